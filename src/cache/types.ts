@@ -1,0 +1,100 @@
+/**
+ * The result cache as a session sees it. One per process, for all databases; made by cache/cache.ts.
+ * Everything that a session calls is synchronous except an answer from the second level or another's flight.
+ * Rules by number: docs of consistency.
+ */
+import type { Tag } from '../routing/plan.ts';
+import type { Tick } from '../topology/types.ts';
+
+/** Clock of the primary's WAL as the cache needs it; the database's LsnTicker satisfies it. */
+export interface TickSource {
+  next(): Tick;
+  lsnOf(tick: Tick): number | undefined;
+}
+
+/** Everything that can change the bytes of an answer. Buffers are compared byte by byte on a hit (rule 9). */
+export interface KeyParts {
+  readonly database: string;
+  readonly user: string;
+  /** Canonical text of every tracked setting of the session that is not known to be neutral. */
+  readonly settings: string;
+  /** 'Q' for simple, otherwise which messages are answered: e.g. "PBDE" (Parse, Bind, Describe portal, Execute). */
+  readonly shape: string;
+  /** Statement text as sent; comments are taken out by the key. */
+  readonly sql: Buffer;
+  /** Parameter types of Parse as sent (raw bytes), then Bind's formats, values and result formats (raw bytes). */
+  readonly types: Buffer | undefined;
+  readonly bind: Buffer | undefined;
+}
+
+/** What a session must not go behind: rule 12 and its own writes. Owned by the session, kept by the cache. */
+export interface SessionFreshness {
+  /** Opaque; created by `newFreshness`, updated by `noteRead` and `committed`. */
+  readonly brand: 'freshness';
+}
+
+/** The right to store one answer: made before its query is sent (rule 1). */
+export interface Flight {
+  /** Number of replicas' WAL to have been replayed for the fill to be sound (rule 3); undefined: primary only for now. */
+  needLsn(): number | undefined;
+  /** The complete, error-free, notice-free answer; `parts` are the frames in order. Stored only if still sound. */
+  store(parts: readonly Buffer[], bytes: number): void;
+  /** The answer was not storable (error, notice, too large, cut off): others stop waiting and go on by themselves. */
+  abandon(): void;
+}
+
+export type Lookup =
+  | { readonly kind: 'hit'; readonly parts: readonly Buffer[]; readonly level: 1 | 2 }
+  /** Go and ask; if `flight` is given, offer it the answer. */
+  | { readonly kind: 'miss'; readonly flight: Flight | undefined; readonly why: string }
+  /** Somebody else is asking already, or the second level is being asked: the promise resolves to one of the above. */
+  | { readonly kind: 'wait'; readonly result: Promise<Lookup> };
+
+/** Tags closed from before COMMIT until its outcome is known (rule 2). */
+export interface WriteGuard {
+  /** Acknowledged: bump, then open. Also updates the session's freshness. */
+  committed(tick: Tick): void;
+  /** Certainly not committed: open without a bump. */
+  rolledBack(): void;
+  /** Connection lost before the answer: bump after a while, stay closed until then. */
+  unknown(): void;
+}
+
+export interface ResultCache {
+  readonly isEnabled: boolean;
+  newFreshness(): SessionFreshness;
+  /** A database (by its catalog.tagPrefix) whose tags this cache will see: its clock for bumps that peers announce. */
+  attach(prefix: string, ticks: TickSource): void;
+  /**
+   * @param tags everything the answer depends on, user tags included
+   * @param ttlMs upper bound of its life, Infinity = none beyond cache.ttl
+   */
+  lookup(key: KeyParts, tags: readonly Tag[], ttlMs: number, freshness: SessionFreshness, ticks: TickSource): Lookup;
+  /** An answer that depends on these tags came from a database, not the cache (rule 12). */
+  noteRead(tags: readonly Tag[], freshness: SessionFreshness): void;
+  /** Before COMMIT (or an autocommit write, or Sync) is forwarded. `all`: everything in the database of `prefix`. */
+  close(tags: readonly Tag[], all: boolean, prefix: string, freshness: SessionFreshness): WriteGuard;
+  /** Newest tick at which one of the tags was written through any Weir, 0 = never (rule 3). */
+  lastWrite(tags: readonly Tag[]): Tick;
+  /** Operators: `weir invalidate`. Resolves when every reachable Weir was told. */
+  invalidate(tags: readonly Tag[]): Promise<void>;
+  invalidateAll(): Promise<void>;
+  stats(): CacheStats;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface CacheStats {
+  readonly entries: number;
+  readonly bytes: number;
+  readonly maxBytes: number;
+  readonly hits: number;
+  readonly hitsSecondLevel: number;
+  readonly misses: number;
+  readonly stores: number;
+  readonly evictions: number;
+  /** By source: local, peer, operator, catalog, gap. */
+  readonly invalidations: Readonly<Record<string, number>>;
+  /** 'off' (not configured), 'up', 'down'. */
+  readonly redis: 'off' | 'up' | 'down';
+}

@@ -1,0 +1,235 @@
+/**
+ * Every error that Weir itself says, in one table: SQLSTATE, severity, log level, text.
+ * Whoever refuses a client throws or sends one of these; nothing else invents SQLSTATEs.
+ * SQLSTATEs: PostgreSQL manual, appendix A.
+ */
+
+export type Severity = 'ERROR' | 'FATAL';
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+interface ErrorRow {
+  readonly sqlstate: string;
+  readonly severity: Severity;
+  readonly level: LogLevel;
+  /** What happened, said to the client. `{name}` is replaced from the values given. */
+  readonly message: string;
+  /** What to do about it. */
+  readonly hint?: string;
+}
+
+const table = {
+  too_many_clients: {
+    sqlstate: '53300',
+    severity: 'FATAL',
+    level: 'warn',
+    message: 'no more client connections allowed (max_client_conn = {limit})',
+    hint: 'Raise max_client_conn, or close idle connections in the application.',
+  },
+  no_such_database: {
+    sqlstate: '3D000',
+    severity: 'FATAL',
+    level: 'info',
+    message: 'database "{database}" is not configured in Weir',
+    hint: 'Add it under "databases", or add a "*" entry.',
+  },
+  authentication_failed: {
+    sqlstate: '28P01',
+    severity: 'FATAL',
+    level: 'info',
+    message: 'password authentication failed for user "{user}"',
+  },
+  certificate_failed: {
+    sqlstate: '28000',
+    severity: 'FATAL',
+    level: 'info',
+    message: 'certificate authentication failed for user "{user}"',
+    hint: 'The common name of the client certificate must be the user name.',
+  },
+  tls_required: {
+    sqlstate: '28000',
+    severity: 'FATAL',
+    level: 'info',
+    message: 'connection requires TLS',
+    hint: 'Connect with sslmode=require or stronger.',
+  },
+  no_startup_user: {
+    sqlstate: '28000',
+    severity: 'FATAL',
+    level: 'info',
+    message: 'no PostgreSQL user name specified in startup packet',
+  },
+  login_timeout: {
+    sqlstate: '08P01',
+    severity: 'FATAL',
+    level: 'info',
+    message: 'log-in was not finished within {seconds} s',
+  },
+  not_admin: {
+    sqlstate: '42501',
+    severity: 'ERROR',
+    level: 'info',
+    message: 'user "{user}" may not run {command}',
+    hint: 'admin_users may run every command, stats_users only SHOW.',
+  },
+  not_console_user: {
+    sqlstate: '28000',
+    severity: 'FATAL',
+    level: 'info',
+    message: 'user "{user}" may not use the admin console',
+    hint: 'Add the user to auth.admin_users or auth.stats_users.',
+  },
+  protocol_violation: {
+    sqlstate: '08P01',
+    severity: 'FATAL',
+    level: 'warn',
+    message: 'protocol violation: {what}',
+  },
+  server_protocol_violation: {
+    sqlstate: '08P01',
+    severity: 'FATAL',
+    level: 'error',
+    message: 'the server sent something that is not the PostgreSQL protocol: {what}',
+  },
+  no_node: {
+    sqlstate: '57P03',
+    severity: 'ERROR',
+    level: 'warn',
+    message: 'no node of database "{database}" can take this: {why}',
+    hint: 'SHOW NODES on the admin console tells what is wrong with each.',
+  },
+  server_login_failed: {
+    sqlstate: '08006',
+    severity: 'ERROR',
+    level: 'warn',
+    message: 'cannot log in to node {node}: {why}',
+  },
+  server_lost: {
+    sqlstate: '08006',
+    severity: 'ERROR',
+    level: 'warn',
+    message: 'the server connection was lost in mid-statement ({why})',
+    hint: 'The statement may or may not have taken effect; check before you repeat it.',
+  },
+  query_wait_timeout: {
+    sqlstate: '53400',
+    severity: 'ERROR',
+    level: 'warn',
+    message: 'waited {waited} ms for a server connection of {pool}, longer than query_wait_timeout',
+    hint: 'All {limit} connections of the pool are busy: look at SHOW POOLS, raise max_pool_size, or shorten transactions.',
+  },
+  not_in_pool_mode: {
+    sqlstate: '0A000',
+    severity: 'ERROR',
+    level: 'info',
+    message: '{what} is not possible with pool_mode = {mode}',
+    hint: 'Use pool_mode = transaction or session for this database.',
+  },
+  too_many_messages: {
+    sqlstate: '54000',
+    severity: 'FATAL',
+    level: 'warn',
+    message: 'more than {limit} requests are waiting for their answers on this connection',
+  },
+  statement_not_found: {
+    sqlstate: '26000',
+    severity: 'ERROR',
+    level: 'info',
+    message: 'prepared statement "{name}" does not exist',
+  },
+  statement_exists: {
+    sqlstate: '42P05',
+    severity: 'ERROR',
+    level: 'info',
+    message: 'prepared statement "{name}" already exists',
+  },
+  unknown_weir_setting: {
+    sqlstate: '42704',
+    severity: 'ERROR',
+    level: 'info',
+    message: 'unrecognized configuration parameter "{name}"',
+    hint: 'Weir knows weir.route, weir.consistency, weir.cache and weir.last_route.',
+  },
+  invalid_weir_setting: {
+    sqlstate: '22023',
+    severity: 'ERROR',
+    level: 'info',
+    message: 'invalid value for parameter "{name}": "{value}"',
+    hint: '{allowed}',
+  },
+  shutting_down: {
+    sqlstate: '57P01',
+    severity: 'FATAL',
+    level: 'info',
+    message: 'Weir is shutting down',
+    hint: 'Connect again: another Weir, or this one after its restart, will take over.',
+  },
+  killed: {
+    sqlstate: '57P01',
+    severity: 'FATAL',
+    level: 'info',
+    message: 'terminating connection due to administrator command (KILL)',
+  },
+  client_idle_timeout: {
+    sqlstate: '57P05',
+    severity: 'FATAL',
+    level: 'info',
+    message: 'terminating connection: idle longer than client_idle_timeout',
+  },
+  idle_transaction_timeout: {
+    sqlstate: '25P03',
+    severity: 'FATAL',
+    level: 'info',
+    message: 'terminating connection: idle in transaction longer than idle_transaction_timeout',
+  },
+  not_supported: {
+    sqlstate: '0A000',
+    severity: 'ERROR',
+    level: 'info',
+    message: '{what} is not supported',
+  },
+  console_syntax: {
+    sqlstate: '42601',
+    severity: 'ERROR',
+    level: 'info',
+    message: '{what}',
+    hint: 'SHOW HELP lists the commands of the admin console.',
+  },
+  internal_error: {
+    sqlstate: 'XX000',
+    severity: 'FATAL',
+    level: 'error',
+    message: 'internal error in Weir: {what}',
+    hint: 'Only this connection is closed. Please report it.',
+  },
+} as const satisfies Record<string, ErrorRow>;
+
+export type ErrorName = keyof typeof table;
+export type ErrorValues = Readonly<Record<string, string | number>>;
+
+export const errorTable: Readonly<Record<ErrorName, ErrorRow>> = table;
+
+function fill(text: string, values: ErrorValues): string {
+  return text.replace(/\{(\w+)\}/g, (whole, key: string) => (key in values ? String(values[key]) : whole));
+}
+
+/** An error of the table above, ready to be sent (protocol/write.ts `errorResponse`) or logged. */
+export class WeirError extends Error {
+  readonly errorName: ErrorName;
+  readonly sqlstate: string;
+  readonly severity: Severity;
+  readonly level: LogLevel;
+  readonly hint: string | undefined;
+  readonly detail: string | undefined;
+
+  constructor(name: ErrorName, values: ErrorValues = {}, detail?: string) {
+    const row: ErrorRow = table[name];
+    super(fill(row.message, values));
+    this.name = 'WeirError';
+    this.errorName = name;
+    this.sqlstate = row.sqlstate;
+    this.severity = row.severity;
+    this.level = row.level;
+    this.hint = row.hint === undefined ? undefined : fill(row.hint, values);
+    this.detail = detail;
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * What others may see and ask of a pool: figures for the console and the metrics, a sample for the resize
+ * controller, and the few things that operators may do. Implemented by pool/pool.ts. Types only.
+ */
+import type { PoolMode } from '../config/config.ts';
+
+export type ResizeReason = 'pressure' | 'surplus' | 'operator' | 'server-full' | 'budget' | 'reload';
+
+export interface ResizeRecord {
+  readonly atMs: number;
+  readonly from: number;
+  readonly to: number;
+  readonly reason: ResizeReason;
+  /** In words: "clients waited 38 ms (target 10 ms)". */
+  readonly why: string;
+}
+
+/** Counters since start and gauges of now, read by the console, the metrics and the controller. Times in ms. */
+export interface PoolStats {
+  readonly database: string;
+  readonly user: string;
+  readonly node: string;
+  readonly poolMode: PoolMode;
+  /** How many connections it may have now, and the bounds within which resizing may move that. */
+  readonly limit: number;
+  readonly min: number;
+  readonly max: number;
+  /** Connections by what they are doing. `login`: being opened; `resetting`: being cleaned for the next client. */
+  readonly active: number;
+  readonly idle: number;
+  readonly login: number;
+  readonly resetting: number;
+  /** Of the active ones, those that a pin keeps with their client. */
+  readonly pinned: number;
+  readonly waiting: number;
+  /** How long the oldest waiter of now has waited; 0 without one. */
+  readonly maxWaitMs: number;
+  readonly isPaused: boolean;
+  readonly checkouts: number;
+  /** Sum and count of waits of those that had to wait, since start. */
+  readonly waitedTotalMs: number;
+  readonly waits: number;
+  readonly waitTimeouts: number;
+  /** Sum of time between checkout and checkin, since start. */
+  readonly heldTotalMs: number;
+  readonly connects: number;
+  readonly connectFailures: number;
+  /** Why the last log-in failed; undefined after a success. */
+  readonly connectProblem: string | undefined;
+  readonly lastResize: ResizeRecord | undefined;
+  readonly resizes: Readonly<Record<string, number>>;
+}
+
+/** Buckets in seconds of the wait histogram `weir_pool_wait_seconds`; counts are cumulative like Prometheus's. */
+export interface WaitHistogram {
+  readonly boundsSeconds: readonly number[];
+  readonly counts: readonly number[];
+  readonly sumSeconds: number;
+  readonly count: number;
+}
+
+export interface PoolControl {
+  stats(): PoolStats;
+  waitHistogram(): WaitHistogram;
+  /** The longest wait that ended, or is still going on, since the last call; ms. For the resize controller. */
+  takeMaxWaitMs(): number;
+  /** The largest number of connections in use at once since the last call. */
+  takePeakInUse(): number;
+  /** Times the server said 53300 since the last call. */
+  takeServerFull(): number;
+  /** Takes effect at once: grows for waiters, closes idle ones, the rest when they come back. */
+  setLimit(limit: number, reason: ResizeReason, why: string): void;
+  /** Bounds by an operator; the limit is moved into them. */
+  setBounds(bounds: { min?: number | undefined; max?: number | undefined }, why: string): void;
+  pause(): void;
+  resume(): void;
+  /** Close every connection when it is next idle (RECONNECT, reload). */
+  reconnect(): void;
+}
+
+export type ServerState = 'login' | 'idle' | 'active' | 'resetting' | 'closing';
+
+/** A row of SHOW SERVERS. */
+export interface ServerStats {
+  readonly id: number;
+  readonly database: string;
+  readonly user: string;
+  readonly node: string;
+  readonly state: ServerState;
+  readonly host: string;
+  readonly port: number;
+  readonly processId: number;
+  readonly hasTls: boolean;
+  readonly connectedAtMs: number;
+  readonly requestAtMs: number;
+  /** id of the client using it, 0 = none. */
+  readonly clientId: number;
+  readonly preparedStatements: number;
+  readonly isCloseNeeded: boolean;
+  readonly serverVersion: string;
+}

@@ -1,0 +1,71 @@
+/**
+ * Reading the few messages whose contents Weir needs. Pure; positions are checked, a message that lies about its
+ * own contents is a ProtocolError. Bodies are spans (buffer, start, end) without type byte and length.
+ */
+
+/** The peer does not speak the protocol. The connection it came from is closed, nothing else. */
+export class ProtocolError extends Error {
+  constructor(what: string) {
+    super(what);
+    this.name = 'ProtocolError';
+  }
+}
+
+/** Index of the zero byte at or after `start`; ProtocolError if there is none before `end`. */
+export function endOfString(buffer: Buffer, start: number, end: number): number {
+  const zero = buffer.indexOf(0, start);
+  if (zero === -1 || zero >= end) throw new ProtocolError('a string without its end');
+  return zero;
+}
+
+/** The name/value pairs behind the version of a StartupMessage. Later ones win, as in PostgreSQL. */
+export function readStartupParameters(buffer: Buffer, start: number, end: number): Map<string, string> {
+  const parameters = new Map<string, string>();
+  let at = start;
+  for (;;) {
+    if (at >= end) throw new ProtocolError('invalid startup packet layout: expected terminator as last byte');
+    if (buffer[at] === 0) break;
+    const nameEnd = endOfString(buffer, at, end);
+    const valueEnd = endOfString(buffer, nameEnd + 1, end);
+    parameters.set(buffer.toString('utf8', at, nameEnd), buffer.toString('utf8', nameEnd + 1, valueEnd));
+    at = valueEnd + 1;
+  }
+  if (at !== end - 1) throw new ProtocolError('invalid startup packet layout: expected terminator as last byte');
+  return parameters;
+}
+
+/** Fields of ErrorResponse and NoticeResponse by their letter: S severity, C SQLSTATE, M message, D detail, H hint ... */
+export function readErrorFields(buffer: Buffer, start: number, end: number): Map<string, string> {
+  const fields = new Map<string, string>();
+  let at = start;
+  while (at < end && buffer[at] !== 0) {
+    const valueEnd = endOfString(buffer, at + 1, end);
+    fields.set(String.fromCharCode(buffer[at] as number), buffer.toString('utf8', at + 1, valueEnd));
+    at = valueEnd + 1;
+  }
+  return fields;
+}
+
+/** SQLSTATE of an ErrorResponse without decoding the rest; '' if it has none (or lies beyond `end`). */
+export function readSqlstate(buffer: Buffer, start: number, end: number): string {
+  let at = start;
+  while (at < end && buffer[at] !== 0) {
+    const zero = buffer.indexOf(0, at + 1);
+    if (zero === -1 || zero >= end) return '';
+    if (buffer[at] === 0x43) return buffer.toString('latin1', at + 1, zero);
+    at = zero + 1;
+  }
+  return '';
+}
+
+/** ParameterStatus, or any message of two strings. */
+export function readPair(buffer: Buffer, start: number, end: number): [string, string] {
+  const first = endOfString(buffer, start, end);
+  const second = endOfString(buffer, first + 1, end);
+  return [buffer.toString('utf8', start, first), buffer.toString('utf8', first + 1, second)];
+}
+
+/** A zero-terminated string at `start`. */
+export function readString(buffer: Buffer, start: number, end: number): string {
+  return buffer.toString('utf8', start, endOfString(buffer, start, end));
+}

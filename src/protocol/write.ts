@@ -1,0 +1,185 @@
+/**
+ * Messages that Weir itself says, as bytes. Pure; every function returns a whole frame (or several).
+ * What is only passed on is never built here. Source: PostgreSQL manual, "Message Formats".
+ */
+import { Backend, Frontend, AuthCode, Request } from './codes.ts';
+import type { WeirError } from '../errors.ts';
+
+const noBytes = Buffer.alloc(0);
+
+/** One frame: type byte, length, body. */
+export function frame(type: number, body: Buffer = noBytes): Buffer {
+  const out = Buffer.allocUnsafe(5 + body.length);
+  out[0] = type;
+  out.writeInt32BE(4 + body.length, 1);
+  body.copy(out, 5);
+  return out;
+}
+
+/** Zero-terminated strings one after another. */
+export function strings(...texts: readonly string[]): Buffer {
+  return Buffer.from(texts.map((text) => `${text}\0`).join(''), 'utf8');
+}
+
+function int16(value: number): Buffer {
+  const out = Buffer.allocUnsafe(2);
+  out.writeInt16BE(value, 0);
+  return out;
+}
+
+function int32(value: number): Buffer {
+  const out = Buffer.allocUnsafe(4);
+  out.writeInt32BE(value, 0);
+  return out;
+}
+
+/* ---- server to client ---- */
+
+const bare = (type: number): Buffer => frame(type);
+
+/** Messages without a body, made once; never written into. */
+export const parseComplete = bare(Backend.ParseComplete);
+export const bindComplete = bare(Backend.BindComplete);
+export const closeComplete = bare(Backend.CloseComplete);
+export const noData = bare(Backend.NoData);
+export const emptyQueryResponse = bare(Backend.EmptyQueryResponse);
+export const authenticationOk = frame(Backend.Authentication, int32(AuthCode.Ok));
+
+const ready = {
+  I: frame(Backend.ReadyForQuery, Buffer.from('I')),
+  T: frame(Backend.ReadyForQuery, Buffer.from('T')),
+  E: frame(Backend.ReadyForQuery, Buffer.from('E')),
+};
+
+/** `status`: I idle, T in a transaction block, E in a failed one. */
+export function readyForQuery(status: 'I' | 'T' | 'E'): Buffer {
+  return ready[status];
+}
+
+export interface ErrorFields {
+  readonly severity: string;
+  readonly sqlstate: string;
+  readonly message: string;
+  readonly detail?: string | undefined;
+  readonly hint?: string | undefined;
+}
+
+function errorBody(fields: ErrorFields): Buffer {
+  const parts = [`S${fields.severity}`, `V${fields.severity}`, `C${fields.sqlstate}`, `M${fields.message}`];
+  if (fields.detail !== undefined) parts.push(`D${fields.detail}`);
+  if (fields.hint !== undefined) parts.push(`H${fields.hint}`);
+  return Buffer.concat([strings(...parts.map((part) => part.replaceAll('\0', '?'))), Buffer.from([0])]);
+}
+
+/** ErrorResponse; a WeirError is an ErrorFields. */
+export function errorResponse(fields: ErrorFields | WeirError): Buffer {
+  return frame(Backend.ErrorResponse, errorBody(fields));
+}
+
+export function noticeResponse(fields: ErrorFields): Buffer {
+  return frame(Backend.NoticeResponse, errorBody(fields));
+}
+
+export function parameterStatus(name: string, value: string): Buffer {
+  return frame(Backend.ParameterStatus, strings(name, value));
+}
+
+/** `secret`: 4 bytes in protocol 3.0, up to 256 in 3.2. */
+export function backendKeyData(processId: number, secret: Buffer): Buffer {
+  return frame(Backend.BackendKeyData, Buffer.concat([int32(processId), secret]));
+}
+
+/** e.g. "SELECT 3". */
+export function commandComplete(tag: string): Buffer {
+  return frame(Backend.CommandComplete, strings(tag));
+}
+
+/** A column of a result that Weir makes itself; text format. `typeOid` 25 = text, 20 = int8. */
+export interface Column {
+  readonly name: string;
+  readonly typeOid?: number;
+}
+
+export function rowDescription(columns: readonly Column[]): Buffer {
+  const parts: Buffer[] = [int16(columns.length)];
+  for (const column of columns) {
+    const typeOid = column.typeOid ?? 25;
+    const fixed = Buffer.alloc(18);
+    fixed.writeInt32BE(typeOid, 6);
+    fixed.writeInt16BE(typeOid === 20 ? 8 : typeOid === 23 ? 4 : -1, 10);
+    fixed.writeInt32BE(-1, 12);
+    parts.push(strings(column.name), fixed);
+  }
+  return frame(Backend.RowDescription, Buffer.concat(parts));
+}
+
+/** Values in text format; null = SQL NULL. */
+export function dataRow(values: readonly (string | number | null)[]): Buffer {
+  const parts: Buffer[] = [int16(values.length)];
+  for (const value of values) {
+    if (value === null) {
+      parts.push(int32(-1));
+    } else {
+      const bytes = Buffer.from(String(value), 'utf8');
+      parts.push(int32(bytes.length), bytes);
+    }
+  }
+  return frame(Backend.DataRow, Buffer.concat(parts));
+}
+
+/** OIDs of a statement's parameters. */
+export function parameterDescription(typeOids: readonly number[]): Buffer {
+  return frame(Backend.ParameterDescription, Buffer.concat([int16(typeOids.length), ...typeOids.map(int32)]));
+}
+
+/** Newest minor version that Weir speaks (e.g. 0 for 3.0) and the `_pq_.` options it does not know. */
+export function negotiateProtocolVersion(minor: number, unknownOptions: readonly string[]): Buffer {
+  const body = Buffer.concat([int32(minor), int32(unknownOptions.length), strings(...unknownOptions)]);
+  return frame(Backend.NegotiateProtocolVersion, body);
+}
+
+/** AuthenticationXxx with its sub-code and data (salt, SASL data). */
+export function authentication(subCode: number, data: Buffer = noBytes): Buffer {
+  return frame(Backend.Authentication, Buffer.concat([int32(subCode), data]));
+}
+
+/* ---- client to server ---- */
+
+/** StartupMessage, protocol 3.0. */
+export function startupMessage(parameters: Readonly<Record<string, string>>): Buffer {
+  const pairs = Object.entries(parameters).flat();
+  const body = Buffer.concat([int32(Request.protocol30), strings(...pairs), Buffer.from([0])]);
+  return Buffer.concat([int32(4 + body.length), body]);
+}
+
+export const sslRequest = Buffer.concat([int32(8), int32(Request.ssl)]);
+
+export function cancelRequest(processId: number, secret: Buffer): Buffer {
+  return Buffer.concat([int32(12 + secret.length), int32(Request.cancel), int32(processId), secret]);
+}
+
+export function query(sql: string): Buffer {
+  return frame(Frontend.Query, strings(sql));
+}
+
+/** Parse with the parameter types as raw bytes (Int16 count, Int32 each), as they came. */
+export function parse(name: string, sql: Buffer, types: Buffer): Buffer {
+  return frame(Frontend.Parse, Buffer.concat([strings(name), sql, Buffer.from([0]), types]));
+}
+
+/** Close or Describe of a statement ('S') or portal ('P'). */
+export function close(what: 'S' | 'P', name: string): Buffer {
+  return frame(Frontend.Close, Buffer.concat([Buffer.from(what), strings(name)]));
+}
+
+export function describe(what: 'S' | 'P', name: string): Buffer {
+  return frame(Frontend.Describe, Buffer.concat([Buffer.from(what), strings(name)]));
+}
+
+export function passwordMessage(data: Buffer): Buffer {
+  return frame(Frontend.Password, data);
+}
+
+export const sync = frame(Frontend.Sync);
+export const flush = frame(Frontend.Flush);
+export const terminate = frame(Frontend.Terminate);

@@ -1,0 +1,151 @@
+/**
+ * What can be known about a statement from its text alone: the vocabulary between sql/ (which fills it in),
+ * routing/ (which binds it to a catalog) and session/ (which follows its effects). Immutable, shared by
+ * everything that has the same template. No catalog, no session: names are as written, not resolved.
+ */
+
+export type StatementKind =
+  | 'select' // SELECT, VALUES, TABLE, WITH ... SELECT without data-modifying parts
+  | 'insert'
+  | 'update'
+  | 'delete'
+  | 'merge'
+  | 'truncate'
+  | 'copy-from'
+  | 'copy-to'
+  | 'explain' // without ANALYZE; with it, the facts are those of the explained statement
+  | 'ddl' // CREATE ALTER DROP COMMENT SECURITY LABEL REINDEX ...: everything that changes the catalog
+  | 'grant' // GRANT, REVOKE, policies, roles
+  | 'refresh' // REFRESH MATERIALIZED VIEW
+  | 'maintenance' // VACUUM ANALYZE CLUSTER CHECKPOINT
+  | 'transaction'
+  | 'set' // SET, RESET
+  | 'show'
+  | 'prepare'
+  | 'execute'
+  | 'deallocate'
+  | 'discard'
+  | 'declare'
+  | 'fetch' // FETCH, MOVE
+  | 'close'
+  | 'listen'
+  | 'unlisten'
+  | 'notify'
+  | 'lock'
+  | 'call'
+  | 'do'
+  | 'load'
+  | 'empty'
+  | 'unknown'; // not parsed: too long, a syntax error, or newer than the parser
+
+export type TransactionVerb =
+  | 'begin'
+  | 'commit'
+  | 'rollback'
+  | 'savepoint'
+  | 'release'
+  | 'rollback-to'
+  | 'prepare-transaction'
+  | 'commit-prepared'
+  | 'rollback-prepared'
+  | 'set-transaction';
+
+/** A relation as written. `schema` undefined: to be found through the search_path. */
+export interface RelationName {
+  readonly schema: string | undefined;
+  readonly name: string;
+}
+
+/** A function call as written; `args` is the number of arguments (VARIADIC and * count as written). */
+export interface FunctionCall extends RelationName {
+  readonly args: number;
+  /** First argument when it is a string constant (set_config, nextval, pg_notify ...). */
+  readonly firstConstant: string | undefined;
+}
+
+/** SET, RESET, SET LOCAL, SET ROLE ..., set_config() with constant arguments at the top level of a SELECT. */
+export interface SettingChange {
+  /** Lower case; "role", "session_authorization", "timezone", "search_path" in their canonical names. */
+  readonly name: string;
+  /** Ready to be put behind `SET name =`, i.e. quoted as needed; undefined: RESET / SET ... TO DEFAULT. */
+  readonly value: string | undefined;
+  /** The plain value (a single argument without its quotes; lists joined with ", "). */
+  readonly plain: string | undefined;
+  readonly isLocal: boolean;
+}
+
+export type CursorHold = 'hold' | 'no-hold';
+
+export interface StatementFacts {
+  readonly kind: StatementKind;
+  /** First keyword(s), upper case, for people: "SELECT", "CREATE TABLE", "WITH ... INSERT". */
+  readonly verb: string;
+  /** Relations read anywhere in it (FROM, subqueries, CTEs' bodies; CTE names themselves are not relations). */
+  readonly reads: readonly RelationName[];
+  /** Relations that it writes by name: targets of DML anywhere (also in CTEs), TRUNCATE, COPY FROM, SELECT INTO, REFRESH, DDL targets where named. */
+  readonly writes: readonly RelationName[];
+  readonly functions: readonly FunctionCall[];
+  /** Operator names as written (without OPERATOR() schema), only those that are not plain comparison of the core. */
+  readonly operators: readonly string[];
+  /** Type names that values are cast to, e.g. "timestamptz", "regclass", "public.mood". */
+  readonly casts: readonly string[];
+  /** FOR UPDATE / NO KEY UPDATE / SHARE / KEY SHARE anywhere. */
+  readonly hasLocking: boolean;
+  /** CURRENT_DATE, CURRENT_TIMESTAMP, LOCALTIME, CURRENT_USER, SESSION_USER ...: upper case names, sorted. */
+  readonly valueFunctions: readonly string[];
+  /** TABLESAMPLE, or anything else that makes a result arbitrary by construction. */
+  readonly isArbitrary: boolean;
+  readonly transaction: TransactionVerb | undefined;
+  /** BEGIN READ ONLY / START TRANSACTION READ ONLY (not SERIALIZABLE DEFERRABLE). */
+  readonly beginsReadOnly: boolean;
+  /** BEGIN / SET TRANSACTION ISOLATION LEVEL as written, lower case, if any. */
+  readonly isolation: 'read uncommitted' | 'read committed' | 'repeatable read' | 'serializable' | undefined;
+  /** COMMIT AND CHAIN, ROLLBACK AND CHAIN. */
+  readonly chains: boolean;
+  readonly settings: readonly SettingChange[];
+  /** RESET ALL. */
+  readonly resetsAll: boolean;
+  readonly discards: 'all' | 'plans' | 'temp' | 'sequences' | undefined;
+  /** SHOW x: the name, lower case. */
+  readonly shows: string | undefined;
+  /** Names for PREPARE / EXECUTE / DEALLOCATE (undefined with kind deallocate: ALL), DECLARE / FETCH / CLOSE, LISTEN / UNLISTEN ("*"), NOTIFY, SAVEPOINT. */
+  readonly name: string | undefined;
+  readonly cursor: CursorHold | undefined;
+  /** CREATE TEMP ..., SELECT INTO TEMP, or a write to pg_temp. */
+  readonly createsTemporary: boolean;
+  /** CREATE TEMP ... ON COMMIT DROP. */
+  readonly dropsOnCommit: boolean;
+  /** EXPLAIN of any form: its answer is a plan, never cached. */
+  readonly isExplain: boolean;
+}
+
+/** A comment at the edge: `weir: route=replica cache=30s tags=user:42,users`. */
+export interface Hints {
+  readonly route: 'auto' | 'primary' | 'replica' | undefined;
+  readonly consistency: 'eventual' | 'session' | 'strict' | undefined;
+  /** 'on', 'off', or a time to live in milliseconds. */
+  readonly cache: 'on' | 'off' | number | undefined;
+  readonly tags: readonly string[];
+  /** What was wrong in the comment, in words; such a hint is ignored and the reason says so. */
+  readonly problem: string | undefined;
+}
+
+/** The facts of one Query message or one Parse text. */
+export interface QueryFacts {
+  /** The text without literals and comments: identifies it in statistics. At most 2,000 characters. */
+  readonly template: string;
+  readonly statements: readonly StatementFacts[];
+  /** Why the parser could not say more; then there is one statement of kind 'unknown'. */
+  readonly unparsed: string | undefined;
+}
+
+export interface Classified {
+  /** The same object for every text with the same template (so it can key a WeakMap). */
+  readonly facts: QueryFacts;
+  readonly hints: Hints | undefined;
+}
+
+export interface Classifier {
+  /** `sql` are the bytes of the text without the terminating zero. Never throws. */
+  classify(sql: Buffer): Classified;
+}

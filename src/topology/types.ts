@@ -1,0 +1,89 @@
+/**
+ * What the rest of Weir knows about the nodes of one database: immutable snapshots, one mutable load cell per node.
+ * Filled by topology/monitor.ts; read by routing/, session/, control/. Types only.
+ */
+import type { NodeConfig } from '../config/config.ts';
+import type { Catalog } from './catalog-types.ts';
+
+export type NodeRole = 'primary' | 'replica' | 'unknown';
+
+/** Live figures of one node, written by sessions, read by routing. One object for the life of the process. */
+export interface NodeLoad {
+  /** Requests sent and not yet answered. */
+  outstanding: number;
+  /** Peak-EWMA of (latency / the template's own baseline); 1 = as fast as ever. */
+  ewma: number;
+  /** Monotonic ms of the last sample. */
+  ewmaAtMs: number;
+  /** Of the requests outstanding, reads that fell back to this primary for want of a replica. */
+  fallbackReads: number;
+}
+
+/** One node as the monitor last saw it. Immutable; `load` is the shared mutable cell. */
+export interface NodeState {
+  readonly config: NodeConfig;
+  readonly name: string;
+  readonly role: NodeRole;
+  /** Answers probes, is on the right timeline and has been heard of lately. */
+  readonly isUp: boolean;
+  /** Operators said DRAIN. */
+  readonly isDraining: boolean;
+  /** Monotonic ms until which the node is ejected; 0 = not. */
+  readonly ejectedUntilMs: number;
+  /** Sound lower bound of what a replica has replayed (LSN as a number); for a primary its newest insert LSN seen. */
+  readonly lsn: number;
+  /** Replica: upper bound of its lag by the clockless estimator, ms; primary: 0; unknown: Infinity. */
+  readonly lagMs: number;
+  readonly lagBytes: number;
+  /** 0.1 -> 1 in the 30 s after coming back. */
+  readonly slowStart: number;
+  /** Last problem in words, for SHOW NODES. */
+  readonly problem: string | undefined;
+  /** What the server has to spare for us: max_connections less its reserves; 0 = not known yet. */
+  readonly connectionLimit: number;
+  readonly serverVersion: string | undefined;
+  readonly load: NodeLoad;
+}
+
+export interface TopologySnapshot {
+  readonly database: string;
+  readonly primary: NodeState | undefined;
+  readonly replicas: readonly NodeState[];
+  /** Every node, in the order of the configuration. */
+  readonly nodes: readonly NodeState[];
+  /** Grows with every change of primary or timeline: ticks of an older epoch mean "primary only". */
+  readonly epoch: number;
+}
+
+/** Number of the LSN probe that will tell the primary's insert LSN *after* this moment. */
+export type Tick = number;
+
+export interface LsnTicker {
+  /** The tick for "now": the number of the next probe to be sent. Asks for that probe to happen soon. */
+  next(): Tick;
+  /** LSN of the first finished probe with at least this number; undefined: not known yet; Infinity: primary only (older epoch). */
+  lsnOf(tick: Tick): number | undefined;
+}
+
+export type NodeFailure = 'connect' | 'lost' | 'timeout' | 'shutdown';
+
+/** One database's nodes. Owned by the app, one per database that clients use. */
+export interface Topology {
+  readonly database: string;
+  readonly ticker: LsnTicker;
+  snapshot(): TopologySnapshot;
+  /** Undefined until it was read once (then nothing is provably a read). A new object after each change. */
+  catalog(): Catalog | undefined;
+  /** A Weir client ran DDL, GRANT or the like: read the catalog again; until then `catalog()` is undefined. */
+  catalogChanged(): void;
+  /** A transport-level failure of a pooled connection (never an SQL error, never a full pool). */
+  reportFailure(node: string, failure: NodeFailure, detail: string): void;
+  reportSuccess(node: string): void;
+  /** A server said 25006 or was otherwise found to have another role: probe at once. */
+  suspectRole(node: string): void;
+  setDraining(node: string, isDraining: boolean): boolean;
+  /** Called after every new snapshot (changes of role, health, lag). Returns the unsubscribe. */
+  onChange(listener: (snapshot: TopologySnapshot) => void): () => void;
+  start(): void;
+  stop(): Promise<void>;
+}
