@@ -194,6 +194,19 @@ const table = {
     message: '{what}',
     hint: 'SHOW HELP lists the commands of the admin console.',
   },
+  console_refused: {
+    sqlstate: '55000',
+    severity: 'ERROR',
+    level: 'info',
+    message: '{what}',
+  },
+  console_canceled: {
+    sqlstate: '57014',
+    severity: 'ERROR',
+    level: 'info',
+    message: 'canceling {command} due to user request',
+    hint: 'What it had begun goes on: PAUSE stays in force until RESUME.',
+  },
   internal_error: {
     sqlstate: 'XX000',
     severity: 'FATAL',

@@ -1,0 +1,36 @@
+/**
+ * What metrics, health checks and the dashboard read: figures of the other rooms, pulled when somebody asks.
+ * Satisfied by the app; the admin console's `ConsoleSources` includes it. Types only.
+ */
+import type { CacheStats } from '../cache/types.ts';
+import type { LogLevel } from '../errors.ts';
+import type { PoolControl } from '../pool/types.ts';
+import type { ClientStats, DatabaseStats } from '../session/types.ts';
+import type { TopologySnapshot } from '../topology/types.ts';
+
+/** Iterated once per question; the app may make the rows on the fly. */
+export interface StatsSources {
+  /** Weir's own version, e.g. "0.1.0". */
+  readonly version: string;
+  pools(): Iterable<Pick<PoolControl, 'stats' | 'waitHistogram'>>;
+  clients(): Iterable<ClientStats>;
+  databaseStats(): Iterable<DatabaseStats>;
+  topologies(): Iterable<{ readonly database: string; snapshot(): TopologySnapshot }>;
+  cacheStats(): CacheStats;
+}
+
+/** What the process is doing, for /readyz. */
+export interface ServingState {
+  readonly isListening: boolean;
+  /** SIGTERM or SHUTDOWN: no new clients. */
+  readonly isDraining: boolean;
+}
+
+/** Extra fields of a log line; secrets in them are redacted. */
+export type LogFields = Readonly<Record<string, unknown>>;
+
+/**
+ * One line of the log. `event` is a short stable word for machines ("pool_resize"), `message` a sentence for people.
+ * Never throws.
+ */
+export type Log = (level: LogLevel, event: string, message: string, fields?: LogFields) => void;
