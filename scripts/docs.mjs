@@ -1,0 +1,37 @@
+/**
+ * Writes the reference pages that are made from tables: docs/settings.md and docs/errors.md. `npm run docs`.
+ * `--check` writes nothing and exits 1 if a page is not up to date.
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const isCheck = process.argv.includes('--check');
+
+// The tables are TypeScript: what is compiled may be older than they are, so it is always compiled anew.
+const compiler = fileURLToPath(new URL('../node_modules/typescript/bin/tsc', import.meta.url));
+execFileSync(process.execPath, [compiler, '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' });
+const { settingsPage, errorsPage } = await import(new URL('../dist/config/docs.js', import.meta.url).href);
+
+const pages = { 'docs/settings.md': settingsPage(), 'docs/errors.md': errorsPage() };
+mkdirSync(new URL('../docs/', import.meta.url), { recursive: true });
+let stale = 0;
+for (const [name, text] of Object.entries(pages)) {
+  const file = new URL(`../${name}`, import.meta.url);
+  let old = '';
+  try {
+    old = readFileSync(file, 'utf8');
+  } catch {
+    // Not there yet.
+  }
+  if (old === text) continue;
+  stale++;
+  if (isCheck) console.error(`${name} is not up to date: run npm run docs`);
+  else {
+    writeFileSync(file, text);
+    console.log(`${name} written`);
+  }
+}
+if (isCheck && stale > 0) process.exitCode = 1;
+else if (stale === 0) console.log('docs are up to date');

@@ -1,0 +1,77 @@
+/**
+ * Two configurations compared, merged, and one setting changed: what RELOAD and `SET key = value` need. Pure.
+ * Which settings can change while Weir runs is said in the table (settings.ts).
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { Config, DatabaseConfig } from './config.ts';
+import { assemble, assemblePool, valuesOf, withValue } from './assemble.ts';
+import { crossCheck, fitSizes } from './checks.ts';
+import { perDatabaseKeys } from './databases.ts';
+import type { SettingKey, SettingValues } from './settings.ts';
+import { isSettingKey, settingKeys, settingOf } from './settings.ts';
+import { refusal } from './gather.ts';
+import { nearest } from './suggest.ts';
+
+/** Keys that differ, `databases.NAME` among them. */
+export interface ConfigDiff {
+  readonly reloadable: string[];
+  /** Differ, but only a restart applies them. */
+  readonly notReloadable: string[];
+}
+
+export function diffConfig(before: Config, after: Config): ConfigDiff {
+  const diff: ConfigDiff = { reloadable: [], notReloadable: [] };
+  for (const key of settingKeys) {
+    const setting = settingOf(key);
+    if (isDeepStrictEqual(setting.read(before), setting.read(after))) continue;
+    (setting.isReloadable ? diff.reloadable : diff.notReloadable).push(key);
+  }
+  for (const name of new Set([...before.databases.keys(), ...after.databases.keys()])) {
+    if (!isDeepStrictEqual(before.databases.get(name), after.databases.get(name)))
+      diff.reloadable.push(`databases.${name}`);
+  }
+  return diff;
+}
+
+/** `next`, with everything that only a restart applies left as it is in `running`. */
+export function keepNotReloadable(running: Config, next: Config): Config {
+  let values = valuesOf(next);
+  for (const key of settingKeys) {
+    const setting = settingOf(key);
+    if (!setting.isReloadable) values = withValue(values, key, setting.read(running));
+  }
+  return assemble(values, next.databases);
+}
+
+export type Changed = { readonly config: Config } | { readonly problem: string };
+
+/** One setting changed, as written in `SET key = value`. A database that follows the global value goes on following. */
+export function changeSetting(config: Config, key: string, text: string): Changed {
+  if (!isSettingKey(key)) {
+    return { problem: `unknown setting ${key.slice(0, 80)}; the nearest is ${nearest(key, settingKeys) ?? ''}` };
+  }
+  const setting = settingOf(key);
+  const parsed = setting.type.parseText(text);
+  if ('refused' in parsed) return { problem: refusal('SET', key, text, parsed.refused) };
+  if (!setting.isReloadable) return { problem: `${key} needs a restart: set it in the configuration file` };
+  const before = valuesOf(config);
+  const fitted = fitSizes(withValue(before, key, parsed.value), new Set([key]));
+  if (fitted.problem !== undefined) return { problem: fitted.problem };
+  const databases = new Map<string, DatabaseConfig>();
+  for (const database of config.databases.values())
+    databases.set(database.name, follow(config, database, before, fitted.values));
+  const changed = assemble(fitted.values, databases);
+  const wrong = crossCheck(changed).find((problem) => problem.key === key);
+  return wrong === undefined ? { config: changed } : { problem: `${key}: ${wrong.text}` };
+}
+
+function follow(config: Config, database: DatabaseConfig, before: SettingValues, after: SettingValues): DatabaseConfig {
+  // A configuration with this database's pool as the global one, so that the table can read it.
+  const own = valuesOf({ ...config, pool: database.pool });
+  let values = after;
+  for (const key of perDatabaseKeys) {
+    if (!isDeepStrictEqual(own[key], before[key])) values = withValue(values, key, own[key]);
+  }
+  const explicit = new Set<SettingKey>(perDatabaseKeys.filter((key) => !isDeepStrictEqual(own[key], before[key])));
+  return { ...database, pool: assemblePool(fitSizes(values, explicit).values) };
+}

@@ -1,0 +1,137 @@
+/**
+ * What must be true of several settings together, once each of them is valid by itself. Pure but for a look at whether
+ * the named files can be read. Called by load.ts.
+ */
+import { accessSync, constants, statSync } from 'node:fs';
+import type { Config, TlsSide } from './config.ts';
+import type { SettingKey, SettingValues } from './settings.ts';
+import { withValue } from './assemble.ts';
+
+export interface FittedSizes {
+  readonly values: SettingValues;
+  readonly problem: string | undefined;
+}
+
+/**
+ * min_pool_size <= default_pool_size <= max_pool_size. Of these, what was not said gives way to what was: somebody who
+ * only sets `max_pool_size: 10` means a pool of at most 10, not a conflict with the default of 20.
+ */
+export function fitSizes(values: SettingValues, explicit: ReadonlySet<SettingKey>): FittedSizes {
+  let { min_pool_size: min, default_pool_size: start, max_pool_size: max } = values;
+  if (!explicit.has('max_pool_size')) {
+    if (explicit.has('default_pool_size')) max = Math.max(max, start);
+    if (explicit.has('min_pool_size')) max = Math.max(max, min);
+  }
+  if (!explicit.has('min_pool_size')) min = Math.min(min, max, explicit.has('default_pool_size') ? start : max);
+  if (!explicit.has('default_pool_size')) start = Math.min(Math.max(start, min), max);
+  const isInOrder = min <= start && start <= max;
+  const fitted = withValue(
+    withValue(withValue(values, 'min_pool_size', min), 'default_pool_size', start),
+    'max_pool_size',
+    max,
+  );
+  return {
+    values: isInOrder ? fitted : values,
+    problem: isInOrder
+      ? undefined
+      : `min_pool_size (${min}) <= default_pool_size (${start}) <= max_pool_size (${max}) must hold`,
+  };
+}
+
+/** Why a file cannot be read; undefined when it can. */
+export function unreadable(file: string): string | undefined {
+  try {
+    accessSync(file, constants.R_OK);
+    return statSync(file).isFile() ? undefined : 'is not a file';
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+    return code === 'ENOENT' ? 'does not exist' : `cannot be read (${code})`;
+  }
+}
+
+export interface KeyedProblem {
+  readonly key: SettingKey;
+  readonly text: string;
+}
+
+export function crossCheck(config: Config): KeyedProblem[] {
+  return [...checkTls('client', config.tls.client), ...checkTls('server', config.tls.server), ...checkAuth(config)];
+}
+
+function checkTls(side: 'client' | 'server', tls: TlsSide): KeyedProblem[] {
+  const problems: KeyedProblem[] = [];
+  const prefix = `tls.${side}` as const;
+  const isVerifying = tls.mode === 'verify-ca' || tls.mode === 'verify-full';
+  if (tls.cert !== undefined && tls.key === undefined) {
+    problems.push({ key: `${prefix}.key`, text: `is missing: ${prefix}.cert needs its private key` });
+  }
+  if (tls.key !== undefined && tls.cert === undefined) {
+    problems.push({ key: `${prefix}.cert`, text: `is missing: ${prefix}.key needs its certificate` });
+  }
+  if (isVerifying && tls.ca === undefined) {
+    problems.push({
+      key: `${prefix}.ca`,
+      text: `is missing: ${prefix}.mode ${tls.mode} needs an authority to verify with`,
+    });
+  }
+  const isRequired = tls.mode === 'require' || isVerifying;
+  if (side === 'client' && isRequired && tls.cert === undefined) {
+    problems.push({
+      key: 'tls.client.cert',
+      text: `is missing: tls.client.mode ${tls.mode} needs a certificate and a key`,
+    });
+  }
+  for (const part of ['cert', 'key', 'ca'] as const) {
+    const file = tls[part];
+    const why = file === undefined ? undefined : unreadable(file);
+    if (why !== undefined) problems.push({ key: `${prefix}.${part}`, text: `the file ${file} ${why}` });
+  }
+  return problems;
+}
+
+function checkAuth(config: Config): KeyedProblem[] {
+  const problems: KeyedProblem[] = [];
+  const { client } = config.tls;
+  if (config.auth.type === 'cert') {
+    if (client.ca === undefined) {
+      problems.push({ key: 'auth.type', text: 'cert needs tls.client.ca: who must have signed the certificates' });
+    }
+    if (client.mode === 'disable' || client.cert === undefined) {
+      problems.push({
+        key: 'auth.type',
+        text: 'cert needs TLS with clients: tls.client.cert, tls.client.key and a mode',
+      });
+    }
+  }
+  const why = config.auth.file === undefined ? undefined : unreadable(config.auth.file);
+  if (why !== undefined) problems.push({ key: 'auth.file', text: `the file ${config.auth.file} ${why}` });
+  return problems;
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host.startsWith('127.');
+}
+
+/** Nothing wrong, but probably not meant. @param users names of the users who can log in with a secret */
+export function warningsFor(config: Config, users: ReadonlySet<string>): string[] {
+  const warnings: string[] = [];
+  const { type, adminUsers, user } = config.auth;
+  if (type === 'trust' && !isLoopback(config.listen.host)) {
+    warnings.push('auth.type: trust lets everybody in who can reach the port, which is not only this machine');
+  }
+  if (user !== undefined) warnings.push('auth.user: has no use yet: auth.query comes in a later version of Weir');
+  const needsSecret = type === 'md5' || type === 'scram-sha-256';
+  if (needsSecret && users.size === 0) {
+    warnings.push('auth.file: nobody can log in: there is no users file and no user with a password in a database URL');
+  } else if (needsSecret && !adminUsers.some((name) => users.has(name))) {
+    const names = adminUsers.join(', ') || 'nobody';
+    warnings.push(
+      `auth.admin_users: nobody can use the admin console: give one of them (${names}) a line in auth.file, ` +
+        'or set auth.admin_users (WEIR_AUTH_ADMIN_USERS) to a user who can log in',
+    );
+  }
+  if (!config.cache.enabled && config.cache.redis !== undefined) {
+    warnings.push('cache.redis: is not used, because cache.enabled is false');
+  }
+  return warnings;
+}

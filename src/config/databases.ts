@@ -1,0 +1,183 @@
+/**
+ * The `databases` section: nodes, their names, and the pool settings of each database over the global ones.
+ * Called by load.ts. Node URLs are parsed by node-url.ts.
+ */
+import type { DatabaseConfig, NodeConfig } from './config.ts';
+import type { SettingKey, SettingValues } from './settings.ts';
+import { environmentName, isSettingKey, settingKeys, settingOf } from './settings.ts';
+import { assemblePool, withValue } from './assemble.ts';
+import type { Place } from './gather.ts';
+import { fromEnvironment, parseWith, refusal, unknownKey } from './gather.ts';
+import type { UnnamedNode } from './node-url.ts';
+import { parseNode } from './node-url.ts';
+import { fitSizes } from './checks.ts';
+import { entriesOf } from './yaml.ts';
+
+/** Names that mean the admin console. */
+export const consoleNames: readonly string[] = ['weir', 'pgbouncer'];
+export const perDatabaseKeys: readonly SettingKey[] = settingKeys.filter((key) => settingOf(key).isPerDatabase);
+const databaseKeys = ['primary', 'replicas', ...perDatabaseKeys];
+const longestName = 63;
+
+export interface DatabasesContext {
+  readonly values: SettingValues;
+  readonly env: NodeJS.ProcessEnv;
+  readonly placeOf: (path: readonly string[]) => Place;
+  readonly problems: string[];
+  /** Receives every environment name that a database here listens to. */
+  readonly knownVariables: Set<string>;
+}
+
+export function parseDatabases(raw: unknown, context: DatabasesContext): Map<string, DatabaseConfig> {
+  const databases = new Map<string, DatabaseConfig>();
+  const entries = entriesOf(raw);
+  if (entries === undefined) {
+    context.problems.push(refusal(context.placeOf(['databases']), 'databases', raw, 'is not a map of database names'));
+    return databases;
+  }
+  for (const [name, body] of entries) {
+    const database = parseDatabase(name, body, context);
+    if (database !== undefined) databases.set(name, database);
+  }
+  return databases;
+}
+
+/** What is wrong with a database name; undefined when nothing is. */
+export function badDatabaseName(name: string): string | undefined {
+  if (consoleNames.includes(name)) return 'is the name of the admin console: give the database another name';
+  if (name === '' || name.length > longestName || name.includes('\0')) return 'is not a name of 1 to 63 characters';
+  return undefined;
+}
+
+function parseDatabase(name: string, body: unknown, context: DatabasesContext): DatabaseConfig | undefined {
+  const path = ['databases', name];
+  const label = path.join('.');
+  const fail = (key: string, value: unknown, refused: string, place = context.placeOf([...path, key])): undefined => {
+    context.problems.push(refusal(place, `${label}.${key}`, value, refused));
+    return undefined;
+  };
+  const badName = badDatabaseName(name);
+  if (badName !== undefined) {
+    context.problems.push(`${context.placeOf(path)}: ${label}: ${badName}`);
+    return undefined;
+  }
+  const fields = entriesOf(body);
+  if (fields === undefined) {
+    context.problems.push(refusal(context.placeOf(path), label, body, 'is not a map: write { primary: URL }'));
+    return undefined;
+  }
+  const said = withEnvironment(fields, label, context);
+  let values = context.values;
+  const explicit = new Set<SettingKey>();
+  for (const [key, { value, place }] of said) {
+    if (key === 'primary' || key === 'replicas') continue;
+    if (!isSettingKey(key) || !settingOf(key).isPerDatabase) {
+      const known = databaseKeys.map((other) => `${label}.${other}`);
+      const isGlobal = isSettingKey(key) ? '; it can only be set for all databases, at the top' : '';
+      context.problems.push(
+        unknownKey(place ?? context.placeOf([...path, key]), `${label}.${key}`, value, known) + isGlobal,
+      );
+      continue;
+    }
+    const parsed = parseWith(settingOf(key).type, value, place !== undefined);
+    if ('refused' in parsed) fail(key, value, parsed.refused, place);
+    else {
+      values = withValue(values, key, parsed.value);
+      explicit.add(key);
+    }
+  }
+  const fitted = fitSizes(values, explicit);
+  if (fitted.problem !== undefined) context.problems.push(`${context.placeOf(path)}: ${label}: ${fitted.problem}`);
+  const primary = said.get('primary');
+  if (primary === undefined || primary.value === null) {
+    context.problems.push(
+      `${context.placeOf(path)}: ${label}: has no primary: write { primary: postgres://host:5432 }`,
+    );
+    return undefined;
+  }
+  const nodes = parseNodes(primary, said.get('replicas')?.value, path, context);
+  if (nodes === undefined) return undefined;
+  return { name, primary: nodes[0], replicas: nodes.slice(1), pool: assemblePool(fitted.values) };
+}
+
+interface Said {
+  readonly value: unknown;
+  /** Given when it came from the environment, as text. */
+  readonly place: Place | undefined;
+}
+
+/** The fields of a database with WEIR_DATABASES_NAME_KEY over them. */
+function withEnvironment(
+  fields: readonly (readonly [string, unknown])[],
+  label: string,
+  context: DatabasesContext,
+): Map<string, Said> {
+  const said = new Map<string, Said>(fields.map(([key, value]) => [key, { value, place: undefined }]));
+  for (const key of ['primary', ...perDatabaseKeys]) {
+    const variable = environmentName(`${label}.${key}`);
+    context.knownVariables.add(variable);
+    const text = fromEnvironment(context.env, variable);
+    if (text !== undefined) said.set(key, { value: text, place: variable });
+  }
+  return said;
+}
+
+function parseNodes(
+  primary: Said,
+  rawReplicas: unknown,
+  path: readonly string[],
+  context: DatabasesContext,
+): [NodeConfig, ...NodeConfig[]] | undefined {
+  const name = path[1] ?? '';
+  const label = path.join('.');
+  const before = context.problems.length;
+  const list = rawReplicas === null || rawReplicas === undefined ? [] : rawReplicas;
+  if (!Array.isArray(list)) {
+    const place = context.placeOf([...path, 'replicas']);
+    context.problems.push(refusal(place, `${label}.replicas`, rawReplicas, 'is not a list of nodes: write [URL, URL]'));
+  }
+  const raws = [primary.value, ...(Array.isArray(list) ? (list as readonly unknown[]) : [])];
+  const parsed: UnnamedNode[] = [];
+  raws.forEach((raw, index) => {
+    const key = index === 0 ? 'primary' : `replicas.${index - 1}`;
+    const place = (index === 0 ? primary.place : undefined) ?? context.placeOf([...path, ...key.split('.')]);
+    const node = parseNode(raw);
+    if ('refused' in node) context.problems.push(refusal(place, `${label}.${key}`, raw, node.refused));
+    else parsed.push(node.node);
+  });
+  if (context.problems.length > before) return undefined;
+  const named = nameNodes(parsed, name);
+  const problem = 'problem' in named ? named.problem : undefined;
+  if (problem !== undefined) context.problems.push(`${context.placeOf(path)}: ${label}: ${problem}`);
+  return 'nodes' in named ? named.nodes : undefined;
+}
+
+/** Gives each node its name and its database on the server; the first one is the primary. */
+export function nameNodes(
+  nodes: readonly UnnamedNode[],
+  database: string,
+): { readonly nodes: [NodeConfig, ...NodeConfig[]] } | { readonly problem: string } {
+  const address = (node: UnnamedNode): string =>
+    node.host.includes(':') ? `[${node.host}]:${node.port}` : `${node.host}:${node.port}`;
+  const [primary] = nodes;
+  if (primary === undefined) return { problem: 'has no primary' };
+  const result: NodeConfig[] = [];
+  const taken = new Map<string, string>();
+  for (const node of nodes) {
+    const isHostShared = nodes.some((other) => other !== node && other.host === node.host);
+    if (nodes.some((other) => other !== node && address(other) === address(node))) {
+      return { problem: `the node ${address(node)} is named twice: give each server once` };
+    }
+    const name = node.name ?? (isHostShared ? address(node) : node.host);
+    const other = taken.get(name);
+    if (other !== undefined) return { problem: `the name ${name} is given to both ${other} and ${address(node)}` };
+    taken.set(name, address(node));
+    if (node.database !== undefined && primary.database !== undefined && node.database !== primary.database) {
+      return { problem: `${address(node)} has another database than its primary; a replica has the same ones` };
+    }
+    const own = node.database ?? primary.database ?? (database === '*' ? undefined : database);
+    result.push({ ...node, name, database: own });
+  }
+  const [first, ...others] = result;
+  return first === undefined ? { problem: 'has no primary' } : { nodes: [first, ...others] };
+}

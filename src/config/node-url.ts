@@ -1,0 +1,95 @@
+/**
+ * A PostgreSQL server as the configuration writes it: a URL, or `{ url, weight, name }`. Pure.
+ * Says what is wrong with it without ever repeating a password. Called by databases.ts.
+ */
+import type { NodeConfig } from './config.ts';
+import { nearest } from './suggest.ts';
+
+/** A node whose name may still have to be made from its address. */
+export type UnnamedNode = Omit<NodeConfig, 'name'> & { readonly name: string | undefined };
+export type ParsedNode = { readonly node: UnnamedNode } | { readonly refused: string };
+
+const example = 'postgres://user:password@host:5432/database';
+const nodeKeys = ['url', 'weight', 'name'];
+const heaviest = 1000;
+
+function decode(text: string): string | undefined {
+  try {
+    const decoded = decodeURIComponent(text);
+    return decoded.includes('\0') ? undefined : decoded;
+  } catch {
+    return undefined;
+  }
+}
+
+/** @param text the URL. Missing parts: port 5432, no database, no user. */
+export function parseNodeUrl(text: string): ParsedNode {
+  let url: URL;
+  try {
+    url = new URL(text.trim());
+  } catch {
+    return {
+      refused: `is not a URL such as ${example} (in user and password, write @ as %40, : as %3A, / as %2F, # as %23)`,
+    };
+  }
+  if (url.protocol !== 'postgres:' && url.protocol !== 'postgresql:') {
+    return { refused: `is not a postgres:// URL such as ${example}` };
+  }
+  if (url.hash !== '') return { refused: 'has a # in it: write it as %23' };
+  if (url.search !== '') {
+    const names = [...url.searchParams.keys()].join(', ');
+    return { refused: `has the parameter ${names || '?'}: URLs of nodes take none (TLS is set under tls.server)` };
+  }
+  const host = decode(url.hostname.replace(/^\[(.*)\]$/, '$1'));
+  if (host === undefined || host === '') return { refused: `names no host: write it as in ${example}` };
+  if (host.startsWith('/')) return { refused: 'names a Unix socket, which is not supported: give a host and a port' };
+  if (host.includes(',')) return { refused: 'names several hosts: give each node its own URL' };
+  if (/[\s"']/.test(host)) return { refused: 'has a host name with blanks or quotes in it' };
+  const port = url.port === '' ? 5432 : Number(url.port);
+  if (port < 1 || port > 65535) return { refused: 'has a port that is not from 1 to 65535' };
+  const path = url.pathname.replace(/^\//, '');
+  if (path.includes('/'))
+    return { refused: 'has more than a database name after the host (in a name, write / as %2F)' };
+  const [user, password, database] = [decode(url.username), decode(url.password), decode(path)];
+  if (user === undefined || password === undefined || database === undefined) {
+    return { refused: 'has a % in it that does not start an escape such as %40: write a plain % as %25' };
+  }
+  if (user === '' && password !== '') return { refused: `has a password but no user: write it as in ${example}` };
+  return {
+    node: {
+      name: undefined,
+      host,
+      port,
+      database: database === '' ? undefined : database,
+      user: user === '' ? undefined : user,
+      password: password === '' ? undefined : password,
+      weight: 1,
+    },
+  };
+}
+
+/** A node in either form, as it came out of the YAML. */
+export function parseNode(raw: unknown): ParsedNode {
+  if (typeof raw === 'string') return parseNodeUrl(raw);
+  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) {
+    return { refused: `is not a URL such as ${example} nor a map { url, weight, name }` };
+  }
+  const fields = new Map<string, unknown>(Object.entries(raw));
+  for (const key of fields.keys()) {
+    if (nodeKeys.includes(key)) continue;
+    return { refused: `has the unknown key "${key.slice(0, 80)}"; the nearest known key is ${nearest(key, nodeKeys)}` };
+  }
+  const url = fields.get('url');
+  if (typeof url !== 'string') return { refused: `has no url: write { url: ${example} }` };
+  const parsed = parseNodeUrl(url);
+  if ('refused' in parsed) return parsed;
+  const weight = fields.get('weight') ?? 1;
+  if (typeof weight !== 'number' || !(weight > 0 && weight <= heaviest)) {
+    return { refused: `has a weight that is not a number above 0 and up to ${heaviest}` };
+  }
+  const name = fields.get('name') ?? undefined;
+  if (name !== undefined && (typeof name !== 'string' || !/^[^\s"';]{1,63}$/.test(name))) {
+    return { refused: 'has a name that is not a text of 1 to 63 characters without blanks and quotes' };
+  }
+  return { node: { ...parsed.node, weight, name } };
+}

@@ -1,0 +1,54 @@
+/**
+ * A configuration as rows for SHOW CONFIG: every setting, then what each database says for itself. Secrets are redacted.
+ * Called by the admin console and `weir check`.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { Config, NodeConfig } from './config.ts';
+import { perDatabaseKeys } from './databases.ts';
+import { settingKeys, settingOf } from './settings.ts';
+import { formatHostPort } from './values.ts';
+
+/** Columns of PgBouncer's SHOW CONFIG. */
+export interface SettingRow {
+  readonly key: string;
+  readonly value: string;
+  readonly default: string;
+  /** Can be changed by RELOAD or SET. */
+  readonly isChangeable: boolean;
+}
+
+export function listSettings(config: Config): SettingRow[] {
+  const rows: SettingRow[] = settingKeys.map((key) => {
+    const setting = settingOf(key);
+    return {
+      key,
+      value: setting.type.format(setting.read(config)),
+      default: setting.type.format(setting.default),
+      isChangeable: setting.isReloadable,
+    };
+  });
+  for (const database of config.databases.values()) {
+    const prefix = `databases.${database.name}`;
+    rows.push({ key: `${prefix}.primary`, value: nodeUrl(database.primary), default: '', isChangeable: true });
+    const replicas = `[${database.replicas.map(nodeUrl).join(', ')}]`;
+    rows.push({ key: `${prefix}.replicas`, value: replicas, default: '[]', isChangeable: true });
+    const own = { ...config, pool: database.pool };
+    for (const key of perDatabaseKeys) {
+      const setting = settingOf(key);
+      const value = setting.read(own);
+      const global = setting.read(config);
+      if (isDeepStrictEqual(value, global)) continue;
+      const { type } = setting;
+      rows.push({ key: `${prefix}.${key}`, value: type.format(value), default: type.format(global), isChangeable: true });
+    }
+  }
+  return rows;
+}
+
+/** The node as a URL, its password as ***. */
+export function nodeUrl(node: NodeConfig): string {
+  const user =
+    node.user === undefined ? '' : `${encodeURIComponent(node.user)}${node.password === undefined ? '' : ':***'}@`;
+  const database = node.database === undefined ? '' : `/${encodeURIComponent(node.database)}`;
+  return `postgres://${user}${formatHostPort(node)}${database}`;
+}
