@@ -1,0 +1,63 @@
+// Installs what is missing: the npm packages of the lock file, and through the system's package manager, where it may,
+// a Redis and psql. What cannot be installed is said, never fatal here: the caller decides what it can do without.
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { findProgram, root, run, say, succeeds } from './shell.mjs';
+
+/** Debian's package for a program. */
+const packages = { 'redis-server': 'redis-server', psql: 'postgresql-client' };
+
+/** Runs `npm ci` when node_modules is missing or older than package-lock.json. @returns {Promise<boolean>} */
+export async function installPackages() {
+  if (isFresh()) return true;
+  say('Installing the npm packages of package-lock.json ...');
+  // No install script is needed by any package; dev and optional ones are, whatever NODE_ENV or .npmrc say.
+  const args = ['ci', '--ignore-scripts', '--include=dev', '--include=optional', '--no-audit', '--no-fund'];
+  const npm = process.env.npm_execpath;
+  const isScript = npm !== undefined && /\.[cm]?js$/.test(npm);
+  const code = isScript ? await run(process.execPath, [npm, ...args]) : await run('npm', args);
+  if (code === 0) return true;
+  console.error(
+    `"npm ci" failed (exit code ${code}). Without a network, run it once where there is one and bring node_modules along.`,
+  );
+  return false;
+}
+
+function isFresh() {
+  const installed = join(root, 'node_modules/.package-lock.json');
+  if (!existsSync(installed)) return false;
+  return statSync(installed).mtimeMs >= statSync(join(root, 'package-lock.json')).mtimeMs;
+}
+
+/**
+ * Makes sure that a program is there, by apt-get if need be. Says so when it cannot.
+ * @param {'redis-server' | 'psql'} program
+ * @param {string} without what is left out when it stays missing
+ * @returns {Promise<boolean>}
+ */
+export async function installProgram(program, without) {
+  if (findProgram(program) !== undefined) return true;
+  const name = packages[program];
+  const apt = aptGet();
+  if (apt !== undefined) {
+    say(`Installing ${name} with apt-get ...`);
+    // RUNLEVEL=1 keeps the package from starting a service: only the program is wanted.
+    const env = { DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
+    const install = [...apt, 'install', '-y', '-qq', '--no-install-recommends', name];
+    const attempt = ([command, ...args]) => run(command, args, { env, quiet: true });
+    if ((await attempt(install)) !== 0 && (await attempt([...apt, 'update', '-qq'])) === 0) await attempt(install);
+    if (findProgram(program) !== undefined) return true;
+  }
+  say(`${program} is not installed (Debian: apt-get install ${name}): ${without}.`);
+  return false;
+}
+
+/** The command that may install packages here without asking anybody: as root, or by sudo without a password. */
+function aptGet() {
+  const apt = findProgram('apt-get');
+  if (apt === undefined) return undefined;
+  if (process.getuid?.() === 0) return [apt];
+  const sudo = findProgram('sudo');
+  const keep = '--preserve-env=DEBIAN_FRONTEND,RUNLEVEL';
+  return sudo !== undefined && succeeds(sudo, ['-n', 'true']) ? [sudo, '-n', keep, apt] : undefined;
+}

@@ -1,0 +1,57 @@
+// npm test: installs what is missing, then runs everything (types, lint, unit tests, integration tests), and last looks
+// whether anything was left behind. Closes with "N passed, N failed"; exit code 0 only when nothing failed.
+import { chmodSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { checkLint, checkTypes, runTests } from './lib/checks.mjs';
+import { installPackages, installProgram } from './lib/install.mjs';
+import { processesOf } from './lib/processes.mjs';
+import { Tally } from './lib/tally.mjs';
+
+const tally = new Tally();
+
+/** Everything that the run makes outside of the checkout is in here. */
+function makeRunDir() {
+  const dir = mkdtempSync(join(realpathSync(tmpdir()), 'weir-run-'));
+  chmodSync(dir, 0o755);
+  writeFileSync(join(dir, 'owner.pid'), String(process.pid));
+  return dir;
+}
+
+/** Watchdogs get a moment to finish; after that, what is there is a leftover. */
+async function checkLeftovers(dir, reports) {
+  const deadline = Date.now() + 10_000;
+  for (;;) {
+    const running = processesOf(dir).map(({ pid, command }) => `process ${pid} (${command.slice(0, 80)})`);
+    const files = readdirSync(dir).filter((name) => name !== 'owner.pid' && name !== reports);
+    const left = [...running, ...files.map((name) => `directory ${name}`)];
+    if (left.length === 0 || Date.now() > deadline)
+      return tally.check('nothing is left', left.length === 0, left.join(', '));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+async function main() {
+  if (!(await installPackages())) {
+    tally.check('npm packages', false, 'could not be installed, so nothing could be tested');
+    return;
+  }
+  const hasRedis = await installProgram('redis-server', 'the tests that need a Redis are skipped');
+  await installProgram('psql', 'the tests that speak through psql are skipped');
+  if (!hasRedis && process.env.CI === 'true') tally.check('Redis', false, 'CI must not go without');
+  const dir = makeRunDir();
+  process.env.WEIR_RUN_DIR = dir;
+  const reports = 'reports';
+  try {
+    await checkTypes(tally);
+    await checkLint(tally);
+    await runTests(tally, 'unit', join(dir, reports));
+    await runTests(tally, 'integration', join(dir, reports));
+    await checkLeftovers(dir, reports);
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+await main();
+process.exitCode = tally.finish();
