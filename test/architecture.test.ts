@@ -1,0 +1,203 @@
+/**
+ * The house rules that a machine can check: imports only go down, one package has one door, files stay small and say
+ * what they are for, modules hold no state. The picture behind the tables is docs/architecture.md.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { builtinModules } from 'node:module';
+import { dirname, join, normalize, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+
+/** What each room may import besides itself, errors.ts and util/. */
+const rooms: Readonly<Record<string, readonly string[]>> = {
+  util: [],
+  config: [],
+  protocol: [],
+  sql: [],
+  topology: [],
+  net: ['protocol'],
+  auth: ['protocol'],
+  cache: ['protocol', 'sql'],
+  routing: ['sql', 'topology'],
+  frontend: ['net', 'protocol', 'auth'],
+  backend: ['net', 'protocol', 'auth'],
+  pool: ['backend'],
+  session: ['net', 'protocol', 'sql', 'routing', 'topology', 'cache', 'pool', 'backend'],
+  control: ['net', 'protocol', 'pool', 'cache', 'topology', 'session', 'config'],
+  observability: [],
+};
+
+/** These put the others together and may import whatever they compose. */
+const roofs = ['app.ts', 'main.ts', 'app', 'workers', 'cli'];
+
+/** Files of types only: `import type` from anywhere. */
+const contracts = /^(errors|config\/config|\w+\/([\w-]+-)?types|routing\/plan|sql\/facts)\.ts$/;
+
+/** Swapping a package costs the rooms behind its door and no other. */
+const doors: Readonly<Record<string, readonly string[]>> = {
+  'pg-protocol': ['protocol'],
+  'libpg-query': ['sql'],
+  // A byte-limited map is the same thing wherever it is used; see docs/adr.
+  'lru-cache': ['cache', 'sql', 'routing'],
+  ioredis: ['cache'],
+  pg: ['topology', 'cli'],
+  pino: ['observability'],
+  'pino-pretty': ['observability'],
+  'prom-client': ['observability'],
+  yaml: ['config'],
+};
+
+/** Rooms that decide and never act: no socket, file, process or timer. */
+const pureRooms = ['protocol', 'sql', 'routing'];
+const pureBuiltins = ['node:buffer', 'node:crypto', 'node:util'];
+
+const MAX_LINES = 350;
+/** One table each, easier to read whole than in parts. */
+const tables = ['config/settings.ts', 'errors.ts'];
+const MAX_HEADER_LINES = 6;
+
+const src = fileURLToPath(new URL('../src', import.meta.url));
+const harness = fileURLToPath(new URL('../integration/harness', import.meta.url));
+
+interface Import {
+  readonly isType: boolean;
+  readonly target: string;
+}
+
+interface Source {
+  /** Relative to src, with slashes. */
+  readonly path: string;
+  readonly room: string;
+  readonly text: string;
+  readonly imports: readonly Import[];
+}
+
+function importsOf(text: string): Import[] {
+  const code = text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/^\s*\/\/.*$/gm, '');
+  const from = /^(?:import|export)\s+(type\s)?[^'";]*?from\s+'([^']+)'/gm;
+  const bare = /(?:^import\s+|\bimport\()'([^']+)'/gm;
+  return [
+    ...[...code.matchAll(from)].map((match) => ({ isType: match[1] !== undefined, target: match[2] ?? '' })),
+    ...[...code.matchAll(bare)].map((match) => ({ isType: false, target: match[1] ?? '' })),
+  ];
+}
+
+function sourcesBelow(dir: string): Source[] {
+  const names = readdirSync(dir, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
+  return names.sort().map((name) => {
+    const path = normalize(name).replaceAll('\\', '/');
+    const text = readFileSync(join(dir, name), 'utf8');
+    return { path, room: path.split('/')[0] ?? path, text, imports: importsOf(text) };
+  });
+}
+
+const sources = sourcesBelow(src);
+const isRoof = (room: string): boolean => roofs.includes(room);
+const isPackage = (target: string): boolean => !target.startsWith('.') && !target.startsWith('node:');
+
+/** "pg/lib/x" -> "pg", "@scope/name/x" -> "@scope/name". */
+const packageOf = (target: string): string =>
+  target
+    .split('/')
+    .slice(0, target.startsWith('@') ? 2 : 1)
+    .join('/');
+
+function mayImport(source: Source, { isType, target }: Import): boolean {
+  const path = relative(src, join(src, dirname(source.path), target)).replaceAll('\\', '/');
+  const room = path.split('/')[0] ?? path;
+  if (isRoof(source.room) || room === source.room || room === 'errors.ts' || room === 'util') return true;
+  if (isType && contracts.test(path)) return true;
+  return rooms[source.room]?.includes(room) ?? false;
+}
+
+/** Lines of text in the comment that a file opens with; undefined when it opens with something else. */
+function headerLines(text: string): number | undefined {
+  const block = /^(?:#!.*\n)?\/\*\*?([\s\S]*?)\*\//.exec(text);
+  const lines = block?.[1]?.split('\n') ?? /^(?:#!.*\n)?((?:\/\/.*\n)+)/.exec(text)?.[1]?.split('\n');
+  return lines?.filter((line) => line.replace(/^[\s*/]+/, '') !== '').length;
+}
+
+test('every form of import is seen, and comments are not', () => {
+  const text = [
+    "import './a.ts';",
+    "import b, { type B } from 'b';",
+    "import type { C } from './c.ts';",
+    "import {\n  d,\n} from './d.ts';",
+    "export { e } from './e.ts';",
+    "const f = await import('f/deep');",
+    "// import './no.ts';",
+    "/* import 'no' */",
+  ];
+  const seen = importsOf(text.join('\n')).map(({ isType, target }) => (isType ? 'type ' : '') + target);
+  expect(seen.sort()).toEqual(['./a.ts', './d.ts', './e.ts', 'b', 'f/deep', 'type ./c.ts']);
+});
+
+test('the rooms of the table are the rooms of src', () => {
+  const found = [...new Set(sources.map((source) => source.room))].filter(
+    (room) => !isRoof(room) && room !== 'errors.ts',
+  );
+  expect(found.filter((room) => !(room in rooms))).toEqual([]);
+});
+
+test('imports only go down: no room reaches itself over others', () => {
+  const below = (room: string, seen: readonly string[]): string[] =>
+    (rooms[room] ?? []).flatMap((next) =>
+      seen.includes(next) ? [[...seen, next].join(' -> ')] : below(next, [...seen, next]),
+    );
+  expect(Object.keys(rooms).flatMap((room) => below(room, [room]))).toEqual([]);
+});
+
+test('a room imports only the rooms that it may', () => {
+  const wrong = sources.flatMap((source) =>
+    source.imports
+      .filter((entry) => entry.target.startsWith('.') && !mayImport(source, entry))
+      .map((entry) => `${source.path} imports ${entry.isType ? 'type ' : ''}${entry.target}`),
+  );
+  expect(wrong).toEqual([]);
+});
+
+test('a package comes in through its own door', () => {
+  const wrong = sources.flatMap((source) =>
+    source.imports
+      .filter(({ target }) => isPackage(target) && !(doors[packageOf(target)] ?? []).includes(source.room))
+      .map(({ target }) => `${source.path} imports ${target}`),
+  );
+  expect(wrong).toEqual([]);
+});
+
+test("Node's own modules are imported by their full name, and pure rooms touch nothing outside", () => {
+  const wrong = sources.flatMap((source) =>
+    source.imports
+      .filter(({ target, isType }) => {
+        if (builtinModules.includes(target)) return true;
+        return (
+          target.startsWith('node:') && !isType && pureRooms.includes(source.room) && !pureBuiltins.includes(target)
+        );
+      })
+      .map(({ target }) => `${source.path} imports ${target}`),
+  );
+  expect(wrong).toEqual([]);
+});
+
+test('modules hold no state: everything is made by a factory or a class', () => {
+  const wrong = sources.filter(({ text }) => /^(?:export )?(?:let|var) /m.test(text)).map(({ path }) => path);
+  expect(wrong).toEqual([]);
+});
+
+describe.each([
+  ['src', sources],
+  ['integration/harness', sourcesBelow(harness)],
+] as const)('%s', (name, files) => {
+  test(`files have at most ${MAX_LINES} lines`, () => {
+    const long = files.map(({ path, text }) => ({ path, lines: text.split('\n').length - 1 }));
+    expect(long.filter(({ path, lines }) => lines > MAX_LINES && !tables.includes(path))).toEqual([]);
+  });
+
+  test(`files open with a comment of at most ${MAX_HEADER_LINES} lines that says what they are for`, () => {
+    const wrong = files.filter(({ text }) => {
+      const lines = headerLines(text);
+      return lines === undefined || lines > MAX_HEADER_LINES;
+    });
+    expect(wrong.map(({ path }) => `${name}/${path}`)).toEqual([]);
+  });
+});
