@@ -15,17 +15,38 @@ export interface CatalogRelation {
   readonly hasRowSecurity: boolean;
   /** Root of its partition or inheritance tree (itself if it has no parent). */
   readonly root: number;
-  /** For views: relations and functions that its rule depends on, not expanded further. */
+  /**
+   * For views and materialized views: relations and functions that the rule depends on, not expanded further. For tables
+   * with row security: the same of their policies. Functions include those behind operators and casts; immutable
+   * built-in ones are left out.
+   */
   readonly viewRelations: readonly number[];
   readonly viewFunctions: readonly number[];
-  /** Relations that a write to this one can change through foreign-key actions (CASCADE, SET NULL, SET DEFAULT). */
+  /** What a view does besides, in its own text. */
+  readonly viewProblems: readonly ViewProblem[];
+  /**
+   * Relations that a write to any member of its tree can change through foreign-key actions (CASCADE, SET NULL, SET
+   * DEFAULT), directly. `updatesTo` is the part with an ON UPDATE action.
+   */
   readonly cascadesTo: readonly number[];
-  /** Functions of user triggers that fire on writes to it, and rules other than a view's own. */
+  readonly updatesTo: readonly number[];
+  /** Every relation with a foreign key to a member of its tree: what TRUNCATE ... CASCADE empties. */
+  readonly referencedBy: readonly number[];
+  /**
+   * Functions that run by themselves when a member of its tree is written: user triggers, and user functions that are
+   * volatile and called by a column default, a CHECK constraint or a domain of a column.
+   */
   readonly triggerFunctions: readonly number[];
+  /** It has rules other than a view's own. */
   readonly hasRules: boolean;
   /** pg_catalog or information_schema. */
   readonly isSystem: boolean;
+  /** Why reading it also reads something that a standby or a cache cannot answer: "has the unlogged partition public.p1". */
+  readonly treeProblem: string | undefined;
 }
+
+/** A view's text locks rows, asks for CURRENT_DATE, CURRENT_USER ..., samples, advances a sequence, or casts to a type whose check is volatile. */
+export type ViewProblem = 'locks rows' | 'value function' | 'sample' | 'sequence' | 'volatile type' | 'catalog lookup';
 
 export type Volatility = 'immutable' | 'stable' | 'volatile';
 
@@ -40,6 +61,10 @@ export interface CatalogFunction {
   readonly maxArgs: number;
   readonly isProcedure: boolean;
   readonly isSystem: boolean;
+  /** A trigger function proven to change nothing but its own row (NEW). */
+  readonly isHarmless: boolean;
+  /** Volatile, and its source has words of DDL or of dynamic SQL in it: calling it may change the catalog. */
+  readonly mayDefine: boolean;
 }
 
 export interface Catalog {
@@ -47,11 +72,18 @@ export interface Catalog {
   readonly tagPrefix: string;
   /** Grows with each reading in this process. */
   readonly version: number;
-  /** The search_path that a new session of `user` gets, as PostgreSQL prints it. */
+  /** The search_path that a new session gets, as PostgreSQL prints it, when its role has none of its own. */
   readonly defaultSearchPath: string;
+  /** The search_path that a new session of `user` gets: ALTER ROLE ... SET search_path, else the default. */
+  searchPathOf(user: string): string;
   relationByOid(oid: number): CatalogRelation | undefined;
   /** The first match along the path (pg_catalog first unless named), or by schema. */
   findRelation(schema: string | undefined, name: string, searchPath: readonly string[]): CatalogRelation | undefined;
+  /**
+   * Every match along the path, in its order: PostgreSQL passes over schemas that the role may not use, and who may use
+   * what is not known here, so all of them have to be reckoned with.
+   */
+  findRelations(schema: string | undefined, name: string, searchPath: readonly string[]): readonly CatalogRelation[];
   /** All candidates with the name that take so many arguments, along the path or in the schema. */
   findFunctions(
     schema: string | undefined,
@@ -62,8 +94,22 @@ export interface Catalog {
   functionByOid(oid: number): CatalogFunction | undefined;
   /** Worst volatility over all operators of that name; undefined: no such operator. */
   operatorVolatility(name: string): Volatility | undefined;
+  /** The same over operators that are not PostgreSQL's own; undefined: none. */
+  userOperatorVolatility(name: string): Volatility | undefined;
   /** Worst volatility of casts to that type and of its input function; undefined: no such type. */
   castVolatility(typeName: string, searchPath: readonly string[]): Volatility | undefined;
+  /** Values of that type are made from nothing but their input and settings that a cache key has (enums: the catalog). */
+  isKeyedCast(typeName: string, searchPath: readonly string[]): boolean;
+  /**
+   * User functions, not immutable, that PostgreSQL may call although no text names them: behind comparison and LIKE
+   * operators, implicit casts and casts to json. `assignmentFunctions`: also those behind assignment casts (on writes).
+   */
+  readonly hiddenFunctions: readonly CatalogFunction[];
+  readonly assignmentFunctions: readonly CatalogFunction[];
+  /** Volatile user functions that `row.name` may call (one argument, a composite type). */
+  readonly columnFunctions: readonly CatalogFunction[];
+  /** What could not be read and what is assumed instead, in words. */
+  readonly notes: readonly string[];
   /** Name for people: "public.users". */
   nameOf(oid: number): string;
 }

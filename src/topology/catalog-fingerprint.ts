@@ -1,0 +1,45 @@
+/**
+ * A short text that changes when somebody changed the catalog: asked for every few seconds by the monitor, which then
+ * reads the catalog again. For changes made around Weir; what goes through Weir is known at once.
+ *
+ * Sees: relations, functions, aggregates, rules, triggers, policies, constraints (also of domains), inheritance,
+ * operators, casts, types but row types, enum labels, schemas, memberships, settings of roles. Misses: what only touches
+ * pg_attribute (DROP COLUMN, column grants, column types), role attributes, and two changes whose row versions add up
+ * to the same sum (not by accident in practice). Temporary objects do not move it. TRUNCATE and VACUUM FULL do.
+ */
+import { num, str } from './catalog-rows.ts';
+import type { Query } from './catalog-rows.ts';
+
+const SOURCES: readonly (readonly [table: string, where: string])[] = [
+  ['pg_class', `relpersistence <> 't' AND relkind IN ('r', 'p', 'v', 'm', 'S', 'f')`],
+  ['pg_proc', 'oid >= 16384'],
+  ['pg_aggregate', 'aggfnoid >= 16384'],
+  ['pg_rewrite', 'oid >= 16384'],
+  ['pg_trigger', 'true'],
+  ['pg_policy', 'true'],
+  ['pg_constraint', 'true'],
+  ['pg_inherits', 'true'],
+  ['pg_operator', 'oid >= 16384'],
+  ['pg_cast', 'oid >= 16384'],
+  ['pg_type', `oid >= 16384 AND typtype IN ('d', 'e', 'r', 'm')`],
+  ['pg_enum', 'true'],
+  ['pg_namespace', `nspname !~ '^pg_(toast_)?temp_'`],
+  ['pg_auth_members', 'true'],
+  ['pg_db_role_setting', 'true'],
+];
+
+/** Every row version has the transaction that made it in xmin: a new version moves the sum, a lost row the count. */
+const SQL = SOURCES.map(
+  ([table, where]) => `
+    SELECT '${table}' AS source, pg_catalog.count(*) AS count, pg_catalog.sum(xmin::text::bigint) AS sum
+    FROM pg_catalog.${table} WHERE ${where}`,
+).join(' UNION ALL ');
+
+/** @param query as for readCatalog. One read-only statement; about 30 ms of the server with 10,000 tables. */
+export async function catalogFingerprint(query: Query): Promise<string> {
+  const rows = await query(SQL);
+  return rows
+    .map((row) => `${str(row, 'source')}=${num(row, 'count')}/${str(row, 'sum')}`)
+    .sort()
+    .join(' ');
+}

@@ -1,0 +1,154 @@
+/**
+ * The SQL that reads a database's system catalog: one statement per table, PostgreSQL 13 to 18, all names qualified.
+ * No decisions: rows are turned into a Catalog by catalog.ts and its parts. Expressions stored as pg_node_tree are
+ * searched on the server (TOKENS) because only a few numbers in them matter.
+ */
+
+/**
+ * What is looked for in a pg_node_tree. pg_depend alone is not enough: it leaves out everything that initdb made, so a
+ * view over nextval() or CURRENT_DATE has no trace of it there. Identifiers in a node tree have their blanks escaped, so
+ * no name can pass for one of these.
+ */
+const TOKENS =
+  ':(?:relid|funcid|opfuncid|aggfnoid|winfnoid|resulttype) [1-9][0-9]*|:hasForUpdate true' +
+  String.raw`|\{SQLVALUEFUNCTION|\{NEXTVALUEEXPR|\{TABLESAMPLECLAUSE`;
+
+/** Only user functions: for defaults and CHECK constraints, of which there are many and nearly all without one. */
+const USER_FUNCTIONS = ':(?:funcid|opfuncid) [1-9][0-9]{4,}';
+
+function tokens(expression: string, pattern = TOKENS): string {
+  return `(SELECT pg_catalog.string_agg(DISTINCT m[1], ';') FROM pg_catalog.regexp_matches(${expression}, '(${pattern})', 'g') m)`;
+}
+
+const NOT_PASSING = `c.relpersistence <> 't' AND n.nspname !~ '^pg_(toast|temp)'`;
+
+/** Words that make a function body suspicious of changing the catalog. */
+const DEFINING = String.raw`\m(create|alter|drop|grant|revoke|execute|import|security|comment|reindex)\M`;
+
+export const QUERIES = {
+  header: `
+    SELECT d.oid, pg_catalog.current_setting('server_version_num') AS version, s.source
+    FROM pg_catalog.pg_database d, pg_catalog.pg_settings s
+    WHERE d.datname = pg_catalog.current_database() AND s.name = 'search_path'`,
+
+  searchPath: `SELECT pg_catalog.current_setting('search_path') AS path, SESSION_USER AS me`,
+
+  system: `SELECT system_identifier::text AS id FROM pg_catalog.pg_control_system()`,
+
+  roleSettings: `
+    SELECT r.rolname AS role, s.setdatabase AS database, pg_catalog.substr(c, 13) AS path
+    FROM pg_catalog.pg_db_role_setting s
+    CROSS JOIN LATERAL pg_catalog.unnest(s.setconfig) c
+    LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole
+    WHERE c LIKE 'search\\_path=%' AND (s.setrole = 0 OR r.oid IS NOT NULL)
+      AND s.setdatabase IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()))`,
+
+  relations: `
+    SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind::text AS kind, c.relpersistence::text AS persistence,
+           c.relrowsecurity::int AS rls, c.reltype AS type
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND ${NOT_PASSING}`,
+
+  parents: `
+    SELECT i.inhrelid AS child, i.inhparent AS parent
+    FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
+    WHERE c.relkind IN ('r', 'p', 'f')`,
+
+  views: `
+    SELECT r.ev_class AS relation, ${tokens('r.ev_action::text')} AS tokens
+    FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_class c ON c.oid = r.ev_class
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE r.ev_type = '1' AND c.relkind IN ('v', 'm') AND ${NOT_PASSING}
+      AND n.nspname NOT IN ('pg_catalog', 'information_schema')`,
+
+  viewDependencies: `
+    SELECT DISTINCT r.ev_class AS relation, (d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass)::int AS function,
+           d.refobjid AS target
+    FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid
+    WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND r.ev_type = '1' AND d.refobjid <> r.ev_class
+      AND d.refclassid IN ('pg_catalog.pg_class'::pg_catalog.regclass, 'pg_catalog.pg_proc'::pg_catalog.regclass)`,
+
+  rules: `
+    SELECT DISTINCT ev_class AS relation FROM pg_catalog.pg_rewrite
+    WHERE ev_type <> '1' AND ev_enabled <> 'D' AND oid >= 16384`,
+
+  policies: `
+    SELECT p.polrelid AS relation,
+           ${tokens("coalesce(p.polqual::text, '') || coalesce(p.polwithcheck::text, '')")} AS tokens
+    FROM pg_catalog.pg_policy p`,
+
+  foreignKeys: `
+    SELECT DISTINCT conrelid AS child, confrelid AS parent,
+           (confupdtype IN ('c', 'n', 'd'))::int AS updates, (confdeltype IN ('c', 'n', 'd'))::int AS deletes
+    FROM pg_catalog.pg_constraint WHERE contype = 'f'`,
+
+  triggers: `
+    SELECT DISTINCT tgrelid AS relation, tgfoid AS function FROM pg_catalog.pg_trigger
+    WHERE NOT tgisinternal AND tgenabled <> 'D'`,
+
+  defaults: `
+    SELECT adrelid AS relation, ${tokens('adbin::text', USER_FUNCTIONS)} AS tokens
+    FROM pg_catalog.pg_attrdef WHERE adbin::text ~ '${USER_FUNCTIONS}'
+    UNION ALL
+    SELECT conrelid, ${tokens('conbin::text', USER_FUNCTIONS)}
+    FROM pg_catalog.pg_constraint WHERE contype = 'c' AND conrelid <> 0 AND conbin::text ~ '${USER_FUNCTIONS}'`,
+
+  functions: `
+    SELECT p.oid, n.nspname AS schema, p.proname AS name, p.provolatile::text AS volatility, p.prokind::text AS kind,
+           l.lanname AS language, p.pronargs AS args, p.pronargdefaults AS defaults, (p.provariadic <> 0)::int AS variadic,
+           a.aggkind::text AS aggregate,
+           pg_catalog.concat_ws(';', a.aggtransfn::oid, a.aggfinalfn::oid, a.aggcombinefn::oid, a.aggmtransfn::oid,
+             a.aggminvtransfn::oid, a.aggmfinalfn::oid) AS parts,
+           CASE WHEN p.oid >= 16384 AND p.pronargdefaults > 0 THEN ${tokens('p.proargdefaults::text')} END AS tokens,
+           (p.oid >= 16384 AND p.provolatile = 'v' AND p.prosrc ~* '${DEFINING}')::int AS defining,
+           (p.oid >= 16384 AND p.provolatile = 'v' AND p.pronargs >= 1
+             AND (t.typtype IN ('c', 'p') OR (t.typtype = 'd' AND b.typtype = 'c')))::int AS columnlike,
+           CASE WHEN p.prorettype = 2279 AND l.lanname = 'plpgsql' AND pg_catalog.length(p.prosrc) < 2000
+             THEN p.prosrc END AS body
+    FROM pg_catalog.pg_proc p
+    JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+    JOIN pg_catalog.pg_language l ON l.oid = p.prolang
+    LEFT JOIN pg_catalog.pg_aggregate a ON a.aggfnoid = p.oid
+    LEFT JOIN pg_catalog.pg_type t ON t.oid = p.proargtypes[0]
+    LEFT JOIN pg_catalog.pg_type b ON b.oid = t.typbasetype
+    WHERE n.nspname !~ '^pg_temp'`,
+
+  operators: `
+    SELECT o.oprname AS name, (o.oid >= 16384)::int AS own, p.provolatile::text AS volatility,
+           CASE WHEN o.oid >= 16384 AND p.provolatile <> 'i' THEN p.oid END AS function
+    FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode
+    GROUP BY 1, 2, 3, 4`,
+
+  casts: `
+    SELECT c.casttarget AS target, c.castcontext::text AS context, p.oid AS function, p.provolatile::text AS volatility
+    FROM pg_catalog.pg_cast c JOIN pg_catalog.pg_proc p ON p.oid = c.castfunc WHERE p.provolatile <> 'i'`,
+
+  types: `
+    SELECT t.oid, n.nspname AS schema, t.typname AS name, t.typtype::text AS kind, t.typbasetype AS base,
+           r.rngsubtype AS subtype, i.provolatile::text AS input, i.oid AS function
+    FROM pg_catalog.pg_type t
+    JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+    LEFT JOIN pg_catalog.pg_proc i ON i.oid = t.typinput
+    LEFT JOIN pg_catalog.pg_range r ON r.rngtypid = t.oid
+    LEFT JOIN pg_catalog.pg_class c ON c.oid = t.typrelid
+    WHERE n.nspname !~ '^pg_(toast|temp)' AND NOT (t.typcategory = 'A' AND t.typelem <> 0)
+      AND (t.typtype IN ('b', 'd', 'e', 'r', 'm') OR (t.typtype = 'c' AND c.relkind = 'c'))`,
+
+  domainChecks: `
+    SELECT contypid AS type, ${tokens('conbin::text')} AS tokens
+    FROM pg_catalog.pg_constraint WHERE contypid <> 0 AND contype = 'c' AND oid >= 16384`,
+} as const;
+
+/** Types that contain one of `oids` somewhere (arrays, domains, ranges, columns), themselves included. */
+export function containingTypes(oids: readonly number[]): string {
+  return `
+    WITH RECURSIVE bad(oid) AS (
+      SELECT pg_catalog.unnest('{${oids.join(',')}}'::pg_catalog.oid[])
+      UNION
+      SELECT x.oid FROM bad b CROSS JOIN LATERAL (
+        SELECT t.oid FROM pg_catalog.pg_type t WHERE t.typelem = b.oid OR t.typbasetype = b.oid
+        UNION ALL SELECT r.rngtypid FROM pg_catalog.pg_range r WHERE r.rngsubtype = b.oid
+        UNION ALL SELECT c.reltype FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+          WHERE a.atttypid = b.oid AND a.attnum > 0 AND NOT a.attisdropped AND c.reltype <> 0) x)
+    SELECT oid FROM bad`;
+}

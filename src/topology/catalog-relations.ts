@@ -1,0 +1,183 @@
+/**
+ * pg_class with everything that hangs on it: trees, views, foreign keys, triggers, policies. Facts of a tree (partitions,
+ * inheritance) are shared by all its members, because a statement on one of them may reach every other.
+ * Called by catalog.ts.
+ */
+import type { Functions } from './catalog-functions.ts';
+import { createInterner, FIRST_USER_OID, num, parseTokens, pushTo, str } from './catalog-rows.ts';
+import type { Expression, Row } from './catalog-rows.ts';
+import { findTrees } from './catalog-trees.ts';
+import type { Trees } from './catalog-trees.ts';
+import type { CatalogRelation, RelationKind, ViewProblem } from './catalog-types.ts';
+import type { TypeFacts } from './catalog-casts.ts';
+
+export interface RelationRows {
+  readonly relations: readonly Row[];
+  readonly parents: readonly Row[];
+  readonly views: readonly Row[];
+  readonly viewDependencies: readonly Row[];
+  readonly rules: readonly Row[];
+  readonly policies: readonly Row[];
+  readonly foreignKeys: readonly Row[];
+  readonly triggers: readonly Row[];
+  readonly defaults: readonly Row[];
+  /** Row types that contain a type whose check is volatile, and the functions behind it. */
+  readonly volatileRowTypes: ReadonlySet<number>;
+  readonly volatileTypeFunctions: readonly number[];
+}
+
+const KINDS: Readonly<Record<string, RelationKind>> = {
+  r: 'table',
+  p: 'partitioned',
+  v: 'view',
+  m: 'matview',
+  S: 'sequence',
+  f: 'foreign',
+};
+
+const NONE: readonly number[] = [];
+const NO_PROBLEMS: readonly ViewProblem[] = [];
+
+interface Hanging {
+  readonly viewRelations: Map<number, number[]>;
+  readonly viewFunctions: Map<number, number[]>;
+  readonly viewProblems: Map<number, ViewProblem[]>;
+  /** By root. */
+  readonly cascades: Map<number, number[]>;
+  readonly updates: Map<number, number[]>;
+  readonly references: Map<number, number[]>;
+  readonly triggers: Map<number, number[]>;
+  readonly rules: ReadonlySet<number>;
+}
+
+export function readRelations(
+  rows: RelationRows,
+  functions: Functions,
+  types: ReadonlyMap<number, TypeFacts>,
+): ReadonlyMap<number, CatalogRelation> {
+  const trees = findTrees(rows.relations, rows.parents);
+  const hanging: Hanging = {
+    viewRelations: new Map(),
+    viewFunctions: new Map(),
+    viewProblems: new Map(),
+    cascades: new Map(),
+    updates: new Map(),
+    references: new Map(),
+    triggers: new Map(),
+    rules: new Set(rows.rules.map((row) => num(row, 'relation'))),
+  };
+  hangExpressions(rows, hanging, functions, types);
+  hangKeys(rows.foreignKeys, hanging, trees);
+  hangTriggers(rows, hanging, trees, functions);
+
+  const intern = createInterner();
+  const byOid = new Map<number, CatalogRelation>();
+  for (const row of rows.relations) {
+    const relation = toRelation(row, hanging, trees, intern);
+    byOid.set(relation.oid, relation);
+  }
+  return byOid;
+}
+
+function toRelation(row: Row, hanging: Hanging, trees: Trees, intern: (text: string) => string): CatalogRelation {
+  const oid = num(row, 'oid');
+  const schema = intern(str(row, 'schema'));
+  const root = trees.rootOf(oid);
+  const persistence = str(row, 'persistence');
+  return {
+    oid,
+    schema,
+    name: intern(str(row, 'name')),
+    kind: KINDS[str(row, 'kind')] ?? 'other',
+    persistence: persistence === 'p' ? 'permanent' : persistence === 'u' ? 'unlogged' : 'temporary',
+    hasRowSecurity: num(row, 'rls') === 1,
+    root,
+    viewRelations: hanging.viewRelations.get(oid) ?? NONE,
+    viewFunctions: hanging.viewFunctions.get(oid) ?? NONE,
+    viewProblems: hanging.viewProblems.get(oid) ?? NO_PROBLEMS,
+    cascadesTo: hanging.cascades.get(root) ?? NONE,
+    updatesTo: hanging.updates.get(root) ?? NONE,
+    referencedBy: hanging.references.get(root) ?? NONE,
+    triggerFunctions: hanging.triggers.get(root) ?? NONE,
+    hasRules: hanging.rules.has(oid),
+    isSystem: schema === 'pg_catalog' || schema === 'information_schema',
+    treeProblem: trees.problemBelow(oid),
+  };
+}
+
+/** Views and policies: both are text that runs when somebody reads the relation. */
+function hangExpressions(
+  rows: RelationRows,
+  hanging: Hanging,
+  functions: Functions,
+  types: ReadonlyMap<number, TypeFacts>,
+): void {
+  const relations = new Map<number, Set<number>>();
+  const called = new Map<number, Set<number>>();
+  const setOf = (map: Map<number, Set<number>>, key: number): Set<number> => {
+    let set = map.get(key);
+    if (set === undefined) map.set(key, (set = new Set()));
+    return set;
+  };
+  for (const row of [...rows.views, ...rows.policies]) {
+    const oid = num(row, 'relation');
+    const expression = parseTokens(str(row, 'tokens'));
+    for (const target of expression.relations) if (target !== oid) setOf(relations, oid).add(target);
+    for (const target of expression.functions) setOf(called, oid).add(target);
+    for (const problem of problemsOf(expression, types)) pushTo(hanging.viewProblems, oid, problem);
+  }
+  for (const row of rows.viewDependencies) {
+    setOf(num(row, 'function') === 1 ? called : relations, num(row, 'relation')).add(num(row, 'target'));
+  }
+  for (const [oid, set] of relations) hanging.viewRelations.set(oid, [...set]);
+  for (const [oid, set] of called) {
+    const telling = [...set].filter((target) => {
+      const found = functions.byOid.get(target);
+      return found === undefined || !found.isSystem || found.volatility !== 'immutable' || found.name.startsWith('pg_');
+    });
+    if (telling.length > 0) hanging.viewFunctions.set(oid, telling);
+  }
+}
+
+function problemsOf(expression: Expression, types: ReadonlyMap<number, TypeFacts>): readonly ViewProblem[] {
+  const problems = new Set(expression.problems);
+  for (const oid of expression.types) {
+    const facts = types.get(oid);
+    // Array types are not in the table; those of user types can hide a domain.
+    if (facts === undefined ? oid >= FIRST_USER_OID : facts.volatility === 'volatile') problems.add('volatile type');
+    else if (facts !== undefined && !facts.isKeyed) problems.add('catalog lookup');
+  }
+  return [...problems];
+}
+
+function hangKeys(rows: readonly Row[], hanging: Hanging, trees: Trees): void {
+  const add = (map: Map<number, number[]>, parent: number, child: number): void => {
+    if (!(map.get(parent) ?? NONE).includes(child)) pushTo(map, parent, child);
+  };
+  for (const row of rows) {
+    // Children as roots: a key on a partitioned table is repeated on each of its partitions.
+    const child = trees.rootOf(num(row, 'child'));
+    const parent = trees.rootOf(num(row, 'parent'));
+    add(hanging.references, parent, child);
+    if (num(row, 'updates') === 1) add(hanging.updates, parent, child);
+    if (num(row, 'updates') === 1 || num(row, 'deletes') === 1) add(hanging.cascades, parent, child);
+  }
+}
+
+function hangTriggers(rows: RelationRows, hanging: Hanging, trees: Trees, functions: Functions): void {
+  const add = (relation: number, called: number): void => {
+    const root = trees.rootOf(relation);
+    if (!(hanging.triggers.get(root) ?? NONE).includes(called)) pushTo(hanging.triggers, root, called);
+  };
+  for (const row of rows.triggers) add(num(row, 'relation'), num(row, 'function'));
+  for (const row of rows.defaults) {
+    for (const oid of parseTokens(str(row, 'tokens')).functions) {
+      if (oid >= FIRST_USER_OID && functions.byOid.get(oid)?.volatility !== 'immutable') add(num(row, 'relation'), oid);
+    }
+  }
+  if (rows.volatileRowTypes.size === 0) return;
+  for (const row of rows.relations) {
+    if (!rows.volatileRowTypes.has(num(row, 'type'))) continue;
+    for (const oid of rows.volatileTypeFunctions) add(num(row, 'oid'), oid);
+  }
+}

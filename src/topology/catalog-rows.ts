@@ -1,0 +1,85 @@
+/**
+ * Reading rows of catalog queries: whatever a driver makes of an oid, a number or a NULL, out comes one kind of value.
+ * Also the tokens that catalog-queries.ts finds in stored expressions. Used by the catalog readers only.
+ */
+import type { ViewProblem, Volatility } from './catalog-types.ts';
+
+export type Row = Record<string, unknown>;
+export type Query = (sql: string) => Promise<Row[]>;
+
+/** 0 for NULL. */
+export function num(row: Row, column: string): number {
+  const value = row[column];
+  const number = typeof value === 'number' ? value : Number(value ?? 0);
+  if (!Number.isFinite(number)) throw new Error(`catalog column ${column} is not a number: ${String(value)}`);
+  return number;
+}
+
+/** '' for NULL. */
+export function str(row: Row, column: string): string {
+  const value = row[column];
+  return typeof value === 'string' ? value : value == null ? '' : String(value as number);
+}
+
+export function volatilityOf(code: string): Volatility {
+  return code === 'i' ? 'immutable' : code === 's' ? 'stable' : 'volatile';
+}
+
+const RANK: Readonly<Record<Volatility, number>> = { immutable: 0, stable: 1, volatile: 2 };
+
+export function worst(a: Volatility, b: Volatility): Volatility {
+  return RANK[a] >= RANK[b] ? a : b;
+}
+
+/** What a stored expression refers to. */
+export interface Expression {
+  readonly relations: readonly number[];
+  readonly functions: readonly number[];
+  /** Types that values are converted to by text or checked against (domains). */
+  readonly types: readonly number[];
+  readonly problems: readonly ViewProblem[];
+}
+
+const NOTHING: Expression = { relations: [], functions: [], types: [], problems: [] };
+
+/** From the `tokens` column: ":relid 16384;:funcid 1299;{SQLVALUEFUNCTION". */
+export function parseTokens(tokens: string): Expression {
+  if (tokens === '') return NOTHING;
+  const relations = new Set<number>();
+  const functions = new Set<number>();
+  const types = new Set<number>();
+  const problems = new Set<ViewProblem>();
+  for (const token of tokens.split(';')) {
+    if (token.startsWith('{SQLVALUE')) problems.add('value function');
+    else if (token.startsWith('{NEXTVALUE')) problems.add('sequence');
+    else if (token.startsWith('{TABLESAMPLE')) problems.add('sample');
+    else if (token.startsWith(':hasForUpdate')) problems.add('locks rows');
+    else {
+      const blank = token.indexOf(' ');
+      const oid = Number(token.slice(blank + 1));
+      const field = token.slice(1, blank);
+      (field === 'relid' ? relations : field === 'resulttype' ? types : functions).add(oid);
+    }
+  }
+  return { relations: [...relations], functions: [...functions], types: [...types], problems: [...problems] };
+}
+
+/** First OID that initdb has not given out (FirstNormalObjectId). */
+export const FIRST_USER_OID = 16_384;
+
+export function pushTo<K, V>(map: Map<K, V[]>, key: K, value: V): void {
+  const list = map.get(key);
+  if (list === undefined) map.set(key, [value]);
+  else list.push(value);
+}
+
+/** One string object per distinct text: ten thousand relations share a few schema names. */
+export function createInterner(): (text: string) => string {
+  const seen = new Map<string, string>();
+  return (text) => {
+    const known = seen.get(text);
+    if (known !== undefined) return known;
+    seen.set(text, text);
+    return text;
+  };
+}

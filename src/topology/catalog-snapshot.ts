@@ -1,0 +1,158 @@
+/**
+ * The look-ups of a Catalog over what was read: name resolution along a search path. Immutable once made.
+ * Called by catalog.ts; tests make small catalogs with it by hand.
+ */
+import type { Operators, TypeFacts, Types } from './catalog-casts.ts';
+import type { Functions } from './catalog-functions.ts';
+import { worst } from './catalog-rows.ts';
+import type { Catalog, CatalogFunction, CatalogRelation, Volatility } from './catalog-types.ts';
+
+export interface SearchPaths {
+  readonly everybody: string;
+  readonly byRole: ReadonlyMap<string, string>;
+}
+
+export interface CatalogParts {
+  readonly tagPrefix: string;
+  readonly version: number;
+  readonly searchPaths: SearchPaths;
+  readonly relations: ReadonlyMap<number, CatalogRelation>;
+  readonly functions: Functions;
+  readonly types: Types;
+  /** Relations whose row type holds a type with a volatile check. */
+  readonly volatileRowTypes: ReadonlySet<number>;
+  readonly operators: Operators;
+  readonly hiddenFunctions: readonly CatalogFunction[];
+  readonly assignmentFunctions: readonly CatalogFunction[];
+  readonly notes: readonly string[];
+}
+
+/** Names of the SQL standard that the grammar turns into names of pg_type. */
+const TYPE_ALIASES: Readonly<Record<string, string>> = {
+  int: 'int4',
+  integer: 'int4',
+  smallint: 'int2',
+  bigint: 'int8',
+  real: 'float4',
+  float: 'float8',
+  'double precision': 'float8',
+  decimal: 'numeric',
+  dec: 'numeric',
+  boolean: 'bool',
+  character: 'bpchar',
+  'character varying': 'varchar',
+  'bit varying': 'varbit',
+  'timestamp without time zone': 'timestamp',
+  'timestamp with time zone': 'timestamptz',
+  'time without time zone': 'time',
+  'time with time zone': 'timetz',
+};
+
+export function createCatalog(parts: CatalogParts): Catalog {
+  const { functions, operators, searchPaths, types } = parts;
+  const relations = indexRelations(parts.relations);
+
+  function findRelations(
+    schema: string | undefined,
+    name: string,
+    searchPath: readonly string[],
+  ): readonly CatalogRelation[] {
+    const found: CatalogRelation[] = [];
+    for (const place of schema === undefined ? withSystem(searchPath) : [schema]) {
+      const relation = relations.get(place)?.get(name);
+      if (relation !== undefined) found.push(relation);
+    }
+    return found;
+  }
+
+  /** All of that name along the path, as with relations. */
+  function findTypes(typeName: string, searchPath: readonly string[]): readonly (TypeFacts | CatalogRelation)[] {
+    const { schema, name } = splitTypeName(typeName);
+    const found: (TypeFacts | CatalogRelation)[] = [];
+    for (const candidate of [name, TYPE_ALIASES[name], name.startsWith('_') ? name.slice(1) : undefined]) {
+      if (candidate === undefined) continue;
+      for (const place of schema === undefined ? withSystem(searchPath) : [schema]) {
+        const type = types.byName.get(place)?.get(candidate) ?? relations.get(place)?.get(candidate);
+        if (type !== undefined) found.push(type);
+      }
+    }
+    return found;
+  }
+
+  return {
+    tagPrefix: parts.tagPrefix,
+    version: parts.version,
+    defaultSearchPath: searchPaths.everybody,
+    hiddenFunctions: parts.hiddenFunctions,
+    assignmentFunctions: parts.assignmentFunctions,
+    columnFunctions: functions.columnFunctions,
+    notes: parts.notes,
+    searchPathOf: (user) => searchPaths.byRole.get(user) ?? searchPaths.everybody,
+    relationByOid: (oid) => parts.relations.get(oid),
+    findRelations,
+    findRelation: (schema, name, searchPath) => findRelations(schema, name, searchPath)[0],
+    functionByOid: (oid) => functions.byOid.get(oid),
+    findFunctions(schema, name, args, searchPath) {
+      const found: CatalogFunction[] = [];
+      for (const place of schema === undefined ? withSystem(searchPath) : [schema]) {
+        for (const candidate of functions.byName.get(place)?.get(name) ?? []) {
+          if (args >= candidate.minArgs && args <= candidate.maxArgs) found.push(candidate);
+        }
+      }
+      return found;
+    },
+    operatorVolatility: (name) => operators.all.get(name),
+    userOperatorVolatility: (name) => operators.user.get(name),
+    castVolatility(typeName, searchPath) {
+      let volatility: Volatility | undefined;
+      for (const found of findTypes(typeName, searchPath)) {
+        const own = isRowType(found)
+          ? parts.volatileRowTypes.has(found.oid)
+            ? 'volatile'
+            : 'stable'
+          : found.volatility;
+        volatility = worst(volatility ?? 'immutable', own);
+      }
+      return volatility;
+    },
+    isKeyedCast(typeName, searchPath) {
+      const found = findTypes(typeName, searchPath);
+      return found.length > 0 && found.every((type) => !isRowType(type) && type.isKeyed);
+    },
+    nameOf(oid) {
+      const relation = parts.relations.get(oid) ?? functions.byOid.get(oid);
+      return relation === undefined ? `oid ${oid}` : `${relation.schema}.${relation.name}`;
+    },
+  };
+}
+
+function indexRelations(
+  byOid: ReadonlyMap<number, CatalogRelation>,
+): ReadonlyMap<string, ReadonlyMap<string, CatalogRelation>> {
+  const index = new Map<string, Map<string, CatalogRelation>>();
+  for (const relation of byOid.values()) {
+    let names = index.get(relation.schema);
+    if (names === undefined) index.set(relation.schema, (names = new Map()));
+    names.set(relation.name, relation);
+  }
+  return index;
+}
+
+/** pg_catalog is searched first unless the path names it. */
+function withSystem(searchPath: readonly string[]): readonly string[] {
+  return searchPath.includes('pg_catalog') ? searchPath : ['pg_catalog', ...searchPath];
+}
+
+/** "public.mood[]", "numeric(10,2)" -> schema and name. */
+function splitTypeName(typeName: string): { readonly schema: string | undefined; readonly name: string } {
+  const bare = typeName
+    .replace(/(?:\[\d*\])+$/, '')
+    .replace(/\s*\([^)]*\)/, '')
+    .trim();
+  const dot = bare.indexOf('.');
+  return dot < 0 ? { schema: undefined, name: bare } : { schema: bare.slice(0, dot), name: bare.slice(dot + 1) };
+}
+
+function isRowType(type: TypeFacts | CatalogRelation): type is CatalogRelation {
+  return 'kind' in type;
+}
