@@ -35,6 +35,14 @@ export interface NodeState {
   /** Replica: upper bound of its lag by the clockless estimator, ms; primary: 0; unknown: Infinity. */
   readonly lagMs: number;
   readonly lagBytes: number;
+  /** Replica: monotonic ms of the moment whose state it is known to have; its lag is at most now minus this. */
+  readonly caughtUpAtMs?: number;
+  /** Replica: above max_replica_lag, and not back under 80 % of it since. Absent: decide by `lagMs`. */
+  readonly isLagging?: boolean;
+  /** Replica: it was lost and came back, and is not yet known to be as far as it was: no session may rely on it. */
+  readonly isCatchingUp?: boolean;
+  /** Timeline it is proven to be on; absent: not known. */
+  readonly timeline?: number;
   /** 0.1 -> 1 in the 30 s after coming back. */
   readonly slowStart: number;
   /** Last problem in words, for SHOW NODES. */
@@ -61,7 +69,10 @@ export type Tick = number;
 export interface LsnTicker {
   /** The tick for "now": the number of the next probe to be sent. Asks for that probe to happen soon. */
   next(): Tick;
-  /** LSN of the first finished probe with at least this number; undefined: not known yet; Infinity: primary only (older epoch). */
+  /**
+   * LSN of the first finished probe with at least this number; undefined: not known yet; Infinity: primary only (older
+   * epoch). Whoever gets Infinity may take a new tick in its place: what survived of the old timeline lies before it.
+   */
   lsnOf(tick: Tick): number | undefined;
 }
 
@@ -82,7 +93,7 @@ export interface Topology {
   /** A server said 25006 or was otherwise found to have another role: probe at once. */
   suspectRole(node: string): void;
   setDraining(node: string, isDraining: boolean): boolean;
-  /** Called after every new snapshot (changes of role, health, lag). Returns the unsubscribe. */
+  /** Called when a role, somebody's health or eligibility changed (not for each LSN: `snapshot()` has the latest). Returns the unsubscribe. */
   onChange(listener: (snapshot: TopologySnapshot) => void): () => void;
   start(): void;
   stop(): Promise<void>;

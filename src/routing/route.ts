@@ -1,0 +1,150 @@
+/**
+ * Where a request goes: a pure function of what the session says (RoutingFacts), what the nodes look like
+ * (TopologySnapshot) and chance. Keeps no state, waits for nothing: no node means "wait for a new snapshot".
+ * Called by the session for every request, by `weir explain` and EXPLAIN ROUTE; the reason in words is in why.ts.
+ */
+import type { BalanceHosts, Consistency, PrimaryReads } from '../config/config.ts';
+import type { NodeState, TopologySnapshot } from '../topology/types.ts';
+import { obstacleOf } from './eligible.ts';
+import { costOf, drawByShare, isClearlyCheaper, MAX_CANDIDATES, pickBlindly } from './pick.ts';
+import type { Route, RoutingFacts } from './types.ts';
+import { explain } from './why.ts';
+
+export interface RouteSettings {
+  readonly loadBalanceHosts: BalanceHosts;
+  readonly maxReplicaLagMs: number;
+  readonly primaryReads: PrimaryReads;
+}
+
+/** The counter of round-robin; kept by the caller, one per database. */
+export interface Turn {
+  value: number;
+}
+
+export type Verdict =
+  'write' | 'forced to the primary' | 'strict' | 'no replicas configured' | 'balanced' | 'no replica eligible';
+
+/** The answer, with all that `why()` needs. It copies the facts: a session may use its own object again. */
+export class Decision implements Route {
+  readonly node: NodeState | undefined;
+  readonly verdict: Verdict;
+  readonly isFallback: boolean;
+  readonly plan: string;
+  readonly forced: RoutingFacts['forced'];
+  readonly forcedBy: string;
+  readonly consistency: Consistency;
+  readonly needLsn: number | undefined;
+  readonly lastNode: string;
+  readonly moveLsn: number | undefined;
+  readonly nowMs: number;
+  readonly snapshot: TopologySnapshot;
+  readonly settings: RouteSettings;
+  /** Least-load only: what the node and the one it was compared with cost. */
+  readonly cost: number;
+  readonly other: NodeState | undefined;
+  readonly otherCost: number;
+
+  constructor(
+    verdict: Verdict,
+    node: NodeState | undefined,
+    facts: RoutingFacts,
+    snapshot: TopologySnapshot,
+    settings: RouteSettings,
+    cost = 0,
+    other: NodeState | undefined = undefined,
+    otherCost = 0,
+  ) {
+    this.node = node;
+    this.verdict = verdict;
+    this.isFallback = verdict === 'no replica eligible';
+    this.plan = facts.why;
+    this.forced = facts.forced;
+    this.forcedBy = facts.forcedBy;
+    this.consistency = facts.consistency;
+    this.needLsn = facts.needLsn;
+    this.lastNode = facts.lastNode;
+    this.moveLsn = facts.moveLsn;
+    this.nowMs = facts.nowMs;
+    this.snapshot = snapshot;
+    this.settings = settings;
+    this.cost = cost;
+    this.other = other;
+    this.otherCost = otherCost;
+  }
+
+  why(): string {
+    return explain(this);
+  }
+}
+
+/** The node of a request. `random` gives numbers in [0, 1); `turn` is counted on by round-robin alone. */
+export function route(
+  facts: RoutingFacts,
+  snapshot: TopologySnapshot,
+  settings: RouteSettings,
+  random: () => number,
+  turn: Turn,
+): Route {
+  const primary = usable(snapshot.primary);
+  if (facts.forced === 'primary') return new Decision('forced to the primary', primary, facts, snapshot, settings);
+  if (!facts.isRead) return new Decision('write', primary, facts, snapshot, settings);
+  if (facts.consistency === 'strict') return new Decision('strict', primary, facts, snapshot, settings);
+  if (snapshot.replicas.length === 0) {
+    return new Decision('no replicas configured', primary, facts, snapshot, settings);
+  }
+
+  const isPrimaryIncluded = settings.primaryReads === 'always-included' && facts.forced !== 'replica';
+  const set = candidates(facts, snapshot, settings.maxReplicaLagMs, isPrimaryIncluded ? primary : undefined);
+  if (set !== 0) return balance(set, facts, snapshot, settings, random, turn);
+
+  const fallback = settings.primaryReads === 'never' ? undefined : primary;
+  return new Decision('no replica eligible', fallback, facts, snapshot, settings);
+}
+
+function usable(primary: NodeState | undefined): NodeState | undefined {
+  return primary !== undefined && primary.isUp && !primary.isDraining ? primary : undefined;
+}
+
+/** Bit set over `snapshot.nodes` of those that may take this read. */
+function candidates(
+  facts: RoutingFacts,
+  snapshot: TopologySnapshot,
+  maxReplicaLagMs: number,
+  primary: NodeState | undefined,
+): number {
+  const { nodes } = snapshot;
+  const count = Math.min(nodes.length, MAX_CANDIDATES);
+  let set = 0;
+  for (let index = 0; index < count; index++) {
+    const node = nodes[index]!;
+    if (node === primary || obstacleOf(node, facts, maxReplicaLagMs) === 'none') set |= 1 << index;
+  }
+  return set;
+}
+
+function balance(
+  set: number,
+  facts: RoutingFacts,
+  snapshot: TopologySnapshot,
+  settings: RouteSettings,
+  random: () => number,
+  turn: Turn,
+): Route {
+  const { nodes } = snapshot;
+  const how = settings.loadBalanceHosts;
+  if (how !== 'least-load') {
+    const index = pickBlindly(how, nodes, set, random, turn.value);
+    if (how === 'round-robin') turn.value = (turn.value + 1) >>> 0;
+    return new Decision('balanced', nodes[index], facts, snapshot, settings);
+  }
+  const first = drawByShare(nodes, set, random);
+  const one = nodes[first]!;
+  const oneCost = costOf(one, facts.nowMs);
+  const rest = set & ~(1 << first);
+  if (rest === 0) return new Decision('balanced', one, facts, snapshot, settings, oneCost);
+  const two = nodes[drawByShare(nodes, rest, random)]!;
+  const twoCost = costOf(two, facts.nowMs);
+  return isClearlyCheaper(twoCost, oneCost)
+    ? new Decision('balanced', two, facts, snapshot, settings, twoCost, one, oneCost)
+    : new Decision('balanced', one, facts, snapshot, settings, oneCost, two, twoCost);
+}

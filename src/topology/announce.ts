@@ -1,0 +1,45 @@
+/**
+ * Says in the log what changed between two snapshots, in one line per change. Decides nothing. Called by topology.ts.
+ */
+import type { NodeState, TopologySnapshot } from './types.ts';
+
+export type TopologyLog = (level: 'debug' | 'info' | 'warn' | 'error', event: object, message: string) => void;
+
+export function announce(before: TopologySnapshot, after: TopologySnapshot, log: TopologyLog): void {
+  const { database, epoch } = after;
+  if (before.epoch !== after.epoch && after.primary !== undefined) {
+    const { name, timeline } = after.primary;
+    const event = { event: 'new primary', database, node: name, before: before.primary?.name, timeline, epoch };
+    log(before.epoch === 0 ? 'info' : 'warn', event, `${name} is the primary of ${database}`);
+  } else if (before.primary !== undefined && after.primary === undefined) {
+    log('error', { event: 'no primary', database, before: before.primary.name }, `${database} has no primary`);
+  }
+  for (const [index, node] of after.nodes.entries()) {
+    const was = before.nodes[index];
+    if (was !== undefined) announceNode(database, was, node, log);
+  }
+}
+
+function announceNode(database: string, was: NodeState, node: NodeState, log: TopologyLog): void {
+  const about = { database, node: node.name, role: node.role };
+  if (was.isUp !== node.isUp) {
+    if (node.isUp) log('info', { event: 'node up', ...about }, `${node.name} is up (${node.role})`);
+    else log('warn', { event: 'node down', ...about, problem: node.problem }, `${node.name} is down: ${node.problem}`);
+    return;
+  }
+  if (was.isDraining !== node.isDraining) {
+    const verb = node.isDraining ? 'is draining: it gets no new work' : 'takes work again';
+    log('info', { event: node.isDraining ? 'drain' : 'undrain', ...about }, `${node.name} ${verb}`);
+  }
+  if (node.isUp && was.isLagging !== node.isLagging && node.role === 'replica') {
+    const text = node.isLagging ? 'lags more than max_replica_lag' : 'has caught up';
+    log(
+      node.isLagging ? 'warn' : 'info',
+      { event: node.isLagging ? 'lagging' : 'caught up', ...about },
+      `${node.name} ${text}`,
+    );
+  }
+  if (was.problem !== node.problem && node.problem !== undefined && !node.isUp) {
+    log('warn', { event: 'node problem', ...about, problem: node.problem }, `${node.name}: ${node.problem}`);
+  }
+}

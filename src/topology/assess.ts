@@ -1,0 +1,303 @@
+/**
+ * The brain of the monitor: what the nodes answered goes in, an immutable TopologySnapshot comes out. No sockets, no
+ * timers, time is an argument. Elects the primary (elect.ts), decides who is up, lags, is ejected, catches up.
+ * Fed by monitor.ts; scripted by tests.
+ */
+import type { DatabaseConfig } from '../config/config.ts';
+import { elect } from './elect.ts';
+import type { Contender, Incumbent } from './elect.ts';
+import { isEjected, noteFailure } from './ejection.ts';
+import { createLagHistory } from './lag.ts';
+import type { LagHistory } from './lag.ts';
+import { cameUp, isSameState, newNodeRecord, slowStartAt, wentDown } from './node-record.ts';
+import type { NodeRecord } from './node-record.ts';
+import type { NodeIdentity, ProbeFailure, ProbeSample } from './samples.ts';
+import type { ProbeTicker } from './ticker.ts';
+import type { NodeRole, NodeState, TopologySnapshot } from './types.ts';
+
+export interface AssessorOptions {
+  /** The name that clients use. */
+  readonly databaseName: string;
+  readonly database: DatabaseConfig;
+  readonly maxReplicaLagMs: number;
+  readonly ticker: ProbeTicker;
+  readonly nowMs: number;
+}
+
+/** After so long without an answer: a replica is not up, a primary is not up (it may merely be slow; nobody else can write). */
+export const REPLICA_SILENCE_MS = 1500;
+export const PRIMARY_SILENCE_MS = 5000;
+/** The first election waits so long for nodes that do not answer at all. */
+const SETTLE_MS = 1000;
+/** A replica that was too far behind takes reads again below this share of max_replica_lag. */
+const BACK_IN_SHARE = 0.8;
+
+export class Assessor {
+  readonly #options: AssessorOptions;
+  readonly #records: readonly NodeRecord[];
+  readonly #ticker: ProbeTicker;
+  readonly #lag: LagHistory = createLagHistory();
+  #incumbent: Incumbent | undefined;
+  #winner: number | undefined;
+  #refusals: ReadonlyMap<number, string> = new Map();
+  #epoch = 0;
+  #snapshot: TopologySnapshot;
+
+  constructor(options: AssessorOptions) {
+    this.#options = options;
+    this.#ticker = options.ticker;
+    const configs = [options.database.primary, ...options.database.replicas];
+    this.#records = configs.map((config) => newNodeRecord(config, options.nowMs));
+    this.#snapshot = this.#build(options.nowMs);
+  }
+
+  get snapshot(): TopologySnapshot {
+    return this.#snapshot;
+  }
+
+  get primaryIndex(): number | undefined {
+    return this.#winner ?? this.#incumbent?.index;
+  }
+
+  indexOf(name: string): number {
+    return this.#records.findIndex((record) => record.config.name === name);
+  }
+
+  connected(index: number, identity: NodeIdentity): void {
+    const record = this.#records[index]!;
+    record.identity = identity;
+    record.failure = undefined;
+    record.sample = undefined;
+    record.timeline = undefined;
+    record.stoppedSinceMs = undefined;
+  }
+
+  /** A connection attempt failed, or the connection (or its probe) was lost. */
+  failed(index: number, failure: ProbeFailure, nowMs: number): void {
+    const record = this.#records[index]!;
+    record.hasTried = true;
+    record.failure = failure;
+    record.stoppedSinceMs = failure.isStopped ? (record.stoppedSinceMs ?? nowMs) : undefined;
+    if (record.sample !== undefined && record.sample.isInRecovery) {
+      // It may have crashed, and would come back with less than sessions have seen on it: ask where the primary is now.
+      record.catchUpTick = this.#ticker.next();
+    }
+    record.sample = undefined;
+    this.refresh(nowMs);
+  }
+
+  /** @param sentAtMs when the probe was sent: what it says was true no earlier than that. */
+  sampled(index: number, sample: ProbeSample, sentAtMs: number, nowMs: number): void {
+    const record = this.#records[index]!;
+    record.hasTried = true;
+    record.sample = sample;
+    record.answeredAtMs = nowMs;
+    record.isSilent = false;
+    record.lsn = sample.lsn;
+    // While it is connected a standby can only go to newer timelines: the newest one proven stays proven.
+    record.timeline = sample.isInRecovery
+      ? Math.max(record.timeline ?? 0, sample.timeline ?? 0) || undefined
+      : sample.timeline;
+    this.#elect(nowMs);
+    if (index === this.#winner) {
+      if (sample.lsn > 0) this.#lag.note(sentAtMs, sample.lsn);
+    } else {
+      this.#judgeLag(record, nowMs);
+    }
+    this.#publish(nowMs);
+  }
+
+  /** Time has passed: notices silence. Only here, so that a stall of our own is not held against a node. */
+  sweep(nowMs: number): void {
+    for (const [index, record] of this.#records.entries()) {
+      const patience = index === this.primaryIndex ? PRIMARY_SILENCE_MS : REPLICA_SILENCE_MS;
+      if (record.sample !== undefined && nowMs - record.answeredAtMs > patience) record.isSilent = true;
+    }
+    this.refresh(nowMs);
+  }
+
+  refresh(nowMs: number): void {
+    this.#elect(nowMs);
+    this.#publish(nowMs);
+  }
+
+  /** True if the node was ejected by this failure. */
+  reportFailure(index: number, nowMs: number): boolean {
+    const record = this.#records[index]!;
+    if (index === this.primaryIndex) return false;
+    const others = this.#snapshot.replicas.filter((node) => node.name !== record.config.name);
+    const usableOthers = others.filter((node) => node.isUp && !node.isDraining && node.ejectedUntilMs <= nowMs).length;
+    const ejected = this.#records.filter((other) => isEjected(other.ejection, nowMs)).length;
+    const wasEjected = noteFailure(record.ejection, nowMs, this.#records.length - 1, ejected, usableOthers);
+    if (wasEjected) this.refresh(nowMs);
+    return wasEjected;
+  }
+
+  reportSuccess(index: number): void {
+    this.#records[index]!.ejection.failuresInRow = 0;
+  }
+
+  setDraining(index: number, isDraining: boolean, nowMs: number): void {
+    this.#records[index]!.isDraining = isDraining;
+    this.refresh(nowMs);
+  }
+
+  /** A session may be waiting for this replica: behind the primary, or so late that closer looks decide. */
+  isAwaited(index: number, nowMs: number): boolean {
+    const record = this.#records[index]!;
+    if (index === this.primaryIndex || record.sample === undefined) return false;
+    if (record.lsn < this.#lag.newestLsn() || record.catchUpTick !== undefined) return true;
+    const lagMs = this.#lagTime(nowMs) - record.caughtUpAtMs;
+    const max = this.#options.maxReplicaLagMs;
+    return lagMs === Infinity || (lagMs > max / 4 && lagMs < max * 10);
+  }
+
+  #elect(nowMs: number): void {
+    const contenders = this.#records.map<Contender>((record) => ({
+      name: record.config.name,
+      isInRecovery: record.sample?.isInRecovery,
+      timeline: record.timeline,
+      systemId: record.identity?.systemId,
+    }));
+    const isSettled = this.#records.every((record) => record.hasTried) || nowMs - this.#options.nowMs > SETTLE_MS;
+    const result = elect(contenders, this.#incumbent, 0, isSettled);
+    this.#refusals = result.refusals;
+    const before = this.#incumbent;
+    if (result.winner === undefined) {
+      this.#winner = undefined;
+      if (before !== undefined) this.#incumbent = { ...before, isStanding: false };
+      return;
+    }
+    const { timeline, systemId } = contenders[result.winner]!;
+    this.#winner = result.winner;
+    this.#incumbent = { index: result.winner, timeline, systemId: systemId ?? before?.systemId, isStanding: true };
+    if (
+      before?.index === result.winner &&
+      before.timeline === timeline &&
+      before.systemId === this.#incumbent.systemId
+    ) {
+      return;
+    }
+    this.#epoch++;
+    if (before === undefined) return;
+    this.#ticker.newEpoch();
+    this.#lag.clear();
+    for (const record of this.#records) {
+      record.caughtUpAtMs = -Infinity;
+      record.isLagging = true;
+    }
+  }
+
+  /** The clock of lag: stands still while the primary says itself that it is not running, since nothing commits then. */
+  #lagTime(nowMs: number): number {
+    const primary = this.#incumbent === undefined ? undefined : this.#records[this.#incumbent.index];
+    return primary?.stoppedSinceMs ?? nowMs;
+  }
+
+  #judgeLag(record: NodeRecord, nowMs: number): void {
+    const max = this.#options.maxReplicaLagMs;
+    record.caughtUpAtMs = record.lsn > 0 ? this.#lag.caughtUpAt(record.lsn) : -Infinity;
+    const lagMs = this.#lagTime(nowMs) - record.caughtUpAtMs;
+    record.isLagging = lagMs > (record.isLagging ? max * BACK_IN_SHARE : max);
+    if (record.catchUpTick === undefined) return;
+    const needed = this.#ticker.lsnOf(record.catchUpTick);
+    if (needed === Infinity) record.catchUpTick = this.#ticker.next();
+    else if (needed !== undefined && record.lsn >= needed) record.catchUpTick = undefined;
+  }
+
+  #publish(nowMs: number): void {
+    this.#snapshot = this.#build(nowMs);
+  }
+
+  #build(nowMs: number): TopologySnapshot {
+    const nodes = this.#records.map((record, index) => this.#nodeState(record, index, nowMs));
+    const hidden = this.primaryIndex ?? 0;
+    const isDemoted = this.#winner === undefined && nodes[hidden]?.role === 'replica';
+    return {
+      database: this.#options.databaseName,
+      primary: this.primaryIndex === undefined || isDemoted ? undefined : nodes[hidden],
+      replicas: nodes.filter((_, index) => index !== hidden || isDemoted),
+      nodes,
+      epoch: this.#epoch,
+    };
+  }
+
+  #nodeState(record: NodeRecord, index: number, nowMs: number): NodeState {
+    const role = this.#roleOf(record, index);
+    const obstacle = this.#obstacle(record, index, role);
+    const isUp = obstacle === undefined;
+    if (isUp !== record.isUp) (isUp ? cameUp : wentDown)(record, nowMs);
+    const isPrimary = role === 'primary';
+    const lagMs = isPrimary ? 0 : this.#lagTime(nowMs) - record.caughtUpAtMs;
+    return {
+      config: record.config,
+      name: record.config.name,
+      role,
+      isUp,
+      isDraining: record.isDraining,
+      ejectedUntilMs: isEjected(record.ejection, nowMs) ? record.ejection.untilMs : 0,
+      lsn: record.lsn,
+      lagMs,
+      lagBytes: isPrimary ? 0 : record.lsn > 0 ? Math.max(0, this.#lag.newestLsn() - record.lsn) : Infinity,
+      caughtUpAtMs: isPrimary ? nowMs : nowMs - lagMs,
+      isLagging: !isPrimary && record.isLagging,
+      isCatchingUp: !isPrimary && record.catchUpTick !== undefined,
+      ...(record.timeline === undefined ? {} : { timeline: record.timeline }),
+      slowStart: isPrimary ? 1 : slowStartAt(record, nowMs),
+      problem: obstacle ?? this.#remark(record, role, nowMs),
+      connectionLimit: record.identity?.connectionLimit ?? 0,
+      serverVersion: record.identity?.serverVersion,
+      load: record.load,
+    };
+  }
+
+  #roleOf(record: NodeRecord, index: number): NodeRole {
+    if (index === this.#winner) return 'primary';
+    if (record.sample?.isInRecovery === true) return 'replica';
+    // In office but out of sight: the sessions wait for it, or for its successor.
+    return index === this.#incumbent?.index && record.sample === undefined ? 'primary' : 'unknown';
+  }
+
+  /** Why the node takes no work at all; undefined: it is up. */
+  #obstacle(record: NodeRecord, index: number, role: NodeRole): string | undefined {
+    const { sample, failure } = record;
+    if (failure !== undefined) return failure.problem;
+    if (sample === undefined) return 'not heard of yet';
+    if (record.isSilent) return 'does not answer probes';
+    if (role === 'primary') return undefined;
+    if (role === 'unknown')
+      return this.#refusals.get(index) ?? 'claims to be a primary, but is not the primary in office';
+    const office = this.#incumbent;
+    if (office === undefined) return 'no primary is known';
+    const { systemId } = record.identity ?? {};
+    if (systemId !== undefined && office.systemId !== undefined && systemId !== office.systemId) {
+      return `belongs to another cluster (system identifier ${systemId}, not ${office.systemId})`;
+    }
+    if (record.timeline === undefined) return 'its timeline is not known';
+    if (office.timeline !== undefined && record.timeline !== office.timeline) {
+      const where = `is on timeline ${record.timeline}, the primary is on ${office.timeline}`;
+      return record.timeline < office.timeline ? `${where}: it is not proven to follow` : where;
+    }
+    return undefined;
+  }
+
+  /** What is worth saying of a node that is up. */
+  #remark(record: NodeRecord, role: NodeRole, nowMs: number): string | undefined {
+    if (role === 'replica') {
+      if (isEjected(record.ejection, nowMs)) return 'ejected after repeated connection failures';
+      if (record.lsn === 0) return 'has replayed nothing yet';
+      if (record.isLagging) return 'lags more than max_replica_lag';
+      if (record.catchUpTick !== undefined) return 'came back and is not yet known to be as far as it was';
+    }
+    return record.identity?.limitation;
+  }
+}
+
+/** True if the two differ in anything that somebody may wait for: roles, health, eligibility; not in mere positions. */
+export function differs(before: TopologySnapshot, after: TopologySnapshot): boolean {
+  return (
+    before.epoch !== after.epoch ||
+    before.primary?.name !== after.primary?.name ||
+    after.nodes.some((node, index) => !isSameState(before.nodes[index], node))
+  );
+}

@@ -1,0 +1,150 @@
+/**
+ * Which node is the primary: one pure decision over what the nodes said of themselves. Timelines decide, the
+ * configuration only breaks the first tie. Prefers no primary to a wrong one. Called by assess.ts after each sample.
+ */
+
+/** A node as it last answered; `isInRecovery` undefined: it is not there, or has not answered yet. */
+export interface Contender {
+  readonly name: string;
+  readonly isInRecovery: boolean | undefined;
+  readonly timeline: number | undefined;
+  readonly systemId: string | undefined;
+}
+
+/** The primary in office (it may be down); `timeline` and `systemId` as when it was last seen in office. */
+export interface Incumbent {
+  readonly index: number;
+  readonly timeline: number | undefined;
+  readonly systemId: string | undefined;
+  /** It has answered as a primary without interruption since. */
+  readonly isStanding: boolean;
+}
+
+export interface Election {
+  /** Index of the primary; undefined: none at present (the incumbent, if any, is merely gone). */
+  readonly winner: number | undefined;
+  /** Why a node that says it is a primary is not believed. */
+  readonly refusals: ReadonlyMap<number, string>;
+}
+
+const timelineOf = (node: { readonly timeline: number | undefined }): number => node.timeline ?? 0;
+
+function isForeign(node: Contender, systemId: string | undefined): boolean {
+  return systemId !== undefined && node.systemId !== undefined && node.systemId !== systemId;
+}
+
+/**
+ * @param configured index of the node that the configuration calls primary: preferred when nothing is known.
+ * @param isSettled every node has answered or failed once (or had time to): until then nobody is elected for the first time.
+ */
+export function elect(
+  nodes: readonly Contender[],
+  incumbent: Incumbent | undefined,
+  configured: number,
+  isSettled: boolean,
+): Election {
+  const refusals = new Map<number, string>();
+  if (incumbent === undefined && !isSettled) return { winner: undefined, refusals };
+
+  const claimants: number[] = [];
+  for (const [index, node] of nodes.entries()) {
+    if (node.isInRecovery !== false) continue;
+    if (incumbent !== undefined && index !== incumbent.index && isForeign(node, incumbent.systemId)) {
+      refusals.set(index, `belongs to another cluster (system identifier ${node.systemId}, not ${incumbent.systemId})`);
+    } else {
+      claimants.push(index);
+    }
+  }
+  const winner = incumbent?.isStanding
+    ? challenge(nodes, claimants, incumbent, refusals)
+    : succeed(nodes, claimants, incumbent, configured, refusals);
+  return { winner, refusals };
+}
+
+/** The incumbent is there: only a higher timeline takes its place. */
+function challenge(
+  nodes: readonly Contender[],
+  claimants: readonly number[],
+  incumbent: Incumbent,
+  refusals: Map<number, string>,
+): number {
+  let winner = incumbent.index;
+  for (const index of claimants) {
+    if (timelineOf(nodes[index]!) > timelineOf(nodes[winner]!)) winner = index;
+  }
+  refuseOthers(nodes, claimants, winner, refusals);
+  return winner;
+}
+
+/** The incumbent is gone or back from somewhere: whoever takes office must not be behind anybody of the same cluster. */
+function succeed(
+  nodes: readonly Contender[],
+  claimants: readonly number[],
+  incumbent: Incumbent | undefined,
+  configured: number,
+  refusals: Map<number, string>,
+): number | undefined {
+  const preferred = incumbent?.index ?? configured;
+  let winner: number | undefined;
+  let isTied = false;
+  for (const index of claimants) {
+    const node = nodes[index]!;
+    const obstacle = whyBehind(nodes, index, incumbent);
+    if (obstacle !== undefined) {
+      refusals.set(index, obstacle);
+    } else if (winner === undefined || timelineOf(node) > timelineOf(nodes[winner]!)) {
+      winner = index;
+      isTied = false;
+    } else if (timelineOf(node) === timelineOf(nodes[winner]!)) {
+      if (index === preferred) winner = index;
+      isTied = winner !== preferred;
+    }
+  }
+  if (winner !== undefined && isTied) {
+    const timeline = timelineOf(nodes[winner]!);
+    for (const index of claimants) {
+      if (!refusals.has(index))
+        refusals.set(index, `is not the only one that claims to be the primary on timeline ${timeline}`);
+    }
+    return undefined;
+  }
+  if (winner !== undefined) refuseOthers(nodes, claimants, winner, refusals);
+  return winner;
+}
+
+function whyBehind(nodes: readonly Contender[], index: number, incumbent: Incumbent | undefined): string | undefined {
+  const node = nodes[index]!;
+  const timeline = timelineOf(node);
+  if (incumbent !== undefined) {
+    const isRebuilt = index === incumbent.index && isForeign(node, incumbent.systemId);
+    const isNewer = timeline > timelineOf(incumbent);
+    if (!isRebuilt && !isNewer && !(index === incumbent.index && timeline === timelineOf(incumbent))) {
+      return `claims to be the primary on timeline ${timeline}, but ${nodes[incumbent.index]!.name} was on ${timelineOf(incumbent)}`;
+    }
+  }
+  for (const other of nodes) {
+    if (other.isInRecovery === true && !isForeign(other, node.systemId) && timelineOf(other) > timeline) {
+      return `claims to be the primary on timeline ${timeline}, but ${other.name} already follows timeline ${timelineOf(other)}`;
+    }
+  }
+  return undefined;
+}
+
+function refuseOthers(
+  nodes: readonly Contender[],
+  claimants: readonly number[],
+  winner: number,
+  refusals: Map<number, string>,
+): void {
+  const best = nodes[winner]!;
+  for (const index of claimants) {
+    if (index === winner || refusals.has(index)) continue;
+    const timeline = timelineOf(nodes[index]!);
+    refusals.set(
+      index,
+      timeline < timelineOf(best)
+        ? `is a stale primary on timeline ${timeline}; ${best.name} is the primary on ${timelineOf(best)}`
+        : `also claims to be the primary on timeline ${timeline}, beside ${best.name}: two primaries?`,
+    );
+  }
+}

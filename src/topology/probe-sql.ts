@@ -1,0 +1,46 @@
+/**
+ * The questions that the monitor asks a node, for PostgreSQL 13 to 18 and for log-ins without privileges.
+ * Functions: PostgreSQL manual, "System Administration Functions", "Control Data Functions", "Monitoring Statistics".
+ */
+
+/** Once per connection. `may_*` say which of the other functions this log-in may call. */
+export const IDENTITY_SQL = `
+SELECT current_setting('server_version') AS server_version,
+  current_setting('max_connections')::int
+    - current_setting('superuser_reserved_connections')::int
+    - coalesce(current_setting('reserved_connections', true), '0')::int AS connection_limit,
+  pg_size_bytes(current_setting('wal_segment_size'))::text AS wal_segment_size,
+  current_setting('wal_block_size')::int AS wal_block_size,
+  has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') AS may_identify,
+  has_function_privilege('pg_catalog.pg_control_checkpoint()', 'EXECUTE')
+    AND has_function_privilege('pg_catalog.pg_control_recovery()', 'EXECUTE') AS may_control,
+  pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS may_stats`;
+
+export const SYSTEM_ID_SQL = 'SELECT system_identifier::text AS system_id FROM pg_catalog.pg_control_system()';
+
+/**
+ * Which timeline a standby is on has no plain answer in SQL (pg_walfile_name does not work in recovery). Three proofs,
+ * of which the newest counts: what its walreceiver streams (a standby streams only a timeline whose history contains its
+ * replay position; hidden from log-ins without pg_read_all_stats), the timeline of its minimum recovery point, and the
+ * one of its last restartpoint (both from pg_control; after a promotion they may lag for as long as checkpoint_timeout).
+ */
+function standbyTimeline(mayStats: boolean, mayControl: boolean): string {
+  const proofs: string[] = [];
+  if (mayStats) proofs.push('(SELECT max(received_tli) FROM pg_catalog.pg_stat_wal_receiver)');
+  if (mayControl) {
+    proofs.push('(SELECT min_recovery_end_timeline FROM pg_catalog.pg_control_recovery())');
+    proofs.push('(SELECT timeline_id FROM pg_catalog.pg_control_checkpoint())');
+  }
+  return proofs.length === 0 ? 'NULL::int' : `greatest(${proofs.join(', ')})`;
+}
+
+/** Every probe. One row: is it in recovery, where its WAL ends (or is replayed to) in bytes, its timeline as text. */
+export function probeSql(mayStats: boolean, mayControl: boolean): string {
+  return `
+SELECT state.in_recovery,
+  (CASE WHEN state.in_recovery THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END
+    - '0/0'::pg_lsn)::text AS lsn,
+  CASE WHEN state.in_recovery THEN ${standbyTimeline(mayStats, mayControl)}::text
+    ELSE substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) END AS timeline
+FROM (SELECT pg_is_in_recovery() AS in_recovery OFFSET 0) AS state`;
+}

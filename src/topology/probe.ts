@@ -1,0 +1,245 @@
+/**
+ * One connection of the monitor to one PostgreSQL, through the `pg` package: log-in, identity, probes, queries. Every
+ * failure becomes a ProbeError in words; no 'error' event is ever without a listener. Judges nothing. Used by monitor.ts.
+ */
+import { connect as connectTcp } from 'node:net';
+import { Client } from 'pg';
+import type { NodeConfig, TlsSide } from '../config/config.ts';
+import { endOfLastRecord } from '../util/lsn.ts';
+import { IDENTITY_SQL, probeSql, SYSTEM_ID_SQL } from './probe-sql.ts';
+import { transportAttempts } from './probe-tls.ts';
+import type { TransportAttempt } from './probe-tls.ts';
+import type { ConnectProbe, NodeIdentity, ProbeConnection, ProbeFailure, ProbeRow } from './samples.ts';
+
+export interface Credentials {
+  readonly user: string;
+  readonly password: string | undefined;
+}
+
+export interface ProbeOptions {
+  /** The database on the server, for nodes that do not name one. */
+  readonly databaseName: string;
+  readonly tls: TlsSide;
+  readonly connectTimeoutMs: number;
+  /** An answer later than this counts as a failure of the connection. */
+  readonly queryTimeoutMs: number;
+}
+
+const FAREWELL_MS = 500;
+
+export const NO_CREDENTIALS = 'no monitor credentials: set user:password in the URL or auth.user';
+
+export class ProbeError extends Error implements ProbeFailure {
+  readonly isStopped: boolean;
+
+  constructor(problem: string, isStopped: boolean) {
+    super(problem);
+    this.name = 'ProbeError';
+    this.isStopped = isStopped;
+  }
+
+  get problem(): string {
+    return this.message;
+  }
+}
+
+/** cannot_connect_now: starting up, shutting down or in recovery; admin_shutdown is no proof (it may be one backend only). */
+const STOPPED = new Set(['ECONNREFUSED', '57P03']);
+
+export function asProbeFailure(cause: unknown, what: string): ProbeError {
+  if (cause instanceof ProbeError) return cause;
+  const error = cause instanceof AggregateError && cause.errors.length > 0 ? (cause.errors[0] as unknown) : cause;
+  const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
+  const text = error instanceof Error ? error.message : String(error);
+  return new ProbeError(`${what}: ${text}`, STOPPED.has(code));
+}
+
+/** Connections that log in with `credentials(node)`; where that is undefined: see `connectWithout`. */
+export function createPgConnect(
+  options: ProbeOptions,
+  credentials: (node: NodeConfig) => Credentials | undefined,
+  isConfiguredPrimary: (node: NodeConfig) => boolean,
+): ConnectProbe {
+  return async (node, onLost, signal) => {
+    const login = credentials(node);
+    if (login !== undefined) return connectPg(node, login, options, onLost, signal);
+    return connectWithout(node, isConfiguredPrimary(node), options.connectTimeoutMs);
+  };
+}
+
+async function connectPg(
+  node: NodeConfig,
+  login: Credentials,
+  options: ProbeOptions,
+  onLost: (failure: ProbeFailure) => void,
+  signal: AbortSignal,
+): Promise<ProbeConnection> {
+  let transports: readonly TransportAttempt[];
+  try {
+    transports = await transportAttempts(options.tls, node.host);
+  } catch (error) {
+    throw asProbeFailure(error, 'cannot read the files of tls.server');
+  }
+  let failure: ProbeError | undefined;
+  for (const ssl of transports) {
+    try {
+      return await openPg(node, login, options, ssl, onLost, signal);
+    } catch (error) {
+      failure = asProbeFailure(error, 'cannot connect');
+      if (failure.isStopped || signal.aborted) break;
+    }
+  }
+  throw failure ?? new ProbeError('cannot connect', false);
+}
+
+async function openPg(
+  node: NodeConfig,
+  login: Credentials,
+  options: ProbeOptions,
+  ssl: TransportAttempt,
+  onLost: (failure: ProbeFailure) => void,
+  signal: AbortSignal,
+): Promise<ProbeConnection> {
+  const client = new Client({
+    host: node.host,
+    port: node.port,
+    database: node.database ?? options.databaseName,
+    user: login.user,
+    // A function: an absent password must not be looked up in PGPASSWORD or ~/.pgpass.
+    password: () => login.password ?? '',
+    ssl,
+    application_name: 'weir monitor',
+    connectionTimeoutMillis: options.connectTimeoutMs,
+    query_timeout: options.queryTimeoutMs,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+  });
+  let state: 'opening' | 'open' | 'closed' = 'opening';
+  let lastError: unknown;
+  client.on('error', (error: Error) => {
+    lastError ??= error;
+  });
+  client.on('end', () => {
+    const wasOpen = state === 'open';
+    state = 'closed';
+    if (wasOpen) onLost(asProbeFailure(lastError ?? 'closed by the server', 'connection lost'));
+  });
+  signal.addEventListener('abort', () => hangUp(client), { once: true });
+  const close = async (): Promise<void> => {
+    state = 'closed';
+    await endClient(client);
+  };
+
+  async function query(text: string, values: readonly unknown[], name?: string): Promise<ProbeRow[]> {
+    const config = { text, values: [...values], ...(name === undefined ? {} : { name }) };
+    return (await client.query<Record<string, unknown>>(config)).rows;
+  }
+
+  try {
+    await client.connect();
+    const found = await identify((text) => query(text, []));
+    state = 'open';
+    const text = probeSql(found.mayStats, found.mayControl);
+    return {
+      identity: found.identity,
+      probe: async () => {
+        const [row] = await query(text, [], 'weir_probe');
+        const isInRecovery = row?.['in_recovery'] === true;
+        const position = Number(row?.['lsn'] ?? 0);
+        return {
+          isInRecovery,
+          lsn: isInRecovery ? position : endOfLastRecord(position, found.walBlockSize, found.walSegmentSize),
+          timeline: timelineNumber(row?.['timeline'], isInRecovery),
+        };
+      },
+      query: (sql, values = []) => query(sql, values),
+      close,
+    };
+  } catch (error) {
+    // Not awaited: a server that never answered would keep us waiting for its farewell as well.
+    void close();
+    throw error;
+  }
+}
+
+function hangUp(client: Client): void {
+  const { connection } = client as unknown as { connection?: { stream?: { destroy(): void } } };
+  connection?.stream?.destroy();
+}
+
+/** Says goodbye, and hangs up on a server that does not hang up by itself. Never rejects. */
+async function endClient(client: Client): Promise<void> {
+  const timer = setTimeout(() => hangUp(client), FAREWELL_MS);
+  await client.end().catch(() => undefined);
+  clearTimeout(timer);
+}
+
+/** A replica's comes as a decimal number, a primary's as the hexadecimal start of a WAL file name. */
+function timelineNumber(text: unknown, isInRecovery: boolean): number | undefined {
+  if (typeof text !== 'string') return undefined;
+  return parseInt(text, isInRecovery ? 10 : 16) || undefined;
+}
+
+interface Found {
+  readonly identity: NodeIdentity;
+  readonly mayStats: boolean;
+  readonly mayControl: boolean;
+  readonly walBlockSize: number;
+  readonly walSegmentSize: number;
+}
+
+async function identify(query: (text: string) => Promise<readonly ProbeRow[]>): Promise<Found> {
+  const [row] = await query(IDENTITY_SQL);
+  if (row === undefined) throw new ProbeError('answered nothing when asked who it is', false);
+  const mayIdentify = row['may_identify'] === true;
+  const mayStats = row['may_stats'] === true;
+  const mayControl = row['may_control'] === true;
+  const [control] = mayIdentify ? await query(SYSTEM_ID_SQL) : [];
+  return {
+    identity: {
+      systemId: typeof control?.['system_id'] === 'string' ? control['system_id'] : undefined,
+      serverVersion: String(row['server_version']),
+      connectionLimit: Math.max(0, Number(row['connection_limit'])),
+      limitation:
+        mayStats || mayControl
+          ? undefined
+          : "the monitor's user may see neither pg_stat_wal_receiver nor pg_control_checkpoint(): grant it pg_monitor",
+    },
+    mayStats,
+    mayControl,
+    walBlockSize: Number(row['wal_block_size']),
+    walSegmentSize: Number(row['wal_segment_size']),
+  };
+}
+
+/** No log-in: whether the configured primary accepts connections is all that can be known; a replica cannot be used. */
+async function connectWithout(node: NodeConfig, isPrimary: boolean, timeoutMs: number): Promise<ProbeConnection> {
+  if (!isPrimary) throw new ProbeError(NO_CREDENTIALS, false);
+  await knock(node, timeoutMs);
+  return {
+    identity: { systemId: undefined, serverVersion: '', connectionLimit: 0, limitation: NO_CREDENTIALS },
+    probe: async () => {
+      await knock(node, timeoutMs);
+      return { isInRecovery: false, lsn: 0, timeline: undefined };
+    },
+    query: () => Promise.reject(new ProbeError(NO_CREDENTIALS, false)),
+    close: () => Promise.resolve(),
+  };
+}
+
+function knock(node: NodeConfig, timeoutMs: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connectTcp({ host: node.host, port: node.port });
+    const fail = (error: unknown): void => {
+      socket.destroy();
+      reject(asProbeFailure(error, 'cannot connect'));
+    };
+    socket.setTimeout(timeoutMs, () => fail(new Error(`no answer within ${timeoutMs} ms`)));
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve();
+    });
+    // Stays for the life of the socket: a second error must not be without a listener.
+    socket.on('error', fail);
+  });
+}

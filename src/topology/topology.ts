@@ -1,0 +1,172 @@
+/**
+ * The front of the room: puts ticker, brain, monitor and schema watch together into the Topology of one database.
+ * Holds no rules of its own. Made by the app, one per database that clients use.
+ */
+import type { DatabaseConfig, NodeConfig, RoutingSettings, TlsSide } from '../config/config.ts';
+import type { Clock } from '../util/clock.ts';
+import { announce } from './announce.ts';
+import type { TopologyLog } from './announce.ts';
+import { Assessor, differs } from './assess.ts';
+import type { Catalog } from './catalog-types.ts';
+import { Monitor } from './monitor.ts';
+import { createPgConnect } from './probe.ts';
+import type { Credentials, ProbeOptions } from './probe.ts';
+import type { ConnectProbe, ProbeQuery } from './samples.ts';
+import { SchemaWatch } from './schema-watch.ts';
+import type { CatalogSource } from './schema-watch.ts';
+import { createTicker } from './ticker.ts';
+import type { NodeFailure, Topology, TopologySnapshot } from './types.ts';
+
+export interface TopologyOptions {
+  readonly database: DatabaseConfig;
+  /** The name clients use; under a "*" entry the actual one, which is also the name on the server. */
+  readonly databaseName: string;
+  readonly routing: Pick<RoutingSettings, 'maxReplicaLagMs'>;
+  /** For nodes without user:password in their URL; undefined: those of the primary's URL, if any. */
+  readonly monitorCredentials: Credentials | undefined;
+  /** tls.server. */
+  readonly tls: TlsSide;
+  readonly connectTimeoutMs: number;
+  readonly clock: Clock;
+  readonly log: TopologyLog;
+  readonly readCatalog: (query: ProbeQuery) => Promise<Catalog>;
+  readonly catalogFingerprint?: (query: ProbeQuery) => Promise<string>;
+  readonly onCatalog?: (catalog: Catalog) => void;
+  /** For the metric node_ejections_total{reason}. */
+  readonly onEjection?: (node: string, reason: NodeFailure) => void;
+  /** In place of real connections; for tests. */
+  readonly connect?: ConnectProbe;
+}
+
+const PROBE_TIMEOUT_MS = 5000;
+const CATALOG_TIMEOUT_MS = 30_000;
+
+/** The monitor's log-in for a node: its own URL, else auth.user, else the primary's URL (the same cluster, the same users). */
+function credentialsOf(options: TopologyOptions): (node: NodeConfig) => Credentials | undefined {
+  const fromUrl = (node: NodeConfig): Credentials | undefined =>
+    node.user === undefined ? undefined : { user: node.user, password: node.password };
+  return (node) => fromUrl(node) ?? options.monitorCredentials ?? fromUrl(options.database.primary);
+}
+
+function connector(options: TopologyOptions, queryTimeoutMs: number): ConnectProbe {
+  if (options.connect !== undefined) return options.connect;
+  const { databaseName, tls, connectTimeoutMs, database } = options;
+  const probe: ProbeOptions = { databaseName, tls, connectTimeoutMs, queryTimeoutMs };
+  return createPgConnect(probe, credentialsOf(options), (node) => node === database.primary);
+}
+
+function catalogSource(snapshot: TopologySnapshot): CatalogSource | undefined {
+  if (snapshot.primary?.isUp) return { node: snapshot.primary.config, isPrimary: true };
+  const replica = snapshot.replicas.find((node) => node.isUp && node.role === 'replica');
+  return replica === undefined ? undefined : { node: replica.config, isPrimary: false };
+}
+
+export function createTopology(options: TopologyOptions): Topology {
+  const { clock, log, database } = options;
+  const maxReplicaLagMs = options.routing.maxReplicaLagMs;
+  const listeners = new Set<(snapshot: TopologySnapshot) => void>();
+
+  const ticker = createTicker(() => monitor.wake());
+  const assessor = new Assessor({
+    databaseName: options.databaseName,
+    database,
+    maxReplicaLagMs,
+    ticker,
+    nowMs: clock.nowMs(),
+  });
+  const monitor = new Monitor({
+    nodes: [database.primary, ...database.replicas],
+    assessor,
+    ticker,
+    connect: connector(options, PROBE_TIMEOUT_MS),
+    clock,
+    maxReplicaLagMs,
+    onNews: () => notice(),
+  });
+  const schema = new SchemaWatch({
+    connect: connector(options, CATALOG_TIMEOUT_MS),
+    source: () => catalogSource(assessor.snapshot),
+    readCatalog: options.readCatalog,
+    fingerprint: options.catalogFingerprint,
+    onCatalog: (catalog) => {
+      log('debug', { event: 'catalog', database: options.databaseName, version: catalog.version }, 'read the catalog');
+      options.onCatalog?.(catalog);
+    },
+    onProblem: (problem) => log('warn', { event: 'catalog', database: options.databaseName, problem }, problem),
+  });
+
+  let seen = assessor.snapshot;
+
+  /** Tells everybody, if there is something to tell. */
+  function notice(): void {
+    const before = seen;
+    const after = assessor.snapshot;
+    if (before === after || !differs(before, after)) return;
+    seen = after;
+    announce(before, after, log);
+    if (before.epoch !== after.epoch && before.epoch > 0) schema.changed();
+    else schema.kick();
+    for (const listener of [...listeners]) {
+      try {
+        listener(after);
+      } catch (error) {
+        log('error', { event: 'listener', err: error }, 'a listener of the topology failed');
+      }
+    }
+  }
+
+  return {
+    database: options.databaseName,
+    ticker,
+    snapshot: () => assessor.snapshot,
+    catalog: () => schema.catalog,
+    catalogChanged: () => schema.changed(),
+
+    reportFailure(node, failure, detail) {
+      const index = assessor.indexOf(node);
+      if (index < 0) return;
+      if (assessor.reportFailure(index, clock.nowMs())) {
+        log(
+          'warn',
+          { event: 'ejected', database: options.databaseName, node, reason: failure, detail },
+          `${node} is ejected`,
+        );
+        options.onEjection?.(node, failure);
+      }
+      monitor.probeNow(index);
+      notice();
+    },
+
+    reportSuccess(node) {
+      const index = assessor.indexOf(node);
+      if (index >= 0) assessor.reportSuccess(index);
+    },
+
+    suspectRole(node) {
+      const index = assessor.indexOf(node);
+      if (index >= 0) monitor.probeNow(index);
+    },
+
+    setDraining(node, isDraining) {
+      const index = assessor.indexOf(node);
+      if (index < 0) return false;
+      assessor.setDraining(index, isDraining, clock.nowMs());
+      notice();
+      return true;
+    },
+
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+
+    start() {
+      monitor.start();
+      schema.start();
+    },
+
+    async stop() {
+      await Promise.all([monitor.stop(), schema.stop()]);
+    },
+  };
+}
