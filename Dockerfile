@@ -1,6 +1,6 @@
 # Weir in a container: docker build -t weir . && docker run -p 6432:6432 -p 9432:9432 \
 #   -v ./weir.yaml:/etc/weir/weir.yaml:ro weir
-# In the configuration, listen on 0.0.0.0:6432 and put http on 0.0.0.0:9432: 127.0.0.1 is the container's own.
+# It listens on every address of the container, whatever the configuration says; see WEIR_LISTEN and WEIR_HTTP below.
 
 FROM node:22-slim AS build
 WORKDIR /build
@@ -27,10 +27,10 @@ COPY config ./config
 # The user "node" of the base image: Weir needs no privilege and writes no file.
 USER node
 EXPOSE 6432 9432
-# Where /healthz is; set WEIR_HTTP as well when the configuration does not say 9432.
-ENV WEIR_HEALTH_URL=http://127.0.0.1:9432/healthz
+# 127.0.0.1 would be the container's own; publish the ports with -p as narrowly as you like.
+ENV WEIR_LISTEN=0.0.0.0:6432 WEIR_HTTP=0.0.0.0:9432
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
-  CMD ["node", "-e", "fetch(process.env.WEIR_HEALTH_URL).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+  CMD ["node", "-e", "fetch('http://127.0.0.1:9432/healthz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 # SIGTERM drains: give it longer than the longest transaction (docker stop --time).
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["node", "/opt/weir/bin/weir.js"]

@@ -40,7 +40,7 @@ async function main() {
   await installProgram('psql', 'the tests that speak through psql are skipped');
   if (!hasRedis && process.env.CI === 'true') tally.check('Redis', false, 'CI must not go without');
   const dir = makeRunDir();
-  process.env.WEIR_RUN_DIR = dir;
+  process.env.WEIR_TEST_RUN_DIR = dir;
   const reports = 'reports';
   try {
     await checkTypes(tally);

@@ -1,6 +1,6 @@
 /**
  * The directory that everything of one run lives in, and the watchdog that empties it when this process dies. A run
- * that was started by another process (WEIR_RUN_DIR is set) gets a directory inside that one's. Leftovers of runs whose
+ * that was started by another process (WEIR_TEST_RUN_DIR is set) gets a directory inside that one's. Leftovers of runs whose
  * owner was killed together with its watchdog are swept at the next start.
  */
 import { spawn, spawnSync } from 'node:child_process';
@@ -20,7 +20,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { processesOf } from '../../scripts/lib/processes.mjs';
 
-export const RUN_DIR_VARIABLE = 'WEIR_RUN_DIR';
+export const RUN_DIR_VARIABLE = 'WEIR_TEST_RUN_DIR';
 const PREFIX = 'weir-run-';
 
 /** Who PostgreSQL runs as: undefined = as this process's own user (PostgreSQL refuses to run as root). */
