@@ -25,6 +25,13 @@ const table = {
     message: 'no more client connections allowed (max_client_conn = {limit})',
     hint: 'Raise max_client_conn, or close idle connections in the application.',
   },
+  too_many_logins: {
+    sqlstate: '53300',
+    severity: 'FATAL',
+    level: 'warn',
+    message: 'too many log-ins at the same time',
+    hint: 'Try again in a moment.',
+  },
   no_such_database: {
     sqlstate: '3D000',
     severity: 'FATAL',
@@ -57,6 +64,12 @@ const table = {
     severity: 'FATAL',
     level: 'info',
     message: 'no PostgreSQL user name specified in startup packet',
+  },
+  unsupported_protocol: {
+    sqlstate: '0A000',
+    severity: 'FATAL',
+    level: 'info',
+    message: 'unsupported frontend protocol {major}.{minor}: Weir supports 3.0',
   },
   login_timeout: {
     sqlstate: '08P01',

@@ -1,0 +1,36 @@
+/**
+ * auth.type = md5: AuthenticationMD5Password with a fresh salt. A user whose secret is a SCRAM verifier is asked for
+ * SCRAM instead, as PostgreSQL and PgBouncer do. An unknown user sees what a known one would.
+ */
+import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { AuthCode } from '../../protocol/codes.ts';
+import { ProtocolError } from '../../protocol/read.ts';
+import { authentication } from '../../protocol/write.ts';
+import { md5Hash, md5Response } from '../md5.ts';
+import { accepted, wrongPassword } from '../outcome.ts';
+import { hmac } from '../scram.ts';
+import type { AuthMethod } from '../types.ts';
+import { scram } from './scram.ts';
+
+/** The password without its closing zero; an inner zero would be an attempt to hide something. */
+function passwordOf(body: Buffer): Buffer {
+  if (body.indexOf(0) !== body.length - 1) throw new ProtocolError('invalid password message');
+  return body.subarray(0, -1);
+}
+
+export const md5: AuthMethod = async (exchange, context) => {
+  const { user } = exchange;
+  const secret = context.secretOf(user);
+  if ((secret?.kind ?? context.usualKind()) === 'scram-sha-256') return scram(exchange, context);
+  const salt = randomBytes(4);
+  exchange.send(authentication(AuthCode.Md5Password, salt));
+  const given = passwordOf(await exchange.receive());
+  // For an unknown user: a hash that nobody can know, so that the same work is done.
+  const password =
+    secret?.kind === 'plain' ? secret.password : hmac(context.processSecret, `md5:${user}`).toString('hex');
+  const hash = md5Hash(user, password);
+  const expected = Buffer.from(md5Response(secret?.kind === 'md5' ? secret.hash : hash, salt), 'latin1');
+  const isRight = given.length === expected.length && timingSafeEqual(given, expected);
+  if (secret === undefined) return wrongPassword(user, 'no such user in auth.file');
+  return isRight ? accepted : wrongPassword(user, 'wrong password');
+};

@@ -1,0 +1,79 @@
+/**
+ * The client's side of SCRAM-SHA-256, for logging in to servers. Trusts nothing that the server says: lengths, iteration
+ * count, nonce and signature are checked. Pure; backend/authenticate.ts carries the messages.
+ */
+import { timingSafeEqual } from 'node:crypto';
+import { ProtocolError } from '../protocol/read.ts';
+import type { ScramKeys } from './scram.ts';
+import { attribute, decodeBase64, hmac, isNonce, xor } from './scram.ts';
+
+/** PostgreSQL's default is 4096; beyond this a hostile server could keep a core busy for minutes. */
+const maxIterations = 1_000_000;
+const maxSaltBytes = 1024;
+
+/** Without channel binding. The user name is left to the startup packet, as libpq does. */
+const gs2Header = 'n,,';
+
+export interface ServerFirst {
+  /** The whole message: part of what is signed. */
+  readonly text: string;
+  readonly nonce: string;
+  readonly salt: Buffer;
+  readonly iterations: number;
+}
+
+const clientFirstBare = (nonce: string): string => `n=,r=${nonce}`;
+
+/** client-first-message. */
+export function clientFirst(nonce: string): string {
+  return gs2Header + clientFirstBare(nonce);
+}
+
+/** server-first-message; its nonce must begin with the one that was sent. */
+export function readServerFirst(data: Buffer, clientNonce: string): ServerFirst {
+  const text = data.toString('utf8');
+  const parts = text.split(',');
+  const nonce = attribute(parts, 0, 'r');
+  if (!isNonce(nonce) || !nonce.startsWith(clientNonce) || nonce.length === clientNonce.length) {
+    throw new ProtocolError('invalid nonce in the SCRAM message');
+  }
+  const salt = decodeBase64(attribute(parts, 1, 's'));
+  if (salt === undefined || salt.length === 0 || salt.length > maxSaltBytes) {
+    throw new ProtocolError('invalid salt in the SCRAM message');
+  }
+  const count = attribute(parts, 2, 'i');
+  const iterations = /^\d{1,10}$/.test(count) ? Number(count) : 0;
+  if (iterations < 1 || iterations > maxIterations) {
+    throw new ProtocolError(`SCRAM iteration count ${iterations} is not between 1 and ${maxIterations}`);
+  }
+  return { text, nonce, salt, iterations };
+}
+
+export interface ClientFinal {
+  readonly message: string;
+  /** What the server's last message must prove. */
+  readonly serverSignature: Buffer;
+}
+
+/** client-final-message for these keys. */
+export function clientFinal(keys: ScramKeys, clientNonce: string, first: ServerFirst): ClientFinal {
+  const withoutProof = `c=${Buffer.from(gs2Header, 'latin1').toString('base64')},r=${first.nonce}`;
+  const authMessage = `${clientFirstBare(clientNonce)},${first.text},${withoutProof}`;
+  const proof = xor(keys.clientKey, hmac(keys.storedKey, authMessage));
+  return {
+    message: `${withoutProof},p=${proof.toString('base64')}`,
+    serverSignature: hmac(keys.serverKey, authMessage),
+  };
+}
+
+/** server-final-message; ProtocolError if the server does not know the password either. */
+export function checkServerFinal(data: Buffer, expected: Buffer): void {
+  const parts = data.toString('utf8').split(',');
+  if (parts[0]?.startsWith('e=') === true) {
+    throw new ProtocolError(`the server ended SCRAM with "${parts[0].slice(2, 100)}"`);
+  }
+  const signature = decodeBase64(attribute(parts, 0, 'v'));
+  if (signature?.length !== expected.length || !timingSafeEqual(signature, expected)) {
+    throw new ProtocolError('the SCRAM signature of the server is wrong: it does not know the password');
+  }
+}

@@ -1,0 +1,121 @@
+/**
+ * The clients' door: gives every connection its log-in, upgrades those that want TLS, bounds how many log in at the
+ * same time, and can be shut. Does not listen itself (frontend/listener.ts does), nor serve clients (session/).
+ */
+import type { Socket } from 'node:net';
+import type { Server as TlsServer, TLSSocket } from 'node:tls';
+import { createServer as createTlsServer } from 'node:tls';
+import type { AuthOptions } from '../auth/authenticator.ts';
+import { createAuthenticator } from '../auth/authenticator.ts';
+import type { TlsSide } from '../config/config.ts';
+import { WeirError } from '../errors.ts';
+import type { MessageReader } from '../net/message-reader.ts';
+import { ignoreError } from '../net/message-reader.ts';
+import { clientTls } from '../net/tls.ts';
+import { closeWith, fatal } from './farewell.ts';
+import type { Door, Seats } from './login.ts';
+import { logIn } from './login.ts';
+import type { DoorOptions } from './types.ts';
+
+const defaultLoginTimeoutMs = 60_000;
+const defaultMaxLogins = 16_384;
+/** Console clients let in above max_client_conn. */
+const consoleReserve = 8;
+
+export interface ClientDoor {
+  /** A connection that was just made. Never throws. */
+  accept(socket: Socket): void;
+  /** For connections that come from now on. Throws TlsSettingError, and then nothing has changed. */
+  reload(tls: TlsSide, auth?: AuthOptions): void;
+  /** Log-ins under way, and all that come, get shutting_down. Resolves when none is left. */
+  close(): Promise<void>;
+}
+
+function reservedSeats(limit: number): Seats {
+  let taken = 0;
+  return {
+    tryEnter: () => (taken < limit ? ++taken > 0 : false),
+    leave: () => void taken--,
+  };
+}
+
+/** Throws TlsSettingError. */
+export function createDoor(options: DoorOptions): ClientDoor {
+  const { log, loginTimeoutMs = defaultLoginTimeoutMs, maxLogins = defaultMaxLogins } = options;
+  const logins = new Set<MessageReader>();
+  const running = new Set<Promise<void>>();
+  const clientSeats: Seats = { tryEnter: () => options.tryEnter(), leave: () => options.leave() };
+  const consoleSeats = reservedSeats(consoleReserve);
+  let handshakes = 0;
+  let isClosed = false;
+
+  function makeTlsServer(tls: Door['tls']): TlsServer | undefined {
+    if (tls === undefined) return undefined;
+    // It never listens: sockets are given to it once SSLRequest was answered.
+    const server = createTlsServer({ ...tls.options, handshakeTimeout: loginTimeoutMs });
+    server.on('secureConnection', (socket) => {
+      handshakes--;
+      socket.disableRenegotiation();
+      begin(socket);
+    });
+    server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
+      handshakes--;
+      const hasLeft = error.code === 'ECONNRESET';
+      if (!hasLeft) options.onRefused(error.code === 'ERR_TLS_HANDSHAKE_TIMEOUT' ? 'timeout' : 'protocol');
+      const from = { client: `${socket.remoteAddress ?? ''}:${socket.remotePort ?? 0}` };
+      log(
+        hasLeft ? 'debug' : 'info',
+        'tls_handshake_failed',
+        `TLS handshake with a client failed: ${error.message}`,
+        from,
+      );
+      socket.destroy();
+    });
+    return server;
+  }
+
+  function makeDoor(tlsSide: TlsSide, auth: AuthOptions, previous?: Door): Door {
+    const tls = clientTls(tlsSide);
+    const tlsServer = makeTlsServer(tls);
+    return {
+      options,
+      authenticator: previous?.authenticator ?? createAuthenticator(auth),
+      tls,
+      loginTimeoutMs,
+      logins,
+      startTls(socket) {
+        handshakes++;
+        tlsServer?.emit('connection', socket);
+      },
+      clientSeats,
+      consoleSeats,
+    };
+  }
+
+  function begin(socket: Socket | TLSSocket): void {
+    socket.on('error', ignoreError);
+    if (isClosed) return closeWith(socket, fatal(new WeirError('shutting_down')));
+    if (logins.size + handshakes >= maxLogins) {
+      const error = new WeirError('too_many_logins');
+      options.onRefused('too-many');
+      log(error.level, 'login_refused', error.message, { limit: maxLogins });
+      return closeWith(socket, fatal(error));
+    }
+    const login = logIn(socket, door);
+    running.add(login);
+    void login.finally(() => running.delete(login));
+  }
+
+  let door = makeDoor(options.tls, options.auth);
+  return {
+    accept: begin,
+    reload(tls, auth) {
+      door = makeDoor(tls, auth ?? options.auth, auth === undefined ? door : undefined);
+    },
+    async close() {
+      isClosed = true;
+      for (const reader of logins) reader.fail(new WeirError('shutting_down'));
+      await Promise.all(running);
+    },
+  };
+}

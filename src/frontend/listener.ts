@@ -1,0 +1,73 @@
+/**
+ * Listens for clients and gives each connection to the door. Knows addresses and accept errors, nothing of the protocol.
+ * Made by app.ts.
+ */
+import { createServer } from 'node:net';
+import type { AuthOptions } from '../auth/authenticator.ts';
+import type { HostPort, TlsSide } from '../config/config.ts';
+import { createDoor } from './door.ts';
+import type { ListenerOptions } from './types.ts';
+
+export type { DoorOptions, ListenerOptions, LoggedInClient, RefusalReason } from './types.ts';
+
+export interface Listener {
+  /** Rejects with a message that names the address and what to do. */
+  listen(): Promise<void>;
+  /** Where it listens; the port that was found when 0 was asked for. */
+  address(): HostPort;
+  /**
+   * Stops accepting; log-ins under way get shutting_down. Clients that were handed over stay with their owner, and this
+   * does not wait for them.
+   */
+  close(): Promise<void>;
+  /** TLS (and, if given, authentication) for clients that come from now on. Throws TlsSettingError and changes nothing then. */
+  reload(tls: TlsSide, auth?: AuthOptions): void;
+}
+
+/** The kernel takes the smaller of this and net.core.somaxconn. */
+const backlog = 4096;
+const keepAliveInitialDelayMs = 60_000;
+
+const advice: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another process listens there; stop it or change "listen"',
+  EADDRNOTAVAIL: 'this machine has no such address; change "listen"',
+  EACCES: 'not allowed; use a port above 1023 or give Weir the right to',
+  ENOTFOUND: 'the host name is not known; change "listen"',
+};
+
+/** Throws TlsSettingError if the TLS settings cannot be used. */
+export function createListener(options: ListenerOptions): Listener {
+  const { host, port } = options.listen;
+  const door = createDoor(options);
+  const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveInitialDelayMs });
+  server.on('connection', (socket) => door.accept(socket));
+
+  return {
+    listen() {
+      return new Promise((resolve, reject) => {
+        server.once('error', (error: NodeJS.ErrnoException) => {
+          const what = advice[error.code ?? ''] ?? error.message;
+          reject(new Error(`cannot listen on ${host}:${port}: ${what}`, { cause: error }));
+        });
+        server.listen({ ...(host === '*' ? {} : { host }), port, backlog }, () => {
+          server.removeAllListeners('error');
+          server.on('error', (error) => {
+            const message = `cannot accept a connection: ${error.message}`;
+            options.log('error', 'accept_failed', message, { hint: 'Raise the limit of open files (ulimit -n).' });
+          });
+          resolve();
+        });
+      });
+    },
+    address() {
+      const address = server.address();
+      if (address === null || typeof address === 'string') return { host, port };
+      return { host: address.address, port: address.port };
+    },
+    async close() {
+      if (server.listening) server.close();
+      await door.close();
+    },
+    reload: (tls, auth) => door.reload(tls, auth),
+  };
+}

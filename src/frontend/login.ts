@@ -1,0 +1,238 @@
+/**
+ * One connection from its first byte to AuthenticationOk: the order of PostgreSQL's start-up, read top to bottom in
+ * `logIn`. Whatever goes wrong ends this connection with a clear FATAL and a log line, and touches nobody else.
+ * Called by frontend/door.ts; what it hands over is served by session/.
+ */
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import type { Authenticator } from '../auth/authenticator.ts';
+import type { Exchange } from '../auth/types.ts';
+import type { ErrorName } from '../errors.ts';
+import { WeirError } from '../errors.ts';
+import { MessageReader, ReadError } from '../net/message-reader.ts';
+import type { ClientTlsContext } from '../net/tls.ts';
+import { Frontend, describeType, maxAuthMessageLength } from '../protocol/codes.ts';
+import { ProtocolError } from '../protocol/read.ts';
+import { authenticationOk, negotiateProtocolVersion } from '../protocol/write.ts';
+import { closeWith, fatal } from './farewell.ts';
+import type { Startup } from './startup.ts';
+import { StrangerError, readFirstPacket } from './startup.ts';
+import type { DoorOptions, RefusalReason } from './types.ts';
+
+/** `leave` is one function for all clients: it is kept with each socket for as long as that lives. */
+export interface Seats {
+  readonly tryEnter: () => boolean;
+  readonly leave: () => void;
+}
+
+/** What a log-in sees of the door it goes through. */
+export interface Door {
+  readonly options: DoorOptions;
+  readonly authenticator: Authenticator;
+  readonly tls: ClientTlsContext | undefined;
+  readonly loginTimeoutMs: number;
+  /** Log-ins under way; failing one's reader ends it. */
+  readonly logins: Set<MessageReader>;
+  /** Hands a socket to the TLS server; it comes back through the door as a TLSSocket. */
+  startTls(socket: Socket): void;
+  /** Places under max_client_conn, and a few above it for those who look after Weir. */
+  readonly clientSeats: Seats;
+  readonly consoleSeats: Seats;
+}
+
+/** Longest wait for the fate of a cancel request. */
+const maxCancelMs = 10_000;
+
+/** How a refusal is counted; those not named here are not (shutting_down, internal_error). */
+const reasons: Partial<Record<ErrorName, RefusalReason>> = {
+  authentication_failed: 'wrong-password',
+  certificate_failed: 'no-certificate',
+  tls_required: 'tls-required',
+  no_such_database: 'no-database',
+  not_console_user: 'no-database',
+  protocol_violation: 'protocol',
+  unsupported_protocol: 'protocol',
+  no_startup_user: 'protocol',
+  not_supported: 'protocol',
+  login_timeout: 'timeout',
+  too_many_clients: 'too-many',
+  too_many_logins: 'too-many',
+};
+
+/** Ends a log-in. `why` is for the log, `error` for the client. */
+class Refusal extends Error {
+  readonly error: WeirError;
+
+  constructor(error: WeirError, why: string) {
+    super(why);
+    this.name = 'Refusal';
+    this.error = error;
+  }
+}
+
+/** IPv4 addresses mapped into IPv6 are shown as IPv4. */
+const addressOf = (socket: Socket): string => (socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/i, '');
+
+/** Runs a whole log-in; never rejects. `socket` is a TLSSocket in the round behind the handshake. */
+export async function logIn(socket: Socket | TLSSocket, door: Door): Promise<void> {
+  const reader = new MessageReader(socket, door.loginTimeoutMs);
+  const seat = new Seat(socket);
+  let user: string | undefined;
+  door.logins.add(reader);
+  try {
+    const negotiable = { canTls: door.tls !== undefined, isInTls: socket instanceof TLSSocket };
+    const packet = await readFirstPacket(reader, (byte) => socket.write(byte), negotiable);
+    if (packet.kind === 'tls') {
+      reader.detach();
+      door.startTls(socket);
+    } else if (packet.kind === 'cancel') {
+      await cancel(packet.processId, packet.secret, door);
+      reader.detach();
+      socket.destroy();
+    } else {
+      user = packet.startup.user;
+      const isConsole = enter(packet.startup, socket, seat, door);
+      await authenticate(packet.startup, socket, reader, door);
+      handOver(packet.startup, isConsole, socket, reader, door);
+    }
+  } catch (error) {
+    reader.detach();
+    seat.leave();
+    refuse(socket, error, user, door);
+  } finally {
+    door.logins.delete(reader);
+  }
+}
+
+/** A place under max_client_conn that is given back when its socket closes, or before. */
+class Seat {
+  private readonly socket: Socket;
+  private leaveNow: (() => void) | undefined;
+
+  constructor(socket: Socket) {
+    this.socket = socket;
+  }
+
+  tryTake(seats: Seats): boolean {
+    if (!seats.tryEnter()) return false;
+    this.leaveNow = seats.leave;
+    this.socket.on('close', seats.leave);
+    return true;
+  }
+
+  leave(): void {
+    // On a closed socket the event has given it back, or is about to.
+    if (this.leaveNow === undefined || this.socket.closed) return;
+    this.socket.off('close', this.leaveNow);
+    this.leaveNow();
+    this.leaveNow = undefined;
+  }
+}
+
+/** May this client try to log in at all? Returns whether it wants the console. */
+function enter(startup: Startup, socket: Socket, seat: Seat, door: Door): boolean {
+  const { options } = door;
+  if (socket.destroyed) throw new ReadError('closed', 'the client went away');
+  if (door.tls?.isRequired === true && !(socket instanceof TLSSocket)) throw new WeirError('tls_required');
+  if (door.tls?.isCertificateRequired === true && !(socket as TLSSocket).authorized) {
+    const why = `client certificate: ${String((socket as TLSSocket).authorizationError)}`;
+    const detail = 'The client sent no certificate that the authority in tls.client.ca has signed.';
+    throw new Refusal(new WeirError('certificate_failed', { user: startup.user }, detail), why);
+  }
+  const isConsole = options.findDatabase(startup.database, startup.user) === 'console';
+  const isKeeper = isConsole && options.consoleUserAllowed(startup.user);
+  if (options.isDraining() && !isKeeper) throw new WeirError('shutting_down');
+  if (seat.tryTake(door.clientSeats) || (isKeeper && seat.tryTake(door.consoleSeats))) return isConsole;
+  throw new WeirError('too_many_clients', { limit: options.maxClientConn() });
+}
+
+function certificateName(socket: Socket | TLSSocket): string | undefined {
+  if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined;
+  // A certificate with several common names has an array here: nobody's.
+  const name: unknown = socket.getPeerCertificate().subject?.CN;
+  return typeof name === 'string' ? name : undefined;
+}
+
+async function authenticate(startup: Startup, socket: Socket, reader: MessageReader, door: Door): Promise<void> {
+  if (startup.minor > 0 || startup.unknownOptions.length > 0) {
+    socket.write(negotiateProtocolVersion(0, startup.unknownOptions));
+  }
+  const exchange: Exchange = {
+    user: startup.user,
+    hasTls: socket instanceof TLSSocket,
+    certificateName: certificateName(socket),
+    send: (frame) => void socket.write(frame),
+    receive: async () => {
+      const { type, body } = await reader.next(maxAuthMessageLength);
+      if (type !== Frontend.Password) throw new ProtocolError(`expected a password, got ${describeType(type)}`);
+      return body;
+    },
+  };
+  const outcome = await door.authenticator.authenticate(exchange);
+  if (!outcome.isOk) throw new Refusal(outcome.error, outcome.why);
+}
+
+function handOver(startup: Startup, isConsole: boolean, socket: Socket, reader: MessageReader, door: Door): void {
+  const { user, database, parameters } = startup;
+  const { options } = door;
+  // Only now, so that nobody can try out which databases there are.
+  if (isConsole && !options.consoleUserAllowed(user)) throw new WeirError('not_console_user', { user });
+  if (options.findDatabase(database, user) === 'unknown') throw new WeirError('no_such_database', { database });
+  if (socket.destroyed || socket.readableEnded) throw new ReadError('closed', 'the client went away');
+  socket.write(authenticationOk);
+  options.onClient({
+    socket,
+    leftover: reader.detach(),
+    user,
+    database,
+    isConsole,
+    parameters,
+    hasTls: socket instanceof TLSSocket,
+    remoteAddress: addressOf(socket),
+    remotePort: socket.remotePort ?? 0,
+  });
+}
+
+/** Passes a CancelRequest on, and waits until it was dealt with: the client takes our closing for "done". */
+async function cancel(processId: number, secret: Buffer, door: Door): Promise<void> {
+  let deadline: NodeJS.Timeout | undefined;
+  const isOver = new Promise<void>((resolve) => (deadline = setTimeout(resolve, maxCancelMs)));
+  try {
+    await Promise.race([isOver, new Promise<void>((done) => door.options.onCancel(processId, secret, done))]);
+  } finally {
+    clearTimeout(deadline);
+  }
+}
+
+/** What to say to the client about an error that ended its log-in. */
+function toWeirError(error: unknown, loginTimeoutMs: number): WeirError {
+  if (error instanceof WeirError) return error;
+  if (error instanceof Refusal) return error.error;
+  if (error instanceof ProtocolError) return new WeirError('protocol_violation', { what: error.message });
+  if (error instanceof ReadError) return new WeirError('login_timeout', { seconds: loginTimeoutMs / 1000 });
+  return new WeirError('internal_error', { what: 'log-in' });
+}
+
+function refuse(socket: Socket, error: unknown, user: string | undefined, door: Door): void {
+  const { options } = door;
+  const from = { user, client: `${addressOf(socket)}:${socket.remotePort ?? 0}` };
+  if (error instanceof ReadError && error.reason === 'closed') {
+    options.log('debug', 'login_abandoned', `the client went away while it logged in: ${error.message}`, from);
+    socket.destroy();
+    return;
+  }
+  const answer = toWeirError(error, door.loginTimeoutMs);
+  const why = error instanceof Error && error.message !== answer.message ? error.message : undefined;
+  const isUnexpected = answer.errorName === 'internal_error';
+  const fields = {
+    ...from,
+    sqlstate: answer.sqlstate,
+    why,
+    ...(isUnexpected ? { stack: (error as Error).stack } : {}),
+  };
+  options.log(answer.level, 'login_refused', answer.message, fields);
+  const reason = reasons[answer.errorName];
+  if (reason !== undefined) options.onRefused(reason);
+  const canReadText = !(error instanceof StrangerError) || error.canReadText;
+  closeWith(socket, canReadText ? fatal(answer) : undefined);
+}

@@ -1,0 +1,120 @@
+/**
+ * The first packets of a connection: SSLRequest, GSSENCRequest, CancelRequest, StartupMessage. Says S or N itself and
+ * returns what is left to do; knows nothing of users, databases or limits. Called by frontend/login.ts.
+ * Source: PostgreSQL manual, "Message Flow", Start-up and the two encryption sections.
+ */
+import type { MessageReader } from '../net/message-reader.ts';
+import { Request } from '../protocol/codes.ts';
+import { ProtocolError, readStartupParameters } from '../protocol/read.ts';
+import { WeirError } from '../errors.ts';
+
+export interface Startup {
+  readonly user: string;
+  readonly database: string;
+  readonly parameters: Map<string, string>;
+  /** Minor version asked for; Weir speaks 3.0. */
+  readonly minor: number;
+  /** `_pq_.` options; none is known. */
+  readonly unknownOptions: readonly string[];
+}
+
+export type FirstPacket =
+  /** S was said: the TLS handshake comes next. */
+  | { readonly kind: 'tls' }
+  | { readonly kind: 'cancel'; readonly processId: number; readonly secret: Buffer }
+  | { readonly kind: 'startup'; readonly startup: Startup };
+
+const maxCancelKeyBytes = 256;
+const falseWords = /^(0|f|fa|fal|fals|false|n|no|of|off)$/i;
+
+/** Somebody who does not speak PostgreSQL at all. */
+export class StrangerError extends ProtocolError {
+  /** False: an ErrorResponse would only be more noise. */
+  readonly canReadText: boolean;
+
+  constructor(what: string, canReadText: boolean) {
+    super(what);
+    this.name = 'StrangerError';
+    this.canReadText = canReadText;
+  }
+}
+
+/** What the first bytes look like, if not like PostgreSQL; undefined: no idea. */
+function recognizeStranger(bytes: Buffer): StrangerError | undefined {
+  if (bytes[0] === 0x16 && bytes[1] === 0x03) {
+    return new StrangerError('TLS without SSLRequest (sslnegotiation=direct), which is not supported yet', false);
+  }
+  const text = bytes.toString('latin1');
+  if (/^(GET|PUT|HEAD|POST|PRI|PATCH|TRACE|DELETE|OPTIONS|CONNECT) /.test(text)) {
+    return new StrangerError('an HTTP request on the port for PostgreSQL clients (see the setting "http")', true);
+  }
+  return text.startsWith('SSH-') ? new StrangerError('SSH on the port for PostgreSQL clients', true) : undefined;
+}
+
+function readCancel(body: Buffer): FirstPacket {
+  if (body.length < 5 || body.length > 4 + maxCancelKeyBytes) {
+    throw new ProtocolError(`a cancel request of ${body.length} bytes`);
+  }
+  return { kind: 'cancel', processId: body.readInt32BE(0), secret: Buffer.from(body.subarray(4)) };
+}
+
+/** StartupMessage of any 3.x; WeirError for what cannot be served. */
+export function readStartup(code: number, body: Buffer): Startup {
+  const major = code >>> 16;
+  const minor = code & 0xffff;
+  if (major !== 3) throw new WeirError('unsupported_protocol', { major, minor });
+  const parameters = readStartupParameters(body, 0, body.length);
+  const user = parameters.get('user') ?? '';
+  if (user === '') throw new WeirError('no_startup_user');
+  const database = parameters.get('database') || user;
+  const replication = parameters.get('replication');
+  if (replication !== undefined && !falseWords.test(replication)) {
+    throw new WeirError('not_supported', { what: 'a replication connection through Weir' });
+  }
+  const unknownOptions = [...parameters.keys()].filter((name) => name.startsWith('_pq_.'));
+  for (const name of ['user', 'database', 'replication', ...unknownOptions]) parameters.delete(name);
+  return { user, database, parameters, minor, unknownOptions };
+}
+
+export interface FirstPacketOptions {
+  /** SSLRequest is answered with S. */
+  readonly canTls: boolean;
+  /** This is the second round, inside TLS, where neither request may come again. */
+  readonly isInTls: boolean;
+}
+
+/** Reads up to the packet that decides. Throws ProtocolError, ReadError, WeirError. */
+export async function readFirstPacket(
+  reader: MessageReader,
+  say: (byte: 'S' | 'N') => void,
+  options: FirstPacketOptions,
+): Promise<FirstPacket> {
+  try {
+    return await negotiate(reader, say, options);
+  } catch (error) {
+    throw (error instanceof ProtocolError ? recognizeStranger(reader.peek(8)) : undefined) ?? error;
+  }
+}
+
+async function negotiate(
+  reader: MessageReader,
+  say: (byte: 'S' | 'N') => void,
+  { canTls, isInTls }: FirstPacketOptions,
+): Promise<FirstPacket> {
+  let isSslDone = isInTls;
+  let isGssDone = isInTls;
+  for (;;) {
+    const { code, body } = await reader.nextStartup();
+    const isSsl = code === Request.ssl && !isSslDone;
+    const isGss = code === Request.gssEnc && !isGssDone;
+    if (code === Request.cancel) return readCancel(body);
+    if (!isSsl && !isGss) return { kind: 'startup', startup: readStartup(code, body) };
+    if (body.length > 0) throw new ProtocolError('an encryption request with a body');
+    // Whoever can write into the connection could otherwise have plain bytes taken for encrypted ones.
+    if (reader.hasUnread) throw new ProtocolError(`unencrypted data after ${isSsl ? 'SSLRequest' : 'GSSENCRequest'}`);
+    if (isSsl) isSslDone = true;
+    else isGssDone = true;
+    say(isSsl && canTls ? 'S' : 'N');
+    if (isSsl && canTls) return { kind: 'tls' };
+  }
+}
