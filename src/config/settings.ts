@@ -3,65 +3,15 @@
  * one sentence. The loader, environment names, SHOW CONFIG, reload and docs/settings.md are all made from it.
  * The `databases` section, which is no list of fixed keys, is in databases.ts.
  */
-import type { Config } from './config.ts';
-import type { ValueType } from './values.ts';
-import {
-  boolean,
-  duration,
-  hostPort,
-  integer,
-  list,
-  longestDurationMs,
-  nothingForNow,
-  oneOf,
-  onlyForNow,
-  optional,
-  redisUrl,
-  size,
-  string,
-} from './values.ts';
+import { readSettings } from './settings-reads.ts';
+import type { Setting } from './setting.ts';
+import { atLeast1ms, hour, minute, orZero, second, setting } from './setting.ts';
+import { boolean, hostPort, integer, list, nothingForNow, oneOf, onlyForNow, optional, string } from './values.ts';
 
-export interface Setting<T> {
-  readonly type: ValueType<T>;
-  readonly default: T;
-  /** Can be changed by a reload or SET; otherwise a restart is needed. */
-  readonly isReloadable: boolean;
-  /** Can also be set under `databases.NAME`. */
-  readonly isPerDatabase: boolean;
-  /** One sentence for the documentation. */
-  readonly about: string;
-  /** Where its value is in a checked configuration. */
-  read(config: Config): T;
-}
-
-type Scope = 'restart' | 'reload' | 'per database';
-
-function setting<T>(
-  type: ValueType<T>,
-  standard: NoInfer<T>,
-  scope: Scope,
-  about: string,
-  read: (config: Config) => NoInfer<T>,
-): Setting<T> {
-  return {
-    type,
-    default: standard,
-    isReloadable: scope !== 'restart',
-    isPerDatabase: scope === 'per database',
-    about,
-    read,
-  };
-}
-
-const second = 1000;
-const minute = 60 * second;
-const hour = 60 * minute;
 const poolModes = oneOf(['session', 'transaction', 'statement']);
 const tlsModes = oneOf(['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full']);
 const connections = integer(0, 100_000);
 const someConnections = integer(1, 100_000);
-const atLeast1ms = duration(1, longestDurationMs);
-const orNever = (zero: string): ValueType<number> => duration(1, longestDurationMs, zero);
 const pemFile = optional(string('a file name (PEM)'));
 const userNames = list('user names');
 
@@ -144,7 +94,7 @@ export const settings = {
     (c) => c.pool.serverLifetimeMs,
   ),
   server_idle_timeout: setting(
-    orNever('never'),
+    orZero('never'),
     10 * minute,
     'per database',
     'Server connections unused for longer than this are closed, down to min_pool_size.',
@@ -165,14 +115,14 @@ export const settings = {
     (c) => c.pool.serverLoginRetryMs,
   ),
   client_idle_timeout: setting(
-    orNever('never'),
+    orZero('never'),
     0,
     'per database',
     'Clients that send nothing for longer than this, outside a transaction, are disconnected.',
     (c) => c.pool.clientIdleTimeoutMs,
   ),
   idle_transaction_timeout: setting(
-    orNever('never'),
+    orZero('never'),
     0,
     'per database',
     'Clients idle in a transaction for longer than this are disconnected.',
@@ -265,98 +215,7 @@ export const settings = {
     (c) => c.tls.server.cert,
   ),
   'tls.server.key': setting(pemFile, undefined, 'restart', 'Private key of that certificate.', (c) => c.tls.server.key),
-  'routing.load_balance_hosts': setting(
-    oneOf(['least-load', 'round-robin', 'random', 'weighted']),
-    'least-load',
-    'reload',
-    'How reads are spread over the replicas.',
-    (c) => c.routing.loadBalanceHosts,
-  ),
-  'routing.max_replica_lag': setting(
-    atLeast1ms,
-    second,
-    'reload',
-    'Replicas further behind than this get no reads.',
-    (c) => c.routing.maxReplicaLagMs,
-  ),
-  'routing.consistency': setting(
-    oneOf(['eventual', 'session', 'strict']),
-    'session',
-    'reload',
-    'What reads may see: any healthy replica, at least the own writes, or only the primary; a session may choose with SET weir.consistency.',
-    (c) => c.routing.consistency,
-  ),
-  'routing.read_only_functions': setting(
-    list('function names'),
-    [],
-    'reload',
-    'Volatile functions of your own that you vouch for: they write nothing, so calling them is a read.',
-    (c) => c.routing.readOnlyFunctions,
-  ),
-  'routing.primary_reads': setting(
-    oneOf(['never', 'when-needed', 'always-included']),
-    'when-needed',
-    'reload',
-    'Whether reads go to the primary: never, when no replica may take them, or always as one of the nodes.',
-    (c) => c.routing.primaryReads,
-  ),
-  'routing.auto_discover': setting(
-    onlyForNow(false, 'boolean', 'finding replicas in pg_stat_replication'),
-    false,
-    'restart',
-    'Find replicas in pg_stat_replication of the primary.',
-    () => false as const,
-  ),
-  'cache.enabled': setting(
-    boolean(),
-    false,
-    'restart',
-    'Keep results of safe reads and answer repeated ones from them.',
-    (c) => c.cache.enabled,
-  ),
-  'cache.mode': setting(
-    oneOf(['session', 'bounded', 'ttl'], ['strict']),
-    'session',
-    'restart',
-    'What a cached answer promises: never older than the own writes and reads, never older than the ttl, or only the ttl.',
-    (c) => c.cache.mode,
-  ),
-  'cache.ttl': setting(atLeast1ms, minute, 'restart', 'Longest life of a cached result.', (c) => c.cache.ttlMs),
-  'cache.max_memory': setting(
-    size(64 * 1024),
-    128 * 1024 ** 2,
-    'restart',
-    'Memory for cached results in this process.',
-    (c) => c.cache.maxMemoryBytes,
-  ),
-  'cache.max_entry_size': setting(
-    size(1024, 1024 ** 3),
-    256 * 1024,
-    'restart',
-    'Larger results are not cached.',
-    (c) => c.cache.maxEntrySizeBytes,
-  ),
-  'cache.redis': setting(
-    optional(redisUrl()),
-    undefined,
-    'restart',
-    'Redis for a second level shared by all proxies and for invalidation between them.',
-    (c) => c.cache.redis,
-  ),
-  'cache.out_of_band_writes': setting(
-    oneOf(['off'], ['logical-replication']),
-    'off',
-    'restart',
-    'How writes that go past Weir invalidate the cache.',
-    () => 'off' as const,
-  ),
-  'cache.tables': setting(
-    list('table names'),
-    [],
-    'restart',
-    'Tables whose reads may be cached; empty = every table that is safe.',
-    (c) => c.cache.tables,
-  ),
+  ...readSettings,
   'resize.enabled': setting(
     boolean(),
     true,

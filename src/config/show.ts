@@ -39,7 +39,12 @@ export function listSettings(config: Config): SettingRow[] {
       const global = setting.read(config);
       if (isDeepStrictEqual(value, global)) continue;
       const { type } = setting;
-      rows.push({ key: `${prefix}.${key}`, value: type.format(value), default: type.format(global), isChangeable: true });
+      rows.push({
+        key: `${prefix}.${key}`,
+        value: type.format(value),
+        default: type.format(global),
+        isChangeable: true,
+      });
     }
   }
   return rows;

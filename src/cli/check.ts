@@ -1,0 +1,137 @@
+/**
+ * `weir check`: validates the configuration, looks at every server and file that it names, and prints what is wrong.
+ * Changes nothing anywhere. Exit code 1 if anything is wrong.
+ */
+import type { Config, DatabaseConfig, NodeConfig } from '../config/config.ts';
+import { redactUrl } from '../config/redact.ts';
+import type { CliIo, ExitCode } from './io.ts';
+import { CommandError, exitCodes } from './io.ts';
+import type { Credentials, NodeReport } from './probe.ts';
+import { probeNode, unreachable } from './probe.ts';
+import { loadAll, serveOptions, sourceOf } from './serve.ts';
+import { table } from './table.ts';
+import type { Verb } from './verbs.ts';
+
+interface Found {
+  readonly rows: (string | null)[][];
+  readonly problems: string[];
+  readonly notes: string[];
+}
+
+/** Probes of one database at a time; its nodes together. */
+async function checkDatabase(
+  config: Config,
+  database: DatabaseConfig,
+  users: ReadonlyMap<string, string>,
+): Promise<Found> {
+  const found: Found = { rows: [], problems: [], notes: [] };
+  const nodes = [database.primary, ...database.replicas];
+  const reports = await Promise.all(
+    nodes.map((node) =>
+      probeNode(node, loginFor(node, nodes, users), config.tls.server, database.pool.serverConnectTimeoutMs),
+    ),
+  );
+  const primaryLsn = reports[0]?.role === 'primary' ? reports[0].lsn : undefined;
+  nodes.forEach((node, index) => {
+    const report = reports[index];
+    if (report === undefined) return;
+    const problem = problemOf(report, index === 0);
+    const label = `${database.name}: ${node.name}`;
+    if (problem !== undefined) found.problems.push(`${label}: ${problem}`);
+    if (report.note !== undefined) found.notes.push(`${label}: ${report.note}`);
+    const address = `${node.host}:${node.port}`;
+    const state = problem === undefined ? 'ok' : 'WRONG';
+    const max = report.maxConnections?.toString() ?? null;
+    found.rows.push([
+      database.name,
+      node.name,
+      address,
+      state,
+      report.role ?? null,
+      lagOf(report, primaryLsn),
+      report.version ?? null,
+      max,
+    ]);
+  });
+  return found;
+}
+
+/** Whom to log in as: the node's own user, or that of another node of the database. */
+function loginFor(
+  node: NodeConfig,
+  nodes: readonly NodeConfig[],
+  users: ReadonlyMap<string, string>,
+): Credentials | undefined {
+  const named = node.user === undefined ? nodes.find((other) => other.user !== undefined) : node;
+  if (named?.user === undefined) return undefined;
+  const known = users.get(named.user);
+  // A hash logs in nowhere by itself.
+  const plain = known === undefined || /^(md5[0-9a-f]{32}$|SCRAM-SHA-256\$)/.test(known) ? undefined : known;
+  return { user: named.user, password: named.password ?? plain };
+}
+
+function problemOf(report: NodeReport, isPrimary: boolean): string | undefined {
+  if (report.problem !== undefined) return report.problem;
+  if (report.role === undefined) return undefined;
+  if (isPrimary && report.role === 'replica') return 'is configured as the primary, but it is a replica (in recovery)';
+  if (!isPrimary && report.role === 'primary')
+    return 'is configured as a replica, but it is a primary (not in recovery)';
+  if (report.role === 'replica' && report.isStreaming === false)
+    return 'is a replica, but receives no WAL: it is not streaming';
+  return undefined;
+}
+
+function lagOf(report: NodeReport, primaryLsn: bigint | undefined): string | null {
+  if (report.role !== 'replica' || report.lsn === undefined || primaryLsn === undefined) return null;
+  const bytes = primaryLsn - report.lsn;
+  return `${bytes > 0n ? bytes : 0n} B`;
+}
+
+async function checkRedis(config: Config): Promise<Found> {
+  const found: Found = { rows: [], problems: [], notes: [] };
+  if (config.cache.redis === undefined) return found;
+  const url = new URL(config.cache.redis);
+  const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
+  const why = await unreachable(host, Number(url.port || 6379), config.pool.serverConnectTimeoutMs);
+  if (why === undefined) found.notes.push(`cache.redis: ${redactUrl(config.cache.redis)} is reachable`);
+  else found.problems.push(`cache.redis: ${redactUrl(config.cache.redis)}: ${why}`);
+  return found;
+}
+
+export const check: Verb = {
+  synopsis: '--config FILE',
+  about: 'Validates the configuration, tries every server in it, and prints what is wrong.',
+  options: serveOptions,
+  async run(args, io): Promise<ExitCode> {
+    const { result, users } = loadAll(sourceOf(args, io.env));
+    for (const warning of result.warnings) io.err(`warning: ${warning}\n`);
+    if ('problems' in result) throw new CommandError([...result.problems, countOf(result.problems.length)]);
+    const { config } = result;
+    const parts: Found[] = [];
+    for (const database of config.databases.values()) parts.push(await checkDatabase(config, database, users));
+    parts.push(await checkRedis(config));
+    return report(parts, config, users.size, io);
+  },
+};
+
+function report(parts: readonly Found[], config: Config, userCount: number, io: CliIo): ExitCode {
+  const names = ['database', 'node', 'address', 'state', 'role', 'lag', 'version', 'max_connections'];
+  io.out(
+    table(
+      names,
+      parts.flatMap((part) => part.rows),
+      io.columns,
+    ),
+  );
+  const users = config.auth.file === undefined ? 'database URLs' : config.auth.file;
+  io.out(`\nusers: ${userCount} known (${users})\n`);
+  for (const note of parts.flatMap((part) => part.notes)) io.out(`note: ${note}\n`);
+  const problems = parts.flatMap((part) => part.problems);
+  if (problems.length > 0) throw new CommandError([...problems, countOf(problems.length)]);
+  io.out('everything is fine\n');
+  return exitCodes.done;
+}
+
+function countOf(problems: number): string {
+  return problems === 1 ? '1 problem' : `${problems} problems`;
+}

@@ -1,0 +1,101 @@
+/**
+ * From the words of the command line to a verb and an exit code. Knows how verbs are found and how their errors are
+ * shown; what they do is in their own files. Called by main.ts.
+ */
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { didYouMean } from '../config/suggest.ts';
+import { check } from './check.ts';
+import { demo } from './demo.ts';
+import type { CliIo, ExitCode } from './io.ts';
+import { CommandError, UsageError, exitCodes } from './io.ts';
+import { overview, verbHelp } from './help.ts';
+import type { CreateServedApp, ProcessEvents } from './serve.ts';
+import { serveVerb } from './serve.ts';
+import type { Arguments, Verb } from './verbs.ts';
+import { adminVerbs } from './verbs.ts';
+
+export interface CliDeps {
+  /** Loaded only by `weir serve`: the other verbs start faster without it. */
+  readonly loadApp: () => Promise<CreateServedApp>;
+  readonly events: ProcessEvents;
+}
+
+export function packageVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  const { version } = JSON.parse(text) as { version: string };
+  return version;
+}
+
+/** Never throws. */
+export async function runCli(argv: readonly string[], io: CliIo, deps: CliDeps): Promise<ExitCode> {
+  const verbs = new Map<string, Verb>(
+    Object.entries({ serve: serveVerb(deps.loadApp, deps.events), check, demo, ...adminVerbs }),
+  );
+  const [name, ...rest] = argv;
+  try {
+    if (name === undefined) {
+      io.err(overview(verbs));
+      return exitCodes.usage;
+    }
+    if (name === 'version' || name === '--version' || name === '-V') {
+      io.out(`weir ${packageVersion()}\n`);
+      return exitCodes.done;
+    }
+    if (name === 'help' || name === '--help' || name === '-h') return help(rest[0], verbs, io);
+    if (name === 'top') throw new UsageError('weir top is not in this version; weir pools shows the same once');
+    const verb = verbs.get(name);
+    if (verb === undefined) throw new UsageError(unknownVerb(name, verbs));
+    if (rest.includes('--help') || rest.includes('-h')) return help(name, verbs, io);
+    return await verb.run(readArguments(verb, rest), io);
+  } catch (error) {
+    return showError(error, name ?? '', verbs, io);
+  }
+}
+
+function unknownVerb(name: string, verbs: ReadonlyMap<string, Verb>): string {
+  const meant = didYouMean(name, [...verbs.keys(), 'help', 'version']);
+  return `there is no command ${name.slice(0, 80)}${meant === undefined ? '' : `; did you mean ${meant}?`}`;
+}
+
+function help(name: string | undefined, verbs: ReadonlyMap<string, Verb>, io: CliIo): ExitCode {
+  if (name === undefined) {
+    io.out(overview(verbs));
+    return exitCodes.done;
+  }
+  const verb = verbs.get(name);
+  if (verb === undefined) throw new UsageError(unknownVerb(name, verbs));
+  io.out(verbHelp(name, verb));
+  return exitCodes.done;
+}
+
+function readArguments(verb: Verb, argv: readonly string[]): Arguments {
+  const options = Object.fromEntries(
+    Object.entries(verb.options).map(([name, { type, short, multiple }]) => [
+      name,
+      { type, ...(short === undefined ? {} : { short }), multiple: multiple ?? false },
+    ]),
+  );
+  try {
+    return parseArgs({ args: [...argv], options, allowPositionals: true, strict: true });
+  } catch (error) {
+    // "Unknown option '--jsn'. To specify a positional argument ...": the first sentence says it.
+    const message = error instanceof Error ? error.message : String(error);
+    throw new UsageError(/^[^.]*(?:\.\d[^.]*)*/.exec(message)?.[0] ?? message);
+  }
+}
+
+function showError(error: unknown, name: string, verbs: ReadonlyMap<string, Verb>, io: CliIo): ExitCode {
+  if (error instanceof UsageError) {
+    io.err(`weir: ${error.message}\n`);
+    const verb = verbs.get(name);
+    io.err(verb === undefined ? 'weir help lists the commands\n' : `usage: weir ${name} ${verb.synopsis}\n`);
+    return exitCodes.usage;
+  }
+  if (error instanceof CommandError) {
+    for (const line of error.lines) io.err(`${line}\n`);
+    return exitCodes.refused;
+  }
+  io.err(`weir: ${error instanceof Error ? error.message : String(error)}\n`);
+  return exitCodes.refused;
+}

@@ -1,0 +1,200 @@
+/**
+ * `weir serve`: configuration -> app -> signals. SIGHUP reloads; SIGTERM and SIGINT drain, a second one stops at once.
+ * Builds nothing itself: what serves is made by app.ts, through the `createApp` it is given.
+ */
+import { readFileSync } from 'node:fs';
+import type { ConfigDiff } from '../config/change.ts';
+import type { Config, HostPort } from '../config/config.ts';
+import type { LoadResult, ServeFlags } from '../config/load.ts';
+import { loadConfig } from '../config/load.ts';
+import { knownUsers, parseUsersFile } from '../config/users.ts';
+import { formatHostPort } from '../config/values.ts';
+import type { CliIo, ExitCode } from './io.ts';
+import { CommandError, UsageError, exitCodes } from './io.ts';
+import type { Arguments, OptionSpec, Verb } from './verbs.ts';
+import { textOf, textsOf } from './verbs.ts';
+
+/** What `weir serve` needs of the app (app.ts has more). */
+export interface ServedApp {
+  start(): Promise<void>;
+  /** No new clients, statements in flight end, then everything is stopped. */
+  drain(): Promise<void>;
+  stop(): Promise<void>;
+  reload(config: Config): ConfigDiff | Promise<ConfigDiff>;
+  listenAddress(): HostPort;
+  httpAddress(): HostPort | undefined;
+  /** Resolves when the app has ended by itself: SHUTDOWN on the admin console. */
+  readonly ended?: Promise<void>;
+  /** Logs and counts an error that nobody caught. */
+  noteUnexpected?(error: unknown): void;
+}
+
+export interface ServeDeps {
+  /** Secrets by user name. The same map is refilled by `reloadConfig`. */
+  readonly users: Map<string, string>;
+  /** Reads file, environment and users anew; changes nothing when something is wrong. */
+  readonly reloadConfig: () => LoadResult;
+}
+
+export type CreateServedApp = (config: Config, deps: ServeDeps) => Promise<ServedApp>;
+
+/** Signals and last-resort errors of the process; tests give their own emitter. */
+export type ProcessEvents = Pick<NodeJS.Process, 'on' | 'off'>;
+
+export const serveOptions: Readonly<Record<string, OptionSpec>> = {
+  config: { type: 'string', short: 'c', value: 'FILE', about: 'The configuration (YAML or JSON).' },
+  primary: {
+    type: 'string',
+    value: 'URL',
+    about: 'The server that takes writes: postgres://user:password@host:5432/database.',
+  },
+  replica: { type: 'string', multiple: true, value: 'URL', about: 'A server that takes reads; may be repeated.' },
+  listen: { type: 'string', value: 'HOST:PORT', about: 'Where clients connect (default 127.0.0.1:6432).' },
+  redis: { type: 'string', value: 'URL', about: 'Turns the cache on, with this Redis as its second level.' },
+};
+
+/** The configuration that --config and the other flags name. */
+export function sourceOf(
+  args: Arguments,
+  env: NodeJS.ProcessEnv,
+): { file: string | undefined; flags: ServeFlags; env: NodeJS.ProcessEnv } {
+  if (args.positionals.length > 0) throw new UsageError(`unexpected argument ${args.positionals[0]}`);
+  const file = textOf(args, 'config');
+  const primary = textOf(args, 'primary');
+  if (file === undefined && primary === undefined) {
+    throw new UsageError('give --config FILE, or --primary URL (and --replica URL for each replica)');
+  }
+  const flags = {
+    primary,
+    replica: textsOf(args, 'replica'),
+    listen: textOf(args, 'listen'),
+    redis: textOf(args, 'redis'),
+  };
+  return { file, flags, env };
+}
+
+/** Configuration and users together: both are right, or there are problems. */
+export function loadAll(source: ReturnType<typeof sourceOf>): { result: LoadResult; users: Map<string, string> } {
+  const result = loadConfig(source);
+  const none = new Map<string, string>();
+  if ('problems' in result) return { result, users: none };
+  const { file } = result.config.auth;
+  if (file === undefined) return { result, users: knownUsers(result.config) };
+  try {
+    const text = readFileSync(file, 'utf8');
+    const { problems } = parseUsersFile(text);
+    if (problems.length === 0) return { result, users: knownUsers(result.config, text) };
+    return { result: { problems: problems.map((problem) => `${file}: ${problem}`), warnings: [] }, users: none };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return { result: { problems: [`auth.file: ${reason}`], warnings: [] }, users: none };
+  }
+}
+
+/** Serves until a signal or SHUTDOWN ends it; resolves to the exit code. */
+export async function serve(
+  args: Arguments,
+  io: CliIo,
+  createApp: CreateServedApp,
+  events: ProcessEvents,
+): Promise<ExitCode> {
+  const source = sourceOf(args, io.env);
+  const first = loadAll(source);
+  if ('problems' in first.result) throw new CommandError(first.result.problems);
+  for (const warning of first.result.warnings) io.err(`warning: ${warning}\n`);
+  const { users } = first;
+  const reloadConfig = (): LoadResult => {
+    const next = loadAll(source);
+    if ('config' in next.result) {
+      users.clear();
+      for (const [name, secret] of next.users) users.set(name, secret);
+    }
+    return next.result;
+  };
+  let app: ServedApp;
+  try {
+    app = await createApp(first.result.config, { users, reloadConfig });
+    await app.start();
+  } catch (error) {
+    throw new CommandError([startProblem(error)]);
+  }
+  const http = app.httpAddress();
+  const addresses = `listening on ${formatHostPort(app.listenAddress())}`;
+  io.out(`weir: ${addresses}${http === undefined ? '' : `, http on ${formatHostPort(http)}`}\n`);
+  return untilEnded(app, reloadConfig, io, events);
+}
+
+function startProblem(error: unknown): string {
+  const reason = error instanceof Error ? error.message : String(error);
+  return reason.includes('EADDRINUSE')
+    ? `cannot start: ${reason}: another program listens there`
+    : `cannot start: ${reason}`;
+}
+
+async function untilEnded(
+  app: ServedApp,
+  reloadConfig: () => LoadResult,
+  io: CliIo,
+  events: ProcessEvents,
+): Promise<ExitCode> {
+  const unexpected = (error: unknown): void => {
+    // The last net: whatever was forgotten costs one connection, not all of them.
+    if (app.noteUnexpected !== undefined) app.noteUnexpected(error);
+    else io.err(`unexpected error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  };
+  const hangup = (): void => {
+    reload(app, reloadConfig, io).catch(unexpected);
+  };
+  let finish: (code: ExitCode) => void = () => undefined;
+  const finished = new Promise<ExitCode>((resolve) => (finish = resolve));
+  const end = (task: Promise<void>, code: ExitCode): void => {
+    task.then(
+      () => finish(code),
+      (error: unknown) => {
+        unexpected(error);
+        finish(exitCodes.refused);
+      },
+    );
+  };
+  let isDraining = false;
+  const terminate = (signal: NodeJS.Signals): void => {
+    io.err(`weir: ${signal}: ${isDraining ? 'stopping at once' : 'draining; once more stops at once'}\n`);
+    end(isDraining ? app.stop() : app.drain(), isDraining ? exitCodes.refused : exitCodes.done);
+    isDraining = true;
+  };
+  events.on('SIGHUP', hangup);
+  events.on('SIGTERM', terminate);
+  events.on('SIGINT', terminate);
+  events.on('uncaughtException', unexpected);
+  events.on('unhandledRejection', unexpected);
+  if (app.ended !== undefined) end(app.ended, exitCodes.done);
+  const code = await finished;
+  events.off('SIGHUP', hangup);
+  events.off('SIGTERM', terminate);
+  events.off('SIGINT', terminate);
+  events.off('uncaughtException', unexpected);
+  events.off('unhandledRejection', unexpected);
+  return code;
+}
+
+async function reload(app: ServedApp, reloadConfig: () => LoadResult, io: CliIo): Promise<void> {
+  const result = reloadConfig();
+  for (const warning of result.warnings) io.err(`warning: ${warning}\n`);
+  if ('problems' in result) {
+    io.err('weir: reload: nothing was changed, because of:\n');
+    for (const problem of result.problems) io.err(`${problem}\n`);
+    return;
+  }
+  const { reloadable, notReloadable } = await app.reload(result.config);
+  io.err(`weir: reload: ${reloadable.length === 0 ? 'nothing changed' : `changed ${reloadable.join(', ')}`}\n`);
+  if (notReloadable.length > 0) io.err(`weir: reload: needs a restart: ${notReloadable.join(', ')}\n`);
+}
+
+export function serveVerb(loadApp: () => Promise<CreateServedApp>, events: ProcessEvents): Verb {
+  return {
+    synopsis: '[--config FILE] [--primary URL] [--replica URL]... [--listen HOST:PORT] [--redis URL]',
+    about: 'Serves. Flags win over WEIR_<KEY> in the environment, and that over the file.',
+    options: serveOptions,
+    run: async (args, io) => serve(args, io, await loadApp(), events),
+  };
+}

@@ -1,0 +1,292 @@
+/**
+ * The verbs that speak to a running Weir: each turns its arguments into commands of the admin console and prints what
+ * came back, as text or as JSON. Called by run.ts through the table `adminVerbs`.
+ */
+import { adminUrl, asObjects, runOnConsole } from './admin.ts';
+import type { AdminResult } from './admin.ts';
+import type { CliIo, ExitCode } from './io.ts';
+import { UsageError, exitCodes } from './io.ts';
+import { table } from './table.ts';
+
+/** What util.parseArgs found. */
+export interface Arguments {
+  readonly values: Readonly<Record<string, string | boolean | readonly (string | boolean)[] | undefined>>;
+  readonly positionals: readonly string[];
+}
+
+export interface OptionSpec {
+  readonly type: 'string' | 'boolean';
+  readonly short?: string;
+  readonly multiple?: boolean;
+  /** For the help: the placeholder of its value, and a sentence. */
+  readonly value?: string;
+  readonly about: string;
+}
+
+export interface Verb {
+  /** What follows `weir NAME`. */
+  readonly synopsis: string;
+  readonly about: string;
+  readonly options: Readonly<Record<string, OptionSpec>>;
+  run(args: Arguments, io: CliIo): Promise<ExitCode>;
+}
+
+const consoleOptions: Readonly<Record<string, OptionSpec>> = {
+  url: {
+    type: 'string',
+    value: 'URL',
+    about: 'Where Weir is (WEIR_ADMIN_URL; default postgres://127.0.0.1:6432/weir).',
+  },
+  json: { type: 'boolean', about: 'Print a JSON list of objects.' },
+};
+
+/** A name as the console reads it. */
+export function quoteName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/** DATABASE[.USER], cut at the first dot; who needs a dot in the database writes the console's quotes. */
+export function quotePair(text: string): string {
+  if (text.includes('"')) return text;
+  const dot = text.indexOf('.');
+  if (dot === -1) return quoteName(text);
+  return `${quoteName(text.slice(0, dot))}.${quoteName(text.slice(dot + 1))}`;
+}
+
+/** A table as in SQL: folded to lower case by the console unless quoted. */
+export function tableName(text: string): string {
+  if (!/^(?:"(?:[^"]|"")+"|[^\s;,=()'".]+)(?:\.(?:"(?:[^"]|"")+"|[^\s;,=()'".]+))?$/.test(text)) {
+    throw new UsageError(`--table ${text}: not a table name: write [schema.]table, with "quotes" as in SQL`);
+  }
+  return text;
+}
+
+export function textOf(args: Arguments, name: string): string | undefined {
+  const value = args.values[name];
+  return typeof value === 'string' ? value : undefined;
+}
+
+export function textsOf(args: Arguments, name: string): readonly string[] {
+  const value = args.values[name];
+  return Array.isArray(value) ? value.filter((item): item is string => typeof item === 'string') : [];
+}
+
+function countOf(args: Arguments, name: string): number | undefined {
+  const text = textOf(args, name);
+  if (text === undefined) return undefined;
+  if (!/^\d{1,6}$/.test(text)) throw new UsageError(`--${name} ${text}: not a number of connections`);
+  return Number(text);
+}
+
+/** Exactly the positionals that the verb takes. */
+function positionals(args: Arguments, least: number, most: number, what: string): readonly string[] {
+  const { positionals: given } = args;
+  if (given.length < least) throw new UsageError(`missing ${what}`);
+  if (given.length > most) throw new UsageError(`too many arguments: ${given.slice(most).join(' ')}`);
+  const empty = given.find((text) => text.trim() === '');
+  if (empty !== undefined) throw new UsageError(`${what} is empty`);
+  return given;
+}
+
+function print(results: readonly AdminResult[], args: Arguments, io: CliIo, done: string): void {
+  if (args.values['json'] === true) {
+    io.out(`${JSON.stringify(results.flatMap(asObjects), null, 2)}\n`);
+    return;
+  }
+  const withRows = results.filter((result) => result.columns.length > 0);
+  for (const { columns, rows } of withRows) {
+    io.out(
+      table(
+        columns.map((column) => column.name),
+        rows,
+        io.columns,
+      ),
+    );
+  }
+  if (withRows.length === 0) io.out(`${done}\n`);
+}
+
+async function command(text: string | readonly string[], args: Arguments, io: CliIo): Promise<AdminResult[]> {
+  const commands = typeof text === 'string' ? [text] : text;
+  return runOnConsole(adminUrl(textOf(args, 'url'), io.env), commands, io);
+}
+
+function showVerb(what: string, about: string): Verb {
+  return {
+    synopsis: '[--json]',
+    about,
+    options: consoleOptions,
+    async run(args, io) {
+      positionals(args, 0, 0, '');
+      print(await command(`SHOW ${what}`, args, io), args, io, '(none)');
+      return exitCodes.done;
+    },
+  };
+}
+
+/** A command with one name after it. `done` is what to say when the console sends no rows. */
+function nameVerb(
+  keyword: string,
+  what: string,
+  isNeeded: boolean,
+  about: string,
+  done: (name: string) => string,
+): Verb {
+  return {
+    synopsis: isNeeded ? what : `[${what}]`,
+    about,
+    options: consoleOptions,
+    async run(args, io) {
+      const [name] = positionals(args, isNeeded ? 1 : 0, 1, what);
+      const results = await command(name === undefined ? keyword : `${keyword} ${quoteName(name)}`, args, io);
+      print(results, args, io, done(name ?? 'every database'));
+      return exitCodes.done;
+    },
+  };
+}
+
+const reload: Verb = {
+  synopsis: '',
+  about: 'Reads the configuration again, applies what can be changed, and names what needs a restart.',
+  options: consoleOptions,
+  async run(args, io) {
+    positionals(args, 0, 0, '');
+    print(await command('RELOAD', args, io), args, io, 'the configuration was read again');
+    return exitCodes.done;
+  },
+};
+
+const resize: Verb = {
+  synopsis: 'DATABASE[.USER] [--node NAME] [--min N] [--max N]',
+  about: 'Sets how small and how large pools may be; takes effect at once.',
+  options: {
+    node: { type: 'string', value: 'NAME', about: 'Only the pools on this node.' },
+    min: { type: 'string', value: 'N', about: 'Connections that a pool keeps at least.' },
+    max: { type: 'string', value: 'N', about: 'Connections that a pool may have at most.' },
+    ...consoleOptions,
+  },
+  async run(args, io) {
+    const [pool = ''] = positionals(args, 1, 1, 'DATABASE[.USER]');
+    const [min, max, node] = [countOf(args, 'min'), countOf(args, 'max'), textOf(args, 'node')];
+    if (min === undefined && max === undefined) throw new UsageError('give --min, --max or both');
+    if (max === 0) throw new UsageError('--max 0: a pool needs at least one connection (weir pause stops a database)');
+    if (min !== undefined && max !== undefined && min > max)
+      throw new UsageError(`--min ${min} is more than --max ${max}`);
+    const words = ['RESIZE POOL', quotePair(pool)];
+    if (node !== undefined) words.push('NODE', quoteName(node));
+    if (min !== undefined) words.push(`MIN ${min}`);
+    if (max !== undefined) words.push(`MAX ${max}`);
+    const results = await command(words.join(' '), args, io);
+    const [result] = results;
+    const lines = result === undefined || args.values['json'] === true ? undefined : resizeLines(result);
+    if (lines === undefined) print(results, args, io, `${pool} was resized`);
+    else io.out(lines);
+    return exitCodes.done;
+  },
+};
+
+/** `shop.app on db1: 20 -> 40 (min 0, max 40)`; undefined when the answer has other columns. */
+function resizeLines(result: AdminResult): string | undefined {
+  const at = (row: readonly (string | null)[], name: string): string | undefined =>
+    row[result.columns.findIndex((column) => column.name === name)] ?? undefined;
+  const lines = result.rows.map((row) => {
+    const [database, user, node] = [at(row, 'database'), at(row, 'user'), at(row, 'node')];
+    const [before, after] = [at(row, 'before'), at(row, 'after')];
+    if (database === undefined || before === undefined || after === undefined) return undefined;
+    const bounds = `min ${at(row, 'min') ?? '?'}, max ${at(row, 'max') ?? '?'}`;
+    return `${database}.${user ?? '*'}${node === undefined ? '' : ` on ${node}`}: ${before} -> ${after} (${bounds})\n`;
+  });
+  return lines.length === 0 || lines.includes(undefined) ? undefined : lines.join('');
+}
+
+const kill: Verb = {
+  synopsis: 'CLIENT',
+  about: 'Disconnects a client; CLIENT is its id in weir clients.',
+  options: consoleOptions,
+  async run(args, io) {
+    const [id = ''] = positionals(args, 1, 1, 'CLIENT');
+    if (!/^\d{1,15}$/.test(id)) throw new UsageError(`${id}: not the id of a client: take it from weir clients`);
+    print(await command(`KILL ${id}`, args, io), args, io, `client ${id} was disconnected`);
+    return exitCodes.done;
+  },
+};
+
+const invalidate: Verb = {
+  synopsis: '(--table T... | --tag T... | --all)',
+  about: 'Drops cached results, in every Weir that shares the Redis.',
+  options: {
+    table: { type: 'string', multiple: true, value: 'T', about: 'Results that depend on this [schema.]table.' },
+    tag: { type: 'string', multiple: true, value: 'T', about: 'Results with this tag (the tags= of a weir comment).' },
+    all: { type: 'boolean', about: 'Everything.' },
+    ...consoleOptions,
+  },
+  async run(args, io) {
+    const tables = [...textsOf(args, 'table')];
+    const tags = [...textsOf(args, 'tag')];
+    // `--table a b` reads naturally: what stands alone belongs to the only option that was given.
+    if (args.positionals.length > 0) {
+      if (tables.length > 0 === tags.length > 0)
+        throw new UsageError(`write --table or --tag before ${args.positionals[0]}`);
+      (tables.length > 0 ? tables : tags).push(...args.positionals);
+    }
+    const isAll = args.values['all'] === true;
+    if (isAll === tables.length + tags.length > 0) throw new UsageError('give --table, --tag or --all');
+    if (tags.some((tag) => tag.trim() === '')) throw new UsageError('--tag is empty');
+    const commands = isAll ? ['INVALIDATE ALL'] : [];
+    if (tables.length > 0) commands.push(`INVALIDATE TABLE ${tables.map(tableName).join(', ')}`);
+    if (tags.length > 0) commands.push(`INVALIDATE TAG ${tags.map(quoteName).join(', ')}`);
+    const what = isAll ? 'everything' : [...tables, ...tags].join(', ');
+    print(await command(commands, args, io), args, io, `dropped from the cache: ${what}`);
+    return exitCodes.done;
+  },
+};
+
+const explain: Verb = {
+  synopsis: '"SQL" [--database NAME] [--user NAME]',
+  about: 'How a statement would be classified, routed and cached, and why. Nothing is run.',
+  options: {
+    database: {
+      type: 'string',
+      value: 'NAME',
+      about: 'Whose tables are meant, when several databases are configured.',
+    },
+    user: { type: 'string', value: 'NAME', about: 'Whose search_path counts; default the user of the admin console.' },
+    ...consoleOptions,
+  },
+  async run(args, io) {
+    const [sql = ''] = positionals(args, 1, 1, '"SQL"');
+    const [database, user] = [textOf(args, 'database'), textOf(args, 'user')];
+    const options: string[] = [];
+    if (database !== undefined) options.push(`DATABASE ${quoteName(database)}`);
+    if (user !== undefined) options.push(`USER ${quoteName(user)}`);
+    const where = options.length === 0 ? '' : `(${options.join(', ')}) `;
+    print(await command(`EXPLAIN ROUTE ${where}${sql}`, args, io), args, io, '(no answer)');
+    return exitCodes.done;
+  },
+};
+
+export const adminVerbs: Readonly<Record<string, Verb>> = {
+  pools: showVerb('POOLS', 'Pools: connections by state, clients waiting, limits and the last resize.'),
+  nodes: showVerb('NODES', 'Servers: role, health, lag and load.'),
+  clients: showVerb('CLIENTS', 'Clients, what they do, and why they are pinned to a server.'),
+  servers: showVerb('SERVERS', 'Connections to servers.'),
+  databases: showVerb('DATABASES', 'Databases that clients can ask for.'),
+  stats: showVerb('STATS', 'Counters per database.'),
+  cache: showVerb('CACHE', 'The result cache: entries, memory, hits and invalidations.'),
+  config: showVerb('CONFIG', 'Settings: value, default, and whether a reload can change them.'),
+  resize,
+  pause: nameVerb(
+    'PAUSE',
+    'DATABASE',
+    false,
+    'Lets running transactions end, then holds clients back.',
+    (name) => `${name} is paused`,
+  ),
+  resume: nameVerb('RESUME', 'DATABASE', false, 'Ends a pause.', (name) => `${name} goes on`),
+  reload,
+  drain: nameVerb('DRAIN', 'NODE', true, 'Sends no new work to a node.', (name) => `${name} gets no new work`),
+  undrain: nameVerb('UNDRAIN', 'NODE', true, 'Takes a drained node back.', (name) => `${name} gets work again`),
+  kill,
+  invalidate,
+  explain,
+};

@@ -1,0 +1,100 @@
+/**
+ * The rows of the table of settings (settings.ts) about reads: where they are sent, and the result cache.
+ */
+import { atLeast1ms, minute, second, setting } from './setting.ts';
+import { boolean, list, oneOf, onlyForNow, optional, redisUrl, size } from './values.ts';
+
+export const readSettings = {
+  'routing.load_balance_hosts': setting(
+    oneOf(['least-load', 'round-robin', 'random', 'weighted']),
+    'least-load',
+    'reload',
+    'How reads are spread over the replicas.',
+    (c) => c.routing.loadBalanceHosts,
+  ),
+  'routing.max_replica_lag': setting(
+    atLeast1ms,
+    second,
+    'reload',
+    'Replicas further behind than this get no reads.',
+    (c) => c.routing.maxReplicaLagMs,
+  ),
+  'routing.consistency': setting(
+    oneOf(['eventual', 'session', 'strict']),
+    'session',
+    'reload',
+    'What reads may see: any healthy replica, at least the own writes, or only the primary; a session may choose with SET weir.consistency.',
+    (c) => c.routing.consistency,
+  ),
+  'routing.read_only_functions': setting(
+    list('function names'),
+    [],
+    'reload',
+    'Volatile functions of your own that you vouch for: they write nothing, so calling them is a read.',
+    (c) => c.routing.readOnlyFunctions,
+  ),
+  'routing.primary_reads': setting(
+    oneOf(['never', 'when-needed', 'always-included']),
+    'when-needed',
+    'reload',
+    'Whether reads go to the primary: never, when no replica may take them, or always as one of the nodes.',
+    (c) => c.routing.primaryReads,
+  ),
+  'routing.auto_discover': setting(
+    onlyForNow(false, 'boolean', 'finding replicas in pg_stat_replication'),
+    false,
+    'restart',
+    'Find replicas in pg_stat_replication of the primary.',
+    () => false as const,
+  ),
+  'cache.enabled': setting(
+    boolean(),
+    false,
+    'restart',
+    'Keep results of safe reads and answer repeated ones from them.',
+    (c) => c.cache.enabled,
+  ),
+  'cache.mode': setting(
+    oneOf(['session', 'bounded', 'ttl'], ['strict']),
+    'session',
+    'restart',
+    'What a cached answer promises: never older than the own writes and reads, never older than the ttl, or only the ttl.',
+    (c) => c.cache.mode,
+  ),
+  'cache.ttl': setting(atLeast1ms, minute, 'restart', 'Longest life of a cached result.', (c) => c.cache.ttlMs),
+  'cache.max_memory': setting(
+    size(64 * 1024),
+    128 * 1024 ** 2,
+    'restart',
+    'Memory for cached results in this process.',
+    (c) => c.cache.maxMemoryBytes,
+  ),
+  'cache.max_entry_size': setting(
+    size(1024, 1024 ** 3),
+    256 * 1024,
+    'restart',
+    'Larger results are not cached.',
+    (c) => c.cache.maxEntrySizeBytes,
+  ),
+  'cache.redis': setting(
+    optional(redisUrl()),
+    undefined,
+    'restart',
+    'Redis for a second level shared by all proxies and for invalidation between them.',
+    (c) => c.cache.redis,
+  ),
+  'cache.out_of_band_writes': setting(
+    oneOf(['off'], ['logical-replication']),
+    'off',
+    'restart',
+    'How writes that go past Weir invalidate the cache.',
+    () => 'off' as const,
+  ),
+  'cache.tables': setting(
+    list('table names'),
+    [],
+    'restart',
+    'Tables whose reads may be cached; empty = every table that is safe.',
+    (c) => c.cache.tables,
+  ),
+} as const;
