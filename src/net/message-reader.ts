@@ -43,7 +43,7 @@ export function ignoreError(): void {}
 
 export class MessageReader {
   private readonly socket: Socket | TLSSocket;
-  private readonly deadline: NodeJS.Timeout;
+  private readonly deadline: NodeJS.Timeout | undefined;
   /** Bytes not taken yet are store[start, end). */
   private store: Buffer = noBytes;
   /** False: it is a chunk of the socket, not to be written into. */
@@ -57,12 +57,16 @@ export class MessageReader {
     this.fail(new ReadError('closed', 'the connection was closed by the other side'));
   private readonly onError = (error: Error): void => this.fail(new ReadError('closed', error.message, error));
 
-  /** `timeoutMs`: for everything until `detach`. A reader that failed stays failed; its owner closes the socket. */
-  constructor(socket: Socket | TLSSocket, timeoutMs: number) {
+  /**
+   * `timeoutMs`: for everything until `detach`; undefined: the owner watches the time. A reader that failed stays
+   * failed; its owner closes the socket.
+   */
+  constructor(socket: Socket | TLSSocket, timeoutMs: number | undefined) {
     this.socket = socket;
-    this.deadline = setTimeout(() => {
-      this.fail(new ReadError('timeout', `nothing more came within ${timeoutMs} ms`));
-    }, timeoutMs);
+    if (timeoutMs !== undefined) {
+      const late = (): void => this.fail(new ReadError('timeout', `log-in took longer than ${timeoutMs} ms`));
+      this.deadline = setTimeout(late, timeoutMs);
+    }
     socket.on('data', this.onData);
     socket.on('end', this.onEnd);
     socket.on('close', this.onEnd);

@@ -1,0 +1,149 @@
+/**
+ * Opens a socket to a server, with or without TLS, as libpq's sslmode has it; everything after that is the caller's.
+ * Called by backend/login.ts and backend/cancel.ts.
+ */
+import type { Socket } from 'node:net';
+import { connect as connectTcp } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { connect as connectTls } from 'node:tls';
+import type { NodeConfig, TlsSide } from '../config/config.ts';
+import { MessageReader, ignoreError } from '../net/message-reader.ts';
+import { serverTlsOptions } from '../net/tls.ts';
+import { describeType } from '../protocol/codes.ts';
+import { ProtocolError } from '../protocol/read.ts';
+import { sslRequest } from '../protocol/write.ts';
+import { transportError } from './login-error.ts';
+
+/** Whether to ask for TLS: no; yes, and go on without if the server has none; yes, or not at all. */
+export type TlsWish = 'no' | 'if-offered' | 'yes';
+
+export interface OpenOptions {
+  readonly node: NodeConfig;
+  readonly tls: TlsSide;
+  readonly wish: TlsWish;
+  /** Ends whatever is going on: deadline or the caller's change of mind. Its reason is the error. */
+  readonly signal: AbortSignal;
+}
+
+const keepAliveInitialDelayMs = 60_000;
+
+/** Every way of connecting for a mode, in the order in which they are tried. */
+export function tlsWishes(side: TlsSide): readonly TlsWish[] {
+  switch (side.mode) {
+    case 'disable':
+      return ['no'];
+    case 'allow':
+      return ['no', 'yes'];
+    case 'prefer':
+      return ['if-offered', 'no'];
+    case 'require':
+    case 'verify-ca':
+    case 'verify-full':
+      return ['yes'];
+  }
+}
+
+/** TLS is not to be had this way: not offered, or the handshake failed. Another way may be tried. */
+export class TlsUnavailable extends Error {
+  constructor(message: string, cause?: unknown) {
+    super(message, { cause });
+    this.name = 'TlsUnavailable';
+  }
+}
+
+/** Resolves at `event`; rejects on error, close or abort, with the socket destroyed. */
+function waitFor(socket: Socket, event: 'connect' | 'secureConnect', signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const settle = (error: unknown): void => {
+      socket.off(event, onEvent);
+      socket.off('error', settle);
+      socket.off('close', onClose);
+      signal.removeEventListener('abort', onAbort);
+      if (error === undefined) return resolve();
+      socket.destroy();
+      reject(error as Error);
+    };
+    const onEvent = (): void => settle(undefined);
+    const onClose = (): void => settle(new Error('the connection was closed'));
+    const onAbort = (): void => settle(signal.reason);
+    socket.on(event, onEvent);
+    socket.on('error', settle);
+    socket.on('close', onClose);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort);
+  });
+}
+
+/** Node puts the causes of a failed connect to several addresses into an AggregateError without a message. */
+function describeConnectError(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map((one: Error) => one.message).join('; ');
+  return error instanceof Error ? error.message : String(error);
+}
+
+async function openTcp(node: NodeConfig, signal: AbortSignal): Promise<Socket> {
+  // A host that begins with a slash is the directory of a Unix socket, as in libpq.
+  const where = node.host.startsWith('/')
+    ? { path: `${node.host}/.s.PGSQL.${node.port}` }
+    : { host: node.host, port: node.port, autoSelectFamily: true };
+  const options = { noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveInitialDelayMs };
+  const socket = connectTcp({ ...where, ...options });
+  socket.on('error', ignoreError);
+  try {
+    await waitFor(socket, 'connect', signal);
+  } catch (error) {
+    if (error === signal.reason) throw error;
+    throw transportError(node, `cannot connect: ${describeConnectError(error)}`, error);
+  }
+  return socket;
+}
+
+/** Exactly one byte answers SSLRequest; whatever else is there was not encrypted, and is not to be trusted. */
+async function askForTls(socket: Socket, signal: AbortSignal): Promise<boolean> {
+  const reader = new MessageReader(socket, undefined);
+  const onAbort = (): void => reader.fail(signal.reason as Error);
+  signal.addEventListener('abort', onAbort);
+  try {
+    if (signal.aborted) throw signal.reason;
+    socket.write(sslRequest);
+    const answer = await reader.nextByte();
+    if (answer === 0x45) throw new ProtocolError('the server answered SSLRequest with an error');
+    if (answer !== 0x53 && answer !== 0x4e) {
+      throw new ProtocolError(`the server answered SSLRequest with ${describeType(answer)}`);
+    }
+    if (reader.hasUnread) throw new ProtocolError('the server sent unencrypted data behind its answer to SSLRequest');
+    return answer === 0x53;
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    reader.detach();
+  }
+}
+
+/**
+ * A connected socket, paused, without listeners but one against unhandled errors. Rejects with ServerLoginError,
+ * TlsUnavailable, TlsSettingError, ProtocolError, ReadError, or the reason of `signal`.
+ */
+export async function openSocket({ node, tls, wish, signal }: OpenOptions): Promise<Socket | TLSSocket> {
+  // No TLS over Unix sockets, as in libpq.
+  const options = wish === 'no' || node.host.startsWith('/') ? undefined : serverTlsOptions(tls, node.host);
+  const plain = await openTcp(node, signal);
+  try {
+    if (options === undefined) return plain;
+    if (!(await askForTls(plain, signal))) {
+      if (wish === 'if-offered') return plain;
+      throw new TlsUnavailable(`the server does not offer TLS, but tls.server.mode is ${tls.mode}`);
+    }
+    const secure = connectTls({ ...options, socket: plain });
+    secure.on('error', ignoreError);
+    try {
+      await waitFor(secure, 'secureConnect', signal);
+    } catch (error) {
+      if (error === signal.reason) throw error;
+      throw new TlsUnavailable(`TLS with the server failed: ${(error as Error).message}`, error);
+    }
+    secure.disableRenegotiation();
+    return secure.pause();
+  } catch (error) {
+    plain.destroy();
+    throw error;
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * Why a log-in to a server failed, sorted into what callers act on. Thrown by backend/login.ts and cancel.ts.
+ */
+import type { NodeConfig } from '../config/config.ts';
+
+/** What the server (or the way to it) said. */
+export interface LoginProblem {
+  readonly sqlstate: string;
+  readonly severity: string;
+  readonly message: string;
+  readonly detail?: string | undefined;
+  readonly hint?: string | undefined;
+}
+
+export class ServerLoginError extends Error {
+  readonly node: NodeConfig;
+  readonly sqlstate: string;
+  readonly severity: string;
+  readonly detail: string | undefined;
+  readonly hint: string | undefined;
+  /** The server never said anything: refused, unreachable, timed out, TLS failed, not PostgreSQL. */
+  readonly isTransport: boolean;
+
+  constructor(node: NodeConfig, problem: LoginProblem, options: { isTransport?: boolean; cause?: unknown } = {}) {
+    super(problem.message, { cause: options.cause });
+    this.name = 'ServerLoginError';
+    this.node = node;
+    this.sqlstate = problem.sqlstate;
+    this.severity = problem.severity;
+    this.detail = problem.detail;
+    this.hint = problem.hint;
+    this.isTransport = options.isTransport ?? false;
+  }
+
+  /** too_many_connections: fewer connections, not another try. */
+  get isServerFull(): boolean {
+    return this.sqlstate === '53300';
+  }
+
+  /** Wrong or missing password, pg_hba.conf. Another try will not help. */
+  get isAuth(): boolean {
+    return this.sqlstate.startsWith('28');
+  }
+
+  get isUnknownDatabase(): boolean {
+    return this.sqlstate === '3D000';
+  }
+
+  /** cannot_connect_now: starting up, shutting down or in recovery. */
+  get isStartingUp(): boolean {
+    return this.sqlstate === '57P03';
+  }
+}
+
+/** sqlclient_unable_to_establish_sqlconnection: for whatever is not the server's own word. */
+export function transportError(node: NodeConfig, message: string, cause?: unknown): ServerLoginError {
+  return new ServerLoginError(node, { sqlstate: '08001', severity: 'FATAL', message }, { isTransport: true, cause });
+}
+
+/** Weir itself cannot answer what the server asks for. */
+export function authError(node: NodeConfig, message: string): ServerLoginError {
+  return new ServerLoginError(node, { sqlstate: '28000', severity: 'FATAL', message });
+}
