@@ -1,0 +1,160 @@
+/**
+ * `npm run bench`: everything side by side on one PostgreSQL, and docs/benchmarks.md from what came out. scripts/bench.mjs
+ * builds and starts it.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { startCluster } from '../integration/harness/cluster.ts';
+import type { Cluster } from '../integration/harness/cluster.ts';
+import { runProgram } from '../integration/harness/programs.ts';
+import { checkoutDir, openRunDir } from '../integration/harness/run-dir.ts';
+import { users } from '../integration/harness/template.ts';
+import { classification } from './classification.ts';
+import { DATABASE, startPgBouncer, startWeirContestant, straight } from './contestants.ts';
+import type { WeirContestant } from './contestants.ts';
+import type { BenchContext } from './context.ts';
+import { bulkCopy } from './copy.ts';
+import { idleClients } from './idle.ts';
+import { machineFacts, versionOf } from './machine.ts';
+import { findPgbench } from './pgbench.ts';
+import { page, sectionText } from './report.ts';
+import type { Section } from './report.ts';
+import { resizeUnderLoad } from './resize.ts';
+import { addedLatency, cachedReads, selectOnly, tpcB } from './throughput.ts';
+
+const benchmarks: Readonly<Record<string, (context: BenchContext) => Promise<Section>>> = {
+  simple: (context) => selectOnly(context, 'simple'),
+  extended: (context) => selectOnly(context, 'extended'),
+  prepared: (context) => selectOnly(context, 'prepared'),
+  tpcb: tpcB,
+  cached: (context) => cachedReads(context, 'simple'),
+  'cached-prepared': (context) => cachedReads(context, 'prepared'),
+  latency: addedLatency,
+  idle: idleClients,
+  copy: bulkCopy,
+  resize: resizeUnderLoad,
+  classify: classification,
+};
+
+const usage = `npm run bench -- [--quick] [--only NAME]... [--seconds N] [--rounds N]
+  --quick      a few seconds each: to see that it works; does not touch docs/benchmarks.md
+  --only NAME  one of: ${Object.keys(benchmarks).join(' ')}; prints, does not touch docs/benchmarks.md
+  --seconds N  of each measurement (8)
+  --rounds N   how often each is repeated (3)`;
+
+interface Options {
+  readonly isQuick: boolean;
+  readonly only: readonly string[];
+  readonly seconds: number;
+  readonly rounds: number;
+}
+
+function readOptions(argv: readonly string[]): Options | string {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      quick: { type: 'boolean', default: false },
+      only: { type: 'string', multiple: true, default: [] },
+      seconds: { type: 'string' },
+      rounds: { type: 'string' },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) return usage;
+  const unknown = values.only.find((name) => !(name in benchmarks));
+  if (unknown !== undefined) return `no benchmark is called "${unknown}"\n${usage}`;
+  const seconds = Number(values.seconds ?? (values.quick ? 2 : 8));
+  const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
+  if (!(seconds >= 1) || !(rounds >= 1)) return usage;
+  return { isQuick: values.quick, only: values.only, seconds, rounds };
+}
+
+async function load(cluster: Cluster, scale: number): Promise<void> {
+  await cluster.createDatabase(DATABASE);
+  const url = cluster.url(cluster.primary, { user: users.app, database: DATABASE });
+  const done = await runProgram(findPgbench() ?? 'pgbench', ['-i', '-q', '-s', String(scale), url]);
+  if (done.code !== 0) throw new Error(`pgbench -i failed: ${done.stderr}`);
+}
+
+async function runAll(
+  context: BenchContext,
+  names: readonly string[],
+): Promise<{ sections: Section[]; failed: string[] }> {
+  const sections: Section[] = [];
+  const failed: string[] = [];
+  for (const name of names) {
+    context.progress(name);
+    try {
+      const section = await benchmarks[name]?.(context);
+      if (section === undefined) continue;
+      sections.push(section);
+      console.log(`\n${sectionText(section)}\n`);
+    } catch (error) {
+      failed.push(name);
+      console.error(`${name} could not be measured:`, error);
+    }
+  }
+  return { sections, failed };
+}
+
+const how = `\`pgbench\` (scale 10, everything in memory, fsync off), the proxies and PostgreSQL share the machine. Everybody
+speaks to the same PostgreSQL as the same user, without TLS. Weir runs with everything on (classification with the
+catalog, routing, metrics, session consistency) and with the cache off unless it says otherwise.`;
+
+export async function main(argv: readonly string[]): Promise<number> {
+  const options = readOptions(argv);
+  if (typeof options === 'string') {
+    console.log(options);
+    return options === usage ? 0 : 2;
+  }
+  if (findPgbench() === undefined) {
+    console.error('pgbench is needed (Debian: apt-get install postgresql-contrib or postgresql-15)');
+    return 1;
+  }
+  const run = openRunDir();
+  const cluster = await startCluster({ run, replicas: 0, settings: { shared_buffers: '512MB' } });
+  let weir: Promise<WeirContestant> | undefined;
+  try {
+    await load(cluster, options.isQuick ? 2 : 10);
+    const bouncer = await startPgBouncer(cluster, 'scram-sha-256');
+    const context: BenchContext = {
+      ...options,
+      cluster,
+      direct: straight(cluster),
+      bouncer,
+      weir: () => (weir ??= startWeirContestant(cluster, 'Weir')),
+      dir: run.dir,
+      progress: (text) => console.error(text),
+    };
+    const names = options.only.length > 0 ? options.only : Object.keys(benchmarks);
+    const { sections, failed } = await runAll(context, names);
+    const facts = {
+      ...machineFacts(),
+      PostgreSQL: cluster.version,
+      pgbench: versionOf(findPgbench()) ?? '-',
+      PgBouncer: bouncer?.version ?? 'none',
+      measured: `${options.rounds} rounds of ${options.seconds} s each`,
+    };
+    await bouncer?.stop();
+    // One that could not be started has been reported by the benchmark that wanted it.
+    await (await weir?.catch(() => undefined))?.stop();
+    writePage(options, page(facts, how, sections), failed);
+    return failed.length === 0 ? 0 : 1;
+  } finally {
+    await cluster.stop();
+    await run.remove();
+  }
+}
+
+function writePage(options: Options, text: string, failed: readonly string[]): void {
+  const isWhole = !options.isQuick && options.only.length === 0 && failed.length === 0;
+  if (!isWhole) {
+    console.log(text);
+    return;
+  }
+  const file = join(checkoutDir, 'docs/benchmarks.md');
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, text);
+  console.log('docs/benchmarks.md is written.');
+}
