@@ -1,0 +1,199 @@
+/**
+ * Averages of SHOW STATS: totals of every database at the ends of periods of 60 s (PgBouncer's stats_period), so that
+ * "per second" means "in the last whole period". Sampled by the console's timer; pure otherwise.
+ */
+import { durationBoundsSeconds } from '../session/types.ts';
+import type { DatabaseStats } from '../session/types.ts';
+import type { ConsoleSources } from './sources.ts';
+
+export const statsPeriodMs = 60_000;
+
+/** Times in microseconds, as PgBouncer shows them. */
+export interface Totals {
+  readonly database: string;
+  readonly serverAssignments: number;
+  readonly xacts: number;
+  readonly queries: number;
+  readonly received: number;
+  readonly sent: number;
+  readonly xactUs: number;
+  readonly queryUs: number;
+  readonly waitUs: number;
+}
+
+/** A difference of totals, and the per-second and per-event figures that it gives. */
+export interface Averages {
+  readonly serverAssignments: number;
+  readonly xacts: number;
+  readonly queries: number;
+  readonly received: number;
+  readonly sent: number;
+  readonly xactUs: number;
+  readonly queryUs: number;
+  readonly waitUs: number;
+}
+
+export interface StatsRow {
+  readonly total: Totals;
+  readonly average: Averages;
+  readonly stats: DatabaseStats;
+}
+
+interface Sample {
+  readonly atMs: number;
+  readonly totals: ReadonlyMap<string, Totals>;
+}
+
+export interface StatsWindow {
+  /** The end of a period. */
+  sample(): void;
+  rows(): StatsRow[];
+  /** Over all databases. */
+  sum(): { readonly total: Totals; readonly average: Averages };
+}
+
+type TotalsSource = Pick<ConsoleSources, 'databaseStats' | 'pools'>;
+
+export function createStatsWindow(sources: TotalsSource, nowMs: () => number): StatsWindow {
+  const read = (): Sample => ({ atMs: nowMs(), totals: readTotals(sources) });
+  // Before the first period is over, averages are those since the start.
+  let older: Sample = { atMs: nowMs(), totals: new Map() };
+  let newer: Sample | undefined;
+  const between = (database: string, now: Sample): Averages => {
+    const end = newer ?? now;
+    const seconds = Math.max(0.001, (end.atMs - older.atMs) / 1000);
+    return averageOf(end.totals.get(database) ?? zero(database), older.totals.get(database) ?? zero(database), seconds);
+  };
+  return {
+    sample() {
+      if (newer !== undefined) older = newer;
+      newer = read();
+    },
+    rows() {
+      const now = read();
+      return [...sources.databaseStats()].map((stats) => ({
+        stats,
+        total: now.totals.get(stats.database) ?? zero(stats.database),
+        average: between(stats.database, now),
+      }));
+    },
+    sum() {
+      const now = read();
+      const end = newer ?? now;
+      const seconds = Math.max(0.001, (end.atMs - older.atMs) / 1000);
+      return {
+        total: add(now.totals.values()),
+        average: averageOf(add(end.totals.values()), add(older.totals.values()), seconds),
+      };
+    },
+  };
+}
+
+function readTotals(sources: TotalsSource): Map<string, Totals> {
+  const checkouts = new Map<string, number>();
+  for (const pool of sources.pools()) {
+    const stats = pool.stats();
+    checkouts.set(stats.database, (checkouts.get(stats.database) ?? 0) + stats.checkouts);
+  }
+  const totals = new Map<string, Totals>();
+  for (const stats of sources.databaseStats()) {
+    totals.set(stats.database, {
+      database: stats.database,
+      serverAssignments: checkouts.get(stats.database) ?? 0,
+      xacts: stats.xacts,
+      queries: stats.queries,
+      received: stats.receivedBytes,
+      sent: stats.sentBytes,
+      xactUs: stats.xactMs * 1000,
+      queryUs: stats.queryMs * 1000,
+      waitUs: stats.waitMs * 1000,
+    });
+  }
+  return totals;
+}
+
+function zero(database: string): Totals {
+  return {
+    database,
+    serverAssignments: 0,
+    xacts: 0,
+    queries: 0,
+    received: 0,
+    sent: 0,
+    xactUs: 0,
+    queryUs: 0,
+    waitUs: 0,
+  };
+}
+
+function add(all: Iterable<Totals>): Totals {
+  const sum = { ...zero('') };
+  for (const one of all) {
+    sum.serverAssignments += one.serverAssignments;
+    sum.xacts += one.xacts;
+    sum.queries += one.queries;
+    sum.received += one.received;
+    sum.sent += one.sent;
+    sum.xactUs += one.xactUs;
+    sum.queryUs += one.queryUs;
+    sum.waitUs += one.waitUs;
+  }
+  return sum;
+}
+
+/** Counts and bytes per second; times per transaction, per query, per server assignment. */
+function averageOf(end: Totals, start: Totals, seconds: number): Averages {
+  const perSecond = (key: 'serverAssignments' | 'xacts' | 'queries' | 'received' | 'sent'): number =>
+    Math.max(0, end[key] - start[key]) / seconds;
+  const per = (time: number, events: number): number => (events > 0 ? Math.max(0, time) / events : 0);
+  return {
+    serverAssignments: perSecond('serverAssignments'),
+    xacts: perSecond('xacts'),
+    queries: perSecond('queries'),
+    received: perSecond('received'),
+    sent: perSecond('sent'),
+    xactUs: per(end.xactUs - start.xactUs, end.xacts - start.xacts),
+    queryUs: per(end.queryUs - start.queryUs, end.queries - start.queries),
+    waitUs: per(end.waitUs - start.waitUs, end.serverAssignments - start.serverAssignments),
+  };
+}
+
+/** Statements by where they were answered and how they ended, out of DatabaseStats.byLabel. */
+export interface Outcomes {
+  readonly primary: number;
+  readonly replica: number;
+  readonly cache: number;
+  readonly errors: number;
+}
+
+export function outcomesOf(stats: DatabaseStats): Outcomes {
+  const at = (index: number): number => stats.byLabel[index] ?? 0;
+  const route = (index: number): number => {
+    let sum = 0;
+    for (let i = 0; i < 6; i++) sum += at(index * 6 + i);
+    return sum;
+  };
+  let errors = 0;
+  for (let i = 1; i < stats.byLabel.length; i += 2) errors += at(i);
+  return { primary: route(0), replica: route(1), cache: route(2), errors };
+}
+
+/** An estimate of a quantile of query durations over all routes, in microseconds; null before the first query. */
+export function durationQuantileUs(stats: DatabaseStats, quantile: number): number | null {
+  const counts = new Array<number>(durationBoundsSeconds.length + 1).fill(0);
+  for (const route of stats.durations)
+    for (let i = 0; i < counts.length; i++) counts[i] = (counts[i] ?? 0) + (route[i] ?? 0);
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  if (total === 0) return null;
+  let before = 0;
+  for (let i = 0; i < durationBoundsSeconds.length; i++) {
+    const inBucket = counts[i] ?? 0;
+    if (before + inBucket >= quantile * total && inBucket > 0) {
+      const low = i === 0 ? 0 : (durationBoundsSeconds[i - 1] ?? 0);
+      const high = durationBoundsSeconds[i] ?? low;
+      return (low + ((quantile * total - before) / inBucket) * (high - low)) * 1e6;
+    }
+    before += inBucket;
+  }
+  return (durationBoundsSeconds.at(-1) ?? 0) * 1e6;
+}
