@@ -66,7 +66,7 @@ function loginFor(
   if (named?.user === undefined) return undefined;
   const known = users.get(named.user);
   // A hash logs in nowhere by itself.
-  const plain = known === undefined || /^(md5[0-9a-f]{32}$|SCRAM-SHA-256\$)/.test(known) ? undefined : known;
+  const plain = known === undefined || /^(md5[0-9a-f]{32}$|SCRAM-SHA-256\$)/i.test(known) ? undefined : known;
   return { user: named.user, password: named.password ?? plain };
 }
 

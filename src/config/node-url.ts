@@ -12,6 +12,26 @@ export type ParsedNode = { readonly node: UnnamedNode } | { readonly refused: st
 const example = 'postgres://user:password@host:5432/database';
 const nodeKeys = ['url', 'weight', 'name'];
 const heaviest = 1000;
+/** What people bring along from libpq's and JDBC's URLs. */
+const parameters = [
+  'sslmode',
+  'sslrootcert',
+  'sslcert',
+  'sslkey',
+  'ssl',
+  'application_name',
+  'connect_timeout',
+  'options',
+  'target_session_attrs',
+  'channel_binding',
+  'user',
+  'password',
+  'host',
+  'port',
+  'dbname',
+  'pgbouncer',
+  'schema',
+];
 
 function decode(text: string): string | undefined {
   try {
@@ -37,8 +57,12 @@ export function parseNodeUrl(text: string): ParsedNode {
   }
   if (url.hash !== '') return { refused: 'has a # in it: write it as %23' };
   if (url.search !== '') {
-    const names = [...url.searchParams.keys()].join(', ');
-    return { refused: `has the parameter ${names || '?'}: URLs of nodes take none (TLS is set under tls.server)` };
+    // Only words that are known are repeated: a raw ? in a password ends up here, too.
+    const names = [...url.searchParams.keys()].filter((name) => parameters.includes(name)).join(', ');
+    const what = names === '' ? 'parameters' : `the parameter ${names}`;
+    return {
+      refused: `has ${what}: URLs of nodes take none (TLS is set under tls.server; in a password write ? as %3F)`,
+    };
   }
   const host = decode(url.hostname.replace(/^\[(.*)\]$/, '$1'));
   if (host === undefined || host === '') return { refused: `names no host: write it as in ${example}` };

@@ -13,7 +13,7 @@ export interface UsersFile {
 
 const longestUserName = 127;
 const longestSecret = 2048;
-const scramSecret = /^SCRAM-SHA-256\$\d{1,10}:[A-Za-z0-9+/]+={0,2}\$[A-Za-z0-9+/]{43}=:[A-Za-z0-9+/]{43}=$/;
+const scramSecret = /^SCRAM-SHA-256\$[1-9]\d{0,8}:[A-Za-z0-9+/]+={0,2}\$[A-Za-z0-9+/]{43}=:[A-Za-z0-9+/]{43}=$/;
 const quoted = /^\s*"((?:[^"]|"")*)"/;
 
 /** One `"name" "secret"` a line; `""` is a quote; lines that start with `;` or `#` are comments; more fields are ignored. */

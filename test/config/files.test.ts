@@ -1,0 +1,99 @@
+/** The files that are made from, or must agree with, the tables: example configuration, reference pages, alert rules. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { errorsPage, settingsPage } from '../../src/config/docs.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import { settingKeys } from '../../src/config/settings.ts';
+import { listSettings } from '../../src/config/show.ts';
+import { parseUsersFile } from '../../src/config/users.ts';
+import { errorTable } from '../../src/errors.ts';
+
+const root = join(import.meta.dirname, '../..');
+const read = (name: string): string => readFileSync(join(root, name), 'utf8');
+
+describe('config/weir.yaml', () => {
+  it('is a configuration in which every setting has its default', () => {
+    // Its own users.txt, if somebody made one, is none of the test's business.
+    const result = loadConfig({ text: read('config/weir.yaml'), file: '/nowhere/weir.yaml', env: {} });
+    if ('problems' in result) throw new Error(result.problems.join('\n'));
+    const rows = listSettings(result.config).filter((row) => !row.key.startsWith('databases.'));
+    for (const row of rows) {
+      if (row.key !== 'auth.file') expect([row.key, row.value]).toEqual([row.key, row.default]);
+    }
+    expect([...result.config.databases.keys()]).toEqual(['*']);
+  });
+
+  it('names every setting', () => {
+    const tree: unknown = parse(read('config/weir.yaml'));
+    const at = (key: string): unknown =>
+      key.split('.').reduce<unknown>((node, part) => (node as Record<string, unknown> | undefined)?.[part], tree);
+    for (const key of settingKeys) expect([key, at(key) !== undefined]).toEqual([key, true]);
+  });
+
+  it('its commented databases work, too', () => {
+    const text = read('config/weir.yaml').replace(/^ {2}# ( *(?:shop|primary|replicas|-|max_pool_size).*)$/gm, '  $1');
+    const result = loadConfig({ text, file: '/nowhere/weir.yaml', env: {} });
+    const shop = 'config' in result ? result.config.databases.get('shop') : undefined;
+    expect(shop?.replicas.map((node) => node.name)).toEqual(['db2', 'db3']);
+    expect(shop?.pool.maxPoolSize).toBe(40);
+  });
+});
+
+describe('config/users.txt.example', () => {
+  it('is a users file', () => {
+    const { users, problems } = parseUsersFile(read('config/users.txt.example'));
+    expect(problems).toEqual([]);
+    expect([...users.keys()]).toEqual(['weir', 'app']);
+  });
+});
+
+describe('reference pages', () => {
+  it('docs/settings.md is up to date (npm run docs)', () => {
+    expect(read('docs/settings.md')).toBe(settingsPage());
+  });
+
+  it('docs/errors.md is up to date (npm run docs)', () => {
+    expect(read('docs/errors.md')).toBe(errorsPage());
+  });
+
+  it('name everything', () => {
+    for (const key of settingKeys) expect(settingsPage()).toContain(`\`${key}\``);
+    for (const name of Object.keys(errorTable)) expect(errorsPage()).toContain(`\`${name}\``);
+  });
+});
+
+describe('Prometheus files', () => {
+  /** The metrics of the interface. */
+  const metrics = new Set(
+    [
+      'client_connections server_connections pool_size_limit pool_waiting pool_wait_seconds pool_resizes_total',
+      'queries_total query_duration_seconds replica_lag_bytes replica_lag_seconds node_up node_ejections_total',
+      'cache_hits_total cache_misses_total cache_stores_total cache_evictions_total cache_invalidations_total',
+      'cache_entries cache_bytes misroutes_total auth_failures_total event_loop_delay_seconds',
+    ].flatMap((line) => line.split(' ').map((name) => `weir_${name}`)),
+  );
+
+  interface Rules {
+    readonly groups: readonly { readonly rules: readonly { readonly alert: string; readonly expr: string }[] }[];
+  }
+
+  it('alerts only ask for metrics that exist', () => {
+    const { groups } = parse(read('config/alerts.yml')) as Rules;
+    const rules = groups.flatMap((group) => group.rules);
+    expect(rules.length).toBeGreaterThan(8);
+    for (const { alert, expr } of rules) {
+      for (const [name] of expr.matchAll(/weir_\w+/g)) {
+        expect([alert, name, metrics.has(name.replace(/_(bucket|sum|count)$/, ''))]).toEqual([alert, name, true]);
+      }
+    }
+  });
+
+  it('the scrape configuration loads them', () => {
+    expect(parse(read('config/prometheus.yml'))).toMatchObject({
+      rule_files: ['alerts.yml'],
+      scrape_configs: [{ job_name: 'weir', metrics_path: '/metrics' }],
+    });
+  });
+});
