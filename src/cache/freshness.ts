@@ -1,0 +1,49 @@
+/**
+ * What one session must not go behind (rule 12 and its own writes): for each tag the order of its last read from a
+ * database. Small, because every idle client has one, and bounded: what falls out is remembered by one number for all.
+ * Owned by a session, moved by cache.ts and guard.ts only.
+ */
+import type { TagState } from './tags.ts';
+import type { SessionFreshness } from './types.ts';
+
+const maxTags = 16;
+
+export class Freshness implements SessionFreshness {
+  readonly brand = 'freshness';
+  private states: TagState[] | undefined = undefined;
+  private floors: number[] | undefined = undefined;
+  /** Floor of every tag that is not listed. */
+  private floorOfRest = 0;
+
+  raise(state: TagState, order: number): void {
+    const states = (this.states ??= []);
+    const floors = (this.floors ??= []);
+    const at = states.indexOf(state);
+    if (at >= 0) {
+      floors[at] = order;
+      return;
+    }
+    if (states.length >= maxTags) {
+      // The one read longest ago goes: with the scalar it may only be refused more often, never less.
+      let oldest = 0;
+      for (let i = 1; i < floors.length; i++) if (floors[i]! < floors[oldest]!) oldest = i;
+      this.floorOfRest = Math.max(this.floorOfRest, floors[oldest]!);
+      states[oldest] = state;
+      floors[oldest] = order;
+      return;
+    }
+    states.push(state);
+    floors.push(order);
+  }
+
+  /** Whether an answer whose query was sent at `order` may be shown: each tag read later, or confirmed since. */
+  accepts(states: readonly TagState[], order: number): boolean {
+    if (this.states === undefined) return true;
+    for (const state of states) {
+      const at = this.states.indexOf(state);
+      const floor = at >= 0 ? this.floors![at]! : this.floorOfRest;
+      if (floor >= order && floor >= state.confirmed) return false;
+    }
+    return true;
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * One write between close and outcome (rule 2). Closing is synchronous in this process, so no reader here can slip
+ * between COMMIT and bump; peers are told at the same time and not waited for.
+ * Made by cache.ts; the session that owns it calls exactly one of the outcomes, later calls do nothing.
+ */
+import type { Tick } from '../topology/types.ts';
+import type { Freshness } from './freshness.ts';
+import type { Peers } from './peers.ts';
+import type { TagState, TagTable } from './tags.ts';
+import type { WriteGuard } from './types.ts';
+
+export interface GuardRules {
+  readonly table: TagTable;
+  readonly peers: Peers | undefined;
+  /** ttl mode: answers live out their time, only the catalog's and users' tags are invalidated by statements. */
+  readonly isByTime: boolean;
+  bumped(state: TagState): void;
+}
+
+/** When the outcome is unknown: a commit that was under way is visible, or gone, by then. */
+export const unknownOutcomeMs = 10_000;
+
+export class Guard implements WriteGuard {
+  private readonly rules: GuardRules;
+  private readonly token: string;
+  private readonly states: readonly TagState[];
+  /** Those of `states` that are closed and will be bumped. */
+  private readonly held: readonly TagState[];
+  private readonly freshness: Freshness;
+  private isSettled = false;
+
+  constructor(rules: GuardRules, token: string, states: readonly TagState[], freshness: Freshness) {
+    this.rules = rules;
+    this.token = token;
+    this.states = states;
+    this.freshness = freshness;
+    this.held = rules.isByTime ? states.filter(({ kind }) => kind === 'catalog' || kind === 'user') : states;
+    for (const state of this.held) {
+      state.closed++;
+      state.settle();
+    }
+    if (this.held.length > 0) rules.peers?.closed(token, names(this.held));
+  }
+
+  committed(tick: Tick): void {
+    if (this.isSettled) return;
+    this.isSettled = true;
+    for (const state of this.states) state.writtenAt(tick);
+    if (this.rules.isByTime) {
+      const order = this.rules.table.nextOrder();
+      for (const state of this.states) this.freshness.raise(state, order);
+    }
+    this.open(true);
+  }
+
+  rolledBack(): void {
+    if (this.isSettled) return;
+    this.isSettled = true;
+    this.open(false);
+  }
+
+  unknown(): void {
+    if (this.isSettled) return;
+    this.isSettled = true;
+    setTimeout(() => {
+      for (const state of this.states) state.writtenNow();
+      this.open(true);
+    }, unknownOutcomeMs).unref();
+  }
+
+  private open(bump: boolean): void {
+    const { table, peers } = this.rules;
+    for (const state of this.held) {
+      state.closed--;
+      if (bump) {
+        this.rules.bumped(state);
+        table.bump(state);
+      } else {
+        // With nobody else's write under way, all that anybody can have read was announced.
+        if (peers === undefined && state.closed === 0) state.confirmed = table.nextOrder();
+        state.settle();
+      }
+    }
+    if (this.held.length > 0) void peers?.opened(this.token, this.held, bump);
+  }
+}
+
+const names = (states: readonly TagState[]): string[] => states.map((state) => state.tag);

@@ -1,0 +1,341 @@
+/**
+ * The other Weirs, through Redis: keeps the table of tags true to the shared stamps, announces our writes, asks and
+ * fills the second level. Whatever cannot be trusted (a lost connection, a gap in the messages, another incarnation,
+ * nonsense) makes it forget everything learned; until it is in step again the cache is not used at all.
+ */
+import type { Log } from '../observability/types.ts';
+import type { Tag } from '../routing/plan.ts';
+import { parseMessage } from './messages.ts';
+import { Mirror } from './mirror.ts';
+import type { TagSet, TagState, TagTable } from './tags.ts';
+import { markerMs } from './transport.ts';
+import type { ReadReply, Transport } from './transport.ts';
+
+export interface PeersOptions {
+  readonly transport: Transport;
+  readonly table: TagTable;
+  readonly instanceId: string;
+  readonly log: Log;
+  now(): number;
+  /** Everything learned is void: empty level 1. */
+  forget(): void;
+  /** A peer bumped a tag. */
+  peerBumped(): void;
+  /** Rules taken out by tests that prove them necessary. */
+  readonly ignoresGaps: boolean;
+  readonly keepsTrust: boolean;
+  /** Whether an answer of Redis shows that nothing visible is unannounced: not in ttl mode, where nothing is announced. */
+  readonly confirms: boolean;
+}
+
+type State = 'down' | 'syncing' | 'up';
+
+interface OpenGuard {
+  readonly names: readonly Tag[];
+  sentAtMs: number;
+}
+
+/** How long a look-up waits for Redis before it goes on without. */
+export const answerDeadlineMs = 75;
+export const pulseMs = 1_000;
+/** Pulses without any answer after which the connection counts as dead. */
+const silentPulses = 2;
+const longestBackoffMs = 30_000;
+
+export class Peers {
+  private readonly options: PeersOptions;
+  private readonly table: TagTable;
+  private readonly transport: Transport;
+  private readonly mirror: Mirror;
+  private state: State = 'down';
+  private isConnected = false;
+  private isStopped = false;
+  private incarnation = '';
+  private lastMessage = 0;
+  /** What the pulse before said was the last message: by the next pulse it must have arrived. */
+  private promisedMessages = 0;
+  /** Commands are numbered as they are sent; answers to those before `validFrom` are of an earlier life. */
+  private command = 0;
+  private validFrom = 0;
+  private attempt = 0;
+  /** A write of ours may be unknown to the peers: the next incarnation must be a new one. */
+  private isIndebted = false;
+  /** A look-up waited in vain: until Redis answers anything, nobody else waits. */
+  private isSlow = false;
+  private outstanding = 0;
+  private answers = 0;
+  private answersAtPulse = 0;
+  private silence = 0;
+  private backoffMs = 500;
+  private upSinceMs = 0;
+  private readonly guards = new Map<string, OpenGuard>();
+  private readonly complaints = new Set<string>();
+  private pulseTimer: NodeJS.Timeout | undefined = undefined;
+
+  constructor(options: PeersOptions) {
+    this.options = options;
+    this.table = options.table;
+    this.transport = options.transport;
+    this.mirror = new Mirror(options);
+  }
+
+  start(): void {
+    this.transport.start({
+      onConnected: () => {
+        if (this.isStopped) return;
+        this.isConnected = true;
+        void this.sync(false);
+      },
+      onLost: (why) => {
+        this.isConnected = false;
+        this.stepDown(why);
+      },
+      onMessage: (text) => this.receive(text),
+    });
+    this.pulseTimer = setInterval(() => this.pulse(), pulseMs);
+    this.pulseTimer.unref();
+  }
+
+  async stop(): Promise<void> {
+    this.isStopped = true;
+    clearInterval(this.pulseTimer);
+    this.stepDown('stopped');
+    this.isConnected = false;
+    await this.transport.stop();
+  }
+
+  get isUp(): boolean {
+    return this.state === 'up';
+  }
+
+  /** Worth asking: in step, and not known to be slow. */
+  get isUsable(): boolean {
+    return this.state === 'up' && !this.isSlow;
+  }
+
+  /** Of the shared stamps, as long as it is in step. */
+  get currentIncarnation(): string {
+    return this.incarnation;
+  }
+
+  /** The shared stamps of the set and the entry stored under them; undefined: no (timely) answer. */
+  ask(set: TagSet, entryName: string): Promise<ReadReply | undefined> {
+    const command = ++this.command;
+    const order = this.table.nextOrder();
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        this.isSlow = true;
+        resolve(undefined);
+      }, answerDeadlineMs);
+      timer.unref();
+      this.send(this.transport.read(set.names, entryName)).then(
+        (reply) => {
+          clearTimeout(timer);
+          if (!this.isTrusted(command, reply.incarnation)) return resolve(undefined);
+          this.mirror.learn(set, reply.stamps, command);
+          if (!reply.isClosed) this.mirror.confirm(set, reply.stamps, order);
+          resolve(reply);
+        },
+        (error: Error) => {
+          clearTimeout(timer);
+          resolve(undefined);
+          this.failed(error);
+        },
+      );
+    });
+  }
+
+  /** Stores an answer in the second level if the stamps still hold there; does not wait. */
+  save(set: TagSet, stamps: readonly number[], entryName: string, payload: Buffer, ttlMs: number): void {
+    if (!this.isUsable) return;
+    const command = ++this.command;
+    const order = this.table.nextOrder();
+    const write = { tags: set.names, entryName, incarnation: this.incarnation, stamps, payload, ttlMs };
+    this.send(this.transport.store(write)).then(
+      (isStored) => {
+        if (isStored && this.state === 'up' && command >= this.validFrom) this.mirror.confirm(set, stamps, order);
+      },
+      (error: Error) => this.failed(error),
+    );
+  }
+
+  /** Our own write is about to commit. Not awaited: peers learn of it within the time of a message. */
+  closed(token: string, names: readonly Tag[]): void {
+    this.guards.set(token, { names, sentAtMs: this.options.now() });
+    if (this.isConnected) this.sendClose(token, names);
+  }
+
+  /** Its outcome is known. With `bump` the caller has given each state a new stamp already. */
+  opened(token: string, states: readonly TagState[], bump: boolean): Promise<void> {
+    this.guards.delete(token);
+    const command = ++this.command;
+    if (bump) {
+      for (const state of states) {
+        state.remote = 0;
+        state.bumpCommand = command;
+        state.settle();
+      }
+    }
+    if (!this.isConnected) {
+      if (bump) this.isIndebted = true;
+      return Promise.resolve();
+    }
+    const names = states.map((state) => state.tag);
+    return this.send(this.transport.open(names, token, bump)).then(
+      (reply) => {
+        if (!this.isTrusted(command, reply.incarnation) || !bump) return;
+        this.mirror.learnOwn(states, reply.stamps, command);
+      },
+      (error: Error) => {
+        if (bump) this.isIndebted = true;
+        this.failed(error);
+      },
+    );
+  }
+
+  /** A new incarnation for everybody. */
+  async rotate(): Promise<void> {
+    this.isIndebted = true;
+    if (this.isConnected) await this.sync(true);
+  }
+
+  private sendClose(token: string, names: readonly Tag[]): void {
+    this.command++;
+    this.send(this.transport.close(names, token)).catch((error: Error) => this.failed(error));
+  }
+
+  /** In step again: learn the incarnation and the number of the last message, nothing else is taken over. */
+  private async sync(isLosing: boolean): Promise<void> {
+    const attempt = ++this.attempt;
+    if (isLosing) this.loseTrust();
+    this.state = 'syncing';
+    this.incarnation = '';
+    this.lastMessage = 0;
+    const rotates = this.isIndebted;
+    this.isIndebted = false;
+    const hello = this.send(this.transport.hello(rotates));
+    // Markers set before may be gone with what was lost.
+    for (const [token, guard] of this.guards) this.sendClose(token, guard.names);
+    try {
+      const reply = await hello;
+      if (attempt !== this.attempt) return;
+      // What arrived meanwhile counts only if it is of the same incarnation.
+      const seen = this.incarnation === reply.incarnation ? this.lastMessage : 0;
+      this.incarnation = reply.incarnation;
+      this.lastMessage = Math.max(reply.messages, seen);
+      this.promisedMessages = 0;
+      this.validFrom = this.command + 1;
+      this.state = 'up';
+      this.isSlow = false;
+      this.upSinceMs = this.options.now();
+      this.options.log('info', 'cache_redis', 'in step with the other Weirs through Redis');
+    } catch (error) {
+      if (rotates) this.isIndebted = true;
+      if (attempt === this.attempt) this.failed(error as Error);
+    }
+  }
+
+  private loseTrust(): void {
+    this.validFrom = Infinity;
+    if (this.options.keepsTrust) return;
+    this.table.reset();
+    this.options.forget();
+  }
+
+  private stepDown(why: string): void {
+    this.attempt++;
+    const wasUp = this.state !== 'down';
+    this.state = 'down';
+    this.loseTrust();
+    if (wasUp && !this.isStopped) {
+      this.options.log('warn', 'cache_redis', `lost the other Weirs (${why}): queries go on uncached`);
+    }
+  }
+
+  /** A command was refused, made no sense, or was never answered. Connecting anew helps, but not at once. */
+  private failed(error: Error): void {
+    if (!this.isConnected || this.isStopped) return;
+    this.isConnected = false;
+    this.stepDown(error.message);
+    if (this.options.now() - this.upSinceMs > longestBackoffMs) this.backoffMs = 500;
+    setTimeout(() => {
+      if (!this.isStopped && !this.isConnected) this.transport.reset(error.message);
+    }, this.backoffMs).unref();
+    this.backoffMs = Math.min(this.backoffMs * 2, longestBackoffMs);
+  }
+
+  private send<T>(answer: Promise<T>): Promise<T> {
+    this.outstanding++;
+    const answered = (): void => {
+      this.outstanding--;
+      this.answers++;
+      this.isSlow = false;
+    };
+    answer.then(answered, answered);
+    return answer;
+  }
+
+  private isTrusted(command: number, incarnation: string): boolean {
+    if (this.state !== 'up' || command < this.validFrom) return false;
+    if (incarnation === this.incarnation) return true;
+    void this.sync(true);
+    return false;
+  }
+
+  private receive(text: string): void {
+    if (this.state === 'down') return;
+    const message = parseMessage(text);
+    if (message === undefined) {
+      this.complain('message', 'a message on the cache channel is not from a Weir of this version: ignored');
+      return;
+    }
+    if (this.state === 'syncing') {
+      this.lastMessage =
+        this.incarnation === message.incarnation ? Math.max(this.lastMessage, message.number) : message.number;
+      this.incarnation = message.incarnation;
+      return;
+    }
+    if (message.incarnation !== this.incarnation) return void this.sync(true);
+    if (message.number <= this.lastMessage) return;
+    if (message.number !== this.lastMessage + 1 && !this.options.ignoresGaps) {
+      this.options.log('warn', 'cache_gap', 'a message of another Weir was lost: level 1 is emptied');
+      return void this.sync(true);
+    }
+    this.lastMessage = message.number;
+    this.mirror.apply(message);
+  }
+
+  /** Once a second: is Redis alive, have all messages arrived, do our long writes still hold their markers? */
+  private pulse(): void {
+    if (!this.isConnected) return;
+    this.silence = this.outstanding > 0 && this.answers === this.answersAtPulse ? this.silence + 1 : 0;
+    this.answersAtPulse = this.answers;
+    if (this.silence >= silentPulses) {
+      this.silence = 0;
+      return this.failed(new Error(`no answer for ${silentPulses} s`));
+    }
+    if (this.state !== 'up') return;
+    if (this.lastMessage < this.promisedMessages && !this.options.ignoresGaps) {
+      return this.failed(new Error('messages do not arrive'));
+    }
+    const now = this.options.now();
+    for (const [token, guard] of this.guards) {
+      if (now - guard.sentAtMs < markerMs / 3) continue;
+      guard.sentAtMs = now;
+      this.sendClose(token, guard.names);
+    }
+    const command = ++this.command;
+    this.send(this.transport.hello(false)).then(
+      (reply) => {
+        if (this.isTrusted(command, reply.incarnation)) this.promisedMessages = reply.messages;
+      },
+      (error: Error) => this.failed(error),
+    );
+  }
+
+  private complain(kind: string, what: string): void {
+    if (this.complaints.has(kind)) return;
+    this.complaints.add(kind);
+    this.options.log('warn', 'cache_redis', what);
+  }
+}

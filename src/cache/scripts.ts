@@ -1,0 +1,157 @@
+/**
+ * The commands of the shared second level, as Lua: each is atomic in Redis, publishes what it changed with the next
+ * message number, and starts a new incarnation if the old one cannot be trusted (missing, nonsense, or made by a
+ * server process that is gone: a restart may have brought old stamps back). Sent by redis.ts only.
+ *
+ * Keys: META (hash: inc, run, seq, n); a tag (hash: v = "inc:stamp", every other field token -> deadline in ms of
+ * Redis time); an entry (string, see entry-format.ts). A tag and its markers are one key, so they live and die together.
+ */
+import { markerMs } from './transport.ts';
+
+/** KEYS[1] META. ARGV[1] incarnation to use if one must be made, [2] run id, [3] channel, [4] who asks, [5] length of a tag's key before its name. */
+const prelude = `
+local META, PROPOSED, RUN, CHANNEL, SELF, SKIP = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+local IDLE, MARKER, MOST_FIELDS = 86400000, ${markerMs}, 2000
+local incarnation
+local function whole(s)
+  return type(s) == 'string' and #s <= 14 and string.match(s, '^%d+$') ~= nil
+end
+local function say(message)
+  message.i, message.f = incarnation, SELF
+  message.n = redis.call('HINCRBY', META, 'n', 1)
+  redis.call('PUBLISH', CHANNEL, cjson.encode(message))
+end
+local function rotate()
+  local old = redis.pcall('HMGET', META, 'seq', 'n')
+  if old.err then old = {} end
+  redis.call('DEL', META)
+  incarnation = PROPOSED
+  redis.call('HSET', META, 'inc', incarnation, 'run', RUN,
+    'seq', whole(old[1]) and old[1] or '0', 'n', whole(old[2]) and old[2] or '0')
+  say({ k = 'reset' })
+end
+local meta = redis.pcall('HMGET', META, 'inc', 'run', 'seq', 'n')
+if meta.err or not meta[1] or #meta[1] > 100 or not string.match(meta[1], '^[%w-]+$')
+  or meta[2] ~= RUN or not whole(meta[3]) or not whole(meta[4]) then
+  rotate()
+else
+  incarnation = meta[1]
+end
+local clock = redis.call('TIME')
+local NOW = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local function name(key)
+  return string.sub(key, SKIP + 1)
+end
+local function bump(key)
+  local stamp = redis.call('HINCRBY', META, 'seq', 1)
+  redis.call('HSET', key, 'v', incarnation .. ':' .. string.format('%d', stamp))
+  redis.call('PEXPIRE', key, IDLE)
+  return stamp
+end
+local lapsedTags, lapsedStamps = {}, {}
+local function look(key)
+  local fields = {}
+  local size = redis.pcall('HLEN', key)
+  if type(size) == 'table' or size > MOST_FIELDS then
+    redis.call('DEL', key)
+  else
+    fields = redis.call('HGETALL', key)
+  end
+  local stamp, closed, lapsed = nil, false, false
+  for f = 1, #fields, 2 do
+    local field, value = fields[f], fields[f + 1]
+    if field == 'v' then
+      local inc, number = string.match(value, '^([%w-]+):(%d+)$')
+      if inc == incarnation and #number <= 14 then stamp = tonumber(number) end
+    else
+      local deadline = tonumber(value)
+      if deadline and deadline > NOW and deadline <= NOW + 10 * MARKER then
+        closed = true
+      else
+        redis.call('HDEL', key, field)
+        lapsed = true
+      end
+    end
+  end
+  if lapsed or not stamp then
+    stamp = bump(key)
+    lapsedTags[#lapsedTags + 1], lapsedStamps[#lapsedStamps + 1] = name(key), stamp
+  end
+  return stamp, closed
+end
+local function sayLapsed()
+  if #lapsedTags > 0 then say({ k = 'open', o = '', t = lapsedTags, s = lapsedStamps }) end
+end
+local function lookAll(first)
+  local stamps, texts, closed = {}, {}, false
+  for k = first, #KEYS do
+    local stamp, isClosed = look(KEYS[k])
+    stamps[#stamps + 1] = stamp
+    texts[#texts + 1] = string.format('%d', stamp)
+    closed = closed or isClosed
+  end
+  sayLapsed()
+  return stamps, incarnation .. '|' .. table.concat(texts, ',') .. '|', closed
+end
+`;
+
+/** ARGV[6] '1' = rotate. */
+const hello = `${prelude}
+if ARGV[6] == '1' and incarnation ~= PROPOSED then rotate() end
+return { incarnation, redis.call('HINCRBY', META, 'n', 0) }
+`;
+
+/** KEYS[2] entry, KEYS[3..] tags. ARGV[6] most bytes worth sending. */
+const read = `${prelude}
+local stamps, text, closed = lookAll(3)
+local entry, ttl = false, 0
+if not closed and redis.pcall('GETRANGE', KEYS[2], 0, #text - 1) == text
+  and redis.call('STRLEN', KEYS[2]) <= tonumber(ARGV[6]) then
+  entry, ttl = redis.call('GET', KEYS[2]), redis.call('PTTL', KEYS[2])
+end
+return { incarnation, closed and 1 or 0, stamps, entry, ttl }
+`;
+
+/** KEYS[2..] tags. ARGV[6] token. */
+const close = `${prelude}
+local names = {}
+for k = 2, #KEYS do
+  look(KEYS[k])
+  redis.call('HSET', KEYS[k], 'm:' .. ARGV[6], string.format('%d', NOW + MARKER))
+  redis.call('PEXPIRE', KEYS[k], IDLE)
+  names[#names + 1] = name(KEYS[k])
+end
+sayLapsed()
+say({ k = 'close', o = ARGV[6], t = names })
+return { incarnation }
+`;
+
+/** KEYS[2..] tags. ARGV[6] token, ARGV[7] '1' = bump. */
+const open = `${prelude}
+local names, stamps = {}, {}
+for k = 2, #KEYS do
+  local stamp = look(KEYS[k])
+  redis.call('HDEL', KEYS[k], 'm:' .. ARGV[6])
+  if ARGV[7] == '1' then stamp = bump(KEYS[k]) end
+  names[#names + 1], stamps[#stamps + 1] = name(KEYS[k]), stamp
+end
+sayLapsed()
+if ARGV[7] == '1' then
+  say({ k = 'open', o = ARGV[6], t = names, s = stamps })
+else
+  say({ k = 'open', o = ARGV[6], t = names })
+end
+return { incarnation, stamps }
+`;
+
+/** KEYS[2] entry, KEYS[3..] tags. ARGV[6] the stamps' text, ARGV[7] value, ARGV[8] ttl in ms. */
+const store = `${prelude}
+local stamps, text, closed = lookAll(3)
+if closed or text ~= ARGV[6] then return 0 end
+redis.call('SET', KEYS[2], ARGV[7], 'PX', ARGV[8])
+return 1
+`;
+
+export const scripts = { hello, read, close, open, store } as const;
+
+export type ScriptName = keyof typeof scripts;

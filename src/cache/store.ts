@@ -1,0 +1,111 @@
+/**
+ * Level 1: answers in this process, bounded by bytes, least recently used first to go (lru-cache). Says nothing about
+ * whether an answer may be shown: cache.ts asks `isCurrent`. Keeps the tags' count of entries true.
+ */
+import { LRUCache } from 'lru-cache';
+import type { TagSet, TagState } from './tags.ts';
+import type { Lookup } from './types.ts';
+
+export interface Entry {
+  readonly states: readonly TagState[];
+  /** The stamps of `states` read before its query was sent (rule 1). */
+  readonly stamps: readonly number[];
+  /** Place of that moment in the order of events; 0 = before everything (it came from the second level). */
+  readonly order: number;
+  readonly filledAtMs: number;
+  readonly expiresAtMs: number;
+  /** Given out as it is, so that a hit allocates nothing. */
+  readonly hit: Extract<Lookup, { kind: 'hit' }>;
+  readonly bytes: number;
+}
+
+/** Heap cost of an entry beside its parts and key: measured with 100,000 of them, see test/cache/store.test.ts. */
+export const entryOverheadBytes = 768;
+
+/** Stamps of a set as they are now; undefined if one of the tags is closed or must be asked for. */
+export function stampsOf(set: TagSet): number[] | undefined {
+  const stamps: number[] = [];
+  for (const state of set.states) {
+    if (state.live === -1) return undefined;
+    stamps.push(state.live);
+  }
+  return stamps;
+}
+
+export function isCurrent(states: readonly TagState[], stamps: readonly number[]): boolean {
+  for (let i = 0; i < states.length; i++) if (states[i]!.live !== stamps[i]) return false;
+  return true;
+}
+
+/** The same tags: another list of tags (a hint's) for the same statement needs an answer of its own. */
+export function isSameSet(a: readonly TagState[], b: readonly TagState[]): boolean {
+  if (a === b) return true;
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+/** Buffers that own exactly their memory: a slice would keep the whole chunk that it was cut from alive. */
+export function owned(parts: readonly Buffer[]): Buffer[] {
+  return parts.map((part) => {
+    if (part.byteLength === part.buffer.byteLength) return part;
+    const copy = Buffer.allocUnsafeSlow(part.length);
+    part.copy(copy);
+    return copy;
+  });
+}
+
+export function sumOf(parts: readonly Buffer[]): number {
+  let sum = 0;
+  for (const part of parts) sum += part.length;
+  return sum;
+}
+
+/** @param key the full key; `parts` must own their memory */
+export function makeEntry(key: string, what: Omit<Entry, 'hit' | 'bytes'>, parts: readonly Buffer[]): Entry {
+  return { ...what, hit: { kind: 'hit', parts, level: 1 }, bytes: sumOf(parts) + key.length + entryOverheadBytes };
+}
+
+export class Store {
+  private readonly entries: LRUCache<string, Entry>;
+  readonly maxBytes: number;
+  evictions = 0;
+
+  constructor(maxBytes: number) {
+    this.maxBytes = maxBytes;
+    this.entries = new LRUCache<string, Entry>({
+      maxSize: maxBytes,
+      sizeCalculation: (entry) => entry.bytes,
+      dispose: (entry, _key, reason) => {
+        for (const state of entry.states) state.entries--;
+        if (reason === 'evict') this.evictions++;
+      },
+    });
+  }
+
+  get(key: string): Entry | undefined {
+    return this.entries.get(key);
+  }
+
+  set(key: string, entry: Entry): void {
+    if (entry.bytes > this.maxBytes) return;
+    for (const state of entry.states) state.entries++;
+    this.entries.set(key, entry);
+  }
+
+  delete(key: string): void {
+    this.entries.delete(key);
+  }
+
+  clear(): void {
+    this.entries.clear();
+  }
+
+  get size(): number {
+    return this.entries.size;
+  }
+
+  get bytes(): number {
+    return this.entries.calculatedSize;
+  }
+}

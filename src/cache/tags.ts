@@ -1,0 +1,232 @@
+/**
+ * The table of tags: which stamp each has, whether it is closed, when it was last written. A stamp is a number that
+ * this process never gives twice; behind Redis it stands for the shared stamp that `remote` mirrors.
+ * Knows neither answers nor Redis: cache.ts, guard.ts and peers.ts move it. Bounded: idle tags are forgotten, and a
+ * tag that comes back has a new stamp and counts as written just now.
+ */
+import type { Tag } from '../routing/plan.ts';
+import type { Tick } from '../topology/types.ts';
+import type { TickSource } from './types.ts';
+
+export type TagKind = 'relation' | 'catalog' | 'all' | 'user';
+
+/** `lastWrite` of a tag that was written at a moment for which no tick was taken yet. */
+const tickOwed = -1;
+
+export class TagState {
+  readonly tag: Tag;
+  readonly kind: TagKind;
+  /** The tag of everything in its database; part of every answer that carries this one. */
+  readonly all: TagState | undefined;
+  /** Clock of its database; undefined for a user's tag, and until the database is attached. */
+  source: TickSource | undefined;
+  /** The stamp while it may be relied on, -1 while it may not: the one number that a hit compares. */
+  live = -1;
+  stamp = 0;
+  /** Write guards of this process between close and outcome. */
+  closed = 0;
+  /** Peers' guards: token -> monotonic ms at which it lapses unless renewed. */
+  markers: Map<string, number> | undefined = undefined;
+  /** The shared stamp this one stands for; 0 = must be asked. Without peers always 1. */
+  remote: number;
+  /** Highest shared stamp heard of; an answer with a lower one is old news. */
+  announced = 0;
+  /** Number of our own latest bump among the commands sent to Redis: answers to earlier ones know less than we do. */
+  bumpCommand = 0;
+  /** Order of the newest moment at which nothing visible was still unannounced (rule 12). */
+  confirmed = 0;
+  lastWrite: Tick = 0;
+  /** Level-1 entries that carry it: an idle tag has none. */
+  entries = 0;
+  private ticks: Map<TickSource, Tick> | undefined = undefined;
+
+  constructor(tag: Tag, kind: TagKind, all: TagState | undefined, source: TickSource | undefined, remote: number) {
+    this.tag = tag;
+    this.kind = kind;
+    this.all = all;
+    this.source = source;
+    this.remote = remote;
+  }
+
+  /** To be called after any change of stamp, closed, markers or remote. */
+  settle(): void {
+    const isUsable = this.closed === 0 && this.remote !== 0 && (this.markers === undefined || this.markers.size === 0);
+    this.live = isUsable ? this.stamp : -1;
+  }
+
+  /** Whether somebody's write to it is between close and outcome. */
+  isClosed(nowMs: number): boolean {
+    if (this.closed > 0) return true;
+    if (this.markers === undefined) return false;
+    for (const [token, deadline] of this.markers) {
+      if (deadline > nowMs) continue;
+      // Its owner died or is cut off: Redis decides, by the same deadline, and bumps when asked (see Peers.adopt).
+      this.markers.delete(token);
+      this.remote = 0;
+      this.live = -1;
+    }
+    if (this.markers.size > 0) return true;
+    this.markers = undefined;
+    this.settle();
+    return false;
+  }
+
+  writtenNow(): void {
+    this.ticks = undefined;
+    this.lastWrite = this.source === undefined ? tickOwed : this.source.next();
+  }
+
+  writtenAt(tick: Tick): void {
+    this.ticks = undefined;
+    if (tick > this.lastWrite) this.lastWrite = tick;
+  }
+
+  /**
+   * Tick of the last write in the time of `source`, 0 = never. A user's tag belongs to every database: its tick is
+   * taken when a database first asks, which is later than the write and so still sound.
+   */
+  lastWriteIn(source: TickSource): Tick {
+    if (this.lastWrite === 0) return 0;
+    let tick = this.source === source ? this.lastWrite : (this.ticks?.get(source) ?? tickOwed);
+    // Older than the last promotion: every write that survived is below the new primary's LSN of now.
+    if (tick === tickOwed || source.lsnOf(tick) === Infinity) tick = source.next();
+    if (this.source === source) this.lastWrite = tick;
+    else (this.ticks ??= new Map()).set(source, tick);
+    return tick;
+  }
+}
+
+/** The tags of one answer: sorted by name, each database's `all` included. */
+export interface TagSet {
+  readonly states: readonly TagState[];
+  /** Names in the same order, for Redis. */
+  readonly names: readonly Tag[];
+  /** Of the table when it was made; another means that a state in it may have been forgotten. */
+  readonly epoch: number;
+}
+
+const ofDatabase = /^(.*?)(r\d+|cat|all)$/s;
+
+function split(tag: Tag): { kind: TagKind; prefix: string | undefined } {
+  const match = tag.startsWith('t:') ? null : ofDatabase.exec(tag);
+  if (match === null) return { kind: 'user', prefix: undefined };
+  const kind = match[2] === 'all' ? 'all' : match[2] === 'cat' ? 'catalog' : 'relation';
+  return { kind, prefix: match[1] ?? '' };
+}
+
+export class TagTable {
+  private readonly states = new Map<Tag, TagState>();
+  private readonly sources = new Map<string, TickSource>();
+  private sets = new WeakMap<readonly Tag[], TagSet>();
+  private readonly hasPeers: boolean;
+  private readonly maxTags: number;
+  private stamps = 0;
+  private orders = 0;
+  private epoch = 0;
+  /** Something may have been written that the table no longer knows: new tags count as written at their birth. */
+  private isForgetful = false;
+
+  constructor(hasPeers: boolean, maxTags: number) {
+    this.hasPeers = hasPeers;
+    this.maxTags = maxTags;
+    this.isForgetful = hasPeers;
+  }
+
+  /** Place in the one order of all events of this process: reads noted, fills begun, questions to Redis. */
+  nextOrder(): number {
+    return ++this.orders;
+  }
+
+  attach(prefix: string, source: TickSource): void {
+    if (this.sources.get(prefix) === source) return;
+    this.sources.set(prefix, source);
+    for (const [tag, state] of this.states) {
+      if (split(tag).prefix !== prefix) continue;
+      state.source = source;
+      if (state.lastWrite !== 0) state.writtenNow();
+    }
+  }
+
+  peek(tag: Tag): TagState | undefined {
+    return this.states.get(tag);
+  }
+
+  state(tag: Tag): TagState {
+    return this.states.get(tag) ?? this.create(tag);
+  }
+
+  /** Remembered by the array's identity: callers pass the same array for the same plan and never change it. */
+  resolve(tags: readonly Tag[]): TagSet {
+    const known = this.sets.get(tags);
+    if (known !== undefined && known.epoch === this.epoch) return known;
+    const found = new Set<TagState>();
+    for (const tag of tags) {
+      const state = this.state(tag);
+      found.add(state);
+      if (state.all !== undefined) found.add(state.all);
+    }
+    const states = [...found].sort((a, b) => (a.tag < b.tag ? -1 : 1));
+    const set = { states, names: states.map((state) => state.tag), epoch: this.epoch };
+    this.sets.set(tags, set);
+    return set;
+  }
+
+  /** The tag no longer has the stamp it had: every entry that carries it is void. */
+  bump(state: TagState): void {
+    state.stamp = ++this.stamps;
+    state.settle();
+  }
+
+  /** Nothing that was learned from peers holds any longer (lost Redis, a gap, a new incarnation), or all is void. */
+  reset(): void {
+    this.isForgetful = true;
+    for (const state of this.states.values()) {
+      state.markers = undefined;
+      if (this.hasPeers) state.remote = 0;
+      state.announced = 0;
+      state.writtenNow();
+      this.bump(state);
+    }
+  }
+
+  get size(): number {
+    return this.states.size;
+  }
+
+  private create(tag: Tag): TagState {
+    const { kind, prefix } = split(tag);
+    const all = prefix === undefined || kind === 'all' ? undefined : this.state(`${prefix}all`);
+    const source = prefix === undefined ? undefined : this.sources.get(prefix);
+    if (this.states.size >= this.maxTags) this.forgetOne();
+    const state = new TagState(tag, kind, all, source, this.hasPeers ? 0 : 1);
+    if (this.isForgetful) state.writtenNow();
+    this.bump(state);
+    this.states.set(tag, state);
+    return state;
+  }
+
+  /** Oldest idle tag first; a closed one never: its guard still has to open it. */
+  private forgetOne(): void {
+    let steps = 0;
+    let fallback: TagState | undefined;
+    for (const state of this.states.values()) {
+      const mayGo = state.closed === 0 && state.kind !== 'all';
+      if (mayGo && state.entries === 0) {
+        this.drop(state);
+        return;
+      }
+      if (mayGo) fallback ??= state;
+      this.states.delete(state.tag);
+      this.states.set(state.tag, state);
+      if (++steps >= 64) break;
+    }
+    if (fallback !== undefined) this.drop(fallback);
+  }
+
+  private drop(state: TagState): void {
+    this.states.delete(state.tag);
+    this.bump(state);
+    this.epoch++;
+    this.isForgetful = true;
+  }
+}

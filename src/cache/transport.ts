@@ -1,0 +1,71 @@
+/**
+ * What the cache needs of Redis, as an interface: commands that are each atomic there and are carried out in the
+ * order in which they were called, and a stream of messages. redis.ts is the real one; tests have one in memory.
+ */
+import type { Tag } from '../routing/plan.ts';
+
+export interface TransportEvents {
+  /** Commands can be sent and the subscription stands: nothing published from now on is missed. */
+  onConnected(): void;
+  /** Commands not answered yet are lost, and messages may be. The transport tries again by itself. */
+  onLost(why: string): void;
+  onMessage(text: string): void;
+}
+
+export interface HelloReply {
+  readonly incarnation: string;
+  /** Number of the last message published. */
+  readonly messages: number;
+}
+
+export interface ReadReply {
+  readonly incarnation: string;
+  /** Some tag is between a peer's (or our own) close and outcome. */
+  readonly isClosed: boolean;
+  /** One per tag asked for, same order. */
+  readonly stamps: readonly number[];
+  /** The entry under this name if it was stored under exactly these stamps. */
+  readonly entry: Buffer | undefined;
+  /** What is left of the entry's life. */
+  readonly ttlMs: number;
+}
+
+export interface OpenReply {
+  readonly incarnation: string;
+  readonly stamps: readonly number[];
+}
+
+/** Every promise rejects if the connection is lost before the answer, or the answer makes no sense. */
+export interface Transport {
+  /** Starts connecting; does not wait. */
+  start(events: TransportEvents): void;
+  /** The current incarnation; `rotate`: a new one first, which voids every stamp and entry of the old. */
+  hello(rotate: boolean): Promise<HelloReply>;
+  read(tags: readonly Tag[], entryName: string): Promise<ReadReply>;
+  /** Marks the tags closed until `open` with this token, or until the marker lapses: then whoever reads bumps. */
+  close(tags: readonly Tag[], token: string): Promise<string>;
+  /** Gives the tags new stamps if `bump`, then takes the token's markers away. */
+  open(tags: readonly Tag[], token: string, bump: boolean): Promise<OpenReply>;
+  /** Stores if the stamps are still these and nothing is closed; says whether it did. */
+  store(write: EntryWrite): Promise<boolean>;
+  /** Drop the connections and connect anew. */
+  reset(why: string): void;
+  stop(): Promise<void>;
+}
+
+export interface EntryWrite {
+  readonly tags: readonly Tag[];
+  readonly entryName: string;
+  readonly incarnation: string;
+  readonly stamps: readonly number[];
+  readonly payload: Buffer;
+  readonly ttlMs: number;
+}
+
+/** How long a close marker counts without being renewed. */
+export const markerMs = 10_000;
+
+/** What an entry's value starts with: Redis gives it out only if its own stamps spell the same. */
+export function stampText(incarnation: string, stamps: readonly number[]): string {
+  return `${incarnation}|${stamps.join(',')}|`;
+}
