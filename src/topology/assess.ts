@@ -276,7 +276,11 @@ export class Assessor {
     if (record.timeline === undefined) return 'its timeline is not known';
     if (office.timeline !== undefined && record.timeline !== office.timeline) {
       const where = `is on timeline ${record.timeline}, the primary is on ${office.timeline}`;
-      return record.timeline < office.timeline ? `${where}: it is not proven to follow` : where;
+      if (record.timeline > office.timeline) return where;
+      const advice = record.identity?.seesWalReceiver
+        ? ''
+        : " (grant pg_monitor to the monitor's user to see it at once)";
+      return `${where}: not proven to follow it${advice}`;
     }
     return undefined;
   }

@@ -16,7 +16,7 @@ export interface Incumbent {
   readonly index: number;
   readonly timeline: number | undefined;
   readonly systemId: string | undefined;
-  /** It has answered as a primary without interruption since. */
+  /** It answered as a primary without interruption until the last election. */
   readonly isStanding: boolean;
 }
 
@@ -55,7 +55,8 @@ export function elect(
       claimants.push(index);
     }
   }
-  const winner = incumbent?.isStanding
+  const isThere = incumbent?.isStanding === true && nodes[incumbent.index]?.isInRecovery === false;
+  const winner = isThere
     ? challenge(nodes, claimants, incumbent, refusals)
     : succeed(nodes, claimants, incumbent, configured, refusals);
   return { winner, refusals };

@@ -200,6 +200,7 @@ async function identify(query: (text: string) => Promise<readonly ProbeRow[]>): 
       systemId: typeof control?.['system_id'] === 'string' ? control['system_id'] : undefined,
       serverVersion: String(row['server_version']),
       connectionLimit: Math.max(0, Number(row['connection_limit'])),
+      seesWalReceiver: mayStats,
       limitation:
         mayStats || mayControl
           ? undefined
@@ -217,7 +218,13 @@ async function connectWithout(node: NodeConfig, isPrimary: boolean, timeoutMs: n
   if (!isPrimary) throw new ProbeError(NO_CREDENTIALS, false);
   await knock(node, timeoutMs);
   return {
-    identity: { systemId: undefined, serverVersion: '', connectionLimit: 0, limitation: NO_CREDENTIALS },
+    identity: {
+      systemId: undefined,
+      serverVersion: '',
+      connectionLimit: 0,
+      seesWalReceiver: false,
+      limitation: NO_CREDENTIALS,
+    },
     probe: async () => {
       await knock(node, timeoutMs);
       return { isInRecovery: false, lsn: 0, timeline: undefined };

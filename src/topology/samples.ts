@@ -11,6 +11,8 @@ export interface NodeIdentity {
   readonly serverVersion: string;
   /** max_connections less superuser_reserved_connections and reserved_connections. */
   readonly connectionLimit: number;
+  /** It may read pg_stat_wal_receiver: a standby's timeline is known at once, not at its next restartpoint. */
+  readonly seesWalReceiver: boolean;
   /** What this log-in may not see, and what that costs; undefined: sees everything. */
   readonly limitation: string | undefined;
 }
