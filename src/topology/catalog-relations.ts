@@ -172,7 +172,8 @@ function hangTriggers(rows: RelationRows, hanging: Hanging, trees: Trees, functi
   for (const row of rows.triggers) add(num(row, 'relation'), num(row, 'function'));
   for (const row of rows.defaults) {
     for (const oid of parseTokens(str(row, 'tokens')).functions) {
-      if (oid >= FIRST_USER_OID && functions.byOid.get(oid)?.volatility !== 'immutable') add(num(row, 'relation'), oid);
+      if (oid >= FIRST_USER_OID && (functions.byOid.get(oid)?.volatility ?? 'volatile') === 'volatile')
+        add(num(row, 'relation'), oid);
     }
   }
   if (rows.volatileRowTypes.size === 0) return;

@@ -88,6 +88,7 @@ export function createCatalog(parts: CatalogParts): Catalog {
     columnFunctions: functions.columnFunctions,
     notes: parts.notes,
     searchPathOf: (user) => searchPaths.byRole.get(user) ?? searchPaths.everybody,
+    hasSchema: (schema) => relations.has(schema) || functions.byName.has(schema) || types.byName.has(schema),
     relationByOid: (oid) => parts.relations.get(oid),
     findRelations,
     findRelation: (schema, name, searchPath) => findRelations(schema, name, searchPath)[0],

@@ -76,6 +76,8 @@ export interface Catalog {
   readonly defaultSearchPath: string;
   /** The search_path that a new session of `user` gets: ALTER ROLE ... SET search_path, else the default. */
   searchPathOf(user: string): string;
+  /** Some relation or function lives in it. */
+  hasSchema(schema: string): boolean;
   relationByOid(oid: number): CatalogRelation | undefined;
   /** The first match along the path (pg_catalog first unless named), or by schema. */
   findRelation(schema: string | undefined, name: string, searchPath: readonly string[]): CatalogRelation | undefined;

@@ -1,0 +1,205 @@
+/**
+ * Everything a statement touches, found by looking up its names in the catalog: relations behind views and policies,
+ * every function that may be called, and what speaks against calling it a read or keeping its answer.
+ * Does not know about writes to tables (bind-writes.ts). Called by bind-statement.ts.
+ */
+import type { FunctionCall, RelationName, StatementFacts } from '../sql/facts.ts';
+import type { Catalog, CatalogFunction, CatalogRelation } from '../topology/catalog-types.ts';
+import { judgeFunction } from './bind-functions.ts';
+
+/** What binding needs besides the facts; one per (catalog, path). */
+export interface BindContext {
+  readonly catalog: Catalog;
+  /** Schemas in order; empty when the path could not be read. */
+  readonly path: readonly string[];
+  /** User functions that the operator vouches for: "name" or "schema.name". */
+  readonly vouched: ReadonlySet<string>;
+  readonly cacheTables: ReadonlySet<string>;
+  /** The text without literals, for the few questions that the facts do not answer. */
+  readonly template: string;
+}
+
+export class Reach {
+  /** Relations whose rows are read, views expanded; materialized views are themselves. */
+  readonly relations = new Map<number, CatalogRelation>();
+  /** First reason why it is not a read, and why its answer cannot be kept. */
+  notRead: string | undefined;
+  notCacheable: string | undefined;
+  /** A function of unknown effect may write any table. */
+  writesAll: string | undefined;
+  isSuspect = false;
+  mayDefine = false;
+
+  refuse(reason: string): void {
+    this.notRead ??= reason;
+    this.notCacheable ??= reason;
+  }
+  refuseCache(reason: string): void {
+    this.notCacheable ??= reason;
+  }
+}
+
+export function reachOf(facts: StatementFacts, context: BindContext): Reach {
+  const reach = new Reach();
+  for (const name of facts.reads) reachName(name, context, reach);
+  for (const call of facts.functions) reachCall(call, facts.kind === 'call', context, reach);
+  reachOperators(facts.operators, context.catalog, reach);
+  reachCasts(facts.casts, context, reach);
+  const { assignmentFunctions, hiddenFunctions } = context.catalog;
+  for (const found of facts.writes.length > 0 ? assignmentFunctions : hiddenFunctions) {
+    reachFunction(found, context, reach, undefined, 'may call it without its name: ');
+  }
+  reachColumns(context, reach);
+  if (facts.valueFunctions.length > 0) reach.refuseCache(`asks for ${facts.valueFunctions.join(', ')}`);
+  if (facts.isArbitrary) reach.refuseCache('depends on the clock or on chance');
+  return reach;
+}
+
+function reachName(name: RelationName, context: BindContext, reach: Reach): void {
+  const found = context.catalog.findRelations(name.schema, name.name, context.path);
+  if (found.length === 0) reach.refuse(`reads unknown relation ${displayName(name)}`);
+  for (const relation of found) reachRelation(relation, context, reach);
+}
+
+/** Adds a relation and what reading it reads. */
+export function reachRelation(relation: CatalogRelation, context: BindContext, reach: Reach): void {
+  if (reach.relations.has(relation.oid)) return;
+  reach.relations.set(relation.oid, relation);
+  const name = `${relation.schema}.${relation.name}`;
+  const kindProblem = problemOfKind(relation);
+  if (kindProblem !== undefined) reach.refuse(`reads ${kindProblem} ${name}`);
+  if (relation.treeProblem !== undefined) reach.refuse(`reads ${name}, which ${relation.treeProblem}`);
+  if (relation.hasRowSecurity) reach.refuseCache(`${name} has row security`);
+  // A materialized view is read as it was stored; only REFRESH runs its query.
+  if (relation.kind === 'matview') return;
+  reachRule(relation, context, reach);
+}
+
+/** What a view's query (or a policy) reads, calls and does. */
+export function reachRule(relation: CatalogRelation, context: BindContext, reach: Reach): void {
+  const { catalog } = context;
+  const name = `${relation.schema}.${relation.name}`;
+  for (const problem of relation.viewProblems) {
+    if (problem === 'locks rows' || problem === 'sequence' || problem === 'volatile type')
+      reach.refuse(`${name}: ${problem}`);
+    else reach.refuseCache(`${name}: ${problem}`);
+    if (problem === 'volatile type') reach.writesAll ??= `${name}: ${problem}`;
+  }
+  for (const oid of relation.viewRelations) {
+    const below = catalog.relationByOid(oid);
+    if (below === undefined) reach.refuse(`${name} reads unknown relation ${oid}`);
+    else reachRelation(below, context, reach);
+  }
+  for (const oid of relation.viewFunctions) {
+    const found = catalog.functionByOid(oid);
+    if (found === undefined) reach.refuse(`${name} calls unknown function ${oid}`);
+    else reachFunction(found, context, reach, undefined, `${name} `);
+  }
+}
+
+function problemOfKind(relation: CatalogRelation): string | undefined {
+  if (relation.isSystem) return 'system catalog';
+  if (relation.persistence !== 'permanent') return `${relation.persistence} table`;
+  switch (relation.kind) {
+    case 'table':
+    case 'partitioned':
+    case 'view':
+    case 'matview':
+      return undefined;
+    case 'foreign':
+      return 'foreign table';
+    default:
+      return relation.kind;
+  }
+}
+
+function reachCall(call: FunctionCall, isCall: boolean, context: BindContext, reach: Reach): void {
+  const found = context.catalog
+    .findFunctions(call.schema, call.name, call.args, context.path)
+    .filter((candidate) => isCall || !candidate.isProcedure);
+  // f(x) may also be a cast to a type of that name.
+  const castName = call.schema === undefined ? call.name : `${call.schema}.${call.name}`;
+  if (call.args === 1 && context.catalog.castVolatility(castName, context.path) === 'volatile') {
+    reach.refuse(`casts to ${castName}, which is volatile`);
+    reach.writesAll ??= `casts to ${castName}, which is volatile`;
+  }
+  if (found.length === 0) {
+    const what = `calls unknown function ${displayName(call)}() with ${call.args} arguments`;
+    reach.refuse(what);
+    reach.writesAll ??= what;
+    reach.isSuspect = true;
+  }
+  for (const candidate of found) reachFunction(candidate, context, reach, call.firstConstant, '');
+}
+
+export function reachFunction(
+  found: CatalogFunction,
+  context: BindContext,
+  reach: Reach,
+  constant: string | undefined,
+  prefix: string,
+): void {
+  const judgement = judgeFunction(found, isVouched(found, context.vouched), constant);
+  if (judgement.refusal !== undefined) reach.refuse(prefix + judgement.refusal);
+  if (!judgement.isKeyed) reach.refuseCache(`${prefix}calls ${found.schema}.${found.name}(), which is not immutable`);
+  if (judgement.writes) reach.writesAll ??= prefix + (judgement.refusal ?? '');
+  reach.isSuspect ||= judgement.isSuspect;
+  reach.mayDefine ||= judgement.mayDefine;
+}
+
+function reachOperators(operators: readonly string[], catalog: Catalog, reach: Reach): void {
+  for (const name of operators) {
+    const volatility = catalog.operatorVolatility(name);
+    if (volatility === undefined || volatility === 'volatile') {
+      const what = volatility === undefined ? `uses unknown operator ${name}` : `uses volatile operator ${name}`;
+      reach.refuse(what);
+      reach.writesAll ??= what;
+      reach.isSuspect = true;
+    }
+    const own = catalog.userOperatorVolatility(name);
+    if (own !== undefined && own !== 'immutable') reach.refuseCache(`uses ${own} operator ${name}`);
+  }
+}
+
+function reachCasts(casts: readonly string[], context: BindContext, reach: Reach): void {
+  for (const name of casts) {
+    const volatility = context.catalog.castVolatility(name, context.path);
+    if (volatility === undefined) reach.refuse(`casts to unknown type ${name}`);
+    if (volatility === 'volatile') {
+      reach.refuse(`casts to ${name}, which is volatile`);
+      reach.writesAll ??= `casts to ${name}, which is volatile`;
+    }
+    if (!context.catalog.isKeyedCast(name, context.path)) reach.refuseCache(`casts to ${name}`);
+  }
+}
+
+/** `row.name` calls name(row): a function that no call shows. Only when its name is in the text, or may be. */
+function reachColumns(context: BindContext, reach: Reach): void {
+  const { columnFunctions } = context.catalog;
+  if (columnFunctions.length === 0) return;
+  const text = context.template.toLowerCase();
+  const isReadable = text.length < TEMPLATE_CUT && !text.includes('u&"');
+  for (const found of columnFunctions) {
+    if (isReadable && !found.name.includes('"') && !text.includes(found.name.toLowerCase())) continue;
+    reachFunction(found, context, reach, undefined, 'may call it as a column: ');
+  }
+}
+
+/** QueryFacts.template is cut at this length. */
+export const TEMPLATE_CUT = 2000;
+
+export function isVouched(
+  found: { readonly schema: string; readonly name: string },
+  vouched: ReadonlySet<string>,
+): boolean {
+  return vouched.size > 0 && (vouched.has(found.name) || vouched.has(`${found.schema}.${found.name}`));
+}
+
+/** pg_temp and the session's own pg_temp_3. */
+export function isTemporarySchema(schema: string): boolean {
+  return /^pg_temp(?:_\d+)?$/.test(schema);
+}
+
+export function displayName(name: RelationName): string {
+  return name.schema === undefined ? name.name : `${name.schema}.${name.name}`;
+}
