@@ -35,7 +35,8 @@ export class Child {
   constructor(run: RunDir, program: string, args: readonly string[], options: ChildOptions = {}) {
     const { asServerUser = false, ...rest } = options;
     const as = asServerUser && run.user !== undefined ? { uid: run.user.uid, gid: run.user.gid } : {};
-    this.#process = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], ...as, ...rest });
+    // A process group of its own: Ctrl-C in the terminal is for this process, which then stops its children in order.
+    this.#process = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true, ...as, ...rest });
     this.pid = this.#process.pid ?? -1;
     if (this.pid > 0) run.watch(this.pid);
     for (const stream of [this.#process.stdout, this.#process.stderr]) {
@@ -122,6 +123,14 @@ export async function freePorts(count: number): Promise<number[]> {
   const ports = servers.map((server) => (server.address() as AddressInfo).port);
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
   return ports;
+}
+
+export function isPortFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
 }
 
 export async function freePort(): Promise<number> {

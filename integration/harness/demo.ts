@@ -1,0 +1,152 @@
+/**
+ * `npm run demo`: a primary, two replicas, a Redis if there is one, and Weir in front of them with a small data set, until
+ * Ctrl-C; with --once a scripted tour instead (demo-tour.ts). scripts/demo.mjs builds and starts it.
+ */
+import { startCluster } from './cluster.ts';
+import { isPortFree } from './child.ts';
+import type { Cluster } from './cluster.ts';
+import { connectPg } from './clients.ts';
+import { tour } from './demo-tour.ts';
+import { hasRedis, startRedis } from './redis.ts';
+import type { Redis } from './redis.ts';
+import { openRunDir } from './run-dir.ts';
+import type { RunDir } from './run-dir.ts';
+import { startWeir, weirConfig } from './weir.ts';
+import type { WeirConfig, WeirProcess } from './weir.ts';
+
+const DATABASE = 'shop';
+
+const shop = `
+CREATE TABLE customers (id int PRIMARY KEY, name text NOT NULL, city text NOT NULL);
+CREATE TABLE products (id int PRIMARY KEY, name text NOT NULL, price numeric(8, 2) NOT NULL);
+CREATE TABLE orders (
+  id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  customer_id int NOT NULL REFERENCES customers,
+  product_id int NOT NULL REFERENCES products,
+  quantity int NOT NULL,
+  ordered_at timestamptz NOT NULL DEFAULT now()
+);
+INSERT INTO customers
+  SELECT n, 'Customer ' || n, (ARRAY['Lisbon', 'Kyoto', 'Nairobi', 'Quito', 'Oslo'])[1 + n % 5] FROM generate_series(1, 1000) n;
+INSERT INTO products SELECT n, 'Product ' || n, (n * 37 % 9900 + 100) / 100.0 FROM generate_series(1, 100) n;
+INSERT INTO orders (customer_id, product_id, quantity)
+  SELECT 1 + n * 7 % 1000, 1 + n * 13 % 100, 1 + n % 5 FROM generate_series(1, 20000) n;
+CREATE INDEX ON orders (customer_id);
+ANALYZE;
+`;
+
+/** Everything that runs, in the order in which it was started. */
+export interface Demo {
+  readonly cluster: Cluster;
+  readonly redis: Redis | undefined;
+  readonly weir: WeirProcess;
+  readonly config: WeirConfig;
+  readonly run: RunDir;
+}
+
+function say(text: string): void {
+  console.log(text);
+}
+
+async function loadShop(cluster: Cluster): Promise<void> {
+  await cluster.createDatabase(DATABASE);
+  const client = await connectPg(cluster.url(cluster.primary, { database: DATABASE }));
+  await client.query(shop);
+  await client.end();
+  await cluster.waitForReplicas();
+}
+
+/** The well-known ports when they are free, so that what the documentation says works as it stands. */
+async function usualPorts(): Promise<WeirConfig> {
+  const areFree = (await isPortFree(6432)) && (await isPortFree(9432));
+  if (!areFree) say('Port 6432 or 9432 is taken: Weir takes two others.');
+  return areFree ? { listen: '127.0.0.1:6432', http: '127.0.0.1:9432' } : {};
+}
+
+async function startDemo(run: RunDir): Promise<Demo> {
+  say('Starting a PostgreSQL primary and two streaming replicas ...');
+  const cluster = await startCluster({ run });
+  say(`  PostgreSQL ${cluster.version}: ${cluster.nodes.map((node) => `${node.name} on ${node.port}`).join(', ')}`);
+  const redis = hasRedis() ? await startRedis(run) : undefined;
+  if (redis === undefined) say('  No Redis on this machine: the cache and its invalidation bus stay inside of Weir.');
+  else say(`  Redis on ${redis.port}: second level of the cache and invalidation between proxies`);
+  say('Loading customers, products and orders ...');
+  await loadShop(cluster);
+  const cache = { enabled: true, ...(redis === undefined ? {} : { redis: redis.url }) };
+  const config = weirConfig(cluster, { database: DATABASE }, { cache });
+  say('Starting Weir ...');
+  const weir = await startWeir({ ...config, ...(await usualPorts()) }, { run });
+  return { cluster, redis, weir, config, run };
+}
+
+function introduce({ weir }: Demo): void {
+  const url = weir.url({ database: DATABASE });
+  say(`
+Weir is up. Any PostgreSQL client will do:
+
+  export DATABASE_URL=${url}
+
+Three things to try:
+
+  1. A routed read: which node answered, and why
+     psql "$DATABASE_URL" -c "SET weir.cache = 'off'" -c "SELECT count(*) FROM orders" -c "SHOW weir.last_route"
+
+  2. A cached read: run it twice, change a customer, run it again
+     psql "$DATABASE_URL" -c "SELECT city, count(*) FROM customers GROUP BY city" -c "SHOW weir.last_route"
+     psql "$DATABASE_URL" -c "UPDATE customers SET city = 'Quito' WHERE id = 1"
+
+  3. A resize, at once, on the running system
+     export WEIR_ADMIN_URL=${weir.adminUrl()}
+     node bin/weir.js resize ${DATABASE}.app --max 40
+     node bin/weir.js pools
+
+Metrics:    http://127.0.0.1:${weir.httpPort}/metrics
+Dashboard:  http://127.0.0.1:${weir.httpPort}/
+
+Ctrl-C stops all of it and leaves nothing behind.`);
+}
+
+async function stopDemo(demo: Demo): Promise<void> {
+  await demo.weir.stop();
+  await demo.redis?.kill();
+  await demo.cluster.stop();
+}
+
+/** Resolves at Ctrl-C or SIGTERM, or when Weir ends by itself (SHUTDOWN on its console). */
+function untilToldToStop(demo: Demo, stopped: Promise<undefined>): Promise<undefined> {
+  return Promise.race([stopped, demo.weir.exited.then(() => undefined)]);
+}
+
+export async function main(argv: readonly string[]): Promise<number> {
+  const unknown = argv.find((word) => word !== '--once');
+  if (unknown !== undefined) {
+    console.error(`unknown argument ${unknown}\nusage: npm run demo [-- --once]`);
+    return 2;
+  }
+  const run = openRunDir();
+  let isInterrupted = false;
+  const stopped = new Promise<undefined>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.on(signal, () => {
+        // A second one does not wait: the watchdog kills what runs and removes the directory.
+        if (isInterrupted) process.exit(130);
+        isInterrupted = true;
+        say('\nStopping ...');
+        resolve(undefined);
+      });
+    }
+  });
+  const demo = await Promise.race([startDemo(run), stopped]);
+  // Interrupted while starting: the watchdog cleans up, as after a second Ctrl-C.
+  if (demo === undefined) process.exit(130);
+  try {
+    if (argv.includes('--once')) return await tour(demo);
+    introduce(demo);
+    await untilToldToStop(demo, stopped);
+    return 0;
+  } finally {
+    await stopDemo(demo);
+    await run.remove();
+    say('Everything is stopped, nothing is left.');
+  }
+}
