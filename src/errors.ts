@@ -123,6 +123,13 @@ const table = {
     message: 'the server connection was lost in mid-statement ({why})',
     hint: 'The statement may or may not have taken effect; check before you repeat it.',
   },
+  startup_setting_refused: {
+    sqlstate: '22023',
+    severity: 'FATAL',
+    level: 'info',
+    message: '{why}',
+    hint: 'The setting came with the connection (startup parameters or options).',
+  },
   query_wait_timeout: {
     sqlstate: '53400',
     severity: 'ERROR',

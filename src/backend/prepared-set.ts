@@ -1,0 +1,44 @@
+/**
+ * Which of Weir's prepared statements one server connection has, least recently used first.
+ * Only the bookkeeping: whoever gets a name to close sends the Close.
+ */
+export class PreparedSet {
+  private readonly names = new Set<string>();
+  private readonly limit: number;
+
+  /** @param limit max_prepared_statements */
+  constructor(limit: number) {
+    this.limit = limit;
+  }
+
+  get size(): number {
+    return this.names.size;
+  }
+
+  /** Is it there? It becomes the most recently used. */
+  use(name: string): boolean {
+    if (!this.names.delete(name)) return false;
+    this.names.add(name);
+    return true;
+  }
+
+  /** Notes a new one; returns the name that has to be closed for it, if any. */
+  add(name: string): string | undefined {
+    let evicted: string | undefined;
+    if (this.names.size >= this.limit) {
+      evicted = this.names.values().next().value;
+      if (evicted !== undefined) this.names.delete(evicted);
+    }
+    this.names.add(name);
+    return evicted;
+  }
+
+  delete(name: string): void {
+    this.names.delete(name);
+  }
+
+  /** DEALLOCATE ALL, DISCARD ALL. */
+  clear(): void {
+    this.names.clear();
+  }
+}

@@ -1,0 +1,391 @@
+/**
+ * One logged-in connection to one PostgreSQL: sends what it is given, and hands every byte that comes back to
+ * whoever is owed it (protocol/answers.ts). Decodes only what it must. Does not know clients, pools or routing:
+ * a session is an AnswerReceiver, the pool is told through `onClosed`.
+ */
+import { Backend, TxStatus, describeType } from '../protocol/codes.ts';
+import { Answer, AnswerQueue, Owed, type OwedKind } from '../protocol/answers.ts';
+import { FrameScanner, type FrameSink } from '../protocol/scanner.ts';
+import { ProtocolError, readErrorFields, readPair } from '../protocol/read.ts';
+import { query as queryMessage, terminate } from '../protocol/write.ts';
+import { Wire, type WireHandler } from '../net/wire.ts';
+import type { TurnWriter } from '../net/turn.ts';
+import type { NodeConfig } from '../config/config.ts';
+import type { ServerState } from '../pool/types.ts';
+import type { ServerLink } from './login.ts';
+import { PreparedSet } from './prepared-set.ts';
+
+/** Whoever is owed answers. All calls are synchronous, in the order of the server's messages. */
+export interface AnswerReceiver {
+  /** Bytes for the client: whole frames or pieces of a large one, buffer[start, end). */
+  relay(buffer: Buffer, start: number, end: number): void;
+  /** A message that ends (part of) an answer was relayed: CommandComplete (its body in buffer[start, end)), EmptyQueryResponse, PortalSuspended, CopyInResponse ... */
+  completed(type: number, answer: Answer<AnswerReceiver>, buffer: Buffer, start: number, end: number): void;
+  /** ErrorResponse (its frame in buffer[start, end), perhaps only its beginning): the receiver relays it or not. */
+  errored(fields: Map<string, string>, buffer: Buffer, start: number, end: number): void;
+  noticed(): void;
+  /** ParameterStatus was relayed. */
+  parameterChanged(name: string, value: string): void;
+  /** ReadyForQuery was relayed; `status` as in TxStatus. */
+  ready(status: number): void;
+  /** The connection died while something was owed, or while it was held. Called once. */
+  lost(why: string): void;
+  /** The server takes bytes again after `isFull`. */
+  drained(): void;
+}
+
+/** Frames other than rows and COPY data that are larger than this are streamed, not collected. */
+const collectBelowBytes = 64 * 1024;
+/** Frames that Weir must read whole and that are never large. */
+const neverLarge: ReadonlySet<number> = new Set([
+  Backend.CommandComplete,
+  Backend.ParameterStatus,
+  Backend.ReadyForQuery,
+  Backend.ParseComplete,
+  Backend.BindComplete,
+  Backend.CloseComplete,
+  Backend.NoData,
+  Backend.EmptyQueryResponse,
+  Backend.PortalSuspended,
+]);
+
+export interface ServerOptions {
+  readonly id: number;
+  readonly node: NodeConfig;
+  readonly link: ServerLink;
+  readonly turn: TurnWriter;
+  readonly maxPreparedStatements: number;
+  readonly nowMs: number;
+  readonly onClosed: (server: ServerConnection, why: string) => void;
+}
+
+export class ServerConnection implements WireHandler, FrameSink {
+  readonly id: number;
+  readonly node: NodeConfig;
+  readonly processId: number;
+  readonly secretKey: Buffer;
+  readonly hasTls: boolean;
+  readonly connectedAtMs: number;
+  readonly prepared: PreparedSet;
+  readonly wire: Wire;
+  /** What the server reports (ParameterStatus). */
+  readonly parameters: Map<string, string>;
+  /** Identity of the settings that were replayed onto it; compared by session/settings.ts. */
+  settings: unknown = undefined;
+  /** Identity of the unnamed statement that it holds. */
+  unnamed: unknown = undefined;
+  txStatus: number = TxStatus.Idle;
+  state: ServerState = 'idle';
+  requestAtMs = 0;
+  /** May carry session state that nobody followed: cleaned before another client gets it. */
+  isSuspect = false;
+  /** To be closed instead of going back to the pool (lifetime, RECONNECT, a cancel that is still under way ...). */
+  isCloseNeeded = false;
+  /** Its client must keep it (pins of the session). */
+  isPinned = false;
+  /** A CancelRequest for it is under way: nobody else may have it until that has arrived. */
+  cancelling: Promise<void> | undefined;
+  /** The client that has it; its unsolicited messages go there. */
+  holder: AnswerReceiver | undefined;
+  private readonly answers = new AnswerQueue<AnswerReceiver>();
+  private readonly scanner: FrameScanner;
+  private readonly onClosed: (server: ServerConnection, why: string) => void;
+  /** Bytes of the current chunk for one receiver that have not been handed on: one span as long as they are contiguous. */
+  private runFor: AnswerReceiver | undefined;
+  private runBuffer: Buffer | undefined;
+  private runStart = 0;
+  private runEnd = 0;
+  /** Receiver of the frame that is being streamed; undefined: nobody. */
+  private streamFor: AnswerReceiver | undefined;
+  /** Why the server said good-bye (a FATAL), for `lost`. */
+  private farewell: string | undefined;
+  private isDead = false;
+
+  constructor(options: ServerOptions) {
+    this.id = options.id;
+    this.node = options.node;
+    this.processId = options.link.processId;
+    this.secretKey = options.link.secretKey;
+    this.hasTls = options.link.hasTls;
+    this.parameters = options.link.parameters;
+    this.connectedAtMs = options.nowMs;
+    this.prepared = new PreparedSet(options.maxPreparedStatements);
+    this.onClosed = options.onClosed;
+    this.scanner = new FrameScanner(this);
+    this.wire = new Wire(options.link.socket, this, options.turn);
+    this.wire.start(options.link.leftover);
+  }
+
+  /* ---- requests ---- */
+
+  /** Sends bytes that are a whole message (or a piece of one that was begun). */
+  send(bytes: Buffer): void {
+    this.wire.send(bytes);
+  }
+
+  /** Notes what a message just sent will bring; a Fake whose turn it is is said at once. */
+  owe(answer: Answer<AnswerReceiver>): void {
+    this.answers.push(answer);
+    if (answer.kind === Owed.Fake) this.sayFakes();
+  }
+
+  get isQuiet(): boolean {
+    return this.answers.isQuiet;
+  }
+
+  get isInCopy(): boolean {
+    return this.answers.isInCopy;
+  }
+
+  get isSkippingToSync(): boolean {
+    return this.answers.isSkippingToSync;
+  }
+
+  get owedCount(): number {
+    return this.answers.length;
+  }
+
+  get isAlive(): boolean {
+    return !this.isDead;
+  }
+
+  /** Runs SQL of Weir's own; rejects with the server's message. The connection must be quiet. */
+  run(sql: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      let problem: string | undefined;
+      const nothing = (): void => undefined;
+      const receiver: AnswerReceiver = {
+        relay: nothing,
+        completed: nothing,
+        noticed: nothing,
+        parameterChanged: nothing,
+        drained: nothing,
+        errored: (fields) => {
+          problem ??= fields.get('M') ?? 'unknown error';
+        },
+        ready: () => (problem === undefined ? resolve() : reject(new Error(problem))),
+        lost: (why) => reject(new Error(why)),
+      };
+      this.owe(new Answer(Owed.Query, receiver));
+      this.send(queryMessage(sql));
+    });
+  }
+
+  /** Says good-bye and closes. */
+  close(why: string): void {
+    if (this.isDead) return;
+    this.farewell ??= why;
+    this.wire.end(terminate);
+  }
+
+  /** Closes without a word: half a request was sent, or the server is not to be trusted any more. */
+  destroy(why: string): void {
+    this.farewell ??= why;
+    this.wire.destroy();
+  }
+
+  /* ---- WireHandler ---- */
+
+  received(chunk: Buffer): void {
+    try {
+      this.scanner.push(chunk);
+      this.flushRun();
+    } catch (error) {
+      this.runFor = undefined;
+      this.farewell =
+        error instanceof ProtocolError ? `protocol violation by the server: ${error.message}` : String(error);
+      throw error;
+    }
+  }
+
+  drained(): void {
+    this.holder?.drained();
+  }
+
+  closed(error: Error | undefined): void {
+    if (this.isDead) return;
+    this.isDead = true;
+    this.state = 'closing';
+    const why = this.farewell ?? error?.message ?? 'the server closed the connection';
+    const receivers = this.answers.drain();
+    const holder = this.holder;
+    if (holder !== undefined && !receivers.includes(holder)) receivers.push(holder);
+    this.onClosed(this, why);
+    for (const receiver of receivers) receiver.lost(why);
+  }
+
+  /* ---- FrameSink ---- */
+
+  mayStream(type: number, size: number): boolean {
+    if (type === Backend.DataRow || type === Backend.CopyData) return true;
+    if (size <= collectBelowBytes) return false;
+    if (neverLarge.has(type)) throw new ProtocolError(`a message ${describeType(type)} of ${size} bytes`);
+    return true;
+  }
+
+  frame(type: number, buffer: Buffer, start: number, end: number): boolean {
+    if (type === Backend.DataRow || type === Backend.CopyData) {
+      const head = this.answers.head() ?? this.unexpected(type);
+      if (!head.isSkipped) this.addToRun(head.receiver, buffer, start, end);
+      return true;
+    }
+    this.message(type, buffer, start, end);
+    return true;
+  }
+
+  begin(type: number, _size: number, buffer: Buffer, start: number, end: number): boolean {
+    const head = this.answers.head();
+    this.streamFor = head === undefined || head.isSkipped ? this.holder : head.receiver;
+    this.message(type, buffer, start, end);
+    return true;
+  }
+
+  more(buffer: Buffer, start: number, end: number): boolean {
+    if (this.streamFor !== undefined) this.addToRun(this.streamFor, buffer, start, end);
+    return true;
+  }
+
+  /** Everything but rows that arrived whole. */
+  private message(type: number, buffer: Buffer, start: number, end: number): void {
+    switch (type) {
+      case Backend.ErrorResponse:
+        return this.error(buffer, start, end);
+      case Backend.NoticeResponse:
+      case Backend.NotificationResponse:
+      case Backend.ParameterStatus:
+        return this.asynchronous(type, buffer, start, end);
+    }
+    const head = this.answers.head() ?? this.unexpected(type);
+    if (!head.isSkipped) this.addToRun(head.receiver, buffer, start, end);
+    switch (type) {
+      case Backend.DataRow:
+      case Backend.CopyData:
+      case Backend.ParameterDescription:
+        return;
+      case Backend.RowDescription:
+      case Backend.NoData:
+        if (head.kind === Owed.Describe) this.next();
+        return;
+      case Backend.CommandComplete:
+      case Backend.EmptyQueryResponse:
+      case Backend.PortalSuspended:
+        if (head.kind !== Owed.Query && head.kind !== Owed.Execute) this.unexpected(type);
+        head.receiver.completed(type, head, buffer, start + 5, end);
+        if (head.kind === Owed.Execute) this.next();
+        return;
+      case Backend.CopyInResponse:
+      case Backend.CopyBothResponse:
+        this.answers.copyInStarted();
+        head.receiver.completed(type, head, buffer, start + 5, end);
+        return;
+      case Backend.CopyOutResponse:
+        head.receiver.completed(type, head, buffer, start + 5, end);
+        return;
+      case Backend.CopyDone:
+      case Backend.FunctionCallResponse:
+        return;
+      case Backend.ParseComplete:
+        return this.simple(type, head, Owed.Parse);
+      case Backend.BindComplete:
+        return this.simple(type, head, Owed.Bind);
+      case Backend.CloseComplete:
+        return this.simple(type, head, Owed.Close);
+      case Backend.ReadyForQuery:
+        return this.readyForQuery(head, buffer[start + 5] as number);
+      default:
+        this.unexpected(type);
+    }
+  }
+
+  private simple(type: number, head: Answer<AnswerReceiver>, kind: OwedKind): void {
+    if (head.kind !== kind) this.unexpected(type);
+    this.next();
+  }
+
+  private readyForQuery(head: Answer<AnswerReceiver>, status: number): void {
+    if (head.kind !== Owed.Query && head.kind !== Owed.Sync && head.kind !== Owed.FunctionCall) {
+      this.unexpected(Backend.ReadyForQuery);
+    }
+    this.txStatus = status;
+    this.flushRun();
+    this.next();
+    if (!head.isSkipped) head.receiver.ready(status);
+  }
+
+  private error(buffer: Buffer, start: number, end: number): void {
+    this.flushRun();
+    const fields = readErrorFields(buffer, start + 5, end);
+    const severity = fields.get('V') ?? fields.get('S');
+    if (severity === 'FATAL' || severity === 'PANIC') {
+      this.farewell = fields.get('M') ?? 'fatal error';
+      this.streamFor = undefined;
+      return;
+    }
+    const head = this.answers.head() ?? this.unexpected(Backend.ErrorResponse);
+    const { bytes } = head;
+    if (bytes === undefined) head.receiver.errored(fields, buffer, start, end);
+    else head.receiver.errored(readErrorFields(bytes, 5, bytes.length), bytes, 0, bytes.length);
+    this.answers.failed();
+    this.sayFakes();
+  }
+
+  /** Messages that can come at any time. */
+  private asynchronous(type: number, buffer: Buffer, start: number, end: number): void {
+    const head = this.answers.head();
+    const receiver = head === undefined || head.isSkipped ? this.holder : head.receiver;
+    if (receiver !== undefined) this.addToRun(receiver, buffer, start, end);
+    if (type === Backend.NoticeResponse) receiver?.noticed();
+    if (type === Backend.ParameterStatus) {
+      const [name, value] = readPair(buffer, start + 5, end);
+      this.parameters.set(name, value);
+      receiver?.parameterChanged(name, value);
+    }
+  }
+
+  private next(): void {
+    this.answers.shift();
+    this.sayFakes();
+  }
+
+  private sayFakes(): void {
+    for (;;) {
+      const head = this.answers.head();
+      if (head === undefined) return;
+      if (head.kind === Owed.Fake) {
+        this.flushRun();
+        const bytes = head.bytes as Buffer;
+        this.answers.shift();
+        head.receiver.relay(bytes, 0, bytes.length);
+      } else if (head.kind === Owed.CopyEnd) {
+        this.answers.shift();
+      } else {
+        return;
+      }
+    }
+  }
+
+  private unexpected(type: number): never {
+    throw new ProtocolError(`a message ${describeType(type)} that nobody asked for`);
+  }
+
+  private addToRun(receiver: AnswerReceiver, buffer: Buffer, start: number, end: number): void {
+    if (this.runFor === receiver && this.runBuffer === buffer && this.runEnd === start) {
+      this.runEnd = end;
+      return;
+    }
+    this.flushRun();
+    this.runFor = receiver;
+    this.runBuffer = buffer;
+    this.runStart = start;
+    this.runEnd = end;
+  }
+
+  private flushRun(): void {
+    const receiver = this.runFor;
+    if (receiver === undefined) return;
+    this.runFor = undefined;
+    const buffer = this.runBuffer as Buffer;
+    this.runBuffer = undefined;
+    receiver.relay(buffer, this.runStart, this.runEnd);
+  }
+}

@@ -1,0 +1,149 @@
+/**
+ * One logged-in socket, either door: bytes in to a handler, bytes out gathered per turn, back-pressure both ways.
+ * Knows nothing of frames' meaning. Made by backend/server.ts and session/client.ts once log-in is over.
+ */
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import type { TurnWriter } from './turn.ts';
+
+export interface WireHandler {
+  /** Bytes from the peer. An exception from here closes this connection and is reported through `closed`. */
+  received(chunk: Buffer): void;
+  /** The peer took what was waiting; writing may go on. */
+  drained(): void;
+  /** The connection is gone; called exactly once. `error` undefined: an orderly end. */
+  closed(error: Error | undefined): void;
+}
+
+/** Above this many bytes not yet taken by the peer, whoever feeds this wire should stop for a while. */
+export const highWaterBytes = 256 * 1024;
+/** Small pieces are copied together and written as one; larger ones are handed to the kernel as they are. */
+const gatherBelowBytes = 32 * 1024;
+
+export class Wire {
+  readonly socket: Socket | TLSSocket;
+  private readonly handler: WireHandler;
+  private readonly turn: TurnWriter;
+  private pending: Buffer[] = [];
+  private pendingBytes = 0;
+  private isScheduled = false;
+  private isClosed = false;
+  private isEnding = false;
+  receivedBytes = 0;
+  sentBytes = 0;
+
+  constructor(socket: Socket | TLSSocket, handler: WireHandler, turn: TurnWriter) {
+    this.socket = socket;
+    this.handler = handler;
+    this.turn = turn;
+    socket.on('data', (chunk: Buffer) => this.receive(chunk));
+    socket.on('drain', () => this.handler.drained());
+    socket.on('error', (error) => this.close(error));
+    socket.on('end', () => this.close(undefined));
+    socket.on('close', () => this.close(undefined));
+  }
+
+  /** Bytes that came with the log-in are handed on first, then the socket flows. */
+  start(leftover: Buffer): void {
+    if (leftover.length > 0) this.receive(leftover);
+    if (!this.isClosed) this.socket.resume();
+  }
+
+  private receive(chunk: Buffer): void {
+    if (this.isClosed || this.isEnding) return;
+    this.receivedBytes += chunk.length;
+    try {
+      this.handler.received(chunk);
+    } catch (error) {
+      this.close(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  /** Queues bytes for the end of this turn. The buffer must not be changed afterwards. */
+  send(bytes: Buffer): void {
+    if (this.isClosed || this.isEnding) return;
+    this.pending.push(bytes);
+    this.pendingBytes += bytes.length;
+    if (!this.isScheduled) {
+      this.isScheduled = true;
+      this.turn.schedule(this);
+    } else if (this.pendingBytes > highWaterBytes) {
+      this.write();
+    }
+  }
+
+  /** Called by the TurnWriter. */
+  flush(): void {
+    this.isScheduled = false;
+    if (this.pendingBytes > 0 && !this.isClosed) this.write();
+  }
+
+  private write(): void {
+    const pending = this.pending;
+    this.sentBytes += this.pendingBytes;
+    if (pending.length === 1) {
+      this.pending = [];
+      this.pendingBytes = 0;
+      this.socket.write(pending[0] as Buffer);
+      return;
+    }
+    if (this.pendingBytes <= gatherBelowBytes) {
+      const bytes = Buffer.concat(pending, this.pendingBytes);
+      pending.length = 0;
+      this.pendingBytes = 0;
+      this.socket.write(bytes);
+      return;
+    }
+    this.pending = [];
+    this.pendingBytes = 0;
+    this.socket.cork();
+    for (const bytes of pending) this.socket.write(bytes);
+    this.socket.uncork();
+  }
+
+  /** The peer is slower than what it is sent. `drained` is called when that is over. */
+  get isFull(): boolean {
+    return this.socket.writableLength + this.pendingBytes > highWaterBytes;
+  }
+
+  get isOpen(): boolean {
+    return !this.isClosed && !this.isEnding;
+  }
+
+  pause(): void {
+    this.socket.pause();
+  }
+
+  resume(): void {
+    if (!this.isClosed) this.socket.resume();
+  }
+
+  /** Sends what is queued and this, then closes; the peer gets a few seconds to take it. */
+  end(lastWords?: Buffer): void {
+    if (this.isClosed || this.isEnding) return;
+    if (lastWords !== undefined) this.send(lastWords);
+    if (this.pendingBytes > 0) this.write();
+    this.isEnding = true;
+    const socket = this.socket;
+    const deadline = setTimeout(() => socket.destroy(), 5_000);
+    deadline.unref();
+    socket.once('close', () => clearTimeout(deadline));
+    // Unread input would turn the close into a reset that can overtake our last words.
+    socket.resume();
+    socket.end();
+    this.close(undefined, true);
+  }
+
+  destroy(): void {
+    this.close(undefined);
+  }
+
+  private close(error: Error | undefined, isGentle = false): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.pending = [];
+    this.pendingBytes = 0;
+    if (!isGentle) this.socket.destroy();
+    this.handler.closed(error);
+  }
+}

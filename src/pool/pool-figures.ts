@@ -1,0 +1,46 @@
+/** The counters of one pool and its wait histogram. Plain fields, read at scrape; see pool/types.ts for meanings. */
+import type { ResizeRecord, WaitHistogram } from './types.ts';
+
+const waitBoundsSeconds: readonly number[] = [
+  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
+];
+
+export class PoolFigures {
+  checkouts = 0;
+  waits = 0;
+  waitedTotalMs = 0;
+  waitTimeouts = 0;
+  heldTotalMs = 0;
+  connects = 0;
+  connectFailures = 0;
+  connectProblem: string | undefined;
+  lastResize: ResizeRecord | undefined;
+  readonly resizes: Record<string, number> = {};
+  /** Since they were last taken. */
+  maxWaitMs = 0;
+  peakInUse = 0;
+  serverFull = 0;
+  private readonly buckets = new Float64Array(waitBoundsSeconds.length + 1);
+
+  waited(ms: number): void {
+    this.waits++;
+    this.waitedTotalMs += ms;
+    if (ms > this.maxWaitMs) this.maxWaitMs = ms;
+    const seconds = ms / 1000;
+    let i = 0;
+    while (i < waitBoundsSeconds.length && seconds > (waitBoundsSeconds[i] as number)) i++;
+    this.buckets[i] = (this.buckets[i] as number) + 1;
+  }
+
+  resized(record: ResizeRecord): void {
+    this.lastResize = record;
+    const key = `${record.to > record.from ? 'up' : 'down'}:${record.reason}`;
+    this.resizes[key] = (this.resizes[key] ?? 0) + 1;
+  }
+
+  histogram(): WaitHistogram {
+    let sum = 0;
+    const counts = waitBoundsSeconds.map((_, i) => (sum += this.buckets[i] as number));
+    return { boundsSeconds: waitBoundsSeconds, counts, sumSeconds: this.waitedTotalMs / 1000, count: this.waits };
+  }
+}

@@ -1,0 +1,152 @@
+/**
+ * The queue of owed answers: what a server connection still has to say, in order, and to whom it goes.
+ * Pipelines, COPY and skip-until-Sync are contents of this queue, not states of anybody. Pure: fed with the types
+ * of messages, it says what each belongs to. Source: PostgreSQL manual, "Message Flow".
+ */
+import { Ring } from '../util/ring.ts';
+
+/** What was sent to the server. */
+export const Owed = {
+  Query: 0,
+  Parse: 1,
+  Bind: 2,
+  Describe: 3,
+  Execute: 4,
+  Close: 5,
+  Sync: 6,
+  FunctionCall: 7,
+  /** Nothing was sent: Weir's own words to the client, in their place. */
+  Fake: 8,
+  /** The end of a COPY from the client (CopyDone, CopyFail): has no answer, marks a place. */
+  CopyEnd: 9,
+} as const;
+export type OwedKind = (typeof Owed)[keyof typeof Owed];
+
+/** One owed answer. `R` is whoever receives it. */
+export class Answer<R> {
+  readonly kind: OwedKind;
+  readonly receiver: R;
+  /** Asked for by Weir: its messages go to nobody (but an error in a client's batch is the client's). */
+  readonly isSkipped: boolean;
+  /** Fake: what to say. Otherwise: the ErrorResponse to say instead of the server's own (an error that was provoked). */
+  readonly bytes: Buffer | undefined;
+  /** What to call when it turns out that it did not happen. */
+  readonly undo: (() => void) | undefined;
+  /** The receiver's own note on what this belongs to. */
+  readonly context: unknown;
+
+  constructor(kind: OwedKind, receiver: R, isSkipped = false, bytes?: Buffer, undo?: () => void, context?: unknown) {
+    this.kind = kind;
+    this.receiver = receiver;
+    this.isSkipped = isSkipped;
+    this.bytes = bytes;
+    this.undo = undo;
+    this.context = context;
+  }
+}
+
+function endsBatch(kind: OwedKind): boolean {
+  return kind === Owed.Sync || kind === Owed.Query || kind === Owed.FunctionCall;
+}
+
+export class AnswerQueue<R> {
+  private readonly queue = new Ring<Answer<R>>();
+  /** The server skips everything until a Sync that has not been sent yet. */
+  private skipsToSync = false;
+  /** COPY FROM is going on, so the server ignores Sync and Flush until CopyDone or CopyFail. */
+  private isCopyingIn = false;
+
+  get length(): number {
+    return this.queue.length;
+  }
+
+  /** Nothing is owed and nothing half done: the server may go to somebody else (if it is out of a transaction). */
+  get isQuiet(): boolean {
+    return this.queue.length === 0 && !this.skipsToSync && !this.isCopyingIn;
+  }
+
+  /** A batch of the extended protocol failed and its Sync has not come yet. */
+  get isSkippingToSync(): boolean {
+    return this.skipsToSync;
+  }
+
+  get isInCopy(): boolean {
+    return this.isCopyingIn;
+  }
+
+  head(): Answer<R> | undefined {
+    return this.queue.peek();
+  }
+
+  /** To be called for everything that is sent to the server, in order. */
+  push(answer: Answer<R>): void {
+    if (answer.kind === Owed.CopyEnd) {
+      if (this.isCopyingIn) this.isCopyingIn = false;
+      else if (this.queue.length > 0) this.queue.push(answer);
+      return;
+    }
+    if (this.isCopyingIn && answer.kind === Owed.Sync) return;
+    if (this.skipsToSync) {
+      if (answer.kind !== Owed.Sync) {
+        answer.undo?.();
+        return;
+      }
+      this.skipsToSync = false;
+    }
+    this.queue.push(answer);
+  }
+
+  /** The head's answer is complete (or a Fake or CopyEnd was dealt with). */
+  shift(): void {
+    this.queue.shift();
+  }
+
+  /** CopyInResponse: Syncs sent behind its Execute and before the end of the data are ignored by the server. */
+  copyInStarted(): void {
+    const head = this.queue.peek();
+    if (head === undefined) return;
+    let isEnded = false;
+    let isFirst = true;
+    this.queue.filter((answer) => {
+      if (isFirst) {
+        isFirst = false;
+        return true;
+      }
+      if (isEnded) return true;
+      if (answer.kind === Owed.CopyEnd) {
+        isEnded = true;
+        return false;
+      }
+      return answer.kind !== Owed.Sync || head.kind === Owed.Query;
+    });
+    this.isCopyingIn = !isEnded;
+  }
+
+  /**
+   * ErrorResponse: in a batch, everything up to its Sync will not be answered; what it would have undone is undone.
+   * For Query and FunctionCall their ReadyForQuery is still owed, so nothing changes.
+   */
+  failed(): void {
+    this.isCopyingIn = false;
+    for (;;) {
+      const head = this.queue.peek();
+      if (head === undefined) {
+        this.skipsToSync = true;
+        return;
+      }
+      if (endsBatch(head.kind)) return;
+      head.undo?.();
+      this.queue.shift();
+    }
+  }
+
+  /** The server is gone: everybody who is still owed something, each once, in order. */
+  drain(): R[] {
+    const receivers = new Set<R>();
+    for (let answer = this.queue.shift(); answer !== undefined; answer = this.queue.shift()) {
+      answer.undo?.();
+      receivers.add(answer.receiver);
+    }
+    return [...receivers];
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * May this unit be answered from the cache, under which key, depending on what, for how long? Called by handle-request.
+ */
+import { Frontend } from '../protocol/codes.ts';
+import { endOfString } from '../protocol/read.ts';
+import { TxStatus } from '../protocol/codes.ts';
+import type { KeyParts } from '../cache/types.ts';
+import type { Tag } from '../routing/plan.ts';
+import type { ClientSession } from './client.ts';
+import type { Message, Unit } from './unit.ts';
+
+/** A single statement, all of its rows: simple, or Parse and Describe as drivers send them. */
+const shapes: ReadonlySet<string> = new Set(['Q', 'PBE', 'PBDE', 'PSBE', 'PSBDE', 'BE', 'BDE', 'SBE', 'SBDE']);
+
+/** Why the cache is not asked; '' = it is. */
+export function cacheObstacle(session: ClientSession, unit: Unit): string {
+  if (!session.services.cache.isEnabled) return 'the cache is off';
+  const plan = unit.plans[0];
+  if (plan === undefined || unit.plans.length !== 1) return 'not a single statement';
+  if (!plan.isCacheable) return plan.cacheWhy;
+  if (wish(session, unit) === 'off')
+    return unit.hints?.cache === 'off' ? 'the hint says cache=off' : 'weir.cache is off';
+  if (!unit.isComplete || !shapes.has(unit.shape)) return 'this sequence of messages is not cached';
+  if (session.status !== TxStatus.Idle) return 'in a transaction';
+  if (session.state.isPinned) return 'the session has state of its own on a server';
+  if (unit.attempts > 0) return 'a second attempt';
+  return '';
+}
+
+function wish(session: ClientSession, unit: Unit): 'on' | 'off' | number {
+  return unit.hints?.cache ?? session.preferences.cache ?? 'on';
+}
+
+/** ms; Infinity = nothing but cache.ttl bounds it. */
+export function cacheTtlMs(session: ClientSession, unit: Unit): number {
+  const wanted = wish(session, unit);
+  return typeof wanted === 'number' ? wanted : Infinity;
+}
+
+export function cacheTags(unit: Unit): readonly Tag[] {
+  const reads = unit.plans[0]?.reads ?? [];
+  const hints = unit.hints?.tags ?? [];
+  return hints.length === 0 ? reads : [...reads, ...hints.map((tag) => `t:${tag}`)];
+}
+
+function find(unit: Unit, type: number): Message | undefined {
+  return unit.messages?.find((message) => message.type === type);
+}
+
+export function cacheKey(session: ClientSession, unit: Unit): KeyParts {
+  const common = {
+    database: session.database.name,
+    user: session.user,
+    settings: session.state.settings.forCacheKey,
+    shape: unit.shape,
+  };
+  const query = find(unit, Frontend.Query);
+  if (query !== undefined) {
+    return { ...common, sql: query.buffer.subarray(query.start + 5, query.end - 1), types: undefined, bind: undefined };
+  }
+  const bind = find(unit, Frontend.Bind) as Message;
+  const portalEnd = endOfString(bind.buffer, bind.start + 5, bind.end);
+  const nameEnd = endOfString(bind.buffer, portalEnd + 1, bind.end);
+  const values = bind.buffer.subarray(nameEnd + 1, bind.end);
+  const parse = find(unit, Frontend.Parse);
+  if (parse !== undefined) {
+    const { buffer, start, end } = parse;
+    const sqlStart = endOfString(buffer, start + 5, end) + 1;
+    const sqlEnd = endOfString(buffer, sqlStart, end);
+    return { ...common, sql: buffer.subarray(sqlStart, sqlEnd), types: buffer.subarray(sqlEnd + 1, end), bind: values };
+  }
+  const name = bind.buffer.toString('utf8', portalEnd + 1, nameEnd);
+  const statement = name === '' ? session.unnamed : session.statements?.get(name);
+  return { ...common, sql: statement?.sql ?? Buffer.alloc(0), types: statement?.types, bind: values };
+}

@@ -1,0 +1,238 @@
+/**
+ * The way of a request, as a sentence: what is it -> may it run here at all -> has the cache seen it -> where may it go
+ * -> a server for it -> make that server look like this session -> send. Answers come back through receive.ts.
+ * Each step either goes on at once or takes up the thread again when what it waits for has come.
+ */
+import { TxStatus } from '../protocol/codes.ts';
+import { errorResponse } from '../protocol/write.ts';
+import { WeirError } from '../errors.ts';
+import type { ServerConnection } from '../backend/server.ts';
+import type { Lookup } from '../cache/types.ts';
+import { Capture } from '../cache/capture.ts';
+import type { Pool } from '../pool/pool.ts';
+import { route } from '../routing/route.ts';
+import type { Route, RoutingFacts } from '../routing/types.ts';
+import { cacheKey, cacheObstacle, cacheTags, cacheTtlMs } from './cacheable.ts';
+import type { ClientSession } from './client.ts';
+import { forward } from './forward.ts';
+import { answerLocally } from './local.ts';
+import { Settings, replaySql } from './settings.ts';
+import type { Unit } from './unit.ts';
+
+/** Requests of one client on their way at once; more are not read until some are answered. */
+const maxInFlight = 1_000;
+const maxAttempts = 3;
+
+/** Takes the unit as far as it goes without waiting. */
+export function handleRequest(session: ClientSession, unit: Unit): void {
+  if (unit.locals > 0) return session.whenQuiet(() => sayLocally(session, unit));
+  if (session.poolMode === 'statement' && unit.begins) {
+    return session.whenQuiet(() =>
+      refuse(session, unit, new WeirError('not_in_pool_mode', { what: 'a transaction block', mode: 'statement' })),
+    );
+  }
+  if (session.inFlight.length > 0) {
+    const mayJoin = session.inFlight.length < maxInFlight && mayPipeline(session, unit);
+    if (mayJoin) return send(session, unit);
+    return session.whenQuiet(() => handleRequest(session, unit));
+  }
+  if (session.server !== undefined) return prepareServer(session, unit);
+  unit.cacheWhy = cacheObstacle(session, unit);
+  if (unit.cacheWhy === '') lookUp(session, unit);
+  else findServer(session, unit);
+}
+
+/** Behind requests that are still being answered on the session's server: may this one go there too? */
+function mayPipeline(session: ClientSession, unit: Unit): boolean {
+  if (session.mustStay) return true;
+  const node = session.serverNode;
+  if (node?.role === 'primary') return unit.hints?.route !== 'replica' && session.preferences.route !== 'replica';
+  return unit.isRead && !unit.begins && unit.hints === undefined;
+}
+
+function sayLocally(session: ClientSession, unit: Unit): void {
+  if (session.status === TxStatus.Failed) {
+    session.say(errorResponse({ severity: 'ERROR', sqlstate: '25P02', message: abortedText }));
+  } else {
+    answerLocally(session, unit);
+  }
+  session.answered(unit);
+}
+
+const abortedText = 'current transaction is aborted, commands ignored until end of transaction block';
+
+/** The unit gets an error of ours instead of a server. */
+export function refuse(session: ClientSession, unit: Unit, error: WeirError): void {
+  unit.flight?.abandon();
+  unit.hasError = true;
+  session.say(errorResponse(error));
+  session.answered(unit);
+}
+
+/* ---- cache ---- */
+
+function lookUp(session: ClientSession, unit: Unit): void {
+  const { cache } = session.services;
+  const { ticker } = session.database.topology;
+  const tags = cacheTags(unit);
+  const found = cache.lookup(cacheKey(session, unit), tags, cacheTtlMs(session, unit), session.seen, ticker);
+  if (found.kind !== 'wait') return tookUp(session, unit, found);
+  session.waiting();
+  found.result.then(
+    (later) => session.goOn(() => tookUp(session, unit, later)),
+    (error: Error) => session.fail(error),
+  );
+}
+
+function tookUp(session: ClientSession, unit: Unit, found: Lookup): void {
+  if (found.kind === 'hit') {
+    unit.cacheLabel = 'hit';
+    return session.answeredFromCache(unit, found.parts);
+  }
+  if (found.kind === 'miss') {
+    unit.cacheLabel = 'miss';
+    unit.cacheWhy = found.why;
+    unit.flight = found.flight;
+    if (found.flight !== undefined) unit.capture = new Capture(session.services.maxEntrySizeBytes());
+  }
+  findServer(session, unit);
+}
+
+/* ---- where ---- */
+
+function routingFacts(session: ClientSession, unit: Unit): RoutingFacts {
+  const { database, services, preferences, tokens } = session;
+  const { ticker } = database.topology;
+  const hinted = unit.hints?.route;
+  const forced =
+    unit.attempts > 0
+      ? 'primary'
+      : (hinted ?? (session.poolMode === 'session' && preferences.route === 'auto' ? 'primary' : preferences.route));
+  const forcedBy =
+    unit.attempts > 0
+      ? unit.retryWhy
+      : hinted !== undefined
+        ? 'hint'
+        : preferences.route !== 'auto'
+          ? preferences.routeBy
+          : 'pool_mode = session';
+  const flightLsn = unit.flight?.needLsn();
+  const need = tokens.needLsn(ticker, unit.flight === undefined ? session.lastWriteOf(unit) : 0);
+  return {
+    isRead: unit.isRead,
+    why: unit.why,
+    forced,
+    forcedBy,
+    consistency: unit.hints?.consistency ?? preferences.consistency ?? services.routing().consistency,
+    needLsn:
+      unit.flight === undefined
+        ? need
+        : need === undefined || flightLsn === undefined
+          ? undefined
+          : Math.max(need, flightLsn),
+    lastNode: tokens.lastNode,
+    moveLsn: tokens.moveLsn(ticker),
+    nowMs: services.nowMs(),
+  };
+}
+
+/** The decision alone: also what EXPLAIN ROUTE asks for. */
+export function routeOf(session: ClientSession, unit: Unit): Route {
+  const { database, services } = session;
+  return route(
+    routingFacts(session, unit),
+    database.topology.snapshot(),
+    services.routing(),
+    services.random,
+    database.turn,
+  );
+}
+
+export function findServer(session: ClientSession, unit: Unit): void {
+  const decision = routeOf(session, unit);
+  unit.route = decision;
+  const { node } = decision;
+  if (node === undefined) return park(session, unit, decision);
+  unit.node = node;
+  // An eventual read may fill the cache from where it must not: only those that have replayed enough may.
+  if (unit.flight !== undefined && node.role === 'replica' && !(node.lsn >= (unit.flight.needLsn() ?? Infinity)))
+    dropFlight(unit);
+  const pool = session.database.pool(node, session.user);
+  const server = pool.tryCheckout();
+  if (server !== undefined) return attach(session, unit, pool, server);
+  session.waiting();
+  session.ticket = pool.wait(
+    {
+      mayGoElsewhere: unit.isRead && node.role === 'replica',
+      granted: (granted) => session.goOn(() => attach(session, unit, pool, granted)),
+      refused: (error, isElsewhere) => session.goOn(() => refusedByPool(session, unit, error, isElsewhere)),
+    },
+    unit.receivedAtMs,
+  );
+}
+
+export function dropFlight(unit: Unit): void {
+  unit.flight?.abandon();
+  unit.flight = undefined;
+  unit.capture = undefined;
+}
+
+function refusedByPool(session: ClientSession, unit: Unit, error: WeirError, isElsewhere: boolean): void {
+  if (!isElsewhere) return refuse(session, unit, error);
+  if (unit.node?.role === 'replica') {
+    unit.attempts++;
+    unit.retryWhy = `${unit.node.name} cannot be reached`;
+  }
+  if (unit.attempts > maxAttempts) return refuse(session, unit, error);
+  findServer(session, unit);
+}
+
+/** No node can take it: wait until the topology changes, at most query_wait_timeout. */
+function park(session: ClientSession, unit: Unit, decision: Route): void {
+  const timeoutMs = session.database.settings().queryWaitTimeoutMs;
+  session.waiting();
+  session.leavePark = session.database.park({
+    deadlineMs: unit.receivedAtMs + timeoutMs,
+    retry: () => session.goOn(() => findServer(session, unit)),
+    expired: () =>
+      session.goOn(() =>
+        refuse(session, unit, new WeirError('no_node', { database: session.database.name, why: decision.why() })),
+      ),
+  });
+}
+
+/* ---- the server ---- */
+
+function attach(session: ClientSession, unit: Unit, pool: Pool, server: ServerConnection): void {
+  session.attached(pool, server, unit.node);
+  prepareServer(session, unit);
+}
+
+/** Makes the session's server look like this session, then sends. */
+function prepareServer(session: ClientSession, unit: Unit): void {
+  const server = session.server as ServerConnection;
+  const wanted = session.state.live;
+  const sql = replaySql((server.settings as Settings | undefined) ?? Settings.none, wanted);
+  if (sql === undefined) return send(session, unit);
+  session.waiting();
+  server.run(sql).then(
+    () =>
+      session.goOn(() => {
+        server.settings = wanted;
+        send(session, unit);
+      }),
+    (error: Error) =>
+      session.goOn(() => {
+        session.dropServer(`its session could not be set up: ${error.message}`);
+        const detail = `Replaying the settings of this session failed: ${error.message}`;
+        refuse(session, unit, new WeirError('server_login_failed', { node: server.node.name, why: detail }));
+      }),
+  );
+}
+
+function send(session: ClientSession, unit: Unit): void {
+  const messages = unit.messages ?? [];
+  session.begin(unit);
+  for (const message of messages) forward(session, message);
+  session.sent(unit);
+}

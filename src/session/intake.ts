@@ -1,0 +1,223 @@
+/**
+ * Takes a client's frames and makes units of them: a Query by itself, a batch of the extended protocol up to its Sync.
+ * A batch that is flushed or grows large is begun before its Sync; frames too large to keep are passed on in pieces.
+ */
+import { Frontend, describeType } from '../protocol/codes.ts';
+import { ProtocolError } from '../protocol/read.ts';
+import type { FrameSink } from '../protocol/scanner.ts';
+import { errorResponse, readyForQuery } from '../protocol/write.ts';
+import type { ClientSession } from './client.ts';
+import { statusLetter } from './client.ts';
+import { forward } from './forward.ts';
+import { handleRequest } from './handle-request.ts';
+import { guardWrites, noteWrites } from './settle.ts';
+import { countAnswer } from './count.ts';
+import { notePlan } from './plans.ts';
+import { Unit, type Message } from './unit.ts';
+
+/** A batch is begun when it has grown to this, Sync or not. */
+const gatherBelowBytes = 64 * 1024;
+/** Larger frames are passed on in pieces; what comes before their text or values must be within the first piece. */
+const wholeBelowBytes = 1024 * 1024;
+const firstPieceBytes = 8 * 1024;
+
+const streamable: ReadonlySet<number> = new Set([Frontend.Query, Frontend.Parse, Frontend.Bind, Frontend.FunctionCall]);
+
+export class Intake implements FrameSink {
+  private readonly session: ClientSession;
+  /** The batch whose Sync has not come. */
+  private batch: Unit | undefined;
+  /** A unit on its way through handle-request, until it is sent or answered. */
+  private pending: Unit | undefined;
+  /** What comes before the next Sync is ignored, as after an ErrorResponse. */
+  private isSkipping = false;
+  /** Where the pieces of a large frame go. */
+  private pieces: 'server' | 'nobody' = 'nobody';
+
+  constructor(session: ClientSession) {
+    this.session = session;
+  }
+
+  get isBetweenRequests(): boolean {
+    return this.batch === undefined;
+  }
+
+  frame(type: number, buffer: Buffer, start: number, end: number): boolean {
+    this.take({ type, buffer, start, end });
+    return this.session.isReady;
+  }
+
+  mayStream(type: number, size: number, available: number): boolean {
+    if (type === Frontend.CopyData) return true;
+    if (size <= wholeBelowBytes) return false;
+    if (!streamable.has(type)) throw new ProtocolError(`a message ${describeType(type)} of ${size} bytes`);
+    return available >= firstPieceBytes;
+  }
+
+  begin(type: number, _size: number, buffer: Buffer, start: number, end: number): boolean {
+    const { session } = this;
+    const hadServer = session.server;
+    this.pieces = 'server';
+    if (type === Frontend.CopyData) {
+      this.copy({ type, buffer, start, end });
+      if (hadServer === undefined) this.pieces = 'nobody';
+    } else {
+      this.take({ type, buffer, start, end });
+      // What follows must find the frame's beginning sent, so a batch cannot be gathered any longer.
+      if (this.batch !== undefined && !this.batch.isBegun && session.isReady) this.submit(this.batch);
+    }
+    return session.isReady;
+  }
+
+  more(buffer: Buffer, start: number, end: number, _isLast: boolean): boolean {
+    const { session } = this;
+    if (this.pieces === 'server' && session.server !== undefined && !this.isSkipping) {
+      session.server.send(buffer.subarray(start, end));
+      if (session.server.wire.isFull) session.wire.pause();
+    }
+    return session.isReady;
+  }
+
+  private take(message: Message): void {
+    switch (message.type) {
+      case Frontend.Query:
+      case Frontend.FunctionCall:
+        return this.single(message);
+      case Frontend.Parse:
+      case Frontend.Bind:
+      case Frontend.Describe:
+      case Frontend.Execute:
+      case Frontend.Close:
+      case Frontend.Flush:
+        return this.part(message);
+      case Frontend.Sync:
+        return this.sync(message);
+      case Frontend.CopyData:
+      case Frontend.CopyDone:
+      case Frontend.CopyFail:
+        return this.copy(message);
+      case Frontend.Terminate:
+        return this.session.wire.end();
+      default:
+        throw new ProtocolError(`invalid frontend message type ${describeType(message.type)}`);
+    }
+  }
+
+  private single(message: Message): void {
+    if (this.isSkipping) return;
+    // A Query in the middle of a batch ends it, with one ReadyForQuery for both.
+    const unit = this.batch ?? new Unit();
+    this.batch = undefined;
+    this.add(unit, message);
+    unit.isComplete = true;
+    if (unit.isBegun) this.sendOn(unit, message);
+    else this.submit(unit);
+  }
+
+  private part(message: Message): void {
+    if (this.isSkipping) return;
+    const unit = (this.batch ??= new Unit());
+    this.add(unit, message);
+    if (unit.isBegun) return this.sendOn(unit, message);
+    if (message.type === Frontend.Flush || unit.bytes > gatherBelowBytes) this.submit(unit);
+  }
+
+  private sync(message: Message): void {
+    const { session } = this;
+    if (this.isSkipping) {
+      this.isSkipping = false;
+      this.batch = undefined;
+      return session.whenQuiet(() => session.say(readyForQuery(statusLetter(session.status))));
+    }
+    const { server } = session;
+    // During COPY the server ignores Sync; a driver that pipelines one behind its Execute relies on that.
+    if (server?.isInCopy === true) return server.send(message.buffer.subarray(message.start, message.end));
+    const unit = this.batch ?? new Unit();
+    this.batch = undefined;
+    this.add(unit, message);
+    unit.isComplete = true;
+    if (unit.isBegun) this.sendOn(unit, message);
+    else this.submit(unit);
+  }
+
+  /** COPY data goes where the COPY goes on. After its failure the rest is still on its way: ignored, as by PostgreSQL. */
+  private copy(message: Message): void {
+    const { server, wire } = this.session;
+    if (server === undefined || this.session.inFlight.length === 0) return;
+    forward(this.session, message);
+    if (server.wire.isFull) wire.pause();
+  }
+
+  private add(unit: Unit, message: Message): void {
+    unit.messages?.push(message);
+    unit.bytes += message.end - message.start;
+    notePlan(this.session, unit, message);
+  }
+
+  /** More of a batch that was begun before its Sync. */
+  private sendOn(unit: Unit, message: Message): void {
+    const { session } = this;
+    if (unit.locals > 0) throw new ProtocolError('a weir.* setting in a batch with Flush');
+    noteWrites(session, unit);
+    if (unit.isComplete) guardWrites(session, unit);
+    unit.messages = undefined;
+    forward(session, message);
+    session.sent(unit);
+  }
+
+  private submit(unit: Unit): void {
+    const { session } = this;
+    unit.receivedAtMs = session.requestAtMs = session.services.nowMs();
+    if (!unit.isComplete) {
+      // More may come that is not a read, when it is too late to go elsewhere.
+      unit.isRead = false;
+      unit.why = 'a batch without its Sync yet';
+    }
+    this.pending = unit;
+    handleRequest(session, unit);
+  }
+
+  /** The unit goes to a server, or was answered. */
+  entered(unit: Unit): void {
+    if (this.pending === unit) this.pending = undefined;
+  }
+
+  skipToSync(): void {
+    this.isSkipping = true;
+    this.batch = undefined;
+    this.pieces = 'nobody';
+  }
+
+  /** CancelRequest for a statement that has not been sent yet. */
+  cancelWaiting(): void {
+    const unit = this.pending;
+    if (unit === undefined) return;
+    this.pending = undefined;
+    unit.flight?.abandon();
+    unit.hasError = true;
+    this.session.say(
+      errorResponse({ severity: 'ERROR', sqlstate: '57014', message: 'canceling statement due to user request' }),
+    );
+    this.session.answered(unit);
+  }
+
+  /** A hit is a whole answer: statements that its batch parsed are the client's now. */
+  countHit(unit: Unit): void {
+    const { session } = this;
+    for (const message of unit.messages ?? []) {
+      if (message.type === Frontend.Parse) this.enterParsed(message);
+    }
+    countAnswer(session, unit);
+  }
+
+  private enterParsed(message: Message): void {
+    const { buffer, start, end } = message;
+    const nameEnd = buffer.indexOf(0, start + 5);
+    const sqlEnd = buffer.indexOf(0, nameEnd + 1);
+    const sql = buffer.subarray(nameEnd + 1, sqlEnd);
+    const types = buffer.subarray(sqlEnd + 1, end);
+    const name = buffer.toString('utf8', start + 5, nameEnd);
+    if (name === '') this.session.unnamed = this.session.parsed(sql, types);
+    else this.session.enterStatement(name, sql, types);
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * The server connection died. What was provably a read and has shown nothing runs again elsewhere; everything else is
+ * told so. No statement runs twice. A client that loses an open transaction or pinned state loses its connection too:
+ * it must not go on believing in them.
+ */
+import { TxStatus } from '../protocol/codes.ts';
+import { errorResponse, readyForQuery } from '../protocol/write.ts';
+import { WeirError } from '../errors.ts';
+import type { ClientSession } from './client.ts';
+import { countAnswer } from './count.ts';
+import { runAgain } from './settle.ts';
+import type { Unit } from './unit.ts';
+
+const maxAttempts = 3;
+
+export function serverLost(session: ClientSession, why: string): void {
+  if (session.isClosed) return;
+  const node = session.serverNode;
+  const hadState = session.mustStay;
+  session.forgetServer();
+  const { topology } = session.database;
+  if (node !== undefined && session.inFlight.length > 0) topology.reportFailure(node.name, 'lost', why);
+  const units: Unit[] = [];
+  for (let unit = session.inFlight.shift(); unit !== undefined; unit = session.inFlight.shift()) units.push(unit);
+  for (const unit of units) {
+    if (unit.node === undefined) continue;
+    unit.node.load.outstanding--;
+    if (unit.route?.isFallback === true) unit.node.load.fallbackReads--;
+  }
+  const [first] = units;
+  if (
+    first !== undefined &&
+    units.length === 1 &&
+    first.messages !== undefined &&
+    !first.isSentOn &&
+    !hadState &&
+    first.attempts < maxAttempts
+  ) {
+    first.retryWhy = `${node?.name ?? 'the server'} was lost (${why})`;
+    return runAgain(session, first);
+  }
+  for (const unit of units) {
+    unit.flight?.abandon();
+    unit.guard?.unknown();
+  }
+  session.writes = undefined;
+  if (hadState) {
+    return session.terminate(new WeirError('server_lost', { why }, lostStateText));
+  }
+  for (const unit of units) {
+    // Its error may have been relayed already; then only ReadyForQuery is missing.
+    if (!unit.hasError) session.say(errorResponse(new WeirError('server_lost', { why })));
+    unit.hasError = true;
+    session.lastUnit = unit;
+    countAnswer(session, unit);
+    if (unit.isComplete) session.say(readyForQuery('I'));
+    else session.skipToSync();
+  }
+  session.status = TxStatus.Idle;
+  session.state.ended(false);
+  session.becameQuiet();
+}
+
+const lostStateText =
+  'The client held state on that server (an open transaction, or what SHOW CLIENTS lists as pins), which is gone with it.';

@@ -1,0 +1,93 @@
+/**
+ * From a client's message to plans: which statements would it execute, and what may they do. Fills in a Unit.
+ */
+import { Frontend } from '../protocol/codes.ts';
+import { endOfString } from '../protocol/read.ts';
+import type { Classified } from '../sql/facts.ts';
+import type { Plan } from '../routing/plan.ts';
+import type { ClientSession } from './client.ts';
+import type { Message, Unit } from './unit.ts';
+import { isLocal } from './local.ts';
+
+/** The plan for a classified text, in this session's catalog and search_path. */
+export function bindFor(session: ClientSession, classified: Classified): Plan {
+  const { database, services } = session;
+  const searchPath = session.state.live.get('search_path');
+  return services.binder.bind(classified.facts, database.topology.catalog(), searchPath, session.user);
+}
+
+/** The plan of a prepared statement by the client's name; undefined: there is none (the server will say so). */
+export function planOf(session: ClientSession, name: string): Plan | undefined {
+  if (name === '') return session.unnamed === undefined ? undefined : bindFor(session, session.unnamed.classified);
+  const statement = session.statements?.get(name);
+  return statement === undefined ? undefined : bindFor(session, statement.classified);
+}
+
+function add(session: ClientSession, unit: Unit, classified: Classified): void {
+  unit.addPlan(bindFor(session, classified));
+  unit.hints ??= classified.hints;
+  if (isLocal(classified.facts)) unit.locals++;
+}
+
+/** Statements parsed in the batch that is being gathered, by name: not entered yet, since it may still fail. */
+function pendingOf(unit: Unit, name: string): Classified | undefined {
+  return unit.parsed?.get(name);
+}
+
+/**
+ * Notes what `message` adds to the unit. @throws ProtocolError if it is malformed
+ */
+export function notePlan(session: ClientSession, unit: Unit, message: Message): void {
+  const { buffer, start, end } = message;
+  switch (message.type) {
+    case Frontend.Query: {
+      const classified = session.services.classifier.classify(buffer.subarray(start + 5, Math.max(start + 5, end - 1)));
+      unit.isSimple = true;
+      unit.shape = 'Q';
+      return add(session, unit, classified);
+    }
+    case Frontend.Parse: {
+      const nameEnd = endOfString(buffer, start + 5, end);
+      const sqlEnd = endOfString(buffer, nameEnd + 1, end);
+      const classified = session.services.classifier.classify(buffer.subarray(nameEnd + 1, sqlEnd));
+      (unit.parsed ??= new Map()).set(buffer.toString('utf8', start + 5, nameEnd), classified);
+      unit.shape += 'P';
+      // Describe needs the right catalog too, so a Parse alone decides where to go like an execution would.
+      return noteExecution(session, unit, classified);
+    }
+    case Frontend.Bind: {
+      const portalEnd = endOfString(buffer, start + 5, end);
+      const name = buffer.toString('utf8', portalEnd + 1, endOfString(buffer, portalEnd + 1, end));
+      unit.shape += portalEnd === start + 5 ? 'B' : 'b';
+      if (pendingOf(unit, name) !== undefined) return;
+      const classified = name === '' ? session.unnamed?.classified : session.statements?.get(name)?.classified;
+      if (classified !== undefined) noteExecution(session, unit, classified);
+      return;
+    }
+    case Frontend.Describe: {
+      const isStatement = buffer[start + 5] === 0x53;
+      unit.shape += isStatement ? 'S' : 'D';
+      if (!isStatement) return;
+      const name = buffer.toString('utf8', start + 6, endOfString(buffer, start + 6, end));
+      if (pendingOf(unit, name) !== undefined) return;
+      const classified = name === '' ? session.unnamed?.classified : session.statements?.get(name)?.classified;
+      if (classified !== undefined) noteExecution(session, unit, classified);
+      return;
+    }
+    case Frontend.Execute:
+      unit.shape += end - start >= 9 && buffer.readInt32BE(end - 4) === 0 ? 'E' : 'e';
+      return;
+    case Frontend.Close:
+      unit.shape += 'C';
+      return;
+    case Frontend.FunctionCall:
+      // Any function by its OID: nothing is known, so anything may be written.
+      unit.isSimple = true;
+      return add(session, unit, session.services.functionCall);
+    default:
+  }
+}
+
+function noteExecution(session: ClientSession, unit: Unit, classified: Classified): void {
+  add(session, unit, classified);
+}

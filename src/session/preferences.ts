@@ -1,0 +1,104 @@
+/**
+ * A session's own words about routing and caching: weir.route, weir.consistency, weir.cache. An immutable value.
+ */
+import type { Consistency } from '../config/config.ts';
+import { WeirError } from '../errors.ts';
+
+export type Forced = 'auto' | 'primary' | 'replica';
+/** 'on', 'off', or a time to live in ms. */
+export type CacheWish = 'on' | 'off' | number;
+
+/** Names that SET and SHOW know; last_route can only be shown. */
+export const weirSettingNames = ['weir.route', 'weir.consistency', 'weir.cache'] as const;
+
+const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+
+/** "30s" -> 30000; undefined if it is none. */
+export function parseDurationMs(text: string): number | undefined {
+  const match = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h)$/.exec(text);
+  return match === null ? undefined : Number(match[1]) * (unitMs[match[2] as string] as number);
+}
+
+export class Preferences {
+  readonly route: Forced;
+  /** Who asked for the route, in words. */
+  readonly routeBy: string;
+  readonly consistency: Consistency | undefined;
+  readonly cache: CacheWish | undefined;
+
+  private constructor(
+    route: Forced,
+    routeBy: string,
+    consistency: Consistency | undefined,
+    cache: CacheWish | undefined,
+  ) {
+    this.route = route;
+    this.routeBy = routeBy;
+    this.consistency = consistency;
+    this.cache = cache;
+  }
+
+  static readonly none = new Preferences('auto', '', undefined, undefined);
+
+  /** `value` undefined: back to the default. @throws WeirError unknown_weir_setting, invalid_weir_setting */
+  with(name: string, value: string | undefined): Preferences {
+    const plain = value?.trim().toLowerCase();
+    switch (name) {
+      case 'weir.route': {
+        const route = plain ?? 'auto';
+        if (route !== 'auto' && route !== 'primary' && route !== 'replica')
+          throw invalid(name, value, 'auto, primary, replica');
+        return new Preferences(route, 'weir.route', this.consistency, this.cache);
+      }
+      case 'weir.consistency': {
+        if (plain !== undefined && plain !== 'eventual' && plain !== 'session' && plain !== 'strict') {
+          throw invalid(name, value, 'eventual, session, strict');
+        }
+        return new Preferences(this.route, this.routeBy, plain, this.cache);
+      }
+      case 'weir.cache': {
+        const wish = plain === undefined || plain === 'on' || plain === 'off' ? plain : parseDurationMs(plain);
+        if (plain !== undefined && wish === undefined)
+          throw invalid(name, value, 'on, off, or a time to live such as 30s');
+        return new Preferences(this.route, this.routeBy, this.consistency, wish);
+      }
+      default:
+        throw new WeirError('unknown_weir_setting', { name });
+    }
+  }
+
+  /** libpq's target_session_attrs. */
+  withTarget(value: string): Preferences {
+    const routes: Readonly<Record<string, Forced>> = {
+      any: 'auto',
+      'read-write': 'primary',
+      primary: 'primary',
+      'read-only': 'replica',
+      standby: 'replica',
+      'prefer-standby': 'replica',
+    };
+    const route = routes[value.trim().toLowerCase()];
+    if (route === undefined) throw invalid('target_session_attrs', value, Object.keys(routes).join(', '));
+    return new Preferences(route, 'target_session_attrs', this.consistency, this.cache);
+  }
+
+  /** As SHOW prints it. */
+  show(name: string, defaults: { consistency: Consistency; isCacheEnabled: boolean }): string {
+    switch (name) {
+      case 'weir.route':
+        return this.route;
+      case 'weir.consistency':
+        return this.consistency ?? defaults.consistency;
+      case 'weir.cache':
+        return typeof this.cache === 'number'
+          ? `${this.cache}ms`
+          : (this.cache ?? (defaults.isCacheEnabled ? 'on' : 'off'));
+      default:
+        throw new WeirError('unknown_weir_setting', { name });
+    }
+  }
+}
+
+function invalid(name: string, value: string | undefined, allowed: string): WeirError {
+  return new WeirError('invalid_weir_setting', { name, value: value ?? '', allowed: `Allowed: ${allowed}.` });
+}

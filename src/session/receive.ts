@@ -1,0 +1,135 @@
+/**
+ * The other half of a session: what comes back from the server for this client. Relays it, follows what it says
+ * about transaction and session state, keeps back what may have to be run again, and settles each unit at its
+ * ReadyForQuery.
+ */
+import { Backend } from '../protocol/codes.ts';
+import { Owed, type Answer } from '../protocol/answers.ts';
+import type { AnswerReceiver } from '../backend/server.ts';
+import type { Plan } from '../routing/plan.ts';
+import type { ClientSession } from './client.ts';
+import { settle } from './settle.ts';
+import { serverLost } from './lost.ts';
+import type { Unit } from './unit.ts';
+
+const readOnlySqlTransaction = '25006';
+
+export class Receiver implements AnswerReceiver {
+  private readonly session: ClientSession;
+
+  constructor(session: ClientSession) {
+    this.session = session;
+  }
+
+  relay(buffer: Buffer, start: number, end: number): void {
+    const unit = this.session.inFlight.peek();
+    const bytes = start === 0 && end === buffer.length ? buffer : buffer.subarray(start, end);
+    if (unit !== undefined) {
+      if (unit.isSwallowed) return;
+      if (unit.held !== undefined) {
+        unit.held.push(bytes);
+        if (!endsHolding(buffer, start)) return;
+        this.letGo(unit);
+        return;
+      }
+      unit.capture?.add(buffer, start, end);
+      unit.isSentOn = true;
+    }
+    this.session.relayed(bytes);
+  }
+
+  /** What was held back goes to the client: from here on it cannot run again. */
+  private letGo(unit: Unit): void {
+    const held = unit.held ?? [];
+    unit.held = undefined;
+    unit.isSentOn = true;
+    for (const bytes of held) {
+      unit.capture?.add(bytes, 0, bytes.length);
+      this.session.relayed(bytes);
+    }
+  }
+
+  completed(type: number, answer: Answer<AnswerReceiver>, buffer: Buffer, start: number, end: number): void {
+    const { session } = this;
+    const unit = session.inFlight.peek();
+    if (unit === undefined) return;
+    if (type === Backend.CopyInResponse || type === Backend.CopyBothResponse || type === Backend.CopyOutResponse) {
+      if (unit.capture !== undefined) unit.capture = undefined;
+      return;
+    }
+    if (type === Backend.PortalSuspended) return;
+    const isQuery = answer.kind === Owed.Query;
+    const plan = isQuery ? unit.plans[0] : (answer.context as Plan | undefined);
+    const facts = plan?.facts.statements[isQuery ? unit.statementIndex++ : 0];
+    if (plan === undefined || facts === undefined) return;
+    if (plan.hasEffects || facts.transaction !== undefined) {
+      const tag = type === Backend.CommandComplete ? buffer.toString('latin1', start, end - 1) : '';
+      session.state.statementDone(facts, tag);
+      if (!isQuery) session.effectsDone(plan);
+    }
+  }
+
+  errored(fields: Map<string, string>, buffer: Buffer, start: number, end: number): void {
+    const { session } = this;
+    const unit = session.inFlight.peek();
+    if (unit === undefined) return this.relay(buffer, start, end);
+    unit.hasError = true;
+    const sqlstate = fields.get('C') ?? '';
+    if (
+      sqlstate === readOnlySqlTransaction &&
+      unit.messages !== undefined &&
+      !unit.isSentOn &&
+      unit.node?.role === 'replica'
+    ) {
+      unit.isSwallowed = true;
+      return;
+    }
+    if (sqlstate === '0A000' && fields.get('R') === 'RevalidateCachedQuery') session.forgetServerPlans();
+    if (unit.held !== undefined) {
+      unit.held.push(buffer.subarray(start, end));
+      return this.letGo(unit);
+    }
+    this.relay(buffer, start, end);
+  }
+
+  noticed(): void {
+    const unit = this.session.inFlight.peek();
+    if (unit !== undefined) unit.capture = undefined;
+  }
+
+  parameterChanged(name: string, value: string): void {
+    const unit = this.session.inFlight.peek();
+    if (unit !== undefined) unit.capture = undefined;
+    this.session.state.parameterChanged(name, value);
+  }
+
+  ready(status: number): void {
+    const { session } = this;
+    const unit = session.inFlight.peek();
+    if (unit === undefined) return;
+    if (unit.held !== undefined && !unit.isSwallowed) this.letGo(unit);
+    session.inFlight.shift();
+    settle(session, unit, status);
+  }
+
+  lost(why: string): void {
+    serverLost(this.session, why);
+  }
+
+  drained(): void {
+    this.session.serverDrained();
+  }
+}
+
+/** Rows, completions and the like mean that the statement runs; what only prepares it may be kept back. */
+function endsHolding(buffer: Buffer, start: number): boolean {
+  const type = buffer[start];
+  return !(
+    type === Backend.ParseComplete ||
+    type === Backend.BindComplete ||
+    type === Backend.CloseComplete ||
+    type === Backend.ParameterDescription ||
+    type === Backend.NoData ||
+    type === Backend.RowDescription
+  );
+}

@@ -1,0 +1,133 @@
+/**
+ * What a client has SET, as a value: compared with what was replayed onto a server, turned into the SQL that makes
+ * a server look like this client's session, and into the part of a cache key that settings are. Pure.
+ */
+import type { SettingChange } from '../sql/facts.ts';
+
+/** One setting: the SQL that sets it, and its plain value. */
+export interface Setting {
+  readonly sql: string;
+  readonly plain: string;
+}
+
+/** Settings that never change the bytes of an answer, so that they need not separate cache entries. */
+const neutral: ReadonlySet<string> = new Set([
+  'application_name',
+  'statement_timeout',
+  'lock_timeout',
+  'idle_in_transaction_session_timeout',
+  'idle_session_timeout',
+  'transaction_timeout',
+  'work_mem',
+  'maintenance_work_mem',
+  'client_min_messages',
+  'log_statement',
+  'log_min_duration_statement',
+  'synchronous_commit',
+  'random_page_cost',
+  'seq_page_cost',
+  'effective_cache_size',
+  'jit',
+]);
+
+export function quoteLiteral(text: string): string {
+  const quoted = text.replaceAll("'", "''");
+  return text.includes('\\') ? `E'${quoted.replaceAll('\\', '\\\\')}'` : `'${quoted}'`;
+}
+
+export function quoteIdentifier(text: string): string {
+  return `"${text.replaceAll('"', '""')}"`;
+}
+
+/** "app.tenant" -> "app"."tenant". */
+function settingName(name: string): string {
+  return name.split('.').map(quoteIdentifier).join('.');
+}
+
+/** Sets it by its text as PostgreSQL prints it: right for lists (search_path, DateStyle) too. */
+export function settingFromText(name: string, text: string): Setting {
+  return { sql: `SELECT pg_catalog.set_config(${quoteLiteral(name)}, ${quoteLiteral(text)}, false)`, plain: text };
+}
+
+export class Settings {
+  private readonly entries: ReadonlyMap<string, Setting>;
+  /** Equal for equal settings. */
+  readonly key: string;
+  private cacheText: string | undefined;
+
+  private constructor(entries: ReadonlyMap<string, Setting>) {
+    this.entries = entries;
+    this.key = [...entries]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, setting]) => `${name}=${setting.sql}`)
+      .join('\n');
+  }
+
+  static readonly none = new Settings(new Map());
+
+  static of(entries: Iterable<readonly [string, Setting]>): Settings {
+    const map = new Map(entries);
+    return map.size === 0 ? Settings.none : new Settings(map);
+  }
+
+  get size(): number {
+    return this.entries.size;
+  }
+
+  names(): IterableIterator<string> {
+    return this.entries.keys();
+  }
+
+  /** Plain value; undefined: not set by this client. */
+  get(name: string): string | undefined {
+    return this.entries.get(name)?.plain;
+  }
+
+  entry(name: string): Setting | undefined {
+    return this.entries.get(name);
+  }
+
+  /** `change` undefined: without that name. */
+  with(name: string, setting: Setting | undefined): Settings {
+    if (setting === undefined && !this.entries.has(name)) return this;
+    const entries = new Map(this.entries);
+    if (setting === undefined) entries.delete(name);
+    else entries.set(name, setting);
+    return Settings.of(entries);
+  }
+
+  /** After `SET` or `RESET`; RESET goes back to what the client started with. */
+  changed(change: SettingChange, start: Settings): Settings {
+    if (change.value === undefined) return this.with(change.name, start.entry(change.name));
+    const sql = `SET ${settingName(change.name)} = ${change.value}`;
+    return this.with(change.name, { sql, plain: change.plain ?? change.value });
+  }
+
+  /** Canonical text of all that can change an answer. */
+  get forCacheKey(): string {
+    this.cacheText ??= [...this.entries]
+      .filter(([name]) => !neutral.has(name))
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, setting]) => `${name}=${setting.plain}`)
+      .join('\n');
+    return this.cacheText;
+  }
+}
+
+/** SQL that turns a server with `from` into one with `to`; undefined: nothing to do. */
+export function replaySql(from: Settings, to: Settings): string | undefined {
+  if (from === to || from.key === to.key) return undefined;
+  const steps: string[] = [];
+  // The role first back and last forth: it decides what else may be set.
+  if (from.entry('role') !== undefined && from.get('role') !== to.get('role')) steps.push('RESET role');
+  for (const name of from.names()) {
+    if (name !== 'role' && to.entry(name) === undefined) steps.push(`RESET ${settingName(name)}`);
+  }
+  for (const name of to.names()) {
+    const setting = to.entry(name) as Setting;
+    if (name !== 'role' && from.entry(name)?.sql !== setting.sql) steps.push(setting.sql);
+  }
+  const role = to.entry('role');
+  if (role !== undefined && from.entry('role')?.sql !== role.sql) steps.push(role.sql);
+  return steps.length === 0 ? undefined : steps.join('; ');
+}

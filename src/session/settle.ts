@@ -1,0 +1,151 @@
+/**
+ * The beginning and the end of a unit on a server: tags closed before what may commit, and at ReadyForQuery
+ * everything that its outcome decides: invalidation, tokens, cache fill, statistics, a second attempt, checkin.
+ */
+import { TxStatus } from '../protocol/codes.ts';
+import type { ServerConnection } from '../backend/server.ts';
+import { noteLatency } from '../routing/latency.ts';
+import type { ClientSession } from './client.ts';
+import { countAnswer } from './count.ts';
+import { findServer } from './handle-request.ts';
+import { WriteSet, type Unit } from './unit.ts';
+
+/** Called when the first message of a unit is about to be sent. */
+export function beginUnit(session: ClientSession, unit: Unit): void {
+  const { services } = session;
+  unit.isBegun = true;
+  unit.sentAtMs = services.nowMs();
+  unit.node ??= session.serverNode;
+  if (unit.node !== undefined) {
+    unit.node.load.outstanding++;
+    if (unit.route?.isFallback === true) unit.node.load.fallbackReads++;
+  }
+  noteWrites(session, unit);
+  // Only what is provably a read, by itself, may run a second time.
+  const mayRetry = unit.isRead && unit.isComplete && !unit.begins && session.inFlight.length === 0 && !session.mustStay;
+  unit.held = mayRetry ? [] : undefined;
+  if (unit.isComplete) guardWrites(session, unit);
+  session.inFlight.push(unit);
+  session.unitEntered(unit);
+}
+
+/** Adds what the unit writes to what the transaction has written; marks the server if its state can no longer be known. */
+export function noteWrites(session: ClientSession, unit: Unit): void {
+  for (const plan of unit.plans) {
+    if (plan.effects.isSuspect && session.server !== undefined) session.server.isSuspect = true;
+    if (plan.writesAll || plan.changesCatalog || plan.writes.length > 0) (session.writes ??= new WriteSet()).add(plan);
+  }
+}
+
+/** Rule 2: what may commit with this unit is closed before it is sent (for a batch: before its Sync). */
+export function guardWrites(session: ClientSession, unit: Unit): void {
+  const { writes, services, database } = session;
+  if (writes === undefined || writes.isEmpty || unit.guard !== undefined || !unit.executes) return;
+  const isOpenTransaction = session.status !== TxStatus.Idle && session.inFlight.length === 0;
+  if (isOpenTransaction && !unit.mayCommit) return;
+  const prefix = database.tagPrefix();
+  if (prefix === undefined) return;
+  const tags = [...writes.tags];
+  if (writes.changesCatalog) tags.push(`${prefix}cat`);
+  unit.guard = services.cache.close(tags, writes.all, prefix, session.seen);
+}
+
+/** ReadyForQuery for `unit`, which is no longer in flight. */
+export function settle(session: ClientSession, unit: Unit, status: number): void {
+  const { database, services, tokens } = session;
+  const server = session.server as ServerConnection;
+  const now = services.nowMs();
+  finishLoad(session, unit, now);
+  if (unit.isSwallowed) return again(session, unit);
+  const isIdle = status === TxStatus.Idle;
+  if (unit.isSimple && !unit.hasError) for (const plan of unit.plans) if (plan.hasEffects) session.effectsDone(plan);
+  if (isIdle) {
+    session.state.ended(!unit.hasError);
+    server.settings = session.state.settings;
+  }
+  settleWrites(session, unit, isIdle);
+  const { ticker } = database.topology;
+  if (isIdle && unit.node !== undefined) {
+    if (unit.isRead && session.status === TxStatus.Idle) tokens.read(ticker, unit.node.name);
+    else tokens.wrote(ticker, unit.node.name);
+    database.stats.xacts++;
+  }
+  settleCache(session, unit, isIdle);
+  session.status = status;
+  session.lastUnit = unit;
+  countAnswer(session, unit);
+  unit.messages = undefined;
+  session.release();
+  if (session.inFlight.length === 0) session.becameQuiet();
+}
+
+function finishLoad(session: ClientSession, unit: Unit, nowMs: number): void {
+  const { node } = unit;
+  if (node === undefined) return;
+  node.load.outstanding--;
+  if (unit.route?.isFallback === true) node.load.fallbackReads--;
+  if (!unit.isRead || unit.hasError) return;
+  const latencyMs = nowMs - unit.sentAtMs;
+  const facts = unit.plans[0]?.facts;
+  if (facts !== undefined) noteLatency(node.load, session.services.baselines.of(facts, latencyMs), latencyMs, nowMs);
+}
+
+function settleWrites(session: ClientSession, unit: Unit, isIdle: boolean): void {
+  const { guard } = unit;
+  const { topology } = session.database;
+  if (guard !== undefined) {
+    const isRolledBack = !isIdle || (unit.hasError && !unit.mayCommit);
+    if (isRolledBack) guard.rolledBack();
+    else guard.committed(topology.ticker.next());
+    if (!isRolledBack && session.writes?.changesCatalog === true) topology.catalogChanged();
+  } else if (isIdle && !unit.hasError && session.writes?.changesCatalog === true) {
+    topology.catalogChanged();
+  }
+  if (isIdle && session.inFlight.length === 0) session.writes = undefined;
+}
+
+function settleCache(session: ClientSession, unit: Unit, isIdle: boolean): void {
+  const { flight, capture } = unit;
+  if (flight !== undefined) {
+    if (capture !== undefined && !capture.overflow && isIdle && !unit.hasError)
+      flight.store(capture.parts, capture.bytes);
+    else flight.abandon();
+  }
+  const { cache } = session.services;
+  if (!cache.isEnabled) return;
+  for (const plan of unit.plans) if (plan.reads.length > 0) cache.noteRead(plan.reads, session.seen);
+}
+
+/** A replica refused what was taken for a read, nothing of which was sent on: once more, on the primary. */
+function again(session: ClientSession, unit: Unit): void {
+  const { database, services } = session;
+  database.stats.misroutes++;
+  for (const plan of unit.plans) services.binder.learnWrite(plan.facts);
+  if (unit.node !== undefined) database.topology.suspectRole(unit.node.name);
+  services.log('warn', 'misroute', 'a replica refused what was taken for a read; it runs on the primary', {
+    database: database.name,
+    template: unit.plans[0]?.facts.template,
+  });
+  unit.flight?.abandon();
+  unit.flight = undefined;
+  unit.capture = undefined;
+  unit.retryWhy = `a replica refused it (25006)`;
+  unit.isRead = false;
+  unit.why = 'a replica refused it (25006)';
+  runAgain(session, unit);
+}
+
+/** Sends a unit that has not shown anything to the client through the routing once more. */
+export function runAgain(session: ClientSession, unit: Unit): void {
+  unit.attempts++;
+  unit.isSwallowed = false;
+  unit.hasError = false;
+  unit.isBegun = false;
+  unit.held = undefined;
+  unit.node = undefined;
+  unit.guard = undefined;
+  unit.statementIndex = 0;
+  session.release();
+  session.waiting();
+  session.goOn(() => findServer(session, unit));
+}

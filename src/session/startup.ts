@@ -1,0 +1,87 @@
+/**
+ * What a client asked for in its StartupMessage: settings for its session, and Weir's own words among them.
+ * Nothing is dropped silently: what PostgreSQL does not know it refuses when the settings are first applied.
+ */
+import { WeirError } from '../errors.ts';
+import { Preferences } from './preferences.ts';
+import { Settings, settingFromText, type Setting } from './settings.ts';
+
+export interface Startup {
+  readonly settings: Settings;
+  readonly preferences: Preferences;
+}
+
+/** Parameters of the packet that are no settings, or that Weir answers for. */
+const notSettings: ReadonlySet<string> = new Set(['user', 'database', 'replication', 'options']);
+
+/** `-c a=b --c-d=e -ca=b` with backslash escapes, as PostgreSQL reads it (pg_split_opts). */
+export function splitOptions(options: string): string[] {
+  const words: string[] = [];
+  let word: string | undefined;
+  for (let i = 0; i < options.length; i++) {
+    const char = options[i] as string;
+    if (/\s/.test(char)) {
+      if (word !== undefined) words.push(word);
+      word = undefined;
+    } else if (char === '\\' && i + 1 < options.length) {
+      word = (word ?? '') + options[++i];
+    } else {
+      word = (word ?? '') + char;
+    }
+  }
+  if (word !== undefined) words.push(word);
+  return words;
+}
+
+/** @throws WeirError not_supported for switches that are not settings */
+export function parseOptions(options: string): [name: string, value: string][] {
+  const words = splitOptions(options);
+  const pairs: [string, string][] = [];
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i] as string;
+    let assignment: string | undefined;
+    if (word === '-c' || word === '--') assignment = words[++i];
+    else if (word.startsWith('--')) assignment = word.slice(2);
+    else if (word.startsWith('-c')) assignment = word.slice(2);
+    const at = assignment?.indexOf('=') ?? -1;
+    if (assignment === undefined || at < 1) throw new WeirError('not_supported', { what: `startup option "${word}"` });
+    pairs.push([assignment.slice(0, at).trim().toLowerCase().replaceAll('-', '_'), assignment.slice(at + 1).trim()]);
+  }
+  return pairs;
+}
+
+/**
+ * @param parameters the StartupMessage's, without user and database
+ * @param reported what a server of this database reports by itself: asking for the same is no setting
+ * @throws WeirError for an unknown weir.* name or value
+ */
+export function readStartup(parameters: ReadonlyMap<string, string>, reported: ReadonlyMap<string, string>): Startup {
+  const wanted = new Map<string, string>();
+  for (const [name, value] of parseOptions(parameters.get('options') ?? '')) wanted.set(name, value);
+  for (const [name, value] of parameters) {
+    const lower = name.toLowerCase();
+    if (!notSettings.has(lower) && !lower.startsWith('_pq_.')) wanted.set(lower, value);
+  }
+  const byDefault = new Map([...reported].map(([name, value]) => [name.toLowerCase(), value]));
+  let preferences = Preferences.none;
+  const settings: [string, Setting][] = [];
+  for (const [name, value] of wanted) {
+    if (name === 'target_session_attrs') preferences = preferences.withTarget(value);
+    else if (name.startsWith('weir.')) preferences = preferences.with(name, value);
+    else if (!isSame(name, value, byDefault.get(name))) settings.push([name, settingFromText(name, value)]);
+  }
+  return { settings: Settings.of(settings), preferences };
+}
+
+function isSame(name: string, wanted: string, reported: string | undefined): boolean {
+  if (reported === undefined) return false;
+  if (name === 'client_encoding') return encodingName(wanted) === encodingName(reported);
+  if (name === 'datestyle') return reported.toLowerCase().startsWith(`${wanted.toLowerCase()},`) || wanted === reported;
+  return wanted === reported;
+}
+
+/** UTF-8, utf8, "UTF8" and unicode are one encoding. */
+function encodingName(name: string): string {
+  const plain = name.replace(/[^a-z0-9]/gi, '').toLowerCase();
+  return plain === 'unicode' ? 'utf8' : plain;
+}

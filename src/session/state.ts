@@ -1,0 +1,169 @@
+/**
+ * Session state that follows a client from server to server: settings with transaction and savepoint semantics, what
+ * the server reports, and the pins. Fed with what was executed and how it ended; asks nobody anything.
+ */
+import type { PinReason, SessionEffects } from '../routing/plan.ts';
+import type { StatementFacts } from '../sql/facts.ts';
+import { Settings, settingFromText } from './settings.ts';
+
+/** Reported, but nobody can SET them: they follow the server, not the client. */
+const followsServer: ReadonlySet<string> = new Set([
+  'in_hot_standby',
+  'integer_datetimes',
+  'is_superuser',
+  'server_encoding',
+  'server_version',
+  'session_authorization',
+  'default_transaction_read_only',
+]);
+
+interface Savepoint {
+  readonly name: string;
+  readonly draft: Settings;
+}
+
+/** What only a transaction in progress needs; undefined while there is nothing to say. */
+interface Draft {
+  settings: Settings;
+  savepoints: Savepoint[];
+  /** Names that statements have set or reset in this transaction. */
+  touched: Set<string>;
+  touchedAll: boolean;
+  /** Last ParameterStatus of each name in this transaction. */
+  reported: Map<string, string>;
+}
+
+const noPins: ReadonlySet<PinReason> = new Set();
+
+export class SessionState {
+  /** As of the last commit: what any server must look like for this client. */
+  settings: Settings = Settings.none;
+  /** What the client started with: where RESET goes. */
+  private start: Settings = Settings.none;
+  /** What the client has been told (ParameterStatus). Shared between clients until one's own differs. */
+  reported: ReadonlyMap<string, string>;
+  private draft: Draft | undefined;
+  private pinReasons: Set<PinReason> | undefined;
+
+  constructor(start: Settings, reported: ReadonlyMap<string, string>) {
+    this.start = start;
+    this.settings = start;
+    this.reported = reported;
+  }
+
+  get pins(): ReadonlySet<PinReason> {
+    return this.pinReasons ?? noPins;
+  }
+
+  get isPinned(): boolean {
+    return this.pinReasons !== undefined;
+  }
+
+  pin(reason: PinReason): void {
+    (this.pinReasons ??= new Set()).add(reason);
+  }
+
+  private unpin(reason: PinReason): void {
+    if (this.pinReasons?.delete(reason) === true && this.pinReasons.size === 0) this.pinReasons = undefined;
+  }
+
+  /** A whole text was executed without an error. */
+  applyEffects(effects: SessionEffects): void {
+    for (const reason of effects.unpins) this.unpin(reason);
+    for (const reason of effects.pins) this.pin(reason);
+  }
+
+  /** One statement completed. `tag`: its command tag. */
+  statementDone(facts: StatementFacts, tag: string): void {
+    if (facts.transaction !== undefined) {
+      this.transactionVerb(facts, tag);
+      return;
+    }
+    if (facts.settings.length === 0 && !facts.resetsAll && facts.discards !== 'all') return;
+    const draft = this.open();
+    for (const change of facts.settings) {
+      if (change.isLocal) continue;
+      draft.settings = draft.settings.changed(change, this.start);
+      draft.touched.add(change.name);
+    }
+    if (facts.resetsAll || facts.discards === 'all') {
+      // RESET ALL leaves the role alone, DISCARD ALL does not.
+      const role = facts.resetsAll ? draft.settings.entry('role') : undefined;
+      draft.settings = role === undefined ? this.start : this.start.with('role', role);
+      draft.touchedAll = true;
+    }
+  }
+
+  private transactionVerb(facts: StatementFacts, tag: string): void {
+    switch (facts.transaction) {
+      case 'commit':
+      case 'prepare-transaction':
+      case 'rollback':
+        // COMMIT of a failed transaction answers ROLLBACK.
+        return this.ended(tag !== 'ROLLBACK');
+      case 'savepoint':
+        if (this.draft !== undefined || facts.name !== undefined) {
+          const draft = this.open();
+          draft.savepoints.push({ name: facts.name ?? '', draft: draft.settings });
+        }
+        return;
+      case 'release':
+      case 'rollback-to': {
+        const draft = this.draft;
+        const at = draft?.savepoints.findLastIndex((savepoint) => savepoint.name === facts.name) ?? -1;
+        if (draft === undefined || at === -1) return;
+        if (facts.transaction === 'rollback-to') {
+          draft.settings = (draft.savepoints[at] as Savepoint).draft;
+          draft.savepoints.length = at + 1;
+        } else {
+          draft.savepoints.length = at;
+        }
+        return;
+      }
+      default:
+    }
+  }
+
+  private open(): Draft {
+    this.draft ??= {
+      settings: this.settings,
+      savepoints: [],
+      touched: new Set(),
+      touchedAll: false,
+      reported: new Map(),
+    };
+    return this.draft;
+  }
+
+  /** ParameterStatus while this client had the server. */
+  parameterChanged(name: string, value: string): void {
+    this.open().reported.set(name, value);
+  }
+
+  /** The server is out of the transaction (an implicit one too). */
+  ended(isCommitted: boolean): void {
+    const draft = this.draft;
+    if (draft === undefined) return;
+    this.draft = undefined;
+    if (isCommitted) this.settings = draft.settings;
+    for (const [name, value] of draft.reported) {
+      if (this.reported.get(name) === value) continue;
+      this.reported = new Map(this.reported).set(name, value);
+      // Changed by something other than a statement that was seen (a function, set_config): follow it all the same.
+      const key = name.toLowerCase();
+      if (isCommitted && !draft.touchedAll && !draft.touched.has(key) && !followsServer.has(key)) {
+        this.settings = this.settings.with(key, settingFromText(key, value));
+      }
+    }
+  }
+
+  /** What the server looks like right now if this client has it: uncommitted changes included. */
+  get live(): Settings {
+    return this.draft?.settings ?? this.settings;
+  }
+
+  /** DISCARD ALL was executed, or the server was lost: nothing is held on any server any more. */
+  forgetPins(): void {
+    this.pinReasons = undefined;
+  }
+}

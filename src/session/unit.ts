@@ -1,0 +1,102 @@
+/**
+ * One unit of work: a Query, a FunctionCall, or a batch of the extended protocol up to its Sync. What is known of it
+ * before it is sent (plans, where it may go) and what has to be settled when its ReadyForQuery comes.
+ */
+import type { Capture } from '../cache/capture.ts';
+import type { Flight, WriteGuard } from '../cache/types.ts';
+import type { Plan, Tag } from '../routing/plan.ts';
+import type { Route } from '../routing/types.ts';
+import type { Classified, Hints } from '../sql/facts.ts';
+import type { NodeState } from '../topology/types.ts';
+
+/** A message of the client, kept as the span in which it arrived. */
+export interface Message {
+  readonly type: number;
+  readonly buffer: Buffer;
+  readonly start: number;
+  readonly end: number;
+}
+
+export class Unit {
+  /** Its messages as long as they may have to be sent (again); undefined once that is out of the question. */
+  messages: Message[] | undefined = [];
+  bytes = 0;
+  /** Plans of everything that it executes (Query, or Bind), in order. */
+  readonly plans: Plan[] = [];
+  hints: Hints | undefined;
+  /** All of it provably reads. */
+  isRead = true;
+  /** The first reason why not, or "read". */
+  why = 'read';
+  /** Its Sync (or Query, FunctionCall) has come. */
+  isComplete = false;
+  isSimple = false;
+  /** Every statement in it is one that Weir answers itself (weir.* settings). */
+  locals = 0;
+  /** Statements that its own Parse messages make, by the client's name. */
+  parsed: Map<string, Classified> | undefined;
+  /** Shape for the cache's key; '' = not one that can be cached. */
+  shape = '';
+  /** When the client's request was there, ms. */
+  receivedAtMs = 0;
+  sentAtMs = 0;
+  route: Route | undefined;
+  node: NodeState | undefined;
+  attempts = 0;
+  /** Why it runs once more, in words. */
+  retryWhy = '';
+  /** It has been sent, at least in part. */
+  isBegun = false;
+  /** Something of its answer has gone to the client, so that it can never run again. */
+  isSentOn = false;
+  /** Answers held back until it is clear that it need not run again. */
+  held: Buffer[] | undefined;
+  /** Its failure is kept from the client: it runs once more elsewhere. */
+  isSwallowed = false;
+  hasError = false;
+  guard: WriteGuard | undefined;
+  flight: Flight | undefined;
+  capture: Capture | undefined;
+  cacheLabel: 'hit' | 'miss' | 'off' = 'off';
+  /** Why the cache did not answer, for last_route. */
+  cacheWhy = '';
+  statementIndex = 0;
+
+  addPlan(plan: Plan): void {
+    this.plans.push(plan);
+    if (this.isRead && !plan.isRead && !plan.beginsReadOnly) {
+      this.isRead = false;
+      this.why = plan.why;
+    }
+  }
+
+  get mayCommit(): boolean {
+    return this.plans.some((plan) => plan.mayCommit);
+  }
+
+  get begins(): boolean {
+    return this.plans.some((plan) => plan.begins);
+  }
+
+  /** Does it execute anything (and not only prepare or describe)? */
+  get executes(): boolean {
+    return this.isSimple || /e/i.test(this.shape);
+  }
+}
+
+/** What a transaction, or the batches since the last commit, have written. */
+export class WriteSet {
+  readonly tags = new Set<Tag>();
+  all = false;
+  changesCatalog = false;
+
+  add(plan: Plan): void {
+    for (const tag of plan.writes) this.tags.add(tag);
+    if (plan.writesAll) this.all = true;
+    if (plan.changesCatalog) this.changesCatalog = true;
+  }
+
+  get isEmpty(): boolean {
+    return !this.all && !this.changesCatalog && this.tags.size === 0;
+  }
+}

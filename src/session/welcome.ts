@@ -1,0 +1,135 @@
+/**
+ * From a logged-in client to a session: finds out what a server with this client's settings reports, tells the client
+ * (ParameterStatus, BackendKeyData, ReadyForQuery), and starts. What was learned once serves every later client with
+ * the same settings without a server.
+ */
+import { WeirError } from '../errors.ts';
+import type { ServerConnection } from '../backend/server.ts';
+import type { Pool } from '../pool/pool.ts';
+import { backendKeyData, parameterStatus, readyForQuery } from '../protocol/write.ts';
+import type { NodeState } from '../topology/types.ts';
+import type { Database, Services } from './context.ts';
+import type { Preferences } from './preferences.ts';
+import { Settings, replaySql } from './settings.ts';
+import { readStartup } from './startup.ts';
+
+export interface Welcome {
+  readonly settings: Settings;
+  readonly preferences: Preferences;
+  readonly reported: ReadonlyMap<string, string>;
+}
+
+/** Distinct (user, settings) remembered per database. */
+const keptWelcomes = 1_000;
+
+export class WelcomeDesk {
+  private readonly database: Database;
+  private readonly services: Services;
+  private readonly known = new Map<string, ReadonlyMap<string, string>>();
+  private readonly asking = new Map<string, Promise<ReadonlyMap<string, string>>>();
+
+  constructor(database: Database, services: Services) {
+    this.database = database;
+    this.services = services;
+  }
+
+  /** Servers may report something else from now on (reload, another primary). */
+  forget(): void {
+    this.known.clear();
+  }
+
+  /** @throws WeirError when no server can be had, or a startup setting is refused by the server */
+  async receive(user: string, parameters: ReadonlyMap<string, string>): Promise<Welcome> {
+    const plain = await this.reportedWith(user, Settings.none);
+    const { settings, preferences } = readStartup(parameters, plain);
+    const reported = settings.size === 0 ? plain : await this.reportedWith(user, settings);
+    return { settings, preferences, reported };
+  }
+
+  private reportedWith(user: string, settings: Settings): Promise<ReadonlyMap<string, string>> {
+    const key = `${user}\n${settings.key}`;
+    const known = this.known.get(key);
+    if (known !== undefined) return Promise.resolve(known);
+    let asking = this.asking.get(key);
+    if (asking === undefined) {
+      asking = this.ask(user, settings).finally(() => this.asking.delete(key));
+      this.asking.set(key, asking);
+      asking.then(
+        (reported) => {
+          if (this.known.size >= keptWelcomes) this.known.delete(this.known.keys().next().value as string);
+          this.known.set(key, reported);
+        },
+        () => undefined,
+      );
+    }
+    return asking;
+  }
+
+  private async ask(user: string, settings: Settings): Promise<ReadonlyMap<string, string>> {
+    const { pool, server } = await checkoutAny(this.database, this.services, user);
+    const sql = replaySql((server.settings as Settings | undefined) ?? Settings.none, settings);
+    try {
+      if (sql !== undefined) await server.run(sql);
+      server.settings = settings;
+    } catch (error) {
+      server.destroy('a startup setting was refused');
+      throw new WeirError('startup_setting_refused', { why: error instanceof Error ? error.message : String(error) });
+    }
+    const reported = new Map(server.parameters);
+    pool.checkin(server, false);
+    return reported;
+  }
+}
+
+/** A server of any node that is up, the primary first. */
+async function checkoutAny(
+  database: Database,
+  services: Services,
+  user: string,
+): Promise<{ pool: Pool; server: ServerConnection }> {
+  const sinceMs = services.nowMs();
+  for (;;) {
+    const node = await anyNode(database, sinceMs);
+    const pool = database.pool(node, user);
+    const server = pool.tryCheckout() ?? (await waitFor(pool, node, sinceMs));
+    if (server !== undefined) return { pool, server };
+  }
+}
+
+function anyNode(database: Database, sinceMs: number): Promise<NodeState> {
+  return new Promise((resolve, reject) => {
+    const look = (): void => {
+      const { primary, nodes } = database.topology.snapshot();
+      const node = primary?.isUp === true ? primary : nodes.find((candidate) => candidate.isUp);
+      if (node !== undefined) return resolve(node);
+      const deadlineMs = sinceMs + database.settings().queryWaitTimeoutMs;
+      const why = nodes.map((each) => `${each.name}: ${each.problem ?? 'not up'}`).join('; ');
+      database.park({
+        deadlineMs,
+        retry: look,
+        expired: () => reject(new WeirError('no_node', { database: database.name, why })),
+      });
+    };
+    look();
+  });
+}
+
+/** undefined: ask for another node. */
+function waitFor(pool: Pool, node: NodeState, sinceMs: number): Promise<ServerConnection | undefined> {
+  return new Promise((resolve, reject) => {
+    pool.wait(
+      {
+        mayGoElsewhere: node.role === 'replica',
+        granted: resolve,
+        refused: (error, isElsewhere) => (isElsewhere ? resolve(undefined) : reject(error)),
+      },
+      sinceMs,
+    );
+  });
+}
+
+/** What a client hears between AuthenticationOk and its first statement. */
+export function greeting(reported: ReadonlyMap<string, string>, processId: number, secret: Buffer): Buffer {
+  const parts = [...reported].map(([name, value]) => parameterStatus(name, value));
+  return Buffer.concat([...parts, backendKeyData(processId, secret), readyForQuery('I')]);
+}

@@ -1,0 +1,55 @@
+/** A first-in first-out queue on a growing ring: no shifting, no holes left holding on to what has gone. */
+export class Ring<T> {
+  private items: (T | undefined)[] = new Array<T | undefined>(4);
+  private head = 0;
+  private count = 0;
+
+  get length(): number {
+    return this.count;
+  }
+
+  push(item: T): void {
+    if (this.count === this.items.length) this.grow();
+    this.items[(this.head + this.count) & (this.items.length - 1)] = item;
+    this.count++;
+  }
+
+  peek(): T | undefined {
+    return this.count === 0 ? undefined : this.items[this.head];
+  }
+
+  /** Position 0 is the head. */
+  at(index: number): T | undefined {
+    return index < 0 || index >= this.count ? undefined : this.items[(this.head + index) & (this.items.length - 1)];
+  }
+
+  shift(): T | undefined {
+    if (this.count === 0) return undefined;
+    const item = this.items[this.head];
+    this.items[this.head] = undefined;
+    this.head = (this.head + 1) & (this.items.length - 1);
+    this.count--;
+    return item;
+  }
+
+  /** Keeps only what `keep` says, in order. */
+  filter(keep: (item: T) => boolean): void {
+    const kept = this.count;
+    for (let i = 0; i < kept; i++) {
+      const item = this.shift() as T;
+      if (keep(item)) this.push(item);
+    }
+  }
+
+  clear(): void {
+    while (this.shift() !== undefined);
+  }
+
+  private grow(): void {
+    const old = this.items;
+    const grown = new Array<T | undefined>(old.length * 2);
+    for (let i = 0; i < this.count; i++) grown[i] = old[(this.head + i) & (old.length - 1)];
+    this.items = grown;
+    this.head = 0;
+  }
+}
