@@ -7,7 +7,7 @@ const printableAscii = /^[\x20-\x7e]*$/;
 /** RFC 3454 C.1.2: spaces other than U+0020. */
 const otherSpaces = /[\u00a0\u1680\u2000-\u200b\u202f\u205f\u3000]/gu;
 /** RFC 3454 B.1: commonly mapped to nothing. */
- 
+
 const nothing = /[\u00ad\u034f\u1806\u180b-\u180d\u200c\u200d\u2060\ufe00-\ufe0f\ufeff]/gu;
 /**
  * RFC 3454 C.2 to C.9: controls, private use, non-characters, surrogates, what is wrong in plain text, tagging.

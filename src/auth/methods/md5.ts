@@ -14,7 +14,7 @@ import { scram } from './scram.ts';
 
 /** The password without its closing zero; an inner zero would be an attempt to hide something. */
 function passwordOf(body: Buffer): Buffer {
-  if (body.indexOf(0) !== body.length - 1) throw new ProtocolError('invalid password message');
+  if (body.length === 0 || body.indexOf(0) !== body.length - 1) throw new ProtocolError('invalid password message');
   return body.subarray(0, -1);
 }
 

@@ -1,0 +1,263 @@
+/** TLS with clients: who is offered it, who must have it, and what certificates do. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connect as connectTls } from 'node:tls';
+import type { ConnectionOptions, TLSSocket } from 'node:tls';
+import pg from 'pg';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { CertificateAuthority } from '../../integration/harness/certs.ts';
+import type { Certificate } from '../../integration/harness/certs.ts';
+import { until } from '../../integration/harness/until.ts';
+import type { TlsMode, TlsSide } from '../../src/config/config.ts';
+import type { DoorOptions } from '../../src/frontend/types.ts';
+import { clientTls, serverTlsOptions } from '../../src/net/tls.ts';
+import { sslRequest, startupMessage } from '../../src/protocol/write.ts';
+import { RawClient, gssEncRequest, noTls, startFixture } from './fixture.ts';
+import type { Fixture } from './fixture.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'weir-tls-'));
+const authority = new CertificateAuthority();
+const stranger = new CertificateAuthority();
+const save = (name: string, text: string): string => {
+  writeFileSync(join(dir, name), text);
+  return join(dir, name);
+};
+const serverCertificate = authority.server();
+const files = {
+  cert: save('server.crt', serverCertificate.cert),
+  key: save('server.key', serverCertificate.key),
+  ca: save('ca.crt', authority.ca.cert),
+};
+const side = (mode: TlsMode, withCa = false): TlsSide => ({ ...files, mode, ca: withCa ? files.ca : undefined });
+
+const fixtures: Fixture[] = [];
+afterEach(async () => {
+  for (const fixture of fixtures.splice(0)) await fixture.stop();
+});
+afterAll(() => rmSync(dir, { recursive: true }));
+
+async function open(overrides: Partial<DoorOptions>): Promise<Fixture> {
+  const fixture = await startFixture(overrides);
+  fixtures.push(fixture);
+  return fixture;
+}
+
+async function logIn(fixture: Fixture, ssl: pg.ClientConfig['ssl'], user = 'ann'): Promise<string> {
+  const client = new pg.Client({ host: '127.0.0.1', port: fixture.port, user, database: 'shop', ssl });
+  try {
+    await client.connect();
+    return ((await client.query('SELECT 1')).rows[0] as { who: string }).who;
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+/** A client behind SSLRequest and the handshake. */
+async function handshake(fixture: Fixture, options: ConnectionOptions = {}): Promise<RawClient> {
+  const raw = await RawClient.connect(fixture.port);
+  expect(await raw.say(sslRequest).reader.nextByte()).toBe(0x53);
+  raw.reader.detach();
+  const socket: TLSSocket = connectTls({ socket: raw.socket, ca: authority.ca.cert, host: '127.0.0.1', ...options });
+  await new Promise<void>((resolve, reject) => socket.once('secureConnect', resolve).once('error', reject));
+  return new RawClient(socket);
+}
+
+const ca = authority.ca.cert;
+const asClient = ({ cert, key }: Certificate): pg.ClientConfig['ssl'] => ({ ca, cert, key });
+
+describe('modes', () => {
+  it.each([
+    ['disable', side('disable')],
+    ['prefer without a certificate', { ...noTls, mode: 'prefer' as const }],
+  ])('%s: not offered', async (_name, tls) => {
+    const fixture = await open({ tls });
+    await expect(logIn(fixture, { ca })).rejects.toThrow(/does not support SSL/);
+    expect(await logIn(fixture, false)).toBe('ann');
+  });
+
+  it.each(['allow', 'prefer'] as const)('%s: offered, not demanded', async (mode) => {
+    const fixture = await open({ tls: side(mode) });
+    expect(await logIn(fixture, { ca })).toBe('ann');
+    expect(await logIn(fixture, false)).toBe('ann');
+    expect(fixture.clients.map((client) => client.hasTls)).toEqual([true, false]);
+  });
+
+  it('require: a plain connection is refused with words', async () => {
+    const fixture = await open({ tls: side('require') });
+    expect(await logIn(fixture, { ca })).toBe('ann');
+    await expect(logIn(fixture, false)).rejects.toMatchObject({ code: '28000', message: 'connection requires TLS' });
+    expect(fixture.refusals).toEqual(['tls-required']);
+  });
+
+  it.each(['verify-ca', 'verify-full'] as const)('%s: a certificate of the authority is demanded', async (mode) => {
+    const fixture = await open({ tls: side(mode, true) });
+    expect(await logIn(fixture, asClient(authority.client('somebody')))).toBe('ann');
+    for (const ssl of [{ ca }, asClient(stranger.client('ann')), asClient(authority.client('ann', new Date(0)))]) {
+      await expect(logIn(fixture, ssl)).rejects.toMatchObject({
+        code: '28000',
+        message: 'certificate authentication failed for user "ann"',
+        detail: expect.stringContaining('tls.client.ca') as string,
+      });
+    }
+    expect(fixture.refusals).toEqual(['no-certificate', 'no-certificate', 'no-certificate']);
+    expect(fixture.logged.join()).toContain('CERT_HAS_EXPIRED');
+  });
+
+  it('passwords work inside TLS', async () => {
+    const fixture = await open({ tls: side('require'), auth: { type: 'scram-sha-256', users: () => 'pw' } });
+    const client = new pg.Client({ host: '127.0.0.1', port: fixture.port, user: 'ann', password: 'pw', ssl: { ca } });
+    await client.connect();
+    await client.end();
+    expect(fixture.clients).toHaveLength(1);
+  });
+});
+
+describe('auth.type = cert', () => {
+  const auth = { type: 'cert' as const, users: () => undefined };
+
+  it.each(['prefer', 'verify-full'] as const)('with mode %s: the common name is the user', async (mode) => {
+    const fixture = await open({ tls: side(mode, true), auth });
+    expect(await logIn(fixture, asClient(authority.client('ann')))).toBe('ann');
+    for (const ssl of [asClient(authority.client('bob')), asClient(stranger.client('ann')), { ca }]) {
+      await expect(logIn(fixture, ssl)).rejects.toMatchObject({ code: '28000' });
+    }
+    expect(fixture.refusals).toEqual(['no-certificate', 'no-certificate', 'no-certificate']);
+  });
+
+  it('without TLS there is no certificate', async () => {
+    const fixture = await open({ tls: side('prefer', true), auth });
+    await expect(logIn(fixture, false)).rejects.toMatchObject({ code: '28000' });
+    expect(fixture.refusals).toEqual(['tls-required']);
+  });
+});
+
+describe('the handshake', () => {
+  it('plain bytes behind SSLRequest never reach the session', async () => {
+    const fixture = await open({ tls: side('prefer') });
+    const client = (await RawClient.connect(fixture.port)).say(sslRequest, startupMessage({ user: 'eve' }));
+    const refusal = await client.refusal();
+    expect(refusal).toMatchObject({ severity: 'FATAL', sqlstate: '08P01' });
+    expect(refusal.message).toContain('unencrypted data after SSLRequest');
+  });
+
+  it('neither do those between S and the handshake', async () => {
+    const fixture = await open({ tls: side('prefer') });
+    const client = (await RawClient.connect(fixture.port)).say(sslRequest);
+    expect(await client.reader.nextByte()).toBe(0x53);
+    client.startup({ user: 'eve' });
+    // The TLS engine may send an alert before it closes.
+    await expect(client.refusal()).rejects.toThrow();
+    await until('the log line', () => fixture.logged.some((line) => line.includes('tls_handshake_failed')));
+    expect(fixture.clients).toHaveLength(0);
+    expect(fixture.refusals).toEqual(['protocol']);
+    client.close();
+  });
+
+  it('SSLRequest and GSSENCRequest cannot come again inside', async () => {
+    const fixture = await open({ tls: side('prefer') });
+    for (const request of [sslRequest, gssEncRequest]) {
+      const client = await handshake(fixture);
+      expect(await client.say(request).refusal()).toMatchObject({ sqlstate: '0A000' });
+    }
+  });
+
+  it('speaks ALPN postgresql, and refuses other protocols', async () => {
+    const fixture = await open({ tls: side('prefer') });
+    const client = await handshake(fixture, { ALPNProtocols: ['postgresql'] });
+    expect((client.socket as TLSSocket).alpnProtocol).toBe('postgresql');
+    client.close();
+    await expect(handshake(fixture, { ALPNProtocols: ['h2'] })).rejects.toThrow(/alert|disconnected|closed/i);
+  });
+
+  it('refuses TLS 1.1', async () => {
+    const fixture = await open({ tls: side('prefer') });
+    const old = { minVersion: 'TLSv1.1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' } as const;
+    await expect(handshake(fixture, old)).rejects.toThrow();
+    const client = await handshake(fixture, { maxVersion: 'TLSv1.2' });
+    expect((client.socket as TLSSocket).getProtocol()).toBe('TLSv1.2');
+    client.close();
+  });
+
+  it('has a deadline, and so has the log-in behind it', async () => {
+    const fixture = await open({ tls: side('prefer'), loginTimeoutMs: 300 });
+    const silent = (await RawClient.connect(fixture.port)).say(sslRequest);
+    expect(await silent.reader.nextByte()).toBe(0x53);
+    await silent.end();
+    expect(await (await handshake(fixture)).refusal()).toMatchObject({ sqlstate: '08P01' });
+    expect(fixture.refusals).toEqual(['timeout', 'timeout']);
+  });
+
+  it('a session that survives its client does not keep its place', async () => {
+    const fixture = await open({ tls: side('prefer') });
+    const client = (await handshake(fixture)).startup({ user: 'ann' });
+    await until('the client', () => fixture.clients.length === 1);
+    expect(fixture.seats()).toBe(1);
+    client.close();
+    await until('its place to be free', () => fixture.seats() === 0);
+  });
+});
+
+describe('reload', () => {
+  it('shows the new certificate to new clients, and changes nothing when a file is bad', async () => {
+    const fixture = await open({ tls: side('prefer') });
+    expect(await logIn(fixture, { ca })).toBe('ann');
+    expect(() => fixture.listener.reload({ ...files, mode: 'prefer', cert: '/nowhere.crt' })).toThrow('/nowhere.crt');
+    expect(await logIn(fixture, { ca })).toBe('ann');
+    const renewed = stranger.server();
+    const tls = {
+      ...noTls,
+      mode: 'require' as const,
+      cert: save('n.crt', renewed.cert),
+      key: save('n.key', renewed.key),
+    };
+    fixture.listener.reload(tls);
+    await expect(logIn(fixture, { ca })).rejects.toThrow(/certificate|signature/i);
+    expect(await logIn(fixture, { ca: stranger.ca.cert })).toBe('ann');
+    fixture.listener.reload(noTls, { type: 'md5', users: () => 'pw' });
+    await expect(logIn(fixture, { ca })).rejects.toThrow(/does not support SSL/);
+  });
+});
+
+describe('settings that cannot be used name the setting and the file', () => {
+  const garbage = save('garbage.pem', 'not a certificate');
+  const otherKey = save('other.key', stranger.server().key);
+  it.each([
+    [{ ...side('prefer'), cert: '/nowhere.crt' }, /tls\.client\.cert: cannot read \/nowhere\.crt: ENOENT/],
+    [{ ...side('prefer'), key: undefined }, /tls\.client\.cert is set but tls\.client\.key is not/],
+    [{ ...side('prefer'), cert: garbage }, /tls\.client\.cert: .*garbage\.pem is not a usable certificate/],
+    [{ ...side('prefer'), key: garbage }, /tls\.client\.key: .*garbage\.pem is not the usable private key/],
+    [{ ...side('prefer'), key: otherKey }, /tls\.client\.key: .*other\.key is not the usable private key/],
+    [{ ...side('prefer'), ca: '/nowhere.ca' }, /tls\.client\.ca: cannot read \/nowhere\.ca/],
+    [{ ...noTls, mode: 'require' as const }, /tls\.client\.mode require needs tls\.client\.cert and tls\.client\.key/],
+    [side('verify-ca'), /tls\.client\.mode verify-ca needs tls\.client\.ca/],
+  ])('%j', (tls: TlsSide, message) => {
+    expect(() => clientTls(tls)).toThrow(message);
+  });
+
+  it('for servers as well', () => {
+    expect(() => serverTlsOptions({ ...noTls, mode: 'verify-ca', ca: '/nowhere.ca' }, 'db')).toThrow(
+      /tls\.server\.ca: cannot read \/nowhere\.ca/,
+    );
+  });
+});
+
+describe('serverTlsOptions', () => {
+  it.each([
+    ['prefer', false, false, false],
+    ['require', false, false, false],
+    ['require', true, true, false],
+    ['verify-ca', true, true, false],
+    ['verify-full', true, true, true],
+    ['verify-full', false, true, true],
+  ] as const)('%s, ca %s: chain checked %s, name checked %s', (mode, withCa, checksChain, checksName) => {
+    const options = serverTlsOptions({ ...noTls, mode, ca: withCa ? files.ca : undefined }, 'db.example');
+    expect(options.rejectUnauthorized).toBe(checksChain);
+    expect(options.checkServerIdentity === undefined).toBe(checksName);
+    expect(options.servername).toBe('db.example');
+  });
+
+  it('sends no SNI for addresses', () => {
+    expect(serverTlsOptions({ ...noTls, mode: 'require' }, '10.0.0.1').servername).toBeUndefined();
+  });
+});
