@@ -41,6 +41,8 @@ export function adminUrl(url: string | undefined, env: NodeJS.ProcessEnv): URL {
   if (parsed.hostname === '') parsed.hostname = '127.0.0.1';
   if (parsed.port === '') parsed.port = '6432';
   if (parsed.username === '') parsed.username = env['PGUSER'] || 'weir';
+  // What `pg` would do with its own environment; here it is the caller's.
+  if (parsed.password === '') parsed.password = encodeURIComponent(env['PGPASSWORD'] ?? '');
   if (parsed.pathname.replace(/^\//, '') === '') parsed.pathname = '/weir';
   return parsed;
 }
@@ -51,7 +53,6 @@ export async function runOnConsole(url: URL, commands: readonly string[], io: Cl
     connectionString: url.href,
     application_name: 'weir cli',
     connectionTimeoutMillis: connectTimeoutMs,
-    ...(url.password === '' && io.env['PGPASSWORD'] ? { password: io.env['PGPASSWORD'] } : {}),
   });
   // Without a listener, a connection lost between two commands would end the process.
   client.on('error', () => undefined);

@@ -28,7 +28,7 @@ async function checkDatabase(
   const nodes = [database.primary, ...database.replicas];
   const reports = await Promise.all(
     nodes.map((node) =>
-      probeNode(node, loginFor(node, nodes, users), config.tls.server, database.pool.serverConnectTimeoutMs),
+      probeNode(node, loginFor(node, nodes, config, users), config.tls.server, database.pool.serverConnectTimeoutMs),
     ),
   );
   const primaryLsn = reports[0]?.role === 'primary' ? reports[0].lsn : undefined;
@@ -56,18 +56,20 @@ async function checkDatabase(
   return found;
 }
 
-/** Whom to log in as: the node's own user, or that of another node of the database. */
+/** Whom to log in as: the node's own user, auth.user, or that of another node of the database; as Weir's monitor does. */
 function loginFor(
   node: NodeConfig,
   nodes: readonly NodeConfig[],
+  config: Config,
   users: ReadonlyMap<string, string>,
 ): Credentials | undefined {
   const named = node.user === undefined ? nodes.find((other) => other.user !== undefined) : node;
-  if (named?.user === undefined) return undefined;
-  const known = users.get(named.user);
+  const user = node.user ?? config.auth.user ?? named?.user;
+  if (user === undefined) return undefined;
+  const known = users.get(user);
   // A hash logs in nowhere by itself.
   const plain = known === undefined || /^(md5[0-9a-f]{32}$|SCRAM-SHA-256\$)/i.test(known) ? undefined : known;
-  return { user: named.user, password: named.password ?? plain };
+  return { user, password: named?.user === user ? (named.password ?? plain) : plain };
 }
 
 function problemOf(report: NodeReport, isPrimary: boolean): string | undefined {

@@ -95,7 +95,7 @@ export function loadAll(source: ReturnType<typeof sourceOf>): { result: LoadResu
 export async function serve(
   args: Arguments,
   io: CliIo,
-  createApp: CreateServedApp,
+  loadApp: () => Promise<CreateServedApp>,
   events: ProcessEvents,
 ): Promise<ExitCode> {
   const source = sourceOf(args, io.env);
@@ -113,6 +113,7 @@ export async function serve(
   };
   let app: ServedApp;
   try {
+    const createApp = await loadApp();
     app = await createApp(first.result.config, { users, reloadConfig });
     await app.start();
   } catch (error) {
@@ -195,6 +196,6 @@ export function serveVerb(loadApp: () => Promise<CreateServedApp>, events: Proce
     synopsis: '[--config FILE] [--primary URL] [--replica URL]... [--listen HOST:PORT] [--redis URL]',
     about: 'Serves. Flags win over WEIR_<KEY> in the environment, and that over the file.',
     options: serveOptions,
-    run: async (args, io) => serve(args, io, await loadApp(), events),
+    run: (args, io) => serve(args, io, loadApp, events),
   };
 }

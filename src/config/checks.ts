@@ -119,7 +119,9 @@ export function warningsFor(config: Config, users: ReadonlySet<string>): string[
   if (type === 'trust' && !isLoopback(config.listen.host)) {
     warnings.push('auth.type: trust lets everybody in who can reach the port, which is not only this machine');
   }
-  if (user !== undefined) warnings.push('auth.user: has no use yet: auth.query comes in a later version of Weir');
+  if (user !== undefined && !users.has(user)) {
+    warnings.push(`auth.user: ${user} has no secret in auth.file: Weir can only watch servers that ask it for none`);
+  }
   const needsSecret = type === 'md5' || type === 'scram-sha-256';
   if (needsSecret && users.size === 0) {
     warnings.push('auth.file: nobody can log in: there is no users file and no user with a password in a database URL');

@@ -75,7 +75,7 @@ export function settingsPage(): string {
     const cells = [
       `\`${key}\`${setting.isPerDatabase ? ' *' : ''}`,
       `\`${setting.type.format(setting.default)}\``,
-      setting.type.allowed,
+      setting.type.allowed + (setting.type.later === undefined ? '' : `; in a later version: ${setting.type.later}`),
       setting.isReloadable ? 'reload' : 'restart',
       setting.about,
       `\`${environmentName(key)}\``,

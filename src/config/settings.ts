@@ -160,7 +160,7 @@ export const settings = {
     optional(string('a user name')),
     undefined,
     'restart',
-    'User who runs auth.query; without that it has no use yet.',
+    'Who Weir itself logs in as to watch a server whose URL names no user (lag, catalog); its secret is in auth.file.',
     (c) => c.auth.user,
   ),
   'auth.admin_users': setting(

@@ -14,6 +14,8 @@ export interface ValueType<T> {
   readonly name: string;
   /** What is allowed, in words: "an integer from 1 to 100". */
   readonly allowed: string;
+  /** What is part of the interface but comes in a later version, in words. */
+  readonly later?: string;
   /** From YAML. */
   parse(raw: unknown): Parsed<T>;
   /** From the environment, the command line or `SET key = value`. */
@@ -133,7 +135,14 @@ export function oneOf<const T extends string>(words: readonly T[], later: readon
     const meant = didYouMean(text, words);
     return { refused: `is not allowed: use ${allowed}${meant === undefined ? '' : ` (did you mean "${meant}"?)`}` };
   };
-  return { name: 'enum', allowed, parse, parseText: (text) => parse(text.trim()), format: (value) => value };
+  return {
+    name: 'enum',
+    allowed,
+    ...(later.length === 0 ? {} : { later: later.join(', ') }),
+    parse,
+    parseText: (text) => parse(text.trim()),
+    format: (value) => value,
+  };
 }
 
 /** A setting with one value for now: everything else comes in a later version. */
@@ -146,6 +155,7 @@ export function onlyForNow<const T extends number | boolean>(value: T, name: str
   return {
     name,
     allowed,
+    later,
     parse,
     parseText: (text) => (text.trim() === allowed ? { value } : parse(text)),
     format: String,
@@ -178,6 +188,7 @@ export function nothingForNow(later: string): ValueType<undefined> {
   return {
     name: 'string',
     allowed: 'null',
+    later,
     parse: (raw) => (raw === null || raw === undefined ? { value: undefined } : refused),
     parseText: (text) => (text.trim() === 'null' ? { value: undefined } : refused),
     format: () => 'null',

@@ -421,7 +421,7 @@ describe('warnings', () => {
   it('say what was probably not meant', () => {
     expect(warnings('auth: { type: trust }\nlisten: 0.0.0.0:6432')).toContain('trust lets everybody in');
     expect(warnings('auth: { type: trust }')).toBe('');
-    expect(warnings('auth: { user: probe }')).toContain('auth.user: has no use yet');
+    expect(warnings('auth: { user: probe }')).toContain('auth.user: probe has no secret in auth.file');
     expect(warnings('')).toContain('nobody can log in');
     expect(warnings('cache: { redis: redis://host }')).toContain('cache.redis: is not used');
     const flags = { primary: 'postgres://app:pw@db1/shop' };

@@ -1,0 +1,271 @@
+/** The verbs that speak to a running Weir, against a server that answers like its console. */
+import { afterEach, describe, expect, it } from 'vitest';
+import type { FakeAnswer, FakeConsole } from './fake-console.ts';
+import { boolType, int8Type, startFakeConsole, textType } from './fake-console.ts';
+import type { CliRun, CliRunOptions } from './run-in-memory.ts';
+import { runInMemory } from './run-in-memory.ts';
+
+let running: FakeConsole | undefined;
+
+afterEach(async () => {
+  await running?.close();
+  running = undefined;
+});
+
+async function weir(
+  argv: readonly string[],
+  answer: FakeAnswer | ((query: string) => FakeAnswer) = { tag: 'OK' },
+  options: CliRunOptions & { password?: string } = {},
+): Promise<CliRun & { queries: string[] }> {
+  running = await startFakeConsole(typeof answer === 'function' ? answer : () => answer, options.password);
+  const env = { WEIR_ADMIN_URL: `postgres://127.0.0.1:${running.port}`, ...options.env };
+  return { ...(await runInMemory(argv, { ...options, env })), queries: running.queries };
+}
+
+const pools: FakeAnswer = {
+  columns: [
+    ['database', textType],
+    ['user', textType],
+    ['cl_active', int8Type],
+    ['is_paused', boolType],
+    ['why', textType],
+  ],
+  rows: [
+    ['shop', 'app', '12', 'f', null],
+    ['a-long-name', 'x', '7', 't', 'clients waited 38 ms'],
+  ],
+};
+
+describe('SHOW verbs', () => {
+  it.each(['pools', 'nodes', 'clients', 'servers', 'databases', 'stats', 'cache', 'config'])(
+    'weir %s',
+    async (verb) => {
+      const run = await weir([verb], pools);
+      expect(run.queries).toEqual([`SHOW ${verb.toUpperCase()}`]);
+      expect(run.code).toBe(0);
+      expect(run.err).toBe('');
+      expect(run.out).toBe(
+        [
+          'database     user  cl_active  is_paused  why',
+          'shop         app          12  f',
+          'a-long-name  x             7  t          clients waited 38 ms',
+          '',
+        ].join('\n'),
+      );
+    },
+  );
+
+  it('as JSON, with numbers and booleans', async () => {
+    const run = await weir(['pools', '--json'], pools);
+    expect(JSON.parse(run.out)).toEqual([
+      { database: 'shop', user: 'app', cl_active: 12, is_paused: false, why: null },
+      { database: 'a-long-name', user: 'x', cl_active: 7, is_paused: true, why: 'clients waited 38 ms' },
+    ]);
+  });
+
+  it('one block a row where the terminal is too narrow', async () => {
+    const run = await weir(['pools'], pools, { columns: 40 });
+    expect(run.out.split('\n').slice(0, 7)).toEqual([
+      'database   shop',
+      'user       app',
+      'cl_active  12',
+      'is_paused  f',
+      'why',
+      '',
+      'database   a-long-name',
+    ]);
+  });
+
+  it('no rows', async () => {
+    const empty = { columns: [['id', int8Type] as const, ['user', textType] as const] };
+    expect((await weir(['clients'], empty)).out).toBe('id  user\n(none)\n');
+    await running?.close();
+    expect((await weir(['clients', '--json'], empty)).out).toBe('[]\n');
+  });
+
+  it('control characters in names do not reach the terminal', async () => {
+    const run = await weir(['clients'], { columns: [['name', textType]], rows: [['\u001b[2Jevil\n\u009b']] });
+    expect(run.out).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
+  });
+});
+
+describe('commands', () => {
+  it.each([
+    [['pause'], ['PAUSE'], 'every database is paused'],
+    [['pause', 'shop'], ['PAUSE "shop"'], 'shop is paused'],
+    [['resume', 'my"shop'], ['RESUME "my""shop"'], 'my"shop goes on'],
+    [['reload'], ['RELOAD'], 'the configuration was read again'],
+    [['drain', '127.0.0.1:5433'], ['DRAIN "127.0.0.1:5433"'], '127.0.0.1:5433 gets no new work'],
+    [['undrain', 'db2'], ['UNDRAIN "db2"'], 'db2 gets work again'],
+    [['kill', '17'], ['KILL 17'], 'client 17 was disconnected'],
+    [['invalidate', '--all'], ['INVALIDATE ALL'], 'dropped from the cache: everything'],
+    [['invalidate', '--table', 'users', '--table', 'app."Orders"'], ['INVALIDATE TABLE users, app."Orders"'], 'users'],
+    [['invalidate', '--table', 'a', 'b'], ['INVALIDATE TABLE a, b'], 'dropped from the cache: a, b'],
+    [['invalidate', '--tag', 'user:42', '--tag', "it's"], ['INVALIDATE TAG "user:42", "it\'s"'], 'user:42'],
+    [['invalidate', '--table', 't', '--tag', 'u'], ['INVALIDATE TABLE t', 'INVALIDATE TAG "u"'], 't, u'],
+    [['resize', 'shop', '--max', '40'], ['RESIZE POOL "shop" MAX 40'], 'shop was resized'],
+    [
+      ['resize', 'shop.app.web', '--node', 'db1', '--min', '2', '--max', '40'],
+      ['RESIZE POOL "shop"."app.web" NODE "db1" MIN 2 MAX 40'],
+      'shop.app.web was resized',
+    ],
+    [['resize', '"my.shop".app', '--min', '0'], ['RESIZE POOL "my.shop".app MIN 0'], 'was resized'],
+    [['explain', 'SELECT 1'], ['EXPLAIN ROUTE SELECT 1'], '(no answer)'],
+    [
+      ['explain', '--database', 'shop', '--user', 'app', 'SELECT 1'],
+      ['EXPLAIN ROUTE (DATABASE "shop", USER "app") SELECT 1'],
+      '(no answer)',
+    ],
+  ])('weir %j', async (argv, queries, said) => {
+    const run = await weir(argv);
+    expect(run.queries).toEqual(queries);
+    expect(run.out).toContain(said);
+    expect(run.code).toBe(0);
+  });
+
+  it('resize prints before -> after', async () => {
+    const run = await weir(['resize', 'shop.app', '--max', '40'], {
+      columns: [
+        ['database', textType],
+        ['user', textType],
+        ['node', textType],
+        ['before', int8Type],
+        ['after', int8Type],
+        ['min', int8Type],
+        ['max', int8Type],
+      ],
+      rows: [
+        ['shop', 'app', 'db1', '20', '40', '0', '40'],
+        ['shop', 'app', 'db2', '60', '40', '0', '40'],
+      ],
+      tag: 'RESIZE',
+    });
+    expect(run.out).toBe('shop.app on db1: 20 -> 40 (min 0, max 40)\nshop.app on db2: 60 -> 40 (min 0, max 40)\n');
+  });
+
+  it('notices go to standard error', async () => {
+    const run = await weir(['reload'], { tag: 'RELOAD', notices: ['listen needs a restart'] });
+    expect(run.err).toBe('NOTICE: listen needs a restart\n');
+    expect(run.code).toBe(0);
+  });
+
+  it('a refusal is exit code 1, with everything that the console said', async () => {
+    const error = { message: 'there is no node "db9"', code: '55000', detail: 'd', hint: 'SHOW NODES lists them.' };
+    const run = await weir(['drain', 'db9'], { error });
+    expect(run.code).toBe(1);
+    expect(run.out).toBe('');
+    expect(run.err).toBe('ERROR: there is no node "db9"\nDETAIL: d\nHINT: SHOW NODES lists them.\n');
+  });
+
+  it('the second of two commands is not sent when the first is refused', async () => {
+    const run = await weir(['invalidate', '--table', 't', '--tag', 'u'], { error: { message: 'no' } });
+    expect(run.queries).toEqual(['INVALIDATE TABLE t']);
+    expect(run.code).toBe(1);
+  });
+});
+
+describe('connecting', () => {
+  it('logs in as weir to database weir unless the URL says otherwise', async () => {
+    await weir(['pools'], pools);
+    expect(running?.startups[0]).toMatchObject({ user: 'weir', database: 'weir', application_name: 'weir cli' });
+    const url = `postgres://ops@127.0.0.1:${running?.port}/pgbouncer`;
+    await runInMemory(['pools', '--url', url]);
+    expect(running?.startups[1]).toMatchObject({ user: 'ops', database: 'pgbouncer' });
+  });
+
+  it('takes the password from the URL or from PGPASSWORD', async () => {
+    expect((await weir(['pools'], pools, { password: 'hunter2', env: { PGPASSWORD: 'hunter2' } })).code).toBe(0);
+    const port = running?.port;
+    expect((await runInMemory(['pools', '--url', `postgres://weir:hunter2@127.0.0.1:${port}`])).code).toBe(0);
+  });
+
+  it('a wrong password, and none', async () => {
+    const wrong = await weir(['pools'], pools, { password: 'right', env: { PGPASSWORD: 'hunter2' } });
+    expect(wrong.code).toBe(1);
+    expect(wrong.err).toContain('password authentication failed');
+    expect(wrong.err).toContain('HINT: Give the password');
+    const none = await runInMemory(['pools', '--url', `postgres://127.0.0.1:${running?.port}`]);
+    expect(none.code).toBe(1);
+    expect(none.err).toMatch(/password/);
+    expect(wrong.err + none.err).not.toContain('hunter2');
+  });
+
+  it('nobody there', async () => {
+    const fake = await startFakeConsole(() => ({}));
+    await fake.close();
+    const run = await runInMemory(['pools', '--url', `postgres://weir:hunter2@127.0.0.1:${fake.port}`]);
+    expect(run.code).toBe(1);
+    expect(run.err).toBe(
+      `cannot reach Weir at 127.0.0.1:${fake.port} (ECONNREFUSED): is it running? --url or WEIR_ADMIN_URL says where it is\n`,
+    );
+  });
+
+  it.each(['nonsense', 'http://127.0.0.1:9432'])('a URL that is none: %s', async (url) => {
+    const run = await runInMemory(['pools', '--url', url]);
+    expect(run.code).toBe(1);
+    expect(run.err).toContain('the URL of the admin console');
+  });
+});
+
+describe('wrong usage is exit code 2, and nothing is sent', () => {
+  it.each([
+    [[], 'usage: weir COMMAND'],
+    [['poolz'], 'there is no command poolz; did you mean pools?'],
+    [['top'], 'weir top is not in this version'],
+    [['pools', 'shop'], 'too many arguments: shop'],
+    [['pools', '--jsn'], "Unknown option '--jsn'"],
+    [['pools', '--url'], "'--url <value>' argument missing"],
+    [['drain'], 'missing NODE'],
+    [['drain', ' '], 'NODE is empty'],
+    [['pause', 'a', 'b'], 'too many arguments: b'],
+    [['kill', 'shop'], 'not the id of a client'],
+    [['resize', '--max', '4'], 'missing DATABASE[.USER]'],
+    [['resize', 'shop'], 'give --min, --max or both'],
+    [['resize', 'shop', '--max', 'many'], '--max many: not a number'],
+    [['resize', 'shop', '--max', '0'], 'at least one connection'],
+    [['resize', 'shop', '--min', '5', '--max', '4'], '--min 5 is more than --max 4'],
+    [['invalidate'], 'give --table, --tag or --all'],
+    [['invalidate', '--all', '--tag', 'x'], 'give --table, --tag or --all'],
+    [['invalidate', '--table', 'a; DROP'], 'not a table name'],
+    [['invalidate', '--table', 'a', '--tag', 'b', 'c'], 'write --table or --tag before c'],
+    [['explain'], 'missing "SQL"'],
+    [['explain', 'SELECT', '1'], 'too many arguments: 1'],
+    [['help', 'poolz'], 'did you mean pools?'],
+    [['serve'], 'give --config FILE, or --primary URL'],
+    [['check', 'weir.yaml'], 'unexpected argument weir.yaml'],
+  ])('weir %j', async (argv, said) => {
+    const run = await weir(argv);
+    expect([run.code, run.out, run.queries]).toEqual([2, '', []]);
+    expect(run.err).toContain(said);
+  });
+});
+
+describe('help and version', () => {
+  it('the overview has every verb', async () => {
+    const { code, out } = await runInMemory(['help']);
+    expect(code).toBe(0);
+    const verbs =
+      'serve check demo pools nodes clients servers databases stats cache config explain resize pause resume reload';
+    for (const verb of `${verbs} drain undrain kill invalidate`.split(' '))
+      expect(out).toMatch(new RegExp(`^  ${verb} +\\S`, 'm'));
+    expect(Math.max(...out.split('\n').map((line) => line.length))).toBeLessThanOrEqual(120);
+  });
+
+  it('each verb has its own', async () => {
+    for (const argv of [
+      ['help', 'resize'],
+      ['resize', '--help'],
+      ['resize', 'shop', '-h'],
+    ]) {
+      const { code, out } = await runInMemory(argv);
+      expect(code).toBe(0);
+      expect(out).toContain('usage: weir resize DATABASE[.USER] [--node NAME] [--min N] [--max N]');
+      expect(out).toContain('--json');
+    }
+  });
+
+  it('the version is that of the package', async () => {
+    expect((await runInMemory(['version'])).out).toMatch(/^weir \d+\.\d+\.\d+/);
+    expect((await runInMemory(['--version'])).code).toBe(0);
+  });
+});

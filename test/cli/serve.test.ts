@@ -1,0 +1,204 @@
+/** `weir serve` around an app that only notes what it is told: start, signals, reload, the last net. */
+import type { EventEmitter } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { diffConfig } from '../../src/config/change.ts';
+import type { Config } from '../../src/config/config.ts';
+import type { ServeDeps, ServedApp } from '../../src/cli/serve.ts';
+import { fakeProcess, runInMemory } from './run-in-memory.ts';
+import type { CliRun } from './run-in-memory.ts';
+
+class FakeApp implements ServedApp {
+  readonly calls: string[] = [];
+  config: Config;
+  readonly deps: ServeDeps;
+  finishDrain: () => void = () => undefined;
+  finishByItself: () => void = () => undefined;
+  readonly unexpected: unknown[] = [];
+  readonly ended = new Promise<void>((resolve) => (this.finishByItself = resolve));
+
+  constructor(config: Config, deps: ServeDeps) {
+    this.config = config;
+    this.deps = deps;
+  }
+  start(): Promise<void> {
+    this.calls.push('start');
+    return Promise.resolve();
+  }
+  drain(): Promise<void> {
+    this.calls.push('drain');
+    return new Promise((resolve) => (this.finishDrain = resolve));
+  }
+  stop(): Promise<void> {
+    this.calls.push('stop');
+    return Promise.resolve();
+  }
+  reload(config: Config): ReturnType<typeof diffConfig> {
+    this.calls.push('reload');
+    const diff = diffConfig(this.config, config);
+    this.config = config;
+    return diff;
+  }
+  listenAddress(): { host: string; port: number } {
+    return { host: '::1', port: 6432 };
+  }
+  httpAddress(): { host: string; port: number } {
+    return { host: '127.0.0.1', port: 9432 };
+  }
+  noteUnexpected(error: unknown): void {
+    this.unexpected.push(error);
+  }
+}
+
+interface Serving {
+  readonly app: FakeApp;
+  readonly events: EventEmitter;
+  readonly run: Promise<CliRun>;
+  output(): string;
+}
+
+let dir = '';
+let file = '';
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'weir-serve-'));
+  file = join(dir, 'weir.yaml');
+  writeFileSync(file, 'databases: { shop: { primary: postgres://app:pw@db1/shop } }\n');
+});
+afterEach(() => rmSync(dir, { recursive: true }));
+
+async function serving(argv: readonly string[] = ['serve', '--config', file]): Promise<Serving> {
+  const events = fakeProcess();
+  let output = '';
+  let made: (app: FakeApp) => void = () => undefined;
+  const app = new Promise<FakeApp>((resolve) => (made = resolve));
+  const createApp = (config: Config, deps: ServeDeps): Promise<FakeApp> => {
+    const fake = new FakeApp(config, deps);
+    made(fake);
+    return Promise.resolve(fake);
+  };
+  const run = runInMemory(argv, {
+    deps: { events, loadApp: () => Promise.resolve(createApp) },
+    onOutput: (text) => (output += text),
+  });
+  const started = await app;
+  while (events.listenerCount('SIGTERM') === 0) await turn();
+  return { app: started, events, run, output: () => output };
+}
+
+describe('weir serve', () => {
+  it('starts, says where it listens, and gives the app its users', async () => {
+    writeFileSync(join(dir, 'users.txt'), '"weir" "w"\n');
+    const { app, events, run, output } = await serving();
+    expect(output()).toContain('weir: listening on [::1]:6432, http on 127.0.0.1:9432\n');
+    expect([...app.deps.users]).toEqual([
+      ['app', 'pw'],
+      ['weir', 'w'],
+    ]);
+    expect(app.config.databases.has('shop')).toBe(true);
+    events.emit('SIGTERM', 'SIGTERM');
+    app.finishDrain();
+    expect((await run).code).toBe(0);
+  });
+
+  it('flags alone are enough', async () => {
+    const flags = ['--primary', 'postgres://app:pw@db1/shop', '--replica', 'postgres://db2', '--listen', '127.0.0.1:0'];
+    const { app, events, run } = await serving(['serve', ...flags]);
+    expect(app.config.listen.port).toBe(0);
+    expect(app.config.databases.get('shop')?.replicas).toHaveLength(1);
+    expect([...app.deps.users.keys()]).toEqual(['app']);
+    events.emit('SIGINT', 'SIGINT');
+    app.finishDrain();
+    expect((await run).code).toBe(0);
+  });
+
+  it.each(['SIGTERM', 'SIGINT'])('%s drains and waits for it; a second one stops at once', async (signal) => {
+    const { app, events, run } = await serving();
+    events.emit(signal, signal);
+    await turn();
+    expect(app.calls).toEqual(['start', 'drain']);
+    events.emit(signal, signal);
+    expect((await run).code).toBe(1);
+    expect(app.calls).toEqual(['start', 'drain', 'stop']);
+    expect(events.eventNames()).toEqual([]);
+  });
+
+  it('ends when the app has ended by itself', async () => {
+    const { app, run } = await serving();
+    app.finishByItself();
+    expect((await run).code).toBe(0);
+  });
+
+  it('SIGHUP applies the new file and the new users, and names what needs a restart', async () => {
+    const { app, events, run, output } = await serving();
+    writeFileSync(join(dir, 'users.txt'), '"new" "n"\n');
+    writeFileSync(
+      file,
+      'listen: 127.0.0.1:7\nmax_pool_size: 9\ndatabases: { shop: { primary: postgres://db2/shop } }\n',
+    );
+    events.emit('SIGHUP', 'SIGHUP');
+    await turn();
+    expect(app.calls).toEqual(['start', 'reload']);
+    expect([...app.deps.users.keys()]).toEqual(['new']);
+    expect(output()).toContain('changed default_pool_size, max_pool_size, auth.file, databases.shop');
+    expect(output()).toContain('needs a restart: listen\n');
+    events.emit('SIGTERM', 'SIGTERM');
+    app.finishDrain();
+    await run;
+  });
+
+  it.each([
+    'pool_mode: nonsense\ndatabases: {}',
+    'databases: { shop: { primary: postgres://db9/shop } }\nauth: { file: bad.txt }',
+  ])('a bad file on reload changes nothing: %j', async (text) => {
+    const { app, events, run, output } = await serving();
+    writeFileSync(join(dir, 'bad.txt'), 'oops\n');
+    writeFileSync(file, text);
+    events.emit('SIGHUP', 'SIGHUP');
+    await turn();
+    expect(app.calls).toEqual(['start']);
+    expect([...app.deps.users.keys()]).toEqual(['app']);
+    expect(output()).toContain('nothing was changed');
+    expect(output()).toMatch(/pool_mode: "nonsense"|bad\.txt: line 1/);
+    events.emit('SIGTERM', 'SIGTERM');
+    app.finishDrain();
+    await run;
+  });
+
+  it('an error that nobody caught is noted, and serving goes on', async () => {
+    const { app, events, run } = await serving();
+    events.emit('uncaughtException', new Error('one'));
+    events.emit('unhandledRejection', new Error('two'));
+    expect(app.unexpected.map(String)).toEqual(['Error: one', 'Error: two']);
+    expect(app.calls).toEqual(['start']);
+    events.emit('SIGTERM', 'SIGTERM');
+    app.finishDrain();
+    expect((await run).code).toBe(0);
+  });
+
+  it('every problem of the configuration on its own line, exit code 1, and nothing starts', async () => {
+    writeFileSync(file, 'pool_mod: x\nlisten: 5\n');
+    const { code, err } = await runInMemory(['serve', '--config', file]);
+    expect(code).toBe(1);
+    expect(err.split('\n')).toHaveLength(3);
+    expect(err).toMatch(/weir\.yaml:1: pool_mod: unknown key.*\n.*weir\.yaml:2: listen: 5 is not HOST:PORT/);
+  });
+
+  it('a bad users file stops the start', async () => {
+    writeFileSync(join(dir, 'users.txt'), 'oops\n"a" "hunter2\n');
+    const { code, err } = await runInMemory(['serve', '--config', file]);
+    expect(code).toBe(1);
+    expect(err).toMatch(/users\.txt: line 1: .*\n.*users\.txt: line 2: /);
+    expect(err).not.toContain('hunter2');
+  });
+
+  it('a port that is taken is said in words', async () => {
+    const loadApp = (): Promise<() => Promise<never>> =>
+      Promise.resolve(() => Promise.reject(new Error('listen EADDRINUSE: address already in use 127.0.0.1:6432')));
+    const { code, err } = await runInMemory(['serve', '--config', file], { deps: { loadApp } });
+    expect(code).toBe(1);
+    expect(err).toContain('cannot start: listen EADDRINUSE: address already in use 127.0.0.1:6432: another program');
+  });
+});
