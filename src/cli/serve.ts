@@ -194,7 +194,8 @@ async function reload(app: ServedApp, reloadConfig: () => LoadResult, io: CliIo)
 export function serveVerb(loadApp: () => Promise<CreateServedApp>, events: ProcessEvents): Verb {
   return {
     synopsis: '[--config FILE] [--primary URL] [--replica URL]... [--listen HOST:PORT] [--redis URL]',
-    about: 'Serves. Flags win over WEIR_<KEY> in the environment, and that over the file.',
+    about:
+      'Starts Weir and serves until a signal ends it. Flags win over WEIR_<KEY> in the environment, and that over the file.',
     options: serveOptions,
     run: (args, io) => serve(args, io, loadApp, events),
   };

@@ -1,5 +1,5 @@
 /** The files that are made from, or must agree with, the tables: example configuration, reference pages, alert rules. */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
@@ -65,15 +65,10 @@ describe('reference pages', () => {
 });
 
 describe('Prometheus files', () => {
-  /** The metrics of the interface. */
-  const metrics = new Set(
-    [
-      'client_connections server_connections pool_size_limit pool_waiting pool_wait_seconds pool_resizes_total',
-      'queries_total query_duration_seconds replica_lag_bytes replica_lag_seconds node_up node_ejections_total',
-      'cache_hits_total cache_misses_total cache_stores_total cache_evictions_total cache_invalidations_total',
-      'cache_entries cache_bytes misroutes_total auth_failures_total event_loop_delay_seconds',
-    ].flatMap((line) => line.split(' ').map((name) => `weir_${name}`)),
-  );
+  /** Every metric that src/observability names. */
+  const folder = join(root, 'src/observability');
+  const sources = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8'));
+  const metrics = new Set(sources.flatMap((text) => [...text.matchAll(/'(weir_\w+)'/g)].map((match) => match[1])));
 
   interface Rules {
     readonly groups: readonly { readonly rules: readonly { readonly alert: string; readonly expr: string }[] }[];
