@@ -151,12 +151,7 @@ class Cache implements ResultCache {
   }
 
   noteRead(tags: readonly Tag[], freshness: SessionFreshness): void {
-    if (!this.isEnabled || this.settings.mode !== 'session') return;
-    const order = this.table.nextOrder();
-    for (const state of this.table.resolve(tags).states) {
-      // Without peers only a write under way can be seen before it is announced: every other one has bumped already.
-      if (this.peers !== undefined || state.closed > 0) (freshness as Freshness).raise(state, order);
-    }
+    if (this.isEnabled) this.raise(this.table.resolve(tags), freshness as Freshness);
   }
 
   close(tags: readonly Tag[], all: boolean, prefix: string, freshness: SessionFreshness): WriteGuard {
@@ -237,6 +232,16 @@ class Cache implements ResultCache {
     this.store.clear();
   }
 
+  /** From now on the session accepts answers with these tags only if they were asked for, or confirmed, later. */
+  private raise(set: TagSet, freshness: Freshness): void {
+    if (this.settings.mode !== 'session') return;
+    const order = this.table.nextOrder();
+    for (const state of set.states) {
+      // Without peers only a write under way can be seen before it is announced: every other one has bumped already.
+      if (this.peers !== undefined || state.closed > 0) freshness.raise(state, order);
+    }
+  }
+
   private miss(lookup: Lookup): Lookup {
     this.misses++;
     return lookup;
@@ -298,6 +303,8 @@ class Cache implements ResultCache {
     const entry = await this.flights.join(plan);
     if (entry !== undefined && this.mayShow(entry, set, ttlMs, freshness)) {
       this.hits++;
+      // Not confirmed by Redis yet: the same as if this session had asked the database itself.
+      if (this.second !== undefined) this.raise(set, freshness);
       return entry.hit;
     }
     return this.takeOff(plan.key, set, ttlMs, freshness, ticks, false);
@@ -329,6 +336,20 @@ class Cache implements ResultCache {
     return this.takeOff(full, set, ttlMs, freshness, ticks, true);
   }
 
+  private keep(plan: FlightPlan, entry: Entry): void {
+    this.store.set(plan.key, entry);
+    this.stores++;
+  }
+
+  /**
+   * With peers an answer may hold a commit whose announcement is still on its way to us. Redis has it already, and
+   * refuses the answer: so what is in level 1 never runs ahead of what it is stamped with.
+   */
+  private async keepShared(plan: FlightPlan, entry: Entry, ttlMs: number): Promise<void> {
+    const isKept = (await this.second?.keep(plan, entry.hit.parts, ttlMs)) === true;
+    if (isKept && this.parts.isCurrent(plan.set.states, plan.stamps)) this.keep(plan, entry);
+  }
+
   /** A flight came back with a complete answer: store it if every stamp still holds (rule 1). */
   private land(plan: FlightPlan, frames: readonly Buffer[]): Entry | undefined {
     const { set, stamps } = plan;
@@ -345,10 +366,8 @@ class Cache implements ResultCache {
       { states: set.states, stamps, order, filledAtMs: startedAtMs, expiresAtMs },
       parts,
     );
-    this.store.set(plan.key, entry);
-    this.stores++;
-    // After this turn, in which the session also notes its read: what Redis then confirms covers that read.
-    if (this.second !== undefined) queueMicrotask(() => this.second?.keep(plan, parts, leftMs));
+    if (this.second === undefined) this.keep(plan, entry);
+    else void this.keepShared(plan, entry, leftMs);
     return entry;
   }
 }

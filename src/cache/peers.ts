@@ -145,18 +145,29 @@ export class Peers {
     });
   }
 
-  /** Stores an answer in the second level if the stamps still hold there; does not wait. */
-  save(set: TagSet, stamps: readonly number[], entryName: string, payload: Buffer, ttlMs: number): void {
-    if (!this.isUsable) return;
+  /** Stores an answer in the second level if the stamps still hold there; says whether it did. Never rejects. */
+  async save(
+    set: TagSet,
+    stamps: readonly number[],
+    entryName: string,
+    payload: Buffer,
+    ttlMs: number,
+  ): Promise<boolean> {
+    if (!this.isUsable) return false;
     const command = ++this.command;
-    const order = this.table.nextOrder();
+    // What is noted as read until the end of this turn had been read before this was sent.
+    let order = 0;
+    queueMicrotask(() => (order = this.table.nextOrder()));
     const write = { tags: set.names, entryName, incarnation: this.incarnation, stamps, payload, ttlMs };
-    this.send(this.transport.store(write)).then(
-      (isStored) => {
-        if (isStored && this.state === 'up' && command >= this.validFrom) this.mirror.confirm(set, stamps, order);
-      },
-      (error: Error) => this.failed(error),
-    );
+    try {
+      const isStored = await this.send(this.transport.store(write));
+      if (!isStored || this.state !== 'up' || command < this.validFrom) return false;
+      this.mirror.confirm(set, stamps, order);
+      return true;
+    } catch (error) {
+      this.failed(error as Error);
+      return false;
+    }
   }
 
   /** Our own write is about to commit. Not awaited: peers learn of it within the time of a message. */

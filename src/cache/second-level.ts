@@ -37,13 +37,13 @@ export class SecondLevel {
     return reply.isClosed ? 'closed' : { entry: this.decode(full, key, set, reply) };
   }
 
-  /** Does not wait; Redis refuses it if a stamp has changed or a tag is closed there. */
-  keep(plan: FlightPlan, parts: readonly Buffer[], ttlMs: number): void {
+  /** Redis refuses it if a stamp has changed or a tag is closed there; false also if it cannot be asked. */
+  async keep(plan: FlightPlan, parts: readonly Buffer[], ttlMs: number): Promise<boolean> {
     const { peers, hashKey } = this.options;
-    if (!peers.isUsable) return;
+    if (!peers.isUsable) return false;
     const key = keyBytes(plan.key);
     const payload = encodeEntry(stampText(peers.currentIncarnation, plan.remotes), key, ttlMs, parts);
-    peers.save(plan.set, plan.remotes, hashKey(key), payload, ttlMs);
+    return peers.save(plan.set, plan.remotes, hashKey(key), payload, ttlMs);
   }
 
   /** As an entry of level 1; undefined if it is another key's, too large, nonsense, or of other stamps by now. */
