@@ -3,7 +3,7 @@
  * and for servers (`serverTlsOptions`, libpq's sslmode). Does no I/O but reading the files, whose names are in every error.
  * Called by frontend/listener.ts and backend/connect.ts.
  */
-import { constants } from 'node:crypto';
+import { X509Certificate, constants } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { createSecureContext } from 'node:tls';
@@ -49,8 +49,9 @@ function loadFiles(name: SideName, side: TlsSide): SecureContextOptions {
   }
   const context: SecureContextOptions = { minVersion: 'TLSv1.2' };
   if (side.ca !== undefined) {
-    context.ca = readPem(name, 'ca', side.ca);
-    checkWithOpenSsl(`${name}.ca: ${side.ca} is not a usable certificate file`, { ca: context.ca });
+    const ca = readPem(name, 'ca', side.ca);
+    checkAuthority(`${name}.ca: ${side.ca} is not a usable certificate file`, ca);
+    context.ca = ca;
   }
   if (side.cert !== undefined && side.key !== undefined) {
     context.cert = readPem(name, 'cert', side.cert);
@@ -62,6 +63,15 @@ function loadFiles(name: SideName, side: TlsSide): SecureContextOptions {
     });
   }
   return context;
+}
+
+/** A context takes anything for `ca`, and would then trust nobody without saying why. */
+function checkAuthority(what: string, pem: Buffer): void {
+  try {
+    new X509Certificate(pem);
+  } catch (error) {
+    throw new TlsSettingError(`${what}: ${(error as Error).message}`, error);
+  }
 }
 
 function checkWithOpenSsl(what: string, options: SecureContextOptions): void {

@@ -228,6 +228,7 @@ describe('settings that cannot be used name the setting and the file', () => {
     [{ ...side('prefer'), cert: garbage }, /tls\.client\.cert: .*garbage\.pem is not a usable certificate/],
     [{ ...side('prefer'), key: garbage }, /tls\.client\.key: .*garbage\.pem is not the usable private key/],
     [{ ...side('prefer'), key: otherKey }, /tls\.client\.key: .*other\.key is not the usable private key/],
+    [{ ...side('prefer'), ca: garbage }, /tls\.client\.ca: .*garbage\.pem is not a usable certificate/],
     [{ ...side('prefer'), ca: '/nowhere.ca' }, /tls\.client\.ca: cannot read \/nowhere\.ca/],
     [{ ...noTls, mode: 'require' as const }, /tls\.client\.mode require needs tls\.client\.cert and tls\.client\.key/],
     [side('verify-ca'), /tls\.client\.mode verify-ca needs tls\.client\.ca/],
