@@ -26,6 +26,6 @@ export async function runTests(tally, project, dir) {
   say(`\n== ${project} tests`);
   const report = join(dir, `${project}.json`);
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-  const code = await node(tool.vitest, ['run', '--project', project, ...reporters]);
+  const code = await node(tool.vitest, ['run', '--project', project, '--allowOnly=false', ...reporters]);
   tally.vitest(`${project} tests`, report, code);
 }

@@ -56,12 +56,16 @@ export class Tally {
     for (const failure of failures) this.#lines.push(`         ${failure}`);
   }
 
+  /** What happened, and the closing line. */
+  summary() {
+    if (this.passed + this.failed === 0) this.check('anything', false, 'nothing was executed');
+    const skipped = this.skipped > 0 ? `, ${this.skipped} skipped` : '';
+    return `\n${this.#lines.join('\n')}\n\n${this.passed} passed, ${this.failed} failed${skipped}`;
+  }
+
   /** Prints the summary. @returns {number} the exit code */
   finish() {
-    if (this.passed + this.failed === 0) this.check('anything', false, 'nothing was executed');
-    say(`\n${this.#lines.join('\n')}\n`);
-    const skipped = this.skipped > 0 ? `, ${this.skipped} skipped` : '';
-    say(`${this.passed} passed, ${this.failed} failed${skipped}`);
+    say(this.summary());
     return this.failed === 0 ? 0 : 1;
   }
 }
