@@ -10,14 +10,16 @@
 import { num, str } from './catalog-rows.ts';
 import type { Query } from './catalog-rows.ts';
 
+const LASTING = `(SELECT oid FROM pg_catalog.pg_class WHERE relpersistence <> 't')`;
+
 const SOURCES: readonly (readonly [table: string, where: string])[] = [
   ['pg_class', `relpersistence <> 't' AND relkind IN ('r', 'p', 'v', 'm', 'S', 'f')`],
   ['pg_proc', 'oid >= 16384'],
   ['pg_aggregate', 'aggfnoid >= 16384'],
-  ['pg_rewrite', 'oid >= 16384'],
-  ['pg_trigger', 'true'],
+  ['pg_rewrite', `oid >= 16384 AND ev_class IN ${LASTING}`],
+  ['pg_trigger', `tgrelid IN ${LASTING}`],
   ['pg_policy', 'true'],
-  ['pg_constraint', 'true'],
+  ['pg_constraint', `conrelid = 0 OR conrelid IN ${LASTING}`],
   ['pg_inherits', 'true'],
   ['pg_operator', 'oid >= 16384'],
   ['pg_cast', 'oid >= 16384'],
