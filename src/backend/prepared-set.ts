@@ -15,6 +15,10 @@ export class PreparedSet {
     return this.names.size;
   }
 
+  has(name: string): boolean {
+    return this.names.has(name);
+  }
+
   /** Is it there? It becomes the most recently used. */
   use(name: string): boolean {
     if (!this.names.delete(name)) return false;

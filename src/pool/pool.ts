@@ -43,6 +43,8 @@ export class Pool implements PoolControl, BudgetMember {
   readonly database: string;
   readonly user: string;
   readonly node: string;
+  /** The node's role when somebody last looked: its servers must not outlive it. */
+  role: 'primary' | 'replica' | 'unknown' = 'unknown';
   private settings: PoolSettings;
   private readonly options: PoolOptions;
   private readonly line = new WaiterLine();

@@ -176,7 +176,7 @@ export class ClientSession implements WireHandler {
       pool.checkin(server, server.isSuspect || this.state.isPinned || this.poolMode === 'session');
       return;
     }
-    if (server.isAlive && !server.isQuiet) void this.services.cancel(server);
+    if (server.isAlive && !server.isQuiet) void this.database.cancel(server);
     server.destroy('its client left in mid-statement or in a transaction');
   }
 
@@ -232,7 +232,7 @@ export class ClientSession implements WireHandler {
   cancel(done: () => void): void {
     const { server } = this;
     if (server !== undefined && this.inFlight.length > 0) {
-      void this.services.cancel(server).then(done, done);
+      void this.database.cancel(server).then(done, done);
       return;
     }
     if (this.ticket !== undefined || this.leavePark !== undefined) {

@@ -29,8 +29,6 @@ export interface Services {
   readonly random: () => number;
   routing(): RoutingSettings;
   maxEntrySizeBytes(): number;
-  /** Sends a CancelRequest to where `server` is connected; resolves when PostgreSQL has taken it. */
-  cancel(server: ServerConnection): Promise<void>;
   /** A bug: counted and logged, the connection is closed. */
   unexpected(error: Error): void;
   readonly log: Log;
@@ -55,6 +53,8 @@ export interface Database {
   settings(): PoolSettings;
   /** The pool of that node for a client's user. */
   pool(node: NodeState, user: string): Pool;
+  /** Sends a CancelRequest to where `server` is connected; resolves when PostgreSQL has taken it. */
+  cancel(server: ServerConnection): Promise<void>;
   /** Waits for a change of the topology; returns how to leave. */
   park(parked: Parked): () => void;
   /** Prefix of the cache tags; undefined as long as the catalog was never read. */

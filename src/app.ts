@@ -1,0 +1,264 @@
+/**
+ * The roof: puts the rooms together into one proxy, starts and stops it. `createApp` may be called twice in one process;
+ * nothing is shared between two apps. Called by `weir serve`, the demo and the tests.
+ */
+import { readFileSync } from 'node:fs';
+import { createActions } from './app/console-actions.ts';
+import { createSources } from './app/console-sources.ts';
+import { Clients } from './app/clients.ts';
+import { Directory } from './app/directory.ts';
+import { Reception } from './app/reception.ts';
+import { createKeyDeriver } from './auth/keys.ts';
+import type { ScramKeys } from './auth/scram.ts';
+import { createCache } from './cache/cache.ts';
+import { diffConfig, keepNotReloadable, type ConfigDiff } from './config/change.ts';
+import type { Config, HostPort } from './config/config.ts';
+import type { LoadResult } from './config/load.ts';
+import { createConsole } from './control/console.ts';
+import { WeirError } from './errors.ts';
+import { createListener } from './frontend/listener.ts';
+import { TurnWriter } from './net/turn.ts';
+import { createHttpServer, type HttpServer } from './observability/http.ts';
+import { createLogger, type Logger } from './observability/logger.ts';
+import { createMetrics } from './observability/metrics.ts';
+import type { Pool } from './pool/pool.ts';
+import { createBinder } from './routing/bind.ts';
+import { createLatencyBaselines } from './routing/latency.ts';
+import type { Services } from './session/context.ts';
+import { StatementBook } from './session/statements.ts';
+import { createClassifier } from './sql/classifier.ts';
+import { systemClock } from './util/clock.ts';
+
+export interface AppDeps {
+  /** Secrets by user name; refilled by `reloadConfig`. */
+  readonly users: ReadonlyMap<string, string>;
+  readonly reloadConfig: () => LoadResult;
+  /** In place of the log that the configuration asks for. */
+  readonly logger?: Logger;
+}
+
+export interface App {
+  start(): Promise<void>;
+  /** No new clients; statements and transactions in flight end, then everything is stopped. */
+  drain(): Promise<void>;
+  stop(): Promise<void>;
+  reload(config: Config): Promise<ConfigDiff>;
+  listenAddress(): HostPort;
+  httpAddress(): HostPort | undefined;
+  readonly ended: Promise<void>;
+  noteUnexpected(error: unknown): void;
+}
+
+/** Clients' deadlines and idle servers are looked after so often. */
+const sweepMs = 100;
+const sweepsPerClientSweep = 10;
+/** Longest that a drain waits for statements and transactions in flight. */
+const drainTimeoutMs = 60_000;
+const version = readVersion();
+
+export async function createApp(firstConfig: Config, deps: AppDeps): Promise<App> {
+  let config = firstConfig;
+  const logger = deps.logger ?? createLogger(config.log);
+  const { log } = logger;
+  const nowMs = systemClock.nowMs;
+  const classifier = await createClassifier();
+  const cache = createCache({ settings: config.cache, log, now: nowMs });
+  let lastServerId = 0;
+
+  const services: Services = {
+    turn: new TurnWriter(),
+    classifier,
+    binder: createBinder({ readOnlyFunctions: config.routing.readOnlyFunctions, cacheTables: config.cache.tables }),
+    cache,
+    book: new StatementBook(),
+    baselines: createLatencyBaselines(),
+    functionCall: classifier.classify(Buffer.from('CALL function_call()')),
+    nowMs,
+    random: Math.random,
+    routing: () => config.routing,
+    maxEntrySizeBytes: () => config.cache.maxEntrySizeBytes,
+    unexpected: (error) => noteUnexpected(error),
+    log,
+  };
+  const scramKeys = new Map<string, ScramKeys>();
+  const clients = new Clients();
+  const directory = new Directory({
+    config: () => config,
+    services,
+    users: deps.users,
+    scramKeys,
+    keys: createKeyDeriver(),
+    nextServerId: () => ++lastServerId,
+    onResize: (pool) => logResize(pool),
+    onEjection: (_node, reason) => metrics.nodeEjected(reason),
+  });
+  const parts = { version, config: () => config, directory, clients, services, users: deps.users };
+  const sources = createSources(parts, createActions({ ...parts, reload: reloadFromFile, apply, shutdown }));
+  const metrics = createMetrics(sources);
+  const console = createConsole({ sources, roleOf, nowMs, log });
+  const reception = new Reception({
+    config: () => config,
+    directory,
+    clients,
+    services,
+    console,
+    log,
+    scramKeys,
+    users: deps.users,
+    metrics,
+  });
+  let listener = createListener(reception.listenerOptions());
+  let http: HttpServer | undefined;
+  let httpPort = 0;
+  let sweeper: NodeJS.Timeout | undefined;
+  let state: 'new' | 'serving' | 'draining' | 'stopped' = 'new';
+  let end: () => void = () => undefined;
+  const ended = new Promise<void>((resolve) => (end = resolve));
+
+  function roleOf(user: string): 'admin' | 'stats' | undefined {
+    if (config.auth.adminUsers.includes(user)) return 'admin';
+    return config.auth.statsUsers.includes(user) ? 'stats' : undefined;
+  }
+
+  function noteUnexpected(error: unknown): void {
+    metrics.unexpectedError();
+    const bug = error instanceof Error ? error : new Error(String(error));
+    log('error', 'unexpected_error', bug.message, { stack: bug.stack });
+  }
+
+  function logResize(pool: Pool): void {
+    const { database, user, node, lastResize } = pool.stats();
+    if (lastResize === undefined) return;
+    const { from, to, reason, why } = lastResize;
+    log('info', 'pool_resize', `${database}.${user} on ${node}: ${from} -> ${to}: ${why}`, {
+      database,
+      user,
+      node,
+      from,
+      to,
+      reason,
+    });
+  }
+
+  async function apply(next: Config): Promise<void> {
+    const before = config;
+    config = next;
+    logger.setLevel(next.log.level);
+    listener.reload(next.tls.client, reception.authOptions());
+    await directory.reconfigure(before, next);
+  }
+
+  async function reload(next: Config): Promise<ConfigDiff> {
+    const diff = diffConfig(config, next);
+    await apply(keepNotReloadable(config, next));
+    log('info', 'reload', 'the configuration was reloaded', {
+      changed: diff.reloadable,
+      needsRestart: diff.notReloadable,
+    });
+    return diff;
+  }
+
+  async function reloadFromFile(): Promise<readonly string[]> {
+    const result = deps.reloadConfig();
+    if ('problems' in result)
+      throw new WeirError('console_refused', { what: `nothing was changed: ${result.problems.join('; ')}` });
+    const { notReloadable } = await reload(result.config);
+    return notReloadable.map((key) => `${key} needs a restart`);
+  }
+
+  let sweeps = 0;
+  function sweep(): void {
+    const now = nowMs();
+    try {
+      directory.sweep(now);
+      if (++sweeps % sweepsPerClientSweep === 0) for (const session of clients.sessions()) session.sweep(now);
+    } catch (error) {
+      noteUnexpected(error);
+    }
+  }
+
+  async function start(): Promise<void> {
+    await cache.start();
+    directory.open(config);
+    sweeper = setInterval(sweep, sweepMs);
+    sweeper.unref();
+    console.start();
+    try {
+      await listener.listen();
+      if (config.http !== undefined) {
+        http = createHttpServer({
+          listen: config.http,
+          metrics,
+          sources,
+          serving: () => ({
+            isListening: state === 'serving' || state === 'draining',
+            isDraining: state === 'draining',
+          }),
+          nowMs,
+          log,
+        });
+        httpPort = await http.listen();
+      }
+    } catch (error) {
+      await stop();
+      throw error;
+    }
+    state = 'serving';
+    log('info', 'listening', `weir ${version} listens on ${listener.address().host}:${listener.address().port}`);
+  }
+
+  async function shutdown(mode: 'now' | 'wait-for-servers' | 'wait-for-clients'): Promise<void> {
+    void (mode === 'now' ? stop() : drain(mode === 'wait-for-clients')).then(end, noteUnexpected);
+  }
+
+  async function drain(waitsForClients = false): Promise<void> {
+    if (state !== 'serving') return stop();
+    state = 'draining';
+    reception.isDraining = true;
+    log('info', 'draining', 'no new clients; statements in flight end first', { clients: clients.count });
+    const deadlineMs = nowMs() + drainTimeoutMs;
+    while (clients.count > 0 && (waitsForClients || nowMs() < deadlineMs)) {
+      if (state !== 'draining') return;
+      if (!waitsForClients) {
+        for (const session of clients.sessions()) if (session.isIdle) session.terminate(new WeirError('shutting_down'));
+        for (const each of clients.consoles()) each.close(new WeirError('shutting_down'));
+      }
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    await stop();
+  }
+
+  async function stop(): Promise<void> {
+    if (state === 'stopped') return;
+    state = 'stopped';
+    reception.isDraining = true;
+    clearInterval(sweeper);
+    console.stop();
+    await listener.close();
+    for (const session of clients.sessions()) session.terminate(new WeirError('shutting_down'));
+    for (const each of clients.consoles()) each.close(new WeirError('shutting_down'));
+    await directory.stop();
+    await cache.stop();
+    await http?.close();
+    metrics.close();
+    log('info', 'stopped', 'weir has stopped');
+    logger.flush();
+  }
+
+  return {
+    start,
+    drain: () => drain(),
+    stop,
+    reload,
+    listenAddress: () => listener.address(),
+    httpAddress: () =>
+      http === undefined || config.http === undefined ? undefined : { host: config.http.host, port: httpPort },
+    ended,
+    noteUnexpected,
+  };
+}
+
+function readVersion(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}

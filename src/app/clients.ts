@@ -1,0 +1,68 @@
+/**
+ * Who is connected: clients and console sessions by the number that SHOW CLIENTS and CancelRequest use.
+ */
+import { randomBytes, timingSafeEqual } from 'node:crypto';
+import type { ConsoleSession } from '../control/console-session.ts';
+import type { ClientSession } from '../session/client.ts';
+
+export interface Key {
+  readonly id: number;
+  readonly secret: Buffer;
+}
+
+interface Seat {
+  readonly secret: Buffer;
+  session: ClientSession | undefined;
+  console: ConsoleSession | undefined;
+}
+
+export class Clients {
+  private readonly seats = new Map<number, Seat>();
+  private lastId = 0;
+
+  /** A number and a secret for somebody who is about to be welcomed. */
+  register(): Key {
+    do this.lastId = (this.lastId % 0x7ffffffe) + 1;
+    while (this.seats.has(this.lastId));
+    const secret = randomBytes(4);
+    this.seats.set(this.lastId, { secret, session: undefined, console: undefined });
+    return { id: this.lastId, secret };
+  }
+
+  seat(id: number, who: { session?: ClientSession; console?: ConsoleSession }): void {
+    const seat = this.seats.get(id);
+    if (seat === undefined) return;
+    seat.session = who.session;
+    seat.console = who.console;
+  }
+
+  leave(id: number): void {
+    this.seats.delete(id);
+  }
+
+  get count(): number {
+    return this.seats.size;
+  }
+
+  get(id: number): ClientSession | undefined {
+    return this.seats.get(id)?.session;
+  }
+
+  *sessions(): Iterable<ClientSession> {
+    for (const seat of this.seats.values()) if (seat.session !== undefined) yield seat.session;
+  }
+
+  *consoles(): Iterable<ConsoleSession> {
+    for (const seat of this.seats.values()) if (seat.console !== undefined) yield seat.console;
+  }
+
+  /** CancelRequest: `done` when it has been dealt with; an unknown key is nobody's business. */
+  cancel(id: number, secret: Buffer, done: () => void): void {
+    const seat = this.seats.get(id);
+    if (seat === undefined || secret.length !== seat.secret.length || !timingSafeEqual(secret, seat.secret))
+      return done();
+    if (seat.session !== undefined) return seat.session.cancel(done);
+    seat.console?.cancel();
+    done();
+  }
+}

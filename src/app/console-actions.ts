@@ -1,0 +1,162 @@
+/**
+ * What operators can do, done: the admin console's actions on the databases, pools and clients of this process.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { changeSetting } from '../config/change.ts';
+import type { ConsoleActions, ExplainRow, InvalidateRequest, ResizeOutcome } from '../control/sources.ts';
+import { WeirError } from '../errors.ts';
+import type { Tag } from '../routing/plan.ts';
+import { explainStatement } from '../session/explain.ts';
+import type { SourceParts } from './console-sources.ts';
+import type { DatabaseRuntime } from './database.ts';
+import type { Config } from '../config/config.ts';
+
+export interface ActionParts extends SourceParts {
+  /** Reads the configuration file again and applies it; throws a WeirError when it is bad. */
+  reload(): Promise<readonly string[]>;
+  apply(config: Config): Promise<void>;
+  shutdown(mode: 'now' | 'wait-for-servers' | 'wait-for-clients'): Promise<void>;
+}
+
+const pollMs = 20;
+
+export function createActions(parts: ActionParts): ConsoleActions {
+  const { directory, clients, services } = parts;
+
+  const chosen = (name: string | undefined): DatabaseRuntime[] => {
+    if (name === undefined) return [...directory.all()];
+    const database = directory.get(name);
+    if (database === undefined) throw refused(`there is no database "${name}"`);
+    return [database];
+  };
+
+  /** Waits for what has no event of its own; an operator can wait 20 ms longer. */
+  const until = async (isDone: () => boolean, signal: AbortSignal): Promise<void> => {
+    while (!isDone()) {
+      if (signal.aborted) throw refused('canceled');
+      await sleep(pollMs);
+    }
+  };
+
+  return {
+    async pause(name, signal) {
+      const databases = chosen(name);
+      for (const database of databases) database.pause();
+      await until(
+        () => databases.every((database) => [...database.pools()].every((pool) => pool.servers().size === 0)),
+        signal,
+      );
+    },
+    async resume(name) {
+      for (const database of chosen(name)) database.resume();
+    },
+    async disable(name) {
+      for (const database of chosen(name)) database.isDisabled = true;
+    },
+    async enable(name) {
+      for (const database of chosen(name)) database.isDisabled = false;
+    },
+    reload: () => parts.reload(),
+    async reconnect(name) {
+      for (const database of chosen(name)) database.reconnect();
+    },
+    async waitClose(name, signal) {
+      const databases = chosen(name);
+      const isMarked = (database: DatabaseRuntime): boolean =>
+        [...database.pools()].some((pool) => [...pool.servers()].some((server) => server.isCloseNeeded));
+      await until(() => !databases.some(isMarked), signal);
+    },
+    async killClient(id) {
+      const session = clients.get(id);
+      session?.terminate(new WeirError('killed'));
+      return session !== undefined;
+    },
+    async killDatabase(name) {
+      const databases = new Set(chosen(name));
+      for (const database of databases) database.pause();
+      for (const session of clients.sessions()) {
+        if (databases.has(session.database as DatabaseRuntime)) session.terminate(new WeirError('killed'));
+      }
+      for (const database of databases) {
+        for (const pool of database.pools()) for (const server of [...pool.servers()]) server.close('KILL');
+      }
+    },
+    shutdown: (mode) => parts.shutdown(mode),
+    async setDraining(node, isDraining) {
+      let isFound = false;
+      for (const database of directory.all()) isFound = database.topology.setDraining(node, isDraining) || isFound;
+      return isFound;
+    },
+    async resizePool(request) {
+      const { min, max } = request;
+      if (min !== undefined && max !== undefined && min > max) throw refused(`MIN ${min} is larger than MAX ${max}`);
+      const outcomes: ResizeOutcome[] = [];
+      for (const database of chosen(request.database)) {
+        for (const pool of database.pools()) {
+          if (request.user !== undefined && pool.user !== request.user) continue;
+          if (request.node !== undefined && pool.node !== request.node) continue;
+          const before = pool.stats().limit;
+          pool.setBounds(
+            { min, max },
+            `RESIZE POOL by an operator${min === undefined ? '' : ` MIN ${min}`}${max === undefined ? '' : ` MAX ${max}`}`,
+          );
+          const after = pool.stats();
+          outcomes.push({
+            database: database.name,
+            user: pool.user,
+            node: pool.node,
+            before,
+            after: after.limit,
+            min: after.min,
+            max: after.max,
+          });
+        }
+      }
+      if (outcomes.length === 0) {
+        throw refused(
+          `no pool fits ${request.database}${request.user === undefined ? '' : `.${request.user}`}`,
+          'A pool exists once a client has used it: SHOW POOLS lists them.',
+        );
+      }
+      return outcomes;
+    },
+    async setSetting(key, value) {
+      const changed = changeSetting(parts.config(), key, value);
+      if ('problem' in changed) throw refused(changed.problem);
+      await parts.apply(changed.config);
+    },
+    invalidate: (request) => invalidate(parts, request),
+    async explainRoute({ sql, database, user }): Promise<readonly ExplainRow[]> {
+      const known = [...directory.all()];
+      const runtime = database === undefined ? (known.length === 1 ? known[0] : undefined) : directory.find(database);
+      if (runtime === undefined)
+        throw refused(
+          database === undefined ? 'name a database: there are several' : `there is no database "${database}"`,
+        );
+      const forcedUser = runtime.configuration.primary.user ?? user;
+      return explainStatement(runtime, services, forcedUser, sql);
+    },
+  };
+}
+
+async function invalidate(parts: ActionParts, request: InvalidateRequest): Promise<void> {
+  const { cache } = parts.services;
+  if (request.all) return cache.invalidateAll();
+  const tags: Tag[] = request.tags.map((tag) => `t:${tag}`);
+  for (const table of request.tables) {
+    let isFound = false;
+    for (const database of parts.directory.all()) {
+      const catalog = database.topology.catalog();
+      const relation = catalog?.findRelation(table.schema, table.name, ['public']);
+      if (catalog === undefined || relation === undefined) continue;
+      tags.push(`${catalog.tagPrefix}r${relation.root}`);
+      isFound = true;
+    }
+    if (!isFound) throw refused(`no database has a table ${table.schema ?? 'public'}.${table.name}`);
+  }
+  await cache.invalidate(tags);
+}
+
+function refused(what: string, hint?: string): WeirError {
+  return new WeirError('console_refused', { what }, hint);
+}

@@ -1,0 +1,132 @@
+/**
+ * What the admin console and the metrics see of the app: rows made on the fly. No decisions; actions are in
+ * console-actions.ts.
+ */
+import type { ConsoleActions, ConsoleSources, DatabaseRow, PreparedRow } from '../control/sources.ts';
+import { listSettings } from '../config/show.ts';
+import type { Config } from '../config/config.ts';
+import type { ServerStats } from '../pool/types.ts';
+import type { Services } from '../session/context.ts';
+import type { Clients } from './clients.ts';
+import type { DatabaseRuntime } from './database.ts';
+import type { Directory } from './directory.ts';
+
+export interface SourceParts {
+  readonly version: string;
+  config(): Config;
+  readonly directory: Directory;
+  readonly clients: Clients;
+  readonly services: Services;
+  readonly users: ReadonlyMap<string, string>;
+}
+
+export function createSources(parts: SourceParts, actions: ConsoleActions): ConsoleSources {
+  const { directory, clients, services } = parts;
+  return {
+    ...actions,
+    version: parts.version,
+    get maxClientConn() {
+      return parts.config().maxClientConn;
+    },
+    *pools() {
+      for (const database of directory.all()) yield* database.pools();
+    },
+    *clients() {
+      for (const session of clients.sessions()) yield session.stats();
+    },
+    *databaseStats() {
+      for (const database of directory.all()) yield database.stats;
+    },
+    *topologies() {
+      for (const database of directory.all()) yield database.topology;
+    },
+    cacheStats: () => services.cache.stats(),
+    *servers() {
+      for (const database of directory.all()) yield* serversOf(parts, database);
+    },
+    *databases() {
+      for (const database of directory.all()) yield databaseRow(parts, database);
+    },
+    settings: () => listSettings(parts.config()),
+    users: () => parts.users.keys(),
+    *preparedStatements() {
+      yield* preparedRows(parts);
+    },
+  };
+}
+
+function* serversOf(parts: SourceParts, database: DatabaseRuntime): Iterable<ServerStats> {
+  const epochMs = Date.now() - parts.services.nowMs();
+  const holders = new Map<number, number>();
+  for (const session of parts.clients.sessions())
+    if (session.server !== undefined) holders.set(session.server.id, session.identity.id);
+  for (const pool of database.pools()) {
+    for (const server of pool.servers()) {
+      yield {
+        id: server.id,
+        database: database.name,
+        user: pool.user,
+        node: server.node.name,
+        state: server.state,
+        host: server.node.host,
+        port: server.node.port,
+        processId: server.processId,
+        hasTls: server.hasTls,
+        connectedAtMs: epochMs + server.connectedAtMs,
+        requestAtMs: epochMs + server.requestAtMs,
+        clientId: holders.get(server.id) ?? 0,
+        preparedStatements: server.prepared.size,
+        isCloseNeeded: server.isCloseNeeded,
+        serverVersion: server.parameters.get('server_version') ?? '',
+      };
+    }
+  }
+}
+
+function databaseRow(parts: SourceParts, database: DatabaseRuntime): DatabaseRow {
+  const { configuration } = database;
+  const { primary, pool } = configuration;
+  return {
+    name: database.name,
+    host: primary.host,
+    port: primary.port,
+    serverDatabase: primary.database ?? database.name,
+    forceUser: primary.user,
+    defaultPoolSize: pool.defaultPoolSize,
+    minPoolSize: pool.minPoolSize,
+    maxPoolSize: pool.maxPoolSize,
+    serverLifetimeMs: pool.serverLifetimeMs,
+    poolMode: pool.poolMode,
+    loadBalanceHosts: parts.config().routing.loadBalanceHosts,
+    maxDbConnections: pool.maxDbConnections,
+    isPaused: database.paused,
+    isDisabled: database.isDisabled,
+    replicas: configuration.replicas.length,
+  };
+}
+
+/** A statement may be prepared by clients of several databases: a row for each (database, user) that has it. */
+function* preparedRows(parts: SourceParts): Iterable<PreparedRow> {
+  const rows = new Map<string, { database: string; user: string; query: string; clients: number; servers: number }>();
+  for (const session of parts.clients.sessions()) {
+    for (const statement of session.statements?.values() ?? []) {
+      const key = `${session.database.name}\0${session.user}\0${statement.serverName}`;
+      const row = rows.get(key);
+      if (row !== undefined) row.clients++;
+      else {
+        const query = statement.sql.toString('utf8', 0, 1_000);
+        rows.set(key, { database: session.database.name, user: session.user, query, clients: 1, servers: 0 });
+      }
+    }
+  }
+  for (const database of parts.directory.all()) {
+    for (const pool of database.pools()) {
+      for (const [key, row] of rows) {
+        const [name, user, serverName] = key.split('\0') as [string, string, string];
+        if (name !== database.name || user !== pool.user) continue;
+        for (const server of pool.servers()) if (server.prepared.has(serverName)) row.servers++;
+      }
+    }
+  }
+  yield* rows.values();
+}

@@ -1,0 +1,319 @@
+/**
+ * One database as clients name it, at work: its topology, its pools, those who wait for a node. Satisfies what a
+ * session asks for (session/context.ts). Made by directory.ts; everything it holds is stopped with it.
+ */
+import { sendCancel } from '../backend/cancel.ts';
+import { connectServer, ServerLoginError } from '../backend/login.ts';
+import { ServerConnection } from '../backend/server.ts';
+import type { KeyDeriver } from '../auth/keys.ts';
+import type { ScramKeys } from '../auth/scram.ts';
+import type { Config, DatabaseConfig, NodeConfig, PoolSettings } from '../config/config.ts';
+import { NodeBudget } from '../pool/budget.ts';
+import { Pool, type ConnectProblem } from '../pool/pool.ts';
+import type { Database, Parked, Services } from '../session/context.ts';
+import { newDatabaseStats } from '../session/count.ts';
+import { WelcomeDesk } from '../session/welcome.ts';
+import { catalogFingerprint } from '../topology/catalog-fingerprint.ts';
+import { readCatalog } from '../topology/catalog.ts';
+import { createTopology } from '../topology/topology.ts';
+import type { NodeState, Topology, TopologySnapshot } from '../topology/types.ts';
+import { systemClock } from '../util/clock.ts';
+
+/** What all databases share. */
+export interface Shared {
+  config(): Config;
+  readonly services: Services;
+  readonly users: ReadonlyMap<string, string>;
+  /** Proven by clients that logged in by SCRAM against a stored verifier. */
+  readonly scramKeys: ReadonlyMap<string, ScramKeys>;
+  readonly keys: KeyDeriver;
+  /** One per server (host and port), whatever databases and pools use it. */
+  budget(node: NodeConfig): NodeBudget;
+  nextServerId(): number;
+  onResize(pool: Pool): void;
+  onEjection(node: string, reason: string): void;
+}
+
+export class DatabaseRuntime implements Database {
+  readonly name: string;
+  readonly stats;
+  readonly turn = { value: 0 };
+  readonly welcome: WelcomeDesk;
+  isDisabled = false;
+  /** Clients that are logged in to it. */
+  clients = 0;
+  idleSinceMs: number;
+  private readonly shared: Shared;
+  private config: DatabaseConfig;
+  private current: Topology;
+  private unsubscribe: () => void;
+  private readonly byNode = new Map<string, Map<string, Pool>>();
+  private readonly parked = new Set<Parked>();
+  private isPaused = false;
+  private prefix: string | undefined;
+
+  constructor(name: string, config: DatabaseConfig, shared: Shared) {
+    this.name = name;
+    this.config = config;
+    this.shared = shared;
+    this.stats = newDatabaseStats(name);
+    this.idleSinceMs = shared.services.nowMs();
+    this.welcome = new WelcomeDesk(this, shared.services);
+    this.current = this.makeTopology();
+    this.unsubscribe = this.current.onChange((snapshot) => this.changed(snapshot));
+    this.current.start();
+  }
+
+  get topology(): Topology {
+    return this.current;
+  }
+
+  get configuration(): DatabaseConfig {
+    return this.config;
+  }
+
+  get paused(): boolean {
+    return this.isPaused;
+  }
+
+  settings(): PoolSettings {
+    return this.config.pool;
+  }
+
+  tagPrefix(): string | undefined {
+    return this.current.catalog()?.tagPrefix ?? this.prefix;
+  }
+
+  private makeTopology(): Topology {
+    const { shared } = this;
+    const config = shared.config();
+    const { auth } = config;
+    const secret = auth.user === undefined ? undefined : shared.users.get(auth.user);
+    const topology = createTopology({
+      database: this.config,
+      databaseName: this.name,
+      routing: config.routing,
+      monitorCredentials: auth.user === undefined ? undefined : { user: auth.user, password: secret },
+      tls: config.tls.server,
+      connectTimeoutMs: this.config.pool.serverConnectTimeoutMs,
+      clock: systemClock,
+      log: (level, event, message) => {
+        const { event: word, ...fields } = event as { event?: string };
+        shared.services.log(level, (word ?? 'topology').replaceAll(' ', '_'), message, fields);
+      },
+      readCatalog: (query) => readCatalog(async (sql) => [...(await query(sql))]),
+      catalogFingerprint: (query) => catalogFingerprint(async (sql) => [...(await query(sql))]),
+      onCatalog: (catalog) => {
+        this.prefix = catalog.tagPrefix;
+        shared.services.cache.attach(catalog.tagPrefix, topology.ticker);
+      },
+      onEjection: (node, reason) => shared.onEjection(node, reason),
+    });
+    return topology;
+  }
+
+  /* ---- pools ---- */
+
+  pool(node: NodeState, user: string): Pool {
+    const serverUser = node.config.user ?? user;
+    let pools = this.byNode.get(node.name);
+    if (pools === undefined) this.byNode.set(node.name, (pools = new Map()));
+    let pool = pools.get(serverUser);
+    if (pool === undefined) pools.set(serverUser, (pool = this.makePool(node.config, serverUser)));
+    return pool;
+  }
+
+  private makePool(node: NodeConfig, user: string): Pool {
+    const { services } = this.shared;
+    const pool = new Pool({
+      database: this.name,
+      user,
+      node: node.name,
+      settings: this.config.pool,
+      budget: this.shared.budget(node),
+      nowMs: services.nowMs,
+      random: services.random,
+      connect: (onClosed) => this.connect(node, user, onClosed),
+      onResize: (resized) => this.shared.onResize(resized),
+    });
+    if (this.isPaused) pool.pause();
+    return pool;
+  }
+
+  private async connect(
+    node: NodeConfig,
+    user: string,
+    onClosed: (server: ServerConnection) => void,
+  ): Promise<ServerConnection> {
+    const { services, users, scramKeys, keys } = this.shared;
+    const secret = node.user === undefined ? users.get(user) : node.password;
+    const isVerifier = secret?.startsWith('SCRAM-SHA-256$') === true;
+    const proven = node.user === undefined ? scramKeys.get(user) : undefined;
+    try {
+      const link = await connectServer({
+        node,
+        database: node.database ?? this.name,
+        user,
+        password: isVerifier ? undefined : secret,
+        tls: this.shared.config().tls.server,
+        timeoutMs: this.config.pool.serverConnectTimeoutMs,
+        parameters: { application_name: 'weir' },
+        keys,
+        ...(proven === undefined ? {} : { scramKeys: proven }),
+      });
+      this.current.reportSuccess(node.name);
+      return new ServerConnection({
+        id: this.shared.nextServerId(),
+        node,
+        link,
+        turn: services.turn,
+        maxPreparedStatements: this.config.pool.maxPreparedStatements,
+        nowMs: services.nowMs(),
+        onClosed: (server, why) => {
+          services.log('debug', 'server_closed', why, { database: this.name, node: node.name, server: server.id });
+          onClosed(server);
+        },
+      });
+    } catch (error) {
+      throw this.problemOf(node, error);
+    }
+  }
+
+  private problemOf(node: NodeConfig, error: unknown): ConnectProblem {
+    const { services } = this.shared;
+    if (!(error instanceof ServerLoginError)) {
+      const bug = error instanceof Error ? error : new Error(String(error));
+      services.unexpected(bug);
+      return { message: bug.message, isFinal: false, isServerFull: false, sqlstate: undefined };
+    }
+    services.log('warn', 'server_login_failed', error.message, {
+      database: this.name,
+      node: node.name,
+      sqlstate: error.sqlstate,
+    });
+    if (error.isTransport) this.current.reportFailure(node.name, 'connect', error.message);
+    return {
+      message: error.message,
+      isFinal: error.isAuth || error.isUnknownDatabase,
+      isServerFull: error.isServerFull,
+      sqlstate: error.sqlstate,
+    };
+  }
+
+  /** CancelRequest to the server's node; the server is kept back until it has arrived. */
+  cancel(server: ServerConnection): Promise<void> {
+    const arrived = sendCancel({
+      node: server.node,
+      tls: this.shared.config().tls.server,
+      processId: server.processId,
+      secretKey: server.secretKey,
+      timeoutMs: this.config.pool.serverConnectTimeoutMs,
+    }).catch((error: Error) => {
+      this.shared.services.log('warn', 'cancel_failed', error.message, { node: server.node.name });
+    });
+    const earlier = server.cancelling ?? Promise.resolve();
+    const both = Promise.all([earlier, arrived]).then(() => {
+      if (server.cancelling === both && server.state !== 'resetting') server.cancelling = undefined;
+    });
+    server.cancelling = both;
+    return arrived;
+  }
+
+  *pools(): Iterable<Pool> {
+    for (const pools of this.byNode.values()) yield* pools.values();
+  }
+
+  /* ---- waiting for a node ---- */
+
+  park(parked: Parked): () => void {
+    this.parked.add(parked);
+    return () => void this.parked.delete(parked);
+  }
+
+  private changed(snapshot: TopologySnapshot): void {
+    for (const node of snapshot.nodes) {
+      const isUsable = node.isUp && node.role !== 'unknown';
+      for (const pool of this.byNode.get(node.name)?.values() ?? []) {
+        // Those in line for a node that can no longer serve them ask again where to go.
+        if (!isUsable || node.role !== pool.role) pool.sendElsewhere(node.problem ?? `${node.name} is ${node.role}`);
+        if (pool.role !== 'unknown' && isUsable && pool.role !== node.role) pool.reconnect();
+        if (isUsable) pool.role = node.role;
+      }
+    }
+    this.refreshBudgets(snapshot);
+    const parked = [...this.parked];
+    this.parked.clear();
+    for (const each of parked) each.retry();
+  }
+
+  private refreshBudgets(snapshot: TopologySnapshot): void {
+    const { maxDbConnections } = this.config.pool;
+    for (const node of snapshot.nodes) {
+      const spare =
+        maxDbConnections > 0
+          ? maxDbConnections
+          : node.connectionLimit > 0
+            ? Math.max(1, node.connectionLimit - reservedForProbes)
+            : Infinity;
+      this.shared.budget(node.config).limit = spare;
+    }
+  }
+
+  /** About ten times a second. */
+  sweep(nowMs: number): void {
+    for (const parked of [...this.parked]) {
+      if (nowMs < parked.deadlineMs) continue;
+      this.parked.delete(parked);
+      parked.expired();
+    }
+    for (const pool of this.pools()) pool.sweep();
+    if (this.clients > 0) this.idleSinceMs = nowMs;
+  }
+
+  /* ---- operators ---- */
+
+  pause(): void {
+    this.isPaused = true;
+    for (const pool of this.pools()) pool.pause();
+  }
+
+  resume(): void {
+    this.isPaused = false;
+    for (const pool of this.pools()) pool.resume();
+  }
+
+  reconnect(): void {
+    this.welcome.forget();
+    for (const pool of this.pools()) pool.reconnect();
+  }
+
+  /** New settings, perhaps other nodes: pools of nodes that are gone end when their servers come back. */
+  async reconfigure(config: DatabaseConfig, isTopologyStale: boolean): Promise<void> {
+    const hadNodes = JSON.stringify([this.config.primary, this.config.replicas]);
+    this.config = config;
+    for (const pool of this.pools()) pool.reconfigure(config.pool);
+    this.refreshBudgets(this.current.snapshot());
+    if (!isTopologyStale && hadNodes === JSON.stringify([config.primary, config.replicas])) return;
+    const old = this.current;
+    this.unsubscribe();
+    for (const pool of this.pools()) {
+      pool.reconnect();
+      pool.close();
+    }
+    this.byNode.clear();
+    this.welcome.forget();
+    this.current = this.makeTopology();
+    this.unsubscribe = this.current.onChange((snapshot) => this.changed(snapshot));
+    this.current.start();
+    await old.stop();
+  }
+
+  async stop(): Promise<void> {
+    this.unsubscribe();
+    for (const pool of this.pools()) pool.close();
+    await this.current.stop();
+  }
+}
+
+/** The monitor and the catalog reader of each database need connections too. */
+const reservedForProbes = 3;

@@ -1,0 +1,105 @@
+/**
+ * The databases that clients can name: the configured ones at once, others through "*" when somebody first asks for one.
+ * Owns the budgets of the servers, which databases share.
+ */
+import type { Config, DatabaseConfig, NodeConfig } from '../config/config.ts';
+import { NodeBudget } from '../pool/budget.ts';
+import type { ServerConnection } from '../backend/server.ts';
+import { DatabaseRuntime, type Shared } from './database.ts';
+
+/** A database of "*" that nobody has used for so long is forgotten. */
+const forgetAfterMs = 60_000;
+
+export const consoleDatabases: ReadonlySet<string> = new Set(['weir', 'pgbouncer']);
+
+export class Directory {
+  private readonly databases = new Map<string, DatabaseRuntime>();
+  private readonly budgets = new Map<string, NodeBudget>();
+  private readonly shared: Shared;
+
+  constructor(shared: Omit<Shared, 'budget'>) {
+    this.shared = { ...shared, config: () => shared.config(), budget: (node) => this.budgetOf(node) };
+  }
+
+  private budgetOf(node: NodeConfig): NodeBudget {
+    const key = `${node.host}:${node.port}`;
+    let budget = this.budgets.get(key);
+    if (budget === undefined) this.budgets.set(key, (budget = new NodeBudget()));
+    return budget;
+  }
+
+  open(config: Config): void {
+    for (const [name, database] of config.databases) {
+      if (name !== '*') this.databases.set(name, new DatabaseRuntime(name, database, this.shared));
+    }
+  }
+
+  knows(name: string): boolean {
+    return this.databases.get(name)?.isDisabled !== true && this.configOf(name) !== undefined;
+  }
+
+  private configOf(name: string): DatabaseConfig | undefined {
+    const { databases } = this.shared.config();
+    return databases.get(name) ?? databases.get('*');
+  }
+
+  /** Undefined: no such database. */
+  find(name: string): DatabaseRuntime | undefined {
+    const known = this.databases.get(name);
+    if (known !== undefined) return known;
+    const config = this.configOf(name);
+    if (config === undefined) return undefined;
+    const database = new DatabaseRuntime(name, config, this.shared);
+    this.databases.set(name, database);
+    return database;
+  }
+
+  get(name: string): DatabaseRuntime | undefined {
+    return this.databases.get(name);
+  }
+
+  all(): IterableIterator<DatabaseRuntime> {
+    return this.databases.values();
+  }
+
+  ownerOf(server: ServerConnection): DatabaseRuntime | undefined {
+    for (const database of this.databases.values()) {
+      for (const pool of database.pools()) if (pool.servers().has(server)) return database;
+    }
+    return undefined;
+  }
+
+  sweep(nowMs: number): void {
+    const { databases } = this.shared.config();
+    for (const [name, database] of this.databases) {
+      database.sweep(nowMs);
+      if (databases.has(name) || database.clients > 0 || nowMs - database.idleSinceMs < forgetAfterMs) continue;
+      this.databases.delete(name);
+      void database.stop();
+    }
+  }
+
+  async reconfigure(before: Config, after: Config): Promise<void> {
+    const isTopologyStale =
+      JSON.stringify([before.tls.server, before.auth.user, before.routing.maxReplicaLagMs]) !==
+      JSON.stringify([after.tls.server, after.auth.user, after.routing.maxReplicaLagMs]);
+    for (const [name, database] of [...this.databases]) {
+      const config = after.databases.get(name) ?? after.databases.get('*');
+      if (config === undefined) {
+        this.databases.delete(name);
+        await database.stop();
+      } else {
+        await database.reconfigure(config, isTopologyStale);
+      }
+    }
+    for (const [name, config] of after.databases) {
+      if (name !== '*' && !this.databases.has(name))
+        this.databases.set(name, new DatabaseRuntime(name, config, this.shared));
+    }
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.databases.values()].map((database) => database.stop()));
+    this.databases.clear();
+  }
+}

@@ -1,0 +1,137 @@
+/**
+ * What happens to a client between the listener and its session: counted, welcomed, seated; console users go to the
+ * console. Also answers the listener's questions about who may come in.
+ */
+import type { AuthOptions } from '../auth/authenticator.ts';
+import type { ScramKeys } from '../auth/scram.ts';
+import type { Config } from '../config/config.ts';
+import { serveConsole } from '../control/console-session.ts';
+import type { Console } from '../control/console.ts';
+import { WeirError } from '../errors.ts';
+import type { ListenerOptions, LoggedInClient } from '../frontend/listener.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import type { Log } from '../observability/types.ts';
+import { errorResponse } from '../protocol/write.ts';
+import { ClientSession } from '../session/client.ts';
+import type { Services } from '../session/context.ts';
+import { SessionState } from '../session/state.ts';
+import { greeting } from '../session/welcome.ts';
+import type { Clients, Key } from './clients.ts';
+import type { DatabaseRuntime } from './database.ts';
+import { consoleDatabases, type Directory } from './directory.ts';
+
+export interface ReceptionParts {
+  config(): Config;
+  readonly directory: Directory;
+  readonly clients: Clients;
+  readonly services: Services;
+  readonly console: Console;
+  readonly log: Log;
+  readonly users: ReadonlyMap<string, string>;
+  readonly scramKeys: Map<string, ScramKeys>;
+  readonly metrics: Pick<Metrics, 'authFailed'>;
+}
+
+export class Reception {
+  isDraining = false;
+  private readonly parts: ReceptionParts;
+  private places = 0;
+
+  constructor(parts: ReceptionParts) {
+    this.parts = parts;
+  }
+
+  authOptions(): AuthOptions {
+    const { users, scramKeys } = this.parts;
+    return {
+      type: this.parts.config().auth.type,
+      users: (name) => users.get(name),
+      onScramKeys: (user, keys) => scramKeys.set(user, keys),
+    };
+  }
+
+  listenerOptions(): ListenerOptions {
+    const { parts } = this;
+    const config = parts.config();
+    return {
+      listen: config.listen,
+      tls: config.tls.client,
+      auth: this.authOptions(),
+      findDatabase: (name) => (consoleDatabases.has(name) ? 'console' : parts.directory.knows(name) ? 'ok' : 'unknown'),
+      consoleUserAllowed: (user) => parts.console.roleOf(user) !== undefined,
+      maxClientConn: () => parts.config().maxClientConn,
+      tryEnter: () => this.tryEnter(),
+      leave: () => void this.places--,
+      onClient: (client) => this.receive(client),
+      onCancel: (processId, secret, done) => parts.clients.cancel(processId, secret, done),
+      onRefused: (reason) => parts.metrics.authFailed(reason),
+      log: parts.log,
+      isDraining: () => this.isDraining,
+    };
+  }
+
+  private tryEnter(): boolean {
+    if (this.places >= this.parts.config().maxClientConn) return false;
+    this.places++;
+    return true;
+  }
+
+  private receive(client: LoggedInClient): void {
+    const key = this.parts.clients.register();
+    client.socket.once('close', () => this.parts.clients.leave(key.id));
+    if (client.isConsole) return this.serveConsole(client, key);
+    this.welcome(client, key).catch((error: unknown) => this.turnAway(client, error));
+  }
+
+  private serveConsole(client: LoggedInClient, key: Key): void {
+    const { clients, console, log } = this.parts;
+    const cancelKey = { processId: key.id, secret: key.secret };
+    clients.seat(key.id, { console: serveConsole(client, console, { log, cancelKey }) });
+  }
+
+  private async welcome(client: LoggedInClient, key: Key): Promise<void> {
+    const { directory, clients, services } = this.parts;
+    const database = directory.find(client.database);
+    if (database === undefined) throw new WeirError('no_such_database', { database: client.database });
+    database.clients++;
+    client.socket.once('close', () => void database.clients--);
+    const { settings, preferences, reported } = await database.welcome.receive(client.user, client.parameters);
+    if (client.socket.destroyed) return;
+    const session = new ClientSession(
+      client.socket,
+      {
+        id: key.id,
+        user: client.user,
+        remoteAddress: client.remoteAddress,
+        remotePort: client.remotePort,
+        hasTls: client.hasTls,
+        connectedAtMs: services.nowMs(),
+        secret: key.secret,
+      },
+      database,
+      services,
+      new SessionState(settings, reported),
+      preferences,
+      (closed) => this.left(closed, database, key),
+    );
+    clients.seat(key.id, { session });
+    session.say(greeting(reported, key.id, key.secret));
+    session.wire.start(client.leftover);
+  }
+
+  private left(session: ClientSession, database: DatabaseRuntime, key: Key): void {
+    database.stats.receivedBytes += session.wire.receivedBytes;
+    database.stats.sentBytes += session.wire.sentBytes;
+    this.parts.clients.leave(key.id);
+  }
+
+  /** The client is logged in, but there is no session for it: says why. */
+  private turnAway(client: LoggedInClient, error: unknown): void {
+    const isKnown = error instanceof WeirError;
+    if (!isKnown) this.parts.services.unexpected(error instanceof Error ? error : new Error(String(error)));
+    const said = isKnown ? error : new WeirError('internal_error', { what: String(error) });
+    const { sqlstate, message, detail, hint } = said;
+    client.socket.end(errorResponse({ severity: 'FATAL', sqlstate, message, detail, hint }));
+    client.socket.resume();
+  }
+}
