@@ -118,13 +118,8 @@ export const check: Verb = {
 
 function report(parts: readonly Found[], config: Config, userCount: number, io: CliIo): ExitCode {
   const names = ['database', 'node', 'address', 'state', 'role', 'lag', 'version', 'max_connections'];
-  io.out(
-    table(
-      names,
-      parts.flatMap((part) => part.rows),
-      io.columns,
-    ),
-  );
+  const rows = parts.flatMap((part) => part.rows);
+  io.out(table(names, rows, io.columns).text);
   const users = config.auth.file === undefined ? 'database URLs' : config.auth.file;
   io.out(`\nusers: ${userCount} known (${users})\n`);
   for (const note of parts.flatMap((part) => part.notes)) io.out(`note: ${note}\n`);

@@ -35,14 +35,34 @@ export function blocks(names: readonly string[], rows: readonly (readonly Cell[]
   return rows.map(block).join('\n');
 }
 
-/** @param columns of the terminal; undefined = no terminal, so lines may be as long as they like */
+export interface PrintedTable {
+  readonly text: string;
+  /** Columns that are not in it, because every row is empty or 0 there. */
+  readonly leftOut: number;
+}
+
+const widthOf = (text: string): number => Math.max(...text.split('\n').map((line) => line.length));
+
+/**
+ * Aligned if that fits; else aligned without the columns that say nothing; else in blocks.
+ * @param columns of the terminal; undefined = no terminal, so lines may be as long as they like
+ */
 export function table(
   names: readonly string[],
   rows: readonly (readonly Cell[])[],
   columns: number | undefined,
-): string {
-  if (rows.length === 0) return `${names.join('  ')}\n(none)\n`;
-  const aligned = alignedTable(names, rows);
-  const width = Math.max(...aligned.split('\n').map((line) => line.length));
-  return columns !== undefined && width > columns ? blocks(names, rows) : aligned;
+): PrintedTable {
+  if (rows.length === 0) return { text: `${names.join('  ')}\n(none)\n`, leftOut: 0 };
+  const whole = alignedTable(names, rows);
+  if (columns === undefined || widthOf(whole) <= columns) return { text: whole, leftOut: 0 };
+  const said = names.flatMap((_, column) => (rows.some((row) => !isNothing(row[column])) ? [column] : []));
+  const leftOut = names.length - said.length;
+  const pick = <T>(row: readonly T[]): T[] => said.flatMap((column) => row.slice(column, column + 1));
+  const [fewerNames, fewerRows] = [pick(names), rows.map((row) => pick(row))];
+  const fewer = alignedTable(fewerNames, fewerRows);
+  return { text: widthOf(fewer) <= columns ? fewer : blocks(fewerNames, fewerRows), leftOut };
+}
+
+function isNothing(cell: Cell | undefined): boolean {
+  return cell === null || cell === undefined || cell === '' || /^0(\.0+)?$/.test(cell);
 }

@@ -40,6 +40,11 @@ const consoleOptions: Readonly<Record<string, OptionSpec>> = {
   json: { type: 'boolean', about: 'Print a JSON list of objects.' },
 };
 
+const showOptions: Readonly<Record<string, OptionSpec>> = {
+  ...consoleOptions,
+  wide: { type: 'boolean', about: 'Print every column, however wide the terminal is.' },
+};
+
 /** A name as the console reads it. */
 export function quoteName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
@@ -95,13 +100,10 @@ function print(results: readonly AdminResult[], args: Arguments, io: CliIo, done
   }
   const withRows = results.filter((result) => result.columns.length > 0);
   for (const { columns, rows } of withRows) {
-    io.out(
-      table(
-        columns.map((column) => column.name),
-        rows,
-        io.columns,
-      ),
-    );
+    const names = columns.map((column) => column.name);
+    const { text, leftOut } = table(names, rows, args.values['wide'] === true ? undefined : io.columns);
+    io.out(text);
+    if (leftOut > 0) io.out(`(${leftOut} columns with nothing in them are left out: --wide shows them)\n`);
   }
   if (withRows.length === 0) io.out(`${done}\n`);
 }
@@ -113,9 +115,9 @@ async function command(text: string | readonly string[], args: Arguments, io: Cl
 
 function showVerb(what: string, about: string): Verb {
   return {
-    synopsis: '[--json]',
+    synopsis: '[--json | --wide]',
     about,
-    options: consoleOptions,
+    options: showOptions,
     async run(args, io) {
       positionals(args, 0, 0, '');
       print(await command(`SHOW ${what}`, args, io), args, io, '(none)');

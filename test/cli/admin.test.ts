@@ -63,7 +63,31 @@ describe('SHOW verbs', () => {
     ]);
   });
 
-  it('one block a row where the terminal is too narrow', async () => {
+  it('without the columns that say nothing where the terminal is too narrow', async () => {
+    const wide: FakeAnswer = {
+      columns: [
+        ['name', textType],
+        ['zero', int8Type],
+        ['empty', textType],
+        ['null', textType],
+        ['some', int8Type],
+      ],
+      rows: [
+        ['a', '0', '', null, '0'],
+        ['b', '0', '', null, '5'],
+      ],
+    };
+    const narrow = await weir(['pools'], wide, { columns: 20 });
+    expect(narrow.out).toBe(
+      'name  some\na        0\nb        5\n(3 columns with nothing in them are left out: --wide shows them)\n',
+    );
+    await running?.close();
+    expect((await weir(['pools'], wide, { columns: 80 })).out).toMatch(/^name  zero  empty  null  some\n/);
+    await running?.close();
+    expect((await weir(['pools', '--wide'], wide, { columns: 20 })).out).toMatch(/^name  zero  empty  null  some\n/);
+  });
+
+  it('one block a row where even that is too wide', async () => {
     const run = await weir(['pools'], pools, { columns: 40 });
     expect(run.out.split('\n').slice(0, 7)).toEqual([
       'database   shop',
