@@ -1,0 +1,137 @@
+/**
+ * The HTTP side: /metrics, /healthz, /readyz, /stats.json and the dashboard at /. GET only, no state, no input but the
+ * path. It reads figures and changes nothing; bind it to an address that only operators reach. Made by the app.
+ */
+import { createServer } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { HostPort } from '../config/config.ts';
+import { dashboardHtml, dashboardPolicy } from './dashboard.ts';
+import type { Metrics } from './metrics.ts';
+import { readiness } from './readiness.ts';
+import { statsJson } from './stats-json.ts';
+import type { Log, ServingState, StatsSources } from './types.ts';
+
+export interface HttpOptions {
+  /** Config.http; port 0 = any free one. */
+  readonly listen: HostPort;
+  readonly metrics: Pick<Metrics, 'text' | 'contentType'>;
+  readonly sources: StatsSources;
+  serving(): ServingState;
+  /** Monotonic ms. */
+  nowMs(): number;
+  readonly log: Log;
+}
+
+export interface HttpServer {
+  /** Resolves to the port; rejects with a sentence for the operator when the address cannot be had. */
+  listen(): Promise<number>;
+  close(): Promise<void>;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+const plain = 'text/plain; charset=utf-8';
+const json = 'application/json; charset=utf-8';
+
+export function createHttpServer(options: HttpOptions): HttpServer {
+  const server = createServer(
+    { maxHeaderSize: 8 * 1024, headersTimeout: 5_000, requestTimeout: 10_000, keepAliveTimeout: 65_000 },
+    (request, response) => void respond(options, request, response),
+  );
+  server.maxConnections = 256;
+  // Garbage instead of HTTP: the connection goes, the server stays.
+  server.on('clientError', (_error, socket) => {
+    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
+    else socket.destroy();
+  });
+  return { listen: () => listen(server, options), close: () => close(server) };
+}
+
+function listen(server: Server, { listen: { host, port }, log }: HttpOptions): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const onError = (error: NodeJS.ErrnoException): void =>
+      reject(new Error(explain(error, host, port), { cause: error }));
+    server.once('error', onError);
+    server.listen({ host, port }, () => {
+      server.off('error', onError);
+      server.on('error', (error) => log('error', 'http_error', `http: ${error.message}`));
+      resolve((server.address() as AddressInfo).port);
+    });
+  });
+}
+
+function explain(error: NodeJS.ErrnoException, host: string, port: number): string {
+  const where = `http: cannot listen on ${host}:${port}`;
+  if (error.code === 'EADDRINUSE')
+    return `${where}: the port is in use; choose another with "http", or stop what uses it`;
+  if (error.code === 'EACCES') return `${where}: not permitted; ports below 1024 need privileges`;
+  if (error.code === 'EADDRNOTAVAIL' || error.code === 'ENOTFOUND') return `${where}: no such address on this machine`;
+  return `${where}: ${error.message}`;
+}
+
+function close(server: Server): Promise<void> {
+  if (!server.listening) return Promise.resolve();
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeIdleConnections();
+    // An answer that nobody reads must not hold up the end of the process.
+    setTimeout(() => server.closeAllConnections(), 1_000).unref();
+  });
+}
+
+async function respond(options: HttpOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  let answer: Answer;
+  try {
+    answer = await answerTo(options, request);
+  } catch (error) {
+    const what = error instanceof Error ? error.message : String(error);
+    options.log('error', 'http_failed', `http: ${request.url?.slice(0, 100) ?? ''} failed: ${what}`);
+    answer = { status: 500, type: plain, body: 'internal error; the log says more\n' };
+  }
+  response.on('error', () => response.destroy());
+  request.resume();
+  const body = Buffer.from(answer.body, 'utf8');
+  response.writeHead(answer.status, {
+    'Content-Type': answer.type,
+    'Content-Length': body.length,
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+    ...answer.headers,
+  });
+  response.end(request.method === 'HEAD' ? undefined : body);
+}
+
+async function answerTo(options: HttpOptions, request: IncomingMessage): Promise<Answer> {
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    return { status: 405, type: plain, body: 'only GET\n', headers: { Allow: 'GET, HEAD' } };
+  }
+  const { sources, metrics } = options;
+  switch ((request.url ?? '').split('?', 1)[0]) {
+    case '/metrics':
+      return { status: 200, type: metrics.contentType, body: await metrics.text() };
+    case '/healthz':
+      return { status: 200, type: plain, body: 'ok\n' };
+    case '/readyz': {
+      const { isReady, reasons } = readiness(sources, options.serving());
+      const body = `${JSON.stringify({ ready: isReady, reasons })}\n`;
+      return { status: isReady ? 200 : 503, type: json, body };
+    }
+    case '/stats.json':
+      return { status: 200, type: json, body: JSON.stringify(statsJson(sources, options.nowMs())) };
+    case '/':
+      return {
+        status: 200,
+        type: 'text/html; charset=utf-8',
+        body: dashboardHtml,
+        headers: { 'Content-Security-Policy': dashboardPolicy },
+      };
+    default:
+      return { status: 404, type: plain, body: 'not here: try / /metrics /healthz /readyz /stats.json\n' };
+  }
+}

@@ -1,0 +1,134 @@
+/**
+ * Metrics of clients and pools. Names and labels are relied on by others: change one only with a line in the
+ * CHANGELOG. No label holds SQL text or a client's address; users and databases beyond a bound share one series.
+ */
+import type { Registry } from 'prom-client';
+import type { PoolStats } from '../pool/types.ts';
+import type { ClientState } from '../session/types.ts';
+import { createLabelLimiter } from './label-limiter.ts';
+import { pulled, pulledHistogram, summed } from './pulled-metric.ts';
+import type { Labels, Sample } from './pulled-metric.ts';
+import type { StatsSources } from './types.ts';
+
+const clientStates: readonly ClientState[] = ['idle', 'active', 'waiting', 'idle_in_transaction', 'login'];
+const serverStates = ['active', 'idle', 'login', 'resetting'] as const;
+
+export function registerClients(registry: Registry, sources: StatsSources): void {
+  const limiter = createLabelLimiter();
+  pulled(registry, 'gauge', 'weir_client_connections', 'Clients by what they are doing', () => {
+    const counts = new Map<string, { labels: { database: string; user: string }; states: Map<ClientState, number> }>();
+    for (const client of sources.clients()) {
+      const labels = limiter.pair(client.database, client.user);
+      const key = `${labels.database}\0${labels.user}`;
+      const entry = counts.get(key) ?? { labels, states: new Map(clientStates.map((state) => [state, 0])) };
+      counts.set(key, entry);
+      entry.states.set(client.state, (entry.states.get(client.state) ?? 0) + 1);
+    }
+    return [...counts.values()].flatMap(({ labels, states }) =>
+      [...states].map(([state, value]) => ({ labels: { ...labels, state }, value })),
+    );
+  });
+}
+
+export function registerPools(registry: Registry, sources: StatsSources): void {
+  const limiter = createLabelLimiter();
+  const labelsOf = ({ database, user, node }: PoolStats): Labels => ({ ...limiter.pair(database, user), node });
+  const each = (value: (stats: PoolStats) => number) => (): Iterable<Sample> =>
+    summed(
+      Array.from(sources.pools(), (pool) => pool.stats()).map((stats) => ({
+        labels: labelsOf(stats),
+        value: value(stats),
+      })),
+    );
+
+  pulled(registry, 'gauge', 'weir_server_connections', 'Server connections by what they are doing', () =>
+    summed(
+      Array.from(sources.pools(), (pool) => pool.stats()).flatMap((stats) =>
+        serverStates.map((state) => ({ labels: { ...labelsOf(stats), state }, value: stats[state] })),
+      ),
+    ),
+  );
+  pulled(
+    registry,
+    'gauge',
+    'weir_pool_size_limit',
+    'Connections a pool may have now',
+    each((stats) => stats.limit),
+  );
+  pulled(
+    registry,
+    'gauge',
+    'weir_pool_waiting',
+    'Clients waiting for a server connection',
+    each((stats) => stats.waiting),
+  );
+  pulled(
+    registry,
+    'gauge',
+    'weir_pool_max_wait_seconds',
+    'How long the first in line has waited',
+    each((stats) => stats.maxWaitMs / 1000),
+  );
+  pulled(
+    registry,
+    'gauge',
+    'weir_pool_pinned',
+    'Server connections that a pin keeps with their client',
+    each((stats) => stats.pinned),
+  );
+  pulled(
+    registry,
+    'counter',
+    'weir_pool_checkouts_total',
+    'Times a server connection was given to a client',
+    each((stats) => stats.checkouts),
+  );
+  pulled(
+    registry,
+    'counter',
+    'weir_pool_wait_timeouts_total',
+    'Clients that waited longer than query_wait_timeout',
+    each((stats) => stats.waitTimeouts),
+  );
+  pulled(
+    registry,
+    'counter',
+    'weir_server_connects_total',
+    'Server connections opened',
+    each((stats) => stats.connects),
+  );
+  pulled(
+    registry,
+    'counter',
+    'weir_server_connect_failures_total',
+    'Server connections that could not be opened',
+    each((stats) => stats.connectFailures),
+  );
+  pulledHistogram(registry, 'weir_pool_wait_seconds', 'How long clients waited that had to wait', function* () {
+    for (const pool of sources.pools()) {
+      const { boundsSeconds, counts, sumSeconds, count } = pool.waitHistogram();
+      yield { labels: labelsOf(pool.stats()), boundsSeconds, counts, sum: sumSeconds, count };
+    }
+  });
+  registerResizes(registry, sources);
+}
+
+/** Pools come and go; what they had counted stays. Keys of PoolStats.resizes are `direction:reason`. */
+function registerResizes(registry: Registry, sources: StatsSources): void {
+  const totals = new Map<string, number>();
+  const seen = new WeakMap<object, Readonly<Record<string, number>>>();
+  pulled(registry, 'counter', 'weir_pool_resizes_total', "Changes of a pool's size, by direction and reason", () => {
+    for (const pool of sources.pools()) {
+      const { resizes } = pool.stats();
+      const before = seen.get(pool) ?? {};
+      for (const [key, count] of Object.entries(resizes)) {
+        totals.set(key, (totals.get(key) ?? 0) + Math.max(0, count - (before[key] ?? 0)));
+      }
+      seen.set(pool, { ...resizes });
+    }
+    return [...totals].map(([key, value]) => {
+      const [direction = '', reason = ''] = key.split(':', 2);
+      return { labels: { direction, reason }, value };
+    });
+  });
+}

@@ -1,0 +1,85 @@
+/**
+ * /metrics: one prom-client registry per app, filled at scrape from the figures of the other rooms; only rare events
+ * (refused log-ins, ejections, unexpected errors) are counted here. Names and labels are a contract: see metric-*.ts.
+ */
+import { Registry } from 'prom-client';
+import { createEventLoopDelay } from './event-loop.ts';
+import { registerClients, registerPools } from './metric-pools.ts';
+import { registerCache, registerNodes, registerQueries } from './metric-traffic.ts';
+import { registerProcess } from './metric-process.ts';
+import { pulled, pulledSummary } from './pulled-metric.ts';
+import type { StatsSources } from './types.ts';
+
+export interface Metrics {
+  /** For the Content-Type header. */
+  readonly contentType: string;
+  /** The page in Prometheus's text format. */
+  text(): Promise<string>;
+  /** A log-in was refused: "password", "unknown-user", "certificate", "hba" ...: a fixed set, never user input. */
+  authFailed(reason: string): void;
+  /** A node was taken out of routing: "connect", "lost", "timeout", "shutdown" ... */
+  nodeEjected(reason: string): void;
+  /** Something threw where nothing should. */
+  unexpectedError(): void;
+  /** p99 of the event loop's delay in ms over the last 10 s or so. */
+  eventLoopDelayMs(): number;
+  close(): void;
+}
+
+/** Counts by reason; more distinct reasons than this are one. */
+const mostReasons = 30;
+
+class ReasonCounter {
+  private readonly counts = new Map<string, number>();
+
+  add(reason: string): void {
+    const key = this.counts.has(reason) || this.counts.size < mostReasons ? reason : 'other';
+    this.counts.set(key, (this.counts.get(key) ?? 0) + 1);
+  }
+
+  *samples(): Generator<{ labels: { reason: string }; value: number }> {
+    for (const [reason, value] of this.counts) yield { labels: { reason }, value };
+  }
+}
+
+export function createMetrics(sources: StatsSources): Metrics {
+  const registry = new Registry();
+  const authFailures = new ReasonCounter();
+  const ejections = new ReasonCounter();
+  const eventLoop = createEventLoopDelay();
+  let unexpected = 0;
+
+  registerClients(registry, sources);
+  registerPools(registry, sources);
+  registerQueries(registry, sources);
+  registerNodes(registry, sources);
+  registerCache(registry, sources);
+  pulled(registry, 'counter', 'weir_node_ejections_total', 'Times a node was taken out of routing', () =>
+    ejections.samples(),
+  );
+  pulled(registry, 'counter', 'weir_auth_failures_total', 'Log-ins of clients refused', () => authFailures.samples());
+  pulled(
+    registry,
+    'counter',
+    'weir_unexpected_errors_total',
+    'Errors that nothing was prepared for: report them',
+    () => [{ labels: {}, value: unexpected }],
+  );
+  pulledSummary(
+    registry,
+    'weir_event_loop_delay_seconds',
+    'How late timers fire; above 0.02 Weir itself is the bottleneck',
+    () => eventLoop.summary(),
+  );
+  registerProcess(registry, sources.version);
+
+  return {
+    contentType: registry.contentType,
+    text: () => registry.metrics(),
+    authFailed: (reason) => authFailures.add(reason),
+    nodeEjected: (reason) => ejections.add(reason),
+    unexpectedError: () => void unexpected++,
+    eventLoopDelayMs: () => (eventLoop.summary().quantiles.get(0.99) ?? 0) * 1000,
+    close: () => eventLoop.close(),
+  };
+}

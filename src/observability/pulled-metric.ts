@@ -1,0 +1,146 @@
+/**
+ * Metrics that keep nothing: their values are read from the rest of Weir when Prometheus asks. prom-client's own
+ * classes are fed value by value and cannot be set (Histogram), so these implement what its Registry calls: `get()`.
+ */
+import type { Metric, MetricObjectWithValues, MetricValue, Registry } from 'prom-client';
+
+export type Labels = Readonly<Record<string, string>>;
+
+export interface Sample {
+  readonly labels: Labels;
+  readonly value: number;
+}
+
+/** Bucket counts, each including those below it; `count` is the bucket +Inf. */
+export interface HistogramSample {
+  readonly labels: Labels;
+  readonly boundsSeconds: readonly number[];
+  readonly counts: readonly number[];
+  readonly sum: number;
+  readonly count: number;
+}
+
+/** What the Registry prints; its types leave out that a histogram's lines have names of their own. */
+type Line = MetricValue<string> & { readonly metricName?: string };
+
+type Kind = 'counter' | 'gauge' | 'histogram' | 'summary';
+
+/** At most so many series a metric; what is beyond is not shown, so that labels can never exhaust memory. */
+const mostSeries = 10_000;
+
+function register(registry: Registry, name: string, help: string, type: Kind, pull: () => Line[]): void {
+  const metric = {
+    name,
+    help,
+    get: (): Promise<MetricObjectWithValues<MetricValue<string>>> => {
+      // One broken source must not hide all other metrics.
+      let values: Line[] = [];
+      try {
+        values = pull();
+      } catch {
+        values = [];
+      }
+      return Promise.resolve({ name, help, type, values, aggregator: 'sum' } as unknown as MetricObjectWithValues<
+        MetricValue<string>
+      >);
+    },
+    reset: () => {},
+  };
+  registry.registerMetric(metric as unknown as Metric);
+}
+
+function taken<T>(samples: Iterable<T>): T[] {
+  const all: T[] = [];
+  for (const sample of samples) {
+    if (all.length >= mostSeries) break;
+    all.push(sample);
+  }
+  return all;
+}
+
+export function pulled(
+  registry: Registry,
+  type: 'counter' | 'gauge',
+  name: string,
+  help: string,
+  pull: () => Iterable<Sample>,
+): void {
+  register(registry, name, help, type, () =>
+    taken(pull()).map(({ labels, value }) => ({ labels: { ...labels }, value })),
+  );
+}
+
+export function pulledHistogram(
+  registry: Registry,
+  name: string,
+  help: string,
+  pull: () => Iterable<HistogramSample>,
+): void {
+  register(registry, name, help, 'histogram', () =>
+    taken(merged(pull())).flatMap((sample) => histogramLines(name, sample)),
+  );
+}
+
+/** Adds up histograms that have the same labels; their bounds are the same, being of one metric. */
+function* merged(samples: Iterable<HistogramSample>): Generator<HistogramSample> {
+  const sums = new Map<string, HistogramSample>();
+  for (const sample of samples) {
+    const key = JSON.stringify(sample.labels);
+    const found = sums.get(key);
+    const sum =
+      found === undefined
+        ? sample
+        : {
+            ...found,
+            counts: found.counts.map((count, index) => count + (sample.counts[index] ?? 0)),
+            sum: found.sum + sample.sum,
+            count: found.count + sample.count,
+          };
+    sums.set(key, sum);
+  }
+  yield* sums.values();
+}
+
+function histogramLines(name: string, sample: HistogramSample): Line[] {
+  const line = (suffix: string, value: number, le?: string): Line => ({
+    metricName: `${name}_${suffix}`,
+    labels: le === undefined ? { ...sample.labels } : { ...sample.labels, le },
+    value,
+  });
+  return [
+    ...sample.boundsSeconds.map((bound, index) => line('bucket', sample.counts[index] ?? 0, String(bound))),
+    line('bucket', sample.count, '+Inf'),
+    line('sum', sample.sum),
+    line('count', sample.count),
+  ];
+}
+
+export interface SummarySample {
+  readonly quantiles: ReadonlyMap<number, number>;
+  readonly sum: number;
+  readonly count: number;
+}
+
+export function pulledSummary(registry: Registry, name: string, help: string, pull: () => SummarySample): void {
+  register(registry, name, help, 'summary', () => {
+    const { quantiles, sum, count } = pull();
+    const lines: Line[] = [
+      ...[...quantiles].map(([quantile, value]) => ({ labels: { quantile: String(quantile) }, value })),
+      { metricName: `${name}_sum`, labels: {}, value: sum },
+      { metricName: `${name}_count`, labels: {}, value: count },
+    ];
+    return lines;
+  });
+}
+
+/** Adds up samples that have the same labels. */
+export function* summed(samples: Iterable<Sample>): Generator<Sample> {
+  const sums = new Map<string, { labels: Labels; value: number }>();
+  for (const { labels, value } of samples) {
+    const key = JSON.stringify(labels);
+    const found = sums.get(key);
+    if (found === undefined) sums.set(key, { labels, value });
+    else found.value += value;
+  }
+  yield* sums.values();
+}

@@ -1,0 +1,33 @@
+/**
+ * Whether this Weir should be sent clients: what /readyz answers. Pure. "No" comes with reasons that name what to do.
+ */
+import type { TopologySnapshot } from '../topology/types.ts';
+import type { ServingState, StatsSources } from './types.ts';
+
+export interface Readiness {
+  readonly isReady: boolean;
+  /** In words; empty when it is ready. */
+  readonly reasons: readonly string[];
+}
+
+/**
+ * Ready = listening, not draining, and every database has a primary or at least one node that answers: reads go on
+ * without a primary, and during a failover it is better to wait in Weir than to be refused by a load balancer.
+ */
+export function readiness(sources: Pick<StatsSources, 'topologies'>, state: ServingState): Readiness {
+  const reasons: string[] = [];
+  if (!state.isListening) reasons.push('Weir does not listen for clients yet');
+  if (state.isDraining) reasons.push('Weir is shutting down');
+  for (const topology of sources.topologies()) {
+    const problem = unreachable(topology.snapshot());
+    if (problem !== undefined) reasons.push(`database "${topology.database}": ${problem}`);
+  }
+  return { isReady: reasons.length === 0, reasons };
+}
+
+function unreachable(snapshot: TopologySnapshot): string | undefined {
+  if (snapshot.primary !== undefined && snapshot.primary.isUp) return undefined;
+  if (snapshot.nodes.some((node) => node.isUp)) return undefined;
+  const nodes = snapshot.nodes.map((node) => `${node.name}: ${node.problem ?? 'not heard of yet'}`);
+  return `no node can be reached (${nodes.join('; ')})`;
+}

@@ -1,0 +1,82 @@
+/**
+ * /stats.json: what the dashboard shows, in one object. Made at each request out of the same figures as the metrics;
+ * rates are the reader's business (it has two of them). No secrets: names, numbers and reasons.
+ */
+import type { StatsSources } from './types.ts';
+
+const mostPools = 500;
+
+/** Infinity has no JSON: unknown is null. */
+const known = (value: number): number | null => (Number.isFinite(value) ? value : null);
+
+export function statsJson(sources: StatsSources, nowMs: number): object {
+  const clients: Record<string, number> = {};
+  let pinned = 0;
+  for (const client of sources.clients()) {
+    clients[client.state] = (clients[client.state] ?? 0) + 1;
+    if (client.pins.length > 0) pinned++;
+  }
+  return {
+    version: sources.version,
+    uptimeSeconds: Math.round(process.uptime()),
+    atMs: nowMs,
+    residentBytes: process.memoryUsage.rss(),
+    clients,
+    pinnedClients: pinned,
+    databases: Array.from(sources.databaseStats(), databaseJson),
+    nodes: nodesJson(sources, nowMs),
+    pools: poolsJson(sources),
+    cache: sources.cacheStats(),
+  };
+}
+
+function databaseJson(stats: ReturnType<StatsSources['databaseStats']> extends Iterable<infer T> ? T : never): object {
+  const routes = [0, 0, 0, 0];
+  let errors = 0;
+  stats.byLabel.forEach((count, index) => {
+    const route = Math.floor(index / 6);
+    routes[route] = (routes[route] ?? 0) + count;
+    if (index % 2 === 1) errors += count;
+  });
+  const [primary, replica, cache] = routes;
+  const { database, queries, xacts, queryMs, misroutes } = stats;
+  return { database, queries, xacts, queryMs, misroutes, primary, replica, cache, errors };
+}
+
+function nodesJson(sources: StatsSources, nowMs: number): object[] {
+  return [...sources.topologies()].flatMap((topology) =>
+    topology.snapshot().nodes.map((node) => ({
+      database: topology.database,
+      name: node.name,
+      address: `${node.config.host}:${node.config.port}`,
+      role: node.role,
+      isUp: node.isUp,
+      isDraining: node.isDraining,
+      isEjected: node.ejectedUntilMs > nowMs,
+      lagMs: known(node.lagMs),
+      lagBytes: known(node.lagBytes),
+      outstanding: node.load.outstanding,
+      slowdown: known(node.load.ewma),
+      connectionLimit: node.connectionLimit,
+      problem: node.problem ?? null,
+    })),
+  );
+}
+
+function poolsJson(sources: StatsSources): object[] {
+  const pools: object[] = [];
+  for (const control of sources.pools()) {
+    if (pools.length >= mostPools) break;
+    const pool = control.stats();
+    const { database, user, node, poolMode, limit, min, max, active, idle, login, resetting, pinned, waiting } = pool;
+    pools.push({
+      ...{ database, user, node, poolMode, limit, min, max, active, idle, login, resetting, pinned, waiting },
+      maxWaitMs: pool.maxWaitMs,
+      isPaused: pool.isPaused,
+      waits: pool.waits,
+      connectProblem: pool.connectProblem ?? null,
+      lastResize: pool.lastResize ?? null,
+    });
+  }
+  return pools;
+}

@@ -1,0 +1,140 @@
+import { createHash } from 'node:crypto';
+import { connect } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createHttpServer } from '../../src/observability/http.ts';
+import type { HttpServer } from '../../src/observability/http.ts';
+import { createMetrics } from '../../src/observability/metrics.ts';
+import type { Metrics } from '../../src/observability/metrics.ts';
+import type { ServingState, StatsSources } from '../../src/observability/types.ts';
+import { fakeNode, fakeSources } from '../control/fakes.ts';
+
+let sources: StatsSources;
+let metrics: Metrics;
+let http: HttpServer;
+let port: number;
+let state: ServingState;
+const logged: string[] = [];
+
+const make = (listenPort: number): HttpServer =>
+  createHttpServer({
+    listen: { host: '127.0.0.1', port: listenPort },
+    metrics,
+    sources,
+    serving: () => state,
+    nowMs: () => 1000,
+    log: (_level, event, message) => void logged.push(`${event} ${message}`),
+  });
+
+beforeEach(async () => {
+  sources = { ...fakeSources() };
+  state = { isListening: true, isDraining: false };
+  metrics = createMetrics(sources);
+  http = make(0);
+  port = await http.listen();
+});
+afterEach(async () => {
+  metrics.close();
+  await http.close();
+});
+
+const get = (path: string, init?: RequestInit): Promise<Response> => fetch(`http://127.0.0.1:${port}${path}`, init);
+
+describe('http', () => {
+  it('serves metrics, health, figures and the dashboard', async () => {
+    const page = await get('/metrics');
+    expect(page.headers.get('content-type')).toContain('text/plain; version=0.0.4');
+    expect(await page.text()).toContain('weir_pool_size_limit{');
+    expect(await (await get('/healthz')).text()).toBe('ok\n');
+    const stats = (await (await get('/stats.json')).json()) as { nodes: unknown[]; pools: unknown[] };
+    expect(stats).toMatchObject({ version: '0.1.0', clients: { active: 1, idle: 1 }, cache: { hits: 30 } });
+    expect(stats.nodes).toHaveLength(2);
+    expect(stats.nodes[1]).toMatchObject({ name: 'db2', isUp: false, lagMs: null });
+    expect(JSON.stringify(stats)).not.toContain('geheim');
+    expect((await get('/?x=1')).headers.get('content-type')).toContain('text/html');
+  });
+
+  it('allows the dashboard only its own script and style, and nothing from outside', async () => {
+    const response = await get('/');
+    const html = await response.text();
+    const policy = response.headers.get('content-security-policy') ?? '';
+    for (const tag of ['script', 'style']) {
+      const body = new RegExp(`<${tag}>([\\s\\S]*?)</${tag}>`).exec(html)?.[1] ?? '';
+      expect(policy).toContain(`'sha256-${createHash('sha256').update(body).digest('base64')}'`);
+    }
+    expect(html).not.toMatch(/https?:\/\//);
+    expect(html).not.toContain('innerHTML');
+  });
+
+  it('has a dashboard script that parses', async () => {
+    const script = /<script>([\s\S]*?)<\/script>/.exec(await (await get('/')).text())?.[1] ?? '';
+    expect(script.length).toBeGreaterThan(1000);
+    expect(() => new Function(script)).not.toThrow();
+  });
+
+  it('is ready when it listens and every database has a node', async () => {
+    const response = await get('/readyz');
+    expect(response.status).toBe(200);
+    expect(await response.json()).toEqual({ ready: true, reasons: [] });
+  });
+
+  it('says in words why it is not ready', async () => {
+    const down = fakeNode({ isUp: false, problem: 'connection refused' });
+    const snapshot = { database: 'shop', primary: undefined, replicas: [], nodes: [down], epoch: 0 };
+    Object.assign(sources, { topologies: () => [{ database: 'shop', snapshot: () => snapshot }] });
+    state = { isListening: false, isDraining: true };
+    const response = await get('/readyz');
+    expect(response.status).toBe(503);
+    expect(await response.json()).toEqual({
+      ready: false,
+      reasons: [
+        'Weir does not listen for clients yet',
+        'Weir is shutting down',
+        'database "shop": no node can be reached (db1: connection refused)',
+      ],
+    });
+    expect((await get('/healthz')).status).toBe(200);
+  });
+
+  it('refuses other methods and other paths', async () => {
+    expect((await get('/metrics', { method: 'POST', body: 'x' })).status).toBe(405);
+    expect((await get('/nowhere')).status).toBe(404);
+    expect((await get('/healthz', { method: 'HEAD' })).status).toBe(200);
+  });
+
+  it('answers 500 when a figure cannot be read, and goes on', async () => {
+    Object.assign(sources, {
+      clients: () => {
+        throw new Error('broken');
+      },
+    });
+    expect((await get('/stats.json')).status).toBe(500);
+    expect(logged.at(-1)).toBe('http_failed http: /stats.json failed: broken');
+    expect((await get('/healthz')).status).toBe(200);
+  });
+
+  it('survives garbage', async () => {
+    const socket = connect(port, '127.0.0.1');
+    const answer = new Promise<string>((resolve) =>
+      socket.once('data', (chunk: Buffer) => resolve(chunk.toString('latin1'))),
+    );
+    socket.on('error', () => {});
+    socket.write('\0\x01\x02 this is not HTTP\r\n\r\n');
+    expect(await answer).toContain('400 Bad Request');
+    socket.destroy();
+    expect((await get('/healthz')).status).toBe(200);
+  });
+
+  it('says that the port is in use', async () => {
+    await expect(make(port).listen()).rejects.toThrow(`http: cannot listen on 127.0.0.1:${port}: the port is in use`);
+  });
+
+  it('closes although a client keeps its connection', async () => {
+    const second = make(0);
+    const secondPort = await second.listen();
+    const socket = connect(secondPort, '127.0.0.1');
+    socket.on('error', () => {});
+    await new Promise((resolve) => socket.once('connect', resolve));
+    await second.close();
+    socket.destroy();
+  });
+});

@@ -1,0 +1,160 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { createLogger, createRepeatLimiter, limitRepeats } from '../../src/observability/logger.ts';
+import { redactFields, redactText } from '../../src/observability/redact.ts';
+import { createManualClock } from '../../src/util/clock.ts';
+
+interface Capture {
+  readonly lines: string[];
+  write(line: string): void;
+}
+
+function capture(): Capture {
+  const lines: string[] = [];
+  return { lines, write: (line) => void lines.push(line) };
+}
+
+describe('the log', () => {
+  it('writes one JSON object a line', () => {
+    const destination = capture();
+    const { log } = createLogger({ level: 'info', format: 'json', destination });
+    log('warn', 'node_down', 'node db2 is down', { node: 'db2', lagMs: Infinity });
+    log('debug', 'noise', 'not shown');
+    expect(destination.lines).toHaveLength(1);
+    expect(JSON.parse(destination.lines[0] ?? '')).toMatchObject({
+      level: 'warn',
+      event: 'node_down',
+      msg: 'node db2 is down',
+      node: 'db2',
+      lagMs: 'Infinity',
+    });
+  });
+
+  it('changes its level at once', () => {
+    const destination = capture();
+    const { log, setLevel, flush } = createLogger({ level: 'error', format: 'json', destination });
+    log('info', 'a', 'a');
+    setLevel('debug');
+    log('debug', 'b', 'b');
+    flush();
+    expect(destination.lines.map((line) => (JSON.parse(line) as { msg: string }).msg)).toEqual(['b']);
+  });
+
+  it('writes for people', () => {
+    const destination = capture();
+    createLogger({ level: 'info', format: 'pretty', destination }).log('info', 'started', 'listening', { port: 6432 });
+    expect(destination.lines.join('')).toMatch(/INFO.*started: listening\n\s+port: 6432/);
+  });
+
+  it('does not throw, whatever it is given', () => {
+    const broken = {
+      write: () => {
+        throw new Error('disk full');
+      },
+    };
+    const { log } = createLogger({ level: 'info', format: 'json', destination: broken });
+    log('info', 'x', 'x');
+    const hostile = {
+      get field(): string {
+        throw new Error('getter');
+      },
+    };
+    const destination = capture();
+    const safe = createLogger({ level: 'info', format: 'json', destination });
+    safe.log('info', 'x', 'x', hostile);
+    safe.log('info', 'y', 'y', { big: 10n, run: () => 1, nothing: undefined, at: new Date(NaN) });
+    expect(destination.lines).toHaveLength(1);
+  });
+});
+
+describe('redaction', () => {
+  it.each([
+    'postgres://app:s3cr3t@db1:5432/shop',
+    'cannot reach redis://:s3cr3t@cache:6379/0: refused',
+    'postgres://app:s3cr3t@x@db1/shop',
+    'host=db1 password=s3cr3t dbname=shop',
+    "host=db1 password = 's3cr3t and more' dbname=shop",
+    "ALTER ROLE app PASSWORD 's3cr3t'",
+    '{"password": "s3cr3t"}',
+    '{"password":"s3c\\"s3cr3t"}',
+    'Authorization: Bearer s3cr3t',
+    'authorization: Basic s3cr3t',
+    '"app" "SCRAM-SHA-256$4096:c2FsdA==$s3cr3t/AAAA=:BBBBs3cr3tB="',
+    '"app" "md5d41d8cd98f00b204e9800998ecf8427e"',
+  ])('hides the secret of %s', (text) => {
+    const clean = redactText(text);
+    expect(clean).not.toContain('s3cr3t');
+    expect(clean).not.toContain('d41d8cd98f00b204e9800998ecf8427e');
+    expect(clean).toContain('***');
+  });
+
+  it('leaves the rest to be read', () => {
+    expect(redactText('postgres://app:pw@db1:5432/shop')).toBe('postgres://app:***@db1:5432/shop');
+    expect(redactText('password authentication failed for user "app"')).toBe(
+      'password authentication failed for user "app"',
+    );
+    expect(redactText('listening on 127.0.0.1:6432')).toBe('listening on 127.0.0.1:6432');
+    expect(redactText('http://a/b?x=1')).toBe('http://a/b?x=1');
+  });
+
+  it('goes by names of fields at any depth, and survives cycles', () => {
+    const cycle: Record<string, unknown> = {
+      user: 'app',
+      Password: 'x',
+      nested: [{ clientKey: 'x', secret: { a: 1 } }],
+    };
+    cycle['self'] = cycle;
+    const clean = JSON.stringify(redactFields(cycle));
+    expect(clean).toContain('"user":"app"');
+    expect(clean).toContain('"Password":"***"');
+    expect(clean).toContain('"clientKey":"***","secret":"***"');
+  });
+
+  it('shows errors with their cause, without their secrets', () => {
+    const error = new Error('cannot log in to postgres://u:geheim@h/d', { cause: new Error('inner password=geheim') });
+    const clean = JSON.stringify(redactFields({ error }));
+    expect(clean).toContain('cannot log in to postgres://u:***@h/d');
+    expect(clean).toContain('inner password=***');
+    expect(clean).not.toContain('geheim');
+  });
+
+  it('is quick on hostile text', () => {
+    fc.assert(
+      fc.property(
+        fc.string({ unit: fc.constantFrom('a:', '//', '@', 'password=', '"', "'", '\\', ' ', '$'), maxLength: 4000 }),
+        (text) => {
+          expect(typeof redactText(text)).toBe('string');
+        },
+      ),
+      { numRuns: 50 },
+    );
+    expect(redactText('x'.repeat(1_000_000)).length).toBeLessThan(9_000);
+  });
+});
+
+describe('repeated lines', () => {
+  it('pass once a second per key and say how many did not', () => {
+    const clock = createManualClock(5_000);
+    const lines: string[] = [];
+    const log = limitRepeats(
+      (_level, event, message, fields) => void lines.push(`${event} ${message} ${JSON.stringify(fields ?? {})}`),
+      createRepeatLimiter(clock.nowMs),
+    );
+    for (let i = 0; i < 100; i++) log('info', 'auth_failed', 'wrong password for app');
+    log('info', 'auth_failed', 'wrong password for other');
+    clock.advance(1_000);
+    log('info', 'auth_failed', 'wrong password for app');
+    expect(lines).toEqual([
+      'auth_failed wrong password for app {}',
+      'auth_failed wrong password for other {}',
+      'auth_failed wrong password for app {"suppressed":99}',
+    ]);
+  });
+
+  it('remembers a bounded number of keys', () => {
+    const limiter = createRepeatLimiter(() => 0, 1_000, 10);
+    for (let i = 0; i < 1_000; i++) expect(limiter.admit(`key ${i}`)).toBe(0);
+    expect(limiter.admit('key 999')).toBeUndefined();
+    expect(limiter.admit('key 0')).toBe(0);
+  });
+});
