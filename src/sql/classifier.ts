@@ -1,0 +1,176 @@
+/**
+ * What a text is, once per template: scan (about a microsecond), look the key up, and only when it is new let
+ * PostgreSQL's parser say what it means. Texts whose facts depend on constants (SET x = 'v') are looked up by
+ * themselves. Everything kept is bounded; whatever cannot be followed is one statement of kind 'unknown', with the
+ * reason. An empty text is one statement of kind 'empty'. Called by the session for every Query and Parse.
+ */
+import { isUtf8 } from 'node:buffer';
+import { LRUCache } from 'lru-cache';
+import { firstKeyword, stripComments } from './comments.ts';
+import { unknownStatement, UnsupportedSyntax } from './draft.ts';
+import { extractStatements } from './extract.ts';
+import type { Classified, Classifier, QueryFacts, StatementFacts } from './facts.ts';
+import { readHints } from './hints.ts';
+import { loadParser } from './parser.ts';
+import type { SqlParser } from './parser.ts';
+import { Reading } from './reading.ts';
+import { MALFORMED, Scanner } from './scanner.ts';
+import { toParsable, toTemplate } from './template.ts';
+
+export interface ClassifierOptions {
+  /** Templates whose facts are kept. */
+  readonly maxTemplates?: number;
+  /** Texts whose facts are kept because they depend on constants. */
+  readonly maxTexts?: number;
+  /** Bound on what is kept, each of the two, in bytes (roughly). */
+  readonly maxCacheBytes?: number;
+  /** Longer texts are only parsed if what is left without constants and comments is no longer than this. */
+  readonly maxParseBytes?: number;
+  /** Longer texts are not even scanned. */
+  readonly maxScanBytes?: number;
+  /** Instead of a new one: loadParser(). */
+  readonly parser?: SqlParser;
+}
+
+/** Of a template whose texts must be read one by one. */
+const BY_TEXT = Symbol('by text');
+type Entry = Classified | typeof BY_TEXT;
+
+const NOT_READY = 'the parser is being loaded again';
+const ENTRY_BYTES = 1000;
+const ITEM_BYTES = 120;
+
+export async function createClassifier(options: ClassifierOptions = {}): Promise<Classifier> {
+  return new TemplateClassifier(options.parser ?? (await loadParser()), options);
+}
+
+class TemplateClassifier implements Classifier {
+  readonly #parser: SqlParser;
+  readonly #scanner: Scanner;
+  readonly #templates: LRUCache<string, Entry>;
+  readonly #texts: LRUCache<string, Classified>;
+  readonly #maxParseBytes: number;
+  readonly #maxScanBytes: number;
+
+  constructor(parser: SqlParser, options: ClassifierOptions) {
+    const maxSize = options.maxCacheBytes ?? 16 * 1024 * 1024;
+    this.#parser = parser;
+    this.#maxParseBytes = options.maxParseBytes ?? 16 * 1024;
+    this.#maxScanBytes = options.maxScanBytes ?? 256 * 1024;
+    this.#scanner = new Scanner(this.#maxParseBytes);
+    this.#templates = new LRUCache<string, Entry>({
+      max: options.maxTemplates ?? 10_000,
+      maxSize,
+      sizeCalculation: sizeOf,
+    });
+    this.#texts = new LRUCache<string, Classified>({
+      max: options.maxTexts ?? 2_000,
+      maxSize,
+      sizeCalculation: sizeOf,
+    });
+  }
+
+  classify(sql: Buffer): Classified {
+    if (sql.length > this.#maxScanBytes) return this.#unread(sql, `longer than ${this.#maxScanBytes} bytes`);
+    if (!isUtf8(sql) || sql.includes(0)) return this.#unread(sql, 'not valid UTF-8 text');
+    const scanner = this.#scanner;
+    const length = scanner.scan(sql);
+    const found = this.#find(sql, length);
+    if (!scanner.hasComments) return found;
+    const hints = readHints(sql, scanner.leadEnd, scanner.tailStart);
+    return hints === undefined ? found : { facts: found.facts, hints };
+  }
+
+  #find(sql: Buffer, length: number): Classified {
+    if (length === MALFORMED) return this.#unread(sql, this.#scanner.problem);
+    if (length < 0) return this.#byText(sql, undefined);
+    if (length > this.#maxParseBytes) {
+      return this.#unread(sql, `longer than ${this.#maxParseBytes} bytes without its constants`);
+    }
+    const key = this.#scanner.key.toString('latin1', 0, length);
+    const entry = this.#templates.get(key);
+    if (entry === BY_TEXT) return this.#byText(sql, key);
+    if (entry !== undefined) return entry;
+    if (!this.#parser.isReady) return this.#unread(sql, NOT_READY);
+    const learned = this.#learn(key);
+    return learned === BY_TEXT ? this.#byText(sql, key) : learned;
+  }
+
+  #learn(key: string): Entry {
+    const text = decodeKey(key);
+    const template = toTemplate(text);
+    const reading = new Reading(this.#scanner.hasConstants);
+    const facts = this.#read(toParsable(text), template, reading);
+    // What does not parse may have fallen over a stand-in, and one wrong text must not speak for the right ones.
+    const isFinal = facts.unparsed === undefined && !reading.needsText;
+    const entry: Entry = isFinal ? { facts, hints: undefined } : BY_TEXT;
+    this.#templates.set(key, entry);
+    return entry;
+  }
+
+  /** `key` is undefined for a text that has no template. */
+  #byText(sql: Buffer, key: string | undefined): Classified {
+    const bare = this.#scanner.hasComments ? stripComments(sql) : sql;
+    if (bare.length > this.#maxParseBytes) return this.#unread(sql, `longer than ${this.#maxParseBytes} bytes`);
+    const textKey = bare.toString('latin1');
+    const known = this.#texts.get(textKey);
+    if (known !== undefined) return known;
+    if (!this.#parser.isReady) return this.#unread(sql, NOT_READY);
+    const template = key === undefined ? firstKeyword(sql) : toTemplate(decodeKey(key));
+    const classified = { facts: this.#read(bare.toString(), template, new Reading(false)), hints: undefined };
+    this.#texts.set(textKey, classified);
+    return classified;
+  }
+
+  #read(text: string, template: string, reading: Reading): QueryFacts {
+    if (text === '') return { template, statements: [unknownStatement('empty', '')], unparsed: undefined };
+    const { tree, problem } = this.#parser.parse(text);
+    if (problem !== undefined) return unknownFacts(template, text, problem);
+    try {
+      const statements = extractStatements(tree, reading);
+      if (statements.length === 0) statements.push(unknownStatement('empty', ''));
+      return { template, statements, unparsed: undefined };
+    } catch (error) {
+      const words = error instanceof Error ? error.message : String(error);
+      const reason = error instanceof UnsupportedSyntax ? `uses ${words}` : `nested too deeply: ${words}`;
+      return unknownFacts(template, text, reason);
+    }
+  }
+
+  /** Shared by all texts with the same first keyword and reason, so that no number of them fills memory. */
+  #unread(sql: Buffer, reason: string): Classified {
+    const verb = firstKeyword(sql);
+    const key = `\0${verb}\0${reason}`;
+    const known = this.#texts.get(key);
+    if (known !== undefined) return known;
+    const facts = { template: verb, statements: [unknownStatement('unknown', verb)], unparsed: reason };
+    const classified = { facts, hints: undefined };
+    this.#texts.set(key, classified);
+    return classified;
+  }
+}
+
+function unknownFacts(template: string, text: string, unparsed: string): QueryFacts {
+  const verb = firstKeyword(Buffer.from(text.slice(0, 1000)));
+  return { template, statements: [unknownStatement('unknown', verb)], unparsed };
+}
+
+/** Keys hold one character a byte, so that making one costs no decoding. */
+function decodeKey(key: string): string {
+  return Buffer.from(key, 'latin1').toString('utf8');
+}
+
+function sizeOf(entry: Entry, key: string): number {
+  if (entry === BY_TEXT) return key.length + ITEM_BYTES;
+  const { statements, template } = entry.facts;
+  return statements.reduce(
+    (sum, statement) => sum + itemsOf(statement) * ITEM_BYTES,
+    key.length + template.length + ENTRY_BYTES,
+  );
+}
+
+function itemsOf(s: StatementFacts): number {
+  return (
+    4 + s.reads.length + s.writes.length + s.functions.length + s.operators.length + s.casts.length + s.settings.length
+  );
+}

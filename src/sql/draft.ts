@@ -1,0 +1,145 @@
+/**
+ * The facts of one statement while they are being collected, and the finished StatementFacts. Repeated relations,
+ * functions, operators and casts are kept once; set_config() calls are all kept, so that whoever follows settings can
+ * compare their number with the settings that were understood. Used by the extraction only.
+ */
+import type {
+  CursorHold,
+  FunctionCall,
+  RelationName,
+  SettingChange,
+  StatementFacts,
+  StatementKind,
+  TransactionVerb,
+} from './facts.ts';
+
+type Isolation = StatementFacts['isolation'];
+
+const ISOLATION_LEVELS: ReadonlySet<string> = new Set([
+  'read uncommitted',
+  'read committed',
+  'repeatable read',
+  'serializable',
+]);
+
+/** What the text uses that this version cannot judge: the whole text becomes one unknown statement. */
+export class UnsupportedSyntax extends Error {}
+
+export class Draft {
+  kind: StatementKind = 'unknown';
+  verb = '';
+  hasLocking = false;
+  isArbitrary = false;
+  transaction: TransactionVerb | undefined;
+  beginsReadOnly = false;
+  isolation: Isolation;
+  chains = false;
+  resetsAll = false;
+  discards: StatementFacts['discards'];
+  shows: string | undefined;
+  name: string | undefined;
+  cursor: CursorHold | undefined;
+  createsTemporary = false;
+  dropsOnCommit = false;
+  isExplain = false;
+  /** Kinds of the data-modifying parts, outermost first, then in the order of the text. */
+  readonly modifies: StatementKind[] = [];
+  /** SELECT ... INTO at any place. */
+  hasInto = false;
+  readonly settings: SettingChange[] = [];
+
+  readonly #reads = new Map<string, RelationName>();
+  readonly #writes = new Map<string, RelationName>();
+  readonly #functions: FunctionCall[] = [];
+  readonly #functionKeys = new Set<string>();
+  readonly #operators = new Set<string>();
+  readonly #casts = new Set<string>();
+  readonly #valueFunctions = new Set<string>();
+
+  reads(schema: string | undefined, name: string): void {
+    this.#reads.set(keyOf(schema, name), { schema, name });
+  }
+
+  writes(schema: string | undefined, name: string): void {
+    this.#writes.set(keyOf(schema, name), { schema, name });
+    if (schema !== undefined && isTemporarySchema(schema)) this.createsTemporary = true;
+  }
+
+  calls(call: FunctionCall): void {
+    const key = `${keyOf(call.schema, call.name)}\0${call.args}\0${call.firstConstant ?? '\0'}`;
+    if (this.#functionKeys.has(key) && call.name !== 'set_config') return;
+    this.#functionKeys.add(key);
+    this.#functions.push(call);
+  }
+
+  operator(name: string): void {
+    this.#operators.add(name);
+  }
+
+  cast(type: string): void {
+    this.#casts.add(type);
+  }
+
+  valueFunction(name: string): void {
+    this.#valueFunctions.add(name);
+  }
+
+  setIsolation(level: string): void {
+    const lower = level.trim().toLowerCase().replace(/\s+/g, ' ');
+    // What is no level is an error on the server; until then the strictest reading stands.
+    this.isolation = ISOLATION_LEVELS.has(lower) ? (lower as NonNullable<Isolation>) : 'serializable';
+  }
+
+  /** EXPLAIN without ANALYZE: what would be written is only looked at, and nothing is set. */
+  onlyPlans(): void {
+    this.settings.length = 0;
+    for (const [key, relation] of this.#writes) this.#reads.set(key, relation);
+    this.#writes.clear();
+    this.hasInto = this.createsTemporary = this.dropsOnCommit = false;
+  }
+
+  finish(): StatementFacts {
+    return {
+      kind: this.kind,
+      verb: this.verb,
+      reads: [...this.#reads.values()],
+      writes: [...this.#writes.values()],
+      functions: this.#functions,
+      operators: [...this.#operators].sort(),
+      casts: [...this.#casts].sort(),
+      hasLocking: this.hasLocking,
+      valueFunctions: [...this.#valueFunctions].sort(),
+      isArbitrary: this.isArbitrary,
+      transaction: this.transaction,
+      beginsReadOnly: this.beginsReadOnly,
+      isolation: this.isolation,
+      chains: this.chains,
+      settings: this.settings,
+      resetsAll: this.resetsAll,
+      discards: this.discards,
+      shows: this.shows,
+      name: this.name,
+      cursor: this.cursor,
+      createsTemporary: this.createsTemporary,
+      dropsOnCommit: this.dropsOnCommit,
+      isExplain: this.isExplain,
+    };
+  }
+}
+
+/** pg_temp and the session's own pg_temp_3. */
+export function isTemporarySchema(schema: string): boolean {
+  return /^pg_temp(?:_\d+)?$/.test(schema);
+}
+
+/** A statement of which nothing is known but its first keyword ('' for none). */
+export function unknownStatement(kind: 'unknown' | 'empty', verb: string): StatementFacts {
+  const draft = new Draft();
+  draft.kind = kind;
+  draft.verb = verb;
+  return draft.finish();
+}
+
+function keyOf(schema: string | undefined, name: string): string {
+  return schema === undefined ? name : `${schema}\0${name}`;
+}

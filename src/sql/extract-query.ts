@@ -1,0 +1,270 @@
+/**
+ * Walks the part of a syntax tree that computes rows: SELECT, VALUES, INSERT, UPDATE, DELETE, MERGE and every
+ * expression in them, at any depth, and notes what they touch. Every tag and every field is known by name here; one
+ * that is not throws UnsupportedSyntax, so a newer parser can never slip something past. Called by extract.ts.
+ */
+import { constantOf, isAst, listOf, namesOf, nodeOf, textOf } from './ast.ts';
+import type { Ast } from './ast.ts';
+import { UnsupportedSyntax } from './draft.ts';
+import type { Draft } from './draft.ts';
+import type { Reading } from './reading.ts';
+import { textHasTimeWord } from './time-words.ts';
+
+/** Names of common table expressions that a FROM item may mean, innermost first. */
+interface Scope {
+  readonly names: Set<string>;
+  readonly outer: Scope | undefined;
+}
+
+type Walk = (body: Ast, scope: Scope | undefined) => void;
+
+/** Comparison operators of the core: never worth a look in the catalog. */
+const COMPARISONS: ReadonlySet<string> = new Set(['=', '<>', '<', '>', '<=', '>=']);
+/** Calls whose first argument decides what they touch. */
+const TELLING_CALLS: ReadonlySet<string> = new Set([
+  'set_config',
+  'current_setting',
+  'nextval',
+  'setval',
+  'currval',
+  'pg_notify',
+]);
+
+/** Nodes with no meaning of their own here: only what is inside counts. */
+const PLAIN_NODES = words(`
+  A_ArrayExpr A_Indices A_Indirection A_Star Alias BitString BoolExpr Boolean BooleanTest CTECycleClause CTESearchClause
+  CaseExpr CaseWhen CoalesceExpr CollateClause ColumnDef ColumnRef CurrentOfExpr Float GroupingFunc GroupingSet IndexElem
+  InferClause Integer JoinExpr JsonAggConstructor JsonArgument JsonArrayAgg JsonArrayConstructor
+  JsonArrayQueryConstructor JsonBehavior JsonFormat JsonFuncExpr JsonIsPredicate JsonKeyValue JsonObjectAgg
+  JsonObjectConstructor JsonOutput JsonParseExpr JsonReturning JsonScalarExpr JsonSerializeExpr JsonTable JsonTableColumn
+  JsonTablePathSpec JsonValueExpr List MergeSupportFunc MergeWhenClause MinMaxExpr MultiAssignRef NamedArgExpr NullTest
+  OnConflictClause ParamRef RangeFunction RangeSubselect RangeTableFunc RangeTableFuncCol ResTarget ReturningClause
+  ReturningOption RowExpr SetToDefault String WindowDef XmlExpr XmlSerialize`);
+
+/** Fields that hold a body without its tag, and the tag. */
+const BARE_FIELDS: ReadonlyMap<string, string> = new Map([
+  ['alias', 'Alias'],
+  ['arg', 'JsonKeyValue'], // of JsonObjectAgg, and JsonValueExpr of JsonArrayAgg; elsewhere it is a node
+  ['collClause', 'CollateClause'],
+  ['constructor', 'JsonAggConstructor'],
+  ['context_item', 'JsonValueExpr'],
+  ['cycle_clause', 'CTECycleClause'],
+  ['expr', 'JsonValueExpr'],
+  ['format', 'JsonFormat'],
+  ['infer', 'InferClause'],
+  ['join_using_alias', 'Alias'],
+  ['larg', 'SelectStmt'],
+  ['onConflictClause', 'OnConflictClause'],
+  ['on_empty', 'JsonBehavior'],
+  ['on_error', 'JsonBehavior'],
+  ['output', 'JsonOutput'],
+  ['over', 'WindowDef'],
+  ['pathspec', 'JsonTablePathSpec'],
+  ['rarg', 'SelectStmt'],
+  ['returning', 'JsonReturning'],
+  ['returningClause', 'ReturningClause'],
+  ['search_clause', 'CTESearchClause'],
+  ['typeName', 'TypeName'],
+  ['val', 'JsonValueExpr'],
+  ['value', 'JsonValueExpr'],
+]);
+
+export class QueryWalker {
+  readonly #draft: Draft;
+  readonly #reading: Reading;
+  readonly #handlers: ReadonlyMap<string, Walk>;
+
+  constructor(draft: Draft, reading: Reading) {
+    this.#draft = draft;
+    this.#reading = reading;
+    this.#handlers = new Map<string, Walk>([
+      ['A_Const', (body) => this.#constant(body)],
+      ['A_Expr', (body, scope) => this.#operatorCall(body, scope)],
+      ['DeleteStmt', (body, scope) => this.#modify('delete', body, scope)],
+      ['FuncCall', (body, scope) => this.#call(body, scope)],
+      ['InsertStmt', (body, scope) => this.#modify('insert', body, scope)],
+      ['LockingClause', () => undefined],
+      ['MergeStmt', (body, scope) => this.#modify('merge', body, scope)],
+      ['RangeTableSample', (body, scope) => this.#sample(body, scope)],
+      ['RangeVar', (body, scope) => this.#relation(body, scope)],
+      ['SQLValueFunction', (body) => this.#valueFunction(body)],
+      ['SelectStmt', (body, scope) => this.#select(body, scope)],
+      ['SortBy', (body, scope) => this.#sort(body, scope)],
+      ['SubLink', (body, scope) => this.#subLink(body, scope)],
+      ['TypeCast', (body, scope) => this.#fields(body, scope)],
+      ['TypeName', (body) => this.#typeName(body)],
+      ['UpdateStmt', (body, scope) => this.#modify('update', body, scope)],
+    ]);
+  }
+
+  /** Any value of a field: a node, a list of them, or nothing. */
+  walk(value: unknown): void {
+    this.#value(value, undefined, '');
+  }
+
+  /** A body whose tag is known from its place. */
+  walkBody(tag: string, body: Ast): void {
+    this.#node(tag, body, undefined);
+  }
+
+  /** `into` of SELECT INTO and CREATE TABLE AS. */
+  into(clause: Ast): void {
+    const target = isAst(clause['rel']) ? clause['rel'] : {};
+    this.target(target);
+    if (clause['onCommit'] === 'ONCOMMIT_DROP') this.#draft.dropsOnCommit = true;
+  }
+
+  /** A RangeVar that is written or defined. Never a common table expression. */
+  target(relation: Ast): void {
+    const name = textOf(relation['relname']);
+    if (name === undefined) throw new UnsupportedSyntax('a target without a name');
+    this.#draft.writes(textOf(relation['schemaname']), name);
+    if (relation['relpersistence'] === 't') this.#draft.createsTemporary = true;
+  }
+
+  #node(tag: string, body: Ast, scope: Scope | undefined): void {
+    const handler = this.#handlers.get(tag);
+    if (handler !== undefined) handler(body, scope);
+    else if (PLAIN_NODES.has(tag)) this.#fields(body, scope);
+    else throw new UnsupportedSyntax(`a ${tag}`);
+  }
+
+  #fields(body: Ast, scope: Scope | undefined, ...except: string[]): void {
+    for (const [field, value] of Object.entries(body)) {
+      if (typeof value === 'object' && value !== null && !except.includes(field)) this.#value(value, scope, field);
+    }
+  }
+
+  #value(value: unknown, scope: Scope | undefined, field: string): void {
+    if (Array.isArray(value)) {
+      for (const item of value) this.#value(item, scope, '');
+      return;
+    }
+    if (!isAst(value)) return;
+    const node = nodeOf(value);
+    if (node !== undefined) {
+      this.#node(node.tag, node.body, scope);
+      return;
+    }
+    if (Object.keys(value).length === 0) return; // NULL, e.g. the list of a plain DISTINCT
+    const tag = field === 'arg' && !('key' in value) ? 'JsonValueExpr' : BARE_FIELDS.get(field);
+    if (tag === undefined) throw new UnsupportedSyntax(`a field ${field}`);
+    this.#node(tag, value, scope);
+  }
+
+  #select(body: Ast, outer: Scope | undefined): void {
+    const scope = this.#with(body['withClause'], outer);
+    if (listOf(body['lockingClause']).length > 0) this.#draft.hasLocking = true;
+    if (isAst(body['intoClause'])) {
+      this.#draft.hasInto = true;
+      this.into(body['intoClause']);
+    }
+    this.#fields(body, scope, 'withClause', 'intoClause', 'lockingClause');
+  }
+
+  #modify(kind: 'insert' | 'update' | 'delete' | 'merge', body: Ast, outer: Scope | undefined): void {
+    this.#draft.modifies.push(kind);
+    const scope = this.#with(body['withClause'], outer);
+    this.target(isAst(body['relation']) ? body['relation'] : {});
+    this.#fields(body, scope, 'withClause', 'relation');
+  }
+
+  /** The scope of the statement that the WITH clause belongs to. */
+  #with(clause: unknown, outer: Scope | undefined): Scope | undefined {
+    if (!isAst(clause)) return outer;
+    const scope: Scope = { names: new Set(), outer };
+    const expressions: Ast[] = [];
+    for (const item of listOf(clause['ctes'])) {
+      const node = nodeOf(item);
+      if (node?.tag !== 'CommonTableExpr') throw new UnsupportedSyntax('a WITH clause of another kind');
+      expressions.push(node.body);
+    }
+    const nameOf = (body: Ast): string => textOf(body['ctename']) ?? '';
+    if (clause['recursive'] === true) for (const body of expressions) scope.names.add(nameOf(body));
+    for (const body of expressions) {
+      this.#fields(body, scope);
+      scope.names.add(nameOf(body));
+    }
+    return scope;
+  }
+
+  #relation(body: Ast, scope: Scope | undefined): void {
+    const name = textOf(body['relname']) ?? '';
+    const schema = textOf(body['schemaname']);
+    if (schema === undefined) {
+      for (let s = scope; s !== undefined; s = s.outer) if (s.names.has(name)) return;
+    }
+    this.#draft.reads(schema, name);
+  }
+
+  #call(body: Ast, scope: Scope | undefined): void {
+    const names = namesOf(body['funcname']);
+    const name = names.at(-1);
+    if (name === undefined) throw new UnsupportedSyntax('a call without a name');
+    const args = listOf(body['args']);
+    // Ordered-set aggregates are declared with the arguments of WITHIN GROUP behind the direct ones.
+    const ordered = body['agg_within_group'] === true ? listOf(body['agg_order']).length : 0;
+    this.#draft.calls({
+      schema: names.at(-2),
+      name,
+      args: args.length + ordered,
+      firstConstant: TELLING_CALLS.has(name) ? this.#firstConstant(args[0]) : undefined,
+    });
+    this.#fields(body, scope, 'funcname');
+  }
+
+  #firstConstant(arg: unknown): string | undefined {
+    const constant = constantOf(arg);
+    return constant?.type === 'text' ? this.#reading.telling(constant.text) : undefined;
+  }
+
+  #operatorCall(body: Ast, scope: Scope | undefined): void {
+    const kind = textOf(body['kind']) ?? '';
+    // BETWEEN is made of comparisons; its name is no operator.
+    if (!kind.includes('BETWEEN')) this.#operatorName(body['name']);
+    this.#fields(body, scope, 'name');
+  }
+
+  #operatorName(value: unknown): void {
+    const names = namesOf(value);
+    const name = names.at(-1);
+    const schema = names.at(-2);
+    if (name === undefined) return;
+    if (!COMPARISONS.has(name) || (schema !== undefined && schema !== 'pg_catalog')) this.#draft.operator(name);
+  }
+
+  #subLink(body: Ast, scope: Scope | undefined): void {
+    this.#operatorName(body['operName']);
+    this.#fields(body, scope, 'operName');
+  }
+
+  #sort(body: Ast, scope: Scope | undefined): void {
+    this.#operatorName(body['useOp']);
+    this.#fields(body, scope, 'useOp');
+  }
+
+  #sample(body: Ast, scope: Scope | undefined): void {
+    this.#draft.isArbitrary = true;
+    this.#fields(body, scope, 'method');
+  }
+
+  #constant(body: Ast): void {
+    const value = isAst(body['sval']) ? textOf(body['sval']['sval']) : undefined;
+    if (value !== undefined && textHasTimeWord(value)) this.#draft.valueFunction('CURRENT_TIMESTAMP');
+  }
+
+  #valueFunction(body: Ast): void {
+    const name = (textOf(body['op']) ?? '').replace(/^SVFOP_/, '').replace(/_N$/, '');
+    this.#draft.valueFunction(name === 'USER' || name === 'CURRENT_ROLE' ? 'CURRENT_USER' : name);
+  }
+
+  #typeName(body: Ast): void {
+    const names = namesOf(body['names']);
+    // The grammar spells int as pg_catalog.int4; both mean the same to whoever looks it up.
+    this.#draft.cast((names[0] === 'pg_catalog' ? names.slice(1) : names).slice(-2).join('.'));
+  }
+}
+
+function words(text: string): ReadonlySet<string> {
+  return new Set(text.trim().split(/\s+/));
+}
