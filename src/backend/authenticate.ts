@@ -92,6 +92,10 @@ export class ServerAuthentication {
       }
       case AuthCode.Sasl:
         return this.beginScram(data);
+      case AuthCode.GssContinue:
+      case AuthCode.SaslContinue:
+      case AuthCode.SaslFinal:
+        throw new ProtocolError(`authentication message ${code} before any was begun`);
       default:
         throw new CannotAnswer(
           `the server asks for ${methodNames[code] ?? `authentication method ${code}`}, which Weir does not speak`,
