@@ -66,10 +66,8 @@ export class Assessor {
   connected(index: number, identity: NodeIdentity): void {
     const record = this.#records[index]!;
     record.identity = identity;
-    record.failure = undefined;
     record.sample = undefined;
     record.timeline = undefined;
-    record.stoppedSinceMs = undefined;
   }
 
   /** A connection attempt failed, or the connection (or its probe) was lost. */
@@ -90,6 +88,8 @@ export class Assessor {
   sampled(index: number, sample: ProbeSample, sentAtMs: number, nowMs: number): void {
     const record = this.#records[index]!;
     record.hasTried = true;
+    record.failure = undefined;
+    record.stoppedSinceMs = undefined;
     record.sample = sample;
     record.answeredAtMs = nowMs;
     record.isSilent = false;

@@ -25,8 +25,8 @@ export interface ProbeSample {
   readonly timeline: number | undefined;
 }
 
-export type ProbeRow = Readonly<Record<string, unknown>>;
-export type ProbeQuery = (text: string, values?: readonly unknown[]) => Promise<readonly ProbeRow[]>;
+export type ProbeRow = Record<string, unknown>;
+export type ProbeQuery = (text: string, values?: readonly unknown[]) => Promise<ProbeRow[]>;
 
 /** One server connection of the monitor. One call at a time. */
 export interface ProbeConnection {

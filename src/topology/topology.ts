@@ -21,7 +21,7 @@ export interface TopologyOptions {
   readonly database: DatabaseConfig;
   /** The name clients use; under a "*" entry the actual one, which is also the name on the server. */
   readonly databaseName: string;
-  readonly routing: Pick<RoutingSettings, 'maxReplicaLagMs'>;
+  readonly routing: Pick<RoutingSettings, 'maxReplicaLagMs' | 'primaryReads'>;
   /** For nodes without user:password in their URL; undefined: those of the primary's URL, if any. */
   readonly monitorCredentials: Credentials | undefined;
   /** tls.server. */
@@ -101,11 +101,16 @@ export function createTopology(options: TopologyOptions): Topology {
   function notice(): void {
     const before = seen;
     const after = assessor.snapshot;
-    if (before === after || !differs(before, after)) return;
+    if (before === after) return;
+    if (differs(before, after)) {
+      announce(before, after, log);
+      if (before.epoch !== after.epoch && before.epoch > 0) schema.changed();
+      else schema.kick();
+    } else if (options.routing.primaryReads !== 'never' && after.primary?.isUp) {
+      return;
+    }
+    // Where no primary can step in, reads wait for replicas: then mere progress is news, too.
     seen = after;
-    announce(before, after, log);
-    if (before.epoch !== after.epoch && before.epoch > 0) schema.changed();
-    else schema.kick();
     for (const listener of [...listeners]) {
       try {
         listener(after);

@@ -1,6 +1,6 @@
 /**
  * What the rest of Weir knows about the nodes of one database: immutable snapshots, one mutable load cell per node.
- * Filled by topology/monitor.ts; read by routing/, session/, control/. Types only.
+ * Made by topology/topology.ts; read by routing/, session/, control/. Types only.
  */
 import type { NodeConfig } from '../config/config.ts';
 import type { Catalog } from './catalog-types.ts';
@@ -93,7 +93,7 @@ export interface Topology {
   /** A server said 25006 or was otherwise found to have another role: probe at once. */
   suspectRole(node: string): void;
   setDraining(node: string, isDraining: boolean): boolean;
-  /** Called when a role, somebody's health or eligibility changed (not for each LSN: `snapshot()` has the latest). Returns the unsubscribe. */
+  /** Called when a role, somebody's health or eligibility changed (not for each LSN while a primary is there to read from: `snapshot()` has the latest). Returns the unsubscribe. */
   onChange(listener: (snapshot: TopologySnapshot) => void): () => void;
   start(): void;
   stop(): Promise<void>;
