@@ -406,7 +406,8 @@ export class ClientSession implements WireHandler {
     if (unit.cacheLabel === 'hit') return 'cache; hit';
     const cache = unit.cacheLabel === 'miss' ? `cache miss (${unit.cacheWhy})` : `not cached: ${unit.cacheWhy}`;
     const node = unit.node?.name ?? 'no node';
-    return `${node}; ${unit.route?.why() ?? unit.why}; ${cache}`;
+    const why = unit.route?.why() ?? `${unit.why}; the session keeps its server`;
+    return `${node}; ${why}; ${cache}`;
   }
 
   /** Newest write to what the unit reads, by anybody: read-your-writes at table grain, across sessions. */

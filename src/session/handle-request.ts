@@ -36,7 +36,10 @@ export function handleRequest(session: ClientSession, unit: Unit): void {
     if (mayJoin) return send(session, unit);
     return session.whenQuiet(() => handleRequest(session, unit));
   }
-  if (session.server !== undefined) return prepareServer(session, unit);
+  if (session.server !== undefined) {
+    unit.cacheWhy = 'the session keeps its server';
+    return prepareServer(session, unit);
+  }
   unit.cacheWhy = cacheObstacle(session, unit);
   if (unit.cacheWhy === '') lookUp(session, unit);
   else findServer(session, unit);

@@ -13,6 +13,7 @@ import { serverLost } from './lost.ts';
 import type { Unit } from './unit.ts';
 
 const readOnlySqlTransaction = '25006';
+const syntaxError = '42601';
 
 export class Receiver implements AnswerReceiver {
   private readonly session: ClientSession;
@@ -75,6 +76,7 @@ export class Receiver implements AnswerReceiver {
     if (unit === undefined) return this.relay(buffer, start, end);
     unit.hasError = true;
     const sqlstate = fields.get('C') ?? '';
+    unit.isSyntaxError = sqlstate === syntaxError && unit.statementIndex === 0;
     if (
       sqlstate === readOnlySqlTransaction &&
       unit.messages !== undefined &&

@@ -94,7 +94,7 @@ function settleWrites(session: ClientSession, unit: Unit, isIdle: boolean): void
   const { guard } = unit;
   const { topology } = session.database;
   if (guard !== undefined) {
-    const isRolledBack = !isIdle || (unit.hasError && !unit.mayCommit);
+    const isRolledBack = !isIdle || (unit.hasError && (!unit.mayCommit || isUnparsable(unit)));
     if (isRolledBack) guard.rolledBack();
     else guard.committed(topology.ticker.next());
     if (!isRolledBack && session.writes?.changesCatalog === true) topology.catalogChanged();
@@ -102,6 +102,11 @@ function settleWrites(session: ClientSession, unit: Unit, isIdle: boolean): void
     topology.catalogChanged();
   }
   if (isIdle && session.inFlight.length === 0) session.writes = undefined;
+}
+
+/** Neither Weir's parser nor the server's understood it: a typing error, not a new kind of CALL that may have committed. */
+function isUnparsable(unit: Unit): boolean {
+  return unit.isSyntaxError && unit.plans.length === 1 && unit.plans[0]?.facts.unparsed !== undefined;
 }
 
 function settleCache(session: ClientSession, unit: Unit, isIdle: boolean): void {

@@ -60,7 +60,10 @@ export class Unit {
   cacheLabel: 'hit' | 'miss' | 'off' = 'off';
   /** Why the cache did not answer, for last_route. */
   cacheWhy = '';
+  /** Statements of a Query that have completed. */
   statementIndex = 0;
+  /** The server could not parse it either, so nothing of it was executed. */
+  isSyntaxError = false;
 
   addPlan(plan: Plan): void {
     this.plans.push(plan);
