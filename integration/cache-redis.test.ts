@@ -8,7 +8,8 @@ import { createCache } from '../src/cache/cache.ts';
 import type { CacheParts } from '../src/cache/parts.ts';
 import type { Flight, KeyParts, Lookup, ResultCache, SessionFreshness } from '../src/cache/types.ts';
 import type { CacheSettings } from '../src/config/config.ts';
-import { hasRedis, Redis, startRedis, TcpRelay, until } from './harness/index.ts';
+import type { Redis} from './harness/index.ts';
+import { hasRedis, startRedis, TcpRelay, until } from './harness/index.ts';
 
 const prefix = '7001.5.';
 const users = `${prefix}r16384`;

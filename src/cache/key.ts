@@ -3,7 +3,7 @@
  * one Map look-up is a full comparison. Only Redis needs a short name; there the full key is stored and compared.
  */
 import { createHash } from 'node:crypto';
-import { stripComments } from '../sql/strip-comments.ts';
+import { stripComments } from '../sql/comments.ts';
 import type { KeyParts } from './types.ts';
 
 /** Bytes become latin1 characters one to one. A part that is missing differs from an empty one. */
