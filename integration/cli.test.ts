@@ -142,7 +142,7 @@ describe('a running Weir', () => {
     const client = await connectPg(weir.url());
     await client.query('SELECT 1');
     const { rows: last } = await client.query<Record<string, string>>('SHOW weir.last_route');
-    expect(JSON.stringify(last)).not.toContain('replica1');
+    expect(last[0]?.['weir.last_route']).toMatch(/^replica2;.*replica1 is draining/);
     expect((await ask('undrain', 'replica1')).code).toBe(0);
     await until('the node to be back', async () => (await nodes())[1]?.[2] === 'up');
     const unknown = await ask('drain', 'replica9');
@@ -176,11 +176,11 @@ describe('a running Weir', () => {
   });
 
   test('explain says where and why, and runs nothing', async () => {
-    const read = await ask('explain', 'SELECT relname FROM pg_class');
+    const read = await ask('explain', 'SELECT 1');
     expect(read.code).toBe(0);
-    expect(read.output).toContain('replica');
+    expect(read.output).toMatch(/node now +replica[12]/);
     const write = await ask('explain', 'CREATE TABLE never_made (n int)');
-    expect(write.output).toContain('primary');
+    expect(write.output).toMatch(/node now +primary/);
     expect(await useCluster().query("SELECT to_regclass('never_made') AS made")).toEqual([{ made: null }]);
   });
 

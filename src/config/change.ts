@@ -61,8 +61,10 @@ export function changeSetting(config: Config, key: string, text: string): Change
   for (const database of config.databases.values())
     databases.set(database.name, follow(config, database, before, fitted.values));
   const changed = assemble(fitted.values, databases);
-  const wrong = crossCheck(changed).find((problem) => problem.key === key);
-  return wrong === undefined ? { config: changed } : { problem: `${key}: ${wrong.text}` };
+  // What was wrong before (a file that is gone by now) is not the fault of this change.
+  const known = new Set(crossCheck(config).map((problem) => problem.text));
+  const wrong = crossCheck(changed).find((problem) => !known.has(problem.text));
+  return wrong === undefined ? { config: changed } : { problem: `${wrong.key}: ${wrong.text}` };
 }
 
 function follow(config: Config, database: DatabaseConfig, before: SettingValues, after: SettingValues): DatabaseConfig {

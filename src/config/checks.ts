@@ -1,8 +1,10 @@
 /**
- * What must be true of several settings together, once each of them is valid by itself. Pure but for a look at whether
- * the named files can be read. Called by load.ts.
+ * What must be true of several settings together, once each of them is valid by itself. Pure but for a look at the
+ * files that are named. Called by load.ts.
  */
-import { accessSync, constants, statSync } from 'node:fs';
+import { X509Certificate } from 'node:crypto';
+import { accessSync, constants, readFileSync, statSync } from 'node:fs';
+import { createSecureContext } from 'node:tls';
 import type { Config, TlsSide } from './config.ts';
 import type { SettingKey, SettingValues } from './settings.ts';
 import { withValue } from './assemble.ts';
@@ -86,6 +88,30 @@ function checkTls(side: 'client' | 'server', tls: TlsSide): KeyedProblem[] {
     const why = file === undefined ? undefined : unreadable(file);
     if (why !== undefined) problems.push({ key: `${prefix}.${part}`, text: `the file ${file} ${why}` });
   }
+  return problems.length > 0 ? problems : checkPem(prefix, tls);
+}
+
+/** Whether OpenSSL can use the files; a reload must find out before anything is changed. */
+function checkPem(prefix: 'tls.client' | 'tls.server', { cert, key, ca }: TlsSide): KeyedProblem[] {
+  const problems: KeyedProblem[] = [];
+  const attempt = (part: 'cert' | 'key' | 'ca', what: string, use: () => unknown): void => {
+    try {
+      use();
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      problems.push({ key: `${prefix}.${part}`, text: `${what} (${reason})` });
+    }
+  };
+  // node:tls takes anything for an authority, and would then trust nobody without saying why.
+  if (ca !== undefined) {
+    attempt('ca', `the file ${ca} is no certificate in PEM`, () => new X509Certificate(readFileSync(ca)));
+  }
+  if (cert === undefined || key === undefined) return problems;
+  attempt('cert', `the file ${cert} is no certificate in PEM`, () => new X509Certificate(readFileSync(cert)));
+  if (problems.some((problem) => problem.key === `${prefix}.cert`)) return problems;
+  attempt('key', `the file ${key} is not the private key of ${cert}`, () =>
+    createSecureContext({ cert: readFileSync(cert), key: readFileSync(key) }),
+  );
   return problems;
 }
 

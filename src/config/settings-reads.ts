@@ -29,7 +29,7 @@ export const readSettings = {
   'routing.read_only_functions': setting(
     list('function names'),
     [],
-    'reload',
+    'restart',
     'Volatile functions of your own that you vouch for: they write nothing, so calling them is a read.',
     (c) => c.routing.readOnlyFunctions,
   ),

@@ -113,6 +113,8 @@ describe('changeSetting', () => {
     ['max_pool_size', 'many', '"many" is not an integer'],
     ['listen', '127.0.0.1:1', 'needs a restart'],
     ['auth.file', '/nowhere/users.txt', 'does not exist'],
+    ['tls.client.mode', 'require', 'tls.client.cert: is missing'],
+    ['auth.type', 'cert', 'auth.type: cert needs tls.client.ca'],
     ['__proto__', 'x', 'unknown setting'],
   ])('SET %s = %s', (key, text, expected) => {
     const changed = changeSetting(load(shop), key, text);

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Config } from '../../src/config/config.ts';
 import type { LoadSource } from '../../src/config/load.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { CertificateAuthority } from '../../integration/harness/certs.ts';
 
 const database = '"*": { primary: postgres://db1:5432 }';
 const withDatabase = (text: string): string => `${text}\ndatabases: { ${database} }\n`;
@@ -361,9 +362,13 @@ describe('files', () => {
   let dir = '';
   beforeAll(() => {
     dir = mkdtempSync(join(tmpdir(), 'weir-config-'));
-    writeFileSync(join(dir, 'cert.pem'), 'x');
-    writeFileSync(join(dir, 'key.pem'), 'x');
-    writeFileSync(join(dir, 'ca.pem'), 'x');
+    const authority = new CertificateAuthority();
+    const [mine, other] = [authority.server(), authority.server()];
+    writeFileSync(join(dir, 'cert.pem'), mine.cert);
+    writeFileSync(join(dir, 'key.pem'), mine.key);
+    writeFileSync(join(dir, 'other-key.pem'), other.key);
+    writeFileSync(join(dir, 'ca.pem'), authority.ca.cert);
+    writeFileSync(join(dir, 'text.pem'), 'just a text');
   });
   afterAll(() => rmSync(dir, { recursive: true }));
   const here = (text: string): Partial<LoadSource> & { text: string } => ({
@@ -402,11 +407,22 @@ describe('files', () => {
     ['tls: { server: { mode: verify-full } }', 'tls.server.ca: is missing'],
     ['tls: { server: { mode: verify-ca, ca: gone.pem } }', 'gone.pem does not exist'],
     ['tls: { server: { mode: verify-ca, ca: . } }', 'is not a file'],
+    ['tls: { client: { cert: text.pem, key: key.pem } }', 'text.pem is no certificate in PEM'],
+    ['tls: { client: { cert: cert.pem, key: text.pem } }', 'text.pem is not the private key of'],
+    ['tls: { client: { cert: cert.pem, key: other-key.pem } }', 'other-key.pem is not the private key of'],
+    ['tls: { server: { mode: verify-ca, ca: text.pem } }', 'tls.server.ca: the file'],
     ['auth: { type: cert }\ntls: { client: { cert: cert.pem, key: key.pem } }', 'auth.type: cert needs tls.client.ca'],
     ['auth: { type: cert }\ntls: { client: { ca: ca.pem } }', 'auth.type: cert needs TLS with clients'],
   ])('%s', (text, expected) => {
     const source = here(text);
     expect(problems(source.text, source).join('\n')).toContain(expected);
+  });
+
+  it('clients with certificates', () => {
+    const source = here(
+      'auth: { type: cert }\ntls: { client: { mode: verify-full, cert: cert.pem, key: key.pem, ca: ca.pem } }',
+    );
+    expect(load(source.text, source).auth.type).toBe('cert');
   });
 
   it('TLS that is preferred without a certificate is fine', () => {
