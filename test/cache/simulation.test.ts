@@ -8,7 +8,7 @@ import { emptyTally, explore } from './simulation.ts';
 import type { Mutant, Scenario } from './simulation.ts';
 
 const alone: Scenario = { weirs: 1, steps: 400 };
-const pair: Scenario = { weirs: 2, steps: 700 };
+const pair: Scenario = { weirs: 2, steps: 1_000 };
 const lossy: Scenario = { ...pair, losesReader: true };
 const dropping: Scenario = { ...pair, dropsMessages: true };
 const rough: Scenario = { ...pair, losesAnybody: true, dropsMessages: true };
