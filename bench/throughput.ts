@@ -28,6 +28,8 @@ export async function sideBySide(
   job: Omit<PgbenchJob, 'url' | 'seconds' | 'pid'>,
 ): Promise<Measured[]> {
   const results = new Map<string, PgbenchResult[]>(contestants.map(({ name }) => [name, []]));
+  // Pools fill, catalogs are read and code is compiled before anything counts.
+  for (const { url } of contestants) await runPgbench({ ...job, url: url(), seconds: context.isQuick ? 1 : 3 });
   for (let round = 1; round <= context.rounds; round++) {
     for (const { name, url, pid } of contestants) {
       const result = await runPgbench({ ...job, url: url(), pid, seconds: context.seconds });

@@ -79,7 +79,7 @@ async function cachedRead(client: pg.Client, writer: pg.Client, who: string): Pr
 
 async function resize(demo: Demo): Promise<void> {
   say('\n3. A pool is resized while it is in use\n');
-  const args = ['resize', `${DATABASE}.app`, '--max', '40'];
+  const args = ['resize', `${DATABASE}.app`, '--min', '30', '--max', '40'];
   say(`   weir ${args.join(' ')}`);
   const program = join(checkoutDir, 'bin/weir.js');
   const done = await runProgram(process.execPath, [program, ...args, '--url', demo.weir.adminUrl()]);

@@ -97,7 +97,7 @@ Three things to try:
 
   3. A resize, at once, on the running system
      export WEIR_ADMIN_URL=${weir.adminUrl()}
-     node bin/weir.js resize ${DATABASE}.app --max 40
+     node bin/weir.js resize ${DATABASE}.app --min 30 --max 40
      node bin/weir.js pools
 
 Metrics:    http://127.0.0.1:${weir.httpPort}/metrics
