@@ -1,0 +1,204 @@
+/**
+ * The brain of resizing: from half a second of one pool's figures to how many connections it needs and wants, and why
+ * in words. Pure: keeps its memory in a value, sees no clock, other pool or node; resize-loop.ts does. Little's law with
+ * square-root staffing says how many; a peak over `shrink_after` says how few.
+ */
+import type { PoolStats, ResizeReason } from '../pool/types.ts';
+import { remaining } from '../util/ewma.ts';
+import { PeakWindow } from './peak-window.ts';
+
+export interface ResizeSettings {
+  readonly enabled: boolean;
+  readonly targetWaitMs: number;
+  readonly shrinkAfterMs: number;
+}
+
+/** What was taken from a pool at one tick. */
+export interface PoolSample {
+  readonly stats: PoolStats;
+  readonly maxWaitMs: number;
+  readonly peakInUse: number;
+  readonly serverFull: number;
+  /** default_pool_size: shrinking for want of use stops there. */
+  readonly defaultSize: number;
+}
+
+export interface Demand {
+  readonly floor: number;
+  readonly need: number;
+  readonly want: number;
+  readonly busy: number;
+  readonly reason: ResizeReason | undefined;
+  /** Empty when it wants what it has. */
+  readonly why: string;
+}
+
+/** After 53300: how far it may grow until when, and what the next refusal costs. */
+interface Ceiling {
+  limit: number;
+  untilMs: number;
+  backoffMs: number;
+  lastFullMs: number;
+}
+
+export interface PoolMemory {
+  atMs: number;
+  checkouts: number;
+  heldTotalMs: number;
+  /** Checkouts per ms, and ms between checkout and checkin; averaged over seconds. */
+  arrivals: number;
+  holdMs: number;
+  /** In use over `shrink_after`, and over the last ten seconds. */
+  peaks: PeakWindow;
+  peaksWindowMs: number;
+  readonly recent: PeakWindow;
+  lastShrinkMs: number;
+  limit: number;
+  ceiling: Ceiling | undefined;
+}
+
+const averageOverMs = 2_000;
+const recentMs = 10_000;
+const firstBackoffMs = 250;
+const longestBackoffMs = 10_000;
+/** Without another 53300 for so long, the node is taken to have room again. */
+const forgetFullMs = 60_000;
+const shrinkEveryMs = 10_000;
+const staffing = 1.5;
+
+export function newPoolMemory(
+  { stats }: Pick<PoolSample, 'stats'>,
+  settings: ResizeSettings,
+  nowMs: number,
+): PoolMemory {
+  return {
+    atMs: nowMs,
+    checkouts: stats.checkouts,
+    heldTotalMs: stats.heldTotalMs,
+    arrivals: 0,
+    holdMs: 0,
+    peaks: new PeakWindow(settings.shrinkAfterMs, nowMs),
+    peaksWindowMs: settings.shrinkAfterMs,
+    recent: new PeakWindow(recentMs, nowMs),
+    lastShrinkMs: nowMs,
+    limit: stats.limit,
+    ceiling: undefined,
+  };
+}
+
+/** Takes the sample into the memory and says what the pool wants now. */
+export function assess(sample: PoolSample, memory: PoolMemory, settings: ResizeSettings, nowMs: number): Demand {
+  const { stats } = sample;
+  remember(sample, memory, settings, nowMs);
+  const floor = Math.max(1, Math.min(stats.min, stats.max));
+  const busy = stats.active + stats.resetting + stats.login;
+  const keep = (want: number, need: number, reason: ResizeReason | undefined, why: string): Demand => {
+    const bounded = Math.max(floor, Math.min(want, stats.max));
+    return { floor, need: Math.max(floor, Math.min(need, bounded)), want: bounded, busy, reason, why };
+  };
+  // Nobody is served in a paused pool: its waits say nothing about its size.
+  if (stats.isPaused) return keep(stats.limit, floor, undefined, '');
+
+  const full = serverFull(sample, memory, floor, nowMs);
+  if (full !== undefined) return keep(full.want, full.want, 'server-full', full.why);
+
+  const isStarved = stats.waiting > 0 && stats.active + stats.resetting >= stats.limit;
+  const isSaturated = sample.peakInUse >= stats.limit || isStarved;
+  if (sample.maxWaitMs > settings.targetWaitMs && isSaturated) {
+    const wanted = wantedUnderPressure(sample, memory, settings);
+    const want = Math.min(wanted, memory.ceiling?.limit ?? Infinity);
+    if (want > stats.limit) {
+      const target = `clients waited ${Math.round(sample.maxWaitMs)} ms (target ${settings.targetWaitMs} ms)`;
+      return keep(want, want, 'pressure', `${target}; ${wanted} wanted instead of ${stats.limit}`);
+    }
+    return keep(stats.limit, stats.limit, undefined, '');
+  }
+  const need = Math.min(stats.limit, memory.recent.max(nowMs) + 1);
+  const fewer = surplus(sample, memory, settings, nowMs);
+  if (fewer === undefined) return keep(stats.limit, need, undefined, '');
+  return keep(fewer.want, Math.min(need, fewer.want), 'surplus', fewer.why);
+}
+
+function remember(sample: PoolSample, memory: PoolMemory, settings: ResizeSettings, nowMs: number): void {
+  const { stats } = sample;
+  const elapsedMs = nowMs - memory.atMs;
+  if (elapsedMs > 0) {
+    const left = remaining(elapsedMs, averageOverMs);
+    const checkouts = Math.max(0, stats.checkouts - memory.checkouts);
+    const rate = checkouts / elapsedMs;
+    memory.arrivals = memory.arrivals === 0 ? rate : memory.arrivals * left + rate * (1 - left);
+    if (checkouts > 0) {
+      const hold = Math.max(0, stats.heldTotalMs - memory.heldTotalMs) / checkouts;
+      memory.holdMs = memory.holdMs === 0 ? hold : memory.holdMs * left + hold * (1 - left);
+    }
+  }
+  memory.atMs = nowMs;
+  memory.checkouts = stats.checkouts;
+  memory.heldTotalMs = stats.heldTotalMs;
+  if (memory.peaksWindowMs !== settings.shrinkAfterMs) {
+    memory.peaks = new PeakWindow(settings.shrinkAfterMs, nowMs);
+    memory.peaksWindowMs = settings.shrinkAfterMs;
+  }
+  const inUse = Math.max(sample.peakInUse, stats.active + stats.resetting);
+  memory.peaks.add(nowMs, inUse);
+  memory.recent.add(nowMs, inUse);
+  // A pool that has just been made larger, by whomever, gets a whole window to show that it needs it.
+  if (stats.limit > memory.limit) memory.peaks.restart(nowMs);
+  memory.limit = stats.limit;
+}
+
+/** Enough for the load that there is, for those who wait now, at least one more, at most twice as many. */
+function wantedUnderPressure({ stats, defaultSize }: PoolSample, memory: PoolMemory, settings: ResizeSettings): number {
+  const inUse = stats.active + stats.resetting;
+  const load = memory.arrivals * memory.holdMs;
+  const forLoad = Math.ceil(load + staffing * Math.sqrt(load)) + stats.pinned;
+  // Within the target, one server serves this share of a waiter or, if it is quick, several.
+  const each = memory.holdMs === 0 ? 1 : Math.min(1, memory.holdMs / Math.max(1, settings.targetWaitMs));
+  const forWaiters = stats.waiting === 0 ? 0 : Math.max(inUse, stats.limit) + Math.ceil(stats.waiting * each);
+  const most = Math.max(stats.limit * 2, defaultSize);
+  return Math.min(Math.max(stats.limit + 1, forLoad, forWaiters), most);
+}
+
+/** 53300: what is open stays, nothing more for a while that grows with every refusal; then one by one. */
+function serverFull(
+  sample: PoolSample,
+  memory: PoolMemory,
+  floor: number,
+  nowMs: number,
+): { want: number; why: string } | undefined {
+  const { stats } = sample;
+  const { ceiling } = memory;
+  if (sample.serverFull > 0) {
+    const isRepeated = ceiling !== undefined && nowMs - ceiling.lastFullMs < forgetFullMs;
+    const backoffMs = isRepeated ? Math.min(longestBackoffMs, ceiling.backoffMs * 2) : firstBackoffMs;
+    const open = stats.active + stats.idle + stats.resetting;
+    const limit = Math.max(floor, open);
+    memory.ceiling = { limit, untilMs: nowMs + backoffMs, backoffMs, lastFullMs: nowMs };
+    const why = `node ${stats.node} has no connection left for us (53300): ${open} are open, next try in ${backoffMs} ms`;
+    return { want: Math.min(stats.limit, limit), why };
+  }
+  if (ceiling === undefined) return undefined;
+  if (nowMs - ceiling.lastFullMs >= forgetFullMs) memory.ceiling = undefined;
+  else if (nowMs >= ceiling.untilMs) ceiling.limit = Math.max(ceiling.limit, stats.limit + 1);
+  return undefined;
+}
+
+/** One connection fewer, when for a whole window there was always at least one to spare and a margin of a tenth. */
+function surplus(
+  sample: PoolSample,
+  memory: PoolMemory,
+  settings: ResizeSettings,
+  nowMs: number,
+): { want: number; why: string } | undefined {
+  const { stats, defaultSize } = sample;
+  if (stats.waiting > 0 || !memory.peaks.isWhole(nowMs)) return undefined;
+  const peak = memory.peaks.max(nowMs);
+  const margin = Math.max(1, Math.ceil(peak / 10));
+  const least = Math.max(stats.min, 1, Math.min(defaultSize, stats.max), peak + margin);
+  // A short shrink_after asks for quick steps, too.
+  const everyMs = Math.min(shrinkEveryMs, settings.shrinkAfterMs / 5);
+  if (stats.limit <= least || nowMs - memory.lastShrinkMs < everyMs) return undefined;
+  memory.lastShrinkMs = nowMs;
+  const seconds = Math.round(settings.shrinkAfterMs / 1000);
+  return { want: stats.limit - 1, why: `at most ${peak} of ${stats.limit} were in use for ${seconds} s` };
+}

@@ -1,0 +1,195 @@
+/**
+ * The resize controller: every half second asks each pool how it fares, lets pressure.ts say what it wants, divides
+ * what each node can spare (share-out.ts) and sets limits. Bounds set by operators are the pool's own and are kept.
+ * Made by the app; `tick` is all it does, the timer is only a timer.
+ */
+import type { PoolControl, PoolStats, ResizeReason, ResizeRecord } from '../pool/types.ts';
+import type { NodeState, TopologySnapshot } from '../topology/types.ts';
+import type { Clock } from '../util/clock.ts';
+import { assess, newPoolMemory } from './pressure.ts';
+import type { Demand, PoolMemory, ResizeSettings } from './pressure.ts';
+import { shareOut } from './share-out.ts';
+
+export interface ResizeSources {
+  pools(): Iterable<PoolControl>;
+  topologies(): Iterable<{ readonly database: string; snapshot(): TopologySnapshot }>;
+  /** As they are now: a reload may have changed them. */
+  settings(): ResizeSettings;
+  poolSettings(database: string): { readonly defaultPoolSize: number; readonly maxDbConnections: number };
+}
+
+export interface ResizeLoopOptions {
+  readonly sources: ResizeSources;
+  readonly clock: Clock;
+  /** Told of every resize of every pool, operators' too; for the log. */
+  onResize(record: ResizeRecord, stats: PoolStats): void;
+  /** The loop goes on after an error, which should not happen. */
+  onError(error: unknown): void;
+}
+
+export interface ResizeLoop {
+  /** One look at everything. Also worth calling when a pool was made: its limit then fits its node at once. */
+  tick(): void;
+  start(): void;
+  stop(): void;
+}
+
+const tickMs = 500;
+
+/**
+ * How many connections the pools of this process may open on a node: what the server has to spare, less a tenth (at
+ * least two) for probes, other programs and other proxies; or less, by max_db_connections. Undefined: not known yet.
+ */
+export function nodeCapacity(
+  node: Pick<NodeState, 'connectionLimit'> | undefined,
+  maxDbConnections: number,
+): number | undefined {
+  const limit = node?.connectionLimit ?? 0;
+  const spare = limit === 0 ? undefined : Math.max(1, limit - Math.max(2, Math.ceil(limit / 10)));
+  if (maxDbConnections === 0) return spare;
+  return spare === undefined ? maxDbConnections : Math.min(spare, maxDbConnections);
+}
+
+/** A pool at this tick. */
+interface Entry {
+  readonly pool: PoolControl;
+  readonly stats: PoolStats;
+  readonly demand: Demand;
+  /** host:port, one for all databases on one server; and the same with the database. */
+  readonly nodeKey: string;
+  readonly databaseKey: string;
+  readonly node: NodeState | undefined;
+  readonly maxDbConnections: number;
+  want: number;
+  /** In words what its node had left, for the reason of a growth. */
+  room: string;
+}
+
+export function createResizeLoop(options: ResizeLoopOptions): ResizeLoop {
+  const { sources, clock } = options;
+  const memories = new WeakMap<PoolControl, PoolMemory>();
+  const reported = new WeakMap<PoolControl, ResizeRecord>();
+  let timer: NodeJS.Timeout | undefined;
+
+  const look = (pool: PoolControl, settings: ResizeSettings, nodes: NodesByPool, nowMs: number): Entry => {
+    const stats = pool.stats();
+    const { defaultPoolSize, maxDbConnections } = sources.poolSettings(stats.database);
+    const taken = {
+      maxWaitMs: pool.takeMaxWaitMs(),
+      peakInUse: pool.takePeakInUse(),
+      serverFull: pool.takeServerFull(),
+    };
+    const sample = { stats, ...taken, defaultSize: defaultPoolSize };
+    const memory = memories.get(pool) ?? newPoolMemory(sample, settings, nowMs);
+    memories.set(pool, memory);
+    const demand = assess(sample, memory, settings, nowMs);
+    const node = nodes.get(`${stats.database}\0${stats.node}`);
+    const nodeKey = node === undefined ? `${stats.database}\0${stats.node}` : `${node.config.host}:${node.config.port}`;
+    const databaseKey = `${stats.database}\0${nodeKey}`;
+    return { pool, stats, demand, nodeKey, databaseKey, node, maxDbConnections, want: demand.want, room: '' };
+  };
+
+  const decide = (): void => {
+    const settings = sources.settings();
+    if (!settings.enabled) return;
+    const nodes = nodesByPool(sources);
+    const nowMs = clock.nowMs();
+    const entries = Array.from(sources.pools(), (pool) => look(pool, settings, nodes, nowMs));
+    for (const group of groupBy(entries, (entry) => entry.databaseKey)) {
+      const cap = group[0]?.maxDbConnections ?? 0;
+      if (cap > 0) divide(group, cap, 'max_db_connections leaves');
+    }
+    for (const group of groupBy(entries, (entry) => entry.nodeKey)) divideNode(group);
+    for (const entry of entries) apply(entry);
+  };
+
+  /** Every change since the last look, whoever made it. */
+  const report = (): void => {
+    for (const pool of sources.pools()) {
+      const stats = pool.stats();
+      const last = stats.lastResize;
+      if (last === undefined || reported.get(pool) === last) continue;
+      reported.set(pool, last);
+      options.onResize(last, stats);
+    }
+  };
+
+  const tick = (): void => {
+    try {
+      decide();
+      report();
+    } catch (error) {
+      options.onError(error);
+    }
+  };
+
+  return {
+    tick,
+    start: () => void (timer ??= setInterval(tick, tickMs).unref()),
+    stop() {
+      clearInterval(timer);
+      timer = undefined;
+    },
+  };
+}
+
+type NodesByPool = ReadonlyMap<string, NodeState>;
+
+function nodesByPool(sources: ResizeSources): NodesByPool {
+  const nodes = new Map<string, NodeState>();
+  for (const topology of sources.topologies()) {
+    for (const node of topology.snapshot().nodes) nodes.set(`${topology.database}\0${node.name}`, node);
+  }
+  return nodes;
+}
+
+function groupBy(entries: readonly Entry[], key: (entry: Entry) => string): Iterable<Entry[]> {
+  const groups = new Map<string, Entry[]>();
+  for (const entry of entries) {
+    const group = groups.get(key(entry));
+    if (group === undefined) groups.set(key(entry), [entry]);
+    else group.push(entry);
+  }
+  return groups.values();
+}
+
+/** A max_db_connections that every database on the node has bounds the node as a whole, too. */
+function divideNode(group: Entry[]): void {
+  const node = group.find((entry) => entry.node !== undefined && entry.node.connectionLimit > 0)?.node;
+  const bounds = group.map((entry) => entry.maxDbConnections);
+  const capacity = nodeCapacity(node, bounds.includes(0) ? 0 : Math.max(...bounds));
+  if (capacity !== undefined) {
+    divide(group, capacity, `node ${group[0]?.stats.node ?? ''} can spare`);
+    return;
+  }
+  // How many the server takes is not known yet: nobody grows, nobody has to yield.
+  for (const entry of group) entry.want = Math.min(entry.want, entry.stats.limit);
+}
+
+function divide(group: readonly Entry[], cap: number, room: string): void {
+  const claims = group.map(({ demand, stats, want }) => ({
+    floor: demand.floor,
+    need: Math.min(demand.need, want),
+    want,
+    limit: stats.limit,
+    busy: demand.busy,
+  }));
+  const spare = Math.max(0, cap - claims.reduce((sum, claim) => sum + Math.max(claim.limit, claim.busy), 0));
+  shareOut(claims, cap).forEach((target, index) => {
+    const entry = group[index] as Entry;
+    entry.want = target;
+    entry.room = `${room} ${spare}`;
+  });
+}
+
+function apply({ pool, stats, demand, want, room }: Entry): void {
+  if (want === stats.limit) return;
+  if (want > stats.limit) {
+    const reason: ResizeReason = demand.reason ?? 'budget';
+    pool.setLimit(want, reason, [demand.why || 'its minimum is more', room].filter(Boolean).join('; '));
+  } else if (want === demand.want && demand.reason !== undefined) {
+    pool.setLimit(want, demand.reason, demand.why);
+  } else {
+    pool.setLimit(want, 'budget', `all pools together want more than there is: ${room}`);
+  }
+}
