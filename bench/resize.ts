@@ -18,7 +18,7 @@ export async function resizeUnderLoad(context: BenchContext): Promise<Section> {
   const console_ = await connectPg(contestant.weir.adminUrl());
   const rows: Row[] = [];
   try {
-    const seconds = Math.max(6, context.seconds);
+    const seconds = Math.max(8, context.seconds);
     const job = {
       url: contestant.url(),
       clients: CLIENTS,
@@ -28,19 +28,17 @@ export async function resizeUnderLoad(context: BenchContext): Promise<Section> {
     } as const;
     const load = runPgbench(job);
     load.catch(() => undefined);
+    // The topology's own connections are not of the pool.
+    const ofPool = `SELECT count(*)::int AS n FROM pg_stat_activity
+      WHERE datname = $1 AND usename = $2 AND application_name <> 'weir monitor'`;
     const servers = async (): Promise<number> =>
-      (
-        await context.cluster.query(`SELECT 1 FROM pg_stat_activity WHERE datname = $1 AND usename = $2`, {
-          values: [DATABASE, users.app],
-        })
-      ).length;
+      (await context.cluster.query<{ n: number }>(ofPool, { values: [DATABASE, users.app] }))[0]?.n ?? 0;
     await until('the pool to fill', async () => (await servers()) >= 5);
     for (const size of SIZES) {
       const before = await servers();
       const start = performance.now();
       await console_.query(`RESIZE POOL ${DATABASE}.${users.app} MIN ${size} MAX ${size}`);
-      // The monitor's own connection comes on top.
-      await until(`${size} servers`, async () => Math.abs((await servers()) - size) <= 1, { timeoutMs: 5000 });
+      await until(`${size} servers`, async () => (await servers()) === size);
       rows.push({ label: `to ${size}`, cells: [before, await servers(), performance.now() - start] });
       context.progress(`  resized to ${size}`);
     }
