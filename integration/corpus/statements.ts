@@ -240,6 +240,8 @@ INSERT INTO unwatched VALUES (1)
 INSERT INTO checked VALUES (1)
 INSERT INTO codes (v) VALUES ('x')
 INSERT INTO logged_values VALUES (1)
+INSERT INTO vault VALUES (1)
+UPDATE secrets SET owner = 'x'
 INSERT INTO audit SELECT f_writer_sql()::text
 UPDATE carts SET id = f_writer() + 10 WHERE id = 2
 REFRESH MATERIALIZED VIEW m_totals

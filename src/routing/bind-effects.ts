@@ -7,6 +7,7 @@
  */
 import type { SettingChange, StatementFacts } from '../sql/facts.ts';
 import { ADVISORY_LOCKS, UNREPLAYABLE } from './bind-functions.ts';
+import { setsOnlyLocally } from './bind-text.ts';
 import type { PinReason, SessionEffects } from './plan.ts';
 
 const UNPARSED: PinReason = 'session state of an unparsed statement';
@@ -126,31 +127,6 @@ function addBySettings(settings: readonly SettingChange[], pins: Set<PinReason>,
     if (setting.value === undefined) unpins.add('SET SESSION AUTHORIZATION');
     else pins.add('SET SESSION AUTHORIZATION');
   }
-}
-
-/** Every set_config( in the text has a third argument that is the word true. */
-function setsOnlyLocally(template: string): boolean {
-  const calls = template.split(/\bset_config\s*\(/i).slice(1);
-  return calls.length > 0 && calls.every((rest) => argumentsOf(rest)[2]?.trim().toLowerCase() === 'true');
-}
-
-/** The arguments of a call whose opening parenthesis has been passed; quoted names inside make it give up. */
-function argumentsOf(text: string): readonly string[] {
-  const found: string[] = [];
-  let depth = 0;
-  let start = 0;
-  for (let i = 0; i < text.length; i++) {
-    const c = text.charAt(i);
-    if (c === '"') return [];
-    if (c === '(' || c === '[') depth++;
-    else if (depth > 0 && (c === ')' || c === ']')) depth--;
-    else if (c === ')' || (c === ',' && depth === 0)) {
-      found.push(text.slice(start, i));
-      if (c === ')') return found;
-      start = i + 1;
-    }
-  }
-  return [];
 }
 
 /** One Query text with several statements leaves behind what all of them leave, in their order. */

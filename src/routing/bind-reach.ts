@@ -6,6 +6,7 @@
 import type { FunctionCall, RelationName, StatementFacts } from '../sql/facts.ts';
 import type { Catalog, CatalogFunction, CatalogRelation } from '../topology/catalog-types.ts';
 import { judgeFunction } from './bind-functions.ts';
+import { isWholeText } from './bind-text.ts';
 
 /** What binding needs besides the facts; one per (catalog, path). */
 export interface BindContext {
@@ -178,15 +179,12 @@ function reachColumns(context: BindContext, reach: Reach): void {
   const { columnFunctions } = context.catalog;
   if (columnFunctions.length === 0) return;
   const text = context.template.toLowerCase();
-  const isReadable = text.length < TEMPLATE_CUT && !text.includes('u&"');
+  const isReadable = isWholeText(text) && !text.includes('u&"');
   for (const found of columnFunctions) {
     if (isReadable && !found.name.includes('"') && !text.includes(found.name.toLowerCase())) continue;
     reachFunction(found, context, reach, undefined, 'may call it as a column: ');
   }
 }
-
-/** QueryFacts.template is cut at this length. */
-export const TEMPLATE_CUT = 2000;
 
 export function isVouched(
   found: { readonly schema: string; readonly name: string },

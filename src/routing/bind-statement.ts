@@ -7,6 +7,7 @@ import type { StatementFacts } from '../sql/facts.ts';
 import { effectsOf } from './bind-effects.ts';
 import { displayName, isTemporarySchema, Reach, reachOf } from './bind-reach.ts';
 import type { BindContext } from './bind-reach.ts';
+import { isCopyToStdout, saysTemporary } from './bind-text.ts';
 import { WriteClosure, writeClosureOf } from './bind-writes.ts';
 import type { SessionEffects, Tag } from './plan.ts';
 
@@ -39,8 +40,9 @@ function kindOf(facts: StatementFacts, template: string): Kind {
   switch (facts.kind) {
     case 'select':
     case 'empty':
-    case 'copy-to': // to the client; COPY to a file or program is 'maintenance'
       return READ;
+    case 'copy-to':
+      return isCopyToStdout(template) ? READ : { ...READ, refusal: 'COPY to a file or program' };
     case 'insert':
     case 'update':
     case 'delete':
@@ -124,10 +126,8 @@ function isTemporaryDefinition(facts: StatementFacts, template: string): boolean
   )
     return false;
   const isNamed = facts.writes.every(({ schema }) => schema !== undefined && isTemporarySchema(schema));
-  return (isNamed && facts.writes.length > 0) || TEMPORARY_WORDS.test(template);
+  return (isNamed && facts.writes.length > 0) || saysTemporary(template);
 }
-
-const TEMPORARY_WORDS = /\b(?:create\s+(?:or\s+replace\s+)?|into\s+)(?:local\s+|global\s+)?temp(?:orary)?\s/i;
 
 export function bindStatement(facts: StatementFacts, context: BindContext): BoundStatement {
   const kind = kindOf(facts, context.template);
@@ -156,12 +156,12 @@ export function bindStatement(facts: StatementFacts, context: BindContext): Boun
 
 /** The relations it names as written have rows changed, rather than being made or altered. */
 function writesRows(facts: StatementFacts): boolean {
-  return facts.kind !== 'ddl' && facts.writes.length > 0;
+  return facts.kind !== 'ddl' && facts.kind !== 'grant' && facts.writes.length > 0;
 }
 
 /** Why it is not a read for what it is, whatever its names resolve to. */
 function refusalOf(facts: StatementFacts, kind: Kind): string | undefined {
-  if (writesRows(facts)) return `writes ${displayName(facts.writes[0] ?? NO_NAME)}`;
+  if (kind.runs && writesRows(facts)) return `writes ${displayName(facts.writes[0] ?? NO_NAME)}`;
   if (kind.refusal !== undefined) return kind.refusal;
   if (facts.hasLocking) return 'locks rows';
   if (facts.settings.length > 0) return 'changes a setting of the session';

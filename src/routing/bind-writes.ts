@@ -5,8 +5,9 @@
 import type { RelationName, StatementFacts } from '../sql/facts.ts';
 import type { CatalogRelation } from '../topology/catalog-types.ts';
 import { isPureContrib } from './bind-functions.ts';
-import { displayName, isTemporarySchema, isVouched, reachRule, TEMPLATE_CUT } from './bind-reach.ts';
+import { displayName, isTemporarySchema, isVouched, reachRule } from './bind-reach.ts';
 import type { BindContext, Reach } from './bind-reach.ts';
+import { isWholeText } from './bind-text.ts';
 
 export class WriteClosure {
   /** OIDs of root relations. */
@@ -24,7 +25,7 @@ type Carry = 'nothing' | 'updates' | 'deletes' | 'truncate';
 
 /** By the words of the text: more of them than the statement really means only makes the closure larger. */
 function carryOf(facts: StatementFacts, template: string): Carry {
-  const isCut = template.length >= TEMPLATE_CUT;
+  const isCut = !isWholeText(template);
   switch (facts.kind) {
     case 'truncate':
       return isCut || /\bcascade\b/i.test(template) ? 'truncate' : 'nothing';
@@ -73,13 +74,15 @@ function writeRelation(
   closure: WriteClosure,
 ): void {
   const { catalog } = context;
-  const seen = new Set<number>([start.oid]);
+  const seen = new Set<string>([`${start.oid} ${carry}`]);
   const queue: { readonly relation: CatalogRelation; readonly carry: Carry }[] = [{ relation: start, carry }];
   for (let at = queue.pop(); at !== undefined; at = queue.pop()) {
     const { relation } = at;
     if (relation.isSystem) closure.addAll(`writes system catalog ${relation.name}`);
     if (relation.hasRules) closure.addAll(`${relation.schema}.${relation.name} has rules`);
     fireTriggers(relation, context, reach, closure);
+    // A view's query and a policy run on writes, too.
+    if (relation.kind === 'view' || relation.hasRowSecurity) reachRule(relation, context, reach);
     if (relation.kind === 'view') {
       // Automatically updatable: the write goes to one of the relations below; all of them is close enough.
       push(relation.viewRelations, at.carry);
@@ -93,8 +96,9 @@ function writeRelation(
 
   function push(oids: readonly number[], next: Carry): void {
     for (const oid of oids) {
-      if (seen.has(oid)) continue;
-      seen.add(oid);
+      const step = `${oid} ${next}`;
+      if (seen.has(step)) continue;
+      seen.add(step);
       const relation = catalog.relationByOid(oid);
       if (relation === undefined) closure.addAll(`writes unknown relation ${oid}`);
       else queue.push({ relation, carry: next });

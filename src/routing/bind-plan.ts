@@ -1,0 +1,163 @@
+/**
+ * Makes one Plan of the bound statements of a text, and the plans for when there is nothing to bind to: everything is
+ * then a write. Transactions are decided here, from the text alone. Called by bind.ts.
+ */
+import type { QueryFacts, StatementFacts } from '../sql/facts.ts';
+import { effectsOf, hasAnyEffect, uniteEffects } from './bind-effects.ts';
+import type { BindContext } from './bind-reach.ts';
+import { bindStatement } from './bind-statement.ts';
+import type { BoundStatement } from './bind-statement.ts';
+import type { Plan, Tag } from './plan.ts';
+
+/** Several statements in one text do what all of them do, and are a read only if all are. */
+export function unite(facts: QueryFacts, context: BindContext): Plan {
+  const { statements } = facts;
+  const bound = statements.map((statement) => bindStatement(statement, context));
+  const only = bound.length === 1 ? bound[0] : undefined;
+  const isRead = bound.length > 0 && bound.every((one) => one.isRead);
+  const cacheWhy = only === undefined ? 'several statements in one text' : only.cacheWhy;
+  return {
+    ...shapeOf(facts, isRead),
+    catalog: context.catalog,
+    isRead,
+    why: whyOf(facts, bound),
+    isPlainRead: only?.isPlainRead ?? false,
+    writes: uniqueTags(bound.flatMap((one) => one.writes)),
+    writesAll: bound.length === 0 || bound.some((one) => one.writesAll),
+    changesCatalog: bound.some((one) => one.changesCatalog),
+    reads: only?.reads ?? [],
+    isCacheable: only?.isCacheable ?? false,
+    cacheWhy,
+    ...withEffects(bound.map((one) => one.effects)),
+  };
+}
+
+/** What only the text decides: transactions. */
+function shapeOf(
+  facts: QueryFacts,
+  isRead: boolean,
+): Pick<Plan, 'facts' | 'transaction' | 'mayCommit' | 'begins' | 'beginsReadOnly' | 'isolatesSnapshot'> {
+  const { statements } = facts;
+  return {
+    facts,
+    transaction: statements.length === 1 ? statements[0]?.transaction : undefined,
+    mayCommit: !isRead && (statements.length === 0 || statements.some(mayCommit)),
+    begins: statements.some((one) => one.transaction === 'begin' || one.chains),
+    beginsReadOnly: statements.length === 1 && statements.every(beginsReadOnly),
+    isolatesSnapshot: statements.some(isolatesSnapshot),
+  };
+}
+
+function mayCommit(facts: StatementFacts): boolean {
+  switch (facts.kind) {
+    case 'call':
+    case 'do':
+    case 'unknown':
+      return true;
+    default:
+      return (
+        facts.transaction === 'commit' ||
+        facts.transaction === 'prepare-transaction' ||
+        facts.transaction === 'commit-prepared'
+      );
+  }
+}
+
+/** A standby has no SERIALIZABLE. */
+function beginsReadOnly(facts: StatementFacts): boolean {
+  return facts.transaction === 'begin' && facts.beginsReadOnly && facts.isolation !== 'serializable';
+}
+
+function isolatesSnapshot(facts: StatementFacts): boolean {
+  const isolating = (level: string | undefined): boolean => level === 'repeatable read' || level === 'serializable';
+  return (
+    isolating(facts.isolation) ||
+    facts.settings.some(({ name, plain }) => name.endsWith('transaction_isolation') && isolating(plain?.toLowerCase()))
+  );
+}
+
+function withEffects(all: readonly BoundStatement['effects'][]): Pick<Plan, 'effects' | 'hasEffects'> {
+  const effects = uniteEffects(all);
+  return { effects, hasEffects: hasAnyEffect(effects) };
+}
+
+function whyOf(facts: QueryFacts, bound: readonly BoundStatement[]): string {
+  if (facts.unparsed !== undefined) return `not parsed: ${facts.unparsed}`;
+  const at = bound.findIndex((one) => !one.isRead);
+  const why = bound[at]?.why;
+  if (why === undefined) return 'read';
+  return bound.length === 1 ? why : `statement ${at + 1}: ${why}`;
+}
+
+function uniqueTags(tags: readonly Tag[]): readonly Tag[] {
+  return tags.length < 2 ? tags : [...new Set(tags)].sort();
+}
+
+/** The catalog has not been read (or is being read again): views and functions could be anything. */
+export function planWithoutCatalog(facts: QueryFacts): Plan {
+  const { statements } = facts;
+  const writesAll = statements.length === 0 || statements.some((one) => !LEAVES_TABLES_ALONE.has(one.kind));
+  return {
+    ...shapeOf(facts, false),
+    catalog: undefined,
+    isRead: false,
+    why: 'the catalog of the database is not known yet',
+    isPlainRead: false,
+    writes: [],
+    writesAll: writesAll || statements.some((one) => one.transaction === 'commit-prepared'),
+    changesCatalog: statements.some(
+      (one) => one.kind === 'ddl' || one.kind === 'grant' || one.kind === 'unknown' || one.kind === 'do',
+    ),
+    reads: [],
+    isCacheable: false,
+    cacheWhy: 'the catalog of the database is not known yet',
+    ...withEffects(statements.map((one) => effectsOf(one, mayRunAnything(one), facts.template))),
+  };
+}
+
+const LEAVES_TABLES_ALONE: ReadonlySet<StatementFacts['kind']> = new Set([
+  'explain',
+  'grant',
+  'maintenance',
+  'transaction',
+  'set',
+  'show',
+  'prepare',
+  'deallocate',
+  'discard',
+  'fetch',
+  'close',
+  'listen',
+  'unlisten',
+  'notify',
+  'lock',
+  'load',
+  'empty',
+] as const);
+
+/** Calls and triggers of unknown effect on the session. */
+function mayRunAnything(facts: StatementFacts): boolean {
+  switch (facts.kind) {
+    case 'call':
+    case 'do':
+    case 'execute':
+      return true;
+    default:
+      return !LEAVES_TABLES_ALONE.has(facts.kind) && (facts.functions.length > 0 || facts.writes.length > 0);
+  }
+}
+
+/** A replica refused it (25006) although nothing in the catalog says so: what it writes is unknown, too. */
+export function asLearnedWrite(plan: Plan): Plan {
+  const why = 'a replica refused this statement as a write (25006)';
+  return {
+    ...plan,
+    isRead: false,
+    why,
+    isPlainRead: false,
+    writesAll: true,
+    reads: [],
+    isCacheable: false,
+    cacheWhy: why,
+  };
+}
