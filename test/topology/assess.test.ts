@@ -122,6 +122,16 @@ describe('roles', () => {
     expect(brain.snapshot.replicas.map((node) => node.name)).toEqual(['db1', 'db2', 'db3']);
   });
 
+  it('does not measure lag on the new timeline by positions of the old one', () => {
+    const { lose, primary, standby, node } = running();
+    lose(0);
+    primary(1, 120, 2);
+    standby(2, 110, 2);
+    expect(node(2)).toMatchObject({ isUp: true, isLagging: true, lagMs: Infinity });
+    standby(2, 120, 2);
+    expect(node(2)).toMatchObject({ isLagging: false, lagMs: 0 });
+  });
+
   it('does not begin an epoch when the same primary merely reconnects', () => {
     const { lose, connect, primary, names, ticker } = running();
     const token = ticker.next();
@@ -323,6 +333,14 @@ describe('ejection', () => {
     const other = running(2);
     other.lose(2);
     expect(fail(other, 1, 20)).not.toContain(true);
+  });
+
+  it('leaves half of many in the field', () => {
+    const four = running(4);
+    expect(fail(four, 1, 5)).toContain(true);
+    expect(fail(four, 2, 5)).toContain(true);
+    expect(fail(four, 3, 20)).not.toContain(true);
+    expect(fail(four, 4, 20)).not.toContain(true);
   });
 
   it('lasts longer each time, and ends with a slow start', () => {

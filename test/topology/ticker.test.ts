@@ -47,6 +47,17 @@ describe('LSN ticker', () => {
     expect(ticks.map((tick) => ticker.lsnOf(tick))).toEqual([70, 70, 70, 70, 70, 70, 70, 80, 90, 100]);
   });
 
+  it('is not confused by a probe that comes back after a later one', () => {
+    const ticker = createTicker(silent);
+    const [first, second] = [ticker.begin(), ticker.begin()];
+    ticker.finish(second, 20);
+    ticker.finish(first, 10);
+    expect(ticker.lsnOf(first)).toBe(20);
+    expect(ticker.lsnOf(second)).toBe(20);
+    ticker.finish(ticker.begin(), 30);
+    expect(ticker.lsnOf(second)).toBe(20);
+  });
+
   it('answers Infinity for every tick of an older epoch, whatever probe comes back late', () => {
     const ticker = createTicker(silent);
     ticker.finish(ticker.begin(), 10);

@@ -129,9 +129,12 @@ describe('topology', () => {
     await eventually('a probe under way', () => db2.probes > before);
     db2.down = { problem: 'cannot connect: ECONNREFUSED', isStopped: true };
     db2.cut('connection lost');
+    const states: boolean[] = [];
+    topology.onChange((snapshot) => states.push(snapshot.nodes[1]!.isUp));
     release();
-    await eventually('a new attempt', () => db2.connects > 1);
+    await eventually('some attempts', () => db2.connects > 2);
     expect(topology.snapshot().nodes[1]!.isUp).toBe(false);
+    expect(states).not.toContain(true);
   });
 
   it('asks at once when a role is suspected, and again if an answer was under way', async () => {
@@ -298,7 +301,11 @@ describe('catalog', () => {
 describe('without credentials', () => {
   it('knows whether the configured primary takes connections, and uses no replica', async () => {
     const { createServer } = await import('node:net');
-    const server = createServer((socket) => socket.on('error', () => undefined));
+    let knocks = 0;
+    const server = createServer((socket) => {
+      knocks++;
+      socket.on('error', () => undefined);
+    });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const address = server.address();
     if (address === null || typeof address === 'string') throw new Error('no port');
@@ -326,6 +333,10 @@ describe('without credentials', () => {
       expect(primary!.problem).toMatch(/no monitor credentials/);
       expect(replica).toMatchObject({ isUp: false });
       expect(replica!.problem).toMatch(/no monitor credentials: set user:password in the URL or auth.user/);
+      const tick = topology.ticker.next();
+      const before = knocks;
+      await eventually('some probes', () => knocks > before + 2);
+      expect(topology.ticker.lsnOf(tick)).toBeUndefined();
       await new Promise((resolve) => server.close(resolve));
       await eventually('its end', () => topology.snapshot().primary?.isUp === false);
     } finally {
