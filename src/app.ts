@@ -15,6 +15,7 @@ import { diffConfig, keepNotReloadable, type ConfigDiff } from './config/change.
 import type { Config, HostPort } from './config/config.ts';
 import type { LoadResult } from './config/load.ts';
 import { createConsole } from './control/console.ts';
+import { createResizeLoop } from './control/resize-loop.ts';
 import { WeirError } from './errors.ts';
 import { createListener } from './frontend/listener.ts';
 import { TurnWriter } from './net/turn.ts';
@@ -107,7 +108,19 @@ export async function createApp(firstConfig: Config, deps: AppDeps): Promise<App
     users: deps.users,
     metrics,
   });
-  let listener = createListener(reception.listenerOptions());
+  const listener = createListener(reception.listenerOptions());
+  const resizing = createResizeLoop({
+    sources: {
+      pools: () => sources.pools() as Iterable<Pool>,
+      topologies: () => sources.topologies(),
+      settings: () => config.resize,
+      poolSettings: (name) => directory.get(name)?.settings() ?? config.pool,
+    },
+    clock: systemClock,
+    // Pools tell of it themselves, at once.
+    onResize: () => undefined,
+    onError: noteUnexpected,
+  });
   let http: HttpServer | undefined;
   let httpPort = 0;
   let sweeper: NodeJS.Timeout | undefined;
@@ -183,6 +196,7 @@ export async function createApp(firstConfig: Config, deps: AppDeps): Promise<App
     sweeper = setInterval(sweep, sweepMs);
     sweeper.unref();
     console.start();
+    resizing.start();
     try {
       await listener.listen();
       if (config.http !== undefined) {
@@ -234,6 +248,7 @@ export async function createApp(firstConfig: Config, deps: AppDeps): Promise<App
     reception.isDraining = true;
     clearInterval(sweeper);
     console.stop();
+    resizing.stop();
     await listener.close();
     for (const session of clients.sessions()) session.terminate(new WeirError('shutting_down'));
     for (const each of clients.consoles()) each.close(new WeirError('shutting_down'));

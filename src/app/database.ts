@@ -8,7 +8,7 @@ import { ServerConnection } from '../backend/server.ts';
 import type { KeyDeriver } from '../auth/keys.ts';
 import type { ScramKeys } from '../auth/scram.ts';
 import type { Config, DatabaseConfig, NodeConfig, PoolSettings } from '../config/config.ts';
-import { NodeBudget } from '../pool/budget.ts';
+import type { NodeBudget } from '../pool/budget.ts';
 import { Pool, type ConnectProblem } from '../pool/pool.ts';
 import type { Database, Parked, Services } from '../session/context.ts';
 import { newDatabaseStats } from '../session/count.ts';

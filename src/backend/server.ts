@@ -4,60 +4,20 @@
  * a session is an AnswerReceiver, the pool is told through `onClosed`.
  */
 import { Backend, TxStatus, describeType } from '../protocol/codes.ts';
-import { Answer, AnswerQueue, Owed, type OwedKind } from '../protocol/answers.ts';
+import type { Answer } from '../protocol/answers.ts';
+import { AnswerQueue, Owed, type OwedKind } from '../protocol/answers.ts';
 import { FrameScanner, type FrameSink } from '../protocol/scanner.ts';
 import { ProtocolError, readErrorFields, readPair } from '../protocol/read.ts';
-import { query as queryMessage, terminate } from '../protocol/write.ts';
+import { terminate } from '../protocol/write.ts';
 import { Wire, type WireHandler } from '../net/wire.ts';
-import type { TurnWriter } from '../net/turn.ts';
 import type { NodeConfig } from '../config/config.ts';
 import type { ServerState } from '../pool/types.ts';
-import type { ServerLink } from './login.ts';
+import { mayStreamMessage, type ServerOptions } from './server-options.ts';
+import { runInternal } from './internal-query.ts';
+import type { AnswerReceiver } from './receiver.ts';
 import { PreparedSet } from './prepared-set.ts';
 
-/** Whoever is owed answers. All calls are synchronous, in the order of the server's messages. */
-export interface AnswerReceiver {
-  /** Bytes for the client: whole frames or pieces of a large one, buffer[start, end). */
-  relay(buffer: Buffer, start: number, end: number): void;
-  /** A message that ends (part of) an answer was relayed: CommandComplete (its body in buffer[start, end)), EmptyQueryResponse, PortalSuspended, CopyInResponse ... */
-  completed(type: number, answer: Answer<AnswerReceiver>, buffer: Buffer, start: number, end: number): void;
-  /** ErrorResponse (its frame in buffer[start, end), perhaps only its beginning): the receiver relays it or not. */
-  errored(fields: Map<string, string>, buffer: Buffer, start: number, end: number): void;
-  noticed(): void;
-  /** ParameterStatus was relayed. */
-  parameterChanged(name: string, value: string): void;
-  /** ReadyForQuery was relayed; `status` as in TxStatus. */
-  ready(status: number): void;
-  /** The connection died while something was owed, or while it was held. Called once. */
-  lost(why: string): void;
-  /** The server takes bytes again after `isFull`. */
-  drained(): void;
-}
-
-/** Frames other than rows and COPY data that are larger than this are streamed, not collected. */
-const collectBelowBytes = 64 * 1024;
-/** Frames that Weir must read whole and that are never large. */
-const neverLarge: ReadonlySet<number> = new Set([
-  Backend.CommandComplete,
-  Backend.ParameterStatus,
-  Backend.ReadyForQuery,
-  Backend.ParseComplete,
-  Backend.BindComplete,
-  Backend.CloseComplete,
-  Backend.NoData,
-  Backend.EmptyQueryResponse,
-  Backend.PortalSuspended,
-]);
-
-export interface ServerOptions {
-  readonly id: number;
-  readonly node: NodeConfig;
-  readonly link: ServerLink;
-  readonly turn: TurnWriter;
-  readonly maxPreparedStatements: number;
-  readonly nowMs: number;
-  readonly onClosed: (server: ServerConnection, why: string) => void;
-}
+export type { AnswerReceiver } from './receiver.ts';
 
 export class ServerConnection implements WireHandler, FrameSink {
   readonly id: number;
@@ -83,6 +43,10 @@ export class ServerConnection implements WireHandler, FrameSink {
   isCloseNeeded = false;
   /** Its client must keep it (pins of the session). */
   isPinned = false;
+  /** Sessions that have it: more than one only in a lane (pool/lanes.ts). */
+  sharers = 0;
+  /** When the oldest of the answers it owes began to be owed, ms; how long a lane has stood still. */
+  lastReadyAtMs = 0;
   /** A CancelRequest for it is under way: nobody else may have it until that has arrived. */
   cancelling: Promise<void> | undefined;
   /** The client that has it; its unsolicited messages go there. */
@@ -99,6 +63,7 @@ export class ServerConnection implements WireHandler, FrameSink {
   private streamFor: AnswerReceiver | undefined;
   /** Why the server said good-bye (a FATAL), for `lost`. */
   private farewell: string | undefined;
+  private isOurDoing = false;
   private isDead = false;
 
   constructor(options: ServerOptions) {
@@ -151,36 +116,21 @@ export class ServerConnection implements WireHandler, FrameSink {
 
   /** Runs SQL of Weir's own; rejects with the server's message. The connection must be quiet. */
   run(sql: string): Promise<void> {
-    return new Promise((resolve, reject) => {
-      let problem: string | undefined;
-      const nothing = (): void => undefined;
-      const receiver: AnswerReceiver = {
-        relay: nothing,
-        completed: nothing,
-        noticed: nothing,
-        parameterChanged: nothing,
-        drained: nothing,
-        errored: (fields) => {
-          problem ??= fields.get('M') ?? 'unknown error';
-        },
-        ready: () => (problem === undefined ? resolve() : reject(new Error(problem))),
-        lost: (why) => reject(new Error(why)),
-      };
-      this.owe(new Answer(Owed.Query, receiver));
-      this.send(queryMessage(sql));
-    });
+    return runInternal(this, sql);
   }
 
   /** Says good-bye and closes. */
   close(why: string): void {
     if (this.isDead) return;
     this.farewell ??= why;
+    this.isOurDoing = true;
     this.wire.end(terminate);
   }
 
   /** Closes without a word: half a request was sent, or the server is not to be trusted any more. */
   destroy(why: string): void {
     this.farewell ??= why;
+    this.isOurDoing = true;
     this.wire.destroy();
   }
 
@@ -211,16 +161,14 @@ export class ServerConnection implements WireHandler, FrameSink {
     const holder = this.holder;
     if (holder !== undefined && !receivers.includes(holder)) receivers.push(holder);
     this.onClosed(this, why);
-    for (const receiver of receivers) receiver.lost(why);
+    for (const receiver of receivers) receiver.lost(why, !this.isOurDoing);
   }
 
   /* ---- FrameSink ---- */
 
   mayStream(type: number, size: number): boolean {
     if (type === Backend.DataRow || type === Backend.CopyData) return true;
-    if (size <= collectBelowBytes) return false;
-    if (neverLarge.has(type)) throw new ProtocolError(`a message ${describeType(type)} of ${size} bytes`);
-    return true;
+    return mayStreamMessage(type, size);
   }
 
   frame(type: number, buffer: Buffer, start: number, end: number): boolean {

@@ -110,6 +110,10 @@ export class Wire {
     return !this.isClosed && !this.isEnding;
   }
 
+  get isPaused(): boolean {
+    return this.socket.isPaused();
+  }
+
   pause(): void {
     this.socket.pause();
   }

@@ -1,9 +1,23 @@
 /** The counters of one pool and its wait histogram. Plain fields, read at scrape; see pool/types.ts for meanings. */
-import type { ResizeRecord, WaitHistogram } from './types.ts';
+import type { PoolStats, ResizeRecord, WaitHistogram } from './types.ts';
 
 const waitBoundsSeconds: readonly number[] = [
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
 ];
+
+type Counters = Pick<
+  PoolStats,
+  | 'checkouts'
+  | 'waitedTotalMs'
+  | 'waits'
+  | 'waitTimeouts'
+  | 'heldTotalMs'
+  | 'connects'
+  | 'connectFailures'
+  | 'connectProblem'
+  | 'lastResize'
+  | 'resizes'
+>;
 
 export class PoolFigures {
   checkouts = 0;
@@ -36,6 +50,23 @@ export class PoolFigures {
     this.lastResize = record;
     const key = `${record.to > record.from ? 'up' : 'down'}:${record.reason}`;
     this.resizes[key] = (this.resizes[key] ?? 0) + 1;
+  }
+
+  counters(): Counters {
+    const { checkouts, waitedTotalMs, waits, waitTimeouts, heldTotalMs } = this;
+    const { connects, connectFailures, connectProblem, lastResize, resizes } = this;
+    return {
+      checkouts,
+      waitedTotalMs,
+      waits,
+      waitTimeouts,
+      heldTotalMs,
+      connects,
+      connectFailures,
+      connectProblem,
+      lastResize,
+      resizes,
+    };
   }
 
   histogram(): WaitHistogram {

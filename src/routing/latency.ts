@@ -24,6 +24,8 @@ export interface LatencyBaseline {
 export interface LatencyBaselines {
   /** The cell of a template, made with `firstLatencyMs` when it is not there yet. */
   of(template: string | object, firstLatencyMs: number): LatencyBaseline;
+  /** Undefined: nothing is known about it yet. */
+  peek(template: string | object): LatencyBaseline | undefined;
 }
 
 export function createLatencyBaselines(maxTemplates = 10_000): LatencyBaselines {
@@ -37,6 +39,7 @@ export function createLatencyBaselines(maxTemplates = 10_000): LatencyBaselines 
       }
       return cell;
     },
+    peek: (template) => cells.peek(template),
   };
 }
 

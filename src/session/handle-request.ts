@@ -14,6 +14,7 @@ import { route } from '../routing/route.ts';
 import type { Route, RoutingFacts } from '../routing/types.ts';
 import { cacheKey, cacheObstacle, cacheTags, cacheTtlMs } from './cacheable.ts';
 import type { ClientSession } from './client.ts';
+import { isFit, isShortRead } from './lane.ts';
 import { forward } from './forward.ts';
 import { answerLocally } from './local.ts';
 import { Settings, replaySql } from './settings.ts';
@@ -47,6 +48,9 @@ export function handleRequest(session: ClientSession, unit: Unit): void {
 
 /** Behind requests that are still being answered on the session's server: may this one go there too? */
 function mayPipeline(session: ClientSession, unit: Unit): boolean {
+  // In a lane nobody may send what could touch the others.
+  if (session.server !== undefined && session.server.sharers > 1) return false;
+  session.openLane(false);
   if (session.mustStay) return true;
   const node = session.serverNode;
   if (node?.role === 'primary') return unit.hints?.route !== 'replica' && session.preferences.route !== 'replica';
@@ -161,7 +165,8 @@ export function findServer(session: ClientSession, unit: Unit): void {
   if (unit.flight !== undefined && node.role === 'replica' && !(node.lsn >= (unit.flight.needLsn() ?? Infinity)))
     dropFlight(unit);
   const pool = session.database.pool(node, session.user);
-  const server = pool.tryCheckout();
+  unit.isShort = isShortRead(session, unit);
+  const server = pool.tryCheckout() ?? (unit.isShort ? pool.tryShare((lane) => isFit(session, lane)) : undefined);
   if (server !== undefined) return attach(session, unit, pool, server);
   session.waiting();
   session.ticket = pool.wait(
@@ -235,6 +240,7 @@ function prepareServer(session: ClientSession, unit: Unit): void {
 
 function send(session: ClientSession, unit: Unit): void {
   const messages = unit.messages ?? [];
+  if (session.inFlight.length === 0) session.openLane(unit.isShort);
   session.begin(unit);
   for (const message of messages) forward(session, message);
   session.sent(unit);

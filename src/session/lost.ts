@@ -13,13 +13,14 @@ import type { Unit } from './unit.ts';
 
 const maxAttempts = 3;
 
-export function serverLost(session: ClientSession, why: string): void {
+export function serverLost(session: ClientSession, why: string, isNodeAtFault: boolean): void {
   if (session.isClosed) return;
   const node = session.serverNode;
   const hadState = session.mustStay;
   session.forgetServer();
   const { topology } = session.database;
-  if (node !== undefined && session.inFlight.length > 0) topology.reportFailure(node.name, 'lost', why);
+  if (node !== undefined && isNodeAtFault && session.inFlight.length > 0)
+    topology.reportFailure(node.name, 'lost', why);
   const units: Unit[] = [];
   for (let unit = session.inFlight.shift(); unit !== undefined; unit = session.inFlight.shift()) units.push(unit);
   for (const unit of units) {

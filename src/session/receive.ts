@@ -107,6 +107,7 @@ export class Receiver implements AnswerReceiver {
 
   ready(status: number): void {
     const { session } = this;
+    if (session.isClosed) return session.leftLane();
     const unit = session.inFlight.peek();
     if (unit === undefined) return;
     if (unit.held !== undefined && !unit.isSwallowed) this.letGo(unit);
@@ -114,8 +115,8 @@ export class Receiver implements AnswerReceiver {
     settle(session, unit, status);
   }
 
-  lost(why: string): void {
-    serverLost(this.session, why);
+  lost(why: string, isNodeAtFault: boolean): void {
+    serverLost(this.session, why, isNodeAtFault);
   }
 
   drained(): void {

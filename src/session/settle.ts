@@ -55,6 +55,7 @@ export function settle(session: ClientSession, unit: Unit, status: number): void
   const { database, services, tokens } = session;
   const server = session.server as ServerConnection;
   const now = services.nowMs();
+  server.lastReadyAtMs = now;
   finishLoad(session, unit, now);
   if (unit.isSwallowed) return again(session, unit);
   const isIdle = status === TxStatus.Idle;
@@ -84,7 +85,8 @@ function finishLoad(session: ClientSession, unit: Unit, nowMs: number): void {
   if (node === undefined) return;
   node.load.outstanding--;
   if (unit.route?.isFallback === true) node.load.fallbackReads--;
-  if (!unit.isRead || unit.hasError) return;
+  // Behind others in a lane a read says nothing about its node.
+  if (!unit.isRead || unit.hasError || (session.server?.sharers ?? 0) > 1) return;
   const latencyMs = nowMs - unit.sentAtMs;
   const facts = unit.plans[0]?.facts;
   if (facts !== undefined) noteLatency(node.load, session.services.baselines.of(facts, latencyMs), latencyMs, nowMs);

@@ -45,6 +45,8 @@ export class Unit {
   attempts = 0;
   /** Why it runs once more, in words. */
   retryWhy = '';
+  /** A read short enough to share a server with others' (session/lane.ts). */
+  isShort = false;
   /** It has been sent, at least in part. */
   isBegun = false;
   /** Something of its answer has gone to the client, so that it can never run again. */

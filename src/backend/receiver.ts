@@ -1,0 +1,23 @@
+/**
+ * What a server connection asks of whoever is owed its answers. A session is one; so is a query of Weir's own. Types only.
+ */
+import type { Answer } from '../protocol/answers.ts';
+
+/** Whoever is owed answers. All calls are synchronous, in the order of the server's messages. */
+export interface AnswerReceiver {
+  /** Bytes for the client: whole frames or pieces of a large one, buffer[start, end). */
+  relay(buffer: Buffer, start: number, end: number): void;
+  /** A message that ends (part of) an answer was relayed: CommandComplete (its body in buffer[start, end)), EmptyQueryResponse, PortalSuspended, CopyInResponse ... */
+  completed(type: number, answer: Answer<AnswerReceiver>, buffer: Buffer, start: number, end: number): void;
+  /** ErrorResponse (its frame in buffer[start, end), perhaps only its beginning): the receiver relays it or not. */
+  errored(fields: Map<string, string>, buffer: Buffer, start: number, end: number): void;
+  noticed(): void;
+  /** ParameterStatus was relayed. */
+  parameterChanged(name: string, value: string): void;
+  /** ReadyForQuery was relayed; `status` as in TxStatus. */
+  ready(status: number): void;
+  /** The connection died while something was owed, or while it was held. Called once. `isNodeAtFault`: not our own doing. */
+  lost(why: string, isNodeAtFault: boolean): void;
+  /** The server takes bytes again after `isFull`. */
+  drained(): void;
+}

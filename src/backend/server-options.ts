@@ -1,0 +1,41 @@
+/**
+ * What a ServerConnection is made of, and how large its messages may be. No state.
+ */
+import type { NodeConfig } from '../config/config.ts';
+import type { TurnWriter } from '../net/turn.ts';
+import { Backend, describeType } from '../protocol/codes.ts';
+import { ProtocolError } from '../protocol/read.ts';
+import type { ServerLink } from './login.ts';
+import type { ServerConnection } from './server.ts';
+
+/** Frames other than rows and COPY data that are larger than this are streamed, not collected. */
+const collectBelowBytes = 64 * 1024;
+/** Frames that Weir must read whole and that are never large. */
+const neverLarge: ReadonlySet<number> = new Set([
+  Backend.CommandComplete,
+  Backend.ParameterStatus,
+  Backend.ReadyForQuery,
+  Backend.ParseComplete,
+  Backend.BindComplete,
+  Backend.CloseComplete,
+  Backend.NoData,
+  Backend.EmptyQueryResponse,
+  Backend.PortalSuspended,
+]);
+
+/** May a message be handed on in pieces? @throws ProtocolError if it is one that is never large */
+export function mayStreamMessage(type: number, size: number): boolean {
+  if (size <= collectBelowBytes) return false;
+  if (neverLarge.has(type)) throw new ProtocolError(`a message ${describeType(type)} of ${size} bytes`);
+  return true;
+}
+
+export interface ServerOptions {
+  readonly id: number;
+  readonly node: NodeConfig;
+  readonly link: ServerLink;
+  readonly turn: TurnWriter;
+  readonly maxPreparedStatements: number;
+  readonly nowMs: number;
+  readonly onClosed: (server: ServerConnection, why: string) => void;
+}

@@ -1,0 +1,303 @@
+/**
+ * The heart of a pool: hands connections out, opens more when somebody waits, cleans and closes them. What operators and
+ * the resize controller do with it is pool.ts. Knows nothing of SQL or clients.
+ */
+import type { PoolSettings } from '../config/config.ts';
+import { WeirError } from '../errors.ts';
+import type { ServerConnection } from '../backend/server.ts';
+import type { BudgetMember } from './budget.ts';
+import type { ConnectProblem, PoolOptions } from './options.ts';
+import { Lanes } from './lanes.ts';
+import { PoolFigures } from './pool-figures.ts';
+import { WaiterLine, type Ticket, type Waiter } from './waiters.ts';
+
+/** Log-ins at once: a pool that starts up may hurry a little more. */
+const maxLogins = { warm: 2, empty: 4 };
+const resetTimeoutMs = 5_000;
+
+export class PoolCore implements BudgetMember {
+  readonly database: string;
+  readonly user: string;
+  readonly node: string;
+  /** The node's role when somebody last looked: its servers must not outlive it. */
+  role: 'primary' | 'replica' | 'unknown' = 'unknown';
+  protected settings: PoolSettings;
+  protected readonly options: PoolOptions;
+  protected readonly line = new WaiterLine();
+  protected readonly figures = new PoolFigures();
+  protected readonly idle: ServerConnection[] = [];
+  protected readonly lanes = new Lanes();
+  protected readonly all = new Set<ServerConnection>();
+  protected readonly expiresAtMs = new WeakMap<ServerConnection, number>();
+  protected logins = 0;
+  protected resetting = 0;
+  protected limit: number;
+  protected min: number;
+  protected max: number;
+  protected isPaused = false;
+  protected isClosed = false;
+  protected retryAtMs = 0;
+  protected refusal: { readonly error: WeirError; readonly untilMs: number } | undefined;
+
+  constructor(options: PoolOptions) {
+    this.options = options;
+    this.database = options.database;
+    this.user = options.user;
+    this.node = options.node;
+    this.settings = options.settings;
+    this.limit = options.settings.defaultPoolSize;
+    this.min = options.settings.minPoolSize;
+    this.max = options.settings.maxPoolSize;
+    options.budget.join(this);
+  }
+
+  /* ---- for sessions ---- */
+
+  /** A server at once, if one is idle and nobody waits for it already. */
+  tryCheckout(): ServerConnection | undefined {
+    if (this.idle.length === 0 || this.line.length > 0 || this.isPaused) return undefined;
+    const server = this.idle.pop() as ServerConnection;
+    this.handedOut(server);
+    return server;
+  }
+
+  /**
+   * A place behind other clients' short reads on one server, when no server is idle and nobody waits for one of his own.
+   * @param isFit whether that server looks like the session that asks
+   */
+  tryShare(isFit: (server: ServerConnection) => boolean): ServerConnection | undefined {
+    if (this.line.length > 0 || this.isPaused) return undefined;
+    const server = this.lanes.choose(this.options.nowMs(), isFit);
+    if (server !== undefined) this.figures.checkouts++;
+    return server;
+  }
+
+  /** From now on others may share it (its client only reads), or not. */
+  setLane(server: ServerConnection, isLane: boolean): void {
+    if (isLane) this.lanes.open(server, this.options.nowMs());
+    else this.lanes.close(server);
+  }
+
+  /**
+   * Joins the line. `sinceMs`: when the client began to wait (it may come from another pool's line).
+   * The waiter may be refused at once (a log-in that is known to fail).
+   */
+  wait(waiter: Waiter, sinceMs: number): Ticket | undefined {
+    const now = this.options.nowMs();
+    if (this.refusal !== undefined && this.all.size === 0) {
+      if (now < this.refusal.untilMs) {
+        waiter.refused(this.refusal.error, false);
+        return undefined;
+      }
+      this.refusal = undefined;
+    }
+    const ticket = this.line.join(waiter, sinceMs, sinceMs + this.settings.queryWaitTimeoutMs);
+    this.open();
+    return ticket;
+  }
+
+  /** The client is done. `isDirty`: clean it before anybody else gets it. */
+  checkin(server: ServerConnection, isDirty: boolean): void {
+    this.figures.heldTotalMs += this.options.nowMs() - server.requestAtMs;
+    server.holder = undefined;
+    this.lanes.close(server);
+    if (!server.isAlive) return;
+    if (server.cancelling !== undefined) return this.afterCancel(server, isDirty);
+    if (server.isCloseNeeded || this.isClosed || this.all.size > this.limit || this.isExpired(server)) {
+      server.close('no longer needed');
+      return;
+    }
+    if (isDirty) this.reset(server);
+    else this.available(server);
+  }
+
+  /** A cancel that is still on its way would hit the next client's statement: the server waits for it. */
+  protected afterCancel(server: ServerConnection, isDirty: boolean): void {
+    server.state = 'resetting';
+    this.resetting++;
+    const arrived = (): void => {
+      this.resetting--;
+      server.cancelling = undefined;
+      server.requestAtMs = this.options.nowMs();
+      this.checkin(server, isDirty);
+    };
+    server.cancelling?.then(arrived, arrived);
+  }
+
+  /* ---- opening and closing ---- */
+
+  protected reset(server: ServerConnection): void {
+    server.state = 'resetting';
+    this.resetting++;
+    const timer = setTimeout(() => server.destroy('the reset took too long'), resetTimeoutMs);
+    const done = (): void => {
+      clearTimeout(timer);
+      this.resetting--;
+    };
+    server.run('DISCARD ALL').then(
+      () => {
+        done();
+        server.prepared.clear();
+        server.settings = undefined;
+        server.unnamed = undefined;
+        server.isSuspect = false;
+        if (server.isCloseNeeded || this.isClosed || this.all.size > this.limit) server.close('no longer needed');
+        else this.available(server);
+      },
+      (error: Error) => {
+        done();
+        server.destroy(`the reset failed: ${error.message}`);
+      },
+    );
+  }
+
+  protected available(server: ServerConnection): void {
+    const ticket = this.isPaused ? undefined : this.line.take();
+    if (ticket === undefined) {
+      server.state = 'idle';
+      server.requestAtMs = this.options.nowMs();
+      this.idle.push(server);
+      return;
+    }
+    this.grant(server, ticket);
+  }
+
+  protected grant(server: ServerConnection, ticket: Ticket): void {
+    this.figures.waited(this.options.nowMs() - ticket.sinceMs);
+    this.handedOut(server);
+    ticket.waiter.granted(server);
+  }
+
+  protected handedOut(server: ServerConnection): void {
+    server.state = 'active';
+    server.requestAtMs = this.options.nowMs();
+    this.figures.checkouts++;
+    const inUse = this.all.size - this.idle.length - this.resetting;
+    if (inUse > this.figures.peakInUse) this.figures.peakInUse = inUse;
+  }
+
+  /** Opens connections while somebody would otherwise have to wait, or fewer than `min` are there. */
+  protected open(): void {
+    if (this.isClosed || this.isPaused) return;
+    if (this.options.nowMs() < this.retryAtMs) return;
+    for (;;) {
+      const coming = this.logins + this.resetting;
+      const isWanted = this.line.length > coming || this.all.size + this.logins < Math.min(this.min, this.limit);
+      if (!isWanted || this.all.size + this.logins >= this.limit) return;
+      if (this.logins >= (this.all.size === 0 ? maxLogins.empty : maxLogins.warm)) return;
+      if (!this.options.budget.tryTake(this)) return;
+      this.login();
+    }
+  }
+
+  protected login(): void {
+    this.logins++;
+    this.options
+      .connect((server) => this.closed(server))
+      .then(
+        (server) => this.loggedIn(server),
+        (problem: ConnectProblem) => this.loginFailed(problem),
+      );
+  }
+
+  protected loggedIn(server: ServerConnection): void {
+    this.logins--;
+    this.figures.connects++;
+    this.figures.connectProblem = undefined;
+    this.retryAtMs = 0;
+    this.refusal = undefined;
+    if (!server.isAlive) {
+      this.options.budget.give();
+      this.open();
+      return;
+    }
+    this.all.add(server);
+    // Connections opened together should not all end together.
+    this.expiresAtMs.set(
+      server,
+      this.options.nowMs() + this.settings.serverLifetimeMs * (0.9 + 0.1 * this.options.random()),
+    );
+    if (this.isClosed || this.all.size > this.limit) server.close('no longer needed');
+    else this.available(server);
+    this.open();
+  }
+
+  protected loginFailed(problem: ConnectProblem): void {
+    this.logins--;
+    this.options.budget.give();
+    this.figures.connectFailures++;
+    this.figures.connectProblem = problem.message;
+    if (problem.isServerFull) this.figures.serverFull++;
+    const now = this.options.nowMs();
+    this.retryAtMs = now + this.settings.serverLoginRetryMs;
+    const error = new WeirError('server_login_failed', { node: this.node, why: problem.message });
+    if (problem.isFinal) {
+      this.refusal = { error, untilMs: now + Math.max(1_000, this.settings.serverLoginRetryMs) };
+      // Whoever has a connection keeps it; those in line would only wait for the same refusal.
+      if (this.all.size === 0)
+        for (const ticket of this.line.takeWhere(() => true)) ticket.waiter.refused(error, false);
+    } else if (!problem.isServerFull) {
+      for (const ticket of this.line.takeWhere((waiting) => waiting.waiter.mayGoElsewhere)) {
+        ticket.waiter.refused(error, true);
+      }
+    }
+  }
+
+  protected closed(server: ServerConnection): void {
+    // One that died before `loggedIn` saw it is given back there.
+    if (!this.all.delete(server)) return;
+    this.lanes.close(server);
+    const at = this.idle.indexOf(server);
+    if (at !== -1) this.idle.splice(at, 1);
+    this.options.budget.give();
+    this.open();
+  }
+
+  protected isExpired(server: ServerConnection): boolean {
+    return this.options.nowMs() >= (this.expiresAtMs.get(server) ?? Infinity);
+  }
+
+  yieldIdle(): boolean {
+    if (this.line.length > 0 || this.all.size <= this.min) return false;
+    const server = this.idle[0];
+    if (server === undefined) return false;
+    server.close('another pool of this node needs the place');
+    return true;
+  }
+
+  /** Called about ten times a second: deadlines, lifetimes, idle connections, retries. */
+  sweep(): void {
+    const now = this.options.nowMs();
+    for (
+      let oldest = this.line.oldest();
+      oldest !== undefined && now >= oldest.deadlineMs;
+      oldest = this.line.oldest()
+    ) {
+      this.line.take();
+      this.figures.waitTimeouts++;
+      this.figures.waited(now - oldest.sinceMs);
+      oldest.waiter.refused(this.timeoutError(now - oldest.sinceMs), false);
+    }
+    const { serverIdleTimeoutMs } = this.settings;
+    // Index 0 has been idle for longest; LIFO hand-out keeps the surplus at this end.
+    while (this.idle.length > 0) {
+      const server = this.idle[0] as ServerConnection;
+      const isSurplus =
+        serverIdleTimeoutMs > 0 && now - server.requestAtMs > serverIdleTimeoutMs && this.all.size > this.min;
+      if (!isSurplus && !server.isCloseNeeded) break;
+      server.close(isSurplus ? 'server_idle_timeout' : 'no longer needed');
+    }
+    const expired = this.idle.find((server) => this.isExpired(server));
+    expired?.close('server_lifetime');
+    for (const stuck of this.lanes.stuck(now)) stuck.destroy('a client that does not read held up the lane');
+    this.open();
+  }
+
+  protected timeoutError(waitedMs: number): WeirError {
+    if (this.all.size === 0 && this.figures.connectProblem !== undefined) {
+      return new WeirError('server_login_failed', { node: this.node, why: this.figures.connectProblem });
+    }
+    const pool = `${this.database}.${this.user} on ${this.node}`;
+    return new WeirError('query_wait_timeout', { waited: Math.round(waitedMs), pool, limit: this.limit });
+  }
+}

@@ -1,0 +1,49 @@
+/**
+ * Which reads may share a server with other clients' (pool/lanes.ts), and how one of them is cancelled without touching
+ * its neighbours.
+ */
+import { TxStatus } from '../protocol/codes.ts';
+import { errorResponse, readyForQuery } from '../protocol/write.ts';
+import type { ServerConnection } from '../backend/server.ts';
+import type { ClientSession } from './client.ts';
+import { Settings } from './settings.ts';
+import type { Unit } from './unit.ts';
+
+/** A template that has not been seen to be faster than this waits for a server of its own. */
+const shortBelowMs = 5;
+
+/** A single plain SELECT outside of any transaction, which is known to be quick, of a session without state. */
+export function isShortRead(session: ClientSession, unit: Unit): boolean {
+  const plan = unit.plans[0];
+  if (plan === undefined || unit.plans.length !== 1 || !plan.isPlainRead || !unit.isComplete || !unit.isRead)
+    return false;
+  if (session.poolMode === 'session' || session.status !== TxStatus.Idle || session.state.isPinned || unit.attempts > 0)
+    return false;
+  const baseline = session.services.baselines.peek(plan.facts);
+  return baseline !== undefined && baseline.latencyMs < shortBelowMs;
+}
+
+/** Does the server look like this session already? In a lane nothing can be replayed. */
+export function isFit(session: ClientSession, server: ServerConnection): boolean {
+  const settings = (server.settings as Settings | undefined) ?? Settings.none;
+  return settings === session.state.settings || settings.key === session.state.settings.key;
+}
+
+/**
+ * A CancelRequest would hit whatever the server runs when it arrives. So the server is given up: the client's statement
+ * is stopped with it, and its neighbours, of whose answers nothing has been sent on, run again elsewhere.
+ */
+export function cancelInLane(session: ClientSession, server: ServerConnection): void {
+  for (let unit = session.inFlight.shift(); unit !== undefined; unit = session.inFlight.shift()) {
+    unit.flight?.abandon();
+    if (unit.node !== undefined) unit.node.load.outstanding--;
+    session.say(
+      errorResponse({ severity: 'ERROR', sqlstate: '57014', message: 'canceling statement due to user request' }),
+    );
+    session.say(readyForQuery('I'));
+  }
+  session.forgetServer();
+  void session.database.cancel(server);
+  server.destroy('a statement in its lane was cancelled');
+  session.becameQuiet();
+}

@@ -1,0 +1,94 @@
+/**
+ * A session's hold on a server: taken for a request, a transaction or as long as a pin lasts, shared in a lane, given
+ * back. The middle layer of a session; client.ts is above, holdings.ts below.
+ */
+import type { AnswerReceiver, ServerConnection } from '../backend/server.ts';
+import type { PoolMode } from '../config/config.ts';
+import type { Pool } from '../pool/pool.ts';
+import { TxStatus } from '../protocol/codes.ts';
+import type { NodeState } from '../topology/types.ts';
+import { Ring } from '../util/ring.ts';
+import { Holdings } from './holdings.ts';
+import type { Unit } from './unit.ts';
+
+export abstract class Tenancy extends Holdings {
+  abstract readonly receiver: AnswerReceiver;
+  serverNode: NodeState | undefined;
+  protected pool: Pool | undefined;
+  /** Answers of a lane that come after the client has gone. */
+  protected owedAfterClose = 0;
+  /** Transaction status as of the last ReadyForQuery. */
+  status: number = TxStatus.Idle;
+  readonly inFlight = new Ring<Unit>();
+
+  get user(): string {
+    return this.identity.user;
+  }
+
+  get poolMode(): PoolMode {
+    return this.database.settings().poolMode;
+  }
+
+  /** The server cannot be given back yet, whatever else happens. */
+  get mustStay(): boolean {
+    if (this.server === undefined) return false;
+    if (this.status !== TxStatus.Idle || this.state.isPinned || this.poolMode === 'session') return true;
+    for (let i = 0; i < this.inFlight.length; i++) if (this.inFlight.at(i)?.begins === true) return true;
+    return false;
+  }
+
+  attached(pool: Pool, server: ServerConnection, node: NodeState | undefined): void {
+    this.pool = pool;
+    this.server = server;
+    this.serverNode = node;
+    server.holder = this.receiver;
+    server.sharers++;
+  }
+
+  /** Others may send short reads to the session's server meanwhile, or not. */
+  openLane(isLane: boolean): void {
+    if (this.server !== undefined) this.pool?.setLane(this.server, isLane);
+  }
+
+  /** Gives the server back if nothing keeps it; in a lane, the last one does. */
+  release(): void {
+    const { server, pool } = this;
+    if (server === undefined || pool === undefined || this.inFlight.length > 0) return;
+    if (server.sharers === 1) {
+      if (!server.isQuiet) return;
+      server.isPinned = this.state.isPinned;
+      if (this.mustStay) return;
+    }
+    this.detach(server);
+    if (server.sharers === 0) pool.checkin(server, server.isSuspect);
+  }
+
+  protected detach(server: ServerConnection): void {
+    this.server = undefined;
+    this.serverNode = undefined;
+    this.portals = undefined;
+    if (server.holder === this.receiver) server.holder = undefined;
+    server.sharers--;
+  }
+
+  /** The client has gone, and now the answer that it was still owed in a lane has come. */
+  leftLane(): void {
+    const { server, pool } = this;
+    if (server === undefined || pool === undefined || --this.owedAfterClose > 0) return;
+    this.detach(server);
+    if (server.sharers === 0) pool.checkin(server, server.isSuspect);
+  }
+
+  /** The server is not fit for anybody any more. */
+  dropServer(why: string): void {
+    const { server } = this;
+    this.forgetServer();
+    server?.destroy(why);
+  }
+
+  /** It is gone, or about to be. */
+  forgetServer(): void {
+    if (this.server !== undefined) this.detach(this.server);
+    this.evicted = undefined;
+  }
+}
