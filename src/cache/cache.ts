@@ -12,7 +12,8 @@ import type { Tick } from '../topology/types.ts';
 import { Flights, mayJoinByStamps, missing } from './flights.ts';
 import type { FlightPlan } from './flights.ts';
 import { Freshness } from './freshness.ts';
-import { Guard } from './guard.ts';
+import { Guard, maxTagsPerWrite, statesWritten } from './guard.ts';
+import type { GuardRules } from './guard.ts';
 import { fullKey, hashKey } from './key.ts';
 import type { CacheOptions, CacheParts } from './parts.ts';
 import { Peers } from './peers.ts';
@@ -21,12 +22,11 @@ import { SecondLevel } from './second-level.ts';
 import { isCurrent, isSameSet, makeEntry, owned, stampsOf, Store, sumOf } from './store.ts';
 import type { Entry } from './store.ts';
 import { TagTable } from './tags.ts';
-import type { TagSet, TagState } from './tags.ts';
+import type { TagSet } from './tags.ts';
+import { within } from './within.ts';
 import type { CacheStats, KeyParts, Lookup, ResultCache, SessionFreshness, TickSource, WriteGuard } from './types.ts';
 
 const maxTags = 50_000;
-/** A write of more tags than this counts as a write of everything. */
-const maxTagsPerWrite = 64;
 /** Lives are up to this much shorter than allowed, so that what was filled together does not end together. */
 const ttlJitter = 0.1;
 const operatorWaitMs = 1_000;
@@ -59,6 +59,15 @@ export function createCache(options: CacheOptions, parts: Partial<CacheParts> = 
   });
 }
 
+/** One look-up that was no hit at once. */
+interface Request {
+  readonly key: string;
+  readonly set: TagSet;
+  readonly ttlMs: number;
+  readonly freshness: Freshness;
+  readonly ticks: TickSource;
+}
+
 const off = missing('the cache is off');
 const closed = missing('a write to one of its tables is under way');
 const outOfStep = missing('the second level is out of reach');
@@ -74,7 +83,8 @@ class Cache implements ResultCache {
   private readonly flights: Flights;
   private readonly peers: Peers | undefined;
   private readonly second: SecondLevel | undefined = undefined;
-  private readonly tokenBase: string;
+  private readonly guardRules: GuardRules;
+  private readonly instanceId: string;
   private tokens = 0;
   private readonly isByTime: boolean;
   private hits = 0;
@@ -88,7 +98,7 @@ class Cache implements ResultCache {
     this.isEnabled = options.settings.enabled;
     this.parts = parts;
     this.now = options.now;
-    this.tokenBase = instanceId;
+    this.instanceId = instanceId;
     this.isByTime = options.settings.mode === 'ttl';
     this.table = new TagTable(parts.transport !== undefined, parts.maxTags);
     this.store = new Store(options.settings.maxMemoryBytes);
@@ -115,6 +125,12 @@ class Cache implements ResultCache {
             keepsTrust: parts.keepsTrust,
             confirms: !this.isByTime,
           });
+    this.guardRules = {
+      table: this.table,
+      peers: this.peers,
+      isByTime: this.isByTime,
+      bumped: (state) => void this.invalidations[state.kind === 'catalog' ? 'catalog' : 'local']++,
+    };
     if (this.peers !== undefined) {
       this.second = new SecondLevel({
         peers: this.peers,
@@ -138,16 +154,17 @@ class Cache implements ResultCache {
     if (!this.isEnabled) return off;
     const set = this.table.resolve(tags);
     const full = this.parts.fullKey(key);
-    const entry = this.usable(full, set, ttlMs, freshness as Freshness);
-    if (entry !== undefined) {
+    const entry = this.store.get(full);
+    if (entry !== undefined && this.mayShow(entry, set, ttlMs, freshness as Freshness)) {
       this.hits++;
       return entry.hit;
     }
     const now = this.now();
     for (const state of set.states) if (state.isClosed(now)) return this.miss(closed);
-    if (this.second === undefined) return this.takeOff(full, set, ttlMs, freshness as Freshness, ticks, true);
+    const request = { key: full, set, ttlMs, freshness: freshness as Freshness, ticks };
+    if (this.second === undefined) return this.takeOff(request, true);
     if (this.peers?.isUsable !== true) return this.miss(outOfStep);
-    return { kind: 'wait', result: this.askPeers(this.second, full, set, ttlMs, freshness as Freshness, ticks) };
+    return { kind: 'wait', result: this.askPeers(this.second, request) };
   }
 
   noteRead(tags: readonly Tag[], freshness: SessionFreshness): void {
@@ -155,22 +172,8 @@ class Cache implements ResultCache {
   }
 
   close(tags: readonly Tag[], all: boolean, prefix: string, freshness: SessionFreshness): WriteGuard {
-    const isAll = all || tags.length > maxTagsPerWrite;
-    const states = new Set<TagState>();
-    const everything = isAll ? this.table.state(`${prefix}all`) : undefined;
-    if (everything !== undefined) states.add(everything);
-    for (const tag of tags) {
-      const state = this.table.state(tag);
-      // Every answer of this database carries `all`, so its tables need not be named as well.
-      if (state.kind !== 'relation' || everything === undefined || state.all !== everything) states.add(state);
-    }
-    const rules = {
-      table: this.table,
-      peers: this.peers,
-      isByTime: this.isByTime,
-      bumped: (state: TagState) => void this.invalidations[state.kind === 'catalog' ? 'catalog' : 'local']++,
-    };
-    return new Guard(rules, `${this.tokenBase}:${++this.tokens}`, [...states], freshness as Freshness);
+    const states = statesWritten(this.table, tags, all, prefix);
+    return new Guard(this.guardRules, `${this.instanceId}:${++this.tokens}`, states, freshness as Freshness);
   }
 
   lastWrite(tags: readonly Tag[]): Tick {
@@ -247,12 +250,6 @@ class Cache implements ResultCache {
     return lookup;
   }
 
-  /** The level-1 entry that this session may be shown now. */
-  private usable(full: string, set: TagSet, ttlMs: number, freshness: Freshness): Entry | undefined {
-    const entry = this.store.get(full);
-    return entry !== undefined && this.mayShow(entry, set, ttlMs, freshness) ? entry : undefined;
-  }
-
   private mayShow(entry: Entry, set: TagSet, ttlMs: number, freshness: Freshness): boolean {
     const now = this.now();
     return (
@@ -265,75 +262,49 @@ class Cache implements ResultCache {
   }
 
   /** A miss: join somebody's flight, or take off (rules 1 and 4). */
-  private takeOff(
-    key: string,
-    set: TagSet,
-    ttlMs: number,
-    freshness: Freshness,
-    ticks: TickSource,
-    mayWait: boolean,
-  ): Lookup {
+  private takeOff(request: Request, mayWait: boolean): Lookup {
+    const { key, set, freshness, ticks, ttlMs } = request;
     const stamps = stampsOf(set);
     if (stamps === undefined) return this.miss(closed);
     const other = this.flights.find(key, set);
     if (other !== undefined && (freshness.accepts(set.states, other.order) || this.parts.ignoresFreshness)) {
-      if (!mayWait) return this.miss(alone);
-      return { kind: 'wait', result: this.joined(other, set, ttlMs, freshness, ticks) };
+      return mayWait ? { kind: 'wait', result: this.joined(other, request) } : this.miss(alone);
     }
-    const flight = this.flights.takeOff({
-      key,
-      set,
-      stamps,
-      remotes: set.states.map((state) => state.remote),
-      order: this.table.nextOrder(),
-      startedAtMs: this.now(),
-      ttlMs,
-      ticks,
-    });
-    return this.miss({ kind: 'miss', flight, why: 'not in the cache' });
+    const remotes = set.states.map((state) => state.remote);
+    const order = this.table.nextOrder();
+    const plan = { key, set, stamps, remotes, order, startedAtMs: this.now(), ttlMs, ticks };
+    return this.miss({ kind: 'miss', flight: this.flights.takeOff(plan), why: 'not in the cache' });
   }
 
-  private async joined(
-    plan: FlightPlan,
-    set: TagSet,
-    ttlMs: number,
-    freshness: Freshness,
-    ticks: TickSource,
-  ): Promise<Lookup> {
+  private async joined(plan: FlightPlan, request: Request): Promise<Lookup> {
     const entry = await this.flights.join(plan);
-    if (entry !== undefined && this.mayShow(entry, set, ttlMs, freshness)) {
-      this.hits++;
-      // Not confirmed by Redis yet: the same as if this session had asked the database itself.
-      if (this.second !== undefined) this.raise(set, freshness);
-      return entry.hit;
+    if (entry === undefined || !this.mayShow(entry, request.set, request.ttlMs, request.freshness)) {
+      return this.takeOff(request, false);
     }
-    return this.takeOff(plan.key, set, ttlMs, freshness, ticks, false);
+    this.hits++;
+    // Not confirmed by Redis yet: the same as if this session had asked the database itself.
+    if (this.second !== undefined) this.raise(request.set, request.freshness);
+    return entry.hit;
   }
 
-  private async askPeers(
-    second: SecondLevel,
-    full: string,
-    set: TagSet,
-    ttlMs: number,
-    freshness: Freshness,
-    ticks: TickSource,
-  ): Promise<Lookup> {
-    const found = await second.find(full, set);
+  private async askPeers(second: SecondLevel, request: Request): Promise<Lookup> {
+    const { key, set, ttlMs, freshness } = request;
+    const found = await second.find(key, set);
     if (found === 'unreachable') return this.miss(outOfStep);
     if (found === 'closed') return this.miss(closed);
-    const first = this.usable(full, set, ttlMs, freshness);
-    if (first !== undefined) {
+    const first = this.store.get(key);
+    if (first !== undefined && this.mayShow(first, set, ttlMs, freshness)) {
       this.hits++;
       return first.hit;
     }
     const { entry } = found;
     if (entry !== undefined && this.mayShow(entry, set, ttlMs, freshness)) {
-      this.store.set(full, entry);
+      this.store.set(key, entry);
       this.hits++;
       this.hitsSecondLevel++;
       return { kind: 'hit', parts: entry.hit.parts, level: 2 };
     }
-    return this.takeOff(full, set, ttlMs, freshness, ticks, true);
+    return this.takeOff(request, true);
   }
 
   private keep(plan: FlightPlan, entry: Entry): void {
@@ -370,14 +341,4 @@ class Cache implements ResultCache {
     else void this.keepShared(plan, entry, leftMs);
     return entry;
   }
-}
-
-/** Resolves when `work` is done, or after `ms`: an operator is not kept waiting for a Redis that hangs. */
-async function within(work: Promise<unknown>, ms: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([work, deadline]);
-  clearTimeout(timer);
 }

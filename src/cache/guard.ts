@@ -3,6 +3,7 @@
  * between COMMIT and bump; peers are told at the same time and not waited for.
  * Made by cache.ts; the session that owns it calls exactly one of the outcomes, later calls do nothing.
  */
+import type { Tag } from '../routing/plan.ts';
 import type { Tick } from '../topology/types.ts';
 import type { Freshness } from './freshness.ts';
 import type { Peers } from './peers.ts';
@@ -15,6 +16,22 @@ export interface GuardRules {
   /** ttl mode: answers live out their time, only the catalog's and users' tags are invalidated by statements. */
   readonly isByTime: boolean;
   bumped(state: TagState): void;
+}
+
+/** A write of more tags than this counts as a write of everything. */
+export const maxTagsPerWrite = 64;
+
+/** The tags that a write closes. `all` (or too many to name): everything in the database of `prefix`. */
+export function statesWritten(table: TagTable, tags: readonly Tag[], all: boolean, prefix: string): TagState[] {
+  const everything = all || tags.length > maxTagsPerWrite ? table.state(`${prefix}all`) : undefined;
+  const states = new Set<TagState>();
+  if (everything !== undefined) states.add(everything);
+  for (const tag of tags) {
+    const state = table.state(tag);
+    // Every answer of this database carries `all`, so its tables need not be named as well.
+    if (state.kind !== 'relation' || everything === undefined || state.all !== everything) states.add(state);
+  }
+  return [...states];
 }
 
 /** When the outcome is unknown: a commit that was under way is visible, or gone, by then. */

@@ -7,25 +7,19 @@ import type { Log } from '../observability/types.ts';
 import type { Tag } from '../routing/plan.ts';
 import { parseMessage } from './messages.ts';
 import { Mirror } from './mirror.ts';
+import type { MirrorOptions } from './mirror.ts';
 import type { TagSet, TagState, TagTable } from './tags.ts';
 import { markerMs } from './transport.ts';
 import type { ReadReply, Transport } from './transport.ts';
 
-export interface PeersOptions {
+export interface PeersOptions extends MirrorOptions {
   readonly transport: Transport;
-  readonly table: TagTable;
-  readonly instanceId: string;
   readonly log: Log;
-  now(): number;
   /** Everything learned is void: empty level 1. */
   forget(): void;
-  /** A peer bumped a tag. */
-  peerBumped(): void;
   /** Rules taken out by tests that prove them necessary. */
   readonly ignoresGaps: boolean;
   readonly keepsTrust: boolean;
-  /** Whether an answer of Redis shows that nothing visible is unannounced: not in ttl mode, where nothing is announced. */
-  readonly confirms: boolean;
 }
 
 type State = 'down' | 'syncing' | 'up';
@@ -69,7 +63,8 @@ export class Peers {
   private backoffMs = 500;
   private upSinceMs = 0;
   private readonly guards = new Map<string, OpenGuard>();
-  private readonly complaints = new Set<string>();
+  /** Said once: another program's messages may come at any rate. */
+  private hasComplained = false;
   private pulseTimer: NodeJS.Timeout | undefined = undefined;
 
   constructor(options: PeersOptions) {
@@ -297,7 +292,14 @@ export class Peers {
     if (this.state === 'down') return;
     const message = parseMessage(text);
     if (message === undefined) {
-      this.complain('message', 'a message on the cache channel is not from a Weir of this version: ignored');
+      if (!this.hasComplained) {
+        this.hasComplained = true;
+        this.options.log(
+          'warn',
+          'cache_redis',
+          'a message on the cache channel is not from a Weir of this version: ignored',
+        );
+      }
       return;
     }
     if (this.state === 'syncing') {
@@ -342,11 +344,5 @@ export class Peers {
       },
       (error: Error) => this.failed(error),
     );
-  }
-
-  private complain(kind: string, what: string): void {
-    if (this.complaints.has(kind)) return;
-    this.complaints.add(kind);
-    this.options.log('warn', 'cache_redis', what);
   }
 }

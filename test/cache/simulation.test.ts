@@ -4,8 +4,9 @@
  */
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { fullKey } from '../../src/cache/key.ts';
-import { emptyTally, explore } from './simulation.ts';
-import type { Mutant, Scenario } from './simulation.ts';
+import { emptyTally } from './simulation-types.ts';
+import type { Mutant, Scenario } from './simulation-types.ts';
+import { explore } from './simulation.ts';
 
 const alone: Scenario = { weirs: 1, steps: 400 };
 const pair: Scenario = { weirs: 2, steps: 1_000 };

@@ -1,0 +1,268 @@
+/**
+ * One or two Weirs with the real cache around a simulated database: a primary where commits are visible before they are
+ * acknowledged, a replica that applies later, LSN probes, a Redis whose commands and messages take their time.
+ * Each method is one step of somebody; every answer that a session gets is checked. simulation.ts chooses the steps.
+ */
+import { vi } from 'vitest';
+import { createCache } from '../../src/cache/cache.ts';
+import type { Flight, Lookup, WriteGuard } from '../../src/cache/types.ts';
+import { createTicker } from '../../src/topology/ticker.ts';
+import { createManualClock } from '../../src/util/clock.ts';
+import { MemoryRedis } from './memory-redis.ts';
+import { random, tables, tagOf, queries, zero } from './simulation-types.ts';
+import type { Mutant, Query, Read, Scenario, Session, Table, Values, Weir, Write } from './simulation-types.ts';
+import { key, prefix, settings } from './support.ts';
+
+export class World {
+  problem: string | undefined = undefined;
+  protected readonly scenario: Scenario;
+  protected readonly mutant: Mutant;
+  protected readonly chance: () => number;
+  protected readonly clock = createManualClock(1_000);
+  protected readonly redis = new MemoryRedis(this.clock.nowMs);
+  protected readonly weirs: Weir[] = [];
+  protected readonly sessions: Session[] = [];
+  protected readonly primary = zero();
+  protected readonly replica = zero();
+  protected readonly acknowledged = zero();
+  protected readonly counters = zero();
+  protected readonly aborted = new Set<string>();
+  protected readonly writing = new Set<Table>();
+  protected readonly log: { table: Table; value: number }[] = [];
+  protected applied = 0;
+  protected guards: number[] = [];
+
+  constructor(seed: number, scenario: Scenario, mutant: Mutant) {
+    this.scenario = scenario;
+    this.mutant = mutant;
+    this.chance = random(seed);
+    for (let w = 0; w < scenario.weirs; w++) this.addWeir(w);
+    for (let s = 0; s < 5; s++) {
+      const weir = this.weirs[s % this.weirs.length]!;
+      const freshness = weir.cache.newFreshness();
+      this.sessions.push({
+        name: `s${s}`,
+        weir,
+        zone: s < 4 ? 'UTC' : 'Asia/Tokyo',
+        freshness,
+        written: zero(),
+        read: zero(),
+        ownTick: 0,
+        moveTick: 0,
+        state: 'idle',
+      });
+    }
+  }
+
+  protected addWeir(w: number): void {
+    const port = this.scenario.weirs === 1 ? undefined : this.redis.port(`weir${w}`);
+    const ticks = createTicker(() => undefined);
+    const cache = createCache(
+      { settings: settings({ ttlMs: 3_600_000 }), log: () => undefined, now: this.clock.nowMs, instanceId: `weir${w}` },
+      { random: () => 0, ...this.mutant.parts, ...(port === undefined ? {} : { transport: port }) },
+    );
+    cache.attach(prefix, ticks);
+    this.weirs.push({ cache, ticks, port, probe: undefined });
+    this.guards.push(0);
+  }
+
+  // Reads.
+
+  protected beginRead(session: Session): void {
+    const query = queries[Math.floor(this.chance() * queries.length)]!;
+    const demand = this.demandOf(session);
+    this.received(session, query, demand, this.ask(session, query));
+  }
+
+  protected ask(session: Session, query: Query): Lookup {
+    const { cache, ticks } = session.weir;
+    return cache.lookup(key(query.sql, { settings: session.zone }), query.tags, Infinity, session.freshness, ticks);
+  }
+
+  /** What it must see at least. In one Weir that is everything acknowledged to anybody before it asked. */
+  protected demandOf(session: Session): Values {
+    const demand = zero();
+    for (const table of tables) {
+      const others = this.scenario.weirs === 1 ? this.acknowledged[table] : 0;
+      const before = this.scenario.losesAnybody === true ? 0 : session.read[table];
+      demand[table] = Math.max(session.written[table], before, others);
+    }
+    return demand;
+  }
+
+  protected received(session: Session, query: Query, demand: Values, lookup: Lookup): void {
+    if (lookup.kind === 'wait') {
+      session.state = 'waiting';
+      void lookup.result.then((result) => this.received(session, query, demand, result));
+    } else if (lookup.kind === 'hit') {
+      session.state = 'idle';
+      this.check(session, query.sql, demand, parse(lookup), `hit of level ${lookup.level}`);
+    } else {
+      const onReplica = this.mayUseReplica(session, query.tags, lookup.flight) && this.chance() < 0.7;
+      const flight = this.mutant.asksForStampsAfterQuery === true ? undefined : lookup.flight;
+      if (flight === undefined) lookup.flight?.abandon();
+      session.state = { query, flight, onReplica, demand, seen: undefined };
+    }
+  }
+
+  protected mayUseReplica(session: Session, tags: readonly string[], flight: Flight | undefined): boolean {
+    const { ticks, cache } = session.weir;
+    const has = (tick: number): boolean => tick === 0 || (ticks.lsnOf(tick) ?? Infinity) <= this.applied;
+    if (!has(session.ownTick) || !has(session.moveTick)) return false;
+    if (this.mutant.ignoresNeededLsn === true) return true;
+    const need = flight === undefined ? 0 : flight.needLsn();
+    return has(cache.lastWrite(tags)) && need !== undefined && need <= this.applied;
+  }
+
+  protected finishRead(session: Session, read: Read): void {
+    session.state = 'idle';
+    const { weir } = session;
+    let { flight } = read;
+    if (this.mutant.asksForStampsAfterQuery === true) {
+      const late = this.ask(session, read.query);
+      if (late.kind === 'miss') flight = late.flight;
+    }
+    const answer = Buffer.from(JSON.stringify({ zone: session.zone, ...pick(read.seen!, read.query.reads) }));
+    if (this.chance() < 0.1) flight?.abandon();
+    else flight?.store([answer], answer.length);
+    weir.cache.noteRead(read.query.tags, session.freshness);
+    if (!read.onReplica) session.moveTick = weir.ticks.next();
+    const where = read.onReplica ? 'the replica' : 'the primary';
+    this.check(
+      session,
+      read.query.sql,
+      read.demand,
+      { zone: session.zone, ...pick(read.seen!, read.query.reads) },
+      where,
+    );
+  }
+
+  protected dieReading(session: Session, read: Read): void {
+    read.flight?.abandon();
+    session.state = 'idle';
+  }
+
+  protected check(
+    session: Session,
+    sql: string,
+    demand: Values,
+    answer: Partial<Values> & { zone: string },
+    from: string,
+  ): void {
+    const say = (what: string): void => void (this.problem ??= `${session.name} "${sql}" from ${from}: ${what}`);
+    if (answer.zone !== session.zone) say(`an answer for ${answer.zone}`);
+    for (const table of tables) {
+      const value = answer[table];
+      if (value === undefined) continue;
+      if (value < session.written[table] && value < demand[table]) say(`own write ${demand[table]} not seen: ${value}`);
+      else if (value < demand[table]) say(`${table} went back to ${value} from ${demand[table]}`);
+      if (this.aborted.has(`${table} ${value}`)) say(`${table} ${value} was never committed`);
+      session.read[table] = Math.max(session.read[table], value);
+    }
+  }
+
+  // Writes.
+
+  protected beginWrite(session: Session): void {
+    const table = tables[Math.floor(this.chance() * tables.length)]!;
+    if (this.writing.has(table)) return;
+    this.writing.add(table);
+    const value = ++this.counters[table];
+    const index = this.weirs.indexOf(session.weir);
+    const close = (): WriteGuard => {
+      this.guards[index]!++;
+      return session.weir.cache.close([tagOf[table]], false, prefix, session.freshness);
+    };
+    const guard = this.mutant.neverCloses === true ? undefined : close();
+    if (this.mutant.bumpsBeforeCommit === true) guard?.committed(session.weir.ticks.next());
+    session.state = { table, value, guard, token: `weir${index}:${this.guards[index]}`, state: 'sent' };
+  }
+
+  protected commit(write: Write): void {
+    this.primary[write.table] = write.value;
+    this.log.push({ table: write.table, value: write.value });
+    write.state = 'visible';
+  }
+
+  protected acknowledge(session: Session, write: Write): void {
+    const tick = session.weir.ticks.next();
+    const guard = write.guard ?? session.weir.cache.close([tagOf[write.table]], false, prefix, session.freshness);
+    guard.committed(tick);
+    session.ownTick = tick;
+    session.written[write.table] = write.value;
+    this.acknowledged[write.table] = write.value;
+    this.ended(session, write);
+  }
+
+  protected abort(session: Session, write: Write): void {
+    this.aborted.add(`${write.table} ${write.value}`);
+    write.guard?.rolledBack();
+    this.ended(session, write);
+  }
+
+  /** The connection is lost before the acknowledgement; the commit may be there, still come, or never. */
+  protected lose(session: Session, write: Write): void {
+    if (this.mutant.takesUnknownForRolledBack === true) write.guard?.rolledBack();
+    else write.guard?.unknown();
+    if (write.state === 'sent') {
+      if (this.chance() < 0.5 || !this.isAnnounced(session, write)) this.aborted.add(`${write.table} ${write.value}`);
+      else this.commit(write);
+    }
+    this.ended(session, write);
+  }
+
+  protected ended(session: Session, write: Write): void {
+    this.writing.delete(write.table);
+    session.state = 'idle';
+  }
+
+  /** The promise to peers rests on CLOSE being at Redis before the commit is visible; without it, see losesAnybody. */
+  protected isAnnounced(session: Session, write: Write): boolean {
+    if (this.scenario.losesAnybody === true || session.weir.port === undefined) return true;
+    if (this.mutant.neverCloses === true || this.mutant.bumpsBeforeCommit === true) return true;
+    return this.redis.hasMarker(write.token);
+  }
+
+  // The rest of the world.
+
+  protected apply(): void {
+    const { table, value } = this.log[this.applied++]!;
+    this.replica[table] = value;
+  }
+
+  protected probe(weir: Weir): void {
+    if (weir.probe === undefined) weir.probe = weir.ticks.begin();
+    else {
+      weir.ticks.finish(weir.probe, this.log.length);
+      weir.probe = undefined;
+    }
+  }
+
+  protected passTime(ms: number): void {
+    this.clock.advance(ms);
+    vi.advanceTimersByTime(ms);
+  }
+
+  protected async drain(): Promise<void> {
+    for (let round = 0; round < 20; round++) {
+      for (const { port } of this.weirs) {
+        if (port === undefined) continue;
+        if (port.isWaiting) port.connect();
+        while (port.commands.length > 0) port.execute();
+        while (port.replies.length > 0) port.reply();
+        while (port.messages.length > 0) port.deliver();
+      }
+      await turn();
+    }
+  }
+}
+
+export const pick = (values: Values, names: readonly Table[]): Partial<Values> =>
+  Object.fromEntries(names.map((name) => [name, values[name]]));
+
+export function parse(lookup: Extract<Lookup, { kind: 'hit' }>): Partial<Values> & { zone: string } {
+  return JSON.parse(Buffer.concat([...lookup.parts]).toString()) as Partial<Values> & { zone: string };
+}
+
+/** Lets every promise that can go on go on. */
+export const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
