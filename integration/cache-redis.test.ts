@@ -8,7 +8,7 @@ import { createCache } from '../src/cache/cache.ts';
 import type { CacheParts } from '../src/cache/parts.ts';
 import type { Flight, KeyParts, Lookup, ResultCache, SessionFreshness } from '../src/cache/types.ts';
 import type { CacheSettings } from '../src/config/config.ts';
-import type { Redis} from './harness/index.ts';
+import type { Redis } from './harness/index.ts';
 import { hasRedis, startRedis, TcpRelay, until } from './harness/index.ts';
 
 const prefix = '7001.5.';
@@ -305,6 +305,17 @@ describe.skipIf(!hasRedis())('the cache over Redis', () => {
       if (lookup.kind === 'miss') lookup.flight?.store([Buffer.from('new')], 3);
       return (await said(b)) === '2: new';
     });
+  });
+
+  it('SCRIPT FLUSH: the commands are loaded again', async () => {
+    const a = await weir();
+    await up(a);
+    await client.script('FLUSH');
+    await look(a);
+    await down(a);
+    await up(a);
+    await fill(a, 'alice');
+    expect(await said(a)).toBe('1: alice');
   });
 
   it('stamps that a restart has brought back are not believed', async () => {

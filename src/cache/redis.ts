@@ -33,6 +33,13 @@ const shas: Readonly<Record<ScriptName, string>> = {
   store: sha1(scripts.store),
 };
 
+const mostProblems = 20;
+
+/** What follows from a problem that has been said. */
+const secondTry = 'second try';
+const connectionClosed = 'connection closed';
+const consequences: ReadonlySet<string> = new Set([secondTry, connectionClosed, 'Connection is closed.']);
+
 function sha1(text: string): string {
   return createHash('sha1').update(text).digest('hex');
 }
@@ -65,7 +72,8 @@ export class RedisTransport implements Transport {
   private isStopped = false;
   /** Distinguishes this attempt to connect from those before it. */
   private attempt = 0;
-  private lastProblem = '';
+  /** Said since it was last connected: a Redis that is down says the same things at every attempt. */
+  private readonly said = new Set<string>();
 
   constructor(options: RedisTransportOptions) {
     this.options = options;
@@ -79,7 +87,7 @@ export class RedisTransport implements Transport {
     this.events = events;
     for (const client of [this.commands, this.subscription]) {
       client.on('ready', () => void this.tryHandshake());
-      client.on('close', () => this.lost('connection closed'));
+      client.on('close', () => this.lost(connectionClosed));
       client.on('error', (error: Error) => this.problem(error.message));
       client.connect().catch((error: Error) => this.problem(error.message));
     }
@@ -166,13 +174,13 @@ export class RedisTransport implements Transport {
       this.problem(`it refuses what the cache needs: ${(error as Error).message}`);
       // Not at once: a server that refuses will refuse again.
       setTimeout(() => {
-        if (attempt === this.attempt) this.reset('second try');
+        if (attempt === this.attempt) this.reset(secondTry);
       }, 3_000).unref();
       return;
     }
     if (attempt !== this.attempt || this.isStopped) return;
     this.isConnected = true;
-    this.lastProblem = '';
+    this.said.clear();
     this.events?.onConnected();
   }
 
@@ -186,10 +194,9 @@ export class RedisTransport implements Transport {
     this.events?.onLost(why);
   }
 
-  /** Said once until it changes: a Redis that is down says the same thing at every attempt. */
   private problem(why: string): void {
-    if (this.isStopped || why === this.lastProblem || why === 'connection closed' || why === 'second try') return;
-    this.lastProblem = why;
+    if (this.isStopped || this.said.size >= mostProblems || this.said.has(why) || consequences.has(why)) return;
+    this.said.add(why);
     const { host, port } = this.commands.options;
     this.options.log('warn', 'cache_redis', `Redis at ${host}:${port}: ${why}`);
   }
