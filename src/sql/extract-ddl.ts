@@ -110,11 +110,10 @@ const PART_TYPES = /^OBJECT_(?:COLUMN|POLICY|RULE|TABCONSTRAINT|TRIGGER)$/;
 export function readDefinition(tag: string, body: Ast, draft: Draft): boolean {
   const definition = Object.hasOwn(DEFINITIONS, tag) ? DEFINITIONS[tag] : undefined;
   if (definition === undefined) return false;
-  const type = textOf(
-    body['removeType'] ?? body['renameType'] ?? body['objectType'] ?? body['objtype'] ?? body['kind'],
-  );
+  const type = typeOf(body);
   draft.kind = type === 'OBJECT_POLICY' ? 'grant' : (definition.kind ?? 'ddl');
-  draft.verb = definition.verb.replace('*', (type ?? '').replace('OBJECT_', '').replaceAll('_', ' '));
+  const verb = body['is_procedure'] === true ? 'CREATE PROCEDURE' : definition.verb;
+  draft.verb = verb.replace('*', (type ?? '').replace('OBJECT_', '').replaceAll('_', ' '));
   if (draft.verb.endsWith('MATVIEW')) draft.verb = draft.verb.replace('MATVIEW', 'MATERIALIZED VIEW');
   if (body['is_grant'] !== true && definition.verb === 'GRANT') draft.verb = 'REVOKE';
   const target =
@@ -128,6 +127,13 @@ export function readDefinition(tag: string, body: Ast, draft: Draft): boolean {
   if (body['oncommit'] === 'ONCOMMIT_DROP') draft.dropsOnCommit = true;
   readMentions(body, target, draft);
   return true;
+}
+
+function typeOf(body: Ast): string | undefined {
+  // ALTER TABLE ... RENAME COLUMN renames a column of a relation of that type.
+  const isPart = /^OBJECT_(?:COLUMN|ATTRIBUTE|TABCONSTRAINT)$/.test(textOf(body['renameType']) ?? '');
+  const renamed = isPart ? body['relationType'] : body['renameType'];
+  return textOf(body['removeType'] ?? renamed ?? body['objectType'] ?? body['objtype'] ?? body['kind']);
 }
 
 function noteTarget(relation: Ast, draft: Draft): void {

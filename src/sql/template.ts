@@ -16,10 +16,10 @@ export const ARRAY_MARK = 0x06;
 export const NOW_ARRAY_MARK = 0x0e;
 export const BITS_MARK = 0x0f;
 
-/** Mark -> what the parser reads, what people read. */
+/** Mark -> what the parser reads, what people read. Not '' for a string: the parser's JSON leaves empty values out. */
 const TEXTS: Readonly<Record<string, readonly [parser: string, people: string]>> = {
   [String.fromCharCode(NUMBER_MARK)]: ['1', '?'],
-  [String.fromCharCode(STRING_MARK)]: ["''", '?'],
+  [String.fromCharCode(STRING_MARK)]: ["'?'", '?'],
   [String.fromCharCode(NOW_MARK)]: ["'now'", '?'],
   [String.fromCharCode(LIST_MARK)]: ['(1)', '(...)'],
   [String.fromCharCode(NOW_LIST_MARK)]: ["('now')", '(...)'],
@@ -31,7 +31,7 @@ const MARKS = new RegExp(`[${Object.keys(TEXTS).join('')}]`, 'g');
 const TEMPLATE_MAX = 2000;
 
 /** The text constants that stand in for those left out; the extraction must not take their values for facts. */
-export const STAND_INS: ReadonlySet<string> = new Set(['', 'now']);
+export const STAND_INS: ReadonlySet<string> = new Set(['?', 'now']);
 
 /** `key` as text (UTF-8 decoded). */
 export function toParsable(key: string): string {

@@ -204,18 +204,20 @@ const piece = fc.constantFrom(
     '\r\n',
     '\f',
   ],
-  ...['now', "'today'", '\0x', '\x01', '\u00a0'],
+  ...['now', "'today'", '\x01', '\u00a0'],
 );
 
 describe('against the lexer of PostgreSQL', () => {
   const words = /in|values|array/i;
+  /** libpg-query's scan(), unlike PostgreSQL, ends a constant at a line comment. */
+  const continuedPastComment = /'\s*--[^\n\r]*[\n\r][^]*'/;
 
   test('random pieces: same tokens before and after, or no template', () => {
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 14 }), (pieces) => {
         const text = pieces.join('');
         const parsable = parsableOf(text);
-        if (parsable === undefined || words.test(text) || text.includes('\0')) return;
+        if (parsable === undefined || words.test(text) || continuedPastComment.test(text)) return;
         const tokens = tokensOf(text);
         if (tokens === undefined) return;
         expect(tokensOf(parsable === '' ? ' ' : parsable)).toEqual(tokens);
