@@ -1,0 +1,197 @@
+/**
+ * The admin console of a whole Weir, spoken to by node-postgres, postgres.js and psql. What each command does to rows
+ * and bounds is in test/control; here is what it does to real clients and servers.
+ */
+import { connect } from 'node:net';
+import type pg from 'pg';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { cancelRequest } from '../src/protocol/write.ts';
+import {
+  closeClients,
+  connectPg,
+  connectPostgresJs,
+  findProgram,
+  runPsql,
+  startWeirInProcess,
+  until,
+  useCluster,
+  weirConfig,
+} from './harness/index.ts';
+import type { WeirInProcess } from './harness/index.ts';
+
+let weir: WeirInProcess;
+let database: string;
+
+beforeAll(async () => {
+  database = await useCluster().createDatabase();
+  const settings = {
+    auth: { stats_users: ['app2'] },
+    max_client_conn: 40,
+    cache: { enabled: true },
+    log: { level: 'error' },
+  };
+  weir = await startWeirInProcess(weirConfig(useCluster(), { database }, settings));
+});
+afterEach(closeClients);
+afterAll(async () => {
+  await weir.stop();
+  await useCluster().dropDatabase(database);
+});
+
+const connectApp = (): Promise<pg.Client> => connectPg(weir.url({ database }));
+
+const admin = (): Promise<pg.Client> => connectPg(weir.adminUrl());
+
+const tables = [
+  'POOLS',
+  'CLIENTS',
+  'SERVERS',
+  'DATABASES',
+  'NODES',
+  'STATS',
+  'STATS_TOTALS',
+  'STATS_AVERAGES',
+  'TOTALS',
+];
+const more = ['LISTS', 'CONFIG', 'USERS', 'PREPARED', 'CACHE', 'STATE', 'VERSION', 'HELP'];
+
+describe('any client', () => {
+  test.each([...tables, ...more])('SHOW %s, through two drivers and psql alike', async (name) => {
+    const client = await connectApp();
+    await client.query({ name: 'by-name', text: 'SELECT 1' });
+    const console = await admin();
+    const simple = await console.query<Record<string, string>>(`SHOW ${name}`);
+    const sql = connectPostgresJs(weir.adminUrl());
+    const extended = await sql.unsafe(`SHOW ${name}`);
+    expect(simple.rows.length).toBeGreaterThan(0);
+    expect(extended.columns.map((column) => column.name)).toEqual(simple.fields.map((field) => field.name));
+    if (findProgram('psql') === undefined) return;
+    const psql = await runPsql(weir.adminUrl(), `SHOW ${name};`);
+    expect([psql.code, psql.stderr]).toEqual([0, '']);
+    expect(psql.stdout.trim().split('\n')[0]?.split('|').length).toBe(simple.fields.length);
+  });
+
+  test('the database is also called pgbouncer', async () => {
+    const console = await connectPg(weir.url({ user: 'weir', database: 'pgbouncer' }));
+    expect((await console.query('SHOW VERSION')).rows[0]).toMatchObject({ version: expect.stringMatching(/^Weir \d/) });
+  });
+
+  test('stats users may look; others are not let in', async () => {
+    const stats = await connectPg(weir.url({ user: 'app2', database: 'weir' }));
+    expect((await stats.query('SHOW NODES')).rows).toHaveLength(3);
+    await expect(stats.query('PAUSE')).rejects.toMatchObject({ code: '42501' });
+    await expect(connectPg(weir.url({ database: 'weir' }))).rejects.toThrow('admin console');
+  });
+
+  test('SHOW CONFIG and SHOW DATABASES keep passwords to themselves', async () => {
+    const console = await admin();
+    for (const name of ['CONFIG', 'DATABASES', 'NODES']) {
+      expect(JSON.stringify((await console.query(`SHOW ${name}`)).rows)).not.toContain(useCluster().password);
+    }
+  });
+});
+
+describe('when Weir is full', () => {
+  test('operators still get in', async () => {
+    const clients: pg.Client[] = [];
+    await until('Weir to be full', async () => {
+      try {
+        clients.push(await connectApp());
+        return clients.length > 60;
+      } catch (error) {
+        expect(error).toMatchObject({ code: '53300' });
+        return true;
+      }
+    });
+    expect(clients.length).toBeLessThanOrEqual(40);
+    const console = await admin();
+    const [row] = (await console.query<{ current_client_connections: string }>('SHOW DATABASES')).rows;
+    expect(Number(row?.current_client_connections)).toBe(clients.length);
+  });
+});
+
+describe('what commands do', () => {
+  test('PAUSE waits for a transaction, can be cancelled, and RESUME lets everybody on', async () => {
+    const client = await connectApp();
+    await client.query('BEGIN');
+    await client.query('SELECT pg_backend_pid()');
+    const console = await admin();
+    const pausing = console.query(`PAUSE ${database}`).catch((error: unknown) => error);
+    const second = await admin();
+    await until('the database to be paused', async () => {
+      const [row] = (await second.query<{ paused: string }>('SHOW DATABASES')).rows;
+      return row?.paused === '1';
+    });
+    const { processID, secretKey } = console as unknown as { processID: number; secretKey: number };
+    const secret = Buffer.alloc(4);
+    secret.writeInt32BE(secretKey);
+    connect(weir.port, weir.host).end(cancelRequest(processID, secret));
+    expect(await pausing).toMatchObject({ code: '57014' });
+
+    const waiting = (await connectApp()).query('SELECT 3 AS three');
+    await client.query('COMMIT');
+    await console.query(`PAUSE ${database}`);
+    const { rows: servers } = await console.query('SHOW SERVERS');
+    expect(servers).toEqual([]);
+    await console.query(`RESUME ${database}`);
+    expect((await waiting).rows).toEqual([{ three: 3 }]);
+  });
+
+  test('RECONNECT and WAIT_CLOSE replace every server connection', async () => {
+    const client = await connectApp();
+    const pid = async (): Promise<number | undefined> =>
+      (await client.query<{ pid: number }>('/* weir: route=primary */ SELECT pg_backend_pid() AS pid')).rows[0]?.pid;
+    const before = await pid();
+    const console = await admin();
+    await console.query('RECONNECT; WAIT_CLOSE');
+    expect(await pid()).not.toBe(before);
+  });
+
+  test('DISABLE refuses new clients and lets the old go on', async () => {
+    const client = await connectApp();
+    const console = await admin();
+    await console.query(`DISABLE ${database}`);
+    await expect(connectApp()).rejects.toThrow();
+    expect((await client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+    await console.query(`ENABLE ${database}`);
+    await connectApp();
+  });
+
+  test('SET changes a setting at once; what needs a restart is refused', async () => {
+    const console = await admin();
+    const value = async (): Promise<string | undefined> =>
+      (await console.query<{ query_wait_timeout: string }>('SHOW query_wait_timeout')).rows[0]?.query_wait_timeout;
+    const before = await value();
+    await console.query("SET query_wait_timeout = '7s'");
+    expect(await value()).toBe('7s');
+    await expect(console.query("SET query_wait_timeout = 'soon'")).rejects.toThrow('query_wait_timeout');
+    await expect(console.query("SET listen = '127.0.0.1:1'")).rejects.toThrow('restart');
+    await console.query('RELOAD');
+    expect(await value()).toBe(before);
+  });
+
+  test('INVALIDATE TABLE makes the next read ask the database again', async () => {
+    const client = await connectApp();
+    const cluster = useCluster();
+    await client.query('CREATE TABLE console_cached (n int)');
+    await client.query('INSERT INTO console_cached VALUES (1)');
+    await cluster.waitForReplicas();
+    const read = async (): Promise<string | undefined> => {
+      await client.query('SELECT count(*)::int AS n FROM console_cached');
+      const { rows } = await client.query<Record<string, string>>('SHOW weir.last_route');
+      return rows[0]?.['weir.last_route'];
+    };
+    await until('the answer to be cached', async () => /hit/.test((await read()) ?? ''), { timeoutMs: 20_000 });
+    await (await admin()).query('INVALIDATE TABLE public.console_cached');
+    expect(await read()).not.toMatch(/\bhit\b/);
+  });
+
+  test('EXPLAIN ROUTE tells and does not run', async () => {
+    const console = await admin();
+    const { rows } = await console.query<{ item: string; value: string }>('EXPLAIN ROUTE DROP TABLE nothing');
+    expect(rows.length).toBeGreaterThan(2);
+    expect(rows.map((row) => row.value).join('\n')).toContain('primary');
+    const broken = await console.query<{ item: string; value: string }>("EXPLAIN ROUTE SELEC 'x");
+    expect(broken.rows.map((row) => row.value).join('\n')).toContain('primary');
+  });
+});
