@@ -239,6 +239,15 @@ describe('reading the catalog', () => {
     }
   });
 
+  test('settings that views and policies ask for are known by name', () => {
+    const settings = (name: string): readonly string[] | undefined =>
+      catalog.findRelation('public', name, [])?.viewSettings;
+    expect(settings('tenants')).toEqual(['app.tenant']);
+    expect(settings('v_tenant')).toEqual(['App.Tenänt']);
+    expect(settings('v_port')).toEqual(['port']);
+    expect(settings('v_any_setting')).toEqual([]);
+  });
+
   test('search_path of a role and of the database', async () => {
     await primary.query(`ALTER DATABASE "${database}" SET search_path = shop, public`);
     await primary.query(`ALTER ROLE ${users.app2} IN DATABASE "${database}" SET search_path = tenant`);

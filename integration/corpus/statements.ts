@@ -104,6 +104,8 @@ SELECT * FROM v_random
 SELECT * FROM users TABLESAMPLE SYSTEM (50)
 SELECT * FROM secrets
 SELECT * FROM v_secrets
+SELECT * FROM tenants
+SELECT * FROM v_tenant
 SELECT pg_typeof(id) FROM users
 SELECT name @?@ 1 FROM users
 SELECT has_table_privilege('users', 'SELECT')
@@ -216,6 +218,8 @@ SELECT * FROM v_sequence
 SELECT * FROM v_advisory
 SELECT * FROM v_catalog
 SELECT * FROM v_node
+SELECT * FROM v_port
+SELECT * FROM v_any_setting
 SELECT * FROM v_scratch
 SELECT * FROM v_domain
 SELECT * FROM v_operator

@@ -104,11 +104,7 @@ export function isPureContrib(found: CatalogFunction): boolean {
 
 function judgeBuiltin(found: CatalogFunction, constant: string | undefined): Judgement {
   const { name, volatility } = found;
-  if (name === 'current_setting') {
-    const setting = constant?.toLowerCase();
-    if (setting !== undefined && (setting.includes('.') || SESSION_SETTINGS.has(setting))) return UNKEYED;
-    return { ...UNKEYED, refusal: 'calls current_setting() of a setting that may differ per node' };
-  }
+  if (name === 'current_setting') return { ...UNKEYED, refusal: refusalOfSetting(constant) };
   if (NODE_DEPENDENT.has(name) || (name.startsWith('pg_') && !isReadablePg(name) && !ADVISORY_LOCKS.has(name))) {
     return { ...UNKEYED, refusal: `calls ${name}(), which depends on the node or the connection` };
   }
@@ -118,6 +114,13 @@ function judgeBuiltin(found: CatalogFunction, constant: string | undefined): Jud
   }
   const isKeyed = volatility === 'immutable' || KEYED_STABLE.has(name) || KEYED_PATTERN.test(name);
   return isKeyed ? KEYED : UNKEYED;
+}
+
+/** Why asking for a setting is not a read; undefined: it travels with the session. */
+export function refusalOfSetting(setting: string | undefined): string | undefined {
+  const lower = setting?.toLowerCase();
+  if (lower !== undefined && (lower.includes('.') || SESSION_SETTINGS.has(lower))) return undefined;
+  return 'calls current_setting() of a setting that may differ per node';
 }
 
 function isReadablePg(name: string): boolean {

@@ -5,7 +5,7 @@
  */
 import type { FunctionCall, RelationName, StatementFacts } from '../sql/facts.ts';
 import type { Catalog, CatalogFunction, CatalogRelation } from '../topology/catalog-types.ts';
-import { judgeFunction } from './bind-functions.ts';
+import { judgeFunction, refusalOfSetting } from './bind-functions.ts';
 import { isWholeText } from './bind-text.ts';
 
 /** What binding needs besides the facts; one per (catalog, path). */
@@ -85,6 +85,11 @@ export function reachRule(relation: CatalogRelation, context: BindContext, reach
       reach.refuse(`${name}: ${problem}`);
     else reach.refuseCache(`${name}: ${problem}`);
     if (problem === 'volatile type') reach.writesAll ??= `${name}: ${problem}`;
+  }
+  for (const setting of relation.viewSettings) {
+    const refusal = refusalOfSetting(setting);
+    if (refusal !== undefined) reach.refuse(`${name} ${refusal}`);
+    reach.refuseCache(`${name} asks for the setting ${setting}`);
   }
   for (const oid of relation.viewRelations) {
     const below = catalog.relationByOid(oid);

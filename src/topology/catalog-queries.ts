@@ -11,7 +11,9 @@
  */
 const TOKENS =
   ':(?:relid|funcid|opfuncid|aggfnoid|winfnoid|resulttype) [1-9][0-9]*|:hasForUpdate true' +
-  String.raw`|\{SQLVALUEFUNCTION|\{NEXTVALUEEXPR|\{TABLESAMPLECLAUSE`;
+  String.raw`|\{SQLVALUEFUNCTION|\{NEXTVALUEEXPR|\{TABLESAMPLECLAUSE` +
+  // current_setting('name'), as row security likes it: with the bytes of its first argument.
+  String.raw`|:funcid (?:2077|3294) [^{}]*:args \(\{CONST [^{}]*\]`;
 
 /** Only user functions: for defaults and CHECK constraints, of which there are many and nearly all without one. */
 const USER_FUNCTIONS = ':(?:funcid|opfuncid) [1-9][0-9]{4,}';

@@ -37,11 +37,13 @@ const KINDS: Readonly<Record<string, RelationKind>> = {
 
 const NONE: readonly number[] = [];
 const NO_PROBLEMS: readonly ViewProblem[] = [];
+const NO_SETTINGS: readonly string[] = [];
 
 interface Hanging {
   readonly viewRelations: Map<number, number[]>;
   readonly viewFunctions: Map<number, number[]>;
   readonly viewProblems: Map<number, ViewProblem[]>;
+  readonly viewSettings: Map<number, string[]>;
   /** By root. */
   readonly cascades: Map<number, number[]>;
   readonly updates: Map<number, number[]>;
@@ -60,6 +62,7 @@ export function readRelations(
     viewRelations: new Map(),
     viewFunctions: new Map(),
     viewProblems: new Map(),
+    viewSettings: new Map(),
     cascades: new Map(),
     updates: new Map(),
     references: new Map(),
@@ -95,6 +98,7 @@ function toRelation(row: Row, hanging: Hanging, trees: Trees, intern: (text: str
     viewRelations: hanging.viewRelations.get(oid) ?? NONE,
     viewFunctions: hanging.viewFunctions.get(oid) ?? NONE,
     viewProblems: hanging.viewProblems.get(oid) ?? NO_PROBLEMS,
+    viewSettings: hanging.viewSettings.get(oid) ?? NO_SETTINGS,
     cascadesTo: hanging.cascades.get(root) ?? NONE,
     updatesTo: hanging.updates.get(root) ?? NONE,
     referencedBy: hanging.references.get(root) ?? NONE,
@@ -124,6 +128,7 @@ function hangExpressions(
     const expression = parseTokens(str(row, 'tokens'));
     for (const target of expression.relations) if (target !== oid) setOf(relations, oid).add(target);
     for (const target of expression.functions) setOf(called, oid).add(target);
+    for (const setting of expression.settings) pushTo(hanging.viewSettings, oid, setting);
     for (const problem of problemsOf(expression, types)) pushTo(hanging.viewProblems, oid, problem);
   }
   for (const row of rows.viewDependencies) {

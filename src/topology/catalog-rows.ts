@@ -38,9 +38,11 @@ export interface Expression {
   /** Types that values are converted to by text or checked against (domains). */
   readonly types: readonly number[];
   readonly problems: readonly ViewProblem[];
+  /** Constant arguments of current_setting(); such calls are not among the functions. */
+  readonly settings: readonly string[];
 }
 
-const NOTHING: Expression = { relations: [], functions: [], types: [], problems: [] };
+const NOTHING: Expression = { relations: [], functions: [], types: [], problems: [], settings: [] };
 
 /** From the `tokens` column: ":relid 16384;:funcid 1299;{SQLVALUEFUNCTION". */
 export function parseTokens(tokens: string): Expression {
@@ -49,19 +51,41 @@ export function parseTokens(tokens: string): Expression {
   const functions = new Set<number>();
   const types = new Set<number>();
   const problems = new Set<ViewProblem>();
+  const settings = new Set<string>();
   for (const token of tokens.split(';')) {
     if (token.startsWith('{SQLVALUE')) problems.add('value function');
     else if (token.startsWith('{NEXTVALUE')) problems.add('sequence');
     else if (token.startsWith('{TABLESAMPLE')) problems.add('sample');
     else if (token.startsWith(':hasForUpdate')) problems.add('locks rows');
     else {
-      const blank = token.indexOf(' ');
-      const oid = Number(token.slice(blank + 1));
-      const field = token.slice(1, blank);
-      (field === 'relid' ? relations : field === 'resulttype' ? types : functions).add(oid);
+      const [field = '', number] = token.slice(1).split(' ', 2);
+      const oid = Number(number);
+      const setting = token.endsWith(']') ? textOfDatum(token) : undefined;
+      if (setting !== undefined) settings.add(setting);
+      else (field === 'relid' ? relations : field === 'resulttype' ? types : functions).add(oid);
     }
   }
-  return { relations: [...relations], functions: [...functions], types: [...types], problems: [...problems] };
+  return {
+    relations: [...relations],
+    functions: [...functions],
+    types: [...types],
+    problems: [...problems],
+    settings: [...settings],
+  };
+}
+
+/** The text in ":constvalue 7 [ 28 0 0 0 97 46 98 ]": a header of four bytes, then the characters. */
+function textOfDatum(token: string): string | undefined {
+  const bytes = token
+    .slice(token.lastIndexOf('[') + 1, -1)
+    .trim()
+    .split(' ')
+    .map((byte) => Number(byte) & 0xff);
+  const buffer = Buffer.from(bytes);
+  if (buffer.length < 5) return undefined;
+  // Lengths are shifted by two bits on little-endian servers and plain on big-endian ones.
+  const isWhole = buffer.readUInt32LE(0) >>> 2 === buffer.length || buffer.readUInt32BE(0) === buffer.length;
+  return isWhole ? buffer.toString('utf8', 4) : undefined;
 }
 
 /** First OID that initdb has not given out (FirstNormalObjectId). */

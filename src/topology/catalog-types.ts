@@ -22,6 +22,8 @@ export interface CatalogRelation {
    */
   readonly viewRelations: readonly number[];
   readonly viewFunctions: readonly number[];
+  /** Settings whose value it asks for, by current_setting('name'); such calls are not in viewFunctions. */
+  readonly viewSettings: readonly string[];
   /** What a view does besides, in its own text. */
   readonly viewProblems: readonly ViewProblem[];
   /**

@@ -274,6 +274,20 @@ describe('views and policies', () => {
   });
 });
 
+describe('settings in stored expressions', () => {
+  test.each([
+    [':funcid 2077 x ({CONST :constvalue 7 [ 28 0 0 0 97 46 98 ]', ['a.b'], []],
+    [':funcid 3294 x ({CONST :constvalue 6 [ 0 0 0 6 -61 -92 ]', ['ä'], []],
+    [':funcid 2077 x ({CONST :constvalue 7 [ 27 0 0 0 97 46 98 ]', [], [2077]],
+    [':funcid 2077 x ({CONST :constvalue 2 [ 1 2 ]', [], [2077]],
+    [':funcid 2077 x ({CONST :constvalue ]', [], [2077]],
+    [':funcid 2077', [], [2077]],
+  ])('%s', async (tokens, settings, functions) => {
+    const catalog = await read({ relations: [table(20001, 'v', { kind: 'v' })], views: [{ relation: 20001, tokens }] });
+    expect(catalog.relationByOid(20001)).toMatchObject({ viewSettings: settings, viewFunctions: functions });
+  });
+});
+
 describe('types and operators', () => {
   const type = (oid: number, name: string, more: Row = {}): Row => ({
     oid,
