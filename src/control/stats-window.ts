@@ -21,17 +21,8 @@ export interface Totals {
   readonly waitUs: number;
 }
 
-/** A difference of totals, and the per-second and per-event figures that it gives. */
-export interface Averages {
-  readonly serverAssignments: number;
-  readonly xacts: number;
-  readonly queries: number;
-  readonly received: number;
-  readonly sent: number;
-  readonly xactUs: number;
-  readonly queryUs: number;
-  readonly waitUs: number;
-}
+/** Of one period: counts and bytes per second; times per transaction, per query, per server assignment. */
+export type Averages = Omit<Totals, 'database'>;
 
 export interface StatsRow {
   readonly total: Totals;
@@ -141,7 +132,6 @@ function add(all: Iterable<Totals>): Totals {
   return sum;
 }
 
-/** Counts and bytes per second; times per transaction, per query, per server assignment. */
 function averageOf(end: Totals, start: Totals, seconds: number): Averages {
   const perSecond = (key: 'serverAssignments' | 'xacts' | 'queries' | 'received' | 'sent'): number =>
     Math.max(0, end[key] - start[key]) / seconds;
