@@ -112,6 +112,10 @@ export class DatabaseRuntime implements Database {
     return topology;
   }
 
+  serverUser(user: string): string {
+    return this.config.primary.user ?? user;
+  }
+
   /* ---- pools ---- */
 
   pool(node: NodeState, user: string): Pool {

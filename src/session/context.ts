@@ -51,6 +51,8 @@ export interface Database {
   /** Counter of round-robin. */
   readonly turn: Turn;
   settings(): PoolSettings;
+  /** Whom a client's servers are logged in as. */
+  serverUser(user: string): string;
   /** The pool of that node for a client's user. */
   pool(node: NodeState, user: string): Pool;
   /** Sends a CancelRequest to where `server` is connected; resolves when PostgreSQL has taken it. */
