@@ -143,11 +143,20 @@ class TemplateClassifier implements Classifier {
     const key = `\0${verb}\0${reason}`;
     const known = this.#texts.get(key);
     if (known !== undefined) return known;
-    const facts = { template: verb, statements: [unknownStatement('unknown', verb)], unparsed: reason };
-    const classified = { facts, hints: undefined };
+    const classified = unknownText(sql, reason);
     this.#texts.set(key, classified);
     return classified;
   }
+}
+
+/**
+ * What is said of a text that is not looked into, such as any text of a session with standard_conforming_strings = off:
+ * there a backslash can end a string elsewhere than the scanner and the parser think.
+ */
+export function unknownText(sql: Buffer, reason: string): Classified {
+  const verb = firstKeyword(sql);
+  const facts = { template: verb, statements: [unknownStatement('unknown', verb)], unparsed: reason };
+  return { facts, hints: undefined };
 }
 
 function unknownFacts(template: string, text: string, unparsed: string): QueryFacts {

@@ -17,7 +17,7 @@ export type StatementKind =
   | 'ddl' // CREATE ALTER DROP COMMENT SECURITY LABEL REINDEX ...: everything that changes the catalog
   | 'grant' // GRANT, REVOKE, policies, roles
   | 'refresh' // REFRESH MATERIALIZED VIEW
-  | 'maintenance' // VACUUM ANALYZE CLUSTER CHECKPOINT
+  | 'maintenance' // VACUUM ANALYZE CLUSTER CHECKPOINT, COPY ... TO a file or program of the server
   | 'transaction'
   | 'set' // SET, RESET
   | 'show'
@@ -56,14 +56,21 @@ export interface RelationName {
   readonly name: string;
 }
 
-/** A function call as written; `args` is the number of arguments (VARIADIC and * count as written). */
+/**
+ * A function call as written; `args` is the number of arguments as pg_proc counts them: 0 for `*`, 1 for VARIADIC and
+ * its array, those of WITHIN GROUP (ORDER BY ...) behind the direct ones.
+ */
 export interface FunctionCall extends RelationName {
   readonly args: number;
-  /** First argument when it is a string constant (set_config, nextval, pg_notify ...). */
+  /** First argument of set_config, current_setting, nextval, setval, currval and pg_notify when it is a string constant. */
   readonly firstConstant: string | undefined;
 }
 
-/** SET, RESET, SET LOCAL, SET ROLE ..., set_config() with constant arguments at the top level of a SELECT. */
+/**
+ * SET, RESET, SET LOCAL, SET ROLE ..., set_config() with constant arguments at the top level of a SELECT that yields
+ * one row. Calls of set_config in `functions` beyond the number of settings could not be followed. Not in here: the
+ * parameters of the running transaction (transaction_isolation ...), which are a SET TRANSACTION.
+ */
 export interface SettingChange {
   /** Lower case; "role", "session_authorization", "timezone", "search_path" in their canonical names. */
   readonly name: string;
@@ -91,12 +98,15 @@ export interface StatementFacts {
   readonly casts: readonly string[];
   /** FOR UPDATE / NO KEY UPDATE / SHARE / KEY SHARE anywhere. */
   readonly hasLocking: boolean;
-  /** CURRENT_DATE, CURRENT_TIMESTAMP, LOCALTIME, CURRENT_USER, SESSION_USER ...: upper case names, sorted. */
+  /**
+   * CURRENT_DATE, CURRENT_TIMESTAMP, LOCALTIME, CURRENT_USER, SESSION_USER ...: upper case names, sorted. A constant
+   * such as 'now' or 'today' counts as CURRENT_TIMESTAMP: the type of a column can make it one without any cast.
+   */
   readonly valueFunctions: readonly string[];
   /** TABLESAMPLE, or anything else that makes a result arbitrary by construction. */
   readonly isArbitrary: boolean;
   readonly transaction: TransactionVerb | undefined;
-  /** BEGIN READ ONLY / START TRANSACTION READ ONLY (not SERIALIZABLE DEFERRABLE). */
+  /** BEGIN READ ONLY / START TRANSACTION READ ONLY, but not SERIALIZABLE, which a hot standby does not have. */
   readonly beginsReadOnly: boolean;
   /** BEGIN / SET TRANSACTION ISOLATION LEVEL as written, lower case, if any. */
   readonly isolation: 'read uncommitted' | 'read committed' | 'repeatable read' | 'serializable' | undefined;
@@ -134,6 +144,7 @@ export interface Hints {
 export interface QueryFacts {
   /** The text without literals and comments: identifies it in statistics. At most 2,000 characters. */
   readonly template: string;
+  /** Never empty: a text without a statement is one of kind 'empty'. */
   readonly statements: readonly StatementFacts[];
   /** Why the parser could not say more; then there is one statement of kind 'unknown'. */
   readonly unparsed: string | undefined;

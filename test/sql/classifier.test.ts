@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { loadModule, scanSync } from 'libpg-query';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { createClassifier } from '../../src/sql/classifier.ts';
+import { createClassifier, unknownText } from '../../src/sql/classifier.ts';
 import { extractStatements } from '../../src/sql/extract.ts';
 import type { Classified, Classifier } from '../../src/sql/facts.ts';
 import { loadParser } from '../../src/sql/parser.ts';
@@ -302,4 +302,10 @@ test('hints come with the text and leave its facts alone', () => {
   expect(classify('SELECT /* weir: route=primary */ 1').hints).toBeUndefined();
   expect(classify("SELECT 1 /* traceparent='00-1' */").hints).toBeUndefined();
   expect(classify('SELECT 1; -- weir: route=primary').hints?.route).toBe('primary');
+});
+
+test('a text that is not to be looked into is unknown, with its first keyword', () => {
+  const { facts, hints } = unknownText(Buffer.from("/* a */ select 'x\\', 'y'"), 'strings are not standard');
+  expect(summarizeAll(facts)).toBe('unknown: SELECT');
+  expect([facts.unparsed, facts.template, hints]).toEqual(['strings are not standard', 'SELECT', undefined]);
 });
