@@ -8,6 +8,7 @@ import { ServerConnection } from '../backend/server.ts';
 import type { KeyDeriver } from '../auth/keys.ts';
 import type { ScramKeys } from '../auth/scram.ts';
 import type { Config, DatabaseConfig, NodeConfig, PoolSettings } from '../config/config.ts';
+import { nodeCapacity } from '../control/resize-loop.ts';
 import type { NodeBudget } from '../pool/budget.ts';
 import { Pool, type ConnectProblem } from '../pool/pool.ts';
 import type { Database, Parked, Services } from '../session/context.ts';
@@ -251,15 +252,8 @@ export class DatabaseRuntime implements Database {
   }
 
   private refreshBudgets(snapshot: TopologySnapshot): void {
-    const { maxDbConnections } = this.config.pool;
     for (const node of snapshot.nodes) {
-      const spare =
-        maxDbConnections > 0
-          ? maxDbConnections
-          : node.connectionLimit > 0
-            ? Math.max(1, node.connectionLimit - reservedForProbes)
-            : Infinity;
-      this.shared.budget(node.config).limit = spare;
+      this.shared.budget(node.config).limit = nodeCapacity(node, this.config.pool.maxDbConnections) ?? Infinity;
     }
   }
 
@@ -318,6 +312,3 @@ export class DatabaseRuntime implements Database {
     await this.current.stop();
   }
 }
-
-/** The monitor and the catalog reader of each database need connections too. */
-const reservedForProbes = 3;

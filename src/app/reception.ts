@@ -9,6 +9,7 @@ import { serveConsole } from '../control/console-session.ts';
 import type { Console } from '../control/console.ts';
 import { WeirError } from '../errors.ts';
 import type { ListenerOptions, LoggedInClient } from '../frontend/listener.ts';
+import { createRepeatLimiter, limitRepeats } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Log } from '../observability/types.ts';
 import { errorResponse } from '../protocol/write.ts';
@@ -65,7 +66,8 @@ export class Reception {
       onClient: (client) => this.receive(client),
       onCancel: (processId, secret, done) => parts.clients.cancel(processId, secret, done),
       onRefused: (reason) => parts.metrics.authFailed(reason),
-      log: parts.log,
+      // Wrong passwords at speed must not fill the log.
+      log: limitRepeats(parts.log, createRepeatLimiter(parts.services.nowMs)),
       isDraining: () => this.isDraining,
     };
   }
