@@ -6,6 +6,7 @@ import { endOfString } from '../protocol/read.ts';
 import { TxStatus } from '../protocol/codes.ts';
 import type { KeyParts } from '../cache/types.ts';
 import type { Tag } from '../routing/plan.ts';
+import { hasTimeWord } from '../sql/time-words.ts';
 import type { ClientSession } from './client.ts';
 import type { Message, Unit } from './unit.ts';
 
@@ -24,6 +25,9 @@ export function cacheObstacle(session: ClientSession, unit: Unit): string {
   if (session.status !== TxStatus.Idle) return 'in a transaction';
   if (session.state.isPinned) return 'the session has state of its own on a server';
   if (unit.attempts > 0) return 'a second attempt';
+  const bind = find(unit, Frontend.Bind);
+  if (bind !== undefined && hasTimeWord(bind.buffer, bind.start, bind.end))
+    return "a parameter may mean the current time ('now', 'today')";
   return '';
 }
 
