@@ -1,0 +1,32 @@
+/**
+ * No client can tell Weir from PostgreSQL: scripts of raw protocol messages are played straight and through Weir in
+ * every pool mode, and what came back must be the same byte for byte, but for what differential/compare.ts allows.
+ */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { expectedOf } from './differential/compare.ts';
+import { Stage } from './differential/stage.ts';
+import type { Script } from './differential/script.ts';
+import { transactions } from './differential/scripts/transactions.ts';
+
+let stage: Stage;
+
+beforeAll(async () => {
+  stage = await Stage.open();
+});
+afterAll(async () => {
+  await stage.close();
+});
+
+const topics: Readonly<Record<string, readonly Script[]>> = { transactions };
+
+for (const [topic, scripts] of Object.entries(topics)) {
+  describe(topic, () => {
+    test.each(scripts.map((script) => [script.name, script] as const))('%s', async (_name, script) => {
+      const direct = await stage.playDirectly(script);
+      for (const way of script.ways) {
+        const through = await stage.playThrough(way, script);
+        expect(through, `through Weir, ${way}`).toEqual(expectedOf(direct, through));
+      }
+    });
+  });
+}
