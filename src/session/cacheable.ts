@@ -51,16 +51,21 @@ function find(unit: Unit, type: number): Message | undefined {
   return unit.messages?.find((message) => message.type === type);
 }
 
+function keyOf(
+  session: ClientSession,
+  unit: Unit,
+  sql: Buffer,
+  types: Buffer | undefined,
+  bind: Buffer | undefined,
+): KeyParts {
+  const { database, user, state } = session;
+  return { database: database.name, user, settings: state.settings.forCacheKey, shape: unit.shape, sql, types, bind };
+}
+
 export function cacheKey(session: ClientSession, unit: Unit): KeyParts {
-  const common = {
-    database: session.database.name,
-    user: session.user,
-    settings: session.state.settings.forCacheKey,
-    shape: unit.shape,
-  };
   const query = find(unit, Frontend.Query);
   if (query !== undefined) {
-    return { ...common, sql: query.buffer.subarray(query.start + 5, query.end - 1), types: undefined, bind: undefined };
+    return keyOf(session, unit, query.buffer.subarray(query.start + 5, query.end - 1), undefined, undefined);
   }
   const bind = find(unit, Frontend.Bind) as Message;
   const portalEnd = endOfString(bind.buffer, bind.start + 5, bind.end);
@@ -71,9 +76,9 @@ export function cacheKey(session: ClientSession, unit: Unit): KeyParts {
     const { buffer, start, end } = parse;
     const sqlStart = endOfString(buffer, start + 5, end) + 1;
     const sqlEnd = endOfString(buffer, sqlStart, end);
-    return { ...common, sql: buffer.subarray(sqlStart, sqlEnd), types: buffer.subarray(sqlEnd + 1, end), bind: values };
+    return keyOf(session, unit, buffer.subarray(sqlStart, sqlEnd), buffer.subarray(sqlEnd + 1, end), values);
   }
   const name = bind.buffer.toString('utf8', portalEnd + 1, nameEnd);
   const statement = name === '' ? session.unnamed : session.statements?.get(name);
-  return { ...common, sql: statement?.sql ?? Buffer.alloc(0), types: statement?.types, bind: values };
+  return keyOf(session, unit, statement?.sql ?? Buffer.alloc(0), statement?.types, values);
 }
