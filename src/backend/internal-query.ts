@@ -21,6 +21,7 @@ export function runInternal(server: Target, sql: string): Promise<void> {
       noticed: nothing,
       parameterChanged: nothing,
       drained: nothing,
+      heldUp: nothing,
       errored: (fields) => {
         problem ??= fields.get('M') ?? 'unknown error';
       },

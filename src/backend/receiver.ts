@@ -18,6 +18,8 @@ export interface AnswerReceiver {
   ready(status: number): void;
   /** The connection died while something was owed, or while it was held. Called once. `isNodeAtFault`: not our own doing. */
   lost(why: string, isNodeAtFault: boolean): void;
+  /** Nothing of its answer has come, and whoever is ahead of it takes too long: it may leave and ask elsewhere. */
+  heldUp(why: string): void;
   /** The server takes bytes again after `isFull`. */
   drained(): void;
 }

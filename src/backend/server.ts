@@ -102,16 +102,27 @@ export class ServerConnection implements WireHandler, FrameSink {
     return this.answers.isInCopy;
   }
 
-  get isSkippingToSync(): boolean {
-    return this.answers.isSkippingToSync;
-  }
-
-  get owedCount(): number {
-    return this.answers.length;
-  }
-
   get isAlive(): boolean {
     return !this.isDead;
+  }
+
+  /** Whose answer is coming, or comes next. */
+  get head(): AnswerReceiver | undefined {
+    return this.answers.head()?.receiver;
+  }
+
+  /** `from` leaves: what it is owed comes to `to`. */
+  handOver(from: AnswerReceiver, to: AnswerReceiver): void {
+    if (this.runFor === from) this.flushRun();
+    if (this.streamFor === from) this.streamFor = to;
+    if (this.holder === from) this.holder = undefined;
+    // What was undone here happens all the same: nobody knows any more what the server has prepared.
+    if (this.answers.handOver(from, to)) this.isCloseNeeded = true;
+  }
+
+  /** Everybody behind the head may leave. */
+  letOthersGo(why: string): void {
+    for (const receiver of this.answers.behindHead()) receiver.heldUp(why);
   }
 
   /** Runs SQL of Weir's own; rejects with the server's message. The connection must be quiet. */

@@ -103,7 +103,7 @@ export class Wire {
 
   /** The peer is slower than what it is sent. `drained` is called when that is over. */
   get isFull(): boolean {
-    return this.socket.writableLength + this.pendingBytes > highWaterBytes;
+    return !this.isClosed && this.socket.writableLength + this.pendingBytes > highWaterBytes;
   }
 
   get isOpen(): boolean {

@@ -9,12 +9,11 @@ import type { ServerConnection } from '../backend/server.ts';
 const maxDepth = 16;
 /** A lane whose head has taken this long takes no more: it was not that short a read. */
 const slowAfterMs = 20;
-/** A client of a lane that does not take its answer for so long holds up the others. */
-const stuckAfterMs = 1_000;
+/** Behind a head that takes this long, or whose client does not take its answer, nobody waits any longer. */
+const heldUpAfterMs = 500;
 
 export class Lanes {
   private readonly servers = new Set<ServerConnection>();
-  private readonly fullSinceMs = new WeakMap<ServerConnection, number>();
 
   open(server: ServerConnection, nowMs: number): void {
     server.lastReadyAtMs = nowMs;
@@ -25,30 +24,32 @@ export class Lanes {
     this.servers.delete(server);
   }
 
+  /** May one more client come to this server? */
+  takes(server: ServerConnection, nowMs: number): boolean {
+    return this.servers.has(server) && server.sharers < maxDepth && isQuick(server, nowMs);
+  }
+
   /** The lane with the fewest clients that takes one more. */
   choose(nowMs: number, isFit: (server: ServerConnection) => boolean): ServerConnection | undefined {
     let best: ServerConnection | undefined;
     for (const server of this.servers) {
       if (server.sharers >= (best?.sharers ?? maxDepth)) continue;
-      if (nowMs - server.lastReadyAtMs > slowAfterMs || server.isCloseNeeded || server.cancelling !== undefined)
-        continue;
-      if (isFit(server)) best = server;
+      if (isQuick(server, nowMs) && isFit(server)) best = server;
     }
     return best;
   }
 
-  /** Servers that have been stopped by a client's full socket for too long while others wait behind it. */
-  stuck(nowMs: number): ServerConnection[] {
+  /** Lanes in which clients wait behind one that takes too long. They take no more. */
+  heldUp(nowMs: number): ServerConnection[] {
     const found: ServerConnection[] = [];
     for (const server of this.servers) {
-      if (server.sharers < 2 || !server.wire.isPaused) {
-        this.fullSinceMs.delete(server);
-        continue;
-      }
-      const sinceMs = this.fullSinceMs.get(server);
-      if (sinceMs === undefined) this.fullSinceMs.set(server, nowMs);
-      else if (nowMs - sinceMs > stuckAfterMs) found.push(server);
+      if (server.sharers > 1 && nowMs - server.lastReadyAtMs > heldUpAfterMs) found.push(server);
     }
+    for (const server of found) this.servers.delete(server);
     return found;
   }
+}
+
+function isQuick(server: ServerConnection, nowMs: number): boolean {
+  return nowMs - server.lastReadyAtMs <= slowAfterMs && !server.isCloseNeeded && server.cancelling === undefined;
 }

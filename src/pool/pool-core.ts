@@ -29,8 +29,9 @@ export class PoolCore implements BudgetMember {
   protected readonly lanes = new Lanes();
   protected readonly all = new Set<ServerConnection>();
   protected readonly expiresAtMs = new WeakMap<ServerConnection, number>();
+  /** Those that are made ready for the next client, and until when that may take. */
+  protected readonly resetting = new Map<ServerConnection, number>();
   protected logins = 0;
-  protected resetting = 0;
   protected limit: number;
   protected min: number;
   protected max: number;
@@ -72,6 +73,19 @@ export class PoolCore implements BudgetMember {
     return server;
   }
 
+  /** A lane has room (again): those at the head of the line who can share it do. Nobody overtakes who cannot. */
+  fillLane(server: ServerConnection): void {
+    while (this.line.length > 0 && !this.isPaused) {
+      const first = this.line.oldest() as Ticket;
+      const now = this.options.nowMs();
+      if (!this.lanes.takes(server, now) || !first.waiter.mayShare(server)) return;
+      this.line.take();
+      this.figures.checkouts++;
+      this.figures.waited(now - first.sinceMs);
+      first.waiter.granted(server);
+    }
+  }
+
   /** From now on others may share it (its client only reads), or not. */
   setLane(server: ServerConnection, isLane: boolean): void {
     if (isLane) this.lanes.open(server, this.options.nowMs());
@@ -103,20 +117,22 @@ export class PoolCore implements BudgetMember {
     this.lanes.close(server);
     if (!server.isAlive) return;
     if (server.cancelling !== undefined) return this.afterCancel(server, isDirty);
-    if (server.isCloseNeeded || this.isClosed || this.all.size > this.limit || this.isExpired(server)) {
-      server.close('no longer needed');
-      return;
-    }
-    if (isDirty) this.reset(server);
+    if (this.isExpired(server)) server.isCloseNeeded = true;
+    if (isDirty && !this.isUnwanted(server)) this.reset(server);
     else this.available(server);
+  }
+
+  /** Nobody shall get it any more. */
+  private isUnwanted(server: ServerConnection): boolean {
+    return server.isCloseNeeded || this.isClosed || this.isPaused || this.all.size > this.limit;
   }
 
   /** A cancel that is still on its way would hit the next client's statement: the server waits for it. */
   protected afterCancel(server: ServerConnection, isDirty: boolean): void {
     server.state = 'resetting';
-    this.resetting++;
+    this.resetting.set(server, Infinity);
     const arrived = (): void => {
-      this.resetting--;
+      this.resetting.delete(server);
       server.cancelling = undefined;
       server.requestAtMs = this.options.nowMs();
       this.checkin(server, isDirty);
@@ -128,31 +144,23 @@ export class PoolCore implements BudgetMember {
 
   protected reset(server: ServerConnection): void {
     server.state = 'resetting';
-    this.resetting++;
-    const timer = setTimeout(() => server.destroy('the reset took too long'), resetTimeoutMs);
-    const done = (): void => {
-      clearTimeout(timer);
-      this.resetting--;
-    };
+    this.resetting.set(server, this.options.nowMs() + resetTimeoutMs);
     server.run('DISCARD ALL').then(
       () => {
-        done();
+        this.resetting.delete(server);
         server.prepared.clear();
         server.settings = undefined;
         server.unnamed = undefined;
         server.isSuspect = false;
-        if (server.isCloseNeeded || this.isClosed || this.all.size > this.limit) server.close('no longer needed');
-        else this.available(server);
+        if (server.isAlive) this.available(server);
       },
-      (error: Error) => {
-        done();
-        server.destroy(`the reset failed: ${error.message}`);
-      },
+      (error: Error) => server.destroy(`the reset failed: ${error.message}`),
     );
   }
 
   protected available(server: ServerConnection): void {
-    const ticket = this.isPaused ? undefined : this.line.take();
+    if (this.isUnwanted(server)) return server.close('no longer needed');
+    const ticket = this.line.take();
     if (ticket === undefined) {
       server.state = 'idle';
       server.requestAtMs = this.options.nowMs();
@@ -166,13 +174,14 @@ export class PoolCore implements BudgetMember {
     this.figures.waited(this.options.nowMs() - ticket.sinceMs);
     this.handedOut(server);
     ticket.waiter.granted(server);
+    this.fillLane(server);
   }
 
   protected handedOut(server: ServerConnection): void {
     server.state = 'active';
     server.requestAtMs = this.options.nowMs();
     this.figures.checkouts++;
-    const inUse = this.all.size - this.idle.length - this.resetting;
+    const inUse = this.all.size - this.idle.length - this.resetting.size;
     if (inUse > this.figures.peakInUse) this.figures.peakInUse = inUse;
   }
 
@@ -181,7 +190,7 @@ export class PoolCore implements BudgetMember {
     if (this.isClosed || this.isPaused) return;
     if (this.options.nowMs() < this.retryAtMs) return;
     for (;;) {
-      const coming = this.logins + this.resetting;
+      const coming = this.logins + this.resetting.size;
       const isWanted = this.line.length > coming || this.all.size + this.logins < Math.min(this.min, this.limit);
       if (!isWanted || this.all.size + this.logins >= this.limit) return;
       if (this.logins >= (this.all.size === 0 ? maxLogins.empty : maxLogins.warm)) return;
@@ -217,8 +226,7 @@ export class PoolCore implements BudgetMember {
       server,
       this.options.nowMs() + this.settings.serverLifetimeMs * (0.9 + 0.1 * this.options.random()),
     );
-    if (this.isClosed || this.all.size > this.limit) server.close('no longer needed');
-    else this.available(server);
+    this.available(server);
     this.open();
   }
 
@@ -246,6 +254,7 @@ export class PoolCore implements BudgetMember {
   protected closed(server: ServerConnection): void {
     // One that died before `loggedIn` saw it is given back there.
     if (!this.all.delete(server)) return;
+    this.resetting.delete(server);
     this.lanes.close(server);
     const at = this.idle.indexOf(server);
     if (at !== -1) this.idle.splice(at, 1);
@@ -268,16 +277,7 @@ export class PoolCore implements BudgetMember {
   /** Called about ten times a second: deadlines, lifetimes, idle connections, retries. */
   sweep(): void {
     const now = this.options.nowMs();
-    for (
-      let oldest = this.line.oldest();
-      oldest !== undefined && now >= oldest.deadlineMs;
-      oldest = this.line.oldest()
-    ) {
-      this.line.take();
-      this.figures.waitTimeouts++;
-      this.figures.waited(now - oldest.sinceMs);
-      oldest.waiter.refused(this.timeoutError(now - oldest.sinceMs), false);
-    }
+    if (this.line.length > 0) this.endWaits(now);
     const { serverIdleTimeoutMs } = this.settings;
     // Index 0 has been idle for longest; LIFO hand-out keeps the surplus at this end.
     while (this.idle.length > 0) {
@@ -289,8 +289,18 @@ export class PoolCore implements BudgetMember {
     }
     const expired = this.idle.find((server) => this.isExpired(server));
     expired?.close('server_lifetime');
-    for (const stuck of this.lanes.stuck(now)) stuck.destroy('a client that does not read held up the lane');
+    for (const server of this.lanes.heldUp(now)) server.letOthersGo('the one ahead in its lane took too long');
+    for (const [server, deadlineMs] of this.resetting) if (now >= deadlineMs) server.destroy('the reset took too long');
     this.open();
+  }
+
+  /** Not only at the head of the line: somebody may have begun to wait in another one. */
+  private endWaits(nowMs: number): void {
+    for (const { sinceMs, waiter } of this.line.takeWhere((ticket) => nowMs >= ticket.deadlineMs)) {
+      this.figures.waitTimeouts++;
+      this.figures.waited(nowMs - sinceMs);
+      waiter.refused(this.timeoutError(nowMs - sinceMs), false);
+    }
   }
 
   protected timeoutError(waitedMs: number): WeirError {

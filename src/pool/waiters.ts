@@ -9,6 +9,8 @@ import type { WeirError } from '../errors.ts';
 export interface Waiter {
   /** What waits is a read that another node could take just as well. */
   readonly mayGoElsewhere: boolean;
+  /** Could it go behind other clients' reads on this server (lanes.ts)? */
+  mayShare(server: ServerConnection): boolean;
   granted(server: ServerConnection): void;
   /** `isElsewhere`: nothing is wrong with the request, ask for another node. */
   refused(error: WeirError, isElsewhere: boolean): void;
@@ -42,6 +44,11 @@ export class WaiterLine {
 
   get length(): number {
     return this.count;
+  }
+
+  /** Including those who left and whose place has not been taken up yet. */
+  get places(): number {
+    return this.tickets.length;
   }
 
   join(waiter: Waiter, nowMs: number, deadlineMs: number): Ticket {

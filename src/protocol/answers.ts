@@ -25,13 +25,13 @@ export type OwedKind = (typeof Owed)[keyof typeof Owed];
 /** One owed answer. `R` is whoever receives it. */
 export class Answer<R> {
   readonly kind: OwedKind;
-  readonly receiver: R;
+  receiver: R;
   /** Asked for by Weir: its messages go to nobody (but an error in a client's batch is the client's). */
   readonly isSkipped: boolean;
   /** Fake: what to say. Otherwise: the ErrorResponse to say instead of the server's own (an error that was provoked). */
   readonly bytes: Buffer | undefined;
   /** What to call when it turns out that it did not happen. */
-  readonly undo: (() => void) | undefined;
+  undo: (() => void) | undefined;
   /** The receiver's own note on what this belongs to. */
   readonly context: unknown;
 
@@ -138,6 +138,32 @@ export class AnswerQueue<R> {
       head.undo?.();
       this.queue.shift();
     }
+  }
+
+  /** Everybody who is owed something, but not the one whose answer is coming or comes next. */
+  behindHead(): R[] {
+    const receivers = new Set<R>();
+    for (let i = 1; i < this.queue.length; i++) receivers.add((this.queue.at(i) as Answer<R>).receiver);
+    const head = this.head();
+    if (head !== undefined) receivers.delete(head.receiver);
+    return [...receivers];
+  }
+
+  /**
+   * `from` waits no longer: what it is owed goes to `to`, and counts as not done.
+   * @returns whether anything had to be undone: it will have happened all the same
+   */
+  handOver(from: R, to: R): boolean {
+    let isUndone = false;
+    for (let i = 0; i < this.queue.length; i++) {
+      const answer = this.queue.at(i) as Answer<R>;
+      if (answer.receiver !== from) continue;
+      answer.receiver = to;
+      isUndone ||= answer.undo !== undefined;
+      answer.undo?.();
+      answer.undo = undefined;
+    }
+    return isUndone;
   }
 
   /** The server is gone: everybody who is still owed something, each once, in order. */

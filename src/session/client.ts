@@ -71,6 +71,11 @@ export class ClientSession extends Tenancy implements WireHandler {
     return this.phase === 'ready';
   }
 
+  /** Does it take the next message? Not before the client takes the answers to the last ones. */
+  get readsOn(): boolean {
+    return this.phase === 'ready' && !this.wire.isFull;
+  }
+
   get isClosed(): boolean {
     return this.phase === 'closed';
   }
@@ -83,12 +88,24 @@ export class ClientSession extends Tenancy implements WireHandler {
     } catch (error) {
       return this.fail(error);
     }
-    if (this.phase === 'waiting' && this.scanner.restBytes > maxKeptBytes) this.wire.pause();
+    if (this.wire.isFull || (this.phase === 'waiting' && this.scanner.restBytes > maxKeptBytes)) this.wire.pause();
   }
 
   /** The client takes bytes again. */
   drained(): void {
     this.server?.wire.resume();
+    try {
+      this.readOn();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  /** The next requests, unless the client must first take what it has been told already. */
+  private readOn(): void {
+    if (!this.readsOn) return;
+    this.wire.resume();
+    this.scanner.resume();
   }
 
   closed(error: Error | undefined): void {
@@ -101,7 +118,7 @@ export class ClientSession extends Tenancy implements WireHandler {
     for (let unit = this.inFlight.shift(); unit !== undefined; unit = this.inFlight.shift()) {
       unit.flight?.abandon();
       unit.guard?.unknown();
-      if (unit.node !== undefined) unit.node.load.outstanding--;
+      unit.leaveNode();
     }
     for (const statement of this.statements?.values() ?? []) this.services.book.leave(statement);
     this.statements = undefined;
@@ -114,9 +131,7 @@ export class ClientSession extends Tenancy implements WireHandler {
     if (server === undefined || pool === undefined) return;
     if (server.sharers > 1 && this.inFlight.length > 0) {
       // Its neighbours in the lane have nothing to do with it: its answer comes and is dropped.
-      this.owedAfterClose = this.inFlight.length;
-      server.wire.resume();
-      return;
+      return this.leaveLane();
     }
     this.detach(server);
     server.isPinned = false;
@@ -145,10 +160,7 @@ export class ClientSession extends Tenancy implements WireHandler {
       step();
       // Somebody further back still waits for quiet: nothing may overtake it.
       if (this.quietStep !== undefined) this.waiting();
-      if (this.isReady) {
-        this.wire.resume();
-        this.scanner.resume();
-      }
+      this.readOn();
     } catch (error) {
       this.fail(error);
     }
@@ -195,7 +207,7 @@ export class ClientSession extends Tenancy implements WireHandler {
   }
 
   serverDrained(): void {
-    if (this.isReady) this.wire.resume();
+    if (this.readsOn) this.wire.resume();
   }
 
   begin(unit: Unit): void {
@@ -295,7 +307,8 @@ export class ClientSession extends Tenancy implements WireHandler {
       this.phase === 'ready' &&
       this.inFlight.length === 0 &&
       this.status === TxStatus.Idle &&
-      this.intake.isBetweenRequests
+      this.intake.isBetweenRequests &&
+      this.scanner.restBytes === 0
     );
   }
 }

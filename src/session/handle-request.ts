@@ -172,6 +172,7 @@ export function findServer(session: ClientSession, unit: Unit): void {
   session.ticket = pool.wait(
     {
       mayGoElsewhere: unit.isRead && node.role === 'replica',
+      mayShare: (lane) => unit.isShort && isFit(session, lane),
       granted: (granted) => session.goOn(() => attach(session, unit, pool, granted)),
       refused: (error, isElsewhere) => session.goOn(() => refusedByPool(session, unit, error, isElsewhere)),
     },

@@ -44,7 +44,7 @@ export class Intake implements FrameSink {
 
   frame(type: number, buffer: Buffer, start: number, end: number): boolean {
     this.take({ type, buffer, start, end });
-    return this.session.isReady;
+    return this.session.readsOn;
   }
 
   mayStream(type: number, size: number, available: number): boolean {
@@ -66,7 +66,7 @@ export class Intake implements FrameSink {
       // What follows must find the frame's beginning sent, so a batch cannot be gathered any longer.
       if (this.batch !== undefined && !this.batch.isBegun && session.isReady) this.submit(this.batch);
     }
-    return session.isReady;
+    return session.readsOn;
   }
 
   more(buffer: Buffer, start: number, end: number, _isLast: boolean): boolean {
@@ -75,7 +75,7 @@ export class Intake implements FrameSink {
       session.server.send(buffer.subarray(start, end));
       if (session.server.wire.isFull) session.wire.pause();
     }
-    return session.isReady;
+    return session.readsOn;
   }
 
   private take(message: Message): void {

@@ -6,6 +6,8 @@ import { TxStatus } from '../protocol/codes.ts';
 import { errorResponse, readyForQuery } from '../protocol/write.ts';
 import type { ServerConnection } from '../backend/server.ts';
 import type { ClientSession } from './client.ts';
+import { countAnswer } from './count.ts';
+import { runAgain } from './settle.ts';
 import { Settings } from './settings.ts';
 import type { Unit } from './unit.ts';
 
@@ -30,20 +32,38 @@ export function isFit(session: ClientSession, server: ServerConnection): boolean
 }
 
 /**
- * A CancelRequest would hit whatever the server runs when it arrives. So the server is given up: the client's statement
- * is stopped with it, and its neighbours, of whose answers nothing has been sent on, run again elsewhere.
+ * A CancelRequest would hit whatever the server runs when it arrives. So if it is the client's turn, the server is given
+ * up: the statement is stopped with it, and its neighbours, of whose answers nothing has come, run again elsewhere.
+ * Otherwise the client leaves, and its neighbours notice nothing.
  */
 export function cancelInLane(session: ClientSession, server: ServerConnection): void {
+  const isItsTurn = server.head === session.receiver;
+  if (!isItsTurn) session.leaveLane();
   for (let unit = session.inFlight.shift(); unit !== undefined; unit = session.inFlight.shift()) {
     unit.flight?.abandon();
-    if (unit.node !== undefined) unit.node.load.outstanding--;
+    unit.hasError = true;
+    unit.leaveNode();
     session.say(
       errorResponse({ severity: 'ERROR', sqlstate: '57014', message: 'canceling statement due to user request' }),
     );
     session.say(readyForQuery('I'));
+    countAnswer(session, unit);
   }
-  session.forgetServer();
-  void session.database.cancel(server);
-  server.destroy('a statement in its lane was cancelled');
+  if (isItsTurn) {
+    session.forgetServer();
+    void session.database.cancel(server);
+    server.destroy('a statement in its lane was cancelled');
+  }
   session.becameQuiet();
+}
+
+/** Whoever is ahead of the session takes too long: its read runs elsewhere. */
+export function leaveSlowLane(session: ClientSession, why: string): void {
+  const unit = session.inFlight.peek();
+  if (unit === undefined || session.inFlight.length > 1 || unit.messages === undefined || unit.isSentOn) return;
+  session.leaveLane();
+  session.inFlight.shift();
+  unit.leaveNode();
+  unit.retryWhy = why;
+  runAgain(session, unit);
 }

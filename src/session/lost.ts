@@ -23,11 +23,7 @@ export function serverLost(session: ClientSession, why: string, isNodeAtFault: b
     topology.reportFailure(node.name, 'lost', why);
   const units: Unit[] = [];
   for (let unit = session.inFlight.shift(); unit !== undefined; unit = session.inFlight.shift()) units.push(unit);
-  for (const unit of units) {
-    if (unit.node === undefined) continue;
-    unit.node.load.outstanding--;
-    if (unit.route?.isFallback === true) unit.node.load.fallbackReads--;
-  }
+  for (const unit of units) unit.leaveNode();
   const [first] = units;
   if (
     first !== undefined &&

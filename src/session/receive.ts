@@ -8,6 +8,7 @@ import { Owed, type Answer } from '../protocol/answers.ts';
 import type { AnswerReceiver } from '../backend/server.ts';
 import type { Plan } from '../routing/plan.ts';
 import type { ClientSession } from './client.ts';
+import { leaveSlowLane } from './lane.ts';
 import { settle } from './settle.ts';
 import { serverLost } from './lost.ts';
 import type { Unit } from './unit.ts';
@@ -107,7 +108,6 @@ export class Receiver implements AnswerReceiver {
 
   ready(status: number): void {
     const { session } = this;
-    if (session.isClosed) return session.leftLane();
     const unit = session.inFlight.peek();
     if (unit === undefined) return;
     if (unit.held !== undefined && !unit.isSwallowed) this.letGo(unit);
@@ -117,6 +117,10 @@ export class Receiver implements AnswerReceiver {
 
   lost(why: string, isNodeAtFault: boolean): void {
     serverLost(this.session, why, isNodeAtFault);
+  }
+
+  heldUp(why: string): void {
+    leaveSlowLane(this.session, why);
   }
 
   drained(): void {

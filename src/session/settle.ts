@@ -83,8 +83,7 @@ export function settle(session: ClientSession, unit: Unit, status: number): void
 function finishLoad(session: ClientSession, unit: Unit, nowMs: number): void {
   const { node } = unit;
   if (node === undefined) return;
-  node.load.outstanding--;
-  if (unit.route?.isFallback === true) node.load.fallbackReads--;
+  unit.leaveNode();
   // Behind others in a lane a read says nothing about its node.
   if (!unit.isRead || unit.hasError || (session.server?.sharers ?? 0) > 1) return;
   const latencyMs = nowMs - unit.sentAtMs;

@@ -8,6 +8,7 @@ import type { Pool } from '../pool/pool.ts';
 import { TxStatus } from '../protocol/codes.ts';
 import type { NodeState } from '../topology/types.ts';
 import { Ring } from '../util/ring.ts';
+import { EmptySeat } from './empty-seat.ts';
 import { Holdings } from './holdings.ts';
 import type { Unit } from './unit.ts';
 
@@ -15,8 +16,6 @@ export abstract class Tenancy extends Holdings {
   abstract readonly receiver: AnswerReceiver;
   serverNode: NodeState | undefined;
   protected pool: Pool | undefined;
-  /** Answers of a lane that come after the client has gone. */
-  protected owedAfterClose = 0;
   /** Transaction status as of the last ReadyForQuery. */
   status: number = TxStatus.Idle;
   readonly inFlight = new Ring<Unit>();
@@ -61,9 +60,12 @@ export abstract class Tenancy extends Holdings {
     }
     this.detach(server);
     if (server.sharers === 0) pool.checkin(server, server.isSuspect);
+    else pool.fillLane(server);
   }
 
   protected detach(server: ServerConnection): void {
+    // The client may still be slower than its answer was; whoever has the server next need not be.
+    if (server.wire.isPaused) server.wire.resume();
     this.server = undefined;
     this.serverNode = undefined;
     this.portals = undefined;
@@ -71,12 +73,14 @@ export abstract class Tenancy extends Holdings {
     server.sharers--;
   }
 
-  /** The client has gone, and now the answer that it was still owed in a lane has come. */
-  leftLane(): void {
+  /** Leaves a lane before its answers have come. */
+  leaveLane(): void {
     const { server, pool } = this;
-    if (server === undefined || pool === undefined || --this.owedAfterClose > 0) return;
-    this.detach(server);
-    if (server.sharers === 0) pool.checkin(server, server.isSuspect);
+    if (server === undefined || pool === undefined) return;
+    server.handOver(this.receiver, new EmptySeat(pool, server, this.inFlight.length, this.services.nowMs));
+    // The seat is one of those who share it, in the client's place.
+    server.sharers++;
+    this.forgetServer();
   }
 
   /** The server is not fit for anybody any more. */

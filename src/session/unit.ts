@@ -75,6 +75,13 @@ export class Unit {
     }
   }
 
+  /** It does not burden its node any longer. */
+  leaveNode(): void {
+    if (this.node === undefined) return;
+    this.node.load.outstanding--;
+    if (this.route?.isFallback === true) this.node.load.fallbackReads--;
+  }
+
   get mayCommit(): boolean {
     return this.plans.some((plan) => plan.mayCommit);
   }

@@ -120,6 +120,7 @@ function waitFor(pool: Pool, node: NodeState, sinceMs: number): Promise<ServerCo
     pool.wait(
       {
         mayGoElsewhere: node.role === 'replica',
+        mayShare: () => false,
         granted: resolve,
         refused: (error, isElsewhere) => (isElsewhere ? resolve(undefined) : reject(error)),
       },

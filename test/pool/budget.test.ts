@@ -1,0 +1,112 @@
+/** Pools that share what one PostgreSQL server can spare. */
+import { describe, expect, test } from 'vitest';
+import { NodeBudget } from '../../src/pool/budget.ts';
+import { createManualClock } from '../../src/util/clock.ts';
+import { Scene } from './scene.ts';
+
+function twoPools(limit: number, settings = {}): { budget: NodeBudget; one: Scene; two: Scene } {
+  const budget = new NodeBudget();
+  budget.limit = limit;
+  const clock = createManualClock(1_000);
+  return { budget, one: new Scene(settings, budget, clock), two: new Scene(settings, budget, clock) };
+}
+
+describe('the budget of a node', () => {
+  test('is never exceeded, whoever asks', async () => {
+    const { budget, one, two } = twoPools(3, { defaultPoolSize: 5 });
+    for (const scene of [one, two]) for (let i = 0; i < 5; i++) scene.wait(`client ${i}`);
+    await one.logIn();
+    await two.logIn();
+    expect(one.pool.servers().size + two.pool.servers().size).toBe(3);
+    expect(budget.used).toBe(3);
+  });
+
+  test('an idle connection of one pool makes room for a client that waits in the other', async () => {
+    const { budget, one, two } = twoPools(2, { defaultPoolSize: 2 });
+    await one.fill(2);
+    const client = two.wait('client');
+    expect(one.pool.servers().size).toBe(1);
+    await two.logIn();
+    expect(client.server).toBeDefined();
+    expect(budget.used).toBe(2);
+  });
+
+  test('but not one of its minimum, and not one that its own clients wait for', async () => {
+    const { one, two } = twoPools(2, { defaultPoolSize: 2, minPoolSize: 2 });
+    await one.fill(2);
+    two.wait('client');
+    expect(one.pool.servers().size).toBe(2);
+    expect(two.logins).toHaveLength(0);
+  });
+
+  test('a place that is given back is taken by whoever waits, at the next look', async () => {
+    const { one, two } = twoPools(1, { defaultPoolSize: 1 });
+    const first = one.wait('first');
+    await one.logIn();
+    const second = two.wait('second');
+    expect(two.logins).toHaveLength(0);
+    one.giveBack(first);
+    await two.advance(100);
+    await two.logIn();
+    expect(second.server).toBeDefined();
+    expect(one.pool.servers().size).toBe(0);
+  });
+
+  test('every end of a connection gives its place back, once', async () => {
+    const { budget, one } = twoPools(10, { defaultPoolSize: 5 });
+    const clients = ['a', 'b', 'c', 'd'].map((name) => one.wait(name));
+    one.logins[0]?.fail();
+    one.logins[0]?.succeed().destroy('gone at once');
+    await one.logIn();
+    await one.advance(5_000);
+    await one.logIn();
+    expect(budget.used).toBe(4);
+    clients[0]?.server?.destroy('killed by the test');
+    one.pool.setLimit(2, 'operator', 'a test');
+    for (const client of clients.slice(1)) if (client.server !== undefined) one.giveBack(client);
+    expect(budget.used).toBe(one.pool.servers().size);
+    one.pool.close();
+    expect(budget.used).toBe(0);
+  });
+});
+
+describe('a database that may have only so many on the node (max_db_connections)', () => {
+  function databases(): { node: NodeBudget; small: Scene; large: Scene } {
+    const node = new NodeBudget();
+    node.limit = 6;
+    const inSmall = new NodeBudget(node);
+    inSmall.limit = 2;
+    const inLarge = new NodeBudget(node);
+    const clock = createManualClock(1_000);
+    const settings = { defaultPoolSize: 10 };
+    return { node, small: new Scene(settings, inSmall, clock), large: new Scene(settings, inLarge, clock) };
+  }
+
+  test('leaves the others what the node can spare, and they it', async () => {
+    const { node, small, large } = databases();
+    for (let i = 0; i < 10; i++) small.wait(`small ${i}`);
+    for (let i = 0; i < 10; i++) large.wait(`large ${i}`);
+    await small.logIn();
+    await large.logIn();
+    expect(small.pool.servers().size).toBe(2);
+    expect(large.pool.servers().size).toBe(4);
+    expect(node.used).toBe(6);
+  });
+
+  test('takes an idle place of another database when the node is full, none when it is full itself', async () => {
+    const { node, small, large } = databases();
+    await large.fill(6);
+    for (let i = 0; i < 3; i++) small.wait(`small ${i}`);
+    await small.logIn();
+    expect(small.pool.servers().size).toBe(2);
+    expect(large.pool.servers().size).toBe(4);
+    expect(node.used).toBe(6);
+  });
+
+  test('gives back at both', async () => {
+    const { node, small } = databases();
+    await small.fill(2);
+    small.pool.close();
+    expect(node.used).toBe(0);
+  });
+});

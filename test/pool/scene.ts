@@ -1,0 +1,242 @@
+/**
+ * A pool with everything around it in the test's hands: log-ins that succeed or fail when the test says so, a clock that
+ * it moves, and a PostgreSQL behind each connection that can do nothing but DISCARD ALL.
+ */
+import type { Socket } from 'node:net';
+import { Duplex } from 'node:stream';
+import { ServerConnection } from '../../src/backend/server.ts';
+import type { NodeConfig, PoolSettings } from '../../src/config/config.ts';
+import type { WeirError } from '../../src/errors.ts';
+import { TurnWriter } from '../../src/net/turn.ts';
+import { NodeBudget } from '../../src/pool/budget.ts';
+import { Pool, type ConnectProblem } from '../../src/pool/pool.ts';
+import type { Ticket, Waiter } from '../../src/pool/waiters.ts';
+import { commandComplete, errorResponse, readyForQuery } from '../../src/protocol/write.ts';
+import { createManualClock, type ManualClock } from '../../src/util/clock.ts';
+
+export const poolSettings: PoolSettings = {
+  poolMode: 'transaction',
+  defaultPoolSize: 2,
+  minPoolSize: 0,
+  maxPoolSize: 10,
+  maxDbConnections: 0,
+  queryWaitTimeoutMs: 10_000,
+  serverLifetimeMs: 3_600_000,
+  serverIdleTimeoutMs: 600_000,
+  serverConnectTimeoutMs: 5_000,
+  serverLoginRetryMs: 2_000,
+  clientIdleTimeoutMs: 0,
+  idleTransactionTimeoutMs: 0,
+  maxPreparedStatements: 100,
+};
+
+const node: NodeConfig = {
+  name: 'db1',
+  host: '127.0.0.1',
+  port: 5432,
+  database: 'shop',
+  user: 'app',
+  password: undefined,
+  weight: 1,
+};
+
+/** The other end of a connection: notes what is sent and answers DISCARD ALL as `onReset` says. */
+class FakeSocket extends Duplex {
+  onReset: 'done' | 'error' | 'silence' = 'done';
+  said = '';
+
+  override _read(): void {
+    return undefined;
+  }
+
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    const text = chunk.toString('latin1');
+    this.said += text;
+    if (text.includes('DISCARD ALL')) this.answerReset();
+    done();
+  }
+
+  answerReset(): void {
+    if (this.onReset === 'done') this.push(Buffer.concat([commandComplete('DISCARD ALL'), readyForQuery('I')]));
+    const failure = { severity: 'ERROR', sqlstate: '25001', message: 'DISCARD ALL cannot run' };
+    if (this.onReset === 'error') this.push(Buffer.concat([errorResponse(failure), readyForQuery('I')]));
+  }
+}
+
+/** A log-in that the pool has begun and that waits for the test to say how it ends. */
+export interface Login {
+  succeed(): ServerConnection;
+  fail(problem?: Partial<ConnectProblem>): void;
+}
+
+/** Somebody in the line, and what became of him. */
+export interface Client {
+  readonly name: string;
+  readonly ticket: Ticket | undefined;
+  server: ServerConnection | undefined;
+  refusal: { readonly error: WeirError; readonly isElsewhere: boolean } | undefined;
+}
+
+export class Scene {
+  readonly clock: ManualClock;
+  readonly settings: PoolSettings;
+  readonly pool: Pool;
+  /** Log-ins under way, oldest first. */
+  readonly logins: Login[] = [];
+  /** Names in the order in which they got a server. */
+  readonly served: string[] = [];
+  /** What the pool said when it closed a server. */
+  readonly closed: string[] = [];
+  /** What `random` gives. */
+  draw = 0;
+  readonly onReset: { mode: FakeSocket['onReset'] } = { mode: 'done' };
+  private readonly turn = new TurnWriter();
+  private readonly sockets = new Map<ServerConnection, FakeSocket>();
+  private ids = 0;
+
+  constructor(settings: Partial<PoolSettings> = {}, budget = new NodeBudget(), clock = createManualClock(1_000)) {
+    this.clock = clock;
+    this.settings = { ...poolSettings, ...settings };
+    this.pool = new Pool({
+      database: 'shop',
+      user: 'app',
+      node: 'db1',
+      settings: this.settings,
+      budget,
+      nowMs: () => this.clock.nowMs(),
+      random: () => this.draw,
+      connect: (onClosed) => this.connect(onClosed),
+      onResize: () => undefined,
+    });
+  }
+
+  private connect(onClosed: (server: ServerConnection) => void): Promise<ServerConnection> {
+    return new Promise((resolve, reject) => {
+      const login: Login = {
+        succeed: () => {
+          this.drop(login);
+          const server = this.makeServer(onClosed);
+          resolve(server);
+          return server;
+        },
+        fail: (problem = {}) => {
+          this.drop(login);
+          const plain = { message: 'connection refused', isFinal: false, isServerFull: false, sqlstate: undefined };
+          reject({ ...plain, ...problem });
+        },
+      };
+      this.logins.push(login);
+    });
+  }
+
+  private drop(login: Login): void {
+    this.logins.splice(this.logins.indexOf(login), 1);
+  }
+
+  private makeServer(onClosed: (server: ServerConnection) => void): ServerConnection {
+    const socket = new FakeSocket();
+    socket.onReset = this.onReset.mode;
+    const id = ++this.ids;
+    const server = new ServerConnection({
+      id,
+      node,
+      link: {
+        socket: socket as unknown as Socket,
+        leftover: Buffer.alloc(0),
+        parameters: new Map(),
+        processId: 1_000 + id,
+        secretKey: Buffer.alloc(4),
+        hasTls: false,
+      },
+      turn: this.turn,
+      maxPreparedStatements: 100,
+      nowMs: this.clock.nowMs(),
+      onClosed: (gone, why) => {
+        this.closed.push(why);
+        onClosed(gone);
+      },
+    });
+    this.sockets.set(server, socket);
+    return server;
+  }
+
+  socketOf(server: ServerConnection): FakeSocket {
+    return this.sockets.get(server) as FakeSocket;
+  }
+
+  /** A client that takes an idle server, or joins the line. */
+  wait(
+    name: string,
+    waiter: Partial<Pick<Waiter, 'mayGoElsewhere' | 'mayShare'>> = {},
+    sinceMs?: number,
+    onGranted: () => void = () => undefined,
+  ): Client {
+    const client: { -readonly [K in keyof Client]: Client[K] } = {
+      name,
+      ticket: undefined,
+      server: undefined,
+      refusal: undefined,
+    };
+    const idle = this.pool.tryCheckout();
+    if (idle !== undefined) {
+      client.server = idle;
+      idle.sharers++;
+      this.served.push(name);
+      return client;
+    }
+    client.ticket = this.pool.wait(
+      {
+        mayGoElsewhere: false,
+        mayShare: () => false,
+        ...waiter,
+        granted: (server) => {
+          client.server = server;
+          server.sharers++;
+          this.served.push(name);
+          onGranted();
+        },
+        refused: (error, isElsewhere) => (client.refusal = { error, isElsewhere }),
+      },
+      sinceMs ?? this.clock.nowMs(),
+    );
+    return client;
+  }
+
+  /** Lets every log-in that is under way, and those that follow, succeed. */
+  async logIn(): Promise<ServerConnection[]> {
+    const servers: ServerConnection[] = [];
+    while (this.logins.length > 0) {
+      for (const login of [...this.logins]) servers.push(login.succeed());
+      await settled();
+    }
+    return servers;
+  }
+
+  /** A pool with so many idle servers. */
+  async fill(count: number): Promise<ServerConnection[]> {
+    const clients = Array.from({ length: count }, (_, i) => this.wait(`filler ${i}`));
+    const servers = await this.logIn();
+    for (const client of clients) this.giveBack(client);
+    this.served.length = 0;
+    return servers;
+  }
+
+  giveBack(client: Client, isDirty = false): void {
+    const { server } = client;
+    if (server === undefined) throw new Error(`${client.name} has no server`);
+    client.server = undefined;
+    server.sharers--;
+    this.pool.checkin(server, isDirty);
+  }
+
+  async advance(ms: number): Promise<void> {
+    this.clock.advance(ms);
+    this.pool.sweep();
+    await settled();
+  }
+}
+
+/** Everything that has been set in motion has come to rest: promises, a turn's writes, what a fake answered. */
+export async function settled(): Promise<void> {
+  for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
+}
