@@ -101,6 +101,11 @@ export class Wire {
     this.socket.uncork();
   }
 
+  /** Something was sent in this turn and has not left yet. */
+  get hasPending(): boolean {
+    return this.isScheduled;
+  }
+
   /** The peer is slower than what it is sent. `drained` is called when that is over. */
   get isFull(): boolean {
     return !this.isClosed && this.socket.writableLength + this.pendingBytes > highWaterBytes;

@@ -7,6 +7,8 @@ import type { ServerConnection } from '../backend/server.ts';
 
 /** Clients on one server at once. */
 const maxDepth = 16;
+/** Reads that leave in one write: more would only wait for each other where PostgreSQL could run them side by side. */
+const maxPerWrite = 4;
 /** A lane whose head has taken this long takes no more: it was not that short a read. */
 const slowAfterMs = 20;
 /** Behind a head that takes this long, or whose client does not take its answer, nobody waits any longer. */
@@ -14,19 +16,29 @@ const heldUpAfterMs = 500;
 
 export class Lanes {
   private readonly servers = new Set<ServerConnection>();
+  private newest: ServerConnection | undefined;
 
   open(server: ServerConnection, nowMs: number): void {
     server.lastReadyAtMs = nowMs;
     this.servers.add(server);
+    this.newest = server;
   }
 
   close(server: ServerConnection): void {
     this.servers.delete(server);
+    if (this.newest === server) this.newest = undefined;
   }
 
   /** May one more client come to this server? */
   takes(server: ServerConnection, nowMs: number): boolean {
     return this.servers.has(server) && server.sharers < maxDepth && isQuick(server, nowMs);
+  }
+
+  /** A lane that is written to in this turn anyway: one more read there costs no system call of its own. */
+  joinable(nowMs: number, isFit: (server: ServerConnection) => boolean): ServerConnection | undefined {
+    const server = this.newest;
+    if (server === undefined || !server.wire.hasPending || server.sharers >= maxPerWrite) return undefined;
+    return isQuick(server, nowMs) && isFit(server) ? server : undefined;
   }
 
   /** The lane with the fewest clients that takes one more. */

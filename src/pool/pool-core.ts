@@ -13,6 +13,8 @@ import { WaiterLine, type Ticket, type Waiter } from './waiters.ts';
 
 /** Log-ins at once: a pool that starts up may hurry a little more. */
 const maxLogins = { warm: 2, empty: 4 };
+/** So long after no server was idle for a short read, such reads leave together. */
+const crowdedMs = 100;
 const resetTimeoutMs = 5_000;
 
 export class PoolCore implements BudgetMember {
@@ -37,6 +39,7 @@ export class PoolCore implements BudgetMember {
   protected max: number;
   protected isPaused = false;
   protected isClosed = false;
+  protected crowdedUntilMs = 0;
   protected retryAtMs = 0;
   protected refusal: { readonly error: WeirError; readonly untilMs: number } | undefined;
 
@@ -68,7 +71,21 @@ export class PoolCore implements BudgetMember {
    */
   tryShare(isFit: (server: ServerConnection) => boolean): ServerConnection | undefined {
     if (this.line.length > 0 || this.isPaused) return undefined;
-    const server = this.lanes.choose(this.options.nowMs(), isFit);
+    const now = this.options.nowMs();
+    this.crowdedUntilMs = now + crowdedMs;
+    const server = this.lanes.choose(now, isFit);
+    if (server !== undefined) this.figures.checkouts++;
+    return server;
+  }
+
+  /**
+   * A place in a write that is about to leave for one server. Only while the pool has lately been short of idle servers:
+   * a system call saved is worth more than PostgreSQL's parallel work then, and only then.
+   */
+  tryJoin(isFit: (server: ServerConnection) => boolean): ServerConnection | undefined {
+    const now = this.options.nowMs();
+    if (now >= this.crowdedUntilMs || this.line.length > 0 || this.isPaused) return undefined;
+    const server = this.lanes.joinable(now, isFit);
     if (server !== undefined) this.figures.checkouts++;
     return server;
   }

@@ -14,7 +14,7 @@ import { route } from '../routing/route.ts';
 import type { Route, RoutingFacts } from '../routing/types.ts';
 import { cacheKey, cacheObstacle, cacheTags, cacheTtlMs } from './cacheable.ts';
 import type { ClientSession } from './client.ts';
-import { isFit, isShortRead } from './lane.ts';
+import { isFit, isShortRead, serverAtOnce } from './lane.ts';
 import { forward } from './forward.ts';
 import { answerLocally } from './local.ts';
 import { Settings, replaySql } from './settings.ts';
@@ -166,7 +166,7 @@ export function findServer(session: ClientSession, unit: Unit): void {
     dropFlight(unit);
   const pool = session.database.pool(node, session.user);
   unit.isShort = isShortRead(session, unit);
-  const server = pool.tryCheckout() ?? (unit.isShort ? pool.tryShare((lane) => isFit(session, lane)) : undefined);
+  const server = serverAtOnce(session, unit, pool);
   if (server !== undefined) return attach(session, unit, pool, server);
   session.waiting();
   session.ticket = pool.wait(

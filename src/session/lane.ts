@@ -5,6 +5,7 @@
 import { TxStatus } from '../protocol/codes.ts';
 import { errorResponse, readyForQuery } from '../protocol/write.ts';
 import type { ServerConnection } from '../backend/server.ts';
+import type { Pool } from '../pool/pool.ts';
 import type { ClientSession } from './client.ts';
 import { countAnswer } from './count.ts';
 import { runAgain } from './settle.ts';
@@ -29,6 +30,13 @@ export function isShortRead(session: ClientSession, unit: Unit): boolean {
 export function isFit(session: ClientSession, server: ServerConnection): boolean {
   const settings = (server.settings as Settings | undefined) ?? Settings.none;
   return settings === session.state.settings || settings.key === session.state.settings.key;
+}
+
+/** A server that the unit can be sent to without waiting, if there is one. */
+export function serverAtOnce(session: ClientSession, unit: Unit, pool: Pool): ServerConnection | undefined {
+  if (!unit.isShort) return pool.tryCheckout();
+  const fits = (server: ServerConnection): boolean => isFit(session, server);
+  return pool.tryJoin(fits) ?? pool.tryCheckout() ?? pool.tryShare(fits);
 }
 
 /**
