@@ -71,6 +71,47 @@ describe('a place in a lane', () => {
   });
 });
 
+describe('reads that leave in one write', () => {
+  const query = Buffer.from('Q\0\0\0\x0dselect 1\0', 'latin1');
+
+  test('only while the pool has lately been short of idle servers', async () => {
+    const { scene, servers } = await lanesOf(2);
+    const newest = servers[1] as ServerConnection;
+    newest.send(query);
+    expect(scene.pool.tryJoin(anyServer)).toBeUndefined();
+    share(scene);
+    expect(scene.pool.tryJoin(anyServer)).toBe(newest);
+    scene.clock.advance(100);
+    expect(scene.pool.tryJoin(anyServer)).toBeUndefined();
+  });
+
+  test('only where something leaves in this turn', async () => {
+    const { scene, servers } = await lanesOf(1);
+    const server = servers[0] as ServerConnection;
+    share(scene);
+    expect(scene.pool.tryJoin(anyServer)).toBeUndefined();
+    server.send(query);
+    expect(scene.pool.tryJoin(() => false)).toBeUndefined();
+    expect(scene.pool.tryJoin(anyServer)).toBe(server);
+    await new Promise(setImmediate);
+    expect(scene.pool.tryJoin(anyServer)).toBeUndefined();
+  });
+
+  test('four at most, and none where a client asks for a server of its own', async () => {
+    const { scene, servers } = await lanesOf(1);
+    const server = servers[0] as ServerConnection;
+    server.send(query);
+    share(scene);
+    let places = 0;
+    for (; scene.pool.tryJoin(anyServer) !== undefined; places++) server.sharers++;
+    expect(server.sharers).toBe(4);
+    expect(places).toBeGreaterThan(0);
+    server.sharers = 1;
+    scene.wait('wants a server of its own');
+    expect(scene.pool.tryJoin(anyServer)).toBeUndefined();
+  });
+});
+
 describe('a line of short reads', () => {
   test('moves up into lanes as places become free, in order', async () => {
     const { scene, servers } = await lanesOf(1);
