@@ -13,11 +13,12 @@ import type { ScramKeys } from './auth/scram.ts';
 import { createCache } from './cache/cache.ts';
 import { diffConfig, keepNotReloadable, type ConfigDiff } from './config/change.ts';
 import type { Config, HostPort } from './config/config.ts';
-import type { LoadResult } from './config/load.ts';
+import type { Loaded } from './config/load.ts';
 import { createConsole } from './control/console.ts';
 import { createResizeLoop } from './control/resize-loop.ts';
 import { WeirError } from './errors.ts';
 import { createListener } from './frontend/listener.ts';
+import { serverTlsOptions } from './net/tls.ts';
 import { TurnWriter } from './net/turn.ts';
 import { createHttpServer, type HttpServer } from './observability/http.ts';
 import { createLogger, type Logger } from './observability/logger.ts';
@@ -31,9 +32,10 @@ import { createClassifier } from './sql/classifier.ts';
 import { systemClock } from './util/clock.ts';
 
 export interface AppDeps {
-  /** Secrets by user name; refilled by `reloadConfig`. */
+  /** Secrets by user name. */
   readonly users: ReadonlyMap<string, string>;
-  readonly reloadConfig: () => LoadResult;
+  /** Reads everything anew, for RELOAD on the admin console. */
+  readonly reloadConfig: () => Loaded;
   /** In place of the log that the configuration asks for. */
   readonly logger?: Logger;
 }
@@ -43,7 +45,8 @@ export interface App {
   /** No new clients; statements and transactions in flight end, then everything is stopped. */
   drain(): Promise<void>;
   stop(): Promise<void>;
-  reload(config: Config): Promise<ConfigDiff>;
+  /** Throws a WeirError when something of it cannot be used, and has changed nothing then. */
+  reload(config: Config, users: ReadonlyMap<string, string>): Promise<ConfigDiff>;
   listenAddress(): HostPort;
   httpAddress(): HostPort | undefined;
   readonly ended: Promise<void>;
@@ -59,6 +62,7 @@ const version = readVersion();
 
 export async function createApp(firstConfig: Config, deps: AppDeps): Promise<App> {
   let config = firstConfig;
+  const users = new Map(deps.users);
   const logger = deps.logger ?? createLogger(config.log);
   const { log } = logger;
   const nowMs = systemClock.nowMs;
@@ -86,14 +90,14 @@ export async function createApp(firstConfig: Config, deps: AppDeps): Promise<App
   const directory = new Directory({
     config: () => config,
     services,
-    users: deps.users,
+    users,
     scramKeys,
     keys: createKeyDeriver(),
     nextServerId: () => ++lastServerId,
     onResize: (pool) => logResize(pool),
     onEjection: (_node, reason) => metrics.nodeEjected(reason),
   });
-  const parts = { version, config: () => config, directory, clients, services, users: deps.users };
+  const parts = { version, config: () => config, directory, clients, services, users };
   const sources = createSources(parts, createActions({ ...parts, reload: reloadFromFile, apply, shutdown }));
   const metrics = createMetrics(sources);
   const console = createConsole({ sources, roleOf, nowMs, log });
@@ -105,7 +109,7 @@ export async function createApp(firstConfig: Config, deps: AppDeps): Promise<App
     console,
     log,
     scramKeys,
-    users: deps.users,
+    users,
     metrics,
   });
   const listener = createListener(reception.listenerOptions());
@@ -153,17 +157,27 @@ export async function createApp(firstConfig: Config, deps: AppDeps): Promise<App
     });
   }
 
-  async function apply(next: Config): Promise<void> {
+  /** Certificates are only read here; what cannot be used is refused before anything has changed. */
+  async function apply(next: Config, nextUsers: ReadonlyMap<string, string> = users): Promise<void> {
+    try {
+      if (next.tls.server.mode !== 'disable') serverTlsOptions(next.tls.server, 'localhost');
+      listener.reload(next.tls.client, reception.authOptions(next.auth.type));
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      throw new WeirError('console_refused', { what: `nothing was changed: ${why}` });
+    }
     const before = config;
     config = next;
+    const secrets = [...nextUsers];
+    users.clear();
+    for (const [name, secret] of secrets) users.set(name, secret);
     logger.setLevel(next.log.level);
-    listener.reload(next.tls.client, reception.authOptions());
     await directory.reconfigure(before, next);
   }
 
-  async function reload(next: Config): Promise<ConfigDiff> {
+  async function reload(next: Config, nextUsers: ReadonlyMap<string, string>): Promise<ConfigDiff> {
     const diff = diffConfig(config, next);
-    await apply(keepNotReloadable(config, next));
+    await apply(keepNotReloadable(config, next), nextUsers);
     log('info', 'reload', 'the configuration was reloaded', {
       changed: diff.reloadable,
       needsRestart: diff.notReloadable,
@@ -172,10 +186,11 @@ export async function createApp(firstConfig: Config, deps: AppDeps): Promise<App
   }
 
   async function reloadFromFile(): Promise<readonly string[]> {
-    const result = deps.reloadConfig();
+    const loaded = deps.reloadConfig();
+    const { result } = loaded;
     if ('problems' in result)
       throw new WeirError('console_refused', { what: `nothing was changed: ${result.problems.join('; ')}` });
-    const { notReloadable } = await reload(result.config);
+    const { notReloadable } = await reload(result.config, loaded.users);
     return notReloadable.map((key) => `${key} needs a restart`);
   }
 

@@ -39,6 +39,13 @@ const table = {
     message: 'database "{database}" is not configured in Weir',
     hint: 'Add it under "databases", or add a "*" entry.',
   },
+  database_disabled: {
+    sqlstate: '55000',
+    severity: 'FATAL',
+    level: 'info',
+    message: 'database "{database}" is disabled in Weir and takes no new clients',
+    hint: 'ENABLE on the admin console lets them in again.',
+  },
   authentication_failed: {
     sqlstate: '28P01',
     severity: 'FATAL',

@@ -56,7 +56,7 @@ export async function startWeirInProcess(config: WeirConfig): Promise<WeirInProc
   const load = (): ReturnType<typeof loadAll> => loadAll({ file, flags: {}, env: {} });
   const { result, users } = load();
   if ('problems' in result) throw new Error(`the configuration is refused:\n${result.problems.join('\n')}`);
-  const app = await createApp(result.config, { users, reloadConfig: () => load().result });
+  const app = await createApp(result.config, { users, reloadConfig: load });
   await app.start();
   const weir = new WeirInProcess(app);
   const ready = `http://127.0.0.1:${weir.httpPort}/readyz`;

@@ -3,8 +3,15 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { changeSetting } from '../config/change.ts';
-import type { ConsoleActions, ExplainRow, InvalidateRequest, ResizeOutcome } from '../control/sources.ts';
+import type {
+  ConsoleActions,
+  ExplainRow,
+  InvalidateRequest,
+  ResizeOutcome,
+  ResizeRequest,
+} from '../control/sources.ts';
 import { WeirError } from '../errors.ts';
+import { resized } from '../pool/bounds.ts';
 import type { Tag } from '../routing/plan.ts';
 import { explainStatement } from '../session/explain.ts';
 import type { SourceParts } from './console-sources.ts';
@@ -90,32 +97,13 @@ export function createActions(parts: ActionParts): ConsoleActions {
     async resizePool(request) {
       const { min, max } = request;
       if (min !== undefined && max !== undefined && min > max) throw refused(`MIN ${min} is larger than MAX ${max}`);
-      const outcomes: ResizeOutcome[] = [];
-      for (const database of chosen(request.database)) {
-        for (const pool of database.pools()) {
-          if (request.user !== undefined && pool.user !== request.user) continue;
-          if (request.node !== undefined && pool.node !== request.node) continue;
-          const before = pool.stats().limit;
-          pool.setBounds(
-            { min, max },
-            `RESIZE POOL by an operator${min === undefined ? '' : ` MIN ${min}`}${max === undefined ? '' : ` MAX ${max}`}`,
-          );
-          const after = pool.stats();
-          outcomes.push({
-            database: database.name,
-            user: pool.user,
-            node: pool.node,
-            before,
-            after: after.limit,
-            min: after.min,
-            max: after.max,
-          });
-        }
-      }
+      const outcomes = chosen(request.database).flatMap((database) => resizeDatabase(database, request));
       if (outcomes.length === 0) {
+        const user = request.user === undefined ? '' : `.${request.user}`;
+        const node = request.node === undefined ? '' : ` on ${request.node}`;
         throw refused(
-          `no pool fits ${request.database}${request.user === undefined ? '' : `.${request.user}`}`,
-          'A pool exists once a client has used it: SHOW POOLS lists them.',
+          `no pool of ${request.database}${user}${node} can be`,
+          'SHOW POOLS lists the pools in use, SHOW DATABASES the users that databases force, SHOW NODES the nodes.',
         );
       }
       return outcomes;
@@ -137,6 +125,38 @@ export function createActions(parts: ActionParts): ConsoleActions {
       return explainStatement(runtime, services, forcedUser, sql);
     },
   };
+}
+
+/** Pools in use at once, and those to come as soon as a client opens them. */
+function resizeDatabase(database: DatabaseRuntime, request: ResizeRequest): ResizeOutcome[] {
+  const { user, node: nodeName, min, max } = request;
+  const bounds = { min, max };
+  const outcomes: ResizeOutcome[] = [];
+  const why = [
+    'RESIZE POOL by an operator',
+    min === undefined ? '' : `MIN ${min}`,
+    max === undefined ? '' : `MAX ${max}`,
+  ];
+  for (const node of database.topology.snapshot().nodes) {
+    if ((nodeName ?? node.name) !== node.name) continue;
+    const forced = node.config.user;
+    if (forced !== undefined && user !== undefined && user !== forced) continue;
+    const pools = [...database.poolsOf(node.name)].filter((pool) => (user ?? pool.user) === pool.user);
+    for (const pool of pools) {
+      const before = pool.limit;
+      pool.setBounds(bounds, why.filter(Boolean).join(' '));
+      const after = { after: pool.limit, min: pool.min, max: pool.max };
+      outcomes.push({ database: database.name, user: pool.user, node: node.name, before, ...after });
+    }
+    if (pools.length > 0) continue;
+    const { defaultPoolSize, minPoolSize, maxPoolSize } = database.settings();
+    const size = { limit: defaultPoolSize, min: minPoolSize, max: maxPoolSize };
+    const { limit, ...rest } = resized(size, bounds);
+    const toCome = { database: database.name, user: forced ?? user ?? '*', node: node.name };
+    outcomes.push({ ...toCome, before: defaultPoolSize, after: limit, ...rest });
+  }
+  if (outcomes.length > 0) database.bounds.keep({ user, node: nodeName, min, max });
+  return outcomes;
 }
 
 async function invalidate(parts: ActionParts, request: InvalidateRequest): Promise<void> {

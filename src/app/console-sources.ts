@@ -7,6 +7,7 @@ import { listSettings } from '../config/show.ts';
 import type { Config } from '../config/config.ts';
 import type { ServerStats } from '../pool/types.ts';
 import type { Services } from '../session/context.ts';
+import type { DatabaseStats } from '../session/types.ts';
 import type { Clients } from './clients.ts';
 import type { DatabaseRuntime } from './database.ts';
 import type { Directory } from './directory.ts';
@@ -34,9 +35,7 @@ export function createSources(parts: SourceParts, actions: ConsoleActions): Cons
     *clients() {
       for (const session of clients.sessions()) yield session.stats();
     },
-    *databaseStats() {
-      for (const database of directory.all()) yield database.stats;
-    },
+    databaseStats: () => databaseStats(parts),
     *topologies() {
       for (const database of directory.all()) yield database.topology;
     },
@@ -53,6 +52,18 @@ export function createSources(parts: SourceParts, actions: ConsoleActions): Cons
       yield* preparedRows(parts);
     },
   };
+}
+
+/** What clients that are here have sent and taken so far is counted, too. */
+function databaseStats({ directory, clients }: SourceParts): Iterable<DatabaseStats> {
+  const totals = new Map([...directory.all()].map((database) => [database.name, { ...database.stats }]));
+  for (const { database, wire } of clients.sessions()) {
+    const total = totals.get(database.name);
+    if (total === undefined) continue;
+    total.receivedBytes += wire.receivedBytes;
+    total.sentBytes += wire.sentBytes;
+  }
+  return totals.values();
 }
 
 function* serversOf(parts: SourceParts, database: DatabaseRuntime): Iterable<ServerStats> {

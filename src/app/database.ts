@@ -9,7 +9,8 @@ import type { KeyDeriver } from '../auth/keys.ts';
 import type { ScramKeys } from '../auth/scram.ts';
 import type { Config, DatabaseConfig, NodeConfig, PoolSettings } from '../config/config.ts';
 import { nodeCapacity } from '../control/resize-loop.ts';
-import type { NodeBudget } from '../pool/budget.ts';
+import { isOtherSize, KeptBounds } from '../pool/bounds.ts';
+import { NodeBudget } from '../pool/budget.ts';
 import { Pool, type ConnectProblem } from '../pool/pool.ts';
 import type { Database, Parked, Services } from '../session/context.ts';
 import { newDatabaseStats } from '../session/count.ts';
@@ -40,6 +41,8 @@ export class DatabaseRuntime implements Database {
   readonly stats;
   readonly turn = { value: 0 };
   readonly welcome: WelcomeDesk;
+  /** What operators asked for, until the configuration says something new. */
+  readonly bounds = new KeptBounds();
   isDisabled = false;
   /** Clients that are logged in to it. */
   clients = 0;
@@ -49,6 +52,7 @@ export class DatabaseRuntime implements Database {
   private current: Topology;
   private unsubscribe: () => void;
   private readonly byNode = new Map<string, Map<string, Pool>>();
+  private readonly budgets = new Map<string, NodeBudget>();
   private readonly parked = new Set<Parked>();
   private isPaused = false;
   private prefix: string | undefined;
@@ -135,14 +139,24 @@ export class DatabaseRuntime implements Database {
       user,
       node: node.name,
       settings: this.config.pool,
-      budget: this.shared.budget(node),
+      budget: this.budgetOf(node),
       nowMs: services.nowMs,
       random: services.random,
       connect: (onClosed) => this.connect(node, user, onClosed),
       onResize: (resized) => this.shared.onResize(resized),
     });
+    for (const bounds of this.bounds.of(user, node.name)) pool.setBounds(bounds, 'RESIZE POOL before it was used');
     if (this.isPaused) pool.pause();
     return pool;
+  }
+
+  /** Its own part (max_db_connections) of what the node has for all databases. */
+  private budgetOf(node: NodeConfig): NodeBudget {
+    const key = `${node.host}:${node.port}`;
+    let budget = this.budgets.get(key);
+    if (budget === undefined) this.budgets.set(key, (budget = new NodeBudget(this.shared.budget(node))));
+    budget.limit = this.config.pool.maxDbConnections || Infinity;
+    return budget;
   }
 
   private async connect(
@@ -224,6 +238,10 @@ export class DatabaseRuntime implements Database {
     return arrived;
   }
 
+  poolsOf(node: string): Iterable<Pool> {
+    return this.byNode.get(node)?.values() ?? [];
+  }
+
   *pools(): Iterable<Pool> {
     for (const pools of this.byNode.values()) yield* pools.values();
   }
@@ -238,7 +256,7 @@ export class DatabaseRuntime implements Database {
   private changed(snapshot: TopologySnapshot): void {
     for (const node of snapshot.nodes) {
       const isUsable = node.isUp && node.role !== 'unknown';
-      for (const pool of this.byNode.get(node.name)?.values() ?? []) {
+      for (const pool of this.poolsOf(node.name)) {
         // Those in line for a node that can no longer serve them ask again where to go.
         if (!isUsable || node.role !== pool.role) pool.sendElsewhere(node.problem ?? `${node.name} is ${node.role}`);
         if (pool.role !== 'unknown' && isUsable && pool.role !== node.role) pool.reconnect();
@@ -253,7 +271,10 @@ export class DatabaseRuntime implements Database {
 
   private refreshBudgets(snapshot: TopologySnapshot): void {
     for (const node of snapshot.nodes) {
-      this.shared.budget(node.config).limit = nodeCapacity(node, this.config.pool.maxDbConnections) ?? Infinity;
+      const spare = nodeCapacity(node, 0);
+      // Another database may know what this one has not been told yet.
+      if (spare !== undefined) this.shared.budget(node.config).limit = spare;
+      this.budgetOf(node.config);
     }
   }
 
@@ -288,6 +309,7 @@ export class DatabaseRuntime implements Database {
   /** New settings, perhaps other nodes: pools of nodes that are gone end when their servers come back. */
   async reconfigure(config: DatabaseConfig, isTopologyStale: boolean): Promise<void> {
     const hadNodes = JSON.stringify([this.config.primary, this.config.replicas]);
+    if (isOtherSize(this.config.pool, config.pool)) this.bounds.forget();
     this.config = config;
     for (const pool of this.pools()) pool.reconfigure(config.pool);
     this.refreshBudgets(this.current.snapshot());

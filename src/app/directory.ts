@@ -34,8 +34,9 @@ export class Directory {
     }
   }
 
-  knows(name: string): boolean {
-    return this.databases.get(name)?.isDisabled !== true && this.configOf(name) !== undefined;
+  admits(name: string): 'ok' | 'unknown' | 'disabled' {
+    if (this.configOf(name) === undefined) return 'unknown';
+    return this.databases.get(name)?.isDisabled === true ? 'disabled' : 'ok';
   }
 
   private configOf(name: string): DatabaseConfig | undefined {

@@ -4,7 +4,7 @@
  */
 import type { AuthOptions } from '../auth/authenticator.ts';
 import type { ScramKeys } from '../auth/scram.ts';
-import type { Config } from '../config/config.ts';
+import type { AuthType, Config } from '../config/config.ts';
 import { serveConsole } from '../control/console-session.ts';
 import type { Console } from '../control/console.ts';
 import { WeirError } from '../errors.ts';
@@ -42,10 +42,10 @@ export class Reception {
     this.parts = parts;
   }
 
-  authOptions(): AuthOptions {
+  authOptions(type: AuthType): AuthOptions {
     const { users, scramKeys } = this.parts;
     return {
-      type: this.parts.config().auth.type,
+      type,
       users: (name) => users.get(name),
       onScramKeys: (user, keys) => scramKeys.set(user, keys),
     };
@@ -57,8 +57,8 @@ export class Reception {
     return {
       listen: config.listen,
       tls: config.tls.client,
-      auth: this.authOptions(),
-      findDatabase: (name) => (consoleDatabases.has(name) ? 'console' : parts.directory.knows(name) ? 'ok' : 'unknown'),
+      auth: this.authOptions(config.auth.type),
+      findDatabase: (name) => (consoleDatabases.has(name) ? 'console' : parts.directory.admits(name)),
       consoleUserAllowed: (user) => parts.console.roleOf(user) !== undefined,
       maxClientConn: () => parts.config().maxClientConn,
       tryEnter: () => this.tryEnter(),

@@ -32,37 +32,3 @@ export function parseSecret(text: string): Secret {
     serverKey: bytes(4),
   };
 }
-
-/** A line of the file that is not `"name" "secret"`. The line itself is not in the message: it may hold a secret. */
-export class UserFileError extends Error {
-  readonly line: number;
-
-  constructor(line: number, what: string) {
-    super(`line ${line}: ${what}`);
-    this.name = 'UserFileError';
-    this.line = line;
-  }
-}
-
-const userLine = /^"((?:[^"]|"")*)"\s+"((?:[^"]|"")*)"/;
-
-/**
- * PgBouncer's auth_file: `"name" "secret"` on each line, a quote written twice inside quotes, the rest of a line ignored,
- * `;` begins a comment line. A name that comes twice keeps its first secret, as in PgBouncer.
- */
-export function parseUserFile(text: string): Map<string, string> {
-  const users = new Map<string, string>();
-  for (const [index, raw] of text
-    .replace(/^\uFEFF/, '')
-    .split(/\r?\n/)
-    .entries()) {
-    const line = raw.trim();
-    if (line === '' || line.startsWith(';') || line.startsWith('#')) continue;
-    const match = userLine.exec(line);
-    if (match === null) throw new UserFileError(index + 1, 'expected "user name" "secret", both in double quotes');
-    const [name, secret] = [match[1] as string, match[2] as string].map((part) => part.replaceAll('""', '"'));
-    if (name === '' || name === undefined) throw new UserFileError(index + 1, 'the user name is empty');
-    if (!users.has(name)) users.set(name, secret ?? '');
-  }
-  return users;
-}

@@ -5,10 +5,11 @@
 import { readFileSync } from 'node:fs';
 import type { ConfigDiff } from '../config/change.ts';
 import type { Config, HostPort } from '../config/config.ts';
-import type { LoadResult, ServeFlags } from '../config/load.ts';
+import type { Loaded, ServeFlags } from '../config/load.ts';
 import { loadConfig } from '../config/load.ts';
 import { knownUsers, parseUsersFile } from '../config/users.ts';
 import { formatHostPort } from '../config/values.ts';
+import { WeirError } from '../errors.ts';
 import type { CliIo, ExitCode } from './io.ts';
 import { CommandError, UsageError, exitCodes } from './io.ts';
 import type { Arguments, OptionSpec, Verb } from './verbs.ts';
@@ -20,7 +21,8 @@ export interface ServedApp {
   /** No new clients, statements in flight end, then everything is stopped. */
   drain(): Promise<void>;
   stop(): Promise<void>;
-  reload(config: Config): ConfigDiff | Promise<ConfigDiff>;
+  /** Throws a WeirError when something of it cannot be used, and has changed nothing then. */
+  reload(config: Config, users: ReadonlyMap<string, string>): ConfigDiff | Promise<ConfigDiff>;
   listenAddress(): HostPort;
   httpAddress(): HostPort | undefined;
   /** Resolves when the app has ended by itself: SHUTDOWN on the admin console. */
@@ -30,10 +32,10 @@ export interface ServedApp {
 }
 
 export interface ServeDeps {
-  /** Secrets by user name. The same map is refilled by `reloadConfig`. */
-  readonly users: Map<string, string>;
-  /** Reads file, environment and users anew; changes nothing when something is wrong. */
-  readonly reloadConfig: () => LoadResult;
+  /** Secrets by user name. */
+  readonly users: ReadonlyMap<string, string>;
+  /** Reads file, environment and users anew. */
+  readonly reloadConfig: () => Loaded;
 }
 
 export type CreateServedApp = (config: Config, deps: ServeDeps) => Promise<ServedApp>;
@@ -74,7 +76,7 @@ export function sourceOf(
 }
 
 /** Configuration and users together: both are right, or there are problems. */
-export function loadAll(source: ReturnType<typeof sourceOf>): { result: LoadResult; users: Map<string, string> } {
+export function loadAll(source: ReturnType<typeof sourceOf>): Loaded {
   const result = loadConfig(source);
   const none = new Map<string, string>();
   if ('problems' in result) return { result, users: none };
@@ -102,19 +104,11 @@ export async function serve(
   const first = loadAll(source);
   if ('problems' in first.result) throw new CommandError(first.result.problems);
   for (const warning of first.result.warnings) io.err(`warning: ${warning}\n`);
-  const { users } = first;
-  const reloadConfig = (): LoadResult => {
-    const next = loadAll(source);
-    if ('config' in next.result) {
-      users.clear();
-      for (const [name, secret] of next.users) users.set(name, secret);
-    }
-    return next.result;
-  };
+  const reloadConfig = (): Loaded => loadAll(source);
   let app: ServedApp;
   try {
     const createApp = await loadApp();
-    app = await createApp(first.result.config, { users, reloadConfig });
+    app = await createApp(first.result.config, { users: first.users, reloadConfig });
     await app.start();
   } catch (error) {
     throw new CommandError([startProblem(error)]);
@@ -134,7 +128,7 @@ function startProblem(error: unknown): string {
 
 async function untilEnded(
   app: ServedApp,
-  reloadConfig: () => LoadResult,
+  reloadConfig: () => Loaded,
   io: CliIo,
   events: ProcessEvents,
 ): Promise<ExitCode> {
@@ -178,15 +172,23 @@ async function untilEnded(
   return code;
 }
 
-async function reload(app: ServedApp, reloadConfig: () => LoadResult, io: CliIo): Promise<void> {
-  const result = reloadConfig();
+async function reload(app: ServedApp, reloadConfig: () => Loaded, io: CliIo): Promise<void> {
+  const { result, users } = reloadConfig();
   for (const warning of result.warnings) io.err(`warning: ${warning}\n`);
   if ('problems' in result) {
     io.err('weir: reload: nothing was changed, because of:\n');
     for (const problem of result.problems) io.err(`${problem}\n`);
     return;
   }
-  const { reloadable, notReloadable } = await app.reload(result.config);
+  let diff: ConfigDiff;
+  try {
+    diff = await app.reload(result.config, users);
+  } catch (error) {
+    if (!(error instanceof WeirError)) throw error;
+    io.err(`weir: reload: ${error.message}\n`);
+    return;
+  }
+  const { reloadable, notReloadable } = diff;
   io.err(`weir: reload: ${reloadable.length === 0 ? 'nothing changed' : `changed ${reloadable.join(', ')}`}\n`);
   if (notReloadable.length > 0) io.err(`weir: reload: needs a restart: ${notReloadable.join(', ')}\n`);
 }

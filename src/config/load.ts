@@ -33,6 +33,13 @@ export interface LoadSource {
   readonly env: NodeJS.ProcessEnv;
 }
 
+/** Configuration and users together. */
+export interface Loaded {
+  readonly result: LoadResult;
+  /** Secrets by user name; none when there are problems. */
+  readonly users: ReadonlyMap<string, string>;
+}
+
 export type LoadResult =
   | { readonly config: Config; readonly warnings: readonly string[] }
   | { readonly problems: readonly string[]; readonly warnings: readonly string[] };

@@ -49,6 +49,7 @@ const reasons: Partial<Record<ErrorName, RefusalReason>> = {
   certificate_failed: 'no-certificate',
   tls_required: 'tls-required',
   no_such_database: 'no-database',
+  database_disabled: 'no-database',
   not_console_user: 'no-database',
   protocol_violation: 'protocol',
   unsupported_protocol: 'protocol',
@@ -177,7 +178,9 @@ function handOver(startup: Startup, isConsole: boolean, socket: Socket, reader: 
   const { options } = door;
   // Only now, so that nobody can try out which databases there are.
   if (isConsole && !options.consoleUserAllowed(user)) throw new WeirError('not_console_user', { user });
-  if (options.findDatabase(database, user) === 'unknown') throw new WeirError('no_such_database', { database });
+  const found = options.findDatabase(database, user);
+  if (found === 'unknown') throw new WeirError('no_such_database', { database });
+  if (found === 'disabled') throw new WeirError('database_disabled', { database });
   if (socket.destroyed || socket.readableEnded) throw new ReadError('closed', 'the client went away');
   socket.write(authenticationOk);
   options.onClient({

@@ -32,7 +32,7 @@ export interface DoorOptions {
   readonly tls: TlsSide;
   readonly auth: AuthOptions;
   /** Asked after authentication has succeeded ("unknown" is said to nobody else), and before for 'console'. */
-  findDatabase(name: string, user: string): 'ok' | 'console' | 'unknown';
+  findDatabase(name: string, user: string): 'ok' | 'console' | 'unknown' | 'disabled';
   consoleUserAllowed(user: string): boolean;
   /** max_client_conn, for the words of the refusal. */
   maxClientConn(): number;

@@ -34,9 +34,9 @@ export class PoolCore implements BudgetMember {
   /** Those that are made ready for the next client, and until when that may take. */
   protected readonly resetting = new Map<ServerConnection, number>();
   protected logins = 0;
-  protected limit: number;
-  protected min: number;
-  protected max: number;
+  limit: number;
+  min: number;
+  max: number;
   protected isPaused = false;
   protected isClosed = false;
   protected crowdedUntilMs = 0;

@@ -5,6 +5,7 @@
 import type { PoolSettings } from '../config/config.ts';
 import { WeirError } from '../errors.ts';
 import type { ServerConnection } from '../backend/server.ts';
+import { isOtherSize, resized, type Bounds } from './bounds.ts';
 import { PoolCore } from './pool-core.ts';
 import type { PoolControl, PoolStats, ResizeReason, WaitHistogram } from './types.ts';
 import type { Ticket } from './waiters.ts';
@@ -23,21 +24,29 @@ export class Pool extends PoolCore implements PoolControl {
     this.open();
   }
 
-  setBounds(bounds: { min?: number | undefined; max?: number | undefined }, why: string): void {
-    this.min = bounds.min ?? this.min;
-    this.max = bounds.max ?? this.max;
-    if (this.min > this.max) {
-      if (bounds.max === undefined) this.max = this.min;
-      else this.min = this.max;
-    }
-    this.setLimit(Math.min(Math.max(this.limit, this.min), this.max), 'operator', why);
+  setBounds(bounds: Bounds, why: string): void {
+    const { limit, min, max } = resized(this, bounds);
+    this.min = min;
+    this.max = max;
+    this.setLimit(limit, 'operator', why);
     this.open();
   }
 
-  /** New settings after a reload; bounds that an operator moved are the file's again. */
+  /** New settings after a reload. Only when they bring other sizes is what an operator or the controller did undone. */
   reconfigure(settings: PoolSettings): void {
+    const before = this.settings;
     this.settings = settings;
-    this.setBounds({ min: settings.minPoolSize, max: settings.maxPoolSize }, 'the configuration was reloaded');
+    if (!isOtherSize(before, settings)) return this.open();
+    this.min = settings.minPoolSize;
+    this.max = settings.maxPoolSize;
+    const isOtherDefault = before.defaultPoolSize !== settings.defaultPoolSize;
+    const limit = isOtherDefault ? settings.defaultPoolSize : this.limit;
+    this.setLimit(
+      resized({ limit, min: this.min, max: this.max }, {}).limit,
+      'reload',
+      'the configuration was reloaded',
+    );
+    this.open();
   }
 
   pause(): void {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { md5Hash, md5Response } from '../../src/auth/md5.ts';
 import { saslprep } from '../../src/auth/saslprep.ts';
-import { UserFileError, parseSecret, parseUserFile } from '../../src/auth/secrets.ts';
+import { parseSecret } from '../../src/auth/secrets.ts';
 
 describe('parseSecret', () => {
   it('tells the three kinds apart', () => {
@@ -22,24 +22,6 @@ describe('parseSecret', () => {
     'SCRAM-SHA-256$',
     'SCRAM-SHA-256$4096:c2FsdA==$AA==:AA==',
   ])('%j is only a password', (text) => expect(parseSecret(text).kind).toBe('plain'));
-});
-
-describe('parseUserFile', () => {
-  it('reads the format of PgBouncer', () => {
-    const text = '\uFEFF; comment\n\n"ann" "pw"\r\n  "b""ob" "a ""b"" c" and more\n"ann" "second"\n"empty" ""\n';
-    expect([...parseUserFile(text)]).toEqual([
-      ['ann', 'pw'],
-      ['b"ob', 'a "b" c'],
-      ['empty', ''],
-    ]);
-  });
-
-  it.each(['ann pw', '"ann"', '"ann" pw', '"" "pw"', '"ann" "pw'])('refuses %j without repeating it', (line) => {
-    const read = (): unknown => parseUserFile(`"x" "y"\n${line}\n`);
-    expect(read).toThrow(UserFileError);
-    expect(read).toThrow(/^line 2: /);
-    expect(read).not.toThrow(/pw/);
-  });
 });
 
 describe('md5', () => {

@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { diffConfig } from '../../src/config/change.ts';
 import type { Config } from '../../src/config/config.ts';
 import type { ServeDeps, ServedApp } from '../../src/cli/serve.ts';
+import { WeirError } from '../../src/errors.ts';
 import { fakeProcess, runInMemory } from './run-in-memory.ts';
 import type { CliRun } from './run-in-memory.ts';
 
@@ -15,6 +16,9 @@ class FakeApp implements ServedApp {
   readonly calls: string[] = [];
   config: Config;
   readonly deps: ServeDeps;
+  users: ReadonlyMap<string, string>;
+  /** Why it refuses the next reload. */
+  refusal: WeirError | undefined;
   finishDrain: () => void = () => undefined;
   finishByItself: () => void = () => undefined;
   readonly unexpected: unknown[] = [];
@@ -23,6 +27,7 @@ class FakeApp implements ServedApp {
   constructor(config: Config, deps: ServeDeps) {
     this.config = config;
     this.deps = deps;
+    this.users = deps.users;
   }
   start(): Promise<void> {
     this.calls.push('start');
@@ -36,8 +41,10 @@ class FakeApp implements ServedApp {
     this.calls.push('stop');
     return Promise.resolve();
   }
-  reload(config: Config): ReturnType<typeof diffConfig> {
+  reload(config: Config, users: ReadonlyMap<string, string>): ReturnType<typeof diffConfig> {
     this.calls.push('reload');
+    if (this.refusal !== undefined) throw this.refusal;
+    this.users = users;
     const diff = diffConfig(this.config, config);
     this.config = config;
     return diff;
@@ -108,7 +115,7 @@ describe('weir serve', () => {
     const { app, events, run } = await serving(['serve', ...flags]);
     expect(app.config.listen.port).toBe(0);
     expect(app.config.databases.get('shop')?.replicas).toHaveLength(1);
-    expect([...app.deps.users.keys()]).toEqual(['app']);
+    expect([...app.users.keys()]).toEqual(['app']);
     events.emit('SIGINT', 'SIGINT');
     app.finishDrain();
     expect((await run).code).toBe(0);
@@ -141,7 +148,7 @@ describe('weir serve', () => {
     events.emit('SIGHUP', 'SIGHUP');
     await turn();
     expect(app.calls).toEqual(['start', 'reload']);
-    expect([...app.deps.users.keys()]).toEqual(['new']);
+    expect([...app.users.keys()]).toEqual(['new']);
     expect(output()).toContain('changed default_pool_size, max_pool_size, auth.file, databases.shop');
     expect(output()).toContain('needs a restart: listen\n');
     events.emit('SIGTERM', 'SIGTERM');
@@ -159,9 +166,23 @@ describe('weir serve', () => {
     events.emit('SIGHUP', 'SIGHUP');
     await turn();
     expect(app.calls).toEqual(['start']);
-    expect([...app.deps.users.keys()]).toEqual(['app']);
+    expect([...app.users.keys()]).toEqual(['app']);
     expect(output()).toContain('nothing was changed');
     expect(output()).toMatch(/pool_mode: "nonsense"|bad\.txt: line 1/);
+    events.emit('SIGTERM', 'SIGTERM');
+    app.finishDrain();
+    await run;
+  });
+
+  it('a reload that the app refuses is said in words, and is no unexpected error', async () => {
+    const { app, events, run, output } = await serving();
+    app.refusal = new WeirError('console_refused', {
+      what: 'nothing was changed: tls.client.cert: cannot read gone.pem',
+    });
+    events.emit('SIGHUP', 'SIGHUP');
+    await turn();
+    expect(output()).toContain('weir: reload: nothing was changed: tls.client.cert: cannot read gone.pem\n');
+    expect(app.unexpected).toEqual([]);
     events.emit('SIGTERM', 'SIGTERM');
     app.finishDrain();
     await run;

@@ -1,5 +1,6 @@
 /** What becomes of a pool's connections: resized, too old, idle for too long, cleaned, held back, paused. */
 import { describe, expect, test } from 'vitest';
+import { KeptBounds } from '../../src/pool/bounds.ts';
 import { Scene, settled } from './scene.ts';
 
 describe('resizing', () => {
@@ -256,17 +257,35 @@ describe('operators', () => {
     expect(scene.logins).toHaveLength(0);
   });
 
-  test('a reload brings new settings, and the bounds of the file again', async () => {
+  test('a reload brings new settings; new sizes undo what was done by hand, others do not', async () => {
     const scene = new Scene({ defaultPoolSize: 2, maxPoolSize: 10 });
     scene.pool.setBounds({ min: 6, max: 6 }, 'RESIZE');
     await scene.advance(100);
     await scene.logIn();
-    scene.pool.reconfigure({ ...scene.settings, minPoolSize: 0, maxPoolSize: 4, queryWaitTimeoutMs: 500 });
-    expect(scene.pool.stats()).toMatchObject({ min: 0, max: 4, limit: 4, idle: 4 });
-    scene.pool.setLimit(1, 'surplus', 'a test');
-    scene.wait('has it');
+    scene.pool.reconfigure({ ...scene.settings, queryWaitTimeoutMs: 500 });
+    expect(scene.pool.stats()).toMatchObject({ min: 6, max: 6, limit: 6, idle: 6 });
+    for (let i = 0; i < 6; i++) scene.wait(`client ${i}`);
     const waits = scene.wait('waits');
     await scene.advance(500);
     expect(waits.refusal?.error.sqlstate).toBe('53400');
+
+    scene.pool.reconfigure({ ...scene.settings, minPoolSize: 0, maxPoolSize: 4 });
+    expect(scene.pool.stats()).toMatchObject({ min: 0, max: 4, limit: 4 });
+    scene.pool.reconfigure({ ...scene.settings, defaultPoolSize: 3, minPoolSize: 0, maxPoolSize: 4 });
+    expect(scene.pool.stats()).toMatchObject({ limit: 3, lastResize: { from: 4, to: 3, reason: 'reload' } });
+  });
+});
+
+describe('bounds for pools to come', () => {
+  test('are those of their user and node, the last word winning', () => {
+    const kept = new KeptBounds();
+    const everybody = { user: undefined, node: undefined, min: undefined, max: 40 };
+    kept.keep({ ...everybody, max: 5 });
+    kept.keep({ ...everybody, user: 'app', node: 'db2', max: 7 });
+    kept.keep(everybody);
+    expect([...kept.of('other', 'db1')].map((bounds) => bounds.max)).toEqual([40]);
+    expect([...kept.of('app', 'db2')].map((bounds) => bounds.max)).toEqual([7, 40]);
+    kept.forget();
+    expect([...kept.of('app', 'db2')]).toEqual([]);
   });
 });
