@@ -19,8 +19,9 @@ export interface PgBinaries {
   readonly version: string;
 }
 
-/** Finds the programs, or throws an Error that says what to do. */
-export function findPgBinaries(run: RunDir): PgBinaries {
+/** Finds the programs (in `bin` when it is given), or throws an Error that says what to do. */
+export function findPgBinaries(run: RunDir, bin?: string): PgBinaries {
+  if (bin !== undefined) return describe(bin, 'the caller');
   const chosen = process.env['WEIR_TEST_PG_BIN'];
   if (chosen !== undefined && chosen !== '') return describe(chosen, 'WEIR_TEST_PG_BIN');
   const native = embeddedDir();

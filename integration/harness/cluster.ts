@@ -19,6 +19,8 @@ export interface ClusterOptions {
   readonly replicas?: number;
   /** Settings of postgresql.conf for every node, on top of the harness's own. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Directory of the PostgreSQL programs, to have servers of another version than the run's. */
+  readonly bin?: string;
   /** Where to put it; default this process's own run directory. */
   readonly run?: RunDir;
 }
@@ -109,7 +111,7 @@ const connInfo = (replica: PgNode, primary: PgNode): string =>
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
   const { replicas = 2, settings = {} } = options;
   const run = options.run ?? currentRun();
-  const template = openTemplate(run);
+  const template = openTemplate(run, options.bin);
   const dir = serverDir(run, `cluster${++clusters}`);
   const ports = await freePorts(replicas + 1);
   const nodes = ports.map((port, i) => {

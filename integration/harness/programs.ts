@@ -2,7 +2,7 @@
  * Finds and runs the programs of the machine that some tests need (psql, pgbench, redis-server, pgbouncer). What is not
  * there is undefined: the caller skips, saying so.
  */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
@@ -33,6 +33,20 @@ export function findProgram(name: string): string | undefined {
     .filter((dir) => dir !== '')
     .map((dir) => join(dir, name))
     .find(isProgram);
+}
+
+/** 15, 18, ...: of psql, pg_dump and the like; undefined when there is none. */
+export function majorVersionOf(name: string): number | undefined {
+  const program = findProgram(name);
+  if (program === undefined) return undefined;
+  const version = /\d+/.exec(spawnSync(program, ['--version'], { encoding: 'utf8' }).stdout ?? '');
+  return version === null ? undefined : Number(version[0]);
+}
+
+/** The directory of Debian's that has servers of this version, or undefined. */
+export function serverBin(majorVersion: number): string | undefined {
+  const bin = `/usr/lib/postgresql/${majorVersion}/bin`;
+  return isProgram(join(bin, 'postgres')) && isProgram(join(bin, 'initdb')) ? bin : undefined;
 }
 
 export interface ProgramResult {

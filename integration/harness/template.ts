@@ -4,7 +4,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { findPgBinaries } from './binaries.ts';
 import type { PgBinaries } from './binaries.ts';
 import { CertificateAuthority } from './certs.ts';
@@ -125,16 +125,20 @@ function runAs(run: RunDir, program: string, args: readonly string[]): void {
   if (done.status !== 0) throw new Error(`${program} failed: ${done.stderr}`);
 }
 
-/** Opens the template that this run, or the one around it, already has; else makes it. */
-export function openTemplate(run: RunDir): Template {
+let templates = 0;
+
+/** Opens the template that this run, or the one around it, already has; else makes it. With `bin`, one of that bin's own. */
+export function openTemplate(run: RunDir, bin?: string): Template {
+  if (bin !== undefined) return makeTemplate(run, serverDir(run, `template${++templates}`), bin);
   const made = [dirname(run.dir), run.dir].map((dir) => join(dir, 'template.json')).find((file) => existsSync(file));
   if (made !== undefined) return JSON.parse(readFileSync(made, 'utf8')) as Template;
-  return makeTemplate(run);
+  const template = makeTemplate(run, serverDir(run, 'template'));
+  writeFileSync(join(run.dir, 'template.json'), JSON.stringify(template), { mode: 0o600 });
+  return template;
 }
 
-function makeTemplate(run: RunDir): Template {
-  const binaries = findPgBinaries(run);
-  const home = serverDir(run, 'template');
+function makeTemplate(run: RunDir, home: string, bin?: string): Template {
+  const binaries = findPgBinaries(run, bin);
   const data = join(home, 'data');
   const ca = new CertificateAuthority();
   runAsServer(run, binaries.initdb, [
@@ -150,11 +154,9 @@ function makeTemplate(run: RunDir): Template {
     'server.key': server.key,
   };
   for (const [name, text] of Object.entries(files)) writeFileSync(join(data, name), text, { mode: 0o600 });
-  serverDir(run, 'template');
+  serverDir(run, basename(home));
   runAsServer(run, binaries.postgres, ['--single', '-D', data, 'postgres'], roles().join('\n') + '\n');
-  const template: Template = { dir: data, binaries, ca: ca.ca };
-  writeFileSync(join(run.dir, 'template.json'), JSON.stringify(template), { mode: 0o600 });
-  return template;
+  return { dir: data, binaries, ca: ca.ca };
 }
 
 function passwordFile(run: RunDir): string {
