@@ -157,6 +157,13 @@ const table = {
     level: 'warn',
     message: 'more than {limit} requests are waiting for their answers on this connection',
   },
+  statement_too_large: {
+    sqlstate: '54000',
+    severity: 'FATAL',
+    level: 'info',
+    message: 'a statement of {bytes} bytes cannot be prepared: the limit is {limit}',
+    hint: 'Give large values as parameters, or send the text as a simple query: those have no limit of Weir.',
+  },
   statement_not_found: {
     sqlstate: '26000',
     severity: 'ERROR',

@@ -47,6 +47,8 @@ export class ServerConnection implements WireHandler, FrameSink {
   sharers = 0;
   /** When the oldest of the answers it owes began to be owed, ms; how long a lane has stood still. */
   lastReadyAtMs = 0;
+  /** The beginning of a message was sent, the rest is still to come: nobody else may speak. */
+  isMidMessage = false;
   /** A CancelRequest for it is under way: nobody else may have it until that has arrived. */
   cancelling: Promise<void> | undefined;
   /** The client that has it; its unsolicited messages go there. */
@@ -95,7 +97,7 @@ export class ServerConnection implements WireHandler, FrameSink {
   }
 
   get isQuiet(): boolean {
-    return this.answers.isQuiet;
+    return this.answers.isQuiet && !this.isMidMessage;
   }
 
   get isInCopy(): boolean {

@@ -21,7 +21,7 @@ export function cacheObstacle(session: ClientSession, unit: Unit): string {
   if (!plan.isCacheable) return plan.cacheWhy;
   if (wish(session, unit) === 'off')
     return unit.hints?.cache === 'off' ? 'the hint says cache=off' : 'weir.cache is off';
-  if (!unit.isComplete || !shapes.has(unit.shape)) return 'this sequence of messages is not cached';
+  if (!unit.isComplete || unit.isStreamed || !shapes.has(unit.shape)) return 'this sequence of messages is not cached';
   if (session.status !== TxStatus.Idle) return 'in a transaction';
   if (session.state.isPinned) return 'the session has state of its own on a server';
   if (unit.attempts > 0) return 'a second attempt';

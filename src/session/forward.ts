@@ -11,7 +11,7 @@ import { WeirError } from '../errors.ts';
 import type { Plan } from '../routing/plan.ts';
 import type { ClientSession } from './client.ts';
 import type { Statement } from './statements.ts';
-import type { Message } from './unit.ts';
+import { isPiece, type Message } from './unit.ts';
 import { planOf } from './plans.ts';
 
 /** A statement name that no server has: binding it makes the server fail the batch, so that Weir can say why. */
@@ -25,6 +25,7 @@ function passesNames(session: ClientSession): boolean {
 function send(message: Message, server: ServerConnection): void {
   const { buffer, start, end } = message;
   server.send(start === 0 && end === buffer.length ? buffer : buffer.subarray(start, end));
+  server.isMidMessage = isPiece(message);
 }
 
 function owe(session: ClientSession, kind: OwedKind, undo?: () => void, context?: unknown): void {
@@ -181,6 +182,7 @@ function forwardBind(session: ClientSession, server: ServerConnection, message: 
   if (serverName === undefined) return;
   if (serverName === name) send(message, server);
   else server.send(renamed(message, portalEnd + 1, nameEnd, serverName));
+  server.isMidMessage = isPiece(message);
   owe(session, Owed.Bind);
 }
 

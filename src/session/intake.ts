@@ -13,15 +13,18 @@ import { handleRequest } from './handle-request.ts';
 import { guardWrites, noteWrites } from './settle.ts';
 import { countAnswer } from './count.ts';
 import { notePlan } from './plans.ts';
-import { Unit, type Message } from './unit.ts';
+import { WeirError } from '../errors.ts';
+import { isPiece, Unit, type Message } from './unit.ts';
 
 /** A batch is begun when it has grown to this, Sync or not. */
 const gatherBelowBytes = 64 * 1024;
 /** Larger frames are passed on in pieces; what comes before their text or values must be within the first piece. */
 const wholeBelowBytes = 1024 * 1024;
 const firstPieceBytes = 8 * 1024;
+/** A Parse has to be known as a whole, to be prepared again elsewhere. */
+const maxParseBytes = 16 * 1024 * 1024;
 
-const streamable: ReadonlySet<number> = new Set([Frontend.Query, Frontend.Parse, Frontend.Bind, Frontend.FunctionCall]);
+const streamable: ReadonlySet<number> = new Set([Frontend.Query, Frontend.Bind, Frontend.FunctionCall]);
 
 export class Intake implements FrameSink {
   private readonly session: ClientSession;
@@ -31,8 +34,6 @@ export class Intake implements FrameSink {
   private pending: Unit | undefined;
   /** What comes before the next Sync is ignored, as after an ErrorResponse. */
   private isSkipping = false;
-  /** Where the pieces of a large frame go. */
-  private pieces: 'server' | 'nobody' = 'nobody';
 
   constructor(session: ClientSession) {
     this.session = session;
@@ -50,30 +51,35 @@ export class Intake implements FrameSink {
   mayStream(type: number, size: number, available: number): boolean {
     if (type === Frontend.CopyData) return true;
     if (size <= wholeBelowBytes) return false;
+    if (type === Frontend.Parse) {
+      if (size <= maxParseBytes) return false;
+      throw new WeirError('statement_too_large', { bytes: size, limit: maxParseBytes });
+    }
     if (!streamable.has(type)) throw new ProtocolError(`a message ${describeType(type)} of ${size} bytes`);
     return available >= firstPieceBytes;
   }
 
   begin(type: number, _size: number, buffer: Buffer, start: number, end: number): boolean {
     const { session } = this;
-    const hadServer = session.server;
-    this.pieces = 'server';
-    if (type === Frontend.CopyData) {
-      this.copy({ type, buffer, start, end });
-      if (hadServer === undefined) this.pieces = 'nobody';
-    } else {
-      this.take({ type, buffer, start, end });
-      // What follows must find the frame's beginning sent, so a batch cannot be gathered any longer.
-      if (this.batch !== undefined && !this.batch.isBegun && session.isReady) this.submit(this.batch);
-    }
+    this.take({ type, buffer, start, end });
+    // What follows must find the frame's beginning sent, so a batch cannot be gathered any longer.
+    if (type !== Frontend.CopyData && this.batch !== undefined && !this.batch.isBegun && session.isReady)
+      this.submit(this.batch);
     return session.readsOn;
   }
 
-  more(buffer: Buffer, start: number, end: number, _isLast: boolean): boolean {
+  more(buffer: Buffer, start: number, end: number, isLast: boolean): boolean {
     const { session } = this;
-    if (this.pieces === 'server' && session.server !== undefined && !this.isSkipping) {
-      session.server.send(buffer.subarray(start, end));
-      if (session.server.wire.isFull) session.wire.pause();
+    const { server } = session;
+    // Only the server that was given the beginning gets the rest: not one that came after it, nor any in an error.
+    if (server?.isMidMessage === true) {
+      server.send(buffer.subarray(start, end));
+      if (server.wire.isFull) session.wire.pause();
+      if (isLast) {
+        server.isMidMessage = false;
+        // All that the client is owed may have come meanwhile.
+        session.release();
+      }
     }
     return session.readsOn;
   }
@@ -142,8 +148,10 @@ export class Intake implements FrameSink {
 
   /** COPY data goes where the COPY goes on. After its failure the rest is still on its way: ignored, as by PostgreSQL. */
   private copy(message: Message): void {
-    const { server, wire } = this.session;
-    if (server === undefined || this.session.inFlight.length === 0) return;
+    const { server, inFlight, wire } = this.session;
+    const last = inFlight.at(inFlight.length - 1);
+    // What only reads is no COPY from the client; in a lane the bytes would hit its neighbours.
+    if (server === undefined || last === undefined || (last.isRead && !server.isInCopy)) return;
     forward(this.session, message);
     if (server.wire.isFull) wire.pause();
   }
@@ -151,6 +159,10 @@ export class Intake implements FrameSink {
   private add(unit: Unit, message: Message): void {
     unit.messages?.push(message);
     unit.bytes += message.end - message.start;
+    if (isPiece(message)) {
+      unit.isStreamed = true;
+      unit.noRead('a message too large to be kept');
+    }
     notePlan(this.session, unit, message);
   }
 
@@ -170,8 +182,7 @@ export class Intake implements FrameSink {
     unit.receivedAtMs = session.requestAtMs = session.services.nowMs();
     if (!unit.isComplete) {
       // More may come that is not a read, when it is too late to go elsewhere.
-      unit.isRead = false;
-      unit.why = 'a batch without its Sync yet';
+      unit.noRead('a batch without its Sync yet');
     }
     this.pending = unit;
     handleRequest(session, unit);
@@ -185,7 +196,6 @@ export class Intake implements FrameSink {
   skipToSync(): void {
     this.isSkipping = true;
     this.batch = undefined;
-    this.pieces = 'nobody';
   }
 
   /** CancelRequest for a statement that has not been sent yet. */

@@ -6,7 +6,7 @@ import { endOfString } from '../protocol/read.ts';
 import type { Classified } from '../sql/facts.ts';
 import type { Plan } from '../routing/plan.ts';
 import type { ClientSession } from './client.ts';
-import type { Message, Unit } from './unit.ts';
+import { isPiece, type Message, type Unit } from './unit.ts';
 import { isLocal } from './local.ts';
 
 /** The plan for a classified text, in this session's catalog and search_path. */
@@ -44,15 +44,18 @@ function pendingOf(unit: Unit, name: string): Classified | undefined {
 }
 
 /**
- * Notes what `message` adds to the unit. @throws ProtocolError if it is malformed
+ * Notes what `message` adds to the unit. @throws ProtocolError if it is malformed: here, before anything of the unit is
+ * sent, so that no server is left with half of it
  */
 export function notePlan(session: ClientSession, unit: Unit, message: Message): void {
   const { buffer, start, end } = message;
   switch (message.type) {
     case Frontend.Query: {
-      const classified = session.services.classifier.classify(buffer.subarray(start + 5, Math.max(start + 5, end - 1)));
       unit.isSimple = true;
       unit.shape = 'Q';
+      // Whatever the beginning of a text means, nobody knows how it ends.
+      if (isPiece(message)) return add(session, unit, session.services.functionCall);
+      const classified = session.services.classifier.classify(buffer.subarray(start + 5, Math.max(start + 5, end - 1)));
       return add(session, unit, classified);
     }
     case Frontend.Parse: {
@@ -75,18 +78,21 @@ export function notePlan(session: ClientSession, unit: Unit, message: Message): 
     }
     case Frontend.Describe: {
       const isStatement = buffer[start + 5] === 0x53;
+      const nameEnd = endOfString(buffer, start + 6, end);
       unit.shape += isStatement ? 'S' : 'D';
       if (!isStatement) return;
-      const name = buffer.toString('utf8', start + 6, endOfString(buffer, start + 6, end));
+      const name = buffer.toString('utf8', start + 6, nameEnd);
       if (pendingOf(unit, name) !== undefined) return;
       const classified = name === '' ? session.unnamed?.classified : session.statements?.get(name)?.classified;
       if (classified !== undefined) noteExecution(session, unit, classified);
       return;
     }
     case Frontend.Execute:
+      endOfString(buffer, start + 5, end);
       unit.shape += end - start >= 9 && buffer.readInt32BE(end - 4) === 0 ? 'E' : 'e';
       return;
     case Frontend.Close:
+      endOfString(buffer, start + 6, end);
       unit.shape += 'C';
       return;
     case Frontend.FunctionCall:

@@ -17,6 +17,11 @@ export interface Message {
   readonly end: number;
 }
 
+/** Is it only the first piece of a message that is too large to wait for? */
+export function isPiece({ buffer, start, end }: Message): boolean {
+  return buffer.readInt32BE(start + 1) + 1 > end - start;
+}
+
 export class Unit {
   /** Its messages as long as they may have to be sent (again); undefined once that is out of the question. */
   messages: Message[] | undefined = [];
@@ -30,6 +35,8 @@ export class Unit {
   why = 'read';
   /** Its Sync (or Query, FunctionCall) has come. */
   isComplete = false;
+  /** Some message of it is passed on in pieces: it cannot be sent twice, and nobody has seen all of it. */
+  isStreamed = false;
   isSimple = false;
   /** Every statement in it is one that Weir answers itself (weir.* settings). */
   locals = 0;
@@ -69,10 +76,14 @@ export class Unit {
 
   addPlan(plan: Plan): void {
     this.plans.push(plan);
-    if (this.isRead && !plan.isRead && !plan.beginsReadOnly) {
-      this.isRead = false;
-      this.why = plan.why;
-    }
+    if (!plan.isRead && !plan.beginsReadOnly) this.noRead(plan.why);
+  }
+
+  /** It is no read, whatever else it is; the first reason stays. */
+  noRead(why: string): void {
+    if (!this.isRead) return;
+    this.isRead = false;
+    this.why = why;
   }
 
   /** It does not burden its node any longer. */
