@@ -18,6 +18,8 @@ const shortBelowMs = 5;
 /** A single plain SELECT outside of any transaction, which is known to be quick, of a session without state. */
 export function isShortRead(session: ClientSession, unit: Unit): boolean {
   const plan = unit.plans[0];
+  // A Query in a batch without Sync is skipped with it if it fails, and then owes its neighbours a Sync.
+  if (unit.isSimple && unit.shape !== 'Q') return false;
   if (plan === undefined || unit.plans.length !== 1 || !plan.isPlainRead || !unit.isComplete || !unit.isRead)
     return false;
   if (session.poolMode === 'session' || session.status !== TxStatus.Idle || session.state.isPinned || unit.attempts > 0)

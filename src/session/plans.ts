@@ -52,7 +52,7 @@ export function notePlan(session: ClientSession, unit: Unit, message: Message): 
   switch (message.type) {
     case Frontend.Query: {
       unit.isSimple = true;
-      unit.shape = 'Q';
+      unit.shape += 'Q';
       // Whatever the beginning of a text means, nobody knows how it ends.
       if (isPiece(message)) return add(session, unit, session.services.functionCall);
       const classified = session.services.classifier.classify(buffer.subarray(start + 5, Math.max(start + 5, end - 1)));
