@@ -6,6 +6,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { expectedOf } from './differential/compare.ts';
 import { Stage } from './differential/stage.ts';
 import type { Script } from './differential/script.ts';
+import { extendedProtocol } from './differential/scripts/extended.ts';
+import { prepared } from './differential/scripts/prepared.ts';
+import { copy } from './differential/scripts/copy.ts';
+import { settings } from './differential/scripts/settings.ts';
+import { state } from './differential/scripts/state.ts';
 import { transactions } from './differential/scripts/transactions.ts';
 
 let stage: Stage;
@@ -17,7 +22,14 @@ afterAll(async () => {
   await stage.close();
 });
 
-const topics: Readonly<Record<string, readonly Script[]>> = { transactions };
+const topics: Readonly<Record<string, readonly Script[]>> = {
+  transactions,
+  extendedProtocol,
+  prepared,
+  settings,
+  state,
+  copy,
+};
 
 for (const [topic, scripts] of Object.entries(topics)) {
   describe(topic, () => {

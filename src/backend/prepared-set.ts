@@ -37,6 +37,15 @@ export class PreparedSet {
     return evicted;
   }
 
+  list(): string[] {
+    return [...this.names];
+  }
+
+  /** It is there after all: its Close was skipped. */
+  restore(name: string): void {
+    this.names.add(name);
+  }
+
   delete(name: string): void {
     this.names.delete(name);
   }

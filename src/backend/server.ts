@@ -4,11 +4,10 @@
  * a session is an AnswerReceiver, the pool is told through `onClosed`.
  */
 import { Backend, TxStatus, describeType } from '../protocol/codes.ts';
-import type { Answer } from '../protocol/answers.ts';
-import { AnswerQueue, Owed, type OwedKind } from '../protocol/answers.ts';
+import { AnswerQueue, Owed, type Answer, type OwedKind } from '../protocol/answers.ts';
 import { FrameScanner, type FrameSink } from '../protocol/scanner.ts';
 import { ProtocolError, readErrorFields, readPair } from '../protocol/read.ts';
-import { terminate } from '../protocol/write.ts';
+import { renamedError, terminate } from '../protocol/write.ts';
 import { Wire, type WireHandler } from '../net/wire.ts';
 import type { NodeConfig } from '../config/config.ts';
 import type { ServerState } from '../pool/types.ts';
@@ -104,6 +103,14 @@ export class ServerConnection implements WireHandler, FrameSink {
     return this.answers.isInCopy;
   }
 
+  get isInBatch(): boolean {
+    return this.answers.isInBatch;
+  }
+
+  get owedCount(): number {
+    return this.answers.length;
+  }
+
   get isAlive(): boolean {
     return !this.isDead;
   }
@@ -174,7 +181,7 @@ export class ServerConnection implements WireHandler, FrameSink {
     const holder = this.holder;
     if (holder !== undefined && !receivers.includes(holder)) receivers.push(holder);
     this.onClosed(this, why);
-    for (const receiver of receivers) receiver.lost(why, !this.isOurDoing);
+    for (const receiver of receivers) receiver.lost(why, !this.isOurDoing, receiver === this.streamFor);
   }
 
   /* ---- FrameSink ---- */
@@ -201,8 +208,9 @@ export class ServerConnection implements WireHandler, FrameSink {
     return true;
   }
 
-  more(buffer: Buffer, start: number, end: number): boolean {
+  more(buffer: Buffer, start: number, end: number, isLast: boolean): boolean {
     if (this.streamFor !== undefined) this.addToRun(this.streamFor, buffer, start, end);
+    if (isLast) this.streamFor = undefined;
     return true;
   }
 
@@ -222,6 +230,8 @@ export class ServerConnection implements WireHandler, FrameSink {
       case Backend.DataRow:
       case Backend.CopyData:
       case Backend.ParameterDescription:
+      case Backend.CopyDone:
+      case Backend.FunctionCallResponse:
         return;
       case Backend.RowDescription:
       case Backend.NoData:
@@ -236,14 +246,9 @@ export class ServerConnection implements WireHandler, FrameSink {
         return;
       case Backend.CopyInResponse:
       case Backend.CopyBothResponse:
-        this.answers.copyInStarted();
-        head.receiver.completed(type, head, buffer, start + 5, end);
-        return;
       case Backend.CopyOutResponse:
+        if (type !== Backend.CopyOutResponse) this.answers.copyInStarted();
         head.receiver.completed(type, head, buffer, start + 5, end);
-        return;
-      case Backend.CopyDone:
-      case Backend.FunctionCallResponse:
         return;
       case Backend.ParseComplete:
         return this.simple(type, head, Owed.Parse);
@@ -252,7 +257,7 @@ export class ServerConnection implements WireHandler, FrameSink {
       case Backend.CloseComplete:
         return this.simple(type, head, Owed.Close);
       case Backend.ReadyForQuery:
-        return this.readyForQuery(head, buffer[start + 5] as number);
+        return this.readyForQuery(head, end - start === 6 ? (buffer[start + 5] as number) : 0);
       default:
         this.unexpected(type);
     }
@@ -267,6 +272,8 @@ export class ServerConnection implements WireHandler, FrameSink {
     if (head.kind !== Owed.Query && head.kind !== Owed.Sync && head.kind !== Owed.FunctionCall) {
       this.unexpected(Backend.ReadyForQuery);
     }
+    if (this.answers.isInCopy) throw new ProtocolError('ReadyForQuery in the middle of a COPY');
+    if (!isTxStatus(status)) throw new ProtocolError('ReadyForQuery without a transaction status');
     this.txStatus = status;
     this.flushRun();
     this.next();
@@ -275,7 +282,8 @@ export class ServerConnection implements WireHandler, FrameSink {
 
   private error(buffer: Buffer, start: number, end: number): void {
     this.flushRun();
-    const fields = readErrorFields(buffer, start + 5, end);
+    const isCut = buffer.readInt32BE(start + 1) + 1 > end - start;
+    const fields = readErrorFields(buffer, start + 5, end, isCut);
     const severity = fields.get('V') ?? fields.get('S');
     if (severity === 'FATAL' || severity === 'PANIC') {
       this.farewell = fields.get('M') ?? 'fatal error';
@@ -283,9 +291,13 @@ export class ServerConnection implements WireHandler, FrameSink {
       return;
     }
     const head = this.answers.head() ?? this.unexpected(Backend.ErrorResponse);
-    const { bytes } = head;
-    if (bytes === undefined) head.receiver.errored(fields, buffer, start, end);
-    else head.receiver.errored(readErrorFields(bytes, 5, bytes.length), bytes, 0, bytes.length);
+    const { renamed } = head;
+    if (renamed === undefined || isCut) {
+      head.receiver.errored(fields, buffer, start, end);
+    } else {
+      const bytes = renamedError(buffer, start, end, renamed);
+      head.receiver.errored(fields, bytes, 0, bytes.length);
+    }
     this.answers.failed();
     this.sayFakes();
   }
@@ -349,4 +361,8 @@ export class ServerConnection implements WireHandler, FrameSink {
     this.runBuffer = undefined;
     receiver.relay(buffer, this.runStart, this.runEnd);
   }
+}
+
+function isTxStatus(status: number): boolean {
+  return status === TxStatus.Idle || status === TxStatus.InTransaction || status === TxStatus.Failed;
 }

@@ -28,20 +28,31 @@ export class Answer<R> {
   receiver: R;
   /** Asked for by Weir: its messages go to nobody (but an error in a client's batch is the client's). */
   readonly isSkipped: boolean;
-  /** Fake: what to say. Otherwise: the ErrorResponse to say instead of the server's own (an error that was provoked). */
+  /** Fake: what to say. */
   readonly bytes: Buffer | undefined;
-  /** What to call when it turns out that it did not happen. */
-  undo: (() => void) | undefined;
+  /** What to call when it turns out that it did not happen: the server skipped it, or it failed itself. */
+  undo: ((isSkipped: boolean) => void) | undefined;
   /** The receiver's own note on what this belongs to. */
   readonly context: unknown;
+  /** A name that an error of this answer may speak of, and what the client calls it. */
+  readonly renamed: readonly [from: string, to: string] | undefined;
 
-  constructor(kind: OwedKind, receiver: R, isSkipped = false, bytes?: Buffer, undo?: () => void, context?: unknown) {
+  constructor(
+    kind: OwedKind,
+    receiver: R,
+    isSkipped = false,
+    bytes?: Buffer,
+    undo?: (isSkipped: boolean) => void,
+    context?: unknown,
+    renamed?: readonly [from: string, to: string],
+  ) {
     this.kind = kind;
     this.receiver = receiver;
     this.isSkipped = isSkipped;
     this.bytes = bytes;
     this.undo = undo;
     this.context = context;
+    this.renamed = renamed;
   }
 }
 
@@ -55,6 +66,8 @@ export class AnswerQueue<R> {
   private skipsToSync = false;
   /** COPY FROM is going on, so the server ignores Sync and Flush until CopyDone or CopyFail. */
   private isCopyingIn = false;
+  /** Something of a batch was sent, and its Sync was not: also a Query is skipped there if the batch fails. */
+  private isBatchOpen = false;
 
   get length(): number {
     return this.queue.length;
@@ -74,6 +87,10 @@ export class AnswerQueue<R> {
     return this.isCopyingIn;
   }
 
+  get isInBatch(): boolean {
+    return this.isBatchOpen;
+  }
+
   head(): Answer<R> | undefined {
     return this.queue.peek();
   }
@@ -88,11 +105,13 @@ export class AnswerQueue<R> {
     if (this.isCopyingIn && answer.kind === Owed.Sync) return;
     if (this.skipsToSync) {
       if (answer.kind !== Owed.Sync) {
-        answer.undo?.();
+        answer.undo?.(true);
         return;
       }
       this.skipsToSync = false;
     }
+    if (answer.kind === Owed.Sync) this.isBatchOpen = false;
+    else if (!endsBatch(answer.kind)) this.isBatchOpen = true;
     this.queue.push(answer);
   }
 
@@ -123,21 +142,23 @@ export class AnswerQueue<R> {
   }
 
   /**
-   * ErrorResponse: in a batch, everything up to its Sync will not be answered; what it would have undone is undone.
-   * For Query and FunctionCall their ReadyForQuery is still owed, so nothing changes.
+   * ErrorResponse: in a batch, everything up to its Sync will not be answered, a Query among it neither; it is undone,
+   * the last first. For a Query or FunctionCall that fails itself ReadyForQuery is still owed, so nothing changes.
    */
   failed(): void {
     this.isCopyingIn = false;
-    for (;;) {
-      const head = this.queue.peek();
+    const failing = this.queue.peek();
+    if (failing !== undefined && endsBatch(failing.kind)) return;
+    const dropped: Answer<R>[] = [];
+    for (let head = this.queue.peek(); head?.kind !== Owed.Sync; head = this.queue.peek()) {
       if (head === undefined) {
         this.skipsToSync = true;
-        return;
+        break;
       }
-      if (endsBatch(head.kind)) return;
-      head.undo?.();
+      dropped.push(head);
       this.queue.shift();
     }
+    for (let last = dropped.pop(); last !== undefined; last = dropped.pop()) last.undo?.(dropped.length > 0);
   }
 
   /** Everybody who is owed something, but not the one whose answer is coming or comes next. */
@@ -160,7 +181,7 @@ export class AnswerQueue<R> {
       if (answer.receiver !== from) continue;
       answer.receiver = to;
       isUndone ||= answer.undo !== undefined;
-      answer.undo?.();
+      answer.undo?.(true);
       answer.undo = undefined;
     }
     return isUndone;
@@ -170,7 +191,7 @@ export class AnswerQueue<R> {
   drain(): R[] {
     const receivers = new Set<R>();
     for (let answer = this.queue.shift(); answer !== undefined; answer = this.queue.shift()) {
-      answer.undo?.();
+      answer.undo?.(true);
       receivers.add(answer.receiver);
     }
     return [...receivers];

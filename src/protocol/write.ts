@@ -80,6 +80,20 @@ export function noticeResponse(fields: ErrorFields): Buffer {
   return frame(Backend.NoticeResponse, errorBody(fields));
 }
 
+/** The ErrorResponse in buffer[start, end) with one name in it put in place of another; every other byte as it was. */
+export function renamedError(
+  buffer: Buffer,
+  start: number,
+  end: number,
+  [from, to]: readonly [from: string, to: string],
+): Buffer {
+  const whole = buffer.subarray(start, end);
+  const at = whole.indexOf(from, 5, 'utf8');
+  if (at === -1) return whole;
+  const rest = whole.subarray(at + Buffer.byteLength(from));
+  return frame(Backend.ErrorResponse, Buffer.concat([whole.subarray(5, at), Buffer.from(to), rest]));
+}
+
 export function parameterStatus(name: string, value: string): Buffer {
   return frame(Backend.ParameterStatus, strings(name, value));
 }

@@ -25,7 +25,7 @@ import { countAnswer } from './count.ts';
 import type { SessionState } from './state.ts';
 import { Tenancy } from './tenancy.ts';
 import type { ClientStats } from './types.ts';
-import type { Unit, WriteSet } from './unit.ts';
+import type { Unit } from './unit.ts';
 
 /** Input that is kept while the session waits for something; beyond it the socket is paused. */
 const maxKeptBytes = 64 * 1024;
@@ -45,8 +45,6 @@ export class ClientSession extends Tenancy implements WireHandler {
 
   ticket: Ticket | undefined;
   leavePark: (() => void) | undefined;
-  /** What the open transaction has written so far. */
-  writes: WriteSet | undefined;
   requestAtMs = 0;
 
   constructor(
@@ -266,6 +264,13 @@ export class ClientSession extends Tenancy implements WireHandler {
         hint: error.hint,
       }),
     );
+  }
+
+  /** Closes without a word, behind what was relayed. */
+  cutOff(why: string): void {
+    const message = 'a client was cut off: its server was lost in the middle of a message';
+    this.services.log('warn', 'client_cut_off', message, { client: this.identity.id, why });
+    this.wire.end();
   }
 
   /** An exception on this connection's behalf. */

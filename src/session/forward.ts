@@ -5,40 +5,47 @@
 import { Frontend, describeType } from '../protocol/codes.ts';
 import { Answer, Owed, type OwedKind } from '../protocol/answers.ts';
 import { ProtocolError, endOfString } from '../protocol/read.ts';
-import { close, closeComplete, errorResponse, parse, parseComplete } from '../protocol/write.ts';
+import { closeComplete, parse, parseComplete } from '../protocol/write.ts';
 import type { AnswerReceiver, ServerConnection } from '../backend/server.ts';
-import { WeirError } from '../errors.ts';
 import type { Plan } from '../routing/plan.ts';
 import type { ClientSession } from './client.ts';
-import type { Statement } from './statements.ts';
-import { isPiece, type Message } from './unit.ts';
+import {
+  closeEvicted,
+  ensure,
+  isPrepared,
+  mayBeFailed,
+  passesNames,
+  prepare,
+  tellNames,
+  unknownStatement,
+} from './names.ts';
+import { isPiece, type Message, type Unit } from './unit.ts';
 import { planOf } from './plans.ts';
 
-/** A statement name that no server has: binding it makes the server fail the batch, so that Weir can say why. */
-const noSuchStatement = Buffer.from('\0weir no such statement\0\0\0\0\0\0\0', 'latin1');
-
-/** Is the protocol's own naming in force (session mode, or max_prepared_statements = 0)? */
-function passesNames(session: ClientSession): boolean {
-  return session.poolMode === 'session' || session.database.settings().maxPreparedStatements === 0;
+function span({ buffer, start, end }: Message): Buffer {
+  return start === 0 && end === buffer.length ? buffer : buffer.subarray(start, end);
 }
 
 function send(message: Message, server: ServerConnection): void {
-  const { buffer, start, end } = message;
-  server.send(start === 0 && end === buffer.length ? buffer : buffer.subarray(start, end));
+  server.send(span(message));
   server.isMidMessage = isPiece(message);
 }
 
-function owe(session: ClientSession, kind: OwedKind, undo?: () => void, context?: unknown): void {
+function owe(
+  session: ClientSession,
+  kind: OwedKind,
+  undo?: (isSkipped: boolean) => void,
+  context?: unknown,
+  renamed?: readonly [from: string, to: string],
+): void {
   const server = session.server as ServerConnection;
-  server.owe(new Answer<AnswerReceiver>(kind, session.receiver, false, undefined, undo, context));
+  server.owe(new Answer<AnswerReceiver>(kind, session.receiver, false, undefined, undo, context, renamed));
 }
 
-/** The batch fails here with an error of ours, exactly where the server would have failed it. */
-function provoke(session: ClientSession, error: WeirError): void {
+/** Weir says it itself, in its place among the server's answers. */
+function pretend(session: ClientSession, bytes: Buffer, undo: () => void): void {
   const server = session.server as ServerConnection;
-  const header = Buffer.from([Frontend.Bind, 0, 0, 0, 4 + noSuchStatement.length]);
-  server.send(Buffer.concat([header, noSuchStatement]));
-  server.owe(new Answer<AnswerReceiver>(Owed.Bind, session.receiver, false, errorResponse(error)));
+  server.owe(new Answer<AnswerReceiver>(Owed.Fake, session.receiver, false, bytes, undo));
 }
 
 /** Sends `message` to the session's server. @throws ProtocolError if it is malformed */
@@ -46,13 +53,10 @@ export function forward(session: ClientSession, message: Message): void {
   const server = session.server as ServerConnection;
   switch (message.type) {
     case Frontend.Query:
-      server.unnamed = undefined;
-      session.unnamed = undefined;
-      send(message, server);
-      return owe(session, Owed.Query);
+      tellNames(session, server, (session.inFlight.last() as Unit).plans.at(-1) as Plan, false);
+      return forwardSingle(session, server, message, Owed.Query);
     case Frontend.FunctionCall:
-      send(message, server);
-      return owe(session, Owed.FunctionCall);
+      return forwardSingle(session, server, message, Owed.FunctionCall);
     case Frontend.Parse:
       return forwardParse(session, server, message);
     case Frontend.Bind:
@@ -80,6 +84,20 @@ export function forward(session: ClientSession, message: Message): void {
   }
 }
 
+/** A Query or FunctionCall. In an open batch it is skipped with the rest if that fails, its ReadyForQuery too. */
+function forwardSingle(session: ClientSession, server: ServerConnection, message: Message, kind: OwedKind): void {
+  let undo: (() => void) | undefined;
+  if (server.isInBatch) {
+    const unit = session.inFlight.last() as Unit;
+    undo = () => void (unit.isDropped = true);
+    // PostgreSQL itself can be left in the middle of a transaction of its own by this.
+    server.isCloseNeeded = true;
+  }
+  if (kind === Owed.Query) server.unnamed = session.unnamed = undefined;
+  send(message, server);
+  owe(session, kind, undo);
+}
+
 function executedPlan(session: ClientSession, message: Message): Plan | undefined {
   const end = endOfString(message.buffer, message.start + 5, message.end);
   return session.portals?.get(message.buffer.toString('utf8', message.start + 5, end));
@@ -89,85 +107,53 @@ function forwardParse(session: ClientSession, server: ServerConnection, message:
   const { buffer, start, end } = message;
   const nameEnd = endOfString(buffer, start + 5, end);
   const sqlEnd = endOfString(buffer, nameEnd + 1, end);
-  if (nameEnd === start + 5) {
-    // The unnamed statement stays as it is; it only has to be known whose it is.
-    const before = session.unnamed;
-    session.unnamed = session.parsed(buffer.subarray(nameEnd + 1, sqlEnd), buffer.subarray(sqlEnd + 1, end));
-    server.unnamed = session.unnamed;
-    const undo = (): void => {
-      server.unnamed = undefined;
-      if (session.unnamed !== before) session.unnamed = undefined;
-    };
+  const sql = buffer.subarray(nameEnd + 1, sqlEnd);
+  const types = buffer.subarray(sqlEnd + 1, end);
+  if (nameEnd === start + 5) return parseUnnamed(session, server, message, sql, types);
+  const name = buffer.toString('utf8', start + 5, nameEnd);
+  if (session.statements?.has(name) === true) {
+    // The server says what is wrong: the text, or that there is one of this name.
+    const serverName = ensure(session, server, name);
+    server.send(serverName === name ? span(message) : parse(serverName, sql, types));
+    return owe(session, Owed.Parse, undefined, undefined, [serverName, name]);
+  }
+  if (session.ownNames?.has(name) === true) {
+    send(message, server);
+    return owe(session, Owed.Parse);
+  }
+  const statement = session.enterStatement(name, sql, types);
+  (session.inFlight.last() as Unit).noteEntered(name, statement);
+  const undo = (): void => session.forgetStatement(name, statement);
+  if (passesNames(session)) {
     send(message, server);
     return owe(session, Owed.Parse, undo);
   }
-  const name = buffer.toString('utf8', start + 5, nameEnd);
-  if (session.statements?.has(name) === true) return provoke(session, new WeirError('statement_exists', { name }));
-  const statement = session.enterStatement(
-    name,
-    buffer.subarray(nameEnd + 1, sqlEnd),
-    buffer.subarray(sqlEnd + 1, end),
-  );
-  if (passesNames(session)) {
-    send(message, server);
-    return owe(session, Owed.Parse, () => session.leaveStatement(name));
-  }
-  if (server.prepared.use(statement.serverName)) {
-    const undo = (): void => session.leaveStatement(name);
-    return server.owe(new Answer<AnswerReceiver>(Owed.Fake, session.receiver, false, parseComplete, undo));
-  }
-  prepare(session, server, statement, false, () => session.leaveStatement(name));
+  if (!isPrepared(session, server, statement)) return prepare(session, server, statement, false, undo);
+  if (!mayBeFailed(session)) return pretend(session, parseComplete, undo);
+  // In a failed transaction PostgreSQL refuses it: only the server knows.
+  server.unnamed = unknownStatement;
+  server.send(parse('', sql, types));
+  owe(session, Owed.Parse, undo);
 }
 
-/** Sends Parse for a statement that the server does not have. `isSkipped`: the client did not ask for it just now. */
-function prepare(
+function parseUnnamed(
   session: ClientSession,
   server: ServerConnection,
-  statement: Statement,
-  isSkipped: boolean,
-  undo?: () => void,
+  message: Message,
+  sql: Buffer,
+  types: Buffer,
 ): void {
-  const evicted = server.prepared.add(statement.serverName);
-  // Closing at once would take portals of this very batch along: it is done before Sync.
-  if (evicted !== undefined) (session.evicted ??= []).push(evicted);
-  server.send(parse(statement.serverName, statement.sql, statement.types));
-  const undoAll = (): void => {
-    server.prepared.delete(statement.serverName);
-    undo?.();
+  // The unnamed statement stays as it is; it only has to be known whose it is.
+  const before = session.unnamed;
+  const unnamed = session.parsed(sql, types);
+  session.unnamed = unnamed;
+  server.unnamed = unnamed;
+  const undo = (isSkipped: boolean): void => {
+    server.unnamed = isSkipped ? unknownStatement : undefined;
+    if (session.unnamed === unnamed) session.unnamed = isSkipped ? before : undefined;
   };
-  server.owe(new Answer<AnswerReceiver>(Owed.Parse, session.receiver, isSkipped, undefined, undoAll));
-}
-
-function closeEvicted(session: ClientSession, server: ServerConnection): void {
-  if (session.evicted === undefined) return;
-  for (const name of session.evicted) {
-    if (server.prepared.use(name)) continue;
-    server.send(close('S', name));
-    server.owe(new Answer<AnswerReceiver>(Owed.Close, session.receiver, true));
-  }
-  session.evicted = undefined;
-}
-
-/** Makes sure that the server has the statement the client calls `name`; its name there, or undefined after provoking an error. */
-function ensure(session: ClientSession, server: ServerConnection, name: string): string | undefined {
-  if (name === '') {
-    const unnamed = session.unnamed;
-    if (unnamed !== undefined && server.unnamed !== unnamed) {
-      server.unnamed = unnamed;
-      server.send(parse('', unnamed.sql, unnamed.types));
-      const undo = (): void => void (server.unnamed = undefined);
-      server.owe(new Answer<AnswerReceiver>(Owed.Parse, session.receiver, true, undefined, undo));
-    }
-    return '';
-  }
-  const statement = session.statements?.get(name);
-  if (passesNames(session)) return name;
-  if (statement === undefined) {
-    provoke(session, new WeirError('statement_not_found', { name }));
-    return undefined;
-  }
-  if (!server.prepared.use(statement.serverName)) prepare(session, server, statement, true);
-  return statement.serverName;
+  send(message, server);
+  owe(session, Owed.Parse, undo);
 }
 
 function forwardBind(session: ClientSession, server: ServerConnection, message: Message): void {
@@ -177,38 +163,60 @@ function forwardBind(session: ClientSession, server: ServerConnection, message: 
   const portal = buffer.toString('utf8', start + 5, portalEnd);
   const name = buffer.toString('utf8', portalEnd + 1, nameEnd);
   const plan = planOf(session, name);
-  if (plan !== undefined) (session.portals ??= new Map()).set(portal, plan);
+  if (plan !== undefined) {
+    (session.portals ??= new Map()).set(portal, plan);
+    tellNames(session, server, plan, true);
+  }
   const serverName = ensure(session, server, name);
-  if (serverName === undefined) return;
-  if (serverName === name) send(message, server);
-  else server.send(renamed(message, portalEnd + 1, nameEnd, serverName));
+  if (serverName === name) {
+    send(message, server);
+    return owe(session, Owed.Bind);
+  }
+  server.send(renamed(message, portalEnd + 1, nameEnd, serverName));
   server.isMidMessage = isPiece(message);
-  owe(session, Owed.Bind);
+  owe(session, Owed.Bind, undefined, undefined, [serverName, name]);
 }
 
 /** Describe and Close, of a statement or a portal. */
 function forwardNamed(session: ClientSession, server: ServerConnection, message: Message): void {
   const { buffer, start, end } = message;
-  const kind = message.type === Frontend.Close ? Owed.Close : Owed.Describe;
-  const what = buffer[start + 5];
+  const isClose = message.type === Frontend.Close;
   const nameEnd = endOfString(buffer, start + 6, end);
-  const name = buffer.toString('utf8', start + 6, nameEnd);
-  if (what !== 0x53 /* S */ || passesNames(session)) {
-    if (what === 0x53 && kind === Owed.Close) session.leaveStatement(name);
+  if (buffer[start + 5] !== 0x53 /* S */) {
     send(message, server);
-    return owe(session, kind);
+    return owe(session, isClose ? Owed.Close : Owed.Describe);
   }
-  if (kind === Owed.Close && name !== '') {
-    // The servers keep it for others (least recently used goes first); only the client's name is gone.
-    session.leaveStatement(name);
-    return server.owe(new Answer<AnswerReceiver>(Owed.Fake, session.receiver, false, closeComplete));
+  const name = buffer.toString('utf8', start + 6, nameEnd);
+  if (isClose) return closeStatement(session, server, message, name);
+  const serverName = ensure(session, server, name);
+  if (serverName === name) {
+    send(message, server);
+    return owe(session, Owed.Describe);
   }
-  const serverName = kind === Owed.Close ? name : ensure(session, server, name);
-  if (serverName === undefined) return;
-  if (kind === Owed.Close) session.unnamed = server.unnamed = undefined;
-  if (serverName === name) send(message, server);
-  else server.send(renamed(message, start + 6, nameEnd, serverName));
-  owe(session, kind);
+  server.send(renamed(message, start + 6, nameEnd, serverName));
+  owe(session, Owed.Describe, undefined, undefined, [serverName, name]);
+}
+
+function closeStatement(session: ClientSession, server: ServerConnection, message: Message, name: string): void {
+  if (name === '') {
+    const before = session.unnamed;
+    session.unnamed = server.unnamed = undefined;
+    send(message, server);
+    const undo = (): void => {
+      server.unnamed = unknownStatement;
+      session.unnamed ??= before;
+    };
+    return owe(session, Owed.Close, undo);
+  }
+  const statement = session.leaveStatement(name);
+  const undo = (): void => {
+    if (statement !== undefined) session.restoreStatement(name, statement);
+  };
+  const isOwn = session.ownNames?.has(name) === true;
+  // The servers keep it for others (least recently used goes first); only the client's name is gone.
+  if (!isOwn && !passesNames(session)) return pretend(session, closeComplete, undo);
+  send(message, server);
+  owe(session, Owed.Close, undo);
 }
 
 /** The message with bytes [from, to) replaced by another name; its length field put right. The rest is not copied twice. */

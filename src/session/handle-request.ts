@@ -50,6 +50,7 @@ export function handleRequest(session: ClientSession, unit: Unit): void {
 function mayPipeline(session: ClientSession, unit: Unit): boolean {
   // In a lane nobody may send what could touch the others.
   if (session.server !== undefined && session.server.sharers > 1) return false;
+  if (unit.needsNames && session.hasNamesInFlight) return false;
   session.openLane(false);
   if (session.mustStay) return true;
   const node = session.serverNode;
@@ -243,6 +244,7 @@ function send(session: ClientSession, unit: Unit): void {
   const messages = unit.messages ?? [];
   if (session.inFlight.length === 0) session.openLane(unit.isShort);
   session.begin(unit);
+  if (unit.makesNames) session.hasNamesInFlight = true;
   for (const message of messages) forward(session, message);
   session.sent(unit);
 }

@@ -4,12 +4,14 @@
  */
 import type { ServerConnection } from '../backend/server.ts';
 import type { Plan, Tag } from '../routing/plan.ts';
+import type { StatementFacts } from '../sql/facts.ts';
+import { hasTimeWord } from '../sql/time-words.ts';
 import { lastRoute } from './client-figures.ts';
 import type { Database, Services } from './context.ts';
 import type { Preferences } from './preferences.ts';
 import type { SessionState } from './state.ts';
 import type { Statement } from './statements.ts';
-import type { Unit } from './unit.ts';
+import type { Unit, WriteSet } from './unit.ts';
 
 export interface ClientIdentity {
   readonly id: number;
@@ -29,6 +31,8 @@ export class Holdings {
   readonly state: SessionState;
   readonly startPreferences: Preferences;
   preferences: Preferences;
+  /** What the open transaction has written so far. */
+  writes: WriteSet | undefined;
   /** The server that it has at the moment. */
   server: ServerConnection | undefined;
   lastUnit: Unit | undefined;
@@ -39,7 +43,14 @@ export class Holdings {
   /** Plans of the portals of this batch or transaction. */
   portals: Map<string, Plan> | undefined;
   /** Names of statements to be closed on the server before the next Sync. */
-  evicted: string[] | undefined;
+  evicted: Set<string> | undefined;
+  /**
+   * Statements that the session's server knows by the client's own names: SQL PREPARE and what EXECUTE needed; `empty`
+   * when only the name was needed.
+   */
+  ownNames: Map<string, 'real' | 'empty'> | undefined;
+  /** Parse or Close of a statement is on its way: what a name means is not sure before its answer. */
+  hasNamesInFlight = false;
 
   constructor(
     identity: ClientIdentity,
@@ -62,35 +73,74 @@ export class Holdings {
   }
 
   enterStatement(name: string, sql: Buffer, types: Buffer): Statement {
-    const statement = this.services.book.enter(sql, types, (text) => this.services.classifier.classify(text));
+    const { book, classifier } = this.services;
+    const statement = book.enter(sql, types, this.sceneFor(sql), (text) => classifier.classify(text));
     (this.statements ??= new Map()).set(name, statement);
     return statement;
   }
 
-  leaveStatement(name: string): void {
-    const statement = this.statements?.get(name);
-    if (statement === undefined) return;
-    this.statements?.delete(name);
-    this.services.book.leave(statement);
+  /** With whom a statement prepared now may be shared; undefined: with nobody, as what it means is the session's alone. */
+  private sceneFor(sql: Buffer): string | undefined {
+    if (this.state.isPinned || this.writes?.changesCatalog === true || hasTimeWord(sql)) return undefined;
+    return this.services.book.sceneOf(this.database.topology.catalog(), this.state.live.forCacheKey);
   }
 
-  /** A text was executed: pins, DEALLOCATE, DISCARD. */
+  leaveStatement(name: string): Statement | undefined {
+    const statement = this.statements?.get(name);
+    if (statement === undefined) return undefined;
+    this.statements?.delete(name);
+    this.services.book.leave(statement);
+    return statement;
+  }
+
+  /** Its Parse did not happen. */
+  forgetStatement(name: string, statement: Statement): void {
+    if (this.statements?.get(name) === statement) this.leaveStatement(name);
+  }
+
+  /** Its Close did not happen. */
+  restoreStatement(name: string, statement: Statement): void {
+    (this.statements ??= new Map()).set(name, statement);
+    this.services.book.keep(statement);
+  }
+
+  /** One statement of a text completed; what outlives a rollback is done at once. */
+  statementDone(facts: StatementFacts, tag: string): void {
+    this.state.statementDone(facts, tag);
+    if (facts.discards === 'all' || (facts.kind === 'deallocate' && facts.name === undefined)) {
+      for (const name of [...(this.statements?.keys() ?? [])]) this.leaveStatement(name);
+      this.ownNames = undefined;
+      this.server?.prepared.clear();
+      if (facts.discards === 'all') this.forgetUnnamed();
+    } else if (facts.kind === 'deallocate' && facts.name !== undefined) {
+      this.leaveStatement(facts.name);
+      this.leaveOwnName(facts.name);
+    } else if (facts.kind === 'prepare' && facts.name !== undefined) {
+      (this.ownNames ??= new Map()).set(facts.name, 'real');
+    }
+  }
+
+  /** The server does not know that name any more. */
+  leaveOwnName(name: string): void {
+    if (this.ownNames?.delete(name) === true && this.ownNames.size === 0) this.state.unpin('PREPARE');
+  }
+
+  private forgetUnnamed(): void {
+    this.unnamed = undefined;
+    if (this.server !== undefined) this.server.unnamed = undefined;
+  }
+
+  /** A text was executed to its end: pins and what DISCARD takes away. */
   effectsDone(plan: Plan): void {
     const { effects } = plan;
     this.state.applyEffects(effects);
-    if (effects.deallocates === '' || effects.discards === 'all') {
-      for (const name of [...(this.statements?.keys() ?? [])]) this.leaveStatement(name);
-      this.unnamed = undefined;
-      this.forgetServerPlans();
-    }
     if (effects.discards === 'all') this.state.forgetPins();
     if (effects.discards === 'all' || effects.resetsAll) this.preferences = this.startPreferences;
   }
 
-  /** The server's prepared statements are gone, or not what they were. */
-  forgetServerPlans(): void {
-    this.server?.prepared.clear();
-    if (this.server !== undefined) this.server.unnamed = undefined;
+  /** A text failed behind some statements that were executed: what a rollback does not take back is left. */
+  effectsInPart(plan: Plan): void {
+    this.state.pinForGood(plan.effects, plan.mayCommit);
   }
 
   showSetting(name: string): string {

@@ -171,6 +171,7 @@ export class Intake implements FrameSink {
     const { session } = this;
     if (unit.locals > 0) throw new ProtocolError('a weir.* setting in a batch with Flush');
     noteWrites(session, unit);
+    if (unit.makesNames) session.hasNamesInFlight = true;
     if (unit.isComplete) guardWrites(session, unit);
     unit.messages = undefined;
     forward(session, message);

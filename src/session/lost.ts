@@ -1,7 +1,7 @@
 /**
  * The server connection died. What was provably a read and has shown nothing runs again elsewhere; everything else is
  * told so. No statement runs twice. A client that loses an open transaction or pinned state loses its connection too:
- * it must not go on believing in them.
+ * it must not go on believing in them. So does one that has half of a message: nothing can be said to it any more.
  */
 import { TxStatus } from '../protocol/codes.ts';
 import { errorResponse, readyForQuery } from '../protocol/write.ts';
@@ -13,14 +13,17 @@ import type { Unit } from './unit.ts';
 
 const maxAttempts = 3;
 
-export function serverLost(session: ClientSession, why: string, isNodeAtFault: boolean): void {
+export function serverLost(session: ClientSession, why: string, isNodeAtFault: boolean, isMidMessage: boolean): void {
   if (session.isClosed) return;
+  const isCutOff = isMidMessage && session.inFlight.peek()?.isSentOn !== false;
   const node = session.serverNode;
   const hadState = session.mustStay;
   session.forgetServer();
   const { topology } = session.database;
   if (node !== undefined && isNodeAtFault && session.inFlight.length > 0)
     topology.reportFailure(node.name, 'lost', why);
+  // Half a message has gone out: whatever is said now would be taken for the rest of it.
+  if (isCutOff) return session.cutOff(why);
   const units: Unit[] = [];
   for (let unit = session.inFlight.shift(); unit !== undefined; unit = session.inFlight.shift()) units.push(unit);
   for (const unit of units) unit.leaveNode();

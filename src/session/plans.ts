@@ -62,7 +62,10 @@ export function notePlan(session: ClientSession, unit: Unit, message: Message): 
       const nameEnd = endOfString(buffer, start + 5, end);
       const sqlEnd = endOfString(buffer, nameEnd + 1, end);
       const classified = session.services.classifier.classify(buffer.subarray(nameEnd + 1, sqlEnd));
-      (unit.parsed ??= new Map()).set(buffer.toString('utf8', start + 5, nameEnd), classified);
+      const name = buffer.toString('utf8', start + 5, nameEnd);
+      (unit.parsed ??= new Map()).set(name, classified);
+      unit.makesNames = true;
+      if (name !== '' && session.statements?.has(name) === true) unit.needsNames = true;
       unit.shape += 'P';
       // Describe needs the right catalog too, so a Parse alone decides where to go like an execution would.
       return noteExecution(session, unit, classified);
@@ -71,21 +74,14 @@ export function notePlan(session: ClientSession, unit: Unit, message: Message): 
       const portalEnd = endOfString(buffer, start + 5, end);
       const name = buffer.toString('utf8', portalEnd + 1, endOfString(buffer, portalEnd + 1, end));
       unit.shape += portalEnd === start + 5 ? 'B' : 'b';
-      if (pendingOf(unit, name) !== undefined) return;
-      const classified = name === '' ? session.unnamed?.classified : session.statements?.get(name)?.classified;
-      if (classified !== undefined) noteExecution(session, unit, classified);
-      return;
+      return noteUse(session, unit, name);
     }
     case Frontend.Describe: {
       const isStatement = buffer[start + 5] === 0x53;
       const nameEnd = endOfString(buffer, start + 6, end);
       unit.shape += isStatement ? 'S' : 'D';
       if (!isStatement) return;
-      const name = buffer.toString('utf8', start + 6, nameEnd);
-      if (pendingOf(unit, name) !== undefined) return;
-      const classified = name === '' ? session.unnamed?.classified : session.statements?.get(name)?.classified;
-      if (classified !== undefined) noteExecution(session, unit, classified);
-      return;
+      return noteUse(session, unit, buffer.toString('utf8', start + 6, nameEnd));
     }
     case Frontend.Execute:
       endOfString(buffer, start + 5, end);
@@ -94,6 +90,7 @@ export function notePlan(session: ClientSession, unit: Unit, message: Message): 
     case Frontend.Close:
       endOfString(buffer, start + 6, end);
       unit.shape += 'C';
+      if (buffer[start + 5] === 0x53) unit.makesNames = true;
       return;
     case Frontend.FunctionCall:
       // Any function by its OID: nothing is known, so anything may be written.
@@ -101,6 +98,13 @@ export function notePlan(session: ClientSession, unit: Unit, message: Message): 
       return add(session, unit, session.services.functionCall);
     default:
   }
+}
+
+function noteUse(session: ClientSession, unit: Unit, name: string): void {
+  if (pendingOf(unit, name) !== undefined) return;
+  const statement = name === '' ? session.unnamed : session.statements?.get(name);
+  if (name === '' || statement === undefined) unit.needsNames = true;
+  if (statement !== undefined) noteExecution(session, unit, statement.classified);
 }
 
 function noteExecution(session: ClientSession, unit: Unit, classified: Classified): void {

@@ -9,7 +9,7 @@ import type { AnswerReceiver } from '../backend/server.ts';
 import type { Plan } from '../routing/plan.ts';
 import type { ClientSession } from './client.ts';
 import { leaveSlowLane } from './lane.ts';
-import { settle } from './settle.ts';
+import { settle, settleDropped } from './settle.ts';
 import { serverLost } from './lost.ts';
 import type { Unit } from './unit.ts';
 
@@ -66,7 +66,7 @@ export class Receiver implements AnswerReceiver {
     if (plan === undefined || facts === undefined) return;
     if (plan.hasEffects || facts.transaction !== undefined) {
       const tag = type === Backend.CommandComplete ? buffer.toString('latin1', start, end - 1) : '';
-      session.state.statementDone(facts, tag);
+      session.statementDone(facts, tag);
       if (!isQuery) session.effectsDone(plan);
     }
   }
@@ -87,7 +87,7 @@ export class Receiver implements AnswerReceiver {
       unit.isSwallowed = true;
       return;
     }
-    if (sqlstate === '0A000' && fields.get('R') === 'RevalidateCachedQuery') session.forgetServerPlans();
+    if (sqlstate === '0A000' && fields.get('R') === 'RevalidateCachedQuery') session.services.book.catalogChanged();
     if (unit.held !== undefined) {
       unit.held.push(buffer.subarray(start, end));
       return this.letGo(unit);
@@ -108,6 +108,7 @@ export class Receiver implements AnswerReceiver {
 
   ready(status: number): void {
     const { session } = this;
+    settleDropped(session);
     const unit = session.inFlight.peek();
     if (unit === undefined) return;
     if (unit.held !== undefined && !unit.isSwallowed) this.letGo(unit);
@@ -115,8 +116,8 @@ export class Receiver implements AnswerReceiver {
     settle(session, unit, status);
   }
 
-  lost(why: string, isNodeAtFault: boolean): void {
-    serverLost(this.session, why, isNodeAtFault);
+  lost(why: string, isNodeAtFault: boolean, isMidMessage: boolean): void {
+    serverLost(this.session, why, isNodeAtFault, isMidMessage);
   }
 
   heldUp(why: string): void {

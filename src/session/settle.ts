@@ -59,7 +59,7 @@ export function settle(session: ClientSession, unit: Unit, status: number): void
   finishLoad(session, unit, now);
   if (unit.isSwallowed) return again(session, unit);
   const isIdle = status === TxStatus.Idle;
-  if (unit.isSimple && !unit.hasError) for (const plan of unit.plans) if (plan.hasEffects) session.effectsDone(plan);
+  if (unit.isSimple) settleEffects(session, unit);
   if (isIdle) {
     session.state.ended(!unit.hasError);
     server.settings = session.state.settings;
@@ -77,7 +77,31 @@ export function settle(session: ClientSession, unit: Unit, status: number): void
   countAnswer(session, unit);
   unit.messages = undefined;
   session.release();
-  if (session.inFlight.length === 0) session.becameQuiet();
+  if (session.inFlight.length > 0) return;
+  session.hasNamesInFlight = false;
+  session.becameQuiet();
+}
+
+function settleEffects(session: ClientSession, unit: Unit): void {
+  for (const plan of unit.plans) {
+    if (!plan.hasEffects) continue;
+    if (!unit.hasError) session.effectsDone(plan);
+    else if (unit.statementIndex > 0) session.effectsInPart(plan);
+  }
+}
+
+/** Units whose Query the server has skipped have no ReadyForQuery of their own: the next one's is theirs, too. */
+export function settleDropped(session: ClientSession): void {
+  const { inFlight } = session;
+  for (let unit = inFlight.peek(); unit?.isDropped === true && inFlight.length > 1; unit = inFlight.peek()) {
+    inFlight.shift();
+    finishLoad(session, unit, session.services.nowMs());
+    unit.flight?.abandon();
+    unit.guard?.unknown();
+    countAnswer(session, unit);
+    const next = inFlight.peek() as Unit;
+    next.hasError = true;
+  }
 }
 
 function finishLoad(session: ClientSession, unit: Unit, nowMs: number): void {
@@ -91,6 +115,11 @@ function finishLoad(session: ClientSession, unit: Unit, nowMs: number): void {
   if (facts !== undefined) noteLatency(node.load, session.services.baselines.of(facts, latencyMs), latencyMs, nowMs);
 }
 
+function catalogChanged(session: ClientSession): void {
+  session.services.book.catalogChanged();
+  session.database.topology.catalogChanged();
+}
+
 function settleWrites(session: ClientSession, unit: Unit, isIdle: boolean): void {
   const { guard } = unit;
   const { topology } = session.database;
@@ -98,9 +127,9 @@ function settleWrites(session: ClientSession, unit: Unit, isIdle: boolean): void
     const isRolledBack = !isIdle || (unit.hasError && (!unit.mayCommit || isUnparsable(unit)));
     if (isRolledBack) guard.rolledBack();
     else guard.committed(topology.ticker.next());
-    if (!isRolledBack && session.writes?.changesCatalog === true) topology.catalogChanged();
+    if (!isRolledBack && session.writes?.changesCatalog === true) catalogChanged(session);
   } else if (isIdle && !unit.hasError && session.writes?.changesCatalog === true) {
-    topology.catalogChanged();
+    catalogChanged(session);
   }
   if (isIdle && session.inFlight.length === 0) session.writes = undefined;
 }
@@ -151,6 +180,8 @@ export function runAgain(session: ClientSession, unit: Unit): void {
   unit.node = undefined;
   unit.guard = undefined;
   unit.statementIndex = 0;
+  for (const [name, statement] of unit.entered ?? []) session.forgetStatement(name, statement);
+  unit.entered = undefined;
   session.release();
   session.waiting();
   session.goOn(() => findServer(session, unit));

@@ -31,9 +31,14 @@ interface Draft {
   touchedAll: boolean;
   /** Last ParameterStatus of each name in this transaction. */
   reported: Map<string, string>;
+  /** The pins when it began. */
+  pins: ReadonlySet<PinReason>;
 }
 
 const noPins: ReadonlySet<PinReason> = new Set();
+
+/** Reasons that a rollback does not take back. */
+const outlivesRollback: ReadonlySet<PinReason> = new Set(['advisory lock', 'PREPARE', 'LOAD']);
 
 export class SessionState {
   /** As of the last commit: what any server must look like for this client. */
@@ -63,14 +68,31 @@ export class SessionState {
     (this.pinReasons ??= new Set()).add(reason);
   }
 
-  private unpin(reason: PinReason): void {
+  unpin(reason: PinReason): void {
     if (this.pinReasons?.delete(reason) === true && this.pinReasons.size === 0) this.pinReasons = undefined;
   }
 
   /** A whole text was executed without an error. */
   applyEffects(effects: SessionEffects): void {
+    if (effects.pins.length === 0 && effects.unpins.length === 0) return;
+    this.open();
     for (const reason of effects.unpins) this.unpin(reason);
     for (const reason of effects.pins) this.pin(reason);
+  }
+
+  /** A text failed, but perhaps not before it had done this. `mayCommit`: it may have committed on the way. */
+  pinForGood(effects: SessionEffects, mayCommit: boolean): void {
+    for (const reason of effects.pins) {
+      if (!outlivesRollback.has(reason) && !mayCommit) continue;
+      this.pin(reason);
+    }
+  }
+
+  /** Pins and their ends that the transaction brought and that its rollback took back. */
+  private restorePins(before: ReadonlySet<PinReason>): void {
+    const after = this.pins;
+    for (const reason of after) if (!before.has(reason) && !outlivesRollback.has(reason)) this.unpin(reason);
+    for (const reason of before) if (!outlivesRollback.has(reason)) this.pin(reason);
   }
 
   /** One statement completed. `tag`: its command tag. */
@@ -131,6 +153,7 @@ export class SessionState {
       touched: new Set(),
       touchedAll: false,
       reported: new Map(),
+      pins: this.pinReasons === undefined ? noPins : new Set(this.pinReasons),
     };
     return this.draft;
   }
@@ -146,6 +169,7 @@ export class SessionState {
     if (draft === undefined) return;
     this.draft = undefined;
     if (isCommitted) this.settings = draft.settings;
+    else this.restorePins(draft.pins);
     for (const [name, value] of draft.reported) {
       if (this.reported.get(name) === value) continue;
       this.reported = new Map(this.reported).set(name, value);

@@ -1,6 +1,7 @@
 /**
- * Prepared statements of the extended protocol: one name on the servers for each distinct (text, parameter types),
- * whatever the clients call it. The book is shared by all sessions of the process; a session keeps a small map.
+ * Prepared statements of the extended protocol: one name on the servers for each distinct (text, parameter types) in one
+ * setting of the scene, whatever the clients call it. The book is shared by all sessions of the process; a session keeps
+ * a small map.
  */
 import type { Classified } from '../sql/facts.ts';
 
@@ -18,24 +19,46 @@ const keptUnused = 5_000;
 
 interface Entry {
   readonly statement: Statement;
-  readonly key: string;
+  /** undefined: its client's alone. */
+  readonly key: string | undefined;
   users: number;
 }
 
 export class StatementBook {
   private readonly entries = new Map<string, Entry>();
   private readonly byStatement = new WeakMap<Statement, Entry>();
+  private readonly catalogIds = new WeakMap<object, number>();
   private unused = 0;
   private lastId = 0;
+  private lastCatalogId = 0;
+  private epoch = 0;
 
   get size(): number {
     return this.entries.size;
   }
 
-  /** The statement for this text and these types, now with one user more. The buffers are copied. */
-  enter(sql: Buffer, types: Buffer, classify: (sql: Buffer) => Classified): Statement {
-    const key = `${types.toString('latin1')}|${sql.toString('latin1')}`;
-    let entry = this.entries.get(key);
+  /** The catalog may have changed: what was prepared before stays with who has it, and nobody else gets it. */
+  catalogChanged(): void {
+    this.epoch++;
+  }
+
+  /**
+   * Between what clients the plan of a text can be shared: PostgreSQL resolves names and reads constants at Parse.
+   * @param settings all settings of the session that can matter for that
+   */
+  sceneOf(catalog: object | undefined, settings: string): string {
+    let id = 0;
+    if (catalog !== undefined) {
+      id = this.catalogIds.get(catalog) ?? ++this.lastCatalogId;
+      this.catalogIds.set(catalog, id);
+    }
+    return `${this.epoch}.${id}|${settings}`;
+  }
+
+  /** The statement for this text and these types, now with one user more. The buffers are copied. `scene` undefined: not to be shared. */
+  enter(sql: Buffer, types: Buffer, scene: string | undefined, classify: (sql: Buffer) => Classified): Statement {
+    const key = scene === undefined ? undefined : `${scene}|${types.toString('latin1')}|${sql.toString('latin1')}`;
+    let entry = key === undefined ? undefined : this.entries.get(key);
     if (entry === undefined) {
       const own = Buffer.from(sql);
       const statement: Statement = {
@@ -45,7 +68,7 @@ export class StatementBook {
         classified: classify(own),
       };
       entry = { statement, key, users: 0 };
-      this.entries.set(key, entry);
+      if (key !== undefined) this.entries.set(key, entry);
       this.byStatement.set(statement, entry);
     } else if (entry.users === 0) {
       this.unused--;
@@ -54,23 +77,29 @@ export class StatementBook {
     return entry.statement;
   }
 
+  /** Its user of before has it again. */
+  keep(statement: Statement): void {
+    const entry = this.byStatement.get(statement);
+    if (entry === undefined) return;
+    if (entry.users++ === 0 && this.isListed(entry)) this.unused--;
+  }
+
+  private isListed(entry: Entry): boolean {
+    return entry.key !== undefined && this.entries.get(entry.key) === entry;
+  }
+
   /** One user less. */
   leave(statement: Statement): void {
     const entry = this.byStatement.get(statement);
     if (entry === undefined || entry.users === 0) return;
-    if (--entry.users > 0) return;
+    if (--entry.users > 0 || !this.isListed(entry)) return;
     this.unused++;
     if (this.unused <= keptUnused) return;
-    for (const old of this.entries.values()) {
+    for (const [key, old] of this.entries) {
       if (old.users > 0) continue;
-      this.entries.delete(old.key);
+      this.entries.delete(key);
       this.unused--;
       if (this.unused <= keptUnused / 2) return;
     }
-  }
-
-  /** For SHOW PREPARED. */
-  *list(): Iterable<{ statement: Statement; users: number }> {
-    for (const entry of this.entries.values()) yield { statement: entry.statement, users: entry.users };
   }
 }

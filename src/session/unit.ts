@@ -8,6 +8,7 @@ import type { Plan, Tag } from '../routing/plan.ts';
 import type { Route } from '../routing/types.ts';
 import type { Classified, Hints } from '../sql/facts.ts';
 import type { NodeState } from '../topology/types.ts';
+import type { Statement } from './statements.ts';
 
 /** A message of the client, kept as the span in which it arrived. */
 export interface Message {
@@ -69,10 +70,22 @@ export class Unit {
   cacheLabel: 'hit' | 'miss' | 'off' = 'off';
   /** Why the cache did not answer, for last_route. */
   cacheWhy = '';
+  /** Named statements that its Parse messages have entered, in case it has to run again. */
+  entered: (readonly [name: string, statement: Statement])[] | undefined;
+  /** It has Parse or Close of a statement. */
+  makesNames = false;
+  /** It uses a statement that it does not parse itself, and of which more is known once the requests before are answered. */
+  needsNames = false;
+  /** Skipped by the server with the failed batch that it is in: its ReadyForQuery is that of the next Sync. */
+  isDropped = false;
   /** Statements of a Query that have completed. */
   statementIndex = 0;
   /** The server could not parse it either, so nothing of it was executed. */
   isSyntaxError = false;
+
+  noteEntered(name: string, statement: Statement): void {
+    (this.entered ??= []).push([name, statement]);
+  }
 
   addPlan(plan: Plan): void {
     this.plans.push(plan);

@@ -23,6 +23,10 @@ export class Ring<T> {
     return index < 0 || index >= this.count ? undefined : this.items[(this.head + index) & (this.items.length - 1)];
   }
 
+  last(): T | undefined {
+    return this.at(this.count - 1);
+  }
+
   shift(): T | undefined {
     if (this.count === 0) return undefined;
     const item = this.items[this.head];

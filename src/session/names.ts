@@ -1,0 +1,182 @@
+/**
+ * What statements are called on a server. Each distinct text has one name of Weir's there, made on demand; where SQL
+ * speaks of a statement by the client's own name (DEALLOCATE, EXECUTE, PREPARE), the server is told that name first.
+ */
+import { TxStatus } from '../protocol/codes.ts';
+import { Answer, Owed } from '../protocol/answers.ts';
+import { close, parse, sync } from '../protocol/write.ts';
+import type { AnswerReceiver, ServerConnection } from '../backend/server.ts';
+import type { Plan } from '../routing/plan.ts';
+import type { ClientSession } from './client.ts';
+import type { Statement } from './statements.ts';
+
+/** Names that Weir gives. A client's that looks like one must not be taken for it. */
+const weirName = /^weir_\d+$/;
+/** What a server's unnamed statement may be when nobody can tell. */
+export const unknownStatement: unknown = Symbol('unknown');
+const noTypes = Buffer.alloc(2);
+const noSql = Buffer.alloc(0);
+
+/** Is the protocol's own naming in force (session mode, or max_prepared_statements = 0)? */
+export function passesNames(session: ClientSession): boolean {
+  return session.poolMode === 'session' || session.database.settings().maxPreparedStatements === 0;
+}
+
+/** What to call, on the server, a statement that only the client's own name is known of. */
+export function foreignName(name: string): string {
+  return weirName.test(name) ? `${name} of a client` : name;
+}
+
+/** May the transaction have failed by the time the server gets to what is sent now? */
+export function mayBeFailed(session: ClientSession): boolean {
+  if (session.status === TxStatus.Failed) return true;
+  if (session.inFlight.length < 2) return false;
+  if (session.status !== TxStatus.Idle) return true;
+  for (let i = 0; i < session.inFlight.length; i++) if (session.inFlight.at(i)?.begins === true) return true;
+  return false;
+}
+
+/** Does the server have it? A statement that was only about to be closed there is kept. */
+export function isPrepared(session: ClientSession, server: ServerConnection, statement: Statement): boolean {
+  const { serverName } = statement;
+  if (server.prepared.use(serverName)) return true;
+  if (session.evicted?.delete(serverName) !== true) return false;
+  evictFor(session, server, serverName);
+  return true;
+}
+
+/** Closing at once would take portals of this very batch along: it is done before Sync. */
+function evictFor(session: ClientSession, server: ServerConnection, serverName: string): void {
+  const evicted = server.prepared.add(serverName);
+  if (evicted !== undefined) (session.evicted ??= new Set()).add(evicted);
+}
+
+/** Sends Parse for a statement that the server does not have. `isSkipped`: the client did not ask for it just now. */
+export function prepare(
+  session: ClientSession,
+  server: ServerConnection,
+  statement: Statement,
+  isSkipped: boolean,
+  undo?: () => void,
+): void {
+  const { serverName } = statement;
+  evictFor(session, server, serverName);
+  server.send(parse(serverName, statement.sql, statement.types));
+  const undoAll = (): void => {
+    server.prepared.delete(serverName);
+    undo?.();
+  };
+  server.owe(new Answer<AnswerReceiver>(Owed.Parse, session.receiver, isSkipped, undefined, undoAll));
+}
+
+export function closeEvicted(session: ClientSession, server: ServerConnection): void {
+  if (session.evicted === undefined) return;
+  for (const name of session.evicted) {
+    server.send(close('S', name));
+    const undo = (): void => server.prepared.restore(name);
+    server.owe(new Answer<AnswerReceiver>(Owed.Close, session.receiver, true, undefined, undo));
+  }
+  session.evicted = undefined;
+}
+
+/** Makes sure that the server has the statement the client calls `name`; returns its name there. */
+export function ensure(session: ClientSession, server: ServerConnection, name: string): string {
+  if (name === '') {
+    ensureUnnamed(session, server);
+    return '';
+  }
+  if (passesNames(session)) return name;
+  const statement = session.statements?.get(name);
+  if (statement === undefined) return session.ownNames?.has(name) === true ? name : foreignName(name);
+  if (!isPrepared(session, server, statement)) prepare(session, server, statement, true);
+  return statement.serverName;
+}
+
+function ensureUnnamed(session: ClientSession, server: ServerConnection): void {
+  const { unnamed } = session;
+  if (server.unnamed === unnamed) return;
+  if (unnamed === undefined) {
+    // Another client's must not be found there.
+    server.unnamed = undefined;
+    server.send(close('S', ''));
+    return server.owe(new Answer<AnswerReceiver>(Owed.Close, session.receiver, true));
+  }
+  server.unnamed = unnamed;
+  server.send(parse('', unnamed.sql, unnamed.types));
+  const undo = (): void => void (server.unnamed = unknownStatement);
+  server.owe(new Answer<AnswerReceiver>(Owed.Parse, session.receiver, true, undefined, undo));
+}
+
+/**
+ * Before a text runs that names statements of the protocol in SQL: gives the server those names.
+ * @param isBatch in a batch; otherwise before a Query
+ */
+export function tellNames(session: ClientSession, server: ServerConnection, plan: Plan, isBatch: boolean): void {
+  const receiver = isBatch ? session.receiver : nobody;
+  let isTold = !plan.isRead && showsNames(plan) && !passesNames(session) && tellAll(session, server, receiver);
+  if (session.statements !== undefined) {
+    for (const { kind, name } of plan.facts.statements) {
+      if (name === undefined || (kind !== 'deallocate' && kind !== 'execute' && kind !== 'prepare')) continue;
+      const statement = session.statements.get(name);
+      if (statement === undefined || passesNames(session)) continue;
+      isTold = tellName(session, server, name, kind === 'deallocate' ? undefined : statement, receiver) || isTold;
+    }
+  }
+  if (!isTold || isBatch) return;
+  server.send(sync);
+  server.owe(new Answer<AnswerReceiver>(Owed.Sync, nobody, true));
+}
+
+/** Gives the server one name, for `statement` or (undefined) only so that it can be taken away again. */
+function tellName(
+  session: ClientSession,
+  server: ServerConnection,
+  name: string,
+  statement: Statement | undefined,
+  receiver: AnswerReceiver,
+): boolean {
+  const ownNames = (session.ownNames ??= new Map());
+  const known = ownNames.get(name);
+  if (known === 'real' || (known === 'empty' && statement === undefined)) return false;
+  if (known === 'empty') {
+    server.send(close('S', name));
+    server.owe(new Answer<AnswerReceiver>(Owed.Close, receiver, true));
+  }
+  ownNames.set(name, statement === undefined ? 'empty' : 'real');
+  session.state.pin('PREPARE');
+  const undo = (): void => session.leaveOwnName(name);
+  // An empty text is taken also in a failed transaction, and when the table has gone.
+  server.send(parse(name, statement?.sql ?? noSql, statement?.types ?? noTypes));
+  server.owe(new Answer<AnswerReceiver>(Owed.Parse, receiver, true, undefined, undo));
+  return true;
+}
+
+function showsNames(plan: Plan): boolean {
+  return plan.facts.statements.some(({ reads }) => reads.some(({ name }) => name === 'pg_prepared_statements'));
+}
+
+/** For pg_prepared_statements: the server gets all names of the client, and loses all of Weir's. */
+function tellAll(session: ClientSession, server: ServerConnection, receiver: AnswerReceiver): boolean {
+  for (const serverName of server.prepared.list()) {
+    server.send(close('S', serverName));
+    const undo = (): void => server.prepared.restore(serverName);
+    server.owe(new Answer<AnswerReceiver>(Owed.Close, receiver, true, undefined, undo));
+  }
+  server.prepared.clear();
+  for (const [name, statement] of session.statements ?? []) tellName(session, server, name, statement, receiver);
+  return true;
+}
+
+const nothing = (): void => undefined;
+/** Whom nothing matters: what is asked for by the way, and may fail. */
+const nobody: AnswerReceiver = {
+  relay: nothing,
+  completed: nothing,
+  errored: nothing,
+  noticed: nothing,
+  parameterChanged: nothing,
+  ready: nothing,
+  lost: nothing,
+  heldUp: nothing,
+  drained: nothing,
+};
