@@ -7,6 +7,7 @@ import { isPortFree } from './child.ts';
 import type { Cluster } from './cluster.ts';
 import { connectPg } from './clients.ts';
 import { tour } from './demo-tour.ts';
+import { findProgram } from './programs.ts';
 import { hasRedis, startRedis } from './redis.ts';
 import type { Redis } from './redis.ts';
 import { openRunDir } from './run-dir.ts';
@@ -68,8 +69,7 @@ async function startDemo(run: RunDir): Promise<Demo> {
   const cluster = await startCluster({ run });
   say(`  PostgreSQL ${cluster.version}: ${cluster.nodes.map((node) => `${node.name} on ${node.port}`).join(', ')}`);
   const redis = hasRedis() ? await startRedis(run) : undefined;
-  if (redis === undefined) say('  No Redis on this machine: the cache and its invalidation bus stay inside of Weir.');
-  else say(`  Redis on ${redis.port}: second level of the cache and invalidation between proxies`);
+  if (redis !== undefined) say(`  Redis on ${redis.port}: second level of the cache and invalidation between proxies`);
   say('Loading customers, products and orders ...');
   await loadShop(cluster);
   const cache = { enabled: true, ...(redis === undefined ? {} : { redis: redis.url }) };
@@ -79,30 +79,42 @@ async function startDemo(run: RunDir): Promise<Demo> {
   return { cluster, redis, weir, config, run };
 }
 
-function introduce({ weir }: Demo): void {
-  const url = weir.url({ database: DATABASE });
-  say(`
-Weir is up. Any PostgreSQL client will do:
+/** The line of a shell that runs these statements in one session: through psql where there is one. */
+function inSql(url: string, ...statements: readonly string[]): string {
+  const words = statements.map((sql) => `"${sql}"`);
+  return findProgram('psql') === undefined
+    ? `node scripts/sql.mjs ${words.join(' ')}`
+    : `psql "$${url}" ${words.map((word) => `-c ${word}`).join(' ')}`;
+}
 
-  export DATABASE_URL=${url}
+function introduce({ weir, redis }: Demo): void {
+  const read = (...first: readonly string[]): string =>
+    inSql('DATABASE_URL', ...first, 'SELECT count(*) FROM orders', 'SHOW weir.last_route');
+  const update = `UPDATE customers SET city = 'Quito' WHERE id = 1`;
+  const cached = `SELECT city, count(*) FROM customers GROUP BY city`;
+  say(`
+Weir is up. Any PostgreSQL client will do. In another terminal, in this folder:
+
+  export DATABASE_URL=${weir.url({ database: DATABASE })}
+  export WEIR_ADMIN_URL=${weir.adminUrl()}
 
 Three things to try:
 
   1. A routed read: which node answered, and why
-     psql "$DATABASE_URL" -c "SET weir.cache = 'off'" -c "SELECT count(*) FROM orders" -c "SHOW weir.last_route"
+     ${read(`SET weir.cache = 'off'`)}
 
   2. A cached read: run it twice, change a customer, run it again
-     psql "$DATABASE_URL" -c "SELECT city, count(*) FROM customers GROUP BY city" -c "SHOW weir.last_route"
-     psql "$DATABASE_URL" -c "UPDATE customers SET city = 'Quito' WHERE id = 1"
+     ${inSql('DATABASE_URL', cached, 'SHOW weir.last_route')}
+     ${inSql('DATABASE_URL', update)}
 
   3. A resize, at once, on the running system
-     export WEIR_ADMIN_URL=${weir.adminUrl()}
-     node bin/weir.js resize ${DATABASE}.app --min 30 --max 40
+     node bin/weir.js resize ${DATABASE}.app --max 40
      node bin/weir.js pools
 
 Metrics:    http://127.0.0.1:${weir.httpPort}/metrics
 Dashboard:  http://127.0.0.1:${weir.httpPort}/
-
+Config:     ${weir.configFile}
+${redis === undefined ? '' : `Another Weir: WEIR_HTTP=null node bin/weir.js serve --config ${weir.configFile} --listen 127.0.0.1:6433\n`}
 Ctrl-C stops all of it and leaves nothing behind.`);
 }
 
