@@ -89,10 +89,11 @@ class Player {
     const client = this.clients.get(name);
     if (client === undefined) return;
     this.clients.delete(name);
-    client.send(terminate.bytes);
-    const isIn = await client.until(() => client.isClosed);
     this.transcript.push(`${name}: leaves`);
-    this.write(client, isIn);
+    // Not what is said to somebody who has said good-bye.
+    for (const message of client.received.splice(0)) this.transcript.push(`   ${this.print(message)}`);
+    if (!client.isClosed) client.send(terminate.bytes);
+    if (!(await client.until(() => client.isClosed))) this.transcript.push('   (is not let go)');
     client.close();
   }
 

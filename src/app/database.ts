@@ -176,7 +176,6 @@ export class DatabaseRuntime implements Database {
         password: isVerifier ? undefined : secret,
         tls: this.shared.config().tls.server,
         timeoutMs: this.config.pool.serverConnectTimeoutMs,
-        parameters: { application_name: 'weir' },
         keys,
         ...(proven === undefined ? {} : { scramKeys: proven }),
       });

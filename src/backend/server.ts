@@ -11,10 +11,11 @@ import { renamedError, terminate } from '../protocol/write.ts';
 import { Wire, type WireHandler } from '../net/wire.ts';
 import type { NodeConfig } from '../config/config.ts';
 import type { ServerState } from '../pool/types.ts';
-import { mayStreamMessage, type ServerOptions } from './server-options.ts';
+import { mayStreamMessage, readyStatus, type ServerOptions } from './server-options.ts';
 import { runInternal } from './internal-query.ts';
 import type { AnswerReceiver } from './receiver.ts';
 import { PreparedSet } from './prepared-set.ts';
+import { Run } from './run.ts';
 
 export type { AnswerReceiver } from './receiver.ts';
 
@@ -55,11 +56,7 @@ export class ServerConnection implements WireHandler, FrameSink {
   private readonly answers = new AnswerQueue<AnswerReceiver>();
   private readonly scanner: FrameScanner;
   private readonly onClosed: (server: ServerConnection, why: string) => void;
-  /** Bytes of the current chunk for one receiver that have not been handed on: one span as long as they are contiguous. */
-  private runFor: AnswerReceiver | undefined;
-  private runBuffer: Buffer | undefined;
-  private runStart = 0;
-  private runEnd = 0;
+  private readonly relaying = new Run();
   /** Receiver of the frame that is being streamed; undefined: nobody. */
   private streamFor: AnswerReceiver | undefined;
   /** Why the server said good-bye (a FATAL), for `lost`. */
@@ -107,10 +104,6 @@ export class ServerConnection implements WireHandler, FrameSink {
     return this.answers.isInBatch;
   }
 
-  get owedCount(): number {
-    return this.answers.length;
-  }
-
   get isAlive(): boolean {
     return !this.isDead;
   }
@@ -122,7 +115,7 @@ export class ServerConnection implements WireHandler, FrameSink {
 
   /** `from` leaves: what it is owed comes to `to`. */
   handOver(from: AnswerReceiver, to: AnswerReceiver): void {
-    if (this.runFor === from) this.flushRun();
+    if (this.relaying.isFor(from)) this.relaying.flush();
     if (this.streamFor === from) this.streamFor = to;
     if (this.holder === from) this.holder = undefined;
     // What was undone here happens all the same: nobody knows any more what the server has prepared.
@@ -159,9 +152,9 @@ export class ServerConnection implements WireHandler, FrameSink {
   received(chunk: Buffer): void {
     try {
       this.scanner.push(chunk);
-      this.flushRun();
+      this.relaying.flush();
     } catch (error) {
-      this.runFor = undefined;
+      this.relaying.drop();
       this.farewell =
         error instanceof ProtocolError ? `protocol violation by the server: ${error.message}` : String(error);
       throw error;
@@ -194,7 +187,7 @@ export class ServerConnection implements WireHandler, FrameSink {
   frame(type: number, buffer: Buffer, start: number, end: number): boolean {
     if (type === Backend.DataRow || type === Backend.CopyData) {
       const head = this.answers.head() ?? this.unexpected(type);
-      if (!head.isSkipped) this.addToRun(head.receiver, buffer, start, end);
+      if (!head.isSkipped) this.relaying.add(head.receiver, buffer, start, end);
       return true;
     }
     this.message(type, buffer, start, end);
@@ -209,7 +202,7 @@ export class ServerConnection implements WireHandler, FrameSink {
   }
 
   more(buffer: Buffer, start: number, end: number, isLast: boolean): boolean {
-    if (this.streamFor !== undefined) this.addToRun(this.streamFor, buffer, start, end);
+    if (this.streamFor !== undefined) this.relaying.add(this.streamFor, buffer, start, end);
     if (isLast) this.streamFor = undefined;
     return true;
   }
@@ -225,7 +218,7 @@ export class ServerConnection implements WireHandler, FrameSink {
         return this.asynchronous(type, buffer, start, end);
     }
     const head = this.answers.head() ?? this.unexpected(type);
-    if (!head.isSkipped) this.addToRun(head.receiver, buffer, start, end);
+    if (!head.isSkipped) this.relaying.add(head.receiver, buffer, start, end);
     switch (type) {
       case Backend.DataRow:
       case Backend.CopyData:
@@ -257,7 +250,7 @@ export class ServerConnection implements WireHandler, FrameSink {
       case Backend.CloseComplete:
         return this.simple(type, head, Owed.Close);
       case Backend.ReadyForQuery:
-        return this.readyForQuery(head, end - start === 6 ? (buffer[start + 5] as number) : 0);
+        return this.readyForQuery(head, readyStatus(buffer.subarray(start + 5, end), this.answers.isInCopy));
       default:
         this.unexpected(type);
     }
@@ -272,16 +265,14 @@ export class ServerConnection implements WireHandler, FrameSink {
     if (head.kind !== Owed.Query && head.kind !== Owed.Sync && head.kind !== Owed.FunctionCall) {
       this.unexpected(Backend.ReadyForQuery);
     }
-    if (this.answers.isInCopy) throw new ProtocolError('ReadyForQuery in the middle of a COPY');
-    if (!isTxStatus(status)) throw new ProtocolError('ReadyForQuery without a transaction status');
     this.txStatus = status;
-    this.flushRun();
+    this.relaying.flush();
     this.next();
     if (!head.isSkipped) head.receiver.ready(status);
   }
 
   private error(buffer: Buffer, start: number, end: number): void {
-    this.flushRun();
+    this.relaying.flush();
     const isCut = buffer.readInt32BE(start + 1) + 1 > end - start;
     const fields = readErrorFields(buffer, start + 5, end, isCut);
     const severity = fields.get('V') ?? fields.get('S');
@@ -306,7 +297,7 @@ export class ServerConnection implements WireHandler, FrameSink {
   private asynchronous(type: number, buffer: Buffer, start: number, end: number): void {
     const head = this.answers.head();
     const receiver = head === undefined || head.isSkipped ? this.holder : head.receiver;
-    if (receiver !== undefined) this.addToRun(receiver, buffer, start, end);
+    if (receiver !== undefined) this.relaying.add(receiver, buffer, start, end);
     if (type === Backend.NoticeResponse) receiver?.noticed();
     if (type === Backend.ParameterStatus) {
       const [name, value] = readPair(buffer, start + 5, end);
@@ -325,7 +316,7 @@ export class ServerConnection implements WireHandler, FrameSink {
       const head = this.answers.head();
       if (head === undefined) return;
       if (head.kind === Owed.Fake) {
-        this.flushRun();
+        this.relaying.flush();
         const bytes = head.bytes as Buffer;
         this.answers.shift();
         head.receiver.relay(bytes, 0, bytes.length);
@@ -340,29 +331,4 @@ export class ServerConnection implements WireHandler, FrameSink {
   private unexpected(type: number): never {
     throw new ProtocolError(`a message ${describeType(type)} that nobody asked for`);
   }
-
-  private addToRun(receiver: AnswerReceiver, buffer: Buffer, start: number, end: number): void {
-    if (this.runFor === receiver && this.runBuffer === buffer && this.runEnd === start) {
-      this.runEnd = end;
-      return;
-    }
-    this.flushRun();
-    this.runFor = receiver;
-    this.runBuffer = buffer;
-    this.runStart = start;
-    this.runEnd = end;
-  }
-
-  private flushRun(): void {
-    const receiver = this.runFor;
-    if (receiver === undefined) return;
-    this.runFor = undefined;
-    const buffer = this.runBuffer as Buffer;
-    this.runBuffer = undefined;
-    receiver.relay(buffer, this.runStart, this.runEnd);
-  }
-}
-
-function isTxStatus(status: number): boolean {
-  return status === TxStatus.Idle || status === TxStatus.InTransaction || status === TxStatus.Failed;
 }

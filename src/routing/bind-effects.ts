@@ -123,6 +123,7 @@ function addByFunctions(facts: StatementFacts, template: string, pins: Set<PinRe
 
 function addBySettings(settings: readonly SettingChange[], pins: Set<PinReason>, unpins: Set<PinReason>): void {
   for (const setting of settings) {
+    if (setting.name === 'seed') pins.add(UNREPLAYED);
     if (setting.name !== 'session_authorization' || setting.isLocal) continue;
     if (setting.value === undefined) unpins.add('SET SESSION AUTHORIZATION');
     else pins.add('SET SESSION AUTHORIZATION');

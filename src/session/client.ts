@@ -4,6 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import type { ServerConnection } from '../backend/server.ts';
 import type { SessionFreshness } from '../cache/types.ts';
 import { WeirError } from '../errors.ts';
 import { Wire, type WireHandler } from '../net/wire.ts';
@@ -11,7 +12,7 @@ import type { Ticket } from '../pool/waiters.ts';
 import { TxStatus } from '../protocol/codes.ts';
 import { ProtocolError } from '../protocol/read.ts';
 import { FrameScanner } from '../protocol/scanner.ts';
-import { errorResponse, readyForQuery } from '../protocol/write.ts';
+import { errorResponse, parameterStatus, readyForQuery } from '../protocol/write.ts';
 import type { Database, Services } from './context.ts';
 import { SessionTokens } from './freshness.ts';
 import type { ClientIdentity } from './holdings.ts';
@@ -227,6 +228,11 @@ export class ClientSession extends Tenancy implements WireHandler {
 
   say(bytes: Buffer): void {
     this.wire.send(bytes);
+  }
+
+  /** The server reports something else than the client knows, behind its back: a setting was replayed. */
+  tellReported(server: ServerConnection): void {
+    for (const [name, value] of this.state.untold(server.parameters)) this.say(parameterStatus(name, value));
   }
 
   /** Bytes from the server. */

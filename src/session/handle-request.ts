@@ -221,7 +221,9 @@ function attach(session: ClientSession, unit: Unit, pool: Pool, server: ServerCo
 /** Makes the session's server look like this session, then sends. */
 function prepareServer(session: ClientSession, unit: Unit): void {
   const server = session.server as ServerConnection;
-  const wanted = session.state.live;
+  // What a transaction sets, its server has set.
+  if (session.status !== TxStatus.Idle) return send(session, unit);
+  const wanted = session.state.settings;
   const sql = replaySql((server.settings as Settings | undefined) ?? Settings.none, wanted);
   if (sql === undefined) return send(session, unit);
   session.waiting();
@@ -229,6 +231,7 @@ function prepareServer(session: ClientSession, unit: Unit): void {
     () =>
       session.goOn(() => {
         server.settings = wanted;
+        session.tellReported(server);
         send(session, unit);
       }),
     (error: Error) =>

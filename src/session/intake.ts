@@ -149,6 +149,13 @@ export class Intake implements FrameSink {
   /** COPY data goes where the COPY goes on. After its failure the rest is still on its way: ignored, as by PostgreSQL. */
   private copy(message: Message): void {
     const { server, inFlight, wire } = this.session;
+    const { batch } = this;
+    if (batch?.isBegun === false && batch.executes && !this.isSkipping) {
+      // Pipelined behind its Execute: it goes with the batch.
+      this.part(message);
+      if (isPiece(message) && !batch.isBegun && this.session.isReady) this.submit(batch);
+      return;
+    }
     const last = inFlight.at(inFlight.length - 1);
     // What only reads is no COPY from the client; in a lane the bytes would hit its neighbours.
     if (server === undefined || last === undefined || (last.isRead && !server.isInCopy)) return;

@@ -62,7 +62,7 @@ export function settle(session: ClientSession, unit: Unit, status: number): void
   if (unit.isSimple) settleEffects(session, unit);
   if (isIdle) {
     session.state.ended(!unit.hasError);
-    server.settings = session.state.settings;
+    server.settings = session.state.takeOnServer();
   }
   settleWrites(session, unit, isIdle);
   const { ticker } = database.topology;

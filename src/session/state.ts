@@ -31,6 +31,8 @@ interface Draft {
   touchedAll: boolean;
   /** Last ParameterStatus of each name in this transaction. */
   reported: Map<string, string>;
+  /** Names that the server has reset to its own default, not to what the client started with. */
+  behind: Set<string>;
   /** The pins when it began. */
   pins: ReadonlySet<PinReason>;
 }
@@ -48,6 +50,7 @@ export class SessionState {
   /** What the client has been told (ParameterStatus). Shared between clients until one's own differs. */
   reported: ReadonlyMap<string, string>;
   private draft: Draft | undefined;
+  private onServer: Settings | undefined;
   private pinReasons: Set<PinReason> | undefined;
 
   constructor(start: Settings, reported: ReadonlyMap<string, string>) {
@@ -104,15 +107,18 @@ export class SessionState {
     if (facts.settings.length === 0 && !facts.resetsAll && facts.discards !== 'all') return;
     const draft = this.open();
     for (const change of facts.settings) {
-      if (change.isLocal) continue;
+      if (change.isLocal || change.name === 'seed') continue;
       draft.settings = draft.settings.changed(change, this.start);
       draft.touched.add(change.name);
+      if (change.value === undefined && this.start.entry(change.name) !== undefined) draft.behind.add(change.name);
+      else draft.behind.delete(change.name);
     }
     if (facts.resetsAll || facts.discards === 'all') {
       // RESET ALL leaves the role alone, DISCARD ALL does not.
       const role = facts.resetsAll ? draft.settings.entry('role') : undefined;
       draft.settings = role === undefined ? this.start : this.start.with('role', role);
       draft.touchedAll = true;
+      for (const name of this.start.names()) draft.behind.add(name);
     }
   }
 
@@ -153,6 +159,7 @@ export class SessionState {
       touched: new Set(),
       touchedAll: false,
       reported: new Map(),
+      behind: new Set(),
       pins: this.pinReasons === undefined ? noPins : new Set(this.pinReasons),
     };
     return this.draft;
@@ -168,8 +175,13 @@ export class SessionState {
     const draft = this.draft;
     if (draft === undefined) return;
     this.draft = undefined;
-    if (isCommitted) this.settings = draft.settings;
-    else this.restorePins(draft.pins);
+    this.onServer = undefined;
+    if (isCommitted) {
+      this.settings = draft.settings;
+      for (const name of draft.behind) this.onServer = (this.onServer ?? this.settings).with(name, undefined);
+    } else {
+      this.restorePins(draft.pins);
+    }
     for (const [name, value] of draft.reported) {
       if (this.reported.get(name) === value) continue;
       this.reported = new Map(this.reported).set(name, value);
@@ -179,6 +191,22 @@ export class SessionState {
         this.settings = this.settings.with(key, settingFromText(key, value));
       }
     }
+  }
+
+  /** What the server looks like after the transaction that just ended: not quite `settings` after a RESET. */
+  takeOnServer(): Settings {
+    const settings = this.onServer ?? this.settings;
+    this.onServer = undefined;
+    return settings;
+  }
+
+  /** What of `parameters`, which a server reports, the client has not been told; from now on it has. */
+  untold(parameters: ReadonlyMap<string, string>): [name: string, value: string][] {
+    const news = [...parameters].filter(
+      ([name, value]) => this.reported.get(name) !== value && !followsServer.has(name.toLowerCase()),
+    );
+    if (news.length > 0) this.reported = new Map([...this.reported, ...news]);
+    return news;
   }
 
   /** What the server looks like right now if this client has it: uncommitted changes included. */

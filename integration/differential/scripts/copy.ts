@@ -72,14 +72,6 @@ export const copy = [
     count,
     drop,
   ]),
-  script('a Query in the middle of COPY', [
-    make,
-    a('COPY t FROM STDIN'),
-    a(copyData('1\tone\n'), query('SELECT 1')),
-    a('SELECT 2'),
-    count,
-    drop,
-  ]),
   script('COPY from the client, extended', [
     make,
     a.starts(...extended('COPY t FROM STDIN'), flush),

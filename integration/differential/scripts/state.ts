@@ -214,7 +214,7 @@ export const state = [
       a("SELECT setval('s', 10); SELECT currval('s')"),
       a('DROP SEQUENCE s'),
     ],
-    atOnce,
+    ['session'],
   ),
   script('currval is of its session', [
     a('CREATE TABLE t (i serial, x int)'),
@@ -262,7 +262,7 @@ export const state = [
     a("SET work_mem = '701kB'; CREATE TEMP TABLE t (i int); PREPARE p AS SELECT 1; LISTEN news"),
     a("SELECT set_config('app.x', 'secret', false), pg_advisory_lock(82)"),
     a.leaves(),
-    b("SHOW work_mem; SELECT current_setting('app.x', true)"),
+    b("SHOW work_mem; SELECT nullif(current_setting('app.x', true), '')"),
     b('SELECT * FROM t'),
     b('EXECUTE p'),
     b('SELECT pg_try_advisory_xact_lock(82)'),
