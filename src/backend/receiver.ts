@@ -16,8 +16,11 @@ export interface AnswerReceiver {
   parameterChanged(name: string, value: string): void;
   /** ReadyForQuery was relayed; `status` as in TxStatus. */
   ready(status: number): void;
-  /** The connection died while something was owed, or while it was held. Called once. `isNodeAtFault`: not our own doing. */
-  lost(why: string, isNodeAtFault: boolean): void;
+  /**
+   * The connection died while something was owed, or while it was held. Called once. `isNodeAtFault`: not our own doing;
+   * `isMidMessage`: the beginning of a message was relayed, and its end will never come.
+   */
+  lost(why: string, isNodeAtFault: boolean, isMidMessage: boolean): void;
   /** Nothing of its answer has come, and whoever is ahead of it takes too long: it may leave and ask elsewhere. */
   heldUp(why: string): void;
   /** The server takes bytes again after `isFull`. */

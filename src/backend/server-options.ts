@@ -1,9 +1,9 @@
 /**
- * What a ServerConnection is made of, and how large its messages may be. No state.
+ * What a ServerConnection is made of, and what its messages may be: how large, in which status. No state.
  */
 import type { NodeConfig } from '../config/config.ts';
 import type { TurnWriter } from '../net/turn.ts';
-import { Backend, describeType } from '../protocol/codes.ts';
+import { Backend, TxStatus, describeType } from '../protocol/codes.ts';
 import { ProtocolError } from '../protocol/read.ts';
 import type { ServerLink } from './login.ts';
 import type { ServerConnection } from './server.ts';
@@ -28,6 +28,14 @@ export function mayStreamMessage(type: number, size: number): boolean {
   if (size <= collectBelowBytes) return false;
   if (neverLarge.has(type)) throw new ProtocolError(`a message ${describeType(type)} of ${size} bytes`);
   return true;
+}
+
+/** The transaction status in a ReadyForQuery. @throws ProtocolError if it has none, or comes in the middle of a COPY */
+export function readyStatus(body: Buffer, isInCopy: boolean): number {
+  const status = body.length === 1 ? (body[0] as number) : 0;
+  if (isInCopy) throw new ProtocolError('ReadyForQuery in the middle of a COPY');
+  if (status === TxStatus.Idle || status === TxStatus.InTransaction || status === TxStatus.Failed) return status;
+  throw new ProtocolError('ReadyForQuery without a transaction status');
 }
 
 export interface ServerOptions {

@@ -34,11 +34,15 @@ export function readStartupParameters(buffer: Buffer, start: number, end: number
   return parameters;
 }
 
-/** Fields of ErrorResponse and NoticeResponse by their letter: S severity, C SQLSTATE, M message, D detail, H hint ... */
-export function readErrorFields(buffer: Buffer, start: number, end: number): Map<string, string> {
+/**
+ * Fields of ErrorResponse and NoticeResponse by their letter: S severity, C SQLSTATE, M message, D detail, H hint ...
+ * @param isCut this is only the beginning of the message: the field that does not end is left out
+ */
+export function readErrorFields(buffer: Buffer, start: number, end: number, isCut = false): Map<string, string> {
   const fields = new Map<string, string>();
   let at = start;
   while (at < end && buffer[at] !== 0) {
+    if (isCut && !buffer.subarray(at + 1, end).includes(0)) break;
     const valueEnd = endOfString(buffer, at + 1, end);
     fields.set(String.fromCharCode(buffer[at] as number), buffer.toString('utf8', at + 1, valueEnd));
     at = valueEnd + 1;

@@ -1,0 +1,47 @@
+/**
+ * Two ends of a connection without a kernel between them: as much of a net.Socket as Weir uses once somebody is logged
+ * in, with its back-pressure. A hundred thousand of them cost seconds.
+ */
+import type { Socket } from 'node:net';
+import { Duplex } from 'node:stream';
+
+class MemorySocket extends Duplex {
+  readonly remoteAddress = '127.0.0.1';
+  readonly remotePort = 1;
+  peer: MemorySocket | undefined;
+  /** Called when this end wants more: the other end's write is done then. */
+  private takenBy: (() => void) | undefined;
+
+  override _read(): void {
+    const taken = this.takenBy;
+    this.takenBy = undefined;
+    taken?.();
+  }
+
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    const { peer } = this;
+    if (peer === undefined || peer.destroyed || peer.readableEnded) return done();
+    if (peer.push(chunk)) done();
+    else peer.takenBy = done;
+  }
+
+  override _final(done: () => void): void {
+    this.peer?.push(null);
+    done();
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    const { peer } = this;
+    if (peer !== undefined && !peer.destroyed && !this.writableFinished) peer.push(null);
+    this._read();
+    done(error);
+  }
+}
+
+export function socketPair(): [Socket, Socket] {
+  const [one, other] = [new MemorySocket({ allowHalfOpen: false }), new MemorySocket({ allowHalfOpen: false })];
+  one.peer = other;
+  other.peer = one;
+  for (const end of [one, other]) end.on('error', () => undefined);
+  return [one as unknown as Socket, other as unknown as Socket];
+}

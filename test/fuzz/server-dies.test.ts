@@ -1,0 +1,230 @@
+/**
+ * A server that dies, says garbage, lies about lengths or repeats itself at every message of every conversation, and in
+ * the middle of each. The client gets its answer or a proper error, no write runs twice, a read that showed nothing
+ * runs again, the pool stays whole and the next client is served.
+ */
+import { describe, expect, it } from 'vitest';
+import { until } from '../../integration/harness/until.ts';
+import { Backend } from '../../src/protocol/codes.ts';
+import { readErrorFields } from '../../src/protocol/read.ts';
+import { describe as describeMessage, errorResponse, frame, query, sync } from '../../src/protocol/write.ts';
+import { noticeResponse, parameterStatus, readyForQuery } from '../../src/protocol/write.ts';
+import { createClassifier } from '../../src/sql/classifier.ts';
+import type { FakePostgres, Mind } from './fake-postgres.ts';
+import { bind, copyData, copyDone, execute, parseText } from './frames.ts';
+import { framesOf } from './rude-client.ts';
+import { makeWorld } from './world.ts';
+import type { World, WorldOptions } from './world.ts';
+
+const classifier = await createClassifier();
+
+interface Conversation {
+  readonly says: readonly Buffer[];
+  /** How many ReadyForQuery a healthy server answers with. */
+  readonly readies: number;
+  /** It only reads: as long as no row was shown, nobody notices that a server died. */
+  readonly isRead?: boolean;
+  readonly options?: Partial<WorldOptions>;
+}
+
+const batch = (name: string, sql: string): Buffer =>
+  Buffer.concat([parseText(name, sql), bind('', name), describeMessage('P', ''), execute(''), sync]);
+
+const conversations: Readonly<Record<string, Conversation>> = {
+  'a simple read': { says: [query("SELECT 'x'")], readies: 1, isRead: true },
+  'a simple write': { says: [query('INSERT INTO lines VALUES (1)')], readies: 1 },
+  'several statements': { says: [query("SELECT 'x'; INSERT INTO lines VALUES (2)")], readies: 1 },
+  'a prepared read': { says: [batch('s', "SELECT 'x'")], readies: 1, isRead: true },
+  'a prepared write': { says: [batch('w', 'INSERT INTO lines VALUES (3)')], readies: 1 },
+  'a pipeline': {
+    says: [batch('s', "SELECT 'x'"), batch('w', 'INSERT INTO lines VALUES (4)'), batch('', "SELECT 'y'")],
+    readies: 3,
+  },
+  'COPY to the client': { says: [query('COPY lines TO STDOUT')], readies: 1 },
+  'COPY from the client': {
+    says: [query('COPY lines FROM STDIN'), copyData(Buffer.from('a\n')), copyDone],
+    readies: 1,
+  },
+  'a transaction': {
+    says: [query('BEGIN'), query('INSERT INTO lines VALUES (5)'), query('COMMIT'), query("SELECT 'after'")],
+    readies: 4,
+  },
+  'a setting to be replayed': { says: [query("SET application_name = 'me'"), query("SELECT 'x'")], readies: 2 },
+  'a session that is reset afterwards': {
+    says: [query("SET work_mem = '2MB'"), query("SELECT 'x'")],
+    readies: 2,
+    options: { poolMode: 'session' },
+  },
+};
+
+type Damage = (message: Buffer, server: FakePostgres) => Buffer | undefined;
+const thenDie = (bytes: Buffer, server: FakePostgres): Buffer => {
+  server.isDying = true;
+  return bytes;
+};
+const withLength = (message: Buffer, length: number): Buffer => {
+  const changed = Buffer.from(message);
+  changed.writeInt32BE(length, 1);
+  return changed;
+};
+const notices = Buffer.concat(
+  Array.from({ length: 200 }, () => noticeResponse({ severity: 'NOTICE', sqlstate: '00000', message: 'again' })),
+);
+
+/** What cuts the connection short, so that what was not shown can run again. */
+const deaths: Readonly<Record<string, Damage>> = {
+  'dies before it': () => undefined,
+  'dies in the middle of it': (message, server) => thenDie(message.subarray(0, message.length >> 1), server),
+  'dies in its header': (message, server) => thenDie(message.subarray(0, 3), server),
+  'says good-bye': (_message, server) =>
+    thenDie(errorResponse({ severity: 'FATAL', sqlstate: '57P01', message: 'terminating connection' }), server),
+};
+/** What is not the protocol, or a strange use of it. */
+const oddities: Readonly<Record<string, Damage>> = {
+  'says garbage instead': () => Buffer.from('\x00\x01HTTP/1.1 400 Bad Request\r\n\r\n', 'latin1'),
+  'announces a negative length': (message) => withLength(message, -5),
+  'announces 1.9 GB': (message) => withLength(message, 0x71000000),
+  'announces a longer message and dies': (message, server) => thenDie(withLength(message, message.length + 50), server),
+  'says it twice': (message) => Buffer.concat([message, message]),
+  'says ReadyForQuery first': (message) => Buffer.concat([readyForQuery('I'), message]),
+  'says ReadyForQuery with a status nobody knows': (message) =>
+    Buffer.concat([frame(Backend.ReadyForQuery, Buffer.from('?')), message]),
+  'says ReadyForQuery without a status': (message) => Buffer.concat([frame(Backend.ReadyForQuery), message]),
+  'says an error without its end': (message) =>
+    Buffer.concat([frame(Backend.ErrorResponse, Buffer.from('C')), message]),
+  'says an unknown message': (message) => Buffer.concat([frame(0x7a, Buffer.from('zz')), message]),
+  'begins a COPY that nobody asked for': (message) =>
+    Buffer.concat([frame(Backend.CopyInResponse, Buffer.from([0, 0, 0])), message]),
+  'leaves it out': () => Buffer.alloc(0),
+};
+const harmless: Readonly<Record<string, Damage>> = {
+  'floods with notices': (message) => Buffer.concat([notices, message]),
+  'changes a parameter': (message) => Buffer.concat([parameterStatus('TimeZone', 'UTC'), message]),
+};
+
+interface Outcome {
+  /** Types of the messages behind the greeting; asynchronous ones left out. */
+  readonly types: string;
+  readonly sqlstates: readonly string[];
+  readonly isClosed: boolean;
+  readonly problem: string | undefined;
+}
+
+function read(bytes: Buffer, isClosed: boolean): Outcome {
+  const { frames, problem } = framesOf(bytes);
+  const greeting = frames.findIndex(({ type }) => type === Backend.ReadyForQuery);
+  const said = frames.slice(greeting + 1).filter(({ type }) => type !== Backend.NoticeResponse && type !== 0x53);
+  return {
+    types: said.map(({ type }) => String.fromCharCode(type)).join(''),
+    sqlstates: said
+      .filter(({ type }) => type === Backend.ErrorResponse)
+      .map(({ body }) => readErrorFields(body, 0, body.length).get('C') ?? ''),
+    isClosed,
+    problem,
+  };
+}
+
+const readiesIn = (types: string): number => types.split('Z').length - 1;
+
+/** Plays it until all is answered, the connection is closed, or nothing has come for `patience` turns. */
+async function play(world: World, { says, readies }: Conversation): Promise<Outcome> {
+  const socket = world.connect();
+  const heard: Buffer[] = [];
+  let isClosed = false;
+  socket.on('data', (chunk: Buffer) => heard.push(chunk));
+  socket.on('close', () => (isClosed = true));
+  for (const one of says) socket.write(one);
+  const isDone = (): boolean => isClosed || readiesIn(read(Buffer.concat(heard), isClosed).types) >= readies;
+  // A server that keeps silent keeps its client waiting: nobody can know that no answer will come.
+  await until('its answers', isDone, { timeoutMs: 60, intervalMs: 1 }).catch(() => undefined);
+  const outcome = read(Buffer.concat(heard), isClosed);
+  socket.end();
+  await until('it to be gone', () => world.sessions.size === 0, { intervalMs: 1 });
+  return outcome;
+}
+
+/** Damages message number `at` of all servers together, once. */
+function damageAt(at: number, damage: Damage): Mind {
+  let count = 0;
+  return (message, server) => (count++ === at ? damage(message, server) : message);
+}
+
+async function expectServed(world: World): Promise<void> {
+  let problems: string[] = [];
+  await until('the pool to be whole', () => (problems = world.problems()).length === 0, { intervalMs: 1 }).catch(() => {
+    throw new Error(problems.join('\n'));
+  });
+  const next = await play(world, { says: [query("SELECT 'next'"), batch('next', "SELECT 'next'")], readies: 2 });
+  expect(next.types).toBe('TDCZ12TDCZ');
+}
+
+async function inWorld<T>(options: Partial<WorldOptions>, use: (world: World) => Promise<T>): Promise<T> {
+  const world = makeWorld({ classifier, poolSize: 2, ...options });
+  try {
+    return await use(world);
+  } finally {
+    world.stop();
+  }
+}
+
+async function messagesOf(conversation: Conversation): Promise<{ count: number; healthy: Outcome }> {
+  let count = 0;
+  const mind: Mind = (message) => {
+    count++;
+    return message;
+  };
+  return inWorld({ ...conversation.options, mind }, async (world) => {
+    const healthy = await play(world, conversation);
+    const said = count;
+    // What comes after the client has gone is part of it: DISCARD ALL.
+    await until('the reset', () => world.problems().length === 0, { intervalMs: 1 });
+    return { count: Math.max(said, count), healthy };
+  });
+}
+
+async function hurt(conversation: Conversation, at: number, damage: Damage): Promise<Outcome> {
+  const mind = damageAt(at, damage);
+  return inWorld({ ...conversation.options, mind }, async (world) => {
+    const outcome = await play(world, conversation);
+    await expectServed(world);
+    for (const [sql, times] of world.executed) expect(times, sql).toBe(1);
+    return outcome;
+  });
+}
+
+describe.each(Object.entries(conversations))('%s', (_name, conversation) => {
+  it.each(Object.entries(deaths))('the server %s', async (_how, damage) => {
+    const { count, healthy } = await messagesOf(conversation);
+    expect(readiesIn(healthy.types)).toBe(conversation.readies);
+    const firstRow = healthy.types.indexOf('D');
+    for (let at = 0; at < count; at++) {
+      const outcome = await hurt(conversation, at, damage);
+      const where = `message ${at}: ${JSON.stringify(outcome)}`;
+      expect(outcome.problem, where).toBeUndefined();
+      if (conversation.isRead === true && at <= firstRow && !(at === firstRow && outcome.isClosed)) {
+        expect(outcome.types, where).toBe(healthy.types);
+        continue;
+      }
+      for (const sqlstate of outcome.sqlstates) expect(sqlstate, where).toMatch(/^(08006|25P02)$/);
+      const isAnswered = readiesIn(outcome.types) === conversation.readies;
+      expect(isAnswered || outcome.isClosed, where).toBe(true);
+      if (outcome.types !== healthy.types && !outcome.isClosed) expect(outcome.sqlstates, where).not.toEqual([]);
+    }
+  });
+
+  it.each(Object.entries(oddities))('the server %s', async (_how, damage) => {
+    const { count } = await messagesOf(conversation);
+    for (let at = 0; at < count; at++) {
+      const outcome = await hurt(conversation, at, damage);
+      for (const sqlstate of outcome.sqlstates) expect(sqlstate).toMatch(/^[0-9A-Z]{5}$/);
+    }
+  });
+
+  it.each(Object.entries(harmless))('the server %s', async (_how, damage) => {
+    const { count, healthy } = await messagesOf(conversation);
+    for (let at = 0; at < count; at++) {
+      const outcome = await hurt(conversation, at, damage);
+      expect(outcome).toEqual(healthy);
+    }
+  });
+});
