@@ -6,9 +6,16 @@ import { join } from 'node:path';
 import { checkLint, checkTypes, runTests } from './lib/checks.mjs';
 import { installPackages, installProgram } from './lib/install.mjs';
 import { processesOf } from './lib/processes.mjs';
+import { findProgram } from './lib/shell.mjs';
 import { Tally } from './lib/tally.mjs';
 
 const tally = new Tally();
+
+async function installOrNote(program, without) {
+  const isThere = await installProgram(program, without);
+  if (!isThere) tally.note(`${program} is not installed: ${without}`);
+  return isThere;
+}
 
 /** Everything that the run makes outside of the checkout is in here. */
 function makeRunDir() {
@@ -36,8 +43,10 @@ async function main() {
     tally.check('npm packages', false, 'could not be installed, so nothing could be tested');
     return;
   }
-  const hasRedis = await installProgram('redis-server', 'the tests that need a Redis are skipped');
-  await installProgram('psql', 'the tests that speak through psql are skipped');
+  const hasRedis = await installOrNote('redis-server', 'the tests that need a Redis are skipped');
+  await installOrNote('psql', 'the tests that speak through psql are skipped');
+  // Debian has it in the package of the server, which nobody wants to be installed in passing.
+  if (findProgram('pgbench') === undefined) tally.note('pgbench is not installed: the tests that run it are skipped');
   if (!hasRedis && process.env.CI === 'true') tally.check('Redis', false, 'CI must not go without');
   const dir = makeRunDir();
   process.env.WEIR_TEST_RUN_DIR = dir;

@@ -4,6 +4,7 @@ export class Tally {
   skipped: number;
   check(name: string, isGood: boolean, why?: string): void;
   vitest(name: string, report: string, exitCode: number): void;
+  note(why: string): void;
   summary(): string;
   finish(): number;
 }

@@ -28,11 +28,16 @@ export class Tally {
     const { testResults } = JSON.parse(readFileSync(report, 'utf8'));
     const count = { passed: 0, failed: 0, skipped: 0 };
     const failures = [];
+    const skips = new Map();
     for (const { name: file, status, assertionResults, message } of testResults) {
       for (const test of assertionResults) {
         if (test.status === 'passed') count.passed++;
         else if (test.status === 'failed') count.failed++;
-        else count.skipped++;
+        else {
+          count.skipped++;
+          const group = `${short(file)}: ${test.ancestorTitles?.[0] ?? test.fullName}`;
+          skips.set(group, (skips.get(group) ?? 0) + 1);
+        }
         if (test.status === 'failed') failures.push(`${short(file)}: ${test.fullName}`);
       }
       if (status === 'failed' && assertionResults.every((test) => test.status !== 'failed')) {
@@ -54,6 +59,12 @@ export class Tally {
     const state = count.failed === 0 ? 'ok    ' : 'FAILED';
     this.#lines.push(`${state} ${name}: ${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped`);
     for (const failure of failures) this.#lines.push(`         ${failure}`);
+    for (const [group, tests] of skips) this.#lines.push(`       skipped ${group} (${tests})`);
+  }
+
+  /** Says beside the results why tests were skipped. @param {string} why */
+  note(why) {
+    this.#lines.push(`note   ${why}`);
   }
 
   /** What happened, and the closing line. */

@@ -45,6 +45,13 @@ describe('the closing line', () => {
       '1 passed, 0 failed, 2 skipped',
     );
   });
+
+  test('is preceded by what was skipped, and why', () => {
+    const tally = tallyOf([{ status: 'passed', tests: ['passed', 'skipped'] }], 0);
+    tally.note('there is no psql');
+    expect(tally.summary()).toContain('skipped file0.test.ts: test 1 (1)');
+    expect(tally.summary()).toContain('there is no psql');
+  });
 });
 
 describe('counts as failed', () => {
