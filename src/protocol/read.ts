@@ -2,6 +2,7 @@
  * Reading the few messages whose contents Weir needs. Pure; positions are checked, a message that lies about its
  * own contents is a ProtocolError. Bodies are spans (buffer, start, end) without type byte and length.
  */
+import { isUtf8 } from 'node:buffer';
 
 /** The peer does not speak the protocol. The connection it came from is closed, nothing else. */
 export class ProtocolError extends Error {
@@ -67,6 +68,21 @@ export function readPair(buffer: Buffer, start: number, end: number): [string, s
   const first = endOfString(buffer, start, end);
   const second = endOfString(buffer, first + 1, end);
   return [buffer.toString('utf8', start, first), buffer.toString('utf8', first + 1, second)];
+}
+
+/**
+ * The name of a statement or portal in [start, end). Names that are not UTF-8 (the client may have another encoding) stay
+ * apart from each other; they begin with a zero, which no name has.
+ */
+export function readName(buffer: Buffer, start: number, end: number): string {
+  const name = buffer.toString('utf8', start, end);
+  if (!name.includes('\ufffd') || isUtf8(buffer.subarray(start, end))) return name;
+  return `\0${buffer.toString('latin1', start, end)}`;
+}
+
+/** The bytes that were read as `name`. */
+export function bytesOfName(name: string): Buffer {
+  return name.startsWith('\0') ? Buffer.from(name.slice(1), 'latin1') : Buffer.from(name);
 }
 
 /** A zero-terminated string at `start`. */

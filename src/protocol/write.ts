@@ -3,6 +3,7 @@
  * What is only passed on is never built here. Source: PostgreSQL manual, "Message Formats".
  */
 import { Backend, Frontend, AuthCode, Request } from './codes.ts';
+import { bytesOfName } from './read.ts';
 import type { WeirError } from '../errors.ts';
 
 const noBytes = Buffer.alloc(0);
@@ -91,7 +92,7 @@ export function renamedError(
   const at = whole.indexOf(from, 5, 'utf8');
   if (at === -1) return whole;
   const rest = whole.subarray(at + Buffer.byteLength(from));
-  return frame(Backend.ErrorResponse, Buffer.concat([whole.subarray(5, at), Buffer.from(to), rest]));
+  return frame(Backend.ErrorResponse, Buffer.concat([whole.subarray(5, at), bytesOfName(to), rest]));
 }
 
 export function parameterStatus(name: string, value: string): Buffer {

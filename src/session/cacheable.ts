@@ -2,7 +2,7 @@
  * May this unit be answered from the cache, under which key, depending on what, for how long? Called by handle-request.
  */
 import { Frontend } from '../protocol/codes.ts';
-import { endOfString } from '../protocol/read.ts';
+import { endOfString, readName } from '../protocol/read.ts';
 import { TxStatus } from '../protocol/codes.ts';
 import type { KeyParts } from '../cache/types.ts';
 import type { Tag } from '../routing/plan.ts';
@@ -78,7 +78,7 @@ export function cacheKey(session: ClientSession, unit: Unit): KeyParts {
     const sqlEnd = endOfString(buffer, sqlStart, end);
     return keyOf(session, unit, buffer.subarray(sqlStart, sqlEnd), buffer.subarray(sqlEnd + 1, end), values);
   }
-  const name = bind.buffer.toString('utf8', portalEnd + 1, nameEnd);
+  const name = readName(bind.buffer, portalEnd + 1, nameEnd);
   const statement = name === '' ? session.unnamed : session.statements?.get(name);
   return keyOf(session, unit, statement?.sql ?? Buffer.alloc(0), statement?.types, values);
 }

@@ -4,7 +4,7 @@
  */
 import { Frontend, describeType } from '../protocol/codes.ts';
 import { Answer, Owed, type OwedKind } from '../protocol/answers.ts';
-import { ProtocolError, endOfString } from '../protocol/read.ts';
+import { ProtocolError, endOfString, readName } from '../protocol/read.ts';
 import { closeComplete, parse, parseComplete } from '../protocol/write.ts';
 import type { AnswerReceiver, ServerConnection } from '../backend/server.ts';
 import type { Plan } from '../routing/plan.ts';
@@ -100,7 +100,7 @@ function forwardSingle(session: ClientSession, server: ServerConnection, message
 
 function executedPlan(session: ClientSession, message: Message): Plan | undefined {
   const end = endOfString(message.buffer, message.start + 5, message.end);
-  return session.portals?.get(message.buffer.toString('utf8', message.start + 5, end));
+  return session.portals?.get(readName(message.buffer, message.start + 5, end));
 }
 
 function forwardParse(session: ClientSession, server: ServerConnection, message: Message): void {
@@ -110,7 +110,7 @@ function forwardParse(session: ClientSession, server: ServerConnection, message:
   const sql = buffer.subarray(nameEnd + 1, sqlEnd);
   const types = buffer.subarray(sqlEnd + 1, end);
   if (nameEnd === start + 5) return parseUnnamed(session, server, message, sql, types);
-  const name = buffer.toString('utf8', start + 5, nameEnd);
+  const name = readName(buffer, start + 5, nameEnd);
   if (session.statements?.has(name) === true) {
     // The server says what is wrong: the text, or that there is one of this name.
     const serverName = ensure(session, server, name);
@@ -160,8 +160,8 @@ function forwardBind(session: ClientSession, server: ServerConnection, message: 
   const { buffer, start, end } = message;
   const portalEnd = endOfString(buffer, start + 5, end);
   const nameEnd = endOfString(buffer, portalEnd + 1, end);
-  const portal = buffer.toString('utf8', start + 5, portalEnd);
-  const name = buffer.toString('utf8', portalEnd + 1, nameEnd);
+  const portal = readName(buffer, start + 5, portalEnd);
+  const name = readName(buffer, portalEnd + 1, nameEnd);
   const plan = planOf(session, name);
   if (plan !== undefined) {
     (session.portals ??= new Map()).set(portal, plan);
@@ -186,7 +186,7 @@ function forwardNamed(session: ClientSession, server: ServerConnection, message:
     send(message, server);
     return owe(session, isClose ? Owed.Close : Owed.Describe);
   }
-  const name = buffer.toString('utf8', start + 6, nameEnd);
+  const name = readName(buffer, start + 6, nameEnd);
   if (isClose) return closeStatement(session, server, message, name);
   const serverName = ensure(session, server, name);
   if (serverName === name) {

@@ -2,9 +2,10 @@
  * What a client has: who it is, its settings and preferences, its prepared statements. The part of a session that is
  * there between requests; client.ts adds the socket and the thread of requests.
  */
+import { isAscii } from 'node:buffer';
 import type { ServerConnection } from '../backend/server.ts';
 import type { Plan, Tag } from '../routing/plan.ts';
-import type { StatementFacts } from '../sql/facts.ts';
+import type { Classified, StatementFacts } from '../sql/facts.ts';
 import { hasTimeWord } from '../sql/time-words.ts';
 import { lastRoute } from './client-figures.ts';
 import type { Database, Services } from './context.ts';
@@ -67,14 +68,20 @@ export class Holdings {
     this.preferences = preferences;
   }
 
+  /** What the text is. In another encoding its letters are not what they seem: a character may end in a backslash. */
+  classify(sql: Buffer): Classified {
+    const { classifier, functionCall } = this.services;
+    return this.state.isUtf8 || isAscii(sql) ? classifier.classify(sql) : functionCall;
+  }
+
   parsed(sql: Buffer, types: Buffer): Statement {
     const own = Buffer.from(sql);
-    return { serverName: '', sql: own, types: Buffer.from(types), classified: this.services.classifier.classify(own) };
+    return { serverName: '', sql: own, types: Buffer.from(types), classified: this.classify(own) };
   }
 
   enterStatement(name: string, sql: Buffer, types: Buffer): Statement {
-    const { book, classifier } = this.services;
-    const statement = book.enter(sql, types, this.sceneFor(sql), (text) => classifier.classify(text));
+    const { book } = this.services;
+    const statement = book.enter(sql, types, this.sceneFor(sql), (text) => this.classify(text));
     (this.statements ??= new Map()).set(name, statement);
     return statement;
   }

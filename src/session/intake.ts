@@ -3,7 +3,7 @@
  * A batch that is flushed or grows large is begun before its Sync; frames too large to keep are passed on in pieces.
  */
 import { Frontend, describeType } from '../protocol/codes.ts';
-import { ProtocolError } from '../protocol/read.ts';
+import { ProtocolError, readName } from '../protocol/read.ts';
 import type { FrameSink } from '../protocol/scanner.ts';
 import { errorResponse, readyForQuery } from '../protocol/write.ts';
 import type { ClientSession } from './client.ts';
@@ -234,7 +234,7 @@ export class Intake implements FrameSink {
     const sqlEnd = buffer.indexOf(0, nameEnd + 1);
     const sql = buffer.subarray(nameEnd + 1, sqlEnd);
     const types = buffer.subarray(sqlEnd + 1, end);
-    const name = buffer.toString('utf8', start + 5, nameEnd);
+    const name = readName(buffer, start + 5, nameEnd);
     if (name === '') this.session.unnamed = this.session.parsed(sql, types);
     else this.session.enterStatement(name, sql, types);
   }

@@ -3,7 +3,7 @@
  * They never reach a server. A batch is either all of this kind or has none of it.
  */
 import { Frontend } from '../protocol/codes.ts';
-import { endOfString, readString } from '../protocol/read.ts';
+import { endOfString, readName } from '../protocol/read.ts';
 import {
   bindComplete,
   closeComplete,
@@ -102,7 +102,7 @@ function answerMessage(session: ClientSession, message: Message, portals: Map<st
     case Frontend.Parse: {
       const nameEnd = endOfString(buffer, start + 5, end);
       const sqlEnd = endOfString(buffer, nameEnd + 1, end);
-      const name = buffer.toString('utf8', start + 5, nameEnd);
+      const name = readName(buffer, start + 5, nameEnd);
       const sql = buffer.subarray(nameEnd + 1, sqlEnd);
       const types = buffer.subarray(sqlEnd + 1, end);
       if (name === '') session.unnamed = session.parsed(sql, types);
@@ -113,13 +113,13 @@ function answerMessage(session: ClientSession, message: Message, portals: Map<st
     case Frontend.Bind: {
       const portalEnd = endOfString(buffer, start + 5, end);
       portals.set(
-        buffer.toString('utf8', start + 5, portalEnd),
-        factsOf(session, readString(buffer, portalEnd + 1, end)),
+        readName(buffer, start + 5, portalEnd),
+        factsOf(session, readName(buffer, portalEnd + 1, endOfString(buffer, portalEnd + 1, end))),
       );
       return session.say(bindComplete);
     }
     case Frontend.Describe: {
-      const name = readString(buffer, start + 6, end);
+      const name = readName(buffer, start + 6, endOfString(buffer, start + 6, end));
       if (buffer[start + 5] === 0x53) {
         session.say(parameterDescription([]));
         return session.say(describe(factsOf(session, name)));
@@ -129,12 +129,12 @@ function answerMessage(session: ClientSession, message: Message, portals: Map<st
       return;
     }
     case Frontend.Execute: {
-      const facts = portals.get(readString(buffer, start + 5, end));
+      const facts = portals.get(readName(buffer, start + 5, endOfString(buffer, start + 5, end)));
       if (facts !== undefined) session.say(execute(session, facts).answer);
       return;
     }
     case Frontend.Close:
-      if (buffer[start + 5] === 0x53) session.leaveStatement(readString(buffer, start + 6, end));
+      if (buffer[start + 5] === 0x53) session.leaveStatement(readName(buffer, start + 6, endOfString(buffer, start + 6, end)));
       return session.say(closeComplete);
     default:
   }

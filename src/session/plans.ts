@@ -2,7 +2,7 @@
  * From a client's message to plans: which statements would it execute, and what may they do. Fills in a Unit.
  */
 import { Frontend } from '../protocol/codes.ts';
-import { endOfString } from '../protocol/read.ts';
+import { endOfString, readName } from '../protocol/read.ts';
 import type { Classified } from '../sql/facts.ts';
 import type { Plan } from '../routing/plan.ts';
 import type { ClientSession } from './client.ts';
@@ -55,14 +55,14 @@ export function notePlan(session: ClientSession, unit: Unit, message: Message): 
       unit.shape += 'Q';
       // Whatever the beginning of a text means, nobody knows how it ends.
       if (isPiece(message)) return add(session, unit, session.services.functionCall);
-      const classified = session.services.classifier.classify(buffer.subarray(start + 5, Math.max(start + 5, end - 1)));
+      const classified = session.classify(buffer.subarray(start + 5, Math.max(start + 5, end - 1)));
       return add(session, unit, classified);
     }
     case Frontend.Parse: {
       const nameEnd = endOfString(buffer, start + 5, end);
       const sqlEnd = endOfString(buffer, nameEnd + 1, end);
-      const classified = session.services.classifier.classify(buffer.subarray(nameEnd + 1, sqlEnd));
-      const name = buffer.toString('utf8', start + 5, nameEnd);
+      const classified = session.classify(buffer.subarray(nameEnd + 1, sqlEnd));
+      const name = readName(buffer, start + 5, nameEnd);
       (unit.parsed ??= new Map()).set(name, classified);
       unit.makesNames = true;
       if (name !== '' && session.statements?.has(name) === true) unit.needsNames = true;
@@ -72,7 +72,7 @@ export function notePlan(session: ClientSession, unit: Unit, message: Message): 
     }
     case Frontend.Bind: {
       const portalEnd = endOfString(buffer, start + 5, end);
-      const name = buffer.toString('utf8', portalEnd + 1, endOfString(buffer, portalEnd + 1, end));
+      const name = readName(buffer, portalEnd + 1, endOfString(buffer, portalEnd + 1, end));
       unit.shape += portalEnd === start + 5 ? 'B' : 'b';
       return noteUse(session, unit, name);
     }
@@ -81,7 +81,7 @@ export function notePlan(session: ClientSession, unit: Unit, message: Message): 
       const nameEnd = endOfString(buffer, start + 6, end);
       unit.shape += isStatement ? 'S' : 'D';
       if (!isStatement) return;
-      return noteUse(session, unit, buffer.toString('utf8', start + 6, nameEnd));
+      return noteUse(session, unit, readName(buffer, start + 6, nameEnd));
     }
     case Frontend.Execute:
       endOfString(buffer, start + 5, end);

@@ -131,3 +131,9 @@ export function replaySql(from: Settings, to: Settings): string | undefined {
   if (role !== undefined && from.entry('role')?.sql !== role.sql) steps.push(role.sql);
   return steps.length === 0 ? undefined : steps.join('; ');
 }
+
+/** UTF-8, utf8, "UTF8" and unicode are one encoding. */
+export function encodingName(name: string): string {
+  const plain = name.replace(/[^a-z0-9]/gi, '').toLowerCase();
+  return plain === 'unicode' ? 'utf8' : plain;
+}

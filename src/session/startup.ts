@@ -4,7 +4,7 @@
  */
 import { WeirError } from '../errors.ts';
 import { Preferences } from './preferences.ts';
-import { Settings, settingFromText, type Setting } from './settings.ts';
+import { encodingName, Settings, settingFromText, type Setting } from './settings.ts';
 
 export interface Startup {
   readonly settings: Settings;
@@ -78,10 +78,4 @@ function isSame(name: string, wanted: string, reported: string | undefined): boo
   if (name === 'client_encoding') return encodingName(wanted) === encodingName(reported);
   if (name === 'datestyle') return reported.toLowerCase().startsWith(`${wanted.toLowerCase()},`) || wanted === reported;
   return wanted === reported;
-}
-
-/** UTF-8, utf8, "UTF8" and unicode are one encoding. */
-function encodingName(name: string): string {
-  const plain = name.replace(/[^a-z0-9]/gi, '').toLowerCase();
-  return plain === 'unicode' ? 'utf8' : plain;
 }

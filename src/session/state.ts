@@ -4,7 +4,7 @@
  */
 import type { PinReason, SessionEffects } from '../routing/plan.ts';
 import type { StatementFacts } from '../sql/facts.ts';
-import { Settings, settingFromText } from './settings.ts';
+import { encodingName, Settings, settingFromText } from './settings.ts';
 
 /** Reported, but nobody can SET them: they follow the server, not the client. */
 const followsServer: ReadonlySet<string> = new Set([
@@ -207,6 +207,12 @@ export class SessionState {
     );
     if (news.length > 0) this.reported = new Map([...this.reported, ...news]);
     return news;
+  }
+
+  /** Does the client speak UTF-8? */
+  get isUtf8(): boolean {
+    const encoding = this.live.get('client_encoding') ?? this.reported.get('client_encoding');
+    return encoding === undefined || encodingName(encoding) === 'utf8';
   }
 
   /** What the server looks like right now if this client has it: uncommitted changes included. */

@@ -16,6 +16,8 @@ export interface Statement {
 
 /** Statements that nobody uses any more are kept for the next client that prepares them, up to this many. */
 const keptUnused = 5_000;
+/** And up to this many bytes of text. */
+const keptUnusedBytes = 16 * 1024 * 1024;
 
 interface Entry {
   readonly statement: Statement;
@@ -29,6 +31,7 @@ export class StatementBook {
   private readonly byStatement = new WeakMap<Statement, Entry>();
   private readonly catalogIds = new WeakMap<object, number>();
   private unused = 0;
+  private unusedBytes = 0;
   private lastId = 0;
   private lastCatalogId = 0;
   private epoch = 0;
@@ -71,7 +74,7 @@ export class StatementBook {
       if (key !== undefined) this.entries.set(key, entry);
       this.byStatement.set(statement, entry);
     } else if (entry.users === 0) {
-      this.unused--;
+      this.count(entry, -1);
     }
     entry.users++;
     return entry.statement;
@@ -81,7 +84,7 @@ export class StatementBook {
   keep(statement: Statement): void {
     const entry = this.byStatement.get(statement);
     if (entry === undefined) return;
-    if (entry.users++ === 0 && this.isListed(entry)) this.unused--;
+    if (entry.users++ === 0 && this.isListed(entry)) this.count(entry, -1);
   }
 
   private isListed(entry: Entry): boolean {
@@ -93,13 +96,19 @@ export class StatementBook {
     const entry = this.byStatement.get(statement);
     if (entry === undefined || entry.users === 0) return;
     if (--entry.users > 0 || !this.isListed(entry)) return;
-    this.unused++;
-    if (this.unused <= keptUnused) return;
+    this.count(entry, 1);
+    if (this.unused <= keptUnused && this.unusedBytes <= keptUnusedBytes) return;
     for (const [key, old] of this.entries) {
       if (old.users > 0) continue;
       this.entries.delete(key);
-      this.unused--;
-      if (this.unused <= keptUnused / 2) return;
+      this.count(old, -1);
+      if (this.unused <= keptUnused / 2 && this.unusedBytes <= keptUnusedBytes / 2) return;
     }
+  }
+
+  /** One more, or one less, that nobody uses. */
+  private count({ statement }: Entry, one: 1 | -1): void {
+    this.unused += one;
+    this.unusedBytes += one * statement.sql.length;
   }
 }
