@@ -4,8 +4,8 @@
  */
 import { query, type Sent } from './messages.ts';
 
-/** The ways through Weir: transaction mode on one server, on three, with room for two prepared statements; and the other modes. */
-export type Way = 'pooled' | 'roomy' | 'evicting' | 'session' | 'statement';
+/** The ways through Weir: transaction mode on one server, on three, with room for two prepared statements on one and on three; and the other modes. */
+export type Way = 'pooled' | 'roomy' | 'evicting' | 'crowded' | 'session' | 'statement';
 
 export type Step =
   | { readonly do: 'connect'; readonly client: string; readonly parameters: Readonly<Record<string, string>> }

@@ -11,6 +11,7 @@ const ways: Readonly<Record<Way, Record<string, unknown>>> = {
   pooled: { pool_mode: 'transaction', default_pool_size: 1, max_pool_size: 1 },
   roomy: { pool_mode: 'transaction', default_pool_size: 3, max_pool_size: 3 },
   evicting: { pool_mode: 'transaction', default_pool_size: 1, max_pool_size: 1, max_prepared_statements: 2 },
+  crowded: { pool_mode: 'transaction', default_pool_size: 3, max_pool_size: 3, max_prepared_statements: 2 },
   session: { pool_mode: 'session', default_pool_size: 5, max_pool_size: 5 },
   statement: { pool_mode: 'statement', default_pool_size: 1, max_pool_size: 1 },
 };
@@ -19,6 +20,7 @@ const ways: Readonly<Record<Way, Record<string, unknown>>> = {
 const fixtures = `
   CREATE TABLE f_items (id int PRIMARY KEY, name text NOT NULL, price numeric(8,2));
   INSERT INTO f_items SELECT i, 'item ' || i, i * 1.5 FROM generate_series(1, 20) i;
+  CREATE TABLE f_w (i int);
   CREATE VIEW f_cheap AS SELECT id, name FROM f_items WHERE price < 10;
   CREATE FUNCTION f_double(i int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT i * 2';
   CREATE FUNCTION f_set(name text, value text) RETURNS void LANGUAGE plpgsql AS
@@ -50,6 +52,7 @@ DO $$ DECLARE what text; BEGIN
       FROM pg_namespace WHERE nspname LIKE 's\\_%'
     UNION ALL SELECT format('SELECT lo_unlink(%s)', oid) FROM pg_largeobject_metadata
   LOOP EXECUTE what; END LOOP;
+  DELETE FROM f_w;
 END $$`;
 
 export class Stage {

@@ -129,6 +129,8 @@ export class ServerConnection implements WireHandler, FrameSink {
 
   /** Runs SQL of Weir's own; rejects with the server's message. The connection must be quiet. */
   run(sql: string): Promise<void> {
+    // A Query takes the unnamed statement away.
+    this.unnamed = undefined;
     return runInternal(this, sql);
   }
 

@@ -65,8 +65,7 @@ export function forward(session: ClientSession, message: Message): void {
     case Frontend.Close:
       return forwardNamed(session, server, message);
     case Frontend.Execute:
-      send(message, server);
-      return owe(session, Owed.Execute, undefined, executedPlan(session, message));
+      return forwardExecute(session, server, message);
     case Frontend.Sync:
       closeEvicted(session, server);
       send(message, server);
@@ -98,9 +97,14 @@ function forwardSingle(session: ClientSession, server: ServerConnection, message
   owe(session, kind, undo);
 }
 
-function executedPlan(session: ClientSession, message: Message): Plan | undefined {
+function forwardExecute(session: ClientSession, server: ServerConnection, message: Message): void {
   const end = endOfString(message.buffer, message.start + 5, message.end);
-  return session.portals?.get(readName(message.buffer, message.start + 5, end));
+  const plan = session.portals?.get(readName(message.buffer, message.start + 5, end));
+  // What comes behind it in the batch goes by the new names already.
+  const facts = plan?.hasEffects === true ? plan.facts.statements[0] : undefined;
+  const undo = facts === undefined ? undefined : session.namesChanged(facts);
+  send(message, server);
+  owe(session, Owed.Execute, undo, plan);
 }
 
 function forwardParse(session: ClientSession, server: ServerConnection, message: Message): void {

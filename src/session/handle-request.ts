@@ -50,7 +50,7 @@ export function handleRequest(session: ClientSession, unit: Unit): void {
 function mayPipeline(session: ClientSession, unit: Unit): boolean {
   // In a lane nobody may send what could touch the others.
   if (session.server !== undefined && session.server.sharers > 1) return false;
-  if (unit.needsNames && session.hasNamesInFlight) return false;
+  if (session.hasNamesInFlight && (unit.needsNames || !unit.isComplete)) return false;
   session.openLane(false);
   if (session.mustStay) return true;
   const node = session.serverNode;

@@ -111,30 +111,48 @@ export class Holdings {
     this.services.book.keep(statement);
   }
 
-  /** One statement of a text completed; what outlives a rollback is done at once. */
-  statementDone(facts: StatementFacts, tag: string): void {
-    this.state.statementDone(facts, tag);
-    if (facts.discards === 'all' || (facts.kind === 'deallocate' && facts.name === undefined)) {
-      for (const name of [...(this.statements?.keys() ?? [])]) this.leaveStatement(name);
-      this.ownNames = undefined;
-      this.server?.prepared.clear();
-      if (facts.discards === 'all') this.forgetUnnamed();
-    } else if (facts.kind === 'deallocate' && facts.name !== undefined) {
-      this.leaveStatement(facts.name);
-      this.leaveOwnName(facts.name);
-    } else if (facts.kind === 'prepare' && facts.name !== undefined) {
-      (this.ownNames ??= new Map()).set(facts.name, 'real');
+  /**
+   * PREPARE, DEALLOCATE or DISCARD ALL in SQL: what the client's names mean from then on. Returns how to take it back,
+   * undefined if it is none of these.
+   */
+  namesChanged(facts: StatementFacts): (() => void) | undefined {
+    const { kind, name } = facts;
+    if (facts.discards === 'all' || (kind === 'deallocate' && name === undefined)) return this.leaveAllNames();
+    if (name === undefined) return undefined;
+    if (kind === 'prepare') {
+      if (this.ownNames?.has(name) === true || this.statements?.has(name) === true) return undefined;
+      (this.ownNames ??= new Map()).set(name, 'real');
+      return () => this.leaveOwnName(name);
     }
+    if (kind !== 'deallocate') return undefined;
+    const statement = this.leaveStatement(name);
+    const own = this.ownNames?.get(name);
+    this.leaveOwnName(name);
+    return () => {
+      if (statement !== undefined) this.restoreStatement(name, statement);
+      if (own === undefined) return;
+      (this.ownNames ??= new Map()).set(name, own);
+      this.state.pin('PREPARE');
+    };
+  }
+
+  private leaveAllNames(): () => void {
+    const { statements, ownNames, server } = this;
+    const prepared = server?.prepared.list() ?? [];
+    for (const statement of statements?.values() ?? []) this.services.book.leave(statement);
+    this.statements = undefined;
+    this.ownNames = undefined;
+    server?.prepared.clear();
+    return () => {
+      for (const [name, statement] of statements ?? []) this.restoreStatement(name, statement);
+      this.ownNames = ownNames;
+      for (const serverName of prepared) server?.prepared.restore(serverName);
+    };
   }
 
   /** The server does not know that name any more. */
   leaveOwnName(name: string): void {
     if (this.ownNames?.delete(name) === true && this.ownNames.size === 0) this.state.unpin('PREPARE');
-  }
-
-  private forgetUnnamed(): void {
-    this.unnamed = undefined;
-    if (this.server !== undefined) this.server.unnamed = undefined;
   }
 
   /** A text was executed to its end: pins and what DISCARD takes away. */

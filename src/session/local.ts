@@ -134,7 +134,8 @@ function answerMessage(session: ClientSession, message: Message, portals: Map<st
       return;
     }
     case Frontend.Close:
-      if (buffer[start + 5] === 0x53) session.leaveStatement(readName(buffer, start + 6, endOfString(buffer, start + 6, end)));
+      if (buffer[start + 5] === 0x53)
+        session.leaveStatement(readName(buffer, start + 6, endOfString(buffer, start + 6, end)));
       return session.say(closeComplete);
     default:
   }

@@ -3,7 +3,7 @@
  */
 import { Frontend } from '../protocol/codes.ts';
 import { endOfString, readName } from '../protocol/read.ts';
-import type { Classified } from '../sql/facts.ts';
+import type { Classified, StatementFacts } from '../sql/facts.ts';
 import type { Plan } from '../routing/plan.ts';
 import type { ClientSession } from './client.ts';
 import { isPiece, type Message, type Unit } from './unit.ts';
@@ -33,9 +33,15 @@ export function planOf(session: ClientSession, name: string): Plan | undefined {
 }
 
 function add(session: ClientSession, unit: Unit, classified: Classified): void {
-  unit.addPlan(bindFor(session, classified));
+  const plan = bindFor(session, classified);
+  unit.addPlan(plan);
+  if (plan.hasEffects && plan.facts.statements.some(changesNames)) unit.makesNames = unit.needsNames = true;
   unit.hints ??= classified.hints;
   if (isLocal(classified.facts)) unit.locals++;
+}
+
+function changesNames({ kind, discards }: StatementFacts): boolean {
+  return kind === 'prepare' || kind === 'deallocate' || kind === 'execute' || discards === 'all';
 }
 
 /** Statements parsed in the batch that is being gathered, by name: not entered yet, since it may still fail. */
@@ -65,7 +71,7 @@ export function notePlan(session: ClientSession, unit: Unit, message: Message): 
       const name = readName(buffer, start + 5, nameEnd);
       (unit.parsed ??= new Map()).set(name, classified);
       unit.makesNames = true;
-      if (name !== '' && session.statements?.has(name) === true) unit.needsNames = true;
+      if (name !== '' && (session.statements?.has(name) === true || session.hasNamesInFlight)) unit.needsNames = true;
       unit.shape += 'P';
       // Describe needs the right catalog too, so a Parse alone decides where to go like an execution would.
       return noteExecution(session, unit, classified);

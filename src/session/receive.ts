@@ -66,7 +66,8 @@ export class Receiver implements AnswerReceiver {
     if (plan === undefined || facts === undefined) return;
     if (plan.hasEffects || facts.transaction !== undefined) {
       const tag = type === Backend.CommandComplete ? buffer.toString('latin1', start, end - 1) : '';
-      session.statementDone(facts, tag);
+      session.state.statementDone(facts, tag);
+      if (isQuery) session.namesChanged(facts);
       if (!isQuery) session.effectsDone(plan);
     }
   }
