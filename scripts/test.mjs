@@ -29,12 +29,23 @@ function makeRunDir() {
 async function checkLeftovers(dir, reports) {
   const deadline = Date.now() + 10_000;
   for (;;) {
-    const running = processesOf(dir).map(({ pid, command }) => `process ${pid} (${command.slice(0, 80)})`);
+    const alive = processesOf(dir);
+    const running = alive.map(({ pid, command }) => `process ${pid} (${command.slice(0, 80)})`);
     const files = readdirSync(dir).filter((name) => name !== 'owner.pid' && name !== reports);
     const left = [...running, ...files.map((name) => `directory ${name}`)];
-    if (left.length === 0 || Date.now() > deadline)
-      return tally.check('nothing is left', left.length === 0, left.join(', '));
+    if (left.length === 0 || Date.now() > deadline) {
+      tally.check('nothing is left', left.length === 0, left.join(', '));
+      return alive.forEach(({ pid }) => tryKill(pid));
+    }
     await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+function tryKill(pid) {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // Gone by now, or another user's.
   }
 }
 

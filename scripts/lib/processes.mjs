@@ -52,11 +52,20 @@ export function processTree(root) {
   return tree;
 }
 
-/** Processes that work in a directory or name it on their command line, this one left out. @param {string} dir */
+/** Processes that work in a directory or name it on their command line or in their environment. @param {string} dir */
 export function processesOf(dir) {
   return allProcesses().filter(
-    (entry) =>
-      entry.pid !== process.pid &&
-      (entry.command.includes(dir) || entry.cwd === dir || entry.cwd.startsWith(`${dir}/`)),
+    ({ pid, command, cwd }) =>
+      pid !== process.pid &&
+      (command.includes(dir) || cwd === dir || cwd.startsWith(`${dir}/`) || environmentOf(pid).includes(dir)),
   );
+}
+
+/** As it was when the process started; empty where that cannot be read. */
+function environmentOf(pid) {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'utf8');
+  } catch {
+    return '';
+  }
 }
