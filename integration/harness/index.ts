@@ -15,6 +15,7 @@ export { startWeirInProcess, WeirInProcess } from './in-process.ts';
 export { PgNode } from './pg-node.ts';
 export type { NodeFacts, StopMode } from './pg-node.ts';
 export { findProgram, runProgram, runPsql } from './programs.ts';
+export { RawClient } from './raw-client.ts';
 export { hasRedis, Redis, startRedis } from './redis.ts';
 export type { RedisFacts } from './redis.ts';
 export { TcpRelay } from './relay.ts';
