@@ -11,6 +11,7 @@ import { setsOnlyLocally } from './bind-text.ts';
 import type { PinReason, SessionEffects } from './plan.ts';
 
 const UNPARSED: PinReason = 'session state of an unparsed statement';
+const IN_FUNCTION: PinReason = 'session state of a function';
 const UNREPLAYED: PinReason = 'setting that cannot be replayed';
 
 /** Everything that DISCARD ALL takes back. */
@@ -23,6 +24,7 @@ const ENDED_BY_DISCARD_ALL: readonly PinReason[] = [
   'SET SESSION AUTHORIZATION',
   UNREPLAYED,
   UNPARSED,
+  IN_FUNCTION,
 ];
 
 /** First words of statements that could change session state only through what they call. */
@@ -53,9 +55,15 @@ export function hasAnyEffect(effects: SessionEffects): boolean {
 
 /**
  * @param isSuspect functions in it may change session state behind the text.
+ * @param leavesState they say so in their source.
  * @param template the text without literals of the whole message.
  */
-export function effectsOf(facts: StatementFacts, isSuspect: boolean, template: string): SessionEffects {
+export function effectsOf(
+  facts: StatementFacts,
+  isSuspect: boolean,
+  template: string,
+  leavesState = false,
+): SessionEffects {
   // Neither runs what it names.
   if (facts.kind === 'explain') return NO_EFFECTS;
   if (facts.kind === 'prepare') return { ...NO_EFFECTS, pins: ['PREPARE'] };
@@ -63,6 +71,7 @@ export function effectsOf(facts: StatementFacts, isSuspect: boolean, template: s
   const unpins = new Set<PinReason>();
   addByKind(facts, pins, unpins);
   if (facts.createsTemporary && !facts.dropsOnCommit) pins.add('temporary table');
+  if (leavesState || facts.leavesState) pins.add(IN_FUNCTION);
   if (facts.cursor === 'hold') pins.add('cursor WITH HOLD');
   addByFunctions(facts, template, pins, unpins);
   addBySettings(facts.settings, pins, unpins);

@@ -76,11 +76,20 @@ export interface Judgement {
   /** It may leave traces in the session. */
   readonly isSuspect: boolean;
   readonly mayDefine: boolean;
+  /** Its source says that it leaves something in the session that no replay puts there. */
+  readonly leavesState: boolean;
   /** A cached answer that contains its result stays true as long as tables, catalog and key do. */
   readonly isKeyed: boolean;
 }
 
-const KEYED: Judgement = { refusal: undefined, writes: false, isSuspect: false, mayDefine: false, isKeyed: true };
+const KEYED: Judgement = {
+  refusal: undefined,
+  writes: false,
+  isSuspect: false,
+  mayDefine: false,
+  leavesState: false,
+  isKeyed: true,
+};
 const UNKEYED: Judgement = { ...KEYED, isKeyed: false };
 
 /** @param constant the first argument if it is a string constant in the text. */
@@ -93,6 +102,7 @@ export function judgeFunction(found: CatalogFunction, isVouched: boolean, consta
     writes: true,
     isSuspect: true,
     mayDefine: found.mayDefine,
+    leavesState: found.leavesState,
     isKeyed: false,
   };
 }

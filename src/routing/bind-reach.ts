@@ -30,6 +30,7 @@ export class Reach {
   writesAll: string | undefined;
   isSuspect = false;
   mayDefine = false;
+  leavesState = false;
 
   refuse(reason: string): void {
     this.notRead ??= reason;
@@ -151,6 +152,7 @@ export function reachFunction(
   if (judgement.writes) reach.writesAll ??= prefix + (judgement.refusal ?? '');
   reach.isSuspect ||= judgement.isSuspect;
   reach.mayDefine ||= judgement.mayDefine;
+  reach.leavesState ||= judgement.leavesState;
 }
 
 function reachOperators(operators: readonly string[], catalog: Catalog, reach: Reach): void {

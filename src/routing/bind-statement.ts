@@ -150,7 +150,7 @@ export function bindStatement(facts: StatementFacts, context: BindContext): Boun
     isCacheable: cacheWhy === '',
     cacheWhy,
     reads: cacheWhy === '' ? readTags(reach, context) : [],
-    effects: effectsOf(facts, isSuspect, context.template),
+    effects: effectsOf(facts, isSuspect, context.template, reach.leavesState),
   };
 }
 

@@ -18,7 +18,8 @@ export type PinReason =
   | 'LOAD'
   | 'SET SESSION AUTHORIZATION'
   | 'setting that cannot be replayed'
-  | 'session state of an unparsed statement';
+  | 'session state of an unparsed statement'
+  | 'session state of a function';
 
 /** What running it successfully does to the session's server-side state. */
 export interface SessionEffects {

@@ -95,15 +95,14 @@ export function ensure(session: ClientSession, server: ServerConnection, name: s
 function ensureUnnamed(session: ClientSession, server: ServerConnection): void {
   const { unnamed } = session;
   if (server.unnamed === unnamed) return;
+  const undo = (): void => void (server.unnamed = unknownStatement);
+  server.unnamed = unnamed;
   if (unnamed === undefined) {
     // Another client's must not be found there.
-    server.unnamed = undefined;
     server.send(close('S', ''));
-    return server.owe(new Answer<AnswerReceiver>(Owed.Close, session.receiver, true));
+    return server.owe(new Answer<AnswerReceiver>(Owed.Close, session.receiver, true, undefined, undo));
   }
-  server.unnamed = unnamed;
   server.send(parse('', unnamed.sql, unnamed.types));
-  const undo = (): void => void (server.unnamed = unknownStatement);
   server.owe(new Answer<AnswerReceiver>(Owed.Parse, session.receiver, true, undefined, undo));
 }
 

@@ -40,7 +40,12 @@ interface Draft {
 const noPins: ReadonlySet<PinReason> = new Set();
 
 /** Reasons that a rollback does not take back. */
-const outlivesRollback: ReadonlySet<PinReason> = new Set(['advisory lock', 'PREPARE', 'LOAD']);
+const outlivesRollback: ReadonlySet<PinReason> = new Set([
+  'advisory lock',
+  'PREPARE',
+  'LOAD',
+  'session state of a function',
+]);
 
 export class SessionState {
   /** As of the last commit: what any server must look like for this client. */

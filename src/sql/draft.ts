@@ -41,6 +41,7 @@ export class Draft {
   cursor: CursorHold | undefined;
   createsTemporary = false;
   dropsOnCommit = false;
+  leavesState = false;
   isExplain = false;
   /** Kinds of the data-modifying parts, outermost first, then in the order of the text. */
   readonly modifies: StatementKind[] = [];
@@ -122,6 +123,7 @@ export class Draft {
       cursor: this.cursor,
       createsTemporary: this.createsTemporary,
       dropsOnCommit: this.dropsOnCommit,
+      leavesState: this.leavesState,
       isExplain: this.isExplain,
     };
   }

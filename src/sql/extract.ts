@@ -12,6 +12,7 @@ import { readSet, readSetConfig, readTransaction } from './extract-session.ts';
 import type { StatementFacts } from './facts.ts';
 import type { Reading } from './reading.ts';
 import { canonicalName } from './settings.ts';
+import { sessionWords } from '../util/session-words.ts';
 
 const CURSOR_OPT_HOLD = 0x20;
 const DISCARDS: Readonly<Record<string, StatementFacts['discards']>> = {
@@ -76,9 +77,21 @@ const READERS: ReadonlyMap<string, Read> = new Map<string, Read>([
   ],
   ['ClusterStmt', (_body, draft) => named(draft, 'maintenance', 'CLUSTER', undefined)],
   ['CheckPointStmt', (_body, draft) => named(draft, 'maintenance', 'CHECKPOINT', undefined)],
-  ['DoStmt', (_body, draft) => named(draft, 'do', 'DO', undefined)],
+  ['DoStmt', readDo],
   ['LoadStmt', (_body, draft) => named(draft, 'load', 'LOAD', undefined)],
 ]);
+
+const LEAVES_STATE = new RegExp(sessionWords('\\b'), 'i');
+
+function readDo(body: Ast, draft: Draft, _walker: QueryWalker, reading: Reading): void {
+  named(draft, 'do', 'DO', undefined);
+  reading.usesConstant();
+  for (const arg of listOf(body['args'])) {
+    const element = bodyOf(arg, 'DefElem');
+    if (element?.['defname'] !== 'as') continue;
+    draft.leavesState = LEAVES_STATE.test(textOf(bodyOf(element['arg'], 'String')?.['sval']) ?? '');
+  }
+}
 
 function named(draft: Draft, kind: StatementFacts['kind'], verb: string, name: unknown): void {
   draft.kind = kind;

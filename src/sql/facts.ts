@@ -125,6 +125,8 @@ export interface StatementFacts {
   readonly createsTemporary: boolean;
   /** CREATE TEMP ... ON COMMIT DROP. */
   readonly dropsOnCommit: boolean;
+  /** A DO block whose text speaks of settings, temporary tables, locks or the like: it may leave them in the session. */
+  readonly leavesState: boolean;
   /** EXPLAIN of any form: its answer is a plan, never cached. */
   readonly isExplain: boolean;
 }

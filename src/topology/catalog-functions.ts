@@ -69,6 +69,7 @@ function toFunction(
       ? HARMLESS_BUILTIN.has(name)
       : (language === 'c' && HARMLESS_CONTRIB.has(name)) || isHarmlessTriggerBody(str(row, 'body')),
     mayDefine: num(row, 'defining') === 1,
+    leavesState: num(row, 'leaving') === 1,
   };
 }
 

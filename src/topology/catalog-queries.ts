@@ -3,6 +3,7 @@
  * No decisions: rows are turned into a Catalog by catalog.ts and its parts. Expressions stored as pg_node_tree are
  * searched on the server (TOKENS) because only a few numbers in them matter.
  */
+import { sessionWords } from '../util/session-words.ts';
 
 /**
  * What is looked for in a pg_node_tree. pg_depend alone is not enough: it leaves out everything that initdb made, so a
@@ -26,6 +27,9 @@ const NOT_PASSING = `c.relpersistence <> 't' AND n.nspname !~ '^pg_(toast|temp)'
 
 /** Words that make a function body suspicious of changing the catalog. */
 const DEFINING = String.raw`\m(create|alter|drop|grant|revoke|execute|import|security|comment|reindex)\M`;
+
+/** What a function body says that leaves something in the session. */
+const LEAVING = sessionWords(String.raw`\y`);
 
 export const QUERIES = {
   header: `
@@ -103,6 +107,7 @@ export const QUERIES = {
              a.aggminvtransfn::oid, a.aggmfinalfn::oid) AS parts,
            CASE WHEN p.oid >= 16384 AND p.pronargdefaults > 0 THEN ${tokens('p.proargdefaults::text')} END AS tokens,
            (p.oid >= 16384 AND p.provolatile = 'v' AND p.prosrc ~* '${DEFINING}')::int AS defining,
+           (p.oid >= 16384 AND p.provolatile = 'v' AND p.prosrc ~* '${LEAVING}')::int AS leaving,
            (p.oid >= 16384 AND p.provolatile = 'v' AND p.pronargs >= 1
              AND (t.typtype IN ('c', 'p') OR (t.typtype = 'd' AND b.typtype = 'c')))::int AS columnlike,
            CASE WHEN p.prorettype = 2279 AND l.lanname = 'plpgsql' AND pg_catalog.length(p.prosrc) < 2000

@@ -67,6 +67,8 @@ export interface CatalogFunction {
   readonly isHarmless: boolean;
   /** Volatile, and its source has words of DDL or of dynamic SQL in it: calling it may change the catalog. */
   readonly mayDefine: boolean;
+  /** Volatile, and its source speaks of settings, temporary tables, locks or the like that it may leave in the session. */
+  readonly leavesState: boolean;
 }
 
 export interface Catalog {

@@ -11,7 +11,9 @@ const ALL_BUT_LOAD: readonly PinReason[] = [
   'SET SESSION AUTHORIZATION',
   'setting that cannot be replayed',
   'session state of an unparsed statement',
+  'session state of a function',
 ];
+const IN_FUNCTION = 'session state of a function';
 const UNREPLAYED = 'setting that cannot be replayed';
 
 describe('what a statement leaves in the session', () => {
@@ -47,6 +49,13 @@ describe('what a statement leaves in the session', () => {
     ["SELECT set_config('a.b', U&'x', false) FROM users", { pins: [UNREPLAYED] }],
     ['SELECT setseed(0.5)', { pins: [UNREPLAYED] }],
     ["DO 'BEGIN END'", { isSuspect: true }],
+    ["DO 'BEGIN UPDATE users SET id = 1; SET LOCAL work_mem = 1; END'", { isSuspect: true }],
+    ["DO 'BEGIN PERFORM set_config(''a.b'', ''c'', true); END'", { isSuspect: true }],
+    ["DO 'BEGIN SET work_mem = 1; END'", { isSuspect: true, pins: [IN_FUNCTION] }],
+    ["DO 'BEGIN PERFORM set_config(''a.b'', ''c'', false); END'", { isSuspect: true, pins: [IN_FUNCTION] }],
+    ["DO 'BEGIN CREATE TEMP TABLE t (i int); END'", { isSuspect: true, pins: [IN_FUNCTION] }],
+    ["DO 'BEGIN CREATE TEMP TABLE t (i int) ON COMMIT DROP; END'", { isSuspect: true }],
+    ["DO 'BEGIN PERFORM pg_advisory_lock(1); END'", { isSuspect: true, pins: [IN_FUNCTION] }],
     ['CALL p()', { isSuspect: true }],
     ['SELECT f_vol()', { isSuspect: true }],
     ['SELECT missing()', { isSuspect: true }],

@@ -57,6 +57,7 @@ export function fn(
     isSystem: oid < 16384,
     isHarmless: false,
     mayDefine: false,
+    leavesState: false,
     ...more,
   };
 }
