@@ -129,6 +129,7 @@ export async function createApp(firstConfig: Config, deps: AppDeps): Promise<App
   let httpPort = 0;
   let sweeper: NodeJS.Timeout | undefined;
   let state: 'new' | 'serving' | 'draining' | 'stopped' = 'new';
+  let stopping: Promise<void> | undefined;
   let end: () => void = () => undefined;
   const ended = new Promise<void>((resolve) => (end = resolve));
 
@@ -247,7 +248,7 @@ export async function createApp(firstConfig: Config, deps: AppDeps): Promise<App
     log('info', 'draining', 'no new clients; statements in flight end first', { clients: clients.count });
     const deadlineMs = nowMs() + drainTimeoutMs;
     while (clients.count > 0 && (waitsForClients || nowMs() < deadlineMs)) {
-      if (state !== 'draining') return;
+      if (state !== 'draining') return stop();
       if (!waitsForClients) {
         for (const session of clients.sessions()) if (session.isIdle) session.terminate(new WeirError('shutting_down'));
         for (const each of clients.consoles()) each.close(new WeirError('shutting_down'));
@@ -257,8 +258,12 @@ export async function createApp(firstConfig: Config, deps: AppDeps): Promise<App
     await stop();
   }
 
-  async function stop(): Promise<void> {
-    if (state === 'stopped') return;
+  /** However often it is asked for, it happens once, and everybody waits for its end. */
+  function stop(): Promise<void> {
+    return (stopping ??= stopAll());
+  }
+
+  async function stopAll(): Promise<void> {
     state = 'stopped';
     reception.isDraining = true;
     clearInterval(sweeper);

@@ -142,9 +142,10 @@ async function untilEnded(
   };
   let finish: (code: ExitCode) => void = () => undefined;
   const finished = new Promise<ExitCode>((resolve) => (finish = resolve));
-  const end = (task: Promise<void>, code: ExitCode): void => {
+  const end = (task: Promise<void>): void => {
     task.then(
-      () => finish(code),
+      // Cut short by a second signal, the drain has not done what it should.
+      () => finish(isCutShort ? exitCodes.refused : exitCodes.done),
       (error: unknown) => {
         unexpected(error);
         finish(exitCodes.refused);
@@ -152,9 +153,11 @@ async function untilEnded(
     );
   };
   let isDraining = false;
+  let isCutShort = false;
   const terminate = (signal: NodeJS.Signals): void => {
     io.err(`weir: ${signal}: ${isDraining ? 'stopping at once' : 'draining; once more stops at once'}\n`);
-    end(isDraining ? app.stop() : app.drain(), isDraining ? exitCodes.refused : exitCodes.done);
+    isCutShort = isDraining;
+    end(isDraining ? app.stop() : app.drain());
     isDraining = true;
   };
   events.on('SIGHUP', hangup);
@@ -162,7 +165,7 @@ async function untilEnded(
   events.on('SIGINT', terminate);
   events.on('uncaughtException', unexpected);
   events.on('unhandledRejection', unexpected);
-  if (app.ended !== undefined) end(app.ended, exitCodes.done);
+  if (app.ended !== undefined) end(app.ended);
   const code = await finished;
   events.off('SIGHUP', hangup);
   events.off('SIGTERM', terminate);
