@@ -151,10 +151,39 @@ describe('what commands do', () => {
     const client = await connectApp();
     const console = await admin();
     await console.query(`DISABLE ${database}`);
-    await expect(connectApp()).rejects.toThrow();
+    await expect(connectApp()).rejects.toMatchObject({
+      code: '55000',
+      message: expect.stringContaining(`"${database}" is disabled`),
+    });
     expect((await client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
     await console.query(`ENABLE ${database}`);
     await connectApp();
+  });
+
+  test('SHOW STATS counts the bytes of clients while they are connected, and once when they have left', async () => {
+    const client = await connectApp();
+    const console = await admin();
+    const bytes = async (): Promise<{ received: number; sent: number }> => {
+      const { rows } = await console.query<Record<string, string>>('SHOW STATS_TOTALS');
+      const row = rows.find((each) => each['database'] === database);
+      const of = (name: string): number =>
+        Number(Object.entries(row ?? {}).find(([key]) => key.endsWith(name))?.[1] ?? NaN);
+      return { received: of('received'), sent: of('sent') };
+    };
+    const before = await bytes();
+    await client.query(`SELECT repeat('x', 100000) AS answer, '${'y'.repeat(50_000)}' AS question`);
+    const during = await bytes();
+    expect(during.sent - before.sent).toBeGreaterThan(150_000);
+    expect(during.received - before.received).toBeGreaterThan(50_000);
+    await client.end();
+    await until('it to have left', async () => {
+      const { rows } = await console.query<{ database: string }>('SHOW CLIENTS');
+      return rows.every((row) => row.database !== database);
+    });
+    const after = await bytes();
+    expect(after.sent - during.sent).toBeLessThan(1_000);
+    expect(after.received - during.received).toBeLessThan(1_000);
+    expect(after.received).toBeGreaterThanOrEqual(during.received);
   });
 
   test('SET changes a setting at once; what needs a restart is refused', async () => {

@@ -150,6 +150,34 @@ describe('an operator', () => {
   });
 });
 
+describe('RESIZE POOL of a pool that nobody has used yet', () => {
+  test('counts as soon as it is used, whatever other settings are changed meanwhile', async () => {
+    const at = await start({ default_pool_size: 10, resize: { enabled: false } });
+    const console = await connectPg(at.adminUrl());
+    const { rows } = await console.query<Row>(`RESIZE POOL ${database}.${users.app} MAX 3`);
+    expect(rows).toMatchObject([{ user: users.app, node: 'primary', before: '10', after: '3', min: '0', max: '3' }]);
+    await console.query("SET query_wait_timeout = '50s'");
+    const load = await startLoad(at, 12, 10);
+    await until('some answers', () => load.answers() > 100);
+    expect(await openOnServer()).toBe(3);
+    expect(await pool(console)).toMatchObject({ limit: '3', max: '3' });
+    await load.stop();
+    await console.query("SET default_pool_size = '6'");
+    expect(await pool(console)).toMatchObject({ limit: '6' });
+  });
+
+  test('is refused when no pool can ever be meant', async () => {
+    const at = await start({});
+    const console = await connectPg(at.adminUrl());
+    for (const name of [`${database}.somebody_else`, `${database} NODE nowhere`]) {
+      await expect(console.query(`RESIZE POOL ${name} MAX 3`)).rejects.toMatchObject({
+        code: '55000',
+        message: expect.stringContaining('no pool of'),
+      });
+    }
+  });
+});
+
 describe('a server that has no more', () => {
   const limited = 'resize_limited';
   beforeAll(async () => {
