@@ -65,7 +65,7 @@ export abstract class Tenancy extends Holdings {
 
   protected detach(server: ServerConnection): void {
     // The client may still be slower than its answer was; whoever has the server next need not be.
-    //RESUME
+    if (server.wire.isPaused) server.wire.resume();
     this.server = undefined;
     this.serverNode = undefined;
     this.portals = undefined;
