@@ -49,6 +49,8 @@ export class ServerConnection implements WireHandler, FrameSink {
   lastReadyAtMs = 0;
   /** The beginning of a message was sent, the rest is still to come: nobody else may speak. */
   isMidMessage = false;
+  /** Syncs that a COPY has swallowed, each with its ReadyForQuery; its client counts them off. */
+  ignoredSyncs = 0;
   /** A CancelRequest for it is under way: nobody else may have it until that has arrived. */
   cancelling: Promise<void> | undefined;
   /** The client that has it; its unsolicited messages go there. */
@@ -242,7 +244,7 @@ export class ServerConnection implements WireHandler, FrameSink {
       case Backend.CopyInResponse:
       case Backend.CopyBothResponse:
       case Backend.CopyOutResponse:
-        if (type !== Backend.CopyOutResponse) this.answers.copyInStarted();
+        if (type !== Backend.CopyOutResponse) this.ignoredSyncs += this.answers.copyInStarted();
         head.receiver.completed(type, head, buffer, start + 5, end);
         return;
       case Backend.ParseComplete:

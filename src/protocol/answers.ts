@@ -120,10 +120,14 @@ export class AnswerQueue<R> {
     this.queue.shift();
   }
 
-  /** CopyInResponse: Syncs sent behind its Execute and before the end of the data are ignored by the server. */
-  copyInStarted(): void {
+  /**
+   * CopyInResponse: Syncs sent behind its Execute and before the end of the data are ignored by the server.
+   * @returns how many of them there were
+   */
+  copyInStarted(): number {
     const head = this.queue.peek();
-    if (head === undefined) return;
+    if (head === undefined) return 0;
+    let ignored = 0;
     let isEnded = false;
     let isFirst = true;
     this.queue.filter((answer) => {
@@ -136,9 +140,12 @@ export class AnswerQueue<R> {
         isEnded = true;
         return false;
       }
-      return answer.kind !== Owed.Sync || head.kind === Owed.Query;
+      if (answer.kind !== Owed.Sync || head.kind === Owed.Query) return true;
+      ignored++;
+      return false;
     });
     this.isCopyingIn = !isEnded;
+    return ignored;
   }
 
   /**

@@ -50,6 +50,8 @@ export class Holdings {
    * when only the name was needed.
    */
   ownNames: Map<string, 'real' | 'empty'> | undefined;
+  /** Syncs that do not begin a unit: they end one whose own Sync a COPY has swallowed. */
+  syncsToCome = 0;
   /** Parse or Close of a statement is on its way: what a name means is not sure before its answer. */
   hasNamesInFlight = false;
 

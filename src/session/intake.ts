@@ -138,6 +138,10 @@ export class Intake implements FrameSink {
     const { server } = session;
     // During COPY the server ignores Sync; a driver that pipelines one behind its Execute relies on that.
     if (server?.isInCopy === true) return server.send(message.buffer.subarray(message.start, message.end));
+    if (this.batch === undefined && session.syncsToCome > 0 && server !== undefined) {
+      session.syncsToCome--;
+      return forward(session, message);
+    }
     const unit = this.batch ?? new Unit();
     this.batch = undefined;
     this.add(unit, message);

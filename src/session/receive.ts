@@ -9,7 +9,7 @@ import type { AnswerReceiver } from '../backend/server.ts';
 import type { Plan } from '../routing/plan.ts';
 import type { ClientSession } from './client.ts';
 import { leaveSlowLane } from './lane.ts';
-import { settle, settleDropped } from './settle.ts';
+import { mergeIgnored, settle, settleDropped } from './settle.ts';
 import { serverLost } from './lost.ts';
 import type { Unit } from './unit.ts';
 
@@ -57,6 +57,7 @@ export class Receiver implements AnswerReceiver {
     if (unit === undefined) return;
     if (type === Backend.CopyInResponse || type === Backend.CopyBothResponse || type === Backend.CopyOutResponse) {
       if (unit.capture !== undefined) unit.capture = undefined;
+      if (session.server !== undefined && session.server.ignoredSyncs > 0) mergeIgnored(session, session.server);
       return;
     }
     if (type === Backend.PortalSuspended) return;

@@ -104,6 +104,20 @@ export function settleDropped(session: ClientSession): void {
   }
 }
 
+/** Syncs behind a COPY were ignored: their units have no ReadyForQuery, and the next Sync is none of its own. */
+export function mergeIgnored(session: ClientSession, server: ServerConnection): void {
+  let at = 0;
+  session.inFlight.filter((unit) => {
+    const isKept = at++ === 0 || server.ignoredSyncs === 0;
+    if (isKept) return true;
+    server.ignoredSyncs--;
+    unit.leaveNode();
+    return false;
+  });
+  session.syncsToCome += server.ignoredSyncs;
+  server.ignoredSyncs = 0;
+}
+
 function finishLoad(session: ClientSession, unit: Unit, nowMs: number): void {
   const { node } = unit;
   if (node === undefined) return;
