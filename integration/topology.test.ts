@@ -95,6 +95,7 @@ function whereReadsGo(topology: Topology, demands: Partial<RoutingFacts>): Reado
       forcedBy: '',
       consistency: 'session',
       needLsn: 0,
+      avoid: '',
       lastNode: '',
       moveLsn: 0,
       nowMs: systemClock.nowMs(),

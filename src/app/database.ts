@@ -20,6 +20,7 @@ import { readCatalog } from '../topology/catalog.ts';
 import { createTopology } from '../topology/topology.ts';
 import type { NodeState, Topology, TopologySnapshot } from '../topology/types.ts';
 import { systemClock } from '../util/clock.ts';
+import { fallbackRoom, followNode } from './node-pools.ts';
 
 /** What all databases share. */
 export interface Shared {
@@ -252,15 +253,16 @@ export class DatabaseRuntime implements Database {
     return () => void this.parked.delete(parked);
   }
 
+  roomLeft(): void {
+    for (const first of this.parked) {
+      this.parked.delete(first);
+      return first.retry();
+    }
+  }
+
   private changed(snapshot: TopologySnapshot): void {
     for (const node of snapshot.nodes) {
-      const isUsable = node.isUp && node.role !== 'unknown';
-      for (const pool of this.poolsOf(node.name)) {
-        // Those in line for a node that can no longer serve them ask again where to go.
-        if (!isUsable || node.role !== pool.role) pool.sendElsewhere(node.problem ?? `${node.name} is ${node.role}`);
-        if (pool.role !== 'unknown' && isUsable && pool.role !== node.role) pool.reconnect();
-        if (isUsable) pool.role = node.role;
-      }
+      for (const pool of this.poolsOf(node.name)) followNode(pool, node, snapshot.primary);
     }
     this.refreshBudgets(snapshot);
     const parked = [...this.parked];
@@ -277,8 +279,20 @@ export class DatabaseRuntime implements Database {
     }
   }
 
+  private refreshRoom(): void {
+    const { primary } = this.current.snapshot();
+    if (primary === undefined) return;
+    const { resize } = this.shared.config();
+    primary.load.fallbackRoom = fallbackRoom(
+      this.poolsOf(primary.name),
+      resize.enabled,
+      this.shared.budget(primary.config).limit,
+    );
+  }
+
   /** About ten times a second. */
   sweep(nowMs: number): void {
+    this.refreshRoom();
     for (const parked of [...this.parked]) {
       if (nowMs < parked.deadlineMs) continue;
       this.parked.delete(parked);

@@ -23,6 +23,8 @@ export interface AnswerReceiver {
   lost(why: string, isNodeAtFault: boolean, isMidMessage: boolean): void;
   /** Nothing of its answer has come, and whoever is ahead of it takes too long: it may leave and ask elsewhere. */
   heldUp(why: string): void;
+  /** Nobody would notice if the connection were closed now. Absent: the same as true. */
+  mayLose?(): boolean;
   /** The server takes bytes again after `isFull`. */
   drained(): void;
 }

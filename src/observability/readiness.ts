@@ -11,7 +11,8 @@ export interface Readiness {
 }
 
 /**
- * Ready = listening, not draining, and every database has a primary or at least one node that answers: reads go on
+ * Ready = listening, not draining, and every database has a primary or at least one node that answers, and has been
+ * looked at once (so that the first read finds its replica, but for a few seconds at most): reads go on
  * without a primary, and during a failover it is better to wait in Weir than to be refused by a load balancer.
  */
 export function readiness(sources: Pick<StatsSources, 'topologies'>, state: ServingState): Readiness {
@@ -21,6 +22,8 @@ export function readiness(sources: Pick<StatsSources, 'topologies'>, state: Serv
   for (const topology of sources.topologies()) {
     const problem = unreachable(topology.snapshot());
     if (problem !== undefined) reasons.push(`database "${topology.database}": ${problem}`);
+    else if (topology.isSettled === false)
+      reasons.push(`database "${topology.database}": its nodes are still being looked at`);
   }
   return { isReady: reasons.length === 0, reasons };
 }

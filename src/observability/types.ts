@@ -15,7 +15,12 @@ export interface StatsSources {
   pools(): Iterable<Pick<PoolControl, 'stats' | 'waitHistogram'>>;
   clients(): Iterable<ClientStats>;
   databaseStats(): Iterable<DatabaseStats>;
-  topologies(): Iterable<{ readonly database: string; snapshot(): TopologySnapshot }>;
+  topologies(): Iterable<{
+    readonly database: string;
+    snapshot(): TopologySnapshot;
+    /** False: its nodes and its catalog have not been looked at yet. */
+    readonly isSettled?: boolean;
+  }>;
   cacheStats(): CacheStats;
 }
 

@@ -57,6 +57,11 @@ export class FrameScanner {
     this.scan(chunk);
   }
 
+  /** Nothing is handed on before `resume()`, as if the sink had said so. */
+  halt(): void {
+    this.isStopped = true;
+  }
+
   /** Goes on behind the frame at which the sink said stop. */
   resume(): void {
     this.isStopped = false;

@@ -7,13 +7,14 @@ import { formatLsn } from '../util/lsn.ts';
 import type { RoutingFacts } from './types.ts';
 
 /** The part of RoutingFacts that a replica is measured by. */
-export type Demands = Pick<RoutingFacts, 'consistency' | 'needLsn' | 'lastNode' | 'moveLsn' | 'nowMs'>;
+export type Demands = Pick<RoutingFacts, 'avoid' | 'consistency' | 'needLsn' | 'lastNode' | 'moveLsn' | 'nowMs'>;
 
 export type Obstacle =
   | 'none'
   | 'down'
   | 'not a replica'
   | 'draining'
+  | 'avoided'
   | 'ejected'
   | 'lagging'
   | 'catching up'
@@ -26,6 +27,7 @@ export function obstacleOf(node: NodeState, facts: Demands, maxReplicaLagMs: num
   if (!node.isUp) return 'down';
   if (node.role !== 'replica') return 'not a replica';
   if (node.isDraining) return 'draining';
+  if (node.name === facts.avoid) return 'avoided';
   if (node.ejectedUntilMs > facts.nowMs) return 'ejected';
   if (isLagging(node, facts.nowMs, maxReplicaLagMs)) return 'lagging';
   if (facts.consistency === 'eventual') return 'none';
@@ -35,6 +37,16 @@ export function obstacleOf(node: NodeState, facts: Demands, maxReplicaLagMs: num
   if (facts.lastNode === '' || facts.lastNode === node.name) return 'none';
   if (facts.moveLsn === undefined) return 'move not known';
   return node.lsn >= facts.moveLsn ? 'none' : 'behind move';
+}
+
+/** Only its position, or what is known of it, keeps the replica from taking the read. */
+export function isBehind(obstacle: Obstacle): boolean {
+  return (
+    obstacle === 'need not known' ||
+    obstacle === 'behind need' ||
+    obstacle === 'move not known' ||
+    obstacle === 'behind move'
+  );
 }
 
 /** Unknown lag is lag. What the last probe proved is getting older while we speak. */
@@ -53,6 +65,8 @@ export function describeObstacle(node: NodeState, facts: Demands, obstacle: Obst
       return `${node.name} is not a replica`;
     case 'draining':
       return `${node.name} is draining`;
+    case 'avoided':
+      return `${node.name} has just failed it`;
     case 'ejected':
       return `${node.name} is ejected for ${Math.ceil((node.ejectedUntilMs - facts.nowMs) / 1000)} s`;
     case 'lagging':

@@ -5,7 +5,7 @@
  */
 import type { BalanceHosts, Consistency, PrimaryReads } from '../config/config.ts';
 import type { NodeState, TopologySnapshot } from '../topology/types.ts';
-import { obstacleOf } from './eligible.ts';
+import { isBehind, obstacleOf } from './eligible.ts';
 import { costOf, drawByShare, isClearlyCheaper, MAX_CANDIDATES, pickBlindly } from './pick.ts';
 import type { Route, RoutingFacts } from './types.ts';
 import { explain } from './why.ts';
@@ -22,7 +22,13 @@ export interface Turn {
 }
 
 export type Verdict =
-  'write' | 'forced to the primary' | 'strict' | 'no replicas configured' | 'balanced' | 'no replica eligible';
+  | 'write'
+  | 'forced to the primary'
+  | 'strict'
+  | 'no replicas configured'
+  | 'balanced'
+  | 'no replica eligible'
+  | 'no room to fall back';
 
 /** The answer, with all that `why()` needs. It copies the facts: a session may use its own object again. */
 export class Decision implements Route {
@@ -34,6 +40,7 @@ export class Decision implements Route {
   readonly forcedBy: string;
   readonly consistency: Consistency;
   readonly needLsn: number | undefined;
+  readonly avoid: string;
   readonly lastNode: string;
   readonly moveLsn: number | undefined;
   readonly nowMs: number;
@@ -62,6 +69,7 @@ export class Decision implements Route {
     this.forcedBy = facts.forcedBy;
     this.consistency = facts.consistency;
     this.needLsn = facts.needLsn;
+    this.avoid = facts.avoid;
     this.lastNode = facts.lastNode;
     this.moveLsn = facts.moveLsn;
     this.nowMs = facts.nowMs;
@@ -84,7 +92,7 @@ export function route(
   settings: RouteSettings,
   random: () => number,
   turn: Turn,
-): Route {
+): Decision {
   const primary = usable(snapshot.primary);
   if (facts.forced === 'primary') return new Decision('forced to the primary', primary, facts, snapshot, settings);
   if (!facts.isRead) return new Decision('write', primary, facts, snapshot, settings);
@@ -98,7 +106,18 @@ export function route(
   if (set !== 0) return balance(set, facts, snapshot, settings, random, turn);
 
   const fallback = settings.primaryReads === 'never' ? undefined : primary;
+  // Writes have nowhere else to go: reads that could wait for a replica leave half of the primary to them.
+  if (fallback !== undefined && fallback.load.fallbackReads >= fallback.load.fallbackRoom) {
+    return new Decision('no room to fall back', undefined, facts, snapshot, settings);
+  }
   return new Decision('no replica eligible', fallback, facts, snapshot, settings);
+}
+
+/** A read that fell back: would a replica take it if only it were known to have replayed more? */
+export function isMerelyBehind(decision: Decision): boolean {
+  if (!decision.isFallback) return false;
+  const { snapshot, settings } = decision;
+  return snapshot.replicas.some((node) => isBehind(obstacleOf(node, decision, settings.maxReplicaLagMs)));
 }
 
 function usable(primary: NodeState | undefined): NodeState | undefined {
@@ -129,7 +148,7 @@ function balance(
   settings: RouteSettings,
   random: () => number,
   turn: Turn,
-): Route {
+): Decision {
   const { nodes } = snapshot;
   const how = settings.loadBalanceHosts;
   if (how !== 'least-load') {

@@ -17,6 +17,8 @@ export interface RoutingFacts {
   /** LSN that a node must have replayed for the session's own writes and the read tags' last writes;
    *  undefined: not known yet (the ticker has not answered), so primary only for now. */
   readonly needLsn: number | undefined;
+  /** Node that has just failed this request: not asked again; '' = none. */
+  readonly avoid: string;
   /** Node the session read from last ('' = none yet) ... */
   readonly lastNode: string;
   /** ... and what any *other* replica must have replayed so that its reads do not go back; undefined: not known yet. */

@@ -22,6 +22,8 @@ export function explain(decision: Decision): string {
       return join(decision.plan, forced(decision), demand(decision), picked(decision));
     case 'no replica eligible':
       return join(decision.plan, forced(decision), demand(decision), obstacles(decision), fallback(decision));
+    case 'no room to fall back':
+      return join(decision.plan, forced(decision), demand(decision), obstacles(decision), noRoom(decision));
   }
 }
 
@@ -83,6 +85,11 @@ function obstacles(decision: Decision): string {
     if (obstacle !== 'none') clauses.push(describeObstacle(node, decision, obstacle));
   }
   return clauses.join('; ');
+}
+
+function noRoom({ snapshot: { primary } }: Decision): string {
+  const reads = primary?.load.fallbackRoom ?? 0;
+  return `no replica eligible, and ${reads} reads already use half of the room on primary ${primary?.name ?? ''}: waiting`;
 }
 
 function fallback(decision: Decision): string {

@@ -14,6 +14,7 @@ import { ProtocolError } from '../protocol/read.ts';
 import { FrameScanner } from '../protocol/scanner.ts';
 import { errorResponse, parameterStatus, readyForQuery } from '../protocol/write.ts';
 import type { Database, Services } from './context.ts';
+import { Stranded } from './catch-up.ts';
 import { SessionTokens } from './freshness.ts';
 import type { ClientIdentity } from './holdings.ts';
 import { Intake } from './intake.ts';
@@ -21,6 +22,7 @@ import type { Preferences } from './preferences.ts';
 import { cancelInLane } from './lane.ts';
 import { clientStats } from './client-figures.ts';
 import { Receiver } from './receive.ts';
+import { leaveFlight } from './load.ts';
 import { beginUnit } from './settle.ts';
 import { countAnswer } from './count.ts';
 import type { SessionState } from './state.ts';
@@ -35,6 +37,7 @@ export class ClientSession extends Tenancy implements WireHandler {
   readonly wire: Wire;
   readonly receiver = new Receiver(this);
   readonly tokens = new SessionTokens();
+  readonly stranded = new Stranded();
   /** What the cache must not go behind. */
   readonly seen: SessionFreshness;
   /** ready: reads requests; waiting: holds one that cannot go on yet; closed: the client is gone. */
@@ -47,6 +50,10 @@ export class ClientSession extends Tenancy implements WireHandler {
   ticket: Ticket | undefined;
   leavePark: (() => void) | undefined;
   requestAtMs = 0;
+  /** Of the requests in flight, those kept so that they can run again. */
+  keptBytes = 0;
+  /** Passed over by a server, to run again when it has answered everything. */
+  readonly again: Unit[] = [];
 
   constructor(
     socket: Socket | TLSSocket,
@@ -117,8 +124,9 @@ export class ClientSession extends Tenancy implements WireHandler {
     for (let unit = this.inFlight.shift(); unit !== undefined; unit = this.inFlight.shift()) {
       unit.flight?.abandon();
       unit.guard?.unknown();
-      unit.leaveNode();
+      leaveFlight(this, unit);
     }
+    this.intake.left();
     for (const statement of this.statements?.values() ?? []) this.services.book.leave(statement);
     this.statements = undefined;
     this.onClosed(this);
@@ -144,9 +152,11 @@ export class ClientSession extends Tenancy implements WireHandler {
 
   /* ---- the thread of requests ---- */
 
-  /** Nothing more is read until `goOn`. */
+  /** Nothing more is read until `goOn`, of what is here already either. */
   waiting(): void {
-    if (this.phase === 'ready') this.phase = 'waiting';
+    if (this.phase !== 'ready') return;
+    this.phase = 'waiting';
+    this.scanner.halt();
   }
 
   /** What was waited for has come. */
@@ -158,6 +168,7 @@ export class ClientSession extends Tenancy implements WireHandler {
     try {
       step();
       // Somebody further back still waits for quiet: nothing may overtake it.
+      if (this.quietStep !== undefined && this.isReady && this.inFlight.length === 0) return this.becameQuiet();
       if (this.quietStep !== undefined) this.waiting();
       this.readOn();
     } catch (error) {
@@ -170,6 +181,15 @@ export class ClientSession extends Tenancy implements WireHandler {
     if (this.inFlight.length === 0) return step();
     this.waiting();
     this.quietStep = step;
+  }
+
+  /** The same for what comes before everybody who waits for quiet already. */
+  firstWhenQuiet(step: () => void): void {
+    const later = this.quietStep;
+    this.quietStep = (): void => {
+      this.quietStep = later;
+      step();
+    };
   }
 
   /** Called by settle.ts when the last answer has come. */
@@ -243,6 +263,7 @@ export class ClientSession extends Tenancy implements WireHandler {
 
   /** A unit was answered by Weir itself; its ReadyForQuery follows, now or at its Sync. */
   answered(unit: Unit): void {
+    leaveFlight(this, unit);
     this.intake.entered(unit);
     this.lastUnit = unit;
     countAnswer(this, unit);

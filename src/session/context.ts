@@ -57,6 +57,8 @@ export interface Database {
   pool(node: NodeState, user: string): Pool;
   /** Sends a CancelRequest to where `server` is connected; resolves when PostgreSQL has taken it. */
   cancel(server: ServerConnection): Promise<void>;
+  /** A read that had fallen back to the primary left it: somebody else may come. */
+  roomLeft(): void;
   /** Waits for a change of the topology; returns how to leave. */
   park(parked: Parked): () => void;
   /** Prefix of the cache tags; undefined as long as the catalog was never read. */

@@ -23,6 +23,7 @@ export function explainStatement(database: Database, services: Services, user: s
       forcedBy: 'hint',
       consistency: hints?.consistency ?? services.routing().consistency,
       needLsn: 0,
+      avoid: '',
       lastNode: '',
       moveLsn: 0,
       nowMs: services.nowMs(),

@@ -10,6 +10,7 @@ import type { ClientSession } from './client.ts';
 import { statusLetter } from './client.ts';
 import { forward } from './forward.ts';
 import { handleRequest } from './handle-request.ts';
+import { leaveFlight } from './load.ts';
 import { guardWrites, noteWrites } from './settle.ts';
 import { countAnswer } from './count.ts';
 import { notePlan } from './plans.ts';
@@ -203,6 +204,12 @@ export class Intake implements FrameSink {
   /** The unit goes to a server, or was answered. */
   entered(unit: Unit): void {
     if (this.pending === unit) this.pending = undefined;
+  }
+
+  /** The client is gone. */
+  left(): void {
+    if (this.pending !== undefined) leaveFlight(this.session, this.pending);
+    this.pending = undefined;
   }
 
   skipToSync(): void {

@@ -7,8 +7,9 @@ import { errorResponse, readyForQuery } from '../protocol/write.ts';
 import type { ServerConnection } from '../backend/server.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { ClientSession } from './client.ts';
+import { runAgain } from './again.ts';
 import { countAnswer } from './count.ts';
-import { runAgain } from './settle.ts';
+import { leaveFlight } from './load.ts';
 import { Settings } from './settings.ts';
 import type { Unit } from './unit.ts';
 
@@ -52,7 +53,7 @@ export function cancelInLane(session: ClientSession, server: ServerConnection): 
   for (let unit = session.inFlight.shift(); unit !== undefined; unit = session.inFlight.shift()) {
     unit.flight?.abandon();
     unit.hasError = true;
-    unit.leaveNode();
+    leaveFlight(session, unit);
     session.say(
       errorResponse({ severity: 'ERROR', sqlstate: '57014', message: 'canceling statement due to user request' }),
     );
@@ -73,7 +74,7 @@ export function leaveSlowLane(session: ClientSession, why: string): void {
   if (unit === undefined || session.inFlight.length > 1 || unit.messages === undefined || unit.isSentOn) return;
   session.leaveLane();
   session.inFlight.shift();
-  unit.leaveNode();
+  leaveFlight(session, unit);
   unit.retryWhy = why;
-  runAgain(session, unit);
+  runAgain(session, [unit]);
 }

@@ -8,10 +8,9 @@ import { errorResponse, readyForQuery } from '../protocol/write.ts';
 import { WeirError } from '../errors.ts';
 import type { ClientSession } from './client.ts';
 import { countAnswer } from './count.ts';
-import { runAgain } from './settle.ts';
+import { avoidNode, canRunAgain, runAgain } from './again.ts';
+import { leaveFlight } from './load.ts';
 import type { Unit } from './unit.ts';
-
-const maxAttempts = 3;
 
 export function serverLost(session: ClientSession, why: string, isNodeAtFault: boolean, isMidMessage: boolean): void {
   if (session.isClosed) return;
@@ -26,19 +25,11 @@ export function serverLost(session: ClientSession, why: string, isNodeAtFault: b
   if (isCutOff) return session.cutOff(why);
   const units: Unit[] = [];
   for (let unit = session.inFlight.shift(); unit !== undefined; unit = session.inFlight.shift()) units.push(unit);
-  for (const unit of units) unit.leaveNode();
-  const [first] = units;
-  if (
-    first !== undefined &&
-    units.length === 1 &&
-    first.messages !== undefined &&
-    !first.isSentOn &&
-    !hadState &&
-    first.attempts < maxAttempts
-  ) {
-    first.retryWhy = `${node?.name ?? 'the server'} was lost (${why})`;
-    return runAgain(session, first);
-  }
+  for (const unit of units) leaveFlight(session, unit);
+  // Those that were passed over already, and then whatever has shown nothing up to the end.
+  let kept = units.length;
+  while (!hadState && kept > 0 && canRunAgain(units[kept - 1] as Unit)) kept--;
+  const again = [...session.again.splice(0), ...units.splice(kept)];
   for (const unit of units) {
     unit.flight?.abandon();
     unit.guard?.unknown();
@@ -58,7 +49,12 @@ export function serverLost(session: ClientSession, why: string, isNodeAtFault: b
   }
   session.status = TxStatus.Idle;
   session.state.ended(false);
-  session.becameQuiet();
+  if (again.length > 0) {
+    for (const unit of again) if (!unit.isRefused) avoidNode(unit, `${node?.name ?? 'the server'} was lost (${why})`);
+    return runAgain(session, again);
+  }
+  // With nothing in flight nothing has become quiet: a request may be on its way to the server that is gone.
+  if (units.length > 0) session.becameQuiet();
 }
 
 const lostStateText =

@@ -8,6 +8,7 @@ import { Owed, type Answer } from '../protocol/answers.ts';
 import type { AnswerReceiver } from '../backend/server.ts';
 import type { Plan } from '../routing/plan.ts';
 import type { ClientSession } from './client.ts';
+import { canRunAgain, swallow } from './again.ts';
 import { leaveSlowLane } from './lane.ts';
 import { mergeIgnored, settle, settleDropped } from './settle.ts';
 import { serverLost } from './lost.ts';
@@ -80,15 +81,8 @@ export class Receiver implements AnswerReceiver {
     unit.hasError = true;
     const sqlstate = fields.get('C') ?? '';
     unit.isSyntaxError = sqlstate === syntaxError && unit.statementIndex === 0;
-    if (
-      sqlstate === readOnlySqlTransaction &&
-      unit.messages !== undefined &&
-      !unit.isSentOn &&
-      unit.node?.role === 'replica'
-    ) {
-      unit.isSwallowed = true;
-      return;
-    }
+    if (unit.isSwallowed) return;
+    if (sqlstate === readOnlySqlTransaction && unit.node?.role === 'replica' && swallow(session, unit)) return;
     if (sqlstate === '0A000' && fields.get('R') === 'RevalidateCachedQuery') session.services.book.catalogChanged();
     if (unit.held !== undefined) {
       unit.held.push(buffer.subarray(start, end));
@@ -124,6 +118,14 @@ export class Receiver implements AnswerReceiver {
 
   heldUp(why: string): void {
     leaveSlowLane(this.session, why);
+  }
+
+  /** True if nobody would notice: what is in flight can run again elsewhere. */
+  mayLose(): boolean {
+    const { inFlight, mustStay } = this.session;
+    if (mustStay) return false;
+    for (let i = 0; i < inFlight.length; i++) if (!canRunAgain(inFlight.at(i) as Unit)) return false;
+    return true;
   }
 
   drained(): void {

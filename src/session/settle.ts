@@ -5,9 +5,10 @@
 import { TxStatus } from '../protocol/codes.ts';
 import type { ServerConnection } from '../backend/server.ts';
 import { noteLatency } from '../routing/latency.ts';
+import { mayBeKept, settleSwallowed } from './again.ts';
 import type { ClientSession } from './client.ts';
 import { countAnswer } from './count.ts';
-import { findServer } from './handle-request.ts';
+import { enterFlight, leaveFlight } from './load.ts';
 import { WriteSet, type Unit } from './unit.ts';
 
 /** Called when the first message of a unit is about to be sent. */
@@ -16,14 +17,9 @@ export function beginUnit(session: ClientSession, unit: Unit): void {
   unit.isBegun = true;
   unit.sentAtMs = services.nowMs();
   unit.node ??= session.serverNode;
-  if (unit.node !== undefined) {
-    unit.node.load.outstanding++;
-    if (unit.route?.isFallback === true) unit.node.load.fallbackReads++;
-  }
   noteWrites(session, unit);
-  // Only what is provably a read, by itself, may run a second time.
-  const mayRetry = unit.isRead && unit.isComplete && !unit.begins && session.inFlight.length === 0 && !session.mustStay;
-  unit.held = mayRetry ? [] : undefined;
+  unit.held = mayBeKept(session, unit) ? [] : undefined;
+  enterFlight(session, unit);
   if (unit.isComplete) guardWrites(session, unit);
   session.inFlight.push(unit);
   session.unitEntered(unit);
@@ -56,8 +52,9 @@ export function settle(session: ClientSession, unit: Unit, status: number): void
   const server = session.server as ServerConnection;
   const now = services.nowMs();
   server.lastReadyAtMs = now;
-  finishLoad(session, unit, now);
-  if (unit.isSwallowed) return again(session, unit);
+  leaveFlight(session, unit);
+  noteSpeed(session, unit, now);
+  if (unit.isSwallowed) return settleSwallowed(session, unit);
   const isIdle = status === TxStatus.Idle;
   if (unit.isSimple) settleEffects(session, unit);
   if (isIdle) {
@@ -95,7 +92,7 @@ export function settleDropped(session: ClientSession): void {
   const { inFlight } = session;
   for (let unit = inFlight.peek(); unit?.isDropped === true && inFlight.length > 1; unit = inFlight.peek()) {
     inFlight.shift();
-    finishLoad(session, unit, session.services.nowMs());
+    leaveFlight(session, unit);
     unit.flight?.abandon();
     unit.guard?.unknown();
     countAnswer(session, unit);
@@ -111,19 +108,17 @@ export function mergeIgnored(session: ClientSession, server: ServerConnection): 
     const isKept = at++ === 0 || server.ignoredSyncs === 0;
     if (isKept) return true;
     server.ignoredSyncs--;
-    unit.leaveNode();
+    leaveFlight(session, unit);
     return false;
   });
   session.syncsToCome += server.ignoredSyncs;
   server.ignoredSyncs = 0;
 }
 
-function finishLoad(session: ClientSession, unit: Unit, nowMs: number): void {
+function noteSpeed(session: ClientSession, unit: Unit, nowMs: number): void {
   const { node } = unit;
-  if (node === undefined) return;
-  unit.leaveNode();
   // Behind others in a lane a read says nothing about its node.
-  if (!unit.isRead || unit.hasError || (session.server?.sharers ?? 0) > 1) return;
+  if (node === undefined || !unit.isRead || unit.hasError || (session.server?.sharers ?? 0) > 1) return;
   const latencyMs = nowMs - unit.sentAtMs;
   const facts = unit.plans[0]?.facts;
   if (facts !== undefined) noteLatency(node.load, session.services.baselines.of(facts, latencyMs), latencyMs, nowMs);
@@ -163,40 +158,4 @@ function settleCache(session: ClientSession, unit: Unit, isIdle: boolean): void 
   const { cache } = session.services;
   if (!cache.isEnabled) return;
   for (const plan of unit.plans) if (plan.reads.length > 0) cache.noteRead(plan.reads, session.seen);
-}
-
-/** A replica refused what was taken for a read, nothing of which was sent on: once more, on the primary. */
-function again(session: ClientSession, unit: Unit): void {
-  const { database, services } = session;
-  database.stats.misroutes++;
-  for (const plan of unit.plans) services.binder.learnWrite(plan.facts);
-  if (unit.node !== undefined) database.topology.suspectRole(unit.node.name);
-  services.log('warn', 'misroute', 'a replica refused what was taken for a read; it runs on the primary', {
-    database: database.name,
-    template: unit.plans[0]?.facts.template,
-  });
-  unit.flight?.abandon();
-  unit.flight = undefined;
-  unit.capture = undefined;
-  unit.retryWhy = `a replica refused it (25006)`;
-  unit.isRead = false;
-  unit.why = 'a replica refused it (25006)';
-  runAgain(session, unit);
-}
-
-/** Sends a unit that has not shown anything to the client through the routing once more. */
-export function runAgain(session: ClientSession, unit: Unit): void {
-  unit.attempts++;
-  unit.isSwallowed = false;
-  unit.hasError = false;
-  unit.isBegun = false;
-  unit.held = undefined;
-  unit.node = undefined;
-  unit.guard = undefined;
-  unit.statementIndex = 0;
-  for (const [name, statement] of unit.entered ?? []) session.forgetStatement(name, statement);
-  unit.entered = undefined;
-  session.release();
-  session.waiting();
-  session.goOn(() => findServer(session, unit));
 }

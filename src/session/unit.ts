@@ -7,7 +7,7 @@ import type { Flight, WriteGuard } from '../cache/types.ts';
 import type { Plan, Tag } from '../routing/plan.ts';
 import type { Route } from '../routing/types.ts';
 import type { Classified, Hints } from '../sql/facts.ts';
-import type { NodeState } from '../topology/types.ts';
+import type { NodeLoad, NodeState } from '../topology/types.ts';
 import type { Statement } from './statements.ts';
 
 /** A message of the client, kept as the span in which it arrived. */
@@ -53,6 +53,10 @@ export class Unit {
   attempts = 0;
   /** Why it runs once more, in words. */
   retryWhy = '';
+  /** A replica refused it (25006). */
+  isRefused = false;
+  /** Node that failed it: not asked again. */
+  avoid = '';
   /** A read short enough to share a server with others' (session/lane.ts). */
   isShort = false;
   /** It has been sent, at least in part. */
@@ -61,7 +65,11 @@ export class Unit {
   isSentOn = false;
   /** Answers held back until it is clear that it need not run again. */
   held: Buffer[] | undefined;
-  /** Its failure is kept from the client: it runs once more elsewhere. */
+  /** See load.ts, which alone changes these. */
+  isInFlight = false;
+  keptBytes = 0;
+  fallback: NodeLoad | undefined;
+  /** Its failure, or that of one before it, is kept from the client: it runs once more elsewhere. */
   isSwallowed = false;
   hasError = false;
   guard: WriteGuard | undefined;
@@ -97,13 +105,6 @@ export class Unit {
     if (!this.isRead) return;
     this.isRead = false;
     this.why = why;
-  }
-
-  /** It does not burden its node any longer. */
-  leaveNode(): void {
-    if (this.node === undefined) return;
-    this.node.load.outstanding--;
-    if (this.route?.isFallback === true) this.node.load.fallbackReads--;
   }
 
   get mayCommit(): boolean {

@@ -6,7 +6,7 @@
 import type { DatabaseConfig } from '../config/config.ts';
 import { elect } from './elect.ts';
 import type { Contender, Incumbent } from './elect.ts';
-import { isEjected, noteFailure } from './ejection.ts';
+import { explain, isEjected, noteFailure } from './ejection.ts';
 import { createLagHistory } from './lag.ts';
 import type { LagHistory } from './lag.ts';
 import { cameUp, isSameState, newNodeRecord, slowStartAt, wentDown } from './node-record.ts';
@@ -75,6 +75,7 @@ export class Assessor {
     const record = this.#records[index]!;
     record.hasTried = true;
     record.failure = failure;
+    explain(record.ejection, nowMs);
     record.stoppedSinceMs = failure.isStopped ? (record.stoppedSinceMs ?? nowMs) : undefined;
     if (record.sample !== undefined && record.sample.isInRecovery) {
       // It may have crashed, and would come back with less than sessions have seen on it: ask where the primary is now.
@@ -124,7 +125,7 @@ export class Assessor {
   /** True if the node was ejected by this failure. */
   reportFailure(index: number, nowMs: number): boolean {
     const record = this.#records[index]!;
-    if (index === this.primaryIndex) return false;
+    if (index === this.primaryIndex || record.failure !== undefined) return false;
     const others = this.#snapshot.replicas.filter((node) => node.name !== record.config.name);
     const usableOthers = others.filter((node) => node.isUp && !node.isDraining && node.ejectedUntilMs <= nowMs).length;
     const ejected = this.#records.filter((other) => isEjected(other.ejection, nowMs)).length;

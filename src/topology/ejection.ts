@@ -19,6 +19,14 @@ export const newEjectionState = (): EjectionState => ({ failuresInRow: 0, ejecti
 
 export const isEjected = (state: EjectionState, nowMs: number): boolean => state.untilMs > nowMs;
 
+/** The node's own probe failed as well: it was down, and whatever failed there was no sign of anything else. */
+export function explain(state: EjectionState, nowMs: number): void {
+  state.failuresInRow = 0;
+  if (!isEjected(state, nowMs)) return;
+  state.untilMs = 0;
+  state.ejections--;
+}
+
 /**
  * Notes one failure of a replica; true if it is ejected by it.
  * @param ejectedNow how many of all `replicaCount` replicas are ejected; @param usableOthers how many others can take reads.

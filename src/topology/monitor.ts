@@ -17,6 +17,8 @@ export interface MonitorOptions {
   readonly connect: ConnectProbe;
   readonly clock: Clock;
   readonly maxReplicaLagMs: number;
+  /** A read is held up until somebody has answered: no pause between probes. */
+  readonly isUrgent: () => boolean;
   /** After everything that may have changed the snapshot. */
   readonly onNews: () => void;
 }
@@ -24,6 +26,8 @@ export interface MonitorOptions {
 const CALM_INTERVAL_MS = 500;
 /** While ticks are demanded, or a replica's replay is waited for. */
 export const FAST_INTERVAL_MS = 50;
+/** While a read is held up: often enough for a few answers in the time that it waits. */
+const URGENT_INTERVAL_MS = 2;
 /** Somebody asked for a tick so lately that the next one is a matter of time. */
 const DEMAND_LASTS_MS = 1000;
 const SWEEP_MS = 250;
@@ -64,6 +68,13 @@ export class Monitor {
     if (primary !== undefined) this.#watchers[primary]!.hurry(FAST_INTERVAL_MS);
   }
 
+  /** Everybody, now: the primary first, whose answer sets off the replicas. */
+  askAll(): void {
+    this.#demandedAtMs = this.#options.clock.nowMs();
+    const primary = this.#options.assessor.primaryIndex;
+    if (primary !== undefined) this.#watchers[primary]!.hurry(0);
+  }
+
   /** Something is odd about the node: ask now. */
   probeNow(index: number): void {
     this.#watchers[index]?.suspect();
@@ -98,7 +109,8 @@ export class Monitor {
     const now = this.#options.clock.nowMs();
     for (const [index, watcher] of this.#watchers.entries()) {
       if (index === primary) continue;
-      const minGapMs = this.#options.assessor.isAwaited(index, now) ? FAST_INTERVAL_MS * 0.8 : this.#calmMs / 2;
+      const isAwaited = this.#options.assessor.isAwaited(index, now);
+      const minGapMs = this.#options.isUrgent() ? 0 : isAwaited ? FAST_INTERVAL_MS * 0.8 : this.#calmMs / 2;
       if (watcher.sinceSentMs >= minGapMs) watcher.hurry(0);
     }
   }
@@ -115,6 +127,7 @@ export class Monitor {
   #intervalMs(index: number): number {
     const { assessor, ticker, clock } = this.#options;
     const now = clock.nowMs();
+    if (this.#options.isUrgent()) return URGENT_INTERVAL_MS;
     if (index === assessor.primaryIndex) return ticker.isDemanded() ? FAST_INTERVAL_MS : this.#calmMs;
     const isMissing = !(assessor.snapshot.primary?.isUp ?? false);
     const isDemanded = now - this.#demandedAtMs < DEMAND_LASTS_MS;

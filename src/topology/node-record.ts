@@ -45,7 +45,7 @@ const OWN_START_MS = 10_000;
 export function newNodeRecord(config: NodeConfig, nowMs: number): NodeRecord {
   return {
     config,
-    load: { outstanding: 0, ewma: 1, ewmaAtMs: nowMs, fallbackReads: 0 },
+    load: { outstanding: 0, ewma: 1, ewmaAtMs: nowMs, fallbackReads: 0, fallbackRoom: Infinity },
     ejection: newEjectionState(),
     bornAtMs: nowMs,
     hasTried: false,

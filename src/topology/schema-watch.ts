@@ -49,6 +49,9 @@ export class SchemaWatch {
     this.#options = options;
   }
 
+  /** It was read once, or could not be. */
+  hasTried = false;
+
   get catalog(): Catalog | undefined {
     return this.#catalog;
   }
@@ -93,6 +96,7 @@ export class SchemaWatch {
       while (this.#isRunning && ((await this.#step()) || this.#isKicked));
       this.#retryMs = RETRY_MIN_MS;
     } catch (error) {
+      this.hasTried = true;
       await this.#hangUp();
       if (this.#isRunning) this.#options.onProblem(asProbeFailure(error, 'cannot read the catalog').problem);
       waitMs = this.#retryMs;
@@ -135,6 +139,7 @@ export class SchemaWatch {
     this.#fingerprint = fingerprint;
     this.#isFromPrimary = source.isPrimary;
     this.#catalog = catalog;
+    this.hasTried = true;
     this.#options.onCatalog(catalog);
     return false;
   }

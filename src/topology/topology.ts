@@ -39,6 +39,8 @@ export interface TopologyOptions {
 }
 
 const PROBE_TIMEOUT_MS = 5000;
+/** Nobody waits longer than this for the first look around. */
+const SETTLE_MS = 3000;
 const CATALOG_TIMEOUT_MS = 30_000;
 
 /** The monitor's log-in for a node: its own URL, else auth.user, else the primary's URL (the same cluster, the same users). */
@@ -64,6 +66,7 @@ function catalogSource(snapshot: TopologySnapshot): CatalogSource | undefined {
 export function createTopology(options: TopologyOptions): Topology {
   const { clock, log, database } = options;
   const maxReplicaLagMs = options.routing.maxReplicaLagMs;
+  const asking = new Set<() => void>();
   const listeners = new Set<(snapshot: TopologySnapshot) => void>();
 
   const ticker = createTicker(() => monitor.wake());
@@ -81,7 +84,11 @@ export function createTopology(options: TopologyOptions): Topology {
     connect: connector(options, PROBE_TIMEOUT_MS),
     clock,
     maxReplicaLagMs,
-    onNews: () => notice(),
+    onNews: () => {
+      notice();
+      for (const listener of [...asking]) listener();
+    },
+    isUrgent: () => asking.size > 0,
   });
   const schema = new SchemaWatch({
     connect: connector(options, CATALOG_TIMEOUT_MS),
@@ -96,6 +103,14 @@ export function createTopology(options: TopologyOptions): Topology {
   });
 
   let seen = assessor.snapshot;
+  let isSettled = false;
+  let startedAtMs = clock.nowMs();
+
+  function hasLookedAround(): boolean {
+    if (clock.nowMs() - startedAtMs > SETTLE_MS) return true;
+    const { primary, replicas } = assessor.snapshot;
+    return schema.hasTried && primary !== undefined && replicas.every((node) => !node.isUp || node.lagMs < Infinity);
+  }
 
   /** Tells everybody, if there is something to tell. */
   function notice(): void {
@@ -123,6 +138,9 @@ export function createTopology(options: TopologyOptions): Topology {
   return {
     database: options.databaseName,
     ticker,
+    get isSettled() {
+      return (isSettled ||= hasLookedAround());
+    },
     snapshot: () => assessor.snapshot,
     catalog: () => schema.catalog,
     catalogChanged: () => schema.changed(),
@@ -165,7 +183,14 @@ export function createTopology(options: TopologyOptions): Topology {
       return () => listeners.delete(listener);
     },
 
+    askNow(listener) {
+      asking.add(listener);
+      monitor.askAll();
+      return () => asking.delete(listener);
+    },
+
     start() {
+      startedAtMs = clock.nowMs();
       monitor.start();
       schema.start();
     },

@@ -17,6 +17,8 @@ export interface NodeLoad {
   ewmaAtMs: number;
   /** Of the requests outstanding, reads that fell back to this primary for want of a replica. */
   fallbackReads: number;
+  /** How many of those there may be: half of what this database's pools may grow to on the node. */
+  fallbackRoom: number;
 }
 
 /** One node as the monitor last saw it. Immutable; `load` is the shared mutable cell. */
@@ -82,6 +84,8 @@ export type NodeFailure = 'connect' | 'lost' | 'timeout' | 'shutdown';
 export interface Topology {
   readonly database: string;
   readonly ticker: LsnTicker;
+  /** The first look around is over: reads can be told and replicas be used, or will not be so soon. Stays true. */
+  readonly isSettled: boolean;
   snapshot(): TopologySnapshot;
   /** Undefined until it was read once (then nothing is provably a read). A new object after each change. */
   catalog(): Catalog | undefined;
@@ -95,6 +99,8 @@ export interface Topology {
   setDraining(node: string, isDraining: boolean): boolean;
   /** Called when a role, somebody's health or eligibility changed (not for each LSN while a primary is there to read from: `snapshot()` has the latest). Returns the unsubscribe. */
   onChange(listener: (snapshot: TopologySnapshot) => void): () => void;
+  /** Asks the nodes at once, and again, as long as somebody listens; tells of each answer. Returns how to leave. */
+  askNow(listener: () => void): () => void;
   start(): void;
   stop(): Promise<void>;
 }

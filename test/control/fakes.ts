@@ -144,7 +144,7 @@ export function fakeNode(changes: Partial<NodeState> = {}): NodeState {
     problem: undefined,
     connectionLimit: 97,
     serverVersion: '18.4',
-    load: { outstanding: 2, ewma: 1.25, ewmaAtMs: 0, fallbackReads: 0 },
+    load: { outstanding: 2, ewma: 1.25, ewmaAtMs: 0, fallbackReads: 0, fallbackRoom: Infinity },
     ...changes,
   };
 }

@@ -140,6 +140,7 @@ export function makeWorld(options: WorldOptions): World {
   const topology: Topology = {
     database: 'shop',
     ticker,
+    isSettled: true,
     snapshot: () => nodes,
     catalog: () => catalog,
     catalogChanged: () => undefined,
@@ -148,6 +149,7 @@ export function makeWorld(options: WorldOptions): World {
     suspectRole: () => undefined,
     setDraining: () => false,
     onChange: () => () => undefined,
+    askNow: () => () => undefined,
     start: () => undefined,
     stop: () => Promise.resolve(),
   };
@@ -206,6 +208,7 @@ export function makeWorld(options: WorldOptions): World {
     settings: () => settings,
     serverUser: () => user,
     pool: (node) => poolOf(node),
+    roomLeft: () => undefined,
     cancel(server) {
       const arrived = new Promise<void>((resolve) => {
         setImmediate(() => {

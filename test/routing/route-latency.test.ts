@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createLatencyBaselines, noteLatency } from '../../src/routing/latency.ts';
 import type { NodeLoad } from '../../src/topology/types.ts';
 
-const idle = (): NodeLoad => ({ outstanding: 0, ewma: 1, ewmaAtMs: 0, fallbackReads: 0 });
+const idle = (): NodeLoad => ({ outstanding: 0, ewma: 1, ewmaAtMs: 0, fallbackReads: 0, fallbackRoom: Infinity });
 
 describe('latency, told apart from the statement', () => {
   it('does not make a node look slow because it got the slow statements', () => {

@@ -32,7 +32,7 @@ export function node(
     problem: undefined,
     connectionLimit: 97,
     serverVersion: '18.4',
-    load: { outstanding, ewma, ewmaAtMs: NOW, fallbackReads: 0 },
+    load: { outstanding, ewma, ewmaAtMs: NOW, fallbackReads: 0, fallbackRoom: Infinity },
     ...rest,
   };
 }
@@ -56,6 +56,7 @@ export function facts(more: Partial<RoutingFacts> = {}): RoutingFacts {
     forcedBy: '',
     consistency: 'session',
     needLsn: 0,
+    avoid: '',
     lastNode: '',
     moveLsn: 0,
     nowMs: NOW,

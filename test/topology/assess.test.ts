@@ -355,6 +355,19 @@ describe('ejection', () => {
     expect(all.node(1).ejectedUntilMs).toBe(all.clock.nowMs() + 60_000);
   });
 
+  it('is taken back when its own probe fails as well: a node that is down is no riddle', () => {
+    const all = running(2);
+    expect(fail(all, 1, 5)).toContain(true);
+    all.lose(1);
+    expect(all.node(1)).toMatchObject({ isUp: false, ejectedUntilMs: 0 });
+    expect(fail(all, 1, 20)).not.toContain(true);
+    all.connect(1);
+    all.standby(1, 100);
+    expect(all.node(1)).toMatchObject({ isUp: true, ejectedUntilMs: 0 });
+    expect(fail(all, 1, 5)).toContain(true);
+    expect(all.node(1).ejectedUntilMs).toBe(all.clock.nowMs() + 30_000);
+  });
+
   it('never happens to the primary', () => {
     expect(fail(running(2), 0, 20)).not.toContain(true);
   });

@@ -1,0 +1,92 @@
+/**
+ * What runs once more: reads of which the client has seen nothing, when their server died or a replica refused them
+ * (25006). In order: what was pipelined behind such a read runs again behind it. Called by settle.ts and lost.ts.
+ */
+import type { ClientSession } from './client.ts';
+import { findServer } from './handle-request.ts';
+import type { Unit } from './unit.ts';
+
+const maxAttempts = 3;
+
+/** Only what is provably a read, by itself, whole, and small enough to be kept until it is answered. */
+export function mayBeKept(session: ClientSession, unit: Unit): boolean {
+  if (!unit.isRead || !unit.isComplete || unit.begins || session.mustStay) return false;
+  // A statement that the batch closes after using it would be missed the second time.
+  if (unit.shape.lastIndexOf('C') > 0) return false;
+  return session.inFlight.length === 0 || session.keptBytes + unit.bytes <= maxKeptBytes;
+}
+
+/** Of requests pipelined behind others. */
+const maxKeptBytes = 256 * 1024;
+
+export function canRunAgain(unit: Unit): boolean {
+  return unit.messages !== undefined && !unit.isSentOn && unit.attempts < maxAttempts;
+}
+
+/**
+ * A replica refuses `first`, which was taken for a read. True: the client will not hear of it; what is behind it on
+ * that server is passed over too, and all of it runs again once the server has answered.
+ */
+export function swallow(session: ClientSession, first: Unit): boolean {
+  const { inFlight } = session;
+  for (let i = 0; i < inFlight.length; i++) if (!canRunAgain(inFlight.at(i) as Unit)) return false;
+  for (let i = 0; i < inFlight.length; i++) (inFlight.at(i) as Unit).isSwallowed = true;
+  first.isRefused = true;
+  return true;
+}
+
+/** ReadyForQuery for a swallowed unit, which is no longer in flight. */
+export function settleSwallowed(session: ClientSession, unit: Unit): void {
+  if (unit.isRefused) learn(session, unit);
+  session.again.push(unit);
+  if (session.inFlight.length === 0) runAgain(session, session.again.splice(0));
+}
+
+function learn(session: ClientSession, unit: Unit): void {
+  const { database, services } = session;
+  database.stats.misroutes++;
+  for (const plan of unit.plans) services.binder.learnWrite(plan.facts);
+  if (unit.node !== undefined) database.topology.suspectRole(unit.node.name);
+  services.log('warn', 'misroute', 'a replica refused what was taken for a read; it runs on the primary', {
+    database: database.name,
+    template: unit.plans[0]?.facts.template,
+  });
+  unit.flight?.abandon();
+  unit.flight = undefined;
+  unit.capture = undefined;
+  unit.isRead = false;
+  unit.why = unit.retryWhy = 'a replica refused it (25006)';
+}
+
+/** The unit's node has failed it; another replica may do better. */
+export function avoidNode(unit: Unit, why: string): void {
+  unit.retryWhy = why;
+  if (unit.node?.role === 'replica') unit.avoid = unit.node.name;
+}
+
+/** Sends units of which the client has seen nothing through the routing once more, one after the other. */
+export function runAgain(session: ClientSession, units: readonly Unit[]): void {
+  for (const unit of units) reset(session, unit);
+  session.release();
+  session.hasNamesInFlight = false;
+  session.waiting();
+  session.goOn(() => take(session, units, 0));
+}
+
+function take(session: ClientSession, units: readonly Unit[], at: number): void {
+  if (at + 1 < units.length) session.firstWhenQuiet(() => take(session, units, at + 1));
+  findServer(session, units[at] as Unit);
+}
+
+function reset(session: ClientSession, unit: Unit): void {
+  for (const [name, statement] of unit.entered ?? []) session.forgetStatement(name, statement);
+  unit.entered = undefined;
+  unit.attempts++;
+  unit.isSwallowed = false;
+  unit.hasError = false;
+  unit.isBegun = false;
+  unit.held = undefined;
+  unit.node = undefined;
+  unit.guard = undefined;
+  unit.statementIndex = 0;
+}
