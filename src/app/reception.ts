@@ -33,6 +33,9 @@ export interface ReceptionParts {
   readonly metrics: Pick<Metrics, 'authFailed'>;
 }
 
+/** Made-up names must not make every line a new one. */
+const withoutNames = (message: string): string => message.replace(/"[^"]*"/g, '""');
+
 export class Reception {
   isDraining = false;
   private readonly parts: ReceptionParts;
@@ -67,7 +70,7 @@ export class Reception {
       onCancel: (processId, secret, done) => parts.clients.cancel(processId, secret, done),
       onRefused: (reason) => parts.metrics.authFailed(reason),
       // Wrong passwords at speed must not fill the log.
-      log: limitRepeats(parts.log, createRepeatLimiter(parts.services.nowMs)),
+      log: limitRepeats(parts.log, createRepeatLimiter(parts.services.nowMs), withoutNames),
       isDraining: () => this.isDraining,
     };
   }

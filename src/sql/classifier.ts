@@ -36,6 +36,8 @@ export interface ClassifierOptions {
 const BY_TEXT = Symbol('by text');
 type Entry = Classified | typeof BY_TEXT;
 
+/** The parser's time for these grows with the square of their length: seconds for 16 KB. No operator is that long. */
+const ENDLESS_OPERATOR = /[-+*/<>=~!@#%^&|`?]{500}/;
 const NOT_READY = 'the parser is being loaded again';
 const ENTRY_BYTES = 1000;
 const ITEM_BYTES = 120;
@@ -124,6 +126,7 @@ class TemplateClassifier implements Classifier {
 
   #read(text: string, template: string, reading: Reading): QueryFacts {
     if (text === '') return { template, statements: [unknownStatement('empty', '')], unparsed: undefined };
+    if (ENDLESS_OPERATOR.test(text)) return unknownFacts(template, text, 'an operator of more than 500 characters');
     const { tree, problem } = this.#parser.parse(text);
     if (problem !== undefined) return unknownFacts(template, text, problem);
     try {

@@ -175,6 +175,15 @@ describe('what is too much', () => {
     });
   });
 
+  test('signs without end are unknown, and not shown to the parser, which takes seconds over them', () => {
+    for (const signs of ['+-', '+', '-+']) {
+      const facts = classify(`SELECT 1 ${signs.repeat(2_000)}1`).facts;
+      expect(facts.statements).toMatchObject([{ kind: 'unknown', verb: 'SELECT' }]);
+      expect(facts.unparsed).toMatch(/operator/);
+    }
+    expect(classify(`SELECT '${'+-'.repeat(2_000)}'`).facts.unparsed).toBeUndefined();
+  });
+
   test('megabytes are not kept', () => {
     const before = classify(`SELECT '${'x'.repeat(5_000_000)}'`).facts;
     expect(before.statements[0]).toMatchObject({ kind: 'unknown', verb: 'SELECT' });
