@@ -129,7 +129,10 @@ export class DatabaseRuntime implements Database {
     let pools = this.byNode.get(node.name);
     if (pools === undefined) this.byNode.set(node.name, (pools = new Map()));
     let pool = pools.get(serverUser);
-    if (pool === undefined) pools.set(serverUser, (pool = this.makePool(node.config, serverUser)));
+    if (pool === undefined) {
+      pools.set(serverUser, (pool = this.makePool(node.config, serverUser)));
+      pool.role = node.role;
+    }
     return pool;
   }
 
