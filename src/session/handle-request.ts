@@ -10,12 +10,15 @@ import type { ServerConnection } from '../backend/server.ts';
 import type { Lookup } from '../cache/types.ts';
 import { Capture } from '../cache/capture.ts';
 import type { Pool } from '../pool/pool.ts';
-import { route } from '../routing/route.ts';
+import { route, type Decision } from '../routing/route.ts';
 import type { Route, RoutingFacts } from '../routing/types.ts';
+import { avoidNode } from './again.ts';
+import { awaitsReplica } from './catch-up.ts';
 import { cacheKey, cacheObstacle, cacheTags, cacheTtlMs } from './cacheable.ts';
 import type { ClientSession } from './client.ts';
 import { isFit, isShortRead, serverAtOnce } from './lane.ts';
 import { forward } from './forward.ts';
+import { fellBack, giveRoom } from './load.ts';
 import { answerLocally } from './local.ts';
 import { Settings, replaySql } from './settings.ts';
 import type { Unit } from './unit.ts';
@@ -48,6 +51,7 @@ export function handleRequest(session: ClientSession, unit: Unit): void {
 
 /** Behind requests that are still being answered on the session's server: may this one go there too? */
 function mayPipeline(session: ClientSession, unit: Unit): boolean {
+  if (session.inFlight.peek()?.isSwallowed === true) return false;
   // In a lane nobody may send what could touch the others.
   if (session.server !== undefined && session.server.sharers > 1) return false;
   if (session.hasNamesInFlight && (unit.needsNames || !unit.isComplete)) return false;
@@ -55,7 +59,10 @@ function mayPipeline(session: ClientSession, unit: Unit): boolean {
   if (session.mustStay) return true;
   const node = session.serverNode;
   if (node?.role === 'primary') return unit.hints?.route !== 'replica' && session.preferences.route !== 'replica';
-  return unit.isRead && !unit.begins && unit.hints === undefined;
+  if (!unit.isRead || unit.begins || unit.hints !== undefined || node === undefined) return false;
+  if ((session.preferences.consistency ?? session.services.routing().consistency) === 'eventual') return true;
+  const need = session.tokens.needLsn(session.database.topology.ticker, session.lastWriteOf(unit));
+  return need !== undefined && node.lsn >= need;
 }
 
 function sayLocally(session: ClientSession, unit: Unit): void {
@@ -113,11 +120,12 @@ function routingFacts(session: ClientSession, unit: Unit): RoutingFacts {
   const { ticker } = database.topology;
   const hinted = unit.hints?.route;
   const hasPrimary = database.topology.snapshot().primary?.isUp === true;
-  const isForcedAgain = unit.attempts > 0 && hasPrimary;
-  const forced = isForcedAgain
+  // Two replicas have failed it: a third is not tried.
+  const isBoundHome = unit.isRefused || (unit.attempts > 1 && hasPrimary);
+  const forced = isBoundHome
     ? 'primary'
     : (hinted ?? (session.poolMode === 'session' && preferences.route === 'auto' ? 'primary' : preferences.route));
-  const forcedBy = isForcedAgain
+  const forcedBy = isBoundHome
     ? unit.retryWhy
     : hinted !== undefined
       ? 'hint'
@@ -140,6 +148,7 @@ function routingFacts(session: ClientSession, unit: Unit): RoutingFacts {
         : need === undefined || flightLsn === undefined
           ? undefined
           : Math.max(need, flightLsn),
+    avoid: unit.avoid,
     lastNode: tokens.lastNode,
     moveLsn: tokens.moveLsn(ticker),
     nowMs: services.nowMs(),
@@ -147,7 +156,7 @@ function routingFacts(session: ClientSession, unit: Unit): RoutingFacts {
 }
 
 /** The decision alone: also what EXPLAIN ROUTE asks for. */
-export function routeOf(session: ClientSession, unit: Unit): Route {
+export function routeOf(session: ClientSession, unit: Unit): Decision {
   const { database, services } = session;
   return route(
     routingFacts(session, unit),
@@ -159,11 +168,19 @@ export function routeOf(session: ClientSession, unit: Unit): Route {
 }
 
 export function findServer(session: ClientSession, unit: Unit): void {
+  giveRoom(session, unit);
   const decision = routeOf(session, unit);
   unit.route = decision;
   const { node } = decision;
   if (node === undefined) return park(session, unit, decision);
   unit.node = node;
+  if (decision.isFallback) {
+    const isInReach = (): boolean => !routeOf(session, unit).isFallback;
+    if (awaitsReplica(session, unit, decision, isInReach, () => findServer(session, unit))) return;
+    fellBack(session, unit, node);
+  } else if (node.role === 'replica') {
+    session.stranded.over();
+  }
   // An eventual read may fill the cache from where it must not: only those that have replayed enough may.
   if (unit.flight !== undefined && node.role === 'replica' && !(node.lsn >= (unit.flight.needLsn() ?? Infinity)))
     dropFlight(unit);
@@ -172,7 +189,7 @@ export function findServer(session: ClientSession, unit: Unit): void {
   const server = serverAtOnce(session, unit, pool);
   if (server !== undefined) return attach(session, unit, pool, server);
   session.waiting();
-  session.ticket = pool.wait(
+  const ticket = pool.wait(
     {
       mayGoElsewhere: unit.isRead && node.role === 'replica',
       mayShare: (lane) => unit.isShort && isFit(session, lane),
@@ -181,6 +198,8 @@ export function findServer(session: ClientSession, unit: Unit): void {
     },
     unit.receivedAtMs,
   );
+  // Refused at once, the session may be waiting for something else by now.
+  if (ticket !== undefined) session.ticket = ticket;
 }
 
 export function dropFlight(unit: Unit): void {
@@ -193,7 +212,7 @@ function refusedByPool(session: ClientSession, unit: Unit, error: WeirError, isE
   if (!isElsewhere) return refuse(session, unit, error);
   if (unit.node?.role === 'replica') {
     unit.attempts++;
-    unit.retryWhy = `${unit.node.name} cannot be reached`;
+    avoidNode(unit, `${unit.node.name} cannot be reached`);
   }
   if (unit.attempts > maxAttempts) return refuse(session, unit, error);
   findServer(session, unit);
@@ -205,7 +224,11 @@ function park(session: ClientSession, unit: Unit, decision: Route): void {
   session.waiting();
   session.leavePark = session.database.park({
     deadlineMs: unit.receivedAtMs + timeoutMs,
-    retry: () => session.goOn(() => findServer(session, unit)),
+    retry: () =>
+      session.goOn(() => {
+        unit.avoid = '';
+        findServer(session, unit);
+      }),
     expired: () =>
       session.goOn(() =>
         refuse(session, unit, new WeirError('no_node', { database: session.database.name, why: decision.why() })),
@@ -228,6 +251,7 @@ function prepareServer(session: ClientSession, unit: Unit): void {
   const wanted = session.state.settings;
   const sql = replaySql((server.settings as Settings | undefined) ?? Settings.none, wanted);
   if (sql === undefined) return send(session, unit);
+  const hasState = session.mustStay;
   session.waiting();
   server.run(sql).then(
     () =>
@@ -238,6 +262,10 @@ function prepareServer(session: ClientSession, unit: Unit): void {
       }),
     (error: Error) =>
       session.goOn(() => {
+        if (!server.isAlive && !hasState && unit.attempts++ < maxAttempts) {
+          avoidNode(unit, `${server.node.name} was lost (${error.message})`);
+          return findServer(session, unit);
+        }
         session.dropServer(`its session could not be set up: ${error.message}`);
         const detail = `Replaying the settings of this session failed: ${error.message}`;
         refuse(session, unit, new WeirError('server_login_failed', { node: server.node.name, why: detail }));
