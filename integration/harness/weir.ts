@@ -14,7 +14,7 @@ import type { RunDir } from './run-dir.ts';
 import { PASSWORD, users } from './template.ts';
 import { until } from './until.ts';
 
-/** What a configuration file holds: the keys and shapes of config/weir.example.yaml. JSON is YAML, too. */
+/** What a configuration file holds: the keys and shapes of config/weir.yaml. JSON is YAML, too. */
 export type WeirConfig = Record<string, unknown>;
 
 export interface ConfigOptions {
