@@ -69,7 +69,6 @@ export function forward(session: ClientSession, message: Message): void {
     case Frontend.Sync:
       closeEvicted(session, server);
       send(message, server);
-      session.portals = undefined;
       return owe(session, Owed.Sync);
     case Frontend.Flush:
     case Frontend.CopyData:

@@ -76,6 +76,8 @@ export function settle(session: ClientSession, unit: Unit, status: number): void
   session.release();
   if (session.inFlight.length > 0) return;
   session.hasNamesInFlight = false;
+  // Portals live as long as their transaction, over any number of Syncs.
+  if (isIdle) session.portals = undefined;
   session.becameQuiet();
 }
 

@@ -39,6 +39,26 @@ describe('errors', () => {
     expect(queue.isQuiet).toBe(true);
   });
 
+  test('take along a Query that was sent in the same batch', () => {
+    const queue = new AnswerQueue<string>();
+    const undone = owe(queue, Owed.Parse, Owed.Query, Owed.FunctionCall, Owed.Sync, Owed.Query);
+    expect(queue.isInBatch).toBe(false);
+    queue.failed();
+    expect(undone).toHaveLength(3);
+    expect(kinds(queue)).toEqual([Owed.Sync, Owed.Query]);
+  });
+
+  test('are undone backwards, and only the first was not skipped', () => {
+    const queue = new AnswerQueue<string>();
+    const undone: string[] = [];
+    for (const name of ['a', 'b', 'c']) {
+      const undo = (isSkipped: boolean): void => void undone.push(`${name} ${isSkipped ? 'skipped' : 'failed'}`);
+      queue.push(new Answer(Owed.Parse, 'r', false, undefined, undo));
+    }
+    queue.failed();
+    expect(undone).toEqual(['c skipped', 'b skipped', 'a failed']);
+  });
+
   test('of a Query leave its ReadyForQuery owed', () => {
     const queue = new AnswerQueue<string>();
     owe(queue, Owed.Query);
@@ -48,6 +68,13 @@ describe('errors', () => {
 });
 
 describe('COPY from the client', () => {
+  test('counts the Syncs that it swallows', () => {
+    const queue = new AnswerQueue<string>();
+    owe(queue, Owed.Execute, Owed.Sync, Owed.Sync, Owed.CopyEnd, Owed.Sync);
+    expect(queue.copyInStarted()).toBe(2);
+    expect(kinds(queue)).toEqual([Owed.Execute, Owed.Sync]);
+  });
+
   test('a Sync pipelined behind its Execute is ignored, the one behind the data counts', () => {
     const queue = new AnswerQueue<string>();
     owe(queue, Owed.Execute, Owed.Sync);
