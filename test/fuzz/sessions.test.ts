@@ -94,7 +94,7 @@ function report({ failed, seed, counterexamplePath, errorInstance }: fc.RunDetai
 }
 
 describe('what is said behind the log-in', () => {
-  it(`${wanted} conversations`, { timeout: 60_000 + wanted }, async () => {
+  it(`${wanted} conversations`, { timeout: 240_000 + 2 * wanted }, async () => {
     const worlds = kinds.map((kind) => makeWorld({ classifier, ...kind }));
     let count = 0;
     let mostBytes = 0;
