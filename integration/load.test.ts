@@ -264,8 +264,8 @@ describe('cancels', () => {
 
   test('at random, three hundred of them: those who are not cancelled notice nothing', async () => {
     await start({ default_pool_size: 4, max_pool_size: 4 });
-    const bystanders = await Promise.all(Array.from({ length: 12 }, connectApp));
-    const victims = await Promise.all(Array.from({ length: 12 }, connectApp));
+    const bystanders = await Promise.all(Array.from({ length: 10 }, connectApp));
+    const victims = await Promise.all(Array.from({ length: 10 }, connectApp));
     let isOver = false;
     let cancelled = 0;
     const kinds = [
@@ -287,25 +287,21 @@ describe('cancels', () => {
       for (let i = 0; !isOver; i++) await ask(client, i);
     });
     const suffering = victims.map(async (client) => {
+      // Cancels may be late and hit whatever comes next, as with PostgreSQL: anything but a wrong answer is fair.
+      const isCancelled = (error: unknown): boolean => ['57014', '25P02'].includes((error as { code: string }).code);
       for (let i = 0; !isOver; i++) {
         try {
           await ask(client, i);
         } catch (error) {
-          if ((error as { code?: string }).code !== '57014') throw error;
+          if (!isCancelled(error)) throw error;
           cancelled++;
-          // A second cancel may be on its way and hit this one, as with PostgreSQL.
-          await client
-            .query('ROLLBACK')
-            .catch(() => client.query('ROLLBACK'))
-            .catch(() => undefined);
+          await until('the transaction to be over', () => client.query('ROLLBACK').then(() => true));
         }
       }
     });
     const all = Promise.all([...working, ...suffering]);
     all.catch(() => (isOver = true));
-    for (let i = 0; i < 300 && !isOver; i += 3) {
-      await Promise.all([0, 4, 8].map((offset) => cancel(victims[(i + offset) % victims.length] as pg.Client)));
-    }
+    for (let i = 0; i < 30 && !isOver; i++) await Promise.all(victims.map(cancel));
     isOver = true;
     await all;
     expect(cancelled).toBeGreaterThan(10);

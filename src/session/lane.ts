@@ -53,6 +53,8 @@ export function cancelInLane(session: ClientSession, server: ServerConnection): 
   for (let unit = session.inFlight.shift(); unit !== undefined; unit = session.inFlight.shift()) {
     unit.flight?.abandon();
     unit.hasError = true;
+    // The client will never hear that its Parse went well.
+    if (!unit.isSentOn) for (const [name, statement] of unit.entered ?? []) session.forgetStatement(name, statement);
     leaveFlight(session, unit);
     session.say(
       errorResponse({ severity: 'ERROR', sqlstate: '57014', message: 'canceling statement due to user request' }),
