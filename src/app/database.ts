@@ -129,14 +129,11 @@ export class DatabaseRuntime implements Database {
     let pools = this.byNode.get(node.name);
     if (pools === undefined) this.byNode.set(node.name, (pools = new Map()));
     let pool = pools.get(serverUser);
-    if (pool === undefined) {
-      pools.set(serverUser, (pool = this.makePool(node.config, serverUser)));
-      pool.role = node.role;
-    }
+    if (pool === undefined) pools.set(serverUser, (pool = this.makePool(node, serverUser)));
     return pool;
   }
 
-  private makePool(node: NodeConfig, user: string): Pool {
+  private makePool({ config: node, role }: NodeState, user: string): Pool {
     const { services } = this.shared;
     const pool = new Pool({
       database: this.name,
@@ -149,6 +146,7 @@ export class DatabaseRuntime implements Database {
       connect: (onClosed) => this.connect(node, user, onClosed),
       onResize: (resized) => this.shared.onResize(resized),
     });
+    pool.role = role;
     for (const bounds of this.bounds.of(user, node.name)) pool.setBounds(bounds, 'RESIZE POOL before it was used');
     if (this.isPaused) pool.pause();
     return pool;
