@@ -79,6 +79,8 @@ describe('pins', () => {
 describe('cancel', () => {
   test('stops the statement it was meant for and no other', async () => {
     const [a, b] = [await connect(), await connect()];
+    // Where the watcher looks for it, too.
+    await a.query("SET weir.route = 'primary'");
     const { rows } = await a.query('SELECT pg_backend_pid() AS pid');
     expect(rows).toHaveLength(1);
     const slow = a.query('SELECT pg_sleep(30)');

@@ -117,3 +117,33 @@ describe('what keeps the server', () => {
     }
   });
 });
+
+describe('words of Weir’s own', () => {
+  test('SET, SHOW and RESET of weir.* settings, simple and prepared', async () => {
+    const a = await connect();
+    const shown = async (name: string): Promise<unknown> => (await a.query(`SHOW ${name}`)).rows[0]?.[name];
+    await a.query("SET weir.route = 'primary'");
+    expect(await shown('weir.route')).toBe('primary');
+    await a.query({ name: 's', text: "SET weir.consistency = 'eventual'" });
+    expect((await a.query({ name: 'show', text: 'SHOW weir.consistency' })).rows).toEqual([
+      { 'weir.consistency': 'eventual' },
+    ]);
+    await a.query('RESET weir.route');
+    expect(await shown('weir.route')).toBe('auto');
+    await expect(a.query("SET weir.route = 'nowhere'")).rejects.toMatchObject({
+      hint: expect.stringContaining('auto, primary, replica') as string,
+    });
+    await expect(a.query('SET weir.nonsense = 1')).rejects.toThrow(/weir\.nonsense/);
+    expect((await a.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+  });
+
+  test('are of their session, and DISCARD ALL ends them', async () => {
+    const [a, b] = [await connect(), await connect()];
+    await a.query("SET weir.route = 'primary'");
+    await b.query("SET weir.cache = '30s'");
+    expect((await b.query('SHOW weir.route')).rows).toEqual([{ 'weir.route': 'auto' }]);
+    await a.query('DISCARD ALL');
+    expect((await a.query('SHOW weir.route')).rows).toEqual([{ 'weir.route': 'auto' }]);
+    expect((await b.query('SHOW weir.cache')).rows).toEqual([{ 'weir.cache': '30000ms' }]);
+  });
+});
