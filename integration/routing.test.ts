@@ -49,7 +49,6 @@ async function read(client: pg.Client, id = 1): Promise<{ n: number; route: stri
   return { n: rows[0]!.n, route: await lastRoute(client) };
 }
 
-
 describe('the very first read', () => {
   test('goes to a replica as soon as Weir says that it is ready', async () => {
     const weir = await start();
