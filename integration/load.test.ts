@@ -263,8 +263,9 @@ describe('cancels', () => {
   });
 
   test('at random, three hundred of them: those who are not cancelled notice nothing', async () => {
-    await start({ default_pool_size: 4, max_pool_size: 4 });
-    const bystanders = await Promise.all(Array.from({ length: 10 }, connectApp));
+    // Each cancel is a connection of its own: without TLS three hundred take no time.
+    await start({ default_pool_size: 4, max_pool_size: 4, tls: { server: { mode: 'disable' } } });
+    const bystanders = await Promise.all(Array.from({ length: 6 }, connectApp));
     const victims = await Promise.all(Array.from({ length: 10 }, connectApp));
     let isOver = false;
     let cancelled = 0;
@@ -305,5 +306,6 @@ describe('cancels', () => {
     isOver = true;
     await all;
     expect(cancelled).toBeGreaterThan(10);
-  });
+    // A cancelled lane costs a log-in: seconds on an idle machine, a minute on one that is crowded.
+  }, 180_000);
 });
