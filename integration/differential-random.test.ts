@@ -8,7 +8,7 @@ import { expectedOf } from './differential/compare.ts';
 import { printed, sessions } from './differential/random.ts';
 import { Stage } from './differential/stage.ts';
 
-const numRuns = Number(process.env['WEIR_DIFFERENTIAL_RUNS'] ?? 150);
+const numRuns = Number(process.env['WEIR_DIFFERENTIAL_RUNS'] ?? 100);
 const seed = Number(process.env['WEIR_DIFFERENTIAL_SEED'] ?? 4711);
 
 let stage: Stage;
