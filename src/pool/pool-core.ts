@@ -75,6 +75,7 @@ export class PoolCore implements BudgetMember {
     this.crowdedUntilMs = now + crowdedMs;
     const server = this.lanes.choose(now, isFit);
     if (server !== undefined) this.figures.checkouts++;
+    this.open(1);
     return server;
   }
 
@@ -202,13 +203,14 @@ export class PoolCore implements BudgetMember {
     if (inUse > this.figures.peakInUse) this.figures.peakInUse = inUse;
   }
 
-  /** Opens connections while somebody would otherwise have to wait, or fewer than `min` are there. */
-  protected open(): void {
+  /** Opens connections while somebody would otherwise have to wait or to share (`sharing`), or fewer than `min` are there. */
+  protected open(sharing = 0): void {
     if (this.isClosed || this.isPaused) return;
     if (this.options.nowMs() < this.retryAtMs) return;
     for (;;) {
       const coming = this.logins + this.resetting.size;
-      const isWanted = this.line.length > coming || this.all.size + this.logins < Math.min(this.min, this.limit);
+      const isWanted =
+        this.line.length + sharing > coming || this.all.size + this.logins < Math.min(this.min, this.limit);
       if (!isWanted || this.all.size + this.logins >= this.limit) return;
       if (this.logins >= (this.all.size === 0 ? maxLogins.empty : maxLogins.warm)) return;
       if (!this.options.budget.tryTake(this)) return;

@@ -58,6 +58,18 @@ describe('a place in a lane', () => {
     expect(share(scene)).toBeUndefined();
   });
 
+  test('is for the time being: as long as the pool may grow, another server is on its way', async () => {
+    const { scene } = await lanesOf(2);
+    expect(share(scene)).toBeDefined();
+    expect(scene.logins).toHaveLength(0);
+    scene.pool.setLimit(4, 'operator', 'more');
+    expect(share(scene)).toBeDefined();
+    expect(share(scene)).toBeDefined();
+    expect(scene.logins).toHaveLength(1);
+    const [server] = await scene.logIn();
+    expect(scene.pool.tryCheckout()).toBe(server);
+  });
+
   test('is not there during PAUSE', async () => {
     const { scene } = await lanesOf(1);
     scene.pool.pause();
