@@ -2,7 +2,7 @@
  * `npm run bench`: everything side by side on one PostgreSQL, and docs/benchmarks.md from what came out. scripts/bench.mjs
  * builds and starts it.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startCluster } from '../integration/harness/cluster.ts';
@@ -18,7 +18,7 @@ import { bulkCopy } from './copy.ts';
 import { idleClients } from './idle.ts';
 import { machineFacts, versionOf } from './machine.ts';
 import { findPgbench } from './pgbench.ts';
-import { page, sectionText } from './report.ts';
+import { digest, page, sectionText } from './report.ts';
 import type { Section } from './report.ts';
 import { resizeUnderLoad } from './resize.ts';
 import { addedLatency, cachedReads, selectOnly, tpcB } from './throughput.ts';
@@ -139,7 +139,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     await bouncer?.stop();
     // One that could not be started has been reported by the benchmark that wanted it.
     await (await weir?.catch(() => undefined))?.stop();
-    writePage(options, page(facts, how, sections), failed);
+    if (isWhole(options, failed)) writeDown(page(facts, how, sections), digest(facts, sections));
+    else console.log(page(facts, how, sections));
     return failed.length === 0 ? 0 : 1;
   } finally {
     await cluster.stop();
@@ -147,14 +148,20 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-function writePage(options: Options, text: string, failed: readonly string[]): void {
-  const isWhole = !options.isQuick && options.only.length === 0 && failed.length === 0;
-  if (!isWhole) {
-    console.log(text);
-    return;
-  }
+function isWhole(options: Options, failed: readonly string[]): boolean {
+  return !options.isQuick && options.only.length === 0 && failed.length === 0;
+}
+
+/** The page, and its short form in the README. */
+function writeDown(text: string, short: string): void {
   const file = join(checkoutDir, 'docs/benchmarks.md');
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, text);
-  console.log('docs/benchmarks.md is written.');
+  const readme = join(checkoutDir, 'README.md');
+  const block = /(?<=<!-- bench:begin -->\n)[^]*(?=<!-- bench:end -->)/;
+  writeFileSync(
+    readme,
+    readFileSync(readme, 'utf8').replace(block, () => `${short}\n\n`),
+  );
+  console.log('docs/benchmarks.md and the figures in README.md are written.');
 }

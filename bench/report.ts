@@ -51,6 +51,26 @@ export function sectionText(section: Section): string {
   return parts.filter((part) => part !== '').join('\n\n');
 }
 
+/** The short form for the README: throughput side by side, and what else was measured against its target. */
+export function digest(facts: Readonly<Record<string, string>>, sections: readonly Section[]): string {
+  const throughput = sections.filter(({ columns }) => columns[1] === 'tps');
+  const rows = throughput.map(({ title, rows }) => {
+    const tps = (name: string): string => show(rows.find(({ label }) => label.startsWith(name))?.cells[0] as number);
+    return [title, tps('direct'), tps('PgBouncer'), tps('Weir')];
+  });
+  const others = sections.filter((section) => !throughput.includes(section)).flatMap(({ targets }) => targets);
+  const list = others.map(
+    (target) => `- ${target.text}: ${target.measured}${target.isMet === false ? ' (missed)' : ''}`,
+  );
+  const { cores, PostgreSQL, PgBouncer } = facts;
+  return `Transactions per second with 32 clients on 10 server connections; PostgreSQL ${PostgreSQL}, PgBouncer ${PgBouncer}, Weir and
+pgbench share ${cores} cores (\`npm run bench\`, [docs/benchmarks.md](docs/benchmarks.md)):
+
+${table(['', 'straight', 'PgBouncer', 'Weir'], rows)}
+
+${list.join('\n')}`;
+}
+
 export function page(facts: Readonly<Record<string, string>>, how: string, sections: readonly Section[]): string {
   const targets = sections.flatMap((section) => section.targets);
   return `# Benchmarks
