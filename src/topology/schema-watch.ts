@@ -49,8 +49,9 @@ export class SchemaWatch {
     this.#options = options;
   }
 
-  /** It was read once, or could not be. */
+  /** It was read from the primary once, or could not be: what a replica says is dropped when the primary comes up. */
   hasTried = false;
+  #isAskingPrimary = false;
 
   get catalog(): Catalog | undefined {
     return this.#catalog;
@@ -96,7 +97,7 @@ export class SchemaWatch {
       while (this.#isRunning && ((await this.#step()) || this.#isKicked));
       this.#retryMs = RETRY_MIN_MS;
     } catch (error) {
-      this.hasTried = true;
+      this.hasTried ||= this.#isAskingPrimary;
       await this.#hangUp();
       if (this.#isRunning) this.#options.onProblem(asProbeFailure(error, 'cannot read the catalog').problem);
       waitMs = this.#retryMs;
@@ -111,6 +112,7 @@ export class SchemaWatch {
   async #step(): Promise<boolean> {
     const source = this.#options.source();
     if (source === undefined) return false;
+    this.#isAskingPrimary = source.isPrimary;
     if (this.#catalog !== undefined && source.isPrimary && !this.#isFromPrimary) this.changed();
     if (this.#catalog !== undefined) return this.#lookForChanges(source);
     // A replica may not have replayed the change yet.
@@ -139,7 +141,7 @@ export class SchemaWatch {
     this.#fingerprint = fingerprint;
     this.#isFromPrimary = source.isPrimary;
     this.#catalog = catalog;
-    this.hasTried = true;
+    this.hasTried ||= source.isPrimary;
     this.#options.onCatalog(catalog);
     return false;
   }

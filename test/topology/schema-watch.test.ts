@@ -1,0 +1,78 @@
+/** When the catalog of a database counts as known: a replica's does not, once the primary can be asked. */
+import { describe, expect, test } from 'vitest';
+import type { NodeConfig } from '../../src/config/config.ts';
+import type { Catalog } from '../../src/topology/catalog-types.ts';
+import { SchemaWatch, type CatalogSource } from '../../src/topology/schema-watch.ts';
+
+const node = (name: string): NodeConfig => ({
+  name,
+  host: '127.0.0.1',
+  port: 5432,
+  database: 'shop',
+  user: 'app',
+  password: undefined,
+  weight: 1,
+});
+
+const primary: CatalogSource = { node: node('db1'), isPrimary: true };
+const replica: CatalogSource = { node: node('db2'), isPrimary: false };
+
+interface Scene {
+  readonly watch: SchemaWatch;
+  /** Resolves when the next catalog was read, or could not be. */
+  next(): Promise<void>;
+  source: CatalogSource;
+}
+
+function sceneOf(read: (from: string) => Catalog): Scene {
+  let happened = (): void => undefined;
+  const scene: Scene = {
+    source: replica,
+    next: () => new Promise((resolve) => (happened = resolve)),
+    watch: new SchemaWatch({
+      connect: (from) =>
+        Promise.resolve({ query: () => Promise.resolve([[from.name]]), close: () => Promise.resolve() } as never),
+      source: () => scene.source,
+      readCatalog: async (query) => read(((await query('SELECT 1')) as unknown as string[][])[0]?.[0] ?? ''),
+      fingerprint: undefined,
+      onCatalog: () => setImmediate(() => happened()),
+      onProblem: () => setImmediate(() => happened()),
+    }),
+  };
+  return scene;
+}
+
+describe('the catalog has been looked for', () => {
+  test('when the primary has told it, not when only a replica has', async () => {
+    const scene = sceneOf((from) => ({ from }) as unknown as Catalog);
+    const first = scene.next();
+    scene.watch.start();
+    await first;
+    expect(scene.watch.catalog).toEqual({ from: 'db2' });
+    expect(scene.watch.hasTried).toBe(false);
+    scene.source = primary;
+    const second = scene.next();
+    scene.watch.kick();
+    await second;
+    expect(scene.watch.catalog).toEqual({ from: 'db1' });
+    expect(scene.watch.hasTried).toBe(true);
+    await scene.watch.stop();
+  });
+
+  test('when the primary could not tell it', async () => {
+    const scene = sceneOf((from) => {
+      throw new Error(`${from}: permission denied`);
+    });
+    const first = scene.next();
+    scene.watch.start();
+    await first;
+    expect(scene.watch.hasTried).toBe(false);
+    scene.source = primary;
+    const second = scene.next();
+    scene.watch.kick();
+    await second;
+    expect(scene.watch.catalog).toBeUndefined();
+    expect(scene.watch.hasTried).toBe(true);
+    await scene.watch.stop();
+  });
+});
