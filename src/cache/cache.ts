@@ -75,6 +75,7 @@ const alone = missing('somebody else is asking, not waited for');
 
 class Cache implements ResultCache {
   readonly isEnabled: boolean;
+  readonly hasPeers: boolean;
   private readonly settings: CacheSettings;
   private readonly parts: CacheParts;
   private readonly now: () => number;
@@ -96,11 +97,12 @@ class Cache implements ResultCache {
   constructor(options: CacheOptions, instanceId: string, parts: CacheParts) {
     this.settings = options.settings;
     this.isEnabled = options.settings.enabled;
+    this.hasPeers = parts.transport !== undefined;
     this.parts = parts;
     this.now = options.now;
     this.instanceId = instanceId;
     this.isByTime = options.settings.mode === 'ttl';
-    this.table = new TagTable(parts.transport !== undefined, parts.maxTags);
+    this.table = new TagTable(this.hasPeers, parts.maxTags);
     this.store = new Store(options.settings.maxMemoryBytes);
     this.flights = new Flights({
       land: (plan, frames) => this.land(plan, frames),

@@ -1,6 +1,6 @@
 /**
  * One write between close and outcome (rule 2). Closing is synchronous in this process, so no reader here can slip
- * between COMMIT and bump; peers are told at the same time and not waited for.
+ * between COMMIT and bump; peers are told at the same time, and the write is sent when `announced` says that they were.
  * Made by cache.ts; the session that owns it calls exactly one of the outcomes, later calls do nothing.
  */
 import type { Tag } from '../routing/plan.ts';
@@ -38,6 +38,7 @@ export function statesWritten(table: TagTable, tags: readonly Tag[], all: boolea
 export const unknownOutcomeMs = 10_000;
 
 export class Guard implements WriteGuard {
+  readonly announced: Promise<void> | undefined;
   private readonly rules: GuardRules;
   private readonly token: string;
   private readonly states: readonly TagState[];
@@ -56,7 +57,7 @@ export class Guard implements WriteGuard {
       state.closed++;
       state.settle();
     }
-    if (this.held.length > 0) rules.peers?.closed(token, names(this.held));
+    this.announced = this.held.length > 0 ? rules.peers?.closed(token, names(this.held)) : undefined;
   }
 
   committed(tick: Tick): void {

@@ -11,6 +11,7 @@ import type { MirrorOptions } from './mirror.ts';
 import type { TagSet, TagState, TagTable } from './tags.ts';
 import { markerMs } from './transport.ts';
 import type { ReadReply, Transport } from './transport.ts';
+import { within } from './within.ts';
 
 export interface PeersOptions extends MirrorOptions {
   readonly transport: Transport;
@@ -32,9 +33,12 @@ interface OpenGuard {
 /** How long a look-up waits for Redis before it goes on without. */
 export const answerDeadlineMs = 75;
 export const pulseMs = 1_000;
+/** How long a write waits for Redis to know of it; then Redis counts as lost, and the next ones do not wait. */
+export const announceDeadlineMs = 1_000;
 /** Pulses without any answer after which the connection counts as dead. */
 const silentPulses = 2;
 const longestBackoffMs = 30_000;
+const foreignMessage = 'a message on the cache channel is not from a Weir of this version: ignored';
 
 export class Peers {
   private readonly options: PeersOptions;
@@ -165,10 +169,14 @@ export class Peers {
     }
   }
 
-  /** Our own write is about to commit. Not awaited: peers learn of it within the time of a message. */
-  closed(token: string, names: readonly Tag[]): void {
+  /** Our own write is about to commit. Resolves when Redis has it, or is lost; undefined: out of reach already. */
+  async closed(token: string, names: readonly Tag[]): Promise<void> {
     this.guards.set(token, { names, sentAtMs: this.options.now() });
-    if (this.isConnected) this.sendClose(token, names);
+    if (!this.isConnected) return;
+    let isLate = true;
+    const told = this.sendClose(token, names).then(() => (isLate = false));
+    await within(told, announceDeadlineMs);
+    if (isLate) this.failed(new Error('a write could not be announced in time'));
   }
 
   /** Its outcome is known. With `bump` the caller has given each state a new stamp already. */
@@ -205,9 +213,9 @@ export class Peers {
     if (this.isConnected) await this.sync(true);
   }
 
-  private sendClose(token: string, names: readonly Tag[]): void {
+  private sendClose(token: string, names: readonly Tag[]): Promise<unknown> {
     this.command++;
-    this.send(this.transport.close(names, token)).catch((error: Error) => this.failed(error));
+    return this.send(this.transport.close(names, token)).catch((error: Error) => this.failed(error));
   }
 
   /** In step again: learn the incarnation and the number of the last message, nothing else is taken over. */
@@ -221,7 +229,7 @@ export class Peers {
     this.isIndebted = false;
     const hello = this.send(this.transport.hello(rotates));
     // Markers set before may be gone with what was lost.
-    for (const [token, guard] of this.guards) this.sendClose(token, guard.names);
+    for (const [token, guard] of this.guards) void this.sendClose(token, guard.names);
     try {
       const reply = await hello;
       if (attempt !== this.attempt) return;
@@ -292,14 +300,8 @@ export class Peers {
     if (this.state === 'down') return;
     const message = parseMessage(text);
     if (message === undefined) {
-      if (!this.hasComplained) {
-        this.hasComplained = true;
-        this.options.log(
-          'warn',
-          'cache_redis',
-          'a message on the cache channel is not from a Weir of this version: ignored',
-        );
-      }
+      if (!this.hasComplained) this.options.log('warn', 'cache_redis', foreignMessage);
+      this.hasComplained = true;
       return;
     }
     if (this.state === 'syncing') {
@@ -335,7 +337,7 @@ export class Peers {
     for (const [token, guard] of this.guards) {
       if (now - guard.sentAtMs < markerMs / 3) continue;
       guard.sentAtMs = now;
-      this.sendClose(token, guard.names);
+      void this.sendClose(token, guard.names);
     }
     const command = ++this.command;
     this.send(this.transport.hello(false)).then(

@@ -52,6 +52,8 @@ export type Lookup =
 
 /** Tags closed from before COMMIT until its outcome is known (rule 2). */
 export interface WriteGuard {
+  /** Resolves, soon in any case, when the other Weirs can know that the tags are closed; undefined: nobody to tell. */
+  readonly announced: Promise<void> | undefined;
   /** Acknowledged: bump, then open. Also updates the session's freshness. */
   committed(tick: Tick): void;
   /** Certainly not committed: open without a bump. */
@@ -62,6 +64,8 @@ export interface WriteGuard {
 
 export interface ResultCache {
   readonly isEnabled: boolean;
+  /** Other Weirs may share it: writes are announced before they are sent. */
+  readonly hasPeers: boolean;
   newFreshness(): SessionFreshness;
   /** A database (by its catalog.tagPrefix) whose tags this cache will see: its clock for bumps that peers announce. */
   attach(prefix: string, ticks: TickSource): void;

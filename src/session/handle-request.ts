@@ -13,6 +13,7 @@ import type { Pool } from '../pool/pool.ts';
 import { route, type Decision } from '../routing/route.ts';
 import type { Route, RoutingFacts } from '../routing/types.ts';
 import { avoidNode } from './again.ts';
+import { awaitsPeers, mustBeAnnounced } from './announce.ts';
 import { awaitsReplica } from './catch-up.ts';
 import { cacheKey, cacheObstacle, cacheTags, cacheTtlMs } from './cacheable.ts';
 import type { ClientSession } from './client.ts';
@@ -55,6 +56,7 @@ function mayPipeline(session: ClientSession, unit: Unit): boolean {
   // In a lane nobody may send what could touch the others.
   if (session.server !== undefined && session.server.sharers > 1) return false;
   if (session.hasNamesInFlight && (unit.needsNames || !unit.isComplete)) return false;
+  if (mustBeAnnounced(session, unit)) return false;
   session.openLane(false);
   if (session.mustStay) return true;
   const node = session.serverNode;
@@ -274,6 +276,8 @@ function prepareServer(session: ClientSession, unit: Unit): void {
 }
 
 function send(session: ClientSession, unit: Unit): void {
+  const again = (): void => findServer(session, unit);
+  if (session.inFlight.length === 0 && awaitsPeers(session, unit, () => send(session, unit), again)) return;
   const messages = unit.messages ?? [];
   if (session.inFlight.length === 0) session.openLane(unit.isShort);
   session.begin(unit);

@@ -6,12 +6,13 @@ import { Frontend, describeType } from '../protocol/codes.ts';
 import { ProtocolError, readName } from '../protocol/read.ts';
 import type { FrameSink } from '../protocol/scanner.ts';
 import { errorResponse, readyForQuery } from '../protocol/write.ts';
+import { awaitsPeers } from './announce.ts';
 import type { ClientSession } from './client.ts';
 import { statusLetter } from './client.ts';
 import { forward } from './forward.ts';
 import { handleRequest } from './handle-request.ts';
 import { leaveFlight } from './load.ts';
-import { guardWrites, noteWrites } from './settle.ts';
+import { noteWrites } from './settle.ts';
 import { countAnswer } from './count.ts';
 import { notePlan } from './plans.ts';
 import { WeirError } from '../errors.ts';
@@ -184,10 +185,14 @@ export class Intake implements FrameSink {
     if (unit.locals > 0) throw new ProtocolError('a weir.* setting in a batch with Flush');
     noteWrites(session, unit);
     if (unit.makesNames) session.hasNamesInFlight = true;
-    if (unit.isComplete) guardWrites(session, unit);
     unit.messages = undefined;
-    forward(session, message);
-    session.sent(unit);
+    const passOn = (): void => {
+      forward(session, message);
+      session.sent(unit);
+    };
+    // If the server dies meanwhile, the batch has been answered already.
+    if (unit.isComplete && awaitsPeers(session, unit, passOn, () => undefined)) return;
+    passOn();
   }
 
   private submit(unit: Unit): void {

@@ -4,6 +4,7 @@
  */
 import { TxStatus } from '../protocol/codes.ts';
 import type { ServerConnection } from '../backend/server.ts';
+import type { WriteGuard } from '../cache/types.ts';
 import { noteLatency } from '../routing/latency.ts';
 import { mayBeKept, settleSwallowed } from './again.ts';
 import type { ClientSession } from './client.ts';
@@ -34,16 +35,16 @@ export function noteWrites(session: ClientSession, unit: Unit): void {
 }
 
 /** Rule 2: what may commit with this unit is closed before it is sent (for a batch: before its Sync). */
-export function guardWrites(session: ClientSession, unit: Unit): void {
+export function guardWrites(session: ClientSession, unit: Unit): WriteGuard | undefined {
   const { writes, services, database } = session;
-  if (writes === undefined || writes.isEmpty || unit.guard !== undefined || !unit.executes) return;
+  if (writes === undefined || writes.isEmpty || unit.guard !== undefined || !unit.executes) return undefined;
   const isOpenTransaction = session.status !== TxStatus.Idle && session.inFlight.length === 0;
-  if (isOpenTransaction && !unit.mayCommit) return;
+  if (isOpenTransaction && !unit.mayCommit) return undefined;
   const prefix = database.tagPrefix();
-  if (prefix === undefined) return;
+  if (prefix === undefined) return undefined;
   const tags = [...writes.tags];
   if (writes.changesCatalog) tags.push(`${prefix}cat`);
-  unit.guard = services.cache.close(tags, writes.all, prefix, session.seen);
+  return (unit.guard = services.cache.close(tags, writes.all, prefix, session.seen));
 }
 
 /** ReadyForQuery for `unit`, which is no longer in flight. */
