@@ -34,6 +34,8 @@ const shas: Readonly<Record<ScriptName, string>> = {
 };
 
 const mostProblems = 20;
+/** Connections closed without a reason before that itself is said. */
+const closesBeforeWord = 4;
 
 /** What follows from a problem that has been said. */
 const secondTry = 'second try';
@@ -74,6 +76,7 @@ export class RedisTransport implements Transport {
   private attempt = 0;
   /** Said since it was last connected: a Redis that is down says the same things at every attempt. */
   private readonly said = new Set<string>();
+  private closes = 0;
 
   constructor(options: RedisTransportOptions) {
     this.options = options;
@@ -180,6 +183,7 @@ export class RedisTransport implements Transport {
     }
     if (attempt !== this.attempt || this.isStopped) return;
     this.isConnected = true;
+    this.closes = 0;
     this.said.clear();
     this.events?.onConnected();
   }
@@ -188,6 +192,8 @@ export class RedisTransport implements Transport {
     this.attempt++;
     if (!this.isConnected) {
       this.problem(why);
+      if (++this.closes >= closesBeforeWord && this.said.size === 0)
+        this.problem('it closes every connection, or refuses the first command on it');
       return;
     }
     this.isConnected = false;
