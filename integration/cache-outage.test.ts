@@ -46,7 +46,7 @@ async function answer(client: pg.Client): Promise<{ n: number; route: string }> 
 }
 
 const hit = (client: pg.Client): Promise<boolean> =>
-  until('a hit', async () => (await answer(client)).route.startsWith('cache; hit'), { timeoutMs: 20_000 });
+  until('a hit', async () => (await answer(client)).route.startsWith('cache; hit'));
 
 describe.skipIf(!hasRedis())('Redis', () => {
   let redis: Redis;
@@ -144,9 +144,7 @@ describe('something else in place of Redis', () => {
       expect(await answer(client)).toEqual({ n: n + i, route: expect.not.stringContaining('cache; hit') as string });
     }
     if (_what !== 'says nothing') {
-      await until('a line that names it', () => weir.output.includes(`Redis at 127.0.0.1:${port}`), {
-        timeoutMs: 20_000,
-      });
+      await until('a line that names it', () => weir.output.includes(`Redis at 127.0.0.1:${port}`));
     }
     expect(weir.isRunning).toBe(true);
     expect((await answer(client)).n).toBe(n + 5);

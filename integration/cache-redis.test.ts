@@ -181,14 +181,10 @@ describe.skipIf(!hasRedis())('the cache over Redis', () => {
     await a.cache.stop();
     // As if its time had passed: the marker counts by the clock of Redis.
     await client.hset(`{weir1}:t:${users}`, ...(await markerField()), '1');
-    const flight = await until(
-      'b to find it lapsed',
-      async () => {
-        const lookup = await look(b);
-        return lookup.kind === 'miss' ? lookup.flight : undefined;
-      },
-      { timeoutMs: 20_000 },
-    );
+    const flight = await until('b to find it lapsed', async () => {
+      const lookup = await look(b);
+      return lookup.kind === 'miss' ? lookup.flight : undefined;
+    });
     store(flight, 'open again');
     expect(await said(b)).toBe('1: open again');
   });

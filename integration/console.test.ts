@@ -210,7 +210,7 @@ describe('what commands do', () => {
       const { rows } = await client.query<Record<string, string>>('SHOW weir.last_route');
       return rows[0]?.['weir.last_route'];
     };
-    await until('the answer to be cached', async () => /hit/.test((await read()) ?? ''), { timeoutMs: 20_000 });
+    await until('the answer to be cached', async () => /hit/.test((await read()) ?? ''));
     await (await admin()).query('INVALIDATE TABLE public.console_cached');
     expect(await read()).not.toMatch(/\bhit\b/);
   });

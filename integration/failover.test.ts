@@ -68,9 +68,7 @@ class Readers {
   /** Waits until so many more have been answered. */
   more(count: number): Promise<unknown> {
     const wanted = this.answers + count;
-    return until(`${count} more answers`, () => this.answers >= wanted || this.errors.length > 20, {
-      timeoutMs: 20_000,
-    });
+    return until(`${count} more answers`, () => this.answers >= wanted || this.errors.length > 20);
   }
 
   async end(): Promise<void> {

@@ -72,24 +72,20 @@ async function formLane<T>(
   primeHead: (client: pg.Client) => Promise<void> = () => Promise.resolve(),
   giveUp: () => void = () => undefined,
 ): Promise<Lane<T>> {
-  return until(
-    'a lane to form',
-    async () => {
-      await prime(others[0] as pg.Client);
-      await primeHead(others[0] as pg.Client);
-      const head = begin();
-      head.catch(() => undefined);
-      // Weir has read the head's request before the others send theirs.
-      for (let i = 0; i < 3; i++) await turn();
-      const behind = others.map((client, i) => count(client, 1, i));
-      for (const each of behind) each.catch(() => undefined);
-      if (Math.max(...(await links()).values()) > others.length) return { head, others: behind };
-      giveUp();
-      await Promise.allSettled([head, ...behind]);
-      return undefined;
-    },
-    { timeoutMs: 30_000 },
-  );
+  return until('a lane to form', async () => {
+    await prime(others[0] as pg.Client);
+    await primeHead(others[0] as pg.Client);
+    const head = begin();
+    head.catch(() => undefined);
+    // Weir has read the head's request before the others send theirs.
+    for (let i = 0; i < 3; i++) await turn();
+    const behind = others.map((client, i) => count(client, 1, i));
+    for (const each of behind) each.catch(() => undefined);
+    if (Math.max(...(await links()).values()) > others.length) return { head, others: behind };
+    giveUp();
+    await Promise.allSettled([head, ...behind]);
+    return undefined;
+  });
 }
 
 const answers = (clients: readonly pg.Client[]): { n: number; tag: number }[] =>

@@ -80,7 +80,7 @@ describe('under pressure', () => {
     });
     const console = await connectPg(at.adminUrl());
     const load = await startLoad(at, 30, 50);
-    await until('the pool to grow', async () => Number((await pool(console))['limit']) >= 20, { timeoutMs: 20_000 });
+    await until('the pool to grow', async () => Number((await pool(console))['limit']) >= 20);
     await until('its servers to be open', async () => (await openOnServer()) >= 20);
     const grown = await pool(console);
     expect(grown['last_resize']).toMatch(
@@ -90,7 +90,7 @@ describe('under pressure', () => {
     await load.stop();
 
     // Shrinking for want of use ends where the pool started.
-    await until('the pool to shrink', async () => Number((await pool(console))['limit']) === 3, { timeoutMs: 40_000 });
+    await until('the pool to shrink', async () => Number((await pool(console))['limit']) === 3);
     expect((await pool(console))['last_resize']).toContain('(surplus): at most');
     await until('its servers to be closed', async () => (await openOnServer()) <= 3);
 
@@ -102,7 +102,7 @@ describe('under pressure', () => {
   test('not when resizing is off, and never beyond max_pool_size', async () => {
     const off = await start({ default_pool_size: 2, resize: { enabled: false } });
     const load = await startLoad(off, 20, 20);
-    await until('two seconds of pressure', () => load.answers() > 150, { timeoutMs: 20_000 });
+    await until('two seconds of pressure', () => load.answers() > 150);
     expect(Number((await pool(await connectPg(off.adminUrl())))['limit'])).toBe(2);
     expect(await openOnServer()).toBe(2);
     await load.stop();
@@ -114,7 +114,7 @@ describe('under pressure', () => {
     const more = await startLoad(bounded, 30, 20);
     await until('the pool to reach its bound', async () => Number((await pool(console))['limit']) === 6);
     const at = more.answers();
-    await until('another second or two', () => more.answers() > at + 400, { timeoutMs: 20_000 });
+    await until('another second or two', () => more.answers() > at + 400);
     expect(Number((await pool(console))['limit'])).toBe(6);
     expect(await openOnServer()).toBeLessThanOrEqual(6);
     await more.stop();
@@ -143,7 +143,7 @@ describe('an operator', () => {
     await console.query(`RESIZE POOL ${database} MAX 7`);
     await until('no more than 7 servers', async () => (await openOnServer()) <= 7);
     const before = load.answers();
-    await until('two seconds of pressure', () => load.answers() > before + 500, { timeoutMs: 20_000 });
+    await until('two seconds of pressure', () => load.answers() > before + 500);
     expect(Number((await pool(console))['limit'])).toBeLessThanOrEqual(7);
     expect(await openOnServer()).toBeLessThanOrEqual(7);
     await load.stop();
@@ -205,10 +205,10 @@ describe('a server that has no more', () => {
     });
     expect(Number(shown['connect_failures'])).toBeGreaterThan(0);
     const before = load.answers();
-    await until('clients to be served', () => load.answers() > before + 100, { timeoutMs: 20_000 });
+    await until('clients to be served', () => load.answers() > before + 100);
 
     await cluster.query(`ALTER ROLE ${limited} CONNECTION LIMIT -1`);
-    await until('the pool to grow', async () => Number((await pool(console))['limit']) > 12, { timeoutMs: 50_000 });
+    await until('the pool to grow', async () => Number((await pool(console))['limit']) > 12);
     await load.stop();
   });
 });

@@ -234,6 +234,12 @@ const table = {
     level: 'info',
     message: '{what}',
   },
+  query_canceled: {
+    sqlstate: '57014',
+    severity: 'ERROR',
+    level: 'debug',
+    message: 'canceling statement due to user request',
+  },
   console_canceled: {
     sqlstate: '57014',
     severity: 'ERROR',

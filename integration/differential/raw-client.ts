@@ -24,7 +24,7 @@ export interface Address {
 }
 
 /** How long anything may take before a script counts as hanging. */
-const patienceMs = 8_000;
+const patienceMs = 60_000;
 const keys = createKeyDeriver();
 
 export class RawClient implements FrameSink {

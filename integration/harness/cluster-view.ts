@@ -101,7 +101,6 @@ export class ClusterView<N extends NodeFacts = NodeFacts> {
       await until(
         `replica ${node.name} to replay up to ${row?.lsn ?? '?'}`,
         async () => (await this.query<{ ok: boolean }>(caughtUp, { node, values: [row?.lsn] }))[0]?.ok,
-        { timeoutMs: 30_000 },
       );
     }
   }

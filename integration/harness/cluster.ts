@@ -82,7 +82,6 @@ export class Cluster extends ClusterView<PgNode> {
     await until(
       `${this.primary.name} to stream to ${replica.name}`,
       async () => (await this.query(sql, { values: [replica.name] })).length > 0,
-      { timeoutMs: 30_000 },
     );
   }
 

@@ -60,7 +60,7 @@ export async function startWeirInProcess(config: WeirConfig): Promise<WeirInProc
   await app.start();
   const weir = new WeirInProcess(app);
   const ready = `http://127.0.0.1:${weir.httpPort}/readyz`;
-  await until('Weir to be ready', async () => (await fetch(ready)).ok, { timeoutMs: 20_000 }).catch(async (error) => {
+  await until('Weir to be ready', async () => (await fetch(ready)).ok).catch(async (error) => {
     await app.stop();
     throw error;
   });

@@ -181,7 +181,6 @@ async function tryStart(config: WeirConfig | string, options: WeirOptions): Prom
   const isUp = await until(
     'Weir to be ready',
     async () => !child.isRunning || (await fetch(`http://127.0.0.1:${facts.httpPort}${path}`)).ok,
-    { timeoutMs: 20_000 },
   ).catch(async (error: unknown) => {
     await child.kill();
     throw new Error(`Weir did not become ready; it said:\n${child.output.slice(-8000)}`, { cause: error });

@@ -127,6 +127,7 @@ export class ClientSession extends Tenancy implements WireHandler {
       leaveFlight(this, unit);
     }
     this.intake.left();
+    for (const unit of this.again.splice(0)) unit.flight?.abandon();
     for (const statement of this.statements?.values() ?? []) this.services.book.leave(statement);
     this.statements = undefined;
     this.onClosed(this);
@@ -221,8 +222,14 @@ export class ClientSession extends Tenancy implements WireHandler {
     if (this.ticket !== undefined || this.leavePark !== undefined) {
       this.stopWaiting();
       this.goOn(() => this.intake.cancelWaiting());
+    } else {
+      this.intake.noteCancel();
     }
     done();
+  }
+
+  cancelWaiting(): void {
+    this.intake.cancelWaiting();
   }
 
   serverDrained(): void {
@@ -235,6 +242,10 @@ export class ClientSession extends Tenancy implements WireHandler {
 
   unitEntered(unit: Unit): void {
     this.intake.entered(unit);
+  }
+
+  unitsAgain(units: readonly Unit[]): void {
+    this.intake.again(units);
   }
 
   /** All that there is of the unit was handed to the server. */

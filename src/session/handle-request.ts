@@ -95,8 +95,13 @@ function lookUp(session: ClientSession, unit: Unit): void {
   const found = cache.lookup(cacheKey(session, unit), tags, cacheTtlMs(session, unit), session.seen, ticker);
   if (found.kind !== 'wait') return tookUp(session, unit, found);
   session.waiting();
+  let isLeft = false;
+  session.leavePark = (): void => void (isLeft = true);
   found.result.then(
-    (later) => session.goOn(() => tookUp(session, unit, later)),
+    (later) => {
+      if (!isLeft) return session.goOn(() => tookUp(session, unit, later));
+      if (later.kind === 'miss') later.flight?.abandon();
+    },
     (error: Error) => session.fail(error),
   );
 }
@@ -276,6 +281,7 @@ function prepareServer(session: ClientSession, unit: Unit): void {
 }
 
 function send(session: ClientSession, unit: Unit): void {
+  if (unit.isCancelled) return session.cancelWaiting();
   const again = (): void => findServer(session, unit);
   if (session.inFlight.length === 0 && awaitsPeers(session, unit, () => send(session, unit), again)) return;
   const messages = unit.messages ?? [];

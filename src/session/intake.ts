@@ -2,15 +2,15 @@
  * Takes a client's frames and makes units of them: a Query by itself, a batch of the extended protocol up to its Sync.
  * A batch that is flushed or grows large is begun before its Sync; frames too large to keep are passed on in pieces.
  */
-import { Frontend, describeType } from '../protocol/codes.ts';
+import { Frontend, TxStatus, describeType } from '../protocol/codes.ts';
 import { ProtocolError, readName } from '../protocol/read.ts';
 import type { FrameSink } from '../protocol/scanner.ts';
-import { errorResponse, readyForQuery } from '../protocol/write.ts';
+import { readyForQuery } from '../protocol/write.ts';
 import { awaitsPeers } from './announce.ts';
 import type { ClientSession } from './client.ts';
 import { statusLetter } from './client.ts';
 import { forward } from './forward.ts';
-import { handleRequest } from './handle-request.ts';
+import { handleRequest, refuse } from './handle-request.ts';
 import { leaveFlight } from './load.ts';
 import { noteWrites } from './settle.ts';
 import { countAnswer } from './count.ts';
@@ -32,8 +32,8 @@ export class Intake implements FrameSink {
   private readonly session: ClientSession;
   /** The batch whose Sync has not come. */
   private batch: Unit | undefined;
-  /** A unit on its way through handle-request, until it is sent or answered. */
-  private pending: Unit | undefined;
+  /** On their way through handle-request, until they are sent or answered. It is the turn of the first. */
+  private readonly pending: Unit[] = [];
   /** What comes before the next Sync is ignored, as after an ErrorResponse. */
   private isSkipping = false;
 
@@ -202,19 +202,27 @@ export class Intake implements FrameSink {
       // More may come that is not a read, when it is too late to go elsewhere.
       unit.noRead('a batch without its Sync yet');
     }
-    this.pending = unit;
+    this.pending.push(unit);
     handleRequest(session, unit);
+  }
+
+  /** They were sent, in vain: they are on their way once more, before all others. */
+  again(units: readonly Unit[]): void {
+    this.pending.unshift(...units);
   }
 
   /** The unit goes to a server, or was answered. */
   entered(unit: Unit): void {
-    if (this.pending === unit) this.pending = undefined;
+    const at = this.pending.indexOf(unit);
+    if (at !== -1) this.pending.splice(at, 1);
   }
 
   /** The client is gone. */
   left(): void {
-    if (this.pending !== undefined) leaveFlight(this.session, this.pending);
-    this.pending = undefined;
+    for (const unit of this.pending.splice(0)) {
+      unit.flight?.abandon();
+      leaveFlight(this.session, unit);
+    }
   }
 
   skipToSync(): void {
@@ -222,17 +230,19 @@ export class Intake implements FrameSink {
     this.batch = undefined;
   }
 
-  /** CancelRequest for a statement that has not been sent yet. */
+  /** CancelRequest while the session's server is being made ready: it is heard before anything is sent. */
+  noteCancel(): void {
+    const unit = this.pending[0];
+    if (unit !== undefined && this.session.status === TxStatus.Idle) unit.isCancelled = true;
+  }
+
+  /** CancelRequest for the statement whose turn it is, which has not been sent. */
   cancelWaiting(): void {
-    const unit = this.pending;
+    const unit = this.pending[0];
     if (unit === undefined) return;
-    this.pending = undefined;
-    unit.flight?.abandon();
-    unit.hasError = true;
-    this.session.say(
-      errorResponse({ severity: 'ERROR', sqlstate: '57014', message: 'canceling statement due to user request' }),
-    );
-    this.session.answered(unit);
+    unit.guard?.rolledBack();
+    unit.guard = undefined;
+    refuse(this.session, unit, new WeirError('query_canceled'));
   }
 
   /** A hit is a whole answer: statements that its batch parsed are the client's now. */

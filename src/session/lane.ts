@@ -4,6 +4,7 @@
  */
 import { TxStatus } from '../protocol/codes.ts';
 import { errorResponse, readyForQuery } from '../protocol/write.ts';
+import { WeirError } from '../errors.ts';
 import type { ServerConnection } from '../backend/server.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { ClientSession } from './client.ts';
@@ -56,9 +57,7 @@ export function cancelInLane(session: ClientSession, server: ServerConnection): 
     // The client will never hear that its Parse went well.
     if (!unit.isSentOn) for (const [name, statement] of unit.entered ?? []) session.forgetStatement(name, statement);
     leaveFlight(session, unit);
-    session.say(
-      errorResponse({ severity: 'ERROR', sqlstate: '57014', message: 'canceling statement due to user request' }),
-    );
+    session.say(errorResponse(new WeirError('query_canceled')));
     session.say(readyForQuery('I'));
     countAnswer(session, unit);
   }

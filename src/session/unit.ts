@@ -72,6 +72,8 @@ export class Unit {
   /** Its failure, or that of one before it, is kept from the client: it runs once more elsewhere. */
   isSwallowed = false;
   hasError = false;
+  /** A CancelRequest came before it was sent. */
+  isCancelled = false;
   guard: WriteGuard | undefined;
   flight: Flight | undefined;
   capture: Capture | undefined;
