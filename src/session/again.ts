@@ -67,7 +67,7 @@ export function avoidNode(unit: Unit, why: string): void {
 /** Sends units of which the client has seen nothing through the routing once more, one after the other. */
 export function runAgain(session: ClientSession, units: readonly Unit[]): void {
   for (const unit of units) reset(session, unit);
-  session.unitsAgain(units);
+  session.intake.again(units);
   session.release();
   session.hasNamesInFlight = false;
   session.waiting();

@@ -43,7 +43,7 @@ export class ClientSession extends Tenancy implements WireHandler {
   /** ready: reads requests; waiting: holds one that cannot go on yet; closed: the client is gone. */
   private phase: 'ready' | 'waiting' | 'closed' = 'ready';
   private readonly scanner: FrameScanner;
-  private readonly intake: Intake;
+  readonly intake: Intake;
   private readonly onClosed: (session: ClientSession) => void;
   private quietStep: (() => void) | undefined;
 
@@ -228,24 +228,12 @@ export class ClientSession extends Tenancy implements WireHandler {
     done();
   }
 
-  cancelWaiting(): void {
-    this.intake.cancelWaiting();
-  }
-
   serverDrained(): void {
     if (this.readsOn) this.wire.resume();
   }
 
   begin(unit: Unit): void {
     if (!unit.isBegun) beginUnit(this, unit);
-  }
-
-  unitEntered(unit: Unit): void {
-    this.intake.entered(unit);
-  }
-
-  unitsAgain(units: readonly Unit[]): void {
-    this.intake.again(units);
   }
 
   /** All that there is of the unit was handed to the server. */
@@ -319,10 +307,6 @@ export class ClientSession extends Tenancy implements WireHandler {
     const bug = error instanceof Error ? error : new Error(String(error));
     this.services.unexpected(bug);
     this.terminate(new WeirError('internal_error', { what: bug.message }));
-  }
-
-  skipToSync(): void {
-    this.intake.skipToSync();
   }
 
   /* ---- operators ---- */

@@ -281,7 +281,7 @@ function prepareServer(session: ClientSession, unit: Unit): void {
 }
 
 function send(session: ClientSession, unit: Unit): void {
-  if (unit.isCancelled) return session.cancelWaiting();
+  if (unit.isCancelled) return session.intake.cancelWaiting();
   const again = (): void => findServer(session, unit);
   if (session.inFlight.length === 0 && awaitsPeers(session, unit, () => send(session, unit), again)) return;
   const messages = unit.messages ?? [];

@@ -45,7 +45,7 @@ export function serverLost(session: ClientSession, why: string, isNodeAtFault: b
     session.lastUnit = unit;
     countAnswer(session, unit);
     if (unit.isComplete) session.say(readyForQuery('I'));
-    else session.skipToSync();
+    else session.intake.skipToSync();
   }
   session.status = TxStatus.Idle;
   session.state.ended(false);

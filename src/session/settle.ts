@@ -23,7 +23,7 @@ export function beginUnit(session: ClientSession, unit: Unit): void {
   enterFlight(session, unit);
   if (unit.isComplete) guardWrites(session, unit);
   session.inFlight.push(unit);
-  session.unitEntered(unit);
+  session.intake.entered(unit);
 }
 
 /** Adds what the unit writes to what the transaction has written; marks the server if its state can no longer be known. */
