@@ -113,7 +113,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     return 1;
   }
   const run = openRunDir();
-  const cluster = await startCluster({ run, replicas: 0, settings: { shared_buffers: '512MB' } });
+  const cluster = await startCluster({ run, replicas: 0, settings: { shared_buffers: '512MB', ssl: 'off' } });
   let weir: Promise<WeirContestant> | undefined;
   try {
     await load(cluster, options.isQuick ? 2 : 10);

@@ -19,6 +19,14 @@ export async function resizeUnderLoad(context: BenchContext): Promise<Section> {
   const rows: Row[] = [];
   try {
     const seconds = Math.max(8, context.seconds);
+    // The topology's own connections are not of the pool.
+    const ofPool = `SELECT count(*)::int AS n FROM pg_stat_activity
+      WHERE datname = $1 AND usename = $2 AND application_name <> 'weir monitor'`;
+    const ofAll = async (): Promise<number> =>
+      (await context.cluster.query<{ n: number }>(ofPool, { values: [DATABASE, users.app] }))[0]?.n ?? 0;
+    // The other contestants' have nothing to do, and stay.
+    const others = await ofAll();
+    const servers = async (): Promise<number> => (await ofAll()) - others;
     const job = {
       url: contestant.url(),
       clients: CLIENTS,
@@ -28,11 +36,6 @@ export async function resizeUnderLoad(context: BenchContext): Promise<Section> {
     } as const;
     const load = runPgbench(job);
     load.catch(() => undefined);
-    // The topology's own connections are not of the pool.
-    const ofPool = `SELECT count(*)::int AS n FROM pg_stat_activity
-      WHERE datname = $1 AND usename = $2 AND application_name <> 'weir monitor'`;
-    const servers = async (): Promise<number> =>
-      (await context.cluster.query<{ n: number }>(ofPool, { values: [DATABASE, users.app] }))[0]?.n ?? 0;
     await until('the pool to fill', async () => (await servers()) >= 5);
     for (const size of SIZES) {
       const before = await servers();
