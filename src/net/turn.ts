@@ -8,6 +8,8 @@ export interface Flushable {
 }
 
 export class TurnWriter {
+  /** What all wires read into; each copies out of it at once. */
+  readonly input = Buffer.allocUnsafeSlow(64 * 1024);
   private dirty: Flushable[] = [];
   private spare: Flushable[] = [];
   private isScheduled = false;

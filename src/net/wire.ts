@@ -4,6 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { readDirectly } from './direct-read.ts';
 import type { TurnWriter } from './turn.ts';
 
 export interface WireHandler {
@@ -46,7 +47,11 @@ export class Wire {
   /** Bytes that came with the log-in are handed on first, then the socket flows. */
   start(leftover: Buffer): void {
     if (leftover.length > 0) this.receive(leftover);
-    if (!this.isClosed) this.socket.resume();
+    if (this.isClosed) return;
+    // What the stream has read ahead comes as 'data', before what is read without it.
+    this.socket.read();
+    readDirectly(this.socket, this.turn.input, (chunk) => this.receive(chunk));
+    this.socket.resume();
   }
 
   private receive(chunk: Buffer): void {
