@@ -54,6 +54,8 @@ export class SessionState {
   private start: Settings = Settings.none;
   /** What the client has been told (ParameterStatus). Shared between clients until one's own differs. */
   reported: ReadonlyMap<string, string>;
+  private encoding: string | undefined;
+  private speaksUtf8 = true;
   private draft: Draft | undefined;
   private onServer: Settings | undefined;
   private pinReasons: Set<PinReason> | undefined;
@@ -217,7 +219,12 @@ export class SessionState {
   /** Does the client speak UTF-8? */
   get isUtf8(): boolean {
     const encoding = this.live.get('client_encoding') ?? this.reported.get('client_encoding');
-    return encoding === undefined || encodingName(encoding) === 'utf8';
+    // Asked for every statement, and nearly always the same.
+    if (encoding !== this.encoding) {
+      this.encoding = encoding;
+      this.speaksUtf8 = encoding === undefined || encodingName(encoding) === 'utf8';
+    }
+    return this.speaksUtf8;
   }
 
   /** What the server looks like right now if this client has it: uncommitted changes included. */
