@@ -254,7 +254,8 @@ describe('reads are spread', () => {
     const client = await connectPg((await start({ routing: { ...settings, load_balance_hosts: how } })).url());
     const { primary, replica1, replica2 } = await spread(client, 100);
     expect(primary).toBe(0);
-    expect(Math.min(replica1!, replica2!)).toBeGreaterThan(15);
+    // How many more go to the quicker one is its affair, and that of the machine.
+    expect(Math.min(replica1!, replica2!)).toBeGreaterThan(how === 'random' ? 15 : 0);
   });
 
   test.each(['weighted', 'least-load'])('%s: four times as many to the one with weight 4', async (how) => {
