@@ -8,6 +8,7 @@ import { Stage } from './differential/stage.ts';
 import type { Script } from './differential/script.ts';
 import { extendedProtocol } from './differential/scripts/extended.ts';
 import { prepared } from './differential/scripts/prepared.ts';
+import { alteredTables } from './differential/scripts/altered-tables.ts';
 import { copy } from './differential/scripts/copy.ts';
 import { settings } from './differential/scripts/settings.ts';
 import { state } from './differential/scripts/state.ts';
@@ -26,6 +27,7 @@ const topics: Readonly<Record<string, readonly Script[]>> = {
   transactions,
   extendedProtocol,
   prepared,
+  alteredTables,
   settings,
   state,
   copy,

@@ -10,6 +10,8 @@ import type { ServerConnection } from './server.ts';
 
 /** Frames other than rows and COPY data that are larger than this are streamed, not collected. */
 const collectBelowBytes = 64 * 1024;
+/** Except for descriptions, which can be somewhat larger and are read whole. */
+const describesBelowBytes = 1024 * 1024;
 /** Frames that Weir must read whole and that are never large. */
 const neverLarge: ReadonlySet<number> = new Set([
   Backend.CommandComplete,
@@ -21,11 +23,15 @@ const neverLarge: ReadonlySet<number> = new Set([
   Backend.NoData,
   Backend.EmptyQueryResponse,
   Backend.PortalSuspended,
+  Backend.RowDescription,
+  Backend.ParameterDescription,
 ]);
 
 /** May a message be handed on in pieces? @throws ProtocolError if it is one that is never large */
 export function mayStreamMessage(type: number, size: number): boolean {
   if (size <= collectBelowBytes) return false;
+  const isDescription = type === Backend.RowDescription || type === Backend.ParameterDescription;
+  if (isDescription && size <= describesBelowBytes) return false;
   if (neverLarge.has(type)) throw new ProtocolError(`a message ${describeType(type)} of ${size} bytes`);
   return true;
 }

@@ -6,6 +6,7 @@
 import { Backend, TxStatus, describeType } from '../protocol/codes.ts';
 import { AnswerQueue, Owed, type Answer, type OwedKind } from '../protocol/answers.ts';
 import { FrameScanner, type FrameSink } from '../protocol/scanner.ts';
+import { resultTypeOf } from '../protocol/description.ts';
 import { ProtocolError, readErrorFields, readPair } from '../protocol/read.ts';
 import { renamedError, terminate } from '../protocol/write.ts';
 import { Wire, type WireHandler } from '../net/wire.ts';
@@ -18,6 +19,8 @@ import { PreparedSet } from './prepared-set.ts';
 import { Run } from './run.ts';
 
 export type { AnswerReceiver } from './receiver.ts';
+
+const noSuchStatement = '26000';
 
 export class ServerConnection implements WireHandler, FrameSink {
   readonly id: number;
@@ -226,13 +229,15 @@ export class ServerConnection implements WireHandler, FrameSink {
     switch (type) {
       case Backend.DataRow:
       case Backend.CopyData:
-      case Backend.ParameterDescription:
       case Backend.CopyDone:
       case Backend.FunctionCallResponse:
         return;
+      case Backend.ParameterDescription:
+        if (head.described !== undefined) head.parameters = Buffer.from(buffer.subarray(start + 5, end));
+        return;
       case Backend.RowDescription:
       case Backend.NoData:
-        if (head.kind === Owed.Describe) this.next();
+        if (head.kind === Owed.Describe) this.described(type, head, buffer, start, end);
         return;
       case Backend.CommandComplete:
       case Backend.EmptyQueryResponse:
@@ -258,6 +263,15 @@ export class ServerConnection implements WireHandler, FrameSink {
       default:
         this.unexpected(type);
     }
+  }
+
+  private described(type: number, head: Answer<AnswerReceiver>, buffer: Buffer, start: number, end: number): void {
+    const { described, parameters } = head;
+    if (described !== undefined && parameters !== undefined) {
+      this.relaying.flush();
+      described({ parameters, resultType: resultTypeOf(type, buffer, start, end) });
+    }
+    this.next();
   }
 
   private simple(type: number, head: Answer<AnswerReceiver>, kind: OwedKind): void {
@@ -286,8 +300,10 @@ export class ServerConnection implements WireHandler, FrameSink {
       return;
     }
     const head = this.answers.head() ?? this.unexpected(Backend.ErrorResponse);
-    const { renamed } = head;
-    if (renamed === undefined || isCut) {
+    const { renamed, bytes: instead } = head;
+    if (instead !== undefined && fields.get('C') === noSuchStatement) {
+      head.receiver.errored(readErrorFields(instead, 5, instead.length), instead, 0, instead.length);
+    } else if (renamed === undefined || isCut) {
       head.receiver.errored(fields, buffer, start, end);
     } else {
       const bytes = renamedError(buffer, start, end, renamed);

@@ -18,7 +18,7 @@ export interface KeyParts {
   readonly user: string;
   /** Canonical text of every tracked setting of the session that is not known to be neutral. */
   readonly settings: string;
-  /** 'Q' for simple, otherwise which messages are answered: e.g. "PBDE" (Parse, Bind, Describe portal, Execute). */
+  /** 'Q' for simple, otherwise which messages are answered: e.g. "PBDE" (Parse, Bind, Describe portal, Execute); without Parse, the result type too. */
   readonly shape: string;
   /** Statement text as sent; comments are taken out by the key. */
   readonly sql: Buffer;

@@ -4,6 +4,7 @@
  * of messages, it says what each belongs to. Source: PostgreSQL manual, "Message Flow".
  */
 import { Ring } from '../util/ring.ts';
+import type { Description } from './description.ts';
 
 /** What was sent to the server. */
 export const Owed = {
@@ -28,7 +29,7 @@ export class Answer<R> {
   receiver: R;
   /** Asked for by Weir: its messages go to nobody (but an error in a client's batch is the client's). */
   readonly isSkipped: boolean;
-  /** Fake: what to say. */
+  /** Fake: what to say. Otherwise: the ErrorResponse to say in place of the server's, which has the statement no more. */
   readonly bytes: Buffer | undefined;
   /** What to call when it turns out that it did not happen: the server skipped it, or it failed itself. */
   undo: ((isSkipped: boolean) => void) | undefined;
@@ -36,6 +37,10 @@ export class Answer<R> {
   readonly context: unknown;
   /** A name that an error of this answer may speak of, and what the client calls it. */
   readonly renamed: readonly [from: string, to: string] | undefined;
+  /** Describe of a statement: what to call with what the server says of it, before whatever follows is relayed. */
+  described: ((description: Description) => void) | undefined;
+  /** The ParameterDescription that came for that, its body. */
+  parameters: Buffer | undefined;
 
   constructor(
     kind: OwedKind,
@@ -189,7 +194,7 @@ export class AnswerQueue<R> {
       answer.receiver = to;
       isUndone ||= answer.undo !== undefined;
       answer.undo?.(true);
-      answer.undo = undefined;
+      answer.undo = answer.described = undefined;
     }
     return isUndone;
   }

@@ -63,12 +63,17 @@ export interface ErrorFields {
   readonly message: string;
   readonly detail?: string | undefined;
   readonly hint?: string | undefined;
+  /** Where in PostgreSQL's source, for errors that drivers know by that. */
+  readonly file?: string | undefined;
+  readonly routine?: string | undefined;
 }
 
 function errorBody(fields: ErrorFields): Buffer {
   const parts = [`S${fields.severity}`, `V${fields.severity}`, `C${fields.sqlstate}`, `M${fields.message}`];
   if (fields.detail !== undefined) parts.push(`D${fields.detail}`);
   if (fields.hint !== undefined) parts.push(`H${fields.hint}`);
+  if (fields.file !== undefined) parts.push(`F${fields.file}`);
+  if (fields.routine !== undefined) parts.push(`R${fields.routine}`);
   return Buffer.concat([strings(...parts.map((part) => part.replaceAll('\0', '?'))), Buffer.from([0])]);
 }
 

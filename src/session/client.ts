@@ -275,7 +275,7 @@ export class ClientSession extends Tenancy implements WireHandler {
     for (const part of parts) this.say(part);
     this.intake.entered(unit);
     this.lastUnit = unit;
-    this.intake.countHit(unit);
+    this.intake.countHit(unit, parts);
   }
 
   /** The connection cannot go on: says why and closes. */

@@ -10,9 +10,11 @@ import type { AnswerReceiver, ServerConnection } from '../backend/server.ts';
 import type { Plan } from '../routing/plan.ts';
 import type { ClientSession } from './client.ts';
 import {
+  askDescription,
   closeEvicted,
   ensure,
   isPrepared,
+  learnDescription,
   mayBeFailed,
   passesNames,
   prepare,
@@ -48,8 +50,11 @@ function pretend(session: ClientSession, bytes: Buffer, undo: () => void): void 
   server.owe(new Answer<AnswerReceiver>(Owed.Fake, session.receiver, false, bytes, undo));
 }
 
-/** Sends `message` to the session's server. @throws ProtocolError if it is malformed */
-export function forward(session: ClientSession, message: Message): void {
+/**
+ * Sends `message` to the session's server. @throws ProtocolError if it is malformed
+ * @param instead for a Bind or Describe whose statement was closed there: the error to say for that
+ */
+export function forward(session: ClientSession, message: Message, instead?: Buffer): void {
   const server = session.server as ServerConnection;
   switch (message.type) {
     case Frontend.Query:
@@ -60,10 +65,10 @@ export function forward(session: ClientSession, message: Message): void {
     case Frontend.Parse:
       return forwardParse(session, server, message);
     case Frontend.Bind:
-      return forwardBind(session, server, message);
+      return forwardBind(session, server, message, instead);
     case Frontend.Describe:
     case Frontend.Close:
-      return forwardNamed(session, server, message);
+      return forwardNamed(session, server, message, instead);
     case Frontend.Execute:
       return forwardExecute(session, server, message);
     case Frontend.Sync:
@@ -131,7 +136,11 @@ function forwardParse(session: ClientSession, server: ServerConnection, message:
     send(message, server);
     return owe(session, Owed.Parse, undo);
   }
-  if (!isPrepared(session, server, statement)) return prepare(session, server, statement, false, undo);
+  if (!isPrepared(session, server, statement)) {
+    prepare(session, server, statement, false, undo);
+    if (statement.description === undefined) learnDescription(session, server, statement);
+    return;
+  }
   if (!mayBeFailed(session)) return pretend(session, parseComplete, undo);
   // In a failed transaction PostgreSQL refuses it: only the server knows.
   server.unnamed = unknownStatement;
@@ -157,9 +166,37 @@ function parseUnnamed(
   };
   send(message, server);
   owe(session, Owed.Parse, undo);
+  const unit = session.inFlight.last() as Unit;
+  if (!isForLater(unit) || !unit.isComplete || unit.shape.includes('S') || passesNames(session)) return;
+  askDescription(session, server, unnamed, (description) => void (unnamed.description = description));
 }
 
-function forwardBind(session: ClientSession, server: ServerConnection, message: Message): void {
+/** Is the unnamed statement going to be used in another batch, as far as anybody can tell? */
+function isForLater(unit: Unit): boolean {
+  return !/b/i.test(unit.shape);
+}
+
+/** Describe of a statement. What the unnamed one is, is learned from it. */
+function oweDescribe(session: ClientSession, name: string): void {
+  const { unnamed } = session;
+  const answer = new Answer<AnswerReceiver>(Owed.Describe, session.receiver);
+  const isLearned = name === '' && unnamed !== undefined && unnamed.description === undefined;
+  if (isLearned && isForLater(session.inFlight.last() as Unit))
+    answer.described = (description) => void (unnamed.description = description);
+  (session.server as ServerConnection).owe(answer);
+}
+
+/** A Bind or Describe of a statement that the server has no more; its name is in bytes [from, to). */
+function forwardGone(session: ClientSession, message: Message, from: number, to: number, instead: Buffer): void {
+  const server = session.server as ServerConnection;
+  const name = readName(message.buffer, from, to);
+  server.send(renamed(message, from, to, session.statementOf(name)?.serverName ?? name));
+  server.isMidMessage = isPiece(message);
+  const kind = message.type === Frontend.Bind ? Owed.Bind : Owed.Describe;
+  server.owe(new Answer<AnswerReceiver>(kind, session.receiver, false, instead));
+}
+
+function forwardBind(session: ClientSession, server: ServerConnection, message: Message, instead?: Buffer): void {
   const { buffer, start, end } = message;
   const portalEnd = endOfString(buffer, start + 5, end);
   const nameEnd = endOfString(buffer, portalEnd + 1, end);
@@ -170,6 +207,7 @@ function forwardBind(session: ClientSession, server: ServerConnection, message: 
     (session.portals ??= new Map()).set(portal, plan);
     tellNames(session, server, plan, true);
   }
+  if (instead !== undefined) return forwardGone(session, message, portalEnd + 1, nameEnd, instead);
   const serverName = ensure(session, server, name);
   if (serverName === name) {
     send(message, server);
@@ -181,7 +219,7 @@ function forwardBind(session: ClientSession, server: ServerConnection, message: 
 }
 
 /** Describe and Close, of a statement or a portal. */
-function forwardNamed(session: ClientSession, server: ServerConnection, message: Message): void {
+function forwardNamed(session: ClientSession, server: ServerConnection, message: Message, instead?: Buffer): void {
   const { buffer, start, end } = message;
   const isClose = message.type === Frontend.Close;
   const nameEnd = endOfString(buffer, start + 6, end);
@@ -191,10 +229,11 @@ function forwardNamed(session: ClientSession, server: ServerConnection, message:
   }
   const name = readName(buffer, start + 6, nameEnd);
   if (isClose) return closeStatement(session, server, message, name);
+  if (instead !== undefined) return forwardGone(session, message, start + 6, nameEnd, instead);
   const serverName = ensure(session, server, name);
   if (serverName === name) {
     send(message, server);
-    return owe(session, Owed.Describe);
+    return oweDescribe(session, name);
   }
   server.send(renamed(message, start + 6, nameEnd, serverName));
   owe(session, Owed.Describe, undefined, undefined, [serverName, name]);

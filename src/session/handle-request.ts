@@ -18,9 +18,9 @@ import { awaitsReplica } from './catch-up.ts';
 import { cacheKey, cacheObstacle, cacheTags, cacheTtlMs } from './cacheable.ts';
 import type { ClientSession } from './client.ts';
 import { isFit, isShortRead, serverAtOnce } from './lane.ts';
-import { forward } from './forward.ts';
 import { fellBack, giveRoom } from './load.ts';
 import { answerLocally } from './local.ts';
+import { forwardAll } from './recheck.ts';
 import { Settings, replaySql } from './settings.ts';
 import type { Unit } from './unit.ts';
 
@@ -199,7 +199,7 @@ export function findServer(session: ClientSession, unit: Unit): void {
   const ticket = pool.wait(
     {
       mayGoElsewhere: unit.isRead && node.role === 'replica',
-      mayShare: (lane) => unit.isShort && isFit(session, lane),
+      mayShare: (lane) => unit.isShort && isFit(session, unit, lane),
       granted: (granted) => session.goOn(() => attach(session, unit, pool, granted)),
       refused: (error, isElsewhere) => session.goOn(() => refusedByPool(session, unit, error, isElsewhere)),
     },
@@ -285,9 +285,9 @@ function send(session: ClientSession, unit: Unit): void {
   const again = (): void => findServer(session, unit);
   if (session.inFlight.length === 0 && awaitsPeers(session, unit, () => send(session, unit), again)) return;
   const messages = unit.messages ?? [];
-  if (session.inFlight.length === 0) session.openLane(unit.isShort);
+  const server = session.server as ServerConnection;
+  if (session.inFlight.length === 0) session.openLane(unit.isShort && isFit(session, unit, server));
   session.begin(unit);
   if (unit.makesNames) session.hasNamesInFlight = true;
-  for (const message of messages) forward(session, message);
-  session.sent(unit);
+  forwardAll(session, unit, messages);
 }

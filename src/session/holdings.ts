@@ -81,6 +81,16 @@ export class Holdings {
     return { serverName: '', sql: own, types: Buffer.from(types), classified: this.classify(own) };
   }
 
+  /** The statement that others have for this text already. */
+  knownStatement(sql: Buffer, types: Buffer): Statement | undefined {
+    return this.services.book.find(sql, types, this.sceneFor(sql));
+  }
+
+  /** What the client calls `name`. */
+  statementOf(name: string): Statement | undefined {
+    return name === '' ? this.unnamed : this.statements?.get(name);
+  }
+
   enterStatement(name: string, sql: Buffer, types: Buffer): Statement {
     const { book } = this.services;
     const statement = book.enter(sql, types, this.sceneFor(sql), (text) => this.classify(text));

@@ -4,6 +4,7 @@
  */
 import { Frontend, TxStatus, describeType } from '../protocol/codes.ts';
 import { ProtocolError, readName } from '../protocol/read.ts';
+import { resultTypeIn } from '../protocol/description.ts';
 import type { FrameSink } from '../protocol/scanner.ts';
 import { readyForQuery } from '../protocol/write.ts';
 import { awaitsPeers } from './announce.ts';
@@ -15,6 +16,7 @@ import { leaveFlight } from './load.ts';
 import { noteWrites } from './settle.ts';
 import { countAnswer } from './count.ts';
 import { notePlan } from './plans.ts';
+import { forwardAll } from './recheck.ts';
 import { WeirError } from '../errors.ts';
 import { isPiece, Unit, type Message } from './unit.ts';
 
@@ -186,10 +188,7 @@ export class Intake implements FrameSink {
     noteWrites(session, unit);
     if (unit.makesNames) session.hasNamesInFlight = true;
     unit.messages = undefined;
-    const passOn = (): void => {
-      forward(session, message);
-      session.sent(unit);
-    };
+    const passOn = (): void => forwardAll(session, unit, [message]);
     // If the server dies meanwhile, the batch has been answered already.
     if (unit.isComplete && awaitsPeers(session, unit, passOn, () => undefined)) return;
     passOn();
@@ -246,15 +245,29 @@ export class Intake implements FrameSink {
   }
 
   /** A hit is a whole answer: statements that its batch parsed are the client's now. */
-  countHit(unit: Unit): void {
+  countHit(unit: Unit, parts: readonly Buffer[]): void {
     const { session } = this;
     for (const message of unit.messages ?? []) {
-      if (message.type === Frontend.Parse) this.enterParsed(message);
+      if (message.type === Frontend.Parse) this.enterParsed(message, parts);
     }
     countAnswer(session, unit);
   }
 
-  private enterParsed(message: Message): void {
+  /** `resultType`: what the cached answer says of it, if it does. */
+  private enterAs(resultType: string | undefined, name: string, sql: Buffer, types: Buffer): void {
+    const { session } = this;
+    const statement = session.enterStatement(name, sql, types);
+    if (resultType === undefined) return;
+    const description = { resultType, parameters: undefined };
+    statement.description ??= description;
+    if (statement.description.resultType === resultType) return;
+    // The catalog has changed, so others were told otherwise: theirs is another statement.
+    session.services.book.catalogChanged();
+    session.leaveStatement(name);
+    session.enterStatement(name, sql, types).description = description;
+  }
+
+  private enterParsed(message: Message, parts: readonly Buffer[]): void {
     const { buffer, start, end } = message;
     const nameEnd = buffer.indexOf(0, start + 5);
     const sqlEnd = buffer.indexOf(0, nameEnd + 1);
@@ -262,6 +275,6 @@ export class Intake implements FrameSink {
     const types = buffer.subarray(sqlEnd + 1, end);
     const name = readName(buffer, start + 5, nameEnd);
     if (name === '') this.session.unnamed = this.session.parsed(sql, types);
-    else this.session.enterStatement(name, sql, types);
+    else this.enterAs(resultTypeIn(parts), name, sql, types);
   }
 }

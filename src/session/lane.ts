@@ -11,7 +11,9 @@ import type { ClientSession } from './client.ts';
 import { runAgain } from './again.ts';
 import { countAnswer } from './count.ts';
 import { leaveFlight } from './load.ts';
+import { passesNames } from './names.ts';
 import { Settings } from './settings.ts';
+import type { Statement } from './statements.ts';
 import type { Unit } from './unit.ts';
 
 /** A template that has not been seen to be faster than this waits for a server of its own. */
@@ -26,20 +28,29 @@ export function isShortRead(session: ClientSession, unit: Unit): boolean {
     return false;
   if (session.poolMode === 'session' || session.status !== TxStatus.Idle || session.state.isPinned || unit.attempts > 0)
     return false;
+  // What it prepares is compared with what others have under that name.
+  if (unit.parsesNamed) return false;
   const baseline = session.services.baselines.peek(plan.facts);
   return baseline !== undefined && baseline.latencyMs < shortBelowMs;
 }
 
-/** Does the server look like this session already? In a lane nothing can be replayed. */
-export function isFit(session: ClientSession, server: ServerConnection): boolean {
+/** Does the server look like this session already? In a lane nothing can be replayed, and no batch may pause. */
+export function isFit(session: ClientSession, unit: Unit, server: ServerConnection): boolean {
+  if (unit.uses !== undefined && !isThere(session, unit, unit.uses, server)) return false;
   const settings = (server.settings as Settings | undefined) ?? Settings.none;
   return settings === session.state.settings || settings.key === session.state.settings.key;
+}
+
+function isThere(session: ClientSession, unit: Unit, { serverName }: Statement, server: ServerConnection): boolean {
+  // A read's Bind of the unnamed statement does not wait for what a server makes of that.
+  if (serverName === '') return !unit.shape.includes('S');
+  return server.prepared.has(serverName) || passesNames(session);
 }
 
 /** A server that the unit can be sent to without waiting, if there is one. */
 export function serverAtOnce(session: ClientSession, unit: Unit, pool: Pool): ServerConnection | undefined {
   if (!unit.isShort) return pool.tryCheckout();
-  const fits = (server: ServerConnection): boolean => isFit(session, server);
+  const fits = (server: ServerConnection): boolean => isFit(session, unit, server);
   return pool.tryJoin(fits) ?? pool.tryCheckout() ?? pool.tryShare(fits);
 }
 

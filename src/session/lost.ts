@@ -17,6 +17,8 @@ export function serverLost(session: ClientSession, why: string, isNodeAtFault: b
   const isCutOff = isMidMessage && session.inFlight.peek()?.isSentOn !== false;
   const node = session.serverNode;
   const hadState = session.mustStay;
+  const wasPaused = session.paused !== undefined;
+  session.paused = undefined;
   session.forgetServer();
   const { topology } = session.database;
   if (node !== undefined && isNodeAtFault && session.inFlight.length > 0)
@@ -54,7 +56,8 @@ export function serverLost(session: ClientSession, why: string, isNodeAtFault: b
     return runAgain(session, again);
   }
   // With nothing in flight nothing has become quiet: a request may be on its way to the server that is gone.
-  if (units.length > 0) session.becameQuiet();
+  if (wasPaused) session.goOn(() => undefined);
+  else if (units.length > 0) session.becameQuiet();
 }
 
 const lostStateText =

@@ -4,7 +4,8 @@
  */
 import { TxStatus } from '../protocol/codes.ts';
 import { Answer, Owed } from '../protocol/answers.ts';
-import { close, parse, sync } from '../protocol/write.ts';
+import { isSameDescription, type Description } from '../protocol/description.ts';
+import { close, describe, parse, sync } from '../protocol/write.ts';
 import type { AnswerReceiver, ServerConnection } from '../backend/server.ts';
 import type { Plan } from '../routing/plan.ts';
 import type { ClientSession } from './client.ts';
@@ -14,7 +15,7 @@ import type { Statement } from './statements.ts';
 const weirName = /^weir_\d+$/;
 /** What a server's unnamed statement may be when nobody can tell. */
 export const unknownStatement: unknown = Symbol('unknown');
-const noTypes = Buffer.alloc(2);
+export const noTypes = Buffer.alloc(2);
 const noSql = Buffer.alloc(0);
 
 /** Is the protocol's own naming in force (session mode, or max_prepared_statements = 0)? */
@@ -36,6 +37,11 @@ export function mayBeFailed(session: ClientSession): boolean {
   return false;
 }
 
+/** The types of its parameters as far as anybody knows: what PostgreSQL has found out once stays. */
+export function typesOf(statement: Statement): Buffer {
+  return statement.description?.parameters ?? statement.types;
+}
+
 /** Does the server have it? A statement that was only about to be closed there is kept. */
 export function isPrepared(session: ClientSession, server: ServerConnection, statement: Statement): boolean {
   const { serverName } = statement;
@@ -51,17 +57,20 @@ function evictFor(session: ClientSession, server: ServerConnection, serverName: 
   if (evicted !== undefined) (session.evicted ??= new Set()).add(evicted);
 }
 
-/** Sends Parse for a statement that the server does not have. `isSkipped`: the client did not ask for it just now. */
+/** Sends Parse for a statement that the server does not have. `isSkipped`: the client does not hear of it. */
 export function prepare(
   session: ClientSession,
   server: ServerConnection,
   statement: Statement,
   isSkipped: boolean,
   undo?: () => void,
+  types: Buffer = statement.types,
 ): void {
   const { serverName } = statement;
+  // The Close of a batch ahead that has evicted it may have been skipped.
+  if (session.inFlight.length > 1) closeSkipped(session, server, serverName);
   evictFor(session, server, serverName);
-  server.send(parse(serverName, statement.sql, statement.types));
+  server.send(parse(serverName, statement.sql, types));
   const undoAll = (): void => {
     server.prepared.delete(serverName);
     undo?.();
@@ -69,12 +78,41 @@ export function prepare(
   server.owe(new Answer<AnswerReceiver>(Owed.Parse, session.receiver, isSkipped, undefined, undoAll));
 }
 
+/** Takes a statement away from the server. The client does not hear of it. */
+export function closeSkipped(session: ClientSession, server: ServerConnection, name: string, undo?: () => void): void {
+  server.send(close('S', name));
+  server.owe(new Answer<AnswerReceiver>(Owed.Close, session.receiver, true, undefined, undo));
+}
+
+/** Asks, behind its Parse, what the statement is. The client does not hear of it. */
+export function askDescription(
+  session: ClientSession,
+  server: ServerConnection,
+  statement: Statement,
+  described: (description: Description) => void,
+  undo?: () => void,
+): void {
+  server.send(describe('S', statement.serverName));
+  const answer = new Answer<AnswerReceiver>(Owed.Describe, session.receiver, true, undefined, undo);
+  answer.described = described;
+  server.owe(answer);
+}
+
+/** The same for one that no server has described yet. */
+export function learnDescription(session: ClientSession, server: ServerConnection, statement: Statement): void {
+  askDescription(session, server, statement, (description) => {
+    statement.description ??= description;
+    if (isSameDescription(statement.description, description)) return;
+    // Two servers were asked at once, and between them its tables have changed: only this client may use this one's.
+    session.services.book.catalogChanged();
+    server.isCloseNeeded = true;
+  });
+}
+
 export function closeEvicted(session: ClientSession, server: ServerConnection): void {
   if (session.evicted === undefined) return;
   for (const name of session.evicted) {
-    server.send(close('S', name));
-    const undo = (): void => server.prepared.restore(name);
-    server.owe(new Answer<AnswerReceiver>(Owed.Close, session.receiver, true, undefined, undo));
+    closeSkipped(session, server, name, () => server.prepared.restore(name));
   }
   session.evicted = undefined;
 }
@@ -88,21 +126,24 @@ export function ensure(session: ClientSession, server: ServerConnection, name: s
   if (passesNames(session)) return name;
   const statement = session.statements?.get(name);
   if (statement === undefined) return session.ownNames?.has(name) === true ? name : foreignName(name);
-  if (!isPrepared(session, server, statement)) prepare(session, server, statement, true);
+  if (!isPrepared(session, server, statement)) {
+    prepare(session, server, statement, true, undefined, typesOf(statement));
+    if (statement.description === undefined) learnDescription(session, server, statement);
+  }
   return statement.serverName;
 }
 
-function ensureUnnamed(session: ClientSession, server: ServerConnection): void {
+/** The server's unnamed statement becomes the session's. */
+export function ensureUnnamed(session: ClientSession, server: ServerConnection): void {
   const { unnamed } = session;
   if (server.unnamed === unnamed) return;
   const undo = (): void => void (server.unnamed = unknownStatement);
   server.unnamed = unnamed;
   if (unnamed === undefined) {
     // Another client's must not be found there.
-    server.send(close('S', ''));
-    return server.owe(new Answer<AnswerReceiver>(Owed.Close, session.receiver, true, undefined, undo));
+    return closeSkipped(session, server, '', undo);
   }
-  server.send(parse('', unnamed.sql, unnamed.types));
+  server.send(parse('', unnamed.sql, typesOf(unnamed)));
   server.owe(new Answer<AnswerReceiver>(Owed.Parse, session.receiver, true, undefined, undo));
 }
 

@@ -27,8 +27,7 @@ function roleOf(session: ClientSession): string {
 
 /** The plan of a prepared statement by the client's name; undefined: there is none (the server will say so). */
 export function planOf(session: ClientSession, name: string): Plan | undefined {
-  if (name === '') return session.unnamed === undefined ? undefined : bindFor(session, session.unnamed.classified);
-  const statement = session.statements?.get(name);
+  const statement = session.statementOf(name);
   return statement === undefined ? undefined : bindFor(session, statement.classified);
 }
 
@@ -108,7 +107,8 @@ export function notePlan(session: ClientSession, unit: Unit, message: Message): 
 
 function noteUse(session: ClientSession, unit: Unit, name: string): void {
   if (pendingOf(unit, name) !== undefined) return;
-  const statement = name === '' ? session.unnamed : session.statements?.get(name);
+  const statement = session.statementOf(name);
+  unit.uses = statement;
   if (name === '' || statement === undefined) unit.needsNames = true;
   if (statement !== undefined) noteExecution(session, unit, statement.classified);
 }

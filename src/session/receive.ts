@@ -7,7 +7,8 @@ import { Backend } from '../protocol/codes.ts';
 import { Owed, type Answer } from '../protocol/answers.ts';
 import type { AnswerReceiver } from '../backend/server.ts';
 import type { Plan } from '../routing/plan.ts';
-import type { ClientSession } from './client.ts';
+import { readyForQuery } from '../protocol/write.ts';
+import { statusLetter, type ClientSession } from './client.ts';
 import { canRunAgain, swallow } from './again.ts';
 import { leaveSlowLane } from './lane.ts';
 import { mergeIgnored, settle, settleDropped } from './settle.ts';
@@ -28,7 +29,7 @@ export class Receiver implements AnswerReceiver {
     const unit = this.session.inFlight.peek();
     const bytes = start === 0 && end === buffer.length ? buffer : buffer.subarray(start, end);
     if (unit !== undefined) {
-      if (unit.isSwallowed) return;
+      if (unit.isSwallowed || unit.isTakenBack) return;
       if (unit.held !== undefined) {
         unit.held.push(bytes);
         if (!endsHolding(buffer, start)) return;
@@ -81,7 +82,7 @@ export class Receiver implements AnswerReceiver {
     unit.hasError = true;
     const sqlstate = fields.get('C') ?? '';
     unit.isSyntaxError = sqlstate === syntaxError && unit.statementIndex === 0;
-    if (unit.isSwallowed) return;
+    if (unit.isSwallowed || unit.isTakenBack) return;
     if (sqlstate === readOnlySqlTransaction && unit.node?.role === 'replica' && swallow(session, unit)) return;
     if (sqlstate === '0A000' && fields.get('R') === 'RevalidateCachedQuery') session.services.book.catalogChanged();
     if (unit.held !== undefined) {
@@ -108,6 +109,7 @@ export class Receiver implements AnswerReceiver {
     const unit = session.inFlight.peek();
     if (unit === undefined) return;
     if (unit.held !== undefined && !unit.isSwallowed) this.letGo(unit);
+    if (unit.isTakenBack) session.relayed(readyForQuery(statusLetter(status)));
     session.inFlight.shift();
     settle(session, unit, status);
   }

@@ -3,6 +3,7 @@
  * setting of the scene, whatever the clients call it. The book is shared by all sessions of the process; a session keeps
  * a small map.
  */
+import type { Description } from '../protocol/description.ts';
 import type { Classified } from '../sql/facts.ts';
 
 export interface Statement {
@@ -12,6 +13,8 @@ export interface Statement {
   /** Int16 count and the OIDs, as in Parse. */
   readonly types: Buffer;
   readonly classified: Classified;
+  /** What it was where it was first prepared, as soon as that is known: wherever else it is prepared, it has to be that. */
+  description?: Description;
 }
 
 /** Statements that nobody uses any more are kept for the next client that prepares them, up to this many. */
@@ -24,6 +27,10 @@ interface Entry {
   /** undefined: its client's alone. */
   readonly key: string | undefined;
   users: number;
+}
+
+function keyOf(sql: Buffer, types: Buffer, scene: string | undefined): string | undefined {
+  return scene === undefined ? undefined : `${scene}|${types.toString('latin1')}|${sql.toString('latin1')}`;
 }
 
 export class StatementBook {
@@ -58,9 +65,15 @@ export class StatementBook {
     return `${this.epoch}.${id}|${settings}`;
   }
 
+  /** What `enter` would find. */
+  find(sql: Buffer, types: Buffer, scene: string | undefined): Statement | undefined {
+    const key = keyOf(sql, types, scene);
+    return key === undefined ? undefined : this.entries.get(key)?.statement;
+  }
+
   /** The statement for this text and these types, now with one user more. The buffers are copied. `scene` undefined: not to be shared. */
   enter(sql: Buffer, types: Buffer, scene: string | undefined, classify: (sql: Buffer) => Classified): Statement {
-    const key = scene === undefined ? undefined : `${scene}|${types.toString('latin1')}|${sql.toString('latin1')}`;
+    const key = keyOf(sql, types, scene);
     let entry = key === undefined ? undefined : this.entries.get(key);
     if (entry === undefined) {
       const own = Buffer.from(sql);

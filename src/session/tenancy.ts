@@ -19,6 +19,8 @@ export abstract class Tenancy extends Holdings {
   /** Transaction status as of the last ReadyForQuery. */
   status: number = TxStatus.Idle;
   readonly inFlight = new Ring<Unit>();
+  /** The rest of the last unit in flight: it waits for the server's word on a statement (recheck.ts). */
+  paused: (() => void) | undefined;
 
   get user(): string {
     return this.identity.user;

@@ -43,6 +43,8 @@ export class Unit {
   locals = 0;
   /** Statements that its own Parse messages make, by the client's name. */
   parsed: Map<string, Classified> | undefined;
+  /** The last statement that it uses and does not parse itself. */
+  uses: Statement | undefined;
   /** Shape for the cache's key; '' = not one that can be cached. */
   shape = '';
   /** When the client's request was there, ms. */
@@ -72,6 +74,8 @@ export class Unit {
   /** Its failure, or that of one before it, is kept from the client: it runs once more elsewhere. */
   isSwallowed = false;
   hasError = false;
+  /** Its error was said by Weir: what the server goes on to say of it is dropped, up to its ReadyForQuery. */
+  isTakenBack = false;
   /** A CancelRequest came before it was sent. */
   isCancelled = false;
   guard: WriteGuard | undefined;
@@ -115,6 +119,11 @@ export class Unit {
 
   get begins(): boolean {
     return this.plans.some((plan) => plan.begins);
+  }
+
+  /** Has it Parse of a statement with a name? */
+  get parsesNamed(): boolean {
+    return this.parsed !== undefined && (this.parsed.size > 1 || !this.parsed.has(''));
   }
 
   /** Does it execute anything (and not only prepare or describe)? */
