@@ -6,7 +6,6 @@
 import { Backend, TxStatus, describeType } from '../protocol/codes.ts';
 import { AnswerQueue, Owed, type Answer, type OwedKind } from '../protocol/answers.ts';
 import { FrameScanner, type FrameSink } from '../protocol/scanner.ts';
-import { resultTypeOf } from '../protocol/description.ts';
 import { ProtocolError, readErrorFields, readPair } from '../protocol/read.ts';
 import { renamedError, terminate } from '../protocol/write.ts';
 import { Wire, type WireHandler } from '../net/wire.ts';
@@ -233,11 +232,9 @@ export class ServerConnection implements WireHandler, FrameSink {
       case Backend.FunctionCallResponse:
         return;
       case Backend.ParameterDescription:
-        if (head.described !== undefined) head.parameters = Buffer.from(buffer.subarray(start + 5, end));
-        return;
       case Backend.RowDescription:
       case Backend.NoData:
-        if (head.kind === Owed.Describe) this.described(type, head, buffer, start, end);
+        if (head.kind === Owed.Describe) this.description(type, head, buffer, start, end);
         return;
       case Backend.CommandComplete:
       case Backend.EmptyQueryResponse:
@@ -265,13 +262,12 @@ export class ServerConnection implements WireHandler, FrameSink {
     }
   }
 
-  private described(type: number, head: Answer<AnswerReceiver>, buffer: Buffer, start: number, end: number): void {
-    const { described, parameters } = head;
-    if (described !== undefined && parameters !== undefined) {
+  private description(type: number, head: Answer<AnswerReceiver>, buffer: Buffer, start: number, end: number): void {
+    if (head.described !== undefined) {
       this.relaying.flush();
-      described({ parameters, resultType: resultTypeOf(type, buffer, start, end) });
+      head.noteDescription(type, buffer, start, end);
     }
-    this.next();
+    if (type !== Backend.ParameterDescription) this.next();
   }
 
   private simple(type: number, head: Answer<AnswerReceiver>, kind: OwedKind): void {

@@ -4,7 +4,8 @@
  * of messages, it says what each belongs to. Source: PostgreSQL manual, "Message Flow".
  */
 import { Ring } from '../util/ring.ts';
-import type { Description } from './description.ts';
+import { Backend } from './codes.ts';
+import { resultTypeOf, type Description } from './description.ts';
 
 /** What was sent to the server. */
 export const Owed = {
@@ -39,8 +40,7 @@ export class Answer<R> {
   readonly renamed: readonly [from: string, to: string] | undefined;
   /** Describe of a statement: what to call with what the server says of it, before whatever follows is relayed. */
   described: ((description: Description) => void) | undefined;
-  /** The ParameterDescription that came for that, its body. */
-  parameters: Buffer | undefined;
+  private parameters: Buffer | undefined;
 
   constructor(
     kind: OwedKind,
@@ -58,6 +58,13 @@ export class Answer<R> {
     this.undo = undo;
     this.context = context;
     this.renamed = renamed;
+  }
+
+  /** ParameterDescription, then RowDescription or NoData: the frame in buffer[start, end). */
+  noteDescription(type: number, buffer: Buffer, start: number, end: number): void {
+    const { described, parameters } = this;
+    if (type === Backend.ParameterDescription) this.parameters = Buffer.from(buffer.subarray(start + 5, end));
+    else if (parameters !== undefined) described?.({ parameters, resultType: resultTypeOf(type, buffer, start, end) });
   }
 }
 

@@ -90,6 +90,8 @@ export function forwardAll(session: ClientSession, unit: Unit, messages: readonl
       continue;
     }
     if (statement !== undefined) {
+      // What is no read never runs again, if the server is lost meanwhile.
+      if (unit.held === undefined) unit.messages = undefined;
       return check(session, statement, message.type === Frontend.Parse, (isSame) => {
         if (isSame) forward(session, message);
         else forwardStale(session, message, statement);

@@ -1,0 +1,173 @@
+/**
+ * Prepared statements of drivers whose table is altered beside Weir, when the next server has to prepare them anew: the
+ * driver is told as PostgreSQL would tell it, nothing is written, and nobody is left behind who waits for that server.
+ * Byte for byte it is in differential/scripts/altered-tables.ts.
+ */
+import type pg from 'pg';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import {
+  closeClients,
+  connectPg,
+  connectPostgresJs,
+  startWeir,
+  until,
+  useCluster,
+  weirConfig,
+} from './harness/index.ts';
+import type { WeirProcess } from './harness/index.ts';
+
+const cluster = useCluster();
+const servers = 3;
+const changed = { code: '0A000', routine: 'RevalidateCachedQuery', message: 'cached plan must not change result type' };
+let weir: WeirProcess;
+let database: string;
+let others: pg.Client[];
+
+beforeAll(async () => {
+  database = await cluster.createDatabase();
+  const pool = { default_pool_size: servers, max_pool_size: servers, resize: { enabled: false } };
+  weir = await startWeir(weirConfig(cluster, { database, replicas: [] }, pool));
+});
+beforeEach(async () => {
+  await admin('CREATE TABLE t (i int); INSERT INTO t VALUES (1); ALTER TABLE t OWNER TO app');
+  others = await Promise.all(Array.from({ length: servers }, connect));
+});
+afterEach(async () => {
+  await closeClients();
+  await admin('DROP TABLE t');
+});
+afterAll(async () => {
+  await weir.stop();
+  await cluster.dropDatabase(database);
+});
+
+const admin = (sql: string): Promise<unknown> => cluster.query(sql, { database });
+const connect = (): Promise<pg.Client> => connectPg(weir.url({ database }));
+const read = { name: 'read', text: 'SELECT * FROM t' };
+const write = { name: 'write', text: 'INSERT INTO t (i) VALUES (2) RETURNING *' };
+
+/** Runs `prepare` when one server is free, and after it only the others are. */
+async function preparedElsewhere<T>(prepare: () => Promise<T>): Promise<T> {
+  const [last, ...first] = others as [pg.Client, ...pg.Client[]];
+  for (const other of first) await other.query('BEGIN');
+  const result = await prepare();
+  await last.query('BEGIN');
+  for (const other of first) await other.query('COMMIT');
+  return result;
+}
+
+async function rows(): Promise<number> {
+  const [row] = await cluster.query<{ n: number }>('SELECT count(*)::int AS n FROM t', { database });
+  return row?.n ?? -1;
+}
+
+test('node-postgres is told that the result type has changed, and nothing is written', async () => {
+  const client = await connect();
+  await preparedElsewhere(async () => {
+    expect((await client.query(read)).rows).toEqual([{ i: 1 }]);
+    expect((await client.query(write)).rows).toEqual([{ i: 2 }]);
+  });
+  await admin('ALTER TABLE t ADD COLUMN j int DEFAULT 5');
+  for (let i = 0; i < 2; i++) {
+    await expect(client.query(write)).rejects.toMatchObject(changed);
+    await expect(client.query(read)).rejects.toMatchObject(changed);
+  }
+  expect(await rows()).toBe(2);
+  expect((await client.query({ ...write, name: 'anew' })).rows).toEqual([{ i: 2, j: 5 }]);
+  expect((await client.query({ ...read, name: 'also anew' })).rows).toHaveLength(3);
+  await client.query('BEGIN');
+  await expect(client.query(read)).rejects.toMatchObject(changed);
+  await expect(client.query('SELECT 1')).rejects.toMatchObject({ code: '25P02' });
+  await client.query('ROLLBACK');
+  await admin('ALTER TABLE t DROP COLUMN j');
+  expect((await client.query(read)).rows).toHaveLength(3);
+});
+
+test('postgres.js prepares it again by itself', async () => {
+  const sql = connectPostgresJs(weir.url({ database }));
+  const ask = (): Promise<unknown[]> => sql`SELECT * FROM t WHERE i = ${1}`.then((found) => [...found]);
+  expect(await preparedElsewhere(ask)).toEqual([{ i: 1 }]);
+  await admin('ALTER TABLE t ADD COLUMN j int DEFAULT 5');
+  expect(await ask()).toEqual([{ i: 1, j: 5 }]);
+});
+
+test('a client that prepares the same text later has the new one', async () => {
+  const [old, late] = [await connect(), await connect()];
+  await preparedElsewhere(() => old.query(read));
+  await admin('ALTER TABLE t ADD COLUMN j int DEFAULT 5');
+  expect((await late.query(read)).rows).toEqual([{ i: 1, j: 5 }]);
+  await expect(old.query(read)).rejects.toMatchObject(changed);
+  expect((await late.query(read)).rows).toEqual([{ i: 1, j: 5 }]);
+});
+
+/** The server that is asked waits for the table, and with it the client. */
+async function asked<T>(
+  ask: () => Promise<T>,
+  then: (pid: number, answer: Promise<T>) => Promise<void>,
+): Promise<void> {
+  const locking = await connectPg(cluster.url(cluster.primary, { user: cluster.superuser, database }));
+  await locking.query('BEGIN; LOCK TABLE t');
+  const answer = ask();
+  answer.catch(() => undefined);
+  const waiting = "SELECT pid FROM pg_stat_activity WHERE datname = $1 AND wait_event_type = 'Lock'";
+  const pid = await until('the server to wait', async () => {
+    const [row] = await cluster.query<{ pid: number }>(waiting, { values: [database] });
+    return row?.pid;
+  });
+  await then(pid, answer);
+  await locking.query('COMMIT');
+  await answer.catch(() => undefined);
+}
+
+test.each([
+  { what: 'a read', statement: read, expected: { rows: [{ i: 1 }] } },
+  { what: 'a write', statement: write, expected: { code: '08006' } },
+])('its server is lost while it is asked: $what', async ({ statement, expected }) => {
+  const client = await connect();
+  await until('Weir to know the table', async () => {
+    await client.query('SELECT i FROM t');
+    const { rows: shown } = await client.query<Record<string, string>>('SHOW weir.last_route');
+    return shown[0]?.['weir.last_route']?.includes('unknown') === false;
+  });
+  await preparedElsewhere(() => client.query(statement));
+  await admin('DELETE FROM t WHERE i = 2');
+  let result: Promise<unknown> | undefined;
+  await asked(
+    () => client.query(statement),
+    async (pid, answer) => {
+      await admin(`SELECT pg_terminate_backend(${pid})`);
+      result = answer.catch((error: unknown) => error);
+    },
+  );
+  expect(await result).toMatchObject(expected);
+  expect((await client.query('SELECT 7 AS n')).rows).toEqual([{ n: 7 }]);
+  expect(await rows()).toBe(1);
+});
+
+test('a cancel is heard while it is asked', async () => {
+  const client = await connect();
+  await preparedElsewhere(() => client.query(write));
+  await asked(
+    () => client.query(write),
+    async (pid, answer) => {
+      await admin(`SELECT pg_cancel_backend(${pid})`);
+      await expect(answer).rejects.toMatchObject({ code: '57014' });
+    },
+  );
+  expect(await rows()).toBe(2);
+  expect((await client.query(write)).rows).toEqual([{ i: 2 }]);
+});
+
+test('a client that leaves while it is asked leaves no server behind', async () => {
+  const client = await connect();
+  await preparedElsewhere(() => client.query(write));
+  await asked(
+    () => client.query(write),
+    async () => {
+      (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+      await (others[0] as pg.Client).query('COMMIT');
+      for (const other of others) await other.query('BEGIN');
+    },
+  );
+  expect(await rows()).toBe(2);
+});
