@@ -5,13 +5,18 @@
  */
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { Backend } from '../src/protocol/codes.ts';
+import { describeStatement, parse, run, sync, type Sent } from './differential/messages.ts';
+import { RawClient } from './differential/raw-client.ts';
 import {
+  PASSWORD,
   closeClients,
   connectPg,
   connectPostgresJs,
   startWeir,
   until,
   useCluster,
+  users,
   weirConfig,
 } from './harness/index.ts';
 import type { WeirProcess } from './harness/index.ts';
@@ -61,6 +66,16 @@ async function rows(): Promise<number> {
   return row?.n ?? -1;
 }
 
+/** Weir has noticed the table, so it can tell what only reads. */
+async function known(): Promise<void> {
+  const client = await connect();
+  await until('Weir to know the table', async () => {
+    await client.query('SELECT i FROM t');
+    const { rows: shown } = await client.query<Record<string, string>>('SHOW weir.last_route');
+    return shown[0]?.['weir.last_route']?.includes('unknown') === false;
+  });
+}
+
 test('node-postgres is told that the result type has changed, and nothing is written', async () => {
   const client = await connect();
   await preparedElsewhere(async () => {
@@ -100,6 +115,30 @@ test('a client that prepares the same text later has the new one', async () => {
   expect((await late.query(read)).rows).toEqual([{ i: 1, j: 5 }]);
 });
 
+test('statements without a name, described first and run later', async () => {
+  const address = { host: '127.0.0.1', port: weir.port, user: users.app, password: PASSWORD, database };
+  const client = await RawClient.open(address, {});
+  const answer = async (...said: Sent[]): Promise<string> => {
+    const count = said.filter(({ type }) => type === sync.type).length;
+    const readies = (): number => client.received.filter(({ type }) => type === Backend.ReadyForQuery).length;
+    client.received.length = 0;
+    client.send(Buffer.concat(said.map(({ bytes }) => bytes)));
+    await client.until(() => readies() === count);
+    return client.received.map(({ type }) => String.fromCharCode(type)).join('');
+  };
+  await client.until(() => client.received.at(-1)?.type === Backend.ReadyForQuery);
+  await known();
+  const select = parse('', 'SELECT i, 1 / i FROM t WHERE i > $1');
+  expect(await preparedElsewhere(() => answer(select, describeStatement(''), sync))).toBe('1tTZ');
+  const once = [...run('', '0'), sync];
+  expect(await answer(...once, ...once)).toBe('2DCZ2DCZ');
+  await (others[0] as pg.Client).query('COMMIT');
+  expect(await preparedElsewhere(() => answer(select, describeStatement(''), sync))).toBe('1tTZ');
+  await admin('ALTER TABLE t ALTER i TYPE numeric; INSERT INTO t VALUES (0)');
+  expect(await answer(...run('', '-1'), sync, ...once, parse('', 'SELECT 1'), ...run(''), sync)).toBe('EZEZ12DCZ');
+  client.close();
+});
+
 /** The server that is asked waits for the table, and with it the client. */
 async function asked<T>(
   ask: () => Promise<T>,
@@ -124,11 +163,7 @@ test.each([
   { what: 'a write', statement: write, expected: { code: '08006' } },
 ])('its server is lost while it is asked: $what', async ({ statement, expected }) => {
   const client = await connect();
-  await until('Weir to know the table', async () => {
-    await client.query('SELECT i FROM t');
-    const { rows: shown } = await client.query<Record<string, string>>('SHOW weir.last_route');
-    return shown[0]?.['weir.last_route']?.includes('unknown') === false;
-  });
+  await known();
   await preparedElsewhere(() => client.query(statement));
   await admin('DELETE FROM t WHERE i = 2');
   let result: Promise<unknown> | undefined;

@@ -181,7 +181,7 @@ function oweDescribe(session: ClientSession, name: string): void {
   const { unnamed } = session;
   const answer = new Answer<AnswerReceiver>(Owed.Describe, session.receiver);
   const isLearned = name === '' && unnamed !== undefined && unnamed.description === undefined;
-  if (isLearned && isForLater(session.inFlight.last() as Unit))
+  if (isLearned && isForLater(session.inFlight.last() as Unit) && !passesNames(session))
     answer.described = (description) => void (unnamed.description = description);
   (session.server as ServerConnection).owe(answer);
 }
