@@ -23,6 +23,7 @@ import type { WeirProcess } from './harness/index.ts';
 
 const cluster = useCluster();
 const servers = 3;
+const pool = { default_pool_size: servers, max_pool_size: servers, resize: { enabled: false } };
 const changed = { code: '0A000', routine: 'RevalidateCachedQuery', message: 'cached plan must not change result type' };
 let weir: WeirProcess;
 let database: string;
@@ -30,7 +31,6 @@ let others: pg.Client[];
 
 beforeAll(async () => {
   database = await cluster.createDatabase();
-  const pool = { default_pool_size: servers, max_pool_size: servers, resize: { enabled: false } };
   weir = await startWeir(weirConfig(cluster, { database, replicas: [] }, pool));
 });
 beforeEach(async () => {
@@ -113,6 +113,41 @@ test('a client that prepares the same text later has the new one', async () => {
   expect((await late.query(read)).rows).toEqual([{ i: 1, j: 5 }]);
   await expect(old.query(read)).rejects.toMatchObject(changed);
   expect((await late.query(read)).rows).toEqual([{ i: 1, j: 5 }]);
+});
+
+test('what a client knows from the cache alone is kept too', async () => {
+  const cached = await startWeir(
+    weirConfig(cluster, { database, replicas: [] }, { ...pool, cache: { enabled: true } }),
+  );
+  try {
+    others = await Promise.all(others.map(() => connectPg(cached.url({ database }))));
+    const [first, second] = [await connectPg(cached.url({ database })), await connectPg(cached.url({ database }))];
+    await preparedElsewhere(async () => {
+      await until('the answer to be cached', async () => {
+        await first.query(read);
+        await first.query({ ...read, name: '' });
+        const { rows: shown } = await first.query<Record<string, string>>('SHOW weir.last_route');
+        return shown[0]?.['weir.last_route'] === 'cache; hit';
+      });
+    });
+    expect((await second.query(read)).rows).toEqual([{ i: 1 }]);
+    const { rows: shown } = await second.query<Record<string, string>>('SHOW weir.last_route');
+    expect(shown[0]?.['weir.last_route']).toBe('cache; hit');
+    await admin('ALTER TABLE t ADD COLUMN j int DEFAULT 5');
+    const told: unknown[] = [];
+    let refused: unknown;
+    await until('Weir to ask a server', async () => {
+      const answer: unknown = await second.query(read).catch((error: unknown) => error);
+      if (answer instanceof Error) refused = answer;
+      else told.push((answer as pg.QueryResult).rows);
+      return refused;
+    });
+    expect(refused).toMatchObject(changed);
+    expect(told).toEqual(told.map(() => [{ i: 1 }]));
+  } finally {
+    await closeClients();
+    await cached.stop();
+  }
 });
 
 test('statements without a name, described first and run later', async () => {
