@@ -5,7 +5,8 @@
 import { Frontend, describeType } from '../protocol/codes.ts';
 import { Answer, Owed, type OwedKind } from '../protocol/answers.ts';
 import { ProtocolError, endOfString, readName } from '../protocol/read.ts';
-import { closeComplete, parse, parseComplete } from '../protocol/write.ts';
+import { closeComplete, describe, errorResponse, parse, parseComplete } from '../protocol/write.ts';
+import { WeirError } from '../errors.ts';
 import type { AnswerReceiver, ServerConnection } from '../backend/server.ts';
 import type { Plan } from '../routing/plan.ts';
 import type { ClientSession } from './client.ts';
@@ -21,6 +22,7 @@ import {
   tellNames,
   unknownStatement,
 } from './names.ts';
+import type { Statement } from './statements.ts';
 import { isPiece, type Message, type Unit } from './unit.ts';
 import { planOf } from './plans.ts';
 
@@ -119,7 +121,10 @@ function forwardParse(session: ClientSession, server: ServerConnection, message:
   const types = buffer.subarray(sqlEnd + 1, end);
   if (nameEnd === start + 5) return parseUnnamed(session, server, message, sql, types);
   const name = readName(buffer, start + 5, nameEnd);
-  if (session.statements?.has(name) === true) {
+  const namesake = session.statements?.get(name);
+  if (namesake !== undefined) {
+    if (!passesNames(session) && !isPrepared(session, server, namesake))
+      return refuseName(session, server, name, namesake, parse('', sql, types));
     // The server says what is wrong: the text, or that there is one of this name.
     const serverName = ensure(session, server, name);
     server.send(serverName === name ? span(message) : parse(serverName, sql, types));
@@ -146,6 +151,22 @@ function forwardParse(session: ClientSession, server: ServerConnection, message:
   server.unnamed = unknownStatement;
   server.send(parse('', sql, types));
   owe(session, Owed.Parse, undo);
+}
+
+/** The client has that name, but not on this server: that says only whether the text is right. */
+function refuseName(
+  session: ClientSession,
+  server: ServerConnection,
+  name: string,
+  { serverName }: Statement,
+  parsing: Buffer,
+): void {
+  server.unnamed = unknownStatement;
+  server.send(parsing);
+  server.owe(new Answer<AnswerReceiver>(Owed.Parse, session.receiver, true));
+  server.send(describe('S', serverName));
+  const instead = errorResponse(new WeirError('statement_exists', { name }));
+  server.owe(new Answer<AnswerReceiver>(Owed.Describe, session.receiver, false, instead));
 }
 
 function parseUnnamed(

@@ -6,6 +6,7 @@ import { endOfString, readName } from '../protocol/read.ts';
 import type { Classified, StatementFacts } from '../sql/facts.ts';
 import type { Plan } from '../routing/plan.ts';
 import type { ClientSession } from './client.ts';
+import type { Statement } from './statements.ts';
 import { isPiece, type Message, type Unit } from './unit.ts';
 import { isLocal } from './local.ts';
 
@@ -105,11 +106,20 @@ export function notePlan(session: ClientSession, unit: Unit, message: Message): 
   }
 }
 
+/** Is its Parse still on the way, so that it may turn out not to have happened? */
+function isUnsure(session: ClientSession, statement: Statement): boolean {
+  if (!session.hasNamesInFlight) return false;
+  for (let i = 0; i < session.inFlight.length; i++) {
+    if (session.inFlight.at(i)?.entered?.some(([, entered]) => entered === statement) === true) return true;
+  }
+  return false;
+}
+
 function noteUse(session: ClientSession, unit: Unit, name: string): void {
   if (pendingOf(unit, name) !== undefined) return;
   const statement = session.statementOf(name);
   unit.uses = statement;
-  if (name === '' || statement === undefined) unit.needsNames = true;
+  if (name === '' || statement === undefined || isUnsure(session, statement)) unit.needsNames = true;
   if (statement !== undefined) noteExecution(session, unit, statement.classified);
 }
 

@@ -72,7 +72,10 @@ function usedBy(session: ClientSession, { type, buffer, start, end }: Message): 
   const nameEnd = endOfString(buffer, at, end);
   const name = readName(buffer, at, nameEnd);
   if (type !== Frontend.Parse) return session.statementOf(name);
-  if (name === '' || session.statements?.has(name) === true || session.ownNames?.has(name) === true) return undefined;
+  if (name === '' || session.ownNames?.has(name) === true) return undefined;
+  // It will be refused, by a server that has the one of that name.
+  const namesake = session.statements?.get(name);
+  if (namesake !== undefined) return namesake;
   const sqlEnd = endOfString(buffer, nameEnd + 1, end);
   return session.knownStatement(buffer.subarray(nameEnd + 1, sqlEnd), buffer.subarray(sqlEnd + 1, end));
 }

@@ -225,6 +225,26 @@ export const alteredTables = [
     atOnce,
   ),
   script(
+    'Parse of a name that exists, on a server that does not have it',
+    [
+      a('CREATE TABLE t (i int)'),
+      a('INSERT INTO t VALUES (1)'),
+      a(parse('p', 'SELECT * FROM t'), parse('', 'SELECT 7'), sync),
+      b('BEGIN'),
+      b('ALTER TABLE t ADD COLUMN j int'),
+      b('COMMIT'),
+      b('BEGIN'),
+      b('SELECT 1'),
+      a(parse('p', 'SELECT * FROM t'), ...run('p'), sync, ...run('p'), sync),
+      a(parse('p', 'SELEC'), sync, ...run(''), sync, ...run('p'), sync),
+      a('BEGIN'),
+      a(parse('p', 'SELECT 1'), sync),
+      a(parse('p', 'SELECT 1'), sync, query('ROLLBACK'), ...run('p'), sync),
+      b('COMMIT'),
+    ],
+    atOnce,
+  ),
+  script(
     'tables that change within the batch and within the transaction',
     [
       a('CREATE TABLE t (i int)'),

@@ -75,6 +75,11 @@ export const prepared = [
     a(...extended('SELECT 1/0'), closeStatement('p'), sync),
     a(...run('p'), sync),
   ]),
+  script('a Parse skipped behind an error, of a text that others have, with more behind it', [
+    b(parse('p', 'SELECT 1'), ...run('p'), sync),
+    a(...extended('SELECT 1/0'), parse('p', 'SELECT 1'), sync, ...run('p'), sync, parse('p', 'SELECT 2'), sync),
+    a(...run('p'), sync),
+  ]),
   script('prepared in a transaction that is rolled back', [
     a('BEGIN'),
     a(parse('p', 'SELECT 1'), sync),
