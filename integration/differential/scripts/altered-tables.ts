@@ -271,7 +271,6 @@ export const alteredTables = [
       a(...run('x'), flush),
       a(...run('p'), ...run('x'), sync),
       b('COMMIT'),
-      a(describeStatement('p'), sync),
     ],
     [...atOnce, 'crowded'],
   ),
