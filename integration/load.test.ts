@@ -249,12 +249,17 @@ describe('cancels', () => {
   const someoneWaits = async (console: pg.Client): Promise<boolean> =>
     (await console.query<{ state: string }>('SHOW CLIENTS')).rows.some(({ state }) => state === 'waiting');
   const connectApp = (): Promise<pg.Client> => connectPg(weir.url({ database }));
+  /** It has a server to itself, until its COMMIT. */
+  const connectHolder = async (): Promise<pg.Client> => {
+    const holder = await connectApp();
+    await holder.query('BEGIN');
+    await holder.query('SELECT 1');
+    return holder;
+  };
 
   test('of a statement that waits in line is answered at once, and the client goes on', async () => {
     await start({ default_pool_size: 1, max_pool_size: 1 });
-    const [holder, waits] = [await connectApp(), await connectApp()];
-    await holder.query('BEGIN');
-    await holder.query('SELECT 1');
+    const [holder, waits] = [await connectHolder(), await connectApp()];
     const waiting = waits.query("INSERT INTO pg_temp.nowhere VALUES ('never')");
     const refused = expect(waiting).rejects.toMatchObject({ code: '57014' });
     const console = await connectPg(weir.adminUrl());
@@ -267,9 +272,7 @@ describe('cancels', () => {
 
   test('of a read that has lost its server and waits for another is answered at once, too', async () => {
     await start({ default_pool_size: 2, max_pool_size: 2 });
-    const [holder, reads] = [await connectApp(), await connectApp()];
-    await holder.query('BEGIN');
-    await holder.query('SELECT 1');
+    const [holder, reads] = [await connectHolder(), await connectApp()];
     const reading = reads.query('SELECT count(*) FROM generate_series(1, 1000000000)');
     const refused = expect(reading).rejects.toMatchObject({ code: '57014' });
     const console = await connectPg(weir.adminUrl());

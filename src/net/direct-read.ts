@@ -2,10 +2,13 @@
  * Reads of a plain socket without the stream machinery in between: what `onread` of net.connect does, for sockets that
  * are connected already and for those that a server has accepted, which Node gives no such option (docs/adr/0004).
  */
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 
-/** lib/net.js keeps the three settings of `onread` under symbols of these names. */
-const slots = ['kBuffer', 'kBufferCb', 'kBufferGen'] as const;
+/** lib/net.js keeps the three settings of `onread` under symbols of these names: the same for all sockets. */
+const symbols = Object.getOwnPropertySymbols(new Socket());
+const [buffer, callback, generator] = ['kBuffer', 'kBufferCb', 'kBufferGen'].map((name) =>
+  symbols.find(({ description }) => description === name),
+);
 type Handle = { useUserBuffer?(buffer: Buffer): void } | null;
 
 /**
@@ -16,8 +19,6 @@ type Handle = { useUserBuffer?(buffer: Buffer): void } | null;
 export function readDirectly(socket: Socket, input: Buffer, received: (chunk: Buffer) => void): boolean {
   const handle = (socket as unknown as { _handle?: Handle })._handle;
   if ('encrypted' in socket || typeof handle?.useUserBuffer !== 'function') return false;
-  const symbols = Object.getOwnPropertySymbols(socket);
-  const [buffer, callback, generator] = slots.map((name) => symbols.find(({ description }) => description === name));
   if (buffer === undefined || callback === undefined || generator === undefined) return false;
   const settings = socket as unknown as Record<symbol, unknown>;
   settings[buffer] = input;

@@ -47,7 +47,7 @@ function owe(
 }
 
 /** Weir says it itself, in its place among the server's answers. */
-function pretend(session: ClientSession, bytes: Buffer, undo: () => void): void {
+export function pretend(session: ClientSession, bytes: Buffer, undo?: () => void): void {
   const server = session.server as ServerConnection;
   server.owe(new Answer<AnswerReceiver>(Owed.Fake, session.receiver, false, bytes, undo));
 }

@@ -7,11 +7,10 @@ import { Backend, Frontend } from '../protocol/codes.ts';
 import { isSameDescription, noRows } from '../protocol/description.ts';
 import { endOfString, readErrorFields, readName } from '../protocol/read.ts';
 import { errorResponse, flush, frame } from '../protocol/write.ts';
-import { Answer, Owed } from '../protocol/answers.ts';
-import type { AnswerReceiver, ServerConnection } from '../backend/server.ts';
+import type { ServerConnection } from '../backend/server.ts';
 import type { StatementKind } from '../sql/facts.ts';
 import type { ClientSession } from './client.ts';
-import { forward } from './forward.ts';
+import { forward, pretend } from './forward.ts';
 import {
   askDescription,
   closeSkipped,
@@ -152,8 +151,7 @@ function forwardStale(session: ClientSession, message: Message, { serverName, de
   }
   // PostgreSQL describes the parameters before it looks at the rest.
   if (message.type === Frontend.Describe && description?.parameters !== undefined) {
-    const parameters = frame(Backend.ParameterDescription, description.parameters);
-    server.owe(new Answer<AnswerReceiver>(Owed.Fake, session.receiver, false, parameters));
+    pretend(session, frame(Backend.ParameterDescription, description.parameters));
   }
   forward(session, message, changedResultType);
 }
