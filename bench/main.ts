@@ -20,6 +20,7 @@ import { machineFacts, versionOf } from './machine.ts';
 import { findPgbench } from './pgbench.ts';
 import { digest, page, sectionText } from './report.ts';
 import type { Section } from './report.ts';
+import { replayedSettings } from './replay.ts';
 import { resizeUnderLoad } from './resize.ts';
 import { addedLatency, cachedReads, selectOnly, tpcB } from './throughput.ts';
 
@@ -31,11 +32,15 @@ const benchmarks: Readonly<Record<string, (context: BenchContext) => Promise<Sec
   cached: (context) => cachedReads(context, 'simple'),
   'cached-prepared': (context) => cachedReads(context, 'prepared'),
   latency: addedLatency,
+  replay: replayedSettings,
   idle: idleClients,
   copy: bulkCopy,
   resize: resizeUnderLoad,
   classify: classification,
 };
+
+/** pgbench's manual: at least as many branches as clients, or their update contention is what is measured. */
+const SCALE = 40;
 
 const usage = `npm run bench -- [--quick] [--only NAME]... [--seconds N] [--rounds N]
   --quick      a few seconds each: to see that it works; does not touch docs/benchmarks.md
@@ -98,7 +103,7 @@ async function runAll(
   return { sections, failed };
 }
 
-const how = `\`pgbench\` (scale 10, everything in memory, fsync off), the proxies and PostgreSQL share the machine. Everybody
+const how = `\`pgbench\` (scale ${SCALE}, everything in memory, fsync off), the proxies and PostgreSQL share the machine. Everybody
 speaks to the same PostgreSQL as the same user, without TLS. Weir runs with everything on (classification with the
 catalog, routing, metrics, session consistency) and with the cache off unless it says otherwise.`;
 
@@ -113,10 +118,10 @@ export async function main(argv: readonly string[]): Promise<number> {
     return 1;
   }
   const run = openRunDir();
-  const cluster = await startCluster({ run, replicas: 0, settings: { shared_buffers: '512MB', ssl: 'off' } });
+  const cluster = await startCluster({ run, replicas: 0, settings: { shared_buffers: '1GB', ssl: 'off' } });
   let weir: Promise<WeirContestant> | undefined;
   try {
-    await load(cluster, options.isQuick ? 2 : 10);
+    await load(cluster, options.isQuick ? 2 : SCALE);
     const bouncer = await startPgBouncer(cluster, 'scram-sha-256');
     const context: BenchContext = {
       ...options,
