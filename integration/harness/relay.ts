@@ -26,6 +26,8 @@ export class TcpRelay {
   readonly passed = { toServer: 0, toClient: 0 };
   /** Connections accepted so far. */
   accepted = 0;
+  /** Told of everything that passes; connections are numbered from 1. */
+  onPassed: ((bytes: Buffer, direction: 'toServer' | 'toClient', connection: number) => void) | undefined;
   #target: RelayTarget;
   #mode: RelayMode = 'pass';
   #cutAfter = { toServer: Infinity, toClient: Infinity };
@@ -126,13 +128,19 @@ export class TcpRelay {
         (socket === client ? server : client).destroy();
       });
     }
-    this.#pipe(client, server, 'toServer');
-    this.#pipe(server, client, 'toClient');
+    const connection = this.accepted;
+    this.#pipe(client, server, 'toServer', connection);
+    this.#pipe(server, client, 'toClient', connection);
     if (this.#mode === 'blackhole') for (const socket of [client, server]) socket.pause();
   }
 
-  #pipe(from: Socket, to: Socket, direction: 'toServer' | 'toClient'): void {
-    from.on('data', (chunk: Buffer) => this.#later(() => this.#forward(chunk, from, to, direction)));
+  #pipe(from: Socket, to: Socket, direction: 'toServer' | 'toClient', connection: number): void {
+    from.on('data', (chunk: Buffer) =>
+      this.#later(() => {
+        this.onPassed?.(chunk, direction, connection);
+        this.#forward(chunk, from, to, direction);
+      }),
+    );
     from.on('end', () => this.#later(() => to.end()));
   }
 

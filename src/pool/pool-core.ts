@@ -16,6 +16,8 @@ const maxLogins = { warm: 2, empty: 4 };
 /** So long after no server was idle for a short read, such reads leave together. */
 const crowdedMs = 100;
 const resetTimeoutMs = 5_000;
+/** So many idle servers are looked at for one that need not be made to look like the session. */
+const maxLooks = 16;
 
 export class PoolCore implements BudgetMember {
   readonly database: string;
@@ -57,10 +59,15 @@ export class PoolCore implements BudgetMember {
 
   /* ---- for sessions ---- */
 
-  /** A server at once, if one is idle and nobody waits for it already. */
-  tryCheckout(): ServerConnection | undefined {
-    if (this.idle.length === 0 || this.line.length > 0 || this.isPaused) return undefined;
-    const server = this.idle.pop() as ServerConnection;
+  /**
+   * A server at once, if one is idle and nobody waits for it already: the one used last, or one of those used last
+   * to which `isFit` is true (it looks like the session that asks already).
+   */
+  tryCheckout(isFit?: (server: ServerConnection) => boolean): ServerConnection | undefined {
+    const { idle } = this;
+    if (idle.length === 0 || this.line.length > 0 || this.isPaused) return undefined;
+    const at = isFit === undefined ? -1 : lastFit(idle, isFit);
+    const server = (at === -1 ? idle.pop() : idle.splice(at, 1)[0]) as ServerConnection;
     this.handedOut(server);
     return server;
   }
@@ -329,4 +336,10 @@ export class PoolCore implements BudgetMember {
     const pool = `${this.database}.${this.user} on ${this.node}`;
     return new WeirError('query_wait_timeout', { waited: Math.round(waitedMs), pool, limit: this.limit });
   }
+}
+
+function lastFit(servers: readonly ServerConnection[], isFit: (server: ServerConnection) => boolean): number {
+  const end = Math.max(0, servers.length - maxLooks);
+  for (let at = servers.length - 1; at >= end; at--) if (isFit(servers[at] as ServerConnection)) return at;
+  return -1;
 }

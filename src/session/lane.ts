@@ -49,9 +49,9 @@ function isThere(session: ClientSession, unit: Unit, { serverName }: Statement, 
 
 /** A server that the unit can be sent to without waiting, if there is one. */
 export function serverAtOnce(session: ClientSession, unit: Unit, pool: Pool): ServerConnection | undefined {
-  if (!unit.isShort) return pool.tryCheckout();
   const fits = (server: ServerConnection): boolean => isFit(session, unit, server);
-  return pool.tryJoin(fits) ?? pool.tryCheckout() ?? pool.tryShare(fits);
+  if (!unit.isShort) return pool.tryCheckout(fits);
+  return pool.tryJoin(fits) ?? pool.tryCheckout(fits) ?? pool.tryShare(fits);
 }
 
 /**

@@ -28,6 +28,14 @@ describe('the line', () => {
     expect(waiting.server).toBeDefined();
   });
 
+  test('of several idle servers the one used last, unless another looks like the session already', async () => {
+    const scene = new Scene({ defaultPoolSize: 3 });
+    const [first, second, last] = await scene.fill(3);
+    expect(scene.pool.tryCheckout((server) => server === first)).toBe(first);
+    expect(scene.pool.tryCheckout(() => false)).toBe(last);
+    expect(scene.pool.tryCheckout()).toBe(second);
+  });
+
   test('who left is passed over and holds nobody up', async () => {
     const scene = new Scene({ defaultPoolSize: 1 });
     const first = scene.wait('first');
