@@ -23,7 +23,7 @@ export const readSettings = {
     oneOf(['eventual', 'session', 'strict']),
     'session',
     'reload',
-    'What reads may see: any healthy replica, at least the own writes, or only the primary; a session may choose with SET weir.consistency.',
+    'What reads may see, at least: what any healthy replica has, the own writes too, or only the primary; a session may choose with SET weir.consistency.',
     (c) => c.routing.consistency,
   ),
   'routing.read_only_functions': setting(

@@ -95,7 +95,7 @@ export async function startFixture(overrides: Partial<DoorOptions> = {}): Promis
   };
 }
 
-/** The scripted session: any query has one row, the user's name. */
+/** The scripted session: each query has one row, the user's name. */
 function serve({ socket, leftover, user }: LoggedInClient): void {
   socket.on('error', () => socket.destroy());
   if (leftover.length > 0) socket.unshift(leftover);

@@ -199,7 +199,7 @@ export class FakePostgres {
       }
       case Frontend.Parse: {
         const [name, sql] = [text.string(), text.string()];
-        text.skip(4 * text.int16());
+        text.pass(4 * text.int16());
         text.end();
         if (name !== '' && this.statements.has(name)) throw new SqlError('42P05', `${name} already exists`);
         this.check(sql);
@@ -218,7 +218,7 @@ export class FakePostgres {
       }
       case Frontend.Execute: {
         const name = text.string();
-        text.skip(4);
+        text.pass(4);
         text.end();
         const sql = this.portals.get(name);
         if (sql === undefined) throw new SqlError('34000', `portal "${name}" does not exist`);
@@ -235,7 +235,7 @@ export class FakePostgres {
         if (this.status === 'I') this.portals.clear();
         return this.say(readyForQuery(this.status));
       case Frontend.FunctionCall:
-        text.skip(4);
+        text.pass(4);
         return this.say(frame(0x56, Buffer.from([0xff, 0xff, 0xff, 0xff])), readyForQuery(this.status));
       default:
       // Flush has no answer; COPY data that comes late is ignored.
@@ -244,9 +244,9 @@ export class FakePostgres {
 
   private bind(text: Reader): void {
     const [portal, name] = [text.string(), text.string()];
-    text.skip(2 * text.int16());
-    for (let left = text.int16(); left > 0; left--) text.skip(Math.max(0, text.int32()));
-    text.skip(2 * text.int16());
+    text.pass(2 * text.int16());
+    for (let left = text.int16(); left > 0; left--) text.pass(Math.max(0, text.int32()));
+    text.pass(2 * text.int16());
     text.end();
     const sql = this.statements.get(name);
     if (sql === undefined) throw new SqlError('26000', `prepared statement "${name}" does not exist`);
@@ -411,7 +411,7 @@ class Reader {
     return this.body.readInt32BE(this.need(4));
   }
 
-  skip(count: number): void {
+  pass(count: number): void {
     this.need(count);
   }
 
