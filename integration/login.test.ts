@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { ScramKeys } from '../src/auth/scram.ts';
+import type { Proven } from '../src/auth/types.ts';
 import { sendCancel } from '../src/backend/cancel.ts';
 import { ServerLoginError, connectServer } from '../src/backend/login.ts';
 import type { ConnectOptions, ServerLink } from '../src/backend/login.ts';
@@ -312,7 +313,7 @@ describe('a stored SCRAM verifier is enough', () => {
     const auth = {
       type: 'scram-sha-256' as const,
       users: () => secret,
-      onScramKeys: (_user: string, keys: ScramKeys) => proven.push(keys),
+      onProven: ({ scramKeys }: Proven) => scramKeys !== undefined && proven.push(scramKeys),
     };
     await startPipe({ auth });
     const port = listeners[0]?.address().port ?? 0;

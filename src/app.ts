@@ -3,13 +3,14 @@
  * nothing is shared between two apps. Called by `weir serve`, the demo and the tests.
  */
 import { readFileSync } from 'node:fs';
+import { AuthQuery } from './app/auth-query.ts';
 import { createActions } from './app/console-actions.ts';
 import { createSources } from './app/console-sources.ts';
 import { Clients } from './app/clients.ts';
+import { Credentials } from './app/credentials.ts';
 import { Directory } from './app/directory.ts';
 import { Reception } from './app/reception.ts';
 import { createKeyDeriver } from './auth/keys.ts';
-import type { ScramKeys } from './auth/scram.ts';
 import { createCache } from './cache/cache.ts';
 import { diffConfig, keepNotReloadable, type ConfigDiff } from './config/change.ts';
 import type { Config, HostPort } from './config/config.ts';
@@ -21,7 +22,7 @@ import { createListener } from './frontend/listener.ts';
 import { serverTlsOptions } from './net/tls.ts';
 import { TurnWriter } from './net/turn.ts';
 import { createHttpServer, type HttpServer } from './observability/http.ts';
-import { createLogger, type Logger } from './observability/logger.ts';
+import { createLogger, createRepeatLimiter, limitRepeats, withoutNames, type Logger } from './observability/logger.ts';
 import { createMetrics } from './observability/metrics.ts';
 import type { Pool } from './pool/pool.ts';
 import { createBinder } from './routing/bind.ts';
@@ -85,17 +86,25 @@ export async function createApp(firstConfig: Config, deps: AppDeps): Promise<App
     unexpected: (error) => noteUnexpected(error),
     log,
   };
-  const scramKeys = new Map<string, ScramKeys>();
+  const credentials = new Credentials(users);
+  const keys = createKeyDeriver();
   const clients = new Clients();
   const directory = new Directory({
     config: () => config,
     services,
     users,
-    scramKeys,
-    keys: createKeyDeriver(),
+    credentials,
+    keys,
     nextServerId: () => ++lastServerId,
     onResize: (pool) => logResize(pool),
     onEjection: (_node, reason) => metrics.nodeEjected(reason),
+  });
+  const authQuery = new AuthQuery({
+    config: () => config,
+    users,
+    keys,
+    primaryOf: (database, signal) => directory.primaryOf(database, signal),
+    log: limitRepeats(log, createRepeatLimiter(nowMs), withoutNames),
   });
   const parts = { version, config: () => config, directory, clients, services, users };
   const sources = createSources(parts, createActions({ ...parts, reload: reloadFromFile, apply, shutdown }));
@@ -108,8 +117,9 @@ export async function createApp(firstConfig: Config, deps: AppDeps): Promise<App
     services,
     console,
     log,
-    scramKeys,
     users,
+    credentials,
+    authQuery,
     metrics,
   });
   const listener = createListener(reception.listenerOptions());
@@ -162,7 +172,7 @@ export async function createApp(firstConfig: Config, deps: AppDeps): Promise<App
   async function apply(next: Config, nextUsers: ReadonlyMap<string, string> = users): Promise<void> {
     try {
       if (next.tls.server.mode !== 'disable') serverTlsOptions(next.tls.server, 'localhost');
-      listener.reload(next.tls.client, reception.authOptions(next.auth.type));
+      listener.reload(next.tls.client, reception.authOptions(next));
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       throw new WeirError('console_refused', { what: `nothing was changed: ${why}` });
@@ -272,6 +282,7 @@ export async function createApp(firstConfig: Config, deps: AppDeps): Promise<App
     await listener.close();
     for (const session of clients.sessions()) session.terminate(new WeirError('shutting_down'));
     for (const each of clients.consoles()) each.close(new WeirError('shutting_down'));
+    authQuery.stop();
     await directory.stop();
     await cache.stop();
     await http?.close();

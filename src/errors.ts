@@ -52,6 +52,13 @@ const table = {
     level: 'info',
     message: 'password authentication failed for user "{user}"',
   },
+  auth_query_failed: {
+    sqlstate: '57P03',
+    severity: 'FATAL',
+    level: 'warn',
+    message: 'user "{user}" cannot be looked up now: auth.query got no usable answer from a server',
+    hint: 'Try again in a moment; the log of Weir says why.',
+  },
   certificate_failed: {
     sqlstate: '28000',
     severity: 'FATAL',

@@ -6,7 +6,6 @@ import { sendCancel } from '../backend/cancel.ts';
 import { connectServer, ServerLoginError } from '../backend/login.ts';
 import { ServerConnection } from '../backend/server.ts';
 import type { KeyDeriver } from '../auth/keys.ts';
-import type { ScramKeys } from '../auth/scram.ts';
 import type { Config, DatabaseConfig, NodeConfig, PoolSettings } from '../config/config.ts';
 import { nodeCapacity } from '../control/resize-loop.ts';
 import { isOtherSize, KeptBounds } from '../pool/bounds.ts';
@@ -20,6 +19,7 @@ import { readCatalog } from '../topology/catalog.ts';
 import { createTopology } from '../topology/topology.ts';
 import type { NodeState, Topology, TopologySnapshot } from '../topology/types.ts';
 import { systemClock } from '../util/clock.ts';
+import type { Credentials } from './credentials.ts';
 import { fallbackRoom, followNode } from './node-pools.ts';
 
 /** What all databases share. */
@@ -27,8 +27,7 @@ export interface Shared {
   config(): Config;
   readonly services: Services;
   readonly users: ReadonlyMap<string, string>;
-  /** Proven by clients that logged in by SCRAM against a stored verifier. */
-  readonly scramKeys: ReadonlyMap<string, ScramKeys>;
+  readonly credentials: Credentials;
   readonly keys: KeyDeriver;
   /** One per server (host and port), whatever databases and pools use it. */
   budget(node: NodeConfig): NodeBudget;
@@ -166,10 +165,11 @@ export class DatabaseRuntime implements Database {
     user: string,
     onClosed: (server: ServerConnection) => void,
   ): Promise<ServerConnection> {
-    const { services, users, scramKeys, keys } = this.shared;
-    const secret = node.user === undefined ? users.get(user) : node.password;
+    const { services, credentials, keys } = this.shared;
+    const own = credentials.of(this.name, user);
+    const secret = node.user === undefined ? own.secret : node.password;
     const isVerifier = secret?.startsWith('SCRAM-SHA-256$') === true;
-    const proven = node.user === undefined ? scramKeys.get(user) : undefined;
+    const proven = node.user === undefined ? own.scramKeys : undefined;
     try {
       const link = await connectServer({
         node,

@@ -10,8 +10,6 @@ import { DatabaseRuntime, type Shared } from './database.ts';
 /** A database of "*" that nobody has used for so long is forgotten. */
 const forgetAfterMs = 60_000;
 
-export const consoleDatabases: ReadonlySet<string> = new Set(['weir', 'pgbouncer']);
-
 export class Directory {
   private readonly databases = new Map<string, DatabaseRuntime>();
   private readonly budgets = new Map<string, NodeBudget>();
@@ -70,14 +68,51 @@ export class Directory {
     return undefined;
   }
 
+  /**
+   * The primary of a database, as soon as there is one. Somebody who has not logged in yet must not bring a database of "*"
+   * to life: where it has none, the configured node answers. Rejects with the reason of `signal`.
+   */
+  primaryOf(name: string, signal: AbortSignal): Promise<NodeConfig> {
+    const topology = this.databases.get(name)?.topology;
+    const configured = this.configOf(name)?.primary;
+    if (topology === undefined) {
+      return configured === undefined ? Promise.reject(new Error('it is gone')) : Promise.resolve(configured);
+    }
+    return new Promise((resolve, reject) => {
+      const look = (): void => {
+        const { primary } = topology.snapshot();
+        if (primary?.isUp !== true) return;
+        leave();
+        resolve(primary.config);
+      };
+      const giveUp = (): void => {
+        leave();
+        const why = topology.snapshot().nodes.map((node) => `${node.name}: ${node.problem ?? node.role}`);
+        reject(new Error(`there is no primary to ask (${why.join('; ')})`, { cause: signal.reason }));
+      };
+      const leaveTopology = topology.onChange(look);
+      const leave = (): void => {
+        leaveTopology();
+        signal.removeEventListener('abort', giveUp);
+      };
+      signal.addEventListener('abort', giveUp);
+      look();
+    });
+  }
+
   sweep(nowMs: number): void {
     const { databases } = this.shared.config();
     for (const [name, database] of this.databases) {
       database.sweep(nowMs);
       if (databases.has(name) || database.clients > 0 || nowMs - database.idleSinceMs < forgetAfterMs) continue;
-      this.databases.delete(name);
-      void database.stop();
+      void this.remove(name, database);
     }
+  }
+
+  private remove(name: string, database: DatabaseRuntime): Promise<void> {
+    this.databases.delete(name);
+    this.shared.credentials.forget(name);
+    return database.stop();
   }
 
   async reconfigure(before: Config, after: Config): Promise<void> {
@@ -87,8 +122,7 @@ export class Directory {
     for (const [name, database] of [...this.databases]) {
       const config = after.databases.get(name) ?? after.databases.get('*');
       if (config === undefined) {
-        this.databases.delete(name);
-        await database.stop();
+        await this.remove(name, database);
       } else {
         await database.reconfigure(config, isTopologyStale);
       }

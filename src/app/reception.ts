@@ -3,13 +3,13 @@
  * console. Also answers the listener's questions about who may come in.
  */
 import type { AuthOptions } from '../auth/authenticator.ts';
-import type { ScramKeys } from '../auth/scram.ts';
-import type { AuthType, Config } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
+import { consoleNames } from '../config/console-names.ts';
 import { serveConsole } from '../control/console-session.ts';
 import type { Console } from '../control/console.ts';
 import { WeirError } from '../errors.ts';
 import type { ListenerOptions, LoggedInClient } from '../frontend/listener.ts';
-import { createRepeatLimiter, limitRepeats } from '../observability/logger.ts';
+import { createRepeatLimiter, limitRepeats, withoutNames } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Log } from '../observability/types.ts';
 import { errorResponse } from '../protocol/write.ts';
@@ -17,9 +17,11 @@ import { ClientSession } from '../session/client.ts';
 import type { Services } from '../session/context.ts';
 import { SessionState } from '../session/state.ts';
 import { greeting } from '../session/welcome.ts';
+import type { AuthQuery } from './auth-query.ts';
 import type { Clients, Key } from './clients.ts';
+import type { Credentials } from './credentials.ts';
 import type { DatabaseRuntime } from './database.ts';
-import { consoleDatabases, type Directory } from './directory.ts';
+import type { Directory } from './directory.ts';
 
 export interface ReceptionParts {
   config(): Config;
@@ -29,12 +31,10 @@ export interface ReceptionParts {
   readonly console: Console;
   readonly log: Log;
   readonly users: ReadonlyMap<string, string>;
-  readonly scramKeys: Map<string, ScramKeys>;
+  readonly credentials: Credentials;
+  readonly authQuery: AuthQuery;
   readonly metrics: Pick<Metrics, 'authFailed'>;
 }
-
-/** Made-up names must not make every line a new one. */
-const withoutNames = (message: string): string => message.replace(/"[^"]*"/g, '""');
 
 export class Reception {
   isDraining = false;
@@ -45,12 +45,13 @@ export class Reception {
     this.parts = parts;
   }
 
-  authOptions(type: AuthType): AuthOptions {
-    const { users, scramKeys } = this.parts;
+  authOptions({ auth }: Config): AuthOptions {
+    const { users, credentials, authQuery } = this.parts;
     return {
-      type,
+      type: auth.type,
       users: (name) => users.get(name),
-      onScramKeys: (user, keys) => scramKeys.set(user, keys),
+      lookUp: auth.query === undefined ? undefined : (user, database) => authQuery.lookUp(user, database),
+      onProven: (proven) => credentials.learn(proven),
     };
   }
 
@@ -60,8 +61,8 @@ export class Reception {
     return {
       listen: config.listen,
       tls: config.tls.client,
-      auth: this.authOptions(config.auth.type),
-      findDatabase: (name) => (consoleDatabases.has(name) ? 'console' : parts.directory.admits(name)),
+      auth: this.authOptions(config),
+      findDatabase: (name) => (consoleNames.includes(name) ? 'console' : parts.directory.admits(name)),
       consoleUserAllowed: (user) => parts.console.roleOf(user) !== undefined,
       maxClientConn: () => parts.config().maxClientConn,
       tryEnter: () => this.tryEnter(),

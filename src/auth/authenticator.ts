@@ -1,6 +1,7 @@
 /**
- * The one door of this room for clients: picks the method of auth.type and gives it what it needs. Does not read
- * files, does not count, does not log. Made by frontend/listener.ts, once per configuration.
+ * The one door of this room for clients: picks the method of auth.type, finds the user's secret for it, and tells what a
+ * successful log-in has proven. Does not read files, does not count, does not log. Made by frontend/door.ts, once per
+ * configuration.
  */
 import { randomBytes } from 'node:crypto';
 import type { AuthType } from '../config/config.ts';
@@ -9,10 +10,11 @@ import { cert } from './methods/cert.ts';
 import { md5 } from './methods/md5.ts';
 import { scram } from './methods/scram.ts';
 import { trust } from './methods/trust.ts';
+import { LookUpFailed } from './outcome.ts';
 import type { Secret } from './secrets.ts';
 import { parseSecret } from './secrets.ts';
 import type { ScramKeys } from './scram.ts';
-import type { AuthContext, AuthMethod, AuthOutcome, Exchange } from './types.ts';
+import type { AuthContext, AuthMethod, AuthOutcome, Exchange, Proven } from './types.ts';
 
 const methods: Readonly<Record<AuthType, AuthMethod>> = { trust, md5, 'scram-sha-256': scram, cert };
 
@@ -20,8 +22,13 @@ export interface AuthOptions {
   readonly type: AuthType;
   /** The secret of a user as auth.file has it: plain, md5... or SCRAM-SHA-256$...; undefined: no such user. */
   readonly users: (name: string) => string | undefined;
-  /** See AuthContext. */
-  readonly onScramKeys?: (user: string, keys: ScramKeys) => void;
+  /**
+   * auth.query: the secret of a user who is not in auth.file, as a server of the database has it; undefined: no such user,
+   * or none who may log in with a password now. Rejects with LookUpFailed.
+   */
+  readonly lookUp?: ((user: string, database: string) => Promise<string | undefined>) | undefined;
+  /** Called before the client is told that it is in. */
+  readonly onProven?: ((proven: Proven) => void) | undefined;
 }
 
 export interface Authenticator {
@@ -31,20 +38,61 @@ export interface Authenticator {
 
 export function createAuthenticator(options: AuthOptions): Authenticator {
   let usualKind: Secret['kind'] = 'plain';
-  const context: AuthContext = {
-    secretOf(user) {
-      const text = options.users(user);
-      // An empty secret is no password at all: nobody gets in with it.
-      if (text === undefined || text === '') return undefined;
-      const secret = parseSecret(text);
-      usualKind = secret.kind;
-      return secret;
-    },
+  const shared = {
     usualKind: () => usualKind,
     keys: createKeyDeriver(),
     mockKeys: createKeyDeriver({ maxInFlight: 1, maxWaiting: 64, maxCached: 1024 }),
     processSecret: randomBytes(32),
-    onScramKeys: options.onScramKeys,
   };
-  return { authenticate: (exchange) => methods[options.type](exchange, context) };
+
+  async function stored({ user, database }: Exchange): Promise<Found | undefined> {
+    const text = options.users(user);
+    if (text !== undefined) return { text, isFromQuery: false };
+    if (options.lookUp === undefined || database === undefined) return undefined;
+    const answer = await options.lookUp(user, database);
+    return answer === undefined ? undefined : { text: answer, isFromQuery: true };
+  }
+
+  return {
+    async authenticate(exchange) {
+      let found: Found | undefined;
+      let scramKeys: ScramKeys | undefined;
+      const context: AuthContext = {
+        ...shared,
+        noSuchUser: whyUnknown(options, exchange),
+        async secretOf() {
+          const { text, isFromQuery } = (await stored(exchange)) ?? { text: '', isFromQuery: false };
+          // An empty secret is no password at all: nobody gets in with it.
+          if (text === '') return undefined;
+          found = { text, isFromQuery };
+          const secret = parseSecret(text);
+          usualKind = secret.kind;
+          return secret;
+        },
+        onScramKeys: (keys) => void (scramKeys = keys),
+      };
+      const outcome = await methods[options.type](exchange, context).catch(refusedByLookUp);
+      const { user, database } = exchange;
+      if (outcome.isOk && found !== undefined) {
+        options.onProven?.({ user, database, secret: found.text, isFromQuery: found.isFromQuery, scramKeys });
+      }
+      return outcome;
+    },
+  };
+}
+
+interface Found {
+  readonly text: string;
+  readonly isFromQuery: boolean;
+}
+
+function refusedByLookUp(error: unknown): AuthOutcome {
+  if (!(error instanceof LookUpFailed)) throw error;
+  return { isOk: false, error: error.error, why: error.message };
+}
+
+function whyUnknown({ lookUp }: AuthOptions, { database }: Exchange): string {
+  if (lookUp === undefined) return 'no such user in auth.file';
+  if (database === undefined) return 'no such user in auth.file, which alone counts for the admin console';
+  return 'no such user in auth.file, and auth.query knows none who may log in with a password';
 }

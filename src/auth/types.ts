@@ -9,6 +9,8 @@ import type { ScramKeys } from './scram.ts';
 /** One client that wants to log in. Messages are those of the protocol; the method decides which. */
 export interface Exchange {
   readonly user: string;
+  /** As the client asked for it; undefined: the admin console, behind which there is no server to ask. */
+  readonly database: string | undefined;
   readonly hasTls: boolean;
   /** Common name of the client's certificate, if it has one that the configured authority vouches for. */
   readonly certificateName: string | undefined;
@@ -22,10 +24,24 @@ export type AuthOutcome =
   /** `error` is for the client, `why` for the log: it may say more (that there is no such user, for one). */
   | { readonly isOk: false; readonly error: WeirError; readonly why: string };
 
-/** What the methods share. */
+/** A client that was let in, and what its log-in taught: good for logging in to servers in its name. */
+export interface Proven {
+  readonly user: string;
+  readonly database: string | undefined;
+  /** As it is stored. */
+  readonly secret: string;
+  /** It came from a server of the database (auth.query), not from auth.file. */
+  readonly isFromQuery: boolean;
+  /** The keys of that SCRAM verifier, for servers that store the same; undefined: it is none. */
+  readonly scramKeys: ScramKeys | undefined;
+}
+
+/** What a method needs for one log-in. */
 export interface AuthContext {
-  /** undefined: no such user. */
-  secretOf(user: string): Secret | undefined;
+  /** undefined: no such user. Rejects with LookUpFailed. */
+  secretOf(user: string): Promise<Secret | undefined>;
+  /** Why there is none, for the log. */
+  readonly noSuchUser: string;
   /** Kind of the latest secret that was found: what an unknown user is made to look like. */
   usualKind(): Secret['kind'];
   /** For secrets that exist, and for those that are only pretended. */
@@ -33,8 +49,8 @@ export interface AuthContext {
   readonly mockKeys: KeyDeriver;
   /** Of this process; salts and mock secrets are made from it, so they are the same at each try. */
   readonly processSecret: Buffer;
-  /** A client proved by SCRAM that it has these keys of the stored verifier: good for logging in to a server that stores the same. */
-  readonly onScramKeys: ((user: string, keys: ScramKeys) => void) | undefined;
+  /** The client proved by SCRAM that it has these keys of the stored verifier. */
+  onScramKeys(keys: ScramKeys): void;
 }
 
 export type AuthMethod = (exchange: Exchange, context: AuthContext) => Promise<AuthOutcome>;

@@ -33,7 +33,9 @@ export function assemble(v: SettingValues, databases: ReadonlyMap<string, Databa
     auth: {
       type: v['auth.type'],
       file: v['auth.file'],
+      query: v['auth.query'],
       user: v['auth.user'],
+      dbname: v['auth.dbname'],
       adminUsers: v['auth.admin_users'],
       statsUsers: v['auth.stats_users'],
     },

@@ -8,6 +8,7 @@ import { createSecureContext } from 'node:tls';
 import type { Config, TlsSide } from './config.ts';
 import type { SettingKey, SettingValues } from './settings.ts';
 import { withValue } from './assemble.ts';
+import { consoleNames } from './console-names.ts';
 
 export interface FittedSizes {
   readonly values: SettingValues;
@@ -129,8 +130,27 @@ function checkAuth(config: Config): KeyedProblem[] {
       });
     }
   }
+  problems.push(...checkQuery(config));
   const why = config.auth.file === undefined ? undefined : unreadable(config.auth.file);
   if (why !== undefined) problems.push({ key: 'auth.file', text: `the file ${config.auth.file} ${why}` });
+  return problems;
+}
+
+function checkQuery({ auth, databases }: Config): KeyedProblem[] {
+  const problems: KeyedProblem[] = [];
+  const { query, user, dbname } = auth;
+  if (query !== undefined && query !== 'default' && !/\$1(?!\d)/.test(query)) {
+    problems.push({
+      key: 'auth.query',
+      text: 'has no $1, which is where the user name goes; it is never put into the text',
+    });
+  }
+  if (query !== undefined && user === undefined) {
+    problems.push({ key: 'auth.user', text: 'is missing: auth.query needs somebody to run it' });
+  }
+  if (dbname !== undefined && !databases.has(dbname) && (!databases.has('*') || consoleNames.includes(dbname))) {
+    problems.push({ key: 'auth.dbname', text: `there is no database ${dbname} under "databases"` });
+  }
   return problems;
 }
 
@@ -146,10 +166,10 @@ export function warningsFor(config: Config, users: ReadonlySet<string>): string[
     warnings.push('auth.type: trust lets everybody in who can reach the port, which is not only this machine');
   }
   if (user !== undefined && !users.has(user)) {
-    warnings.push(`auth.user: ${user} has no secret in auth.file: Weir can only watch servers that ask it for none`);
+    warnings.push(`auth.user: ${user} has no secret in auth.file: it can only log in to servers that ask for none`);
   }
   const needsSecret = type === 'md5' || type === 'scram-sha-256';
-  if (needsSecret && users.size === 0) {
+  if (needsSecret && users.size === 0 && config.auth.query === undefined) {
     warnings.push('auth.file: nobody can log in: there is no users file and no user with a password in a database URL');
   } else if (needsSecret && !adminUsers.some((name) => users.has(name))) {
     const names = adminUsers.join(', ') || 'nobody';

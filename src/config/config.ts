@@ -92,7 +92,11 @@ export interface Config {
   readonly auth: {
     readonly type: AuthType;
     readonly file: string | undefined;
+    /** `default`: Weir's own, of pg_authid. */
+    readonly query: string | undefined;
     readonly user: string | undefined;
+    /** Name of the database whose servers answer it; undefined: the client's own. */
+    readonly dbname: string | undefined;
     readonly adminUsers: readonly string[];
     readonly statsUsers: readonly string[];
   };

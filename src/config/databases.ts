@@ -6,6 +6,7 @@ import type { DatabaseConfig, NodeConfig } from './config.ts';
 import type { SettingKey, SettingValues } from './settings.ts';
 import { environmentName, isSettingKey, settingKeys, settingOf } from './settings.ts';
 import { assemblePool, withValue } from './assemble.ts';
+import { consoleNames } from './console-names.ts';
 import type { Place } from './gather.ts';
 import { fromEnvironment, parseWith, refusal, unknownKey } from './gather.ts';
 import type { UnnamedNode } from './node-url.ts';
@@ -13,8 +14,6 @@ import { parseNode } from './node-url.ts';
 import { fitSizes } from './checks.ts';
 import { entriesOf } from './yaml.ts';
 
-/** Names that mean the admin console. */
-export const consoleNames: readonly string[] = ['weir', 'pgbouncer'];
 export const perDatabaseKeys: readonly SettingKey[] = settingKeys.filter((key) => settingOf(key).isPerDatabase);
 const databaseKeys = ['primary', 'replicas', ...perDatabaseKeys];
 const longestName = 63;

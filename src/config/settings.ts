@@ -6,7 +6,7 @@
 import { readSettings } from './settings-reads.ts';
 import type { Setting } from './setting.ts';
 import { atLeast1ms, hour, minute, orZero, second, setting } from './setting.ts';
-import { boolean, hostPort, integer, list, nothingForNow, oneOf, onlyForNow, optional, string } from './values.ts';
+import { boolean, hostPort, integer, list, oneOf, onlyForNow, optional, string } from './values.ts';
 
 const poolModes = oneOf(['session', 'transaction', 'statement']);
 const tlsModes = oneOf(['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full']);
@@ -150,18 +150,25 @@ export const settings = {
     (c) => c.auth.file,
   ),
   'auth.query': setting(
-    nothingForNow('asking the server for secrets'),
+    optional(string('a query with $1 that gives user name and secret, or "default"')),
     undefined,
-    'restart',
-    'Query that asks a server for the secret of a user who is not in auth.file.',
-    () => undefined,
+    'reload',
+    'Asks the primary of the client’s database, as auth.user, for the secret of a user ($1) who is not in auth.file; `default` reads pg_authid. search_path is empty: write schema.function($1).',
+    (c) => c.auth.query,
   ),
   'auth.user': setting(
     optional(string('a user name')),
     undefined,
     'reload',
-    'Who Weir itself logs in as to watch a server whose URL names no user (lag, catalog); its secret is in auth.file.',
+    'Who runs auth.query, and whom Weir logs in as to watch a server whose URL names no user (lag, catalog); its secret is in auth.file.',
     (c) => c.auth.user,
+  ),
+  'auth.dbname': setting(
+    optional(string('a database name')),
+    undefined,
+    'reload',
+    'Name of the one database whose primary answers auth.query for clients of all; null = the client’s own database.',
+    (c) => c.auth.dbname,
   ),
   'auth.admin_users': setting(
     userNames,

@@ -182,19 +182,6 @@ export function optional<T>(type: ValueType<T>): ValueType<T | undefined> {
   };
 }
 
-/** A setting that is refused unless it is null. */
-export function nothingForNow(later: string): ValueType<undefined> {
-  const refused = { refused: `comes in a later version of Weir (${later}); until then use null` };
-  return {
-    name: 'string',
-    allowed: 'null',
-    later,
-    parse: (raw) => (raw === null || raw === undefined ? { value: undefined } : refused),
-    parseText: (text) => (text.trim() === 'null' ? { value: undefined } : refused),
-    format: () => 'null',
-  };
-}
-
 /** A list of texts: in YAML a list, in the environment separated by commas. */
 export function list(what: string): ValueType<readonly string[]> {
   const allowed = `a list of ${what}`;

@@ -56,6 +56,7 @@ const reasons: Partial<Record<ErrorName, RefusalReason>> = {
   no_startup_user: 'protocol',
   not_supported: 'protocol',
   login_timeout: 'timeout',
+  auth_query_failed: 'auth-query',
   too_many_clients: 'too-many',
   too_many_logins: 'too-many',
 };
@@ -93,7 +94,7 @@ export async function logIn(socket: Socket | TLSSocket, door: Door): Promise<voi
     } else {
       user = packet.startup.user;
       const isConsole = enter(packet.startup, socket, seat, door);
-      await authenticate(packet.startup, socket, reader, door);
+      await authenticate(packet.startup, isConsole, socket, reader, door);
       handOver(packet.startup, isConsole, socket, reader, door);
     }
   } catch (error) {
@@ -154,12 +155,19 @@ function certificateName(socket: Socket | TLSSocket): string | undefined {
   return typeof name === 'string' ? name : undefined;
 }
 
-async function authenticate(startup: Startup, socket: Socket, reader: MessageReader, door: Door): Promise<void> {
+async function authenticate(
+  startup: Startup,
+  isConsole: boolean,
+  socket: Socket,
+  reader: MessageReader,
+  door: Door,
+): Promise<void> {
   if (startup.minor > 0 || startup.unknownOptions.length > 0) {
     socket.write(negotiateProtocolVersion(0, startup.unknownOptions));
   }
   const exchange: Exchange = {
     user: startup.user,
+    database: isConsole ? undefined : startup.database,
     hasTls: socket instanceof TLSSocket,
     certificateName: certificateName(socket),
     send: (frame) => void socket.write(frame),

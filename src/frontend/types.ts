@@ -9,7 +9,14 @@ import type { Log } from '../observability/types.ts';
 
 /** Label of `auth_failures_total`. An unknown user counts as wrong-password. */
 export type RefusalReason =
-  'wrong-password' | 'no-certificate' | 'tls-required' | 'no-database' | 'protocol' | 'timeout' | 'too-many';
+  | 'wrong-password'
+  | 'no-certificate'
+  | 'tls-required'
+  | 'no-database'
+  | 'protocol'
+  | 'timeout'
+  | 'too-many'
+  | 'auth-query';
 
 /** A client that proved who it is and was told AuthenticationOk; ParameterStatus and what follows is its session's. */
 export interface LoggedInClient {

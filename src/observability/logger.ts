@@ -111,3 +111,8 @@ export function limitRepeats(log: Log, limiter: RepeatLimiter, keyOf: (message: 
     log(level, event, message, held === 0 ? fields : { ...fields, suppressed: held });
   };
 }
+
+/** For limitRepeats: made-up names must not make every line a new one. */
+export function withoutNames(message: string): string {
+  return message.replace(/"[^"]*"/g, '""');
+}

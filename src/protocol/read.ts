@@ -63,6 +63,23 @@ export function readSqlstate(buffer: Buffer, start: number, end: number): string
   return '';
 }
 
+/** The values of a DataRow in text format; null = SQL NULL. */
+export function readDataRow(body: Buffer): (string | null)[] {
+  const values: (string | null)[] = [];
+  if (body.length < 2) throw new ProtocolError('a row without its number of columns');
+  const columns = body.readInt16BE(0);
+  let at = 2;
+  for (let column = 0; column < columns; column++) {
+    if (at + 4 > body.length) throw new ProtocolError('a row that ends before its last column');
+    const length = body.readInt32BE(at);
+    const end = at + 4 + Math.max(length, 0);
+    if (length < -1 || end > body.length) throw new ProtocolError(`a value of ${length} bytes in a shorter row`);
+    values.push(length === -1 ? null : body.toString('utf8', at + 4, end));
+    at = end;
+  }
+  return values;
+}
+
 /** ParameterStatus, or any message of two strings. */
 export function readPair(buffer: Buffer, start: number, end: number): [string, string] {
   const first = endOfString(buffer, start, end);

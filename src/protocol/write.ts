@@ -187,6 +187,20 @@ export function parse(name: string, sql: Buffer, types: Buffer): Buffer {
   return frame(Frontend.Parse, Buffer.concat([strings(name), sql, Buffer.from([0]), types]));
 }
 
+/** Bind of the unnamed statement to the unnamed portal; values and result in text format. */
+export function bindTexts(values: readonly string[]): Buffer {
+  const parts = values.map((value) => {
+    const bytes = Buffer.from(value, 'utf8');
+    return Buffer.concat([int32(bytes.length), bytes]);
+  });
+  return frame(Frontend.Bind, Buffer.concat([strings('', ''), int16(0), int16(values.length), ...parts, int16(0)]));
+}
+
+/** Execute of the unnamed portal. */
+export function execute(maxRows: number): Buffer {
+  return frame(Frontend.Execute, Buffer.concat([strings(''), int32(maxRows)]));
+}
+
 /** Close or Describe of a statement ('S') or portal ('P'). */
 export function close(what: 'S' | 'P', name: string): Buffer {
   return frame(Frontend.Close, Buffer.concat([Buffer.from(what), strings(name)]));

@@ -52,7 +52,9 @@ describe('defaults', () => {
     expect(config.auth).toEqual({
       type: 'scram-sha-256',
       file: undefined,
+      query: undefined,
       user: undefined,
+      dbname: undefined,
       adminUsers: ['weir'],
       statsUsers: [],
     });
@@ -197,7 +199,6 @@ describe('what comes later is refused, and says so', () => {
     'workers: 2',
     'workers: auto',
     'auth: { type: hba }',
-    'auth: { query: SELECT 1 }',
     'routing: { auto_discover: true }',
     'cache: { mode: strict }',
     'cache: { out_of_band_writes: logical-replication }',
@@ -206,7 +207,7 @@ describe('what comes later is refused, and says so', () => {
   });
 
   it('and what is there now is accepted', () => {
-    const text = `workers: 1\nauth: { query: null }\nrouting: { auto_discover: false, consistency: strict }
+    const text = `workers: 1\nauth: { query: null, dbname: null }\nrouting: { auto_discover: false, consistency: strict }
 cache: { mode: bounded, out_of_band_writes: off }`;
     expect(load(withDatabase(text)).routing.consistency).toBe('strict');
     expect(load(withDatabase('cache: { out_of_band_writes: false }')).cache.mode).toBe('session');
@@ -413,6 +414,11 @@ describe('files', () => {
     ['tls: { server: { mode: verify-ca, ca: text.pem } }', 'tls.server.ca: the file'],
     ['auth: { type: cert }\ntls: { client: { cert: cert.pem, key: key.pem } }', 'auth.type: cert needs tls.client.ca'],
     ['auth: { type: cert }\ntls: { client: { ca: ca.pem } }', 'auth.type: cert needs TLS with clients'],
+    ['auth: { query: SELECT 1, user: a }', 'auth.query: has no $1'],
+    ['auth: { query: SELECT $10, user: a }', 'auth.query: has no $1'],
+    ['auth: { query: SELECT $1 }', 'auth.user: is missing: auth.query needs somebody to run it'],
+    ['auth: { query: default }', 'auth.user: is missing'],
+    ['auth: { dbname: weir }', 'auth.dbname: there is no database weir'],
   ])('%s', (text, expected) => {
     const source = here(text);
     expect(problems(source.text, source).join('\n')).toContain(expected);
@@ -439,6 +445,7 @@ describe('warnings', () => {
     expect(warnings('auth: { type: trust }')).toBe('');
     expect(warnings('auth: { user: probe }')).toContain('auth.user: probe has no secret in auth.file');
     expect(warnings('')).toContain('nobody can log in');
+    expect(warnings('auth: { user: probe, query: default }')).not.toContain('nobody can log in');
     expect(warnings('cache: { redis: redis://host }')).toContain('cache.redis: is not used');
     const flags = { primary: 'postgres://app:pw@db1/shop' };
     expect(warnings('', { flags })).toContain('nobody can use the admin console');

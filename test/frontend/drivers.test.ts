@@ -118,7 +118,7 @@ describe('SCRAM keys', () => {
       auth: {
         type: 'scram-sha-256',
         users: (name) => (name === user ? secrets.scram : undefined),
-        onScramKeys: (name, keys) => proven.push([name, keys]),
+        onProven: ({ user: name, scramKeys }) => scramKeys !== undefined && proven.push([name, scramKeys]),
       },
     });
     try {

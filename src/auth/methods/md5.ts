@@ -20,7 +20,7 @@ function passwordOf(body: Buffer): Buffer {
 
 export const md5: AuthMethod = async (exchange, context) => {
   const { user } = exchange;
-  const secret = context.secretOf(user);
+  const secret = await context.secretOf(user);
   if ((secret?.kind ?? context.usualKind()) === 'scram-sha-256') return scram(exchange, context);
   const salt = randomBytes(4);
   exchange.send(authentication(AuthCode.Md5Password, salt));
@@ -31,6 +31,6 @@ export const md5: AuthMethod = async (exchange, context) => {
   const hash = md5Hash(user, password);
   const expected = Buffer.from(md5Response(secret?.kind === 'md5' ? secret.hash : hash, salt), 'latin1');
   const isRight = given.length === expected.length && timingSafeEqual(given, expected);
-  if (secret === undefined) return wrongPassword(user, 'no such user in auth.file');
+  if (secret === undefined) return wrongPassword(user, context.noSuchUser);
   return isRight ? accepted : wrongPassword(user, 'wrong password');
 };

@@ -49,9 +49,7 @@ async function challengeFor(user: string, secret: Secret | undefined, context: A
   }
   const verifier = await mockVerifier(user, salt, context);
   const problem =
-    secret === undefined
-      ? 'no such user in auth.file'
-      : 'the secret in auth.file is an md5 hash, which SCRAM cannot use';
+    secret === undefined ? context.noSuchUser : 'the stored secret is an md5 hash, which SCRAM cannot use';
   return { salt, iterations, verifier, problem };
 }
 
@@ -81,7 +79,7 @@ export const scram: AuthMethod = async (exchange, context) => {
   const { user } = exchange;
   exchange.send(authentication(AuthCode.Sasl, strings(scramMechanism, '')));
   const first = readClientFirst(await receiveFirst(exchange));
-  const secret = context.secretOf(user);
+  const secret = await context.secretOf(user);
   let challenge: Challenge;
   try {
     challenge = await challengeFor(user, secret, context);
@@ -101,7 +99,7 @@ export const scram: AuthMethod = async (exchange, context) => {
     authentication(AuthCode.SaslFinal, Buffer.from(serverFinal(challenge.verifier, authMessage), 'latin1')),
   );
   if (secret?.kind === 'scram-sha-256') {
-    context.onScramKeys?.(user, { clientKey, storedKey: secret.storedKey, serverKey: secret.serverKey });
+    context.onScramKeys({ clientKey, storedKey: secret.storedKey, serverKey: secret.serverKey });
   }
   return accepted;
 };

@@ -1,0 +1,254 @@
+/**
+ * auth.query: asks the primary of a client's database for the secret of a user who is not in auth.file. Connections of its
+ * own, as auth.user, with a fixed search_path; a bounded number of questions at once, each with a deadline. No answer is
+ * kept: a log-in sees what was committed before it came, and those that wait for the same user share one question.
+ * What it must never do is in the tests: let somebody in because of an answer that is not exactly what was asked for.
+ */
+import type { KeyDeriver } from '../auth/keys.ts';
+import { LookUpFailed } from '../auth/outcome.ts';
+import { parseSecret } from '../auth/secrets.ts';
+import { Asker, StatementError } from '../backend/asker.ts';
+import { createDeadline, type Deadline } from '../backend/deadline.ts';
+import { connectServer, ServerLoginError } from '../backend/login.ts';
+import type { Config, NodeConfig } from '../config/config.ts';
+import { WeirError } from '../errors.ts';
+import type { Log } from '../observability/types.ts';
+
+export interface AuthQueryParts {
+  config(): Config;
+  readonly users: ReadonlyMap<string, string>;
+  readonly keys: KeyDeriver;
+  /** The primary of a database, once there is one; rejects with the reason of `signal`. */
+  primaryOf(database: string, signal: AbortSignal): Promise<NodeConfig>;
+  readonly log: Log;
+}
+
+/** Questions at once per configured database. */
+const maxAtOnce = 4;
+const maxWaiting = 1024;
+/** How long a connection that nobody needs is kept. */
+const keepIdleMs = 60_000;
+/** PostgreSQL cuts longer names: the answer would be about somebody else. */
+const longestNameBytes = 63;
+const longestSecretBytes = 2048;
+
+const defaultQuery =
+  'SELECT rolname, CASE WHEN rolvaliduntil OPERATOR(pg_catalog.<) pg_catalog.now() THEN NULL ELSE rolpassword END ' +
+  'FROM pg_catalog.pg_authid WHERE rolname OPERATOR(pg_catalog.=) $1 AND rolcanlogin';
+
+/** Nobody before us can have put anything in the way: neither a role's settings nor temporary objects. */
+const sessionParameters = {
+  search_path: 'pg_catalog, pg_temp',
+  client_encoding: 'UTF8',
+  application_name: 'weir auth.query',
+};
+
+/** Questions about the users of one configured database ("*" is one). */
+interface Desk {
+  /** Not asked yet, by database and user. */
+  readonly waiting: Map<string, Question>;
+  readonly idle: IdleAsker[];
+  running: number;
+}
+
+interface Question {
+  readonly user: string;
+  /** Whose servers know the user. */
+  readonly database: string;
+  readonly deadline: Deadline;
+  readonly endsAtMs: number;
+  readonly answer: Promise<string | undefined>;
+  settle(answer: Promise<string | undefined>): void;
+}
+
+interface IdleAsker {
+  readonly asker: Asker;
+  /** Whom it asks, and as whom. */
+  readonly key: string;
+  readonly timer: NodeJS.Timeout;
+}
+
+export class AuthQuery {
+  private readonly parts: AuthQueryParts;
+  private readonly desks = new Map<string, Desk>();
+  private readonly open = new Set<Asker>();
+  private isStopped = false;
+
+  constructor(parts: AuthQueryParts) {
+    this.parts = parts;
+  }
+
+  /** undefined: there is no such user, or none who may log in with a password now. Rejects with LookUpFailed. */
+  lookUp(user: string, clientDatabase: string): Promise<string | undefined> {
+    const { auth, databases } = this.parts.config();
+    const database = auth.dbname ?? clientDatabase;
+    const entry = databases.get(database) ?? databases.get('*');
+    if (entry === undefined || Buffer.byteLength(user) > longestNameBytes) return Promise.resolve(undefined);
+    const desk = this.deskOf(entry.name);
+    const key = `${database}\0${user}`;
+    let question = desk.waiting.get(key);
+    if (question === undefined) {
+      if (desk.waiting.size >= maxWaiting) {
+        const error = new WeirError('too_many_logins');
+        return Promise.reject(new LookUpFailed(error, `${maxWaiting} users wait for auth.query`));
+      }
+      question = newQuestion(user, database, entry.pool.serverConnectTimeoutMs);
+      desk.waiting.set(key, question);
+      this.watch(desk, key, question);
+      this.next(desk);
+    }
+    return question.answer;
+  }
+
+  stop(): void {
+    this.isStopped = true;
+    for (const desk of this.desks.values()) for (const { timer } of desk.idle.splice(0)) clearTimeout(timer);
+    for (const asker of this.open) asker.close();
+  }
+
+  private deskOf(name: string): Desk {
+    let desk = this.desks.get(name);
+    if (desk === undefined) this.desks.set(name, (desk = { waiting: new Map(), idle: [], running: 0 }));
+    return desk;
+  }
+
+  /** Once it is being asked, what it hangs on knows better why it takes so long. */
+  private watch(desk: Desk, key: string, question: Question): void {
+    const { signal } = question.deadline;
+    const giveUp = (): void => {
+      if (desk.waiting.get(key) !== question) return;
+      desk.waiting.delete(key);
+      const { message } = signal.reason as Error;
+      question.settle(Promise.reject(new Error(`auth.query is busy with others: ${message}`)));
+    };
+    signal.addEventListener('abort', giveUp);
+  }
+
+  private next(desk: Desk): void {
+    for (const [key, question] of desk.waiting) {
+      if (desk.running >= maxAtOnce) return;
+      // Who comes from now on must see what is committed from now on.
+      desk.waiting.delete(key);
+      desk.running++;
+      const asked = this.ask(question, desk).finally(() => {
+        desk.running--;
+        this.next(desk);
+      });
+      question.settle(asked);
+    }
+  }
+
+  private async ask(question: Question, desk: Desk): Promise<string | undefined> {
+    try {
+      return secretIn(await this.rowsFor(question, desk), question.user);
+    } catch (error) {
+      // A made-up database behind "*": its users are as unknown as it is.
+      if (error instanceof ServerLoginError && error.isUnknownDatabase) return undefined;
+      const { message } = error instanceof Error ? error : new Error(String(error));
+      const why = `auth.query for database "${question.database}": ${message}`;
+      this.parts.log('warn', 'auth_query_failed', why);
+      throw toFailure(question.user, new Error(why, { cause: error }));
+    }
+  }
+
+  private async rowsFor(question: Question, desk: Desk): Promise<(string | null)[][]> {
+    const { user, database, deadline, endsAtMs } = question;
+    const { auth, tls } = this.parts.config();
+    const node = await this.parts.primaryOf(database, deadline.signal);
+    const login = {
+      node,
+      database: node.database ?? database,
+      user: auth.user ?? '',
+      password: this.parts.users.get(auth.user ?? ''),
+      tls: tls.server,
+    };
+    const key = JSON.stringify(login);
+    const sql = auth.query === 'default' ? defaultQuery : (auth.query ?? '');
+    const ask = (asker: Asker): Promise<(string | null)[][]> =>
+      asker.ask(sql, [user], 1, deadline.signal).finally(() => this.release(asker, key, desk));
+
+    const idle = takeIdle(desk, key);
+    if (idle !== undefined) {
+      try {
+        return await ask(idle);
+      } catch (error) {
+        // The server may have closed it since it was last used: that says nothing about now.
+        if (error instanceof StatementError || deadline.signal.aborted) throw error;
+      }
+    }
+    const timeoutMs = Math.max(1, Math.round(endsAtMs - performance.now()));
+    const link = await connectServer({ ...login, timeoutMs, keys: this.parts.keys, parameters: sessionParameters });
+    const asker = new Asker(link);
+    this.open.add(asker);
+    link.socket.once('close', () => this.open.delete(asker));
+    return ask(asker);
+  }
+
+  private release(asker: Asker, key: string, desk: Desk): void {
+    if (this.isStopped || !asker.isOpen) return asker.close();
+    const timer = setTimeout(() => {
+      desk.idle.splice(desk.idle.indexOf(entry), 1);
+      asker.close();
+    }, keepIdleMs);
+    timer.unref();
+    const entry: IdleAsker = { asker, key, timer };
+    desk.idle.push(entry);
+    while (desk.idle.length > maxAtOnce) close(desk.idle.shift());
+  }
+}
+
+/** The one that was used last. Those that ask somebody else by now, or are dead, are closed on the way. */
+function takeIdle(desk: Desk, key: string): Asker | undefined {
+  for (let at = desk.idle.length - 1; at >= 0; at--) {
+    const entry = desk.idle[at];
+    if (entry === undefined || (entry.key !== key && entry.asker.isOpen)) continue;
+    desk.idle.splice(at, 1);
+    clearTimeout(entry.timer);
+    if (entry.key === key && entry.asker.isOpen) return entry.asker;
+  }
+  return undefined;
+}
+
+function close(entry: IdleAsker | undefined): void {
+  clearTimeout(entry?.timer);
+  entry?.asker.close();
+}
+
+function newQuestion(user: string, database: string, timeoutMs: number): Question {
+  const deadline = createDeadline(timeoutMs, undefined, (message) => new Error(message));
+  let settle: Question['settle'] = () => undefined;
+  const answer = new Promise<string | undefined>((resolve, reject) => {
+    settle = (asked) => {
+      asked.then(resolve, (error: unknown) => reject(toFailure(user, error))).finally(() => deadline.clear());
+    };
+  });
+  return { user, database, deadline, endsAtMs: performance.now() + timeoutMs, answer, settle };
+}
+
+/** The secret in an answer that is one row of (user name, secret), or no row at all. @throws Error in words */
+export function secretIn(rows: readonly (readonly (string | null)[])[], user: string): string | undefined {
+  const [row, more] = rows;
+  if (row === undefined) return undefined;
+  if (more !== undefined) throw new Error('it gave more than one row');
+  if (row.length !== 2) throw new Error(`it gave ${row.length} columns, and not user name and secret`);
+  const [name, secret] = row;
+  // A function with OUT parameters says "nobody" like this.
+  if (name == null) return undefined;
+  if (name !== user) throw new Error('it gave another user than the one it was asked for');
+  if (secret == null || secret === '') return undefined;
+  if (Buffer.byteLength(secret) > longestSecretBytes)
+    throw new Error(`the secret is longer than ${longestSecretBytes} bytes`);
+  if (/^\*+$/.test(secret)) {
+    throw new Error('the secret is nothing but asterisks: it reads pg_user or pg_roles, which hide it; read pg_authid');
+  }
+  if (secret.startsWith('SCRAM-SHA-256$') && parseSecret(secret).kind === 'plain') {
+    throw new Error('the secret starts like a SCRAM secret but is none');
+  }
+  return secret;
+}
+
+function toFailure(user: string, error: unknown): LookUpFailed {
+  if (error instanceof LookUpFailed) return error;
+  const why = error instanceof Error ? error.message : String(error);
+  return new LookUpFailed(new WeirError('auth_query_failed', { user }), why);
+}
