@@ -7,6 +7,7 @@ import { expectedOf } from './differential/compare.ts';
 import { Stage } from './differential/stage.ts';
 import type { Script } from './differential/script.ts';
 import { extendedProtocol } from './differential/scripts/extended.ts';
+import { readOnly } from './differential/scripts/read-only.ts';
 import { prepared } from './differential/scripts/prepared.ts';
 import { alteredTables } from './differential/scripts/altered-tables.ts';
 import { copy } from './differential/scripts/copy.ts';
@@ -27,6 +28,7 @@ const topics: Readonly<Record<string, readonly Script[]>> = {
   transactions,
   extendedProtocol,
   prepared,
+  readOnly,
   alteredTables,
   settings,
   state,

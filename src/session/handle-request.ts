@@ -17,6 +17,7 @@ import { awaitsPeers, mustBeAnnounced } from './announce.ts';
 import { awaitsReplica } from './catch-up.ts';
 import { cacheKey, cacheObstacle, cacheTags, cacheTtlMs } from './cacheable.ts';
 import type { ClientSession } from './client.ts';
+import { leaveForHome, mustGoHome } from './go-home.ts';
 import { isFit, isShortRead, serverAtOnce } from './lane.ts';
 import { fellBack, giveRoom } from './load.ts';
 import { answerLocally } from './local.ts';
@@ -43,7 +44,9 @@ export function handleRequest(session: ClientSession, unit: Unit): void {
   }
   if (session.server !== undefined) {
     unit.cacheWhy = 'the session keeps its server';
-    return prepareServer(session, unit);
+    if (!mustGoHome(session, unit)) return prepareServer(session, unit);
+    leaveForHome(session, unit);
+    return findServer(session, unit);
   }
   unit.cacheWhy = cacheObstacle(session, unit);
   if (unit.cacheWhy === '') lookUp(session, unit);
@@ -52,7 +55,7 @@ export function handleRequest(session: ClientSession, unit: Unit): void {
 
 /** Behind requests that are still being answered on the session's server: may this one go there too? */
 function mayPipeline(session: ClientSession, unit: Unit): boolean {
-  if (session.inFlight.peek()?.isSwallowed === true) return false;
+  if (session.inFlight.peek()?.isSwallowed === true || mustGoHome(session, unit)) return false;
   // In a lane nobody may send what could touch the others.
   if (session.server !== undefined && session.server.sharers > 1) return false;
   if (session.hasNamesInFlight && (unit.needsNames || !unit.isComplete)) return false;
@@ -81,6 +84,8 @@ const abortedText = 'current transaction is aborted, commands ignored until end 
 /** The unit gets an error of ours instead of a server. */
 export function refuse(session: ClientSession, unit: Unit, error: WeirError): void {
   unit.flight?.abandon();
+  // The client is in a transaction that is nowhere.
+  if (session.reopening !== undefined) return session.terminate(error);
   unit.hasError = true;
   session.say(errorResponse(error));
   session.answered(unit);
@@ -253,17 +258,20 @@ function attach(session: ClientSession, unit: Unit, pool: Pool, server: ServerCo
 /** Makes the session's server look like this session, then sends. */
 function prepareServer(session: ClientSession, unit: Unit): void {
   const server = session.server as ServerConnection;
+  const { reopening } = session;
   // What a transaction sets, its server has set.
-  if (session.status !== TxStatus.Idle) return send(session, unit);
+  if (session.status !== TxStatus.Idle && reopening === undefined) return send(session, unit);
   const wanted = session.state.settings;
   const sql = replaySql((server.settings as Settings | undefined) ?? Settings.none, wanted);
-  if (sql === undefined) return send(session, unit);
+  const steps = [sql, reopening].filter((step) => step !== undefined);
+  if (steps.length === 0) return send(session, unit);
   const hasState = session.mustStay;
   session.waiting();
-  server.run(sql).then(
+  Promise.all(steps.map((step) => server.run(step))).then(
     () =>
       session.goOn(() => {
         server.settings = wanted;
+        session.reopening = undefined;
         session.tellReported(server);
         send(session, unit);
       }),

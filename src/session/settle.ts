@@ -9,6 +9,7 @@ import { noteLatency } from '../routing/latency.ts';
 import { mayBeKept, settleSwallowed } from './again.ts';
 import type { ClientSession } from './client.ts';
 import { countAnswer } from './count.ts';
+import { openingOf } from './go-home.ts';
 import { enterFlight, leaveFlight } from './load.ts';
 import { WriteSet, type Unit } from './unit.ts';
 
@@ -19,6 +20,7 @@ export function beginUnit(session: ClientSession, unit: Unit): void {
   unit.sentAtMs = services.nowMs();
   unit.node ??= session.serverNode;
   noteWrites(session, unit);
+  session.opening = openingOf(unit);
   unit.held = mayBeKept(session, unit) ? [] : undefined;
   enterFlight(session, unit);
   if (unit.isComplete) guardWrites(session, unit);
@@ -59,6 +61,7 @@ export function settle(session: ClientSession, unit: Unit, status: number): void
   const isIdle = status === TxStatus.Idle;
   if (unit.isSimple) settleEffects(session, unit);
   if (isIdle) {
+    session.opening = undefined;
     session.state.ended(!unit.hasError);
     server.settings = session.state.takeOnServer();
   }

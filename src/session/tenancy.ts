@@ -19,6 +19,10 @@ export abstract class Tenancy extends Holdings {
   /** Transaction status as of the last ReadyForQuery. */
   status: number = TxStatus.Idle;
   readonly inFlight = new Ring<Unit>();
+  /** BEGIN READ ONLY, as long as it is all that the open transaction consists of (go-home.ts). */
+  opening: string | undefined;
+  /** The open transaction is on no server any more; this begins it again on the next one. */
+  reopening: string | undefined;
   /** The rest of the last unit in flight: it waits for the server's word on a statement (recheck.ts). */
   paused: (() => void) | undefined;
 
@@ -63,6 +67,17 @@ export abstract class Tenancy extends Holdings {
     this.detach(server);
     if (server.sharers === 0) pool.checkin(server, server.isSuspect);
     else pool.fillLane(server);
+  }
+
+  /** Gives up the server, and gives it back when it has done `sql`. */
+  releaseAfter(sql: string): void {
+    const { server, pool } = this;
+    if (server === undefined || pool === undefined) return;
+    this.forgetServer();
+    server.run(sql).then(
+      () => pool.checkin(server, server.isSuspect),
+      (error: Error) => server.destroy(`${sql} failed: ${error.message}`),
+    );
   }
 
   protected detach(server: ServerConnection): void {
