@@ -83,7 +83,7 @@ const table = {
     sqlstate: '0A000',
     severity: 'FATAL',
     level: 'info',
-    message: 'unsupported frontend protocol {major}.{minor}: Weir supports 3.0',
+    message: 'unsupported frontend protocol {major}.{minor}: server supports 3.0 to 3.2',
   },
   login_timeout: {
     sqlstate: '08P01',

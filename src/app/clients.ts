@@ -10,6 +10,11 @@ export interface Key {
   readonly secret: Buffer;
 }
 
+/** Protocol 3.0 has room for four bytes; from 3.2 on clients take up to 256, of which PostgreSQL uses as many as Weir. */
+const shortKeyBytes = 4;
+const longKeyBytes = 32;
+const longKeysSince = 2;
+
 interface Seat {
   readonly secret: Buffer;
   session: ClientSession | undefined;
@@ -20,11 +25,11 @@ export class Clients {
   private readonly seats = new Map<number, Seat>();
   private lastId = 0;
 
-  /** A number and a secret for somebody who is about to be welcomed. */
-  register(): Key {
+  /** A number and a secret for somebody who is about to be welcomed, and speaks version 3.`minor` of the protocol. */
+  register(minor: number): Key {
     do this.lastId = (this.lastId % 0x7ffffffe) + 1;
     while (this.seats.has(this.lastId));
-    const secret = randomBytes(4);
+    const secret = randomBytes(minor >= longKeysSince ? longKeyBytes : shortKeyBytes);
     this.seats.set(this.lastId, { secret, session: undefined, console: undefined });
     return { id: this.lastId, secret };
   }

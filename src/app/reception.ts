@@ -83,7 +83,7 @@ export class Reception {
   }
 
   private receive(client: LoggedInClient): void {
-    const key = this.parts.clients.register();
+    const key = this.parts.clients.register(client.protocolMinor);
     client.socket.once('close', () => this.parts.clients.leave(key.id));
     if (client.isConsole) return this.serveConsole(client, key);
     this.welcome(client, key).catch((error: unknown) => this.turnAway(client, error));

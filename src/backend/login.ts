@@ -156,7 +156,8 @@ class Conversation {
       return undefined;
     }
     if (type === Backend.Authentication) return this.authentication.answer(body);
-    // 3.0 was asked for and no option: there is nothing to give up.
+    // 3.0 was asked for and no option: there is nothing to give up. 3.2 is not asked for, as by libpq: servers and
+    // other poolers that are older than negotiation would refuse it, for nothing but longer cancel keys.
     if (type === Backend.NegotiateProtocolVersion) return undefined;
     throw new ProtocolError(`message ${describeType(type)} before authentication`);
   }

@@ -15,6 +15,11 @@ export function fatal(error: WeirError): Buffer {
   return errorResponse({ severity: 'FATAL', sqlstate, message, detail, hint });
 }
 
+/** The same before version 3 of the protocol, where a message had no length and an error no fields. */
+export function fatalOfOld(error: WeirError): Buffer {
+  return Buffer.from(`EFATAL:  ${error.message}\n\0`);
+}
+
 export function closeWith(socket: Socket, lastWords: Buffer | undefined): void {
   if (socket.destroyed) return;
   if (lastWords === undefined || !socket.writable) {

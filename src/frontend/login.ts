@@ -13,10 +13,10 @@ import { MessageReader, ReadError } from '../net/message-reader.ts';
 import type { ClientTlsContext } from '../net/tls.ts';
 import { Frontend, describeType, maxAuthMessageLength } from '../protocol/codes.ts';
 import { ProtocolError } from '../protocol/read.ts';
-import { authenticationOk, negotiateProtocolVersion } from '../protocol/write.ts';
-import { closeWith, fatal } from './farewell.ts';
+import { authenticationOk } from '../protocol/write.ts';
+import { closeWith, fatal, fatalOfOld } from './farewell.ts';
 import type { Startup } from './startup.ts';
-import { StrangerError, readFirstPacket } from './startup.ts';
+import { OldProtocolError, StrangerError, readFirstPacket } from './startup.ts';
 import type { DoorOptions, RefusalReason } from './types.ts';
 
 /** `leave` is one function for all clients: it is kept with each socket for as long as that lives. */
@@ -135,6 +135,8 @@ class Seat {
 function enter(startup: Startup, socket: Socket, seat: Seat, door: Door): boolean {
   const { options } = door;
   if (socket.destroyed) throw new ReadError('closed', 'the client went away');
+  if (startup.negotiation !== undefined) socket.write(startup.negotiation);
+  if (startup.user === '') throw new WeirError('no_startup_user');
   if (door.tls?.isRequired === true && !(socket instanceof TLSSocket)) throw new WeirError('tls_required');
   if (door.tls?.isCertificateRequired === true && !(socket as TLSSocket).authorized) {
     const why = `client certificate: ${String((socket as TLSSocket).authorizationError)}`;
@@ -162,9 +164,6 @@ async function authenticate(
   reader: MessageReader,
   door: Door,
 ): Promise<void> {
-  if (startup.minor > 0 || startup.unknownOptions.length > 0) {
-    socket.write(negotiateProtocolVersion(0, startup.unknownOptions));
-  }
   const exchange: Exchange = {
     user: startup.user,
     database: isConsole ? undefined : startup.database,
@@ -198,6 +197,7 @@ function handOver(startup: Startup, isConsole: boolean, socket: Socket, reader: 
     database,
     isConsole,
     parameters,
+    protocolMinor: startup.minor,
     hasTls: socket instanceof TLSSocket,
     remoteAddress: addressOf(socket),
     remotePort: socket.remotePort ?? 0,
@@ -245,5 +245,6 @@ function refuse(socket: Socket, error: unknown, user: string | undefined, door: 
   const reason = reasons[answer.errorName];
   if (reason !== undefined) options.onRefused(reason);
   const canReadText = !(error instanceof StrangerError) || error.canReadText;
-  closeWith(socket, canReadText ? fatal(answer) : undefined);
+  if (!canReadText) closeWith(socket, undefined);
+  else closeWith(socket, error instanceof OldProtocolError ? fatalOfOld(answer) : fatal(answer));
 }

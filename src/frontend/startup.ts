@@ -4,18 +4,19 @@
  * Source: PostgreSQL manual, "Message Flow", Start-up and the two encryption sections.
  */
 import type { MessageReader } from '../net/message-reader.ts';
-import { Request } from '../protocol/codes.ts';
+import { Request, newestMinor } from '../protocol/codes.ts';
 import { ProtocolError, readStartupParameters } from '../protocol/read.ts';
+import { negotiateProtocolVersion } from '../protocol/write.ts';
 import { WeirError } from '../errors.ts';
 
 export interface Startup {
   readonly user: string;
   readonly database: string;
   readonly parameters: Map<string, string>;
-  /** Minor version asked for; Weir speaks 3.0. */
+  /** Version 3.x of the protocol that both sides speak. */
   readonly minor: number;
-  /** `_pq_.` options; none is known. */
-  readonly unknownOptions: readonly string[];
+  /** To be said to a client that asked for more: a newer version, `_pq_.` options (none is known). */
+  readonly negotiation: Buffer | undefined;
 }
 
 export type FirstPacket =
@@ -51,6 +52,9 @@ function recognizeStranger(bytes: Buffer): StrangerError | undefined {
   return text.startsWith('SSH-') ? new StrangerError('SSH on the port for PostgreSQL clients', true) : undefined;
 }
 
+/** Somebody of another century, who understands errors only in the way of that time. */
+export class OldProtocolError extends WeirError {}
+
 function readCancel(body: Buffer): FirstPacket {
   if (body.length < 5 || body.length > 4 + maxCancelKeyBytes) {
     throw new ProtocolError(`a cancel request of ${body.length} bytes`);
@@ -61,19 +65,23 @@ function readCancel(body: Buffer): FirstPacket {
 /** StartupMessage of any 3.x; WeirError for what cannot be served. */
 export function readStartup(code: number, body: Buffer): Startup {
   const major = code >>> 16;
-  const minor = code & 0xffff;
-  if (major !== 3) throw new WeirError('unsupported_protocol', { major, minor });
-  const parameters = readStartupParameters(body, 0, body.length);
+  const asked = code & 0xffff;
+  if (major === 1 || major === 2) throw new OldProtocolError('unsupported_protocol', { major, minor: asked });
+  if (major !== 3) throw new WeirError('unsupported_protocol', { major, minor: asked });
+  const pairs = readStartupParameters(body, 0, body.length);
+  const parameters = new Map(pairs);
   const user = parameters.get('user') ?? '';
-  if (user === '') throw new WeirError('no_startup_user');
   const database = parameters.get('database') || user;
   const replication = parameters.get('replication');
   if (replication !== undefined && !falseWords.test(replication)) {
     throw new WeirError('not_supported', { what: 'a replication connection through Weir' });
   }
-  const unknownOptions = [...parameters.keys()].filter((name) => name.startsWith('_pq_.'));
+  const unknownOptions = pairs.map(([name]) => name).filter((name) => name.startsWith('_pq_.'));
   for (const name of ['user', 'database', 'replication', ...unknownOptions]) parameters.delete(name);
-  return { user, database, parameters, minor, unknownOptions };
+  const minor = Math.min(asked, newestMinor);
+  const isAgreed = asked <= newestMinor && unknownOptions.length === 0;
+  const negotiation = isAgreed ? undefined : negotiateProtocolVersion(minor, unknownOptions);
+  return { user, database, parameters, minor, negotiation };
 }
 
 export interface FirstPacketOptions {

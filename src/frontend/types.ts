@@ -30,6 +30,8 @@ export interface LoggedInClient {
   readonly isConsole: boolean;
   /** Startup parameters as they came (`options` too), without user, database, replication and `_pq_.` options. */
   readonly parameters: Map<string, string>;
+  /** It speaks version 3.x of the protocol. */
+  readonly protocolMinor: number;
   readonly hasTls: boolean;
   readonly remoteAddress: string;
   readonly remotePort: number;

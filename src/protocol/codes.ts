@@ -61,6 +61,9 @@ export const Request = {
   gssEnc: 80877104,
 } as const;
 
+/** Newest minor version that Weir speaks with clients. */
+export const newestMinor = 2;
+
 /** AuthenticationXxx sub-codes. */
 export const AuthCode = {
   Ok: 0,

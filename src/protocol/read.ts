@@ -19,16 +19,16 @@ export function endOfString(buffer: Buffer, start: number, end: number): number 
   return zero;
 }
 
-/** The name/value pairs behind the version of a StartupMessage. Later ones win, as in PostgreSQL. */
-export function readStartupParameters(buffer: Buffer, start: number, end: number): Map<string, string> {
-  const parameters = new Map<string, string>();
+/** The name/value pairs behind the version of a StartupMessage. Of the same name the last one counts, as in PostgreSQL. */
+export function readStartupParameters(buffer: Buffer, start: number, end: number): [name: string, value: string][] {
+  const parameters: [string, string][] = [];
   let at = start;
   for (;;) {
     if (at >= end) throw new ProtocolError('invalid startup packet layout: expected terminator as last byte');
     if (buffer[at] === 0) break;
     const nameEnd = endOfString(buffer, at, end);
     const valueEnd = endOfString(buffer, nameEnd + 1, end);
-    parameters.set(buffer.toString('utf8', at, nameEnd), buffer.toString('utf8', nameEnd + 1, valueEnd));
+    parameters.push([buffer.toString('utf8', at, nameEnd), buffer.toString('utf8', nameEnd + 1, valueEnd)]);
     at = valueEnd + 1;
   }
   if (at !== end - 1) throw new ProtocolError('invalid startup packet layout: expected terminator as last byte');

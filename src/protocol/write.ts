@@ -152,9 +152,11 @@ export function parameterDescription(typeOids: readonly number[]): Buffer {
   return frame(Backend.ParameterDescription, Buffer.concat([int16(typeOids.length), ...typeOids.map(int32)]));
 }
 
-/** Newest minor version that Weir speaks (e.g. 0 for 3.0) and the `_pq_.` options it does not know. */
+/** The version 3.`minor` that is spoken from now on, and the `_pq_.` options that are not known. */
 export function negotiateProtocolVersion(minor: number, unknownOptions: readonly string[]): Buffer {
-  const body = Buffer.concat([int32(minor), int32(unknownOptions.length), strings(...unknownOptions)]);
+  // The manual says "minor version"; PostgreSQL sends, and libpq expects, the whole of it.
+  const version = int32(Request.protocol30 + minor);
+  const body = Buffer.concat([version, int32(unknownOptions.length), strings(...unknownOptions)]);
   return frame(Backend.NegotiateProtocolVersion, body);
 }
 

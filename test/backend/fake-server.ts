@@ -32,7 +32,7 @@ export class Peer {
   /** StartupMessage. */
   async startup(): Promise<Map<string, string>> {
     const { body } = await this.reader.nextStartup();
-    return readStartupParameters(body, 0, body.length);
+    return new Map(readStartupParameters(body, 0, body.length));
   }
 
   async packet(): Promise<number> {

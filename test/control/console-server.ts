@@ -42,7 +42,7 @@ export async function startConsole(sources: ConsoleSources): Promise<ConsoleServ
         socket.write('N');
         return;
       }
-      const user = readStartupParameters(held, 8, length).get('user') ?? '';
+      const user = new Map(readStartupParameters(held, 8, length)).get('user') ?? '';
       socket.off('data', onData);
       socket.pause();
       socket.write(authenticationOk);

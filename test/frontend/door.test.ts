@@ -132,22 +132,47 @@ describe('start-up', () => {
     expect(fixture.refusals).toEqual(['protocol']);
   });
 
-  it('negotiates newer minor versions and unknown protocol options down to 3.0', async () => {
+  it.each([
+    [0, 0],
+    [1, 1],
+    [2, 2],
+    [3, 2],
+    [9999, 2],
+  ])('3.%i is spoken as 3.%i, and a client that asked for more is told so', async (asked, spoken) => {
     const { fixture, dial } = await open();
-    const pairs = strings('user', 'ann', '_pq_.wow', '1', 'application_name', 'x', '_pq_.more', '2');
-    for (const version of [Request.protocol32, 196608 + 9999, Request.protocol30]) {
+    const client = (await dial()).say(packet(Request.protocol30 + asked, strings('user', 'ann', '')));
+    if (asked > spoken) {
+      expect(await client.next()).toEqual({ type: 0x76, body: Buffer.from(`0003000${spoken}00000000`, 'hex') });
+    }
+    await expectReady(client);
+    expect(fixture.clients[0]?.protocolMinor).toBe(spoken);
+  });
+
+  it('names the protocol options that it does not know', async () => {
+    const { fixture, dial } = await open();
+    const pairs = strings('user', 'ann', '_pq_.wow', '1', 'application_name', 'x', '_pq_.more', '2', '_pq_.wow', '3');
+    for (const version of [Request.protocol32, Request.protocol30]) {
       const client = (await dial()).say(packet(version, Buffer.concat([pairs, Buffer.from([0])])));
       const { type, body } = await client.next();
       expect(String.fromCharCode(type)).toBe('v');
-      expect([body.readInt32BE(0), body.readInt32BE(4)]).toEqual([0, 2]);
-      expect(body.toString('latin1', 8)).toBe('_pq_.wow\0_pq_.more\0');
+      expect([body.readInt32BE(0), body.readInt32BE(4)]).toEqual([version, 3]);
+      expect(body.toString('latin1', 8)).toBe('_pq_.wow\0_pq_.more\0_pq_.wow\0');
       await expectReady(client);
     }
     expect([...(fixture.clients[0]?.parameters.keys() ?? [])]).toEqual(['application_name']);
   });
 
+  it.each([1, 2])('refuses protocol %i.0 in the words of that time', async (major) => {
+    const { fixture, dial } = await open();
+    const client = (await dial()).say(packet(major * 65536));
+    const text = `EFATAL:  unsupported frontend protocol ${major}.0: server supports 3.0 to 3.2\n\0`;
+    for (const byte of Buffer.from(text)) expect(await client.reader.nextByte()).toBe(byte);
+    await client.end();
+    expect(fixture.refusals).toEqual(['protocol']);
+  });
+
   it.each([
-    [2, 0, /unsupported frontend protocol 2\.0/],
+    [0, 0, /unsupported frontend protocol 0\.0/],
     [4, 1, /unsupported frontend protocol 4\.1/],
     [1234, 5678 + 7, /unsupported frontend protocol 1234/],
   ])('refuses protocol %i.%i', async (major, minor, message) => {

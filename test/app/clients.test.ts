@@ -1,0 +1,48 @@
+/** Numbers and secrets of clients, and who may cancel whom. */
+import { describe, expect, it } from 'vitest';
+import { Clients } from '../../src/app/clients.ts';
+import type { ClientSession } from '../../src/session/client.ts';
+
+function seated(minor: number) {
+  const clients = new Clients();
+  const key = clients.register(minor);
+  let cancels = 0;
+  const session = {
+    cancel(done: () => void) {
+      cancels++;
+      done();
+    },
+  };
+  clients.seat(key.id, { session: session as ClientSession });
+  let answered = 0;
+  const cancel = (id: number, secret: Buffer): void => clients.cancel(id, secret, () => answered++);
+  return { clients, key, cancel, seen: () => ({ cancels, answered }) };
+}
+
+describe('cancel keys', () => {
+  it.each([
+    [0, 4],
+    [1, 4],
+    [2, 32],
+  ])('3.%i: %i bytes', (minor, length) => {
+    const { key, cancel, seen } = seated(minor);
+    expect(key.secret).toHaveLength(length);
+    cancel(key.id, key.secret);
+    expect(seen()).toEqual({ cancels: 1, answered: 1 });
+  });
+
+  it('takes no other key, and answers each', () => {
+    const { clients, key, cancel, seen } = seated(2);
+    for (let bit = 0; bit < 8 * key.secret.length; bit++) {
+      const wrong = Buffer.from(key.secret);
+      wrong[bit >> 3] = (wrong[bit >> 3] as number) ^ (1 << (bit & 7));
+      cancel(key.id, wrong);
+    }
+    for (let length = 0; length < 32; length++) cancel(key.id, key.secret.subarray(0, length));
+    cancel(key.id, Buffer.concat([key.secret, key.secret]));
+    cancel(key.id + 1, key.secret);
+    clients.leave(key.id);
+    cancel(key.id, key.secret);
+    expect(seen()).toEqual({ cancels: 0, answered: 256 + 32 + 3 });
+  });
+});
