@@ -4,25 +4,41 @@
  */
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connect as connectTls } from 'node:tls';
+import type { ConnectionOptions } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { MessageReader, ReadError } from '../src/net/message-reader.ts';
 import type { Message } from '../src/net/message-reader.ts';
 import { readErrorFields } from '../src/protocol/read.ts';
-import { cancelRequest, query, strings } from '../src/protocol/write.ts';
+import { cancelRequest, query, readyForQuery, sslRequest, strings } from '../src/protocol/write.ts';
 import type { WeirInProcess } from './harness/index.ts';
-import { startWeirInProcess, until, useCluster, users, weirConfig } from './harness/index.ts';
+import { CertificateAuthority, startWeirInProcess, until, useCluster, users, weirConfig } from './harness/index.ts';
 
 const cluster = useCluster();
 const sockets: Socket[] = [];
+const dir = mkdtempSync(join(tmpdir(), 'weir-startup-'));
+const save = (name: string, text: string): string => {
+  writeFileSync(join(dir, name), text, { mode: 0o600 });
+  return join(dir, name);
+};
 let weir: WeirInProcess;
 
 beforeAll(async () => {
-  weir = await startWeirInProcess(weirConfig(cluster, { serverUser: users.trust }, { auth: { type: 'trust' } }));
+  const { cert, key } = new CertificateAuthority({ cert: cluster.caCert, key: cluster.caKey }).server();
+  const client = { mode: 'prefer', cert: save('server.crt', cert), key: save('server.key', key) };
+  const more = { auth: { type: 'trust' }, tls: { client } };
+  weir = await startWeirInProcess(weirConfig(cluster, { serverUser: users.trust }, more));
 });
 afterEach(() => {
   for (const socket of sockets.splice(0)) socket.destroy();
 });
-afterAll(() => weir.stop());
+afterAll(async () => {
+  await weir.stop();
+  rmSync(dir, { recursive: true });
+});
 
 interface Address {
   readonly host: string;
@@ -101,6 +117,41 @@ describe.skipIf(cluster.majorVersion < 18)('versions of the protocol, as Postgre
     ['an empty name in 3.9999', packet(version(3, 9999), 'user', '')],
   ])('%s', async (_name, first) => {
     expect(await answerTo(weir, first)).toEqual(await answerTo(cluster.primary, first));
+  });
+});
+
+/** What comes over TLS that was not asked for: the words of an error, and `[...]` how it ended. */
+async function answerOverTls(at: Address, options: ConnectionOptions, bytes: readonly Buffer[]): Promise<string> {
+  const socket = connectTls({ host: at.host, port: at.port, ca: cluster.caCert, ...options });
+  sockets.push(socket);
+  const chunks: Buffer[] = [];
+  socket.on('data', (chunk) => chunks.push(chunk)).once('secureConnect', () => socket.write(Buffer.concat(bytes)));
+  const outcome = await new Promise<string>((resolve) => {
+    socket.once('error', (error: NodeJS.ErrnoException) => resolve(`[${error.code ?? error.message}]`));
+    socket.once('end', () => resolve('[end]'));
+    const isReady = (): boolean => Buffer.concat(chunks).subarray(-6).equals(readyForQuery('I'));
+    socket.on('data', () => isReady() && resolve(`[ready, ${socket.alpnProtocol}]`));
+  });
+  const text = Buffer.concat(chunks).toString('latin1');
+  const words = /SFATAL.*?(?=\0F|\0\0)|FATAL: .*/s.exec(text)?.[0] ?? '';
+  return `${text.slice(0, 1)} ${words} ${outcome}`;
+}
+
+describe.skipIf(cluster.majorVersion < 18)('direct TLS, as PostgreSQL 18 answers it', () => {
+  const alpn = { ALPNProtocols: ['postgresql'] };
+  const gssEncRequest = Buffer.from('0000000804d21630', 'hex');
+  test.each<[string, ConnectionOptions, Buffer[]]>([
+    ['with ALPN', alpn, [packet(version(3, 2), ...who)]],
+    ['TLS 1.2', { ...alpn, maxVersion: 'TLSv1.2' }, [packet(version(3, 0), ...who)]],
+    ['without ALPN', {}, [packet(version(3, 0), ...who)]],
+    ['with ALPN of another protocol', { ALPNProtocols: ['h2'] }, [packet(version(3, 0), ...who)]],
+    ['with ALPN of several', { ALPNProtocols: ['h2', 'postgresql'] }, [packet(version(3, 0), ...who)]],
+    ['with two SSLRequests in one', alpn, [sslRequest, sslRequest]],
+    ['with two GSSENCRequests in one', alpn, [gssEncRequest, gssEncRequest]],
+    ['with an old version inside', alpn, [packet(version(2, 0), ...who)]],
+  ])('%s', async (_name, options, bytes) => {
+    const expected = await answerOverTls(cluster.primary, options, bytes);
+    expect(await answerOverTls(weir, options, bytes)).toBe(expected);
   });
 });
 

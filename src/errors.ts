@@ -85,6 +85,12 @@ const table = {
     level: 'info',
     message: 'unsupported frontend protocol {major}.{minor}: server supports 3.0 to 3.2',
   },
+  unencrypted_data: {
+    sqlstate: '08P01',
+    severity: 'FATAL',
+    level: 'warn',
+    message: 'received unencrypted data after {request} request',
+  },
   login_timeout: {
     sqlstate: '08P01',
     severity: 'FATAL',

@@ -15,6 +15,7 @@ const heaviest = 1000;
 /** What people bring along from libpq's and JDBC's URLs. */
 const parameters = [
   'sslmode',
+  'sslnegotiation',
   'sslrootcert',
   'sslcert',
   'sslkey',

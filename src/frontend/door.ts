@@ -12,9 +12,10 @@ import { WeirError } from '../errors.ts';
 import type { MessageReader } from '../net/message-reader.ts';
 import { ignoreError } from '../net/message-reader.ts';
 import { clientTls } from '../net/tls.ts';
-import { closeWith, fatal } from './farewell.ts';
+import { closeWith, fatal, noWords } from './farewell.ts';
 import type { Door, Seats } from './login.ts';
 import { logIn } from './login.ts';
+import type { Layer } from './startup.ts';
 import type { DoorOptions } from './types.ts';
 
 const defaultLoginTimeoutMs = 60_000;
@@ -49,14 +50,20 @@ export function createDoor(options: DoorOptions): ClientDoor {
   let handshakes = 0;
   let isClosed = false;
 
-  function makeTlsServer(tls: Door['tls']): TlsServer | undefined {
+  function makeTlsServer(tls: Door['tls'], layer: Layer): TlsServer | undefined {
     if (tls === undefined) return undefined;
-    // It never listens: sockets are given to it once SSLRequest was answered.
+    // It never listens: sockets are given to it once SSLRequest was answered, or TLS has begun without it.
     const server = createTlsServer({ ...tls.options, handshakeTimeout: loginTimeoutMs });
     server.on('secureConnection', (socket) => {
       handshakes--;
       socket.disableRenegotiation();
-      begin(socket);
+      // Like PostgreSQL: without ALPN it may be meant for another protocol's server (ALPACA).
+      if (layer === 'tls' || typeof socket.alpnProtocol === 'string') return begin(socket, layer);
+      socket.on('error', ignoreError);
+      options.onRefused('protocol');
+      const what = 'TLS without SSLRequest (sslnegotiation=direct) and without ALPN "postgresql"';
+      log('info', 'login_refused', what, { client: `${socket.remoteAddress ?? ''}:${socket.remotePort ?? 0}` });
+      closeWith(socket, noWords);
     });
     server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
       handshakes--;
@@ -76,23 +83,25 @@ export function createDoor(options: DoorOptions): ClientDoor {
 
   function makeDoor(tlsSide: TlsSide, auth: AuthOptions, previous?: Door): Door {
     const tls = clientTls(tlsSide);
-    const tlsServer = makeTlsServer(tls);
+    const askedTls = makeTlsServer(tls, 'tls');
+    const directTls = makeTlsServer(tls, 'direct-tls');
     return {
       options,
       authenticator: previous?.authenticator ?? createAuthenticator(auth),
       tls,
       loginTimeoutMs,
       logins,
-      startTls(socket) {
+      startTls(socket, isDirect, leftover) {
         handshakes++;
-        tlsServer?.emit('connection', socket);
+        if (leftover.length > 0) socket.unshift(leftover);
+        (isDirect ? directTls : askedTls)?.emit('connection', socket);
       },
       clientSeats,
       consoleSeats,
     };
   }
 
-  function begin(socket: Socket | TLSSocket): void {
+  function begin(socket: Socket | TLSSocket, layer: Layer): void {
     socket.on('error', ignoreError);
     if (isClosed) return closeWith(socket, fatal(new WeirError('shutting_down')));
     if (logins.size + handshakes >= maxLogins) {
@@ -101,14 +110,14 @@ export function createDoor(options: DoorOptions): ClientDoor {
       log(error.level, 'login_refused', error.message, { limit: maxLogins });
       return closeWith(socket, fatal(error));
     }
-    const login = logIn(socket, door);
+    const login = logIn(socket, layer, door);
     running.add(login);
     void login.finally(() => running.delete(login));
   }
 
   let door = makeDoor(options.tls, options.auth);
   return {
-    accept: begin,
+    accept: (socket) => begin(socket, 'plain'),
     reload(tls, auth) {
       door = makeDoor(tls, auth ?? options.auth, auth === undefined ? door : undefined);
     },

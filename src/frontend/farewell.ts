@@ -6,6 +6,9 @@ import type { WeirError } from '../errors.ts';
 import { ignoreError } from '../net/message-reader.ts';
 import { errorResponse } from '../protocol/write.ts';
 
+/** For an orderly close with nothing left to say. */
+export const noWords = Buffer.alloc(0);
+
 /** What the peer gets to take the last words. */
 const lingerMs = 1_000;
 

@@ -14,8 +14,8 @@ import type { ClientTlsContext } from '../net/tls.ts';
 import { Frontend, describeType, maxAuthMessageLength } from '../protocol/codes.ts';
 import { ProtocolError } from '../protocol/read.ts';
 import { authenticationOk } from '../protocol/write.ts';
-import { closeWith, fatal, fatalOfOld } from './farewell.ts';
-import type { Startup } from './startup.ts';
+import { closeWith, fatal, fatalOfOld, noWords } from './farewell.ts';
+import type { Layer, Startup } from './startup.ts';
 import { OldProtocolError, StrangerError, readFirstPacket } from './startup.ts';
 import type { DoorOptions, RefusalReason } from './types.ts';
 
@@ -33,8 +33,8 @@ export interface Door {
   readonly loginTimeoutMs: number;
   /** Log-ins under way; failing one's reader ends it. */
   readonly logins: Set<MessageReader>;
-  /** Hands a socket to the TLS server; it comes back through the door as a TLSSocket. */
-  startTls(socket: Socket): void;
+  /** Hands a socket to the TLS server, with what was read of it; it comes back through the door as a TLSSocket. */
+  startTls(socket: Socket, isDirect: boolean, leftover: Buffer): void;
   /** Places under max_client_conn, and a few above it for those who look after Weir. */
   readonly clientSeats: Seats;
   readonly consoleSeats: Seats;
@@ -52,6 +52,7 @@ const reasons: Partial<Record<ErrorName, RefusalReason>> = {
   database_disabled: 'no-database',
   not_console_user: 'no-database',
   protocol_violation: 'protocol',
+  unencrypted_data: 'protocol',
   unsupported_protocol: 'protocol',
   no_startup_user: 'protocol',
   not_supported: 'protocol',
@@ -75,22 +76,22 @@ class Refusal extends Error {
 /** IPv4 addresses mapped into IPv6 are shown as IPv4. */
 const addressOf = (socket: Socket): string => (socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/i, '');
 
-/** Runs a whole log-in; never rejects. `socket` is a TLSSocket in the round behind the handshake. */
-export async function logIn(socket: Socket | TLSSocket, door: Door): Promise<void> {
+/** Runs a whole log-in; never rejects. `socket` is a TLSSocket in the round behind the handshake (`layer`). */
+export async function logIn(socket: Socket | TLSSocket, layer: Layer, door: Door): Promise<void> {
   const reader = new MessageReader(socket, door.loginTimeoutMs);
   const seat = new Seat(socket);
   let user: string | undefined;
   door.logins.add(reader);
   try {
-    const negotiable = { canTls: door.tls !== undefined, isInTls: socket instanceof TLSSocket };
+    const negotiable = { canTls: door.tls !== undefined, layer };
     const packet = await readFirstPacket(reader, (byte) => socket.write(byte), negotiable);
     if (packet.kind === 'tls') {
-      reader.detach();
-      door.startTls(socket);
+      door.startTls(socket, packet.isDirect, reader.detach());
     } else if (packet.kind === 'cancel') {
       await cancel(packet.processId, packet.secret, door);
       reader.detach();
-      socket.destroy();
+      // In an orderly way: inside TLS libpq takes an end without its alert for an error.
+      closeWith(socket, noWords);
     } else {
       user = packet.startup.user;
       const isConsole = enter(packet.startup, socket, seat, door);

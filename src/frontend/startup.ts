@@ -1,6 +1,6 @@
 /**
- * The first packets of a connection: SSLRequest, GSSENCRequest, CancelRequest, StartupMessage. Says S or N itself and
- * returns what is left to do; knows nothing of users, databases or limits. Called by frontend/login.ts.
+ * The first packets of a connection: SSLRequest (or TLS without asking), GSSENCRequest, CancelRequest, StartupMessage.
+ * Says S or N itself and returns what is left to do; knows nothing of users, databases or limits. Called by frontend/login.ts.
  * Source: PostgreSQL manual, "Message Flow", Start-up and the two encryption sections.
  */
 import type { MessageReader } from '../net/message-reader.ts';
@@ -20,12 +20,13 @@ export interface Startup {
 }
 
 export type FirstPacket =
-  /** S was said: the TLS handshake comes next. */
-  | { readonly kind: 'tls' }
+  /** The TLS handshake comes next: S was said, or the client began with it (sslnegotiation=direct). */
+  | { readonly kind: 'tls'; readonly isDirect: boolean }
   | { readonly kind: 'cancel'; readonly processId: number; readonly secret: Buffer }
   | { readonly kind: 'startup'; readonly startup: Startup };
 
 const maxCancelKeyBytes = 256;
+const mayBeAttack = 'This could be either a client-software bug or evidence of an attempted man-in-the-middle attack.';
 const falseWords = /^(0|f|fa|fal|fals|false|n|no|of|off)$/i;
 
 /** Somebody who does not speak PostgreSQL at all. */
@@ -43,7 +44,7 @@ export class StrangerError extends ProtocolError {
 /** What the first bytes look like, if not like PostgreSQL; undefined: no idea. */
 function recognizeStranger(bytes: Buffer): StrangerError | undefined {
   if (bytes[0] === 0x16 && bytes[1] === 0x03) {
-    return new StrangerError('TLS without SSLRequest (sslnegotiation=direct), which is not supported yet', false);
+    return new StrangerError('TLS where it cannot be: not offered (tls.client), or not as the first thing said', false);
   }
   const text = bytes.toString('latin1');
   if (/^(GET|PUT|HEAD|POST|PRI|PATCH|TRACE|DELETE|OPTIONS|CONNECT) /.test(text)) {
@@ -84,12 +85,17 @@ export function readStartup(code: number, body: Buffer): Startup {
   return { user, database, parameters, minor, negotiation };
 }
 
+/** What the packets come in; `direct-tls` is TLS that the client began without asking. */
+export type Layer = 'plain' | 'tls' | 'direct-tls';
+
 export interface FirstPacketOptions {
-  /** SSLRequest is answered with S. */
+  /** TLS is to be had. */
   readonly canTls: boolean;
-  /** This is the second round, inside TLS, where neither request may come again. */
-  readonly isInTls: boolean;
+  readonly layer: Layer;
 }
+
+/** First byte of a TLS record that is part of a handshake; as a startup packet it would be far too long. */
+const tlsHandshakeByte = 0x16;
 
 /** Reads up to the packet that decides. Throws ProtocolError, ReadError, WeirError. */
 export async function readFirstPacket(
@@ -107,10 +113,14 @@ export async function readFirstPacket(
 async function negotiate(
   reader: MessageReader,
   say: (byte: 'S' | 'N') => void,
-  { canTls, isInTls }: FirstPacketOptions,
+  { canTls, layer }: FirstPacketOptions,
 ): Promise<FirstPacket> {
-  let isSslDone = isInTls;
-  let isGssDone = isInTls;
+  if (layer === 'plain' && canTls && (await reader.firstByte()) === tlsHandshakeByte) {
+    return { kind: 'tls', isDirect: true };
+  }
+  // Inside TLS that was asked for neither may come again; whoever did not ask before may still do, in vain.
+  let isSslDone = layer === 'tls';
+  let isGssDone = layer === 'tls';
   for (;;) {
     const { code, body } = await reader.nextStartup();
     const isSsl = code === Request.ssl && !isSslDone;
@@ -118,11 +128,15 @@ async function negotiate(
     if (code === Request.cancel) return readCancel(body);
     if (!isSsl && !isGss) return { kind: 'startup', startup: readStartup(code, body) };
     if (body.length > 0) throw new ProtocolError('an encryption request with a body');
-    // Whoever can write into the connection could otherwise have plain bytes taken for encrypted ones.
-    if (reader.hasUnread) throw new ProtocolError(`unencrypted data after ${isSsl ? 'SSLRequest' : 'GSSENCRequest'}`);
     if (isSsl) isSslDone = true;
     else isGssDone = true;
-    say(isSsl && canTls ? 'S' : 'N');
-    if (isSsl && canTls) return { kind: 'tls' };
+    const isTlsNext = isSsl && canTls && layer === 'plain';
+    if (!isTlsNext) say('N');
+    // Whoever can write into the connection could otherwise have plain bytes taken for encrypted ones.
+    if (reader.hasUnread)
+      throw new WeirError('unencrypted_data', { request: isSsl ? 'SSL' : 'GSSAPI encryption' }, mayBeAttack);
+    if (!isTlsNext) continue;
+    say('S');
+    return { kind: 'tls', isDirect: false };
   }
 }

@@ -106,6 +106,11 @@ export class MessageReader {
     return this.read(() => (this.buffered < 1 ? undefined : (this.store[this.start++] as number)));
   }
 
+  /** The next byte, which stays: what will this be? */
+  firstByte(): Promise<number> {
+    return this.read(() => (this.buffered < 1 ? undefined : (this.store[this.start] as number)));
+  }
+
   /** Up to `count` bytes that were read but not taken: to say what somebody was trying to speak. */
   peek(count: number): Buffer {
     return this.store.subarray(this.start, Math.min(this.end, this.start + count));

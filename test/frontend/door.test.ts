@@ -120,14 +120,15 @@ describe('start-up', () => {
   });
 
   it.each([
-    ['SSLRequest', sslRequest],
-    ['GSSENCRequest', gssEncRequest],
-  ])('refuses bytes that came with %s', async (name, request) => {
+    ['SSL', sslRequest],
+    ['GSSAPI encryption', gssEncRequest],
+  ])('refuses bytes that came with a request for %s', async (name, request) => {
     const { fixture, dial } = await open();
     const client = (await dial()).say(request, startupMessage(ann));
+    expect(await client.reader.nextByte()).toBe(0x4e);
     expect(await client.refusal()).toMatchObject({
       sqlstate: '08P01',
-      message: expect.stringContaining(`unencrypted data after ${name}`) as string,
+      message: expect.stringContaining(`unencrypted data after ${name} request`) as string,
     });
     expect(fixture.refusals).toEqual(['protocol']);
   });
@@ -220,11 +221,11 @@ describe('strangers', () => {
     expect(fixture.refusals).toEqual(['protocol']);
   });
 
-  it('direct TLS is closed, with a log line that says so', async () => {
+  it('TLS where there is none is closed without a word, with a log line that says why', async () => {
     const { fixture, dial } = await open();
     const client = (await dial()).say(Buffer.from('16030100c8010000c40303', 'hex'));
     await client.end();
-    expect(fixture.logged.join()).toContain('sslnegotiation=direct');
+    expect(fixture.logged.join()).toContain('TLS where it cannot be');
   });
 
   it('who leaves in the middle is not counted', async () => {

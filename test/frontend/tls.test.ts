@@ -2,6 +2,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Duplex, Writable } from 'node:stream';
+import { connect as connectPlain } from 'node:net';
+import type { Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import pg from 'pg';
@@ -12,7 +15,7 @@ import { until } from '../../integration/harness/until.ts';
 import type { TlsMode, TlsSide } from '../../src/config/config.ts';
 import type { DoorOptions } from '../../src/frontend/types.ts';
 import { clientTls, serverTlsOptions } from '../../src/net/tls.ts';
-import { sslRequest, startupMessage } from '../../src/protocol/write.ts';
+import { cancelRequest, sslRequest, startupMessage } from '../../src/protocol/write.ts';
 import { RawClient, gssEncRequest, noTls, startFixture } from './fixture.ts';
 import type { Fixture } from './fixture.ts';
 
@@ -138,7 +141,7 @@ describe('the handshake', () => {
     const client = (await RawClient.connect(fixture.port)).say(sslRequest, startupMessage({ user: 'eve' }));
     const refusal = await client.refusal();
     expect(refusal).toMatchObject({ severity: 'FATAL', sqlstate: '08P01' });
-    expect(refusal.message).toContain('unencrypted data after SSLRequest');
+    expect(refusal.message).toContain('unencrypted data after SSL request');
   });
 
   it('neither do those between S and the handshake', async () => {
@@ -196,6 +199,106 @@ describe('the handshake', () => {
     client.close();
     await until('its place to be free', () => fixture.seats() === 0);
   });
+});
+
+/** A client that begins with TLS. `wrap` may stand between it and the socket. */
+async function direct(
+  fixture: Fixture,
+  options: ConnectionOptions = { ALPNProtocols: ['postgresql'] },
+  wrap: (socket: Socket) => Duplex = (socket) => socket,
+): Promise<RawClient> {
+  const plain = connectPlain({ host: '127.0.0.1', port: fixture.port });
+  const socket = connectTls({ socket: wrap(plain), ca, host: '127.0.0.1', ...options });
+  await new Promise<void>((resolve, reject) => socket.once('secureConnect', resolve).once('error', reject));
+  return new RawClient(socket);
+}
+
+async function expectReady(client: RawClient): Promise<void> {
+  while ((await client.next()).type !== 0x5a);
+}
+
+describe('direct TLS', () => {
+  it('needs no SSLRequest', async () => {
+    const fixture = await open({ tls: side('require') });
+    const client = (await direct(fixture)).startup({ user: 'ann' });
+    await expectReady(client);
+    expect(fixture.clients[0]).toMatchObject({ user: 'ann', hasTls: true });
+    expect((client.socket as TLSSocket).alpnProtocol).toBe('postgresql');
+    client.close();
+  });
+
+  it('works byte by byte', async () => {
+    const fixture = await open({ tls: side('prefer') });
+    const byteByByte = (socket: Socket): Duplex =>
+      Duplex.from({
+        readable: socket,
+        writable: new Writable({
+          write(chunk: Buffer, _encoding, done) {
+            for (const byte of chunk) socket.write(Buffer.from([byte]));
+            setImmediate(done);
+          },
+        }),
+      });
+    const client = (await direct(fixture, undefined, byteByByte)).startup({ user: 'ann' });
+    await expectReady(client);
+    client.close();
+  });
+
+  it('needs ALPN', async () => {
+    const fixture = await open({ tls: side('prefer') });
+    await (await direct(fixture, {})).end();
+    await until('the log line', () => fixture.logged.some((line) => line.includes('without ALPN')));
+    expect(fixture.refusals).toEqual(['protocol']);
+    await expect(direct(fixture, { ALPNProtocols: ['h2'] })).rejects.toThrow(/alert|disconnected|closed/i);
+    expect(fixture.clients).toHaveLength(0);
+  });
+
+  it('answers SSLRequest and GSSENCRequest inside with N, once', async () => {
+    const fixture = await open({ tls: side('prefer') });
+    for (const request of [sslRequest, gssEncRequest]) {
+      const client = (await direct(fixture)).say(request);
+      expect(await client.reader.nextByte()).toBe(0x4e);
+      expect(await client.say(request).refusal()).toMatchObject({ sqlstate: '0A000' });
+    }
+  });
+
+  it('is the first thing said or nothing', async () => {
+    const fixture = await open({ tls: side('prefer') });
+    const client = (await RawClient.connect(fixture.port)).say(gssEncRequest);
+    expect(await client.reader.nextByte()).toBe(0x4e);
+    await client.say(Buffer.from('16030100c8010000c40303', 'hex')).end();
+    expect(fixture.refusals).toEqual(['protocol']);
+  });
+
+  it('a hello that is none, one that never ends, and one whose sender leaves', async () => {
+    const fixture = await open({ tls: side('prefer'), loginTimeoutMs: 300 });
+    const garbage = (await RawClient.connect(fixture.port)).say(Buffer.alloc(300, 0x16));
+    await until('garbage to be refused', () => fixture.refusals.length === 1);
+    const slow = (await RawClient.connect(fixture.port)).say(Buffer.from([0x16]));
+    await until('the slow one to be refused', () => fixture.refusals.length === 2);
+    const gone = (await RawClient.connect(fixture.port)).say(Buffer.from('160301', 'hex'));
+    await until('its end', () => fixture.logged.length === 3 || void gone.socket.end() === null);
+    expect(fixture.refusals).toEqual(['protocol', 'timeout']);
+    for (const client of [garbage, slow, gone]) client.close();
+    const proper = (await direct(fixture)).startup({ user: 'ann' });
+    await expectReady(proper);
+    proper.close();
+  });
+});
+
+it('a cancel request over TLS ends with the alert that says so: libpq takes its absence for an error', async () => {
+  const fixture = await open({ tls: side('prefer') });
+  const last: Buffer[] = [];
+  const listened = (plain: Socket): Duplex => {
+    plain.on('data', (chunk: Buffer) => last.splice(0, 1, chunk));
+    return Duplex.from({ readable: plain, writable: plain });
+  };
+  // In TLS 1.2 the kind of a record can be seen from outside: 21 is an alert.
+  const options: ConnectionOptions = { maxVersion: 'TLSv1.2', ALPNProtocols: ['postgresql'] };
+  const client = await direct(fixture, options, listened);
+  await client.say(cancelRequest(7, Buffer.alloc(32))).end();
+  expect(fixture.cancels).toHaveLength(1);
+  expect(last[0]?.[0]).toBe(21);
 });
 
 describe('reload', () => {
