@@ -91,6 +91,20 @@ const table = {
     level: 'warn',
     message: 'received unencrypted data after {request} request',
   },
+  channel_binding_downgrade: {
+    sqlstate: '28000',
+    severity: 'FATAL',
+    level: 'warn',
+    message: 'SCRAM channel binding negotiation error',
+    hint: 'The client supports channel binding but was told that the server does not, though it does: is somebody in between?',
+  },
+  channel_binding_failed: {
+    sqlstate: '28000',
+    severity: 'FATAL',
+    level: 'warn',
+    message: 'SCRAM channel binding check failed',
+    hint: 'The client has seen another certificate than the one shown to it: is somebody in between?',
+  },
   login_timeout: {
     sqlstate: '08P01',
     severity: 'FATAL',

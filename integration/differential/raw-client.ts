@@ -70,13 +70,14 @@ export class RawClient implements FrameSink {
       this.received.shift();
       if (code === AuthCode.Ok) return;
       if (code === AuthCode.Sasl) {
-        const response = Buffer.from(clientFirst(nonce));
+        const response = Buffer.from(clientFirst(nonce, 'none'));
         const length = Buffer.alloc(4);
         length.writeInt32BE(response.length);
         this.send(passwordMessage(Buffer.concat([strings(scramMechanism), length, response])));
       } else if (code === AuthCode.SaslContinue) {
         const challenge = readServerFirst(data, nonce);
-        const final = clientFinal(await keys.derive(password, challenge.salt, challenge.iterations), nonce, challenge);
+        const proven = await keys.derive(password, challenge.salt, challenge.iterations);
+        const final = clientFinal(proven, nonce, challenge, 'none');
         signature = final.serverSignature;
         this.send(passwordMessage(Buffer.from(final.message)));
       } else if (code === AuthCode.SaslFinal) {

@@ -4,6 +4,7 @@
  */
 import { timingSafeEqual } from 'node:crypto';
 import { ProtocolError } from '../protocol/read.ts';
+import { bindingType } from './channel-binding.ts';
 import type { ScramKeys } from './scram.ts';
 import { attribute, decodeBase64, hmac, isNonce, xor } from './scram.ts';
 
@@ -11,8 +12,17 @@ import { attribute, decodeBase64, hmac, isNonce, xor } from './scram.ts';
 const maxIterations = 1_000_000;
 const maxSaltBytes = 1024;
 
-/** Without channel binding. The user name is left to the startup packet, as libpq does. */
-const gs2Header = 'n,,';
+/**
+ * What is said of channel binding: nothing (no TLS), that it would be done but is not offered (a server that does offer it
+ * then knows that somebody in between has taken it away), or the hash of the certificate that the server has shown.
+ */
+export type ClientBinding = 'none' | 'not-offered' | Buffer;
+
+/** The user name is left to the startup packet, as libpq does. */
+function gs2Header(binding: ClientBinding): string {
+  if (typeof binding === 'string') return binding === 'none' ? 'n,,' : 'y,,';
+  return `p=${bindingType},,`;
+}
 
 export interface ServerFirst {
   /** The whole message: part of what is signed. */
@@ -25,8 +35,8 @@ export interface ServerFirst {
 const clientFirstBare = (nonce: string): string => `n=,r=${nonce}`;
 
 /** client-first-message. */
-export function clientFirst(nonce: string): string {
-  return gs2Header + clientFirstBare(nonce);
+export function clientFirst(nonce: string, binding: ClientBinding): string {
+  return gs2Header(binding) + clientFirstBare(nonce);
 }
 
 /** server-first-message; its nonce must begin with the one that was sent. */
@@ -56,8 +66,15 @@ export interface ClientFinal {
 }
 
 /** client-final-message for these keys. */
-export function clientFinal(keys: ScramKeys, clientNonce: string, first: ServerFirst): ClientFinal {
-  const withoutProof = `c=${Buffer.from(gs2Header, 'latin1').toString('base64')},r=${first.nonce}`;
+export function clientFinal(
+  keys: ScramKeys,
+  clientNonce: string,
+  first: ServerFirst,
+  binding: ClientBinding,
+): ClientFinal {
+  const header = Buffer.from(gs2Header(binding), 'latin1');
+  const input = typeof binding === 'string' ? header : Buffer.concat([header, binding]);
+  const withoutProof = `c=${input.toString('base64')},r=${first.nonce}`;
   const authMessage = `${clientFirstBare(clientNonce)},${first.text},${withoutProof}`;
   const proof = xor(keys.clientKey, hmac(keys.storedKey, authMessage));
   return {

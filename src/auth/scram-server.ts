@@ -1,9 +1,11 @@
 /**
  * The server's side of SCRAM-SHA-256: reads what the client said, says what comes next, checks the proof. Pure; the
- * messages are carried by auth/methods/scram.ts. No channel binding: SCRAM-SHA-256-PLUS is not offered.
+ * messages are carried by auth/methods/scram.ts.
  */
 import { timingSafeEqual } from 'node:crypto';
+import { WeirError } from '../errors.ts';
 import { ProtocolError } from '../protocol/read.ts';
+import { bindingType } from './channel-binding.ts';
 import { attribute, decodeBase64, hmac, isNonce, sha256, xor } from './scram.ts';
 
 /** What must be known of a user to check a proof. */
@@ -12,32 +14,53 @@ export interface ScramVerifier {
   readonly serverKey: Buffer;
 }
 
+/** Channel binding as far as it was settled before: what was offered, and what the client made of it. */
+export interface BindingOffer {
+  /** The hash of our certificate; undefined: it was not offered. */
+  readonly hash: Buffer | undefined;
+  /** The client selected SCRAM-SHA-256-PLUS. */
+  readonly isChosen: boolean;
+}
+
 export interface ClientFirst {
-  /** "n,," or "y,,", as it was sent. */
-  readonly gs2Header: string;
+  /** What client-final-message must repeat: the header as it was sent and, if that was chosen, the binding data. */
+  readonly binding: Buffer;
   /** Everything behind the header: part of what is signed. */
   readonly bare: string;
   readonly nonce: string;
 }
 
+const bindingFlag = `p=${bindingType}`;
+
 const malformed = (what: string): ProtocolError => new ProtocolError(`malformed SCRAM message: ${what}`);
 
+/** The flag that begins client-first-message must fit the mechanism; else somebody in between has changed one of them. */
+function checkFlag(flag: string | undefined, { hash, isChosen }: BindingOffer): void {
+  if (flag?.startsWith('p=') === true) {
+    if (!isChosen) throw malformed('channel binding data, but SCRAM-SHA-256 without channel binding was selected');
+    if (flag !== bindingFlag) throw new ProtocolError('unsupported SCRAM channel-binding type');
+    return;
+  }
+  if (flag !== 'n' && flag !== 'y') throw malformed('channel binding flag "n", "y" or "p" expected');
+  if (isChosen) throw malformed('SCRAM-SHA-256-PLUS was selected, but the message has no channel binding data');
+  if (flag === 'y' && hash !== undefined) throw new WeirError('channel_binding_downgrade');
+}
+
 /** client-first-message. The user name in it is ignored, as in PostgreSQL: the startup packet's counts. */
-export function readClientFirst(data: Buffer): ClientFirst {
+export function readClientFirst(data: Buffer, offer: BindingOffer): ClientFirst {
   const text = data.toString('utf8');
   if (text.includes('\0')) throw malformed('a zero byte');
   const parts = text.split(',');
   const flag = parts[0];
-  if (flag?.startsWith('p=') === true) {
-    throw new ProtocolError('the client asks for SCRAM channel binding, which was not offered');
-  }
-  if (flag !== 'n' && flag !== 'y') throw malformed('channel binding flag "n" or "y" expected');
+  checkFlag(flag, offer);
   if (parts[1] !== '') throw new ProtocolError('the client uses an authorization identity, which is not supported');
   if (parts[2]?.startsWith('m=') === true) throw new ProtocolError('the client requires an unknown SCRAM extension');
   attribute(parts, 2, 'n');
   const nonce = attribute(parts, 3, 'r');
   if (!isNonce(nonce)) throw malformed('non-printable characters in the nonce');
-  return { gs2Header: `${flag},,`, bare: parts.slice(2).join(','), nonce };
+  const header = Buffer.from(`${flag},,`, 'latin1');
+  const binding = offer.isChosen && offer.hash !== undefined ? Buffer.concat([header, offer.hash]) : header;
+  return { binding, bare: parts.slice(2).join(','), nonce };
 }
 
 /** server-first-message; `nonce` is the client's and ours joined. */
@@ -56,8 +79,8 @@ export function readClientFinal(data: Buffer, first: ClientFirst, nonce: string)
   const text = data.toString('utf8');
   if (text.includes('\0')) throw malformed('a zero byte');
   const parts = text.split(',');
-  const binding = attribute(parts, 0, 'c');
-  if (binding !== Buffer.from(first.gs2Header, 'latin1').toString('base64')) {
+  if (attribute(parts, 0, 'c') !== first.binding.toString('base64')) {
+    if (first.binding[0] === 0x70) throw new WeirError('channel_binding_failed');
     throw new ProtocolError('unexpected SCRAM channel binding in the client-final-message');
   }
   if (attribute(parts, 1, 'r') !== nonce) throw new ProtocolError('the SCRAM nonce does not match');

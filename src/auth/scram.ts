@@ -6,6 +6,8 @@ import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { ProtocolError } from '../protocol/read.ts';
 
 export const scramMechanism = 'SCRAM-SHA-256';
+/** The same with channel binding. */
+export const scramPlusMechanism = 'SCRAM-SHA-256-PLUS';
 
 /** What a password, a salt and an iteration count come to. With `clientKey` one can log in; the others only verify. */
 export interface ScramKeys {

@@ -14,6 +14,8 @@ export interface Exchange {
   readonly hasTls: boolean;
   /** Common name of the client's certificate, if it has one that the configured authority vouches for. */
   readonly certificateName: string | undefined;
+  /** Hash of our certificate, for channel binding; undefined: no TLS, or a certificate that has none. */
+  channelBinding(): Buffer | undefined;
   send(frame: Buffer): void;
   /** Body of the client's next 'p' message. Rejects with ProtocolError or ReadError. */
   receive(): Promise<Buffer>;

@@ -1,13 +1,14 @@
 /**
- * Weir as a client: answers what a server asks for when one logs in. Trust, password, md5 and SCRAM-SHA-256, each at most
- * once and only in its order: a server that skips the end of SCRAM has not shown that it knows the password.
+ * Weir as a client: answers what a server asks for when one logs in. Trust, password, md5 and SCRAM-SHA-256 (-PLUS), each
+ * at most once and only in its order: a server that skips the end of SCRAM has not shown that it knows the password.
  * Called by backend/login.ts for every AuthenticationXxx message.
  */
 import type { KeyDeriver } from '../auth/keys.ts';
 import { md5Hash, md5Response } from '../auth/md5.ts';
+import type { ClientBinding } from '../auth/scram-client.ts';
 import { checkServerFinal, clientFinal, clientFirst, readServerFirst } from '../auth/scram-client.ts';
 import type { ScramKeys } from '../auth/scram.ts';
-import { newNonce, scramMechanism } from '../auth/scram.ts';
+import { newNonce, scramMechanism, scramPlusMechanism } from '../auth/scram.ts';
 import { parseSecret } from '../auth/secrets.ts';
 import { AuthCode } from '../protocol/codes.ts';
 import { ProtocolError } from '../protocol/read.ts';
@@ -20,6 +21,8 @@ export interface Credentials {
   /** Instead of a password, for servers that ask for SCRAM and store the same verifier. */
   readonly scramKeys: ScramKeys | undefined;
   readonly keys: KeyDeriver;
+  /** Hash of the certificate that the server has shown; undefined: no TLS, or a certificate that has none. */
+  readonly channelBinding: Buffer | undefined;
 }
 
 /** What the server asks for cannot be answered with what is configured. */
@@ -33,7 +36,7 @@ export class CannotAnswer extends Error {
 type Step =
   | { readonly name: 'begun' }
   | { readonly name: 'password-sent' }
-  | { readonly name: 'scram-begun'; readonly nonce: string }
+  | { readonly name: 'scram-begun'; readonly nonce: string; readonly binding: ClientBinding }
   | { readonly name: 'scram-proven'; readonly serverSignature: Buffer }
   | { readonly name: 'scram-verified' }
   | { readonly name: 'accepted' };
@@ -67,7 +70,8 @@ export class ServerAuthentication {
       return undefined;
     }
     if (step.name === 'begun') return this.begin(code, data);
-    if (step.name === 'scram-begun' && code === AuthCode.SaslContinue) return this.proveScram(step.nonce, data);
+    if (step.name === 'scram-begun' && code === AuthCode.SaslContinue)
+      return this.proveScram(step.nonce, step.binding, data);
     if (step.name === 'scram-proven' && code === AuthCode.SaslFinal) {
       checkServerFinal(data, step.serverSignature);
       this.step = { name: 'scram-verified' };
@@ -120,17 +124,21 @@ export class ServerAuthentication {
 
   private beginScram(data: Buffer): Buffer {
     const mechanisms = data.toString('latin1').split('\0');
-    if (!mechanisms.includes(scramMechanism)) {
+    const { channelBinding } = this.credentials;
+    const isPlus = channelBinding !== undefined && mechanisms.includes(scramPlusMechanism);
+    const mechanism = isPlus ? scramPlusMechanism : scramMechanism;
+    if (!mechanisms.includes(mechanism)) {
       throw new CannotAnswer(`the server offers only ${mechanisms.filter(Boolean).join(', ').slice(0, 100)}`);
     }
     // Before the server is told anything: can it be finished?
     if (this.knownScramKeys === undefined) this.plainPassword();
     const nonce = newNonce();
-    const first = Buffer.from(clientFirst(nonce), 'latin1');
+    const binding = isPlus ? channelBinding : channelBinding === undefined ? 'none' : 'not-offered';
+    const first = Buffer.from(clientFirst(nonce, binding), 'latin1');
     const length = Buffer.alloc(4);
     length.writeInt32BE(first.length);
-    this.step = { name: 'scram-begun', nonce };
-    return passwordMessage(Buffer.concat([strings(scramMechanism), length, first]));
+    this.step = { name: 'scram-begun', nonce, binding };
+    return passwordMessage(Buffer.concat([strings(mechanism), length, first]));
   }
 
   /** A password that is configured comes before what a client has proven. */
@@ -145,11 +153,11 @@ export class ServerAuthentication {
     throw new CannotAnswer('the server asks for SCRAM-SHA-256, and only a hash of the password is known');
   }
 
-  private async proveScram(nonce: string, data: Buffer): Promise<Buffer> {
+  private async proveScram(nonce: string, binding: ClientBinding, data: Buffer): Promise<Buffer> {
     const first = readServerFirst(data, nonce);
     const known = this.knownScramKeys;
     const keys = known ?? (await this.credentials.keys.derive(this.plainPassword(), first.salt, first.iterations));
-    const { message, serverSignature } = clientFinal(keys, nonce, first);
+    const { message, serverSignature } = clientFinal(keys, nonce, first, binding);
     this.step = { name: 'scram-proven', serverSignature };
     return passwordMessage(Buffer.from(message, 'latin1'));
   }

@@ -5,6 +5,7 @@
  */
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
+import { endPointHash } from '../auth/channel-binding.ts';
 import type { KeyDeriver } from '../auth/keys.ts';
 import { OverloadedError, createKeyDeriver } from '../auth/keys.ts';
 import type { ScramKeys } from '../auth/scram.ts';
@@ -100,6 +101,12 @@ function toLoginError(node: NodeConfig, error: unknown): ServerLoginError {
   return transportError(node, message, error);
 }
 
+/** Channel binding as libpq's channel_binding=prefer has it: with TLS, whenever the server's certificate allows it. */
+function peerEndPoint(socket: Socket | TLSSocket): Buffer | undefined {
+  const shown = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
+  return shown === undefined ? undefined : endPointHash(shown.raw);
+}
+
 /** The conversation; the socket is destroyed if it fails. */
 async function logIn(socket: Socket | TLSSocket, options: ConnectOptions, signal: AbortSignal): Promise<ServerLink> {
   const { user, database, password, parameters, scramKeys } = options;
@@ -109,7 +116,13 @@ async function logIn(socket: Socket | TLSSocket, options: ConnectOptions, signal
   try {
     if (signal.aborted) throw signal.reason;
     const keys = options.keys ?? createKeyDeriver();
-    const authentication = new ServerAuthentication({ user, password, scramKeys, keys });
+    const authentication = new ServerAuthentication({
+      user,
+      password,
+      scramKeys,
+      keys,
+      channelBinding: peerEndPoint(socket),
+    });
     const conversation = new Conversation(options, authentication);
     socket.write(startupMessage({ ...parameters, user, database }));
     for (let count = 0; !conversation.isReady; count++) {

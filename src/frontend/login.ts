@@ -6,6 +6,7 @@
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { Authenticator } from '../auth/authenticator.ts';
+import { endPointHash } from '../auth/channel-binding.ts';
 import type { Exchange } from '../auth/types.ts';
 import type { ErrorName } from '../errors.ts';
 import { WeirError } from '../errors.ts';
@@ -52,6 +53,8 @@ const reasons: Partial<Record<ErrorName, RefusalReason>> = {
   database_disabled: 'no-database',
   not_console_user: 'no-database',
   protocol_violation: 'protocol',
+  channel_binding_downgrade: 'protocol',
+  channel_binding_failed: 'protocol',
   unencrypted_data: 'protocol',
   unsupported_protocol: 'protocol',
   no_startup_user: 'protocol',
@@ -158,6 +161,12 @@ function certificateName(socket: Socket | TLSSocket): string | undefined {
   return typeof name === 'string' ? name : undefined;
 }
 
+/** Of the certificate that this client was shown, which need not be the one that others are shown by now. */
+function ownEndPoint(socket: Socket | TLSSocket): Buffer | undefined {
+  const shown = socket instanceof TLSSocket ? socket.getX509Certificate() : undefined;
+  return shown === undefined ? undefined : endPointHash(shown.raw);
+}
+
 async function authenticate(
   startup: Startup,
   isConsole: boolean,
@@ -170,6 +179,7 @@ async function authenticate(
     database: isConsole ? undefined : startup.database,
     hasTls: socket instanceof TLSSocket,
     certificateName: certificateName(socket),
+    channelBinding: () => ownEndPoint(socket),
     send: (frame) => void socket.write(frame),
     receive: async () => {
       const { type, body } = await reader.next(maxAuthMessageLength);

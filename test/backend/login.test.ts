@@ -79,7 +79,7 @@ async function scram(peer: Peer, password: string): Promise<void> {
   const nameEnd = initial.indexOf(0);
   expect(initial.toString('latin1', 0, nameEnd)).toBe('SCRAM-SHA-256');
   expect(initial.readInt32BE(nameEnd + 1)).toBe(initial.length - nameEnd - 5);
-  const first = readClientFirst(initial.subarray(nameEnd + 5));
+  const first = readClientFirst(initial.subarray(nameEnd + 5), { hash: undefined, isChosen: false });
   const nonce = first.nonce + newNonce();
   const salt = Buffer.from('0123456789abcdef');
   const challenge = serverFirst(nonce, salt, 4096);

@@ -1,6 +1,6 @@
 /**
  * auth.type = scram-sha-256: carries the SASL messages of a SCRAM-SHA-256 log-in (RFC 5802; PostgreSQL manual, "SASL
- * Authentication"). Unknown users, and secrets that SCRAM cannot use, go through the same messages and the same work
+ * Authentication"), over TLS with channel binding (-PLUS) if the client likes. Unknown users, and secrets that SCRAM cannot use, go through the same messages and the same work
  * as a wrong password.
  */
 import { AuthCode } from '../../protocol/codes.ts';
@@ -8,8 +8,8 @@ import { ProtocolError, endOfString } from '../../protocol/read.ts';
 import { authentication, strings } from '../../protocol/write.ts';
 import { OverloadedError } from '../keys.ts';
 import { accepted, tooMany, wrongPassword } from '../outcome.ts';
-import { hmac, newNonce, scramMechanism } from '../scram.ts';
-import type { ScramVerifier } from '../scram-server.ts';
+import { hmac, newNonce, scramMechanism, scramPlusMechanism } from '../scram.ts';
+import type { ClientFirst, ScramVerifier } from '../scram-server.ts';
 import { checkProof, readClientFinal, readClientFirst, serverFinal, serverFirst } from '../scram-server.ts';
 import type { Secret } from '../secrets.ts';
 import type { AuthContext, AuthMethod, Exchange } from '../types.ts';
@@ -53,32 +53,38 @@ async function challengeFor(user: string, secret: Secret | undefined, context: A
   return { salt, iterations, verifier, problem };
 }
 
+interface InitialResponse {
+  readonly mechanism: string;
+  readonly data: Buffer | undefined;
+}
+
 /** SASLInitialResponse: mechanism, Int32 length (-1: no data), data. */
-function readInitialResponse(body: Buffer): Buffer | undefined {
+function readInitialResponse(body: Buffer, offered: readonly string[]): InitialResponse {
   const nameEnd = endOfString(body, 0, body.length);
   const mechanism = body.toString('latin1', 0, nameEnd);
-  if (mechanism !== scramMechanism) {
+  if (!offered.includes(mechanism)) {
     throw new ProtocolError('the client selected a SASL mechanism that was not offered');
   }
   if (body.length < nameEnd + 5) throw new ProtocolError('malformed SASLInitialResponse');
   const length = body.readInt32BE(nameEnd + 1);
   const data = body.subarray(nameEnd + 5);
-  if (length === -1 && data.length === 0) return undefined;
+  if (length === -1 && data.length === 0) return { mechanism, data: undefined };
   if (length !== data.length) throw new ProtocolError('malformed SASLInitialResponse');
-  return data;
+  return { mechanism, data };
 }
 
-async function receiveFirst(exchange: Exchange): Promise<Buffer> {
-  const initial = readInitialResponse(await exchange.receive());
-  if (initial !== undefined) return initial;
-  exchange.send(authentication(AuthCode.SaslContinue));
-  return exchange.receive();
+async function receiveFirst(exchange: Exchange): Promise<ClientFirst> {
+  const hash = exchange.channelBinding();
+  const offered = hash === undefined ? [scramMechanism] : [scramPlusMechanism, scramMechanism];
+  exchange.send(authentication(AuthCode.Sasl, strings(...offered, '')));
+  const { mechanism, data } = readInitialResponse(await exchange.receive(), offered);
+  if (data === undefined) exchange.send(authentication(AuthCode.SaslContinue));
+  return readClientFirst(data ?? (await exchange.receive()), { hash, isChosen: mechanism === scramPlusMechanism });
 }
 
 export const scram: AuthMethod = async (exchange, context) => {
   const { user } = exchange;
-  exchange.send(authentication(AuthCode.Sasl, strings(scramMechanism, '')));
-  const first = readClientFirst(await receiveFirst(exchange));
+  const first = await receiveFirst(exchange);
   const secret = await context.secretOf(user);
   let challenge: Challenge;
   try {
