@@ -114,6 +114,8 @@ describe.skipIf(cluster.majorVersion < 18)('versions of the protocol, as Postgre
     ['nobody', packet(version(3, 2))],
     ['nobody, with an option', packet(version(3, 2), '_pq_.x', '1')],
     ['nobody in 3.3', packet(version(3, 3), 'database', 'postgres')],
+    ['replication that is no boolean', packet(version(3, 0), ...who, 'replication', 'maybe')],
+    ['replication that is none, in 3.3', packet(version(3, 3), ...who, 'replication', '')],
     ['an empty name in 3.9999', packet(version(3, 9999), 'user', '')],
   ])('%s', async (_name, first) => {
     expect(await answerTo(weir, first)).toEqual(await answerTo(cluster.primary, first));

@@ -79,6 +79,13 @@ const table = {
     level: 'info',
     message: 'no PostgreSQL user name specified in startup packet',
   },
+  invalid_replication: {
+    sqlstate: '22023',
+    severity: 'FATAL',
+    level: 'info',
+    message: 'invalid value for parameter "replication": "{value}"',
+    hint: 'Valid values are: "false", 0, "true", 1, "database".',
+  },
   unsupported_protocol: {
     sqlstate: '0A000',
     severity: 'FATAL',

@@ -6,11 +6,16 @@ import type { KeyDeriver } from './keys.ts';
 import type { Secret } from './secrets.ts';
 import type { ScramKeys } from './scram.ts';
 
+/** What the startup parameter `replication` asks for: WAL of the whole server ("true"), or of one database ("database"). */
+export type ReplicationKind = 'physical' | 'logical';
+
 /** One client that wants to log in. Messages are those of the protocol; the method decides which. */
 export interface Exchange {
   readonly user: string;
   /** As the client asked for it; undefined: the admin console, behind which there is no server to ask. */
   readonly database: string | undefined;
+  /** undefined: an ordinary connection. */
+  readonly replication: ReplicationKind | undefined;
   readonly hasTls: boolean;
   /** Common name of the client's certificate, if it has one that the configured authority vouches for. */
   readonly certificateName: string | undefined;

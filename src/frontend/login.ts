@@ -56,6 +56,7 @@ const reasons: Partial<Record<ErrorName, RefusalReason>> = {
   channel_binding_downgrade: 'protocol',
   channel_binding_failed: 'protocol',
   unencrypted_data: 'protocol',
+  invalid_replication: 'protocol',
   unsupported_protocol: 'protocol',
   no_startup_user: 'protocol',
   not_supported: 'protocol',
@@ -177,6 +178,7 @@ async function authenticate(
   const exchange: Exchange = {
     user: startup.user,
     database: isConsole ? undefined : startup.database,
+    replication: startup.replication,
     hasTls: socket instanceof TLSSocket,
     certificateName: certificateName(socket),
     channelBinding: () => ownEndPoint(socket),
@@ -194,6 +196,9 @@ async function authenticate(
 function handOver(startup: Startup, isConsole: boolean, socket: Socket, reader: MessageReader, door: Door): void {
   const { user, database, parameters } = startup;
   const { options } = door;
+  if (startup.replication !== undefined) {
+    throw new WeirError('not_supported', { what: 'a replication connection through Weir' });
+  }
   // Only now, so that nobody can try out which databases there are.
   if (isConsole && !options.consoleUserAllowed(user)) throw new WeirError('not_console_user', { user });
   const found = options.findDatabase(database, user);

@@ -3,6 +3,7 @@
  * Says S or N itself and returns what is left to do; knows nothing of users, databases or limits. Called by frontend/login.ts.
  * Source: PostgreSQL manual, "Message Flow", Start-up and the two encryption sections.
  */
+import type { ReplicationKind } from '../auth/types.ts';
 import type { MessageReader } from '../net/message-reader.ts';
 import { Request, newestMinor } from '../protocol/codes.ts';
 import { ProtocolError, readStartupParameters } from '../protocol/read.ts';
@@ -13,6 +14,8 @@ export interface Startup {
   readonly user: string;
   readonly database: string;
   readonly parameters: Map<string, string>;
+  /** undefined: an ordinary connection. */
+  readonly replication: ReplicationKind | undefined;
   /** Version 3.x of the protocol that both sides speak. */
   readonly minor: number;
   /** To be said to a client that asked for more: a newer version, `_pq_.` options (none is known). */
@@ -28,6 +31,7 @@ export type FirstPacket =
 const maxCancelKeyBytes = 256;
 const mayBeAttack = 'This could be either a client-software bug or evidence of an attempted man-in-the-middle attack.';
 const falseWords = /^(0|f|fa|fal|fals|false|n|no|of|off)$/i;
+const trueWords = /^(1|t|tr|tru|true|y|ye|yes|on)$/i;
 
 /** Somebody who does not speak PostgreSQL at all. */
 export class StrangerError extends ProtocolError {
@@ -63,6 +67,14 @@ function readCancel(body: Buffer): FirstPacket {
   return { kind: 'cancel', processId: body.readInt32BE(0), secret: Buffer.from(body.subarray(4)) };
 }
 
+/** As PostgreSQL reads it: "database", or anything that begins like a word for yes or no. */
+function readReplication(value: string | undefined): ReplicationKind | undefined {
+  if (value === undefined || falseWords.test(value)) return undefined;
+  if (value === 'database') return 'logical';
+  if (trueWords.test(value)) return 'physical';
+  throw new WeirError('invalid_replication', { value });
+}
+
 /** StartupMessage of any 3.x; WeirError for what cannot be served. */
 export function readStartup(code: number, body: Buffer): Startup {
   const major = code >>> 16;
@@ -73,16 +85,13 @@ export function readStartup(code: number, body: Buffer): Startup {
   const parameters = new Map(pairs);
   const user = parameters.get('user') ?? '';
   const database = parameters.get('database') || user;
-  const replication = parameters.get('replication');
-  if (replication !== undefined && !falseWords.test(replication)) {
-    throw new WeirError('not_supported', { what: 'a replication connection through Weir' });
-  }
+  const replication = readReplication(parameters.get('replication'));
   const unknownOptions = pairs.map(([name]) => name).filter((name) => name.startsWith('_pq_.'));
   for (const name of ['user', 'database', 'replication', ...unknownOptions]) parameters.delete(name);
   const minor = Math.min(asked, newestMinor);
   const isAgreed = asked <= newestMinor && unknownOptions.length === 0;
   const negotiation = isAgreed ? undefined : negotiateProtocolVersion(minor, unknownOptions);
-  return { user, database, parameters, minor, negotiation };
+  return { user, database, parameters, replication, minor, negotiation };
 }
 
 /** What the packets come in; `direct-tls` is TLS that the client began without asking. */

@@ -189,6 +189,10 @@ describe('start-up', () => {
     [{ user: '' }, '28000', /no PostgreSQL user name/],
     [{ user: 'ann', replication: 'database' }, '0A000', /replication/],
     [{ user: 'ann', replication: 'true' }, '0A000', /replication/],
+    [{ user: 'ann', replication: 'truest' }, '22023', /invalid value for parameter "replication": "truest"/],
+    [{ user: 'ann', replication: '' }, '22023', /invalid value for parameter "replication": ""/],
+    [{ user: 'ann', replication: 'o' }, '22023', /invalid value/],
+    [{ user: 'ann', replication: 'DATABASE' }, '22023', /invalid value/],
     [{ user: 'ann', database: 'nowhere' }, '3D000', /"nowhere" is not configured/],
     [{ user: 'ann', database: 'weir' }, '28000', /admin console/],
   ])('refuses %j', async (parameters, sqlstate, message) => {
