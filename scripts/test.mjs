@@ -4,7 +4,7 @@ import { chmodSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { checkLint, checkTypes, runTests } from './lib/checks.mjs';
-import { installPackages, installProgram } from './lib/install.mjs';
+import { installDrivers, installPackages, installProgram } from './lib/install.mjs';
 import { processesOf } from './lib/processes.mjs';
 import { findProgram } from './lib/shell.mjs';
 import { Tally } from './lib/tally.mjs';
@@ -58,6 +58,7 @@ async function main() {
   await installOrNote('psql', 'the tests that speak through psql are skipped');
   // Debian has it in the package of the server, which nobody wants to be installed in passing.
   if (findProgram('pgbench') === undefined) tally.note('pgbench is not installed: the tests that run it are skipped');
+  for (const names of await installDrivers()) tally.note(`${names} could not be installed: what needs it is skipped`);
   if (!hasRedis && process.env.CI === 'true') tally.check('Redis', false, 'CI must not go without');
   const dir = makeRunDir();
   process.env.WEIR_TEST_RUN_DIR = dir;

@@ -55,16 +55,17 @@ export interface ProgramResult {
   readonly stderr: string;
 }
 
-/** Runs a program to its end; never throws for an exit code. */
+/** Runs a program to its end, or kills it after `timeoutMs`; never throws for an exit code. */
 export function runProgram(
   program: string,
   args: readonly string[],
-  options: { input?: string; env?: Readonly<Record<string, string>>; cwd?: string } = {},
+  options: { input?: string; env?: Readonly<Record<string, string>>; cwd?: string; timeoutMs?: number } = {},
 ): Promise<ProgramResult> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       env: { ...process.env, ...options.env },
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+      ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs, killSignal: 'SIGKILL' }),
     });
     let stdout = '';
     let stderr = '';

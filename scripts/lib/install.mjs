@@ -1,11 +1,23 @@
 // Installs what is missing: the npm packages of the lock file, and through the system's package manager, where it may,
-// a Redis and psql. What cannot be installed is said, never fatal here: the caller decides what it can do without.
+// a Redis, psql, and on demand the small drivers of other languages. What cannot be installed is said, never fatal here:
+// the caller decides what it can do without.
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { findProgram, root, run, say, succeeds } from './shell.mjs';
 
 /** Debian's package for a program. */
 const packages = { 'redis-server': 'redis-server', psql: 'postgresql-client' };
+
+/** Debian's packages for drivers that are small, and how to see that one is there. A JDK or a Go compiler is not. */
+const python = '/usr/bin/python3';
+const drivers = {
+  'python3-psycopg': [python, ['-c', 'import psycopg']],
+  'python3-psycopg2': [python, ['-c', 'import psycopg2']],
+  'python3-asyncpg': [python, ['-c', 'import asyncpg']],
+  'php-cli php-pgsql': ['php', ['-r', 'exit(extension_loaded("pdo_pgsql") ? 0 : 1);']],
+};
+
+const installTimeoutMs = 180_000;
 
 /** Runs `npm ci` when node_modules is missing or older than package-lock.json. @returns {Promise<boolean>} */
 export async function installPackages() {
@@ -38,18 +50,40 @@ function isFresh() {
 export async function installProgram(program, without) {
   if (findProgram(program) !== undefined) return true;
   const name = packages[program];
-  const apt = aptGet();
-  if (apt !== undefined) {
-    say(`Installing ${name} with apt-get ...`);
-    // RUNLEVEL=1 keeps the package from starting a service: only the program is wanted.
-    const env = { DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
-    const install = [...apt, 'install', '-y', '-qq', '--no-install-recommends', name];
-    const attempt = ([command, ...args]) => run(command, args, { env, quiet: true });
-    if ((await attempt(install)) !== 0 && (await attempt([...apt, 'update', '-qq'])) === 0) await attempt(install);
-    if (findProgram(program) !== undefined) return true;
-  }
+  if (await aptInstall([name], () => findProgram(program) !== undefined)) return true;
   say(`${program} is not installed (Debian: apt-get install ${name}): ${without}.`);
   return false;
+}
+
+/**
+ * Makes sure that the small drivers are there, where that is asked for: CI, or WEIR_TEST_DRIVERS=install.
+ * @returns {Promise<string[]>} Debian's packages that could not be installed
+ */
+export async function installDrivers() {
+  const isAsked = (process.env.CI ?? '') !== '' || process.env.WEIR_TEST_DRIVERS === 'install';
+  const missing = [];
+  if (!isAsked) return missing;
+  for (const [names, [program, args]] of Object.entries(drivers)) {
+    const isThere = () => succeeds(program, args);
+    if (!isThere() && !(await aptInstall(names.split(' '), isThere))) missing.push(names);
+  }
+  return missing;
+}
+
+/** @param {readonly string[]} names @param {() => boolean} isThere @returns {Promise<boolean>} */
+async function aptInstall(names, isThere) {
+  const apt = aptGet();
+  if (apt === undefined) return false;
+  say(`Installing ${names.join(', ')} with apt-get ...`);
+  // RUNLEVEL=1 keeps the package from starting a service: only the program is wanted.
+  const env = { DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
+  const options = ['-o', 'Acquire::http::Timeout=30', '-o', 'DPkg::Lock::Timeout=60'];
+  const install = [...apt, ...options, 'install', '-y', '-qq', '--no-install-recommends', ...names];
+  const attempt = ([command, ...args]) => run(command, args, { env, quiet: true, timeoutMs: installTimeoutMs });
+  if ((await attempt(install)) !== 0 && (await attempt([...apt, ...options, 'update', '-qq'])) === 0) {
+    await attempt(install);
+  }
+  return isThere();
 }
 
 /** The command that may install packages here without asking anybody: as root, or by sudo without a password. */

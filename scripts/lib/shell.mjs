@@ -23,14 +23,15 @@ export function say(text) {
  * Runs a program with this terminal and waits for it, also through Ctrl-C (the child gets that, too, and cleans up).
  * @param {string} program
  * @param {readonly string[]} args
- * @param {{ env?: Record<string, string>, quiet?: boolean }} [options]
+ * @param {{ env?: Record<string, string>, quiet?: boolean, timeoutMs?: number }} [options]
  * @returns {Promise<number>} its exit code; 128 and more for a signal
  */
-export function run(program, args, { env = {}, quiet = false } = {}) {
+export function run(program, args, { env = {}, quiet = false, timeoutMs } = {}) {
   const child = spawn(program, args, {
     cwd: root,
     stdio: quiet ? ['ignore', 'ignore', 'inherit'] : ['ignore', 'inherit', 'inherit'],
     env: { ...process.env, ...env },
+    timeout: timeoutMs,
   });
   const wait = () => {};
   process.on('SIGINT', wait);
