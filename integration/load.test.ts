@@ -1,23 +1,12 @@
 /**
- * Much of everything: values of a gigabyte, clients that do not read, ten thousand clients on twenty servers, cancels at
- * random. Weir runs as a process of its own; what it takes is asked of its own /metrics.
+ * Much of everything: values of a gigabyte, clients that do not read, ten thousand clients on twenty servers. Weir runs
+ * as a process of its own; what it takes is asked of its own /metrics.
  */
 import { spawnSync } from 'node:child_process';
-import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { cancelRequest, frame, query, sync } from '../src/protocol/write.ts';
-import {
-  closeClients,
-  connectPg,
-  RawClient,
-  startWeir,
-  until,
-  useCluster,
-  users,
-  weirConfig,
-} from './harness/index.ts';
+import { frame, query, sync } from '../src/protocol/write.ts';
+import { RawClient, startWeir, until, useCluster, users, weirConfig } from './harness/index.ts';
 import type { WeirConfig, WeirProcess } from './harness/index.ts';
 
 const MB = 1024 * 1024;
@@ -31,7 +20,6 @@ beforeAll(async () => {
 afterEach(async () => {
   for (const client of raw) client.end();
   raw = [];
-  await closeClients();
   await weir.stop();
 });
 afterAll(() => useCluster().dropDatabase(database));
@@ -235,102 +223,5 @@ describe('very many clients', () => {
     expect((await backends()).length).toBeLessThanOrEqual(20);
     // What it is really is a figure of the bench; this is what nobody should ever see.
     expect(each).toBeLessThan(25 * 1024);
-  });
-});
-
-describe('cancels', () => {
-  const cancel = (client: pg.Client): Promise<void> => {
-    const { processID, secretKey } = client as unknown as { processID: number; secretKey: number };
-    return new Promise((resolve) => {
-      const socket = connect(weir.port, weir.host, () => socket.end(cancelRequest(processID, int32(secretKey))));
-      socket.on('error', () => undefined).once('close', () => resolve());
-    });
-  };
-  const someoneWaits = async (console: pg.Client): Promise<boolean> =>
-    (await console.query<{ state: string }>('SHOW CLIENTS')).rows.some(({ state }) => state === 'waiting');
-  const connectApp = (): Promise<pg.Client> => connectPg(weir.url({ database }));
-  /** It has a server to itself, until its COMMIT. */
-  const connectHolder = async (): Promise<pg.Client> => {
-    const holder = await connectApp();
-    await holder.query('BEGIN');
-    await holder.query('SELECT 1');
-    return holder;
-  };
-
-  test('of a statement that waits in line is answered at once, and the client goes on', async () => {
-    await start({ default_pool_size: 1, max_pool_size: 1 });
-    const [holder, waits] = [await connectHolder(), await connectApp()];
-    const waiting = waits.query("INSERT INTO pg_temp.nowhere VALUES ('never')");
-    const refused = expect(waiting).rejects.toMatchObject({ code: '57014' });
-    const console = await connectPg(weir.adminUrl());
-    await until('it to wait', () => someoneWaits(console));
-    await cancel(waits);
-    await refused;
-    await holder.query('COMMIT');
-    expect((await waits.query('SELECT 2 AS two')).rows).toEqual([{ two: 2 }]);
-  });
-
-  test('of a read that has lost its server and waits for another is answered at once, too', async () => {
-    await start({ default_pool_size: 2, max_pool_size: 2 });
-    const [holder, reads] = [await connectHolder(), await connectApp()];
-    const reading = reads.query('SELECT count(*) FROM generate_series(1, 1000000000)');
-    const refused = expect(reading).rejects.toMatchObject({ code: '57014' });
-    const console = await connectPg(weir.adminUrl());
-    const isCounting = `datname = '${database}' AND state = 'active' AND query LIKE 'SELECT count%'`;
-    const counting = (what: string) => useCluster().query(`SELECT ${what} FROM pg_stat_activity WHERE ${isCounting}`);
-    await until('it to run', async () => (await counting('pid')).length === 1);
-    await console.query(`RESIZE POOL ${database} MAX 1`);
-    expect(await counting('pg_terminate_backend(pid)')).toHaveLength(1);
-    await until('it to wait', () => someoneWaits(console));
-    await cancel(reads);
-    await refused;
-    await holder.query('COMMIT');
-    expect((await reads.query('SELECT 2 AS two')).rows).toEqual([{ two: 2 }]);
-  });
-
-  test('at random, three hundred of them: those who are not cancelled notice nothing', async () => {
-    // Each cancel is a connection of its own: without TLS three hundred take no time.
-    await start({ default_pool_size: 4, max_pool_size: 4, tls: { server: { mode: 'disable' } } });
-    const bystanders = await Promise.all(Array.from({ length: 6 }, connectApp));
-    const victims = await Promise.all(Array.from({ length: 10 }, connectApp));
-    let isOver = false;
-    let cancelled = 0;
-    const kinds = [
-      (client: pg.Client, i: number) => client.query(`SELECT ${i} AS i`),
-      (client: pg.Client, i: number) => client.query('SELECT $1::int AS i, pg_sleep(0.005)', [i]),
-      (client: pg.Client, i: number) => client.query({ name: 'by name', text: 'SELECT $1::int AS i, 1', values: [i] }),
-      async (client: pg.Client, i: number) => {
-        await client.query('BEGIN');
-        const result = await client.query('SELECT $1::int AS i FROM generate_series(1, 20000)', [i]);
-        await client.query('COMMIT');
-        return result;
-      },
-    ];
-    const ask = async (client: pg.Client, i: number): Promise<void> => {
-      const kind = kinds[i % kinds.length] as (client: pg.Client, i: number) => Promise<pg.QueryResult<{ i: number }>>;
-      expect((await kind(client, i)).rows[0]?.i).toBe(i);
-    };
-    const working = bystanders.map(async (client) => {
-      for (let i = 0; !isOver; i++) await ask(client, i);
-    });
-    const suffering = victims.map(async (client) => {
-      // Cancels may be late and hit whatever comes next, as with PostgreSQL: anything but a wrong answer is fair.
-      const isCancelled = (error: unknown): boolean => ['57014', '25P02'].includes((error as { code: string }).code);
-      for (let i = 0; !isOver; i++) {
-        try {
-          await ask(client, i);
-        } catch (error) {
-          if (!isCancelled(error)) throw error;
-          cancelled++;
-          await until('the transaction to be over', () => client.query('ROLLBACK').then(() => true));
-        }
-      }
-    });
-    const all = Promise.all([...working, ...suffering]);
-    all.catch(() => (isOver = true));
-    for (let i = 0; i < 30 && !isOver; i++) await Promise.all(victims.map(cancel));
-    isOver = true;
-    await all;
-    expect(cancelled).toBeGreaterThan(10);
   });
 });
