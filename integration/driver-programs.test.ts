@@ -1,7 +1,8 @@
 /**
  * Drivers of other languages, as Debian ships them, with SCRAM over TLS: one program for each does what its users do
- * (pools, prepared statements, COPY, cursors, notifications, cancels, time-outs, savepoints), and must print through Weir,
- * on fewer servers than clients, in transaction mode, what it prints straight to PostgreSQL. What a machine lacks is skipped, and named.
+ * (pools, prepared statements, COPY, cursors, notifications, cancels, time-outs, savepoints), and must print through
+ * Weir in transaction mode, on fewer servers than clients, what it prints straight to PostgreSQL. What a machine lacks
+ * is skipped, and named.
  */
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

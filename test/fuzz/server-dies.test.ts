@@ -143,17 +143,21 @@ async function play(world: World, { says, readies }: Conversation, mayHang = fal
   return outcome;
 }
 
-/** Damages message number `at` of all servers together, once. */
-function damageAt(at: number, damage: Damage): Mind {
+/** Damages message number `at` of all servers together, once, unless it is too late for that. */
+function damageAt(at: number, damage: Damage): { mind: Mind; disarm: () => void } {
   let count = 0;
-  return (message, server) => (count++ === at ? damage(message, server) : message);
+  const mind: Mind = (message, server) => (count++ === at ? damage(message, server) : message);
+  return { mind, disarm: () => void (count = Infinity) };
 }
 
-async function expectServed(world: World): Promise<void> {
+async function expectWhole(world: World): Promise<void> {
   let problems: string[] = [];
   await until('the pool to be whole', () => (problems = world.problems()).length === 0, { intervalMs: 1 }).catch(() => {
     throw new Error(problems.join('\n'));
   });
+}
+
+async function expectServed(world: World): Promise<void> {
   const next = await play(world, { says: [query("SELECT 'next'"), batch('next', "SELECT 'next'")], readies: 2 });
   expect(next.types).toBe('TDCZ12TDCZ');
 }
@@ -183,9 +187,12 @@ async function messagesOf(conversation: Conversation): Promise<{ count: number; 
 }
 
 async function hurt(conversation: Conversation, at: number, damage: Damage, mayHang = false): Promise<Outcome> {
-  const mind = damageAt(at, damage);
+  const { mind, disarm } = damageAt(at, damage);
   return inWorld({ ...conversation.options, mind }, async (world) => {
     const outcome = await play(world, conversation, mayHang);
+    // What is cleaned up afterwards may be hurt, too; the next client may not.
+    await expectWhole(world);
+    disarm();
     await expectServed(world);
     for (const [sql, times] of world.executed) expect(times, sql).toBe(1);
     return outcome;
