@@ -231,6 +231,7 @@ async function startPipe(options: Partial<ListenerOptions>, server: Partial<Conn
     tls: listenerTls,
     auth: { type: 'trust', users: () => undefined },
     findDatabase: () => 'ok',
+    consoleNames: ['weir'],
     consoleUserAllowed: () => false,
     maxClientConn: () => 100,
     tryEnter: () => true,

@@ -64,7 +64,27 @@ const table = {
     severity: 'FATAL',
     level: 'info',
     message: 'certificate authentication failed for user "{user}"',
-    hint: 'The common name of the client certificate must be the user name.',
+    hint: 'The common name of the client certificate must be the user name, or be mapped to it (auth.ident_file).',
+  },
+  certificate_required: {
+    sqlstate: '28000',
+    severity: 'FATAL',
+    level: 'info',
+    message: 'connection requires a valid client certificate',
+  },
+  hba_no_entry: {
+    sqlstate: '28000',
+    severity: 'FATAL',
+    level: 'info',
+    message: 'no pg_hba.conf entry for {what}host "{host}", user "{user}", {database}{encryption}',
+    hint: 'No line of auth.hba_file fits this connection.',
+  },
+  hba_rejects: {
+    sqlstate: '28000',
+    severity: 'FATAL',
+    level: 'info',
+    message: 'pg_hba.conf rejects {what}host "{host}", user "{user}", {database}{encryption}',
+    hint: 'A line of auth.hba_file says reject; the log says which.',
   },
   tls_required: {
     sqlstate: '28000',

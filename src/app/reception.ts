@@ -17,6 +17,7 @@ import { ClientSession } from '../session/client.ts';
 import type { Services } from '../session/context.ts';
 import { SessionState } from '../session/state.ts';
 import { greeting } from '../session/welcome.ts';
+import { accessOf } from './access.ts';
 import type { AuthQuery } from './auth-query.ts';
 import type { Clients, Key } from './clients.ts';
 import type { Credentials } from './credentials.ts';
@@ -45,10 +46,13 @@ export class Reception {
     this.parts = parts;
   }
 
-  authOptions({ auth }: Config): AuthOptions {
+  /** Throws an Error that names file and line if auth.hba_file cannot be used. */
+  authOptions(config: Config): AuthOptions {
     const { users, credentials, authQuery } = this.parts;
+    const { auth } = config;
     return {
       type: auth.type,
+      access: accessOf(config),
       users: (name) => users.get(name),
       lookUp: auth.query === undefined ? undefined : (user, database) => authQuery.lookUp(user, database),
       onProven: (proven) => credentials.learn(proven),
@@ -63,6 +67,7 @@ export class Reception {
       tls: config.tls.client,
       auth: this.authOptions(config),
       findDatabase: (name) => (consoleNames.includes(name) ? 'console' : parts.directory.admits(name)),
+      consoleNames,
       consoleUserAllowed: (user) => parts.console.roleOf(user) !== undefined,
       maxClientConn: () => parts.config().maxClientConn,
       tryEnter: () => this.tryEnter(),

@@ -6,20 +6,29 @@
 import { randomBytes } from 'node:crypto';
 import type { AuthType } from '../config/config.ts';
 import { createKeyDeriver } from './keys.ts';
-import { cert } from './methods/cert.ts';
+import type { Access } from './hba/load.ts';
+import { isMapped } from './hba/ident.ts';
+import { refusedByHba, ruleFor } from './hba/connection.ts';
+import type { HbaMethod } from './hba/rules.ts';
+import { cert, whyNotTheUsers } from './methods/cert.ts';
 import { md5 } from './methods/md5.ts';
+import { password } from './methods/password.ts';
 import { scram } from './methods/scram.ts';
 import { trust } from './methods/trust.ts';
-import { LookUpFailed } from './outcome.ts';
+import { LookUpFailed, noCertificate, noValidCertificate, wrongPassword } from './outcome.ts';
 import type { Secret } from './secrets.ts';
 import { parseSecret } from './secrets.ts';
 import type { ScramKeys } from './scram.ts';
 import type { AuthContext, AuthMethod, AuthOutcome, Exchange, Proven } from './types.ts';
 
-const methods: Readonly<Record<AuthType, AuthMethod>> = { trust, md5, 'scram-sha-256': scram, cert };
+type Method = Exclude<AuthType, 'hba'> | Exclude<HbaMethod, 'reject'>;
+
+const methods: Readonly<Record<Method, AuthMethod>> = { trust, password, md5, 'scram-sha-256': scram, cert };
 
 export interface AuthOptions {
   readonly type: AuthType;
+  /** For type hba, without which it lets nobody in. */
+  readonly access?: Access | undefined;
   /** The secret of a user as auth.file has it: plain, md5... or SCRAM-SHA-256$...; undefined: no such user. */
   readonly users: (name: string) => string | undefined;
   /**
@@ -60,6 +69,8 @@ export function createAuthenticator(options: AuthOptions): Authenticator {
       const context: AuthContext = {
         ...shared,
         noSuchUser: whyUnknown(options, exchange),
+        clientName: 'CN',
+        isSameUser: (name, user) => name === user,
         async secretOf() {
           const { text, isFromQuery } = (await stored(exchange)) ?? { text: '', isFromQuery: false };
           // An empty secret is no password at all: nobody gets in with it.
@@ -71,7 +82,9 @@ export function createAuthenticator(options: AuthOptions): Authenticator {
         },
         onScramKeys: (keys) => void (scramKeys = keys),
       };
-      const outcome = await methods[options.type](exchange, context).catch(refusedByLookUp);
+      const { type, access } = options;
+      const check = type === 'hba' ? byRule(access, exchange, context) : methods[type](exchange, context);
+      const outcome = await check.catch(refusedByLookUp);
       const { user, database } = exchange;
       if (outcome.isOk && found !== undefined) {
         options.onProven?.({ user, database, secret: found.text, isFromQuery: found.isFromQuery, scramKeys });
@@ -79,6 +92,28 @@ export function createAuthenticator(options: AuthOptions): Authenticator {
       return outcome;
     },
   };
+}
+
+/** The first rule of auth.hba_file that fits decides; without one nobody comes in. */
+async function byRule(access: Access | undefined, exchange: Exchange, context: AuthContext): Promise<AuthOutcome> {
+  const rule = access === undefined ? undefined : ruleFor(access, exchange);
+  if (rule === undefined || access === undefined) return refusedByHba(exchange, 'hba_no_entry', 'no line fits');
+  const { method, clientCert, clientName, place } = rule;
+  const at = (outcome: AuthOutcome): AuthOutcome =>
+    outcome.isOk ? outcome : { ...outcome, why: `${outcome.why} (${place})` };
+  if (method === 'reject') return refusedByHba(exchange, 'hba_rejects', place);
+  const needsCertificate = method === 'cert' || clientCert !== undefined;
+  if (needsCertificate && exchange.certificate === undefined) return at(noValidCertificate());
+  const map = rule.map === undefined ? undefined : access.maps.get(rule.map);
+  const isSameUser = (name: string, user: string): boolean =>
+    rule.map === undefined ? name === user : map !== undefined && isMapped(map, name, user);
+  const mapped = { ...context, clientName, isSameUser };
+  const outcome = await methods[method](exchange, mapped);
+  if (!outcome.isOk || clientCert !== 'verify-full') return at(outcome);
+  const why = whyNotTheUsers(exchange, mapped);
+  if (why === undefined) return outcome;
+  // As in PostgreSQL, nobody learns from this that the password was right.
+  return at(method === 'trust' ? noCertificate(exchange.user, why) : wrongPassword(exchange.user, why));
 }
 
 interface Found {

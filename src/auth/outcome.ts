@@ -16,6 +16,10 @@ export function noCertificate(user: string, why: string): AuthOutcome {
   return { isOk: false, error: new WeirError('certificate_failed', { user }), why };
 }
 
+export function noValidCertificate(): AuthOutcome {
+  return { isOk: false, error: new WeirError('certificate_required'), why: 'clientcert without a valid certificate' };
+}
+
 export function tooMany(why: string): AuthOutcome {
   return { isOk: false, error: new WeirError('too_many_logins'), why };
 }

@@ -9,16 +9,27 @@ import type { ScramKeys } from './scram.ts';
 /** What the startup parameter `replication` asks for: WAL of the whole server ("true"), or of one database ("database"). */
 export type ReplicationKind = 'physical' | 'logical';
 
+export interface ClientCertificate {
+  /** undefined: none, or several. */
+  readonly commonName: string | undefined;
+  /** As RFC 2253 writes it: "CN=ann,O=Example". */
+  readonly distinguishedName: string;
+}
+
 /** One client that wants to log in. Messages are those of the protocol; the method decides which. */
 export interface Exchange {
   readonly user: string;
   /** As the client asked for it; undefined: the admin console, behind which there is no server to ask. */
   readonly database: string | undefined;
+  /** All names that mean it: the admin console has two. */
+  readonly databaseNames: readonly string[];
   /** undefined: an ordinary connection. */
   readonly replication: ReplicationKind | undefined;
   readonly hasTls: boolean;
-  /** Common name of the client's certificate, if it has one that the configured authority vouches for. */
-  readonly certificateName: string | undefined;
+  /** undefined: it came through a Unix socket. */
+  readonly remoteAddress: string | undefined;
+  /** The client's, if it has one that the configured authority vouches for. */
+  readonly certificate: ClientCertificate | undefined;
   /** Hash of our certificate, for channel binding; undefined: no TLS, or a certificate that has none. */
   channelBinding(): Buffer | undefined;
   send(frame: Buffer): void;
@@ -47,6 +58,10 @@ export interface Proven {
 export interface AuthContext {
   /** undefined: no such user. Rejects with LookUpFailed. */
   secretOf(user: string): Promise<Secret | undefined>;
+  /** What of a certificate is the name. */
+  readonly clientName: 'CN' | 'DN';
+  /** May the one whom a certificate calls `name` be this user? */
+  isSameUser(name: string, user: string): boolean;
   /** Why there is none, for the log. */
   readonly noSuchUser: string;
   /** Kind of the latest secret that was found: what an unknown user is made to look like. */

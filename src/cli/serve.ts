@@ -3,6 +3,7 @@
  * Builds nothing itself: what serves is made by app.ts, through the `createApp` it is given.
  */
 import { readFileSync } from 'node:fs';
+import { loadAccessOf } from '../app/access.ts';
 import type { ConfigDiff } from '../config/change.ts';
 import type { Config, HostPort } from '../config/config.ts';
 import type { Loaded, ServeFlags } from '../config/load.ts';
@@ -80,6 +81,8 @@ export function loadAll(source: ReturnType<typeof sourceOf>): Loaded {
   const result = loadConfig(source);
   const none = new Map<string, string>();
   if ('problems' in result) return { result, users: none };
+  const access = loadAccessOf(result.config);
+  if (access !== undefined && 'problems' in access) return { result: { ...access, warnings: [] }, users: none };
   const { file } = result.config.auth;
   if (file === undefined) return { result, users: knownUsers(result.config) };
   try {

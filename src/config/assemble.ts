@@ -33,6 +33,8 @@ export function assemble(v: SettingValues, databases: ReadonlyMap<string, Databa
     auth: {
       type: v['auth.type'],
       file: v['auth.file'],
+      hbaFile: v['auth.hba_file'],
+      identFile: v['auth.ident_file'],
       query: v['auth.query'],
       user: v['auth.user'],
       dbname: v['auth.dbname'],

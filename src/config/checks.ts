@@ -131,8 +131,17 @@ function checkAuth(config: Config): KeyedProblem[] {
     }
   }
   problems.push(...checkQuery(config));
-  const why = config.auth.file === undefined ? undefined : unreadable(config.auth.file);
-  if (why !== undefined) problems.push({ key: 'auth.file', text: `the file ${config.auth.file} ${why}` });
+  if (config.auth.type === 'hba' && config.auth.hbaFile === undefined) {
+    problems.push({ key: 'auth.hba_file', text: 'is missing: auth.type hba needs the file that says who may come in' });
+  }
+  for (const [key, file] of [
+    ['auth.file', config.auth.file],
+    ['auth.hba_file', config.auth.hbaFile],
+    ['auth.ident_file', config.auth.identFile],
+  ] as const) {
+    const why = file === undefined ? undefined : unreadable(file);
+    if (why !== undefined) problems.push({ key, text: `the file ${file} ${why}` });
+  }
   return problems;
 }
 
@@ -177,6 +186,9 @@ export function warningsFor(config: Config, users: ReadonlySet<string>): string[
       `auth.admin_users: nobody can use the admin console: give one of them (${names}) a line in auth.file, ` +
         'or set auth.admin_users (WEIR_AUTH_ADMIN_USERS) to a user who can log in',
     );
+  }
+  if (type !== 'hba' && config.auth.hbaFile !== undefined) {
+    warnings.push(`auth.hba_file: is not used, because auth.type is ${type}`);
   }
   if (!config.cache.enabled && config.cache.redis !== undefined) {
     warnings.push('cache.redis: is not used, because cache.enabled is false');

@@ -9,7 +9,7 @@ export type Consistency = 'eventual' | 'session' | 'strict';
 export type BalanceHosts = 'least-load' | 'round-robin' | 'random' | 'weighted';
 export type PrimaryReads = 'never' | 'when-needed' | 'always-included';
 export type CacheMode = 'session' | 'bounded' | 'ttl';
-export type AuthType = 'trust' | 'md5' | 'scram-sha-256' | 'cert';
+export type AuthType = 'trust' | 'md5' | 'scram-sha-256' | 'cert' | 'hba';
 
 export interface HostPort {
   readonly host: string;
@@ -92,6 +92,8 @@ export interface Config {
   readonly auth: {
     readonly type: AuthType;
     readonly file: string | undefined;
+    readonly hbaFile: string | undefined;
+    readonly identFile: string | undefined;
     /** `default`: Weir's own, of pg_authid. */
     readonly query: string | undefined;
     readonly user: string | undefined;

@@ -46,6 +46,8 @@ export type LoadResult =
 
 const fileKeys: readonly SettingKey[] = [
   'auth.file',
+  'auth.hba_file',
+  'auth.ident_file',
   'tls.client.cert',
   'tls.client.key',
   'tls.client.ca',

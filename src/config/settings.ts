@@ -136,10 +136,10 @@ export const settings = {
     (c) => c.pool.maxPreparedStatements,
   ),
   'auth.type': setting(
-    oneOf(['trust', 'md5', 'scram-sha-256', 'cert'], ['hba']),
+    oneOf(['trust', 'md5', 'scram-sha-256', 'cert', 'hba']),
     'scram-sha-256',
     'reload',
-    'How clients prove who they are.',
+    'How clients prove who they are; hba: as auth.hba_file says for each connection.',
     (c) => c.auth.type,
   ),
   'auth.file': setting(
@@ -148,6 +148,20 @@ export const settings = {
     'reload',
     'File of "name" "secret" lines, as auth_file of PgBouncer; relative to the configuration file, and the default need not exist.',
     (c) => c.auth.file,
+  ),
+  'auth.hba_file': setting(
+    optional(string('a file name')),
+    undefined,
+    'reload',
+    'Who may come in from where and how, in the format of pg_hba.conf; for auth.type hba.',
+    (c) => c.auth.hbaFile,
+  ),
+  'auth.ident_file': setting(
+    optional(string('a file name')),
+    undefined,
+    'reload',
+    'User name maps in the format of pg_ident.conf, for map= in auth.hba_file.',
+    (c) => c.auth.identFile,
   ),
   'auth.query': setting(
     optional(string('a query with $1 that gives user name and secret, or "default"')),

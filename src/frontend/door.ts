@@ -25,7 +25,7 @@ const consoleReserve = 8;
 
 export interface ClientDoor {
   /** A connection that was just made. Never throws. */
-  accept(socket: Socket): void;
+  accept(socket: Socket, layer: 'plain' | 'local'): void;
   /** For connections that come from now on. Throws TlsSettingError, and then nothing has changed. */
   reload(tls: TlsSide, auth?: AuthOptions): void;
   /** Log-ins under way, and all that come, get shutting_down. Resolves when none is left. */
@@ -117,7 +117,7 @@ export function createDoor(options: DoorOptions): ClientDoor {
 
   let door = makeDoor(options.tls, options.auth);
   return {
-    accept: (socket) => begin(socket, 'plain'),
+    accept: begin,
     reload(tls, auth) {
       door = makeDoor(tls, auth ?? options.auth, auth === undefined ? door : undefined);
     },

@@ -40,7 +40,7 @@ export function createListener(options: ListenerOptions): Listener {
   const { host, port } = options.listen;
   const door = createDoor(options);
   const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveInitialDelayMs });
-  server.on('connection', (socket) => door.accept(socket));
+  server.on('connection', (socket) => door.accept(socket, 'plain'));
 
   return {
     listen() {

@@ -15,6 +15,7 @@ import type { ClientTlsContext } from '../net/tls.ts';
 import { Frontend, describeType, maxAuthMessageLength } from '../protocol/codes.ts';
 import { ProtocolError } from '../protocol/read.ts';
 import { authenticationOk } from '../protocol/write.ts';
+import { certificateOf } from './certificate.ts';
 import { closeWith, fatal, fatalOfOld, noWords } from './farewell.ts';
 import type { Layer, Startup } from './startup.ts';
 import { OldProtocolError, StrangerError, readFirstPacket } from './startup.ts';
@@ -48,6 +49,9 @@ const maxCancelMs = 10_000;
 const reasons: Partial<Record<ErrorName, RefusalReason>> = {
   authentication_failed: 'wrong-password',
   certificate_failed: 'no-certificate',
+  certificate_required: 'no-certificate',
+  hba_no_entry: 'hba',
+  hba_rejects: 'hba',
   tls_required: 'tls-required',
   no_such_database: 'no-database',
   database_disabled: 'no-database',
@@ -79,6 +83,8 @@ class Refusal extends Error {
 
 /** IPv4 addresses mapped into IPv6 are shown as IPv4. */
 const addressOf = (socket: Socket): string => (socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/i, '');
+/** As PgBouncer shows it. */
+const localAddress = 'unix';
 
 /** Runs a whole log-in; never rejects. `socket` is a TLSSocket in the round behind the handshake (`layer`). */
 export async function logIn(socket: Socket | TLSSocket, layer: Layer, door: Door): Promise<void> {
@@ -98,9 +104,9 @@ export async function logIn(socket: Socket | TLSSocket, layer: Layer, door: Door
       closeWith(socket, noWords);
     } else {
       user = packet.startup.user;
-      const isConsole = enter(packet.startup, socket, seat, door);
-      await authenticate(packet.startup, isConsole, socket, reader, door);
-      handOver(packet.startup, isConsole, socket, reader, door);
+      const isConsole = enter(packet.startup, socket, layer, seat, door);
+      await authenticate(packet.startup, isConsole, socket, layer, reader, door);
+      handOver(packet.startup, isConsole, socket, layer, reader, door);
     }
   } catch (error) {
     reader.detach();
@@ -137,13 +143,16 @@ class Seat {
 }
 
 /** May this client try to log in at all? Returns whether it wants the console. */
-function enter(startup: Startup, socket: Socket, seat: Seat, door: Door): boolean {
+function enter(startup: Startup, socket: Socket, layer: Layer, seat: Seat, door: Door): boolean {
   const { options } = door;
   if (socket.destroyed) throw new ReadError('closed', 'the client went away');
   if (startup.negotiation !== undefined) socket.write(startup.negotiation);
   if (startup.user === '') throw new WeirError('no_startup_user');
-  if (door.tls?.isRequired === true && !(socket instanceof TLSSocket)) throw new WeirError('tls_required');
-  if (door.tls?.isCertificateRequired === true && !(socket as TLSSocket).authorized) {
+  // No TLS over Unix sockets, as in PostgreSQL.
+  const mayBePlain = layer === 'local';
+  if (door.tls?.isRequired === true && !mayBePlain && !(socket instanceof TLSSocket))
+    throw new WeirError('tls_required');
+  if (door.tls?.isCertificateRequired === true && !mayBePlain && !(socket as TLSSocket).authorized) {
     const why = `client certificate: ${String((socket as TLSSocket).authorizationError)}`;
     const detail = 'The client sent no certificate that the authority in tls.client.ca has signed.';
     throw new Refusal(new WeirError('certificate_failed', { user: startup.user }, detail), why);
@@ -153,13 +162,6 @@ function enter(startup: Startup, socket: Socket, seat: Seat, door: Door): boolea
   if (options.isDraining() && !isKeeper) throw new WeirError('shutting_down');
   if (seat.tryTake(door.clientSeats) || (isKeeper && seat.tryTake(door.consoleSeats))) return isConsole;
   throw new WeirError('too_many_clients', { limit: options.maxClientConn() });
-}
-
-function certificateName(socket: Socket | TLSSocket): string | undefined {
-  if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined;
-  // A certificate with several common names has an array here: nobody's.
-  const name: unknown = socket.getPeerCertificate().subject?.CN;
-  return typeof name === 'string' ? name : undefined;
 }
 
 /** Of the certificate that this client was shown, which need not be the one that others are shown by now. */
@@ -172,15 +174,18 @@ async function authenticate(
   startup: Startup,
   isConsole: boolean,
   socket: Socket,
+  layer: Layer,
   reader: MessageReader,
   door: Door,
 ): Promise<void> {
   const exchange: Exchange = {
     user: startup.user,
     database: isConsole ? undefined : startup.database,
+    databaseNames: isConsole ? door.options.consoleNames : [startup.database],
     replication: startup.replication,
     hasTls: socket instanceof TLSSocket,
-    certificateName: certificateName(socket),
+    remoteAddress: layer === 'local' ? undefined : addressOf(socket),
+    certificate: certificateOf(socket),
     channelBinding: () => ownEndPoint(socket),
     send: (frame) => void socket.write(frame),
     receive: async () => {
@@ -193,7 +198,14 @@ async function authenticate(
   if (!outcome.isOk) throw new Refusal(outcome.error, outcome.why);
 }
 
-function handOver(startup: Startup, isConsole: boolean, socket: Socket, reader: MessageReader, door: Door): void {
+function handOver(
+  startup: Startup,
+  isConsole: boolean,
+  socket: Socket,
+  layer: Layer,
+  reader: MessageReader,
+  door: Door,
+): void {
   const { user, database, parameters } = startup;
   const { options } = door;
   if (startup.replication !== undefined) {
@@ -215,7 +227,7 @@ function handOver(startup: Startup, isConsole: boolean, socket: Socket, reader: 
     parameters,
     protocolMinor: startup.minor,
     hasTls: socket instanceof TLSSocket,
-    remoteAddress: addressOf(socket),
+    remoteAddress: layer === 'local' ? localAddress : addressOf(socket),
     remotePort: socket.remotePort ?? 0,
   });
 }

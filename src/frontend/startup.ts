@@ -95,7 +95,7 @@ export function readStartup(code: number, body: Buffer): Startup {
 }
 
 /** What the packets come in; `direct-tls` is TLS that the client began without asking. */
-export type Layer = 'plain' | 'tls' | 'direct-tls';
+export type Layer = 'plain' | 'local' | 'tls' | 'direct-tls';
 
 export interface FirstPacketOptions {
   /** TLS is to be had. */

@@ -16,7 +16,8 @@ export type RefusalReason =
   | 'protocol'
   | 'timeout'
   | 'too-many'
-  | 'auth-query';
+  | 'auth-query'
+  | 'hba';
 
 /** A client that proved who it is and was told AuthenticationOk; ParameterStatus and what follows is its session's. */
 export interface LoggedInClient {
@@ -42,6 +43,8 @@ export interface DoorOptions {
   readonly auth: AuthOptions;
   /** Asked after authentication has succeeded ("unknown" is said to nobody else), and before for 'console'. */
   findDatabase(name: string, user: string): 'ok' | 'console' | 'unknown' | 'disabled';
+  /** All names of the admin console. */
+  readonly consoleNames: readonly string[];
   consoleUserAllowed(user: string): boolean;
   /** max_client_conn, for the words of the refusal. */
   maxClientConn(): number;

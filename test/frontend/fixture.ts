@@ -50,6 +50,7 @@ export function doorOptions(
     tls: noTls,
     auth: { type: 'trust', users: () => undefined },
     findDatabase: (name) => (name === 'weir' ? 'console' : name === 'nowhere' ? 'unknown' : 'ok'),
+    consoleNames: ['weir', 'pgbouncer'],
     consoleUserAllowed: (user) => user === 'weir',
     maxClientConn: () => 100,
     tryEnter: () => (seats < 100 ? ++seats > 0 : false),

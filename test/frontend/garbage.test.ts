@@ -101,7 +101,7 @@ class FakeSocket extends Duplex {
 async function attackOnce(door: ClientDoor, one: Attack): Promise<FakeSocket> {
   const socket = new FakeSocket({ allowHalfOpen: false });
   const isClosed = new Promise<void>((resolve) => socket.once('close', resolve));
-  door.accept(socket as unknown as Socket);
+  door.accept(socket as unknown as Socket, 'plain');
   for (const chunk of chunksOf(one)) socket.push(chunk);
   // Not at once: some of them are let in.
   setImmediate(() => socket.push(null));

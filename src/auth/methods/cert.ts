@@ -1,22 +1,25 @@
 /**
- * auth.type = cert: the common name of the client's TLS certificate must be the user name. The certificate was checked
- * against tls.client.ca before (net/tls.ts); no password is asked for.
+ * auth.type = cert, and cert of auth.hba_file: the name in the client's TLS certificate must be the user's, or be mapped to
+ * it. The certificate was checked against tls.client.ca before (net/tls.ts); no password is asked for.
  */
 import { WeirError } from '../../errors.ts';
 import { accepted, noCertificate } from '../outcome.ts';
-import type { AuthMethod, AuthOutcome, Exchange } from '../types.ts';
+import type { AuthContext, AuthMethod, AuthOutcome, Exchange } from '../types.ts';
 
-function check(exchange: Exchange): AuthOutcome {
-  if (!exchange.hasTls) {
-    return { isOk: false, error: new WeirError('tls_required'), why: 'auth.type cert without TLS' };
-  }
-  if (exchange.certificateName === undefined) {
-    return noCertificate(exchange.user, 'no client certificate that tls.client.ca vouches for');
-  }
-  if (exchange.certificateName !== exchange.user) {
-    return noCertificate(exchange.user, `the certificate is that of "${exchange.certificateName}"`);
-  }
-  return accepted;
+/** undefined: it is the user's. Else why not. */
+export function whyNotTheUsers({ user, certificate }: Exchange, context: AuthContext): string | undefined {
+  if (certificate === undefined) return 'no client certificate that tls.client.ca vouches for';
+  const name = context.clientName === 'DN' ? certificate.distinguishedName : certificate.commonName;
+  if (name === undefined || name === '') return 'the certificate has no common name, or several';
+  return context.isSameUser(name, user) ? undefined : `the certificate is that of "${name}"`;
 }
 
-export const cert: AuthMethod = (exchange) => Promise.resolve(check(exchange));
+function check(exchange: Exchange, context: AuthContext): AuthOutcome {
+  if (!exchange.hasTls) {
+    return { isOk: false, error: new WeirError('tls_required'), why: 'cert without TLS' };
+  }
+  const why = whyNotTheUsers(exchange, context);
+  return why === undefined ? accepted : noCertificate(exchange.user, why);
+}
+
+export const cert: AuthMethod = (exchange, context) => Promise.resolve(check(exchange, context));

@@ -13,7 +13,7 @@ import type { AuthMethod } from '../types.ts';
 import { scram } from './scram.ts';
 
 /** The password without its closing zero; an inner zero would be an attempt to hide something. */
-function passwordOf(body: Buffer): Buffer {
+export function passwordOf(body: Buffer): Buffer {
   if (body.length === 0 || body.indexOf(0) !== body.length - 1) throw new ProtocolError('invalid password message');
   return body.subarray(0, -1);
 }

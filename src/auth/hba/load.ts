@@ -1,0 +1,42 @@
+/**
+ * auth.hba_file and auth.ident_file together: rules whose maps exist, or everything that is wrong with the two. Called by
+ * `weir serve` and `weir check` before anything starts, and by the app at its start and at each reload.
+ */
+import type { IdentFile, IdentMaps } from './ident.ts';
+import { readIdentFile } from './ident.ts';
+import { readLines } from './lines.ts';
+import type { Rule } from './rules.ts';
+import { parseRules } from './rules.ts';
+
+export interface Access {
+  readonly rules: readonly Rule[];
+  readonly maps: IdentMaps;
+}
+
+export interface AccessFiles {
+  readonly hbaFile: string;
+  readonly identFile: string | undefined;
+  /** tls.client.ca is set: certificates of clients can be checked. */
+  readonly canVerify: boolean;
+}
+
+export type LoadedAccess = { readonly access: Access } | { readonly problems: readonly string[] };
+
+export function loadAccess({ hbaFile, identFile, canVerify }: AccessFiles): LoadedAccess {
+  const { lines, problems } = readLines(hbaFile);
+  const rules = parseRules(lines, problems);
+  const none: IdentFile = { maps: new Map(), problems: [] };
+  const ident = identFile === undefined ? none : readIdentFile(identFile);
+  for (const { place, method, map, clientCert } of rules) {
+    if (map !== undefined && !ident.maps.has(map)) {
+      const where = identFile === undefined ? 'auth.ident_file is not set' : `there is none in ${identFile}`;
+      problems.push(`${place}: map=${map}: ${where}`);
+    }
+    if (!canVerify && (method === 'cert' || clientCert !== undefined)) {
+      problems.push(`${place}: certificates of clients cannot be checked without tls.client.ca`);
+    }
+  }
+  if (problems.length === 0 && rules.length === 0) problems.push(`${hbaFile}: has no line: nobody could come in`);
+  const all = [...problems, ...ident.problems];
+  return all.length > 0 ? { problems: all } : { access: { rules, maps: ident.maps } };
+}
