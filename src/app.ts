@@ -244,7 +244,10 @@ export async function createApp(firstConfig: Config, deps: AppDeps): Promise<App
       throw error;
     }
     state = 'serving';
-    log('info', 'listening', `weir ${version} listens on ${listener.address().host}:${listener.address().port}`);
+    const { host, port } = listener.address();
+    const socketPath = listener.socketPath();
+    const where = socketPath === undefined ? `${host}:${port}` : `${host}:${port} and ${socketPath}`;
+    log('info', 'listening', `weir ${version} listens on ${where}`);
   }
 
   async function shutdown(mode: 'now' | 'wait-for-servers' | 'wait-for-clients'): Promise<void> {

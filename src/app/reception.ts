@@ -64,6 +64,8 @@ export class Reception {
     const config = parts.config();
     return {
       listen: config.listen,
+      unixSocket:
+        config.unixSocketDir === undefined ? undefined : { dir: config.unixSocketDir, mode: config.unixSocketMode },
       tls: config.tls.client,
       auth: this.authOptions(config),
       findDatabase: (name) => (consoleNames.includes(name) ? 'console' : parts.directory.admits(name)),

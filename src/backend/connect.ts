@@ -12,6 +12,7 @@ import { serverTlsOptions } from '../net/tls.ts';
 import { describeType } from '../protocol/codes.ts';
 import { ProtocolError } from '../protocol/read.ts';
 import { sslRequest } from '../protocol/write.ts';
+import { connectTarget, isSocketDir } from '../util/where.ts';
 import { transportError } from './login-error.ts';
 
 /** Whether to ask for TLS: no; yes, and go on without if the server has none; yes, or not at all. */
@@ -81,12 +82,13 @@ function describeConnectError(error: unknown): string {
 }
 
 async function openTcp(node: NodeConfig, signal: AbortSignal): Promise<Socket> {
-  // A host that begins with a slash is the directory of a Unix socket, as in libpq.
-  const where = node.host.startsWith('/')
-    ? { path: `${node.host}/.s.PGSQL.${node.port}` }
-    : { host: node.host, port: node.port, autoSelectFamily: true };
-  const options = { noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveInitialDelayMs };
-  const socket = connectTcp({ ...where, ...options });
+  const options = {
+    autoSelectFamily: true,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: keepAliveInitialDelayMs,
+  };
+  const socket = connectTcp({ ...connectTarget(node.host, node.port), ...options });
   socket.on('error', ignoreError);
   try {
     await waitFor(socket, 'connect', signal);
@@ -124,7 +126,7 @@ async function askForTls(socket: Socket, signal: AbortSignal): Promise<boolean> 
  */
 export async function openSocket({ node, tls, wish, signal }: OpenOptions): Promise<Socket | TLSSocket> {
   // No TLS over Unix sockets, as in libpq.
-  const options = wish === 'no' || node.host.startsWith('/') ? undefined : serverTlsOptions(tls, node.host);
+  const options = wish === 'no' || isSocketDir(node.host) ? undefined : serverTlsOptions(tls, node.host);
   const plain = await openTcp(node, signal);
   try {
     if (options === undefined) return plain;

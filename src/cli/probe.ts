@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import pg from 'pg';
 import type { NodeConfig, TlsSide } from '../config/config.ts';
+import { connectTarget, isSocketDir } from '../util/where.ts';
 
 export interface Credentials {
   readonly user: string;
@@ -38,7 +39,7 @@ const nothing: NodeReport = {
 /** Why nobody can be reached there; undefined when somebody listens. */
 export function unreachable(host: string, port: number, timeoutMs: number): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const socket = connect({ host, port });
+    const socket = connect(connectTarget(host, port));
     const finish = (why: string | undefined): void => {
       socket.destroy();
       resolve(why);
@@ -109,7 +110,7 @@ export async function probeNode(
     return { ...nothing, problem: why, note: why === undefined ? note : undefined };
   }
   try {
-    const [ssl, isPlainFine] = tlsFor(tls);
+    const [ssl, isPlainFine] = isSocketDir(node.host) ? [false as const, true] : tlsFor(tls);
     return await ask(node, login, ssl, timeoutMs).catch((error: unknown) => {
       const hasNoTls = error instanceof Error && /does not support SSL/i.test(error.message);
       if (ssl !== false && isPlainFine && hasNoTls) return ask(node, login, false, timeoutMs);

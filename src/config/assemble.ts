@@ -27,6 +27,8 @@ export function assemblePool(v: SettingValues): PoolSettings {
 export function assemble(v: SettingValues, databases: ReadonlyMap<string, DatabaseConfig>): Config {
   return {
     listen: v.listen,
+    unixSocketDir: v.unix_socket_dir,
+    unixSocketMode: v.unix_socket_mode,
     http: v.http,
     maxClientConn: v.max_client_conn,
     pool: assemblePool(v),

@@ -58,7 +58,18 @@ export interface KeyedProblem {
 }
 
 export function crossCheck(config: Config): KeyedProblem[] {
-  return [...checkTls('client', config.tls.client), ...checkTls('server', config.tls.server), ...checkAuth(config)];
+  return [
+    ...checkSocket(config),
+    ...checkTls('client', config.tls.client),
+    ...checkTls('server', config.tls.server),
+    ...checkAuth(config),
+  ];
+}
+
+function checkSocket({ unixSocketDir: dir }: Config): KeyedProblem[] {
+  if (dir === undefined) return [];
+  const isDirectory = statSync(dir, { throwIfNoEntry: false })?.isDirectory() === true;
+  return isDirectory ? [] : [{ key: 'unix_socket_dir', text: `${dir} is not a directory` }];
 }
 
 function checkTls(side: 'client' | 'server', tls: TlsSide): KeyedProblem[] {

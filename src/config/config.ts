@@ -86,6 +86,8 @@ export interface CacheSettings {
 
 export interface Config {
   readonly listen: HostPort;
+  readonly unixSocketDir: string | undefined;
+  readonly unixSocketMode: number;
   readonly http: HostPort | undefined;
   readonly maxClientConn: number;
   readonly pool: PoolSettings;

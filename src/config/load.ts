@@ -45,6 +45,7 @@ export type LoadResult =
   | { readonly problems: readonly string[]; readonly warnings: readonly string[] };
 
 const fileKeys: readonly SettingKey[] = [
+  'unix_socket_dir',
   'auth.file',
   'auth.hba_file',
   'auth.ident_file',

@@ -10,6 +10,11 @@ export type UnnamedNode = Omit<NodeConfig, 'name'> & { readonly name: string | u
 export type ParsedNode = { readonly node: UnnamedNode } | { readonly refused: string };
 
 const example = 'postgres://user:password@host:5432/database';
+/** Stands for no host at all; no name of DNS looks like it. */
+const noHost = '-';
+const socketExample = 'postgres:///database?host=/run/postgresql';
+/** What sun_path holds, less the name of the socket. */
+const longestSocketDir = 90;
 const nodeKeys = ['url', 'weight', 'name'];
 const heaviest = 1000;
 /** What people bring along from libpq's and JDBC's URLs. */
@@ -47,7 +52,8 @@ function decode(text: string): string | undefined {
 export function parseNodeUrl(text: string): ParsedNode {
   let url: URL;
   try {
-    url = new URL(text.trim());
+    // libpq takes user@/database?host=/dir; a URL with a user must name a host.
+    url = new URL(text.trim().replace(/^(postgres(?:ql)?:\/\/[^/?#]*@)(?=[/?])/i, `$1${noHost}`));
   } catch {
     return {
       refused: `is not a URL such as ${example} (in user and password, write @ as %40, : as %3A, / as %2F, # as %23)`,
@@ -57,20 +63,14 @@ export function parseNodeUrl(text: string): ParsedNode {
     return { refused: `is not a postgres:// URL such as ${example}` };
   }
   if (url.hash !== '') return { refused: 'has a # in it: write it as %23' };
-  if (url.search !== '') {
-    // Only words that are known are repeated: a raw ? in a password ends up here, too.
-    const names = [...url.searchParams.keys()].filter((name) => parameters.includes(name)).join(', ');
-    const what = names === '' ? 'parameters' : `the parameter ${names}`;
-    return {
-      refused: `has ${what}: URLs of nodes take none (TLS is set under tls.server; in a password write ? as %3F)`,
-    };
-  }
-  const host = decode(url.hostname.replace(/^\[(.*)\]$/, '$1'));
-  if (host === undefined || host === '') return { refused: `names no host: write it as in ${example}` };
-  if (host.startsWith('/')) return { refused: 'names a Unix socket, which is not supported: give a host and a port' };
+  const socket = socketOf(url);
+  if ('refused' in socket) return socket;
+  const host = socket.dir ?? decode(url.hostname.replace(/^\[(.*)\]$/, '$1'));
+  if (host === undefined || host === '' || host === noHost)
+    return { refused: `names no host: write it as in ${example}` };
   if (host.includes(',')) return { refused: 'names several hosts: give each node its own URL' };
-  if (/[\s"']/.test(host)) return { refused: 'has a host name with blanks or quotes in it' };
-  const port = url.port === '' ? 5432 : Number(url.port);
+  if (!host.startsWith('/') && /[\s"']/.test(host)) return { refused: 'has a host name with blanks or quotes in it' };
+  const port = socket.port ?? (url.port === '' ? 5432 : Number(url.port));
   if (port < 1 || port > 65535) return { refused: 'has a port that is not from 1 to 65535' };
   const path = url.pathname.replace(/^\//, '');
   if (path.includes('/'))
@@ -90,6 +90,33 @@ export function parseNodeUrl(text: string): ParsedNode {
       password: password === '' ? undefined : password,
       weight: 1,
     },
+  };
+}
+
+interface SocketAddress {
+  /** undefined: the URL names a host. */
+  readonly dir?: string | undefined;
+  readonly port?: number;
+}
+
+/** The directory of a Unix socket, as libpq's URLs name it: postgres:///shop?host=/run/postgresql&port=5433. */
+function socketOf(url: URL): SocketAddress | { readonly refused: string } {
+  const given = [...url.searchParams.keys()];
+  const dir = url.searchParams.get('host') ?? '';
+  const port = url.searchParams.get('port');
+  const isSocket = ['', noHost].includes(url.hostname) && dir.startsWith('/') && new Set(given).size === given.length;
+  if (isSocket && given.every((name) => name === 'host' || name === 'port')) {
+    if (Buffer.byteLength(dir) > longestSocketDir)
+      return { refused: 'has a directory that is too long for a Unix socket' };
+    if (port !== null && !/^\d{1,5}$/.test(port)) return { refused: 'has a port that is not from 1 to 65535' };
+    return port === null ? { dir } : { dir, port: Number(port) };
+  }
+  if (url.search === '') return {};
+  // Only words that are known are repeated: a raw ? in a password ends up here, too.
+  const names = given.filter((name) => parameters.includes(name)).join(', ');
+  const what = names === '' ? 'parameters' : `the parameter ${names}`;
+  return {
+    refused: `has ${what}: URLs of nodes take none but those of a Unix socket, ${socketExample} (TLS is set under tls.server; in a password write ? as %3F)`,
   };
 }
 

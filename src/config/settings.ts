@@ -6,7 +6,7 @@
 import { readSettings } from './settings-reads.ts';
 import type { Setting } from './setting.ts';
 import { atLeast1ms, hour, minute, orZero, second, setting } from './setting.ts';
-import { boolean, hostPort, integer, list, oneOf, onlyForNow, optional, string } from './values.ts';
+import { boolean, fileMode, hostPort, integer, list, oneOf, onlyForNow, optional, string } from './values.ts';
 
 const poolModes = oneOf(['session', 'transaction', 'statement']);
 const tlsModes = oneOf(['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full']);
@@ -22,6 +22,20 @@ export const settings = {
     'restart',
     'Address and port on which clients connect.',
     (c) => c.listen,
+  ),
+  unix_socket_dir: setting(
+    optional(string('a directory')),
+    undefined,
+    'restart',
+    'Directory of a Unix socket on which clients of this machine connect, too: .s.PGSQL.PORT.',
+    (c) => c.unixSocketDir,
+  ),
+  unix_socket_mode: setting(
+    fileMode(),
+    0o777,
+    'restart',
+    'Permissions of that socket: who may write may connect.',
+    (c) => c.unixSocketMode,
   ),
   http: setting(
     optional(hostPort()),

@@ -220,6 +220,17 @@ export function hostPort(): ValueType<HostPort> {
   return { name: 'host:port', allowed, parse, parseText: parse, format: formatHostPort };
 }
 
+/** Permissions in octal digits. What YAML itself takes for octal (0o700) would come as another number, and is refused. */
+export function fileMode(): ValueType<number> {
+  const allowed = 'permissions such as 0777 or 0770 (digits 0, 2, 6 and 7)';
+  const parse = (raw: unknown): Parsed<number> => {
+    const text = typeof raw === 'number' || typeof raw === 'string' ? String(raw).trim() : '';
+    return /^0?[0267]{3}$/.test(text) ? { value: Number.parseInt(text, 8) } : { refused: `is not ${allowed}` };
+  };
+  const format = (value: number): string => value.toString(8).padStart(4, '0');
+  return { name: 'mode', allowed, parse, parseText: parse, format };
+}
+
 /** redis:// or rediss:// (TLS), as ioredis takes it. */
 export function redisUrl(): ValueType<string> {
   const allowed = 'a URL such as redis://host:6379/0 (rediss:// for TLS)';

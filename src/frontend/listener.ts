@@ -7,6 +7,8 @@ import type { AuthOptions } from '../auth/authenticator.ts';
 import type { HostPort, TlsSide } from '../config/config.ts';
 import { createDoor } from './door.ts';
 import type { ListenerOptions } from './types.ts';
+import type { UnixSocket } from './unix-socket.ts';
+import { openUnixSocket } from './unix-socket.ts';
 
 export type { DoorOptions, ListenerOptions, LoggedInClient, RefusalReason } from './types.ts';
 
@@ -15,6 +17,8 @@ export interface Listener {
   listen(): Promise<void>;
   /** Where it listens; the port that was found when 0 was asked for. */
   address(): HostPort;
+  /** Of the Unix socket, if there is one. */
+  socketPath(): string | undefined;
   /**
    * Stops accepting; log-ins under way get shutting_down. Clients that were handed over stay with their owner, and this
    * does not wait for them.
@@ -39,33 +43,53 @@ const advice: Readonly<Record<string, string>> = {
 export function createListener(options: ListenerOptions): Listener {
   const { host, port } = options.listen;
   const door = createDoor(options);
+  let local: UnixSocket | undefined;
   const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveInitialDelayMs });
   server.on('connection', (socket) => door.accept(socket, 'plain'));
 
+  const cannotAccept = (error: Error): void => {
+    const message = `cannot accept a connection: ${error.message}`;
+    options.log('error', 'accept_failed', message, { hint: 'Raise the limit of open files (ulimit -n).' });
+  };
+
+  function listenTcp(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      server.once('error', (error: NodeJS.ErrnoException) => {
+        const what = advice[error.code ?? ''] ?? error.message;
+        reject(new Error(`cannot listen on ${host}:${port}: ${what}`, { cause: error }));
+      });
+      server.listen({ ...(host === '*' ? {} : { host }), port, backlog }, () => {
+        server.removeAllListeners('error');
+        server.on('error', cannotAccept);
+        resolve();
+      });
+    });
+  }
+
+  function address(): HostPort {
+    const found = server.address();
+    if (found === null || typeof found === 'string') return { host, port };
+    return { host: found.address, port: found.port };
+  }
+
   return {
-    listen() {
-      return new Promise((resolve, reject) => {
-        server.once('error', (error: NodeJS.ErrnoException) => {
-          const what = advice[error.code ?? ''] ?? error.message;
-          reject(new Error(`cannot listen on ${host}:${port}: ${what}`, { cause: error }));
-        });
-        server.listen({ ...(host === '*' ? {} : { host }), port, backlog }, () => {
-          server.removeAllListeners('error');
-          server.on('error', (error) => {
-            const message = `cannot accept a connection: ${error.message}`;
-            options.log('error', 'accept_failed', message, { hint: 'Raise the limit of open files (ulimit -n).' });
-          });
-          resolve();
-        });
+    async listen() {
+      await listenTcp();
+      const { unixSocket } = options;
+      if (unixSocket === undefined) return;
+      local = await openUnixSocket({
+        ...unixSocket,
+        port: address().port,
+        onConnection: (socket) => door.accept(socket, 'local'),
+        onError: cannotAccept,
       });
     },
-    address() {
-      const address = server.address();
-      if (address === null || typeof address === 'string') return { host, port };
-      return { host: address.address, port: address.port };
-    },
+    address,
+    socketPath: () => local?.path,
     async close() {
       if (server.listening) server.close();
+      local?.close();
+      local = undefined;
       await door.close();
     },
     reload: (tls, auth) => door.reload(tls, auth),

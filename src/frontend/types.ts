@@ -66,4 +66,6 @@ export interface DoorOptions {
 
 export interface ListenerOptions extends DoorOptions {
   readonly listen: HostPort;
+  /** Also on a Unix socket with the port of `listen` in its name. */
+  readonly unixSocket?: { readonly dir: string; readonly mode: number } | undefined;
 }

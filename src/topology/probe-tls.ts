@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { checkServerIdentity } from 'node:tls';
 import type { ConnectionOptions } from 'node:tls';
 import type { TlsMode, TlsSide } from '../config/config.ts';
+import { isSocketDir } from '../util/where.ts';
 
 /** `false` = plain TCP. In the order to try; the next one only if the server refuses the one before. */
 export type TransportAttempt = false | ConnectionOptions;
@@ -41,7 +42,8 @@ function attempts(mode: TlsMode, options: ConnectionOptions, host: string): read
 
 /** Rejects when a certificate or key file cannot be read. */
 export async function transportAttempts(tls: TlsSide, host: string): Promise<readonly TransportAttempt[]> {
-  if (tls.mode === 'disable') return [false];
+  // No TLS over Unix sockets, as in libpq.
+  if (tls.mode === 'disable' || isSocketDir(host)) return [false];
   const [ca, cert, key] = await Promise.all([pem(tls.ca), pem(tls.cert), pem(tls.key)]);
   const options: ConnectionOptions = {
     ...(ca === undefined ? {} : { ca }),

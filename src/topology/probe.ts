@@ -6,6 +6,7 @@ import { connect as connectTcp } from 'node:net';
 import { Client } from 'pg';
 import type { NodeConfig, TlsSide } from '../config/config.ts';
 import { endOfLastRecord } from '../util/lsn.ts';
+import { connectTarget } from '../util/where.ts';
 import { IDENTITY_SQL, probeSql, SYSTEM_ID_SQL } from './probe-sql.ts';
 import { transportAttempts } from './probe-tls.ts';
 import type { TransportAttempt } from './probe-tls.ts';
@@ -236,7 +237,7 @@ async function connectWithout(node: NodeConfig, isPrimary: boolean, timeoutMs: n
 
 function knock(node: NodeConfig, timeoutMs: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    const socket = connectTcp({ host: node.host, port: node.port });
+    const socket = connectTcp(connectTarget(node.host, node.port));
     const fail = (error: unknown): void => {
       socket.destroy();
       reject(asProbeFailure(error, 'cannot connect'));
