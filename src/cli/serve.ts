@@ -195,7 +195,9 @@ async function reload(app: ServedApp, reloadConfig: () => Loaded, io: CliIo): Pr
     return;
   }
   const { reloadable, notReloadable } = diff;
-  io.err(`weir: reload: ${reloadable.length === 0 ? 'nothing changed' : `changed ${reloadable.join(', ')}`}\n`);
+  io.err(
+    `weir: reload: ${reloadable.length === 0 ? 'no setting changed; files were read again' : `changed ${reloadable.join(', ')}`}\n`,
+  );
   if (notReloadable.length > 0) io.err(`weir: reload: needs a restart: ${notReloadable.join(', ')}\n`);
 }
 
