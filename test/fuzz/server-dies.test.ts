@@ -7,55 +7,17 @@ import { describe, expect, it } from 'vitest';
 import { until } from '../../integration/harness/until.ts';
 import { Backend } from '../../src/protocol/codes.ts';
 import { readErrorFields } from '../../src/protocol/read.ts';
-import { describe as describeMessage, errorResponse, frame, query, sync } from '../../src/protocol/write.ts';
+import { errorResponse, frame, query } from '../../src/protocol/write.ts';
 import { noticeResponse, parameterStatus, readyForQuery } from '../../src/protocol/write.ts';
 import { createClassifier } from '../../src/sql/classifier.ts';
 import type { FakePostgres, Mind } from './fake-postgres.ts';
-import { bind, copyData, copyDone, execute, parseText } from './frames.ts';
+import { batch, conversations } from './conversations.ts';
+import type { Conversation } from './conversations.ts';
 import { framesOf } from './rude-client.ts';
 import { makeWorld } from './world.ts';
 import type { World, WorldOptions } from './world.ts';
 
 const classifier = await createClassifier();
-
-interface Conversation {
-  readonly says: readonly Buffer[];
-  /** How many ReadyForQuery a healthy server answers with. */
-  readonly readies: number;
-  /** It only reads: as long as no row was shown, nobody notices that a server died. */
-  readonly isRead?: boolean;
-  readonly options?: Partial<WorldOptions>;
-}
-
-const batch = (name: string, sql: string): Buffer =>
-  Buffer.concat([parseText(name, sql), bind('', name), describeMessage('P', ''), execute(''), sync]);
-
-const conversations: Readonly<Record<string, Conversation>> = {
-  'a simple read': { says: [query("SELECT 'x'")], readies: 1, isRead: true },
-  'a simple write': { says: [query('INSERT INTO lines VALUES (1)')], readies: 1 },
-  'several statements': { says: [query("SELECT 'x'; INSERT INTO lines VALUES (2)")], readies: 1 },
-  'a prepared read': { says: [batch('s', "SELECT 'x'")], readies: 1, isRead: true },
-  'a prepared write': { says: [batch('w', 'INSERT INTO lines VALUES (3)')], readies: 1 },
-  'a pipeline': {
-    says: [batch('s', "SELECT 'x'"), batch('w', 'INSERT INTO lines VALUES (4)'), batch('', "SELECT 'y'")],
-    readies: 3,
-  },
-  'COPY to the client': { says: [query('COPY lines TO STDOUT')], readies: 1 },
-  'COPY from the client': {
-    says: [query('COPY lines FROM STDIN'), copyData(Buffer.from('a\n')), copyDone],
-    readies: 1,
-  },
-  'a transaction': {
-    says: [query('BEGIN'), query('INSERT INTO lines VALUES (5)'), query('COMMIT'), query("SELECT 'after'")],
-    readies: 4,
-  },
-  'a setting to be replayed': { says: [query("SET application_name = 'me'"), query("SELECT 'x'")], readies: 2 },
-  'a session that is reset afterwards': {
-    says: [query("SET work_mem = '2MB'"), query("SELECT 'x'")],
-    readies: 2,
-    options: { poolMode: 'session' },
-  },
-};
 
 type Damage = (message: Buffer, server: FakePostgres) => Buffer | undefined;
 const thenDie = (bytes: Buffer, server: FakePostgres): Buffer => {

@@ -1,0 +1,64 @@
+/**
+ * What proper clients say, for tests in which one of the two sides dies or misbehaves at each of its messages.
+ */
+import { describe as describeMessage, query, sync } from '../../src/protocol/write.ts';
+import { bind, copyData, copyDone, execute, parseText } from './frames.ts';
+import type { WorldOptions } from './world.ts';
+
+export interface Conversation {
+  readonly says: readonly Buffer[];
+  /** How many ReadyForQuery a healthy server answers with. */
+  readonly readies: number;
+  /** It only reads: as long as no row was shown, nobody notices that a server died. */
+  readonly isRead?: boolean;
+  readonly options?: Partial<WorldOptions>;
+}
+
+export const batch = (name: string, sql: string): Buffer =>
+  Buffer.concat([parseText(name, sql), bind('', name), describeMessage('P', ''), execute(''), sync]);
+
+export const conversations: Readonly<Record<string, Conversation>> = {
+  'a simple read': { says: [query("SELECT 'x'")], readies: 1, isRead: true },
+  'a simple write': { says: [query('INSERT INTO lines VALUES (1)')], readies: 1 },
+  'several statements': { says: [query("SELECT 'x'; INSERT INTO lines VALUES (2)")], readies: 1 },
+  'a prepared read': { says: [batch('s', "SELECT 'x'")], readies: 1, isRead: true },
+  'a prepared write': { says: [batch('w', 'INSERT INTO lines VALUES (3)')], readies: 1 },
+  'a pipeline': {
+    says: [batch('s', "SELECT 'x'"), batch('w', 'INSERT INTO lines VALUES (4)'), batch('', "SELECT 'y'")],
+    readies: 3,
+  },
+  'COPY to the client': { says: [query('COPY lines TO STDOUT')], readies: 1 },
+  'COPY from the client': {
+    says: [query('COPY lines FROM STDIN'), copyData(Buffer.from('a\n')), copyDone],
+    readies: 1,
+  },
+  'a transaction': {
+    says: [query('BEGIN'), query('INSERT INTO lines VALUES (5)'), query('COMMIT'), query("SELECT 'after'")],
+    readies: 4,
+  },
+  'a setting to be replayed': { says: [query("SET application_name = 'me'"), query("SELECT 'x'")], readies: 2 },
+  'a statement that another server has to prepare': {
+    says: [
+      query('BEGIN'),
+      batch('s', "SELECT 'x'"),
+      query('COMMIT'),
+      Buffer.concat([bind('', 's'), execute(''), sync]),
+    ],
+    readies: 4,
+  },
+  'settings that several servers have to be told': {
+    says: [
+      query("SET work_mem = '2MB'; SET application_name = 'me'"),
+      query("SELECT 'x'"),
+      query('INSERT INTO lines VALUES (6)'),
+      query('RESET work_mem'),
+      query("SELECT 'y'"),
+    ],
+    readies: 5,
+  },
+  'a session that is reset afterwards': {
+    says: [query("SET work_mem = '2MB'"), query("SELECT 'x'")],
+    readies: 2,
+    options: { poolMode: 'session' },
+  },
+};
