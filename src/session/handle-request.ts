@@ -267,24 +267,26 @@ function prepareServer(session: ClientSession, unit: Unit): void {
   if (steps.length === 0) return send(session, unit);
   const hasState = session.mustStay;
   session.waiting();
+  const failed = (why: string): void => {
+    if (!server.isAlive && !hasState && unit.attempts++ < maxAttempts) {
+      avoidNode(unit, `${server.node.name} was lost (${why})`);
+      return findServer(session, unit);
+    }
+    session.dropServer(`its session could not be set up: ${why}`);
+    const detail = `Replaying the settings of this session failed: ${why}`;
+    refuse(session, unit, new WeirError('server_login_failed', { node: server.node.name, why: detail }));
+  };
   Promise.all(steps.map((step) => server.run(step))).then(
     () =>
       session.goOn(() => {
+        // It may have said so with its last breath.
+        if (session.server !== server) return failed('the server closed the connection');
         server.settings = wanted;
         session.reopening = undefined;
         session.tellReported(server);
         send(session, unit);
       }),
-    (error: Error) =>
-      session.goOn(() => {
-        if (!server.isAlive && !hasState && unit.attempts++ < maxAttempts) {
-          avoidNode(unit, `${server.node.name} was lost (${error.message})`);
-          return findServer(session, unit);
-        }
-        session.dropServer(`its session could not be set up: ${error.message}`);
-        const detail = `Replaying the settings of this session failed: ${error.message}`;
-        refuse(session, unit, new WeirError('server_login_failed', { node: server.node.name, why: detail }));
-      }),
+    (error: Error) => session.goOn(() => failed(error.message)),
   );
 }
 

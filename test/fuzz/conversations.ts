@@ -39,22 +39,23 @@ export const conversations: Readonly<Record<string, Conversation>> = {
   'a setting to be replayed': { says: [query("SET application_name = 'me'"), query("SELECT 'x'")], readies: 2 },
   'a statement that another server has to prepare': {
     says: [
-      query('BEGIN'),
+      query("SET weir.route = 'primary'"),
       batch('s', "SELECT 'x'"),
-      query('COMMIT'),
+      query("SET weir.route = 'replica'"),
       Buffer.concat([bind('', 's'), execute(''), sync]),
     ],
     readies: 4,
   },
-  'settings that several servers have to be told': {
+  'settings that another server has to be told': {
     says: [
-      query("SET work_mem = '2MB'; SET application_name = 'me'"),
+      query("SET weir.route = 'primary'"),
+      query("SET application_name = 'me'"),
       query("SELECT 'x'"),
-      query('INSERT INTO lines VALUES (6)'),
-      query('RESET work_mem'),
+      query("SET weir.route = 'replica'"),
       query("SELECT 'y'"),
+      query('INSERT INTO lines VALUES (6)'),
     ],
-    readies: 5,
+    readies: 6,
   },
   'a session that is reset afterwards': {
     says: [query("SET work_mem = '2MB'"), query("SELECT 'x'")],

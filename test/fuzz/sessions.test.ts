@@ -63,7 +63,6 @@ describe('what is said behind the log-in', () => {
     }
     expect(count).toBeGreaterThanOrEqual(wanted);
     expect(memory.mostGrown).toBeLessThan(48 * 1024 * 1024);
-    process.stderr.write(`grown ${memory.mostGrown} rss ${process.memoryUsage().rss}\n`);
   });
 
   it.each(readdirSync(corpus).filter((name) => name.endsWith('.hex')))('once found: %s', async (name) => {
