@@ -88,6 +88,7 @@ export async function createApp(firstConfig: Config, deps: AppDeps): Promise<App
   };
   const credentials = new Credentials(users);
   const keys = createKeyDeriver();
+  const nextServerId = (): number => ++lastServerId;
   const clients = new Clients();
   const directory = new Directory({
     config: () => config,
@@ -95,7 +96,7 @@ export async function createApp(firstConfig: Config, deps: AppDeps): Promise<App
     users,
     credentials,
     keys,
-    nextServerId: () => ++lastServerId,
+    nextServerId,
     onResize: (pool) => logResize(pool),
     onEjection: (_node, reason) => metrics.nodeEjected(reason),
   });
@@ -120,6 +121,7 @@ export async function createApp(firstConfig: Config, deps: AppDeps): Promise<App
     users,
     credentials,
     authQuery,
+    nextServerId,
     metrics,
   });
   const listener = createListener(reception.listenerOptions());
@@ -263,7 +265,7 @@ export async function createApp(firstConfig: Config, deps: AppDeps): Promise<App
     while (clients.count > 0 && (waitsForClients || nowMs() < deadlineMs)) {
       if (state !== 'draining') return stop();
       if (!waitsForClients) {
-        for (const session of clients.sessions()) if (session.isIdle) session.terminate(new WeirError('shutting_down'));
+        for (const session of clients.all()) if (session.isIdle) session.terminate(new WeirError('shutting_down'));
         for (const each of clients.consoles()) each.close(new WeirError('shutting_down'));
       }
       await new Promise((resolve) => setTimeout(resolve, 20));
@@ -283,7 +285,7 @@ export async function createApp(firstConfig: Config, deps: AppDeps): Promise<App
     console.stop();
     resizing.stop();
     await listener.close();
-    for (const session of clients.sessions()) session.terminate(new WeirError('shutting_down'));
+    for (const session of clients.all()) session.terminate(new WeirError('shutting_down'));
     for (const each of clients.consoles()) each.close(new WeirError('shutting_down'));
     authQuery.stop();
     await directory.stop();

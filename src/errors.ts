@@ -184,6 +184,26 @@ const table = {
     message: 'the server connection was lost in mid-statement ({why})',
     hint: 'The statement may or may not have taken effect; check before you repeat it.',
   },
+  replication_lost: {
+    sqlstate: '08006',
+    severity: 'FATAL',
+    level: 'info',
+    message: 'the replication connection to the server was lost ({why})',
+  },
+  replication_where: {
+    sqlstate: '3D000',
+    severity: 'FATAL',
+    level: 'info',
+    message: 'database "{database}" is not configured, so it is not clear which server is to be replicated',
+    hint: 'Name one of the configured databases (dbname=...): its primary is taken. For pg_basebackup: -d "dbname=...".',
+  },
+  replication_full: {
+    sqlstate: '53300',
+    severity: 'FATAL',
+    level: 'warn',
+    message: 'no connection to node {node} is left for replication',
+    hint: 'Raise max_db_connections, or max_connections of the server.',
+  },
   startup_setting_refused: {
     sqlstate: '22023',
     severity: 'FATAL',

@@ -4,6 +4,7 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { ConsoleSession } from '../control/console-session.ts';
 import type { ClientSession } from '../session/client.ts';
+import type { ReplicationSession } from '../session/replication.ts';
 
 export interface Key {
   readonly id: number;
@@ -15,9 +16,16 @@ const shortKeyBytes = 4;
 const longKeyBytes = 32;
 const longKeysSince = 2;
 
+interface Who {
+  readonly session?: ClientSession;
+  readonly replication?: ReplicationSession;
+  readonly console?: ConsoleSession;
+}
+
 interface Seat {
   readonly secret: Buffer;
   session: ClientSession | undefined;
+  replication: ReplicationSession | undefined;
   console: ConsoleSession | undefined;
 }
 
@@ -30,14 +38,15 @@ export class Clients {
     do this.lastId = (this.lastId % 0x7ffffffe) + 1;
     while (this.seats.has(this.lastId));
     const secret = randomBytes(minor >= longKeysSince ? longKeyBytes : shortKeyBytes);
-    this.seats.set(this.lastId, { secret, session: undefined, console: undefined });
+    this.seats.set(this.lastId, { secret, session: undefined, replication: undefined, console: undefined });
     return { id: this.lastId, secret };
   }
 
-  seat(id: number, who: { session?: ClientSession; console?: ConsoleSession }): void {
+  seat(id: number, who: Who): void {
     const seat = this.seats.get(id);
     if (seat === undefined) return;
     seat.session = who.session;
+    seat.replication = who.replication;
     seat.console = who.console;
   }
 
@@ -49,12 +58,23 @@ export class Clients {
     return this.seats.size;
   }
 
-  get(id: number): ClientSession | undefined {
-    return this.seats.get(id)?.session;
+  get(id: number): ClientSession | ReplicationSession | undefined {
+    const seat = this.seats.get(id);
+    return seat?.session ?? seat?.replication;
   }
 
   *sessions(): Iterable<ClientSession> {
     for (const seat of this.seats.values()) if (seat.session !== undefined) yield seat.session;
+  }
+
+  *replications(): Iterable<ReplicationSession> {
+    for (const seat of this.seats.values()) if (seat.replication !== undefined) yield seat.replication;
+  }
+
+  /** Sessions of either kind: whoever talks to a server. */
+  *all(): Iterable<ClientSession | ReplicationSession> {
+    yield* this.sessions();
+    yield* this.replications();
   }
 
   *consoles(): Iterable<ConsoleSession> {
@@ -66,7 +86,8 @@ export class Clients {
     const seat = this.seats.get(id);
     if (seat === undefined || secret.length !== seat.secret.length || !timingSafeEqual(secret, seat.secret))
       return done();
-    if (seat.session !== undefined) return seat.session.cancel(done);
+    const session = seat.session ?? seat.replication;
+    if (session !== undefined) return session.cancel(done);
     seat.console?.cancel();
     done();
   }

@@ -84,6 +84,10 @@ export function createActions(parts: ActionParts): ConsoleActions {
       for (const session of clients.sessions()) {
         if (databases.has(session.database as DatabaseRuntime)) session.terminate(new WeirError('killed'));
       }
+      const names = new Set([...databases].map((database) => database.name));
+      for (const session of clients.replications()) {
+        if (names.has(session.database)) session.terminate(new WeirError('killed'));
+      }
       for (const database of databases) {
         for (const pool of database.pools()) for (const server of [...pool.servers()]) server.close('KILL');
       }

@@ -33,7 +33,7 @@ export function createSources(parts: SourceParts, actions: ConsoleActions): Cons
       for (const database of directory.all()) yield* database.pools();
     },
     *clients() {
-      for (const session of clients.sessions()) yield session.stats();
+      for (const session of clients.all()) yield session.stats();
     },
     databaseStats: () => databaseStats(parts),
     *topologies() {
@@ -42,6 +42,7 @@ export function createSources(parts: SourceParts, actions: ConsoleActions): Cons
     cacheStats: () => services.cache.stats(),
     *servers() {
       for (const database of directory.all()) yield* serversOf(parts, database);
+      yield* replicationServers(parts);
     },
     *databases() {
       for (const database of directory.all()) yield databaseRow(parts, database);
@@ -62,6 +63,12 @@ function databaseStats({ directory, clients }: SourceParts): Iterable<DatabaseSt
     if (total === undefined) continue;
     total.receivedBytes += wire.receivedBytes;
     total.sentBytes += wire.sentBytes;
+  }
+  for (const { database, receivedBytes, sentBytes } of clients.replications()) {
+    const total = totals.get(database);
+    if (total === undefined) continue;
+    total.receivedBytes += receivedBytes;
+    total.sentBytes += sentBytes;
   }
   return totals.values();
 }
@@ -91,6 +98,32 @@ function* serversOf(parts: SourceParts, database: DatabaseRuntime): Iterable<Ser
         serverVersion: server.parameters.get('server_version') ?? '',
       };
     }
+  }
+}
+
+/** In no pool, but connections all the same. */
+function* replicationServers({ clients, services }: SourceParts): Iterable<ServerStats> {
+  const epochMs = Date.now() - services.nowMs();
+  for (const { identity, kind, database, server, connectedAtMs, requestAtMs, serverState } of clients.replications()) {
+    const { node, link } = server;
+    yield {
+      id: server.id,
+      database,
+      user: server.user,
+      node: node.name,
+      replication: kind,
+      state: serverState,
+      host: node.host,
+      port: node.port,
+      processId: link.processId,
+      hasTls: link.hasTls,
+      connectedAtMs: epochMs + connectedAtMs,
+      requestAtMs: epochMs + requestAtMs,
+      clientId: identity.id,
+      preparedStatements: 0,
+      isCloseNeeded: false,
+      serverVersion: link.parameters.get('server_version') ?? '',
+    };
   }
 }
 

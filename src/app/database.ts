@@ -2,15 +2,13 @@
  * One database as clients name it, at work: its topology, its pools, those who wait for a node. Satisfies what a
  * session asks for (session/context.ts). Made by directory.ts; everything it holds is stopped with it.
  */
-import { sendCancel } from '../backend/cancel.ts';
-import { connectServer, ServerLoginError } from '../backend/login.ts';
-import { ServerConnection } from '../backend/server.ts';
+import type { ServerConnection } from '../backend/server.ts';
 import type { KeyDeriver } from '../auth/keys.ts';
 import type { Config, DatabaseConfig, NodeConfig, PoolSettings } from '../config/config.ts';
 import { nodeCapacity } from '../control/resize-loop.ts';
 import { isOtherSize, KeptBounds } from '../pool/bounds.ts';
 import { NodeBudget } from '../pool/budget.ts';
-import { Pool, type ConnectProblem } from '../pool/pool.ts';
+import { Pool } from '../pool/pool.ts';
 import type { Database, Parked, Services } from '../session/context.ts';
 import { newDatabaseStats } from '../session/count.ts';
 import { WelcomeDesk } from '../session/welcome.ts';
@@ -21,6 +19,7 @@ import type { NodeState, Topology, TopologySnapshot } from '../topology/types.ts
 import { systemClock } from '../util/clock.ts';
 import type { Credentials } from './credentials.ts';
 import { fallbackRoom, followNode } from './node-pools.ts';
+import { ServerLogins } from './server-logins.ts';
 
 /** What all databases share. */
 export interface Shared {
@@ -47,6 +46,7 @@ export class DatabaseRuntime implements Database {
   /** Clients that are logged in to it. */
   clients = 0;
   idleSinceMs: number;
+  readonly logins: ServerLogins;
   private readonly shared: Shared;
   private config: DatabaseConfig;
   private current: Topology;
@@ -63,6 +63,7 @@ export class DatabaseRuntime implements Database {
     this.shared = shared;
     this.stats = newDatabaseStats(name);
     this.idleSinceMs = shared.services.nowMs();
+    this.logins = new ServerLogins({ name, shared, config: () => this.config, topology: () => this.current });
     this.welcome = new WelcomeDesk(this, shared.services);
     this.current = this.makeTopology();
     this.unsubscribe = this.current.onChange((snapshot) => this.changed(snapshot));
@@ -142,7 +143,7 @@ export class DatabaseRuntime implements Database {
       budget: this.budgetOf(node),
       nowMs: services.nowMs,
       random: services.random,
-      connect: (onClosed) => this.connect(node, user, onClosed),
+      connect: (onClosed) => this.logins.connect(node, user, onClosed),
       onResize: (resized) => this.shared.onResize(resized),
     });
     pool.role = role;
@@ -160,83 +161,21 @@ export class DatabaseRuntime implements Database {
     return budget;
   }
 
-  private async connect(
-    node: NodeConfig,
-    user: string,
-    onClosed: (server: ServerConnection) => void,
-  ): Promise<ServerConnection> {
-    const { services, credentials, keys } = this.shared;
-    const own = credentials.of(this.name, user);
-    const secret = node.user === undefined ? own.secret : node.password;
-    const isVerifier = secret?.startsWith('SCRAM-SHA-256$') === true;
-    const proven = node.user === undefined ? own.scramKeys : undefined;
-    try {
-      const link = await connectServer({
-        node,
-        database: node.database ?? this.name,
-        user,
-        password: isVerifier ? undefined : secret,
-        tls: this.shared.config().tls.server,
-        timeoutMs: this.config.pool.serverConnectTimeoutMs,
-        keys,
-        ...(proven === undefined ? {} : { scramKeys: proven }),
-      });
-      this.current.reportSuccess(node.name);
-      return new ServerConnection({
-        id: this.shared.nextServerId(),
-        node,
-        link,
-        turn: services.turn,
-        maxPreparedStatements: this.config.pool.maxPreparedStatements,
-        nowMs: services.nowMs(),
-        onClosed: (server, why) => {
-          services.log('debug', 'server_closed', why, { database: this.name, node: node.name, server: server.id });
-          onClosed(server);
-        },
-      });
-    } catch (error) {
-      throw this.problemOf(node, error);
-    }
-  }
-
-  private problemOf(node: NodeConfig, error: unknown): ConnectProblem {
-    const { services } = this.shared;
-    if (!(error instanceof ServerLoginError)) {
-      const bug = error instanceof Error ? error : new Error(String(error));
-      services.unexpected(bug);
-      return { message: bug.message, isFinal: false, isServerFull: false, sqlstate: undefined };
-    }
-    services.log('warn', 'server_login_failed', error.message, {
-      database: this.name,
-      node: node.name,
-      sqlstate: error.sqlstate,
-    });
-    if (error.isTransport) this.current.reportFailure(node.name, 'connect', error.message);
-    return {
-      message: error.message,
-      isFinal: error.isAuth || error.isUnknownDatabase,
-      isServerFull: error.isServerFull,
-      sqlstate: error.sqlstate,
-    };
-  }
-
   /** CancelRequest to the server's node; the server is kept back until it has arrived. */
   cancel(server: ServerConnection): Promise<void> {
-    const arrived = sendCancel({
-      node: server.node,
-      tls: this.shared.config().tls.server,
-      processId: server.processId,
-      secretKey: server.secretKey,
-      timeoutMs: this.config.pool.serverConnectTimeoutMs,
-    }).catch((error: Error) => {
-      this.shared.services.log('warn', 'cancel_failed', error.message, { node: server.node.name });
-    });
+    const arrived = this.logins.cancel(server);
     const earlier = server.cancelling ?? Promise.resolve();
     const both = Promise.all([earlier, arrived]).then(() => {
       if (server.cancelling === both && server.state !== 'resetting') server.cancelling = undefined;
     });
     server.cancelling = both;
     return arrived;
+  }
+
+  /** A place for a connection that is in no pool; how to give it back, or undefined if there is none. */
+  takePlace(node: NodeConfig): (() => void) | undefined {
+    const budget = this.budgetOf(node);
+    return budget.tryTake({ yieldIdle: () => false }) ? () => budget.give() : undefined;
   }
 
   poolsOf(node: string): Iterable<Pool> {

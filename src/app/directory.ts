@@ -53,6 +53,20 @@ export class Directory {
     return database;
   }
 
+  /**
+   * Physical replication is of a whole server, and libpq names the database "replication" as often as not: the database
+   * of that name if there is one, else any, provided that all have the same primary.
+   */
+  ofServer(name: string): DatabaseRuntime | undefined {
+    const { databases } = this.shared.config();
+    if (databases.has(name)) return this.find(name);
+    const servers = new Set([...databases.values()].map(({ primary }) => `${primary.host}:${primary.port}`));
+    if (servers.size !== 1) return undefined;
+    const first = [...databases.keys()].find((each) => each !== '*');
+    // Behind "*" every server has this one.
+    return this.find(first ?? 'postgres');
+  }
+
   get(name: string): DatabaseRuntime | undefined {
     return this.databases.get(name);
   }

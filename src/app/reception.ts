@@ -12,6 +12,7 @@ import type { ListenerOptions, LoggedInClient } from '../frontend/listener.ts';
 import { createRepeatLimiter, limitRepeats, withoutNames } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Log } from '../observability/types.ts';
+import type { ErrorFields } from '../protocol/write.ts';
 import { errorResponse } from '../protocol/write.ts';
 import { ClientSession } from '../session/client.ts';
 import type { Services } from '../session/context.ts';
@@ -23,6 +24,7 @@ import type { Clients, Key } from './clients.ts';
 import type { Credentials } from './credentials.ts';
 import type { DatabaseRuntime } from './database.ts';
 import type { Directory } from './directory.ts';
+import { RefusedByServer, openReplication } from './replication.ts';
 
 export interface ReceptionParts {
   config(): Config;
@@ -34,6 +36,7 @@ export interface ReceptionParts {
   readonly users: ReadonlyMap<string, string>;
   readonly credentials: Credentials;
   readonly authQuery: AuthQuery;
+  nextServerId(): number;
   readonly metrics: Pick<Metrics, 'authFailed'>;
 }
 
@@ -93,7 +96,10 @@ export class Reception {
     const key = this.parts.clients.register(client.protocolMinor);
     client.socket.once('close', () => this.parts.clients.leave(key.id));
     if (client.isConsole) return this.serveConsole(client, key);
-    this.welcome(client, key).catch((error: unknown) => this.turnAway(client, error));
+    const { replication } = client;
+    const isServed =
+      replication === undefined ? this.welcome(client, key) : openReplication(client, replication, key, this.parts);
+    isServed.catch((error: unknown) => this.turnAway(client, error));
   }
 
   private serveConsole(client: LoggedInClient, key: Key): void {
@@ -140,9 +146,14 @@ export class Reception {
 
   /** The client is logged in, but there is no session for it: says why. */
   private turnAway(client: LoggedInClient, error: unknown): void {
+    if (error instanceof RefusedByServer) return this.endWith(client, error.error);
     const isKnown = error instanceof WeirError;
     if (!isKnown) this.parts.services.unexpected(error instanceof Error ? error : new Error(String(error)));
     const said = isKnown ? error : new WeirError('internal_error', { what: String(error) });
+    this.endWith(client, said);
+  }
+
+  private endWith(client: LoggedInClient, said: Omit<ErrorFields, 'severity'>): void {
     const { sqlstate, message, detail, hint } = said;
     client.socket.end(errorResponse({ severity: 'FATAL', sqlstate, message, detail, hint }));
     client.socket.resume();

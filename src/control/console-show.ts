@@ -2,6 +2,7 @@
  * SHOW POOLS, CLIENTS, SERVERS: who is connected to what. PgBouncer's columns first, with its names and meanings
  * (PgBouncer manual, "Show commands"), ours behind. What Weir does not have is 0, '' or NULL.
  */
+import type { ReplicationKind } from '../auth/types.ts';
 import type { PoolStats, ServerStats } from '../pool/types.ts';
 import type { ClientStats } from '../session/types.ts';
 import { columnsOf, show, splitWait, timestamp } from './console-types.ts';
@@ -96,6 +97,7 @@ interface SocketRow {
   readonly type: 'C' | 'S';
   readonly user: string;
   readonly database: string;
+  readonly replication?: ReplicationKind;
   readonly state: string;
   readonly host: string;
   readonly port: number;
@@ -118,7 +120,7 @@ function socketColumns<T extends SocketRow>(): ShowColumn<T>[] {
     s.text('type', (row) => row.type),
     s.text('user', (row) => row.user),
     s.text('database', (row) => row.database),
-    s.text('replication', () => 'none'),
+    s.text('replication', (row) => row.replication ?? 'none'),
     s.text('state', (row) => row.state),
     s.text('addr', (row) => row.host),
     s.int('port', (row) => row.port),

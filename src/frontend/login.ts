@@ -206,15 +206,16 @@ function handOver(
   reader: MessageReader,
   door: Door,
 ): void {
-  const { user, database, parameters } = startup;
+  const { user, database, parameters, replication } = startup;
   const { options } = door;
-  if (startup.replication !== undefined) {
-    throw new WeirError('not_supported', { what: 'a replication connection through Weir' });
+  if (isConsole && replication !== undefined) {
+    throw new WeirError('not_supported', { what: 'a replication connection to the admin console' });
   }
   // Only now, so that nobody can try out which databases there are.
   if (isConsole && !options.consoleUserAllowed(user)) throw new WeirError('not_console_user', { user });
   const found = options.findDatabase(database, user);
-  if (found === 'unknown') throw new WeirError('no_such_database', { database });
+  // Physical replication is of a whole server: the name of a database may mean nothing.
+  if (found === 'unknown' && replication !== 'physical') throw new WeirError('no_such_database', { database });
   if (found === 'disabled') throw new WeirError('database_disabled', { database });
   if (socket.destroyed || socket.readableEnded) throw new ReadError('closed', 'the client went away');
   socket.write(authenticationOk);
@@ -225,6 +226,7 @@ function handOver(
     database,
     isConsole,
     parameters,
+    replication,
     protocolMinor: startup.minor,
     hasTls: socket instanceof TLSSocket,
     remoteAddress: layer === 'local' ? localAddress : addressOf(socket),

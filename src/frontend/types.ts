@@ -3,6 +3,7 @@
  */
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import type { ReplicationKind } from '../auth/types.ts';
 import type { AuthOptions } from '../auth/authenticator.ts';
 import type { HostPort, TlsSide } from '../config/config.ts';
 import type { Log } from '../observability/types.ts';
@@ -31,6 +32,8 @@ export interface LoggedInClient {
   readonly isConsole: boolean;
   /** Startup parameters as they came (`options` too), without user, database, replication and `_pq_.` options. */
   readonly parameters: Map<string, string>;
+  /** undefined: an ordinary connection. */
+  readonly replication: ReplicationKind | undefined;
   /** It speaks version 3.x of the protocol. */
   readonly protocolMinor: number;
   readonly hasTls: boolean;

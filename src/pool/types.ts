@@ -2,6 +2,7 @@
  * What others may see and ask of a pool: figures for the console and the metrics, a sample for the resize
  * controller, and the few things that operators may do. Implemented by pool/pool.ts. Types only.
  */
+import type { ReplicationKind } from '../auth/types.ts';
 import type { PoolMode } from '../config/config.ts';
 
 export type ResizeReason = 'pressure' | 'surplus' | 'operator' | 'server-full' | 'budget' | 'reload';
@@ -86,6 +87,8 @@ export interface ServerStats {
   readonly database: string;
   readonly user: string;
   readonly node: string;
+  /** Absent: an ordinary connection, in a pool. */
+  readonly replication?: ReplicationKind;
   readonly state: ServerState;
   readonly host: string;
   readonly port: number;

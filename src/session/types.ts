@@ -1,6 +1,7 @@
 /**
  * What others may see of the clients: rows for SHOW CLIENTS and counters for SHOW STATS and the metrics. Types only.
  */
+import type { ReplicationKind } from '../auth/types.ts';
 import type { PinReason } from '../routing/plan.ts';
 
 export type ClientState = 'idle' | 'active' | 'waiting' | 'idle_in_transaction' | 'login';
@@ -10,6 +11,8 @@ export interface ClientStats {
   readonly id: number;
   readonly database: string;
   readonly user: string;
+  /** Absent: an ordinary connection. */
+  readonly replication?: ReplicationKind;
   readonly state: ClientState;
   readonly host: string;
   readonly port: number;

@@ -74,6 +74,26 @@ describe('start-up', () => {
     expect(fixture.clients[1]?.parameters.size).toBe(0);
   });
 
+  it.each([
+    ['true', 'physical'],
+    ['1', 'physical'],
+    ['ON', 'physical'],
+    ['database', 'logical'],
+    ['false', undefined],
+  ])('replication=%s', async (replication, kind) => {
+    const { fixture, dial } = await open();
+    await expectReady((await dial()).startup({ ...ann, replication, application_name: 'x' }));
+    const [client] = fixture.clients;
+    expect(client?.replication).toBe(kind);
+    expect([...(client?.parameters.keys() ?? [])]).toEqual(['application_name']);
+  });
+
+  it('physical replication need not name a database that is there', async () => {
+    const { fixture, dial } = await open();
+    await expectReady((await dial()).startup({ user: 'ann', database: 'nowhere', replication: 'true' }));
+    expect(fixture.clients[0]).toMatchObject({ database: 'nowhere', replication: 'physical' });
+  });
+
   it('works byte by byte', async () => {
     const { dial } = await open();
     const client = await dial();
@@ -187,8 +207,13 @@ describe('start-up', () => {
   it.each([
     [{}, '28000', /no PostgreSQL user name/],
     [{ user: '' }, '28000', /no PostgreSQL user name/],
-    [{ user: 'ann', replication: 'database' }, '0A000', /replication/],
-    [{ user: 'ann', replication: 'true' }, '0A000', /replication/],
+    [
+      { user: 'weir', database: 'weir', replication: 'database' },
+      '0A000',
+      /replication connection to the admin console/,
+    ],
+    [{ user: 'weir', database: 'weir', replication: 'true' }, '0A000', /replication connection to the admin console/],
+    [{ user: 'ann', database: 'nowhere', replication: 'database' }, '3D000', /"nowhere" is not configured/],
     [{ user: 'ann', replication: 'truest' }, '22023', /invalid value for parameter "replication": "truest"/],
     [{ user: 'ann', replication: '' }, '22023', /invalid value for parameter "replication": ""/],
     [{ user: 'ann', replication: 'o' }, '22023', /invalid value/],

@@ -1,0 +1,177 @@
+/**
+ * Opens replication connections: which server, a place there, the log-in with the client's own startup parameters. In
+ * every pool mode, since no pool is concerned: PgBouncer does so, too. What follows is session/replication.ts.
+ */
+import { ServerLoginError } from '../backend/login.ts';
+import type { ServerLink } from '../backend/login.ts';
+import { WeirError } from '../errors.ts';
+import type { LoggedInClient } from '../frontend/listener.ts';
+import type { ReplicationKind } from '../auth/types.ts';
+import type { Services } from '../session/context.ts';
+import { Preferences } from '../session/preferences.ts';
+import { ReplicationSession } from '../session/replication.ts';
+import { parseOptions } from '../session/startup.ts';
+import { greeting } from '../session/welcome.ts';
+import type { NodeState, TopologySnapshot } from '../topology/types.ts';
+import type { Clients, Key } from './clients.ts';
+import type { DatabaseRuntime } from './database.ts';
+import type { Directory } from './directory.ts';
+
+export interface ReplicationParts {
+  readonly directory: Directory;
+  readonly clients: Clients;
+  readonly services: Services;
+  nextServerId(): number;
+}
+
+/** The server's own refusal, for the client to read as it is. */
+export class RefusedByServer extends Error {
+  readonly error: ServerLoginError;
+
+  constructor(error: ServerLoginError) {
+    super(error.message);
+    this.name = 'RefusedByServer';
+    this.error = error;
+  }
+}
+
+/** Rejects with WeirError or RefusedByServer; nothing is left open then. */
+export async function openReplication(
+  client: LoggedInClient,
+  kind: ReplicationKind,
+  key: Key,
+  parts: ReplicationParts,
+): Promise<void> {
+  const { socket } = client;
+  const database = findDatabase(client.database, kind, parts.directory);
+  database.clients++;
+  socket.once('close', () => void database.clients--);
+  if (database.paused) throw new WeirError('no_node', { database: database.name, why: 'PAUSE by an operator' });
+  const { preferences, parameters } = readParameters(client.parameters);
+  const node = await findNode(database, preferences, parts.services);
+  if (socket.destroyed) return;
+  const user = node.config.user ?? client.user;
+  const givePlace = database.takePlace(node.config);
+  if (givePlace === undefined) throw new WeirError('replication_full', { node: node.name });
+  const wanted = { ...parameters, replication: kind === 'physical' ? 'true' : 'database' };
+  const link = await logIn(database, node, user, wanted).catch((error: unknown) => {
+    givePlace();
+    throw error;
+  });
+  // Whatever becomes of it: the place is free when the connection is gone.
+  link.socket.once('close', givePlace);
+  if (socket.destroyed) return void link.socket.destroy();
+  seat(client, kind, key, { parts, database, node, user, link });
+}
+
+interface Opened {
+  readonly parts: ReplicationParts;
+  readonly database: DatabaseRuntime;
+  readonly node: NodeState;
+  readonly user: string;
+  readonly link: ServerLink;
+}
+
+function seat(client: LoggedInClient, kind: ReplicationKind, key: Key, opened: Opened): void {
+  const { parts, database, node, user, link } = opened;
+  const { clients, services } = parts;
+  const server = { id: parts.nextServerId(), node: node.config, user, link };
+  const about = { client: key.id, database: database.name, node: node.name, server: server.id };
+  const session = new ReplicationSession(client.socket, {
+    identity: {
+      id: key.id,
+      user: client.user,
+      remoteAddress: client.remoteAddress,
+      remotePort: client.remotePort,
+      hasTls: client.hasTls,
+      connectedAtMs: services.nowMs(),
+      secret: key.secret,
+    },
+    kind,
+    database: database.name,
+    applicationName: client.parameters.get('application_name') ?? '',
+    server,
+    turn: services.turn,
+    nowMs: services.nowMs,
+    cancel: () => database.logins.cancel({ node: node.config, processId: link.processId, secretKey: link.secretKey }),
+    onClosed: (closed, why) => {
+      database.stats.receivedBytes += closed.receivedBytes;
+      database.stats.sentBytes += closed.sentBytes;
+      clients.leave(key.id);
+      services.log('info', 'replication_ended', `a replication connection to ${node.name} has ended: ${why}`, about);
+    },
+  });
+  clients.seat(key.id, { replication: session });
+  services.log('info', 'replication_begun', `a ${kind} replication connection to ${node.name}`, about);
+  session.start(greeting(link.parameters, key.id, key.secret), client.leftover);
+}
+
+function findDatabase(name: string, kind: ReplicationKind, directory: Directory): DatabaseRuntime {
+  const database = kind === 'physical' ? directory.ofServer(name) : directory.find(name);
+  if (database === undefined) {
+    throw new WeirError(kind === 'physical' ? 'replication_where' : 'no_such_database', { database: name });
+  }
+  if (database.isDisabled) throw new WeirError('database_disabled', { database: database.name });
+  return database;
+}
+
+/** Weir's own words are not for the server; the rest goes there as it is, `options` too unless some of them are ours. */
+function readParameters(given: ReadonlyMap<string, string>): {
+  preferences: Preferences;
+  parameters: Record<string, string>;
+} {
+  let preferences = Preferences.none;
+  const isOurs = (name: string, value: string): boolean => {
+    if (name === 'target_session_attrs') preferences = preferences.withTarget(value);
+    else if (name.startsWith('weir.')) preferences = preferences.with(name, value);
+    else return false;
+    return true;
+  };
+  const rest = [...given].filter(([name, value]) => !isOurs(name.toLowerCase(), value));
+  const parameters = Object.fromEntries(rest);
+  const { options } = parameters;
+  if (options !== undefined && /weir\.|target_session_attrs/i.test(options)) {
+    const kept = parseOptions(options).filter(([name, value]) => !isOurs(name, value));
+    parameters['options'] = kept
+      .map(([name, value]) => `-c ${`${name}=${value}`.replace(/[\s\\]/g, '\\$&')}`)
+      .join(' ');
+  }
+  return { preferences, parameters };
+}
+
+/** The primary, unless the client says weir.route=replica. */
+function choose({ primary, replicas }: TopologySnapshot, { route }: Preferences): NodeState | undefined {
+  if (route === 'replica') return replicas.find((node) => node.isUp && !node.isDraining);
+  return primary?.isUp === true ? primary : undefined;
+}
+
+function findNode(database: DatabaseRuntime, preferences: Preferences, services: Services): Promise<NodeState> {
+  const deadlineMs = services.nowMs() + database.settings().queryWaitTimeoutMs;
+  return new Promise((resolve, reject) => {
+    const look = (): void => {
+      const snapshot = database.topology.snapshot();
+      const node = choose(snapshot, preferences);
+      if (node !== undefined) return resolve(node);
+      const why = snapshot.nodes.map((each) => `${each.name}: ${each.problem ?? each.role}`).join('; ');
+      const expired = (): void => reject(new WeirError('no_node', { database: database.name, why }));
+      database.park({ deadlineMs, retry: look, expired });
+    };
+    look();
+  });
+}
+
+async function logIn(
+  database: DatabaseRuntime,
+  node: NodeState,
+  user: string,
+  parameters: Readonly<Record<string, string>>,
+): Promise<ServerLink> {
+  try {
+    return await database.logins.link(node.config, user, parameters);
+  } catch (error) {
+    if (!(error instanceof ServerLoginError)) throw error;
+    database.logins.noteFailure(node.config, error);
+    if (!error.isTransport) throw new RefusedByServer(error);
+    throw new WeirError('server_login_failed', { node: node.name, why: error.message });
+  }
+}

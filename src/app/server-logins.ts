@@ -1,0 +1,111 @@
+/**
+ * Logs in to the servers of one database in a client's name, and cancels there: for its pools, and for replication
+ * connections, which are in none. Made by database.ts.
+ */
+import { sendCancel } from '../backend/cancel.ts';
+import { ServerLoginError, connectServer } from '../backend/login.ts';
+import type { ServerLink } from '../backend/login.ts';
+import { ServerConnection } from '../backend/server.ts';
+import type { DatabaseConfig, NodeConfig } from '../config/config.ts';
+import type { ConnectProblem } from '../pool/pool.ts';
+import type { Topology } from '../topology/types.ts';
+import type { Shared } from './database.ts';
+
+/** The database as it is at the moment. */
+export interface LoginParts {
+  readonly name: string;
+  readonly shared: Shared;
+  config(): DatabaseConfig;
+  topology(): Topology;
+}
+
+/** Where a statement can be cancelled. */
+export type CancelTarget = Pick<ServerConnection, 'node' | 'processId' | 'secretKey'>;
+
+export class ServerLogins {
+  private readonly parts: LoginParts;
+
+  constructor(parts: LoginParts) {
+    this.parts = parts;
+  }
+
+  /** For a pool. Rejects with a ConnectProblem. */
+  async connect(
+    node: NodeConfig,
+    user: string,
+    onClosed: (server: ServerConnection) => void,
+  ): Promise<ServerConnection> {
+    const { name, shared } = this.parts;
+    const { services } = shared;
+    try {
+      return new ServerConnection({
+        id: shared.nextServerId(),
+        node,
+        link: await this.link(node, user),
+        turn: services.turn,
+        maxPreparedStatements: this.parts.config().pool.maxPreparedStatements,
+        nowMs: services.nowMs(),
+        onClosed: (server, why) => {
+          services.log('debug', 'server_closed', why, { database: name, node: node.name, server: server.id });
+          onClosed(server);
+        },
+      });
+    } catch (error) {
+      throw this.problemOf(node, error);
+    }
+  }
+
+  /** Rejects with ServerLoginError; `noteFailure` says what it means to the others. */
+  async link(node: NodeConfig, user: string, parameters: Readonly<Record<string, string>> = {}): Promise<ServerLink> {
+    const { name, shared } = this.parts;
+    const own = shared.credentials.of(name, user);
+    const secret = node.user === undefined ? own.secret : node.password;
+    const isVerifier = secret?.startsWith('SCRAM-SHA-256$') === true;
+    const proven = node.user === undefined ? own.scramKeys : undefined;
+    const link = await connectServer({
+      node,
+      database: node.database ?? name,
+      user,
+      password: isVerifier ? undefined : secret,
+      tls: shared.config().tls.server,
+      timeoutMs: this.parts.config().pool.serverConnectTimeoutMs,
+      keys: shared.keys,
+      parameters,
+      ...(proven === undefined ? {} : { scramKeys: proven }),
+    });
+    this.parts.topology().reportSuccess(node.name);
+    return link;
+  }
+
+  noteFailure(node: NodeConfig, error: ServerLoginError): void {
+    const { name, shared } = this.parts;
+    const where = { database: name, node: node.name, sqlstate: error.sqlstate };
+    shared.services.log('warn', 'server_login_failed', error.message, where);
+    if (error.isTransport) this.parts.topology().reportFailure(node.name, 'connect', error.message);
+  }
+
+  private problemOf(node: NodeConfig, error: unknown): ConnectProblem {
+    if (!(error instanceof ServerLoginError)) {
+      const bug = error instanceof Error ? error : new Error(String(error));
+      this.parts.shared.services.unexpected(bug);
+      return { message: bug.message, isFinal: false, isServerFull: false, sqlstate: undefined };
+    }
+    this.noteFailure(node, error);
+    return {
+      message: error.message,
+      isFinal: error.isAuth || error.isUnknownDatabase,
+      isServerFull: error.isServerFull,
+      sqlstate: error.sqlstate,
+    };
+  }
+
+  /** CancelRequest to the target's node; resolves when it has arrived, or cannot. */
+  cancel({ node, processId, secretKey }: CancelTarget): Promise<void> {
+    const { shared } = this.parts;
+    const timeoutMs = this.parts.config().pool.serverConnectTimeoutMs;
+    const request = { node, tls: shared.config().tls.server, processId, secretKey, timeoutMs };
+    return sendCancel(request).catch((error: Error) => {
+      shared.services.log('warn', 'cancel_failed', error.message, { node: node.name });
+    });
+  }
+}
