@@ -59,7 +59,7 @@ afterEach(() => {
   for (const { client, server } of worlds.splice(0)) for (const { socket } of [client, server]) socket.destroy();
 });
 
-function open(leftover = Buffer.alloc(0)): World {
+function open(leftover: Buffer = Buffer.alloc(0)): World {
   const [clientEnd, clientSocket] = socketPair();
   const [serverEnd, serverSocket] = socketPair();
   const node = { name: 'primary', host: 'db', port: 5432, database: undefined, weight: 1 };
