@@ -22,9 +22,9 @@ import {
 } from '../../src/protocol/write.ts';
 import { RawClient, doorOptions, gssEncRequest, newRecord, packet, startFixture } from './fixture.ts';
 
-const sasl = (text: string): Buffer => {
+const sasl = (text: string, mechanism = 'SCRAM-SHA-256'): Buffer => {
   const data = Buffer.from(text);
-  return passwordMessage(Buffer.concat([strings('SCRAM-SHA-256'), Buffer.from([0, 0, 0, data.length]), data]));
+  return passwordMessage(Buffer.concat([strings(mechanism), Buffer.from([0, 0, 0, data.length]), data]));
 };
 
 /** Messages that the door knows, from which mutants are made. */
@@ -35,10 +35,18 @@ const known: readonly Buffer[] = [
   startupMessage({ user: 'ann', database: 'weir', options: '-c a=b' }),
   startupMessage({ user: 'nobody', replication: 'true' }),
   packet(Request.protocol32, strings('user', 'ann', '_pq_.x', 'y', '')),
+  packet(Request.protocol30 + 9999, strings('user', 'ann', '_pq_.x', 'y', '_pq_.x', 'z', '')),
+  startupMessage({ user: 'ann', database: 'shop', replication: 'database' }),
+  startupMessage({ user: 'ann', replication: 'maybe' }),
   packet(131072, strings('old')),
+  Buffer.from('16030100c8010000c40303', 'hex'),
   cancelRequest(1, Buffer.from([1, 2, 3, 4])),
+  cancelRequest(1, Buffer.alloc(32, 1)),
+  cancelRequest(1, Buffer.alloc(256, 1)),
   passwordMessage(strings('secret')),
   sasl('n,,n=,r=abcdef'),
+  sasl('y,,n=,r=abcdef'),
+  sasl('p=tls-server-end-point,,n=,r=abcdef', 'SCRAM-SHA-256-PLUS'),
   passwordMessage(Buffer.from('c=biws,r=abcdef,p=AAAA')),
   query('SELECT 1'),
   Buffer.from('GET / HTTP/1.0\r\n\r\n'),

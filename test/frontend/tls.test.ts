@@ -15,7 +15,7 @@ import { until } from '../../integration/harness/until.ts';
 import type { TlsMode, TlsSide } from '../../src/config/config.ts';
 import type { DoorOptions } from '../../src/frontend/types.ts';
 import { clientTls, serverTlsOptions } from '../../src/net/tls.ts';
-import { cancelRequest, sslRequest, startupMessage } from '../../src/protocol/write.ts';
+import { cancelRequest, passwordMessage, sslRequest, startupMessage, strings } from '../../src/protocol/write.ts';
 import { RawClient, gssEncRequest, noTls, startFixture } from './fixture.ts';
 import type { Fixture } from './fixture.ts';
 
@@ -285,6 +285,112 @@ describe('direct TLS', () => {
     proper.close();
   });
 });
+
+describe('SCRAM-SHA-256-PLUS, by hand', () => {
+  const header = 'p=tls-server-end-point,,';
+  const initial = (mechanism: string, text: string): Buffer => {
+    const data = Buffer.from(text);
+    const length = Buffer.alloc(4);
+    length.writeInt32BE(data.length);
+    return passwordMessage(Buffer.concat([strings(mechanism), length, data]));
+  };
+  const auth = { type: 'scram-sha-256', users: () => 'pw' } as const;
+
+  /** A client that has been asked for SASL. */
+  async function asked(fixture: Fixture): Promise<RawClient> {
+    const client = (await direct(fixture)).startup({ user: 'ann' });
+    expect((await client.next()).body.toString('latin1', 4)).toBe('SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0');
+    return client;
+  }
+
+  it('is offered over TLS only', async () => {
+    const fixture = await open({ tls: side('prefer'), auth });
+    const plain = (await RawClient.connect(fixture.port)).startup({ user: 'ann' });
+    expect((await plain.next()).body.toString('latin1', 4)).toBe('SCRAM-SHA-256\0\0');
+    expect(await plain.say(initial('SCRAM-SHA-256-PLUS', `${header}n=,r=abc`)).refusal()).toMatchObject({
+      sqlstate: '08P01',
+      message: expect.stringContaining('was not offered') as string,
+    });
+  });
+
+  it.each([
+    ['SCRAM-SHA-256', `${header}n=,r=abc`, '08P01'],
+    ['SCRAM-SHA-256', 'y,,n=,r=abc', '28000'],
+    ['SCRAM-SHA-256-PLUS', 'y,,n=,r=abc', '08P01'],
+    ['SCRAM-SHA-256-PLUS', 'n,,n=,r=abc', '08P01'],
+    ['SCRAM-SHA-256-PLUS', 'p=tls-unique,,n=,r=abc', '08P01'],
+    ['SCRAM-SHA-512-PLUS', `${header}n=,r=abc`, '08P01'],
+  ])('%s with "%s" is refused', async (mechanism, text, sqlstate) => {
+    const fixture = await open({ tls: side('prefer'), auth });
+    const refusal = await (await asked(fixture)).say(initial(mechanism, text)).refusal();
+    expect(refusal).toMatchObject({ severity: 'FATAL', sqlstate });
+    expect(fixture.refusals).toEqual(['protocol']);
+  });
+
+  it('cut anywhere it is refused, and nobody gets in', async () => {
+    const fixture = await open({ tls: side('prefer'), auth });
+    const text = `${header}n=,r=abc`;
+    for (let end = 0; end < text.length - 2; end++) {
+      const client = (await asked(fixture)).say(initial('SCRAM-SHA-256-PLUS', text.slice(0, end)));
+      expect(await client.refusal(), text.slice(0, end)).toMatchObject({ sqlstate: '08P01' });
+    }
+    const gone = await asked(fixture);
+    gone.say(initial('SCRAM-SHA-256-PLUS', text).subarray(0, 20)).socket.end();
+    await gone.end();
+    expect(fixture.clients).toHaveLength(0);
+  });
+
+  it('a binding without its hash, or with another, is refused before the password is looked at', async () => {
+    const fixture = await open({ tls: side('prefer'), auth });
+    for (const binding of ['', header, `${header}x`, `${header}${'x'.repeat(32)}`, 'n,,']) {
+      const client = (await asked(fixture)).say(initial('SCRAM-SHA-256-PLUS', `${header}n=,r=abc`));
+      const nonce = /r=([^,]*)/.exec((await client.next()).body.toString('latin1', 4))?.[1] ?? '';
+      const final = `c=${Buffer.from(binding).toString('base64')},r=${nonce},p=${Buffer.alloc(32).toString('base64')}`;
+      const refusal = await client.say(passwordMessage(Buffer.from(final))).refusal();
+      expect(refusal).toMatchObject({ sqlstate: '28000', message: 'SCRAM channel binding check failed' });
+    }
+    expect(fixture.clients).toHaveLength(0);
+  });
+});
+
+describe('hellos that are none', () => {
+  it('each of a thousand ends, and a proper one is served', async () => {
+    const fixture = await open({ tls: side('prefer'), loginTimeoutMs: 2_000 });
+    const hello = await captureHello();
+    expect(hello[0]).toBe(0x16);
+    for (let round = 0; round < 20; round++) {
+      const sockets = Array.from({ length: 50 }, () => {
+        const bytes = Buffer.from(hello);
+        for (let change = 0; change <= round % 4; change++) {
+          bytes[1 + Math.floor(Math.random() * (bytes.length - 1))] = Math.floor(Math.random() * 256);
+        }
+        const socket = connectPlain({ host: '127.0.0.1', port: fixture.port });
+        socket.on('error', () => undefined).resume();
+        socket.end(bytes.subarray(0, Math.ceil(Math.random() * bytes.length)));
+        return new Promise<void>((resolve) => socket.once('close', () => resolve()));
+      });
+      await Promise.all(sockets);
+    }
+    expect(fixture.clients).toHaveLength(0);
+    const client = (await direct(fixture)).startup({ user: 'ann' });
+    await expectReady(client);
+    client.close();
+  });
+});
+
+/** What a client of libpq's kind says first. */
+function captureHello(): Promise<Buffer> {
+  return new Promise((resolve) => {
+    const listener = new Duplex({
+      read: () => undefined,
+      write: (chunk: Buffer, _encoding, done) => {
+        resolve(chunk);
+        done();
+      },
+    });
+    connectTls({ socket: listener, ALPNProtocols: ['postgresql'] }).on('error', () => undefined);
+  });
+}
 
 it('a cancel request over TLS ends with the alert that says so: libpq takes its absence for an error', async () => {
   const fixture = await open({ tls: side('prefer') });
