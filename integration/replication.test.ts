@@ -2,8 +2,11 @@
  * Replication connections through Weir, by hand: what START_REPLICATION streams and how it ends, cancel, KILL, drain,
  * what is refused, what operators see. Real programs are in replication-programs.test.ts.
  */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { readErrorFields } from '../src/protocol/read.ts';
 import { cancelRequest, frame, parse, query, startupMessage, sync } from '../src/protocol/write.ts';
@@ -311,6 +314,22 @@ describe('who may, and where', () => {
     expect(await refusal(weir, { ...physical, user: users.app })).toMatch(/^42501 .*(WAL sender|replication role)/);
     expect(await refusal(weir, { ...logical, database: 'no_such_database' })).toMatch(/^3D000 /);
     expect(await refusal(weir, { ...logical, database: 'weir', user: 'weir' })).toMatch(/^0A000 .*admin console/);
+  });
+
+  test('of rules, those about replication speak of physical replication', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'weir-hba-'));
+    try {
+      const file = join(dir, 'pg_hba.conf');
+      writeFileSync(file, `host replication ${users.replicator} all trust\nhost postgres ${users.app} all trust\n`);
+      const weir = await start({ auth: { type: 'hba', hba_file: file, user: users.monitor } });
+      expect(await (await walk(weir, physical)).row('IDENTIFY_SYSTEM')).toHaveLength(4);
+      expect(await refusal(weir, logical)).toMatch(/^28000 no pg_hba.conf entry/);
+      expect(await refusal(weir, { ...physical, user: users.app })).toMatch(
+        /^28000 no pg_hba.conf entry for replication connection/,
+      );
+    } finally {
+      rmSync(dir, { recursive: true });
+    }
   });
 
   test('physical replication finds the only server there is, whatever database is named', async () => {
