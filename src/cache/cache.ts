@@ -23,8 +23,10 @@ import { isCurrent, isSameSet, makeEntry, owned, stampsOf, Store, sumOf } from '
 import type { Entry } from './store.ts';
 import { TagTable } from './tags.ts';
 import type { TagSet } from './tags.ts';
+import { writesUnderWay } from './under-way.ts';
 import { within } from './within.ts';
-import type { CacheStats, KeyParts, Lookup, ResultCache, SessionFreshness, TickSource, WriteGuard } from './types.ts';
+import type { CacheStats, KeyParts, Lookup, ResultCache } from './types.ts';
+import type { SessionFreshness, TickSource, UnderWay, WriteGuard } from './types.ts';
 
 const maxTags = 50_000;
 /** Lives are up to this much shorter than allowed, so that what was filled together does not end together. */
@@ -178,15 +180,12 @@ class Cache implements ResultCache {
     return new Guard(this.guardRules, `${this.instanceId}:${++this.tokens}`, states, freshness as Freshness);
   }
 
+  underWay(tags: readonly Tag[]): UnderWay | undefined {
+    return writesUnderWay(tags, this.table.resolve(tags).states, this.now());
+  }
+
   lastWrite(tags: readonly Tag[]): Tick {
-    let newest: Tick = 0;
-    for (const state of this.table.resolve(tags).states) {
-      if (state.lastWrite === 0 || state.kind === 'user') continue;
-      // Written, but in a time that nobody told us of: a tick that no clock reaches.
-      const tick = state.source === undefined ? Number.MAX_SAFE_INTEGER : state.lastWriteIn(state.source);
-      if (tick > newest) newest = tick;
-    }
-    return newest;
+    return this.table.lastWrite(tags);
   }
 
   async invalidate(tags: readonly Tag[]): Promise<void> {

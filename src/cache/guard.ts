@@ -53,6 +53,7 @@ export class Guard implements WriteGuard {
     this.states = states;
     this.freshness = freshness;
     this.held = rules.isByTime ? states.filter(({ kind }) => kind === 'catalog' || kind === 'user') : states;
+    for (const state of states) state.begun(token);
     for (const state of this.held) {
       state.closed++;
       state.settle();
@@ -88,6 +89,7 @@ export class Guard implements WriteGuard {
 
   private open(bump: boolean): void {
     const { table, peers } = this.rules;
+    for (const state of this.states) state.ended(this.token);
     for (const state of this.held) {
       state.closed--;
       if (bump) {

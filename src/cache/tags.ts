@@ -25,6 +25,10 @@ export class TagState {
   stamp = 0;
   /** Write guards of this process between close and outcome. */
   closed = 0;
+  /** Tokens of this process's writes to it that are under way, whether they close it or not. */
+  own: Set<string> | undefined = undefined;
+  /** Told when a write may be over. */
+  watchers: Set<() => void> | undefined = undefined;
   /** Peers' guards: token -> monotonic ms at which it lapses unless renewed. */
   markers: Map<string, number> | undefined = undefined;
   /** The shared stamp this one stands for; 0 = must be asked. Without peers always 1. */
@@ -52,6 +56,16 @@ export class TagState {
   settle(): void {
     const isUsable = this.closed === 0 && this.remote !== 0 && (this.markers === undefined || this.markers.size === 0);
     this.live = isUsable ? this.stamp : -1;
+    if (this.watchers !== undefined) for (const watcher of this.watchers) watcher();
+  }
+
+  begun(token: string): void {
+    (this.own ??= new Set()).add(token);
+  }
+
+  ended(token: string): void {
+    if (this.own?.delete(token) === true && this.own.size === 0) this.own = undefined;
+    this.settle();
   }
 
   /** Whether somebody's write to it is between close and outcome. */
@@ -169,6 +183,18 @@ export class TagTable {
     const set = { states, names: states.map((state) => state.tag), epoch: this.epoch };
     this.sets.set(tags, set);
     return set;
+  }
+
+  /** Newest tick at which one of the tags was written, 0 = never. */
+  lastWrite(tags: readonly Tag[]): Tick {
+    let newest: Tick = 0;
+    for (const state of this.resolve(tags).states) {
+      if (state.lastWrite === 0 || state.kind === 'user') continue;
+      // Written, but in a time that nobody told us of: a tick that no clock reaches.
+      const tick = state.source === undefined ? Number.MAX_SAFE_INTEGER : state.lastWriteIn(state.source);
+      if (tick > newest) newest = tick;
+    }
+    return newest;
   }
 
   /** The tag no longer has the stamp it had: every entry that carries it is void. */

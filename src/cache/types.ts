@@ -62,6 +62,14 @@ export interface WriteGuard {
   unknown(): void;
 }
 
+/** Writes, through any Weir, that were between their close and their outcome at one moment. */
+export interface UnderWay {
+  readonly tags: readonly Tag[];
+  isOver(): boolean;
+  /** Calls `then` once when all of them have their outcome, never at once. Returns how to stop waiting for that. */
+  whenOver(then: () => void): () => void;
+}
+
 export interface ResultCache {
   readonly isEnabled: boolean;
   /** Other Weirs may share it: writes are announced before they are sent. */
@@ -78,6 +86,8 @@ export interface ResultCache {
   noteRead(tags: readonly Tag[], freshness: SessionFreshness): void;
   /** Before COMMIT (or an autocommit write, or Sync) is forwarded. `all`: everything in the database of `prefix`. */
   close(tags: readonly Tag[], all: boolean, prefix: string, freshness: SessionFreshness): WriteGuard;
+  /** The writes to these tags that are under way now; undefined: none. */
+  underWay(tags: readonly Tag[]): UnderWay | undefined;
   /** Newest tick at which one of the tags was written through any Weir, 0 = never (rule 3). */
   lastWrite(tags: readonly Tag[]): Tick;
   /** Operators: `weir invalidate`. Resolves when every reachable Weir was told. */

@@ -1,6 +1,6 @@
 /**
- * A READ ONLY transaction begins on a replica, where less is allowed than in one on the primary: no LISTEN, no temporary
- * table, no READ WRITE after all. As long as nothing has happened in it but its BEGIN, it begins again on the primary
+ * A READ ONLY transaction begins on a replica, where less is allowed than in one on the primary: no LISTEN, no
+ * NOTIFY, no READ WRITE after all. As long as nothing has happened in it but its BEGIN, it begins again on the primary
  * for such a statement, and nobody can tell. Called by handle-request.ts and settle.ts.
  */
 import { Frontend } from '../protocol/codes.ts';
@@ -10,21 +10,6 @@ import type { Unit } from './unit.ts';
 
 /** Longer ones are full of comments, and stay where they are. */
 const maxOpeningBytes = 1024;
-
-/** What a replica does as well as a primary, though it is no read. */
-const sameAnywhere: ReadonlySet<string> = new Set<StatementFacts['kind']>([
-  'transaction',
-  'set',
-  'show',
-  'prepare',
-  'execute',
-  'deallocate',
-  'declare',
-  'fetch',
-  'close',
-  'unlisten',
-  'empty',
-]);
 
 /** The text of a BEGIN READ ONLY that is all of the unit. */
 export function openingOf(unit: Unit): string | undefined {
@@ -40,11 +25,12 @@ export function mustGoHome(session: ClientSession, unit: Unit): boolean {
   if (session.opening === undefined || unit.isRead) return false;
   if (session.serverNode?.role !== 'replica' || session.state.isPinned) return false;
   if (session.preferences.route === 'replica' || unit.hints?.route === 'replica') return false;
-  return unit.plans.some(({ facts }) => facts.statements.length === 0 || !facts.statements.every(isSameAnywhere));
+  return unit.plans.some(({ facts }) => facts.statements.some(needsPrimary));
 }
 
-function isSameAnywhere({ kind, transaction }: StatementFacts): boolean {
-  return sameAnywhere.has(kind) && transaction !== 'set-transaction';
+/** READ ONLY allows it, recovery does not. */
+function needsPrimary({ kind, transaction }: StatementFacts): boolean {
+  return kind === 'listen' || kind === 'notify' || transaction === 'set-transaction';
 }
 
 /** Ends the transaction on the replica. The session's next server, which the caller finds, is told to begin it again. */

@@ -13,6 +13,7 @@ import type { Pool } from '../pool/pool.ts';
 import { route, type Decision } from '../routing/route.ts';
 import type { Route, RoutingFacts } from '../routing/types.ts';
 import { avoidNode } from './again.ts';
+import { awaitsVisible, isAhead } from './ahead.ts';
 import { awaitsPeers, mustBeAnnounced } from './announce.ts';
 import { awaitsReplica } from './catch-up.ts';
 import { cacheKey, cacheObstacle, cacheTags, cacheTtlMs } from './cacheable.ts';
@@ -55,7 +56,8 @@ export function handleRequest(session: ClientSession, unit: Unit): void {
 
 /** Behind requests that are still being answered on the session's server: may this one go there too? */
 function mayPipeline(session: ClientSession, unit: Unit): boolean {
-  if (session.inFlight.peek()?.isSwallowed === true || mustGoHome(session, unit)) return false;
+  if (session.inFlight.peek()?.isSwallowed === true) return false;
+  if (mustGoHome(session, unit) || isAhead(session, unit)) return false;
   // In a lane nobody may send what could touch the others.
   if (session.server !== undefined && session.server.sharers > 1) return false;
   if (session.hasNamesInFlight && (unit.needsNames || !unit.isComplete)) return false;
@@ -293,7 +295,10 @@ function prepareServer(session: ClientSession, unit: Unit): void {
 function send(session: ClientSession, unit: Unit): void {
   if (unit.isCancelled) return session.intake.cancelWaiting();
   const again = (): void => findServer(session, unit);
-  if (session.inFlight.length === 0 && awaitsPeers(session, unit, () => send(session, unit), again)) return;
+  if (session.inFlight.length === 0) {
+    if (session.ahead !== undefined && awaitsVisible(session, unit, () => send(session, unit), again)) return;
+    if (awaitsPeers(session, unit, () => send(session, unit), again)) return;
+  }
   const messages = unit.messages ?? [];
   const server = session.server as ServerConnection;
   if (session.inFlight.length === 0) session.openLane(unit.isShort && isFit(session, unit, server));

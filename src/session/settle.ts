@@ -7,6 +7,7 @@ import type { ServerConnection } from '../backend/server.ts';
 import type { WriteGuard } from '../cache/types.ts';
 import { noteLatency } from '../routing/latency.ts';
 import { mayBeKept, settleSwallowed } from './again.ts';
+import { noteAhead } from './ahead.ts';
 import type { ClientSession } from './client.ts';
 import { countAnswer } from './count.ts';
 import { openingOf } from './go-home.ts';
@@ -161,6 +162,7 @@ function settleCache(session: ClientSession, unit: Unit, isIdle: boolean): void 
       flight.store(capture.parts, capture.bytes);
     else flight.abandon();
   }
+  if (unit.node?.role === 'replica') noteAhead(session, unit);
   const { cache } = session.services;
   if (!cache.isEnabled) return;
   for (const plan of unit.plans) if (plan.reads.length > 0) cache.noteRead(plan.reads, session.seen);

@@ -3,6 +3,7 @@
  * back. The middle layer of a session; client.ts is above, holdings.ts below.
  */
 import type { AnswerReceiver, ServerConnection } from '../backend/server.ts';
+import type { UnderWay } from '../cache/types.ts';
 import type { PoolMode } from '../config/config.ts';
 import type { Pool } from '../pool/pool.ts';
 import { TxStatus } from '../protocol/codes.ts';
@@ -19,6 +20,8 @@ export abstract class Tenancy extends Holdings {
   /** Transaction status as of the last ReadyForQuery. */
   status: number = TxStatus.Idle;
   readonly inFlight = new Ring<Unit>();
+  /** Writes that a replica may have shown before the primary does (ahead.ts). */
+  ahead: UnderWay[] | undefined;
   /** BEGIN READ ONLY, as long as it is all that the open transaction consists of (go-home.ts). */
   opening: string | undefined;
   /** The open transaction is on no server any more; this begins it again on the next one. */

@@ -1,0 +1,45 @@
+/**
+ * Remembers which writes were under way at one moment, and notices when all of those are over, whatever has begun since.
+ * Called by cache.ts; what for is session/ahead.ts.
+ */
+import type { Tag } from '../routing/plan.ts';
+import type { TagState } from './tags.ts';
+import type { UnderWay } from './types.ts';
+
+interface Write {
+  readonly state: TagState;
+  readonly token: string;
+}
+
+/** @returns undefined if nobody writes to any of `states` */
+export function writesUnderWay(tags: readonly Tag[], states: readonly TagState[], nowMs: number): UnderWay | undefined {
+  let writes: Write[] | undefined;
+  for (const state of states) {
+    if (state.own === undefined && !state.isClosed(nowMs)) continue;
+    for (const token of [...(state.own ?? []), ...(state.markers?.keys() ?? [])])
+      (writes ??= []).push({ state, token });
+  }
+  return writes === undefined ? undefined : watch(tags, writes);
+}
+
+function watch(tags: readonly Tag[], writes: readonly Write[]): UnderWay {
+  const isOver = (): boolean =>
+    writes.every(({ state, token }) => state.own?.has(token) !== true && state.markers?.has(token) !== true);
+  return {
+    tags,
+    isOver,
+    whenOver(then) {
+      const watcher = (): void => {
+        if (!isOver()) return;
+        stop();
+        // Whoever ends a write has more to do before others act on it.
+        queueMicrotask(then);
+      };
+      const stop = (): void => {
+        for (const { state } of writes) state.watchers?.delete(watcher);
+      };
+      for (const { state } of writes) (state.watchers ??= new Set()).add(watcher);
+      return stop;
+    },
+  };
+}
