@@ -12,7 +12,10 @@ let database: string;
 
 beforeAll(async () => {
   database = await cluster.createDatabase();
-  await cluster.query('CREATE TABLE elsewhere (n int); CREATE TABLE register (n int); INSERT INTO register VALUES (0)', { database });
+  await cluster.query(
+    'CREATE TABLE elsewhere (n int); CREATE TABLE register (n int); INSERT INTO register VALUES (0)',
+    { database },
+  );
   await cluster.query('ALTER TABLE register OWNER TO app', { database });
   weir = await startWeir(weirConfig(cluster, { database }));
 });
