@@ -165,6 +165,27 @@ describe('users whom only pg_authid knows', () => {
     await cluster.query(`ALTER ROLE aq_new VALID UNTIL 'infinity'`);
   });
 
+  test('a session that still has the old password does not keep those with the new one out', async () => {
+    await cluster.query(`ALTER ROLE aq_new PASSWORD 'old'`);
+    await cluster.waitForReplicas();
+    await start({});
+    const veteran = await connectPg(url('aq_new', 'old'));
+    await cluster.query(`ALTER ROLE aq_new PASSWORD 'new'`);
+    await cluster.waitForReplicas();
+    for (const node of cluster.nodes) {
+      await cluster.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'aq_new'`, { node });
+    }
+    const failure = await until('the old keys to be refused', () =>
+      veteran.query('SELECT 1').then(
+        () => undefined,
+        (error: { message: string }) => (error.message.includes('cannot log in') ? error.message : undefined),
+      ),
+    );
+    expect(failure).toContain('password authentication failed');
+    expect(await logIn('aq_new', 'new')).toBe('aq_new');
+    expect((await veteran.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+  });
+
   test('the default query, by somebody who may read pg_authid', async () => {
     await cluster.query(`GRANT SELECT ON pg_authid TO ${asker}`, { database });
     await start({ query: 'default' });

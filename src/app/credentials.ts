@@ -20,15 +20,22 @@ export class Credentials {
     this.users = users;
   }
 
-  learn(proven: Proven): void {
-    const { user, database, isFromQuery } = proven;
-    if (!isFromQuery || database === undefined) {
-      if (proven.scramKeys !== undefined) this.ofFile.set(user, proven);
-      return;
+  /** Returns whether it is something new. */
+  learn(proven: Proven): boolean {
+    const known = this.placeOf(proven);
+    const before = known.get(proven.user);
+    if (before?.secret === proven.secret && (before.scramKeys !== undefined || proven.scramKeys === undefined)) {
+      return false;
     }
+    known.set(proven.user, proven);
+    return true;
+  }
+
+  private placeOf({ database, isFromQuery }: Proven): Map<string, Proven> {
+    if (!isFromQuery || database === undefined) return this.ofFile;
     let known = this.ofQuery.get(database);
     if (known === undefined) this.ofQuery.set(database, (known = new Map()));
-    known.set(user, proven);
+    return known;
   }
 
   /** A database is gone, and what its servers said about users with it. */

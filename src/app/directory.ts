@@ -75,6 +75,13 @@ export class Directory {
     return this.databases.values();
   }
 
+  /** A client has proven something new about a user: its pools may log in with it at once. */
+  credentialsChanged(user: string): void {
+    for (const database of this.databases.values()) {
+      for (const pool of database.pools()) if (pool.user === user) pool.tryAgain();
+    }
+  }
+
   ownerOf(server: ServerConnection): DatabaseRuntime | undefined {
     for (const database of this.databases.values()) {
       for (const pool of database.pools()) if (pool.servers().has(server)) return database;

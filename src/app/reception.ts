@@ -51,14 +51,16 @@ export class Reception {
 
   /** Throws an Error that names file and line if auth.hba_file cannot be used. */
   authOptions(config: Config): AuthOptions {
-    const { users, credentials, authQuery } = this.parts;
+    const { users, credentials, authQuery, directory } = this.parts;
     const { auth } = config;
     return {
       type: auth.type,
       access: accessOf(config),
       users: (name) => users.get(name),
       lookUp: auth.query === undefined ? undefined : (user, database) => authQuery.lookUp(user, database),
-      onProven: (proven) => credentials.learn(proven),
+      onProven: (proven) => {
+        if (credentials.learn(proven)) directory.credentialsChanged(proven.user);
+      },
     };
   }
 

@@ -63,6 +63,13 @@ export class Pool extends PoolCore implements PoolControl {
     this.open();
   }
 
+  /** There is something new to log in with: what failed before says nothing about the next try. */
+  tryAgain(): void {
+    this.refusal = undefined;
+    this.retryAtMs = 0;
+    this.open();
+  }
+
   reconnect(): void {
     for (const server of this.all) server.isCloseNeeded = true;
     for (const server of [...this.idle]) server.close('RECONNECT');
