@@ -16,6 +16,7 @@ export function assemblePool(v: SettingValues): PoolSettings {
     queryWaitTimeoutMs: v.query_wait_timeout,
     serverLifetimeMs: v.server_lifetime,
     serverIdleTimeoutMs: v.server_idle_timeout,
+    serverRoundRobin: v.server_round_robin,
     serverConnectTimeoutMs: v.server_connect_timeout,
     serverLoginRetryMs: v.server_login_retry,
     clientIdleTimeoutMs: v.client_idle_timeout,

@@ -41,6 +41,8 @@ export interface PoolSettings {
   readonly queryWaitTimeoutMs: number;
   readonly serverLifetimeMs: number;
   readonly serverIdleTimeoutMs: number;
+  /** The one idle for longest is handed out, not the one used last. */
+  readonly serverRoundRobin: boolean;
   readonly serverConnectTimeoutMs: number;
   readonly serverLoginRetryMs: number;
   /** 0 = never, for this and the next. */

@@ -114,6 +114,13 @@ export const settings = {
     'Server connections unused for longer than this are closed, down to min_pool_size.',
     (c) => c.pool.serverIdleTimeoutMs,
   ),
+  server_round_robin: setting(
+    boolean(),
+    false,
+    'per database',
+    'Idle server connections take turns, instead of the one used last being used next.',
+    (c) => c.pool.serverRoundRobin,
+  ),
   server_connect_timeout: setting(
     atLeast1ms,
     5 * second,

@@ -64,12 +64,18 @@ export class PoolCore implements BudgetMember {
    * to which `isFit` is true (it looks like the session that asks already).
    */
   tryCheckout(isFit?: (server: ServerConnection) => boolean): ServerConnection | undefined {
-    const { idle } = this;
-    if (idle.length === 0 || this.line.length > 0 || this.isPaused) return undefined;
-    const at = isFit === undefined ? -1 : lastFit(idle, isFit);
-    const server = (at === -1 ? idle.pop() : idle.splice(at, 1)[0]) as ServerConnection;
+    if (this.idle.length === 0 || this.line.length > 0 || this.isPaused) return undefined;
+    const server = this.takeIdle(isFit);
     this.handedOut(server);
     return server;
+  }
+
+  /** The one used last, whose caches are warm and which lets the others grow old; or the one that has rested longest. */
+  protected takeIdle(isFit?: (server: ServerConnection) => boolean): ServerConnection {
+    const { idle } = this;
+    if (this.settings.serverRoundRobin) return idle.shift() as ServerConnection;
+    const at = isFit === undefined ? -1 : lastFit(idle, isFit);
+    return (at === -1 ? idle.pop() : idle.splice(at, 1)[0]) as ServerConnection;
   }
 
   /**

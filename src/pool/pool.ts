@@ -58,7 +58,7 @@ export class Pool extends PoolCore implements PoolControl {
     this.isPaused = false;
     this.retryAtMs = 0;
     while (this.idle.length > 0 && this.line.length > 0) {
-      this.grant(this.idle.pop() as ServerConnection, this.line.take() as Ticket);
+      this.grant(this.takeIdle(), this.line.take() as Ticket);
     }
     this.open();
   }

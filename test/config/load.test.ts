@@ -43,6 +43,7 @@ describe('defaults', () => {
       queryWaitTimeoutMs: 30_000,
       serverLifetimeMs: 3_600_000,
       serverIdleTimeoutMs: 600_000,
+      serverRoundRobin: false,
       serverConnectTimeoutMs: 5_000,
       serverLoginRetryMs: 1_000,
       clientIdleTimeoutMs: 0,

@@ -76,6 +76,7 @@ export function makeWorld(options: WorldOptions): World {
     queryWaitTimeoutMs: 60_000,
     serverLifetimeMs: 3_600_000,
     serverIdleTimeoutMs: 600_000,
+    serverRoundRobin: false,
     serverConnectTimeoutMs: 5_000,
     serverLoginRetryMs: 10,
     clientIdleTimeoutMs: 0,

@@ -23,6 +23,7 @@ export const poolSettings: PoolSettings = {
   queryWaitTimeoutMs: 10_000,
   serverLifetimeMs: 3_600_000,
   serverIdleTimeoutMs: 600_000,
+  serverRoundRobin: false,
   serverConnectTimeoutMs: 5_000,
   serverLoginRetryMs: 2_000,
   clientIdleTimeoutMs: 0,

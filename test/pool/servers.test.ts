@@ -104,6 +104,30 @@ describe('age', () => {
   });
 });
 
+describe('which of the idle servers', () => {
+  const useTwice = async (serverRoundRobin: boolean): Promise<unknown[]> => {
+    const scene = new Scene({ defaultPoolSize: 3, minPoolSize: 3, serverRoundRobin });
+    await scene.fill(3);
+    const used: unknown[] = [];
+    for (const name of ['one', 'two', 'three', 'four']) {
+      const client = scene.wait(name);
+      used.push(client.server);
+      scene.giveBack(client);
+    }
+    return used;
+  };
+
+  test('the one used last', async () => {
+    expect(new Set(await useTwice(false)).size).toBe(1);
+  });
+
+  test('with server_round_robin each in its turn', async () => {
+    const used = await useTwice(true);
+    expect(new Set(used).size).toBe(3);
+    expect(used[3]).toBe(used[0]);
+  });
+});
+
 describe('cleaning', () => {
   test('a dirty server is reset before the next client gets it, and forgets what it had', async () => {
     const scene = new Scene({ defaultPoolSize: 1 });

@@ -11,6 +11,7 @@ export const pool: PoolSettings = {
   queryWaitTimeoutMs: 30_000,
   serverLifetimeMs: 3_600_000,
   serverIdleTimeoutMs: 600_000,
+  serverRoundRobin: false,
   serverConnectTimeoutMs: 5000,
   serverLoginRetryMs: 1000,
   clientIdleTimeoutMs: 0,
