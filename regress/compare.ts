@@ -39,7 +39,9 @@ export function compare(out: string, mode: string, names: readonly string[], hun
 export function report(outcomes: readonly Outcome[], out: string): string {
   const lines = outcomes.flatMap(({ mode, files, differing, unsteady, hung }) => [
     `${mode} mode: ${differing.length} of ${files} files differ${list(differing)}`,
-    ...(unsteady.length > 0 ? [`  and ${unsteady.length} that differ between straight runs, too${list(unsteady)}`] : []),
+    ...(unsteady.length > 0
+      ? [`  and ${unsteady.length} that differ between straight runs, too${list(unsteady)}`]
+      : []),
     ...(hung.length > 0 ? [`  did not end${list(hung)}`] : []),
   ]);
   return [...lines, `What differs: ${outcomes.map(({ mode }) => join(out, `${mode}.diffs`)).join(', ')}`].join('\n');
