@@ -1,5 +1,6 @@
 /**
- * Writes the reference pages that are made from tables: docs/settings.md and docs/errors.md. `npm run docs`.
+ * Writes the reference pages that are made from tables: docs/settings.md, docs/errors.md and docs/session-state.md.
+ * `npm run docs`.
  * `--check` writes nothing and exits 1 if a page is not up to date.
  */
 import { spawnSync } from 'node:child_process';
@@ -16,7 +17,13 @@ const built = spawnSync(process.execPath, [compiler, '-p', 'tsconfig.build.json'
 if (built.status !== 0) console.warn('the build reports errors');
 const { settingsPage, errorsPage } = await import(new URL('../dist/config/docs.js', import.meta.url).href);
 
-const pages = { 'docs/settings.md': settingsPage(), 'docs/errors.md': errorsPage() };
+const { sessionStatePage } = await import(new URL('../dist/routing/session-state.js', import.meta.url).href);
+
+const pages = {
+  'docs/settings.md': settingsPage(),
+  'docs/errors.md': errorsPage(),
+  'docs/session-state.md': sessionStatePage(),
+};
 mkdirSync(new URL('../docs/', import.meta.url), { recursive: true });
 let stale = 0;
 for (const [name, text] of Object.entries(pages)) {

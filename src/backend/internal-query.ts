@@ -2,21 +2,29 @@
  * Runs a statement of Weir's own (settings to replay, DISCARD ALL) on a server that nobody else is using.
  */
 import { Answer, Owed } from '../protocol/answers.ts';
+import { Backend } from '../protocol/codes.ts';
 import { query } from '../protocol/write.ts';
 import type { AnswerReceiver } from './receiver.ts';
 
 interface Target {
+  unnamed: unknown;
   owe(answer: Answer<AnswerReceiver>): void;
   send(bytes: Buffer): void;
 }
 
-/** Resolves at ReadyForQuery; rejects with the first error's message, or why the connection was lost. */
-export function runInternal(server: Target, sql: string): Promise<void> {
+/**
+ * Resolves at ReadyForQuery, with the first value of the first row; rejects with the first error's message, or why the
+ * connection was lost.
+ */
+export function runInternal(server: Target, sql: string): Promise<string | undefined> {
   return new Promise((resolve, reject) => {
     let problem: string | undefined;
+    let value: string | undefined;
     const nothing = (): void => undefined;
     const receiver: AnswerReceiver = {
-      relay: nothing,
+      relay: (buffer, start, end) => {
+        value ??= firstValue(buffer, start, end);
+      },
       completed: nothing,
       noticed: nothing,
       parameterChanged: nothing,
@@ -25,10 +33,22 @@ export function runInternal(server: Target, sql: string): Promise<void> {
       errored: (fields) => {
         problem ??= fields.get('M') ?? 'unknown error';
       },
-      ready: () => (problem === undefined ? resolve() : reject(new Error(problem))),
+      ready: () => (problem === undefined ? resolve(value) : reject(new Error(problem))),
       lost: (why) => reject(new Error(why)),
     };
+    // A Query takes the unnamed statement away.
+    server.unnamed = undefined;
     server.owe(new Answer(Owed.Query, receiver));
     server.send(query(sql));
   });
+}
+
+/** Of messages in whole, the first value of the first DataRow; undefined: there is none, or it is NULL. */
+function firstValue(buffer: Buffer, start: number, end: number): string | undefined {
+  for (let at = start; at + 5 <= end; at += 1 + buffer.readInt32BE(at + 1)) {
+    if (buffer[at] !== Backend.DataRow) continue;
+    const length = buffer.readInt32BE(at + 7);
+    return length < 0 ? undefined : buffer.toString('utf8', at + 11, at + 11 + length);
+  }
+  return undefined;
 }

@@ -36,6 +36,8 @@ export class ServerConnection implements WireHandler, FrameSink {
   settings: unknown = undefined;
   /** Identity of the unnamed statement that it holds. */
   unnamed: unknown = undefined;
+  /** Who has last advanced a sequence on it since it was reset. */
+  sequencesOf: unknown = undefined;
   txStatus: number = TxStatus.Idle;
   state: ServerState = 'idle';
   requestAtMs = 0;
@@ -132,9 +134,7 @@ export class ServerConnection implements WireHandler, FrameSink {
   }
 
   /** Runs SQL of Weir's own; rejects with the server's message. The connection must be quiet. */
-  run(sql: string): Promise<void> {
-    // A Query takes the unnamed statement away.
-    this.unnamed = undefined;
+  run(sql: string): Promise<string | undefined> {
     return runInternal(this, sql);
   }
 

@@ -7,6 +7,7 @@ import { WeirError } from '../errors.ts';
 import type { ServerConnection } from '../backend/server.ts';
 import type { BudgetMember } from './budget.ts';
 import type { ConnectProblem, PoolOptions } from './options.ts';
+import { takeIdle } from './idle.ts';
 import { Lanes } from './lanes.ts';
 import { PoolFigures } from './pool-figures.ts';
 import { WaiterLine, type Ticket, type Waiter } from './waiters.ts';
@@ -16,8 +17,6 @@ const maxLogins = { warm: 2, empty: 4 };
 /** So long after no server was idle for a short read, such reads leave together. */
 const crowdedMs = 100;
 const resetTimeoutMs = 5_000;
-/** So many idle servers are looked at for one that need not be made to look like the session. */
-const maxLooks = 16;
 
 export class PoolCore implements BudgetMember {
   readonly database: string;
@@ -70,12 +69,17 @@ export class PoolCore implements BudgetMember {
     return server;
   }
 
-  /** The one used last, whose caches are warm and which lets the others grow old; or the one that has rested longest. */
+  /** That very server, if it is idle and nobody waits for it already. */
+  tryTake(server: ServerConnection): ServerConnection | undefined {
+    const at = this.idle.indexOf(server);
+    if (at === -1 || this.line.length > 0 || this.isPaused) return undefined;
+    this.idle.splice(at, 1);
+    this.handedOut(server);
+    return server;
+  }
+
   protected takeIdle(isFit?: (server: ServerConnection) => boolean): ServerConnection {
-    const { idle } = this;
-    if (this.settings.serverRoundRobin) return idle.shift() as ServerConnection;
-    const at = isFit === undefined ? -1 : lastFit(idle, isFit);
-    return (at === -1 ? idle.pop() : idle.splice(at, 1)[0]) as ServerConnection;
+    return takeIdle(this.idle, this.settings.serverRoundRobin, isFit);
   }
 
   /**
@@ -182,6 +186,7 @@ export class PoolCore implements BudgetMember {
         server.prepared.clear();
         server.settings = undefined;
         server.unnamed = undefined;
+        server.sequencesOf = undefined;
         server.isSuspect = false;
         if (server.isAlive) this.available(server);
       },
@@ -342,10 +347,4 @@ export class PoolCore implements BudgetMember {
     const pool = `${this.database}.${this.user} on ${this.node}`;
     return new WeirError('query_wait_timeout', { waited: Math.round(waitedMs), pool, limit: this.limit });
   }
-}
-
-function lastFit(servers: readonly ServerConnection[], isFit: (server: ServerConnection) => boolean): number {
-  const end = Math.max(0, servers.length - maxLooks);
-  for (let at = servers.length - 1; at >= end; at--) if (isFit(servers[at] as ServerConnection)) return at;
-  return -1;
 }

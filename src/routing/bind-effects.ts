@@ -1,31 +1,18 @@
 /**
  * What a statement leaves behind in the session that ran it: settings, pins, things that end. From the facts alone; what
  * functions in it may do comes from the catalog and is handed in. Called by bind.ts.
- *
- * Not followed, so that a pin stays longer than it must: DROP of a temporary table, CLOSE of one WITH HOLD cursor,
- * pg_advisory_unlock of one lock, UNLISTEN of one channel. DISCARD ALL ends them all (but LOAD).
  */
 import type { SettingChange, StatementFacts } from '../sql/facts.ts';
-import { ADVISORY_LOCKS, UNREPLAYABLE } from './bind-functions.ts';
+import { ADVISORY_LOCKS, ADVISORY_UNLOCKS, UNREPLAYABLE } from './bind-functions.ts';
 import { setsOnlyLocally } from './bind-text.ts';
 import type { PinReason, SessionEffects } from './plan.ts';
+import { pinsThat } from './session-state.ts';
 
 const UNPARSED: PinReason = 'session state of an unparsed statement';
 const IN_FUNCTION: PinReason = 'session state of a function';
 const UNREPLAYED: PinReason = 'setting that cannot be replayed';
 
-/** Everything that DISCARD ALL takes back. */
-const ENDED_BY_DISCARD_ALL: readonly PinReason[] = [
-  'LISTEN',
-  'temporary table',
-  'cursor WITH HOLD',
-  'advisory lock',
-  'PREPARE',
-  'SET SESSION AUTHORIZATION',
-  UNREPLAYED,
-  UNPARSED,
-  IN_FUNCTION,
-];
+const ENDED_BY_DISCARD_ALL = pinsThat('isDiscarded');
 
 /** First words of statements that could change session state only through what they call. */
 const STATELESS_VERBS =
@@ -37,6 +24,7 @@ export const NO_EFFECTS: SessionEffects = {
   discards: undefined,
   pins: [],
   unpins: [],
+  mayEnd: [],
   deallocates: undefined,
   isSuspect: false,
 };
@@ -72,10 +60,13 @@ export function effectsOf(
   addByKind(facts, pins, unpins);
   if (facts.createsTemporary && !facts.dropsOnCommit) pins.add('temporary table');
   if (leavesState || facts.leavesState) pins.add(IN_FUNCTION);
+  // A view with a rule that sets.
+  if (facts.writes.some(({ name }) => name === 'pg_settings')) pins.add(UNREPLAYED);
   if (facts.cursor === 'hold') pins.add('cursor WITH HOLD');
   addByFunctions(facts, template, pins, unpins);
   addBySettings(facts.settings, pins, unpins);
   if (facts.resetsAll) unpins.add(UNREPLAYED);
+  if (facts.discards === 'sequences') unpins.add('sequence');
   if (facts.discards === 'temp') unpins.add('temporary table');
   if (facts.discards === 'all') for (const reason of ENDED_BY_DISCARD_ALL) unpins.add(reason);
   for (const reason of pins) unpins.delete(reason);
@@ -87,9 +78,18 @@ export function effectsOf(
     discards: facts.discards,
     pins: [...pins],
     unpins: [...unpins],
+    mayEnd: mayEnd(facts),
     deallocates: deallocatesAll ? '' : facts.kind === 'deallocate' ? facts.name : undefined,
     isSuspect: isSuspect || (facts.kind === 'unknown' && STATELESS_VERBS.test(facts.verb)),
   };
+}
+
+/** Whether it does end the reason, the server has to say. */
+function mayEnd(facts: StatementFacts): readonly PinReason[] {
+  if (facts.kind === 'unlisten' && facts.name !== undefined && facts.name !== '*') return ['LISTEN'];
+  if (facts.kind === 'close' && facts.name !== undefined) return ['cursor WITH HOLD'];
+  if (facts.kind === 'ddl' && facts.verb.startsWith('DROP')) return ['temporary table'];
+  return facts.functions.some(({ name }) => ADVISORY_UNLOCKS.has(name)) ? ['advisory lock'] : [];
 }
 
 function addByKind(facts: StatementFacts, pins: Set<PinReason>, unpins: Set<PinReason>): void {
@@ -168,5 +168,8 @@ export function uniteEffects(all: readonly SessionEffects[]): SessionEffects {
     if (deallocates !== undefined && deallocates !== effects.deallocates) isSuspect = true;
     deallocates = deallocates === undefined ? effects.deallocates : '';
   }
-  return { settings, resetsAll, discards, pins: [...pins], unpins: [...unpins], deallocates, isSuspect };
+  const ends = [...new Set(all.flatMap((effects) => effects.mayEnd))];
+  return {
+    ...{ settings, resetsAll, discards, pins: [...pins], unpins: [...unpins], mayEnd: ends, deallocates, isSuspect },
+  };
 }

@@ -65,6 +65,9 @@ const SESSION_SETTINGS = words(`
 export const ADVISORY_LOCKS = words(`
   pg_advisory_lock pg_advisory_lock_shared pg_try_advisory_lock pg_try_advisory_lock_shared`);
 
+/** Of one lock; there may be others, and the same more than once. */
+export const ADVISORY_UNLOCKS = words('pg_advisory_unlock pg_advisory_unlock_shared');
+
 /** Session state that no SET can put back. */
 export const UNREPLAYABLE = words('setseed pg_replication_origin_session_setup');
 
@@ -102,9 +105,15 @@ export function judgeFunction(found: CatalogFunction, isVouched: boolean, consta
     writes: true,
     isSuspect: true,
     mayDefine: found.mayDefine,
-    leavesState: found.leavesState,
+    leavesState: found.leavesState || mayKeepState(found),
     isKeyed: false,
   };
+}
+
+/** Nobody can read the source, and its variables live as long as the server's process: connections of dblink, say. */
+function mayKeepState({ language, name }: CatalogFunction): boolean {
+  // Those of PostgreSQL's own modules for looking at statistics, pages and buffers.
+  return language === 'c' && !name.startsWith('pg');
 }
 
 /** Volatile in name only: random values of a contrib module. */

@@ -5,6 +5,7 @@
 import type { QueryFacts, StatementFacts } from '../sql/facts.ts';
 import { effectsOf, hasAnyEffect, uniteEffects } from './bind-effects.ts';
 import type { BindContext } from './bind-reach.ts';
+import { asksSequences, mayAdvanceSequences } from './bind-sequences.ts';
 import { bindStatement } from './bind-statement.ts';
 import type { BoundStatement } from './bind-statement.ts';
 import type { Plan, Tag } from './plan.ts';
@@ -29,6 +30,17 @@ export function unite(facts: QueryFacts, context: BindContext): Plan {
     isCacheable: only?.isCacheable ?? false,
     cacheWhy,
     ...withEffects(bound.map((one) => one.effects)),
+    ...sequencesOf(statements, (i) => bound[i]?.effects.isSuspect === true),
+  };
+}
+
+function sequencesOf(
+  statements: readonly StatementFacts[],
+  isSuspect: (i: number) => boolean,
+): Pick<Plan, 'mayAdvanceSequences' | 'asksSequences'> {
+  return {
+    mayAdvanceSequences: statements.some((one, i) => mayAdvanceSequences(one, isSuspect(i))),
+    asksSequences: statements.some(asksSequences),
   };
 }
 
@@ -112,6 +124,7 @@ export function planWithoutCatalog(facts: QueryFacts): Plan {
     isCacheable: false,
     cacheWhy: 'the catalog of the database is not known yet',
     ...withEffects(statements.map((one) => effectsOf(one, mayRunAnything(one), facts.template))),
+    ...sequencesOf(statements, (i) => mayRunAnything(statements[i] as StatementFacts)),
   };
 }
 

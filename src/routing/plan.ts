@@ -4,22 +4,12 @@
  */
 import type { QueryFacts, SettingChange, TransactionVerb } from '../sql/facts.ts';
 import type { Catalog } from '../topology/catalog-types.ts';
+import type { PinReason } from './session-state.ts';
 
 /** Cache tag: `<catalog.tagPrefix>r<oid of the root relation>`; the catalog's own is `<prefix>cat`, everything `<prefix>all`; a user's tag `t:<name>`. */
 export type Tag = string;
 
-/** Why a client must keep its server in transaction mode; shown by SHOW CLIENTS. */
-export type PinReason =
-  | 'LISTEN'
-  | 'temporary table'
-  | 'cursor WITH HOLD'
-  | 'advisory lock'
-  | 'PREPARE'
-  | 'LOAD'
-  | 'SET SESSION AUTHORIZATION'
-  | 'setting that cannot be replayed'
-  | 'session state of an unparsed statement'
-  | 'session state of a function';
+export type { PinReason };
 
 /** What running it successfully does to the session's server-side state. */
 export interface SessionEffects {
@@ -29,6 +19,8 @@ export interface SessionEffects {
   readonly pins: readonly PinReason[];
   /** UNLISTEN *, DEALLOCATE ALL, CLOSE ALL, pg_advisory_unlock_all ...: reasons that end. */
   readonly unpins: readonly PinReason[];
+  /** DROP, CLOSE name, UNLISTEN name, pg_advisory_unlock(): reasons that may have ended, if nothing else is left. */
+  readonly mayEnd: readonly PinReason[];
   /** DEALLOCATE name; '' = ALL. */
   readonly deallocates: string | undefined;
   /** It may have changed session state in ways that the text does not show (DO, CALL, volatile user functions):
@@ -64,6 +56,10 @@ export interface Plan {
   /** REPEATABLE READ or SERIALIZABLE asked for in it. */
   readonly isolatesSnapshot: boolean;
   readonly effects: SessionEffects;
+  /** currval() and lastval() may answer for it afterwards, whether it fails or not. */
+  readonly mayAdvanceSequences: boolean;
+  /** It calls currval() or lastval(). */
+  readonly asksSequences: boolean;
   /** Nothing in `effects`: the common case, checked with one load. */
   readonly hasEffects: boolean;
 }

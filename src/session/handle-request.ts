@@ -23,6 +23,7 @@ import { isFit, isShortRead, serverAtOnce } from './lane.ts';
 import { fellBack, giveRoom } from './load.ts';
 import { answerLocally } from './local.ts';
 import { forwardAll } from './recheck.ts';
+import { hasForeignSequences } from './sequences.ts';
 import { Settings, replaySql } from './settings.ts';
 import type { Unit } from './unit.ts';
 
@@ -62,6 +63,8 @@ function mayPipeline(session: ClientSession, unit: Unit): boolean {
   if (session.server !== undefined && session.server.sharers > 1) return false;
   if (session.hasNamesInFlight && (unit.needsNames || !unit.isComplete)) return false;
   if (mustBeAnnounced(session, unit)) return false;
+  if (unit.asksSequences && session.server !== undefined && hasForeignSequences(session, unit, session.server))
+    return false;
   session.openLane(false);
   if (session.mustStay) return true;
   const node = session.serverNode;
@@ -261,11 +264,13 @@ function attach(session: ClientSession, unit: Unit, pool: Pool, server: ServerCo
 function prepareServer(session: ClientSession, unit: Unit): void {
   const server = session.server as ServerConnection;
   const { reopening } = session;
+  const forgets = hasForeignSequences(session, unit, server) && session.status !== TxStatus.Failed;
   // What a transaction sets, its server has set.
-  if (session.status !== TxStatus.Idle && reopening === undefined) return send(session, unit);
+  const isBegun = session.status !== TxStatus.Idle && reopening === undefined;
+  if (isBegun && !forgets) return send(session, unit);
   const wanted = session.state.settings;
-  const sql = replaySql((server.settings as Settings | undefined) ?? Settings.none, wanted);
-  const steps = [sql, reopening].filter((step) => step !== undefined);
+  const sql = isBegun ? undefined : replaySql((server.settings as Settings | undefined) ?? Settings.none, wanted);
+  const steps = [forgets ? 'DISCARD SEQUENCES' : undefined, sql, reopening].filter((step) => step !== undefined);
   if (steps.length === 0) return send(session, unit);
   const hasState = session.mustStay;
   session.waiting();
@@ -283,7 +288,8 @@ function prepareServer(session: ClientSession, unit: Unit): void {
       session.goOn(() => {
         // It may have said so with its last breath.
         if (session.server !== server) return failed('the server closed the connection');
-        server.settings = wanted;
+        if (!isBegun) server.settings = wanted;
+        if (forgets) server.sequencesOf = undefined;
         session.reopening = undefined;
         session.tellReported(server);
         send(session, unit);

@@ -4,7 +4,7 @@
  */
 import { isAscii } from 'node:buffer';
 import type { ServerConnection } from '../backend/server.ts';
-import type { Plan, Tag } from '../routing/plan.ts';
+import type { PinReason, Plan, Tag } from '../routing/plan.ts';
 import type { Classified, StatementFacts } from '../sql/facts.ts';
 import { hasTimeWord } from '../sql/time-words.ts';
 import { lastRoute } from './client-figures.ts';
@@ -23,6 +23,17 @@ export interface ClientIdentity {
   readonly connectedAtMs: number;
   /** For CancelRequest. */
   readonly secret: Buffer;
+}
+
+const backslash = 0x5c;
+/** What is said of a text that cannot be read and may speak of the session. */
+const unreadText = Buffer.from("DO 'LISTEN anything'");
+/** Wherever such a word stands, in a string or not: it is better to keep a server in vain. */
+const sessionWord =
+  /\b(?:set|reset|set_config|listen|unlisten|prepare|execute|deallocate|discard|temp|temporary|hold|load|setseed)\b|advisory/i;
+
+function mayLeaveState(sql: Buffer): boolean {
+  return sessionWord.test(sql.toString('latin1'));
 }
 
 export class Holdings {
@@ -52,6 +63,11 @@ export class Holdings {
   ownNames: Map<string, 'real' | 'empty'> | undefined;
   /** Syncs that do not begin a unit: they end one whose own Sync a COPY has swallowed. */
   syncsToCome = 0;
+  /** It has called currval() or lastval(), and where it has last advanced a sequence (sequences.ts). */
+  asksSequences = false;
+  sequencesOn: ServerConnection | undefined;
+  /** Pins that may have ended: the server is asked when it is idle (pins.ts). */
+  ends: Set<PinReason> | undefined;
   /** Parse or Close of a statement is on its way: what a name means is not sure before its answer. */
   hasNamesInFlight = false;
 
@@ -70,10 +86,15 @@ export class Holdings {
     this.preferences = preferences;
   }
 
-  /** What the text is. In another encoding its letters are not what they seem: a character may end in a backslash. */
+  /**
+   * What the text is. In another encoding its letters are not what they seem: a character may end in a backslash. And with
+   * standard_conforming_strings = off a backslash decides where a string ends.
+   */
   classify(sql: Buffer): Classified {
     const { classifier, functionCall } = this.services;
-    return this.state.isUtf8 || isAscii(sql) ? classifier.classify(sql) : functionCall;
+    const { isUtf8, hasStandardStrings } = this.state;
+    if ((isUtf8 || isAscii(sql)) && (hasStandardStrings || !sql.includes(backslash))) return classifier.classify(sql);
+    return mayLeaveState(sql) ? classifier.classify(unreadText) : functionCall;
   }
 
   parsed(sql: Buffer, types: Buffer): Statement {

@@ -13,6 +13,7 @@ import { countAnswer } from './count.ts';
 import { leaveFlight } from './load.ts';
 import { passesNames } from './names.ts';
 import { Settings } from './settings.ts';
+import { serverWithSequences } from './sequences.ts';
 import type { Statement } from './statements.ts';
 import type { Unit } from './unit.ts';
 
@@ -49,6 +50,8 @@ function isThere(session: ClientSession, unit: Unit, { serverName }: Statement, 
 
 /** A server that the unit can be sent to without waiting, if there is one. */
 export function serverAtOnce(session: ClientSession, unit: Unit, pool: Pool): ServerConnection | undefined {
+  const own = serverWithSequences(session, unit, pool);
+  if (own !== undefined) return own;
   const fits = (server: ServerConnection): boolean => isFit(session, unit, server);
   if (!unit.isShort) return pool.tryCheckout(fits);
   return pool.tryJoin(fits) ?? pool.tryCheckout(fits) ?? pool.tryShare(fits);

@@ -13,11 +13,8 @@ import { isLocal } from './local.ts';
 /** The plan for a classified text, in this session's catalog and search_path. */
 export function bindFor(session: ClientSession, classified: Classified): Plan {
   const { database, services } = session;
-  // Where strings end depends on it, so nothing that was read off the text holds.
-  const isStandard = (session.state.live.get('standard_conforming_strings') ?? 'on') !== 'off';
-  const { facts } = isStandard ? classified : services.functionCall;
   const searchPath = session.state.live.get('search_path');
-  return services.binder.bind(facts, database.topology.catalog(), searchPath, roleOf(session));
+  return services.binder.bind(classified.facts, database.topology.catalog(), searchPath, roleOf(session));
 }
 
 /** Whom "$user" in the search_path means: SET ROLE, else the user that the servers know. */

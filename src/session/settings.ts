@@ -125,7 +125,11 @@ export function replaySql(from: Settings, to: Settings): string | undefined {
   }
   for (const name of to.names()) {
     const setting = to.entry(name) as Setting;
-    if (name !== 'role' && from.entry(name)?.sql !== setting.sql) steps.push(setting.sql);
+    const before = from.entry(name);
+    if (name === 'role' || before?.sql === setting.sql) continue;
+    // `SET DateStyle = ymd` would keep the other half of what is there.
+    if (name === 'datestyle' && before !== undefined) steps.push(`RESET ${settingName(name)}`);
+    steps.push(setting.sql);
   }
   const role = to.entry('role');
   if (role !== undefined && from.entry('role')?.sql !== role.sql) steps.push(role.sql);

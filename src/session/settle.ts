@@ -12,6 +12,8 @@ import type { ClientSession } from './client.ts';
 import { countAnswer } from './count.ts';
 import { openingOf } from './go-home.ts';
 import { enterFlight, leaveFlight } from './load.ts';
+import { noteEnds } from './pins.ts';
+import { noteAdvanced } from './sequences.ts';
 import { WriteSet, type Unit } from './unit.ts';
 
 /** Called when the first message of a unit is about to be sent. */
@@ -61,6 +63,7 @@ export function settle(session: ClientSession, unit: Unit, status: number): void
   if (unit.isSwallowed) return settleSwallowed(session, unit);
   const isIdle = status === TxStatus.Idle;
   if (unit.isSimple) settleEffects(session, unit);
+  noteAdvanced(session, unit);
   if (isIdle) {
     session.opening = undefined;
     session.state.ended(!unit.hasError);
@@ -75,6 +78,7 @@ export function settle(session: ClientSession, unit: Unit, status: number): void
   }
   settleCache(session, unit, isIdle);
   session.status = status;
+  if (session.state.isPinned) noteEnds(session, unit);
   session.lastUnit = unit;
   countAnswer(session, unit);
   unit.messages = undefined;

@@ -3,7 +3,9 @@
  * the server reports, and the pins. Fed with what was executed and how it ended; asks nobody anything.
  */
 import type { PinReason, SessionEffects } from '../routing/plan.ts';
+import { pinsThat } from '../routing/session-state.ts';
 import type { StatementFacts } from '../sql/facts.ts';
+import { parseBoolean } from '../sql/settings.ts';
 import { encodingName, Settings, settingFromText } from './settings.ts';
 
 /** Reported, but nobody can SET them: they follow the server, not the client. */
@@ -39,13 +41,8 @@ interface Draft {
 
 const noPins: ReadonlySet<PinReason> = new Set();
 
-/** Reasons that a rollback does not take back. */
-const outlivesRollback: ReadonlySet<PinReason> = new Set([
-  'advisory lock',
-  'PREPARE',
-  'LOAD',
-  'session state of a function',
-]);
+/** Reasons that a rollback takes back. */
+const takenBack: ReadonlySet<PinReason> = new Set(pinsThat('isTakenBack'));
 
 export class SessionState {
   /** As of the last commit: what any server must look like for this client. */
@@ -93,7 +90,7 @@ export class SessionState {
   /** A text failed, but perhaps not before it had done this. `mayCommit`: it may have committed on the way. */
   pinForGood(effects: SessionEffects, mayCommit: boolean): void {
     for (const reason of effects.pins) {
-      if (!outlivesRollback.has(reason) && !mayCommit) continue;
+      if (takenBack.has(reason) && !mayCommit) continue;
       this.pin(reason);
     }
   }
@@ -101,8 +98,8 @@ export class SessionState {
   /** Pins and their ends that the transaction brought and that its rollback took back. */
   private restorePins(before: ReadonlySet<PinReason>): void {
     const after = this.pins;
-    for (const reason of after) if (!before.has(reason) && !outlivesRollback.has(reason)) this.unpin(reason);
-    for (const reason of before) if (!outlivesRollback.has(reason)) this.pin(reason);
+    for (const reason of after) if (!before.has(reason) && takenBack.has(reason)) this.unpin(reason);
+    for (const reason of before) if (takenBack.has(reason)) this.pin(reason);
   }
 
   /** One statement completed. `tag`: its command tag. */
@@ -116,6 +113,8 @@ export class SessionState {
     for (const change of facts.settings) {
       if (change.isLocal || change.name === 'seed') continue;
       draft.settings = draft.settings.changed(change, this.start);
+      // Whoever one is by SET ROLE ends with who one was.
+      if (change.name === 'session_authorization') draft.settings = draft.settings.with('role', undefined);
       draft.touched.add(change.name);
       if (change.value === undefined && this.start.entry(change.name) !== undefined) draft.behind.add(change.name);
       else draft.behind.delete(change.name);
@@ -198,6 +197,14 @@ export class SessionState {
         this.settings = this.settings.with(key, settingFromText(key, value));
       }
     }
+    if (isCommitted && draft.touched.has('datestyle') && !draft.behind.has('datestyle')) this.completeDateStyle();
+  }
+
+  /** `SET DateStyle = ymd` changes one half of it and leaves the other: what has to be replayed is both. */
+  private completeDateStyle(): void {
+    const value = this.reported.get('DateStyle');
+    if (value === undefined || this.settings.entry('datestyle') === undefined) return;
+    this.settings = this.settings.with('datestyle', settingFromText('datestyle', value));
   }
 
   /** What the server looks like after the transaction that just ended: not quite `settings` after a RESET. */
@@ -225,6 +232,12 @@ export class SessionState {
       this.speaksUtf8 = encoding === undefined || encodingName(encoding) === 'utf8';
     }
     return this.speaksUtf8;
+  }
+
+  /** Is a backslash in a plain string constant a character like any other? */
+  get hasStandardStrings(): boolean {
+    const value = this.live.get('standard_conforming_strings') ?? this.reported.get('standard_conforming_strings');
+    return value === undefined || value === 'on' || parseBoolean(value) !== false;
   }
 
   /** What the server looks like right now if this client has it: uncommitted changes included. */

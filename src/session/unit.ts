@@ -90,6 +90,9 @@ export class Unit {
   makesNames = false;
   /** It uses a statement that it does not parse itself, and of which more is known once the requests before are answered. */
   needsNames = false;
+  /** Any of its plans, see there. */
+  mayAdvanceSequences = false;
+  asksSequences = false;
   /** Skipped by the server with the failed batch that it is in: its ReadyForQuery is that of the next Sync. */
   isDropped = false;
   /** Statements of a Query that have completed. */
@@ -103,6 +106,8 @@ export class Unit {
 
   addPlan(plan: Plan): void {
     this.plans.push(plan);
+    if (plan.mayAdvanceSequences) this.mayAdvanceSequences = true;
+    if (plan.asksSequences) this.asksSequences = true;
     if (!plan.isRead && !plan.beginsReadOnly) this.noRead(plan.why);
   }
 

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { sessionStatePage } from '../../src/routing/session-state.ts';
 import { errorsPage, settingsPage } from '../../src/config/docs.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { settingKeys } from '../../src/config/settings.ts';
@@ -56,6 +57,10 @@ describe('reference pages', () => {
 
   it('docs/errors.md is up to date (npm run docs)', () => {
     expect(read('docs/errors.md')).toBe(errorsPage());
+  });
+
+  it('docs/session-state.md is up to date (npm run docs)', () => {
+    expect(read('docs/session-state.md')).toBe(sessionStatePage());
   });
 
   it('name everything', () => {

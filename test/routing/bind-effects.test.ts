@@ -8,6 +8,7 @@ const ALL_BUT_LOAD: readonly PinReason[] = [
   'cursor WITH HOLD',
   'advisory lock',
   'PREPARE',
+  'sequence',
   'SET SESSION AUTHORIZATION',
   'setting that cannot be replayed',
   'session state of an unparsed statement',
@@ -26,7 +27,7 @@ describe('what a statement leaves in the session', () => {
     ['SELECT * INTO TEMP t FROM users', { pins: ['temporary table'] }],
     ['DISCARD TEMP', { discards: 'temp', unpins: ['temporary table'] }],
     ['DISCARD PLANS', { discards: 'plans' }],
-    ['DISCARD SEQUENCES', { discards: 'sequences' }],
+    ['DISCARD SEQUENCES', { discards: 'sequences', unpins: ['sequence'] }],
     ['DISCARD ALL', { discards: 'all', unpins: [...ALL_BUT_LOAD], deallocates: '' }],
     ['DECLARE c CURSOR WITH HOLD FOR SELECT 1', { pins: ['cursor WITH HOLD'] }],
     ['CLOSE ALL', { unpins: ['cursor WITH HOLD'] }],
@@ -83,10 +84,24 @@ describe('what a statement leaves in the session', () => {
       discards: undefined,
       pins: [],
       unpins: [],
+      mayEnd: [],
       deallocates: undefined,
       isSuspect: false,
       ...expected,
     });
+  });
+
+  test.each<[string, SessionEffects['mayEnd']]>([
+    ['UNLISTEN x', ['LISTEN']],
+    ['CLOSE c', ['cursor WITH HOLD']],
+    ['DROP TABLE users', ['temporary table']],
+    ['DROP VIEW IF EXISTS v CASCADE', ['temporary table']],
+    ['SELECT pg_advisory_unlock(1)', ['advisory lock']],
+    ['SELECT 1; CLOSE c; UNLISTEN x; CLOSE d', ['cursor WITH HOLD', 'LISTEN']],
+    ['SELECT pg_advisory_unlock_all()', []],
+    ['UNLISTEN *; CLOSE ALL', []],
+  ])('%s may end a pin', (sql, expected) => {
+    expect(planOf(sql).effects.mayEnd).toEqual(expected);
   });
 
   test.each([
