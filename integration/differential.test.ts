@@ -10,8 +10,11 @@ import { extendedProtocol } from './differential/scripts/extended.ts';
 import { readOnly } from './differential/scripts/read-only.ts';
 import { prepared } from './differential/scripts/prepared.ts';
 import { alteredTables } from './differential/scripts/altered-tables.ts';
+import { batches } from './differential/scripts/batches.ts';
 import { copy } from './differential/scripts/copy.ts';
+import { sessionObjects } from './differential/scripts/session-objects.ts';
 import { settings } from './differential/scripts/settings.ts';
+import { settingsForms } from './differential/scripts/settings-forms.ts';
 import { state } from './differential/scripts/state.ts';
 import { transactions } from './differential/scripts/transactions.ts';
 
@@ -31,8 +34,11 @@ const topics: Readonly<Record<string, readonly Script[]>> = {
   readOnly,
   alteredTables,
   settings,
+  settingsForms,
   state,
   copy,
+  sessionObjects,
+  batches,
 };
 
 for (const [topic, scripts] of Object.entries(topics)) {

@@ -4,8 +4,11 @@
  */
 import { query, type Sent } from './messages.ts';
 
-/** The ways through Weir: transaction mode on one server, on three, with room for two prepared statements on one and on three; and the other modes. */
-export type Way = 'pooled' | 'roomy' | 'evicting' | 'crowded' | 'session' | 'statement';
+/**
+ * The ways through Weir: transaction mode on one server, on three that take turns, on three, with room for two prepared
+ * statements on one and on three; and the other modes.
+ */
+export type Way = 'pooled' | 'turns' | 'roomy' | 'evicting' | 'crowded' | 'session' | 'statement';
 
 export type Step =
   | { readonly do: 'connect'; readonly client: string; readonly parameters: Readonly<Record<string, string>> }
@@ -51,8 +54,8 @@ export const b = makeClient('b');
 export const c = makeClient('c');
 
 /** Several clients may hold servers at the same time. */
-export const atOnce: readonly Way[] = ['roomy', 'session'];
-const oneByOne: readonly Way[] = ['pooled', 'evicting', 'session'];
+export const atOnce: readonly Way[] = ['roomy', 'turns', 'session'];
+const oneByOne: readonly Way[] = ['pooled', 'turns', 'evicting', 'session'];
 /** Nothing in it is a transaction block. */
 export const everywhere: readonly Way[] = [...oneByOne, 'statement'];
 

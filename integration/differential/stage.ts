@@ -9,6 +9,10 @@ import type { Script, Way } from './script.ts';
 
 const ways: Readonly<Record<Way, Record<string, unknown>>> = {
   pooled: { pool_mode: 'transaction', default_pool_size: 1, max_pool_size: 1 },
+  turns: {
+    ...{ pool_mode: 'transaction', default_pool_size: 3, max_pool_size: 3 },
+    ...{ min_pool_size: 3, server_round_robin: true },
+  },
   roomy: { pool_mode: 'transaction', default_pool_size: 3, max_pool_size: 3 },
   evicting: { pool_mode: 'transaction', default_pool_size: 1, max_pool_size: 1, max_prepared_statements: 2 },
   crowded: { pool_mode: 'transaction', default_pool_size: 3, max_pool_size: 3, max_prepared_statements: 2 },
@@ -25,6 +29,8 @@ const fixtures = `
   CREATE FUNCTION f_double(i int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT i * 2';
   CREATE FUNCTION f_set(name text, value text) RETURNS void LANGUAGE plpgsql AS
     $$ BEGIN PERFORM set_config(name, value, false); END $$;
+  CREATE PROCEDURE f_commit() LANGUAGE plpgsql AS
+    $$ BEGIN SET LOCAL work_mem = '701kB'; COMMIT; SET work_mem = '702kB'; COMMIT; SET LOCAL work_mem = '703kB'; END $$;
   CREATE FUNCTION f_temp() RETURNS void LANGUAGE plpgsql AS
     $$ BEGIN CREATE TEMP TABLE made_in_function (i int); END $$;
   CREATE FUNCTION f_raise() RETURNS void LANGUAGE plpgsql AS

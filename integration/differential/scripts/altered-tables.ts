@@ -272,7 +272,7 @@ export const alteredTables = [
       a(...run('p'), ...run('x'), sync),
       b('COMMIT'),
     ],
-    [...atOnce, 'crowded'],
+    ['roomy', 'crowded', 'session'],
   ),
   script(
     'a procedure that returns something by now, and what PostgreSQL does not compare',
