@@ -51,6 +51,18 @@ function ended(client: pg.Client): Promise<{ code?: string; message: string }> {
   return new Promise((resolve) => client.once('error', resolve));
 }
 
+test('max_prepared_statements = 0: a name is passed on as it is, and nobody else finds it', async () => {
+  await start({ max_prepared_statements: 0, default_pool_size: 1, max_pool_size: 1 });
+  const [a, b] = [await connect(), await connect()];
+  const secret = { name: 'mine', text: "SELECT 'of a'::text AS said" };
+  await a.query('BEGIN');
+  expect((await a.query(secret)).rows).toEqual([{ said: 'of a' }]);
+  expect((await a.query('SELECT name FROM pg_prepared_statements')).rows).toEqual([{ name: 'mine' }]);
+  await a.query('COMMIT');
+  expect((await b.query('SELECT name FROM pg_prepared_statements')).rows).toEqual([]);
+  expect((await b.query({ name: 'mine', text: "SELECT 'of b'::text AS said" })).rows).toEqual([{ said: 'of b' }]);
+});
+
 describe('pool_mode session', () => {
   test('a client keeps its server with all that is on it, and the next one finds it clean', async () => {
     await start({ pool_mode: 'session', default_pool_size: 1, max_pool_size: 1 });

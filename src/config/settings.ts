@@ -153,7 +153,7 @@ export const settings = {
     integer(0, 100_000),
     500,
     'per database',
-    'Prepared statements kept on each server connection, the least recently used closed first; 0 = passed on as they are.',
+    'Prepared statements kept on each server connection, the least recently used closed first; 0 = names are passed on as they are, and end with the transaction.',
     (c) => c.pool.maxPreparedStatements,
   ),
   'auth.type': setting(

@@ -138,6 +138,8 @@ function forwardParse(session: ClientSession, server: ServerConnection, message:
   (session.inFlight.last() as Unit).noteEntered(name, statement);
   const undo = (): void => session.forgetStatement(name, statement);
   if (passesNames(session)) {
+    // With max_prepared_statements = 0 nobody keeps names apart: the next client must not find this one.
+    if (session.poolMode !== 'session') server.isSuspect = true;
     send(message, server);
     return owe(session, Owed.Parse, undo);
   }
