@@ -105,15 +105,14 @@ export function judgeFunction(found: CatalogFunction, isVouched: boolean, consta
     writes: true,
     isSuspect: true,
     mayDefine: found.mayDefine,
-    leavesState: found.leavesState || mayKeepState(found),
+    leavesState: found.leavesState || keepsState(found),
     isKeyed: false,
   };
 }
 
-/** Nobody can read the source, and its variables live as long as the server's process: connections of dblink, say. */
-function mayKeepState({ language, name }: CatalogFunction): boolean {
-  // Those of PostgreSQL's own modules for looking at statistics, pages and buffers.
-  return language === 'c' && !name.startsWith('pg');
+/** Written in C, so that nobody can read in the source what is known of them: they keep something in the session. */
+function keepsState({ language, name }: CatalogFunction): boolean {
+  return language === 'c' && (name.startsWith('dblink') || name === 'set_limit');
 }
 
 /** Volatile in name only: random values of a contrib module. */

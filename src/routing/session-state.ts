@@ -70,7 +70,7 @@ export const pins = {
   ),
   'session state of an unparsed statement': pin('a statement that is not understood, but for data', '-', takenBack),
   'session state of a function': pin(
-    'functions and `DO` blocks whose source speaks of settings, temporary tables, locks or channels; functions in C',
+    'functions and `DO` blocks whose source speaks of settings, temporary tables, locks or channels; those of dblink',
     '-',
   ),
   LOAD: pin('`LOAD`', '- (not even `DISCARD ALL`)', { isDiscarded: false }),
