@@ -19,9 +19,10 @@ export function noteEnds(session: ClientSession, unit: Unit): void {
   for (const reason of ends) {
     const { isGone } = pins[reason];
     if (isGone === undefined) continue;
+    const { timesPinned } = session.state;
     const answered = (isGoneByNow: boolean): void => {
-      // What the client did meanwhile is answered behind this, and pins again if it has to.
-      if (session.server !== server || !isGoneByNow) return;
+      // What the client did meanwhile is answered behind this, perhaps in the same chunk: it pins again, or has already.
+      if (session.server !== server || !isGoneByNow || session.state.timesPinned !== timesPinned) return;
       session.state.unpin(reason);
       session.release();
     };

@@ -56,6 +56,8 @@ export class SessionState {
   private draft: Draft | undefined;
   private onServer: Settings | undefined;
   private pinReasons: Set<PinReason> | undefined;
+  /** How often something has pinned: what was asked of the server before is no answer to it. */
+  timesPinned = 0;
 
   constructor(start: Settings, reported: ReadonlyMap<string, string>) {
     this.start = start;
@@ -72,6 +74,7 @@ export class SessionState {
   }
 
   pin(reason: PinReason): void {
+    this.timesPinned++;
     (this.pinReasons ??= new Set()).add(reason);
   }
 
