@@ -99,6 +99,7 @@ export async function createApp(firstConfig: Config, deps: AppDeps): Promise<App
     nextServerId,
     onResize: (pool) => logResize(pool),
     onEjection: (_node, reason) => metrics.nodeEjected(reason),
+    sessions: () => clients.sessions(),
   });
   const authQuery = new AuthQuery({
     config: () => config,

@@ -9,6 +9,7 @@ import { nodeCapacity } from '../control/resize-loop.ts';
 import { isOtherSize, KeptBounds } from '../pool/bounds.ts';
 import { NodeBudget } from '../pool/budget.ts';
 import { Pool } from '../pool/pool.ts';
+import type { ClientSession } from '../session/client.ts';
 import type { Database, Parked, Services } from '../session/context.ts';
 import { newDatabaseStats } from '../session/count.ts';
 import { WelcomeDesk } from '../session/welcome.ts';
@@ -20,6 +21,7 @@ import { systemClock } from '../util/clock.ts';
 import type { Credentials } from './credentials.ts';
 import { fallbackRoom, followNode } from './node-pools.ts';
 import { ServerLogins } from './server-logins.ts';
+import { DefaultsKeeper } from './session-defaults.ts';
 
 /** What all databases share. */
 export interface Shared {
@@ -33,6 +35,8 @@ export interface Shared {
   nextServerId(): number;
   onResize(pool: Pool): void;
   onEjection(node: string, reason: string): void;
+  /** Everybody who is connected, to whatever database. */
+  sessions(): Iterable<ClientSession>;
 }
 
 export class DatabaseRuntime implements Database {
@@ -40,6 +44,7 @@ export class DatabaseRuntime implements Database {
   readonly stats;
   readonly turn = { value: 0 };
   readonly welcome: WelcomeDesk;
+  private readonly defaults: DefaultsKeeper;
   /** What operators asked for, until the configuration says something new. */
   readonly bounds = new KeptBounds();
   isDisabled = false;
@@ -65,6 +70,12 @@ export class DatabaseRuntime implements Database {
     this.idleSinceMs = shared.services.nowMs();
     this.logins = new ServerLogins({ name, shared, config: () => this.config, topology: () => this.current });
     this.welcome = new WelcomeDesk(this, shared.services);
+    this.defaults = new DefaultsKeeper({
+      pools: () => this.pools(),
+      sessions: () => this.sessions(),
+      serverUser: (user) => this.serverUser(user),
+      onChange: () => this.defaultsAreOther(),
+    });
     this.current = this.makeTopology();
     this.unsubscribe = this.current.onChange((snapshot) => this.changed(snapshot));
     this.current.start();
@@ -112,10 +123,29 @@ export class DatabaseRuntime implements Database {
       onCatalog: (catalog) => {
         this.prefix = catalog.tagPrefix;
         shared.services.cache.attach(catalog.tagPrefix, topology.ticker);
+        this.defaults.read(catalog.sessionDefaults);
       },
       onEjection: (node, reason) => shared.onEjection(node, reason),
     });
     return topology;
+  }
+
+  private *sessions(): Iterable<ClientSession> {
+    for (const session of this.shared.sessions()) if (session.database === this) yield session;
+  }
+
+  defaultsChanged(): void {
+    this.defaults.suspect();
+  }
+
+  defaultsKnown(): Promise<void> {
+    return this.defaults.whenKnown();
+  }
+
+  private defaultsAreOther(): void {
+    this.welcome.forget();
+    // Answers are told apart by what sessions have SET, and these have not SET anything.
+    if (this.prefix !== undefined) void this.shared.services.cache.invalidate([`${this.prefix}cat`]);
   }
 
   serverUser(user: string): string {
@@ -143,7 +173,12 @@ export class DatabaseRuntime implements Database {
       budget: this.budgetOf(node),
       nowMs: services.nowMs,
       random: services.random,
-      connect: (onClosed) => this.logins.connect(node, user, onClosed),
+      connect: async (onClosed) => {
+        const defaults = this.defaults.current;
+        const server = await this.logins.connect(node, user, onClosed);
+        if (defaults !== undefined && defaults.key !== this.defaults.current?.key) server.isCloseNeeded = true;
+        return server;
+      },
       onResize: (resized) => this.shared.onResize(resized),
     });
     pool.role = role;

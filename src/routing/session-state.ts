@@ -92,6 +92,11 @@ const kept: readonly (readonly [state: string, how: string])[] = [
     'followed, with the semantics of transactions and savepoints; **replayed** onto the next server in one exchange, ' +
       'together with what the last client had to be undone',
   ],
+  [
+    'defaults of `ALTER ROLE ... SET` and `ALTER DATABASE ... SET`',
+    'those of the time when the client logged in: servers from before a change are closed, and the clients from before it ' +
+      'have what they began with **replayed**',
+  ],
   ['reported settings changed by functions', 'followed by what the server reports; **replayed**'],
   [
     'prepared statements of the protocol, named and unnamed',

@@ -61,6 +61,10 @@ export interface Database {
   roomLeft(): void;
   /** Waits for a change of the topology; returns how to leave. */
   park(parked: Parked): () => void;
+  /** ALTER ROLE or ALTER DATABASE was committed: nobody is welcomed before it is known what it means for new sessions. */
+  defaultsChanged(): void;
+  /** Resolves when that is known, soon in any case. */
+  defaultsKnown(): Promise<void>;
   /** Prefix of the cache tags; undefined as long as the catalog was never read. */
   tagPrefix(): string | undefined;
 }

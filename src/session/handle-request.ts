@@ -24,7 +24,7 @@ import { fellBack, giveRoom } from './load.ts';
 import { answerLocally } from './local.ts';
 import { forwardAll } from './recheck.ts';
 import { hasForeignSequences } from './sequences.ts';
-import { Settings, replaySql } from './settings.ts';
+import { replaySql, settingsOf } from './settings.ts';
 import type { Unit } from './unit.ts';
 
 /** Requests of one client on their way at once; more are not read until some are answered. */
@@ -269,7 +269,7 @@ function prepareServer(session: ClientSession, unit: Unit): void {
   const isBegun = session.status !== TxStatus.Idle && reopening === undefined;
   if (isBegun && !forgets) return send(session, unit);
   const wanted = session.state.settings;
-  const sql = isBegun ? undefined : replaySql((server.settings as Settings | undefined) ?? Settings.none, wanted);
+  const sql = isBegun ? undefined : replaySql(settingsOf(server), wanted);
   const steps = [forgets ? 'DISCARD SEQUENCES' : undefined, sql, reopening].filter((step) => step !== undefined);
   if (steps.length === 0) return send(session, unit);
   const hasState = session.mustStay;

@@ -10,6 +10,7 @@ import { hasTimeWord } from '../sql/time-words.ts';
 import { lastRoute } from './client-figures.ts';
 import type { Database, Services } from './context.ts';
 import type { Preferences } from './preferences.ts';
+import { Settings, settingFromText, settingsOf } from './settings.ts';
 import type { SessionState } from './state.ts';
 import type { Statement } from './statements.ts';
 import type { Unit, WriteSet } from './unit.ts';
@@ -100,6 +101,15 @@ export class Holdings {
   parsed(sql: Buffer, types: Buffer): Statement {
     const own = Buffer.from(sql);
     return { serverName: '', sql: own, types: Buffer.from(types), classified: this.classify(own) };
+  }
+
+  /** Servers that log in from now on begin with other defaults than the client did: it takes its own along. */
+  keepDefaults(values: readonly (readonly [name: string, value: string])[]): void {
+    const defaults = Settings.of(values.map(([name, value]) => [name, settingFromText(name, value)]));
+    this.state.keepDefaults(defaults);
+    const { server } = this;
+    // The one that it has began with the same.
+    if (server !== undefined) server.settings = settingsOf(server).withMissing(defaults);
   }
 
   /** The statement that others have for this text already. */

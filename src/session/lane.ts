@@ -12,7 +12,7 @@ import { runAgain } from './again.ts';
 import { countAnswer } from './count.ts';
 import { leaveFlight } from './load.ts';
 import { passesNames } from './names.ts';
-import { Settings } from './settings.ts';
+import { settingsOf } from './settings.ts';
 import { serverWithSequences } from './sequences.ts';
 import type { Statement } from './statements.ts';
 import type { Unit } from './unit.ts';
@@ -38,7 +38,7 @@ export function isShortRead(session: ClientSession, unit: Unit): boolean {
 /** Does the server look like this session already? In a lane nothing can be replayed, and no batch may pause. */
 export function isFit(session: ClientSession, unit: Unit, server: ServerConnection): boolean {
   if (unit.uses !== undefined && !isThere(session, unit, unit.uses, server)) return false;
-  const settings = (server.settings as Settings | undefined) ?? Settings.none;
+  const settings = settingsOf(server);
   return settings === session.state.settings || settings.key === session.state.settings.key;
 }
 

@@ -96,6 +96,11 @@ export class Settings {
     return Settings.of(entries);
   }
 
+  /** With those of `others` that are not among them. */
+  withMissing(others: Settings): Settings {
+    return Settings.of([...others.entries, ...this.entries]);
+  }
+
   /** After `SET` or `RESET`; RESET goes back to what the client started with. */
   changed(change: SettingChange, start: Settings): Settings {
     if (change.value === undefined) return this.with(change.name, start.entry(change.name));
@@ -112,6 +117,11 @@ export class Settings {
       .join('\n');
     return this.cacheText;
   }
+}
+
+/** What was last replayed onto a server. */
+export function settingsOf(server: { readonly settings: unknown }): Settings {
+  return (server.settings as Settings | undefined) ?? Settings.none;
 }
 
 /** SQL that turns a server with `from` into one with `to`; undefined: nothing to do. */

@@ -138,6 +138,7 @@ function noteSpeed(session: ClientSession, unit: Unit, nowMs: number): void {
 function catalogChanged(session: ClientSession): void {
   session.services.book.catalogChanged();
   session.database.topology.catalogChanged();
+  if (session.writes?.changesDefaults === true) session.database.defaultsChanged();
 }
 
 function settleWrites(session: ClientSession, unit: Unit, isIdle: boolean): void {

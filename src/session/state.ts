@@ -21,7 +21,7 @@ const followsServer: ReadonlySet<string> = new Set([
 
 interface Savepoint {
   readonly name: string;
-  readonly draft: Settings;
+  draft: Settings;
 }
 
 /** What only a transaction in progress needs; undefined while there is nothing to say. */
@@ -246,6 +246,16 @@ export class SessionState {
   /** What the server looks like right now if this client has it: uncommitted changes included. */
   get live(): Settings {
     return this.draft?.settings ?? this.settings;
+  }
+
+  /** Servers begin with other defaults from now on: what it began with itself are settings of its own. */
+  keepDefaults(defaults: Settings): void {
+    this.start = this.start.withMissing(defaults);
+    this.settings = this.settings.withMissing(defaults);
+    const { draft } = this;
+    if (draft === undefined) return;
+    draft.settings = draft.settings.withMissing(defaults);
+    for (const savepoint of draft.savepoints) savepoint.draft = savepoint.draft.withMissing(defaults);
   }
 
   /** DISCARD ALL was executed, or the server was lost: nothing is held on any server any more. */

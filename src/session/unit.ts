@@ -142,11 +142,16 @@ export class WriteSet {
   readonly tags = new Set<Tag>();
   all = false;
   changesCatalog = false;
+  /** ALTER ROLE, ALTER DATABASE: perhaps what new sessions begin with. */
+  changesDefaults = false;
 
   add(plan: Plan): void {
     for (const tag of plan.writes) this.tags.add(tag);
     if (plan.writesAll) this.all = true;
-    if (plan.changesCatalog) this.changesCatalog = true;
+    if (!plan.changesCatalog) return;
+    this.changesCatalog = true;
+    if (plan.facts.statements.some(({ verb }) => verb === 'ALTER ROLE' || verb === 'ALTER DATABASE'))
+      this.changesDefaults = true;
   }
 
   get isEmpty(): boolean {

@@ -10,7 +10,7 @@ import { backendKeyData, parameterStatus, readyForQuery } from '../protocol/writ
 import type { NodeState } from '../topology/types.ts';
 import type { Database, Services } from './context.ts';
 import type { Preferences } from './preferences.ts';
-import { Settings, replaySql } from './settings.ts';
+import { Settings, replaySql, settingsOf } from './settings.ts';
 import { readStartup } from './startup.ts';
 
 export interface Welcome {
@@ -25,49 +25,56 @@ const keptWelcomes = 1_000;
 export class WelcomeDesk {
   private readonly database: Database;
   private readonly services: Services;
-  private readonly known = new Map<string, ReadonlyMap<string, string>>();
-  private readonly asking = new Map<string, Promise<ReadonlyMap<string, string>>>();
+  private known = new Map<string, ReadonlyMap<string, string>>();
+  private asking = new Map<string, Promise<ReadonlyMap<string, string>>>();
 
   constructor(database: Database, services: Services) {
     this.database = database;
     this.services = services;
   }
 
-  /** Servers may report something else from now on (reload, another primary). */
+  /** Servers may report something else from now on (reload, another primary, other defaults). */
   forget(): void {
-    this.known.clear();
+    this.known = new Map();
+    this.asking = new Map();
   }
 
   /** @throws WeirError when no server can be had, or a startup setting is refused by the server */
   async receive(user: string, parameters: ReadonlyMap<string, string>): Promise<Welcome> {
-    const plain = await this.reportedWith(user, Settings.none);
-    const { settings, preferences } = readStartup(parameters, plain);
-    const reported = settings.size === 0 ? plain : await this.reportedWith(user, settings);
-    return { settings, preferences, reported };
+    for (;;) {
+      await this.database.defaultsKnown();
+      const { known } = this;
+      const plain = await this.reportedWith(user, Settings.none);
+      const { settings, preferences } = readStartup(parameters, plain);
+      const reported = settings.size === 0 ? plain : await this.reportedWith(user, settings);
+      // Otherwise it has come too late to be one of those who keep what was before.
+      if (known === this.known) return { settings, preferences, reported };
+    }
   }
 
   private reportedWith(user: string, settings: Settings): Promise<ReadonlyMap<string, string>> {
     const key = `${user}\n${settings.key}`;
-    const known = this.known.get(key);
-    if (known !== undefined) return Promise.resolve(known);
-    let asking = this.asking.get(key);
-    if (asking === undefined) {
-      asking = this.ask(user, settings).finally(() => this.asking.delete(key));
-      this.asking.set(key, asking);
-      asking.then(
-        (reported) => {
-          if (this.known.size >= keptWelcomes) this.known.delete(this.known.keys().next().value as string);
-          this.known.set(key, reported);
+    const { known, asking } = this;
+    const reported = known.get(key);
+    if (reported !== undefined) return Promise.resolve(reported);
+    let answer = asking.get(key);
+    if (answer === undefined) {
+      answer = this.ask(user, settings).finally(() => asking.delete(key));
+      asking.set(key, answer);
+      answer.then(
+        (learned) => {
+          if (known.size >= keptWelcomes) known.delete(known.keys().next().value as string);
+          known.set(key, learned);
         },
         () => undefined,
       );
     }
-    return asking;
+    return answer;
   }
 
   private async ask(user: string, settings: Settings): Promise<ReadonlyMap<string, string>> {
     const { pool, server } = await checkoutAny(this.database, this.services, user);
-    const sql = replaySql((server.settings as Settings | undefined) ?? Settings.none, settings);
+    const sql = replaySql(settingsOf(server), settings);
     try {
       if (sql !== undefined) await server.run(sql);
       server.settings = settings;

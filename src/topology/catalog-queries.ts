@@ -33,21 +33,34 @@ const LEAVING = sessionWords(String.raw`\y`);
 
 export const QUERIES = {
   header: `
-    SELECT d.oid, pg_catalog.current_setting('server_version_num') AS version, s.source
-    FROM pg_catalog.pg_database d, pg_catalog.pg_settings s
-    WHERE d.datname = pg_catalog.current_database() AND s.name = 'search_path'`,
+    SELECT oid, pg_catalog.current_setting('server_version_num') AS version
+    FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()`,
 
-  searchPath: `SELECT pg_catalog.current_setting('search_path') AS path, SESSION_USER AS me`,
+  // Asked before nothing can stand in front of what it names.
+  searchPath: `
+    SELECT pg_catalog.current_setting('search_path') AS path, source
+    FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) 'search_path'`,
 
   system: `SELECT system_identifier::text AS id FROM pg_catalog.pg_control_system()`,
 
   roleSettings: `
-    SELECT r.rolname AS role, s.setdatabase AS database, pg_catalog.substr(c, 13) AS path
+    SELECT r.rolname AS role, s.setdatabase AS database, pg_catalog.split_part(c, '=', 1) AS name,
+           pg_catalog.substr(c, pg_catalog.strpos(c, '=') + 1) AS value
     FROM pg_catalog.pg_db_role_setting s
     CROSS JOIN LATERAL pg_catalog.unnest(s.setconfig) c
     LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole
-    WHERE c LIKE 'search\\_path=%' AND (s.setrole = 0 OR r.oid IS NOT NULL)
+    WHERE (s.setrole = 0 OR r.oid IS NOT NULL)
       AND s.setdatabase IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()))`,
+
+  // Of this very session, which may have some of its own: those say nothing of others'.
+  plainSettings: `
+    SELECT pg_catalog.lower(name) AS name,
+           CASE WHEN source NOT IN ('global', 'database', 'user', 'database user', 'client', 'session')
+             THEN reset_val END AS value
+    FROM pg_catalog.pg_settings
+    WHERE context = 'user' AND pg_catalog.lower(name) IN (
+      SELECT pg_catalog.lower(pg_catalog.split_part(c, '=', 1))
+      FROM pg_catalog.pg_db_role_setting CROSS JOIN LATERAL pg_catalog.unnest(setconfig) c)`,
 
   relations: `
     SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind::text AS kind, c.relpersistence::text AS persistence,

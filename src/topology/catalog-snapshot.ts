@@ -5,17 +5,14 @@
 import type { Operators, TypeFacts, Types } from './catalog-casts.ts';
 import type { Functions } from './catalog-functions.ts';
 import { worst } from './catalog-rows.ts';
-import type { Catalog, CatalogFunction, CatalogRelation, Volatility } from './catalog-types.ts';
-
-export interface SearchPaths {
-  readonly everybody: string;
-  readonly byRole: ReadonlyMap<string, string>;
-}
+import type { Catalog, CatalogFunction, CatalogRelation, SessionDefaults, Volatility } from './catalog-types.ts';
 
 export interface CatalogParts {
   readonly tagPrefix: string;
   readonly version: number;
-  readonly searchPaths: SearchPaths;
+  /** The search_path of sessions for which nobody has set another. */
+  readonly searchPath: string;
+  readonly sessionDefaults: SessionDefaults;
   readonly relations: ReadonlyMap<number, CatalogRelation>;
   readonly functions: Functions;
   readonly types: Types;
@@ -49,8 +46,10 @@ const TYPE_ALIASES: Readonly<Record<string, string>> = {
 };
 
 export function createCatalog(parts: CatalogParts): Catalog {
-  const { functions, operators, searchPaths, types } = parts;
+  const { functions, operators, sessionDefaults, types } = parts;
   const relations = indexRelations(parts.relations);
+  // Nobody is called "".
+  const defaultSearchPath = sessionDefaults.of('').get('search_path') ?? parts.searchPath;
 
   function findRelations(
     schema: string | undefined,
@@ -82,12 +81,13 @@ export function createCatalog(parts: CatalogParts): Catalog {
   return {
     tagPrefix: parts.tagPrefix,
     version: parts.version,
-    defaultSearchPath: searchPaths.everybody,
+    defaultSearchPath,
     hiddenFunctions: parts.hiddenFunctions,
     assignmentFunctions: parts.assignmentFunctions,
     columnFunctions: functions.columnFunctions,
     notes: parts.notes,
-    searchPathOf: (user) => searchPaths.byRole.get(user) ?? searchPaths.everybody,
+    searchPathOf: (user) => sessionDefaults.of(user).get('search_path') ?? parts.searchPath,
+    sessionDefaults,
     hasSchema: (schema) => relations.has(schema) || functions.byName.has(schema) || types.byName.has(schema),
     relationByOid: (oid) => parts.relations.get(oid),
     findRelations,

@@ -71,6 +71,16 @@ export interface CatalogFunction {
   readonly leavesState: boolean;
 }
 
+/** ALTER ROLE ... SET and ALTER DATABASE ... SET. Names in lower case, values as set_config() takes them. */
+export interface SessionDefaults {
+  /** Equal for equal ones. */
+  readonly key: string;
+  /** What sessions of that user begin with. */
+  of(user: string): ReadonlyMap<string, string>;
+  /** Of the names in use, those that every client may SET, with what a session has for want of such a default, if known. */
+  readonly plain: ReadonlyMap<string, string | undefined>;
+}
+
 export interface Catalog {
   /** Prefix of every tag of this database, the same in every Weir: system identifier and database OID. */
   readonly tagPrefix: string;
@@ -80,6 +90,7 @@ export interface Catalog {
   readonly defaultSearchPath: string;
   /** The search_path that a new session of `user` gets: ALTER ROLE ... SET search_path, else the default. */
   searchPathOf(user: string): string;
+  readonly sessionDefaults: SessionDefaults;
   /** Some relation or function lives in it. */
   hasSchema(schema: string): boolean;
   relationByOid(oid: number): CatalogRelation | undefined;

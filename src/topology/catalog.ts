@@ -10,7 +10,7 @@ import { readRelations } from './catalog-relations.ts';
 import { num, str } from './catalog-rows.ts';
 import type { Query, Row } from './catalog-rows.ts';
 import { createCatalog } from './catalog-snapshot.ts';
-import type { SearchPaths } from './catalog-snapshot.ts';
+import { readSessionDefaults } from './catalog-defaults.ts';
 import type { Catalog } from './catalog-types.ts';
 
 export { catalogFingerprint } from './catalog-fingerprint.ts';
@@ -46,6 +46,8 @@ async function readAll(query: Query, options: ReadCatalogOptions): Promise<Catal
   const notes: string[] = [];
   const system = await optional(query, QUERIES.system, 'pg_control_system() is not allowed', notes);
   const roleSettings = await optional(query, QUERIES.roleSettings, 'pg_db_role_setting cannot be read', notes);
+  const searchPath = searchPathOf(session);
+  const plain = roleSettings.length === 0 ? [] : await query(QUERIES.plainSettings);
 
   const functionRows = await query(QUERIES.functions);
   const functions = readFunctions(functionRows);
@@ -84,7 +86,8 @@ async function readAll(query: Query, options: ReadCatalogOptions): Promise<Catal
     // Weir in front of the same database still agrees on its tags as long as all are allowed the same.
     tagPrefix: `${str(system[0] ?? {}, 'id') || 'cluster'}.${num(header, 'oid')}:`,
     version: options.version ?? Math.round(performance.now() * 1000),
-    searchPaths: searchPathsOf(session, header, roleSettings),
+    searchPath,
+    sessionDefaults: readSessionDefaults(roleSettings, [...plain, { name: 'search_path', value: searchPath }]),
     relations,
     functions,
     types,
@@ -117,19 +120,7 @@ function rowTypes(relationRows: readonly Row[], volatileTypes: ReadonlySet<numbe
   return found;
 }
 
-/** Precedence as in PostgreSQL: role in this database, role, database, configuration. */
-function searchPathsOf(session: Row, header: Row, roleSettings: readonly Row[]): SearchPaths {
-  const byRole = new Map<string, string>();
-  let ofDatabase: string | undefined;
-  for (const isDatabase of [false, true]) {
-    for (const row of roleSettings) {
-      if ((num(row, 'database') !== 0) !== isDatabase) continue;
-      if (str(row, 'role') !== '') byRole.set(str(row, 'role'), str(row, 'path'));
-      else ofDatabase = str(row, 'path');
-    }
-  }
-  // Our own session's path says what others get only if it is not a setting of our own role.
-  const isOurs = str(header, 'source').includes('user');
-  const everybody = ofDatabase ?? (isOurs ? '"$user", public' : str(session, 'path'));
-  return { everybody, byRole };
+/** Our own session's path says what others have for want of a default only if it is none itself. */
+function searchPathOf(session: Row): string {
+  return /user|database|global/.test(str(session, 'source')) ? '"$user", public' : str(session, 'path');
 }

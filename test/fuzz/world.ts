@@ -202,6 +202,8 @@ export function makeWorld(options: WorldOptions): World {
   }
 
   const database: Database = {
+    defaultsChanged: () => undefined,
+    defaultsKnown: () => Promise.resolve(),
     name: 'shop',
     topology,
     stats: newDatabaseStats('shop'),

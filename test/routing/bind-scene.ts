@@ -146,7 +146,12 @@ export function sceneCatalog(options: SceneOptions = {}): Catalog {
   return createCatalog({
     tagPrefix: PREFIX,
     version: 1,
-    searchPaths: { everybody: '"$user", public', byRole: new Map([['tenant_user', 'tenant']]) },
+    searchPath: '"$user", public',
+    sessionDefaults: {
+      key: '',
+      of: (user) => new Map(user === 'tenant_user' ? [['search_path', 'tenant']] : []),
+      plain: new Map(),
+    },
     relations: new Map(RELATIONS.map((one) => [one.oid, one])),
     functions: {
       byOid: new Map(functions.map((one) => [one.oid, one])),

@@ -2,12 +2,13 @@
 import { describe, expect, test } from 'vitest';
 import { catalogFingerprint, readCatalog } from '../../src/topology/catalog.ts';
 import { QUERIES } from '../../src/topology/catalog-queries.ts';
-import type { Catalog } from '../../src/topology/catalog-types.ts';
+import { isSameFor, keptDefaults } from '../../src/topology/catalog-defaults.ts';
+import type { Catalog, SessionDefaults } from '../../src/topology/catalog-types.ts';
 
 type Row = Record<string, unknown>;
 type Script = Partial<Record<keyof typeof QUERIES, Row[] | Error>>;
 
-const HEADER: Row = { oid: 5, version: '180000', source: 'default' };
+const HEADER: Row = { oid: 5, version: '180000' };
 
 function scripted(
   script: Script,
@@ -16,7 +17,7 @@ function scripted(
   const log: string[] = [];
   const answers: Script = {
     header: [HEADER],
-    searchPath: [{ path: '"$user", public', me: 'probe' }],
+    searchPath: [{ path: '"$user", public', source: 'default' }],
     system: [{ id: '77' }],
     ...script,
   };
@@ -104,12 +105,15 @@ describe('one reading', () => {
 });
 
 describe('search paths', () => {
-  const settings: Row[] = [
-    { role: 'a', database: 0, path: 'a_everywhere' },
-    { role: 'b', database: 5, path: 'b_here' },
-    { role: 'b', database: 0, path: 'b_everywhere' },
-    { role: null, database: 5, path: 'of_database' },
-    { role: null, database: 0, path: 'of_cluster' },
+  const path = (role: string | null, database: number, value: string): Row => ({
+    ...{ role, database, name: 'search_path', value },
+  });
+  const settings = [
+    path('a', 0, 'a_everywhere'),
+    path('b', 5, 'b_here'),
+    path('b', 0, 'b_everywhere'),
+    path(null, 5, 'of_database'),
+    path(null, 0, 'of_cluster'),
   ];
 
   test('the most special setting counts', async () => {
@@ -121,11 +125,50 @@ describe('search paths', () => {
   });
 
   test("the probe's own path is not everybody's", async () => {
-    const searchPath = [{ path: 'mine', me: 'probe' }];
-    expect((await read({ searchPath })).defaultSearchPath).toBe('mine');
-    expect((await read({ searchPath, header: [{ ...HEADER, source: 'database user' }] })).defaultSearchPath).toBe(
+    const mine = { path: 'mine', source: 'configuration file' };
+    expect((await read({ searchPath: [mine] })).defaultSearchPath).toBe('mine');
+    expect((await read({ searchPath: [{ ...mine, source: 'database user' }] })).defaultSearchPath).toBe(
       '"$user", public',
     );
+  });
+});
+
+describe('defaults of sessions', () => {
+  const one = (role: string | null, database: number, name: string, value: string): Row => ({
+    ...{ role, database, name, value },
+  });
+  const plainSettings: Row[] = [
+    { name: 'work_mem', value: '4096' },
+    { name: 'timezone', value: null },
+  ];
+  const defaults = async (...roleSettings: Row[]): Promise<SessionDefaults> =>
+    (await read({ roleSettings, plainSettings })).sessionDefaults;
+
+  test('are equal only if all of them are', async () => {
+    const first = await defaults(one('a', 0, 'work_mem', '1MB'), one(null, 5, 'TimeZone', 'UTC'));
+    const same = await defaults(one(null, 5, 'TimeZone', 'UTC'), one('a', 0, 'work_mem', '1MB'));
+    const other = await defaults(one('a', 5, 'work_mem', '1MB'), one(null, 5, 'TimeZone', 'UTC'));
+    expect(same.key).toBe(first.key);
+    expect(other.key).not.toBe(first.key);
+    expect([...first.of('a')]).toEqual([
+      ['timezone', 'UTC'],
+      ['work_mem', '1MB'],
+    ]);
+    expect(isSameFor(first, other, 'a')).toBe(true);
+  });
+
+  test('a session keeps what it had, as far as it is known and may be SET', async () => {
+    const none = await defaults();
+    const some = await defaults(one('a', 0, 'work_mem', '1MB'), one('a', 0, 'log_statement', 'all'));
+    const more = await defaults(one('a', 0, 'work_mem', '2MB'), one(null, 0, 'TimeZone', 'UTC'));
+    expect(keptDefaults(none, some, 'a')).toEqual([['work_mem', '4096']]);
+    expect(keptDefaults(some, more, 'a')).toEqual([['work_mem', '1MB']]);
+    expect(keptDefaults(more, none, 'a')).toEqual([
+      ['timezone', 'UTC'],
+      ['work_mem', '2MB'],
+    ]);
+    expect(keptDefaults(none, some, 'b')).toEqual([]);
+    expect([isSameFor(none, some, 'a'), isSameFor(none, some, 'b')]).toEqual([false, true]);
   });
 });
 

@@ -1,0 +1,68 @@
+/**
+ * ALTER ROLE and ALTER DATABASE ... SET count for sessions that begin afterwards. Behind Weir: servers that logged in
+ * before are given up, and who was there before takes along what it began with. Called by database.ts.
+ */
+import type { Pool } from '../pool/pool.ts';
+import type { ClientSession } from '../session/client.ts';
+import { isSameFor, keptDefaults } from '../topology/catalog-defaults.ts';
+import type { SessionDefaults } from '../topology/catalog-types.ts';
+
+/** Longest that new clients wait for the catalog after such a statement. */
+const patienceMs = 3_000;
+
+export interface DefaultsParts {
+  pools(): Iterable<Pool>;
+  sessions(): Iterable<ClientSession>;
+  /** Whom a client's servers are logged in as. */
+  serverUser(user: string): string;
+  /** What servers report, and answers in the cache, may not be what they were. */
+  onChange(): void;
+}
+
+export class DefaultsKeeper {
+  /** As the catalog last said. */
+  current: SessionDefaults | undefined;
+  private readonly parts: DefaultsParts;
+  private known: Promise<void> | undefined;
+  private settle: () => void = () => undefined;
+
+  constructor(parts: DefaultsParts) {
+    this.parts = parts;
+  }
+
+  /** They may have changed: the catalog is going to be read. */
+  suspect(): void {
+    if (this.known !== undefined) return;
+    this.known = new Promise((resolve) => {
+      const timer = setTimeout(() => this.settle(), patienceMs);
+      timer.unref();
+      this.settle = (): void => {
+        clearTimeout(timer);
+        this.known = undefined;
+        resolve();
+      };
+    });
+  }
+
+  whenKnown(): Promise<void> {
+    return this.known ?? Promise.resolve();
+  }
+
+  read(after: SessionDefaults): void {
+    const before = this.current;
+    this.current = after;
+    if (before !== undefined && before.key !== after.key) this.change(before, after);
+    this.settle();
+  }
+
+  private change(before: SessionDefaults, after: SessionDefaults): void {
+    const { parts } = this;
+    for (const session of parts.sessions()) {
+      const kept = keptDefaults(before, after, parts.serverUser(session.user));
+      // In session mode it keeps its server.
+      if (kept.length > 0 && session.poolMode !== 'session') session.keepDefaults(kept);
+    }
+    for (const pool of parts.pools()) if (!isSameFor(before, after, pool.user)) pool.reconnect();
+    parts.onChange();
+  }
+}
