@@ -53,7 +53,7 @@ const pureBuiltins = ['node:buffer', 'node:crypto', 'node:util'];
 
 const MAX_LINES = 350;
 /** One table each, easier to read whole than in parts. */
-const tables = ['config/settings.ts', 'errors.ts'];
+const tables = ['config/settings.ts', 'util/error-table.ts'];
 const MAX_HEADER_LINES = 6;
 
 const src = fileURLToPath(new URL('../src', import.meta.url));

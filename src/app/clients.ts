@@ -3,12 +3,20 @@
  */
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { ConsoleSession } from '../control/console-session.ts';
+import type { LoggedInClient } from '../frontend/types.ts';
 import type { ClientSession } from '../session/client.ts';
+import type { ClientIdentity } from '../session/holdings.ts';
 import type { ReplicationSession } from '../session/replication.ts';
 
 export interface Key {
   readonly id: number;
   readonly secret: Buffer;
+}
+
+/** Whose session is about to begin. */
+export function identityOf(client: LoggedInClient, { id, secret }: Key, connectedAtMs: number): ClientIdentity {
+  const { user, remoteAddress, remotePort, hasTls } = client;
+  return { id, user, remoteAddress, remotePort, hasTls, connectedAtMs, secret };
 }
 
 /** Protocol 3.0 has room for four bytes; from 3.2 on clients take up to 256, of which PostgreSQL uses as many as Weir. */

@@ -20,7 +20,7 @@ import { SessionState } from '../session/state.ts';
 import { greeting } from '../session/welcome.ts';
 import { accessOf } from './access.ts';
 import type { AuthQuery } from './auth-query.ts';
-import type { Clients, Key } from './clients.ts';
+import { identityOf, type Clients, type Key } from './clients.ts';
 import type { Credentials } from './credentials.ts';
 import type { DatabaseRuntime } from './database.ts';
 import type { Directory } from './directory.ts';
@@ -120,15 +120,7 @@ export class Reception {
     if (client.socket.destroyed) return;
     const session = new ClientSession(
       client.socket,
-      {
-        id: key.id,
-        user: client.user,
-        remoteAddress: client.remoteAddress,
-        remotePort: client.remotePort,
-        hasTls: client.hasTls,
-        connectedAtMs: services.nowMs(),
-        secret: key.secret,
-      },
+      identityOf(client, key, services.nowMs()),
       database,
       services,
       new SessionState(settings, reported),

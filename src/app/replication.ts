@@ -13,7 +13,7 @@ import { ReplicationSession } from '../session/replication.ts';
 import { parseOptions } from '../session/startup.ts';
 import { greeting } from '../session/welcome.ts';
 import type { NodeState, TopologySnapshot } from '../topology/types.ts';
-import type { Clients, Key } from './clients.ts';
+import { identityOf, type Clients, type Key } from './clients.ts';
 import type { DatabaseRuntime } from './database.ts';
 import type { Directory } from './directory.ts';
 
@@ -78,15 +78,7 @@ function seat(client: LoggedInClient, kind: ReplicationKind, key: Key, opened: O
   const server = { id: parts.nextServerId(), node: node.config, user, link };
   const about = { client: key.id, database: database.name, node: node.name, server: server.id };
   const session = new ReplicationSession(client.socket, {
-    identity: {
-      id: key.id,
-      user: client.user,
-      remoteAddress: client.remoteAddress,
-      remotePort: client.remotePort,
-      hasTls: client.hasTls,
-      connectedAtMs: services.nowMs(),
-      secret: key.secret,
-    },
+    identity: identityOf(client, key, services.nowMs()),
     kind,
     database: database.name,
     applicationName: client.parameters.get('application_name') ?? '',

@@ -78,14 +78,14 @@ export function effectsOf(
     discards: facts.discards,
     pins: [...pins],
     unpins: [...unpins],
-    mayEnd: mayEnd(facts),
+    mayEnd: endsOf(facts),
     deallocates: deallocatesAll ? '' : facts.kind === 'deallocate' ? facts.name : undefined,
     isSuspect: isSuspect || (facts.kind === 'unknown' && STATELESS_VERBS.test(facts.verb)),
   };
 }
 
-/** Whether it does end the reason, the server has to say. */
-function mayEnd(facts: StatementFacts): readonly PinReason[] {
+/** What it may end: whether it does, the server has to say. */
+function endsOf(facts: StatementFacts): readonly PinReason[] {
   if (facts.kind === 'unlisten' && facts.name !== undefined && facts.name !== '*') return ['LISTEN'];
   if (facts.kind === 'close' && facts.name !== undefined) return ['cursor WITH HOLD'];
   if (facts.kind === 'ddl' && facts.verb.startsWith('DROP')) return ['temporary table'];
@@ -168,8 +168,6 @@ export function uniteEffects(all: readonly SessionEffects[]): SessionEffects {
     if (deallocates !== undefined && deallocates !== effects.deallocates) isSuspect = true;
     deallocates = deallocates === undefined ? effects.deallocates : '';
   }
-  const ends = [...new Set(all.flatMap((effects) => effects.mayEnd))];
-  return {
-    ...{ settings, resetsAll, discards, pins: [...pins], unpins: [...unpins], mayEnd: ends, deallocates, isSuspect },
-  };
+  const mayEnd = [...new Set(all.flatMap((effects) => effects.mayEnd))];
+  return { settings, resetsAll, discards, pins: [...pins], unpins: [...unpins], mayEnd, deallocates, isSuspect };
 }

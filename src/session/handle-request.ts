@@ -263,15 +263,24 @@ function attach(session: ClientSession, unit: Unit, pool: Pool, server: ServerCo
 /** Makes the session's server look like this session, then sends. */
 function prepareServer(session: ClientSession, unit: Unit): void {
   const server = session.server as ServerConnection;
-  const { reopening } = session;
   const forgets = hasForeignSequences(session, unit, server) && session.status !== TxStatus.Failed;
   // What a transaction sets, its server has set.
-  const isBegun = session.status !== TxStatus.Idle && reopening === undefined;
+  const isBegun = session.status !== TxStatus.Idle && session.reopening === undefined;
   if (isBegun && !forgets) return send(session, unit);
-  const wanted = session.state.settings;
-  const sql = isBegun ? undefined : replaySql(settingsOf(server), wanted);
-  const steps = [forgets ? 'DISCARD SEQUENCES' : undefined, sql, reopening].filter((step) => step !== undefined);
-  if (steps.length === 0) return send(session, unit);
+  const { settings } = session.state;
+  const sql = isBegun ? undefined : replaySql(settingsOf(server), settings);
+  if (sql === undefined && !forgets && session.reopening === undefined) return send(session, unit);
+  const steps = [forgets ? 'DISCARD SEQUENCES' : undefined, sql, session.reopening];
+  const run = steps.filter((step) => step !== undefined).map((step) => server.run(step));
+  setUp(session, unit, Promise.all(run), () => {
+    if (!isBegun) server.settings = settings;
+    if (forgets) server.sequencesOf = undefined;
+  });
+}
+
+/** Sends when `steps` have made the session's server look like it. `done`: they have. */
+function setUp(session: ClientSession, unit: Unit, steps: Promise<unknown>, done: () => void): void {
+  const server = session.server as ServerConnection;
   const hasState = session.mustStay;
   session.waiting();
   const failed = (why: string): void => {
@@ -283,13 +292,12 @@ function prepareServer(session: ClientSession, unit: Unit): void {
     const detail = `Replaying the settings of this session failed: ${why}`;
     refuse(session, unit, new WeirError('server_login_failed', { node: server.node.name, why: detail }));
   };
-  Promise.all(steps.map((step) => server.run(step))).then(
+  steps.then(
     () =>
       session.goOn(() => {
         // It may have said so with its last breath.
         if (session.server !== server) return failed('the server closed the connection');
-        if (!isBegun) server.settings = wanted;
-        if (forgets) server.sequencesOf = undefined;
+        done();
         session.reopening = undefined;
         session.tellReported(server);
         send(session, unit);
@@ -300,15 +308,21 @@ function prepareServer(session: ClientSession, unit: Unit): void {
 
 function send(session: ClientSession, unit: Unit): void {
   if (unit.isCancelled) return session.intake.cancelWaiting();
-  const again = (): void => findServer(session, unit);
-  if (session.inFlight.length === 0) {
-    if (session.ahead !== undefined && awaitsVisible(session, unit, () => send(session, unit), again)) return;
-    if (awaitsPeers(session, unit, () => send(session, unit), again)) return;
-  }
-  const messages = unit.messages ?? [];
-  const server = session.server as ServerConnection;
-  if (session.inFlight.length === 0) session.openLane(unit.isShort && isFit(session, unit, server));
+  const isFirst = session.inFlight.length === 0;
+  if (isFirst && mustWait(session) && waits(session, unit)) return;
+  if (isFirst) session.openLane(unit.isShort && isFit(session, unit, session.server as ServerConnection));
   session.begin(unit);
   if (unit.makesNames) session.hasNamesInFlight = true;
-  forwardAll(session, unit, messages);
+  forwardAll(session, unit, unit.messages ?? []);
+}
+
+/** Can there be anything that has to happen elsewhere first? The common case is no, and costs nothing. */
+function mustWait(session: ClientSession): boolean {
+  return session.ahead !== undefined || session.services.cache.hasPeers;
+}
+
+function waits(session: ClientSession, unit: Unit): boolean {
+  const go = (): void => send(session, unit);
+  const lost = (): void => findServer(session, unit);
+  return awaitsVisible(session, unit, go, lost) || awaitsPeers(session, unit, go, lost);
 }

@@ -116,12 +116,7 @@ export class Intake implements FrameSink {
   private single(message: Message): void {
     if (this.isSkipping) return;
     // A Query in the middle of a batch ends it, with one ReadyForQuery for both.
-    const unit = this.batch ?? new Unit();
-    this.batch = undefined;
-    this.add(unit, message);
-    unit.isComplete = true;
-    if (unit.isBegun) this.sendOn(unit, message);
-    else this.submit(unit);
+    this.complete(message);
   }
 
   private part(message: Message): void {
@@ -146,6 +141,11 @@ export class Intake implements FrameSink {
       session.syncsToCome--;
       return forward(session, message);
     }
+    this.complete(message);
+  }
+
+  /** The unit ends with this message, which may be all of it. */
+  private complete(message: Message): void {
     const unit = this.batch ?? new Unit();
     this.batch = undefined;
     this.add(unit, message);

@@ -1,7 +1,7 @@
 /**
  * auth.type = scram-sha-256: carries the SASL messages of a SCRAM-SHA-256 log-in (RFC 5802; PostgreSQL manual, "SASL
- * Authentication"), over TLS with channel binding (-PLUS) if the client likes. Unknown users, and secrets that SCRAM cannot use, go through the same messages and the same work
- * as a wrong password.
+ * Authentication"), over TLS with channel binding (-PLUS) if the client likes. Unknown users, and secrets that SCRAM cannot
+ * use, go through the same messages and the same work as a wrong password.
  */
 import { AuthCode } from '../../protocol/codes.ts';
 import { ProtocolError, endOfString } from '../../protocol/read.ts';
