@@ -18,6 +18,13 @@ export const classifier = await createClassifier();
 /** Clients that are connected at the same time. */
 export const crowdSize = 50;
 
+/** fast-check's options: with WEIR_FUZZ_SEED it makes the same conversations again. */
+export function runOptions<T>(numRuns: number): fc.Parameters<T> {
+  const seed = process.env['WEIR_FUZZ_SEED'];
+  const common = { numRuns, endOnFailure: true, asyncReporter: report<T> };
+  return seed === undefined ? common : { ...common, seed: Number(seed) };
+}
+
 export const kinds: readonly Omit<WorldOptions, 'classifier'>[] = [
   { poolMode: 'transaction' },
   { poolMode: 'transaction', withReplica: false, poolSize: 1, maxPreparedStatements: 1 },

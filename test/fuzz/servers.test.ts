@@ -1,7 +1,7 @@
 /**
  * 10,000 conversations of clients with servers that change, drop, cut, double, invent and reorder what they say, or die.
  * None may take the process, a place or another server with it: when the servers have come to their senses, the pools
- * are whole and the next proper client is served, and nothing has grown. WEIR_FUZZ_SEQUENCES=1000000 runs more.
+ * are whole and the next proper client is served, and nothing has grown. WEIR_FUZZ_SEQUENCES=1000000 runs more, WEIR_FUZZ_SEED others.
  */
 import { readFileSync, readdirSync } from 'node:fs';
 import fc from 'fast-check';
@@ -15,7 +15,7 @@ import {
   kinds,
   Memory,
   newToken,
-  report,
+  runOptions,
   scriptOf,
   serveGoodClient,
 } from './crowd.ts';
@@ -141,7 +141,7 @@ describe('what servers say', () => {
       }
       if (++round % Math.ceil(rounds / 10) === 0) memory.look();
     });
-    await fc.assert(property, { numRuns: rounds, endOnFailure: true, asyncReporter: report });
+    await fc.assert(property, runOptions(rounds));
     expect(round).toBe(rounds);
     // What is kept (templates, worlds not collected yet) is some 50 MB, however many there were.
     expect(memory.mostGrown).toBeLessThan(128 * 1024 * 1024);

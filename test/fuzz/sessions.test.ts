@@ -1,12 +1,12 @@
 /**
  * 100,000 random, mutated and cut-off conversations behind the log-in: real sessions, pools and routing, in memory,
  * with a scripted PostgreSQL. None may take the process, a server, a place or another client's answer with it; the
- * next proper client must be served. WEIR_FUZZ_SEQUENCES=1000000 runs more.
+ * next proper client must be served. WEIR_FUZZ_SEQUENCES=1000000 runs more, WEIR_FUZZ_SEED others.
  */
 import { readFileSync, readdirSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { classifier, crowdSize, expectWhole, kinds, newToken, report, scriptOf, serveGoodClient } from './crowd.ts';
+import { classifier, crowdSize, expectWhole, kinds, newToken, runOptions, scriptOf, serveGoodClient } from './crowd.ts';
 import { sequence } from './frames.ts';
 import { runScript } from './rude-client.ts';
 import type { Script } from './rude-client.ts';
@@ -47,7 +47,7 @@ describe('what is said behind the log-in', () => {
           mostBytes = Math.max(mostBytes, process.memoryUsage().arrayBuffers);
         },
       );
-      await fc.assert(property, { numRuns: rounds, endOnFailure: true, asyncReporter: report });
+      await fc.assert(property, runOptions(rounds));
     } finally {
       for (const world of worlds) world.stop();
     }
