@@ -62,6 +62,54 @@ describe('two clients on one server', () => {
   });
 });
 
+describe('a setting that a used server does not take any more', () => {
+  // temp_buffers cannot be changed, nor reset, behind the first use of a temporary table, not even after DISCARD ALL.
+  const usesTemporary = async (client: Awaited<ReturnType<typeof connect>>): Promise<void> => {
+    await client.query('CREATE TEMP TABLE scratch AS SELECT 1 AS one');
+    await client.query('SELECT * FROM scratch');
+    await client.query('DISCARD TEMP');
+  };
+  /** On the primary, as the temporary tables. */
+  const buffersOf = async (client: Awaited<ReturnType<typeof connect>>): Promise<unknown> => {
+    await client.query('BEGIN');
+    const { rows } = await client.query<{ temp_buffers: string }>('SHOW temp_buffers');
+    await client.query('COMMIT');
+    return rows[0]?.temp_buffers;
+  };
+
+  test('is replayed onto a new one', async () => {
+    const [sets, uses] = [await connect(), await connect()];
+    await sets.query("SET temp_buffers = '4MB'");
+    await usesTemporary(uses);
+    expect(await buffersOf(sets)).toBe('4MB');
+    await usesTemporary(sets);
+    expect(await buffersOf(uses)).toBe('8MB');
+    expect(await buffersOf(sets)).toBe('4MB');
+  });
+
+  test('and which came with the connection is no reason to refuse the client', async () => {
+    await usesTemporary(await connect());
+    const options = encodeURIComponent('-c temp_buffers=5MB');
+    const client = await connectPg(`${weir.url({ database })}?options=${options}`);
+    expect(await buffersOf(client)).toBe('5MB');
+  });
+
+  test('is an error if no server takes it, as long as that is so', async () => {
+    const [client, other] = [await connect(), await connect()];
+    const role = `gone_${process.pid}`;
+    const create = `CREATE ROLE ${role}; GRANT ${role} TO app`;
+    await cluster.query(create);
+    await client.query(`SET ROLE ${role}`);
+    await other.query('BEGIN; COMMIT');
+    await cluster.query(`DROP ROLE ${role}`);
+    await expect(client.query('BEGIN')).rejects.toThrow(`role "${role}" does not exist`);
+    await cluster.query(create);
+    expect(await client.query('BEGIN; COMMIT')).toHaveLength(2);
+    await client.query('RESET ROLE');
+    await cluster.query(`DROP ROLE ${role}`);
+  });
+});
+
 describe('drivers', () => {
   test('postgres.js pipelines, prepares and rolls back', async () => {
     const sql = connectPostgresJs(weir.url({ database }));

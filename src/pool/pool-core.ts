@@ -134,10 +134,7 @@ export class PoolCore implements BudgetMember {
   wait(waiter: Waiter, sinceMs: number): Ticket | undefined {
     const now = this.options.nowMs();
     if (this.refusal !== undefined && this.all.size === 0) {
-      if (now < this.refusal.untilMs) {
-        waiter.refused(this.refusal.error, false);
-        return undefined;
-      }
+      if (now < this.refusal.untilMs) return void waiter.refused(this.refusal.error, false);
       this.refusal = undefined;
     }
     const ticket = this.line.join(waiter, sinceMs, sinceMs + this.settings.queryWaitTimeoutMs);
@@ -158,7 +155,7 @@ export class PoolCore implements BudgetMember {
   }
 
   /** Nobody shall get it any more. */
-  private isUnwanted(server: ServerConnection): boolean {
+  protected isUnwanted(server: ServerConnection): boolean {
     return server.isCloseNeeded || this.isClosed || this.isPaused || this.all.size > this.limit;
   }
 
@@ -247,6 +244,12 @@ export class PoolCore implements BudgetMember {
   }
 
   protected loggedIn(server: ServerConnection): void {
+    if (this.joined(server)) this.available(server);
+    this.open();
+  }
+
+  /** False: it is gone already. */
+  protected joined(server: ServerConnection): boolean {
     this.logins--;
     this.figures.connects++;
     this.figures.connectProblem = undefined;
@@ -254,17 +257,13 @@ export class PoolCore implements BudgetMember {
     this.refusal = undefined;
     if (!server.isAlive) {
       this.options.budget.give();
-      this.open();
-      return;
+      return false;
     }
     this.all.add(server);
     // Connections opened together should not all end together.
-    this.expiresAtMs.set(
-      server,
-      this.options.nowMs() + this.settings.serverLifetimeMs * (0.9 + 0.1 * this.options.random()),
-    );
-    this.available(server);
-    this.open();
+    const lifetimeMs = this.settings.serverLifetimeMs * (0.9 + 0.1 * this.options.random());
+    this.expiresAtMs.set(server, this.options.nowMs() + lifetimeMs);
+    return true;
   }
 
   protected loginFailed(problem: ConnectProblem): void {

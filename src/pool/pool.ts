@@ -7,12 +7,38 @@ import { WeirError } from '../errors.ts';
 import type { ServerConnection } from '../backend/server.ts';
 import { isOtherSize, resized, type Bounds } from './bounds.ts';
 import { PoolCore } from './pool-core.ts';
+import type { ConnectProblem } from './options.ts';
 import type { PoolControl, PoolStats, ResizeReason, WaitHistogram } from './types.ts';
 import type { Ticket } from './waiters.ts';
 
 export type { ConnectProblem, PoolOptions } from './options.ts';
 
 export class Pool extends PoolCore implements PoolControl {
+  /**
+   * A new server in the place of one that its client cannot use, for that client alone. Undefined: there is none now, and
+   * the place is free.
+   */
+  async renew(server: ServerConnection): Promise<ServerConnection | undefined> {
+    const isPossible = this.all.has(server) && !this.isPaused && !this.isClosed;
+    // Through `closed` whoever waits would take the place.
+    if (isPossible) this.all.delete(server);
+    this.lanes.close(server);
+    server.close('its client cannot use it');
+    if (!isPossible) return undefined;
+    this.logins++;
+    const fresh = await this.options
+      .connect((gone) => this.closed(gone))
+      .catch((problem: ConnectProblem) => void this.loginFailed(problem));
+    if (fresh === undefined) return undefined;
+    if (!this.joined(fresh)) this.open();
+    else if (this.isUnwanted(fresh)) fresh.close('no longer needed');
+    else {
+      this.handedOut(fresh);
+      return fresh;
+    }
+    return undefined;
+  }
+
   setLimit(limit: number, reason: ResizeReason, why: string): void {
     const to = Math.max(1, Math.floor(limit));
     if (to === this.limit) return;

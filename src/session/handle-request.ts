@@ -23,13 +23,13 @@ import { isFit, isShortRead, serverAtOnce } from './lane.ts';
 import { fellBack, giveRoom } from './load.ts';
 import { answerLocally } from './local.ts';
 import { forwardAll } from './recheck.ts';
+import { prepareServer } from './replay.ts';
 import { hasForeignSequences } from './sequences.ts';
-import { replaySql, settingsOf } from './settings.ts';
 import type { Unit } from './unit.ts';
 
 /** Requests of one client on their way at once; more are not read until some are answered. */
 const maxInFlight = 1_000;
-const maxAttempts = 3;
+export const maxAttempts = 3;
 
 /** Takes the unit as far as it goes without waiting. */
 export function handleRequest(session: ClientSession, unit: Unit): void {
@@ -257,56 +257,10 @@ function park(session: ClientSession, unit: Unit, decision: Route): void {
 
 function attach(session: ClientSession, unit: Unit, pool: Pool, server: ServerConnection): void {
   session.attached(pool, server, unit.node);
-  prepareServer(session, unit);
+  prepareServer(session, unit, pool);
 }
 
-/** Makes the session's server look like this session, then sends. */
-function prepareServer(session: ClientSession, unit: Unit): void {
-  const server = session.server as ServerConnection;
-  const forgets = hasForeignSequences(session, unit, server) && session.status !== TxStatus.Failed;
-  // What a transaction sets, its server has set.
-  const isBegun = session.status !== TxStatus.Idle && session.reopening === undefined;
-  if (isBegun && !forgets) return send(session, unit);
-  const { settings } = session.state;
-  const sql = isBegun ? undefined : replaySql(settingsOf(server), settings);
-  if (sql === undefined && !forgets && session.reopening === undefined) return send(session, unit);
-  const steps = [forgets ? 'DISCARD SEQUENCES' : undefined, sql, session.reopening];
-  const run = steps.filter((step) => step !== undefined).map((step) => server.run(step));
-  setUp(session, unit, Promise.all(run), () => {
-    if (!isBegun) server.settings = settings;
-    if (forgets) server.sequencesOf = undefined;
-  });
-}
-
-/** Sends when `steps` have made the session's server look like it. `done`: they have. */
-function setUp(session: ClientSession, unit: Unit, steps: Promise<unknown>, done: () => void): void {
-  const server = session.server as ServerConnection;
-  const hasState = session.mustStay;
-  session.waiting();
-  const failed = (why: string): void => {
-    if (!server.isAlive && !hasState && unit.attempts++ < maxAttempts) {
-      avoidNode(unit, `${server.node.name} was lost (${why})`);
-      return findServer(session, unit);
-    }
-    session.dropServer(`its session could not be set up: ${why}`);
-    const detail = `Replaying the settings of this session failed: ${why}`;
-    refuse(session, unit, new WeirError('server_login_failed', { node: server.node.name, why: detail }));
-  };
-  steps.then(
-    () =>
-      session.goOn(() => {
-        // It may have said so with its last breath.
-        if (session.server !== server) return failed('the server closed the connection');
-        done();
-        session.reopening = undefined;
-        session.tellReported(server);
-        send(session, unit);
-      }),
-    (error: Error) => session.goOn(() => failed(error.message)),
-  );
-}
-
-function send(session: ClientSession, unit: Unit): void {
+export function send(session: ClientSession, unit: Unit): void {
   if (unit.isCancelled) return session.intake.cancelWaiting();
   const isFirst = session.inFlight.length === 0;
   if (isFirst && mustWait(session) && waits(session, unit)) return;

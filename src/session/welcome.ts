@@ -73,18 +73,30 @@ export class WelcomeDesk {
   }
 
   private async ask(user: string, settings: Settings): Promise<ReadonlyMap<string, string>> {
-    const { pool, server } = await checkoutAny(this.database, this.services, user);
-    const sql = replaySql(settingsOf(server), settings);
-    try {
-      if (sql !== undefined) await server.run(sql);
-      server.settings = settings;
-    } catch (error) {
-      server.destroy('a startup setting was refused');
-      throw new WeirError('startup_setting_refused', { why: error instanceof Error ? error.message : String(error) });
+    const { pool, server: used } = await checkoutAny(this.database, this.services, user);
+    // What others did on a server may be in the way of a setting: a new one says what it is worth.
+    const server = (await takes(used, settings)) === undefined ? used : await pool.renew(used);
+    if (server === undefined) return this.ask(user, settings);
+    const why = server === used ? undefined : await takes(server, settings);
+    if (why !== undefined) {
+      pool.checkin(server, true);
+      throw new WeirError('startup_setting_refused', { why });
     }
     const reported = new Map(server.parameters);
     pool.checkin(server, false);
     return reported;
+  }
+}
+
+/** Makes it look like a session with these settings; undefined: it does, else why not. */
+async function takes(server: ServerConnection, settings: Settings): Promise<string | undefined> {
+  const sql = replaySql(settingsOf(server), settings);
+  try {
+    if (sql !== undefined) await server.run(sql);
+    server.settings = settings;
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
   }
 }
 

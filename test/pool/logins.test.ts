@@ -1,5 +1,6 @@
 /** When a pool opens connections, how many at once, and what a log-in that fails means for those who wait. */
 import { describe, expect, test } from 'vitest';
+import type { ServerConnection } from '../../src/backend/server.ts';
 import { Scene, settled } from './scene.ts';
 
 describe('log-ins', () => {
@@ -136,5 +137,64 @@ describe('a log-in that fails', () => {
     expect(client.refusal).toBeUndefined();
     expect(scene.pool.takeServerFull()).toBe(1);
     expect(scene.pool.takeServerFull()).toBe(0);
+  });
+});
+
+describe('a server that does not suit its client', () => {
+  const begin = async (settings = {}): Promise<{ scene: Scene; server: ServerConnection }> => {
+    const scene = new Scene({ defaultPoolSize: 1, ...settings });
+    const client = scene.wait('client');
+    await scene.logIn();
+    return { scene, server: client.server as ServerConnection };
+  };
+
+  test('is replaced by a new one in its place, past those who wait', async () => {
+    const { scene, server } = await begin();
+    scene.wait('next');
+    const renewed = scene.pool.renew(server);
+    expect(scene.logins).toHaveLength(1);
+    expect(scene.pool.stats()).toMatchObject({ active: 0, login: 1, waiting: 1 });
+    const [fresh] = await scene.logIn();
+    expect(await renewed).toBe(fresh);
+    expect(server.isAlive).toBe(false);
+    expect(scene.served).toEqual(['client']);
+    expect(scene.pool.stats()).toMatchObject({ active: 1, login: 0, waiting: 1 });
+    scene.pool.checkin(fresh as ServerConnection, false);
+    expect(scene.served).toEqual(['client', 'next']);
+  });
+
+  test('is nobody’s when the log-in fails, and its place is free', async () => {
+    const { scene, server } = await begin();
+    const renewed = scene.pool.renew(server);
+    scene.logins[0]?.fail({ isServerFull: true });
+    expect(await renewed).toBeUndefined();
+    expect(scene.pool.stats()).toMatchObject({ active: 0, login: 0, connectFailures: 1 });
+    await scene.advance(2_000);
+    const next = scene.wait('next');
+    await scene.logIn();
+    expect(next.server).toBeDefined();
+  });
+
+  test('is not replaced while the pool is paused', async () => {
+    const { scene, server } = await begin();
+    const renewed = scene.pool.renew(server);
+    scene.pool.pause();
+    await scene.logIn();
+    expect(await renewed).toBeUndefined();
+    await settled();
+    expect(scene.pool.stats()).toMatchObject({ active: 0, idle: 0, login: 0 });
+    const again = await begin();
+    again.scene.pool.pause();
+    expect(await again.scene.pool.renew(again.server)).toBeUndefined();
+    await settled();
+    expect(again.scene.pool.isUnused).toBe(true);
+  });
+
+  test('that is dead already is not replaced', async () => {
+    const { scene, server } = await begin();
+    server.destroy('killed by the test');
+    await settled();
+    expect(await scene.pool.renew(server)).toBeUndefined();
+    expect(scene.pool.isUnused).toBe(true);
   });
 });
