@@ -410,6 +410,9 @@ describe('operators', () => {
     expect(servers.map(({ replication, state, link }) => [replication, state, link])).toEqual(
       ['active', 'idle'].map((state, i) => [shown[i]?.['replication'], state, shown[i]?.['ptr']]),
     );
+    expect((await rows('POOLS')).filter(({ user }) => user === users.replicator)).toMatchObject([
+      { node: 'primary', cl_active: '2', sv_active: '2' },
+    ]);
     await admin.query(`KILL_CLIENT ${shown[0]?.['id'] ?? ''}`);
     await until('the end', () => walker.isEnded);
     expect(walker.error).toMatch(/^57P01/);
@@ -417,5 +420,26 @@ describe('operators', () => {
       'it to be off the list',
       async () => (await rows('SERVERS')).filter(({ replication }) => replication !== 'none').length === 1,
     );
+  });
+
+  test('PAUSE holds new ones until RESUME, as it holds statements, and leaves those that are there', async () => {
+    const weir = await start({ query_wait_timeout: '1h' });
+    const before = await stream(weir);
+    const admin = await connectPg(weir.adminUrl());
+    await admin.query('PAUSE');
+    const [waits, leaves] = [new Walker(weir, physical), new Walker(weir, logical)];
+    await until('both to be logged in', () => waits.letters === 'R' && leaves.letters === 'R');
+    leaves.socket.destroy();
+    await admin.query('RESUME');
+    await waits.ready();
+    expect(before.isEnded).toBe(false);
+    expect(await waits.row('IDENTIFY_SYSTEM')).toHaveLength(4);
+  });
+
+  test('PAUSE for longer than query_wait_timeout is said to be that', async () => {
+    const weir = await start({ query_wait_timeout: '100ms' });
+    const admin = await connectPg(weir.adminUrl());
+    await admin.query('PAUSE');
+    expect(await refusal(weir, physical)).toMatch(/^57P03 .*PAUSE/);
   });
 });

@@ -32,6 +32,7 @@ export function createSources(parts: SourceParts, actions: ConsoleActions): Cons
     *pools() {
       for (const database of directory.all()) yield* database.pools();
     },
+    replicationServers: () => replicationServers(parts),
     *clients() {
       for (const session of clients.all()) yield session.stats();
     },

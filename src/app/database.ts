@@ -240,6 +240,10 @@ export class DatabaseRuntime implements Database {
       for (const pool of this.poolsOf(node.name)) followNode(pool, node, snapshot.primary);
     }
     this.refreshBudgets(snapshot);
+    this.retryParked();
+  }
+
+  private retryParked(): void {
     const parked = [...this.parked];
     this.parked.clear();
     for (const each of parked) each.retry();
@@ -287,6 +291,8 @@ export class DatabaseRuntime implements Database {
   resume(): void {
     this.isPaused = false;
     for (const pool of this.pools()) pool.resume();
+    // Replication connections wait there.
+    this.retryParked();
   }
 
   reconnect(): void {

@@ -46,7 +46,6 @@ export async function openReplication(
   const database = findDatabase(client.database, kind, parts.directory);
   database.clients++;
   socket.once('close', () => void database.clients--);
-  if (database.paused) throw new WeirError('no_node', { database: database.name, why: 'PAUSE by an operator' });
   const { preferences, parameters } = readParameters(client.parameters);
   const node = await findNode(database, preferences, parts.services);
   if (socket.destroyed) return;
@@ -94,6 +93,7 @@ function seat(client: LoggedInClient, kind: ReplicationKind, key: Key, opened: O
     },
   });
   clients.seat(key.id, { replication: session });
+  database.stats.replications++;
   services.log('info', 'replication_begun', `a ${kind} replication connection to ${node.name}`, about);
   session.start(greeting(link.parameters, key.id, key.secret), client.leftover);
 }
@@ -142,9 +142,10 @@ function findNode(database: DatabaseRuntime, preferences: Preferences, services:
   return new Promise((resolve, reject) => {
     const look = (): void => {
       const snapshot = database.topology.snapshot();
-      const node = choose(snapshot, preferences);
+      const node = database.paused ? undefined : choose(snapshot, preferences);
       if (node !== undefined) return resolve(node);
-      const why = snapshot.nodes.map((each) => `${each.name}: ${each.problem ?? each.role}`).join('; ');
+      const nodes = snapshot.nodes.map((each) => `${each.name}: ${each.problem ?? each.role}`).join('; ');
+      const why = database.paused ? 'PAUSE by an operator' : nodes;
       const expired = (): void => reject(new WeirError('no_node', { database: database.name, why }));
       database.park({ deadlineMs, retry: look, expired });
     };

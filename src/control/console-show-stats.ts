@@ -6,6 +6,7 @@
 import type { CacheStats } from '../cache/types.ts';
 import { columnsOf, show } from './console-types.ts';
 import type { CommandContext, ConsoleCommand, ShowColumn } from './console-types.ts';
+import { openServers } from './open-servers.ts';
 import type { PreparedRow, SettingRow } from './sources.ts';
 import { durationQuantileUs, outcomesOf } from './stats-window.ts';
 import type { StatsRow } from './stats-window.ts';
@@ -168,10 +169,7 @@ function userRows({ sources }: CommandContext): Iterable<UserRow> {
   };
   for (const name of sources.users()) row(name);
   for (const client of sources.clients()) row(client.user).clients++;
-  for (const pool of sources.pools()) {
-    const { user, active, idle, login, resetting } = pool.stats();
-    row(user).servers += active + idle + login + resetting;
-  }
+  for (const { user, count } of openServers(sources)) row(user).servers += count;
   return rows.values();
 }
 

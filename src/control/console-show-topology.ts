@@ -6,6 +6,7 @@ import type { NodeState } from '../topology/types.ts';
 import { formatLsn } from '../util/lsn.ts';
 import { columnsOf, show } from './console-types.ts';
 import type { CommandContext, ConsoleCommand } from './console-types.ts';
+import { countServers } from './open-servers.ts';
 import type { DatabaseRow } from './sources.ts';
 
 interface DatabaseView {
@@ -16,12 +17,7 @@ interface DatabaseView {
 }
 
 function databaseRows({ sources }: CommandContext): DatabaseView[] {
-  const servers = new Map<string, number>();
-  for (const control of sources.pools()) {
-    const pool = control.stats();
-    const open = pool.active + pool.idle + pool.login + pool.resetting;
-    servers.set(pool.database, (servers.get(pool.database) ?? 0) + open);
-  }
+  const servers = countServers(sources, ({ database }) => database);
   const clients = new Map<string, number>();
   for (const client of sources.clients()) clients.set(client.database, (clients.get(client.database) ?? 0) + 1);
   return [...sources.databases()].map((row) => ({
@@ -69,12 +65,7 @@ interface NodeRow {
 }
 
 function nodeRows({ sources, nowMs }: CommandContext): NodeRow[] {
-  const connections = new Map<string, number>();
-  for (const control of sources.pools()) {
-    const pool = control.stats();
-    const at = `${pool.database}\0${pool.node}`;
-    connections.set(at, (connections.get(at) ?? 0) + pool.active + pool.idle + pool.login + pool.resetting);
-  }
+  const connections = countServers(sources, ({ database, node }) => `${database}\0${node}`);
   const rows: NodeRow[] = [];
   for (const topology of sources.topologies()) {
     const { database } = topology;

@@ -7,6 +7,8 @@ import type { PoolStats, ServerStats } from '../pool/types.ts';
 import type { ClientStats } from '../session/types.ts';
 import { columnsOf, show, splitWait, timestamp } from './console-types.ts';
 import type { CommandContext, ConsoleCommand, ShowColumn } from './console-types.ts';
+import { emptyPool } from './open-servers.ts';
+import type { ConsoleSources, DatabaseRow } from './sources.ts';
 
 interface PoolRow {
   readonly pool: PoolStats;
@@ -21,27 +23,43 @@ const key = (...parts: readonly string[]): string => parts.join('\0');
  * the column adds up to the clients there are.
  */
 function poolRows({ sources }: CommandContext): PoolRow[] {
+  const databases = new Map(Array.from(sources.databases(), (row) => [row.name, row]));
   const clients = new Map<string, number>();
   for (const client of sources.clients()) {
     if (client.state === 'waiting') continue;
-    const at = key(client.database, client.user, client.node);
+    const at = key(client.database, databases.get(client.database)?.forceUser ?? client.user, client.node);
     clients.set(at, (clients.get(at) ?? 0) + 1);
   }
-  const balance = new Map<string, string>();
-  for (const row of sources.databases()) if (row.replicas > 0) balance.set(row.name, row.loadBalanceHosts);
-  const rows: PoolRow[] = [];
+  const take = (counts: Map<string, number>, at: string): number => {
+    const count = counts.get(at) ?? 0;
+    counts.delete(at);
+    return count;
+  };
+  return poolsWithReplication(sources, databases).map((pool) => {
+    const here = take(clients, key(pool.database, pool.user, pool.node));
+    const free = take(clients, key(pool.database, pool.user, ''));
+    const database = databases.get(pool.database);
+    const loadBalanceHosts = database !== undefined && database.replicas > 0 ? database.loadBalanceHosts : null;
+    return { pool, clients: here + free, loadBalanceHosts };
+  });
+}
+
+/** Servers of replication are `sv_active` in the pool of their user, as PgBouncer shows them. */
+function poolsWithReplication(sources: ConsoleSources, databases: ReadonlyMap<string, DatabaseRow>): PoolStats[] {
+  const pools = new Map<string, PoolStats>();
+  const keyOf = ({ database, user, node }: Pick<PoolStats, 'database' | 'user' | 'node'>): string =>
+    key(database, user, node);
   for (const control of sources.pools()) {
     const pool = control.stats();
-    const free = key(pool.database, pool.user, '');
-    const here = clients.get(key(pool.database, pool.user, pool.node)) ?? 0;
-    rows.push({
-      pool,
-      clients: here + (clients.get(free) ?? 0),
-      loadBalanceHosts: balance.get(pool.database) ?? null,
-    });
-    clients.delete(free);
+    pools.set(keyOf(pool), pool);
   }
-  return rows;
+  for (const server of sources.replicationServers()) {
+    const row = databases.get(server.database);
+    if (row === undefined) continue;
+    const pool = pools.get(keyOf(server)) ?? emptyPool(row, server.user, server.node);
+    pools.set(keyOf(server), { ...pool, active: pool.active + 1 });
+  }
+  return [...pools.values()];
 }
 
 /** "20 -> 28 (pressure): clients waited 38 ms". */

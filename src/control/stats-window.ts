@@ -90,7 +90,7 @@ function readTotals(sources: TotalsSource): Map<string, Totals> {
   for (const stats of sources.databaseStats()) {
     totals.set(stats.database, {
       database: stats.database,
-      serverAssignments: checkouts.get(stats.database) ?? 0,
+      serverAssignments: (checkouts.get(stats.database) ?? 0) + stats.replications,
       xacts: stats.xacts,
       queries: stats.queries,
       received: stats.receivedBytes,

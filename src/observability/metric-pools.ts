@@ -32,7 +32,10 @@ export function registerClients(registry: Registry, sources: StatsSources): void
 
 export function registerPools(registry: Registry, sources: StatsSources): void {
   const limiter = createLabelLimiter();
-  const labelsOf = ({ database, user, node }: PoolStats): Labels => ({ ...limiter.pair(database, user), node });
+  const labelsOf = ({ database, user, node }: Pick<PoolStats, 'database' | 'user' | 'node'>): Labels => ({
+    ...limiter.pair(database, user),
+    node,
+  });
   const each = (value: (stats: PoolStats) => number) => (): Iterable<Sample> =>
     summed(
       Array.from(sources.pools(), (pool) => pool.stats()).map((stats) => ({
@@ -42,11 +45,17 @@ export function registerPools(registry: Registry, sources: StatsSources): void {
     );
 
   pulled(registry, 'gauge', 'weir_server_connections', 'Server connections by what they are doing', () =>
-    summed(
-      Array.from(sources.pools(), (pool) => pool.stats()).flatMap((stats) =>
-        serverStates.map((state) => ({ labels: { ...labelsOf(stats), state }, value: stats[state] })),
-      ),
-    ),
+    summed([
+      ...Array.from(sources.pools(), (pool) => pool.stats()).flatMap((stats) => [
+        ...serverStates.map((state) => ({ labels: { ...labelsOf(stats), state }, value: stats[state] })),
+        { labels: { ...labelsOf(stats), state: 'replication' }, value: 0 },
+      ]),
+      // In no pool: beside a pool's limit they would only be in the way.
+      ...Array.from(sources.replicationServers(), (server) => ({
+        labels: { ...labelsOf(server), state: 'replication' },
+        value: 1,
+      })),
+    ]),
   );
   pulled(
     registry,

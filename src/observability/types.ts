@@ -4,7 +4,7 @@
  */
 import type { CacheStats } from '../cache/types.ts';
 import type { LogLevel } from '../errors.ts';
-import type { PoolControl } from '../pool/types.ts';
+import type { PoolControl, ServerStats } from '../pool/types.ts';
 import type { ClientStats, DatabaseStats } from '../session/types.ts';
 import type { TopologySnapshot } from '../topology/types.ts';
 
@@ -13,6 +13,8 @@ export interface StatsSources {
   /** Weir's own version, e.g. "0.1.0". */
   readonly version: string;
   pools(): Iterable<Pick<PoolControl, 'stats' | 'waitHistogram'>>;
+  /** Servers of replication connections: they are in no pool. */
+  replicationServers(): Iterable<ServerStats>;
   clients(): Iterable<ClientStats>;
   databaseStats(): Iterable<DatabaseStats>;
   topologies(): Iterable<{

@@ -46,6 +46,8 @@ export interface DatabaseStats {
   waitMs: number;
   /** 25006 from a replica: a statement taken for a read that was not. */
   misroutes: number;
+  /** Replication connections opened. */
+  replications: number;
   /** index = routeIndex * 6 + cacheIndex * 2 + resultIndex, in the order of the label types above. */
   readonly byLabel: Float64Array;
   /** Per route label: histogram of query durations, bounds in seconds (see durationBoundsSeconds), not cumulative; last = above. */

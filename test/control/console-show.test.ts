@@ -4,7 +4,9 @@ import { createConsole } from '../../src/control/console.ts';
 import type { Value } from '../../src/control/console-types.ts';
 import { createStatsWindow, durationQuantileUs } from '../../src/control/stats-window.ts';
 import { createManualClock } from '../../src/util/clock.ts';
-import { fakeDatabaseStats, fakePool, fakeSources } from './fakes.ts';
+import type { DatabaseRow } from '../../src/control/sources.ts';
+import type { ClientStats } from '../../src/session/types.ts';
+import { fakeClient, fakeDatabaseStats, fakePool, fakeServer, fakeSources } from './fakes.ts';
 
 const columnsOf = (name: string): string[] =>
   (commands.get(`SHOW ${name}`)?.columns ?? []).map((column) => column.name);
@@ -104,6 +106,37 @@ describe('rows', () => {
       last_resize: '20 -> 28 (pressure): clients waited 38 ms (target 10 ms)',
     });
     expect(two).toMatchObject({ node: 'db2', cl_active: 0, last_resize: null });
+  });
+
+  it('POOLS: clients are counted where their servers are, whoever logs in there', async () => {
+    const sources = fakeSources();
+    const [shop] = [...sources.databases()];
+    const databases = (): DatabaseRow[] => [{ ...(shop as DatabaseRow), forceUser: 'app' }];
+    const clients = (): ClientStats[] => [fakeClient({ user: 'ada' }), fakeClient({ user: 'bob', node: '' })];
+    const [row] = await rowsOf('SHOW POOLS', fakeSources({ databases, clients }));
+    expect(row).toMatchObject({ user: 'app', cl_active: 2 });
+  });
+
+  it('counts servers of replication, which are in no pool, wherever servers are counted', async () => {
+    const one = fakeServer({ id: 4, replication: 'physical' });
+    const other = fakeServer({ id: 5, replication: 'logical', user: 'walker', node: 'db2', state: 'idle' });
+    const clients = [fakeClient(), fakeClient({ user: 'walker', node: 'db2', replication: 'logical', serverId: 5 })];
+    const sources = fakeSources({
+      replicationServers: () => [one, other],
+      clients: () => clients,
+      databaseStats: () => [fakeDatabaseStats({ replications: 2 })],
+    });
+    const pools = await rowsOf('SHOW POOLS', sources);
+    expect(pools).toMatchObject([
+      { user: 'app', node: 'db1', cl_active: 1, sv_active: 4, sv_idle: 2, limit: 20 },
+      { user: 'walker', node: 'db2', cl_active: 1, sv_active: 1, sv_idle: 0, pool_mode: 'transaction', max: 100 },
+    ]);
+    expect((await rowsOf('SHOW DATABASES', sources))[0]).toMatchObject({ current_connections: 9 });
+    expect(await rowsOf('SHOW NODES', sources)).toMatchObject([{ connections: 8 }, { connections: 1 }]);
+    const users = await rowsOf('SHOW USERS', sources);
+    expect(users).toContainEqual(expect.objectContaining({ name: 'walker', current_connections: 1 }));
+    expect(users).toContainEqual(expect.objectContaining({ name: 'app', current_connections: 8 }));
+    expect((await rowsOf('SHOW STATS', sources))[0]).toMatchObject({ total_server_assignment_count: 1002 });
   });
 
   it('CLIENTS and SERVERS point at each other', async () => {

@@ -1,8 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { createMetrics } from '../../src/observability/metrics.ts';
 import type { Metrics } from '../../src/observability/metrics.ts';
+import type { ServerStats } from '../../src/pool/types.ts';
 import type { StatsSources } from '../../src/observability/types.ts';
-import { fakeClient, fakeDatabaseStats, fakePool, fakeSources } from '../control/fakes.ts';
+import { fakeClient, fakeDatabaseStats, fakePool, fakeServer, fakeSources } from '../control/fakes.ts';
 
 let metrics: Metrics | undefined;
 afterEach(() => metrics?.close());
@@ -96,11 +97,21 @@ describe('/metrics', () => {
     expect(Object.keys(sample?.labels ?? { missing: '' }).sort()).toEqual(labels.split(' ').filter(Boolean).sort());
   });
 
+  it('counts servers of replication, which are in no pool', async () => {
+    const one = fakeServer({ replication: 'physical' });
+    const replicationServers = (): ServerStats[] => [one, one, fakeServer({ replication: 'logical', user: 'walker' })];
+    const { lines } = await scrape(fakeSources({ replicationServers }));
+    expect(find(lines, 'weir_server_connections', { user: 'app', node: 'db1', state: 'replication' })).toBe(2);
+    expect(find(lines, 'weir_server_connections', { user: 'app', node: 'db1', state: 'active' })).toBe(3);
+    expect(find(lines, 'weir_server_connections', { user: 'walker', state: 'replication' })).toBe(1);
+  });
+
   it('counts what there is', async () => {
     const { lines } = await scrape();
     expect(find(lines, 'weir_client_connections', { state: 'active' })).toBe(1);
     expect(find(lines, 'weir_client_connections', { state: 'waiting' })).toBe(0);
     expect(find(lines, 'weir_server_connections', { node: 'db1', state: 'active' })).toBe(3);
+    expect(find(lines, 'weir_server_connections', { node: 'db1', state: 'replication' })).toBe(0);
     expect(find(lines, 'weir_queries_total', { route: 'replica', cache: 'miss', result: 'ok' })).toBe(40);
     expect(find(lines, 'weir_queries_total', { route: 'primary', cache: 'hit', result: 'error' })).toBe(1);
     expect(find(lines, 'weir_cache_invalidations_total', { source: 'peer' })).toBe(2);

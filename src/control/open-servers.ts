@@ -1,0 +1,60 @@
+/**
+ * Server connections that are open: those of the pools and those of replication, which are in none but count as much.
+ */
+import type { PoolStats } from '../pool/types.ts';
+import type { ConsoleSources, DatabaseRow } from './sources.ts';
+
+/** Where they are, and how many. */
+export interface OpenServers {
+  readonly database: string;
+  readonly user: string;
+  readonly node: string;
+  readonly count: number;
+}
+
+export function* openServers(sources: ConsoleSources): Iterable<OpenServers> {
+  for (const control of sources.pools()) {
+    const { database, user, node, active, idle, login, resetting } = control.stats();
+    yield { database, user, node, count: active + idle + login + resetting };
+  }
+  for (const { database, user, node } of sources.replicationServers()) yield { database, user, node, count: 1 };
+}
+
+/** Their sum by whatever `keyOf` says. */
+export function countServers(sources: ConsoleSources, keyOf: (servers: OpenServers) => string): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const servers of openServers(sources))
+    counts.set(keyOf(servers), (counts.get(keyOf(servers)) ?? 0) + servers.count);
+  return counts;
+}
+
+/** PgBouncer shows replication in the pool of its user: here is one for users who do nothing else. */
+export function emptyPool(row: DatabaseRow, user: string, node: string): PoolStats {
+  return {
+    database: row.name,
+    user,
+    node,
+    poolMode: row.poolMode,
+    limit: row.defaultPoolSize,
+    min: row.minPoolSize,
+    max: row.maxPoolSize,
+    active: 0,
+    idle: 0,
+    login: 0,
+    resetting: 0,
+    pinned: 0,
+    waiting: 0,
+    maxWaitMs: 0,
+    isPaused: row.isPaused,
+    checkouts: 0,
+    waitedTotalMs: 0,
+    waits: 0,
+    waitTimeouts: 0,
+    heldTotalMs: 0,
+    connects: 0,
+    connectFailures: 0,
+    connectProblem: undefined,
+    lastResize: undefined,
+    resizes: {},
+  };
+}
