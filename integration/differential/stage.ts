@@ -38,6 +38,8 @@ const fixtures = `
   CREATE SCHEMA f_one; CREATE SCHEMA f_two;
   CREATE TABLE f_one.f_twin (a int); INSERT INTO f_one.f_twin VALUES (1);
   CREATE TABLE f_two.f_twin (a text); INSERT INTO f_two.f_twin VALUES ('two');
+  CREATE TABLE f_child (i int REFERENCES f_items DEFERRABLE);
+  CREATE SEQUENCE f_seq;
 `;
 
 /** Somebody whom "app" may be. */
@@ -59,7 +61,12 @@ DO $$ DECLARE what text; BEGIN
     UNION ALL SELECT format('SELECT lo_unlink(%s)', oid) FROM pg_largeobject_metadata
   LOOP EXECUTE what; END LOOP;
   DELETE FROM f_w;
+  DELETE FROM f_child;
+  PERFORM setval('f_seq', 1, false);
 END $$`;
+
+const preparedTransactions = `
+  SELECT format('ROLLBACK PREPARED %L', gid) AS rollback FROM pg_prepared_xacts WHERE database = current_database()`;
 
 export class Stage {
   private readonly database: string;
@@ -95,13 +102,19 @@ export class Stage {
     return { host: '127.0.0.1', port, user: names.app, password, database };
   }
 
-  async playDirectly(script: Script): Promise<Transcript> {
+  private async sweepUp(): Promise<void> {
+    const { rows } = await this.admin.query<{ rollback: string }>(preparedTransactions);
+    for (const { rollback } of rows) await this.admin.query(rollback);
     await this.admin.query(sweepUp);
+  }
+
+  async playDirectly(script: Script): Promise<Transcript> {
+    await this.sweepUp();
     return play(script, this.address(this.port, this.database));
   }
 
   async playThrough(way: Way, script: Script): Promise<Transcript> {
-    await this.admin.query(sweepUp);
+    await this.sweepUp();
     return play(script, this.address(this.weir.port, way));
   }
 

@@ -65,6 +65,7 @@ jit = off
 wal_level = logical
 max_wal_senders = 10
 max_replication_slots = 10
+max_prepared_transactions = 20
 wal_keep_size = 2GB
 hot_standby = on
 hot_standby_feedback = on

@@ -179,13 +179,14 @@ function parseUnnamed(
   types: Buffer,
 ): void {
   // The unnamed statement stays as it is; it only has to be known whose it is.
-  const before = session.unnamed;
+  const [before, serverBefore] = [session.unnamed, server.unnamed];
   const unnamed = session.parsed(sql, types);
   session.unnamed = unnamed;
   server.unnamed = unnamed;
   const undo = (isSkipped: boolean): void => {
-    server.unnamed = isSkipped ? unknownStatement : undefined;
-    if (session.unnamed === unnamed) session.unnamed = isSkipped ? before : undefined;
+    // A Parse that is skipped leaves the one before, one that fails leaves none.
+    if (server.unnamed === unnamed) server.unnamed = isSkipped ? serverBefore : undefined;
+    session.neverParsed(unnamed, isSkipped ? before : undefined);
   };
   send(message, server);
   owe(session, Owed.Parse, undo);

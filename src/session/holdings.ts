@@ -112,6 +112,12 @@ export class Holdings {
     if (server !== undefined) server.settings = settingsOf(server).withMissing(defaults);
   }
 
+  /** The Parse of an unnamed statement did not happen, which others may have come behind: `before` is what there is. */
+  neverParsed(statement: Statement, before: Statement | undefined): void {
+    statement.instead = { statement: before };
+    while (this.unnamed?.instead !== undefined) this.unnamed = this.unnamed.instead.statement;
+  }
+
   /** The statement that others have for this text already. */
   knownStatement(sql: Buffer, types: Buffer): Statement | undefined {
     return this.services.book.find(sql, types, this.sceneFor(sql));

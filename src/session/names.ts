@@ -197,7 +197,9 @@ function showsNames(plan: Plan): boolean {
 
 /** For pg_prepared_statements: the server gets all names of the client, and loses all of Weir's. */
 function tellAll(session: ClientSession, server: ServerConnection, receiver: AnswerReceiver): boolean {
-  for (const serverName of server.prepared.list()) {
+  const { evicted } = session;
+  session.evicted = undefined;
+  for (const serverName of [...server.prepared.list(), ...(evicted ?? [])]) {
     server.send(close('S', serverName));
     const undo = (): void => server.prepared.restore(serverName);
     server.owe(new Answer<AnswerReceiver>(Owed.Close, receiver, true, undefined, undo));

@@ -15,6 +15,8 @@ export interface Statement {
   readonly classified: Classified;
   /** What it was where it was first prepared, as soon as that is known: wherever else it is prepared, it has to be that. */
   description?: Description;
+  /** An unnamed one whose Parse did not happen: what there was before it. */
+  instead?: { readonly statement: Statement | undefined };
 }
 
 /** Statements that nobody uses any more are kept for the next client that prepares them, up to this many. */

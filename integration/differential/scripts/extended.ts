@@ -212,6 +212,20 @@ export const extendedProtocol = [
     a(describeStatement(''), sync),
     a('DROP TABLE t'),
   ]),
+  script('a Parse of the unnamed statement that is skipped leaves the one before', [
+    a('BEGIN'),
+    a(
+      ...[parse('', 'SELECT 7'), ...run(''), sync],
+      ...[execute('nothing'), parse('', 'SELECT 8'), parse('', 'SELECT 9'), sync],
+      ...[bind('', ''), parse('', 'SELECT 10'), sync],
+      ...[describeStatement(''), sync, query('ROLLBACK')],
+    ),
+    a(parse('', 'SELECT 7'), sync),
+    a(execute('nothing'), parse('', 'SELECT 8'), sync, execute('nothing'), parse('', 'SELECT 9'), sync),
+    b('SELECT 1'),
+    a(...run(''), sync),
+    a(parse('', 'SELEC'), sync, describeStatement(''), sync),
+  ]),
   script('several statements in one Parse', [a(parse('', 'SELECT 1; SELECT 2'), bind('', ''), execute(), sync)]),
   script('a pipeline of many batches', [
     a(...Array.from({ length: 30 }, (_, i) => [...extended('SELECT $1::int', String(i)), sync]).flat()),

@@ -271,6 +271,18 @@ export const prepared = [
     ],
     atOnce,
   ),
+  script(
+    'pg_prepared_statements in a batch of more statements than a server keeps',
+    [
+      a(
+        ...['p', 'q', 'r'].flatMap((name, i) => [parse(name, `SELECT ${i}`), ...run(name)]),
+        ...extended('SELECT name FROM pg_prepared_statements ORDER BY 1'),
+        sync,
+      ),
+      a(...run('p'), ...run('q'), ...run('r'), sync),
+    ],
+    ['crowded', 'evicting', 'roomy', 'session'],
+  ),
   script('DISCARD', [
     a(parse('p', 'SELECT 1'), sync),
     a('DISCARD PLANS'),
