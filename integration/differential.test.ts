@@ -11,12 +11,19 @@ import { readOnly } from './differential/scripts/read-only.ts';
 import { prepared } from './differential/scripts/prepared.ts';
 import { alteredTables } from './differential/scripts/altered-tables.ts';
 import { batches } from './differential/scripts/batches.ts';
+import { commits } from './differential/scripts/commits.ts';
 import { copy } from './differential/scripts/copy.ts';
+import { copiedData } from './differential/scripts/copy-data.ts';
+import { functions } from './differential/scripts/functions.ts';
+import { notifications } from './differential/scripts/notifications.ts';
+import { roles } from './differential/scripts/roles.ts';
 import { sessionObjects } from './differential/scripts/session-objects.ts';
 import { settings } from './differential/scripts/settings.ts';
 import { settingsForms } from './differential/scripts/settings-forms.ts';
+import { startup } from './differential/scripts/startup.ts';
 import { state } from './differential/scripts/state.ts';
 import { transactions } from './differential/scripts/transactions.ts';
+import { twoPhase } from './differential/scripts/two-phase.ts';
 
 let stage: Stage;
 
@@ -29,15 +36,22 @@ afterAll(async () => {
 
 const topics: Readonly<Record<string, readonly Script[]>> = {
   transactions,
+  twoPhase,
+  commits,
   extendedProtocol,
   prepared,
   readOnly,
   alteredTables,
   settings,
   settingsForms,
+  roles,
+  startup,
   state,
   copy,
+  copiedData,
   sessionObjects,
+  notifications,
+  functions,
   batches,
 };
 

@@ -138,7 +138,7 @@ const readOnly: Steps = fc
 const startup: Readonly<Record<string, string>>[] = [
   {},
   { options: '-c bytea_output=escape -c app.z=mine' },
-  { extra_float_digits: '0', application_name: 'random' },
+  { extra_float_digits: '0' },
 ];
 const shownAtStart = "SELECT '\\x01'::bytea, 0.1::float8 + 0.2, nullif(current_setting('app.z', true), '')";
 

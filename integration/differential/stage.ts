@@ -33,6 +33,8 @@ const fixtures = `
     $$ BEGIN SET LOCAL work_mem = '701kB'; COMMIT; SET work_mem = '702kB'; COMMIT; SET LOCAL work_mem = '703kB'; END $$;
   CREATE FUNCTION f_temp() RETURNS void LANGUAGE plpgsql AS
     $$ BEGIN CREATE TEMP TABLE made_in_function (i int); END $$;
+  CREATE FUNCTION f_temp_again() RETURNS int LANGUAGE plpgsql AS $$ BEGIN
+    DROP TABLE IF EXISTS again; CREATE TEMP TABLE again AS SELECT 7 AS i; RETURN (SELECT sum(i) FROM again); END $$;
   CREATE FUNCTION f_raise() RETURNS void LANGUAGE plpgsql AS
     $$ BEGIN RAISE NOTICE 'a notice'; RAISE WARNING 'a warning'; END $$;
   CREATE SCHEMA f_one; CREATE SCHEMA f_two;
