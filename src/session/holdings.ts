@@ -93,7 +93,7 @@ export class Holdings {
    */
   classify(sql: Buffer): Classified {
     const { classifier, functionCall } = this.services;
-    const { isUtf8, hasStandardStrings } = this.state;
+    const { isUtf8, hasStandardStrings } = this.state.reading;
     if ((isUtf8 || isAscii(sql)) && (hasStandardStrings || !sql.includes(backslash))) return classifier.classify(sql);
     return mayLeaveState(sql) ? classifier.classify(unreadText) : functionCall;
   }

@@ -13,14 +13,10 @@ import { isLocal } from './local.ts';
 /** The plan for a classified text, in this session's catalog and search_path. */
 export function bindFor(session: ClientSession, classified: Classified): Plan {
   const { database, services } = session;
-  const searchPath = session.state.live.get('search_path');
-  return services.binder.bind(classified.facts, database.topology.catalog(), searchPath, roleOf(session));
-}
-
-/** Whom "$user" in the search_path means: SET ROLE, else the user that the servers know. */
-function roleOf(session: ClientSession): string {
-  const role = session.state.live.get('role');
-  return role === undefined || role === 'none' ? session.database.serverUser(session.user) : role;
+  const { searchPath, role } = session.state.reading;
+  // Whom "$user" in the search_path means.
+  const user = role ?? database.serverUser(session.user);
+  return services.binder.bind(classified.facts, database.topology.catalog(), searchPath, user);
 }
 
 /** The plan of a prepared statement by the client's name; undefined: there is none (the server will say so). */

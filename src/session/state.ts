@@ -5,8 +5,8 @@
 import type { PinReason, SessionEffects } from '../routing/plan.ts';
 import { pinsThat } from '../routing/session-state.ts';
 import type { StatementFacts } from '../sql/facts.ts';
-import { parseBoolean } from '../sql/settings.ts';
-import { encodingName, Settings, settingFromText } from './settings.ts';
+import { readingOf, type Reading } from './reading.ts';
+import { Settings, settingFromText } from './settings.ts';
 
 /** Reported, but nobody can SET them: they follow the server, not the client. */
 const followsServer: ReadonlySet<string> = new Set([
@@ -51,8 +51,7 @@ export class SessionState {
   private start: Settings = Settings.none;
   /** What the client has been told (ParameterStatus). Shared between clients until one's own differs. */
   reported: ReadonlyMap<string, string>;
-  private encoding: string | undefined;
-  private speaksUtf8 = true;
+  private known: Reading | undefined;
   private draft: Draft | undefined;
   private onServer: Settings | undefined;
   private pinReasons: Set<PinReason> | undefined;
@@ -226,21 +225,11 @@ export class SessionState {
     return news;
   }
 
-  /** Does the client speak UTF-8? */
-  get isUtf8(): boolean {
-    const encoding = this.live.get('client_encoding') ?? this.reported.get('client_encoding');
-    // Asked for every statement, and nearly always the same.
-    if (encoding !== this.encoding) {
-      this.encoding = encoding;
-      this.speaksUtf8 = encoding === undefined || encodingName(encoding) === 'utf8';
-    }
-    return this.speaksUtf8;
-  }
-
-  /** Is a backslash in a plain string constant a character like any other? */
-  get hasStandardStrings(): boolean {
-    const value = this.live.get('standard_conforming_strings') ?? this.reported.get('standard_conforming_strings');
-    return value === undefined || value === 'on' || parseBoolean(value) !== false;
+  /** How its texts are to be read right now. */
+  get reading(): Reading {
+    const { live, reported, known } = this;
+    if (known?.settings === live && known.reported === reported) return known;
+    return (this.known = readingOf(live, reported));
   }
 
   /** What the server looks like right now if this client has it: uncommitted changes included. */
