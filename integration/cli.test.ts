@@ -82,6 +82,39 @@ describe('weir check', () => {
     expect(output).toContain('4 problems');
     expect(output).not.toMatch(/wrong-password/);
   });
+
+  test('auth.query is tried as Weir will do it', async () => {
+    const cluster = useCluster();
+    const database = await cluster.createDatabase();
+    const role = `check_asker_${process.pid}`;
+    await cluster.query(`CREATE ROLE ${role} LOGIN PASSWORD '${PASSWORD}'`);
+    const users = join(mkdtempSync(join(currentRun().dir, 'cli-')), 'users.txt');
+    writeFileSync(users, `"${role}" "${PASSWORD}"\n`, { mode: 0o600 });
+    const checkWith = async (auth: Record<string, string>): Promise<string> => {
+      const config = weirConfig(cluster, { database, replicas: [] }, { auth: { file: users, user: role, ...auth } });
+      return (await cli(['check', '--config', configFile(config)])).output;
+    };
+    try {
+      const denied = await checkWith({ query: 'default' });
+      expect(denied).toContain(`auth.query for database "${database}": permission denied for table pg_authid`);
+      expect(denied).toContain('1 problem');
+      await cluster.query(`GRANT SELECT ON pg_authid TO ${role}`, { database });
+      const fine = await checkWith({ query: 'default' });
+      expect(fine).toContain(`note: auth.query for database "${database}" knows ${role}: a SCRAM-SHA-256 secret`);
+      expect(fine).toContain('everything is fine');
+      const hidden = await checkWith({ query: 'SELECT usename, passwd FROM pg_user WHERE usename = $1' });
+      expect(hidden).toContain('it reads pg_user or pg_roles, which hide it');
+      const nobody = await checkWith({ query: 'SELECT rolname, rolpassword FROM pg_authid WHERE rolname = $1 || 1' });
+      expect(nobody).toContain(`note: auth.query for database "${database}" knows no secret of ${role}`);
+      writeFileSync(users, `"${role}" "wrong-password"\n`);
+      const wrong = await checkWith({ query: 'default' });
+      expect(wrong).toContain(`password authentication failed for user "${role}"`);
+      expect(wrong).not.toContain('wrong-password');
+    } finally {
+      await cluster.dropDatabase(database);
+      await cluster.query(`DROP ROLE ${role}`);
+    }
+  });
 });
 
 describe('a running Weir', () => {

@@ -1,7 +1,10 @@
 /**
- * `weir check`: validates the configuration, looks at every server and file that it names, and prints what is wrong.
- * Changes nothing anywhere. Exit code 1 if anything is wrong.
+ * `weir check`: validates the configuration, looks at every server and file that it names, tries auth.query, and prints
+ * what is wrong. Changes nothing anywhere. Exit code 1 if anything is wrong.
  */
+import { AuthQuery } from '../app/auth-query.ts';
+import { createKeyDeriver } from '../auth/keys.ts';
+import { parseSecret } from '../auth/secrets.ts';
 import type { Config, DatabaseConfig, NodeConfig } from '../config/config.ts';
 import { redactUrl } from '../config/redact.ts';
 import type { CliIo, ExitCode } from './io.ts';
@@ -89,6 +92,43 @@ function lagOf(report: NodeReport, primaryLsn: bigint | undefined): string | nul
   return `${bytes > 0n ? bytes : 0n} B`;
 }
 
+/** One user is looked up in each database as a client's log-in would do it. */
+async function checkAuthQuery(config: Config, users: ReadonlyMap<string, string>): Promise<Found> {
+  const found: Found = { rows: [], problems: [], notes: [] };
+  const { query, user, dbname } = config.auth;
+  if (query === undefined || user === undefined) return found;
+  const primaryOf = (name: string): Promise<NodeConfig> => {
+    const database = config.databases.get(name) ?? config.databases.get('*');
+    return database === undefined
+      ? Promise.reject(new Error('it is not configured'))
+      : Promise.resolve(database.primary);
+  };
+  const parts = { config: () => config, users, keys: createKeyDeriver(), primaryOf, log: () => undefined };
+  const authQuery = new AuthQuery(parts);
+  for (const name of dbname === undefined ? config.databases.keys() : [dbname]) {
+    const where = `auth.query for database "${name}"`;
+    if (name === '*') {
+      found.notes.push('auth.query is not tried for "*": only clients say which database that is');
+      continue;
+    }
+    try {
+      const secret = await authQuery.lookUp(user, name);
+      found.notes.push(
+        `${where} ${secret === undefined ? `knows no secret of ${user}` : `knows ${user}: ${kindOf(secret)}`}`,
+      );
+    } catch (error) {
+      found.problems.push(error instanceof Error ? error.message : String(error));
+    }
+  }
+  authQuery.stop();
+  return found;
+}
+
+function kindOf(secret: string): string {
+  const { kind } = parseSecret(secret);
+  return { 'scram-sha-256': 'a SCRAM-SHA-256 secret', md5: 'an md5 hash', plain: 'a password in plain text' }[kind];
+}
+
 async function checkRedis(config: Config): Promise<Found> {
   const found: Found = { rows: [], problems: [], notes: [] };
   if (config.cache.redis === undefined) return found;
@@ -111,6 +151,7 @@ export const check: Verb = {
     const { config } = result;
     const parts: Found[] = [];
     for (const database of config.databases.values()) parts.push(await checkDatabase(config, database, users));
+    parts.push(await checkAuthQuery(config, users));
     parts.push(await checkRedis(config));
     return report(parts, config, users.size, io);
   },
