@@ -1,8 +1,8 @@
 /**
  * Drivers of other languages, as Debian ships them, with SCRAM over TLS: one program for each does what its users do
  * (pools, prepared statements, COPY, cursors, notifications, cancels, time-outs, savepoints), and must print through
- * Weir in transaction mode, on fewer servers than clients, what it prints straight to PostgreSQL. What a machine lacks
- * is skipped, and named.
+ * Weir, in transaction mode on fewer servers than clients and in session mode, what it prints straight to PostgreSQL.
+ * What a machine lacks is skipped, and named.
  */
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -22,9 +22,11 @@ import {
 import type { WeirConfig, WeirProcess } from './harness/index.ts';
 
 const cluster = useCluster();
+const fewServers = { default_pool_size: 3, max_pool_size: 3, resize: { enabled: false } };
 const modes: Readonly<Record<string, WeirConfig>> = {
-  'without the cache': { cache: { enabled: false } },
-  'with the cache': { cache: { enabled: true } },
+  'without the cache': { ...fewServers, cache: { enabled: false } },
+  'with the cache': { ...fewServers, cache: { enabled: true } },
+  'in session mode': { pool_mode: 'session' },
 };
 /** One each, so that they can run at the same time. */
 const weirs = new Map<string, { weir: WeirProcess; database: string }>();
@@ -39,12 +41,11 @@ beforeAll(async () => {
   writeFileSync(join(dir, 'ca.pem'), cluster.caCert);
   writeFileSync(join(dir, 'cert.pem'), cert);
   writeFileSync(join(dir, 'key.pem'), key, { mode: 0o600 });
-  const pool = { default_pool_size: 3, max_pool_size: 3, resize: { enabled: false } };
   const tls = { client: { mode: 'require', cert: join(dir, 'cert.pem'), key: join(dir, 'key.pem') } };
   for (const [name, more] of Object.entries(modes)) {
     const database = await cluster.createDatabase();
     // One client reads what another has just changed: that is for the primary.
-    const config = weirConfig(cluster, { database, replicas: [] }, { ...more, ...pool, tls });
+    const config = weirConfig(cluster, { database, replicas: [] }, { ...more, tls });
     weirs.set(name, { weir: await startWeir(config), database });
   }
 });

@@ -3,10 +3,7 @@ import asyncio
 import io
 
 import asyncpg
-
-
-def deed(name):
-    print(f"== {name}", flush=True)
+from deeds import deed
 
 
 async def refused(work):

@@ -4,20 +4,11 @@ import logging
 import threading
 
 import psycopg
+from deeds import all_at_once, deed, refusals
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-
-def deed(name):
-    print(f"== {name}", flush=True)
-
-
-def refused(work, *args):
-    try:
-        work(*args)
-    except psycopg.Error as error:
-        return f"{type(error).__name__} {error.sqlstate} {error.diag.message_primary}"
-    return "not refused"
+refused = refusals(psycopg.Error)
 
 
 def connect(**more):
@@ -51,9 +42,6 @@ for change in ("ALTER TABLE thing ADD more int", "ALTER TABLE thing DROP more"):
 
 deed("pool")
 # More clients than servers, each in transactions of its own.
-totals = {}
-
-
 def work(who):
     with connect() as client:
         total = 0
@@ -61,13 +49,10 @@ def work(who):
             with client.transaction():
                 total += client.execute("SELECT %s::int", [who]).fetchone()[0]
                 total += client.execute("SELECT %s::int", [i]).fetchone()[0]
-        totals[who] = total
+        return total
 
 
-threads = [threading.Thread(target=work, args=[who]) for who in range(8)]
-[thread.start() for thread in threads]
-[thread.join() for thread in threads]
-print(sorted(totals.items()))
+print(all_at_once(work, 8))
 
 deed("transactions")
 with connect() as client:

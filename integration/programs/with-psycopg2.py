@@ -6,11 +6,10 @@ import threading
 import psycopg2
 import psycopg2.extras
 import psycopg2.pool
+from deeds import all_at_once, deed, refusals
 from psycopg2 import extensions
 
-
-def deed(name):
-    print(f"== {name}", flush=True)
+refused = refusals(psycopg2.Error)
 
 
 def connect(autocommit=False):
@@ -23,14 +22,6 @@ def ask(conn, sql, values=None):
     with conn.cursor() as cursor:
         cursor.execute(sql, values)
         return cursor.fetchall() if cursor.description else cursor.statusmessage
-
-
-def refused(work, *args):
-    try:
-        work(*args)
-    except psycopg2.Error as error:
-        return f"{type(error).__name__} {error.pgcode} {error.diag.message_primary}"
-    return "not refused"
 
 
 deed("connect")
@@ -55,7 +46,6 @@ print(refused(ask, conn, "EXECUTE ask(1)"), ask(other, "EXECUTE ask(1)"), ask(ot
 
 deed("pool")
 pool = psycopg2.pool.ThreadedConnectionPool(2, 8, "")
-totals = {}
 
 
 def work(who):
@@ -65,13 +55,10 @@ def work(who):
         with client:
             total += ask(client, "SELECT %s", [who])[0][0] + ask(client, "SELECT %s", [i])[0][0]
     pool.putconn(client)
-    totals[who] = total
+    return total
 
 
-threads = [threading.Thread(target=work, args=[who]) for who in range(8)]
-[thread.start() for thread in threads]
-[thread.join() for thread in threads]
-print(sorted(totals.items()))
+print(all_at_once(work, 8))
 pool.closeall()
 
 deed("transactions")
