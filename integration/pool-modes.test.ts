@@ -201,6 +201,19 @@ describe('limits of servers', () => {
     await until('another server', async () => (await pidOf(client)) !== pid);
   });
 
+  test.each(['transaction', 'session'])('server_lifetime = 0: in %s mode nobody gets a used server', async (mode) => {
+    await start({ pool_mode: mode, server_lifetime: 0, default_pool_size: 1, max_pool_size: 1 });
+    const pids = new Set<number>();
+    for (let i = 0; i < 4; i++) {
+      const client = await connect();
+      const pid = await pidOf(client);
+      expect((await pidOf(client)) === pid).toBe(mode === 'session');
+      pids.add(pid);
+      await client.end();
+    }
+    expect(pids.size).toBe(4);
+  });
+
   test('server_idle_timeout closes what nobody uses, down to min_pool_size', async () => {
     await start({ server_idle_timeout: '1s', default_pool_size: 6, min_pool_size: 2 });
     const clients = await Promise.all(Array.from({ length: 6 }, () => connect()));

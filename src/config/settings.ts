@@ -101,10 +101,10 @@ export const settings = {
     (c) => c.pool.queryWaitTimeoutMs,
   ),
   server_lifetime: setting(
-    atLeast1ms,
+    orZero('used once'),
     hour,
     'per database',
-    'Server connections older than this are closed when they are next unused.',
+    'Server connections older than this are closed when they are next unused; 0: each serves one client and is closed.',
     (c) => c.pool.serverLifetimeMs,
   ),
   server_idle_timeout: setting(

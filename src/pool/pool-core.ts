@@ -149,7 +149,7 @@ export class PoolCore implements BudgetMember {
     this.lanes.close(server);
     if (!server.isAlive) return;
     if (server.cancelling !== undefined) return this.afterCancel(server, isDirty);
-    if (this.isExpired(server)) server.isCloseNeeded = true;
+    if (this.isExpired(server) || this.settings.serverLifetimeMs === 0) server.isCloseNeeded = true;
     if (isDirty && !this.isUnwanted(server)) this.reset(server);
     else this.available(server);
   }
@@ -262,7 +262,7 @@ export class PoolCore implements BudgetMember {
     this.all.add(server);
     // Connections opened together should not all end together.
     const lifetimeMs = this.settings.serverLifetimeMs * (0.9 + 0.1 * this.options.random());
-    this.expiresAtMs.set(server, this.options.nowMs() + lifetimeMs);
+    if (lifetimeMs > 0) this.expiresAtMs.set(server, this.options.nowMs() + lifetimeMs);
     return true;
   }
 

@@ -73,7 +73,7 @@ export const pins = {
     'functions and `DO` blocks whose source speaks of settings, temporary tables, locks or channels; those of dblink',
     '-',
   ),
-  LOAD: pin('`LOAD`', '- (not even `DISCARD ALL`)', { isDiscarded: false }),
+  LOAD: pin('`LOAD`', '-; the server is closed behind its client', { isDiscarded: false }),
 } as const satisfies Readonly<Record<string, Pin>>;
 
 export type PinReason = keyof typeof pins;

@@ -208,7 +208,6 @@ export class Holdings {
   effectsDone(plan: Plan): void {
     const { effects } = plan;
     this.state.applyEffects(effects);
-    if (effects.discards === 'all') this.state.forgetPins();
     if (effects.discards === 'all' || effects.resetsAll) this.preferences = this.startPreferences;
   }
 

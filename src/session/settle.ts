@@ -6,6 +6,7 @@ import { TxStatus } from '../protocol/codes.ts';
 import type { ServerConnection } from '../backend/server.ts';
 import type { WriteGuard } from '../cache/types.ts';
 import { noteLatency } from '../routing/latency.ts';
+import type { SessionEffects } from '../routing/plan.ts';
 import { mayBeKept, settleSwallowed } from './again.ts';
 import { noteAhead } from './ahead.ts';
 import type { ClientSession } from './client.ts';
@@ -34,9 +35,16 @@ export function beginUnit(session: ClientSession, unit: Unit): void {
 /** Adds what the unit writes to what the transaction has written; marks the server if its state can no longer be known. */
 export function noteWrites(session: ClientSession, unit: Unit): void {
   for (const plan of unit.plans) {
-    if (plan.effects.isSuspect && session.server !== undefined) session.server.isSuspect = true;
+    if (plan.hasEffects && session.server !== undefined) noteTraces(session.server, plan.effects);
     if (plan.writesAll || plan.changesCatalog || plan.writes.length > 0) (session.writes ??= new WriteSet()).add(plan);
   }
+}
+
+/** Before it is sent: it may die in the middle of it, and no rollback takes any of this back. */
+function noteTraces(server: ServerConnection, { isSuspect, pins }: SessionEffects): void {
+  if (isSuspect) server.isSuspect = true;
+  // A library cannot be unloaded: whoever comes next would have it, too.
+  if (pins.includes('LOAD')) server.isCloseNeeded = true;
 }
 
 /** Rule 2: what may commit with this unit is closed before it is sent (for a batch: before its Sync). */

@@ -246,9 +246,4 @@ export class SessionState {
     draft.settings = draft.settings.withMissing(defaults);
     for (const savepoint of draft.savepoints) savepoint.draft = savepoint.draft.withMissing(defaults);
   }
-
-  /** DISCARD ALL was executed, or the server was lost: nothing is held on any server any more. */
-  forgetPins(): void {
-    this.pinReasons = undefined;
-  }
 }

@@ -91,6 +91,20 @@ describe('age', () => {
     expect(scene.pool.stats()).toMatchObject({ active: 0, idle: 0 });
   });
 
+  test('server_lifetime = 0: used once, however long it has waited for that', async () => {
+    const scene = new Scene({ defaultPoolSize: 2, minPoolSize: 1, serverLifetimeMs: 0 });
+    await scene.advance(0);
+    await scene.logIn();
+    await scene.advance(86_400_000);
+    expect(scene.closed).toEqual([]);
+    const client = scene.wait('client');
+    scene.giveBack(client);
+    expect(scene.closed).toEqual(['no longer needed']);
+    const [next] = await scene.logIn();
+    expect(next?.isAlive).toBe(true);
+    expect(scene.pool.stats()).toMatchObject({ active: 0, idle: 1 });
+  });
+
   test('server_idle_timeout closes the surplus that is used least, down to the minimum', async () => {
     const scene = new Scene({ defaultPoolSize: 3, minPoolSize: 1, serverIdleTimeoutMs: 10_000 });
     await scene.fill(3);
