@@ -18,7 +18,6 @@ import { PreparedSet } from './prepared-set.ts';
 import { Run } from './run.ts';
 
 export type { AnswerReceiver } from './receiver.ts';
-
 const noSuchStatement = '26000';
 
 export class ServerConnection implements WireHandler, FrameSink {
@@ -38,6 +37,8 @@ export class ServerConnection implements WireHandler, FrameSink {
   unnamed: unknown = undefined;
   /** Who has last advanced a sequence on it since it was reset. */
   sequencesOf: unknown = undefined;
+  /** It is being made ready for the next client; resolves when that is over, one way or the other. */
+  reset: Promise<void> | undefined;
   txStatus: number = TxStatus.Idle;
   state: ServerState = 'idle';
   requestAtMs = 0;
@@ -177,8 +178,7 @@ export class ServerConnection implements WireHandler, FrameSink {
     this.state = 'closing';
     const why = this.farewell ?? error?.message ?? 'the server closed the connection';
     const receivers = this.answers.drain();
-    const holder = this.holder;
-    if (holder !== undefined && !receivers.includes(holder)) receivers.push(holder);
+    if (this.holder !== undefined && !receivers.includes(this.holder)) receivers.push(this.holder);
     this.onClosed(this, why);
     for (const receiver of receivers) receiver.lost(why, !this.isOurDoing, receiver === this.streamFor);
   }

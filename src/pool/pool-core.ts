@@ -10,6 +10,7 @@ import type { ConnectProblem, PoolOptions } from './options.ts';
 import { takeIdle } from './idle.ts';
 import { Lanes } from './lanes.ts';
 import { PoolFigures } from './pool-figures.ts';
+import { resetServer } from './reset.ts';
 import { WaiterLine, type Ticket, type Waiter } from './waiters.ts';
 
 /** Log-ins at once: a pool that starts up may hurry a little more. */
@@ -177,14 +178,9 @@ export class PoolCore implements BudgetMember {
   protected reset(server: ServerConnection): void {
     server.state = 'resetting';
     this.resetting.set(server, this.options.nowMs() + resetTimeoutMs);
-    server.run('DISCARD ALL').then(
+    server.reset = resetServer(server).then(
       () => {
         this.resetting.delete(server);
-        server.prepared.clear();
-        server.settings = undefined;
-        server.unnamed = undefined;
-        server.sequencesOf = undefined;
-        server.isSuspect = false;
         if (server.isAlive) this.available(server);
       },
       (error: Error) => server.destroy(`the reset failed: ${error.message}`),

@@ -30,17 +30,24 @@ export function unite(facts: QueryFacts, context: BindContext): Plan {
     isCacheable: only?.isCacheable ?? false,
     cacheWhy,
     ...withEffects(bound.map((one) => one.effects)),
-    ...sequencesOf(statements, (i) => bound[i]?.effects.isSuspect === true),
+    ...sequencesOf(
+      statements,
+      (i) => bound[i]?.effects.isSuspect === true,
+      (i) => bound[i]?.asksWithin === true,
+    ),
   };
 }
 
 function sequencesOf(
   statements: readonly StatementFacts[],
   isSuspect: (i: number) => boolean,
-): Pick<Plan, 'mayAdvanceSequences' | 'asksSequences'> {
+  asksWithin: (i: number) => boolean = () => false,
+): Pick<Plan, 'mayAdvanceSequences' | 'asksSequences' | 'asksByName'> {
+  const asksByName = statements.some(asksSequences);
   return {
     mayAdvanceSequences: statements.some((one, i) => mayAdvanceSequences(one, isSuspect(i))),
-    asksSequences: statements.some(asksSequences),
+    asksSequences: asksByName || statements.some((_, i) => asksWithin(i)),
+    asksByName,
   };
 }
 

@@ -31,6 +31,7 @@ export class Reach {
   isSuspect = false;
   mayDefine = false;
   leavesState = false;
+  asksSequences = false;
 
   refuse(reason: string): void {
     this.notRead ??= reason;
@@ -153,6 +154,7 @@ export function reachFunction(
   reach.isSuspect ||= judgement.isSuspect;
   reach.mayDefine ||= judgement.mayDefine;
   reach.leavesState ||= judgement.leavesState;
+  reach.asksSequences ||= found.asksSequences;
 }
 
 function reachOperators(operators: readonly string[], catalog: Catalog, reach: Reach): void {

@@ -22,6 +22,8 @@ export interface BoundStatement {
   readonly cacheWhy: string;
   readonly reads: readonly Tag[];
   readonly effects: SessionEffects;
+  /** Something that it runs calls currval() or lastval(). */
+  readonly asksWithin: boolean;
 }
 
 /** What running a statement of a kind can change, apart from what its names say. */
@@ -151,6 +153,7 @@ export function bindStatement(facts: StatementFacts, context: BindContext): Boun
     cacheWhy,
     reads: cacheWhy === '' ? readTags(reach, context) : [],
     effects: effectsOf(facts, isSuspect, context.template, reach.leavesState),
+    asksWithin: reach.asksSequences,
   };
 }
 

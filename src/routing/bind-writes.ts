@@ -107,8 +107,10 @@ function writeRelation(
 }
 
 function fireTriggers(relation: CatalogRelation, context: BindContext, reach: Reach, closure: WriteClosure): void {
+  reach.asksSequences ||= relation.asksSequences;
   for (const oid of relation.triggerFunctions) {
     const found = context.catalog.functionByOid(oid);
+    reach.asksSequences ||= found?.asksSequences === true;
     if (found !== undefined && (found.isHarmless || isVouched(found, context.vouched))) continue;
     // A column default like uuid_generate_v4().
     if (found !== undefined && isPureContrib(found)) continue;

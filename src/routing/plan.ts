@@ -58,8 +58,10 @@ export interface Plan {
   readonly effects: SessionEffects;
   /** currval() and lastval() may answer for it afterwards, whether it fails or not. */
   readonly mayAdvanceSequences: boolean;
-  /** It calls currval() or lastval(). */
+  /** It calls currval() or lastval(), or what it runs does. */
   readonly asksSequences: boolean;
+  /** It calls them by itself: its client asks for what an earlier statement has advanced, and may do so again. */
+  readonly asksByName: boolean;
   /** Nothing in `effects`: the common case, checked with one load. */
   readonly hasEffects: boolean;
 }

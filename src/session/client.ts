@@ -23,6 +23,7 @@ import { cancelInLane } from './lane.ts';
 import { clientStats } from './client-figures.ts';
 import { Receiver } from './receive.ts';
 import { leaveFlight } from './load.ts';
+import { leaveSequences } from './sequences.ts';
 import { beginUnit } from './settle.ts';
 import { countAnswer } from './count.ts';
 import type { SessionState } from './state.ts';
@@ -143,6 +144,7 @@ export class ClientSession extends Tenancy implements WireHandler {
     }
     this.detach(server);
     server.isPinned = false;
+    leaveSequences(this, server);
     if (server.isAlive && server.isQuiet && server.txStatus === TxStatus.Idle && this.inFlight.length === 0) {
       pool.checkin(server, server.isSuspect || this.state.isPinned || this.poolMode === 'session');
       return;

@@ -24,7 +24,7 @@ import { fellBack, giveRoom } from './load.ts';
 import { answerLocally } from './local.ts';
 import { forwardAll } from './recheck.ts';
 import { prepareServer } from './replay.ts';
-import { hasForeignSequences } from './sequences.ts';
+import { awaitsReset, hasForeignSequences } from './sequences.ts';
 import type { Unit } from './unit.ts';
 
 /** Requests of one client on their way at once; more are not read until some are answered. */
@@ -203,6 +203,7 @@ export function findServer(session: ClientSession, unit: Unit): void {
     dropFlight(unit);
   const pool = session.database.pool(node, session.user);
   unit.isShort = isShortRead(session, unit);
+  if (unit.asksSequences && awaitsReset(session, unit, () => findServer(session, unit))) return;
   const server = serverAtOnce(session, unit, pool);
   if (server !== undefined) return attach(session, unit, pool, server);
   session.waiting();

@@ -93,6 +93,7 @@ export class Unit {
   /** Any of its plans, see there. */
   mayAdvanceSequences = false;
   asksSequences = false;
+  asksByName = false;
   /** Skipped by the server with the failed batch that it is in: its ReadyForQuery is that of the next Sync. */
   isDropped = false;
   /** Statements of a Query that have completed. */
@@ -108,6 +109,7 @@ export class Unit {
     this.plans.push(plan);
     if (plan.mayAdvanceSequences) this.mayAdvanceSequences = true;
     if (plan.asksSequences) this.asksSequences = true;
+    if (plan.asksByName) this.asksByName = true;
     if (!plan.isRead && !plan.beginsReadOnly) this.noRead(plan.why);
   }
 

@@ -70,6 +70,7 @@ function toFunction(
       : (language === 'c' && HARMLESS_CONTRIB.has(name)) || isHarmlessTriggerBody(str(row, 'body')),
     mayDefine: num(row, 'defining') === 1,
     leavesState: num(row, 'leaving') === 1,
+    asksSequences: num(row, 'asking') === 1,
   };
 }
 

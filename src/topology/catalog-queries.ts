@@ -16,8 +16,8 @@ const TOKENS =
   // current_setting('name'), as row security likes it: with the bytes of its first argument.
   String.raw`|:funcid (?:2077|3294) [^{}]*:args \(\{CONST [^{}]*\]`;
 
-/** Only user functions: for defaults and CHECK constraints, of which there are many and nearly all without one. */
-const USER_FUNCTIONS = ':(?:funcid|opfuncid) [1-9][0-9]{4,}';
+/** Of defaults and CHECK constraints, of which there are many: user functions, and currval() and lastval(). */
+const TELLING_FUNCTIONS = ':(?:funcid|opfuncid) [1-9][0-9]{4,}|:funcid (?:1575|2559) ';
 
 function tokens(expression: string, pattern = TOKENS): string {
   return `(SELECT pg_catalog.string_agg(DISTINCT m[1], ';') FROM pg_catalog.regexp_matches(${expression}, '(${pattern})', 'g') m)`;
@@ -27,6 +27,9 @@ const NOT_PASSING = `c.relpersistence <> 't' AND n.nspname !~ '^pg_(toast|temp)'
 
 /** Words that make a function body suspicious of changing the catalog. */
 const DEFINING = String.raw`\m(create|alter|drop|grant|revoke|execute|import|security|comment|reindex)\M`;
+
+/** Of a function body that asks for what its session has advanced. */
+const ASKING = String.raw`\m(currval|lastval)\M`;
 
 /** What a function body says that leaves something in the session. */
 const LEAVING = sessionWords(String.raw`\y`);
@@ -88,8 +91,8 @@ export const QUERIES = {
       AND d.refclassid IN ('pg_catalog.pg_class'::pg_catalog.regclass, 'pg_catalog.pg_proc'::pg_catalog.regclass)`,
 
   rules: `
-    SELECT DISTINCT ev_class AS relation FROM pg_catalog.pg_rewrite
-    WHERE ev_type <> '1' AND ev_enabled <> 'D' AND oid >= 16384`,
+    SELECT ev_class AS relation, pg_catalog.max((ev_action::text ~ ':funcid (1575|2559) ')::int) AS asking
+    FROM pg_catalog.pg_rewrite WHERE ev_type <> '1' AND ev_enabled <> 'D' AND oid >= 16384 GROUP BY 1`,
 
   policies: `
     SELECT p.polrelid AS relation,
@@ -106,11 +109,11 @@ export const QUERIES = {
     WHERE NOT tgisinternal AND tgenabled <> 'D'`,
 
   defaults: `
-    SELECT adrelid AS relation, ${tokens('adbin::text', USER_FUNCTIONS)} AS tokens
-    FROM pg_catalog.pg_attrdef WHERE adbin::text ~ '${USER_FUNCTIONS}'
+    SELECT adrelid AS relation, ${tokens('adbin::text', TELLING_FUNCTIONS)} AS tokens
+    FROM pg_catalog.pg_attrdef WHERE adbin::text ~ '${TELLING_FUNCTIONS}'
     UNION ALL
-    SELECT conrelid, ${tokens('conbin::text', USER_FUNCTIONS)}
-    FROM pg_catalog.pg_constraint WHERE contype = 'c' AND conrelid <> 0 AND conbin::text ~ '${USER_FUNCTIONS}'`,
+    SELECT conrelid, ${tokens('conbin::text', TELLING_FUNCTIONS)}
+    FROM pg_catalog.pg_constraint WHERE contype = 'c' AND conrelid <> 0 AND conbin::text ~ '${TELLING_FUNCTIONS}'`,
 
   functions: `
     SELECT p.oid, n.nspname AS schema, p.proname AS name, p.provolatile::text AS volatility, p.prokind::text AS kind,
@@ -121,6 +124,7 @@ export const QUERIES = {
            CASE WHEN p.oid >= 16384 AND p.pronargdefaults > 0 THEN ${tokens('p.proargdefaults::text')} END AS tokens,
            (p.oid >= 16384 AND p.provolatile = 'v' AND p.prosrc ~* '${DEFINING}')::int AS defining,
            (p.oid >= 16384 AND p.provolatile = 'v' AND p.prosrc ~* '${LEAVING}')::int AS leaving,
+           (p.oid >= 16384 AND p.prosrc ~* '${ASKING}')::int AS asking,
            (p.oid >= 16384 AND p.provolatile = 'v' AND p.pronargs >= 1
              AND (t.typtype IN ('c', 'p') OR (t.typtype = 'd' AND b.typtype = 'c')))::int AS columnlike,
            CASE WHEN p.prorettype = 2279 AND l.lanname = 'plpgsql' AND pg_catalog.length(p.prosrc) < 2000

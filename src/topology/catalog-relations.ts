@@ -50,6 +50,8 @@ interface Hanging {
   readonly references: Map<number, number[]>;
   readonly triggers: Map<number, number[]>;
   readonly rules: ReadonlySet<number>;
+  /** By root. */
+  readonly asking: Set<number>;
 }
 
 export function readRelations(
@@ -68,6 +70,9 @@ export function readRelations(
     references: new Map(),
     triggers: new Map(),
     rules: new Set(rows.rules.map((row) => num(row, 'relation'))),
+    asking: new Set(
+      rows.rules.filter((row) => num(row, 'asking') === 1).map((row) => trees.rootOf(num(row, 'relation'))),
+    ),
   };
   hangExpressions(rows, hanging, functions, types);
   hangKeys(rows.foreignKeys, hanging, trees);
@@ -104,6 +109,7 @@ function toRelation(row: Row, hanging: Hanging, trees: Trees, intern: (text: str
     referencedBy: hanging.references.get(root) ?? NONE,
     triggerFunctions: hanging.triggers.get(root) ?? NONE,
     hasRules: hanging.rules.has(oid),
+    asksSequences: hanging.asking.has(root),
     isSystem: schema === 'pg_catalog' || schema === 'information_schema',
     treeProblem: trees.problemBelow(oid),
   };
@@ -177,8 +183,8 @@ function hangTriggers(rows: RelationRows, hanging: Hanging, trees: Trees, functi
   for (const row of rows.triggers) add(num(row, 'relation'), num(row, 'function'));
   for (const row of rows.defaults) {
     for (const oid of parseTokens(str(row, 'tokens')).functions) {
-      if (oid >= FIRST_USER_OID && (functions.byOid.get(oid)?.volatility ?? 'volatile') === 'volatile')
-        add(num(row, 'relation'), oid);
+      if (oid < FIRST_USER_OID) hanging.asking.add(trees.rootOf(num(row, 'relation')));
+      else if ((functions.byOid.get(oid)?.volatility ?? 'volatile') === 'volatile') add(num(row, 'relation'), oid);
     }
   }
   if (rows.volatileRowTypes.size === 0) return;

@@ -41,6 +41,8 @@ export interface CatalogRelation {
   readonly triggerFunctions: readonly number[];
   /** It has rules other than a view's own. */
   readonly hasRules: boolean;
+  /** A column default, CHECK constraint or rule of its tree calls currval() or lastval(). */
+  readonly asksSequences: boolean;
   /** pg_catalog or information_schema. */
   readonly isSystem: boolean;
   /** Why reading it also reads something that a standby or a cache cannot answer: "has the unlogged partition public.p1". */
@@ -69,6 +71,8 @@ export interface CatalogFunction {
   readonly mayDefine: boolean;
   /** Volatile, and its source speaks of settings, temporary tables, locks or the like that it may leave in the session. */
   readonly leavesState: boolean;
+  /** Its source speaks of currval() or lastval(). */
+  readonly asksSequences: boolean;
 }
 
 /** ALTER ROLE ... SET and ALTER DATABASE ... SET. Names in lower case, values as set_config() takes them. */

@@ -33,6 +33,7 @@ export function relation(oid: number, name: string, more: Partial<CatalogRelatio
     referencedBy: [],
     triggerFunctions: [],
     hasRules: false,
+    asksSequences: false,
     isSystem: false,
     treeProblem: undefined,
     ...more,
@@ -58,6 +59,7 @@ export function fn(
     isHarmless: false,
     mayDefine: false,
     leavesState: false,
+    asksSequences: false,
     ...more,
   };
 }
