@@ -52,6 +52,23 @@ async function pinsOfA(): Promise<unknown> {
   return rows.find((row) => row.application_name === 'a')?.pins;
 }
 
+test.each([0, 1, 2])('neither another client’s value nor an old one, wherever a client writes (%s)', async (turns) => {
+  await make('CREATE SEQUENCE numbers; CREATE TABLE other (x int)');
+  const rest = async (client: pg.Client, times: number): Promise<void> => {
+    for (let i = 0; i < times; i++) await client.query('SELECT 1');
+  };
+  await rest(b, turns);
+  await a.query("SELECT nextval('numbers')");
+  await a.query("SELECT nextval('numbers')");
+  await b.query("SELECT nextval('numbers')");
+  // To where b has just been, or a some time ago.
+  await rest(b, 2 - turns);
+  await a.query('UPDATE other SET x = 1');
+  const said = await one(a, "SELECT currval('numbers')").catch((error: { code: string }) => error.code);
+  expect(['2', '55000']).toContain(said);
+  await b.query('DROP SEQUENCE numbers; DROP TABLE other');
+});
+
 test('right behind DDL, when nobody knows what a function is', async () => {
   await a.query('CREATE SEQUENCE behind_ddl');
   await a.query("SELECT nextval('behind_ddl')");
@@ -69,6 +86,18 @@ test('behind a trigger of which nobody knows what it leaves, whose server is res
     expect(await one(a, "SELECT currval('triggered_id_seq')")).toBe(String(i));
     await expect(b.query("SELECT currval('triggered_id_seq')")).rejects.toMatchObject(notDefined);
   }
+});
+
+test('in turns with another client, and in a transaction', async () => {
+  await make('CREATE TABLE turns (id serial, x int)');
+  for (const client of [a, b]) await client.query('INSERT INTO turns (x) VALUES (1)');
+  expect(await one(a, 'SELECT lastval()')).toBe('1');
+  expect(await one(b, 'SELECT lastval()')).toBe('2');
+  const c = await connectPg(weir.url({ database }));
+  await c.query('BEGIN; INSERT INTO turns (x) VALUES (1)');
+  expect(await one(c, "SELECT currval('turns_id_seq')")).toBe('3');
+  await c.query('COMMIT');
+  expect(await one(c, 'SELECT lastval()')).toBe('3');
 });
 
 test('what a default, a CHECK or a rule asks for is the client’s own, and pins nobody', async () => {

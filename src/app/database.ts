@@ -43,6 +43,7 @@ export class DatabaseRuntime implements Database {
   readonly name: string;
   readonly stats;
   readonly turn = { value: 0 };
+  hasAskedSequences = false;
   readonly welcome: WelcomeDesk;
   private readonly defaults: DefaultsKeeper;
   /** What operators asked for, until the configuration says something new. */

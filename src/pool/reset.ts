@@ -17,11 +17,13 @@ const discardAllButSequences = [
 ].join('; ');
 
 export async function resetServer(server: ServerConnection): Promise<void> {
+  const keepsSequences = typeof server.sequencesOf === 'object';
   try {
-    await server.run(server.sequencesOf === undefined ? 'DISCARD ALL' : discardAllButSequences);
+    await server.run(keepsSequences ? discardAllButSequences : 'DISCARD ALL');
   } finally {
     server.reset = undefined;
   }
+  if (!keepsSequences) server.sequencesOf = undefined;
   server.prepared.clear();
   server.settings = undefined;
   server.unnamed = undefined;

@@ -41,7 +41,7 @@ export function unite(facts: QueryFacts, context: BindContext): Plan {
 function sequencesOf(
   statements: readonly StatementFacts[],
   isSuspect: (i: number) => boolean,
-  asksWithin: (i: number) => boolean = () => false,
+  asksWithin: (i: number) => boolean,
 ): Pick<Plan, 'mayAdvanceSequences' | 'asksSequences' | 'asksByName'> {
   const asksByName = statements.some(asksSequences);
   return {
@@ -115,6 +115,7 @@ function uniqueTags(tags: readonly Tag[]): readonly Tag[] {
 /** The catalog has not been read (or is being read again): views and functions could be anything. */
 export function planWithoutCatalog(facts: QueryFacts): Plan {
   const { statements } = facts;
+  const mayRun = (i: number): boolean => mayRunAnything(statements[i] as StatementFacts);
   const writesAll = statements.length === 0 || statements.some((one) => !LEAVES_TABLES_ALONE.has(one.kind));
   return {
     ...shapeOf(facts, false),
@@ -131,7 +132,7 @@ export function planWithoutCatalog(facts: QueryFacts): Plan {
     isCacheable: false,
     cacheWhy: 'the catalog of the database is not known yet',
     ...withEffects(statements.map((one) => effectsOf(one, mayRunAnything(one), facts.template))),
-    ...sequencesOf(statements, (i) => mayRunAnything(statements[i] as StatementFacts)),
+    ...sequencesOf(statements, mayRun, mayRun),
   };
 }
 

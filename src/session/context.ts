@@ -50,6 +50,8 @@ export interface Database {
   readonly stats: DatabaseStats;
   /** Counter of round-robin. */
   readonly turn: Turn;
+  /** Somebody has asked for currval() or lastval() (sequences.ts). */
+  hasAskedSequences: boolean;
   settings(): PoolSettings;
   /** Whom a client's servers are logged in as. */
   serverUser(user: string): string;

@@ -63,8 +63,7 @@ function mayPipeline(session: ClientSession, unit: Unit): boolean {
   if (session.server !== undefined && session.server.sharers > 1) return false;
   if (session.hasNamesInFlight && (unit.needsNames || !unit.isComplete)) return false;
   if (mustBeAnnounced(session, unit)) return false;
-  if (unit.asksSequences && session.server !== undefined && hasForeignSequences(session, unit, session.server))
-    return false;
+  if (session.server !== undefined && hasForeignSequences(session, unit, session.server)) return false;
   session.openLane(false);
   if (session.mustStay) return true;
   const node = session.serverNode;

@@ -66,6 +66,8 @@ export class Holdings {
   syncsToCome = 0;
   /** It has called currval() or lastval(), and where it has last advanced a sequence (sequences.ts). */
   asksSequences = false;
+  /** It may have advanced one in the open transaction. */
+  hasAdvanced = false;
   sequencesOn: ServerConnection | undefined;
   /** Pins that may have ended: the server is asked when it is idle (pins.ts). */
   ends: Set<PinReason> | undefined;

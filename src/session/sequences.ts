@@ -1,7 +1,8 @@
 /**
  * currval() and lastval() answer for the session that has advanced a sequence. Nearly no session asks, so none is pinned
- * for it until it does: then it keeps the server on which it next advances one. The first time it goes to where it has
- * last advanced one, if nobody else has been there since; and no server answers with what another session has left.
+ * for it until it does by name: then it keeps the server on which it next advances one. Before, it goes to where it has
+ * last advanced one, if nothing else is known there; no server answers with what another session, or this one long ago,
+ * has left. In a database in which somebody has asked, a server forgets what it knew before a session advances one there.
  */
 import type { ServerConnection } from '../backend/server.ts';
 import type { Pool } from '../pool/pool.ts';
@@ -12,16 +13,30 @@ import type { Unit } from './unit.ts';
 export function noteAdvanced(session: ClientSession, unit: Unit): void {
   const { server } = session;
   if (unit.asksByName) session.asksSequences = true;
+  if (unit.asksSequences && isSureToAsk(unit)) session.database.hasAskedSequences = true;
   if (!unit.mayAdvanceSequences || server === undefined) return;
-  server.sequencesOf = session;
+  const isAlone = server.sequencesOf === undefined || isLatest(session, server);
+  // Of several sessions, or old and new ones of the same.
+  server.sequencesOf = isAlone ? session : 'several';
   session.sequencesOn = server;
+  session.hasAdvanced = true;
   if (session.asksSequences && session.poolMode === 'transaction') session.state.pin('sequence');
+}
+
+/** Behind DDL it is not known what asks. */
+function isSureToAsk(unit: Unit): boolean {
+  return unit.asksByName || unit.plans.some((plan) => plan.asksSequences && plan.catalog !== undefined);
+}
+
+/** All that the server knows was advanced by the session, and nothing elsewhere since. */
+function isLatest(session: ClientSession, server: ServerConnection): boolean {
+  return server.sequencesOf === session && session.sequencesOn === server;
 }
 
 /** The server that can answer `unit`. */
 function ownServer(session: ClientSession, unit: Unit): ServerConnection | undefined {
   const server = session.sequencesOn;
-  return unit.asksSequences && server?.sequencesOf === session ? server : undefined;
+  return unit.asksSequences && server !== undefined && isLatest(session, server) ? server : undefined;
 }
 
 /** The server that can answer `unit`, if it is idle. */
@@ -44,8 +59,11 @@ export function leaveSequences(session: ClientSession, server: ServerConnection)
   if (server.sequencesOf === session) server.sequencesOf = undefined;
 }
 
-/** Would the server answer `unit` with another session's values? */
+/** Must the server forget what it knows before `unit`, which asks for the session's own values or brings them? */
 export function hasForeignSequences(session: ClientSession, unit: Unit, server: ServerConnection): boolean {
-  if (!unit.asksSequences && !session.asksSequences) return false;
-  return server.sequencesOf !== undefined && server.sequencesOf !== session;
+  if (server.sequencesOf === undefined || isLatest(session, server)) return false;
+  // What the open transaction has advanced must not be lost.
+  if (session.hasAdvanced) return false;
+  if (unit.asksSequences) return true;
+  return unit.mayAdvanceSequences && (session.asksSequences || session.database.hasAskedSequences);
 }

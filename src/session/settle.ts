@@ -73,6 +73,7 @@ export function settle(session: ClientSession, unit: Unit, status: number): void
   if (unit.isSimple) settleEffects(session, unit);
   noteAdvanced(session, unit);
   if (isIdle) {
+    session.hasAdvanced = false;
     session.opening = undefined;
     session.state.ended(!unit.hasError);
     server.settings = session.state.takeOnServer();

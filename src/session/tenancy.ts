@@ -89,6 +89,7 @@ export abstract class Tenancy extends Holdings {
     this.server = undefined;
     this.serverNode = undefined;
     this.portals = undefined;
+    this.hasAdvanced = false;
     if (server.holder === this.receiver) server.holder = undefined;
     server.sharers--;
   }

@@ -208,6 +208,7 @@ export function makeWorld(options: WorldOptions): World {
     topology,
     stats: newDatabaseStats('shop'),
     turn: { value: 0 },
+    hasAskedSequences: false,
     settings: () => settings,
     serverUser: () => user,
     pool: (node) => poolOf(node),
