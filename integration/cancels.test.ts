@@ -157,10 +157,16 @@ async function stopSleeper(client: pg.Client, statement: pg.QueryConfig, tally: 
       answer = await soon(outcome, 120_000);
     }
   }
-  expect(answer, 'the cancel was lost').toBe('57014');
+  expect(answer, `the cancel was lost${undelivered()}`).toBe('57014');
   client.removeAllListeners('notice');
   if (hasBegun) tally.onServer++;
   else tally.inLine++;
+}
+
+/** What Weir says of cancels that the server did not take from it in time. */
+function undelivered(): string {
+  const said = weir.logs.filter((line) => line['event'] === 'cancel_failed').map((line) => String(line['msg']));
+  return said.length === 0 ? '' : `, or not delivered: ${said.join('; ')}`;
 }
 
 /** Undefined if it takes longer. */
