@@ -12,6 +12,7 @@ import { prepared } from './differential/scripts/prepared.ts';
 import { alteredTables } from './differential/scripts/altered-tables.ts';
 import { batches } from './differential/scripts/batches.ts';
 import { commits } from './differential/scripts/commits.ts';
+import { constants } from './differential/scripts/readings.ts';
 import { copy } from './differential/scripts/copy.ts';
 import { copiedData } from './differential/scripts/copy-data.ts';
 import { functions } from './differential/scripts/functions.ts';
@@ -47,6 +48,7 @@ const topics: Readonly<Record<string, readonly Script[]>> = {
   roles,
   startup,
   state,
+  constants,
   copy,
   copiedData,
   sessionObjects,

@@ -198,9 +198,14 @@ export function bindTexts(values: readonly string[]): Buffer {
   return frame(Frontend.Bind, Buffer.concat([strings('', ''), int16(0), int16(values.length), ...parts, int16(0)]));
 }
 
-/** Execute of the unnamed portal. */
-export function execute(maxRows: number): Buffer {
-  return frame(Frontend.Execute, Buffer.concat([strings(''), int32(maxRows)]));
+/** Bind of a statement without parameters. */
+export function bindTo(portal: string, statement: string): Buffer {
+  return frame(Frontend.Bind, Buffer.concat([strings(portal, statement), int16(0), int16(0), int16(0)]));
+}
+
+/** Execute of a portal, the unnamed one as a rule. */
+export function execute(maxRows: number, portal = ''): Buffer {
+  return frame(Frontend.Execute, Buffer.concat([strings(portal), int32(maxRows)]));
 }
 
 /** Close or Describe of a statement ('S') or portal ('P'). */

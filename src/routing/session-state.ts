@@ -101,7 +101,8 @@ const kept: readonly (readonly [state: string, how: string])[] = [
   [
     'prepared statements of the protocol, named and unnamed',
     '**followed**; prepared on demand. A plan is shared between clients only if their settings, types and the catalog ' +
-      'are the same. A server that prepares a statement anew is asked what it brings there, and if that has changed the ' +
+      'are the same. A server that prepares a statement anew reads its constants in the settings with which it was first ' +
+      'prepared, and is asked what it brings there, and if that has changed the ' +
       'client gets "cached plan must not change result type" before anything is executed, as from PostgreSQL',
   ],
   [

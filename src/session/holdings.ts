@@ -102,7 +102,8 @@ export class Holdings {
 
   parsed(sql: Buffer, types: Buffer): Statement {
     const own = Buffer.from(sql);
-    return { serverName: '', sql: own, types: Buffer.from(types), classified: this.classify(own) };
+    const { live } = this.state;
+    return { serverName: '', sql: own, types: Buffer.from(types), classified: this.classify(own), settings: live };
   }
 
   /** Servers that log in from now on begin with other defaults than the client did: it takes its own along. */
@@ -132,7 +133,7 @@ export class Holdings {
 
   enterStatement(name: string, sql: Buffer, types: Buffer): Statement {
     const { book } = this.services;
-    const statement = book.enter(sql, types, this.sceneFor(sql), (text) => this.classify(text));
+    const statement = book.enter(sql, types, this.sceneFor(sql), this.state.live, (text) => this.classify(text));
     (this.statements ??= new Map()).set(name, statement);
     return statement;
   }

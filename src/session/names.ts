@@ -9,6 +9,7 @@ import { close, describe, parse, sync } from '../protocol/write.ts';
 import type { AnswerReceiver, ServerConnection } from '../backend/server.ts';
 import type { Plan } from '../routing/plan.ts';
 import type { ClientSession } from './client.ts';
+import { inItsReading } from './readings.ts';
 import type { Statement } from './statements.ts';
 
 /** Names that Weir gives. A client's that looks like one must not be taken for it. */
@@ -70,12 +71,14 @@ export function prepare(
   // The Close of a batch ahead that has evicted it may have been skipped.
   if (session.inFlight.length > 1) closeSkipped(session, server, serverName);
   evictFor(session, server, serverName);
-  server.send(parse(serverName, statement.sql, types));
   const undoAll = (): void => {
     server.prepared.delete(serverName);
     undo?.();
   };
-  server.owe(new Answer<AnswerReceiver>(Owed.Parse, session.receiver, isSkipped, undefined, undoAll));
+  inItsReading(session, server, statement, () => {
+    server.send(parse(serverName, statement.sql, types));
+    server.owe(new Answer<AnswerReceiver>(Owed.Parse, session.receiver, isSkipped, undefined, undoAll));
+  });
 }
 
 /** Takes a statement away from the server. The client does not hear of it. */
@@ -143,8 +146,10 @@ export function ensureUnnamed(session: ClientSession, server: ServerConnection):
     // Another client's must not be found there.
     return closeSkipped(session, server, '', undo);
   }
-  server.send(parse('', unnamed.sql, typesOf(unnamed)));
-  server.owe(new Answer<AnswerReceiver>(Owed.Parse, session.receiver, true, undefined, undo));
+  inItsReading(session, server, unnamed, () => {
+    server.send(parse('', unnamed.sql, typesOf(unnamed)));
+    server.owe(new Answer<AnswerReceiver>(Owed.Parse, session.receiver, true, undefined, undo));
+  });
 }
 
 /**

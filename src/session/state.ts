@@ -31,6 +31,8 @@ interface Draft {
   /** Names that statements have set or reset in this transaction. */
   touched: Set<string>;
   touchedAll: boolean;
+  /** Names with a value that is LOCAL. */
+  locals: Set<string>;
   /** Last ParameterStatus of each name in this transaction. */
   reported: Map<string, string>;
   /** Names that the server has reset to its own default, not to what the client started with. */
@@ -113,6 +115,7 @@ export class SessionState {
     if (facts.settings.length === 0 && !facts.resetsAll && facts.discards !== 'all') return;
     const draft = this.open();
     for (const change of facts.settings) {
+      if (change.isLocal) draft.locals.add(change.name);
       if (change.isLocal || change.name === 'seed') continue;
       draft.settings = draft.settings.changed(change, this.start);
       // Whoever one is by SET ROLE ends with who one was.
@@ -166,6 +169,7 @@ export class SessionState {
       savepoints: [],
       touched: new Set(),
       touchedAll: false,
+      locals: new Set(),
       reported: new Map(),
       behind: new Set(),
       pins: this.pinReasons === undefined ? noPins : new Set(this.pinReasons),
@@ -235,6 +239,15 @@ export class SessionState {
   /** What the server looks like right now if this client has it: uncommitted changes included. */
   get live(): Settings {
     return this.draft?.settings ?? this.settings;
+  }
+
+  get hasLocals(): boolean {
+    return this.draft !== undefined && this.draft.locals.size > 0;
+  }
+
+  /** May it have a value, for this transaction, of which `live` does not know? */
+  isLocal(name: string): boolean {
+    return this.draft?.locals.has(name) === true;
   }
 
   /** Servers begin with other defaults from now on: what it began with itself are settings of its own. */

@@ -5,6 +5,7 @@
  */
 import type { Description } from '../protocol/description.ts';
 import type { Classified } from '../sql/facts.ts';
+import type { Settings } from './settings.ts';
 
 export interface Statement {
   /** Its name on every server that has it; '' for an unnamed one. */
@@ -13,6 +14,8 @@ export interface Statement {
   /** Int16 count and the OIDs, as in Parse. */
   readonly types: Buffer;
   readonly classified: Classified;
+  /** Those in which it was first prepared: as far as they decide how a text is read, so it is wherever else it is prepared. */
+  readonly settings: Settings;
   /** What it was where it was first prepared, as soon as that is known: wherever else it is prepared, it has to be that. */
   description?: Description;
   /** An unnamed one whose Parse did not happen: what there was before it. */
@@ -73,8 +76,17 @@ export class StatementBook {
     return key === undefined ? undefined : this.entries.get(key)?.statement;
   }
 
-  /** The statement for this text and these types, now with one user more. The buffers are copied. `scene` undefined: not to be shared. */
-  enter(sql: Buffer, types: Buffer, scene: string | undefined, classify: (sql: Buffer) => Classified): Statement {
+  /**
+   * The statement for this text and these types, now with one user more. The buffers are copied. `scene` undefined: not to
+   * be shared.
+   */
+  enter(
+    sql: Buffer,
+    types: Buffer,
+    scene: string | undefined,
+    settings: Settings,
+    classify: (sql: Buffer) => Classified,
+  ): Statement {
     const key = keyOf(sql, types, scene);
     let entry = key === undefined ? undefined : this.entries.get(key);
     if (entry === undefined) {
@@ -84,6 +96,7 @@ export class StatementBook {
         sql: own,
         types: Buffer.from(types),
         classified: classify(own),
+        settings,
       };
       entry = { statement, key, users: 0 };
       if (key !== undefined) this.entries.set(key, entry);

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { until } from '../../integration/harness/until.ts';
 import { Frontend } from '../../src/protocol/codes.ts';
 import { frame, query, sync } from '../../src/protocol/write.ts';
+import { Settings } from '../../src/session/settings.ts';
 import { StatementBook } from '../../src/session/statements.ts';
 import { createClassifier } from '../../src/sql/classifier.ts';
 import { execute } from '../fuzz/frames.ts';
@@ -74,7 +75,9 @@ describe('statements that nobody uses any more', () => {
     const book = new StatementBook();
     for (let i = 0; i < 200; i++) {
       const sql = Buffer.alloc(1 << 20, `SELECT ${i} --`);
-      book.leave(book.enter(sql, Buffer.alloc(2), '', () => classifier.classify(Buffer.from('SELECT 1'))));
+      book.leave(
+        book.enter(sql, Buffer.alloc(2), '', Settings.none, () => classifier.classify(Buffer.from('SELECT 1'))),
+      );
     }
     expect(book.size).toBeLessThanOrEqual(16);
     expect(book.size).toBeGreaterThan(4);

@@ -1,5 +1,6 @@
 /** The book of prepared statements: what is one statement for several clients, and what must not be. */
 import { describe, expect, test } from 'vitest';
+import { Settings } from '../../src/session/settings.ts';
 import { StatementBook } from '../../src/session/statements.ts';
 import type { Statement } from '../../src/session/statements.ts';
 import { createClassifier } from '../../src/sql/classifier.ts';
@@ -8,7 +9,7 @@ const classifier = await createClassifier();
 const noTypes = Buffer.from([0, 0]);
 
 function enter(book: StatementBook, sql: string, scene: string | undefined, types = noTypes): Statement {
-  return book.enter(Buffer.from(sql), types, scene, (text) => classifier.classify(text));
+  return book.enter(Buffer.from(sql), types, scene, Settings.none, (text) => classifier.classify(text));
 }
 
 describe('one statement', () => {
