@@ -13,6 +13,7 @@ import { alteredTables } from './differential/scripts/altered-tables.ts';
 import { batches } from './differential/scripts/batches.ts';
 import { commits } from './differential/scripts/commits.ts';
 import { constants } from './differential/scripts/readings.ts';
+import { customSettings } from './differential/scripts/custom-settings.ts';
 import { copy } from './differential/scripts/copy.ts';
 import { copiedData } from './differential/scripts/copy-data.ts';
 import { functions } from './differential/scripts/functions.ts';
@@ -49,6 +50,7 @@ const topics: Readonly<Record<string, readonly Script[]>> = {
   startup,
   state,
   constants,
+  customSettings,
   copy,
   copiedData,
   sessionObjects,

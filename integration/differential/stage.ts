@@ -37,6 +37,7 @@ const fixtures = `
     DROP TABLE IF EXISTS again; CREATE TEMP TABLE again AS SELECT 7 AS i; RETURN (SELECT sum(i) FROM again); END $$;
   CREATE FUNCTION f_raise() RETURNS void LANGUAGE plpgsql AS
     $$ BEGIN RAISE NOTICE 'a notice'; RAISE WARNING 'a warning'; END $$;
+  CREATE FUNCTION f_who() RETURNS text LANGUAGE sql STABLE AS $$ SELECT current_setting('app.who', true) $$;
   CREATE SCHEMA f_one; CREATE SCHEMA f_two;
   CREATE TABLE f_one.f_twin (a int); INSERT INTO f_one.f_twin VALUES (1);
   CREATE TABLE f_two.f_twin (a text); INSERT INTO f_two.f_twin VALUES ('two');

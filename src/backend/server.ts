@@ -39,6 +39,8 @@ export class ServerConnection implements WireHandler, FrameSink {
   sequencesOf: object | 'several' | undefined;
   /** It is being made ready for the next client; resolves when that is over, one way or the other. */
   reset: Promise<void> | undefined;
+  /** Custom settings that were ever set on it: not even DISCARD ALL takes them away. */
+  customSettings: Set<string> | undefined;
   txStatus: number = TxStatus.Idle;
   state: ServerState = 'idle';
   requestAtMs = 0;
@@ -328,19 +330,12 @@ export class ServerConnection implements WireHandler, FrameSink {
   }
 
   private sayFakes(): void {
-    for (;;) {
-      const head = this.answers.head();
-      if (head === undefined) return;
-      if (head.kind === Owed.Fake) {
-        this.relaying.flush();
-        const bytes = head.bytes as Buffer;
-        this.answers.shift();
-        head.receiver.relay(bytes, 0, bytes.length);
-      } else if (head.kind === Owed.CopyEnd) {
-        this.answers.shift();
-      } else {
-        return;
-      }
+    for (let head = this.answers.head(); head !== undefined; head = this.answers.head()) {
+      if (head.kind !== Owed.Fake && head.kind !== Owed.CopyEnd) return;
+      if (head.kind === Owed.Fake) this.relaying.flush();
+      this.answers.shift();
+      const { bytes } = head;
+      if (head.kind === Owed.Fake && bytes !== undefined) head.receiver.relay(bytes, 0, bytes.length);
     }
   }
 

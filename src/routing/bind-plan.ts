@@ -5,6 +5,7 @@
 import type { QueryFacts, StatementFacts } from '../sql/facts.ts';
 import { effectsOf, hasAnyEffect, uniteEffects } from './bind-effects.ts';
 import type { BindContext } from './bind-reach.ts';
+import { customSettingsOf } from './bind-settings.ts';
 import { asksSequences, mayAdvanceSequences } from './bind-sequences.ts';
 import { bindStatement } from './bind-statement.ts';
 import type { BoundStatement } from './bind-statement.ts';
@@ -35,6 +36,7 @@ export function unite(facts: QueryFacts, context: BindContext): Plan {
       (i) => bound[i]?.effects.isSuspect === true,
       (i) => bound[i]?.asksWithin === true,
     ),
+    customSettings: customSettingsOf(statements, (i) => bound[i]?.asksSettings ?? []),
   };
 }
 
@@ -133,6 +135,7 @@ export function planWithoutCatalog(facts: QueryFacts): Plan {
     cacheWhy: 'the catalog of the database is not known yet',
     ...withEffects(statements.map((one) => effectsOf(one, mayRunAnything(one), facts.template))),
     ...sequencesOf(statements, mayRun, mayRun),
+    customSettings: customSettingsOf(statements),
   };
 }
 

@@ -32,6 +32,8 @@ export class Reach {
   mayDefine = false;
   leavesState = false;
   asksSequences = false;
+  /** Of functions that the text itself calls: row security asks too often for it to be worth a server. */
+  asksSettings: readonly string[] = [];
 
   refuse(reason: string): void {
     this.notRead ??= reason;
@@ -137,7 +139,10 @@ function reachCall(call: FunctionCall, isCall: boolean, context: BindContext, re
     reach.writesAll ??= what;
     reach.isSuspect = true;
   }
-  for (const candidate of found) reachFunction(candidate, context, reach, call.firstConstant, '');
+  for (const candidate of found) {
+    reachFunction(candidate, context, reach, call.firstConstant, '');
+    if (candidate.asksSettings.length > 0) reach.asksSettings = [...reach.asksSettings, ...candidate.asksSettings];
+  }
 }
 
 export function reachFunction(

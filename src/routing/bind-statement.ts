@@ -24,6 +24,8 @@ export interface BoundStatement {
   readonly effects: SessionEffects;
   /** Something that it runs calls currval() or lastval(). */
   readonly asksWithin: boolean;
+  /** Custom settings that the functions it calls ask for. */
+  readonly asksSettings: readonly string[];
 }
 
 /** What running a statement of a kind can change, apart from what its names say. */
@@ -154,6 +156,7 @@ export function bindStatement(facts: StatementFacts, context: BindContext): Boun
     reads: cacheWhy === '' ? readTags(reach, context) : [],
     effects: effectsOf(facts, isSuspect, context.template, reach.leavesState),
     asksWithin: reach.asksSequences,
+    asksSettings: reach.asksSettings,
   };
 }
 

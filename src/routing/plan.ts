@@ -4,6 +4,7 @@
  */
 import type { QueryFacts, SettingChange, TransactionVerb } from '../sql/facts.ts';
 import type { Catalog } from '../topology/catalog-types.ts';
+import type { CustomSettings } from './bind-settings.ts';
 import type { PinReason } from './session-state.ts';
 
 /** Cache tag: `<catalog.tagPrefix>r<oid of the root relation>`; the catalog's own is `<prefix>cat`, everything `<prefix>all`; a user's tag `t:<name>`. */
@@ -62,6 +63,8 @@ export interface Plan {
   readonly asksSequences: boolean;
   /** It calls them by itself: its client asks for what an earlier statement has advanced, and may do so again. */
   readonly asksByName: boolean;
+  /** Custom settings ("app.x") in it; undefined: none. */
+  readonly customSettings: CustomSettings | undefined;
   /** Nothing in `effects`: the common case, checked with one load. */
   readonly hasEffects: boolean;
 }

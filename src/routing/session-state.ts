@@ -97,6 +97,11 @@ const kept: readonly (readonly [state: string, how: string])[] = [
     'those of the time when the client logged in: servers from before a change are closed, and the clients from before it ' +
       'have what they began with **replayed**',
   ],
+  [
+    'custom settings (`app.x`), of which a server keeps the names through everything',
+    'a client that asks for one it has never set gets a server where nobody has, a new one if none is idle; one that it ' +
+      'has reset is made there, empty',
+  ],
   ['reported settings changed by functions', 'followed by what the server reports; **replayed**'],
   [
     'prepared statements of the protocol, named and unnamed',

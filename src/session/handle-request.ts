@@ -23,8 +23,8 @@ import { isFit, isShortRead, serverAtOnce } from './lane.ts';
 import { fellBack, giveRoom } from './load.ts';
 import { answerLocally } from './local.ts';
 import { forwardAll } from './recheck.ts';
-import { prepareServer } from './replay.ts';
-import { awaitsReset, hasForeignSequences } from './sequences.ts';
+import { isReadyFor, prepareServer } from './replay.ts';
+import { awaitsReset } from './sequences.ts';
 import type { Unit } from './unit.ts';
 
 /** Requests of one client on their way at once; more are not read until some are answered. */
@@ -63,7 +63,7 @@ function mayPipeline(session: ClientSession, unit: Unit): boolean {
   if (session.server !== undefined && session.server.sharers > 1) return false;
   if (session.hasNamesInFlight && (unit.needsNames || !unit.isComplete)) return false;
   if (mustBeAnnounced(session, unit)) return false;
-  if (session.server !== undefined && hasForeignSequences(session, unit, session.server)) return false;
+  if (session.server !== undefined && !isReadyFor(session, unit, session.server)) return false;
   session.openLane(false);
   if (session.mustStay) return true;
   const node = session.serverNode;

@@ -69,6 +69,8 @@ export class Holdings {
   /** It may have advanced one in the open transaction. */
   hasAdvanced = false;
   sequencesOn: ServerConnection | undefined;
+  /** Custom settings that it has ever set (custom-settings.ts). */
+  customSettings: Set<string> | undefined;
   /** Pins that may have ended: the server is asked when it is idle (pins.ts). */
   ends: Set<PinReason> | undefined;
   /** Parse or Close of a statement is on its way: what a name means is not sure before its answer. */

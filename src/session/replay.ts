@@ -1,6 +1,6 @@
 /**
  * Makes a server look like the session that has it: its settings, in one exchange, and the transaction that moved there.
- * A server that does not take them, because of what others did on it, is replaced by a new one.
+ * A server that cannot, because of what others did on it, is replaced by a new one.
  */
 import type { ServerConnection } from '../backend/server.ts';
 import { WeirError } from '../errors.ts';
@@ -8,10 +8,18 @@ import type { Pool } from '../pool/pool.ts';
 import { TxStatus } from '../protocol/codes.ts';
 import { avoidNode } from './again.ts';
 import type { ClientSession } from './client.ts';
+import { hasForeignCustom, makeCustomSql, missingCustom, noteReplayed } from './custom-settings.ts';
 import { findServer, maxAttempts, refuse, send } from './handle-request.ts';
 import { hasForeignSequences } from './sequences.ts';
 import { replaySql, settingsOf } from './settings.ts';
 import type { Unit } from './unit.ts';
+
+/** Is it already, for what the unit asks of sequences and custom settings? Requests ahead may still change it. */
+export function isReadyFor(session: ClientSession, unit: Unit, server: ServerConnection): boolean {
+  if (hasForeignSequences(session, unit, server)) return false;
+  if (!unit.asksCustom) return true;
+  return !hasForeignCustom(session, unit, server) && missingCustom(session, unit, server).length === 0;
+}
 
 /**
  * Then sends.
@@ -19,17 +27,23 @@ import type { Unit } from './unit.ts';
  */
 export function prepareServer(session: ClientSession, unit: Unit, from?: Pool): void {
   const server = session.server as ServerConnection;
-  const forgets = hasForeignSequences(session, unit, server) && session.status !== TxStatus.Failed;
+  if (unit.asksCustom && from !== undefined && hasForeignCustom(session, unit, server))
+    return renew(session, unit, from, server);
+  const isFailed = session.status === TxStatus.Failed;
+  const forgets = hasForeignSequences(session, unit, server) && !isFailed;
+  const makes = unit.asksCustom && !isFailed ? makeCustomSql(server, missingCustom(session, unit, server)) : undefined;
+  const isAsked = forgets || makes !== undefined;
   // What a transaction sets, its server has set.
   const isBegun = session.status !== TxStatus.Idle && session.reopening === undefined;
-  if (isBegun && !forgets) return send(session, unit);
+  if (isBegun && !isAsked) return send(session, unit);
   const { settings } = session.state;
   const sql = isBegun ? undefined : replaySql(settingsOf(server), settings);
-  if (sql === undefined && !forgets && session.reopening === undefined) return send(session, unit);
-  const steps = [forgets ? 'DISCARD SEQUENCES' : undefined, sql, session.reopening];
+  if (sql === undefined && !isAsked && session.reopening === undefined) return send(session, unit);
+  const steps = [forgets ? 'DISCARD SEQUENCES' : undefined, sql, session.reopening, makes];
   const run = steps.filter((step) => step !== undefined).map((step) => server.run(step));
   setUp(session, unit, from, Promise.all(run), () => {
     if (!isBegun) server.settings = settings;
+    if (sql !== undefined) noteReplayed(server, settings);
     if (forgets) server.sequencesOf = undefined;
   });
 }
@@ -70,7 +84,7 @@ function setUp(
   );
 }
 
-/** A new server may take what this one does not: temp_buffers, say, once a temporary table was used. */
+/** A new server may take what this one does not (temp_buffers, say, once a temporary table was used), and has no more than it should. */
 function renew(session: ClientSession, unit: Unit, pool: Pool, server: ServerConnection): void {
   session.forgetServer();
   session.waiting();

@@ -10,6 +10,7 @@ import type { SessionEffects } from '../routing/plan.ts';
 import { mayBeKept, settleSwallowed } from './again.ts';
 import { noteAhead } from './ahead.ts';
 import type { ClientSession } from './client.ts';
+import { noteCustomSettings } from './custom-settings.ts';
 import { countAnswer } from './count.ts';
 import { openingOf } from './go-home.ts';
 import { enterFlight, leaveFlight } from './load.ts';
@@ -72,6 +73,7 @@ export function settle(session: ClientSession, unit: Unit, status: number): void
   const isIdle = status === TxStatus.Idle;
   if (unit.isSimple) settleEffects(session, unit);
   noteAdvanced(session, unit);
+  noteCustomSettings(session, unit);
   if (isIdle) {
     session.hasAdvanced = false;
     session.opening = undefined;

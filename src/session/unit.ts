@@ -94,6 +94,8 @@ export class Unit {
   mayAdvanceSequences = false;
   asksSequences = false;
   asksByName = false;
+  /** It asks for custom settings (custom-settings.ts). */
+  asksCustom = false;
   /** Skipped by the server with the failed batch that it is in: its ReadyForQuery is that of the next Sync. */
   isDropped = false;
   /** Statements of a Query that have completed. */
@@ -110,6 +112,7 @@ export class Unit {
     if (plan.mayAdvanceSequences) this.mayAdvanceSequences = true;
     if (plan.asksSequences) this.asksSequences = true;
     if (plan.asksByName) this.asksByName = true;
+    if (plan.customSettings !== undefined && plan.customSettings.asks.length > 0) this.asksCustom = true;
     if (!plan.isRead && !plan.beginsReadOnly) this.noRead(plan.why);
   }
 

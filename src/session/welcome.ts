@@ -9,6 +9,7 @@ import type { Pool } from '../pool/pool.ts';
 import { backendKeyData, parameterStatus, readyForQuery } from '../protocol/write.ts';
 import type { NodeState } from '../topology/types.ts';
 import type { Database, Services } from './context.ts';
+import { noteReplayed } from './custom-settings.ts';
 import type { Preferences } from './preferences.ts';
 import { Settings, replaySql, settingsOf } from './settings.ts';
 import { readStartup } from './startup.ts';
@@ -94,6 +95,7 @@ async function takes(server: ServerConnection, settings: Settings): Promise<stri
   try {
     if (sql !== undefined) await server.run(sql);
     server.settings = settings;
+    noteReplayed(server, settings);
     return undefined;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);

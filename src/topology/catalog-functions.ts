@@ -22,6 +22,8 @@ const HARMLESS_BUILTIN = new Set([
 ]);
 const HARMLESS_CONTRIB = new Set(['moddatetime', 'insert_username', 'autoinc']);
 
+const noSettings: readonly string[] = [];
+
 export function readFunctions(rows: readonly Row[]): Functions {
   const declared = new Map<number, Volatility>();
   for (const row of rows) declared.set(num(row, 'oid'), volatilityOf(str(row, 'volatility')));
@@ -71,6 +73,7 @@ function toFunction(
     mayDefine: num(row, 'defining') === 1,
     leavesState: num(row, 'leaving') === 1,
     asksSequences: num(row, 'asking') === 1,
+    asksSettings: str(row, 'asked') === '' ? noSettings : str(row, 'asked').split(';'),
   };
 }
 

@@ -30,6 +30,8 @@ const DEFINING = String.raw`\m(create|alter|drop|grant|revoke|execute|import|sec
 
 /** Of a function body that asks for what its session has advanced. */
 const ASKING = String.raw`\m(currval|lastval)\M`;
+/** current_setting() of a custom setting. */
+const ASKED = String.raw`\ycurrent_setting\s*\(\s*\x27([a-z_][\w$]*(?:\.[a-z_][\w$]*)+)\x27`;
 
 /** What a function body says that leaves something in the session. */
 const LEAVING = sessionWords(String.raw`\y`);
@@ -125,6 +127,9 @@ export const QUERIES = {
            (p.oid >= 16384 AND p.provolatile = 'v' AND p.prosrc ~* '${DEFINING}')::int AS defining,
            (p.oid >= 16384 AND p.provolatile = 'v' AND p.prosrc ~* '${LEAVING}')::int AS leaving,
            (p.oid >= 16384 AND p.prosrc ~* '${ASKING}')::int AS asking,
+           CASE WHEN p.oid >= 16384 THEN
+             (SELECT pg_catalog.string_agg(DISTINCT pg_catalog.lower(m[1]), ';')
+              FROM pg_catalog.regexp_matches(p.prosrc, '${ASKED}', 'gi') m) END AS asked,
            (p.oid >= 16384 AND p.provolatile = 'v' AND p.pronargs >= 1
              AND (t.typtype IN ('c', 'p') OR (t.typtype = 'd' AND b.typtype = 'c')))::int AS columnlike,
            CASE WHEN p.prorettype = 2279 AND l.lanname = 'plpgsql' AND pg_catalog.length(p.prosrc) < 2000

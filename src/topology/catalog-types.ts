@@ -73,6 +73,8 @@ export interface CatalogFunction {
   readonly leavesState: boolean;
   /** Its source speaks of currval() or lastval(). */
   readonly asksSequences: boolean;
+  /** Custom settings ("app.tenant") that its source asks for by current_setting(). */
+  readonly asksSettings: readonly string[];
 }
 
 /** ALTER ROLE ... SET and ALTER DATABASE ... SET. Names in lower case, values as set_config() takes them. */

@@ -1,5 +1,6 @@
 /** What becomes of a pool's connections: resized, too old, idle for too long, cleaned, held back, paused. */
 import { describe, expect, test } from 'vitest';
+import type { ServerConnection } from '../../src/backend/server.ts';
 import { KeptBounds } from '../../src/pool/bounds.ts';
 import { Scene, settled } from './scene.ts';
 
@@ -325,5 +326,47 @@ describe('bounds for pools to come', () => {
     expect([...kept.of('app', 'db2')].map((bounds) => bounds.max)).toEqual([7, 40]);
     kept.forget();
     expect([...kept.of('app', 'db2')]).toEqual([]);
+  });
+});
+
+describe('renewed for a client that cannot use what it has', () => {
+  test('its place is given to nobody else', async () => {
+    const scene = new Scene({ defaultPoolSize: 1 });
+    const a = scene.wait('a');
+    const [old] = (await scene.logIn()) as [ServerConnection];
+    const b = scene.wait('b');
+    const renewed = scene.pool.renew(old);
+    await settled();
+    expect(scene.closed).toEqual(['its client cannot use it']);
+    expect(scene.pool.stats()).toMatchObject({ login: 1, active: 0, waiting: 1 });
+    const [fresh] = (await scene.logIn()) as [ServerConnection];
+    expect(await renewed).toBe(fresh);
+    expect(scene.pool.stats()).toMatchObject({ login: 0, active: 1, waiting: 1 });
+    expect(b.server).toBeUndefined();
+    a.server = fresh;
+    scene.giveBack(a);
+    expect(b.server).toBe(fresh);
+  });
+
+  test('a log-in that fails leaves the place free', async () => {
+    const scene = new Scene({ defaultPoolSize: 1 });
+    scene.wait('a');
+    const [old] = (await scene.logIn()) as [ServerConnection];
+    const renewed = scene.pool.renew(old);
+    await settled();
+    scene.logins[0]?.fail();
+    expect(await renewed).toBeUndefined();
+    expect(scene.pool.stats()).toMatchObject({ login: 0, active: 0, connectFailures: 1 });
+  });
+
+  test('one that is gone by the time is not waited for', async () => {
+    const scene = new Scene({ defaultPoolSize: 1 });
+    scene.wait('a');
+    const [old] = (await scene.logIn()) as [ServerConnection];
+    const renewed = scene.pool.renew(old);
+    await settled();
+    scene.logins[0]?.succeed().destroy('a test');
+    expect(await renewed).toBeUndefined();
+    expect(scene.pool.stats()).toMatchObject({ login: 0, active: 0 });
   });
 });

@@ -60,6 +60,7 @@ export function fn(
     mayDefine: false,
     leavesState: false,
     asksSequences: false,
+    asksSettings: [],
     ...more,
   };
 }
