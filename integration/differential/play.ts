@@ -98,7 +98,8 @@ class Player {
   }
 
   private write(client: RawClient, isIn: boolean): void {
-    for (const message of client.received) this.transcript.push(`   ${this.print(message)}`);
+    const lines = client.received.map((message) => `   ${this.print(message)}`);
+    this.transcript.push(...inOneOrder(lines));
     client.received.length = 0;
     if (!isIn) this.transcript.push('   (the rest did not come)');
     else if (client.isClosed) this.transcript.push('   (closed)');
@@ -134,6 +135,19 @@ class Player {
     }
     return out;
   }
+}
+
+/** ParameterStatus that come together come in the order in which the server's settings have once been changed. */
+function inOneOrder(lines: readonly string[]): string[] {
+  const isStatus = (line: string | undefined): boolean => line?.startsWith('   ParameterStatus ') === true;
+  const out: string[] = [];
+  for (let at = 0; at < lines.length;) {
+    let end = at + 1;
+    if (isStatus(lines[at])) while (isStatus(lines[end])) end++;
+    out.push(...lines.slice(at, end).sort());
+    at = end;
+  }
+  return out;
 }
 
 /** Where a RowDescription has the OIDs of tables and types. */

@@ -137,10 +137,11 @@ const readOnly: Steps = fc
 
 const startup: Readonly<Record<string, string>>[] = [
   {},
-  { options: '-c bytea_output=escape -c app.z=mine' },
-  { extra_float_digits: '0' },
+  { options: '-c bytea_output=escape -c app.z=mine', IntervalStyle: 'iso_8601' },
+  { extra_float_digits: '0', application_name: 'random' },
 ];
-const shownAtStart = "SELECT '\\x01'::bytea, 0.1::float8 + 0.2, nullif(current_setting('app.z', true), '')";
+const shownAtStart =
+  "SELECT '\\x01'::bytea, 0.1::float8 + 0.2, '1 day'::interval, nullif(current_setting('app.z', true), '')";
 
 /** Somebody who comes back, perhaps with settings of his own. */
 const back: Steps = fc

@@ -12,8 +12,8 @@ export interface AnswerReceiver {
   /** ErrorResponse (its frame in buffer[start, end), perhaps only its beginning): the receiver relays it or not. */
   errored(fields: Map<string, string>, buffer: Buffer, start: number, end: number): void;
   noticed(): void;
-  /** ParameterStatus was relayed. */
-  parameterChanged(name: string, value: string): void;
+  /** ParameterStatus, the whole frame: the receiver relays it or not. */
+  parameterChanged(name: string, value: string, frame: Buffer): void;
   /** ReadyForQuery was relayed; `status` as in TxStatus. */
   ready(status: number): void;
   /**

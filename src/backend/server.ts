@@ -291,8 +291,7 @@ export class ServerConnection implements WireHandler, FrameSink {
     this.relaying.flush();
     const isCut = buffer.readInt32BE(start + 1) + 1 > end - start;
     const fields = readErrorFields(buffer, start + 5, end, isCut);
-    const severity = fields.get('V') ?? fields.get('S');
-    if (severity === 'FATAL' || severity === 'PANIC') {
+    if (/^(FATAL|PANIC)$/.test(fields.get('V') ?? fields.get('S') ?? '')) {
       this.farewell = fields.get('M') ?? 'fatal error';
       this.streamFor = undefined;
       return;
@@ -315,13 +314,14 @@ export class ServerConnection implements WireHandler, FrameSink {
   private asynchronous(type: number, buffer: Buffer, start: number, end: number): void {
     const head = this.answers.head();
     const receiver = head === undefined || head.isSkipped ? this.holder : head.receiver;
-    if (receiver !== undefined) this.relaying.add(receiver, buffer, start, end);
-    if (type === Backend.NoticeResponse) receiver?.noticed();
     if (type === Backend.ParameterStatus) {
       const [name, value] = readPair(buffer, start + 5, end);
       this.parameters.set(name, value);
-      receiver?.parameterChanged(name, value);
+      this.relaying.flush();
+      return receiver?.parameterChanged(name, value, buffer.subarray(start, end));
     }
+    if (receiver !== undefined) this.relaying.add(receiver, buffer, start, end);
+    if (type === Backend.NoticeResponse) receiver?.noticed();
   }
 
   private next(): void {

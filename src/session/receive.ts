@@ -7,7 +7,7 @@ import { Backend } from '../protocol/codes.ts';
 import { Owed, type Answer } from '../protocol/answers.ts';
 import type { AnswerReceiver } from '../backend/server.ts';
 import type { Plan } from '../routing/plan.ts';
-import { readyForQuery } from '../protocol/write.ts';
+import { parameterStatus, readyForQuery } from '../protocol/write.ts';
 import { statusLetter, type ClientSession } from './client.ts';
 import { canRunAgain, swallow } from './again.ts';
 import { leaveSlowLane } from './lane.ts';
@@ -97,10 +97,14 @@ export class Receiver implements AnswerReceiver {
     if (unit !== undefined) unit.capture = undefined;
   }
 
-  parameterChanged(name: string, value: string): void {
+  parameterChanged(name: string, value: string, frame: Buffer): void {
     const unit = this.session.inFlight.peek();
     if (unit !== undefined) unit.capture = undefined;
-    this.session.state.parameterChanged(name, value);
+    const told = this.session.state.parameterChanged(name, value);
+    if (told === value) return this.relay(frame, 0, frame.length);
+    if (told === undefined) return;
+    const bytes = parameterStatus(name, told);
+    this.relay(bytes, 0, bytes.length);
   }
 
   ready(status: number): void {

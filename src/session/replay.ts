@@ -33,11 +33,12 @@ export function prepareServer(session: ClientSession, unit: Unit, from?: Pool): 
   const forgets = hasForeignSequences(session, unit, server) && !isFailed;
   const makes = unit.asksCustom && !isFailed ? makeCustomSql(server, missingCustom(session, unit, server)) : undefined;
   const isAsked = forgets || makes !== undefined;
-  // What a transaction sets, its server has set.
+  // What a transaction sets, its server has set; but RESET goes there to the server's default, not to the client's.
   const isBegun = session.status !== TxStatus.Idle && session.reopening === undefined;
-  if (isBegun && !isAsked) return send(session, unit);
+  const behind = session.status === TxStatus.InTransaction ? session.state.takeBehind() : undefined;
+  if (isBegun && !isAsked && behind === undefined) return send(session, unit);
   const { settings } = session.state;
-  const sql = isBegun ? undefined : replaySql(settingsOf(server), settings);
+  const sql = isBegun ? behind : replaySql(settingsOf(server), settings);
   if (sql === undefined && !isAsked && session.reopening === undefined) return send(session, unit);
   const steps = [forgets ? 'DISCARD SEQUENCES' : undefined, sql, session.reopening, makes];
   const run = steps.filter((step) => step !== undefined).map((step) => server.run(step));

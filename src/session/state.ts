@@ -6,7 +6,7 @@ import type { PinReason, SessionEffects } from '../routing/plan.ts';
 import { pinsThat } from '../routing/session-state.ts';
 import type { StatementFacts } from '../sql/facts.ts';
 import { readingOf, type Reading } from './reading.ts';
-import { Settings, settingFromText } from './settings.ts';
+import { replaySql, Settings, settingFromText } from './settings.ts';
 
 /** Reported, but nobody can SET them: they follow the server, not the client. */
 const followsServer: ReadonlySet<string> = new Set([
@@ -53,6 +53,8 @@ export class SessionState {
   private start: Settings = Settings.none;
   /** What the client has been told (ParameterStatus). Shared between clients until one's own differs. */
   reported: ReadonlyMap<string, string>;
+  /** The same when it started. */
+  private readonly startReported: ReadonlyMap<string, string>;
   private known: Reading | undefined;
   private draft: Draft | undefined;
   private onServer: Settings | undefined;
@@ -63,7 +65,7 @@ export class SessionState {
   constructor(start: Settings, reported: ReadonlyMap<string, string>) {
     this.start = start;
     this.settings = start;
-    this.reported = reported;
+    this.reported = this.startReported = reported;
   }
 
   get pins(): ReadonlySet<PinReason> {
@@ -177,9 +179,23 @@ export class SessionState {
     return this.draft;
   }
 
-  /** ParameterStatus while this client had the server. */
-  parameterChanged(name: string, value: string): void {
-    this.open().reported.set(name, value);
+  /** ParameterStatus while this client had the server. Returns what the client is told, undefined: nothing. */
+  parameterChanged(name: string, value: string): string | undefined {
+    const draft = this.open();
+    const told = draft.behind.has(name.toLowerCase()) ? this.startReported.get(name) : value;
+    const isKnown = told === (draft.reported.get(name) ?? this.reported.get(name));
+    if (told !== undefined) draft.reported.set(name, told);
+    return told !== value && isKnown ? undefined : told;
+  }
+
+  /** In a transaction: what takes settings that were RESET in it to what the client started with. undefined: nothing does. */
+  takeBehind(): string | undefined {
+    const { draft } = this;
+    if (draft === undefined || draft.behind.size === 0) return undefined;
+    let onServer = draft.settings;
+    for (const name of draft.behind) onServer = onServer.with(name, undefined);
+    draft.behind.clear();
+    return replaySql(onServer, draft.settings);
   }
 
   /** The server is out of the transaction (an implicit one too). */
@@ -223,7 +239,8 @@ export class SessionState {
   /** What of `parameters`, which a server reports, the client has not been told; from now on it has. */
   untold(parameters: ReadonlyMap<string, string>): [name: string, value: string][] {
     const news = [...parameters].filter(
-      ([name, value]) => this.reported.get(name) !== value && !followsServer.has(name.toLowerCase()),
+      ([name, value]) =>
+        (this.draft?.reported.get(name) ?? this.reported.get(name)) !== value && !followsServer.has(name.toLowerCase()),
     );
     if (news.length > 0) this.reported = new Map([...this.reported, ...news]);
     return news;
