@@ -313,7 +313,7 @@ export class ServerConnection implements WireHandler, FrameSink {
   /** Messages that can come at any time. */
   private asynchronous(type: number, buffer: Buffer, start: number, end: number): void {
     const head = this.answers.head();
-    const receiver = head === undefined || head.isSkipped ? this.holder : head.receiver;
+    const receiver = head?.isSkipped === false && type !== Backend.NotificationResponse ? head.receiver : this.holder;
     if (type === Backend.ParameterStatus) {
       const [name, value] = readPair(buffer, start + 5, end);
       this.parameters.set(name, value);
