@@ -6,7 +6,7 @@ import { connect } from 'node:net';
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { cancelRequest } from '../src/protocol/write.ts';
-import { closeClients, connectPg, startWeir, until, useCluster, weirConfig } from './harness/index.ts';
+import { closeClients, connectPg, startWeir, TcpRelay, until, useCluster, weirConfig } from './harness/index.ts';
 import type { WeirConfig, WeirProcess } from './harness/index.ts';
 
 const wanted = Number(process.env['WEIR_CANCELS'] ?? 2_000);
@@ -22,10 +22,14 @@ afterEach(async () => {
 });
 afterAll(() => useCluster().dropDatabase(database));
 
-async function start(more: WeirConfig): Promise<void> {
+async function start(more: WeirConfig, primary: { port: number } = useCluster().primary): Promise<void> {
   // Each cancel is a connection of its own, on both sides: without TLS they take no time.
   const base = { auth: { type: 'trust' }, resize: { enabled: false }, tls: { server: { mode: 'disable' } } };
-  const config = weirConfig(useCluster(), { database, replicas: [] }, { ...base, log: { level: 'warn' }, ...more });
+  const config = weirConfig(
+    useCluster(),
+    { database, primary, replicas: [] },
+    { ...base, log: { level: 'warn' }, ...more },
+  );
   weir = await startWeir(config);
 }
 
@@ -95,6 +99,23 @@ describe('a cancel', () => {
     await cancel(sleeps);
     await refused;
     expect((await other.query('SELECT 2 AS two')).rows).toEqual([{ two: 2 }]);
+  });
+
+  test('that does not get through to the server is sent again, as long as what it is for runs', async () => {
+    const relay = await TcpRelay.start(useCluster().primary);
+    await start({ default_pool_size: 1, max_pool_size: 1 }, relay);
+    const sleeps = await connectApp();
+    const running = new Promise((resolve) => sleeps.once('notice', resolve));
+    const refused = expect(sleeps.query(sleep)).rejects.toMatchObject({ code: '57014' });
+    await running;
+    relay.setMode('refuse');
+    const cancelled = cancel(sleeps);
+    await until('it to fail', () => weir.logs.some((line) => line['event'] === 'cancel_failed'));
+    relay.pass();
+    await cancelled;
+    await refused;
+    expect((await sleeps.query('SELECT 2 AS two')).rows).toEqual([{ two: 2 }]);
+    await relay.stop();
   });
 
   test('with a key that is nobody’s, or with a wrong secret, does nothing', async () => {

@@ -198,8 +198,8 @@ export class DatabaseRuntime implements Database {
   }
 
   /** CancelRequest to the server's node; the server is kept back until it has arrived. */
-  cancel(server: ServerConnection): Promise<void> {
-    const arrived = this.logins.cancel(server);
+  cancel(server: ServerConnection, isWanted?: () => boolean): Promise<void> {
+    const arrived = this.logins.cancel(server, isWanted);
     const earlier = server.cancelling ?? Promise.resolve();
     const both = Promise.all([earlier, arrived]).then(() => {
       if (server.cancelling === both && server.state !== 'resetting') server.cancelling = undefined;

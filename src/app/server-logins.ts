@@ -22,6 +22,9 @@ export interface LoginParts {
 /** Where a statement can be cancelled. */
 export type CancelTarget = Pick<ServerConnection, 'node' | 'processId' | 'secretKey'>;
 
+/** Of a cancel that did not get through. */
+const cancelAgainAfterMs = 500;
+
 export class ServerLogins {
   private readonly parts: LoginParts;
 
@@ -99,13 +102,21 @@ export class ServerLogins {
     };
   }
 
-  /** CancelRequest to the target's node; resolves when it has arrived, or cannot. */
-  cancel({ node, processId, secretKey }: CancelTarget): Promise<void> {
+  /**
+   * CancelRequest to the target's node; resolves when it has arrived, or cannot. Tried again as long as `isWanted`: what it is
+   * for still runs.
+   */
+  async cancel({ node, processId, secretKey }: CancelTarget, isWanted: () => boolean = () => false): Promise<void> {
     const { shared } = this.parts;
     const timeoutMs = this.parts.config().pool.serverConnectTimeoutMs;
-    const request = { node, tls: shared.config().tls.server, processId, secretKey, timeoutMs };
-    return sendCancel(request).catch((error: Error) => {
-      shared.services.log('warn', 'cancel_failed', error.message, { node: node.name });
-    });
+    do {
+      try {
+        await sendCancel({ node, tls: shared.config().tls.server, processId, secretKey, timeoutMs, isWanted });
+        return;
+      } catch (error) {
+        shared.services.log('warn', 'cancel_failed', (error as Error).message, { node: node.name });
+      }
+      if (isWanted()) await new Promise((resolve) => setTimeout(resolve, cancelAgainAfterMs));
+    } while (isWanted());
   }
 }

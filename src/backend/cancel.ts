@@ -16,6 +16,8 @@ export interface CancelOptions {
   readonly processId: number;
   readonly secretKey: Buffer;
   readonly timeoutMs: number;
+  /** Does what it is for still run? As long as it does, the server may take longer than `timeoutMs`. */
+  readonly isWanted?: () => boolean;
 }
 
 function closed(socket: Socket, signal: AbortSignal): Promise<void> {
@@ -26,9 +28,13 @@ function closed(socket: Socket, signal: AbortSignal): Promise<void> {
     };
     if (signal.aborted) return onAbort();
     signal.addEventListener('abort', onAbort, { once: true });
+    // A server that has read it closes; one that resets the connection may not have.
+    let failure: Error | undefined;
+    socket.once('error', (error) => (failure = error));
     socket.once('close', () => {
       signal.removeEventListener('abort', onAbort);
-      resolve();
+      if (failure === undefined) resolve();
+      else reject(failure);
     });
     // Nothing is answered, but only a socket that is read notices its end.
     socket.resume();
@@ -38,9 +44,8 @@ function closed(socket: Socket, signal: AbortSignal): Promise<void> {
 /** Rejects with ServerLoginError if the request could not be delivered; whether it hit a query nobody can know. */
 export async function sendCancel(options: CancelOptions): Promise<void> {
   const { node, tls, processId, secretKey } = options;
-  const deadline = createDeadline(options.timeoutMs, undefined, (message) =>
-    transportError(node, `cancel: ${message}`),
-  );
+  const toError = (message: string): Error => transportError(node, `cancel: ${message}`);
+  const deadline = createDeadline(options.timeoutMs, undefined, toError, options.isWanted);
   let failure: unknown;
   try {
     for (const wish of tlsWishes(tls)) {

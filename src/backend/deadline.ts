@@ -9,20 +9,24 @@ export interface Deadline {
   clear(): void;
 }
 
+/** @param isPatient asked when the time is over: true grants as much once more */
 export function createDeadline(
   timeoutMs: number,
   outer: AbortSignal | undefined,
   toError: (message: string) => Error,
+  isPatient: () => boolean = () => false,
 ): Deadline {
   const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(toError(`timed out after ${timeoutMs} ms`)), timeoutMs);
+  const timer = setInterval(() => {
+    if (!isPatient()) controller.abort(toError(`timed out after ${timeoutMs} ms`));
+  }, timeoutMs);
   const onAbort = (): void => controller.abort(toError('given up by Weir'));
   if (outer?.aborted === true) onAbort();
   else outer?.addEventListener('abort', onAbort);
   return {
     signal: controller.signal,
     clear() {
-      clearTimeout(timer);
+      clearInterval(timer);
       outer?.removeEventListener('abort', onAbort);
     },
   };

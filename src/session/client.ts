@@ -218,7 +218,9 @@ export class ClientSession extends Tenancy implements WireHandler {
       return done();
     }
     if (server !== undefined && this.inFlight.length > 0) {
-      void this.database.cancel(server).then(done, done);
+      const unit = this.inFlight.peek();
+      const isWanted = (): boolean => this.server === server && this.inFlight.peek() === unit;
+      void this.database.cancel(server, isWanted).then(done, done);
       return;
     }
     if (this.ticket !== undefined || this.leavePark !== undefined) {

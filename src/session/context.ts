@@ -58,7 +58,7 @@ export interface Database {
   /** The pool of that node for a client's user. */
   pool(node: NodeState, user: string): Pool;
   /** Sends a CancelRequest to where `server` is connected; resolves when PostgreSQL has taken it. */
-  cancel(server: ServerConnection): Promise<void>;
+  cancel(server: ServerConnection, isWanted?: () => boolean): Promise<void>;
   /** A read that had fallen back to the primary left it: somebody else may come. */
   roomLeft(): void;
   /** Waits for a change of the topology; returns how to leave. */

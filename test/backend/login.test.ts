@@ -540,4 +540,19 @@ describe('sendCancel', () => {
     servers.length = 0;
     await expect(sendCancel(options)).rejects.toBeInstanceOf(ServerLoginError);
   });
+
+  it('rejects when the server resets the connection: it may not have read it', async () => {
+    const server = await fake((peer) => Promise.resolve(void peer.socket.resetAndDestroy()));
+    const options = { ...request, node: server.node, tls: tls('disable') };
+    await expect(sendCancel(options)).rejects.toBeInstanceOf(ServerLoginError);
+  });
+
+  it('waits longer for the server as long as it is wanted', async () => {
+    const server = await fake(() => Promise.resolve());
+    let asked = 0;
+    const isWanted = (): boolean => ++asked < 3;
+    const options = { ...request, node: server.node, tls: tls('disable'), timeoutMs: 20, isWanted };
+    await expect(sendCancel(options)).rejects.toThrow('timed out');
+    expect(asked).toBe(3);
+  });
 });
