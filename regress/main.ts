@@ -14,12 +14,13 @@ import { startWeir, weirConfig, type WeirConfig } from '../integration/harness/w
 import { compare, report, type Outcome } from './compare.ts';
 import { createRegressionDatabase, DATABASE, openSuite, runSuite, type Suite } from './suite.ts';
 
-const usage = `npm run regress -- --suite DIR [--mode session|transaction]... [--pool N] [--parallel] [--only NAME]... [--out DIR]
+const usage = `npm run regress -- --suite DIR [--mode session|transaction]... [--pool N] [--parallel] [--single-use] [--only NAME]... [--out DIR]
   --suite DIR   src/test/regress of a PostgreSQL's source, of the version of the server; with a regress.so in it
                 (regress.c, compiled) also the files run that call functions in C
   --mode MODE   one pool mode only
   --pool N      server connections in transaction mode; they take turns (3, or 20 with --parallel)
   --parallel    the files of one line of the schedule at the same time, as pg_regress does
+  --single-use  server_lifetime: 0, so that no client gets a server that another has used
   --only NAME   only these files, and test_setup before them
   --out DIR     keep the output of every file here (a new directory in the directory for temporary files)
 WEIR_TEST_PG_BIN chooses the server, as for the tests; psql is the first in the PATH of its version.`;
@@ -29,6 +30,7 @@ interface Options {
   readonly modes: readonly string[];
   readonly poolSize: number;
   readonly isParallel: boolean;
+  readonly isSingleUse: boolean;
   readonly only: ReadonlySet<string>;
   readonly out: string;
 }
@@ -41,6 +43,7 @@ function readOptions(argv: readonly string[]): Options | undefined {
       mode: { type: 'string', multiple: true, default: ['session', 'transaction'] },
       pool: { type: 'string' },
       parallel: { type: 'boolean', default: false },
+      'single-use': { type: 'boolean', default: false },
       only: { type: 'string', multiple: true, default: [] },
       out: { type: 'string' },
     },
@@ -53,6 +56,7 @@ function readOptions(argv: readonly string[]): Options | undefined {
     modes: values.mode,
     poolSize,
     isParallel: values.parallel,
+    isSingleUse: values['single-use'],
     only: new Set(values.only.length === 0 ? [] : ['test_setup', ...values.only]),
     out: values.out ?? mkdtempSync(join(tmpdir(), 'weir-regress-')),
   };
@@ -66,7 +70,7 @@ function startServer(run: RunDir): Promise<Cluster> {
   return startCluster({ run, replicas: 0, settings });
 }
 
-function poolsOf(mode: string, poolSize: number): WeirConfig {
+function poolsOf(mode: string, { poolSize, isSingleUse }: Options): WeirConfig {
   const size = mode === 'session' ? 30 : poolSize;
   return {
     pool_mode: mode,
@@ -74,6 +78,7 @@ function poolsOf(mode: string, poolSize: number): WeirConfig {
     max_pool_size: size,
     min_pool_size: mode === 'session' ? 0 : size,
     server_round_robin: true,
+    ...(isSingleUse ? { server_lifetime: 0 } : {}),
     query_wait_timeout: '120s',
     auth: { type: 'trust' },
     resize: { enabled: false },
@@ -87,7 +92,7 @@ async function runWay(way: string, suite: Suite, run: RunDir, options: Options):
   const cluster = await startServer(run);
   try {
     await createRegressionDatabase(cluster.primary.port);
-    const config = weirConfig(cluster, { database: DATABASE, serverUser: null }, poolsOf(way, options.poolSize));
+    const config = weirConfig(cluster, { database: DATABASE, serverUser: null }, poolsOf(way, options));
     const databases = config['databases'] as Record<string, unknown>;
     databases['*'] = { primary: `postgres://127.0.0.1:${cluster.primary.port}` };
     const weir = way.startsWith('straight') ? undefined : await startWeir(config, { run });
