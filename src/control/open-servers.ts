@@ -23,8 +23,10 @@ export function* openServers(sources: ConsoleSources): Iterable<OpenServers> {
 /** Their sum by whatever `keyOf` says. */
 export function countServers(sources: ConsoleSources, keyOf: (servers: OpenServers) => string): Map<string, number> {
   const counts = new Map<string, number>();
-  for (const servers of openServers(sources))
-    counts.set(keyOf(servers), (counts.get(keyOf(servers)) ?? 0) + servers.count);
+  for (const servers of openServers(sources)) {
+    const key = keyOf(servers);
+    counts.set(key, (counts.get(key) ?? 0) + servers.count);
+  }
   return counts;
 }
 

@@ -5,7 +5,7 @@ import type { SettingChange } from '../sql/facts.ts';
 import type { Plan, Tag } from './plan.ts';
 
 export interface PlanDescription {
-  /** "read: any node that is fresh enough" or "primary: writes public.users". */
+  /** "primary: writes public.users", or where a read may go. */
   readonly route: string;
   /** "cacheable" or "not cached: public.orders has row security". */
   readonly cache: string;

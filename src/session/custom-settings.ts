@@ -46,6 +46,12 @@ export function missingCustom(session: ClientSession, unit: Unit, server: Server
   );
 }
 
+/** Does the server have, of what `unit` asks for, just what its session has once set? */
+export function hasOwnCustom(session: ClientSession, unit: Unit, server: ServerConnection): boolean {
+  if (!unit.asksCustom) return true;
+  return !hasForeignCustom(session, unit, server) && missingCustom(session, unit, server).length === 0;
+}
+
 /** Makes them on the server, empty. */
 export function makeCustomSql(server: ServerConnection, names: readonly string[]): string | undefined {
   if (names.length === 0) return undefined;

@@ -9,7 +9,7 @@ import type { ServerConnection } from '../backend/server.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { ClientSession } from './client.ts';
 import { runAgain } from './again.ts';
-import { hasForeignCustom, missingCustom } from './custom-settings.ts';
+import { hasOwnCustom } from './custom-settings.ts';
 import { countAnswer } from './count.ts';
 import { leaveFlight } from './load.ts';
 import { passesNames } from './names.ts';
@@ -39,8 +39,7 @@ export function isShortRead(session: ClientSession, unit: Unit): boolean {
 /** Does the server look like this session already? In a lane nothing can be replayed, and no batch may pause. */
 export function isFit(session: ClientSession, unit: Unit, server: ServerConnection): boolean {
   if (unit.uses !== undefined && !isThere(session, unit, unit.uses, server)) return false;
-  if (hasForeignCustom(session, unit, server)) return false;
-  if (missingCustom(session, unit, server).length > 0) return false;
+  if (!hasOwnCustom(session, unit, server)) return false;
   const settings = settingsOf(server);
   return settings === session.state.settings || settings.key === session.state.settings.key;
 }

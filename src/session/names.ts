@@ -9,7 +9,7 @@ import { close, describe, parse, sync } from '../protocol/write.ts';
 import type { AnswerReceiver, ServerConnection } from '../backend/server.ts';
 import type { Plan } from '../routing/plan.ts';
 import type { ClientSession } from './client.ts';
-import { inItsReading } from './readings.ts';
+import { inItsReading } from './parse-settings.ts';
 import type { Statement } from './statements.ts';
 
 /** Names that Weir gives. A client's that looks like one must not be taken for it. */

@@ -8,7 +8,7 @@ import type { Pool } from '../pool/pool.ts';
 import { TxStatus } from '../protocol/codes.ts';
 import { avoidNode } from './again.ts';
 import type { ClientSession } from './client.ts';
-import { hasForeignCustom, makeCustomSql, missingCustom, noteReplayed } from './custom-settings.ts';
+import { hasForeignCustom, hasOwnCustom, makeCustomSql, missingCustom, noteReplayed } from './custom-settings.ts';
 import { findServer, maxAttempts, refuse, send } from './handle-request.ts';
 import { hasForeignSequences } from './sequences.ts';
 import { replaySql, settingsOf } from './settings.ts';
@@ -16,9 +16,7 @@ import type { Unit } from './unit.ts';
 
 /** Is it already, for what the unit asks of sequences and custom settings? Requests ahead may still change it. */
 export function isReadyFor(session: ClientSession, unit: Unit, server: ServerConnection): boolean {
-  if (hasForeignSequences(session, unit, server)) return false;
-  if (!unit.asksCustom) return true;
-  return !hasForeignCustom(session, unit, server) && missingCustom(session, unit, server).length === 0;
+  return !hasForeignSequences(session, unit, server) && hasOwnCustom(session, unit, server);
 }
 
 /**

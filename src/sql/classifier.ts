@@ -153,7 +153,7 @@ class TemplateClassifier implements Classifier {
 }
 
 /**
- * What is said of a text that is not looked into, such as any text of a session with standard_conforming_strings = off:
+ * What is said of a text that is not looked into, such as the texts of a session with standard_conforming_strings = off:
  * there a backslash can end a string elsewhere than the scanner and the parser think.
  */
 export function unknownText(sql: Buffer, reason: string): Classified {
