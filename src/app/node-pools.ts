@@ -26,7 +26,7 @@ function closeDeposed(pool: Pool, why: string): void {
 function giveUp(pool: Pool, why: string): void {
   for (const server of [...pool.servers()]) {
     // In a lane there is only what may run again.
-    if (!server.isQuiet && (server.sharers > 1 || server.holder?.mayLose?.() !== false)) server.destroy(why);
+    if (!server.isQuiet && (server.sharers > 1 || server.holders.last?.mayLose?.() !== false)) server.destroy(why);
   }
 }
 

@@ -4,8 +4,11 @@
 import type { NodeConfig } from '../config/config.ts';
 import type { TurnWriter } from '../net/turn.ts';
 import { Backend, TxStatus, describeType } from '../protocol/codes.ts';
-import { ProtocolError } from '../protocol/read.ts';
+import type { Answer } from '../protocol/answers.ts';
+import { ProtocolError, readErrorFields } from '../protocol/read.ts';
+import { renamedError } from '../protocol/write.ts';
 import type { ServerLink } from './login.ts';
+import type { AnswerReceiver } from './receiver.ts';
 import type { ServerConnection } from './server.ts';
 
 /** Frames other than rows and COPY data that are larger than this are streamed, not collected. */
@@ -42,6 +45,27 @@ export function readyStatus(body: Buffer, isInCopy: boolean): number {
   if (isInCopy) throw new ProtocolError('ReadyForQuery in the middle of a COPY');
   if (status === TxStatus.Idle || status === TxStatus.InTransaction || status === TxStatus.Failed) return status;
   throw new ProtocolError('ReadyForQuery without a transaction status');
+}
+
+const noSuchStatement = '26000';
+
+/** An ErrorResponse in the client's terms: with its name of the statement, or about the one that the server has no more. */
+export function sayError(
+  { receiver, renamed, bytes: instead }: Answer<AnswerReceiver>,
+  fields: Map<string, string>,
+  isCut: boolean,
+  buffer: Buffer,
+  start: number,
+  end: number,
+): void {
+  if (instead !== undefined && fields.get('C') === noSuchStatement) {
+    receiver.errored(readErrorFields(instead, 5, instead.length), instead, 0, instead.length);
+  } else if (renamed === undefined || isCut) {
+    receiver.errored(fields, buffer, start, end);
+  } else {
+    const bytes = renamedError(buffer, start, end, renamed);
+    receiver.errored(fields, bytes, 0, bytes.length);
+  }
 }
 
 export interface ServerOptions {

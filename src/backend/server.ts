@@ -7,18 +7,19 @@ import { Backend, TxStatus, describeType } from '../protocol/codes.ts';
 import { AnswerQueue, Owed, type Answer, type OwedKind } from '../protocol/answers.ts';
 import { FrameScanner, type FrameSink } from '../protocol/scanner.ts';
 import { ProtocolError, readErrorFields, readPair } from '../protocol/read.ts';
-import { renamedError, terminate } from '../protocol/write.ts';
+import { terminate } from '../protocol/write.ts';
 import { Wire, type WireHandler } from '../net/wire.ts';
 import type { NodeConfig } from '../config/config.ts';
 import type { ServerState } from '../pool/types.ts';
-import { mayStreamMessage, readyStatus, type ServerOptions } from './server-options.ts';
+import { mayStreamMessage, readyStatus, sayError, type ServerOptions } from './server-options.ts';
 import { runInternal } from './internal-query.ts';
 import type { AnswerReceiver } from './receiver.ts';
 import { PreparedSet } from './prepared-set.ts';
+import { Holders } from './holders.ts';
 import { Run } from './run.ts';
 
 export type { AnswerReceiver } from './receiver.ts';
-const noSuchStatement = '26000';
+const gone = 'the server closed the connection';
 
 export class ServerConnection implements WireHandler, FrameSink {
   readonly id: number;
@@ -50,8 +51,6 @@ export class ServerConnection implements WireHandler, FrameSink {
   isCloseNeeded = false;
   /** Its client must keep it (pins of the session). */
   isPinned = false;
-  /** Sessions that have it: more than one only in a lane (pool/lanes.ts). */
-  sharers = 0;
   /** When the oldest of the answers it owes began to be owed, ms; how long a lane has stood still. */
   lastReadyAtMs = 0;
   /** The beginning of a message was sent, the rest is still to come: nobody else may speak. */
@@ -60,8 +59,8 @@ export class ServerConnection implements WireHandler, FrameSink {
   ignoredSyncs = 0;
   /** A CancelRequest for it is under way: nobody else may have it until that has arrived. */
   cancelling: Promise<void> | undefined;
-  /** The client that has it; its unsolicited messages go there. */
-  holder: AnswerReceiver | undefined;
+  /** Who has it; unsolicited messages go to the last one. */
+  readonly holders = new Holders();
   private readonly answers = new AnswerQueue<AnswerReceiver>();
   private readonly scanner: FrameScanner;
   private readonly onClosed: (server: ServerConnection, why: string) => void;
@@ -97,8 +96,20 @@ export class ServerConnection implements WireHandler, FrameSink {
 
   /** Notes what a message just sent will bring; a Fake whose turn it is is said at once. */
   owe(answer: Answer<AnswerReceiver>): void {
+    if (this.isDead) return this.tooLate(answer);
     this.answers.push(answer);
     if (answer.kind === Owed.Fake) this.sayFakes();
+  }
+
+  /** What was sent went nowhere: whoever waits for its answer is told so. */
+  private tooLate({ receiver, undo }: Answer<AnswerReceiver>): void {
+    undo?.(true);
+    this.holders.tooLate(receiver, (each) => each.lost(this.farewell ?? gone, !this.isOurDoing, false));
+  }
+
+  /** How many have it: more than one only in a lane (pool/lanes.ts). */
+  get sharers(): number {
+    return this.holders.count;
   }
 
   get isQuiet(): boolean {
@@ -122,11 +133,11 @@ export class ServerConnection implements WireHandler, FrameSink {
     return this.answers.head()?.receiver;
   }
 
-  /** `from` leaves: what it is owed comes to `to`. */
+  /** `from` leaves: what it is owed comes to `to`, which has its place. */
   handOver(from: AnswerReceiver, to: AnswerReceiver): void {
     if (this.relaying.isFor(from)) this.relaying.flush();
     if (this.streamFor === from) this.streamFor = to;
-    if (this.holder === from) this.holder = undefined;
+    this.holders.replace(from, to);
     // What was undone here happens all the same: nobody knows any more what the server has prepared.
     if (this.answers.handOver(from, to)) this.isCloseNeeded = true;
   }
@@ -171,16 +182,15 @@ export class ServerConnection implements WireHandler, FrameSink {
   }
 
   drained(): void {
-    this.holder?.drained();
+    this.holders.last?.drained();
   }
 
   closed(error: Error | undefined): void {
     if (this.isDead) return;
     this.isDead = true;
     this.state = 'closing';
-    const why = this.farewell ?? error?.message ?? 'the server closed the connection';
-    const receivers = this.answers.drain();
-    if (this.holder !== undefined && !receivers.includes(this.holder)) receivers.push(this.holder);
+    const why = (this.farewell ??= error?.message ?? gone);
+    const receivers = this.holders.withThoseOwed(this.answers.drain());
     this.onClosed(this, why);
     for (const receiver of receivers) receiver.lost(why, !this.isOurDoing, receiver === this.streamFor);
   }
@@ -204,7 +214,7 @@ export class ServerConnection implements WireHandler, FrameSink {
 
   begin(type: number, _size: number, buffer: Buffer, start: number, end: number): boolean {
     const head = this.answers.head();
-    this.streamFor = head === undefined || head.isSkipped ? this.holder : head.receiver;
+    this.streamFor = head === undefined || head.isSkipped ? this.holders.last : head.receiver;
     this.message(type, buffer, start, end);
     return true;
   }
@@ -297,15 +307,7 @@ export class ServerConnection implements WireHandler, FrameSink {
       return;
     }
     const head = this.answers.head() ?? this.unexpected(Backend.ErrorResponse);
-    const { renamed, bytes: instead } = head;
-    if (instead !== undefined && fields.get('C') === noSuchStatement) {
-      head.receiver.errored(readErrorFields(instead, 5, instead.length), instead, 0, instead.length);
-    } else if (renamed === undefined || isCut) {
-      head.receiver.errored(fields, buffer, start, end);
-    } else {
-      const bytes = renamedError(buffer, start, end, renamed);
-      head.receiver.errored(fields, bytes, 0, bytes.length);
-    }
+    sayError(head, fields, isCut, buffer, start, end);
     this.answers.failed();
     this.sayFakes();
   }
@@ -313,7 +315,8 @@ export class ServerConnection implements WireHandler, FrameSink {
   /** Messages that can come at any time. */
   private asynchronous(type: number, buffer: Buffer, start: number, end: number): void {
     const head = this.answers.head();
-    const receiver = head?.isSkipped === false && type !== Backend.NotificationResponse ? head.receiver : this.holder;
+    const receiver =
+      head?.isSkipped === false && type !== Backend.NotificationResponse ? head.receiver : this.holders.last;
     if (type === Backend.ParameterStatus) {
       const [name, value] = readPair(buffer, start + 5, end);
       this.parameters.set(name, value);

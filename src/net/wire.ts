@@ -47,6 +47,8 @@ export class Wire {
   /** Bytes that came with the log-in are handed on first, then the socket flows. */
   start(leftover: Buffer): void {
     if (leftover.length > 0) this.receive(leftover);
+    // Its end may have been told to whoever had it before: it is told only once.
+    if (this.socket.destroyed || this.socket.readableEnded) this.close(undefined);
     if (this.isClosed) return;
     // What the stream has read ahead comes as 'data', before what is read without it.
     this.socket.read();

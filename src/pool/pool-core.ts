@@ -124,7 +124,7 @@ export class PoolCore implements BudgetMember {
 
   /** From now on others may share it (its client only reads), or not. */
   setLane(server: ServerConnection, isLane: boolean): void {
-    if (isLane) this.lanes.open(server, this.options.nowMs());
+    if (isLane && server.isAlive) this.lanes.open(server, this.options.nowMs());
     else this.lanes.close(server);
   }
 
@@ -146,7 +146,6 @@ export class PoolCore implements BudgetMember {
   /** The client is done. `isDirty`: clean it before anybody else gets it. */
   checkin(server: ServerConnection, isDirty: boolean): void {
     this.figures.heldTotalMs += this.options.nowMs() - server.requestAtMs;
-    server.holder = undefined;
     this.lanes.close(server);
     if (!server.isAlive) return;
     if (server.cancelling !== undefined) return this.afterCancel(server, isDirty);

@@ -23,7 +23,7 @@ export class EmptySeat implements AnswerReceiver {
     const { pool, server } = this;
     server.lastReadyAtMs = this.nowMs();
     if (--this.owed > 0) return;
-    server.sharers--;
+    server.holders.remove(this);
     if (server.sharers === 0) pool.checkin(server, server.isSuspect);
     else pool.fillLane(server);
   }

@@ -93,7 +93,7 @@ function renew(session: ClientSession, unit: Unit, pool: Pool, server: ServerCon
     (fresh) => {
       if (isLeft) return fresh === undefined ? undefined : pool.checkin(fresh, false);
       session.goOn(() => {
-        if (fresh === undefined) return findServer(session, unit);
+        if (fresh?.isAlive !== true) return findServer(session, unit);
         session.attached(pool, fresh, unit.node);
         prepareServer(session, unit);
       });

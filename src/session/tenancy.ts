@@ -49,8 +49,7 @@ export abstract class Tenancy extends Holdings {
     this.pool = pool;
     this.server = server;
     this.serverNode = node;
-    server.holder = this.receiver;
-    server.sharers++;
+    server.holders.add(this.receiver);
   }
 
   /** Others may send short reads to the session's server meanwhile, or not. */
@@ -90,8 +89,7 @@ export abstract class Tenancy extends Holdings {
     this.serverNode = undefined;
     this.portals = undefined;
     this.hasAdvanced = false;
-    if (server.holder === this.receiver) server.holder = undefined;
-    server.sharers--;
+    server.holders.remove(this.receiver);
   }
 
   /** Leaves a lane before its answers have come. */
@@ -99,8 +97,6 @@ export abstract class Tenancy extends Holdings {
     const { server, pool } = this;
     if (server === undefined || pool === undefined) return;
     server.handOver(this.receiver, new EmptySeat(pool, server, this.inFlight.length, this.services.nowMs));
-    // The seat is one of those who share it, in the client's place.
-    server.sharers++;
     this.forgetServer();
   }
 

@@ -79,6 +79,8 @@ export class WelcomeDesk {
     const server = (await takes(used, settings)) === undefined ? used : await pool.renew(used);
     if (server === undefined) return this.ask(user, settings);
     const why = server === used ? undefined : await takes(server, settings);
+    // It is gone: that says nothing about the settings.
+    if (!server.isAlive) return this.ask(user, settings);
     if (why !== undefined) {
       pool.checkin(server, true);
       throw new WeirError('startup_setting_refused', { why });

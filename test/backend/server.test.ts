@@ -15,7 +15,7 @@ test('a notification that comes while Weir asks something of its own goes to the
     ...{ lost: nothing, heldUp: nothing, drained: nothing },
     relay: (buffer, start, end) => void heard.push(buffer.toString('latin1', start, end)),
   };
-  server.holder = listener;
+  server.holders.add(listener);
   const asked = server.run('SELECT true');
   const notification = frame('A'.charCodeAt(0), Buffer.concat([Buffer.alloc(4), strings('news', 'heard')]));
   server.received(Buffer.concat([notification, commandComplete('SELECT 1'), readyForQuery('I')]));

@@ -61,8 +61,8 @@ const reported = new Map([
 ]);
 const user = 'app';
 
-function describeServer({ isQuiet, isAlive, holder, sharers, state, txStatus }: ServerConnection): string {
-  return JSON.stringify({ isQuiet, isAlive, isHeld: holder !== undefined, sharers, state, txStatus });
+function describeServer({ isQuiet, isAlive, sharers, state, txStatus }: ServerConnection): string {
+  return JSON.stringify({ isQuiet, isAlive, sharers, state, txStatus });
 }
 
 export function makeWorld(options: WorldOptions): World {
@@ -261,7 +261,7 @@ export function makeWorld(options: WorldOptions): World {
       if (active + login + resetting + waiting > 0) found.push(`${name}: ${JSON.stringify(pool.stats())}`);
       if (budget.used !== idle) found.push(`${name}: ${budget.used} places taken for ${idle} servers`);
       for (const server of pool.servers()) {
-        if (!server.isQuiet || server.holder !== undefined || server.sharers !== 0 || !server.isAlive)
+        if (!server.isQuiet || server.sharers !== 0 || !server.isAlive)
           found.push(`${name}: server ${server.id} is not free: ${describeServer(server)}`);
         const unrest = byProcessId.get(server.processId)?.unrest ?? 'it is gone';
         if (unrest !== '') found.push(`${name}: server ${server.id}: ${unrest}`);

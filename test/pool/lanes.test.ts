@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { AnswerReceiver, ServerConnection } from '../../src/backend/server.ts';
 import { Answer, Owed } from '../../src/protocol/answers.ts';
 import { commandComplete, readyForQuery } from '../../src/protocol/write.ts';
-import { Scene, settled } from './scene.ts';
+import { Scene, hold, leave, settled } from './scene.ts';
 
 const anyServer = (): boolean => true;
 
@@ -18,7 +18,7 @@ async function lanesOf(count: number): Promise<{ scene: Scene; servers: ServerCo
 
 function share(scene: Scene, isFit: (server: ServerConnection) => boolean = anyServer): ServerConnection | undefined {
   const server = scene.pool.tryShare(isFit);
-  if (server !== undefined) server.sharers++;
+  if (server !== undefined) hold(server);
   return server;
 }
 
@@ -115,10 +115,10 @@ describe('reads that leave in one write', () => {
     server.send(query);
     share(scene);
     let places = 0;
-    for (; scene.pool.tryJoin(anyServer) !== undefined; places++) server.sharers++;
+    for (; scene.pool.tryJoin(anyServer) !== undefined; places++) hold(server);
     expect(server.sharers).toBe(4);
     expect(places).toBeGreaterThan(0);
-    server.sharers = 1;
+    leave(server, server.sharers - 1);
     scene.wait('wants a server of its own');
     expect(scene.pool.tryJoin(anyServer)).toBeUndefined();
   });
@@ -133,7 +133,7 @@ describe('a line of short reads', () => {
     scene.served.length = 0;
     scene.pool.fillLane(server);
     expect(scene.served).toEqual([]);
-    server.sharers -= 2;
+    leave(server, 2);
     scene.pool.fillLane(server);
     expect(scene.served).toEqual(['first', 'second']);
     expect(server.sharers).toBe(16);
@@ -147,10 +147,10 @@ describe('a line of short reads', () => {
     scene.wait('own server');
     scene.wait('behind', { mayShare: anyServer });
     scene.served.length = 0;
-    server.sharers -= 5;
+    leave(server, 5);
     scene.pool.fillLane(server);
     expect(scene.served).toEqual(['short']);
-    server.sharers = 0;
+    leave(server, server.sharers);
     scene.pool.checkin(server, false);
     expect(scene.served).toEqual(['short', 'own server']);
   });

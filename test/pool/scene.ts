@@ -4,7 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
-import { ServerConnection } from '../../src/backend/server.ts';
+import { ServerConnection, type AnswerReceiver } from '../../src/backend/server.ts';
 import type { NodeConfig, PoolSettings } from '../../src/config/config.ts';
 import type { WeirError } from '../../src/errors.ts';
 import { TurnWriter } from '../../src/net/turn.ts';
@@ -76,6 +76,21 @@ export interface Client {
   readonly ticket: Ticket | undefined;
   server: ServerConnection | undefined;
   refusal: { readonly error: WeirError; readonly isElsewhere: boolean } | undefined;
+}
+
+const nothing = (): void => undefined;
+/** A client of whom nothing matters but that it has a server. */
+const somebody: AnswerReceiver = {
+  ...{ relay: nothing, completed: nothing, errored: nothing, noticed: nothing, parameterChanged: nothing },
+  ...{ ready: nothing, lost: nothing, heldUp: nothing, drained: nothing },
+};
+
+export function hold(server: ServerConnection): void {
+  server.holders.add(somebody);
+}
+
+export function leave(server: ServerConnection, times = 1): void {
+  for (let i = 0; i < times; i++) server.holders.remove(somebody);
 }
 
 export class Scene {
@@ -181,7 +196,7 @@ export class Scene {
     const idle = this.pool.tryCheckout();
     if (idle !== undefined) {
       client.server = idle;
-      idle.sharers++;
+      hold(idle);
       this.served.push(name);
       return client;
     }
@@ -192,7 +207,7 @@ export class Scene {
         ...waiter,
         granted: (server) => {
           client.server = server;
-          server.sharers++;
+          hold(server);
           this.served.push(name);
           onGranted();
         },
@@ -226,7 +241,7 @@ export class Scene {
     const { server } = client;
     if (server === undefined) throw new Error(`${client.name} has no server`);
     client.server = undefined;
-    server.sharers--;
+    leave(server);
     this.pool.checkin(server, isDirty);
   }
 
