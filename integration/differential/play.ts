@@ -30,14 +30,21 @@ const enders: ReadonlySet<number> = new Set([
 
 export type Transcript = string[];
 
+/** All that a client says at once in one write, or each message by itself a while after the one before. */
+export type Pace = 'at once' | 'one by one';
+/** Longer than Weir waits for the rest of a batch. */
+const pauseMs = 8;
+
 class Player {
   private readonly address: Address;
+  private readonly pace: Pace;
   private readonly clients = new Map<string, RawClient>();
   private readonly oids = new Map<number, number>();
   private readonly transcript: Transcript = [];
 
-  constructor(address: Address) {
+  constructor(address: Address, pace: Pace) {
     this.address = address;
+    this.pace = pace;
   }
 
   async play(script: Script): Promise<Transcript> {
@@ -65,11 +72,19 @@ class Player {
       return this.write(client, isIn);
     }
     this.transcript.push(`${step.client}: ${step.messages.map((message) => message.label).join(' / ')}`);
-    client.send(Buffer.concat(step.messages.map((message) => message.bytes)));
+    await this.send(client, step.messages);
     if (!step.waits) return;
     const isDone = awaited(step.messages);
     const isIn = await client.until(() => isDone(client.received));
     this.write(client, isIn);
+  }
+
+  private async send(client: RawClient, messages: readonly Sent[]): Promise<void> {
+    if (this.pace === 'at once') return client.send(Buffer.concat(messages.map(({ bytes }) => bytes)));
+    for (const [i, { bytes }] of messages.entries()) {
+      if (i > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      client.send(bytes);
+    }
   }
 
   private async connect(name: string, parameters: Readonly<Record<string, string>>): Promise<RawClient> {
@@ -181,6 +196,6 @@ function awaited(messages: readonly Sent[]): (received: readonly Received[]) => 
     (!endsCopy && received.at(-1)?.type === Backend.CopyInResponse);
 }
 
-export function play(script: Script, address: Address): Promise<Transcript> {
-  return new Player(address).play(script);
+export function play(script: Script, address: Address, pace: Pace = 'at once'): Promise<Transcript> {
+  return new Player(address, pace).play(script);
 }

@@ -62,3 +62,8 @@ export const everywhere: readonly Way[] = [...oneByOne, 'statement'];
 export function script(name: string, steps: readonly Step[], ways: readonly Way[] = oneByOne): Script {
   return { name, steps, ways };
 }
+
+/** Does a client say several messages at once of which PostgreSQL would run some before the others have come? */
+export function hasBatches({ steps }: Script): boolean {
+  return steps.some((step) => step.do === 'say' && step.messages.length > 2);
+}

@@ -4,7 +4,7 @@
  */
 import pg from 'pg';
 import { startWeirInProcess, useCluster, users, weirConfig, type WeirInProcess } from '../harness/index.ts';
-import { play, type Transcript } from './play.ts';
+import { play, type Pace, type Transcript } from './play.ts';
 import type { Script, Way } from './script.ts';
 
 const ways: Readonly<Record<Way, Record<string, unknown>>> = {
@@ -116,9 +116,9 @@ export class Stage {
     return play(script, this.address(this.port, this.database));
   }
 
-  async playThrough(way: Way, script: Script): Promise<Transcript> {
+  async playThrough(way: Way, script: Script, pace: Pace = 'at once'): Promise<Transcript> {
     await this.sweepUp();
-    return play(script, this.address(this.weir.port, way));
+    return play(script, this.address(this.weir.port, way), pace);
   }
 
   async close(): Promise<void> {

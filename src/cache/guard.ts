@@ -106,3 +106,17 @@ export class Guard implements WriteGuard {
 }
 
 const names = (states: readonly TagState[]): string[] => states.map((state) => state.tag);
+
+/** Two guards with one outcome. */
+export function bothGuards(one: WriteGuard, other: WriteGuard): WriteGuard {
+  const both = (tell: (guard: WriteGuard) => void) => (): void => {
+    tell(one);
+    tell(other);
+  };
+  return {
+    announced: other.announced,
+    committed: (tick) => both((guard) => guard.committed(tick))(),
+    rolledBack: both((guard) => guard.rolledBack()),
+    unknown: both((guard) => guard.unknown()),
+  };
+}

@@ -8,18 +8,19 @@ import type { Unit } from './unit.ts';
 
 /** It has to be announced, so it cannot follow others that are still being answered. */
 export function mustBeAnnounced(session: ClientSession, unit: Unit): boolean {
-  if (!session.services.cache.hasPeers || !unit.isComplete || !unit.executes) return false;
+  if (!session.services.cache.hasPeers || !(unit.isComplete || unit.mayCommit) || !unit.executes) return false;
   const writes = unit.plans.some((plan) => plan.writesAll || plan.changesCatalog || plan.writes.length > 0);
   return writes || (unit.mayCommit && session.writes?.isEmpty === false);
 }
 
 /**
- * Closes what the complete `unit` may commit. If that has to be announced: true, and `send` is called when it is, or
+ * Closes what `unit` may commit, as far as it is there. If that has to be announced: true, and `send` is called when it is, or
  * `lost` when the server has died meanwhile.
  */
 export function awaitsPeers(session: ClientSession, unit: Unit, send: () => void, lost: () => void): boolean {
-  if (!session.services.cache.hasPeers || !unit.isComplete || unit.guard !== undefined) return false;
-  noteWrites(session, unit);
+  if (!session.services.cache.hasPeers) return false;
+  const before = unit.guard;
+  if (before === undefined) noteWrites(session, unit);
   const guard = guardWrites(session, unit);
   if (guard?.announced === undefined) return false;
   const { server } = session;
@@ -30,7 +31,7 @@ export function awaitsPeers(session: ClientSession, unit: Unit, send: () => void
     session.goOn(() => {
       if (session.server === server) return send();
       guard.rolledBack();
-      unit.guard = undefined;
+      unit.guard = before;
       lost();
     });
   });

@@ -95,6 +95,7 @@ export class ClientSession extends Tenancy implements WireHandler {
     } catch (error) {
       return this.fail(error);
     }
+    this.intake.rested();
     if (this.wire.isFull || (this.phase === 'waiting' && this.scanner.restBytes > maxKeptBytes)) this.wire.pause();
   }
 
@@ -113,6 +114,7 @@ export class ClientSession extends Tenancy implements WireHandler {
     if (!this.readsOn) return;
     this.wire.resume();
     this.scanner.resume();
+    this.intake.rested();
   }
 
   closed(error: Error | undefined): void {
@@ -271,7 +273,8 @@ export class ClientSession extends Tenancy implements WireHandler {
     this.lastUnit = unit;
     countAnswer(this, unit);
     if (unit.isComplete) this.say(readyForQuery(statusLetter(this.status)));
-    else this.intake.skipToSync();
+    else if (unit.hasError) this.intake.skipToSync();
+    else this.intake.beginAnew();
     this.release();
   }
 

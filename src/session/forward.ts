@@ -74,6 +74,7 @@ export function forward(session: ClientSession, message: Message, instead?: Buff
     case Frontend.Execute:
       return forwardExecute(session, server, message);
     case Frontend.Sync:
+      learnUnnamed(session, server);
       closeEvicted(session, server);
       send(message, server);
       return owe(session, Owed.Sync);
@@ -155,6 +156,16 @@ function forwardParse(session: ClientSession, server: ServerConnection, message:
   owe(session, Owed.Parse, undo);
 }
 
+/** No statement has this name: neither Weir's nor, with a control character in it, a client's. */
+const noSuchStatement = '\u0001weir';
+
+/** Fails the batch that is open on the session's server, in its place among the answers, with an error of Weir's. */
+export function failBatch(session: ClientSession, error: WeirError): void {
+  const server = session.server as ServerConnection;
+  server.send(describe('S', noSuchStatement));
+  server.owe(new Answer<AnswerReceiver>(Owed.Describe, session.receiver, false, errorResponse(error)));
+}
+
 /** The client has that name, but not on this server: that says only whether the text is right. */
 function refuseName(
   session: ClientSession,
@@ -190,8 +201,14 @@ function parseUnnamed(
   };
   send(message, server);
   owe(session, Owed.Parse, undo);
-  const unit = session.inFlight.last() as Unit;
-  if (!isForLater(unit) || !unit.isComplete || unit.shape.includes('S') || passesNames(session)) return;
+}
+
+/** The batch ends with an unnamed statement that only later ones will use: asks what it is, for when another server prepares it. */
+function learnUnnamed(session: ClientSession, server: ServerConnection): void {
+  const { unnamed } = session;
+  const unit = session.inFlight.last();
+  if (unnamed === undefined || unit?.parsed?.has('') !== true || !isForLater(unit) || unit.shape.includes('S')) return;
+  if (passesNames(session) || server.unnamed !== unnamed || unnamed.description !== undefined) return;
   askDescription(session, server, unnamed, (description) => void (unnamed.description = description));
 }
 

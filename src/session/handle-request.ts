@@ -77,8 +77,9 @@ function mayPipeline(session: ClientSession, unit: Unit): boolean {
 function sayLocally(session: ClientSession, unit: Unit): void {
   if (session.status === TxStatus.Failed) {
     session.say(errorResponse({ severity: 'ERROR', sqlstate: '25P02', message: abortedText }));
+    unit.hasError = true;
   } else {
-    answerLocally(session, unit);
+    unit.hasError = answerLocally(session, unit);
   }
   session.answered(unit);
 }

@@ -1,19 +1,20 @@
 /**
  * Takes a client's frames and makes units of them: a Query by itself, a batch of the extended protocol up to its Sync.
- * A batch that is flushed or grows large is begun before its Sync; frames too large to keep are passed on in pieces.
+ * A batch runs as it arrives: it is begun before its Sync if that is not there after a moment, or when the batch is flushed
+ * or grows large. Frames too large to keep are passed on in pieces.
  */
 import { Frontend, TxStatus, describeType } from '../protocol/codes.ts';
 import { ProtocolError, readName } from '../protocol/read.ts';
 import { resultTypeIn } from '../protocol/description.ts';
 import type { FrameSink } from '../protocol/scanner.ts';
-import { readyForQuery } from '../protocol/write.ts';
+import { readyForQuery, sync } from '../protocol/write.ts';
 import { awaitsPeers } from './announce.ts';
 import type { ClientSession } from './client.ts';
 import { statusLetter } from './client.ts';
-import { forward } from './forward.ts';
+import { failBatch, forward } from './forward.ts';
 import { handleRequest, refuse } from './handle-request.ts';
 import { leaveFlight } from './load.ts';
-import { noteWrites } from './settle.ts';
+import { guardWrites, noteWrites } from './settle.ts';
 import { countAnswer } from './count.ts';
 import { notePlan } from './plans.ts';
 import { forwardAll } from './recheck.ts';
@@ -22,12 +23,18 @@ import { isPiece, Unit, type Message } from './unit.ts';
 
 /** A batch is begun when it has grown to this, Sync or not. */
 const gatherBelowBytes = 64 * 1024;
+/**
+ * The rest of a batch that came without its Sync is waited for this long, ms. Long enough for a driver that writes one message
+ * at a time: only a whole batch can be a read on a replica or be answered from the cache.
+ */
+const gatherMs = 2;
 /** Larger frames are passed on in pieces; what comes before their text or values must be within the first piece. */
 const wholeBelowBytes = 1024 * 1024;
 const firstPieceBytes = 8 * 1024;
 /** A Parse has to be known as a whole, to be prepared again elsewhere. */
 const maxParseBytes = 16 * 1024 * 1024;
 
+const syncMessage: Message = { type: Frontend.Sync, buffer: sync, start: 0, end: sync.length };
 const streamable: ReadonlySet<number> = new Set([Frontend.Query, Frontend.Bind, Frontend.FunctionCall]);
 
 export class Intake implements FrameSink {
@@ -38,6 +45,7 @@ export class Intake implements FrameSink {
   private readonly pending: Unit[] = [];
   /** What comes before the next Sync is ignored, as after an ErrorResponse. */
   private isSkipping = false;
+  private gathering: NodeJS.Timeout | undefined;
 
   constructor(session: ClientSession) {
     this.session = session;
@@ -122,8 +130,8 @@ export class Intake implements FrameSink {
   private part(message: Message): void {
     if (this.isSkipping) return;
     const unit = (this.batch ??= new Unit());
-    this.add(unit, message);
     if (unit.isBegun) return this.sendOn(unit, message);
+    this.add(unit, message);
     if (message.type === Frontend.Flush || unit.bytes > gatherBelowBytes) this.submit(unit);
   }
 
@@ -148,10 +156,30 @@ export class Intake implements FrameSink {
   private complete(message: Message): void {
     const unit = this.batch ?? new Unit();
     this.batch = undefined;
-    this.add(unit, message);
     unit.isComplete = true;
-    if (unit.isBegun) this.sendOn(unit, message);
-    else this.submit(unit);
+    if (unit.isBegun) return this.sendOn(unit, message);
+    this.add(unit, message);
+    this.submit(unit);
+  }
+
+  /** All that has come was taken: a batch without its Sync is begun in a moment. */
+  rested(): void {
+    if (this.batch === undefined || this.gathering !== undefined || !this.mayBegin(this.batch)) return;
+    const { batch } = this;
+    this.gathering = setTimeout(() => {
+      this.gathering = undefined;
+      try {
+        if (batch === this.batch && this.session.readsOn && this.mayBegin(batch)) this.submit(batch);
+        else this.rested();
+      } catch (error) {
+        this.session.fail(error);
+      }
+    }, gatherMs);
+  }
+
+  /** What Weir answers itself has no lock to take and no error to tell early. */
+  private mayBegin(batch: Unit): boolean {
+    return !batch.isBegun && batch.locals === 0 && !this.pending.includes(batch) && this.session.readsOn;
   }
 
   /** COPY data goes where the COPY goes on. After its failure the rest is still on its way: ignored, as by PostgreSQL. */
@@ -184,14 +212,26 @@ export class Intake implements FrameSink {
   /** More of a batch that was begun before its Sync. */
   private sendOn(unit: Unit, message: Message): void {
     const { session } = this;
-    if (unit.locals > 0) throw new ProtocolError('a weir.* setting in a batch with Flush');
-    noteWrites(session, unit);
-    if (unit.makesNames) session.hasNamesInFlight = true;
+    const known = unit.plans.length;
+    this.add(unit, message);
     unit.messages = undefined;
+    if (unit.locals > 0) return this.refuseLocal(unit, message);
+    noteWrites(session, unit, known);
+    if (unit.makesNames) session.hasNamesInFlight = true;
     const passOn = (): void => forwardAll(session, unit, [message]);
     // If the server dies meanwhile, the batch has been answered already.
-    if (unit.isComplete && awaitsPeers(session, unit, passOn, () => undefined)) return;
+    if (awaitsPeers(session, unit, passOn, () => undefined)) return;
+    guardWrites(session, unit);
     passOn();
+  }
+
+  /** The batch is on its server already, which knows no weir.* settings: it fails there, as with any other error. */
+  private refuseLocal(unit: Unit, message: Message): void {
+    const { session } = this;
+    unit.locals = 0;
+    failBatch(session, new WeirError('not_supported', { what: 'a weir.* setting in one batch with other statements' }));
+    if (message.type === Frontend.Query) forwardAll(session, unit, [syncMessage]);
+    else session.sent(unit);
   }
 
   private submit(unit: Unit): void {
@@ -218,6 +258,7 @@ export class Intake implements FrameSink {
 
   /** The client is gone. */
   left(): void {
+    clearTimeout(this.gathering);
     for (const unit of this.pending.splice(0)) {
       unit.flight?.abandon();
       leaveFlight(this.session, unit);
@@ -226,6 +267,11 @@ export class Intake implements FrameSink {
 
   skipToSync(): void {
     this.isSkipping = true;
+    this.batch = undefined;
+  }
+
+  /** Weir has answered what there was of the batch; what comes of it behind that is a unit of its own. */
+  beginAnew(): void {
     this.batch = undefined;
   }
 

@@ -4,9 +4,10 @@
  */
 import { TxStatus } from '../protocol/codes.ts';
 import type { ServerConnection } from '../backend/server.ts';
+import { bothGuards } from '../cache/guard.ts';
 import type { WriteGuard } from '../cache/types.ts';
 import { noteLatency } from '../routing/latency.ts';
-import type { SessionEffects } from '../routing/plan.ts';
+import type { Plan, SessionEffects } from '../routing/plan.ts';
 import { mayBeKept, settleSwallowed } from './again.ts';
 import { noteAhead } from './ahead.ts';
 import type { ClientSession } from './client.ts';
@@ -28,14 +29,15 @@ export function beginUnit(session: ClientSession, unit: Unit): void {
   session.opening = openingOf(unit);
   unit.held = mayBeKept(session, unit) ? [] : undefined;
   enterFlight(session, unit);
-  if (unit.isComplete) guardWrites(session, unit);
+  guardWrites(session, unit);
   session.inFlight.push(unit);
   session.intake.entered(unit);
 }
 
-/** Adds what the unit writes to what the transaction has written; marks the server if its state can no longer be known. */
-export function noteWrites(session: ClientSession, unit: Unit): void {
-  for (const plan of unit.plans) {
+/** Adds what the unit writes (its plans from `from` on) to what the transaction has written; marks the server if its state can no longer be known. */
+export function noteWrites(session: ClientSession, unit: Unit, from = 0): void {
+  for (let at = from; at < unit.plans.length; at++) {
+    const plan = unit.plans[at] as Plan;
     if (plan.hasEffects && session.server !== undefined) noteTraces(session.server, plan.effects);
     if (plan.writesAll || plan.changesCatalog || plan.writes.length > 0) (session.writes ??= new WriteSet()).add(plan);
   }
@@ -48,17 +50,25 @@ function noteTraces(server: ServerConnection, { isSuspect, pins }: SessionEffect
   if (pins.includes('LOAD')) server.isCloseNeeded = true;
 }
 
-/** Rule 2: what may commit with this unit is closed before it is sent (for a batch: before its Sync). */
+/**
+ * Rule 2: what may commit is closed before that is sent: with a Query or a Sync, and in a batch that is begun before its
+ * Sync with any COMMIT in it. Such a batch may write more behind that. Returns the guard of what was not closed yet.
+ */
 export function guardWrites(session: ClientSession, unit: Unit): WriteGuard | undefined {
   const { writes, services, database } = session;
-  if (writes === undefined || writes.isEmpty || unit.guard !== undefined || !unit.executes) return undefined;
+  if (writes === undefined || writes.isEmpty || !(unit.isComplete || unit.mayCommit) || !unit.executes)
+    return undefined;
+  if (unit.guard !== undefined && unit.guardedWrites === writes.extent) return undefined;
   const isOpenTransaction = session.status !== TxStatus.Idle && session.inFlight.length === 0;
   if (isOpenTransaction && !unit.mayCommit) return undefined;
   const prefix = database.tagPrefix();
   if (prefix === undefined) return undefined;
   const tags = [...writes.tags];
   if (writes.changesCatalog) tags.push(`${prefix}cat`);
-  return (unit.guard = services.cache.close(tags, writes.all, prefix, session.seen));
+  const guard = services.cache.close(tags, writes.all, prefix, session.seen);
+  unit.guardedWrites = writes.extent;
+  unit.guard = unit.guard === undefined ? guard : bothGuards(unit.guard, guard);
+  return guard;
 }
 
 /** ReadyForQuery for `unit`, which is no longer in flight. */

@@ -79,6 +79,8 @@ export class Unit {
   /** A CancelRequest came before it was sent. */
   isCancelled = false;
   guard: WriteGuard | undefined;
+  /** WriteSet.extent when it was made. */
+  guardedWrites = 0;
   flight: Flight | undefined;
   capture: Capture | undefined;
   cacheLabel: 'hit' | 'miss' | 'off' = 'off';
@@ -91,6 +93,7 @@ export class Unit {
   /** It uses a statement that it does not parse itself, and of which more is known once the requests before are answered. */
   needsNames = false;
   /** Any of its plans, see there. */
+  mayCommit = false;
   mayAdvanceSequences = false;
   asksSequences = false;
   asksByName = false;
@@ -108,7 +111,10 @@ export class Unit {
   }
 
   addPlan(plan: Plan): void {
+    // A batch without end that runs the same statements is no reason to remember them without end.
+    if (this.isBegun && this.plans.includes(plan)) return;
     this.plans.push(plan);
+    if (plan.mayCommit) this.mayCommit = true;
     if (plan.mayAdvanceSequences) this.mayAdvanceSequences = true;
     if (plan.asksSequences) this.asksSequences = true;
     if (plan.asksByName) this.asksByName = true;
@@ -121,10 +127,6 @@ export class Unit {
     if (!this.isRead) return;
     this.isRead = false;
     this.why = why;
-  }
-
-  get mayCommit(): boolean {
-    return this.plans.some((plan) => plan.mayCommit);
   }
 
   get begins(): boolean {
@@ -157,6 +159,11 @@ export class WriteSet {
     this.changesCatalog = true;
     if (plan.facts.statements.some(({ verb }) => verb === 'ALTER ROLE' || verb === 'ALTER DATABASE'))
       this.changesDefaults = true;
+  }
+
+  /** Another number when there is more in it. */
+  get extent(): number {
+    return 4 * this.tags.size + 2 * Number(this.all) + Number(this.changesCatalog);
   }
 
   get isEmpty(): boolean {
