@@ -81,6 +81,11 @@ export const AuthCode = {
 /** ReadyForQuery's transaction status. */
 export const TxStatus = { Idle: code('I'), InTransaction: code('T'), Failed: code('E') } as const;
 
+/** As ReadyForQuery says it. */
+export function statusLetter(status: number): 'I' | 'T' | 'E' {
+  return status === TxStatus.Idle ? 'I' : status === TxStatus.InTransaction ? 'T' : 'E';
+}
+
 /** A frame's length field counts itself; PostgreSQL refuses more than 1 GB less a little (PQ_LARGE_MESSAGE_LIMIT). */
 export const maxFrameLength = 0x3fffffff;
 /** MAX_STARTUP_PACKET_LENGTH of PostgreSQL. */

@@ -9,7 +9,7 @@ import type { SessionFreshness } from '../cache/types.ts';
 import { WeirError } from '../errors.ts';
 import { Wire, type WireHandler } from '../net/wire.ts';
 import type { Ticket } from '../pool/waiters.ts';
-import { TxStatus } from '../protocol/codes.ts';
+import { statusLetter, TxStatus } from '../protocol/codes.ts';
 import { ProtocolError } from '../protocol/read.ts';
 import { FrameScanner } from '../protocol/scanner.ts';
 import { errorResponse, parameterStatus, readyForQuery } from '../protocol/write.ts';
@@ -345,8 +345,4 @@ export class ClientSession extends Tenancy implements WireHandler {
       this.scanner.restBytes === 0
     );
   }
-}
-
-export function statusLetter(status: number): 'I' | 'T' | 'E' {
-  return status === TxStatus.Idle ? 'I' : status === TxStatus.InTransaction ? 'T' : 'E';
 }

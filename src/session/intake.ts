@@ -3,14 +3,13 @@
  * A batch runs as it arrives: it is begun before its Sync if that is not there after a moment, or when the batch is flushed
  * or grows large. Frames too large to keep are passed on in pieces.
  */
-import { Frontend, TxStatus, describeType } from '../protocol/codes.ts';
+import { Frontend, TxStatus, describeType, statusLetter } from '../protocol/codes.ts';
 import { ProtocolError, readName } from '../protocol/read.ts';
 import { resultTypeIn } from '../protocol/description.ts';
 import type { FrameSink } from '../protocol/scanner.ts';
 import { readyForQuery, sync } from '../protocol/write.ts';
 import { awaitsPeers } from './announce.ts';
 import type { ClientSession } from './client.ts';
-import { statusLetter } from './client.ts';
 import { failBatch, forward } from './forward.ts';
 import { handleRequest, refuse } from './handle-request.ts';
 import { leaveFlight } from './load.ts';

@@ -3,12 +3,12 @@
  * about transaction and session state, keeps back what may have to be run again, and settles each unit at its
  * ReadyForQuery.
  */
-import { Backend } from '../protocol/codes.ts';
+import { Backend, statusLetter } from '../protocol/codes.ts';
 import { Owed, type Answer } from '../protocol/answers.ts';
 import type { AnswerReceiver } from '../backend/server.ts';
 import type { Plan } from '../routing/plan.ts';
 import { parameterStatus, readyForQuery } from '../protocol/write.ts';
-import { statusLetter, type ClientSession } from './client.ts';
+import type { ClientSession } from './client.ts';
 import { canRunAgain, swallow } from './again.ts';
 import { leaveSlowLane } from './lane.ts';
 import { mergeIgnored, settle, settleDropped } from './settle.ts';
