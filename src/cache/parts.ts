@@ -5,6 +5,7 @@
 import type { CacheSettings } from '../config/config.ts';
 import type { Log } from '../observability/types.ts';
 import type { FlightPlan } from './flights.ts';
+import type { MirrorOptions } from './mirror.ts';
 import type { TagSet, TagState } from './tags.ts';
 import type { Transport } from './transport.ts';
 import type { KeyParts } from './types.ts';
@@ -29,4 +30,14 @@ export interface CacheParts {
   readonly ignoresFreshness: boolean;
   readonly random: () => number;
   readonly maxTags: number;
+}
+
+export interface PeersOptions extends MirrorOptions {
+  readonly transport: Transport;
+  readonly log: Log;
+  /** Everything learned is void: empty level 1. */
+  forget(): void;
+  /** Rules taken out by tests that prove them necessary. */
+  readonly ignoresGaps: boolean;
+  readonly keepsTrust: boolean;
 }

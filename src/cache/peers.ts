@@ -3,25 +3,15 @@
  * fills the second level. Whatever cannot be trusted (a lost connection, a gap in the messages, another incarnation,
  * nonsense) makes it forget everything learned; until it is in step again the cache is not used at all.
  */
-import type { Log } from '../observability/types.ts';
 import type { Tag } from '../routing/plan.ts';
 import { parseMessage } from './messages.ts';
 import { Mirror } from './mirror.ts';
-import type { MirrorOptions } from './mirror.ts';
+import type { PeersOptions } from './parts.ts';
+import { Silence } from './silence.ts';
 import type { TagSet, TagState, TagTable } from './tags.ts';
 import { markerMs } from './transport.ts';
 import type { ReadReply, Transport } from './transport.ts';
 import { within } from './within.ts';
-
-export interface PeersOptions extends MirrorOptions {
-  readonly transport: Transport;
-  readonly log: Log;
-  /** Everything learned is void: empty level 1. */
-  forget(): void;
-  /** Rules taken out by tests that prove them necessary. */
-  readonly ignoresGaps: boolean;
-  readonly keepsTrust: boolean;
-}
 
 type State = 'down' | 'syncing' | 'up';
 
@@ -37,7 +27,8 @@ export const pulseMs = 1_000;
 export const announceDeadlineMs = 1_000;
 /** Pulses without any answer after which the connection counts as dead. */
 const silentPulses = 2;
-const longestBackoffMs = 30_000;
+/** In step for so long: what was refused before is forgotten. */
+const settledMs = 30_000;
 const foreignMessage = 'a message on the cache channel is not from a Weir of this version: ignored';
 
 export class Peers {
@@ -46,7 +37,9 @@ export class Peers {
   private readonly transport: Transport;
   private readonly mirror: Mirror;
   private state: State = 'down';
-  private isConnected = false;
+  /** Number of the connection in use, 0 = none: what was sent on another cannot say anything about it. */
+  private link = 0;
+  private links = 0;
   private isStopped = false;
   private incarnation = '';
   private lastMessage = 0;
@@ -60,11 +53,7 @@ export class Peers {
   private isIndebted = false;
   /** A look-up waited in vain: until Redis answers anything, nobody else waits. */
   private isSlow = false;
-  private outstanding = 0;
-  private answers = 0;
-  private answersAtPulse = 0;
-  private silence = 0;
-  private backoffMs = 500;
+  private silence = new Silence();
   private upSinceMs = 0;
   private readonly guards = new Map<string, OpenGuard>();
   /** Said once: another program's messages may come at any rate. */
@@ -82,11 +71,12 @@ export class Peers {
     this.transport.start({
       onConnected: () => {
         if (this.isStopped) return;
-        this.isConnected = true;
+        this.link = ++this.links;
+        this.silence = new Silence();
         void this.sync(false);
       },
       onLost: (why) => {
-        this.isConnected = false;
+        this.link = 0;
         this.stepDown(why);
       },
       onMessage: (text) => this.receive(text),
@@ -99,7 +89,7 @@ export class Peers {
     this.isStopped = true;
     clearInterval(this.pulseTimer);
     this.stepDown('stopped');
-    this.isConnected = false;
+    this.link = 0;
     await this.transport.stop();
   }
 
@@ -120,6 +110,7 @@ export class Peers {
   /** The shared stamps of the set and the entry stored under them; undefined: no (timely) answer. */
   ask(set: TagSet, entryName: string): Promise<ReadReply | undefined> {
     const command = ++this.command;
+    const { link } = this;
     const order = this.table.nextOrder();
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
@@ -138,7 +129,7 @@ export class Peers {
         (error: Error) => {
           clearTimeout(timer);
           resolve(undefined);
-          this.failed(error);
+          this.refused(link, error);
         },
       );
     });
@@ -154,6 +145,7 @@ export class Peers {
   ): Promise<boolean> {
     if (!this.isUsable) return false;
     const command = ++this.command;
+    const { link } = this;
     // What is noted as read until the end of this turn had been read before this was sent.
     let order = 0;
     queueMicrotask(() => (order = this.table.nextOrder()));
@@ -164,7 +156,7 @@ export class Peers {
       this.mirror.confirm(set, stamps, order);
       return true;
     } catch (error) {
-      this.failed(error as Error);
+      this.refused(link, error as Error);
       return false;
     }
   }
@@ -172,11 +164,12 @@ export class Peers {
   /** Our own write is about to commit. Resolves when Redis has it, or is lost; undefined: out of reach already. */
   async closed(token: string, names: readonly Tag[]): Promise<void> {
     this.guards.set(token, { names, sentAtMs: this.options.now() });
-    if (!this.isConnected) return;
+    if (this.link === 0) return;
+    const { link } = this;
     let isLate = true;
     const told = this.sendClose(token, names).then(() => (isLate = false));
     await within(told, announceDeadlineMs);
-    if (isLate) this.failed(new Error('a write could not be announced in time'));
+    if (isLate) this.failed(link, 'a write could not be announced in time');
   }
 
   /** Its outcome is known. With `bump` the caller has given each state a new stamp already. */
@@ -190,10 +183,11 @@ export class Peers {
         state.settle();
       }
     }
-    if (!this.isConnected) {
+    if (this.link === 0) {
       if (bump) this.isIndebted = true;
       return Promise.resolve();
     }
+    const { link } = this;
     const names = states.map((state) => state.tag);
     return this.send(this.transport.open(names, token, bump)).then(
       (reply) => {
@@ -202,7 +196,7 @@ export class Peers {
       },
       (error: Error) => {
         if (bump) this.isIndebted = true;
-        this.failed(error);
+        this.refused(link, error);
       },
     );
   }
@@ -210,17 +204,18 @@ export class Peers {
   /** A new incarnation for everybody. */
   async rotate(): Promise<void> {
     this.isIndebted = true;
-    if (this.isConnected) await this.sync(true);
+    if (this.link !== 0) await this.sync(true);
   }
 
   private sendClose(token: string, names: readonly Tag[]): Promise<unknown> {
     this.command++;
-    return this.send(this.transport.close(names, token)).catch((error: Error) => this.failed(error));
+    return this.send(this.transport.close(names, token)).catch(this.refusal());
   }
 
   /** In step again: learn the incarnation and the number of the last message, nothing else is taken over. */
   private async sync(isLosing: boolean): Promise<void> {
     const attempt = ++this.attempt;
+    const { link } = this;
     if (isLosing) this.loseTrust();
     this.state = 'syncing';
     this.incarnation = '';
@@ -245,7 +240,7 @@ export class Peers {
       this.options.log('info', 'cache_redis', 'in step with the other Weirs through Redis');
     } catch (error) {
       if (rotates) this.isIndebted = true;
-      if (attempt === this.attempt) this.failed(error as Error);
+      if (attempt === this.attempt) this.refused(link, error as Error);
     }
   }
 
@@ -266,24 +261,31 @@ export class Peers {
     }
   }
 
-  /** A command was refused, made no sense, or was never answered. Connecting anew helps, but not at once. */
-  private failed(error: Error): void {
-    if (!this.isConnected || this.isStopped) return;
-    this.isConnected = false;
-    this.stepDown(error.message);
-    if (this.options.now() - this.upSinceMs > longestBackoffMs) this.backoffMs = 500;
-    setTimeout(() => {
-      if (!this.isStopped && !this.isConnected) this.transport.reset(error.message);
-    }, this.backoffMs).unref();
-    this.backoffMs = Math.min(this.backoffMs * 2, longestBackoffMs);
+  private refusal(): (error: Error) => void {
+    const { link } = this;
+    return (error) => this.refused(link, error);
+  }
+
+  /** A command on that connection was refused, or its answer made no sense: connecting anew helps, but not at once. */
+  private refused(link: number, error: Error): void {
+    if (this.options.now() - this.upSinceMs > settledMs) this.transport.settled();
+    this.failed(link, error.message, true);
+  }
+
+  private failed(link: number, why: string, isRefused = false): void {
+    // Of a connection that is gone, nothing new is said by what was sent on it.
+    if (link !== this.link || link === 0) return;
+    this.link = 0;
+    this.stepDown(why);
+    if (!this.isStopped) this.transport.reset(why, isRefused);
   }
 
   private send<T>(answer: Promise<T>): Promise<T> {
-    this.outstanding++;
+    const { silence } = this;
+    silence.sent();
     const answered = (): void => {
-      this.outstanding--;
-      this.answers++;
-      this.isSlow = false;
+      silence.answered();
+      if (silence === this.silence) this.isSlow = false;
     };
     answer.then(answered, answered);
     return answer;
@@ -322,16 +324,11 @@ export class Peers {
 
   /** Once a second: is Redis alive, have all messages arrived, do our long writes still hold their markers? */
   private pulse(): void {
-    if (!this.isConnected) return;
-    this.silence = this.outstanding > 0 && this.answers === this.answersAtPulse ? this.silence + 1 : 0;
-    this.answersAtPulse = this.answers;
-    if (this.silence >= silentPulses) {
-      this.silence = 0;
-      return this.failed(new Error(`no answer for ${silentPulses} s`));
-    }
+    if (this.link === 0) return;
+    if (this.silence.pulse() >= silentPulses) return this.failed(this.link, `no answer for ${silentPulses} s`);
     if (this.state !== 'up') return;
     if (this.lastMessage < this.promisedMessages && !this.options.ignoresGaps) {
-      return this.failed(new Error('messages do not arrive'));
+      return this.failed(this.link, 'messages do not arrive');
     }
     const now = this.options.now();
     for (const [token, guard] of this.guards) {
@@ -340,11 +337,8 @@ export class Peers {
       void this.sendClose(token, guard.names);
     }
     const command = ++this.command;
-    this.send(this.transport.hello(false)).then(
-      (reply) => {
-        if (this.isTrusted(command, reply.incarnation)) this.promisedMessages = reply.messages;
-      },
-      (error: Error) => this.failed(error),
-    );
+    this.send(this.transport.hello(false)).then((reply) => {
+      if (this.isTrusted(command, reply.incarnation)) this.promisedMessages = reply.messages;
+    }, this.refusal());
   }
 }

@@ -1,11 +1,15 @@
 /**
- * The transport over Redis: one connection for commands, one for the subscription (ioredis). Connects again by itself
- * for ever, with back-off; keeps no queue while it is down. Decides nothing: peers.ts does.
+ * The transport over Redis: a pair of connections, one for commands and one for the subscription, that live and die
+ * together. The next pair is made by itself, for ever: soon after a loss, ever later while Redis refuses what is needed.
+ * Decides nothing: peers.ts does.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { Redis } from 'ioredis';
 import type { Log } from '../observability/types.ts';
 import type { Tag } from '../routing/plan.ts';
+import { addressOf, ProtocolError, RedisLink } from './redis-link.ts';
+import type { Argument, RedisAddress } from './redis-link.ts';
+import { RespError } from './resp.ts';
+import type { Reply } from './resp.ts';
 import { scripts } from './scripts.ts';
 import type { ScriptName } from './scripts.ts';
 import { stampText } from './transport.ts';
@@ -18,8 +22,6 @@ export interface RedisTransportOptions {
   readonly maxEntryBytes: number;
   readonly log: Log;
 }
-
-type Argument = string | Buffer | number;
 
 /** First of every key and of the channel; in braces so that a cluster would keep all of them together. */
 const space = '{weir1}';
@@ -34,13 +36,26 @@ const shas: Readonly<Record<ScriptName, string>> = {
 };
 
 const mostProblems = 20;
-/** Connections closed without a reason before that itself is said. */
-const closesBeforeWord = 4;
+/** A connection, its log-in and its scripts: longer than this, and the next try has better chances. */
+const handshakeMs = 2_000;
+/** Whoever is out of reach, or was there a moment ago, may be back at any moment. */
+const soonMs = 100;
+const unreachableMs = 500;
+/** A server that refuses will refuse again. */
+const longestBackoffMs = 30_000;
+/** Messages of Weirs are shorter (messages.ts). */
+const maxMessageBytes = 1_100_000;
+const restBytes = 1_000_000;
 
-/** What follows from a problem that has been said. */
-const secondTry = 'second try';
-const connectionClosed = 'connection closed';
-const consequences: ReadonlySet<string> = new Set([secondTry, connectionClosed, 'Connection is closed.']);
+/** The two connections of one life; `ready` once Redis has accepted all that is needed. */
+interface Pair {
+  readonly commands: RedisLink;
+  readonly subscription: RedisLink;
+  state: 'connecting' | 'ready' | 'lost';
+  /** Redis answered, but not as it should. */
+  isRefused: boolean;
+  readonly deadline: NodeJS.Timeout;
+}
 
 function sha1(text: string): string {
   return createHash('sha1').update(text).digest('hex');
@@ -63,40 +78,28 @@ function numberOf(value: unknown): number {
 
 export class RedisTransport implements Transport {
   private readonly options: RedisTransportOptions;
-  private readonly commands: Redis;
-  private readonly subscription: Redis;
+  private readonly address: RedisAddress;
   private readonly channel: string;
   private readonly proposalBase = randomBytes(16).toString('hex');
   private proposals = 0;
   private runId = '';
   private events: TransportEvents | undefined = undefined;
-  private isConnected = false;
-  private isStopped = false;
-  /** Distinguishes this attempt to connect from those before it. */
-  private attempt = 0;
+  private pair: Pair | undefined = undefined;
+  private retry: NodeJS.Timeout | undefined = undefined;
+  private refusals = 0;
   /** Said since it was last connected: a Redis that is down says the same things at every attempt. */
   private readonly said = new Set<string>();
-  private closes = 0;
 
   constructor(options: RedisTransportOptions) {
     this.options = options;
-    this.commands = this.connection('commands');
-    this.subscription = this.connection('invalidations');
+    this.address = addressOf(options.url);
     // Channels are not separated by database number, keys are.
-    this.channel = `${space}:inv:${this.commands.options.db ?? 0}`;
+    this.channel = `${space}:inv:${this.address.db}`;
   }
 
   start(events: TransportEvents): void {
     this.events = events;
-    for (const client of [this.commands, this.subscription]) {
-      client.on('ready', () => void this.tryHandshake());
-      client.on('close', () => this.lost(connectionClosed));
-      client.on('error', (error: Error) => this.problem(error.message));
-      client.connect().catch((error: Error) => this.problem(error.message));
-    }
-    this.subscription.on('message', (channel: string, text: string) => {
-      if (channel === this.channel && this.isConnected) this.events?.onMessage(text);
-    });
+    this.connect();
   }
 
   async hello(rotate: boolean): Promise<HelloReply> {
@@ -106,8 +109,7 @@ export class RedisTransport implements Transport {
   }
 
   async read(tags: readonly Tag[], entryName: string): Promise<ReadReply> {
-    const most = this.options.maxEntryBytes * 2 + 65_536;
-    const reply = listOf(await this.run('read', [entryKey(entryName), ...tagKeys(tags)], [most]), 5);
+    const reply = listOf(await this.run('read', [entryKey(entryName), ...tagKeys(tags)], [this.maxValueBytes]), 5);
     return {
       incarnation: textOf(reply[0]),
       isClosed: reply[1] !== 0,
@@ -132,86 +134,111 @@ export class RedisTransport implements Transport {
     return (await this.run('store', keys, [stamps, write.payload, Math.ceil(write.ttlMs)])) === 1;
   }
 
-  reset(why: string): void {
-    if (this.isStopped) return;
-    this.lost(why);
-    for (const client of [this.commands, this.subscription]) {
-      if (client.status === 'ready' || client.status === 'connect') client.disconnect(true);
-    }
+  reset(why: string, isRefused: boolean): void {
+    const { pair } = this;
+    if (pair === undefined) return;
+    if (isRefused) pair.isRefused = true;
+    pair.commands.end(new Error(why));
+  }
+
+  settled(): void {
+    this.refusals = 0;
   }
 
   stop(): Promise<void> {
-    this.isStopped = true;
-    this.isConnected = false;
     this.events = undefined;
-    this.commands.disconnect();
-    this.subscription.disconnect();
+    clearTimeout(this.retry);
+    this.pair?.commands.end(new Error('stopped'));
     return Promise.resolve();
   }
 
-  private connection(purpose: string): Redis {
-    return new Redis(this.options.url, {
-      lazyConnect: true,
-      protocol: 2,
-      connectionName: `weir-${purpose}`,
-      enableOfflineQueue: false,
-      autoResubscribe: false,
-      autoResendUnfulfilledCommands: false,
-      maxRetriesPerRequest: null,
-      connectTimeout: 3_000,
-      keepAlive: 10_000,
-      retryStrategy: (times) => (this.isStopped ? null : Math.min(100 * 2 ** Math.min(times, 6), 3_000)),
-    });
+  private get maxValueBytes(): number {
+    return this.options.maxEntryBytes * 2 + 65_536;
   }
 
-  /** Both connections are up: load the scripts, learn which server process this is, subscribe. */
-  private async tryHandshake(): Promise<void> {
-    if (this.isStopped || this.commands.status !== 'ready' || this.subscription.status !== 'ready') return;
-    const attempt = ++this.attempt;
+  private connect(): void {
+    const onLost = (link: RedisLink, error: Error): void => {
+      if (link === pair.commands || link === pair.subscription) this.lost(pair, error);
+    };
+    const onMessage = (channel: string, text: string): void => {
+      if (channel === this.channel && pair.state === 'ready') this.events?.onMessage(text);
+    };
+    const link = (maxBytes: number): RedisLink => new RedisLink(this.address, { maxBytes }, { onLost, onMessage });
+    const pair: Pair = {
+      commands: link(this.maxValueBytes + restBytes),
+      subscription: link(maxMessageBytes),
+      state: 'connecting',
+      isRefused: false,
+      deadline: setTimeout(() => pair.commands.end(new Error('it does not answer')), handshakeMs),
+    };
+    this.pair = pair;
+    void this.shakeHands(pair);
+  }
+
+  /** Logs in, loads the scripts, learns which server process this is, subscribes. */
+  private async shakeHands(pair: Pair): Promise<void> {
+    const { commands, subscription } = pair;
     try {
-      await this.subscription.subscribe(this.channel);
-      for (const script of Object.values(scripts)) await this.commands.call('SCRIPT', 'LOAD', script);
-      this.runId = runIdOf(String(await this.commands.info('server')));
+      const logIns = [this.logIn(commands, 'commands'), this.logIn(subscription, 'invalidations')];
+      await Promise.all(logIns);
+      const steps: Promise<Reply>[] = [subscription.call(['SUBSCRIBE', this.channel])];
+      for (const script of Object.values(scripts)) steps.push(commands.call(['SCRIPT', 'LOAD', script]));
+      const [info] = await Promise.all([commands.call(['INFO', 'server']), ...steps]);
+      this.runId = runIdOf(textOf(info));
     } catch (error) {
-      if (attempt !== this.attempt) return;
-      this.problem(`it refuses what the cache needs: ${(error as Error).message}`);
-      // Not at once: a server that refuses will refuse again.
-      setTimeout(() => {
-        if (attempt === this.attempt) this.reset(secondTry);
-      }, 3_000).unref();
-      return;
+      const { message } = error as Error;
+      // Still loading its data, it will not refuse for long.
+      if (error instanceof RespError && !message.startsWith('LOADING')) pair.isRefused = true;
+      return commands.end(new Error(`it refuses what the cache needs: ${message}`));
     }
-    if (attempt !== this.attempt || this.isStopped) return;
-    this.isConnected = true;
-    this.closes = 0;
+    if (pair.state !== 'connecting') return;
+    pair.state = 'ready';
+    clearTimeout(pair.deadline);
     this.said.clear();
     this.events?.onConnected();
   }
 
-  private lost(why: string): void {
-    this.attempt++;
-    if (!this.isConnected) {
-      this.problem(why);
-      if (++this.closes >= closesBeforeWord && this.said.size === 0)
-        this.problem('it closes every connection, or refuses the first command on it');
-      return;
-    }
-    this.isConnected = false;
-    this.events?.onLost(why);
+  private async logIn(link: RedisLink, purpose: string): Promise<void> {
+    const { user, password, db } = this.address;
+    const steps: Promise<Reply>[] = [];
+    if (password !== '') steps.push(link.call(user === '' ? ['AUTH', password] : ['AUTH', user, password]));
+    if (db !== 0) steps.push(link.call(['SELECT', db]));
+    // A server that knows no names is as good as any.
+    link.call(['CLIENT', 'SETNAME', `weir-${purpose}`]).catch(() => undefined);
+    await Promise.all(steps);
+  }
+
+  private lost(pair: Pair, error: Error): void {
+    if (pair.state === 'lost') return;
+    const wasReady = pair.state === 'ready';
+    pair.state = 'lost';
+    clearTimeout(pair.deadline);
+    pair.commands.end(error);
+    pair.subscription.end(error);
+    if (this.events === undefined) return;
+    if (!wasReady) this.problem(error.message);
+    if (error instanceof ProtocolError) pair.isRefused = true;
+    if (pair.isRefused) this.refusals++;
+    const refusedMs = Math.min(500 * 2 ** (this.refusals - 1), longestBackoffMs);
+    const waitMs = pair.isRefused ? refusedMs : wasReady ? soonMs : unreachableMs;
+    this.retry = setTimeout(() => this.connect(), waitMs);
+    this.retry.unref();
+    if (wasReady) this.events.onLost(error.message);
   }
 
   private problem(why: string): void {
-    if (this.isStopped || this.said.size >= mostProblems || this.said.has(why) || consequences.has(why)) return;
+    if (this.events === undefined || this.said.size >= mostProblems || this.said.has(why)) return;
     this.said.add(why);
-    const { host, port } = this.commands.options;
+    const { host, port } = this.address;
     this.options.log('warn', 'cache_redis', `Redis at ${host}:${port}: ${why}`);
   }
 
-  private run(script: ScriptName, keys: readonly string[], rest: readonly Argument[]): Promise<unknown> {
+  private run(script: ScriptName, keys: readonly string[], rest: readonly Argument[]): Promise<Reply> {
+    if (this.pair?.state !== 'ready') return Promise.reject(new Error('not connected'));
     const proposal = `${this.proposalBase}-${(++this.proposals).toString(36)}`;
     const common = [proposal, this.runId, this.channel, this.options.instanceId, tagPrefix.length];
     const args = [shas[script], keys.length + 1, `${space}:meta`, ...keys, ...common, ...rest];
-    return this.commands.callBuffer('EVALSHA', args);
+    return this.pair.commands.call(['EVALSHA', ...args]);
   }
 }
 

@@ -48,8 +48,10 @@ export interface Transport {
   open(tags: readonly Tag[], token: string, bump: boolean): Promise<OpenReply>;
   /** Stores if the stamps are still these and nothing is closed; says whether it did. */
   store(write: EntryWrite): Promise<boolean>;
-  /** Drop the connections and connect anew. */
-  reset(why: string): void;
+  /** Drop the connections and connect anew: soon, or ever later if what is there `isRefused`: it answers, but not as it should. */
+  reset(why: string, isRefused: boolean): void;
+  /** It has been in step for a while: the next refusal is the first again. */
+  settled(): void;
   stop(): Promise<void>;
 }
 

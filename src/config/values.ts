@@ -231,7 +231,7 @@ export function fileMode(): ValueType<number> {
   return { name: 'mode', allowed, parse, parseText: parse, format };
 }
 
-/** redis:// or rediss:// (TLS), as ioredis takes it. */
+/** redis:// or rediss:// (TLS): user, password, host, port and the number of the database, nothing else. */
 export function redisUrl(): ValueType<string> {
   const allowed = 'a URL such as redis://host:6379/0 (rediss:// for TLS)';
   const refused = { refused: `is not ${allowed}` };

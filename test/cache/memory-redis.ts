@@ -165,6 +165,8 @@ export class MemoryPort implements Transport {
     this.disconnect(why);
   }
 
+  settled(): void {}
+
   stop(): Promise<void> {
     this.events = undefined;
     this.isConnected = this.isWaiting = false;
