@@ -49,7 +49,7 @@ async function sample(name: string, labels: Record<string, string> = {}): Promis
 const names = `client_connections server_connections pool_size_limit pool_waiting pool_wait_seconds_bucket queries_total
   query_duration_seconds_bucket replica_lag_bytes replica_lag_seconds node_up cache_hits_total cache_misses_total
   cache_stores_total cache_evictions_total cache_invalidations_total cache_entries cache_bytes misroutes_total
-  event_loop_delay_seconds build_info unexpected_errors_total process_resident_memory_bytes`.split(/\s+/);
+  event_loop_delay_seconds build_info unexpected_errors_total stuck_total process_resident_memory_bytes`.split(/\s+/);
 
 describe('/metrics', () => {
   test('has every name', async () => {

@@ -10,6 +10,7 @@ import { Clients } from './app/clients.ts';
 import { Credentials } from './app/credentials.ts';
 import { Directory } from './app/directory.ts';
 import { Reception } from './app/reception.ts';
+import { Watchdog } from './app/watchdog.ts';
 import { createKeyDeriver } from './auth/keys.ts';
 import { createCache } from './cache/cache.ts';
 import { diffConfig, keepNotReloadable, type ConfigDiff } from './config/change.ts';
@@ -29,6 +30,7 @@ import { createBinder } from './routing/bind.ts';
 import { createLatencyBaselines } from './routing/latency.ts';
 import type { Services } from './session/context.ts';
 import { StatementBook } from './session/statements.ts';
+import type { StuckKind } from './session/types.ts';
 import { createClassifier } from './sql/classifier.ts';
 import { systemClock } from './util/clock.ts';
 
@@ -50,6 +52,8 @@ export interface App {
   reload(config: Config, users: ReadonlyMap<string, string>): Promise<ConfigDiff>;
   listenAddress(): HostPort;
   httpAddress(): HostPort | undefined;
+  /** How often the watchdog had to close something. */
+  stuck(): Readonly<Record<StuckKind, number>>;
   readonly ended: Promise<void>;
   noteUnexpected(error: unknown): void;
 }
@@ -108,7 +112,12 @@ export async function createApp(firstConfig: Config, deps: AppDeps): Promise<App
     primaryOf: (database, signal) => directory.primaryOf(database, signal),
     log: limitRepeats(log, createRepeatLimiter(nowMs), withoutNames),
   });
-  const parts = { version, config: () => config, directory, clients, services, users };
+  const watchdog = new Watchdog({
+    sessions: () => clients.sessions(),
+    databases: () => directory.all(),
+    log,
+  });
+  const parts = { version, config: () => config, directory, clients, services, users, watchdog };
   const sources = createSources(parts, createActions({ ...parts, reload: reloadFromFile, apply, shutdown }));
   const metrics = createMetrics(sources);
   const console = createConsole({ sources, roleOf, nowMs, log });
@@ -213,7 +222,9 @@ export async function createApp(firstConfig: Config, deps: AppDeps): Promise<App
     const now = nowMs();
     try {
       directory.sweep(now);
-      if (++sweeps % sweepsPerClientSweep === 0) for (const session of clients.sessions()) session.sweep(now);
+      if (++sweeps % sweepsPerClientSweep !== 0) return;
+      for (const session of clients.sessions()) session.sweep(now);
+      watchdog.pass(now);
     } catch (error) {
       noteUnexpected(error);
     }
@@ -305,6 +316,7 @@ export async function createApp(firstConfig: Config, deps: AppDeps): Promise<App
     listenAddress: () => listener.address(),
     httpAddress: () =>
       http === undefined || config.http === undefined ? undefined : { host: config.http.host, port: httpPort },
+    stuck: () => watchdog.counts,
     ended,
     noteUnexpected,
   };

@@ -37,8 +37,12 @@ export class WeirInProcess implements WeirAddresses {
     await this.app.drain();
   }
 
+  /** Throws if somebody was stuck in it. */
   async stop(): Promise<void> {
+    const stuck = this.app.stuck();
     await this.app.stop();
+    const kinds = Object.entries(stuck).filter(([, times]) => times > 0);
+    if (kinds.length > 0) throw new Error(`somebody was stuck in Weir: ${JSON.stringify(kinds)}`);
   }
 }
 

@@ -23,5 +23,5 @@ export { currentRun, openRunDir } from './run-dir.ts';
 export { PASSWORD, SUPERUSER, users } from './template.ts';
 export { until } from './until.ts';
 export { useCluster, useRedis } from './use.ts';
-export { startWeir, weirConfig, WeirProcess } from './weir.ts';
+export { startWeir, stuckLines, weirConfig, WeirProcess } from './weir.ts';
 export type { WeirAddresses, WeirConfig, WeirOptions } from './weir.ts';

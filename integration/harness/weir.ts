@@ -147,16 +147,28 @@ export class WeirProcess implements WeirAddresses {
     this.#child.signal(signal);
   }
 
-  /** SIGTERM; throws unless it ends by itself with exit code 0. */
+  /** SIGTERM; throws unless it ends by itself with exit code 0 and nobody was ever stuck in it. */
   async stop(graceMs = 30_000): Promise<void> {
     const exit = await this.#child.stop('SIGTERM', graceMs);
+    this.#expectNothingStuck();
     if (exit.code !== 0) throw new Error(`Weir ended with ${JSON.stringify(exit)}:\n${this.output.slice(-8000)}`);
   }
 
-  /** kill -9 */
+  /** kill -9; throws if somebody was stuck in it. */
   async kill(): Promise<void> {
     await this.#child.kill();
+    this.#expectNothingStuck();
   }
+
+  #expectNothingStuck(): void {
+    const lines = stuckLines(this.output);
+    if (lines.length > 0) throw new Error(`somebody was stuck in Weir:\n${lines.join('\n')}`);
+  }
+}
+
+/** Lines of a log in which the watchdog has found something: nothing of it may ever be found in a test. */
+export function stuckLines(output: string): string[] {
+  return output.match(/^.* is stuck \(\w+\).*$/gm) ?? [];
 }
 
 /** Starts Weir with an object (free ports unless it names them; users.txt unless it names a file) or with YAML text. */

@@ -11,6 +11,7 @@ import type { DatabaseStats } from '../session/types.ts';
 import type { Clients } from './clients.ts';
 import type { DatabaseRuntime } from './database.ts';
 import type { Directory } from './directory.ts';
+import type { Watchdog } from './watchdog.ts';
 
 export interface SourceParts {
   readonly version: string;
@@ -19,6 +20,7 @@ export interface SourceParts {
   readonly clients: Clients;
   readonly services: Services;
   readonly users: ReadonlyMap<string, string>;
+  readonly watchdog: Watchdog;
 }
 
 export function createSources(parts: SourceParts, actions: ConsoleActions): ConsoleSources {
@@ -48,6 +50,7 @@ export function createSources(parts: SourceParts, actions: ConsoleActions): Cons
     *databases() {
       for (const database of directory.all()) yield databaseRow(parts, database);
     },
+    stuck: () => parts.watchdog.counts,
     settings: () => listSettings(parts.config()),
     users: () => parts.users.keys(),
     *preparedStatements() {

@@ -136,6 +136,7 @@ const lists = show<NamedNumber>(
       nodes: topologies.reduce((sum, topology) => sum + topology.snapshot().nodes.length, 0),
       pinned_clients: clients.filter((client) => client.pins.length > 0).length,
       cache_entries: sources.cacheStats().entries,
+      stuck: Object.values(sources.stuck()).reduce((sum, times) => sum + times, 0),
     }).map(([name, value]) => ({ name, value }));
   },
 );

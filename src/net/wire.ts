@@ -118,6 +118,11 @@ export class Wire {
     return !this.isClosed && this.socket.writableLength + this.pendingBytes > highWaterBytes;
   }
 
+  /** `drained` is going to be called: the peer has not taken everything yet. */
+  get willDrain(): boolean {
+    return this.pendingBytes > 0 || this.socket.writableNeedDrain;
+  }
+
   get isOpen(): boolean {
     return !this.isClosed && !this.isEnding;
   }

@@ -65,6 +65,9 @@ export function createMetrics(sources: StatsSources): Metrics {
     'Errors that nothing was prepared for: report them',
     () => [{ labels: {}, value: unexpected }],
   );
+  pulled(registry, 'counter', 'weir_stuck_total', 'Connections that had to be closed as stuck: report them', () =>
+    Object.entries(sources.stuck()).map(([kind, value]) => ({ labels: { kind }, value })),
+  );
   pulledSummary(
     registry,
     'weir_event_loop_delay_seconds',

@@ -27,6 +27,7 @@ export function statsJson(sources: StatsSources, nowMs: number): object {
     nodes: nodesJson(sources, nowMs),
     pools: poolsJson(sources),
     cache: sources.cacheStats(),
+    stuck: sources.stuck(),
   };
 }
 

@@ -5,7 +5,7 @@
 import type { CacheStats } from '../cache/types.ts';
 import type { LogLevel } from '../errors.ts';
 import type { PoolControl, ServerStats } from '../pool/types.ts';
-import type { ClientStats, DatabaseStats } from '../session/types.ts';
+import type { ClientStats, DatabaseStats, StuckKind } from '../session/types.ts';
 import type { TopologySnapshot } from '../topology/types.ts';
 
 /** Iterated once per question; the app may make the rows on the fly. */
@@ -24,6 +24,8 @@ export interface StatsSources {
     readonly isSettled?: boolean;
   }>;
   cacheStats(): CacheStats;
+  /** What the watchdog has found since start. */
+  stuck(): Readonly<Record<StuckKind, number>>;
 }
 
 /** What the process is doing, for /readyz. */

@@ -50,6 +50,11 @@ export class Intake implements FrameSink {
     this.session = session;
   }
 
+  /** Whose turn it is. */
+  get first(): Unit | undefined {
+    return this.pending[0];
+  }
+
   get isBetweenRequests(): boolean {
     return this.batch === undefined;
   }

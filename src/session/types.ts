@@ -30,6 +30,21 @@ export interface ClientStats {
   readonly lastRoute: string;
 }
 
+/** What the watchdog finds (stuck.ts): label of `weir_stuck_total`. */
+export type StuckKind =
+  /** Waited for a server beyond query_wait_timeout; or for something that nobody knows of. */
+  | 'client_waiting'
+  | 'client_asleep'
+  /** Its socket is not read, and nobody will read it again. */
+  | 'client_paused'
+  | 'server_paused'
+  /** Its statement was sent to a server that is gone, or owes nothing. */
+  | 'answer_lost'
+  /** Handed out, and nobody has it. */
+  | 'server_unheld'
+  /** Its answers are nobody's. */
+  | 'server_owes_nobody';
+
 export type RouteLabel = 'primary' | 'replica' | 'cache' | 'none';
 export type CacheLabel = 'hit' | 'miss' | 'off';
 export type ResultLabel = 'ok' | 'error';

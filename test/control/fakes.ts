@@ -235,6 +235,10 @@ export function fakeSources(changes: Partial<ConsoleSources> = {}): FakeSources 
     settings: () => settings,
     users: () => ['app', 'weir'],
     preparedStatements: () => [{ database: 'shop', user: 'app', query: 'SELECT $1', clients: 2, servers: 1 }],
+    stuck: () => ({
+      ...{ client_waiting: 0, client_asleep: 0, client_paused: 0, answer_lost: 1 },
+      ...{ server_paused: 0, server_unheld: 0, server_owes_nobody: 0 },
+    }),
     cacheStats: () => ({
       entries: 3,
       bytes: 4096,

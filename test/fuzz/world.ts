@@ -43,6 +43,8 @@ export interface World {
   /** The client's end of a connection on which the log-in is over. */
   connect(): Socket;
   readonly sessions: ReadonlySet<ClientSession>;
+  pools(): Iterable<Pool>;
+  settings(): PoolSettings;
   readonly unexpected: Error[];
   readonly servers: FakePostgres[];
   readonly executed: ReadonlyMap<string, number>;
@@ -281,6 +283,8 @@ export function makeWorld(options: WorldOptions): World {
   return {
     connect,
     sessions,
+    pools: () => [...pools.values()].map(({ pool }) => pool),
+    settings: () => settings,
     unexpected,
     servers,
     executed,
