@@ -5,7 +5,7 @@
  */
 import { Ring } from '../util/ring.ts';
 import { Backend } from './codes.ts';
-import { resultTypeOf, type Description } from './description.ts';
+import { descriptionFrames, resultTypeOf, type Description } from './description.ts';
 
 /** What was sent to the server. */
 export const Owed = {
@@ -64,7 +64,10 @@ export class Answer<R> {
   noteDescription(type: number, buffer: Buffer, start: number, end: number): void {
     const { described, parameters } = this;
     if (type === Backend.ParameterDescription) this.parameters = Buffer.from(buffer.subarray(start + 5, end));
-    else if (parameters !== undefined) described?.({ parameters, resultType: resultTypeOf(type, buffer, start, end) });
+    else if (parameters !== undefined) {
+      const resultType = resultTypeOf(type, buffer, start, end);
+      described?.({ parameters, resultType, frames: descriptionFrames(parameters, buffer.subarray(start, end)) });
+    }
   }
 }
 

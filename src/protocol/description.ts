@@ -5,12 +5,24 @@
 import { createHash } from 'node:crypto';
 import { Backend } from './codes.ts';
 import { endOfString } from './read.ts';
+import { frame } from './write.ts';
 
 export interface Description {
   /** Int16 count and the OIDs, as in Parse; undefined: only what it brings is known. */
   readonly parameters: Buffer | undefined;
   /** A few bytes, however many columns there are. */
   readonly resultType: string;
+  /** What the server said: ParameterDescription, then RowDescription or NoData; undefined if that is too long to be kept. */
+  readonly frames?: Buffer | undefined;
+}
+
+/** Wider descriptions are asked for again, bytes. */
+const maxKeptDescription = 4 * 1024;
+
+/** `result`: the frame of RowDescription or NoData. */
+export function descriptionFrames(parameters: Buffer, result: Buffer): Buffer | undefined {
+  if (parameters.length + result.length > maxKeptDescription) return undefined;
+  return Buffer.concat([frame(Backend.ParameterDescription, parameters), result]);
 }
 
 /** The result type of what brings no rows. */

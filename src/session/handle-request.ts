@@ -23,6 +23,7 @@ import { isFit, isShortRead, serverAtOnce } from './lane.ts';
 import { fellBack, giveRoom } from './load.ts';
 import { answerLocally } from './local.ts';
 import { forwardAll } from './recheck.ts';
+import { preparesAtOnce } from './prepare-at-once.ts';
 import { isReadyFor, prepareServer } from './replay.ts';
 import { awaitsReset } from './sequences.ts';
 import type { Unit } from './unit.ts';
@@ -50,6 +51,7 @@ export function handleRequest(session: ClientSession, unit: Unit): void {
     leaveForHome(session, unit);
     return findServer(session, unit);
   }
+  if (preparesAtOnce(session, unit)) return;
   unit.cacheWhy = cacheObstacle(session, unit);
   if (unit.cacheWhy === '') lookUp(session, unit);
   else findServer(session, unit);

@@ -143,7 +143,10 @@ export class Holdings {
   /** With whom a statement prepared now may be shared; undefined: with nobody, as what it means is the session's alone. */
   private sceneFor(sql: Buffer): string | undefined {
     if (this.state.isPinned || this.writes?.changesCatalog === true || hasTimeWord(sql)) return undefined;
-    return this.services.book.sceneOf(this.database.topology.catalog(), this.state.live.forCacheKey);
+    const { database, identity, services, state } = this;
+    // Of schemas that another user may not use, names mean something else or nothing.
+    const who = `${database.name}|${database.serverUser(identity.user)}|${state.live.forCacheKey}`;
+    return services.book.sceneOf(database.topology.catalog(), who);
   }
 
   leaveStatement(name: string): Statement | undefined {

@@ -59,7 +59,7 @@ export class StatementBook {
 
   /**
    * Between what clients the plan of a text can be shared: PostgreSQL resolves names and reads constants at Parse.
-   * @param settings all settings of the session that can matter for that
+   * @param settings of whom and with which settings: all of it that can matter for that
    */
   sceneOf(catalog: object | undefined, settings: string): string {
     let id = 0;
