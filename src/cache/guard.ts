@@ -61,6 +61,11 @@ export class Guard implements WriteGuard {
     this.announced = this.held.length > 0 ? rules.peers?.closed(token, names(this.held)) : undefined;
   }
 
+  acknowledged(tick: Tick): void {
+    if (this.isSettled) return;
+    for (const state of this.states) state.writtenAt(tick);
+  }
+
   committed(tick: Tick): void {
     if (this.isSettled) return;
     this.isSettled = true;
@@ -115,6 +120,7 @@ export function bothGuards(one: WriteGuard, other: WriteGuard): WriteGuard {
   };
   return {
     announced: other.announced,
+    acknowledged: (tick) => both((guard) => guard.acknowledged(tick))(),
     committed: (tick) => both((guard) => guard.committed(tick))(),
     rolledBack: both((guard) => guard.rolledBack()),
     unknown: both((guard) => guard.unknown()),

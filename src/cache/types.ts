@@ -54,6 +54,8 @@ export type Lookup =
 export interface WriteGuard {
   /** Resolves, soon in any case, when the other Weirs can know that the tags are closed; undefined: nobody to tell. */
   readonly announced: Promise<void> | undefined;
+  /** Something of it was committed, and more of it may be: no replica answers with less from now on; stays closed. */
+  acknowledged(tick: Tick): void;
   /** Acknowledged: bump, then open. Also updates the session's freshness. */
   committed(tick: Tick): void;
   /** Certainly not committed: open without a bump. */

@@ -62,11 +62,16 @@ function shapeOf(
   return {
     facts,
     transaction: statements.length === 1 ? statements[0]?.transaction : undefined,
-    mayCommit: !isRead && (statements.length === 0 || statements.some(mayCommit)),
+    mayCommit: !isRead && (statements.length === 0 || statements.some(mayCommitAt)),
     begins: statements.some((one) => one.transaction === 'begin' || one.chains),
     beginsReadOnly: statements.length === 1 && statements.every(beginsReadOnly),
     isolatesSnapshot: statements.some(isolatesSnapshot),
   };
+}
+
+/** What is behind a ROLLBACK in the same text is committed with its end. */
+function mayCommitAt(facts: StatementFacts, at: number, all: readonly StatementFacts[]): boolean {
+  return mayCommit(facts) || (facts.transaction === 'rollback' && at < all.length - 1);
 }
 
 function mayCommit(facts: StatementFacts): boolean {

@@ -88,6 +88,10 @@ function reset(session: ClientSession, unit: Unit): void {
   unit.isBegun = false;
   unit.held = undefined;
   unit.node = undefined;
+  // A read commits nothing; what those before it may have committed is closed by their own guards.
+  unit.guard?.rolledBack();
   unit.guard = undefined;
+  unit.hasCommitted = false;
+  unit.openFrom = 0;
   unit.statementIndex = 0;
 }

@@ -3,14 +3,13 @@
  * (rule 2): from then on no Weir confirms an answer that the commit makes old. Without Redis nothing waits.
  */
 import type { ClientSession } from './client.ts';
-import { guardWrites, noteWrites } from './settle.ts';
+import { guardWrites, isWrite, noteWrites } from './commits.ts';
 import type { Unit } from './unit.ts';
 
 /** It has to be announced, so it cannot follow others that are still being answered. */
 export function mustBeAnnounced(session: ClientSession, unit: Unit): boolean {
   if (!session.services.cache.hasPeers || !(unit.isComplete || unit.mayCommit) || !unit.executes) return false;
-  const writes = unit.plans.some((plan) => plan.writesAll || plan.changesCatalog || plan.writes.length > 0);
-  return writes || (unit.mayCommit && session.writes?.isEmpty === false);
+  return unit.plans.some(isWrite) || (unit.mayCommit && session.writes?.isEmpty === false);
 }
 
 /**

@@ -13,6 +13,7 @@ import type { Preferences } from './preferences.ts';
 import { Settings, settingFromText, settingsOf } from './settings.ts';
 import type { SessionState } from './state.ts';
 import type { Statement } from './statements.ts';
+import type { Phase } from './transaction.ts';
 import type { Unit, WriteSet } from './unit.ts';
 
 export interface ClientIdentity {
@@ -44,8 +45,11 @@ export class Holdings {
   readonly state: SessionState;
   readonly startPreferences: Preferences;
   preferences: Preferences;
-  /** What the open transaction has written so far. */
+  /** Everything written of which it is not decided what becomes of it: sent, or in the open transaction. */
   writes: WriteSet | undefined;
+  /** Of that, what the open transaction has written in requests that were answered. */
+  open: WriteSet | undefined;
+  transaction: Phase = 'implicit';
   /** The server that it has at the moment. */
   server: ServerConnection | undefined;
   lastUnit: Unit | undefined;

@@ -13,7 +13,7 @@ import type { ClientSession } from './client.ts';
 import { failBatch, forward } from './forward.ts';
 import { handleRequest, refuse } from './handle-request.ts';
 import { leaveFlight } from './load.ts';
-import { guardWrites, noteWrites } from './settle.ts';
+import { guardWrites, noteWrites } from './commits.ts';
 import { countAnswer } from './count.ts';
 import { notePlan } from './plans.ts';
 import { forwardAll } from './recheck.ts';

@@ -7,6 +7,7 @@ import { TxStatus } from '../protocol/codes.ts';
 import { errorResponse, readyForQuery } from '../protocol/write.ts';
 import { WeirError } from '../errors.ts';
 import type { ClientSession } from './client.ts';
+import { forgetTransaction } from './commits.ts';
 import { countAnswer } from './count.ts';
 import { avoidNode, canRunAgain, runAgain } from './again.ts';
 import { leaveFlight } from './load.ts';
@@ -36,7 +37,7 @@ export function serverLost(session: ClientSession, why: string, isNodeAtFault: b
     unit.flight?.abandon();
     unit.guard?.unknown();
   }
-  session.writes = undefined;
+  forgetTransaction(session);
   if (hadState) {
     return session.terminate(new WeirError('server_lost', { why }, lostStateText));
   }

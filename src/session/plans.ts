@@ -83,7 +83,7 @@ export function notePlan(session: ClientSession, unit: Unit, message: Message): 
       return noteUse(session, unit, readName(buffer, start + 6, nameEnd));
     }
     case Frontend.Execute:
-      endOfString(buffer, start + 5, end);
+      notePortal(session, unit, readName(buffer, start + 5, endOfString(buffer, start + 5, end)));
       unit.shape += end - start >= 9 && buffer.readInt32BE(end - 4) === 0 ? 'E' : 'e';
       return;
     case Frontend.Close:
@@ -97,6 +97,13 @@ export function notePlan(session: ClientSession, unit: Unit, message: Message): 
       return add(session, unit, session.services.functionCall);
     default:
   }
+}
+
+/** A portal of an earlier request of the same transaction is executed, for the first time or once more. */
+function notePortal(session: ClientSession, unit: Unit, name: string): void {
+  if (session.portals === undefined || (name === '' && unit.shape.includes('B'))) return;
+  const plan = session.portals.get(name);
+  if (plan !== undefined && !unit.plans.includes(plan)) unit.addPlan(plan);
 }
 
 /** Is its Parse still on the way, so that it may turn out not to have happened? */

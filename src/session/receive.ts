@@ -10,6 +10,7 @@ import type { Plan } from '../routing/plan.ts';
 import { parameterStatus, readyForQuery } from '../protocol/write.ts';
 import type { ClientSession } from './client.ts';
 import { canRunAgain, swallow } from './again.ts';
+import { noteCompleted, noteFailed } from './commits.ts';
 import { leaveSlowLane } from './lane.ts';
 import { mergeIgnored, settle, settleDropped } from './settle.ts';
 import { serverLost } from './lost.ts';
@@ -17,6 +18,7 @@ import type { Unit } from './unit.ts';
 
 const readOnlySqlTransaction = '25006';
 const syntaxError = '42601';
+const noTag = Buffer.alloc(0);
 
 export class Receiver implements AnswerReceiver {
   private readonly session: ClientSession;
@@ -62,10 +64,11 @@ export class Receiver implements AnswerReceiver {
       if (session.server !== undefined && session.server.ignoredSyncs > 0) mergeIgnored(session, session.server);
       return;
     }
-    if (type === Backend.PortalSuspended) return;
     const isQuery = answer.kind === Owed.Query;
-    const plan = isQuery ? unit.plans[0] : (answer.context as Plan | undefined);
+    const plan = isQuery ? unit.plans.at(-1) : (answer.context as Plan | undefined);
     const facts = plan?.facts.statements[isQuery ? unit.statementIndex++ : 0];
+    noteCompleted(session, unit, isQuery, plan, facts, type === Backend.CommandComplete ? buffer : noTag, start, end);
+    if (type === Backend.PortalSuspended) return;
     if (plan === undefined || facts === undefined) return;
     if (plan.hasEffects || facts.transaction !== undefined) {
       const tag = type === Backend.CommandComplete ? buffer.toString('latin1', start, end - 1) : '';
@@ -81,7 +84,8 @@ export class Receiver implements AnswerReceiver {
     if (unit === undefined) return this.relay(buffer, start, end);
     unit.hasError = true;
     const sqlstate = fields.get('C') ?? '';
-    unit.isSyntaxError = sqlstate === syntaxError && unit.statementIndex === 0;
+    unit.isUnparsable ||= sqlstate === syntaxError && isUnparsable(unit, fields);
+    noteFailed(session, unit);
     if (unit.isSwallowed || unit.isTakenBack) return;
     if (sqlstate === readOnlySqlTransaction && unit.node?.role === 'replica' && swallow(session, unit)) return;
     if (sqlstate === '0A000' && fields.get('R') === 'RevalidateCachedQuery') session.services.book.catalogChanged();
@@ -109,7 +113,7 @@ export class Receiver implements AnswerReceiver {
 
   ready(status: number): void {
     const { session } = this;
-    settleDropped(session);
+    settleDropped(session, status);
     const unit = session.inFlight.peek();
     if (unit === undefined) return;
     if (unit.held !== undefined && !unit.isSwallowed) this.letGo(unit);
@@ -137,6 +141,12 @@ export class Receiver implements AnswerReceiver {
   drained(): void {
     this.session.serverDrained();
   }
+}
+
+/** Nothing was executed: the text failed as a whole, and not something that it calls (then there is a context). */
+function isUnparsable(unit: Unit, fields: Map<string, string>): boolean {
+  if (unit.statementIndex > 0 || fields.has('W') || fields.has('q')) return false;
+  return unit.plans.length === 1 && unit.plans[0]?.facts.unparsed !== undefined;
 }
 
 /** Rows, completions and the like mean that the statement runs; what only prepares it may be kept back. */

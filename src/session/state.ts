@@ -37,7 +37,7 @@ interface Draft {
   reported: Map<string, string>;
   /** Names that the server has reset to its own default, not to what the client started with. */
   behind: Set<string>;
-  /** The pins when it began. */
+  /** The pins that its rollback leaves: those of before it began. */
   pins: ReadonlySet<PinReason>;
 }
 
@@ -98,6 +98,8 @@ export class SessionState {
     for (const reason of effects.pins) {
       if (takenBack.has(reason) && !mayCommit) continue;
       this.pin(reason);
+      // No rollback of what came behind it takes it back either.
+      if (this.draft !== undefined) this.draft.pins = new Set([...this.draft.pins, reason]);
     }
   }
 

@@ -81,6 +81,12 @@ export class Unit {
   guard: WriteGuard | undefined;
   /** WriteSet.extent when it was made. */
   guardedWrites = 0;
+  /** Something was committed in it, or with it. */
+  hasCommitted = false;
+  /** The first of its plans that is behind the last end of a transaction in it. */
+  openFrom = 0;
+  /** It has executed a plan once more: where that stands among the others says nothing. */
+  hasRepeated = false;
   flight: Flight | undefined;
   capture: Capture | undefined;
   cacheLabel: 'hit' | 'miss' | 'off' = 'off';
@@ -103,8 +109,8 @@ export class Unit {
   isDropped = false;
   /** Statements of a Query that have completed. */
   statementIndex = 0;
-  /** The server could not parse it either, so nothing of it was executed. */
-  isSyntaxError = false;
+  /** Neither Weir's parser nor the server's understood it: a typing error, not a new kind of CALL that may have committed. */
+  isUnparsable = false;
 
   noteEntered(name: string, statement: Statement): void {
     (this.entered ??= []).push([name, statement]);
@@ -112,9 +118,13 @@ export class Unit {
 
   addPlan(plan: Plan): void {
     // A batch without end that runs the same statements is no reason to remember them without end.
-    if (this.isBegun && this.plans.includes(plan)) return;
+    if (this.isBegun && this.plans.includes(plan)) {
+      this.hasRepeated = true;
+      return;
+    }
+    // What is behind a ROLLBACK is committed with the end of the unit.
+    if (plan.mayCommit || this.plans.at(-1)?.transaction === 'rollback') this.mayCommit = true;
     this.plans.push(plan);
-    if (plan.mayCommit) this.mayCommit = true;
     if (plan.mayAdvanceSequences) this.mayAdvanceSequences = true;
     if (plan.asksSequences) this.asksSequences = true;
     if (plan.asksByName) this.asksByName = true;

@@ -51,6 +51,14 @@ describe('pins', () => {
   });
 });
 
+test('a temporary table that was committed in the middle of a text outlives the rollback of what came behind it', () => {
+  const state = fresh();
+  run(state, "SET work_mem = '1MB'");
+  state.pinForGood(pinning('temporary table'), true);
+  state.ended(false);
+  expect([...state.pins]).toEqual(['temporary table']);
+});
+
 describe('RESET', () => {
   const start = Settings.of([
     ['work_mem', settingFromText('work_mem', '9MB')],

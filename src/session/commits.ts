@@ -1,0 +1,186 @@
+/**
+ * What a session has written, from closing its tags before it may commit (rule 2) to the server's word on it. What commits
+ * is what the server says (transaction.ts), whatever status the session is in behind it. Called by settle.ts and receive.ts.
+ */
+import { TxStatus } from '../protocol/codes.ts';
+import type { ServerConnection } from '../backend/server.ts';
+import { bothGuards } from '../cache/guard.ts';
+import type { WriteGuard } from '../cache/types.ts';
+import type { Plan, SessionEffects } from '../routing/plan.ts';
+import type { StatementFacts } from '../sql/facts.ts';
+import type { ClientSession } from './client.ts';
+import { after, commitsByItself, eventOf, type Phase, type TransactionEvent } from './transaction.ts';
+import { WriteSet, type Unit } from './unit.ts';
+
+/* ---- before it is sent ---- */
+
+/** Adds what the unit writes (its plans from `from` on) to what is not decided yet; marks the server if its state can no longer be known. */
+export function noteWrites(session: ClientSession, unit: Unit, from = 0): void {
+  for (let at = from; at < unit.plans.length; at++) {
+    const plan = unit.plans[at] as Plan;
+    if (plan.hasEffects && session.server !== undefined) noteTraces(session.server, plan.effects);
+    if (isWrite(plan)) (session.writes ??= new WriteSet()).add(plan);
+  }
+}
+
+export function isWrite(plan: Plan): boolean {
+  return plan.writesAll || plan.changesCatalog || plan.writes.length > 0;
+}
+
+/** Before it is sent: it may die in the middle of it, and no rollback takes any of this back. */
+function noteTraces(server: ServerConnection, { isSuspect, pins }: SessionEffects): void {
+  if (isSuspect) server.isSuspect = true;
+  // A library cannot be unloaded: whoever comes next would have it, too.
+  if (pins.includes('LOAD')) server.isCloseNeeded = true;
+}
+
+/**
+ * Rule 2: what may commit is closed before that is sent: with a Query or a Sync, and in a batch that is begun before its
+ * Sync with any COMMIT in it. Such a batch may write more behind that. Returns the guard of what was not closed yet.
+ */
+export function guardWrites(session: ClientSession, unit: Unit): WriteGuard | undefined {
+  const { writes } = session;
+  if (writes === undefined || !(unit.isComplete || unit.mayCommit) || !unit.executes) return undefined;
+  if (unit.guard !== undefined && unit.guardedWrites === writes.extent) return undefined;
+  const isOpenTransaction = session.status !== TxStatus.Idle && session.inFlight.length === 0;
+  if (isOpenTransaction && !unit.mayCommit) return undefined;
+  const guard = closeAll(session);
+  if (guard === undefined) return undefined;
+  unit.guardedWrites = writes.extent;
+  unit.guard = unit.guard === undefined ? guard : bothGuards(unit.guard, guard);
+  return guard;
+}
+
+/** Everything that is not decided yet. undefined: nothing, or the database's tags are not known yet. */
+function closeAll({ writes, services, database, seen }: ClientSession): WriteGuard | undefined {
+  if (writes === undefined || writes.isEmpty) return undefined;
+  const prefix = database.tagPrefix();
+  if (prefix === undefined) return undefined;
+  const tags = [...writes.tags];
+  if (writes.changesCatalog) tags.push(`${prefix}cat`);
+  return services.cache.close(tags, writes.all, prefix, seen);
+}
+
+/* ---- what the server says ---- */
+
+function isPlain(kind: StatementFacts['kind']): boolean {
+  return kind === 'select' || kind === 'insert' || kind === 'update' || kind === 'delete';
+}
+
+/**
+ * A statement of the unit was completed, or a portal of it was suspended. `buffer` has its command tag in [start, end), with
+ * a zero behind it; it is empty if there is none. Without `facts` nobody could read it.
+ */
+export function noteCompleted(
+  session: ClientSession,
+  unit: Unit,
+  isQuery: boolean,
+  plan: Plan | undefined,
+  facts: StatementFacts | undefined,
+  buffer: Buffer,
+  start: number,
+  end: number,
+): void {
+  const { transaction: phase } = session;
+  if (facts !== undefined && isPlain(facts.kind) && (phase === 'implicit' || phase === 'block')) return;
+  const isProgram =
+    facts !== undefined && facts.kind !== 'unknown' && commitsByItself(facts, plan?.facts.template ?? '');
+  const event = isProgram ? 'program' : eventOf(buffer.toString('latin1', start, end - 1), facts);
+  const hasMore = facts?.kind === 'unknown' || unit.statementIndex !== plan?.facts.statements.length;
+  happened(session, unit, event, isQuery ? unit.plans.length - Number(hasMore) : behind(unit, plan));
+}
+
+/** The place behind a plan among those of which nothing was decided yet. */
+function behind(unit: Unit, plan: Plan | undefined): number {
+  return plan === undefined ? unit.openFrom : Math.max(unit.openFrom, unit.plans.indexOf(plan, unit.openFrom) + 1);
+}
+
+/** The server has said that something of the unit failed. */
+export function noteFailed(session: ClientSession, unit: Unit): void {
+  if (session.transaction === 'block' || session.transaction === 'failed') session.transaction = 'failed';
+  else happened(session, unit, mayHaveCommitted(unit) ? 'program error' : 'error', unit.openFrom);
+}
+
+/** May what failed have committed before it did? */
+function mayHaveCommitted(unit: Unit): boolean {
+  if (unit.isUnparsable) return false;
+  const last = unit.plans.at(-1);
+  if (last !== undefined && unit.shape === 'Q') {
+    const failing = last.facts.statements[unit.statementIndex];
+    return failing === undefined || commitsByItself(failing, last.facts.template);
+  }
+  return unit.plans.some(({ facts }) => facts.statements.some((one) => commitsByItself(one, facts.template)));
+}
+
+/** @param openFrom if it ends a transaction: the first plan of the unit that is behind that */
+function happened(session: ClientSession, unit: Unit, event: TransactionEvent, openFrom: number): void {
+  const [next, fate] = after(session.transaction, event);
+  session.transaction = next;
+  if (fate === 'open') return;
+  if (fate === 'committed') acknowledge(session, unit);
+  // What a program has written behind its own commit is decided later.
+  if (event === 'program' || event === 'program error') return;
+  session.open = undefined;
+  unit.openFrom = openFrom;
+}
+
+/** ReadyForQuery may be far away: from now on nobody reads what is older from a replica. The tags stay closed. */
+function acknowledge(session: ClientSession, unit: Unit): void {
+  unit.hasCommitted = true;
+  unit.guard ??= closeAll(session);
+  unit.guard?.acknowledged(session.database.topology.ticker.next());
+}
+
+/* ---- ReadyForQuery ---- */
+
+function phaseOf(status: number): Phase {
+  if (status === TxStatus.Idle) return 'implicit';
+  return status === TxStatus.InTransaction ? 'block' : 'failed';
+}
+
+function readyEvent(status: number): TransactionEvent {
+  if (status === TxStatus.Idle) return 'idle';
+  return status === TxStatus.InTransaction ? 'in block' : 'in failed block';
+}
+
+/** What the unit has committed is bumped, what is still open is kept. The unit is no longer in flight. */
+export function settleWrites(session: ClientSession, unit: Unit, status: number): void {
+  const [next, fate] = after(session.transaction, readyEvent(status));
+  session.transaction = next;
+  if (session.writes === undefined && unit.guard === undefined) {
+    if (fate === 'committed' && unit.executes) unit.hasCommitted = true;
+    return;
+  }
+  // A batch that executes nothing decides nothing either.
+  if (fate === 'committed' && unit.executes) unit.hasCommitted = true;
+  if (fate === 'open') keepOpen(session, unit);
+  else session.open = undefined;
+  if (unit.hasCommitted) committed(session, unit);
+  else unit.guard?.rolledBack();
+  if (session.inFlight.length === 0) session.writes = session.open;
+}
+
+function keepOpen(session: ClientSession, unit: Unit): void {
+  if (!unit.executes) return;
+  for (let at = unit.hasRepeated ? 0 : unit.openFrom; at < unit.plans.length; at++) {
+    const plan = unit.plans[at] as Plan;
+    if (isWrite(plan)) (session.open ??= new WriteSet()).add(plan);
+  }
+}
+
+function committed(session: ClientSession, unit: Unit): void {
+  const { writes, database } = session;
+  const guard = unit.guard ?? closeAll(session);
+  guard?.committed(database.topology.ticker.next());
+  if (writes?.changesCatalog !== true) return;
+  session.services.book.catalogChanged();
+  database.topology.catalogChanged();
+  if (writes.changesDefaults) database.defaultsChanged();
+}
+
+/** The server is gone, or the unit was passed over: whatever was open there is no more. */
+export function forgetTransaction(session: ClientSession, status: number = TxStatus.Idle): void {
+  session.transaction = phaseOf(status);
+  session.open = undefined;
+  if (session.inFlight.length === 0) session.writes = undefined;
+}
