@@ -70,6 +70,13 @@ export class Cluster extends ClusterView<PgNode> {
     this.replicas.push(old);
   }
 
+  /** A node that was the primary, and was stopped cleanly, comes back as a replica of the present one. */
+  async rejoin(node: PgNode): Promise<void> {
+    node.becomeStandby(connInfo(node, this.primary));
+    await node.start();
+    await this.#waitForStreaming(node);
+  }
+
   async #follow(replica: PgNode, primary: PgNode): Promise<void> {
     await this.query(`ALTER SYSTEM SET primary_conninfo = '${connInfo(replica, primary)}'`, { node: replica });
     await this.query('SELECT pg_reload_conf()', { node: replica });

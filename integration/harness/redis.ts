@@ -68,6 +68,17 @@ export class Redis implements RedisFacts {
     await this.start();
   }
 
+  /** One command without arguments, e.g. FLUSHALL; errors are no concern. */
+  command(name: string): Promise<void> {
+    return new Promise((resolve) => {
+      const socket = connect(this.port, '127.0.0.1', () => socket.write(`${name}\r\n`));
+      socket.setTimeout(1000, () => socket.destroy());
+      socket.on('error', () => undefined);
+      socket.once('data', () => socket.destroy());
+      socket.once('close', () => resolve());
+    });
+  }
+
   /** Freezes it (SIGSTOP): connections stay, nothing is answered. */
   pause(): void {
     this.#child?.signal('SIGSTOP');

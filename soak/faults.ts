@@ -1,0 +1,218 @@
+/**
+ * What goes wrong, each for a while, and always mended at its end. By name, so that a run can be told to play only some.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { PgNode } from '../integration/harness/pg-node.ts';
+import type { Random } from './random.ts';
+import type { Place, Stage } from './stage.ts';
+
+export interface Fault {
+  readonly name: string;
+  /** Two at once are of different groups. */
+  readonly group: 'node' | 'redis' | 'weir' | 'client';
+  play(stage: Stage, random: Random): Promise<void>;
+}
+
+const replicaOf = (stage: Stage, random: Random): PgNode => random.pick(stage.cluster.replicas);
+const sharedOf = (stage: Stage, random: Random): Place =>
+  random.pick(stage.places.filter(({ toRedis }) => toRedis !== undefined));
+
+async function paused(stage: Stage, nodes: readonly PgNode[], ms: number): Promise<void> {
+  await Promise.all(nodes.map((node) => stage.tell(node, 'SELECT pg_wal_replay_pause()')));
+  await sleep(ms);
+  await Promise.all(nodes.map((node) => stage.tell(node, 'SELECT pg_wal_replay_resume()')));
+}
+
+async function frozen(node: PgNode, ms: number): Promise<void> {
+  node.freeze();
+  await sleep(ms);
+  node.thaw();
+}
+
+const nodes: readonly Fault[] = [
+  {
+    name: 'pause-replay',
+    group: 'node',
+    play: (stage, random) => paused(stage, [replicaOf(stage, random)], random.between(300, 4_000)),
+  },
+  {
+    name: 'pause-replay-everywhere',
+    group: 'node',
+    play: (stage, random) => paused(stage, stage.cluster.replicas, random.between(300, 2_500)),
+  },
+  {
+    name: 'kill-replica',
+    group: 'node',
+    async play(stage, random) {
+      const node = replicaOf(stage, random);
+      await stage.cluster.kill(node);
+      await sleep(random.between(0, 1_500));
+      await stage.cluster.start(node);
+    },
+  },
+  {
+    name: 'kill-primary',
+    group: 'node',
+    async play(stage, random) {
+      const node = stage.cluster.primary;
+      await stage.cluster.kill(node);
+      await sleep(random.between(0, 800));
+      await stage.cluster.start(node);
+    },
+  },
+  {
+    name: 'freeze-replica',
+    group: 'node',
+    play: (stage, random) => frozen(replicaOf(stage, random), random.between(200, 4_000)),
+  },
+  {
+    name: 'freeze-primary',
+    group: 'node',
+    play: (stage, random) => frozen(stage.cluster.primary, random.between(200, 3_000)),
+  },
+  { name: 'switch-over', group: 'node', play: (stage) => stage.switchOver() },
+];
+
+const redis: readonly Fault[] = [
+  {
+    name: 'kill-redis',
+    group: 'redis',
+    async play(stage, random) {
+      await stage.redis.kill();
+      await sleep(random.between(0, 2_500));
+      await stage.redis.start();
+    },
+  },
+  {
+    name: 'freeze-redis',
+    group: 'redis',
+    async play(stage, random) {
+      stage.redis.pause();
+      await sleep(random.between(100, 4_000));
+      stage.redis.resume();
+    },
+  },
+  {
+    name: 'flush-redis',
+    group: 'redis',
+    async play(stage) {
+      for (let i = 0; i < 3; i++) {
+        await stage.redis.command('FLUSHALL');
+        await sleep(300);
+      }
+    },
+  },
+  {
+    name: 'partition-redis',
+    group: 'redis',
+    async play(stage, random) {
+      const { toRedis } = sharedOf(stage, random);
+      toRedis?.blackhole();
+      await sleep(random.between(500, 7_000));
+      toRedis?.pass();
+    },
+  },
+  {
+    name: 'cut-redis',
+    group: 'redis',
+    async play(stage, random) {
+      const { toRedis } = sharedOf(stage, random);
+      toRedis?.setMode('refuse');
+      toRedis?.reset();
+      await sleep(random.between(200, 5_000));
+      toRedis?.pass();
+    },
+  },
+  {
+    name: 'slow-redis',
+    group: 'redis',
+    async play(stage, random) {
+      const { toRedis } = sharedOf(stage, random);
+      if (toRedis === undefined) return;
+      toRedis.delayMs = random.between(5, 60);
+      await sleep(random.between(500, 4_000));
+      toRedis.delayMs = 0;
+    },
+  },
+];
+
+const weirs: readonly Fault[] = [
+  {
+    name: 'freeze-weir',
+    group: 'weir',
+    async play(stage, random) {
+      const { weir } = random.pick(stage.places);
+      weir.signal('SIGSTOP');
+      await sleep(random.between(100, 6_000));
+      weir.signal('SIGCONT');
+    },
+  },
+  {
+    name: 'kill-weir',
+    group: 'weir',
+    async play(stage, random) {
+      const place = random.pick(stage.places);
+      await place.weir.kill();
+      await sleep(random.between(0, 500));
+      await stage.restartWeir(place);
+    },
+  },
+  {
+    name: 'slow-primary',
+    group: 'weir',
+    async play(stage, random) {
+      const { toPrimary } = random.pick(stage.places);
+      toPrimary.delayMs = random.between(5, 60);
+      await sleep(random.between(500, 3_000));
+      toPrimary.delayMs = 0;
+    },
+  },
+  {
+    name: 'cut-primary',
+    group: 'weir',
+    async play(stage, random) {
+      const { toPrimary } = random.pick(stage.places);
+      for (let i = random.below(4); i >= 0; i--) {
+        if (random.chance(0.5)) toPrimary.reset();
+        else toPrimary.cut();
+        await sleep(random.between(50, 600));
+      }
+    },
+  },
+];
+
+const clients: readonly Fault[] = [
+  {
+    name: 'cancel',
+    group: 'client',
+    async play(stage, random) {
+      for (let i = 0; i < 40; i++) {
+        random.pick(random.pick(stage.worlds).sessions).cancel();
+        await sleep(random.between(5, 40));
+      }
+    },
+  },
+  {
+    name: 'leave',
+    group: 'client',
+    async play(stage, random) {
+      for (let i = 0; i < 20; i++) {
+        random.pick(random.pick(stage.worlds).sessions).drop();
+        await sleep(random.between(5, 80));
+      }
+    },
+  },
+  {
+    name: 'terminate',
+    group: 'client',
+    async play(stage, random) {
+      const sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app'";
+      for (let i = 0; i < 12; i++) {
+        await Promise.all(stage.cluster.nodes.map((node) => stage.tell(node, sql)));
+        await sleep(random.between(100, 200));
+      }
+    },
+  },
+];
+
+export const faults: readonly Fault[] = [...nodes, ...redis, ...weirs, ...clients];

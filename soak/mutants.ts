@@ -1,0 +1,218 @@
+/**
+ * The rules of docs/consistency.md, each taken out by a change of text in the build while a Weir loads it (mutate.mjs), with
+ * the run that has to notice. Tests only: nothing in Weir knows of it. A text that is not found ends that Weir.
+ */
+import { join } from 'node:path';
+import { checkoutDir } from '../integration/harness/run-dir.ts';
+import type { FormKind } from './model.ts';
+
+interface Change {
+  /** Below dist. */
+  readonly file: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+export interface Mutant {
+  /** Number in docs/consistency.md. */
+  readonly rule: number;
+  readonly name: string;
+  readonly changes: readonly Change[];
+  readonly world: 'shared' | 'alone';
+  readonly kinds: readonly string[];
+  readonly forms: readonly FormKind[];
+  readonly faults: readonly string[];
+}
+
+const usual = {
+  world: 'alone',
+  kinds: ['simple', 'extended', 'transaction'],
+  forms: ['table', 'view'],
+  faults: [],
+} as const satisfies Partial<Mutant>;
+
+export const mutants: readonly Mutant[] = [
+  {
+    ...usual,
+    rule: 1,
+    name: 'stamps are not checked',
+    changes: [{ file: 'cache/cache.js', from: 'this.parts.isCurrent(entry.states, entry.stamps) &&', to: 'true &&' }],
+  },
+  {
+    ...usual,
+    rule: 2,
+    name: 'nothing is closed before a commit',
+    changes: [
+      { file: 'cache/guard.js', from: 'state.closed++;', to: '' },
+      { file: 'cache/guard.js', from: 'state.closed--;', to: '' },
+      { file: 'cache/guard.js', from: 'this.announced = this.held.length > 0 ?', to: 'this.announced = false ?' },
+    ],
+    world: 'shared',
+    faults: ['freeze-weir', 'slow-redis'],
+  },
+  {
+    ...usual,
+    rule: 2,
+    name: 'a commit gives no new stamps',
+    changes: [{ file: 'cache/guard.js', from: 'this.open(true)', to: 'this.open(false)' }],
+  },
+  {
+    ...usual,
+    rule: 2,
+    name: 'an unknown outcome is taken for a rollback',
+    changes: [{ file: 'cache/guard.js', from: 'unknown() {', to: 'unknown() { return this.rolledBack();' }],
+    kinds: ['slow', 'simple'],
+    faults: ['cut-primary'],
+  },
+  {
+    ...usual,
+    rule: 3,
+    name: 'how far a replica is does not matter',
+    changes: [
+      { file: 'session/freshness.js', from: 'return later(own, lsnOf(ticker, tagTick));', to: 'return 0;' },
+      { file: 'cache/flights.js', from: 'needLsn() {', to: 'needLsn() { return 0;' },
+    ],
+    faults: ['pause-replay'],
+  },
+  {
+    ...usual,
+    rule: 3,
+    name: 'only own writes matter',
+    changes: [
+      { file: 'session/freshness.js', from: 'return later(own, lsnOf(ticker, tagTick));', to: 'return own;' },
+      { file: 'cache/flights.js', from: 'needLsn() {', to: 'needLsn() { return 0;' },
+    ],
+    faults: ['pause-replay'],
+  },
+  {
+    ...usual,
+    rule: 4,
+    name: 'a flight is joined whatever was written since',
+    changes: [
+      {
+        file: 'cache/flights.js',
+        from: 'return isSameSet(plan.set.states, set.states) && isCurrent(plan.set.states, plan.stamps);',
+        to: 'return true;',
+      },
+      { file: 'cache/cache.js', from: 'if (!this.parts.isCurrent(set.states, stamps))', to: 'if (false)' },
+      {
+        file: 'cache/cache.js',
+        from: 'if (entry === undefined || !this.mayShow(entry,',
+        to: 'if (entry === undefined || (() => false)(entry,',
+      },
+    ],
+    faults: ['slow-primary'],
+  },
+  {
+    ...usual,
+    rule: 5,
+    name: 'what was learned outlives the connection to Redis',
+    changes: [{ file: 'cache/peers.js', from: 'if (this.options.keepsTrust)', to: 'if (true)' }],
+    world: 'shared',
+    faults: ['cut-redis', 'flush-redis', 'kill-redis'],
+  },
+  {
+    ...usual,
+    rule: 6,
+    name: 'answers live for ever',
+    changes: [
+      { file: 'cache/cache.js', from: 'now - entry.filledAtMs < ttlMs &&', to: 'true &&' },
+      { file: 'cache/cache.js', from: 'Math.min(plan.ttlMs, ', to: 'Math.min(Infinity, ' },
+    ],
+  },
+  {
+    ...usual,
+    rule: 7,
+    name: 'what triggers, rules and foreign keys write is not followed',
+    changes: [
+      { file: 'routing/bind-writes.js', from: "push(relation.updatesTo, 'deletes')", to: "push([], 'deletes')" },
+      { file: 'routing/bind-writes.js', from: 'if (relation.hasRules)', to: 'if (false)' },
+      {
+        file: 'routing/bind-writes.js',
+        from: 'for (const oid of relation.triggerFunctions) {',
+        to: 'for (const oid of []) {',
+      },
+    ],
+    kinds: ['trigger', 'rule', 'cascade', 'deferred trigger'],
+  },
+  {
+    ...usual,
+    rule: 7,
+    name: 'partitions are tables of their own',
+    changes: [
+      {
+        file: 'routing/bind-writes.js',
+        from: 'closure.roots.add(relation.root);',
+        to: 'closure.roots.add(relation.oid);',
+      },
+    ],
+    kinds: ['partition itself', 'child of a parent'],
+  },
+  {
+    ...usual,
+    rule: 8,
+    name: 'views are not followed',
+    changes: [
+      {
+        file: 'routing/bind-reach.js',
+        from: 'for (const oid of relation.viewRelations) {',
+        to: 'for (const oid of []) {',
+      },
+      { file: 'routing/bind-statement.js', from: "return hasTable ? '' : 'reads no table';", to: "return '';" },
+    ],
+    faults: ['pause-replay'],
+  },
+  {
+    ...usual,
+    rule: 9,
+    name: 'settings are not part of the key',
+    changes: [
+      {
+        file: 'cache/key.js',
+        from: 'export function fullKey(key) {',
+        to: "export function fullKey(key) { key = { ...key, settings: '' };",
+      },
+    ],
+    forms: ['zoned'],
+  },
+  {
+    ...usual,
+    rule: 10,
+    name: 'answers of any function are kept',
+    changes: [
+      { file: 'routing/bind-reach.js', from: 'refuseCache(reason) {', to: 'refuseCache(reason) { return;' },
+      { file: 'routing/bind-statement.js', from: "return hasTable ? '' : 'reads no table';", to: "return '';" },
+    ],
+    forms: ['function'],
+  },
+  {
+    ...usual,
+    rule: 11,
+    name: 'transactions are answered from the cache',
+    changes: [{ file: 'session/cacheable.js', from: 'if (session.status !== TxStatus.Idle)', to: 'if (false)' }],
+  },
+  {
+    ...usual,
+    rule: 12,
+    name: 'what a session has read does not matter to the cache',
+    changes: [{ file: 'cache/cache.js', from: 'freshness.accepts(', to: '(() => true)(' }],
+    world: 'shared',
+    forms: ['table', 'view', 'function'],
+    faults: ['slow-redis', 'freeze-redis'],
+  },
+  {
+    ...usual,
+    rule: 12,
+    name: 'a session goes to any replica',
+    changes: [{ file: 'session/freshness.js', from: 'moveLsn(ticker) {', to: 'moveLsn(ticker) { return 0;' }],
+    faults: ['pause-replay'],
+  },
+];
+
+/** How a Weir is started as that mutant. */
+export function asMutant(mutant: Mutant): { nodeArgs: string[]; env: Record<string, string> } {
+  return {
+    nodeArgs: ['--import', join(checkoutDir, 'soak/mutate.mjs')],
+    env: { WEIR_MUTANT: JSON.stringify(mutant.changes) },
+  };
+}

@@ -1,0 +1,261 @@
+/**
+ * One database with the Weirs in front of it, its ledger, and everybody who works in it. There are two at the same time:
+ * two Weirs over one Redis, and one Weir without (stage.ts). Knows of faults only that connections end.
+ */
+import pg from 'pg';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { WeirProcess } from '../integration/harness/weir.ts';
+import { Connection, LostError } from './connection.ts';
+import { Ledger, Via } from './history.ts';
+import type { Level } from './history.ts';
+import type { Kind } from './kinds.ts';
+import { registerNames, registerOf, slots, tables, writtenAround } from './model.ts';
+import type { Form, Table } from './model.ts';
+import type { Random } from './random.ts';
+import { ReadSession, ways } from './reads.ts';
+import type { Target } from './reads.ts';
+import type { SqlError } from './writer.ts';
+import { Writer } from './writer.ts';
+
+export interface WorldOptions {
+  readonly kinds: readonly Kind[];
+  readonly forms: readonly Form[];
+  /** Between two writes of one writer, at most. */
+  readonly pauseMs: number;
+  /** undefined: as configured, judged as `session`. */
+  readonly readers: readonly (Level | undefined)[];
+}
+
+/** A place where a Weir runs; when it is killed, the next one takes the place. */
+export interface Seat {
+  readonly name: string;
+  weir: WeirProcess;
+  via: Via;
+}
+
+/** What a read that reached the primary or a replica may fail with, whatever the fault. */
+const expectedStates = /^(08|57P|57014|40001|40P01|53300|58|25P02|55000)/;
+/** How old a read may be at most, whoever has written: lag, and the time that a Weir needs to notice a fault. */
+const boundMs = 5_000;
+const hotTargets = 40;
+
+export class World {
+  readonly name: string;
+  readonly options: WorldOptions;
+  readonly ledger: Ledger;
+  readonly seats: Seat[] = [];
+  readonly messages = new Messages();
+  isOver = false;
+  areWritersPaused = false;
+  writersAtWork = 0;
+  readonly byRoute = { cache: 0, replica: 0, primary: 0 };
+  readonly bySqlstate = new Map<string, number>();
+  readonly byKind = new Map<string, number>();
+  readonly unexpected: string[] = [];
+  private readonly hot: Target[] = [];
+  private readonly usual: readonly Form[];
+  private readonly rare: readonly Form[];
+  private readonly byTable = new Map<Table, Form[]>();
+  private readonly random: Random;
+  private readonly direct: Direct;
+  private readonly readers: ReadSession[];
+  private readonly writers: Writer[];
+  private readonly primaryName: () => string;
+
+  constructor(
+    name: string,
+    options: WorldOptions,
+    at: { random: Random; primaryUrl: () => string; primaryName: () => string },
+  ) {
+    this.name = name;
+    this.options = options;
+    this.random = at.random;
+    this.primaryName = at.primaryName;
+    const tableOf = (register: number): Table => tables[Math.floor(register / slots)]!;
+    this.ledger = new Ledger(registerNames, {
+      isAround: (register) => writtenAround.includes(tableOf(register)),
+      mayGoBack: (register) => tableOf(register) === 'around',
+      boundMs,
+    });
+    this.usual = options.forms.filter(({ isRare }) => isRare !== true);
+    this.rare = options.forms.filter(({ isRare }) => isRare === true);
+    for (const table of tables) {
+      const of = this.usual.filter(({ first, second }) => first === table || second === table);
+      if (of.length > 0) this.byTable.set(table, of);
+    }
+    this.direct = new Direct(at.primaryUrl);
+    this.readers = options.readers.map((level, i) => new ReadSession(this, `reader ${i}`, level, at.random.fork()));
+    this.writers = Array.from({ length: slots }, (_, slot) => new Writer(this, slot, at.random.fork()));
+  }
+
+  get sessions(): readonly ReadSession[] {
+    return [...this.readers, ...this.writers.map((writer) => writer.reading)];
+  }
+
+  nowMs(): number {
+    return performance.now();
+  }
+
+  newVia(seat: string): Via {
+    return new Via(seat, registerNames.length);
+  }
+
+  /** Resolves when it is over and everybody has gone home. */
+  async work(): Promise<void> {
+    const observing = this.observe();
+    await Promise.all([...this.readers.map((one) => one.work()), ...this.writers.map((one) => one.work())]);
+    await observing;
+    await this.direct.end();
+  }
+
+  /* ---- connections ---- */
+
+  async connect(parameters: Readonly<Record<string, string>> = {}): Promise<{ connection: Connection; via: Via }> {
+    const { weir, via } = this.random.pick(this.seats);
+    const connection = await Connection.open(weir, { user: 'app', database: this.name, ...parameters });
+    return { connection, via };
+  }
+
+  elsewhere(): Promise<{ connection: Connection; via: Via }> {
+    return this.connect();
+  }
+
+  /* ---- past Weir ---- */
+
+  async writeAround(slot: number, value: number): Promise<void> {
+    const table = this.random.pick(writtenAround);
+    const register = registerOf(table, slot);
+    const write = this.ledger.begin(register, value, { kind: 'around', via: 'nobody', nowMs: this.nowMs() });
+    this.played('around', [table], slot);
+    const isDone = await this.direct.ask(`UPDATE ${table} SET n = greatest(n, ${value}) WHERE id = ${slot}`);
+    if (isDone === undefined) this.ledger.unknownOutcome(write, this.nowMs());
+    else this.ledger.committed(write, this.nowMs(), undefined, undefined);
+  }
+
+  /** What a two-phase write of unknown outcome has left behind would block the next one. */
+  async forgetPrepared(slot: number): Promise<void> {
+    const rows = await this.direct.ask(`SELECT gid FROM pg_prepared_xacts WHERE gid LIKE '${this.name}\\_${slot}\\_%'`);
+    for (const { gid } of rows ?? []) await this.direct.ask(`ROLLBACK PREPARED '${gid}'`);
+  }
+
+  /** Once a second: what is committed, whatever its writer was told. */
+  private async observe(): Promise<void> {
+    const sql = tables
+      .map((table, i) => `SELECT ${i} AS t, id, max(n) AS n FROM ${table} GROUP BY id`)
+      .join(' UNION ALL ');
+    while (!this.isOver) {
+      const rows = await this.direct.ask(sql);
+      const now = this.nowMs();
+      for (const { t, id, n } of rows ?? []) this.ledger.observed(Number(t) * slots + Number(id), Number(n), now);
+      await sleep(1000);
+    }
+  }
+
+  /* ---- what is told ---- */
+
+  /** `tables` at `slot` are about to be written: a good moment to read them. */
+  played(kind: string, tables: readonly Table[], slot: number): void {
+    this.byKind.set(kind, (this.byKind.get(kind) ?? 0) + 1);
+    for (let i = 0; i < 2; i++) this.heat({ form: this.formOf(tables), slot, way: this.random.pick(ways) });
+  }
+
+  formOf(tables: readonly Table[]): Form {
+    return this.random.pick(this.byTable.get(this.random.pick(tables)) ?? this.usual);
+  }
+
+  /** What readers mostly ask for: few questions at a time, so that answers are asked for again before they are void. */
+  pick(): Target {
+    const { random } = this;
+    if (this.rare.length > 0 && random.chance(0.0005)) {
+      return { form: random.pick(this.rare), slot: random.below(slots), way: random.pick(ways) };
+    }
+    if (this.hot.length < hotTargets || random.chance(0.01)) {
+      this.heat({ form: random.pick(this.usual), slot: random.below(slots), way: random.pick(ways) });
+    }
+    return random.pick(this.hot);
+  }
+
+  private heat(target: Target): void {
+    if (this.hot.length < hotTargets) this.hot.push(target);
+    else this.hot[this.random.below(hotTargets)] = target;
+  }
+
+  served(route: string): void {
+    const node = route.split(';')[0];
+    if (node === 'cache') this.byRoute.cache++;
+    else if (node === this.primaryName()) this.byRoute.primary++;
+    else this.byRoute.replica++;
+  }
+
+  refused(what: Pick<SqlError, 'sqlstate' | 'message'>, where: string): void {
+    const { sqlstate, message } = what;
+    const kind = `${sqlstate} ${message}`;
+    this.bySqlstate.set(kind, (this.bySqlstate.get(kind) ?? 0) + 1);
+    if (expectedStates.test(sqlstate) || this.unexpected.length > 100) return;
+    this.unexpected.push(`${sqlstate} ${message} (${where})`);
+  }
+
+  /** Sessions that wait for longer than anything may take. */
+  stuck(limitMs: number): string[] {
+    const now = this.nowMs();
+    return this.sessions
+      .filter(({ waitsSinceMs }) => waitsSinceMs !== undefined && now - waitsSinceMs > limitMs)
+      .map((session) => session.reader?.name ?? 'a session');
+  }
+}
+
+/** The same bytes are sent again and again. */
+export class Messages {
+  private readonly known = new Map<string, Buffer>();
+
+  of(key: string, make: () => Buffer): Buffer {
+    let bytes = this.known.get(key);
+    if (bytes === undefined) this.known.set(key, (bytes = make()));
+    return bytes;
+  }
+}
+
+/** A connection to whoever is the primary, made again when it is lost. */
+class Direct {
+  private readonly url: () => string;
+  private client: pg.Client | undefined;
+  private last: Promise<Record<string, string>[] | undefined> = Promise.resolve(undefined);
+
+  constructor(url: () => string) {
+    this.url = url;
+  }
+
+  /** undefined: no answer, and nobody knows whether it was done. One at a time. */
+  ask(sql: string): Promise<Record<string, string>[] | undefined> {
+    return (this.last = this.last.then(() => this.askNow(sql)));
+  }
+
+  private async askNow(sql: string): Promise<Record<string, string>[] | undefined> {
+    try {
+      const client = (this.client ??= await this.open());
+      return (await client.query<Record<string, string>>(sql)).rows;
+    } catch {
+      const lost = this.client;
+      this.client = undefined;
+      await lost?.end().catch(() => undefined);
+      return undefined;
+    }
+  }
+
+  async end(): Promise<void> {
+    await this.client?.end().catch(() => undefined);
+  }
+
+  private async open(): Promise<pg.Client> {
+    const client = new pg.Client({
+      connectionString: this.url(),
+      connectionTimeoutMillis: 3_000,
+      query_timeout: 20_000,
+    });
+    client.on('error', () => undefined);
+    await client.connect();
+    return client;
+  }
+}
+
+export { LostError };
