@@ -32,6 +32,11 @@ export class Holders {
     if (at !== -1) this.list[at] = to;
   }
 
+  /** The server takes bytes again. */
+  drained(): void {
+    for (const each of this.list) each.drained();
+  }
+
   /** Those who are owed something, in that order, and then those who only have it; each once. */
   withThoseOwed(owed: readonly AnswerReceiver[]): Set<AnswerReceiver> {
     return new Set([...owed, ...this.list]);

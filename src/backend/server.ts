@@ -8,6 +8,7 @@ import { AnswerQueue, Owed, type Answer, type OwedKind } from '../protocol/answe
 import { FrameScanner, type FrameSink } from '../protocol/scanner.ts';
 import { ProtocolError, readErrorFields, readPair } from '../protocol/read.ts';
 import { terminate } from '../protocol/write.ts';
+import { mayReadFor } from '../net/flow.ts';
 import { Wire, type WireHandler } from '../net/wire.ts';
 import type { NodeConfig } from '../config/config.ts';
 import type { ServerState } from '../pool/types.ts';
@@ -99,6 +100,7 @@ export class ServerConnection implements WireHandler, FrameSink {
     if (this.isDead) return this.tooLate(answer);
     this.answers.push(answer);
     if (answer.kind === Owed.Fake) this.sayFakes();
+    if (!this.wire.isReading) this.wire.regulate();
   }
 
   /** What was sent went nowhere: whoever waits for its answer is told so. */
@@ -181,8 +183,13 @@ export class ServerConnection implements WireHandler, FrameSink {
     }
   }
 
+  /** Whoever is slow now may be somebody else than whoever is owed the next answer. */
+  get mayRead(): boolean {
+    return mayReadFor(this.head ?? this.holders.last);
+  }
+
   drained(): void {
-    this.holders.last?.drained();
+    this.holders.drained();
   }
 
   closed(error: Error | undefined): void {

@@ -12,6 +12,8 @@ export interface WireHandler {
   received(chunk: Buffer): void;
   /** The peer took what was waiting; writing may go on. */
   drained(): void;
+  /** May the peer be read? By the rules of flow.ts; asked after each event, and by `regulate()`. */
+  readonly mayRead: boolean;
   /** The connection is gone; called exactly once. `error` undefined: an orderly end. */
   closed(error: Error | undefined): void;
 }
@@ -28,6 +30,8 @@ export class Wire {
   private pending: Buffer[] = [];
   private pendingBytes = 0;
   private isScheduled = false;
+  /** Whether the peer is read: what the handler has said last. */
+  isReading = true;
   private isClosed = false;
   private isEnding = false;
   receivedBytes = 0;
@@ -38,7 +42,7 @@ export class Wire {
     this.handler = handler;
     this.turn = turn;
     socket.on('data', (chunk: Buffer) => this.receive(chunk));
-    socket.on('drain', () => this.handler.drained());
+    socket.on('drain', () => this.drained());
     socket.on('error', (error) => this.close(error));
     socket.on('end', () => this.close(undefined));
     socket.on('close', () => this.close(undefined));
@@ -53,7 +57,7 @@ export class Wire {
     // What the stream has read ahead comes as 'data', before what is read without it.
     this.socket.read();
     readDirectly(this.socket, this.turn.input, (chunk) => this.receive(chunk));
-    this.socket.resume();
+    if (this.isReading) this.socket.resume();
   }
 
   private receive(chunk: Buffer): void {
@@ -64,6 +68,21 @@ export class Wire {
     } catch (error) {
       this.close(error instanceof Error ? error : new Error(String(error)));
     }
+    this.regulate();
+  }
+
+  private drained(): void {
+    this.handler.drained();
+    this.regulate();
+  }
+
+  /** To be called by whoever has changed what `mayRead` depends on, outside of `received` and `drained`. */
+  regulate(): void {
+    const { mayRead } = this.handler;
+    if (mayRead === this.isReading || this.isClosed) return;
+    this.isReading = mayRead;
+    if (mayRead) this.socket.resume();
+    else this.socket.pause();
   }
 
   /** Queues bytes for the end of this turn. The buffer must not be changed afterwards. */
@@ -127,16 +146,9 @@ export class Wire {
     return !this.isClosed && !this.isEnding;
   }
 
+  /** The socket is not read at the moment, so its end is not seen either. */
   get isPaused(): boolean {
     return this.socket.isPaused();
-  }
-
-  pause(): void {
-    this.socket.pause();
-  }
-
-  resume(): void {
-    if (!this.isClosed) this.socket.resume();
   }
 
   /** Sends what is queued and this, then closes; the peer gets a few seconds to take it. */

@@ -7,6 +7,7 @@ import type { TLSSocket } from 'node:tls';
 import type { ServerConnection } from '../backend/server.ts';
 import type { SessionFreshness } from '../cache/types.ts';
 import { WeirError } from '../errors.ts';
+import { mayReadClient } from '../net/flow.ts';
 import { Wire, type WireHandler } from '../net/wire.ts';
 import type { Ticket } from '../pool/waiters.ts';
 import { statusLetter, TxStatus } from '../protocol/codes.ts';
@@ -30,9 +31,6 @@ import type { SessionState } from './state.ts';
 import { Tenancy } from './tenancy.ts';
 import type { ClientStats } from './types.ts';
 import type { Unit } from './unit.ts';
-
-/** Input that is kept while the session waits for something; beyond it the socket is paused. */
-const maxKeptBytes = 64 * 1024;
 
 export class ClientSession extends Tenancy implements WireHandler {
   readonly wire: Wire;
@@ -89,6 +87,10 @@ export class ClientSession extends Tenancy implements WireHandler {
 
   /* ---- WireHandler ---- */
 
+  get mayRead(): boolean {
+    return mayReadClient(this.wire, this.server?.wire, this.scanner.restBytes);
+  }
+
   received(chunk: Buffer): void {
     try {
       this.scanner.push(chunk);
@@ -96,12 +98,11 @@ export class ClientSession extends Tenancy implements WireHandler {
       return this.fail(error);
     }
     this.intake.rested();
-    if (this.wire.isFull || (this.phase === 'waiting' && this.scanner.restBytes > maxKeptBytes)) this.wire.pause();
   }
 
   /** The client takes bytes again. */
   drained(): void {
-    this.server?.wire.resume();
+    this.server?.wire.regulate();
     try {
       this.readOn();
     } catch (error) {
@@ -111,10 +112,11 @@ export class ClientSession extends Tenancy implements WireHandler {
 
   /** The next requests, unless the client must first take what it has been told already. */
   private readOn(): void {
-    if (!this.readsOn) return;
-    this.wire.resume();
-    this.scanner.resume();
-    this.intake.rested();
+    if (this.readsOn) {
+      this.scanner.resume();
+      this.intake.rested();
+    }
+    this.wire.regulate();
   }
 
   closed(error: Error | undefined): void {
@@ -234,10 +236,6 @@ export class ClientSession extends Tenancy implements WireHandler {
     done();
   }
 
-  serverDrained(): void {
-    if (this.readsOn) this.wire.resume();
-  }
-
   begin(unit: Unit): void {
     if (!unit.isBegun) beginUnit(this, unit);
   }
@@ -245,8 +243,6 @@ export class ClientSession extends Tenancy implements WireHandler {
   /** All that there is of the unit was handed to the server. */
   sent(unit: Unit): void {
     if (unit.held === undefined) unit.messages = undefined;
-    // A lane is never full of one client's bytes, and nobody in particular would be told that it has drained.
-    if (this.server?.wire.isFull === true && this.server.sharers === 1) this.wire.pause();
   }
 
   /* ---- words to the client ---- */
@@ -263,7 +259,6 @@ export class ClientSession extends Tenancy implements WireHandler {
   /** Bytes from the server. */
   relayed(bytes: Buffer): void {
     this.wire.send(bytes);
-    if (this.wire.isFull) this.server?.wire.pause();
   }
 
   /** A unit was answered by Weir itself; its ReadyForQuery follows, now or at its Sync. */

@@ -90,7 +90,6 @@ export class Intake implements FrameSink {
     // Only the server that was given the beginning gets the rest: not one that came after it, nor any in an error.
     if (server?.isMidMessage === true) {
       server.send(buffer.subarray(start, end));
-      if (server.wire.isFull) session.wire.pause();
       if (isLast) {
         server.isMidMessage = false;
         // All that the client is owed may have come meanwhile.
@@ -175,6 +174,7 @@ export class Intake implements FrameSink {
       try {
         if (batch === this.batch && this.session.readsOn && this.mayBegin(batch)) this.submit(batch);
         else this.rested();
+        this.session.wire.regulate();
       } catch (error) {
         this.session.fail(error);
       }
@@ -188,7 +188,7 @@ export class Intake implements FrameSink {
 
   /** COPY data goes where the COPY goes on. After its failure the rest is still on its way: ignored, as by PostgreSQL. */
   private copy(message: Message): void {
-    const { server, inFlight, wire } = this.session;
+    const { server, inFlight } = this.session;
     const { batch } = this;
     if (batch?.isBegun === false && batch.executes && !this.isSkipping) {
       // Pipelined behind its Execute: it goes with the batch.
@@ -200,7 +200,6 @@ export class Intake implements FrameSink {
     // What only reads is no COPY from the client; in a lane the bytes would hit its neighbours.
     if (server === undefined || last === undefined || (last.isRead && !server.isInCopy)) return;
     forward(this.session, message);
-    if (server.wire.isFull) wire.pause();
   }
 
   private add(unit: Unit, message: Message): void {

@@ -138,8 +138,12 @@ export class Receiver implements AnswerReceiver {
     return true;
   }
 
+  get isFull(): boolean {
+    return this.session.wire.isFull;
+  }
+
   drained(): void {
-    this.session.serverDrained();
+    this.session.wire.regulate();
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { mayReadFor } from '../net/flow.ts';
 import { Wire, type WireHandler } from '../net/wire.ts';
 import type { TurnWriter } from '../net/turn.ts';
 import { FrameScanner, type FrameSink } from '../protocol/scanner.ts';
@@ -66,12 +67,15 @@ export class RelaySide implements WireHandler, FrameSink {
       return this.watcher.failed(error instanceof Error ? error : new Error(String(error)));
     }
     this.flush();
-    if (this.other?.wire.isFull === true) this.wire.pause();
+  }
+
+  get mayRead(): boolean {
+    return mayReadFor(this.other?.wire);
   }
 
   /** This end takes bytes again. */
   drained(): void {
-    this.other?.wire.resume();
+    this.other?.wire.regulate();
   }
 
   closed(error: Error | undefined): void {

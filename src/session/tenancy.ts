@@ -5,6 +5,7 @@
 import type { AnswerReceiver, ServerConnection } from '../backend/server.ts';
 import type { UnderWay } from '../cache/types.ts';
 import type { PoolMode } from '../config/config.ts';
+import type { Wire } from '../net/wire.ts';
 import type { Pool } from '../pool/pool.ts';
 import { TxStatus } from '../protocol/codes.ts';
 import type { NodeState } from '../topology/types.ts';
@@ -15,6 +16,7 @@ import type { Unit } from './unit.ts';
 
 export abstract class Tenancy extends Holdings {
   abstract readonly receiver: AnswerReceiver;
+  abstract readonly wire: Wire;
   serverNode: NodeState | undefined;
   protected pool: Pool | undefined;
   /** Transaction status as of the last ReadyForQuery. */
@@ -50,6 +52,7 @@ export abstract class Tenancy extends Holdings {
     this.server = server;
     this.serverNode = node;
     server.holders.add(this.receiver);
+    server.wire.regulate();
   }
 
   /** Others may send short reads to the session's server meanwhile, or not. */
@@ -83,13 +86,14 @@ export abstract class Tenancy extends Holdings {
   }
 
   protected detach(server: ServerConnection): void {
-    // The client may still be slower than its answer was; whoever has the server next need not be.
-    if (server.wire.isPaused) server.wire.resume();
     this.server = undefined;
     this.serverNode = undefined;
     this.portals = undefined;
     this.hasAdvanced = false;
     server.holders.remove(this.receiver);
+    // The client may still be slower than its answer was, whoever has the server next need not be; and the other way round.
+    server.wire.regulate();
+    this.wire.regulate();
   }
 
   /** Leaves a lane before its answers have come. */

@@ -94,7 +94,7 @@ describe('a client', () => {
         session.leavePark = () => undefined;
       },
     ],
-    ['client_paused', 5, ({ session }) => session.wire.pause()],
+    ['client_paused', 5, ({ session }) => session.wire.socket.pause()],
     [
       'answer_lost',
       5,
@@ -110,7 +110,7 @@ describe('a client', () => {
       5,
       async (at) => {
         await sendSilently(at, query("SELECT 'never read'"));
-        at.session.server?.wire.pause();
+        at.session.server?.wire.socket.pause();
       },
     ],
   ];
@@ -149,7 +149,7 @@ test.each(['json', 'pretty'] as const)('a %s log line of it is what the tests of
   const written: string[] = [];
   const logger = createLogger({ level: 'error', format, destination: { write: (text) => void written.push(text) } });
   const watchdog = new Watchdog({ sessions: () => world.sessions, databases: () => [], log: logger.log });
-  at.session.wire.pause();
+  at.session.wire.socket.pause();
   for (let i = 0; i < 10; i++) watchdog.pass(1000 * i);
   logger.flush();
   expect(stuckLines(written.join(''))).toHaveLength(1);

@@ -109,6 +109,12 @@ export class FakePostgres {
     this.sleeping?.(true);
   }
 
+  /** Reads on, or takes no more than fits into its socket. */
+  reads(isReading: boolean): void {
+    if (isReading) this.socket.resume();
+    else this.socket.pause();
+  }
+
   end(): void {
     this.isOpen = false;
     this.socket.destroy();
@@ -195,6 +201,8 @@ export class FakePostgres {
       case Frontend.Query: {
         const sql = text.string();
         text.end();
+        this.statements.delete('');
+        this.portals.delete('');
         return this.simple(sql.split(';').map((one) => one.trim()));
       }
       case Frontend.Parse: {

@@ -19,6 +19,11 @@ class MemorySocket extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    // As with a kernel in between, nobody hears anything while it is being said.
+    process.nextTick(() => this.deliver(chunk, done));
+  }
+
+  private deliver(chunk: Buffer, done: () => void): void {
     const { peer } = this;
     if (peer === undefined || peer.destroyed || peer.readableEnded) return done();
     if (peer.push(chunk)) done();
