@@ -183,7 +183,6 @@ export class ServerConnection implements WireHandler, FrameSink {
     }
   }
 
-  /** Whoever is slow now may be somebody else than whoever is owed the next answer. */
   get mayRead(): boolean {
     return mayReadFor(this.head ?? this.holders.last);
   }
@@ -205,17 +204,14 @@ export class ServerConnection implements WireHandler, FrameSink {
   /* ---- FrameSink ---- */
 
   mayStream(type: number, size: number): boolean {
-    if (type === Backend.DataRow || type === Backend.CopyData) return true;
-    return mayStreamMessage(type, size);
+    return type === Backend.DataRow || type === Backend.CopyData || mayStreamMessage(type, size);
   }
 
   frame(type: number, buffer: Buffer, start: number, end: number): boolean {
     if (type === Backend.DataRow || type === Backend.CopyData) {
       const head = this.answers.head() ?? this.unexpected(type);
       if (!head.isSkipped) this.relaying.add(head.receiver, buffer, start, end);
-      return true;
-    }
-    this.message(type, buffer, start, end);
+    } else this.message(type, buffer, start, end);
     return true;
   }
 
@@ -295,9 +291,8 @@ export class ServerConnection implements WireHandler, FrameSink {
   }
 
   private readyForQuery(head: Answer<AnswerReceiver>, status: number): void {
-    if (head.kind !== Owed.Query && head.kind !== Owed.Sync && head.kind !== Owed.FunctionCall) {
+    if (head.kind !== Owed.Query && head.kind !== Owed.Sync && head.kind !== Owed.FunctionCall)
       this.unexpected(Backend.ReadyForQuery);
-    }
     this.txStatus = status;
     this.relaying.flush();
     this.next();
@@ -341,11 +336,11 @@ export class ServerConnection implements WireHandler, FrameSink {
 
   private sayFakes(): void {
     for (let head = this.answers.head(); head !== undefined; head = this.answers.head()) {
-      if (head.kind !== Owed.Fake && head.kind !== Owed.CopyEnd) return;
-      if (head.kind === Owed.Fake) this.relaying.flush();
+      const { kind, bytes, receiver } = head;
+      if (kind !== Owed.Fake && kind !== Owed.CopyEnd) return;
+      if (kind === Owed.Fake) this.relaying.flush();
       this.answers.shift();
-      const { bytes } = head;
-      if (head.kind === Owed.Fake && bytes !== undefined) head.receiver.relay(bytes, 0, bytes.length);
+      if (kind === Owed.Fake && bytes !== undefined) receiver.relay(bytes, 0, bytes.length);
     }
   }
 

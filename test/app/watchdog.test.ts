@@ -94,7 +94,7 @@ describe('a client', () => {
         session.leavePark = () => undefined;
       },
     ],
-    ['client_paused', 5, ({ session }) => session.wire.socket.pause()],
+    ['client_paused', 5, ({ session }) => void session.wire.socket.pause()],
     [
       'answer_lost',
       5,

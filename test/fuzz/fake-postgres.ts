@@ -209,7 +209,8 @@ export class FakePostgres {
         const [name, sql] = [text.string(), text.string()];
         text.pass(4 * text.int16());
         text.end();
-        if (name !== '' && this.statements.has(name)) throw new SqlError('42P05', `${name} already exists`);
+        if (name === '') this.statements.delete('');
+        else if (this.statements.has(name)) throw new SqlError('42P05', `${name} already exists`);
         this.check(sql);
         this.statements.set(name, sql.trim());
         return this.say(parseComplete);
