@@ -68,6 +68,13 @@ export function registerQueries(registry: Registry, sources: StatsSources): void
   pulled(
     registry,
     'counter',
+    'weir_recovery_conflicts_total',
+    'Reads that a replica cancelled in favour of its replay; they ran again',
+    perDatabase((stats) => stats.recoveryConflicts),
+  );
+  pulled(
+    registry,
+    'counter',
     'weir_transactions_total',
     'Transactions',
     perDatabase((stats) => stats.xacts),

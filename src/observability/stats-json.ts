@@ -40,8 +40,8 @@ function databaseJson(stats: ReturnType<StatsSources['databaseStats']> extends I
     if (index % 2 === 1) errors += count;
   });
   const [primary, replica, cache] = routes;
-  const { database, queries, xacts, queryMs, misroutes } = stats;
-  return { database, queries, xacts, queryMs, misroutes, primary, replica, cache, errors };
+  const { database, queries, xacts, queryMs, misroutes, recoveryConflicts } = stats;
+  return { database, queries, xacts, queryMs, misroutes, recoveryConflicts, primary, replica, cache, errors };
 }
 
 function nodesJson(sources: StatsSources, nowMs: number): object[] {

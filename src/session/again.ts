@@ -1,6 +1,6 @@
 /**
- * What runs once more: reads of which the client has seen nothing, when their server died or a replica refused them
- * (25006). In order: what was pipelined behind such a read runs again behind it. Called by settle.ts and lost.ts.
+ * What runs once more: reads of which the client has seen nothing, when their server died, or a replica refused them
+ * (25006) or cancelled them (a conflict with recovery). In order: what was pipelined behind such a read runs again behind it. Called by settle.ts and lost.ts.
  */
 import type { ClientSession } from './client.ts';
 import { findServer } from './handle-request.ts';
@@ -23,21 +23,30 @@ export function canRunAgain(unit: Unit): boolean {
   return unit.messages !== undefined && !unit.isSentOn && unit.attempts < maxAttempts;
 }
 
+/** What only a replica says of a read by itself, whatever language its messages are in; and what follows from it. */
+const replicasOnly: ReadonlyMap<string, (session: ClientSession, unit: Unit) => void> = new Map([
+  ['25006', learn],
+  // Its statement was in the way of the replay: cancelled, or the victim of a deadlock with it.
+  ['40001', goHome],
+  ['40P01', goHome],
+]);
+
 /**
- * A replica refuses `first`, which was taken for a read. True: the client will not hear of it; what is behind it on
- * that server is passed over too, and all of it runs again once the server has answered.
+ * A replica refuses `first`, which was taken for a read, or cancels it in favour of the replay. True: the client will not
+ * hear of it; what is behind it on that server is passed over too, and all of it runs again once the server has answered.
  */
-export function swallow(session: ClientSession, first: Unit): boolean {
+export function swallow(session: ClientSession, first: Unit, sqlstate: string): boolean {
+  const note = replicasOnly.get(sqlstate);
+  if (note === undefined || first.node?.role !== 'replica') return false;
   const { inFlight } = session;
   for (let i = 0; i < inFlight.length; i++) if (!canRunAgain(inFlight.at(i) as Unit)) return false;
   for (let i = 0; i < inFlight.length; i++) (inFlight.at(i) as Unit).isSwallowed = true;
-  first.isRefused = true;
+  note(session, first);
   return true;
 }
 
 /** ReadyForQuery for a swallowed unit, which is no longer in flight. */
 export function settleSwallowed(session: ClientSession, unit: Unit): void {
-  if (unit.isRefused) learn(session, unit);
   session.again.push(unit);
   if (session.inFlight.length === 0) runAgain(session, session.again.splice(0));
 }
@@ -55,7 +64,25 @@ function learn(session: ClientSession, unit: Unit): void {
   unit.flight = undefined;
   unit.capture = undefined;
   unit.isRead = false;
+  unit.isRefused = true;
   unit.why = unit.retryWhy = 'a replica refused it (25006)';
+}
+
+/** A conflict with recovery: it is a read all the same, and may go to a replica the next time. */
+function goHome(session: ClientSession, unit: Unit): void {
+  const { database, services } = session;
+  database.stats.recoveryConflicts++;
+  const why = `${unit.node?.name ?? 'a replica'} cancelled it in favour of the replay`;
+  if (database.topology.snapshot().primary?.isUp === true) {
+    unit.isRefused = true;
+    unit.retryWhy = why;
+  } else {
+    avoidNode(unit, why);
+  }
+  services.log('info', 'recovery_conflict', `${why}; it runs again`, {
+    database: database.name,
+    template: unit.plans[0]?.facts.template,
+  });
 }
 
 /** The unit's node has failed it; another replica may do better. */

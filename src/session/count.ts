@@ -20,6 +20,7 @@ export function newDatabaseStats(database: string): DatabaseStats {
     queryMs: 0,
     waitMs: 0,
     misroutes: 0,
+    recoveryConflicts: 0,
     replications: 0,
     byLabel: new Float64Array(24),
     durations: [histogram(), histogram(), histogram(), histogram()],

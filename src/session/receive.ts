@@ -16,7 +16,6 @@ import { mergeIgnored, settle, settleDropped } from './settle.ts';
 import { serverLost } from './lost.ts';
 import type { Unit } from './unit.ts';
 
-const readOnlySqlTransaction = '25006';
 const syntaxError = '42601';
 const noTag = Buffer.alloc(0);
 
@@ -87,7 +86,7 @@ export class Receiver implements AnswerReceiver {
     unit.isUnparsable ||= sqlstate === syntaxError && isUnparsable(unit, fields);
     noteFailed(session, unit);
     if (unit.isSwallowed || unit.isTakenBack) return;
-    if (sqlstate === readOnlySqlTransaction && unit.node?.role === 'replica' && swallow(session, unit)) return;
+    if (swallow(session, unit, sqlstate)) return;
     if (sqlstate === '0A000' && fields.get('R') === 'RevalidateCachedQuery') session.services.book.catalogChanged();
     if (unit.held !== undefined) {
       unit.held.push(buffer.subarray(start, end));

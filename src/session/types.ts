@@ -61,6 +61,8 @@ export interface DatabaseStats {
   waitMs: number;
   /** 25006 from a replica: a statement taken for a read that was not. */
   misroutes: number;
+  /** Reads that a replica has cancelled because they were in the way of the replay. */
+  recoveryConflicts: number;
   /** Replication connections opened. */
   replications: number;
   /** index = routeIndex * 6 + cacheIndex * 2 + resultIndex, in the order of the label types above. */

@@ -55,7 +55,7 @@ export class Unit {
   attempts = 0;
   /** Why it runs once more, in words. */
   retryWhy = '';
-  /** It is for the primary, whatever it looks like: a replica refused it (25006), or it left one (go-home.ts). */
+  /** It is for the primary, whatever it looks like: a replica refused or cancelled it (again.ts), or it left one (go-home.ts). */
   isRefused = false;
   /** Node that failed it: not asked again. */
   avoid = '';

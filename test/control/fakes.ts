@@ -168,6 +168,7 @@ export function fakeDatabaseStats(changes: Partial<DatabaseStats> = {}): Databas
     queryMs: 88,
     waitMs: 12.5,
     misroutes: 1,
+    recoveryConflicts: 0,
     replications: 0,
     byLabel,
     durations,
