@@ -2,7 +2,8 @@
  * A Weir that is told something while it works: SIGTERM loses nothing, SIGHUP applies what it can and changes nothing
  * when the file cannot be used, and operators resize and pause under two hundred clients without an error.
  */
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { connect as connectTcp } from 'node:net';
 import { join } from 'node:path';
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
@@ -11,8 +12,11 @@ import {
   connectPg,
   currentRun,
   findProgram,
+  hasRedis,
   runProgram,
+  startRedis,
   startWeir,
+  TcpRelay,
   until,
   useCluster,
   weirConfig,
@@ -113,6 +117,82 @@ describe('SIGTERM', () => {
     at.signal('SIGTERM');
     expect(await at.exited).toMatchObject({ code: 1 });
     await expect(client.query('SELECT 1')).rejects.toThrow();
+  });
+});
+
+describe('shutdown_timeout', () => {
+  const activity = `SELECT count(*)::int AS n FROM pg_stat_activity WHERE datname = $1 AND query LIKE 'SELECT pg_sleep(300)%'`;
+  const sleeping = async (): Promise<number> =>
+    (await useCluster().query<{ n: number }>(activity, { values: [database] }))[0]?.n ?? 0;
+
+  test('what is not over by then is cut with 57P01, cancelled, counted and said', async () => {
+    const at = await start({ shutdown_timeout: '1s' });
+    const [long, open] = await Promise.all([connectPg(at.url({ database })), connectPg(at.url({ database }))]);
+    const cut = expect(long.query('SELECT pg_sleep(300)')).rejects.toMatchObject({ code: '57P01' });
+    await open.query('BEGIN');
+    await until('the statement to run', async () => (await sleeping()) === 1);
+    const told = new Promise((resolve) => open.once('error', resolve));
+    at.signal('SIGTERM');
+    await cut;
+    expect(await told).toMatchObject({ code: '57P01' });
+    expect(await at.exited).toEqual({ code: 0, signal: null });
+    const line = at.logs.find(({ event }) => event === 'shutdown_cut');
+    expect(line).toMatchObject({ level: 'warn', clients: 2, servers: 2, statements: 1 });
+    await until('the statement to be cancelled', async () => (await sleeping()) === 0);
+  });
+
+  test('can be changed while Weir drains', async () => {
+    const at = await start({ shutdown_timeout: '1h' });
+    const client = await connectPg(at.url({ database }));
+    client.on('error', () => undefined);
+    await client.query('BEGIN');
+    at.signal('SIGTERM');
+    await until('it to drain', () => at.output.includes('draining'));
+    const before = JSON.parse(readFileSync(at.configFile, 'utf8')) as WeirConfig;
+    at.rewriteConfig({ ...before, shutdown_timeout: '1s' });
+    at.signal('SIGHUP');
+    expect(await at.exited).toEqual({ code: 0, signal: null });
+  });
+
+  test('nothing holds up the end: neither a silent server, nor a silent Redis, nor half a request over HTTP', async () => {
+    const [primary, second] = await Promise.all([
+      TcpRelay.start(useCluster().primary),
+      hasRedis() ? startRedis() : undefined,
+    ]);
+    const redis = second === undefined ? undefined : await TcpRelay.start(second);
+    const cache = redis === undefined ? {} : { cache: { enabled: true, redis: `redis://127.0.0.1:${redis.port}` } };
+    const config = weirConfig(useCluster(), { database, primary, replicas: [] }, { shutdown_timeout: '1s', ...cache });
+    const at = (weir = await startWeir(config));
+    const client = await connectPg(at.url({ database }));
+    client.on('error', () => undefined);
+    await client.query('SELECT 1');
+    const http = connectTcp(at.httpPort, '127.0.0.1');
+    http.on('error', () => undefined);
+    http.write('GET /metrics HTTP/1.1\r\n');
+    for (const relay of [primary, redis]) relay?.blackhole();
+    const lost = expect(client.query('INSERT INTO confirmed VALUES (-3)')).rejects.toThrow();
+    at.signal('SIGTERM');
+    await lost;
+    expect(await at.exited).toEqual({ code: 0, signal: null });
+    http.destroy();
+    await Promise.all([primary.stop(), redis?.stop()]);
+    await second?.stop();
+  });
+
+  test('a second signal does not wait for what hangs', async () => {
+    const relay = await TcpRelay.start(useCluster().primary);
+    const at = await startWeir(weirConfig(useCluster(), { database, primary: relay, replicas: [] }));
+    const client = await connectPg(at.url({ database }));
+    client.on('error', () => undefined);
+    await client.query('BEGIN');
+    relay.blackhole();
+    const lost = expect(client.query('SELECT 1')).rejects.toThrow();
+    at.signal('SIGTERM');
+    await until('it to drain', () => at.output.includes('draining'));
+    at.signal('SIGINT');
+    await lost;
+    expect(await at.exited).toMatchObject({ code: 1 });
+    await relay.stop();
   });
 });
 

@@ -9,6 +9,7 @@ import { createSources } from './app/console-sources.ts';
 import { Clients } from './app/clients.ts';
 import { Credentials } from './app/credentials.ts';
 import { Directory } from './app/directory.ts';
+import { Stops, underWay } from './app/ending.ts';
 import { Reception } from './app/reception.ts';
 import { Watchdog } from './app/watchdog.ts';
 import { createKeyDeriver } from './auth/keys.ts';
@@ -61,8 +62,6 @@ export interface App {
 /** Clients' deadlines and idle servers are looked after so often. */
 const sweepMs = 100;
 const sweepsPerClientSweep = 10;
-/** Longest that a drain waits for statements and transactions in flight. */
-const drainTimeoutMs = 60_000;
 const version = readVersion();
 
 export async function createApp(firstConfig: Config, deps: AppDeps): Promise<App> {
@@ -273,8 +272,8 @@ export async function createApp(firstConfig: Config, deps: AppDeps): Promise<App
     state = 'draining';
     reception.isDraining = true;
     log('info', 'draining', 'no new clients; statements in flight end first', { clients: clients.count });
-    const deadlineMs = nowMs() + drainTimeoutMs;
-    while (clients.count > 0 && (waitsForClients || nowMs() < deadlineMs)) {
+    const sinceMs = nowMs();
+    while (clients.count > 0 && (waitsForClients || nowMs() - sinceMs < config.shutdownTimeoutMs)) {
       if (state !== 'draining') return stop();
       if (!waitsForClients) {
         for (const session of clients.all()) if (session.isIdle) session.terminate(new WeirError('shutting_down'));
@@ -282,6 +281,8 @@ export async function createApp(firstConfig: Config, deps: AppDeps): Promise<App
       }
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
+    if (clients.count > 0)
+      log('warn', 'shutdown_cut', 'shutdown_timeout is over: the rest is cut', underWay(clients, directory));
     await stop();
   }
 
@@ -296,13 +297,16 @@ export async function createApp(firstConfig: Config, deps: AppDeps): Promise<App
     clearInterval(sweeper);
     console.stop();
     resizing.stop();
-    await listener.close();
+    const stops = new Stops();
+    await stops.stop('log-ins', listener.close());
     for (const session of clients.all()) session.terminate(new WeirError('shutting_down'));
     for (const each of clients.consoles()) each.close(new WeirError('shutting_down'));
     authQuery.stop();
-    await directory.stop();
-    await cache.stop();
-    await http?.close();
+    await stops.stop('servers', directory.stop());
+    await stops.stop('the cache', cache.stop());
+    await stops.stop('http', http?.close());
+    stops.done();
+    if (stops.late.length > 0) log('warn', 'shutdown_cut', `not waited for any longer: ${stops.late.join(', ')}`);
     metrics.close();
     log('info', 'stopped', 'weir has stopped');
     logger.flush();

@@ -23,3 +23,5 @@ const code = await runCli(
 // Output to a pipe may still be on its way: leave when it is gone, and do not wait for anything else.
 process.exitCode = code;
 process.stdout.write('', () => process.exit(code));
+// Nobody may read it.
+setTimeout(() => process.exit(code), 1_000);

@@ -60,6 +60,8 @@ export class DatabaseRuntime implements Database {
   private readonly byNode = new Map<string, Map<string, Pool>>();
   private readonly budgets = new Map<string, NodeBudget>();
   private readonly parked = new Set<Parked>();
+  /** On their way. */
+  private readonly cancels = new Set<Promise<void>>();
   private isPaused = false;
   private prefix: string | undefined;
 
@@ -200,6 +202,8 @@ export class DatabaseRuntime implements Database {
   /** CancelRequest to the server's node; the server is kept back until it has arrived. */
   cancel(server: ServerConnection, isWanted?: () => boolean): Promise<void> {
     const arrived = this.logins.cancel(server, isWanted);
+    this.cancels.add(arrived);
+    void arrived.finally(() => this.cancels.delete(arrived));
     const earlier = server.cancelling ?? Promise.resolve();
     const both = Promise.all([earlier, arrived]).then(() => {
       if (server.cancelling === both && server.state !== 'resetting') server.cancelling = undefined;
@@ -326,6 +330,7 @@ export class DatabaseRuntime implements Database {
   async stop(): Promise<void> {
     this.unsubscribe();
     for (const pool of this.pools()) pool.close();
-    await this.current.stop();
+    // Statements whose clients were cut off must not go on.
+    await Promise.allSettled([...this.cancels, this.current.stop()]);
   }
 }

@@ -44,6 +44,9 @@ export type CreateServedApp = (config: Config, deps: ServeDeps) => Promise<Serve
 /** Signals and last-resort errors of the process; tests give their own emitter. */
 export type ProcessEvents = Pick<NodeJS.Process, 'on' | 'off'>;
 
+/** Longest that a second signal waits for clients to be told. */
+const atOnceMs = 1_000;
+
 export const serveOptions: Readonly<Record<string, OptionSpec>> = {
   config: { type: 'string', short: 'c', value: 'FILE', about: 'The configuration (YAML or JSON).' },
   primary: {
@@ -157,9 +160,12 @@ async function untilEnded(
   };
   let isDraining = false;
   let isCutShort = false;
+  let atOnce: NodeJS.Timeout | undefined;
   const terminate = (signal: NodeJS.Signals): void => {
     io.err(`weir: ${signal}: ${isDraining ? 'stopping at once' : 'draining; once more stops at once'}\n`);
     isCutShort = isDraining;
+    // Whatever hangs: at once is at once.
+    if (isDraining) atOnce ??= setTimeout(() => finish(exitCodes.refused), atOnceMs);
     end(isDraining ? app.stop() : app.drain());
     isDraining = true;
   };
@@ -170,6 +176,7 @@ async function untilEnded(
   events.on('unhandledRejection', unexpected);
   if (app.ended !== undefined) end(app.ended);
   const code = await finished;
+  clearTimeout(atOnce);
   events.off('SIGHUP', hangup);
   events.off('SIGTERM', terminate);
   events.off('SIGINT', terminate);

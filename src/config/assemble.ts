@@ -32,6 +32,7 @@ export function assemble(v: SettingValues, databases: ReadonlyMap<string, Databa
     unixSocketMode: v.unix_socket_mode,
     http: v.http,
     maxClientConn: v.max_client_conn,
+    shutdownTimeoutMs: v.shutdown_timeout,
     pool: assemblePool(v),
     auth: {
       type: v['auth.type'],

@@ -92,6 +92,7 @@ export interface Config {
   readonly unixSocketMode: number;
   readonly http: HostPort | undefined;
   readonly maxClientConn: number;
+  readonly shutdownTimeoutMs: number;
   readonly pool: PoolSettings;
   readonly auth: {
     readonly type: AuthType;

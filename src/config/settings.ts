@@ -93,6 +93,13 @@ export const settings = {
     'Client connections allowed at the same time.',
     (c) => c.maxClientConn,
   ),
+  shutdown_timeout: setting(
+    atLeast1ms,
+    30 * second,
+    'reload',
+    'How long SIGTERM waits for statements and transactions in flight; then the rest is cut off.',
+    (c) => c.shutdownTimeoutMs,
+  ),
   query_wait_timeout: setting(
     atLeast1ms,
     30 * second,
