@@ -49,6 +49,8 @@ describe.skipIf(!hasRedis())('connections to Redis', () => {
       ttlMs: 60_000,
       maxMemoryBytes: 10_000_000,
       maxEntrySizeBytes: 100_000,
+      leaseMs: 1_000,
+      memberTimeoutMs: 60_000,
       redis: `redis://127.0.0.1:${relay.port}/0`,
       tables: [],
     } as const;

@@ -63,6 +63,8 @@ describe.skipIf(!hasRedis())('the cache over Redis', () => {
       ttlMs: 60_000,
       maxMemoryBytes: 10_000_000,
       maxEntrySizeBytes: 100_000,
+      leaseMs: 1_000,
+      memberTimeoutMs: 60_000,
       redis: redis.url,
       tables: [],
       ...changes,
@@ -78,7 +80,7 @@ describe.skipIf(!hasRedis())('the cache over Redis', () => {
   }
 
   const up = (...made: Weir[]): Promise<boolean> =>
-    until('the caches to be in step', () => made.every(({ cache }) => cache.stats().redis === 'up'));
+    until('the caches to be in step', () => made.every(({ cache }) => cache.stats().hasLease));
   const down = (made: Weir): Promise<boolean> => until('the loss', () => made.cache.stats().redis === 'down');
 
   const key = (sql: string): KeyParts => ({
@@ -172,7 +174,7 @@ describe.skipIf(!hasRedis())('the cache over Redis', () => {
   });
 
   it('keeps a write closed beyond the life of its marker, and opens it when its owner is gone', async () => {
-    const [a, b] = [await weir(), await weir()];
+    const [a, b] = [await weir({ memberTimeoutMs: 1_000 }), await weir({ memberTimeoutMs: 1_000 })];
     await up(a, b);
     a.cache.close([users], false, prefix, a.cache.newFreshness());
     await until('the marker', async () => (await said(b)) === 'miss' && (await markers()).length === 1);
@@ -272,6 +274,60 @@ describe.skipIf(!hasRedis())('the cache over Redis', () => {
     await until('b to hear of it', async () => (await said(b)) === 'miss');
   });
 
+  it.each<[string, (relay: TcpRelay) => void]>([
+    [
+      'cut off',
+      (relay) => {
+        relay.setMode('refuse');
+        relay.reset();
+      },
+    ],
+    ['out of reach, with no word of it', (relay) => relay.blackhole()],
+  ])('%s: its writes wait until nobody shows what they make old, the next ones do not wait', async (_how, lose) => {
+    const relay = await TcpRelay.start({ port: redis.port });
+    relays.push(relay);
+    const [a, b] = [await weir({ redis: `redis://127.0.0.1:${relay.port}/0` }), await weir()];
+    await up(a, b);
+    await fill(b, 'old');
+    expect(await said(a)).toBe('2: old');
+    lose(relay);
+    const guard = a.cache.close([users], false, prefix, a.cache.newFreshness());
+    expect(await said(b)).toBe('1: old');
+    await guard.announced;
+    expect(await said(b)).toBe('miss');
+    expect(a.cache.stats()).toMatchObject({ writesHeld: 1, writesUnannounced: 1 });
+    guard.committed(a.ticks.next());
+    const next = a.cache.close([users], false, prefix, a.cache.newFreshness());
+    await next.announced;
+    next.rolledBack();
+    expect(a.cache.stats()).toMatchObject({ writesHeld: 1, writesUnannounced: 2 });
+    expect(b.log.join()).toContain('are missing');
+    relay.pass();
+    await up(a, b);
+    expect(await said(b)).toBe('miss');
+    await fill(b, 'new');
+    expect(await said(a)).toBe('2: new');
+  });
+
+  it('killed: the others go on uncached, until they take it for gone; one that leaves is not missed', async () => {
+    const relay = await TcpRelay.start({ port: redis.port });
+    relays.push(relay);
+    const a = await weir({ redis: `redis://127.0.0.1:${relay.port}/0`, memberTimeoutMs: 2_000 });
+    const [b, c] = [await weir({ memberTimeoutMs: 2_000 }), await weir({ memberTimeoutMs: 2_000 })];
+    await up(a, b, c);
+    await c.cache.stop();
+    await fill(b, 'old');
+    relay.setMode('refuse');
+    relay.reset();
+    await until('b to miss it', () => !b.cache.stats().hasLease);
+    expect(await said(b)).toBe('miss');
+    await up(b);
+    expect(b.log.filter((line) => line.includes('missing'))).toHaveLength(1);
+    expect(await said(b)).toBe('miss');
+    await fill(b, 'new');
+    expect(await said(b)).toBe('1: new');
+  });
+
   it('frozen: no look-up waits for it for long, and after a while not at all', async () => {
     const a = await weir();
     await up(a);
@@ -354,7 +410,7 @@ describe.skipIf(!hasRedis())('the cache over Redis', () => {
     }
     await client.set(`{weir1}:t:${orders}`, 'not a hash');
     await fill(a, 'after', 'SELECT 5', [orders]);
-    expect(await said(b, 'SELECT 5', [orders])).toBe('2: after');
+    await until('b to find it', async () => (await said(b, 'SELECT 5', [orders])) === '2: after');
     await client.hset(`{weir1}:t:${orders}`, 'v', '999999999999999999999', 'm:x', 'nan', 'm:y', '1e300');
     expect(await said(b, 'SELECT 5', [orders])).not.toContain('2:');
     await client.del('{weir1}:meta');

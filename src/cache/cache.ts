@@ -9,7 +9,7 @@ import { randomBytes } from 'node:crypto';
 import type { CacheSettings } from '../config/config.ts';
 import type { Tag } from '../routing/plan.ts';
 import type { Tick } from '../topology/types.ts';
-import { Flights, mayJoinByStamps, missing } from './flights.ts';
+import { Flights, mayJoinByStamps } from './flights.ts';
 import type { FlightPlan } from './flights.ts';
 import { Freshness } from './freshness.ts';
 import { Guard, maxTagsPerWrite, statesWritten } from './guard.ts';
@@ -18,6 +18,8 @@ import { fullKey, hashKey } from './key.ts';
 import type { CacheOptions, CacheParts } from './parts.ts';
 import { Peers } from './peers.ts';
 import { RedisTransport } from './redis.ts';
+import { off, closed, outOfStep, noLease, alone } from './request.ts';
+import type { Request } from './request.ts';
 import { SecondLevel } from './second-level.ts';
 import { isCurrent, isSameSet, makeEntry, owned, stampsOf, Store, sumOf } from './store.ts';
 import type { Entry } from './store.ts';
@@ -53,6 +55,9 @@ export function createCache(options: CacheOptions, parts: Partial<CacheParts> = 
     isCurrent,
     ignoresGaps: false,
     keepsTrust: false,
+    ignoresLease: false,
+    ignoresMissing: false,
+    ignoresOthersLeases: false,
     ignoresFreshness: false,
     random: Math.random,
     maxTags,
@@ -61,19 +66,7 @@ export function createCache(options: CacheOptions, parts: Partial<CacheParts> = 
   });
 }
 
-/** One look-up that was no hit at once. */
-interface Request {
-  readonly key: string;
-  readonly set: TagSet;
-  readonly ttlMs: number;
-  readonly freshness: Freshness;
-  readonly ticks: TickSource;
-}
-
-const off = missing('the cache is off');
-const closed = missing('a write to one of its tables is under way');
-const outOfStep = missing('the second level is out of reach');
-const alone = missing('somebody else is asking, not waited for');
+const noFigures = { writesHeld: 0, writesUnannounced: 0, redisLosses: 0 };
 
 class Cache implements ResultCache {
   readonly isEnabled: boolean;
@@ -85,6 +78,8 @@ class Cache implements ResultCache {
   private readonly store: Store;
   private readonly flights: Flights;
   private readonly peers: Peers | undefined;
+  /** Without peers nobody else writes, so that it never ends. */
+  private readonly lease: { readonly untilMs: number };
   private readonly second: SecondLevel | undefined = undefined;
   private readonly guardRules: GuardRules;
   private readonly instanceId: string;
@@ -125,10 +120,11 @@ class Cache implements ResultCache {
               this.store.clear();
             },
             peerBumped: () => this.invalidations.peer++,
-            ignoresGaps: parts.ignoresGaps,
-            keepsTrust: parts.keepsTrust,
+            rules: parts,
+            settings: options.settings,
             confirms: !this.isByTime,
           });
+    this.lease = this.peers === undefined || parts.ignoresLease ? { untilMs: Infinity } : this.peers.lease;
     this.guardRules = {
       table: this.table,
       peers: this.peers,
@@ -168,6 +164,7 @@ class Cache implements ResultCache {
     const request = { key: full, set, ttlMs, freshness: freshness as Freshness, ticks };
     if (this.second === undefined) return this.takeOff(request, true);
     if (this.peers?.isUsable !== true) return this.miss(outOfStep);
+    if (!(now < this.lease.untilMs)) return this.miss(noLease);
     return { kind: 'wait', result: this.askPeers(this.second, request) };
   }
 
@@ -221,6 +218,8 @@ class Cache implements ResultCache {
       stores: this.stores,
       evictions: this.store.evictions,
       invalidations: { ...this.invalidations },
+      hasLease: this.now() < this.lease.untilMs,
+      ...(this.peers?.figures ?? noFigures),
       redis: this.peers === undefined ? 'off' : this.peers.isUp ? 'up' : 'down',
     };
   }
@@ -254,6 +253,7 @@ class Cache implements ResultCache {
   private mayShow(entry: Entry, set: TagSet, ttlMs: number, freshness: Freshness): boolean {
     const now = this.now();
     return (
+      now < this.lease.untilMs &&
       this.parts.isCurrent(entry.states, entry.stamps) &&
       now < entry.expiresAtMs &&
       now - entry.filledAtMs < ttlMs &&

@@ -19,14 +19,14 @@ export interface CacheOptions {
   readonly instanceId?: string;
 }
 
-export interface CacheParts {
+export interface CacheParts extends PeerRules {
   readonly transport: Transport | undefined;
   readonly fullKey: (key: KeyParts) => string;
   readonly hashKey: (bytes: Buffer) => string;
   readonly mayJoin: (plan: FlightPlan, set: TagSet) => boolean;
   readonly isCurrent: (states: readonly TagState[], stamps: readonly number[]) => boolean;
-  readonly ignoresGaps: boolean;
-  readonly keepsTrust: boolean;
+  /** Cached answers are shown without a lease. */
+  readonly ignoresLease: boolean;
   readonly ignoresFreshness: boolean;
   readonly random: () => number;
   readonly maxTags: number;
@@ -35,9 +35,18 @@ export interface CacheParts {
 export interface PeersOptions extends MirrorOptions {
   readonly transport: Transport;
   readonly log: Log;
+  readonly settings: CacheSettings;
   /** Everything learned is void: empty level 1. */
   forget(): void;
-  /** Rules taken out by tests that prove them necessary. */
+  readonly rules: PeerRules;
+}
+
+/** Rules taken out by tests that prove them necessary. */
+export interface PeerRules {
   readonly ignoresGaps: boolean;
   readonly keepsTrust: boolean;
+  /** A lease is taken although a member is missing. */
+  readonly ignoresMissing: boolean;
+  /** A write that cannot be announced does not wait for the end of the others' leases. */
+  readonly ignoresOthersLeases: boolean;
 }

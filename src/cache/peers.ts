@@ -4,47 +4,39 @@
  * nonsense) makes it forget everything learned; until it is in step again the cache is not used at all.
  */
 import type { Tag } from '../routing/plan.ts';
-import { parseMessage } from './messages.ts';
+import { Announcements } from './announcements.ts';
+import { Lease } from './lease.ts';
+import { MessageOrder } from './message-order.ts';
 import { Mirror } from './mirror.ts';
 import type { PeersOptions } from './parts.ts';
 import { Silence } from './silence.ts';
 import type { TagSet, TagState, TagTable } from './tags.ts';
-import { markerMs } from './transport.ts';
-import type { ReadReply, Transport } from './transport.ts';
-import { within } from './within.ts';
+import type { HelloReply, ReadReply, Transport } from './transport.ts';
+import type { PeerFigures } from './types.ts';
 
 type State = 'down' | 'syncing' | 'up';
-
-interface OpenGuard {
-  readonly names: readonly Tag[];
-  sentAtMs: number;
-}
 
 /** How long a look-up waits for Redis before it goes on without. */
 export const answerDeadlineMs = 75;
 export const pulseMs = 1_000;
-/** How long a write waits for Redis to know of it; then Redis counts as lost, and the next ones do not wait. */
-export const announceDeadlineMs = 1_000;
-/** Pulses without any answer after which the connection counts as dead. */
-const silentPulses = 2;
+const renewalsPerLease = 3;
+const mostSilentPulses = 2;
 /** In step for so long: what was refused before is forgotten. */
 const settledMs = 30_000;
-const foreignMessage = 'a message on the cache channel is not from a Weir of this version: ignored';
 
 export class Peers {
   private readonly options: PeersOptions;
   private readonly table: TagTable;
   private readonly transport: Transport;
   private readonly mirror: Mirror;
+  readonly lease: Lease;
+  private readonly announcements: Announcements;
   private state: State = 'down';
   /** Number of the connection in use, 0 = none: what was sent on another cannot say anything about it. */
   private link = 0;
   private links = 0;
   private isStopped = false;
-  private incarnation = '';
-  private lastMessage = 0;
-  /** What the pulse before said was the last message: by the next pulse it must have arrived. */
-  private promisedMessages = 0;
+  private readonly order: MessageOrder;
   /** Commands are numbered as they are sent; answers to those before `validFrom` are of an earlier life. */
   private command = 0;
   private validFrom = 0;
@@ -55,16 +47,26 @@ export class Peers {
   private isSlow = false;
   private silence = new Silence();
   private upSinceMs = 0;
-  private readonly guards = new Map<string, OpenGuard>();
-  /** Said once: another program's messages may come at any rate. */
-  private hasComplained = false;
-  private pulseTimer: NodeJS.Timeout | undefined = undefined;
+  private readonly timers: NodeJS.Timeout[] = [];
+  private losses = 0;
 
   constructor(options: PeersOptions) {
     this.options = options;
     this.table = options.table;
     this.transport = options.transport;
     this.mirror = new Mirror(options);
+    this.order = new MessageOrder(options.log);
+    this.lease = new Lease(options.settings.leaseMs, options.settings.memberTimeoutMs, options.now());
+    this.announcements = new Announcements({
+      lease: this.lease,
+      log: options.log,
+      now: options.now,
+      send: (names, token) => this.sendClose(token, names),
+      link: () => this.link,
+      tooSlow: (link) => this.failed(link, 'a write could not be announced in time'),
+      unannounced: () => (this.isIndebted = true),
+      ignoresLeases: options.rules.ignoresOthersLeases,
+    });
   }
 
   start(): void {
@@ -81,16 +83,19 @@ export class Peers {
       },
       onMessage: (text) => this.receive(text),
     });
-    this.pulseTimer = setInterval(() => this.pulse(), pulseMs);
-    this.pulseTimer.unref();
+    const renewMs = this.lease.lengthMs / renewalsPerLease;
+    this.timers.push(
+      setInterval(() => this.pulse(), pulseMs),
+      setInterval(() => this.renew(), renewMs),
+    );
   }
 
   async stop(): Promise<void> {
     this.isStopped = true;
-    clearInterval(this.pulseTimer);
+    for (const timer of this.timers) clearInterval(timer);
     this.stepDown('stopped');
     this.link = 0;
-    await this.transport.stop();
+    await this.transport.stop(this.announcements.size === 0 && !this.isIndebted);
   }
 
   get isUp(): boolean {
@@ -102,9 +107,12 @@ export class Peers {
     return this.state === 'up' && !this.isSlow;
   }
 
-  /** Of the shared stamps, as long as it is in step. */
+  get figures(): PeerFigures {
+    return { ...this.announcements.figures, redisLosses: this.losses };
+  }
+
   get currentIncarnation(): string {
-    return this.incarnation;
+    return this.order.incarnation;
   }
 
   /** The shared stamps of the set and the entry stored under them; undefined: no (timely) answer. */
@@ -116,8 +124,7 @@ export class Peers {
       const timer = setTimeout(() => {
         this.isSlow = true;
         resolve(undefined);
-      }, answerDeadlineMs);
-      timer.unref();
+      }, answerDeadlineMs).unref();
       this.send(this.transport.read(set.names, entryName)).then(
         (reply) => {
           clearTimeout(timer);
@@ -148,8 +155,11 @@ export class Peers {
     const { link } = this;
     // What is noted as read until the end of this turn had been read before this was sent.
     let order = 0;
-    queueMicrotask(() => (order = this.table.nextOrder()));
-    const write = { tags: set.names, entryName, incarnation: this.incarnation, stamps, payload, ttlMs };
+    queueMicrotask(() => {
+      // Without a lease something may be visible that nobody has announced.
+      if (this.options.now() < this.lease.untilMs) order = this.table.nextOrder();
+    });
+    const write = { tags: set.names, entryName, incarnation: this.order.incarnation, stamps, payload, ttlMs };
     try {
       const isStored = await this.send(this.transport.store(write));
       if (!isStored || this.state !== 'up' || command < this.validFrom) return false;
@@ -161,20 +171,14 @@ export class Peers {
     }
   }
 
-  /** Our own write is about to commit. Resolves when Redis has it, or is lost; undefined: out of reach already. */
-  async closed(token: string, names: readonly Tag[]): Promise<void> {
-    this.guards.set(token, { names, sentAtMs: this.options.now() });
-    if (this.link === 0) return;
-    const { link } = this;
-    let isLate = true;
-    const told = this.sendClose(token, names).then(() => (isLate = false));
-    await within(told, announceDeadlineMs);
-    if (isLate) this.failed(link, 'a write could not be announced in time');
+  /** Our own write is about to commit. Resolves when Redis has it, or when nobody can show what it makes old. */
+  closed(token: string, names: readonly Tag[]): Promise<void> {
+    return this.announcements.announce(token, names);
   }
 
   /** Its outcome is known. With `bump` the caller has given each state a new stamp already. */
   opened(token: string, states: readonly TagState[], bump: boolean): Promise<void> {
-    this.guards.delete(token);
+    this.announcements.ended(token);
     const command = ++this.command;
     if (bump) {
       for (const state of states) {
@@ -207,9 +211,25 @@ export class Peers {
     if (this.link !== 0) await this.sync(true);
   }
 
-  private sendClose(token: string, names: readonly Tag[]): Promise<unknown> {
+  private sendClose(token: string, names: readonly Tag[]): Promise<boolean> {
     this.command++;
-    return this.send(this.transport.close(names, token)).catch(this.refusal());
+    const refused = this.refusal();
+    return this.send(this.transport.close(names, token)).then(
+      () => true,
+      (error: Error) => {
+        refused(error);
+        return false;
+      },
+    );
+  }
+
+  /** Asks for a lease, behind the words that our writes are open: who is granted one by our being there sees those. */
+  private hello(rotates: boolean): Promise<HelloReply> {
+    const { link } = this;
+    return this.send(this.transport.hello(this.lease.request(rotates))).then((reply) => {
+      if (link === this.link) this.lease.heard(reply, this.options);
+      return reply;
+    });
   }
 
   /** In step again: learn the incarnation and the number of the last message, nothing else is taken over. */
@@ -218,26 +238,22 @@ export class Peers {
     const { link } = this;
     if (isLosing) this.loseTrust();
     this.state = 'syncing';
-    this.incarnation = '';
-    this.lastMessage = 0;
+    this.order.restart();
     const rotates = this.isIndebted;
     this.isIndebted = false;
-    const hello = this.send(this.transport.hello(rotates));
     // Markers set before may be gone with what was lost.
-    for (const [token, guard] of this.guards) void this.sendClose(token, guard.names);
+    this.announcements.renew(true);
     try {
-      const reply = await hello;
+      const reply = await this.hello(rotates);
       if (attempt !== this.attempt) return;
-      // What arrived meanwhile counts only if it is of the same incarnation.
-      const seen = this.incarnation === reply.incarnation ? this.lastMessage : 0;
-      this.incarnation = reply.incarnation;
-      this.lastMessage = Math.max(reply.messages, seen);
-      this.promisedMessages = 0;
+      this.order.begin(reply);
       this.validFrom = this.command + 1;
       this.state = 'up';
       this.isSlow = false;
       this.upSinceMs = this.options.now();
       this.options.log('info', 'cache_redis', 'in step with the other Weirs through Redis');
+      // Only now Redis can learn that we have heard it.
+      this.renew();
     } catch (error) {
       if (rotates) this.isIndebted = true;
       if (attempt === this.attempt) this.refused(link, error as Error);
@@ -246,7 +262,8 @@ export class Peers {
 
   private loseTrust(): void {
     this.validFrom = Infinity;
-    if (this.options.keepsTrust) return;
+    if (this.options.rules.keepsTrust) return;
+    this.lease.drop();
     this.table.reset();
     this.options.forget();
   }
@@ -257,6 +274,7 @@ export class Peers {
     this.state = 'down';
     this.loseTrust();
     if (wasUp && !this.isStopped) {
+      this.losses++;
       this.options.log('warn', 'cache_redis', `lost the other Weirs (${why}): queries go on uncached`);
     }
   }
@@ -293,52 +311,40 @@ export class Peers {
 
   private isTrusted(command: number, incarnation: string): boolean {
     if (this.state !== 'up' || command < this.validFrom) return false;
-    if (incarnation === this.incarnation) return true;
+    if (incarnation === this.order.incarnation) return true;
     void this.sync(true);
     return false;
   }
 
   private receive(text: string): void {
     if (this.state === 'down') return;
-    const message = parseMessage(text);
-    if (message === undefined) {
-      if (!this.hasComplained) this.options.log('warn', 'cache_redis', foreignMessage);
-      this.hasComplained = true;
-      return;
-    }
-    if (this.state === 'syncing') {
-      this.lastMessage =
-        this.incarnation === message.incarnation ? Math.max(this.lastMessage, message.number) : message.number;
-      this.incarnation = message.incarnation;
-      return;
-    }
-    if (message.incarnation !== this.incarnation) return void this.sync(true);
-    if (message.number <= this.lastMessage) return;
-    if (message.number !== this.lastMessage + 1 && !this.options.ignoresGaps) {
-      this.options.log('warn', 'cache_gap', 'a message of another Weir was lost: level 1 is emptied');
-      return void this.sync(true);
-    }
-    this.lastMessage = message.number;
+    const message = this.order.parse(text);
+    if (message === undefined) return;
+    if (this.state === 'syncing') return this.order.early(message);
+    const what = this.order.take(message, this.options.rules.ignoresGaps);
+    if (what === 'old') return;
+    if (what !== 'next') return void this.sync(true);
     this.mirror.apply(message);
   }
 
-  /** Once a second: is Redis alive, have all messages arrived, do our long writes still hold their markers? */
+  /** Once a second: is Redis alive, have all messages arrived? */
   private pulse(): void {
     if (this.link === 0) return;
-    if (this.silence.pulse() >= silentPulses) return this.failed(this.link, `no answer for ${silentPulses} s`);
+    if (this.silence.pulse() >= mostSilentPulses) return this.failed(this.link, `no answer for ${mostSilentPulses} s`);
     if (this.state !== 'up') return;
-    if (this.lastMessage < this.promisedMessages && !this.options.ignoresGaps) {
-      return this.failed(this.link, 'messages do not arrive');
-    }
-    const now = this.options.now();
-    for (const [token, guard] of this.guards) {
-      if (now - guard.sentAtMs < markerMs / 3) continue;
-      guard.sentAtMs = now;
-      void this.sendClose(token, guard.names);
-    }
+    if (this.order.isBehind() && !this.options.rules.ignoresGaps) this.failed(this.link, 'messages do not arrive');
+  }
+
+  /** Our long writes keep their markers, and we our lease. */
+  private renew(): void {
+    if (this.state !== 'up') return;
+    this.announcements.renew(false);
     const command = ++this.command;
-    this.send(this.transport.hello(false)).then((reply) => {
-      if (this.isTrusted(command, reply.incarnation)) this.promisedMessages = reply.messages;
+    const sentAtMs = this.options.now();
+    this.hello(false).then((reply) => {
+      if (!this.isTrusted(command, reply.incarnation)) return;
+      this.order.promise(reply.messages);
+      this.lease.renew(reply, sentAtMs, this.options.rules.ignoresMissing);
     }, this.refusal());
   }
 }

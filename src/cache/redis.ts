@@ -13,7 +13,16 @@ import type { Reply } from './resp.ts';
 import { scripts } from './scripts.ts';
 import type { ScriptName } from './scripts.ts';
 import { stampText } from './transport.ts';
-import type { EntryWrite, HelloReply, OpenReply, ReadReply, Transport, TransportEvents } from './transport.ts';
+import type {
+  EntryWrite,
+  HelloReply,
+  HelloRequest,
+  OpenReply,
+  ReadReply,
+  Transport,
+  TransportEvents,
+} from './transport.ts';
+import { within } from './within.ts';
 
 export interface RedisTransportOptions {
   /** redis:// or rediss:// (TLS), with user, password and database number as in the URL scheme's registration. */
@@ -26,9 +35,11 @@ export interface RedisTransportOptions {
 /** First of every key and of the channel; in braces so that a cluster would keep all of them together. */
 const space = '{weir1}';
 const tagPrefix = `${space}:t:`;
+const membersKey = `${space}:members`;
 
 const shas: Readonly<Record<ScriptName, string>> = {
   hello: sha1(scripts.hello),
+  leave: sha1(scripts.leave),
   read: sha1(scripts.read),
   close: sha1(scripts.close),
   open: sha1(scripts.open),
@@ -46,6 +57,9 @@ const longestBackoffMs = 30_000;
 /** Messages of Weirs are shorter (messages.ts). */
 const maxMessageBytes = 1_100_000;
 const restBytes = 1_000_000;
+
+/** Longest wait, when Weir stops, for the word to arrive that it leaves. */
+const leaveMs = 500;
 
 /** The two connections of one life; `ready` once Redis has accepted all that is needed. */
 interface Pair {
@@ -76,6 +90,11 @@ function numberOf(value: unknown): number {
   return value as number;
 }
 
+function namesOf(value: unknown): readonly string[] {
+  const text = textOf(value);
+  return text === '' ? [] : text.split(',');
+}
+
 export class RedisTransport implements Transport {
   private readonly options: RedisTransportOptions;
   private readonly address: RedisAddress;
@@ -102,10 +121,19 @@ export class RedisTransport implements Transport {
     this.connect();
   }
 
-  async hello(rotate: boolean): Promise<HelloReply> {
-    const isRunUnknown = this.runId === unknownRun;
-    const reply = listOf(await this.run('hello', [], [rotate || isRunUnknown ? '1' : '0']), 2);
-    return { incarnation: textOf(reply[0]), messages: numberOf(reply[1]) };
+  async hello({ rotate, echo, leaseMs, memberTimeoutMs, members }: HelloRequest): Promise<HelloReply> {
+    const isRotating = rotate || this.runId === unknownRun;
+    const rest = [isRotating ? '1' : '0', echo, leaseMs, memberTimeoutMs, members.join(',')];
+    const reply = listOf(await this.run('hello', [membersKey], rest), 7);
+    return {
+      incarnation: textOf(reply[0]),
+      messages: numberOf(reply[1]),
+      echo: textOf(reply[2]),
+      isGranted: reply[3] === 1,
+      leaseMs: numberOf(reply[4]),
+      members: namesOf(reply[5]),
+      missing: namesOf(reply[6]),
+    };
   }
 
   async read(tags: readonly Tag[], entryName: string): Promise<ReadReply> {
@@ -145,11 +173,11 @@ export class RedisTransport implements Transport {
     this.refusals = 0;
   }
 
-  stop(): Promise<void> {
+  async stop(isLeaving: boolean): Promise<void> {
     this.events = undefined;
     clearTimeout(this.retry);
+    if (isLeaving) await within(this.run('leave', [membersKey], []), leaveMs).catch(() => undefined);
     this.pair?.commands.end(new Error('stopped'));
-    return Promise.resolve();
   }
 
   private get maxValueBytes(): number {

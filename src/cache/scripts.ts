@@ -95,10 +95,72 @@ local function lookAll(first)
 end
 `;
 
-/** ARGV[6] '1' = rotate. */
+/**
+ * KEYS[2] members: id -> "time of Redis at which it is known to have heard Redis, its lease", and '@' -> "generation, run id,
+ * born, latest time". A generation ends when the memory or the clock of Redis cannot be relied on: then everybody has to be
+ * heard of anew. ARGV[6] '1' = rotate, [7] echo, [8] lease in ms, [9] ms until a missing member is gone, [10] members known.
+ */
 const hello = `${prelude}
-if ARGV[6] == '1' and incarnation ~= PROPOSED then rotate() end
-return { incarnation, redis.call('HINCRBY', META, 'n', 0) }
+local MEMBERS, LEASE, TIMEOUT = KEYS[2], tonumber(ARGV[8]), tonumber(ARGV[9])
+local fields = redis.pcall('HGETALL', MEMBERS)
+if fields.err or #fields > 2000 then
+  redis.call('DEL', MEMBERS)
+  fields = {}
+end
+local generation, run, born, latest
+local members = {}
+for f = 1, #fields, 2 do
+  local id, value = fields[f], fields[f + 1]
+  local seen, lease = string.match(value, '^(%d+) (%d+)$')
+  if id == '@' then
+    generation, run, born, latest = string.match(value, '^([%w-]+) (%w+) (%d+) (%d+)$')
+  elseif seen and #seen <= 14 and #lease <= 9 and #id <= 100 and string.match(id, '^[%w-]+$') then
+    members[id] = { seen = tonumber(seen), lease = tonumber(lease) }
+  else
+    redis.call('HDEL', MEMBERS, id)
+  end
+end
+local function put(id, seen, lease)
+  members[id] = { seen = seen, lease = lease }
+  redis.call('HSET', MEMBERS, id, string.format('%d %d', seen, lease))
+end
+if run ~= RUN or #born > 14 or #latest > 14 or tonumber(latest) > NOW then
+  generation, born = PROPOSED, NOW
+  for id, member in pairs(members) do put(id, NOW - member.lease - 1, member.lease) end
+end
+born = tonumber(born)
+local heardGeneration, heard = string.match(ARGV[7], '^([%w-]+) (%d+)$')
+local seen = members[SELF] and members[SELF].seen or NOW - LEASE - 1
+if heardGeneration == generation then
+  if #heard <= 14 and tonumber(heard) <= NOW and tonumber(heard) > seen then seen = tonumber(heard) end
+else
+  for id in string.gmatch(ARGV[10], '[%w-]+') do
+    if not members[id] then put(id, NOW - LEASE - 1, LEASE) end
+  end
+end
+put(SELF, seen, LEASE)
+local lease, all, missing, hasLost = LEASE, {}, {}, false
+for id, member in pairs(members) do
+  if id ~= SELF and NOW - member.seen > member.lease + TIMEOUT then
+    redis.call('HDEL', MEMBERS, id)
+    hasLost = true
+  else
+    all[#all + 1] = id
+    lease = math.min(lease, member.lease)
+    if NOW - member.seen > member.lease then missing[#missing + 1] = id end
+  end
+end
+if (hasLost or ARGV[6] == '1') and incarnation ~= PROPOSED then rotate() end
+redis.call('HSET', MEMBERS, '@', string.format('%s %s %d %d', generation, RUN, born, NOW))
+local granted = #missing == 0 and NOW - born > LEASE
+return { incarnation, redis.call('HINCRBY', META, 'n', 0), string.format('%s %d', generation, NOW), granted and 1 or 0,
+  lease, table.concat(all, ','), table.concat(missing, ',') }
+`;
+
+/** KEYS[2] members. */
+const leave = `${prelude}
+redis.pcall('HDEL', KEYS[2], SELF)
+return 1
 `;
 
 /** KEYS[2] entry, KEYS[3..] tags. ARGV[6] most bytes worth sending. */
@@ -152,6 +214,6 @@ redis.call('SET', KEYS[2], ARGV[7], 'PX', ARGV[8])
 return 1
 `;
 
-export const scripts = { hello, read, close, open, store } as const;
+export const scripts = { hello, leave, read, close, open, store } as const;
 
 export type ScriptName = keyof typeof scripts;

@@ -12,10 +12,30 @@ export interface TransportEvents {
   onMessage(text: string): void;
 }
 
+export interface HelloRequest {
+  /** A new incarnation first, which voids every stamp and entry of the old. */
+  readonly rotate: boolean;
+  /** `echo` of the last answer that arrived, '' = none yet: it shows until when the asker has heard Redis. */
+  readonly echo: string;
+  /** A member not heard of for so long is missing: until it is back nobody is granted a lease. */
+  readonly leaseMs: number;
+  /** A member missing for longer is taken for gone. */
+  readonly memberTimeoutMs: number;
+  /** Of the last answer: Redis may have lost its memory. */
+  readonly members: readonly string[];
+}
+
 export interface HelloReply {
   readonly incarnation: string;
   /** Number of the last message published. */
   readonly messages: number;
+  /** To be given back in the next request. */
+  readonly echo: string;
+  /** Cached answers may be shown for `leaseMs` from when this was asked for. */
+  readonly isGranted: boolean;
+  readonly leaseMs: number;
+  readonly members: readonly string[];
+  readonly missing: readonly string[];
 }
 
 export interface ReadReply {
@@ -39,8 +59,8 @@ export interface OpenReply {
 export interface Transport {
   /** Starts connecting; does not wait. */
   start(events: TransportEvents): void;
-  /** The current incarnation; `rotate`: a new one first, which voids every stamp and entry of the old. */
-  hello(rotate: boolean): Promise<HelloReply>;
+  /** The current incarnation and, if all members are there, a lease. */
+  hello(request: HelloRequest): Promise<HelloReply>;
   read(tags: readonly Tag[], entryName: string): Promise<ReadReply>;
   /** Marks the tags closed until `open` with this token, or until the marker lapses: then whoever reads bumps. */
   close(tags: readonly Tag[], token: string): Promise<string>;
@@ -52,7 +72,8 @@ export interface Transport {
   reset(why: string, isRefused: boolean): void;
   /** It has been in step for a while: the next refusal is the first again. */
   settled(): void;
-  stop(): Promise<void>;
+  /** @param isLeaving this Weir has no write under way and owes no word of one: the others need not miss it */
+  stop(isLeaving: boolean): Promise<void>;
 }
 
 export interface EntryWrite {

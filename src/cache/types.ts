@@ -100,7 +100,15 @@ export interface ResultCache {
   stop(): Promise<void>;
 }
 
-export interface CacheStats {
+export interface PeerFigures {
+  /** Writes that had to wait for the end of the other Weirs' leases, and writes that went on without Redis's knowing. */
+  readonly writesHeld: number;
+  readonly writesUnannounced: number;
+  /** Connections to Redis that were lost or given up. */
+  readonly redisLosses: number;
+}
+
+export interface CacheStats extends PeerFigures {
   readonly entries: number;
   readonly bytes: number;
   readonly maxBytes: number;
@@ -111,6 +119,8 @@ export interface CacheStats {
   readonly evictions: number;
   /** By source: local, peer, operator, catalog, gap. */
   readonly invalidations: Readonly<Record<string, number>>;
+  /** Cached answers may be shown: always without Redis. */
+  readonly hasLease: boolean;
   /** 'off' (not configured), 'up', 'down'. */
   readonly redis: 'off' | 'up' | 'down';
 }

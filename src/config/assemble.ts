@@ -74,6 +74,8 @@ export function assemble(v: SettingValues, databases: ReadonlyMap<string, Databa
       maxMemoryBytes: v['cache.max_memory'],
       maxEntrySizeBytes: v['cache.max_entry_size'],
       redis: v['cache.redis'],
+      leaseMs: v['cache.lease'],
+      memberTimeoutMs: v['cache.member_timeout'],
       tables: v['cache.tables'],
     },
     resize: {

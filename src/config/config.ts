@@ -82,6 +82,8 @@ export interface CacheSettings {
   readonly maxMemoryBytes: number;
   readonly maxEntrySizeBytes: number;
   readonly redis: string | undefined;
+  readonly leaseMs: number;
+  readonly memberTimeoutMs: number;
   /** Empty = every table that is safe. Names as `schema.table` or `table` (public). */
   readonly tables: readonly string[];
 }

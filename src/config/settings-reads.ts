@@ -2,7 +2,7 @@
  * The rows of the table of settings (settings.ts) about reads: where they are sent, and the result cache.
  */
 import { atLeast1ms, minute, second, setting } from './setting.ts';
-import { boolean, list, oneOf, onlyForNow, optional, redisUrl, size } from './values.ts';
+import { boolean, duration, list, oneOf, onlyForNow, optional, redisUrl, size } from './values.ts';
 
 export const readSettings = {
   'routing.load_balance_hosts': setting(
@@ -82,6 +82,20 @@ export const readSettings = {
     'restart',
     'Redis for a second level shared by all proxies and for invalidation between them.',
     (c) => c.cache.redis,
+  ),
+  'cache.lease': setting(
+    duration(100, 60_000),
+    second,
+    'restart',
+    'With Redis: how long cached answers may be shown without another word from it. A write that cannot be announced waits about twice as long.',
+    (c) => c.cache.leaseMs,
+  ),
+  'cache.member_timeout': setting(
+    duration(1_000, 86_400_000),
+    minute,
+    'restart',
+    'How long the Weirs that share a Redis wait, uncached, for one that has vanished without a word, before they go on without it.',
+    (c) => c.cache.memberTimeoutMs,
   ),
   'cache.out_of_band_writes': setting(
     oneOf(['off'], ['logical-replication']),

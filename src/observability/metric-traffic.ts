@@ -192,4 +192,31 @@ export function registerCache(registry: Registry, sources: StatsSources): void {
       return redis === 'off' ? [] : [{ labels: {}, value: redis === 'up' ? 1 : 0 }];
     },
   );
+  pulled(
+    registry,
+    'gauge',
+    'weir_cache_lease_valid',
+    'Cached answers may be shown: all Weirs that share the Redis are heard of; absent without Redis',
+    () => {
+      const { redis, hasLease } = sources.cacheStats();
+      return redis === 'off' ? [] : [{ labels: {}, value: hasLease ? 1 : 0 }];
+    },
+  );
+  const counted = (name: string, help: string, value: (stats: CacheStats) => number): void =>
+    pulled(registry, 'counter', name, help, () => [{ labels: {}, value: value(sources.cacheStats()) }]);
+  counted(
+    'weir_cache_held_writes_total',
+    'Writes that could not be announced through Redis and had to wait until no other Weir can show cached answers',
+    (stats) => stats.writesHeld,
+  );
+  counted(
+    'weir_cache_unannounced_writes_total',
+    'Writes that went on without having been announced through Redis',
+    (stats) => stats.writesUnannounced,
+  );
+  counted(
+    'weir_cache_redis_losses_total',
+    'Times that Redis was lost, or given up because of what it sent',
+    (stats) => stats.redisLosses,
+  );
 }

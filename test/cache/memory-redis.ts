@@ -6,6 +6,7 @@ import { markerMs, stampText } from '../../src/cache/transport.ts';
 import type {
   EntryWrite,
   HelloReply,
+  HelloRequest,
   OpenReply,
   ReadReply,
   Transport,
@@ -36,6 +37,10 @@ export class MemoryRedis {
   incarnation = 'i0';
   stamps = 0;
   messages = 0;
+  readonly members = new Map<string, { readonly seen: number; readonly leaseMs: number }>();
+  private generation = 'g0';
+  /** Long ago: what a start costs is tested on a real one. */
+  private bornMs = -Infinity;
   private readonly tags = new Map<string, SharedTag>();
   private incarnations = 0;
 
@@ -53,6 +58,46 @@ export class MemoryRedis {
     this.incarnation = `i${++this.incarnations}`;
     for (const tag of this.tags.values()) tag.stamp = ++this.stamps;
     this.say(from, { k: 'reset' });
+  }
+
+  /** As the script `hello`. */
+  greet(from: string, { rotate, echo, leaseMs, memberTimeoutMs, members }: HelloRequest): HelloReply {
+    const now = this.now();
+    const [generation, heard] = echo.split(' ');
+    let seen = this.members.get(from)?.seen ?? now - leaseMs - 1;
+    if (generation === this.generation) seen = Math.max(seen, Number(heard));
+    else
+      for (const id of members) if (!this.members.has(id)) this.members.set(id, { seen: now - leaseMs - 1, leaseMs });
+    this.members.set(from, { seen, leaseMs });
+    let hasLost = false;
+    for (const [id, member] of this.members) {
+      if (id === from || now - member.seen <= member.leaseMs + memberTimeoutMs) continue;
+      this.members.delete(id);
+      hasLost = true;
+    }
+    if (rotate || hasLost) this.rotate(from);
+    const all = [...this.members];
+    const missing = all.filter(([, member]) => now - member.seen > member.leaseMs).map(([id]) => id);
+    return {
+      incarnation: this.incarnation,
+      messages: this.messages,
+      echo: `${this.generation} ${now}`,
+      isGranted: missing.length === 0 && now - this.bornMs > leaseMs,
+      leaseMs: Math.min(...all.map(([, member]) => member.leaseMs)),
+      members: all.map(([id]) => id),
+      missing,
+    };
+  }
+
+  /** FLUSHALL */
+  flush(): void {
+    this.members.clear();
+    this.tags.clear();
+    this.entries.clear();
+    this.generation = `g${++this.incarnations}`;
+    this.bornMs = this.now();
+    this.messages = 0;
+    this.incarnation = `i${++this.incarnations}`;
   }
 
   say(from: string, message: Record<string, unknown>): void {
@@ -108,11 +153,8 @@ export class MemoryPort implements Transport {
     this.isWaiting = true;
   }
 
-  hello(rotate: boolean): Promise<HelloReply> {
-    return this.send(() => {
-      if (rotate) this.redis.rotate(this.instanceId);
-      return { incarnation: this.redis.incarnation, messages: this.redis.messages };
-    });
+  hello(request: HelloRequest): Promise<HelloReply> {
+    return this.send(() => this.redis.greet(this.instanceId, request));
   }
 
   read(tags: readonly string[], entryName: string): Promise<ReadReply> {
@@ -167,7 +209,8 @@ export class MemoryPort implements Transport {
 
   settled(): void {}
 
-  stop(): Promise<void> {
+  stop(isLeaving: boolean): Promise<void> {
+    if (isLeaving) this.redis.members.delete(this.instanceId);
     this.events = undefined;
     this.isConnected = this.isWaiting = false;
     return Promise.resolve();

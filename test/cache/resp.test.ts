@@ -103,7 +103,7 @@ describe('something that is not to be trusted on its port', () => {
       log: () => undefined,
     });
     stops.push(
-      () => transport.stop(),
+      () => transport.stop(false),
       () => fake.stop(),
     );
     await new Promise<void>((resolve) => {

@@ -30,7 +30,6 @@ export class World {
   protected readonly writing = new Set<Table>();
   protected readonly log: { table: Table; value: number }[] = [];
   protected applied = 0;
-  protected guards: number[] = [];
 
   constructor(seed: number, scenario: Scenario, mutant: Mutant) {
     this.scenario = scenario;
@@ -63,7 +62,6 @@ export class World {
     );
     cache.attach(prefix, ticks);
     this.weirs.push({ cache, ticks, port, probe: undefined });
-    this.guards.push(0);
   }
 
   // Reads.
@@ -84,8 +82,7 @@ export class World {
     const demand = zero();
     for (const table of tables) {
       const others = this.scenario.weirs === 1 ? this.acknowledged[table] : 0;
-      const before = this.scenario.losesAnybody === true ? 0 : session.read[table];
-      demand[table] = Math.max(session.written[table], before, others);
+      demand[table] = Math.max(session.written[table], session.read[table], others);
     }
     return demand;
   }
@@ -168,14 +165,12 @@ export class World {
     if (this.writing.has(table)) return;
     this.writing.add(table);
     const value = ++this.counters[table];
-    const index = this.weirs.indexOf(session.weir);
-    const close = (): WriteGuard => {
-      this.guards[index]!++;
-      return session.weir.cache.close([tagOf[table]], false, prefix, session.freshness);
-    };
+    const close = (): WriteGuard => session.weir.cache.close([tagOf[table]], false, prefix, session.freshness);
     const guard = this.mutant.neverCloses === true ? undefined : close();
     if (this.mutant.bumpsBeforeCommit === true) guard?.committed(session.weir.ticks.next());
-    session.state = { table, value, guard, token: `weir${index}:${this.guards[index]}`, state: 'sent' };
+    const write: Write = { table, value, guard, isAnnounced: guard?.announced === undefined, state: 'sent' };
+    void guard?.announced?.then(() => (write.isAnnounced = true));
+    session.state = write;
   }
 
   protected commit(write: Write): void {
@@ -205,7 +200,7 @@ export class World {
     if (this.mutant.takesUnknownForRolledBack === true) write.guard?.rolledBack();
     else write.guard?.unknown();
     if (write.state === 'sent') {
-      if (this.chance() < 0.5 || !this.isAnnounced(session, write)) this.aborted.add(`${write.table} ${write.value}`);
+      if (this.chance() < 0.5 || !write.isAnnounced) this.aborted.add(`${write.table} ${write.value}`);
       else this.commit(write);
     }
     this.ended(session, write);
@@ -214,13 +209,6 @@ export class World {
   protected ended(session: Session, write: Write): void {
     this.writing.delete(write.table);
     session.state = 'idle';
-  }
-
-  /** The promise to peers rests on CLOSE being at Redis before the commit is visible; without it, see losesAnybody. */
-  protected isAnnounced(session: Session, write: Write): boolean {
-    if (this.scenario.losesAnybody === true || session.weir.port === undefined) return true;
-    if (this.mutant.neverCloses === true || this.mutant.bumpsBeforeCommit === true) return true;
-    return this.redis.hasMarker(write.token);
   }
 
   // The rest of the world.

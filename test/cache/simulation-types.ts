@@ -14,8 +14,10 @@ export interface Scenario {
   readonly steps: number;
   /** The second Weir loses its connection to Redis now and then; it does not write then, it only reads. */
   readonly losesReader?: boolean;
-  /** Anybody does, also in the middle of a write: only own writes and convergence are promised. */
+  /** Anybody does, also in the middle of a write. */
   readonly losesAnybody?: boolean;
+  /** Who is cut off stays so for long. */
+  readonly staysAway?: boolean;
   /** Now and then messages are lost without a trace. */
   readonly dropsMessages?: boolean;
 }
@@ -58,7 +60,8 @@ export interface Write {
   readonly table: Table;
   readonly value: number;
   readonly guard: WriteGuard | undefined;
-  readonly token: string;
+  /** It may be sent to the database. */
+  isAnnounced: boolean;
   state: 'sent' | 'visible' | 'lost';
 }
 

@@ -12,6 +12,7 @@ const alone: Scenario = { weirs: 1, steps: 400 };
 const pair: Scenario = { weirs: 2, steps: 1_000 };
 const lossy: Scenario = { ...pair, losesReader: true };
 const dropping: Scenario = { ...pair, dropsMessages: true };
+const partitioned: Scenario = { ...pair, steps: 2_000, losesAnybody: true, staysAway: true };
 const rough: Scenario = { ...pair, losesAnybody: true, dropsMessages: true };
 
 beforeAll(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] }));
@@ -36,7 +37,8 @@ describe('nothing is wrong', () => {
     ['in two Weirs over Redis', pair, 80],
     ['when a Weir loses Redis now and then', lossy, 80],
     ['when messages get lost', dropping, 80],
-    ['when everybody loses everything: own writes, and convergence', rough, 80],
+    ['when one of them is cut off for long', partitioned, 80],
+    ['when everybody loses everything, also in the middle of writes', rough, 80],
   ] as const)('%s', async (_name, scenario, seeds) => {
     const tally = emptyTally();
     expect(await firstProblem(seeds, scenario, {}, tally)).toBeUndefined();
@@ -60,6 +62,9 @@ describe('every rule is needed', () => {
     ['4: flights joined whatever the stamps', alone, { parts: { mayJoin: always, isCurrent: always } }],
     ['5: level 1 kept over a lost connection', lossy, { parts: { keepsTrust: true } }],
     ['5: gaps in the messages ignored', dropping, { parts: { ignoresGaps: true } }],
+    ['leases: answers shown without one', partitioned, { parts: { ignoresLease: true, keepsTrust: true } }],
+    ['leases: taken although a Weir is missing', partitioned, { parts: { ignoresMissing: true } }],
+    ['leases: a write that cannot be announced does not wait', partitioned, { parts: { ignoresOthersLeases: true } }],
     ['9: settings not in the key', alone, { parts: { fullKey: (key) => fullKey({ ...key, settings: '' }) } }],
     ['12: what a session has read is forgotten', pair, { parts: { ignoresFreshness: true } }],
   ])('%s', async (_name, scenario, mutant) => {

@@ -21,6 +21,8 @@ export function settings(changes: Partial<CacheSettings> = {}): CacheSettings {
     maxMemoryBytes: 1_000_000,
     maxEntrySizeBytes: 10_000,
     redis: undefined,
+    leaseMs: 1_000,
+    memberTimeoutMs: 60_000,
     tables: [],
     ...changes,
   };

@@ -104,6 +104,8 @@ export function makeWorld(options: WorldOptions): World {
       ttlMs: 60_000,
       maxMemoryBytes: 1 << 24,
       maxEntrySizeBytes: 1 << 20,
+      leaseMs: 1_000,
+      memberTimeoutMs: 60_000,
       redis: undefined,
       tables: [],
     },

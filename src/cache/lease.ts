@@ -1,0 +1,70 @@
+/**
+ * How long this Weir may show cached answers, and from when on no other one may: the arithmetic of leases (docs/consistency.md,
+ * "Leases"). All by this process's monotonic clock; a time of Redis's is only ever given back to Redis. Moved by peers.ts.
+ */
+import type { Log } from '../observability/types.ts';
+import type { HelloReply, HelloRequest } from './transport.ts';
+
+interface Listener {
+  readonly log: Log;
+  readonly instanceId: string;
+  now(): number;
+}
+
+/** Clocks that run at their own speeds: what others measure may take this much longer here. */
+const drift = 1.1;
+
+export class Lease {
+  /** What each hit compares with the clock. */
+  untilMs = -Infinity;
+  readonly lengthMs: number;
+  private readonly memberTimeoutMs: number;
+  /** What shows Redis that we have heard it: what its last answer that arrived said. */
+  private echo = '';
+  /** When that arrived; before the first, the start: who has just started is given the time to reach Redis. */
+  private heardMs: number;
+  private members: readonly string[] = [];
+  /** Whom the last answer missed, as said in the log. */
+  private missing = '';
+
+  constructor(lengthMs: number, memberTimeoutMs: number, nowMs: number) {
+    this.heardMs = nowMs;
+    this.lengthMs = lengthMs;
+    this.memberTimeoutMs = memberTimeoutMs;
+  }
+
+  request(rotate: boolean): HelloRequest {
+    const { echo, lengthMs, memberTimeoutMs, members } = this;
+    return { rotate, echo, leaseMs: lengthMs, memberTimeoutMs, members };
+  }
+
+  /** An answer has arrived, of whatever connection. */
+  heard(reply: HelloReply, { now, log, instanceId }: Listener): void {
+    this.echo = reply.echo;
+    this.heardMs = now();
+    this.members = reply.members;
+    const missing = reply.missing.filter((id) => id !== instanceId).join(', ');
+    if (missing === this.missing) return;
+    this.missing = missing;
+    if (missing === '') return log('info', 'cache_members', 'all Weirs that share the Redis are heard of');
+    log('warn', 'cache_members', `Weirs that share the Redis are missing, so nothing is cached for now: ${missing}`);
+  }
+
+  /** @param sentAtMs when it was asked for: Redis counts from later on */
+  renew(reply: HelloReply, sentAtMs: number, takesRefusal: boolean): void {
+    if (!reply.isGranted && !takesRefusal) return;
+    this.untilMs = Math.max(this.untilMs, sentAtMs + Math.min(reply.leaseMs, this.lengthMs));
+  }
+
+  drop(): void {
+    this.untilMs = -Infinity;
+  }
+
+  /**
+   * From then on nobody's lease is valid unless we are heard of again: Redis grants none later than `lengthMs` after what we
+   * have told it last, which happened before it arrived here, and none is longer than `lengthMs`.
+   */
+  get othersEndMs(): number {
+    return this.heardMs + 2 * this.lengthMs * drift;
+  }
+}

@@ -1,0 +1,22 @@
+/**
+ * One look-up on its way through cache.ts, and the words for why it is no hit.
+ */
+import { missing } from './flights.ts';
+import type { Freshness } from './freshness.ts';
+import type { TagSet } from './tags.ts';
+import type { TickSource } from './types.ts';
+
+/** One look-up that was no hit at once. */
+export interface Request {
+  readonly key: string;
+  readonly set: TagSet;
+  readonly ttlMs: number;
+  readonly freshness: Freshness;
+  readonly ticks: TickSource;
+}
+
+export const off = missing('the cache is off');
+export const closed = missing('a write to one of its tables is under way');
+export const outOfStep = missing('the second level is out of reach');
+export const noLease = missing('a Weir that shares the Redis is missing, or Redis is slow: no lease');
+export const alone = missing('somebody else is asking, not waited for');
