@@ -322,7 +322,7 @@ describe.skipIf(!hasRedis())('the cache over Redis', () => {
     await until('b to miss it', () => !b.cache.stats().hasLease);
     expect(await said(b)).toBe('miss');
     await up(b);
-    expect(b.log.filter((line) => line.includes('missing'))).toHaveLength(1);
+    expect(b.log.join()).toContain('are missing');
     expect(await said(b)).toBe('miss');
     await fill(b, 'new');
     expect(await said(b)).toBe('1: new');

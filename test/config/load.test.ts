@@ -68,6 +68,8 @@ describe('defaults', () => {
       maxMemoryBytes: 128 * 1024 * 1024,
       maxEntrySizeBytes: 256 * 1024,
       redis: undefined,
+      leaseMs: 1_000,
+      memberTimeoutMs: 60_000,
       tables: [],
     });
     expect(config.routing).toEqual({
