@@ -3,6 +3,7 @@
  * then a write. Transactions are decided here, from the text alone. Called by bind.ts.
  */
 import type { QueryFacts, StatementFacts } from '../sql/facts.ts';
+import { READING_PARAMETERS } from '../sql/settings.ts';
 import { effectsOf, hasAnyEffect, uniteEffects } from './bind-effects.ts';
 import type { BindContext } from './bind-reach.ts';
 import { customSettingsOf } from './bind-settings.ts';
@@ -11,10 +12,20 @@ import { bindStatement } from './bind-statement.ts';
 import type { BoundStatement } from './bind-statement.ts';
 import type { Plan, Tag } from './plan.ts';
 
+/** Texts behind it may be read otherwise: the search path or the role is another. */
+function changesReading(facts: StatementFacts): boolean {
+  const { settings, resetsAll, discards, hidesSettings } = facts;
+  return hidesSettings || resetsAll || discards === 'all' || settings.some(({ name }) => READING_PARAMETERS.has(name));
+}
+
 /** Several statements in one text do what all of them do, and are a read only if all are. */
 export function unite(facts: QueryFacts, context: BindContext): Plan {
   const { statements } = facts;
-  const bound = statements.map((statement) => bindStatement(statement, context));
+  // Behind a statement that changes the search path, a name may be another relation's.
+  const changed = statements.findIndex(changesReading);
+  const bound = statements.map((statement, i) =>
+    bindStatement(statement, changed >= 0 && i > changed ? { ...context, path: [] } : context),
+  );
   const only = bound.length === 1 ? bound[0] : undefined;
   const isRead = bound.length > 0 && bound.every((one) => one.isRead);
   const cacheWhy = only === undefined ? 'several statements in one text' : only.cacheWhy;
@@ -30,7 +41,10 @@ export function unite(facts: QueryFacts, context: BindContext): Plan {
     reads: only?.reads ?? [],
     isCacheable: only?.isCacheable ?? false,
     cacheWhy,
-    ...withEffects(bound.map((one) => one.effects)),
+    ...withEffects(
+      statements,
+      bound.map((one) => one.effects),
+    ),
     ...sequencesOf(
       statements,
       (i) => bound[i]?.effects.isSuspect === true,
@@ -102,9 +116,17 @@ function isolatesSnapshot(facts: StatementFacts): boolean {
   );
 }
 
-function withEffects(all: readonly BoundStatement['effects'][]): Pick<Plan, 'effects' | 'hasEffects'> {
+function withEffects(
+  statements: readonly StatementFacts[],
+  all: readonly BoundStatement['effects'][],
+): Pick<Plan, 'effects' | 'hasEffects' | 'changesReading'> {
   const effects = uniteEffects(all);
-  return { effects, hasEffects: hasAnyEffect(effects) };
+  const isHidden = statements.some((one) => one.hidesSettings || one.boundSettings !== undefined);
+  return {
+    effects,
+    hasEffects: isHidden || hasAnyEffect(effects),
+    changesReading: statements.some(changesReading),
+  };
 }
 
 function whyOf(facts: QueryFacts, bound: readonly BoundStatement[]): string {
@@ -138,7 +160,10 @@ export function planWithoutCatalog(facts: QueryFacts): Plan {
     reads: [],
     isCacheable: false,
     cacheWhy: 'the catalog of the database is not known yet',
-    ...withEffects(statements.map((one) => effectsOf(one, mayRunAnything(one), facts.template))),
+    ...withEffects(
+      statements,
+      statements.map((one) => effectsOf(one, mayRunAnything(one), facts.template)),
+    ),
     ...sequencesOf(statements, mayRun, mayRun),
     customSettings: customSettingsOf(statements),
   };

@@ -65,6 +65,8 @@ export interface Plan {
   readonly asksByName: boolean;
   /** Custom settings ("app.x") in it; undefined: none. */
   readonly customSettings: CustomSettings | undefined;
+  /** What is sent behind it before its outcome is known may mean other relations than it does now. */
+  readonly changesReading: boolean;
   /** Nothing in `effects`: the common case, checked with one load. */
   readonly hasEffects: boolean;
 }

@@ -64,7 +64,7 @@ export const pins = {
   ),
   'SET SESSION AUTHORIZATION': pin('`SET SESSION AUTHORIZATION`', '`RESET SESSION AUTHORIZATION`', takenBack),
   'setting that cannot be replayed': pin(
-    '`set_config()` whose arguments are not constants, `setseed()`',
+    '`set_config()` whose arguments are neither constants nor parameters, `setseed()`',
     '`RESET ALL`',
     takenBack,
   ),
@@ -88,7 +88,7 @@ export function pinsThat(is: 'isTakenBack' | 'isDiscarded'): readonly PinReason[
 /** What is not pinned. */
 const kept: readonly (readonly [state: string, how: string])[] = [
   [
-    '`SET`, `RESET`, `set_config()` with constants, `SET ROLE`, `SET TIME ZONE`, startup parameters and `options`',
+    '`SET`, `RESET`, `set_config()` with constants or parameters, `SET ROLE`, `SET TIME ZONE`, startup parameters and `options`',
     'followed, with the semantics of transactions and savepoints; **replayed** onto the next server in one exchange, ' +
       'together with what the last client had to be undone',
   ],

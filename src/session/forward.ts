@@ -25,6 +25,7 @@ import {
 import type { Statement } from './statements.ts';
 import { isPiece, type Message, type Unit } from './unit.ts';
 import { planOf } from './plans.ts';
+import { planWithValues } from './bound-settings.ts';
 
 function span({ buffer, start, end }: Message): Buffer {
   return start === 0 && end === buffer.length ? buffer : buffer.subarray(start, end);
@@ -243,8 +244,10 @@ function forwardBind(session: ClientSession, server: ServerConnection, message: 
   const nameEnd = endOfString(buffer, portalEnd + 1, end);
   const portal = readName(buffer, start + 5, portalEnd);
   const name = readName(buffer, portalEnd + 1, nameEnd);
-  const plan = planOf(session, name);
+  const general = planOf(session, name);
+  const plan = general?.hasEffects === true ? planWithValues(session, general, message, name) : general;
   if (plan !== undefined) {
+    if (plan !== general) (session.inFlight.last() as Unit).addPlan(plan);
     (session.portals ??= new Map()).set(portal, plan);
     tellNames(session, server, plan, true);
   }

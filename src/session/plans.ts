@@ -9,14 +9,23 @@ import type { ClientSession } from './client.ts';
 import type { Statement } from './statements.ts';
 import { isPiece, type Message, type Unit } from './unit.ts';
 import { isLocal } from './local.ts';
+import { unknownPath } from './reading.ts';
 
 /** The plan for a classified text, in this session's catalog and search_path. */
-export function bindFor(session: ClientSession, classified: Classified): Plan {
+export function bindFor(session: ClientSession, classified: Classified, unit?: Unit): Plan {
   const { database, services } = session;
-  const { searchPath, role } = session.state.reading;
+  const { role, searchPath: known } = session.state.reading;
+  const searchPath = isReadingUnsure(session, unit) ? unknownPath : known;
   // Whom "$user" in the search_path means.
   const user = role ?? database.serverUser(session.user);
   return services.binder.bind(classified.facts, database.topology.catalog(), searchPath, user);
+}
+
+/** Something that changes the search path is on the way, and may fail. */
+function isReadingUnsure({ inFlight }: ClientSession, unit: Unit | undefined): boolean {
+  if (unit?.changesReading === true) return true;
+  for (let i = 0; i < inFlight.length; i++) if (inFlight.at(i)?.changesReading === true) return true;
+  return false;
 }
 
 /** The plan of a prepared statement by the client's name; undefined: there is none (the server will say so). */
@@ -26,7 +35,7 @@ export function planOf(session: ClientSession, name: string): Plan | undefined {
 }
 
 function add(session: ClientSession, unit: Unit, classified: Classified): void {
-  const plan = bindFor(session, classified);
+  const plan = bindFor(session, classified, unit);
   unit.addPlan(plan);
   if (plan.hasEffects && plan.facts.statements.some(changesNames)) unit.makesNames = unit.needsNames = true;
   unit.hints ??= classified.hints;

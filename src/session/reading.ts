@@ -18,6 +18,9 @@ export interface Reading {
   readonly role: string | undefined;
 }
 
+/** No search_path at all: no unqualified name is found, so whoever writes one writes everything. */
+export const unknownPath = ',';
+
 export function readingOf(settings: Settings, reported: ReadonlyMap<string, string>): Reading {
   const encoding = settings.get('client_encoding') ?? reported.get('client_encoding');
   const strings = settings.get('standard_conforming_strings') ?? reported.get('standard_conforming_strings');

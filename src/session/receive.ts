@@ -69,6 +69,8 @@ export class Receiver implements AnswerReceiver {
     noteCompleted(session, unit, isQuery, plan, facts, type === Backend.CommandComplete ? buffer : noTag, start, end);
     if (type === Backend.PortalSuspended) return;
     if (plan === undefined || facts === undefined) return;
+    // Of a portal that is fetched from in pieces the calls have been made all the same.
+    if (type === Backend.PortalSuspended && (facts.kind !== 'select' || !plan.hasEffects)) return;
     if (plan.hasEffects || facts.transaction !== undefined) {
       const tag = type === Backend.CommandComplete ? buffer.toString('latin1', start, end - 1) : '';
       session.state.statementDone(facts, tag);

@@ -5,7 +5,7 @@
 import type { PinReason, SessionEffects } from '../routing/plan.ts';
 import { pinsThat } from '../routing/session-state.ts';
 import type { StatementFacts } from '../sql/facts.ts';
-import { readingOf, type Reading } from './reading.ts';
+import { readingOf, unknownPath, type Reading } from './reading.ts';
 import { replaySql, Settings, settingFromText } from './settings.ts';
 
 /** Reported, but nobody can SET them: they follow the server, not the client. */
@@ -21,12 +21,15 @@ const followsServer: ReadonlySet<string> = new Set([
 
 interface Savepoint {
   readonly name: string;
-  draft: Settings;
+  readonly draft: Settings;
+  readonly inForce: Settings;
 }
 
 /** What only a transaction in progress needs; undefined while there is nothing to say. */
 interface Draft {
   settings: Settings;
+  /** The same with the values that are LOCAL. */
+  inForce: Settings;
   savepoints: Savepoint[];
   /** Names that statements have set or reset in this transaction. */
   touched: Set<string>;
@@ -37,6 +40,8 @@ interface Draft {
   reported: Map<string, string>;
   /** Names that the server has reset to its own default, not to what the client started with. */
   behind: Set<string>;
+  /** Something unknown may have been set of what decides how texts are read. */
+  isHidden: boolean;
   /** The pins that its rollback leaves: those of before it began. */
   pins: ReadonlySet<PinReason>;
 }
@@ -57,6 +62,7 @@ export class SessionState {
   private readonly startReported: ReadonlyMap<string, string>;
   private known: Reading | undefined;
   private draft: Draft | undefined;
+  private isHidden = false;
   private onServer: Settings | undefined;
   private pinReasons: Set<PinReason> | undefined;
   /** How often something has pinned: what was asked of the server before is no answer to it. */
@@ -116,14 +122,21 @@ export class SessionState {
       this.transactionVerb(facts, tag);
       return;
     }
-    if (facts.settings.length === 0 && !facts.resetsAll && facts.discards !== 'all') return;
+    if (facts.settings.length === 0 && !facts.resetsAll && facts.discards !== 'all' && !facts.hidesSettings) return;
+    // A portal that was fetched from before and has nothing left: its calls were made then.
+    if (facts.kind === 'select' && tag === 'SELECT 0') return;
     const draft = this.open();
+    if (facts.hidesSettings) draft.isHidden = true;
     for (const change of facts.settings) {
+      draft.inForce = draft.inForce.changed(change, this.start);
       if (change.isLocal) draft.locals.add(change.name);
       if (change.isLocal || change.name === 'seed') continue;
       draft.settings = draft.settings.changed(change, this.start);
       // Whoever one is by SET ROLE ends with who one was.
-      if (change.name === 'session_authorization') draft.settings = draft.settings.with('role', undefined);
+      if (change.name === 'session_authorization') {
+        draft.settings = draft.settings.with('role', undefined);
+        draft.inForce = draft.inForce.with('role', undefined);
+      }
       draft.touched.add(change.name);
       if (change.value === undefined && this.start.entry(change.name) !== undefined) draft.behind.add(change.name);
       else draft.behind.delete(change.name);
@@ -131,7 +144,10 @@ export class SessionState {
     if (facts.resetsAll || facts.discards === 'all') {
       // RESET ALL leaves the role alone, DISCARD ALL does not.
       const role = facts.resetsAll ? draft.settings.entry('role') : undefined;
+      const roleInForce = facts.resetsAll ? draft.inForce.entry('role') : undefined;
       draft.settings = role === undefined ? this.start : this.start.with('role', role);
+      draft.inForce = roleInForce === undefined ? this.start : this.start.with('role', roleInForce);
+      draft.isHidden = false;
       draft.touchedAll = true;
       for (const name of this.start.names()) draft.behind.add(name);
     }
@@ -147,7 +163,7 @@ export class SessionState {
       case 'savepoint':
         if (this.draft !== undefined || facts.name !== undefined) {
           const draft = this.open();
-          draft.savepoints.push({ name: facts.name ?? '', draft: draft.settings });
+          draft.savepoints.push({ name: facts.name ?? '', draft: draft.settings, inForce: draft.inForce });
         }
         return;
       case 'release':
@@ -156,7 +172,9 @@ export class SessionState {
         const at = draft?.savepoints.findLastIndex((savepoint) => savepoint.name === facts.name) ?? -1;
         if (draft === undefined || at === -1) return;
         if (facts.transaction === 'rollback-to') {
-          draft.settings = (draft.savepoints[at] as Savepoint).draft;
+          const savepoint = draft.savepoints[at] as Savepoint;
+          draft.settings = savepoint.draft;
+          draft.inForce = savepoint.inForce;
           draft.savepoints.length = at + 1;
         } else {
           draft.savepoints.length = at;
@@ -170,6 +188,8 @@ export class SessionState {
   private open(): Draft {
     this.draft ??= {
       settings: this.settings,
+      inForce: this.settings,
+      isHidden: this.isHidden,
       savepoints: [],
       touched: new Set(),
       touchedAll: false,
@@ -208,6 +228,8 @@ export class SessionState {
     this.onServer = undefined;
     if (isCommitted) {
       this.settings = draft.settings;
+      // If all of it was LOCAL, nothing is left; else it has pinned.
+      this.isHidden = draft.isHidden && this.isPinned;
       for (const name of draft.behind) this.onServer = (this.onServer ?? this.settings).with(name, undefined);
     } else {
       this.restorePins(draft.pins);
@@ -250,9 +272,13 @@ export class SessionState {
 
   /** How its texts are to be read right now. */
   get reading(): Reading {
-    const { live, reported, known } = this;
-    if (known?.settings === live && known.reported === reported) return known;
-    return (this.known = readingOf(live, reported));
+    const { reported, known } = this;
+    const isHidden = this.draft?.isHidden ?? this.isHidden;
+    const inForce = this.draft?.inForce ?? this.settings;
+    if (known?.settings === inForce && known.reported === reported && !isHidden) return known;
+    const reading = readingOf(inForce, reported);
+    if (isHidden) return { ...reading, searchPath: unknownPath };
+    return (this.known = reading);
   }
 
   /** What the server looks like right now if this client has it: uncommitted changes included. */
@@ -276,6 +302,11 @@ export class SessionState {
     const { draft } = this;
     if (draft === undefined) return;
     draft.settings = draft.settings.withMissing(defaults);
-    for (const savepoint of draft.savepoints) savepoint.draft = savepoint.draft.withMissing(defaults);
+    draft.inForce = draft.inForce.withMissing(defaults);
+    draft.savepoints = draft.savepoints.map((savepoint) => ({
+      name: savepoint.name,
+      draft: savepoint.draft.withMissing(defaults),
+      inForce: savepoint.inForce.withMissing(defaults),
+    }));
   }
 }

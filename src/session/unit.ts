@@ -103,6 +103,8 @@ export class Unit {
   mayAdvanceSequences = false;
   asksSequences = false;
   asksByName = false;
+  /** Any of its plans, see there. */
+  changesReading = false;
   /** It asks for custom settings (custom-settings.ts). */
   asksCustom = false;
   /** Skipped by the server with the failed batch that it is in: its ReadyForQuery is that of the next Sync. */
@@ -127,6 +129,7 @@ export class Unit {
     this.plans.push(plan);
     if (plan.mayAdvanceSequences) this.mayAdvanceSequences = true;
     if (plan.asksSequences) this.asksSequences = true;
+    if (plan.changesReading) this.changesReading = true;
     if (plan.asksByName) this.asksByName = true;
     if (plan.customSettings !== undefined && plan.customSettings.asks.length > 0) this.asksCustom = true;
     if (!plan.isRead && !plan.beginsReadOnly) this.noRead(plan.why);

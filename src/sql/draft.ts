@@ -4,6 +4,7 @@
  * compare their number with the settings that were understood. Used by the extraction only.
  */
 import type {
+  BoundSetting,
   CursorHold,
   FunctionCall,
   RelationName,
@@ -12,6 +13,7 @@ import type {
   StatementKind,
   TransactionVerb,
 } from './facts.ts';
+import { canonicalName, READING_PARAMETERS } from './settings.ts';
 
 type Isolation = StatementFacts['isolation'];
 
@@ -48,6 +50,7 @@ export class Draft {
   /** SELECT ... INTO at any place. */
   hasInto = false;
   readonly settings: SettingChange[] = [];
+  boundSettings: readonly BoundSetting[] | undefined;
 
   readonly #reads = new Map<string, RelationName>();
   readonly #writes = new Map<string, RelationName>();
@@ -73,6 +76,10 @@ export class Draft {
     this.#functions.push(call);
   }
 
+  callsOf(name: string): number {
+    return this.#functions.filter((call) => call.name === name).length;
+  }
+
   operator(name: string): void {
     this.#operators.add(name);
   }
@@ -91,12 +98,27 @@ export class Draft {
     this.isolation = ISOLATION_LEVELS.has(lower) ? (lower as NonNullable<Isolation>) : 'serializable';
   }
 
+  /** Nothing of it is executed yet. */
+  forgetSettings(): void {
+    this.settings.length = 0;
+    this.boundSettings = undefined;
+  }
+
   /** EXPLAIN without ANALYZE: what would be written is only looked at, and nothing is set. */
   onlyPlans(): void {
-    this.settings.length = 0;
+    this.forgetSettings();
     for (const [key, relation] of this.#writes) this.#reads.set(key, relation);
     this.#writes.clear();
     this.hasInto = this.createsTemporary = this.dropsOnCommit = false;
+  }
+
+  #hidesSettings(): boolean {
+    if (this.kind === 'explain' || this.kind === 'prepare') return false;
+    const calls = this.#functions.filter(({ name }) => name === 'set_config');
+    if (calls.length <= this.settings.length) return false;
+    const isTelling = ({ firstConstant }: FunctionCall): boolean =>
+      firstConstant === undefined || READING_PARAMETERS.has(canonicalName(firstConstant));
+    return calls.some(isTelling);
   }
 
   finish(): StatementFacts {
@@ -116,6 +138,8 @@ export class Draft {
       isolation: this.isolation,
       chains: this.chains,
       settings: this.settings,
+      boundSettings: this.boundSettings,
+      hidesSettings: this.#hidesSettings(),
       resetsAll: this.resetsAll,
       discards: this.discards,
       shows: this.shows,

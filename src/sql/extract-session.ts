@@ -3,13 +3,13 @@
  * SET TRANSACTION, set_config() at the top of a SELECT. What cannot be said again as `SET name = value` is
  * unsupported, so the text becomes unknown. Called by extract.ts.
  */
-import { astOf, bodyOf, constantOf, listOf, namesOf, nodeOf, textOf } from './ast.ts';
+import { astOf, bodyOf, constantOf, isAst, listOf, namesOf, nodeOf, textOf } from './ast.ts';
 import type { Ast, Constant } from './ast.ts';
 import { UnsupportedSyntax } from './draft.ts';
 import type { Draft } from './draft.ts';
-import type { TransactionVerb } from './facts.ts';
+import type { BoundSetting, SettingArgument, TransactionVerb } from './facts.ts';
 import type { Reading } from './reading.ts';
-import { canonicalName, parseBoolean, quoteLiteral, quoteSettingText, TRANSACTION_PARAMETERS } from './settings.ts';
+import { canonicalName, quoteLiteral, settingOf, TRANSACTION_PARAMETERS } from './settings.ts';
 
 const TRANSACTIONS: Readonly<Record<string, readonly [TransactionVerb, string]>> = {
   TRANS_STMT_BEGIN: ['begin', 'BEGIN'],
@@ -155,30 +155,81 @@ function change(
 }
 
 /**
- * set_config(name, value, is_local) with constants in the target list of a SELECT that yields exactly one row. Any
- * other call stays in `functions` without a change in `settings`: what it does cannot be followed.
+ * set_config(name, value, is_local) in the target list of a SELECT that yields exactly one row, with constants or with
+ * parameters. Or, as pgAdmin writes it, alone there and FROM something: then it has run if the answer has a row.
+ * Any other call stays in `functions` without a change in `settings`: what it does cannot be followed.
  */
 export function readSetConfig(select: Ast, draft: Draft, reading: Reading): void {
-  const extra = Object.entries(select).some(
-    ([field, value]) => typeof value === 'object' && value !== null && field !== 'targetList',
-  );
-  if (extra || select['op'] !== 'SETOP_NONE') return;
-  for (const item of listOf(select['targetList'])) {
+  const parts = Object.entries(select)
+    .filter(([field, value]) => typeof value === 'object' && value !== null && field !== 'targetList')
+    .map(([field]) => field);
+  if (parts.some((part) => part !== 'fromClause' && part !== 'whereClause') || select['op'] !== 'SETOP_NONE') return;
+  const targets = listOf(select['targetList']);
+  const calls: (BoundSetting | undefined)[] = [];
+  for (const item of targets) {
     const call = bodyOf(bodyOf(item, 'ResTarget')?.['val'], 'FuncCall');
     const names = namesOf(call?.['funcname']);
     if (call === undefined || names.at(-1) !== 'set_config' || (names.at(-2) ?? 'pg_catalog') !== 'pg_catalog')
       continue;
-    const args = listOf(call['args']);
-    const [name, value, local] = args.map(constantOf);
     reading.usesConstant();
-    if (args.length !== 3 || name?.type !== 'text') continue;
-    const isLocal =
-      local?.type === 'text' ? parseBoolean(local.text) : local?.type === 'boolean' ? local.value : undefined;
-    if (isLocal === undefined) continue;
-    const parameter = canonicalName(name.text);
-    if (value?.type === 'null') change(draft, parameter, undefined, undefined, isLocal);
-    if (value?.type !== 'text') continue;
-    const quoted = quoteSettingText(parameter, value.text);
-    if (quoted !== undefined) change(draft, parameter, quoted, value.text, isLocal);
+    calls.push(readCall(listOf(call['args'])));
   }
+  if (calls.length === 0 || (parts.length > 0 && calls.length < targets.length)) return;
+  const isPlain = (call: BoundSetting | undefined): boolean => call === undefined || parametersOf(call).length === 0;
+  if (calls.every(isPlain)) {
+    for (const call of calls) {
+      const setting = call === undefined ? undefined : settingOf(call);
+      if (setting !== undefined) change(draft, setting.name, setting.value, setting.plain, setting.isLocal);
+    }
+    return;
+  }
+  const followed = calls.filter((call) => call !== undefined);
+  const isWhole =
+    followed.length === draft.callsOf('set_config') &&
+    // What is used elsewhere, too, may be of another type than text there, and be sent as that.
+    countParameters(select) === followed.flatMap(parametersOf).length;
+  if (isWhole) draft.boundSettings = followed;
+}
+
+function readCall(args: readonly unknown[]): BoundSetting | undefined {
+  const name = argumentOf(args[0], TEXT_TYPES);
+  const value = argumentOf(args[1], TEXT_TYPES);
+  const isLocal = argumentOf(args[2], BOOLEAN_TYPES);
+  if (args.length !== 3 || name === undefined || value === undefined || isLocal === undefined) return undefined;
+  return { name, value, isLocal };
+}
+
+const TEXT_TYPES: ReadonlySet<string> = new Set(['text', 'varchar']);
+const BOOLEAN_TYPES: ReadonlySet<string> = new Set(['bool']);
+
+/** A constant, or a parameter that is of one of `types` or says nothing of its type. */
+function argumentOf(arg: unknown, types: ReadonlySet<string>): SettingArgument | undefined {
+  const cast = bodyOf(arg, 'TypeCast');
+  const parameter = bodyOf(cast === undefined ? arg : cast['arg'], 'ParamRef');
+  if (parameter === undefined) return constantTextOf(arg, types);
+  if (cast !== undefined) {
+    const type = astOf(cast['typeName']);
+    if (!types.has(namesOf(type['names']).at(-1) ?? '') || listOf(type['typmods']).length > 0) return undefined;
+    if (listOf(type['arrayBounds']).length > 0) return undefined;
+  }
+  const { number } = parameter;
+  return typeof number === 'number' && number > 0 ? number : undefined;
+}
+
+function constantTextOf(arg: unknown, types: ReadonlySet<string>): SettingArgument | undefined {
+  const constant = constantOf(arg);
+  if (constant?.type === 'null') return null;
+  if (constant?.type === 'text') return constant.text;
+  return constant?.type === 'boolean' && types === BOOLEAN_TYPES ? String(constant.value) : undefined;
+}
+
+function parametersOf({ name, value, isLocal }: BoundSetting): number[] {
+  return [name, value, isLocal].filter((one) => typeof one === 'number');
+}
+
+function countParameters(tree: unknown): number {
+  if (Array.isArray(tree)) return tree.reduce<number>((sum, item) => sum + countParameters(item), 0);
+  if (!isAst(tree)) return 0;
+  if (bodyOf(tree, 'ParamRef') !== undefined) return 1;
+  return Object.values(tree).reduce<number>((sum, item) => sum + countParameters(item), 0);
 }

@@ -199,8 +199,7 @@ function readPrepare(body: Ast, draft: Draft, _walker: QueryWalker, reading: Rea
   draft.verb = `PREPARE ${draft.verb}`;
   draft.kind = 'prepare';
   draft.name = textOf(body['name']);
-  // Nothing of the body happens yet.
-  draft.settings.length = 0;
+  draft.forgetSettings();
 }
 
 function readExecute(body: Ast, draft: Draft, walker: QueryWalker): void {

@@ -81,6 +81,16 @@ export interface SettingChange {
   readonly isLocal: boolean;
 }
 
+/** An argument of set_config(): a constant as text (null: NULL), or the number of a parameter, whose value comes in Bind. */
+export type SettingArgument = string | null | number;
+
+/** A call of set_config() of which some argument comes in Bind. */
+export interface BoundSetting {
+  readonly name: SettingArgument;
+  readonly value: SettingArgument;
+  readonly isLocal: SettingArgument;
+}
+
 export type CursorHold = 'hold' | 'no-hold';
 
 export interface StatementFacts {
@@ -113,6 +123,10 @@ export interface StatementFacts {
   /** COMMIT AND CHAIN, ROLLBACK AND CHAIN. */
   readonly chains: boolean;
   readonly settings: readonly SettingChange[];
+  /** All calls of set_config() in it, if each can be followed once its parameters are known; undefined: no parameters. */
+  readonly boundSettings: readonly BoundSetting[] | undefined;
+  /** It may set, by calls that are not in `settings`, what decides how names and texts after it are read. */
+  readonly hidesSettings: boolean;
   /** RESET ALL. */
   readonly resetsAll: boolean;
   readonly discards: 'all' | 'plans' | 'temp' | 'sequences' | undefined;

@@ -4,6 +4,8 @@
  * Used by the extraction and by whoever replays settings on a server connection.
  */
 
+import type { BoundSetting, SettingChange } from './facts.ts';
+
 /** Parameters whose value is a list of identifiers, each quoted on its own (guc.c: GUC_LIST_QUOTE). */
 const IDENTIFIER_LISTS: ReadonlySet<string> = new Set([
   'search_path',
@@ -19,6 +21,15 @@ export const TRANSACTION_PARAMETERS: ReadonlySet<string> = new Set([
   'transaction_isolation',
   'transaction_read_only',
   'transaction_deferrable',
+]);
+
+/** What decides to which objects a text's names go, and how its bytes are read. */
+export const READING_PARAMETERS: ReadonlySet<string> = new Set([
+  'search_path',
+  'role',
+  'session_authorization',
+  'client_encoding',
+  'standard_conforming_strings',
 ]);
 
 /** Lower case; PostgreSQL compares names of parameters without regard to case. */
@@ -64,4 +75,14 @@ export function parseBoolean(text: string): boolean | undefined {
   if (word !== '' && ('true'.startsWith(word) || 'yes'.startsWith(word))) return true;
   if (word !== '' && ('false'.startsWith(word) || 'no'.startsWith(word))) return false;
   return undefined;
+}
+
+/** A call of set_config() of which no argument is a parameter any more; undefined: an error, or nothing to be followed. */
+export function settingOf({ name, value, isLocal }: BoundSetting): SettingChange | undefined {
+  const local = typeof isLocal === 'string' ? parseBoolean(isLocal) : isLocal === null ? false : undefined;
+  if (typeof name !== 'string' || typeof value === 'number' || local === undefined) return undefined;
+  const parameter = canonicalName(name);
+  if (value === null) return { name: parameter, value: undefined, plain: undefined, isLocal: local };
+  const quoted = quoteSettingText(parameter, value);
+  return quoted === undefined ? undefined : { name: parameter, value: quoted, plain: value, isLocal: local };
 }

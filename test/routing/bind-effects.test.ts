@@ -47,7 +47,10 @@ describe('what a statement leaves in the session', () => {
     ["SELECT set_config('a.b', $1, false)", { pins: [UNREPLAYED] }],
     ['SELECT set_config(name, name, false) FROM users', { pins: [UNREPLAYED] }],
     ["SELECT set_config('a.b', $1, $2)", { pins: [UNREPLAYED] }],
-    ["SELECT set_config('a.b', U&'x', false) FROM users", { pins: [UNREPLAYED] }],
+    ["SELECT set_config('a.b', lower('x'), false) FROM users", { pins: [UNREPLAYED] }],
+    ["SELECT set_config('a.b', 'x', false) FROM users LIMIT 1", { pins: [UNREPLAYED] }],
+    ["SELECT set_config('a.b', 'x', false), id FROM users", { pins: [UNREPLAYED] }],
+    ["SELECT set_config('a.b', $1, true)", {}],
     ['SELECT setseed(0.5)', { pins: [UNREPLAYED] }],
     ["DO 'BEGIN END'", { isSuspect: true }],
     ["DO 'BEGIN UPDATE users SET id = 1; SET LOCAL work_mem = 1; END'", { isSuspect: true }],
@@ -114,7 +117,6 @@ describe('what a statement leaves in the session', () => {
     'UNLISTEN x',
     'SELECT pg_advisory_xact_lock(1)',
     'SELECT pg_advisory_unlock(1)',
-    "SELECT set_config('a.b', $1, true)",
     "SELECT set_config('a.b', lower($1), true), set_config('c.d', $2, TRUE)",
     'EXPLAIN SELECT pg_advisory_lock(1)',
     "EXPLAIN SELECT set_config('a.b', 'c', false)",
@@ -132,6 +134,18 @@ describe('what a statement leaves in the session', () => {
       { settings: [], pins: [], unpins: [], isSuspect: false, deallocates: undefined },
       false,
     ]);
+  });
+
+  test.each([
+    'SET search_path = other; INSERT INTO users VALUES (1)',
+    'BEGIN; SET LOCAL search_path = other; INSERT INTO users VALUES (1); COMMIT',
+    "SELECT set_config('search_path', 'other', true); INSERT INTO users VALUES (1)",
+    'SELECT set_config(name, name, true) FROM users; INSERT INTO users VALUES (1)',
+    'RESET ALL; INSERT INTO users VALUES (1)',
+    'SET ROLE other; INSERT INTO users VALUES (1)',
+  ])('names behind a new search path may be other relations: %s', (sql) => {
+    expect(planOf(sql).writesAll).toBe(true);
+    expect(planOf('INSERT INTO users VALUES (1); SET search_path = other').writesAll).toBe(false);
   });
 
   test('SET SESSION AUTHORIZATION pins until it is reset', () => {

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { SessionEffects } from '../../src/routing/plan.ts';
 import { NO_EFFECTS } from '../../src/routing/bind-effects.ts';
+import { unknownPath } from '../../src/session/reading.ts';
 import { Settings, settingFromText } from '../../src/session/settings.ts';
 import { SessionState } from '../../src/session/state.ts';
 import { createClassifier } from '../../src/sql/classifier.ts';
@@ -108,4 +109,41 @@ test('a client is told once what a replay changed, and never what follows the se
   ]);
   expect(state.untold(server)).toEqual([['TimeZone', 'Asia/Tokyo']]);
   expect(state.untold(server)).toEqual([]);
+});
+
+describe('what texts are read by', () => {
+  test('is what is in force, LOCAL or not, and what was before when that ends', () => {
+    const state = fresh();
+    const path = (): string | undefined => state.reading.searchPath;
+    run(state, 'BEGIN; SET search_path = a; SAVEPOINT s; SET LOCAL search_path = b');
+    expect(path()).toBe('b');
+    run(state, 'ROLLBACK TO s', 'ROLLBACK');
+    expect(path()).toBe('a');
+    run(state, "SELECT set_config('search_path', 'c', true)", 'SELECT 1');
+    expect(path()).toBe('c');
+    state.ended(true);
+    expect(path()).toBe('a');
+  });
+
+  test('is not known behind a set_config() that cannot be followed', () => {
+    const state = fresh();
+    run(state, 'SELECT set_config(k, v, true) FROM t', 'SELECT 2');
+    expect(state.reading.searchPath).toBe(unknownPath);
+    state.ended(true);
+    expect(state.reading.searchPath).toBeUndefined();
+    state.applyEffects(pinning('setting that cannot be replayed'));
+    run(state, 'SELECT set_config(k, v, false) FROM t', 'SELECT 2');
+    state.ended(true);
+    expect(state.reading.searchPath).toBe(unknownPath);
+    run(state, 'RESET ALL', 'RESET');
+    state.ended(true);
+    expect(state.reading.searchPath).toBeUndefined();
+  });
+
+  test('a SELECT without a row has set nothing', () => {
+    const state = fresh();
+    run(state, "SELECT set_config('lock_timeout', '1s', false) FROM t", 'SELECT 0');
+    state.ended(true);
+    expect(state.settings).toBe(Settings.none);
+  });
 });
