@@ -186,6 +186,27 @@ describe('what commands do', () => {
     expect(after.received).toBeGreaterThanOrEqual(during.received);
   });
 
+  test('SHOW STATS counts assignments, and Parse and Bind as PgBouncer does', async () => {
+    const console = await admin();
+    const counts = async (): Promise<number[]> => {
+      const { rows } = await console.query<Record<string, string>>('SHOW STATS_TOTALS');
+      const row = rows.find((each) => each['database'] === database) ?? {};
+      const names = ['server_assignment_count', 'client_parse_count', 'server_parse_count', 'bind_count'];
+      return names.map((name) => Number(row[name]));
+    };
+    // The first client of a user is shown what a server reports: that is nobody's assignment.
+    const before = await counts();
+    const client = await connectApp();
+    expect(await counts()).toEqual(before);
+    const counted = { name: 'counted', text: 'SELECT $1::int AS counted', values: [1] };
+    await client.query('BEGIN');
+    for (let i = 0; i < 3; i++) await client.query(counted);
+    await client.query('COMMIT');
+    await client.query('UPDATE pg_class SET relname = relname WHERE false').catch(() => undefined);
+    const after = await counts();
+    expect(after.map((count, i) => count - (before[i] ?? 0))).toEqual([2, 1, 1, 3]);
+  });
+
   test('SET changes a setting at once; what needs a restart is refused', async () => {
     const console = await admin();
     const value = async (): Promise<string | undefined> =>
@@ -222,5 +243,29 @@ describe('what commands do', () => {
     expect(rows.map((row) => row.value).join('\n')).toContain('primary');
     const broken = await console.query<{ item: string; value: string }>("EXPLAIN ROUTE SELEC 'x");
     expect(broken.rows.map((row) => row.value).join('\n')).toContain('primary');
+  });
+});
+
+describe('SHUTDOWN', () => {
+  test.each(['', ' WAIT_FOR_SERVERS', ' WAIT_FOR_CLIENTS'])('SHUTDOWN%s answers, and then does it', async (how) => {
+    const own = await startWeirInProcess(weirConfig(useCluster(), { database }));
+    const client = await connectPg(own.url({ database }));
+    const isGone = new Promise((resolve) => client.once('error', resolve));
+    await client.query('BEGIN');
+    const console = await connectPg(own.adminUrl());
+    const { command } = await console.query(`SHUTDOWN${how}`);
+    expect(command).toBe('SHUTDOWN');
+    if (how !== '') {
+      await until('new clients to be refused', async () => {
+        const late = await connectPg(own.url({ database })).catch((error: unknown) => error);
+        return late instanceof Error && /57P01|ECONN/.test(String((late as { code?: string }).code));
+      });
+      await client.query('COMMIT');
+      // The console that has asked does not count among the clients that are waited for.
+      if (how === ' WAIT_FOR_CLIENTS') await client.end();
+      else await isGone;
+    }
+    await own.app.ended;
+    await own.stop();
   });
 });

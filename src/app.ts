@@ -240,6 +240,7 @@ export async function createApp(firstConfig: Config, deps: AppDeps): Promise<App
       await listener.listen();
       if (config.http !== undefined) {
         http = createHttpServer({
+          hosts: () => config.httpHosts,
           listen: config.http,
           metrics,
           sources,
@@ -264,7 +265,10 @@ export async function createApp(firstConfig: Config, deps: AppDeps): Promise<App
   }
 
   async function shutdown(mode: 'now' | 'wait-for-servers' | 'wait-for-clients'): Promise<void> {
-    void (mode === 'now' ? stop() : drain(mode === 'wait-for-clients')).then(end, noteUnexpected);
+    // Who asked gets an answer before its own connection is ended.
+    setImmediate(() => {
+      void (mode === 'now' ? stop() : drain(mode === 'wait-for-clients')).then(end, noteUnexpected);
+    });
   }
 
   async function drain(waitsForClients = false): Promise<void> {
@@ -273,7 +277,9 @@ export async function createApp(firstConfig: Config, deps: AppDeps): Promise<App
     reception.isDraining = true;
     log('info', 'draining', 'no new clients; statements in flight end first', { clients: clients.count });
     const sinceMs = nowMs();
-    while (clients.count > 0 && (waitsForClients || nowMs() - sinceMs < config.shutdownTimeoutMs)) {
+    // Whoever has asked for it on the console is no client that it waits for.
+    const left = (): number => clients.count - (waitsForClients ? [...clients.consoles()].length : 0);
+    while (left() > 0 && (waitsForClients || nowMs() - sinceMs < config.shutdownTimeoutMs)) {
       if (state !== 'draining') return stop();
       if (!waitsForClients) {
         for (const session of clients.all()) if (session.isIdle) session.terminate(new WeirError('shutting_down'));

@@ -40,6 +40,10 @@ export interface ReceptionParts {
   readonly metrics: Pick<Metrics, 'authFailed'>;
 }
 
+function maxLogins({ maxClientLogins, maxClientConn }: Config): number {
+  return maxClientLogins === 0 ? maxClientConn : maxClientLogins;
+}
+
 export class Reception {
   isDraining = false;
   private readonly parts: ReceptionParts;
@@ -77,6 +81,9 @@ export class Reception {
       consoleNames,
       consoleUserAllowed: (user) => parts.console.roleOf(user) !== undefined,
       maxClientConn: () => parts.config().maxClientConn,
+      loginTimeoutMs: () => parts.config().clientLoginTimeoutMs,
+      maxLogins: () => maxLogins(parts.config()),
+      isFull: () => this.places >= parts.config().maxClientConn,
       tryEnter: () => this.tryEnter(),
       leave: () => void this.places--,
       onClient: (client) => this.receive(client),

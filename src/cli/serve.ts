@@ -121,7 +121,9 @@ export async function serve(
   }
   const http = app.httpAddress();
   const addresses = `listening on ${formatHostPort(app.listenAddress())}`;
-  io.out(`weir: ${addresses}${http === undefined ? '' : `, http on ${formatHostPort(http)}`}\n`);
+  // Whoever reads JSON from stdout finds it in the log.
+  const say = first.result.config.log.format === 'json' ? io.err : io.out;
+  say(`weir: ${addresses}${http === undefined ? '' : `, http on ${formatHostPort(http)}`}\n`);
   return untilEnded(app, reloadConfig, io, events);
 }
 

@@ -31,8 +31,11 @@ export function assemble(v: SettingValues, databases: ReadonlyMap<string, Databa
     unixSocketDir: v.unix_socket_dir,
     unixSocketMode: v.unix_socket_mode,
     http: v.http,
+    httpHosts: v.http_hosts,
     maxClientConn: v.max_client_conn,
     shutdownTimeoutMs: v.shutdown_timeout,
+    maxClientLogins: v.max_client_logins,
+    clientLoginTimeoutMs: v.client_login_timeout,
     pool: assemblePool(v),
     auth: {
       type: v['auth.type'],

@@ -93,8 +93,12 @@ export interface Config {
   readonly unixSocketDir: string | undefined;
   readonly unixSocketMode: number;
   readonly http: HostPort | undefined;
+  readonly httpHosts: readonly string[];
   readonly maxClientConn: number;
   readonly shutdownTimeoutMs: number;
+  /** 0 = as many as maxClientConn. */
+  readonly maxClientLogins: number;
+  readonly clientLoginTimeoutMs: number;
   readonly pool: PoolSettings;
   readonly auth: {
     readonly type: AuthType;

@@ -44,6 +44,13 @@ export const settings = {
     'Address and port of /metrics, /healthz and /readyz.',
     (c) => c.http,
   ),
+  http_hosts: setting(
+    list('host names'),
+    [],
+    'reload',
+    'Names by which browsers and Prometheus may ask the HTTP side, besides IP addresses and names that only exist inside a network.',
+    (c) => c.httpHosts,
+  ),
   workers: setting(
     onlyForNow(1, 'integer', 'several processes sharing the port'),
     1,
@@ -99,6 +106,20 @@ export const settings = {
     'reload',
     'How long SIGTERM waits for statements and transactions in flight; then the rest is cut off.',
     (c) => c.shutdownTimeoutMs,
+  ),
+  max_client_logins: setting(
+    integer(0, 1_000_000),
+    0,
+    'reload',
+    'Connections at the same time that have not proven yet who they are; 0 = as many as max_client_conn. Beyond it the oldest of the address with most of them is refused.',
+    (c) => c.maxClientLogins,
+  ),
+  client_login_timeout: setting(
+    atLeast1ms,
+    15 * second,
+    'reload',
+    'How long a client may take to log in.',
+    (c) => c.clientLoginTimeoutMs,
   ),
   query_wait_timeout: setting(
     atLeast1ms,

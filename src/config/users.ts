@@ -12,7 +12,8 @@ export interface UsersFile {
 }
 
 const longestUserName = 127;
-const longestSecret = 2048;
+/** What fits into a PasswordMessage of PostgreSQL's. */
+const longestSecret = 65_531;
 const scramSecret = /^SCRAM-SHA-256\$[1-9]\d{0,8}:[A-Za-z0-9+/]+={0,2}\$[A-Za-z0-9+/]{43}=:[A-Za-z0-9+/]{43}=$/;
 const quoted = /^\s*"((?:[^"]|"")*)"/;
 

@@ -1,7 +1,6 @@
 /**
  * SHOW STATS and its relatives, LISTS, CONFIG, USERS, PREPARED, CACHE, STATE, VERSION: counters and settings.
- * PgBouncer's columns first, with its names, units (microseconds) and meanings. Parse counts, which PgBouncer keeps
- * per database and Weir per connection, are 0.
+ * PgBouncer's columns first, with its names, units (microseconds) and meanings.
  */
 import type { CacheStats } from '../cache/types.ts';
 import { columnsOf, show } from './console-types.ts';
@@ -22,9 +21,9 @@ const totalColumns = (prefix: string, received: string, sent: string): ShowColum
   c.int(`${prefix}xact_time`, ({ total }) => total.xactUs),
   c.int(`${prefix}query_time`, ({ total }) => total.queryUs),
   c.int(`${prefix}wait_time`, ({ total }) => total.waitUs),
-  c.int(`${prefix}client_parse_count`, () => 0),
-  c.int(`${prefix}server_parse_count`, () => 0),
-  c.int(`${prefix}bind_count`, () => 0),
+  c.int(`${prefix}client_parse_count`, ({ total }) => total.clientParses),
+  c.int(`${prefix}server_parse_count`, ({ total }) => total.serverParses),
+  c.int(`${prefix}bind_count`, ({ total }) => total.binds),
 ];
 
 /** PgBouncer's SHOW STATS_AVERAGES names only the last three with their prefix. */
@@ -37,9 +36,9 @@ const averageColumns = (prefix: string, received: string, sent: string): ShowCol
   c.int(`${prefix}xact_time`, ({ average }) => average.xactUs),
   c.int(`${prefix}query_time`, ({ average }) => average.queryUs),
   c.int(`${prefix}wait_time`, ({ average }) => average.waitUs),
-  c.int('avg_client_parse_count', () => 0),
-  c.int('avg_server_parse_count', () => 0),
-  c.int('avg_bind_count', () => 0),
+  c.int('avg_client_parse_count', ({ average }) => average.clientParses),
+  c.int('avg_server_parse_count', ({ average }) => average.serverParses),
+  c.int('avg_bind_count', ({ average }) => average.binds),
 ];
 
 const database = c.text('database', ({ total }) => total.database);

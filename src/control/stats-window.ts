@@ -19,6 +19,9 @@ export interface Totals {
   readonly xactUs: number;
   readonly queryUs: number;
   readonly waitUs: number;
+  readonly clientParses: number;
+  readonly serverParses: number;
+  readonly binds: number;
 }
 
 /** Of one period: counts and bytes per second; times per transaction, per query, per server assignment. */
@@ -98,6 +101,9 @@ function readTotals(sources: TotalsSource): Map<string, Totals> {
       xactUs: stats.xactMs * 1000,
       queryUs: stats.queryMs * 1000,
       waitUs: stats.waitMs * 1000,
+      clientParses: stats.clientParses,
+      serverParses: stats.serverParses,
+      binds: stats.binds,
     });
   }
   return totals;
@@ -114,6 +120,9 @@ function zero(database: string): Totals {
     xactUs: 0,
     queryUs: 0,
     waitUs: 0,
+    clientParses: 0,
+    serverParses: 0,
+    binds: 0,
   };
 }
 
@@ -128,13 +137,17 @@ function add(all: Iterable<Totals>): Totals {
     sum.xactUs += one.xactUs;
     sum.queryUs += one.queryUs;
     sum.waitUs += one.waitUs;
+    sum.clientParses += one.clientParses;
+    sum.serverParses += one.serverParses;
+    sum.binds += one.binds;
   }
   return sum;
 }
 
 function averageOf(end: Totals, start: Totals, seconds: number): Averages {
-  const perSecond = (key: 'serverAssignments' | 'xacts' | 'queries' | 'received' | 'sent'): number =>
-    Math.max(0, end[key] - start[key]) / seconds;
+  type Counted =
+    'serverAssignments' | 'xacts' | 'queries' | 'received' | 'sent' | 'clientParses' | 'serverParses' | 'binds';
+  const perSecond = (key: Counted): number => Math.max(0, end[key] - start[key]) / seconds;
   const per = (time: number, events: number): number => (events > 0 ? Math.max(0, time) / events : 0);
   return {
     serverAssignments: perSecond('serverAssignments'),
@@ -145,6 +158,9 @@ function averageOf(end: Totals, start: Totals, seconds: number): Averages {
     xactUs: per(end.xactUs - start.xactUs, end.xacts - start.xacts),
     queryUs: per(end.queryUs - start.queryUs, end.queries - start.queries),
     waitUs: per(end.waitUs - start.waitUs, end.serverAssignments - start.serverAssignments),
+    clientParses: perSecond('clientParses'),
+    serverParses: perSecond('serverParses'),
+    binds: perSecond('binds'),
   };
 }
 

@@ -15,11 +15,10 @@ import { clientTls } from '../net/tls.ts';
 import { closeWith, fatal, noWords } from './farewell.ts';
 import type { Door, Seats } from './login.ts';
 import { logIn } from './login.ts';
+import { addressOf, Logins, type LoginPlace } from './logins.ts';
 import type { Layer } from './startup.ts';
 import type { DoorOptions } from './types.ts';
 
-const defaultLoginTimeoutMs = 60_000;
-const defaultMaxLogins = 16_384;
 /** Console clients let in above max_client_conn. */
 const consoleReserve = 8;
 
@@ -35,27 +34,35 @@ export interface ClientDoor {
 function reservedSeats(limit: number): Seats {
   let taken = 0;
   return {
+    isFull: () => taken >= limit,
     tryEnter: () => (taken < limit ? ++taken > 0 : false),
     leave: () => void taken--,
   };
 }
 
+const keyOf = (socket: Socket): string => `${socket.remoteAddress ?? ''}:${socket.remotePort ?? 0}`;
+
 /** Throws TlsSettingError. */
 export function createDoor(options: DoorOptions): ClientDoor {
-  const { log, loginTimeoutMs = defaultLoginTimeoutMs, maxLogins = defaultMaxLogins } = options;
-  const logins = new Set<MessageReader>();
+  const { log } = options;
+  const logins = new Logins(() => options.maxLogins());
+  const readers = new Set<MessageReader>();
   const running = new Set<Promise<void>>();
-  const clientSeats: Seats = { tryEnter: () => options.tryEnter(), leave: () => options.leave() };
+  const clientSeats: Seats = {
+    isFull: () => options.isFull(),
+    tryEnter: () => options.tryEnter(),
+    leave: () => options.leave(),
+  };
   const consoleSeats = reservedSeats(consoleReserve);
-  let handshakes = 0;
+  const handshakes = new Map<string, LoginPlace>();
   let isClosed = false;
 
-  function makeTlsServer(tls: Door['tls'], layer: Layer): TlsServer | undefined {
+  function makeTlsServer(tls: Door['tls'], layer: Layer, loginTimeoutMs: number): TlsServer | undefined {
     if (tls === undefined) return undefined;
     // It never listens: sockets are given to it once SSLRequest was answered, or TLS has begun without it.
     const server = createTlsServer({ ...tls.options, handshakeTimeout: loginTimeoutMs });
     server.on('secureConnection', (socket) => {
-      handshakes--;
+      handshakeOver(keyOf(socket));
       socket.disableRenegotiation();
       // Like PostgreSQL: without ALPN it may be meant for another protocol's server (ALPACA).
       if (layer === 'tls' || typeof socket.alpnProtocol === 'string') return begin(socket, layer);
@@ -66,7 +73,7 @@ export function createDoor(options: DoorOptions): ClientDoor {
       closeWith(socket, noWords);
     });
     server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
-      handshakes--;
+      handshakeOver(keyOf(socket));
       const hasLeft = error.code === 'ECONNRESET';
       if (!hasLeft) options.onRefused(error.code === 'ERR_TLS_HANDSHAKE_TIMEOUT' ? 'timeout' : 'protocol');
       const from = { client: `${socket.remoteAddress ?? ''}:${socket.remotePort ?? 0}` };
@@ -83,16 +90,18 @@ export function createDoor(options: DoorOptions): ClientDoor {
 
   function makeDoor(tlsSide: TlsSide, auth: AuthOptions, previous?: Door): Door {
     const tls = clientTls(tlsSide);
-    const askedTls = makeTlsServer(tls, 'tls');
-    const directTls = makeTlsServer(tls, 'direct-tls');
+    const loginTimeoutMs = options.loginTimeoutMs();
+    const askedTls = makeTlsServer(tls, 'tls', loginTimeoutMs);
+    const directTls = makeTlsServer(tls, 'direct-tls', loginTimeoutMs);
     return {
       options,
       authenticator: previous?.authenticator ?? createAuthenticator(auth),
       tls,
       loginTimeoutMs,
       logins,
+      readers,
       startTls(socket, isDirect, leftover) {
-        handshakes++;
+        handshaking(socket);
         if (leftover.length > 0) socket.unshift(leftover);
         (isDirect ? directTls : askedTls)?.emit('connection', socket);
       },
@@ -101,15 +110,22 @@ export function createDoor(options: DoorOptions): ClientDoor {
     };
   }
 
+  /** A place of its own until the handshake is over: then it comes back as another socket with the same address. */
+  function handshaking(socket: Socket): void {
+    const place = logins.enter(addressOf(socket), () => socket.destroy());
+    const key = keyOf(socket);
+    handshakes.set(key, place);
+    socket.once('close', () => handshakeOver(key, place));
+  }
+
+  function handshakeOver(key: string, place = handshakes.get(key)): void {
+    place?.leave();
+    if (handshakes.get(key) === place) handshakes.delete(key);
+  }
+
   function begin(socket: Socket | TLSSocket, layer: Layer): void {
     socket.on('error', ignoreError);
     if (isClosed) return closeWith(socket, fatal(new WeirError('shutting_down')));
-    if (logins.size + handshakes >= maxLogins) {
-      const error = new WeirError('too_many_logins');
-      options.onRefused('too-many');
-      log(error.level, 'login_refused', error.message, { limit: maxLogins });
-      return closeWith(socket, fatal(error));
-    }
     const login = logIn(socket, layer, door);
     running.add(login);
     void login.finally(() => running.delete(login));
@@ -123,7 +139,7 @@ export function createDoor(options: DoorOptions): ClientDoor {
     },
     async close() {
       isClosed = true;
-      for (const reader of logins) reader.fail(new WeirError('shutting_down'));
+      for (const reader of readers) reader.fail(new WeirError('shutting_down'));
       await Promise.all(running);
     },
   };

@@ -17,12 +17,14 @@ import { ProtocolError } from '../protocol/read.ts';
 import { authenticationOk } from '../protocol/write.ts';
 import { certificateOf } from './certificate.ts';
 import { closeWith, fatal, fatalOfOld, noWords } from './farewell.ts';
+import { addressOf, type Logins } from './logins.ts';
 import type { Layer, Startup } from './startup.ts';
 import { OldProtocolError, StrangerError, readFirstPacket } from './startup.ts';
 import type { DoorOptions, RefusalReason } from './types.ts';
 
 /** `leave` is one function for all clients: it is kept with each socket for as long as that lives. */
 export interface Seats {
+  readonly isFull: () => boolean;
   readonly tryEnter: () => boolean;
   readonly leave: () => void;
 }
@@ -33,8 +35,10 @@ export interface Door {
   readonly authenticator: Authenticator;
   readonly tls: ClientTlsContext | undefined;
   readonly loginTimeoutMs: number;
-  /** Log-ins under way; failing one's reader ends it. */
-  readonly logins: Set<MessageReader>;
+  /** Whoever has not proven yet who he is. */
+  readonly logins: Logins;
+  /** Failing one of these ends its log-in. */
+  readonly readers: Set<MessageReader>;
   /** Hands a socket to the TLS server, with what was read of it; it comes back through the door as a TLSSocket. */
   startTls(socket: Socket, isDirect: boolean, leftover: Buffer): void;
   /** Places under max_client_conn, and a few above it for those who look after Weir. */
@@ -81,8 +85,6 @@ class Refusal extends Error {
   }
 }
 
-/** IPv4 addresses mapped into IPv6 are shown as IPv4. */
-const addressOf = (socket: Socket): string => (socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/i, '');
 /** As PgBouncer shows it. */
 const localAddress = 'unix';
 
@@ -90,8 +92,9 @@ const localAddress = 'unix';
 export async function logIn(socket: Socket | TLSSocket, layer: Layer, door: Door): Promise<void> {
   const reader = new MessageReader(socket, door.loginTimeoutMs);
   const seat = new Seat(socket);
+  const place = door.logins.enter(addressOf(socket), () => reader.fail(new WeirError('too_many_logins')));
   let user: string | undefined;
-  door.logins.add(reader);
+  door.readers.add(reader);
   try {
     const negotiable = { canTls: door.tls !== undefined, layer };
     const packet = await readFirstPacket(reader, (byte) => socket.write(byte), negotiable);
@@ -104,8 +107,9 @@ export async function logIn(socket: Socket | TLSSocket, layer: Layer, door: Door
       closeWith(socket, noWords);
     } else {
       user = packet.startup.user;
-      const isConsole = enter(packet.startup, socket, layer, seat, door);
+      const isConsole = enter(packet.startup, socket, layer, door);
       await authenticate(packet.startup, isConsole, socket, layer, reader, door);
+      takeSeat(packet.startup, isConsole, seat, door);
       handOver(packet.startup, isConsole, socket, layer, reader, door);
     }
   } catch (error) {
@@ -113,7 +117,8 @@ export async function logIn(socket: Socket | TLSSocket, layer: Layer, door: Door
     seat.leave();
     refuse(socket, error, user, door);
   } finally {
-    door.logins.delete(reader);
+    door.readers.delete(reader);
+    place.leave();
   }
 }
 
@@ -143,7 +148,7 @@ class Seat {
 }
 
 /** May this client try to log in at all? Returns whether it wants the console. */
-function enter(startup: Startup, socket: Socket, layer: Layer, seat: Seat, door: Door): boolean {
+function enter(startup: Startup, socket: Socket, layer: Layer, door: Door): boolean {
   const { options } = door;
   if (socket.destroyed) throw new ReadError('closed', 'the client went away');
   if (startup.negotiation !== undefined) socket.write(startup.negotiation);
@@ -160,8 +165,17 @@ function enter(startup: Startup, socket: Socket, layer: Layer, seat: Seat, door:
   const isConsole = options.findDatabase(startup.database, startup.user) === 'console';
   const isKeeper = isConsole && options.consoleUserAllowed(startup.user);
   if (options.isDraining() && !isKeeper) throw new WeirError('shutting_down');
-  if (seat.tryTake(door.clientSeats) || (isKeeper && seat.tryTake(door.consoleSeats))) return isConsole;
-  throw new WeirError('too_many_clients', { limit: options.maxClientConn() });
+  // Nobody need prove who he is for a place that there is not.
+  if (door.clientSeats.isFull() && !(isKeeper && !door.consoleSeats.isFull()))
+    throw new WeirError('too_many_clients', { limit: options.maxClientConn() });
+  return isConsole;
+}
+
+/** Who has proven who he is takes a place under max_client_conn; nobody else does. */
+function takeSeat(startup: Startup, isConsole: boolean, seat: Seat, door: Door): void {
+  const isKeeper = isConsole && door.options.consoleUserAllowed(startup.user);
+  if (seat.tryTake(door.clientSeats) || (isKeeper && seat.tryTake(door.consoleSeats))) return;
+  throw new WeirError('too_many_clients', { limit: door.options.maxClientConn() });
 }
 
 /** Of the certificate that this client was shown, which need not be the one that others are shown by now. */

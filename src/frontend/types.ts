@@ -51,13 +51,15 @@ export interface DoorOptions {
   consoleUserAllowed(user: string): boolean;
   /** max_client_conn, for the words of the refusal. */
   maxClientConn(): number;
-  /** Takes a place under max_client_conn at StartupMessage; `leave` gives it back when that socket closes, exactly once. */
+  /** Is max_client_conn reached? */
+  isFull(): boolean;
+  /** Takes a place under max_client_conn behind authentication; `leave` gives it back when that socket closes, exactly once. */
   tryEnter(): boolean;
   leave(): void;
-  /** For everything up to authentication; a TLS handshake begins a new period. Default 60,000. */
-  readonly loginTimeoutMs?: number;
-  /** Log-ins under way at the same time, before they count under max_client_conn. Default 16,384. */
-  readonly maxLogins?: number;
+  /** client_login_timeout, for everything up to authentication; a TLS handshake begins a new period. A reload asks again. */
+  loginTimeoutMs(): number;
+  /** max_client_logins: log-ins under way at the same time, before they count under max_client_conn. */
+  maxLogins(): number;
   onClient(client: LoggedInClient): void;
   /** A CancelRequest; its connection is closed when `done` is called, or after ten seconds. */
   onCancel(processId: number, secret: Buffer, done: () => void): void;

@@ -7,6 +7,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { HostPort } from '../config/config.ts';
 import { dashboardHtml, dashboardPolicy } from './dashboard.ts';
+import { isKnownHost } from './http-host.ts';
 import type { Metrics } from './metrics.ts';
 import { readiness } from './readiness.ts';
 import { statsJson } from './stats-json.ts';
@@ -15,6 +16,8 @@ import type { Log, ServingState, StatsSources } from './types.ts';
 export interface HttpOptions {
   /** Config.http; port 0 = any free one. */
   readonly listen: HostPort;
+  /** http_hosts: names that it answers to besides those of the machine and the network. */
+  hosts(): readonly string[];
   readonly metrics: Pick<Metrics, 'text' | 'contentType'>;
   readonly sources: StatsSources;
   serving(): ServingState;
@@ -112,7 +115,14 @@ async function answerTo(options: HttpOptions, request: IncomingMessage): Promise
     return { status: 405, type: plain, body: 'only GET\n', headers: { Allow: 'GET, HEAD' } };
   }
   const { sources, metrics } = options;
-  switch ((request.url ?? '').split('?', 1)[0]) {
+  const path = (request.url ?? '').split('?', 1)[0] ?? '';
+  const { host } = request.headers;
+  // Health is nobody's secret, and load balancers ask by all kinds of names.
+  if (path !== '/healthz' && path !== '/readyz' && !isKnownHost(host, [...options.hosts(), options.listen.host])) {
+    const body = 'not a name of this Weir: ask by IP address, or add the name to the setting http_hosts\n';
+    return { status: 421, type: plain, body };
+  }
+  switch (path) {
     case '/metrics':
       return { status: 200, type: metrics.contentType, body: await metrics.text() };
     case '/healthz':

@@ -34,9 +34,16 @@ export class Pool extends PoolCore implements PoolControl {
     else if (this.isUnwanted(fresh)) fresh.close('no longer needed');
     else {
       this.handedOut(fresh);
+      // For the client that was counted with the one before.
+      this.uncount();
       return fresh;
     }
     return undefined;
+  }
+
+  /** A server was handed out, but to no client: SHOW STATS counts what clients get. */
+  uncount(): void {
+    this.figures.checkouts--;
   }
 
   setLimit(limit: number, reason: ResizeReason, why: string): void {

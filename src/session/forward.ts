@@ -44,6 +44,7 @@ function owe(
   renamed?: readonly [from: string, to: string],
 ): void {
   const server = session.server as ServerConnection;
+  if (kind === Owed.Parse) session.database.stats.serverParses++;
   server.owe(new Answer<AnswerReceiver>(kind, session.receiver, false, undefined, undo, context, renamed));
 }
 
@@ -177,6 +178,7 @@ function refuseName(
 ): void {
   server.unnamed = unknownStatement;
   server.send(parsing);
+  session.database.stats.serverParses++;
   server.owe(new Answer<AnswerReceiver>(Owed.Parse, session.receiver, true));
   server.send(describe('S', serverName));
   const instead = errorResponse(new WeirError('statement_exists', { name }));

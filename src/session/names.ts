@@ -77,6 +77,7 @@ export function prepare(
   };
   inItsReading(session, server, statement, () => {
     server.send(parse(serverName, statement.sql, types));
+    session.database.stats.serverParses++;
     server.owe(new Answer<AnswerReceiver>(Owed.Parse, session.receiver, isSkipped, undefined, undoAll));
   });
 }
@@ -148,6 +149,7 @@ export function ensureUnnamed(session: ClientSession, server: ServerConnection):
   }
   inItsReading(session, server, unnamed, () => {
     server.send(parse('', unnamed.sql, typesOf(unnamed)));
+    session.database.stats.serverParses++;
     server.owe(new Answer<AnswerReceiver>(Owed.Parse, session.receiver, true, undefined, undo));
   });
 }
@@ -192,6 +194,7 @@ function tellName(
   const undo = (): void => session.leaveOwnName(name);
   // An empty text is taken also in a failed transaction, and when the table has gone.
   server.send(parse(name, statement?.sql ?? noSql, statement?.types ?? noTypes));
+  session.database.stats.serverParses++;
   server.owe(new Answer<AnswerReceiver>(Owed.Parse, receiver, true, undefined, undo));
   return true;
 }

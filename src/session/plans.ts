@@ -67,6 +67,7 @@ export function notePlan(session: ClientSession, unit: Unit, message: Message): 
       return add(session, unit, classified);
     }
     case Frontend.Parse: {
+      session.database.stats.clientParses++;
       const nameEnd = endOfString(buffer, start + 5, end);
       const sqlEnd = endOfString(buffer, nameEnd + 1, end);
       const classified = session.classify(buffer.subarray(nameEnd + 1, sqlEnd));
@@ -79,6 +80,7 @@ export function notePlan(session: ClientSession, unit: Unit, message: Message): 
       return noteExecution(session, unit, classified);
     }
     case Frontend.Bind: {
+      session.database.stats.binds++;
       const portalEnd = endOfString(buffer, start + 5, end);
       const name = readName(buffer, portalEnd + 1, endOfString(buffer, portalEnd + 1, end));
       unit.shape += portalEnd === start + 5 ? 'B' : 'b';

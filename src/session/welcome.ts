@@ -115,7 +115,9 @@ async function checkoutAny(
     const node = await anyNode(database, sinceMs);
     const pool = database.pool(node, user);
     const server = pool.tryCheckout() ?? (await waitFor(pool, node, sinceMs));
-    if (server !== undefined) return { pool, server };
+    if (server === undefined) continue;
+    pool.uncount();
+    return { pool, server };
   }
 }
 

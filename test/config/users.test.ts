@@ -38,7 +38,7 @@ describe('parseUsersFile', () => {
     ['"app" "hunter2', 'line 1: the secret of "app" is not in double quotes'],
     ['"" "hunter2"', 'line 1: the name is empty'],
     [`"${'x'.repeat(128)}" "hunter2"`, 'line 1: the name is longer than 127 bytes'],
-    [`"app" "${'x'.repeat(2049)}"`, 'line 1: the secret of "app" is longer than 2048 bytes'],
+    [`"app" "${'x'.repeat(65532)}"`, 'line 1: the secret of "app" is longer than 65531 bytes'],
     ['"app" "hunter2\0"', 'line 1: there is a NUL'],
     ['"app" "SCRAM-SHA-256$hunter2"', 'line 1: the secret of "app" starts like a SCRAM secret but is none'],
   ])('%j', (text, expected) => {

@@ -270,7 +270,7 @@ describe('strangers', () => {
   });
 
   it('who is slow is told so, and closed', async () => {
-    const { fixture, dial } = await open({ loginTimeoutMs: 100 });
+    const { fixture, dial } = await open({ loginTimeoutMs: () => 100 });
     for (const bytes of [Buffer.alloc(0), Buffer.from([0]), startupMessage(ann).subarray(0, 12)]) {
       const refusal = await (await dial()).say(bytes).refusal();
       expect(refusal).toMatchObject({ severity: 'FATAL', sqlstate: '08P01' });
@@ -281,7 +281,7 @@ describe('strangers', () => {
 
   it('who is slow to send the password too', async () => {
     const auth = { type: 'md5' as const, users: () => 'secret' };
-    const { fixture, dial } = await open({ loginTimeoutMs: 100, auth });
+    const { fixture, dial } = await open({ loginTimeoutMs: () => 100, auth });
     const client = (await dial()).startup(ann);
     expect((await client.next()).type).toBe(0x52);
     expect(await client.refusal()).toMatchObject({ sqlstate: '08P01' });
@@ -376,7 +376,7 @@ describe('places', () => {
 
   it('full is full, but for a few console users', async () => {
     let left = 0;
-    const { fixture, dial } = await open({ tryEnter: () => false, leave: () => left++ });
+    const { fixture, dial } = await open({ isFull: () => true, tryEnter: () => false, leave: () => left++ });
     expect(await (await dial()).startup(ann).refusal()).toMatchObject({
       severity: 'FATAL',
       sqlstate: '53300',
@@ -398,13 +398,19 @@ describe('places', () => {
     expect(fixture.refusals.every((reason) => reason === 'too-many')).toBe(true);
   });
 
-  it('there is a bound on log-ins under way', async () => {
-    const { fixture, dial } = await open({ maxLogins: 3 });
-    const idle = [await dial(), await dial(), await dial()];
-    const refusal = await (await dial()).refusal();
-    expect(refusal).toMatchObject({ sqlstate: '53300', message: 'too many log-ins at the same time' });
-    for (const client of idle) await expectReady(client.startup(ann));
+  it('nobody takes one before he has proven who he is', async () => {
+    const { fixture, dial } = await open({ auth: { type: 'scram-sha-256', users: () => 'secret' } });
+    const asked = await Promise.all(Array.from({ length: 30 }, async () => (await dial()).startup(ann)));
+    for (const client of asked) expect((await client.next()).type).toBe(0x52);
+    expect(fixture.seats()).toBe(0);
+  });
+
+  it('beyond the bound on log-ins under way the oldest gives way', async () => {
+    const { fixture, dial } = await open({ maxLogins: () => 3 });
+    const [oldest, ...others] = [await dial(), await dial(), await dial()];
     await expectReady((await dial()).startup(ann));
+    expect(await oldest?.refusal()).toMatchObject({ sqlstate: '53300', message: 'too many log-ins at the same time' });
+    for (const client of others) await expectReady(client.startup(ann));
     expect(fixture.refusals).toEqual(['too-many']);
   });
 });

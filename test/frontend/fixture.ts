@@ -53,9 +53,11 @@ export function doorOptions(
     consoleNames: ['weir', 'pgbouncer'],
     consoleUserAllowed: (user) => user === 'weir',
     maxClientConn: () => 100,
+    isFull: () => seats >= 100,
     tryEnter: () => (seats < 100 ? ++seats > 0 : false),
     leave: () => void seats--,
-    loginTimeoutMs: 20_000,
+    loginTimeoutMs: () => 20_000,
+    maxLogins: () => 1_000,
     onClient: (client) => {
       seen.clients.push(client);
       serve(client);

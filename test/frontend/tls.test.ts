@@ -183,7 +183,7 @@ describe('the handshake', () => {
   });
 
   it('has a deadline, and so has the log-in behind it', async () => {
-    const fixture = await open({ tls: side('prefer'), loginTimeoutMs: 300 });
+    const fixture = await open({ tls: side('prefer'), loginTimeoutMs: () => 300 });
     const silent = (await RawClient.connect(fixture.port)).say(sslRequest);
     expect(await silent.reader.nextByte()).toBe(0x53);
     await silent.end();
@@ -271,7 +271,7 @@ describe('direct TLS', () => {
   });
 
   it('a hello that is none, one that never ends, and one whose sender leaves', async () => {
-    const fixture = await open({ tls: side('prefer'), loginTimeoutMs: 300 });
+    const fixture = await open({ tls: side('prefer'), loginTimeoutMs: () => 300 });
     const garbage = (await RawClient.connect(fixture.port)).say(Buffer.alloc(300, 0x16));
     await until('garbage to be refused', () => fixture.refusals.length === 1);
     const slow = (await RawClient.connect(fixture.port)).say(Buffer.from([0x16]));
@@ -355,7 +355,7 @@ describe('SCRAM-SHA-256-PLUS, by hand', () => {
 
 describe('hellos that are none', () => {
   it('each of a thousand ends, and a proper one is served', async () => {
-    const fixture = await open({ tls: side('prefer'), loginTimeoutMs: 2_000 });
+    const fixture = await open({ tls: side('prefer'), loginTimeoutMs: () => 2_000 });
     const hello = await captureHello();
     expect(hello[0]).toBe(0x16);
     for (let round = 0; round < 20; round++) {

@@ -20,6 +20,7 @@ const make = (listenPort: number): HttpServer =>
     listen: { host: '127.0.0.1', port: listenPort },
     metrics,
     sources,
+    hosts: () => ['weir.example.com'],
     serving: () => state,
     nowMs: () => 1000,
     log: (_level, event, message) => void logged.push(`${event} ${message}`),
@@ -39,7 +40,28 @@ afterEach(async () => {
 
 const get = (path: string, init?: RequestInit): Promise<Response> => fetch(`http://127.0.0.1:${port}${path}`, init);
 
+/** fetch() does not let one choose the Host. */
+function statusFor(path: string, host: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1', () =>
+      socket.write(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`),
+    );
+    let text = '';
+    socket.setEncoding('latin1').on('data', (chunk: string) => (text += chunk));
+    socket.on('error', reject).on('close', () => resolve(Number(text.slice(9, 12))));
+  });
+}
+
 describe('http', () => {
+  it('answers to its own names only, so that no page elsewhere can read it through a browser', async () => {
+    const own = ['127.0.0.1:9432', '[::1]:9432', 'localhost', 'weir:9432', 'weir.prod.svc', 'Weir.Example.com:9432'];
+    for (const host of own) expect([host, await statusFor('/stats.json', host)]).toEqual([host, 200]);
+    for (const path of ['/', '/metrics', '/stats.json'])
+      for (const host of ['evil.example.org', 'weir.example.com.evil.org', '127.0.0.1.evil.org:9432'])
+        expect([path, host, await statusFor(path, host)]).toEqual([path, host, 421]);
+    expect(await statusFor('/healthz', 'lb.example.org')).toBe(200);
+  });
+
   it('serves metrics, health, figures and the dashboard', async () => {
     const page = await get('/metrics');
     expect(page.headers.get('content-type')).toContain('text/plain; version=0.0.4');
