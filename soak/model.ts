@@ -138,8 +138,8 @@ export interface Form {
   readonly text: (slot: string) => string;
 }
 
-export type FormKind = 'table' | 'view' | 'function' | 'volatile' | 'zoned';
-export const formKinds: readonly FormKind[] = ['table', 'view', 'function', 'volatile', 'zoned'];
+export type FormKind = 'table' | 'view' | 'uncached' | 'function' | 'volatile' | 'zoned' | 'heavy';
+export const formKinds: readonly FormKind[] = ['table', 'view', 'uncached', 'function', 'volatile', 'zoned', 'heavy'];
 
 /** Written around Weir: answers must not live long, or are not kept at all. */
 const hints: Partial<Record<Table, string>> = {
@@ -163,12 +163,17 @@ function formsOfTable(table: Table): Record<FormKind, Form[]> {
       form('with', (slot) => `WITH t AS (SELECT max(n) AS n FROM ${table} WHERE id = ${slot}) SELECT n FROM t`),
     ],
     view: [form('view', (slot) => `SELECT max(n) FROM view_${table} WHERE id = ${slot}`)],
+    // What a session reads past the cache it must not lose again in it.
+    uncached: writtenAround.includes(table)
+      ? []
+      : [form('uncached', (slot) => `/* weir: cache=off */ SELECT max(n) FROM ${table} WHERE id = ${slot}`)],
     function: [
       form('sql function', (slot) => `SELECT sql_${table}(${slot})`),
       form('plpgsql function', (slot) => `SELECT pl_${table}(${slot})`),
     ],
     volatile: [{ ...form('volatile function', (slot) => `SELECT volatile_${table}(${slot})`), isRare: true }],
     zoned: [],
+    heavy: [],
   };
 }
 
@@ -194,10 +199,24 @@ const zoned: Form = {
   text: (slot) => `SELECT n, to_char(at, 'TZH') FROM plain WHERE id = ${slot}`,
 };
 
+/** Takes long enough for somebody to write, and for others to ask the same, meanwhile. */
+const heavy: Form = {
+  name: 'heavy plain',
+  first: 'plain',
+  second: undefined,
+  isZoned: false,
+  text: (slot) => `SELECT max(n) FROM plain CROSS JOIN generate_series(1, 100000) WHERE id = ${slot}`,
+};
+
 export function formsOf(kinds: ReadonlySet<FormKind>): Form[] {
   const forms = tables.flatMap((table) => {
     const of = formsOfTable(table);
     return formKinds.flatMap((kind) => (kinds.has(kind) ? of[kind] : []));
   });
-  return [...forms, ...together.flatMap(formsOfPair), ...(kinds.has('zoned') ? [zoned] : [])];
+  return [
+    ...forms,
+    ...together.flatMap(formsOfPair),
+    ...(kinds.has('zoned') ? [zoned] : []),
+    ...(kinds.has('heavy') ? [heavy] : []),
+  ];
 }

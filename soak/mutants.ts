@@ -17,6 +17,8 @@ export interface Mutant {
   /** Number in docs/consistency.md. */
   readonly rule: number;
   readonly name: string;
+  /** The checker does not notice yet, or nobody has seen that it does. */
+  readonly isMissed?: boolean;
   readonly changes: readonly Change[];
   readonly world: 'shared' | 'alone';
   readonly kinds: readonly string[];
@@ -42,12 +44,14 @@ export const mutants: readonly Mutant[] = [
     ...usual,
     rule: 2,
     name: 'nothing is closed before a commit',
+    isMissed: true,
     changes: [
       { file: 'cache/guard.js', from: 'state.closed++;', to: '' },
       { file: 'cache/guard.js', from: 'state.closed--;', to: '' },
       { file: 'cache/guard.js', from: 'this.announced = this.held.length > 0 ?', to: 'this.announced = false ?' },
     ],
     world: 'shared',
+    forms: ['table', 'uncached'],
     faults: ['freeze-weir', 'slow-redis'],
   },
   {
@@ -88,6 +92,7 @@ export const mutants: readonly Mutant[] = [
     ...usual,
     rule: 4,
     name: 'a flight is joined whatever was written since',
+    isMissed: true,
     changes: [
       {
         file: 'cache/flights.js',
@@ -101,12 +106,14 @@ export const mutants: readonly Mutant[] = [
         to: 'if (entry === undefined || (() => false)(entry,',
       },
     ],
-    faults: ['slow-primary'],
+    kinds: ['simple'],
+    forms: ['heavy'],
   },
   {
     ...usual,
     rule: 5,
     name: 'what was learned outlives the connection to Redis',
+    isMissed: true,
     changes: [{ file: 'cache/peers.js', from: 'if (this.options.keepsTrust)', to: 'if (true)' }],
     world: 'shared',
     faults: ['cut-redis', 'flush-redis', 'kill-redis'],
@@ -189,21 +196,24 @@ export const mutants: readonly Mutant[] = [
     ...usual,
     rule: 11,
     name: 'transactions are answered from the cache',
+    isMissed: true,
     changes: [{ file: 'session/cacheable.js', from: 'if (session.status !== TxStatus.Idle)', to: 'if (false)' }],
   },
   {
     ...usual,
     rule: 12,
     name: 'what a session has read does not matter to the cache',
+    isMissed: true,
     changes: [{ file: 'cache/cache.js', from: 'freshness.accepts(', to: '(() => true)(' }],
     world: 'shared',
-    forms: ['table', 'view', 'function'],
+    forms: ['table', 'uncached'],
     faults: ['slow-redis', 'freeze-redis'],
   },
   {
     ...usual,
     rule: 12,
     name: 'a session goes to any replica',
+    isMissed: true,
     changes: [{ file: 'session/freshness.js', from: 'moveLsn(ticker) {', to: 'moveLsn(ticker) { return 0;' }],
     faults: ['pause-replay'],
   },
