@@ -114,7 +114,7 @@ export const mutants: readonly Mutant[] = [
     rule: 5,
     name: 'what was learned outlives the connection to Redis',
     isMissed: true,
-    changes: [{ file: 'cache/peers.js', from: 'if (this.options.keepsTrust)', to: 'if (true)' }],
+    changes: [{ file: 'cache/peers.js', from: 'if (this.options.rules.keepsTrust)', to: 'if (true)' }],
     world: 'shared',
     faults: ['cut-redis', 'flush-redis', 'kill-redis'],
   },
