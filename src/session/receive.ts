@@ -67,7 +67,6 @@ export class Receiver implements AnswerReceiver {
     const plan = isQuery ? unit.plans.at(-1) : (answer.context as Plan | undefined);
     const facts = plan?.facts.statements[isQuery ? unit.statementIndex++ : 0];
     noteCompleted(session, unit, isQuery, plan, facts, type === Backend.CommandComplete ? buffer : noTag, start, end);
-    if (type === Backend.PortalSuspended) return;
     if (plan === undefined || facts === undefined) return;
     // Of a portal that is fetched from in pieces the calls have been made all the same.
     if (type === Backend.PortalSuspended && (facts.kind !== 'select' || !plan.hasEffects)) return;
