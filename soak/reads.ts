@@ -34,6 +34,11 @@ interface Question {
   readonly form: Form;
   readonly claims: readonly Claim[];
   readonly bytes: Buffer;
+  /** The same without a Parse that has been sent already. */
+  readonly again: Buffer;
+  /** Of the statement that it uses. */
+  readonly name: string | undefined;
+  readonly isNew: boolean;
 }
 
 const mostAtOnce = 8;
@@ -47,6 +52,9 @@ export class ReadSession {
   private readonly random: Random;
   private current: Connection | undefined;
   private names = new Map<string, string>();
+  /** Of statements whose Parse was in a batch that failed: whether they exist nobody can say. */
+  private readonly doubtful = new Set<string>();
+  private namesGiven = 0;
   private zone = 'UTC';
   private generation = 0;
 
@@ -84,6 +92,7 @@ export class ReadSession {
       });
       this.current = connection;
       this.names = new Map();
+      this.doubtful.clear();
       this.reader = new Reader(`${world.name} ${this.name}.${++this.generation}`, this.level ?? 'session', via);
       return connection;
     } catch (error) {
@@ -119,9 +128,17 @@ export class ReadSession {
   nameOf(sql: string): { name: string; isNew: boolean } {
     const known = this.names.get(sql);
     if (known !== undefined) return { name: known, isNew: false };
-    const name = `s${this.names.size}`;
+    const name = `s${this.namesGiven++}`;
     this.names.set(sql, name);
     return { name, isNew: true };
+  }
+
+  /** The batch with its Parse has failed: the next use parses it again, under another name. */
+  doubt(sql: string): void {
+    const name = this.names.get(sql);
+    if (name === undefined) return;
+    this.doubtful.add(name);
+    this.names.delete(sql);
   }
 
   /** What was just written by this session, or anything. */
@@ -159,11 +176,14 @@ export class ReadSession {
     const begin = `BEGIN ${isRepeatable ? 'ISOLATION LEVEL REPEATABLE READ ' : ''}READ ONLY`;
     const first = this.question(undefined);
     const [begun, answer] = await connection.send(Buffer.concat([query(begin), first.bytes]), 2);
-    if (begun!.sqlstate === '') this.judge(first, answer!, '');
+    if (begun!.sqlstate === '' || answer!.sqlstate !== '') this.judge(first, answer!, '');
     if (isRepeatable) await sleep(this.random.between(0, 15));
     // What a transaction reads of an old snapshot is no news of today.
     const again = isRepeatable ? first : this.question(undefined);
-    const [second, ended] = await connection.send(Buffer.concat([again.bytes, query('COMMIT')]), 2);
+    const [second, ended] = await connection.send(
+      Buffer.concat([isRepeatable ? again.again : again.bytes, query('COMMIT')]),
+      2,
+    );
     if (ended!.sqlstate !== '') this.world.refused(ended!, 'end of a transaction');
     if (!isRepeatable) return this.judge(again, second!, '');
     const [one, two] = [answer!, second!];
@@ -183,24 +203,37 @@ export class ReadSession {
     const how = `${form.name} ${way}`;
     const claims = [world.ledger.claim(reader, registerOf(form.first, slot), now, how)];
     if (form.second !== undefined) claims.push(world.ledger.claim(reader, registerOf(form.second, slot), now, how));
-    return { form, claims, bytes: this.encode(form, slot, way) };
+    return { form, claims, ...this.encode(form, slot, way) };
   }
 
-  private encode(form: Form, slot: number, way: Way): Buffer {
+  private encode(form: Form, slot: number, way: Way): Pick<Question, 'bytes' | 'again' | 'name' | 'isNew'> {
     const { messages } = this.world;
-    if (way === 'simple') return messages.of(`q ${form.name} ${slot}`, () => query(form.text(String(slot))));
+    const unnamed = { name: undefined, isNew: false };
+    if (way === 'simple') {
+      const bytes = messages.of(`q ${form.name} ${slot}`, () => query(form.text(String(slot))));
+      return { bytes, again: bytes, ...unnamed };
+    }
     const text = form.text('$1');
     if (way === 'extended') {
-      return messages.of(`x ${form.name} ${slot}`, () => Buffer.concat([parse('', text), run('', [slot]), sync]));
+      const make = (): Buffer => Buffer.concat([parse('', text), run('', [slot]), sync]);
+      const bytes = messages.of(`x ${form.name} ${slot}`, make);
+      return { bytes, again: bytes, ...unnamed };
     }
     const { name, isNew } = this.nameOf(text);
     const use = messages.of(`p ${name} ${slot}`, () => Buffer.concat([run(name, [slot]), sync]));
-    return isNew ? Buffer.concat([parse(name, text), use]) : use;
+    return { bytes: isNew ? Buffer.concat([parse(name, text), use]) : use, again: use, name, isNew };
   }
 
-  private judge({ form, claims }: Question, answer: Answer, route: string): void {
+  private failed({ form, name, isNew }: Question, answer: Answer): void {
+    if (isNew) this.doubt(form.text('$1'));
+    const isExplained = answer.sqlstate === '26000' && name !== undefined && this.doubtful.has(name);
+    if (!isExplained) this.world.refused(answer, form.name);
+  }
+
+  private judge(question: Question, answer: Answer, route: string): void {
     const { world } = this;
-    if (answer.sqlstate !== '') return world.refused(answer, form.name);
+    const { form, claims } = question;
+    if (answer.sqlstate !== '') return this.failed(question, answer);
     const row = answer.rows[0];
     // TRUNCATE is not MVCC-safe: whoever's snapshot is older sees an empty table.
     if (row === undefined || row[0] == null) {

@@ -111,6 +111,7 @@ export class Writer {
     const { world, session } = this;
     const isRefused = error instanceof SqlError;
     if (!isRefused && !(error instanceof LostError)) throw error;
+    for (const sql of deed.parsed) session.doubt(sql);
     if (isRefused) world.refused(error, `write, ${kind.name}`);
     const isUnknown =
       kind.isTakenBack !== true && (!isRefused || kind.commitsInside === true || unknownStates.test(error.sqlstate));
@@ -134,6 +135,8 @@ class Deed implements Hand {
   readonly v: number;
   readonly world: string;
   isCommitted = false;
+  /** Statements that it has given a name. */
+  readonly parsed: string[] = [];
   onCommitted: (via: Via | undefined, owner: Reader | undefined) => void = () => undefined;
   private via: Via | undefined;
   private owner: Reader | undefined;
@@ -200,6 +203,7 @@ class Deed implements Hand {
 
   prepared(sql: string, values: readonly number[]): Buffer {
     const { name, isNew } = this.session.nameOf(sql);
+    if (isNew) this.parsed.push(sql);
     return Buffer.concat([...(isNew ? [parse(name, sql)] : []), run(name, values), sync]);
   }
 

@@ -1,5 +1,5 @@
 /**
- * The judge of histories: each kind of anomaly is found in the shortest history that has it, and what is allowed is not.
+ * The judge of histories (soak/history.ts): each kind of anomaly is found in the shortest history that has it, and what is allowed is not.
  */
 import { beforeEach, describe, expect, test } from 'vitest';
 import { Ledger, Reader, Via } from '../../soak/history.ts';
