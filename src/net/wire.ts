@@ -30,6 +30,8 @@ export class Wire {
   private pending: Buffer[] = [];
   private pendingBytes = 0;
   private isScheduled = false;
+  /** Bytes given to `send` in this turn. */
+  private turnBytes = 0;
   /** Whether the peer is read: what the handler has said last. */
   isReading = true;
   private isClosed = false;
@@ -90,6 +92,7 @@ export class Wire {
     if (this.isClosed || this.isEnding) return;
     this.pending.push(bytes);
     this.pendingBytes += bytes.length;
+    this.turnBytes += bytes.length;
     if (!this.isScheduled) {
       this.isScheduled = true;
       this.turn.schedule(this);
@@ -100,8 +103,12 @@ export class Wire {
 
   /** Called by the TurnWriter. */
   flush(): void {
+    const { turnBytes } = this;
     this.isScheduled = false;
+    this.turnBytes = 0;
     if (this.pendingBytes > 0 && !this.isClosed) this.write();
+    // What the kernel takes at once brings no 'drain', though the wire was full until now.
+    if (turnBytes > highWaterBytes && !this.isClosed && !this.socket.writableNeedDrain) this.drained();
   }
 
   private write(): void {

@@ -5,7 +5,11 @@
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 
+/** Bytes that may be under way to the other end. */
+const kernelBytes = 512 * 1024;
+
 class MemorySocket extends Duplex {
+  private onTheWay = 0;
   readonly remoteAddress = '127.0.0.1';
   readonly remotePort = 1;
   peer: MemorySocket | undefined;
@@ -19,15 +23,24 @@ class MemorySocket extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    // As with a kernel in between, nobody hears anything while it is being said.
-    process.nextTick(() => this.deliver(chunk, done));
+    // As a kernel does: what it has room for is taken at once, and then there is no 'drain'.
+    const isTaken = this.onTheWay < kernelBytes;
+    this.onTheWay += chunk.length;
+    // Nobody hears anything while it is being said.
+    process.nextTick(() => this.deliver(chunk, isTaken ? undefined : done));
+    if (isTaken) done();
   }
 
-  private deliver(chunk: Buffer, done: () => void): void {
+  private deliver(chunk: Buffer, done: (() => void) | undefined): void {
     const { peer } = this;
-    if (peer === undefined || peer.destroyed || peer.readableEnded) return done();
-    if (peer.push(chunk)) done();
-    else peer.takenBy = done;
+    this.onTheWay -= chunk.length;
+    if (peer === undefined || peer.destroyed || peer.readableEnded) return done?.();
+    if (peer.push(chunk) || done === undefined) return done?.();
+    const { takenBy } = peer;
+    peer.takenBy = () => {
+      takenBy?.();
+      done();
+    };
   }
 
   override _final(done: () => void): void {

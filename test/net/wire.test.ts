@@ -154,6 +154,20 @@ describe.each(Object.entries(ways))('a wire over %s', (_way, { listen, event, di
     expect(end.bytes.toString()).toBe('x');
   });
 
+  test.each([1, 2, 5])('is full of %i large pieces and says so when it is not any more', async (pieces) => {
+    const { far, end } = await pair();
+    end.wire.start(Buffer.alloc(0));
+    far.resume();
+    for (let round = 0; round < 3; round++) {
+      const before = end.drains;
+      // So much that it is full, and so little that the kernel may take all of it at once.
+      for (let i = 0; i < pieces; i++) end.wire.send(Buffer.alloc(Math.ceil(300_000 / pieces)));
+      if (pieces === 1) expect(end.wire.isFull).toBe(true);
+      await until('it to say so', () => end.drains > before);
+      expect(end.wire.isFull).toBe(false);
+    }
+  });
+
   test('says its last words before it ends', async () => {
     const { far, end } = await pair();
     end.wire.start(Buffer.alloc(0));
