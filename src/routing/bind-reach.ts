@@ -3,7 +3,7 @@
  * every function that may be called, and what speaks against calling it a read or keeping its answer.
  * Does not know about writes to tables (bind-writes.ts). Called by bind-statement.ts.
  */
-import type { FunctionCall, RelationName, StatementFacts } from '../sql/facts.ts';
+import type { FunctionCall, RelationName, StatementFacts, TextCast, TextSource } from '../sql/facts.ts';
 import type { Catalog, CatalogFunction, CatalogRelation } from '../topology/catalog-types.ts';
 import { judgeFunction, refusalOfSetting } from './bind-functions.ts';
 import { isWholeText } from './bind-text.ts';
@@ -50,6 +50,7 @@ export function reachOf(facts: StatementFacts, context: BindContext): Reach {
   for (const call of facts.functions) reachCall(call, facts.kind === 'call', context, reach);
   reachOperators(facts.operators, context.catalog, reach);
   reachCasts(facts.casts, context, reach);
+  for (const cast of facts.textCasts) reachTextCast(cast, facts, context, reach);
   const { assignmentFunctions, hiddenFunctions } = context.catalog;
   for (const found of facts.writes.length > 0 ? assignmentFunctions : hiddenFunctions) {
     reachFunction(found, context, reach, undefined, 'may call it without its name: ');
@@ -185,6 +186,31 @@ function reachCasts(casts: readonly string[], context: BindContext, reach: Reach
       reach.writesAll ??= `casts to ${name}, which is volatile`;
     }
     if (!context.catalog.isKeyedCast(name, context.path)) reach.refuseCache(`casts to ${name}`);
+  }
+}
+
+/** Text that may be 'now' or 'today', for a type whose input knows such words. */
+function reachTextCast({ type, source }: TextCast, facts: StatementFacts, context: BindContext, reach: Reach): void {
+  const { catalog, path } = context;
+  if (!catalog.isMomentCast(type, path)) return;
+  if (!isPlain(source, facts, context))
+    reach.refuseCache(`makes ${type} of ${source.name || 'an expression'}, which may be text such as 'now'`);
+}
+
+function isPlain({ kind, name }: TextSource, facts: StatementFacts, { catalog, path }: BindContext): boolean {
+  switch (kind) {
+    case 'any':
+      return false;
+    case 'column':
+      return catalog.isPlainColumn(name);
+    case 'type':
+      return catalog.isPlainCast(name, path);
+    case 'operator':
+      return catalog.userOperatorVolatility(name) === undefined;
+    case 'call':
+      return facts.functions
+        .filter((call) => call.name === name)
+        .every((call) => catalog.findFunctions(call.schema, name, call.args, path).every((found) => found.isSystem));
   }
 }
 

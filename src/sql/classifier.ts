@@ -183,6 +183,13 @@ function sizeOf(entry: Entry, key: string): number {
 
 function itemsOf(s: StatementFacts): number {
   return (
-    4 + s.reads.length + s.writes.length + s.functions.length + s.operators.length + s.casts.length + s.settings.length
+    4 +
+    s.reads.length +
+    s.writes.length +
+    s.functions.length +
+    s.operators.length +
+    s.casts.length +
+    s.textCasts.length +
+    s.settings.length
   );
 }

@@ -11,6 +11,8 @@ import type {
   SettingChange,
   StatementFacts,
   StatementKind,
+  TextCast,
+  TextSource,
   TransactionVerb,
 } from './facts.ts';
 import { canonicalName, READING_PARAMETERS } from './settings.ts';
@@ -26,6 +28,12 @@ const ISOLATION_LEVELS: ReadonlySet<string> = new Set([
 
 /** What the text uses that this version cannot judge: the whole text becomes one unknown statement. */
 export class UnsupportedSyntax extends Error {}
+
+/** What PostgreSQL calls a column of a subquery that has no name of its own. */
+const IMPLIED_NAMES =
+  'array case coalesce exists greatest grouping json json_array json_arrayagg json_exists json_object json_objectagg json_query json_scalar json_serialize json_value least nullif row xmlconcat xmlelement xmlexists xmlforest xmlparse xmlpi xmlroot xmlserialize'.split(
+    ' ',
+  );
 
 export class Draft {
   kind: StatementKind = 'unknown';
@@ -58,6 +66,10 @@ export class Draft {
   readonly #functionKeys = new Set<string>();
   readonly #operators = new Set<string>();
   readonly #casts = new Set<string>();
+  readonly #textCasts = new Map<string, TextCast>();
+  readonly #aliases = new Set<string>(IMPLIED_NAMES);
+  /** Something in FROM has columns by names that neither the text nor the tables show. */
+  hidesColumns = false;
   readonly #valueFunctions = new Set<string>();
 
   reads(schema: string | undefined, name: string): void {
@@ -86,6 +98,23 @@ export class Draft {
 
   cast(type: string): void {
     this.#casts.add(type);
+  }
+
+  textCast(type: string, source: TextSource): void {
+    this.#textCasts.set(`${type}\0${source.kind}\0${source.name}`, { type, source });
+  }
+
+  /** A name that the statement itself gives to something: a column by that name may be anything. */
+  alias(name: string): void {
+    this.#aliases.add(name);
+  }
+
+  #namedCasts(): TextCast[] {
+    return [...this.#textCasts.values()].map((cast) =>
+      cast.source.kind === 'column' && (this.hidesColumns || this.#aliases.has(cast.source.name))
+        ? { type: cast.type, source: { kind: 'any', name: cast.source.name } }
+        : cast,
+    );
   }
 
   valueFunction(name: string): void {
@@ -130,6 +159,7 @@ export class Draft {
       functions: this.#functions,
       operators: [...this.#operators].sort(),
       casts: [...this.#casts].sort(),
+      textCasts: this.#namedCasts(),
       hasLocking: this.hasLocking,
       valueFunctions: [...this.#valueFunctions].sort(),
       isArbitrary: this.isArbitrary,

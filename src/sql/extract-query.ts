@@ -3,11 +3,12 @@
  * expression in them, at any depth, and notes what they touch. Every tag and every field is known by name here; one
  * that is not throws UnsupportedSyntax, so a newer parser can never slip something past. Called by extract.ts.
  */
-import { constantOf, isAst, listOf, namesOf, nodeOf, textOf } from './ast.ts';
+import { astOf, bodyOf, constantOf, isAst, listOf, namesOf, nodeOf, textOf } from './ast.ts';
 import type { Ast } from './ast.ts';
 import { UnsupportedSyntax } from './draft.ts';
 import type { Draft } from './draft.ts';
 import type { Reading } from './reading.ts';
+import { textSources, typeNameOf } from './text-sources.ts';
 import { textHasTimeWord } from './time-words.ts';
 
 /** Names of common table expressions that a FROM item may mean, innermost first. */
@@ -40,6 +41,9 @@ const PLAIN_NODES = words(`
   JsonTablePathSpec JsonValueExpr List MergeSupportFunc MergeWhenClause MinMaxExpr MultiAssignRef NamedArgExpr NullTest
   OnConflictClause ParamRef RangeFunction RangeSubselect RangeTableFunc RangeTableFuncCol ResTarget ReturningClause
   ReturningOption RowExpr SetToDefault String WindowDef XmlExpr XmlSerialize`);
+
+/** Their columns can have names that are written in the definition of a function. */
+const NAMING_NODES: ReadonlySet<string> = new Set(['A_Indirection', 'JsonTable', 'RangeFunction', 'RangeTableFunc']);
 
 /** Fields that hold a body without its tag, and the tag. */
 const BARE_FIELDS: ReadonlyMap<string, string> = new Map([
@@ -91,8 +95,9 @@ export class QueryWalker {
       ['SelectStmt', (body, scope) => this.#select(body, scope)],
       ['SortBy', (body, scope) => this.#sort(body, scope)],
       ['SubLink', (body, scope) => this.#subLink(body, scope)],
-      ['TypeCast', (body, scope) => this.#fields(body, scope)],
-      ['TypeName', (body) => this.#typeName(body)],
+      ['TypeCast', (body, scope) => this.#cast(body, scope)],
+      // Not of a cast that is written as one: RETURNING, a column of JSON_TABLE or of a function.
+      ['TypeName', (body) => this.#draft.textCast(this.#typeName(body), { kind: 'any', name: '' })],
       ['UpdateStmt', (body, scope) => this.#modify('update', body, scope)],
     ]);
   }
@@ -124,12 +129,14 @@ export class QueryWalker {
 
   #node(tag: string, body: Ast, scope: Scope | undefined): void {
     const handler = this.#handlers.get(tag);
+    if (NAMING_NODES.has(tag)) this.#draft.hidesColumns = true;
     if (handler !== undefined) handler(body, scope);
     else if (PLAIN_NODES.has(tag)) this.#fields(body, scope);
     else throw new UnsupportedSyntax(`a ${tag}`);
   }
 
   #fields(body: Ast, scope: Scope | undefined, ...except: string[]): void {
+    this.#aliasesOf(body);
     for (const [field, value] of Object.entries(body)) {
       if (typeof value === 'object' && value !== null && !except.includes(field)) this.#value(value, scope, field);
     }
@@ -150,6 +157,15 @@ export class QueryWalker {
     const tag = field === 'arg' && !('key' in value) ? 'JsonValueExpr' : BARE_FIELDS.get(field);
     if (tag === undefined) throw new UnsupportedSyntax(`a field ${field}`);
     this.#node(tag, value, scope);
+  }
+
+  /** AS name, AS t(a, b), WITH x(a, b): what a column reference may mean instead of a column. */
+  #aliasesOf(body: Ast): void {
+    for (const field of ['name', 'aliasname', 'colname']) {
+      const name = textOf(body[field]);
+      if (name !== undefined) this.#draft.alias(name);
+    }
+    for (const field of ['colnames', 'aliascolnames']) for (const name of namesOf(body[field])) this.#draft.alias(name);
   }
 
   #select(body: Ast, outer: Scope | undefined): void {
@@ -210,6 +226,13 @@ export class QueryWalker {
       args: args.length + ordered,
       firstConstant: TELLING_CALLS.has(name) ? this.#firstConstant(args[0]) : undefined,
     });
+    // date(x) may be x::date.
+    this.#draft.alias(name);
+    const type = names
+      .slice(-2)
+      .join('.')
+      .replace(/^pg_catalog\./, '');
+    if (args.length === 1) for (const source of textSources(args[0])) this.#draft.textCast(type, source);
     this.#fields(body, scope, 'funcname');
   }
 
@@ -258,10 +281,18 @@ export class QueryWalker {
     this.#draft.valueFunction(name === 'USER' || name === 'CURRENT_ROLE' ? 'CURRENT_USER' : name);
   }
 
-  #typeName(body: Ast): void {
-    const names = namesOf(body['names']);
-    // The grammar spells int as pg_catalog.int4; both mean the same to whoever looks it up.
-    this.#draft.cast((names[0] === 'pg_catalog' ? names.slice(1) : names).slice(-2).join('.'));
+  #cast(body: Ast, scope: Scope | undefined): void {
+    const type = this.#typeName(astOf(body['typeName']));
+    for (const source of textSources(body['arg'])) this.#draft.textCast(type, source);
+    // Where the expression has no name, the type gives it one.
+    if (bodyOf(body['arg'], 'ColumnRef') === undefined) this.#draft.alias(type.slice(type.lastIndexOf('.') + 1));
+    this.#fields(body, scope, 'typeName');
+  }
+
+  #typeName(body: Ast): string {
+    const name = typeNameOf(body);
+    this.#draft.cast(name);
+    return name;
   }
 }
 

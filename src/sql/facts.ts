@@ -91,6 +91,18 @@ export interface BoundSetting {
   readonly isLocal: SettingArgument;
 }
 
+/** What the value of an expression may come from, if it is text. `any`: nobody knows. */
+export interface TextSource {
+  readonly kind: 'any' | 'call' | 'column' | 'operator' | 'type';
+  readonly name: string;
+}
+
+/** A conversion to `type` of what may be text that is neither in the statement nor in its parameters. */
+export interface TextCast {
+  readonly type: string;
+  readonly source: TextSource;
+}
+
 export type CursorHold = 'hold' | 'no-hold';
 
 export interface StatementFacts {
@@ -106,6 +118,8 @@ export interface StatementFacts {
   readonly operators: readonly string[];
   /** Type names that values are cast to, e.g. "timestamptz", "regclass", "public.mood". */
   readonly casts: readonly string[];
+  /** The conversions whose input nobody has looked at for words such as 'now'; also f(x), which may mean x::f. */
+  readonly textCasts: readonly TextCast[];
   /** FOR UPDATE / NO KEY UPDATE / SHARE / KEY SHARE anywhere. */
   readonly hasLocking: boolean;
   /**

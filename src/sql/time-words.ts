@@ -5,8 +5,14 @@
  * Used by the scanner and the extraction; the cache may use it for parameters in text format.
  */
 
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
 const WORDS = ['now', 'today', 'tomorrow', 'yesterday'];
-const WORD_PATTERN = /(?<![a-z])(?:now|today|tomorrow|yesterday)(?![a-z])/i;
+/** Quotes and backslashes are what arrays, ranges and rows take off: {n\ow}. */
+const WORD_PATTERN = new RegExp(
+  `(?<![a-z])(?:${WORDS.map((word) => [...word].join('["\\\\]*')).join('|')})(?![a-z])`,
+  'i',
+);
 
 /** For text; the same answer as `hasTimeWord` gives for bytes. */
 export function textHasTimeWord(text: string): boolean {
@@ -30,8 +36,9 @@ function isLetter(c: number): boolean {
 }
 
 function startsWith(bytes: Buffer, i: number, end: number, word: string): boolean {
-  const stop = i + word.length;
-  if (stop > end) return false;
-  for (let k = 0; k < word.length; k++) if ((bytes[i + k]! | 0x20) !== word.charCodeAt(k)) return false;
-  return stop === end || !isLetter(bytes[stop]!);
+  for (let k = 0; k < word.length; k++, i++) {
+    while (k > 0 && i < end && (bytes[i] === QUOTE || bytes[i] === BACKSLASH)) i++;
+    if (i >= end || (bytes[i]! | 0x20) !== word.charCodeAt(k)) return false;
+  }
+  return i === end || !isLetter(bytes[i]!);
 }

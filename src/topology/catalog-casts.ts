@@ -11,6 +11,10 @@ export interface TypeFacts {
   readonly oid: number;
   volatility: Volatility;
   isKeyed: boolean;
+  /** Reading its text may give another value each time ('now'). */
+  isMoment: boolean;
+  /** PostgreSQL's own, with nothing of text. */
+  readonly isPlain: boolean;
 }
 
 export interface Types {
@@ -19,6 +23,8 @@ export interface Types {
   readonly byOid: ReadonlyMap<number, TypeFacts>;
   /** Types whose own checks or input are volatile, with the functions behind them. */
   readonly volatile: ReadonlyMap<number, readonly number[]>;
+  /** Whose text may mean another value each time; arrays too. */
+  readonly moments: ReadonlySet<number>;
 }
 
 /** Their text form is a look-up in the catalog, under the search path and the rights of the reader. */
@@ -29,13 +35,20 @@ export function readTypes(
   castRows: readonly Row[],
   checkRows: readonly Row[],
   functions: Functions,
+  moments: ReadonlySet<number>,
 ): Types {
   const byOid = new Map<number, TypeFacts>();
   const byName = new Map<string, Map<string, TypeFacts>>();
   const volatile = new Map<number, number[]>();
   const rowOf = new Map<number, Row>();
   for (const row of typeRows) {
-    const facts = { oid: num(row, 'oid'), volatility: ownVolatility(row), isKeyed: isOwnKeyed(row) };
+    const facts: TypeFacts = {
+      oid: num(row, 'oid'),
+      volatility: ownVolatility(row),
+      isKeyed: isOwnKeyed(row),
+      isMoment: moments.has(num(row, 'oid')),
+      isPlain: num(row, 'plain') === 1,
+    };
     byOid.set(facts.oid, facts);
     rowOf.set(facts.oid, row);
     let names = byName.get(str(row, 'schema'));
@@ -51,7 +64,7 @@ export function readTypes(
   }
   for (const row of checkRows) applyCheck(row, byOid, functions, volatile);
   for (const [oid, facts] of byOid) inherit(facts, rowOf.get(oid), byOid, rowOf);
-  return { byName, byOid, volatile };
+  return { byName, byOid, volatile, moments };
 }
 
 function ownVolatility(row: Row): Volatility {
@@ -160,7 +173,7 @@ export function hiddenFunctions(
   }
   for (const row of castRows) {
     const oid = num(row, 'function');
-    if (oid < FIRST_USER_OID) continue;
+    if (oid < FIRST_USER_OID && num(row, 'input') === 0) continue;
     if (str(row, 'context') === 'i' || JSON_TYPES.has(num(row, 'target'))) hidden.add(oid);
     if (str(row, 'context') === 'a') onAssignment.add(oid);
   }

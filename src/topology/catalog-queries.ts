@@ -12,6 +12,7 @@ import { sessionWords } from '../util/session-words.ts';
  */
 const TOKENS =
   ':(?:relid|funcid|opfuncid|aggfnoid|winfnoid|resulttype) [1-9][0-9]*|:hasForUpdate true' +
+  String.raw`|:typid [1-9][0-9]*|:coltypes \(o [0-9 ]+\)` +
   String.raw`|\{SQLVALUEFUNCTION|\{NEXTVALUEEXPR|\{TABLESAMPLECLAUSE` +
   // current_setting('name'), as row security likes it: with the bytes of its first argument.
   String.raw`|:funcid (?:2077|3294) [^{}]*:args \(\{CONST [^{}]*\]`;
@@ -35,6 +36,9 @@ const ASKED = String.raw`\ycurrent_setting\s*\(\s*\x27([a-z_][\w$]*(?:\.[a-z_][\
 
 /** What a function body says that leaves something in the session. */
 const LEAVING = sessionWords(String.raw`\y`);
+
+/** A type of `t` that is neither text nor made of it. */
+const PLAIN_TYPE = `t.oid < 16384 AND t.typcategory IN ('N', 'D', 'T', 'B')`;
 
 export const QUERIES = {
   header: `
@@ -148,13 +152,44 @@ export const QUERIES = {
     FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode
     GROUP BY 1, 2, 3, 4`,
 
+  // By text (WITH INOUT) and unasked: what reads the text is called without being named.
   casts: `
-    SELECT c.casttarget AS target, c.castcontext::text AS context, p.oid AS function, p.provolatile::text AS volatility
-    FROM pg_catalog.pg_cast c JOIN pg_catalog.pg_proc p ON p.oid = c.castfunc WHERE p.provolatile <> 'i'`,
+    SELECT c.casttarget AS target, c.castcontext::text AS context, p.oid AS function, p.provolatile::text AS volatility,
+           0 AS input
+    FROM pg_catalog.pg_cast c JOIN pg_catalog.pg_proc p ON p.oid = c.castfunc WHERE p.provolatile <> 'i'
+    UNION ALL
+    SELECT c.casttarget, c.castcontext::text, p.oid, p.provolatile::text, 1
+    FROM pg_catalog.pg_cast c JOIN pg_catalog.pg_type t ON t.oid = c.casttarget
+    JOIN pg_catalog.pg_proc p ON p.oid = t.typinput
+    WHERE c.castmethod = 'i' AND c.castcontext = 'i' AND c.oid >= 16384 AND p.provolatile <> 'i'`,
+
+  // Types whose input is not immutable for another reason than settings that a cache key has, and what is made of them.
+  momentTypes: `
+    WITH RECURSIVE made(part, whole) AS (
+      SELECT typelem, oid FROM pg_catalog.pg_type WHERE typelem <> 0
+      UNION ALL SELECT typbasetype, oid FROM pg_catalog.pg_type WHERE typbasetype <> 0
+      UNION ALL SELECT rngsubtype, rngtypid FROM pg_catalog.pg_range
+      UNION ALL SELECT rngtypid, (pg_catalog.to_jsonb(r) ->> 'rngmultitypid')::pg_catalog.oid FROM pg_catalog.pg_range r
+      UNION ALL SELECT a.atttypid, c.reltype FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+        WHERE c.relkind = 'c' AND a.attnum > 0 AND NOT a.attisdropped),
+    moment(oid) AS (
+      SELECT t.oid FROM pg_catalog.pg_type t JOIN pg_catalog.pg_proc i ON i.oid = t.typinput
+      WHERE t.typtype = 'b' AND i.provolatile <> 'i'
+        AND NOT (i.oid < 16384 AND i.proname IN ('array_in', 'cash_in', 'interval_in', 'xml_in'))
+      UNION SELECT made.whole FROM moment JOIN made ON made.part = moment.oid)
+    SELECT oid FROM moment WHERE oid IS NOT NULL`,
+
+  // By name alone: a name that may be text anywhere counts as text everywhere. PostgreSQL's own numbers and times are not.
+  plainColumns: `
+    SELECT a.attname AS name
+    FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+    JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+    WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c') AND a.attnum > 0 AND NOT a.attisdropped
+    GROUP BY a.attname HAVING pg_catalog.bool_and(${PLAIN_TYPE})`,
 
   types: `
     SELECT t.oid, n.nspname AS schema, t.typname AS name, t.typtype::text AS kind, t.typbasetype AS base,
-           r.rngsubtype AS subtype, i.provolatile::text AS input, i.oid AS function
+           r.rngsubtype AS subtype, i.provolatile::text AS input, i.oid AS function, (${PLAIN_TYPE})::int AS plain
     FROM pg_catalog.pg_type t
     JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
     LEFT JOIN pg_catalog.pg_proc i ON i.oid = t.typinput

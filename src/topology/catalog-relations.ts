@@ -9,7 +9,7 @@ import type { Expression, Row } from './catalog-rows.ts';
 import { findTrees } from './catalog-trees.ts';
 import type { Trees } from './catalog-trees.ts';
 import type { CatalogRelation, RelationKind, ViewProblem } from './catalog-types.ts';
-import type { TypeFacts } from './catalog-casts.ts';
+import type { Types } from './catalog-casts.ts';
 
 export interface RelationRows {
   readonly relations: readonly Row[];
@@ -57,7 +57,7 @@ interface Hanging {
 export function readRelations(
   rows: RelationRows,
   functions: Functions,
-  types: ReadonlyMap<number, TypeFacts>,
+  types: Types,
 ): ReadonlyMap<number, CatalogRelation> {
   const trees = findTrees(rows.relations, rows.parents);
   const hanging: Hanging = {
@@ -116,12 +116,7 @@ function toRelation(row: Row, hanging: Hanging, trees: Trees, intern: (text: str
 }
 
 /** Views and policies: both are text that runs when somebody reads the relation. */
-function hangExpressions(
-  rows: RelationRows,
-  hanging: Hanging,
-  functions: Functions,
-  types: ReadonlyMap<number, TypeFacts>,
-): void {
+function hangExpressions(rows: RelationRows, hanging: Hanging, functions: Functions, types: Types): void {
   const relations = new Map<number, Set<number>>();
   const called = new Map<number, Set<number>>();
   const setOf = (map: Map<number, Set<number>>, key: number): Set<number> => {
@@ -150,13 +145,14 @@ function hangExpressions(
   }
 }
 
-function problemsOf(expression: Expression, types: ReadonlyMap<number, TypeFacts>): readonly ViewProblem[] {
+function problemsOf(expression: Expression, types: Types): readonly ViewProblem[] {
   const problems = new Set(expression.problems);
   for (const oid of expression.types) {
-    const facts = types.get(oid);
+    const facts = types.byOid.get(oid);
     // Array types are not in the table; those of user types can hide a domain.
     if (facts === undefined ? oid >= FIRST_USER_OID : facts.volatility === 'volatile') problems.add('volatile type');
     else if (facts !== undefined && !facts.isKeyed) problems.add('catalog lookup');
+    if (types.moments.has(oid)) problems.add('moment');
   }
   return [...problems];
 }

@@ -57,12 +57,13 @@ export function parseTokens(tokens: string): Expression {
     else if (token.startsWith('{NEXTVALUE')) problems.add('sequence');
     else if (token.startsWith('{TABLESAMPLE')) problems.add('sample');
     else if (token.startsWith(':hasForUpdate')) problems.add('locks rows');
+    else if (token.startsWith(':coltypes')) for (const oid of token.match(/[0-9]+/g) ?? []) types.add(Number(oid));
     else {
       const [field = '', number] = token.slice(1).split(' ', 2);
       const oid = Number(number);
       const setting = token.endsWith(']') ? textOfDatum(token) : undefined;
       if (setting !== undefined) settings.add(setting);
-      else (field === 'relid' ? relations : field === 'resulttype' ? types : functions).add(oid);
+      else (field === 'relid' ? relations : field === 'resulttype' || field === 'typid' ? types : functions).add(oid);
     }
   }
   return {

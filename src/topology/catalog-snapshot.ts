@@ -16,6 +16,8 @@ export interface CatalogParts {
   readonly relations: ReadonlyMap<number, CatalogRelation>;
   readonly functions: Functions;
   readonly types: Types;
+  /** Names of columns of which none may hold text. */
+  readonly plainColumns: ReadonlySet<string>;
   /** Relations whose row type holds a type with a volatile check. */
   readonly volatileRowTypes: ReadonlySet<number>;
   readonly operators: Operators;
@@ -120,6 +122,13 @@ export function createCatalog(parts: CatalogParts): Catalog {
       const found = findTypes(typeName, searchPath);
       return found.length > 0 && found.every((type) => !isRowType(type) && type.isKeyed);
     },
+    isMomentCast: (typeName, searchPath) =>
+      findTypes(typeName, searchPath).some((type) => isRowType(type) || type.isMoment),
+    isPlainCast(typeName, searchPath) {
+      const found = findTypes(typeName, searchPath);
+      return found.length > 0 && found.every((type) => !isRowType(type) && type.isPlain);
+    },
+    isPlainColumn: (name) => parts.plainColumns.has(name),
     nameOf(oid) {
       const relation = parts.relations.get(oid) ?? functions.byOid.get(oid);
       return relation === undefined ? `oid ${oid}` : `${relation.schema}.${relation.name}`;

@@ -50,7 +50,8 @@ export interface CatalogRelation {
 }
 
 /** A view's text locks rows, asks for CURRENT_DATE, CURRENT_USER ..., samples, advances a sequence, or casts to a type whose check is volatile. */
-export type ViewProblem = 'locks rows' | 'value function' | 'sample' | 'sequence' | 'volatile type' | 'catalog lookup';
+export type ViewProblem =
+  'moment' | 'locks rows' | 'value function' | 'sample' | 'sequence' | 'volatile type' | 'catalog lookup';
 
 export type Volatility = 'immutable' | 'stable' | 'volatile';
 
@@ -123,6 +124,12 @@ export interface Catalog {
   castVolatility(typeName: string, searchPath: readonly string[]): Volatility | undefined;
   /** Values of that type are made from nothing but their input and settings that a cache key has (enums: the catalog). */
   isKeyedCast(typeName: string, searchPath: readonly string[]): boolean;
+  /** Text that becomes a value of that type may mean another one each time ('now'). */
+  isMomentCast(typeName: string, searchPath: readonly string[]): boolean;
+  /** The type is PostgreSQL's own and has nothing of text. */
+  isPlainCast(typeName: string, searchPath: readonly string[]): boolean;
+  /** There are columns of that name, and none of them, in any relation, may hold text. */
+  isPlainColumn(name: string): boolean;
   /**
    * User functions, not immutable, that PostgreSQL may call although no text names them: behind comparison and LIKE
    * operators, implicit casts and casts to json. `assignmentFunctions`: also those behind assignment casts (on writes).

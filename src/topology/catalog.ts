@@ -53,11 +53,15 @@ async function readAll(query: Query, options: ReadCatalogOptions): Promise<Catal
   const functions = readFunctions(functionRows);
   const operatorRows = await query(QUERIES.operators);
   const castRows = await query(QUERIES.casts);
-  const types = readTypes(await query(QUERIES.types), castRows, await query(QUERIES.domainChecks), functions);
+  const types = readTypes(
+    await query(QUERIES.types),
+    castRows,
+    await query(QUERIES.domainChecks),
+    functions,
+    oidsOf(await query(QUERIES.momentTypes)),
+  );
   const volatileTypes =
-    types.volatile.size === 0
-      ? new Set<number>()
-      : new Set((await query(containingTypes([...types.volatile.keys()]))).map((row) => num(row, 'oid')));
+    types.volatile.size === 0 ? new Set<number>() : oidsOf(await query(containingTypes([...types.volatile.keys()])));
   for (const oid of volatileTypes) {
     const facts = types.byOid.get(oid);
     if (facts !== undefined) facts.volatility = 'volatile';
@@ -78,7 +82,7 @@ async function readAll(query: Query, options: ReadCatalogOptions): Promise<Catal
       volatileTypeFunctions: [...types.volatile.values()].flat(),
     },
     functions,
-    types.byOid,
+    types,
   );
   const hidden = hiddenFunctions(operatorRows, castRows, functions);
   return createCatalog({
@@ -91,6 +95,7 @@ async function readAll(query: Query, options: ReadCatalogOptions): Promise<Catal
     relations,
     functions,
     types,
+    plainColumns: new Set((await query(QUERIES.plainColumns)).map((row) => str(row, 'name'))),
     volatileRowTypes: rowTypes(relationRows, volatileTypes),
     operators: readOperators(operatorRows),
     hiddenFunctions: hidden.hidden,
@@ -111,6 +116,10 @@ async function optional(query: Query, sql: string, note: string, notes: string[]
     notes.push(`${note}: ${error instanceof Error ? error.message : String(error)}`);
     return [];
   }
+}
+
+function oidsOf(rows: readonly Row[]): ReadonlySet<number> {
+  return new Set(rows.map((row) => num(row, 'oid')));
 }
 
 function rowTypes(relationRows: readonly Row[], volatileTypes: ReadonlySet<number>): ReadonlySet<number> {

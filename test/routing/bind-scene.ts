@@ -6,6 +6,7 @@ import type { BinderOptions } from '../../src/routing/bind.ts';
 import type { Binder, Plan } from '../../src/routing/plan.ts';
 import { createClassifier } from '../../src/sql/classifier.ts';
 import type { QueryFacts } from '../../src/sql/facts.ts';
+import type { TypeFacts } from '../../src/topology/catalog-casts.ts';
 import type { Catalog, CatalogFunction, CatalogRelation, Volatility } from '../../src/topology/catalog-types.ts';
 import { createCatalog } from '../../src/topology/catalog-snapshot.ts';
 
@@ -141,11 +142,10 @@ export function sceneCatalog(options: SceneOptions = {}): Catalog {
     const names = byName.get(one.schema) ?? new Map<string, CatalogFunction[]>();
     byName.set(one.schema, names.set(one.name, [...(names.get(one.name) ?? []), one]));
   }
-  const type = (
-    name: string,
-    volatility: Volatility,
-    isKeyed: boolean,
-  ): [string, { oid: number; volatility: Volatility; isKeyed: boolean }] => [name, { oid: 0, volatility, isKeyed }];
+  const type = (name: string, volatility: Volatility, isKeyed: boolean): [string, TypeFacts] => {
+    const isMoment = name === 'timestamptz';
+    return [name, { oid: 0, volatility, isKeyed, isMoment, isPlain: isMoment || name === 'int4' }];
+  };
   return createCatalog({
     tagPrefix: PREFIX,
     version: 1,
@@ -164,6 +164,7 @@ export function sceneCatalog(options: SceneOptions = {}): Catalog {
     types: {
       byOid: new Map(),
       volatile: new Map(),
+      moments: new Set(),
       byName: new Map([
         [
           'pg_catalog',
@@ -176,6 +177,7 @@ export function sceneCatalog(options: SceneOptions = {}): Catalog {
         ['public', new Map([type('mood', 'stable', true), type('noisy', 'volatile', false)])],
       ]),
     },
+    plainColumns: new Set(['id', 'created']),
     volatileRowTypes: new Set(),
     operators: {
       all: new Map<string, Volatility>([

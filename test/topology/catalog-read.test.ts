@@ -370,7 +370,7 @@ describe('types and operators', () => {
       (sql) => (sql.includes('RECURSIVE') ? [{ oid: 40001 }, { oid: 40002 }, { oid: 40008 }, { oid: 40100 }] : []),
     );
     const catalog = await readCatalog(query);
-    expect(log.find((sql) => sql.includes('RECURSIVE'))).toContain("'{40007,40001,40004}'");
+    expect(log.find((sql) => sql.includes('RECURSIVE bad'))).toContain("'{40007,40001,40004}'");
     const of = (name: string): unknown[] => [
       catalog.castVolatility(name, ['public']),
       catalog.isKeyedCast(name, ['public']),
