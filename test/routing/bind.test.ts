@@ -116,7 +116,23 @@ const REFUSED: readonly (readonly [sql: string, why: RegExp])[] = [
   ['this is no SQL', /not parsed/],
 ];
 
+/** A read of text that may be 'now', which is not kept, and the like of it that is. */
+const MOMENTS: readonly (readonly [moment: string, kept: string])[] = [
+  ['SELECT name::timestamptz FROM users', 'SELECT id::timestamptz FROM users'],
+  [
+    'SELECT created::timestamptz FROM (SELECT name AS created FROM users) s',
+    'SELECT created::timestamptz FROM (SELECT created FROM users) s',
+  ],
+  ['SELECT (name || 1)::timestamptz FROM users', 'SELECT (created + 1)::timestamptz FROM users'],
+];
+
 describe('what is a read', () => {
+  test.each(MOMENTS)('a read, but not cacheable: %s', (moment, kept) => {
+    expect(planOf(moment)).toMatchObject({ isRead: true, isCacheable: false });
+    expect(planOf(moment).cacheWhy).toMatch(/makes timestamptz of .*, which may be text/);
+    expect(planOf(kept)).toMatchObject({ isRead: true, isCacheable: true });
+  });
+
   test.each(CACHED)('cacheable: %s', (sql) => {
     const plan = planOf(sql);
     expect([plan.why, plan.cacheWhy]).toEqual(['read', '']);
