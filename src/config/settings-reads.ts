@@ -30,7 +30,7 @@ export const readSettings = {
     list('function names'),
     [],
     'restart',
-    'Volatile functions of your own that you vouch for: they write nothing, so calling them is a read.',
+    'Functions of your own that you vouch for, volatile ones and those with dynamic SQL or in another language: they write nothing, so calling them is a read.',
     (c) => c.routing.readOnlyFunctions,
   ),
   'routing.primary_reads': setting(

@@ -52,8 +52,7 @@ export function effectsOf(
   template: string,
   leavesState = false,
 ): SessionEffects {
-  // Neither runs what it names.
-  if (facts.kind === 'explain') return NO_EFFECTS;
+  if (facts.kind === 'explain') return { ...NO_EFFECTS, isSuspect, pins: leavesState ? [IN_FUNCTION] : [] };
   if (facts.kind === 'prepare') return { ...NO_EFFECTS, pins: ['PREPARE'] };
   const pins = new Set<PinReason>();
   const unpins = new Set<PinReason>();

@@ -41,6 +41,18 @@ const PG_READABLE_PATTERN = /^pg_(?:lsn|snapshot_(?:xip|xmin|xmax)|lsn_[a-z]+|[a
 const RUNS_SQL = words(`
   query_to_xml query_to_xmlschema query_to_xml_and_xmlschema cursor_to_xml cursor_to_xmlschema ts_stat ts_rewrite`);
 
+/** Built-in, stable, and reading the tables that their arguments name. */
+const READS_TABLES = /^(?:table|schema|database)_to_xml(?:_and_xmlschema)?$/;
+
+/** Built-in and volatile, but nothing of it outlives the transaction. */
+const ENDS_WITH_TRANSACTION = words(`
+  pg_notify pg_advisory_xact_lock pg_advisory_xact_lock_shared pg_try_advisory_xact_lock
+  pg_try_advisory_xact_lock_shared currval lastval pg_current_xact_id txid_current`);
+
+/** Of contrib modules, in C, stable: they read dictionaries and settings. */
+const HARMLESS_STABLE_C =
+  /^(?:unaccent|show_limit|(?:strict_)?(?:word_)?similarity_(?:dist_)?(?:commutator_)?op|(?:strict_)?word_similarity(?:_dist)?(?:_commutator)?_op)$/;
+
 /** Stable, and a function of nothing but their arguments, keyed settings and what DDL changes (reference A.5.2 B). */
 const KEYED_STABLE = words(`
   array_to_json array_to_string concat concat_ws convert convert_from convert_to date date_add date_part date_subtract
@@ -98,8 +110,9 @@ const UNKEYED: Judgement = { ...KEYED, isKeyed: false };
 /** @param constant the first argument if it is a string constant in the text. */
 export function judgeFunction(found: CatalogFunction, isVouched: boolean, constant: string | undefined): Judgement {
   if (found.isSystem) return judgeBuiltin(found, constant);
-  if (found.volatility !== 'volatile') return found.volatility === 'immutable' ? KEYED : UNKEYED;
+  if (found.volatility === 'immutable') return KEYED;
   if (isVouched || isPureContrib(found)) return UNKEYED;
+  if (found.volatility === 'stable') return isOpaque(found) ? opaque(found) : UNKEYED;
   return {
     refusal: `calls volatile ${found.schema}.${found.name}()`,
     writes: true,
@@ -108,6 +121,21 @@ export function judgeFunction(found: CatalogFunction, isVouched: boolean, consta
     leavesState: found.leavesState || keepsState(found),
     isKeyed: false,
   };
+}
+
+/** Nobody can look into it, and what it declares leaves room for reading tables and running SQL. */
+function isOpaque({ language, volatility, name }: CatalogFunction): boolean {
+  return language === 'c' && volatility === 'stable' && !HARMLESS_STABLE_C.test(name);
+}
+
+function opaque({ schema, name }: CatalogFunction): Judgement {
+  return { ...UNKEYED, refusal: `calls ${schema}.${name}(), which is written in C`, isSuspect: true };
+}
+
+/** Run where no text shows it, does it leave something in the session? (Of a call in the text, see bind-effects.ts.) */
+export function leavesTraces({ isSystem, volatility, name }: CatalogFunction): boolean {
+  if (!isSystem || volatility !== 'volatile') return false;
+  return !PURE_VOLATILE.has(name) && !ENDS_WITH_TRANSACTION.has(name) && !NODE_DEPENDENT.has(name);
 }
 
 /** Written in C, so that nobody can read in the source what is known of them: they keep something in the session. */
@@ -128,8 +156,10 @@ function judgeBuiltin(found: CatalogFunction, constant: string | undefined): Jud
   }
   if (volatility === 'volatile') {
     if (PURE_VOLATILE.has(name)) return UNKEYED;
-    return { ...UNKEYED, refusal: `calls volatile ${name}()`, writes: RUNS_SQL.has(name) };
+    const runsSql = RUNS_SQL.has(name);
+    return { ...UNKEYED, refusal: `calls volatile ${name}()`, writes: runsSql, isSuspect: runsSql };
   }
+  if (READS_TABLES.test(name)) return { ...UNKEYED, refusal: `calls ${name}(), which reads what it is told` };
   const isKeyed = volatility === 'immutable' || KEYED_STABLE.has(name) || KEYED_PATTERN.test(name);
   return isKeyed ? KEYED : UNKEYED;
 }

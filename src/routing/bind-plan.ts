@@ -38,7 +38,7 @@ export function unite(facts: QueryFacts, context: BindContext): Plan {
     writes: uniqueTags(bound.flatMap((one) => one.writes)),
     writesAll: bound.length === 0 || bound.some((one) => one.writesAll),
     changesCatalog: bound.some((one) => one.changesCatalog),
-    reads: only?.reads ?? [],
+    reads: isRead ? uniqueTags(bound.flatMap((one) => one.reads)) : [],
     isCacheable: only?.isCacheable ?? false,
     cacheWhy,
     ...withEffects(
@@ -162,7 +162,7 @@ export function planWithoutCatalog(facts: QueryFacts): Plan {
     cacheWhy: 'the catalog of the database is not known yet',
     ...withEffects(
       statements,
-      statements.map((one) => effectsOf(one, mayRunAnything(one), facts.template)),
+      statements.map((one) => effectsOf(one, mayLeaveTraces(one), facts.template)),
     ),
     ...sequencesOf(statements, mayRun, mayRun),
     customSettings: customSettingsOf(statements),
@@ -199,6 +199,14 @@ function mayRunAnything(facts: StatementFacts): boolean {
     default:
       return !LEAVES_TABLES_ALONE.has(facts.kind) && (facts.functions.length > 0 || facts.writes.length > 0);
   }
+}
+
+/** Views, operators and casts of unknown effect on the session, too. */
+function mayLeaveTraces(facts: StatementFacts): boolean {
+  if (mayRunAnything(facts) || facts.kind === 'ddl' || facts.kind === 'maintenance') return true;
+  const isRun = facts.kind === 'explain' || !LEAVES_TABLES_ALONE.has(facts.kind);
+  const { reads, operators, casts, functions } = facts;
+  return isRun && reads.length + operators.length + casts.length + functions.length > 0;
 }
 
 /** A replica refused it (25006) although nothing in the catalog says so: what it writes is unknown, too. */

@@ -5,12 +5,16 @@
  */
 import type { FunctionCall, RelationName, StatementFacts, TextCast, TextSource } from '../sql/facts.ts';
 import type { Catalog, CatalogFunction, CatalogRelation } from '../topology/catalog-types.ts';
-import { judgeFunction, refusalOfSetting } from './bind-functions.ts';
+import type { Bodies } from './bind-bodies.ts';
+import { follow, followText } from './bind-follow.ts';
+import type { Way } from './bind-follow.ts';
+import { judgeFunction, leavesTraces, refusalOfSetting } from './bind-functions.ts';
 import { isWholeText } from './bind-text.ts';
 
 /** What binding needs besides the facts; one per (catalog, path). */
 export interface BindContext {
   readonly catalog: Catalog;
+  readonly bodies: Bodies;
   /** Schemas in order; empty when the path could not be read. */
   readonly path: readonly string[];
   /** User functions that the operator vouches for: "name" or "schema.name". */
@@ -34,6 +38,8 @@ export class Reach {
   asksSequences = false;
   /** Of functions that the text itself calls: row security asks too often for it to be worth a server. */
   asksSettings: readonly string[] = [];
+  /** Functions whose bodies were looked into, and by what right. */
+  readonly followed = new Set<string>();
 
   refuse(reason: string): void {
     this.notRead ??= reason;
@@ -48,14 +54,15 @@ export function reachOf(facts: StatementFacts, context: BindContext): Reach {
   const reach = new Reach();
   for (const name of facts.reads) reachName(name, context, reach);
   for (const call of facts.functions) reachCall(call, facts.kind === 'call', context, reach);
-  reachOperators(facts.operators, context.catalog, reach);
+  reachOperators(facts.operators, context, reach);
   reachCasts(facts.casts, context, reach);
   for (const cast of facts.textCasts) reachTextCast(cast, facts, context, reach);
-  const { assignmentFunctions, hiddenFunctions } = context.catalog;
-  for (const found of facts.writes.length > 0 ? assignmentFunctions : hiddenFunctions) {
-    reachFunction(found, context, reach, undefined, 'may call it without its name: ');
-  }
   reachColumns(context, reach);
+  if (facts.body !== undefined) followText(facts.body, wayOf(context, reach, '', true));
+  const { assignmentFunctions, hiddenFunctions } = context.catalog;
+  // PL/pgSQL assigns.
+  const isAssigning = facts.writes.length > 0 || reach.followed.size > 0;
+  reachAll(isAssigning ? assignmentFunctions : hiddenFunctions, context, reach, 'may call it without its name: ');
   if (facts.valueFunctions.length > 0) reach.refuseCache(`asks for ${facts.valueFunctions.join(', ')}`);
   if (facts.isArbitrary) reach.refuseCache('depends on the clock or on chance');
   return reach;
@@ -101,10 +108,25 @@ export function reachRule(relation: CatalogRelation, context: BindContext, reach
     if (below === undefined) reach.refuse(`${name} reads unknown relation ${oid}`);
     else reachRelation(below, context, reach);
   }
-  for (const oid of relation.viewFunctions) {
-    const found = catalog.functionByOid(oid);
-    if (found === undefined) reach.refuse(`${name} calls unknown function ${oid}`);
-    else reachFunction(found, context, reach, undefined, `${name} `);
+  reachOids(relation.viewFunctions, context, reach, `${name} `);
+}
+
+/** Functions that run although no text calls them. */
+export function reachOids(oids: readonly number[], context: BindContext, reach: Reach, prefix: string): void {
+  for (const oid of oids) {
+    const found = context.catalog.functionByOid(oid);
+    if (found !== undefined) reachAll([found], context, reach, prefix);
+    else {
+      reach.refuse(`${prefix}calls unknown function ${oid}`);
+      reach.isSuspect = true;
+    }
+  }
+}
+
+function reachAll(all: readonly CatalogFunction[], context: BindContext, reach: Reach, prefix: string): void {
+  for (const found of all) {
+    if (leavesTraces(found)) reach.isSuspect = true;
+    reachFunction(found, context, reach, undefined, prefix);
   }
 }
 
@@ -134,6 +156,7 @@ function reachCall(call: FunctionCall, isCall: boolean, context: BindContext, re
     reach.refuse(`casts to ${castName}, which is volatile`);
     reach.writesAll ??= `casts to ${castName}, which is volatile`;
   }
+  if (call.args === 1) reachOids(context.catalog.functionsOfType(call.name), context, reach, '');
   if (found.length === 0) {
     const what = `calls unknown function ${displayName(call)}() with ${call.args} arguments`;
     reach.refuse(what);
@@ -141,7 +164,7 @@ function reachCall(call: FunctionCall, isCall: boolean, context: BindContext, re
     reach.isSuspect = true;
   }
   for (const candidate of found) {
-    reachFunction(candidate, context, reach, call.firstConstant, '');
+    reachFunction(candidate, context, reach, call.firstConstant, '', true);
     if (candidate.asksSettings.length > 0) reach.asksSettings = [...reach.asksSettings, ...candidate.asksSettings];
   }
 }
@@ -152,6 +175,7 @@ export function reachFunction(
   reach: Reach,
   constant: string | undefined,
   prefix: string,
+  isSpoken = false,
 ): void {
   const judgement = judgeFunction(found, isVouched(found, context.vouched), constant);
   if (judgement.refusal !== undefined) reach.refuse(prefix + judgement.refusal);
@@ -161,10 +185,24 @@ export function reachFunction(
   reach.mayDefine ||= judgement.mayDefine;
   reach.leavesState ||= judgement.leavesState;
   reach.asksSequences ||= found.asksSequences;
+  follow(found, wayOf(context, reach, prefix, isSpoken));
 }
 
-function reachOperators(operators: readonly string[], catalog: Catalog, reach: Reach): void {
+export function wayOf(context: BindContext, reach: Reach, prefix: string, isSpoken: boolean): Way {
+  return {
+    bodies: context.bodies,
+    reach,
+    isVouched: (found) => isVouched(found, context.vouched),
+    reachRelation: (relation) => reachRelation(relation, context, reach),
+    prefix,
+    isSpoken,
+  };
+}
+
+function reachOperators(operators: readonly string[], context: BindContext, reach: Reach): void {
+  const { catalog } = context;
   for (const name of operators) {
+    reachOids(catalog.userOperators.get(name) ?? [], context, reach, `${name} `);
     const volatility = catalog.operatorVolatility(name);
     if (volatility === undefined || volatility === 'volatile') {
       const what = volatility === undefined ? `uses unknown operator ${name}` : `uses volatile operator ${name}`;
@@ -179,6 +217,7 @@ function reachOperators(operators: readonly string[], catalog: Catalog, reach: R
 
 function reachCasts(casts: readonly string[], context: BindContext, reach: Reach): void {
   for (const name of casts) {
+    reachOids(context.catalog.functionsOfType(bareName(name)), context, reach, `cast to ${name} `);
     const volatility = context.catalog.castVolatility(name, context.path);
     if (volatility === undefined) reach.refuse(`casts to unknown type ${name}`);
     if (volatility === 'volatile') {
@@ -214,6 +253,10 @@ function isPlain({ kind, name }: TextSource, facts: StatementFacts, { catalog, p
   }
 }
 
+function bareName(type: string): string {
+  return type.slice(type.lastIndexOf('.') + 1);
+}
+
 /** `row.name` calls name(row): a function that no call shows. Only when its name is in the text, or may be. */
 function reachColumns(context: BindContext, reach: Reach): void {
   const { columnFunctions } = context.catalog;
@@ -222,7 +265,7 @@ function reachColumns(context: BindContext, reach: Reach): void {
   const isReadable = isWholeText(text) && !text.includes('u&"');
   for (const found of columnFunctions) {
     if (isReadable && !found.name.includes('"') && !text.includes(found.name.toLowerCase())) continue;
-    reachFunction(found, context, reach, undefined, 'may call it as a column: ');
+    reachFunction(found, context, reach, undefined, 'may call it as a column: ', true);
   }
 }
 

@@ -66,7 +66,7 @@ function kindOf(facts: StatementFacts, template: string): Kind {
       // A procedure is somebody's program, and DO is one that nobody can look up; migrations like it for DDL.
       return {
         ...unknown(`${facts.verb} may do anything`),
-        runs: facts.kind === 'call',
+        runs: true,
         changesCatalog: facts.kind === 'do',
       };
     case 'execute':
@@ -135,13 +135,16 @@ function isTemporaryDefinition(facts: StatementFacts, template: string): boolean
 
 export function bindStatement(facts: StatementFacts, context: BindContext): BoundStatement {
   const kind = kindOf(facts, context.template);
+  // EXPLAIN runs what the planner evaluates.
+  const planned = facts.kind === 'explain' ? reachOf(facts, context) : undefined;
   const reach = kind.runs ? reachOf(facts, context) : new Reach();
   const closure = kind.runs && writesRows(facts) ? writeClosureOf(facts, context, reach) : new WriteClosure();
   if (kind.writesAll !== undefined) closure.addAll(kind.writesAll);
   if (reach.writesAll !== undefined) closure.addAll(reach.writesAll);
 
   const why = refusalOf(facts, kind) ?? reach.notRead;
-  const isSuspect = reach.isSuspect || facts.kind === 'call' || facts.kind === 'do' || facts.kind === 'execute';
+  const isSuspect = (planned ?? reach).isSuspect || runsUnseen(facts, kind);
+  const leavesState = (planned ?? reach).leavesState;
   const isSelect = facts.kind === 'select' && !facts.isExplain;
   const cacheWhy = why ?? (isSelect ? cacheRefusal(reach, context) : `${facts.verb} is not a SELECT`);
   return {
@@ -153,11 +156,27 @@ export function bindStatement(facts: StatementFacts, context: BindContext): Boun
     changesCatalog: kind.changesCatalog || reach.mayDefine,
     isCacheable: cacheWhy === '',
     cacheWhy,
-    reads: cacheWhy === '' ? readTags(reach, context) : [],
-    effects: effectsOf(facts, isSuspect, context.template, reach.leavesState),
+    reads: why === undefined && reach.relations.size > 0 ? readTags(reach, context) : [],
+    effects: effectsOf(facts, isSuspect, context.template, leavesState),
     asksWithin: reach.asksSequences,
     asksSettings: reach.asksSettings,
   };
+}
+
+/** Also indexes, defaults and constraints that are made or built anew call functions, and event triggers are some. */
+function runsUnseen(facts: StatementFacts, kind: Kind): boolean {
+  switch (facts.kind) {
+    case 'call':
+    case 'do':
+    case 'execute':
+      return true;
+    case 'ddl':
+      return kind.changesCatalog;
+    case 'maintenance':
+      return facts.verb !== 'CHECKPOINT';
+    default:
+      return false;
+  }
 }
 
 /** The relations it names as written have rows changed, rather than being made or altered. */

@@ -4,8 +4,9 @@
  */
 import type { RelationName, StatementFacts } from '../sql/facts.ts';
 import type { CatalogRelation } from '../topology/catalog-types.ts';
+import { follow } from './bind-follow.ts';
 import { isPureContrib } from './bind-functions.ts';
-import { displayName, isTemporarySchema, isVouched, reachRule } from './bind-reach.ts';
+import { displayName, isTemporarySchema, isVouched, reachOids, reachRule, wayOf } from './bind-reach.ts';
 import type { BindContext, Reach } from './bind-reach.ts';
 import { isWholeText } from './bind-text.ts';
 
@@ -79,7 +80,10 @@ function writeRelation(
   for (let at = queue.pop(); at !== undefined; at = queue.pop()) {
     const { relation } = at;
     if (relation.isSystem) closure.addAll(`writes system catalog ${relation.name}`);
-    if (relation.hasRules) closure.addAll(`${relation.schema}.${relation.name} has rules`);
+    if (relation.hasRules) {
+      closure.addAll(`${relation.schema}.${relation.name} has rules`);
+      reach.isSuspect = true;
+    }
     fireTriggers(relation, context, reach, closure);
     // A view's query and a policy run on writes, too.
     if (relation.kind === 'view' || relation.hasRowSecurity) reachRule(relation, context, reach);
@@ -116,5 +120,9 @@ function fireTriggers(relation: CatalogRelation, context: BindContext, reach: Re
     if (found !== undefined && isPureContrib(found)) continue;
     closure.addAll(`${relation.schema}.${relation.name} runs ${context.catalog.nameOf(oid)}()`);
     reach.isSuspect = true;
+    if (found === undefined) continue;
+    reach.leavesState ||= found.leavesState;
+    follow(found, wayOf(context, reach, `${relation.schema}.${relation.name} `, false));
   }
+  reachOids(relation.writeFunctions, context, reach, `${relation.schema}.${relation.name} `);
 }

@@ -7,6 +7,7 @@
  */
 import type { QueryFacts } from '../sql/facts.ts';
 import type { Catalog } from '../topology/catalog-types.ts';
+import { Bodies } from './bind-bodies.ts';
 import { PlanCache } from './bind-cache.ts';
 import type { Path } from './bind-cache.ts';
 import { asLearnedWrite, planWithoutCatalog, unite } from './bind-plan.ts';
@@ -35,7 +36,8 @@ export function createBinder(options: BinderOptions): Binder {
     if (catalog === undefined) return withoutCatalog;
     let cache = caches.get(catalog);
     if (cache === undefined) {
-      cache = new PlanCache(catalog, (facts, path) => planOf(facts, catalog, path));
+      const bodies = new Bodies(catalog);
+      cache = new PlanCache(catalog, (facts, path) => planOf(facts, bodies, catalog, path));
       caches.set(catalog, cache);
       living = [...living.filter((ref) => ref.deref() !== undefined), new WeakRef(cache)];
     }
@@ -43,9 +45,12 @@ export function createBinder(options: BinderOptions): Binder {
   }
 
   /** A mistake in here must not take a client down: then the statement goes to the primary as a write of everything. */
-  function planOf(facts: QueryFacts, catalog: Catalog, path: Path): Plan {
+  function planOf(facts: QueryFacts, bodies: Bodies, catalog: Catalog, path: Path): Plan {
     try {
-      const plan = unite(facts, { catalog, path: path.schemas, vouched, cacheTables, template: facts.template });
+      const plan = unite(facts, {
+        ...{ catalog, bodies, path: path.schemas },
+        ...{ vouched, cacheTables, template: facts.template },
+      });
       return learned.has(facts) ? asLearnedWrite(plan) : plan;
     } catch (error) {
       const problem = error instanceof Error ? error.message : String(error);

@@ -42,7 +42,7 @@ export interface Plan {
   readonly writes: readonly Tag[];
   readonly writesAll: boolean;
   readonly changesCatalog: boolean;
-  /** Tags of everything its answer depends on, the catalog's included. Only when isCacheable. */
+  /** Tags of everything its answer depends on, the catalog's included. Of reads only; of those without a table, none. */
   readonly reads: readonly Tag[];
   readonly isCacheable: boolean;
   /** In words why not; "" when it is. */

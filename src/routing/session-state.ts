@@ -70,7 +70,8 @@ export const pins = {
   ),
   'session state of an unparsed statement': pin('a statement that is not understood, but for data', '-', takenBack),
   'session state of a function': pin(
-    'functions and `DO` blocks whose source speaks of settings, temporary tables, locks or channels; those of dblink',
+    'functions and `DO` blocks whose source speaks of settings, temporary tables, locks or channels, and whatever calls ' +
+      'one, also through triggers, defaults, views, policies, operators and casts; those of dblink',
     '-',
   ),
   LOAD: pin('`LOAD`', '-; the server is closed behind its client', { isDiscarded: false }),
@@ -119,7 +120,11 @@ const kept: readonly (readonly [state: string, how: string])[] = [
     '`DEALLOCATE name`, `EXECUTE name`, `PREPARE name`, `pg_prepared_statements` of statements of the protocol',
     'the server is told the client’s own names first; **pinned** as long as it knows them',
   ],
-  ['other volatile functions, `CALL`, `DO`', 'the server is **reset** (`DISCARD ALL`) before another client gets it'],
+  [
+    'other volatile functions and whatever calls one; functions that cannot be seen through (dynamic SQL, other languages ' +
+      'than SQL and PL/pgSQL); `CALL`, `DO`, DDL; reads of anything while the catalog is not known',
+    'the server is **reset** (`DISCARD ALL`) before another client gets it',
+  ],
 ];
 
 const head = `# State of a session

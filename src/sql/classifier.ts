@@ -184,6 +184,7 @@ function sizeOf(entry: Entry, key: string): number {
 function itemsOf(s: StatementFacts): number {
   return (
     4 +
+    (s.body?.length ?? 0) / ITEM_BYTES +
     s.reads.length +
     s.writes.length +
     s.functions.length +

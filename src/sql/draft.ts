@@ -52,6 +52,7 @@ export class Draft {
   createsTemporary = false;
   dropsOnCommit = false;
   leavesState = false;
+  body: string | undefined;
   isExplain = false;
   /** Kinds of the data-modifying parts, outermost first, then in the order of the text. */
   readonly modifies: StatementKind[] = [];
@@ -178,6 +179,7 @@ export class Draft {
       createsTemporary: this.createsTemporary,
       dropsOnCommit: this.dropsOnCommit,
       leavesState: this.leavesState,
+      body: this.body,
       isExplain: this.isExplain,
     };
   }

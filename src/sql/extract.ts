@@ -89,7 +89,8 @@ function readDo(body: Ast, draft: Draft, _walker: QueryWalker, reading: Reading)
   for (const arg of listOf(body['args'])) {
     const element = bodyOf(arg, 'DefElem');
     if (element?.['defname'] !== 'as') continue;
-    draft.leavesState = LEAVES_STATE.test(textOf(bodyOf(element['arg'], 'String')?.['sval']) ?? '');
+    draft.body = textOf(bodyOf(element['arg'], 'String')?.['sval']);
+    draft.leavesState = LEAVES_STATE.test(draft.body ?? '');
   }
 }
 

@@ -155,6 +155,8 @@ export interface StatementFacts {
   readonly dropsOnCommit: boolean;
   /** A DO block whose text speaks of settings, temporary tables, locks or the like: it may leave them in the session. */
   readonly leavesState: boolean;
+  /** The text of a DO block in PL/pgSQL. */
+  readonly body: string | undefined;
   /** EXPLAIN of any form: its answer is a plan, never cached. */
   readonly isExplain: boolean;
 }

@@ -3,7 +3,7 @@
  * functions PostgreSQL may call without being told to by name. Called by catalog.ts.
  */
 import type { Functions } from './catalog-functions.ts';
-import { FIRST_USER_OID, num, parseTokens, str, volatilityOf, worst } from './catalog-rows.ts';
+import { FIRST_USER_OID, num, parseTokens, pushTo, str, volatilityOf, worst } from './catalog-rows.ts';
 import type { Row } from './catalog-rows.ts';
 import type { CatalogFunction, Volatility } from './catalog-types.ts';
 
@@ -25,6 +25,9 @@ export interface Types {
   readonly volatile: ReadonlyMap<number, readonly number[]>;
   /** Whose text may mean another value each time; arrays too. */
   readonly moments: ReadonlySet<number>;
+  /** User functions behind casts to a type, and behind the checks of a domain. */
+  readonly casting: ReadonlyMap<number, readonly number[]>;
+  readonly checking: ReadonlyMap<number, readonly number[]>;
 }
 
 /** Their text form is a look-up in the catalog, under the search path and the rights of the reader. */
@@ -40,6 +43,8 @@ export function readTypes(
   const byOid = new Map<number, TypeFacts>();
   const byName = new Map<string, Map<string, TypeFacts>>();
   const volatile = new Map<number, number[]>();
+  const casting = new Map<number, number[]>();
+  const checking = new Map<number, number[]>();
   const rowOf = new Map<number, Row>();
   for (const row of typeRows) {
     const facts: TypeFacts = {
@@ -60,11 +65,17 @@ export function readTypes(
     const target = byOid.get(num(row, 'target'));
     if (target === undefined) continue;
     target.volatility = worst(target.volatility, volatilityOf(str(row, 'volatility')));
-    if (num(row, 'function') >= FIRST_USER_OID) target.isKeyed = false;
+    if (num(row, 'function') < FIRST_USER_OID) continue;
+    if (str(row, 'volatility') !== 'i') target.isKeyed = false;
+    pushTo(casting, target.oid, num(row, 'function'));
   }
-  for (const row of checkRows) applyCheck(row, byOid, functions, volatile);
+  for (const row of checkRows) {
+    applyCheck(row, byOid, functions, volatile);
+    for (const oid of parseTokens(str(row, 'tokens')).functions)
+      if (oid >= FIRST_USER_OID) pushTo(checking, num(row, 'type'), oid);
+  }
   for (const [oid, facts] of byOid) inherit(facts, rowOf.get(oid), byOid, rowOf);
-  return { byName, byOid, volatile, moments };
+  return { byName, byOid, volatile, moments, casting, checking };
 }
 
 function ownVolatility(row: Row): Volatility {
@@ -128,18 +139,22 @@ function inherit(
 export interface Operators {
   readonly all: ReadonlyMap<string, Volatility>;
   readonly user: ReadonlyMap<string, Volatility>;
+  readonly functions: ReadonlyMap<string, readonly number[]>;
 }
 
 export function readOperators(rows: readonly Row[]): Operators {
   const all = new Map<string, Volatility>();
   const user = new Map<string, Volatility>();
+  const functions = new Map<string, number[]>();
   for (const row of rows) {
     const name = str(row, 'name');
     const volatility = volatilityOf(str(row, 'volatility'));
     all.set(name, worst(all.get(name) ?? 'immutable', volatility));
-    if (num(row, 'own') === 1) user.set(name, worst(user.get(name) ?? 'immutable', volatility));
+    if (num(row, 'own') !== 1) continue;
+    user.set(name, worst(user.get(name) ?? 'immutable', volatility));
+    if (num(row, 'function') !== 0) pushTo(functions, name, num(row, 'function'));
   }
-  return { all, user };
+  return { all, user, functions };
 }
 
 /** Operators that a text need not show: =, IN, BETWEEN, LIKE, CASE x WHEN, ORDER BY, DISTINCT, JOIN USING. */
@@ -164,9 +179,10 @@ const JSON_TYPES = new Set([114, 3802]);
 export function hiddenFunctions(
   operatorRows: readonly Row[],
   castRows: readonly Row[],
+  supportRows: readonly Row[],
   functions: Functions,
 ): { readonly hidden: readonly CatalogFunction[]; readonly onAssignment: readonly CatalogFunction[] } {
-  const hidden = new Set<number>();
+  const hidden = new Set(supportRows.map((row) => num(row, 'function')));
   const onAssignment = new Set<number>();
   for (const row of operatorRows) {
     if (num(row, 'function') !== 0 && UNSPOKEN_OPERATORS.has(str(row, 'name'))) hidden.add(num(row, 'function'));
@@ -178,6 +194,11 @@ export function hiddenFunctions(
     if (str(row, 'context') === 'a') onAssignment.add(oid);
   }
   const known = (oids: ReadonlySet<number>): CatalogFunction[] =>
-    [...oids].flatMap((oid) => functions.byOid.get(oid) ?? []);
+    [...oids].flatMap((oid) => functions.byOid.get(oid) ?? []).filter((found) => !isQuiet(found));
   return { hidden: known(hidden), onAssignment: known(new Set([...hidden, ...onAssignment])) };
+}
+
+/** What it declares is all that can be known of it, and it declares to be harmless. */
+function isQuiet({ language, volatility }: CatalogFunction): boolean {
+  return volatility === 'immutable' && (language === 'c' || language === 'internal');
 }

@@ -23,6 +23,7 @@ const HARMLESS_BUILTIN = new Set([
 const HARMLESS_CONTRIB = new Set(['moddatetime', 'insert_username', 'autoinc']);
 
 const noSettings: readonly string[] = [];
+const noParts: readonly number[] = [];
 
 export function readFunctions(rows: readonly Row[]): Functions {
   const declared = new Map<number, Volatility>();
@@ -69,12 +70,25 @@ function toFunction(
     isSystem,
     isHarmless: isSystem
       ? HARMLESS_BUILTIN.has(name)
-      : (language === 'c' && HARMLESS_CONTRIB.has(name)) || isHarmlessTriggerBody(str(row, 'body')),
+      : (language === 'c' && HARMLESS_CONTRIB.has(name)) || isHarmlessTrigger(row, language),
     mayDefine: num(row, 'defining') === 1,
     leavesState: num(row, 'leaving') === 1,
     asksSequences: num(row, 'asking') === 1,
     asksSettings: str(row, 'asked') === '' ? noSettings : str(row, 'asked').split(';'),
+    body: row['body'] == null ? undefined : str(row, 'body'),
+    parts: isSystem ? noParts : partsOf(row),
   };
+}
+
+function isHarmlessTrigger(row: Row, language: string): boolean {
+  const body = str(row, 'body');
+  return num(row, 'trigger') === 1 && language === 'plpgsql' && body.length < 2000 && isHarmlessTriggerBody(body);
+}
+
+function partsOf(row: Row): readonly number[] {
+  const parts = str(row, 'kind') === 'a' ? str(row, 'parts').split(';').map(Number) : [];
+  const all = [...parts, ...parseTokens(str(row, 'tokens')).functions].filter((oid) => oid > 0);
+  return all.length === 0 ? noParts : all;
 }
 
 function effectiveVolatility(row: Row, declared: ReadonlyMap<number, Volatility>): Volatility {

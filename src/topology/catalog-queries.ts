@@ -17,12 +17,33 @@ const TOKENS =
   // current_setting('name'), as row security likes it: with the bytes of its first argument.
   String.raw`|:funcid (?:2077|3294) [^{}]*:args \(\{CONST [^{}]*\]`;
 
-/** Of defaults and CHECK constraints, of which there are many: user functions, and currval() and lastval(). */
-const TELLING_FUNCTIONS = ':(?:funcid|opfuncid) [1-9][0-9]{4,}|:funcid (?:1575|2559) ';
+/**
+ * Of defaults and the like, of which there are many: user functions, currval() and lastval(), and what leaves something in
+ * the session: set_config(), setseed(), advisory locks.
+ */
+const TELLING_FUNCTIONS = ':(?:funcid|opfuncid) [1-9][0-9]{4,}|:funcid (?:1575|2559|2078|1599|288[0-9]) ';
 
 function tokens(expression: string, pattern = TOKENS): string {
   return `(SELECT pg_catalog.string_agg(DISTINCT m[1], ';') FROM pg_catalog.regexp_matches(${expression}, '(${pattern})', 'g') m)`;
 }
+
+const INDEX_TEXT = `(coalesce(indexprs::text, '') || coalesce(indpred::text, ''))`;
+
+const IN_C = `l.lanname IN ('c', 'internal')`;
+/** Whoever gives a function of PostgreSQL's own another name may also have given it another volatility. */
+const VOLATILITY = `
+  CASE WHEN l.lanname = 'internal' AND p.oid >= 16384 AND EXISTS (
+    SELECT FROM pg_catalog.pg_proc b WHERE b.oid < 16384 AND b.prosrc = p.prosrc AND b.provolatile = 'v')
+  THEN 'v' ELSE p.provolatile::text END`;
+
+/** Longer bodies are not read. */
+const MAX_BODY_CHARS = 100_000;
+
+/** The source, also of a body in standard SQL (BEGIN ATOMIC, RETURN), which is not stored as text. */
+const SOURCE = String.raw`
+  CASE WHEN p.oid < 16384 THEN '' WHEN p.prosrc = '' AND l.lanname = 'sql' AND p.prokind <> 'a'
+  THEN pg_catalog.regexp_replace(pg_catalog.pg_get_functiondef(p.oid), '^.*?\n(?=BEGIN ATOMIC|RETURN )', '')
+  ELSE p.prosrc END`;
 
 const NOT_PASSING = `c.relpersistence <> 't' AND n.nspname !~ '^pg_(toast|temp)'`;
 
@@ -97,8 +118,9 @@ export const QUERIES = {
       AND d.refclassid IN ('pg_catalog.pg_class'::pg_catalog.regclass, 'pg_catalog.pg_proc'::pg_catalog.regclass)`,
 
   rules: `
-    SELECT ev_class AS relation, pg_catalog.max((ev_action::text ~ ':funcid (1575|2559) ')::int) AS asking
-    FROM pg_catalog.pg_rewrite WHERE ev_type <> '1' AND ev_enabled <> 'D' AND oid >= 16384 GROUP BY 1`,
+    SELECT ev_class AS relation, (ev_action::text ~ ':funcid (1575|2559) ')::int AS asking,
+           ${tokens("coalesce(ev_qual::text, '') || ev_action::text", TELLING_FUNCTIONS)} AS tokens
+    FROM pg_catalog.pg_rewrite WHERE ev_type <> '1' AND ev_enabled <> 'D' AND oid >= 16384`,
 
   policies: `
     SELECT p.polrelid AS relation,
@@ -119,36 +141,43 @@ export const QUERIES = {
     FROM pg_catalog.pg_attrdef WHERE adbin::text ~ '${TELLING_FUNCTIONS}'
     UNION ALL
     SELECT conrelid, ${tokens('conbin::text', TELLING_FUNCTIONS)}
-    FROM pg_catalog.pg_constraint WHERE contype = 'c' AND conrelid <> 0 AND conbin::text ~ '${TELLING_FUNCTIONS}'`,
+    FROM pg_catalog.pg_constraint WHERE contype = 'c' AND conrelid <> 0 AND conbin::text ~ '${TELLING_FUNCTIONS}'
+    UNION ALL
+    SELECT indrelid, ${tokens(INDEX_TEXT, TELLING_FUNCTIONS)}
+    FROM pg_catalog.pg_index WHERE (indexprs IS NOT NULL OR indpred IS NOT NULL) AND ${INDEX_TEXT} ~ '${TELLING_FUNCTIONS}'
+    UNION ALL
+    SELECT partrelid, ${tokens('partexprs::text', TELLING_FUNCTIONS)}
+    FROM pg_catalog.pg_partitioned_table WHERE partexprs::text ~ '${TELLING_FUNCTIONS}'`,
 
   functions: `
-    SELECT p.oid, n.nspname AS schema, p.proname AS name, p.provolatile::text AS volatility, p.prokind::text AS kind,
+    SELECT p.oid, n.nspname AS schema, p.proname AS name, ${VOLATILITY} AS volatility, p.prokind::text AS kind,
            l.lanname AS language, p.pronargs AS args, p.pronargdefaults AS defaults, (p.provariadic <> 0)::int AS variadic,
            a.aggkind::text AS aggregate,
            pg_catalog.concat_ws(';', a.aggtransfn::oid, a.aggfinalfn::oid, a.aggcombinefn::oid, a.aggmtransfn::oid,
              a.aggminvtransfn::oid, a.aggmfinalfn::oid) AS parts,
            CASE WHEN p.oid >= 16384 AND p.pronargdefaults > 0 THEN ${tokens('p.proargdefaults::text')} END AS tokens,
-           (p.oid >= 16384 AND p.provolatile = 'v' AND p.prosrc ~* '${DEFINING}')::int AS defining,
-           (p.oid >= 16384 AND p.provolatile = 'v' AND p.prosrc ~* '${LEAVING}')::int AS leaving,
-           (p.oid >= 16384 AND p.prosrc ~* '${ASKING}')::int AS asking,
+           (p.provolatile = 'v' AND s.source ~* '${DEFINING}')::int AS defining,
+           (s.source ~* '${LEAVING}')::int AS leaving, (s.source ~* '${ASKING}')::int AS asking,
            CASE WHEN p.oid >= 16384 THEN
              (SELECT pg_catalog.string_agg(DISTINCT pg_catalog.lower(m[1]), ';')
-              FROM pg_catalog.regexp_matches(p.prosrc, '${ASKED}', 'gi') m) END AS asked,
-           (p.oid >= 16384 AND p.provolatile = 'v' AND p.pronargs >= 1
+              FROM pg_catalog.regexp_matches(s.source, '${ASKED}', 'gi') m) END AS asked,
+           (p.oid >= 16384 AND (p.provolatile = 'v' OR NOT ${IN_C}) AND p.pronargs >= 1
              AND (t.typtype IN ('c', 'p') OR (t.typtype = 'd' AND b.typtype = 'c')))::int AS columnlike,
-           CASE WHEN p.prorettype = 2279 AND l.lanname = 'plpgsql' AND pg_catalog.length(p.prosrc) < 2000
-             THEN p.prosrc END AS body
+           (p.prorettype = 2279)::int AS trigger,
+           CASE WHEN l.lanname IN ('sql', 'plpgsql') AND pg_catalog.length(s.source) BETWEEN 1 AND ${MAX_BODY_CHARS}
+             THEN s.source END AS body
     FROM pg_catalog.pg_proc p
     JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
     JOIN pg_catalog.pg_language l ON l.oid = p.prolang
     LEFT JOIN pg_catalog.pg_aggregate a ON a.aggfnoid = p.oid
     LEFT JOIN pg_catalog.pg_type t ON t.oid = p.proargtypes[0]
     LEFT JOIN pg_catalog.pg_type b ON b.oid = t.typbasetype
+    CROSS JOIN LATERAL (SELECT ${SOURCE} AS source) s
     WHERE n.nspname !~ '^pg_temp'`,
 
   operators: `
     SELECT o.oprname AS name, (o.oid >= 16384)::int AS own, p.provolatile::text AS volatility,
-           CASE WHEN o.oid >= 16384 AND p.provolatile <> 'i' THEN p.oid END AS function
+           CASE WHEN o.oid >= 16384 THEN p.oid END AS function
     FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode
     GROUP BY 1, 2, 3, 4`,
 
@@ -156,7 +185,8 @@ export const QUERIES = {
   casts: `
     SELECT c.casttarget AS target, c.castcontext::text AS context, p.oid AS function, p.provolatile::text AS volatility,
            0 AS input
-    FROM pg_catalog.pg_cast c JOIN pg_catalog.pg_proc p ON p.oid = c.castfunc WHERE p.provolatile <> 'i'
+    FROM pg_catalog.pg_cast c JOIN pg_catalog.pg_proc p ON p.oid = c.castfunc
+    WHERE p.provolatile <> 'i' OR p.oid >= 16384
     UNION ALL
     SELECT c.casttarget, c.castcontext::text, p.oid, p.provolatile::text, 1
     FROM pg_catalog.pg_cast c JOIN pg_catalog.pg_type t ON t.oid = c.casttarget
@@ -186,6 +216,14 @@ export const QUERIES = {
     JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
     WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c') AND a.attnum > 0 AND NOT a.attisdropped
     GROUP BY a.attname HAVING pg_catalog.bool_and(${PLAIN_TYPE})`,
+
+  // Of operator classes and ranges: nobody calls them by name.
+  supports: `
+    SELECT DISTINCT p.oid AS function
+    FROM (SELECT amproc FROM pg_catalog.pg_amproc UNION SELECT rngcanonical FROM pg_catalog.pg_range
+      UNION SELECT rngsubdiff FROM pg_catalog.pg_range) s(oid)
+    JOIN pg_catalog.pg_proc p ON p.oid = s.oid JOIN pg_catalog.pg_language l ON l.oid = p.prolang
+    WHERE p.oid >= 16384 AND NOT ${IN_C}`,
 
   types: `
     SELECT t.oid, n.nspname AS schema, t.typname AS name, t.typtype::text AS kind, t.typbasetype AS base,

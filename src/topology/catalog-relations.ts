@@ -24,6 +24,9 @@ export interface RelationRows {
   /** Row types that contain a type whose check is volatile, and the functions behind it. */
   readonly volatileRowTypes: ReadonlySet<number>;
   readonly volatileTypeFunctions: readonly number[];
+  /** Row types that contain a domain whose check calls user functions, and these. */
+  readonly checkedRowTypes: ReadonlySet<number>;
+  readonly checkFunctions: readonly number[];
 }
 
 const KINDS: Readonly<Record<string, RelationKind>> = {
@@ -39,6 +42,9 @@ const NONE: readonly number[] = [];
 const NO_PROBLEMS: readonly ViewProblem[] = [];
 const NO_SETTINGS: readonly string[] = [];
 
+/** currval() and lastval(). */
+const ASKING: ReadonlySet<number> = new Set([1575, 2559]);
+
 interface Hanging {
   readonly viewRelations: Map<number, number[]>;
   readonly viewFunctions: Map<number, number[]>;
@@ -49,6 +55,7 @@ interface Hanging {
   readonly updates: Map<number, number[]>;
   readonly references: Map<number, number[]>;
   readonly triggers: Map<number, number[]>;
+  readonly onWrite: Map<number, number[]>;
   readonly rules: ReadonlySet<number>;
   /** By root. */
   readonly asking: Set<number>;
@@ -69,6 +76,7 @@ export function readRelations(
     updates: new Map(),
     references: new Map(),
     triggers: new Map(),
+    onWrite: new Map(),
     rules: new Set(rows.rules.map((row) => num(row, 'relation'))),
     asking: new Set(
       rows.rules.filter((row) => num(row, 'asking') === 1).map((row) => trees.rootOf(num(row, 'relation'))),
@@ -108,6 +116,7 @@ function toRelation(row: Row, hanging: Hanging, trees: Trees, intern: (text: str
     updatesTo: hanging.updates.get(root) ?? NONE,
     referencedBy: hanging.references.get(root) ?? NONE,
     triggerFunctions: hanging.triggers.get(root) ?? NONE,
+    writeFunctions: hanging.onWrite.get(root) ?? NONE,
     hasRules: hanging.rules.has(oid),
     asksSequences: hanging.asking.has(root),
     isSystem: schema === 'pg_catalog' || schema === 'information_schema',
@@ -172,20 +181,29 @@ function hangKeys(rows: readonly Row[], hanging: Hanging, trees: Trees): void {
 }
 
 function hangTriggers(rows: RelationRows, hanging: Hanging, trees: Trees, functions: Functions): void {
-  const add = (relation: number, called: number): void => {
+  const add = (map: Map<number, number[]>, relation: number, called: number): void => {
     const root = trees.rootOf(relation);
-    if (!(hanging.triggers.get(root) ?? NONE).includes(called)) pushTo(hanging.triggers, root, called);
+    if (!(map.get(root) ?? NONE).includes(called)) pushTo(map, root, called);
   };
-  for (const row of rows.triggers) add(num(row, 'relation'), num(row, 'function'));
+  for (const row of rows.triggers) add(hanging.triggers, num(row, 'relation'), num(row, 'function'));
   for (const row of rows.defaults) {
     for (const oid of parseTokens(str(row, 'tokens')).functions) {
-      if (oid < FIRST_USER_OID) hanging.asking.add(trees.rootOf(num(row, 'relation')));
-      else if ((functions.byOid.get(oid)?.volatility ?? 'volatile') === 'volatile') add(num(row, 'relation'), oid);
+      const isUser = oid >= FIRST_USER_OID;
+      if (ASKING.has(oid)) hanging.asking.add(trees.rootOf(num(row, 'relation')));
+      else if (isUser && (functions.byOid.get(oid)?.volatility ?? 'volatile') === 'volatile')
+        add(hanging.triggers, num(row, 'relation'), oid);
+      else add(hanging.onWrite, num(row, 'relation'), oid);
     }
   }
-  if (rows.volatileRowTypes.size === 0) return;
+  for (const row of rows.rules) {
+    for (const oid of parseTokens(str(row, 'tokens')).functions)
+      if (!ASKING.has(oid)) add(hanging.onWrite, num(row, 'relation'), oid);
+  }
+  if (rows.volatileRowTypes.size + rows.checkedRowTypes.size === 0) return;
   for (const row of rows.relations) {
-    if (!rows.volatileRowTypes.has(num(row, 'type'))) continue;
-    for (const oid of rows.volatileTypeFunctions) add(num(row, 'oid'), oid);
+    if (rows.volatileRowTypes.has(num(row, 'type')))
+      for (const oid of rows.volatileTypeFunctions) add(hanging.triggers, num(row, 'oid'), oid);
+    if (rows.checkedRowTypes.has(num(row, 'type')))
+      for (const oid of rows.checkFunctions) add(hanging.onWrite, num(row, 'oid'), oid);
   }
 }

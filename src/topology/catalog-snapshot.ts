@@ -4,7 +4,7 @@
  */
 import type { Operators, TypeFacts, Types } from './catalog-casts.ts';
 import type { Functions } from './catalog-functions.ts';
-import { worst } from './catalog-rows.ts';
+import { pushTo, worst } from './catalog-rows.ts';
 import type { Catalog, CatalogFunction, CatalogRelation, SessionDefaults, Volatility } from './catalog-types.ts';
 
 export interface CatalogParts {
@@ -20,6 +20,9 @@ export interface CatalogParts {
   readonly plainColumns: ReadonlySet<string>;
   /** Relations whose row type holds a type with a volatile check. */
   readonly volatileRowTypes: ReadonlySet<number>;
+  /** Types, and relations by their row type, that hold a domain whose check calls user functions. */
+  readonly checkedTypes: ReadonlySet<number>;
+  readonly checkedRowTypes: ReadonlySet<number>;
   readonly operators: Operators;
   readonly hiddenFunctions: readonly CatalogFunction[];
   readonly assignmentFunctions: readonly CatalogFunction[];
@@ -95,6 +98,8 @@ export function createCatalog(parts: CatalogParts): Catalog {
     findRelations,
     findRelation: (schema, name, searchPath) => findRelations(schema, name, searchPath)[0],
     functionByOid: (oid) => functions.byOid.get(oid),
+    ...byNameAlone(parts),
+    userOperators: operators.functions,
     findFunctions(schema, name, args, searchPath) {
       const found: CatalogFunction[] = [];
       for (const place of schema === undefined ? withSystem(searchPath) : [schema]) {
@@ -134,6 +139,41 @@ export function createCatalog(parts: CatalogParts): Catalog {
       return relation === undefined ? `oid ${oid}` : `${relation.schema}.${relation.name}`;
     },
   };
+}
+
+/** Look-ups without a search path; made when somebody first asks. */
+function byNameAlone(parts: CatalogParts): Pick<Catalog, 'relationsNamed' | 'functionsNamed' | 'functionsOfType'> {
+  let relations: Map<string, CatalogRelation[]> | undefined;
+  let functions: Map<string, CatalogFunction[]> | undefined;
+  let types: Map<string, number[]> | undefined;
+  return {
+    relationsNamed: (name) => (relations ??= group(parts.relations.values())).get(name) ?? [],
+    functionsNamed: (name) => (functions ??= group(parts.functions.byOid.values())).get(name) ?? [],
+    functionsOfType: (name) => (types ??= typeFunctions(parts)).get(name) ?? [],
+  };
+}
+
+function group<T extends { readonly name: string }>(all: Iterable<T>): Map<string, T[]> {
+  const byName = new Map<string, T[]>();
+  for (const one of all) pushTo(byName, one.name, one);
+  return byName;
+}
+
+function typeFunctions({ types, relations, checkedTypes, checkedRowTypes }: CatalogParts): Map<string, number[]> {
+  const found = new Map<string, number[]>();
+  if (types.casting.size + types.checking.size === 0) return found;
+  const checks = [...types.checking.values()].flat();
+  for (const names of types.byName.values()) {
+    for (const [name, { oid }] of names) {
+      for (const called of types.casting.get(oid) ?? []) pushTo(found, name, called);
+      if (checkedTypes.has(oid)) for (const called of checks) pushTo(found, name, called);
+    }
+  }
+  for (const oid of checkedRowTypes) {
+    const name = relations.get(oid)?.name;
+    if (name !== undefined) for (const called of checks) pushTo(found, name, called);
+  }
+  return found;
 }
 
 function indexRelations(

@@ -39,6 +39,11 @@ export interface CatalogRelation {
    * volatile and called by a column default, a CHECK constraint or a domain of a column.
    */
   readonly triggerFunctions: readonly number[];
+  /**
+   * Other functions that run when a member of its tree is written: those, not volatile by their declaration, of
+   * defaults, generated columns, constraints, indexes, partition keys and domains; and those of rules.
+   */
+  readonly writeFunctions: readonly number[];
   /** It has rules other than a view's own. */
   readonly hasRules: boolean;
   /** A column default, CHECK constraint or rule of its tree calls currval() or lastval(). */
@@ -76,6 +81,10 @@ export interface CatalogFunction {
   readonly asksSequences: boolean;
   /** Custom settings ("app.tenant") that its source asks for by current_setting(). */
   readonly asksSettings: readonly string[];
+  /** Its source in SQL or PL/pgSQL; undefined: it has none, is in another language, or is too long to be looked into. */
+  readonly body: string | undefined;
+  /** Functions that it runs without a word of it in its body: of an aggregate, and in the defaults of its arguments. */
+  readonly parts: readonly number[];
 }
 
 /** ALTER ROLE ... SET and ALTER DATABASE ... SET. Names in lower case, values as set_config() takes them. */
@@ -116,6 +125,13 @@ export interface Catalog {
     searchPath: readonly string[],
   ): readonly CatalogFunction[];
   functionByOid(oid: number): CatalogFunction | undefined;
+  /** Everything of that name in whatever schema: what a body may mean by it, whose search path nobody knows. */
+  relationsNamed(name: string): readonly CatalogRelation[];
+  functionsNamed(name: string): readonly CatalogFunction[];
+  /** User functions that run when a value is made one of a type of that name: casts, and checks of domains. */
+  functionsOfType(name: string): readonly number[];
+  /** Names of operators that are not PostgreSQL's own, with the functions behind them. */
+  readonly userOperators: ReadonlyMap<string, readonly number[]>;
   /** Worst volatility over all operators of that name; undefined: no such operator. */
   operatorVolatility(name: string): Volatility | undefined;
   /** The same over operators that are not PostgreSQL's own; undefined: none. */
@@ -131,12 +147,12 @@ export interface Catalog {
   /** There are columns of that name, and none of them, in any relation, may hold text. */
   isPlainColumn(name: string): boolean;
   /**
-   * User functions, not immutable, that PostgreSQL may call although no text names them: behind comparison and LIKE
-   * operators, implicit casts and casts to json. `assignmentFunctions`: also those behind assignment casts (on writes).
+   * User functions that PostgreSQL may call although no text names them: behind comparison and LIKE operators, operator
+   * classes, implicit casts and casts to json; but immutable ones in C. `assignmentFunctions`: also those behind assignment casts (on writes).
    */
   readonly hiddenFunctions: readonly CatalogFunction[];
   readonly assignmentFunctions: readonly CatalogFunction[];
-  /** Volatile user functions that `row.name` may call (one argument, a composite type). */
+  /** User functions, not in C, that `row.name` may call (one argument, a composite type). */
   readonly columnFunctions: readonly CatalogFunction[];
   /** What could not be read and what is assumed instead, in words. */
   readonly notes: readonly string[];

@@ -60,12 +60,12 @@ async function readAll(query: Query, options: ReadCatalogOptions): Promise<Catal
     functions,
     oidsOf(await query(QUERIES.momentTypes)),
   );
-  const volatileTypes =
-    types.volatile.size === 0 ? new Set<number>() : oidsOf(await query(containingTypes([...types.volatile.keys()])));
+  const volatileTypes = await containing(query, [...types.volatile.keys()]);
   for (const oid of volatileTypes) {
     const facts = types.byOid.get(oid);
     if (facts !== undefined) facts.volatility = 'volatile';
   }
+  const checkedTypes = await containing(query, [...types.checking.keys()]);
   const relationRows = await query(QUERIES.relations);
   const relations = readRelations(
     {
@@ -80,11 +80,13 @@ async function readAll(query: Query, options: ReadCatalogOptions): Promise<Catal
       defaults: await query(QUERIES.defaults),
       volatileRowTypes: volatileTypes,
       volatileTypeFunctions: [...types.volatile.values()].flat(),
+      checkedRowTypes: checkedTypes,
+      checkFunctions: [...types.checking.values()].flat(),
     },
     functions,
     types,
   );
-  const hidden = hiddenFunctions(operatorRows, castRows, functions);
+  const hidden = hiddenFunctions(operatorRows, castRows, await query(QUERIES.supports), functions);
   return createCatalog({
     // Without the system identifier two clusters with equal database OIDs could share a Redis by mistake, but every
     // Weir in front of the same database still agrees on its tags as long as all are allowed the same.
@@ -97,11 +99,19 @@ async function readAll(query: Query, options: ReadCatalogOptions): Promise<Catal
     types,
     plainColumns: new Set((await query(QUERIES.plainColumns)).map((row) => str(row, 'name'))),
     volatileRowTypes: rowTypes(relationRows, volatileTypes),
+    checkedRowTypes: rowTypes(relationRows, checkedTypes),
+    checkedTypes,
     operators: readOperators(operatorRows),
     hiddenFunctions: hidden.hidden,
     assignmentFunctions: hidden.onAssignment,
     notes,
   });
+}
+
+/** Types with one of `oids` in them, themselves included. */
+async function containing(query: Query, oids: readonly number[]): Promise<ReadonlySet<number>> {
+  if (oids.length === 0) return new Set();
+  return new Set((await query(containingTypes(oids))).map((row) => num(row, 'oid')));
 }
 
 /** A query that may be forbidden to us; its failure must not end the transaction. */

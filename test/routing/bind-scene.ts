@@ -33,6 +33,7 @@ export function relation(oid: number, name: string, more: Partial<CatalogRelatio
     updatesTo: [],
     referencedBy: [],
     triggerFunctions: [],
+    writeFunctions: [],
     hasRules: false,
     asksSequences: false,
     isSystem: false,
@@ -62,6 +63,8 @@ export function fn(
     leavesState: false,
     asksSequences: false,
     asksSettings: [],
+    body: 'BEGIN RETURN 1; END',
+    parts: [],
     ...more,
   };
 }
@@ -129,10 +132,11 @@ export const PREFIX = '77.5:';
 export interface SceneOptions {
   readonly hidden?: readonly CatalogFunction[];
   readonly columnFunctions?: readonly CatalogFunction[];
+  readonly functions?: readonly CatalogFunction[];
 }
 
 export function sceneCatalog(options: SceneOptions = {}): Catalog {
-  const functions = [...USER_FUNCTIONS];
+  const functions = [...USER_FUNCTIONS, ...(options.functions ?? [])];
   let oid = 1000;
   for (const volatility of ['immutable', 'stable', 'volatile'] as const) {
     for (const name of BUILTIN[volatility].split(/\s+/)) functions.push(fn(oid++, name, volatility));
@@ -165,6 +169,8 @@ export function sceneCatalog(options: SceneOptions = {}): Catalog {
       byOid: new Map(),
       volatile: new Map(),
       moments: new Set(),
+      casting: new Map(),
+      checking: new Map(),
       byName: new Map([
         [
           'pg_catalog',
@@ -179,6 +185,8 @@ export function sceneCatalog(options: SceneOptions = {}): Catalog {
     },
     plainColumns: new Set(['id', 'created']),
     volatileRowTypes: new Set(),
+    checkedTypes: new Set(),
+    checkedRowTypes: new Set(),
     operators: {
       all: new Map<string, Volatility>([
         ['+', 'stable'],
@@ -190,6 +198,7 @@ export function sceneCatalog(options: SceneOptions = {}): Catalog {
         ['@!@', 'volatile'],
         ['@?@', 'stable'],
       ]),
+      functions: new Map(),
     },
     hiddenFunctions: options.hidden ?? [],
     assignmentFunctions: options.hidden ?? [],

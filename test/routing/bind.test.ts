@@ -155,11 +155,13 @@ describe('what is a read', () => {
     expect(plan).toMatchObject({
       isRead: true,
       isCacheable: false,
-      reads: [],
       writes: [],
       writesAll: false,
       changesCatalog: false,
     });
+    // Where it may run depends on who has written its tables, kept or not.
+    if (/(?:FROM|COPY) \w/.test(sql)) expect(plan.reads.join()).toMatch(/r2\d+/);
+    else expect(plan.reads).toEqual([]);
     expect(plan.cacheWhy).toMatch(cacheWhy);
   });
 
