@@ -25,7 +25,10 @@ const HARMLESS_CONTRIB = new Set(['moddatetime', 'insert_username', 'autoinc']);
 const noSettings: readonly string[] = [];
 const noParts: readonly number[] = [];
 
-export function readFunctions(rows: readonly Row[]): Functions {
+/** As many rows as take some milliseconds: between them clients get their turn. */
+const ROWS_AT_ONCE = 1000;
+
+export async function readFunctions(rows: readonly Row[]): Promise<Functions> {
   const declared = new Map<number, Volatility>();
   for (const row of rows) declared.set(num(row, 'oid'), volatilityOf(str(row, 'volatility')));
 
@@ -33,7 +36,8 @@ export function readFunctions(rows: readonly Row[]): Functions {
   const byOid = new Map<number, CatalogFunction>();
   const byName = new Map<string, Map<string, CatalogFunction[]>>();
   const columnFunctions: CatalogFunction[] = [];
-  for (const row of rows) {
+  for (const [i, row] of rows.entries()) {
+    if (i % ROWS_AT_ONCE === ROWS_AT_ONCE - 1) await new Promise(setImmediate);
     const found = toFunction(row, declared, intern);
     byOid.set(found.oid, found);
     let names = byName.get(found.schema);

@@ -172,7 +172,7 @@ export const QUERIES = {
     LEFT JOIN pg_catalog.pg_aggregate a ON a.aggfnoid = p.oid
     LEFT JOIN pg_catalog.pg_type t ON t.oid = p.proargtypes[0]
     LEFT JOIN pg_catalog.pg_type b ON b.oid = t.typbasetype
-    CROSS JOIN LATERAL (SELECT ${SOURCE} AS source) s
+    CROSS JOIN LATERAL (SELECT ${SOURCE} AS source OFFSET 0) s
     WHERE n.nspname !~ '^pg_temp'`,
 
   operators: `

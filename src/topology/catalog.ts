@@ -50,7 +50,7 @@ async function readAll(query: Query, options: ReadCatalogOptions): Promise<Catal
   const plain = roleSettings.length === 0 ? [] : await query(QUERIES.plainSettings);
 
   const functionRows = await query(QUERIES.functions);
-  const functions = readFunctions(functionRows);
+  const functions = await readFunctions(functionRows);
   const operatorRows = await query(QUERIES.operators);
   const castRows = await query(QUERIES.casts);
   const types = readTypes(
