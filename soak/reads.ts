@@ -147,7 +147,7 @@ export class ReadSession {
     if (connection === undefined) return;
     const dice = this.random.next();
     try {
-      if (dice < 0.06) await this.readInTransaction(connection);
+      if (dice < 0.06 && this.world.options.hasTransactions) await this.readInTransaction(connection);
       else if (dice < 0.06 + routeSample) await this.readWithRoute(connection, own);
       else await this.readAtOnce(connection, own);
     } catch (error) {

@@ -64,6 +64,7 @@ export async function runSoak(options: RunOptions): Promise<Result> {
     world: {
       kinds: options.kinds ?? allKinds,
       forms: formsOf(new Set(options.forms ?? formKinds)),
+      hasTransactions: (options.forms ?? formKinds).includes('read only'),
       pauseMs: options.pauseMs ?? 1_500,
       readers: options.readers ?? readers,
     },

@@ -20,6 +20,7 @@ import { Writer } from './writer.ts';
 export interface WorldOptions {
   readonly kinds: readonly Kind[];
   readonly forms: readonly Form[];
+  readonly hasTransactions: boolean;
   /** Between two writes of one writer, at most. */
   readonly pauseMs: number;
   /** undefined: as configured, judged as `session`. */

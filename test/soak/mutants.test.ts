@@ -1,5 +1,6 @@
 /**
- * The texts that mutants replace are in the code: when a rule has moved, its mutant has to move with it.
+ * The texts that mutants replace are in the code: when a rule has moved, its mutant has to move with it, also one that
+ * the checker does not notice yet.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
