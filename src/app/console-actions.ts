@@ -125,6 +125,7 @@ export function createActions(parts: ActionParts): ConsoleActions {
         throw refused(
           database === undefined ? 'name a database: there are several' : `there is no database "${database}"`,
         );
+      await runtime.use();
       const forcedUser = runtime.configuration.primary.user ?? user;
       return explainStatement(runtime, services, forcedUser, sql);
     },
@@ -170,6 +171,7 @@ async function invalidate(parts: ActionParts, request: InvalidateRequest): Promi
   for (const table of request.tables) {
     let isFound = false;
     for (const database of parts.directory.all()) {
+      await database.use();
       const catalog = database.topology.catalog();
       const relation = catalog?.findRelation(table.schema, table.name, ['public']);
       if (catalog === undefined || relation === undefined) continue;

@@ -15,6 +15,7 @@ import { newDatabaseStats } from '../session/count.ts';
 import { WelcomeDesk } from '../session/welcome.ts';
 import { catalogFingerprint } from '../topology/catalog-fingerprint.ts';
 import { readCatalog } from '../topology/catalog.ts';
+import type { ServerMonitors } from '../topology/server-monitors.ts';
 import { createTopology } from '../topology/topology.ts';
 import type { NodeState, Topology, TopologySnapshot } from '../topology/types.ts';
 import { systemClock } from '../util/clock.ts';
@@ -22,6 +23,10 @@ import type { Credentials } from './credentials.ts';
 import { fallbackRoom, followNode } from './node-pools.ts';
 import { ServerLogins } from './server-logins.ts';
 import { DefaultsKeeper } from './session-defaults.ts';
+import { topologyLog } from './topology-log.ts';
+
+/** After its last client left: until then it is asked for its catalog. */
+const catalogKeptMs = 10_000;
 
 /** What all databases share. */
 export interface Shared {
@@ -32,6 +37,8 @@ export interface Shared {
   readonly keys: KeyDeriver;
   /** One per server (host and port), whatever databases and pools use it. */
   budget(node: NodeConfig): NodeBudget;
+  /** One for each server, too. */
+  readonly monitors: ServerMonitors;
   nextServerId(): number;
   onResize(pool: Pool): void;
   onEjection(node: string, reason: string): void;
@@ -52,6 +59,8 @@ export class DatabaseRuntime implements Database {
   /** Clients that are logged in to it. */
   clients = 0;
   idleSinceMs: number;
+  private usedAtMs = -Infinity;
+  isProven = false; // One of its servers has let somebody in.
   readonly logins: ServerLogins;
   private readonly shared: Shared;
   private config: DatabaseConfig;
@@ -96,6 +105,12 @@ export class DatabaseRuntime implements Database {
     return this.isPaused;
   }
 
+  /** Somebody is about to: resolves when its catalog is known, or will not be soon. */
+  use(): Promise<void> {
+    this.usedAtMs = this.shared.services.nowMs();
+    return this.current.use();
+  }
+
   settings(): PoolSettings {
     return this.config.pool;
   }
@@ -106,21 +121,19 @@ export class DatabaseRuntime implements Database {
 
   private makeTopology(): Topology {
     const { shared } = this;
-    const config = shared.config();
-    const { auth } = config;
-    const secret = auth.user === undefined ? undefined : shared.users.get(auth.user);
+    const { auth, routing, tls } = shared.config();
+    const { user } = auth;
     const topology = createTopology({
       database: this.config,
       databaseName: this.name,
-      routing: config.routing,
-      monitorCredentials: auth.user === undefined ? undefined : { user: auth.user, password: secret },
-      tls: config.tls.server,
+      routing,
+      monitorCredentials: user === undefined ? undefined : { user, password: shared.users.get(user) },
+      tls: tls.server,
       connectTimeoutMs: this.config.pool.serverConnectTimeoutMs,
+      monitors: shared.monitors,
+      isUsed: () => this.clients > 0 || shared.services.nowMs() - this.usedAtMs < catalogKeptMs,
       clock: systemClock,
-      log: (level, event, message) => {
-        const { event: word, ...fields } = event as { event?: string };
-        shared.services.log(level, (word ?? 'topology').replaceAll(' ', '_'), message, fields);
-      },
+      log: topologyLog(shared.services),
       readCatalog: (query) => readCatalog(async (sql) => [...(await query(sql))]),
       catalogFingerprint: (query) => catalogFingerprint(async (sql) => [...(await query(sql))]),
       onCatalog: (catalog) => {
@@ -179,6 +192,7 @@ export class DatabaseRuntime implements Database {
       connect: async (onClosed) => {
         const defaults = this.defaults.current;
         const server = await this.logins.connect(node, user, onClosed);
+        this.isProven = true;
         if (defaults !== undefined && defaults.key !== this.defaults.current?.key) server.isCloseNeeded = true;
         return server;
       },
@@ -283,7 +297,7 @@ export class DatabaseRuntime implements Database {
       parked.expired();
     }
     for (const pool of this.pools()) pool.sweep();
-    if (this.clients > 0) this.idleSinceMs = nowMs;
+    if (this.clients > 0) this.idleSinceMs = this.usedAtMs = nowMs;
   }
 
   /* ---- operators ---- */

@@ -5,6 +5,7 @@
 import type { Config, DatabaseConfig, NodeConfig } from '../config/config.ts';
 import { NodeBudget } from '../pool/budget.ts';
 import type { ServerConnection } from '../backend/server.ts';
+import { ServerMonitors } from '../topology/server-monitors.ts';
 import { DatabaseRuntime, type Shared } from './database.ts';
 
 /** A database of "*" that nobody has used for so long is forgotten. */
@@ -15,8 +16,13 @@ export class Directory {
   private readonly budgets = new Map<string, NodeBudget>();
   private readonly shared: Shared;
 
-  constructor(shared: Omit<Shared, 'budget'>) {
-    this.shared = { ...shared, config: () => shared.config(), budget: (node) => this.budgetOf(node) };
+  constructor(shared: Omit<Shared, 'budget' | 'monitors'>) {
+    this.shared = {
+      ...shared,
+      config: () => shared.config(),
+      budget: (node) => this.budgetOf(node),
+      monitors: new ServerMonitors(),
+    };
   }
 
   private budgetOf(node: NodeConfig): NodeBudget {

@@ -123,6 +123,9 @@ export class Reception {
     if (database === undefined) throw new WeirError('no_such_database', { database: client.database });
     database.clients++;
     client.socket.once('close', () => void database.clients--);
+    // A name that the server does not know is not asked for its catalog.
+    if (!database.isProven) await database.welcome.receive(client.user, client.parameters);
+    await database.use();
     const { settings, preferences, reported } = await database.welcome.receive(client.user, client.parameters);
     if (client.socket.destroyed) return;
     const session = new ClientSession(

@@ -1,20 +1,23 @@
 /**
- * Runs one watcher per node and keeps their rhythm: a calm one, a fast one while somebody waits for an LSN, and replicas
+ * Has its nodes watched (server-monitor.ts) and keeps their rhythm: a calm one, a fast one while somebody waits for an LSN, and replicas
  * asked right after the primary answered (so that an idle system shows no lag). Judging is assess.ts. Made by topology.ts.
  */
 import type { Clock } from '../util/clock.ts';
 import type { NodeConfig } from '../config/config.ts';
 import type { Assessor } from './assess.ts';
-import type { ConnectProbe, ProbeFailure, ProbeSample } from './samples.ts';
+import { ProbeError } from './probe.ts';
+import type { NodeIdentity, ProbeFailure, ProbeRow, ProbeSample } from './samples.ts';
+import type { MonitorLogin } from './server-connector.ts';
+import type { Member, MemberOptions } from './server-monitor.ts';
 import type { ProbeTicker } from './ticker.ts';
 import type { Tick } from './types.ts';
-import { Watcher } from './watcher.ts';
 
 export interface MonitorOptions {
   readonly nodes: readonly NodeConfig[];
   readonly assessor: Assessor;
   readonly ticker: ProbeTicker;
-  readonly connect: ConnectProbe;
+  readonly join: (options: MemberOptions) => Member;
+  readonly logins: (node: NodeConfig) => readonly MonitorLogin[];
   readonly clock: Clock;
   readonly maxReplicaLagMs: number;
   /** A read is held up until somebody has answered: no pause between probes. */
@@ -34,7 +37,8 @@ const SWEEP_MS = 250;
 
 export class Monitor {
   readonly #options: MonitorOptions;
-  readonly #watchers: readonly Watcher[];
+  /** In the order of the nodes; empty while it does not run. */
+  #watchers: readonly Member[] = [];
   readonly #calmMs: number;
   #demandedAtMs = -Infinity;
   #sweepTimer: NodeJS.Timeout | undefined;
@@ -44,7 +48,6 @@ export class Monitor {
     this.#options = options;
     // A lag of a quarter of what is allowed must be seen between two probes.
     this.#calmMs = Math.min(CALM_INTERVAL_MS, Math.max(FAST_INTERVAL_MS, options.maxReplicaLagMs / 4));
-    this.#watchers = options.nodes.map((node, index) => this.#watch(node, index));
   }
 
   start(): void {
@@ -52,27 +55,31 @@ export class Monitor {
     this.#sweptAtMs = this.#options.clock.nowMs();
     this.#sweepTimer = setInterval(() => this.#sweep(), SWEEP_MS);
     this.#sweepTimer.unref();
-    for (const watcher of this.#watchers) watcher.start();
+    const watchers: Member[] = [];
+    this.#watchers = watchers;
+    for (const [index, node] of this.#options.nodes.entries()) watchers.push(this.#watch(node, index));
   }
 
   async stop(): Promise<void> {
     clearInterval(this.#sweepTimer);
     this.#sweepTimer = undefined;
-    await Promise.all(this.#watchers.map((watcher) => watcher.stop()));
+    const watchers = this.#watchers;
+    this.#watchers = [];
+    await Promise.all(watchers.map((watcher) => watcher.leave()));
   }
 
   /** The ticker's wake-up call: on the path of a request, once per probe. */
   wake(): void {
     this.#demandedAtMs = this.#options.clock.nowMs();
     const primary = this.#options.assessor.primaryIndex;
-    if (primary !== undefined) this.#watchers[primary]!.hurry(FAST_INTERVAL_MS);
+    if (primary !== undefined) this.#watchers[primary]?.hurry(FAST_INTERVAL_MS);
   }
 
   /** Everybody, now: the primary first, whose answer sets off the replicas. */
   askAll(): void {
     this.#demandedAtMs = this.#options.clock.nowMs();
     const primary = this.#options.assessor.primaryIndex;
-    if (primary !== undefined) this.#watchers[primary]!.hurry(0);
+    if (primary !== undefined) this.#watchers[primary]?.hurry(0);
   }
 
   /** Something is odd about the node: ask now. */
@@ -80,17 +87,44 @@ export class Monitor {
     this.#watchers[index]?.suspect();
   }
 
-  #watch(node: NodeConfig, index: number): Watcher {
-    const { assessor, ticker, clock } = this.#options;
+  /** There may be something new to log in with. */
+  loginsChanged(): void {
+    for (const watcher of this.#watchers) {
+      watcher.loginsChanged();
+      watcher.suspect();
+    }
+  }
+
+  async ask(index: number, sql: string, values: readonly unknown[]): Promise<ProbeRow[]> {
+    const watcher = this.#watchers[index];
+    if (watcher === undefined) throw new ProbeError('it is not watched', false);
+    return watcher.ask(sql, values);
+  }
+
+  #watch(node: NodeConfig, index: number): Member {
+    const { assessor, ticker, join, logins } = this.#options;
     let tick: Tick | undefined;
-    return new Watcher(node, this.#options.connect, clock, {
-      connected: (identity) => assessor.connected(index, identity),
-      sending: () => {
-        tick = index === assessor.primaryIndex ? ticker.begin() : undefined;
+    let identity: NodeIdentity | undefined;
+    return join({
+      node,
+      logins: () => logins(node),
+      events: {
+        connected: (found) => {
+          identity = found;
+          assessor.connected(index, found);
+        },
+        sending: () => {
+          tick = index === assessor.primaryIndex ? ticker.begin() : undefined;
+        },
+        sampled: (sample, sentAtMs) => {
+          // Who cannot be asked may be the primary, if the configuration says so, and nothing else.
+          if (identity?.isMute === true && index !== 0)
+            this.#failed(index, { problem: identity.limitation ?? 'does not let the monitor in', isStopped: false });
+          else this.#sampled(index, sample, sentAtMs, tick);
+        },
+        failed: (failure) => this.#failed(index, failure),
+        intervalMs: () => this.#intervalMs(index),
       },
-      sampled: (sample, sentAtMs) => this.#sampled(index, sample, sentAtMs, tick),
-      failed: (failure) => this.#failed(index, failure),
-      intervalMs: () => this.#intervalMs(index),
     });
   }
 

@@ -2,11 +2,9 @@
  * One connection of the monitor to one PostgreSQL, through the `pg` package: log-in, identity, probes, queries. Every
  * failure becomes a ProbeError in words; no 'error' event is ever without a listener. Judges nothing. Used by monitor.ts.
  */
-import { connect as connectTcp } from 'node:net';
 import { Client } from 'pg';
 import type { NodeConfig, TlsSide } from '../config/config.ts';
 import { endOfLastRecord } from '../util/lsn.ts';
-import { connectTarget } from '../util/where.ts';
 import { IDENTITY_SQL, probeSql, SYSTEM_ID_SQL } from './probe-sql.ts';
 import { transportAttempts } from './probe-tls.ts';
 import type { TransportAttempt } from './probe-tls.ts';
@@ -18,7 +16,7 @@ export interface Credentials {
 }
 
 export interface ProbeOptions {
-  /** The database on the server, for nodes that do not name one. */
+  /** The database on the server. */
   readonly databaseName: string;
   readonly tls: TlsSide;
   readonly connectTimeoutMs: number;
@@ -28,15 +26,15 @@ export interface ProbeOptions {
 
 const FAREWELL_MS = 500;
 
-export const NO_CREDENTIALS = 'no monitor credentials: set user:password in the URL or auth.user';
-
 export class ProbeError extends Error implements ProbeFailure {
   readonly isStopped: boolean;
+  readonly isRefused: boolean;
 
-  constructor(problem: string, isStopped: boolean) {
+  constructor(problem: string, isStopped: boolean, isRefused = false) {
     super(problem);
     this.name = 'ProbeError';
     this.isStopped = isStopped;
+    this.isRefused = isRefused;
   }
 
   get problem(): string {
@@ -47,25 +45,21 @@ export class ProbeError extends Error implements ProbeFailure {
 /** cannot_connect_now: starting up, shutting down or in recovery; admin_shutdown is no proof (it may be one backend only). */
 const STOPPED = new Set(['ECONNREFUSED', '57P03']);
 
+/** Who are you, no such database, no CONNECT privilege; or the `pg` package has no password to answer with. */
+const isRefusal = (code: string, text: string): boolean =>
+  code.startsWith('28') || code === '3D000' || code === '42501' || (code === '' && text.startsWith('SASL'));
+
 export function asProbeFailure(cause: unknown, what: string): ProbeError {
   if (cause instanceof ProbeError) return cause;
   const error = cause instanceof AggregateError && cause.errors.length > 0 ? (cause.errors[0] as unknown) : cause;
   const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
   const text = error instanceof Error ? error.message : String(error);
-  return new ProbeError(`${what}: ${text}`, STOPPED.has(code));
+  return new ProbeError(`${what}: ${text}`, STOPPED.has(code), isRefusal(code, text));
 }
 
-/** Connections that log in with `credentials(node)`; where that is undefined: see `connectWithout`. */
-export function createPgConnect(
-  options: ProbeOptions,
-  credentials: (node: NodeConfig) => Credentials | undefined,
-  isConfiguredPrimary: (node: NodeConfig) => boolean,
-): ConnectProbe {
-  return async (node, onLost, signal) => {
-    const login = credentials(node);
-    if (login !== undefined) return connectPg(node, login, options, onLost, signal);
-    return connectWithout(node, isConfiguredPrimary(node), options.connectTimeoutMs);
-  };
+/** Connections that log in like this. */
+export function createPgConnect(options: ProbeOptions, login: Credentials): ConnectProbe {
+  return (node, onLost, signal) => connectPg(node, login, options, onLost, signal);
 }
 
 async function connectPg(
@@ -104,7 +98,7 @@ async function openPg(
   const client = new Client({
     host: node.host,
     port: node.port,
-    database: node.database ?? options.databaseName,
+    database: options.databaseName,
     user: login.user,
     // A function: an absent password must not be looked up in PGPASSWORD or ~/.pgpass.
     password: () => login.password ?? '',
@@ -212,42 +206,4 @@ async function identify(query: (text: string) => Promise<readonly ProbeRow[]>): 
     walBlockSize: Number(row['wal_block_size']),
     walSegmentSize: Number(row['wal_segment_size']),
   };
-}
-
-/** No log-in: whether the configured primary accepts connections is all that can be known; a replica cannot be used. */
-async function connectWithout(node: NodeConfig, isPrimary: boolean, timeoutMs: number): Promise<ProbeConnection> {
-  if (!isPrimary) throw new ProbeError(NO_CREDENTIALS, false);
-  await knock(node, timeoutMs);
-  return {
-    identity: {
-      systemId: undefined,
-      serverVersion: '',
-      connectionLimit: 0,
-      seesWalReceiver: false,
-      limitation: NO_CREDENTIALS,
-    },
-    probe: async () => {
-      await knock(node, timeoutMs);
-      return { isInRecovery: false, lsn: 0, timeline: undefined };
-    },
-    query: () => Promise.reject(new ProbeError(NO_CREDENTIALS, false)),
-    close: () => Promise.resolve(),
-  };
-}
-
-function knock(node: NodeConfig, timeoutMs: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const socket = connectTcp(connectTarget(node.host, node.port));
-    const fail = (error: unknown): void => {
-      socket.destroy();
-      reject(asProbeFailure(error, 'cannot connect'));
-    };
-    socket.setTimeout(timeoutMs, () => fail(new Error(`no answer within ${timeoutMs} ms`)));
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve();
-    });
-    // Stays for the life of the socket: a second error must not be without a listener.
-    socket.on('error', fail);
-  });
 }

@@ -15,6 +15,8 @@ export interface NodeIdentity {
   readonly seesWalReceiver: boolean;
   /** What this log-in may not see, and what that costs; undefined: sees everything. */
   readonly limitation: string | undefined;
+  /** Nobody could log in: all that is known is that something listens there. */
+  readonly isMute?: boolean;
 }
 
 export interface ProbeSample {
@@ -52,4 +54,6 @@ export interface ProbeFailure {
   readonly problem: string;
   /** Nobody serves there right now, said by the machine itself (refused, starting up, shutting down): not merely silence. */
   readonly isStopped: boolean;
+  /** The server is there, and does not let this log-in in: another try will not help, another log-in may. */
+  readonly isRefused?: boolean;
 }

@@ -1,10 +1,11 @@
 /**
- * Keeps the catalog of one database true: reads it when a node is up, again after every change it hears of, and looks
- * for changes made beside Weir. Does not know what is in a catalog (catalog.ts). Made by topology.ts.
+ * Keeps the catalog of one database true while somebody uses the database: reads it when a node is up, again after every
+ * change it hears of, and looks for changes made beside Weir. Of a database that nobody uses nothing is asked. Does not know what is in a catalog (catalog.ts). Made by topology.ts.
  */
 import type { NodeConfig } from '../config/config.ts';
+import type { CatalogSeats } from './catalog-seats.ts';
 import type { Catalog } from './catalog-types.ts';
-import { asProbeFailure } from './probe.ts';
+import { ProbeError, asProbeFailure } from './probe.ts';
 import type { ConnectProbe, ProbeConnection, ProbeQuery } from './samples.ts';
 
 export interface CatalogSource {
@@ -22,6 +23,10 @@ export interface SchemaWatchOptions {
   readonly onCatalog: (catalog: Catalog) => void;
   readonly onProblem: (problem: string) => void;
   readonly pollMs?: number;
+  /** Has there been a client lately? Absent: always. */
+  readonly isUsed?: () => boolean;
+  /** Who may have a connection to the node now; absent: everybody. */
+  readonly seatsAt?: (node: NodeConfig) => CatalogSeats;
 }
 
 const POLL_MS = 2000;
@@ -44,6 +49,12 @@ export class SchemaWatch {
   #open: { readonly node: NodeConfig; readonly connection: ProbeConnection } | undefined;
   #abort = new AbortController();
   #work: Promise<void> = Promise.resolve();
+  /** Nobody uses the database: what is known of it is not believed until it has been compared again. */
+  #isAsleep = false;
+  #isCompared = true;
+  #seats: CatalogSeats | undefined;
+  #crowd: CatalogSeats | undefined;
+  readonly #whenKnown = new Set<() => void>();
 
   constructor(options: SchemaWatchOptions) {
     this.#options = options;
@@ -54,22 +65,69 @@ export class SchemaWatch {
   #isAskingPrimary = false;
 
   get catalog(): Catalog | undefined {
-    return this.#catalog;
+    return this.#isCompared ? this.#catalog : undefined;
+  }
+
+  get isAsleep(): boolean {
+    return this.#isAsleep;
+  }
+
+  /** Somebody begins to use the database. */
+  wake(): void {
+    if (!this.#isAsleep) return;
+    this.#isAsleep = false;
+    this.kick();
+  }
+
+  /** For whoever comes first: resolves when the catalog is known, or could not be read, or after `patienceMs`. */
+  whenKnown(patienceMs: number): Promise<void> {
+    const isOver = this.#isCompared && (this.#catalog !== undefined || this.hasTried);
+    if (isOver || !this.#isRunning || this.#retryMs > RETRY_MIN_MS) return Promise.resolve();
+    return new Promise((resolve) => {
+      const settle = (): void => {
+        clearTimeout(timer);
+        this.#whenKnown.delete(settle);
+        resolve();
+      };
+      const timer = setTimeout(settle, patienceMs);
+      timer.unref();
+      this.#whenKnown.add(settle);
+    });
   }
 
   start(): void {
     if (this.#isRunning) return;
     this.#isRunning = true;
     this.#abort = new AbortController();
-    this.kick();
+    if (this.#isUsed()) this.kick();
+    else this.#sleep();
   }
 
   async stop(): Promise<void> {
     this.#isRunning = false;
     clearTimeout(this.#timer);
     this.#abort.abort();
+    for (const settle of [...this.#whenKnown]) settle();
     await this.#hangUp();
     await this.#work;
+    this.#joinCrowd(undefined);
+  }
+
+  #isUsed(): boolean {
+    return this.#options.isUsed?.() ?? true;
+  }
+
+  #sleep(): void {
+    this.#isAsleep = true;
+    this.#isCompared = false;
+    this.#joinCrowd(undefined);
+  }
+
+  #joinCrowd(crowd: CatalogSeats | undefined): void {
+    if (this.#crowd === crowd) return;
+    if (this.#crowd !== undefined) this.#crowd.users--;
+    if (crowd !== undefined) crowd.users++;
+    this.#crowd = crowd;
   }
 
   /** The catalog is not what it was: nothing is known until it was read again, from the primary. */
@@ -82,7 +140,7 @@ export class SchemaWatch {
   /** Something happened (a node came up, a change): look now instead of at the next poll. */
   kick(): void {
     this.#isKicked = true;
-    if (!this.#isRunning || this.#isBusy) return;
+    if (!this.#isRunning || this.#isBusy || this.#isAsleep) return;
     clearTimeout(this.#timer);
     this.#isBusy = true;
     this.#work = this.#run().finally(() => {
@@ -103,8 +161,15 @@ export class SchemaWatch {
       waitMs = this.#retryMs;
       this.#retryMs = Math.min(RETRY_MAX_MS, this.#retryMs * 2);
     }
+    if (this.catalog !== undefined || this.hasTried) for (const settle of [...this.#whenKnown]) settle();
     if (!this.#isRunning) return;
-    this.#timer = setTimeout(() => this.kick(), waitMs);
+    if (!this.#isUsed()) {
+      await this.#hangUp();
+      // Unless somebody came meanwhile.
+      if (!this.#isUsed()) return this.#sleep();
+    }
+    if (this.#seats?.hasWaiters === true) await this.#hangUp();
+    this.#timer = setTimeout(() => this.kick(), waitMs * (this.#crowd?.crowding ?? 1));
     this.#timer.unref();
   }
 
@@ -121,12 +186,19 @@ export class SchemaWatch {
   }
 
   async #lookForChanges(source: CatalogSource): Promise<boolean> {
-    if (this.#options.fingerprint === undefined) return false;
+    if (this.#options.fingerprint === undefined) {
+      if (this.#isCompared) return false;
+      this.changed();
+      return true;
+    }
     const connection = await this.#connectionTo(source.node);
     const changes = this.#changes;
     const fingerprint = await this.#options.fingerprint(connection.query);
     if (changes !== this.#changes) return true;
-    if (fingerprint === this.#fingerprint) return false;
+    if (fingerprint === this.#fingerprint) {
+      this.#isCompared = true;
+      return false;
+    }
     this.changed();
     return true;
   }
@@ -141,6 +213,7 @@ export class SchemaWatch {
     this.#fingerprint = fingerprint;
     this.#isFromPrimary = source.isPrimary;
     this.#catalog = catalog;
+    this.#isCompared = true;
     this.hasTried ||= source.isPrimary;
     this.#options.onCatalog(catalog);
     return false;
@@ -149,12 +222,21 @@ export class SchemaWatch {
   async #connectionTo(node: NodeConfig): Promise<ProbeConnection> {
     if (this.#open?.node === node) return this.#open.connection;
     await this.#hangUp();
+    const seats = this.#options.seatsAt?.(node);
+    this.#joinCrowd(seats);
+    const { signal } = this.#abort;
+    if (seats !== undefined) {
+      if (!(await seats.take(this, signal))) throw new ProbeError('stopped', false);
+      this.#seats = seats;
+    }
     const connection = await this.#options.connect(
       node,
       () => {
-        if (this.#open?.connection === connection) this.#open = undefined;
+        if (this.#open?.connection !== connection) return;
+        this.#open = undefined;
+        this.#giveSeatBack();
       },
-      this.#abort.signal,
+      signal,
     );
     this.#open = { node, connection };
     if (!this.#isRunning) await this.#hangUp();
@@ -165,5 +247,17 @@ export class SchemaWatch {
     const open = this.#open;
     this.#open = undefined;
     await open?.connection.close();
+    this.#giveSeatBack();
+  }
+
+  #giveSeatBack(): void {
+    const seats = this.#seats;
+    this.#seats = undefined;
+    seats?.giveBack(this);
+  }
+
+  /** Somebody waits for the seat. */
+  isWanted(): void {
+    if (!this.#isBusy) void this.#hangUp();
   }
 }

@@ -9,11 +9,16 @@ import type { TopologyLog } from './announce.ts';
 import { Assessor, differs } from './assess.ts';
 import type { Catalog } from './catalog-types.ts';
 import { Monitor } from './monitor.ts';
-import { createPgConnect } from './probe.ts';
-import type { Credentials, ProbeOptions } from './probe.ts';
+import { catalogLogins, monitorLogins } from './monitor-logins.ts';
+import type { LoginSources } from './monitor-logins.ts';
+import { ProbeError, asProbeFailure } from './probe.ts';
+import type { Credentials } from './probe.ts';
 import type { ConnectProbe, ProbeQuery } from './samples.ts';
 import { SchemaWatch } from './schema-watch.ts';
 import type { CatalogSource } from './schema-watch.ts';
+import type { MonitorLogin } from './server-connector.ts';
+import { NO_LOGIN } from './server-connector.ts';
+import { ServerMonitors } from './server-monitors.ts';
 import { createTicker } from './ticker.ts';
 import type { NodeFailure, Topology, TopologySnapshot } from './types.ts';
 
@@ -34,6 +39,12 @@ export interface TopologyOptions {
   readonly onCatalog?: (catalog: Catalog) => void;
   /** For the metric node_ejections_total{reason}. */
   readonly onEjection?: (node: string, reason: NodeFailure) => void;
+  /** Shared by all databases, so that a server is watched once; absent: of its own. */
+  readonly monitors?: ServerMonitors;
+  /** Log-ins of clients that a server has lately accepted, for want of better ones. */
+  readonly borrowedLogins?: (node: NodeConfig) => readonly MonitorLogin[];
+  /** Has there been a client lately? Absent: always. */
+  readonly isUsed?: () => boolean;
   /** In place of real connections; for tests. */
   readonly connect?: ConnectProbe;
 }
@@ -43,18 +54,41 @@ const PROBE_TIMEOUT_MS = 5000;
 const SETTLE_MS = 3000;
 const CATALOG_TIMEOUT_MS = 30_000;
 
-/** The monitor's log-in for a node: its own URL, else auth.user, else the primary's URL (the same cluster, the same users). */
-function credentialsOf(options: TopologyOptions): (node: NodeConfig) => Credentials | undefined {
-  const fromUrl = (node: NodeConfig): Credentials | undefined =>
-    node.user === undefined ? undefined : { user: node.user, password: node.password };
-  return (node) => fromUrl(node) ?? options.monitorCredentials ?? fromUrl(options.database.primary);
+function loginSources(options: TopologyOptions, queryTimeoutMs: number): LoginSources {
+  const { database, databaseName, monitorCredentials, tls, connectTimeoutMs } = options;
+  return {
+    database,
+    databaseName,
+    monitorCredentials,
+    probe: { tls, connectTimeoutMs, queryTimeoutMs },
+    borrowed: options.borrowedLogins ?? (() => []),
+  };
 }
 
-function connector(options: TopologyOptions, queryTimeoutMs: number): ConnectProbe {
+/** For the server as a whole. */
+function loginsOf(options: TopologyOptions): (node: NodeConfig) => readonly MonitorLogin[] {
+  const { connect } = options;
+  if (connect !== undefined) return () => [{ key: '', rank: 0, connect }];
+  const sources = loginSources(options, PROBE_TIMEOUT_MS);
+  return (node) => monitorLogins(sources, node);
+}
+
+/** For the catalog: the first log-in that is accepted at this database. */
+function catalogConnect(options: TopologyOptions): ConnectProbe {
   if (options.connect !== undefined) return options.connect;
-  const { databaseName, tls, connectTimeoutMs, database } = options;
-  const probe: ProbeOptions = { databaseName, tls, connectTimeoutMs, queryTimeoutMs };
-  return createPgConnect(probe, credentialsOf(options), (node) => node === database.primary);
+  const sources = loginSources(options, CATALOG_TIMEOUT_MS);
+  return async (node, onLost, signal) => {
+    let refusal = new ProbeError(NO_LOGIN, false);
+    for (const login of catalogLogins(sources, node)) {
+      try {
+        return await login.connect(node, onLost, signal);
+      } catch (error) {
+        refusal = asProbeFailure(error, 'cannot connect');
+        if (!refusal.isRefused) throw refusal;
+      }
+    }
+    throw refusal;
+  };
 }
 
 function catalogSource(snapshot: TopologySnapshot): CatalogSource | undefined {
@@ -66,6 +100,7 @@ function catalogSource(snapshot: TopologySnapshot): CatalogSource | undefined {
 export function createTopology(options: TopologyOptions): Topology {
   const { clock, log, database } = options;
   const maxReplicaLagMs = options.routing.maxReplicaLagMs;
+  const monitors = options.monitors ?? new ServerMonitors();
   const asking = new Set<() => void>();
   const listeners = new Set<(snapshot: TopologySnapshot) => void>();
 
@@ -81,7 +116,8 @@ export function createTopology(options: TopologyOptions): Topology {
     nodes: [database.primary, ...database.replicas],
     assessor,
     ticker,
-    connect: connector(options, PROBE_TIMEOUT_MS),
+    join: (member) => monitors.join(member, options.tls, options.connectTimeoutMs, clock),
+    logins: loginsOf(options),
     clock,
     maxReplicaLagMs,
     onNews: () => {
@@ -91,7 +127,9 @@ export function createTopology(options: TopologyOptions): Topology {
     isUrgent: () => asking.size > 0,
   });
   const schema = new SchemaWatch({
-    connect: connector(options, CATALOG_TIMEOUT_MS),
+    connect: catalogConnect(options),
+    ...(options.isUsed === undefined ? {} : { isUsed: options.isUsed }),
+    seatsAt: (node) => monitors.seatsAt(node),
     source: () => catalogSource(assessor.snapshot),
     readCatalog: options.readCatalog,
     fingerprint: options.catalogFingerprint,
@@ -109,7 +147,11 @@ export function createTopology(options: TopologyOptions): Topology {
   function hasLookedAround(): boolean {
     if (clock.nowMs() - startedAtMs > SETTLE_MS) return true;
     const { primary, replicas } = assessor.snapshot;
-    return schema.hasTried && primary !== undefined && replicas.every((node) => !node.isUp || node.lagMs < Infinity);
+    return (
+      (schema.hasTried || schema.isAsleep) &&
+      primary !== undefined &&
+      replicas.every((node) => !node.isUp || node.lagMs < Infinity)
+    );
   }
 
   /** Tells everybody, if there is something to tell. */
@@ -181,6 +223,20 @@ export function createTopology(options: TopologyOptions): Topology {
     onChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
+    },
+
+    async ask(node, sql, values = []) {
+      return monitor.ask(assessor.indexOf(node), sql, values);
+    },
+
+    loginsChanged: () => monitor.loginsChanged(),
+
+    use() {
+      schema.wake();
+      // There is nobody to read it from: those who come then must not be slower than those who are there.
+      const isHopeless = catalogSource(assessor.snapshot) === undefined && clock.nowMs() - startedAtMs > SETTLE_MS;
+      if (isHopeless) return Promise.resolve();
+      return schema.whenKnown(SETTLE_MS);
     },
 
     askNow(listener) {

@@ -101,6 +101,12 @@ export interface Topology {
   onChange(listener: (snapshot: TopologySnapshot) => void): () => void;
   /** Asks the nodes at once, and again, as long as somebody listens; tells of each answer. Returns how to leave. */
   askNow(listener: () => void): () => void;
+  /** One small question to a node, on the connection of the monitor. Rejects where nobody is logged in. */
+  ask(node: string, sql: string, values?: readonly unknown[]): Promise<Record<string, unknown>[]>;
+  /** There may be something new to log in with (`borrowedLogins`). */
+  loginsChanged(): void;
+  /** Somebody comes to use the database. Resolves when its catalog is known, or will not be soon. */
+  use(): Promise<void>;
   start(): void;
   stop(): Promise<void>;
 }

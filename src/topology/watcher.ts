@@ -34,6 +34,8 @@ export class Watcher {
   #sentAtMs = -Infinity;
   #openedAtMs = -Infinity;
   #isSuspect = false;
+  /** As last told: a connection may find out more about itself (server-connector.ts). */
+  #identity: NodeIdentity | undefined;
   #reconnectMs = 0;
   /** Grows with each connection: what an old one still has to say is not listened to. */
   #generation = 0;
@@ -58,7 +60,12 @@ export class Watcher {
 
   /** Ask `minGapMs` after the last probe, or now if that is past. */
   hurry(minGapMs: number): void {
-    if (this.#state === 'idle') this.#arm(this.#sentAtMs + minGapMs);
+    this.hurryTo(this.#sentAtMs + minGapMs);
+  }
+
+  /** Ask at `atMs`, or now if that is past; never later than it would otherwise. */
+  hurryTo(atMs: number): void {
+    if (this.#state === 'idle') this.#arm(atMs);
   }
 
   /** Something is odd about the node: ask anew, and do not take an answer for it that was under way already. */
@@ -107,6 +114,7 @@ export class Watcher {
           return;
         }
         this.#connection = connection;
+        this.#identity = connection.identity;
         this.#events.connected(connection.identity);
         void this.#ask(connection, generation);
       },
@@ -126,6 +134,10 @@ export class Watcher {
       if (generation !== this.#generation) return;
       this.#state = 'idle';
       this.#reconnectMs = 0;
+      if (this.#identity !== connection.identity) {
+        this.#identity = connection.identity;
+        this.#events.connected(connection.identity);
+      }
       this.#events.sampled(sample, sentAtMs);
       // The listener may have stopped us, or hurried us already.
       if (generation !== this.#generation) return;

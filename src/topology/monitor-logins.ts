@@ -1,0 +1,46 @@
+/**
+ * Whom the monitor logs in as at a node, in the order in which it tries: the user in the URL of the node, else auth.user,
+ * else the user in the URL of the primary; each at the database itself, then at "postgres" (roles and positions are the
+ * same in every database). Then whoever else is known to get in. Used by topology.ts.
+ */
+import type { DatabaseConfig, NodeConfig } from '../config/config.ts';
+import { createPgConnect } from './probe.ts';
+import type { Credentials, ProbeOptions } from './probe.ts';
+import type { MonitorLogin } from './server-connector.ts';
+
+/** Every server has it, unless somebody took the trouble to drop it. */
+const MAINTENANCE = 'postgres';
+
+export interface LoginSources {
+  readonly database: DatabaseConfig;
+  readonly databaseName: string;
+  readonly monitorCredentials: Credentials | undefined;
+  readonly probe: Omit<ProbeOptions, 'databaseName'>;
+  /** Log-ins of clients that a server has lately accepted. */
+  readonly borrowed: (node: NodeConfig) => readonly MonitorLogin[];
+}
+
+export function monitorLogins(sources: LoginSources, node: NodeConfig): readonly MonitorLogin[] {
+  const { database, monitorCredentials, probe } = sources;
+  const login = ofUrl(node) ?? monitorCredentials ?? ofUrl(database.primary);
+  if (login === undefined) return sources.borrowed(node);
+  const own = node.database ?? sources.databaseName;
+  return [
+    ...[...new Set([own, MAINTENANCE])].map((databaseName, rank) => ({
+      key: JSON.stringify([login.user, login.password, databaseName]),
+      rank,
+      connect: createPgConnect({ ...probe, databaseName }, login),
+    })),
+    ...sources.borrowed(node),
+  ];
+}
+
+/** At the database itself, for its catalog. */
+export function catalogLogins(sources: LoginSources, node: NodeConfig): readonly MonitorLogin[] {
+  const own = node.database ?? sources.databaseName;
+  return monitorLogins(sources, node).filter(({ rank }) => rank !== 1 || own === MAINTENANCE);
+}
+
+function ofUrl(node: NodeConfig): Credentials | undefined {
+  return node.user === undefined ? undefined : { user: node.user, password: node.password };
+}

@@ -1,0 +1,194 @@
+/**
+ * Finds a log-in for the monitor of one server among those that its databases offer, and stays with the first that is
+ * accepted. Where none is, only whether the server listens can be told ("mute"); log-ins are tried again, ever more
+ * rarely, and at once when there is a new one. Used by server-monitor.ts.
+ */
+import { connect as connectTcp } from 'node:net';
+import type { NodeConfig } from '../config/config.ts';
+import type { Clock } from '../util/clock.ts';
+import { connectTarget } from '../util/where.ts';
+import { ProbeError, asProbeFailure } from './probe.ts';
+import type { ConnectProbe, NodeIdentity, ProbeConnection, ProbeFailure, ProbeRow, ProbeSample } from './samples.ts';
+
+/** One way to log in. */
+export interface MonitorLogin {
+  /** Equal for equal user, password and database. */
+  readonly key: string;
+  /** Lower ones are tried first; equal ones in the order of the databases. */
+  readonly rank: number;
+  readonly connect: ConnectProbe;
+}
+
+export const NO_LOGIN =
+  'no monitor credentials: set user:password in the URL or auth.user (until then nothing is routed or cached)';
+
+const KNOCK_EVERY_MS = 1000;
+const TRY_AGAIN_MIN_MS = 500;
+const TRY_AGAIN_MAX_MS = 30_000;
+
+const ABSENT: ProbeSample = { isInRecovery: false, lsn: 0, timeline: undefined };
+
+export class ServerConnector {
+  readonly #logins: () => readonly MonitorLogin[];
+  readonly #clock: Clock;
+  readonly #timeoutMs: number;
+  #current: Connection | undefined;
+
+  constructor(logins: () => readonly MonitorLogin[], clock: Clock, timeoutMs: number) {
+    this.#logins = logins;
+    this.#clock = clock;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  readonly connect: ConnectProbe = async (node, onLost, signal) => {
+    const connection = new Connection(node, this.#logins, this.#clock, this.#timeoutMs, onLost, signal);
+    await connection.begin();
+    this.#current = connection;
+    return connection;
+  };
+
+  loginsChanged(): void {
+    this.#current?.loginsChanged();
+  }
+
+  async ask(sql: string, values: readonly unknown[], name: string): Promise<ProbeRow[]> {
+    if (this.#current === undefined) throw new ProbeError(`not connected to ${name}`, false);
+    return this.#current.query(sql, values);
+  }
+}
+
+/** Either logged in, or mute and looking for a log-in. Questions wait for each other. */
+class Connection implements ProbeConnection {
+  identity: NodeIdentity;
+  readonly #node: NodeConfig;
+  readonly #logins: () => readonly MonitorLogin[];
+  readonly #clock: Clock;
+  readonly #timeoutMs: number;
+  readonly #onLost: (failure: ProbeFailure) => void;
+  readonly #signal: AbortSignal;
+  #open: { readonly key: string; readonly connection: ProbeConnection } | undefined;
+  #isClosed = false;
+  #tail: Promise<unknown> = Promise.resolve();
+  #tryAgainMs = TRY_AGAIN_MIN_MS;
+  #tryAtMs = 0;
+  #knockedAtMs = -Infinity;
+
+  constructor(
+    node: NodeConfig,
+    logins: () => readonly MonitorLogin[],
+    clock: Clock,
+    timeoutMs: number,
+    onLost: (failure: ProbeFailure) => void,
+    signal: AbortSignal,
+  ) {
+    this.#node = node;
+    this.#logins = logins;
+    this.#clock = clock;
+    this.#timeoutMs = timeoutMs;
+    this.#onLost = onLost;
+    this.#signal = signal;
+    this.identity = mute(NO_LOGIN);
+  }
+
+  async begin(): Promise<void> {
+    await this.#logIn();
+    if (this.#open === undefined) await this.#knock();
+  }
+
+  probe(): Promise<ProbeSample> {
+    return this.#inTurn(async () => {
+      if (this.#open === undefined && this.#clock.nowMs() >= this.#tryAtMs) await this.#logIn();
+      if (this.#open !== undefined) return this.#open.connection.probe();
+      if (this.#clock.nowMs() - this.#knockedAtMs >= KNOCK_EVERY_MS) await this.#knock();
+      return ABSENT;
+    });
+  }
+
+  query = (text: string, values: readonly unknown[] = []): Promise<ProbeRow[]> =>
+    this.#inTurn(() => {
+      if (this.#open === undefined) throw new ProbeError(this.identity.limitation ?? NO_LOGIN, false);
+      return this.#open.connection.query(text, values);
+    });
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    const open = this.#open;
+    this.#open = undefined;
+    await open?.connection.close();
+  }
+
+  loginsChanged(): void {
+    this.#tryAtMs = 0;
+    this.#tryAgainMs = TRY_AGAIN_MIN_MS;
+    const { key } = this.#open ?? {};
+    if (key === undefined || this.#logins().some((login) => login.key === key)) return;
+    // Those who wanted it like this are gone.
+    void this.close();
+    this.#onLost({ problem: 'the monitor logs in as somebody else now', isStopped: false });
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#tail.then(work);
+    this.#tail = result.catch(() => undefined);
+    return result;
+  }
+
+  /** Tries one after the other; rejects when the server cannot be reached, not when it refuses. */
+  async #logIn(): Promise<void> {
+    this.#tryAtMs = this.#clock.nowMs() + this.#tryAgainMs;
+    this.#tryAgainMs = Math.min(TRY_AGAIN_MAX_MS, this.#tryAgainMs * 2);
+    let why = NO_LOGIN;
+    for (const { key, connect } of this.#logins()) {
+      try {
+        const connection = await connect(this.#node, (failure) => this.#lost(failure), this.#signal);
+        if (this.#isClosed) return void connection.close();
+        this.#open = { key, connection };
+        this.identity = connection.identity;
+        return;
+      } catch (error) {
+        const failure = asProbeFailure(error, 'cannot connect');
+        if (failure.isRefused !== true || this.#signal.aborted) throw failure;
+        if (why === NO_LOGIN) why = `the monitor's log-in is refused, nothing is routed or cached: ${failure.problem}`;
+      }
+    }
+    this.identity = mute(why);
+  }
+
+  #lost(failure: ProbeFailure): void {
+    this.#open = undefined;
+    if (!this.#isClosed) this.#onLost(failure);
+  }
+
+  async #knock(): Promise<void> {
+    await knock(this.#node, this.#timeoutMs);
+    this.#knockedAtMs = this.#clock.nowMs();
+  }
+}
+
+function mute(limitation: string): NodeIdentity {
+  return {
+    systemId: undefined,
+    serverVersion: '',
+    connectionLimit: 0,
+    seesWalReceiver: false,
+    limitation,
+    isMute: true,
+  };
+}
+
+function knock(node: NodeConfig, timeoutMs: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connectTcp(connectTarget(node.host, node.port));
+    const fail = (error: unknown): void => {
+      socket.destroy();
+      reject(asProbeFailure(error, 'cannot connect'));
+    };
+    socket.setTimeout(timeoutMs, () => fail(new Error(`no answer within ${timeoutMs} ms`)));
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve();
+    });
+    // Stays for the life of the socket: a second error must not be without a listener.
+    socket.on('error', fail);
+  });
+}

@@ -1,0 +1,191 @@
+/**
+ * Watches one server (host and port) for all databases that have it as a node: one connection, one probe at a time, whose
+ * answers go to everybody who is due for one. Made by server-monitors.ts; members are the nodes of the databases.
+ */
+import type { NodeConfig } from '../config/config.ts';
+import type { Clock } from '../util/clock.ts';
+import { ServerConnector } from './server-connector.ts';
+import type { MonitorLogin } from './server-connector.ts';
+import type { NodeIdentity, ProbeFailure, ProbeRow, ProbeSample } from './samples.ts';
+import { Watcher } from './watcher.ts';
+import type { WatcherEvents } from './watcher.ts';
+
+/** A node of one database. */
+export interface MemberOptions {
+  readonly node: NodeConfig;
+  /** Whom it would log in as: the best first. May change from call to call. */
+  readonly logins: () => readonly MonitorLogin[];
+  readonly events: WatcherEvents;
+}
+
+/** Of its time between two probes, how much earlier a member takes an answer that somebody else has asked for. */
+const EARLY_SHARE = 0.25;
+
+export class ServerMonitor {
+  readonly #node: NodeConfig;
+  readonly #clock: Clock;
+  readonly #watcher: Watcher;
+  readonly #connector: ServerConnector;
+  readonly #members = new Set<Member>();
+  #identity: NodeIdentity | undefined;
+  #failure: ProbeFailure | undefined;
+
+  constructor(node: NodeConfig, clock: Clock, connectTimeoutMs: number) {
+    this.#node = node;
+    this.#clock = clock;
+    this.#connector = new ServerConnector(() => this.#logins(), clock, connectTimeoutMs);
+    this.#watcher = new Watcher(node, this.#connector.connect, clock, {
+      connected: (identity) => this.#connected(identity),
+      sending: () => this.#sending(),
+      sampled: (sample, sentAtMs) => this.#sampled(sample, sentAtMs),
+      failed: (failure) => this.#failed(failure),
+      intervalMs: () => this.#untilNextMs(),
+    });
+  }
+
+  get isUnused(): boolean {
+    return this.#members.size === 0;
+  }
+
+  get watcher(): Watcher {
+    return this.#watcher;
+  }
+
+  join(options: MemberOptions): Member {
+    const member = new Member(this, options, this.#clock);
+    this.#members.add(member);
+    if (this.#identity !== undefined) member.events.connected(this.#identity);
+    else if (this.#failure !== undefined) member.events.failed(this.#failure);
+    if (this.#members.size === 1) this.#watcher.start();
+    // What it can log in as may be just what was missing.
+    else this.#connector.loginsChanged();
+    member.suspect();
+    return member;
+  }
+
+  async leave(member: Member): Promise<void> {
+    if (!this.#members.delete(member)) return;
+    if (this.#members.size === 0) return this.#watcher.stop();
+    this.#connector.loginsChanged();
+  }
+
+  loginsChanged(): void {
+    this.#connector.loginsChanged();
+  }
+
+  /** One small question, between two probes. Rejects where nobody is logged in, or the server does not answer in time. */
+  ask(sql: string, values: readonly unknown[] = []): Promise<ProbeRow[]> {
+    return this.#connector.ask(sql, values, this.#node.name);
+  }
+
+  #logins(): readonly MonitorLogin[] {
+    const byKey = new Map<string, MonitorLogin>();
+    for (const member of this.#members) {
+      for (const login of member.logins()) if (!byKey.has(login.key)) byKey.set(login.key, login);
+    }
+    return [...byKey.values()].sort((a, b) => a.rank - b.rank);
+  }
+
+  #connected(identity: NodeIdentity): void {
+    this.#identity = identity;
+    this.#failure = undefined;
+    for (const member of [...this.#members]) member.events.connected(identity);
+  }
+
+  #sending(): void {
+    const now = this.#clock.nowMs();
+    for (const member of this.#members) member.sending(now);
+  }
+
+  #sampled(sample: ProbeSample, sentAtMs: number): void {
+    for (const member of [...this.#members]) member.sampled(sample, sentAtMs);
+  }
+
+  #failed(failure: ProbeFailure): void {
+    this.#identity = undefined;
+    this.#failure = failure;
+    for (const member of [...this.#members]) member.failed(failure);
+  }
+
+  #untilNextMs(): number {
+    let dueAtMs = Infinity;
+    for (const member of this.#members) dueAtMs = Math.min(dueAtMs, member.dueAtMs);
+    return Math.max(0, dueAtMs - (this.#clock.nowMs() - this.#watcher.sinceSentMs));
+  }
+}
+
+/** One database's interest in one server; for its monitor it looks like a watcher of its own. */
+export class Member {
+  readonly events: WatcherEvents;
+  readonly logins: () => readonly MonitorLogin[];
+  /** When it wants to hear from the server again. */
+  dueAtMs: number;
+  readonly #monitor: ServerMonitor;
+  readonly #clock: Clock;
+  #sentAtMs = -Infinity;
+  #isListening = false;
+  #isSuspect = false;
+
+  constructor(monitor: ServerMonitor, { events, logins }: MemberOptions, clock: Clock) {
+    this.#monitor = monitor;
+    this.#clock = clock;
+    this.events = events;
+    this.logins = logins;
+    this.dueAtMs = clock.nowMs();
+  }
+
+  /** Milliseconds since the last probe was sent whose answer it takes. */
+  get sinceSentMs(): number {
+    return this.#clock.nowMs() - this.#sentAtMs;
+  }
+
+  /** Ask `minGapMs` after the last probe, or now if that is past. */
+  hurry(minGapMs: number): void {
+    this.dueAtMs = Math.min(this.dueAtMs, Math.max(this.#clock.nowMs(), this.#sentAtMs + minGapMs));
+    this.#monitor.watcher.hurryTo(this.dueAtMs);
+  }
+
+  /** Something is odd about the server: ask anew, and do not take an answer for it that was under way already. */
+  suspect(): void {
+    this.#isSuspect = true;
+    this.dueAtMs = this.#clock.nowMs();
+    this.#monitor.watcher.suspect();
+  }
+
+  loginsChanged(): void {
+    this.#monitor.loginsChanged();
+  }
+
+  ask(sql: string, values: readonly unknown[] = []): Promise<ProbeRow[]> {
+    return this.#monitor.ask(sql, values);
+  }
+
+  leave(): Promise<void> {
+    return this.#monitor.leave(this);
+  }
+
+  sending(nowMs: number): void {
+    const early = Math.max(1, (this.dueAtMs - this.#sentAtMs) * EARLY_SHARE);
+    this.#isListening = this.dueAtMs - early <= nowMs;
+    if (!this.#isListening) return;
+    this.#sentAtMs = nowMs;
+    this.#isSuspect = false;
+    this.events.sending();
+  }
+
+  sampled(sample: ProbeSample, sentAtMs: number): void {
+    if (!this.#isListening) return;
+    this.#isListening = false;
+    // So that a listener who hurries it is not overruled.
+    this.dueAtMs = Infinity;
+    this.events.sampled(sample, sentAtMs);
+    const nextMs = this.#isSuspect ? this.#clock.nowMs() : this.#sentAtMs + this.events.intervalMs();
+    this.dueAtMs = Math.min(this.dueAtMs, nextMs);
+  }
+
+  failed(failure: ProbeFailure): void {
+    this.#isListening = false;
+    this.dueAtMs = this.#clock.nowMs();
+    this.events.failed(failure);
+  }
+}

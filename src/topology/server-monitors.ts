@@ -1,0 +1,40 @@
+/**
+ * The servers that are watched, whatever databases they serve: one ServerMonitor each, and a bounded number of
+ * connections that read catalogs. One object for the process, shared by the topologies of all databases.
+ */
+import type { NodeConfig, TlsSide } from '../config/config.ts';
+import type { Clock } from '../util/clock.ts';
+import { CatalogSeats } from './catalog-seats.ts';
+import { ServerMonitor } from './server-monitor.ts';
+import type { MemberOptions, Member } from './server-monitor.ts';
+
+export class ServerMonitors {
+  readonly #byKey = new Map<string, ServerMonitor>();
+  readonly #seats = new Map<string, CatalogSeats>();
+
+  /** @param tls as it is for now: other settings mean another connection. */
+  join(options: MemberOptions, tls: TlsSide, connectTimeoutMs: number, clock: Clock): Member {
+    const key = JSON.stringify([serverOf(options.node), tls]);
+    let monitor = this.#byKey.get(key);
+    if (monitor === undefined)
+      this.#byKey.set(key, (monitor = new ServerMonitor(options.node, clock, connectTimeoutMs)));
+    const joined = monitor;
+    const member = joined.join(options);
+    const leave = member.leave.bind(member);
+    member.leave = async () => {
+      const left = leave();
+      if (joined.isUnused && this.#byKey.get(key) === joined) this.#byKey.delete(key);
+      await left;
+    };
+    return member;
+  }
+
+  seatsAt(node: NodeConfig): CatalogSeats {
+    const key = serverOf(node);
+    let seats = this.#seats.get(key);
+    if (seats === undefined) this.#seats.set(key, (seats = new CatalogSeats()));
+    return seats;
+  }
+}
+
+const serverOf = (node: NodeConfig): string => `${node.host}:${node.port}`;
