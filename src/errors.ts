@@ -12,6 +12,11 @@ function fill(text: string, values: ErrorValues): string {
   return text.replace(/\{(\w+)\}/g, (whole, key: string) => (key in values ? String(values[key]) : whole));
 }
 
+export interface ServerWords {
+  readonly sqlstate: string;
+  readonly hint: string | undefined;
+}
+
 /** An error of the table, ready to be sent (protocol/write.ts `errorResponse`) or logged. */
 export class WeirError extends Error {
   readonly errorName: ErrorName;
@@ -21,15 +26,16 @@ export class WeirError extends Error {
   readonly hint: string | undefined;
   readonly detail: string | undefined;
 
-  constructor(name: ErrorName, values: ErrorValues = {}, detail?: string) {
+  /** @param said what a server said in place of the table's words: its refusals are told on as they are */
+  constructor(name: ErrorName, values: ErrorValues = {}, detail?: string, said?: ServerWords) {
     const row = errorTable[name];
     super(fill(row.message, values));
     this.name = 'WeirError';
     this.errorName = name;
-    this.sqlstate = row.sqlstate;
+    this.sqlstate = said?.sqlstate ?? row.sqlstate;
     this.severity = row.severity;
     this.level = row.level;
-    this.hint = row.hint === undefined ? undefined : fill(row.hint, values);
+    this.hint = said?.hint ?? (row.hint === undefined ? undefined : fill(row.hint, values));
     this.detail = detail;
   }
 }

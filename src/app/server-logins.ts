@@ -6,6 +6,7 @@ import { sendCancel } from '../backend/cancel.ts';
 import { ServerLoginError, connectServer } from '../backend/login.ts';
 import type { ServerLink } from '../backend/login.ts';
 import { ServerConnection } from '../backend/server.ts';
+import { WeirError } from '../errors.ts';
 import type { DatabaseConfig, NodeConfig } from '../config/config.ts';
 import type { ConnectProblem } from '../pool/pool.ts';
 import type { Topology } from '../topology/types.ts';
@@ -17,6 +18,10 @@ export interface LoginParts {
   readonly shared: Shared;
   config(): DatabaseConfig;
   topology(): Topology;
+}
+
+function refusalOf({ message, sqlstate, detail, hint }: ServerLoginError): WeirError {
+  return new WeirError('server_refused', { why: message }, detail, { sqlstate, hint });
 }
 
 /** Where a statement can be cancelled. */
@@ -91,12 +96,12 @@ export class ServerLogins {
     if (!(error instanceof ServerLoginError)) {
       const bug = error instanceof Error ? error : new Error(String(error));
       this.parts.shared.services.unexpected(bug);
-      return { message: bug.message, isFinal: false, isServerFull: false, sqlstate: undefined };
+      return { message: bug.message, refusal: undefined, isServerFull: false, sqlstate: undefined };
     }
     this.noteFailure(node, error);
     return {
       message: error.message,
-      isFinal: error.isAuth || error.isUnknownDatabase,
+      refusal: error.isFinal ? refusalOf(error) : undefined,
       isServerFull: error.isServerFull,
       sqlstate: error.sqlstate,
     };

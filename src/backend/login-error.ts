@@ -46,6 +46,11 @@ export class ServerLoginError extends Error {
     return this.sqlstate === '3D000';
   }
 
+  /** Another try of the same log-in would end the same way: who are you, no such database, no CONNECT privilege. */
+  get isFinal(): boolean {
+    return this.isAuth || this.isUnknownDatabase || this.sqlstate === '42501';
+  }
+
   /** cannot_connect_now: starting up, shutting down or in recovery. */
   get isStartingUp(): boolean {
     return this.sqlstate === '57P03';

@@ -3,14 +3,15 @@
  */
 import type { ServerConnection } from '../backend/server.ts';
 import type { PoolSettings } from '../config/config.ts';
+import type { WeirError } from '../errors.ts';
 import type { NodeBudget } from './budget.ts';
 import type { Pool } from './pool.ts';
 
 /** What a failed log-in means for those who wait. */
 export interface ConnectProblem {
   readonly message: string;
-  /** Everybody would fail the same way: wrong password, no such database. Waiters are told so. */
-  readonly isFinal: boolean;
+  /** Everybody would fail the same way: wrong password, no such database. Waiters are told this, in the server's words. */
+  readonly refusal: WeirError | undefined;
   /** 53300: the server has no room. */
   readonly isServerFull: boolean;
   /** As the server said it, for a client's ErrorResponse. */

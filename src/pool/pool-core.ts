@@ -18,6 +18,8 @@ const maxLogins = { warm: 2, empty: 4 };
 /** So long after no server was idle for a short read, such reads leave together. */
 const crowdedMs = 100;
 const resetTimeoutMs = 5_000;
+/** What a server refuses for good it is not asked for again so soon; a database may be created meanwhile. */
+const refusedMs = 2_000;
 
 export class PoolCore implements BudgetMember {
   readonly database: string;
@@ -135,7 +137,7 @@ export class PoolCore implements BudgetMember {
   wait(waiter: Waiter, sinceMs: number): Ticket | undefined {
     const now = this.options.nowMs();
     if (this.refusal !== undefined && this.all.size === 0) {
-      if (now < this.refusal.untilMs) return void waiter.refused(this.refusal.error, false);
+      if (now < this.refusal.untilMs) return void waiter.refused(this.refusal.error, waiter.mayGoElsewhere);
       this.refusal = undefined;
     }
     const ticket = this.line.join(waiter, sinceMs, sinceMs + this.settings.queryWaitTimeoutMs);
@@ -269,12 +271,13 @@ export class PoolCore implements BudgetMember {
     if (problem.isServerFull) this.figures.serverFull++;
     const now = this.options.nowMs();
     this.retryAtMs = now + this.settings.serverLoginRetryMs;
-    const error = new WeirError('server_login_failed', { node: this.node, why: problem.message });
-    if (problem.isFinal) {
-      this.refusal = { error, untilMs: now + Math.max(1_000, this.settings.serverLoginRetryMs) };
+    const error = problem.refusal ?? new WeirError('server_login_failed', { node: this.node, why: problem.message });
+    if (problem.refusal !== undefined) {
+      this.retryAtMs = now + Math.max(refusedMs, this.settings.serverLoginRetryMs);
+      this.refusal = { error, untilMs: this.retryAtMs };
       // Whoever has a connection keeps it; those in line would only wait for the same refusal.
       if (this.all.size === 0)
-        for (const ticket of this.line.takeWhere(() => true)) ticket.waiter.refused(error, false);
+        for (const { waiter } of this.line.takeWhere(() => true)) waiter.refused(error, waiter.mayGoElsewhere);
     } else if (!problem.isServerFull) {
       for (const ticket of this.line.takeWhere((waiting) => waiting.waiter.mayGoElsewhere)) {
         ticket.waiter.refused(error, true);

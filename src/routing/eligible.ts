@@ -7,6 +7,9 @@ import { formatLsn } from '../util/lsn.ts';
 import type { RoutingFacts } from './types.ts';
 
 /** The part of RoutingFacts that a replica is measured by. */
+/** As `avoid`: none of them. No node is called this. */
+export const anyReplica = '*';
+
 export type Demands = Pick<RoutingFacts, 'avoid' | 'consistency' | 'needLsn' | 'lastNode' | 'moveLsn' | 'nowMs'>;
 
 export type Obstacle =
@@ -27,7 +30,7 @@ export function obstacleOf(node: NodeState, facts: Demands, maxReplicaLagMs: num
   if (!node.isUp) return 'down';
   if (node.role !== 'replica') return 'not a replica';
   if (node.isDraining) return 'draining';
-  if (node.name === facts.avoid) return 'avoided';
+  if (node.name === facts.avoid || facts.avoid === anyReplica) return 'avoided';
   if (node.ejectedUntilMs > facts.nowMs) return 'ejected';
   if (isLagging(node, facts.nowMs, maxReplicaLagMs)) return 'lagging';
   if (facts.consistency === 'eventual') return 'none';

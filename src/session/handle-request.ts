@@ -12,6 +12,7 @@ import { Capture } from '../cache/capture.ts';
 import type { Pool } from '../pool/pool.ts';
 import { route, type Decision } from '../routing/route.ts';
 import type { Route, RoutingFacts } from '../routing/types.ts';
+import { anyReplica } from '../routing/eligible.ts';
 import { avoidNode } from './again.ts';
 import { awaitsVisible, isAhead } from './ahead.ts';
 import { awaitsPeers, mustBeAnnounced } from './announce.ts';
@@ -232,7 +233,12 @@ function refusedByPool(session: ClientSession, unit: Unit, error: WeirError, isE
   if (!isElsewhere) return refuse(session, unit, error);
   if (unit.node?.role === 'replica') {
     unit.attempts++;
-    avoidNode(unit, `${unit.node.name} cannot be reached`);
+    const isRefused = error.errorName === 'server_refused';
+    const isNotTheFirst = unit.avoid !== '' && unit.avoid !== unit.node.name;
+    avoidNode(unit, `${unit.node.name} ${isRefused ? 'refuses the log-in' : 'cannot be reached'}`);
+    // Two that do not know the user: no third one is tried.
+    if (isRefused && isNotTheFirst) unit.avoid = anyReplica;
+    if (isRefused && routeOf(session, unit).node === undefined) return refuse(session, unit, error);
   }
   if (unit.attempts > maxAttempts) return refuse(session, unit, error);
   findServer(session, unit);

@@ -147,7 +147,9 @@ function waitFor(pool: Pool, node: NodeState, sinceMs: number): Promise<ServerCo
         mayGoElsewhere: node.role === 'replica',
         mayShare: () => false,
         granted: resolve,
-        refused: (error, isElsewhere) => (isElsewhere ? resolve(undefined) : reject(error)),
+        // A replica is asked only where there is no primary: nobody else knows better.
+        refused: (error, isElsewhere) =>
+          isElsewhere && error.errorName !== 'server_refused' ? resolve(undefined) : reject(error),
       },
       sinceMs,
     );

@@ -176,6 +176,12 @@ const table = {
     level: 'warn',
     message: 'cannot log in to node {node}: {why}',
   },
+  server_refused: {
+    sqlstate: '28000',
+    severity: 'ERROR',
+    level: 'warn',
+    message: '{why}',
+  },
   server_lost: {
     sqlstate: '08006',
     severity: 'ERROR',

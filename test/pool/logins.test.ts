@@ -1,7 +1,13 @@
 /** When a pool opens connections, how many at once, and what a log-in that fails means for those who wait. */
 import { describe, expect, test } from 'vitest';
 import type { ServerConnection } from '../../src/backend/server.ts';
+import { WeirError } from '../../src/errors.ts';
 import { Scene, settled } from './scene.ts';
+
+const refusal = new WeirError('server_refused', { why: 'password authentication failed' }, undefined, {
+  sqlstate: '28P01',
+  hint: undefined,
+});
 
 describe('log-ins', () => {
   test('four at once into an empty pool, two once it has a server', async () => {
@@ -102,12 +108,12 @@ describe('a log-in that fails', () => {
   test('for good (a wrong password) is told to everybody who waits and to those who come, and asked again later', async () => {
     const scene = new Scene({ defaultPoolSize: 5, serverLoginRetryMs: 2_000 });
     const waiting = ['a', 'b', 'c'].map((name) => scene.wait(name));
-    for (const login of [...scene.logins]) login.fail({ isFinal: true, message: 'password authentication failed' });
+    for (const login of [...scene.logins]) login.fail({ refusal, message: 'password authentication failed' });
     await settled();
     const late = scene.wait('late');
     expect(late.ticket).toBeUndefined();
     for (const { refusal } of [...waiting, late]) {
-      expect(refusal).toMatchObject({ isElsewhere: false, error: { sqlstate: '08006' } });
+      expect(refusal).toMatchObject({ isElsewhere: false, error: { sqlstate: '28P01' } });
       expect(refusal?.error.message).toContain('password authentication failed');
     }
     expect(scene.logins).toHaveLength(0);
@@ -122,7 +128,7 @@ describe('a log-in that fails', () => {
     const first = scene.wait('first');
     await scene.logIn();
     const second = scene.wait('second');
-    scene.logins[0]?.fail({ isFinal: true });
+    scene.logins[0]?.fail({ refusal });
     await settled();
     expect(second.refusal).toBeUndefined();
     scene.giveBack(first);

@@ -137,7 +137,7 @@ export class Scene {
         },
         fail: (problem = {}) => {
           this.drop(login);
-          const plain = { message: 'connection refused', isFinal: false, isServerFull: false, sqlstate: undefined };
+          const plain = { message: 'connection refused', refusal: undefined, isServerFull: false, sqlstate: undefined };
           reject({ ...plain, ...problem });
         },
       };
