@@ -6,10 +6,10 @@ import type { NodeState } from '../topology/types.ts';
 import { formatLsn } from '../util/lsn.ts';
 import type { RoutingFacts } from './types.ts';
 
-/** The part of RoutingFacts that a replica is measured by. */
 /** As `avoid`: none of them. No node is called this. */
 export const anyReplica = '*';
 
+/** The part of RoutingFacts that a replica is measured by. */
 export type Demands = Pick<RoutingFacts, 'avoid' | 'consistency' | 'needLsn' | 'lastNode' | 'moveLsn' | 'nowMs'>;
 
 export type Obstacle =

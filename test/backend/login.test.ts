@@ -237,12 +237,31 @@ describe('refusals are sorted', () => {
     expect(kinds.filter(Boolean)).toHaveLength(1);
   });
 
+  it.each([
+    // The server has no room, or is not there yet: soon it may be different.
+    ['53300', false],
+    ['57P03', false],
+    ['57P01', false],
+    ['XX000', false],
+    ['28P01', true],
+    ['28000', true],
+    ['3D000', true],
+    ['42501', true],
+  ] as const)('%s: is another try in vain? %s', async (sqlstate, isFinal) => {
+    const server = await fake(async (peer) => {
+      await peer.startup();
+      peer.say(errorResponse({ severity: 'FATAL', sqlstate, message: 'because' }));
+      peer.socket.end();
+    });
+    expect(await failure(server)).toMatchObject({ sqlstate, isFinal });
+  });
+
   it('nobody listens', async () => {
     const server = await fake(() => Promise.resolve());
     await server.stop();
     servers.length = 0;
     const error = await failure(server);
-    expect(error).toMatchObject({ isTransport: true, sqlstate: '08001' });
+    expect(error).toMatchObject({ isTransport: true, isFinal: false, sqlstate: '08001' });
     expect(error.message).toMatch(/cannot connect: .*ECONNREFUSED/);
   });
 
