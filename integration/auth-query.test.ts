@@ -178,7 +178,7 @@ describe('users whom only pg_authid knows', () => {
     const failure = await until('the old keys to be refused', () =>
       veteran.query('SELECT 1').then(
         () => undefined,
-        (error: { message: string }) => (error.message.includes('cannot log in') ? error.message : undefined),
+        (error: { code?: string; message: string }) => (error.code === '28P01' ? error.message : undefined),
       ),
     );
     expect(failure).toContain('password authentication failed');
