@@ -1,6 +1,7 @@
 /**
  * Keeps the catalog of one database true while somebody uses the database: reads it when a node is up, again after every
- * change it hears of, and looks for changes made beside Weir. Of a database that nobody uses nothing is asked. Does not know what is in a catalog (catalog.ts). Made by topology.ts.
+ * change it hears of, and looks for changes made beside Weir. Of a database that nobody uses nothing is asked.
+ * Does not know what is in a catalog (catalog.ts). Made by topology.ts.
  */
 import type { NodeConfig } from '../config/config.ts';
 import type { CatalogSeats } from './catalog-seats.ts';
@@ -145,6 +146,8 @@ export class SchemaWatch {
     this.#isBusy = true;
     this.#work = this.#run().finally(() => {
       this.#isBusy = false;
+      // By somebody who came when the last look was over already.
+      if (this.#isKicked) this.kick();
     });
   }
 
@@ -156,6 +159,8 @@ export class SchemaWatch {
       this.#retryMs = RETRY_MIN_MS;
     } catch (error) {
       this.hasTried ||= this.#isAskingPrimary;
+      // The retry is look enough: kicks must not make it come sooner and sooner.
+      this.#isKicked = false;
       await this.#hangUp();
       if (this.#isRunning) this.#options.onProblem(asProbeFailure(error, 'cannot read the catalog').problem);
       waitMs = this.#retryMs;

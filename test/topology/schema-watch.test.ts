@@ -1,5 +1,5 @@
 /** When the catalog of a database counts as known: a replica's does not, once the primary can be asked. */
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { NodeConfig } from '../../src/config/config.ts';
 import type { Catalog } from '../../src/topology/catalog-types.ts';
 import { SchemaWatch, type CatalogSource } from '../../src/topology/schema-watch.ts';
@@ -24,7 +24,7 @@ interface Scene {
   source: CatalogSource;
 }
 
-function sceneOf(read: (from: string) => Catalog): Scene {
+function sceneOf(read: (from: string) => Catalog, isUsed?: () => boolean): Scene {
   let happened = (): void => undefined;
   const scene: Scene = {
     source: replica,
@@ -35,6 +35,7 @@ function sceneOf(read: (from: string) => Catalog): Scene {
       source: () => scene.source,
       readCatalog: async (query) => read(((await query('SELECT 1')) as unknown as string[][])[0]?.[0] ?? ''),
       fingerprint: undefined,
+      ...(isUsed === undefined ? {} : { isUsed }),
       onCatalog: () => setImmediate(() => happened()),
       onProblem: () => setImmediate(() => happened()),
     }),
@@ -73,6 +74,47 @@ describe('the catalog has been looked for', () => {
     await second;
     expect(scene.watch.catalog).toBeUndefined();
     expect(scene.watch.hasTried).toBe(true);
+    await scene.watch.stop();
+  });
+});
+
+describe('a database that nobody uses', () => {
+  test('is asked for nothing; who comes while it falls asleep wakes it', async () => {
+    const reads: string[] = [];
+    let isUsed = true;
+    let onUnused = (): void => undefined;
+    const scene = sceneOf(
+      (from) => {
+        reads.push(from);
+        return { from } as unknown as Catalog;
+      },
+      () => {
+        const answer = isUsed;
+        if (!answer) onUnused();
+        return answer;
+      },
+    );
+    scene.source = primary;
+    isUsed = false;
+    scene.watch.start();
+    scene.watch.kick();
+    expect(scene.watch.isAsleep).toBe(true);
+    expect(reads).toEqual([]);
+
+    // The second answer sends it to sleep; the first client is there before it lies down.
+    let asked = 0;
+    onUnused = () => {
+      if (++asked !== 2) return;
+      isUsed = true;
+      queueMicrotask(() => scene.watch.wake());
+    };
+    scene.watch.wake();
+    await vi.waitFor(() => {
+      expect(asked).toBe(2);
+      expect(scene.watch.catalog).toEqual({ from: 'db1' });
+    });
+    expect(reads).toEqual(['db1', 'db1']);
+    expect(scene.watch.isAsleep).toBe(false);
     await scene.watch.stop();
   });
 });
