@@ -44,15 +44,22 @@ class MemorySocket extends Duplex {
   }
 
   override _final(done: () => void): void {
-    this.peer?.push(null);
+    this.deliverEnd();
     done();
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     const { peer } = this;
-    if (peer !== undefined && !peer.destroyed && !this.writableFinished) peer.push(null);
+    if (peer !== undefined && !peer.destroyed && !this.writableFinished) this.deliverEnd();
     this._read();
     done(error);
+  }
+
+  /** Behind the bytes that are still on the way. */
+  private deliverEnd(): void {
+    process.nextTick(() => {
+      if (this.peer?.destroyed === false) this.peer.push(null);
+    });
   }
 }
 
