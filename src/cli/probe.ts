@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import pg from 'pg';
 import type { NodeConfig, TlsSide } from '../config/config.ts';
+import { NO_LOGIN } from '../topology/server-connector.ts';
 import { connectTarget, isSocketDir } from '../util/where.ts';
 
 export interface Credentials {
@@ -106,7 +107,7 @@ export async function probeNode(
 ): Promise<NodeReport> {
   if (login === undefined) {
     const why = await unreachable(node.host, node.port, timeoutMs);
-    const note = 'somebody listens; not logged in, because no user and password is known for this database';
+    const note = `somebody listens; not logged in: ${NO_LOGIN}`;
     return { ...nothing, problem: why, note: why === undefined ? note : undefined };
   }
   try {

@@ -25,7 +25,7 @@ function announceNode(database: string, was: NodeState, node: NodeState, log: To
   if (was.isUp !== node.isUp) {
     if (node.isUp) log('info', { event: 'node up', ...about }, `${node.name} is up (${node.role})`);
     else log('warn', { event: 'node down', ...about, problem: node.problem }, `${node.name} is down: ${node.problem}`);
-    return;
+    if (!node.isUp || node.role !== 'primary') return;
   }
   if (was.isDraining !== node.isDraining) {
     const verb = node.isDraining ? 'is draining: it gets no new work' : 'takes work again';
@@ -39,7 +39,9 @@ function announceNode(database: string, was: NodeState, node: NodeState, log: To
       `${node.name} ${text}`,
     );
   }
-  if (was.problem !== node.problem && node.problem !== undefined && !node.isUp) {
+  // What ails a replica that is up has lines of its own; a primary that is up may still not let the monitor in.
+  const hasNoLine = !node.isUp || node.role === 'primary';
+  if (was.problem !== node.problem && node.problem !== undefined && hasNoLine) {
     log('warn', { event: 'node problem', ...about, problem: node.problem }, `${node.name}: ${node.problem}`);
   }
 }

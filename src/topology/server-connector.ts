@@ -19,8 +19,9 @@ export interface MonitorLogin {
   readonly connect: ConnectProbe;
 }
 
+/** With what to write where: it is all that an operator sees of a proxy that does nothing but relay. */
 export const NO_LOGIN =
-  'no monitor credentials: set user:password in the URL or auth.user (until then nothing is routed or cached)';
+  'no log-in for the monitor, so nothing is routed or cached: set "auth": {"user": "NAME"} with a line "NAME" "PASSWORD" in auth.file, or user:password in the URL';
 
 const KNOCK_EVERY_MS = 1000;
 const TRY_AGAIN_MIN_MS = 500;

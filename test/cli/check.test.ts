@@ -112,7 +112,8 @@ describe('weir check', () => {
       databases: { a: { primary: `postgres://127.0.0.1:${open}` }, b: { primary: `postgres://127.0.0.1:${closed}` } },
     });
     expect(run.code).toBe(1);
-    expect(run.out).toContain('note: a: 127.0.0.1: somebody listens; not logged in');
+    expect(run.out).toContain('note: a: 127.0.0.1: somebody listens; not logged in: no log-in for the monitor');
+    expect(run.out).toContain('set "auth": {"user": "NAME"} with a line "NAME" "PASSWORD" in auth.file');
     expect(run.out).toContain(`note: cache.redis: redis://:***@127.0.0.1:${open} is reachable`);
     expect(run.err).toBe('b: 127.0.0.1: nobody listens there (ECONNREFUSED)\n1 problem\n');
   });

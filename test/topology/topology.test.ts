@@ -302,6 +302,7 @@ describe('without credentials', () => {
   it('knows whether the configured primary takes connections, and uses no replica', async () => {
     const { createServer } = await import('node:net');
     let knocks = 0;
+    const lines: string[] = [];
     const server = createServer((socket) => {
       knocks++;
       socket.on('error', () => undefined);
@@ -323,16 +324,22 @@ describe('without credentials', () => {
       tls: noTls,
       connectTimeoutMs: 1000,
       clock: systemClock,
-      log: () => undefined,
+      log: (level, _event, message) => void lines.push(`${level}: ${message}`),
       readCatalog: () => Promise.resolve(fakeCatalog(1)),
     });
     try {
       topology.start();
       await eventually('the primary', () => topology.snapshot().primary?.isUp === true);
+      await eventually('the replica', () => topology.snapshot().nodes[1]?.problem?.includes('no log-in') === true);
       const [primary, replica] = topology.snapshot().nodes;
-      expect(primary!.problem).toMatch(/no monitor credentials/);
+      const problem =
+        /^no log-in for the monitor, .* set "auth": {"user": "NAME"} with a line "NAME" "PASSWORD" in auth.file/;
+      expect(primary!.problem).toMatch(problem);
       expect(replica).toMatchObject({ isUp: false });
-      expect(replica!.problem).toMatch(/no monitor credentials: set user:password in the URL or auth.user/);
+      expect(replica!.problem).toMatch(problem);
+      // Each once, however often it is asked.
+      for (const { name } of [primary!, replica!])
+        expect(lines.filter((line) => line.startsWith(`warn: ${name}: no log-in for the monitor`))).toHaveLength(1);
       const tick = topology.ticker.next();
       const before = knocks;
       await eventually('some probes', () => knocks > before + 2);
