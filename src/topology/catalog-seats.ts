@@ -9,8 +9,8 @@ const SEATS = 5;
 const CALM_CROWD = 4;
 
 export interface SeatHolder {
-  /** Somebody waits: give the seat back if there is nothing under way. */
-  isWanted(): void;
+  /** Somebody waits: gives the seat back and says so, unless something is under way. */
+  isWanted(): boolean;
 }
 
 export class CatalogSeats {
@@ -50,7 +50,8 @@ export class CatalogSeats {
       if (signal.aborted) return resolve(false);
       signal.addEventListener('abort', cancel, { once: true });
       this.#waiting.push(entry);
-      for (const each of [...this.#holders]) each.isWanted();
+      // One is enough; who has had its seat for longest goes first.
+      for (const each of [...this.#holders]) if (each.isWanted()) break;
     });
   }
 

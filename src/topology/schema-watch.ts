@@ -262,7 +262,10 @@ export class SchemaWatch {
   }
 
   /** Somebody waits for the seat. */
-  isWanted(): void {
-    if (!this.#isBusy) void this.#hangUp();
+  isWanted(): boolean {
+    // It is on its way out already, for somebody else.
+    if (this.#isBusy || this.#open === undefined) return false;
+    void this.#hangUp();
+    return true;
   }
 }
