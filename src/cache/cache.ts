@@ -88,6 +88,7 @@ class Cache implements ResultCache {
   private hits = 0;
   private hitsSecondLevel = 0;
   private misses = 0;
+  private undecided = 0;
   private stores = 0;
   private readonly invalidations = { local: 0, peer: 0, operator: 0, catalog: 0, gap: 0 };
 
@@ -129,6 +130,7 @@ class Cache implements ResultCache {
       table: this.table,
       peers: this.peers,
       isByTime: this.isByTime,
+      undecided: (change) => void (this.undecided += change),
       bumped: (state) => void this.invalidations[state.kind === 'catalog' ? 'catalog' : 'local']++,
     };
     if (this.peers !== undefined) {
@@ -220,6 +222,7 @@ class Cache implements ResultCache {
       invalidations: { ...this.invalidations },
       hasLease: this.now() < this.lease.untilMs,
       ...(this.peers?.figures ?? noFigures),
+      undecided: this.undecided,
       redis: this.peers === undefined ? 'off' : this.peers.isUp ? 'up' : 'down',
     };
   }

@@ -16,6 +16,8 @@ export interface GuardRules {
   /** ttl mode: answers live out their time, only the catalog's and users' tags are invalidated by statements. */
   readonly isByTime: boolean;
   bumped(state: TagState): void;
+  /** So many writes more, or less, are of unknown outcome. */
+  undecided(change: number): void;
 }
 
 /** A write of more tags than this counts as a write of everything. */
@@ -33,9 +35,6 @@ export function statesWritten(table: TagTable, tags: readonly Tag[], all: boolea
   }
   return [...states];
 }
-
-/** When the outcome is unknown: a commit that was under way is visible, or gone, by then. */
-export const unknownOutcomeMs = 10_000;
 
 export class Guard implements WriteGuard {
   readonly announced: Promise<void> | undefined;
@@ -83,13 +82,19 @@ export class Guard implements WriteGuard {
     this.open(false);
   }
 
-  unknown(): void {
+  unknown(whenDecided: Promise<void>): void {
     if (this.isSettled) return;
     this.isSettled = true;
-    setTimeout(() => {
-      for (const state of this.states) state.writtenNow();
+    this.rules.undecided(1);
+    for (const state of this.states) state.undecided++;
+    void whenDecided.then(() => {
+      this.rules.undecided(-1);
+      for (const state of this.states) {
+        state.undecided--;
+        state.writtenNow();
+      }
       this.open(true);
-    }, unknownOutcomeMs).unref();
+    });
   }
 
   private open(bump: boolean): void {
@@ -123,6 +128,6 @@ export function bothGuards(one: WriteGuard, other: WriteGuard): WriteGuard {
     acknowledged: (tick) => both((guard) => guard.acknowledged(tick))(),
     committed: (tick) => both((guard) => guard.committed(tick))(),
     rolledBack: both((guard) => guard.rolledBack()),
-    unknown: both((guard) => guard.unknown()),
+    unknown: (whenDecided) => both((guard) => guard.unknown(whenDecided))(),
   };
 }

@@ -12,6 +12,8 @@ export type TagKind = 'relation' | 'catalog' | 'all' | 'user';
 
 /** `lastWrite` of a tag that was written at a moment for which no tick was taken yet. */
 const tickOwed = -1;
+/** A tick that no clock reaches: only the primary has it all. */
+const noSuchTick: Tick = Number.MAX_SAFE_INTEGER;
 
 export class TagState {
   readonly tag: Tag;
@@ -25,6 +27,8 @@ export class TagState {
   stamp = 0;
   /** Write guards of this process between close and outcome. */
   closed = 0;
+  /** Of these, the ones whose outcome nobody knows: any replica may have less than the primary already shows. */
+  undecided = 0;
   /** Tokens of this process's writes to it that are under way, whether they close it or not. */
   own: Set<string> | undefined = undefined;
   /** Told when a write may be over. */
@@ -189,9 +193,10 @@ export class TagTable {
   lastWrite(tags: readonly Tag[]): Tick {
     let newest: Tick = 0;
     for (const state of this.resolve(tags).states) {
+      if (state.undecided > 0) return noSuchTick;
       if (state.lastWrite === 0 || state.kind === 'user') continue;
-      // Written, but in a time that nobody told us of: a tick that no clock reaches.
-      const tick = state.source === undefined ? Number.MAX_SAFE_INTEGER : state.lastWriteIn(state.source);
+      // Written, but in a time that nobody told us of.
+      const tick = state.source === undefined ? noSuchTick : state.lastWriteIn(state.source);
       if (tick > newest) newest = tick;
     }
     return newest;

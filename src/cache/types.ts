@@ -60,8 +60,8 @@ export interface WriteGuard {
   committed(tick: Tick): void;
   /** Certainly not committed: open without a bump. */
   rolledBack(): void;
-  /** Connection lost before the answer: bump after a while, stay closed until then. */
-  unknown(): void;
+  /** Connection lost before the answer: stays closed until that is decided, then bump and open. */
+  unknown(whenDecided: Promise<void>): void;
 }
 
 /** Writes, through any Weir, that were between their close and their outcome at one moment. */
@@ -121,6 +121,8 @@ export interface CacheStats extends PeerFigures {
   readonly invalidations: Readonly<Record<string, number>>;
   /** Cached answers may be shown: always without Redis. */
   readonly hasLease: boolean;
+  /** Writes of unknown outcome: their tables stay closed. */
+  readonly undecided: number;
   /** 'off' (not configured), 'up', 'down'. */
   readonly redis: 'off' | 'up' | 'down';
 }

@@ -178,6 +178,12 @@ export function registerCache(registry: Registry, sources: StatsSources): void {
   one('counter', 'weir_cache_evictions_total', 'Entries that had to go for want of room', (stats) => stats.evictions);
   one('gauge', 'weir_cache_entries', 'Entries in the first level', (stats) => stats.entries);
   one('gauge', 'weir_cache_bytes', 'Bytes in the first level', (stats) => stats.bytes);
+  one(
+    'gauge',
+    'weir_undecided_writes',
+    'Writes whose connection was lost: until it is known what became of them, their tables are read uncached, from the primary',
+    (stats) => stats.undecided,
+  );
   one('gauge', 'weir_cache_max_bytes', 'Bytes the first level may have', (stats) => stats.maxBytes);
   pulled(registry, 'counter', 'weir_cache_invalidations_total', 'Invalidations by what asked for them', () =>
     Object.entries(sources.cacheStats().invalidations).map(([source, value]) => ({ labels: { source }, value })),

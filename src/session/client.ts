@@ -22,6 +22,7 @@ import { Intake } from './intake.ts';
 import type { Preferences } from './preferences.ts';
 import { cancelInLane } from './lane.ts';
 import { clientStats } from './client-figures.ts';
+import { leaveUndecided } from './commits.ts';
 import { Receiver } from './receive.ts';
 import { leaveFlight } from './load.ts';
 import { leaveSequences } from './sequences.ts';
@@ -125,10 +126,10 @@ export class ClientSession extends Tenancy implements WireHandler {
     if (error !== undefined) this.services.log('debug', 'client_failed', error.message, { client: this.identity.id });
     this.stopWaiting();
     this.quietStep = undefined;
+    leaveUndecided(this);
     this.letServerGo();
     for (let unit = this.inFlight.shift(); unit !== undefined; unit = this.inFlight.shift()) {
       unit.flight?.abandon();
-      unit.guard?.unknown();
       leaveFlight(this, unit);
     }
     this.intake.left();

@@ -184,3 +184,12 @@ export function forgetTransaction(session: ClientSession, status: number = TxSta
   session.open = undefined;
   if (session.inFlight.length === 0) session.writes = undefined;
 }
+
+/** The session loses its server, or leaves it: what was in flight there is decided when the backend is gone. */
+export function leaveUndecided({ server, inFlight, database }: ClientSession): void {
+  if (server === undefined) return;
+  for (let i = 0; i < inFlight.length; i++) {
+    const { guard } = inFlight.at(i) as Unit;
+    if (guard !== undefined) guard.unknown(database.topology.whenGone(server));
+  }
+}

@@ -7,7 +7,7 @@ import { TxStatus } from '../protocol/codes.ts';
 import { errorResponse, readyForQuery } from '../protocol/write.ts';
 import { WeirError } from '../errors.ts';
 import type { ClientSession } from './client.ts';
-import { forgetTransaction } from './commits.ts';
+import { forgetTransaction, leaveUndecided } from './commits.ts';
 import { countAnswer } from './count.ts';
 import { avoidNode, canRunAgain, runAgain } from './again.ts';
 import { leaveFlight } from './load.ts';
@@ -17,6 +17,7 @@ export function serverLost(session: ClientSession, why: string, isNodeAtFault: b
   if (session.isClosed) return;
   const isCutOff = isMidMessage && session.inFlight.peek()?.isSentOn !== false;
   const node = session.serverNode;
+  leaveUndecided(session);
   const hadState = session.mustStay;
   const wasPaused = session.paused !== undefined;
   session.paused = undefined;
@@ -35,7 +36,6 @@ export function serverLost(session: ClientSession, why: string, isNodeAtFault: b
   const again = [...session.again.splice(0), ...units.splice(kept)];
   for (const unit of units) {
     unit.flight?.abandon();
-    unit.guard?.unknown();
   }
   forgetTransaction(session);
   if (hadState) {

@@ -11,6 +11,7 @@ import type { Catalog } from './catalog-types.ts';
 import { Monitor } from './monitor.ts';
 import { catalogLogins, monitorLogins } from './monitor-logins.ts';
 import type { LoginSources } from './monitor-logins.ts';
+import { Outcomes } from './outcomes.ts';
 import { ProbeError, asProbeFailure } from './probe.ts';
 import type { Credentials } from './probe.ts';
 import type { ConnectProbe, ProbeQuery } from './samples.ts';
@@ -140,6 +141,13 @@ export function createTopology(options: TopologyOptions): Topology {
     onProblem: (problem) => log('warn', { event: 'catalog', database: options.databaseName, problem }, problem),
   });
 
+  const outcomes = new Outcomes({
+    ask: (node, sql, values) => monitor.ask(assessor.indexOf(node.name), sql, values),
+    clock,
+    log,
+    primary: () => assessor.snapshot.primary,
+  });
+
   let seen = assessor.snapshot;
   let isSettled = false;
   let startedAtMs = clock.nowMs();
@@ -166,6 +174,7 @@ export function createTopology(options: TopologyOptions): Topology {
     } else if (options.routing.primaryReads !== 'never' && after.primary?.isUp) {
       return;
     }
+    outcomes.look();
     // Where no primary can step in, reads wait for replicas: then mere progress is news, too.
     seen = after;
     for (const listener of [...listeners]) {
@@ -219,6 +228,8 @@ export function createTopology(options: TopologyOptions): Topology {
       notice();
       return true;
     },
+
+    whenGone: (backend) => outcomes.whenGone(backend),
 
     onChange(listener) {
       listeners.add(listener);

@@ -4,6 +4,7 @@
  */
 import type { NodeConfig } from '../config/config.ts';
 import type { Catalog } from './catalog-types.ts';
+import type { LostBackend } from './outcomes.ts';
 
 export type NodeRole = 'primary' | 'replica' | 'unknown';
 
@@ -97,6 +98,11 @@ export interface Topology {
   /** A server said 25006 or was otherwise found to have another role: probe at once. */
   suspectRole(node: string): void;
   setDraining(node: string, isDraining: boolean): boolean;
+  /**
+   * The connection to a backend was lost in the middle of a write: resolves when that is committed, or never will be. While
+   * nobody can tell it does not resolve.
+   */
+  whenGone(backend: LostBackend): Promise<void>;
   /** Called when a role, somebody's health or eligibility changed (not for each LSN while a primary is there to read from: `snapshot()` has the latest). Returns the unsubscribe. */
   onChange(listener: (snapshot: TopologySnapshot) => void): () => void;
   /** Asks the nodes at once, and again, as long as somebody listens; tells of each answer. Returns how to leave. */

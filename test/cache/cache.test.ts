@@ -1,6 +1,5 @@
 /** The rules of consistency in one process, without Redis: each test names the rule it holds. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { unknownOutcomeMs } from '../../src/cache/guard.ts';
 import type { Lookup } from '../../src/cache/types.ts';
 import { bench, catalogTag, flightOf, key, orders, prefix, said, storeText, users } from './support.ts';
 
@@ -169,13 +168,21 @@ describe('rule 2: close, commit, open', () => {
     beforeEach(() => void vi.useFakeTimers());
     afterEach(() => void vi.useRealTimers());
 
-    it('stays closed for a while, then voids', () => {
+    it('stays closed, and out of reach of every replica, until it is decided; then voids', async () => {
       const b = bench();
       fill(b);
-      b.cache.close([users], false, prefix, b.cache.newFreshness()).unknown();
-      vi.advanceTimersByTime(unknownOutcomeMs - 1);
+      let decide = (): void => undefined;
+      const decided = new Promise<void>((resolve) => (decide = resolve));
+      b.cache.close([users], false, prefix, b.cache.newFreshness()).unknown(decided);
+      vi.advanceTimersByTime(24 * 3600 * 1000);
+      await Promise.resolve();
       expect(said(peek(b))).toContain('under way');
-      vi.advanceTimersByTime(1);
+      expect(b.ticks.lsnOf(b.cache.lastWrite([users]))).toBeUndefined();
+      expect(b.cache.lastWrite([orders])).toBe(0);
+      expect(b.cache.stats().undecided).toBe(1);
+      decide();
+      await decided;
+      expect(b.cache.stats().undecided).toBe(0);
       flightOf(look(b)).abandon();
       expect(b.cache.lastWrite([users])).toBe(b.ticks.tick);
     });

@@ -198,7 +198,7 @@ export class World {
   /** The connection is lost before the acknowledgement; the commit may be there, still come, or never. */
   protected lose(session: Session, write: Write): void {
     if (this.mutant.takesUnknownForRolledBack === true) write.guard?.rolledBack();
-    else write.guard?.unknown();
+    else write.guard?.unknown(Promise.resolve());
     if (write.state === 'sent') {
       if (this.chance() < 0.5 || !write.isAnnounced) this.aborted.add(`${write.table} ${write.value}`);
       else this.commit(write);

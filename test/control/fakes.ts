@@ -257,6 +257,7 @@ export function fakeSources(changes: Partial<ConsoleSources> = {}): FakeSources 
       writesHeld: 0,
       writesUnannounced: 0,
       redisLosses: 0,
+      undecided: 0,
       redis: 'up',
     }),
     pause: (name) => note('pause', name),

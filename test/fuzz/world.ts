@@ -153,6 +153,7 @@ export function makeWorld(options: WorldOptions): World {
     reportSuccess: () => undefined,
     suspectRole: () => undefined,
     setDraining: () => false,
+    whenGone: () => Promise.resolve(),
     onChange: () => () => undefined,
     ask: () => Promise.resolve([]),
     loginsChanged: () => undefined,

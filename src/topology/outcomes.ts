@@ -1,0 +1,143 @@
+/**
+ * Finds out when a backend whose connection was lost is gone: then what it was doing is committed or never will be. Asks the
+ * server that it ran on, by connections of Weir's own, again and again; a server that cannot be reached keeps everybody
+ * waiting, until another is the primary: what the old one still commits is no part of the database any more.
+ */
+import type { NodeConfig } from '../config/config.ts';
+import type { Clock } from '../util/clock.ts';
+import type { TopologyLog } from './announce.ts';
+import type { ConnectProbe, ProbeRow } from './samples.ts';
+import type { NodeState } from './types.ts';
+
+export interface LostBackend {
+  readonly node: NodeConfig;
+  readonly processId: number;
+  /** When it had logged in, monotonic ms. */
+  readonly connectedAtMs: number;
+}
+
+export interface OutcomesOptions {
+  readonly connect: ConnectProbe;
+  readonly clock: Clock;
+  readonly log: TopologyLog;
+  primary(): NodeState | undefined;
+}
+
+interface Awaited extends LostBackend {
+  readonly gone: Promise<void>;
+  decided(): void;
+}
+
+const SHORTEST_PAUSE_MS = 10;
+const LONGEST_PAUSE_MS = 1_000;
+const ANSWER_MS = 5_000;
+/** How much younger a process must be than the connection to be another one: more than clocks are set by as a rule. */
+const MARGIN_MS = 5_000;
+
+/** The pid of a backend is visible to everybody, its start only to its own user and the members of pg_read_all_stats. */
+const BACKENDS_SQL = `
+SELECT asked.pid, a.pid IS NOT NULL AS is_there,
+  extract(epoch FROM clock_timestamp() - a.backend_start)::float8 * 1000 AS age_ms,
+  extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())::float8 * 1000 AS uptime_ms
+FROM unnest($1::int[]) AS asked(pid) LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = asked.pid`;
+
+export class Outcomes {
+  readonly #options: OutcomesOptions;
+  readonly #awaited = new Map<string, Awaited>();
+  #timer: NodeJS.Timeout | undefined;
+  #pauseMs = SHORTEST_PAUSE_MS;
+  #isAsking = false;
+  #problem = '';
+
+  constructor(options: OutcomesOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves when the outcome of whatever it was doing is decided, perhaps never. */
+  whenGone(backend: LostBackend): Promise<void> {
+    const { node, processId, connectedAtMs } = backend;
+    const key = `${node.host}:${node.port}/${processId}/${connectedAtMs}`;
+    const known = this.#awaited.get(key);
+    if (known !== undefined) return known.gone;
+    let resolve = (): void => undefined;
+    const gone = new Promise<void>((settle) => (resolve = settle));
+    const decided = (): void => {
+      this.#awaited.delete(key);
+      resolve();
+    };
+    this.#awaited.set(key, { node, processId, connectedAtMs, gone, decided });
+    this.#pauseMs = SHORTEST_PAUSE_MS;
+    this.look();
+    return gone;
+  }
+
+  /** Backends that are waited for. */
+  get size(): number {
+    return this.#awaited.size;
+  }
+
+  /** Something may have changed: asks soon. */
+  look(): void {
+    if (this.#isAsking || this.#awaited.size === 0) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.#round(), this.#pauseMs);
+    this.#timer.unref();
+    this.#pauseMs = Math.min(2 * this.#pauseMs, LONGEST_PAUSE_MS);
+  }
+
+  async #round(): Promise<void> {
+    this.#isAsking = true;
+    const servers = new Map<string, Awaited[]>();
+    for (const one of this.#awaited.values()) {
+      if (this.#isDeposed(one.node)) {
+        one.decided();
+        continue;
+      }
+      const key = `${one.node.host}:${one.node.port}`;
+      servers.set(key, [...(servers.get(key) ?? []), one]);
+    }
+    await Promise.all([...servers.values()].map((ones) => this.#ask(ones)));
+    this.#isAsking = false;
+    this.look();
+  }
+
+  #isDeposed(node: NodeConfig): boolean {
+    const primary = this.#options.primary();
+    if (primary?.isUp !== true) return false;
+    return primary.config.host !== node.host || primary.config.port !== node.port;
+  }
+
+  async #ask(ones: readonly Awaited[]): Promise<void> {
+    const { connect, clock, log } = this.#options;
+    const node = ones[0]!.node;
+    try {
+      const connection = await connect(node, () => undefined, AbortSignal.timeout(ANSWER_MS));
+      const askedAtMs = clock.nowMs();
+      const rows = await connection
+        .query(BACKENDS_SQL, [ones.map(({ processId }) => processId)])
+        .finally(() => void connection.close());
+      for (const one of ones) {
+        const row = rows.find(({ pid }) => pid === one.processId);
+        if (row !== undefined && isGone(row, askedAtMs - one.connectedAtMs)) one.decided();
+      }
+      this.#problem = '';
+    } catch (error) {
+      const problem = error instanceof Error ? error.message : String(error);
+      if (problem === this.#problem) return;
+      this.#problem = problem;
+      const what = { event: 'outcome_unknown', node: `${node.host}:${node.port}`, problem, backends: ones.length };
+      log(
+        'warn',
+        what,
+        'cannot find out whether writes were committed: their tables stay uncached, and on the primary',
+      );
+    }
+  }
+}
+
+/** Another process may have its number by now: one that is younger than the connection was. */
+function isGone(row: ProbeRow, ageMs: number): boolean {
+  if (row['is_there'] === false) return true;
+  const isYounger = (value: unknown): boolean => typeof value === 'number' && value < ageMs - MARGIN_MS;
+  return isYounger(row['uptime_ms']) || isYounger(row['age_ms']);
+}
