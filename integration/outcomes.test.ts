@@ -134,7 +134,6 @@ describe('a write whose connection to the server was cut', () => {
     expect(await scene.undecided()).toBe(1);
     scene.relay.pass();
     await until('Weir to know', async () => (await scene.undecided()) === 0);
-    // Without a primary replicas go on answering with what they have: nobody can say what they lack.
     await until('the primary to be back', async () =>
       (await scene.readings()).every(({ route }) => route.startsWith('primary')),
     );

@@ -6,14 +6,13 @@
  */
 import type { Tag } from '../routing/plan.ts';
 import type { Tick } from '../topology/types.ts';
+import { noSuchTick } from '../util/ticks.ts';
 import type { TickSource } from './types.ts';
 
 export type TagKind = 'relation' | 'catalog' | 'all' | 'user';
 
 /** `lastWrite` of a tag that was written at a moment for which no tick was taken yet. */
 const tickOwed = -1;
-/** A tick that no clock reaches: only the primary has it all. */
-const noSuchTick: Tick = Number.MAX_SAFE_INTEGER;
 
 export class TagState {
   readonly tag: Tag;

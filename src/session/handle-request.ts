@@ -4,6 +4,7 @@
  * Each step either goes on at once or takes up the thread again when what it waits for has come.
  */
 import { TxStatus } from '../protocol/codes.ts';
+import { noSuchTick } from '../util/ticks.ts';
 import { errorResponse } from '../protocol/write.ts';
 import { WeirError } from '../errors.ts';
 import type { ServerConnection } from '../backend/server.ts';
@@ -155,7 +156,9 @@ function routingFacts(session: ClientSession, unit: Unit): RoutingFacts {
   // Without a primary nobody can say how far it was: reads wait for what the session itself wrote, and fill no cache.
   if (!hasPrimary && unit.flight !== undefined) dropFlight(unit);
   const flightLsn = unit.flight?.needLsn();
-  const need = tokens.needLsn(ticker, hasPrimary && unit.flight === undefined ? session.lastWriteOf(unit) : 0);
+  const lastWrite = unit.flight === undefined ? session.lastWriteOf(unit) : 0;
+  // A write whose outcome nobody knows is waited for all the same: the next primary knows it.
+  const need = tokens.needLsn(ticker, hasPrimary || lastWrite === noSuchTick ? lastWrite : 0);
   return {
     isRead: unit.isRead,
     why: unit.why,

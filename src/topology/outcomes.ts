@@ -47,7 +47,10 @@ export class Outcomes {
   #timer: NodeJS.Timeout | undefined;
   #pauseMs = SHORTEST_PAUSE_MS;
   #isAsking = false;
-  #problem = '';
+  /** The next question is not asked at once: news bring it forward, and never put it off. */
+  #isPatient = false;
+  /** Servers of which it was said that they cannot be asked: once, until one answers. */
+  readonly #unreachable = new Set<string>();
 
   constructor(options: OutcomesOptions) {
     this.#options = options;
@@ -66,7 +69,6 @@ export class Outcomes {
       resolve();
     };
     this.#awaited.set(key, { node, processId, connectedAtMs, gone, decided });
-    this.#pauseMs = SHORTEST_PAUSE_MS;
     this.look();
     return gone;
   }
@@ -76,16 +78,26 @@ export class Outcomes {
     return this.#awaited.size;
   }
 
-  /** Something may have changed: asks soon. */
+  /** Something has changed: asks soon. */
   look(): void {
-    if (this.#isAsking || this.#awaited.size === 0) return;
-    clearTimeout(this.#timer);
+    this.#pauseMs = SHORTEST_PAUSE_MS;
+    if (this.#timer !== undefined && this.#isPatient) {
+      clearTimeout(this.#timer);
+      this.#timer = undefined;
+    }
+    this.#askLater();
+  }
+
+  #askLater(): void {
+    if (this.#isAsking || this.#timer !== undefined || this.#awaited.size === 0) return;
+    this.#isPatient = this.#pauseMs > SHORTEST_PAUSE_MS;
     this.#timer = setTimeout(() => void this.#round(), this.#pauseMs);
     this.#timer.unref();
     this.#pauseMs = Math.min(2 * this.#pauseMs, LONGEST_PAUSE_MS);
   }
 
   async #round(): Promise<void> {
+    this.#timer = undefined;
     this.#isAsking = true;
     const servers = new Map<string, Awaited[]>();
     for (const one of this.#awaited.values()) {
@@ -98,7 +110,7 @@ export class Outcomes {
     }
     await Promise.all([...servers.values()].map((ones) => this.#ask(ones)));
     this.#isAsking = false;
-    this.look();
+    this.#askLater();
   }
 
   #isDeposed(node: NodeConfig): boolean {
@@ -109,7 +121,8 @@ export class Outcomes {
 
   async #ask(ones: readonly Awaited[]): Promise<void> {
     const { connect, clock, log } = this.#options;
-    const node = ones[0]!.node;
+    const { node } = ones[0] as Awaited;
+    const server = `${node.host}:${node.port}`;
     try {
       const connection = await connect(node, () => undefined, AbortSignal.timeout(ANSWER_MS));
       const askedAtMs = clock.nowMs();
@@ -120,12 +133,12 @@ export class Outcomes {
         const row = rows.find(({ pid }) => pid === one.processId);
         if (row !== undefined && isGone(row, askedAtMs - one.connectedAtMs)) one.decided();
       }
-      this.#problem = '';
+      this.#unreachable.delete(server);
     } catch (error) {
       const problem = error instanceof Error ? error.message : String(error);
-      if (problem === this.#problem) return;
-      this.#problem = problem;
-      const what = { event: 'outcome_unknown', node: `${node.host}:${node.port}`, problem, backends: ones.length };
+      if (this.#unreachable.has(server)) return;
+      this.#unreachable.add(server);
+      const what = { event: 'outcome_unknown', node: server, problem, backends: ones.length };
       log(
         'warn',
         what,
