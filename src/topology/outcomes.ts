@@ -1,12 +1,12 @@
 /**
  * Finds out when a backend whose connection was lost is gone: then what it was doing is committed or never will be. Asks the
- * server that it ran on, by connections of Weir's own, again and again; a server that cannot be reached keeps everybody
+ * server that it ran on, through its monitor, again and again; a server that cannot be reached keeps everybody
  * waiting, until another is the primary: what the old one still commits is no part of the database any more.
  */
 import type { NodeConfig } from '../config/config.ts';
 import type { Clock } from '../util/clock.ts';
 import type { TopologyLog } from './announce.ts';
-import type { ConnectProbe, ProbeRow } from './samples.ts';
+import type { ProbeRow } from './samples.ts';
 import type { NodeState } from './types.ts';
 
 export interface LostBackend {
@@ -17,7 +17,8 @@ export interface LostBackend {
 }
 
 export interface OutcomesOptions {
-  readonly connect: ConnectProbe;
+  /** A question to a server; rejects if it cannot be asked now. */
+  ask(node: NodeConfig, sql: string, values: readonly unknown[]): Promise<ProbeRow[]>;
   readonly clock: Clock;
   readonly log: TopologyLog;
   primary(): NodeState | undefined;
@@ -120,15 +121,13 @@ export class Outcomes {
   }
 
   async #ask(ones: readonly Awaited[]): Promise<void> {
-    const { connect, clock, log } = this.#options;
+    const { ask, clock, log } = this.#options;
     const { node } = ones[0] as Awaited;
     const server = `${node.host}:${node.port}`;
     try {
-      const connection = await connect(node, () => undefined, AbortSignal.timeout(ANSWER_MS));
+      const pids = ones.map(({ processId }) => processId);
       const askedAtMs = clock.nowMs();
-      const rows = await connection
-        .query(BACKENDS_SQL, [ones.map(({ processId }) => processId)])
-        .finally(() => void connection.close());
+      const rows = await inTime(ask(node, BACKENDS_SQL, [pids]));
       for (const one of ones) {
         const row = rows.find(({ pid }) => pid === one.processId);
         if (row !== undefined && isGone(row, askedAtMs - one.connectedAtMs)) one.decided();
@@ -146,6 +145,14 @@ export class Outcomes {
       );
     }
   }
+}
+
+function inTime<T>(answer: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const late = setTimeout(() => reject(new Error(`no answer for ${ANSWER_MS} ms`)), ANSWER_MS);
+    late.unref();
+    answer.then(resolve, reject).finally(() => clearTimeout(late));
+  });
 }
 
 /** Another process may have its number by now: one that is younger than the connection was. */
