@@ -50,8 +50,8 @@ export class CatalogSeats {
       if (signal.aborted) return resolve(false);
       signal.addEventListener('abort', cancel, { once: true });
       this.#waiting.push(entry);
-      // One is enough; who has had its seat for longest goes first.
-      for (const each of [...this.#holders]) if (each.isWanted()) break;
+      // One is enough. All look in turn: did the oldest go, nobody would ever find its connection still open.
+      for (const each of [...this.#holders].reverse()) if (each.isWanted()) break;
     });
   }
 
