@@ -101,7 +101,7 @@ function forwardSingle(session: ClientSession, server: ServerConnection, message
     // PostgreSQL itself can be left in the middle of a transaction of its own by this.
     server.isCloseNeeded = true;
   }
-  if (kind === Owed.Query) server.unnamed = session.unnamed = undefined;
+  if (kind === Owed.Query) server.unnamed = session.unnamed = session.unnamedClose = undefined;
   send(message, server);
   owe(session, kind, undo);
 }
@@ -287,12 +287,16 @@ function forwardNamed(session: ClientSession, server: ServerConnection, message:
 
 function closeStatement(session: ClientSession, server: ServerConnection, message: Message, name: string): void {
   if (name === '') {
-    const before = session.unnamed;
+    const { unnamed: before, unnamedClose: closeBefore } = session;
+    const close = (session.unnamedClose = {});
     session.unnamed = server.unnamed = undefined;
     send(message, server);
     const undo = (): void => {
       server.unnamed = unknownStatement;
+      // A Query behind it has taken the statement away all the same.
+      if (session.unnamedClose !== close) return;
       session.unnamed ??= before;
+      session.unnamedClose = closeBefore;
     };
     return owe(session, Owed.Close, undo);
   }

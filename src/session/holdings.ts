@@ -57,6 +57,8 @@ export class Holdings {
   /** The client's prepared statements by its own names. */
   statements: Map<string, Statement> | undefined;
   unnamed: Statement | undefined;
+  /** Stands for the Close that has taken it away, until a Query has come behind that. */
+  unnamedClose: object | undefined;
   /** Plans of the portals of this batch or transaction. */
   portals: Map<string, Plan> | undefined;
   /** Names of statements to be closed on the server before the next Sync. */

@@ -143,6 +143,8 @@ export function ensureUnnamed(session: ClientSession, server: ServerConnection):
   if (server.unnamed === unnamed) return;
   const undo = (): void => void (server.unnamed = unknownStatement);
   server.unnamed = unnamed;
+  // It may be skipped with the rest of its batch: who speaks of the unnamed statement behind that waits for the answer.
+  session.hasNamesInFlight = true;
   if (unnamed === undefined) {
     // Another client's must not be found there.
     return closeSkipped(session, server, '', undo);

@@ -23,6 +23,16 @@ const int4pl = 177;
 
 export const batches = [
   script(
+    'Close of the unnamed statement that is skipped, and a Query behind it that takes it away',
+    [
+      a(parse('', 'SELECT 7'), sync),
+      a(bind('', 'nowhere'), closeStatement(''), sync, query('SELECT 2'), bind('', ''), execute(), sync),
+      a(parse('', 'SELECT 8'), sync),
+      a(bind('', 'nowhere'), closeStatement(''), sync, bind('', ''), execute(), sync),
+    ],
+    everywhere,
+  ),
+  script(
     'Bind of another number of parameters',
     [
       a(parse('p', 'SELECT $1::int, $2::text'), sync),
