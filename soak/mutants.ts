@@ -64,7 +64,13 @@ export const mutants: readonly Mutant[] = [
     ...usual,
     rule: 2,
     name: 'an unknown outcome is taken for a rollback',
-    changes: [{ file: 'cache/guard.js', from: 'unknown() {', to: 'unknown() { return this.rolledBack();' }],
+    changes: [
+      {
+        file: 'cache/guard.js',
+        from: 'unknown(whenDecided) {',
+        to: 'unknown(whenDecided) { return this.rolledBack();',
+      },
+    ],
     kinds: ['slow', 'simple'],
     faults: ['cut-primary'],
   },

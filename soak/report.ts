@@ -7,7 +7,7 @@ import type { Result } from './run.ts';
 export const leastShare = 0.6;
 
 /** Everything by which a run fails; of anomalies one of each kind. */
-export function problemsOf(result: Result): string[] {
+export function problemsOf(result: Result, least: number = leastShare): string[] {
   const { anomalies, unexpected, stuck, share } = result;
   const kindsFound = new Map<string, number>();
   for (const { what } of anomalies) kindsFound.set(what, (kindsFound.get(what) ?? 0) + 1);
@@ -17,7 +17,7 @@ export function problemsOf(result: Result): string[] {
   });
   for (const name of stuck) problems.push(`stuck: ${name}`);
   for (const text of new Set(unexpected)) problems.push(`unexpected error: ${text}`);
-  if (share.cache + share.replica < leastShare && anomalies.length === 0) {
+  if (share.cache + share.replica < least && anomalies.length === 0) {
     problems.push(
       `only ${((share.cache + share.replica) * 100).toFixed(0)} % came from replicas and cache: this proves nothing`,
     );
