@@ -166,7 +166,7 @@ export class FakePostgres {
     if (this.status === 'T') this.status = 'E';
     const { sqlstate = '08P01', message } = error;
     this.say(errorResponse({ severity: 'ERROR', sqlstate, message }));
-    if (type === Frontend.Query || type === Frontend.FunctionCall) this.say(readyForQuery(this.status));
+    if (type === Frontend.Query || type === Frontend.FunctionCall) this.ready();
     else this.isSkipping = true;
   }
 
@@ -241,14 +241,20 @@ export class FakePostgres {
       }
       case Frontend.Sync:
         this.isSkipping = false;
-        if (this.status === 'I') this.portals.clear();
-        return this.say(readyForQuery(this.status));
+        return this.ready();
       case Frontend.FunctionCall:
         text.pass(4);
-        return this.say(frame(0x56, Buffer.from([0xff, 0xff, 0xff, 0xff])), readyForQuery(this.status));
+        this.say(frame(0x56, Buffer.from([0xff, 0xff, 0xff, 0xff])));
+        return this.ready();
       default:
       // Flush has no answer; COPY data that comes late is ignored.
     }
+  }
+
+  /** Outside of a transaction no portal lives on. */
+  private ready(): void {
+    if (this.status === 'I') this.portals.clear();
+    this.say(readyForQuery(this.status));
   }
 
   private bind(text: Reader): void {
@@ -268,14 +274,14 @@ export class FakePostgres {
     const [first, ...rest] = statements.filter((one) => one !== '');
     if (first === undefined) {
       if (statements.length === 1 || rest.length === 0) this.say(emptyQueryResponse);
-      return this.say(readyForQuery(this.status));
+      return this.ready();
     }
     this.goOn([first, ...rest]);
   }
 
   private goOn(statements: readonly string[]): void {
     const [first, ...rest] = statements;
-    if (first === undefined) return this.say(readyForQuery(this.status));
+    if (first === undefined) return this.ready();
     try {
       this.check(first);
       if (/^select/i.test(first)) this.say(rowDescription([{ name: 'text' }]));
@@ -318,6 +324,7 @@ export class FakePostgres {
       case 'rollback': {
         const tag = verb === 'rollback' || this.status === 'E' ? 'ROLLBACK' : 'COMMIT';
         this.status = 'I';
+        this.portals.clear();
         return done(tag);
       }
       case 'set':
