@@ -67,7 +67,7 @@ export class ServerConnection implements WireHandler, FrameSink {
   private readonly onClosed: (server: ServerConnection, why: string) => void;
   private readonly relaying = new Run();
   /** Receiver of the frame that is being streamed; undefined: nobody. */
-  private streamFor: AnswerReceiver | undefined;
+  streamFor: AnswerReceiver | undefined;
   /** Why the server said good-bye (a FATAL), for `lost`. */
   private farewell: string | undefined;
   private isOurDoing = false;

@@ -30,7 +30,17 @@ export function mayReadClient(client: Outlet, server: Outlet | undefined, keptBy
 }
 
 /**
- * The same for a server, or for either end of what is only relayed.
+ * The end of a client that is not read is not seen either, so it is written to (Wire.probe): each time twice, because the
+ * first only brings the answer that nobody is there, which the second one meets. Rarely, because a client that is still
+ * there gets these bytes, too.
+ * @param unreadSeconds for so long has it not been read
+ */
+export function isToBeProbed(unreadSeconds: number): boolean {
+  return unreadSeconds > 1 && unreadSeconds % 5 < 2;
+}
+
+/**
+ * Whether a server may be read, or either end of what is only relayed.
  * @param receiver whoever gets what is read next; nobody: a server is idle, and its end is to be noticed
  */
 export function mayReadFor(receiver: Outlet | undefined): boolean {

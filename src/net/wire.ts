@@ -158,6 +158,15 @@ export class Wire {
     return this.socket.isPaused();
   }
 
+  /**
+   * The end of a peer that is not read is not seen. What is written to one that is gone is refused by its machine, and the
+   * next thing that is written finds that out. Where bytes are still on their way to the peer, they do the same.
+   * @param bytes what does no harm to a peer that is still there
+   */
+  probe(bytes: Buffer): void {
+    if (!this.isReading && !this.willDrain) this.send(bytes);
+  }
+
   /** Sends what is queued and this, then closes; the peer gets a few seconds to take it. */
   end(lastWords?: Buffer): void {
     if (this.isClosed || this.isEnding) return;

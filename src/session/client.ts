@@ -23,6 +23,7 @@ import type { Preferences } from './preferences.ts';
 import { cancelInLane } from './lane.ts';
 import { clientStats } from './client-figures.ts';
 import { leaveUndecided } from './commits.ts';
+import { probeUnread } from './probe-unread.ts';
 import { Receiver } from './receive.ts';
 import { leaveFlight } from './load.ts';
 import { leaveSequences } from './sequences.ts';
@@ -46,6 +47,8 @@ export class ClientSession extends Tenancy implements WireHandler {
   readonly intake: Intake;
   private readonly onClosed: (session: ClientSession) => void;
   private quietStep: (() => void) | undefined;
+  /** For so long has its socket not been read. */
+  unreadSeconds = 0;
 
   ticket: Ticket | undefined;
   leavePark: (() => void) | undefined;
@@ -320,6 +323,7 @@ export class ClientSession extends Tenancy implements WireHandler {
 
   /** Called about once a second: the client's own deadlines. */
   sweep(nowMs: number): void {
+    probeUnread(this);
     if (this.phase !== 'ready' || this.inFlight.length > 0) return;
     const { clientIdleTimeoutMs, idleTransactionTimeoutMs } = this.database.settings();
     const idleMs = nowMs - this.requestAtMs;

@@ -1,0 +1,17 @@
+/**
+ * Finds out whether a client that is not read is still there: its end would not be seen. Called about once a second by the
+ * session. How it works is at Wire.probe, how often it is done at isToBeProbed.
+ */
+import { isToBeProbed } from '../net/flow.ts';
+import { parameterStatus } from '../protocol/write.ts';
+import type { ClientSession } from './client.ts';
+
+/** Every client takes a ParameterStatus at any time, and this one is the same in every server. */
+const knownToAll = parameterStatus('integer_datetimes', 'on');
+
+export function probeUnread(session: ClientSession): void {
+  session.unreadSeconds = session.wire.isReading ? 0 : session.unreadSeconds + 1;
+  if (!isToBeProbed(session.unreadSeconds)) return;
+  // Not in the middle of a message to it.
+  if (session.server?.streamFor !== session.receiver) session.wire.probe(knownToAll);
+}
