@@ -184,6 +184,11 @@ export function query(sql: string): Buffer {
   return frame(Frontend.Query, strings(sql));
 }
 
+/** Ends a COPY FROM STDIN that will get no data. */
+export function copyFail(why: string): Buffer {
+  return frame(Frontend.CopyFail, strings(why));
+}
+
 /** Parse with the parameter types as raw bytes (Int16 count, Int32 each), as they came. */
 export function parse(name: string, sql: Buffer, types: Buffer): Buffer {
   return frame(Frontend.Parse, Buffer.concat([strings(name), sql, Buffer.from([0]), types]));

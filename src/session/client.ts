@@ -46,7 +46,8 @@ export class ClientSession extends Tenancy implements WireHandler {
   private readonly scanner: FrameScanner;
   readonly intake: Intake;
   private readonly onClosed: (session: ClientSession) => void;
-  private quietStep: (() => void) | undefined;
+  /** What waits until everything before it is answered. */
+  quietStep: (() => void) | undefined;
   /** For so long has its socket not been read. */
   unreadSeconds = 0;
 

@@ -4,10 +4,11 @@
  * ReadyForQuery.
  */
 import { Backend, statusLetter } from '../protocol/codes.ts';
-import { Owed, type Answer } from '../protocol/answers.ts';
+import { Answer, Owed } from '../protocol/answers.ts';
+import { WeirError } from '../errors.ts';
 import type { AnswerReceiver } from '../backend/server.ts';
 import type { Plan } from '../routing/plan.ts';
-import { parameterStatus, readyForQuery } from '../protocol/write.ts';
+import { copyFail, parameterStatus, readyForQuery } from '../protocol/write.ts';
 import type { ClientSession } from './client.ts';
 import { canRunAgain, swallow } from './again.ts';
 import { noteCompleted, noteFailed } from './commits.ts';
@@ -61,6 +62,8 @@ export class Receiver implements AnswerReceiver {
     if (type === Backend.CopyInResponse || type === Backend.CopyBothResponse || type === Backend.CopyOutResponse) {
       if (unit.capture !== undefined) unit.capture = undefined;
       if (session.server !== undefined && session.server.ignoredSyncs > 0) mergeIgnored(session, session.server);
+      if (type === Backend.CopyInResponse && session.quietStep !== undefined)
+        queueMicrotask(() => endCopy(session, unit));
       return;
     }
     const isQuery = answer.kind === Owed.Query;
@@ -164,4 +167,17 @@ function endsHolding(buffer: Buffer, start: number): boolean {
     type === Backend.NoData ||
     type === Backend.RowDescription
   );
+}
+
+/**
+ * COPY FROM STDIN begins, and behind it the client has sent a request instead of data: there will be none. PostgreSQL fails the
+ * statement; behind a batch it then waits for another Sync, for which nobody would wait here.
+ */
+function endCopy(session: ClientSession, unit: Unit): void {
+  const { server } = session;
+  if (session.isClosed || session.quietStep === undefined || server?.isInCopy !== true) return;
+  const what = 'a request in the middle of COPY FROM STDIN';
+  if (!unit.isSimple) return session.terminate(new WeirError('protocol_violation', { what }));
+  server.send(copyFail(what));
+  server.owe(new Answer<AnswerReceiver>(Owed.CopyEnd, session.receiver));
 }

@@ -10,6 +10,7 @@ const kernelBytes = 512 * 1024;
 
 class MemorySocket extends Duplex {
   private onTheWay = 0;
+  private isRefused = false;
   readonly remoteAddress = '127.0.0.1';
   readonly remotePort = 1;
   peer: MemorySocket | undefined;
@@ -22,7 +23,8 @@ class MemorySocket extends Duplex {
     taken?.();
   }
 
-  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+  override _write(chunk: Buffer, _encoding: string, done: (error?: Error) => void): void {
+    if (this.isRefused) return done(new Error('write EPIPE'));
     // As a kernel does: what it has room for is taken at once, and then there is no 'drain'.
     const isTaken = this.onTheWay < kernelBytes;
     this.onTheWay += chunk.length;
@@ -34,7 +36,12 @@ class MemorySocket extends Duplex {
   private deliver(chunk: Buffer, done: (() => void) | undefined): void {
     const { peer } = this;
     this.onTheWay -= chunk.length;
-    if (peer === undefined || peer.destroyed || peer.readableEnded) return done?.();
+    if (peer === undefined || peer.destroyed || peer.readableEnded) {
+      done?.();
+      // Nobody is there: its machine says so, and what is written next meets that.
+      if (peer?.destroyed === true) this.isRefused = true;
+      return;
+    }
     if (peer.push(chunk) || done === undefined) return done?.();
     const { takenBy } = peer;
     peer.takenBy = () => {
