@@ -273,6 +273,11 @@ export class Intake implements FrameSink {
     this.batch = undefined;
   }
 
+  /** The server is gone that was given the beginning of a batch, also of one that a COPY has merged into the one before. */
+  serverLost(): void {
+    if (this.batch?.isBegun === true) this.skipToSync();
+  }
+
   /** Weir has answered what there was of the batch; what comes of it behind that is a unit of its own. */
   beginAnew(): void {
     this.batch = undefined;

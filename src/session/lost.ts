@@ -50,6 +50,7 @@ export function serverLost(session: ClientSession, why: string, isNodeAtFault: b
     if (unit.isComplete) session.say(readyForQuery('I'));
     else session.intake.skipToSync();
   }
+  session.intake.serverLost();
   session.status = TxStatus.Idle;
   session.state.ended(false);
   if (again.length > 0) {
