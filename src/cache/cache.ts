@@ -187,6 +187,10 @@ class Cache implements ResultCache {
     return this.table.lastWrite(tags);
   }
 
+  lastWriteInDatabase(prefix: string): Tick {
+    return this.table.lastWriteInDatabase(prefix);
+  }
+
   async invalidate(tags: readonly Tag[]): Promise<void> {
     const states = [...new Set(tags)].map((tag) => this.table.state(tag));
     for (const state of states) {

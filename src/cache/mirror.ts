@@ -55,7 +55,10 @@ export class Mirror {
     if (message.kind === 'reset' || (message.kind === 'close' && isOwn)) return;
     message.tags.forEach((tag, i) => {
       const state = this.table.peek(tag);
-      if (state === undefined) return;
+      if (state === undefined) {
+        if (message.kind !== 'close' && !isOwn) this.table.writtenUnknown(tag);
+        return;
+      }
       if (message.kind === 'close') {
         this.mark(state, message.token);
         return;

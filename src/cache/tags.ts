@@ -43,6 +43,8 @@ export class TagState {
   /** Order of the newest moment at which nothing visible was still unannounced (rule 12). */
   confirmed = 0;
   lastWrite: Tick = 0;
+  /** Of an `all`: newest write to anything in its database. It outlives the tags, which may be forgotten. */
+  newestInDatabase: Tick = 0;
   /** Level-1 entries that carry it: an idle tag has none. */
   entries = 0;
   private ticks: Map<TickSource, Tick> | undefined = undefined;
@@ -89,6 +91,12 @@ export class TagState {
   }
 
   writtenNow(): void {
+    this.bornWritten();
+    this.raiseDatabase(this.lastWrite);
+  }
+
+  /** A forgotten tag is back: its writes already count for the database, so reading it is no new one. */
+  bornWritten(): void {
     this.ticks = undefined;
     this.lastWrite = this.source === undefined ? tickOwed : this.source.next();
   }
@@ -96,6 +104,30 @@ export class TagState {
   writtenAt(tick: Tick): void {
     this.ticks = undefined;
     if (tick > this.lastWrite) this.lastWrite = tick;
+    this.raiseDatabase(tick);
+  }
+
+  /** Newest write to anything in the database of this `all`, 0 = never. */
+  newestWrite(): Tick {
+    if (this.newestInDatabase === 0) return 0;
+    const { source } = this;
+    // Written, but in a time that nobody told us of: a tick that no clock reaches.
+    if (source === undefined) return Number.MAX_SAFE_INTEGER;
+    // Older than the last promotion: see lastWriteIn.
+    if (this.newestInDatabase === tickOwed || source.lsnOf(this.newestInDatabase) === Infinity)
+      this.newestInDatabase = source.next();
+    return this.newestInDatabase;
+  }
+
+  /** Something in the database of this `all` was written, not `all` itself: other tables' reads need not wait for it. */
+  writtenInside(): void {
+    this.raiseDatabase(this.source === undefined ? tickOwed : this.source.next());
+  }
+
+  private raiseDatabase(tick: Tick): void {
+    const all = this.kind === 'all' ? this : this.all;
+    if (all === undefined || all.newestInDatabase === tickOwed) return;
+    if (tick === tickOwed || tick > all.newestInDatabase) all.newestInDatabase = tick;
   }
 
   /**
@@ -201,6 +233,17 @@ export class TagTable {
     return newest;
   }
 
+  /** Newest write to anything in the database of `prefix`, 0 = never. */
+  lastWriteInDatabase(prefix: string): Tick {
+    return this.state(`${prefix}all`).newestWrite();
+  }
+
+  /** A peer wrote a tag that is not in the table: it still counts for its database. */
+  writtenUnknown(tag: Tag): void {
+    const { prefix } = split(tag);
+    if (prefix !== undefined) this.state(`${prefix}all`).writtenInside();
+  }
+
   /** The tag no longer has the stamp it had: every entry that carries it is void. */
   bump(state: TagState): void {
     state.stamp = ++this.stamps;
@@ -229,7 +272,8 @@ export class TagTable {
     const source = prefix === undefined ? undefined : this.sources.get(prefix);
     if (this.states.size >= this.maxTags) this.forgetOne();
     const state = new TagState(tag, kind, all, source, this.hasPeers ? 0 : 1);
-    if (this.isForgetful) state.writtenNow();
+    if (this.isForgetful && kind === 'all') state.writtenNow();
+    else if (this.isForgetful) state.bornWritten();
     this.bump(state);
     this.states.set(tag, state);
     return state;

@@ -92,6 +92,8 @@ export interface ResultCache {
   underWay(tags: readonly Tag[]): UnderWay | undefined;
   /** Newest tick at which one of the tags was written through any Weir, 0 = never (rule 3). */
   lastWrite(tags: readonly Tag[]): Tick;
+  /** The same for anything in the database of `prefix`: for transactions of which nobody knows what they will read. */
+  lastWriteInDatabase(prefix: string): Tick;
   /** Operators: `weir invalidate`. Resolves when every reachable Weir was told. */
   invalidate(tags: readonly Tag[]): Promise<void>;
   invalidateAll(): Promise<void>;

@@ -240,9 +240,16 @@ export class Holdings {
   lastWriteOf(unit: Unit): number {
     let latest = 0;
     for (const plan of unit.plans) {
+      if (plan.beginsReadOnly) latest = Math.max(latest, this.lastWriteToAnything());
       const tags: readonly Tag[] = plan.reads;
       if (tags.length > 0) latest = Math.max(latest, this.services.cache.lastWrite(tags));
     }
     return latest;
+  }
+
+  /** A transaction stays on its node, and what it will read is not known at BEGIN. */
+  private lastWriteToAnything(): number {
+    const prefix = this.database.tagPrefix();
+    return prefix === undefined ? Number.MAX_SAFE_INTEGER : this.services.cache.lastWriteInDatabase(prefix);
   }
 }

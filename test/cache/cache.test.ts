@@ -210,6 +210,19 @@ describe('rule 3: tags carry the tick of their last write', () => {
     expect(b.cache.lastWrite([orders])).toBe(3);
   });
 
+  it('knows the newest write to anything in a database, also of tables that it forgot, and with the cache off', () => {
+    for (const enabled of [true, false]) {
+      const b = bench({ enabled }, { maxTags: 10 });
+      expect(b.cache.lastWriteInDatabase(prefix)).toBe(0);
+      b.cache.close([users], false, prefix, b.cache.newFreshness()).committed(3);
+      b.cache.close([orders], false, prefix, b.cache.newFreshness()).committed(2);
+      b.cache.close([orders], false, prefix, b.cache.newFreshness()).rolledBack();
+      for (let i = 0; i < 100; i++) b.cache.lastWrite([`${prefix}r${i}`]);
+      expect(b.cache.lastWriteInDatabase(prefix)).toBe(3);
+      expect(b.cache.lastWriteInDatabase('other.1:')).toBeGreaterThan(3);
+    }
+  });
+
   it('comes down from "primary only" after a promotion', () => {
     const b = bench();
     b.cache.close([users], false, prefix, b.cache.newFreshness()).committed(1);
