@@ -159,6 +159,30 @@ describe('while replay is paused on all replicas', () => {
     await until('the replicas', async () => (await read(client, 5)).route.startsWith('replica'));
   });
 
+  test('a READ ONLY transaction does not miss what was acknowledged to others, and goes to a replica otherwise', async () => {
+    for (const enabled of [true, false]) {
+      const weir = await start({ cache: { enabled }, routing: { max_replica_lag: '30s' } });
+      const writer = await connectPg(weir.url());
+      const begin = async (client: pg.Client): Promise<{ n: number; route: string }> => {
+        await client.query('BEGIN READ ONLY');
+        const { rows } = await client.query<{ n: number }>('SELECT n FROM counters WHERE id = 7');
+        await client.query('COMMIT');
+        return { n: rows[0]!.n, route: await lastRoute(client) };
+      };
+      await writer.query('UPDATE counters SET n = 0 WHERE id = 7');
+      const other = await connectPg(weir.url());
+      await until('a replica', async () => (await begin(other)).route.startsWith('replica'));
+      for (const replica of cluster.replicas) await cluster.pauseReplay(replica);
+      await writer.query('UPDATE counters SET n = 1 WHERE id = 7');
+      expect(await begin(await connectPg(weir.url()))).toMatchObject({ n: 1 });
+      await read(other, 7);
+      expect((await read(other, 7)).n).toBe(1);
+      expect(await begin(other)).toMatchObject({ n: 1 });
+      for (const replica of cluster.replicas) await cluster.resumeReplay(replica);
+      await until('a replica again', async () => (await begin(other)).route.startsWith('replica'));
+    }
+  });
+
   test('they take at most half of its room; the rest wait, and writes go on', async () => {
     const weir = await start({
       default_pool_size: 4,
