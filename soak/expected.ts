@@ -3,9 +3,6 @@
  * Empty is where it has to be.
  */
 export const expectedToFail: ReadonlySet<string> = new Set([
-  // BEGIN READ ONLY takes a replica before anybody knows what will be read: it may lack acknowledged writes of others.
-  'read only',
-  'function',
   'kill-redis',
   'freeze-redis',
   'partition-redis',

@@ -86,11 +86,11 @@ export class Guard implements WriteGuard {
     if (this.isSettled) return;
     this.isSettled = true;
     this.rules.undecided(1);
-    for (const state of this.states) state.undecided++;
+    for (const state of this.states) state.changeUndecided(1);
     void whenDecided.then(() => {
       this.rules.undecided(-1);
       for (const state of this.states) {
-        state.undecided--;
+        state.changeUndecided(-1);
         state.writtenNow();
       }
       this.open(true);

@@ -45,6 +45,8 @@ export class TagState {
   lastWrite: Tick = 0;
   /** Of an `all`: newest write to anything in its database. It outlives the tags, which may be forgotten. */
   newestInDatabase: Tick = 0;
+  /** Of an `all`: writes to anything in its database whose outcome nobody knows. */
+  undecidedInDatabase = 0;
   /** Level-1 entries that carry it: an idle tag has none. */
   entries = 0;
   private ticks: Map<TickSource, Tick> | undefined = undefined;
@@ -109,10 +111,11 @@ export class TagState {
 
   /** Newest write to anything in the database of this `all`, 0 = never. */
   newestWrite(): Tick {
+    if (this.undecidedInDatabase > 0) return noSuchTick;
     if (this.newestInDatabase === 0) return 0;
     const { source } = this;
-    // Written, but in a time that nobody told us of: a tick that no clock reaches.
-    if (source === undefined) return Number.MAX_SAFE_INTEGER;
+    // Written, but in a time that nobody told us of.
+    if (source === undefined) return noSuchTick;
     // Older than the last promotion: see lastWriteIn.
     if (this.newestInDatabase === tickOwed || source.lsnOf(this.newestInDatabase) === Infinity)
       this.newestInDatabase = source.next();
@@ -122,6 +125,13 @@ export class TagState {
   /** Something in the database of this `all` was written, not `all` itself: other tables' reads need not wait for it. */
   writtenInside(): void {
     this.raiseDatabase(this.source === undefined ? tickOwed : this.source.next());
+  }
+
+  /** @param change 1: the outcome of a write to it is not known any more, -1: it is */
+  changeUndecided(change: 1 | -1): void {
+    this.undecided += change;
+    const all = this.kind === 'all' ? this : this.all;
+    if (all !== undefined) all.undecidedInDatabase += change;
   }
 
   private raiseDatabase(tick: Tick): void {

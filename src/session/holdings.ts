@@ -7,6 +7,7 @@ import type { ServerConnection } from '../backend/server.ts';
 import type { PinReason, Plan, Tag } from '../routing/plan.ts';
 import type { Classified, StatementFacts } from '../sql/facts.ts';
 import { hasTimeWord } from '../sql/time-words.ts';
+import { noSuchTick } from '../util/ticks.ts';
 import { lastRoute } from './client-figures.ts';
 import type { Database, Services } from './context.ts';
 import type { Preferences } from './preferences.ts';
@@ -250,6 +251,6 @@ export class Holdings {
   /** A transaction stays on its node, and what it will read is not known at BEGIN. */
   private lastWriteToAnything(): number {
     const prefix = this.database.tagPrefix();
-    return prefix === undefined ? Number.MAX_SAFE_INTEGER : this.services.cache.lastWriteInDatabase(prefix);
+    return prefix === undefined ? noSuchTick : this.services.cache.lastWriteInDatabase(prefix);
   }
 }
