@@ -117,9 +117,12 @@ async function openPg(
   client.on('end', () => {
     const wasOpen = state === 'open';
     state = 'closed';
+    signal.removeEventListener('abort', onAbort);
     if (wasOpen) onLost(asProbeFailure(lastError ?? 'closed by the server', 'connection lost'));
   });
-  signal.addEventListener('abort', () => hangUp(client), { once: true });
+  // Whoever asks may open and close many connections under one signal.
+  const onAbort = (): void => hangUp(client);
+  signal.addEventListener('abort', onAbort);
   const close = async (): Promise<void> => {
     state = 'closed';
     await endClient(client);
