@@ -8,22 +8,19 @@ import type { Config, DatabaseConfig, NodeConfig, PoolSettings } from '../config
 import { nodeCapacity } from '../control/resize-loop.ts';
 import { isOtherSize, KeptBounds } from '../pool/bounds.ts';
 import { NodeBudget } from '../pool/budget.ts';
-import { Pool } from '../pool/pool.ts';
+import { Pool, type ConnectProblem } from '../pool/pool.ts';
 import type { ClientSession } from '../session/client.ts';
 import type { Database, Parked, Services } from '../session/context.ts';
 import { newDatabaseStats } from '../session/count.ts';
 import { WelcomeDesk } from '../session/welcome.ts';
-import { catalogFingerprint } from '../topology/catalog-fingerprint.ts';
-import { readCatalog } from '../topology/catalog.ts';
 import type { ServerMonitors } from '../topology/server-monitors.ts';
-import { createTopology } from '../topology/topology.ts';
 import type { NodeState, Topology, TopologySnapshot } from '../topology/types.ts';
-import { systemClock } from '../util/clock.ts';
+import type { BorrowedLogins } from './borrowed-logins.ts';
 import type { Credentials } from './credentials.ts';
+import { makeTopology } from './database-topology.ts';
 import { fallbackRoom, followNode } from './node-pools.ts';
 import { ServerLogins } from './server-logins.ts';
 import { DefaultsKeeper } from './session-defaults.ts';
-import { topologyLog } from './topology-log.ts';
 
 /** After its last client left: until then it is asked for its catalog. */
 const catalogKeptMs = 10_000;
@@ -65,6 +62,7 @@ export class DatabaseRuntime implements Database {
   private readonly shared: Shared;
   private config: DatabaseConfig;
   private current: Topology;
+  private borrowed!: BorrowedLogins;
   private unsubscribe: () => void;
   private readonly byNode = new Map<string, Map<string, Pool>>();
   private readonly budgets = new Map<string, NodeBudget>();
@@ -121,29 +119,19 @@ export class DatabaseRuntime implements Database {
 
   private makeTopology(): Topology {
     const { shared } = this;
-    const { auth, routing, tls } = shared.config();
-    const { user } = auth;
-    const topology = createTopology({
-      database: this.config,
-      databaseName: this.name,
-      routing,
-      monitorCredentials: user === undefined ? undefined : { user, password: shared.users.get(user) },
-      tls: tls.server,
-      connectTimeoutMs: this.config.pool.serverConnectTimeoutMs,
-      monitors: shared.monitors,
+    const made = makeTopology({
+      name: this.name,
+      config: this.config,
+      shared,
+      logins: this.logins,
       isUsed: () => this.clients > 0 || shared.services.nowMs() - this.usedAtMs < catalogKeptMs,
-      clock: systemClock,
-      log: topologyLog(shared.services),
-      readCatalog: (query) => readCatalog(async (sql) => [...(await query(sql))]),
-      catalogFingerprint: (query) => catalogFingerprint(async (sql) => [...(await query(sql))]),
-      onCatalog: (catalog) => {
-        this.prefix = catalog.tagPrefix;
-        shared.services.cache.attach(catalog.tagPrefix, topology.ticker);
-        this.defaults.read(catalog.sessionDefaults);
+      onCatalog: ({ tagPrefix, sessionDefaults }) => {
+        this.prefix = tagPrefix;
+        this.defaults.read(sessionDefaults);
       },
-      onEjection: (node, reason) => shared.onEjection(node, reason),
     });
-    return topology;
+    this.borrowed = made.borrowed;
+    return made.topology;
   }
 
   private *sessions(): Iterable<ClientSession> {
@@ -191,7 +179,11 @@ export class DatabaseRuntime implements Database {
       random: services.random,
       connect: async (onClosed) => {
         const defaults = this.defaults.current;
-        const server = await this.logins.connect(node, user, onClosed);
+        const server = await this.logins.connect(node, user, onClosed).catch((problem: ConnectProblem) => {
+          if (problem.refusal !== undefined) this.borrowed.refused(node, user);
+          throw problem;
+        });
+        this.borrowed.accepted(node, user);
         this.isProven = true;
         if (defaults !== undefined && defaults.key !== this.defaults.current?.key) server.isCloseNeeded = true;
         return server;
@@ -326,7 +318,10 @@ export class DatabaseRuntime implements Database {
     this.config = config;
     for (const pool of this.pools()) pool.reconfigure(config.pool);
     this.refreshBudgets(this.current.snapshot());
-    if (!isTopologyStale && hadNodes === JSON.stringify([config.primary, config.replicas])) return;
+    if (!isTopologyStale && hadNodes === JSON.stringify([config.primary, config.replicas])) {
+      // Passwords of clients may be other ones.
+      return this.current.loginsChanged();
+    }
     const old = this.current;
     this.unsubscribe();
     for (const pool of this.pools()) {

@@ -66,9 +66,10 @@ export const QUERIES = {
     SELECT oid, pg_catalog.current_setting('server_version_num') AS version
     FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()`,
 
-  // Asked before nothing can stand in front of what it names.
+  // Asked before nothing can stand in front of what it names. As it was before PLAIN_SESSION_SQL (probe-sql.ts).
   searchPath: `
-    SELECT pg_catalog.current_setting('search_path') AS path, source
+    SELECT coalesce(nullif(pg_catalog.current_setting('weir.monitor_path', true), ''), setting) AS path,
+           coalesce(nullif(pg_catalog.current_setting('weir.monitor_path_source', true), ''), source) AS source
     FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) 'search_path'`,
 
   system: `SELECT system_identifier::text AS id FROM pg_catalog.pg_control_system()`,

@@ -1,7 +1,7 @@
 /**
  * Whom the monitor logs in as at a node, in the order in which it tries: the user in the URL of the node, else auth.user,
  * else the user in the URL of the primary; each at the database itself, then at "postgres" (roles and positions are the
- * same in every database). Then whoever else is known to get in. Used by topology.ts.
+ * same in every database). Then clients that got in there (app/borrowed-logins.ts). Used by topology.ts.
  */
 import type { DatabaseConfig, NodeConfig } from '../config/config.ts';
 import { createPgConnect } from './probe.ts';
@@ -16,14 +16,15 @@ export interface LoginSources {
   readonly databaseName: string;
   readonly monitorCredentials: Credentials | undefined;
   readonly probe: Omit<ProbeOptions, 'databaseName'>;
-  /** Log-ins of clients that a server has lately accepted. */
-  readonly borrowed: (node: NodeConfig) => readonly MonitorLogin[];
+  /** Log-ins of clients that the database's servers have accepted. */
+  readonly borrowed: (node: NodeConfig, queryTimeoutMs: number) => readonly MonitorLogin[];
 }
 
 export function monitorLogins(sources: LoginSources, node: NodeConfig): readonly MonitorLogin[] {
   const { database, monitorCredentials, probe } = sources;
   const login = ofUrl(node) ?? monitorCredentials ?? ofUrl(database.primary);
-  if (login === undefined) return sources.borrowed(node);
+  const borrowed = sources.borrowed(node, probe.queryTimeoutMs);
+  if (login === undefined) return borrowed;
   const own = node.database ?? sources.databaseName;
   return [
     ...[...new Set([own, MAINTENANCE])].map((databaseName, rank) => ({
@@ -31,7 +32,7 @@ export function monitorLogins(sources: LoginSources, node: NodeConfig): readonly
       rank,
       connect: createPgConnect({ ...probe, databaseName }, login),
     })),
-    ...sources.borrowed(node),
+    ...borrowed,
   ];
 }
 

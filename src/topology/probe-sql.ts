@@ -3,6 +3,25 @@
  * Functions: PostgreSQL manual, "System Administration Functions", "Control Data Functions", "Monitoring Statistics".
  */
 
+/**
+ * At the start of a connection with somebody else's log-in: settings that a role may have given itself, as the questions
+ * need them. Those that a server does not know are left out.
+ */
+export const PLAIN_SESSION_SQL: readonly string[] = [
+  // What others start with is to be learned from it still (catalog-queries.ts).
+  `SELECT pg_catalog.set_config('weir.monitor_path', setting, false),
+  pg_catalog.set_config('weir.monitor_path_source', source, false)
+FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) 'search_path'`,
+  'SET search_path = pg_catalog, pg_temp',
+  `SELECT set_config(s.name, w.value, false)
+FROM (VALUES ('statement_timeout', '0'), ('lock_timeout', '0'), ('idle_session_timeout', '0'),
+  ('idle_in_transaction_session_timeout', '0'), ('transaction_timeout', '0'), ('transform_null_equals', 'off'),
+  ('standard_conforming_strings', 'on'), ('quote_all_identifiers', 'off'), ('bytea_output', 'hex'),
+  ('DateStyle', 'ISO, MDY'), ('IntervalStyle', 'postgres'), ('extra_float_digits', '1'),
+  ('default_transaction_isolation', 'read committed'), ('default_transaction_deferrable', 'off')) AS w(name, value)
+JOIN pg_settings AS s ON s.name = w.name`,
+];
+
 /** Once per connection. `may_*` say which of the other functions this log-in may call. */
 export const IDENTITY_SQL = `
 SELECT current_setting('server_version') AS server_version,

@@ -2,10 +2,12 @@
  * One connection of the monitor to one PostgreSQL, through the `pg` package: log-in, identity, probes, queries. Every
  * failure becomes a ProbeError in words; no 'error' event is ever without a listener. Judges nothing. Used by monitor.ts.
  */
+import type { Socket } from 'node:net';
 import { Client } from 'pg';
 import type { NodeConfig, TlsSide } from '../config/config.ts';
 import { endOfLastRecord } from '../util/lsn.ts';
-import { IDENTITY_SQL, probeSql, SYSTEM_ID_SQL } from './probe-sql.ts';
+import { LoggedInStream } from './logged-in-stream.ts';
+import { IDENTITY_SQL, PLAIN_SESSION_SQL, probeSql, SYSTEM_ID_SQL } from './probe-sql.ts';
 import { transportAttempts } from './probe-tls.ts';
 import type { TransportAttempt } from './probe-tls.ts';
 import type { ConnectProbe, NodeIdentity, ProbeConnection, ProbeFailure, ProbeRow } from './samples.ts';
@@ -13,6 +15,12 @@ import type { ConnectProbe, NodeIdentity, ProbeConnection, ProbeFailure, ProbeRo
 export interface Credentials {
   readonly user: string;
   readonly password: string | undefined;
+}
+
+/** A connection that is logged in, and what the server has sent behind that. */
+export interface Link {
+  readonly socket: Socket;
+  readonly leftover: Buffer;
 }
 
 export interface ProbeOptions {
@@ -49,10 +57,14 @@ const STOPPED = new Set(['ECONNREFUSED', '57P03']);
 const isRefusal = (code: string, text: string): boolean =>
   code.startsWith('28') || code === '3D000' || code === '42501' || (code === '' && text.startsWith('SASL'));
 
+/** The SQLSTATE, or the system's name for it; empty: neither. */
+const codeOf = (error: unknown): string =>
+  typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
+
 export function asProbeFailure(cause: unknown, what: string): ProbeError {
   if (cause instanceof ProbeError) return cause;
   const error = cause instanceof AggregateError && cause.errors.length > 0 ? (cause.errors[0] as unknown) : cause;
-  const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
+  const code = codeOf(error);
   const text = error instanceof Error ? error.message : String(error);
   return new ProbeError(`${what}: ${text}`, STOPPED.has(code), isRefusal(code, text));
 }
@@ -109,6 +121,43 @@ async function openPg(
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
   });
+  return openClient(client, onLost, signal);
+}
+
+/**
+ * Connections that somebody else logs in, as a role that may not be trusted: what the role has set for itself
+ * (ALTER ROLE ... SET search_path) must not decide what the monitor's questions mean.
+ */
+export function createLinkConnect(logIn: (node: NodeConfig) => Promise<Link>, queryTimeoutMs: number): ConnectProbe {
+  return async (node, onLost, signal) => {
+    const { socket, leftover } = await logIn(node);
+    const client = new Client({
+      stream: () => new LoggedInStream(socket, leftover) as unknown as Socket,
+      user: 'logged in already',
+      password: () => '',
+      ssl: false,
+      query_timeout: queryTimeoutMs,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: 10_000,
+    });
+    try {
+      return await openClient(client, onLost, signal, PLAIN_SESSION_SQL);
+    } catch (error) {
+      const { problem, isStopped } = asProbeFailure(error, 'cannot be asked');
+      throw new ProbeError(problem, isStopped, isSqlError(codeOf(error)));
+    }
+  };
+}
+
+/** The role may not ask: another one may. */
+const isSqlError = (code: string): boolean => /^(?!57|08|53)(\d[\dA-Z]|XX|P0)[\dA-Z]{3}$/.test(code);
+
+async function openClient(
+  client: Client,
+  onLost: (failure: ProbeFailure) => void,
+  signal: AbortSignal,
+  first: readonly string[] = [],
+): Promise<ProbeConnection> {
   let state: 'opening' | 'open' | 'closed' = 'opening';
   let lastError: unknown;
   client.on('error', (error: Error) => {
@@ -134,7 +183,9 @@ async function openPg(
   }
 
   try {
+    if (signal.aborted) throw new ProbeError('stopped', false);
     await client.connect();
+    for (const text of first) await query(text, []);
     const found = await identify((text) => query(text, []));
     state = 'open';
     const text = probeSql(found.mayStats, found.mayControl);

@@ -138,6 +138,13 @@ export class SchemaWatch {
     this.kick();
   }
 
+  /** There is something new to log in with: what failed before says nothing about the next try. */
+  tryAgain(): void {
+    if (this.#catalog !== undefined && this.#retryMs === RETRY_MIN_MS) return;
+    this.#retryMs = RETRY_MIN_MS;
+    this.kick();
+  }
+
   /** Something happened (a node came up, a change): look now instead of at the next poll. */
   kick(): void {
     this.#isKicked = true;

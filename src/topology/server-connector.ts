@@ -14,14 +14,18 @@ import type { ConnectProbe, NodeIdentity, ProbeConnection, ProbeFailure, ProbeRo
 export interface MonitorLogin {
   /** Equal for equal user, password and database. */
   readonly key: string;
-  /** Lower ones are tried first; equal ones in the order of the databases. */
+  /** Lower ones are tried first; equal ones in the order of the databases. From BORROWED on: a client's. */
   readonly rank: number;
   readonly connect: ConnectProbe;
 }
 
 /** With what to write where: it is all that an operator sees of a proxy that does nothing but relay. */
 export const NO_LOGIN =
-  'no log-in for the monitor, so nothing is routed or cached: set "auth": {"user": "NAME"} with a line "NAME" "PASSWORD" in auth.file, or user:password in the URL';
+  'no log-in for the monitor, so nothing is routed or cached until a client has logged in, whose log-in is used then: set "auth": {"user": "NAME"} with a line "NAME" "PASSWORD" in auth.file, or user:password in the URL';
+
+/** Rank of the log-ins of clients. */
+export const BORROWED = 2;
+const OWN_REFUSED = "the monitor's log-in is refused: ";
 
 const KNOCK_EVERY_MS = 1000;
 const TRY_AGAIN_MIN_MS = 500;
@@ -58,6 +62,13 @@ export class ServerConnector {
   }
 }
 
+interface Open {
+  readonly key: string;
+  readonly connection: ProbeConnection;
+  /** A better log-in is to be looked for: this one is not offered any more, or is a client's in place of our own. */
+  isMakeshift: boolean;
+}
+
 /** Either logged in, or mute and looking for a log-in. Questions wait for each other. */
 class Connection implements ProbeConnection {
   identity: NodeIdentity;
@@ -67,7 +78,7 @@ class Connection implements ProbeConnection {
   readonly #timeoutMs: number;
   readonly #onLost: (failure: ProbeFailure) => void;
   readonly #signal: AbortSignal;
-  #open: { readonly key: string; readonly connection: ProbeConnection } | undefined;
+  #open: Open | undefined;
   #isClosed = false;
   #tail: Promise<unknown> = Promise.resolve();
   #tryAgainMs = TRY_AGAIN_MIN_MS;
@@ -98,7 +109,7 @@ class Connection implements ProbeConnection {
 
   probe(): Promise<ProbeSample> {
     return this.#inTurn(async () => {
-      if (this.#open === undefined && this.#clock.nowMs() >= this.#tryAtMs) await this.#logIn();
+      if (this.#open?.isMakeshift !== false && this.#clock.nowMs() >= this.#tryAtMs) await this.#change();
       if (this.#open !== undefined) return this.#open.connection.probe();
       if (this.#clock.nowMs() - this.#knockedAtMs >= KNOCK_EVERY_MS) await this.#knock();
       return ABSENT;
@@ -121,11 +132,8 @@ class Connection implements ProbeConnection {
   loginsChanged(): void {
     this.#tryAtMs = 0;
     this.#tryAgainMs = TRY_AGAIN_MIN_MS;
-    const { key } = this.#open ?? {};
-    if (key === undefined || this.#logins().some((login) => login.key === key)) return;
-    // Those who wanted it like this are gone.
-    void this.close();
-    this.#onLost({ problem: 'the monitor logs in as somebody else now', isStopped: false });
+    const open = this.#open;
+    if (open !== undefined && !this.#logins().some(({ key }) => key === open.key)) open.isMakeshift = true;
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -134,28 +142,44 @@ class Connection implements ProbeConnection {
     return result;
   }
 
+  /** In as somebody else, then out: nothing is missed in between. */
+  async #change(): Promise<void> {
+    const before = this.#open;
+    this.#open = undefined;
+    try {
+      await this.#logIn();
+    } finally {
+      await before?.connection.close();
+    }
+  }
+
   /** Tries one after the other; rejects when the server cannot be reached, not when it refuses. */
   async #logIn(): Promise<void> {
     this.#tryAtMs = this.#clock.nowMs() + this.#tryAgainMs;
     this.#tryAgainMs = Math.min(TRY_AGAIN_MAX_MS, this.#tryAgainMs * 2);
     let why = NO_LOGIN;
-    for (const { key, connect } of this.#logins()) {
+    for (const { key, rank, connect } of this.#logins()) {
       try {
-        const connection = await connect(this.#node, (failure) => this.#lost(failure), this.#signal);
+        const lost = (failure: ProbeFailure): void => this.#lost(key, failure);
+        const connection = await connect(this.#node, lost, this.#signal);
         if (this.#isClosed) return void connection.close();
-        this.#open = { key, connection };
-        this.identity = connection.identity;
+        const isMakeshift = rank >= BORROWED && why !== NO_LOGIN;
+        this.#open = { key, connection, isMakeshift };
+        const { identity } = connection;
+        this.identity = isMakeshift ? { ...identity, limitation: `${why}; a client's is used` } : identity;
         return;
       } catch (error) {
         const failure = asProbeFailure(error, 'cannot connect');
         if (failure.isRefused !== true || this.#signal.aborted) throw failure;
-        if (why === NO_LOGIN) why = `the monitor's log-in is refused, nothing is routed or cached: ${failure.problem}`;
+        if (rank < BORROWED) why = OWN_REFUSED + failure.problem;
       }
     }
-    this.identity = mute(why);
+    this.identity = mute(why === NO_LOGIN ? why : `${why}; nothing is routed or cached`);
   }
 
-  #lost(failure: ProbeFailure): void {
+  #lost(key: string, failure: ProbeFailure): void {
+    // Somebody else is logged in by now.
+    if (this.#open?.key !== key) return;
     this.#open = undefined;
     if (!this.#isClosed) this.#onLost(failure);
   }

@@ -42,8 +42,8 @@ export interface TopologyOptions {
   readonly onEjection?: (node: string, reason: NodeFailure) => void;
   /** Shared by all databases, so that a server is watched once; absent: of its own. */
   readonly monitors?: ServerMonitors;
-  /** Log-ins of clients that a server has lately accepted, for want of better ones. */
-  readonly borrowedLogins?: (node: NodeConfig) => readonly MonitorLogin[];
+  /** Log-ins of clients that the servers have accepted, for want of better ones. */
+  readonly borrowedLogins?: (node: NodeConfig, queryTimeoutMs: number) => readonly MonitorLogin[];
   /** Has there been a client lately? Absent: always. */
   readonly isUsed?: () => boolean;
   /** In place of real connections; for tests. */
@@ -240,7 +240,10 @@ export function createTopology(options: TopologyOptions): Topology {
       return monitor.ask(assessor.indexOf(node), sql, values);
     },
 
-    loginsChanged: () => monitor.loginsChanged(),
+    loginsChanged() {
+      monitor.loginsChanged();
+      schema.tryAgain();
+    },
 
     use() {
       schema.wake();
