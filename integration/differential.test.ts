@@ -19,6 +19,7 @@ import { copy } from './differential/scripts/copy.ts';
 import { copiedData } from './differential/scripts/copy-data.ts';
 import { functions } from './differential/scripts/functions.ts';
 import { notifications } from './differential/scripts/notifications.ts';
+import { ownNames } from './differential/scripts/own-names.ts';
 import { roles } from './differential/scripts/roles.ts';
 import { sessionObjects } from './differential/scripts/session-objects.ts';
 import { settings } from './differential/scripts/settings.ts';
@@ -51,6 +52,7 @@ const topics: Readonly<Record<string, readonly Script[]>> = {
   commits,
   extendedProtocol,
   prepared,
+  ownNames,
   readOnly,
   alteredTables,
   settings,

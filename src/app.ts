@@ -82,6 +82,7 @@ export async function createApp(firstConfig: Config, deps: AppDeps): Promise<App
     book: new StatementBook(),
     baselines: createLatencyBaselines(),
     functionCall: classifier.classify(Buffer.from('CALL function_call()')),
+    sqlPrepared: classifier.classify(Buffer.from('EXECUTE "\u0001"')),
     nowMs,
     random: Math.random,
     routing: () => config.routing,

@@ -40,6 +40,8 @@ class Player {
   private readonly pace: Pace;
   private readonly clients = new Map<string, RawClient>();
   private readonly oids = new Map<number, number>();
+  /** What each client takes for the pid of its server. */
+  private readonly pids = new Map<RawClient, number>();
   private readonly transcript: Transcript = [];
 
   constructor(address: Address, pace: Pace) {
@@ -91,6 +93,8 @@ class Player {
     const client = await RawClient.open(this.address, parameters);
     this.clients.set(name, client);
     const isIn = await client.until(() => client.received.some(({ type }) => type === Backend.ReadyForQuery));
+    const key = client.received.find(({ type }) => type === Backend.BackendKeyData);
+    if (key !== undefined) this.pids.set(client, key.body.readInt32BE(0));
     const kept = client.received.filter(({ type }) => type !== Backend.BackendKeyData);
     const isStatus = ({ type }: Received): number => (type === Backend.ParameterStatus ? 0 : 1);
     kept.sort((one, two) => isStatus(one) - isStatus(two) || Buffer.compare(one.body, two.body));
@@ -106,21 +110,21 @@ class Player {
     this.clients.delete(name);
     this.transcript.push(`${name}: leaves`);
     // Not what is said to somebody who has said good-bye.
-    for (const message of client.received.splice(0)) this.transcript.push(`   ${this.print(message)}`);
+    for (const message of client.received.splice(0)) this.transcript.push(`   ${this.print(message, client)}`);
     if (!client.isClosed) client.send(terminate.bytes);
     if (!(await client.until(() => client.isClosed))) this.transcript.push('   (is not let go)');
     client.close();
   }
 
   private write(client: RawClient, isIn: boolean): void {
-    const lines = client.received.map((message) => `   ${this.print(message)}`);
+    const lines = client.received.map((message) => `   ${this.print(message, client)}`);
     this.transcript.push(...inOneOrder(lines));
     client.received.length = 0;
     if (!isIn) this.transcript.push('   (the rest did not come)');
     else if (client.isClosed) this.transcript.push('   (closed)');
   }
 
-  private print({ type, body }: Received): string {
+  private print({ type, body }: Received, client: RawClient): string {
     if (type === Backend.ErrorResponse || type === Backend.NoticeResponse) {
       const fields = body
         .toString('utf8')
@@ -128,7 +132,10 @@ class Player {
         .filter((field) => field !== '');
       return `${type === Backend.ErrorResponse ? 'Error' : 'Notice'} ${fields.join(' | ')}`;
     }
-    if (type === Backend.NotificationResponse) return `Notification ${line(type, body.subarray(4))}`;
+    if (type === Backend.NotificationResponse) {
+      const isOwn = body.readInt32BE(0) === this.pids.get(client);
+      return `Notification ${isOwn ? 'of its own ' : ''}${line(type, body.subarray(4))}`;
+    }
     if (type === Backend.RowDescription) return line(type, this.withoutOids(body, columnOids(body)));
     if (type === Backend.ParameterDescription) {
       const count = body.readInt16BE(0);

@@ -1,7 +1,7 @@
 /**
  * Who is connected: clients and console sessions by the number that SHOW CLIENTS and CancelRequest use.
  */
-import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { randomBytes, randomInt, timingSafeEqual } from 'node:crypto';
 import type { ConsoleSession } from '../control/console-session.ts';
 import type { LoggedInClient } from '../frontend/types.ts';
 import type { ClientSession } from '../session/client.ts';
@@ -24,6 +24,13 @@ const shortKeyBytes = 4;
 const longKeyBytes = 32;
 const longKeysSince = 2;
 
+/**
+ * Clients take their number for the pid of a server, and pass it to pg_terminate_backend(). Linux gives no process one
+ * above the first, and drivers read none above the last.
+ */
+const largestPid = 2 ** 22;
+const largestNumber = 2 ** 31 - 1;
+
 interface Who {
   readonly session?: ClientSession;
   readonly replication?: ReplicationSession;
@@ -39,11 +46,16 @@ interface Seat {
 
 export class Clients {
   private readonly seats = new Map<number, Seat>();
-  private lastId = 0;
+  private lastId: number;
+
+  /** Several Weirs before the same servers do not begin with the same. */
+  constructor(lastId = randomInt(largestPid, largestNumber)) {
+    this.lastId = lastId;
+  }
 
   /** A number and a secret for somebody who is about to be welcomed, and speaks version 3.`minor` of the protocol. */
   register(minor: number): Key {
-    do this.lastId = (this.lastId % 0x7ffffffe) + 1;
+    do this.lastId = this.lastId >= largestNumber ? largestPid + 1 : this.lastId + 1;
     while (this.seats.has(this.lastId));
     const secret = randomBytes(minor >= longKeysSince ? longKeyBytes : shortKeyBytes);
     this.seats.set(this.lastId, { secret, session: undefined, replication: undefined, console: undefined });

@@ -25,6 +25,8 @@ export interface AnswerReceiver {
   heldUp(why: string): void;
   /** Nobody would notice if the connection were closed now. Absent: the same as true. */
   mayLose?(): boolean;
+  /** What its client takes for the pid of the server. Absent: it has no client. */
+  readonly processId?: number;
   /** It does not take bytes as fast as it is given them: the server is not read meanwhile. Absent: never. */
   readonly isFull?: boolean;
   /** The server takes bytes again. */

@@ -68,6 +68,11 @@ export function sayError(
   }
 }
 
+/** A client that hears its own NOTIFY knows that by the pid: in the NotificationResponse at `start` it becomes the client's number. */
+export function nameSender(buffer: Buffer, start: number, serverPid: number, clientPid: number | undefined): void {
+  if (clientPid !== undefined && buffer.readInt32BE(start + 5) === serverPid) buffer.writeInt32BE(clientPid, start + 5);
+}
+
 export interface ServerOptions {
   readonly id: number;
   readonly node: NodeConfig;

@@ -12,7 +12,7 @@ import { mayReadFor } from '../net/flow.ts';
 import { Wire, type WireHandler } from '../net/wire.ts';
 import type { NodeConfig } from '../config/config.ts';
 import type { ServerState } from '../pool/types.ts';
-import { mayStreamMessage, readyStatus, sayError, type ServerOptions } from './server-options.ts';
+import { mayStreamMessage, nameSender, readyStatus, sayError, type ServerOptions } from './server-options.ts';
 import { runInternal } from './internal-query.ts';
 import type { AnswerReceiver } from './receiver.ts';
 import { PreparedSet } from './prepared-set.ts';
@@ -308,8 +308,7 @@ export class ServerConnection implements WireHandler, FrameSink {
       this.streamFor = undefined;
       return;
     }
-    const head = this.answers.head() ?? this.unexpected(Backend.ErrorResponse);
-    sayError(head, fields, isCut, buffer, start, end);
+    sayError(this.answers.head() ?? this.unexpected(Backend.ErrorResponse), fields, isCut, buffer, start, end);
     this.answers.failed();
     this.sayFakes();
   }
@@ -317,8 +316,9 @@ export class ServerConnection implements WireHandler, FrameSink {
   /** Messages that can come at any time. */
   private asynchronous(type: number, buffer: Buffer, start: number, end: number): void {
     const head = this.answers.head();
-    const receiver =
-      head?.isSkipped === false && type !== Backend.NotificationResponse ? head.receiver : this.holders.last;
+    const isNotification = type === Backend.NotificationResponse;
+    const receiver = !isNotification && head?.isSkipped === false ? head.receiver : this.holders.last;
+    if (isNotification) nameSender(buffer, start, this.processId, receiver?.processId);
     if (type === Backend.ParameterStatus) {
       const [name, value] = readPair(buffer, start + 5, end);
       this.parameters.set(name, value);

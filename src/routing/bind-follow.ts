@@ -5,7 +5,7 @@
  */
 import type { CatalogFunction, CatalogRelation } from '../topology/catalog-types.ts';
 import type { Bodies, Called, Callees } from './bind-bodies.ts';
-import { judgeFunction, leavesTraces } from './bind-functions.ts';
+import { judgeFunction, leavesTraces, showsNames } from './bind-functions.ts';
 import type { Reach } from './bind-reach.ts';
 
 export interface Way {
@@ -75,6 +75,7 @@ function call({ found, constant }: Called, caller: Caller, way: Way, queue: Call
   if (!caller.isImmutable && !judgement.isKeyed)
     reach.refuseCache(`${way.prefix}calls ${found.schema}.${found.name}()`);
   reach.asksSequences ||= found.asksSequences;
+  reach.showsNames ||= showsNames(found);
   if (way.isSpoken && found.asksSettings.length > 0)
     reach.asksSettings = [...reach.asksSettings, ...found.asksSettings];
   if (!caller.isVouched) {

@@ -138,6 +138,11 @@ export function leavesTraces({ isSystem, volatility, name }: CatalogFunction): b
   return !PURE_VOLATILE.has(name) && !ENDS_WITH_TRANSACTION.has(name) && !NODE_DEPENDENT.has(name);
 }
 
+/** Behind pg_prepared_statements. */
+export function showsNames({ isSystem, name }: CatalogFunction): boolean {
+  return isSystem && name === 'pg_prepared_statement';
+}
+
 /** Written in C, so that nobody can read in the source what is known of them: they keep something in the session. */
 function keepsState({ language, name }: CatalogFunction): boolean {
   return language === 'c' && (name.startsWith('dblink') || name === 'set_limit');

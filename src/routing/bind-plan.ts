@@ -8,7 +8,7 @@ import { effectsOf, hasAnyEffect, uniteEffects } from './bind-effects.ts';
 import type { BindContext } from './bind-reach.ts';
 import { customSettingsOf } from './bind-settings.ts';
 import { asksSequences, mayAdvanceSequences } from './bind-sequences.ts';
-import { bindStatement } from './bind-statement.ts';
+import { bindStatement, readsNames } from './bind-statement.ts';
 import type { BoundStatement } from './bind-statement.ts';
 import type { Plan, Tag } from './plan.ts';
 
@@ -50,6 +50,7 @@ export function unite(facts: QueryFacts, context: BindContext): Plan {
       (i) => bound[i]?.effects.isSuspect === true,
       (i) => bound[i]?.asksWithin === true,
     ),
+    showsNames: bound.some((one) => one.showsNames),
     customSettings: customSettingsOf(statements, (i) => bound[i]?.asksSettings ?? []),
   };
 }
@@ -165,6 +166,7 @@ export function planWithoutCatalog(facts: QueryFacts): Plan {
       statements.map((one) => effectsOf(one, mayLeaveTraces(one), facts.template)),
     ),
     ...sequencesOf(statements, mayRun, mayRun),
+    showsNames: statements.some(readsNames),
     customSettings: customSettingsOf(statements),
   };
 }

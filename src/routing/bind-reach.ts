@@ -8,7 +8,7 @@ import type { Catalog, CatalogFunction, CatalogRelation } from '../topology/cata
 import type { Bodies } from './bind-bodies.ts';
 import { follow, followText } from './bind-follow.ts';
 import type { Way } from './bind-follow.ts';
-import { judgeFunction, leavesTraces, refusalOfSetting } from './bind-functions.ts';
+import { judgeFunction, leavesTraces, refusalOfSetting, showsNames } from './bind-functions.ts';
 import { isWholeText } from './bind-text.ts';
 
 /** What binding needs besides the facts; one per (catalog, path). */
@@ -36,6 +36,7 @@ export class Reach {
   mayDefine = false;
   leavesState = false;
   asksSequences = false;
+  showsNames = false;
   /** Of functions that the text itself calls: row security asks too often for it to be worth a server. */
   asksSettings: readonly string[] = [];
   /** Functions whose bodies were looked into, and by what right. */
@@ -79,6 +80,7 @@ export function reachRelation(relation: CatalogRelation, context: BindContext, r
   if (reach.relations.has(relation.oid)) return;
   reach.relations.set(relation.oid, relation);
   const name = `${relation.schema}.${relation.name}`;
+  reach.showsNames ||= relation.isSystem && relation.name === 'pg_prepared_statements';
   const kindProblem = problemOfKind(relation);
   if (kindProblem !== undefined) reach.refuse(`reads ${kindProblem} ${name}`);
   if (relation.treeProblem !== undefined) reach.refuse(`reads ${name}, which ${relation.treeProblem}`);
@@ -185,6 +187,7 @@ export function reachFunction(
   reach.mayDefine ||= judgement.mayDefine;
   reach.leavesState ||= judgement.leavesState;
   reach.asksSequences ||= found.asksSequences;
+  reach.showsNames ||= showsNames(found);
   follow(found, wayOf(context, reach, prefix, isSpoken));
 }
 

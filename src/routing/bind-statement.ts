@@ -24,6 +24,7 @@ export interface BoundStatement {
   readonly effects: SessionEffects;
   /** Something that it runs calls currval() or lastval(). */
   readonly asksWithin: boolean;
+  readonly showsNames: boolean;
   /** Custom settings that the functions it calls ask for. */
   readonly asksSettings: readonly string[];
 }
@@ -159,8 +160,17 @@ export function bindStatement(facts: StatementFacts, context: BindContext): Boun
     reads: why === undefined && reach.relations.size > 0 ? readTags(reach, context) : [],
     effects: effectsOf(facts, isSuspect, context.template, leavesState),
     asksWithin: reach.asksSequences,
+    showsNames: (planned ?? reach).showsNames || readsNames(facts),
     asksSettings: reach.asksSettings,
   };
+}
+
+/** Also of what is only prepared: EXECUTE will run it. */
+export function readsNames({ reads, functions }: StatementFacts): boolean {
+  return (
+    reads.some(({ name }) => name === 'pg_prepared_statements') ||
+    functions.some(({ name }) => name === 'pg_prepared_statement')
+  );
 }
 
 /** Also indexes, defaults and constraints that are made or built anew call functions, and event triggers are some. */

@@ -63,6 +63,8 @@ export interface Plan {
   readonly asksSequences: boolean;
   /** It calls them by itself: its client asks for what an earlier statement has advanced, and may do so again. */
   readonly asksByName: boolean;
+  /** It reads pg_prepared_statements, or what it runs does. */
+  readonly showsNames: boolean;
   /** Custom settings ("app.x") in it; undefined: none. */
   readonly customSettings: CustomSettings | undefined;
   /** What is sent behind it before its outcome is known may mean other relations than it does now. */

@@ -117,7 +117,7 @@ const kept: readonly (readonly [state: string, how: string])[] = [
     'end with the **transaction**, which keeps its server',
   ],
   [
-    '`DEALLOCATE name`, `EXECUTE name`, `PREPARE name`, `pg_prepared_statements` of statements of the protocol',
+    '`DEALLOCATE name`, `EXECUTE name` in all its forms, `PREPARE name`, `pg_prepared_statements`, also behind views and functions, of statements of the protocol',
     'the server is told the client’s own names first; **pinned** as long as it knows them',
   ],
   [

@@ -25,6 +25,8 @@ export interface Services {
   readonly baselines: LatencyBaselines;
   /** What a FunctionCall may do: anything. */
   readonly functionCall: Classified;
+  /** What a statement may do that SQL has prepared: as much as EXECUTE. */
+  readonly sqlPrepared: Classified;
   readonly nowMs: () => number;
   readonly random: () => number;
   routing(): RoutingSettings;

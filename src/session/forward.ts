@@ -19,6 +19,7 @@ import {
   mayBeFailed,
   passesNames,
   prepare,
+  tellExecuted,
   tellNames,
   unknownStatement,
 } from './names.ts';
@@ -202,6 +203,7 @@ function parseUnnamed(
     if (server.unnamed === unnamed) server.unnamed = isSkipped ? serverBefore : undefined;
     session.neverParsed(unnamed, isSkipped ? before : undefined);
   };
+  tellExecuted(session, server, unnamed);
   send(message, server);
   owe(session, Owed.Parse, undo);
 }
@@ -301,12 +303,14 @@ function closeStatement(session: ClientSession, server: ServerConnection, messag
     return owe(session, Owed.Close, undo);
   }
   const statement = session.leaveStatement(name);
+  const own = session.ownNames?.get(name);
+  session.leaveOwnName(name);
   const undo = (): void => {
     if (statement !== undefined) session.restoreStatement(name, statement);
+    if (own !== undefined) session.restoreOwnName(name, own);
   };
-  const isOwn = session.ownNames?.has(name) === true;
   // The servers keep it for others (least recently used goes first); only the client's name is gone.
-  if (!isOwn && !passesNames(session)) return pretend(session, closeComplete, undo);
+  if (own === undefined && !passesNames(session)) return pretend(session, closeComplete, undo);
   send(message, server);
   owe(session, Owed.Close, undo);
 }

@@ -13,7 +13,7 @@ import type { Database, Services } from './context.ts';
 import type { Preferences } from './preferences.ts';
 import { Settings, settingFromText, settingsOf } from './settings.ts';
 import type { SessionState } from './state.ts';
-import type { Statement } from './statements.ts';
+import { isDescribedByNames, maySpeakOfNames, type Statement } from './statements.ts';
 import type { Phase } from './transaction.ts';
 import type { Unit, WriteSet } from './unit.ts';
 
@@ -150,6 +150,7 @@ export class Holdings {
   /** With whom a statement prepared now may be shared; undefined: with nobody, as what it means is the session's alone. */
   private sceneFor(sql: Buffer): string | undefined {
     if (this.state.isPinned || this.writes?.changesCatalog === true || hasTimeWord(sql)) return undefined;
+    if (maySpeakOfNames(sql) && isDescribedByNames(this.classify(sql))) return undefined;
     const { database, identity, services, state } = this;
     // Of schemas that another user may not use, names mean something else or nothing.
     const who = `${database.name}|${database.serverUser(identity.user)}|${state.live.forCacheKey}`;
@@ -194,9 +195,7 @@ export class Holdings {
     this.leaveOwnName(name);
     return () => {
       if (statement !== undefined) this.restoreStatement(name, statement);
-      if (own === undefined) return;
-      (this.ownNames ??= new Map()).set(name, own);
-      this.state.pin('PREPARE');
+      if (own !== undefined) this.restoreOwnName(name, own);
     };
   }
 
@@ -217,6 +216,12 @@ export class Holdings {
   /** The server does not know that name any more. */
   leaveOwnName(name: string): void {
     if (this.ownNames?.delete(name) === true && this.ownNames.size === 0) this.state.unpin('PREPARE');
+  }
+
+  /** It has turned out to know it all the same. */
+  restoreOwnName(name: string, own: 'real' | 'empty'): void {
+    (this.ownNames ??= new Map()).set(name, own);
+    this.state.pin('PREPARE');
   }
 
   /** A text was executed to its end: pins and what DISCARD takes away. */

@@ -8,8 +8,10 @@ import { isSameDescription, type Description } from '../protocol/description.ts'
 import { close, describe, parse, sync } from '../protocol/write.ts';
 import type { AnswerReceiver, ServerConnection } from '../backend/server.ts';
 import type { Plan } from '../routing/plan.ts';
+import type { StatementFacts } from '../sql/facts.ts';
 import type { ClientSession } from './client.ts';
 import { inItsReading } from './parse-settings.ts';
+import { planOf } from './plans.ts';
 import type { Statement } from './statements.ts';
 
 /** Names that Weir gives. A client's that looks like one must not be taken for it. */
@@ -68,6 +70,7 @@ export function prepare(
   types: Buffer = statement.types,
 ): void {
   const { serverName } = statement;
+  tellExecuted(session, server, statement);
   // The Close of a batch ahead that has evicted it may have been skipped.
   if (session.inFlight.length > 1) closeSkipped(session, server, serverName);
   evictFor(session, server, serverName);
@@ -121,6 +124,11 @@ export function closeEvicted(session: ClientSession, server: ServerConnection): 
   session.evicted = undefined;
 }
 
+/** Does the session's server have the client's statement by the client's own name? */
+export function goesByOwnName({ ownNames }: ClientSession, name: string): boolean {
+  return ownNames?.get(name) === 'real';
+}
+
 /** Makes sure that the server has the statement the client calls `name`; returns its name there. */
 export function ensure(session: ClientSession, server: ServerConnection, name: string): string {
   if (name === '') {
@@ -130,6 +138,7 @@ export function ensure(session: ClientSession, server: ServerConnection, name: s
   if (passesNames(session)) return name;
   const statement = session.statements?.get(name);
   if (statement === undefined) return session.ownNames?.has(name) === true ? name : foreignName(name);
+  if (goesByOwnName(session, name)) return name;
   if (!isPrepared(session, server, statement)) {
     prepare(session, server, statement, true, undefined, typesOf(statement));
     if (statement.description === undefined) learnDescription(session, server, statement);
@@ -149,6 +158,7 @@ export function ensureUnnamed(session: ClientSession, server: ServerConnection):
     // Another client's must not be found there.
     return closeSkipped(session, server, '', undo);
   }
+  tellExecuted(session, server, unnamed);
   inItsReading(session, server, unnamed, () => {
     server.send(parse('', unnamed.sql, typesOf(unnamed)));
     session.database.stats.serverParses++;
@@ -162,18 +172,27 @@ export function ensureUnnamed(session: ClientSession, server: ServerConnection):
  */
 export function tellNames(session: ClientSession, server: ServerConnection, plan: Plan, isBatch: boolean): void {
   const receiver = isBatch ? session.receiver : nobody;
-  let isTold = !plan.isRead && showsNames(plan) && !passesNames(session) && tellAll(session, server, receiver);
+  let isTold = !plan.isRead && showsNames(session, plan) && !passesNames(session) && tellAll(session, server, receiver);
   if (session.statements !== undefined) {
-    for (const { kind, name } of plan.facts.statements) {
-      if (name === undefined || (kind !== 'deallocate' && kind !== 'execute' && kind !== 'prepare')) continue;
-      const statement = session.statements.get(name);
-      if (statement === undefined || passesNames(session)) continue;
-      isTold = tellName(session, server, name, kind === 'deallocate' ? undefined : statement, receiver) || isTold;
+    for (const facts of plan.facts.statements) {
+      const name = namedIn(facts);
+      const statement = name === undefined ? undefined : session.statements.get(name);
+      if (name === undefined || statement === undefined || passesNames(session)) continue;
+      isTold = tellName(session, server, name, facts.kind === 'deallocate' ? undefined : statement, receiver) || isTold;
     }
   }
   if (!isTold || isBatch) return;
   server.send(sync);
   server.owe(new Answer<AnswerReceiver>(Owed.Sync, nobody, true));
+}
+
+/** Before its Parse: PostgreSQL looks then already at what EXECUTE will bring. */
+export function tellExecuted(session: ClientSession, server: ServerConnection, { classified }: Statement): void {
+  for (const { executes } of classified.facts.statements) {
+    if (executes === undefined || passesNames(session)) continue;
+    const statement = session.statements?.get(executes);
+    if (statement !== undefined) tellName(session, server, executes, statement, session.receiver);
+  }
 }
 
 /** Gives the server one name, for `statement` or (undefined) only so that it can be taken away again. */
@@ -194,15 +213,28 @@ function tellName(
   ownNames.set(name, statement === undefined ? 'empty' : 'real');
   session.state.pin('PREPARE');
   const undo = (): void => session.leaveOwnName(name);
-  // An empty text is taken also in a failed transaction, and when the table has gone.
-  server.send(parse(name, statement?.sql ?? noSql, statement?.types ?? noTypes));
-  session.database.stats.serverParses++;
-  server.owe(new Answer<AnswerReceiver>(Owed.Parse, receiver, true, undefined, undo));
+  const send = (): void => {
+    // An empty text is taken also in a failed transaction, and when the table has gone.
+    server.send(parse(name, statement?.sql ?? noSql, statement === undefined ? noTypes : typesOf(statement)));
+    session.database.stats.serverParses++;
+    server.owe(new Answer<AnswerReceiver>(Owed.Parse, receiver, true, undefined, undo));
+  };
+  if (statement === undefined) send();
+  else inItsReading(session, server, statement, send, receiver);
   return true;
 }
 
-function showsNames(plan: Plan): boolean {
-  return plan.facts.statements.some(({ reads }) => reads.some(({ name }) => name === 'pg_prepared_statements'));
+/** The prepared statement of which it speaks. */
+function namedIn({ kind, name, executes }: StatementFacts): string | undefined {
+  return kind === 'deallocate' || kind === 'prepare' ? name : executes;
+}
+
+/** Does it, or the statement of the protocol that it executes? */
+function showsNames(session: ClientSession, plan: Plan): boolean {
+  if (plan.showsNames) return true;
+  const isShowing = ({ executes }: StatementFacts): boolean =>
+    executes !== undefined && planOf(session, executes)?.showsNames === true;
+  return plan.facts.statements.some(isShowing);
 }
 
 /** For pg_prepared_statements: the server gets all names of the client, and loses all of Weir's. */

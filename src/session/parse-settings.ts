@@ -33,17 +33,18 @@ export function inItsReading(
   server: ServerConnection,
   statement: Statement,
   send: () => void,
+  receiver: AnswerReceiver = session.receiver,
 ): void {
   const names = otherReadings(statement, session.state);
   if (names.length === 0) return send();
   select(
-    session,
+    receiver,
     server,
     names.flatMap((name) => takeOn(name, statement.settings)),
   );
   send();
   select(
-    session,
+    receiver,
     server,
     names.map((name) => call(name, `pg_catalog.current_setting('weir.${name}')`)),
   );
@@ -74,7 +75,7 @@ function call(name: string, value: string): string {
 }
 
 /** The client hears nothing of it, and its own unnamed statement and portal stay. */
-function select(session: ClientSession, server: ServerConnection, calls: readonly string[]): void {
+function select(receiver: AnswerReceiver, server: ServerConnection, calls: readonly string[]): void {
   const sql = Buffer.from(`SELECT ${calls.join(', ')}`);
   const steps = [
     [Owed.Parse, parse(ownName, sql, noTypes)],
@@ -85,6 +86,6 @@ function select(session: ClientSession, server: ServerConnection, calls: readonl
   ] as const;
   for (const [kind, bytes] of steps) {
     server.send(bytes);
-    server.owe(new Answer<AnswerReceiver>(kind, session.receiver, true));
+    server.owe(new Answer<AnswerReceiver>(kind, receiver, true));
   }
 }

@@ -30,8 +30,14 @@ function isReadingUnsure({ inFlight }: ClientSession, unit: Unit | undefined): b
 
 /** The plan of a prepared statement by the client's name; undefined: there is none (the server will say so). */
 export function planOf(session: ClientSession, name: string): Plan | undefined {
-  const statement = session.statementOf(name);
-  return statement === undefined ? undefined : bindFor(session, statement.classified);
+  const classified = classifiedOf(session, name);
+  return classified === undefined ? undefined : bindFor(session, classified);
+}
+
+/** Of one that SQL has prepared nothing is known, as of what EXECUTE runs. */
+function classifiedOf(session: ClientSession, name: string): Classified | undefined {
+  const { ownNames, services } = session;
+  return session.statementOf(name)?.classified ?? (ownNames?.has(name) === true ? services.sqlPrepared : undefined);
 }
 
 function add(session: ClientSession, unit: Unit, classified: Classified): void {
@@ -42,8 +48,8 @@ function add(session: ClientSession, unit: Unit, classified: Classified): void {
   if (isLocal(classified.facts)) unit.locals++;
 }
 
-function changesNames({ kind, discards }: StatementFacts): boolean {
-  return kind === 'prepare' || kind === 'deallocate' || kind === 'execute' || discards === 'all';
+function changesNames({ kind, discards, executes }: StatementFacts): boolean {
+  return kind === 'prepare' || kind === 'deallocate' || executes !== undefined || discards === 'all';
 }
 
 /** Statements parsed in the batch that is being gathered, by name: not entered yet, since it may still fail. */
@@ -131,7 +137,8 @@ function noteUse(session: ClientSession, unit: Unit, name: string): void {
   const statement = session.statementOf(name);
   unit.uses = statement;
   if (name === '' || statement === undefined || isUnsure(session, statement)) unit.needsNames = true;
-  if (statement !== undefined) noteExecution(session, unit, statement.classified);
+  const classified = classifiedOf(session, name);
+  if (classified !== undefined) noteExecution(session, unit, classified);
 }
 
 function noteExecution(session: ClientSession, unit: Unit, classified: Classified): void {

@@ -141,6 +141,10 @@ export class Receiver implements AnswerReceiver {
     return true;
   }
 
+  get processId(): number {
+    return this.session.identity.id;
+  }
+
   get isFull(): boolean {
     return this.session.wire.isFull;
   }

@@ -8,20 +8,20 @@ import { isSameDescription, noRows } from '../protocol/description.ts';
 import { endOfString, readErrorFields, readName } from '../protocol/read.ts';
 import { errorResponse, flush, frame } from '../protocol/write.ts';
 import type { ServerConnection } from '../backend/server.ts';
-import type { StatementKind } from '../sql/facts.ts';
 import type { ClientSession } from './client.ts';
 import { forward, pretend } from './forward.ts';
 import {
   askDescription,
   closeSkipped,
   ensureUnnamed,
+  goesByOwnName,
   noTypes,
   passesNames,
   prepare,
   typesOf,
   unknownStatement,
 } from './names.ts';
-import type { Statement } from './statements.ts';
+import { isDescribedByNames, type Statement } from './statements.ts';
 import type { Message, Unit } from './unit.ts';
 
 /** PostgreSQL's own words; drivers know it by the routine, and prepare the statement again. */
@@ -33,16 +33,15 @@ const changedResultType = errorResponse({
   routine: 'RevalidateCachedQuery',
 });
 
-/** What PostgreSQL does not plan, it does not compare either. */
-const notPlanned: ReadonlySet<StatementKind> = new Set(['fetch', 'execute']);
-
 /**
  * Has a server that does not have the statement to be asked what it is there? `isNew`: for a client that prepares it just
  * now, for whom the types of its parameters are not settled either.
  */
-function isOpenToChange({ description, classified }: Statement, isNew: boolean): boolean {
-  const kind = classified.facts.statements[0]?.kind ?? 'unknown';
-  if (description === undefined || notPlanned.has(kind)) return false;
+function isOpenToChange(statement: Statement, isNew: boolean): boolean {
+  const { description, classified } = statement;
+  const kind = classified.facts.statements[0]?.kind;
+  // What PostgreSQL does not plan, it does not compare either.
+  if (description === undefined || isDescribedByNames(classified)) return false;
   return (
     description.resultType !== noRows || kind === 'call' || (isNew && description.parameters?.equals(noTypes) !== true)
   );
@@ -70,7 +69,7 @@ function usedBy(session: ClientSession, { type, buffer, start, end }: Message): 
   else if (type !== Frontend.Parse) return undefined;
   const nameEnd = endOfString(buffer, at, end);
   const name = readName(buffer, at, nameEnd);
-  if (type !== Frontend.Parse) return session.statementOf(name);
+  if (type !== Frontend.Parse) return goesByOwnName(session, name) ? undefined : session.statementOf(name);
   if (name === '' || session.ownNames?.has(name) === true) return undefined;
   // It will be refused, by a server that has the one of that name.
   const namesake = session.statements?.get(name);

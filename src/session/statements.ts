@@ -4,7 +4,7 @@
  * a small map.
  */
 import type { Description } from '../protocol/description.ts';
-import type { Classified } from '../sql/facts.ts';
+import type { Classified, StatementKind } from '../sql/facts.ts';
 import type { Settings } from './settings.ts';
 
 export interface Statement {
@@ -20,6 +20,18 @@ export interface Statement {
   description?: Description;
   /** An unnamed one whose Parse did not happen: what there was before it. */
   instead?: { readonly statement: Statement | undefined };
+}
+
+/** FETCH and EXECUTE bring what the client's own cursor or statement of that name does: that is nobody else's. */
+const describedByNames: ReadonlySet<StatementKind> = new Set(['fetch', 'execute']);
+
+export function isDescribedByNames({ facts }: Classified): boolean {
+  return describedByNames.has(facts.statements[0]?.kind ?? 'unknown');
+}
+
+/** Only such a text can be one: asked first, as most have no such word. */
+export function maySpeakOfNames(sql: Buffer): boolean {
+  return /\b(?:fetch|move|execute)\b/i.test(sql.toString('latin1'));
 }
 
 /** Statements that nobody uses any more are kept for the next client that prepares them, up to this many. */

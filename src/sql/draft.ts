@@ -48,6 +48,7 @@ export class Draft {
   discards: StatementFacts['discards'];
   shows: string | undefined;
   name: string | undefined;
+  executes: string | undefined;
   cursor: CursorHold | undefined;
   createsTemporary = false;
   dropsOnCommit = false;
@@ -175,6 +176,7 @@ export class Draft {
       discards: this.discards,
       shows: this.shows,
       name: this.name,
+      executes: this.executes,
       cursor: this.cursor,
       createsTemporary: this.createsTemporary,
       dropsOnCommit: this.dropsOnCommit,

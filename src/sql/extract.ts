@@ -130,7 +130,7 @@ function readCreateTableAs(body: Ast, draft: Draft, walker: QueryWalker): void {
   const execute = bodyOf(body['query'], 'ExecuteStmt');
   if (execute === undefined) walker.walk(body['query']);
   else {
-    draft.name = textOf(execute['name']);
+    draft.name = draft.executes = textOf(execute['name']);
     walker.walk(execute['params']);
   }
   walker.into(astOf(body['into']));
@@ -206,6 +206,7 @@ function readPrepare(body: Ast, draft: Draft, _walker: QueryWalker, reading: Rea
 function readExecute(body: Ast, draft: Draft, walker: QueryWalker): void {
   walker.walk(body['params']);
   named(draft, 'execute', 'EXECUTE', body['name']);
+  draft.executes = draft.name;
 }
 
 function readDeclare(body: Ast, draft: Draft, walker: QueryWalker): void {

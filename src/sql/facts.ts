@@ -148,6 +148,8 @@ export interface StatementFacts {
   readonly shows: string | undefined;
   /** Names for PREPARE / EXECUTE / DEALLOCATE (undefined with kind deallocate: ALL), DECLARE / FETCH / CLOSE, LISTEN / UNLISTEN ("*"), NOTIFY, SAVEPOINT. */
   readonly name: string | undefined;
+  /** The prepared statement that EXECUTE runs: by itself, in EXPLAIN, or in CREATE TABLE AS. */
+  readonly executes: string | undefined;
   readonly cursor: CursorHold | undefined;
   /** CREATE TEMP ..., SELECT INTO TEMP, or a write to pg_temp. */
   readonly createsTemporary: boolean;

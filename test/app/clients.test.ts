@@ -19,6 +19,19 @@ function seated(minor: number) {
   return { clients, key, cancel, seen: () => ({ cancels, answered }) };
 }
 
+describe('numbers', () => {
+  it('are none that a process can have, fit into a positive int32, and are not given twice, around the end too', () => {
+    const clients = new Clients(2 ** 31 - 3);
+    const ids = Array.from({ length: 5 }, () => clients.register(0).id);
+    expect(ids).toEqual([2 ** 31 - 2, 2 ** 31 - 1, 2 ** 22 + 1, 2 ** 22 + 2, 2 ** 22 + 3]);
+  });
+
+  it('begin elsewhere in every Weir', () => {
+    const firsts = Array.from({ length: 20 }, () => new Clients().register(0).id);
+    expect(new Set(firsts).size).toBeGreaterThan(15);
+  });
+});
+
 describe('cancel keys', () => {
   it.each([
     [0, 4],

@@ -127,6 +127,7 @@ export function makeWorld(options: WorldOptions): World {
     book: new StatementBook(),
     baselines: createLatencyBaselines(),
     functionCall: classifier.classify(Buffer.from('CALL function_call()')),
+    sqlPrepared: classifier.classify(Buffer.from('EXECUTE "\u0001"')),
     nowMs,
     random: Math.random,
     routing: () => routing,

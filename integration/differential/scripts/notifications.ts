@@ -20,6 +20,19 @@ export const notifications = [
     atOnce,
   ),
   script(
+    'a listener knows what it has sent itself',
+    [
+      a('LISTEN n_own'),
+      a("NOTIFY n_own, 'mine'"),
+      b("NOTIFY n_own, 'yours'"),
+      a.hears('A'),
+      a(...extended("SELECT pg_notify('n_own', $1)", 'mine'), ...extended('SELECT 1'), sync),
+      a("BEGIN; NOTIFY n_own, 'one'; NOTIFY n_own, 'two'; COMMIT"),
+      a('UNLISTEN *'),
+    ],
+    atOnce,
+  ),
+  script(
     'two listeners, one sender',
     [
       a('LISTEN n_both'),
