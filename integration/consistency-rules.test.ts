@@ -23,7 +23,7 @@ describe.skipIf(!hasRedis())('a rule that is taken out is missed', () => {
       run: currentRun(),
       seed,
       seconds: 60,
-      pauseMs: 300,
+      pauseMs: mutant.pauseMs ?? 300,
       worlds: [mutant.world],
       kinds: kinds.filter(({ name }) => mutant.kinds.includes(name)),
       forms: mutant.forms,

@@ -3,11 +3,9 @@
  * Empty is where it has to be.
  */
 export const expectedToFail: ReadonlySet<string> = new Set([
-  'kill-redis',
-  'freeze-redis',
-  'partition-redis',
-  'cut-redis',
-  'slow-redis',
+  // BEGIN READ ONLY takes a replica before anybody knows what will be read: it may lack acknowledged writes of others.
+  'read only',
+  'function',
+  // What a Weir that is killed had under way may be committed later, unheard of.
   'kill-weir',
-  'cut-primary',
 ]);

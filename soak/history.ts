@@ -15,6 +15,7 @@ export type What =
   | 'two snapshots in one statement'
   | 'two snapshots in one transaction'
   | "another session's settings"
+  | 'of another moment'
   | 'never agreed';
 
 export interface Anomaly {

@@ -58,6 +58,7 @@ ${ordinary.map((table) => `CREATE TABLE ${table} (id int PRIMARY KEY, n int NOT 
 ALTER TABLE copied DROP CONSTRAINT copied_pkey;
 CREATE INDEX ON copied (id, n);
 ALTER TABLE plain ADD COLUMN at timestamptz NOT NULL DEFAULT '2020-01-01 00:00:00+00';
+ALTER TABLE plain ADD COLUMN word text NOT NULL DEFAULT 'now';
 CREATE TABLE inherited_child () INHERITS (inherited);
 CREATE TABLE part (id int, n int NOT NULL, region int NOT NULL DEFAULT 0) PARTITION BY LIST (region);
 CREATE TABLE part_0 PARTITION OF part FOR VALUES IN (0);
@@ -133,13 +134,16 @@ export interface Form {
   readonly first: Table;
   readonly second: Table | undefined;
   readonly isZoned: boolean;
+  /** Its second column is the time at which it was computed, ms: never earlier than it was asked for. */
+  readonly isMomentary?: boolean;
   /** Counts as a write of everything: asked for now and then only, or no replica would ever be far enough. */
   readonly isRare?: boolean;
   readonly text: (slot: string) => string;
 }
 
 /** `read only` is no text of its own: some of the others are asked in READ ONLY transactions. */
-export type FormKind = 'table' | 'view' | 'uncached' | 'function' | 'volatile' | 'zoned' | 'heavy' | 'read only';
+export type FormKind =
+  'table' | 'view' | 'uncached' | 'function' | 'volatile' | 'zoned' | 'moment' | 'heavy' | 'read only';
 export const formKinds: readonly FormKind[] = [
   'table',
   'view',
@@ -147,6 +151,7 @@ export const formKinds: readonly FormKind[] = [
   'function',
   'volatile',
   'zoned',
+  'moment',
   'heavy',
   'read only',
 ];
@@ -183,6 +188,7 @@ function formsOfTable(table: Table): Record<FormKind, Form[]> {
     ],
     volatile: [{ ...form('volatile function', (slot) => `SELECT volatile_${table}(${slot})`), isRare: true }],
     zoned: [],
+    moment: [],
     heavy: [],
     'read only': [],
   };
@@ -210,6 +216,16 @@ const zoned: Form = {
   text: (slot) => `SELECT n, to_char(at, 'TZH') FROM plain WHERE id = ${slot}`,
 };
 
+/** By a function, and by a text that means another time whenever it is read. */
+const moments: readonly Form[] = ['statement_timestamp()', 'word::timestamptz'].map((moment) => ({
+  name: `${moment} plain`,
+  first: 'plain',
+  second: undefined,
+  isZoned: false,
+  isMomentary: true,
+  text: (slot) => `SELECT n, floor(extract(epoch FROM ${moment}) * 1000)::bigint FROM plain WHERE id = ${slot}`,
+}));
+
 /** Takes long enough for somebody to write, and for others to ask the same, meanwhile. */
 const heavy: Form = {
   name: 'heavy plain',
@@ -228,6 +244,7 @@ export function formsOf(kinds: ReadonlySet<FormKind>): Form[] {
     ...forms,
     ...together.flatMap(formsOfPair),
     ...(kinds.has('zoned') ? [zoned] : []),
+    ...(kinds.has('moment') ? moments : []),
     ...(kinds.has('heavy') ? [heavy] : []),
   ];
 }

@@ -24,6 +24,8 @@ export interface Mutant {
   readonly kinds: readonly string[];
   readonly forms: readonly FormKind[];
   readonly faults: readonly string[];
+  /** Between two writes of one writer, at most: what is written all the time is never old for long. */
+  readonly pauseMs?: number;
 }
 
 const usual = {
@@ -32,6 +34,21 @@ const usual = {
   forms: ['table', 'view'],
   faults: [],
 } as const satisfies Partial<Mutant>;
+
+/** A session in a transaction asks the cache, too, and does with what it has `found` as it is told. */
+const inTransactions = (what: string): Change[] => [
+  { file: 'session/cacheable.js', from: 'if (session.status !== TxStatus.Idle)', to: 'if (false)' },
+  {
+    file: 'session/handle-request.js',
+    from: "unit.cacheWhy = 'the session keeps its server';",
+    to: `if (session.status === TxStatus.InTransaction && cacheObstacle(session, unit) === '') {
+      const { cache } = session.services;
+      const { ticker } = session.database.topology;
+      const found = cache.lookup(cacheKey(session, unit), cacheTags(unit), cacheTtlMs(session, unit), session.seen, ticker);
+      ${what}
+    }`,
+  },
+];
 
 export const mutants: readonly Mutant[] = [
   {
@@ -50,9 +67,8 @@ export const mutants: readonly Mutant[] = [
       { file: 'cache/guard.js', from: 'state.closed--;', to: '' },
       { file: 'cache/guard.js', from: 'this.announced = this.held.length > 0 ?', to: 'this.announced = false ?' },
     ],
-    world: 'shared',
     forms: ['table', 'uncached'],
-    faults: ['freeze-weir', 'slow-redis'],
+    faults: ['slow-primary'],
   },
   {
     ...usual,
@@ -98,7 +114,6 @@ export const mutants: readonly Mutant[] = [
     ...usual,
     rule: 4,
     name: 'a flight is joined whatever was written since',
-    isMissed: true,
     changes: [
       {
         file: 'cache/flights.js',
@@ -122,7 +137,9 @@ export const mutants: readonly Mutant[] = [
     isMissed: true,
     changes: [{ file: 'cache/peers.js', from: 'if (this.options.rules.keepsTrust)', to: 'if (true)' }],
     world: 'shared',
-    faults: ['cut-redis', 'flush-redis', 'kill-redis'],
+    kinds: ['simple', 'two statements in one Query', 'partitioned', 'parent of a child', 'copy'],
+    faults: ['cut-redis', 'flush-redis', 'leave'],
+    pauseMs: 12_000,
   },
   {
     ...usual,
@@ -191,20 +208,34 @@ export const mutants: readonly Mutant[] = [
   {
     ...usual,
     rule: 10,
-    name: 'answers of any function are kept',
-    isMissed: true,
+    name: 'answers of this moment are kept',
     changes: [
       { file: 'routing/bind-reach.js', from: 'refuseCache(reason) {', to: 'refuseCache(reason) { return;' },
       { file: 'routing/bind-statement.js', from: "return hasTable ? '' : 'reads no table';", to: "return '';" },
     ],
-    forms: ['function'],
+    forms: ['moment'],
   },
   {
     ...usual,
     rule: 11,
     name: 'transactions are answered from the cache',
-    isMissed: true,
-    changes: [{ file: 'session/cacheable.js', from: 'if (session.status !== TxStatus.Idle)', to: 'if (false)' }],
+    changes: inTransactions(`
+      if (found.kind === 'hit') return session.answeredFromCache(unit, found.parts);
+      if (found.kind === 'miss') found.flight?.abandon();`),
+    forms: ['table', 'read only'],
+  },
+  {
+    ...usual,
+    rule: 11,
+    name: 'what transactions read is kept',
+    changes: [
+      ...inTransactions(`
+      if (found.kind === 'miss' && found.flight !== undefined) {
+        unit.flight = found.flight;
+        unit.capture = new Capture(session.services.maxEntrySizeBytes());
+      }`),
+      { file: 'session/settle.js', from: '!capture.overflow && isIdle', to: '!capture.overflow' },
+    ],
     forms: ['table', 'read only'],
   },
   {
@@ -221,7 +252,6 @@ export const mutants: readonly Mutant[] = [
     ...usual,
     rule: 12,
     name: 'a session goes to any replica',
-    isMissed: true,
     changes: [{ file: 'session/freshness.js', from: 'moveLsn(ticker) {', to: 'moveLsn(ticker) { return 0;' }],
     faults: ['pause-replay'],
   },

@@ -33,6 +33,8 @@ export interface Target {
 interface Question {
   readonly form: Form;
   readonly claims: readonly Claim[];
+  /** By the wall clock; of a transaction when it began. */
+  readonly askedAtMs: number;
   readonly bytes: Buffer;
   /** The same without a Parse that has been sent already. */
   readonly again: Buffer;
@@ -43,6 +45,8 @@ interface Question {
 
 const mostAtOnce = 8;
 const routeSample = 0.06;
+/** All run on one machine: this is for a clock that is being set. */
+const clockSlackMs = 50;
 
 export class ReadSession {
   reader: Reader | undefined;
@@ -177,7 +181,8 @@ export class ReadSession {
     const first = this.question(undefined);
     const [begun, answer] = await connection.send(Buffer.concat([query(begin), first.bytes]), 2);
     if (begun!.sqlstate === '' || answer!.sqlstate !== '') this.judge(first, answer!, '');
-    if (isRepeatable) await sleep(this.random.between(0, 15));
+    // Long enough for somebody to write and somebody else to read that.
+    if (isRepeatable) await sleep(this.random.between(0, this.random.chance(0.3) ? 150 : 15));
     // What a transaction reads of an old snapshot is no news of today.
     const again = isRepeatable ? first : this.question(undefined);
     const [second, ended] = await connection.send(
@@ -185,7 +190,7 @@ export class ReadSession {
       2,
     );
     if (ended!.sqlstate !== '') this.world.refused(ended!, 'end of a transaction');
-    if (!isRepeatable) return this.judge(again, second!, '');
+    if (!isRepeatable) return this.judge({ ...again, askedAtMs: first.askedAtMs }, second!, '');
     const [one, two] = [answer!, second!];
     if (one.sqlstate !== '' || two.sqlstate !== '') return;
     this.world.ledger.reads++;
@@ -203,7 +208,7 @@ export class ReadSession {
     const how = `${form.name} ${way}`;
     const claims = [world.ledger.claim(reader, registerOf(form.first, slot), now, how)];
     if (form.second !== undefined) claims.push(world.ledger.claim(reader, registerOf(form.second, slot), now, how));
-    return { form, claims, ...this.encode(form, slot, way) };
+    return { form, claims, askedAtMs: Date.now(), ...this.encode(form, slot, way) };
   }
 
   private encode(form: Form, slot: number, way: Way): Pick<Question, 'bytes' | 'again' | 'name' | 'isNew'> {
@@ -248,6 +253,10 @@ export class ReadSession {
     }
     if (form.isZoned && row[1] !== offsets[this.zone]) {
       world.ledger.accuse("another session's settings", reader, claims[0]!, `${row[1]} in ${this.zone}`);
+    }
+    if (form.isMomentary === true && Number(row[1]) < question.askedAtMs - clockSlackMs) {
+      const detail = `${question.askedAtMs - Number(row[1])} ms before it was asked for`;
+      world.ledger.accuse('of another moment', reader, claims[0]!, detail);
     }
   }
 }
