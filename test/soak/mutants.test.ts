@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import ts from 'typescript';
 import { checkoutDir } from '../../integration/harness/run-dir.ts';
+import { faults } from '../../soak/faults.ts';
+import { kinds } from '../../soak/kinds.ts';
 import { mutants } from '../../soak/mutants.ts';
 
 const options = { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2023 };
@@ -16,4 +18,10 @@ test.each(mutants.map(({ rule, name, changes }) => [`${rule}: ${name}`, changes]
     const source = readFileSync(join(checkoutDir, 'src', file.replace(/\.js$/, '.ts')), 'utf8');
     expect(ts.transpileModule(source, { compilerOptions: options }).outputText, file).toContain(from);
   }
+});
+
+test('mutants name writes and faults that there are', () => {
+  const known = new Set([...kinds, ...faults].map(({ name }) => name));
+  const named = mutants.flatMap((mutant) => [...mutant.kinds, ...mutant.faults]);
+  expect(named.filter((name) => !known.has(name))).toEqual([]);
 });
