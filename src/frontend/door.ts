@@ -19,6 +19,12 @@ import { addressOf, Logins, type LoginPlace } from './logins.ts';
 import type { Layer } from './startup.ts';
 import type { DoorOptions } from './types.ts';
 
+/**
+ * Size of the TLS records for clients, as PostgreSQL's own. libpq reads up to 8 kB, or more if it has room, and then waits for
+ * the socket: what OpenSSL still has of a larger record is not seen there, and the client waits for ever.
+ */
+const maxRecordBytes = 8192;
+
 /** Console clients let in above max_client_conn. */
 const consoleReserve = 8;
 
@@ -64,6 +70,7 @@ export function createDoor(options: DoorOptions): ClientDoor {
     server.on('secureConnection', (socket) => {
       handshakeOver(keyOf(socket));
       socket.disableRenegotiation();
+      socket.setMaxSendFragment(maxRecordBytes);
       // Like PostgreSQL: without ALPN it may be meant for another protocol's server (ALPACA).
       if (layer === 'tls' || typeof socket.alpnProtocol === 'string') return begin(socket, layer);
       socket.on('error', ignoreError);
