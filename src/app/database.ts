@@ -239,10 +239,14 @@ export class DatabaseRuntime implements Database {
     return () => void this.parked.delete(parked);
   }
 
+  /** Whoever is woken may not need the room, or be waiting for something else: then it is the next one's. Each once. */
   roomLeft(): void {
-    for (const first of this.parked) {
-      this.parked.delete(first);
-      return first.retry();
+    const load = this.topology.snapshot().primary?.load;
+    let left = this.parked.size;
+    for (const each of this.parked) {
+      if (left-- === 0 || load === undefined || load.fallbackReads >= load.fallbackRoom) return;
+      this.parked.delete(each);
+      each.retry();
     }
   }
 
@@ -283,6 +287,7 @@ export class DatabaseRuntime implements Database {
   /** About ten times a second. */
   sweep(nowMs: number): void {
     this.refreshRoom();
+    this.roomLeft();
     for (const parked of [...this.parked]) {
       if (nowMs < parked.deadlineMs) continue;
       this.parked.delete(parked);
