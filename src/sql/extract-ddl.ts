@@ -153,6 +153,9 @@ function readObjectNames(type: string, objects: unknown, draft: Draft): void {
   }
 }
 
+/** `SET search_path = app, pg_temp` of a function or a role makes nothing. */
+const settingClauses: ReadonlySet<string> = new Set(['VariableSetStmt', 'setstmt']);
+
 /** Every other relation in it counts as read; any name in pg_temp as a temporary object. */
 function readMentions(value: unknown, target: Ast, draft: Draft): void {
   if (value === target) return;
@@ -161,5 +164,5 @@ function readMentions(value: unknown, target: Ast, draft: Draft): void {
   if (!isAst(value)) return;
   const name = textOf(value['relname']);
   if (name !== undefined && 'relpersistence' in value) draft.reads(textOf(value['schemaname']), name);
-  for (const field of Object.values(value)) readMentions(field, target, draft);
+  for (const [field, part] of Object.entries(value)) if (!settingClauses.has(field)) readMentions(part, target, draft);
 }
