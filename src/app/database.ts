@@ -18,6 +18,7 @@ import type { NodeState, Topology, TopologySnapshot } from '../topology/types.ts
 import type { BorrowedLogins } from './borrowed-logins.ts';
 import type { Credentials } from './credentials.ts';
 import { makeTopology } from './database-topology.ts';
+import { forgetAll, forgetAnswers } from './forget-answers.ts';
 import { fallbackRoom, followNode } from './node-pools.ts';
 import { ServerLogins } from './server-logins.ts';
 import { DefaultsKeeper } from './session-defaults.ts';
@@ -84,7 +85,10 @@ export class DatabaseRuntime implements Database {
       pools: () => this.pools(),
       sessions: () => this.sessions(),
       serverUser: (user) => this.serverUser(user),
-      onChange: () => this.defaultsAreOther(),
+      onChange: () => {
+        this.welcome.forget();
+        forgetAnswers(shared.services.cache, this.prefix);
+      },
     });
     this.current = this.makeTopology();
     this.unsubscribe = this.current.onChange((snapshot) => this.changed(snapshot));
@@ -126,6 +130,7 @@ export class DatabaseRuntime implements Database {
       logins: this.logins,
       isUsed: () => this.clients > 0 || shared.services.nowMs() - this.usedAtMs < catalogKeptMs,
       onCatalog: ({ tagPrefix, sessionDefaults }) => {
+        forgetAll(shared.services.cache, this.prefix);
         this.prefix = tagPrefix;
         this.defaults.read(sessionDefaults);
       },
@@ -144,12 +149,6 @@ export class DatabaseRuntime implements Database {
 
   defaultsKnown(): Promise<void> {
     return this.defaults.whenKnown();
-  }
-
-  private defaultsAreOther(): void {
-    this.welcome.forget();
-    // Answers are told apart by what sessions have SET, and these have not SET anything.
-    if (this.prefix !== undefined) void this.shared.services.cache.invalidate([`${this.prefix}cat`]);
   }
 
   serverUser(user: string): string {

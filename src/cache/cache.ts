@@ -101,7 +101,7 @@ class Cache implements ResultCache {
     this.table = new TagTable(this.hasPeers, parts.maxTags);
     this.store = new Store(options.settings.maxMemoryBytes);
     this.flights = new Flights({
-      land: (plan, frames) => this.land(plan, frames),
+      land: (plan, frames, _bytes, isWhole) => this.land(plan, frames, isWhole),
       now: options.now,
       mayJoin: parts.mayJoin,
     });
@@ -189,12 +189,12 @@ class Cache implements ResultCache {
     return this.table.lastWriteInDatabase(prefix);
   }
 
-  async invalidate(tags: readonly Tag[]): Promise<void> {
+  async invalidate(tags: readonly Tag[], by: 'operator' | 'catalog' = 'operator'): Promise<void> {
     const states = [...new Set(tags)].map((tag) => this.table.state(tag));
     for (const state of states) {
       state.writtenNow();
       this.table.bump(state);
-      this.invalidations.operator++;
+      this.invalidations[by]++;
     }
     const told: Promise<void>[] = [];
     for (let i = 0; i < states.length; i += maxTagsPerWrite) {
@@ -263,7 +263,7 @@ class Cache implements ResultCache {
       now < entry.expiresAtMs &&
       now - entry.filledAtMs < ttlMs &&
       isSameSet(entry.states, set.states) &&
-      (freshness.accepts(entry.states, entry.order) || this.parts.ignoresFreshness)
+      (freshness.accepts(entry.states, entry.order, entry.isWhole) || this.parts.ignoresFreshness)
     );
   }
 
@@ -273,7 +273,7 @@ class Cache implements ResultCache {
     const stamps = stampsOf(set);
     if (stamps === undefined) return this.miss(closed);
     const other = this.flights.find(key, set);
-    if (other !== undefined && (freshness.accepts(set.states, other.order) || this.parts.ignoresFreshness)) {
+    if (other !== undefined && (freshness.accepts(set.states, other.order, true) || this.parts.ignoresFreshness)) {
       return mayWait ? { kind: 'wait', result: this.joined(other, request) } : this.miss(alone);
     }
     const remotes = set.states.map((state) => state.remote);
@@ -328,7 +328,7 @@ class Cache implements ResultCache {
   }
 
   /** A flight came back with a complete answer: store it if every stamp still holds (rule 1). */
-  private land(plan: FlightPlan, frames: readonly Buffer[]): Entry | undefined {
+  private land(plan: FlightPlan, frames: readonly Buffer[], isWhole: boolean): Entry | undefined {
     const { set, stamps } = plan;
     if (sumOf(frames) > this.settings.maxEntrySizeBytes) return undefined;
     if (!this.parts.isCurrent(set.states, stamps)) return undefined;
@@ -340,7 +340,7 @@ class Cache implements ResultCache {
     const { startedAtMs, order } = plan;
     const entry = makeEntry(
       plan.key,
-      { states: set.states, stamps, order, filledAtMs: startedAtMs, expiresAtMs },
+      { states: set.states, stamps, order, isWhole, filledAtMs: startedAtMs, expiresAtMs },
       parts,
     );
     if (this.second === undefined) this.keep(plan, entry);

@@ -25,7 +25,7 @@ export interface FlightPlan {
 
 export interface FlightRules {
   /** Stores the answer if that is still sound. */
-  land(plan: FlightPlan, parts: readonly Buffer[], bytes: number): Entry | undefined;
+  land(plan: FlightPlan, parts: readonly Buffer[], bytes: number, isFromPrimary: boolean): Entry | undefined;
   now(): number;
   /** Whether a request with these tags may join; overridden by tests that prove the rule necessary. */
   mayJoin(plan: FlightPlan, set: TagSet): boolean;
@@ -67,10 +67,10 @@ class OneFlight implements Flight {
     return need;
   }
 
-  store(parts: readonly Buffer[], bytes: number): void {
+  store(parts: readonly Buffer[], bytes: number, isFromPrimary = false): void {
     if (this.isOver) return;
     this.owner.finish(this);
-    this.release(this.owner.rules.land(this.plan, parts, bytes));
+    this.release(this.owner.rules.land(this.plan, parts, bytes, isFromPrimary));
   }
 
   abandon(): void {

@@ -14,6 +14,20 @@ export class Freshness implements SessionFreshness {
   private floors: number[] | undefined = undefined;
   /** Floor of every tag that is not listed. */
   private floorOfRest = 0;
+  /** Order of the last own write of which it is not proven yet that it wrote nothing else than Weir thinks; 0 = none. */
+  private wroteAt = 0;
+
+  get isUnproven(): boolean {
+    return this.wroteAt !== 0;
+  }
+
+  wrote(order: number): void {
+    this.wroteAt = order;
+  }
+
+  proven(): void {
+    this.wroteAt = 0;
+  }
 
   raise(state: TagState, order: number): void {
     const states = (this.states ??= []);
@@ -36,8 +50,12 @@ export class Freshness implements SessionFreshness {
     floors.push(order);
   }
 
-  /** Whether an answer whose query was sent at `order` may be shown: each tag read later, or confirmed since. */
-  accepts(states: readonly TagState[], order: number): boolean {
+  /**
+   * Whether an answer whose query was sent at `order` may be shown: each tag read later, or confirmed since. `isWhole`:
+   * the primary gave it, so that it has all that was committed before.
+   */
+  accepts(states: readonly TagState[], order: number, isWhole = false): boolean {
+    if (this.wroteAt !== 0 && !(isWhole && order > this.wroteAt)) return false;
     if (this.states === undefined) return true;
     for (const state of states) {
       const at = this.states.indexOf(state);

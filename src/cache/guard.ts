@@ -69,6 +69,7 @@ export class Guard implements WriteGuard {
     if (this.isSettled) return;
     this.isSettled = true;
     for (const state of this.states) state.writtenAt(tick);
+    this.freshness.wrote(this.rules.table.nextOrder());
     if (this.rules.isByTime) {
       const order = this.rules.table.nextOrder();
       for (const state of this.states) this.freshness.raise(state, order);

@@ -57,6 +57,10 @@ export class SecondLevel {
     const ageMs = Math.max(0, found.ttlMs - reply.ttlMs);
     const expiresAtMs = now + Math.min(reply.ttlMs, this.options.ttlMs - ageMs);
     const { states } = set;
-    return makeEntry(full, { states, stamps, order: 0, filledAtMs: now - ageMs, expiresAtMs }, found.parts);
+    return makeEntry(
+      full,
+      { states, stamps, order: 0, isWhole: false, filledAtMs: now - ageMs, expiresAtMs },
+      found.parts,
+    );
   }
 }

@@ -12,6 +12,8 @@ export interface Entry {
   readonly stamps: readonly number[];
   /** Place of that moment in the order of events; 0 = before everything (it came from the second level). */
   readonly order: number;
+  /** From the primary: it has all that was committed by then, whatever it depends on. */
+  readonly isWhole: boolean;
   readonly filledAtMs: number;
   readonly expiresAtMs: number;
   /** Given out as it is, so that a hit allocates nothing. */

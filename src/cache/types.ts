@@ -31,6 +31,9 @@ export interface KeyParts {
 export interface SessionFreshness {
   /** Opaque; created by `newFreshness`, updated by `noteRead` and `committed`. */
   readonly brand: 'freshness';
+  /** After an own write, until `proven()`: nothing older is shown, whatever it depends on (topology's SchemaClock). */
+  readonly isUnproven: boolean;
+  proven(): void;
 }
 
 /** The right to store one answer: made before its query is sent (rule 1). */
@@ -38,7 +41,7 @@ export interface Flight {
   /** Number of replicas' WAL to have been replayed for the fill to be sound (rule 3); undefined: primary only for now. */
   needLsn(): number | undefined;
   /** The complete, error-free, notice-free answer; `parts` are the frames in order. Stored only if still sound. */
-  store(parts: readonly Buffer[], bytes: number): void;
+  store(parts: readonly Buffer[], bytes: number, isFromPrimary?: boolean): void;
   /** The answer was not storable (error, notice, too large, cut off): others stop waiting and go on by themselves. */
   abandon(): void;
 }
@@ -94,8 +97,8 @@ export interface ResultCache {
   lastWrite(tags: readonly Tag[]): Tick;
   /** The same for anything in the database of `prefix`: for transactions of which nobody knows what they will read. */
   lastWriteInDatabase(prefix: string): Tick;
-  /** Operators: `weir invalidate`. Resolves when every reachable Weir was told. */
-  invalidate(tags: readonly Tag[]): Promise<void>;
+  /** Operators: `weir invalidate`; or since the catalog is another. Resolves when every reachable Weir was told. */
+  invalidate(tags: readonly Tag[], by?: 'operator' | 'catalog'): Promise<void>;
   invalidateAll(): Promise<void>;
   stats(): CacheStats;
   start(): Promise<void>;

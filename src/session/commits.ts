@@ -10,7 +10,7 @@ import type { Plan, SessionEffects } from '../routing/plan.ts';
 import type { StatementFacts } from '../sql/facts.ts';
 import type { ClientSession } from './client.ts';
 import { after, commitsByItself, eventOf, type Phase, type TransactionEvent } from './transaction.ts';
-import { WriteSet, type Unit } from './unit.ts';
+import { everything, WriteSet, type Unit } from './unit.ts';
 
 /* ---- before it is sent ---- */
 
@@ -56,6 +56,7 @@ function closeAll({ writes, services, database, seen }: ClientSession): WriteGua
   if (writes === undefined || writes.isEmpty) return undefined;
   const prefix = database.tagPrefix();
   if (prefix === undefined) return undefined;
+  writes.knownBy(database.topology.catalog());
   const tags = [...writes.tags];
   if (writes.changesCatalog) tags.push(`${prefix}cat`);
   return services.cache.close(tags, writes.all, prefix, seen);
@@ -170,11 +171,18 @@ function keepOpen(session: ClientSession, unit: Unit): void {
 
 function committed(session: ClientSession, unit: Unit): void {
   const { writes, database } = session;
-  const guard = unit.guard ?? closeAll(session);
-  guard?.committed(database.topology.ticker.next());
+  const { topology } = database;
+  writes?.knownBy(topology.catalog());
+  if (unit.guard === undefined || (writes?.all === true && (unit.guardedWrites & everything) === 0)) {
+    const guard = closeAll(session);
+    unit.guard =
+      unit.guard === undefined || guard === undefined ? (unit.guard ?? guard) : bothGuards(unit.guard, guard);
+  }
+  unit.guard?.committed(topology.ticker.next());
+  session.tokens.schema.wrote(topology.schema);
   if (writes?.changesCatalog !== true) return;
   session.services.book.catalogChanged();
-  database.topology.catalogChanged();
+  topology.catalogChanged();
   if (writes.changesDefaults) database.defaultsChanged();
 }
 
@@ -186,10 +194,18 @@ export function forgetTransaction(session: ClientSession, status: number = TxSta
 }
 
 /** The session loses its server, or leaves it: what was in flight there is decided when the backend is gone. */
-export function leaveUndecided({ server, inFlight, database }: ClientSession): void {
+export function leaveUndecided(session: ClientSession): void {
+  const { server, inFlight, database, writes, services } = session;
   if (server === undefined) return;
+  const { topology } = database;
   for (let i = 0; i < inFlight.length; i++) {
     const { guard } = inFlight.at(i) as Unit;
-    if (guard !== undefined) guard.unknown(database.topology.whenGone(server));
+    if (guard === undefined) continue;
+    const whenDecided = topology.whenGone(server).then(() => {
+      const prefix = database.tagPrefix();
+      writes?.knownBy(topology.catalog());
+      if (writes?.all === true && prefix !== undefined) void services.cache.invalidate([`${prefix}all`], 'catalog');
+    });
+    guard.unknown(whenDecided);
   }
 }

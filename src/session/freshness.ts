@@ -5,6 +5,7 @@
  * takes its place, since whatever survived of the old lies before it.
  */
 import type { LsnTicker, Tick } from '../topology/types.ts';
+import { SchemaProof } from './schema-proof.ts';
 
 export class SessionTokens {
   private writeTick: Tick = 0;
@@ -13,6 +14,7 @@ export class SessionTokens {
   private ticker: LsnTicker | undefined;
   /** Node of the last read; '' = none yet. */
   lastNode = '';
+  readonly schema = new SchemaProof();
 
   /** A write (or what may have been one) was acknowledged. */
   wrote(ticker: LsnTicker, node: string): void {

@@ -106,6 +106,7 @@ function lookUp(session: ClientSession, unit: Unit): void {
   const { cache } = session.services;
   const { ticker } = session.database.topology;
   const tags = cacheTags(unit);
+  if (session.seen.isUnproven && session.tokens.schema.isThere(session.database.topology.schema)) session.seen.proven();
   const found = cache.lookup(cacheKey(session, unit), tags, cacheTtlMs(session, unit), session.seen, ticker);
   if (found.kind !== 'wait') return tookUp(session, unit, found);
   session.waiting();

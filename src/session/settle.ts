@@ -130,7 +130,7 @@ function settleCache(session: ClientSession, unit: Unit, isIdle: boolean): void 
   const { flight, capture } = unit;
   if (flight !== undefined) {
     if (capture !== undefined && !capture.overflow && isIdle && !unit.hasError)
-      flight.store(capture.parts, capture.bytes);
+      flight.store(capture.parts, capture.bytes, unit.node?.role === 'primary');
     else flight.abandon();
   }
   if (unit.node?.role === 'replica') noteAhead(session, unit);

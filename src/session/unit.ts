@@ -7,6 +7,7 @@ import type { Flight, WriteGuard } from '../cache/types.ts';
 import type { Plan, Tag } from '../routing/plan.ts';
 import type { Route } from '../routing/types.ts';
 import type { Classified, Hints } from '../sql/facts.ts';
+import type { Catalog } from '../topology/catalog-types.ts';
 import type { NodeLoad, NodeState } from '../topology/types.ts';
 import type { Statement } from './statements.ts';
 
@@ -157,6 +158,9 @@ export class Unit {
   }
 }
 
+/** Bit of WriteSet.extent. */
+export const everything = 2;
+
 /** What a transaction, or the batches since the last commit, have written. */
 export class WriteSet {
   readonly tags = new Set<Tag>();
@@ -164,8 +168,11 @@ export class WriteSet {
   changesCatalog = false;
   /** ALTER ROLE, ALTER DATABASE: perhaps what new sessions begin with. */
   changesDefaults = false;
+  /** By which it was decided what is written. */
+  private catalog: Catalog | undefined;
 
   add(plan: Plan): void {
+    this.knownBy(plan.catalog);
     for (const tag of plan.writes) this.tags.add(tag);
     if (plan.writesAll) this.all = true;
     if (!plan.changesCatalog) return;
@@ -174,9 +181,17 @@ export class WriteSet {
       this.changesDefaults = true;
   }
 
+  /** What was bound to an older catalog than `catalog` may write more than that said, by a trigger made meanwhile. */
+  knownBy(catalog: Catalog | undefined): void {
+    // While there is none, it is being read anew: then everything counts as written, whatever this says (app/database.ts).
+    if (catalog === undefined) return;
+    this.catalog ??= catalog;
+    if (this.catalog !== catalog) this.all = true;
+  }
+
   /** Another number when there is more in it. */
   get extent(): number {
-    return 4 * this.tags.size + 2 * Number(this.all) + Number(this.changesCatalog);
+    return 4 * this.tags.size + everything * Number(this.all) + Number(this.changesCatalog);
   }
 
   get isEmpty(): boolean {

@@ -8,6 +8,7 @@ import type { CatalogSeats } from './catalog-seats.ts';
 import type { Catalog } from './catalog-types.ts';
 import { ProbeError, asProbeFailure } from './probe.ts';
 import type { ConnectProbe, ProbeConnection, ProbeQuery } from './samples.ts';
+import type { SchemaClock } from './types.ts';
 
 export interface CatalogSource {
   readonly node: NodeConfig;
@@ -31,10 +32,13 @@ export interface SchemaWatchOptions {
 }
 
 const POLL_MS = 2000;
+/** When somebody waits for it: from the begin of one comparison to the next, and of that time at most a twentieth is its own. */
+const HURRY_MS = 50;
+const HURRY_SHARE = 20;
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 5000;
 
-export class SchemaWatch {
+export class SchemaWatch implements SchemaClock {
   readonly #options: SchemaWatchOptions;
   #catalog: Catalog | undefined;
   #isFromPrimary = false;
@@ -63,6 +67,12 @@ export class SchemaWatch {
 
   /** It was read from the primary once, or could not be: what a replica says is dropped when the primary comes up. */
   hasTried = false;
+  /** See SchemaClock. */
+  next = 1;
+  confirmed = 0;
+  #isHurried = false;
+  #beganAtMs = -Infinity;
+  #tookMs = 0;
   #isAskingPrimary = false;
 
   get catalog(): Catalog | undefined {
@@ -71,6 +81,27 @@ export class SchemaWatch {
 
   get isAsleep(): boolean {
     return this.#isAsleep;
+  }
+
+  hurry(): void {
+    if (this.#isHurried) return;
+    this.#isHurried = true;
+    if (!this.#isRunning || this.#isBusy || this.#isAsleep || this.#retryMs > RETRY_MIN_MS) return;
+    this.#kickIn(this.#pauseMs());
+  }
+
+  /** Until the next look. */
+  #pauseMs(): number {
+    const pollMs = (this.#options.pollMs ?? POLL_MS) * (this.#crowd?.crowding ?? 1);
+    if (!this.#isHurried) return pollMs;
+    const gapMs = Math.max(HURRY_MS, HURRY_SHARE * this.#tookMs);
+    return Math.min(pollMs, Math.max(0, this.#beganAtMs + gapMs - performance.now()));
+  }
+
+  #kickIn(waitMs: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.kick(), waitMs);
+    this.#timer.unref();
   }
 
   /** Somebody begins to use the database. */
@@ -159,7 +190,10 @@ export class SchemaWatch {
   }
 
   async #run(): Promise<void> {
-    let waitMs = this.#options.pollMs ?? POLL_MS;
+    let waitMs: number | undefined;
+    // Whether there is somebody to ask or not: the next look is not at once.
+    this.#isHurried = false;
+    this.#beganAtMs = performance.now();
     try {
       do this.#isKicked = false;
       while (this.#isRunning && ((await this.#step()) || this.#isKicked));
@@ -170,7 +204,7 @@ export class SchemaWatch {
       this.#isKicked = false;
       await this.#hangUp();
       if (this.#isRunning) this.#options.onProblem(asProbeFailure(error, 'cannot read the catalog').problem);
-      waitMs = this.#retryMs;
+      waitMs = this.#retryMs * (this.#crowd?.crowding ?? 1);
       this.#retryMs = Math.min(RETRY_MAX_MS, this.#retryMs * 2);
     }
     if (this.catalog !== undefined || this.hasTried) for (const settle of [...this.#whenKnown]) settle();
@@ -181,8 +215,7 @@ export class SchemaWatch {
       if (!this.#isUsed()) return this.#sleep();
     }
     if (this.#seats?.hasWaiters === true) await this.#hangUp();
-    this.#timer = setTimeout(() => this.kick(), waitMs * (this.#crowd?.crowding ?? 1));
-    this.#timer.unref();
+    this.#kickIn(waitMs ?? this.#pauseMs());
   }
 
   /** True if there is more to do at once. */
@@ -205,10 +238,14 @@ export class SchemaWatch {
     }
     const connection = await this.#connectionTo(source.node);
     const changes = this.#changes;
+    const number = this.next++;
+    const askedAtMs = performance.now();
     const fingerprint = await this.#options.fingerprint(connection.query);
+    this.#tookMs = performance.now() - askedAtMs;
     if (changes !== this.#changes) return true;
     if (fingerprint === this.#fingerprint) {
       this.#isCompared = true;
+      if (source.isPrimary) this.confirmed = number;
       return false;
     }
     this.changed();
@@ -218,6 +255,7 @@ export class SchemaWatch {
   async #read(source: CatalogSource): Promise<boolean> {
     const connection = await this.#connectionTo(source.node);
     const changes = this.#changes;
+    const number = this.next++;
     // Before the catalog: a change in between shows up as a difference at the next look.
     const fingerprint = await this.#options.fingerprint?.(connection.query);
     const catalog = await this.#options.readCatalog(connection.query);
@@ -228,6 +266,7 @@ export class SchemaWatch {
     this.#isCompared = true;
     this.hasTried ||= source.isPrimary;
     this.#options.onCatalog(catalog);
+    if (source.isPrimary) this.confirmed = number;
     return false;
   }
 

@@ -189,6 +189,7 @@ export function createTopology(options: TopologyOptions): Topology {
   return {
     database: options.databaseName,
     ticker,
+    schema,
     get isSettled() {
       return (isSettled ||= hasLookedAround());
     },

@@ -79,12 +79,26 @@ export interface LsnTicker {
   lsnOf(tick: Tick): number | undefined;
 }
 
+/**
+ * Numbers the comparisons of the database's catalog with what Weir knows of it. One that begins after a write, and finds
+ * nothing new, proves that the write did what Weir thinks: no trigger had been made around Weir.
+ */
+export interface SchemaClock {
+  /** Number of the comparison that begins next. */
+  readonly next: number;
+  /** Newest one that found nothing new on the primary, or whose news everybody has been told. */
+  readonly confirmed: number;
+  /** Somebody waits for the next one. */
+  hurry(): void;
+}
+
 export type NodeFailure = 'connect' | 'lost' | 'timeout' | 'shutdown';
 
 /** One database's nodes. Owned by the app, one per database that clients use. */
 export interface Topology {
   readonly database: string;
   readonly ticker: LsnTicker;
+  readonly schema: SchemaClock;
   /** The first look around is over: reads can be told and replicas be used, or will not be so soon. Stays true. */
   readonly isSettled: boolean;
   snapshot(): TopologySnapshot;

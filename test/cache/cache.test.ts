@@ -354,6 +354,53 @@ describe('rule 12: reads never go back within a session', () => {
   });
 });
 
+/** A trigger may have been made around Weir: until that is known not to be so, what was not written may have been. */
+describe('after an own write of which nobody knows yet what it has done besides', () => {
+  const other = [`${prefix}r9`];
+  const ask = (b: ReturnType<typeof bench>, who = b.cache.newFreshness()): Lookup =>
+    b.cache.lookup(key('select other'), other, Infinity, who, b.ticks);
+
+  function wrote(): {
+    b: ReturnType<typeof bench>;
+    session: ReturnType<ReturnType<typeof bench>['cache']['newFreshness']>;
+  } {
+    const b = bench();
+    storeText(flightOf(ask(b)), 'before');
+    const session = b.cache.newFreshness();
+    expect(said(ask(b, session))).toBe('before');
+    b.cache.close([users], false, prefix, session).committed(1);
+    return { b, session };
+  }
+
+  it('nothing older is shown to the session, though it is to others', () => {
+    const { b, session } = wrote();
+    expect(session.isUnproven).toBe(true);
+    expect(ask(b, session).kind).toBe('miss');
+    expect(said(ask(b))).toBe('before');
+  });
+
+  it('until it is proven', () => {
+    const { b, session } = wrote();
+    session.proven();
+    expect(said(ask(b, session))).toBe('before');
+  });
+
+  it('what the primary has answered since is shown, what a replica has is not', () => {
+    const { b, session } = wrote();
+    storeText(flightOf(ask(b, session)), 'of a replica', false);
+    storeText(flightOf(ask(b, session)), 'of the primary');
+    expect(said(ask(b, session))).toBe('of the primary');
+  });
+
+  it('a rollback asks for nothing', () => {
+    const b = bench();
+    storeText(flightOf(ask(b)), 'before');
+    const session = b.cache.newFreshness();
+    b.cache.close([users], false, prefix, session).rolledBack();
+    expect(said(ask(b, session))).toBe('before');
+  });
+});
+
 describe('modes', () => {
   it('ttl: writes of others do not end an entry, its own do, and operators and DDL do', async () => {
     const b = bench({ mode: 'ttl' });

@@ -121,7 +121,7 @@ export class World {
     }
     const answer = Buffer.from(JSON.stringify({ zone: session.zone, ...pick(read.seen!, read.query.reads) }));
     if (this.chance() < 0.1) flight?.abandon();
-    else flight?.store([answer], answer.length);
+    else flight?.store([answer], answer.length, !read.onReplica);
     weir.cache.noteRead(read.query.tags, session.freshness);
     if (!read.onReplica) session.moveTick = weir.ticks.next();
     const where = read.onReplica ? 'the replica' : 'the primary';
@@ -183,6 +183,8 @@ export class World {
     const tick = session.weir.ticks.next();
     const guard = write.guard ?? session.weir.cache.close([tagOf[write.table]], false, prefix, session.freshness);
     guard.committed(tick);
+    // In here nobody makes a trigger around Weir.
+    session.freshness.proven();
     session.ownTick = tick;
     session.written[write.table] = write.value;
     this.acknowledged[write.table] = write.value;

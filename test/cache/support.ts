@@ -89,9 +89,9 @@ export function flightOf(lookup: Lookup): Flight {
   return lookup.flight;
 }
 
-export function storeText(flight: Flight, text: string): void {
+export function storeText(flight: Flight, text: string, isFromPrimary = true): void {
   const answer = Buffer.from(text);
-  flight.store([answer], answer.length);
+  flight.store([answer], answer.length, isFromPrimary);
 }
 
 /** What a hit says, or "miss: why" and so on. */

@@ -146,6 +146,7 @@ export function makeWorld(options: WorldOptions): World {
   const topology: Topology = {
     database: 'shop',
     ticker,
+    schema: { next: 1, confirmed: 1, hurry: () => undefined },
     isSettled: true,
     snapshot: () => nodes,
     catalog: () => catalog,

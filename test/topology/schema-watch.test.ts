@@ -118,3 +118,56 @@ describe('a database that nobody uses', () => {
     await scene.watch.stop();
   });
 });
+
+describe('somebody waits for a comparison', () => {
+  async function scene(isPrimary: boolean): Promise<{ watch: SchemaWatch; looks: () => number; gone: () => void }> {
+    let looks = 0;
+    let source: CatalogSource | undefined = isPrimary ? primary : replica;
+    let happened = (): void => undefined;
+    const read = new Promise<void>((resolve) => (happened = resolve));
+    const watch = new SchemaWatch({
+      connect: () => Promise.resolve({ query: () => Promise.resolve([]), close: () => Promise.resolve() } as never),
+      source: () => {
+        looks++;
+        return source;
+      },
+      readCatalog: () => Promise.resolve({} as Catalog),
+      fingerprint: () => Promise.resolve('the same'),
+      onCatalog: () => setImmediate(happened),
+      onProblem: () => undefined,
+    });
+    watch.start();
+    await read;
+    return { watch, looks: () => looks, gone: () => (source = undefined) };
+  }
+
+  test('it comes soon, and proves what was written before it began', async () => {
+    const { watch } = await scene(true);
+    const needed = watch.next;
+    expect(watch.confirmed).toBeLessThan(needed);
+    watch.hurry();
+    await vi.waitFor(() => expect(watch.confirmed).toBe(needed));
+    await watch.stop();
+  });
+
+  test('a replica proves nothing', async () => {
+    const { watch } = await scene(false);
+    const needed = watch.next;
+    watch.hurry();
+    await vi.waitFor(() => expect(watch.next).toBeGreaterThan(needed));
+    expect(watch.confirmed).toBe(0);
+    await watch.stop();
+  });
+
+  test('while there is nobody to ask, one look is enough', async () => {
+    const { watch, looks, gone } = await scene(true);
+    gone();
+    const before = looks();
+    watch.hurry();
+    await vi.waitFor(() => expect(looks()).toBeGreaterThan(before));
+    const after = looks();
+    await new Promise((resolve) => setTimeout(resolve, 120));
+    expect(looks()).toBe(after);
+    await watch.stop();
+  });
+});
