@@ -28,6 +28,7 @@ import { Receiver } from './receive.ts';
 import { leaveFlight } from './load.ts';
 import { leaveSequences } from './sequences.ts';
 import { beginUnit } from './settle.ts';
+import { Shift } from './shift.ts';
 import { countAnswer } from './count.ts';
 import type { SessionState } from './state.ts';
 import { Tenancy } from './tenancy.ts';
@@ -46,6 +47,7 @@ export class ClientSession extends Tenancy implements WireHandler {
   private readonly scanner: FrameScanner;
   readonly intake: Intake;
   private readonly onClosed: (session: ClientSession) => void;
+  readonly shift: Shift;
   /** What waits until everything before it is answered. */
   quietStep: (() => void) | undefined;
   /** For so long has its socket not been read. */
@@ -74,6 +76,7 @@ export class ClientSession extends Tenancy implements WireHandler {
     this.requestAtMs = services.nowMs();
     this.intake = new Intake(this);
     this.scanner = new FrameScanner(this.intake);
+    this.shift = new Shift(services.nowMs, () => this.drained());
     this.wire = new Wire(socket, this, services.turn);
   }
 
@@ -83,7 +86,7 @@ export class ClientSession extends Tenancy implements WireHandler {
 
   /** Does it take the next message? Not before the client takes the answers to the last ones. */
   get readsOn(): boolean {
-    return this.phase === 'ready' && !this.wire.isFull;
+    return this.phase === 'ready' && !this.wire.isFull && !this.shift.isOver;
   }
 
   get isClosed(): boolean {
@@ -93,15 +96,17 @@ export class ClientSession extends Tenancy implements WireHandler {
   /* ---- WireHandler ---- */
 
   get mayRead(): boolean {
-    return mayReadClient(this.wire, this.server?.wire, this.scanner.restBytes);
+    return !this.shift.isOver && mayReadClient(this.wire, this.server?.wire, this.scanner.restBytes);
   }
 
   received(chunk: Buffer): void {
+    this.shift.begin();
     try {
       this.scanner.push(chunk);
     } catch (error) {
       return this.fail(error);
     }
+    this.shift.end();
     this.intake.rested();
   }
 
@@ -118,6 +123,7 @@ export class ClientSession extends Tenancy implements WireHandler {
   /** The next requests, unless the client must first take what it has been told already. */
   private readOn(): void {
     if (this.readsOn) {
+      this.shift.begin();
       this.scanner.resume();
       this.intake.rested();
     }
@@ -259,11 +265,6 @@ export class ClientSession extends Tenancy implements WireHandler {
   /** The server reports something else than the client knows, behind its back: a setting was replayed. */
   tellReported(server: ServerConnection): void {
     for (const [name, value] of this.state.untold(server.parameters)) this.say(parameterStatus(name, value));
-  }
-
-  /** Bytes from the server. */
-  relayed(bytes: Buffer): void {
-    this.wire.send(bytes);
   }
 
   /** A unit was answered by Weir itself; its ReadyForQuery follows, now or at its Sync. */

@@ -88,18 +88,19 @@ export function noteCompleted(
     facts !== undefined && facts.kind !== 'unknown' && commitsByItself(facts, plan?.facts.template ?? '');
   const event = isProgram ? 'program' : eventOf(buffer.toString('latin1', start, end - 1), facts);
   const hasMore = facts?.kind === 'unknown' || unit.statementIndex !== plan?.facts.statements.length;
-  happened(session, unit, event, isQuery ? unit.plans.length - Number(hasMore) : behind(unit, plan));
+  if (!happened(session, unit, event)) return;
+  unit.openFrom = isQuery ? unit.plans.length - Number(hasMore) : behind(unit, plan);
 }
 
 /** The place behind a plan among those of which nothing was decided yet. */
 function behind(unit: Unit, plan: Plan | undefined): number {
-  return plan === undefined ? unit.openFrom : Math.max(unit.openFrom, unit.plans.indexOf(plan, unit.openFrom) + 1);
+  return plan === undefined ? unit.openFrom : Math.max(unit.openFrom, unit.placeOf(plan, unit.openFrom) + 1);
 }
 
 /** The server has said that something of the unit failed. */
 export function noteFailed(session: ClientSession, unit: Unit): void {
   if (session.transaction === 'block' || session.transaction === 'failed') session.transaction = 'failed';
-  else happened(session, unit, mayHaveCommitted(unit) ? 'program error' : 'error', unit.openFrom);
+  else happened(session, unit, mayHaveCommitted(unit) ? 'program error' : 'error');
 }
 
 /** May what failed have committed before it did? */
@@ -113,16 +114,16 @@ function mayHaveCommitted(unit: Unit): boolean {
   return unit.plans.some(({ facts }) => facts.statements.some((one) => commitsByItself(one, facts.template)));
 }
 
-/** @param openFrom if it ends a transaction: the first plan of the unit that is behind that */
-function happened(session: ClientSession, unit: Unit, event: TransactionEvent, openFrom: number): void {
+/** Has it ended a transaction, so that all before it in the unit is decided? */
+function happened(session: ClientSession, unit: Unit, event: TransactionEvent): boolean {
   const [next, fate] = after(session.transaction, event);
   session.transaction = next;
-  if (fate === 'open') return;
+  if (fate === 'open') return false;
   if (fate === 'committed') acknowledge(session, unit);
   // What a program has written behind its own commit is decided later.
-  if (event === 'program' || event === 'program error') return;
+  if (event === 'program' || event === 'program error') return false;
   session.open = undefined;
-  unit.openFrom = openFrom;
+  return true;
 }
 
 /** ReadyForQuery may be far away: from now on nobody reads what is older from a replica. The tags stay closed. */

@@ -212,14 +212,15 @@ function parseUnnamed(
 function learnUnnamed(session: ClientSession, server: ServerConnection): void {
   const { unnamed } = session;
   const unit = session.inFlight.last();
-  if (unnamed === undefined || unit?.parsed?.has('') !== true || !isForLater(unit) || unit.shape.includes('S')) return;
+  if (unnamed === undefined || unit?.parsed?.has('') !== true || !isForLater(unit)) return;
   if (passesNames(session) || server.unnamed !== unnamed || unnamed.description !== undefined) return;
+  if (unit.shape.includes('S')) return;
   askDescription(session, server, unnamed, (description) => void (unnamed.description = description));
 }
 
 /** Is the unnamed statement going to be used in another batch, as far as anybody can tell? */
 function isForLater(unit: Unit): boolean {
-  return !/b/i.test(unit.shape);
+  return !unit.binds;
 }
 
 /** Describe of a statement. What the unnamed one is, is learned from it. */

@@ -61,6 +61,7 @@ export class Intake implements FrameSink {
 
   frame(type: number, buffer: Buffer, start: number, end: number): boolean {
     this.take({ type, buffer, start, end });
+    this.session.shift.worked();
     return this.session.readsOn;
   }
 

@@ -66,7 +66,7 @@ export function notePlan(session: ClientSession, unit: Unit, message: Message): 
   switch (message.type) {
     case Frontend.Query: {
       unit.isSimple = true;
-      unit.shape += 'Q';
+      unit.noteShape('Q');
       // Whatever the beginning of a text means, nobody knows how it ends.
       if (isPiece(message)) return add(session, unit, session.services.functionCall);
       const classified = session.classify(buffer.subarray(start + 5, Math.max(start + 5, end - 1)));
@@ -81,7 +81,7 @@ export function notePlan(session: ClientSession, unit: Unit, message: Message): 
       (unit.parsed ??= new Map()).set(name, classified);
       unit.makesNames = true;
       if (name !== '' && (session.statements?.has(name) === true || session.hasNamesInFlight)) unit.needsNames = true;
-      unit.shape += 'P';
+      unit.noteShape('P');
       // Describe needs the right catalog too, so a Parse alone decides where to go like an execution would.
       return noteExecution(session, unit, classified);
     }
@@ -89,28 +89,29 @@ export function notePlan(session: ClientSession, unit: Unit, message: Message): 
       session.database.stats.binds++;
       const portalEnd = endOfString(buffer, start + 5, end);
       const name = readName(buffer, portalEnd + 1, endOfString(buffer, portalEnd + 1, end));
-      unit.shape += portalEnd === start + 5 ? 'B' : 'b';
+      unit.noteShape(portalEnd === start + 5 ? 'B' : 'b');
       return noteUse(session, unit, name);
     }
     case Frontend.Describe: {
       const isStatement = buffer[start + 5] === 0x53;
       const nameEnd = endOfString(buffer, start + 6, end);
-      unit.shape += isStatement ? 'S' : 'D';
+      unit.noteShape(isStatement ? 'S' : 'D');
       if (!isStatement) return;
       return noteUse(session, unit, readName(buffer, start + 6, nameEnd));
     }
     case Frontend.Execute:
       notePortal(session, unit, readName(buffer, start + 5, endOfString(buffer, start + 5, end)));
-      unit.shape += end - start >= 9 && buffer.readInt32BE(end - 4) === 0 ? 'E' : 'e';
+      unit.noteShape(end - start >= 9 && buffer.readInt32BE(end - 4) === 0 ? 'E' : 'e');
       return;
     case Frontend.Close:
       endOfString(buffer, start + 6, end);
-      unit.shape += 'C';
+      unit.noteShape('C');
       if (buffer[start + 5] === 0x53) unit.makesNames = true;
       return;
     case Frontend.FunctionCall:
       // Any function by its OID: nothing is known, so anything may be written.
       unit.isSimple = true;
+      unit.noteShape('F');
       return add(session, unit, session.services.functionCall);
     default:
   }
@@ -118,9 +119,9 @@ export function notePlan(session: ClientSession, unit: Unit, message: Message): 
 
 /** A portal of an earlier request of the same transaction is executed, for the first time or once more. */
 function notePortal(session: ClientSession, unit: Unit, name: string): void {
-  if (session.portals === undefined || (name === '' && unit.shape.includes('B'))) return;
+  if (session.portals === undefined || (name === '' && unit.bindsUnnamed)) return;
   const plan = session.portals.get(name);
-  if (plan !== undefined && !unit.plans.includes(plan)) unit.addPlan(plan);
+  if (plan !== undefined && !unit.hasPlan(plan)) unit.addPlan(plan);
 }
 
 /** Is its Parse still on the way, so that it may turn out not to have happened? */

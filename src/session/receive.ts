@@ -41,7 +41,7 @@ export class Receiver implements AnswerReceiver {
       unit.capture?.add(buffer, start, end);
       unit.isSentOn = true;
     }
-    this.session.relayed(bytes);
+    this.session.say(bytes);
   }
 
   /** What was held back goes to the client: from here on it cannot run again. */
@@ -51,7 +51,7 @@ export class Receiver implements AnswerReceiver {
     unit.isSentOn = true;
     for (const bytes of held) {
       unit.capture?.add(bytes, 0, bytes.length);
-      this.session.relayed(bytes);
+      this.session.say(bytes);
     }
   }
 
@@ -120,7 +120,7 @@ export class Receiver implements AnswerReceiver {
     const unit = session.inFlight.peek();
     if (unit === undefined) return;
     if (unit.held !== undefined && !unit.isSwallowed) this.letGo(unit);
-    if (unit.isTakenBack) session.relayed(readyForQuery(statusLetter(status)));
+    if (unit.isTakenBack) session.say(readyForQuery(statusLetter(status)));
     session.inFlight.shift();
     settle(session, unit, status);
   }

@@ -41,8 +41,8 @@ function ofInFlight(session: ClientSession): Suspicion | undefined {
 
 /** A socket that is not read, though its other side takes what comes. */
 function ofSockets(session: ClientSession): Suspicion | undefined {
-  const { server, wire } = session;
-  if (session.isReady && wire.isPaused && !wire.willDrain && server?.wire.willDrain !== true)
+  const { server, wire, shift } = session;
+  if (session.isReady && !shift.isOver && wire.isPaused && !wire.willDrain && server?.wire.willDrain !== true)
     return { kind: 'client_paused', of: session, mayWait: false };
   if (server?.wire.isPaused === true && !wire.willDrain && (server.head ?? session.receiver) === session.receiver)
     return { kind: 'server_paused', of: session, mayWait: false };

@@ -30,6 +30,10 @@ export class Unit {
   bytes = 0;
   /** Plans of everything that it executes (Query, or Bind), in order. */
   readonly plans: Plan[] = [];
+  /** Places in `plans`, once they are too many to look through. */
+  private places: Map<Plan, number[]> | undefined;
+  /** Any of its plans begins a transaction. */
+  begins = false;
   hints: Hints | undefined;
   /** All of it provably reads. */
   isRead = true;
@@ -46,8 +50,14 @@ export class Unit {
   parsed: Map<string, Classified> | undefined;
   /** The last statement that it uses and does not parse itself. */
   uses: Statement | undefined;
-  /** Shape for the cache's key; '' = not one that can be cached. */
+  /** Its messages, a letter each, for the cache's key. Grows with each message: ask the flags below whether a letter is in it. */
   shape = '';
+  /** It has Query, FunctionCall or Execute, and not only what prepares or describes. */
+  executes = false;
+  /** It has Bind. */
+  binds = false;
+  /** It has Bind of the unnamed portal. */
+  bindsUnnamed = false;
   /** When the client's request was there, ms. */
   receivedAtMs = 0;
   sentAtMs = 0;
@@ -121,13 +131,15 @@ export class Unit {
 
   addPlan(plan: Plan): void {
     // A batch without end that runs the same statements is no reason to remember them without end.
-    if (this.isBegun && this.plans.includes(plan)) {
+    if (this.isBegun && this.hasPlan(plan)) {
       this.hasRepeated = true;
       return;
     }
     // What is behind a ROLLBACK is committed with the end of the unit.
     if (plan.mayCommit || this.plans.at(-1)?.transaction === 'rollback') this.mayCommit = true;
+    if (this.places !== undefined) notePlace(this.places, plan, this.plans.length);
     this.plans.push(plan);
+    if (plan.begins) this.begins = true;
     if (plan.mayAdvanceSequences) this.mayAdvanceSequences = true;
     if (plan.asksSequences) this.asksSequences = true;
     if (plan.changesReading) this.changesReading = true;
@@ -143,19 +155,53 @@ export class Unit {
     this.why = why;
   }
 
-  get begins(): boolean {
-    return this.plans.some((plan) => plan.begins);
+  hasPlan(plan: Plan): boolean {
+    return this.placeOf(plan, 0) !== -1;
+  }
+
+  /** The first place of the plan that is not before `from`; -1: there is none. */
+  placeOf(plan: Plan, from: number): number {
+    if (this.plans.length <= manyPlans) return this.plans.indexOf(plan, from);
+    this.places ??= placesOf(this.plans);
+    const places = this.places.get(plan);
+    if (places === undefined || (places.at(-1) as number) < from) return -1;
+    let [low, high] = [0, places.length - 1];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((places[middle] as number) < from) low = middle + 1;
+      else high = middle;
+    }
+    return places[low] as number;
+  }
+
+  /** One message more. */
+  noteShape(letter: 'Q' | 'F' | 'P' | 'B' | 'b' | 'S' | 'D' | 'E' | 'e' | 'C'): void {
+    // A FunctionCall has no letter: there is nothing of it to be cached.
+    if (letter !== 'F') this.shape += letter;
+    if (letter === 'E' || letter === 'e' || letter === 'Q' || letter === 'F') this.executes = true;
+    if (letter === 'B' || letter === 'b') this.binds = true;
+    if (letter === 'B') this.bindsUnnamed = true;
   }
 
   /** Has it Parse of a statement with a name? */
   get parsesNamed(): boolean {
     return this.parsed !== undefined && (this.parsed.size > 1 || !this.parsed.has(''));
   }
+}
 
-  /** Does it execute anything (and not only prepare or describe)? */
-  get executes(): boolean {
-    return this.isSimple || /e/i.test(this.shape);
-  }
+/** So many plans are looked through faster than looked up. */
+const manyPlans = 16;
+
+function notePlace(places: Map<Plan, number[]>, plan: Plan, place: number): void {
+  const known = places.get(plan);
+  if (known === undefined) places.set(plan, [place]);
+  else known.push(place);
+}
+
+function placesOf(plans: readonly Plan[]): Map<Plan, number[]> {
+  const places = new Map<Plan, number[]>();
+  for (const [place, plan] of plans.entries()) notePlace(places, plan, place);
+  return places;
 }
 
 /** Bit of WriteSet.extent. */

@@ -35,6 +35,8 @@ export interface WorldOptions {
   readonly maxPreparedStatements?: number;
   readonly withReplica?: boolean;
   readonly withCache?: boolean;
+  /** Instead of the clock of the machine. */
+  readonly nowMs?: () => number;
   /** Asked about every message of every server. */
   readonly mind?: Mind;
 }
@@ -85,7 +87,7 @@ export function makeWorld(options: WorldOptions): World {
     idleTransactionTimeoutMs: 0,
     maxPreparedStatements,
   };
-  const nowMs = (): number => performance.now();
+  const nowMs = options.nowMs ?? ((): number => performance.now());
   const unexpected: Error[] = [];
   const servers: FakePostgres[] = [];
   const executed = new Map<string, number>();

@@ -1,0 +1,128 @@
+/**
+ * However long a batch or a pipeline is, each of its messages costs the same: counted, not timed. A client that sends four
+ * times as much may bring out four times as many steps in every place of the code.
+ */
+import { describe, expect, test } from 'vitest';
+import { until } from '../../integration/harness/until.ts';
+import { describe as describeMessage, flush, readyForQuery, query, sync } from '../../src/protocol/write.ts';
+import { Backend } from '../../src/protocol/codes.ts';
+import { FrameScanner } from '../../src/protocol/scanner.ts';
+import { classifier } from './crowd.ts';
+import { bind, execute, parseText } from './frames.ts';
+import { stepsOf, type Steps } from './steps.ts';
+import { makeWorld, type WorldOptions } from './world.ts';
+
+interface Talk {
+  readonly says: readonly Buffer[];
+  /** How many ReadyForQuery it brings. */
+  readonly readies: number;
+}
+
+/** `make(0)`, `make(1)` ... `make(count - 1)`, under one Sync. The batch is begun at once: what is gathered before has a bound. */
+const batchOf =
+  (make: (i: number) => readonly Buffer[]) =>
+  (count: number): Talk => ({ says: [flush, ...times(count, make), sync], readies: 1 });
+const times = (count: number, make: (i: number) => readonly Buffer[]): Buffer[] =>
+  Array.from({ length: count }, (_, i) => make(i)).flat();
+
+const run = (name: string, sql: string): readonly Buffer[] => [
+  parseText(name, sql),
+  bind('', name),
+  describeMessage('P', ''),
+  execute(''),
+];
+
+const talks: Readonly<Record<string, (count: number) => Talk>> = {
+  'unnamed statements of one text': batchOf(() => run('', "SELECT 'x'")),
+  'unnamed writes': batchOf((i) => run('', `INSERT INTO users VALUES (${i})`)),
+  'named statements of one text': batchOf((i) => run(`s${i}`, "SELECT 'x'")),
+};
+
+const worlds: Readonly<Record<string, Omit<WorldOptions, 'classifier'>>> = {
+  'transaction mode, with a cache': {
+    poolMode: 'transaction',
+    withCache: true,
+    poolSize: 1,
+    maxPreparedStatements: 100,
+  },
+};
+
+/** The client says all of it at once, in chunks as a socket has them. */
+async function hold({ says, readies }: Talk, options: Omit<WorldOptions, 'classifier'>): Promise<void> {
+  const world = makeWorld({ classifier, ...options });
+  const socket = world.connect();
+  let left = readies + 1;
+  await new Promise<void>((resolve, reject) => {
+    const scanner = new FrameScanner({
+      frame(type) {
+        if (type === Backend.ReadyForQuery && --left === 0) resolve();
+        return true;
+      },
+      mayStream: () => false,
+      begin: () => true,
+      more: () => true,
+    });
+    socket.on('data', (chunk: Buffer) => scanner.push(chunk));
+    socket.once('close', () => reject(new Error(`closed with ${left} answers to come`)));
+    const bytes = Buffer.concat(says);
+    for (let at = 0; at < bytes.length; at += 65_536) socket.write(bytes.subarray(at, at + 65_536));
+  });
+  socket.destroy();
+  world.stop();
+  expect(world.unexpected).toEqual([]);
+}
+
+test.each(['INSERT INTO users VALUES (1)', "SELECT 'x'"])(
+  'while a long batch is worked on, others are served: %s',
+  async (sql) => {
+    // A machine on which each look at the clock finds it a millisecond later.
+    let nowMs = 0;
+    const world = makeWorld({ classifier, nowMs: () => nowMs++, poolSize: 2 });
+    const [busy, other] = [world.connect(), world.connect()];
+    let served = 0;
+    let isAnswered = false;
+    const count = 20_000;
+    const end = readyForQuery('I');
+    busy.on('data', (chunk: Buffer) => (isAnswered = chunk.subarray(-end.length).equals(end)));
+    const greeted = new Promise((resolve) => busy.once('data', resolve));
+    await greeted;
+    isAnswered = false;
+    other.on('data', () => {
+      served++;
+      other.write(query('INSERT INTO users VALUES (2)'));
+    });
+    await new Promise((resolve) => setImmediate(resolve));
+    busy.write(Buffer.concat([flush, ...times(count, () => run('', sql)), sync]));
+    const servedBefore = served;
+    await until('the batch to be answered', () => isAnswered, { intervalMs: 1, timeoutMs: 120_000 });
+    expect(served - servedBefore).toBeGreaterThan(200);
+    busy.destroy();
+    other.destroy();
+    world.stop();
+    expect(world.unexpected).toEqual([]);
+  },
+);
+
+const few = 400;
+const times4 = 4;
+/** What is done once in a while, or takes a while to come into its stride, is not counted. */
+const slack = 500;
+
+function tooMany(small: Steps, large: Steps): string[] {
+  const found: string[] = [];
+  for (const [what, count] of large) {
+    const before = small.get(what) ?? 0;
+    if (count > 1.3 * times4 * before + slack * times4) found.push(`${what}: ${before} -> ${count}`);
+  }
+  return found;
+}
+
+describe.each(Object.entries(worlds))('%s', (_name, options) => {
+  test.each(Object.entries(talks))('%s', async (_what, talk) => {
+    await hold(talk(50), options);
+    const small = await stepsOf(() => hold(talk(few), options));
+    const large = await stepsOf(() => hold(talk(few * times4), options));
+    expect(small.size).toBeGreaterThan(100);
+    expect(tooMany(small, large)).toEqual([]);
+  });
+});
