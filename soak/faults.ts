@@ -215,4 +215,18 @@ const clients: readonly Fault[] = [
   },
 ];
 
-export const faults: readonly Fault[] = [...nodes, ...redis, ...weirs, ...clients];
+/** Longer than the bound on age: whatever is old by then stays so. */
+const lullMs = 7_000;
+
+/** No fault at all: nobody writes, and so nothing but time can put right what a fault has left behind. */
+const lull: Fault = {
+  name: 'lull',
+  group: 'client',
+  async play(stage) {
+    for (const world of stage.worlds) world.pauses++;
+    await sleep(lullMs);
+    for (const world of stage.worlds) world.pauses--;
+  },
+};
+
+export const faults: readonly Fault[] = [...nodes, ...redis, ...weirs, ...clients, lull];

@@ -45,6 +45,8 @@ interface Question {
 
 const mostAtOnce = 8;
 const routeSample = 0.06;
+/** How often all of a batch is about one register: what went another way must not have been newer. */
+const sameAtOnce = 0.25;
 /** All run on one machine: this is for a clock that is being set. */
 const clockSlackMs = 50;
 
@@ -161,9 +163,15 @@ export class ReadSession {
   }
 
   private async readAtOnce(connection: Connection, own: Own | undefined): Promise<void> {
-    const questions = Array.from({ length: 1 + this.random.below(mostAtOnce) }, () => this.question(own));
+    const about = own ?? (this.random.chance(sameAtOnce) ? this.oneRegister() : undefined);
+    const questions = Array.from({ length: 1 + this.random.below(mostAtOnce) }, () => this.question(about));
     const answers = await connection.send(Buffer.concat(questions.map(({ bytes }) => bytes)), questions.length);
     questions.forEach((question, i) => this.judge(question, answers[i]!, ''));
+  }
+
+  private oneRegister(): Own {
+    const { form, slot } = this.world.pick();
+    return { slot, tables: [form.first] };
   }
 
   private async readWithRoute(connection: Connection, own: Own | undefined): Promise<void> {

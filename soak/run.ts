@@ -105,7 +105,7 @@ class Run {
     const ticker = setInterval(() => this.tick(), 1_000);
     try {
       await Promise.race([this.playFaults(), working]);
-      for (const world of this.worlds) world.areWritersPaused = true;
+      for (const world of this.worlds) world.pauses++;
       if (!this.isFound) await sleep(quietMs);
       for (const world of this.worlds) world.isOver = true;
       const late = sleep(stuckMs, 'late' as const);

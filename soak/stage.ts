@@ -128,7 +128,7 @@ export class Stage {
   /** A clean exchange of roles, in which nothing is lost: writers pause, the primary stops and comes back as a replica. */
   async switchOver(): Promise<void> {
     const { cluster, worlds } = this;
-    for (const world of worlds) world.areWritersPaused = true;
+    for (const world of worlds) world.pauses++;
     try {
       const deadline = performance.now() + 30_000;
       while (worlds.some(({ writersAtWork }) => writersAtWork > 0) && performance.now() < deadline) {
@@ -141,7 +141,7 @@ export class Stage {
       await cluster.promote(heir!);
       await cluster.rejoin(old);
     } finally {
-      for (const world of worlds) world.areWritersPaused = false;
+      for (const world of worlds) world.pauses--;
     }
   }
 

@@ -47,7 +47,8 @@ export class World {
   readonly seats: Seat[] = [];
   readonly messages = new Messages();
   isOver = false;
-  areWritersPaused = false;
+  /** How many want the writers to rest. */
+  pauses = 0;
   writersAtWork = 0;
   readonly byRoute = { cache: 0, replica: 0, primary: 0 };
   readonly bySqlstate = new Map<string, number>();

@@ -51,7 +51,7 @@ export class Writer {
   async work(): Promise<void> {
     const { world, random } = this;
     while (!world.isOver) {
-      if (world.areWritersPaused) {
+      if (world.pauses > 0) {
         await sleep(10);
         continue;
       }
