@@ -13,7 +13,7 @@ import { registerNames, registerOf, slots, tables, writtenAround } from './model
 import type { Form, Table } from './model.ts';
 import type { Random } from './random.ts';
 import { ReadSession, ways } from './reads.ts';
-import type { Target } from './reads.ts';
+import type { Own, Target } from './reads.ts';
 import type { SqlError } from './writer.ts';
 import { Writer } from './writer.ts';
 
@@ -47,6 +47,8 @@ export class World {
   readonly seats: Seat[] = [];
   readonly messages = new Messages();
   isOver = false;
+  /** What is being written, or was last. */
+  latest: Own | undefined = undefined;
   /** How many want the writers to rest. */
   pauses = 0;
   writersAtWork = 0;
@@ -158,6 +160,7 @@ export class World {
   /** `tables` at `slot` are about to be written: a good moment to read them. */
   played(kind: string, tables: readonly Table[], slot: number): void {
     this.byKind.set(kind, (this.byKind.get(kind) ?? 0) + 1);
+    this.latest = { slot, tables };
     for (let i = 0; i < 2; i++) this.heat({ form: this.formOf(tables), slot, way: this.random.pick(ways) });
   }
 
