@@ -1,6 +1,6 @@
 /**
  * The texts that mutants replace are in the code: when a rule has moved, its mutant has to move with it, also one that
- * the checker does not notice yet.
+ * the checker does not notice yet. Writes and faults that they name are there, too.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
