@@ -1,6 +1,7 @@
 /**
  * What drivers and tools say when they connect, and what they say around each piece of work: none of it pins, the next
- * client on the same server sees none of it, and the client has its values on whatever server it comes to.
+ * client on the same server sees none of it, and the client has its values on whatever server it comes to. As they really
+ * said it: asyncpg 0.32, psycopg 3.3, psycopg2 2.9, SQLAlchemy 2.1, pgjdbc 42.7, postgres.js 3, Sequelize 6, Knex 3.
  */
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
@@ -40,6 +41,8 @@ type Step = string | readonly [sql: string, ...values: (string | null | Buffer)[
 interface Preamble {
   readonly name: string;
   readonly steps: readonly Step[];
+  /** Statements with values have names, and are prepared once. */
+  readonly isNamed?: boolean;
   /** What SHOW must say afterwards, on any server. */
   readonly holds: Readonly<Record<string, string>>;
   /** What must be as if nothing had been said. */
@@ -51,10 +54,30 @@ const byte = (value: number): Buffer => Buffer.from([value]);
 const preambles: readonly Preamble[] = [
   {
     name: 'asyncpg: the first enum or composite type',
+    isNamed: true,
     steps: [
-      ["SELECT current_setting('jit') AS cur, set_config('jit', 'off', false) AS new"],
-      ['SELECT t.oid, t.typname FROM pg_type t WHERE t.oid = any($1::oid[])', '{23}'],
-      ["SELECT set_config('jit', $1, false)", 'on'],
+      [
+        `SELECT
+                        current_setting('jit') AS cur,
+                        set_config('jit', 'off', false) AS new`,
+      ],
+      [
+        `WITH RECURSIVE typeinfo_tree(oid, ns, name, kind, basetype, elemtype, depth) AS (
+          SELECT t.oid, ns.nspname, t.typname, t.typtype::text, t.typbasetype, t.typelem, 0
+          FROM pg_catalog.pg_type AS t INNER JOIN pg_catalog.pg_namespace ns ON (ns.oid = t.typnamespace)
+          WHERE t.oid = any($1::oid[])
+          UNION ALL
+          SELECT t.oid, ns.nspname, t.typname, t.typtype::text, t.typbasetype, t.typelem, tt.depth + 1
+          FROM typeinfo_tree tt, pg_catalog.pg_type AS t INNER JOIN pg_catalog.pg_namespace ns ON (ns.oid = t.typnamespace)
+          WHERE (tt.elemtype IS NOT NULL AND t.oid = tt.elemtype)
+        ) SELECT DISTINCT *, basetype::regtype::text AS basetype_name FROM typeinfo_tree ORDER BY depth DESC`,
+        '{1007}',
+      ],
+      [
+        `SELECT
+                    set_config('jit', $1, false)`,
+        'on',
+      ],
     ],
     holds: { jit: 'on' },
   },
@@ -79,17 +102,114 @@ const preambles: readonly Preamble[] = [
     holds: { datestyle: 'ISO, MDY', default_transaction_isolation: 'read committed' },
   },
   {
-    name: 'psycopg 3: TypeInfo',
+    name: 'psycopg2: set_session() with autocommit',
+    steps: [
+      "SET default_transaction_isolation TO 'serializable'",
+      "SET default_transaction_read_only TO 'on'",
+      'SET default_transaction_isolation TO DEFAULT;SET default_transaction_read_only TO DEFAULT',
+      "SET client_encoding TO 'LATIN1'",
+      "SET client_encoding TO 'UTF8'",
+      'ABORT; RESET ALL; SET SESSION AUTHORIZATION DEFAULT;',
+    ],
+    holds: {},
+    leaves: ['default_transaction_isolation', 'default_transaction_read_only', 'client_encoding'],
+  },
+  {
+    name: 'psycopg 3: TypeInfo, EnumInfo, CompositeInfo',
     steps: [
       'BEGIN',
       [
-        'SELECT typname AS name, oid, typarray AS array_oid, oid::regtype::text AS regtype FROM pg_type WHERE oid = $1::regtype',
+        `SELECT
+    typname AS name, oid, typarray AS array_oid,
+    oid::regtype::text AS regtype, typdelim AS delimiter
+FROM pg_type t
+WHERE t.oid = to_regtype($1)
+ORDER BY t.oid`,
         'int4',
       ],
+      [
+        `SELECT name, oid, array_oid, regtype, array_agg(label) AS labels
+FROM (
+    SELECT
+        t.typname AS name, t.oid AS oid, t.typarray AS array_oid,
+        t.oid::regtype::text AS regtype, e.enumlabel AS label
+    FROM pg_type t
+    LEFT JOIN  pg_enum e
+    ON e.enumtypid = t.oid
+    WHERE t.oid = to_regtype($1)
+    ORDER BY e.enumsortorder
+) x
+GROUP BY name, oid, array_oid, regtype`,
+        'int4',
+      ],
+      'SAVEPOINT "_pg3_2"',
+      'RELEASE "_pg3_2"',
+      'COMMIT',
+      'BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY',
       'COMMIT',
       ["SELECT set_config('statement_timeout', $1, false)", '12345'],
     ],
     holds: { statement_timeout: '12345ms' },
+  },
+  {
+    name: 'postgres.js: types',
+    isNamed: true,
+    steps: [
+      [
+        `
+      select b.oid, b.typarray
+      from pg_catalog.pg_type a
+      left join pg_catalog.pg_type b on b.oid = a.typelem
+      where a.typcategory = 'A'
+      group by b.oid, b.typarray
+      order by b.oid
+    `,
+      ],
+      'begin read only',
+      ['select $1::int as i', '1'],
+      'commit',
+      ['select pg_notify($1, $2)', 'chan', 'x'],
+    ],
+    holds: {},
+  },
+  {
+    name: 'Sequelize',
+    steps: [
+      "SET client_min_messages TO warning;SET TIME ZONE INTERVAL '-03:30' HOUR TO MINUTE;",
+      `WITH ranges AS (  SELECT pg_range.rngtypid, pg_type.typname AS rngtypname,         pg_type.typarray AS rngtyparray, pg_range.rngsubtype    FROM pg_range LEFT OUTER JOIN pg_type ON pg_type.oid = pg_range.rngtypid)SELECT pg_type.typname, pg_type.typtype, pg_type.oid, pg_type.typarray,       ranges.rngtypname, ranges.rngtypid, ranges.rngtyparray  FROM pg_type LEFT OUTER JOIN ranges ON pg_type.oid = ranges.rngsubtype WHERE (pg_type.typtype IN('b', 'e'));`,
+      'START TRANSACTION;',
+      'SET TRANSACTION ISOLATION LEVEL SERIALIZABLE;',
+      'COMMIT;',
+    ],
+    holds: { client_min_messages: 'warning', timezone: '<-03:30>+03:30' },
+  },
+  {
+    name: 'Knex: searchPath',
+    steps: [
+      'select version();',
+      'set search_path to "own","public"',
+      'BEGIN TRANSACTION ISOLATION LEVEL serializable;',
+      'COMMIT;',
+      ['select * from information_schema.tables where table_name = $1 and table_schema = current_schema()', 'k'],
+    ],
+    holds: { search_path: 'own, public' },
+  },
+  {
+    name: 'migrations: functions with a search path of their own',
+    steps: [
+      `CREATE OR REPLACE FUNCTION guarded() RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS
+         $$ BEGIN RETURN current_setting('search_path'); END $$`,
+      'ALTER FUNCTION guarded() SET search_path = pg_catalog, pg_temp',
+      `CREATE OR REPLACE FUNCTION local_path() RETURNS text LANGUAGE plpgsql AS
+         $$ BEGIN SET LOCAL search_path = pg_catalog; RETURN current_setting('search_path'); END $$`,
+      'SELECT guarded()',
+      ['SELECT local_path(), guarded()'],
+      'BEGIN',
+      'SELECT local_path()',
+      'COMMIT',
+    ],
+    holds: {},
+    leaves: ['search_path'],
   },
   {
     name: 'SQLAlchemy',
@@ -140,6 +260,16 @@ const preambles: readonly Preamble[] = [
       ["SET application_name = 'PostgreSQL JDBC Driver'"],
       ['SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY'],
       ["SET SESSION search_path TO 'public'"],
+      ['BEGIN READ ONLY'],
+      ['show transaction_read_only'],
+      ['COMMIT'],
+      [
+        `SELECT typinput='pg_catalog.array_in'::regproc as is_array, typtype, typname, pg_type.oid   FROM pg_catalog.pg_type   LEFT JOIN (select ns.oid as nspoid, ns.nspname, r.r           from pg_namespace as ns           join ( select s.r, (current_schemas(false))[s.r] as nspname                    from generate_series(1, array_upper(current_schemas(false), 1)) as s(r) ) as r          using ( nspname )        ) as sp     ON sp.nspoid = typnamespace  ORDER BY sp.r, pg_type.oid DESC`,
+      ],
+      [
+        'SELECT n.nspname = ANY(current_schemas(true)), n.nspname, t.typname FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON t.typnamespace = n.oid WHERE t.oid = $1',
+        '23',
+      ],
     ],
     holds: {
       extra_float_digits: '3',
@@ -276,8 +406,9 @@ const preambles: readonly Preamble[] = [
   },
 ];
 
-async function run(client: pg.Client, step: Step): Promise<void> {
+async function run(client: pg.Client, step: Step, isNamed: boolean): Promise<void> {
   if (typeof step === 'string') await client.query(step);
+  else if (isNamed) await client.query({ name: `__stmt_${step[0].length}`, text: step[0], values: step.slice(1) });
   else await client.query(...([step[0], step.slice(1)] as const));
 }
 
@@ -300,12 +431,12 @@ const pidOf = async (client: pg.Client): Promise<number> =>
   (await client.query('SELECT pg_backend_pid() AS pid')).rows[0].pid;
 
 describe('what drivers say does not pin, does not leak, and is not lost', () => {
-  test.each(preambles)('$name', async ({ steps, holds, leaves = [] }) => {
+  test.each(preambles)('$name', async ({ steps, holds, leaves = [], isNamed = false }) => {
     const names = [...Object.keys(holds), ...leaves];
     const fresh = await settingsOf(await connect(), names);
     await closeClients();
     const client = await connect();
-    for (const step of steps) await run(client, step);
+    for (const step of steps) await run(client, step, isNamed);
     const last = await pidOf(client);
     expect(await pinsOf('client')).toBe('');
     const own = { ...Object.fromEntries(leaves.map((name) => [name, fresh[name]])), ...holds };
