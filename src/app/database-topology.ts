@@ -55,7 +55,7 @@ export function makeTopology(parts: DatabaseTopologyParts): DatabaseTopology {
     readCatalog: (query) => readCatalog(async (sql) => [...(await query(sql))]),
     catalogFingerprint: (query) => catalogFingerprint(async (sql) => [...(await query(sql))]),
     onCatalog: (catalog) => {
-      shared.services.cache.attach(catalog.tagPrefix, topology.ticker);
+      shared.services.cache.attach(catalog.tagPrefix, topology.ticker, topology.whenForeignGone);
       parts.onCatalog(catalog);
     },
     onEjection: (node, reason) => shared.onEjection(node, reason),

@@ -10,6 +10,7 @@ import { within } from './within.ts';
 
 interface OpenGuard {
   readonly names: readonly Tag[];
+  readonly note: string;
   sentAtMs: number;
   /** Redis has confirmed it, on this connection or one before. */
   isKnown: boolean;
@@ -20,7 +21,7 @@ export interface AnnouncementRules {
   readonly log: Log;
   now(): number;
   /** Sends the word; resolves to whether Redis has confirmed it, never rejects. */
-  send(names: readonly Tag[], token: string): Promise<boolean>;
+  send(names: readonly Tag[], token: string, note: string): Promise<boolean>;
   /** Number of the connection in use, 0 = none. */
   link(): number;
   /** Redis is too slow on that connection. */
@@ -48,9 +49,9 @@ export class Announcements {
     this.rules = rules;
   }
 
-  /** Resolves when the write may be sent. */
-  async announce(token: string, names: readonly Tag[]): Promise<void> {
-    const guard = { names, sentAtMs: this.rules.now(), isKnown: false };
+  /** Resolves when the write may be sent. `note` is for the others, should we be killed. */
+  async announce(token: string, names: readonly Tag[], note: string): Promise<void> {
+    const guard = { names, note, sentAtMs: this.rules.now(), isKnown: false };
     this.open.set(token, guard);
     const link = this.rules.link();
     if (link !== 0) {
@@ -77,9 +78,13 @@ export class Announcements {
     return this.open.size;
   }
 
+  get tokens(): readonly string[] {
+    return [...this.open.keys()];
+  }
+
   private async send(token: string, guard: OpenGuard): Promise<void> {
     guard.sentAtMs = this.rules.now();
-    if (await this.rules.send(guard.names, token)) guard.isKnown = true;
+    if (await this.rules.send(guard.names, token, guard.note)) guard.isKnown = true;
   }
 
   private async untilNobodyServes(token: string, guard: OpenGuard): Promise<void> {

@@ -11,22 +11,20 @@ import type { Tag } from '../routing/plan.ts';
 import type { Tick } from '../topology/types.ts';
 import { Flights, mayJoinByStamps, type FlightPlan } from './flights.ts';
 import { Freshness } from './freshness.ts';
-import { Guard, maxTagsPerWrite, statesWritten } from './guard.ts';
-import type { GuardRules } from './guard.ts';
+import { Guard, maxTagsPerWrite, statesWritten, type GuardRules } from './guard.ts';
 import { fullKey, hashKey } from './key.ts';
-import type { CacheOptions, CacheParts } from './parts.ts';
+import { allRules, type CacheOptions, type CacheParts } from './parts.ts';
 import { Peers } from './peers.ts';
 import { RedisTransport } from './redis.ts';
 import { off, closed, outOfStep, noLease, alone } from './request.ts';
 import type { Request } from './request.ts';
 import { SecondLevel } from './second-level.ts';
-import { isCurrent, isSameSet, makeEntry, owned, stampsOf, Store, sumOf } from './store.ts';
-import type { Entry } from './store.ts';
+import { isCurrent, isSameSet, makeEntry, owned, stampsOf, Store, sumOf, type Entry } from './store.ts';
 import { TagTable, type TagSet } from './tags.ts';
 import { writesUnderWay } from './under-way.ts';
 import { within } from './within.ts';
-import type { CacheStats, KeyParts, Lookup, ResultCache } from './types.ts';
-import type { SessionFreshness, TickSource, UnderWay, WriteGuard } from './types.ts';
+import type { Backend, CacheStats, KeyParts, Lookup, ResultCache } from './types.ts';
+import type { SessionFreshness, TickSource, UnderWay, WhenGone, WriteGuard } from './types.ts';
 
 const maxTags = 50_000;
 /** Lives are up to this much shorter than allowed, so that what was filled together does not end together. */
@@ -51,12 +49,7 @@ export function createCache(options: CacheOptions, parts: Partial<CacheParts> = 
     hashKey,
     mayJoin: mayJoinByStamps,
     isCurrent,
-    ignoresGaps: false,
-    keepsTrust: false,
-    ignoresLease: false,
-    ignoresMissing: false,
-    ignoresOthersLeases: false,
-    ignoresFreshness: false,
+    ...allRules,
     random: Math.random,
     maxTags,
     ...parts,
@@ -105,6 +98,7 @@ class Cache implements ResultCache {
       now: options.now,
       mayJoin: parts.mayJoin,
     });
+    const undecided = (change: number): void => void (this.undecided += change);
     this.peers =
       parts.transport === undefined
         ? undefined
@@ -118,6 +112,7 @@ class Cache implements ResultCache {
               this.invalidations.gap++;
               this.store.clear();
             },
+            undecided,
             peerBumped: () => this.invalidations.peer++,
             rules: parts,
             settings: options.settings,
@@ -128,7 +123,7 @@ class Cache implements ResultCache {
       table: this.table,
       peers: this.peers,
       isByTime: this.isByTime,
-      undecided: (change) => void (this.undecided += change),
+      undecided,
       bumped: (state) => void this.invalidations[state.kind === 'catalog' ? 'catalog' : 'local']++,
     };
     if (this.peers !== undefined) {
@@ -146,8 +141,9 @@ class Cache implements ResultCache {
     return new Freshness();
   }
 
-  attach(prefix: string, ticks: TickSource): void {
+  attach(prefix: string, ticks: TickSource, whenGone?: WhenGone): void {
     this.table.attach(prefix, ticks);
+    if (whenGone !== undefined) this.peers?.membership.inheritance.attach(prefix, whenGone);
   }
 
   lookup(key: KeyParts, tags: readonly Tag[], ttlMs: number, freshness: SessionFreshness, ticks: TickSource): Lookup {
@@ -172,9 +168,10 @@ class Cache implements ResultCache {
     if (this.isEnabled) this.raise(this.table.resolve(tags), freshness as Freshness);
   }
 
-  close(tags: readonly Tag[], all: boolean, prefix: string, freshness: SessionFreshness): WriteGuard {
+  close(tags: readonly Tag[], all: boolean, prefix: string, session: SessionFreshness, backend?: Backend): WriteGuard {
     const states = statesWritten(this.table, tags, all, prefix);
-    return new Guard(this.guardRules, `${this.instanceId}:${++this.tokens}`, states, freshness as Freshness);
+    const token = `${this.instanceId}:${++this.tokens}`;
+    return new Guard(this.guardRules, token, states, session as Freshness, prefix, backend);
   }
 
   underWay(tags: readonly Tag[]): UnderWay | undefined {

@@ -6,9 +6,10 @@
 import type { Tag } from '../routing/plan.ts';
 import type { Tick } from '../topology/types.ts';
 import type { Freshness } from './freshness.ts';
+import { noteOf } from './inheritance.ts';
 import type { Peers } from './peers.ts';
 import type { TagState, TagTable } from './tags.ts';
-import type { WriteGuard } from './types.ts';
+import type { Backend, WriteGuard } from './types.ts';
 
 export interface GuardRules {
   readonly table: TagTable;
@@ -37,7 +38,7 @@ export function statesWritten(table: TagTable, tags: readonly Tag[], all: boolea
 }
 
 export class Guard implements WriteGuard {
-  readonly announced: Promise<void> | undefined;
+  readonly announced: Promise<void> | undefined = undefined;
   private readonly rules: GuardRules;
   private readonly token: string;
   private readonly states: readonly TagState[];
@@ -46,7 +47,15 @@ export class Guard implements WriteGuard {
   private readonly freshness: Freshness;
   private isSettled = false;
 
-  constructor(rules: GuardRules, token: string, states: readonly TagState[], freshness: Freshness) {
+  /** @param backend which prefix its database has, and where it runs */
+  constructor(
+    rules: GuardRules,
+    token: string,
+    states: readonly TagState[],
+    freshness: Freshness,
+    prefix: string,
+    backend: Backend | undefined,
+  ) {
     this.rules = rules;
     this.token = token;
     this.states = states;
@@ -57,7 +66,9 @@ export class Guard implements WriteGuard {
       state.closed++;
       state.settle();
     }
-    this.announced = this.held.length > 0 ? rules.peers?.closed(token, names(this.held)) : undefined;
+    if (rules.peers === undefined || this.held.length === 0) return;
+    const tags = names(this.held);
+    this.announced = rules.peers.closed(token, tags, backend === undefined ? '' : noteOf(prefix, backend, tags));
   }
 
   acknowledged(tick: Tick): void {

@@ -33,7 +33,7 @@ export class Lease {
     this.memberTimeoutMs = memberTimeoutMs;
   }
 
-  request(rotate: boolean): HelloRequest {
+  request(rotate: boolean): Omit<HelloRequest, 'open' | 'orphans'> {
     const { echo, lengthMs, memberTimeoutMs, members } = this;
     return { rotate, echo, leaseMs: lengthMs, memberTimeoutMs, members };
   }

@@ -1,6 +1,6 @@
 /**
  * What a cache is made of: its options, and the pieces that tests exchange (a transport in memory, a weak hash, or one
- * rule taken out to prove that it is needed). Production code passes options only. Types only.
+ * rule taken out to prove that it is needed). Production code passes options only.
  */
 import type { CacheSettings } from '../config/config.ts';
 import type { Log } from '../observability/types.ts';
@@ -38,6 +38,8 @@ export interface PeersOptions extends MirrorOptions {
   readonly settings: CacheSettings;
   /** Everything learned is void: empty level 1. */
   forget(): void;
+  /** So many writes of others more, or less, are of unknown outcome. */
+  undecided(change: 1 | -1): void;
   readonly rules: PeerRules;
 }
 
@@ -49,4 +51,16 @@ export interface PeerRules {
   readonly ignoresMissing: boolean;
   /** A write that cannot be announced does not wait for the end of the others' leases. */
   readonly ignoresOthersLeases: boolean;
+  /** The open writes of Weirs that are gone are forgotten. */
+  readonly ignoresOrphans: boolean;
 }
+
+export const allRules = {
+  ignoresGaps: false,
+  keepsTrust: false,
+  ignoresLease: false,
+  ignoresMissing: false,
+  ignoresOthersLeases: false,
+  ignoresOrphans: false,
+  ignoresFreshness: false,
+} as const;

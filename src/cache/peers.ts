@@ -4,8 +4,8 @@
  * nonsense) makes it forget everything learned; until it is in step again the cache is not used at all.
  */
 import type { Tag } from '../routing/plan.ts';
-import { Announcements } from './announcements.ts';
-import { Lease } from './lease.ts';
+import type { Lease } from './lease.ts';
+import { Membership } from './membership.ts';
 import { MessageOrder } from './message-order.ts';
 import { Mirror } from './mirror.ts';
 import type { PeersOptions } from './parts.ts';
@@ -29,8 +29,8 @@ export class Peers {
   private readonly table: TagTable;
   private readonly transport: Transport;
   private readonly mirror: Mirror;
+  readonly membership: Membership;
   readonly lease: Lease;
-  private readonly announcements: Announcements;
   private state: State = 'down';
   /** Number of the connection in use, 0 = none: what was sent on another cannot say anything about it. */
   private link = 0;
@@ -56,17 +56,14 @@ export class Peers {
     this.transport = options.transport;
     this.mirror = new Mirror(options);
     this.order = new MessageOrder(options.log);
-    this.lease = new Lease(options.settings.leaseMs, options.settings.memberTimeoutMs, options.now());
-    this.announcements = new Announcements({
-      lease: this.lease,
-      log: options.log,
-      now: options.now,
-      send: (names, token) => this.sendClose(token, names),
+    this.membership = new Membership(options, {
+      send: (names, token, note) => this.sendClose(token, names, note),
       link: () => this.link,
       tooSlow: (link) => this.failed(link, 'a write could not be announced in time'),
       unannounced: () => (this.isIndebted = true),
-      ignoresLeases: options.rules.ignoresOthersLeases,
+      opened: (token, states) => void this.opened(token, states, true),
     });
+    this.lease = this.membership.lease;
   }
 
   start(): void {
@@ -95,7 +92,7 @@ export class Peers {
     for (const timer of this.timers) clearInterval(timer);
     this.stepDown('stopped');
     this.link = 0;
-    await this.transport.stop(this.announcements.size === 0 && !this.isIndebted);
+    await this.transport.stop(this.membership.announcements.size === 0 && !this.isIndebted);
   }
 
   get isUp(): boolean {
@@ -108,7 +105,7 @@ export class Peers {
   }
 
   get figures(): PeerFigures {
-    return { ...this.announcements.figures, redisLosses: this.losses };
+    return { ...this.membership.announcements.figures, redisLosses: this.losses };
   }
 
   get currentIncarnation(): string {
@@ -172,13 +169,13 @@ export class Peers {
   }
 
   /** Our own write is about to commit. Resolves when Redis has it, or when nobody can show what it makes old. */
-  closed(token: string, names: readonly Tag[]): Promise<void> {
-    return this.announcements.announce(token, names);
+  closed(token: string, names: readonly Tag[], note: string): Promise<void> {
+    return this.membership.announcements.announce(token, names, note);
   }
 
   /** Its outcome is known. With `bump` the caller has given each state a new stamp already. */
   opened(token: string, states: readonly TagState[], bump: boolean): Promise<void> {
-    this.announcements.ended(token);
+    this.membership.announcements.ended(token);
     const command = ++this.command;
     if (bump) {
       for (const state of states) {
@@ -211,10 +208,10 @@ export class Peers {
     if (this.link !== 0) await this.sync(true);
   }
 
-  private sendClose(token: string, names: readonly Tag[]): Promise<boolean> {
+  private sendClose(token: string, names: readonly Tag[], note: string): Promise<boolean> {
     this.command++;
     const refused = this.refusal();
-    return this.send(this.transport.close(names, token)).then(
+    return this.send(this.transport.close(names, token, note)).then(
       () => true,
       (error: Error) => {
         refused(error);
@@ -224,10 +221,10 @@ export class Peers {
   }
 
   /** Asks for a lease, behind the words that our writes are open: who is granted one by our being there sees those. */
-  private hello(rotates: boolean): Promise<HelloReply> {
-    const { link } = this;
-    return this.send(this.transport.hello(this.lease.request(rotates))).then((reply) => {
-      if (link === this.link) this.lease.heard(reply, this.options);
+  private hello(rotates: boolean, isFirst: boolean): Promise<HelloReply> {
+    const { link, membership } = this;
+    return this.send(this.transport.hello(membership.request(rotates, isFirst))).then((reply) => {
+      if (link === this.link) membership.heard(reply);
       return reply;
     });
   }
@@ -242,9 +239,9 @@ export class Peers {
     const rotates = this.isIndebted;
     this.isIndebted = false;
     // Markers set before may be gone with what was lost.
-    this.announcements.renew(true);
+    this.membership.announcements.renew(true);
     try {
-      const reply = await this.hello(rotates);
+      const reply = await this.hello(rotates, true);
       if (attempt !== this.attempt) return;
       this.order.begin(reply);
       this.validFrom = this.command + 1;
@@ -338,10 +335,10 @@ export class Peers {
   /** Our long writes keep their markers, and we our lease. */
   private renew(): void {
     if (this.state !== 'up') return;
-    this.announcements.renew(false);
+    this.membership.announcements.renew(false);
     const command = ++this.command;
     const sentAtMs = this.options.now();
-    this.hello(false).then((reply) => {
+    this.hello(false, false).then((reply) => {
       if (!this.isTrusted(command, reply.incarnation)) return;
       this.order.promise(reply.messages);
       this.lease.renew(reply, sentAtMs, this.options.rules.ignoresMissing);

@@ -18,6 +18,7 @@ import type {
   HelloReply,
   HelloRequest,
   OpenReply,
+  Orphan,
   ReadReply,
   Transport,
   TransportEvents,
@@ -95,6 +96,17 @@ function namesOf(value: unknown): readonly string[] {
   return text === '' ? [] : text.split(',');
 }
 
+function pairsOf(value: unknown): readonly Orphan[] {
+  const orphans: Orphan[] = [];
+  const list = listOf(value, 0);
+  for (let i = 0; i + 1 < list.length; i += 2) {
+    const [token, note] = [list[i], list[i + 1]];
+    if (Buffer.isBuffer(token) && Buffer.isBuffer(note))
+      orphans.push({ token: token.toString(), note: note.toString() });
+  }
+  return orphans;
+}
+
 export class RedisTransport implements Transport {
   private readonly options: RedisTransportOptions;
   private readonly address: RedisAddress;
@@ -121,10 +133,11 @@ export class RedisTransport implements Transport {
     this.connect();
   }
 
-  async hello({ rotate, echo, leaseMs, memberTimeoutMs, members }: HelloRequest): Promise<HelloReply> {
+  async hello({ rotate, echo, leaseMs, memberTimeoutMs, members, open, orphans }: HelloRequest): Promise<HelloReply> {
     const isRotating = rotate || this.runId === unknownRun;
-    const rest = [isRotating ? '1' : '0', echo, leaseMs, memberTimeoutMs, members.join(',')];
-    const reply = listOf(await this.run('hello', [membersKey], rest), 7);
+    const rest = [isRotating ? '1' : '0', echo, leaseMs, memberTimeoutMs, members.join(','), open?.join(',') ?? '*'];
+    const known = orphans.flatMap(({ token, note }) => [token, note]);
+    const reply = listOf(await this.run('hello', [membersKey], [...rest, ...known]), 9);
     return {
       incarnation: textOf(reply[0]),
       messages: numberOf(reply[1]),
@@ -133,6 +146,8 @@ export class RedisTransport implements Transport {
       leaseMs: numberOf(reply[4]),
       members: namesOf(reply[5]),
       missing: namesOf(reply[6]),
+      orphans: pairsOf(reply[7]),
+      isWhole: reply[8] === 1,
     };
   }
 
@@ -147,8 +162,8 @@ export class RedisTransport implements Transport {
     };
   }
 
-  async close(tags: readonly Tag[], token: string): Promise<string> {
-    return textOf(listOf(await this.run('close', tagKeys(tags), [token]), 1)[0]);
+  async close(tags: readonly Tag[], token: string, note: string): Promise<string> {
+    return textOf(listOf(await this.run('close', tagKeys(tags), [token, note]), 1)[0]);
   }
 
   async open(tags: readonly Tag[], token: string, bump: boolean): Promise<OpenReply> {

@@ -4,13 +4,14 @@
  * server process that is gone: a restart may have brought old stamps back). Sent by redis.ts only.
  *
  * Keys: META (hash: inc, run, seq, n); a tag (hash: v = "inc:stamp", every other field token -> deadline in ms of
- * Redis time); an entry (string, see entry-format.ts). A tag and its markers are one key, so they live and die together.
+ * Redis time); an entry (string, see entry-format.ts); a Weir's open writes (hash: token -> what inheritance.ts needs).
  */
 import { markerMs } from './transport.ts';
 
 /** KEYS[1] META. ARGV[1] incarnation to use if one must be made, [2] run id, [3] channel, [4] who asks, [5] length of a tag's key before its name. */
 const prelude = `
 local META, PROPOSED, RUN, CHANNEL, SELF, SKIP = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+local SPACE = string.sub(META, 1, -5)
 local IDLE, MARKER, MOST_FIELDS = 86400000, ${markerMs}, 2000
 local incarnation
 local function whole(s)
@@ -48,6 +49,25 @@ local function bump(key)
   redis.call('PEXPIRE', key, IDLE)
   return stamp
 end
+local function writesOf(owner)
+  return SPACE .. 'w:' .. owner
+end
+local function ownerOf(token)
+  return string.match(token, '^([%w-]+):')
+end
+local function remember(key, token, text)
+  local done = redis.pcall('HSET', key, token, text)
+  if type(done) == 'table' then
+    redis.call('DEL', key)
+    redis.call('HSET', key, token, text)
+  end
+  redis.call('PEXPIRE', key, IDLE)
+end
+-- Its owner has not opened it, nor has anybody found out what became of it.
+local function isOpen(token)
+  local owner = ownerOf(token)
+  return owner ~= nil and redis.pcall('HEXISTS', writesOf(owner), token) == 1
+end
 local lapsedTags, lapsedStamps = {}, {}
 local function look(key)
   local fields = {}
@@ -66,6 +86,8 @@ local function look(key)
     else
       local deadline = tonumber(value)
       if deadline and deadline > NOW and deadline <= NOW + 10 * MARKER then
+        closed = true
+      elseif string.sub(field, 1, 2) == 'm:' and isOpen(string.sub(field, 3)) then
         closed = true
       else
         redis.call('HDEL', key, field)
@@ -98,10 +120,13 @@ end
 /**
  * KEYS[2] members: id -> "time of Redis at which it is known to have heard Redis, its lease", and '@' -> "generation, run id,
  * born, latest time". A generation ends when the memory or the clock of Redis cannot be relied on: then everybody has to be
- * heard of anew. ARGV[6] '1' = rotate, [7] echo, [8] lease in ms, [9] ms until a missing member is gone, [10] members known.
+ * heard of anew. ARGV[6] '1' = rotate, [7] echo, [8] lease in ms, [9] ms until a missing member is gone, [10] members known,
+ * [11] tokens of all writes of the asker that are open, '*' = as Redis has them, [12..] known writes of Weirs that are not
+ * heard of: token, text, token, text. Nobody is granted a lease who has not been told of all those.
  */
 const hello = `${prelude}
 local MEMBERS, LEASE, TIMEOUT = KEYS[2], tonumber(ARGV[8]), tonumber(ARGV[9])
+local GONE, MOST_ORPHANS, MANY = SPACE .. 'gone', 256, 1000
 local fields = redis.pcall('HGETALL', MEMBERS)
 if fields.err or #fields > 2000 then
   redis.call('DEL', MEMBERS)
@@ -137,29 +162,75 @@ else
   for id in string.gmatch(ARGV[10], '[%w-]+') do
     if not members[id] then put(id, NOW - LEASE - 1, LEASE) end
   end
+  for a = 12, #ARGV, 2 do
+    local owner = ownerOf(ARGV[a])
+    local member = owner and members[owner]
+    if owner and owner ~= SELF and not (member and NOW - member.seen <= member.lease) then
+      remember(writesOf(owner), ARGV[a], ARGV[a + 1])
+      if not member then redis.call('SADD', GONE, owner) end
+    end
+  end
 end
 put(SELF, seen, LEASE)
+if ARGV[11] ~= '*' then
+  local held = {}
+  for token in string.gmatch(ARGV[11], '[^,]+') do held[token] = true end
+  local mine = redis.pcall('HKEYS', writesOf(SELF))
+  if mine.err then redis.call('DEL', writesOf(SELF)) else
+    for _, token in ipairs(mine) do
+      if not held[token] then redis.call('HDEL', writesOf(SELF), token) end
+    end
+  end
+end
+local orphans, isWhole = {}, true
+local function inherit(owner)
+  local key = writesOf(owner)
+  local size = redis.pcall('HLEN', key)
+  if type(size) == 'table' then
+    redis.call('DEL', key)
+    return false
+  end
+  if size == 0 then return false end
+  redis.call('PEXPIRE', key, IDLE)
+  local writes = size > MANY and redis.call('HSCAN', key, 0, 'COUNT', MOST_ORPHANS)[2] or redis.call('HGETALL', key)
+  if size > MANY or #orphans + #writes > 2 * MOST_ORPHANS then isWhole = false end
+  for w = 1, math.min(#writes, 2 * MOST_ORPHANS - #orphans) do orphans[#orphans + 1] = writes[w] end
+  return true
+end
 local lease, all, missing, hasLost = LEASE, {}, {}, false
 for id, member in pairs(members) do
   if id ~= SELF and NOW - member.seen > member.lease + TIMEOUT then
     redis.call('HDEL', MEMBERS, id)
+    redis.call('SADD', GONE, id)
     hasLost = true
   else
+    -- Who is only late will answer for its writes itself.
+    if id ~= SELF and NOW - member.seen > 2 * member.lease then inherit(id) end
     all[#all + 1] = id
     lease = math.min(lease, member.lease)
     if NOW - member.seen > member.lease then missing[#missing + 1] = id end
   end
 end
+local gone = redis.pcall('SMEMBERS', GONE)
+if gone.err then
+  redis.call('DEL', GONE)
+  gone = {}
+end
+for _, id in ipairs(gone) do
+  if members[id] and id ~= SELF and NOW - members[id].seen > members[id].lease + TIMEOUT then members[id] = nil end
+  if id == SELF or members[id] or not inherit(id) then redis.call('SREM', GONE, id) end
+end
 if (hasLost or ARGV[6] == '1') and incarnation ~= PROPOSED then rotate() end
 redis.call('HSET', MEMBERS, '@', string.format('%s %s %d %d', generation, RUN, born, NOW))
-local granted = #missing == 0 and NOW - born > LEASE
+local granted = #missing == 0 and NOW - born > LEASE and isWhole
 return { incarnation, redis.call('HINCRBY', META, 'n', 0), string.format('%s %d', generation, NOW), granted and 1 or 0,
-  lease, table.concat(all, ','), table.concat(missing, ',') }
+  lease, table.concat(all, ','), table.concat(missing, ','), orphans, isWhole and 1 or 0 }
 `;
 
 /** KEYS[2] members. */
 const leave = `${prelude}
 redis.pcall('HDEL', KEYS[2], SELF)
+redis.call('DEL', writesOf(SELF))
 return 1
 `;
 
@@ -174,9 +245,10 @@ end
 return { incarnation, closed and 1 or 0, stamps, entry, ttl }
 `;
 
-/** KEYS[2..] tags. ARGV[6] token. */
+/** KEYS[2..] tags. ARGV[6] token, ARGV[7] what others need to find out about it, '' = nobody can. */
 const close = `${prelude}
 local names = {}
+if ARGV[7] ~= '' then remember(writesOf(SELF), ARGV[6], ARGV[7]) end
 for k = 2, #KEYS do
   look(KEYS[k])
   redis.call('HSET', KEYS[k], 'm:' .. ARGV[6], string.format('%d', NOW + MARKER))
@@ -197,6 +269,8 @@ for k = 2, #KEYS do
   if ARGV[7] == '1' then stamp = bump(KEYS[k]) end
   names[#names + 1], stamps[#stamps + 1] = name(KEYS[k]), stamp
 end
+local owner = ownerOf(ARGV[6])
+if owner then redis.pcall('HDEL', writesOf(owner), ARGV[6]) end
 sayLapsed()
 if ARGV[7] == '1' then
   say({ k = 'open', o = ARGV[6], t = names, s = stamps })

@@ -23,6 +23,17 @@ export interface HelloRequest {
   readonly memberTimeoutMs: number;
   /** Of the last answer: Redis may have lost its memory. */
   readonly members: readonly string[];
+  /** Tokens of all our open writes, if Redis may think of more; undefined: it has them right. */
+  readonly open: readonly string[] | undefined;
+  /** Of earlier answers, and still undecided: Redis may have lost its memory. */
+  readonly orphans: readonly Orphan[];
+}
+
+/** An open write of a Weir that is not heard of. */
+export interface Orphan {
+  readonly token: string;
+  /** As it was given to `close`. */
+  readonly note: string;
 }
 
 export interface HelloReply {
@@ -36,6 +47,9 @@ export interface HelloReply {
   readonly leaseMs: number;
   readonly members: readonly string[];
   readonly missing: readonly string[];
+  readonly orphans: readonly Orphan[];
+  /** Those are all; otherwise nothing is granted. */
+  readonly isWhole: boolean;
 }
 
 export interface ReadReply {
@@ -62,8 +76,11 @@ export interface Transport {
   /** The current incarnation and, if all members are there, a lease. */
   hello(request: HelloRequest): Promise<HelloReply>;
   read(tags: readonly Tag[], entryName: string): Promise<ReadReply>;
-  /** Marks the tags closed until `open` with this token, or until the marker lapses: then whoever reads bumps. */
-  close(tags: readonly Tag[], token: string): Promise<string>;
+  /**
+   * Marks the tags closed until `open` with this token; without `note`, or until the marker lapses: then whoever reads bumps.
+   * The note is for those who outlive us: an Orphan.
+   */
+  close(tags: readonly Tag[], token: string, note: string): Promise<string>;
   /** Gives the tags new stamps if `bump`, then takes the token's markers away. */
   open(tags: readonly Tag[], token: string, bump: boolean): Promise<OpenReply>;
   /** Stores if the stamps are still these and nothing is closed; says whether it did. */

@@ -53,6 +53,12 @@ export type Lookup =
   /** Somebody else is asking already, or the second level is being asked: the promise resolves to one of the above. */
   | { readonly kind: 'wait'; readonly result: Promise<Lookup> };
 
+/** Where a write runs: a Weir that outlives this one asks that server about it. */
+export interface Backend {
+  readonly node: { readonly host: string; readonly port: number };
+  readonly processId: number;
+}
+
 /** Tags closed from before COMMIT until its outcome is known (rule 2). */
 export interface WriteGuard {
   /** Resolves, soon in any case, when the other Weirs can know that the tags are closed; undefined: nobody to tell. */
@@ -75,13 +81,19 @@ export interface UnderWay {
   whenOver(then: () => void): () => void;
 }
 
+/** Resolves when what the backend was doing is committed or never will be, perhaps never. */
+export type WhenGone = (backend: Backend) => Promise<void>;
+
 export interface ResultCache {
   readonly isEnabled: boolean;
   /** Other Weirs may share it: writes are announced before they are sent. */
   readonly hasPeers: boolean;
   newFreshness(): SessionFreshness;
-  /** A database (by its catalog.tagPrefix) whose tags this cache will see: its clock for bumps that peers announce. */
-  attach(prefix: string, ticks: TickSource): void;
+  /**
+   * A database (by its catalog.tagPrefix) whose tags this cache will see: its clock for bumps that peers announce, and whom to
+   * ask about the writes of peers that are gone.
+   */
+  attach(prefix: string, ticks: TickSource, whenGone?: WhenGone): void;
   /**
    * @param tags everything the answer depends on, user tags included
    * @param ttlMs upper bound of its life, Infinity = none beyond cache.ttl
@@ -90,7 +102,7 @@ export interface ResultCache {
   /** An answer that depends on these tags came from a database, not the cache (rule 12). */
   noteRead(tags: readonly Tag[], freshness: SessionFreshness): void;
   /** Before COMMIT (or an autocommit write, or Sync) is forwarded. `all`: everything in the database of `prefix`. */
-  close(tags: readonly Tag[], all: boolean, prefix: string, freshness: SessionFreshness): WriteGuard;
+  close(tags: readonly Tag[], all: boolean, prefix: string, freshness: SessionFreshness, backend?: Backend): WriteGuard;
   /** The writes to these tags that are under way now; undefined: none. */
   underWay(tags: readonly Tag[]): UnderWay | undefined;
   /** Newest tick at which one of the tags was written through any Weir, 0 = never (rule 3). */

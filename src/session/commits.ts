@@ -52,14 +52,14 @@ export function guardWrites(session: ClientSession, unit: Unit): WriteGuard | un
 }
 
 /** Everything that is not decided yet. undefined: nothing, or the database's tags are not known yet. */
-function closeAll({ writes, services, database, seen }: ClientSession): WriteGuard | undefined {
+function closeAll({ writes, services, database, seen, server }: ClientSession): WriteGuard | undefined {
   if (writes === undefined || writes.isEmpty) return undefined;
   const prefix = database.tagPrefix();
   if (prefix === undefined) return undefined;
   writes.knownBy(database.topology.catalog());
   const tags = [...writes.tags];
   if (writes.changesCatalog) tags.push(`${prefix}cat`);
-  return services.cache.close(tags, writes.all, prefix, seen);
+  return services.cache.close(tags, writes.all, prefix, seen, server);
 }
 
 /* ---- what the server says ---- */

@@ -3,22 +3,28 @@
  * server that it ran on, through its monitor, again and again; a server that cannot be reached keeps everybody
  * waiting, until another is the primary: what the old one still commits is no part of the database any more.
  */
-import type { NodeConfig } from '../config/config.ts';
 import type { Clock } from '../util/clock.ts';
 import type { TopologyLog } from './announce.ts';
 import type { ProbeRow } from './samples.ts';
 import type { NodeState } from './types.ts';
 
+export interface ServerAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
 export interface LostBackend {
-  readonly node: NodeConfig;
+  readonly node: ServerAddress;
   readonly processId: number;
   /** When it had logged in, monotonic ms. */
   readonly connectedAtMs: number;
 }
 
 export interface OutcomesOptions {
-  /** A question to a server; rejects if it cannot be asked now. */
-  ask(node: NodeConfig, sql: string, values: readonly unknown[]): Promise<ProbeRow[]>;
+  /** A question to a server, or to the primary if that is not known; rejects if it cannot be asked now. */
+  ask(node: ServerAddress, sql: string, values: readonly unknown[]): Promise<ProbeRow[]>;
+  /** Under this name; another Weir may have another one for it. */
+  isKnown(node: ServerAddress): boolean;
   readonly clock: Clock;
   readonly log: TopologyLog;
   primary(): NodeState | undefined;
@@ -114,9 +120,9 @@ export class Outcomes {
     this.#askLater();
   }
 
-  #isDeposed(node: NodeConfig): boolean {
+  #isDeposed(node: ServerAddress): boolean {
     const primary = this.#options.primary();
-    if (primary?.isUp !== true) return false;
+    if (primary?.isUp !== true || !this.#options.isKnown(node)) return false;
     return primary.config.host !== node.host || primary.config.port !== node.port;
   }
 

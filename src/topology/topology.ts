@@ -11,7 +11,7 @@ import type { Catalog } from './catalog-types.ts';
 import { Monitor } from './monitor.ts';
 import { catalogLogins, monitorLogins } from './monitor-logins.ts';
 import type { LoginSources } from './monitor-logins.ts';
-import { Outcomes } from './outcomes.ts';
+import { Outcomes, type ServerAddress } from './outcomes.ts';
 import { ProbeError, asProbeFailure } from './probe.ts';
 import type { Credentials } from './probe.ts';
 import type { ConnectProbe, ProbeQuery } from './samples.ts';
@@ -141,8 +141,14 @@ export function createTopology(options: TopologyOptions): Topology {
     onProblem: (problem) => log('warn', { event: 'catalog', database: options.databaseName, problem }, problem),
   });
 
+  const indexAt = ({ host, port }: ServerAddress): number =>
+    [database.primary, ...database.replicas].findIndex((node) => node.host === host && node.port === port);
   const outcomes = new Outcomes({
-    ask: (node, sql, values) => monitor.ask(assessor.indexOf(node.name), sql, values),
+    ask: async (server, sql, values) => {
+      const index = indexAt(server);
+      return monitor.ask(index >= 0 ? index : (assessor.primaryIndex ?? -1), sql, values);
+    },
+    isKnown: (server) => indexAt(server) >= 0,
     clock,
     log,
     primary: () => assessor.snapshot.primary,
@@ -231,6 +237,8 @@ export function createTopology(options: TopologyOptions): Topology {
     },
 
     whenGone: (backend) => outcomes.whenGone(backend),
+    // It was there when we heard of it: a younger one with the same number is another one.
+    whenForeignGone: (backend) => outcomes.whenGone({ ...backend, connectedAtMs: clock.nowMs() }),
 
     onChange(listener) {
       listeners.add(listener);

@@ -117,6 +117,8 @@ export interface Topology {
    * nobody can tell it does not resolve.
    */
   whenGone(backend: LostBackend): Promise<void>;
+  /** The same for a backend of another Weir, which may know the server by another name: then the primary is asked. */
+  readonly whenForeignGone: (backend: Omit<LostBackend, 'connectedAtMs'>) => Promise<void>;
   /** Called when a role, somebody's health or eligibility changed (not for each LSN while a primary is there to read from: `snapshot()` has the latest). Returns the unsubscribe. */
   onChange(listener: (snapshot: TopologySnapshot) => void): () => void;
   /** Asks the nodes at once, and again, as long as somebody listens; tells of each answer. Returns how to leave. */

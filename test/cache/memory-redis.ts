@@ -13,6 +13,8 @@ import type {
   TransportEvents,
 } from '../../src/cache/transport.ts';
 
+const ownerOf = (token: string): string => token.slice(0, Math.max(0, token.indexOf(':')));
+
 interface SharedTag {
   stamp: number;
   readonly markers: Map<string, number>;
@@ -38,6 +40,8 @@ export class MemoryRedis {
   stamps = 0;
   messages = 0;
   readonly members = new Map<string, { readonly seen: number; readonly leaseMs: number }>();
+  /** Open writes: owner -> token -> note. */
+  private readonly writes = new Map<string, Map<string, string>>();
   private generation = 'g0';
   /** Long ago: what a start costs is tested on a real one. */
   private bornMs = -Infinity;
@@ -61,13 +65,19 @@ export class MemoryRedis {
   }
 
   /** As the script `hello`. */
-  greet(from: string, { rotate, echo, leaseMs, memberTimeoutMs, members }: HelloRequest): HelloReply {
+  greet(from: string, request: HelloRequest): HelloReply {
+    const { rotate, echo, leaseMs, memberTimeoutMs, members } = request;
     const now = this.now();
     const [generation, heard] = echo.split(' ');
     let seen = this.members.get(from)?.seen ?? now - leaseMs - 1;
     if (generation === this.generation) seen = Math.max(seen, Number(heard));
-    else
+    else {
       for (const id of members) if (!this.members.has(id)) this.members.set(id, { seen: now - leaseMs - 1, leaseMs });
+      this.restore(from, request);
+    }
+    if (request.open !== undefined)
+      for (const token of this.writesOf(from).keys())
+        if (!request.open.includes(token)) this.writesOf(from).delete(token);
     this.members.set(from, { seen, leaseMs });
     let hasLost = false;
     for (const [id, member] of this.members) {
@@ -78,6 +88,13 @@ export class MemoryRedis {
     if (rotate || hasLost) this.rotate(from);
     const all = [...this.members];
     const missing = all.filter(([, member]) => now - member.seen > member.leaseMs).map(([id]) => id);
+    const isLate = (id: string): boolean => {
+      const member = this.members.get(id);
+      return member !== undefined && now - member.seen <= 2 * member.leaseMs;
+    };
+    const orphans = [...this.writes]
+      .filter(([owner]) => owner !== from && !isLate(owner))
+      .flatMap(([, writes]) => [...writes].map(([token, note]) => ({ token, note })));
     return {
       incarnation: this.incarnation,
       messages: this.messages,
@@ -86,12 +103,30 @@ export class MemoryRedis {
       leaseMs: Math.min(...all.map(([, member]) => member.leaseMs)),
       members: all.map(([id]) => id),
       missing,
+      orphans,
+      isWhole: true,
     };
+  }
+
+  private restore(from: string, { orphans }: HelloRequest): void {
+    for (const { token, note } of orphans) {
+      const owner = ownerOf(token);
+      const member = this.members.get(owner);
+      const isHeard = member !== undefined && this.now() - member.seen <= member.leaseMs;
+      if (owner !== from && !isHeard) this.writesOf(owner).set(token, note);
+    }
+  }
+
+  writesOf(owner: string): Map<string, string> {
+    let writes = this.writes.get(owner);
+    if (writes === undefined) this.writes.set(owner, (writes = new Map()));
+    return writes;
   }
 
   /** FLUSHALL */
   flush(): void {
     this.members.clear();
+    this.writes.clear();
     this.tags.clear();
     this.entries.clear();
     this.generation = `g${++this.incarnations}`;
@@ -112,7 +147,7 @@ export class MemoryRedis {
       this.tags.set(name, tag);
     }
     for (const [token, deadline] of tag.markers) {
-      if (deadline > this.now()) continue;
+      if (deadline > this.now() || this.writesOf(ownerOf(token)).has(token)) continue;
       tag.markers.delete(token);
       tag.stamp = ++this.stamps;
       this.say(from, { k: 'open', o: '', t: [name], s: [tag.stamp] });
@@ -171,8 +206,9 @@ export class MemoryPort implements Transport {
     });
   }
 
-  close(tags: readonly string[], token: string): Promise<string> {
+  close(tags: readonly string[], token: string, note: string): Promise<string> {
     return this.send(() => {
+      if (note !== '') this.redis.writesOf(this.instanceId).set(token, note);
       const deadline = this.redis.now() + markerMs;
       for (const name of tags) this.redis.look(name, this.instanceId).tag.markers.set(token, deadline);
       this.redis.say(this.instanceId, { k: 'close', o: token, t: tags });
@@ -182,6 +218,7 @@ export class MemoryPort implements Transport {
 
   open(tags: readonly string[], token: string, bump: boolean): Promise<OpenReply> {
     return this.send(() => {
+      this.redis.writesOf(ownerOf(token)).delete(token);
       const stamps = tags.map((name) => {
         const { tag } = this.redis.look(name, this.instanceId);
         tag.markers.delete(token);
@@ -210,7 +247,10 @@ export class MemoryPort implements Transport {
   settled(): void {}
 
   stop(isLeaving: boolean): Promise<void> {
-    if (isLeaving) this.redis.members.delete(this.instanceId);
+    if (isLeaving) {
+      this.redis.members.delete(this.instanceId);
+      this.redis.writesOf(this.instanceId).clear();
+    }
     this.events = undefined;
     this.isConnected = this.isWaiting = false;
     return Promise.resolve();

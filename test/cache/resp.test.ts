@@ -153,10 +153,10 @@ describe('something that is not to be trusted on its port', () => {
 
   it('commands in flight when it goes are settled then, and those behind them at once', async () => {
     const { fake, losses, transport } = await meet(() => undefined);
-    const asked = transport.close(['t'], 'token');
+    const asked = transport.close(['t'], 'token', '');
     for (const socket of fake.sockets) socket.destroy();
     await expect(asked).rejects.toThrow();
-    await expect(transport.close(['t'], 'token')).rejects.toThrow('not connected');
+    await expect(transport.close(['t'], 'token', '')).rejects.toThrow('not connected');
     expect(losses).toHaveLength(1);
   });
 });

@@ -158,6 +158,7 @@ export function makeWorld(options: WorldOptions): World {
     suspectRole: () => undefined,
     setDraining: () => false,
     whenGone: () => Promise.resolve(),
+    whenForeignGone: () => Promise.resolve(),
     onChange: () => () => undefined,
     ask: () => Promise.resolve([]),
     loginsChanged: () => undefined,
