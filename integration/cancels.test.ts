@@ -5,7 +5,8 @@
 import { connect } from 'node:net';
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { cancelRequest } from '../src/protocol/write.ts';
+import { Connection } from '../soak/connection.ts';
+import { cancelRequest, query } from '../src/protocol/write.ts';
 import { closeClients, connectPg, startWeir, TcpRelay, until, useCluster, weirConfig } from './harness/index.ts';
 import type { WeirConfig, WeirProcess } from './harness/index.ts';
 
@@ -69,6 +70,29 @@ describe('a cancel', () => {
     await refused;
     await holder.query('COMMIT');
     expect((await waits.query('SELECT 2 AS two')).rows).toEqual([{ two: 2 }]);
+  });
+
+  test.each([
+    ['a cancel', '30s', (piped: Connection) => piped.cancel()],
+    ['query_wait_timeout', '1s', () => undefined],
+  ])('%s of a BEGIN that waits: nothing that was sent behind it runs on its own', async (_what, timeout, stop) => {
+    await useCluster().query('CREATE TABLE IF NOT EXISTS left_alone (n int); GRANT ALL ON left_alone TO app', {
+      database,
+    });
+    await start({ default_pool_size: 1, max_pool_size: 1, query_wait_timeout: timeout });
+    const holder = await connectHolder();
+    const piped = await Connection.open(weir, { user: 'app', database });
+    const statements = ['BEGIN', 'INSERT INTO left_alone VALUES (1)', 'INSERT INTO left_alone VALUES (2)', 'COMMIT'];
+    const lost = expect(piped.send(Buffer.concat(statements.map((sql) => query(sql))), 4)).rejects.toThrow(
+      /ended \w{5} /,
+    );
+    const console = await connectPg(weir.adminUrl());
+    await until('it to wait', () => someoneWaits(console));
+    stop(piped);
+    await until('the answer', () => piped.isLost, { timeoutMs: 15_000 });
+    await holder.query('COMMIT');
+    await lost;
+    expect((await holder.query('SELECT n FROM left_alone')).rows).toEqual([]);
   });
 
   test('of a read that has lost its server and waits for another is answered at once, too', async () => {

@@ -44,7 +44,7 @@ export class ClientSession extends Tenancy implements WireHandler {
   readonly seen: SessionFreshness;
   /** ready: reads requests; waiting: holds one that cannot go on yet; closed: the client is gone. */
   private phase: 'ready' | 'waiting' | 'closed' = 'ready';
-  private readonly scanner: FrameScanner;
+  readonly scanner: FrameScanner;
   readonly intake: Intake;
   private readonly onClosed: (session: ClientSession) => void;
   readonly shift: Shift;
