@@ -4,6 +4,8 @@
  */
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { Connection } from '../soak/connection.ts';
+import { query } from '../src/protocol/write.ts';
 import { closeClients, connectPg, startWeirInProcess, until, useCluster, users, weirConfig } from './harness/index.ts';
 import type { WeirConfig, WeirInProcess } from './harness/index.ts';
 
@@ -141,6 +143,24 @@ describe('pool_mode statement', () => {
     expect((await client.query('SELECT count(*)::int AS n FROM noted')).rows).toEqual([{ n: 2 }]);
     const other = await connect();
     expect(await pidOf(other)).toBe(await pidOf(client));
+  });
+
+  test.each([
+    ['in the same segment', ['BEGIN', 'INSERT INTO alone VALUES (1)', 'COMMIT']],
+    ['behind a statement that is being answered', ['SELECT 1', 'BEGIN', 'INSERT INTO alone VALUES (1)', 'COMMIT']],
+  ])('runs nothing that was sent behind a BEGIN, %s', async (_how, statements) => {
+    await start({ pool_mode: 'statement', auth: { type: 'trust' }, tls: { server: { mode: 'disable' } } });
+    const client = await connect();
+    await client.query('CREATE TABLE IF NOT EXISTS alone (n int)');
+    const piped = await Connection.open(weir, { user: users.app, database });
+    const bytes = Buffer.concat(statements.map((sql) => query(sql)));
+    await expect(piped.send(bytes, statements.length)).rejects.toThrow(/ended 0A000 /);
+    expect((await client.query('SELECT n FROM alone')).rows).toEqual([]);
+    // Who waits for the answer goes on.
+    const waits = await Connection.open(weir, { user: users.app, database });
+    expect(await waits.send(query('BEGIN'), 1)).toMatchObject([{ sqlstate: '0A000', status: 'I' }]);
+    expect(await waits.send(query('SELECT 1'), 1)).toMatchObject([{ rows: [['1']], status: 'I' }]);
+    waits.end();
   });
 });
 

@@ -93,9 +93,20 @@ const abortedText = 'current transaction is aborted, commands ignored until end 
 /** The unit gets an error of ours instead of a server. */
 export function refuse(session: ClientSession, unit: Unit, error: WeirError): void {
   unit.flight?.abandon();
-  // The client is in a transaction that is nowhere, or has sent on as if it were in one: each of that would run on its own.
-  if (session.reopening !== undefined || (unit.begins && session.scanner.restBytes > 0))
-    return session.terminate(error);
+  // The client is in a transaction that is nowhere.
+  if (session.reopening !== undefined) return session.terminate(error);
+  if (!unit.begins) return sayRefused(session, unit, error);
+  // What the client has sent behind its BEGIN would run on its own. What came with it is seen when all of it has been read.
+  session.waiting();
+  setImmediate(() =>
+    session.goOn(() => {
+      if (session.scanner.isBetweenFrames) sayRefused(session, unit, error);
+      else session.terminate(error);
+    }),
+  );
+}
+
+function sayRefused(session: ClientSession, unit: Unit, error: WeirError): void {
   unit.hasError = true;
   session.say(errorResponse(error));
   session.answered(unit);
