@@ -3,8 +3,9 @@
  * it is, and from then on Weir routes and caches. One that is refused later gives way to another; what a role has set for
  * itself changes nothing for others.
  */
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import {
@@ -12,6 +13,7 @@ import {
   closeClients,
   connectPg,
   currentRun,
+  runProgram,
   startCluster,
   startWeir,
   until,
@@ -86,7 +88,40 @@ function authFile(secrets: Readonly<Record<string, string>>): string {
   return file;
 }
 
+const uncached = '/* weir: cache=off */ SELECT n FROM seen';
+
 const count = (text: string, what: string): number => text.split(what).length - 1;
+
+/** A line in front of pg_hba.conf of every node. */
+class HbaLine {
+  private readonly line: string;
+  private readonly nodes: readonly PgNode[];
+  private readonly reload: (node: PgNode) => Promise<unknown>;
+
+  constructor(of: Cluster, line: string) {
+    this.line = `${line}\n`;
+    this.nodes = of.nodes;
+    this.reload = (node) => of.query('SELECT pg_reload_conf()', { node });
+  }
+
+  add(): Promise<void> {
+    return this.rewrite((text) => this.line + text);
+  }
+
+  remove(): Promise<void> {
+    return this.rewrite((text) => text.replace(this.line, ''));
+  }
+
+  private async rewrite(change: (text: string) => string): Promise<void> {
+    for (const node of this.nodes) {
+      const file = join(node.dataDir, 'pg_hba.conf');
+      writeFileSync(file, change(readFileSync(file, 'utf8')));
+      await this.reload(node);
+    }
+  }
+}
+
+const weirBin = fileURLToPath(new URL('../bin/weir.js', import.meta.url));
 
 type Kind = readonly [what: string, user: string, auth: () => Promise<WeirConfig>];
 const kinds: readonly Kind[] = [
@@ -113,7 +148,7 @@ describe('with the log-in of the first client', () => {
     expect((await nodesOf(weir))[0]!.problem).toContain('no log-in for the monitor');
 
     const client = await connectPg(weir.url({ user }));
-    await until('a read to go to a replica', async () => /^replica/.test(await routeOf(client)));
+    await until('a read to go to a replica', async () => /^replica/.test(await routeOf(client, uncached)));
     await until('the cache to answer', async () => /^cache; hit/.test(await routeOf(client)));
     for (const node of cluster.nodes) expect(await monitors(node)).toEqual([user]);
     const nodes = await nodesOf(weir);
@@ -129,7 +164,180 @@ describe('with the log-in of the first client', () => {
     const resets = (): number => cluster.nodes.reduce((sum, node) => sum + count(node.log, 'DISCARD ALL'), 0);
     const before = resets();
     for (let i = 0; i < 20; i++)
-      expect(await routeOf(client, `SELECT n + ${i} FROM seen /* weir: cache=off */`)).toMatch(/^replica/);
+      expect(await routeOf(client, `/* weir: cache=off */ SELECT n + ${i} FROM seen`)).toMatch(/^replica/);
     expect(resets()).toBe(before);
+  });
+});
+
+describe('where nothing can be asked', () => {
+  test('it is said once, with the line to add: log, SHOW NODES, /readyz, weir check', async () => {
+    const weir = await serving({});
+    const line = 'set "auth": {"user": "NAME"} with a line "NAME" "PASSWORD" in auth.file, or user:password in the URL';
+    const told = (): unknown[] => weir.logs.filter(({ msg }) => String(msg).includes(line));
+    await until('it to be said', () => told().length > 0);
+    for (const { problem } of await nodesOf(weir)) expect(problem).toContain(line);
+    const { status, body } = await weir.http('/readyz');
+    expect(status).toBe(200);
+    const { notes } = JSON.parse(body) as { notes: string[] };
+    expect(notes).toEqual([expect.stringMatching(/^primary, replica1, replica2: no log-in for the monitor/)]);
+    expect(notes[0]).toContain(line);
+    expect(told()).toHaveLength(1);
+    const check = await runProgram(process.execPath, [weirBin, 'check', '--config', weir.configFile]);
+    expect(check.code).toBe(0);
+    expect(count(check.stdout, line)).toBe(1);
+
+    const client = await connectPg(weir.url({ user: users.app }));
+    await until('a read to go to a replica', async () => /^replica/.test(await routeOf(client, uncached)));
+    expect((JSON.parse((await weir.http('/readyz')).body) as { notes: string[] }).notes).toEqual([]);
+    expect(told()).toHaveLength(1);
+  });
+});
+
+describe('a log-in that is used', () => {
+  afterEach(async () => {
+    await cluster.query(`
+      ALTER ROLE app LOGIN PASSWORD '${PASSWORD}'; ALTER ROLE app RESET ALL;
+      DROP SCHEMA IF EXISTS evil CASCADE; DROP ROLE IF EXISTS passing`);
+  });
+
+  const asked = async (weir: WeirProcess, user: string): Promise<pg.Client> => {
+    const client = await connectPg(weir.url({ user }));
+    await until('a read to go to a replica', async () => /^replica/.test(await routeOf(client, uncached)));
+    return client;
+  };
+
+  test.each([
+    ['may not log in any more', 'ALTER ROLE app NOLOGIN'],
+    ['has another password', `ALTER ROLE app PASSWORD 'another'`],
+  ])('gives way when its role %s', async (_what, change) => {
+    const weir = await serving({ server_lifetime: '1s' });
+    const first = await asked(weir, users.app);
+    const second = await asked(weir, users.app2);
+    for (const node of cluster.nodes) expect(await monitors(node)).toContain(users.app);
+    await cluster.query(change);
+    await cluster.waitForReplicas();
+    // Its pool hears of it, at its next log-in.
+    const isRefused = (): Promise<boolean> =>
+      first.query('UPDATE seen SET n = n').then(
+        () => false,
+        () => true,
+      );
+    await until('it to be refused', isRefused, { intervalMs: 200 });
+    for (const node of cluster.nodes)
+      await until('the other log-in', async () => (await monitors(node)).join() === users.app2);
+    expect(await routeOf(second)).toMatch(/^(replica|cache)/);
+  });
+
+  test('gives way when the monitor is refused, as when its role is gone', async () => {
+    const weir = await serving({ auth: { type: 'trust' } });
+    await cluster.query('CREATE ROLE passing LOGIN');
+    const hba = new HbaLine(cluster, 'host all passing 127.0.0.1/32 trust');
+    try {
+      await hba.add();
+      await cluster.waitForReplicas();
+      const passing = await asked(weir, 'passing');
+      const staying = await asked(weir, users.trust);
+      for (const node of cluster.nodes) expect(await monitors(node)).toEqual(['passing']);
+      await passing.end();
+      await cluster.query('DROP ROLE passing');
+      await cluster.waitForReplicas();
+      for (const node of cluster.nodes)
+        await cluster.query(
+          `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'weir monitor'`,
+          { node },
+        );
+      for (const node of cluster.nodes)
+        await until('the other log-in', async () => (await monitors(node)).join() === users.trust);
+      await until('a read to go to a replica', async () => /^(replica|cache)/.test(await routeOf(staying)));
+    } finally {
+      await hba.remove();
+    }
+  });
+
+  test('is not led by what its role has set for itself', async () => {
+    await cluster.query(`
+      CREATE SCHEMA evil AUTHORIZATION app; SET ROLE app;
+      CREATE FUNCTION evil.pg_is_in_recovery() RETURNS bool LANGUAGE sql AS 'SELECT false';
+      CREATE FUNCTION evil.pg_current_wal_insert_lsn() RETURNS pg_lsn LANGUAGE sql AS $$ SELECT '0/1'::pg_lsn $$;
+      CREATE FUNCTION evil.pg_last_wal_replay_lsn() RETURNS pg_lsn LANGUAGE sql AS $$ SELECT 'FFFF/0'::pg_lsn $$;
+      CREATE FUNCTION evil.current_setting(text) RETURNS text LANGUAGE sql AS $$ SELECT '1' $$;
+      CREATE TABLE evil.seen AS SELECT 666 AS n; GRANT USAGE ON SCHEMA evil TO PUBLIC; GRANT ALL ON evil.seen TO PUBLIC;
+      ALTER ROLE app SET search_path = evil, pg_catalog, public;
+      ALTER ROLE app SET standard_conforming_strings = off;
+      ALTER ROLE app SET transform_null_equals = on;
+      ALTER ROLE app SET default_transaction_isolation = serializable`);
+    await cluster.waitForReplicas();
+    const weir = await serving({});
+    const tenant = await connectPg(weir.url({ user: users.app }));
+    await until('the monitor to use it', async () => (await monitors(cluster.replicas[0]!)).join() === users.app);
+    await until('all nodes to be known', async () => (await nodesOf(weir)).every(({ problem }) => !problem));
+    expect((await nodesOf(weir)).map(({ role }) => role)).toEqual(['primary', 'replica', 'replica']);
+    // Names of others mean what they mean to others, and are cached as what they are.
+    const other = await connectPg(weir.url({ user: users.app2 }));
+    await until('the cache to answer', async () => /^cache; hit/.test(await routeOf(other)));
+    expect((await other.query('SELECT n FROM seen')).rows).toEqual([{ n: 1 }]);
+    expect((await tenant.query('/* weir: route=primary */ SELECT n FROM seen')).rows).toEqual([{ n: 666 }]);
+    await cluster.query('UPDATE evil.seen SET n = 667');
+    const writer = await connectPg(weir.url({ user: users.app2 }));
+    await writer.query('UPDATE seen SET n = n');
+    expect((await other.query('SELECT n FROM seen')).rows).toEqual([{ n: 1 }]);
+  });
+
+  test('is not ended by the time limits of its role', async () => {
+    await cluster.query('ALTER ROLE app SET statement_timeout = 1; ALTER ROLE app SET lock_timeout = 1');
+    await cluster.waitForReplicas();
+    const weir = await serving({});
+    await connectPg(weir.url({ user: users.app }));
+    await until('all nodes to be known', async () => (await nodesOf(weir)).every(({ problem }) => !problem));
+    for (const node of cluster.nodes) expect(await monitors(node)).toEqual([users.app]);
+    const other = await connectPg(weir.url({ user: users.app2 }));
+    await until('a read to go to a replica', async () => /^replica/.test(await routeOf(other, uncached)));
+    for (const node of cluster.nodes) expect(await monitors(node)).toContain(users.app);
+  });
+
+  test('goes to the servers of its own database and no others', async () => {
+    const elsewhere = await startCluster({ replicas: 0 });
+    try {
+      const config = weirConfig(cluster, { serverUser: null });
+      const { postgres: own } = config['databases'] as Record<string, unknown>;
+      const other = { primary: { url: `postgres://127.0.0.1:${elsewhere.primary.port}/postgres`, name: 'other' } };
+      const weir = await serving({ databases: { postgres: own, other } });
+      await asked(weir, users.app);
+      const sql = `SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'weir%' OR usename = 'app'`;
+      expect(await elsewhere.query(sql)).toEqual([]);
+      expect(elsewhere.primary.log).not.toContain('app@');
+      const client = await connectPg(weir.url({ user: users.app, database: 'other' }));
+      await client.query('SELECT 1');
+      await until('its own client to be good for it', async () => (await elsewhere.query(sql)).length > 0);
+    } finally {
+      await closeClients();
+      for (const weir of weirs.splice(0)) await weir.stop();
+      await elsewhere.stop();
+    }
+  });
+
+  test('of sixty databases on one server makes one connection, and a bounded number for catalogs', async () => {
+    const { primary } = cluster;
+    const at = `postgres://127.0.0.1:${primary.port}/postgres`;
+    const names = Array.from({ length: 60 }, (_, i) => `many${i}`);
+    const databases = Object.fromEntries(names.map((name) => [name, { primary: { url: at, name: 'primary' } }]));
+    const weir = await serving({ databases: { postgres: { primary: { url: at } }, ...databases } });
+    const logins = await Promise.all(
+      names.map(async (database) => {
+        const client = await connectPg(weir.url({ user: users.app, database }));
+        await client.query('SELECT n FROM seen');
+        return client;
+      }),
+    );
+    const own = async (): Promise<number> =>
+      (await cluster.query(`SELECT 1 FROM pg_stat_activity WHERE application_name = 'weir monitor'`)).length;
+    let most = 0;
+    const known = async (client: pg.Client): Promise<boolean> => {
+      most = Math.max(most, await own());
+      return !/catalog/.test(await routeOf(client));
+    };
+    for (const client of logins) await until('its catalog to be known', () => known(client), { timeoutMs: 30_000 });
+    expect(most).toBeGreaterThan(0);
+    expect(most).toBeLessThanOrEqual(6);
   });
 });

@@ -2,6 +2,7 @@
  * Weir's own connections: one monitor per server however many databases it serves, catalogs only of databases that are
  * used, and no storm where nobody can log in. Counted on the servers.
  */
+import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { closeClients, connectPg, pgUrl, startCluster, startWeir, until, users, weirConfig } from './harness/index.ts';
 import type { Cluster, PgNode, WeirConfig, WeirProcess } from './harness/index.ts';
@@ -101,5 +102,37 @@ describe(`${COUNT} databases on three servers`, () => {
       }),
     );
     expect(await most(clients)).toBeLessThanOrEqual(6);
+  });
+});
+
+describe('min_pool_size', () => {
+  /** Servers of pools. */
+  const pooled = async (node: PgNode): Promise<number> => {
+    const sql = `SELECT 1 FROM pg_stat_activity WHERE usename = '${users.app}' AND application_name NOT LIKE 'weir%'`;
+    return (await cluster.query(sql, { node })).length;
+  };
+
+  test('is there from the start where the URL says whom to log in as, and comes back', async () => {
+    const one = { ...entry('one', users.app), min_pool_size: 3 };
+    const weir = await serving({ ...weirConfig(cluster), databases: { one } });
+    for (const node of cluster.nodes) await until('three servers', async () => (await pooled(node)) === 3);
+    await cluster.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '${users.app}'`);
+    await until('three servers again', async () => (await pooled(cluster.primary)) === 3);
+    // A reload fills up, too.
+    const databases = { one: { ...one, min_pool_size: 5 } };
+    const file = JSON.parse(readFileSync(weir.configFile, 'utf8')) as object;
+    weir.rewriteConfig({ ...file, databases });
+    weir.signal('SIGHUP');
+    for (const node of cluster.nodes) await until('five servers', async () => (await pooled(node)) === 5);
+  });
+
+  test('waits for the first client where that says it', async () => {
+    const one = { ...entry('one', null), min_pool_size: 3 };
+    const config = weirConfig(cluster, {}, { auth: { user: users.monitor } });
+    const weir = await serving({ ...config, databases: { one } });
+    await until('the monitor to be there', async () => (await own(cluster.primary)) > 0);
+    for (const node of cluster.nodes) expect(await pooled(node)).toBe(0);
+    await (await connectPg(weir.url({ user: users.app, database: 'one' }))).query('SELECT n FROM t');
+    await until('three servers', async () => (await pooled(cluster.primary)) === 3);
   });
 });

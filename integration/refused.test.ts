@@ -4,7 +4,16 @@
  */
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { PASSWORD, closeClients, startCluster, startWeir, until, users, weirConfig } from './harness/index.ts';
+import {
+  PASSWORD,
+  closeClients,
+  connectPg,
+  startCluster,
+  startWeir,
+  until,
+  users,
+  weirConfig,
+} from './harness/index.ts';
 import type { Cluster, PgNode, WeirConfig, WeirProcess } from './harness/index.ts';
 
 let cluster: Cluster;
@@ -34,6 +43,7 @@ beforeAll(async () => {
       '*': nodes(),
       wrong_password: nodes(`${users.app}:wrong@`, '/postgres'),
       no_role: nodes(`nobody_at_all:x@`, '/postgres'),
+      rejected: nodes(`${users.reject}:${PASSWORD}@`, '/postgres'),
       no_database: nodes(`${users.app}:${PASSWORD}@`, '/not_there'),
     },
   });
@@ -90,10 +100,54 @@ describe('refused for good, in the words of PostgreSQL', () => {
     }
   });
 
+  test.each([
+    ['of the URL', users.app, 'rejected'],
+    ['of the client', users.reject, 'postgres'],
+  ])('28000 by pg_hba.conf, the log-in %s', async (_whose, user, database) => {
+    const words = /^pg_hba.conf rejects connection for host "127.0.0.1", user "reject_user", database "postgres"/;
+    const straight = await refusalOf(at(cluster.primary, `${users.reject}:${PASSWORD}@`, '/postgres'));
+    const through = await refusalOf(weir.url({ user, database }));
+    for (const { code, severity, message } of [straight, through]) {
+      expect([code, severity]).toEqual(['28000', 'FATAL']);
+      expect(message).toMatch(words);
+    }
+  });
+
   test('a database that is created a moment later is found', async () => {
     const url = weir.url({ user: users.trust, database: 'later' });
     expect((await refusalOf(url)).code).toBe('3D000');
     await cluster.query('CREATE DATABASE later');
     await until('it to be found', async () => (await refusalOf(url)).message === 'it was let in');
+  });
+});
+
+describe('names that nobody has, one after the other', () => {
+  test('are a bounded number at any time, soon forgotten, and fill no log', { timeout: 90_000 }, async () => {
+    const console = await connectPg(weir.adminUrl());
+    const known = async (): Promise<string[]> => {
+      const { rows } = await console.query<{ name: string }>('SHOW DATABASES');
+      return rows.map(({ name }) => name).filter((name) => name.startsWith('guess'));
+    };
+    const own = async (): Promise<number> => {
+      const sql = `SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'weir%'`;
+      return (await cluster.query(sql)).length;
+    };
+    const before = weir.logs.length;
+    const names = Array.from({ length: 400 }, (_, i) => `guess${i}`);
+    let most = 0;
+    while (names.length > 0) {
+      const refusals = await Promise.all(
+        names.splice(0, 20).map((database) => refusalOf(weir.url({ user: users.trust, database }))),
+      );
+      expect([...new Set(refusals.map(({ code }) => code))]).toEqual(['3D000']);
+      most = Math.max(most, (await known()).length);
+    }
+    expect(most).toBeGreaterThan(0);
+    expect(most).toBeLessThanOrEqual(120);
+    expect(await own()).toBeLessThanOrEqual(6);
+    await until('all of them to be forgotten', async () => (await known()).length === 0, { timeoutMs: 30_000 });
+    // Some of each kind in a second, not one for each name.
+    const lines = weir.logs.slice(before).filter(({ event }) => event !== 'client_refused');
+    expect(lines.length).toBeLessThan(100);
   });
 });

@@ -23,6 +23,7 @@ export interface BorrowedParts {
   /** What Weir would log in with now; another one than before has to prove itself. */
   secretOf(user: string): string | undefined;
   nowMs(): number;
+  isPrimary(node: NodeConfig): boolean;
   /** There is another log-in to try, or one less. */
   onChange(): void;
 }
@@ -43,6 +44,8 @@ const parameters = {
   statement_timeout: '0',
   lock_timeout: '0',
   idle_in_transaction_session_timeout: '0',
+  // A hot standby refuses every statement of a serializable transaction.
+  default_transaction_isolation: 'read committed',
 };
 
 export class BorrowedLogins {
@@ -67,10 +70,14 @@ export class BorrowedLogins {
     this.parts.onChange();
   }
 
-  /** The server does not let that user in. */
+  /** The server does not let that user in. What the primary says holds everywhere; a replica may only be behind. */
   refused(node: NodeConfig, user: string): void {
     const known = this.byUser.get(user);
     if (known === undefined || node.user !== undefined) return;
+    if (this.parts.isPrimary(node)) {
+      this.byUser.delete(user);
+      return this.parts.onChange();
+    }
     const isNews = !this.isRefused(known, node);
     known.refusedUntilMs.set(node.name, this.parts.nowMs() + refusedMs);
     if (isNews) this.parts.onChange();

@@ -10,7 +10,7 @@ import { createTopology } from '../topology/topology.ts';
 import type { Topology } from '../topology/types.ts';
 import { systemClock } from '../util/clock.ts';
 import { BorrowedLogins } from './borrowed-logins.ts';
-import type { Shared } from './database.ts';
+import type { Shared } from './shared.ts';
 import type { ServerLogins } from './server-logins.ts';
 import { topologyLog } from './topology-log.ts';
 
@@ -29,6 +29,9 @@ export interface DatabaseTopology {
   readonly borrowed: BorrowedLogins;
 }
 
+const serversOf = ({ primary, replicas }: DatabaseConfig): string =>
+  [primary, ...replicas].map(({ name, host, port }) => `${name}=${host}:${port}`).join(' ');
+
 export function makeTopology(parts: DatabaseTopologyParts): DatabaseTopology {
   const { name, config, shared, logins } = parts;
   const { auth, routing, tls } = shared.config();
@@ -38,6 +41,7 @@ export function makeTopology(parts: DatabaseTopologyParts): DatabaseTopology {
     link: (node, as, parameters) => logins.link(node, as, parameters),
     secretOf: (as) => shared.credentials.of(name, as).secret,
     nowMs: shared.services.nowMs,
+    isPrimary: (node) => topology.snapshot().primary?.name === node.name,
     onChange: () => topology.loginsChanged(),
   });
   const topology = createTopology({
@@ -51,7 +55,7 @@ export function makeTopology(parts: DatabaseTopologyParts): DatabaseTopology {
     monitors: shared.monitors,
     isUsed: () => parts.isUsed(),
     clock: systemClock,
-    log: topologyLog(shared.services),
+    log: topologyLog(shared.services, shared.said, serversOf(config)),
     readCatalog: (query) => readCatalog(async (sql) => [...(await query(sql))]),
     catalogFingerprint: (query) => catalogFingerprint(async (sql) => [...(await query(sql))]),
     onCatalog: (catalog) => {

@@ -3,46 +3,26 @@
  * session asks for (session/context.ts). Made by directory.ts; everything it holds is stopped with it.
  */
 import type { ServerConnection } from '../backend/server.ts';
-import type { KeyDeriver } from '../auth/keys.ts';
-import type { Config, DatabaseConfig, NodeConfig, PoolSettings } from '../config/config.ts';
+import type { DatabaseConfig, NodeConfig, PoolSettings } from '../config/config.ts';
 import { nodeCapacity } from '../control/resize-loop.ts';
 import { isOtherSize, KeptBounds } from '../pool/bounds.ts';
 import { NodeBudget } from '../pool/budget.ts';
 import { Pool, type ConnectProblem } from '../pool/pool.ts';
 import type { ClientSession } from '../session/client.ts';
-import type { Database, Parked, Services } from '../session/context.ts';
+import type { Database, Parked } from '../session/context.ts';
 import { newDatabaseStats } from '../session/count.ts';
 import { WelcomeDesk } from '../session/welcome.ts';
-import type { ServerMonitors } from '../topology/server-monitors.ts';
 import type { NodeState, Topology, TopologySnapshot } from '../topology/types.ts';
 import type { BorrowedLogins } from './borrowed-logins.ts';
-import type { Credentials } from './credentials.ts';
 import { makeTopology } from './database-topology.ts';
 import { forgetAll, forgetAnswers } from './forget-answers.ts';
-import { fallbackRoom, followNode } from './node-pools.ts';
+import { fallbackRoom, followNode, isToBeFilled } from './node-pools.ts';
 import { ServerLogins } from './server-logins.ts';
 import { DefaultsKeeper } from './session-defaults.ts';
+import type { Shared } from './shared.ts';
 
 /** After its last client left: until then it is asked for its catalog. */
 const catalogKeptMs = 10_000;
-
-/** What all databases share. */
-export interface Shared {
-  config(): Config;
-  readonly services: Services;
-  readonly users: ReadonlyMap<string, string>;
-  readonly credentials: Credentials;
-  readonly keys: KeyDeriver;
-  /** One per server (host and port), whatever databases and pools use it. */
-  budget(node: NodeConfig): NodeBudget;
-  /** One for each server, too. */
-  readonly monitors: ServerMonitors;
-  nextServerId(): number;
-  onResize(pool: Pool): void;
-  onEjection(node: string, reason: string): void;
-  /** Everybody who is connected, to whatever database. */
-  sessions(): Iterable<ClientSession>;
-}
 
 export class DatabaseRuntime implements Database {
   readonly name: string;
@@ -187,7 +167,10 @@ export class DatabaseRuntime implements Database {
         if (defaults !== undefined && defaults.key !== this.defaults.current?.key) server.isCloseNeeded = true;
         return server;
       },
-      onResize: (resized) => this.shared.onResize(resized),
+      onResize: (resized) => {
+        // Of what may be only a slip of the pen nobody has to hear.
+        if (this.isProven) this.shared.onResize(resized);
+      },
     });
     pool.role = role;
     for (const bounds of this.bounds.of(user, node.name)) pool.setBounds(bounds, 'RESIZE POOL before it was used');
@@ -254,7 +237,13 @@ export class DatabaseRuntime implements Database {
       for (const pool of this.poolsOf(node.name)) followNode(pool, node, snapshot.primary);
     }
     this.refreshBudgets(snapshot);
+    this.fill(snapshot);
     this.retryParked();
+  }
+
+  /** min_pool_size does not wait for a client where it is known whom its servers are logged in as. */
+  private fill(snapshot: TopologySnapshot): void {
+    for (const node of snapshot.nodes) if (isToBeFilled(node, this.config.pool)) this.pool(node, '');
   }
 
   private retryParked(): void {
@@ -322,6 +311,7 @@ export class DatabaseRuntime implements Database {
     this.config = config;
     for (const pool of this.pools()) pool.reconfigure(config.pool);
     this.refreshBudgets(this.current.snapshot());
+    this.fill(this.current.snapshot());
     if (!isTopologyStale && hadNodes === JSON.stringify([config.primary, config.replicas])) {
       // Passwords of clients may be other ones.
       return this.current.loginsChanged();

@@ -5,23 +5,31 @@
 import type { Config, DatabaseConfig, NodeConfig } from '../config/config.ts';
 import { NodeBudget } from '../pool/budget.ts';
 import type { ServerConnection } from '../backend/server.ts';
+import { createRepeatLimiter, limitRepeats, withoutNames } from '../observability/logger.ts';
 import { ServerMonitors } from '../topology/server-monitors.ts';
-import { DatabaseRuntime, type Shared } from './database.ts';
+import { DatabaseRuntime } from './database.ts';
+import type { Shared } from './shared.ts';
 
 /** A database of "*" that nobody has used for so long is forgotten. */
 const forgetAfterMs = 60_000;
+/** One that no server has let anybody into may be a slip of the pen: longer than its refusal is remembered (pool-core.ts). */
+const forgetUnprovenAfterMs = 5_000;
+/** So many of those at once: more names than anybody mistypes. */
+const mostUnproven = 100;
 
 export class Directory {
   private readonly databases = new Map<string, DatabaseRuntime>();
   private readonly budgets = new Map<string, NodeBudget>();
   private readonly shared: Shared;
 
-  constructor(shared: Omit<Shared, 'budget' | 'monitors'>) {
+  constructor(shared: Omit<Shared, 'budget' | 'monitors' | 'said' | 'loginLog'>) {
     this.shared = {
       ...shared,
       config: () => shared.config(),
       budget: (node) => this.budgetOf(node),
       monitors: new ServerMonitors(),
+      said: new Map(),
+      loginLog: limitRepeats(shared.services.log, createRepeatLimiter(shared.services.nowMs), withoutNames),
     };
   }
 
@@ -54,9 +62,23 @@ export class Directory {
     if (known !== undefined) return known;
     const config = this.configOf(name);
     if (config === undefined) return undefined;
+    this.makeRoom();
     const database = new DatabaseRuntime(name, config, this.shared);
     this.databases.set(name, database);
     return database;
+  }
+
+  /** Somebody may ask for one made-up name after the other. */
+  private makeRoom(): void {
+    const { databases } = this.shared.config();
+    const unproven = [...this.databases].filter(([name, database]) => !database.isProven && !databases.has(name));
+    let surplus = unproven.length - mostUnproven + 1;
+    for (const [name, database] of unproven) {
+      if (surplus <= 0) return;
+      if (database.clients > 0) continue;
+      surplus--;
+      void this.remove(name, database);
+    }
   }
 
   /**
@@ -131,7 +153,8 @@ export class Directory {
     const { databases } = this.shared.config();
     for (const [name, database] of this.databases) {
       database.sweep(nowMs);
-      if (databases.has(name) || database.clients > 0 || nowMs - database.idleSinceMs < forgetAfterMs) continue;
+      const keptMs = database.isProven ? forgetAfterMs : forgetUnprovenAfterMs;
+      if (databases.has(name) || database.clients > 0 || nowMs - database.idleSinceMs < keptMs) continue;
       void this.remove(name, database);
     }
   }

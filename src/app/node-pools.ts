@@ -2,8 +2,14 @@
  * What happens to the pools of one node when its role or health changes, and how much of it reads may take that have
  * nowhere else to go. Called by database.ts.
  */
+import type { PoolSettings } from '../config/config.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { NodeState } from '../topology/types.ts';
+
+/** Its pool exists before the first client: it has servers to keep open, and its user does not depend on the client's. */
+export function isToBeFilled({ config, isUp, role, isDraining }: NodeState, { minPoolSize }: PoolSettings): boolean {
+  return minPoolSize > 0 && config.user !== undefined && isUp && role !== 'unknown' && !isDraining;
+}
 
 /** Whoever waits for the node or hangs on it goes where it should go now. */
 export function followNode(pool: Pool, node: NodeState, primary: NodeState | undefined): void {

@@ -10,7 +10,7 @@ import { WeirError } from '../errors.ts';
 import type { DatabaseConfig, NodeConfig } from '../config/config.ts';
 import type { ConnectProblem } from '../pool/pool.ts';
 import type { Topology } from '../topology/types.ts';
-import type { Shared } from './database.ts';
+import type { Shared } from './shared.ts';
 
 /** The database as it is at the moment. */
 export interface LoginParts {
@@ -88,7 +88,7 @@ export class ServerLogins {
   noteFailure(node: NodeConfig, error: ServerLoginError): void {
     const { name, shared } = this.parts;
     const where = { database: name, node: node.name, sqlstate: error.sqlstate };
-    shared.services.log('warn', 'server_login_failed', error.message, where);
+    shared.loginLog('warn', 'server_login_failed', error.message, where);
     if (error.isTransport) this.parts.topology().reportFailure(node.name, 'connect', error.message);
   }
 

@@ -1,10 +1,41 @@
-/** What a topology has to say goes to the log under the names that the log has for events. Used by database.ts. */
+/**
+ * What a topology has to say goes to the log under the names that the log has for events, once for all databases that have
+ * the same servers. Used by database-topology.ts.
+ */
 import type { Services } from '../session/context.ts';
 import type { TopologyLog } from '../topology/announce.ts';
 
-export function topologyLog(services: Pick<Services, 'log'>): TopologyLog {
+/** What is true of a server whoever asks; what follows in the same group is about the same thing. */
+const groups: Readonly<Record<string, string>> = {
+  'node up': 'state',
+  'node down': 'state',
+  'node problem': 'problem',
+  'new primary': 'primary',
+  'no primary': 'primary',
+  lagging: 'lag',
+  'caught up': 'lag',
+  'no monitor login': 'login',
+  'monitor login': 'login',
+};
+
+/** Everybody hears of the same thing within this time. */
+const sameMs = 10_000;
+
+/** What was said last of each server and group. One object for the process. */
+export type Said = Map<string, { readonly message: string; readonly atMs: number }>;
+
+/** @param servers the same for databases with the same nodes */
+export function topologyLog(services: Pick<Services, 'log' | 'nowMs'>, said: Said, servers: string): TopologyLog {
   return (level, event, message) => {
-    const { event: word, ...fields } = event as { event?: string };
-    services.log(level, (word ?? 'topology').replaceAll(' ', '_'), message, fields);
+    const { event: word = 'topology', ...fields } = event as { event?: string; node?: string };
+    const group = groups[word];
+    if (group !== undefined) {
+      const key = JSON.stringify([servers, group, group === 'primary' ? '' : (fields.node ?? '')]);
+      const last = said.get(key);
+      const atMs = services.nowMs();
+      if (last?.message === message && atMs - last.atMs < sameMs) return;
+      said.set(key, { message, atMs });
+    }
+    services.log(level, word.replaceAll(' ', '_'), message, fields);
   };
 }

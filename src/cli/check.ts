@@ -18,7 +18,13 @@ import type { Verb } from './verbs.ts';
 interface Found {
   readonly rows: (string | null)[][];
   readonly problems: string[];
-  readonly notes: string[];
+  readonly notes: Note[];
+}
+
+interface Note {
+  /** What it is about; the same words about several make one line. */
+  readonly about?: string;
+  readonly text: string;
 }
 
 /** Probes of one database at a time; its nodes together. */
@@ -41,7 +47,7 @@ async function checkDatabase(
     const problem = problemOf(report, index === 0);
     const label = `${database.name}: ${node.name}`;
     if (problem !== undefined) found.problems.push(`${label}: ${problem}`);
-    if (report.note !== undefined) found.notes.push(`${label}: ${report.note}`);
+    if (report.note !== undefined) found.notes.push({ about: label, text: report.note });
     const address = `${node.host}:${node.port}`;
     const state = problem === undefined ? 'ok' : 'WRONG';
     const max = report.maxConnections?.toString() ?? null;
@@ -108,14 +114,13 @@ async function checkAuthQuery(config: Config, users: ReadonlyMap<string, string>
   for (const name of dbname === undefined ? config.databases.keys() : [dbname]) {
     const where = `auth.query for database "${name}"`;
     if (name === '*') {
-      found.notes.push('auth.query is not tried for "*": only clients say which database that is');
+      found.notes.push({ text: 'auth.query is not tried for "*": only clients say which database that is' });
       continue;
     }
     try {
       const secret = await authQuery.lookUp(user, name);
-      found.notes.push(
-        `${where} ${secret === undefined ? `knows no secret of ${user}` : `knows ${user}: ${kindOf(secret)}`}`,
-      );
+      const what = secret === undefined ? `knows no secret of ${user}` : `knows ${user}: ${kindOf(secret)}`;
+      found.notes.push({ text: `${where} ${what}` });
     } catch (error) {
       found.problems.push(error instanceof Error ? error.message : String(error));
     }
@@ -135,7 +140,7 @@ async function checkRedis(config: Config): Promise<Found> {
   const url = new URL(config.cache.redis);
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
   const why = await unreachable(host, Number(url.port || 6379), config.pool.serverConnectTimeoutMs);
-  if (why === undefined) found.notes.push(`cache.redis: ${redactUrl(config.cache.redis)} is reachable`);
+  if (why === undefined) found.notes.push({ text: `cache.redis: ${redactUrl(config.cache.redis)} is reachable` });
   else found.problems.push(`cache.redis: ${redactUrl(config.cache.redis)}: ${why}`);
   return found;
 }
@@ -163,11 +168,27 @@ function report(parts: readonly Found[], config: Config, userCount: number, io: 
   io.out(table(names, rows, io.columns).text);
   const users = config.auth.file === undefined ? 'database URLs' : config.auth.file;
   io.out(`\nusers: ${userCount} known (${users})\n`);
-  for (const note of parts.flatMap((part) => part.notes)) io.out(`note: ${note}\n`);
+  for (const line of linesOf(parts.flatMap((part) => part.notes))) io.out(`note: ${line}\n`);
   const problems = parts.flatMap((part) => part.problems);
   if (problems.length > 0) throw new CommandError([...problems, countOf(problems.length)]);
   io.out('everything is fine\n');
   return exitCodes.done;
+}
+
+/** Of many nodes the first few are named. */
+const mostNamed = 6;
+
+function linesOf(notes: readonly Note[]): string[] {
+  const byText = new Map<string, string[]>();
+  for (const { about, text } of notes) {
+    const known = byText.get(text) ?? [];
+    byText.set(text, about === undefined ? known : [...known, about]);
+  }
+  return [...byText].map(([text, about]) => {
+    if (about.length === 0) return text;
+    const rest = about.length > mostNamed ? ` and ${about.length - mostNamed} more` : '';
+    return `${about.slice(0, mostNamed).join(', ')}${rest}: ${text}`;
+  });
 }
 
 function countOf(problems: number): string {

@@ -128,8 +128,8 @@ async function answerTo(options: HttpOptions, request: IncomingMessage): Promise
     case '/healthz':
       return { status: 200, type: plain, body: 'ok\n' };
     case '/readyz': {
-      const { isReady, reasons } = readiness(sources, options.serving());
-      const body = `${JSON.stringify({ ready: isReady, reasons })}\n`;
+      const { isReady, reasons, notes } = readiness(sources, options.serving());
+      const body = `${JSON.stringify({ ready: isReady, reasons, notes })}\n`;
       return { status: isReady ? 200 : 503, type: json, body };
     }
     case '/stats.json':

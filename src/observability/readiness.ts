@@ -8,6 +8,8 @@ export interface Readiness {
   readonly isReady: boolean;
   /** In words; empty when it is ready. */
   readonly reasons: readonly string[];
+  /** What keeps it from doing all that it could, in words, with the nodes concerned. */
+  readonly notes: readonly string[];
 }
 
 /**
@@ -25,7 +27,21 @@ export function readiness(sources: Pick<StatsSources, 'topologies'>, state: Serv
     else if (topology.isSettled === false)
       reasons.push(`database "${topology.database}": its nodes are still being looked at`);
   }
-  return { isReady: reasons.length === 0, reasons };
+  return { isReady: reasons.length === 0, reasons, notes: notesOf(sources.topologies()) };
+}
+
+/** Each problem once, though many databases have the same nodes. */
+function notesOf(topologies: Iterable<{ snapshot(): TopologySnapshot }>): string[] {
+  const names = new Map<string, Set<string>>();
+  for (const topology of topologies) {
+    for (const { name, problem } of topology.snapshot().nodes) {
+      if (problem === undefined) continue;
+      const known = names.get(problem);
+      if (known === undefined) names.set(problem, new Set([name]));
+      else known.add(name);
+    }
+  }
+  return [...names].map(([problem, nodes]) => `${[...nodes].join(', ')}: ${problem}`);
 }
 
 function unreachable(snapshot: TopologySnapshot): string | undefined {

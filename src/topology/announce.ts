@@ -1,6 +1,7 @@
 /**
  * Says in the log what changed between two snapshots, in one line per change. Decides nothing. Called by topology.ts.
  */
+import { NO_LOGIN } from './server-connector.ts';
 import type { NodeState, TopologySnapshot } from './types.ts';
 
 export type TopologyLog = (level: 'debug' | 'info' | 'warn' | 'error', event: object, message: string) => void;
@@ -10,15 +11,27 @@ export function announce(before: TopologySnapshot, after: TopologySnapshot, log:
   if (before.epoch !== after.epoch && after.primary !== undefined) {
     const { name, timeline } = after.primary;
     const event = { event: 'new primary', database, node: name, before: before.primary?.name, timeline, epoch };
-    log(before.epoch === 0 ? 'info' : 'warn', event, `${name} is the primary of ${database}`);
+    log(before.epoch === 0 ? 'info' : 'warn', event, `${name} is the primary`);
   } else if (before.primary !== undefined && after.primary === undefined) {
     log('error', { event: 'no primary', database, before: before.primary.name }, `${database} has no primary`);
   }
+  announceLogin(before, after, log);
   for (const [index, node] of after.nodes.entries()) {
     const was = before.nodes[index];
     if (was !== undefined) announceNode(database, was, node, log);
   }
 }
+
+/** One line, whatever the number of nodes. */
+function announceLogin(before: TopologySnapshot, after: TopologySnapshot, log: TopologyLog): void {
+  const { database } = after;
+  const lacked = before.nodes.some(lacksLogin);
+  const lacks = after.nodes.some(lacksLogin);
+  if (lacks && !lacked) log('warn', { event: 'no monitor login', database }, NO_LOGIN);
+  if (lacked && !lacks) log('info', { event: 'monitor login', database }, 'the monitor has a log-in now');
+}
+
+const lacksLogin = ({ problem }: NodeState): boolean => problem === NO_LOGIN;
 
 function announceNode(database: string, was: NodeState, node: NodeState, log: TopologyLog): void {
   const about = { database, node: node.name, role: node.role };
@@ -40,7 +53,7 @@ function announceNode(database: string, was: NodeState, node: NodeState, log: To
     );
   }
   // What ails a replica that is up has lines of its own; a primary that is up may still not let the monitor in.
-  const hasNoLine = !node.isUp || node.role === 'primary';
+  const hasNoLine = (!node.isUp || node.role === 'primary') && !lacksLogin(node);
   if (was.problem !== node.problem && node.problem !== undefined && hasNoLine) {
     log('warn', { event: 'node problem', ...about, problem: node.problem }, `${node.name}: ${node.problem}`);
   }

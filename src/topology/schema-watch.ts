@@ -17,6 +17,8 @@ export interface CatalogSource {
 
 export interface SchemaWatchOptions {
   readonly connect: ConnectProbe;
+  /** Is what `connect` has logged in as still good for it? Absent: always. */
+  readonly isOffered?: (node: NodeConfig) => boolean;
   /** Where to read now: the primary if it is up, else any replica that is; undefined: nowhere. */
   readonly source: () => CatalogSource | undefined;
   readonly readCatalog: (query: ProbeQuery) => Promise<Catalog>;
@@ -271,7 +273,7 @@ export class SchemaWatch implements SchemaClock {
   }
 
   async #connectionTo(node: NodeConfig): Promise<ProbeConnection> {
-    if (this.#open?.node === node) return this.#open.connection;
+    if (this.#open?.node === node && this.#options.isOffered?.(node) !== false) return this.#open.connection;
     await this.#hangUp();
     const seats = this.#options.seatsAt?.(node);
     this.#joinCrowd(seats);

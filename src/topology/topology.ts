@@ -16,6 +16,7 @@ import { ProbeError, asProbeFailure } from './probe.ts';
 import type { Credentials } from './probe.ts';
 import type { ConnectProbe, ProbeQuery } from './samples.ts';
 import { SchemaWatch } from './schema-watch.ts';
+import type { SchemaWatchOptions } from './schema-watch.ts';
 import type { CatalogSource } from './schema-watch.ts';
 import type { MonitorLogin } from './server-connector.ts';
 import { NO_LOGIN } from './server-connector.ts';
@@ -75,20 +76,26 @@ function loginsOf(options: TopologyOptions): (node: NodeConfig) => readonly Moni
 }
 
 /** For the catalog: the first log-in that is accepted at this database. */
-function catalogConnect(options: TopologyOptions): ConnectProbe {
-  if (options.connect !== undefined) return options.connect;
+function catalogLogin(options: TopologyOptions): Pick<SchemaWatchOptions, 'connect' | 'isOffered'> {
+  if (options.connect !== undefined) return { connect: options.connect };
   const sources = loginSources(options, CATALOG_TIMEOUT_MS);
-  return async (node, onLost, signal) => {
-    let refusal = new ProbeError(NO_LOGIN, false);
-    for (const login of catalogLogins(sources, node)) {
-      try {
-        return await login.connect(node, onLost, signal);
-      } catch (error) {
-        refusal = asProbeFailure(error, 'cannot connect');
-        if (!refusal.isRefused) throw refusal;
+  let used: string | undefined;
+  return {
+    async connect(node, onLost, signal) {
+      let refusal = new ProbeError(NO_LOGIN, false);
+      for (const { key, connect } of catalogLogins(sources, node)) {
+        try {
+          const connection = await connect(node, onLost, signal);
+          used = key;
+          return connection;
+        } catch (error) {
+          refusal = asProbeFailure(error, 'cannot connect');
+          if (!refusal.isRefused) throw refusal;
+        }
       }
-    }
-    throw refusal;
+      throw refusal;
+    },
+    isOffered: (node) => catalogLogins(sources, node).some(({ key }) => key === used),
   };
 }
 
@@ -127,18 +134,25 @@ export function createTopology(options: TopologyOptions): Topology {
     },
     isUrgent: () => asking.size > 0,
   });
+  let catalogProblem: string | undefined;
   const schema = new SchemaWatch({
-    connect: catalogConnect(options),
+    ...catalogLogin(options),
     ...(options.isUsed === undefined ? {} : { isUsed: options.isUsed }),
     seatsAt: (node) => monitors.seatsAt(node),
     source: () => catalogSource(assessor.snapshot),
     readCatalog: options.readCatalog,
     fingerprint: options.catalogFingerprint,
     onCatalog: (catalog) => {
+      catalogProblem = undefined;
       log('debug', { event: 'catalog', database: options.databaseName, version: catalog.version }, 'read the catalog');
       options.onCatalog?.(catalog);
     },
-    onProblem: (problem) => log('warn', { event: 'catalog', database: options.databaseName, problem }, problem),
+    onProblem: (problem) => {
+      // Once, though it is tried again and again; that there is no log-in has a line already (announce.ts).
+      if (problem === catalogProblem || problem === NO_LOGIN) return;
+      catalogProblem = problem;
+      log('warn', { event: 'catalog', database: options.databaseName, problem }, problem);
+    },
   });
 
   const indexAt = ({ host, port }: ServerAddress): number =>

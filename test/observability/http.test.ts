@@ -96,7 +96,7 @@ describe('http', () => {
   it('is ready when it listens and every database has a node', async () => {
     const response = await get('/readyz');
     expect(response.status).toBe(200);
-    expect(await response.json()).toEqual({ ready: true, reasons: [] });
+    expect(await response.json()).toEqual({ ready: true, reasons: [], notes: ['db2: refused'] });
   });
 
   it('says in words why it is not ready', async () => {
@@ -113,6 +113,7 @@ describe('http', () => {
         'Weir is shutting down',
         'database "shop": no node can be reached (db1: connection refused)',
       ],
+      notes: ['db1: connection refused'],
     });
     expect((await get('/healthz')).status).toBe(200);
   });

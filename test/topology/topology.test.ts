@@ -55,7 +55,7 @@ describe('topology', () => {
     expect(topology.snapshot().primary?.name).toBe('db1');
     expect(topology.snapshot().nodes.map((node) => node.name)).toEqual(names);
     expect(topology.snapshot().primary?.connectionLimit).toBe(97);
-    expect(lines.filter((line) => line.message === 'db1 is the primary of shop')).toHaveLength(1);
+    expect(lines.filter((line) => line.message === 'db1 is the primary')).toHaveLength(1);
   });
 
   it('resolves a tick by a probe sent after it', async () => {
@@ -107,7 +107,7 @@ describe('topology', () => {
     expect(topology.snapshot()).toMatchObject({ epoch: 2, primary: { isUp: true, role: 'primary' } });
     expect(topology.ticker.lsnOf(token)).toBe(Infinity);
     expect(usable(topology.snapshot())).toEqual([]);
-    expect(lines.some((line) => line.level === 'warn' && line.message === 'db2 is the primary of shop')).toBe(true);
+    expect(lines.some((line) => line.level === 'warn' && line.message === 'db2 is the primary')).toBe(true);
 
     cluster.node('db3').sample = { isInRecovery: true, lsn: 2000, timeline: 2 };
     await eventually('db3 to follow', () => usable(topology.snapshot()).includes('db3'));
@@ -333,13 +333,12 @@ describe('without credentials', () => {
       await eventually('the replica', () => topology.snapshot().nodes[1]?.problem?.includes('no log-in') === true);
       const [primary, replica] = topology.snapshot().nodes;
       const problem =
-        /^no log-in for the monitor, .* set "auth": {"user": "NAME"} with a line "NAME" "PASSWORD" in auth.file/;
+        /^no log-in for the monitor, .*: set "auth": {"user": "NAME"} with a line "NAME" "PASSWORD" in auth.file/;
       expect(primary!.problem).toMatch(problem);
       expect(replica).toMatchObject({ isUp: false });
       expect(replica!.problem).toMatch(problem);
-      // Each once, however often it is asked.
-      for (const { name } of [primary!, replica!])
-        expect(lines.filter((line) => line.startsWith(`warn: ${name}: no log-in for the monitor`))).toHaveLength(1);
+      // Once, however many nodes there are and however often they are asked.
+      expect(lines.filter((line) => line.includes('no log-in for the monitor'))).toHaveLength(1);
       const tick = topology.ticker.next();
       const before = knocks;
       await eventually('some probes', () => knocks > before + 2);

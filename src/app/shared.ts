@@ -1,0 +1,33 @@
+/**
+ * What all databases share. Made by directory.ts. Types only.
+ */
+import type { KeyDeriver } from '../auth/keys.ts';
+import type { Config, NodeConfig } from '../config/config.ts';
+import type { Log } from '../observability/types.ts';
+import type { NodeBudget } from '../pool/budget.ts';
+import type { Pool } from '../pool/pool.ts';
+import type { ClientSession } from '../session/client.ts';
+import type { Services } from '../session/context.ts';
+import type { ServerMonitors } from '../topology/server-monitors.ts';
+import type { Credentials } from './credentials.ts';
+import type { Said } from './topology-log.ts';
+
+export interface Shared {
+  config(): Config;
+  readonly services: Services;
+  readonly users: ReadonlyMap<string, string>;
+  readonly credentials: Credentials;
+  readonly keys: KeyDeriver;
+  /** One per server (host and port), whatever databases and pools use it. */
+  budget(node: NodeConfig): NodeBudget;
+  /** One for each server, too. */
+  readonly monitors: ServerMonitors;
+  readonly said: Said;
+  /** For failed log-ins: many names that do not exist make one line. */
+  readonly loginLog: Log;
+  nextServerId(): number;
+  onResize(pool: Pool): void;
+  onEjection(node: string, reason: string): void;
+  /** Everybody who is connected, to whatever database. */
+  sessions(): Iterable<ClientSession>;
+}
