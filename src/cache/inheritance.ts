@@ -38,7 +38,8 @@ export function noteOf(prefix: string, { node, processId }: Backend, tags: reado
 
 const ownerOf = (token: string): string => token.slice(0, token.indexOf(':'));
 const isText = (value: unknown): value is string => typeof value === 'string' && value.length <= 10_000;
-const isNumber = (value: unknown): value is number => Number.isSafeInteger(value);
+const isInt4 = (value: unknown): value is number =>
+  Number.isInteger(value) && (value as number) >= 0 && (value as number) < 2 ** 31;
 
 /** @returns undefined for anything that noteOf does not write: anybody may write to Redis */
 export function parseNote(note: string): { prefix: string; backend: Backend; tags: readonly Tag[] } | undefined {
@@ -50,7 +51,7 @@ export function parseNote(note: string): { prefix: string; backend: Backend; tag
   }
   if (!Array.isArray(raw)) return undefined;
   const [prefix, host, port, processId, tags] = raw as unknown[];
-  if (!isText(prefix) || !isText(host) || !isNumber(port) || !isNumber(processId)) return undefined;
+  if (!isText(prefix) || !isText(host) || !isInt4(port) || !isInt4(processId)) return undefined;
   if (!Array.isArray(tags) || tags.length > 1_000 || !tags.every(isText)) return undefined;
   return { prefix, backend: { node: { host, port }, processId }, tags };
 }

@@ -27,10 +27,8 @@ export class Membership {
     this.inheritance = new Inheritance({ table, log, undecided, opened, ignoresOrphans: rules.ignoresOrphans });
   }
 
-  /** @param isFirst on a new connection: what we have opened meanwhile, Redis may not have heard */
-  request(rotate: boolean, isFirst: boolean): HelloRequest {
-    const open = isFirst ? this.announcements.tokens : undefined;
-    return { ...this.lease.request(rotate), open, orphans: this.inheritance.known };
+  request(rotate: boolean): HelloRequest {
+    return { ...this.lease.request(rotate), open: this.announcements.tokens, orphans: this.inheritance.known };
   }
 
   heard(reply: HelloReply): void {

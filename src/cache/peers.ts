@@ -221,9 +221,9 @@ export class Peers {
   }
 
   /** Asks for a lease, behind the words that our writes are open: who is granted one by our being there sees those. */
-  private hello(rotates: boolean, isFirst: boolean): Promise<HelloReply> {
+  private hello(rotates: boolean): Promise<HelloReply> {
     const { link, membership } = this;
-    return this.send(this.transport.hello(membership.request(rotates, isFirst))).then((reply) => {
+    return this.send(this.transport.hello(membership.request(rotates))).then((reply) => {
       if (link === this.link) membership.heard(reply);
       return reply;
     });
@@ -241,7 +241,7 @@ export class Peers {
     // Markers set before may be gone with what was lost.
     this.membership.announcements.renew(true);
     try {
-      const reply = await this.hello(rotates, true);
+      const reply = await this.hello(rotates);
       if (attempt !== this.attempt) return;
       this.order.begin(reply);
       this.validFrom = this.command + 1;
@@ -338,7 +338,7 @@ export class Peers {
     this.membership.announcements.renew(false);
     const command = ++this.command;
     const sentAtMs = this.options.now();
-    this.hello(false, false).then((reply) => {
+    this.hello(false).then((reply) => {
       if (!this.isTrusted(command, reply.incarnation)) return;
       this.order.promise(reply.messages);
       this.lease.renew(reply, sentAtMs, this.options.rules.ignoresMissing);

@@ -135,7 +135,7 @@ export class RedisTransport implements Transport {
 
   async hello({ rotate, echo, leaseMs, memberTimeoutMs, members, open, orphans }: HelloRequest): Promise<HelloReply> {
     const isRotating = rotate || this.runId === unknownRun;
-    const rest = [isRotating ? '1' : '0', echo, leaseMs, memberTimeoutMs, members.join(','), open?.join(',') ?? '*'];
+    const rest = [isRotating ? '1' : '0', echo, leaseMs, memberTimeoutMs, members.join(','), open.join(',')];
     const known = orphans.flatMap(({ token, note }) => [token, note]);
     const reply = listOf(await this.run('hello', [membersKey], [...rest, ...known]), 9);
     return {

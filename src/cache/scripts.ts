@@ -121,8 +121,8 @@ end
  * KEYS[2] members: id -> "time of Redis at which it is known to have heard Redis, its lease", and '@' -> "generation, run id,
  * born, latest time". A generation ends when the memory or the clock of Redis cannot be relied on: then everybody has to be
  * heard of anew. ARGV[6] '1' = rotate, [7] echo, [8] lease in ms, [9] ms until a missing member is gone, [10] members known,
- * [11] tokens of all writes of the asker that are open, '*' = as Redis has them, [12..] known writes of Weirs that are not
- * heard of: token, text, token, text. Nobody is granted a lease who has not been told of all those.
+ * [11] tokens of all writes of the asker that are open, [12..] known writes of Weirs that are not heard of: token, text, token,
+ * text. Nobody is granted a lease who has not been told of all those.
  */
 const hello = `${prelude}
 local MEMBERS, LEASE, TIMEOUT = KEYS[2], tonumber(ARGV[8]), tonumber(ARGV[9])
@@ -156,6 +156,8 @@ end
 born = tonumber(born)
 local heardGeneration, heard = string.match(ARGV[7], '^([%w-]+) (%d+)$')
 local seen = members[SELF] and members[SELF].seen or NOW - LEASE - 1
+-- From a connection that is gone, and heard late: it does not know what was begun meanwhile.
+local isOld = heardGeneration == generation and #heard <= 14 and tonumber(heard) < seen
 if heardGeneration == generation then
   if #heard <= 14 and tonumber(heard) <= NOW and tonumber(heard) > seen then seen = tonumber(heard) end
 else
@@ -172,7 +174,7 @@ else
   end
 end
 put(SELF, seen, LEASE)
-if ARGV[11] ~= '*' then
+if not isOld then
   local held = {}
   for token in string.gmatch(ARGV[11], '[^,]+') do held[token] = true end
   local mine = redis.pcall('HKEYS', writesOf(SELF))

@@ -23,8 +23,8 @@ export interface HelloRequest {
   readonly memberTimeoutMs: number;
   /** Of the last answer: Redis may have lost its memory. */
   readonly members: readonly string[];
-  /** Tokens of all our open writes, if Redis may think of more; undefined: it has them right. */
-  readonly open: readonly string[] | undefined;
+  /** Tokens of all our open writes. Redis may think of more: their end was lost, or their beginning came late. */
+  readonly open: readonly string[];
   /** Of earlier answers, and still undecided: Redis may have lost its memory. */
   readonly orphans: readonly Orphan[];
 }

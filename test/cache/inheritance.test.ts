@@ -243,6 +243,35 @@ describe('open writes of a Weir that is killed', () => {
     await pass(20_000);
     expect(b.cache.stats()).toMatchObject({ undecided: 0, hasLease: true });
   });
+
+  it('do not outlive a word of them that Redis hears late, from a connection that is gone', async () => {
+    const [a, b] = [start('aaa'), start('bbb')];
+    await pass(2_000);
+    const guard = a.cache.close([users], false, prefix, a.cache.newFreshness(), backend);
+    const late = a.port.commands.at(-1)!;
+    a.port.disconnect('cut off');
+    guard.rolledBack();
+    await pass(2_000);
+    late.run();
+    expect(await prime(b, 'same')).toMatch(/^miss/);
+    await pass(20_000);
+    expect(await prime(b, 'same')).toBe('same');
+  });
+
+  it('are not forgotten by a question that Redis hears late, from a connection that is gone', async () => {
+    const [a, b] = [start('aaa'), start('bbb')];
+    await pass(2_000);
+    clock.advance(1_000);
+    vi.advanceTimersByTime(1_000);
+    const late = a.port.commands.at(-1)!;
+    a.port.disconnect('cut off');
+    await pass(2_000);
+    await write(a);
+    late.run();
+    kill(a);
+    await pass(20_000);
+    expect(b.cache.stats().undecided).toBe(1);
+  });
 });
 
 describe('the note on a write', () => {
@@ -255,6 +284,8 @@ describe('the note on a write', () => {
       '[]',
       '["p","h",1,2]',
       '["p","h","1",2,[]]',
+      '["p","h",1,2147483648,[]]',
+      '["p","h",1,-1,[]]',
       '["p","h",1,2,[3]]',
       '[1,"h",1,2,[]]',
     ])

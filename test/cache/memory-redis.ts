@@ -75,7 +75,8 @@ export class MemoryRedis {
       for (const id of members) if (!this.members.has(id)) this.members.set(id, { seen: now - leaseMs - 1, leaseMs });
       this.restore(from, request);
     }
-    if (request.open !== undefined)
+    const isOld = generation === this.generation && Number(heard) < seen;
+    if (!isOld)
       for (const token of this.writesOf(from).keys())
         if (!request.open.includes(token)) this.writesOf(from).delete(token);
     this.members.set(from, { seen, leaseMs });
