@@ -224,6 +224,7 @@ export async function createApp(firstConfig: Config, deps: AppDeps): Promise<App
       directory.sweep(now);
       if (++sweeps % sweepsPerClientSweep !== 0) return;
       for (const session of clients.sessions()) session.sweep(now);
+      for (const replication of clients.replications()) replication.sweep();
       watchdog.pass(now);
     } catch (error) {
       noteUnexpected(error);

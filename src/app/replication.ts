@@ -7,12 +7,13 @@ import type { ServerLink } from '../backend/login.ts';
 import { WeirError } from '../errors.ts';
 import type { LoggedInClient } from '../frontend/listener.ts';
 import type { ReplicationKind } from '../auth/types.ts';
+import type { NodeConfig } from '../config/config.ts';
 import type { Services } from '../session/context.ts';
 import { Preferences } from '../session/preferences.ts';
 import { ReplicationSession } from '../session/replication.ts';
 import { parseOptions } from '../session/startup.ts';
 import { greeting } from '../session/welcome.ts';
-import type { NodeState, TopologySnapshot } from '../topology/types.ts';
+import type { NodeState, Topology, TopologySnapshot } from '../topology/types.ts';
 import { identityOf, type Clients, type Key } from './clients.ts';
 import type { DatabaseRuntime } from './database.ts';
 import type { Directory } from './directory.ts';
@@ -85,6 +86,7 @@ function seat(client: LoggedInClient, kind: ReplicationKind, key: Key, opened: O
     turn: services.turn,
     nowMs: services.nowMs,
     cancel: () => database.logins.cancel({ node: node.config, processId: link.processId, secretKey: link.secretKey }),
+    whyGone: () => whyGone(database.topology, node.config, link.processId),
     onClosed: (closed, why) => {
       database.stats.receivedBytes += closed.receivedBytes;
       database.stats.sentBytes += closed.sentBytes;
@@ -96,6 +98,17 @@ function seat(client: LoggedInClient, kind: ReplicationKind, key: Key, opened: O
   database.stats.replications++;
   services.log('info', 'replication_begun', `a ${kind} replication connection to ${node.name}`, about);
   session.start(greeting(link.parameters, key.id, key.secret), client.leftover);
+}
+
+/** By the node's monitor: whether the node answers, and the process is still there. */
+async function whyGone(topology: Topology, { name }: NodeConfig, processId: number): Promise<string | undefined> {
+  const node = topology.snapshot().nodes.find((each) => each.name === name);
+  if (node === undefined) return 'its node is not configured any more';
+  // Visible to everybody, unlike what it does.
+  const sql = 'SELECT 1 FROM pg_catalog.pg_stat_activity WHERE pid = $1';
+  const rows = await topology.ask(name, sql, [processId]).catch(() => undefined);
+  if (rows !== undefined) return rows.length === 0 ? `its process on ${name} is gone` : undefined;
+  return node.isUp ? undefined : `${name} is down: ${node.problem ?? node.role}`;
 }
 
 function findDatabase(name: string, kind: ReplicationKind, directory: Directory): DatabaseRuntime {

@@ -3,6 +3,7 @@
  * session. How it works is at Wire.probe, how often it is done at isToBeProbed.
  */
 import { isToBeProbed } from '../net/flow.ts';
+import type { Wire } from '../net/wire.ts';
 import { parameterStatus } from '../protocol/write.ts';
 import type { ClientSession } from './client.ts';
 
@@ -11,7 +12,10 @@ const knownToAll = parameterStatus('integer_datetimes', 'on');
 
 export function probeUnread(session: ClientSession): void {
   session.unreadSeconds = session.wire.isReading ? 0 : session.unreadSeconds + 1;
-  if (!isToBeProbed(session.unreadSeconds)) return;
-  // Not in the middle of a message to it.
-  if (session.server?.streamFor !== session.receiver) session.wire.probe(knownToAll);
+  probeClient(session.wire, session.unreadSeconds, session.server?.streamFor !== session.receiver);
+}
+
+/** @param mayWrite it is not in the middle of a message to it */
+export function probeClient(wire: Wire, unreadSeconds: number, mayWrite: boolean): void {
+  if (isToBeProbed(unreadSeconds) && mayWrite) wire.probe(knownToAll);
 }

@@ -15,6 +15,7 @@ import { ProtocolError } from '../protocol/read.ts';
 import { errorResponse, terminate } from '../protocol/write.ts';
 import type { ServerState } from '../pool/types.ts';
 import type { ClientIdentity } from './holdings.ts';
+import { probeClient } from './probe-unread.ts';
 import { RelaySide } from './relay-side.ts';
 import type { ClientStats } from './types.ts';
 
@@ -37,10 +38,14 @@ export interface ReplicationOptions {
   nowMs(): number;
   /** CancelRequest to the server; resolves when it has arrived. */
   cancel(): Promise<void>;
+  /** For a server whose end would not be seen: why it is gone; undefined: it is there, or nobody knows. Never rejects. */
+  whyGone(): Promise<string | undefined>;
   /** Both ends are gone or going. */
   onClosed(session: ReplicationSession, why: string): void;
 }
 
+/** A server that is not read, or does not take what it is sent, is asked about so often (seconds). */
+const askEverySeconds = 3;
 /** Longest wait for the end of a message that has begun, before the client is cut off without a word. */
 const lastWordsMs = 5_000;
 const commands: ReadonlySet<number> = new Set([Frontend.Query, Frontend.Sync, Frontend.FunctionCall]);
@@ -61,6 +66,12 @@ export class ReplicationSession {
   /** What to say to the client as soon as the message that it is getting has ended. */
   private lastWords: Buffer | undefined;
   private isClosed = false;
+  /** For so long has the client not been read, or the server been stuck. */
+  private clientUnreadSeconds = 0;
+  private serverStuckSeconds = 0;
+  private isAsking = false;
+  /** In a row was the server said to be gone. */
+  private timesGone = 0;
 
   constructor(socket: Socket | TLSSocket, options: ReplicationOptions) {
     const { identity, kind, database, server, turn } = options;
@@ -134,6 +145,29 @@ export class ReplicationSession {
     if (this.isClosed) return;
     this.isClosed = true;
     this.options.onClosed(this, why);
+  }
+
+  /** About once a second. An end that is not read, or does not read, may be gone without anybody noticing. */
+  sweep(): void {
+    if (this.isClosed) return;
+    const client = this.clientSide.wire;
+    const server = this.serverSide.wire;
+    this.clientUnreadSeconds = client.isReading ? 0 : this.clientUnreadSeconds + 1;
+    probeClient(client, this.clientUnreadSeconds, this.serverSide.isBetweenMessages);
+    this.serverStuckSeconds = server.isReading && !server.isFull ? 0 : this.serverStuckSeconds + 1;
+    if (this.serverStuckSeconds > 1 && this.serverStuckSeconds % askEverySeconds === 0) void this.askWhetherGone();
+  }
+
+  /** There is nothing that a walsender takes at any time: somebody else is asked. Twice, for it may only be slow. */
+  private async askWhetherGone(): Promise<void> {
+    if (this.isAsking) return;
+    this.isAsking = true;
+    const why = await this.options.whyGone();
+    this.isAsking = false;
+    this.timesGone = why === undefined || this.serverStuckSeconds === 0 ? 0 : this.timesGone + 1;
+    if (why === undefined || this.timesGone < 2) return;
+    this.serverLeft(why);
+    this.serverSide.wire.destroy();
   }
 
   /** Ends both ends: the client is told why, between two messages. */

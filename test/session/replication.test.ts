@@ -83,6 +83,7 @@ function open(leftover: Buffer = Buffer.alloc(0)): World {
     turn: new TurnWriter(),
     nowMs: () => 0,
     cancel: () => Promise.resolve(void cancels++),
+    whyGone: () => Promise.resolve(undefined),
     onClosed: (_session, why) => closed.push(why),
   });
   const world = { session, client: new End(clientEnd), server: new End(serverEnd), cancels: () => cancels, closed };
