@@ -4,6 +4,10 @@
  */
 import { Session } from 'node:inspector';
 import type { Profiler } from 'node:inspector';
+import { setFlagsFromString } from 'node:v8';
+
+// Optimized code does not count its calls, and when it takes over is a matter of chance.
+for (const flag of ['--no-turbofan', '--no-maglev']) setFlagsFromString(flag);
 
 /** By place in the code or name of the built-in: how often, or how many elements. */
 export type Steps = ReadonlyMap<string, number>;
