@@ -13,6 +13,7 @@ import type { ClientSession } from './client.ts';
 import { inItsReading } from './parse-settings.ts';
 import { planOf } from './plans.ts';
 import type { Statement } from './statements.ts';
+import type { Unit } from './unit.ts';
 
 /** Names that Weir gives. A client's that looks like one must not be taken for it. */
 const weirName = /^weir_\d+$/;
@@ -140,6 +141,9 @@ export function ensure(session: ClientSession, server: ServerConnection, name: s
   if (statement === undefined) return session.ownNames?.has(name) === true ? name : foreignName(name);
   if (goesByOwnName(session, name)) return name;
   if (!isPrepared(session, server, statement)) {
+    // It may be skipped with the rest of its batch: who uses it behind that waits for the answer.
+    (session.inFlight.last() as Unit).notePrepared(statement);
+    session.hasNamesInFlight = true;
     prepare(session, server, statement, true, undefined, typesOf(statement));
     if (statement.description === undefined) learnDescription(session, server, statement);
   }

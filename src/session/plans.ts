@@ -124,11 +124,13 @@ function notePortal(session: ClientSession, unit: Unit, name: string): void {
   if (plan !== undefined && !unit.hasPlan(plan)) unit.addPlan(plan);
 }
 
-/** Is its Parse still on the way, so that it may turn out not to have happened? */
+/** Is its Parse, or one of Weir's for it, still on the way, so that it may turn out not to have happened? */
 function isUnsure(session: ClientSession, statement: Statement): boolean {
   if (!session.hasNamesInFlight) return false;
   for (let i = 0; i < session.inFlight.length; i++) {
-    if (session.inFlight.at(i)?.entered?.some(([, entered]) => entered === statement) === true) return true;
+    const unit = session.inFlight.at(i);
+    if (unit?.prepared?.has(statement) === true) return true;
+    if (unit?.entered?.some(([, entered]) => entered === statement) === true) return true;
   }
   return false;
 }

@@ -105,6 +105,8 @@ export class Unit {
   cacheWhy = '';
   /** Named statements that its Parse messages have entered, in case it has to run again. */
   entered: (readonly [name: string, statement: Statement])[] | undefined;
+  /** Statements that it uses and that its server had to be given first. */
+  prepared: Set<Statement> | undefined;
   /** It has Parse or Close of a statement. */
   makesNames = false;
   /** It uses a statement that it does not parse itself, and of which more is known once the requests before are answered. */
@@ -127,6 +129,10 @@ export class Unit {
 
   noteEntered(name: string, statement: Statement): void {
     (this.entered ??= []).push([name, statement]);
+  }
+
+  notePrepared(statement: Statement): void {
+    (this.prepared ??= new Set()).add(statement);
   }
 
   addPlan(plan: Plan): void {

@@ -10,7 +10,7 @@ import { describe, expect, it } from 'vitest';
 import { until } from '../../integration/harness/until.ts';
 import { Backend } from '../../src/protocol/codes.ts';
 import { FrameScanner } from '../../src/protocol/scanner.ts';
-import { query, sync } from '../../src/protocol/write.ts';
+import { describe as describeMessage, query, sync } from '../../src/protocol/write.ts';
 import { bind, execute, parseText } from './frames.ts';
 import { classifier, expectWhole, runOptions, serveGoodClient } from './crowd.ts';
 import { FakePostgres } from './fake-postgres.ts';
@@ -190,6 +190,22 @@ describe('back-pressure', () => {
       }
     });
     await fc.assert(property, runOptions(wanted));
+  });
+
+  it('a statement is prepared again behind one that was skipped with its batch', async () => {
+    const world = makeWorld({ classifier, poolMode: 'transaction', poolSize: 1, maxPreparedStatements: 1 });
+    const runs = [bind('', 's1'), execute(''), sync];
+    const batches = [
+      // The second one takes the place of the first.
+      [parseText('s1', 'INSERT INTO lines VALUES (1)'), ...runs],
+      [parseText('s2', 'INSERT INTO lines VALUES (2)'), bind('', 's2'), execute(''), sync],
+      [describeMessage('P', 'nowhere'), ...runs, ...runs],
+    ];
+    try {
+      await converse(world, false, [{ messages: [...batches.flat(), query(`SELECT '${lastWords}'`)], steps: [] }]);
+    } finally {
+      world.stop();
+    }
   });
 
   it('a request instead of the data of a COPY does not wait for ever', { timeout: 60_000 }, async () => {
