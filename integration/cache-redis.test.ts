@@ -8,6 +8,7 @@ import { createCache } from '../src/cache/cache.ts';
 import type { CacheParts } from '../src/cache/parts.ts';
 import type { Flight, KeyParts, Lookup, ResultCache, SessionFreshness } from '../src/cache/types.ts';
 import type { CacheSettings } from '../src/config/config.ts';
+import { answerOf, textIn } from '../test/cache/answers.ts';
 import type { Redis } from './harness/index.ts';
 import { hasRedis, startRedis, TcpRelay, until } from './harness/index.ts';
 
@@ -108,11 +109,11 @@ describe.skipIf(!hasRedis())('the cache over Redis', () => {
     return lookup.flight;
   }
 
-  const store = (flight: Flight, text: string): void => flight.store([Buffer.from(text)], text.length);
+  const store = (flight: Flight, text: string): void => flight.store([answerOf(text)], 1);
 
   async function said(made: Weir, sql = 'SELECT', tags = [users]): Promise<string> {
     const lookup = await look(made, sql, tags);
-    if (lookup.kind === 'hit') return `${lookup.level}: ${Buffer.concat([...lookup.parts]).toString()}`;
+    if (lookup.kind === 'hit') return `${lookup.level}: ${textIn(lookup.parts)}`;
     if (lookup.kind === 'miss') lookup.flight?.abandon();
     return 'miss';
   }
@@ -354,7 +355,7 @@ describe.skipIf(!hasRedis())('the cache over Redis', () => {
     await until('b to hear of it', async () => (await said(b)) === 'miss');
     await until('a new entry', async () => {
       const lookup = await look(a);
-      if (lookup.kind === 'miss') lookup.flight?.store([Buffer.from('new')], 3);
+      if (lookup.kind === 'miss' && lookup.flight !== undefined) store(lookup.flight, 'new');
       return (await said(b)) === '2: new';
     });
   });

@@ -9,6 +9,7 @@ import { randomBytes } from 'node:crypto';
 import type { CacheSettings } from '../config/config.ts';
 import type { Tag } from '../routing/plan.ts';
 import type { Tick } from '../topology/types.ts';
+import { answerForm } from './answer-form.ts';
 import { Flights, mayJoinByStamps, type FlightPlan } from './flights.ts';
 import { Freshness } from './freshness.ts';
 import { Guard, maxTagsPerWrite, statesWritten, type GuardRules } from './guard.ts';
@@ -129,10 +130,8 @@ class Cache implements ResultCache {
     if (this.peers !== undefined) {
       this.second = new SecondLevel({
         peers: this.peers,
-        ttlMs: options.settings.ttlMs,
-        maxEntryBytes: options.settings.maxEntrySizeBytes,
+        cache: options,
         hashKey: parts.hashKey,
-        now: options.now,
       });
     }
   }
@@ -161,7 +160,7 @@ class Cache implements ResultCache {
     if (this.second === undefined) return this.takeOff(request, true);
     if (this.peers?.isUsable !== true) return this.miss(outOfStep);
     if (!(now < this.lease.untilMs)) return this.miss(noLease);
-    return { kind: 'wait', result: this.askPeers(this.second, request) };
+    return { kind: 'wait', result: this.askPeers(this.second, request, answerForm(key)) };
   }
 
   noteRead(tags: readonly Tag[], freshness: SessionFreshness): void {
@@ -222,6 +221,7 @@ class Cache implements ResultCache {
       hasLease: this.now() < this.lease.untilMs,
       ...(this.peers?.figures ?? noFigures),
       undecided: this.undecided,
+      malformed: this.second?.malformed ?? 0,
       redis: this.peers === undefined ? 'off' : this.peers.isUp ? 'up' : 'down',
     };
   }
@@ -290,9 +290,9 @@ class Cache implements ResultCache {
     return entry.hit;
   }
 
-  private async askPeers(second: SecondLevel, request: Request): Promise<Lookup> {
+  private async askPeers(second: SecondLevel, request: Request, form: ReturnType<typeof answerForm>): Promise<Lookup> {
     const { key, set, ttlMs, freshness } = request;
-    const found = await second.find(key, set);
+    const found = await second.find(key, form, set);
     if (found === 'unreachable') return this.miss(outOfStep);
     if (found === 'closed') return this.miss(closed);
     const first = this.store.get(key);

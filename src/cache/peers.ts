@@ -13,6 +13,7 @@ import { Silence } from './silence.ts';
 import type { TagSet, TagState, TagTable } from './tags.ts';
 import type { HelloReply, ReadReply, Transport } from './transport.ts';
 import type { PeerFigures } from './types.ts';
+import { unlessLate } from './within.ts';
 
 type State = 'down' | 'syncing' | 'up';
 
@@ -115,28 +116,15 @@ export class Peers {
   /** The shared stamps of the set and the entry stored under them; undefined: no (timely) answer. */
   ask(set: TagSet, entryName: string): Promise<ReadReply | undefined> {
     const command = ++this.command;
-    const { link } = this;
+    const refused = this.refusal();
     const order = this.table.nextOrder();
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => {
-        this.isSlow = true;
-        resolve(undefined);
-      }, answerDeadlineMs).unref();
-      this.send(this.transport.read(set.names, entryName)).then(
-        (reply) => {
-          clearTimeout(timer);
-          if (!this.isTrusted(command, reply.incarnation)) return resolve(undefined);
-          this.mirror.learn(set, reply.stamps, command);
-          if (!reply.isClosed) this.mirror.confirm(set, reply.stamps, order);
-          resolve(reply);
-        },
-        (error: Error) => {
-          clearTimeout(timer);
-          resolve(undefined);
-          this.refused(link, error);
-        },
-      );
-    });
+    const answer = this.send(this.transport.read(set.names, entryName)).then((reply) => {
+      if (!this.isTrusted(command, reply.incarnation)) return undefined;
+      this.mirror.learn(set, reply.stamps, command);
+      if (!reply.isClosed) this.mirror.confirm(set, reply.stamps, order);
+      return reply;
+    }, refused);
+    return unlessLate(answer, answerDeadlineMs, () => void (this.isSlow = true));
   }
 
   /** Stores an answer in the second level if the stamps still hold there; says whether it did. Never rejects. */
@@ -166,6 +154,11 @@ export class Peers {
       this.refused(link, error as Error);
       return false;
     }
+  }
+
+  /** An entry of the second level is nonsense. */
+  remove(entryName: string): void {
+    if (this.isUsable) this.send(this.transport.remove(entryName)).catch(this.refusal());
   }
 
   /** Our own write is about to commit. Resolves when Redis has it, or when nobody can show what it makes old. */
@@ -276,9 +269,9 @@ export class Peers {
     }
   }
 
-  private refusal(): (error: Error) => void {
+  private refusal(): (error: Error) => undefined {
     const { link } = this;
-    return (error) => this.refused(link, error);
+    return (error) => void this.refused(link, error);
   }
 
   /** A command on that connection was refused, or its answer made no sense: connecting anew helps, but not at once. */

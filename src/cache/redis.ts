@@ -157,7 +157,7 @@ export class RedisTransport implements Transport {
       incarnation: textOf(reply[0]),
       isClosed: reply[1] !== 0,
       stamps: listOf(reply[2], tags.length).map(numberOf),
-      entry: Buffer.isBuffer(reply[3]) ? reply[3] : undefined,
+      entry: reply[3] === 1 ? 'foreign' : Buffer.isBuffer(reply[3]) ? reply[3] : undefined,
       ttlMs: numberOf(reply[4]),
     };
   }
@@ -175,6 +175,11 @@ export class RedisTransport implements Transport {
     const stamps = stampText(write.incarnation, write.stamps);
     const keys = [entryKey(write.entryName), ...tagKeys(write.tags)];
     return (await this.run('store', keys, [stamps, write.payload, Math.ceil(write.ttlMs)])) === 1;
+  }
+
+  async remove(entryName: string): Promise<void> {
+    if (this.pair?.state !== 'ready') throw new Error('not connected');
+    await this.pair.commands.call(['DEL', entryKey(entryName)]);
   }
 
   reset(why: string, isRefused: boolean): void {

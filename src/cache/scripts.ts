@@ -236,12 +236,14 @@ redis.call('DEL', writesOf(SELF))
 return 1
 `;
 
-/** KEYS[2] entry, KEYS[3..] tags. ARGV[6] most bytes worth sending. */
+/** KEYS[2] entry, KEYS[3..] tags. ARGV[6] most bytes worth sending. The entry is 1 if what is there begins as no Weir's does. */
 const read = `${prelude}
 local stamps, text, closed = lookAll(3)
 local entry, ttl = false, 0
-if not closed and redis.pcall('GETRANGE', KEYS[2], 0, #text - 1) == text
-  and redis.call('STRLEN', KEYS[2]) <= tonumber(ARGV[6]) then
+local head = redis.pcall('GETRANGE', KEYS[2], 0, #text + 100)
+if type(head) ~= 'string' or (head ~= '' and not string.match(head, '^[%w-]+|')) then
+  entry = 1
+elseif not closed and string.sub(head, 1, #text) == text and redis.call('STRLEN', KEYS[2]) <= tonumber(ARGV[6]) then
   entry, ttl = redis.call('GET', KEYS[2]), redis.call('PTTL', KEYS[2])
 end
 return { incarnation, closed and 1 or 0, stamps, entry, ttl }

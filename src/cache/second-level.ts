@@ -1,12 +1,15 @@
 /**
  * Answers in Redis, shared by all Weirs: finds one under exactly the current stamps, or keeps one. What comes back is
- * trusted only if its full key is the same; whether it may be shown is decided by cache.ts, as for level 1.
+ * trusted only if its full key is the same and it is as a Weir has stored it (entry-format.ts); whatever else lies there is
+ * a miss and removed. Whether an answer may be shown is decided by cache.ts, as for level 1.
  */
+import type { AnswerForm } from '../protocol/whole-answer.ts';
 import { decodeEntry, encodeEntry } from './entry-format.ts';
 import type { FlightPlan } from './flights.ts';
 import { keyBytes } from './key.ts';
+import type { CacheOptions } from './parts.ts';
 import type { Peers } from './peers.ts';
-import { makeEntry, stampsOf, sumOf } from './store.ts';
+import { makeEntry, stampsOf } from './store.ts';
 import type { Entry } from './store.ts';
 import type { TagSet } from './tags.ts';
 import { stampText } from './transport.ts';
@@ -14,27 +17,37 @@ import type { ReadReply } from './transport.ts';
 
 export interface SecondLevelOptions {
   readonly peers: Peers;
-  readonly ttlMs: number;
-  readonly maxEntryBytes: number;
+  readonly cache: CacheOptions;
   hashKey(bytes: Buffer): string;
-  now(): number;
 }
 
 export type Found = 'closed' | 'unreachable' | { readonly entry: Entry | undefined };
 
+/** What Redis says of a key that never expires; a Weir stores none. */
+const endless = -1;
+/** Whoever fills Redis with nonsense does so at any rate. */
+const complaintEveryMs = 60_000;
+
 export class SecondLevel {
   private readonly options: SecondLevelOptions;
+  /** Entries that were none. */
+  malformed = 0;
+  private complainAgainMs = -Infinity;
 
   constructor(options: SecondLevelOptions) {
     this.options = options;
   }
 
   /** Also brings the tags' stamps up to date and confirms them. */
-  async find(full: string, set: TagSet): Promise<Found> {
+  async find(full: string, form: AnswerForm | undefined, set: TagSet): Promise<Found> {
     const key = keyBytes(full);
-    const reply = await this.options.peers.ask(set, this.options.hashKey(key));
+    const name = this.options.hashKey(key);
+    const reply = await this.options.peers.ask(set, name);
     if (reply === undefined) return 'unreachable';
-    return reply.isClosed ? 'closed' : { entry: this.decode(full, key, set, reply) };
+    const entry = this.decode(full, key, form, set, reply);
+    if (entry === 'malformed') this.remove(name);
+    if (reply.isClosed) return 'closed';
+    return { entry: entry === 'malformed' ? undefined : entry };
   }
 
   /** Redis refuses it if a stamp has changed or a tag is closed there; false also if it cannot be asked. */
@@ -46,21 +59,40 @@ export class SecondLevel {
     return peers.save(plan.set, plan.remotes, hashKey(key), payload, ttlMs);
   }
 
-  /** As an entry of level 1; undefined if it is another key's, too large, nonsense, or of other stamps by now. */
-  private decode(full: string, key: Buffer, set: TagSet, reply: ReadReply): Entry | undefined {
-    if (reply.entry === undefined || !(reply.ttlMs > 0)) return undefined;
+  /** As an entry of level 1; undefined if there is none, or it is another key's, too large, or of other stamps by now. */
+  private decode(
+    full: string,
+    key: Buffer,
+    form: AnswerForm | undefined,
+    set: TagSet,
+    reply: ReadReply,
+  ): Entry | 'malformed' | undefined {
+    if (reply.entry === 'foreign') return 'malformed';
+    if (reply.entry === undefined) return undefined;
+    const found = decodeEntry(reply.entry, stampText(reply.incarnation, reply.stamps), key, form);
+    if (found === 'malformed' || reply.ttlMs === endless) return 'malformed';
+    if (found === 'other' || found.answer.length > this.options.cache.settings.maxEntrySizeBytes || !(reply.ttlMs > 0))
+      return undefined;
     const stamps = stampsOf(set);
     if (stamps === undefined || !set.states.every((state, i) => state.remote === reply.stamps[i])) return undefined;
-    const found = decodeEntry(reply.entry, stampText(reply.incarnation, reply.stamps), key);
-    if (found === undefined || sumOf(found.parts) > this.options.maxEntryBytes) return undefined;
-    const now = this.options.now();
+    const now = this.options.cache.now();
     const ageMs = Math.max(0, found.ttlMs - reply.ttlMs);
-    const expiresAtMs = now + Math.min(reply.ttlMs, this.options.ttlMs - ageMs);
+    const expiresAtMs = now + Math.min(reply.ttlMs, this.options.cache.settings.ttlMs - ageMs);
     const { states } = set;
-    return makeEntry(
-      full,
-      { states, stamps, order: 0, isWhole: false, filledAtMs: now - ageMs, expiresAtMs },
-      found.parts,
-    );
+    return makeEntry(full, { states, stamps, order: 0, isWhole: false, filledAtMs: now - ageMs, expiresAtMs }, [
+      found.answer,
+    ]);
+  }
+
+  /** Not left where it is: each look-up would fetch it again. */
+  private remove(name: string): void {
+    const { peers, cache } = this.options;
+    const { log, now } = cache;
+    this.malformed++;
+    peers.remove(name);
+    if (now() < this.complainAgainMs) return;
+    this.complainAgainMs = now() + complaintEveryMs;
+    const what = `${this.malformed} so far: damaged, or written by something else than a Weir of this version`;
+    log('warn', 'cache_entry', `an entry in Redis is none and was removed (${what}); queries go to a database instead`);
   }
 }

@@ -58,9 +58,9 @@ export interface ReadReply {
   readonly isClosed: boolean;
   /** One per tag asked for, same order. */
   readonly stamps: readonly number[];
-  /** The entry under this name if it was stored under exactly these stamps. */
-  readonly entry: Buffer | undefined;
-  /** What is left of the entry's life. */
+  /** The entry under this name if it was stored under exactly these stamps; `foreign`: what is there is no Weir's. */
+  readonly entry: Buffer | 'foreign' | undefined;
+  /** What is left of the entry's life; -1 = it never ends. */
   readonly ttlMs: number;
 }
 
@@ -85,6 +85,8 @@ export interface Transport {
   open(tags: readonly Tag[], token: string, bump: boolean): Promise<OpenReply>;
   /** Stores if the stamps are still these and nothing is closed; says whether it did. */
   store(write: EntryWrite): Promise<boolean>;
+  /** Removes what is there under this name. */
+  remove(entryName: string): Promise<void>;
   /** Drop the connections and connect anew: soon, or ever later if what is there `isRefused`: it answers, but not as it should. */
   reset(why: string, isRefused: boolean): void;
   /** It has been in step for a while: the next refusal is the first again. */

@@ -134,6 +134,8 @@ export interface CacheStats extends PeerFigures {
   readonly misses: number;
   readonly stores: number;
   readonly evictions: number;
+  /** Entries in Redis that were none: taken for misses, and removed. */
+  readonly malformed: number;
   /** By source: local, peer, operator, catalog, gap. */
   readonly invalidations: Readonly<Record<string, number>>;
   /** Cached answers may be shown: always without Redis. */

@@ -1,5 +1,5 @@
 /**
- * Waiting with an end: an operator is not kept waiting for a Redis that hangs. Used by cache.ts.
+ * Waiting with an end: neither an operator nor a query is kept waiting for a Redis that hangs. Used by cache.ts and peers.ts.
  */
 
 /** Resolves when `work` is done, or after `ms`. */
@@ -10,4 +10,18 @@ export async function within(work: Promise<unknown>, ms: number): Promise<void> 
   });
   await Promise.race([work, deadline]);
   clearTimeout(timer);
+}
+
+/** What `answer` brings, which never rejects; undefined after `ms`, and then `late` was called. */
+export function unlessLate<T>(answer: Promise<T>, ms: number, late: () => void): Promise<T | undefined> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => {
+      late();
+      resolve(undefined);
+    }, ms).unref();
+    void answer.then((value) => {
+      clearTimeout(timer);
+      resolve(value);
+    });
+  });
 }

@@ -226,6 +226,7 @@ const cache = show<CacheStats>(
     ...invalidationSources.map((source) =>
       cached.int(`invalidations_${source}`, (row) => row.invalidations[source] ?? 0),
     ),
+    cached.int('malformed_entries', (row) => row.malformed),
     cached.text('redis', (row) => row.redis),
   ],
   ({ sources }) => [sources.cacheStats()],

@@ -221,6 +221,11 @@ export function registerCache(registry: Registry, sources: StatsSources): void {
     (stats) => stats.writesUnannounced,
   );
   counted(
+    'weir_cache_malformed_entries_total',
+    'Entries in Redis that were damaged, or not from a Weir: taken for misses, and removed',
+    (stats) => stats.malformed,
+  );
+  counted(
     'weir_cache_redis_losses_total',
     'Times that Redis was lost, or given up because of what it sent',
     (stats) => stats.redisLosses,

@@ -193,6 +193,10 @@ export class MemoryPort implements Transport {
     return this.send(() => this.redis.greet(this.instanceId, request));
   }
 
+  remove(entryName: string): Promise<void> {
+    return this.send(() => void this.redis.entries.delete(entryName));
+  }
+
   read(tags: readonly string[], entryName: string): Promise<ReadReply> {
     return this.send(() => {
       const looked = tags.map((tag) => this.redis.look(tag, this.instanceId));

@@ -2,7 +2,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Capture } from '../../src/cache/capture.ts';
-import { decodeEntry, encodeEntry } from '../../src/cache/entry-format.ts';
 import { Freshness } from '../../src/cache/freshness.ts';
 import { fullKey, hashKey, keyBytes } from '../../src/cache/key.ts';
 import { parseMessage } from '../../src/cache/messages.ts';
@@ -128,37 +127,6 @@ describe('messages of peers', () => {
     fc.assert(fc.property(fc.string(), (text) => void parseMessage(text)));
     fc.assert(fc.property(fc.json(), (text) => void parseMessage(text)));
     expect(parseMessage(JSON.stringify({ ...good, o: 'x'.repeat(1_000_000) }))).toBeUndefined();
-  });
-});
-
-describe('an entry in Redis', () => {
-  const stamps = 'inc|1,2|';
-  const name = Buffer.from('the full key');
-
-  it('comes back as it was', () => {
-    const parts = [Buffer.from('one'), Buffer.alloc(0), Buffer.from('three')];
-    const value = encodeEntry(stamps, name, 1_234, parts);
-    expect(decodeEntry(value, stamps, name)).toEqual({ parts, ttlMs: 1_234 });
-  });
-
-  it('is none for another key, and none if anything is missing or added', () => {
-    const value = encodeEntry(stamps, name, 1_000, [Buffer.from('answer')]);
-    expect(decodeEntry(value, stamps, Buffer.from('the full kez'))).toBeUndefined();
-    expect(decodeEntry(value, stamps, Buffer.from('short'))).toBeUndefined();
-    for (let cut = stamps.length; cut < value.length; cut++) {
-      expect(decodeEntry(value.subarray(0, cut), stamps, name)).toBeUndefined();
-    }
-    expect(decodeEntry(Buffer.concat([value, Buffer.from('x')]), stamps, name)).toBeUndefined();
-  });
-
-  it('may be any bytes without harm', () => {
-    fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
-        const value = Buffer.concat([Buffer.from(stamps), Buffer.from(bytes)]);
-        expect(() => decodeEntry(value, stamps, name)).not.toThrow();
-      }),
-      { numRuns: 1_000 },
-    );
   });
 });
 

@@ -8,6 +8,7 @@ import { createCache } from '../../src/cache/cache.ts';
 import type { Flight, Lookup, WriteGuard } from '../../src/cache/types.ts';
 import { createTicker } from '../../src/topology/ticker.ts';
 import { createManualClock } from '../../src/util/clock.ts';
+import { answerOf, textIn } from './answers.ts';
 import { MemoryRedis } from './memory-redis.ts';
 import { random, tables, tagOf, queries, zero } from './simulation-types.ts';
 import type { Mutant, Query, Read, Scenario, Session, Table, Values, Weir, Write } from './simulation-types.ts';
@@ -119,7 +120,7 @@ export class World {
       const late = this.ask(session, read.query);
       if (late.kind === 'miss') flight = late.flight;
     }
-    const answer = Buffer.from(JSON.stringify({ zone: session.zone, ...pick(read.seen!, read.query.reads) }));
+    const answer = answerOf(JSON.stringify({ zone: session.zone, ...pick(read.seen!, read.query.reads) }));
     if (this.chance() < 0.1) flight?.abandon();
     else flight?.store([answer], answer.length, !read.onReplica);
     weir.cache.noteRead(read.query.tags, session.freshness);
@@ -251,7 +252,7 @@ export const pick = (values: Values, names: readonly Table[]): Partial<Values> =
   Object.fromEntries(names.map((name) => [name, values[name]]));
 
 export function parse(lookup: Extract<Lookup, { kind: 'hit' }>): Partial<Values> & { zone: string } {
-  return JSON.parse(Buffer.concat([...lookup.parts]).toString()) as Partial<Values> & { zone: string };
+  return JSON.parse(textIn(lookup.parts)) as Partial<Values> & { zone: string };
 }
 
 /** Lets every promise that can go on go on. */

@@ -4,6 +4,7 @@
  * check a comparison.
  */
 import type { Lookup } from '../../src/cache/types.ts';
+import { answerOf } from './answers.ts';
 import type { MemoryPort } from './memory-redis.ts';
 import { parse, pick, turn, World } from './simulated-world.ts';
 import { emptyTally, queries, tables, tagOf } from './simulation-types.ts';
@@ -123,7 +124,7 @@ class Simulation extends World {
     await this.drain();
     for (const query of queries) {
       const result = await this.settled(reader, query);
-      const answer = Buffer.from(JSON.stringify({ zone: reader.zone, ...pick(this.primary, query.reads) }));
+      const answer = answerOf(JSON.stringify({ zone: reader.zone, ...pick(this.primary, query.reads) }));
       if (result.kind === 'miss') result.flight?.store([answer], answer.length);
       await this.drain();
     }

@@ -7,6 +7,7 @@ import type { Flight, KeyParts, Lookup, ResultCache, TickSource } from '../../sr
 import type { CacheSettings } from '../../src/config/config.ts';
 import { createManualClock } from '../../src/util/clock.ts';
 import type { ManualClock } from '../../src/util/clock.ts';
+import { answerOf, textIn } from './answers.ts';
 
 export const prefix = '7001.5.';
 export const users = `${prefix}r16384`;
@@ -90,12 +91,12 @@ export function flightOf(lookup: Lookup): Flight {
 }
 
 export function storeText(flight: Flight, text: string, isFromPrimary = true): void {
-  const answer = Buffer.from(text);
+  const answer = answerOf(text);
   flight.store([answer], answer.length, isFromPrimary);
 }
 
 /** What a hit says, or "miss: why" and so on. */
 export function said(lookup: Lookup): string {
-  if (lookup.kind === 'hit') return Buffer.concat([...lookup.parts]).toString();
+  if (lookup.kind === 'hit') return textIn(lookup.parts);
   return lookup.kind === 'miss' ? `miss: ${lookup.why}` : 'wait';
 }

@@ -258,6 +258,7 @@ export function fakeSources(changes: Partial<ConsoleSources> = {}): FakeSources 
       writesUnannounced: 0,
       redisLosses: 0,
       undecided: 0,
+      malformed: 0,
       redis: 'up',
     }),
     pause: (name) => note('pause', name),
