@@ -17,6 +17,7 @@ import { constants } from './differential/scripts/readings.ts';
 import { customSettings } from './differential/scripts/custom-settings.ts';
 import { copy } from './differential/scripts/copy.ts';
 import { copiedData } from './differential/scripts/copy-data.ts';
+import { copySyncs } from './differential/scripts/copy-syncs.ts';
 import { functions } from './differential/scripts/functions.ts';
 import { notifications } from './differential/scripts/notifications.ts';
 import { ownNames } from './differential/scripts/own-names.ts';
@@ -64,6 +65,7 @@ const topics: Readonly<Record<string, readonly Script[]>> = {
   customSettings,
   copy,
   copiedData,
+  copySyncs,
   sessionObjects,
   notifications,
   functions,

@@ -23,6 +23,8 @@ export interface AnswerReceiver {
   lost(why: string, isNodeAtFault: boolean, isMidMessage: boolean): void;
   /** Nothing of its answer has come, and whoever is ahead of it takes too long: it may leave and ask elsewhere. */
   heldUp(why: string): void;
+  /** Of a COPY that has failed so many ReadyForQuery came: one for each Sync behind the mistake. Absent: it sends no COPY. */
+  recounted?(readies: number, status: number): void;
   /** Nobody would notice if the connection were closed now. Absent: the same as true. */
   mayLose?(): boolean;
   /** What its client takes for the pid of the server. Absent: it has no client. */

@@ -4,7 +4,7 @@
 import type { NodeConfig } from '../config/config.ts';
 import type { TurnWriter } from '../net/turn.ts';
 import { Backend, TxStatus, describeType } from '../protocol/codes.ts';
-import type { Answer } from '../protocol/answers.ts';
+import { Owed, type Answer, type OwedKind } from '../protocol/answers.ts';
 import { ProtocolError, readErrorFields } from '../protocol/read.ts';
 import { renamedError } from '../protocol/write.ts';
 import type { ServerLink } from './login.ts';
@@ -38,6 +38,13 @@ export function mayStreamMessage(type: number, size: number): boolean {
   if (neverLarge.has(type)) throw new ProtocolError(`a message ${describeType(type)} of ${size} bytes`);
   return true;
 }
+
+/** Messages that are all of an answer, and to what. */
+export const wholeAnswerTo: ReadonlyMap<number, OwedKind> = new Map([
+  [Backend.ParseComplete, Owed.Parse],
+  [Backend.BindComplete, Owed.Bind],
+  [Backend.CloseComplete, Owed.Close],
+]);
 
 /** The transaction status in a ReadyForQuery. @throws ProtocolError if it has none, or comes in the middle of a COPY */
 export function readyStatus(body: Buffer, isInCopy: boolean): number {

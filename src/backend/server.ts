@@ -4,7 +4,7 @@
  * a session is an AnswerReceiver, the pool is told through `onClosed`.
  */
 import { Backend, TxStatus, describeType } from '../protocol/codes.ts';
-import { AnswerQueue, Owed, type Answer, type OwedKind } from '../protocol/answers.ts';
+import { AnswerQueue, endsBatch, Owed, type Answer } from '../protocol/answers.ts';
 import { FrameScanner, type FrameSink } from '../protocol/scanner.ts';
 import { ProtocolError, readErrorFields, readPair } from '../protocol/read.ts';
 import { terminate } from '../protocol/write.ts';
@@ -12,7 +12,9 @@ import { mayReadFor } from '../net/flow.ts';
 import { Wire, type WireHandler } from '../net/wire.ts';
 import type { NodeConfig } from '../config/config.ts';
 import type { ServerState } from '../pool/types.ts';
-import { mayStreamMessage, nameSender, readyStatus, sayError, type ServerOptions } from './server-options.ts';
+import { mayStreamMessage, nameSender, readyStatus, sayError, wholeAnswerTo } from './server-options.ts';
+import type { ServerOptions } from './server-options.ts';
+import { countingMark, Recount } from './recount.ts';
 import { runInternal } from './internal-query.ts';
 import type { AnswerReceiver } from './receiver.ts';
 import { PreparedSet } from './prepared-set.ts';
@@ -56,16 +58,16 @@ export class ServerConnection implements WireHandler, FrameSink {
   lastReadyAtMs = 0;
   /** The beginning of a message was sent, the rest is still to come: nobody else may speak. */
   isMidMessage = false;
-  /** Syncs that a COPY has swallowed, each with its ReadyForQuery; its client counts them off. */
-  ignoredSyncs = 0;
   /** A CancelRequest for it is under way: nobody else may have it until that has arrived. */
   cancelling: Promise<void> | undefined;
   /** Who has it; unsolicited messages go to the last one. */
   readonly holders = new Holders();
-  private readonly answers = new AnswerQueue<AnswerReceiver>();
+  /** Filled by `owe` alone; whoever sends in the middle of a COPY says so there. */
+  readonly answers = new AnswerQueue<AnswerReceiver>();
   private readonly scanner: FrameScanner;
   private readonly onClosed: (server: ServerConnection, why: string) => void;
   private readonly relaying = new Run();
+  private recount: Recount | undefined;
   /** Receiver of the frame that is being streamed; undefined: nobody. */
   streamFor: AnswerReceiver | undefined;
   /** Why the server said good-bye (a FATAL), for `lost`. */
@@ -118,14 +120,6 @@ export class ServerConnection implements WireHandler, FrameSink {
     return this.answers.isQuiet && !this.isMidMessage;
   }
 
-  get isInCopy(): boolean {
-    return this.answers.isInCopy;
-  }
-
-  get isInBatch(): boolean {
-    return this.answers.isInBatch;
-  }
-
   get isAlive(): boolean {
     return !this.isDead;
   }
@@ -142,11 +136,6 @@ export class ServerConnection implements WireHandler, FrameSink {
     this.holders.replace(from, to);
     // What was undone here happens all the same: nobody knows any more what the server has prepared.
     if (this.answers.handOver(from, to)) this.isCloseNeeded = true;
-  }
-
-  /** Everybody behind the head may leave. */
-  letOthersGo(why: string): void {
-    for (const receiver of this.answers.behindHead()) receiver.heldUp(why);
   }
 
   /** Runs SQL of Weir's own; rejects with the server's message. The connection must be quiet. */
@@ -238,6 +227,7 @@ export class ServerConnection implements WireHandler, FrameSink {
       case Backend.ParameterStatus:
         return this.asynchronous(type, buffer, start, end);
     }
+    if (this.recount !== undefined) return this.counts(this.recount, type, buffer, start, end);
     const head = this.answers.head() ?? this.unexpected(type);
     if (!head.isSkipped) this.relaying.add(head.receiver, buffer, start, end);
     switch (type) {
@@ -261,15 +251,14 @@ export class ServerConnection implements WireHandler, FrameSink {
       case Backend.CopyInResponse:
       case Backend.CopyBothResponse:
       case Backend.CopyOutResponse:
-        if (type !== Backend.CopyOutResponse) this.ignoredSyncs += this.answers.copyInStarted();
+        if (type !== Backend.CopyOutResponse && !this.answers.copyInStarted()) this.unexpected(type);
         head.receiver.completed(type, head, buffer, start + 5, end);
         return;
       case Backend.ParseComplete:
-        return this.simple(type, head, Owed.Parse);
       case Backend.BindComplete:
-        return this.simple(type, head, Owed.Bind);
       case Backend.CloseComplete:
-        return this.simple(type, head, Owed.Close);
+        if (head.kind !== wholeAnswerTo.get(type)) this.unexpected(type);
+        return this.next();
       case Backend.ReadyForQuery:
         return this.readyForQuery(head, readyStatus(buffer.subarray(start + 5, end), this.answers.isInCopy));
       default:
@@ -278,21 +267,13 @@ export class ServerConnection implements WireHandler, FrameSink {
   }
 
   private description(type: number, head: Answer<AnswerReceiver>, buffer: Buffer, start: number, end: number): void {
-    if (head.described !== undefined) {
-      this.relaying.flush();
-      head.noteDescription(type, buffer, start, end);
-    }
+    if (head.described !== undefined) this.relaying.flush();
+    head.noteDescription(type, buffer, start, end);
     if (type !== Backend.ParameterDescription) this.next();
   }
 
-  private simple(type: number, head: Answer<AnswerReceiver>, kind: OwedKind): void {
-    if (head.kind !== kind) this.unexpected(type);
-    this.next();
-  }
-
   private readyForQuery(head: Answer<AnswerReceiver>, status: number): void {
-    if (head.kind !== Owed.Query && head.kind !== Owed.Sync && head.kind !== Owed.FunctionCall)
-      this.unexpected(Backend.ReadyForQuery);
+    if (!endsBatch(head.kind)) this.unexpected(Backend.ReadyForQuery);
     this.txStatus = status;
     this.relaying.flush();
     this.next();
@@ -308,9 +289,26 @@ export class ServerConnection implements WireHandler, FrameSink {
       this.streamFor = undefined;
       return;
     }
-    sayError(this.answers.head() ?? this.unexpected(Backend.ErrorResponse), fields, isCut, buffer, start, end);
-    this.answers.failed();
+    const head = this.answers.head() ?? this.unexpected(Backend.ErrorResponse);
+    sayError(head, fields, isCut, buffer, start, end);
+    if (this.answers.failed()) this.recount = new Recount(head.receiver);
+    if (this.recount !== undefined && !this.isMidMessage) this.send(countingMark);
     this.sayFakes();
+  }
+
+  /** The last piece of a message was sent. */
+  messageEnded(): void {
+    this.isMidMessage = false;
+    if (this.recount !== undefined) this.send(countingMark);
+  }
+
+  private counts(recount: Recount, type: number, buffer: Buffer, start: number, end: number): void {
+    const readies = recount.heard(type) ?? this.unexpected(type);
+    if (readies === 'more') return;
+    this.recount = undefined;
+    this.answers.counted();
+    this.txStatus = readyStatus(buffer.subarray(start + 5, end), false);
+    recount.receiver.recounted?.(readies, this.txStatus);
   }
 
   /** Messages that can come at any time. */
@@ -336,11 +334,12 @@ export class ServerConnection implements WireHandler, FrameSink {
 
   private sayFakes(): void {
     for (let head = this.answers.head(); head !== undefined; head = this.answers.head()) {
-      const { kind, bytes, receiver } = head;
-      if (kind !== Owed.Fake && kind !== Owed.CopyEnd) return;
-      if (kind === Owed.Fake) this.relaying.flush();
+      const { kind, bytes, receiver, reached } = head;
+      if (kind !== Owed.Fake) return;
+      this.relaying.flush();
       this.answers.shift();
-      if (kind === Owed.Fake && bytes !== undefined) receiver.relay(bytes, 0, bytes.length);
+      if (bytes !== undefined) receiver.relay(bytes, 0, bytes.length);
+      reached?.();
     }
   }
 

@@ -323,7 +323,9 @@ export class PoolCore implements BudgetMember {
     }
     const expired = this.idle.find((server) => this.isExpired(server));
     expired?.close('server_lifetime');
-    for (const server of this.lanes.heldUp(now)) server.letOthersGo('the one ahead in its lane took too long');
+    for (const server of this.lanes.heldUp(now)) {
+      for (const receiver of server.answers.behindHead()) receiver.heldUp('the one ahead in its lane took too long');
+    }
     for (const [server, deadlineMs] of this.resetting) if (now >= deadlineMs) server.destroy('the reset took too long');
     this.open();
   }

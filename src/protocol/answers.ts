@@ -17,10 +17,8 @@ export const Owed = {
   Close: 5,
   Sync: 6,
   FunctionCall: 7,
-  /** Nothing was sent: Weir's own words to the client, in their place. */
+  /** Nothing was sent: Weir's own words to the client, in their place, or a mark in the queue. */
   Fake: 8,
-  /** The end of a COPY from the client (CopyDone, CopyFail): has no answer, marks a place. */
-  CopyEnd: 9,
 } as const;
 export type OwedKind = (typeof Owed)[keyof typeof Owed];
 
@@ -40,6 +38,10 @@ export class Answer<R> {
   readonly renamed: readonly [from: string, to: string] | undefined;
   /** Describe of a statement: what to call with what the server says of it, before whatever follows is relayed. */
   described: ((description: Description) => void) | undefined;
+  /** Fake: what to call when everything before it was answered. */
+  reached: (() => void) | undefined;
+  /** Query, Execute: CopyInResponse may come. Nothing is sent behind it before that is known. */
+  mayCopyIn = false;
   private parameters: Buffer | undefined;
 
   constructor(
@@ -63,15 +65,22 @@ export class Answer<R> {
   /** ParameterDescription, then RowDescription or NoData: the frame in buffer[start, end). */
   noteDescription(type: number, buffer: Buffer, start: number, end: number): void {
     const { described, parameters } = this;
+    if (described === undefined) return;
     if (type === Backend.ParameterDescription) this.parameters = Buffer.from(buffer.subarray(start + 5, end));
     else if (parameters !== undefined) {
       const resultType = resultTypeOf(type, buffer, start, end);
-      described?.({ parameters, resultType, frames: descriptionFrames(parameters, buffer.subarray(start, end)) });
+      described({ parameters, resultType, frames: descriptionFrames(parameters, buffer.subarray(start, end)) });
     }
   }
 }
 
-function endsBatch(kind: OwedKind): boolean {
+/**
+ * COPY FROM STDIN, of the head of the queue. data: the server takes CopyData, and ignores Sync and Flush. ended: CopyDone or CopyFail
+ * was sent. counting: it has failed, and nobody knows before or behind which of the Syncs among its data.
+ */
+type CopyState = 'none' | 'data' | 'ended' | 'counting';
+
+export function endsBatch(kind: OwedKind): boolean {
   return kind === Owed.Sync || kind === Owed.Query || kind === Owed.FunctionCall;
 }
 
@@ -79,8 +88,9 @@ export class AnswerQueue<R> {
   private readonly queue = new Ring<Answer<R>>();
   /** The server skips everything until a Sync that has not been sent yet. */
   private skipsToSync = false;
-  /** COPY FROM is going on, so the server ignores Sync and Flush until CopyDone or CopyFail. */
-  private isCopyingIn = false;
+  private copy: CopyState = 'none';
+  /** Syncs among the data of the COPY. */
+  private straySyncs = 0;
   /** Something of a batch was sent, and its Sync was not: also a Query is skipped there if the batch fails. */
   private isBatchOpen = false;
 
@@ -90,7 +100,7 @@ export class AnswerQueue<R> {
 
   /** Nothing is owed and nothing half done: the server may go to somebody else (if it is out of a transaction). */
   get isQuiet(): boolean {
-    return this.queue.length === 0 && !this.skipsToSync && !this.isCopyingIn;
+    return this.queue.length === 0 && !this.skipsToSync && this.copy === 'none';
   }
 
   /** A batch of the extended protocol failed and its Sync has not come yet. */
@@ -99,7 +109,22 @@ export class AnswerQueue<R> {
   }
 
   get isInCopy(): boolean {
-    return this.isCopyingIn;
+    return this.copy === 'data';
+  }
+
+  /** Its data are complete. */
+  get hasCopied(): boolean {
+    return this.copy === 'ended';
+  }
+
+  get isCounting(): boolean {
+    return this.copy === 'counting';
+  }
+
+  /** What the server makes of the next message is known only when it has said more. */
+  get isUnsure(): boolean {
+    if (this.copy === 'counting' || (this.copy === 'ended' && this.straySyncs > 0)) return true;
+    return this.copy !== 'data' && this.queue.last()?.mayCopyIn === true;
   }
 
   get isInBatch(): boolean {
@@ -112,12 +137,6 @@ export class AnswerQueue<R> {
 
   /** To be called for everything that is sent to the server, in order. */
   push(answer: Answer<R>): void {
-    if (answer.kind === Owed.CopyEnd) {
-      if (this.isCopyingIn) this.isCopyingIn = false;
-      else if (this.queue.length > 0) this.queue.push(answer);
-      return;
-    }
-    if (this.isCopyingIn && answer.kind === Owed.Sync) return;
     if (this.skipsToSync) {
       if (answer.kind !== Owed.Sync) {
         answer.undo?.(true);
@@ -125,50 +144,65 @@ export class AnswerQueue<R> {
       }
       this.skipsToSync = false;
     }
-    if (answer.kind === Owed.Sync) this.isBatchOpen = false;
-    else if (!endsBatch(answer.kind)) this.isBatchOpen = true;
+    this.isBatchOpen = !endsBatch(answer.kind);
     this.queue.push(answer);
   }
 
-  /** The head's answer is complete (or a Fake or CopyEnd was dealt with). */
+  /** The head's answer is complete (or a Fake was dealt with). */
   shift(): void {
     this.queue.shift();
+    this.noCopy();
+  }
+
+  private noCopy(): void {
+    this.copy = 'none';
+    this.straySyncs = 0;
   }
 
   /**
-   * CopyInResponse: Syncs sent behind its Execute and before the end of the data are ignored by the server.
-   * @returns how many of them there were
+   * CopyInResponse. A Query may bring several, an Execute one.
+   * @returns false: nothing that was sent can have brought it
    */
-  copyInStarted(): number {
+  copyInStarted(): boolean {
     const head = this.queue.peek();
-    if (head === undefined) return 0;
-    let ignored = 0;
-    let isEnded = false;
-    let isFirst = true;
-    this.queue.filter((answer) => {
-      if (isFirst) {
-        isFirst = false;
-        return true;
-      }
-      if (isEnded) return true;
-      if (answer.kind === Owed.CopyEnd) {
-        isEnded = true;
-        return false;
-      }
-      if (answer.kind !== Owed.Sync || head.kind === Owed.Query) return true;
-      ignored++;
-      return false;
-    });
-    this.isCopyingIn = !isEnded;
-    return ignored;
+    if (head?.mayCopyIn !== true) return false;
+    this.noCopy();
+    this.copy = 'data';
+    if (head.kind === Owed.Execute) head.mayCopyIn = false;
+    return true;
+  }
+
+  /** A Sync was sent among the data: ignored by the server, unless the COPY has failed by then. */
+  syncInCopy(): void {
+    this.straySyncs++;
+  }
+
+  /** CopyDone or CopyFail was sent. */
+  copyEnded(): void {
+    this.copy = 'ended';
   }
 
   /**
-   * ErrorResponse: in a batch, everything up to its Sync will not be answered, a Query among it neither; it is undone,
-   * the last first. For a Query or FunctionCall that fails itself ReadyForQuery is still owed, so nothing changes.
+   * ErrorResponse: in a batch, everything up to its Sync will not be answered; it is undone, the last first. For a Query or
+   * FunctionCall that fails itself ReadyForQuery is still owed, so nothing changes.
+   * @returns whether the ReadyForQuery of a COPY that has failed have to be counted
    */
-  failed(): void {
-    this.isCopyingIn = false;
+  failed(): boolean {
+    const isUnsure = this.straySyncs > 0;
+    this.noCopy();
+    this.dropBatch();
+    if (isUnsure) this.copy = 'counting';
+    return isUnsure;
+  }
+
+  /** They were counted: none is owed any more. */
+  counted(): void {
+    this.noCopy();
+    this.queue.clear();
+    this.skipsToSync = this.isBatchOpen = false;
+  }
+
+  private dropBatch(): void {
     const failing = this.queue.peek();
     if (failing !== undefined && endsBatch(failing.kind)) return;
     const dropped: Answer<R>[] = [];

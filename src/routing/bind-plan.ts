@@ -72,7 +72,7 @@ function sequencesOf(
 function shapeOf(
   facts: QueryFacts,
   isRead: boolean,
-): Pick<Plan, 'facts' | 'transaction' | 'mayCommit' | 'begins' | 'beginsReadOnly' | 'isolatesSnapshot'> {
+): Pick<Plan, 'facts' | 'transaction' | 'mayCommit' | 'begins' | 'beginsReadOnly' | 'isolatesSnapshot' | 'mayCopyIn'> {
   const { statements } = facts;
   return {
     facts,
@@ -81,7 +81,13 @@ function shapeOf(
     begins: statements.some((one) => one.transaction === 'begin' || one.chains),
     beginsReadOnly: statements.length === 1 && statements.every(beginsReadOnly),
     isolatesSnapshot: statements.some(isolatesSnapshot),
+    mayCopyIn: facts.unparsed !== undefined || statements.some(mayCopyIn),
   };
+}
+
+/** A DO stands for a text that cannot be read, too (session/holdings.ts). */
+function mayCopyIn({ verb, kind }: StatementFacts): boolean {
+  return verb === 'COPY FROM' || kind === 'unknown' || kind === 'do';
 }
 
 /** What is behind a ROLLBACK in the same text is committed with its end. */

@@ -63,6 +63,8 @@ export interface Plan {
   readonly asksSequences: boolean;
   /** It calls them by itself: its client asks for what an earlier statement has advanced, and may do so again. */
   readonly asksByName: boolean;
+  /** COPY FROM STDIN is in it, or may be. */
+  readonly mayCopyIn: boolean;
   /** It reads pg_prepared_statements, or what it runs does. */
   readonly showsNames: boolean;
   /** Custom settings ("app.x") in it; undefined: none. */

@@ -87,24 +87,31 @@ export function forward(session: ClientSession, message: Message, instead?: Buff
     case Frontend.CopyDone:
     case Frontend.CopyFail:
       send(message, server);
-      return owe(session, Owed.CopyEnd);
+      return server.answers.copyEnded();
     default:
       throw new ProtocolError(`invalid frontend message type ${describeType(message.type)}`);
   }
 }
 
-/** A Query or FunctionCall. In an open batch it is skipped with the rest if that fails, its ReadyForQuery too. */
+/** A Query or FunctionCall. */
 function forwardSingle(session: ClientSession, server: ServerConnection, message: Message, kind: OwedKind): void {
-  let undo: (() => void) | undefined;
-  if (server.isInBatch) {
-    const unit = session.inFlight.last() as Unit;
-    undo = () => void (unit.isDropped = true);
-    // PostgreSQL itself can be left in the middle of a transaction of its own by this.
-    server.isCloseNeeded = true;
-  }
+  // By one in the middle of a batch PostgreSQL itself can be left in the middle of a transaction of its own.
+  if (server.answers.isInBatch) server.isCloseNeeded = true;
   if (kind === Owed.Query) server.unnamed = session.unnamed = session.unnamedClose = undefined;
   send(message, server);
-  owe(session, kind, undo);
+  oweExecution(session, server, kind);
+}
+
+function oweExecution(
+  session: ClientSession,
+  server: ServerConnection,
+  kind: OwedKind,
+  undo?: (isSkipped: boolean) => void,
+  plan?: Plan,
+): void {
+  const answer = new Answer<AnswerReceiver>(kind, session.receiver, false, undefined, undo, plan);
+  answer.mayCopyIn = session.inFlight.last()?.mayCopyIn === true;
+  server.owe(answer);
 }
 
 function forwardExecute(session: ClientSession, server: ServerConnection, message: Message): void {
@@ -114,7 +121,7 @@ function forwardExecute(session: ClientSession, server: ServerConnection, messag
   const facts = plan?.hasEffects === true ? plan.facts.statements[0] : undefined;
   const undo = facts === undefined ? undefined : session.namesChanged(facts);
   send(message, server);
-  owe(session, Owed.Execute, undo, plan);
+  oweExecution(session, server, Owed.Execute, undo, plan);
 }
 
 function forwardParse(session: ClientSession, server: ServerConnection, message: Message): void {

@@ -69,8 +69,6 @@ export class Holdings {
    * when only the name was needed.
    */
   ownNames: Map<string, 'real' | 'empty'> | undefined;
-  /** Syncs that do not begin a unit: they end one whose own Sync a COPY has swallowed. */
-  syncsToCome = 0;
   /** It has called currval() or lastval(), and where it has last advanced a sequence (sequences.ts). */
   asksSequences = false;
   /** It may have advanced one in the open transaction. */

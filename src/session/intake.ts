@@ -10,6 +10,7 @@ import type { FrameSink } from '../protocol/scanner.ts';
 import { readyForQuery, sync } from '../protocol/write.ts';
 import { awaitsPeers } from './announce.ts';
 import type { ClientSession } from './client.ts';
+import { CopyIn } from './copy-in.ts';
 import { failBatch, forward } from './forward.ts';
 import { handleRequest, refuse } from './handle-request.ts';
 import { leaveFlight } from './load.ts';
@@ -45,9 +46,11 @@ export class Intake implements FrameSink {
   /** What comes before the next Sync is ignored, as after an ErrorResponse. */
   private isSkipping = false;
   private gathering: NodeJS.Timeout | undefined;
+  readonly copyIn: CopyIn;
 
   constructor(session: ClientSession) {
     this.session = session;
+    this.copyIn = new CopyIn(session, (message) => (isPiece(message) ? this.takePiece(message) : this.take(message)));
   }
 
   /** Whose turn it is. */
@@ -77,12 +80,15 @@ export class Intake implements FrameSink {
   }
 
   begin(type: number, _size: number, buffer: Buffer, start: number, end: number): boolean {
-    const { session } = this;
-    this.take({ type, buffer, start, end });
-    // What follows must find the frame's beginning sent, so a batch cannot be gathered any longer.
-    if (type !== Frontend.CopyData && this.batch !== undefined && !this.batch.isBegun && session.isReady)
+    this.takePiece({ type, buffer, start, end });
+    return this.session.readsOn;
+  }
+
+  /** The first piece. What follows must find it sent, so a batch cannot be gathered any longer. */
+  private takePiece(message: Message): void {
+    this.take(message);
+    if (message.type !== Frontend.CopyData && this.batch !== undefined && !this.batch.isBegun && this.session.isReady)
       this.submit(this.batch);
-    return session.readsOn;
   }
 
   more(buffer: Buffer, start: number, end: number, isLast: boolean): boolean {
@@ -92,7 +98,7 @@ export class Intake implements FrameSink {
     if (server?.isMidMessage === true) {
       server.send(buffer.subarray(start, end));
       if (isLast) {
-        server.isMidMessage = false;
+        server.messageEnded();
         // All that the client is owed may have come meanwhile.
         session.release();
       }
@@ -101,6 +107,8 @@ export class Intake implements FrameSink {
   }
 
   private take(message: Message): void {
+    const { server } = this.session;
+    if (server !== undefined && this.copyIn.takes(server, message, this.batch?.isBegun === true)) return;
     switch (message.type) {
       case Frontend.Query:
       case Frontend.FunctionCall:
@@ -136,7 +144,9 @@ export class Intake implements FrameSink {
     const unit = (this.batch ??= new Unit());
     if (unit.isBegun) return this.sendOn(unit, message);
     this.add(unit, message);
-    if (message.type === Frontend.Flush || unit.bytes > gatherBelowBytes) this.submit(unit);
+    // Whatever comes behind a COPY depends on what becomes of that.
+    const isCopy = message.type === Frontend.Execute && unit.mayCopyIn;
+    if (message.type === Frontend.Flush || isCopy || unit.bytes > gatherBelowBytes) this.submit(unit);
   }
 
   private sync(message: Message): void {
@@ -145,13 +155,6 @@ export class Intake implements FrameSink {
       this.isSkipping = false;
       this.batch = undefined;
       return session.whenQuiet(() => session.say(readyForQuery(statusLetter(session.status))));
-    }
-    const { server } = session;
-    // During COPY the server ignores Sync; a driver that pipelines one behind its Execute relies on that.
-    if (server?.isInCopy === true) return server.send(message.buffer.subarray(message.start, message.end));
-    if (this.batch === undefined && session.syncsToCome > 0 && server !== undefined) {
-      session.syncsToCome--;
-      return forward(session, message);
     }
     this.complete(message);
   }
@@ -187,20 +190,23 @@ export class Intake implements FrameSink {
     return !batch.isBegun && batch.locals === 0 && !this.pending.includes(batch) && this.session.readsOn;
   }
 
-  /** COPY data goes where the COPY goes on. After its failure the rest is still on its way: ignored, as by PostgreSQL. */
+  /** Outside of a COPY it is ignored, as by PostgreSQL: after a failure the rest of the data is still on its way. */
   private copy(message: Message): void {
-    const { server, inFlight } = this.session;
-    const { batch } = this;
-    if (batch?.isBegun === false && batch.executes && !this.isSkipping) {
-      // Pipelined behind its Execute: it goes with the batch.
-      this.part(message);
-      if (isPiece(message) && !batch.isBegun && this.session.isReady) this.submit(batch);
-      return;
-    }
-    const last = inFlight.at(inFlight.length - 1);
-    // What only reads is no COPY from the client; in a lane the bytes would hit its neighbours.
-    if (server === undefined || last === undefined || (last.isRead && !server.isInCopy)) return;
-    forward(this.session, message);
+    if (this.session.server?.answers.isInCopy === true) forward(this.session, message);
+  }
+
+  /** The batch has failed before the Query that would have ended it, which is skipped: its Sync is still to come. */
+  reopen(unit: Unit): void {
+    unit.isComplete = false;
+    this.batch = unit;
+  }
+
+  /** Of a COPY that has failed so many ReadyForQuery were said. With none its Sync is still to come. */
+  recounted(unit: Unit, readies: number): void {
+    if (this.batch !== unit) return;
+    if (readies === 0) return this.skipToSync();
+    unit.isComplete = true;
+    this.batch = undefined;
   }
 
   private add(unit: Unit, message: Message): void {

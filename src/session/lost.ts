@@ -57,6 +57,7 @@ export function serverLost(session: ClientSession, why: string, isNodeAtFault: b
     for (const unit of again) if (!unit.isRefused) avoidNode(unit, `${node?.name ?? 'the server'} was lost (${why})`);
     return runAgain(session, again);
   }
+  session.intake.copyIn.heard();
   // With nothing in flight nothing has become quiet: a request may be on its way to the server that is gone.
   if (wasPaused) session.goOn(() => undefined);
   else if (units.length > 0) session.becameQuiet();

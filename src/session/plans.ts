@@ -43,6 +43,8 @@ function classifiedOf(session: ClientSession, name: string): Classified | undefi
 function add(session: ClientSession, unit: Unit, classified: Classified): void {
   const plan = bindFor(session, classified, unit);
   unit.addPlan(plan);
+  // It stands for a text that nobody has read, too.
+  if (classified === session.services.functionCall) unit.mayCopyIn = true;
   if (plan.hasEffects && plan.facts.statements.some(changesNames)) unit.makesNames = unit.needsNames = true;
   unit.hints ??= classified.hints;
   if (isLocal(classified.facts)) unit.locals++;

@@ -4,16 +4,15 @@
  * ReadyForQuery.
  */
 import { Backend, statusLetter } from '../protocol/codes.ts';
-import { Answer, Owed } from '../protocol/answers.ts';
-import { WeirError } from '../errors.ts';
+import { Owed, type Answer } from '../protocol/answers.ts';
 import type { AnswerReceiver } from '../backend/server.ts';
 import type { Plan } from '../routing/plan.ts';
-import { copyFail, parameterStatus, readyForQuery } from '../protocol/write.ts';
+import { parameterStatus, readyForQuery } from '../protocol/write.ts';
 import type { ClientSession } from './client.ts';
 import { canRunAgain, swallow } from './again.ts';
 import { noteCompleted, noteFailed } from './commits.ts';
 import { leaveSlowLane } from './lane.ts';
-import { mergeIgnored, settle, settleDropped } from './settle.ts';
+import { settle } from './settle.ts';
 import { serverLost } from './lost.ts';
 import type { Unit } from './unit.ts';
 
@@ -61,14 +60,13 @@ export class Receiver implements AnswerReceiver {
     if (unit === undefined) return;
     if (type === Backend.CopyInResponse || type === Backend.CopyBothResponse || type === Backend.CopyOutResponse) {
       if (unit.capture !== undefined) unit.capture = undefined;
-      if (session.server !== undefined && session.server.ignoredSyncs > 0) mergeIgnored(session, session.server);
-      if (type === Backend.CopyInResponse && session.quietStep !== undefined)
-        queueMicrotask(() => endCopy(session, unit));
+      session.intake.copyIn.heard();
       return;
     }
     const isQuery = answer.kind === Owed.Query;
     const plan = isQuery ? unit.plans.at(-1) : (answer.context as Plan | undefined);
     const facts = plan?.facts.statements[isQuery ? unit.statementIndex++ : 0];
+    if (unit.mayCopyIn) session.intake.copyIn.heard();
     noteCompleted(session, unit, isQuery, plan, facts, type === Backend.CommandComplete ? buffer : noTag, start, end);
     if (plan === undefined || facts === undefined) return;
     // Of a portal that is fetched from in pieces the calls have been made all the same.
@@ -88,6 +86,7 @@ export class Receiver implements AnswerReceiver {
     unit.hasError = true;
     const sqlstate = fields.get('C') ?? '';
     unit.isUnparsable ||= sqlstate === syntaxError && isUnparsable(unit, fields);
+    session.intake.copyIn.heard();
     noteFailed(session, unit);
     if (unit.isSwallowed || unit.isTakenBack) return;
     if (swallow(session, unit, sqlstate)) return;
@@ -116,13 +115,23 @@ export class Receiver implements AnswerReceiver {
 
   ready(status: number): void {
     const { session } = this;
-    settleDropped(session, status);
     const unit = session.inFlight.peek();
     if (unit === undefined) return;
     if (unit.held !== undefined && !unit.isSwallowed) this.letGo(unit);
     if (unit.isTakenBack) session.say(readyForQuery(statusLetter(status)));
     session.inFlight.shift();
     settle(session, unit, status);
+    session.intake.copyIn.heard();
+  }
+
+  recounted(readies: number, status: number): void {
+    const { session } = this;
+    const unit = session.inFlight.shift();
+    if (unit === undefined) return;
+    for (let i = 0; i < readies; i++) session.say(readyForQuery(statusLetter(status)));
+    session.intake.recounted(unit, readies);
+    settle(session, unit, status);
+    session.intake.copyIn.heard();
   }
 
   lost(why: string, isNodeAtFault: boolean, isMidMessage: boolean): void {
@@ -171,17 +180,4 @@ function endsHolding(buffer: Buffer, start: number): boolean {
     type === Backend.NoData ||
     type === Backend.RowDescription
   );
-}
-
-/**
- * COPY FROM STDIN begins, and behind it the client has sent a request instead of data: there will be none. PostgreSQL fails the
- * statement; behind a batch it then waits for another Sync, for which nobody would wait here.
- */
-function endCopy(session: ClientSession, unit: Unit): void {
-  const { server } = session;
-  if (session.isClosed || session.quietStep === undefined || server?.isInCopy !== true) return;
-  const what = 'a request in the middle of COPY FROM STDIN';
-  if (!unit.isSimple) return session.terminate(new WeirError('protocol_violation', { what }));
-  server.send(copyFail(what));
-  server.owe(new Answer<AnswerReceiver>(Owed.CopyEnd, session.receiver));
 }

@@ -7,7 +7,8 @@ import { Backend, Frontend } from '../protocol/codes.ts';
 import { isSameDescription, noRows } from '../protocol/description.ts';
 import { endOfString, readErrorFields, readName } from '../protocol/read.ts';
 import { errorResponse, flush, frame } from '../protocol/write.ts';
-import type { ServerConnection } from '../backend/server.ts';
+import { Answer, Owed } from '../protocol/answers.ts';
+import type { AnswerReceiver, ServerConnection } from '../backend/server.ts';
 import type { ClientSession } from './client.ts';
 import { forward, pretend } from './forward.ts';
 import {
@@ -78,10 +79,50 @@ function usedBy(session: ClientSession, { type, buffer, start, end }: Message): 
   return session.knownStatement(buffer.subarray(nameEnd + 1, sqlEnd), buffer.subarray(sqlEnd + 1, end));
 }
 
+/** A Query or FunctionCall in the middle of a batch is skipped with the rest of that, if it has failed: is that so? */
+function isFirstHeard({ type }: Message, server: ServerConnection): boolean {
+  return (type === Frontend.Query || type === Frontend.FunctionCall) && server.answers.isInBatch;
+}
+
+/** Goes on when everything that was sent before has been answered, or has failed. */
+function hear(session: ClientSession, goOn: (hasFailed: boolean) => void): void {
+  const server = session.server as ServerConnection;
+  session.openLane(false);
+  let hasFailed = false;
+  const go = pause(session, () => goOn(hasFailed));
+  const mark = new Answer<AnswerReceiver>(Owed.Fake, session.receiver, true, undefined, () => {
+    hasFailed = true;
+    go();
+  });
+  mark.reached = go;
+  server.send(flush);
+  server.owe(mark);
+}
+
+/** Nothing of the client is read until what this returns is called, or the server is gone. */
+function pause(session: ClientSession, step: () => void): () => void {
+  session.paused = step;
+  session.waiting();
+  // Not at once: whoever reads the server's answer, or undoes what failed, comes to its end first.
+  return (): void =>
+    queueMicrotask(() => {
+      if (session.paused !== step) return;
+      session.paused = undefined;
+      session.goOn(step);
+    });
+}
+
 /** Sends messages of a unit, all that there are so far; perhaps some of them later. */
 export function forwardAll(session: ClientSession, unit: Unit, messages: readonly Message[], from = 0): void {
   for (let at = from; at < messages.length; at++) {
     const message = messages[at] as Message;
+    if (isFirstHeard(message, session.server as ServerConnection)) {
+      return hear(session, (hasFailed) => {
+        if (hasFailed) session.intake.reopen(unit);
+        else forward(session, message);
+        session.sent(unit);
+      });
+    }
     const statement = toCheck(session, message);
     if (statement?.serverName === '' && message.type === Frontend.Bind && mayTakeBack(session)) {
       prepareInAdvance(session, statement);
@@ -111,16 +152,7 @@ function check(session: ClientSession, statement: Statement, isNew: boolean, goO
   // Who waits in the middle of a batch would hold up its neighbours.
   session.openLane(false);
   let isSame = true;
-  const step = (): void => goOn(isSame);
-  session.paused = step;
-  session.waiting();
-  // Not at once: whoever reads the server's answer, or undoes what failed, comes to its end first.
-  const answered = (): void =>
-    queueMicrotask(() => {
-      if (session.paused !== step) return;
-      session.paused = undefined;
-      session.goOn(step);
-    });
+  const answered = pause(session, () => goOn(isSame));
   if (statement.serverName === '') ensureUnnamed(session, server);
   else prepare(session, server, statement, true, undefined, isNew ? statement.types : typesOf(statement));
   askDescription(

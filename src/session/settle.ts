@@ -8,7 +8,7 @@ import { noteLatency } from '../routing/latency.ts';
 import { mayBeKept, settleSwallowed } from './again.ts';
 import { noteAhead } from './ahead.ts';
 import type { ClientSession } from './client.ts';
-import { forgetTransaction, guardWrites, noteFailed, noteWrites, settleWrites } from './commits.ts';
+import { forgetTransaction, guardWrites, noteWrites, settleWrites } from './commits.ts';
 import { noteCustomSettings } from './custom-settings.ts';
 import { countAnswer } from './count.ts';
 import { openingOf } from './go-home.ts';
@@ -83,38 +83,6 @@ function settleEffects(session: ClientSession, unit: Unit): void {
     if (!unit.hasError) session.effectsDone(plan);
     else if (unit.statementIndex > 0) session.effectsInPart(plan);
   }
-}
-
-/** Units whose Query the server has skipped have no ReadyForQuery of their own: the next one's is theirs, too. */
-export function settleDropped(session: ClientSession, status: number): void {
-  const { inFlight } = session;
-  for (let unit = inFlight.peek(); unit?.isDropped === true && inFlight.length > 1; unit = inFlight.peek()) {
-    inFlight.shift();
-    leaveFlight(session, unit);
-    unit.flight?.abandon();
-    // Between its error and that ReadyForQuery nothing was executed.
-    settleWrites(session, unit, status);
-    countAnswer(session, unit);
-    const next = inFlight.peek() as Unit;
-    next.hasError = true;
-    noteFailed(session, next);
-  }
-}
-
-/** Syncs behind a COPY were ignored: their units have no ReadyForQuery, and the next Sync is none of its own. */
-export function mergeIgnored(session: ClientSession, server: ServerConnection): void {
-  let at = 0;
-  session.inFlight.filter((unit) => {
-    const isKept = at++ === 0 || server.ignoredSyncs === 0;
-    if (isKept) return true;
-    server.ignoredSyncs--;
-    leaveFlight(session, unit);
-    // In the middle of a COPY nothing of it can have been executed.
-    unit.guard?.rolledBack();
-    return false;
-  });
-  session.syncsToCome += server.ignoredSyncs;
-  server.ignoredSyncs = 0;
 }
 
 function noteSpeed(session: ClientSession, unit: Unit, nowMs: number): void {

@@ -29,12 +29,11 @@ function isBusy(server: ServerConnection | undefined): boolean {
 
 /** Statements that were sent, and nobody is going to answer. How long a server takes for one is not our business. */
 function ofInFlight(session: ClientSession): Suspicion | undefined {
-  const { server, inFlight, paused, syncsToCome } = session;
+  const { server, inFlight } = session;
   const of = inFlight.peek() as object;
   if (server?.isAlive === true) {
-    // A batch whose Sync has not come waits for its client, and so do Syncs that a COPY has swallowed.
-    if (!server.isQuiet || inFlight.last()?.isComplete !== true || syncsToCome > 0 || paused !== undefined)
-      return undefined;
+    // A batch whose Sync has not come waits for its client, if that is heard.
+    if (!server.isQuiet || (session.isReady && inFlight.last()?.isComplete !== true)) return undefined;
   }
   return { kind: 'answer_lost', of, mayWait: false };
 }
@@ -94,12 +93,13 @@ export function describeSession(session: ClientSession, nowMs: number): object {
 }
 
 export function describeServer(server: ServerConnection, nowMs: number): object {
-  const { id, node, processId, state, isAlive, isQuiet, isInBatch, isInCopy, sharers, wire } = server;
+  const { id, node, processId, state, isAlive, isQuiet, sharers, wire } = server;
+  const { isInBatch, isInCopy, isUnsure } = server.answers;
   return {
     id,
     node: node.name,
     processId,
-    ...{ state, isAlive, isQuiet, isInBatch, isInCopy, sharers },
+    ...{ state, isAlive, isQuiet, isInBatch, isInCopy, isUnsure, sharers },
     isOwed: server.head !== undefined,
     isBeingCancelled: server.cancelling !== undefined,
     socket: { isPaused: wire.isPaused, isFull: wire.isFull, willDrain: wire.willDrain },

@@ -115,6 +115,5 @@ export abstract class Tenancy extends Holdings {
   forgetServer(): void {
     if (this.server !== undefined) this.detach(this.server);
     this.evicted = undefined;
-    this.syncsToCome = 0;
   }
 }

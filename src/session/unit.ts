@@ -58,6 +58,8 @@ export class Unit {
   binds = false;
   /** It has Bind of the unnamed portal. */
   bindsUnnamed = false;
+  /** Any of its plans, see there. */
+  mayCopyIn = false;
   /** When the client's request was there, ms. */
   receivedAtMs = 0;
   sentAtMs = 0;
@@ -120,8 +122,6 @@ export class Unit {
   changesReading = false;
   /** It asks for custom settings (custom-settings.ts). */
   asksCustom = false;
-  /** Skipped by the server with the failed batch that it is in: its ReadyForQuery is that of the next Sync. */
-  isDropped = false;
   /** Statements of a Query that have completed. */
   statementIndex = 0;
   /** Neither Weir's parser nor the server's understood it: a typing error, not a new kind of CALL that may have committed. */
@@ -146,6 +146,7 @@ export class Unit {
     if (this.places !== undefined) notePlace(this.places, plan, this.plans.length);
     this.plans.push(plan);
     if (plan.begins) this.begins = true;
+    if (plan.mayCopyIn) this.mayCopyIn = true;
     if (plan.mayAdvanceSequences) this.mayAdvanceSequences = true;
     if (plan.asksSequences) this.asksSequences = true;
     if (plan.changesReading) this.changesReading = true;

@@ -68,39 +68,68 @@ describe('errors', () => {
 });
 
 describe('COPY from the client', () => {
-  test('counts the Syncs that it swallows', () => {
+  const begun = (kind: OwedKind): AnswerQueue<string> => {
     const queue = new AnswerQueue<string>();
-    owe(queue, Owed.Execute, Owed.Sync, Owed.Sync, Owed.CopyEnd, Owed.Sync);
-    expect(queue.copyInStarted()).toBe(2);
-    expect(kinds(queue)).toEqual([Owed.Execute, Owed.Sync]);
+    const answer = new Answer(kind, 'r');
+    answer.mayCopyIn = true;
+    queue.push(answer);
+    return queue;
+  };
+
+  test('is not known before the server has said so', () => {
+    const queue = begun(Owed.Execute);
+    expect([queue.isUnsure, queue.isInCopy]).toEqual([true, false]);
+    expect(queue.copyInStarted()).toBe(true);
+    expect([queue.isUnsure, queue.isInCopy]).toEqual([false, true]);
+    queue.copyEnded();
+    expect([queue.isUnsure, queue.isInCopy]).toEqual([false, false]);
+    queue.shift();
+    expect(queue.isQuiet).toBe(true);
   });
 
-  test('a Sync pipelined behind its Execute is ignored, the one behind the data counts', () => {
-    const queue = new AnswerQueue<string>();
-    owe(queue, Owed.Execute, Owed.Sync);
+  test('a Query may bring another one', () => {
+    const queue = begun(Owed.Query);
     queue.copyInStarted();
+    queue.copyEnded();
+    expect(queue.isUnsure).toBe(true);
+    expect(queue.copyInStarted()).toBe(true);
     expect(queue.isInCopy).toBe(true);
-    owe(queue, Owed.CopyEnd, Owed.Sync);
-    expect(queue.isInCopy).toBe(false);
-    expect(kinds(queue)).toEqual([Owed.Execute, Owed.Sync]);
   });
 
-  test('data sent ahead of CopyInResponse ends at its own mark', () => {
+  test('nobody asked for it', () => {
     const queue = new AnswerQueue<string>();
-    owe(queue, Owed.Execute, Owed.Sync, Owed.CopyEnd, Owed.Sync, Owed.Query);
-    queue.copyInStarted();
-    expect(queue.isInCopy).toBe(false);
-    expect(kinds(queue)).toEqual([Owed.Execute, Owed.Sync, Owed.Query]);
+    owe(queue, Owed.Execute);
+    expect(queue.copyInStarted()).toBe(false);
   });
 
-  test('an error ends it', () => {
-    const queue = new AnswerQueue<string>();
-    owe(queue, Owed.Query);
+  test('Syncs among the data leave it unsure until its end', () => {
+    const queue = begun(Owed.Execute);
     queue.copyInStarted();
-    queue.failed();
+    queue.syncInCopy();
+    queue.copyEnded();
+    expect(queue.isUnsure).toBe(true);
+    owe(queue, Owed.Sync);
+    expect(queue.isUnsure).toBe(true);
+    queue.shift();
+    expect([queue.isUnsure, kinds(queue)]).toEqual([false, [Owed.Sync]]);
+  });
+
+  test('when it has failed they are counted', () => {
+    const queue = begun(Owed.Execute);
+    queue.copyInStarted();
+    queue.syncInCopy();
+    expect(queue.failed()).toBe(true);
+    expect([queue.isCounting, queue.isUnsure, queue.isQuiet]).toEqual([true, true, false]);
+    queue.counted();
+    expect([queue.isCounting, queue.isUnsure, queue.isQuiet]).toEqual([false, false, true]);
+  });
+
+  test('without any the error ends it', () => {
+    const queue = begun(Owed.Query);
+    queue.copyInStarted();
+    expect(queue.failed()).toBe(false);
     expect(queue.isInCopy).toBe(false);
-    owe(queue, Owed.CopyEnd);
-    expect(kinds(queue)).toEqual([Owed.Query, Owed.CopyEnd]);
+    expect(kinds(queue)).toEqual([Owed.Query]);
   });
 });
 
