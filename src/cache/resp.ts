@@ -97,8 +97,10 @@ export class RespReader {
   }
 
   private take(type: string, rest: string): void {
-    if (type === '+') return this.add(Buffer.from(rest, 'latin1'));
-    if (type === '-') return this.add(new RespError(rest));
+    if (type === '+' || type === '-') {
+      this.count(rest.length);
+      return this.add(type === '+' ? Buffer.from(rest, 'latin1') : new RespError(rest));
+    }
     if (type !== ':' && type !== '$' && type !== '*') throw new Error('something that is not RESP2');
     if (!integer.test(rest)) throw new Error('a number that is none');
     const number = Number(rest);
@@ -110,9 +112,13 @@ export class RespReader {
   }
 
   private beginBulk(length: number): void {
+    this.count(length);
+    this.missing = length + 2;
+  }
+
+  private count(length: number): void {
     this.bytes += length;
     if (this.bytes > this.limits.maxBytes) throw new Error(`a value of ${length} bytes, which is more than fits`);
-    this.missing = length + 2;
   }
 
   private beginArray(length: number): void {

@@ -84,7 +84,8 @@ export const readSettings = {
     (c) => c.cache.redis,
   ),
   'cache.lease': setting(
-    duration(100, 60_000),
+    // The words of a Weir that is gone must outlive two leases (src/cache/scripts.ts: 10 s).
+    duration(100, 4_000),
     second,
     'restart',
     'With Redis: how long cached answers may be shown without another word from it. A write that cannot be announced waits about twice as long.',

@@ -58,6 +58,8 @@ describe('reading', () => {
     ['lists that are many together', ['*9000\r\n*9000\r\n']],
     ['nesting', ['*1\r\n'.repeat(100)]],
     ['a line without an end', Array.from({ length: 100 }, () => 'x'.repeat(1_000))],
+    ['many lines in a list', ['*100\r\n', ...Array.from({ length: 50 }, () => `+${'x'.repeat(100)}\r\n`)]],
+    ['many errors in a list', ['*100\r\n', ...Array.from({ length: 50 }, () => `-${'x'.repeat(100)}\r\n`)]],
     ['a line of the wrong end', ['+OK\n']],
     ['another type', ['%1\r\n']],
     ['a length that is none', ['$1e3\r\n']],
