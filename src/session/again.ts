@@ -1,6 +1,6 @@
 /**
  * What runs once more: reads of which the client has seen nothing, when their server died, or a replica refused them
- * (25006) or cancelled them (a conflict with recovery). In order: what was pipelined behind such a read runs again behind it. Called by settle.ts and lost.ts.
+ * (25006, or a serializable transaction) or cancelled them (a conflict with recovery). In order: what was pipelined behind such a read runs again behind it. Called by settle.ts and lost.ts.
  */
 import type { ClientSession } from './client.ts';
 import { findServer } from './handle-request.ts';
@@ -23,20 +23,30 @@ export function canRunAgain(unit: Unit): boolean {
   return unit.messages !== undefined && !unit.isSentOn && unit.attempts < maxAttempts;
 }
 
+const serializable = 'serializable';
+
 /** What only a replica says of a read by itself, whatever language its messages are in; and what follows from it. */
 const replicasOnly: ReadonlyMap<string, (session: ClientSession, unit: Unit) => void> = new Map([
   ['25006', learn],
   // Its statement was in the way of the replay: cancelled, or the victim of a deadlock with it.
   ['40001', goHome],
   ['40P01', goHome],
+  [serializable, refusedAsSerializable],
 ]);
+
+/** A replica has no serializable transactions: default_transaction_isolation is set to that for the role, database or server. */
+function reasonIn(fields: ReadonlyMap<string, string>): string {
+  const sqlstate = fields.get('C') ?? '';
+  const isSerializable = sqlstate === '0A000' && fields.get('R') === 'GetSerializableTransactionSnapshot';
+  return isSerializable ? serializable : sqlstate;
+}
 
 /**
  * A replica refuses `first`, which was taken for a read, or cancels it in favour of the replay. True: the client will not
  * hear of it; what is behind it on that server is passed over too, and all of it runs again once the server has answered.
  */
-export function swallow(session: ClientSession, first: Unit, sqlstate: string): boolean {
-  const note = replicasOnly.get(sqlstate);
+export function swallow(session: ClientSession, first: Unit, fields: ReadonlyMap<string, string>): boolean {
+  const note = replicasOnly.get(reasonIn(fields));
   if (note === undefined || first.node?.role !== 'replica') return false;
   const { inFlight } = session;
   for (let i = 0; i < inFlight.length; i++) if (!canRunAgain(inFlight.at(i) as Unit)) return false;
@@ -83,6 +93,11 @@ function goHome(session: ClientSession, unit: Unit): void {
     database: database.name,
     template: unit.plans[0]?.facts.template,
   });
+}
+
+function refusedAsSerializable(_session: ClientSession, unit: Unit): void {
+  unit.isRefused = true;
+  unit.retryWhy = 'a replica runs no serializable transactions';
 }
 
 /** The unit's node has failed it; another replica may do better. */

@@ -89,7 +89,7 @@ export class Receiver implements AnswerReceiver {
     session.intake.copyIn.heard();
     noteFailed(session, unit);
     if (unit.isSwallowed || unit.isTakenBack) return;
-    if (swallow(session, unit, sqlstate)) return;
+    if (swallow(session, unit, fields)) return;
     if (sqlstate === '0A000' && fields.get('R') === 'RevalidateCachedQuery') session.services.book.catalogChanged();
     if (unit.held !== undefined) {
       unit.held.push(buffer.subarray(start, end));

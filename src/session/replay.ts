@@ -66,6 +66,12 @@ function setUp(
     if (server.isAlive && from !== undefined && unit.attempts++ < maxAttempts)
       return renew(session, unit, from, server);
     session.dropServer(`its session could not be set up: ${why}`);
+    // What a replica does not take (serializable transactions, say), the primary may.
+    if (unit.node?.role === 'replica' && !hasState && !unit.isRefused) {
+      unit.isRefused = true;
+      unit.retryWhy = `${server.node.name} does not take the settings of the session (${why})`;
+      return findServer(session, unit);
+    }
     const detail = `Replaying the settings of this session failed: ${why}`;
     refuse(session, unit, new WeirError('server_login_failed', { node: server.node.name, why: detail }));
   };
