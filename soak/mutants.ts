@@ -67,7 +67,7 @@ export const mutants: readonly Mutant[] = [
     changes: [
       { file: 'cache/guard.js', from: 'state.closed++;', to: '' },
       { file: 'cache/guard.js', from: 'state.closed--;', to: '' },
-      { file: 'cache/guard.js', from: 'this.announced = this.held.length > 0 ?', to: 'this.announced = false ?' },
+      { file: 'cache/guard.js', from: 'if (rules.peers === undefined || this.held.length === 0)', to: 'if (true)' },
     ],
     kinds: singly,
     forms: ['table', 'uncached'],
