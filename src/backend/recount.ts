@@ -4,12 +4,11 @@
  * whatever ReadyForQuery come before the CloseComplete are for the Syncs before, and one for that of ours. Used by server.ts.
  */
 import { Backend } from '../protocol/codes.ts';
-import { close, sync } from '../protocol/write.ts';
+import { close, noSuchStatement, sync } from '../protocol/write.ts';
 import type { AnswerReceiver } from './receiver.ts';
 
-/** No statement has this name, so that closing it does nothing. */
-const nobodys = '\u0001weir';
-export const countingMark = Buffer.concat([sync, close('S', nobodys), sync]);
+/** Closing a statement that there is not does nothing, and is answered all the same. */
+export const countingMark = Buffer.concat([sync, close('S', noSuchStatement), sync]);
 
 export class Recount {
   readonly receiver: AnswerReceiver;

@@ -227,7 +227,7 @@ export class ServerConnection implements WireHandler, FrameSink {
       case Backend.ParameterStatus:
         return this.asynchronous(type, buffer, start, end);
     }
-    if (this.recount !== undefined) return this.counts(this.recount, type, buffer, start, end);
+    if (this.recount !== undefined) return this.countReady(this.recount, type, buffer, start, end);
     const head = this.answers.head() ?? this.unexpected(type);
     if (!head.isSkipped) this.relaying.add(head.receiver, buffer, start, end);
     switch (type) {
@@ -302,7 +302,7 @@ export class ServerConnection implements WireHandler, FrameSink {
     if (this.recount !== undefined) this.send(countingMark);
   }
 
-  private counts(recount: Recount, type: number, buffer: Buffer, start: number, end: number): void {
+  private countReady(recount: Recount, type: number, buffer: Buffer, start: number, end: number): void {
     const readies = recount.heard(type) ?? this.unexpected(type);
     if (readies === 'more') return;
     this.recount = undefined;

@@ -251,7 +251,7 @@ export class RedisTransport implements Transport {
     const steps: Promise<Reply>[] = [];
     if (password !== '') steps.push(link.call(user === '' ? ['AUTH', password] : ['AUTH', user, password]));
     if (db !== 0) steps.push(link.call(['SELECT', db]));
-    // A server that knows no names is as good as any.
+    // The name is only for CLIENT LIST: a Redis that refuses the command serves all the same.
     link.call(['CLIENT', 'SETNAME', `weir-${purpose}`]).catch(() => undefined);
     await Promise.all(steps);
   }

@@ -26,7 +26,7 @@ export class TagState {
   stamp = 0;
   /** Write guards of this process between close and outcome. */
   closed = 0;
-  /** Of these, the ones whose outcome nobody knows: any replica may have less than the primary already shows. */
+  /** Of `closed`, the writes whose outcome is unknown. The primary may show them already, so no replica may be read. */
   undecided = 0;
   /** Tokens of this process's writes to it that are under way, whether they close it or not. */
   own: Set<string> | undefined = undefined;

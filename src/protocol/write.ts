@@ -213,6 +213,9 @@ export function execute(maxRows: number, portal = ''): Buffer {
   return frame(Frontend.Execute, Buffer.concat([strings(portal), int32(maxRows)]));
 }
 
+/** No statement has this name: neither Weir's nor, with a control character in it, a client's. */
+export const noSuchStatement = '\u0001weir';
+
 /** Close or Describe of a statement ('S') or portal ('P'). */
 export function close(what: 'S' | 'P', name: string): Buffer {
   return frame(Frontend.Close, Buffer.concat([Buffer.from(what), strings(name)]));

@@ -47,8 +47,12 @@ export function guardWrites(session: ClientSession, unit: Unit): WriteGuard | un
   const guard = closeAll(session);
   if (guard === undefined) return undefined;
   unit.guardedWrites = writes.extent;
-  unit.guard = unit.guard === undefined ? guard : bothGuards(unit.guard, guard);
+  addGuard(unit, guard);
   return guard;
+}
+
+function addGuard(unit: Unit, guard: WriteGuard): void {
+  unit.guard = unit.guard === undefined ? guard : bothGuards(unit.guard, guard);
 }
 
 /** Everything that is not decided yet. undefined: nothing, or the database's tags are not known yet. */
@@ -176,8 +180,7 @@ function committed(session: ClientSession, unit: Unit): void {
   writes?.knownBy(topology.catalog());
   if (unit.guard === undefined || (writes?.all === true && (unit.guardedWrites & everything) === 0)) {
     const guard = closeAll(session);
-    unit.guard =
-      unit.guard === undefined || guard === undefined ? (unit.guard ?? guard) : bothGuards(unit.guard, guard);
+    if (guard !== undefined) addGuard(unit, guard);
   }
   unit.guard?.committed(topology.ticker.next());
   session.tokens.schema.wrote(topology.schema);

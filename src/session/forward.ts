@@ -5,7 +5,7 @@
 import { Frontend, describeType } from '../protocol/codes.ts';
 import { Answer, Owed, type OwedKind } from '../protocol/answers.ts';
 import { ProtocolError, endOfString, readName } from '../protocol/read.ts';
-import { closeComplete, describe, errorResponse, parse, parseComplete } from '../protocol/write.ts';
+import { closeComplete, describe, errorResponse, noSuchStatement, parse, parseComplete } from '../protocol/write.ts';
 import { WeirError } from '../errors.ts';
 import type { AnswerReceiver, ServerConnection } from '../backend/server.ts';
 import type { Plan } from '../routing/plan.ts';
@@ -165,9 +165,6 @@ function forwardParse(session: ClientSession, server: ServerConnection, message:
   server.send(parse('', sql, types));
   owe(session, Owed.Parse, undo);
 }
-
-/** No statement has this name: neither Weir's nor, with a control character in it, a client's. */
-const noSuchStatement = '\u0001weir';
 
 /** Fails the batch that is open on the session's server, in its place among the answers, with an error of Weir's. */
 export function failBatch(session: ClientSession, error: WeirError): void {

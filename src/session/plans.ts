@@ -85,7 +85,7 @@ export function notePlan(session: ClientSession, unit: Unit, message: Message): 
       if (name !== '' && (session.statements?.has(name) === true || session.hasNamesInFlight)) unit.needsNames = true;
       unit.noteShape('P');
       // Describe needs the right catalog too, so a Parse alone decides where to go like an execution would.
-      return noteExecution(session, unit, classified);
+      return add(session, unit, classified);
     }
     case Frontend.Bind: {
       session.database.stats.binds++;
@@ -143,9 +143,5 @@ function noteUse(session: ClientSession, unit: Unit, name: string): void {
   unit.uses = statement;
   if (name === '' || statement === undefined || isUnsure(session, statement)) unit.needsNames = true;
   const classified = classifiedOf(session, name);
-  if (classified !== undefined) noteExecution(session, unit, classified);
-}
-
-function noteExecution(session: ClientSession, unit: Unit, classified: Classified): void {
-  add(session, unit, classified);
+  if (classified !== undefined) add(session, unit, classified);
 }

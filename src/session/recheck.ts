@@ -79,13 +79,13 @@ function usedBy(session: ClientSession, { type, buffer, start, end }: Message): 
   return session.knownStatement(buffer.subarray(nameEnd + 1, sqlEnd), buffer.subarray(sqlEnd + 1, end));
 }
 
-/** A Query or FunctionCall in the middle of a batch is skipped with the rest of that, if it has failed: is that so? */
-function isFirstHeard({ type }: Message, server: ServerConnection): boolean {
+/** A Query or FunctionCall in the middle of a batch: PostgreSQL skips it if the batch has failed, so that has to be known first. */
+function waitsForBatch({ type }: Message, server: ServerConnection): boolean {
   return (type === Frontend.Query || type === Frontend.FunctionCall) && server.answers.isInBatch;
 }
 
-/** Goes on when everything that was sent before has been answered, or has failed. */
-function hear(session: ClientSession, goOn: (hasFailed: boolean) => void): void {
+/** Calls `goOn` when everything that was sent before is answered, or an error has made the server skip the rest. */
+function whenAnswered(session: ClientSession, goOn: (hasFailed: boolean) => void): void {
   const server = session.server as ServerConnection;
   session.openLane(false);
   let hasFailed = false;
@@ -116,8 +116,8 @@ function pause(session: ClientSession, step: () => void): () => void {
 export function forwardAll(session: ClientSession, unit: Unit, messages: readonly Message[], from = 0): void {
   for (let at = from; at < messages.length; at++) {
     const message = messages[at] as Message;
-    if (isFirstHeard(message, session.server as ServerConnection)) {
-      return hear(session, (hasFailed) => {
+    if (waitsForBatch(message, session.server as ServerConnection)) {
+      return whenAnswered(session, (hasFailed) => {
         if (hasFailed) session.intake.reopen(unit);
         else forward(session, message);
         session.sent(unit);
