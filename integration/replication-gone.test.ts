@@ -66,6 +66,9 @@ async function walk(replication: string): Promise<Peer> {
   return { socket, heard: () => heard, isEnded: () => isEnded };
 }
 
+/** 64 MB of WAL. */
+const writes = `SELECT pg_logical_emit_message(true, 'weir', repeat('x', 1000000)) FROM generate_series(1, 64)`;
+
 /** How many of them an operator sees. */
 async function listed(): Promise<{ clients: number; servers: number }> {
   const console = await connectPg(weir.adminUrl());
@@ -78,14 +81,14 @@ async function listed(): Promise<{ clients: number; servers: number }> {
   return counts;
 }
 
-/** One that streams, reads no more, and has more to read than all queues take. */
+/** One that streams, reads no more, and has more to read than all queues take: each socket's may grow to tens of MB. */
 async function deaf(): Promise<Peer> {
   const peer = await walk('true');
-  const [at] = await cluster.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn() AS lsn');
+  // What is inserted may not be flushed yet, and a walsender does not begin ahead of that.
+  const [at] = await cluster.query<{ lsn: string }>('SELECT pg_current_wal_flush_lsn() AS lsn');
   peer.socket.write(query(`START_REPLICATION ${at!.lsn}`));
   await until('the stream', () => peer.heard().includes('W\0\0\0\x07'));
   peer.socket.pause();
-  await cluster.query(`SELECT pg_logical_emit_message(true, 'weir', repeat('x', 1000000)) FROM generate_series(1, 64)`);
   let before = '';
   await until(
     'the walsender to be stuck',
@@ -94,11 +97,12 @@ async function deaf(): Promise<Peer> {
         `SELECT sent_lsn::text AS sent, sent_lsn < pg_current_wal_flush_lsn() AS left FROM pg_stat_replication
          WHERE usename = '${users.replicator}'`,
       );
+      if (row?.left === false) await cluster.query(writes);
       const isStuck = row !== undefined && row.left && row.sent === before;
       before = row?.sent ?? '';
       return isStuck;
     },
-    { intervalMs: 700, timeoutMs: 30_000 },
+    { intervalMs: 700, timeoutMs: 40_000 },
   );
   expect(await listed()).toEqual({ clients: 1, servers: 1 });
   return peer;
@@ -138,16 +142,18 @@ describe('the client, while it is not read', () => {
   ])('%s', { timeout: 60_000 }, async (_what, leaves) => {
     const peer = await walk('database');
     peer.socket.write(query('SELECT pg_sleep(600)'));
-    for (let i = 0; i < 40; i++) peer.socket.write(query(`SELECT '${'x'.repeat(1_000_000)}'`));
-    let before = -1;
+    let before = 0;
     await until(
       'the queues to be full',
       () => {
+        if (peer.socket.writableLength === 0) {
+          for (let i = 0; i < 40; i++) peer.socket.write(query(`SELECT '${'x'.repeat(1_000_000)}'`));
+        }
         const isFull = peer.socket.writableLength === before && before > 0;
         before = peer.socket.writableLength;
         return isFull;
       },
-      { intervalMs: 700, timeoutMs: 20_000 },
+      { intervalMs: 700, timeoutMs: 30_000 },
     );
     expect(await listed()).toEqual({ clients: 1, servers: 1 });
     leaves(peer.socket);
