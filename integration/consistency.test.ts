@@ -4,11 +4,8 @@
  * `npm run soak` for longer. WEIR_CONSISTENCY_SEED repeats a run.
  */
 import { describe, expect, test } from 'vitest';
-import { expectedToFail } from '../soak/expected.ts';
 import { faults } from '../soak/faults.ts';
-import { kinds } from '../soak/kinds.ts';
 import { problemsOf } from '../soak/report.ts';
-import { formKinds } from '../soak/model.ts';
 import { runSoak } from '../soak/run.ts';
 import { currentRun, hasRedis } from './harness/index.ts';
 
@@ -23,9 +20,6 @@ describe.skipIf(!hasRedis())('histories of sessions', () => {
       run: currentRun(),
       seed,
       seconds,
-      kinds: kinds.filter(({ name }) => !expectedToFail.has(name)),
-      forms: formKinds.filter((name) => !expectedToFail.has(name)),
-      faults: faults.filter(({ name }) => !expectedToFail.has(name)),
     });
     const { cache, replica } = result.share;
     console.log(

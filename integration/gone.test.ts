@@ -4,7 +4,6 @@
  */
 import { connect as connectTcp, type Socket } from 'node:net';
 import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
@@ -24,7 +23,7 @@ import {
 import type { WeirProcess } from './harness/index.ts';
 
 const cluster = useCluster();
-const sockets = mkdtempSync(join(tmpdir(), 'weir-gone-'));
+let sockets: string;
 let database: string;
 /** Has servers for everybody. */
 let wide: WeirProcess;
@@ -35,6 +34,7 @@ const open: Socket[] = [];
 beforeAll(async () => {
   database = await cluster.createDatabase();
   const dir = mkdtempSync(join(currentRun().dir, 'tls-'));
+  sockets = mkdtempSync(join(currentRun().dir, 'sockets-'));
   const { cert, key } = new CertificateAuthority().server();
   writeFileSync(join(dir, 'cert.pem'), cert);
   writeFileSync(join(dir, 'key.pem'), key, { mode: 0o600 });

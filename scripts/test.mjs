@@ -25,14 +25,20 @@ function makeRunDir() {
   return dir;
 }
 
+/** What tests have made beside it and forgot; other runs on this machine have a directory of their own. */
+function strays() {
+  return readdirSync(tmpdir()).filter((name) => name.startsWith('weir-') && !name.startsWith('weir-run-'));
+}
+
 /** Watchdogs get a moment to finish; after that, what is there is a leftover. */
-async function checkLeftovers(dir, reports) {
+async function checkLeftovers(dir, reports, before) {
   const deadline = Date.now() + 10_000;
   for (;;) {
     const alive = processesOf(dir);
     const running = alive.map(({ pid, command }) => `process ${pid} (${command.slice(0, 80)})`);
     const files = readdirSync(dir).filter((name) => name !== 'owner.pid' && name !== reports);
-    const left = [...running, ...files.map((name) => `directory ${name}`)];
+    const stray = strays().filter((name) => !before.has(name));
+    const left = [...running, ...[...files, ...stray].map((name) => `directory ${name}`)];
     if (left.length === 0 || Date.now() > deadline) {
       tally.check('nothing is left', left.length === 0, left.join(', '));
       return alive.forEach(({ pid }) => tryKill(pid));
@@ -60,6 +66,7 @@ async function main() {
   if (findProgram('pgbench') === undefined) tally.note('pgbench is not installed: the tests that run it are skipped');
   for (const names of await installDrivers()) tally.note(`${names} could not be installed: what needs it is skipped`);
   if (!hasRedis && process.env.CI === 'true') tally.check('Redis', false, 'CI must not go without');
+  const before = new Set(strays());
   const dir = makeRunDir();
   process.env.WEIR_TEST_RUN_DIR = dir;
   const reports = 'reports';
@@ -68,7 +75,7 @@ async function main() {
     await checkLint(tally);
     await runTests(tally, 'unit', join(dir, reports));
     await runTests(tally, 'integration', join(dir, reports));
-    await checkLeftovers(dir, reports);
+    await checkLeftovers(dir, reports, before);
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }

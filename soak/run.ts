@@ -28,6 +28,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly worlds?: readonly ('shared' | 'alone')[];
   readonly pauseMs?: number;
+  /** How likely a long time without faults follows one: what a fault has left in caches is used. 0 unless given. */
+  readonly calm?: number;
   /** Of each reading session the level; undefined: what the configuration says, judged as `session`. */
   readonly readers?: readonly (Level | undefined)[];
   /** Over as soon as something is found. */
@@ -134,7 +136,8 @@ class Run {
         const both = random.chance(0.3) && others.length > 0 ? [first, random.pick(others)] : [first];
         await Promise.all(both.map((fault) => this.playFault(fault)));
       }
-      await this.pause(random.between(200, 2_500), isOver);
+      const isCalm = random.chance(options.calm ?? 0);
+      await this.pause(isCalm ? random.between(5_000, 20_000) : random.between(200, 2_500), isOver);
     }
   }
 
