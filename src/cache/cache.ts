@@ -127,13 +127,8 @@ class Cache implements ResultCache {
       undecided,
       bumped: (state) => void this.invalidations[state.kind === 'catalog' ? 'catalog' : 'local']++,
     };
-    if (this.peers !== undefined) {
-      this.second = new SecondLevel({
-        peers: this.peers,
-        cache: options,
-        hashKey: parts.hashKey,
-      });
-    }
+    const { hashKey } = parts;
+    if (this.peers !== undefined) this.second = new SecondLevel({ peers: this.peers, cache: options, hashKey });
   }
 
   newFreshness(): SessionFreshness {
@@ -145,11 +140,19 @@ class Cache implements ResultCache {
     if (whenGone !== undefined) this.peers?.membership.inheritance.attach(prefix, whenGone);
   }
 
-  lookup(key: KeyParts, tags: readonly Tag[], ttlMs: number, freshness: SessionFreshness, ticks: TickSource): Lookup {
+  lookup(
+    key: KeyParts,
+    tags: readonly Tag[],
+    ttlMs: number,
+    freshness: SessionFreshness,
+    ticks: TickSource,
+    isStrict = false,
+  ): Lookup {
     if (!this.isEnabled) return off;
     const set = this.table.resolve(tags);
     const full = this.parts.fullKey(key);
-    const entry = this.store.get(full);
+    // What was announced may still be on its way to us: for `strict` only Redis can say.
+    const entry = isStrict && this.second !== undefined ? undefined : this.store.get(full);
     if (entry !== undefined && this.mayShow(entry, set, ttlMs, freshness as Freshness)) {
       this.hits++;
       return entry.hit;

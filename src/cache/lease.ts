@@ -5,6 +5,13 @@
 import type { Log } from '../observability/types.ts';
 import type { HelloReply, HelloRequest } from './transport.ts';
 
+/** A lease that Redis has granted. */
+interface Grant {
+  readonly untilMs: number;
+  /** Number of the last message that was published before: those up to it must have arrived. */
+  readonly messages: number;
+}
+
 interface Listener {
   readonly log: Log;
   readonly instanceId: string;
@@ -21,6 +28,8 @@ export class Lease {
   private readonly memberTimeoutMs: number;
   /** What shows Redis that we have heard it: what its last answer that arrived said. */
   private echo = '';
+  /** Oldest first: granted, but not all that was published before has arrived here. */
+  private readonly grants: Grant[] = [];
   /** When that arrived; before the first, the start: who has just started is given the time to reach Redis. */
   private heardMs: number;
   private members: readonly string[] = [];
@@ -50,14 +59,29 @@ export class Lease {
     log('warn', 'cache_members', `Weirs that share the Redis are missing, so nothing is cached for now: ${missing}`);
   }
 
-  /** @param sentAtMs when it was asked for: Redis counts from later on */
-  renew(reply: HelloReply, sentAtMs: number, takesRefusal: boolean): void {
-    if (!reply.isGranted && !takesRefusal) return;
-    this.untilMs = Math.max(this.untilMs, sentAtMs + Math.min(reply.leaseMs, this.lengthMs));
+  /**
+   * Commands and messages come on different connections: that commands are answered proves nothing about messages. So it counts
+   * only when `arrived` says that all messages have come that were published before.
+   * @param sentAtMs when it was asked for: Redis counts from later on
+   */
+  granted(reply: HelloReply, sentAtMs: number): void {
+    // Nothing is gained any more by those that are over: with a subscription that is slow the list stays short.
+    while (this.grants.length > 0 && this.grants[0]!.untilMs <= sentAtMs) this.grants.shift();
+    const untilMs = sentAtMs + Math.min(reply.leaseMs, this.lengthMs);
+    this.grants.push({ untilMs, messages: reply.messages });
+  }
+
+  /** @param last number of the last message up to which all have arrived */
+  arrived(last: number): void {
+    for (let next = this.grants[0]; next !== undefined && next.messages <= last; next = this.grants[0]) {
+      this.untilMs = Math.max(this.untilMs, next.untilMs);
+      this.grants.shift();
+    }
   }
 
   drop(): void {
     this.untilMs = -Infinity;
+    this.grants.length = 0;
   }
 
   /**

@@ -13,7 +13,8 @@ export class MessageOrder {
   /** Said once: another program's messages may come at any rate. */
   private hasComplained = false;
   incarnation = '';
-  private last = 0;
+  /** All messages up to this number have arrived. */
+  last = 0;
   /** What the pulse before said was the last message: by the next pulse it must have arrived. */
   private promised = 0;
   private newestPromise = 0;

@@ -49,6 +49,8 @@ export interface PeerRules {
   readonly keepsTrust: boolean;
   /** A lease is taken although a member is missing. */
   readonly ignoresMissing: boolean;
+  /** A lease is taken before the messages have arrived that were published before it. */
+  readonly ignoresUnheard: boolean;
   /** A write that cannot be announced does not wait for the end of the others' leases. */
   readonly ignoresOthersLeases: boolean;
   /** The open writes of Weirs that are gone are forgotten. */
@@ -60,6 +62,7 @@ export const allRules = {
   keepsTrust: false,
   ignoresLease: false,
   ignoresMissing: false,
+  ignoresUnheard: false,
   ignoresOthersLeases: false,
   ignoresOrphans: false,
   ignoresFreshness: false,

@@ -315,6 +315,7 @@ export class Peers {
     if (what === 'old') return;
     if (what !== 'next') return void this.sync(true);
     this.mirror.apply(message);
+    this.lease.arrived(this.order.last);
   }
 
   /** Once a second: is Redis alive, have all messages arrived? */
@@ -334,7 +335,9 @@ export class Peers {
     this.hello(false).then((reply) => {
       if (!this.isTrusted(command, reply.incarnation)) return;
       this.order.promise(reply.messages);
-      this.lease.renew(reply, sentAtMs, this.options.rules.ignoresMissing);
+      const { ignoresMissing, ignoresUnheard } = this.options.rules;
+      if (reply.isGranted || ignoresMissing) this.lease.granted(reply, sentAtMs);
+      this.lease.arrived(ignoresUnheard ? Infinity : this.order.last);
     }, this.refusal());
   }
 }

@@ -97,8 +97,16 @@ export interface ResultCache {
   /**
    * @param tags everything the answer depends on, user tags included
    * @param ttlMs upper bound of its life, Infinity = none beyond cache.ttl
+   * @param isStrict nothing that anybody was told is committed may be missing: each answer is confirmed by Redis
    */
-  lookup(key: KeyParts, tags: readonly Tag[], ttlMs: number, freshness: SessionFreshness, ticks: TickSource): Lookup;
+  lookup(
+    key: KeyParts,
+    tags: readonly Tag[],
+    ttlMs: number,
+    freshness: SessionFreshness,
+    ticks: TickSource,
+    isStrict?: boolean,
+  ): Lookup;
   /** An answer that depends on these tags came from a database, not the cache (rule 12). */
   noteRead(tags: readonly Tag[], freshness: SessionFreshness): void;
   /** Before COMMIT (or an autocommit write, or Sync) is forwarded. `all`: everything in the database of `prefix`. */

@@ -5,6 +5,7 @@ import { Frontend } from '../protocol/codes.ts';
 import { endOfString, readName } from '../protocol/read.ts';
 import { TxStatus } from '../protocol/codes.ts';
 import type { KeyParts } from '../cache/types.ts';
+import type { Consistency } from '../config/config.ts';
 import type { Tag } from '../routing/plan.ts';
 import { hasTimeWord } from '../sql/time-words.ts';
 import type { ClientSession } from './client.ts';
@@ -39,6 +40,10 @@ function wish(session: ClientSession, unit: Unit): 'on' | 'off' | number {
 export function cacheTtlMs(session: ClientSession, unit: Unit): number {
   const wanted = wish(session, unit);
   return typeof wanted === 'number' ? wanted : Infinity;
+}
+
+export function consistencyOf(session: ClientSession, unit: Unit): Consistency {
+  return unit.hints?.consistency ?? session.preferences.consistency ?? session.services.routing().consistency;
 }
 
 export function cacheTags(unit: Unit): readonly Tag[] {

@@ -18,7 +18,7 @@ import { avoidNode } from './again.ts';
 import { awaitsVisible, isAhead } from './ahead.ts';
 import { awaitsPeers, mustBeAnnounced } from './announce.ts';
 import { awaitsReplica } from './catch-up.ts';
-import { cacheKey, cacheObstacle, cacheTags, cacheTtlMs } from './cacheable.ts';
+import { cacheKey, cacheObstacle, cacheTags, cacheTtlMs, consistencyOf } from './cacheable.ts';
 import type { ClientSession } from './client.ts';
 import { leaveForHome, mustGoHome } from './go-home.ts';
 import { isFit, isShortRead, serverAtOnce } from './lane.ts';
@@ -119,7 +119,8 @@ function lookUp(session: ClientSession, unit: Unit): void {
   const { ticker } = session.database.topology;
   const tags = cacheTags(unit);
   if (session.seen.isUnproven && session.tokens.schema.isThere(session.database.topology.schema)) session.seen.proven();
-  const found = cache.lookup(cacheKey(session, unit), tags, cacheTtlMs(session, unit), session.seen, ticker);
+  const isStrict = consistencyOf(session, unit) === 'strict';
+  const found = cache.lookup(cacheKey(session, unit), tags, cacheTtlMs(session, unit), session.seen, ticker, isStrict);
   if (found.kind !== 'wait') return tookUp(session, unit, found);
   session.waiting();
   let isLeft = false;
@@ -177,7 +178,7 @@ function routingFacts(session: ClientSession, unit: Unit): RoutingFacts {
     why: unit.why,
     forced,
     forcedBy,
-    consistency: unit.hints?.consistency ?? preferences.consistency ?? services.routing().consistency,
+    consistency: consistencyOf(session, unit),
     needLsn:
       unit.flight === undefined
         ? need

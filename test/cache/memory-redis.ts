@@ -173,6 +173,8 @@ export class MemoryPort implements Transport {
   /** Carried out, not answered yet. */
   readonly replies: Command[] = [];
   readonly messages: string[] = [];
+  /** Until then nothing arrives on the subscription. */
+  mutedUntilMs = -Infinity;
   /** The next connection may be made. */
   isWaiting = false;
   private readonly redis: MemoryRedis;
@@ -266,6 +268,7 @@ export class MemoryPort implements Transport {
   connect(): void {
     this.isWaiting = false;
     this.isConnected = true;
+    this.mutedUntilMs = -Infinity;
     this.events?.onConnected();
   }
 
@@ -288,6 +291,10 @@ export class MemoryPort implements Transport {
   reply(): void {
     const command = this.replies.shift();
     command?.resolve(command.result);
+  }
+
+  get hears(): boolean {
+    return this.messages.length > 0 && this.redis.now() >= this.mutedUntilMs;
   }
 
   deliver(): void {

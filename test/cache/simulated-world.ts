@@ -11,8 +11,12 @@ import { createManualClock } from '../../src/util/clock.ts';
 import { answerOf, textIn } from './answers.ts';
 import { MemoryRedis } from './memory-redis.ts';
 import { random, tables, tagOf, queries, zero } from './simulation-types.ts';
-import type { Mutant, Query, Read, Scenario, Session, Table, Values, Weir, Write } from './simulation-types.ts';
+import type { Acknowledged, Mutant, Query, Read, Scenario, Session } from './simulation-types.ts';
+import type { Table, Values, Weir, Write } from './simulation-types.ts';
 import { key, prefix, settings } from './support.ts';
+
+/** As the settings of the tests have it. */
+const leaseMs = 1_000;
 
 export class World {
   problem: string | undefined = undefined;
@@ -26,6 +30,7 @@ export class World {
   protected readonly primary = zero();
   protected readonly replica = zero();
   protected readonly acknowledged = zero();
+  protected readonly acks: Acknowledged[] = [];
   protected readonly counters = zero();
   protected readonly aborted = new Set<string>();
   protected readonly writing = new Set<Table>();
@@ -49,6 +54,8 @@ export class World {
         read: zero(),
         ownTick: 0,
         moveTick: 0,
+        // They ask Redis each time, and so bring the stamps up to date for all.
+        isStrict: s > 2 && scenario.mutesMessages !== true,
         state: 'idle',
       });
     }
@@ -70,33 +77,45 @@ export class World {
   protected beginRead(session: Session): void {
     const query = queries[Math.floor(this.chance() * queries.length)]!;
     const demand = this.demandOf(session);
-    this.received(session, query, demand, this.ask(session, query));
+    const cached = this.cachedDemand(demand, this.clock.nowMs());
+    this.received(session, query, { demand, cached }, this.ask(session, query));
   }
 
   protected ask(session: Session, query: Query): Lookup {
     const { cache, ticks } = session.weir;
-    return cache.lookup(key(query.sql, { settings: session.zone }), query.tags, Infinity, session.freshness, ticks);
+    const { zone, freshness, isStrict } = session;
+    return cache.lookup(key(query.sql, { settings: zone }), query.tags, Infinity, freshness, ticks, isStrict);
   }
 
   /** What it must see at least. In one Weir that is everything acknowledged to anybody before it asked. */
   protected demandOf(session: Session): Values {
     const demand = zero();
     for (const table of tables) {
-      const others = this.scenario.weirs === 1 ? this.acknowledged[table] : 0;
+      const others = this.scenario.weirs === 1 || session.isStrict ? this.acknowledged[table] : 0;
       demand[table] = Math.max(session.written[table], session.read[table], others);
     }
     return demand;
   }
 
-  protected received(session: Session, query: Query, demand: Values, lookup: Lookup): void {
+  /** What a cached answer that was asked for then must have: also what others wrote through another Weir, a lease before. */
+  protected cachedDemand(demand: Values, askedAtMs: number): Values {
+    const cached = { ...demand };
+    for (const { table, value, atMs } of this.acks)
+      if (atMs < askedAtMs - leaseMs) cached[table] = Math.max(cached[table], value);
+    return cached;
+  }
+
+  protected received(session: Session, query: Query, owed: { demand: Values; cached: Values }, lookup: Lookup): void {
+    const { demand, cached } = owed;
     if (lookup.kind === 'wait') {
       session.state = 'waiting';
-      void lookup.result.then((result) => this.received(session, query, demand, result));
+      void lookup.result.then((result) => this.received(session, query, owed, result));
     } else if (lookup.kind === 'hit') {
       session.state = 'idle';
-      this.check(session, query.sql, demand, parse(lookup), `hit of level ${lookup.level}`);
+      this.check(session, query.sql, cached, parse(lookup), `hit of level ${lookup.level}`);
     } else {
-      const onReplica = this.mayUseReplica(session, query.tags, lookup.flight) && this.chance() < 0.7;
+      const mayUseReplica = !session.isStrict && this.mayUseReplica(session, query.tags, lookup.flight);
+      const onReplica = mayUseReplica && this.chance() < 0.7;
       const flight = this.mutant.asksForStampsAfterQuery === true ? undefined : lookup.flight;
       if (flight === undefined) lookup.flight?.abandon();
       session.state = { query, flight, onReplica, demand, seen: undefined };
@@ -189,6 +208,7 @@ export class World {
     session.ownTick = tick;
     session.written[write.table] = write.value;
     this.acknowledged[write.table] = write.value;
+    this.acks.push({ table: write.table, value: write.value, atMs: this.clock.nowMs() });
     this.ended(session, write);
   }
 
@@ -241,7 +261,7 @@ export class World {
         if (port.isWaiting) port.connect();
         while (port.commands.length > 0) port.execute();
         while (port.replies.length > 0) port.reply();
-        while (port.messages.length > 0) port.deliver();
+        while (port.hears) port.deliver();
       }
       await turn();
     }

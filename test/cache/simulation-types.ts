@@ -20,6 +20,8 @@ export interface Scenario {
   readonly staysAway?: boolean;
   /** Now and then messages are lost without a trace. */
   readonly dropsMessages?: boolean;
+  /** Now and then nothing arrives on a subscription for long, while commands are carried out and answered. */
+  readonly mutesMessages?: boolean;
 }
 
 /** A rule taken out. Those of the session are played by the simulation, those of the cache by its parts. */
@@ -82,7 +84,15 @@ export interface Session {
   readonly read: Values;
   ownTick: number;
   moveTick: number;
+  readonly isStrict: boolean;
   state: 'idle' | 'waiting' | Read | Write;
+}
+
+/** What a write has left behind for everybody, and when that was acknowledged. */
+export interface Acknowledged {
+  readonly table: Table;
+  readonly value: number;
+  readonly atMs: number;
 }
 
 export const zero = (): Values => ({ users: 0, orders: 0 });

@@ -13,6 +13,7 @@ const pair: Scenario = { weirs: 2, steps: 1_000 };
 const lossy: Scenario = { ...pair, losesReader: true };
 const dropping: Scenario = { ...pair, dropsMessages: true };
 const partitioned: Scenario = { ...pair, steps: 2_000, losesAnybody: true, staysAway: true };
+const muted: Scenario = { ...pair, mutesMessages: true };
 const rough: Scenario = { ...pair, losesAnybody: true, dropsMessages: true };
 
 beforeAll(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] }));
@@ -38,6 +39,7 @@ describe('nothing is wrong', () => {
     ['when a Weir loses Redis now and then', lossy, 80],
     ['when messages get lost', dropping, 80],
     ['when one of them is cut off for long', partitioned, 80],
+    ['when only the messages do not arrive', muted, 80],
     ['when everybody loses everything, also in the middle of writes', rough, 80],
   ] as const)('%s', async (_name, scenario, seeds) => {
     const tally = emptyTally();
@@ -65,6 +67,7 @@ describe('every rule is needed', () => {
     ['leases: answers shown without one', partitioned, { parts: { ignoresLease: true, keepsTrust: true } }],
     ['leases: taken although a Weir is missing', partitioned, { parts: { ignoresMissing: true } }],
     ['leases: a write that cannot be announced does not wait', partitioned, { parts: { ignoresOthersLeases: true } }],
+    ['leases: taken before what was published has arrived', muted, { parts: { ignoresUnheard: true } }],
     ['9: settings not in the key', alone, { parts: { fullKey: (key) => fullKey({ ...key, settings: '' }) } }],
     ['12: what a session has read is forgotten', pair, { parts: { ignoresFreshness: true } }],
   ])('%s', async (_name, scenario, mutant) => {

@@ -7,7 +7,7 @@ import type { Lookup } from '../../src/cache/types.ts';
 import { answerOf } from './answers.ts';
 import type { MemoryPort } from './memory-redis.ts';
 import { parse, pick, turn, World } from './simulated-world.ts';
-import { emptyTally, queries, tables, tagOf } from './simulation-types.ts';
+import { emptyTally, queries, tables, tagOf, zero } from './simulation-types.ts';
 import type { Mutant, Query, Scenario, Session, Tally, Values, Write } from './simulation-types.ts';
 import { prefix } from './support.ts';
 
@@ -99,7 +99,7 @@ class Simulation extends World {
     for (let i = 0; i < 5; i++) {
       if (port.commands.length > 0) list.push(() => port.execute());
       if (port.replies.length > 0) list.push(() => port.reply());
-      if (i < 2 && port.messages.length > 0) list.push(() => port.deliver());
+      if (i < 2 && port.hears) list.push(() => port.deliver());
     }
     if (port.isWaiting && (this.scenario.staysAway !== true || this.chance() < 0.03)) {
       list.push(
@@ -110,16 +110,20 @@ class Simulation extends World {
     if (this.scenario.dropsMessages === true && port.messages.length > 0 && this.chance() < 0.1) {
       list.push(() => port.drop());
     }
+    if (this.scenario.mutesMessages === true && this.chance() < 0.001) {
+      list.push(() => void (port.mutedUntilMs = this.clock.nowMs() + 3_000));
+    }
     const mayLose =
       this.scenario.losesAnybody === true || (this.scenario.losesReader === true && port === this.weirs[1]?.port);
     if (mayLose && port.isConnected && this.chance() < 0.02) list.push(() => port.disconnect('cut'));
   }
 
-  /** The worst loss: of everything that a warm reader should hear, with nothing after it by which it would notice. */
+  /** The worst loss: of everything that a warm reader should hear, with nothing after it by which it would notice, or little. */
   private async loseTheLast(): Promise<void> {
     const [writer, reader] = this.sessions;
     const port = reader?.weir.port;
-    const loses = this.scenario.dropsMessages === true || this.scenario.losesReader === true;
+    const { dropsMessages, losesReader, mutesMessages } = this.scenario;
+    const loses = dropsMessages === true || losesReader === true || mutesMessages === true;
     if (writer === undefined || reader === undefined || port === undefined || !loses) return;
     await this.drain();
     for (const query of queries) {
@@ -128,6 +132,7 @@ class Simulation extends World {
       if (result.kind === 'miss') result.flight?.store([answer], answer.length);
       await this.drain();
     }
+    if (mutesMessages === true) port.mutedUntilMs = this.clock.nowMs() + 10_000;
     for (const table of tables) {
       const value = ++this.counters[table];
       const guard = writer.weir.cache.close([tagOf[table]], false, prefix, writer.freshness);
@@ -136,8 +141,26 @@ class Simulation extends World {
       this.acknowledge(writer, write);
     }
     while ((writer.weir.port?.commands.length ?? 0) > 0) writer.weir.port?.execute();
-    if (this.scenario.dropsMessages === true) port.drop();
-    if (this.scenario.losesReader === true) port.disconnect('cut');
+    if (dropsMessages === true) {
+      port.drop();
+      if (this.chance() < 0.5) writer.weir.cache.close([tagOf.orders], false, prefix, writer.freshness).rolledBack();
+    }
+    if (losesReader === true) port.disconnect('cut');
+    if (mutesMessages === true) await this.readOn(reader);
+  }
+
+  /** Goes on reading, while nobody writes, and nothing arrives on the subscription. */
+  private async readOn(session: Session): Promise<void> {
+    for (let tenth = 0; tenth < 30; tenth++) {
+      await this.drain();
+      this.passTime(100);
+      for (const query of queries) {
+        const owed = this.cachedDemand(zero(), this.clock.nowMs());
+        const result = await this.settled(session, query);
+        if (result.kind === 'miss') result.flight?.abandon();
+        if (result.kind === 'hit') this.check(session, query.sql, owed, parse(result), 'a cache that hears nothing');
+      }
+    }
   }
 
   /** The answer of a session that has seen nothing yet, with everything on its way let through. */
