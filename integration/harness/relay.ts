@@ -8,10 +8,23 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 /** pass: as if it were not there; blackhole: connections stay, nothing moves; refuse: new connections are reset. */
 export type RelayMode = 'pass' | 'blackhole' | 'refuse';
 
+type Direction = 'toServer' | 'toClient';
+
+/** What does not move in a black hole; empty: nothing does. */
+export interface Held {
+  readonly direction?: Direction;
+  /** Only connections of clients that have begun by saying this. */
+  readonly saying?: string;
+}
+
 interface Pair {
   readonly client: Socket;
   readonly server: Socket;
+  /** What the client has said first. */
+  said: string;
 }
+
+const saidBytes = 4_096;
 
 export interface RelayTarget {
   readonly host?: string;
@@ -27,9 +40,10 @@ export class TcpRelay {
   /** Connections accepted so far. */
   accepted = 0;
   /** Told of everything that passes; connections are numbered from 1. */
-  onPassed: ((bytes: Buffer, direction: 'toServer' | 'toClient', connection: number) => void) | undefined;
+  onPassed: ((bytes: Buffer, direction: Direction, connection: number) => void) | undefined;
   #target: RelayTarget;
   #mode: RelayMode = 'pass';
+  #held: Held = {};
   #cutAfter = { toServer: Infinity, toClient: Infinity };
   readonly #pairs = new Set<Pair>();
   readonly #listener: Server;
@@ -66,16 +80,12 @@ export class TcpRelay {
 
   setMode(mode: RelayMode): void {
     this.#mode = mode;
-    for (const { client, server } of this.#pairs) {
-      for (const socket of [client, server]) {
-        if (mode === 'blackhole') socket.pause();
-        else socket.resume();
-      }
-    }
+    for (const pair of this.#pairs) this.#settle(pair);
   }
 
-  /** Connections stay open, nothing moves any more: a pulled cable. */
-  blackhole(): void {
+  /** Connections stay open, nothing moves any more, or not what is `held`, also of new ones: a pulled cable. */
+  blackhole(held: Held = {}): void {
+    this.#held = held;
     this.setMode('blackhole');
   }
 
@@ -101,7 +111,7 @@ export class TcpRelay {
   }
 
   /** Lets exactly so many more bytes pass in one direction (over all connections), then cuts every connection. */
-  cutAfter(bytes: number, direction: 'toServer' | 'toClient' = 'toClient'): void {
+  cutAfter(bytes: number, direction: Direction = 'toClient'): void {
     this.#cutAfter[direction] = this.passed[direction] + bytes;
   }
 
@@ -118,7 +128,7 @@ export class TcpRelay {
       return;
     }
     const server = connect({ host: this.#target.host ?? '127.0.0.1', port: this.#target.port, allowHalfOpen: true });
-    const pair = { client, server };
+    const pair = { client, server, said: '' };
     this.#pairs.add(pair);
     for (const socket of [client, server]) {
       socket.setNoDelay(true);
@@ -129,22 +139,42 @@ export class TcpRelay {
       });
     }
     const connection = this.accepted;
-    this.#pipe(client, server, 'toServer', connection);
-    this.#pipe(server, client, 'toClient', connection);
-    if (this.#mode === 'blackhole') for (const socket of [client, server]) socket.pause();
+    this.#pipe(pair, 'toServer', connection);
+    this.#pipe(pair, 'toClient', connection);
+    this.#settle(pair);
   }
 
-  #pipe(from: Socket, to: Socket, direction: 'toServer' | 'toClient', connection: number): void {
-    from.on('data', (chunk: Buffer) =>
+  #isHeld(pair: Pair, direction: Direction): boolean {
+    const { direction: heldDirection = direction, saying = '' } = this.#held;
+    return this.#mode === 'blackhole' && heldDirection === direction && pair.said.includes(saying);
+  }
+
+  #settle(pair: Pair): void {
+    for (const direction of ['toServer', 'toClient'] as const) {
+      const from = direction === 'toServer' ? pair.client : pair.server;
+      if (this.#isHeld(pair, direction)) from.pause();
+      else from.resume();
+    }
+  }
+
+  #pipe(pair: Pair, direction: Direction, connection: number): void {
+    const [from, to] = direction === 'toServer' ? [pair.client, pair.server] : [pair.server, pair.client];
+    from.on('data', (chunk: Buffer) => {
+      if (direction === 'toServer' && pair.said.length < saidBytes) {
+        pair.said += chunk.toString('latin1');
+        if (this.#mode === 'blackhole') this.#settle(pair);
+      }
+      // Said only now, that it is one of those.
+      if (this.#isHeld(pair, direction)) return from.unshift(chunk);
       this.#later(() => {
         this.onPassed?.(chunk, direction, connection);
-        this.#forward(chunk, from, to, direction);
-      }),
-    );
+        this.#forward(chunk, pair, to, direction);
+      });
+    });
     from.on('end', () => this.#later(() => to.end()));
   }
 
-  #forward(chunk: Buffer, from: Socket, to: Socket, direction: 'toServer' | 'toClient'): void {
+  #forward(chunk: Buffer, pair: Pair, to: Socket, direction: Direction): void {
     if (to.destroyed) return;
     const left = this.#cutAfter[direction] - this.passed[direction];
     const part = left >= chunk.length ? chunk : chunk.subarray(0, left);
@@ -155,9 +185,10 @@ export class TcpRelay {
       return;
     }
     if (to.write(part)) return;
+    const from = to === pair.server ? pair.client : pair.server;
     from.pause();
     to.once('drain', () => {
-      if (this.#mode !== 'blackhole') from.resume();
+      if (!this.#isHeld(pair, direction)) from.resume();
     });
   }
 
