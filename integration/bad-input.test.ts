@@ -38,6 +38,8 @@ const impostors: Readonly<Record<string, (socket: Socket) => void>> = {
 const finalRefusals: Readonly<Record<string, RegExp>> = {
   other_password: /^28P01: password authentication failed for user "app"$/,
   no_database: /^3D000: database "shop" does not exist$/,
+  full: /^(57P03: no node of database|53300: cannot log in to node .*: sorry, too many clients already)/,
+  starting: /^(57P03: no node of database|57P03: cannot log in to node .*: the database system is starting up)/,
 };
 const refusal = (sqlstate: string, message: string): Buffer => errorResponse({ severity: 'FATAL', sqlstate, message });
 

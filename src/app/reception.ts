@@ -124,9 +124,9 @@ export class Reception {
     database.clients++;
     client.socket.once('close', () => void database.clients--);
     // A name that the server does not know is not asked for its catalog.
-    if (!database.isProven) await database.welcome.receive(client.user, client.parameters);
+    const first = database.isProven ? undefined : await database.welcome.receive(client.user, client.parameters);
     await database.use();
-    const { settings, preferences, reported } = await database.welcome.receive(client.user, client.parameters);
+    const { settings, preferences, reported, notices } = await database.welcome.receive(client.user, client.parameters);
     if (client.socket.destroyed) return;
     const session = new ClientSession(
       client.socket,
@@ -138,7 +138,7 @@ export class Reception {
       (closed) => this.left(closed, database, key),
     );
     clients.seat(key.id, { session });
-    session.say(greeting(reported, key.id, key.secret));
+    session.say(greeting(reported, key.id, key.secret, [...(first?.notices ?? []), ...notices]));
     session.wire.start(client.leftover);
   }
 

@@ -97,7 +97,7 @@ function seat(client: LoggedInClient, kind: ReplicationKind, key: Key, opened: O
   clients.seat(key.id, { replication: session });
   database.stats.replications++;
   services.log('info', 'replication_begun', `a ${kind} replication connection to ${node.name}`, about);
-  session.start(greeting(link.parameters, key.id, key.secret), client.leftover);
+  session.start(greeting(link.parameters, key.id, key.secret, link.notices), client.leftover);
 }
 
 /** By the node's monitor: whether the node answers, and the process is still there. */

@@ -8,6 +8,7 @@ import type { ServerLink } from '../backend/login.ts';
 import { ServerConnection } from '../backend/server.ts';
 import { WeirError } from '../errors.ts';
 import type { DatabaseConfig, NodeConfig } from '../config/config.ts';
+import { readErrorFields } from '../protocol/read.ts';
 import type { ConnectProblem } from '../pool/pool.ts';
 import type { Topology } from '../topology/types.ts';
 import type { Shared } from './shared.ts';
@@ -82,6 +83,10 @@ export class ServerLogins {
       ...(proven === undefined ? {} : { scramKeys: proven }),
     });
     this.parts.topology().reportSuccess(node.name);
+    for (const notice of link.notices) {
+      const { V: severity, M: message = '' } = Object.fromEntries(readErrorFields(notice, 5, notice.length));
+      shared.services.log('debug', 'server_notice', message, { database: name, node: node.name, severity });
+    }
     return link;
   }
 
@@ -103,7 +108,7 @@ export class ServerLogins {
       message: error.message,
       refusal: error.isFinal ? refusalOf(error) : undefined,
       isServerFull: error.isServerFull,
-      sqlstate: error.sqlstate,
+      sqlstate: error.isTransport ? undefined : error.sqlstate,
     };
   }
 

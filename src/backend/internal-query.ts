@@ -34,7 +34,7 @@ export function runInternal(server: Target, sql: string): Promise<string | undef
         problem ??= fields.get('M') ?? 'unknown error';
       },
       ready: () => (problem === undefined ? resolve(value) : reject(new Error(problem))),
-      lost: (why) => reject(new Error(why)),
+      lost: ({ why }) => reject(new Error(why)),
     };
     // A Query takes the unnamed statement away.
     server.unnamed = undefined;

@@ -13,7 +13,7 @@ import type { NodeConfig, TlsSide } from '../config/config.ts';
 import { MessageReader, ReadError } from '../net/message-reader.ts';
 import { Backend, TxStatus, describeType, maxAuthMessageLength } from '../protocol/codes.ts';
 import { ProtocolError, readErrorFields, readPair } from '../protocol/read.ts';
-import { startupMessage } from '../protocol/write.ts';
+import { frame, startupMessage } from '../protocol/write.ts';
 import { CannotAnswer, ServerAuthentication } from './authenticate.ts';
 import { TlsUnavailable, openSocket, tlsWishes } from './connect.ts';
 import { createDeadline } from './deadline.ts';
@@ -37,8 +37,6 @@ export interface ConnectOptions {
   readonly scramKeys?: ScramKeys;
   /** Shared by all log-ins, so that a password is derived once and not for every connection. */
   readonly keys?: KeyDeriver;
-  /** Fields of a NOTICE or WARNING that came during log-in, by letter. */
-  readonly onNotice?: (fields: Map<string, string>) => void;
 }
 
 /** A connection that is ready for queries. */
@@ -49,6 +47,8 @@ export interface ServerLink {
   readonly leftover: Buffer;
   /** ParameterStatus. */
   readonly parameters: Map<string, string>;
+  /** NoticeResponse of the log-in (an event trigger's, a warning about collations), as they came. */
+  readonly notices: readonly Buffer[];
   readonly processId: number;
   /** 4 bytes in protocol 3.0, up to 256. */
   readonly secretKey: Buffer;
@@ -58,6 +58,8 @@ export interface ServerLink {
 /** PostgreSQL sends about twenty before the first ReadyForQuery. */
 const maxLoginMessages = 1_000;
 const maxCancelKeyBytes = 256;
+/** Of what a server remarks during log-in; the rest is left out. */
+const maxNoticeBytes = 16 * 1024;
 
 /** Rejects with ServerLoginError, whatever went wrong. */
 export async function connectServer(options: ConnectOptions): Promise<ServerLink> {
@@ -131,9 +133,9 @@ async function logIn(socket: Socket | TLSSocket, options: ConnectOptions, signal
       const answer = await conversation.handle(type, body);
       if (answer !== undefined) socket.write(answer);
     }
-    const { reported, processId, secretKey } = conversation;
+    const { reported, notices, processId, secretKey } = conversation;
     const hasTls = socket instanceof TLSSocket;
-    return { socket, leftover: reader.detach(), parameters: reported, processId, secretKey, hasTls };
+    return { socket, leftover: reader.detach(), parameters: reported, notices, processId, secretKey, hasTls };
   } catch (error) {
     reader.detach();
     socket.destroy();
@@ -146,6 +148,8 @@ async function logIn(socket: Socket | TLSSocket, options: ConnectOptions, signal
 /** What a server says between StartupMessage and ReadyForQuery, in the only order in which it may. */
 class Conversation {
   readonly reported = new Map<string, string>();
+  readonly notices: Buffer[] = [];
+  private noticeBytes = 0;
   processId = 0;
   secretKey: Buffer = Buffer.alloc(0);
   isReady = false;
@@ -161,7 +165,7 @@ class Conversation {
   async handle(type: number, body: Buffer): Promise<Buffer | undefined> {
     if (type === Backend.ErrorResponse) throw this.toError(body);
     if (type === Backend.NoticeResponse) {
-      this.options.onNotice?.(readErrorFields(body, 0, body.length));
+      this.noteNotice(body);
       return undefined;
     }
     if (this.authentication.isAccepted) {
@@ -173,6 +177,13 @@ class Conversation {
     // other poolers that are older than negotiation would refuse it, for nothing but longer cancel keys.
     if (type === Backend.NegotiateProtocolVersion) return undefined;
     throw new ProtocolError(`message ${describeType(type)} before authentication`);
+  }
+
+  private noteNotice(body: Buffer): void {
+    // Whoever is told of it later relies on its form.
+    readErrorFields(body, 0, body.length);
+    this.noticeBytes += body.length;
+    if (this.noticeBytes <= maxNoticeBytes) this.notices.push(frame(Backend.NoticeResponse, body));
   }
 
   private handleAfterAuthentication(type: number, body: Buffer): void {

@@ -2,6 +2,7 @@
  * What a server connection asks of whoever is owed its answers. A session is one; so is a query of Weir's own. Types only.
  */
 import type { Answer } from '../protocol/answers.ts';
+import type { End } from './last-words.ts';
 
 /** Whoever is owed answers. All calls are synchronous, in the order of the server's messages. */
 export interface AnswerReceiver {
@@ -17,10 +18,10 @@ export interface AnswerReceiver {
   /** ReadyForQuery was relayed; `status` as in TxStatus. */
   ready(status: number): void;
   /**
-   * The connection died while something was owed, or while it was held. Called once. `isNodeAtFault`: not our own doing;
-   * `isMidMessage`: the beginning of a message was relayed, and its end will never come.
+   * The connection died while something was owed, or while it was held. Called once. `isMidMessage`: the beginning of a
+   * message was relayed, and its end will never come.
    */
-  lost(why: string, isNodeAtFault: boolean, isMidMessage: boolean): void;
+  lost(end: End, isMidMessage: boolean): void;
   /** Nothing of its answer has come, and whoever is ahead of it takes too long: it may leave and ask elsewhere. */
   heldUp(why: string): void;
   /** Of a COPY that has failed so many ReadyForQuery came: one for each Sync behind the mistake. Absent: it sends no COPY. */

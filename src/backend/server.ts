@@ -19,10 +19,10 @@ import { runInternal } from './internal-query.ts';
 import type { AnswerReceiver } from './receiver.ts';
 import { PreparedSet } from './prepared-set.ts';
 import { Holders } from './holders.ts';
+import { Farewell } from './last-words.ts';
 import { Run } from './run.ts';
 
 export type { AnswerReceiver } from './receiver.ts';
-const gone = 'the server closed the connection';
 
 export class ServerConnection implements WireHandler, FrameSink {
   readonly id: number;
@@ -70,9 +70,9 @@ export class ServerConnection implements WireHandler, FrameSink {
   private recount: Recount | undefined;
   /** Receiver of the frame that is being streamed; undefined: nobody. */
   streamFor: AnswerReceiver | undefined;
-  /** Why the server said good-bye (a FATAL), for `lost`. */
-  private farewell: string | undefined;
-  private isOurDoing = false;
+  /** What the server remarked during log-in, for the client that it was opened for; then empty. */
+  notices: readonly Buffer[];
+  private readonly farewell = new Farewell();
   private isDead = false;
 
   constructor(options: ServerOptions) {
@@ -82,6 +82,7 @@ export class ServerConnection implements WireHandler, FrameSink {
     this.secretKey = options.link.secretKey;
     this.hasTls = options.link.hasTls;
     this.parameters = options.link.parameters;
+    this.notices = options.link.notices;
     this.connectedAtMs = options.nowMs;
     this.prepared = new PreparedSet(options.maxPreparedStatements);
     this.onClosed = options.onClosed;
@@ -108,7 +109,7 @@ export class ServerConnection implements WireHandler, FrameSink {
   /** What was sent went nowhere: whoever waits for its answer is told so. */
   private tooLate({ receiver, undo }: Answer<AnswerReceiver>): void {
     undo?.(true);
-    this.holders.tooLate(receiver, (each) => each.lost(this.farewell ?? gone, !this.isOurDoing, false));
+    this.holders.tooLate(receiver, (each) => each.lost(this.farewell.end(), false));
   }
 
   /** How many have it: more than one only in a lane (pool/lanes.ts). */
@@ -146,15 +147,13 @@ export class ServerConnection implements WireHandler, FrameSink {
   /** Says good-bye and closes. */
   close(why: string): void {
     if (this.isDead) return;
-    this.farewell ??= why;
-    this.isOurDoing = true;
+    this.farewell.byUs(why);
     this.wire.end(terminate);
   }
 
   /** Closes without a word: half a request was sent, or the server is not to be trusted any more. */
   destroy(why: string): void {
-    this.farewell ??= why;
-    this.isOurDoing = true;
+    this.farewell.byUs(why);
     this.wire.destroy();
   }
 
@@ -166,8 +165,7 @@ export class ServerConnection implements WireHandler, FrameSink {
       this.relaying.flush();
     } catch (error) {
       this.relaying.drop();
-      this.farewell =
-        error instanceof ProtocolError ? `protocol violation by the server: ${error.message}` : String(error);
+      this.farewell.brokenBy(error);
       throw error;
     }
   }
@@ -184,10 +182,10 @@ export class ServerConnection implements WireHandler, FrameSink {
     if (this.isDead) return;
     this.isDead = true;
     this.state = 'closing';
-    const why = (this.farewell ??= error?.message ?? gone);
+    const end = this.farewell.end(error);
     const receivers = this.holders.withThoseOwed(this.answers.drain());
-    this.onClosed(this, why);
-    for (const receiver of receivers) receiver.lost(why, !this.isOurDoing, receiver === this.streamFor);
+    this.onClosed(this, end.why);
+    for (const receiver of receivers) receiver.lost(end, receiver === this.streamFor);
   }
 
   /* ---- FrameSink ---- */
@@ -275,6 +273,7 @@ export class ServerConnection implements WireHandler, FrameSink {
   private readyForQuery(head: Answer<AnswerReceiver>, status: number): void {
     if (!endsBatch(head.kind)) this.unexpected(Backend.ReadyForQuery);
     this.txStatus = status;
+    this.farewell.goesOn();
     this.relaying.flush();
     this.next();
     if (!head.isSkipped) head.receiver.ready(status);
@@ -284,11 +283,7 @@ export class ServerConnection implements WireHandler, FrameSink {
     this.relaying.flush();
     const isCut = buffer.readInt32BE(start + 1) + 1 > end - start;
     const fields = readErrorFields(buffer, start + 5, end, isCut);
-    if (/^(FATAL|PANIC)$/.test(fields.get('V') ?? fields.get('S') ?? '')) {
-      this.farewell = fields.get('M') ?? 'fatal error';
-      this.streamFor = undefined;
-      return;
-    }
+    if (this.farewell.heardError(fields, isCut, buffer, start, end)) return void (this.streamFor = undefined);
     const head = this.answers.head() ?? this.unexpected(Backend.ErrorResponse);
     sayError(head, fields, isCut, buffer, start, end);
     if (this.answers.failed()) this.recount = new Recount(head.receiver);
@@ -323,6 +318,9 @@ export class ServerConnection implements WireHandler, FrameSink {
       this.relaying.flush();
       return receiver?.parameterChanged(name, value, buffer.subarray(start, end));
     }
+    // By itself: whoever keeps answers back looks at it.
+    this.relaying.flush();
+    if (type === Backend.NoticeResponse) this.farewell.heardNotice(buffer, start, end, receiver);
     if (receiver !== undefined) this.relaying.add(receiver, buffer, start, end);
     if (type === Backend.NoticeResponse) receiver?.noticed();
   }

@@ -19,7 +19,7 @@ import { certificateOf } from './certificate.ts';
 import { closeWith, fatal, fatalOfOld, noWords } from './farewell.ts';
 import { addressOf, type Logins } from './logins.ts';
 import type { Layer, Startup } from './startup.ts';
-import { OldProtocolError, StrangerError, readFirstPacket } from './startup.ts';
+import { OldProtocolError, StrangerError, readFirstPacket, saidGoodBye } from './startup.ts';
 import type { DoorOptions, RefusalReason } from './types.ts';
 
 /** `leave` is one function for all clients: it is kept with each socket for as long as that lives. */
@@ -204,6 +204,7 @@ async function authenticate(
     send: (frame) => void socket.write(frame),
     receive: async () => {
       const { type, body } = await reader.next(maxAuthMessageLength);
+      if (type === Frontend.Terminate) throw saidGoodBye();
       if (type !== Frontend.Password) throw new ProtocolError(`expected a password, got ${describeType(type)}`);
       return body;
     },

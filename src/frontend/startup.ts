@@ -4,10 +4,10 @@
  * Source: PostgreSQL manual, "Message Flow", Start-up and the two encryption sections.
  */
 import type { ReplicationKind } from '../auth/types.ts';
-import type { MessageReader } from '../net/message-reader.ts';
+import { ReadError, type MessageReader } from '../net/message-reader.ts';
 import { Request, newestMinor } from '../protocol/codes.ts';
 import { ProtocolError, readStartupParameters } from '../protocol/read.ts';
-import { negotiateProtocolVersion } from '../protocol/write.ts';
+import { negotiateProtocolVersion, terminate } from '../protocol/write.ts';
 import { WeirError } from '../errors.ts';
 
 export interface Startup {
@@ -29,6 +29,8 @@ export type FirstPacket =
   | { readonly kind: 'startup'; readonly startup: Startup };
 
 const maxCancelKeyBytes = 256;
+/** With these a startup packet says how long it is; to a Terminate they are far too long. */
+const lengthBytes = 4;
 const mayBeAttack = 'This could be either a client-software bug or evidence of an attempted man-in-the-middle attack.';
 const falseWords = /^(0|f|fa|fal|fals|false|n|no|of|off)$/i;
 const trueWords = /^(1|t|tr|tru|true|y|ye|yes|on)$/i;
@@ -46,7 +48,9 @@ export class StrangerError extends ProtocolError {
 }
 
 /** What the first bytes look like, if not like PostgreSQL; undefined: no idea. */
-function recognizeStranger(bytes: Buffer): StrangerError | undefined {
+function recognizeStranger(bytes: Buffer): StrangerError | ReadError | undefined {
+  const begin = bytes.subarray(0, terminate.length);
+  if (begin.length >= lengthBytes && begin.equals(terminate.subarray(0, begin.length))) return saidGoodBye();
   if (bytes[0] === 0x16 && bytes[1] === 0x03) {
     return new StrangerError('TLS where it cannot be: not offered (tls.client), or not as the first thing said', false);
   }
@@ -55,6 +59,11 @@ function recognizeStranger(bytes: Buffer): StrangerError | undefined {
     return new StrangerError('an HTTP request on the port for PostgreSQL clients (see the setting "http")', true);
   }
   return text.startsWith('SSH-') ? new StrangerError('SSH on the port for PostgreSQL clients', true) : undefined;
+}
+
+/** Terminate, from somebody who is not logged in: as if it had just left. */
+export function saidGoodBye(): ReadError {
+  return new ReadError('closed', 'it said Terminate');
 }
 
 /** Somebody of another century, who understands errors only in the way of that time. */

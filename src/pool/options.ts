@@ -14,7 +14,7 @@ export interface ConnectProblem {
   readonly refusal: WeirError | undefined;
   /** 53300: the server has no room. */
   readonly isServerFull: boolean;
-  /** As the server said it, for a client's ErrorResponse. */
+  /** As the server said it, for a client's ErrorResponse; undefined: it said nothing. */
   readonly sqlstate: string | undefined;
 }
 

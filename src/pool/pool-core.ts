@@ -6,6 +6,7 @@ import type { PoolSettings } from '../config/config.ts';
 import { WeirError } from '../errors.ts';
 import type { ServerConnection } from '../backend/server.ts';
 import type { BudgetMember } from './budget.ts';
+import { failedLogin } from './failed-login.ts';
 import type { ConnectProblem, PoolOptions } from './options.ts';
 import { takeIdle } from './idle.ts';
 import { Lanes } from './lanes.ts';
@@ -45,6 +46,8 @@ export class PoolCore implements BudgetMember {
   protected isClosed = false;
   protected crowdedUntilMs = 0;
   protected retryAtMs = 0;
+  /** What the last try to log in has come to, if it failed. */
+  protected loginError: WeirError | undefined;
   protected refusal: { readonly error: WeirError; readonly untilMs: number } | undefined;
 
   constructor(options: PoolOptions) {
@@ -242,6 +245,8 @@ export class PoolCore implements BudgetMember {
 
   protected loggedIn(server: ServerConnection): void {
     if (this.joined(server)) this.available(server);
+    // Opened for nobody, or for somebody who has left.
+    if (server.state === 'idle') server.notices = [];
     this.open();
   }
 
@@ -249,7 +254,7 @@ export class PoolCore implements BudgetMember {
   protected joined(server: ServerConnection): boolean {
     this.logins--;
     this.figures.connects++;
-    this.figures.connectProblem = undefined;
+    this.figures.connectProblem = this.loginError = undefined;
     this.retryAtMs = 0;
     this.refusal = undefined;
     if (!server.isAlive) {
@@ -266,12 +271,10 @@ export class PoolCore implements BudgetMember {
   protected loginFailed(problem: ConnectProblem): void {
     this.logins--;
     this.options.budget.give();
-    this.figures.connectFailures++;
-    this.figures.connectProblem = problem.message;
-    if (problem.isServerFull) this.figures.serverFull++;
+    this.figures.connectFailed(problem);
     const now = this.options.nowMs();
     this.retryAtMs = now + this.settings.serverLoginRetryMs;
-    const error = problem.refusal ?? new WeirError('server_login_failed', { node: this.node, why: problem.message });
+    const error = (this.loginError = failedLogin(this.node, problem));
     if (problem.refusal !== undefined) {
       this.retryAtMs = now + Math.max(refusedMs, this.settings.serverLoginRetryMs);
       this.refusal = { error, untilMs: this.retryAtMs };
@@ -340,9 +343,7 @@ export class PoolCore implements BudgetMember {
   }
 
   protected timeoutError(waitedMs: number): WeirError {
-    if (this.all.size === 0 && this.figures.connectProblem !== undefined) {
-      return new WeirError('server_login_failed', { node: this.node, why: this.figures.connectProblem });
-    }
+    if (this.all.size === 0 && this.loginError !== undefined) return this.loginError;
     const pool = `${this.database}.${this.user} on ${this.node}`;
     return new WeirError('query_wait_timeout', { waited: Math.round(waitedMs), pool, limit: this.limit });
   }

@@ -1,4 +1,5 @@
 /** The counters of one pool and its wait histogram. Plain fields, read at scrape; see pool/types.ts for meanings. */
+import type { ConnectProblem } from './options.ts';
 import type { PoolStats, ResizeRecord, WaitHistogram } from './types.ts';
 
 const waitBoundsSeconds: readonly number[] = [
@@ -44,6 +45,12 @@ export class PoolFigures {
     let i = 0;
     while (i < waitBoundsSeconds.length && seconds > (waitBoundsSeconds[i] as number)) i++;
     this.buckets[i] = (this.buckets[i] as number) + 1;
+  }
+
+  connectFailed({ message, isServerFull }: ConnectProblem): void {
+    this.connectFailures++;
+    this.connectProblem = message;
+    if (isServerFull) this.serverFull++;
   }
 
   resized(record: ResizeRecord): void {

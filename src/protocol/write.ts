@@ -3,7 +3,7 @@
  * What is only passed on is never built here. Source: PostgreSQL manual, "Message Formats".
  */
 import { Backend, Frontend, AuthCode, Request } from './codes.ts';
-import { bytesOfName } from './read.ts';
+import { bytesOfName, endOfString } from './read.ts';
 import type { WeirError } from '../errors.ts';
 
 const noBytes = Buffer.alloc(0);
@@ -98,6 +98,22 @@ export function renamedError(
   if (at === -1) return whole;
   const rest = whole.subarray(at + Buffer.byteLength(from));
   return frame(Backend.ErrorResponse, Buffer.concat([whole.subarray(5, at), bytesOfName(to), rest]));
+}
+
+/**
+ * An ErrorResponse or NoticeResponse of any severity as an ERROR; every other field is as it was.
+ * @param hint is said in addition
+ */
+export function toldAsError(message: Buffer, hint: string | undefined): Buffer {
+  const parts: Buffer[] = [];
+  for (let at = 5; at < message.length && message[at] !== 0;) {
+    const fieldEnd = endOfString(message, at + 1, message.length) + 1;
+    const letter = String.fromCharCode(message[at] as number);
+    parts.push(letter === 'S' || letter === 'V' ? strings(`${letter}ERROR`) : message.subarray(at, fieldEnd));
+    at = fieldEnd;
+  }
+  if (hint !== undefined) parts.push(strings(`H${hint}`));
+  return frame(Backend.ErrorResponse, Buffer.concat([...parts, Buffer.from([0])]));
 }
 
 export function parameterStatus(name: string, value: string): Buffer {

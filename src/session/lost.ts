@@ -1,10 +1,12 @@
 /**
  * The server connection died. What was provably a read and has shown nothing runs again elsewhere; everything else is
- * told so. No statement runs twice. A client that loses an open transaction or pinned state loses its connection too:
- * it must not go on believing in them. So does one that has half of a message: nothing can be said to it any more.
+ * told so, in the server's own words if it had any. No statement runs twice. A client that loses an open transaction or
+ * pinned state loses its connection too: it must not go on believing in them. So does one that has half of a message:
+ * nothing can be said to it any more.
  */
 import { TxStatus } from '../protocol/codes.ts';
-import { errorResponse, readyForQuery } from '../protocol/write.ts';
+import { errorResponse, readyForQuery, toldAsError } from '../protocol/write.ts';
+import type { End, LastWords } from '../backend/last-words.ts';
 import { WeirError } from '../errors.ts';
 import type { ClientSession } from './client.ts';
 import { forgetTransaction, leaveUndecided } from './commits.ts';
@@ -13,8 +15,10 @@ import { avoidNode, canRunAgain, runAgain } from './again.ts';
 import { leaveFlight } from './load.ts';
 import type { Unit } from './unit.ts';
 
-export function serverLost(session: ClientSession, why: string, isNodeAtFault: boolean, isMidMessage: boolean): void {
+export function serverLost(session: ClientSession, end: End, isMidMessage: boolean): void {
   if (session.isClosed) return;
+  const { why, isNodeAtFault } = end;
+  const words = isForClient(session, end.words) ? end.words : undefined;
   const isCutOff = isMidMessage && session.inFlight.peek()?.isSentOn !== false;
   const node = session.serverNode;
   leaveUndecided(session);
@@ -38,12 +42,10 @@ export function serverLost(session: ClientSession, why: string, isNodeAtFault: b
     unit.flight?.abandon();
   }
   forgetTransaction(session);
-  if (hadState) {
-    return session.terminate(new WeirError('server_lost', { why }, lostStateText));
-  }
+  if (hadState) return endWith(session, why, words);
   for (const unit of units) {
     // Its error may have been relayed already; then only ReadyForQuery is missing.
-    if (!unit.hasError) session.say(errorResponse(new WeirError('server_lost', { why })));
+    if (!unit.hasError) session.say(toldTo(why, words));
     unit.hasError = true;
     session.lastUnit = unit;
     countAnswer(session, unit);
@@ -65,3 +67,24 @@ export function serverLost(session: ClientSession, why: string, isNodeAtFault: b
 
 const lostStateText =
   'The client held state on that server (an open transaction, or what SHOW CLIENTS lists as pins), which is gone with it.';
+
+/** Without work for too long: that is said of a server in the pool, which is nobody's then. */
+const idleSessionTimeout = '57P05';
+
+function isForClient(session: ClientSession, words: LastWords | undefined): boolean {
+  return words !== undefined && (words.sqlstate !== idleSessionTimeout || session.keepsServer);
+}
+
+/** As PostgreSQL ends the connection: its message, byte for byte, and nothing behind it. */
+function endWith(session: ClientSession, why: string, words: LastWords | undefined): void {
+  if (words === undefined) return session.terminate(new WeirError('server_lost', { why }, lostStateText));
+  const isTold = words.toldTo === session.receiver;
+  session.wire.end(isTold ? undefined : words.frame);
+}
+
+/** The connection goes on, so it is an ERROR: drivers close theirs at a FATAL. */
+function toldTo(why: string, words: LastWords | undefined): Buffer {
+  const own = new WeirError('server_lost', { why });
+  if (words === undefined) return errorResponse(own);
+  return toldAsError(words.frame, words.hasHint ? undefined : own.hint);
+}

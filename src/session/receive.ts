@@ -5,6 +5,7 @@
  */
 import { Backend, statusLetter } from '../protocol/codes.ts';
 import { Owed, type Answer } from '../protocol/answers.ts';
+import { mayBeLast, type End } from '../backend/last-words.ts';
 import type { AnswerReceiver } from '../backend/server.ts';
 import type { Plan } from '../routing/plan.ts';
 import { parameterStatus, readyForQuery } from '../protocol/write.ts';
@@ -33,7 +34,7 @@ export class Receiver implements AnswerReceiver {
       if (unit.isSwallowed || unit.isTakenBack) return;
       if (unit.held !== undefined) {
         unit.held.push(bytes);
-        if (!endsHolding(buffer, start)) return;
+        if (!endsHolding(buffer, start, end)) return;
         this.letGo(unit);
         return;
       }
@@ -134,8 +135,8 @@ export class Receiver implements AnswerReceiver {
     session.intake.copyIn.heard();
   }
 
-  lost(why: string, isNodeAtFault: boolean, isMidMessage: boolean): void {
-    serverLost(this.session, why, isNodeAtFault, isMidMessage);
+  lost(end: End, isMidMessage: boolean): void {
+    serverLost(this.session, end, isMidMessage);
   }
 
   heldUp(why: string): void {
@@ -169,9 +170,13 @@ function isUnparsable(unit: Unit, fields: Map<string, string>): boolean {
   return unit.plans.length === 1 && unit.plans[0]?.facts.unparsed !== undefined;
 }
 
-/** Rows, completions and the like mean that the statement runs; what only prepares it may be kept back. */
-function endsHolding(buffer: Buffer, start: number): boolean {
+/**
+ * Rows, completions and the like mean that the statement runs; what only prepares it may be kept back, and so may a
+ * warning behind which the server may be gone.
+ */
+function endsHolding(buffer: Buffer, start: number, end: number): boolean {
   const type = buffer[start];
+  if (type === Backend.NoticeResponse) return !mayBeLast(buffer, start, end);
   return !(
     type === Backend.ParseComplete ||
     type === Backend.BindComplete ||

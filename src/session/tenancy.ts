@@ -12,6 +12,7 @@ import type { NodeState } from '../topology/types.ts';
 import { Ring } from '../util/ring.ts';
 import { EmptySeat } from './empty-seat.ts';
 import { Holdings } from './holdings.ts';
+import { takeNotices } from './login-notices.ts';
 import type { Unit } from './unit.ts';
 
 export abstract class Tenancy extends Holdings {
@@ -39,10 +40,16 @@ export abstract class Tenancy extends Holdings {
     return this.database.settings().poolMode;
   }
 
+  /** The server is the session's also while it asks nothing. */
+  get keepsServer(): boolean {
+    if (this.server === undefined) return false;
+    return this.status !== TxStatus.Idle || this.state.isPinned || this.poolMode === 'session';
+  }
+
   /** The server cannot be given back yet, whatever else happens. */
   get mustStay(): boolean {
     if (this.server === undefined) return false;
-    if (this.status !== TxStatus.Idle || this.state.isPinned || this.poolMode === 'session') return true;
+    if (this.keepsServer) return true;
     for (let i = 0; i < this.inFlight.length; i++) if (this.inFlight.at(i)?.begins === true) return true;
     return false;
   }
@@ -53,6 +60,12 @@ export abstract class Tenancy extends Holdings {
     this.serverNode = node;
     server.holders.add(this.receiver);
     server.wire.regulate();
+    if (server.notices.length > 0) this.tellNotices(server);
+  }
+
+  /** The server was opened for this session: what it remarked is the client's, as of a log-in of its own. */
+  private tellNotices(server: ServerConnection): void {
+    for (const notice of takeNotices(server, this.state.settings)) this.wire.send(notice);
   }
 
   /** Others may send short reads to the session's server meanwhile, or not. */

@@ -10,6 +10,7 @@ import { backendKeyData, parameterStatus, readyForQuery } from '../protocol/writ
 import type { NodeState } from '../topology/types.ts';
 import type { Database, Services } from './context.ts';
 import { noteReplayed } from './custom-settings.ts';
+import { wantedBy } from './login-notices.ts';
 import type { Preferences } from './preferences.ts';
 import { Settings, replaySql, settingsOf } from './settings.ts';
 import { readStartup } from './startup.ts';
@@ -18,6 +19,13 @@ export interface Welcome {
   readonly settings: Settings;
   readonly preferences: Preferences;
   readonly reported: ReadonlyMap<string, string>;
+  /** What a server that was opened for this log-in remarked. */
+  readonly notices: readonly Buffer[];
+}
+
+interface Learned {
+  readonly reported: ReadonlyMap<string, string>;
+  readonly notices: readonly Buffer[];
 }
 
 /** Distinct (user, settings) remembered per database. */
@@ -27,7 +35,7 @@ export class WelcomeDesk {
   private readonly database: Database;
   private readonly services: Services;
   private known = new Map<string, ReadonlyMap<string, string>>();
-  private asking = new Map<string, Promise<ReadonlyMap<string, string>>>();
+  private asking = new Map<string, Promise<Learned>>();
 
   constructor(database: Database, services: Services) {
     this.database = database;
@@ -46,18 +54,19 @@ export class WelcomeDesk {
       await this.database.defaultsKnown();
       const { known } = this;
       const plain = await this.reportedWith(user, Settings.none);
-      const { settings, preferences } = readStartup(parameters, plain);
-      const reported = settings.size === 0 ? plain : await this.reportedWith(user, settings);
+      const { settings, preferences } = readStartup(parameters, plain.reported);
+      const own = settings.size === 0 ? plain : await this.reportedWith(user, settings);
+      const notices = wantedBy(settings, plain.notices.length > 0 ? plain.notices : own.notices);
       // Otherwise it has come too late to be one of those who keep what was before.
-      if (known === this.known) return { settings, preferences, reported };
+      if (known === this.known) return { settings, preferences, reported: own.reported, notices };
     }
   }
 
-  private reportedWith(user: string, settings: Settings): Promise<ReadonlyMap<string, string>> {
+  private reportedWith(user: string, settings: Settings): Promise<Learned> {
     const key = `${user}\n${settings.key}`;
     const { known, asking } = this;
     const reported = known.get(key);
-    if (reported !== undefined) return Promise.resolve(reported);
+    if (reported !== undefined) return Promise.resolve({ reported, notices: [] });
     let answer = asking.get(key);
     if (answer === undefined) {
       answer = this.ask(user, settings).finally(() => asking.delete(key));
@@ -65,7 +74,7 @@ export class WelcomeDesk {
       answer.then(
         (learned) => {
           if (known.size >= keptWelcomes) known.delete(known.keys().next().value as string);
-          known.set(key, learned);
+          known.set(key, learned.reported);
         },
         () => undefined,
       );
@@ -73,8 +82,10 @@ export class WelcomeDesk {
     return answer;
   }
 
-  private async ask(user: string, settings: Settings): Promise<ReadonlyMap<string, string>> {
+  private async ask(user: string, settings: Settings): Promise<Learned> {
     const { pool, server: used } = await checkoutAny(this.database, this.services, user);
+    const { notices } = used;
+    used.notices = [];
     // What others did on a server may be in the way of a setting: a new one says what it is worth.
     const server = (await takes(used, settings)) === undefined ? used : await pool.renew(used);
     if (server === undefined) return this.ask(user, settings);
@@ -86,8 +97,9 @@ export class WelcomeDesk {
       throw new WeirError('startup_setting_refused', { why });
     }
     const reported = new Map(server.parameters);
+    server.notices = [];
     pool.checkin(server, false);
-    return reported;
+    return { reported, notices };
   }
 }
 
@@ -157,7 +169,12 @@ function waitFor(pool: Pool, node: NodeState, sinceMs: number): Promise<ServerCo
 }
 
 /** What a client hears between AuthenticationOk and its first statement. */
-export function greeting(reported: ReadonlyMap<string, string>, processId: number, secret: Buffer): Buffer {
+export function greeting(
+  reported: ReadonlyMap<string, string>,
+  processId: number,
+  secret: Buffer,
+  notices: readonly Buffer[] = [],
+): Buffer {
   const parts = [...reported].map(([name, value]) => parameterStatus(name, value));
-  return Buffer.concat([...parts, backendKeyData(processId, secret), readyForQuery('I')]);
+  return Buffer.concat([...parts, backendKeyData(processId, secret), ...notices, readyForQuery('I')]);
 }

@@ -11,6 +11,7 @@ import {
   sslRequest,
   startupMessage,
   strings,
+  terminate,
 } from '../../src/protocol/write.ts';
 import type { DoorOptions } from '../../src/frontend/types.ts';
 import { until } from '../../integration/harness/until.ts';
@@ -267,6 +268,19 @@ describe('strangers', () => {
     await until('three log lines', () => fixture.logged.length === 3);
     expect(fixture.refusals).toEqual([]);
     expect(fixture.logged.every((line) => line.includes('login_abandoned'))).toBe(true);
+  });
+
+  it('who says Terminate has left: no error, not counted', async () => {
+    const auth = { type: 'md5' as const, users: () => 'secret' };
+    const { fixture, dial } = await open({ auth });
+    for (const bytes of [terminate, terminate.subarray(0, 4)]) await (await dial()).say(bytes).end();
+    const client = (await dial()).startup(ann);
+    expect((await client.next()).type).toBe(0x52);
+    await client.say(terminate).end();
+    await until('three log lines', () => fixture.logged.length === 3);
+    expect(fixture.refusals).toEqual([]);
+    expect(fixture.logged.every((line) => line.includes('login_abandoned'))).toBe(true);
+    expect(fixture.seats()).toBe(0);
   });
 
   it('who is slow is told so, and closed', async () => {

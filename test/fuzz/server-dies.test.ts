@@ -42,6 +42,13 @@ const deaths: Readonly<Record<string, Damage>> = {
   'dies in its header': (message, server) => thenDie(message.subarray(0, 3), server),
   'says good-bye': (_message, server) =>
     thenDie(errorResponse({ severity: 'FATAL', sqlstate: '57P01', message: 'terminating connection' }), server),
+  'warns of a crash and dies': (_message, server) =>
+    thenDie(noticeResponse({ severity: 'WARNING', sqlstate: '57P02', message: 'terminating connection' }), server),
+};
+/** What clients are told then; a death that says nothing is 08006. */
+const told: Readonly<Record<string, RegExp>> = {
+  'says good-bye': /^(57P01|25P02)$/,
+  'warns of a crash and dies': /^(57P02|25P02)$/,
 };
 /** What is not the protocol, or a strange use of it. */
 const oddities: Readonly<Record<string, Damage>> = {
@@ -166,7 +173,7 @@ async function hurt(conversation: Conversation, at: number, damage: Damage, mayH
 }
 
 describe.each(Object.entries(conversations))('%s', (_name, conversation) => {
-  it.each(Object.entries(deaths))('the server %s', async (_how, damage) => {
+  it.each(Object.entries(deaths))('the server %s', async (how, damage) => {
     const { count, healthy } = await messagesOf(conversation);
     expect(readiesIn(healthy.types)).toBe(conversation.readies);
     const firstRow = healthy.types.indexOf('D');
@@ -178,7 +185,7 @@ describe.each(Object.entries(conversations))('%s', (_name, conversation) => {
         expect(outcome.types, where).toBe(healthy.types);
         continue;
       }
-      for (const sqlstate of outcome.sqlstates) expect(sqlstate, where).toMatch(/^(08006|25P02)$/);
+      for (const sqlstate of outcome.sqlstates) expect(sqlstate, where).toMatch(told[how] ?? /^(08006|25P02)$/);
       const isAnswered = readiesIn(outcome.types) === conversation.readies;
       expect(isAnswered || outcome.isClosed, where).toBe(true);
       if (outcome.types !== healthy.types && !outcome.isClosed) expect(outcome.sqlstates, where).not.toEqual([]);

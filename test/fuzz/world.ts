@@ -180,7 +180,7 @@ export function makeWorld(options: WorldOptions): World {
       servers.splice(servers.indexOf(fake), 1);
     });
     const secretKey = Buffer.alloc(4);
-    const link = { socket: ours, leftover: Buffer.alloc(0), processId, secretKey, hasTls: false };
+    const link = { socket: ours, leftover: Buffer.alloc(0), notices: [], processId, secretKey, hasTls: false };
     return Promise.resolve(
       new ServerConnection({
         id: processId,

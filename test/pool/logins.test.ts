@@ -96,6 +96,23 @@ describe('a log-in that fails', () => {
     expect(write.refusal).toBeUndefined();
   });
 
+  test.each([
+    ['57P03', 'the database system is starting up'],
+    ['53300', 'sorry, too many clients already'],
+    [undefined, 'no route to host'],
+  ])(
+    'at the deadline, the reason is told with the SQLSTATE of the server, if it gave one: %s',
+    async (sqlstate, message) => {
+      const scene = new Scene({ queryWaitTimeoutMs: 1_000 });
+      const client = scene.wait('client');
+      scene.logins[0]?.fail({ message, sqlstate, isServerFull: sqlstate === '53300' });
+      await settled();
+      await scene.advance(1_001);
+      expect(client.refusal?.error.sqlstate).toBe(sqlstate ?? '08006');
+      expect(client.refusal?.error.message).toContain(message);
+    },
+  );
+
   test('at the deadline, the reason is the log-in and not a full pool', async () => {
     const scene = new Scene({ queryWaitTimeoutMs: 1_000 });
     const client = scene.wait('client');

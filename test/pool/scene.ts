@@ -159,6 +159,7 @@ export class Scene {
       link: {
         socket: socket as unknown as Socket,
         leftover: Buffer.alloc(0),
+        notices: [],
         parameters: new Map(),
         processId: 1_000 + id,
         secretKey: Buffer.alloc(4),

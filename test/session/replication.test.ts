@@ -66,6 +66,7 @@ function open(leftover: Buffer = Buffer.alloc(0)): World {
   const link = {
     socket: serverSocket,
     leftover: Buffer.alloc(0),
+    notices: [],
     parameters: new Map<string, string>(),
     processId: 4,
     secretKey: Buffer.alloc(4),
