@@ -299,7 +299,9 @@ export class FakePostgres {
     }
     if (
       text !== '' &&
-      !/^(begin|commit|rollback|end|set|reset|discard|copy|insert|update|delete|select|fail)\b/i.test(text)
+      !/^(begin|commit|rollback|end|savepoint|release|set|reset|discard|copy|insert|update|delete|select|fail)\b/i.test(
+        text,
+      )
     ) {
       throw new SqlError('42601', 'syntax error');
     }
@@ -319,9 +321,13 @@ export class FakePostgres {
       case 'begin':
         this.status = this.status === 'I' ? 'T' : this.status;
         return done('BEGIN');
+      case 'savepoint':
+      case 'release':
+        return this.savepoint(verb, done);
       case 'commit':
       case 'end':
       case 'rollback': {
+        if (/^rollback\s+to\b/i.test(sql)) return this.savepoint('rollback', done);
         const tag = verb === 'rollback' || this.status === 'E' ? 'ROLLBACK' : 'COMMIT';
         this.status = 'I';
         this.portals.clear();
@@ -347,6 +353,13 @@ export class FakePostgres {
         if (this.isReplica) throw new SqlError('25006', 'cannot write in a read-only transaction');
         return done(verb === 'insert' ? 'INSERT 0 1' : `${verb.toUpperCase()} 1`);
     }
+  }
+
+  /** Names are not looked at. */
+  private savepoint(verb: string, done: (tag: string) => void): void {
+    if (this.status === 'I') throw new SqlError('25P01', `${verb} can only be used in transaction blocks`);
+    this.status = 'T';
+    done(verb.toUpperCase());
   }
 
   private set(sql: string): void {

@@ -4,11 +4,11 @@
  */
 import { describe, expect, test } from 'vitest';
 import { until } from '../../integration/harness/until.ts';
-import { describe as describeMessage, flush, readyForQuery, query, sync } from '../../src/protocol/write.ts';
+import { close, describe as describeMessage, flush, readyForQuery, query, sync } from '../../src/protocol/write.ts';
 import { Backend } from '../../src/protocol/codes.ts';
 import { FrameScanner } from '../../src/protocol/scanner.ts';
 import { classifier } from './crowd.ts';
-import { bind, execute, parseText } from './frames.ts';
+import { bind, copyData, copyDone, execute, parseText } from './frames.ts';
 import { stepsOf, type Steps } from './steps.ts';
 import { makeWorld, type WorldOptions } from './world.ts';
 
@@ -25,6 +25,13 @@ const batchOf =
 const times = (count: number, make: (i: number) => readonly Buffer[]): Buffer[] =>
   Array.from({ length: count }, (_, i) => make(i)).flat();
 
+const inTransaction =
+  (make: (i: number) => readonly Buffer[]) =>
+  (count: number): Talk => ({
+    says: [flush, ...run('', 'BEGIN'), ...times(count, make), ...run('', 'COMMIT'), sync],
+    readies: 1,
+  });
+
 const run = (name: string, sql: string): readonly Buffer[] => [
   parseText(name, sql),
   bind('', name),
@@ -36,14 +43,54 @@ const talks: Readonly<Record<string, (count: number) => Talk>> = {
   'unnamed statements of one text': batchOf(() => run('', "SELECT 'x'")),
   'unnamed writes': batchOf((i) => run('', `INSERT INTO users VALUES (${i})`)),
   'named statements of one text': batchOf((i) => run(`s${i}`, "SELECT 'x'")),
+  'unnamed statements of many texts': batchOf((i) => run('', `SELECT 'x' AS c${i}`)),
+  'named statements of many texts': batchOf((i) => run(`s${i}`, `SELECT 'x' AS c${i}`)),
+  'statements that are closed at once': batchOf((i) => [...run(`s${i}`, "SELECT 'x'"), close('S', `s${i}`)]),
+  'portals that stay': inTransaction((i) => [parseText('', "SELECT 'x'"), bind(`p${i}`, ''), execute(`p${i}`)]),
+  'settings, one again and again': batchOf((i) => run('', `SET work_mem = ${1000 + i}`)),
+  'settings that are told': batchOf((i) => run('', `SET application_name = 'x${i % 50}'`)),
+  'settings of a transaction': inTransaction((i) => run('', `SET LOCAL work_mem = ${1000 + (i % 50)}`)),
+  'settings and reads': batchOf((i) => [...run('', `SET work_mem = ${1000 + (i % 50)}`), ...run('', "SELECT 'x'")]),
+  'savepoints, released': inTransaction((i) => [
+    ...run('', 'SAVEPOINT s'),
+    ...run('', `INSERT INTO users VALUES (${i})`),
+    ...run('', 'RELEASE s'),
+  ]),
+  'savepoints, rolled back to': inTransaction((i) => [
+    ...run('', 'SAVEPOINT s'),
+    ...run('', `SET work_mem = ${1000 + (i % 50)}`),
+    ...run('', 'ROLLBACK TO s'),
+    ...run('', 'RELEASE s'),
+  ]),
+  'savepoints in savepoints': inTransaction((i) => [
+    ...run('', `SAVEPOINT s${i}`),
+    ...run('', `SET work_mem = ${1000 + (i % 50)}`),
+  ]),
+  'COPY FROM of a line each': batchOf(() => [
+    ...run('', 'COPY users FROM STDIN'),
+    copyData(Buffer.from('1\n')),
+    copyDone,
+  ]),
+  'a COPY FROM of many pieces': (count) => ({
+    says: [query('COPY users FROM STDIN'), ...times(count, () => [copyData(Buffer.from('1\n'))]), copyDone],
+    readies: 1,
+  }),
 };
 
-const worlds: Readonly<Record<string, Omit<WorldOptions, 'classifier'>>> = {
+interface Place {
+  readonly options: Omit<WorldOptions, 'classifier'>;
+  /** What is said there. */
+  readonly kinds: readonly string[];
+}
+
+const places: Readonly<Record<string, Place>> = {
   'transaction mode, with a cache': {
-    poolMode: 'transaction',
-    withCache: true,
-    poolSize: 1,
-    maxPreparedStatements: 100,
+    options: { poolMode: 'transaction', withCache: true, poolSize: 1, maxPreparedStatements: 100 },
+    kinds: Object.keys(talks),
+  },
+  'session mode': {
+    options: { poolMode: 'session', poolSize: 1, maxPreparedStatements: 100 },
+    kinds: ['unnamed writes', 'settings and reads', 'savepoints, rolled back to', 'COPY FROM of a line each'],
   },
 };
 
@@ -120,8 +167,9 @@ function tooMany(small: Steps, large: Steps): string[] {
   return found;
 }
 
-describe.each(Object.entries(worlds))('%s', (_name, options) => {
-  test.each(Object.entries(talks))('%s', async (_what, talk) => {
+describe.each(Object.entries(places))('%s', (_name, { options, kinds }) => {
+  test.each(kinds)('%s', async (kind) => {
+    const talk = talks[kind] as (count: number) => Talk;
     await hold(talk(50), options);
     const small = await stepsOf(() => hold(talk(few), options));
     const large = await stepsOf(() => hold(talk(few * times4), options));
