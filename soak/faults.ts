@@ -134,6 +134,19 @@ const redis: readonly Fault[] = [
       toRedis.delayMs = 0;
     },
   },
+  {
+    // What each writes the others hear of late, but within a lease, and all else is as fast as ever.
+    name: 'late-redis',
+    group: 'redis',
+    async play({ places }, random) {
+      for (let i = 0; i < 8; i++) {
+        for (const { toRedis } of places) toRedis?.blackhole({ direction: 'toClient', saying: 'weir-invalidations' });
+        await sleep(random.between(50, 600));
+        for (const { toRedis } of places) toRedis?.pass();
+        await sleep(random.between(50, 400));
+      }
+    },
+  },
 ];
 
 const weirs: readonly Fault[] = [

@@ -56,7 +56,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       run,
       seed,
       seconds: Number(values.minutes) * 60,
-      calm: 0.2,
+      calm: 0.4,
       faults: pick(faults, ({ name }) => name, values.faults),
       kinds: pick(kinds, ({ name }) => name, values.kinds),
       forms: pick(formKinds, (name) => name, values.forms),
@@ -69,10 +69,16 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
+/** The ten that come most often. */
+function mostOften(counts: ReadonlyMap<string, number>): ReadonlyMap<string, number> {
+  return new Map([...counts].sort(([, one], [, other]) => other - one).slice(0, 10));
+}
+
 function report(result: Result): number {
   const list = (counts: ReadonlyMap<string, number>): string =>
     [...counts].map(([name, count]) => `${name} ${count}`).join(', ');
   console.log(`writes: ${list(result.byKind)}`);
+  console.log(`on the primary because: ${list(mostOften(result.byReason))}`);
   console.log(`faults: ${list(result.byFault)}`);
   console.log(`errors: ${list(result.bySqlstate)}`);
   const problems = problemsOf(result);

@@ -22,6 +22,8 @@ const offsets: Readonly<Record<string, string>> = { UTC: '+00', 'Asia/Tokyo': '+
 export interface Own {
   readonly slot: number;
   readonly tables: readonly Table[];
+  /** Asked again and again, among the others: an answer that may be kept. */
+  readonly target?: Target | undefined;
 }
 
 export interface Target {
@@ -172,9 +174,9 @@ export class ReadSession {
   /** Half of the time the one that is being written: around a commit there is the most to get wrong. */
   private oneRegister(): Own {
     const { latest } = this.world;
-    if (latest !== undefined && this.random.chance(0.5)) return latest;
-    const { form, slot } = this.world.pick();
-    return { slot, tables: [form.first] };
+    if (latest !== undefined && this.random.chance(0.5)) return { ...latest, target: this.world.hotAbout(latest) };
+    const target = this.world.pick();
+    return { slot: target.slot, tables: [target.form.first], target };
   }
 
   private async readWithRoute(connection: Connection, own: Own | undefined): Promise<void> {
@@ -211,15 +213,22 @@ export class ReadSession {
   }
 
   private question(own: Own | undefined): Question {
-    const { random, world } = this;
-    const { form, slot, way } =
-      own === undefined ? world.pick() : { form: world.formOf(own.tables), slot: own.slot, way: random.pick(ways) };
+    const { world } = this;
+    const { form, slot, way } = own === undefined ? world.pick() : this.targetAbout(own);
     const now = world.nowMs();
     const reader = this.reader!;
     const how = `${form.name} ${way}`;
     const claims = [world.ledger.claim(reader, registerOf(form.first, slot), now, how)];
     if (form.second !== undefined) claims.push(world.ledger.claim(reader, registerOf(form.second, slot), now, how));
     return { form, claims, askedAtMs: Date.now(), ...this.encode(form, slot, way) };
+  }
+
+  private targetAbout({ slot, tables, target }: Own): Target {
+    const { random, world } = this;
+    const dice = random.next();
+    if (target !== undefined && dice < 0.5) return target;
+    const form = (dice < 0.75 ? world.uncachedOf(tables[0]!) : undefined) ?? world.formOf(tables);
+    return { form, slot, way: random.pick(ways) };
   }
 
   private encode(form: Form, slot: number, way: Way): Pick<Question, 'bytes' | 'again' | 'name' | 'isNew'> {

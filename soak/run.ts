@@ -48,6 +48,8 @@ export interface Result {
   readonly unexpected: readonly string[];
   readonly stuck: readonly string[];
   readonly byFault: ReadonlyMap<string, number>;
+  /** Why reads went to the primary, of the sample. */
+  readonly byReason: ReadonlyMap<string, number>;
   readonly byKind: ReadonlyMap<string, number>;
   readonly bySqlstate: ReadonlyMap<string, number>;
 }
@@ -203,6 +205,7 @@ class Run {
       unexpected: worlds.flatMap(({ unexpected }) => unexpected),
       stuck: [...this.stuck],
       byFault: this.byFault,
+      byReason: merged(({ byReason }) => byReason),
       byKind: merged(({ byKind }) => byKind),
       bySqlstate: merged(({ bySqlstate }) => bySqlstate),
     };

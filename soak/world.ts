@@ -54,6 +54,7 @@ export class World {
   writersAtWork = 0;
   readonly byRoute = { cache: 0, replica: 0, primary: 0 };
   readonly bySqlstate = new Map<string, number>();
+  readonly byReason = new Map<string, number>();
   readonly byKind = new Map<string, number>();
   readonly unexpected: string[] = [];
   private readonly hot: Target[] = [];
@@ -168,6 +169,15 @@ export class World {
     return this.random.pick(this.byTable.get(this.random.pick(tables)) ?? this.usual);
   }
 
+  uncachedOf(table: Table): Form | undefined {
+    return this.byTable.get(table)?.find(({ name }) => name.startsWith('uncached'));
+  }
+
+  hotAbout({ slot, tables }: Own): Target | undefined {
+    const about = this.hot.filter((target) => target.slot === slot && tables.includes(target.form.first));
+    return about.length === 0 ? undefined : this.random.pick(about);
+  }
+
   /** What readers mostly ask for: few questions at a time, so that answers are asked for again before they are void. */
   pick(): Target {
     const { random } = this;
@@ -186,7 +196,15 @@ export class World {
   }
 
   served(route: string): void {
-    const node = route.split(';')[0];
+    const [node, ...reasons] = route.split(';');
+    if (node === this.primaryName()) {
+      // Positions in the WAL would make each its own.
+      const why = reasons
+        .join(';')
+        .trim()
+        .replaceAll(/[0-9A-F]+\/[0-9A-F]+/g, 'x/y');
+      this.byReason.set(why, (this.byReason.get(why) ?? 0) + 1);
+    }
     if (node === 'cache') this.byRoute.cache++;
     else if (node === this.primaryName()) this.byRoute.primary++;
     else this.byRoute.replica++;
