@@ -9,7 +9,7 @@ import { readErrorFields } from '../src/protocol/read.ts';
 import { copyData, extended, flush, line, query, sync } from './differential/messages.ts';
 import type { Sent } from './differential/messages.ts';
 import { RawClient } from './differential/raw-client.ts';
-import { PASSWORD, startCluster, startWeir, until, users, weirConfig } from './harness/index.ts';
+import { PASSWORD, connectPg, startCluster, startWeir, until, users, weirConfig } from './harness/index.ts';
 import type { Cluster, WeirProcess } from './harness/index.ts';
 
 type Mode = 'session' | 'transaction';
@@ -240,6 +240,27 @@ test('25P04: transaction_timeout', async () => {
   // A failed transaction has no such limit any more.
   const limited = [...inTransaction, ...running].filter(({ name }) => !name.includes('failed'));
   await compare(limited, '25P04', '-c transaction_timeout=3000', nothing);
+});
+
+test('25P04 of a read: it has had its time, and is not tried again', async () => {
+  if (cluster.majorVersion < 17) return;
+  const ended = async (): Promise<number> => {
+    const [row] = await cluster.query<{ n: string }>(
+      "SELECT sessions_fatal AS n FROM pg_stat_database WHERE datname = 'postgres'",
+    );
+    return Number(row?.n);
+  };
+  const holder = await connectPg(cluster.url(cluster.primary, { user: users.app }));
+  await holder.query('BEGIN; LOCK TABLE line');
+  const before = await ended();
+  const { client } = await connect(atMode('transaction'), '-c transaction_timeout=1000');
+  client.send(query('SELECT v FROM line').bytes);
+  await client.until(() => client.received.some(({ type }) => type === Backend.ReadyForQuery));
+  const [error] = client.received;
+  expect(readErrorFields(error?.body ?? Buffer.alloc(0), 0, error?.body.length ?? 0).get('C')).toBe('25P04');
+  await until('its end to be counted', async () => (await ended()) > before);
+  expect((await ended()) - before).toBe(1);
+  await holder.end();
 });
 
 test('57P05: idle_session_timeout', () => compare([idle], '57P05', '-c idle_session_timeout=1000', nothing));

@@ -107,17 +107,22 @@ export class Ledger {
   private readonly bounds: Bound[];
   private readonly recent: Write[][];
   private readonly isAround: (register: number) => boolean;
+  private readonly isLate: (register: number) => boolean;
   private readonly mayGoBack: (register: number) => boolean;
   private readonly boundMs: number;
   /** Reads of everybody as a ring. */
   private readonly log: Read[] = [];
   private logged = 0;
 
-  /** @param options `isAround`: written around Weir, of which it cannot know; `boundMs`: how old a read may be at most */
+  /**
+   * @param options `isAround`: written around Weir, of which it cannot know; `isLate`: it learns late that others are owed it;
+   * `boundMs`: how old a read may be at most
+   */
   constructor(
     names: readonly string[],
     options: {
       isAround: (register: number) => boolean;
+      isLate?: (register: number) => boolean;
       mayGoBack: (register: number) => boolean;
       boundMs: number;
     },
@@ -129,6 +134,7 @@ export class Ledger {
     this.bounds = names.map(() => new Bound());
     this.recent = names.map(() => []);
     this.isAround = options.isAround;
+    this.isLate = options.isLate ?? (() => false);
     this.mayGoBack = options.mayGoBack;
     this.boundMs = options.boundMs;
   }
@@ -180,7 +186,15 @@ export class Ledger {
     const others = reader.level === 'strict' ? this.acked : reader.via.acked;
     // A replica can show a commit before the primary does; Weir knows when to wait only if it has sent the commit.
     const shown = this.isAround(register) ? this.acked[register]! : Infinity;
-    return { register, invokedAtMs: nowMs, own, via: isBoundOnly ? 0 : others[register]!, bound, shown, how };
+    return {
+      register,
+      invokedAtMs: nowMs,
+      own,
+      via: isBoundOnly || this.isLate(register) ? 0 : others[register]!,
+      bound,
+      shown,
+      how,
+    };
   }
 
   /** Answers of one session come here in the order in which it got them. */

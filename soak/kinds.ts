@@ -21,6 +21,8 @@ export interface Hand {
   expectError(bytes: Buffer): Promise<void>;
   /** On another session, perhaps of another Weir. */
   askElsewhere(sql: string): Promise<Answer>;
+  /** Past Weir, as a superuser. */
+  askAround(sql: string): Promise<void>;
   /** The server has said that `v` is committed, though the kind is not over. */
   committed(): void;
   /** A statement prepared once per session under a name. */
@@ -402,6 +404,26 @@ const functions: readonly Kind[] = [
 ];
 
 const others: readonly Kind[] = [
+  {
+    // The catalog is read anew for each, and then nothing cached is left.
+    name: 'trigger made around Weir',
+    tables: ['late'],
+    isUnguarded: true,
+    weight: 0.05,
+    async write(hand) {
+      const on = `quiet_${hand.k}`;
+      await hand.askAround(
+        `CREATE OR REPLACE TRIGGER news AFTER UPDATE ON ${on} FOR EACH ROW EXECUTE FUNCTION copy_to('late')`,
+      );
+      try {
+        await hand.pause(1_500);
+        await hand.ask(`UPDATE ${on} SET n = ${hand.v}`);
+        hand.committed();
+      } finally {
+        await hand.askAround(`DROP TRIGGER IF EXISTS news ON ${on}`);
+      }
+    },
+  },
   {
     name: 'two-phase',
     weight: 0.3,

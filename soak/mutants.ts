@@ -259,6 +259,14 @@ export const mutants: readonly Mutant[] = [
     changes: [{ file: 'session/freshness.js', from: 'moveLsn(ticker) {', to: 'moveLsn(ticker) { return 0;' }],
     faults: ['pause-replay'],
   },
+  {
+    ...usual,
+    rule: 13,
+    name: 'a write wrote what the catalog said',
+    changes: [{ file: 'cache/freshness.js', from: 'this.wroteAt = order;', to: '' }],
+    kinds: ['trigger made around Weir'],
+    pauseMs: 3_000,
+  },
 ];
 
 /** How a Weir is started as that mutant. */

@@ -102,7 +102,8 @@ export class Stage {
         default_pool_size: 12,
         max_pool_size: 20,
         routing: { max_replica_lag: '1s' },
-        cache: { enabled: true, ttl: '10m', ...redis },
+        // Longer than any faults in a row; a Weir that was killed keeps the others uncached for as long.
+        cache: { enabled: true, ttl: '10m', member_timeout: '20s', ...redis },
         log: { level: 'info', format: 'json' },
       },
     );

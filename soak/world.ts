@@ -9,7 +9,7 @@ import { Connection, LostError } from './connection.ts';
 import { Ledger, Via } from './history.ts';
 import type { Level } from './history.ts';
 import type { Kind } from './kinds.ts';
-import { registerNames, registerOf, slots, tables, writtenAround } from './model.ts';
+import { registerNames, registerOf, slots, tables, writtenAround, writtenByNews } from './model.ts';
 import type { Form, Table } from './model.ts';
 import type { Random } from './random.ts';
 import { ReadSession, ways } from './reads.ts';
@@ -79,7 +79,8 @@ export class World {
     const tableOf = (register: number): Table => tables[Math.floor(register / slots)]!;
     this.ledger = new Ledger(registerNames, {
       isAround: (register) => writtenAround.includes(tableOf(register)),
-      mayGoBack: (register) => tableOf(register) === 'around',
+      isLate: (register) => writtenByNews.includes(tableOf(register)),
+      mayGoBack: (register) => tableOf(register) === 'around' || writtenByNews.includes(tableOf(register)),
       boundMs,
     });
     this.usual = options.forms.filter(({ isRare }) => isRare !== true);
@@ -135,6 +136,11 @@ export class World {
     const isDone = await this.direct.ask(`UPDATE ${table} SET n = greatest(n, ${value}) WHERE id = ${slot}`);
     if (isDone === undefined) this.ledger.unknownOutcome(write, this.nowMs());
     else this.ledger.committed(write, this.nowMs(), undefined, undefined);
+  }
+
+  /** False: it failed, or nobody knows. */
+  async askAround(sql: string): Promise<boolean> {
+    return (await this.direct.ask(sql)) !== undefined;
   }
 
   /** What a two-phase write of unknown outcome has left behind would block the next one. */

@@ -195,6 +195,10 @@ class Deed implements Hand {
     return answer!;
   }
 
+  async askAround(sql: string): Promise<void> {
+    if (!(await this.at.askAround(sql))) throw new LostError('nobody answers around Weir');
+  }
+
   committed(): void {
     if (this.isCommitted) return;
     this.isCommitted = true;

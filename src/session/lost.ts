@@ -15,6 +15,9 @@ import { avoidNode, canRunAgain, runAgain } from './again.ts';
 import { leaveFlight } from './load.ts';
 import type { Unit } from './unit.ts';
 
+/** A statement that is ended by it has had the time that its session gives it: another try would take it anew. */
+const transactionTimeout = '25P04';
+
 export function serverLost(session: ClientSession, end: End, isMidMessage: boolean): void {
   if (session.isClosed) return;
   const { why, isNodeAtFault } = end;
@@ -36,7 +39,8 @@ export function serverLost(session: ClientSession, end: End, isMidMessage: boole
   for (const unit of units) leaveFlight(session, unit);
   // Those that were passed over already, and then whatever has shown nothing up to the end.
   let kept = units.length;
-  while (!hadState && kept > 0 && canRunAgain(units[kept - 1] as Unit)) kept--;
+  const mayRunAgain = !hadState && end.words?.sqlstate !== transactionTimeout;
+  while (mayRunAgain && kept > 0 && canRunAgain(units[kept - 1] as Unit)) kept--;
   const again = [...session.again.splice(0), ...units.splice(kept)];
   for (const unit of units) {
     unit.flight?.abandon();
