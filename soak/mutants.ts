@@ -17,8 +17,6 @@ export interface Mutant {
   /** Number in docs/consistency.md. */
   readonly rule: number;
   readonly name: string;
-  /** The checker does not notice yet, or nobody has seen that it does. */
-  readonly isMissed?: boolean;
   readonly changes: readonly Change[];
   readonly world: 'shared' | 'alone';
   readonly kinds: readonly string[];
