@@ -130,7 +130,7 @@ describe.skipIf(!hasRedis())('the cache over Redis', () => {
   const entries = (): Promise<string[]> => client.keys('{weir1}:e:*');
 
   function write({ cache, ticks }: Weir, tags = [users]): void {
-    cache.close(tags, false, prefix, cache.newFreshness()).committed(ticks.next());
+    cache.close(tags, false, prefix, cache.newFreshness()).committed(ticks.next(), ticks);
   }
 
   it('shares answers, and a write through one voids them in the other', async () => {
@@ -140,11 +140,11 @@ describe.skipIf(!hasRedis())('the cache over Redis', () => {
     expect(await said(a)).toBe('1: alice');
     expect(await said(b)).toBe('2: alice');
     expect(await said(b)).toBe('1: alice');
-    const tick = b.cache.lastWrite([users]);
+    const tick = b.cache.lastWrite([users], b.ticks);
     write(a);
     expect(await said(a)).toBe('miss');
     // That it is closed comes first, and is a miss, too.
-    await until('b to hear of it', () => b.cache.lastWrite([users]) > tick);
+    await until('b to hear of it', () => b.cache.lastWrite([users], b.ticks) > tick);
     expect(await said(b)).toBe('miss');
     expect(b.cache.stats().invalidations['peer']).toBeGreaterThan(0);
     await fill(b, 'bob');
@@ -298,7 +298,7 @@ describe.skipIf(!hasRedis())('the cache over Redis', () => {
     await guard.announced;
     expect(await said(b)).toBe('miss');
     expect(a.cache.stats()).toMatchObject({ writesHeld: 1, writesUnannounced: 1 });
-    guard.committed(a.ticks.next());
+    guard.committed(a.ticks.next(), a.ticks);
     const next = a.cache.close([users], false, prefix, a.cache.newFreshness());
     await next.announced;
     next.rolledBack();

@@ -240,7 +240,7 @@ const heavy: Form = {
   first: 'plain',
   second: undefined,
   isZoned: false,
-  text: (slot) => `SELECT max(n) FROM plain CROSS JOIN generate_series(1, 20000) WHERE id = ${slot}`,
+  text: (slot) => `SELECT max(n) FROM plain CROSS JOIN generate_series(1, 100000) WHERE id = ${slot}`,
 };
 
 export function formsOf(kinds: ReadonlySet<FormKind>): Form[] {

@@ -131,6 +131,7 @@ export const mutants: readonly Mutant[] = [
     ],
     kinds: ['simple'],
     forms: ['heavy'],
+    pauseMs: 60,
   },
   {
     ...usual,

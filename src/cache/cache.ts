@@ -180,12 +180,12 @@ class Cache implements ResultCache {
     return writesUnderWay(tags, this.table.resolve(tags).states, this.now());
   }
 
-  lastWrite(tags: readonly Tag[]): Tick {
-    return this.table.lastWrite(tags);
+  lastWrite(tags: readonly Tag[], source: TickSource): Tick {
+    return this.table.lastWrite(tags, source);
   }
 
-  lastWriteInDatabase(prefix: string): Tick {
-    return this.table.lastWriteInDatabase(prefix);
+  lastWriteInDatabase(prefix: string, source: TickSource): Tick {
+    return this.table.lastWriteInDatabase(prefix, source);
   }
 
   async invalidate(tags: readonly Tag[], by: 'operator' | 'catalog' = 'operator'): Promise<void> {

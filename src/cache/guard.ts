@@ -9,7 +9,7 @@ import type { Freshness } from './freshness.ts';
 import { noteOf } from './inheritance.ts';
 import type { Peers } from './peers.ts';
 import type { TagState, TagTable } from './tags.ts';
-import type { Backend, WriteGuard } from './types.ts';
+import type { Backend, TickSource, WriteGuard } from './types.ts';
 
 export interface GuardRules {
   readonly table: TagTable;
@@ -71,15 +71,15 @@ export class Guard implements WriteGuard {
     this.announced = rules.peers.closed(token, tags, backend === undefined ? '' : noteOf(prefix, backend, tags));
   }
 
-  acknowledged(tick: Tick): void {
+  acknowledged(tick: Tick, source: TickSource): void {
     if (this.isSettled) return;
-    for (const state of this.states) state.writtenAt(tick);
+    for (const state of this.states) state.writtenAt(tick, source);
   }
 
-  committed(tick: Tick): void {
+  committed(tick: Tick, source: TickSource): void {
     if (this.isSettled) return;
     this.isSettled = true;
-    for (const state of this.states) state.writtenAt(tick);
+    for (const state of this.states) state.writtenAt(tick, source);
     this.freshness.wrote(this.rules.table.nextOrder());
     if (this.rules.isByTime) {
       const order = this.rules.table.nextOrder();
@@ -137,8 +137,8 @@ export function bothGuards(one: WriteGuard, other: WriteGuard): WriteGuard {
   };
   return {
     announced: other.announced,
-    acknowledged: (tick) => both((guard) => guard.acknowledged(tick))(),
-    committed: (tick) => both((guard) => guard.committed(tick))(),
+    acknowledged: (tick, source) => both((guard) => guard.acknowledged(tick, source))(),
+    committed: (tick, source) => both((guard) => guard.committed(tick, source))(),
     rolledBack: both((guard) => guard.rolledBack()),
     unknown: (whenDecided) => both((guard) => guard.unknown(whenDecided))(),
   };

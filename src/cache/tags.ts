@@ -7,19 +7,17 @@
 import type { Tag } from '../routing/plan.ts';
 import type { Tick } from '../topology/types.ts';
 import { noSuchTick } from '../util/ticks.ts';
+import { LastWrite } from './last-write.ts';
 import type { TickSource } from './types.ts';
 
 export type TagKind = 'relation' | 'catalog' | 'all' | 'user';
-
-/** `lastWrite` of a tag that was written at a moment for which no tick was taken yet. */
-const tickOwed = -1;
 
 export class TagState {
   readonly tag: Tag;
   readonly kind: TagKind;
   /** The tag of everything in its database; part of every answer that carries this one. */
   readonly all: TagState | undefined;
-  /** Clock of its database; undefined for a user's tag, and until the database is attached. */
+  /** Clock of its database, or of one entry that names it; undefined for a user's tag, and until one is attached. */
   source: TickSource | undefined;
   /** The stamp while it may be relied on, -1 while it may not: the one number that a hit compares. */
   live = -1;
@@ -42,14 +40,13 @@ export class TagState {
   bumpCommand = 0;
   /** Order of the newest moment at which nothing visible was still unannounced (rule 12). */
   confirmed = 0;
-  lastWrite: Tick = 0;
+  private readonly lastWrite = new LastWrite();
   /** Of an `all`: newest write to anything in its database. It outlives the tags, which may be forgotten. */
-  newestInDatabase: Tick = 0;
+  private readonly newestInDatabase: LastWrite | undefined;
   /** Of an `all`: writes to anything in its database whose outcome nobody knows. */
   undecidedInDatabase = 0;
   /** Level-1 entries that carry it: an idle tag has none. */
   entries = 0;
-  private ticks: Map<TickSource, Tick> | undefined = undefined;
 
   constructor(tag: Tag, kind: TagKind, all: TagState | undefined, source: TickSource | undefined, remote: number) {
     this.tag = tag;
@@ -57,6 +54,7 @@ export class TagState {
     this.all = all;
     this.source = source;
     this.remote = remote;
+    this.newestInDatabase = kind === 'all' ? new LastWrite() : undefined;
   }
 
   /** To be called after any change of stamp, closed, markers or remote. */
@@ -94,37 +92,33 @@ export class TagState {
 
   writtenNow(): void {
     this.bornWritten();
-    this.raiseDatabase(this.lastWrite);
+    this.newest?.now(this.source);
   }
 
   /** A forgotten tag is back: its writes already count for the database, so reading it is no new one. */
   bornWritten(): void {
-    this.ticks = undefined;
-    this.lastWrite = this.source === undefined ? tickOwed : this.source.next();
+    this.lastWrite.now(this.source);
   }
 
-  writtenAt(tick: Tick): void {
-    this.ticks = undefined;
-    if (tick > this.lastWrite) this.lastWrite = tick;
-    this.raiseDatabase(tick);
-  }
-
-  /** Newest write to anything in the database of this `all`, 0 = never. */
-  newestWrite(): Tick {
-    if (this.undecidedInDatabase > 0) return noSuchTick;
-    if (this.newestInDatabase === 0) return 0;
-    const { source } = this;
-    // Written, but in a time that nobody told us of.
-    if (source === undefined) return noSuchTick;
-    // Older than the last promotion: see lastWriteIn.
-    if (this.newestInDatabase === tickOwed || source.lsnOf(this.newestInDatabase) === Infinity)
-      this.newestInDatabase = source.next();
-    return this.newestInDatabase;
+  /** @param source whose tick that is */
+  writtenAt(tick: Tick, source: TickSource): void {
+    this.lastWrite.at(tick, source);
+    this.newest?.at(tick, source);
   }
 
   /** Something in the database of this `all` was written, not `all` itself: other tables' reads need not wait for it. */
   writtenInside(): void {
-    this.raiseDatabase(this.source === undefined ? tickOwed : this.source.next());
+    this.newest?.now(this.source);
+  }
+
+  /** Tick of the last write in the time of `source`, 0 = never. */
+  lastWriteIn(source: TickSource): Tick {
+    return this.lastWrite.in(source);
+  }
+
+  /** Newest write to anything in the database of this `all`, in the time of `source`, 0 = never. */
+  newestWriteIn(source: TickSource): Tick {
+    return this.undecidedInDatabase > 0 ? noSuchTick : (this.newest?.in(source) ?? 0);
   }
 
   /** @param change 1: the outcome of a write to it is not known any more, -1: it is */
@@ -134,24 +128,8 @@ export class TagState {
     if (all !== undefined) all.undecidedInDatabase += change;
   }
 
-  private raiseDatabase(tick: Tick): void {
-    const all = this.kind === 'all' ? this : this.all;
-    if (all === undefined || all.newestInDatabase === tickOwed) return;
-    if (tick === tickOwed || tick > all.newestInDatabase) all.newestInDatabase = tick;
-  }
-
-  /**
-   * Tick of the last write in the time of `source`, 0 = never. A user's tag belongs to every database: its tick is
-   * taken when a database first asks, which is later than the write and so still sound.
-   */
-  lastWriteIn(source: TickSource): Tick {
-    if (this.lastWrite === 0) return 0;
-    let tick = this.source === source ? this.lastWrite : (this.ticks?.get(source) ?? tickOwed);
-    // Older than the last promotion: every write that survived is below the new primary's LSN of now.
-    if (tick === tickOwed || source.lsnOf(tick) === Infinity) tick = source.next();
-    if (this.source === source) this.lastWrite = tick;
-    else (this.ticks ??= new Map()).set(source, tick);
-    return tick;
+  private get newest(): LastWrite | undefined {
+    return this.kind === 'all' ? this.newestInDatabase : this.all?.newestInDatabase;
   }
 }
 
@@ -202,7 +180,6 @@ export class TagTable {
     for (const [tag, state] of this.states) {
       if (split(tag).prefix !== prefix) continue;
       state.source = source;
-      if (state.lastWrite !== 0) state.writtenNow();
     }
   }
 
@@ -230,22 +207,20 @@ export class TagTable {
     return set;
   }
 
-  /** Newest tick at which one of the tags was written, 0 = never. */
-  lastWrite(tags: readonly Tag[]): Tick {
+  /** Newest tick of `source` at which one of the tags was written, 0 = never. */
+  lastWrite(tags: readonly Tag[], source: TickSource): Tick {
     let newest: Tick = 0;
     for (const state of this.resolve(tags).states) {
       if (state.undecided > 0) return noSuchTick;
-      if (state.lastWrite === 0 || state.kind === 'user') continue;
-      // Written, but in a time that nobody told us of.
-      const tick = state.source === undefined ? noSuchTick : state.lastWriteIn(state.source);
+      const tick = state.kind === 'user' ? 0 : state.lastWriteIn(source);
       if (tick > newest) newest = tick;
     }
     return newest;
   }
 
-  /** Newest write to anything in the database of `prefix`, 0 = never. */
-  lastWriteInDatabase(prefix: string): Tick {
-    return this.state(`${prefix}all`).newestWrite();
+  /** Newest write to anything in the database of `prefix`, in the time of `source`, 0 = never. */
+  lastWriteInDatabase(prefix: string, source: TickSource): Tick {
+    return this.state(`${prefix}all`).newestWriteIn(source);
   }
 
   /** A peer wrote a tag that is not in the table: it still counts for its database. */

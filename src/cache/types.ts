@@ -63,10 +63,13 @@ export interface Backend {
 export interface WriteGuard {
   /** Resolves, soon in any case, when the other Weirs can know that the tags are closed; undefined: nobody to tell. */
   readonly announced: Promise<void> | undefined;
-  /** Something of it was committed, and more of it may be: no replica answers with less from now on; stays closed. */
-  acknowledged(tick: Tick): void;
+  /**
+   * Something of it was committed, and more of it may be: no replica answers with less from now on; stays closed.
+   * @param source whose tick that is
+   */
+  acknowledged(tick: Tick, source: TickSource): void;
   /** Acknowledged: bump, then open. Also updates the session's freshness. */
-  committed(tick: Tick): void;
+  committed(tick: Tick, source: TickSource): void;
   /** Certainly not committed: open without a bump. */
   rolledBack(): void;
   /** Connection lost before the answer: stays closed until that is decided, then bump and open. */
@@ -114,9 +117,9 @@ export interface ResultCache {
   /** The writes to these tags that are under way now; undefined: none. */
   underWay(tags: readonly Tag[]): UnderWay | undefined;
   /** Newest tick at which one of the tags was written through any Weir, 0 = never (rule 3). */
-  lastWrite(tags: readonly Tag[]): Tick;
+  lastWrite(tags: readonly Tag[], source: TickSource): Tick;
   /** The same for anything in the database of `prefix`: for transactions of which nobody knows what they will read. */
-  lastWriteInDatabase(prefix: string): Tick;
+  lastWriteInDatabase(prefix: string, source: TickSource): Tick;
   /** Operators: `weir invalidate`; or since the catalog is another. Resolves when every reachable Weir was told. */
   invalidate(tags: readonly Tag[], by?: 'operator' | 'catalog'): Promise<void>;
   invalidateAll(): Promise<void>;

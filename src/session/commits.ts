@@ -134,7 +134,8 @@ function happened(session: ClientSession, unit: Unit, event: TransactionEvent): 
 function acknowledge(session: ClientSession, unit: Unit): void {
   unit.hasCommitted = true;
   unit.guard ??= closeAll(session);
-  unit.guard?.acknowledged(session.database.topology.ticker.next());
+  const { ticker } = session.database.topology;
+  unit.guard?.acknowledged(ticker.next(), ticker);
 }
 
 /* ---- ReadyForQuery ---- */
@@ -182,7 +183,7 @@ function committed(session: ClientSession, unit: Unit): void {
     const guard = closeAll(session);
     if (guard !== undefined) addGuard(unit, guard);
   }
-  unit.guard?.committed(topology.ticker.next());
+  unit.guard?.committed(topology.ticker.next(), topology.ticker);
   session.tokens.schema.wrote(topology.schema);
   if (writes?.changesCatalog !== true) return;
   session.services.book.catalogChanged();

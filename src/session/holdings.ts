@@ -243,10 +243,11 @@ export class Holdings {
   /** Newest write to what the unit reads, by anybody: read-your-writes at table grain, across sessions. */
   lastWriteOf(unit: Unit): number {
     let latest = 0;
+    const { ticker } = this.database.topology;
     for (const plan of unit.plans) {
       if (plan.beginsReadOnly) latest = Math.max(latest, this.lastWriteToAnything());
       const tags: readonly Tag[] = plan.reads;
-      if (tags.length > 0) latest = Math.max(latest, this.services.cache.lastWrite(tags));
+      if (tags.length > 0) latest = Math.max(latest, this.services.cache.lastWrite(tags, ticker));
     }
     return latest;
   }
@@ -254,6 +255,6 @@ export class Holdings {
   /** A transaction stays on its node, and what it will read is not known at BEGIN. */
   private lastWriteToAnything(): number {
     const prefix = this.database.tagPrefix();
-    return prefix === undefined ? noSuchTick : this.services.cache.lastWriteInDatabase(prefix);
+    return prefix === undefined ? noSuchTick : this.services.cache.lastWriteInDatabase(prefix, this.database.topology.ticker);
   }
 }

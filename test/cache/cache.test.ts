@@ -84,10 +84,10 @@ describe('hits', () => {
     const session = b.cache.newFreshness();
     expect(look(b, session)).toEqual({ kind: 'miss', flight: undefined, why: 'the cache is off' });
     b.cache.noteRead([users], session);
-    expect(b.cache.lastWrite([users])).toBe(0);
-    b.cache.close([users], false, prefix, session).committed(7);
-    expect(b.cache.lastWrite([users])).toBe(7);
-    expect(b.cache.lastWrite([orders])).toBe(0);
+    expect(b.cache.lastWrite([users], b.ticks)).toBe(0);
+    b.cache.close([users], false, prefix, session).committed(7, b.ticks);
+    expect(b.cache.lastWrite([users], b.ticks)).toBe(7);
+    expect(b.cache.lastWrite([orders], b.ticks)).toBe(0);
   });
 });
 
@@ -95,7 +95,7 @@ describe('rule 1: stamps are read before the query is sent and checked on every 
   it('does not store what was asked for before a write', () => {
     const b = bench();
     const flight = flightOf(look(b));
-    b.cache.close([users], false, prefix, b.cache.newFreshness()).committed(1);
+    b.cache.close([users], false, prefix, b.cache.newFreshness()).committed(1, b.ticks);
     storeText(flight, 'stale');
     expect(peek(b).kind).toBe('miss');
   });
@@ -103,21 +103,21 @@ describe('rule 1: stamps are read before the query is sent and checked on every 
   it('never shows an entry again after a write to one of its tags', () => {
     const b = bench();
     fill(b);
-    b.cache.close([orders], false, prefix, b.cache.newFreshness()).committed(1);
+    b.cache.close([orders], false, prefix, b.cache.newFreshness()).committed(1, b.ticks);
     expect(said(peek(b))).toBe('alice');
-    b.cache.close([users], false, prefix, b.cache.newFreshness()).committed(2);
+    b.cache.close([users], false, prefix, b.cache.newFreshness()).committed(2, b.ticks);
     expect(peek(b).kind).toBe('miss');
   });
 
   it('ends with the catalog, and with a write of everything in the database', () => {
     const b = bench();
     fill(b);
-    b.cache.close([catalogTag], false, prefix, b.cache.newFreshness()).committed(1);
+    b.cache.close([catalogTag], false, prefix, b.cache.newFreshness()).committed(1, b.ticks);
     expect(peek(b).kind).toBe('miss');
     fill(b);
-    b.cache.close([], true, 'another.', b.cache.newFreshness()).committed(1);
+    b.cache.close([], true, 'another.', b.cache.newFreshness()).committed(1, b.ticks);
     expect(peek(b).kind).toBe('hit');
-    b.cache.close([], true, prefix, b.cache.newFreshness()).committed(1);
+    b.cache.close([], true, prefix, b.cache.newFreshness()).committed(1, b.ticks);
     expect(peek(b).kind).toBe('miss');
     expect(b.cache.stats().invalidations).toMatchObject({ catalog: 1, local: 2 });
   });
@@ -126,7 +126,7 @@ describe('rule 1: stamps are read before the query is sent and checked on every 
     const b = bench();
     fill(b);
     const many = Array.from({ length: 200 }, (_, i) => `${prefix}r${i}`);
-    b.cache.close(many, false, prefix, b.cache.newFreshness()).committed(1);
+    b.cache.close(many, false, prefix, b.cache.newFreshness()).committed(1, b.ticks);
     expect(peek(b).kind).toBe('miss');
   });
 
@@ -177,14 +177,14 @@ describe('rule 2: close, commit, open', () => {
       vi.advanceTimersByTime(24 * 3600 * 1000);
       await Promise.resolve();
       expect(said(peek(b))).toContain('under way');
-      expect(b.ticks.lsnOf(b.cache.lastWrite([users]))).toBeUndefined();
-      expect(b.cache.lastWrite([orders])).toBe(0);
+      expect(b.ticks.lsnOf(b.cache.lastWrite([users], b.ticks))).toBeUndefined();
+      expect(b.cache.lastWrite([orders], b.ticks)).toBe(0);
       expect(b.cache.stats().undecided).toBe(1);
       decide();
       await decided;
       expect(b.cache.stats().undecided).toBe(0);
       flightOf(look(b)).abandon();
-      expect(b.cache.lastWrite([users])).toBe(b.ticks.tick);
+      expect(b.cache.lastWrite([users], b.ticks)).toBe(b.ticks.tick);
     });
   });
 });
@@ -192,12 +192,12 @@ describe('rule 2: close, commit, open', () => {
 describe('rule 3: tags carry the tick of their last write', () => {
   it('asks for a replica that has replayed the newest write of any tag', () => {
     const b = bench();
-    expect(b.cache.lastWrite([users, orders])).toBe(0);
+    expect(b.cache.lastWrite([users, orders], b.ticks)).toBe(0);
     expect(flightOf(look(b)).needLsn()).toBe(0);
     const tick = b.ticks.next();
-    b.cache.close([users], false, prefix, b.cache.newFreshness()).committed(tick);
-    expect(b.cache.lastWrite([orders, users])).toBe(tick);
-    expect(b.cache.lastWrite([orders])).toBe(0);
+    b.cache.close([users], false, prefix, b.cache.newFreshness()).committed(tick, b.ticks);
+    expect(b.cache.lastWrite([orders, users], b.ticks)).toBe(tick);
+    expect(b.cache.lastWrite([orders], b.ticks)).toBe(0);
     const flight = flightOf(look(b));
     expect(flight.needLsn()).toBeUndefined();
     b.ticks.probe(500);
@@ -206,30 +206,30 @@ describe('rule 3: tags carry the tick of their last write', () => {
 
   it('a write of everything counts for every table', () => {
     const b = bench();
-    b.cache.close([], true, prefix, b.cache.newFreshness()).committed(3);
-    expect(b.cache.lastWrite([orders])).toBe(3);
+    b.cache.close([], true, prefix, b.cache.newFreshness()).committed(3, b.ticks);
+    expect(b.cache.lastWrite([orders], b.ticks)).toBe(3);
   });
 
   it('knows the newest write to anything in a database, also of tables that it forgot, and with the cache off', () => {
     for (const enabled of [true, false]) {
       const b = bench({ enabled }, { maxTags: 10 });
-      expect(b.cache.lastWriteInDatabase(prefix)).toBe(0);
-      b.cache.close([users], false, prefix, b.cache.newFreshness()).committed(3);
-      b.cache.close([orders], false, prefix, b.cache.newFreshness()).committed(2);
+      expect(b.cache.lastWriteInDatabase(prefix, b.ticks)).toBe(0);
+      b.cache.close([users], false, prefix, b.cache.newFreshness()).committed(3, b.ticks);
+      b.cache.close([orders], false, prefix, b.cache.newFreshness()).committed(2, b.ticks);
       b.cache.close([orders], false, prefix, b.cache.newFreshness()).rolledBack();
-      for (let i = 0; i < 100; i++) b.cache.lastWrite([`${prefix}r${i}`]);
-      expect(b.cache.lastWriteInDatabase(prefix)).toBe(3);
-      expect(b.cache.lastWriteInDatabase('other.1:')).toBeGreaterThan(3);
+      for (let i = 0; i < 100; i++) b.cache.lastWrite([`${prefix}r${i}`], b.ticks);
+      expect(b.cache.lastWriteInDatabase(prefix, b.ticks)).toBe(3);
+      expect(b.cache.lastWriteInDatabase('other.1:', b.ticks)).toBe(b.ticks.tick);
     }
   });
 
   it('comes down from "primary only" after a promotion', () => {
     const b = bench();
-    b.cache.close([users], false, prefix, b.cache.newFreshness()).committed(1);
+    b.cache.close([users], false, prefix, b.cache.newFreshness()).committed(1, b.ticks);
     b.ticks.probe(100);
     const old = b.ticks.lsnOf.bind(b.ticks);
     b.ticks.lsnOf = (tick) => (tick < 2 ? Infinity : old(tick));
-    expect(b.cache.lastWrite([users])).toBe(2);
+    expect(b.cache.lastWrite([users], b.ticks)).toBe(2);
     const flight = flightOf(look(b));
     expect(flight.needLsn()).toBeUndefined();
     b.ticks.probe(50);
@@ -239,8 +239,8 @@ describe('rule 3: tags carry the tick of their last write', () => {
   it('forgets idle tags beyond its bound, and takes them for written when they come back', () => {
     const b = bench({}, { maxTags: 10 });
     fill(b);
-    for (let i = 0; i < 100; i++) b.cache.lastWrite([`${prefix}r${i}`]);
-    expect(b.cache.lastWrite([`${prefix}r1`])).toBe(b.ticks.tick);
+    for (let i = 0; i < 100; i++) b.cache.lastWrite([`${prefix}r${i}`], b.ticks);
+    expect(b.cache.lastWrite([`${prefix}r1`], b.ticks)).toBe(b.ticks.tick);
     // In use by an entry: still known.
     expect(peek(b).kind).toBe('hit');
   });
@@ -248,7 +248,7 @@ describe('rule 3: tags carry the tick of their last write', () => {
   it('never forgets a closed tag', () => {
     const b = bench({}, { maxTags: 10 });
     const guard = b.cache.close([users], false, prefix, b.cache.newFreshness());
-    for (let i = 0; i < 100; i++) b.cache.lastWrite([`${prefix}r${i}`]);
+    for (let i = 0; i < 100; i++) b.cache.lastWrite([`${prefix}r${i}`], b.ticks);
     expect(said(peek(b))).toContain('under way');
     guard.rolledBack();
     flightOf(look(b)).abandon();
@@ -269,7 +269,7 @@ describe('rule 4: single flight', () => {
   it('a flight that took off before a write is not joined after it', () => {
     const b = bench();
     const old = flightOf(look(b));
-    b.cache.close([users], false, prefix, b.cache.newFreshness()).committed(1);
+    b.cache.close([users], false, prefix, b.cache.newFreshness()).committed(1, b.ticks);
     const fresh = flightOf(look(b));
     storeText(old, 'stale');
     storeText(fresh, 'fresh');
@@ -280,7 +280,7 @@ describe('rule 4: single flight', () => {
     const b = bench();
     const old = flightOf(look(b));
     const waiting = look(b);
-    b.cache.close([users], false, prefix, b.cache.newFreshness()).committed(1);
+    b.cache.close([users], false, prefix, b.cache.newFreshness()).committed(1, b.ticks);
     storeText(old, 'stale');
     const result = await resultOf(waiting);
     flightOf(result).abandon();
@@ -349,7 +349,7 @@ describe('rule 12: reads never go back within a session', () => {
     for (const table of tables) b.cache.noteRead([table], session);
     guard.rolledBack();
     expect(ask(tables[0]!, session).kind).toBe('miss');
-    for (const each of other) each.committed(1);
+    for (const each of other) each.committed(1, b.ticks);
     for (const table of tables) expect(ask(table, session).kind).toBe('miss');
   });
 });
@@ -368,7 +368,7 @@ describe('after an own write of which nobody knows yet what it has done besides'
     storeText(flightOf(ask(b)), 'before');
     const session = b.cache.newFreshness();
     expect(said(ask(b, session))).toBe('before');
-    b.cache.close([users], false, prefix, session).committed(1);
+    b.cache.close([users], false, prefix, session).committed(1, b.ticks);
     return { b, session };
   }
 
@@ -406,9 +406,9 @@ describe('modes', () => {
     const b = bench({ mode: 'ttl' });
     const mine = b.cache.newFreshness();
     fill(b);
-    b.cache.close([users], false, prefix, b.cache.newFreshness()).committed(1);
+    b.cache.close([users], false, prefix, b.cache.newFreshness()).committed(1, b.ticks);
     expect(said(peek(b, mine))).toBe('alice');
-    b.cache.close([users], false, prefix, mine).committed(2);
+    b.cache.close([users], false, prefix, mine).committed(2, b.ticks);
     expect(peek(b, mine).kind).toBe('miss');
     expect(peek(b).kind).toBe('hit');
     fill2(b, mine);
@@ -416,7 +416,7 @@ describe('modes', () => {
     await b.cache.invalidate([users]);
     expect(peek(b).kind).toBe('miss');
     fill(b);
-    b.cache.close([catalogTag], true, prefix, mine).committed(3);
+    b.cache.close([catalogTag], true, prefix, mine).committed(3, b.ticks);
     expect(peek(b).kind).toBe('miss');
   });
 
@@ -428,7 +428,7 @@ describe('modes', () => {
     b.cache.noteRead([users], session);
     guard.rolledBack();
     expect(peek(b, session).kind).toBe('hit');
-    b.cache.close([users], false, prefix, b.cache.newFreshness()).committed(1);
+    b.cache.close([users], false, prefix, b.cache.newFreshness()).committed(1, b.ticks);
     expect(peek(b, session).kind).toBe('miss');
   });
 
@@ -454,7 +454,7 @@ describe('operators', () => {
     await b.cache.invalidateAll();
     expect(peek(b, b.cache.newFreshness(), tags).kind).toBe('miss');
     expect(b.cache.stats()).toMatchObject({ entries: 0, bytes: 0, invalidations: { operator: 3 } });
-    expect(b.cache.lastWrite([orders])).toBe(b.ticks.tick);
+    expect(b.cache.lastWrite([orders], b.ticks)).toBe(b.ticks.tick);
   });
 });
 

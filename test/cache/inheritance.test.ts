@@ -130,12 +130,12 @@ describe('open writes of a Weir that is killed', () => {
     expect(b.asked).toEqual([backend]);
     expect(b.log.filter((event) => event === 'cache_inherited')).toHaveLength(1);
     expect(await prime(b, 'old')).toBe('miss: a write to one of its tables is under way');
-    expect(b.cache.lastWrite([users])).toBe(noSuchTick);
+    expect(b.cache.lastWrite([users], b.ticks)).toBe(noSuchTick);
     expect(await prime(b, 'other', [orders])).toBe('other');
     b.gone();
     await drain();
     expect(b.cache.stats().undecided).toBe(0);
-    expect(b.cache.lastWrite([users])).toBe(b.ticks.tick);
+    expect(b.cache.lastWrite([users], b.ticks)).toBe(b.ticks.tick);
     expect(await prime(b, 'new')).toBe('new');
     await pass(2_000);
     expect(b.asked).toHaveLength(1);
@@ -148,7 +148,7 @@ describe('open writes of a Weir that is killed', () => {
     kill(a);
     await pass(60_000);
     expect(b.cache.stats()).toMatchObject({ undecided: 0, hasLease: true });
-    expect(b.cache.lastWrite([users])).not.toBe(noSuchTick);
+    expect(b.cache.lastWrite([users], b.ticks)).not.toBe(noSuchTick);
   });
 
   it('are not in what was cached under them', async () => {
@@ -226,7 +226,7 @@ describe('open writes of a Weir that is killed', () => {
     await pass(2_000);
     expect(b.cache.stats()).toMatchObject({ undecided: 0, hasLease: true });
     expect(await prime(b, 'old')).toMatch(/^miss/);
-    guard.committed(a.ticks.next());
+    guard.committed(a.ticks.next(), a.ticks);
     await drain();
     expect(await prime(b, 'new')).toBe('new');
   });

@@ -128,7 +128,7 @@ export class World {
     if (!has(session.ownTick) || !has(session.moveTick)) return false;
     if (this.mutant.ignoresNeededLsn === true) return true;
     const need = flight === undefined ? 0 : flight.needLsn();
-    return has(cache.lastWrite(tags)) && need !== undefined && need <= this.applied;
+    return has(cache.lastWrite(tags, ticks)) && need !== undefined && need <= this.applied;
   }
 
   protected finishRead(session: Session, read: Read): void {
@@ -187,7 +187,7 @@ export class World {
     const value = ++this.counters[table];
     const close = (): WriteGuard => session.weir.cache.close([tagOf[table]], false, prefix, session.freshness);
     const guard = this.mutant.neverCloses === true ? undefined : close();
-    if (this.mutant.bumpsBeforeCommit === true) guard?.committed(session.weir.ticks.next());
+    if (this.mutant.bumpsBeforeCommit === true) guard?.committed(session.weir.ticks.next(), session.weir.ticks);
     const write: Write = { table, value, guard, isAnnounced: guard?.announced === undefined, state: 'sent' };
     void guard?.announced?.then(() => (write.isAnnounced = true));
     session.state = write;
@@ -202,7 +202,7 @@ export class World {
   protected acknowledge(session: Session, write: Write): void {
     const tick = session.weir.ticks.next();
     const guard = write.guard ?? session.weir.cache.close([tagOf[write.table]], false, prefix, session.freshness);
-    guard.committed(tick);
+    guard.committed(tick, session.weir.ticks);
     // In here nobody makes a trigger around Weir.
     session.freshness.proven();
     session.ownTick = tick;

@@ -1,0 +1,42 @@
+/**
+ * When something was last written, as a tick of the database through which that was, for askers with other clocks: two
+ * entries of `databases` can name the same database of one server, and a reload makes a new clock. Owned by tags.ts.
+ */
+import type { Tick } from '../topology/types.ts';
+import type { TickSource } from './types.ts';
+
+/** Written at a moment for which no tick was taken yet. */
+const tickOwed = -1;
+
+export class LastWrite {
+  private tick: Tick = 0;
+  /** Whose tick that is. */
+  private source: TickSource | undefined = undefined;
+  /** The same in the time of others, taken when they first asked. */
+  private others: WeakMap<TickSource, Tick> | undefined = undefined;
+
+  at(tick: Tick, source: TickSource): void {
+    this.others = undefined;
+    if (this.source === source && tick <= this.tick) return;
+    this.source = source;
+    this.tick = tick;
+  }
+
+  now(source: TickSource | undefined): void {
+    this.others = undefined;
+    this.source = source;
+    this.tick = source === undefined ? tickOwed : source.next();
+  }
+
+  /** 0 = never. A tick that is taken only now is later than the write, and so still sound. */
+  in(source: TickSource): Tick {
+    if (this.tick === 0) return 0;
+    const isOwn = this.source === source;
+    let tick = isOwn ? this.tick : (this.others?.get(source) ?? tickOwed);
+    // Older than the last promotion: every write that survived is below the new primary's LSN of now.
+    if (tick === tickOwed || source.lsnOf(tick) === Infinity) tick = source.next();
+    if (isOwn) this.tick = tick;
+    else (this.others ??= new WeakMap()).set(source, tick);
+    return tick;
+  }
+}
