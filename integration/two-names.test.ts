@@ -3,7 +3,7 @@
  * through this Weir or another one, counts for reads through both. Replay is paused behind the write, so that a replica that
  * is asked is wrong.
  */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import {
   closeClients,
   connectPg,
@@ -42,8 +42,11 @@ beforeAll(async () => {
   await start();
   if (redis !== undefined) await start();
 });
-afterAll(async () => {
+afterEach(async () => {
   for (const node of cluster.replicas) await cluster.resumeReplay(node);
+  await cluster.waitForReplicas();
+});
+afterAll(async () => {
   await closeClients();
   await Promise.all(weirs.map((weir) => weir.stop()));
   await redis?.stop();
@@ -74,8 +77,6 @@ async function check(from: { weir: number; entry: string }, to: { entry: string 
   // Another Weir hears of it a moment later.
   if (from.weir > 0) await until('the write to be heard of', async () => (await read()) === written);
   for (let i = 0; i < 5; i++) expect(await read()).toBe(written);
-  for (const node of cluster.replicas) await cluster.resumeReplay(node);
-  await cluster.waitForReplicas();
   await Promise.all([writer.end(), reader.end()]);
 }
 

@@ -255,6 +255,8 @@ export class Holdings {
   /** A transaction stays on its node, and what it will read is not known at BEGIN. */
   private lastWriteToAnything(): number {
     const prefix = this.database.tagPrefix();
-    return prefix === undefined ? noSuchTick : this.services.cache.lastWriteInDatabase(prefix, this.database.topology.ticker);
+    return prefix === undefined
+      ? noSuchTick
+      : this.services.cache.lastWriteInDatabase(prefix, this.database.topology.ticker);
   }
 }
