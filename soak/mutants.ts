@@ -17,6 +17,8 @@ export interface Mutant {
   /** Number in docs/consistency.md. */
   readonly rule: number;
   readonly name: string;
+  /** The checker does not notice yet, or nobody has seen that it does. */
+  readonly isMissed?: boolean;
   readonly changes: readonly Change[];
   readonly world: 'shared' | 'alone';
   readonly kinds: readonly string[];
@@ -137,6 +139,8 @@ export const mutants: readonly Mutant[] = [
     ...usual,
     rule: 5,
     name: 'what was learned outlives the connection to Redis',
+    // Found in 39 s, or not within a minute: leases and the numbers of messages notice most of it by themselves.
+    isMissed: true,
     changes: [{ file: 'cache/peers.js', from: 'if (this.options.rules.keepsTrust)', to: 'if (true)' }],
     world: 'shared',
     kinds: singly,
