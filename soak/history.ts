@@ -216,7 +216,7 @@ export class Ledger {
     if (value < 0 || this.aborted[register]!.has(value)) return 'saw what was not committed';
     if (value > this.issued[register]!) return 'saw what nobody wrote';
     if (value < claim.own) return 'own write not seen';
-    const mayGoBack = reader.level === 'eventual' || this.mayGoBack(register);
+    const mayGoBack = reader.level === 'eventual' || this.mayGoBack(register) || this.isLate(register);
     if (!mayGoBack && value < Math.min(reader.seen[register]!, claim.shown)) return 'went back';
     if (value < claim.via) return "another session's write not seen";
     return value < claim.bound ? 'older than allowed' : undefined;

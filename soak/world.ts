@@ -80,7 +80,7 @@ export class World {
     this.ledger = new Ledger(registerNames, {
       isAround: (register) => writtenAround.includes(tableOf(register)),
       isLate: (register) => writtenByNews.includes(tableOf(register)),
-      mayGoBack: (register) => tableOf(register) === 'around' || writtenByNews.includes(tableOf(register)),
+      mayGoBack: (register) => tableOf(register) === 'around',
       boundMs,
     });
     this.usual = options.forms.filter(({ isRare }) => isRare !== true);
@@ -138,7 +138,7 @@ export class World {
     else this.ledger.committed(write, this.nowMs(), undefined, undefined);
   }
 
-  /** False: it failed, or nobody knows. */
+  /** As a superuser, past Weir. False: it failed, or nobody knows. */
   async askAround(sql: string): Promise<boolean> {
     return (await this.direct.ask(sql)) !== undefined;
   }
@@ -175,10 +175,12 @@ export class World {
     return this.random.pick(this.byTable.get(this.random.pick(tables)) ?? this.usual);
   }
 
+  /** The form of reading a table past the cache, if this run has it. */
   uncachedOf(table: Table): Form | undefined {
     return this.byTable.get(table)?.find(({ name }) => name.startsWith('uncached'));
   }
 
+  /** A question about that row that readers ask again and again: its answer may be in the cache. */
   hotAbout({ slot, tables }: Own): Target | undefined {
     const about = this.hot.filter((target) => target.slot === slot && tables.includes(target.form.first));
     return about.length === 0 ? undefined : this.random.pick(about);

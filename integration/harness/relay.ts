@@ -26,6 +26,9 @@ interface Pair {
 
 const saidBytes = 4_096;
 
+const ends = ({ client, server }: Pair, direction: Direction): [from: Socket, to: Socket] =>
+  direction === 'toServer' ? [client, server] : [server, client];
+
 export interface RelayTarget {
   readonly host?: string;
   readonly port: number;
@@ -151,14 +154,14 @@ export class TcpRelay {
 
   #settle(pair: Pair): void {
     for (const direction of ['toServer', 'toClient'] as const) {
-      const from = direction === 'toServer' ? pair.client : pair.server;
+      const [from] = ends(pair, direction);
       if (this.#isHeld(pair, direction)) from.pause();
       else from.resume();
     }
   }
 
   #pipe(pair: Pair, direction: Direction, connection: number): void {
-    const [from, to] = direction === 'toServer' ? [pair.client, pair.server] : [pair.server, pair.client];
+    const [from, to] = ends(pair, direction);
     from.on('data', (chunk: Buffer) => {
       if (direction === 'toServer' && pair.said.length < saidBytes) {
         pair.said += chunk.toString('latin1');
@@ -168,13 +171,14 @@ export class TcpRelay {
       if (this.#isHeld(pair, direction)) return from.unshift(chunk);
       this.#later(() => {
         this.onPassed?.(chunk, direction, connection);
-        this.#forward(chunk, pair, to, direction);
+        this.#forward(chunk, pair, direction);
       });
     });
     from.on('end', () => this.#later(() => to.end()));
   }
 
-  #forward(chunk: Buffer, pair: Pair, to: Socket, direction: Direction): void {
+  #forward(chunk: Buffer, pair: Pair, direction: Direction): void {
+    const [from, to] = ends(pair, direction);
     if (to.destroyed) return;
     const left = this.#cutAfter[direction] - this.passed[direction];
     const part = left >= chunk.length ? chunk : chunk.subarray(0, left);
@@ -185,7 +189,6 @@ export class TcpRelay {
       return;
     }
     if (to.write(part)) return;
-    const from = to === pair.server ? pair.client : pair.server;
     from.pause();
     to.once('drain', () => {
       if (!this.#isHeld(pair, direction)) from.resume();

@@ -116,7 +116,7 @@ export interface ResultCache {
   close(tags: readonly Tag[], all: boolean, prefix: string, freshness: SessionFreshness, backend?: Backend): WriteGuard;
   /** The writes to these tags that are under way now; undefined: none. */
   underWay(tags: readonly Tag[]): UnderWay | undefined;
-  /** Newest tick at which one of the tags was written through any Weir, 0 = never (rule 3). */
+  /** Newest tick of `source` at which one of the tags was written through any Weir, 0 = never (rule 3). */
   lastWrite(tags: readonly Tag[], source: TickSource): Tick;
   /** The same for anything in the database of `prefix`: for transactions of which nobody knows what they will read. */
   lastWriteInDatabase(prefix: string, source: TickSource): Tick;

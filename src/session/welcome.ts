@@ -15,17 +15,16 @@ import type { Preferences } from './preferences.ts';
 import { Settings, replaySql, settingsOf } from './settings.ts';
 import { readStartup } from './startup.ts';
 
-export interface Welcome {
-  readonly settings: Settings;
-  readonly preferences: Preferences;
+/** What a server has said to a log-in. */
+interface Learned {
   readonly reported: ReadonlyMap<string, string>;
-  /** What a server that was opened for this log-in remarked. */
+  /** Its NOTICEs, if it was opened for this. */
   readonly notices: readonly Buffer[];
 }
 
-interface Learned {
-  readonly reported: ReadonlyMap<string, string>;
-  readonly notices: readonly Buffer[];
+export interface Welcome extends Learned {
+  readonly settings: Settings;
+  readonly preferences: Preferences;
 }
 
 /** Distinct (user, settings) remembered per database. */
