@@ -27,6 +27,7 @@ describe.skipIf(!hasRedis())('a rule that is taken out is missed', () => {
       worlds: [mutant.world],
       kinds: kinds.filter(({ name }) => mutant.kinds.includes(name)),
       forms: mutant.forms,
+      heavyRows: mutant.heavyRows,
       faults: faults.filter(({ name }) => mutant.faults.includes(name)),
       stopsAtFirst: true,
       ...asMutant(mutant),

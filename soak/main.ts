@@ -11,8 +11,9 @@ import { runSoak } from './run.ts';
 import type { Result } from './run.ts';
 import { problemsOf } from './report.ts';
 
-const usage = `npm run soak -- [--minutes N] [--seed S] [--faults NAME,...|none] [--kinds NAME,...] [--forms NAME,...] [--without NAME,...]
-  --minutes N   how long (2)
+const usage = `npm run soak -- [--minutes N] [--reads N] [--seed S] [--faults NAME,...|none] [--kinds NAME,...] [--forms NAME,...] [--without NAME,...]
+  --minutes N   how long at most (2)
+  --reads N     over as soon as so many reads are checked
   --seed S      plays the same schedule of faults and the same choices again
   --faults      only these: ${faults.map(({ name }) => name).join(', ')}
   --kinds       only these writes: ${kinds.map(({ name }) => name).join('; ')}
@@ -33,6 +34,7 @@ function select<T>(all: readonly T[], nameOf: (one: T) => string, only: string |
 export async function main(argv: readonly string[]): Promise<number> {
   const options = {
     minutes: { type: 'string', default: '2' },
+    reads: { type: 'string', default: 'Infinity' },
     seed: { type: 'string' },
     faults: { type: 'string' },
     kinds: { type: 'string' },
@@ -56,6 +58,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       run,
       seed,
       seconds: Number(values.minutes) * 60,
+      reads: Number(values.reads),
       calm: 0.4,
       faults: pick(faults, ({ name }) => name, values.faults),
       kinds: pick(kinds, ({ name }) => name, values.kinds),

@@ -235,15 +235,16 @@ const moments: readonly Form[] = ['statement_timestamp()', 'word::timestamptz'].
 }));
 
 /** Takes long enough for somebody to write, and for others to ask the same, meanwhile. */
-const heavy: Form = {
+const heavyOf = (rows: number): Form => ({
   name: 'heavy plain',
   first: 'plain',
   second: undefined,
   isZoned: false,
-  text: (slot) => `SELECT max(n) FROM plain CROSS JOIN generate_series(1, 100000) WHERE id = ${slot}`,
-};
+  text: (slot) => `SELECT max(n) FROM plain CROSS JOIN generate_series(1, ${rows}) WHERE id = ${slot}`,
+});
 
-export function formsOf(kinds: ReadonlySet<FormKind>): Form[] {
+/** 20,000 rows take about as long as a write; more cost a long run most of its reads. */
+export function formsOf(kinds: ReadonlySet<FormKind>, heavyRows = 20_000): Form[] {
   const forms = tables.flatMap((table) => {
     const of = formsOfTable(table);
     return formKinds.flatMap((kind) => (kinds.has(kind) ? of[kind] : []));
@@ -253,6 +254,6 @@ export function formsOf(kinds: ReadonlySet<FormKind>): Form[] {
     ...together.flatMap(formsOfPair),
     ...(kinds.has('zoned') ? [zoned] : []),
     ...(kinds.has('moment') ? moments : []),
-    ...(kinds.has('heavy') ? [heavy] : []),
+    ...(kinds.has('heavy') ? [heavyOf(heavyRows)] : []),
   ];
 }

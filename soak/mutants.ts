@@ -23,6 +23,7 @@ export interface Mutant {
   readonly world: 'shared' | 'alone';
   readonly kinds: readonly string[];
   readonly forms: readonly FormKind[];
+  readonly heavyRows?: number;
   readonly faults: readonly string[];
   /** Between two writes of one writer, at most: what is written all the time is never old for long. */
   readonly pauseMs?: number;
@@ -133,6 +134,7 @@ export const mutants: readonly Mutant[] = [
     ],
     kinds: ['simple'],
     forms: ['heavy'],
+    heavyRows: 100_000,
     pauseMs: 60,
   },
   {

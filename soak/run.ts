@@ -19,9 +19,14 @@ import type { World } from './world.ts';
 export interface RunOptions {
   readonly run: RunDir;
   readonly seed: number;
+  /** At most. */
   readonly seconds: number;
+  /** Over as soon as so many are checked, if that is sooner. */
+  readonly reads?: number;
   readonly kinds?: readonly Kind[];
   readonly forms?: readonly FormKind[];
+  /** How much work the reads of the form `heavy` are. */
+  readonly heavyRows?: number | undefined;
   readonly faults?: readonly Fault[];
   readonly config?: WeirConfig;
   readonly nodeArgs?: readonly string[];
@@ -67,7 +72,7 @@ export async function runSoak(options: RunOptions): Promise<Result> {
     random: random.fork(),
     world: {
       kinds: options.kinds ?? allKinds,
-      forms: formsOf(new Set(options.forms ?? formKinds)),
+      forms: formsOf(new Set(options.forms ?? formKinds), options.heavyRows),
       hasTransactions: (options.forms ?? formKinds).includes('read only'),
       pauseMs: options.pauseMs ?? 1_500,
       readers: options.readers ?? readers,
@@ -121,6 +126,10 @@ class Run {
     return this.result();
   }
 
+  private get reads(): number {
+    return this.worlds.reduce((sum, { ledger }) => sum + ledger.reads, 0);
+  }
+
   private get isFound(): boolean {
     return this.options.stopsAtFirst === true && this.worlds.some(({ ledger }) => ledger.anomalies.length > 0);
   }
@@ -128,7 +137,8 @@ class Run {
   private async playFaults(): Promise<void> {
     const { random, options } = this;
     const faults = options.faults ?? allFaults;
-    const isOver = (): boolean => this.elapsedMs > options.seconds * 1_000 || this.isFound;
+    const isOver = (): boolean =>
+      this.elapsedMs > options.seconds * 1_000 || this.reads >= (options.reads ?? Infinity) || this.isFound;
     // Caches fill first, and a run without faults is one as well.
     await this.pause(2_000, isOver);
     while (!isOver()) {
@@ -192,7 +202,7 @@ class Run {
       return all;
     };
     return {
-      reads: sum(({ ledger }) => ledger.reads),
+      reads: this.reads,
       writes: sum(({ ledger }) => ledger.writes),
       unknown: sum(({ ledger }) => ledger.unknown),
       seconds: this.elapsedMs / 1_000,
