@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import {
   closeClients,
   connectPg,
+  pgUrl,
   RawClient,
   startWeir,
   until,
@@ -39,8 +40,10 @@ beforeAll(async () => {
   );
   await cluster.waitForReplicas();
   const pool = { default_pool_size: 3, max_pool_size: 3, resize: { enabled: false } };
+  const url = pgUrl(cluster.primary, { user: users.app, database });
+  const databases = { by_session: { primary: { url, name: 'primary' }, pool_mode: 'session' } };
   weir = await startWeir(
-    weirConfig(cluster, { database }, { auth: { type: 'trust' }, cache: { enabled: true }, ...pool }),
+    weirConfig(cluster, { database }, { auth: { type: 'trust' }, cache: { enabled: true }, databases, ...pool }),
   );
 });
 afterEach(closeClients);
@@ -68,6 +71,77 @@ describe('pids', () => {
       expect((await admin.query(ends, [number])).rows).toEqual([{ one: false, two: false }]);
     }
     for (const client of clients) expect((await client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+  });
+
+  /** What the client is told, and whether it still has a connection then. */
+  async function outcome(client: pg.Client, asks: (own: number) => Promise<unknown>): Promise<unknown[]> {
+    const told: unknown[] = [];
+    client.on('error', (error: Error & { severity?: string; code?: string }) => told.push(error.message));
+    const own = (client as unknown as { processID: number }).processID;
+    await asks(own).then(
+      (answer) => told.push(answer),
+      (error: Error & { severity?: string; code?: string }) => told.push(error.severity, error.code, error.message),
+    );
+    told.push(
+      await client.query('SELECT 1 AS one').then(
+        () => 'goes on',
+        () => 'is gone',
+      ),
+    );
+    return told;
+  }
+  const int4 = (value: number): Buffer => {
+    const bytes = Buffer.alloc(4);
+    bytes.writeInt32BE(value);
+    return bytes;
+  };
+  const rowsOf = async (answer: Promise<pg.QueryResult>): Promise<unknown> => (await answer).rows;
+  const signals: Record<string, (client: pg.Client, own: number, name: string) => Promise<unknown>> = {
+    'a constant': (client, own, name) => client.query(`SELECT ${name}(${own})`),
+    'a quoted constant, with a schema': (client, own, name) =>
+      client.query(`SELECT pg_catalog.${name} ( '${own}'::int )`),
+    'by name, behind strings and comments': (client, own, name) =>
+      client.query(
+        `SELECT '${name}(${own})', $$ ${name}(1 $$, "v" FROM own /* ${name}( */ WHERE ${name.toUpperCase()}(pid => ${own})`,
+      ),
+    'a constant in the extended protocol': (client, own, name) =>
+      client.query(`SELECT ${name}(${own}), $1::text`, ['x']),
+    'a parameter': (client, own, name) => client.query(`SELECT ${name}($1)`, [own]),
+    'a parameter in binary': (client, own, name) => client.query(`SELECT $2::text, ${name}($1)`, [int4(own), 'x']),
+    'a parameter of a named statement': async (client, own, name) => {
+      const text = `SELECT ${name}($1::int), $2::int`;
+      await client.query({ name: 'signal', text, values: [1, 2] });
+      return client.query({ name: 'signal', text, values: [own, own] });
+    },
+    'in a transaction': async (client, own, name) => {
+      await client.query('BEGIN');
+      return client.query(`SELECT ${name}(${own})`);
+    },
+    'of nobody': (client, _own, name) => rowsOf(client.query(`SELECT ${name}($1)`, [2 ** 31 - 1])),
+    'in a string only': (client, _own, name) =>
+      rowsOf(client.query(`SELECT length('${name}(4194305)') + ${name.length} - ${name.length}, ${name}(2147483647)`)),
+  };
+  describe.each(['transaction', 'session'])('in %s mode', (mode) => {
+    test.each(Object.keys(signals).flatMap((how) => [`pg_cancel_backend: ${how}`, `pg_terminate_backend: ${how}`]))(
+      'a client signals itself by the number that it was told: %s',
+      async (what) => {
+        const [name, how] = what.split(': ') as [string, string];
+        const ask = signals[how] as (client: pg.Client, own: number, name: string) => Promise<unknown>;
+        const straight = await connectPg(cluster.url(cluster.primary, { database }));
+        const through = await connectPg(weir.url({ database: mode === 'session' ? 'by_session' : database }));
+        const bystander = await connectPg(weir.url({ database: mode === 'session' ? 'by_session' : database }));
+        const wanted = await outcome(straight, (own) => ask(straight, own, name));
+        expect(await outcome(through, (own) => ask(through, own, name))).toEqual(wanted);
+        expect((await bystander.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+      },
+    );
+  });
+
+  test('pg_blocking_pids() of its own number asks about its server', async () => {
+    const client = await connect();
+    const own = (client as unknown as { processID: number }).processID;
+    const { rows } = await client.query('SELECT pg_blocking_pids($1) AS pids', [own]);
+    expect(rows).toEqual([{ pids: [] }]);
   });
 });
 

@@ -72,7 +72,10 @@ function sequencesOf(
 function shapeOf(
   facts: QueryFacts,
   isRead: boolean,
-): Pick<Plan, 'facts' | 'transaction' | 'mayCommit' | 'begins' | 'beginsReadOnly' | 'isolatesSnapshot' | 'mayCopyIn'> {
+): Pick<
+  Plan,
+  'facts' | 'transaction' | 'mayCommit' | 'begins' | 'beginsReadOnly' | 'isolatesSnapshot' | 'mayCopyIn' | 'namesPid'
+> {
   const { statements } = facts;
   return {
     facts,
@@ -82,8 +85,18 @@ function shapeOf(
     beginsReadOnly: statements.length === 1 && statements.every(beginsReadOnly),
     isolatesSnapshot: statements.some(isolatesSnapshot),
     mayCopyIn: facts.unparsed !== undefined || statements.some(mayCopyIn),
+    namesPid: statements.some(({ functions }) => functions.some(({ name }) => TAKES_PID.has(name))),
   };
 }
+
+/** Functions whose first argument is the pid of a server. */
+const TAKES_PID: ReadonlySet<string> = new Set([
+  'pg_blocking_pids',
+  'pg_cancel_backend',
+  'pg_log_backend_memory_contexts',
+  'pg_safe_snapshot_blocking_pids',
+  'pg_terminate_backend',
+]);
 
 /** A DO stands for a text that cannot be read, too (session/holdings.ts). */
 function mayCopyIn({ verb, kind }: StatementFacts): boolean {

@@ -67,6 +67,8 @@ export interface Plan {
   readonly mayCopyIn: boolean;
   /** It reads pg_prepared_statements, or what it runs does. */
   readonly showsNames: boolean;
+  /** It calls functions that take the pid of a server, which the client may know by another number. */
+  readonly namesPid: boolean;
   /** Custom settings ("app.x") in it; undefined: none. */
   readonly customSettings: CustomSettings | undefined;
   /** What is sent behind it before its outcome is known may mean other relations than it does now. */

@@ -37,14 +37,14 @@ export function planWithValues(session: ClientSession, plan: Plan, bind: Message
   return boundTo(plan, settings);
 }
 
-interface BoundValue {
+export interface BoundValue {
   /** undefined: NULL. */
   readonly bytes: Buffer | undefined;
   readonly isBinary: boolean;
 }
 
 /** undefined: the message is not what the protocol says; the server will tell. */
-function readValues({ buffer, start, end }: Message): readonly BoundValue[] | undefined {
+export function readValues({ buffer, start, end }: Message): readonly BoundValue[] | undefined {
   const portalEnd = endOfString(buffer, start + 5, end);
   let at = endOfString(buffer, portalEnd + 1, end) + 1;
   if (at + 2 > end) return undefined;

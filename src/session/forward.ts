@@ -24,6 +24,8 @@ import {
   unknownStatement,
 } from './names.ts';
 import type { Statement } from './statements.ts';
+import { withServerPid } from './own-pid.ts';
+import { replaced } from './replaced.ts';
 import { isPiece, type Message, type Unit } from './unit.ts';
 import { planOf } from './plans.ts';
 import { planWithValues } from './bound-settings.ts';
@@ -61,9 +63,11 @@ export function pretend(session: ClientSession, bytes: Buffer, undo?: () => void
  */
 export function forward(session: ClientSession, message: Message, instead?: Buffer): void {
   const server = session.server as ServerConnection;
+  const unit = session.inFlight.last() as Unit;
+  if (unit.namesPid) message = withServerPid(session, server, unit, message);
   switch (message.type) {
     case Frontend.Query:
-      tellNames(session, server, (session.inFlight.last() as Unit).plans.at(-1) as Plan, false);
+      tellNames(session, server, unit.plans.at(-1) as Plan, false);
       return forwardSingle(session, server, message, Owed.Query);
     case Frontend.FunctionCall:
       return forwardSingle(session, server, message, Owed.FunctionCall);
@@ -241,7 +245,7 @@ function oweDescribe(session: ClientSession, name: string): void {
 function forwardGone(session: ClientSession, message: Message, from: number, to: number, instead: Buffer): void {
   const server = session.server as ServerConnection;
   const name = readName(message.buffer, from, to);
-  server.send(renamed(message, from, to, session.statementOf(name)?.serverName ?? name));
+  server.send(replaced(message, from, to, Buffer.from(session.statementOf(name)?.serverName ?? name, 'latin1')).buffer);
   server.isMidMessage = isPiece(message);
   const kind = message.type === Frontend.Bind ? Owed.Bind : Owed.Describe;
   server.owe(new Answer<AnswerReceiver>(kind, session.receiver, false, instead));
@@ -266,7 +270,7 @@ function forwardBind(session: ClientSession, server: ServerConnection, message: 
     send(message, server);
     return owe(session, Owed.Bind);
   }
-  server.send(renamed(message, portalEnd + 1, nameEnd, serverName));
+  server.send(replaced(message, portalEnd + 1, nameEnd, Buffer.from(serverName, 'latin1')).buffer);
   server.isMidMessage = isPiece(message);
   owe(session, Owed.Bind, undefined, undefined, [serverName, name]);
 }
@@ -288,7 +292,7 @@ function forwardNamed(session: ClientSession, server: ServerConnection, message:
     send(message, server);
     return oweDescribe(session, name);
   }
-  server.send(renamed(message, start + 6, nameEnd, serverName));
+  server.send(replaced(message, start + 6, nameEnd, Buffer.from(serverName, 'latin1')).buffer);
   owe(session, Owed.Describe, undefined, undefined, [serverName, name]);
 }
 
@@ -318,17 +322,4 @@ function closeStatement(session: ClientSession, server: ServerConnection, messag
   if (own === undefined && !passesNames(session)) return pretend(session, closeComplete, undo);
   send(message, server);
   owe(session, Owed.Close, undo);
-}
-
-/** The message with bytes [from, to) replaced by another name; its length field put right. The rest is not copied twice. */
-function renamed(message: Message, from: number, to: number, name: string): Buffer {
-  const { buffer, start, end } = message;
-  const bytes = Buffer.from(name, 'latin1');
-  const out = Buffer.allocUnsafe(end - start - (to - from) + bytes.length);
-  buffer.copy(out, 0, start, from);
-  bytes.copy(out, from - start);
-  buffer.copy(out, from - start + bytes.length, to, end);
-  const announced = buffer.readInt32BE(start + 1);
-  out.writeInt32BE(announced - (to - from) + bytes.length, 1);
-  return out;
 }

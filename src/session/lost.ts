@@ -25,7 +25,7 @@ export function serverLost(session: ClientSession, end: End, isMidMessage: boole
   const isCutOff = isMidMessage && session.inFlight.peek()?.isSentOn !== false;
   const node = session.serverNode;
   leaveUndecided(session);
-  const hadState = session.mustStay;
+  const hadState = session.mustStay || session.inFlight.peek()?.endsSession === true;
   const wasPaused = session.paused !== undefined;
   session.paused = undefined;
   session.forgetServer();

@@ -118,12 +118,15 @@ export class Unit {
   mayAdvanceSequences = false;
   asksSequences = false;
   asksByName = false;
+  namesPid = false;
   /** Any of its plans, see there. */
   changesReading = false;
   /** It asks for custom settings (custom-settings.ts). */
   asksCustom = false;
   /** Statements of a Query that have completed. */
   statementIndex = 0;
+  /** It terminates its own server (own-pid.ts): that loses the client its connection, as without Weir. */
+  endsSession = false;
   /** Neither Weir's parser nor the server's understood it: a typing error, not a new kind of CALL that may have committed. */
   isUnparsable = false;
 
@@ -147,6 +150,7 @@ export class Unit {
     this.plans.push(plan);
     if (plan.begins) this.begins = true;
     if (plan.mayCopyIn) this.mayCopyIn = true;
+    if (plan.namesPid) this.namesPid = true;
     if (plan.mayAdvanceSequences) this.mayAdvanceSequences = true;
     if (plan.asksSequences) this.asksSequences = true;
     if (plan.changesReading) this.changesReading = true;
