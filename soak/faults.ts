@@ -135,6 +135,30 @@ const redis: readonly Fault[] = [
     },
   },
   {
+    // Commands are answered as ever, only the messages do not come.
+    name: 'mute-redis',
+    group: 'redis',
+    async play(stage, random) {
+      const { toRedis } = sharedOf(stage, random);
+      toRedis?.blackhole({ direction: 'toClient', saying: 'weir-invalidations' });
+      await sleep(random.between(500, 4_000));
+      toRedis?.pass();
+    },
+  },
+  {
+    // Nothing comes back from Redis; then answers do, which are late, and messages later still.
+    name: 'late-answers',
+    group: 'redis',
+    async play(stage, random) {
+      const { toRedis } = sharedOf(stage, random);
+      toRedis?.blackhole({ direction: 'toClient' });
+      await sleep(random.between(500, 950));
+      toRedis?.blackhole({ direction: 'toClient', saying: 'weir-invalidations' });
+      await sleep(random.between(300, 900));
+      toRedis?.pass();
+    },
+  },
+  {
     // What each writes the others hear of late, but within a lease, and all else is as fast as ever.
     name: 'late-redis',
     group: 'redis',

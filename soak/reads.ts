@@ -45,7 +45,6 @@ interface Question {
   readonly isNew: boolean;
 }
 
-const mostAtOnce = 8;
 const routeSample = 0.06;
 /** How often all of a batch is about one register: what went another way must not have been newer. */
 const sameAtOnce = 0.25;
@@ -79,7 +78,7 @@ export class ReadSession {
       await this.readSome(undefined);
       if (random.chance(0.15)) await sleep(random.between(0, 10));
       // A session that ends is followed by another one, which owes nothing to it.
-      if (random.chance(0.0005)) this.drop();
+      if (random.chance(1 / world.options.sessionBatches)) this.drop();
     }
     this.close();
   }
@@ -166,7 +165,9 @@ export class ReadSession {
 
   private async readAtOnce(connection: Connection, own: Own | undefined): Promise<void> {
     const about = own ?? (this.random.chance(sameAtOnce) ? this.oneRegister() : undefined);
-    const questions = Array.from({ length: 1 + this.random.below(mostAtOnce) }, () => this.question(about));
+    const questions = Array.from({ length: 1 + this.random.below(this.world.options.batchReads) }, () =>
+      this.question(about),
+    );
     const answers = await connection.send(Buffer.concat(questions.map(({ bytes }) => bytes)), questions.length);
     questions.forEach((question, i) => this.judge(question, answers[i]!, ''));
   }

@@ -10,13 +10,14 @@ import { faults as allFaults } from './faults.ts';
 import type { Anomaly, Level } from './history.ts';
 import { kinds as allKinds } from './kinds.ts';
 import type { Kind } from './kinds.ts';
-import { formKinds, formsOf } from './model.ts';
-import type { FormKind } from './model.ts';
+import { formKinds, formsOf, tables as allTables } from './model.ts';
+import type { FormKind, Table } from './model.ts';
 import { Random } from './random.ts';
 import { Stage } from './stage.ts';
-import type { World } from './world.ts';
+import { usualMeasures } from './world.ts';
+import type { Measures, World } from './world.ts';
 
-export interface RunOptions {
+export interface RunOptions extends Partial<Measures> {
   readonly run: RunDir;
   readonly seed: number;
   /** At most. */
@@ -32,7 +33,10 @@ export interface RunOptions {
   readonly nodeArgs?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly worlds?: readonly ('shared' | 'alone')[];
-  readonly pauseMs?: number;
+  /** Only these are read; all unless given. */
+  readonly tables?: readonly Table[];
+  /** Nobody knows of the replicas: what is old is of a cache. */
+  readonly isPrimaryOnly?: boolean;
   /** How likely a long time without faults follows one: what a fault has left in caches is used. 0 unless given. */
   readonly calm?: number;
   /** Of each reading session the level; undefined: what the configuration says, judged as `session`. */
@@ -67,14 +71,18 @@ const readers: readonly Level[] = [...Array.from({ length: 10 }, () => 'session'
 
 export async function runSoak(options: RunOptions): Promise<Result> {
   const random = new Random(options.seed);
+  const { tables = allTables } = options;
   const stage = await Stage.start({
     ...options,
     random: random.fork(),
     world: {
+      ...usualMeasures,
+      ...options,
       kinds: options.kinds ?? allKinds,
-      forms: formsOf(new Set(options.forms ?? formKinds), options.heavyRows),
+      forms: formsOf(new Set(options.forms ?? formKinds), options.heavyRows).filter(({ first, second = first }) =>
+        [first, second].every((table) => tables.includes(table)),
+      ),
       hasTransactions: (options.forms ?? formKinds).includes('read only'),
-      pauseMs: options.pauseMs ?? 1_500,
       readers: options.readers ?? readers,
     },
   });

@@ -11,7 +11,7 @@ import type { Redis } from '../integration/harness/redis.ts';
 import { TcpRelay } from '../integration/harness/relay.ts';
 import type { RunDir } from '../integration/harness/run-dir.ts';
 import { SUPERUSER } from '../integration/harness/template.ts';
-import { startWeir, weirConfig } from '../integration/harness/weir.ts';
+import { merge, startWeir, weirConfig } from '../integration/harness/weir.ts';
 import type { WeirConfig, WeirProcess } from '../integration/harness/weir.ts';
 import { schema } from './model.ts';
 import type { Random } from './random.ts';
@@ -22,8 +22,10 @@ export interface StageOptions {
   readonly run: RunDir;
   readonly random: Random;
   readonly world: WorldOptions;
-  /** Laid over every Weir's configuration. */
+  /** Laid over every Weir's configuration, at any depth. */
   readonly config?: WeirConfig;
+  /** Nobody knows of the replicas: what is old is of a cache. */
+  readonly isPrimaryOnly?: boolean;
   /** Of every Weir's process, see mutants.ts. */
   readonly nodeArgs?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
@@ -95,7 +97,7 @@ export class Stage {
     const redis = toRedis === undefined ? {} : { redis: `redis://127.0.0.1:${toRedis.port}/0` };
     const base = weirConfig(
       cluster,
-      { database: world.name, primary: toPrimary },
+      { database: world.name, primary: toPrimary, ...(options.isPrimaryOnly === true ? { replicas: [] } : {}) },
       {
         auth: { type: 'trust' },
         query_wait_timeout: '20s',
@@ -107,7 +109,7 @@ export class Stage {
         log: { level: 'info', format: 'json' },
       },
     );
-    const config = { ...base, ...options.config };
+    const config = merge(base, options.config ?? {});
     const weir = await this.startWeir(config);
     const fixed = { ...config, listen: `127.0.0.1:${weir.port}`, http: `127.0.0.1:${weir.httpPort}` };
     const place: Place = { name, weir, via: world.newVia(name), world, config: fixed, toPrimary, toRedis };

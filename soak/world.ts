@@ -17,12 +17,33 @@ import type { Own, Target } from './reads.ts';
 import type { SqlError } from './writer.ts';
 import { Writer } from './writer.ts';
 
-export interface WorldOptions {
+/** What a run may choose for itself. */
+export interface Measures {
+  /** Between two writes of one writer, at most: what is written all the time is never old for long. */
+  readonly pauseMs: number;
+  /** How old a read may be at most, whoever has written. */
+  readonly boundMs: number;
+  /** Each has a slot of its own; only those slots are read. */
+  readonly writers: number;
+  /** How many batches of reads a reading session lives for, on average. */
+  readonly sessionBatches: number;
+  /** How many reads are in one batch at most. */
+  readonly batchReads: number;
+}
+
+export const usualMeasures: Measures = {
+  pauseMs: 1_500,
+  // Lag, and the time that a Weir needs to notice a fault.
+  boundMs: 5_000,
+  writers: slots,
+  sessionBatches: 2_000,
+  batchReads: 8,
+};
+
+export interface WorldOptions extends Measures {
   readonly kinds: readonly Kind[];
   readonly forms: readonly Form[];
   readonly hasTransactions: boolean;
-  /** Between two writes of one writer, at most. */
-  readonly pauseMs: number;
   /** undefined: as configured, judged as `session`. */
   readonly readers: readonly (Level | undefined)[];
 }
@@ -36,8 +57,6 @@ export interface Seat {
 
 /** What a read that reached the primary or a replica may fail with, whatever the fault. */
 const expectedStates = /^(08|57P|57014|40001|40P01|53300|58|25P02|55000)/;
-/** How old a read may be at most, whoever has written: lag, and the time that a Weir needs to notice a fault. */
-const boundMs = 5_000;
 const hotTargets = 40;
 
 export class World {
@@ -81,7 +100,7 @@ export class World {
       isAround: (register) => writtenAround.includes(tableOf(register)),
       isLate: (register) => writtenByNews.includes(tableOf(register)),
       mayGoBack: (register) => tableOf(register) === 'around',
-      boundMs,
+      boundMs: options.boundMs,
     });
     this.usual = options.forms.filter(({ isRare }) => isRare !== true);
     this.rare = options.forms.filter(({ isRare }) => isRare === true);
@@ -91,7 +110,7 @@ export class World {
     }
     this.direct = new Direct(at.primaryUrl);
     this.readers = options.readers.map((level, i) => new ReadSession(this, `reader ${i}`, level, at.random.fork()));
-    this.writers = Array.from({ length: slots }, (_, slot) => new Writer(this, slot, at.random.fork()));
+    this.writers = Array.from({ length: options.writers }, (_, slot) => new Writer(this, slot, at.random.fork()));
   }
 
   get sessions(): readonly ReadSession[] {
@@ -190,10 +209,10 @@ export class World {
   pick(): Target {
     const { random } = this;
     if (this.rare.length > 0 && random.chance(0.0005)) {
-      return { form: random.pick(this.rare), slot: random.below(slots), way: random.pick(ways) };
+      return { form: random.pick(this.rare), slot: random.below(this.options.writers), way: random.pick(ways) };
     }
     if (this.hot.length < hotTargets || random.chance(0.01)) {
-      this.heat({ form: random.pick(this.usual), slot: random.below(slots), way: random.pick(ways) });
+      this.heat({ form: random.pick(this.usual), slot: random.below(this.options.writers), way: random.pick(ways) });
     }
     return random.pick(this.hot);
   }

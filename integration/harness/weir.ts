@@ -56,7 +56,8 @@ export function weirConfig(cluster: ClusterView, options: ConfigOptions = {}, mo
   return merge(base, more);
 }
 
-function merge(base: WeirConfig, more: WeirConfig): WeirConfig {
+/** `more` laid over `base` key by key, at any depth. */
+export function merge(base: WeirConfig, more: WeirConfig): WeirConfig {
   const merged = { ...base };
   for (const [key, value] of Object.entries(more)) {
     const old = merged[key];
