@@ -151,3 +151,11 @@ describe('names that nobody has, one after the other', () => {
     expect(lines.length).toBeLessThan(100);
   });
 });
+
+/** The last one: who is let in without a password is gone behind it. */
+test('28000 of a role that does not exist', async () => {
+  await cluster.query(`DROP OWNED BY ${users.trust}; DROP ROLE ${users.trust}`);
+  const straight = await refusalOf(at(cluster.primary, `${users.trust}@`, '/postgres'));
+  expect(straight.code).toBe('28000');
+  expect(await refusalOf(weir.url({ user: users.trust, database: 'postgres' }))).toEqual(straight);
+});
