@@ -49,18 +49,18 @@ export function settingFromText(name: string, text: string): Setting {
   return { sql: `SELECT pg_catalog.set_config(${quoteLiteral(name)}, ${quoteLiteral(text)}, false)`, plain: text };
 }
 
+function textOf(entries: [string, Setting][], of: (setting: Setting) => string): string {
+  entries.sort(([a], [b]) => (a < b ? -1 : 1));
+  return entries.map(([name, setting]) => `${name}=${of(setting)}`).join('\n');
+}
+
 export class Settings {
   private readonly entries: ReadonlyMap<string, Setting>;
-  /** Equal for equal settings. */
-  readonly key: string;
+  private keyText: string | undefined;
   private cacheText: string | undefined;
 
   private constructor(entries: ReadonlyMap<string, Setting>) {
     this.entries = entries;
-    this.key = [...entries]
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([name, setting]) => `${name}=${setting.sql}`)
-      .join('\n');
   }
 
   static readonly none = new Settings(new Map());
@@ -68,6 +68,12 @@ export class Settings {
   static of(entries: Iterable<readonly [string, Setting]>): Settings {
     const map = new Map(entries);
     return map.size === 0 ? Settings.none : new Settings(map);
+  }
+
+  /** Equal for equal settings. Made when it is asked for: a batch of many SETs passes by many that nobody compares. */
+  get key(): string {
+    this.keyText ??= textOf([...this.entries], ({ sql }) => sql);
+    return this.keyText;
   }
 
   get size(): number {
@@ -110,11 +116,10 @@ export class Settings {
 
   /** Canonical text of all that can change an answer. */
   get forCacheKey(): string {
-    this.cacheText ??= [...this.entries]
-      .filter(([name]) => !neutral.has(name))
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([name, setting]) => `${name}=${setting.plain}`)
-      .join('\n');
+    this.cacheText ??= textOf(
+      [...this.entries].filter(([name]) => !neutral.has(name)),
+      ({ plain }) => plain,
+    );
     return this.cacheText;
   }
 }
