@@ -7,8 +7,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type pg from 'pg';
 import { Backend } from '../src/protocol/codes.ts';
 import { readErrorFields } from '../src/protocol/read.ts';
-import { closeStatement, describeStatement, extended, parse, query } from './differential/messages.ts';
-import { copyData, copyDone, run, sync, type Sent } from './differential/messages.ts';
+import { closeStatement, describeStatement, extended, line, parse, query } from './differential/messages.ts';
+import { bind, copyData, copyDone, execute, flush, run, sync, type Sent } from './differential/messages.ts';
 import { RawClient } from './differential/raw-client.ts';
 import { closeClients, connectPg, startWeirInProcess, until, useCluster, users, weirConfig } from './harness/index.ts';
 import type { WeirInProcess } from './harness/index.ts';
@@ -22,7 +22,7 @@ const open: RawClient[] = [];
 beforeAll(async () => {
   database = await cluster.createDatabase();
   await cluster.query(
-    'SET ROLE app; CREATE TABLE t (k int PRIMARY KEY, v int); INSERT INTO t SELECT g, 0 FROM generate_series(1, 20) g',
+    'SET ROLE app; CREATE TABLE t (k int PRIMARY KEY, v int); INSERT INTO t SELECT g, 0 FROM generate_series(1, 20) g; GRANT ALL ON t TO public',
     { database },
   );
   await cluster.waitForReplicas();
@@ -197,6 +197,83 @@ describe('before its Sync', () => {
     for (const holder of holders) expect((await answer(holder)).types).toBe('12TDCZ');
   });
 });
+
+/** What libpq sends at the end of a pipeline, and what is like it: nothing of it begins a batch. */
+const ends: Readonly<Record<string, readonly Sent[]>> = {
+  'Flush behind Sync': [...extended('UPDATE t SET v = v WHERE k = 8'), sync, flush],
+  'Flush behind the Sync of a read': [...extended('SELECT v FROM t WHERE k = 8'), sync, flush],
+  'Flush behind Query': [query('UPDATE t SET v = v WHERE k = 8'), flush],
+  'Flush by itself': [flush],
+  'many of them': [flush, query('SELECT 1'), flush, flush, sync, flush],
+  'what is left of a COPY, with Flush': [query('SELECT 1'), copyData('1'), copyDone, flush],
+};
+
+describe('without a batch', () => {
+  const readies = (messages: readonly Sent[]): number =>
+    messages.filter(({ bytes }) => bytes[0] === sync.bytes[0] || bytes[0] === query('').bytes[0]).length;
+  const isReady = ({ received }: RawClient, count: number): boolean =>
+    received.filter(({ type }) => type === Backend.ReadyForQuery).length === count;
+
+  test.each(Object.keys(ends))('%s holds no server', async (name) => {
+    const messages = ends[name] as readonly Sent[];
+    const idle = await Promise.all(Array.from({ length: 4 }, rawClient));
+    for (const client of idle) say(client, ...messages);
+    for (const client of idle) {
+      expect(await client.until(() => isReady(client, readies(messages)))).toBe(true);
+      client.received.length = 0;
+    }
+    const console = await connectPg(weir.adminUrl());
+    const held = async (): Promise<number> =>
+      (await console.query<{ state: string }>('SHOW SERVERS')).rows.filter(({ state }) => state === 'active').length;
+    await until('no server to be held', async () => (await held()) === 0);
+    const other = await rawClient();
+    say(other, query('UPDATE t SET v = v WHERE k = 9'));
+    expect((await answer(other)).types).toBe('CZ');
+    await terminateServers();
+    for (const client of idle) {
+      say(client, query('BEGIN; SELECT v FROM t WHERE k = 10; COMMIT'));
+      expect((await answer(client)).types).toBe('CTDCCZ');
+    }
+  });
+});
+
+describe('a server that ends', () => {
+  const asked: Readonly<Record<string, readonly Sent[]>> = {
+    'behind a write, flushed': [...extended('UPDATE t SET v = 5 WHERE k = 11'), flush],
+    'behind a read, flushed': [...extended('SELECT v FROM t WHERE k = 11'), flush],
+    'behind Parse, flushed': [parse('', 'SELECT v FROM t WHERE k = 11'), flush],
+    'behind a portal that is not done': [parse('', 'SELECT v FROM t'), bind('', ''), execute('', 2), flush],
+  };
+
+  test.each(Object.keys(asked))('ends its client, as without Weir, %s', async (name) => {
+    const talk = async (client: RawClient): Promise<string[]> => {
+      say(client, ...(asked[name] as readonly Sent[]));
+      await client.until(() => client.received.some(({ type }) => lastOf.includes(type)));
+      await terminateServers();
+      say(client, query('SELECT 42'));
+      await client.until(() => client.isClosed);
+      return client.received.map(({ type, body }) => line(type, body));
+    };
+    const at = { host: '127.0.0.1', port: cluster.primary.port, user: users.trust, password: '', database };
+    const plain = await RawClient.open(at, {});
+    open.push(plain);
+    await plain.until(() => plain.received.some(({ type }) => type === Backend.ReadyForQuery));
+    plain.received.length = 0;
+    const wanted = await talk(plain);
+    expect(wanted.at(-1)).toContain('57P01');
+    expect(await talk(await rawClient())).toEqual(wanted);
+  });
+});
+
+/** What the last message before Flush brings. */
+const lastOf: readonly number[] = [Backend.CommandComplete, Backend.PortalSuspended, Backend.ParseComplete];
+
+async function terminateServers(): Promise<void> {
+  const sql = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = '${database}' AND backend_type = 'client backend' AND application_name NOT LIKE 'weir%'
+      AND pid <> pg_backend_pid()`;
+  await (await straight()).query(sql);
+}
 
 describe('a batch that comes whole', () => {
   test('is a read that the cache keeps, and then a hit', async () => {

@@ -19,9 +19,9 @@ export interface AnswerReceiver {
   ready(status: number): void;
   /**
    * The connection died while something was owed, or while it was held. Called once. `isMidMessage`: the beginning of a
-   * message was relayed, and its end will never come.
+   * message was relayed, and its end will never come. `isOwed`: an answer to it is missing.
    */
-  lost(end: End, isMidMessage: boolean): void;
+  lost(end: End, isMidMessage: boolean, isOwed: boolean): void;
   /** Nothing of its answer has come, and whoever is ahead of it takes too long: it may leave and ask elsewhere. */
   heldUp(why: string): void;
   /** Of a COPY that has failed so many ReadyForQuery came: one for each Sync behind the mistake. Absent: it sends no COPY. */

@@ -109,7 +109,7 @@ export class ServerConnection implements WireHandler, FrameSink {
   /** What was sent went nowhere: whoever waits for its answer is told so. */
   private tooLate({ receiver, undo }: Answer<AnswerReceiver>): void {
     undo?.(true);
-    this.holders.tooLate(receiver, (each) => each.lost(this.farewell.end(), false));
+    this.holders.tooLate(receiver, (each) => each.lost(this.farewell.end(), false, true));
   }
 
   /** How many have it: more than one only in a lane (pool/lanes.ts). */
@@ -183,9 +183,10 @@ export class ServerConnection implements WireHandler, FrameSink {
     this.isDead = true;
     this.state = 'closing';
     const end = this.farewell.end(error);
-    const receivers = this.holders.withThoseOwed(this.answers.drain());
+    const owed = this.answers.drain();
+    const receivers = this.holders.withThoseOwed(owed);
     this.onClosed(this, end.why);
-    for (const receiver of receivers) receiver.lost(end, receiver === this.streamFor);
+    for (const receiver of receivers) receiver.lost(end, receiver === this.streamFor, owed.includes(receiver));
   }
 
   /* ---- FrameSink ---- */

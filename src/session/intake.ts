@@ -58,6 +58,11 @@ export class Intake implements FrameSink {
     return this.pending[0];
   }
 
+  /** A batch is on its server whose Sync has not come: what it has done so far is in a transaction of its own. */
+  get isInBatch(): boolean {
+    return this.batch?.isBegun === true;
+  }
+
   get isBetweenRequests(): boolean {
     return this.batch === undefined;
   }
@@ -108,7 +113,7 @@ export class Intake implements FrameSink {
 
   private take(message: Message): void {
     const { server } = this.session;
-    if (server !== undefined && this.copyIn.takes(server, message, this.batch?.isBegun === true)) return;
+    if (server !== undefined && this.copyIn.takes(server, message, this.isInBatch)) return;
     switch (message.type) {
       case Frontend.Query:
       case Frontend.FunctionCall:
@@ -118,8 +123,11 @@ export class Intake implements FrameSink {
       case Frontend.Describe:
       case Frontend.Execute:
       case Frontend.Close:
-      case Frontend.Flush:
         return this.part(message);
+      case Frontend.Flush:
+        // Behind Sync, where libpq says it, there is nothing to flush, and no batch begins with it.
+        if (this.batch !== undefined) this.part(message);
+        return;
       case Frontend.Sync:
         return this.sync(message);
       case Frontend.CopyData:
@@ -282,7 +290,7 @@ export class Intake implements FrameSink {
 
   /** The server is gone that was given the beginning of a batch, also of one that a COPY has merged into the one before. */
   serverLost(): void {
-    if (this.batch?.isBegun === true) this.skipToSync();
+    if (this.isInBatch) this.skipToSync();
   }
 
   /** Weir has answered what there was of the batch; what comes of it behind that is a unit of its own. */

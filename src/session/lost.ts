@@ -18,14 +18,16 @@ import type { Unit } from './unit.ts';
 /** A statement that is ended by it has had the time that its session gives it: another try would take it anew. */
 const transactionTimeout = '25P04';
 
-export function serverLost(session: ClientSession, end: End, isMidMessage: boolean): void {
+export function serverLost(session: ClientSession, end: End, isMidMessage: boolean, isOwed: boolean): void {
   if (session.isClosed) return;
   const { why, isNodeAtFault } = end;
   const words = isForClient(session, end.words) ? end.words : undefined;
   const isCutOff = isMidMessage && session.inFlight.peek()?.isSentOn !== false;
   const node = session.serverNode;
   leaveUndecided(session);
-  const hadState = session.mustStay || session.inFlight.peek()?.endsSession === true;
+  // An error now would answer nothing: the client would take it for the answer to what it says next, and miss Sync's.
+  const isAnswered = session.intake.isInBatch && !isOwed;
+  const hadState = session.mustStay || isAnswered || session.inFlight.peek()?.endsSession === true;
   const wasPaused = session.paused !== undefined;
   session.paused = undefined;
   session.forgetServer();

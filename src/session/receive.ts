@@ -135,8 +135,8 @@ export class Receiver implements AnswerReceiver {
     session.intake.copyIn.heard();
   }
 
-  lost(end: End, isMidMessage: boolean): void {
-    serverLost(this.session, end, isMidMessage);
+  lost(end: End, isMidMessage: boolean, isOwed: boolean): void {
+    serverLost(this.session, end, isMidMessage, isOwed);
   }
 
   heldUp(why: string): void {

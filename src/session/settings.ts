@@ -54,13 +54,35 @@ function textOf(entries: [string, Setting][], of: (setting: Setting) => string):
   return entries.map(([name, setting]) => `${name}=${of(setting)}`).join('\n');
 }
 
+/** More than so many are not copied for each that changes. */
+const maxCopied = 64;
+const noChanges: ReadonlyMap<string, Setting | undefined> = new Map();
+
+function changedBy(
+  entries: ReadonlyMap<string, Setting>,
+  changes: ReadonlyMap<string, Setting | undefined>,
+): ReadonlyMap<string, Setting> {
+  const changed = new Map(entries);
+  for (const [name, setting] of changes) {
+    if (setting === undefined) changed.delete(name);
+    else changed.set(name, setting);
+  }
+  return changed;
+}
+
 export class Settings {
-  private readonly entries: ReadonlyMap<string, Setting>;
+  private readonly base: ReadonlyMap<string, Setting>;
+  /** Since `base` was made; undefined: without that name. Only where `base` is long, and never more than `maxCopied`. */
+  private readonly changes: ReadonlyMap<string, Setting | undefined>;
+  readonly size: number;
+  private whole: ReadonlyMap<string, Setting> | undefined;
   private keyText: string | undefined;
   private cacheText: string | undefined;
 
-  private constructor(entries: ReadonlyMap<string, Setting>) {
-    this.entries = entries;
+  private constructor(base: ReadonlyMap<string, Setting>, changes = noChanges, size = base.size) {
+    this.base = base;
+    this.changes = changes;
+    this.size = size;
   }
 
   static readonly none = new Settings(new Map());
@@ -70,14 +92,15 @@ export class Settings {
     return map.size === 0 ? Settings.none : new Settings(map);
   }
 
+  private get entries(): ReadonlyMap<string, Setting> {
+    this.whole ??= this.changes.size === 0 ? this.base : changedBy(this.base, this.changes);
+    return this.whole;
+  }
+
   /** Equal for equal settings. Made when it is asked for: a batch of many SETs passes by many that nobody compares. */
   get key(): string {
     this.keyText ??= textOf([...this.entries], ({ sql }) => sql);
     return this.keyText;
-  }
-
-  get size(): number {
-    return this.entries.size;
   }
 
   names(): IterableIterator<string> {
@@ -86,20 +109,21 @@ export class Settings {
 
   /** Plain value; undefined: not set by this client. */
   get(name: string): string | undefined {
-    return this.entries.get(name)?.plain;
+    return this.entry(name)?.plain;
   }
 
   entry(name: string): Setting | undefined {
-    return this.entries.get(name);
+    return this.changes.has(name) ? this.changes.get(name) : this.base.get(name);
   }
 
   /** `change` undefined: without that name. */
   with(name: string, setting: Setting | undefined): Settings {
-    if (setting === undefined && !this.entries.has(name)) return this;
-    const entries = new Map(this.entries);
-    if (setting === undefined) entries.delete(name);
-    else entries.set(name, setting);
-    return Settings.of(entries);
+    const isThere = this.entry(name) !== undefined;
+    if (setting === undefined && !isThere) return this;
+    const isCopied = this.base.size <= maxCopied || this.changes.size === maxCopied;
+    if (isCopied) return Settings.of(changedBy(this.entries, new Map([[name, setting]])));
+    const size = this.size + Number(setting !== undefined) - Number(isThere);
+    return new Settings(this.base, new Map([...this.changes, [name, setting]]), size);
   }
 
   /** With those of `others` that are not among them. */

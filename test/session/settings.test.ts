@@ -123,3 +123,29 @@ describe('startup', () => {
     expect(preferences.route).toBe('replica');
   });
 });
+
+test('many settings, changed one by one, are those of a plain map', () => {
+  let state = 12_345;
+  const random = (below: number): number => {
+    state = (state * 1_103_515_245 + 12_345) % 2 ** 31;
+    return Math.floor((state / 2 ** 31) * below);
+  };
+  const plain = new Map<string, ReturnType<typeof settingFromText>>();
+  let settings = Settings.none;
+  for (let step = 0; step < 4_000; step++) {
+    const name = `app.x${random(400)}`;
+    const before = { settings, key: step % 97 === 0 ? settings.key : undefined };
+    const isSet = random(3) > 0;
+    const setting = isSet ? settingFromText(name, String(step)) : undefined;
+    settings = settings.with(name, setting);
+    if (setting === undefined) plain.delete(name);
+    else plain.set(name, setting);
+    expect(settings.size).toBe(plain.size);
+    expect(settings.get(name)).toBe(setting?.plain);
+    if (before.key === undefined) continue;
+    expect(before.settings.key).toBe(before.key);
+    expect([...settings.names()].sort()).toEqual([...plain.keys()].sort());
+    expect(settings.key).toBe(Settings.of(plain).key);
+  }
+  expect(settings.size).toBeGreaterThan(200);
+});
