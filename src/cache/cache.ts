@@ -180,18 +180,19 @@ class Cache implements ResultCache {
     return writesUnderWay(tags, this.table.resolve(tags).states, this.now());
   }
 
-  lastWrite(tags: readonly Tag[], source: TickSource): Tick {
-    return this.table.lastWrite(tags, source);
+  lastWrite(tags: readonly Tag[], source: TickSource, isCertain = false): Tick {
+    return this.table.lastWrite(tags, source, isCertain);
   }
 
-  lastWriteInDatabase(prefix: string, source: TickSource): Tick {
-    return this.table.lastWriteInDatabase(prefix, source);
+  lastWriteInDatabase(prefix: string, source: TickSource, isCertain = false): Tick {
+    return this.table.lastWriteInDatabase(prefix, source, isCertain);
   }
 
   async invalidate(tags: readonly Tag[], by: 'operator' | 'catalog' = 'operator'): Promise<void> {
     const states = [...new Set(tags)].map((tag) => this.table.state(tag));
     for (const state of states) {
-      state.writtenNow();
+      if (by === 'operator') state.perhapsWritten();
+      else state.writtenNow();
       this.table.bump(state);
       this.invalidations[by]++;
     }

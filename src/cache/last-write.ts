@@ -9,6 +9,32 @@ import type { TickSource } from './types.ts';
 const tickOwed = -1;
 
 export class LastWrite {
+  private readonly any = new Moment();
+  /** Without what only may have been written: tags that come back, what was missed while Redis was away. */
+  private readonly certain = new Moment();
+
+  at(tick: Tick, source: TickSource): void {
+    this.any.at(tick, source);
+    this.certain.at(tick, source);
+  }
+
+  now(source: TickSource | undefined): void {
+    this.any.now(source);
+    this.certain.now(source);
+  }
+
+  /** Nobody knows of a write, nor that there was none. */
+  perhapsNow(source: TickSource | undefined): void {
+    this.any.now(source);
+  }
+
+  /** 0 = never. */
+  in(source: TickSource, isCertain: boolean): Tick {
+    return isCertain ? this.certain.in(source) : this.any.in(source);
+  }
+}
+
+class Moment {
   private tick: Tick = 0;
   /** Whose tick that is. */
   private source: TickSource | undefined = undefined;

@@ -71,11 +71,14 @@ export class Mirror {
 
   private adopt(state: TagState, stamp: number, isOwn: boolean): void {
     if (stamp < state.announced || stamp === state.remote) return;
+    const isNews = state.remote !== 0;
     state.announced = stamp;
     state.remote = stamp;
     // Also when it was unknown: what was filled under the stamp before that may be older than a write we missed.
     this.table.bump(state);
-    if (!isOwn) state.writtenNow();
+    if (isOwn) return;
+    if (isNews) state.writtenNow();
+    else state.perhapsWritten();
   }
 
   private bumped(state: TagState, stamp: number, isOwn: boolean): void {

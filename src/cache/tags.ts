@@ -91,13 +91,19 @@ export class TagState {
   }
 
   writtenNow(): void {
-    this.bornWritten();
+    this.lastWrite.now(this.source);
     this.newest?.now(this.source);
+  }
+
+  /** What was learned of it is lost: it may have been written. */
+  perhapsWritten(): void {
+    this.bornWritten();
+    this.newest?.perhapsNow(this.source);
   }
 
   /** A forgotten tag is back: its writes already count for the database, so reading it is no new one. */
   bornWritten(): void {
-    this.lastWrite.now(this.source);
+    this.lastWrite.perhapsNow(this.source);
   }
 
   /** @param source whose tick that is */
@@ -111,14 +117,14 @@ export class TagState {
     this.newest?.now(this.source);
   }
 
-  /** Tick of the last write in the time of `source`, 0 = never. */
-  lastWriteIn(source: TickSource): Tick {
-    return this.lastWrite.in(source);
+  /** Tick of the last write in the time of `source`, 0 = never. `isCertain`: of those that somebody knows of. */
+  lastWriteIn(source: TickSource, isCertain = false): Tick {
+    return this.lastWrite.in(source, isCertain);
   }
 
   /** Newest write to anything in the database of this `all`, in the time of `source`, 0 = never. */
-  newestWriteIn(source: TickSource): Tick {
-    return this.undecidedInDatabase > 0 ? noSuchTick : (this.newest?.in(source) ?? 0);
+  newestWriteIn(source: TickSource, isCertain: boolean): Tick {
+    return this.undecidedInDatabase > 0 ? noSuchTick : (this.newest?.in(source, isCertain) ?? 0);
   }
 
   /** @param change 1: the outcome of a write to it is not known any more, -1: it is */
@@ -208,19 +214,19 @@ export class TagTable {
   }
 
   /** Newest tick of `source` at which one of the tags was written, 0 = never. */
-  lastWrite(tags: readonly Tag[], source: TickSource): Tick {
+  lastWrite(tags: readonly Tag[], source: TickSource, isCertain = false): Tick {
     let newest: Tick = 0;
     for (const state of this.resolve(tags).states) {
       if (state.undecided > 0) return noSuchTick;
-      const tick = state.kind === 'user' ? 0 : state.lastWriteIn(source);
+      const tick = state.kind === 'user' ? 0 : state.lastWriteIn(source, isCertain);
       if (tick > newest) newest = tick;
     }
     return newest;
   }
 
   /** Newest write to anything in the database of `prefix`, in the time of `source`, 0 = never. */
-  lastWriteInDatabase(prefix: string, source: TickSource): Tick {
-    return this.state(`${prefix}all`).newestWriteIn(source);
+  lastWriteInDatabase(prefix: string, source: TickSource, isCertain = false): Tick {
+    return this.state(`${prefix}all`).newestWriteIn(source, isCertain);
   }
 
   /** A peer wrote a tag that is not in the table: it still counts for its database. */
@@ -242,7 +248,7 @@ export class TagTable {
       state.markers = undefined;
       if (this.hasPeers) state.remote = 0;
       state.announced = 0;
-      state.writtenNow();
+      state.perhapsWritten();
       this.bump(state);
     }
   }
@@ -257,7 +263,7 @@ export class TagTable {
     const source = prefix === undefined ? undefined : this.sources.get(prefix);
     if (this.states.size >= this.maxTags) this.forgetOne();
     const state = new TagState(tag, kind, all, source, this.hasPeers ? 0 : 1);
-    if (this.isForgetful && kind === 'all') state.writtenNow();
+    if (this.isForgetful && kind === 'all') state.perhapsWritten();
     else if (this.isForgetful) state.bornWritten();
     this.bump(state);
     this.states.set(tag, state);

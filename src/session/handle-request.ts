@@ -4,7 +4,6 @@
  * Each step either goes on at once or takes up the thread again when what it waits for has come.
  */
 import { TxStatus } from '../protocol/codes.ts';
-import { noSuchTick } from '../util/ticks.ts';
 import { errorResponse } from '../protocol/write.ts';
 import { WeirError } from '../errors.ts';
 import type { ServerConnection } from '../backend/server.ts';
@@ -167,12 +166,12 @@ function routingFacts(session: ClientSession, unit: Unit): RoutingFacts {
       : preferences.route !== 'auto'
         ? preferences.routeBy
         : 'pool_mode = session';
-  // Without a primary nobody can say how far it was: reads wait for what the session itself wrote, and fill no cache.
+  // Without a primary nobody can say how far it was: reads fill no cache, and go on although there may be writes that nobody
+  // knows of. Those that are known count all the same: who is taken for down may still be at work.
   if (!hasPrimary && unit.flight !== undefined) dropFlight(unit);
   const flightLsn = unit.flight?.needLsn();
-  const lastWrite = unit.flight === undefined ? session.lastWriteOf(unit) : 0;
-  // A write whose outcome nobody knows is waited for all the same: the next primary knows it.
-  const need = tokens.needLsn(ticker, hasPrimary || lastWrite === noSuchTick ? lastWrite : 0);
+  const lastWrite = unit.flight === undefined ? session.lastWriteOf(unit, !hasPrimary) : 0;
+  const need = tokens.needLsn(ticker, lastWrite);
   return {
     isRead: unit.isRead,
     why: unit.why,

@@ -240,23 +240,26 @@ export class Holdings {
     return this.preferences.show(name, { consistency: routing().consistency, isCacheEnabled: cache.isEnabled });
   }
 
-  /** Newest write to what the unit reads, by anybody: read-your-writes at table grain, across sessions. */
-  lastWriteOf(unit: Unit): number {
+  /**
+   * Newest write to what the unit reads, by anybody: read-your-writes at table grain, across sessions. `isCertain`: of those
+   * that somebody knows of.
+   */
+  lastWriteOf(unit: Unit, isCertain = false): number {
     let latest = 0;
     const { ticker } = this.database.topology;
     for (const plan of unit.plans) {
-      if (plan.beginsReadOnly) latest = Math.max(latest, this.lastWriteToAnything());
+      if (plan.beginsReadOnly) latest = Math.max(latest, this.lastWriteToAnything(isCertain));
       const tags: readonly Tag[] = plan.reads;
-      if (tags.length > 0) latest = Math.max(latest, this.services.cache.lastWrite(tags, ticker));
+      if (tags.length > 0) latest = Math.max(latest, this.services.cache.lastWrite(tags, ticker, isCertain));
     }
     return latest;
   }
 
   /** A transaction stays on its node, and what it will read is not known at BEGIN. */
-  private lastWriteToAnything(): number {
+  private lastWriteToAnything(isCertain: boolean): number {
     const prefix = this.database.tagPrefix();
     return prefix === undefined
       ? noSuchTick
-      : this.services.cache.lastWriteInDatabase(prefix, this.database.topology.ticker);
+      : this.services.cache.lastWriteInDatabase(prefix, this.database.topology.ticker, isCertain);
   }
 }
