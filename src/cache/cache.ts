@@ -191,8 +191,7 @@ class Cache implements ResultCache {
   async invalidate(tags: readonly Tag[], by: 'operator' | 'catalog' = 'operator'): Promise<void> {
     const states = [...new Set(tags)].map((tag) => this.table.state(tag));
     for (const state of states) {
-      if (by === 'operator') state.perhapsWritten();
-      else state.writtenNow();
+      state.writtenNow(by === 'catalog');
       this.table.bump(state);
       this.invalidations[by]++;
     }

@@ -18,14 +18,10 @@ export class LastWrite {
     this.certain.at(tick, source);
   }
 
-  now(source: TickSource | undefined): void {
+  /** `isCertain`: somebody knows of the write; else nobody knows of one, nor that there was none. */
+  now(source: TickSource | undefined, isCertain: boolean): void {
     this.any.now(source);
-    this.certain.now(source);
-  }
-
-  /** Nobody knows of a write, nor that there was none. */
-  perhapsNow(source: TickSource | undefined): void {
-    this.any.now(source);
+    if (isCertain) this.certain.now(source);
   }
 
   /** 0 = never. */

@@ -76,9 +76,7 @@ export class Mirror {
     state.remote = stamp;
     // Also when it was unknown: what was filled under the stamp before that may be older than a write we missed.
     this.table.bump(state);
-    if (isOwn) return;
-    if (isNews) state.writtenNow();
-    else state.perhapsWritten();
+    if (!isOwn) state.writtenNow(isNews);
   }
 
   private bumped(state: TagState, stamp: number, isOwn: boolean): void {

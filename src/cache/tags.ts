@@ -90,20 +90,15 @@ export class TagState {
     return false;
   }
 
-  writtenNow(): void {
-    this.lastWrite.now(this.source);
-    this.newest?.now(this.source);
-  }
-
-  /** What was learned of it is lost: it may have been written. */
-  perhapsWritten(): void {
-    this.bornWritten();
-    this.newest?.perhapsNow(this.source);
+  /** `isCertain` false: what was learned of it is lost, so it may have been written. */
+  writtenNow(isCertain = true): void {
+    this.lastWrite.now(this.source, isCertain);
+    this.newest?.now(this.source, isCertain);
   }
 
   /** A forgotten tag is back: its writes already count for the database, so reading it is no new one. */
   bornWritten(): void {
-    this.lastWrite.perhapsNow(this.source);
+    this.lastWrite.now(this.source, false);
   }
 
   /** @param source whose tick that is */
@@ -114,7 +109,7 @@ export class TagState {
 
   /** Something in the database of this `all` was written, not `all` itself: other tables' reads need not wait for it. */
   writtenInside(): void {
-    this.newest?.now(this.source);
+    this.newest?.now(this.source, true);
   }
 
   /** Tick of the last write in the time of `source`, 0 = never. `isCertain`: of those that somebody knows of. */
@@ -248,7 +243,7 @@ export class TagTable {
       state.markers = undefined;
       if (this.hasPeers) state.remote = 0;
       state.announced = 0;
-      state.perhapsWritten();
+      state.writtenNow(false);
       this.bump(state);
     }
   }
@@ -263,7 +258,7 @@ export class TagTable {
     const source = prefix === undefined ? undefined : this.sources.get(prefix);
     if (this.states.size >= this.maxTags) this.forgetOne();
     const state = new TagState(tag, kind, all, source, this.hasPeers ? 0 : 1);
-    if (this.isForgetful && kind === 'all') state.perhapsWritten();
+    if (this.isForgetful && kind === 'all') state.writtenNow(false);
     else if (this.isForgetful) state.bornWritten();
     this.bump(state);
     this.states.set(tag, state);
