@@ -18,17 +18,23 @@ interface Talk {
   readonly readies: number;
 }
 
-/** `make(0)`, `make(1)` ... `make(count - 1)`, under one Sync. The batch is begun at once: what is gathered before has a bound. */
+/**
+ * `make(0)`, `make(1)` ... `make(count)`, under one Sync. The batch is begun with the first: what is gathered before that has a
+ * bound.
+ */
 const batchOf =
   (make: (i: number) => readonly Buffer[]) =>
-  (count: number): Talk => ({ says: [flush, ...times(count, make), sync], readies: 1 });
+  (count: number): Talk => ({
+    says: [...make(0), flush, ...times(count, (i) => make(i + 1)), sync],
+    readies: 1,
+  });
 const times = (count: number, make: (i: number) => readonly Buffer[]): Buffer[] =>
   Array.from({ length: count }, (_, i) => make(i)).flat();
 
 const inTransaction =
   (make: (i: number) => readonly Buffer[]) =>
   (count: number): Talk => ({
-    says: [flush, ...run('', 'BEGIN'), ...times(count, make), ...run('', 'COMMIT'), sync],
+    says: [...run('', 'BEGIN'), flush, ...times(count, make), ...run('', 'COMMIT'), sync],
     readies: 1,
   });
 
