@@ -230,9 +230,12 @@ describe('without a batch', () => {
     say(other, query('UPDATE t SET v = v WHERE k = 9'));
     expect((await answer(other)).types).toBe('CZ');
     await terminateServers();
+    // One that is sent to a server before its end is seen gets that as an answer; nobody gets none.
     for (const client of idle) {
-      say(client, query('BEGIN; SELECT v FROM t WHERE k = 10; COMMIT'));
-      expect((await answer(client)).types).toBe('CTDCCZ');
+      await until('the client to be served', async () => {
+        say(client, query('UPDATE t SET v = v WHERE k = 10'));
+        return (await answer(client)).types === 'CZ';
+      });
     }
   });
 });
@@ -250,6 +253,8 @@ describe('a server that ends', () => {
       say(client, ...(asked[name] as readonly Sent[]));
       await client.until(() => client.received.some(({ type }) => lastOf.includes(type)));
       await terminateServers();
+      // What it says before that would be part of the batch.
+      await client.until(() => client.received.some(({ type }) => type === Backend.ErrorResponse));
       say(client, query('SELECT 42'));
       await client.until(() => client.isClosed);
       return client.received.map(({ type, body }) => line(type, body));

@@ -192,18 +192,16 @@ export class ReadSession {
   private async readInTransaction(connection: Connection): Promise<void> {
     const isRepeatable = this.random.chance(0.5);
     const begin = `BEGIN ${isRepeatable ? 'ISOLATION LEVEL REPEATABLE READ ' : ''}READ ONLY`;
-    // Both before it begins: it stays on its node, which knows what was written until then.
-    const [first, other] = [this.question(undefined), this.question(undefined)];
+    const first = this.question(undefined);
+    // Before it begins: it stays on its node, which knows what was written until then.
+    const other = isRepeatable ? undefined : this.question(undefined);
     const [begun, answer] = await connection.send(Buffer.concat([query(begin), first.bytes]), 2);
     if (begun!.sqlstate === '' || answer!.sqlstate !== '') this.judge(first, answer!, '');
     // Long enough for somebody to write and somebody else to read that.
     if (isRepeatable) await sleep(this.random.between(0, this.random.chance(0.3) ? 150 : 15));
-    const [second, ended] = await connection.send(
-      Buffer.concat([isRepeatable ? first.again : other.bytes, query('COMMIT')]),
-      2,
-    );
+    const [second, ended] = await connection.send(Buffer.concat([other?.bytes ?? first.again, query('COMMIT')]), 2);
     if (ended!.sqlstate !== '') this.world.refused(ended!, 'end of a transaction');
-    if (!isRepeatable) return this.judge(other, second!, '');
+    if (other !== undefined) return this.judge(other, second!, '');
     const [one, two] = [answer!, second!];
     if (one.sqlstate !== '' || two.sqlstate !== '') return;
     this.world.ledger.reads++;
