@@ -144,7 +144,7 @@ export const mutants: readonly Mutant[] = [
     kinds: ['simple'],
     forms: ['heavy'],
     heavyRows: 100_000,
-    pauseMs: 60,
+    pauseMs: 20,
   },
   {
     ...leased,
