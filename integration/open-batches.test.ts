@@ -37,9 +37,8 @@ afterEach(async () => {
   await closeClients();
 });
 
-async function rawClient(): Promise<RawClient> {
-  const at = { host: weir.host, port: weir.port, user: users.app, password: '', database };
-  const client = await RawClient.open(at, {});
+async function rawClient(at: { host: string; port: number } = weir, user: string = users.app): Promise<RawClient> {
+  const client = await RawClient.open({ host: at.host, port: at.port, user, password: '', database }, {});
   open.push(client);
   await client.until(() => client.received.some(({ type }) => type === Backend.ReadyForQuery));
   client.received.length = 0;
@@ -216,7 +215,7 @@ describe('without a batch', () => {
 
   test.each(Object.keys(ends))('%s holds no server', async (name) => {
     const messages = ends[name] as readonly Sent[];
-    const idle = await Promise.all(Array.from({ length: 4 }, rawClient));
+    const idle = await Promise.all(Array.from({ length: 4 }, () => rawClient()));
     for (const client of idle) say(client, ...messages);
     for (const client of idle) {
       expect(await client.until(() => isReady(client, readies(messages)))).toBe(true);
@@ -259,12 +258,7 @@ describe('a server that ends', () => {
       await client.until(() => client.isClosed);
       return client.received.map(({ type, body }) => line(type, body));
     };
-    const at = { host: '127.0.0.1', port: cluster.primary.port, user: users.trust, password: '', database };
-    const plain = await RawClient.open(at, {});
-    open.push(plain);
-    await plain.until(() => plain.received.some(({ type }) => type === Backend.ReadyForQuery));
-    plain.received.length = 0;
-    const wanted = await talk(plain);
+    const wanted = await talk(await rawClient({ host: '127.0.0.1', port: cluster.primary.port }, users.trust));
     expect(wanted.at(-1)).toContain('57P01');
     expect(await talk(await rawClient())).toEqual(wanted);
   });

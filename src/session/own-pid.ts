@@ -14,7 +14,7 @@ import { isPiece, type Message, type Unit } from './unit.ts';
 
 /** Strings, quoted names and comments, so that nothing is found inside of them; then the calls, with their first argument. */
 const calls =
-  /--[^\n]*|\/\*[^]*?\*\/|\be'(?:[^'\\]|''|\\[^])*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$([a-z_]\w*)?\$[^]*?\$\1\$|(?<head>\bpg_(?<what>\w+)\s*\(\s*(?:pid\s*(?:=>|:=)\s*)?'?)(?<pid>\$?\d+)(?<tail>'?)/gi;
+  /--[^\n]*|\/\*[^]*?\*\/|\be'(?:[^'\\]|''|\\[^])*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$([a-z_]\w*)?\$[^]*?\$\1\$|(?<head>\bpg_(?<what>\w+)\s*\(\s*(?:pid\s*(?:=>|:=)\s*)?'?)(?<pid>\$?\d+)'?/gi;
 
 interface Call {
   readonly what: string;

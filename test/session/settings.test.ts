@@ -1,5 +1,6 @@
 /** Settings that follow a client: what is replayed, and what transactions and savepoints make of them. */
 import { describe, expect, test } from 'vitest';
+import { Random } from '../../soak/random.ts';
 import { Settings, replaySql, settingFromText } from '../../src/session/settings.ts';
 import { parseOptions, readStartup } from '../../src/session/startup.ts';
 import { SessionState } from '../../src/session/state.ts';
@@ -125,17 +126,13 @@ describe('startup', () => {
 });
 
 test('many settings, changed one by one, are those of a plain map', () => {
-  let state = 12_345;
-  const random = (below: number): number => {
-    state = (state * 1_103_515_245 + 12_345) % 2 ** 31;
-    return Math.floor((state / 2 ** 31) * below);
-  };
+  const random = new Random(12_345);
   const plain = new Map<string, ReturnType<typeof settingFromText>>();
   let settings = Settings.none;
   for (let step = 0; step < 4_000; step++) {
-    const name = `app.x${random(400)}`;
+    const name = `app.x${random.below(400)}`;
     const before = { settings, key: step % 97 === 0 ? settings.key : undefined };
-    const isSet = random(3) > 0;
+    const isSet = random.below(3) > 0;
     const setting = isSet ? settingFromText(name, String(step)) : undefined;
     settings = settings.with(name, setting);
     if (setting === undefined) plain.delete(name);
