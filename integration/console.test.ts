@@ -38,7 +38,7 @@ afterAll(async () => {
   await useCluster().dropDatabase(database);
 });
 
-const connectApp = (): Promise<pg.Client> => connectPg(weir.url({ database }));
+const connectApp = (options: pg.ClientConfig = {}): Promise<pg.Client> => connectPg(weir.url({ database }), options);
 
 const admin = (): Promise<pg.Client> => connectPg(weir.adminUrl());
 
@@ -136,6 +136,34 @@ describe('what commands do', () => {
     await console.query(`RESUME ${database}`);
     expect((await waiting).rows).toEqual([{ three: 3 }]);
   });
+
+  test.each(['of one database', 'global'])(
+    'PAUSE (%s): who waits too long is told of it, old client or new',
+    async (which) => {
+      const console = await admin();
+      const [client, replicaClient] = [await connectApp(), await connectApp()];
+      await client.query('SELECT 1');
+      await replicaClient.query('/* weir: route=replica */ SELECT 1');
+      await console.query("SET query_wait_timeout = '700ms'");
+      await console.query(which === 'global' ? 'PAUSE' : `PAUSE ${database}`);
+      const told = {
+        code: '53400',
+        message: expect.stringContaining(`database "${database}" is paused`),
+        hint: expect.stringContaining('RESUME'),
+      };
+      try {
+        await expect(client.query('SELECT 1')).rejects.toMatchObject(told);
+        await expect(replicaClient.query('/* weir: route=replica */ SELECT 1')).rejects.toMatchObject(told);
+        await expect(client.query('BEGIN')).rejects.toMatchObject(told);
+        // With settings of its own, so that a server has to be asked before the client is let in.
+        await expect(connectApp({ options: '-c work_mem=1234kB' })).rejects.toMatchObject(told);
+      } finally {
+        await console.query('RESUME');
+        await console.query("SET query_wait_timeout = '30s'");
+      }
+      expect((await client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+    },
+  );
 
   test('RECONNECT and WAIT_CLOSE replace every server connection', async () => {
     const client = await connectApp();

@@ -150,6 +150,13 @@ function choose({ primary, replicas }: TopologySnapshot, { route }: Preferences)
   return primary?.isUp === true ? primary : undefined;
 }
 
+/** At the end of the wait: what was true at its beginning may not be any more. */
+function whyNone(database: DatabaseRuntime): string {
+  if (database.paused) return `PAUSE by an operator; it goes on with RESUME on the admin console`;
+  const { nodes } = database.topology.snapshot();
+  return nodes.map((each) => `${each.name}: ${each.problem ?? each.role}`).join('; ');
+}
+
 function findNode(database: DatabaseRuntime, preferences: Preferences, services: Services): Promise<NodeState> {
   const deadlineMs = services.nowMs() + database.settings().queryWaitTimeoutMs;
   return new Promise((resolve, reject) => {
@@ -157,9 +164,7 @@ function findNode(database: DatabaseRuntime, preferences: Preferences, services:
       const snapshot = database.topology.snapshot();
       const node = database.paused ? undefined : choose(snapshot, preferences);
       if (node !== undefined) return resolve(node);
-      const nodes = snapshot.nodes.map((each) => `${each.name}: ${each.problem ?? each.role}`).join('; ');
-      const why = database.paused ? 'PAUSE by an operator' : nodes;
-      const expired = (): void => reject(new WeirError('no_node', { database: database.name, why }));
+      const expired = (): void => reject(new WeirError('no_node', { database: database.name, why: whyNone(database) }));
       database.park({ deadlineMs, retry: look, expired });
     };
     look();

@@ -24,6 +24,12 @@ export class NodeBudget {
     return this.taken;
   }
 
+  /** What there is no place in any more: this part, or the whole. */
+  get shortage(): 'part' | 'whole' | undefined {
+    if (this.taken >= this.limit) return this.whole === undefined ? 'whole' : 'part';
+    return this.whole?.shortage;
+  }
+
   join(member: BudgetMember): void {
     this.members.add(member);
     this.whole?.join(member);

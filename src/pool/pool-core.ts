@@ -3,7 +3,7 @@
  * the resize controller do with it is pool.ts. Knows nothing of SQL or clients.
  */
 import type { PoolSettings } from '../config/config.ts';
-import { WeirError } from '../errors.ts';
+import type { WeirError } from '../errors.ts';
 import type { ServerConnection } from '../backend/server.ts';
 import type { BudgetMember } from './budget.ts';
 import { failedLogin } from './failed-login.ts';
@@ -12,6 +12,7 @@ import { takeIdle } from './idle.ts';
 import { Lanes } from './lanes.ts';
 import { PoolFigures } from './pool-figures.ts';
 import { resetServer } from './reset.ts';
+import { waitTimeout } from './wait-timeout.ts';
 import { WaiterLine, type Ticket, type Waiter } from './waiters.ts';
 
 /** Log-ins at once: a pool that starts up may hurry a little more. */
@@ -335,16 +336,12 @@ export class PoolCore implements BudgetMember {
 
   /** Not only at the head of the line: somebody may have begun to wait in another one. */
   private endWaits(nowMs: number): void {
+    const { limit, logins, loginError, isPaused } = this;
+    const state = { open: this.all.size, resetting: this.resetting.size, limit, logins, loginError, isPaused };
     for (const { sinceMs, waiter } of this.line.takeWhere((ticket) => nowMs >= ticket.deadlineMs)) {
       this.figures.waitTimeouts++;
       this.figures.waited(nowMs - sinceMs);
-      waiter.refused(this.timeoutError(nowMs - sinceMs), false);
+      waiter.refused(waitTimeout(this.options, state, nowMs - sinceMs), false);
     }
-  }
-
-  protected timeoutError(waitedMs: number): WeirError {
-    if (this.all.size === 0 && this.loginError !== undefined) return this.loginError;
-    const pool = `${this.database}.${this.user} on ${this.node}`;
-    return new WeirError('query_wait_timeout', { waited: Math.round(waitedMs), pool, limit: this.limit });
   }
 }

@@ -220,8 +220,8 @@ const table = {
     sqlstate: '53400',
     severity: 'ERROR',
     level: 'warn',
-    message: 'waited {waited} ms for a server connection of {pool}, longer than query_wait_timeout',
-    hint: 'All {limit} connections of the pool are busy: look at SHOW POOLS, raise max_pool_size, or shorten transactions.',
+    message: 'waited {waited} ms for a server connection of {pool}, longer than query_wait_timeout: {why}',
+    hint: '{todo}',
   },
   not_in_pool_mode: {
     sqlstate: '0A000',

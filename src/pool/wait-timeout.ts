@@ -1,0 +1,70 @@
+/**
+ * What a client is told that has waited for a server until query_wait_timeout: why none came, and what ends that. The
+ * reasons are tried in the order in which an operator has to deal with them. Used by pool-core.ts.
+ */
+import { WeirError } from '../errors.ts';
+import type { PoolOptions } from './options.ts';
+
+/** The pool at the end of the wait. */
+export interface WaitState {
+  readonly isPaused: boolean;
+  readonly limit: number;
+  /** Connections that are open, those of them that are made ready for the next client, and log-ins under way. */
+  readonly open: number;
+  readonly resetting: number;
+  readonly logins: number;
+  /** What the last log-in has come to, if it failed. */
+  readonly loginError: WeirError | undefined;
+}
+
+interface Reason {
+  readonly why: string;
+  readonly todo: string;
+}
+
+type Of = Pick<PoolOptions, 'database' | 'user' | 'node' | 'budget'>;
+
+export function waitTimeout(of: Of, state: WaitState, waitedMs: number): WeirError {
+  const { isPaused, open, loginError } = state;
+  // A server that has said why is quoted.
+  if (!isPaused && open === 0 && loginError !== undefined) return loginError;
+  const pool = `${of.database}.${of.user} on ${of.node}`;
+  return new WeirError('query_wait_timeout', { waited: Math.round(waitedMs), pool, ...reasonOf(of, state) });
+}
+
+function reasonOf({ database, node, budget }: Of, state: WaitState): Reason {
+  const { isPaused, open, limit, logins, loginError, resetting } = state;
+  if (isPaused) {
+    return {
+      why: `database "${database}" is paused by an operator (PAUSE or KILL)`,
+      todo: `It goes on with RESUME on the admin console (weir resume).`,
+    };
+  }
+  const cleaned = resetting === 0 ? '' : ` (${resetting} of them being made ready for the next client)`;
+  const todo = 'Look at SHOW POOLS, raise max_pool_size, or shorten transactions.';
+  if (open >= limit) return { why: `all ${open} connections of the pool are busy${cleaned}`, todo };
+  if (loginError !== undefined) {
+    return {
+      why: `${open} connections are busy, and no other can be opened (${loginError.message})`,
+      todo: 'Mend what the log-in fails of: SHOW NODES and the log have more; or shorten transactions.',
+    };
+  }
+  const { shortage } = budget;
+  if (shortage !== undefined && logins === 0) {
+    const whose = shortage === 'part' ? 'max_db_connections allows' : 'the server can spare';
+    const why = `no connection to ${node} is left of those that ${whose}; this pool has ${open} of its ${limit}`;
+    return { why, todo: placeFor[shortage] };
+  }
+  if (logins > 0 && open === 0) {
+    return {
+      why: `the log-in to ${node} is still under way`,
+      todo: 'The server answers slowly, or not at all: look at SHOW NODES and at its load.',
+    };
+  }
+  return { why: `${open} connections are busy${cleaned}, ${logins} are being opened`, todo };
+}
+
+const placeFor = {
+  part: 'Raise max_db_connections, or make other pools of the database smaller (SHOW POOLS, RESIZE POOL).',
+  whole: 'Raise max_connections of the server, or make other pools smaller (SHOW NODES, SHOW POOLS, RESIZE POOL).',
+} as const;
