@@ -164,6 +164,32 @@ describe.skipIf(!hasRedis())('the cache over Redis', () => {
     expect(await said(a)).toBe('1: alice');
   });
 
+  it('says which setting of Redis is to blame where keys are thrown away, and does not start anew without end', async () => {
+    const a = await weir();
+    await up(a);
+    await client.config('RESETSTAT');
+    await client.config('SET', 'maxmemory-policy', 'allkeys-lru');
+    try {
+      // Full at once: whatever is written next takes the place of something else.
+      await client.config('SET', 'maxmemory', '1');
+      await until('the reason', async () => {
+        await said(a);
+        write(a);
+        return a.log.some((line) => line.includes('set maxmemory-policy to noeviction or volatile-lru'));
+      });
+      expect(a.cache.stats().redisProblem).toContain('maxmemory-policy is allkeys-lru');
+      expect(a.log.filter((line) => line.includes('in step')).length).toBeLessThan(20);
+    } finally {
+      await client.config('SET', 'maxmemory', '0');
+      await client.config('SET', 'maxmemory-policy', 'noeviction');
+    }
+    await until('it to be used again', async () => {
+      await said(a);
+      return a.cache.stats().hasLease && a.cache.stats().redisProblem === undefined;
+    });
+    expect(a.log.filter((line) => line.startsWith('cache_redis: Redis at') && line.includes('policy'))).toHaveLength(1);
+  });
+
   it('does not store in Redis what a peer has voided meanwhile', async () => {
     const [a, b] = [await weir(), await weir()];
     await up(a, b);

@@ -23,6 +23,7 @@ import { WeirError } from './errors.ts';
 import { createListener } from './frontend/listener.ts';
 import { serverTlsOptions } from './net/tls.ts';
 import { TurnWriter } from './net/turn.ts';
+import { boundedLog, withoutFigures } from './observability/bounded-log.ts';
 import { createHttpServer, type HttpServer } from './observability/http.ts';
 import { createLogger, createRepeatLimiter, limitRepeats, withoutNames, type Logger } from './observability/logger.ts';
 import { createMetrics } from './observability/metrics.ts';
@@ -68,10 +69,14 @@ export async function createApp(firstConfig: Config, deps: AppDeps): Promise<App
   let config = firstConfig;
   const users = new Map(deps.users);
   const logger = deps.logger ?? createLogger(config.log);
-  const { log } = logger;
   const nowMs = systemClock.nowMs;
+  const lines = boundedLog(logger.log, { nowMs, burst: 50, windowMs: 10_000, kindOf: (event) => event });
+  const { log } = lines;
+  // Redis may be lost and found again several times a second.
+  const ofCache = { nowMs, burst: 1, windowMs: 5_000, kindOf: withoutFigures };
+  const cacheLines = boundedLog(log, ofCache);
   const classifier = await createClassifier();
-  const cache = createCache({ settings: config.cache, log, now: nowMs });
+  const cache = createCache({ settings: config.cache, log: cacheLines.log, now: nowMs });
   let lastServerId = 0;
 
   const services: Services = {
@@ -226,6 +231,8 @@ export async function createApp(firstConfig: Config, deps: AppDeps): Promise<App
       for (const session of clients.sessions()) session.sweep(now);
       for (const replication of clients.replications()) replication.sweep();
       watchdog.pass(now);
+      cacheLines.flush();
+      lines.flush();
     } catch (error) {
       noteUnexpected(error);
     }
@@ -316,6 +323,8 @@ export async function createApp(firstConfig: Config, deps: AppDeps): Promise<App
     stops.done();
     if (stops.late.length > 0) log('warn', 'shutdown_cut', `not waited for any longer: ${stops.late.join(', ')}`);
     metrics.close();
+    cacheLines.flush(true);
+    lines.flush(true);
     log('info', 'stopped', 'weir has stopped');
     logger.flush();
   }

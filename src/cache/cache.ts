@@ -58,7 +58,7 @@ export function createCache(options: CacheOptions, parts: Partial<CacheParts> = 
   });
 }
 
-const noFigures = { writesHeld: 0, writesUnannounced: 0, redisLosses: 0 };
+const noFigures = { writesHeld: 0, writesUnannounced: 0, redisLosses: 0, redisProblem: undefined };
 
 class Cache implements ResultCache {
   readonly isEnabled: boolean;

@@ -8,6 +8,11 @@ import type { HelloReply } from './transport.ts';
 
 const foreignMessage = 'a message on the cache channel is not from a Weir of this version: ignored';
 
+/** Losing step more often than this in so long a time is no accident. */
+const mostRelapses = 10;
+const relapsesMs = 10_000;
+export const oftenLost = 'again and again what the Weirs keep in Redis is gone, or its messages are';
+
 export class MessageOrder {
   private readonly log: Log;
   /** Said once: another program's messages may come at any rate. */
@@ -18,6 +23,9 @@ export class MessageOrder {
   /** What the pulse before said was the last message: by the next pulse it must have arrived. */
   private promised = 0;
   private newestPromise = 0;
+
+  private relapseCount = 0;
+  private relapsesSinceMs = -Infinity;
 
   constructor(log: Log) {
     this.log = log;
@@ -30,6 +38,15 @@ export class MessageOrder {
       this.log('warn', 'cache_redis', foreignMessage);
     }
     return message;
+  }
+
+  /** Out of step. @returns whether this happens so often that beginning anew at once would be in vain */
+  relapses(nowMs: number): boolean {
+    if (nowMs - this.relapsesSinceMs > relapsesMs) {
+      this.relapsesSinceMs = nowMs;
+      this.relapseCount = 0;
+    }
+    return ++this.relapseCount > mostRelapses;
   }
 
   /** Nothing is known any more. */

@@ -6,7 +6,7 @@
 import type { Tag } from '../routing/plan.ts';
 import type { Lease } from './lease.ts';
 import { Membership } from './membership.ts';
-import { MessageOrder } from './message-order.ts';
+import { MessageOrder, oftenLost } from './message-order.ts';
 import { Mirror } from './mirror.ts';
 import type { PeersOptions } from './parts.ts';
 import { Silence } from './silence.ts';
@@ -106,7 +106,8 @@ export class Peers {
   }
 
   get figures(): PeerFigures {
-    return { ...this.membership.announcements.figures, redisLosses: this.losses };
+    const { problem } = this.transport;
+    return { ...this.membership.announcements.figures, redisLosses: this.losses, redisProblem: problem };
   }
 
   get currentIncarnation(): string {
@@ -250,6 +251,12 @@ export class Peers {
     }
   }
 
+  /** A message was lost, or Redis has lost its memory: once is soon mended, again and again it is no accident. */
+  private resync(): void {
+    if (!this.order.relapses(this.options.now())) return void this.sync(true);
+    this.refused(this.link, new Error(this.transport.problem ?? oftenLost));
+  }
+
   private loseTrust(): void {
     this.validFrom = Infinity;
     if (this.options.rules.keepsTrust) return;
@@ -302,7 +309,7 @@ export class Peers {
   private isTrusted(command: number, incarnation: string): boolean {
     if (this.state !== 'up' || command < this.validFrom) return false;
     if (incarnation === this.order.incarnation) return true;
-    void this.sync(true);
+    this.resync();
     return false;
   }
 
@@ -313,7 +320,7 @@ export class Peers {
     if (this.state === 'syncing') return this.order.early(message);
     const what = this.order.take(message, this.options.rules.ignoresGaps);
     if (what === 'old') return;
-    if (what !== 'next') return void this.sync(true);
+    if (what !== 'next') return this.resync();
     this.mirror.apply(message);
     this.lease.arrived(this.order.last);
   }

@@ -58,6 +58,9 @@ const longestBackoffMs = 30_000;
 /** Messages of Weirs are shorter (messages.ts). */
 const maxMessageBytes = 1_100_000;
 const restBytes = 1_000_000;
+/** Settings of Redis are looked at so often; bad ones, until somebody has mended them. */
+const settingsMs = 10_000;
+const badSettingsMs = 1_000;
 
 /** Longest wait, when Weir stops, for the word to arrive that it leaves. */
 const leaveMs = 500;
@@ -120,12 +123,21 @@ export class RedisTransport implements Transport {
   private refusals = 0;
   /** Said since it was last connected: a Redis that is down says the same things at every attempt. */
   private readonly said = new Set<string>();
+  /** Why it cannot be used now. */
+  private why: string | undefined = 'not connected yet';
+  /** It can be used, but is set up so that it loses what Weirs keep in it. */
+  private badSetting: string | undefined;
+  private settingsAtMs = 0;
 
   constructor(options: RedisTransportOptions) {
     this.options = options;
     this.address = addressOf(options.url);
     // Channels are not separated by database number, keys are.
     this.channel = `${space}:inv:${this.address.db}`;
+  }
+
+  get problem(): string | undefined {
+    return this.why ?? this.badSetting;
   }
 
   start(events: TransportEvents): void {
@@ -137,6 +149,10 @@ export class RedisTransport implements Transport {
     const isRotating = rotate || this.runId === unknownRun;
     const rest = [isRotating ? '1' : '0', echo, leaseMs, memberTimeoutMs, members.join(','), open.join(',')];
     const known = orphans.flatMap(({ token, note }) => [token, note]);
+    const everyMs = this.badSetting === undefined ? settingsMs : badSettingsMs;
+    const { pair } = this;
+    if (pair?.state === 'ready' && performance.now() - this.settingsAtMs > everyMs)
+      void this.readSettings(pair.commands);
     const reply = listOf(await this.run('hello', [membersKey], [...rest, ...known]), 9);
     return {
       incarnation: textOf(reply[0]),
@@ -231,8 +247,10 @@ export class RedisTransport implements Transport {
       await Promise.all(logIns);
       const steps: Promise<Reply>[] = [subscription.call(['SUBSCRIBE', this.channel])];
       for (const script of Object.values(scripts)) steps.push(commands.call(['SCRIPT', 'LOAD', script]));
+      const settings = this.readSettings(commands);
       const [info] = await Promise.all([commands.call(['INFO', 'server']), ...steps]);
       this.runId = runIdOf(textOf(info));
+      await settings;
     } catch (error) {
       const { message } = error as Error;
       // Still loading its data, it will not refuse for long.
@@ -243,7 +261,20 @@ export class RedisTransport implements Transport {
     pair.state = 'ready';
     clearTimeout(pair.deadline);
     this.said.clear();
+    this.why = undefined;
     this.events?.onConnected();
+  }
+
+  /** Anybody may change them at any time. */
+  private async readSettings(commands: RedisLink): Promise<void> {
+    this.settingsAtMs = performance.now();
+    // A Redis that does not tell may be set up well.
+    const memory = await commands.call(['INFO', 'memory']).then(textOf, () => '');
+    const policy = /^maxmemory_policy:(allkeys-[\w-]+)/m.exec(memory)?.[1];
+    const hasLimit = !/^maxmemory:0\s*$/m.test(memory);
+    const before = this.badSetting;
+    this.badSetting = policy === undefined || !hasLimit ? undefined : badPolicy(policy);
+    if (this.badSetting !== undefined && this.badSetting !== before) this.warn(this.badSetting);
   }
 
   private async logIn(link: RedisLink, purpose: string): Promise<void> {
@@ -264,7 +295,8 @@ export class RedisTransport implements Transport {
     pair.commands.end(error);
     pair.subscription.end(error);
     if (this.events === undefined) return;
-    if (!wasReady) this.problem(error.message);
+    this.why = error.message;
+    if (!wasReady) this.complain(error.message);
     if (error instanceof ProtocolError) pair.isRefused = true;
     if (pair.isRefused) this.refusals++;
     const refusedMs = Math.min(500 * 2 ** (this.refusals - 1), longestBackoffMs);
@@ -274,9 +306,13 @@ export class RedisTransport implements Transport {
     if (wasReady) this.events.onLost(error.message);
   }
 
-  private problem(why: string): void {
+  private complain(why: string): void {
     if (this.events === undefined || this.said.size >= mostProblems || this.said.has(why)) return;
     this.said.add(why);
+    this.warn(why);
+  }
+
+  private warn(why: string): void {
     const { host, port } = this.address;
     this.options.log('warn', 'cache_redis', `Redis at ${host}:${port}: ${why}`);
   }
@@ -289,6 +325,9 @@ export class RedisTransport implements Transport {
     return this.pair.commands.call(['EVALSHA', ...args]);
   }
 }
+
+const badPolicy = (policy: string): string =>
+  `its maxmemory-policy is ${policy}, so that it throws away what Weir keeps there when it is full, and nothing stays cached: set maxmemory-policy to noeviction or volatile-lru`;
 
 const unknownRun = 'unknown';
 

@@ -71,6 +71,8 @@ export interface OpenReply {
 
 /** Every promise rejects if the connection is lost before the answer, or the answer makes no sense. */
 export interface Transport {
+  /** In words: why it cannot be used, or what setting of Redis is in its way. Absent: not known, or nothing. */
+  readonly problem?: string | undefined;
   /** Starts connecting; does not wait. */
   start(events: TransportEvents): void;
   /** The current incarnation and, if all members are there, a lease. */

@@ -137,6 +137,8 @@ export interface PeerFigures {
   readonly writesUnannounced: number;
   /** Connections to Redis that were lost or given up. */
   readonly redisLosses: number;
+  /** Why Redis is down, or which of its settings makes it lose what is kept there. */
+  readonly redisProblem: string | undefined;
 }
 
 export interface CacheStats extends PeerFigures {

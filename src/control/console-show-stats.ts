@@ -228,6 +228,7 @@ const cache = show<CacheStats>(
     ),
     cached.int('malformed_entries', (row) => row.malformed),
     cached.text('redis', (row) => row.redis),
+    cached.text('redis_problem', (row) => row.redisProblem ?? null),
   ],
   ({ sources }) => [sources.cacheStats()],
 );

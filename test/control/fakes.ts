@@ -260,6 +260,7 @@ export function fakeSources(changes: Partial<ConsoleSources> = {}): FakeSources 
       undecided: 0,
       malformed: 0,
       redis: 'up',
+      redisProblem: undefined,
     }),
     pause: (name) => note('pause', name),
     resume: (name) => note('resume', name),
