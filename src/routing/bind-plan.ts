@@ -8,6 +8,7 @@ import { effectsOf, hasAnyEffect, uniteEffects } from './bind-effects.ts';
 import type { BindContext } from './bind-reach.ts';
 import { customSettingsOf } from './bind-settings.ts';
 import { asksSequences, mayAdvanceSequences } from './bind-sequences.ts';
+import { isAlikeOnStandby } from './bind-standby.ts';
 import { bindStatement, readsNames } from './bind-statement.ts';
 import type { BoundStatement } from './bind-statement.ts';
 import type { Plan, Tag } from './plan.ts';
@@ -34,6 +35,7 @@ export function unite(facts: QueryFacts, context: BindContext): Plan {
     catalog: context.catalog,
     isRead,
     why: whyOf(facts, bound),
+    isAlikeOnStandby: bound.length > 0 && bound.every((one) => one.isAlikeOnStandby),
     isPlainRead: only?.isPlainRead ?? false,
     writes: uniqueTags(bound.flatMap((one) => one.writes)),
     writesAll: bound.length === 0 || bound.some((one) => one.writesAll),
@@ -171,6 +173,7 @@ export function planWithoutCatalog(facts: QueryFacts): Plan {
     catalog: undefined,
     isRead: false,
     why: 'the catalog of the database is not known yet',
+    isAlikeOnStandby: statements.every((one) => isAlikeOnStandby(one, facts.template, undefined)),
     isPlainRead: false,
     writes: [],
     writesAll: writesAll || statements.some((one) => one.transaction === 'commit-prepared'),
@@ -237,6 +240,7 @@ export function asLearnedWrite(plan: Plan): Plan {
     ...plan,
     isRead: false,
     why,
+    isAlikeOnStandby: false,
     isPlainRead: false,
     writesAll: true,
     reads: [],

@@ -9,6 +9,7 @@ import type { Bodies } from './bind-bodies.ts';
 import { follow, followText } from './bind-follow.ts';
 import type { Way } from './bind-follow.ts';
 import { judgeFunction, leavesTraces, refusalOfSetting, showsNames } from './bind-functions.ts';
+import { isReplicatedCatalog, onlySets } from './bind-standby.ts';
 import { isWholeText } from './bind-text.ts';
 
 /** What binding needs besides the facts; one per (catalog, path). */
@@ -30,6 +31,8 @@ export class Reach {
   /** First reason why it is not a read, and why its answer cannot be kept. */
   notRead: string | undefined;
   notCacheable: string | undefined;
+  /** First reason why a hot standby may answer otherwise in a READ ONLY transaction (bind-standby.ts). */
+  unlikeOnStandby: string | undefined;
   /** A function of unknown effect may write any table. */
   writesAll: string | undefined;
   isSuspect = false;
@@ -42,9 +45,11 @@ export class Reach {
   /** Functions whose bodies were looked into, and by what right. */
   readonly followed = new Set<string>();
 
-  refuse(reason: string): void {
+  /** @param isAlike a standby does the same: it is not a read for another reason than that */
+  refuse(reason: string, isAlike = false): void {
     this.notRead ??= reason;
     this.notCacheable ??= reason;
+    if (!isAlike) this.unlikeOnStandby ??= reason;
   }
   refuseCache(reason: string): void {
     this.notCacheable ??= reason;
@@ -82,7 +87,7 @@ export function reachRelation(relation: CatalogRelation, context: BindContext, r
   const name = `${relation.schema}.${relation.name}`;
   reach.showsNames ||= relation.isSystem && relation.name === 'pg_prepared_statements';
   const kindProblem = problemOfKind(relation);
-  if (kindProblem !== undefined) reach.refuse(`reads ${kindProblem} ${name}`);
+  if (kindProblem !== undefined) reach.refuse(`reads ${kindProblem} ${name}`, isReplicatedCatalog(relation));
   if (relation.treeProblem !== undefined) reach.refuse(`reads ${name}, which ${relation.treeProblem}`);
   if (relation.hasRowSecurity) reach.refuseCache(`${name} has row security`);
   // A materialized view is read as it was stored; only REFRESH runs its query.
@@ -180,7 +185,7 @@ export function reachFunction(
   isSpoken = false,
 ): void {
   const judgement = judgeFunction(found, isVouched(found, context.vouched), constant);
-  if (judgement.refusal !== undefined) reach.refuse(prefix + judgement.refusal);
+  if (judgement.refusal !== undefined) reach.refuse(prefix + judgement.refusal, onlySets(found, constant));
   if (!judgement.isKeyed) reach.refuseCache(`${prefix}calls ${found.schema}.${found.name}(), which is not immutable`);
   if (judgement.writes) reach.writesAll ??= prefix + (judgement.refusal ?? '');
   reach.isSuspect ||= judgement.isSuspect;

@@ -7,6 +7,7 @@ import type { StatementFacts } from '../sql/facts.ts';
 import { effectsOf } from './bind-effects.ts';
 import { displayName, isTemporarySchema, Reach, reachOf } from './bind-reach.ts';
 import type { BindContext } from './bind-reach.ts';
+import { isAlikeOnStandby } from './bind-standby.ts';
 import { isCopyToStdout, saysTemporary } from './bind-text.ts';
 import { WriteClosure, writeClosureOf } from './bind-writes.ts';
 import type { SessionEffects, Tag } from './plan.ts';
@@ -14,6 +15,7 @@ import type { SessionEffects, Tag } from './plan.ts';
 export interface BoundStatement {
   readonly isRead: boolean;
   readonly why: string;
+  readonly isAlikeOnStandby: boolean;
   readonly isPlainRead: boolean;
   readonly writes: readonly Tag[];
   readonly writesAll: boolean;
@@ -151,6 +153,7 @@ export function bindStatement(facts: StatementFacts, context: BindContext): Boun
   return {
     isRead: why === undefined,
     why: why ?? 'read',
+    isAlikeOnStandby: why === undefined || isAlikeOnStandby(facts, context.template, planned ?? reach),
     isPlainRead: why === undefined && isSelect,
     writes: tagsOf(closure.roots, context),
     writesAll: closure.all !== undefined,

@@ -33,7 +33,8 @@ export function describePlan(plan: Plan): PlanDescription {
 
 function routeOf(plan: Plan): string {
   if (plan.isRead) return `any node that is fresh enough: ${plan.why}`;
-  if (plan.beginsReadOnly) return 'any node that is fresh enough, for the whole transaction: BEGIN READ ONLY';
+  if (plan.beginsReadOnly)
+    return 'any node that is fresh enough, for the whole transaction; the primary if its first statement needs that: BEGIN READ ONLY';
   return `primary: ${plan.why}`;
 }
 

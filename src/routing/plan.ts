@@ -34,6 +34,8 @@ export interface Plan {
   readonly catalog: Catalog | undefined;
   /** Every statement in it is provably harmless on a hot standby. */
   readonly isRead: boolean;
+  /** In a READ ONLY transaction a hot standby does and answers the same as a primary; of reads it does. */
+  readonly isAlikeOnStandby: boolean;
   /** In words why (not): "read", "writes public.users", "calls volatile nextval()", "not parsed: ...". */
   readonly why: string;
   /** A plain single SELECT whose answer is made of rows: may share a lane with other clients' reads. */

@@ -1,19 +1,30 @@
 /**
  * What runs once more: reads of which the client has seen nothing, when their server died, or a replica refused them
- * (25006, or a serializable transaction) or cancelled them (a conflict with recovery). In order: what was pipelined behind such a read runs again behind it. Called by settle.ts and lost.ts.
+ * (25006, say) or cancelled them (a conflict with recovery); and the first statement of a READ ONLY transaction, with its
+ * BEGIN, when a replica did. In order: what was pipelined behind it runs again behind it. Called by settle.ts and lost.ts.
  */
 import type { ClientSession } from './client.ts';
+import { leaveForHome, mayGoHome } from './go-home.ts';
 import { findServer } from './handle-request.ts';
+import { prepareServer } from './replay.ts';
 import type { Unit } from './unit.ts';
 
 const maxAttempts = 3;
 
-/** Only what is provably a read, by itself, whole, and small enough to be kept until it is answered. */
+/**
+ * Only what is whole, small enough to be kept until it is answered, and provably a read by itself; or what a transaction that
+ * can still begin elsewhere begins with.
+ */
 export function mayBeKept(session: ClientSession, unit: Unit): boolean {
-  if (!unit.isRead || !unit.isComplete || unit.begins || session.mustStay) return false;
+  if (!unit.isComplete || unit.begins) return false;
+  if (session.mustStay ? !mayGoHome(session) || !isAlike(unit) : !unit.isRead) return false;
   // A statement that the batch closes after using it would be missed the second time.
   if (unit.shape.lastIndexOf('C') > 0) return false;
   return session.inFlight.length === 0 || session.keptBytes + unit.bytes <= maxKeptBytes;
+}
+
+function isAlike({ isRead, plans }: Unit): boolean {
+  return isRead || (plans.length > 0 && plans.every((plan) => plan.isAlikeOnStandby));
 }
 
 /** Of requests pipelined behind others. */
@@ -23,22 +34,23 @@ export function canRunAgain(unit: Unit): boolean {
   return unit.messages !== undefined && !unit.isSentOn && unit.attempts < maxAttempts;
 }
 
-const serializable = 'serializable';
-
-/** What only a replica says of a read by itself, whatever language its messages are in; and what follows from it. */
+/** What only a replica says of a read, whatever language its messages are in; and what follows from it. */
 const replicasOnly: ReadonlyMap<string, (session: ClientSession, unit: Unit) => void> = new Map([
   ['25006', learn],
   // Its statement was in the way of the replay: cancelled, or the victim of a deadlock with it.
   ['40001', goHome],
   ['40P01', goHome],
-  [serializable, refusedAsSerializable],
+  // "Recovery is in progress", mostly.
+  ['55000', refused('a replica is not in the state for it (55000)')],
+  // default_transaction_isolation is set to that for the role, database or server.
+  ['GetSerializableTransactionSnapshot', refused('a replica runs no serializable transactions')],
+  ['get_relation_info', refused('a replica has no unlogged tables')],
 ]);
 
-/** A replica has no serializable transactions: default_transaction_isolation is set to that for the role, database or server. */
+/** Of what is not supported there, the routine that says so. */
 function reasonIn(fields: ReadonlyMap<string, string>): string {
   const sqlstate = fields.get('C') ?? '';
-  const isSerializable = sqlstate === '0A000' && fields.get('R') === 'GetSerializableTransactionSnapshot';
-  return isSerializable ? serializable : sqlstate;
+  return sqlstate === '0A000' ? (fields.get('R') ?? '') : sqlstate;
 }
 
 /**
@@ -48,6 +60,7 @@ function reasonIn(fields: ReadonlyMap<string, string>): string {
 export function swallow(session: ClientSession, first: Unit, fields: ReadonlyMap<string, string>): boolean {
   const note = replicasOnly.get(reasonIn(fields));
   if (note === undefined || first.node?.role !== 'replica') return false;
+  if (session.keepsServer && !mayGoHome(session)) return false;
   const { inFlight } = session;
   for (let i = 0; i < inFlight.length; i++) if (!canRunAgain(inFlight.at(i) as Unit)) return false;
   for (let i = 0; i < inFlight.length; i++) (inFlight.at(i) as Unit).isSwallowed = true;
@@ -83,7 +96,7 @@ function goHome(session: ClientSession, unit: Unit): void {
   const { database, services } = session;
   database.stats.recoveryConflicts++;
   const why = `${unit.node?.name ?? 'a replica'} cancelled it in favour of the replay`;
-  if (database.topology.snapshot().primary?.isUp === true) {
+  if (session.keepsServer || database.topology.snapshot().primary?.isUp === true) {
     unit.isRefused = true;
     unit.retryWhy = why;
   } else {
@@ -95,9 +108,11 @@ function goHome(session: ClientSession, unit: Unit): void {
   });
 }
 
-function refusedAsSerializable(_session: ClientSession, unit: Unit): void {
-  unit.isRefused = true;
-  unit.retryWhy = 'a replica runs no serializable transactions';
+function refused(why: string): (session: ClientSession, unit: Unit) => void {
+  return (_session, unit) => {
+    unit.isRefused = true;
+    unit.retryWhy = why;
+  };
 }
 
 /** The unit's node has failed it; another replica may do better. */
@@ -110,7 +125,9 @@ export function avoidNode(unit: Unit, why: string): void {
 export function runAgain(session: ClientSession, units: readonly Unit[]): void {
   for (const unit of units) reset(session, unit);
   session.intake.again(units);
-  session.release();
+  const first = units[0] as Unit;
+  if (mayGoHome(session)) leaveForHome(session, first, first.retryWhy);
+  else session.release();
   session.hasNamesInFlight = false;
   session.waiting();
   session.goOn(() => take(session, units, 0));
@@ -118,7 +135,10 @@ export function runAgain(session: ClientSession, units: readonly Unit[]): void {
 
 function take(session: ClientSession, units: readonly Unit[], at: number): void {
   if (at + 1 < units.length) session.firstWhenQuiet(() => take(session, units, at + 1));
-  findServer(session, units[at] as Unit);
+  const unit = units[at] as Unit;
+  // Behind the first one it is in a transaction, which stays where it is.
+  if (session.server === undefined) findServer(session, unit);
+  else prepareServer(session, unit);
 }
 
 function reset(session: ClientSession, unit: Unit): void {

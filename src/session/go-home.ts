@@ -1,55 +1,54 @@
 /**
- * A READ ONLY transaction begins on a replica, where less is allowed than in one on the primary: no LISTEN, no
- * NOTIFY, no READ WRITE after all; and an advisory lock there locks nobody out. As long as nothing has happened in it
- * but its BEGIN, it begins again on the primary for such a statement, and nobody can tell. Called by
- * handle-request.ts and settle.ts.
+ * A READ ONLY transaction begins on a replica, where less is allowed than in one on the primary, and some things mean something
+ * else: a sequence is ahead, an advisory lock locks nobody out. As long as nothing has happened in it but its BEGIN, it
+ * begins again on the primary for such a statement, and nobody can tell. Called by handle-request.ts, again.ts and settle.ts.
  */
-import { Frontend } from '../protocol/codes.ts';
-import type { StatementFacts, TransactionVerb } from '../sql/facts.ts';
+import { TxStatus } from '../protocol/codes.ts';
 import type { ClientSession } from './client.ts';
 import type { Unit } from './unit.ts';
 
-/** Longer ones are full of comments, and stay where they are. */
-const maxOpeningBytes = 1024;
-
-const needPrimary: ReadonlySet<TransactionVerb> = new Set([
-  'set-transaction',
-  'prepare-transaction',
-  'commit-prepared',
-  'rollback-prepared',
-]);
-
-/** The text of a BEGIN READ ONLY that is all of the unit. */
-export function openingOf(unit: Unit): string | undefined {
-  const message = unit.messages?.[0];
-  if (unit.plans.length !== 1 || unit.plans[0]?.beginsReadOnly !== true || message?.type !== Frontend.Query)
-    return undefined;
-  const { buffer, start, end } = message;
-  return end - start > maxOpeningBytes ? undefined : buffer.toString('utf8', start + 5, end - 1);
+/** Is about to be sent. The text of a BEGIN READ ONLY that is all of the unit is kept, without its comments. */
+export function noteOpening(session: ClientSession, unit: Unit): void {
+  const plan = unit.plans[0];
+  if (plan?.beginsReadOnly !== true || unit.plans.length !== 1) return;
+  // In an open transaction, or in one that what is in flight leaves open, BEGIN begins nothing.
+  const isFirst = session.inFlight.length === 0 && session.status === TxStatus.Idle;
+  session.opening = isFirst ? plan.facts.template : undefined;
 }
 
-/** Is the unit the first one behind such a BEGIN on a replica, and asks for more than there is on a replica? */
+/** The unit was answered. What only prepares a statement, or describes one, is still no part of the transaction. */
+export function noteOpened(session: ClientSession, unit: Unit, status: number): void {
+  if (session.opening === undefined) return;
+  const isNothing = !unit.executes && !unit.binds;
+  if (status !== TxStatus.InTransaction || !(isNothing || isOpening(session, unit))) session.opening = undefined;
+}
+
+/** Is it the BEGIN itself? */
+function isOpening(session: ClientSession, { plans }: Unit): boolean {
+  return session.status === TxStatus.Idle && plans.length === 1 && plans[0]?.beginsReadOnly === true;
+}
+
+/** Can the open transaction still begin again elsewhere, as far as its server is concerned? */
+export function mayGoHome(session: ClientSession): boolean {
+  if (session.opening === undefined || session.serverNode?.role !== 'replica') return false;
+  return !session.state.isPinned && session.poolMode !== 'session' && session.preferences.route !== 'replica';
+}
+
+/** Is the unit the first one behind such a BEGIN on a replica, and may be answered otherwise than on the primary? */
 export function mustGoHome(session: ClientSession, unit: Unit): boolean {
-  if (session.opening === undefined || unit.isRead) return false;
-  if (session.serverNode?.role !== 'replica' || session.state.isPinned) return false;
-  if (session.preferences.route === 'replica' || unit.hints?.route === 'replica') return false;
-  return unit.plans.some(({ facts }) => facts.statements.some(needsPrimary));
-}
-
-const advisoryLock = /^pg_(try_)?advisory_/;
-
-/** READ ONLY allows it, recovery does not, or it means nothing on a replica. */
-function needsPrimary({ kind, transaction, functions }: StatementFacts): boolean {
-  if (kind === 'listen' || kind === 'notify') return true;
-  if (transaction !== undefined) return needPrimary.has(transaction);
-  return functions.some(({ name }) => advisoryLock.test(name));
+  if (session.opening === undefined || unit.isRead || !mayGoHome(session)) return false;
+  if (unit.hints?.route === 'replica') return false;
+  // A FunctionCall has no plan.
+  if (unit.plans.length === 0) return unit.executes;
+  return unit.plans.some(({ isAlikeOnStandby, beginsReadOnly }) => !isAlikeOnStandby && !beginsReadOnly);
 }
 
 /** Ends the transaction on the replica. The session's next server, which the caller finds, is told to begin it again. */
-export function leaveForHome(session: ClientSession, unit: Unit): void {
+export function leaveForHome(session: ClientSession, unit: Unit, why: string): void {
   session.reopening = session.opening;
   session.opening = undefined;
+  session.transaction = 'block';
   unit.isRefused = true;
-  unit.retryWhy = 'a replica allows less in a READ ONLY transaction';
+  unit.retryWhy = why;
   session.releaseAfter('ROLLBACK');
 }

@@ -10,6 +10,7 @@ import type { ServerConnection } from '../backend/server.ts';
 import type { Lookup } from '../cache/types.ts';
 import { Capture } from '../cache/capture.ts';
 import type { Pool } from '../pool/pool.ts';
+import type { Plan } from '../routing/plan.ts';
 import { route, type Decision } from '../routing/route.ts';
 import type { Route, RoutingFacts } from '../routing/types.ts';
 import { anyReplica } from '../routing/eligible.ts';
@@ -49,7 +50,7 @@ export function handleRequest(session: ClientSession, unit: Unit): void {
   if (session.server !== undefined) {
     unit.cacheWhy = 'the session keeps its server';
     if (!mustGoHome(session, unit)) return prepareServer(session, unit);
-    leaveForHome(session, unit);
+    leaveForHome(session, unit, 'a replica may answer otherwise in a READ ONLY transaction');
     return findServer(session, unit);
   }
   if (preparesAtOnce(session, unit)) return;
@@ -68,13 +69,24 @@ function mayPipeline(session: ClientSession, unit: Unit): boolean {
   if (mustBeAnnounced(session, unit)) return false;
   if (session.server !== undefined && !isReadyFor(session, unit, session.server)) return false;
   session.openLane(false);
-  if (session.mustStay) return true;
+  if (session.mustStay) return !mayLeaveReplica(session);
   const node = session.serverNode;
   if (node?.role === 'primary') return unit.hints?.route !== 'replica' && session.preferences.route !== 'replica';
   if (!unit.isRead || unit.begins || unit.hints !== undefined || node === undefined) return false;
   if ((session.preferences.consistency ?? session.services.routing().consistency) === 'eventual') return true;
   const need = session.tokens.needLsn(session.database.topology.ticker, session.lastWriteOf(unit));
   return need !== undefined && node.lsn >= need;
+}
+
+/** What ends the transaction is on its way to a replica: what comes behind it may belong elsewhere. */
+function mayLeaveReplica({ inFlight, serverNode }: ClientSession): boolean {
+  if (serverNode?.role !== 'replica') return false;
+  for (let i = 0; i < inFlight.length; i++) if (inFlight.at(i)?.plans.some(mayEnd) === true) return true;
+  return false;
+}
+
+function mayEnd({ facts }: Plan): boolean {
+  return facts.statements.some(({ transaction }) => transaction === 'commit' || transaction === 'rollback');
 }
 
 function sayLocally(session: ClientSession, unit: Unit): void {

@@ -64,6 +64,7 @@ export class Receiver implements AnswerReceiver {
       session.intake.copyIn.heard();
       return;
     }
+    if (unit.isSwallowed) return session.intake.copyIn.heard();
     const isQuery = answer.kind === Owed.Query;
     const plan = isQuery ? unit.plans.at(-1) : (answer.context as Plan | undefined);
     const facts = plan?.facts.statements[isQuery ? unit.statementIndex++ : 0];

@@ -11,7 +11,7 @@ import type { ClientSession } from './client.ts';
 import { forgetTransaction, guardWrites, noteWrites, settleWrites } from './commits.ts';
 import { noteCustomSettings } from './custom-settings.ts';
 import { countAnswer } from './count.ts';
-import { openingOf } from './go-home.ts';
+import { noteOpened, noteOpening } from './go-home.ts';
 import { enterFlight, leaveFlight } from './load.ts';
 import { noteEnds } from './pins.ts';
 import { noteAdvanced } from './sequences.ts';
@@ -24,7 +24,7 @@ export function beginUnit(session: ClientSession, unit: Unit): void {
   unit.sentAtMs = services.nowMs();
   unit.node ??= session.serverNode;
   noteWrites(session, unit);
-  session.opening = openingOf(unit);
+  noteOpening(session, unit);
   unit.held = mayBeKept(session, unit) ? [] : undefined;
   enterFlight(session, unit);
   guardWrites(session, unit);
@@ -50,7 +50,6 @@ export function settle(session: ClientSession, unit: Unit, status: number): void
   noteCustomSettings(session, unit);
   if (isIdle) {
     session.hasAdvanced = false;
-    session.opening = undefined;
     session.state.ended(!unit.hasError);
     server.settings = session.state.takeOnServer();
   }
@@ -62,6 +61,7 @@ export function settle(session: ClientSession, unit: Unit, status: number): void
     database.stats.xacts++;
   }
   settleCache(session, unit, isIdle);
+  noteOpened(session, unit, status);
   session.status = status;
   if (session.state.isPinned) noteEnds(session, unit);
   session.lastUnit = unit;

@@ -321,6 +321,46 @@ describe('without a catalog', () => {
   });
 });
 
+describe('what a hot standby answers alike in a READ ONLY transaction', () => {
+  test.each([
+    ['SELECT count(*) FROM users', true],
+    ['SELECT 1; SHOW search_path', true],
+    ["SELECT set_config('search_path', 'public', true)", true],
+    ["SELECT set_config('Transaction_Read_Only', 'off', true)", false],
+    ["SELECT set_config('search_path', nextval('s')::text, true)", false],
+    ["SET LOCAL work_mem = '1MB'", true],
+    ['SET transaction_read_only = off', false],
+    ['SHOW transaction_read_only', true],
+    ['SHOW in_hot_standby', false],
+    ['SHOW ALL', false],
+    ['SAVEPOINT a', true],
+    ['ROLLBACK TO a', true],
+    ['PREPARE TRANSACTION $$a$$', false],
+    ['DECLARE c CURSOR FOR SELECT * FROM users', true],
+    ['DECLARE c CURSOR FOR SELECT * FROM users FOR UPDATE', false],
+    ['DECLARE c CURSOR FOR SELECT pg_current_wal_lsn()', false],
+    ['EXPLAIN SELECT * FROM users', true],
+    ['EXPLAIN ANALYZE DELETE FROM users', false],
+    ['EXPLAIN SELECT * FROM nowhere', false],
+    ['COPY users TO STDOUT', true],
+    ["COPY users TO '/tmp/users'", false],
+    ['EXECUTE p', false],
+    ['LOCK TABLE users', false],
+    ['SELECT * INTO TEMP t FROM users', false],
+    ['NOTIFY x', false],
+    ['SELECT 1; NOTIFY x', false],
+    ['nonsense', false],
+  ])('%s: %s', (sql, isAlike) => {
+    expect(planOf(sql).isAlikeOnStandby).toBe(isAlike);
+  });
+
+  test('without a catalog only what names nothing in it', () => {
+    const bind = (sql: string): boolean => binderOf().bind(factsOf(sql), undefined, undefined, 'app').isAlikeOnStandby;
+    expect(bind('SAVEPOINT a')).toBe(true);
+    expect(bind('SELECT 1')).toBe(false);
+  });
+});
+
 describe('binding never throws', () => {
   test('a catalog that does makes a write of everything', () => {
     const broken: Catalog = {
