@@ -136,9 +136,9 @@ export function runAgain(session: ClientSession, units: readonly Unit[]): void {
 function take(session: ClientSession, units: readonly Unit[], at: number): void {
   if (at + 1 < units.length) session.firstWhenQuiet(() => take(session, units, at + 1));
   const unit = units[at] as Unit;
-  // Behind the first one it is in a transaction, which stays where it is.
-  if (session.server === undefined) findServer(session, unit);
-  else prepareServer(session, unit);
+  // Behind the first one of a transaction it is in that, which stays where it is.
+  if (at > 0 && session.keepsServer) prepareServer(session, unit);
+  else findServer(session, unit);
 }
 
 function reset(session: ClientSession, unit: Unit): void {
