@@ -5,9 +5,9 @@
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { expectedOf } from './differential/compare.ts';
-import { extended, query, sync } from './differential/messages.ts';
+import { bind, closePortal, execute, extended, parse, query, sync } from './differential/messages.ts';
 import { play } from './differential/play.ts';
-import { a, script, type Step } from './differential/script.ts';
+import { a, b, script, type Step } from './differential/script.ts';
 import {
   closeClients,
   connectPg,
@@ -95,6 +95,21 @@ const ways: Readonly<Record<string, (sql: string) => Step[]>> = {
     a(...extended(begin), sync, ...extended(sql), sync, ...extended('SELECT 1'), sync, ...extended('COMMIT'), sync),
     a('SELECT 2'),
   ],
+  'a pipeline with a Close in it': (sql) => [
+    a(
+      query(begin),
+      query(sql),
+      parse('', 'SELECT 1'),
+      bind('p', ''),
+      execute('p'),
+      closePortal('p'),
+      sync,
+      query('COMMIT'),
+    ),
+  ],
+  'a pipeline with COMMIT AND CHAIN': (sql) => [
+    a(query(begin), query(sql), query('COMMIT AND CHAIN'), query('SELECT 1'), query('COMMIT')),
+  ],
   'COMMIT AND CHAIN behind it': (sql) => [a(begin), a(sql), a('COMMIT AND CHAIN'), a('SELECT 1'), a('COMMIT')],
 };
 
@@ -114,6 +129,18 @@ describe.each(Object.entries(refused))('%s', (what, sql) => {
     // Another text each time: Weir learns from a refusal.
     (way, steps) => compare(way, steps(`${sql} AS "${way}"`)),
   );
+});
+
+test.each([
+  ['Query', query("COMMIT; SET work_mem = '77MB'")],
+  ['batch', ...extended('COMMIT'), ...extended("SET work_mem = '77MB'"), sync],
+])('what is pipelined behind its end in one %s leaves nothing on the replica', async (how, ...messages) => {
+  const sql = `SELECT ro_says('SELECT count(*) FROM ro_unlogged') AS "${how}"`;
+  await compare(how, [
+    a(query(begin), query(sql), ...messages),
+    ...Array.from({ length: 5 }, () => b("SELECT current_setting('work_mem')")),
+  ]);
+  expect(await lastRoute(probe)).toMatch(/^replica1/);
 });
 
 test('a second statement hears of it, and so does one behind what has been answered', async () => {

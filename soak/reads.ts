@@ -193,7 +193,7 @@ export class ReadSession {
     const isRepeatable = this.random.chance(0.5);
     const begin = `BEGIN ${isRepeatable ? 'ISOLATION LEVEL REPEATABLE READ ' : ''}READ ONLY`;
     const first = this.question(undefined);
-    // Before it begins: it stays on its node, which knows what was written until then.
+    // Before it begins: its node knows what was written until then, and so does the primary if it begins again there.
     const other = isRepeatable ? undefined : this.question(undefined);
     const [begun, answer] = await connection.send(Buffer.concat([query(begin), first.bytes]), 2);
     if (begun!.sqlstate === '' || answer!.sqlstate !== '') this.judge(first, answer!, '');

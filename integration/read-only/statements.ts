@@ -129,11 +129,18 @@ export const deeds = lines(`
   LISTEN ro_news
   NOTIFY ro_news
   SELECT pg_notify('ro_news', 'x')
+  PREPARE p AS SELECT 1
+  DECLARE c CURSOR WITH HOLD FOR SELECT id FROM ro_items
   SET TRANSACTION READ WRITE
   SET transaction_read_only = off
   SET LOCAL transaction_read_only TO off
   SELECT set_config('transaction_read_only', 'off', true)
   SET TRANSACTION ISOLATION LEVEL SERIALIZABLE
+  BEGIN
+  BEGIN READ WRITE
+  START TRANSACTION ISOLATION LEVEL SERIALIZABLE
+  BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY
+  RESET transaction_read_only
   SELECT set_config('transaction_isolation', 'serializable', true)
   COMMIT PREPARED 'ro_none'
   ROLLBACK PREPARED 'ro_none'
@@ -155,7 +162,6 @@ export const alike = lines(`
   EXPLAIN (COSTS OFF) SELECT * FROM ro_items
   EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF) SELECT * FROM ro_items
   DECLARE c CURSOR FOR SELECT id FROM ro_items
-  PREPARE p AS SELECT 1
   SAVEPOINT one
   SET LOCAL work_mem = '1MB'
   SELECT set_config('search_path', 'public', true)
@@ -164,4 +170,5 @@ export const alike = lines(`
   SHOW transaction_read_only
   SHOW transaction_isolation
   UNLISTEN *
+  BEGIN READ ONLY
 `);

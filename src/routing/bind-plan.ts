@@ -4,6 +4,7 @@
  */
 import type { QueryFacts, StatementFacts } from '../sql/facts.ts';
 import { READING_PARAMETERS } from '../sql/settings.ts';
+import { TEMPLATE_MAX } from '../sql/template.ts';
 import { effectsOf, hasAnyEffect, uniteEffects } from './bind-effects.ts';
 import type { BindContext } from './bind-reach.ts';
 import { customSettingsOf } from './bind-settings.ts';
@@ -11,7 +12,7 @@ import { asksSequences, mayAdvanceSequences } from './bind-sequences.ts';
 import { isAlikeOnStandby } from './bind-standby.ts';
 import { bindStatement, readsNames } from './bind-statement.ts';
 import type { BoundStatement } from './bind-statement.ts';
-import type { Plan, Tag } from './plan.ts';
+import type { Plan, SessionEffects, Tag } from './plan.ts';
 
 /** Texts behind it may be read otherwise: the search path or the role is another. */
 function changesReading(facts: StatementFacts): boolean {
@@ -84,7 +85,8 @@ function shapeOf(
     transaction: statements.length === 1 ? statements[0]?.transaction : undefined,
     mayCommit: !isRead && (statements.length === 0 || statements.some(mayCommitAt)),
     begins: statements.some((one) => one.transaction === 'begin' || one.chains),
-    beginsReadOnly: statements.length === 1 && statements.every(beginsReadOnly),
+    // What was cut cannot be said again, should it have to begin elsewhere (session/go-home.ts).
+    beginsReadOnly: statements.length === 1 && statements.every(beginsReadOnly) && facts.template.length < TEMPLATE_MAX,
     isolatesSnapshot: statements.some(isolatesSnapshot),
     mayCopyIn: facts.unparsed !== undefined || statements.some(mayCopyIn),
     namesPid: statements.some(({ functions }) => functions.some(({ name }) => TAKES_PID.has(name))),
@@ -167,13 +169,16 @@ function uniqueTags(tags: readonly Tag[]): readonly Tag[] {
 export function planWithoutCatalog(facts: QueryFacts): Plan {
   const { statements } = facts;
   const mayRun = (i: number): boolean => mayRunAnything(statements[i] as StatementFacts);
+  const effects = statements.map((one) => effectsOf(one, mayLeaveTraces(one), facts.template));
   const writesAll = statements.length === 0 || statements.some((one) => !LEAVES_TABLES_ALONE.has(one.kind));
   return {
     ...shapeOf(facts, false),
     catalog: undefined,
     isRead: false,
     why: 'the catalog of the database is not known yet',
-    isAlikeOnStandby: statements.every((one) => isAlikeOnStandby(one, facts.template, undefined)),
+    isAlikeOnStandby: statements.every((one, i) =>
+      isAlikeOnStandby(one, facts.template, effects[i] as SessionEffects, undefined),
+    ),
     isPlainRead: false,
     writes: [],
     writesAll: writesAll || statements.some((one) => one.transaction === 'commit-prepared'),
@@ -183,10 +188,7 @@ export function planWithoutCatalog(facts: QueryFacts): Plan {
     reads: [],
     isCacheable: false,
     cacheWhy: 'the catalog of the database is not known yet',
-    ...withEffects(
-      statements,
-      statements.map((one) => effectsOf(one, mayLeaveTraces(one), facts.template)),
-    ),
+    ...withEffects(statements, effects),
     ...sequencesOf(statements, mayRun, mayRun),
     showsNames: statements.some(readsNames),
     customSettings: customSettingsOf(statements),

@@ -1,7 +1,7 @@
 /**
  * Does a hot standby do and answer, in a READ ONLY transaction, what a primary would? More than reads: what only changes the
  * session, too, and what makes a cursor or a savepoint. Anything that is not known to be alike is not (go-home.ts moves such a
- * transaction to the primary). Called by bind-statement.ts and bind-plan.ts.
+ * transaction to the primary). Nor is what pins: it keeps the server beyond the transaction, and a replica takes no writes.
  */
 import type { StatementFacts } from '../sql/facts.ts';
 import { TRANSACTION_PARAMETERS } from '../sql/settings.ts';
@@ -9,9 +9,16 @@ import type { CatalogFunction, CatalogRelation } from '../topology/catalog-types
 import { refusalOfSetting } from './bind-functions.ts';
 import type { Reach } from './bind-reach.ts';
 import { isCopyToStdout } from './bind-text.ts';
+import type { SessionEffects } from './plan.ts';
 
 /** @param reach what it reads and calls; undefined while the catalog is not known */
-export function isAlikeOnStandby(facts: StatementFacts, template: string, reach: Reach | undefined): boolean {
+export function isAlikeOnStandby(
+  facts: StatementFacts,
+  template: string,
+  { pins }: SessionEffects,
+  reach: Reach | undefined,
+): boolean {
+  if (pins.length > 0) return false;
   switch (facts.kind) {
     case 'transaction':
       return isAlikeInTransaction(facts);
@@ -19,7 +26,6 @@ export function isAlikeOnStandby(facts: StatementFacts, template: string, reach:
       return facts.shows !== undefined && isOfSession(facts.shows);
     case 'set':
     case 'discard':
-    case 'prepare':
     case 'deallocate':
     case 'unlisten':
     case 'fetch':
@@ -37,10 +43,14 @@ export function isAlikeOnStandby(facts: StatementFacts, template: string, reach:
   }
 }
 
-/** A standby refuses READ WRITE, SERIALIZABLE and two-phase commit; a snapshot of another session is where that is. */
-function isAlikeInTransaction({ transaction }: StatementFacts): boolean {
+/**
+ * A standby refuses READ WRITE, SERIALIZABLE and two-phase commit; a snapshot of another session is where that is. The modes
+ * of a second BEGIN count, too.
+ */
+function isAlikeInTransaction({ transaction, beginsReadOnly }: StatementFacts): boolean {
   switch (transaction) {
     case 'begin':
+      return beginsReadOnly;
     case 'commit':
     case 'rollback':
     case 'savepoint':

@@ -149,11 +149,12 @@ export function bindStatement(facts: StatementFacts, context: BindContext): Boun
   const isSuspect = (planned ?? reach).isSuspect || runsUnseen(facts, kind);
   const leavesState = (planned ?? reach).leavesState;
   const isSelect = facts.kind === 'select' && !facts.isExplain;
+  const effects = effectsOf(facts, isSuspect, context.template, leavesState);
   const cacheWhy = why ?? (isSelect ? cacheRefusal(reach, context) : `${facts.verb} is not a SELECT`);
   return {
     isRead: why === undefined,
     why: why ?? 'read',
-    isAlikeOnStandby: why === undefined || isAlikeOnStandby(facts, context.template, planned ?? reach),
+    isAlikeOnStandby: why === undefined || isAlikeOnStandby(facts, context.template, effects, planned ?? reach),
     isPlainRead: why === undefined && isSelect,
     writes: tagsOf(closure.roots, context),
     writesAll: closure.all !== undefined,
@@ -161,7 +162,7 @@ export function bindStatement(facts: StatementFacts, context: BindContext): Boun
     isCacheable: cacheWhy === '',
     cacheWhy,
     reads: why === undefined && reach.relations.size > 0 ? readTags(reach, context) : [],
-    effects: effectsOf(facts, isSuspect, context.template, leavesState),
+    effects,
     asksWithin: reach.asksSequences,
     showsNames: (planned ?? reach).showsNames || readsNames(facts),
     asksSettings: reach.asksSettings,

@@ -4,7 +4,7 @@
  * BEGIN, when a replica did. In order: what was pipelined behind it runs again behind it. Called by settle.ts and lost.ts.
  */
 import type { ClientSession } from './client.ts';
-import { leaveForHome, mayGoHome } from './go-home.ts';
+import { leaveForHome, mayEnd, mayGoHome } from './go-home.ts';
 import { findServer } from './handle-request.ts';
 import { prepareServer } from './replay.ts';
 import type { Unit } from './unit.ts';
@@ -17,14 +17,20 @@ const maxAttempts = 3;
  */
 export function mayBeKept(session: ClientSession, unit: Unit): boolean {
   if (!unit.isComplete || unit.begins) return false;
-  if (session.mustStay ? !mayGoHome(session) || !isAlike(unit) : !unit.isRead) return false;
+  if (session.mustStay ? !mayGoHome(session) || !leavesNothing(unit) : !unit.isRead) return false;
   // A statement that the batch closes after using it would be missed the second time.
   if (unit.shape.lastIndexOf('C') > 0) return false;
   return session.inFlight.length === 0 || session.keptBytes + unit.bytes <= maxKeptBytes;
 }
 
-function isAlike({ isRead, plans }: Unit): boolean {
-  return isRead || (plans.length > 0 && plans.every((plan) => plan.isAlikeOnStandby));
+/**
+ * Passed over in a failed transaction, does it do nothing? Behind an end of that, in the same unit, a SET would be done all the
+ * same, on a server that others have next. In which order a batch executes its statements, its plans do not say.
+ */
+function leavesNothing({ isRead, plans }: Unit): boolean {
+  if (isRead) return true;
+  if (plans.length === 0 || !plans.every((plan) => plan.isAlikeOnStandby)) return false;
+  return !plans.some(mayEnd) || (plans.length === 1 && plans[0]?.facts.statements.length === 1);
 }
 
 /** Of requests pipelined behind others. */

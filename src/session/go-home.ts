@@ -4,6 +4,7 @@
  * begins again on the primary for such a statement, and nobody can tell. Called by handle-request.ts, again.ts and settle.ts.
  */
 import { TxStatus } from '../protocol/codes.ts';
+import type { Plan } from '../routing/plan.ts';
 import type { ClientSession } from './client.ts';
 import type { Unit } from './unit.ts';
 
@@ -13,7 +14,7 @@ export function noteOpening(session: ClientSession, unit: Unit): void {
   if (plan?.beginsReadOnly !== true || unit.plans.length !== 1) return;
   // In an open transaction, or in one that what is in flight leaves open, BEGIN begins nothing.
   const isFirst = session.inFlight.length === 0 && session.status === TxStatus.Idle;
-  session.opening = isFirst ? plan.facts.template : undefined;
+  session.opening = isFirst && unit.hints?.route !== 'replica' ? plan.facts.template : undefined;
 }
 
 /** The unit was answered. What only prepares a statement, or describes one, is still no part of the transaction. */
@@ -38,9 +39,14 @@ export function mayGoHome(session: ClientSession): boolean {
 export function mustGoHome(session: ClientSession, unit: Unit): boolean {
   if (session.opening === undefined || unit.isRead || !mayGoHome(session)) return false;
   if (unit.hints?.route === 'replica') return false;
-  // A FunctionCall has no plan.
+  // Without a plan nobody knows what it executes.
   if (unit.plans.length === 0) return unit.executes;
-  return unit.plans.some(({ isAlikeOnStandby, beginsReadOnly }) => !isAlikeOnStandby && !beginsReadOnly);
+  return unit.plans.some((plan) => !plan.isAlikeOnStandby);
+}
+
+/** Does it end the transaction that it is in, should it get that far? */
+export function mayEnd({ facts }: Plan): boolean {
+  return facts.statements.some(({ transaction }) => transaction === 'commit' || transaction === 'rollback');
 }
 
 /** Ends the transaction on the replica. The session's next server, which the caller finds, is told to begin it again. */

@@ -10,17 +10,16 @@ import type { ServerConnection } from '../backend/server.ts';
 import type { Lookup } from '../cache/types.ts';
 import { Capture } from '../cache/capture.ts';
 import type { Pool } from '../pool/pool.ts';
-import type { Plan } from '../routing/plan.ts';
 import { route, type Decision } from '../routing/route.ts';
 import type { Route, RoutingFacts } from '../routing/types.ts';
 import { anyReplica } from '../routing/eligible.ts';
-import { avoidNode } from './again.ts';
+import { avoidNode, mayBeKept } from './again.ts';
 import { awaitsVisible, isAhead } from './ahead.ts';
 import { awaitsPeers, mustBeAnnounced } from './announce.ts';
 import { awaitsReplica } from './catch-up.ts';
 import { cacheKey, cacheObstacle, cacheTags, cacheTtlMs, consistencyOf } from './cacheable.ts';
 import type { ClientSession } from './client.ts';
-import { leaveForHome, mustGoHome } from './go-home.ts';
+import { leaveForHome, mayEnd, mayGoHome, mustGoHome } from './go-home.ts';
 import { isFit, isShortRead, serverAtOnce } from './lane.ts';
 import { fellBack, giveRoom } from './load.ts';
 import { answerLocally } from './local.ts';
@@ -69,7 +68,7 @@ function mayPipeline(session: ClientSession, unit: Unit): boolean {
   if (mustBeAnnounced(session, unit)) return false;
   if (session.server !== undefined && !isReadyFor(session, unit, session.server)) return false;
   session.openLane(false);
-  if (session.mustStay) return !mayLeaveReplica(session);
+  if (session.mustStay) return !mayLeaveReplica(session) && mayFollowOpening(session, unit);
   const node = session.serverNode;
   if (node?.role === 'primary') return unit.hints?.route !== 'replica' && session.preferences.route !== 'replica';
   if (!unit.isRead || unit.begins || unit.hints !== undefined || node === undefined) return false;
@@ -78,15 +77,15 @@ function mayPipeline(session: ClientSession, unit: Unit): boolean {
   return need !== undefined && node.lsn >= need;
 }
 
-/** What ends the transaction is on its way to a replica: what comes behind it may belong elsewhere. */
-function mayLeaveReplica({ inFlight, serverNode }: ClientSession): boolean {
-  if (serverNode?.role !== 'replica') return false;
-  for (let i = 0; i < inFlight.length; i++) if (inFlight.at(i)?.plans.some(mayEnd) === true) return true;
-  return false;
+/** What ends the transaction is on its way to a replica: what comes behind it may belong elsewhere, so nothing has come yet. */
+function mayLeaveReplica({ inFlight, serverNode, state, poolMode }: ClientSession): boolean {
+  if (serverNode?.role !== 'replica' || state.isPinned || poolMode === 'session') return false;
+  return inFlight.last()?.plans.some(mayEnd) === true;
 }
 
-function mayEnd({ facts }: Plan): boolean {
-  return facts.statements.some(({ transaction }) => transaction === 'commit' || transaction === 'rollback');
+/** Behind the first statement of a transaction that may still begin elsewhere: what cannot run again there waits for its answer. */
+function mayFollowOpening(session: ClientSession, unit: Unit): boolean {
+  return !mayGoHome(session) || mayBeKept(session, unit);
 }
 
 function sayLocally(session: ClientSession, unit: Unit): void {

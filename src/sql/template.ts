@@ -28,7 +28,8 @@ const TEXTS: Readonly<Record<string, readonly [parser: string, people: string]>>
   [String.fromCharCode(BITS_MARK)]: ["B'1'", '?'],
 };
 const MARKS = new RegExp(`[${Object.keys(TEXTS).join('')}]`, 'g');
-const TEMPLATE_MAX = 2000;
+/** A template of this length may be cut. */
+export const TEMPLATE_MAX = 2000;
 
 /** The text constants that stand in for those left out; the extraction must not take their values for facts. */
 export const STAND_INS: ReadonlySet<string> = new Set(['?', 'now']);
