@@ -107,6 +107,46 @@ describe('health', () => {
     expect(JSON.stringify(stats)).not.toContain(useCluster().password);
   });
 
+  test('ready, with notes: a database that its server does not have, a Redis that is not there, what operators stopped', async () => {
+    const nobody = await freePort();
+    const { port } = useCluster().primary;
+    const missing = `nosuch_${database}`;
+    const config = weirConfig(useCluster(), { database });
+    const configured = config['databases'] as Record<string, unknown>;
+    const url = `postgres://app:${useCluster().password}@127.0.0.1:${port}/${missing}`;
+    const cache = { enabled: true, redis: `redis://127.0.0.1:${nobody}/0` };
+    const databases = { ...configured, missing: { primary: url } };
+    const noted = await startWeir({ ...config, databases, cache, log: { level: 'error' } });
+    const notes = async (): Promise<string> => {
+      const { status, body } = await noted.http('/readyz');
+      const answer = JSON.parse(body) as { ready: boolean; notes: string[] };
+      expect([status, answer.ready]).toEqual([200, true]);
+      return answer.notes.join('\n');
+    };
+    const says = (text: string, isThere = true): Promise<boolean> =>
+      until(`${isThere ? '' : 'no '}${text}`, async () => (await notes()).includes(text) === isThere);
+    try {
+      // Nobody has asked for it yet.
+      await says(`database "missing": its server has no database "${missing}"`);
+      await says('Redis (cache.redis) cannot be used');
+      const console = await connectPg(noted.adminUrl());
+      const [row] = (await console.query<{ redis_problem: string }>('SHOW CACHE')).rows;
+      expect(row?.redis_problem).toContain('ECONNREFUSED');
+      const { rows } = await console.query<{ name: string; problem: string }>('SHOW DATABASES');
+      expect(rows.find(({ name }) => name === 'missing')?.problem).toContain(missing);
+      expect(rows.find(({ name }) => name === database)?.problem).toBeNull();
+      await console.query(`PAUSE ${database}`);
+      await says(`database "${database}" is paused`);
+      await console.query(`RESUME ${database}; DISABLE ${database}`);
+      await says(`database "${database}" is paused`, false);
+      await says(`database "${database}" is disabled`);
+      await console.query(`ENABLE ${database}`);
+      await says(`database "${database}"`, false);
+    } finally {
+      await noted.stop();
+    }
+  });
+
   test('not ready without a node, with the reason; alive all the same', async () => {
     const nobody = await freePort();
     const databases = { lost: { primary: `postgres://app:secret@127.0.0.1:${nobody}/lost` } };

@@ -149,6 +149,8 @@ function databaseRow(parts: SourceParts, database: DatabaseRuntime): DatabaseRow
     maxDbConnections: pool.maxDbConnections,
     isPaused: database.paused,
     isDisabled: database.isDisabled,
+    // Names under "*" are whatever clients say.
+    problem: parts.config().databases.has(database.name) ? database.topology.problem : undefined,
     replicas: configuration.replicas.length,
   };
 }

@@ -53,6 +53,7 @@ const databases = show<DatabaseView>(
     d.int('disabled', ({ row }) => (row.isDisabled ? 1 : 0)),
     d.int('max_pool_size', ({ row }) => row.maxPoolSize),
     d.int('replicas', ({ row }) => row.replicas),
+    d.text('problem', ({ row }) => row.problem ?? null),
   ],
   databaseRows,
 );

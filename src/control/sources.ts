@@ -28,6 +28,8 @@ export interface DatabaseRow {
   readonly isPaused: boolean;
   /** Refuses new clients (DISABLE). */
   readonly isDisabled: boolean;
+  /** Why it cannot be used, or not fully, although its nodes may be up. */
+  readonly problem: string | undefined;
   readonly replicas: number;
 }
 

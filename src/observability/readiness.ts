@@ -17,7 +17,10 @@ export interface Readiness {
  * looked at once (so that the first read finds its replica, but for a few seconds at most): reads go on
  * without a primary, and during a failover it is better to wait in Weir than to be refused by a load balancer.
  */
-export function readiness(sources: Pick<StatsSources, 'topologies'>, state: ServingState): Readiness {
+export function readiness(
+  sources: Pick<StatsSources, 'topologies' | 'databases' | 'cacheStats'>,
+  state: ServingState,
+): Readiness {
   const reasons: string[] = [];
   if (!state.isListening) reasons.push('Weir does not listen for clients yet');
   if (state.isDraining) reasons.push('Weir is shutting down');
@@ -27,7 +30,11 @@ export function readiness(sources: Pick<StatsSources, 'topologies'>, state: Serv
     else if (topology.isSettled === false)
       reasons.push(`database "${topology.database}": its nodes are still being looked at`);
   }
-  return { isReady: reasons.length === 0, reasons, notes: notesOf(sources.topologies()) };
+  return {
+    isReady: reasons.length === 0,
+    reasons,
+    notes: [...notesOf(sources.topologies()), ...databaseNotes(sources), ...cacheNotes(sources)],
+  };
 }
 
 /** Each problem once, though many databases have the same nodes. */
@@ -42,6 +49,28 @@ function notesOf(topologies: Iterable<{ snapshot(): TopologySnapshot }>): string
     }
   }
   return [...names].map(([problem, nodes]) => `${[...nodes].join(', ')}: ${problem}`);
+}
+
+/** Neither of these makes it unready: clients wait in Weir, or are told why. */
+function* databaseNotes({ databases }: Pick<StatsSources, 'databases'>): Iterable<string> {
+  for (const { name, isPaused, isDisabled, problem } of databases()) {
+    if (problem !== undefined) yield `database "${name}": ${problem}`;
+    if (isPaused)
+      yield `database "${name}" is paused by an operator (PAUSE or KILL), its clients wait: RESUME lets them go on`;
+    if (isDisabled) yield `database "${name}" is disabled by an operator, it takes no new clients: ENABLE lets them in`;
+  }
+}
+
+function* cacheNotes({ cacheStats }: Pick<StatsSources, 'cacheStats'>): Iterable<string> {
+  const { redis, redisProblem, hasLease } = cacheStats();
+  const what = 'nothing is cached, queries go to the servers';
+  if (redis === 'down') {
+    yield `Redis (cache.redis) cannot be used (${redisProblem ?? 'not in step yet'}): ${what}. Start or mend it, Weir finds it by itself`;
+  } else if (redisProblem !== undefined) {
+    yield `Redis (cache.redis): ${redisProblem}`;
+  } else if (!hasLease) {
+    yield `${what} until all Weirs that share the Redis are heard of: the log says which are missing (cache_members)`;
+  }
 }
 
 function unreachable(snapshot: TopologySnapshot): string | undefined {

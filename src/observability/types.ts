@@ -23,6 +23,13 @@ export interface StatsSources {
     /** False: its nodes and its catalog have not been looked at yet. */
     readonly isSettled?: boolean;
   }>;
+  databases(): Iterable<{
+    readonly name: string;
+    readonly isPaused: boolean;
+    readonly isDisabled: boolean;
+    /** Why it cannot be used, or not fully, although its nodes may be up. */
+    readonly problem: string | undefined;
+  }>;
   cacheStats(): CacheStats;
   /** What the watchdog has found since start. */
   stuck(): Readonly<Record<StuckKind, number>>;

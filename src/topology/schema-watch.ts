@@ -7,6 +7,7 @@ import type { NodeConfig } from '../config/config.ts';
 import type { CatalogSeats } from './catalog-seats.ts';
 import type { Catalog } from './catalog-types.ts';
 import { ProbeError, asProbeFailure } from './probe.ts';
+import { NO_LOGIN } from './server-connector.ts';
 import type { ConnectProbe, ProbeConnection, ProbeQuery } from './samples.ts';
 import type { SchemaClock } from './types.ts';
 
@@ -69,6 +70,8 @@ export class SchemaWatch implements SchemaClock {
 
   /** It was read from the primary once, or could not be: what a replica says is dropped when the primary comes up. */
   hasTried = false;
+  /** Why it could not be read or compared at the last attempt. */
+  problem: string | undefined;
   /** See SchemaClock. */
   next = 1;
   confirmed = 0;
@@ -200,12 +203,15 @@ export class SchemaWatch implements SchemaClock {
       do this.#isKicked = false;
       while (this.#isRunning && ((await this.#step()) || this.#isKicked));
       this.#retryMs = RETRY_MIN_MS;
+      this.problem = undefined;
     } catch (error) {
       this.hasTried ||= this.#isAskingPrimary;
       // The retry is look enough: kicks must not make it come sooner and sooner.
       this.#isKicked = false;
       await this.#hangUp();
-      if (this.#isRunning) this.#options.onProblem(asProbeFailure(error, 'cannot read the catalog').problem);
+      const { problem } = asProbeFailure(error, 'cannot read the catalog');
+      this.problem = problem === NO_LOGIN ? undefined : problem;
+      if (this.#isRunning) this.#options.onProblem(problem);
       waitMs = this.#retryMs * (this.#crowd?.crowding ?? 1);
       this.#retryMs = Math.min(RETRY_MAX_MS, this.#retryMs * 2);
     }

@@ -18,6 +18,7 @@ import type { ConnectProbe, ProbeQuery } from './samples.ts';
 import { SchemaWatch, type CatalogSource, type SchemaWatchOptions } from './schema-watch.ts';
 import type { MonitorLogin } from './server-connector.ts';
 import { NO_LOGIN } from './server-connector.ts';
+import { Presence } from './presence.ts';
 import { ServerMonitors } from './server-monitors.ts';
 import { createTicker } from './ticker.ts';
 import type { NodeFailure, Topology, TopologySnapshot } from './types.ts';
@@ -166,6 +167,12 @@ export function createTopology(options: TopologyOptions): Topology {
     primary: () => assessor.snapshot.primary,
   });
 
+  const presence = new Presence({
+    name: database.primary.database ?? options.databaseName,
+    clock,
+    ask: async (sql, values) => monitor.ask(assessor.primaryIndex ?? -1, sql, values),
+  });
+
   let seen = assessor.snapshot;
   let isSettled = false;
   let startedAtMs = clock.nowMs();
@@ -210,6 +217,9 @@ export function createTopology(options: TopologyOptions): Topology {
     schema,
     get isSettled() {
       return (isSettled ||= hasLookedAround());
+    },
+    get problem() {
+      return presence.problem ?? (schema.isAsleep ? undefined : schema.problem);
     },
     snapshot: () => assessor.snapshot,
     catalog: () => schema.catalog,

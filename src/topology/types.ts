@@ -101,6 +101,8 @@ export interface Topology {
   readonly schema: SchemaClock;
   /** The first look around is over: reads can be told and replicas be used, or will not be so soon. Stays true. */
   readonly isSettled: boolean;
+  /** What is wrong with the database itself, though its nodes may be up: it does not exist, its catalog cannot be read. */
+  readonly problem?: string | undefined;
   snapshot(): TopologySnapshot;
   /** Undefined until it was read once (then nothing is provably a read). A new object after each change. */
   catalog(): Catalog | undefined;

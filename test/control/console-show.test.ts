@@ -63,7 +63,7 @@ describe('columns', () => {
     );
     expect(columnsOf('CLIENTS').slice(21)).toEqual(['session_state', 'node', 'pins', 'last_route']);
     expect(columnsOf('SERVERS').slice(21)).toEqual(['node', 'server_version']);
-    expect(columnsOf('DATABASES').slice(17)).toEqual(['max_pool_size', 'replicas']);
+    expect(columnsOf('DATABASES').slice(17)).toEqual(['max_pool_size', 'replicas', 'problem']);
     expect(columnsOf('STATS').slice(23)).toEqual(
       'to_primary to_replica from_cache errors misroutes query_time_p50 query_time_p99'.split(' '),
     );

@@ -195,6 +195,7 @@ const database: DatabaseRow = {
   maxDbConnections: 0,
   isPaused: false,
   isDisabled: false,
+  problem: undefined,
   replicas: 1,
 };
 

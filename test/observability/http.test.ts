@@ -99,6 +99,27 @@ describe('http', () => {
     expect(await response.json()).toEqual({ ready: true, reasons: [], notes: ['db2: refused'] });
   });
 
+  it('is ready, and notes what is in the way: a missing database, PAUSE, DISABLE, Redis', async () => {
+    const shop = { name: 'shop', isPaused: true, isDisabled: true, problem: 'its server has no database "shop"' };
+    const cache = { ...sources.cacheStats(), redis: 'down' as const, redisProblem: 'connect ECONNREFUSED' };
+    Object.assign(sources, { databases: () => [shop], cacheStats: () => cache });
+    const response = await get('/readyz');
+    expect(response.status).toBe(200);
+    const { ready, reasons, notes } = (await response.json()) as { ready: boolean; reasons: []; notes: string[] };
+    expect([ready, reasons]).toEqual([true, []]);
+    expect(notes).toEqual([
+      'db2: refused',
+      'database "shop": its server has no database "shop"',
+      expect.stringMatching(/"shop" is paused .*RESUME/),
+      expect.stringMatching(/"shop" is disabled .*ENABLE/),
+      expect.stringMatching(/Redis .*ECONNREFUSED.*nothing is cached/),
+    ]);
+    Object.assign(sources, { cacheStats: () => ({ ...cache, redis: 'up', redisProblem: 'a bad setting' }) });
+    expect(await (await get('/readyz')).text()).toContain('Redis (cache.redis): a bad setting');
+    Object.assign(sources, { cacheStats: () => ({ ...cache, redis: 'up', redisProblem: undefined, hasLease: false }) });
+    expect(await (await get('/readyz')).text()).toContain('until all Weirs that share the Redis are heard of');
+  });
+
   it('says in words why it is not ready', async () => {
     const down = fakeNode({ isUp: false, problem: 'connection refused' });
     const snapshot = { database: 'shop', primary: undefined, replicas: [], nodes: [down], epoch: 0 };
