@@ -76,7 +76,8 @@ export async function createApp(firstConfig: Config, deps: AppDeps): Promise<App
   const ofCache = { nowMs, burst: 1, windowMs: 5_000, kindOf: withoutFigures };
   const cacheLines = boundedLog(log, ofCache);
   const classifier = await createClassifier();
-  const cache = createCache({ settings: config.cache, log: cacheLines.log, now: nowMs });
+  const peersDdl = (prefix: string | undefined): void => directory.peersDdl(prefix);
+  const cache = createCache({ settings: config.cache, log: cacheLines.log, now: nowMs, peersDdl });
   let lastServerId = 0;
 
   const services: Services = {

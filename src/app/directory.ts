@@ -103,6 +103,14 @@ export class Directory {
     return this.databases.values();
   }
 
+  /** Another Weir begins DDL, or has run it, in the database of that prefix; undefined: perhaps, in any. */
+  peersDdl(prefix: string | undefined): void {
+    this.shared.services.book.catalogChanged();
+    for (const database of this.databases.values()) {
+      if (prefix === undefined || database.tagPrefix() === prefix) database.topology.schema.hurry();
+    }
+  }
+
   /** A client has proven something new about a user: its pools may log in with it at once. */
   credentialsChanged(user: string): void {
     for (const database of this.databases.values()) {

@@ -115,6 +115,7 @@ class Cache implements ResultCache {
             },
             undecided,
             peerBumped: () => this.invalidations.peer++,
+            peersDdl: (prefix) => options.peersDdl?.(prefix),
             rules: parts,
             settings: options.settings,
             confirms: !this.isByTime,
@@ -329,15 +330,14 @@ class Cache implements ResultCache {
 
   /** A flight came back with a complete answer: store it if every stamp still holds (rule 1). */
   private land(plan: FlightPlan, frames: readonly Buffer[], isWhole: boolean): Entry | undefined {
-    const { set, stamps } = plan;
+    const { set, stamps, startedAtMs, order } = plan;
     if (sumOf(frames) > this.settings.maxEntrySizeBytes) return undefined;
     if (!this.parts.isCurrent(set.states, stamps)) return undefined;
     const lifeMs = Math.min(plan.ttlMs, this.settings.ttlMs * (1 - ttlJitter * this.parts.random()));
-    const expiresAtMs = plan.startedAtMs + lifeMs;
+    const expiresAtMs = startedAtMs + lifeMs;
     const leftMs = expiresAtMs - this.now();
     if (!(leftMs > 0)) return undefined;
     const parts = owned(frames);
-    const { startedAtMs, order } = plan;
     const entry = makeEntry(
       plan.key,
       { states: set.states, stamps, order, isWhole, filledAtMs: startedAtMs, expiresAtMs },

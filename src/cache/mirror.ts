@@ -3,8 +3,9 @@
  * and from messages, which arrive in order but on another connection. The higher stamp is always the newer one.
  * Called by peers.ts, which only passes on what is of the current incarnation and came without a gap.
  */
+import type { Tag } from '../routing/plan.ts';
 import type { PeerMessage } from './messages.ts';
-import type { TagSet, TagState, TagTable } from './tags.ts';
+import { catalogOf, type TagSet, type TagState, type TagTable } from './tags.ts';
 import { markerMs } from './transport.ts';
 
 export interface MirrorOptions {
@@ -13,6 +14,11 @@ export interface MirrorOptions {
   now(): number;
   /** A peer bumped a tag that we know. */
   peerBumped(): void;
+  /**
+   * A peer's DDL begins or is over in the database of that prefix; undefined: perhaps, in any, as words of peers were missed.
+   * Both are told: what is prepared behind the first word may still be of before the DDL, but that is little.
+   */
+  peersDdl(prefix: string | undefined): void;
   /** Whether an answer of Redis shows that nothing visible is unannounced: not in ttl mode, where nothing is announced. */
   readonly confirms: boolean;
 }
@@ -53,6 +59,7 @@ export class Mirror {
   apply(message: PeerMessage): void {
     const isOwn = message.from === this.options.instanceId;
     if (message.kind === 'reset' || (message.kind === 'close' && isOwn)) return;
+    if (!isOwn && message.token !== '') this.tellDdl(message.tags);
     message.tags.forEach((tag, i) => {
       const state = this.table.peek(tag);
       if (state === undefined) {
@@ -67,6 +74,14 @@ export class Mirror {
       const stamp = message.stamps[i];
       if (stamp !== undefined) this.bumped(state, stamp, isOwn);
     });
+  }
+
+  /** Of a statement: without a token somebody has only read the catalog once more. */
+  private tellDdl(tags: readonly Tag[]): void {
+    for (const tag of tags) {
+      const prefix = catalogOf(tag);
+      if (prefix !== undefined) this.options.peersDdl(prefix);
+    }
   }
 
   private adopt(state: TagState, stamp: number, isOwn: boolean): void {

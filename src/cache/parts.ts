@@ -17,6 +17,8 @@ export interface CacheOptions {
   readonly now: () => number;
   /** Unique among all Weirs; random unless given. */
   readonly instanceId?: string;
+  /** See MirrorOptions. */
+  readonly peersDdl?: (prefix: string | undefined) => void;
 }
 
 export interface CacheParts extends PeerRules {

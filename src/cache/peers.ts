@@ -15,8 +15,6 @@ import type { HelloReply, ReadReply, Transport } from './transport.ts';
 import type { PeerFigures } from './types.ts';
 import { unlessLate } from './within.ts';
 
-type State = 'down' | 'syncing' | 'up';
-
 /** How long a look-up waits for Redis before it goes on without. */
 export const answerDeadlineMs = 75;
 export const pulseMs = 1_000;
@@ -32,7 +30,7 @@ export class Peers {
   private readonly mirror: Mirror;
   readonly membership: Membership;
   readonly lease: Lease;
-  private state: State = 'down';
+  private state: 'down' | 'syncing' | 'up' = 'down';
   /** Number of the connection in use, 0 = none: what was sent on another cannot say anything about it. */
   private link = 0;
   private links = 0;
@@ -242,6 +240,7 @@ export class Peers {
       this.state = 'up';
       this.isSlow = false;
       this.upSinceMs = this.options.now();
+      this.options.peersDdl(undefined);
       this.options.log('info', 'cache_redis', 'in step with the other Weirs through Redis');
       // Only now Redis can learn that we have heard it.
       this.renew();

@@ -145,6 +145,12 @@ export interface TagSet {
 
 const ofDatabase = /^(.*?)(r\d+|cat|all)$/s;
 
+/** Prefix of the database of which the tag is the catalog's; undefined: it is another tag. */
+export function catalogOf(tag: Tag): string | undefined {
+  const { kind, prefix } = split(tag);
+  return kind === 'catalog' ? prefix : undefined;
+}
+
 function split(tag: Tag): { kind: TagKind; prefix: string | undefined } {
   const match = tag.startsWith('t:') ? null : ofDatabase.exec(tag);
   if (match === null) return { kind: 'user', prefix: undefined };

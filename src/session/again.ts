@@ -150,6 +150,7 @@ function take(session: ClientSession, units: readonly Unit[], at: number): void 
 function reset(session: ClientSession, unit: Unit): void {
   for (const [name, statement] of unit.entered ?? []) session.forgetStatement(name, statement);
   unit.entered = undefined;
+  unit.borrowed = undefined;
   unit.attempts++;
   unit.isSwallowed = false;
   unit.hasError = false;

@@ -186,7 +186,7 @@ function committed(session: ClientSession, unit: Unit): void {
   unit.guard?.committed(topology.ticker.next(), topology.ticker);
   session.tokens.schema.wrote(topology.schema);
   if (writes?.changesCatalog !== true) return;
-  session.services.book.catalogChanged();
+  session.services.book.ddlDone();
   topology.catalogChanged();
   if (writes.changesDefaults) database.defaultsChanged();
 }

@@ -24,6 +24,7 @@ import {
   unknownStatement,
 } from './names.ts';
 import type { Statement } from './statements.ts';
+import { borrow, useBorrowed } from './borrowed.ts';
 import { withServerPid } from './own-pid.ts';
 import { replaced } from './replaced.ts';
 import { isPiece, type Message, type Unit } from './unit.ts';
@@ -163,7 +164,10 @@ function forwardParse(session: ClientSession, server: ServerConnection, message:
     if (statement.description === undefined) learnDescription(session, server, statement);
     return;
   }
-  if (!mayBeFailed(session)) return pretend(session, parseComplete, undo);
+  if (!mayBeFailed(session)) {
+    borrow(session, name);
+    return pretend(session, parseComplete, undo);
+  }
   // In a failed transaction PostgreSQL refuses it: only the server knows.
   server.unnamed = unknownStatement;
   server.send(parse('', sql, types));
@@ -265,6 +269,7 @@ function forwardBind(session: ClientSession, server: ServerConnection, message: 
     tellNames(session, server, plan, true);
   }
   if (instead !== undefined) return forwardGone(session, message, portalEnd + 1, nameEnd, instead);
+  useBorrowed(session, session.inFlight.last() as Unit, name);
   const serverName = ensure(session, server, name);
   if (serverName === name) {
     send(message, server);
@@ -287,6 +292,7 @@ function forwardNamed(session: ClientSession, server: ServerConnection, message:
   const name = readName(buffer, start + 6, nameEnd);
   if (isClose) return closeStatement(session, server, message, name);
   if (instead !== undefined) return forwardGone(session, message, start + 6, nameEnd, instead);
+  useBorrowed(session, session.inFlight.last() as Unit, name);
   const serverName = ensure(session, server, name);
   if (serverName === name) {
     send(message, server);

@@ -13,7 +13,7 @@ import type { Database, Services } from './context.ts';
 import type { Preferences } from './preferences.ts';
 import { Settings, settingFromText, settingsOf } from './settings.ts';
 import type { SessionState } from './state.ts';
-import { isDescribedByNames, maySpeakOfNames, type Statement } from './statements.ts';
+import { isDescribedByNames, maySpeakOfNames, type Borrowed, type Statement } from './statements.ts';
 import type { Phase } from './transaction.ts';
 import type { Unit, WriteSet } from './unit.ts';
 
@@ -57,6 +57,8 @@ export class Holdings {
 
   /** The client's prepared statements by its own names. */
   statements: Map<string, Statement> | undefined;
+  /** Of those, the ones that no server was asked about for this client (borrowed.ts). */
+  borrowed: Map<string, Borrowed> | undefined;
   unnamed: Statement | undefined;
   /** Stands for the Close that has taken it away, until a Query has come behind that. */
   unnamedClose: object | undefined;
@@ -145,6 +147,15 @@ export class Holdings {
     return statement;
   }
 
+  /** The client has the statement of that name anew, as if it prepared it now in the settings in which it has. */
+  renewStatement(name: string): void {
+    const statement = this.leaveStatement(name);
+    if (statement === undefined) return;
+    const { sql, types, settings } = statement;
+    if (settings.forCacheKey === this.state.live.forCacheKey) this.enterStatement(name, sql, types);
+    else this.statements?.set(name, this.services.book.again(statement));
+  }
+
   /** With whom a statement prepared now may be shared; undefined: with nobody, as what it means is the session's alone. */
   private sceneFor(sql: Buffer): string | undefined {
     if (this.state.isPinned || this.writes?.changesCatalog === true || hasTimeWord(sql)) return undefined;
@@ -159,6 +170,7 @@ export class Holdings {
     const statement = this.statements?.get(name);
     if (statement === undefined) return undefined;
     this.statements?.delete(name);
+    this.borrowed?.delete(name);
     this.services.book.leave(statement);
     return statement;
   }
@@ -202,6 +214,7 @@ export class Holdings {
     const prepared = server?.prepared.list() ?? [];
     for (const statement of statements?.values() ?? []) this.services.book.leave(statement);
     this.statements = undefined;
+    this.borrowed = undefined;
     this.ownNames = undefined;
     server?.prepared.clear();
     return () => {

@@ -7,6 +7,7 @@ import { Frontend, TxStatus } from '../protocol/codes.ts';
 import { endOfString, readName } from '../protocol/read.ts';
 import { parseComplete } from '../protocol/write.ts';
 import type { Route } from '../routing/types.ts';
+import { borrow } from './borrowed.ts';
 import type { ClientSession } from './client.ts';
 import { passesNames } from './names.ts';
 import type { Message, Unit } from './unit.ts';
@@ -26,6 +27,7 @@ interface Prepared {
   readonly types: Buffer;
   /** ParameterDescription and RowDescription or NoData. */
   readonly frames: Buffer | undefined;
+  isDescribed: boolean;
 }
 
 /** True: the unit was answered. */
@@ -41,7 +43,10 @@ export function preparesAtOnce(session: ClientSession, unit: Unit): boolean {
     if (answer === undefined) return false;
     answers.push(answer);
   }
-  for (const { name, sql, types } of statements.values()) session.enterStatement(name, sql, types);
+  for (const { name, sql, types, isDescribed } of statements.values()) {
+    session.enterStatement(name, sql, types);
+    if (!isDescribed) borrow(session, name);
+  }
   for (const answer of answers) session.say(answer);
   unit.route = answeredByWeir;
   session.answered(unit);
@@ -56,7 +61,10 @@ function answerTo(session: ClientSession, message: Message, statements: Map<stri
   const { buffer, start, end } = message;
   if (message.type === Frontend.Describe) {
     const nameEnd = endOfString(buffer, start + 6, end);
-    return statements.get(readName(buffer, start + 6, nameEnd))?.frames;
+    const prepared = statements.get(readName(buffer, start + 6, nameEnd));
+    if (prepared === undefined) return undefined;
+    prepared.isDescribed = true;
+    return prepared.frames;
   }
   if (message.type !== Frontend.Parse) return undefined;
   const nameEnd = endOfString(buffer, start + 5, end);
@@ -69,6 +77,6 @@ function answerTo(session: ClientSession, message: Message, statements: Map<stri
   const types = buffer.subarray(sqlEnd + 1, end);
   const description = session.knownStatement(sql, types)?.description;
   if (description === undefined) return undefined;
-  statements.set(name, { name, sql, types, frames: description.frames });
+  statements.set(name, { name, sql, types, frames: description.frames, isDescribed: false });
   return parseComplete;
 }

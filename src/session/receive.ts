@@ -11,6 +11,7 @@ import type { Plan } from '../routing/plan.ts';
 import { parameterStatus, readyForQuery } from '../protocol/write.ts';
 import type { ClientSession } from './client.ts';
 import { canRunAgain, swallow } from './again.ts';
+import { runsWithAnew } from './borrowed.ts';
 import { noteCompleted, noteFailed } from './commits.ts';
 import { leaveSlowLane } from './lane.ts';
 import { settle } from './settle.ts';
@@ -92,7 +93,10 @@ export class Receiver implements AnswerReceiver {
     noteFailed(session, unit);
     if (unit.isSwallowed || unit.isTakenBack) return;
     if (swallow(session, unit, fields)) return;
-    if (sqlstate === '0A000' && fields.get('R') === 'RevalidateCachedQuery') session.services.book.catalogChanged();
+    if (sqlstate === '0A000' && fields.get('R') === 'RevalidateCachedQuery') {
+      session.services.book.catalogChanged();
+      if (runsWithAnew(session, unit)) return;
+    }
     if (unit.held !== undefined) {
       unit.held.push(buffer.subarray(start, end));
       return this.letGo(unit);

@@ -9,6 +9,7 @@ import { endOfString, readErrorFields, readName } from '../protocol/read.ts';
 import { errorResponse, flush, frame } from '../protocol/write.ts';
 import { Answer, Owed } from '../protocol/answers.ts';
 import type { AnswerReceiver, ServerConnection } from '../backend/server.ts';
+import { renewBorrowed } from './borrowed.ts';
 import type { ClientSession } from './client.ts';
 import { forward, pretend } from './forward.ts';
 import {
@@ -62,15 +63,23 @@ function toCheck(session: ClientSession, message: Message): Statement | undefine
   return server.unnamed === statement ? undefined : statement;
 }
 
-/** The statement of a Bind or Describe; of a Parse, that which others have for the same text. */
-function usedBy(session: ClientSession, { type, buffer, start, end }: Message): Statement | undefined {
+/** What a Bind, or a Describe of a statement, calls it; undefined: it is another message. */
+function nameUsedBy({ type, buffer, start, end }: Message): string | undefined {
   let at = start + 5;
   if (type === Frontend.Bind) at = endOfString(buffer, at, end) + 1;
   else if (type === Frontend.Describe && buffer[at] === 0x53 /* S */) at++;
-  else if (type !== Frontend.Parse) return undefined;
-  const nameEnd = endOfString(buffer, at, end);
-  const name = readName(buffer, at, nameEnd);
-  if (type !== Frontend.Parse) return goesByOwnName(session, name) ? undefined : session.statementOf(name);
+  else return undefined;
+  return readName(buffer, at, endOfString(buffer, at, end));
+}
+
+/** The statement of a Bind or Describe; of a Parse, that which others have for the same text. */
+function usedBy(session: ClientSession, message: Message): Statement | undefined {
+  const used = nameUsedBy(message);
+  if (used !== undefined) return goesByOwnName(session, used) ? undefined : session.statementOf(used);
+  const { type, buffer, start, end } = message;
+  if (type !== Frontend.Parse) return undefined;
+  const nameEnd = endOfString(buffer, start + 5, end);
+  const name = readName(buffer, start + 5, nameEnd);
   if (name === '' || session.ownNames?.has(name) === true) return undefined;
   // It will be refused, by a server that has the one of that name.
   const namesake = session.statements?.get(name);
@@ -180,6 +189,7 @@ function forwardStale(session: ClientSession, message: Message, { serverName, de
     session.services.book.catalogChanged();
     return forward(session, message);
   }
+  if (renewBorrowed(session, nameUsedBy(message) ?? '')) return forward(session, message);
   // PostgreSQL describes the parameters before it looks at the rest.
   if (message.type === Frontend.Describe && description?.parameters !== undefined) {
     pretend(session, frame(Backend.ParameterDescription, description.parameters));

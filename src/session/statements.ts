@@ -34,6 +34,12 @@ export function maySpeakOfNames(sql: Buffer): boolean {
   return /\b(?:fetch|move|execute)\b/i.test(sql.toString('latin1'));
 }
 
+/** When a client was given a statement that others have, as the book had it then (borrowed.ts). */
+export interface Borrowed {
+  readonly ddlHere: number;
+  readonly catalogMark: string;
+}
+
 /** Statements that nobody uses any more are kept for the next client that prepares them, up to this many. */
 const keptUnused = 5_000;
 /** And up to this many bytes of text. */
@@ -59,6 +65,8 @@ export class StatementBook {
   private lastId = 0;
   private lastCatalogId = 0;
   private epoch = 0;
+  /** Number of DDL through this Weir: with what clients did here it is in one order. */
+  ddlHere = 0;
 
   get size(): number {
     return this.entries.size;
@@ -69,17 +77,28 @@ export class StatementBook {
     this.epoch++;
   }
 
-  /**
-   * Between what clients the plan of a text can be shared: PostgreSQL resolves names and reads constants at Parse.
-   * @param settings of whom and with which settings: all of it that can matter for that
-   */
-  sceneOf(catalog: object | undefined, settings: string): string {
+  /** DDL through this Weir. */
+  ddlDone(): void {
+    this.ddlHere++;
+    this.catalogChanged();
+  }
+
+  /** Another text than before: the catalog has changed, or may have. */
+  catalogMark(catalog: object | undefined): string {
     let id = 0;
     if (catalog !== undefined) {
       id = this.catalogIds.get(catalog) ?? ++this.lastCatalogId;
       this.catalogIds.set(catalog, id);
     }
-    return `${this.epoch}.${id}|${settings}`;
+    return `${this.epoch}.${id}`;
+  }
+
+  /**
+   * Between what clients the plan of a text can be shared: PostgreSQL resolves names and reads constants at Parse.
+   * @param settings of whom and with which settings: all of it that can matter for that
+   */
+  sceneOf(catalog: object | undefined, settings: string): string {
+    return `${this.catalogMark(catalog)}|${settings}`;
   }
 
   /** What `enter` would find. */
@@ -118,6 +137,11 @@ export class StatementBook {
     }
     entry.users++;
     return entry.statement;
+  }
+
+  /** For one user of it: another one, that is its own. The first server that it is used on says what it is. */
+  again({ sql, types, settings, classified }: Statement): Statement {
+    return this.enter(sql, types, undefined, settings, () => classified);
   }
 
   /** Its user of before has it again. */

@@ -9,7 +9,7 @@ import type { Route } from '../routing/types.ts';
 import type { Classified, Hints } from '../sql/facts.ts';
 import type { Catalog } from '../topology/catalog-types.ts';
 import type { NodeLoad, NodeState } from '../topology/types.ts';
-import type { Statement } from './statements.ts';
+import type { Borrowed, Statement } from './statements.ts';
 
 /** A message of the client, kept as the span in which it arrived. */
 export interface Message {
@@ -107,6 +107,8 @@ export class Unit {
   cacheWhy = '';
   /** Named statements that its Parse messages have entered, in case it has to run again. */
   entered: (readonly [name: string, statement: Statement])[] | undefined;
+  /** What it uses of borrowed.ts, as there. */
+  borrowed: Map<string, Borrowed> | undefined;
   /** Statements that it uses and that its server had to be given first. */
   prepared: Set<Statement> | undefined;
   /** It has Parse or Close of a statement. */

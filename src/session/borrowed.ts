@@ -1,0 +1,62 @@
+/**
+ * A client that prepares a text which others have prepared is given their statement, and no server is asked. If DDL of which
+ * Weir has not heard came before that, it is not what PostgreSQL would have given this client. As long as the client has
+ * neither used it nor heard what it brings, nobody can tell: it gets it anew instead of the error that the others get.
+ */
+import { canRunAgain } from './again.ts';
+import type { ClientSession } from './client.ts';
+import type { Borrowed } from './statements.ts';
+import type { Unit } from './unit.ts';
+
+/** Parse was answered in place of a server. */
+export function borrow(session: ClientSession, name: string): void {
+  const { ddlHere } = session.services.book;
+  (session.borrowed ??= new Map()).set(name, { ddlHere, catalogMark: catalogMark(session) });
+}
+
+function catalogMark({ services, database }: ClientSession): string {
+  return services.book.catalogMark(database.topology.catalog());
+}
+
+/** DDL through this Weir came behind its Parse: then PostgreSQL says the error, too. */
+function isBound(session: ClientSession, { ddlHere }: Borrowed): boolean {
+  return ddlHere !== session.services.book.ddlHere;
+}
+
+/** Bind or Describe of it is about to be sent: from its answer on the client is bound to what it is. */
+export function useBorrowed(session: ClientSession, unit: Unit, name: string): void {
+  const borrowed = session.borrowed?.get(name);
+  if (borrowed === undefined) return;
+  session.borrowed?.delete(name);
+  if (isBound(session, borrowed)) return;
+  if (borrowed.catalogMark !== catalogMark(session)) session.renewStatement(name);
+  (unit.borrowed ??= new Map()).set(name, borrowed);
+}
+
+/** It has turned out to be something else by now. True: the client has it anew. */
+export function renewBorrowed(session: ClientSession, name: string): boolean {
+  const borrowed = session.borrowed?.get(name);
+  if (borrowed === undefined || isBound(session, borrowed)) return false;
+  session.renewStatement(name);
+  return true;
+}
+
+/**
+ * A server says of what `unit` uses that its result type has changed. True: the unit, and what is behind it, runs again with
+ * what it had borrowed anew, and the client will not hear of it.
+ */
+export function runsWithAnew(session: ClientSession, unit: Unit): boolean {
+  const { inFlight } = session;
+  const names: string[] = [];
+  for (const [name, borrowed] of unit.borrowed ?? []) if (!isBound(session, borrowed)) names.push(name);
+  let runsAgain = names.length > 0;
+  for (let i = 0; i < inFlight.length; i++) runsAgain &&= canRunAgain(inFlight.at(i) as Unit);
+  for (const name of names) {
+    // What the unit parses itself it has anew when it parses it again.
+    if (!runsAgain || unit.entered?.some(([entered]) => entered === name) !== true) session.renewStatement(name);
+  }
+  if (!runsAgain) return false;
+  for (let i = 0; i < inFlight.length; i++) (inFlight.at(i) as Unit).isSwallowed = true;
+  unit.retryWhy = 'what it uses was prepared before its tables were changed';
+  return true;
+}
