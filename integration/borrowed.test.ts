@@ -11,6 +11,7 @@ import {
   describePortal,
   describeStatement,
   execute,
+  extended,
   parse,
   query,
   sync,
@@ -110,9 +111,9 @@ const exactOnlyBetweenWeirs: Record<string, (sql: string) => Sent[][]> = {
   ],
 };
 
-async function rawClient(): Promise<RawClient> {
+async function rawClient(to: WeirInProcess = weir): Promise<RawClient> {
   const client = await RawClient.open(
-    { host: weir.host, port: weir.port, user: users.app, password: cluster.password, database },
+    { host: to.host, port: to.port, user: users.app, password: cluster.password, database },
     {},
   );
   open.push(client);
@@ -207,6 +208,53 @@ describe.each(given)('DDL %s', (where, run) => {
       expect(await ask(late, use)).toEqual({ errors: [], widths: [2] });
     });
   });
+});
+
+test('in a READ ONLY transaction on a replica, behind its first statement: it has failed, as nothing of it runs again', async () => {
+  const pool = { default_pool_size: 1, max_pool_size: 1, resize: { enabled: false } };
+  const replicating = await startWeirInProcess(
+    weirConfig(
+      cluster,
+      { database, replicas: [cluster.replicas[0]!] },
+      { ...pool, routing: { max_replica_lag: '1h' } },
+    ),
+  );
+  try {
+    const t = `t${++tables}`;
+    await cluster.query(`SET ROLE ${users.app}; CREATE TABLE ${t} (i int); INSERT INTO ${t} VALUES (1)`, { database });
+    await cluster.waitForReplicas();
+    const [old, late] = [await rawClient(replicating), await rawClient(replicating)];
+    const routed = async (client: RawClient): Promise<string> => {
+      client.send(query('SHOW weir.last_route').bytes);
+      await client.until(() => client.received.at(-1)?.type === Backend.ReadyForQuery);
+      return client.received
+        .splice(0)
+        .map(({ body }) => body.toString('latin1'))
+        .join('');
+    };
+    const sql = `SELECT * FROM ${t}`;
+    await ask(old, [parse('s', sql), sync]);
+    await until('the replica to be used', async () => {
+      expect(await ask(old, use)).toEqual({ errors: [], widths: [1] });
+      return (await routed(old)).includes('replica');
+    });
+    await cluster.query(`ALTER TABLE ${t} ADD COLUMN j int DEFAULT 5`, { database });
+    await cluster.waitForReplicas();
+    expect(await ask(late, [parse('s', sql), sync])).toEqual({ errors: [], widths: [] });
+    expect((await ask(late, [query('BEGIN READ ONLY')])).errors).toEqual([]);
+    expect(await routed(late)).toMatch(/replica/);
+    const [one, two] = [[...extended('SELECT 1'), sync], use];
+    late.send(Buffer.concat([...one, ...two].map(({ bytes }) => bytes)));
+    const readies = (): number => late.received.filter(({ type }) => type === Backend.ReadyForQuery).length;
+    expect(await late.until(() => readies() === 2)).toBe(true);
+    const errors = late.received.splice(0).filter(({ type }) => type === Backend.ErrorResponse);
+    expect(errors.map(({ body }) => readErrorFields(body, 0, body.length).get('C'))).toEqual(['0A000']);
+    expect((await ask(late, [query('SELECT 1')])).errors).toEqual(['25P02']);
+    expect((await ask(late, [query('ROLLBACK')])).errors).toEqual([]);
+    expect(await ask(late, use)).toEqual({ errors: [], widths: [2] });
+  } finally {
+    await replicating.stop();
+  }
 });
 
 test('DDL through this Weir, behind the Parse that was answered without a server: the error, as from PostgreSQL', async () => {

@@ -66,12 +66,23 @@ function reasonIn(fields: ReadonlyMap<string, string>): string {
 export function swallow(session: ClientSession, first: Unit, fields: ReadonlyMap<string, string>): boolean {
   const note = replicasOnly.get(reasonIn(fields));
   if (note === undefined || first.node?.role !== 'replica') return false;
+  if (!canAllRunAgain(session)) return false;
+  swallowAll(session);
+  note(session, first);
+  return true;
+}
+
+/** Can all that is in flight run again, wherever that is? */
+export function canAllRunAgain(session: ClientSession): boolean {
   if (session.keepsServer && !mayGoHome(session)) return false;
   const { inFlight } = session;
   for (let i = 0; i < inFlight.length; i++) if (!canRunAgain(inFlight.at(i) as Unit)) return false;
-  for (let i = 0; i < inFlight.length; i++) (inFlight.at(i) as Unit).isSwallowed = true;
-  note(session, first);
   return true;
+}
+
+/** The client will not hear of what is in flight, and all of it runs again once the server has answered. */
+export function swallowAll({ inFlight }: ClientSession): void {
+  for (let i = 0; i < inFlight.length; i++) (inFlight.at(i) as Unit).isSwallowed = true;
 }
 
 /** ReadyForQuery for a swallowed unit, which is no longer in flight. */

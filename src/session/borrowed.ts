@@ -3,7 +3,7 @@
  * Weir has not heard came before that, it is not what PostgreSQL would have given this client. As long as the client has
  * neither used it nor heard what it brings, nobody can tell: it gets it anew instead of the error that the others get.
  */
-import { canRunAgain } from './again.ts';
+import { canAllRunAgain, swallowAll } from './again.ts';
 import type { ClientSession } from './client.ts';
 import type { Borrowed } from './statements.ts';
 import type { Unit } from './unit.ts';
@@ -46,17 +46,15 @@ export function renewBorrowed(session: ClientSession, name: string): boolean {
  * what it had borrowed anew, and the client will not hear of it.
  */
 export function runsWithAnew(session: ClientSession, unit: Unit): boolean {
-  const { inFlight } = session;
   const names: string[] = [];
   for (const [name, borrowed] of unit.borrowed ?? []) if (!isBound(session, borrowed)) names.push(name);
-  let runsAgain = names.length > 0;
-  for (let i = 0; i < inFlight.length; i++) runsAgain &&= canRunAgain(inFlight.at(i) as Unit);
+  const runsAgain = names.length > 0 && canAllRunAgain(session);
   for (const name of names) {
     // What the unit parses itself it has anew when it parses it again.
     if (!runsAgain || unit.entered?.some(([entered]) => entered === name) !== true) session.renewStatement(name);
   }
   if (!runsAgain) return false;
-  for (let i = 0; i < inFlight.length; i++) (inFlight.at(i) as Unit).isSwallowed = true;
+  swallowAll(session);
   unit.retryWhy = 'what it uses was prepared before its tables were changed';
   return true;
 }
