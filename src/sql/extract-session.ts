@@ -32,22 +32,27 @@ export function readTransaction(body: Ast, draft: Draft): void {
   draft.chains = body['chain'] === true;
   draft.name = textOf(body['savepoint_name']);
   const isReadOnly = readModes(body['options'], draft);
-  // A hot standby refuses SERIALIZABLE, whether DEFERRABLE or not.
-  draft.beginsReadOnly = isReadOnly && draft.transaction === 'begin' && draft.isolation !== 'serializable';
+  draft.beginsReadOnly = isReadOnly && draft.transaction === 'begin';
 }
 
-/** ISOLATION LEVEL ... and READ ONLY; the last of each counts. Returns whether it is READ ONLY. */
+/**
+ * ISOLATION LEVEL ... and READ ONLY; the last of each counts. Returns whether it is READ ONLY and a hot standby takes it, which
+ * refuses SERIALIZABLE and READ WRITE also where others follow.
+ */
 function readModes(options: unknown, draft: Draft): boolean {
   let isReadOnly = false;
+  let isRefused = false;
   for (const option of listOf(options)) {
     const body = bodyOf(option, 'DefElem');
     const value = constantOf(body?.['arg']);
     switch (textOf(body?.['defname'])) {
       case 'transaction_isolation':
         draft.setIsolation(value?.type === 'text' ? value.text : '');
+        isRefused ||= draft.isolation === 'serializable';
         break;
       case 'transaction_read_only':
         isReadOnly = value?.type === 'number' && value.text !== '0';
+        isRefused ||= !isReadOnly;
         break;
       case 'transaction_deferrable':
         break;
@@ -55,7 +60,7 @@ function readModes(options: unknown, draft: Draft): boolean {
         throw new UnsupportedSyntax('a transaction mode of another kind');
     }
   }
-  return isReadOnly;
+  return isReadOnly && !isRefused;
 }
 
 export function readSet(body: Ast, draft: Draft, reading: Reading): void {
