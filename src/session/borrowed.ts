@@ -23,13 +23,18 @@ function isBound(session: ClientSession, { ddlHere }: Borrowed): boolean {
   return ddlHere !== session.services.book.ddlHere;
 }
 
+/** Should the unit run again, or its Parse not happen, that is what says what the name is. */
+function isParsedIn({ entered }: Unit, name: string): boolean {
+  return entered?.some(([parsed]) => parsed === name) === true;
+}
+
 /** Bind or Describe of it is about to be sent: from its answer on the client is bound to what it is. */
 export function useBorrowed(session: ClientSession, unit: Unit, name: string): void {
   const borrowed = session.borrowed?.get(name);
   if (borrowed === undefined) return;
   session.borrowed?.delete(name);
   if (isBound(session, borrowed)) return;
-  if (borrowed.catalogMark !== catalogMark(session)) session.renewStatement(name);
+  if (borrowed.catalogMark !== catalogMark(session) && !isParsedIn(unit, name)) session.renewStatement(name);
   (unit.borrowed ??= new Map()).set(name, borrowed);
 }
 
@@ -51,7 +56,7 @@ export function runsWithAnew(session: ClientSession, unit: Unit): boolean {
   const runsAgain = names.length > 0 && canAllRunAgain(session);
   for (const name of names) {
     // What the unit parses itself it has anew when it parses it again.
-    if (!runsAgain || unit.entered?.some(([entered]) => entered === name) !== true) session.renewStatement(name);
+    if (!runsAgain || !isParsedIn(unit, name)) session.renewStatement(name);
   }
   if (!runsAgain) return false;
   swallowAll(session);
