@@ -37,15 +37,19 @@ export function readiness(
   };
 }
 
+const drained = 'drained by an operator, it gets nothing new: UNDRAIN lets it have its share again';
+
 /** Each problem once, though many databases have the same nodes. */
 function notesOf(topologies: Iterable<{ snapshot(): TopologySnapshot }>): string[] {
   const names = new Map<string, Set<string>>();
   for (const topology of topologies) {
-    for (const { name, problem } of topology.snapshot().nodes) {
-      if (problem === undefined) continue;
-      const known = names.get(problem);
-      if (known === undefined) names.set(problem, new Set([name]));
-      else known.add(name);
+    for (const { name, problem, isDraining } of topology.snapshot().nodes) {
+      for (const what of [problem, isDraining ? drained : undefined]) {
+        if (what === undefined) continue;
+        const known = names.get(what);
+        if (known === undefined) names.set(what, new Set([name]));
+        else known.add(name);
+      }
     }
   }
   return [...names].map(([problem, nodes]) => `${[...nodes].join(', ')}: ${problem}`);

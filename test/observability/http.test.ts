@@ -120,6 +120,14 @@ describe('http', () => {
     expect(await (await get('/readyz')).text()).toContain('until all Weirs that share the Redis are heard of');
   });
 
+  it('notes a node that an operator has drained', async () => {
+    const nodes = [fakeNode({}), fakeNode({ name: 'db2', isDraining: true })];
+    const snapshot = { database: 'shop', primary: nodes[0], replicas: [nodes[1]], nodes, epoch: 0 };
+    Object.assign(sources, { topologies: () => [{ database: 'shop', snapshot: () => snapshot }] });
+    const { notes } = (await (await get('/readyz')).json()) as { notes: string[] };
+    expect(notes).toEqual([expect.stringMatching(/^db2: drained by an operator.*UNDRAIN/)]);
+  });
+
   it('says in words why it is not ready', async () => {
     const down = fakeNode({ isUp: false, problem: 'connection refused' });
     const snapshot = { database: 'shop', primary: undefined, replicas: [], nodes: [down], epoch: 0 };
