@@ -210,6 +210,24 @@ describe.each(given)('DDL %s', (where, run) => {
   });
 });
 
+test.each(Object.entries(statements))(
+  'another search_path behind such a Parse, and there a table of another type: the error, as from PostgreSQL (%s)',
+  async (_kind, text) => {
+    const [client, ddl] = [await rawClient(), await connectPg(weir.url({ database }))];
+    const t = `t${++tables}`;
+    await ddl.query(
+      `CREATE SCHEMA one_${t}; CREATE TABLE one_${t}.${t} (i int); INSERT INTO one_${t}.${t} VALUES (1);
+       CREATE SCHEMA two_${t}; CREATE TABLE two_${t}.${t} (i bigint); INSERT INTO two_${t}.${t} VALUES (1);`,
+    );
+    const path = (schema: string): Sent[] => [query(`SET search_path = ${schema}_${t}`)];
+    const first = await rawClient();
+    expect(await askAll(first, [path('one'), [parse('s', text(t)), sync], use])).toEqual({ errors: [], widths: [1] });
+    expect((await askAll(client, [path('one'), [parse('s', text(t)), sync], path('two')])).errors).toEqual([]);
+    for (let i = 0; i < 3; i++) expect(await ask(client, use)).toEqual({ errors: ['0A000'], widths: [] });
+    expect(await askAll(client, [path('one'), use])).toEqual({ errors: [], widths: [1] });
+  },
+);
+
 test('in a READ ONLY transaction on a replica, behind its first statement: it has failed, as nothing of it runs again', async () => {
   const pool = { default_pool_size: 1, max_pool_size: 1, resize: { enabled: false } };
   const replicating = await startWeirInProcess(

@@ -18,9 +18,14 @@ function catalogMark({ services, database }: ClientSession): string {
   return services.book.catalogMark(database.topology.catalog());
 }
 
-/** DDL through this Weir came behind its Parse: then PostgreSQL says the error, too. */
-function isBound(session: ClientSession, { ddlHere }: Borrowed): boolean {
-  return ddlHere !== session.services.book.ddlHere;
+/**
+ * Is it what the client has prepared, whatever becomes of it? If DDL through this Weir came behind its Parse, or the client has
+ * changed its own search_path, say, PostgreSQL refuses the statement, too.
+ */
+function isBound(session: ClientSession, name: string, { ddlHere }: Borrowed): boolean {
+  const { services, state } = session;
+  if (ddlHere !== services.book.ddlHere) return true;
+  return session.statements?.get(name)?.settings.forCacheKey !== state.live.forCacheKey;
 }
 
 /** Should the unit run again, or its Parse not happen, that is what says what the name is. */
@@ -33,7 +38,7 @@ export function useBorrowed(session: ClientSession, unit: Unit, name: string): v
   const borrowed = session.borrowed?.get(name);
   if (borrowed === undefined) return;
   session.borrowed?.delete(name);
-  if (isBound(session, borrowed)) return;
+  if (isBound(session, name, borrowed)) return;
   if (borrowed.catalogMark !== catalogMark(session) && !isParsedIn(unit, name)) session.renewStatement(name);
   (unit.borrowed ??= new Map()).set(name, borrowed);
 }
@@ -41,7 +46,7 @@ export function useBorrowed(session: ClientSession, unit: Unit, name: string): v
 /** It has turned out to be something else by now. True: the client has it anew. */
 export function renewBorrowed(session: ClientSession, name: string): boolean {
   const borrowed = session.borrowed?.get(name);
-  if (borrowed === undefined || isBound(session, borrowed)) return false;
+  if (borrowed === undefined || isBound(session, name, borrowed)) return false;
   session.renewStatement(name);
   return true;
 }
@@ -52,7 +57,7 @@ export function renewBorrowed(session: ClientSession, name: string): boolean {
  */
 export function runsWithAnew(session: ClientSession, unit: Unit): boolean {
   const names: string[] = [];
-  for (const [name, borrowed] of unit.borrowed ?? []) if (!isBound(session, borrowed)) names.push(name);
+  for (const [name, borrowed] of unit.borrowed ?? []) if (!isBound(session, name, borrowed)) names.push(name);
   const runsAgain = names.length > 0 && canAllRunAgain(session);
   for (const name of names) {
     // What the unit parses itself it has anew when it parses it again.

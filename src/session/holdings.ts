@@ -147,13 +147,10 @@ export class Holdings {
     return statement;
   }
 
-  /** The client has the statement of that name anew, as if it prepared it now in the settings in which it has. */
+  /** The client has the statement of that name as if it prepared it now. */
   renewStatement(name: string): void {
     const statement = this.leaveStatement(name);
-    if (statement === undefined) return;
-    const { sql, types, settings } = statement;
-    if (settings.forCacheKey === this.state.live.forCacheKey) this.enterStatement(name, sql, types);
-    else this.statements?.set(name, this.services.book.again(statement));
+    if (statement !== undefined) this.enterStatement(name, statement.sql, statement.types);
   }
 
   /** With whom a statement prepared now may be shared; undefined: with nobody, as what it means is the session's alone. */

@@ -139,11 +139,6 @@ export class StatementBook {
     return entry.statement;
   }
 
-  /** For one user of it: another one, that is its own. The first server that it is used on says what it is. */
-  again({ sql, types, settings, classified }: Statement): Statement {
-    return this.enter(sql, types, undefined, settings, () => classified);
-  }
-
   /** Its user of before has it again. */
   keep(statement: Statement): void {
     const entry = this.byStatement.get(statement);
