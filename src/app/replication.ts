@@ -152,7 +152,7 @@ function choose({ primary, replicas }: TopologySnapshot, { route }: Preferences)
 
 /** At the end of the wait: what was true at its beginning may not be any more. */
 function whyNone(database: DatabaseRuntime): string {
-  if (database.paused) return `PAUSE by an operator; it goes on with RESUME on the admin console`;
+  if (database.paused) return 'PAUSE by an operator; it goes on with RESUME on the admin console';
   const { nodes } = database.topology.snapshot();
   return nodes.map((each) => `${each.name}: ${each.problem ?? each.role}`).join('; ');
 }

@@ -15,8 +15,8 @@ export interface MirrorOptions {
   /** A peer bumped a tag that we know. */
   peerBumped(): void;
   /**
-   * A peer's DDL begins or is over in the database of that prefix; undefined: perhaps, in any, as words of peers were missed.
-   * Both are told: what is prepared behind the first word may still be of before the DDL, but that is little.
+   * A peer's DDL begins or is over in the database of that prefix; undefined: perhaps, in any, as messages were missed. The end
+   * is heard only after the peer's client was told of it: the beginning is what makes statements void in time.
    */
   peersDdl(prefix: string | undefined): void;
   /** Whether an answer of Redis shows that nothing visible is unannounced: not in ttl mode, where nothing is announced. */

@@ -34,7 +34,7 @@ export function maySpeakOfNames(sql: Buffer): boolean {
   return /\b(?:fetch|move|execute)\b/i.test(sql.toString('latin1'));
 }
 
-/** When a client was given a statement that others have, as the book had it then (borrowed.ts). */
+/** What the book knew of the catalog when a client was given a statement that others had prepared (borrowed.ts). */
 export interface Borrowed {
   readonly ddlHere: number;
   readonly catalogMark: string;
@@ -65,7 +65,7 @@ export class StatementBook {
   private lastId = 0;
   private lastCatalogId = 0;
   private epoch = 0;
-  /** Number of DDL through this Weir: with what clients did here it is in one order. */
+  /** How often clients of this Weir have run DDL. Of DDL elsewhere nobody knows whether it came before or behind a Parse; of this, yes. */
   ddlHere = 0;
 
   get size(): number {
@@ -77,13 +77,13 @@ export class StatementBook {
     this.epoch++;
   }
 
-  /** DDL through this Weir. */
+  /** A client of this Weir has committed DDL. */
   ddlDone(): void {
     this.ddlHere++;
     this.catalogChanged();
   }
 
-  /** Another text than before: the catalog has changed, or may have. */
+  /** A text that becomes another one whenever the catalog has changed, or may have. */
   catalogMark(catalog: object | undefined): string {
     let id = 0;
     if (catalog !== undefined) {

@@ -107,7 +107,7 @@ export class Unit {
   cacheWhy = '';
   /** Named statements that its Parse messages have entered, in case it has to run again. */
   entered: (readonly [name: string, statement: Statement])[] | undefined;
-  /** What it uses of borrowed.ts, as there. */
+  /** Statements that its Bind or Describe was the first to use since the client was given them (borrowed.ts), by name. */
   borrowed: Map<string, Borrowed> | undefined;
   /** Statements that it uses and that its server had to be given first. */
   prepared: Set<Statement> | undefined;
