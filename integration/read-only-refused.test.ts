@@ -19,6 +19,7 @@ import {
   weirConfig,
 } from './harness/index.ts';
 import type { Cluster, WeirInProcess } from './harness/index.ts';
+import { lastRoute, untilReplicaTakesAll } from './read-only/on-replica.ts';
 
 let cluster: Cluster;
 let weir: WeirInProcess;
@@ -55,24 +56,11 @@ afterAll(async () => {
   await cluster.stop();
 });
 
-async function lastRoute(client: pg.Client): Promise<string> {
-  return (await client.query<Record<string, string>>('SHOW weir.last_route')).rows[0]?.['weir.last_route'] ?? '';
-}
-
-async function untilReplicaTakesAll(): Promise<void> {
-  await until('READ ONLY transactions to begin on the replica', async () => {
-    await probe.query('BEGIN READ ONLY');
-    const at = await lastRoute(probe);
-    await probe.query('ROLLBACK');
-    return at.startsWith('replica1');
-  });
-}
-
 async function compare(name: string, steps: readonly Step[]): Promise<void> {
   const played = script(name, steps);
   const who = { host: '127.0.0.1', user: users.app, password: PASSWORD, database: 'postgres' };
   const direct = await play(played, { ...who, port: cluster.primary.port });
-  await untilReplicaTakesAll();
+  await untilReplicaTakesAll(probe);
   const through = await play(played, { ...who, port: weir.port });
   expect(direct.filter((line) => line.startsWith('   ReadyForQuery')).length).toBeGreaterThanOrEqual(steps.length);
   expect(through, name).toEqual(expectedOf(direct, through));
@@ -144,7 +132,7 @@ test.each([
 });
 
 test('a second statement hears of it, and so does one behind what has been answered', async () => {
-  await untilReplicaTakesAll();
+  await untilReplicaTakesAll(probe);
   const client = await connectPg(weir.url());
   await client.query(begin);
   await client.query('SELECT count(*) FROM ro_items');
@@ -175,7 +163,7 @@ describe('a conflict with recovery', () => {
       await client.query(`SELECT count(*) FROM ${table}`);
       return (await lastRoute(client)).startsWith('replica1');
     });
-    await untilReplicaTakesAll();
+    await untilReplicaTakesAll(probe);
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     expect(await lastRoute(client)).toMatch(/^replica1/);
     const where = values === undefined ? '' : 'WHERE n >= $1';

@@ -27,11 +27,11 @@ import {
   PASSWORD,
   startCluster,
   startWeirInProcess,
-  until,
   users,
   weirConfig,
 } from './harness/index.ts';
 import type { Cluster, WeirInProcess } from './harness/index.ts';
+import { lastRoute, untilReplicaTakesAll } from './read-only/on-replica.ts';
 import { alike, deeds, fixtures, questions } from './read-only/statements.ts';
 
 let cluster: Cluster;
@@ -52,27 +52,13 @@ afterAll(async () => {
   await cluster.stop();
 });
 
-async function lastRoute(client: pg.Client): Promise<string> {
-  return (await client.query<Record<string, string>>('SHOW weir.last_route')).rows[0]?.['weir.last_route'] ?? '';
-}
-
 let probe: pg.Client;
-
-/** Also what is behind a write that may have been one to any table. */
-async function untilReplicaTakesAll(): Promise<void> {
-  await until('READ ONLY transactions to begin on the replica', async () => {
-    await probe.query('BEGIN READ ONLY');
-    const at = await lastRoute(probe);
-    await probe.query('ROLLBACK');
-    return at.startsWith('replica1');
-  });
-}
 
 /** Plays the steps straight and through Weir. */
 async function compare(name: string, steps: readonly Step[]): Promise<void> {
   const played = script(name, steps);
   const who = { host: '127.0.0.1', user: users.app, password: PASSWORD, database: 'postgres' };
-  await untilReplicaTakesAll();
+  await untilReplicaTakesAll(probe);
   const direct = await play(played, { ...who, port: cluster.primary.port });
   const through = await play(played, { ...who, port: weir.port });
   // Two connections that were refused are alike, too.
@@ -163,7 +149,7 @@ test.each([
   ['BEGIN', '/* weir: route=replica */ BEGIN READ ONLY', 'SELECT pg_is_in_recovery() AS there'],
   ['the statement', 'BEGIN READ ONLY', '/* weir: route=replica */ SELECT pg_is_in_recovery() AS there'],
 ])('stays on the replica if %s asks for one by name', async (_which, opening, sql) => {
-  await untilReplicaTakesAll();
+  await untilReplicaTakesAll(probe);
   const client = await connectPg(weir.url());
   await client.query(opening);
   expect((await client.query<{ there: boolean }>(sql)).rows[0]?.there).toBe(true);
@@ -186,7 +172,7 @@ test.each([
 );
 
 test('a BEGIN within a transaction begins nothing that could begin again elsewhere', async () => {
-  await untilReplicaTakesAll();
+  await untilReplicaTakesAll(probe);
   const client = await connectPg(weir.url());
   await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
   await client.query('SELECT count(*) FROM ro_items');
@@ -220,7 +206,7 @@ describe('outside of a transaction', () => {
 describe('stays on the replica', () => {
   test.each(alike)('%s', async (sql) => {
     for (const opening of [begin, 'START TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY']) {
-      await untilReplicaTakesAll();
+      await untilReplicaTakesAll(probe);
       const client = await connectPg(weir.url());
       await client.query(opening);
       await client.query(sql);
