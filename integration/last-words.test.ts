@@ -47,8 +47,11 @@ afterAll(async () => {
 interface Situation {
   readonly name: string;
   readonly says: readonly Sent[];
-  /** The client is there when it has heard this many of that message; 'sleeps': when its server runs pg_sleep. */
-  readonly isThere: readonly [type: number, count: number] | 'sleeps';
+  /**
+   * The client is there when it has heard this many of that message; 'sleeps': when its server runs pg_sleep;
+   * 'copies': when its server waits for the second line, as the last words of a COPY name the line.
+   */
+  readonly isThere: readonly [type: number, count: number] | 'sleeps' | 'copies';
   /** In transaction mode too, the connection ends with the server. */
   readonly holds: boolean;
 }
@@ -93,13 +96,13 @@ const others: readonly Situation[] = [
   {
     name: 'COPY FROM',
     says: [query('COPY line FROM STDIN'), copyData('x\n')],
-    isThere: [Backend.CopyInResponse, 1],
+    isThere: 'copies',
     holds: false,
   },
   {
     name: 'COPY FROM in a transaction',
     says: [query('BEGIN'), query('COPY line FROM STDIN'), copyData('x\n')],
-    isThere: [Backend.CopyInResponse, 1],
+    isThere: 'copies',
     holds: true,
   },
 ];
@@ -131,6 +134,14 @@ async function backendOf(name: string): Promise<{ pid: number; event: string | n
   return rows[0];
 }
 
+/** Its server has taken the first line, and then waits for more. */
+async function hasCopied(name: string): Promise<void> {
+  const sql = 'SELECT 1 FROM pg_stat_progress_copy WHERE pid = $1 AND bytes_processed = 2';
+  const pid = (await backendOf(name))?.pid;
+  await until('its line to be copied', async () => (await cluster.query(sql, { values: [pid] })).length === 1);
+  await until('it to wait for the next', async () => (await backendOf(name))?.event === 'ClientRead');
+}
+
 /** Forgets what came until it was there. */
 async function bring(at: At, situation: Situation, options = ''): Promise<Peer> {
   const { client, name } = await connect(at, options);
@@ -146,6 +157,9 @@ async function bring(at: At, situation: Situation, options = ''): Promise<Peer> 
   }
   if (isThere === 'sleeps') {
     await until(`${situation.name}: its sleep`, async () => (await backendOf(name))?.event === 'PgSleep');
+  } else if (isThere === 'copies') {
+    await client.until(() => client.received.some(({ type }) => type === Backend.CopyInResponse));
+    await hasCopied(name);
   } else {
     const [wanted, count] = isThere;
     await client.until(() => client.received.filter(({ type }) => type === wanted).length >= count);
