@@ -98,6 +98,14 @@ const ways: Readonly<Record<string, (sql: string) => Step[]>> = {
   'a pipeline with COMMIT AND CHAIN': (sql) => [
     a(query(begin), query(sql), query('COMMIT AND CHAIN'), query('SELECT 1'), query('COMMIT')),
   ],
+  // As drivers send them to see whether anybody is there.
+  'behind texts without a statement': (sql) => [
+    a(begin),
+    a(''),
+    a(...extended('-- nothing'), sync),
+    a(sql),
+    a('COMMIT'),
+  ],
   'COMMIT AND CHAIN behind it': (sql) => [a(begin), a(sql), a('COMMIT AND CHAIN'), a('SELECT 1'), a('COMMIT')],
 };
 

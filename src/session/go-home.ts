@@ -17,11 +17,15 @@ export function noteOpening(session: ClientSession, unit: Unit): void {
   session.opening = isFirst && unit.hints?.route !== 'replica' ? plan.facts.template : undefined;
 }
 
-/** The unit was answered. What only prepares a statement, or describes one, is still no part of the transaction. */
+/** The unit was answered. What only prepares a statement or describes one, or is none, is still no part of the transaction. */
 export function noteOpened(session: ClientSession, unit: Unit, status: number): void {
   if (session.opening === undefined) return;
-  const isNothing = !unit.executes && !unit.binds;
+  const isNothing = (!unit.executes && !unit.binds) || (unit.plans.length > 0 && unit.plans.every(isEmpty));
   if (status !== TxStatus.InTransaction || !(isNothing || isOpening(session, unit))) session.opening = undefined;
+}
+
+function isEmpty({ facts }: Plan): boolean {
+  return facts.statements.every(({ kind }) => kind === 'empty');
 }
 
 /** Is it the BEGIN itself? */
