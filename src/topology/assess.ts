@@ -291,6 +291,7 @@ export class Assessor {
     if (role === 'replica') {
       if (isEjected(record.ejection, nowMs)) return 'ejected after repeated connection failures';
       if (record.lsn === 0) return 'has replayed nothing yet';
+      if (record.caughtUpAtMs === -Infinity) return 'how far it lags is not known yet';
       if (record.isLagging) return 'lags more than max_replica_lag';
       if (record.catchUpTick !== undefined) return 'came back and is not yet known to be as far as it was';
     }

@@ -128,6 +128,7 @@ describe('roles', () => {
     primary(1, 120, 2);
     standby(2, 110, 2);
     expect(node(2)).toMatchObject({ isUp: true, isLagging: true, lagMs: Infinity });
+    expect(node(2).problem).toBe('how far it lags is not known yet');
     standby(2, 120, 2);
     expect(node(2)).toMatchObject({ isLagging: false, lagMs: 0 });
   });
@@ -217,7 +218,12 @@ describe('lag', () => {
     run(500, 200, 100);
     expect(node(1)).toMatchObject({ lagMs: 500, isLagging: false, lagBytes: 100 });
     run(501, 300, 100);
-    expect(node(1)).toMatchObject({ lagMs: 1001, isLagging: true, isUp: true });
+    expect(node(1)).toMatchObject({
+      lagMs: 1001,
+      isLagging: true,
+      isUp: true,
+      problem: 'lags more than max_replica_lag',
+    });
     run(400, 400, 200);
     expect(node(1)).toMatchObject({ lagMs: 901, isLagging: true });
     run(100, 500, 300);
