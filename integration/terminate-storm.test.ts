@@ -71,7 +71,7 @@ class Client {
   }
 }
 
-test('nobody stays stuck', async () => {
+test('nobody stays stuck', { timeout: 120_000 + storms * 6_000 }, async () => {
   let isOver = false;
   const clients = Array.from({ length: 12 }, (_, i) => new Client(i));
   const running = clients.map((client) => client.run(() => !isOver));
