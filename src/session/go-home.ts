@@ -17,7 +17,7 @@ export function noteOpening(session: ClientSession, unit: Unit): void {
   session.opening = isFirst && unit.hints?.route !== 'replica' ? plan.facts.template : undefined;
 }
 
-/** The unit was answered. What only prepares a statement or describes one, or is none, is still no part of the transaction. */
+/** The unit was answered. Behind one that only prepares, only describes or has no statement, the transaction has still done nothing. */
 export function noteOpened(session: ClientSession, unit: Unit, status: number): void {
   if (session.opening === undefined) return;
   const isNothing = (!unit.executes && !unit.binds) || (unit.plans.length > 0 && unit.plans.every(isEmpty));

@@ -65,7 +65,7 @@ export class StatementBook {
   private lastId = 0;
   private lastCatalogId = 0;
   private epoch = 0;
-  /** How often clients of this Weir have run DDL. Of DDL elsewhere nobody knows whether it came before or behind a Parse; of this, yes. */
+  /** How often clients of this Weir have run DDL. Only of that is it known whether it came before or after a Parse. */
   ddlHere = 0;
 
   get size(): number {
@@ -83,7 +83,7 @@ export class StatementBook {
     this.catalogChanged();
   }
 
-  /** A text that becomes another one whenever the catalog has changed, or may have. */
+  /** Identifies the state of the catalog: it is another one after every change, also after one that may not have happened. */
   catalogMark(catalog: object | undefined): string {
     let id = 0;
     if (catalog !== undefined) {
