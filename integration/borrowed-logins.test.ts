@@ -13,6 +13,7 @@ import {
   closeClients,
   connectPg,
   currentRun,
+  lastRoute,
   runProgram,
   startCluster,
   startWeir,
@@ -67,8 +68,7 @@ async function monitors(node: PgNode): Promise<string[]> {
 
 async function routeOf(client: pg.Client, sql = 'SELECT n FROM seen'): Promise<string> {
   await client.query(sql);
-  const { rows } = await client.query<Record<string, string>>('SHOW weir.last_route');
-  return Object.values(rows[0]!)[0]!;
+  return lastRoute(client);
 }
 
 async function secretOf(user: string): Promise<string> {
@@ -176,9 +176,12 @@ describe('where nothing can be asked', () => {
     const told = (): unknown[] => weir.logs.filter(({ msg }) => String(msg).includes(line));
     await until('it to be said', () => told().length > 0);
     for (const { problem } of await nodesOf(weir)) expect(problem).toContain(line);
-    const { status, body } = await weir.http('/readyz');
-    expect(status).toBe(200);
-    const { notes } = JSON.parse(body) as { notes: string[] };
+    const noted = async (): Promise<string[]> => {
+      const { status, body } = await weir.http('/readyz');
+      expect(status).toBe(200);
+      return (JSON.parse(body) as { notes: string[] }).notes;
+    };
+    const notes = await noted();
     expect(notes).toEqual([expect.stringMatching(/^primary, replica1, replica2: no log-in for the monitor/)]);
     expect(notes[0]).toContain(line);
     expect(told()).toHaveLength(1);
@@ -189,9 +192,7 @@ describe('where nothing can be asked', () => {
     const client = await connectPg(weir.url({ user: users.app }));
     await until('a read to go to a replica', async () => /^replica/.test(await routeOf(client, uncached)));
     // One replica may take reads before it is known how far the other is.
-    const notesNow = async (): Promise<string[]> =>
-      (JSON.parse((await weir.http('/readyz')).body) as { notes: string[] }).notes;
-    await until('nothing to be noted any more', async () => (await notesNow()).length === 0);
+    await until('nothing to be noted any more', async () => (await noted()).length === 0);
     expect(told()).toHaveLength(1);
   });
 });

@@ -5,7 +5,15 @@
  */
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { closeClients, connectPg, startWeirInProcess, until, useCluster, weirConfig } from './harness/index.ts';
+import {
+  closeClients,
+  connectPg,
+  lastRoute,
+  startWeirInProcess,
+  until,
+  useCluster,
+  weirConfig,
+} from './harness/index.ts';
 import type { WeirInProcess } from './harness/index.ts';
 
 const cluster = useCluster();
@@ -24,9 +32,6 @@ beforeAll(async () => {
 });
 afterEach(closeClients);
 afterAll(() => weir.stop());
-
-const lastRoute = async (client: pg.Client): Promise<string> =>
-  Object.values((await client.query<Record<string, string>>('SHOW weir.last_route')).rows[0] ?? {})[0] ?? '';
 
 /** How often everything was forgotten since the catalog was another. */
 async function noticed(): Promise<number> {

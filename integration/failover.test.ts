@@ -8,17 +8,13 @@ import {
   closeClients,
   connectPg,
   connectPostgresJs,
+  lastRoute,
   startCluster,
   startWeirInProcess,
   until,
 } from './harness/index.ts';
 import { users, weirConfig } from './harness/index.ts';
 import type { Cluster, PgNode, WeirConfig, WeirInProcess } from './harness/index.ts';
-
-async function lastRoute(client: pg.Client): Promise<string> {
-  const { rows } = await client.query<Record<string, string>>('SHOW weir.last_route');
-  return Object.values(rows[0]!)[0]!;
-}
 
 /** Asks until a replica (or the named one) has answered. */
 function onReplica(client: pg.Client, sql: string, replica = 'replica'): Promise<boolean> {

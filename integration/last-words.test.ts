@@ -134,8 +134,8 @@ async function backendOf(name: string): Promise<{ pid: number; event: string | n
   return rows[0];
 }
 
-/** Its server has taken the first line, and then waits for more. */
-async function hasCopied(name: string): Promise<void> {
+/** Until its server has taken the first line and waits for the second. */
+async function untilCopied(name: string): Promise<void> {
   const sql = 'SELECT 1 FROM pg_stat_progress_copy WHERE pid = $1 AND bytes_processed = 2';
   const pid = (await backendOf(name))?.pid;
   await until('its line to be copied', async () => (await cluster.query(sql, { values: [pid] })).length === 1);
@@ -159,7 +159,7 @@ async function bring(at: At, situation: Situation, options = ''): Promise<Peer> 
     await until(`${situation.name}: its sleep`, async () => (await backendOf(name))?.event === 'PgSleep');
   } else if (isThere === 'copies') {
     await client.until(() => client.received.some(({ type }) => type === Backend.CopyInResponse));
-    await hasCopied(name);
+    await untilCopied(name);
   } else {
     const [wanted, count] = isThere;
     await client.until(() => client.received.filter(({ type }) => type === wanted).length >= count);

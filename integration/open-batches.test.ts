@@ -10,7 +10,16 @@ import { readErrorFields } from '../src/protocol/read.ts';
 import { closeStatement, describeStatement, extended, line, parse, query } from './differential/messages.ts';
 import { bind, copyData, copyDone, execute, flush, run, sync, type Sent } from './differential/messages.ts';
 import { RawClient } from './differential/raw-client.ts';
-import { closeClients, connectPg, startWeirInProcess, until, useCluster, users, weirConfig } from './harness/index.ts';
+import {
+  closeClients,
+  connectPg,
+  lastRoute,
+  startWeirInProcess,
+  until,
+  useCluster,
+  users,
+  weirConfig,
+} from './harness/index.ts';
 import type { WeirInProcess } from './harness/index.ts';
 
 const cluster = useCluster();
@@ -287,7 +296,3 @@ describe('a batch that comes whole', () => {
     expect(routes.filter((route) => !/; read|^cache; hit$/.test(route))).toEqual([]);
   });
 });
-
-async function lastRoute(client: pg.Client): Promise<string> {
-  return (await client.query<Record<string, string>>('SHOW weir.last_route')).rows[0]?.['weir.last_route'] ?? '';
-}

@@ -11,6 +11,7 @@ import { a, b, script, type Step } from './differential/script.ts';
 import {
   closeClients,
   connectPg,
+  lastRoute,
   PASSWORD,
   startCluster,
   startWeirInProcess,
@@ -19,7 +20,7 @@ import {
   weirConfig,
 } from './harness/index.ts';
 import type { Cluster, WeirInProcess } from './harness/index.ts';
-import { lastRoute, untilReplicaTakesAll } from './read-only/on-replica.ts';
+import { untilReplicaTakesAll } from './read-only/on-replica.ts';
 
 let cluster: Cluster;
 let weir: WeirInProcess;

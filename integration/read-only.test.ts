@@ -24,6 +24,7 @@ import { a, script, type Step } from './differential/script.ts';
 import {
   closeClients,
   connectPg,
+  lastRoute,
   PASSWORD,
   startCluster,
   startWeirInProcess,
@@ -31,7 +32,7 @@ import {
   weirConfig,
 } from './harness/index.ts';
 import type { Cluster, WeirInProcess } from './harness/index.ts';
-import { lastRoute, untilReplicaTakesAll } from './read-only/on-replica.ts';
+import { untilReplicaTakesAll } from './read-only/on-replica.ts';
 import { alike, deeds, fixtures, questions } from './read-only/statements.ts';
 
 let cluster: Cluster;

@@ -4,7 +4,7 @@
  */
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { closeClients, connectPg, startCluster, startWeir, until, weirConfig } from './harness/index.ts';
+import { closeClients, connectPg, lastRoute, startCluster, startWeir, until, weirConfig } from './harness/index.ts';
 import type { Cluster, WeirProcess } from './harness/index.ts';
 
 let cluster: Cluster;
@@ -25,10 +25,6 @@ async function metric(name: string): Promise<number> {
   const { body } = await weir.http();
   const line = body.split('\n').find((each) => each.startsWith(`${name}{`));
   return Number(line?.slice(line.lastIndexOf(' ') + 1) ?? 0);
-}
-
-async function lastRoute(client: pg.Client): Promise<string> {
-  return (await client.query<Record<string, string>>('SHOW weir.last_route')).rows[0]?.['weir.last_route'] ?? '';
 }
 
 /** A table of its own, which is on the replica, and a client whose reads go there. */

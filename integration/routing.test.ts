@@ -8,6 +8,7 @@ import {
   closeClients,
   connectPg,
   connectPostgresJs,
+  lastRoute,
   startCluster,
   startWeirInProcess,
   until,
@@ -43,11 +44,6 @@ async function start(more: WeirConfig = {}): Promise<WeirInProcess> {
   const weir = await startWeirInProcess(weirConfig(cluster, {}, more));
   weirs.push(weir);
   return weir;
-}
-
-async function lastRoute(client: pg.Client): Promise<string> {
-  const { rows } = await client.query<Record<string, string>>('SHOW weir.last_route');
-  return Object.values(rows[0]!)[0]!;
 }
 
 async function read(client: pg.Client, id = 1): Promise<{ n: number; route: string }> {

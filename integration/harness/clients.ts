@@ -30,3 +30,8 @@ export async function closeClients(): Promise<void> {
   open.clear();
   await Promise.all(closing);
 }
+
+/** Where the client's last statement ran, and why, as Weir tells it. */
+export async function lastRoute(client: pg.Client): Promise<string> {
+  return (await client.query<Record<string, string>>('SHOW weir.last_route')).rows[0]?.['weir.last_route'] ?? '';
+}

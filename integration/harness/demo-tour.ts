@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import type pg from 'pg';
-import { connectPg } from './clients.ts';
+import { connectPg, lastRoute } from './clients.ts';
 import type { Demo } from './demo.ts';
 import { runProgram } from './programs.ts';
 import { checkoutDir } from './run-dir.ts';
@@ -21,11 +21,6 @@ function expectThat(isTrue: boolean, promise: string): void {
 
 function say(text: string): void {
   console.log(text);
-}
-
-async function lastRoute(client: pg.Client): Promise<string> {
-  const { rows } = await client.query<Record<string, string>>('SHOW weir.last_route');
-  return Object.values(rows[0] ?? {})[0] ?? '';
 }
 
 /** Runs a statement of one value and tells how it went. */

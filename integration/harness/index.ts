@@ -6,7 +6,7 @@
 export { CertificateAuthority } from './certs.ts';
 export type { Certificate } from './certs.ts';
 export { Child, freePort, freePorts } from './child.ts';
-export { closeClients, connectPg, connectPostgresJs } from './clients.ts';
+export { closeClients, connectPg, connectPostgresJs, lastRoute } from './clients.ts';
 export { Cluster, startCluster } from './cluster.ts';
 export type { ClusterOptions } from './cluster.ts';
 export { ClusterView, pgUrl } from './cluster-view.ts';
