@@ -5,12 +5,12 @@
  */
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createBinder } from '../src/routing/bind.ts';
-import type { Plan } from '../src/routing/plan.ts';
+import { createBinder } from '../src/binding/binder.ts';
+import type { Plan } from '../src/binding/plan.ts';
 import { createClassifier } from '../src/sql/classifier.ts';
 import type { Classifier } from '../src/sql/facts.ts';
-import type { Catalog } from '../src/topology/catalog-types.ts';
-import { catalogFingerprint, readCatalog } from '../src/topology/catalog.ts';
+import type { Catalog } from '../src/catalog/types.ts';
+import { catalogFingerprint, readCatalog } from '../src/catalog/read-catalog.ts';
 import { SCHEMA } from './corpus/schema.ts';
 import { STATEMENTS, UNTRIED } from './corpus/statements.ts';
 import { pgUrl, SUPERUSER, useCluster, users } from './harness/index.ts';

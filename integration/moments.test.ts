@@ -4,12 +4,12 @@
  */
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { createBinder } from '../src/routing/bind.ts';
-import type { Plan } from '../src/routing/plan.ts';
+import { createBinder } from '../src/binding/binder.ts';
+import type { Plan } from '../src/binding/plan.ts';
 import { createClassifier } from '../src/sql/classifier.ts';
 import type { Classifier } from '../src/sql/facts.ts';
-import type { Catalog } from '../src/topology/catalog-types.ts';
-import { readCatalog } from '../src/topology/catalog.ts';
+import type { Catalog } from '../src/catalog/types.ts';
+import { readCatalog } from '../src/catalog/read-catalog.ts';
 import {
   closeClients,
   connectPg,

@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { NodeConfig, TlsSide } from '../src/config/config.ts';
 import { route } from '../src/routing/route.ts';
 import type { RoutingFacts } from '../src/routing/types.ts';
-import { catalogFingerprint, readCatalog } from '../src/topology/catalog.ts';
+import { catalogFingerprint, readCatalog } from '../src/catalog/read-catalog.ts';
 import { createTopology } from '../src/topology/topology.ts';
 import type { TopologyOptions } from '../src/topology/topology.ts';
 import type { NodeState, Topology } from '../src/topology/types.ts';

@@ -17,7 +17,7 @@ const built = spawnSync(process.execPath, [compiler, '-p', 'tsconfig.build.json'
 if (built.status !== 0) console.warn('the build reports errors');
 const { settingsPage, errorsPage } = await import(new URL('../dist/config/docs.js', import.meta.url).href);
 
-const { sessionStatePage } = await import(new URL('../dist/routing/session-state.js', import.meta.url).href);
+const { sessionStatePage } = await import(new URL('../dist/binding/session-state.js', import.meta.url).href);
 
 const pages = {
   'docs/settings.md': settingsPage(),

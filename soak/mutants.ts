@@ -167,10 +167,10 @@ export const mutants: readonly Mutant[] = [
     rule: 7,
     name: 'what triggers, rules and foreign keys write is not followed',
     changes: [
-      { file: 'routing/bind-writes.js', from: "push(relation.updatesTo, 'deletes')", to: "push([], 'deletes')" },
-      { file: 'routing/bind-writes.js', from: 'if (relation.hasRules)', to: 'if (false)' },
+      { file: 'binding/writes.js', from: "push(relation.updatesTo, 'deletes')", to: "push([], 'deletes')" },
+      { file: 'binding/writes.js', from: 'if (relation.hasRules)', to: 'if (false)' },
       {
-        file: 'routing/bind-writes.js',
+        file: 'binding/writes.js',
         from: 'for (const oid of relation.triggerFunctions) {',
         to: 'for (const oid of []) {',
       },
@@ -183,7 +183,7 @@ export const mutants: readonly Mutant[] = [
     name: 'partitions are tables of their own',
     changes: [
       {
-        file: 'routing/bind-writes.js',
+        file: 'binding/writes.js',
         from: 'closure.roots.add(relation.root);',
         to: 'closure.roots.add(relation.oid);',
       },
@@ -196,11 +196,11 @@ export const mutants: readonly Mutant[] = [
     name: 'views are not followed',
     changes: [
       {
-        file: 'routing/bind-reach.js',
+        file: 'binding/reach.js',
         from: 'for (const oid of relation.viewRelations) {',
         to: 'for (const oid of []) {',
       },
-      { file: 'routing/bind-statement.js', from: "return hasTable ? '' : 'reads no table';", to: "return '';" },
+      { file: 'binding/statement.js', from: "return hasTable ? '' : 'reads no table';", to: "return '';" },
     ],
     faults: ['pause-replay'],
   },
@@ -222,8 +222,8 @@ export const mutants: readonly Mutant[] = [
     rule: 10,
     name: 'answers of this moment are kept',
     changes: [
-      { file: 'routing/bind-reach.js', from: 'refuseCache(reason) {', to: 'refuseCache(reason) { return;' },
-      { file: 'routing/bind-statement.js', from: "return hasTable ? '' : 'reads no table';", to: "return '';" },
+      { file: 'binding/reached.js', from: 'refuseCache(reason) {', to: 'refuseCache(reason) { return;' },
+      { file: 'binding/statement.js', from: "return hasTable ? '' : 'reads no table';", to: "return '';" },
     ],
     forms: ['moment'],
   },

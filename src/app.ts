@@ -17,8 +17,8 @@ import { createCache } from './cache/cache.ts';
 import { diffConfig, keepNotReloadable, type ConfigDiff } from './config/change.ts';
 import type { Config, HostPort } from './config/config.ts';
 import type { Loaded } from './config/load.ts';
-import { createConsole } from './control/console.ts';
-import { createResizeLoop } from './control/resize-loop.ts';
+import { createConsole } from './console/console.ts';
+import { createResizeLoop } from './sizing/resize-loop.ts';
 import { WeirError } from './errors.ts';
 import { createListener } from './frontend/listener.ts';
 import { serverTlsOptions } from './net/tls.ts';
@@ -28,7 +28,8 @@ import { createHttpServer, type HttpServer } from './observability/http.ts';
 import { createLogger, createRepeatLimiter, limitRepeats, withoutNames, type Logger } from './observability/logger.ts';
 import { createMetrics } from './observability/metrics.ts';
 import type { Pool } from './pool/pool.ts';
-import { createBinder } from './routing/bind.ts';
+import type { PoolStats } from './pool/types.ts';
+import { createBinder } from './binding/binder.ts';
 import { createLatencyBaselines } from './routing/latency.ts';
 import type { Services } from './session/context.ts';
 import { StatementBook } from './session/statements.ts';
@@ -107,7 +108,7 @@ export async function createApp(firstConfig: Config, deps: AppDeps): Promise<App
     credentials,
     keys,
     nextServerId,
-    onResize: (pool) => logResize(pool),
+    onResize: (stats) => logResize(stats),
     onEjection: (_node, reason) => metrics.nodeEjected(reason),
     sessions: () => clients.sessions(),
   });
@@ -172,8 +173,7 @@ export async function createApp(firstConfig: Config, deps: AppDeps): Promise<App
     log('error', 'unexpected_error', bug.message, { stack: bug.stack });
   }
 
-  function logResize(pool: Pool): void {
-    const { database, user, node, lastResize } = pool.stats();
+  function logResize({ database, user, node, lastResize }: PoolStats): void {
     if (lastResize === undefined) return;
     const { from, to, reason, why } = lastResize;
     log('info', 'pool_resize', `${database}.${user} on ${node}: ${from} -> ${to}: ${why}`, {

@@ -14,16 +14,19 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   config: [],
   protocol: [],
   sql: [],
-  topology: [],
+  catalog: [],
+  topology: ['catalog'],
   net: ['protocol'],
   auth: ['protocol'],
   cache: ['protocol', 'sql'],
-  routing: ['sql', 'topology'],
+  binding: ['sql', 'catalog'],
+  routing: ['topology'],
   frontend: ['net', 'protocol', 'auth'],
   backend: ['net', 'protocol', 'auth'],
   pool: ['backend'],
-  session: ['net', 'protocol', 'sql', 'routing', 'topology', 'cache', 'pool', 'backend'],
-  control: ['net', 'protocol', 'pool', 'cache', 'topology', 'session', 'config'],
+  session: ['net', 'protocol', 'sql', 'binding', 'routing', 'topology', 'cache', 'pool', 'backend'],
+  sizing: ['pool', 'topology'],
+  console: ['protocol', 'pool', 'cache', 'topology', 'session', 'config'],
   observability: [],
 };
 
@@ -31,7 +34,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
 const roofs = ['app.ts', 'main.ts', 'app', 'workers', 'cli'];
 
 /** Files of types: `import type` from anywhere. What is counted may be named there, too, for observability. */
-const contracts = /^(errors|config\/config|\w+\/([\w-]+-)?types|routing\/plan|sql\/facts)\.ts$/;
+const contracts = /^(errors|config\/config|\w+\/([\w-]+-)?types|binding\/plan|sql\/facts)\.ts$/;
 
 /** Swapping a package costs the rooms behind its door and no other. */
 const doors: Readonly<Record<string, readonly string[]>> = {
@@ -47,7 +50,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Rooms that decide and never act: no socket, file, process or timer. */
-const pureRooms = ['protocol', 'sql', 'routing'];
+const pureRooms = ['protocol', 'sql', 'catalog', 'binding', 'routing', 'sizing'];
 const pureBuiltins = ['node:buffer', 'node:crypto', 'node:util'];
 
 const MAX_LINES = 350;

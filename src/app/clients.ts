@@ -2,7 +2,7 @@
  * Who is connected: clients and console sessions by the number that SHOW CLIENTS and CancelRequest use.
  */
 import { randomBytes, randomInt, timingSafeEqual } from 'node:crypto';
-import type { ConsoleSession } from '../control/console-session.ts';
+import type { ConsoleSession } from '../console/session.ts';
 import type { LoggedInClient } from '../frontend/types.ts';
 import type { ClientSession } from '../session/client.ts';
 import type { ClientIdentity } from '../session/holdings.ts';

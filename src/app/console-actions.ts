@@ -9,10 +9,10 @@ import type {
   InvalidateRequest,
   ResizeOutcome,
   ResizeRequest,
-} from '../control/sources.ts';
+} from '../console/sources.ts';
 import { WeirError } from '../errors.ts';
 import { resized } from '../pool/bounds.ts';
-import type { Tag } from '../routing/plan.ts';
+import type { Tag } from '../binding/plan.ts';
 import { explainStatement } from '../session/explain.ts';
 import type { SourceParts } from './console-sources.ts';
 import type { DatabaseRuntime } from './database.ts';

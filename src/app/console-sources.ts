@@ -1,8 +1,8 @@
 /**
  * What the admin console and the metrics see of the app: rows made on the fly. No decisions; actions are in
- * console-actions.ts.
+ * console/actions.ts.
  */
-import type { ConsoleActions, ConsoleSources, DatabaseRow, PreparedRow } from '../control/sources.ts';
+import type { ConsoleActions, ConsoleSources, DatabaseRow, PreparedRow } from '../console/sources.ts';
 import { listSettings } from '../config/show.ts';
 import type { Config } from '../config/config.ts';
 import type { ServerStats } from '../pool/types.ts';

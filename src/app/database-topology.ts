@@ -3,9 +3,9 @@
  * becomes of a catalog. Called by database.ts, anew after each change of the nodes.
  */
 import type { DatabaseConfig } from '../config/config.ts';
-import { catalogFingerprint } from '../topology/catalog-fingerprint.ts';
-import type { Catalog } from '../topology/catalog-types.ts';
-import { readCatalog } from '../topology/catalog.ts';
+import { catalogFingerprint } from '../catalog/fingerprint.ts';
+import type { Catalog } from '../catalog/types.ts';
+import { readCatalog } from '../catalog/read-catalog.ts';
 import { createTopology } from '../topology/topology.ts';
 import type { Topology } from '../topology/types.ts';
 import { systemClock } from '../util/clock.ts';

@@ -4,7 +4,7 @@
  */
 import type { ServerConnection } from '../backend/server.ts';
 import type { DatabaseConfig, NodeConfig, PoolSettings } from '../config/config.ts';
-import { nodeCapacity } from '../control/resize-loop.ts';
+import { nodeCapacity } from '../sizing/resize-loop.ts';
 import { isOtherSize, KeptBounds } from '../pool/bounds.ts';
 import { NodeBudget } from '../pool/budget.ts';
 import { Pool, type ConnectProblem } from '../pool/pool.ts';
@@ -167,9 +167,9 @@ export class DatabaseRuntime implements Database {
         if (defaults !== undefined && defaults.key !== this.defaults.current?.key) server.isCloseNeeded = true;
         return server;
       },
-      onResize: (resized) => {
-        // Of what may be only a slip of the pen nobody has to hear.
-        if (this.isProven) this.shared.onResize(resized);
+      onResize: (stats) => {
+        // A database that nobody could log in to may be a typing error: its pools are not worth a line in the log.
+        if (this.isProven) this.shared.onResize(stats);
       },
     });
     pool.role = role;

@@ -5,8 +5,8 @@
 import type { AuthOptions } from '../auth/authenticator.ts';
 import type { Config } from '../config/config.ts';
 import { consoleNames } from '../config/console-names.ts';
-import { serveConsole } from '../control/console-session.ts';
-import type { Console } from '../control/console.ts';
+import { serveConsole } from '../console/session.ts';
+import type { Console } from '../console/console.ts';
 import { WeirError } from '../errors.ts';
 import type { ListenerOptions, LoggedInClient } from '../frontend/listener.ts';
 import { createRepeatLimiter, limitRepeats, withoutNames } from '../observability/logger.ts';

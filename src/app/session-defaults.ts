@@ -4,8 +4,8 @@
  */
 import type { Pool } from '../pool/pool.ts';
 import type { ClientSession } from '../session/client.ts';
-import { isSameFor, keptDefaults } from '../topology/catalog-defaults.ts';
-import type { SessionDefaults } from '../topology/catalog-types.ts';
+import { isSameFor, keptDefaults } from '../catalog/defaults.ts';
+import type { SessionDefaults } from '../catalog/types.ts';
 
 /** Longest that new clients wait for the catalog after such a statement. */
 const patienceMs = 3_000;

@@ -5,7 +5,7 @@ import type { KeyDeriver } from '../auth/keys.ts';
 import type { Config, NodeConfig } from '../config/config.ts';
 import type { Log } from '../observability/types.ts';
 import type { NodeBudget } from '../pool/budget.ts';
-import type { Pool } from '../pool/pool.ts';
+import type { PoolStats } from '../pool/types.ts';
 import type { ClientSession } from '../session/client.ts';
 import type { Services } from '../session/context.ts';
 import type { ServerMonitors } from '../topology/server-monitors.ts';
@@ -26,7 +26,7 @@ export interface Shared {
   /** For failed log-ins: many names that do not exist make one line. */
   readonly loginLog: Log;
   nextServerId(): number;
-  onResize(pool: Pool): void;
+  onResize(stats: PoolStats): void;
   onEjection(node: string, reason: string): void;
   /** Everybody who is connected, to whatever database. */
   sessions(): Iterable<ClientSession>;

@@ -4,26 +4,7 @@
  * Kept by server.ts; told on by session/lost.ts.
  */
 import { ProtocolError, readErrorFields, readSqlstate } from '../protocol/read.ts';
-import type { AnswerReceiver } from './receiver.ts';
-
-export interface LastWords {
-  readonly sqlstate: string;
-  readonly hasHint: boolean;
-  /** The whole message, as it came. */
-  readonly frame: Buffer;
-  /** Who has been given it already: a WARNING may also be one behind which the connection goes on. */
-  readonly toldTo: AnswerReceiver | undefined;
-}
-
-/** How a connection has ended, for those who had it. */
-export interface End {
-  /** One line, for people. */
-  readonly why: string;
-  /** undefined: the server said nothing, or the message is not here as a whole. */
-  readonly words: LastWords | undefined;
-  /** It was not Weir that ended it, nor a limit that the session has set for itself. */
-  readonly isNodeAtFault: boolean;
-}
+import type { AnswerReceiver, End, LastWords } from './receiver.ts';
 
 const gone = 'the server closed the connection';
 const adminShutdown = '57P01';

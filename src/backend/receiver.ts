@@ -2,7 +2,25 @@
  * What a server connection asks of whoever is owed its answers. A session is one; so is a query of Weir's own. Types only.
  */
 import type { Answer } from '../protocol/answers.ts';
-import type { End } from './last-words.ts';
+
+export interface LastWords {
+  readonly sqlstate: string;
+  readonly hasHint: boolean;
+  /** The whole message, as it came. */
+  readonly frame: Buffer;
+  /** Who has been given it already: a WARNING may also be one behind which the connection goes on. */
+  readonly toldTo: AnswerReceiver | undefined;
+}
+
+/** How a connection has ended, for those who had it. */
+export interface End {
+  /** One line, for people. */
+  readonly why: string;
+  /** undefined: the server said nothing, or the message is not here as a whole. */
+  readonly words: LastWords | undefined;
+  /** It was not Weir that ended it, nor a limit that the session has set for itself. */
+  readonly isNodeAtFault: boolean;
+}
 
 /** Whoever is owed answers. All calls are synchronous, in the order of the server's messages. */
 export interface AnswerReceiver {

@@ -9,7 +9,6 @@ import { ProtocolError, readErrorFields } from '../protocol/read.ts';
 import { renamedError } from '../protocol/write.ts';
 import type { ServerLink } from './login.ts';
 import type { AnswerReceiver } from './receiver.ts';
-import type { ServerConnection } from './server.ts';
 
 /** Frames other than rows and COPY data that are larger than this are streamed, not collected. */
 const collectBelowBytes = 64 * 1024;
@@ -80,12 +79,13 @@ export function nameSender(buffer: Buffer, start: number, serverPid: number, cli
   if (clientPid !== undefined && buffer.readInt32BE(start + 5) === serverPid) buffer.writeInt32BE(clientPid, start + 5);
 }
 
-export interface ServerOptions {
+/** `Server`: the connection made of them, as those know it who hear of its end. */
+export interface ServerOptions<Server> {
   readonly id: number;
   readonly node: NodeConfig;
   readonly link: ServerLink;
   readonly turn: TurnWriter;
   readonly maxPreparedStatements: number;
   readonly nowMs: number;
-  readonly onClosed: (server: ServerConnection, why: string) => void;
+  readonly onClosed: (server: Server, why: string) => void;
 }

@@ -75,7 +75,7 @@ export class ServerConnection implements WireHandler, FrameSink {
   private readonly farewell = new Farewell();
   private isDead = false;
 
-  constructor(options: ServerOptions) {
+  constructor(options: ServerOptions<ServerConnection>) {
     this.id = options.id;
     this.node = options.node;
     this.processId = options.link.processId;

@@ -3,7 +3,7 @@
  * lapses. What cannot be announced is held until nobody can have a lease any more. Used by peers.ts.
  */
 import type { Log } from '../observability/types.ts';
-import type { Tag } from '../routing/plan.ts';
+import type { Tag } from '../binding/plan.ts';
 import type { Lease } from './lease.ts';
 import { markerMs } from './transport.ts';
 import { within } from './within.ts';

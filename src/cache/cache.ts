@@ -7,7 +7,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { CacheSettings } from '../config/config.ts';
-import type { Tag } from '../routing/plan.ts';
+import type { Tag } from '../binding/plan.ts';
 import type { Tick } from '../topology/types.ts';
 import { answerForm } from './answer-form.ts';
 import { Flights, mayJoinByStamps, type FlightPlan } from './flights.ts';

@@ -3,7 +3,7 @@
  * between COMMIT and bump; peers are told at the same time, and the write is sent when `announced` says that they were.
  * Made by cache.ts; the session that owns it calls exactly one of the outcomes, later calls do nothing.
  */
-import type { Tag } from '../routing/plan.ts';
+import type { Tag } from '../binding/plan.ts';
 import type { Tick } from '../topology/types.ts';
 import type { Freshness } from './freshness.ts';
 import { noteOf } from './inheritance.ts';

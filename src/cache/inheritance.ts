@@ -4,7 +4,7 @@
  * Weir does this for itself, before it has a lease; what it is told comes from Redis (scripts.ts, hello). Used by peers.ts.
  */
 import type { Log } from '../observability/types.ts';
-import type { Tag } from '../routing/plan.ts';
+import type { Tag } from '../binding/plan.ts';
 import type { TagState, TagTable } from './tags.ts';
 import type { HelloReply, Orphan } from './transport.ts';
 import type { Backend, WhenGone } from './types.ts';

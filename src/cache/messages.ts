@@ -2,7 +2,7 @@
  * The messages that proxies publish to each other through Redis (written by scripts.ts, in JSON): parsed with distrust,
  * since anybody may publish on a channel. Pure.
  */
-import type { Tag } from '../routing/plan.ts';
+import type { Tag } from '../binding/plan.ts';
 
 interface Common {
   readonly incarnation: string;

@@ -3,7 +3,7 @@
  * and from messages, which arrive in order but on another connection. The higher stamp is always the newer one.
  * Called by peers.ts, which only passes on what is of the current incarnation and came without a gap.
  */
-import type { Tag } from '../routing/plan.ts';
+import type { Tag } from '../binding/plan.ts';
 import type { PeerMessage } from './messages.ts';
 import { catalogOf, type TagSet, type TagState, type TagTable } from './tags.ts';
 import { markerMs } from './transport.ts';

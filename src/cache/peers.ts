@@ -3,7 +3,7 @@
  * fills the second level. Whatever cannot be trusted (a lost connection, a gap in the messages, another incarnation,
  * nonsense) makes it forget everything learned; until it is in step again the cache is not used at all.
  */
-import type { Tag } from '../routing/plan.ts';
+import type { Tag } from '../binding/plan.ts';
 import type { Lease } from './lease.ts';
 import { Membership } from './membership.ts';
 import { MessageOrder, oftenLost } from './message-order.ts';

@@ -5,7 +5,7 @@
  */
 import { createHash, randomBytes } from 'node:crypto';
 import type { Log } from '../observability/types.ts';
-import type { Tag } from '../routing/plan.ts';
+import type { Tag } from '../binding/plan.ts';
 import { addressOf, ProtocolError, RedisLink } from './redis-link.ts';
 import type { Argument, RedisAddress } from './redis-link.ts';
 import { RespError } from './resp.ts';

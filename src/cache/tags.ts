@@ -4,7 +4,7 @@
  * Knows neither answers nor Redis: cache.ts, guard.ts and peers.ts move it. Bounded: idle tags are forgotten, and a
  * tag that comes back has a new stamp and counts as written just now.
  */
-import type { Tag } from '../routing/plan.ts';
+import type { Tag } from '../binding/plan.ts';
 import type { Tick } from '../topology/types.ts';
 import { noSuchTick } from '../util/ticks.ts';
 import { LastWrite } from './last-write.ts';

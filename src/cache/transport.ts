@@ -2,7 +2,7 @@
  * What the cache needs of Redis, as an interface: commands that are each atomic there and are carried out in the
  * order in which they were called, and a stream of messages. redis.ts is the real one; tests have one in memory.
  */
-import type { Tag } from '../routing/plan.ts';
+import type { Tag } from '../binding/plan.ts';
 
 export interface TransportEvents {
   /** Commands can be sent and the subscription stands: nothing published from now on is missed. */

@@ -3,7 +3,7 @@
  * Everything that a session calls is synchronous except an answer from the second level or another's flight.
  * Rules by number: docs of consistency.
  */
-import type { Tag } from '../routing/plan.ts';
+import type { Tag } from '../binding/plan.ts';
 import type { Tick } from '../topology/types.ts';
 
 /** Clock of the primary's WAL as the cache needs it; the database's LsnTicker satisfies it. */

@@ -2,7 +2,7 @@
  * Remembers which writes were under way at one moment, and notices when all of those are over, whatever has begun since.
  * Called by cache.ts; what for is session/ahead.ts.
  */
-import type { Tag } from '../routing/plan.ts';
+import type { Tag } from '../binding/plan.ts';
 import type { TagState } from './tags.ts';
 import type { UnderWay } from './types.ts';
 

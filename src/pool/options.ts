@@ -5,7 +5,7 @@ import type { ServerConnection } from '../backend/server.ts';
 import type { PoolSettings } from '../config/config.ts';
 import type { WeirError } from '../errors.ts';
 import type { NodeBudget } from './budget.ts';
-import type { Pool } from './pool.ts';
+import type { PoolStats } from './types.ts';
 
 /** What a failed log-in means for those who wait. */
 export interface ConnectProblem {
@@ -28,5 +28,6 @@ export interface PoolOptions {
   readonly random: () => number;
   /** Opens one connection; rejects with a ConnectProblem. `onClosed` tells of its end, whenever that is. */
   readonly connect: (onClosed: (server: ServerConnection) => void) => Promise<ServerConnection>;
-  readonly onResize: (pool: Pool) => void;
+  /** The pool has another limit now; `lastResize` says why. */
+  readonly onResize: (stats: PoolStats) => void;
 }

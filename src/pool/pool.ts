@@ -1,5 +1,5 @@
 /**
- * Connections of one (database, user, node). How many it may have is set from outside (control/pressure.ts, operators);
+ * Connections of one (database, user, node). How many it may have is set from outside (sizing/pressure.ts, operators);
  * what it does with them is pool-core.ts. No generic pool library underneath: docs/adr/0001-own-pool.md says why.
  */
 import type { PoolSettings } from '../config/config.ts';
@@ -53,7 +53,7 @@ export class Pool extends PoolCore implements PoolControl {
     this.limit = to;
     while (this.all.size > this.limit && this.idle.length > 0)
       (this.idle[0] as ServerConnection).close('the pool was made smaller');
-    this.options.onResize(this);
+    this.options.onResize(this.stats());
     this.open();
   }
 

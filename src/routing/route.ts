@@ -1,89 +1,13 @@
 /**
  * Where a request goes: a pure function of what the session says (RoutingFacts), what the nodes look like
  * (TopologySnapshot) and chance. Keeps no state, waits for nothing: no node means "wait for a new snapshot".
- * Called by the session for every request, by `weir explain` and EXPLAIN ROUTE; the reason in words is in why.ts.
+ * Called by the session for every request, by `weir explain` and EXPLAIN ROUTE; the reason in words is in decision.ts.
  */
-import type { BalanceHosts, Consistency, PrimaryReads } from '../config/config.ts';
 import type { NodeState, TopologySnapshot } from '../topology/types.ts';
 import { isBehind, obstacleOf } from './eligible.ts';
 import { costOf, drawByShare, isClearlyCheaper, MAX_CANDIDATES, pickBlindly } from './pick.ts';
-import type { Route, RoutingFacts } from './types.ts';
-import { explain } from './why.ts';
-
-export interface RouteSettings {
-  readonly loadBalanceHosts: BalanceHosts;
-  readonly maxReplicaLagMs: number;
-  readonly primaryReads: PrimaryReads;
-}
-
-/** The counter of round-robin; kept by the caller, one per database. */
-export interface Turn {
-  value: number;
-}
-
-export type Verdict =
-  | 'write'
-  | 'forced to the primary'
-  | 'strict'
-  | 'no replicas configured'
-  | 'balanced'
-  | 'no replica eligible'
-  | 'no room to fall back';
-
-/** The answer, with all that `why()` needs. It copies the facts: a session may use its own object again. */
-export class Decision implements Route {
-  readonly node: NodeState | undefined;
-  readonly verdict: Verdict;
-  readonly isFallback: boolean;
-  readonly plan: string;
-  readonly forced: RoutingFacts['forced'];
-  readonly forcedBy: string;
-  readonly consistency: Consistency;
-  readonly needLsn: number | undefined;
-  readonly avoid: string;
-  readonly lastNode: string;
-  readonly moveLsn: number | undefined;
-  readonly nowMs: number;
-  readonly snapshot: TopologySnapshot;
-  readonly settings: RouteSettings;
-  /** Least-load only: what the node and the one it was compared with cost. */
-  readonly cost: number;
-  readonly other: NodeState | undefined;
-  readonly otherCost: number;
-
-  constructor(
-    verdict: Verdict,
-    node: NodeState | undefined,
-    facts: RoutingFacts,
-    snapshot: TopologySnapshot,
-    settings: RouteSettings,
-    cost = 0,
-    other: NodeState | undefined = undefined,
-    otherCost = 0,
-  ) {
-    this.node = node;
-    this.verdict = verdict;
-    this.isFallback = verdict === 'no replica eligible';
-    this.plan = facts.why;
-    this.forced = facts.forced;
-    this.forcedBy = facts.forcedBy;
-    this.consistency = facts.consistency;
-    this.needLsn = facts.needLsn;
-    this.avoid = facts.avoid;
-    this.lastNode = facts.lastNode;
-    this.moveLsn = facts.moveLsn;
-    this.nowMs = facts.nowMs;
-    this.snapshot = snapshot;
-    this.settings = settings;
-    this.cost = cost;
-    this.other = other;
-    this.otherCost = otherCost;
-  }
-
-  why(): string {
-    return explain(this);
-  }
-}
+import { Decision, type RouteSettings, type Turn } from './decision.ts';
+import type { RoutingFacts } from './types.ts';
 
 /** The node of a request. `random` gives numbers in [0, 1); `turn` is counted on by round-robin alone. */
 export function route(

@@ -2,8 +2,8 @@
  * set_config() with parameters, as drivers like it: once the values have come in Bind, its plan is that of the same call
  * with constants. Called by forward.ts.
  */
-import { boundTo } from '../routing/bind-bound.ts';
-import type { Plan } from '../routing/plan.ts';
+import { boundTo } from '../binding/bound.ts';
+import type { Plan } from '../binding/plan.ts';
 import { settingOf, TRANSACTION_PARAMETERS } from '../sql/settings.ts';
 import type { SettingArgument, SettingChange } from '../sql/facts.ts';
 import { endOfString } from '../protocol/read.ts';

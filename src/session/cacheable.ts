@@ -6,7 +6,7 @@ import { endOfString, readName } from '../protocol/read.ts';
 import { TxStatus } from '../protocol/codes.ts';
 import type { KeyParts } from '../cache/types.ts';
 import type { Consistency } from '../config/config.ts';
-import type { Tag } from '../routing/plan.ts';
+import type { Tag } from '../binding/plan.ts';
 import { hasTimeWord } from '../sql/time-words.ts';
 import type { ClientSession } from './client.ts';
 import type { Message, Unit } from './unit.ts';

@@ -3,7 +3,8 @@
  * replica only when that is known to be as far; a session that asks again before the next probe would never learn it.
  * So now and then one read of such a session waits for probes that are sent at once. Called by handle-request.ts.
  */
-import { isMerelyBehind, type Decision } from '../routing/route.ts';
+import type { Decision } from '../routing/decision.ts';
+import { isMerelyBehind } from '../routing/route.ts';
 import type { ClientSession } from './client.ts';
 import type { Unit } from './unit.ts';
 

@@ -6,7 +6,7 @@ import { TxStatus } from '../protocol/codes.ts';
 import type { ServerConnection } from '../backend/server.ts';
 import { bothGuards } from '../cache/guard.ts';
 import type { WriteGuard } from '../cache/types.ts';
-import type { Plan, SessionEffects } from '../routing/plan.ts';
+import type { Plan, SessionEffects } from '../binding/plan.ts';
 import type { StatementFacts } from '../sql/facts.ts';
 import type { ClientSession } from './client.ts';
 import { after, commitsByItself, eventOf, type Phase, type TransactionEvent } from './transaction.ts';

@@ -2,7 +2,7 @@
  * What would happen to a statement, without running it: EXPLAIN ROUTE and `weir explain`. Reads the same values as the
  * request path does (plans, cacheability, route) for a session without history.
  */
-import { describePlan } from '../routing/describe.ts';
+import { describePlan } from '../binding/describe.ts';
 import { route } from '../routing/route.ts';
 import type { Database, Services } from './context.ts';
 

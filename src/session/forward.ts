@@ -8,7 +8,7 @@ import { ProtocolError, endOfString, readName } from '../protocol/read.ts';
 import { closeComplete, describe, errorResponse, noSuchStatement, parse, parseComplete } from '../protocol/write.ts';
 import { WeirError } from '../errors.ts';
 import type { AnswerReceiver, ServerConnection } from '../backend/server.ts';
-import type { Plan } from '../routing/plan.ts';
+import type { Plan } from '../binding/plan.ts';
 import type { ClientSession } from './client.ts';
 import {
   askDescription,

@@ -4,7 +4,7 @@
  * begins again on the primary for such a statement, and nobody can tell. Called by handle-request.ts, again.ts and settle.ts.
  */
 import { TxStatus } from '../protocol/codes.ts';
-import type { Plan } from '../routing/plan.ts';
+import type { Plan } from '../binding/plan.ts';
 import type { ClientSession } from './client.ts';
 import type { Unit } from './unit.ts';
 

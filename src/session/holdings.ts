@@ -4,7 +4,7 @@
  */
 import { isAscii } from 'node:buffer';
 import type { ServerConnection } from '../backend/server.ts';
-import type { PinReason, Plan, Tag } from '../routing/plan.ts';
+import type { PinReason, Plan, Tag } from '../binding/plan.ts';
 import type { Classified, StatementFacts } from '../sql/facts.ts';
 import { hasTimeWord } from '../sql/time-words.ts';
 import { noSuchTick } from '../util/ticks.ts';

@@ -6,7 +6,7 @@
  */
 import { TxStatus } from '../protocol/codes.ts';
 import { errorResponse, readyForQuery, toldAsError } from '../protocol/write.ts';
-import type { End, LastWords } from '../backend/last-words.ts';
+import type { End, LastWords } from '../backend/receiver.ts';
 import { WeirError } from '../errors.ts';
 import type { ClientSession } from './client.ts';
 import { forgetTransaction, leaveUndecided } from './commits.ts';

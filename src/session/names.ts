@@ -7,7 +7,7 @@ import { Answer, Owed } from '../protocol/answers.ts';
 import { isSameDescription, type Description } from '../protocol/description.ts';
 import { close, describe, parse, sync } from '../protocol/write.ts';
 import type { AnswerReceiver, ServerConnection } from '../backend/server.ts';
-import type { Plan } from '../routing/plan.ts';
+import type { Plan } from '../binding/plan.ts';
 import type { StatementFacts } from '../sql/facts.ts';
 import type { ClientSession } from './client.ts';
 import { inItsReading } from './parse-settings.ts';

@@ -3,7 +3,7 @@
  * whether anything is left of the reason. Nobody waits for the answer; what the client sends meanwhile goes behind it.
  */
 import { TxStatus } from '../protocol/codes.ts';
-import { pins } from '../routing/session-state.ts';
+import { pins } from '../binding/session-state.ts';
 import type { ClientSession } from './client.ts';
 import type { Unit } from './unit.ts';
 

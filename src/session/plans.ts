@@ -4,7 +4,7 @@
 import { Frontend } from '../protocol/codes.ts';
 import { endOfString, readName } from '../protocol/read.ts';
 import type { Classified, StatementFacts } from '../sql/facts.ts';
-import type { Plan } from '../routing/plan.ts';
+import type { Plan } from '../binding/plan.ts';
 import type { ClientSession } from './client.ts';
 import type { Statement } from './statements.ts';
 import { isPiece, type Message, type Unit } from './unit.ts';

@@ -5,9 +5,10 @@
  */
 import { Backend, statusLetter } from '../protocol/codes.ts';
 import { Owed, type Answer } from '../protocol/answers.ts';
-import { mayBeLast, type End } from '../backend/last-words.ts';
+import { mayBeLast } from '../backend/last-words.ts';
+import type { End } from '../backend/receiver.ts';
 import type { AnswerReceiver } from '../backend/server.ts';
-import type { Plan } from '../routing/plan.ts';
+import type { Plan } from '../binding/plan.ts';
 import { parameterStatus, readyForQuery } from '../protocol/write.ts';
 import type { ClientSession } from './client.ts';
 import { canRunAgain, swallow } from './again.ts';

@@ -2,8 +2,8 @@
  * Session state that follows a client from server to server: settings with transaction and savepoint semantics, what
  * the server reports, and the pins. Fed with what was executed and how it ended; asks nobody anything.
  */
-import type { PinReason, SessionEffects } from '../routing/plan.ts';
-import { pinsThat } from '../routing/session-state.ts';
+import type { PinReason, SessionEffects } from '../binding/plan.ts';
+import { pinsThat } from '../binding/session-state.ts';
 import type { StatementFacts } from '../sql/facts.ts';
 import { readingOf, unknownPath, type Reading } from './reading.ts';
 import { replaySql, Settings, settingFromText } from './settings.ts';

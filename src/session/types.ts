@@ -2,7 +2,7 @@
  * What others may see of the clients: rows for SHOW CLIENTS and counters for SHOW STATS and the metrics. Types only.
  */
 import type { ReplicationKind } from '../auth/types.ts';
-import type { PinReason } from '../routing/plan.ts';
+import type { PinReason } from '../binding/plan.ts';
 
 export type ClientState = 'idle' | 'active' | 'waiting' | 'idle_in_transaction' | 'login';
 

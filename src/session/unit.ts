@@ -4,10 +4,10 @@
  */
 import type { Capture } from '../cache/capture.ts';
 import type { Flight, WriteGuard } from '../cache/types.ts';
-import type { Plan, Tag } from '../routing/plan.ts';
+import type { Plan, Tag } from '../binding/plan.ts';
 import type { Route } from '../routing/types.ts';
 import type { Classified, Hints } from '../sql/facts.ts';
-import type { Catalog } from '../topology/catalog-types.ts';
+import type { Catalog } from '../catalog/types.ts';
 import type { NodeLoad, NodeState } from '../topology/types.ts';
 import type { Borrowed, Statement } from './statements.ts';
 

@@ -6,19 +6,7 @@
 import type { Clock } from '../util/clock.ts';
 import type { TopologyLog } from './announce.ts';
 import type { ProbeRow } from './samples.ts';
-import type { NodeState } from './types.ts';
-
-export interface ServerAddress {
-  readonly host: string;
-  readonly port: number;
-}
-
-export interface LostBackend {
-  readonly node: ServerAddress;
-  readonly processId: number;
-  /** When it had logged in, monotonic ms. */
-  readonly connectedAtMs: number;
-}
+import type { LostBackend, NodeState, ServerAddress } from './types.ts';
 
 export interface OutcomesOptions {
   /** A question to a server, or to the primary if that is not known; rejects if it cannot be asked now. */

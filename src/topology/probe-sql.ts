@@ -8,7 +8,7 @@
  * need them. Those that a server does not know are left out.
  */
 export const PLAIN_SESSION_SQL: readonly string[] = [
-  // What others start with is to be learned from it still (catalog-queries.ts).
+  // What others start with is to be learned from it still (catalog/queries.ts).
   `SELECT pg_catalog.set_config('weir.monitor_path', setting, false),
   pg_catalog.set_config('weir.monitor_path_source', source, false)
 FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) 'search_path'`,

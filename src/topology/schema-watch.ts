@@ -1,11 +1,11 @@
 /**
  * Keeps the catalog of one database true while somebody uses the database: reads it when a node is up, again after every
  * change it hears of, and looks for changes made beside Weir. Of a database that nobody uses nothing is asked.
- * Does not know what is in a catalog (catalog.ts). Made by topology.ts.
+ * Does not know what is in a catalog (catalog/read-catalog.ts). Made by topology.ts.
  */
 import type { NodeConfig } from '../config/config.ts';
-import type { CatalogSeats } from './catalog-seats.ts';
-import type { Catalog } from './catalog-types.ts';
+import type { CatalogConnections } from './catalog-connections.ts';
+import type { Catalog } from '../catalog/types.ts';
 import { ProbeError, asProbeFailure } from './probe.ts';
 import { NO_LOGIN } from './server-connector.ts';
 import type { ConnectProbe, ProbeConnection, ProbeQuery } from './samples.ts';
@@ -31,7 +31,7 @@ export interface SchemaWatchOptions {
   /** Has there been a client lately? Absent: always. */
   readonly isUsed?: () => boolean;
   /** Who may have a connection to the node now; absent: everybody. */
-  readonly seatsAt?: (node: NodeConfig) => CatalogSeats;
+  readonly catalogConnectionsAt?: (node: NodeConfig) => CatalogConnections;
 }
 
 const POLL_MS = 2000;
@@ -60,8 +60,8 @@ export class SchemaWatch implements SchemaClock {
   /** Nobody uses the database: what is known of it is not believed until it has been compared again. */
   #isAsleep = false;
   #isCompared = true;
-  #seats: CatalogSeats | undefined;
-  #crowd: CatalogSeats | undefined;
+  #share: CatalogConnections | undefined;
+  #crowd: CatalogConnections | undefined;
   readonly #whenKnown = new Set<() => void>();
 
   constructor(options: SchemaWatchOptions) {
@@ -160,7 +160,7 @@ export class SchemaWatch implements SchemaClock {
     this.#joinCrowd(undefined);
   }
 
-  #joinCrowd(crowd: CatalogSeats | undefined): void {
+  #joinCrowd(crowd: CatalogConnections | undefined): void {
     if (this.#crowd === crowd) return;
     if (this.#crowd !== undefined) this.#crowd.users--;
     if (crowd !== undefined) crowd.users++;
@@ -222,7 +222,7 @@ export class SchemaWatch implements SchemaClock {
       // Unless somebody came meanwhile.
       if (!this.#isUsed()) return this.#sleep();
     }
-    if (this.#seats?.hasWaiters === true) await this.#hangUp();
+    if (this.#share?.hasWaiters === true) await this.#hangUp();
     this.#kickIn(waitMs ?? this.#pauseMs());
   }
 
@@ -281,19 +281,19 @@ export class SchemaWatch implements SchemaClock {
   async #connectionTo(node: NodeConfig): Promise<ProbeConnection> {
     if (this.#open?.node === node && this.#options.isOffered?.(node) !== false) return this.#open.connection;
     await this.#hangUp();
-    const seats = this.#options.seatsAt?.(node);
-    this.#joinCrowd(seats);
+    const connections = this.#options.catalogConnectionsAt?.(node);
+    this.#joinCrowd(connections);
     const { signal } = this.#abort;
-    if (seats !== undefined) {
-      if (!(await seats.take(this, signal))) throw new ProbeError('stopped', false);
-      this.#seats = seats;
+    if (connections !== undefined) {
+      if (!(await connections.take(this, signal))) throw new ProbeError('stopped', false);
+      this.#share = connections;
     }
     const connection = await this.#options.connect(
       node,
       () => {
         if (this.#open?.connection !== connection) return;
         this.#open = undefined;
-        this.#giveSeatBack();
+        this.#giveBack();
       },
       signal,
     );
@@ -306,16 +306,16 @@ export class SchemaWatch implements SchemaClock {
     const open = this.#open;
     this.#open = undefined;
     await open?.connection.close();
-    this.#giveSeatBack();
+    this.#giveBack();
   }
 
-  #giveSeatBack(): void {
-    const seats = this.#seats;
-    this.#seats = undefined;
-    seats?.giveBack(this);
+  #giveBack(): void {
+    const connections = this.#share;
+    this.#share = undefined;
+    connections?.giveBack(this);
   }
 
-  /** Somebody waits for the seat. */
+  /** Another watch waits for a connection. */
   isWanted(): boolean {
     // It is on its way out already, for somebody else.
     if (this.#isBusy || this.#open === undefined) return false;

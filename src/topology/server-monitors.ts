@@ -4,13 +4,13 @@
  */
 import type { NodeConfig, TlsSide } from '../config/config.ts';
 import type { Clock } from '../util/clock.ts';
-import { CatalogSeats } from './catalog-seats.ts';
+import { CatalogConnections } from './catalog-connections.ts';
 import { ServerMonitor } from './server-monitor.ts';
 import type { MemberOptions, Member } from './server-monitor.ts';
 
 export class ServerMonitors {
   readonly #byKey = new Map<string, ServerMonitor>();
-  readonly #seats = new Map<string, CatalogSeats>();
+  readonly #connections = new Map<string, CatalogConnections>();
 
   /** @param tls as it is for now: other settings mean another connection. */
   join(options: MemberOptions, tls: TlsSide, connectTimeoutMs: number, clock: Clock): Member {
@@ -29,11 +29,11 @@ export class ServerMonitors {
     return member;
   }
 
-  seatsAt(node: NodeConfig): CatalogSeats {
+  catalogConnectionsAt(node: NodeConfig): CatalogConnections {
     const key = serverOf(node);
-    let seats = this.#seats.get(key);
-    if (seats === undefined) this.#seats.set(key, (seats = new CatalogSeats()));
-    return seats;
+    let connections = this.#connections.get(key);
+    if (connections === undefined) this.#connections.set(key, (connections = new CatalogConnections()));
+    return connections;
   }
 }
 

@@ -7,11 +7,11 @@ import type { Clock } from '../util/clock.ts';
 import { announce } from './announce.ts';
 import type { TopologyLog } from './announce.ts';
 import { Assessor, differs } from './assess.ts';
-import type { Catalog } from './catalog-types.ts';
+import type { Catalog } from '../catalog/types.ts';
 import { Monitor } from './monitor.ts';
 import { catalogLogins, monitorLogins } from './monitor-logins.ts';
 import type { LoginSources } from './monitor-logins.ts';
-import { Outcomes, type ServerAddress } from './outcomes.ts';
+import { Outcomes } from './outcomes.ts';
 import { ProbeError, asProbeFailure } from './probe.ts';
 import type { Credentials } from './probe.ts';
 import type { ConnectProbe, ProbeQuery } from './samples.ts';
@@ -21,7 +21,7 @@ import { NO_LOGIN } from './server-connector.ts';
 import { Presence } from './presence.ts';
 import { ServerMonitors } from './server-monitors.ts';
 import { createTicker } from './ticker.ts';
-import type { NodeFailure, Topology, TopologySnapshot } from './types.ts';
+import type { NodeFailure, ServerAddress, Topology, TopologySnapshot } from './types.ts';
 
 export interface TopologyOptions {
   readonly database: DatabaseConfig;
@@ -137,7 +137,7 @@ export function createTopology(options: TopologyOptions): Topology {
   const schema = new SchemaWatch({
     ...catalogLogin(options),
     ...(options.isUsed === undefined ? {} : { isUsed: options.isUsed }),
-    seatsAt: (node) => monitors.seatsAt(node),
+    catalogConnectionsAt: (node) => monitors.catalogConnectionsAt(node),
     source: () => catalogSource(assessor.snapshot),
     readCatalog: options.readCatalog,
     fingerprint: options.catalogFingerprint,

@@ -1,10 +1,9 @@
 /**
  * What the rest of Weir knows about the nodes of one database: immutable snapshots, one mutable load cell per node.
- * Made by topology/topology.ts; read by routing/, session/, control/. Types only.
+ * Made by topology/topology.ts; read by routing/, session/, console/, sizing/. Types only.
  */
 import type { NodeConfig } from '../config/config.ts';
-import type { Catalog } from './catalog-types.ts';
-import type { LostBackend } from './outcomes.ts';
+import type { Catalog } from '../catalog/types.ts';
 
 export type NodeRole = 'primary' | 'replica' | 'unknown';
 
@@ -93,6 +92,18 @@ export interface SchemaClock {
 }
 
 export type NodeFailure = 'connect' | 'lost' | 'timeout' | 'shutdown';
+
+export interface ServerAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface LostBackend {
+  readonly node: ServerAddress;
+  readonly processId: number;
+  /** When it had logged in, monotonic ms. */
+  readonly connectedAtMs: number;
+}
 
 /** One database's nodes. Owned by the app, one per database that clients use. */
 export interface Topology {

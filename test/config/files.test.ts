@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { sessionStatePage } from '../../src/routing/session-state.ts';
+import { sessionStatePage } from '../../src/binding/session-state.ts';
 import { errorsPage, settingsPage } from '../../src/config/docs.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { settingKeys } from '../../src/config/settings.ts';

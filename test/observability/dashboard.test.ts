@@ -2,7 +2,7 @@ import { runInNewContext } from 'node:vm';
 import { describe, expect, it, vi } from 'vitest';
 import { dashboardHtml } from '../../src/observability/dashboard.ts';
 import { statsJson } from '../../src/observability/stats-json.ts';
-import { fakeNode, fakePool, fakeSources } from '../control/fakes.ts';
+import { fakeNode, fakePool, fakeSources } from '../console/fakes.ts';
 
 /** As much of a page as the script touches. There is no way here to set HTML: a script that tried would fail. */
 class FakeNode {

@@ -6,7 +6,7 @@ import type { HttpServer } from '../../src/observability/http.ts';
 import { createMetrics } from '../../src/observability/metrics.ts';
 import type { Metrics } from '../../src/observability/metrics.ts';
 import type { ServingState, StatsSources } from '../../src/observability/types.ts';
-import { fakeNode, fakeSources } from '../control/fakes.ts';
+import { fakeNode, fakeSources } from '../console/fakes.ts';
 
 let sources: StatsSources;
 let metrics: Metrics;

@@ -3,7 +3,7 @@ import { createMetrics } from '../../src/observability/metrics.ts';
 import type { Metrics } from '../../src/observability/metrics.ts';
 import type { ServerStats } from '../../src/pool/types.ts';
 import type { StatsSources } from '../../src/observability/types.ts';
-import { fakeClient, fakeDatabaseStats, fakePool, fakeServer, fakeSources } from '../control/fakes.ts';
+import { fakeClient, fakeDatabaseStats, fakePool, fakeServer, fakeSources } from '../console/fakes.ts';
 
 let metrics: Metrics | undefined;
 afterEach(() => metrics?.close());

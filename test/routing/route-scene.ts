@@ -1,6 +1,6 @@
 /** Made-up snapshots and questions for the tests of route(). */
 import type { NodeConfig } from '../../src/config/config.ts';
-import type { RouteSettings } from '../../src/routing/route.ts';
+import type { RouteSettings } from '../../src/routing/decision.ts';
 import type { RoutingFacts } from '../../src/routing/types.ts';
 import type { NodeState, TopologySnapshot } from '../../src/topology/types.ts';
 

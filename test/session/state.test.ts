@@ -1,7 +1,7 @@
 /** Pins come and go with their transactions; what a server has reset and what a client has been told. */
 import { describe, expect, test } from 'vitest';
-import type { SessionEffects } from '../../src/routing/plan.ts';
-import { NO_EFFECTS } from '../../src/routing/bind-effects.ts';
+import type { SessionEffects } from '../../src/binding/plan.ts';
+import { NO_EFFECTS } from '../../src/binding/effects.ts';
 import { unknownPath } from '../../src/session/reading.ts';
 import { Settings, settingFromText } from '../../src/session/settings.ts';
 import { SessionState } from '../../src/session/state.ts';

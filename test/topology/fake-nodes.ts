@@ -1,5 +1,5 @@
 /** Nodes that answer probes as a test tells them to: a ConnectProbe without sockets. */
-import type { Catalog } from '../../src/topology/catalog-types.ts';
+import type { Catalog } from '../../src/catalog/types.ts';
 import { ProbeError } from '../../src/topology/probe.ts';
 import type { ConnectProbe, ProbeConnection, ProbeFailure, ProbeSample } from '../../src/topology/samples.ts';
 import { identity } from './fixtures.ts';

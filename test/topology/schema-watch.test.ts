@@ -1,7 +1,7 @@
 /** When the catalog of a database counts as known: a replica's does not, once the primary can be asked. */
 import { describe, expect, test, vi } from 'vitest';
 import type { NodeConfig } from '../../src/config/config.ts';
-import type { Catalog } from '../../src/topology/catalog-types.ts';
+import type { Catalog } from '../../src/catalog/types.ts';
 import { SchemaWatch, type CatalogSource } from '../../src/topology/schema-watch.ts';
 
 const node = (name: string): NodeConfig => ({

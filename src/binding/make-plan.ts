@@ -1,0 +1,252 @@
+/**
+ * Makes one Plan of the bound statements of a text, and the plans for when there is nothing to bind to: everything is
+ * then a write. Transactions are decided here, from the text alone. Called by binder.ts.
+ */
+import type { QueryFacts, StatementFacts } from '../sql/facts.ts';
+import { READING_PARAMETERS } from '../sql/settings.ts';
+import { TEMPLATE_MAX } from '../sql/template.ts';
+import { effectsOf, hasAnyEffect, uniteEffects } from './effects.ts';
+import type { BindContext } from './reach.ts';
+import { customSettingsOf } from './settings.ts';
+import { asksSequences, mayAdvanceSequences } from './sequences.ts';
+import { isAlikeOnStandby } from './standby.ts';
+import { bindStatement, readsNames } from './statement.ts';
+import type { BoundStatement } from './statement.ts';
+import type { Plan, SessionEffects, Tag } from './plan.ts';
+
+/** Texts behind it may be read otherwise: the search path or the role is another. */
+function changesReading(facts: StatementFacts): boolean {
+  const { settings, resetsAll, discards, hidesSettings } = facts;
+  return hidesSettings || resetsAll || discards === 'all' || settings.some(({ name }) => READING_PARAMETERS.has(name));
+}
+
+/** Several statements in one text do what all of them do, and are a read only if all are. */
+export function unite(facts: QueryFacts, context: BindContext): Plan {
+  const { statements } = facts;
+  // Behind a statement that changes the search path, a name may be another relation's.
+  const changed = statements.findIndex(changesReading);
+  const bound = statements.map((statement, i) =>
+    bindStatement(statement, changed >= 0 && i > changed ? { ...context, path: [] } : context),
+  );
+  const only = bound.length === 1 ? bound[0] : undefined;
+  const isRead = bound.length > 0 && bound.every((one) => one.isRead);
+  const cacheWhy = only === undefined ? 'several statements in one text' : only.cacheWhy;
+  return {
+    ...shapeOf(facts, isRead),
+    catalog: context.catalog,
+    isRead,
+    why: whyOf(facts, bound),
+    isAlikeOnStandby: bound.length > 0 && bound.every((one) => one.isAlikeOnStandby),
+    isPlainRead: only?.isPlainRead ?? false,
+    writes: uniqueTags(bound.flatMap((one) => one.writes)),
+    writesAll: bound.length === 0 || bound.some((one) => one.writesAll),
+    changesCatalog: bound.some((one) => one.changesCatalog),
+    reads: isRead ? uniqueTags(bound.flatMap((one) => one.reads)) : [],
+    isCacheable: only?.isCacheable ?? false,
+    cacheWhy,
+    ...withEffects(
+      statements,
+      bound.map((one) => one.effects),
+    ),
+    ...sequencesOf(
+      statements,
+      (i) => bound[i]?.effects.isSuspect === true,
+      (i) => bound[i]?.asksWithin === true,
+    ),
+    showsNames: bound.some((one) => one.showsNames),
+    customSettings: customSettingsOf(statements, (i) => bound[i]?.asksSettings ?? []),
+  };
+}
+
+function sequencesOf(
+  statements: readonly StatementFacts[],
+  isSuspect: (i: number) => boolean,
+  asksWithin: (i: number) => boolean,
+): Pick<Plan, 'mayAdvanceSequences' | 'asksSequences' | 'asksByName'> {
+  const asksByName = statements.some(asksSequences);
+  return {
+    mayAdvanceSequences: statements.some((one, i) => mayAdvanceSequences(one, isSuspect(i))),
+    asksSequences: asksByName || statements.some((_, i) => asksWithin(i)),
+    asksByName,
+  };
+}
+
+/** What only the text decides: transactions. */
+function shapeOf(
+  facts: QueryFacts,
+  isRead: boolean,
+): Pick<
+  Plan,
+  'facts' | 'transaction' | 'mayCommit' | 'begins' | 'beginsReadOnly' | 'isolatesSnapshot' | 'mayCopyIn' | 'namesPid'
+> {
+  const { statements } = facts;
+  return {
+    facts,
+    transaction: statements.length === 1 ? statements[0]?.transaction : undefined,
+    mayCommit: !isRead && (statements.length === 0 || statements.some(mayCommitAt)),
+    begins: statements.some((one) => one.transaction === 'begin' || one.chains),
+    // What was cut cannot be said again, should it have to begin elsewhere (session/go-home.ts).
+    beginsReadOnly: statements.length === 1 && statements.every(beginsReadOnly) && facts.template.length < TEMPLATE_MAX,
+    isolatesSnapshot: statements.some(isolatesSnapshot),
+    mayCopyIn: facts.unparsed !== undefined || statements.some(mayCopyIn),
+    namesPid: statements.some(({ functions }) => functions.some(({ name }) => TAKES_PID.has(name))),
+  };
+}
+
+/** Functions whose first argument is the pid of a server. */
+const TAKES_PID: ReadonlySet<string> = new Set([
+  'pg_blocking_pids',
+  'pg_cancel_backend',
+  'pg_log_backend_memory_contexts',
+  'pg_safe_snapshot_blocking_pids',
+  'pg_terminate_backend',
+]);
+
+/** A DO stands for a text that cannot be read, too (session/holdings.ts). */
+function mayCopyIn({ verb, kind }: StatementFacts): boolean {
+  return verb === 'COPY FROM' || kind === 'unknown' || kind === 'do';
+}
+
+/** What is behind a ROLLBACK in the same text is committed with its end. */
+function mayCommitAt(facts: StatementFacts, at: number, all: readonly StatementFacts[]): boolean {
+  return mayCommit(facts) || (facts.transaction === 'rollback' && at < all.length - 1);
+}
+
+function mayCommit(facts: StatementFacts): boolean {
+  switch (facts.kind) {
+    case 'call':
+    case 'do':
+    case 'unknown':
+      return true;
+    default:
+      return (
+        facts.transaction === 'commit' ||
+        facts.transaction === 'prepare-transaction' ||
+        facts.transaction === 'commit-prepared'
+      );
+  }
+}
+
+/** A standby has no SERIALIZABLE. */
+function beginsReadOnly(facts: StatementFacts): boolean {
+  return facts.transaction === 'begin' && facts.beginsReadOnly && facts.isolation !== 'serializable';
+}
+
+function isolatesSnapshot(facts: StatementFacts): boolean {
+  const isolating = (level: string | undefined): boolean => level === 'repeatable read' || level === 'serializable';
+  return (
+    isolating(facts.isolation) ||
+    facts.settings.some(({ name, plain }) => name.endsWith('transaction_isolation') && isolating(plain?.toLowerCase()))
+  );
+}
+
+function withEffects(
+  statements: readonly StatementFacts[],
+  all: readonly BoundStatement['effects'][],
+): Pick<Plan, 'effects' | 'hasEffects' | 'changesReading'> {
+  const effects = uniteEffects(all);
+  const isHidden = statements.some((one) => one.hidesSettings || one.boundSettings !== undefined);
+  return {
+    effects,
+    hasEffects: isHidden || hasAnyEffect(effects),
+    changesReading: statements.some(changesReading),
+  };
+}
+
+function whyOf(facts: QueryFacts, bound: readonly BoundStatement[]): string {
+  if (facts.unparsed !== undefined) return `not parsed: ${facts.unparsed}`;
+  const at = bound.findIndex((one) => !one.isRead);
+  const why = bound[at]?.why;
+  if (why === undefined) return 'read';
+  return bound.length === 1 ? why : `statement ${at + 1}: ${why}`;
+}
+
+function uniqueTags(tags: readonly Tag[]): readonly Tag[] {
+  return tags.length < 2 ? tags : [...new Set(tags)].sort();
+}
+
+/** The catalog has not been read (or is being read again): views and functions could be anything. */
+export function planWithoutCatalog(facts: QueryFacts): Plan {
+  const { statements } = facts;
+  const mayRun = (i: number): boolean => mayRunAnything(statements[i] as StatementFacts);
+  const effects = statements.map((one) => effectsOf(one, mayLeaveTraces(one), facts.template));
+  const writesAll = statements.length === 0 || statements.some((one) => !LEAVES_TABLES_ALONE.has(one.kind));
+  return {
+    ...shapeOf(facts, false),
+    catalog: undefined,
+    isRead: false,
+    why: 'the catalog of the database is not known yet',
+    isAlikeOnStandby: statements.every((one, i) =>
+      isAlikeOnStandby(one, facts.template, effects[i] as SessionEffects, undefined),
+    ),
+    isPlainRead: false,
+    writes: [],
+    writesAll: writesAll || statements.some((one) => one.transaction === 'commit-prepared'),
+    changesCatalog: statements.some(
+      (one) => one.kind === 'ddl' || one.kind === 'grant' || one.kind === 'unknown' || one.kind === 'do',
+    ),
+    reads: [],
+    isCacheable: false,
+    cacheWhy: 'the catalog of the database is not known yet',
+    ...withEffects(statements, effects),
+    ...sequencesOf(statements, mayRun, mayRun),
+    showsNames: statements.some(readsNames),
+    customSettings: customSettingsOf(statements),
+  };
+}
+
+const LEAVES_TABLES_ALONE: ReadonlySet<StatementFacts['kind']> = new Set([
+  'explain',
+  'grant',
+  'maintenance',
+  'transaction',
+  'set',
+  'show',
+  'prepare',
+  'deallocate',
+  'discard',
+  'fetch',
+  'close',
+  'listen',
+  'unlisten',
+  'notify',
+  'lock',
+  'load',
+  'empty',
+] as const);
+
+/** Calls and triggers of unknown effect on the session. */
+function mayRunAnything(facts: StatementFacts): boolean {
+  switch (facts.kind) {
+    case 'call':
+    case 'do':
+    case 'execute':
+      return true;
+    default:
+      return !LEAVES_TABLES_ALONE.has(facts.kind) && (facts.functions.length > 0 || facts.writes.length > 0);
+  }
+}
+
+/** Views, operators and casts of unknown effect on the session, too. */
+function mayLeaveTraces(facts: StatementFacts): boolean {
+  if (mayRunAnything(facts) || facts.kind === 'ddl' || facts.kind === 'maintenance') return true;
+  const isRun = facts.kind === 'explain' || !LEAVES_TABLES_ALONE.has(facts.kind);
+  const { reads, operators, casts, functions } = facts;
+  return isRun && reads.length + operators.length + casts.length + functions.length > 0;
+}
+
+/** A replica refused it (25006) although nothing in the catalog says so: what it writes is unknown, too. */
+export function asLearnedWrite(plan: Plan): Plan {
+  const why = 'a replica refused this statement as a write (25006)';
+  return {
+    ...plan,
+    isRead: false,
+    why,
+    isAlikeOnStandby: false,
+    isPlainRead: false,
+    writesAll: true,
+    reads: [],
+    isCacheable: false,
+    cacheWhy: why,
+  };
+}

@@ -1,0 +1,85 @@
+/**
+ * Does a hot standby do and answer, in a READ ONLY transaction, what a primary would? More than reads: what only changes the
+ * session, too, and what makes a cursor or a savepoint. Anything that is not known to be alike is not (go-home.ts moves such a
+ * transaction to the primary). Nor is what pins: it keeps the server beyond the transaction, and a replica takes no writes.
+ */
+import type { StatementFacts } from '../sql/facts.ts';
+import { TRANSACTION_PARAMETERS } from '../sql/settings.ts';
+import type { CatalogFunction, CatalogRelation } from '../catalog/types.ts';
+import { refusalOfSetting } from './functions.ts';
+import type { Reach } from './reached.ts';
+import { isCopyToStdout } from './text.ts';
+import type { SessionEffects } from './plan.ts';
+
+/** @param reach what it reads and calls; undefined while the catalog is not known */
+export function isAlikeOnStandby(
+  facts: StatementFacts,
+  template: string,
+  { pins }: SessionEffects,
+  reach: Reach | undefined,
+): boolean {
+  if (pins.length > 0) return false;
+  switch (facts.kind) {
+    case 'transaction':
+      return isAlikeInTransaction(facts);
+    case 'show':
+      return facts.shows !== undefined && isOfSession(facts.shows);
+    case 'set':
+    case 'discard':
+    case 'deallocate':
+    case 'unlisten':
+    case 'fetch':
+    case 'close':
+    case 'empty':
+      return true;
+    case 'select':
+    case 'declare':
+    case 'explain':
+      return onlyReads(facts, reach);
+    case 'copy-to':
+      return isCopyToStdout(template) && onlyReads(facts, reach);
+    default:
+      return false;
+  }
+}
+
+/**
+ * A standby refuses READ WRITE, SERIALIZABLE and two-phase commit; a snapshot of another session is where that is. The modes
+ * of a second BEGIN count, too.
+ */
+function isAlikeInTransaction({ transaction, beginsReadOnly }: StatementFacts): boolean {
+  switch (transaction) {
+    case 'begin':
+      return beginsReadOnly;
+    case 'commit':
+    case 'rollback':
+    case 'savepoint':
+    case 'release':
+    case 'rollback-to':
+      return true;
+    default:
+      return false;
+  }
+}
+
+function isOfSession(setting: string): boolean {
+  return TRANSACTION_PARAMETERS.has(setting) || refusalOfSetting(setting) === undefined;
+}
+
+/** A READ ONLY transaction may write temporary tables on a primary. */
+function onlyReads(facts: StatementFacts, reach: Reach | undefined): boolean {
+  if (facts.writes.length > 0 || facts.hasLocking || facts.createsTemporary || facts.executes !== undefined)
+    return false;
+  return reach !== undefined && reach.unlikeOnStandby === undefined;
+}
+
+/** The tables of the catalog are replicated like all others; what its views show (pg_stat_wal_receiver) is the node's. */
+export function isReplicatedCatalog({ isSystem, kind, persistence }: CatalogRelation): boolean {
+  return isSystem && kind === 'table' && persistence === 'permanent';
+}
+
+/** set_config() of a setting that is known, and means the same everywhere. */
+export function onlySets({ isSystem, name }: CatalogFunction, setting: string | undefined): boolean {
+  if (!isSystem || name !== 'set_config' || setting === undefined) return false;
+  return !TRANSACTION_PARAMETERS.has(setting.toLowerCase());
+}

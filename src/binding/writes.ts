@@ -1,0 +1,129 @@
+/**
+ * The write closure of a statement: roots of what it names, what foreign keys carry on, what triggers may do (anything).
+ * Too much is slow, too little is a wrong answer: whatever cannot be followed means "everything". Called by statement.ts.
+ */
+import type { RelationName, StatementFacts } from '../sql/facts.ts';
+import type { CatalogRelation } from '../catalog/types.ts';
+import { follow } from './follow.ts';
+import { isPureContrib } from './functions.ts';
+import { displayName, isTemporarySchema, isVouched, reachOids, reachRule, wayOf } from './reach.ts';
+import type { BindContext } from './reach.ts';
+import type { Reach } from './reached.ts';
+import { isWholeText } from './text.ts';
+
+export class WriteClosure {
+  /** OIDs of root relations. */
+  readonly roots = new Set<number>();
+  /** Why everything may be written; undefined: it is not so. */
+  all: string | undefined;
+
+  addAll(reason: string): void {
+    this.all ??= reason;
+  }
+}
+
+/** How far a write carries: plain INSERT and COPY FROM fire no foreign-key action at all. */
+type Carry = 'nothing' | 'updates' | 'deletes' | 'truncate';
+
+/** By the words of the text: more of them than the statement really means only makes the closure larger. */
+function carryOf(facts: StatementFacts, template: string): Carry {
+  const isCut = !isWholeText(template);
+  switch (facts.kind) {
+    case 'truncate':
+      return isCut || /\bcascade\b/i.test(template) ? 'truncate' : 'nothing';
+    case 'refresh':
+    case 'copy-from':
+      return 'nothing';
+    default:
+      if (isCut || /\b(?:delete|merge)\b/i.test(template)) return 'deletes';
+      return /\b(?:update|conflict)\b/i.test(template) ? 'updates' : 'nothing';
+  }
+}
+
+/** @param reach collects what the triggers and defaults of the targets may do to the session. */
+export function writeClosureOf(facts: StatementFacts, context: BindContext, reach: Reach): WriteClosure {
+  const closure = new WriteClosure();
+  const carry = carryOf(facts, context.template);
+  for (const name of facts.writes) writeName(name, facts, carry, context, reach, closure);
+  if (reach.writesAll !== undefined) closure.addAll(reach.writesAll);
+  return closure;
+}
+
+function writeName(
+  name: RelationName,
+  facts: StatementFacts,
+  carry: Carry,
+  context: BindContext,
+  reach: Reach,
+  closure: WriteClosure,
+): void {
+  // Nobody else sees a temporary table.
+  if (name.schema !== undefined && isTemporarySchema(name.schema)) return;
+  const found = context.catalog.findRelations(name.schema, name.name, context.path);
+  if (found.length === 0) closure.addAll(`writes unknown relation ${displayName(name)}`);
+  for (const relation of found) {
+    if (facts.kind === 'refresh') reachRule(relation, context, reach);
+    writeRelation(relation, carry, context, reach, closure);
+  }
+}
+
+/** Breadth first over foreign keys; from the second step on any action may be an update or a delete. */
+function writeRelation(
+  start: CatalogRelation,
+  carry: Carry,
+  context: BindContext,
+  reach: Reach,
+  closure: WriteClosure,
+): void {
+  const { catalog } = context;
+  const seen = new Set<string>([`${start.oid} ${carry}`]);
+  const queue: { readonly relation: CatalogRelation; readonly carry: Carry }[] = [{ relation: start, carry }];
+  for (let at = queue.pop(); at !== undefined; at = queue.pop()) {
+    const { relation } = at;
+    if (relation.isSystem) closure.addAll(`writes system catalog ${relation.name}`);
+    if (relation.hasRules) {
+      closure.addAll(`${relation.schema}.${relation.name} has rules`);
+      reach.isSuspect = true;
+    }
+    fireTriggers(relation, context, reach, closure);
+    // A view's query and a policy run on writes, too.
+    if (relation.kind === 'view' || relation.hasRowSecurity) reachRule(relation, context, reach);
+    if (relation.kind === 'view') {
+      // Automatically updatable: the write goes to one of the relations below; all of them is close enough.
+      push(relation.viewRelations, at.carry);
+      continue;
+    }
+    closure.roots.add(relation.root);
+    if (at.carry === 'truncate') push(relation.referencedBy, 'truncate');
+    else if (at.carry === 'updates') push(relation.updatesTo, 'deletes');
+    else if (at.carry === 'deletes') push(relation.cascadesTo, 'deletes');
+  }
+
+  function push(oids: readonly number[], next: Carry): void {
+    for (const oid of oids) {
+      const step = `${oid} ${next}`;
+      if (seen.has(step)) continue;
+      seen.add(step);
+      const relation = catalog.relationByOid(oid);
+      if (relation === undefined) closure.addAll(`writes unknown relation ${oid}`);
+      else queue.push({ relation, carry: next });
+    }
+  }
+}
+
+function fireTriggers(relation: CatalogRelation, context: BindContext, reach: Reach, closure: WriteClosure): void {
+  reach.asksSequences ||= relation.asksSequences;
+  for (const oid of relation.triggerFunctions) {
+    const found = context.catalog.functionByOid(oid);
+    reach.asksSequences ||= found?.asksSequences === true;
+    if (found !== undefined && (found.isHarmless || isVouched(found, context.vouched))) continue;
+    // A column default like uuid_generate_v4().
+    if (found !== undefined && isPureContrib(found)) continue;
+    closure.addAll(`${relation.schema}.${relation.name} runs ${context.catalog.nameOf(oid)}()`);
+    reach.isSuspect = true;
+    if (found === undefined) continue;
+    reach.leavesState ||= found.leavesState;
+    follow(found, wayOf(context, reach, `${relation.schema}.${relation.name} `, false));
+  }
+  reachOids(relation.writeFunctions, context, reach, `${relation.schema}.${relation.name} `);
+}

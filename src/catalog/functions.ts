@@ -1,0 +1,111 @@
+/**
+ * pg_proc as CatalogFunctions. Volatility here is the worst that a call can do: of an aggregate's parts (pg_proc calls
+ * every aggregate immutable) and of the defaults of its arguments. Called by read-catalog.ts.
+ */
+import { createInterner, FIRST_USER_OID, num, parseTokens, pushTo, str, volatilityOf, worst } from './rows.ts';
+import type { Row } from './rows.ts';
+import { isHarmlessTriggerBody } from './trigger-body.ts';
+import type { CatalogFunction, Volatility } from './types.ts';
+
+export interface Functions {
+  readonly byOid: ReadonlyMap<number, CatalogFunction>;
+  /** schema -> name -> overloads. */
+  readonly byName: ReadonlyMap<string, ReadonlyMap<string, readonly CatalogFunction[]>>;
+  readonly columnFunctions: readonly CatalogFunction[];
+}
+
+/** Trigger functions of PostgreSQL and its contrib modules that touch no other row. */
+const HARMLESS_BUILTIN = new Set([
+  'tsvector_update_trigger',
+  'tsvector_update_trigger_column',
+  'suppress_redundant_updates_trigger',
+]);
+const HARMLESS_CONTRIB = new Set(['moddatetime', 'insert_username', 'autoinc']);
+
+const noSettings: readonly string[] = [];
+const noParts: readonly number[] = [];
+
+/** As many rows as take some milliseconds: between them clients get their turn. */
+const ROWS_AT_ONCE = 1000;
+
+export async function readFunctions(rows: readonly Row[]): Promise<Functions> {
+  const declared = new Map<number, Volatility>();
+  for (const row of rows) declared.set(num(row, 'oid'), volatilityOf(str(row, 'volatility')));
+
+  const intern = createInterner();
+  const byOid = new Map<number, CatalogFunction>();
+  const byName = new Map<string, Map<string, CatalogFunction[]>>();
+  const columnFunctions: CatalogFunction[] = [];
+  for (const [i, row] of rows.entries()) {
+    if (i % ROWS_AT_ONCE === ROWS_AT_ONCE - 1) await new Promise(setImmediate);
+    const found = toFunction(row, declared, intern);
+    byOid.set(found.oid, found);
+    let names = byName.get(found.schema);
+    if (names === undefined) byName.set(found.schema, (names = new Map()));
+    pushTo(names, found.name, found);
+    if (num(row, 'columnlike') === 1 && found.minArgs <= 1) columnFunctions.push(found);
+  }
+  return { byOid, byName, columnFunctions };
+}
+
+function toFunction(
+  row: Row,
+  declared: ReadonlyMap<number, Volatility>,
+  intern: (text: string) => string,
+): CatalogFunction {
+  const oid = num(row, 'oid');
+  const schema = intern(str(row, 'schema'));
+  const name = str(row, 'name');
+  const language = intern(str(row, 'language'));
+  const args = num(row, 'args');
+  const isVariadic = num(row, 'variadic') === 1;
+  // Ordered-set aggregates are called with their direct arguments in the parentheses and the rest behind WITHIN GROUP.
+  const isOrderedSet = str(row, 'aggregate') !== '' && str(row, 'aggregate') !== 'n';
+  const isSystem = oid < FIRST_USER_OID;
+  return {
+    oid,
+    schema,
+    name,
+    volatility: effectiveVolatility(row, declared),
+    language,
+    minArgs: isOrderedSet ? 0 : args - num(row, 'defaults') - (isVariadic ? 1 : 0),
+    maxArgs: isOrderedSet || isVariadic ? Infinity : args,
+    isProcedure: str(row, 'kind') === 'p',
+    isSystem,
+    isHarmless: isSystem
+      ? HARMLESS_BUILTIN.has(name)
+      : (language === 'c' && HARMLESS_CONTRIB.has(name)) || isHarmlessTrigger(row, language),
+    mayDefine: num(row, 'defining') === 1,
+    leavesState: num(row, 'leaving') === 1,
+    asksSequences: num(row, 'asking') === 1,
+    asksSettings: str(row, 'asked') === '' ? noSettings : str(row, 'asked').split(';'),
+    body: row['body'] == null ? undefined : str(row, 'body'),
+    parts: isSystem ? noParts : partsOf(row),
+  };
+}
+
+function isHarmlessTrigger(row: Row, language: string): boolean {
+  const body = str(row, 'body');
+  return num(row, 'trigger') === 1 && language === 'plpgsql' && body.length < 2000 && isHarmlessTriggerBody(body);
+}
+
+function partsOf(row: Row): readonly number[] {
+  const parts = str(row, 'kind') === 'a' ? str(row, 'parts').split(';').map(Number) : [];
+  const all = [...parts, ...parseTokens(str(row, 'tokens')).functions].filter((oid) => oid > 0);
+  return all.length === 0 ? noParts : all;
+}
+
+function effectiveVolatility(row: Row, declared: ReadonlyMap<number, Volatility>): Volatility {
+  let volatility = volatilityOf(str(row, 'volatility'));
+  if (str(row, 'kind') === 'a') {
+    for (const part of str(row, 'parts').split(';')) {
+      if (part !== '' && part !== '0') volatility = worst(volatility, declared.get(Number(part)) ?? 'volatile');
+    }
+  }
+  const defaults = parseTokens(str(row, 'tokens'));
+  for (const oid of defaults.functions) volatility = worst(volatility, declared.get(oid) ?? 'volatile');
+  if (defaults.problems.length > 0) {
+    volatility = worst(volatility, defaults.problems.includes('sequence') ? 'volatile' : 'stable');
+  }
+  return volatility;
+}

@@ -1,0 +1,257 @@
+/**
+ * The SQL that reads a database's system catalog: one statement per table, PostgreSQL 13 to 18, all names qualified.
+ * No decisions: rows are turned into a Catalog by read-catalog.ts and its parts. Expressions stored as pg_node_tree are
+ * searched on the server (TOKENS) because only a few numbers in them matter.
+ */
+import { sessionWords } from '../util/session-words.ts';
+
+/**
+ * What is looked for in a pg_node_tree. pg_depend alone is not enough: it leaves out everything that initdb made, so a
+ * view over nextval() or CURRENT_DATE has no trace of it there. Identifiers in a node tree have their blanks escaped, so
+ * no name can pass for one of these.
+ */
+const TOKENS =
+  ':(?:relid|funcid|opfuncid|aggfnoid|winfnoid|resulttype) [1-9][0-9]*|:hasForUpdate true' +
+  String.raw`|:typid [1-9][0-9]*|:coltypes \(o [0-9 ]+\)` +
+  String.raw`|\{SQLVALUEFUNCTION|\{NEXTVALUEEXPR|\{TABLESAMPLECLAUSE` +
+  // current_setting('name'), as row security likes it: with the bytes of its first argument.
+  String.raw`|:funcid (?:2077|3294) [^{}]*:args \(\{CONST [^{}]*\]`;
+
+/**
+ * Of defaults and the like, of which there are many: user functions, currval() and lastval(), and what leaves something in
+ * the session: set_config(), setseed(), advisory locks.
+ */
+const TELLING_FUNCTIONS = ':(?:funcid|opfuncid) [1-9][0-9]{4,}|:funcid (?:1575|2559|2078|1599|288[0-9]) ';
+
+function tokens(expression: string, pattern = TOKENS): string {
+  return `(SELECT pg_catalog.string_agg(DISTINCT m[1], ';') FROM pg_catalog.regexp_matches(${expression}, '(${pattern})', 'g') m)`;
+}
+
+const INDEX_TEXT = `(coalesce(indexprs::text, '') || coalesce(indpred::text, ''))`;
+
+const IN_C = `l.lanname IN ('c', 'internal')`;
+/** Whoever gives a function of PostgreSQL's own another name may also have given it another volatility. */
+const VOLATILITY = `
+  CASE WHEN l.lanname = 'internal' AND p.oid >= 16384 AND EXISTS (
+    SELECT FROM pg_catalog.pg_proc b WHERE b.oid < 16384 AND b.prosrc = p.prosrc AND b.provolatile = 'v')
+  THEN 'v' ELSE p.provolatile::text END`;
+
+/** Longer bodies are not read. */
+const MAX_BODY_CHARS = 100_000;
+
+/** The source, also of a body in standard SQL (BEGIN ATOMIC, RETURN), which is not stored as text. */
+const SOURCE = String.raw`
+  CASE WHEN p.oid < 16384 THEN '' WHEN p.prosrc = '' AND l.lanname = 'sql' AND p.prokind <> 'a'
+  THEN pg_catalog.regexp_replace(pg_catalog.pg_get_functiondef(p.oid), '^.*?\n(?=BEGIN ATOMIC|RETURN )', '')
+  ELSE p.prosrc END`;
+
+const NOT_PASSING = `c.relpersistence <> 't' AND n.nspname !~ '^pg_(toast|temp)'`;
+
+/** Words that make a function body suspicious of changing the catalog. */
+const DEFINING = String.raw`\m(create|alter|drop|grant|revoke|execute|import|security|comment|reindex)\M`;
+
+/** Of a function body that asks for what its session has advanced. */
+const ASKING = String.raw`\m(currval|lastval)\M`;
+/** current_setting() of a custom setting. */
+const ASKED = String.raw`\ycurrent_setting\s*\(\s*\x27([a-z_][\w$]*(?:\.[a-z_][\w$]*)+)\x27`;
+
+/** What a function body says that leaves something in the session. */
+const LEAVING = sessionWords(String.raw`\y`);
+
+/** A type of `t` that is neither text nor made of it. */
+const PLAIN_TYPE = `t.oid < 16384 AND t.typcategory IN ('N', 'D', 'T', 'B')`;
+
+export const QUERIES = {
+  header: `
+    SELECT oid, pg_catalog.current_setting('server_version_num') AS version
+    FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()`,
+
+  // Asked before nothing can stand in front of what it names. As it was before PLAIN_SESSION_SQL (probe-sql.ts).
+  searchPath: `
+    SELECT coalesce(nullif(pg_catalog.current_setting('weir.monitor_path', true), ''), setting) AS path,
+           coalesce(nullif(pg_catalog.current_setting('weir.monitor_path_source', true), ''), source) AS source
+    FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) 'search_path'`,
+
+  system: `SELECT system_identifier::text AS id FROM pg_catalog.pg_control_system()`,
+
+  roleSettings: `
+    SELECT r.rolname AS role, s.setdatabase AS database, pg_catalog.split_part(c, '=', 1) AS name,
+           pg_catalog.substr(c, pg_catalog.strpos(c, '=') + 1) AS value
+    FROM pg_catalog.pg_db_role_setting s
+    CROSS JOIN LATERAL pg_catalog.unnest(s.setconfig) c
+    LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole
+    WHERE (s.setrole = 0 OR r.oid IS NOT NULL)
+      AND s.setdatabase IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()))`,
+
+  // Of this very session, which may have some of its own: those say nothing of others'.
+  plainSettings: `
+    SELECT pg_catalog.lower(name) AS name,
+           CASE WHEN source NOT IN ('global', 'database', 'user', 'database user', 'client', 'session')
+             THEN reset_val END AS value
+    FROM pg_catalog.pg_settings
+    WHERE context = 'user' AND pg_catalog.lower(name) IN (
+      SELECT pg_catalog.lower(pg_catalog.split_part(c, '=', 1))
+      FROM pg_catalog.pg_db_role_setting CROSS JOIN LATERAL pg_catalog.unnest(setconfig) c)`,
+
+  relations: `
+    SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind::text AS kind, c.relpersistence::text AS persistence,
+           c.relrowsecurity::int AS rls, c.reltype AS type
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND ${NOT_PASSING}`,
+
+  parents: `
+    SELECT i.inhrelid AS child, i.inhparent AS parent
+    FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
+    WHERE c.relkind IN ('r', 'p', 'f')`,
+
+  views: `
+    SELECT r.ev_class AS relation, ${tokens('r.ev_action::text')} AS tokens
+    FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_class c ON c.oid = r.ev_class
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE r.ev_type = '1' AND c.relkind IN ('v', 'm') AND ${NOT_PASSING}
+      AND n.nspname NOT IN ('pg_catalog', 'information_schema')`,
+
+  viewDependencies: `
+    SELECT DISTINCT r.ev_class AS relation, (d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass)::int AS function,
+           d.refobjid AS target
+    FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid
+    WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND r.ev_type = '1' AND d.refobjid <> r.ev_class
+      AND d.refclassid IN ('pg_catalog.pg_class'::pg_catalog.regclass, 'pg_catalog.pg_proc'::pg_catalog.regclass)`,
+
+  rules: `
+    SELECT ev_class AS relation, (ev_action::text ~ ':funcid (1575|2559) ')::int AS asking,
+           ${tokens("coalesce(ev_qual::text, '') || ev_action::text", TELLING_FUNCTIONS)} AS tokens
+    FROM pg_catalog.pg_rewrite WHERE ev_type <> '1' AND ev_enabled <> 'D' AND oid >= 16384`,
+
+  policies: `
+    SELECT p.polrelid AS relation,
+           ${tokens("coalesce(p.polqual::text, '') || coalesce(p.polwithcheck::text, '')")} AS tokens
+    FROM pg_catalog.pg_policy p`,
+
+  foreignKeys: `
+    SELECT DISTINCT conrelid AS child, confrelid AS parent,
+           (confupdtype IN ('c', 'n', 'd'))::int AS updates, (confdeltype IN ('c', 'n', 'd'))::int AS deletes
+    FROM pg_catalog.pg_constraint WHERE contype = 'f'`,
+
+  triggers: `
+    SELECT DISTINCT tgrelid AS relation, tgfoid AS function FROM pg_catalog.pg_trigger
+    WHERE NOT tgisinternal AND tgenabled <> 'D'`,
+
+  defaults: `
+    SELECT adrelid AS relation, ${tokens('adbin::text', TELLING_FUNCTIONS)} AS tokens
+    FROM pg_catalog.pg_attrdef WHERE adbin::text ~ '${TELLING_FUNCTIONS}'
+    UNION ALL
+    SELECT conrelid, ${tokens('conbin::text', TELLING_FUNCTIONS)}
+    FROM pg_catalog.pg_constraint WHERE contype = 'c' AND conrelid <> 0 AND conbin::text ~ '${TELLING_FUNCTIONS}'
+    UNION ALL
+    SELECT indrelid, ${tokens(INDEX_TEXT, TELLING_FUNCTIONS)}
+    FROM pg_catalog.pg_index WHERE (indexprs IS NOT NULL OR indpred IS NOT NULL) AND ${INDEX_TEXT} ~ '${TELLING_FUNCTIONS}'
+    UNION ALL
+    SELECT partrelid, ${tokens('partexprs::text', TELLING_FUNCTIONS)}
+    FROM pg_catalog.pg_partitioned_table WHERE partexprs::text ~ '${TELLING_FUNCTIONS}'`,
+
+  functions: `
+    SELECT p.oid, n.nspname AS schema, p.proname AS name, ${VOLATILITY} AS volatility, p.prokind::text AS kind,
+           l.lanname AS language, p.pronargs AS args, p.pronargdefaults AS defaults, (p.provariadic <> 0)::int AS variadic,
+           a.aggkind::text AS aggregate,
+           pg_catalog.concat_ws(';', a.aggtransfn::oid, a.aggfinalfn::oid, a.aggcombinefn::oid, a.aggmtransfn::oid,
+             a.aggminvtransfn::oid, a.aggmfinalfn::oid) AS parts,
+           CASE WHEN p.oid >= 16384 AND p.pronargdefaults > 0 THEN ${tokens('p.proargdefaults::text')} END AS tokens,
+           (p.provolatile = 'v' AND s.source ~* '${DEFINING}')::int AS defining,
+           (s.source ~* '${LEAVING}')::int AS leaving, (s.source ~* '${ASKING}')::int AS asking,
+           CASE WHEN p.oid >= 16384 THEN
+             (SELECT pg_catalog.string_agg(DISTINCT pg_catalog.lower(m[1]), ';')
+              FROM pg_catalog.regexp_matches(s.source, '${ASKED}', 'gi') m) END AS asked,
+           (p.oid >= 16384 AND (p.provolatile = 'v' OR NOT ${IN_C}) AND p.pronargs >= 1
+             AND (t.typtype IN ('c', 'p') OR (t.typtype = 'd' AND b.typtype = 'c')))::int AS columnlike,
+           (p.prorettype = 2279)::int AS trigger,
+           CASE WHEN l.lanname IN ('sql', 'plpgsql') AND pg_catalog.length(s.source) BETWEEN 1 AND ${MAX_BODY_CHARS}
+             THEN s.source END AS body
+    FROM pg_catalog.pg_proc p
+    JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+    JOIN pg_catalog.pg_language l ON l.oid = p.prolang
+    LEFT JOIN pg_catalog.pg_aggregate a ON a.aggfnoid = p.oid
+    LEFT JOIN pg_catalog.pg_type t ON t.oid = p.proargtypes[0]
+    LEFT JOIN pg_catalog.pg_type b ON b.oid = t.typbasetype
+    CROSS JOIN LATERAL (SELECT ${SOURCE} AS source OFFSET 0) s
+    WHERE n.nspname !~ '^pg_temp'`,
+
+  operators: `
+    SELECT o.oprname AS name, (o.oid >= 16384)::int AS own, p.provolatile::text AS volatility,
+           CASE WHEN o.oid >= 16384 THEN p.oid END AS function
+    FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode
+    GROUP BY 1, 2, 3, 4`,
+
+  // By text (WITH INOUT) and unasked: what reads the text is called without being named.
+  casts: `
+    SELECT c.casttarget AS target, c.castcontext::text AS context, p.oid AS function, p.provolatile::text AS volatility,
+           0 AS input
+    FROM pg_catalog.pg_cast c JOIN pg_catalog.pg_proc p ON p.oid = c.castfunc
+    WHERE p.provolatile <> 'i' OR p.oid >= 16384
+    UNION ALL
+    SELECT c.casttarget, c.castcontext::text, p.oid, p.provolatile::text, 1
+    FROM pg_catalog.pg_cast c JOIN pg_catalog.pg_type t ON t.oid = c.casttarget
+    JOIN pg_catalog.pg_proc p ON p.oid = t.typinput
+    WHERE c.castmethod = 'i' AND c.castcontext = 'i' AND c.oid >= 16384 AND p.provolatile <> 'i'`,
+
+  // Types whose input is not immutable for another reason than settings that a cache key has, and what is made of them.
+  momentTypes: `
+    WITH RECURSIVE made(part, whole) AS (
+      SELECT typelem, oid FROM pg_catalog.pg_type WHERE typelem <> 0
+      UNION ALL SELECT typbasetype, oid FROM pg_catalog.pg_type WHERE typbasetype <> 0
+      UNION ALL SELECT rngsubtype, rngtypid FROM pg_catalog.pg_range
+      UNION ALL SELECT rngtypid, (pg_catalog.to_jsonb(r) ->> 'rngmultitypid')::pg_catalog.oid FROM pg_catalog.pg_range r
+      UNION ALL SELECT a.atttypid, c.reltype FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+        WHERE c.relkind = 'c' AND a.attnum > 0 AND NOT a.attisdropped),
+    moment(oid) AS (
+      SELECT t.oid FROM pg_catalog.pg_type t JOIN pg_catalog.pg_proc i ON i.oid = t.typinput
+      WHERE t.typtype = 'b' AND i.provolatile <> 'i'
+        AND NOT (i.oid < 16384 AND i.proname IN ('array_in', 'cash_in', 'interval_in', 'xml_in'))
+      UNION SELECT made.whole FROM moment JOIN made ON made.part = moment.oid)
+    SELECT oid FROM moment WHERE oid IS NOT NULL`,
+
+  // By name alone: a name that may be text anywhere counts as text everywhere. PostgreSQL's own numbers and times are not.
+  plainColumns: `
+    SELECT a.attname AS name
+    FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+    JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+    WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c') AND a.attnum > 0 AND NOT a.attisdropped
+    GROUP BY a.attname HAVING pg_catalog.bool_and(${PLAIN_TYPE})`,
+
+  // Of operator classes and ranges: nobody calls them by name.
+  supports: `
+    SELECT DISTINCT p.oid AS function
+    FROM (SELECT amproc FROM pg_catalog.pg_amproc UNION SELECT rngcanonical FROM pg_catalog.pg_range
+      UNION SELECT rngsubdiff FROM pg_catalog.pg_range) s(oid)
+    JOIN pg_catalog.pg_proc p ON p.oid = s.oid JOIN pg_catalog.pg_language l ON l.oid = p.prolang
+    WHERE p.oid >= 16384 AND NOT ${IN_C}`,
+
+  types: `
+    SELECT t.oid, n.nspname AS schema, t.typname AS name, t.typtype::text AS kind, t.typbasetype AS base,
+           r.rngsubtype AS subtype, i.provolatile::text AS input, i.oid AS function, (${PLAIN_TYPE})::int AS plain
+    FROM pg_catalog.pg_type t
+    JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+    LEFT JOIN pg_catalog.pg_proc i ON i.oid = t.typinput
+    LEFT JOIN pg_catalog.pg_range r ON r.rngtypid = t.oid
+    LEFT JOIN pg_catalog.pg_class c ON c.oid = t.typrelid
+    WHERE n.nspname !~ '^pg_(toast|temp)' AND NOT (t.typcategory = 'A' AND t.typelem <> 0)
+      AND (t.typtype IN ('b', 'd', 'e', 'r', 'm') OR (t.typtype = 'c' AND c.relkind = 'c'))`,
+
+  domainChecks: `
+    SELECT contypid AS type, ${tokens('conbin::text')} AS tokens
+    FROM pg_catalog.pg_constraint WHERE contypid <> 0 AND contype = 'c' AND oid >= 16384`,
+} as const;
+
+/** Types that contain one of `oids` somewhere (arrays, domains, ranges, columns), themselves included. */
+export function containingTypes(oids: readonly number[]): string {
+  return `
+    WITH RECURSIVE bad(oid) AS (
+      SELECT pg_catalog.unnest('{${oids.join(',')}}'::pg_catalog.oid[])
+      UNION
+      SELECT x.oid FROM bad b CROSS JOIN LATERAL (
+        SELECT t.oid FROM pg_catalog.pg_type t WHERE t.typelem = b.oid OR t.typbasetype = b.oid
+        UNION ALL SELECT r.rngtypid FROM pg_catalog.pg_range r WHERE r.rngsubtype = b.oid
+        UNION ALL SELECT c.reltype FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+          WHERE a.atttypid = b.oid AND a.attnum > 0 AND NOT a.attisdropped AND c.reltype <> 0) x)
+    SELECT oid FROM bad`;
+}

@@ -1,0 +1,145 @@
+/**
+ * Reads a database's system catalog once into an immutable Catalog. Runs on a connection that somebody else owns and
+ * hands in as a query function; one REPEATABLE READ transaction, so that the picture is of one moment. Does not decide
+ * what the facts mean (binding/binder.ts) nor when to read again (topology/monitor.ts, with catalogFingerprint).
+ */
+import { hiddenFunctions, readOperators, readTypes } from './casts.ts';
+import { readFunctions } from './functions.ts';
+import { containingTypes, QUERIES } from './queries.ts';
+import { readRelations } from './relations.ts';
+import { num, str } from './rows.ts';
+import type { Query, Row } from './rows.ts';
+import { createCatalog } from './snapshot.ts';
+import { readSessionDefaults } from './defaults.ts';
+import type { Catalog } from './types.ts';
+
+export { catalogFingerprint } from './fingerprint.ts';
+
+export interface ReadCatalogOptions {
+  /** Catalog.version of the result; default: microseconds of the process's monotonic clock, so that it grows. */
+  readonly version?: number;
+}
+
+/**
+ * @param query runs one SQL text on a connection that nobody else uses meanwhile and that is not in a transaction;
+ *   rows as objects. Rejects: so does readCatalog, after a ROLLBACK.
+ * @throws whatever `query` rejected with; the connection is out of its transaction again if it lives.
+ */
+export async function readCatalog(query: Query, options: ReadCatalogOptions = {}): Promise<Catalog> {
+  await query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+  try {
+    const catalog = await readAll(query, options);
+    await query('COMMIT');
+    return catalog;
+  } catch (error) {
+    await query('ROLLBACK').catch(() => undefined);
+    throw error;
+  }
+}
+
+async function readAll(query: Query, options: ReadCatalogOptions): Promise<Catalog> {
+  const session = (await query(QUERIES.searchPath))[0] ?? {};
+  // From here on nothing in the database can stand in front of what the queries name.
+  await query('SET LOCAL search_path = pg_catalog');
+  await query('SET LOCAL standard_conforming_strings = on');
+  const header = (await query(QUERIES.header))[0] ?? {};
+  const notes: string[] = [];
+  const system = await optional(query, QUERIES.system, 'pg_control_system() is not allowed', notes);
+  const roleSettings = await optional(query, QUERIES.roleSettings, 'pg_db_role_setting cannot be read', notes);
+  const searchPath = searchPathOf(session);
+  const plain = roleSettings.length === 0 ? [] : await query(QUERIES.plainSettings);
+
+  const functionRows = await query(QUERIES.functions);
+  const functions = await readFunctions(functionRows);
+  const operatorRows = await query(QUERIES.operators);
+  const castRows = await query(QUERIES.casts);
+  const types = readTypes(
+    await query(QUERIES.types),
+    castRows,
+    await query(QUERIES.domainChecks),
+    functions,
+    oidsOf(await query(QUERIES.momentTypes)),
+  );
+  const volatileTypes = await containing(query, [...types.volatile.keys()]);
+  for (const oid of volatileTypes) {
+    const facts = types.byOid.get(oid);
+    if (facts !== undefined) facts.volatility = 'volatile';
+  }
+  const checkedTypes = await containing(query, [...types.checking.keys()]);
+  const relationRows = await query(QUERIES.relations);
+  const relations = readRelations(
+    {
+      relations: relationRows,
+      parents: await query(QUERIES.parents),
+      views: await query(QUERIES.views),
+      viewDependencies: await query(QUERIES.viewDependencies),
+      rules: await query(QUERIES.rules),
+      policies: await query(QUERIES.policies),
+      foreignKeys: await query(QUERIES.foreignKeys),
+      triggers: await query(QUERIES.triggers),
+      defaults: await query(QUERIES.defaults),
+      volatileRowTypes: volatileTypes,
+      volatileTypeFunctions: [...types.volatile.values()].flat(),
+      checkedRowTypes: checkedTypes,
+      checkFunctions: [...types.checking.values()].flat(),
+    },
+    functions,
+    types,
+  );
+  const hidden = hiddenFunctions(operatorRows, castRows, await query(QUERIES.supports), functions);
+  return createCatalog({
+    // Without the system identifier two clusters with equal database OIDs could share a Redis by mistake, but every
+    // Weir in front of the same database still agrees on its tags as long as all are allowed the same.
+    tagPrefix: `${str(system[0] ?? {}, 'id') || 'cluster'}.${num(header, 'oid')}:`,
+    version: options.version ?? Math.round(performance.now() * 1000),
+    searchPath,
+    sessionDefaults: readSessionDefaults(roleSettings, [...plain, { name: 'search_path', value: searchPath }]),
+    relations,
+    functions,
+    types,
+    plainColumns: new Set((await query(QUERIES.plainColumns)).map((row) => str(row, 'name'))),
+    volatileRowTypes: rowTypes(relationRows, volatileTypes),
+    checkedRowTypes: rowTypes(relationRows, checkedTypes),
+    checkedTypes,
+    operators: readOperators(operatorRows),
+    hiddenFunctions: hidden.hidden,
+    assignmentFunctions: hidden.onAssignment,
+    notes,
+  });
+}
+
+/** Types with one of `oids` in them, themselves included. */
+async function containing(query: Query, oids: readonly number[]): Promise<ReadonlySet<number>> {
+  if (oids.length === 0) return new Set();
+  return new Set((await query(containingTypes(oids))).map((row) => num(row, 'oid')));
+}
+
+/** A query that may be forbidden to us; its failure must not end the transaction. */
+async function optional(query: Query, sql: string, note: string, notes: string[]): Promise<Row[]> {
+  await query('SAVEPOINT catalog');
+  try {
+    const rows = await query(sql);
+    await query('RELEASE SAVEPOINT catalog');
+    return rows;
+  } catch (error) {
+    await query('ROLLBACK TO SAVEPOINT catalog');
+    notes.push(`${note}: ${error instanceof Error ? error.message : String(error)}`);
+    return [];
+  }
+}
+
+function oidsOf(rows: readonly Row[]): ReadonlySet<number> {
+  return new Set(rows.map((row) => num(row, 'oid')));
+}
+
+function rowTypes(relationRows: readonly Row[], volatileTypes: ReadonlySet<number>): ReadonlySet<number> {
+  const found = new Set<number>();
+  if (volatileTypes.size === 0) return found;
+  for (const row of relationRows) if (volatileTypes.has(num(row, 'type'))) found.add(num(row, 'oid'));
+  return found;
+}
+
+/** Our own session's path says what others have for want of a default only if it is none itself. */
+function searchPathOf(session: Row): string {
+  return /user|database|global/.test(str(session, 'source')) ? '"$user", public' : str(session, 'path');
+}

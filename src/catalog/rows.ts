@@ -1,0 +1,110 @@
+/**
+ * Reading rows of catalog queries: whatever a driver makes of an oid, a number or a NULL, out comes one kind of value.
+ * Also the tokens that queries.ts finds in stored expressions. Used by the catalog readers only.
+ */
+import type { ViewProblem, Volatility } from './types.ts';
+
+export type Row = Record<string, unknown>;
+export type Query = (sql: string) => Promise<Row[]>;
+
+/** 0 for NULL. */
+export function num(row: Row, column: string): number {
+  const value = row[column];
+  const number = typeof value === 'number' ? value : Number(value ?? 0);
+  if (!Number.isFinite(number)) throw new Error(`catalog column ${column} is not a number: ${String(value)}`);
+  return number;
+}
+
+/** '' for NULL. */
+export function str(row: Row, column: string): string {
+  const value = row[column];
+  return typeof value === 'string' ? value : value == null ? '' : String(value as number);
+}
+
+export function volatilityOf(code: string): Volatility {
+  return code === 'i' ? 'immutable' : code === 's' ? 'stable' : 'volatile';
+}
+
+const RANK: Readonly<Record<Volatility, number>> = { immutable: 0, stable: 1, volatile: 2 };
+
+export function worst(a: Volatility, b: Volatility): Volatility {
+  return RANK[a] >= RANK[b] ? a : b;
+}
+
+/** What a stored expression refers to. */
+export interface Expression {
+  readonly relations: readonly number[];
+  readonly functions: readonly number[];
+  /** Types that values are converted to by text or checked against (domains). */
+  readonly types: readonly number[];
+  readonly problems: readonly ViewProblem[];
+  /** Constant arguments of current_setting(); such calls are not among the functions. */
+  readonly settings: readonly string[];
+}
+
+const NOTHING: Expression = { relations: [], functions: [], types: [], problems: [], settings: [] };
+
+/** From the `tokens` column: ":relid 16384;:funcid 1299;{SQLVALUEFUNCTION". */
+export function parseTokens(tokens: string): Expression {
+  if (tokens === '') return NOTHING;
+  const relations = new Set<number>();
+  const functions = new Set<number>();
+  const types = new Set<number>();
+  const problems = new Set<ViewProblem>();
+  const settings = new Set<string>();
+  for (const token of tokens.split(';')) {
+    if (token.startsWith('{SQLVALUE')) problems.add('value function');
+    else if (token.startsWith('{NEXTVALUE')) problems.add('sequence');
+    else if (token.startsWith('{TABLESAMPLE')) problems.add('sample');
+    else if (token.startsWith(':hasForUpdate')) problems.add('locks rows');
+    else if (token.startsWith(':coltypes')) for (const oid of token.match(/[0-9]+/g) ?? []) types.add(Number(oid));
+    else {
+      const [field = '', number] = token.slice(1).split(' ', 2);
+      const oid = Number(number);
+      const setting = token.endsWith(']') ? textOfDatum(token) : undefined;
+      if (setting !== undefined) settings.add(setting);
+      else (field === 'relid' ? relations : field === 'resulttype' || field === 'typid' ? types : functions).add(oid);
+    }
+  }
+  return {
+    relations: [...relations],
+    functions: [...functions],
+    types: [...types],
+    problems: [...problems],
+    settings: [...settings],
+  };
+}
+
+/** The text in ":constvalue 7 [ 28 0 0 0 97 46 98 ]": a header of four bytes, then the characters. */
+function textOfDatum(token: string): string | undefined {
+  const bytes = token
+    .slice(token.lastIndexOf('[') + 1, -1)
+    .trim()
+    .split(' ')
+    .map((byte) => Number(byte) & 0xff);
+  const buffer = Buffer.from(bytes);
+  if (buffer.length < 5) return undefined;
+  // Lengths are shifted by two bits on little-endian servers and plain on big-endian ones.
+  const isWhole = buffer.readUInt32LE(0) >>> 2 === buffer.length || buffer.readUInt32BE(0) === buffer.length;
+  return isWhole ? buffer.toString('utf8', 4) : undefined;
+}
+
+/** First OID that initdb has not given out (FirstNormalObjectId). */
+export const FIRST_USER_OID = 16_384;
+
+export function pushTo<K, V>(map: Map<K, V[]>, key: K, value: V): void {
+  const list = map.get(key);
+  if (list === undefined) map.set(key, [value]);
+  else list.push(value);
+}
+
+/** One string object per distinct text: ten thousand relations share a few schema names. */
+export function createInterner(): (text: string) => string {
+  const seen = new Map<string, string>();
+  return (text) => {
+    const known = seen.get(text);
+    if (known !== undefined) return known;
+    seen.set(text, text);
+    return text;
+  };
+}

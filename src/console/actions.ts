@@ -1,0 +1,232 @@
+/**
+ * The commands that do something: RESIZE, PAUSE ... SET, INVALIDATE, EXPLAIN ROUTE. Reads their arguments and asks
+ * `ConsoleActions`; decides nothing itself. Every one is for admins only but EXPLAIN ROUTE, which only tells.
+ */
+import { didYouMean } from '../config/suggest.ts';
+import { WeirError } from '../errors.ts';
+import { readList, readName, readNumber, readOptionalName, readPair, readTable, readValue, Scanner } from './parse.ts';
+import { shown, syntaxError } from './parse.ts';
+import type { CommandContext, ConsoleColumn, ConsoleCommand, Run } from './types.ts';
+import type { InvalidateRequest, ResizeRequest, ShutdownMode } from './sources.ts';
+
+const text = (name: string): ConsoleColumn => ({ name, type: 'text' });
+const int = (name: string): ConsoleColumn => ({ name, type: 'int8' });
+
+function action(name: string, args: string, help: string, parse: (scanner: Scanner) => Run): ConsoleCommand {
+  const syntax = args === '' ? name : `${name} ${args}`;
+  return { name, role: 'admin', syntax, help, columns: [], tag: name, parse };
+}
+
+const refused = (what: string): WeirError => new WeirError('console_refused', { what });
+
+/** An action on one database or, without a name, on all; an unknown name is refused here, in one place. */
+function onDatabase(
+  name: string,
+  help: string,
+  act: (context: CommandContext, database: string | undefined) => Promise<void>,
+): ConsoleCommand {
+  return action(name, '[db]', help, (scanner) => {
+    const database = readOptionalName(scanner, 'database');
+    return async (context) => {
+      if (database !== undefined) knownDatabase(context, database);
+      await act(context, database);
+      return {};
+    };
+  });
+}
+
+function knownDatabase({ sources }: CommandContext, database: string): void {
+  const names = [...sources.databases()].map((row) => row.name);
+  // With a "*" entry any name may be one: the action itself finds out.
+  if (names.includes(database) || names.includes('*')) return;
+  const guess = didYouMean(database, names);
+  throw refused(`there is no database "${shown(database)}"${guess === undefined ? '' : `; did you mean "${guess}"?`}`);
+}
+
+function onOneDatabase(
+  name: string,
+  help: string,
+  act: (context: CommandContext, database: string) => Promise<void>,
+): ConsoleCommand {
+  return action(name, 'db', help, (scanner) => {
+    const database = readName(scanner, 'database');
+    return async (context) => {
+      knownDatabase(context, database);
+      await act(context, database);
+      return {};
+    };
+  });
+}
+
+function readResize(scanner: Scanner): ResizeRequest {
+  const [database, user] = readPair(scanner, 'pool');
+  let node: string | undefined;
+  let min: number | undefined;
+  let max: number | undefined;
+  while (!scanner.isAtEnd()) {
+    if (scanner.takeKeyword('NODE')) node = readName(scanner, 'node');
+    else if (scanner.takeKeyword('MIN')) min = readNumber(scanner, 'MIN');
+    else if (scanner.takeKeyword('MAX')) max = readNumber(scanner, 'MAX');
+    else throw syntaxError(`RESIZE POOL takes NODE, MIN and MAX, not "${shown(scanner.peek().text)}"`);
+  }
+  if (min === undefined && max === undefined) throw syntaxError('RESIZE POOL wants MIN n, MAX n or both');
+  if (max === 0) throw syntaxError('MAX must be at least 1: to stop a database, PAUSE it');
+  if (min !== undefined && max !== undefined && min > max) throw syntaxError(`MIN ${min} is more than MAX ${max}`);
+  return { database, user, node, min, max };
+}
+
+const resize: ConsoleCommand = {
+  ...action('RESIZE POOL', 'db[.user] [NODE n] [MIN n] [MAX n]', 'bounds of pools, at once', (scanner) => {
+    const request = readResize(scanner);
+    return async (context) => {
+      knownDatabase(context, request.database);
+      const outcomes = await context.sources.resizePool(request);
+      return { rows: outcomes.map((o) => [o.database, o.user, o.node, o.before, o.after, o.min, o.max]) };
+    };
+  }),
+  columns: [text('database'), text('user'), text('node'), int('before'), int('after'), int('min'), int('max')],
+  tag: 'RESIZE',
+};
+
+function draining(name: 'DRAIN' | 'UNDRAIN', help: string): ConsoleCommand {
+  return action(name, 'node', help, (scanner) => {
+    const node = readName(scanner, 'node');
+    return async ({ sources }) => {
+      if (await sources.setDraining(node, name === 'DRAIN')) return {};
+      const names = [...sources.topologies()].flatMap((topology) => topology.snapshot().nodes.map((n) => n.name));
+      throw refused(
+        `there is no node "${shown(node)}"; nodes are ${[...new Set(names)].join(', ') || 'not known yet'}`,
+      );
+    };
+  });
+}
+
+const killClient = (id: number): Run => {
+  return async ({ sources }) => {
+    if (await sources.killClient(id)) return {};
+    throw refused(`there is no client ${id}; SHOW CLIENTS lists them by id`);
+  };
+};
+
+const readId = (scanner: Scanner): number => readNumber(scanner, 'the id of a client', Number.MAX_SAFE_INTEGER);
+
+const kill = action('KILL', '[client-id | db]', 'end a client; or drop all connections of a database', (scanner) => {
+  const token = scanner.peek();
+  if (!scanner.isAtEnd() && !token.isQuoted && /^\d+$/.test(token.text)) return killClient(readId(scanner));
+  const database = readOptionalName(scanner, 'database');
+  return async (context) => {
+    if (database !== undefined) knownDatabase(context, database);
+    await context.sources.killDatabase(database);
+    return {};
+  };
+});
+
+const shutdown = action('SHUTDOWN', '[WAIT_FOR_SERVERS | WAIT_FOR_CLIENTS]', 'end the process', (scanner) => {
+  let mode: ShutdownMode = 'now';
+  if (scanner.takeKeyword('WAIT_FOR_SERVERS')) mode = 'wait-for-servers';
+  else if (scanner.takeKeyword('WAIT_FOR_CLIENTS')) mode = 'wait-for-clients';
+  return async ({ sources }) => {
+    await sources.shutdown(mode);
+    return {};
+  };
+});
+
+const reload = action('RELOAD', '', 'read the configuration again', () => {
+  return async ({ sources }) => ({ notices: await sources.reload() });
+});
+
+const set = action('SET', 'key = value', 'change a setting until the next RELOAD', (scanner) => {
+  const key = readName(scanner, 'setting');
+  if (!scanner.takeSymbol('=') && !scanner.takeKeyword('TO')) throw syntaxError('write SET key = value');
+  const value = readValue(scanner, key);
+  return async ({ sources }) => {
+    const settings = new Map([...sources.settings()].map((row) => [row.key, row]));
+    const known = settings.get(key) ?? settings.get(key.toLowerCase());
+    if (known === undefined) {
+      const guess = didYouMean(key, settings.keys());
+      throw refused(`there is no setting "${shown(key)}"${guess === undefined ? '' : `; did you mean ${guess}?`}`);
+    }
+    if (!known.isChangeable)
+      throw refused(`${known.key} cannot be changed while Weir runs: edit the configuration and restart`);
+    await sources.setSetting(known.key, value);
+    return {};
+  };
+});
+
+function readInvalidate(scanner: Scanner): InvalidateRequest {
+  if (scanner.takeKeyword('ALL')) return { tables: [], tags: [], all: true };
+  if (scanner.takeKeyword('TABLE')) return { tables: readList(scanner, readTable), tags: [], all: false };
+  if (scanner.takeKeyword('TAG')) {
+    return { tables: [], tags: readList(scanner, (from) => readName(from, 'tag')), all: false };
+  }
+  throw syntaxError('write INVALIDATE TABLE t, INVALIDATE TAG t or INVALIDATE ALL');
+}
+
+const invalidate = action('INVALIDATE', 'TABLE t [, ...] | TAG t [, ...] | ALL', 'forget cached results', (scanner) => {
+  const request = readInvalidate(scanner);
+  return async ({ sources }) => {
+    await sources.invalidate(request);
+    return {};
+  };
+});
+
+/** `(DATABASE d, USER u)`, if that is what comes: a statement may begin with a parenthesis too. */
+function readExplainOptions(rest: string): { database?: string; user?: string; sql: string } {
+  const options = /^\(\s*(?:database|user)\b[^)]*\)/i.exec(rest)?.[0];
+  if (options === undefined) return { sql: rest };
+  const found: { database?: string; user?: string } = {};
+  const inner = new Scanner(options.slice(1, -1));
+  do {
+    if (inner.takeKeyword('DATABASE')) found.database = readName(inner, 'database');
+    else if (inner.takeKeyword('USER')) found.user = readName(inner, 'user');
+    else throw syntaxError(`EXPLAIN ROUTE takes the options DATABASE and USER, not "${shown(inner.peek().text)}"`);
+  } while (inner.takeSymbol(','));
+  return { ...found, sql: rest.slice(options.length).trim() };
+}
+
+const explain: ConsoleCommand = {
+  name: 'EXPLAIN ROUTE',
+  role: 'stats',
+  syntax: 'EXPLAIN ROUTE [(DATABASE d [, USER u])] sql',
+  help: 'how a statement would be classified, routed and cached, and why; it is not run',
+  columns: [text('item'), text('value')],
+  tag: 'EXPLAIN',
+  parse: (scanner) => {
+    const { database, user, sql } = readExplainOptions(scanner.takeRest());
+    if (sql === '') throw syntaxError('EXPLAIN ROUTE wants a statement');
+    return async (context) => {
+      if (database !== undefined) knownDatabase(context, database);
+      const rows = await context.sources.explainRoute({ sql, database, user: user ?? context.user });
+      return { rows: rows.map((row) => [row.item, row.value]) };
+    };
+  },
+};
+
+export const actions: readonly ConsoleCommand[] = [
+  resize,
+  onDatabase(
+    'PAUSE',
+    'wait until all servers are released, and keep clients waiting until RESUME',
+    (context, database) => context.sources.pause(database, context.signal),
+  ),
+  onDatabase('RESUME', 'end a PAUSE or a KILL', ({ sources }, database) => sources.resume(database)),
+  onOneDatabase('DISABLE', 'refuse new clients', ({ sources }, database) => sources.disable(database)),
+  onOneDatabase('ENABLE', 'end a DISABLE', ({ sources }, database) => sources.enable(database)),
+  onDatabase('RECONNECT', 'close server connections when they are next released', ({ sources }, database) =>
+    sources.reconnect(database),
+  ),
+  onDatabase(
+    'WAIT_CLOSE',
+    'wait until a RECONNECT or RELOAD has reached every server connection',
+    (context, database) => context.sources.waitClose(database, context.signal),
+  ),
+  draining('DRAIN', 'no new work for a node'),
+  draining('UNDRAIN', 'work for a node again'),
+  kill,
+  action('KILL_CLIENT', 'client-id', 'end a client', (scanner) => killClient(readId(scanner))),
+  reload,
+  shutdown,
+  set,
+  invalidate,
+  explain,
+];

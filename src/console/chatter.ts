@@ -1,0 +1,140 @@
+/**
+ * What drivers say on their own: SET application_name, SELECT 1, SHOW transaction_isolation, BEGIN ... Answered so
+ * that any PostgreSQL client can use the console; none of it changes anything. Asked by console.ts when a statement
+ * is no command of the console, or a SET of a name that PostgreSQL knows and Weir does not.
+ */
+import type { ConsoleColumn, ConsoleCommand, Run, Value } from './types.ts';
+
+/** Settings of a session that clients may set without meaning Weir's configuration. */
+const quietSettings = new Set(
+  `application_name bytea_output client_encoding client_min_messages datestyle default_transaction_isolation
+  default_transaction_read_only extra_float_digits idle_in_transaction_session_timeout intervalstyle jit lock_timeout
+  names row_security search_path session standard_conforming_strings statement_timeout synchronize_seqscans
+  timezone time transaction work_mem role xmloption`.split(/\s+/),
+);
+
+const reported: Readonly<Record<string, string>> = {
+  client_encoding: 'UTF8',
+  datestyle: 'ISO, MDY',
+  default_transaction_isolation: 'read committed',
+  default_transaction_read_only: 'off',
+  in_hot_standby: 'off',
+  integer_datetimes: 'on',
+  intervalstyle: 'postgres',
+  is_superuser: 'off',
+  max_identifier_length: '63',
+  search_path: '""',
+  server_encoding: 'UTF8',
+  standard_conforming_strings: 'on',
+  timezone: 'UTC',
+  transaction_isolation: 'read committed',
+  transaction_read_only: 'off',
+};
+
+const text = (name: string): ConsoleColumn => ({ name, type: 'text' });
+
+function answer(
+  tag: string,
+  columns: readonly ConsoleColumn[],
+  rows: (user: string, version: string) => Value[][],
+): ConsoleCommand {
+  const run: Run = ({ user, sources }) => ({ rows: rows(user, sources.version) });
+  return { name: tag, role: 'stats', syntax: tag, help: '', columns, tag, parse: () => run };
+}
+
+const quiet = (tag: string): ConsoleCommand => ({
+  name: tag,
+  role: 'stats',
+  syntax: tag,
+  help: '',
+  columns: [],
+  tag,
+  parse: () => () => ({}),
+});
+
+/** `words` are those of the whole statement, its blanks and comments gone. */
+export function chatter(words: string, isWeirSetting: (key: string) => boolean): ConsoleCommand | undefined {
+  const [first = '', second = '', third = ''] = words.toLowerCase().split(/[\s=]+/, 3);
+  switch (first) {
+    case 'set': {
+      const name = (second === 'session' || second === 'local') && third !== '' ? third : second;
+      const isQuiet = quietSettings.has(name) || quietSettings.has(second);
+      return isQuiet && !isWeirSetting(name) ? quiet('SET') : undefined;
+    }
+    case 'begin':
+    case 'start':
+      return quiet('BEGIN');
+    case 'commit':
+    case 'end':
+      return quiet('COMMIT');
+    case 'rollback':
+    case 'abort':
+      return quiet('ROLLBACK');
+    case 'discard':
+    case 'reset':
+    case 'deallocate':
+    case 'unlisten':
+      return quiet(
+        first === 'discard' || first === 'deallocate' ? `${first} ${second}`.trim().toUpperCase() : first.toUpperCase(),
+      );
+    case 'show':
+      return reportedSetting(
+        words
+          .slice(5)
+          .trim()
+          .toLowerCase()
+          .replace(/^transaction isolation level$/, 'transaction_isolation'),
+      );
+    case 'select':
+      return ping(words.slice(7).trim());
+    default:
+      return undefined;
+  }
+}
+
+function reportedSetting(name: string): ConsoleCommand | undefined {
+  if (name === 'server_version') return answer('SHOW', [text(name)], (_user, version) => [[serverVersion(version)]]);
+  const value = Object.hasOwn(reported, name) ? reported[name] : undefined;
+  return value === undefined ? undefined : answer('SHOW', [text(name)], () => [[value]]);
+}
+
+/** What ParameterStatus says: a number that drivers can compare, and who it really is. */
+export function serverVersion(version: string): string {
+  return `16.0 (Weir ${version})`;
+}
+
+function ping(expression: string): ConsoleCommand | undefined {
+  const literal = /^(\d{1,9})(?:\s+as\s+(\w{1,63}))?$/i.exec(expression);
+  if (literal !== null) {
+    const value = Number(literal[1]);
+    return answer('SELECT 1', [{ name: literal[2] ?? '?column?', type: 'int8' }], () => [[value]]);
+  }
+  // postgres.js asks for the array types of a database before its first statement.
+  if (/\btyparray\b/i.test(expression))
+    return answer(
+      'SELECT 0',
+      [
+        { name: 'oid', type: 'int8' },
+        { name: 'typarray', type: 'int8' },
+      ],
+      () => [],
+    );
+  const call = /^(?:pg_catalog\.)?(\w+)\s*(?:\(\s*\))?$/.exec(expression)?.[1]?.toLowerCase() ?? '';
+  switch (call) {
+    case 'version':
+      return answer('SELECT 1', [text('version')], (_user, version) => [[`PostgreSQL ${serverVersion(version)}`]]);
+    case 'current_database':
+    case 'current_catalog':
+      return answer('SELECT 1', [text(call)], () => [['weir']]);
+    case 'current_schema':
+      return answer('SELECT 1', [text(call)], () => [[null]]);
+    case 'current_user':
+    case 'session_user':
+    case 'user':
+      return answer('SELECT 1', [text(call)], (user) => [[user]]);
+    case 'pg_is_in_recovery':
+      return answer('SELECT 1', [text(call)], () => [['f']]);
+    default:
+      return undefined;
+  }
+}

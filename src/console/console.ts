@@ -1,0 +1,172 @@
+/**
+ * The admin console without its wire: text -> statements -> results, and who may run what. The table of commands is
+ * in commands.ts; session.ts speaks the protocol. Made once by the app; all its clients share it.
+ */
+import { didYouMean } from '../config/suggest.ts';
+import { WeirError } from '../errors.ts';
+import type { Log } from '../observability/types.ts';
+import { chatter } from './chatter.ts';
+import { commands } from './commands.ts';
+import { Scanner, shown, syntaxError } from './parse.ts';
+import type { CommandResult, ConsoleColumn, ConsoleCommand, Role, Run } from './types.ts';
+import type { ConsoleSources } from './sources.ts';
+import { createStatsWindow, statsPeriodMs } from './stats-window.ts';
+
+/** One statement, ready to run; undefined instead of it: an empty one. */
+export interface ConsoleStatement {
+  readonly command: ConsoleCommand;
+  readonly columns: readonly ConsoleColumn[];
+  readonly run: Run;
+}
+
+export interface ConsoleUser {
+  readonly user: string;
+  readonly signal: AbortSignal;
+}
+
+export interface Console {
+  readonly sources: ConsoleSources;
+  /** What a user may do here; undefined: nothing at all. */
+  roleOf(user: string): Role | undefined;
+  /** Every statement of the text, or a WeirError (console_syntax) before any of them has run. */
+  parse(text: string): ConsoleStatement[];
+  /** Runs one statement. Throws a WeirError, nothing else. */
+  execute(statement: ConsoleStatement, by: ConsoleUser): Promise<CommandResult>;
+  /** Begins and ends the sampling for the averages of SHOW STATS. */
+  start(): void;
+  stop(): void;
+}
+
+export interface ConsoleOptions {
+  readonly sources: ConsoleSources;
+  /** From auth.admin_users and auth.stats_users as they are now. */
+  roleOf(user: string): Role | undefined;
+  /** Monotonic ms. */
+  nowMs(): number;
+  readonly log: Log;
+}
+
+export function createConsole(options: ConsoleOptions): Console {
+  const { sources, log } = options;
+  const window = createStatsWindow(sources, () => options.nowMs());
+  let timer: NodeJS.Timeout | undefined;
+  const isWeirSetting = (key: string): boolean => {
+    for (const row of sources.settings()) if (row.key === key) return true;
+    return false;
+  };
+
+  const execute = async (statement: ConsoleStatement, by: ConsoleUser): Promise<CommandResult> => {
+    const { command } = statement;
+    const role = options.roleOf(by.user);
+    if (role === undefined) throw new WeirError('not_console_user', { user: by.user });
+    if (command.role === 'admin' && role !== 'admin') {
+      throw new WeirError('not_admin', { user: by.user, command: command.name });
+    }
+    if (command.role === 'admin') log('info', 'console_command', `${by.user} runs ${command.name}`, { user: by.user });
+    try {
+      const context = { sources, user: by.user, signal: by.signal, window, nowMs: options.nowMs() };
+      return await raceAbort(statement.run(context), by.signal);
+    } catch (error) {
+      if (by.signal.aborted) throw new WeirError('console_canceled', { command: command.name });
+      if (error instanceof WeirError) throw error;
+      const what = error instanceof Error ? error.message : String(error);
+      log('error', 'console_command_failed', `${command.name} failed: ${what}`, { user: by.user });
+      throw new WeirError('console_refused', { what: `${command.name} failed: ${what}` });
+    }
+  };
+
+  return {
+    sources,
+    roleOf: (user) => options.roleOf(user),
+    parse: (text) => parseStatements(text, isWeirSetting),
+    execute,
+    start() {
+      timer ??= setInterval(() => window.sample(), statsPeriodMs).unref();
+    },
+    stop() {
+      clearInterval(timer);
+      timer = undefined;
+    },
+  };
+}
+
+/** A command that waits must not hold its client after a cancel, even if the action forgot about its signal. */
+async function raceAbort(result: CommandResult | Promise<CommandResult>, signal: AbortSignal): Promise<CommandResult> {
+  if (!(result instanceof Promise)) return result;
+  let stopListening = (): void => {};
+  const aborted = new Promise<never>((_resolve, reject) => {
+    const onAbort = (): void => reject(new Error('aborted'));
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    stopListening = () => signal.removeEventListener('abort', onAbort);
+  });
+  try {
+    return await Promise.race([result, aborted]);
+  } finally {
+    stopListening();
+  }
+}
+
+const mostStatements = 1_000;
+
+function parseStatements(text: string, isWeirSetting: (key: string) => boolean): ConsoleStatement[] {
+  const scanner = new Scanner(text);
+  const statements: ConsoleStatement[] = [];
+  while (scanner.peek().kind !== 'end') {
+    if (scanner.takeSymbol(';')) continue;
+    if (statements.length >= mostStatements) throw syntaxError(`more than ${mostStatements} statements at once`);
+    statements.push(parseStatement(scanner, isWeirSetting));
+  }
+  return statements;
+}
+
+function parseStatement(scanner: Scanner, isWeirSetting: (key: string) => boolean): ConsoleStatement {
+  const rest = scanner.restFrom(scanner.position());
+  const command = findCommand(rest);
+  if (command === undefined || command.name === 'SET') {
+    const words = new Scanner(rest).takeStatement();
+    const said = chatter(words, isWeirSetting) ?? showSetting(words, isWeirSetting);
+    if (said !== undefined) {
+      scanner.takeStatement();
+      return { command: said, columns: said.columns, run: said.parse(scanner) };
+    }
+    if (command === undefined) throw unknownCommand(words);
+  }
+  for (const _word of command.name.split(' ')) scanner.next();
+  const run = command.parse(scanner);
+  if (!scanner.isAtEnd()) {
+    throw syntaxError(`"${shown(scanner.peek().text)}" is too much; the syntax is ${command.syntax}`);
+  }
+  return { command, columns: command.columns, run };
+}
+
+/** The command whose words the statement starts with; the longer name wins. Reads no further: behind EXPLAIN ROUTE
+ *  stands another language. */
+function findCommand(rest: string): ConsoleCommand | undefined {
+  const scanner = new Scanner(rest);
+  const first = scanner.next().text.toUpperCase();
+  const found = commands.get(first);
+  if (found !== undefined || scanner.isAtEnd()) return found;
+  return commands.get(`${first} ${scanner.next().text.toUpperCase()}`);
+}
+
+/** `SHOW max_client_conn`: one line of SHOW CONFIG. */
+function showSetting(words: string, isWeirSetting: (key: string) => boolean): ConsoleCommand | undefined {
+  const key = /^show\s+(\S+)$/i.exec(words)?.[1]?.toLowerCase();
+  if (key === undefined || !isWeirSetting(key)) return undefined;
+  const run: Run = ({ sources }) => {
+    for (const row of sources.settings()) if (row.key === key) return { rows: [[row.value]] };
+    return { rows: [] };
+  };
+  const columns: ConsoleColumn[] = [{ name: key, type: 'text' }];
+  return { name: 'SHOW', role: 'stats', syntax: 'SHOW setting', help: '', columns, tag: 'SHOW', parse: () => run };
+}
+
+function unknownCommand(words: string): WeirError {
+  const [first = '', second = ''] = words.toUpperCase().split(/\s+/, 2);
+  const isKnownStart = [...commands.keys()].some((name) => name.startsWith(`${first} `));
+  const tried = isKnownStart ? `${first} ${second}`.trim() : first;
+  const guess = didYouMean(tried, commands.keys()) ?? didYouMean(`${first} ${second}`, commands.keys());
+  const question = guess === undefined ? '' : `; did you mean ${commands.get(guess)?.syntax ?? guess}?`;
+  return syntaxError(`"${shown(tried)}" is not a command of the admin console${question}`);
+}

@@ -1,0 +1,114 @@
+/**
+ * What a command of the admin console is, and how a table to show is written down: each column next to where its
+ * value comes from, so that the two cannot get out of step. Used by show*.ts, actions.ts, console.ts.
+ */
+import type { Scanner } from './parse.ts';
+import type { ConsoleSources } from './sources.ts';
+import type { StatsWindow } from './stats-window.ts';
+
+/** Who may use the console: `admin_users` everything, `stats_users` only commands of role stats. */
+export type Role = 'admin' | 'stats';
+
+export type Value = string | number | null;
+
+export interface ConsoleColumn {
+  readonly name: string;
+  readonly type: 'text' | 'int8' | 'float8';
+}
+
+export interface CommandContext {
+  readonly sources: ConsoleSources;
+  readonly user: string;
+  /** Fires when the operator cancels the command or goes away. */
+  readonly signal: AbortSignal;
+  /** Totals of the last two periods, for averages. */
+  readonly window: StatsWindow;
+  /** Monotonic ms. */
+  readonly nowMs: number;
+}
+
+export interface CommandResult {
+  readonly rows?: Iterable<readonly Value[]>;
+  /** Said to the operator as NOTICE, before the rows. */
+  readonly notices?: readonly string[];
+}
+
+export type Run = (context: CommandContext) => CommandResult | Promise<CommandResult>;
+
+export interface ConsoleCommand {
+  /** The words it starts with, upper case: "SHOW POOLS". */
+  readonly name: string;
+  readonly role: Role;
+  /** As SHOW HELP prints it: "RESIZE POOL db[.user] [NODE n] [MIN n] [MAX n]". */
+  readonly syntax: string;
+  readonly help: string;
+  /** Of its result; empty for a command that answers with a tag only. Known before it runs, as Describe demands. */
+  readonly columns: readonly ConsoleColumn[];
+  /** CommandComplete; a result with rows adds their number to SELECT only. */
+  readonly tag: string;
+  /** Reads the arguments behind the name; throws console_syntax. */
+  parse(scanner: Scanner): Run;
+}
+
+export interface ShowColumn<T> extends ConsoleColumn {
+  value(row: T): Value;
+}
+
+/** Columns of a table over rows of T, by type. */
+export interface ColumnMaker<T> {
+  text(name: string, value: (row: T) => string | null): ShowColumn<T>;
+  int(name: string, value: (row: T) => number | null): ShowColumn<T>;
+  float(name: string, value: (row: T) => number | null): ShowColumn<T>;
+}
+
+export function columnsOf<T>(): ColumnMaker<T> {
+  return {
+    text: (name, value) => ({ name, type: 'text', value }),
+    int: (name, value) => ({ name, type: 'int8', value: (row) => whole(value(row)) }),
+    float: (name, value) => ({ name, type: 'float8', value: (row) => finite(value(row)) }),
+  };
+}
+
+/** int8 has neither fractions nor infinities. */
+function whole(value: number | null): number | null {
+  return value === null || !Number.isFinite(value) ? null : Math.round(value);
+}
+
+function finite(value: number | null): number | null {
+  return value === null || !Number.isFinite(value) ? null : Number(value.toPrecision(6));
+}
+
+/** The command `SHOW name`. */
+export function show<T>(
+  name: string,
+  help: string,
+  columns: readonly ShowColumn<T>[],
+  rows: (context: CommandContext) => Iterable<T>,
+): ConsoleCommand {
+  const run: Run = (context) => ({ rows: cells(rows(context), columns) });
+  return {
+    name: `SHOW ${name}`,
+    role: 'stats',
+    syntax: `SHOW ${name}`,
+    help,
+    columns: columns.map((column) => ({ name: column.name, type: column.type })),
+    tag: 'SHOW',
+    parse: () => run,
+  };
+}
+
+function* cells<T>(rows: Iterable<T>, columns: readonly ShowColumn<T>[]): Generator<readonly Value[]> {
+  for (const row of rows) yield columns.map((column) => column.value(row));
+}
+
+/** "2026-11-21 12:04:18 UTC", the form of PgBouncer; null for "never". */
+export function timestamp(epochMs: number): string | null {
+  if (!(epochMs > 0) || epochMs > 8.64e15) return null;
+  return `${new Date(epochMs).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+}
+
+/** The whole seconds of a duration, and the microseconds left over: PgBouncer splits waits so. */
+export function splitWait(ms: number): { readonly seconds: number; readonly microseconds: number } {
+  const seconds = Math.floor(ms / 1000);
+  return { seconds, microseconds: Math.floor((ms - seconds * 1000) * 1000) };
+}

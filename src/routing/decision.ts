@@ -1,0 +1,175 @@
+/**
+ * The answer of route(), and its reason in words, one clause per step of the decision: for `SHOW weir.last_route`,
+ * `weir explain`, the debug log and tests. The words are only made when somebody asks.
+ */
+import type { BalanceHosts, Consistency, PrimaryReads } from '../config/config.ts';
+import type { NodeState, TopologySnapshot } from '../topology/types.ts';
+import { formatLsn } from '../util/lsn.ts';
+import { describeObstacle, obstacleOf } from './eligible.ts';
+import { MAX_CANDIDATES } from './pick.ts';
+import type { Route, RoutingFacts } from './types.ts';
+
+export interface RouteSettings {
+  readonly loadBalanceHosts: BalanceHosts;
+  readonly maxReplicaLagMs: number;
+  readonly primaryReads: PrimaryReads;
+}
+
+/** The counter of round-robin; kept by the caller, one per database. */
+export interface Turn {
+  value: number;
+}
+
+export type Verdict =
+  | 'write'
+  | 'forced to the primary'
+  | 'strict'
+  | 'no replicas configured'
+  | 'balanced'
+  | 'no replica eligible'
+  | 'no room to fall back';
+
+/** The answer, with all that `why()` needs. It copies the facts: a session may use its own object again. */
+export class Decision implements Route {
+  readonly node: NodeState | undefined;
+  readonly verdict: Verdict;
+  readonly isFallback: boolean;
+  readonly plan: string;
+  readonly forced: RoutingFacts['forced'];
+  readonly forcedBy: string;
+  readonly consistency: Consistency;
+  readonly needLsn: number | undefined;
+  readonly avoid: string;
+  readonly lastNode: string;
+  readonly moveLsn: number | undefined;
+  readonly nowMs: number;
+  readonly snapshot: TopologySnapshot;
+  readonly settings: RouteSettings;
+  /** Least-load only: what the node and the one it was compared with cost. */
+  readonly cost: number;
+  readonly other: NodeState | undefined;
+  readonly otherCost: number;
+
+  constructor(
+    verdict: Verdict,
+    node: NodeState | undefined,
+    facts: RoutingFacts,
+    snapshot: TopologySnapshot,
+    settings: RouteSettings,
+    cost = 0,
+    other: NodeState | undefined = undefined,
+    otherCost = 0,
+  ) {
+    this.node = node;
+    this.verdict = verdict;
+    this.isFallback = verdict === 'no replica eligible';
+    this.plan = facts.why;
+    this.forced = facts.forced;
+    this.forcedBy = facts.forcedBy;
+    this.consistency = facts.consistency;
+    this.needLsn = facts.needLsn;
+    this.avoid = facts.avoid;
+    this.lastNode = facts.lastNode;
+    this.moveLsn = facts.moveLsn;
+    this.nowMs = facts.nowMs;
+    this.snapshot = snapshot;
+    this.settings = settings;
+    this.cost = cost;
+    this.other = other;
+    this.otherCost = otherCost;
+  }
+
+  why(): string {
+    return explain(this);
+  }
+}
+
+function explain(decision: Decision): string {
+  switch (decision.verdict) {
+    case 'write':
+      return join(decision.plan, forcedInVain(decision), onPrimary(decision));
+    case 'forced to the primary':
+      return join(decision.plan, forced(decision), onPrimary(decision));
+    case 'strict':
+      return join(decision.plan, forcedInVain(decision), 'consistency=strict', onPrimary(decision));
+    case 'no replicas configured':
+      return join(decision.plan, forcedInVain(decision), 'no replicas configured', onPrimary(decision));
+    case 'balanced':
+      return join(decision.plan, forced(decision), demand(decision), picked(decision));
+    case 'no replica eligible':
+      return join(decision.plan, forced(decision), demand(decision), obstacles(decision), fallback(decision));
+    case 'no room to fall back':
+      return join(decision.plan, forced(decision), demand(decision), obstacles(decision), noRoom(decision));
+  }
+}
+
+function join(...clauses: readonly string[]): string {
+  return clauses.filter((clause) => clause !== '').join('; ');
+}
+
+function forced(decision: Decision): string {
+  return decision.forced === 'auto' ? '' : `route=${decision.forced} by ${decision.forcedBy}`;
+}
+
+function forcedInVain(decision: Decision): string {
+  return decision.forced === 'auto' ? '' : `${forced(decision)} not followed`;
+}
+
+function onPrimary({ node, snapshot: { primary } }: Decision): string {
+  if (node !== undefined) return `primary ${node.name}`;
+  if (primary === undefined) return 'no primary is known';
+  if (!primary.isUp) return `primary ${primary.name} is down (${primary.problem ?? 'no reason known'})`;
+  return `primary ${primary.name} is draining`;
+}
+
+function demand({ consistency, needLsn }: Decision): string {
+  if (consistency !== 'session') return `consistency=${consistency}`;
+  if (needLsn === undefined) return 'consistency=session needs an LSN not known yet';
+  if (needLsn === Infinity) return 'consistency=session needs the primary (its last write was on an older timeline)';
+  return needLsn === 0 ? 'consistency=session needs nothing' : `consistency=session needs ${formatLsn(needLsn)}`;
+}
+
+function picked(decision: Decision): string {
+  const { node, other, cost, otherCost, settings } = decision;
+  if (node === undefined) return '';
+  const state = node.role === 'primary' ? `${node.name} is the primary` : stateOf(node, decision);
+  if (settings.loadBalanceHosts !== 'least-load') {
+    return `${state}; picked ${node.name} (${settings.loadBalanceHosts})`;
+  }
+  const price = `${node.name} (cost ${cost.toFixed(1)})`;
+  if (other === undefined) {
+    const rest = obstacles(decision);
+    return join(state, rest, `picked ${price}, the only one`);
+  }
+  const relation = cost <= otherCost ? 'over' : 'by draw, close to';
+  return `${state}; picked ${price} ${relation} ${other.name} (cost ${otherCost.toFixed(1)})`;
+}
+
+function stateOf(node: NodeState, { consistency, nowMs }: Decision): string {
+  if (consistency === 'session') return `${node.name} replayed ${formatLsn(node.lsn)}`;
+  const lagMs = node.caughtUpAtMs === undefined ? node.lagMs : nowMs - node.caughtUpAtMs;
+  return `${node.name} lags ${Math.max(0, Math.round(lagMs))} ms`;
+}
+
+/** Every replica that may not take it, with the test it failed. */
+function obstacles(decision: Decision): string {
+  const { snapshot, settings } = decision;
+  const clauses: string[] = [];
+  for (const node of snapshot.nodes.slice(0, MAX_CANDIDATES)) {
+    if (node === snapshot.primary) continue;
+    const obstacle = obstacleOf(node, decision, settings.maxReplicaLagMs);
+    if (obstacle !== 'none') clauses.push(describeObstacle(node, decision, obstacle));
+  }
+  return clauses.join('; ');
+}
+
+function noRoom({ snapshot: { primary } }: Decision): string {
+  const reads = primary?.load.fallbackRoom ?? 0;
+  return `no replica eligible, and ${reads} reads already use half of the room on primary ${primary?.name ?? ''}: waiting`;
+}
+
+function fallback(decision: Decision): string {
+  if (decision.settings.primaryReads === 'never')
+    return 'no replica eligible, and primary_reads=never: waiting for one';
+  return `no replica eligible: ${onPrimary(decision)}`;
+}

@@ -1,0 +1,298 @@
+/** A ConsoleSources whose figures are made up and whose actions are written down; one PoolControl that obeys. */
+import type { ConsoleSources, DatabaseRow, SettingRow } from '../../src/console/sources.ts';
+import type { PoolControl, PoolStats, ResizeReason, ServerStats, WaitHistogram } from '../../src/pool/types.ts';
+import { durationBoundsSeconds } from '../../src/session/types.ts';
+import type { ClientStats, DatabaseStats } from '../../src/session/types.ts';
+import type { NodeState, TopologySnapshot } from '../../src/topology/types.ts';
+
+export const connectedAtMs = Date.UTC(2026, 0, 2, 3, 4, 5);
+
+export function fakePoolStats(changes: Partial<PoolStats> = {}): PoolStats {
+  return {
+    database: 'shop',
+    user: 'app',
+    node: 'db1',
+    poolMode: 'transaction',
+    limit: 20,
+    min: 0,
+    max: 100,
+    active: 3,
+    idle: 2,
+    login: 1,
+    resetting: 1,
+    pinned: 1,
+    waiting: 4,
+    maxWaitMs: 1234.567,
+    isPaused: false,
+    checkouts: 1000,
+    waitedTotalMs: 500,
+    waits: 100,
+    waitTimeouts: 2,
+    heldTotalMs: 5000,
+    connects: 9,
+    connectFailures: 1,
+    connectProblem: undefined,
+    lastResize: undefined,
+    resizes: {},
+    ...changes,
+  };
+}
+
+export interface FakePool extends PoolControl {
+  set(changes: Partial<PoolStats>): void;
+  readonly calls: string[];
+  /** What the next takes give. */
+  maxWaitMs: number;
+  peakInUse: number;
+  serverFull: number;
+}
+
+export function fakePool(changes: Partial<PoolStats> = {}): FakePool {
+  let stats = fakePoolStats(changes);
+  const calls: string[] = [];
+  const histogram: WaitHistogram = { boundsSeconds: [0.01, 0.1], counts: [5, 7], sumSeconds: 1.5, count: 9 };
+  const pool: FakePool = {
+    calls,
+    maxWaitMs: 0,
+    peakInUse: 0,
+    serverFull: 0,
+    set: (more) => (stats = { ...stats, ...more }),
+    stats: () => stats,
+    waitHistogram: () => histogram,
+    takeMaxWaitMs: () => take('maxWaitMs'),
+    takePeakInUse: () => take('peakInUse'),
+    takeServerFull: () => take('serverFull'),
+    setLimit(limit: number, reason: ResizeReason, why: string) {
+      calls.push(`limit ${limit} ${reason}`);
+      const lastResize = { atMs: 0, from: stats.limit, to: limit, reason, why };
+      const key = `${limit > stats.limit ? 'up' : 'down'}:${reason}`;
+      stats = { ...stats, limit, lastResize, resizes: { ...stats.resizes, [key]: (stats.resizes[key] ?? 0) + 1 } };
+    },
+    setBounds(bounds, why) {
+      stats = { ...stats, min: bounds.min ?? stats.min, max: bounds.max ?? stats.max };
+      const limit = Math.min(Math.max(stats.limit, stats.min), stats.max);
+      if (limit !== stats.limit) pool.setLimit(limit, 'operator', why);
+    },
+    pause: () => calls.push('pause'),
+    resume: () => calls.push('resume'),
+    reconnect: () => calls.push('reconnect'),
+  };
+  const take = (key: 'maxWaitMs' | 'peakInUse' | 'serverFull'): number => {
+    const value = pool[key];
+    pool[key] = 0;
+    return value;
+  };
+  return pool;
+}
+
+export function fakeClient(changes: Partial<ClientStats> = {}): ClientStats {
+  return {
+    id: 7,
+    database: 'shop',
+    user: 'app',
+    state: 'active',
+    host: '10.0.0.9',
+    port: 50123,
+    hasTls: true,
+    applicationName: 'web',
+    connectedAtMs,
+    requestAtMs: connectedAtMs + 1000,
+    waitMs: 0,
+    serverId: 3,
+    node: 'db1',
+    pins: ['LISTEN', 'temporary table'],
+    preparedStatements: 5,
+    lastRoute: 'primary db1: writes public.users',
+    ...changes,
+  };
+}
+
+export function fakeServer(changes: Partial<ServerStats> = {}): ServerStats {
+  return {
+    id: 3,
+    database: 'shop',
+    user: 'app',
+    node: 'db1',
+    state: 'active',
+    host: '10.0.0.1',
+    port: 5432,
+    processId: 4711,
+    hasTls: false,
+    connectedAtMs,
+    requestAtMs: connectedAtMs,
+    clientId: 7,
+    preparedStatements: 8,
+    isCloseNeeded: true,
+    serverVersion: '18.4',
+    ...changes,
+  };
+}
+
+export function fakeNode(changes: Partial<NodeState> = {}): NodeState {
+  const name = changes.name ?? 'db1';
+  return {
+    config: { name, host: name, port: 5432, database: 'shop', user: undefined, password: 'geheim', weight: 1 },
+    name,
+    role: 'primary',
+    isUp: true,
+    isDraining: false,
+    ejectedUntilMs: 0,
+    lsn: 0x1_0000_00ff,
+    lagMs: 0,
+    lagBytes: 0,
+    slowStart: 1,
+    problem: undefined,
+    connectionLimit: 97,
+    serverVersion: '18.4',
+    load: { outstanding: 2, ewma: 1.25, ewmaAtMs: 0, fallbackReads: 0, fallbackRoom: Infinity },
+    ...changes,
+  };
+}
+
+export function fakeDatabaseStats(changes: Partial<DatabaseStats> = {}): DatabaseStats {
+  const byLabel = new Float64Array(24);
+  byLabel.set([10, 1, 0, 0, 5, 0], 0); // primary: hit ok, hit error, ...
+  byLabel.set([0, 0, 40, 2, 0, 0], 6); // replica
+  byLabel.set([30, 0, 0, 0, 0, 0], 12); // cache
+  const durations = Array.from({ length: 4 }, () => new Float64Array(durationBoundsSeconds.length + 1));
+  durations[0]?.set([4, 3, 2, 1]);
+  const last = durations[1];
+  if (last !== undefined) last[durationBoundsSeconds.length] = 1;
+  return {
+    database: 'shop',
+    xacts: 60,
+    queries: 88,
+    receivedBytes: 1000,
+    sentBytes: 2000,
+    xactMs: 120,
+    queryMs: 88,
+    waitMs: 12.5,
+    misroutes: 1,
+    recoveryConflicts: 0,
+    replications: 0,
+    clientParses: 7,
+    serverParses: 3,
+    binds: 9,
+    byLabel,
+    durations,
+    durationSums: Float64Array.from([0.001, 12, 0, 0]),
+    ...changes,
+  };
+}
+
+const database: DatabaseRow = {
+  name: 'shop',
+  host: 'db1',
+  port: 5432,
+  serverDatabase: 'shop',
+  forceUser: undefined,
+  defaultPoolSize: 20,
+  minPoolSize: 0,
+  maxPoolSize: 100,
+  serverLifetimeMs: 3_600_000,
+  poolMode: 'transaction',
+  loadBalanceHosts: 'least-load',
+  maxDbConnections: 0,
+  isPaused: false,
+  isDisabled: false,
+  problem: undefined,
+  replicas: 1,
+};
+
+const settings: SettingRow[] = [
+  { key: 'max_client_conn', value: '10000', default: '10000', isChangeable: true },
+  { key: 'listen', value: '127.0.0.1:6432', default: '127.0.0.1:6432', isChangeable: false },
+  { key: 'cache.ttl', value: '60s', default: '60s', isChangeable: true },
+];
+
+export interface FakeSources extends ConsoleSources {
+  /** What was asked for, in order: "resizePool {...}". */
+  readonly asked: string[];
+}
+
+/** Replace any part; actions are written to `asked` and succeed. */
+export function fakeSources(changes: Partial<ConsoleSources> = {}): FakeSources {
+  const asked: string[] = [];
+  const note = async (what: string, ...args: unknown[]): Promise<void> => {
+    asked.push([what, ...args.map((arg) => JSON.stringify(arg) ?? 'everything')].join(' '));
+    await Promise.resolve();
+  };
+  const replica = fakeNode({ name: 'db2', role: 'replica', lagMs: Infinity, isUp: false, lsn: 0, problem: 'refused' });
+  const snapshot: TopologySnapshot = {
+    database: 'shop',
+    primary: fakeNode(),
+    replicas: [replica],
+    nodes: [fakeNode(), replica],
+    epoch: 1,
+  };
+  const pool = fakePool();
+  return {
+    asked,
+    version: '0.1.0',
+    maxClientConn: 10_000,
+    pools: () => [pool],
+    clients: () => [fakeClient(), fakeClient({ id: 8, state: 'idle', serverId: 0, node: '', pins: [], lastRoute: '' })],
+    servers: () => [fakeServer()],
+    replicationServers: () => [],
+    databases: () => [database],
+    topologies: () => [{ database: 'shop', snapshot: () => snapshot }],
+    databaseStats: () => [fakeDatabaseStats()],
+    settings: () => settings,
+    users: () => ['app', 'weir'],
+    preparedStatements: () => [{ database: 'shop', user: 'app', query: 'SELECT $1', clients: 2, servers: 1 }],
+    stuck: () => ({
+      ...{ client_waiting: 0, client_asleep: 0, client_paused: 0, answer_lost: 1 },
+      ...{ server_paused: 0, server_unheld: 0, server_owes_nobody: 0 },
+    }),
+    cacheStats: () => ({
+      entries: 3,
+      bytes: 4096,
+      maxBytes: 1 << 27,
+      hits: 30,
+      hitsSecondLevel: 4,
+      misses: 10,
+      stores: 9,
+      evictions: 1,
+      invalidations: { local: 5, peer: 2 },
+      hasLease: true,
+      writesHeld: 0,
+      writesUnannounced: 0,
+      redisLosses: 0,
+      undecided: 0,
+      malformed: 0,
+      redis: 'up',
+      redisProblem: undefined,
+    }),
+    pause: (name) => note('pause', name),
+    resume: (name) => note('resume', name),
+    disable: (name) => note('disable', name),
+    enable: (name) => note('enable', name),
+    reconnect: (name) => note('reconnect', name),
+    waitClose: (name) => note('waitClose', name),
+    killDatabase: (name) => note('killDatabase', name),
+    shutdown: (mode) => note('shutdown', mode),
+    setSetting: (key, value) => note('setSetting', key, value),
+    invalidate: (request) => note('invalidate', request),
+    async reload() {
+      await note('reload');
+      return ['listen cannot be changed while Weir runs'];
+    },
+    async killClient(id) {
+      await note('killClient', id);
+      return id === 7;
+    },
+    async setDraining(node, isDraining) {
+      await note('setDraining', node, isDraining);
+      return node === 'db2';
+    },
+    async resizePool(request) {
+      await note('resizePool', request);
+      return [{ database: 'shop', user: 'app', node: 'db1', before: 20, after: 40, min: 0, max: 40 }];
+    },
+    async explainRoute(request) {
+      await note('explainRoute', request);
+      return [{ item: 'route', value: 'replica db2' }];
+    },
+    ...changes,
+  };
+}
