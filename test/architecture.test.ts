@@ -104,8 +104,14 @@ const packageOf = (target: string): string =>
     .slice(0, target.startsWith('@') ? 2 : 1)
     .join('/');
 
-function mayImport(source: Source, { isType, target }: Import): boolean {
-  const path = relative(src, join(src, dirname(source.path), target)).replaceAll('\\', '/');
+/** The imported file, relative to src. */
+function pathOf(source: Source, { target }: Import): string {
+  return relative(src, join(src, dirname(source.path), target)).replaceAll('\\', '/');
+}
+
+function mayImport(source: Source, entry: Import): boolean {
+  const { isType } = entry;
+  const path = pathOf(source, entry);
   const room = path.split('/')[0] ?? path;
   if (isRoof(source.room) || room === source.room || room === 'errors.ts' || room === 'util') return true;
   if (contracts.test(path) && (isType || source.room === 'observability')) return true;
@@ -152,6 +158,43 @@ test('imports only go down: no room reaches itself over others', () => {
       seen.includes(next) ? [[...seen, next].join(' -> ')] : below(next, [...seen, next]),
     );
   expect(Object.keys(rooms).flatMap((room) => below(room, [room]))).toEqual([]);
+});
+
+/** Groups of files of which each imports the others, directly or over others (Tarjan's strongly connected components). */
+function circlesOf(files: readonly Source[]): string[][] {
+  const imports = new Map(files.map((source) => [source.path, source.imports.map((entry) => pathOf(source, entry))]));
+  const order = new Map<string, number>();
+  const lowest = new Map<string, number>();
+  const stack: string[] = [];
+  const circles: string[][] = [];
+  const visit = (path: string): void => {
+    order.set(path, order.size);
+    lowest.set(path, order.size - 1);
+    stack.push(path);
+    for (const next of imports.get(path) ?? []) {
+      if (!imports.has(next)) continue;
+      if (!order.has(next)) visit(next);
+      if (stack.includes(next)) lowest.set(path, Math.min(lowest.get(path)!, lowest.get(next)!));
+    }
+    if (lowest.get(path) !== order.get(path)) return;
+    const circle = stack.splice(stack.indexOf(path)).sort();
+    if (circle.length > 1) circles.push(circle);
+  };
+  for (const path of imports.keys()) if (!order.has(path)) visit(path);
+  return circles;
+}
+
+test('a circle of imports is found', () => {
+  const file = (path: string, ...targets: string[]): Source => {
+    const imports = targets.map((target) => ({ isType: true, target }));
+    return { path, room: 'a', text: '', imports };
+  };
+  const files = [file('a/one.ts', './two.ts'), file('a/two.ts', '../b/three.ts'), file('b/three.ts', '../a/one.ts')];
+  expect(circlesOf([...files, file('a/four.ts', './one.ts')])).toEqual([['a/one.ts', 'a/two.ts', 'b/three.ts']]);
+});
+
+test('no files import each other in a circle, types included', () => {
+  expect(circlesOf(sources)).toEqual([]);
 });
 
 test('a room imports only the rooms that it may', () => {

@@ -3,19 +3,18 @@
  * (25006, say) or cancelled them (a conflict with recovery); and the first statement of a READ ONLY transaction, with its
  * BEGIN, when a replica did. In order: what was pipelined behind it runs again behind it. Called by settle.ts and lost.ts.
  */
-import type { ClientSession } from './client.ts';
+import type { Session } from './session.ts';
 import { leaveForHome, mayEnd, mayGoHome } from './go-home.ts';
-import { findServer } from './handle-request.ts';
-import { prepareServer } from './replay.ts';
 import type { Unit } from './unit.ts';
 
-const maxAttempts = 3;
+/** A request that servers have failed so often is not sent to another one. */
+export const maxAttempts = 3;
 
 /**
  * Only what is whole, small enough to be kept until it is answered, and provably a read by itself; or what a transaction that
  * can still begin elsewhere begins with.
  */
-export function mayBeKept(session: ClientSession, unit: Unit): boolean {
+export function mayBeKept(session: Session, unit: Unit): boolean {
   if (!unit.isComplete || unit.begins) return false;
   if (session.mustStay ? !mayGoHome(session) || !leavesNothing(unit) : !unit.isRead) return false;
   // A statement that the batch closes after using it would be missed the second time.
@@ -41,7 +40,7 @@ export function canRunAgain(unit: Unit): boolean {
 }
 
 /** What only a replica says of a read, whatever language its messages are in; and what follows from it. */
-const replicasOnly: ReadonlyMap<string, (session: ClientSession, unit: Unit) => void> = new Map([
+const replicasOnly: ReadonlyMap<string, (session: Session, unit: Unit) => void> = new Map([
   ['25006', learn],
   // Its statement was in the way of the replay: cancelled, or the victim of a deadlock with it.
   ['40001', goHome],
@@ -63,7 +62,7 @@ function reasonIn(fields: ReadonlyMap<string, string>): string {
  * A replica refuses `first`, which was taken for a read, or cancels it in favour of the replay. True: the client will not
  * hear of it; what is behind it on that server is passed over too, and all of it runs again once the server has answered.
  */
-export function swallow(session: ClientSession, first: Unit, fields: ReadonlyMap<string, string>): boolean {
+export function swallow(session: Session, first: Unit, fields: ReadonlyMap<string, string>): boolean {
   const note = replicasOnly.get(reasonIn(fields));
   if (note === undefined || first.node?.role !== 'replica') return false;
   if (!canAllRunAgain(session)) return false;
@@ -73,7 +72,7 @@ export function swallow(session: ClientSession, first: Unit, fields: ReadonlyMap
 }
 
 /** Can all that is in flight run again, wherever that is? */
-export function canAllRunAgain(session: ClientSession): boolean {
+export function canAllRunAgain(session: Session): boolean {
   if (session.keepsServer && !mayGoHome(session)) return false;
   const { inFlight } = session;
   for (let i = 0; i < inFlight.length; i++) if (!canRunAgain(inFlight.at(i) as Unit)) return false;
@@ -81,17 +80,17 @@ export function canAllRunAgain(session: ClientSession): boolean {
 }
 
 /** The client will not hear of what is in flight, and all of it runs again once the server has answered. */
-export function swallowAll({ inFlight }: ClientSession): void {
+export function swallowAll({ inFlight }: Session): void {
   for (let i = 0; i < inFlight.length; i++) (inFlight.at(i) as Unit).isSwallowed = true;
 }
 
 /** ReadyForQuery for a swallowed unit, which is no longer in flight. */
-export function settleSwallowed(session: ClientSession, unit: Unit): void {
+export function settleSwallowed(session: Session, unit: Unit): void {
   session.again.push(unit);
   if (session.inFlight.length === 0) runAgain(session, session.again.splice(0));
 }
 
-function learn(session: ClientSession, unit: Unit): void {
+function learn(session: Session, unit: Unit): void {
   const { database, services } = session;
   database.stats.misroutes++;
   for (const plan of unit.plans) services.binder.learnWrite(plan.facts);
@@ -109,7 +108,7 @@ function learn(session: ClientSession, unit: Unit): void {
 }
 
 /** A conflict with recovery: it is a read all the same, and may go to a replica the next time. */
-function goHome(session: ClientSession, unit: Unit): void {
+function goHome(session: Session, unit: Unit): void {
   const { database, services } = session;
   database.stats.recoveryConflicts++;
   const why = `${unit.node?.name ?? 'a replica'} cancelled it in favour of the replay`;
@@ -125,7 +124,7 @@ function goHome(session: ClientSession, unit: Unit): void {
   });
 }
 
-function refused(why: string): (session: ClientSession, unit: Unit) => void {
+function refused(why: string): (session: Session, unit: Unit) => void {
   return (_session, unit) => {
     unit.isRefused = true;
     unit.retryWhy = why;
@@ -139,26 +138,25 @@ export function avoidNode(unit: Unit, why: string): void {
 }
 
 /** Sends units of which the client has seen nothing through the routing once more, one after the other. */
-export function runAgain(session: ClientSession, units: readonly Unit[]): void {
+export function runAgain(session: Session, units: readonly Unit[]): void {
   for (const unit of units) reset(session, unit);
   session.intake.again(units);
   const first = units[0] as Unit;
   if (mayGoHome(session)) leaveForHome(session, first, first.retryWhy);
   else session.release();
   session.hasNamesInFlight = false;
-  session.waiting();
+  session.waiting('answers');
   session.goOn(() => take(session, units, 0));
 }
 
-function take(session: ClientSession, units: readonly Unit[], at: number): void {
+function take(session: Session, units: readonly Unit[], at: number): void {
   if (at + 1 < units.length) session.firstWhenQuiet(() => take(session, units, at + 1));
   const unit = units[at] as Unit;
   // Behind the first one of a transaction it is in that, which stays where it is.
-  if (at > 0 && session.keepsServer) prepareServer(session, unit);
-  else findServer(session, unit);
+  session.advance(unit, at > 0 && session.keepsServer ? 'prepare own server' : 'find server');
 }
 
-function reset(session: ClientSession, unit: Unit): void {
+function reset(session: Session, unit: Unit): void {
   for (const [name, statement] of unit.entered ?? []) session.forgetStatement(name, statement);
   unit.entered = undefined;
   unit.borrowed = undefined;

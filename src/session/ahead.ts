@@ -4,7 +4,7 @@
  * end of that write before it reads the table on the primary; else its reads could go back. Called by handle-request.ts.
  */
 import type { UnderWay } from '../cache/types.ts';
-import type { ClientSession } from './client.ts';
+import type { Outcome, Session } from './session.ts';
 import type { Unit } from './unit.ts';
 
 /** A commit that can be seen somewhere ends soon; a long statement, which cannot, is not waited for. */
@@ -12,7 +12,7 @@ const longestWaitMs = 250;
 const maxKept = 8;
 
 /** A replica has answered the unit. */
-export function noteAhead(session: ClientSession, unit: Unit): void {
+export function noteAhead(session: Session, unit: Unit): void {
   for (const { reads } of unit.plans) {
     const underWay = reads.length === 0 ? undefined : session.services.cache.underWay(reads);
     if (underWay === undefined) continue;
@@ -23,7 +23,7 @@ export function noteAhead(session: ClientSession, unit: Unit): void {
 }
 
 /** What the unit reads, and may have seen more of already than the primary shows. */
-function toAwait(session: ClientSession, unit: Unit): UnderWay | undefined {
+function toAwait(session: Session, unit: Unit): UnderWay | undefined {
   if (session.ahead === undefined || session.serverNode?.role === 'replica') return undefined;
   session.ahead = session.ahead.filter((one) => !one.isOver());
   if (session.ahead.length === 0) session.ahead = undefined;
@@ -32,24 +32,29 @@ function toAwait(session: ClientSession, unit: Unit): UnderWay | undefined {
 }
 
 /** Must the unit not be sent behind others in flight? */
-export function isAhead(session: ClientSession, unit: Unit): boolean {
+export function isAhead(session: Session, unit: Unit): boolean {
   return toAwait(session, unit) !== undefined;
 }
 
-/** True: the unit waits, and goes on with `send`, or with `lost` if its server has died meanwhile. */
-export function awaitsVisible(session: ClientSession, unit: Unit, send: () => void, lost: () => void): boolean {
+/** The unit waits for that, and then goes on with `send`, or with `lost` if its server has died meanwhile. undefined: it does not wait. */
+export function awaitsVisible(
+  session: Session,
+  unit: Unit,
+  send: () => Outcome,
+  lost: () => Outcome,
+): Outcome | undefined {
   const awaited = toAwait(session, unit);
-  if (awaited === undefined) return false;
+  if (awaited === undefined) return undefined;
   const { server } = session;
-  session.waiting();
-  const end = (): void => {
-    clearTimeout(timer);
-    stop();
-    // In vain, it is not tried again: it is a long statement that was seen to be under way, and not a commit.
-    if (!awaited.isOver()) session.ahead = undefined;
-    session.goOn(() => (session.server === server ? send() : lost()));
-  };
-  const timer = setTimeout(end, longestWaitMs);
-  const stop = awaited.whenOver(end);
-  return true;
+  return session.waitShortly('visibility', unit, (goOn) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      stop();
+      // It has waited in vain: what was under way is a long statement and not a commit. It does not wait for that again.
+      if (!awaited.isOver()) session.ahead = undefined;
+      goOn(() => (session.server === server ? send() : lost()));
+    };
+    const timer = setTimeout(end, longestWaitMs);
+    const stop = awaited.whenOver(end);
+  });
 }

@@ -2,37 +2,44 @@
  * With other Weirs behind the same Redis, what may commit is sent only when Redis has the word that its tables are closed
  * (rule 2): from then on no Weir confirms an answer that the commit makes old. Without Redis nothing waits.
  */
-import type { ClientSession } from './client.ts';
+import type { Outcome, Session } from './session.ts';
 import { guardWrites, isWrite, noteWrites } from './commits.ts';
 import type { Unit } from './unit.ts';
 
 /** It has to be announced, so it cannot follow others that are still being answered. */
-export function mustBeAnnounced(session: ClientSession, unit: Unit): boolean {
+export function mustBeAnnounced(session: Session, unit: Unit): boolean {
   if (!session.services.cache.hasPeers || !(unit.isComplete || unit.mayCommit) || !unit.executes) return false;
   return unit.plans.some(isWrite) || (unit.mayCommit && session.writes?.isEmpty === false);
 }
 
 /**
- * Closes what `unit` may commit, as far as it is there. If that has to be announced: true, and `send` is called when it is, or
- * `lost` when the server has died meanwhile.
+ * Closes what `unit` may commit, as far as it is there. If that has to be announced, the unit waits, and then goes on with
+ * `send`, or with `lost` if the server has died meanwhile.
+ * @returns undefined: nothing has to be announced
  */
-export function awaitsPeers(session: ClientSession, unit: Unit, send: () => void, lost: () => void): boolean {
-  if (!session.services.cache.hasPeers) return false;
+export function awaitsPeers(
+  session: Session,
+  unit: Unit,
+  send: () => Outcome,
+  lost: () => Outcome,
+): Outcome | undefined {
+  if (!session.services.cache.hasPeers) return undefined;
   const before = unit.guard;
   if (before === undefined) noteWrites(session, unit);
   const guard = guardWrites(session, unit);
-  if (guard?.announced === undefined) return false;
+  const announced = guard?.announced;
+  if (guard === undefined || announced === undefined) return undefined;
   const { server } = session;
-  session.waiting();
-  void guard.announced.then(() => {
-    // Never sent, so nothing of it can have been committed.
-    if (session.isClosed) return guard.rolledBack();
-    session.goOn(() => {
-      if (session.server === server) return send();
-      guard.rolledBack();
-      unit.guard = before;
-      lost();
+  return session.waitShortly('announcement', unit, (goOn) => {
+    void announced.then(() => {
+      const isTakenUp = goOn(() => {
+        if (session.server === server) return send();
+        guard.rolledBack();
+        unit.guard = before;
+        return lost();
+      });
+      // The client is gone. The unit was never sent, so nothing of it can have been committed.
+      if (!isTakenUp) guard.rolledBack();
     });
   });
-  return true;
 }

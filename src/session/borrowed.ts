@@ -4,17 +4,17 @@
  * neither used it nor heard what it brings, nobody can tell: it gets it anew instead of the error that the others get.
  */
 import { canAllRunAgain, swallowAll } from './again.ts';
-import type { ClientSession } from './client.ts';
+import type { Session } from './session.ts';
 import type { Borrowed } from './statements.ts';
 import type { Unit } from './unit.ts';
 
 /** Parse was answered in place of a server. */
-export function borrow(session: ClientSession, name: string): void {
+export function borrow(session: Session, name: string): void {
   const { ddlHere } = session.services.book;
   (session.borrowed ??= new Map()).set(name, { ddlHere, catalogMark: catalogMark(session) });
 }
 
-function catalogMark({ services, database }: ClientSession): string {
+function catalogMark({ services, database }: Session): string {
   return services.book.catalogMark(database.topology.catalog());
 }
 
@@ -22,7 +22,7 @@ function catalogMark({ services, database }: ClientSession): string {
  * Is it what the client has prepared, whatever becomes of it? If DDL through this Weir came behind its Parse, or the client has
  * changed its own search_path, say, PostgreSQL refuses the statement, too.
  */
-function isBound(session: ClientSession, name: string, { ddlHere }: Borrowed): boolean {
+function isBound(session: Session, name: string, { ddlHere }: Borrowed): boolean {
   const { services, state } = session;
   if (ddlHere !== services.book.ddlHere) return true;
   return session.statements?.get(name)?.settings.forCacheKey !== state.live.forCacheKey;
@@ -34,7 +34,7 @@ function isParsedIn({ entered }: Unit, name: string): boolean {
 }
 
 /** Bind or Describe of it is about to be sent: from its answer on the client is bound to what it is. */
-export function useBorrowed(session: ClientSession, unit: Unit, name: string): void {
+export function useBorrowed(session: Session, unit: Unit, name: string): void {
   const borrowed = session.borrowed?.get(name);
   if (borrowed === undefined) return;
   session.borrowed?.delete(name);
@@ -44,7 +44,7 @@ export function useBorrowed(session: ClientSession, unit: Unit, name: string): v
 }
 
 /** It has turned out to be something else by now. True: the client has it anew. */
-export function renewBorrowed(session: ClientSession, name: string): boolean {
+export function renewBorrowed(session: Session, name: string): boolean {
   const borrowed = session.borrowed?.get(name);
   if (borrowed === undefined || isBound(session, name, borrowed)) return false;
   session.renewStatement(name);
@@ -55,7 +55,7 @@ export function renewBorrowed(session: ClientSession, name: string): boolean {
  * A server says of what `unit` uses that its result type has changed. True: the unit, and what is behind it, runs again with
  * what it had borrowed anew, and the client will not hear of it.
  */
-export function runsWithAnew(session: ClientSession, unit: Unit): boolean {
+export function runsWithAnew(session: Session, unit: Unit): boolean {
   const names: string[] = [];
   for (const [name, borrowed] of unit.borrowed ?? []) if (!isBound(session, name, borrowed)) names.push(name);
   const runsAgain = names.length > 0 && canAllRunAgain(session);

@@ -7,7 +7,7 @@ import type { Plan } from '../binding/plan.ts';
 import { settingOf, TRANSACTION_PARAMETERS } from '../sql/settings.ts';
 import type { SettingArgument, SettingChange } from '../sql/facts.ts';
 import { endOfString } from '../protocol/read.ts';
-import type { ClientSession } from './client.ts';
+import type { Session } from './session.ts';
 import { isPiece, type Message } from './unit.ts';
 
 /** Longer values are not kept for a client. */
@@ -17,7 +17,7 @@ const textTypes: ReadonlySet<number> = new Set([0, 25, 705, 1043]);
 const booleanTypes: ReadonlySet<number> = new Set([0, 16]);
 
 /** The plan of a statement with the values of `bind`; `plan` itself if it has none to wait for, or they cannot be followed. */
-export function planWithValues(session: ClientSession, plan: Plan, bind: Message, name: string): Plan {
+export function planWithValues(session: Session, plan: Plan, bind: Message, name: string): Plan {
   const calls = plan.facts.statements[0]?.boundSettings;
   if (calls === undefined || plan.facts.statements.length !== 1 || isPiece(bind)) return plan;
   const values = readValues(bind);

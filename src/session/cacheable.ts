@@ -8,14 +8,14 @@ import type { KeyParts } from '../cache/types.ts';
 import type { Consistency } from '../config/config.ts';
 import type { Tag } from '../binding/plan.ts';
 import { hasTimeWord } from '../sql/time-words.ts';
-import type { ClientSession } from './client.ts';
+import type { Session } from './session.ts';
 import type { Message, Unit } from './unit.ts';
 
 /** A single statement, all of its rows: simple, or Parse and Describe as drivers send them. */
 const shapes: ReadonlySet<string> = new Set(['Q', 'PBE', 'PBDE', 'PSBE', 'PSBDE', 'BE', 'BDE', 'SBE', 'SBDE']);
 
 /** Why the cache is not asked; '' = it is. */
-export function cacheObstacle(session: ClientSession, unit: Unit): string {
+export function cacheObstacle(session: Session, unit: Unit): string {
   if (!session.services.cache.isEnabled) return 'the cache is off';
   const plan = unit.plans[0];
   if (plan === undefined || unit.plans.length !== 1) return 'not a single statement';
@@ -32,17 +32,17 @@ export function cacheObstacle(session: ClientSession, unit: Unit): string {
   return '';
 }
 
-function wish(session: ClientSession, unit: Unit): 'on' | 'off' | number {
+function wish(session: Session, unit: Unit): 'on' | 'off' | number {
   return unit.hints?.cache ?? session.preferences.cache ?? 'on';
 }
 
 /** ms; Infinity = nothing but cache.ttl bounds it. */
-export function cacheTtlMs(session: ClientSession, unit: Unit): number {
+export function cacheTtlMs(session: Session, unit: Unit): number {
   const wanted = wish(session, unit);
   return typeof wanted === 'number' ? wanted : Infinity;
 }
 
-export function consistencyOf(session: ClientSession, unit: Unit): Consistency {
+export function consistencyOf(session: Session, unit: Unit): Consistency {
   return unit.hints?.consistency ?? session.preferences.consistency ?? session.services.routing().consistency;
 }
 
@@ -57,7 +57,7 @@ function find(unit: Unit, type: number): Message | undefined {
 }
 
 function keyOf(
-  session: ClientSession,
+  session: Session,
   unit: Unit,
   sql: Buffer,
   types: Buffer | undefined,
@@ -67,7 +67,7 @@ function keyOf(
   return { database: database.name, user, settings: state.settings.forCacheKey, shape: unit.shape, sql, types, bind };
 }
 
-export function cacheKey(session: ClientSession, unit: Unit): KeyParts {
+export function cacheKey(session: Session, unit: Unit): KeyParts {
   const query = find(unit, Frontend.Query);
   if (query !== undefined) {
     return keyOf(session, unit, query.buffer.subarray(query.start + 5, query.end - 1), undefined, undefined);

@@ -8,14 +8,14 @@ import { bothGuards } from '../cache/guard.ts';
 import type { WriteGuard } from '../cache/types.ts';
 import type { Plan, SessionEffects } from '../binding/plan.ts';
 import type { StatementFacts } from '../sql/facts.ts';
-import type { ClientSession } from './client.ts';
+import type { Session } from './session.ts';
 import { after, commitsByItself, eventOf, type Phase, type TransactionEvent } from './transaction.ts';
 import { everything, WriteSet, type Unit } from './unit.ts';
 
 /* ---- before it is sent ---- */
 
 /** Adds what the unit writes (its plans from `from` on) to what is not decided yet; marks the server if its state can no longer be known. */
-export function noteWrites(session: ClientSession, unit: Unit, from = 0): void {
+export function noteWrites(session: Session, unit: Unit, from = 0): void {
   for (let at = from; at < unit.plans.length; at++) {
     const plan = unit.plans[at] as Plan;
     if (plan.hasEffects && session.server !== undefined) noteTraces(session.server, plan.effects);
@@ -38,7 +38,7 @@ function noteTraces(server: ServerConnection, { isSuspect, pins }: SessionEffect
  * Rule 2: what may commit is closed before that is sent: with a Query or a Sync, and in a batch that is begun before its
  * Sync with any COMMIT in it. Such a batch may write more behind that. Returns the guard of what was not closed yet.
  */
-export function guardWrites(session: ClientSession, unit: Unit): WriteGuard | undefined {
+export function guardWrites(session: Session, unit: Unit): WriteGuard | undefined {
   const { writes } = session;
   if (writes === undefined || !(unit.isComplete || unit.mayCommit) || !unit.executes) return undefined;
   if (unit.guard !== undefined && unit.guardedWrites === writes.extent) return undefined;
@@ -56,7 +56,7 @@ function addGuard(unit: Unit, guard: WriteGuard): void {
 }
 
 /** Everything that is not decided yet. undefined: nothing, or the database's tags are not known yet. */
-function closeAll({ writes, services, database, seen, server }: ClientSession): WriteGuard | undefined {
+function closeAll({ writes, services, database, seen, server }: Session): WriteGuard | undefined {
   if (writes === undefined || writes.isEmpty) return undefined;
   const prefix = database.tagPrefix();
   if (prefix === undefined) return undefined;
@@ -77,7 +77,7 @@ function isPlain(kind: StatementFacts['kind']): boolean {
  * a zero behind it; it is empty if there is none. Without `facts` nobody could read it.
  */
 export function noteCompleted(
-  session: ClientSession,
+  session: Session,
   unit: Unit,
   isQuery: boolean,
   plan: Plan | undefined,
@@ -102,7 +102,7 @@ function behind(unit: Unit, plan: Plan | undefined): number {
 }
 
 /** The server has said that something of the unit failed. */
-export function noteFailed(session: ClientSession, unit: Unit): void {
+export function noteFailed(session: Session, unit: Unit): void {
   if (session.transaction === 'block' || session.transaction === 'failed') session.transaction = 'failed';
   else happened(session, unit, mayHaveCommitted(unit) ? 'program error' : 'error');
 }
@@ -119,7 +119,7 @@ function mayHaveCommitted(unit: Unit): boolean {
 }
 
 /** Has it ended a transaction, so that all before it in the unit is decided? */
-function happened(session: ClientSession, unit: Unit, event: TransactionEvent): boolean {
+function happened(session: Session, unit: Unit, event: TransactionEvent): boolean {
   const [next, fate] = after(session.transaction, event);
   session.transaction = next;
   if (fate === 'open') return false;
@@ -131,7 +131,7 @@ function happened(session: ClientSession, unit: Unit, event: TransactionEvent): 
 }
 
 /** ReadyForQuery may be far away: from now on nobody reads what is older from a replica. The tags stay closed. */
-function acknowledge(session: ClientSession, unit: Unit): void {
+function acknowledge(session: Session, unit: Unit): void {
   unit.hasCommitted = true;
   unit.guard ??= closeAll(session);
   const { ticker } = session.database.topology;
@@ -151,7 +151,7 @@ function readyEvent(status: number): TransactionEvent {
 }
 
 /** What the unit has committed is bumped, what is still open is kept. The unit is no longer in flight. */
-export function settleWrites(session: ClientSession, unit: Unit, status: number): void {
+export function settleWrites(session: Session, unit: Unit, status: number): void {
   const [next, fate] = after(session.transaction, readyEvent(status));
   session.transaction = next;
   if (session.writes === undefined && unit.guard === undefined) {
@@ -167,7 +167,7 @@ export function settleWrites(session: ClientSession, unit: Unit, status: number)
   if (session.inFlight.length === 0) session.writes = session.open;
 }
 
-function keepOpen(session: ClientSession, unit: Unit): void {
+function keepOpen(session: Session, unit: Unit): void {
   if (!unit.executes) return;
   for (let at = unit.hasRepeated ? 0 : unit.openFrom; at < unit.plans.length; at++) {
     const plan = unit.plans[at] as Plan;
@@ -175,7 +175,7 @@ function keepOpen(session: ClientSession, unit: Unit): void {
   }
 }
 
-function committed(session: ClientSession, unit: Unit): void {
+function committed(session: Session, unit: Unit): void {
   const { writes, database } = session;
   const { topology } = database;
   writes?.knownBy(topology.catalog());
@@ -192,14 +192,14 @@ function committed(session: ClientSession, unit: Unit): void {
 }
 
 /** The server is gone, or the unit was passed over: whatever was open there is no more. */
-export function forgetTransaction(session: ClientSession, status: number = TxStatus.Idle): void {
+export function forgetTransaction(session: Session, status: number = TxStatus.Idle): void {
   session.transaction = phaseOf(status);
   session.open = undefined;
   if (session.inFlight.length === 0) session.writes = undefined;
 }
 
 /** The session loses its server, or leaves it: what was in flight there is decided when the backend is gone. */
-export function leaveUndecided(session: ClientSession): void {
+export function leaveUndecided(session: Session): void {
   const { server, inFlight, database, writes, services } = session;
   if (server === undefined) return;
   const { topology } = database;

@@ -6,16 +6,16 @@
 import type { ServerConnection } from '../backend/server.ts';
 import { Frontend, describeType } from '../protocol/codes.ts';
 import { copyFail, flush, sync } from '../protocol/write.ts';
-import type { ClientSession } from './client.ts';
+import type { Session } from './session.ts';
 import type { Message } from './unit.ts';
 
 export class CopyIn {
-  private readonly session: ClientSession;
+  private readonly session: Session;
   private readonly take: (message: Message) => void;
   private kept: Message | undefined;
 
   /** @param take a message that was kept back, as if it came only now */
-  constructor(session: ClientSession, take: (message: Message) => void) {
+  constructor(session: Session, take: (message: Message) => void) {
     this.session = session;
     this.take = take;
   }
@@ -59,7 +59,7 @@ export class CopyIn {
   private keep(server: ServerConnection, message: Message): void {
     server.send(flush);
     this.kept = message;
-    this.session.waiting();
+    this.session.waiting('copy');
   }
 
   /** The server has said more, or is gone. */

@@ -1,7 +1,7 @@
 /**
  * Counts an answered unit in its database's statistics: plain fields, read when somebody scrapes. Called once a unit.
  */
-import type { ClientSession } from './client.ts';
+import type { Session } from './session.ts';
 import { durationBoundsSeconds, type DatabaseStats } from './types.ts';
 import type { Unit } from './unit.ts';
 
@@ -35,7 +35,7 @@ function bump(counts: Float64Array, index: number, by = 1): void {
   counts[index] = (counts[index] as number) + by;
 }
 
-export function countAnswer(session: ClientSession, unit: Unit): void {
+export function countAnswer(session: Session, unit: Unit): void {
   const { stats } = session.database;
   const now = session.services.nowMs();
   const durationMs = now - unit.receivedAtMs;

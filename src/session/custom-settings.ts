@@ -4,14 +4,14 @@
  * one without it, opened if need be; or, if the session has set it before, one with it.
  */
 import type { ServerConnection } from '../backend/server.ts';
-import type { ClientSession } from './client.ts';
+import type { Session } from './session.ts';
 import { quoteLiteral, type Settings } from './settings.ts';
 import type { Unit } from './unit.ts';
 
 const none: readonly string[] = [];
 
 /** The answers to `unit` are complete: no rollback takes such a name away. */
-export function noteCustomSettings(session: ClientSession, unit: Unit): void {
+export function noteCustomSettings(session: Session, unit: Unit): void {
   const { server } = session;
   for (const { customSettings } of unit.plans) {
     if (customSettings === undefined || server === undefined || customSettings.makes.length === 0) continue;
@@ -28,14 +28,14 @@ export function noteReplayed(server: ServerConnection, settings: Settings): void
 }
 
 /** Would the server answer `unit` with an empty value of what its session has never set? */
-export function hasForeignCustom(session: ClientSession, unit: Unit, server: ServerConnection): boolean {
+export function hasForeignCustom(session: Session, unit: Unit, server: ServerConnection): boolean {
   const { customSettings } = server;
   if (!unit.asksCustom || customSettings === undefined) return false;
   return askedBy(unit).some((name) => customSettings.has(name) && !isKnown(session, name));
 }
 
 /** What the session has once set and `unit` asks for, and the server does not have. */
-export function missingCustom(session: ClientSession, unit: Unit, server: ServerConnection): readonly string[] {
+export function missingCustom(session: Session, unit: Unit, server: ServerConnection): readonly string[] {
   if (!unit.asksCustom || session.customSettings === undefined) return none;
   const { live } = session.state;
   return askedBy(unit).filter(
@@ -47,7 +47,7 @@ export function missingCustom(session: ClientSession, unit: Unit, server: Server
 }
 
 /** Does the server have, of what `unit` asks for, just what its session has once set? */
-export function hasOwnCustom(session: ClientSession, unit: Unit, server: ServerConnection): boolean {
+export function hasOwnCustom(session: Session, unit: Unit, server: ServerConnection): boolean {
   if (!unit.asksCustom) return true;
   return !hasForeignCustom(session, unit, server) && missingCustom(session, unit, server).length === 0;
 }
@@ -69,6 +69,6 @@ function askedBy(unit: Unit): readonly string[] {
   return asked;
 }
 
-function isKnown(session: ClientSession, name: string): boolean {
+function isKnown(session: Session, name: string): boolean {
   return session.customSettings?.has(name) === true || session.state.live.entry(name) !== undefined;
 }

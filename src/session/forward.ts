@@ -9,7 +9,7 @@ import { closeComplete, describe, errorResponse, noSuchStatement, parse, parseCo
 import { WeirError } from '../errors.ts';
 import type { AnswerReceiver, ServerConnection } from '../backend/server.ts';
 import type { Plan } from '../binding/plan.ts';
-import type { ClientSession } from './client.ts';
+import type { Session } from './session.ts';
 import {
   askDescription,
   closeEvicted,
@@ -41,7 +41,7 @@ function send(message: Message, server: ServerConnection): void {
 }
 
 function owe(
-  session: ClientSession,
+  session: Session,
   kind: OwedKind,
   undo?: (isSkipped: boolean) => void,
   context?: unknown,
@@ -53,7 +53,7 @@ function owe(
 }
 
 /** Weir says it itself, in its place among the server's answers. */
-export function pretend(session: ClientSession, bytes: Buffer, undo?: () => void): void {
+export function pretend(session: Session, bytes: Buffer, undo?: () => void): void {
   const server = session.server as ServerConnection;
   server.owe(new Answer<AnswerReceiver>(Owed.Fake, session.receiver, false, bytes, undo));
 }
@@ -62,7 +62,7 @@ export function pretend(session: ClientSession, bytes: Buffer, undo?: () => void
  * Sends `message` to the session's server. @throws ProtocolError if it is malformed
  * @param instead for a Bind or Describe whose statement was closed there: the error to say for that
  */
-export function forward(session: ClientSession, message: Message, instead?: Buffer): void {
+export function forward(session: Session, message: Message, instead?: Buffer): void {
   const server = session.server as ServerConnection;
   const unit = session.inFlight.last() as Unit;
   if (unit.namesPid) message = withServerPid(session, server, unit, message);
@@ -99,7 +99,7 @@ export function forward(session: ClientSession, message: Message, instead?: Buff
 }
 
 /** A Query or FunctionCall. */
-function forwardSingle(session: ClientSession, server: ServerConnection, message: Message, kind: OwedKind): void {
+function forwardSingle(session: Session, server: ServerConnection, message: Message, kind: OwedKind): void {
   // By one in the middle of a batch PostgreSQL itself can be left in the middle of a transaction of its own.
   if (server.answers.isInBatch) server.isCloseNeeded = true;
   if (kind === Owed.Query) server.unnamed = session.unnamed = session.unnamedClose = undefined;
@@ -108,7 +108,7 @@ function forwardSingle(session: ClientSession, server: ServerConnection, message
 }
 
 function oweExecution(
-  session: ClientSession,
+  session: Session,
   server: ServerConnection,
   kind: OwedKind,
   undo?: (isSkipped: boolean) => void,
@@ -119,7 +119,7 @@ function oweExecution(
   server.owe(answer);
 }
 
-function forwardExecute(session: ClientSession, server: ServerConnection, message: Message): void {
+function forwardExecute(session: Session, server: ServerConnection, message: Message): void {
   const end = endOfString(message.buffer, message.start + 5, message.end);
   const plan = session.portals?.get(readName(message.buffer, message.start + 5, end));
   // What comes behind it in the batch goes by the new names already.
@@ -129,7 +129,7 @@ function forwardExecute(session: ClientSession, server: ServerConnection, messag
   oweExecution(session, server, Owed.Execute, undo, plan);
 }
 
-function forwardParse(session: ClientSession, server: ServerConnection, message: Message): void {
+function forwardParse(session: Session, server: ServerConnection, message: Message): void {
   const { buffer, start, end } = message;
   const nameEnd = endOfString(buffer, start + 5, end);
   const sqlEnd = endOfString(buffer, nameEnd + 1, end);
@@ -175,7 +175,7 @@ function forwardParse(session: ClientSession, server: ServerConnection, message:
 }
 
 /** Fails the batch that is open on the session's server, in its place among the answers, with an error of Weir's. */
-export function failBatch(session: ClientSession, error: WeirError): void {
+export function failBatch(session: Session, error: WeirError): void {
   const server = session.server as ServerConnection;
   server.send(describe('S', noSuchStatement));
   server.owe(new Answer<AnswerReceiver>(Owed.Describe, session.receiver, false, errorResponse(error)));
@@ -183,7 +183,7 @@ export function failBatch(session: ClientSession, error: WeirError): void {
 
 /** The client has that name, but not on this server: that says only whether the text is right. */
 function refuseName(
-  session: ClientSession,
+  session: Session,
   server: ServerConnection,
   name: string,
   { serverName }: Statement,
@@ -198,13 +198,7 @@ function refuseName(
   server.owe(new Answer<AnswerReceiver>(Owed.Describe, session.receiver, false, instead));
 }
 
-function parseUnnamed(
-  session: ClientSession,
-  server: ServerConnection,
-  message: Message,
-  sql: Buffer,
-  types: Buffer,
-): void {
+function parseUnnamed(session: Session, server: ServerConnection, message: Message, sql: Buffer, types: Buffer): void {
   // The unnamed statement stays as it is; it only has to be known whose it is.
   const [before, serverBefore] = [session.unnamed, server.unnamed];
   const unnamed = session.parsed(sql, types);
@@ -221,7 +215,7 @@ function parseUnnamed(
 }
 
 /** The batch ends with an unnamed statement that only later ones will use: asks what it is, for when another server prepares it. */
-function learnUnnamed(session: ClientSession, server: ServerConnection): void {
+function learnUnnamed(session: Session, server: ServerConnection): void {
   const { unnamed } = session;
   const unit = session.inFlight.last();
   if (unnamed === undefined || unit?.parsed?.has('') !== true || !isForLater(unit)) return;
@@ -236,7 +230,7 @@ function isForLater(unit: Unit): boolean {
 }
 
 /** Describe of a statement. What the unnamed one is, is learned from it. */
-function oweDescribe(session: ClientSession, name: string): void {
+function oweDescribe(session: Session, name: string): void {
   const { unnamed } = session;
   const answer = new Answer<AnswerReceiver>(Owed.Describe, session.receiver);
   const isLearned = name === '' && unnamed !== undefined && unnamed.description === undefined;
@@ -246,7 +240,7 @@ function oweDescribe(session: ClientSession, name: string): void {
 }
 
 /** A Bind or Describe of a statement that the server has no more; its name is in bytes [from, to). */
-function forwardGone(session: ClientSession, message: Message, from: number, to: number, instead: Buffer): void {
+function forwardGone(session: Session, message: Message, from: number, to: number, instead: Buffer): void {
   const server = session.server as ServerConnection;
   const name = readName(message.buffer, from, to);
   server.send(replaced(message, from, to, Buffer.from(session.statementOf(name)?.serverName ?? name, 'latin1')).buffer);
@@ -255,7 +249,7 @@ function forwardGone(session: ClientSession, message: Message, from: number, to:
   server.owe(new Answer<AnswerReceiver>(kind, session.receiver, false, instead));
 }
 
-function forwardBind(session: ClientSession, server: ServerConnection, message: Message, instead?: Buffer): void {
+function forwardBind(session: Session, server: ServerConnection, message: Message, instead?: Buffer): void {
   const { buffer, start, end } = message;
   const portalEnd = endOfString(buffer, start + 5, end);
   const nameEnd = endOfString(buffer, portalEnd + 1, end);
@@ -281,7 +275,7 @@ function forwardBind(session: ClientSession, server: ServerConnection, message: 
 }
 
 /** Describe and Close, of a statement or a portal. */
-function forwardNamed(session: ClientSession, server: ServerConnection, message: Message, instead?: Buffer): void {
+function forwardNamed(session: Session, server: ServerConnection, message: Message, instead?: Buffer): void {
   const { buffer, start, end } = message;
   const isClose = message.type === Frontend.Close;
   const nameEnd = endOfString(buffer, start + 6, end);
@@ -302,7 +296,7 @@ function forwardNamed(session: ClientSession, server: ServerConnection, message:
   owe(session, Owed.Describe, undefined, undefined, [serverName, name]);
 }
 
-function closeStatement(session: ClientSession, server: ServerConnection, message: Message, name: string): void {
+function closeStatement(session: Session, server: ServerConnection, message: Message, name: string): void {
   if (name === '') {
     const { unnamed: before, unnamedClose: closeBefore } = session;
     const close = (session.unnamedClose = {});

@@ -5,11 +5,11 @@
  */
 import { TxStatus } from '../protocol/codes.ts';
 import type { Plan } from '../binding/plan.ts';
-import type { ClientSession } from './client.ts';
+import type { Session } from './session.ts';
 import type { Unit } from './unit.ts';
 
 /** Is about to be sent. The text of a BEGIN READ ONLY that is all of the unit is kept, without its comments. */
-export function noteOpening(session: ClientSession, unit: Unit): void {
+export function noteOpening(session: Session, unit: Unit): void {
   const plan = unit.plans[0];
   if (plan?.beginsReadOnly !== true || unit.plans.length !== 1) return;
   // In an open transaction, or in one that what is in flight leaves open, BEGIN begins nothing.
@@ -18,7 +18,7 @@ export function noteOpening(session: ClientSession, unit: Unit): void {
 }
 
 /** The unit was answered. Behind one that only prepares, only describes or has no statement, the transaction has still done nothing. */
-export function noteOpened(session: ClientSession, unit: Unit, status: number): void {
+export function noteOpened(session: Session, unit: Unit, status: number): void {
   if (session.opening === undefined) return;
   const isNothing = (!unit.executes && !unit.binds) || (unit.plans.length > 0 && unit.plans.every(isEmpty));
   if (status !== TxStatus.InTransaction || !(isNothing || isOpening(session, unit))) session.opening = undefined;
@@ -29,18 +29,18 @@ function isEmpty({ facts }: Plan): boolean {
 }
 
 /** Is it the BEGIN itself? */
-function isOpening(session: ClientSession, { plans }: Unit): boolean {
+function isOpening(session: Session, { plans }: Unit): boolean {
   return session.status === TxStatus.Idle && plans.length === 1 && plans[0]?.beginsReadOnly === true;
 }
 
 /** Can the open transaction still begin again elsewhere, as far as its server is concerned? */
-export function mayGoHome(session: ClientSession): boolean {
+export function mayGoHome(session: Session): boolean {
   if (session.opening === undefined || session.serverNode?.role !== 'replica') return false;
   return !session.state.isPinned && session.poolMode !== 'session' && session.preferences.route !== 'replica';
 }
 
 /** Is the unit the first one behind such a BEGIN on a replica, and may be answered otherwise than on the primary? */
-export function mustGoHome(session: ClientSession, unit: Unit): boolean {
+export function mustGoHome(session: Session, unit: Unit): boolean {
   if (session.opening === undefined || unit.isRead || !mayGoHome(session)) return false;
   if (unit.hints?.route === 'replica') return false;
   // Without a plan nobody knows what it executes.
@@ -54,7 +54,7 @@ export function mayEnd({ facts }: Plan): boolean {
 }
 
 /** Ends the transaction on the replica. The session's next server, which the caller finds, is told to begin it again. */
-export function leaveForHome(session: ClientSession, unit: Unit, why: string): void {
+export function leaveForHome(session: Session, unit: Unit, why: string): void {
   session.reopening = session.opening;
   session.opening = undefined;
   session.transaction = 'block';

@@ -8,7 +8,7 @@ import type { PinReason, Plan, Tag } from '../binding/plan.ts';
 import type { Classified, StatementFacts } from '../sql/facts.ts';
 import { hasTimeWord } from '../sql/time-words.ts';
 import { noSuchTick } from '../util/ticks.ts';
-import { lastRoute } from './client-figures.ts';
+import { lastRoute } from './last-route.ts';
 import type { Database, Services } from './context.ts';
 import type { Preferences } from './preferences.ts';
 import { Settings, settingFromText, settingsOf } from './settings.ts';
@@ -245,7 +245,7 @@ export class Holdings {
   }
 
   showSetting(name: string): string {
-    if (name === 'weir.last_route') return lastRoute(this);
+    if (name === 'weir.last_route') return lastRoute(this.lastUnit);
     const { routing, cache } = this.services;
     return this.preferences.show(name, { consistency: routing().consistency, isCacheEnabled: cache.isEnabled });
   }

@@ -4,20 +4,20 @@
  * or grows large. Frames too large to keep are passed on in pieces.
  */
 import { Frontend, TxStatus, describeType, statusLetter } from '../protocol/codes.ts';
-import { ProtocolError, readName } from '../protocol/read.ts';
-import { resultTypeIn } from '../protocol/description.ts';
+import { ProtocolError } from '../protocol/read.ts';
 import type { FrameSink } from '../protocol/scanner.ts';
 import { readyForQuery, sync } from '../protocol/write.ts';
 import { awaitsPeers } from './announce.ts';
-import type { ClientSession } from './client.ts';
+import type { Outcome, RequestReader, Session } from './session.ts';
+import type { Shift } from './shift.ts';
 import { CopyIn } from './copy-in.ts';
 import { failBatch, forward } from './forward.ts';
-import { handleRequest, refuse } from './handle-request.ts';
+import { handleRequest } from './handle-request.ts';
 import { leaveFlight } from './load.ts';
 import { guardWrites, noteWrites } from './commits.ts';
-import { countAnswer } from './count.ts';
 import { notePlan } from './plans.ts';
 import { forwardAll } from './recheck.ts';
+import { refuse } from './refuse.ts';
 import { WeirError } from '../errors.ts';
 import { isPiece, Unit, type Message } from './unit.ts';
 
@@ -37,8 +37,15 @@ const maxParseBytes = 16 * 1024 * 1024;
 const syncMessage: Message = { type: Frontend.Sync, buffer: sync, start: 0, end: sync.length };
 const streamable: ReadonlySet<number> = new Set([Frontend.Query, Frontend.Bind, Frontend.FunctionCall]);
 
-export class Intake implements FrameSink {
-  private readonly session: ClientSession;
+/** What reading needs of a session besides what the steps need. */
+export interface ReadingSession extends Session {
+  /** Does it take the next message? Not before the client takes the answers to the last ones. */
+  readonly readsOn: boolean;
+  readonly shift: Shift;
+}
+
+export class Intake implements FrameSink, RequestReader {
+  private readonly session: ReadingSession;
   /** The batch whose Sync has not come. */
   private batch: Unit | undefined;
   /** On their way through handle-request, until they are sent or answered. It is the turn of the first. */
@@ -48,7 +55,7 @@ export class Intake implements FrameSink {
   private gathering: NodeJS.Timeout | undefined;
   readonly copyIn: CopyIn;
 
-  constructor(session: ClientSession) {
+  constructor(session: ReadingSession) {
     this.session = session;
     this.copyIn = new CopyIn(session, (message) => (isPiece(message) ? this.takePiece(message) : this.take(message)));
   }
@@ -236,9 +243,12 @@ export class Intake implements FrameSink {
     if (unit.locals > 0) return this.refuseLocal(unit, message);
     noteWrites(session, unit, known);
     if (unit.makesNames) session.hasNamesInFlight = true;
-    const passOn = (): void => forwardAll(session, unit, [message]);
+    const passOn = (): Outcome => {
+      forwardAll(session, unit, [message]);
+      return 'done';
+    };
     // If the server dies meanwhile, the batch has been answered already.
-    if (awaitsPeers(session, unit, passOn, () => undefined)) return;
+    if (awaitsPeers(session, unit, passOn, () => 'done') !== undefined) return;
     guardWrites(session, unit);
     passOn();
   }
@@ -249,7 +259,7 @@ export class Intake implements FrameSink {
     unit.locals = 0;
     failBatch(session, new WeirError('not_supported', { what: 'a weir.* setting in one batch with other statements' }));
     if (message.type === Frontend.Query) forwardAll(session, unit, [syncMessage]);
-    else session.sent(unit);
+    else unit.sent();
   }
 
   private submit(unit: Unit): void {
@@ -311,39 +321,5 @@ export class Intake implements FrameSink {
     unit.guard?.rolledBack();
     unit.guard = undefined;
     refuse(this.session, unit, new WeirError('query_canceled'));
-  }
-
-  /** A hit is a whole answer: statements that its batch parsed are the client's now. */
-  countHit(unit: Unit, parts: readonly Buffer[]): void {
-    const { session } = this;
-    for (const message of unit.messages ?? []) {
-      if (message.type === Frontend.Parse) this.enterParsed(message, parts);
-    }
-    countAnswer(session, unit);
-  }
-
-  /** `resultType`: what the cached answer says of it, if it does. */
-  private enterAs(resultType: string | undefined, name: string, sql: Buffer, types: Buffer): void {
-    const { session } = this;
-    const statement = session.enterStatement(name, sql, types);
-    if (resultType === undefined) return;
-    const description = { resultType, parameters: undefined };
-    statement.description ??= description;
-    if (statement.description.resultType === resultType) return;
-    // The catalog has changed, so others were told otherwise: theirs is another statement.
-    session.services.book.catalogChanged();
-    session.leaveStatement(name);
-    session.enterStatement(name, sql, types).description = description;
-  }
-
-  private enterParsed(message: Message, parts: readonly Buffer[]): void {
-    const { buffer, start, end } = message;
-    const nameEnd = buffer.indexOf(0, start + 5);
-    const sqlEnd = buffer.indexOf(0, nameEnd + 1);
-    const sql = buffer.subarray(nameEnd + 1, sqlEnd);
-    const types = buffer.subarray(sqlEnd + 1, end);
-    const name = readName(buffer, start + 5, nameEnd);
-    if (name === '') this.session.unnamed = this.session.parsed(sql, types);
-    else this.enterAs(resultTypeIn(parts), name, sql, types);
   }
 }

@@ -7,7 +7,7 @@ import { errorResponse, readyForQuery } from '../protocol/write.ts';
 import { WeirError } from '../errors.ts';
 import type { ServerConnection } from '../backend/server.ts';
 import type { Pool } from '../pool/pool.ts';
-import type { ClientSession } from './client.ts';
+import type { Session } from './session.ts';
 import { runAgain } from './again.ts';
 import { hasOwnCustom } from './custom-settings.ts';
 import { countAnswer } from './count.ts';
@@ -22,7 +22,7 @@ import type { Unit } from './unit.ts';
 const shortBelowMs = 5;
 
 /** A single plain SELECT outside of any transaction, which is known to be quick, of a session without state. */
-export function isShortRead(session: ClientSession, unit: Unit): boolean {
+export function isShortRead(session: Session, unit: Unit): boolean {
   const plan = unit.plans[0];
   // A Query in a batch without Sync is skipped with it if it fails, and then owes its neighbours a Sync.
   if (unit.isSimple && unit.shape !== 'Q') return false;
@@ -37,21 +37,21 @@ export function isShortRead(session: ClientSession, unit: Unit): boolean {
 }
 
 /** Does the server look like this session already? In a lane nothing can be replayed, and no batch may pause. */
-export function isFit(session: ClientSession, unit: Unit, server: ServerConnection): boolean {
+export function isFit(session: Session, unit: Unit, server: ServerConnection): boolean {
   if (unit.uses !== undefined && !isThere(session, unit, unit.uses, server)) return false;
   if (!hasOwnCustom(session, unit, server)) return false;
   const settings = settingsOf(server);
   return settings === session.state.settings || settings.key === session.state.settings.key;
 }
 
-function isThere(session: ClientSession, unit: Unit, { serverName }: Statement, server: ServerConnection): boolean {
+function isThere(session: Session, unit: Unit, { serverName }: Statement, server: ServerConnection): boolean {
   // A read's Bind of the unnamed statement does not wait for what a server makes of that.
   if (serverName === '') return !unit.shape.includes('S');
   return server.prepared.has(serverName) || passesNames(session);
 }
 
 /** A server that the unit can be sent to without waiting, if there is one. */
-export function serverAtOnce(session: ClientSession, unit: Unit, pool: Pool): ServerConnection | undefined {
+export function serverAtOnce(session: Session, unit: Unit, pool: Pool): ServerConnection | undefined {
   const own = serverWithSequences(session, unit, pool);
   if (own !== undefined) return own;
   const fits = (server: ServerConnection): boolean => isFit(session, unit, server);
@@ -64,7 +64,7 @@ export function serverAtOnce(session: ClientSession, unit: Unit, pool: Pool): Se
  * up: the statement is stopped with it, and its neighbours, of whose answers nothing has come, run again elsewhere.
  * Otherwise the client leaves, and its neighbours notice nothing.
  */
-export function cancelInLane(session: ClientSession, server: ServerConnection): void {
+export function cancelInLane(session: Session, server: ServerConnection): void {
   const isItsTurn = server.head === session.receiver;
   if (!isItsTurn) session.leaveLane();
   for (let unit = session.inFlight.shift(); unit !== undefined; unit = session.inFlight.shift()) {
@@ -86,7 +86,7 @@ export function cancelInLane(session: ClientSession, server: ServerConnection): 
 }
 
 /** Whoever is ahead of the session takes too long: its read runs elsewhere. */
-export function leaveSlowLane(session: ClientSession, why: string): void {
+export function leaveSlowLane(session: Session, why: string): void {
   const unit = session.inFlight.peek();
   if (unit === undefined || session.inFlight.length > 1 || unit.messages === undefined || unit.isSentOn) return;
   session.leaveLane();

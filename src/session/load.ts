@@ -3,18 +3,18 @@
  * among the bytes that its session keeps. Each exactly once in and once out, whichever way the request ends.
  */
 import type { NodeState } from '../topology/types.ts';
-import type { ClientSession } from './client.ts';
+import type { Session } from './session.ts';
 import type { Unit } from './unit.ts';
 
 /** A read was sent to the primary for want of a replica: it takes of what such reads may use, also while it waits. */
-export function fellBack(session: ClientSession, unit: Unit, primary: NodeState): void {
+export function fellBack(session: Session, unit: Unit, primary: NodeState): void {
   giveRoom(session, unit);
   unit.fallback = primary.load;
   primary.load.fallbackReads++;
 }
 
 /** It is about to be sent to its node. */
-export function enterFlight(session: ClientSession, unit: Unit): void {
+export function enterFlight(session: Session, unit: Unit): void {
   unit.isInFlight = true;
   if (unit.node !== undefined) unit.node.load.outstanding++;
   if (unit.held !== undefined) session.keptBytes += unit.bytes;
@@ -22,7 +22,7 @@ export function enterFlight(session: ClientSession, unit: Unit): void {
 }
 
 /** It was answered, or will not be any more. */
-export function leaveFlight(session: ClientSession, unit: Unit): void {
+export function leaveFlight(session: Session, unit: Unit): void {
   giveRoom(session, unit);
   if (!unit.isInFlight) return;
   unit.isInFlight = false;
@@ -31,7 +31,7 @@ export function leaveFlight(session: ClientSession, unit: Unit): void {
 }
 
 /** Somebody else may fall back in its place. */
-export function giveRoom(session: ClientSession, unit: Unit): void {
+export function giveRoom(session: Session, unit: Unit): void {
   const load = unit.fallback;
   if (load === undefined) return;
   unit.fallback = undefined;

@@ -17,7 +17,7 @@ import {
 } from '../protocol/write.ts';
 import { WeirError } from '../errors.ts';
 import type { QueryFacts, StatementFacts } from '../sql/facts.ts';
-import type { ClientSession } from './client.ts';
+import type { Session } from './session.ts';
 import type { Message, Unit } from './unit.ts';
 
 function isLocalStatement(facts: StatementFacts): boolean {
@@ -38,7 +38,7 @@ export function isLocal(facts: QueryFacts): boolean {
 }
 
 /** What executing one such text says, without RowDescription and ReadyForQuery. @throws WeirError */
-function execute(session: ClientSession, facts: QueryFacts): { columns: string[]; answer: Buffer } {
+function execute(session: Session, facts: QueryFacts): { columns: string[]; answer: Buffer } {
   const [statement] = facts.statements;
   if (statement === undefined || facts.statements.length > 1) {
     throw new WeirError('not_supported', { what: 'a weir.* setting together with other statements in one text' });
@@ -68,7 +68,7 @@ function describe(facts: QueryFacts): Buffer {
 }
 
 /** Answers the whole unit; ReadyForQuery is said by the caller. Returns whether there was an error. */
-export function answerLocally(session: ClientSession, unit: Unit): boolean {
+export function answerLocally(session: Session, unit: Unit): boolean {
   try {
     if (unit.locals !== unit.plans.length) {
       throw new WeirError('not_supported', { what: 'a weir.* setting in one batch with other statements' });
@@ -90,13 +90,13 @@ export function answerLocally(session: ClientSession, unit: Unit): boolean {
   }
 }
 
-function factsOf(session: ClientSession, name: string): QueryFacts {
+function factsOf(session: Session, name: string): QueryFacts {
   const facts = (name === '' ? session.unnamed : session.statements?.get(name))?.classified.facts;
   if (facts === undefined) throw new WeirError('statement_not_found', { name });
   return facts;
 }
 
-function answerMessage(session: ClientSession, message: Message, portals: Map<string, QueryFacts>): void {
+function answerMessage(session: Session, message: Message, portals: Map<string, QueryFacts>): void {
   const { buffer, start, end } = message;
   switch (message.type) {
     case Frontend.Parse: {

@@ -8,7 +8,7 @@ import { TxStatus } from '../protocol/codes.ts';
 import { errorResponse, readyForQuery, toldAsError } from '../protocol/write.ts';
 import type { End, LastWords } from '../backend/receiver.ts';
 import { WeirError } from '../errors.ts';
-import type { ClientSession } from './client.ts';
+import type { Session } from './session.ts';
 import { forgetTransaction, leaveUndecided } from './commits.ts';
 import { countAnswer } from './count.ts';
 import { avoidNode, canRunAgain, runAgain } from './again.ts';
@@ -18,7 +18,7 @@ import type { Unit } from './unit.ts';
 /** A statement that is ended by it has had the time that its session gives it: another try would take it anew. */
 const transactionTimeout = '25P04';
 
-export function serverLost(session: ClientSession, end: End, isMidMessage: boolean, isOwed: boolean): void {
+export function serverLost(session: Session, end: End, isMidMessage: boolean, isOwed: boolean): void {
   if (session.isClosed) return;
   const { why, isNodeAtFault } = end;
   const words = isForClient(session, end.words) ? end.words : undefined;
@@ -77,12 +77,12 @@ const lostStateText =
 /** Without work for too long: that is said of a server in the pool, which is nobody's then. */
 const idleSessionTimeout = '57P05';
 
-function isForClient(session: ClientSession, words: LastWords | undefined): boolean {
+function isForClient(session: Session, words: LastWords | undefined): boolean {
   return words !== undefined && (words.sqlstate !== idleSessionTimeout || session.keepsServer);
 }
 
 /** As PostgreSQL ends the connection: its message, byte for byte, and nothing behind it. */
-function endWith(session: ClientSession, why: string, words: LastWords | undefined): void {
+function endWith(session: Session, why: string, words: LastWords | undefined): void {
   if (words === undefined) return session.terminate(new WeirError('server_lost', { why }, lostStateText));
   const isTold = words.toldTo === session.receiver;
   session.wire.end(isTold ? undefined : words.frame);

@@ -9,7 +9,7 @@ import { close, describe, parse, sync } from '../protocol/write.ts';
 import type { AnswerReceiver, ServerConnection } from '../backend/server.ts';
 import type { Plan } from '../binding/plan.ts';
 import type { StatementFacts } from '../sql/facts.ts';
-import type { ClientSession } from './client.ts';
+import type { Session } from './session.ts';
 import { inItsReading } from './parse-settings.ts';
 import { planOf } from './plans.ts';
 import type { Statement } from './statements.ts';
@@ -23,7 +23,7 @@ export const noTypes = Buffer.alloc(2);
 const noSql = Buffer.alloc(0);
 
 /** Is the protocol's own naming in force (session mode, or max_prepared_statements = 0)? */
-export function passesNames(session: ClientSession): boolean {
+export function passesNames(session: Session): boolean {
   return session.poolMode === 'session' || session.database.settings().maxPreparedStatements === 0;
 }
 
@@ -33,7 +33,7 @@ export function foreignName(name: string): string {
 }
 
 /** May the transaction have failed by the time the server gets to what is sent now? */
-export function mayBeFailed(session: ClientSession): boolean {
+export function mayBeFailed(session: Session): boolean {
   if (session.status === TxStatus.Failed) return true;
   if (session.inFlight.length < 2) return false;
   if (session.status !== TxStatus.Idle) return true;
@@ -47,7 +47,7 @@ export function typesOf(statement: Statement): Buffer {
 }
 
 /** Does the server have it? A statement that was only about to be closed there is kept. */
-export function isPrepared(session: ClientSession, server: ServerConnection, statement: Statement): boolean {
+export function isPrepared(session: Session, server: ServerConnection, statement: Statement): boolean {
   const { serverName } = statement;
   if (server.prepared.use(serverName)) return true;
   if (session.evicted?.delete(serverName) !== true) return false;
@@ -56,14 +56,14 @@ export function isPrepared(session: ClientSession, server: ServerConnection, sta
 }
 
 /** Closing at once would take portals of this very batch along: it is done before Sync. */
-function evictFor(session: ClientSession, server: ServerConnection, serverName: string): void {
+function evictFor(session: Session, server: ServerConnection, serverName: string): void {
   const evicted = server.prepared.add(serverName);
   if (evicted !== undefined) (session.evicted ??= new Set()).add(evicted);
 }
 
 /** Sends Parse for a statement that the server does not have. `isSkipped`: the client does not hear of it. */
 export function prepare(
-  session: ClientSession,
+  session: Session,
   server: ServerConnection,
   statement: Statement,
   isSkipped: boolean,
@@ -87,14 +87,14 @@ export function prepare(
 }
 
 /** Takes a statement away from the server. The client does not hear of it. */
-export function closeSkipped(session: ClientSession, server: ServerConnection, name: string, undo?: () => void): void {
+export function closeSkipped(session: Session, server: ServerConnection, name: string, undo?: () => void): void {
   server.send(close('S', name));
   server.owe(new Answer<AnswerReceiver>(Owed.Close, session.receiver, true, undefined, undo));
 }
 
 /** Asks, behind its Parse, what the statement is. The client does not hear of it. */
 export function askDescription(
-  session: ClientSession,
+  session: Session,
   server: ServerConnection,
   statement: Statement,
   described: (description: Description) => void,
@@ -107,7 +107,7 @@ export function askDescription(
 }
 
 /** The same for one that no server has described yet. */
-export function learnDescription(session: ClientSession, server: ServerConnection, statement: Statement): void {
+export function learnDescription(session: Session, server: ServerConnection, statement: Statement): void {
   askDescription(session, server, statement, (description) => {
     statement.description ??= description;
     if (isSameDescription(statement.description, description)) return;
@@ -117,7 +117,7 @@ export function learnDescription(session: ClientSession, server: ServerConnectio
   });
 }
 
-export function closeEvicted(session: ClientSession, server: ServerConnection): void {
+export function closeEvicted(session: Session, server: ServerConnection): void {
   if (session.evicted === undefined) return;
   for (const name of session.evicted) {
     closeSkipped(session, server, name, () => server.prepared.restore(name));
@@ -126,12 +126,12 @@ export function closeEvicted(session: ClientSession, server: ServerConnection): 
 }
 
 /** Does the session's server have the client's statement by the client's own name? */
-export function goesByOwnName({ ownNames }: ClientSession, name: string): boolean {
+export function goesByOwnName({ ownNames }: Session, name: string): boolean {
   return ownNames?.get(name) === 'real';
 }
 
 /** Makes sure that the server has the statement the client calls `name`; returns its name there. */
-export function ensure(session: ClientSession, server: ServerConnection, name: string): string {
+export function ensure(session: Session, server: ServerConnection, name: string): string {
   if (name === '') {
     ensureUnnamed(session, server);
     return '';
@@ -151,7 +151,7 @@ export function ensure(session: ClientSession, server: ServerConnection, name: s
 }
 
 /** The server's unnamed statement becomes the session's. */
-export function ensureUnnamed(session: ClientSession, server: ServerConnection): void {
+export function ensureUnnamed(session: Session, server: ServerConnection): void {
   const { unnamed } = session;
   if (server.unnamed === unnamed) return;
   const undo = (): void => void (server.unnamed = unknownStatement);
@@ -174,7 +174,7 @@ export function ensureUnnamed(session: ClientSession, server: ServerConnection):
  * Before a text runs that names statements of the protocol in SQL: gives the server those names.
  * @param isBatch in a batch; otherwise before a Query
  */
-export function tellNames(session: ClientSession, server: ServerConnection, plan: Plan, isBatch: boolean): void {
+export function tellNames(session: Session, server: ServerConnection, plan: Plan, isBatch: boolean): void {
   const receiver = isBatch ? session.receiver : nobody;
   let isTold = !plan.isRead && showsNames(session, plan) && !passesNames(session) && tellAll(session, server, receiver);
   if (session.statements !== undefined) {
@@ -191,7 +191,7 @@ export function tellNames(session: ClientSession, server: ServerConnection, plan
 }
 
 /** Before its Parse: PostgreSQL looks then already at what EXECUTE will bring. */
-export function tellExecuted(session: ClientSession, server: ServerConnection, { classified }: Statement): void {
+export function tellExecuted(session: Session, server: ServerConnection, { classified }: Statement): void {
   for (const { executes } of classified.facts.statements) {
     if (executes === undefined || passesNames(session)) continue;
     const statement = session.statements?.get(executes);
@@ -201,7 +201,7 @@ export function tellExecuted(session: ClientSession, server: ServerConnection, {
 
 /** Gives the server one name, for `statement` or (undefined) only so that it can be taken away again. */
 function tellName(
-  session: ClientSession,
+  session: Session,
   server: ServerConnection,
   name: string,
   statement: Statement | undefined,
@@ -234,7 +234,7 @@ function namedIn({ kind, name, executes }: StatementFacts): string | undefined {
 }
 
 /** Does it, or the statement of the protocol that it executes? */
-function showsNames(session: ClientSession, plan: Plan): boolean {
+function showsNames(session: Session, plan: Plan): boolean {
   if (plan.showsNames) return true;
   const isShowing = ({ executes }: StatementFacts): boolean =>
     executes !== undefined && planOf(session, executes)?.showsNames === true;
@@ -242,7 +242,7 @@ function showsNames(session: ClientSession, plan: Plan): boolean {
 }
 
 /** For pg_prepared_statements: the server gets all names of the client, and loses all of Weir's. */
-function tellAll(session: ClientSession, server: ServerConnection, receiver: AnswerReceiver): boolean {
+function tellAll(session: Session, server: ServerConnection, receiver: AnswerReceiver): boolean {
   const { evicted } = session;
   session.evicted = undefined;
   for (const serverName of [...server.prepared.list(), ...(evicted ?? [])]) {

@@ -7,7 +7,7 @@ import { Frontend } from '../protocol/codes.ts';
 import { endOfString, readName } from '../protocol/read.ts';
 import type { ServerConnection } from '../backend/server.ts';
 import { readValues, type BoundValue } from './bound-settings.ts';
-import type { ClientSession } from './client.ts';
+import type { Session } from './session.ts';
 import { passesNames } from './names.ts';
 import { replaced } from './replaced.ts';
 import { isPiece, type Message, type Unit } from './unit.ts';
@@ -32,7 +32,7 @@ function callsIn(sql: string): Call[] {
 }
 
 /** The message with the server's pid for the client's own; the same one if that is not in it. */
-export function withServerPid(session: ClientSession, server: ServerConnection, unit: Unit, message: Message): Message {
+export function withServerPid(session: Session, server: ServerConnection, unit: Unit, message: Message): Message {
   const { type, buffer, start, end } = message;
   if (isPiece(message)) return message;
   if (type === Frontend.Query) return inText(session, server, unit, message, start + 5, end - 1);
@@ -46,7 +46,7 @@ export function withServerPid(session: ClientSession, server: ServerConnection, 
 }
 
 function inText(
-  session: ClientSession,
+  session: Session,
   server: ServerConnection,
   unit: Unit,
   message: Message,
@@ -66,7 +66,7 @@ function inText(
   return changed;
 }
 
-function inValues(session: ClientSession, server: ServerConnection, unit: Unit, message: Message): Message {
+function inValues(session: Session, server: ServerConnection, unit: Unit, message: Message): Message {
   const { buffer, start, end } = message;
   const nameStart = endOfString(buffer, start + 5, end) + 1;
   const statement = session.statementOf(readName(buffer, nameStart, endOfString(buffer, nameStart, end)));

@@ -7,7 +7,7 @@ import { Answer, Owed } from '../protocol/answers.ts';
 import { bindTo, close, execute, parse } from '../protocol/write.ts';
 import type { AnswerReceiver, ServerConnection } from '../backend/server.ts';
 import type { StatementKind } from '../sql/facts.ts';
-import type { ClientSession } from './client.ts';
+import type { Session } from './session.ts';
 import { quoteLiteral, type Settings } from './settings.ts';
 import type { SessionState } from './state.ts';
 import type { Statement } from './statements.ts';
@@ -29,7 +29,7 @@ const noTypes = Buffer.alloc(2);
 
 /** Sends the Parse of a statement that is not new, by `send`. */
 export function inItsReading(
-  session: ClientSession,
+  session: Session,
   server: ServerConnection,
   statement: Statement,
   send: () => void,

@@ -4,11 +4,11 @@
  */
 import { TxStatus } from '../protocol/codes.ts';
 import { pins } from '../binding/session-state.ts';
-import type { ClientSession } from './client.ts';
+import type { Session } from './session.ts';
 import type { Unit } from './unit.ts';
 
 /** `unit` was answered, and its session is pinned. */
-export function noteEnds(session: ClientSession, unit: Unit): void {
+export function noteEnds(session: Session, unit: Unit): void {
   for (const { effects } of unit.plans) {
     for (const reason of effects.mayEnd) if (session.state.pins.has(reason)) (session.ends ??= new Set()).add(reason);
   }

@@ -5,14 +5,14 @@ import { Frontend } from '../protocol/codes.ts';
 import { endOfString, readName } from '../protocol/read.ts';
 import type { Classified, StatementFacts } from '../sql/facts.ts';
 import type { Plan } from '../binding/plan.ts';
-import type { ClientSession } from './client.ts';
+import type { Session } from './session.ts';
 import type { Statement } from './statements.ts';
 import { isPiece, type Message, type Unit } from './unit.ts';
 import { isLocal } from './local.ts';
 import { unknownPath } from './reading.ts';
 
 /** The plan for a classified text, in this session's catalog and search_path. */
-export function bindFor(session: ClientSession, classified: Classified, unit?: Unit): Plan {
+export function bindFor(session: Session, classified: Classified, unit?: Unit): Plan {
   const { database, services } = session;
   const { role, searchPath: known } = session.state.reading;
   const searchPath = isReadingUnsure(session, unit) ? unknownPath : known;
@@ -22,25 +22,25 @@ export function bindFor(session: ClientSession, classified: Classified, unit?: U
 }
 
 /** Something that changes the search path is on the way, and may fail. */
-function isReadingUnsure({ inFlight }: ClientSession, unit: Unit | undefined): boolean {
+function isReadingUnsure({ inFlight }: Session, unit: Unit | undefined): boolean {
   if (unit?.changesReading === true) return true;
   for (let i = 0; i < inFlight.length; i++) if (inFlight.at(i)?.changesReading === true) return true;
   return false;
 }
 
 /** The plan of a prepared statement by the client's name; undefined: there is none (the server will say so). */
-export function planOf(session: ClientSession, name: string): Plan | undefined {
+export function planOf(session: Session, name: string): Plan | undefined {
   const classified = classifiedOf(session, name);
   return classified === undefined ? undefined : bindFor(session, classified);
 }
 
 /** Of one that SQL has prepared nothing is known, as of what EXECUTE runs. */
-function classifiedOf(session: ClientSession, name: string): Classified | undefined {
+function classifiedOf(session: Session, name: string): Classified | undefined {
   const { ownNames, services } = session;
   return session.statementOf(name)?.classified ?? (ownNames?.has(name) === true ? services.sqlPrepared : undefined);
 }
 
-function add(session: ClientSession, unit: Unit, classified: Classified): void {
+function add(session: Session, unit: Unit, classified: Classified): void {
   const plan = bindFor(session, classified, unit);
   unit.addPlan(plan);
   // It stands for a text that nobody has read, too.
@@ -63,7 +63,7 @@ function pendingOf(unit: Unit, name: string): Classified | undefined {
  * Notes what `message` adds to the unit. @throws ProtocolError if it is malformed: here, before anything of the unit is
  * sent, so that no server is left with half of it
  */
-export function notePlan(session: ClientSession, unit: Unit, message: Message): void {
+export function notePlan(session: Session, unit: Unit, message: Message): void {
   const { buffer, start, end } = message;
   switch (message.type) {
     case Frontend.Query: {
@@ -120,14 +120,14 @@ export function notePlan(session: ClientSession, unit: Unit, message: Message): 
 }
 
 /** A portal of an earlier request of the same transaction is executed, for the first time or once more. */
-function notePortal(session: ClientSession, unit: Unit, name: string): void {
+function notePortal(session: Session, unit: Unit, name: string): void {
   if (session.portals === undefined || (name === '' && unit.bindsUnnamed)) return;
   const plan = session.portals.get(name);
   if (plan !== undefined && !unit.hasPlan(plan)) unit.addPlan(plan);
 }
 
 /** Is its Parse, or one of Weir's for it, still on the way, so that it may turn out not to have happened? */
-function isUnsure(session: ClientSession, statement: Statement): boolean {
+function isUnsure(session: Session, statement: Statement): boolean {
   if (!session.hasNamesInFlight) return false;
   for (let i = 0; i < session.inFlight.length; i++) {
     const unit = session.inFlight.at(i);
@@ -137,7 +137,7 @@ function isUnsure(session: ClientSession, statement: Statement): boolean {
   return false;
 }
 
-function noteUse(session: ClientSession, unit: Unit, name: string): void {
+function noteUse(session: Session, unit: Unit, name: string): void {
   if (pendingOf(unit, name) !== undefined) return;
   const statement = session.statementOf(name);
   unit.uses = statement;

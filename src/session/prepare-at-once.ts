@@ -7,8 +7,9 @@ import { Frontend, TxStatus } from '../protocol/codes.ts';
 import { endOfString, readName } from '../protocol/read.ts';
 import { parseComplete } from '../protocol/write.ts';
 import type { Route } from '../routing/types.ts';
+import { answered } from './answered.ts';
 import { borrow } from './borrowed.ts';
-import type { ClientSession } from './client.ts';
+import type { Session } from './session.ts';
 import { passesNames } from './names.ts';
 import type { Message, Unit } from './unit.ts';
 
@@ -31,7 +32,7 @@ interface Prepared {
 }
 
 /** True: the unit was answered. */
-export function preparesAtOnce(session: ClientSession, unit: Unit): boolean {
+export function preparesAtOnce(session: Session, unit: Unit): boolean {
   if (unit.executes || !unit.isComplete || session.status !== TxStatus.Idle || !preparesOnly.test(unit.shape))
     return false;
   // As long as the catalog is not known, a table may be gone or be another one.
@@ -49,14 +50,14 @@ export function preparesAtOnce(session: ClientSession, unit: Unit): boolean {
   }
   for (const answer of answers) session.say(answer);
   unit.route = answeredByWeir;
-  session.answered(unit);
+  answered(session, unit);
   return true;
 }
 
 const nothing = Buffer.alloc(0);
 
 /** undefined: only a server knows. */
-function answerTo(session: ClientSession, message: Message, statements: Map<string, Prepared>): Buffer | undefined {
+function answerTo(session: Session, message: Message, statements: Map<string, Prepared>): Buffer | undefined {
   if (message.type === Frontend.Sync) return nothing;
   const { buffer, start, end } = message;
   if (message.type === Frontend.Describe) {

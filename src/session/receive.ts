@@ -10,7 +10,7 @@ import type { End } from '../backend/receiver.ts';
 import type { AnswerReceiver } from '../backend/server.ts';
 import type { Plan } from '../binding/plan.ts';
 import { parameterStatus, readyForQuery } from '../protocol/write.ts';
-import type { ClientSession } from './client.ts';
+import type { Session } from './session.ts';
 import { canRunAgain, swallow } from './again.ts';
 import { runsWithAnew } from './borrowed.ts';
 import { noteCompleted, noteFailed } from './commits.ts';
@@ -23,9 +23,9 @@ const syntaxError = '42601';
 const noTag = Buffer.alloc(0);
 
 export class Receiver implements AnswerReceiver {
-  private readonly session: ClientSession;
+  private readonly session: Session;
 
-  constructor(session: ClientSession) {
+  constructor(session: Session) {
     this.session = session;
   }
 

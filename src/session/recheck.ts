@@ -10,7 +10,7 @@ import { errorResponse, flush, frame } from '../protocol/write.ts';
 import { Answer, Owed } from '../protocol/answers.ts';
 import type { AnswerReceiver, ServerConnection } from '../backend/server.ts';
 import { renewBorrowed } from './borrowed.ts';
-import type { ClientSession } from './client.ts';
+import type { Session } from './session.ts';
 import { forward, pretend } from './forward.ts';
 import {
   askDescription,
@@ -50,7 +50,7 @@ function isOpenToChange(statement: Statement, isNew: boolean): boolean {
 }
 
 /** What a message is going to use, if it has to be looked at before. */
-function toCheck(session: ClientSession, message: Message): Statement | undefined {
+function toCheck(session: Session, message: Message): Statement | undefined {
   const server = session.server as ServerConnection;
   const statement = usedBy(session, message);
   if (statement === undefined || !isOpenToChange(statement, message.type === Frontend.Parse) || passesNames(session))
@@ -73,7 +73,7 @@ function nameUsedBy({ type, buffer, start, end }: Message): string | undefined {
 }
 
 /** The statement of a Bind or Describe; of a Parse, that which others have for the same text. */
-function usedBy(session: ClientSession, message: Message): Statement | undefined {
+function usedBy(session: Session, message: Message): Statement | undefined {
   const used = nameUsedBy(message);
   if (used !== undefined) return goesByOwnName(session, used) ? undefined : session.statementOf(used);
   const { type, buffer, start, end } = message;
@@ -94,7 +94,7 @@ function waitsForBatch({ type }: Message, server: ServerConnection): boolean {
 }
 
 /** Calls `goOn` when everything that was sent before is answered, or an error has made the server skip the rest. */
-function whenAnswered(session: ClientSession, goOn: (hasFailed: boolean) => void): void {
+function whenAnswered(session: Session, goOn: (hasFailed: boolean) => void): void {
   const server = session.server as ServerConnection;
   session.openLane(false);
   let hasFailed = false;
@@ -109,9 +109,9 @@ function whenAnswered(session: ClientSession, goOn: (hasFailed: boolean) => void
 }
 
 /** Nothing of the client is read until what this returns is called, or the server is gone. */
-function pause(session: ClientSession, step: () => void): () => void {
+function pause(session: Session, step: () => void): () => void {
   session.paused = step;
-  session.waiting();
+  session.waiting('statement check');
   // Not at once: whoever reads the server's answer, or undoes what failed, comes to its end first.
   return (): void =>
     queueMicrotask(() => {
@@ -122,14 +122,14 @@ function pause(session: ClientSession, step: () => void): () => void {
 }
 
 /** Sends messages of a unit, all that there are so far; perhaps some of them later. */
-export function forwardAll(session: ClientSession, unit: Unit, messages: readonly Message[], from = 0): void {
+export function forwardAll(session: Session, unit: Unit, messages: readonly Message[], from = 0): void {
   for (let at = from; at < messages.length; at++) {
     const message = messages[at] as Message;
     if (waitsForBatch(message, session.server as ServerConnection)) {
       return whenAnswered(session, (hasFailed) => {
         if (hasFailed) session.intake.reopen(unit);
         else forward(session, message);
-        session.sent(unit);
+        unit.sent();
       });
     }
     const statement = toCheck(session, message);
@@ -151,11 +151,11 @@ export function forwardAll(session: ClientSession, unit: Unit, messages: readonl
     }
     forward(session, message);
   }
-  session.sent(unit);
+  unit.sent();
 }
 
 /** Prepares it in the middle of the batch, and goes on when the server has said what it is there. */
-function check(session: ClientSession, statement: Statement, isNew: boolean, goOn: (isSame: boolean) => void): void {
+function check(session: Session, statement: Statement, isNew: boolean, goOn: (isSame: boolean) => void): void {
   const server = session.server as ServerConnection;
   const known = statement.description;
   // Who waits in the middle of a batch would hold up its neighbours.
@@ -180,7 +180,7 @@ function check(session: ClientSession, statement: Statement, isNew: boolean, goO
 }
 
 /** The statement is something else by now: a Parse makes a new one, and whatever uses the old one fails. */
-function forwardStale(session: ClientSession, message: Message, { serverName, description }: Statement): void {
+function forwardStale(session: Session, message: Message, { serverName, description }: Statement): void {
   const server = session.server as ServerConnection;
   if (serverName === '') server.unnamed = undefined;
   else server.prepared.delete(serverName);
@@ -198,7 +198,7 @@ function forwardStale(session: ClientSession, message: Message, { serverName, de
 }
 
 /** Is what is being sent a read that leaves nothing behind, so that its answer may turn out to be none? */
-function mayTakeBack(session: ClientSession): boolean {
+function mayTakeBack(session: Session): boolean {
   const unit = session.inFlight.peek();
   return session.inFlight.length === 1 && unit?.isRead === true && unit.isComplete && !unit.begins && !session.mustStay;
 }
@@ -207,7 +207,7 @@ function mayTakeBack(session: ClientSession): boolean {
  * Prepares the unnamed statement for such a read: nothing waits. If it turns out to be something else, the client gets
  * the error, and nothing of what the server says behind it.
  */
-function prepareInAdvance(session: ClientSession, unnamed: Statement): void {
+function prepareInAdvance(session: Session, unnamed: Statement): void {
   const server = session.server as ServerConnection;
   const known = unnamed.description;
   ensureUnnamed(session, server);

@@ -6,24 +6,31 @@ import type { ServerConnection } from '../backend/server.ts';
 import { WeirError } from '../errors.ts';
 import type { Pool } from '../pool/pool.ts';
 import { TxStatus } from '../protocol/codes.ts';
-import { avoidNode } from './again.ts';
-import type { ClientSession } from './client.ts';
+import { avoidNode, maxAttempts } from './again.ts';
+import type { GoOn, Outcome, Session } from './session.ts';
 import { hasForeignCustom, hasOwnCustom, makeCustomSql, missingCustom, noteReplayed } from './custom-settings.ts';
-import { findServer, maxAttempts, refuse, send } from './handle-request.ts';
+import { refuse } from './refuse.ts';
 import { hasForeignSequences } from './sequences.ts';
 import { replaySql, settingsOf } from './settings.ts';
 import type { Unit } from './unit.ts';
 
 /** Is it already, for what the unit asks of sequences and custom settings? Requests ahead may still change it. */
-export function isReadyFor(session: ClientSession, unit: Unit, server: ServerConnection): boolean {
+export function isReadyFor(session: Session, unit: Unit, server: ServerConnection): boolean {
   return !hasForeignSequences(session, unit, server) && hasOwnCustom(session, unit, server);
 }
 
-/**
- * Then sends.
- * @param from where the server was just taken from, with nothing of the session on it; undefined: it has been the session's
- */
-export function prepareServer(session: ClientSession, unit: Unit, from?: Pool): void {
+/** Its settings stay as they are where it has begun a transaction; what that has set, its server has set. */
+export function prepareOwnServer(session: Session, unit: Unit): Outcome {
+  return prepareServer(session, unit, undefined);
+}
+
+/** The server was just taken from its pool, with nothing of the session on it. */
+export function prepareNewServer(session: Session, unit: Unit): Outcome {
+  return prepareServer(session, unit, session.pool);
+}
+
+/** @param from its pool, if it was just taken from there */
+function prepareServer(session: Session, unit: Unit, from: Pool | undefined): Outcome {
   const server = session.server as ServerConnection;
   if (unit.asksCustom && from !== undefined && hasForeignCustom(session, unit, server))
     return renew(session, unit, from, server);
@@ -34,34 +41,41 @@ export function prepareServer(session: ClientSession, unit: Unit, from?: Pool): 
   // What a transaction sets, its server has set; but RESET goes there to the server's default, not to the client's.
   const isBegun = session.status !== TxStatus.Idle && session.reopening === undefined;
   const behind = session.status === TxStatus.InTransaction ? session.state.takeBehind() : undefined;
-  if (isBegun && !isAsked && behind === undefined) return send(session, unit);
+  if (isBegun && !isAsked && behind === undefined) return 'send';
   const { settings } = session.state;
   const sql = isBegun ? behind : replaySql(settingsOf(server), settings);
-  if (sql === undefined && !isAsked && session.reopening === undefined) return send(session, unit);
-  const steps = [forgets ? 'DISCARD SEQUENCES' : undefined, sql, session.reopening, makes];
-  const run = steps.filter((step) => step !== undefined).map((step) => server.run(step));
-  setUp(session, unit, from, Promise.all(run), () => {
+  if (sql === undefined && !isAsked && session.reopening === undefined) return 'send';
+  const texts = [forgets ? 'DISCARD SEQUENCES' : undefined, sql, session.reopening, makes];
+  const run = texts.filter((text) => text !== undefined).map((text) => server.run(text));
+  return setUp(session, unit, from, Promise.all(run), () => {
     if (!isBegun) server.settings = settings;
     if (sql !== undefined) noteReplayed(server, settings);
     if (forgets) server.sequencesOf = undefined;
   });
 }
 
-/** Sends when `steps` have made the session's server look like it. `done`: they have. */
+/** Sends when `answers` say that the session's server looks like it. `done`: it does. */
 function setUp(
-  session: ClientSession,
+  session: Session,
   unit: Unit,
   from: Pool | undefined,
-  steps: Promise<unknown>,
+  answers: Promise<unknown>,
   done: () => void,
-): void {
+): Outcome {
   const server = session.server as ServerConnection;
   const hasState = session.mustStay;
-  session.waiting();
-  const failed = (why: string): void => {
+  const succeeded = (): Outcome => {
+    // It may have said so with its last breath.
+    if (session.server !== server) return failed('the server closed the connection');
+    done();
+    session.reopening = undefined;
+    session.tellReported(server);
+    return 'send';
+  };
+  const failed = (why: string): Outcome => {
     if (!server.isAlive && !hasState && unit.attempts++ < maxAttempts) {
       avoidNode(unit, `${server.node.name} was lost (${why})`);
-      return findServer(session, unit);
+      return 'find server';
     }
     if (server.isAlive && from !== undefined && unit.attempts++ < maxAttempts)
       return renew(session, unit, from, server);
@@ -70,40 +84,36 @@ function setUp(
     if (unit.node?.role === 'replica' && !hasState && !unit.isRefused) {
       unit.isRefused = true;
       unit.retryWhy = `${server.node.name} does not take the settings of the session (${why})`;
-      return findServer(session, unit);
+      return 'find server';
     }
     const detail = `Replaying the settings of this session failed: ${why}`;
-    refuse(session, unit, new WeirError('server_login_failed', { node: server.node.name, why: detail }));
+    return refuse(session, unit, new WeirError('server_login_failed', { node: server.node.name, why: detail }));
   };
-  steps.then(
-    () =>
-      session.goOn(() => {
-        // It may have said so with its last breath.
-        if (session.server !== server) return failed('the server closed the connection');
-        done();
-        session.reopening = undefined;
-        session.tellReported(server);
-        send(session, unit);
-      }),
-    (error: Error) => session.goOn(() => failed(error.message)),
-  );
+  return session.waitShortly('server set-up', unit, (goOn) => {
+    answers.then(
+      () => goOn(succeeded),
+      (error: Error) => goOn(() => failed(error.message)),
+    );
+  });
 }
 
 /** A new server may take what this one does not (temp_buffers, say, once a temporary table was used), and has no more than it should. */
-function renew(session: ClientSession, unit: Unit, pool: Pool, server: ServerConnection): void {
+function renew(session: Session, unit: Unit, pool: Pool, server: ServerConnection): Outcome {
   session.forgetServer();
-  session.waiting();
-  let isLeft = false;
-  session.leavePark = (): void => void (isLeft = true);
-  pool.renew(server).then(
-    (fresh) => {
-      if (isLeft) return fresh === undefined ? undefined : pool.checkin(fresh, false);
-      session.goOn(() => {
-        if (fresh?.isAlive !== true) return findServer(session, unit);
-        session.attached(pool, fresh, unit.node);
-        prepareServer(session, unit);
-      });
-    },
-    (error: unknown) => session.fail(error),
-  );
+  return session.waitFor('new server', unit, (goOn) => {
+    pool.renew(server).then(
+      (fresh) => renewed(session, unit, pool, fresh, goOn),
+      (error: unknown) => session.fail(error),
+    );
+    return () => undefined;
+  });
+}
+
+function renewed(session: Session, unit: Unit, pool: Pool, fresh: ServerConnection | undefined, goOn: GoOn): void {
+  const isTakenUp = goOn(() => {
+    if (fresh?.isAlive !== true) return 'find server';
+    session.attached(pool, fresh, unit.node);
+    return 'prepare own server';
+  });
+  if (!isTakenUp && fresh !== undefined) pool.checkin(fresh, false);
 }

@@ -6,11 +6,11 @@
  */
 import type { ServerConnection } from '../backend/server.ts';
 import type { Pool } from '../pool/pool.ts';
-import type { ClientSession } from './client.ts';
+import type { Outcome, Session } from './session.ts';
 import type { Unit } from './unit.ts';
 
 /** The answers to a unit are complete, with or without an error: no rollback gives a value back. */
-export function noteAdvanced(session: ClientSession, unit: Unit): void {
+export function noteAdvanced(session: Session, unit: Unit): void {
   const { server } = session;
   if (unit.asksByName) session.asksSequences = true;
   if (unit.asksSequences && isSureToAsk(unit)) session.database.hasAskedSequences = true;
@@ -29,38 +29,36 @@ function isSureToAsk(unit: Unit): boolean {
 }
 
 /** All that the server knows was advanced by the session, and nothing elsewhere since. */
-function isLatest(session: ClientSession, server: ServerConnection): boolean {
+function isLatest(session: Session, server: ServerConnection): boolean {
   return server.sequencesOf === session && session.sequencesOn === server;
 }
 
 /** The server that can answer `unit`. */
-function ownServer(session: ClientSession, unit: Unit): ServerConnection | undefined {
+function ownServer(session: Session, unit: Unit): ServerConnection | undefined {
   const server = session.sequencesOn;
   return unit.asksSequences && server !== undefined && isLatest(session, server) ? server : undefined;
 }
 
 /** The server that can answer `unit`, if it is idle. */
-export function serverWithSequences(session: ClientSession, unit: Unit, pool: Pool): ServerConnection | undefined {
+export function serverWithSequences(session: Session, unit: Unit, pool: Pool): ServerConnection | undefined {
   const server = ownServer(session, unit);
   return server === undefined ? undefined : pool.tryTake(server);
 }
 
-/** Waits if that server is just being reset behind what has advanced the sequence. */
-export function awaitsReset(session: ClientSession, unit: Unit, again: () => void): boolean {
+/** Waits if that server is just being reset behind what has advanced the sequence, and then looks for a server anew. */
+export function awaitsReset(session: Session, unit: Unit): Outcome | undefined {
   const reset = ownServer(session, unit)?.reset;
-  if (reset === undefined) return false;
-  session.waiting();
-  void reset.then(() => session.goOn(again));
-  return true;
+  if (reset === undefined) return undefined;
+  return session.waitShortly('server reset', unit, (goOn) => void reset.then(() => goOn('find server')));
 }
 
 /** The session is over: nobody will ask for what it has advanced. */
-export function leaveSequences(session: ClientSession, server: ServerConnection): void {
+export function leaveSequences(session: Session, server: ServerConnection): void {
   if (server.sequencesOf === session) server.sequencesOf = undefined;
 }
 
 /** Must the server forget what it knows before `unit`, which asks for the session's own values or brings them? */
-export function hasForeignSequences(session: ClientSession, unit: Unit, server: ServerConnection): boolean {
+export function hasForeignSequences(session: Session, unit: Unit, server: ServerConnection): boolean {
   if (server.sequencesOf === undefined || isLatest(session, server)) return false;
   // What the open transaction has advanced must not be lost.
   if (session.hasAdvanced) return false;

@@ -7,7 +7,7 @@ import type { ServerConnection } from '../backend/server.ts';
 import { noteLatency } from '../routing/latency.ts';
 import { mayBeKept, settleSwallowed } from './again.ts';
 import { noteAhead } from './ahead.ts';
-import type { ClientSession } from './client.ts';
+import type { Session } from './session.ts';
 import { forgetTransaction, guardWrites, noteWrites, settleWrites } from './commits.ts';
 import { noteCustomSettings } from './custom-settings.ts';
 import { countAnswer } from './count.ts';
@@ -18,7 +18,7 @@ import { noteAdvanced } from './sequences.ts';
 import type { Unit } from './unit.ts';
 
 /** Called when the first message of a unit is about to be sent. */
-export function beginUnit(session: ClientSession, unit: Unit): void {
+export function beginUnit(session: Session, unit: Unit): void {
   const { services } = session;
   unit.isBegun = true;
   unit.sentAtMs = services.nowMs();
@@ -33,7 +33,7 @@ export function beginUnit(session: ClientSession, unit: Unit): void {
 }
 
 /** ReadyForQuery for `unit`, which is no longer in flight. */
-export function settle(session: ClientSession, unit: Unit, status: number): void {
+export function settle(session: Session, unit: Unit, status: number): void {
   const { database, services, tokens } = session;
   const server = session.server as ServerConnection;
   const now = services.nowMs();
@@ -75,7 +75,7 @@ export function settle(session: ClientSession, unit: Unit, status: number): void
   session.becameQuiet();
 }
 
-function settleEffects(session: ClientSession, unit: Unit): void {
+function settleEffects(session: Session, unit: Unit): void {
   for (const plan of unit.plans) {
     if (!plan.hasEffects) continue;
     // Something in the middle of it was committed: what did what is not to be told apart.
@@ -85,7 +85,7 @@ function settleEffects(session: ClientSession, unit: Unit): void {
   }
 }
 
-function noteSpeed(session: ClientSession, unit: Unit, nowMs: number): void {
+function noteSpeed(session: Session, unit: Unit, nowMs: number): void {
   const { node } = unit;
   // Behind others in a lane a read says nothing about its node.
   if (node === undefined || !unit.isRead || unit.hasError || (session.server?.sharers ?? 0) > 1) return;
@@ -94,7 +94,7 @@ function noteSpeed(session: ClientSession, unit: Unit, nowMs: number): void {
   if (facts !== undefined) noteLatency(node.load, session.services.baselines.of(facts, latencyMs), latencyMs, nowMs);
 }
 
-function settleCache(session: ClientSession, unit: Unit, isIdle: boolean): void {
+function settleCache(session: Session, unit: Unit, isIdle: boolean): void {
   const { flight, capture } = unit;
   if (flight !== undefined) {
     if (capture !== undefined && !capture.overflow && isIdle && !unit.hasError)

@@ -19,7 +19,7 @@ export function suspicionOfSession(session: ClientSession): Suspicion | undefine
   if (session.inFlight.length > 0) return ofInFlight(session) ?? ofSockets(session);
   if (session.isReady) return ofSockets(session);
   const of = session.intake.first ?? session;
-  const isAwaited = session.ticket !== undefined || session.leavePark !== undefined || isBusy(session.server);
+  const isAwaited = session.wait !== undefined || isBusy(session.server);
   return { kind: isAwaited ? 'client_waiting' : 'client_asleep', of, mayWait: true };
 }
 
@@ -68,11 +68,9 @@ export function describeSession(session: ClientSession, nowMs: number): object {
     client: identity.id,
     database: database.name,
     user: session.user,
-    phase: session.isReady ? 'ready' : 'waiting',
+    phase: session.phase,
     status: String.fromCharCode(session.status),
     inFlight: inFlight.length,
-    isInLine: session.ticket !== undefined,
-    isParked: session.leavePark !== undefined,
     isPausedForServer: session.paused !== undefined,
     pins: [...session.state.pins],
     clientSocket: { isPaused: wire.isPaused, isFull: wire.isFull, willDrain: wire.willDrain },

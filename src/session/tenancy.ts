@@ -19,7 +19,8 @@ export abstract class Tenancy extends Holdings {
   abstract readonly receiver: AnswerReceiver;
   abstract readonly wire: Wire;
   serverNode: NodeState | undefined;
-  protected pool: Pool | undefined;
+  /** The pool of `server`. */
+  pool: Pool | undefined;
   /** Transaction status as of the last ReadyForQuery. */
   status: number = TxStatus.Idle;
   readonly inFlight = new Ring<Unit>();

@@ -132,6 +132,11 @@ export class Unit {
   /** Neither Weir's parser nor the server's understood it: a typing error, not a new kind of CALL that may have committed. */
   isUnparsable = false;
 
+  /** All that there is of it was handed to its server. */
+  sent(): void {
+    if (this.held === undefined) this.messages = undefined;
+  }
+
   noteEntered(name: string, statement: Statement): void {
     (this.entered ??= []).push([name, statement]);
   }

@@ -85,13 +85,13 @@ async function sendSilently({ socket, session }: Scene, bytes: Buffer): Promise<
 
 describe('a client', () => {
   const faults: [StuckKind, number, (at: Scene) => void | Promise<void>][] = [
-    ['client_asleep', 65, ({ session }) => session.waiting()],
+    ['client_asleep', 65, ({ session }) => session.waiting('copy')],
     [
       'client_waiting',
       65,
       ({ session }) => {
-        session.waiting();
-        session.leavePark = () => undefined;
+        session.waiting('node');
+        session.wait = { kind: 'node', sinceMs: 0, cancel: () => undefined };
       },
     ],
     ['client_paused', 5, ({ session }) => void session.wire.socket.pause()],
@@ -133,12 +133,12 @@ describe('a client', () => {
 
   test('that gets on now and then is not stuck, however long it lasts', async () => {
     const at = await scene();
-    at.session.waiting();
+    at.session.waiting('copy');
     for (let i = 0; i < 10; i++) {
       at.pass(50);
       at.session.goOn(() => undefined);
       at.pass(1);
-      at.session.waiting();
+      at.session.waiting('copy');
     }
     expect(found(at)).toEqual({});
   });
@@ -219,7 +219,7 @@ describe('is left alone:', () => {
       at.socket.write(query("SELECT 'next'"));
     },
     'a process that was stopped for an hour': (at) => {
-      at.session.waiting();
+      at.session.waiting('copy');
       at.pass(1);
       at.watchdog.pass(3_600_000);
     },

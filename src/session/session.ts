@@ -1,0 +1,229 @@
+/**
+ * A client's conversation as the steps of a request see it: whether it reads on or waits, and for what; what the client is
+ * told. Abstract: the socket and the reading of messages are client.ts, which puts a session together.
+ */
+import type { ServerConnection } from '../backend/server.ts';
+import type { SessionFreshness } from '../cache/types.ts';
+import { WeirError } from '../errors.ts';
+import { ProtocolError } from '../protocol/read.ts';
+import { errorResponse, parameterStatus } from '../protocol/write.ts';
+import type { Database, Services } from './context.ts';
+import { SessionTokens } from './freshness.ts';
+import type { ClientIdentity } from './holdings.ts';
+import type { Preferences } from './preferences.ts';
+import type { SessionState } from './state.ts';
+import { Stranded } from './stranded.ts';
+import { Tenancy } from './tenancy.ts';
+import type { Unit } from './unit.ts';
+import type { CancellableWait, WaitKind } from './waits.ts';
+
+/** The steps of a request that it can go on with; handle-request.ts has the table of them. */
+export type Step = 'find server' | 'prepare new server' | 'prepare own server' | 'send';
+
+/** What a step comes to: the next one; `waits`: for something that takes the request up again; `done`: sent, or answered. */
+export type Outcome = Step | 'waits' | 'done';
+
+/** Ends a wait. Returns false, and does nothing, if the request does not wait for that any more. */
+export type GoOn = (next: Outcome | (() => Outcome)) => boolean;
+
+/** What a request waits for that a CancelRequest, or the end of its client, can take it away from. */
+export interface Wait {
+  readonly kind: CancellableWait;
+  readonly sinceMs: number;
+  cancel: () => void;
+}
+
+/** What the steps and the answers tell the reader of requests (intake.ts). */
+export interface RequestReader {
+  readonly copyIn: { heard(): void };
+  /** The request whose turn it is. */
+  readonly first: Unit | undefined;
+  /** A batch is on its server whose Sync has not come. */
+  readonly isInBatch: boolean;
+  entered(unit: Unit): void;
+  again(units: readonly Unit[]): void;
+  reopen(unit: Unit): void;
+  recounted(unit: Unit, readies: number): void;
+  skipToSync(): void;
+  beginAnew(): void;
+  serverLost(): void;
+  cancelWaiting(): void;
+}
+
+export abstract class Session extends Tenancy {
+  readonly tokens = new SessionTokens();
+  readonly stranded = new Stranded();
+  /** What the cache must not go behind. */
+  readonly seen: SessionFreshness;
+  /** `reading`: takes requests; `closed`: the client is gone; else what its next message waits for. */
+  phase: 'reading' | 'closed' | WaitKind = 'reading';
+  wait: Wait | undefined;
+  /** What waits until everything before it is answered. */
+  private quietStep: (() => void) | undefined;
+  /** Of the requests in flight, those kept so that they can run again. */
+  keptBytes = 0;
+  /** Passed over by a server, to run again when it has answered everything. */
+  readonly again: Unit[] = [];
+  requestAtMs: number;
+
+  abstract readonly intake: RequestReader;
+  /** Nothing is here of the client's next message. */
+  abstract readonly isBetweenMessages: boolean;
+  /** Takes the request through its steps until it waits or is done. */
+  abstract advance(unit: Unit, next: Outcome): void;
+  protected abstract haltReading(): void;
+  /** The next requests, unless the client must first take what it has been told already. */
+  protected abstract readOn(): void;
+
+  constructor(
+    identity: ClientIdentity,
+    database: Database,
+    services: Services,
+    state: SessionState,
+    preferences: Preferences,
+  ) {
+    super(identity, database, services, state, preferences);
+    this.seen = services.cache.newFreshness();
+    this.requestAtMs = services.nowMs();
+  }
+
+  get isReady(): boolean {
+    return this.phase === 'reading';
+  }
+
+  get isWaiting(): boolean {
+    return this.phase !== 'reading' && this.phase !== 'closed';
+  }
+
+  get isClosed(): boolean {
+    return this.phase === 'closed';
+  }
+
+  /* ---- waiting ---- */
+
+  /** Nothing more is read until `goOn`, of what is here already either. */
+  waiting(what: WaitKind): void {
+    if (this.phase !== 'reading') return;
+    this.phase = what;
+    this.haltReading();
+  }
+
+  /** What was waited for has come. */
+  goOn(step: () => void): void {
+    if (this.phase === 'closed') return;
+    this.wait = undefined;
+    this.phase = 'reading';
+    try {
+      step();
+      // Something behind it still waits until all is answered: nothing may overtake that.
+      if (this.quietStep !== undefined && this.isReady && this.inFlight.length === 0) return this.becameQuiet();
+      if (this.quietStep !== undefined) this.waiting('answers');
+      this.readOn();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  /**
+   * The unit waits for `what`.
+   * @param begin begins to wait, and returns how to give that up. A CancelRequest gives it up, and so does the client's end.
+   */
+  waitFor(what: CancellableWait, unit: Unit, begin: (goOn: GoOn) => () => void): 'waits' {
+    this.waiting(what);
+    const wait: Wait = { kind: what, sinceMs: unit.receivedAtMs, cancel: () => undefined };
+    this.wait = wait;
+    wait.cancel = begin((next) => {
+      if (this.wait !== wait) return false;
+      this.goOn(() => this.advance(unit, typeof next === 'function' ? next() : next));
+      return true;
+    });
+    return 'waits';
+  }
+
+  protected stopWaiting(): void {
+    const { wait } = this;
+    this.wait = undefined;
+    wait?.cancel();
+  }
+
+  /** The unit waits for something that comes soon in any case, and that nothing takes it away from. */
+  waitShortly(what: WaitKind, unit: Unit, begin: (goOn: GoOn) => void): 'waits' {
+    this.waiting(what);
+    begin((next) => {
+      if (this.phase === 'closed') return false;
+      this.goOn(() => this.advance(unit, typeof next === 'function' ? next() : next));
+      return true;
+    });
+    return 'waits';
+  }
+
+  /** Runs `step` when nothing is being answered any more: at once, or later. */
+  whenQuiet(step: () => void): void {
+    if (this.inFlight.length === 0) return step();
+    this.waiting('answers');
+    this.quietStep = step;
+  }
+
+  /** The same for what comes before all that waits for quiet already. */
+  firstWhenQuiet(step: () => void): void {
+    const later = this.quietStep;
+    this.quietStep = (): void => {
+      this.quietStep = later;
+      step();
+    };
+  }
+
+  /** The last answer has come. */
+  becameQuiet(): void {
+    const step = this.quietStep;
+    if (step === undefined) return;
+    this.quietStep = undefined;
+    this.goOn(step);
+  }
+
+  protected forgetQuietStep(): void {
+    this.quietStep = undefined;
+  }
+
+  /* ---- words to the client ---- */
+
+  say(bytes: Buffer): void {
+    this.wire.send(bytes);
+  }
+
+  /** The server reports something else than the client knows, behind its back: a setting was replayed. */
+  tellReported(server: ServerConnection): void {
+    for (const [name, value] of this.state.untold(server.parameters)) this.say(parameterStatus(name, value));
+  }
+
+  /** The connection cannot go on: says why and closes. */
+  terminate(error: WeirError): void {
+    if (this.phase === 'closed') return;
+    this.wire.end(
+      errorResponse({
+        severity: 'FATAL',
+        sqlstate: error.sqlstate,
+        message: error.message,
+        detail: error.detail,
+        hint: error.hint,
+      }),
+    );
+  }
+
+  /** Closes without a word, behind what was relayed. */
+  cutOff(why: string): void {
+    const message = 'a client was cut off: its server was lost in the middle of a message';
+    this.services.log('warn', 'client_cut_off', message, { client: this.identity.id, why });
+    this.wire.end();
+  }
+
+  /** An exception on this connection's behalf. */
+  fail(error: unknown): void {
+    if (error instanceof WeirError) return this.terminate(error);
+    if (error instanceof ProtocolError)
+      return this.terminate(new WeirError('protocol_violation', { what: error.message }));
+    const bug = error instanceof Error ? error : new Error(String(error));
+    this.services.unexpected(bug);
+    this.terminate(new WeirError('internal_error', { what: bug.message }));
+  }
+}
