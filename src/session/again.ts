@@ -5,7 +5,7 @@
  */
 import type { Session } from './session.ts';
 import { leaveForHome, mayEnd, mayGoHome } from './go-home.ts';
-import type { Unit } from './unit.ts';
+import { Attempt, type Unit } from './unit.ts';
 
 /** A request that servers have failed so often is not sent to another one. */
 export const maxAttempts = 3;
@@ -36,7 +36,8 @@ function leavesNothing({ isRead, plans }: Unit): boolean {
 const maxKeptBytes = 256 * 1024;
 
 export function canRunAgain(unit: Unit): boolean {
-  return unit.messages !== undefined && !unit.isSentOn && unit.attempts < maxAttempts;
+  const isUnseen = unit.state === 'running' || unit.state === 'passed over';
+  return isUnseen && unit.messages !== undefined && unit.attempts < maxAttempts;
 }
 
 /** What only a replica says of a read, whatever language its messages are in; and what follows from it. */
@@ -81,7 +82,7 @@ export function canAllRunAgain(session: Session): boolean {
 
 /** The client will not hear of what is in flight, and all of it runs again once the server has answered. */
 export function swallowAll({ inFlight }: Session): void {
-  for (let i = 0; i < inFlight.length; i++) (inFlight.at(i) as Unit).isSwallowed = true;
+  for (let i = 0; i < inFlight.length; i++) passOver(inFlight.at(i) as Unit);
 }
 
 /** ReadyForQuery for a swallowed unit, which is no longer in flight. */
@@ -156,20 +157,17 @@ function take(session: Session, units: readonly Unit[], at: number): void {
   session.advance(unit, at > 0 && session.keepsServer ? 'prepare own server' : 'find server');
 }
 
+function passOver(unit: Unit): void {
+  if (unit.state !== 'passed over') unit.move('passed over');
+}
+
 function reset(session: Session, unit: Unit): void {
-  for (const [name, statement] of unit.entered ?? []) session.forgetStatement(name, statement);
-  unit.entered = undefined;
-  unit.borrowed = undefined;
-  unit.attempts++;
-  unit.isSwallowed = false;
-  unit.hasError = false;
-  unit.isBegun = false;
-  unit.held = undefined;
-  unit.node = undefined;
+  const { entered, guard } = unit.attempt;
+  unit.move('taken up again');
+  for (const [name, statement] of entered ?? []) session.forgetStatement(name, statement);
   // A read commits nothing; what those before it may have committed is closed by their own guards.
-  unit.guard?.rolledBack();
-  unit.guard = undefined;
-  unit.hasCommitted = false;
-  unit.openFrom = 0;
-  unit.statementIndex = 0;
+  guard?.rolledBack();
+  unit.attempt = new Attempt();
+  unit.attempts++;
+  unit.node = undefined;
 }

@@ -24,7 +24,7 @@ export function awaitsPeers(
   lost: () => Outcome,
 ): Outcome | undefined {
   if (!session.services.cache.hasPeers) return undefined;
-  const before = unit.guard;
+  const before = unit.attempt.guard;
   if (before === undefined) noteWrites(session, unit);
   const guard = guardWrites(session, unit);
   const announced = guard?.announced;
@@ -35,7 +35,7 @@ export function awaitsPeers(
       const isTakenUp = goOn(() => {
         if (session.server === server) return send();
         guard.rolledBack();
-        unit.guard = before;
+        unit.attempt.guard = before;
         return lost();
       });
       // The client is gone. The unit was never sent, so nothing of it can have been committed.

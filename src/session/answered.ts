@@ -8,12 +8,12 @@ import type { Unit } from './unit.ts';
 
 /** The answer was said, but for ReadyForQuery: that follows, now or at the Sync of the unit. */
 export function answered(session: Session, unit: Unit): 'done' {
-  leaveFlight(session, unit);
+  leaveFlight(session, unit, 'answered by Weir');
   session.intake.entered(unit);
   session.lastUnit = unit;
   countAnswer(session, unit);
   if (unit.isComplete) session.say(readyForQuery(statusLetter(session.status)));
-  else if (unit.hasError) session.intake.skipToSync();
+  else if (unit.attempt.hasError) session.intake.skipToSync();
   else session.intake.beginAnew();
   session.release();
   return 'done';

@@ -29,8 +29,8 @@ function isBound(session: Session, name: string, { ddlHere }: Borrowed): boolean
 }
 
 /** Should the unit run again, or its Parse not happen, that is what says what the name is. */
-function isParsedIn({ entered }: Unit, name: string): boolean {
-  return entered?.some(([parsed]) => parsed === name) === true;
+function isParsedIn({ attempt }: Unit, name: string): boolean {
+  return attempt.entered?.some(([parsed]) => parsed === name) === true;
 }
 
 /** Bind or Describe of it is about to be sent: from its answer on the client is bound to what it is. */
@@ -40,7 +40,7 @@ export function useBorrowed(session: Session, unit: Unit, name: string): void {
   session.borrowed?.delete(name);
   if (isBound(session, name, borrowed)) return;
   if (borrowed.catalogMark !== catalogMark(session) && !isParsedIn(unit, name)) session.renewStatement(name);
-  (unit.borrowed ??= new Map()).set(name, borrowed);
+  (unit.attempt.borrowed ??= new Map()).set(name, borrowed);
 }
 
 /** It has turned out to be something else by now. True: the client has it anew. */
@@ -57,7 +57,7 @@ export function renewBorrowed(session: Session, name: string): boolean {
  */
 export function runsWithAnew(session: Session, unit: Unit): boolean {
   const names: string[] = [];
-  for (const [name, borrowed] of unit.borrowed ?? []) if (!isBound(session, name, borrowed)) names.push(name);
+  for (const [name, borrowed] of unit.attempt.borrowed ?? []) if (!isBound(session, name, borrowed)) names.push(name);
   const runsAgain = names.length > 0 && canAllRunAgain(session);
   for (const name of names) {
     // What the unit parses itself it has anew when it parses it again.

@@ -118,7 +118,7 @@ export class ClientSession extends Session implements WireHandler {
     this.letServerGo();
     for (let unit = this.inFlight.shift(); unit !== undefined; unit = this.inFlight.shift()) {
       unit.flight?.abandon();
-      leaveFlight(this, unit);
+      leaveFlight(this, unit, 'abandoned');
     }
     this.intake.left();
     for (const unit of this.again.splice(0)) unit.flight?.abandon();

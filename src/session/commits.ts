@@ -41,18 +41,18 @@ function noteTraces(server: ServerConnection, { isSuspect, pins }: SessionEffect
 export function guardWrites(session: Session, unit: Unit): WriteGuard | undefined {
   const { writes } = session;
   if (writes === undefined || !(unit.isComplete || unit.mayCommit) || !unit.executes) return undefined;
-  if (unit.guard !== undefined && unit.guardedWrites === writes.extent) return undefined;
+  if (unit.attempt.guard !== undefined && unit.attempt.guardedWrites === writes.extent) return undefined;
   const isOpenTransaction = session.status !== TxStatus.Idle && session.inFlight.length === 0;
   if (isOpenTransaction && !unit.mayCommit) return undefined;
   const guard = closeAll(session);
   if (guard === undefined) return undefined;
-  unit.guardedWrites = writes.extent;
+  unit.attempt.guardedWrites = writes.extent;
   addGuard(unit, guard);
   return guard;
 }
 
 function addGuard(unit: Unit, guard: WriteGuard): void {
-  unit.guard = unit.guard === undefined ? guard : bothGuards(unit.guard, guard);
+  unit.attempt.guard = unit.attempt.guard === undefined ? guard : bothGuards(unit.attempt.guard, guard);
 }
 
 /** Everything that is not decided yet. undefined: nothing, or the database's tags are not known yet. */
@@ -91,14 +91,16 @@ export function noteCompleted(
   const isProgram =
     facts !== undefined && facts.kind !== 'unknown' && commitsByItself(facts, plan?.facts.template ?? '');
   const event = isProgram ? 'program' : eventOf(buffer.toString('latin1', start, end - 1), facts);
-  const hasMore = facts?.kind === 'unknown' || unit.statementIndex !== plan?.facts.statements.length;
+  const hasMore = facts?.kind === 'unknown' || unit.attempt.statementIndex !== plan?.facts.statements.length;
   if (!happened(session, unit, event)) return;
-  unit.openFrom = isQuery ? unit.plans.length - Number(hasMore) : behind(unit, plan);
+  unit.attempt.openFrom = isQuery ? unit.plans.length - Number(hasMore) : behind(unit, plan);
 }
 
 /** The place behind a plan among those of which nothing was decided yet. */
 function behind(unit: Unit, plan: Plan | undefined): number {
-  return plan === undefined ? unit.openFrom : Math.max(unit.openFrom, unit.placeOf(plan, unit.openFrom) + 1);
+  return plan === undefined
+    ? unit.attempt.openFrom
+    : Math.max(unit.attempt.openFrom, unit.placeOf(plan, unit.attempt.openFrom) + 1);
 }
 
 /** The server has said that something of the unit failed. */
@@ -109,10 +111,10 @@ export function noteFailed(session: Session, unit: Unit): void {
 
 /** May what failed have committed before it did? */
 function mayHaveCommitted(unit: Unit): boolean {
-  if (unit.isUnparsable) return false;
+  if (unit.attempt.isUnparsable) return false;
   const last = unit.plans.at(-1);
   if (last !== undefined && unit.shape === 'Q') {
-    const failing = last.facts.statements[unit.statementIndex];
+    const failing = last.facts.statements[unit.attempt.statementIndex];
     return failing === undefined || commitsByItself(failing, last.facts.template);
   }
   return unit.plans.some(({ facts }) => facts.statements.some((one) => commitsByItself(one, facts.template)));
@@ -132,10 +134,10 @@ function happened(session: Session, unit: Unit, event: TransactionEvent): boolea
 
 /** ReadyForQuery may be far away: from now on nobody reads what is older from a replica. The tags stay closed. */
 function acknowledge(session: Session, unit: Unit): void {
-  unit.hasCommitted = true;
-  unit.guard ??= closeAll(session);
+  unit.attempt.hasCommitted = true;
+  unit.attempt.guard ??= closeAll(session);
   const { ticker } = session.database.topology;
-  unit.guard?.acknowledged(ticker.next(), ticker);
+  unit.attempt.guard?.acknowledged(ticker.next(), ticker);
 }
 
 /* ---- ReadyForQuery ---- */
@@ -154,22 +156,22 @@ function readyEvent(status: number): TransactionEvent {
 export function settleWrites(session: Session, unit: Unit, status: number): void {
   const [next, fate] = after(session.transaction, readyEvent(status));
   session.transaction = next;
-  if (session.writes === undefined && unit.guard === undefined) {
-    if (fate === 'committed' && unit.executes) unit.hasCommitted = true;
+  if (session.writes === undefined && unit.attempt.guard === undefined) {
+    if (fate === 'committed' && unit.executes) unit.attempt.hasCommitted = true;
     return;
   }
   // A batch that executes nothing decides nothing either.
-  if (fate === 'committed' && unit.executes) unit.hasCommitted = true;
+  if (fate === 'committed' && unit.executes) unit.attempt.hasCommitted = true;
   if (fate === 'open') keepOpen(session, unit);
   else session.open = undefined;
-  if (unit.hasCommitted) committed(session, unit);
-  else unit.guard?.rolledBack();
+  if (unit.attempt.hasCommitted) committed(session, unit);
+  else unit.attempt.guard?.rolledBack();
   if (session.inFlight.length === 0) session.writes = session.open;
 }
 
 function keepOpen(session: Session, unit: Unit): void {
   if (!unit.executes) return;
-  for (let at = unit.hasRepeated ? 0 : unit.openFrom; at < unit.plans.length; at++) {
+  for (let at = unit.attempt.hasRepeated ? 0 : unit.attempt.openFrom; at < unit.plans.length; at++) {
     const plan = unit.plans[at] as Plan;
     if (isWrite(plan)) (session.open ??= new WriteSet()).add(plan);
   }
@@ -179,11 +181,11 @@ function committed(session: Session, unit: Unit): void {
   const { writes, database } = session;
   const { topology } = database;
   writes?.knownBy(topology.catalog());
-  if (unit.guard === undefined || (writes?.all === true && (unit.guardedWrites & everything) === 0)) {
+  if (unit.attempt.guard === undefined || (writes?.all === true && (unit.attempt.guardedWrites & everything) === 0)) {
     const guard = closeAll(session);
     if (guard !== undefined) addGuard(unit, guard);
   }
-  unit.guard?.committed(topology.ticker.next(), topology.ticker);
+  unit.attempt.guard?.committed(topology.ticker.next(), topology.ticker);
   session.tokens.schema.wrote(topology.schema);
   if (writes?.changesCatalog !== true) return;
   session.services.book.ddlDone();
@@ -204,7 +206,7 @@ export function leaveUndecided(session: Session): void {
   if (server === undefined) return;
   const { topology } = database;
   for (let i = 0; i < inFlight.length; i++) {
-    const { guard } = inFlight.at(i) as Unit;
+    const { guard } = (inFlight.at(i) as Unit).attempt;
     if (guard === undefined) continue;
     const whenDecided = topology.whenGone(server).then(() => {
       const prefix = database.tagPrefix();

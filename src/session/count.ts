@@ -43,7 +43,7 @@ export function countAnswer(session: Session, unit: Unit): void {
   const route =
     unit.cacheLabel === 'hit' ? 'cache' : role === 'replica' ? 'replica' : role === undefined ? 'none' : 'primary';
   const at = routeIndex[route];
-  bump(stats.byLabel, at * 6 + cacheIndex[unit.cacheLabel] * 2 + (unit.hasError ? 1 : 0));
+  bump(stats.byLabel, at * 6 + cacheIndex[unit.cacheLabel] * 2 + (unit.attempt.hasError ? 1 : 0));
   const seconds = durationMs / 1000;
   let bucket = 0;
   while (bucket < durationBoundsSeconds.length && seconds > (durationBoundsSeconds[bucket] as number)) bucket++;
@@ -51,6 +51,6 @@ export function countAnswer(session: Session, unit: Unit): void {
   bump(stats.durationSums, at, seconds);
   stats.queries++;
   stats.queryMs += durationMs;
-  if (unit.sentAtMs > 0) stats.waitMs += unit.sentAtMs - unit.receivedAtMs;
+  if (unit.attempt.sentAtMs > 0) stats.waitMs += unit.attempt.sentAtMs - unit.receivedAtMs;
   session.requestAtMs = now;
 }

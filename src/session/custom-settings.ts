@@ -17,7 +17,7 @@ export function noteCustomSettings(session: Session, unit: Unit): void {
     if (customSettings === undefined || server === undefined || customSettings.makes.length === 0) continue;
     for (const name of customSettings.makes) (server.customSettings ??= new Set()).add(name);
     // Whether the one that failed has come so far is not known.
-    if (unit.hasError && unit.statementIndex === 0) continue;
+    if (unit.attempt.hasError && unit.attempt.statementIndex === 0) continue;
     for (const name of customSettings.makes) (session.customSettings ??= new Set()).add(name);
   }
 }

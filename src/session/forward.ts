@@ -151,7 +151,7 @@ function forwardParse(session: Session, server: ServerConnection, message: Messa
     return owe(session, Owed.Parse);
   }
   const statement = session.enterStatement(name, sql, types);
-  (session.inFlight.last() as Unit).noteEntered(name, statement);
+  (session.inFlight.last() as Unit).attempt.noteEntered(name, statement);
   const undo = (): void => session.forgetStatement(name, statement);
   if (passesNames(session)) {
     // With max_prepared_statements = 0 nobody keeps names apart: the next client must not find this one.

@@ -76,7 +76,7 @@ function refuseTransaction(session: Session, unit: Unit): Outcome {
 
 /** Behind requests that are still being answered on the session's server: may this one go there too? */
 function mayPipeline(session: Session, unit: Unit): boolean {
-  if (session.inFlight.peek()?.isSwallowed === true) return false;
+  if (session.inFlight.peek()?.state === 'passed over') return false;
   if (mustGoHome(session, unit) || isAhead(session, unit)) return false;
   // In a lane nobody may send what could touch the others.
   if (session.server !== undefined && session.server.sharers > 1) return false;
@@ -107,9 +107,9 @@ function mayFollowOpening(session: Session, unit: Unit): boolean {
 function sayLocally(session: Session, unit: Unit): Outcome {
   if (session.status === TxStatus.Failed) {
     session.say(errorResponse({ severity: 'ERROR', sqlstate: '25P02', message: abortedText }));
-    unit.hasError = true;
+    unit.attempt.hasError = true;
   } else {
-    unit.hasError = answerLocally(session, unit);
+    unit.attempt.hasError = answerLocally(session, unit);
   }
   return answered(session, unit);
 }
@@ -119,7 +119,7 @@ const abortedText = 'current transaction is aborted, commands ignored until end 
 /* ---- send ---- */
 
 function send(session: Session, unit: Unit): Outcome {
-  if (unit.isCancelled) {
+  if (unit.state === 'cancelled') {
     session.intake.cancelWaiting();
     return 'done';
   }
@@ -129,7 +129,7 @@ function send(session: Session, unit: Unit): Outcome {
     if (waits !== undefined) return waits;
   }
   if (isFirst) session.openLane(unit.isShort && isFit(session, unit, session.server as ServerConnection));
-  if (!unit.isBegun) beginUnit(session, unit);
+  beginUnit(session, unit);
   if (unit.makesNames) session.hasNamesInFlight = true;
   forwardAll(session, unit, unit.messages ?? []);
   return 'done';

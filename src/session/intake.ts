@@ -67,7 +67,7 @@ export class Intake implements FrameSink, RequestReader {
 
   /** A batch is on its server whose Sync has not come: what it has done so far is in a transaction of its own. */
   get isInBatch(): boolean {
-    return this.batch?.isBegun === true;
+    return this.batch?.isOnServer === true;
   }
 
   get isBetweenRequests(): boolean {
@@ -99,7 +99,12 @@ export class Intake implements FrameSink, RequestReader {
   /** The first piece. What follows must find it sent, so a batch cannot be gathered any longer. */
   private takePiece(message: Message): void {
     this.take(message);
-    if (message.type !== Frontend.CopyData && this.batch !== undefined && !this.batch.isBegun && this.session.isReady)
+    if (
+      message.type !== Frontend.CopyData &&
+      this.batch !== undefined &&
+      this.batch.state === 'gathering' &&
+      this.session.isReady
+    )
       this.submit(this.batch);
   }
 
@@ -157,7 +162,7 @@ export class Intake implements FrameSink, RequestReader {
   private part(message: Message): void {
     if (this.isSkipping) return;
     const unit = (this.batch ??= new Unit());
-    if (unit.isBegun) return this.sendOn(unit, message);
+    if (unit.isOnServer) return this.sendOn(unit, message);
     this.add(unit, message);
     // Whatever comes behind a COPY depends on what becomes of that.
     const isCopy = message.type === Frontend.Execute && unit.mayCopyIn;
@@ -179,7 +184,7 @@ export class Intake implements FrameSink, RequestReader {
     const unit = this.batch ?? new Unit();
     this.batch = undefined;
     unit.isComplete = true;
-    if (unit.isBegun) return this.sendOn(unit, message);
+    if (unit.isOnServer) return this.sendOn(unit, message);
     this.add(unit, message);
     this.submit(unit);
   }
@@ -202,7 +207,7 @@ export class Intake implements FrameSink, RequestReader {
 
   /** What Weir answers itself has no lock to take and no error to tell early. */
   private mayBegin(batch: Unit): boolean {
-    return !batch.isBegun && batch.locals === 0 && !this.pending.includes(batch) && this.session.readsOn;
+    return batch.state === 'gathering' && batch.locals === 0 && this.session.readsOn;
   }
 
   /** Outside of a COPY it is ignored, as by PostgreSQL: after a failure the rest of the data is still on its way. */
@@ -269,6 +274,7 @@ export class Intake implements FrameSink, RequestReader {
       // More may come that is not a read, when it is too late to go elsewhere.
       unit.noRead('a batch without its Sync yet');
     }
+    unit.move('submitted');
     this.pending.push(unit);
     handleRequest(session, unit);
   }
@@ -289,7 +295,7 @@ export class Intake implements FrameSink, RequestReader {
     clearTimeout(this.gathering);
     for (const unit of this.pending.splice(0)) {
       unit.flight?.abandon();
-      leaveFlight(this.session, unit);
+      leaveFlight(this.session, unit, 'abandoned');
     }
   }
 
@@ -311,15 +317,15 @@ export class Intake implements FrameSink, RequestReader {
   /** CancelRequest while the session's server is being made ready: it is heard before anything is sent. */
   noteCancel(): void {
     const unit = this.pending[0];
-    if (unit !== undefined && this.session.status === TxStatus.Idle) unit.isCancelled = true;
+    if (unit !== undefined && this.session.status === TxStatus.Idle) unit.move('cancel');
   }
 
   /** CancelRequest for the statement whose turn it is, which has not been sent. */
   cancelWaiting(): void {
     const unit = this.pending[0];
     if (unit === undefined) return;
-    unit.guard?.rolledBack();
-    unit.guard = undefined;
+    unit.attempt.guard?.rolledBack();
+    unit.attempt.guard = undefined;
     refuse(this.session, unit, new WeirError('query_canceled'));
   }
 }

@@ -69,10 +69,11 @@ export function cancelInLane(session: Session, server: ServerConnection): void {
   if (!isItsTurn) session.leaveLane();
   for (let unit = session.inFlight.shift(); unit !== undefined; unit = session.inFlight.shift()) {
     unit.flight?.abandon();
-    unit.hasError = true;
+    unit.attempt.hasError = true;
     // The client will never hear that its Parse went well.
-    if (!unit.isSentOn) for (const [name, statement] of unit.entered ?? []) session.forgetStatement(name, statement);
-    leaveFlight(session, unit);
+    if (unit.state !== 'shown')
+      for (const [name, statement] of unit.attempt.entered ?? []) session.forgetStatement(name, statement);
+    leaveFlight(session, unit, 'given up');
     session.say(errorResponse(new WeirError('query_canceled')));
     session.say(readyForQuery('I'));
     countAnswer(session, unit);
@@ -88,10 +89,10 @@ export function cancelInLane(session: Session, server: ServerConnection): void {
 /** Whoever is ahead of the session takes too long: its read runs elsewhere. */
 export function leaveSlowLane(session: Session, why: string): void {
   const unit = session.inFlight.peek();
-  if (unit === undefined || session.inFlight.length > 1 || unit.messages === undefined || unit.isSentOn) return;
+  if (unit?.state !== 'running' || session.inFlight.length > 1 || unit.messages === undefined) return;
   session.leaveLane();
   session.inFlight.shift();
-  leaveFlight(session, unit);
+  leaveFlight(session, unit, 'runs again');
   unit.retryWhy = why;
   runAgain(session, [unit]);
 }

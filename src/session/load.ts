@@ -3,6 +3,7 @@
  * among the bytes that its session keeps. Each exactly once in and once out, whichever way the request ends.
  */
 import type { NodeState } from '../topology/types.ts';
+import type { RequestEvent } from './request-state.ts';
 import type { Session } from './session.ts';
 import type { Unit } from './unit.ts';
 
@@ -15,17 +16,18 @@ export function fellBack(session: Session, unit: Unit, primary: NodeState): void
 
 /** It is about to be sent to its node. */
 export function enterFlight(session: Session, unit: Unit): void {
-  unit.isInFlight = true;
+  unit.move('sent');
   if (unit.node !== undefined) unit.node.load.outstanding++;
-  if (unit.held !== undefined) session.keptBytes += unit.bytes;
-  unit.keptBytes = unit.held === undefined ? 0 : unit.bytes;
+  if (unit.attempt.held !== undefined) session.keptBytes += unit.bytes;
+  unit.keptBytes = unit.attempt.held === undefined ? 0 : unit.bytes;
 }
 
-/** It was answered, or will not be any more. */
-export function leaveFlight(session: Session, unit: Unit): void {
+/** It is answered, or will not be any more: `event` says which. */
+export function leaveFlight(session: Session, unit: Unit, event: RequestEvent): void {
   giveRoom(session, unit);
-  if (!unit.isInFlight) return;
-  unit.isInFlight = false;
+  const wasOnServer = unit.isOnServer;
+  unit.move(event);
+  if (!wasOnServer) return;
   if (unit.node !== undefined) unit.node.load.outstanding--;
   session.keptBytes -= unit.keptBytes;
 }

@@ -15,6 +15,10 @@ import { avoidNode, canRunAgain, runAgain } from './again.ts';
 import { leaveFlight } from './load.ts';
 import type { Unit } from './unit.ts';
 
+function hasSeenSomething(unit: Unit | undefined): boolean {
+  return unit === undefined || unit.state === 'shown' || unit.state === 'taken back';
+}
+
 /** A statement that is ended by it has had the time that its session gives it: another try would take it anew. */
 const transactionTimeout = '25P04';
 
@@ -22,12 +26,12 @@ export function serverLost(session: Session, end: End, isMidMessage: boolean, is
   if (session.isClosed) return;
   const { why, isNodeAtFault } = end;
   const words = isForClient(session, end.words) ? end.words : undefined;
-  const isCutOff = isMidMessage && session.inFlight.peek()?.isSentOn !== false;
+  const isCutOff = isMidMessage && hasSeenSomething(session.inFlight.peek());
   const node = session.serverNode;
   leaveUndecided(session);
   // An error now would answer nothing: the client would take it for the answer to what it says next, and miss Sync's.
   const isAnswered = session.intake.isInBatch && !isOwed;
-  const hadState = session.mustStay || isAnswered || session.inFlight.peek()?.endsSession === true;
+  const hadState = session.mustStay || isAnswered || session.inFlight.peek()?.attempt.endsSession === true;
   const wasPaused = session.paused !== undefined;
   session.paused = undefined;
   session.forgetServer();
@@ -38,21 +42,25 @@ export function serverLost(session: Session, end: End, isMidMessage: boolean, is
   if (isCutOff) return session.cutOff(why);
   const units: Unit[] = [];
   for (let unit = session.inFlight.shift(); unit !== undefined; unit = session.inFlight.shift()) units.push(unit);
-  for (const unit of units) leaveFlight(session, unit);
   // Those that were passed over already, and then whatever has shown nothing up to the end.
   let kept = units.length;
   const mayRunAgain = !hadState && end.words?.sqlstate !== transactionTimeout;
   while (mayRunAgain && kept > 0 && canRunAgain(units[kept - 1] as Unit)) kept--;
-  const again = [...session.again.splice(0), ...units.splice(kept)];
-  for (const unit of units) {
-    unit.flight?.abandon();
-  }
+  const more = units.splice(kept);
+  for (const unit of more) leaveFlight(session, unit, 'runs again');
+  const again = [...session.again.splice(0), ...more];
+  for (const unit of units) unit.flight?.abandon();
   forgetTransaction(session);
-  if (hadState) return endWith(session, why, words);
+  if (hadState) {
+    for (const unit of units) leaveFlight(session, unit, 'abandoned');
+    return endWith(session, why, words);
+  }
   for (const unit of units) {
     // Its error may have been relayed already; then only ReadyForQuery is missing.
-    if (!unit.hasError) session.say(toldTo(why, words));
-    unit.hasError = true;
+    const isTold = unit.attempt.hasError && unit.state !== 'passed over';
+    leaveFlight(session, unit, 'given up');
+    if (!isTold) session.say(toldTo(why, words));
+    unit.attempt.hasError = true;
     session.lastUnit = unit;
     countAnswer(session, unit);
     if (unit.isComplete) session.say(readyForQuery('I'));

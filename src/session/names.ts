@@ -142,7 +142,7 @@ export function ensure(session: Session, server: ServerConnection, name: string)
   if (goesByOwnName(session, name)) return name;
   if (!isPrepared(session, server, statement)) {
     // It may be skipped with the rest of its batch: who uses it behind that waits for the answer.
-    (session.inFlight.last() as Unit).notePrepared(statement);
+    (session.inFlight.last() as Unit).attempt.notePrepared(statement);
     session.hasNamesInFlight = true;
     prepare(session, server, statement, true, undefined, typesOf(statement));
     if (statement.description === undefined) learnDescription(session, server, statement);

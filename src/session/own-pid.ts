@@ -93,7 +93,7 @@ function inValues(session: Session, server: ServerConnection, unit: Unit, messag
 
 /** Behind it the client has no connection any more, as it wanted. */
 function noteCall(unit: Unit, what: string): void {
-  if (what === 'terminate_backend') unit.endsSession = true;
+  if (what === 'terminate_backend') unit.attempt.endsSession = true;
 }
 
 function isPid({ bytes, isBinary }: BoundValue, pid: number): boolean {

@@ -131,8 +131,8 @@ function isUnsure(session: Session, statement: Statement): boolean {
   if (!session.hasNamesInFlight) return false;
   for (let i = 0; i < session.inFlight.length; i++) {
     const unit = session.inFlight.at(i);
-    if (unit?.prepared?.has(statement) === true) return true;
-    if (unit?.entered?.some(([, entered]) => entered === statement) === true) return true;
+    if (unit?.attempt.prepared?.has(statement) === true) return true;
+    if (unit?.attempt.entered?.some(([, entered]) => entered === statement) === true) return true;
   }
   return false;
 }

@@ -33,24 +33,25 @@ export class Receiver implements AnswerReceiver {
     const unit = this.session.inFlight.peek();
     const bytes = start === 0 && end === buffer.length ? buffer : buffer.subarray(start, end);
     if (unit !== undefined) {
-      if (unit.isSwallowed || unit.isTakenBack) return;
-      if (unit.held !== undefined) {
-        unit.held.push(bytes);
+      const { state } = unit;
+      if (state === 'passed over' || state === 'taken back') return;
+      if (unit.attempt.held !== undefined) {
+        unit.attempt.held.push(bytes);
         if (!endsHolding(buffer, start, end)) return;
         this.letGo(unit);
         return;
       }
       unit.capture?.add(buffer, start, end);
-      unit.isSentOn = true;
+      if (state !== 'shown') unit.move('shown');
     }
     this.session.say(bytes);
   }
 
   /** What was held back goes to the client: from here on it cannot run again. */
   private letGo(unit: Unit): void {
-    const held = unit.held ?? [];
-    unit.held = undefined;
-    unit.isSentOn = true;
+    const held = unit.attempt.held ?? [];
+    unit.attempt.held = undefined;
+    if (unit.state === 'running') unit.move('shown');
     for (const bytes of held) {
       unit.capture?.add(bytes, 0, bytes.length);
       this.session.say(bytes);
@@ -66,10 +67,10 @@ export class Receiver implements AnswerReceiver {
       session.intake.copyIn.heard();
       return;
     }
-    if (unit.isSwallowed) return session.intake.copyIn.heard();
+    if (unit.state === 'passed over') return session.intake.copyIn.heard();
     const isQuery = answer.kind === Owed.Query;
     const plan = isQuery ? unit.plans.at(-1) : (answer.context as Plan | undefined);
-    const facts = plan?.facts.statements[isQuery ? unit.statementIndex++ : 0];
+    const facts = plan?.facts.statements[isQuery ? unit.attempt.statementIndex++ : 0];
     if (unit.mayCopyIn) session.intake.copyIn.heard();
     noteCompleted(session, unit, isQuery, plan, facts, type === Backend.CommandComplete ? buffer : noTag, start, end);
     if (plan === undefined || facts === undefined) return;
@@ -87,19 +88,19 @@ export class Receiver implements AnswerReceiver {
     const { session } = this;
     const unit = session.inFlight.peek();
     if (unit === undefined) return this.relay(buffer, start, end);
-    unit.hasError = true;
+    unit.attempt.hasError = true;
     const sqlstate = fields.get('C') ?? '';
-    unit.isUnparsable ||= sqlstate === syntaxError && isUnparsable(unit, fields);
+    unit.attempt.isUnparsable ||= sqlstate === syntaxError && isUnparsable(unit, fields);
     session.intake.copyIn.heard();
     noteFailed(session, unit);
-    if (unit.isSwallowed || unit.isTakenBack) return;
+    if (unit.state === 'passed over' || unit.state === 'taken back') return;
     if (swallow(session, unit, fields)) return;
     if (sqlstate === '0A000' && fields.get('R') === 'RevalidateCachedQuery') {
       session.services.book.catalogChanged();
       if (runsWithAnew(session, unit)) return;
     }
-    if (unit.held !== undefined) {
-      unit.held.push(buffer.subarray(start, end));
+    if (unit.attempt.held !== undefined) {
+      unit.attempt.held.push(buffer.subarray(start, end));
       return this.letGo(unit);
     }
     this.relay(buffer, start, end);
@@ -124,8 +125,8 @@ export class Receiver implements AnswerReceiver {
     const { session } = this;
     const unit = session.inFlight.peek();
     if (unit === undefined) return;
-    if (unit.held !== undefined && !unit.isSwallowed) this.letGo(unit);
-    if (unit.isTakenBack) session.say(readyForQuery(statusLetter(status)));
+    if (unit.attempt.held !== undefined && unit.state !== 'passed over') this.letGo(unit);
+    if (unit.state === 'taken back') session.say(readyForQuery(statusLetter(status)));
     session.inFlight.shift();
     settle(session, unit, status);
     session.intake.copyIn.heard();
@@ -172,7 +173,7 @@ export class Receiver implements AnswerReceiver {
 
 /** Nothing was executed: the text failed as a whole, and not something that it calls (then there is a context). */
 function isUnparsable(unit: Unit, fields: Map<string, string>): boolean {
-  if (unit.statementIndex > 0 || fields.has('W') || fields.has('q')) return false;
+  if (unit.attempt.statementIndex > 0 || fields.has('W') || fields.has('q')) return false;
   return unit.plans.length === 1 && unit.plans[0]?.facts.unparsed !== undefined;
 }
 

@@ -142,7 +142,7 @@ export function forwardAll(session: Session, unit: Unit, messages: readonly Mess
     }
     if (statement !== undefined) {
       // What is no read never runs again, if the server is lost meanwhile.
-      if (unit.held === undefined) unit.messages = undefined;
+      if (unit.attempt.held === undefined) unit.messages = undefined;
       return check(session, statement, message.type === Frontend.Parse, (isSame) => {
         if (isSame) forward(session, message);
         else forwardStale(session, message, statement);
@@ -216,6 +216,7 @@ function prepareInAdvance(session: Session, unnamed: Statement): void {
     if (unit === undefined || known === undefined || isSameDescription(known, description)) return;
     const bytes = changedResultType;
     session.receiver.errored(readErrorFields(bytes, 5, bytes.length), bytes, 0, bytes.length);
-    unit.isTakenBack = true;
+    // Unless it runs again with the statement made anew: then the client hears of neither.
+    if (unit.state !== 'passed over') unit.move('taken back');
   });
 }

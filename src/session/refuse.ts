@@ -27,7 +27,7 @@ export function refuse(session: Session, unit: Unit, error: WeirError): 'waits' 
 }
 
 function sayRefused(session: Session, unit: Unit, error: WeirError): 'done' {
-  unit.hasError = true;
+  unit.attempt.hasError = true;
   session.say(errorResponse(error));
   return answered(session, unit);
 }

@@ -20,12 +20,11 @@ import type { Unit } from './unit.ts';
 /** Called when the first message of a unit is about to be sent. */
 export function beginUnit(session: Session, unit: Unit): void {
   const { services } = session;
-  unit.isBegun = true;
-  unit.sentAtMs = services.nowMs();
+  unit.attempt.sentAtMs = services.nowMs();
   unit.node ??= session.serverNode;
   noteWrites(session, unit);
   noteOpening(session, unit);
-  unit.held = mayBeKept(session, unit) ? [] : undefined;
+  unit.attempt.held = mayBeKept(session, unit) ? [] : undefined;
   enterFlight(session, unit);
   guardWrites(session, unit);
   session.inFlight.push(unit);
@@ -38,9 +37,10 @@ export function settle(session: Session, unit: Unit, status: number): void {
   const server = session.server as ServerConnection;
   const now = services.nowMs();
   server.lastReadyAtMs = now;
-  leaveFlight(session, unit);
+  const isPassedOver = unit.state === 'passed over';
+  leaveFlight(session, unit, 'settled');
   noteSpeed(session, unit, now);
-  if (unit.isSwallowed) {
+  if (isPassedOver) {
     forgetTransaction(session, status);
     return settleSwallowed(session, unit);
   }
@@ -50,12 +50,12 @@ export function settle(session: Session, unit: Unit, status: number): void {
   noteCustomSettings(session, unit);
   if (isIdle) {
     session.hasAdvanced = false;
-    session.state.ended(!unit.hasError);
+    session.state.ended(!unit.attempt.hasError);
     server.settings = session.state.takeOnServer();
   }
   settleWrites(session, unit, status);
   const { ticker } = database.topology;
-  if (unit.node !== undefined && (isIdle || unit.hasCommitted)) {
+  if (unit.node !== undefined && (isIdle || unit.attempt.hasCommitted)) {
     if (unit.isRead && session.status === TxStatus.Idle) tokens.read(ticker, unit.node.name);
     else tokens.wrote(ticker, unit.node.name);
     database.stats.xacts++;
@@ -79,17 +79,18 @@ function settleEffects(session: Session, unit: Unit): void {
   for (const plan of unit.plans) {
     if (!plan.hasEffects) continue;
     // Something in the middle of it was committed: what did what is not to be told apart.
-    if (!unit.hasError && unit.hasCommitted && plan.facts.statements.length > 1) session.effectsInPart(plan);
-    if (!unit.hasError) session.effectsDone(plan);
-    else if (unit.statementIndex > 0) session.effectsInPart(plan);
+    if (!unit.attempt.hasError && unit.attempt.hasCommitted && plan.facts.statements.length > 1)
+      session.effectsInPart(plan);
+    if (!unit.attempt.hasError) session.effectsDone(plan);
+    else if (unit.attempt.statementIndex > 0) session.effectsInPart(plan);
   }
 }
 
 function noteSpeed(session: Session, unit: Unit, nowMs: number): void {
   const { node } = unit;
   // Behind others in a lane a read says nothing about its node.
-  if (node === undefined || !unit.isRead || unit.hasError || (session.server?.sharers ?? 0) > 1) return;
-  const latencyMs = nowMs - unit.sentAtMs;
+  if (node === undefined || !unit.isRead || unit.attempt.hasError || (session.server?.sharers ?? 0) > 1) return;
+  const latencyMs = nowMs - unit.attempt.sentAtMs;
   const facts = unit.plans[0]?.facts;
   if (facts !== undefined) noteLatency(node.load, session.services.baselines.of(facts, latencyMs), latencyMs, nowMs);
 }
@@ -97,7 +98,7 @@ function noteSpeed(session: Session, unit: Unit, nowMs: number): void {
 function settleCache(session: Session, unit: Unit, isIdle: boolean): void {
   const { flight, capture } = unit;
   if (flight !== undefined) {
-    if (capture !== undefined && !capture.overflow && isIdle && !unit.hasError)
+    if (capture !== undefined && !capture.overflow && isIdle && !unit.attempt.hasError)
       flight.store(capture.parts, capture.bytes, unit.node?.role === 'primary');
     else flight.abandon();
   }

@@ -9,6 +9,7 @@ import type { Route } from '../routing/types.ts';
 import type { Classified, Hints } from '../sql/facts.ts';
 import type { Catalog } from '../catalog/types.ts';
 import type { NodeLoad, NodeState } from '../topology/types.ts';
+import { isOnServer, nextState, type RequestEvent, type RequestState } from './request-state.ts';
 import type { Borrowed, Statement } from './statements.ts';
 
 /** A message of the client, kept as the span in which it arrived. */
@@ -24,7 +25,46 @@ export function isPiece({ buffer, start, end }: Message): boolean {
   return buffer.readInt32BE(start + 1) + 1 > end - start;
 }
 
+/** What belongs to one attempt to have it answered by a server; each new attempt begins with a new one. */
+export class Attempt {
+  sentAtMs = 0;
+  /** Answers held back until it is clear that it need not run again. */
+  held: Buffer[] | undefined;
+  hasError = false;
+  guard: WriteGuard | undefined;
+  /** WriteSet.extent when it was made. */
+  guardedWrites = 0;
+  /** Something was committed in it, or with it. */
+  hasCommitted = false;
+  /** The first of its plans that is behind the last end of a transaction in it. */
+  openFrom = 0;
+  /** It has executed a plan once more: where that stands among the others says nothing. */
+  hasRepeated = false;
+  /** Statements of a Query that have completed. */
+  statementIndex = 0;
+  /** Named statements that its Parse messages have entered, in case it has to run again. */
+  entered: (readonly [name: string, statement: Statement])[] | undefined;
+  /** Statements that its Bind or Describe was the first to use since the client was given them (borrowed.ts), by name. */
+  borrowed: Map<string, Borrowed> | undefined;
+  /** Statements that it uses and that its server had to be given first. */
+  prepared: Set<Statement> | undefined;
+  /** It terminates its own server (own-pid.ts): that loses the client its connection, as without Weir. */
+  endsSession = false;
+  /** Neither Weir's parser nor the server's understood it: a typing error, not a new kind of CALL that may have committed. */
+  isUnparsable = false;
+
+  noteEntered(name: string, statement: Statement): void {
+    (this.entered ??= []).push([name, statement]);
+  }
+
+  notePrepared(statement: Statement): void {
+    (this.prepared ??= new Set()).add(statement);
+  }
+}
+
 export class Unit {
+  state: RequestState = 'gathering';
+  attempt = new Attempt();
   /** Its messages as long as they may have to be sent (again); undefined once that is out of the question. */
   messages: Message[] | undefined = [];
   bytes = 0;
@@ -62,7 +102,6 @@ export class Unit {
   mayCopyIn = false;
   /** When the client's request was there, ms. */
   receivedAtMs = 0;
-  sentAtMs = 0;
   route: Route | undefined;
   node: NodeState | undefined;
   attempts = 0;
@@ -74,43 +113,13 @@ export class Unit {
   avoid = '';
   /** A read short enough to share a server with others' (session/lane.ts). */
   isShort = false;
-  /** It has been sent, at least in part. */
-  isBegun = false;
-  /** Something of its answer has gone to the client, so that it can never run again. */
-  isSentOn = false;
-  /** Answers held back until it is clear that it need not run again. */
-  held: Buffer[] | undefined;
-  /** See load.ts, which alone changes these. */
-  isInFlight = false;
   keptBytes = 0;
   fallback: NodeLoad | undefined;
-  /** Its failure, or that of one before it, is kept from the client: it runs once more elsewhere. */
-  isSwallowed = false;
-  hasError = false;
-  /** Its error was said by Weir: what the server goes on to say of it is dropped, up to its ReadyForQuery. */
-  isTakenBack = false;
-  /** A CancelRequest came before it was sent. */
-  isCancelled = false;
-  guard: WriteGuard | undefined;
-  /** WriteSet.extent when it was made. */
-  guardedWrites = 0;
-  /** Something was committed in it, or with it. */
-  hasCommitted = false;
-  /** The first of its plans that is behind the last end of a transaction in it. */
-  openFrom = 0;
-  /** It has executed a plan once more: where that stands among the others says nothing. */
-  hasRepeated = false;
   flight: Flight | undefined;
   capture: Capture | undefined;
   cacheLabel: 'hit' | 'miss' | 'off' = 'off';
   /** Why the cache did not answer, for last_route. */
   cacheWhy = '';
-  /** Named statements that its Parse messages have entered, in case it has to run again. */
-  entered: (readonly [name: string, statement: Statement])[] | undefined;
-  /** Statements that its Bind or Describe was the first to use since the client was given them (borrowed.ts), by name. */
-  borrowed: Map<string, Borrowed> | undefined;
-  /** Statements that it uses and that its server had to be given first. */
-  prepared: Set<Statement> | undefined;
   /** It has Parse or Close of a statement. */
   makesNames = false;
   /** It uses a statement that it does not parse itself, and of which more is known once the requests before are answered. */
@@ -125,30 +134,26 @@ export class Unit {
   changesReading = false;
   /** It asks for custom settings (custom-settings.ts). */
   asksCustom = false;
-  /** Statements of a Query that have completed. */
-  statementIndex = 0;
-  /** It terminates its own server (own-pid.ts): that loses the client its connection, as without Weir. */
-  endsSession = false;
-  /** Neither Weir's parser nor the server's understood it: a typing error, not a new kind of CALL that may have committed. */
-  isUnparsable = false;
+
+  /** @throws Error if that cannot happen to it now */
+  move(event: RequestEvent): void {
+    this.state = nextState(this.state, event);
+  }
+
+  /** Is it on a server, which owes an answer to it? */
+  get isOnServer(): boolean {
+    return isOnServer(this.state);
+  }
 
   /** All that there is of it was handed to its server. */
   sent(): void {
-    if (this.held === undefined) this.messages = undefined;
-  }
-
-  noteEntered(name: string, statement: Statement): void {
-    (this.entered ??= []).push([name, statement]);
-  }
-
-  notePrepared(statement: Statement): void {
-    (this.prepared ??= new Set()).add(statement);
+    if (this.attempt.held === undefined) this.messages = undefined;
   }
 
   addPlan(plan: Plan): void {
     // A batch without end that runs the same statements is no reason to remember them without end.
-    if (this.isBegun && this.hasPlan(plan)) {
-      this.hasRepeated = true;
+    if (this.isOnServer && this.hasPlan(plan)) {
+      this.attempt.hasRepeated = true;
       return;
     }
     // What is behind a ROLLBACK is committed with the end of the unit.
