@@ -283,3 +283,28 @@ test('DDL through this Weir, behind the Parse that was answered without a server
   expect(await ask(late, use)).toEqual({ errors: ['0A000'], widths: [] });
   expect(await ask(late, use)).toEqual({ errors: ['0A000'], widths: [] });
 });
+
+/**
+ * Two reasons to have the answer dropped meet in one request: the unnamed statement is no longer what it was, and with it a
+ * statement is bound that the client was given without asking a server.
+ */
+test('in one batch with an unnamed statement whose table has changed: one answer, the error', async () => {
+  const other = `t${++tables}`;
+  await cluster.query(`SET ROLE ${users.app}; CREATE TABLE ${other} AS SELECT 2 AS k`, { database });
+  const { t, sql } = await scene('read');
+  const [late, between, old] = [await rawClient(), await rawClient(), await rawClient()];
+  const use = (statement: string): Sent[] => [bind('', statement), describePortal(), execute(), sync];
+  await ask(old, [parse('k', `SELECT * FROM ${other}`), sync]);
+  await until('the statement to be one that others may be given', async () => {
+    return (await ask(old, use('k'))).errors.length === 0;
+  });
+  await ask(late, [parse('', sql), sync]);
+  await ask(late, [parse('s', `SELECT * FROM ${other}`), sync]);
+  // The server has another client's unnamed statement now, and has to be given this client's anew.
+  await ask(between, [...extended('SELECT 1'), sync]);
+  await cluster.query(`SET ROLE ${users.app}; ALTER TABLE ${t} ADD COLUMN j int DEFAULT 5`, { database });
+  const batch = [bind('p', 's'), bind('', ''), execute(), sync];
+  expect(await ask(late, batch)).toEqual({ errors: ['0A000'], widths: [] });
+  expect(await ask(late, [query('SELECT 1, 2, 3')])).toEqual({ errors: [], widths: [3, 3] });
+  expect(late.received).toEqual([]);
+});

@@ -1,6 +1,6 @@
 /**
- * Writes the reference pages that are made from tables: docs/settings.md, docs/errors.md and docs/session-state.md.
- * `npm run docs`.
+ * Writes the reference pages that are made from tables: docs/settings.md, docs/errors.md,
+ * docs/session-state.md and docs/states.md. `npm run docs`.
  * `--check` writes nothing and exits 1 if a page is not up to date.
  */
 import { spawnSync } from 'node:child_process';
@@ -19,10 +19,13 @@ const { settingsPage, errorsPage } = await import(new URL('../dist/config/docs.j
 
 const { sessionStatePage } = await import(new URL('../dist/binding/session-state.js', import.meta.url).href);
 
+const { statesPage } = await import(new URL('../dist/session/states-page.js', import.meta.url).href);
+
 const pages = {
   'docs/settings.md': settingsPage(),
   'docs/errors.md': errorsPage(),
   'docs/session-state.md': sessionStatePage(),
+  'docs/states.md': statesPage(),
 };
 mkdirSync(new URL('../docs/', import.meta.url), { recursive: true });
 let stale = 0;

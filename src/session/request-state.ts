@@ -3,41 +3,39 @@
  * Weir's: it is thrown, counted, and closes one connection. docs/states.md is printed from it (npm run docs).
  */
 
-/**
- * gathering: its Sync has not come, and nothing of it was sent. pending: on its way through the steps (handle-request.ts).
- * cancelled: the same, and a CancelRequest has come. running: sent, and the client has seen nothing of the answer. shown: the
- * client has seen something of it, so that it can never run again. passed over: it runs again once the server has answered it.
- * taken back: its error was said by Weir, and what the server says of it is dropped. again: about to run again. over: the
- * client has the answer, or is gone.
- */
-export type RequestState =
-  'gathering' | 'pending' | 'cancelled' | 'running' | 'shown' | 'passed over' | 'taken back' | 'again' | 'over';
+/** What each state means. */
+export const requestStateMeanings = {
+  gathering: 'Its Sync has not come, and nothing of it was sent.',
+  pending: 'It is on its way through the steps: look-up, routing, a server connection, its set-up.',
+  cancelled: 'The same, and a CancelRequest has come. It is answered with 57014 and never sent.',
+  running: 'It was sent, at least in part. The client has seen nothing of the answer.',
+  shown: 'The client has seen something of the answer, so it can never run again.',
+  'passed over': 'A replica refused it, or a request before it. The client hears nothing of that, and it runs again.',
+  'taken back': 'Weir has said its error. What the server says of it is dropped.',
+  again: 'It is about to run again.',
+  over: 'The client has the whole answer, or is gone.',
+} as const;
 
-export type RequestEvent =
-  /** All of it has come, or so much that it is begun without its Sync. */
-  | 'submitted'
-  /** A CancelRequest has come before it was sent. */
-  | 'cancel'
-  /** Weir has answered it: from the cache, by itself, or with an error. */
-  | 'answered by Weir'
-  /** Its first message goes to a server. */
-  | 'sent'
-  /** The first bytes of its answer go to the client. */
-  | 'shown'
-  /** A replica refuses it, or one before it, and it can run again. */
-  | 'passed over'
-  /** Weir says its error, and the server its answer. */
-  | 'taken back'
-  /** The server has answered all of it. */
-  | 'settled'
-  /** The client was told an error in place of the rest of its answer: its server was lost, or it was cancelled in a lane. */
-  | 'given up'
-  /** It is sent once more: its server was lost, has refused it, or is too slow. */
-  | 'runs again'
-  /** The same, and it is back among those that wait for their turn. */
-  | 'taken up again'
-  /** The client is gone. */
-  | 'abandoned';
+export type RequestState = keyof typeof requestStateMeanings;
+
+/** What each event means. */
+export const requestEventMeanings = {
+  submitted: 'All of it has come, or it is begun without its Sync.',
+  cancel: 'A CancelRequest comes before it was sent.',
+  'answered by Weir': 'Weir answers it: from the cache, by itself, or with an error.',
+  sent: 'Its first message goes to a server.',
+  shown: 'The first bytes of its answer go to the client.',
+  'passed over': 'A replica refuses it, or one before it, and it can run again.',
+  'taken back': 'Weir says its error in place of the server.',
+  settled: 'The server has answered all of it.',
+  'given up':
+    'The client is told an error in place of the rest of its answer: its server was lost, or it was cancelled in a lane.',
+  'runs again': 'Its server was lost, or is too slow, and it can run again.',
+  'taken up again': 'It is back among those that wait for their turn.',
+  abandoned: 'The client is gone.',
+} as const;
+
+export type RequestEvent = keyof typeof requestEventMeanings;
 
 type Row = Readonly<Partial<Record<RequestEvent, RequestState>>>;
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { sessionStatePage } from '../../src/binding/session-state.ts';
+import { statesPage } from '../../src/session/states-page.ts';
 import { errorsPage, settingsPage } from '../../src/config/docs.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { settingKeys } from '../../src/config/settings.ts';
@@ -57,6 +58,10 @@ describe('reference pages', () => {
 
   it('docs/errors.md is up to date (npm run docs)', () => {
     expect(read('docs/errors.md')).toBe(errorsPage());
+  });
+
+  it('docs/states.md is up to date (npm run docs)', () => {
+    expect(read('docs/states.md')).toBe(statesPage());
   });
 
   it('docs/session-state.md is up to date (npm run docs)', () => {
