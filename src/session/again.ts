@@ -81,8 +81,9 @@ export function canAllRunAgain(session: Session): boolean {
 }
 
 /** The client will not hear of what is in flight, and all of it runs again once the server has answered. */
-export function swallowAll({ inFlight }: Session): void {
-  for (let i = 0; i < inFlight.length; i++) passOver(inFlight.at(i) as Unit);
+export function swallowAll(session: Session): void {
+  const { inFlight } = session;
+  for (let i = 0; i < inFlight.length; i++) passOver(session, inFlight.at(i) as Unit);
 }
 
 /** ReadyForQuery for a swallowed unit, which is no longer in flight. */
@@ -157,13 +158,13 @@ function take(session: Session, units: readonly Unit[], at: number): void {
   session.advance(unit, at > 0 && session.keepsServer ? 'prepare own server' : 'find server');
 }
 
-function passOver(unit: Unit): void {
-  if (unit.state !== 'passed over') unit.move('passed over');
+function passOver(session: Session, unit: Unit): void {
+  if (unit.state !== 'passed over') session.move(unit, 'passed over');
 }
 
 function reset(session: Session, unit: Unit): void {
   const { entered, guard } = unit.attempt;
-  unit.move('taken up again');
+  session.move(unit, 'taken up again');
   for (const [name, statement] of entered ?? []) session.forgetStatement(name, statement);
   // A read commits nothing; what those before it may have committed is closed by their own guards.
   guard?.rolledBack();

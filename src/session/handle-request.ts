@@ -129,7 +129,7 @@ function send(session: Session, unit: Unit): Outcome {
     if (waits !== undefined) return waits;
   }
   if (isFirst) session.openLane(unit.isShort && isFit(session, unit, session.server as ServerConnection));
-  beginUnit(session, unit);
+  if (!beginUnit(session, unit)) return 'done';
   if (unit.makesNames) session.hasNamesInFlight = true;
   forwardAll(session, unit, unit.messages ?? []);
   return 'done';

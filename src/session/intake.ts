@@ -274,7 +274,7 @@ export class Intake implements FrameSink, RequestReader {
       // More may come that is not a read, when it is too late to go elsewhere.
       unit.noRead('a batch without its Sync yet');
     }
-    unit.move('submitted');
+    session.move(unit, 'submitted');
     this.pending.push(unit);
     handleRequest(session, unit);
   }
@@ -317,7 +317,7 @@ export class Intake implements FrameSink, RequestReader {
   /** CancelRequest while the session's server is being made ready: it is heard before anything is sent. */
   noteCancel(): void {
     const unit = this.pending[0];
-    if (unit !== undefined && this.session.status === TxStatus.Idle) unit.move('cancel');
+    if (unit !== undefined && this.session.status === TxStatus.Idle) this.session.move(unit, 'cancel');
   }
 
   /** CancelRequest for the statement whose turn it is, which has not been sent. */

@@ -14,22 +14,22 @@ export function fellBack(session: Session, unit: Unit, primary: NodeState): void
   primary.load.fallbackReads++;
 }
 
-/** It is about to be sent to its node. */
+/** It is on its way to its node. */
 export function enterFlight(session: Session, unit: Unit): void {
-  unit.move('sent');
-  if (unit.node !== undefined) unit.node.load.outstanding++;
-  if (unit.attempt.held !== undefined) session.keptBytes += unit.bytes;
+  unit.outstandingOn = unit.node?.load;
+  if (unit.outstandingOn !== undefined) unit.outstandingOn.outstanding++;
   unit.keptBytes = unit.attempt.held === undefined ? 0 : unit.bytes;
+  session.keptBytes += unit.keptBytes;
 }
 
 /** It is answered, or will not be any more: `event` says which. */
 export function leaveFlight(session: Session, unit: Unit, event: RequestEvent): void {
   giveRoom(session, unit);
-  const wasOnServer = unit.isOnServer;
-  unit.move(event);
-  if (!wasOnServer) return;
-  if (unit.node !== undefined) unit.node.load.outstanding--;
+  session.move(unit, event);
+  if (unit.outstandingOn !== undefined) unit.outstandingOn.outstanding--;
+  unit.outstandingOn = undefined;
   session.keptBytes -= unit.keptBytes;
+  unit.keptBytes = 0;
 }
 
 /** Somebody else may fall back in its place. */

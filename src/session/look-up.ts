@@ -45,7 +45,7 @@ function take(session: Session, unit: Unit, found: Lookup): Outcome {
 /** A hit is a whole answer, with its ReadyForQuery: statements that its batch parsed are the client's now. */
 function answer(session: Session, unit: Unit, parts: readonly Buffer[]): void {
   for (const part of parts) session.say(part);
-  unit.move('answered by Weir');
+  session.move(unit, 'answered by Weir');
   session.intake.entered(unit);
   session.lastUnit = unit;
   for (const message of unit.messages ?? []) {

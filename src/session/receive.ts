@@ -30,7 +30,8 @@ export class Receiver implements AnswerReceiver {
   }
 
   relay(buffer: Buffer, start: number, end: number): void {
-    const unit = this.session.inFlight.peek();
+    const { session } = this;
+    const unit = session.inFlight.peek();
     const bytes = start === 0 && end === buffer.length ? buffer : buffer.subarray(start, end);
     if (unit !== undefined) {
       const { state } = unit;
@@ -42,16 +43,16 @@ export class Receiver implements AnswerReceiver {
         return;
       }
       unit.capture?.add(buffer, start, end);
-      if (state !== 'shown') unit.move('shown');
+      if (state !== 'shown') session.move(unit, 'shown');
     }
-    this.session.say(bytes);
+    session.say(bytes);
   }
 
   /** What was held back goes to the client: from here on it cannot run again. */
   private letGo(unit: Unit): void {
     const held = unit.attempt.held ?? [];
     unit.attempt.held = undefined;
-    if (unit.state === 'running') unit.move('shown');
+    if (unit.state === 'running') this.session.move(unit, 'shown');
     for (const bytes of held) {
       unit.capture?.add(bytes, 0, bytes.length);
       this.session.say(bytes);

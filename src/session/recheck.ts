@@ -217,6 +217,6 @@ function prepareInAdvance(session: Session, unnamed: Statement): void {
     const bytes = changedResultType;
     session.receiver.errored(readErrorFields(bytes, 5, bytes.length), bytes, 0, bytes.length);
     // Unless it runs again with the statement made anew: then the client hears of neither.
-    if (unit.state !== 'passed over') unit.move('taken back');
+    if (unit.state !== 'passed over') session.move(unit, 'taken back');
   });
 }

@@ -1,6 +1,6 @@
 /**
- * The states of a request and what moves it from one to the next: the one table. An event that has no cell is a bug of
- * Weir's: it is thrown, counted, and closes one connection. docs/states.md is printed from it (npm run docs).
+ * The states of a request and what moves it from one to the next: the one table. An event that has no cell is a bug of Weir's
+ * (Session.move). docs/states.md is printed from it (npm run docs).
  */
 
 /** What each state means. */
@@ -59,11 +59,9 @@ export const requestStates: Readonly<Record<RequestState, Row>> = {
   over: {},
 };
 
-/** @throws Error if that cannot happen in this state */
-export function nextState(state: RequestState, event: RequestEvent): RequestState {
-  const next = requestStates[state][event];
-  if (next === undefined) throw new Error(`a request that is ${state} cannot be ${event}`);
-  return next;
+/** undefined: that cannot happen in this state. */
+export function nextState(state: RequestState, event: RequestEvent): RequestState | undefined {
+  return requestStates[state][event];
 }
 
 /** Is it on a server, which owes an answer to it? */

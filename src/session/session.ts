@@ -11,6 +11,7 @@ import type { Database, Services } from './context.ts';
 import { SessionTokens } from './freshness.ts';
 import type { ClientIdentity } from './holdings.ts';
 import type { Preferences } from './preferences.ts';
+import { nextState, type RequestEvent } from './request-state.ts';
 import type { SessionState } from './state.ts';
 import { Stranded } from './stranded.ts';
 import { Tenancy } from './tenancy.ts';
@@ -97,6 +98,20 @@ export abstract class Session extends Tenancy {
 
   get isClosed(): boolean {
     return this.phase === 'closed';
+  }
+
+  /**
+   * Moves the request to its next state. False: the table has no such move, so there is a bug; it was counted, and the
+   * client's connection ends.
+   */
+  move(unit: Unit, event: RequestEvent): boolean {
+    const next = nextState(unit.state, event);
+    if (next === undefined) {
+      this.fail(new Error(`a request in the state "${unit.state}" had the event "${event}"`));
+      return false;
+    }
+    unit.state = next;
+    return true;
   }
 
   /* ---- waiting ---- */

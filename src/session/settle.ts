@@ -17,8 +17,9 @@ import { noteEnds } from './pins.ts';
 import { noteAdvanced } from './sequences.ts';
 import type { Unit } from './unit.ts';
 
-/** Called when the first message of a unit is about to be sent. */
-export function beginUnit(session: Session, unit: Unit): void {
+/** The first message of a unit is about to be sent. False: it must not be. */
+export function beginUnit(session: Session, unit: Unit): boolean {
+  if (!session.move(unit, 'sent')) return false;
   const { services } = session;
   unit.attempt.sentAtMs = services.nowMs();
   unit.node ??= session.serverNode;
@@ -29,6 +30,7 @@ export function beginUnit(session: Session, unit: Unit): void {
   guardWrites(session, unit);
   session.inFlight.push(unit);
   session.intake.entered(unit);
+  return true;
 }
 
 /** ReadyForQuery for `unit`, which is no longer in flight. */

@@ -9,7 +9,7 @@ import type { Route } from '../routing/types.ts';
 import type { Classified, Hints } from '../sql/facts.ts';
 import type { Catalog } from '../catalog/types.ts';
 import type { NodeLoad, NodeState } from '../topology/types.ts';
-import { isOnServer, nextState, type RequestEvent, type RequestState } from './request-state.ts';
+import { isOnServer, type RequestState } from './request-state.ts';
 import type { Borrowed, Statement } from './statements.ts';
 
 /** A message of the client, kept as the span in which it arrived. */
@@ -63,6 +63,7 @@ export class Attempt {
 }
 
 export class Unit {
+  /** Changed by Session.move alone. */
   state: RequestState = 'gathering';
   attempt = new Attempt();
   /** Its messages as long as they may have to be sent (again); undefined once that is out of the question. */
@@ -113,7 +114,9 @@ export class Unit {
   avoid = '';
   /** A read short enough to share a server with others' (session/lane.ts). */
   isShort = false;
+  /** See load.ts, which alone changes these three. */
   keptBytes = 0;
+  outstandingOn: NodeLoad | undefined;
   fallback: NodeLoad | undefined;
   flight: Flight | undefined;
   capture: Capture | undefined;
@@ -134,11 +137,6 @@ export class Unit {
   changesReading = false;
   /** It asks for custom settings (custom-settings.ts). */
   asksCustom = false;
-
-  /** @throws Error if that cannot happen to it now */
-  move(event: RequestEvent): void {
-    this.state = nextState(this.state, event);
-  }
 
   /** Is it on a server, which owes an answer to it? */
   get isOnServer(): boolean {

@@ -50,8 +50,7 @@ const cells: readonly (readonly [RequestState, RequestEvent, RequestState])[] = 
 describe.each(states)('a request that is %s', (state) => {
   test.each(events)('and then: %s', (event) => {
     const next = cells.find(([from, by]) => from === state && by === event)?.[2];
-    if (next === undefined) expect(() => nextState(state, event)).toThrow(`a request that is ${state} cannot be`);
-    else expect(nextState(state, event)).toBe(next);
+    expect(nextState(state, event)).toBe(next);
   });
 });
 
