@@ -163,7 +163,7 @@ describe('messages that lie', () => {
     ],
     'Latin 1 by request': [text("SET client_encoding = 'LATIN1'"), text("SELECT octet_length('caf\xe9')")],
     // The second byte of this character is a backslash: read as UTF-8, the string would go on behind its end.
-    'Shift JIS by request': [text("SET client_encoding = 'SJIS'"), text("SELECT length(E'\xe3\x81\x82\x5c') -- '")],
+    'TimeSlice JIS by request': [text("SET client_encoding = 'SJIS'"), text("SELECT length(E'\xe3\x81\x82\x5c') -- '")],
     'strings in the old manner': [
       text('SET standard_conforming_strings = off; SET backslash_quote = on'),
       text("SELECT 'it\\'s; DELETE FROM nothing; --'"),

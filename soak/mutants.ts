@@ -50,9 +50,9 @@ const asked = {
 
 /** A session in a transaction asks the cache, too, and does with what it has `found` as it is told. */
 const inTransactions = (what: string): Change[] => [
-  { file: 'session/cacheable.js', from: 'if (session.status !== TxStatus.Idle)', to: 'if (false)' },
+  { file: 'request/cacheable.js', from: 'if (session.status !== TxStatus.Idle)', to: 'if (false)' },
   {
-    file: 'session/handle-request.js',
+    file: 'request/handle-request.js',
     from: "unit.cacheWhy = 'the session keeps its server';",
     to: `if (session.status === TxStatus.InTransaction && cacheObstacle(session, unit) === '') {
       const { cache } = session.services;
@@ -246,7 +246,7 @@ export const mutants: readonly Mutant[] = [
         unit.flight = found.flight;
         unit.capture = new Capture(session.services.maxEntrySizeBytes());
       }`),
-      { file: 'session/settle.js', from: '!capture.overflow && isIdle', to: '!capture.overflow' },
+      { file: 'request/settle.js', from: '!capture.overflow && isIdle', to: '!capture.overflow' },
     ],
     forms: ['table', 'read only'],
   },

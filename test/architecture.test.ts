@@ -25,6 +25,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   backend: ['net', 'protocol', 'auth'],
   pool: ['backend'],
   session: ['net', 'protocol', 'sql', 'binding', 'routing', 'topology', 'cache', 'pool', 'backend'],
+  request: ['session', 'net', 'protocol', 'sql', 'binding', 'routing', 'topology', 'cache', 'pool', 'backend'],
   sizing: ['pool', 'topology'],
   console: ['protocol', 'pool', 'cache', 'topology', 'session', 'config'],
   observability: [],

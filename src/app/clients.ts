@@ -4,8 +4,8 @@
 import { randomBytes, randomInt, timingSafeEqual } from 'node:crypto';
 import type { ConsoleSession } from '../console/session.ts';
 import type { LoggedInClient } from '../frontend/types.ts';
-import type { ClientSession } from '../session/client.ts';
-import type { ClientIdentity } from '../session/holdings.ts';
+import type { ClientSession } from '../request/client.ts';
+import type { ClientIdentity } from '../session/client-record.ts';
 import type { ReplicationSession } from '../session/replication.ts';
 
 export interface Key {

@@ -13,7 +13,7 @@ import type {
 import { WeirError } from '../errors.ts';
 import { resized } from '../pool/bounds.ts';
 import type { Tag } from '../binding/plan.ts';
-import { explainStatement } from '../session/explain.ts';
+import { explainStatement } from '../request/explain.ts';
 import type { SourceParts } from './console-sources.ts';
 import type { DatabaseRuntime } from './database.ts';
 import type { Config } from '../config/config.ts';

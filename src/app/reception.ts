@@ -14,7 +14,7 @@ import type { Metrics } from '../observability/metrics.ts';
 import type { Log } from '../observability/types.ts';
 import type { ErrorFields } from '../protocol/write.ts';
 import { errorResponse } from '../protocol/write.ts';
-import { ClientSession } from '../session/client.ts';
+import { ClientSession } from '../request/client.ts';
 import type { Services } from '../session/context.ts';
 import { SessionState } from '../session/state.ts';
 import { greeting } from '../session/welcome.ts';

@@ -3,7 +3,7 @@
  * before are given up, and who was there before takes along what it began with. Called by database.ts.
  */
 import type { Pool } from '../pool/pool.ts';
-import type { ClientSession } from '../session/client.ts';
+import type { ClientSession } from '../request/client.ts';
 import { isSameFor, keptDefaults } from '../catalog/defaults.ts';
 import type { SessionDefaults } from '../catalog/types.ts';
 

@@ -6,7 +6,7 @@ import type { Config, NodeConfig } from '../config/config.ts';
 import type { Log } from '../observability/types.ts';
 import type { NodeBudget } from '../pool/budget.ts';
 import type { PoolStats } from '../pool/types.ts';
-import type { ClientSession } from '../session/client.ts';
+import type { ClientSession } from '../request/client.ts';
 import type { Services } from '../session/context.ts';
 import type { ServerMonitors } from '../topology/server-monitors.ts';
 import type { Credentials } from './credentials.ts';

@@ -1,19 +1,19 @@
 /**
  * Looks at every client and every server once a second: whoever has looked as if nothing would ever happen to him for too
  * long is said in the log with his whole state, counted, and his one connection is closed. It finds bugs of Weir's; with
- * none there is nothing to find. Called by app.ts; what looks so is session/stuck.ts.
+ * none there is nothing to find. Called by app.ts; what looks so is request/stuck.ts.
  */
 import type { ServerConnection } from '../backend/server.ts';
 import { WeirError } from '../errors.ts';
 import type { Log } from '../observability/types.ts';
-import type { ClientSession } from '../session/client.ts';
+import type { ClientSession } from '../request/client.ts';
 import {
   describeServer,
   describeSession,
   suspicionOfServer,
   suspicionOfSession,
   type Suspicion,
-} from '../session/stuck.ts';
+} from '../request/stuck.ts';
 import type { StuckKind } from '../session/types.ts';
 
 /** What has an end of its own gets this much longer than that; what has none, this much at all. */

@@ -39,7 +39,7 @@ export class ServerConnection implements WireHandler, FrameSink {
   settings: unknown = undefined;
   /** Identity of the unnamed statement that it holds. */
   unnamed: unknown = undefined;
-  /** Whose values of sequences it knows (session/sequences.ts). */
+  /** Whose values of sequences it knows (session/concerns/sequences.ts). */
   sequencesOf: object | 'several' | undefined;
   /** It is being made ready for the next client; resolves when that is over, one way or the other. */
   reset: Promise<void> | undefined;

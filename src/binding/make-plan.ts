@@ -85,7 +85,7 @@ function shapeOf(
     transaction: statements.length === 1 ? statements[0]?.transaction : undefined,
     mayCommit: !isRead && (statements.length === 0 || statements.some(mayCommitAt)),
     begins: statements.some((one) => one.transaction === 'begin' || one.chains),
-    // What was cut cannot be said again, should it have to begin elsewhere (session/go-home.ts).
+    // What was cut cannot be said again, should it have to begin elsewhere (request/begin-on-primary.ts).
     beginsReadOnly: statements.length === 1 && statements.every(beginsReadOnly) && facts.template.length < TEMPLATE_MAX,
     isolatesSnapshot: statements.some(isolatesSnapshot),
     mayCopyIn: facts.unparsed !== undefined || statements.some(mayCopyIn),
@@ -102,7 +102,7 @@ const TAKES_PID: ReadonlySet<string> = new Set([
   'pg_terminate_backend',
 ]);
 
-/** A DO stands for a text that cannot be read, too (session/holdings.ts). */
+/** A DO stands for a text that cannot be read, too (session/client-record.ts). */
 function mayCopyIn({ verb, kind }: StatementFacts): boolean {
   return verb === 'COPY FROM' || kind === 'unknown' || kind === 'do';
 }

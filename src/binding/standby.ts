@@ -1,6 +1,6 @@
 /**
  * Does a hot standby do and answer, in a READ ONLY transaction, what a primary would? More than reads: what only changes the
- * session, too, and what makes a cursor or a savepoint. Anything that is not known to be alike is not (go-home.ts moves such a
+ * session, too, and what makes a cursor or a savepoint. Anything that is not known to be alike is not (begin-on-primary.ts moves such a
  * transaction to the primary). Nor is what pins: it keeps the server beyond the transaction, and a replica takes no writes.
  */
 import type { StatementFacts } from '../sql/facts.ts';

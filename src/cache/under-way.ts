@@ -1,6 +1,6 @@
 /**
  * Remembers which writes were under way at one moment, and notices when all of those are over, whatever has begun since.
- * Called by cache.ts; what for is session/ahead.ts.
+ * Called by cache.ts; what for is request/await-visible.ts.
  */
 import type { Tag } from '../binding/plan.ts';
 import type { TagState } from './tags.ts';

@@ -1,6 +1,6 @@
 /**
  * One logged-in socket, either door: bytes in to a handler, bytes out gathered per turn, back-pressure both ways.
- * Knows nothing of frames' meaning. Made by backend/server.ts and session/client.ts once log-in is over.
+ * Knows nothing of frames' meaning. Made by backend/server.ts and request/client.ts once log-in is over.
  */
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';

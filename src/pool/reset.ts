@@ -1,6 +1,6 @@
 /**
  * A server is made ready for the next client: nothing of the last one is left. What that has advanced of sequences stays
- * as long as the client does, which may ask for it (session/sequences.ts); no other client is told.
+ * as long as the client does, which may ask for it (session/concerns/sequences.ts); no other client is told.
  */
 import type { ServerConnection } from '../backend/server.ts';
 

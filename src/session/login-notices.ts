@@ -1,6 +1,6 @@
 /**
  * What a server remarks during log-in (an event trigger's NOTICE, a warning about collations) is told to the client for
- * whom it was opened, unless that client's client_min_messages says otherwise. Used by welcome.ts and tenancy.ts.
+ * whom it was opened, unless that client's client_min_messages says otherwise. Used by welcome.ts and server-hold.ts.
  */
 import type { ServerConnection } from '../backend/server.ts';
 import { readErrorFields } from '../protocol/read.ts';

@@ -14,7 +14,7 @@ import { Backend, Frontend } from '../protocol/codes.ts';
 import { ProtocolError } from '../protocol/read.ts';
 import { errorResponse, terminate } from '../protocol/write.ts';
 import type { ServerState } from '../pool/types.ts';
-import type { ClientIdentity } from './holdings.ts';
+import type { ClientIdentity } from './client-record.ts';
 import { probeClient } from './probe-unread.ts';
 import { RelaySide } from './relay-side.ts';
 import type { ClientStats } from './types.ts';

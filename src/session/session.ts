@@ -9,12 +9,12 @@ import { ProtocolError } from '../protocol/read.ts';
 import { errorResponse, parameterStatus } from '../protocol/write.ts';
 import type { Database, Services } from './context.ts';
 import { SessionTokens } from './freshness.ts';
-import type { ClientIdentity } from './holdings.ts';
+import type { ClientIdentity } from './client-record.ts';
 import type { Preferences } from './preferences.ts';
 import { nextState, type RequestEvent } from './request-state.ts';
 import type { SessionState } from './state.ts';
 import { Stranded } from './stranded.ts';
-import { Tenancy } from './tenancy.ts';
+import { ServerHold } from './server-hold.ts';
 import type { Unit } from './unit.ts';
 import type { CancellableWait, WaitKind } from './waits.ts';
 
@@ -51,7 +51,7 @@ export interface RequestReader {
   cancelWaiting(): void;
 }
 
-export abstract class Session extends Tenancy {
+export abstract class Session extends ServerHold {
   readonly tokens = new SessionTokens();
   readonly stranded = new Stranded();
   /** What the cache must not go behind. */

@@ -34,7 +34,7 @@ export function maySpeakOfNames(sql: Buffer): boolean {
   return /\b(?:fetch|move|execute)\b/i.test(sql.toString('latin1'));
 }
 
-/** What the book knew of the catalog when a client was given a statement that others had prepared (borrowed.ts). */
+/** What the book knew of the catalog when a client was given a statement that others had prepared (prepared/borrowed.ts). */
 export interface Borrowed {
   readonly ddlHere: number;
   readonly catalogMark: string;

@@ -1,6 +1,6 @@
 /**
  * How long a session has been on the primary for want of a replica that has replayed enough, and how often one of its reads
- * may wait for one. Used by catch-up.ts.
+ * may wait for one. Used by await-replica.ts.
  */
 
 /** About twice as long as it takes the probes to notice by themselves. */

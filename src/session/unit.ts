@@ -44,7 +44,7 @@ export class Attempt {
   statementIndex = 0;
   /** Named statements that its Parse messages have entered, in case it has to run again. */
   entered: (readonly [name: string, statement: Statement])[] | undefined;
-  /** Statements that its Bind or Describe was the first to use since the client was given them (borrowed.ts), by name. */
+  /** Statements that its Bind or Describe was the first to use since the client was given them (prepared/borrowed.ts), by name. */
   borrowed: Map<string, Borrowed> | undefined;
   /** Statements that it uses and that its server had to be given first. */
   prepared: Set<Statement> | undefined;
@@ -108,11 +108,11 @@ export class Unit {
   attempts = 0;
   /** Why it runs once more, in words. */
   retryWhy = '';
-  /** It is for the primary, whatever it looks like: a replica refused or cancelled it (again.ts), or it left one (go-home.ts). */
+  /** It is for the primary, whatever it looks like: a replica refused or cancelled it (run-again.ts), or it left one (begin-on-primary.ts). */
   isRefused = false;
   /** Node that failed it: not asked again. */
   avoid = '';
-  /** A read short enough to share a server with others' (session/lane.ts). */
+  /** A read short enough to share a server with others' (request/lane.ts). */
   isShort = false;
   /** See load.ts, which alone changes these three. */
   keptBytes = 0;

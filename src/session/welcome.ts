@@ -9,7 +9,7 @@ import type { Pool } from '../pool/pool.ts';
 import { backendKeyData, parameterStatus, readyForQuery } from '../protocol/write.ts';
 import type { NodeState } from '../topology/types.ts';
 import type { Database, Services } from './context.ts';
-import { noteReplayed } from './custom-settings.ts';
+import { noteReplayed } from './concerns/custom-settings.ts';
 import { wantedBy } from './login-notices.ts';
 import type { Preferences } from './preferences.ts';
 import { Settings, replaySql, settingsOf } from './settings.ts';

@@ -1,7 +1,7 @@
 /** Numbers and secrets of clients, and who may cancel whom. */
 import { describe, expect, it } from 'vitest';
 import { Clients } from '../../src/app/clients.ts';
-import type { ClientSession } from '../../src/session/client.ts';
+import type { ClientSession } from '../../src/request/client.ts';
 
 function seated(minor: number) {
   const clients = new Clients();

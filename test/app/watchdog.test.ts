@@ -10,7 +10,7 @@ import type { Pool } from '../../src/pool/pool.ts';
 import { flush, query } from '../../src/protocol/write.ts';
 import { Backend } from '../../src/protocol/codes.ts';
 import { readErrorFields } from '../../src/protocol/read.ts';
-import type { ClientSession } from '../../src/session/client.ts';
+import type { ClientSession } from '../../src/request/client.ts';
 import type { StuckKind } from '../../src/session/types.ts';
 import { Unit } from '../../src/session/unit.ts';
 import { createClassifier } from '../../src/sql/classifier.ts';

@@ -2,8 +2,8 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { TxStatus } from '../../src/protocol/codes.ts';
-import type { ClientSession } from '../../src/session/client.ts';
-import { noteEnds } from '../../src/session/pins.ts';
+import type { ClientSession } from '../../src/request/client.ts';
+import { noteEnds } from '../../src/session/concerns/pins.ts';
 import { Settings } from '../../src/session/settings.ts';
 import { SessionState } from '../../src/session/state.ts';
 import type { Unit } from '../../src/session/unit.ts';

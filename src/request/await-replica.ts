@@ -1,0 +1,44 @@
+/**
+ * The way back to the replicas for a session that never pauses. After a write, or a read on the primary, it may go to a
+ * replica only when that is known to be as far; a session that asks again before the next probe would never learn it.
+ * So now and then one read of such a session waits for probes that are sent at once. Called by handle-request.ts.
+ */
+import type { Decision } from '../routing/decision.ts';
+import { isMerelyBehind } from '../routing/route.ts';
+import type { Outcome, Session } from '../session/session.ts';
+import type { Unit } from '../session/unit.ts';
+
+/** Longest that a read waits: a few round trips and a replay. */
+const waitMs = 25;
+
+/**
+ * Lets the unit wait until a replica is in reach, at most `waitMs`, and then goes on with "find server".
+ * @returns undefined: it does not wait
+ */
+export function awaitsReplica(
+  session: Session,
+  unit: Unit,
+  decision: Decision,
+  isInReach: () => boolean,
+): Outcome | undefined {
+  const { stranded, services } = session;
+  if (unit.attempts > 0 || !stranded.isOverdue(services.nowMs()) || !isMerelyBehind(decision)) return undefined;
+  return session.waitFor('replica', unit, (goOn) => {
+    const leave = (): void => {
+      clearTimeout(timer);
+      stopAsking();
+    };
+    const end = (): void => {
+      leave();
+      goOn('find server');
+    };
+    const timer = setTimeout(() => {
+      stranded.inVain(services.nowMs());
+      end();
+    }, waitMs);
+    const stopAsking = session.database.topology.askNow(() => {
+      if (isInReach()) end();
+    });
+    return leave;
+  });
+}

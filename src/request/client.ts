@@ -1,0 +1,203 @@
+/**
+ * Puts a session together: the client's socket, the reader of its messages (intake.ts), the steps of its requests
+ * (handle-request.ts) and the receiver of their answers (receiver.ts). Made by the app once the client is logged in.
+ */
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import type { AnswerReceiver } from '../backend/receiver.ts';
+import { WeirError } from '../errors.ts';
+import { mayReadClient } from '../net/flow.ts';
+import { Wire, type WireHandler } from '../net/wire.ts';
+import { TxStatus } from '../protocol/codes.ts';
+import { FrameScanner } from '../protocol/scanner.ts';
+import type { Database, Services } from '../session/context.ts';
+import { advance } from './handle-request.ts';
+import type { ClientIdentity } from '../session/client-record.ts';
+import { Intake } from './intake.ts';
+import type { Preferences } from '../session/preferences.ts';
+import { cancelInLane } from './lane.ts';
+import { clientStats } from '../session/client-figures.ts';
+import { leaveUndecided } from '../session/concerns/writes.ts';
+import { probeUnread } from '../session/probe-unread.ts';
+import { Receiver } from './receiver.ts';
+import { leaveFlight } from './load.ts';
+import { leaveSequences } from '../session/concerns/sequences.ts';
+import { Session, type Outcome } from '../session/session.ts';
+import { TimeSlice } from './time-slice.ts';
+import type { SessionState } from '../session/state.ts';
+import type { ClientStats } from '../session/types.ts';
+import type { Unit } from '../session/unit.ts';
+
+export class ClientSession extends Session implements WireHandler {
+  readonly wire: Wire;
+  readonly receiver: AnswerReceiver = new Receiver(this);
+  readonly scanner: FrameScanner;
+  readonly intake: Intake;
+  private readonly onClosed: (session: ClientSession) => void;
+  readonly timeSlice: TimeSlice;
+  /** For so long has its socket not been read. */
+  unreadSeconds = 0;
+
+  constructor(
+    socket: Socket | TLSSocket,
+    identity: ClientIdentity,
+    database: Database,
+    services: Services,
+    state: SessionState,
+    preferences: Preferences,
+    onClosed: (session: ClientSession) => void,
+  ) {
+    super(identity, database, services, state, preferences);
+    this.onClosed = onClosed;
+    this.intake = new Intake(this);
+    this.scanner = new FrameScanner(this.intake);
+    this.timeSlice = new TimeSlice(services.nowMs, () => this.drained());
+    this.wire = new Wire(socket, this, services.turn);
+  }
+
+  /** Does it take the next message? Not before the client takes the answers to the last ones. */
+  get readsOn(): boolean {
+    return this.isReady && !this.wire.isFull && !this.timeSlice.isOver;
+  }
+
+  get isBetweenMessages(): boolean {
+    return this.scanner.isBetweenFrames;
+  }
+
+  advance(unit: Unit, next: Outcome): void {
+    advance(this, unit, next);
+  }
+
+  /* ---- WireHandler ---- */
+
+  get mayRead(): boolean {
+    return !this.timeSlice.isOver && mayReadClient(this.wire, this.server?.wire, this.scanner.restBytes);
+  }
+
+  received(chunk: Buffer): void {
+    this.timeSlice.begin();
+    try {
+      this.scanner.push(chunk);
+    } catch (error) {
+      return this.fail(error);
+    }
+    this.timeSlice.end();
+    this.intake.rested();
+  }
+
+  /** The client takes bytes again. */
+  drained(): void {
+    this.server?.wire.regulate();
+    try {
+      this.readOn();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  protected haltReading(): void {
+    this.scanner.halt();
+  }
+
+  protected readOn(): void {
+    if (this.readsOn) {
+      this.timeSlice.begin();
+      this.scanner.resume();
+      this.intake.rested();
+    }
+    this.wire.regulate();
+  }
+
+  closed(error: Error | undefined): void {
+    if (this.isClosed) return;
+    this.phase = 'closed';
+    if (error !== undefined) this.services.log('debug', 'client_failed', error.message, { client: this.identity.id });
+    this.stopWaiting();
+    this.forgetQuietStep();
+    leaveUndecided(this);
+    this.letServerGo();
+    for (let unit = this.inFlight.shift(); unit !== undefined; unit = this.inFlight.shift()) {
+      unit.flight?.abandon();
+      leaveFlight(this, unit, 'abandoned');
+    }
+    this.intake.left();
+    for (const unit of this.again.splice(0)) unit.flight?.abandon();
+    for (const statement of this.statements?.values() ?? []) this.services.book.leave(statement);
+    this.statements = undefined;
+    this.onClosed(this);
+  }
+
+  /** The client left: a quiet server is cleaned and kept, a busy one is told to stop and closed. */
+  private letServerGo(): void {
+    const { server, pool } = this;
+    if (server === undefined || pool === undefined) return;
+    if (server.sharers > 1 && this.inFlight.length > 0) {
+      // Its neighbours in the lane have nothing to do with it: its answer comes and is dropped.
+      return this.leaveLane();
+    }
+    this.detach(server);
+    server.isPinned = false;
+    leaveSequences(this, server);
+    if (server.isAlive && server.isQuiet && server.txStatus === TxStatus.Idle && this.inFlight.length === 0) {
+      pool.checkin(server, server.isSuspect || this.state.isPinned || this.poolMode === 'session');
+      return;
+    }
+    if (server.isAlive && !server.isQuiet) void this.database.cancel(server);
+    server.destroy('its client left in mid-statement or in a transaction');
+  }
+
+  /* ---- CancelRequest ---- */
+
+  /** CancelRequest. `done` is called when it has been dealt with. */
+  cancel(done: () => void): void {
+    const { server } = this;
+    if (server !== undefined && server.sharers > 1 && this.inFlight.length > 0) {
+      cancelInLane(this, server);
+      return done();
+    }
+    if (server !== undefined && this.inFlight.length > 0) {
+      const unit = this.inFlight.peek();
+      const isWanted = (): boolean => this.server === server && this.inFlight.peek() === unit;
+      void this.database.cancel(server, isWanted).then(done, done);
+      return;
+    }
+    if (this.wait !== undefined) {
+      this.stopWaiting();
+      this.goOn(() => this.intake.cancelWaiting());
+    } else {
+      this.intake.noteCancel();
+    }
+    done();
+  }
+
+  /* ---- operators ---- */
+
+  stats(): ClientStats {
+    return clientStats(this);
+  }
+
+  /** Called about once a second: the client's own deadlines. */
+  sweep(nowMs: number): void {
+    probeUnread(this);
+    if (!this.isReady || this.inFlight.length > 0) return;
+    const { clientIdleTimeoutMs, idleTransactionTimeoutMs } = this.database.settings();
+    const idleMs = nowMs - this.requestAtMs;
+    if (this.status !== TxStatus.Idle) {
+      if (idleTransactionTimeoutMs > 0 && idleMs > idleTransactionTimeoutMs)
+        this.terminate(new WeirError('idle_transaction_timeout'));
+    } else if (clientIdleTimeoutMs > 0 && idleMs > clientIdleTimeoutMs) {
+      this.terminate(new WeirError('client_idle_timeout'));
+    }
+  }
+
+  /** No statement is going on and no transaction is open: may be closed without losing anything. */
+  get isIdle(): boolean {
+    return (
+      this.isReady &&
+      this.inFlight.length === 0 &&
+      this.status === TxStatus.Idle &&
+      this.intake.isBetweenRequests &&
+      this.scanner.restBytes === 0
+    );
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * Counts an answered unit in its database's statistics: plain fields, read when somebody scrapes. Called once a unit.
+ */
+import type { Session } from '../session/session.ts';
+import { durationBoundsSeconds, type DatabaseStats } from '../session/types.ts';
+import type { Unit } from '../session/unit.ts';
+
+const routeIndex = { primary: 0, replica: 1, cache: 2, none: 3 } as const;
+const cacheIndex = { hit: 0, miss: 1, off: 2 } as const;
+
+export function newDatabaseStats(database: string): DatabaseStats {
+  const histogram = (): Float64Array => new Float64Array(durationBoundsSeconds.length + 1);
+  return {
+    database,
+    xacts: 0,
+    queries: 0,
+    receivedBytes: 0,
+    sentBytes: 0,
+    xactMs: 0,
+    queryMs: 0,
+    waitMs: 0,
+    misroutes: 0,
+    recoveryConflicts: 0,
+    replications: 0,
+    clientParses: 0,
+    serverParses: 0,
+    binds: 0,
+    byLabel: new Float64Array(24),
+    durations: [histogram(), histogram(), histogram(), histogram()],
+    durationSums: new Float64Array(4),
+  };
+}
+
+function bump(counts: Float64Array, index: number, by = 1): void {
+  counts[index] = (counts[index] as number) + by;
+}
+
+export function countAnswer(session: Session, unit: Unit): void {
+  const { stats } = session.database;
+  const now = session.services.nowMs();
+  const durationMs = now - unit.receivedAtMs;
+  const role = unit.node?.role;
+  const route =
+    unit.cacheLabel === 'hit' ? 'cache' : role === 'replica' ? 'replica' : role === undefined ? 'none' : 'primary';
+  const at = routeIndex[route];
+  bump(stats.byLabel, at * 6 + cacheIndex[unit.cacheLabel] * 2 + (unit.attempt.hasError ? 1 : 0));
+  const seconds = durationMs / 1000;
+  let bucket = 0;
+  while (bucket < durationBoundsSeconds.length && seconds > (durationBoundsSeconds[bucket] as number)) bucket++;
+  bump(stats.durations[at] as Float64Array, bucket);
+  bump(stats.durationSums, at, seconds);
+  stats.queries++;
+  stats.queryMs += durationMs;
+  if (unit.attempt.sentAtMs > 0) stats.waitMs += unit.attempt.sentAtMs - unit.receivedAtMs;
+  session.requestAtMs = now;
+}

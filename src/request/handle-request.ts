@@ -1,0 +1,148 @@
+/**
+ * The way of a request, as a sentence: what is it -> may it run here at all -> has the cache seen it -> where may it go
+ * -> a server for it -> make that server look like this session -> send. Answers come back through receiver.ts.
+ * Each step returns the next one, or that the request waits: whatever ends the wait says where it goes on (Session.waitFor).
+ */
+import { TxStatus } from '../protocol/codes.ts';
+import { errorResponse } from '../protocol/write.ts';
+import { WeirError } from '../errors.ts';
+import type { ServerConnection } from '../backend/server.ts';
+import { answered } from './answered.ts';
+import { mayBeKept } from './run-again.ts';
+import { awaitsVisible, isAhead } from './await-visible.ts';
+import { awaitsPeers, mustBeAnnounced } from './await-peers.ts';
+import { findServer } from './steps/find-server.ts';
+import { cacheObstacle } from './cacheable.ts';
+import { beginOnPrimary, mayEnd, mayBeginOnPrimary, mustBeginOnPrimary } from './begin-on-primary.ts';
+import { isFit } from './lane.ts';
+import { answerLocally } from './steps/answer-locally.ts';
+import { lookUp } from './steps/look-up.ts';
+import { forwardAll } from './prepared/forward-all.ts';
+import { refuse } from './refuse.ts';
+import { preparesAtOnce } from './steps/answer-parse.ts';
+import { isReadyFor, prepareNewServer, prepareOwnServer } from './steps/prepare-server.ts';
+import type { Outcome, Session, Step } from '../session/session.ts';
+import { beginUnit } from './settle.ts';
+import type { Unit } from '../session/unit.ts';
+
+/** Requests of one client on their way at once; more are not read until some are answered. */
+const maxInFlight = 1_000;
+
+const steps: Readonly<Record<Step, (session: Session, unit: Unit) => Outcome>> = {
+  'find server': findServer,
+  'prepare new server': prepareNewServer,
+  'prepare own server': prepareOwnServer,
+  send,
+};
+
+/** Takes the unit through its steps until it waits, or is sent or answered. */
+export function advance(session: Session, unit: Unit, from: Outcome): void {
+  let next = from;
+  while (next !== 'waits' && next !== 'done') next = steps[next](session, unit);
+}
+
+/** A request has come. */
+export function handleRequest(session: Session, unit: Unit): void {
+  advance(session, unit, arrived(session, unit));
+}
+
+function arrived(session: Session, unit: Unit): Outcome {
+  if (unit.locals > 0) return whenQuiet(session, unit, sayLocally);
+  if (session.poolMode === 'statement' && unit.begins) return whenQuiet(session, unit, refuseTransaction);
+  if (session.inFlight.length > 0) {
+    const mayJoin = session.inFlight.length < maxInFlight && mayPipeline(session, unit);
+    return mayJoin ? 'send' : whenQuiet(session, unit, arrived);
+  }
+  if (session.server !== undefined) {
+    unit.cacheWhy = 'the session keeps its server';
+    if (!mustBeginOnPrimary(session, unit)) return 'prepare own server';
+    beginOnPrimary(session, unit, 'a replica may answer otherwise in a READ ONLY transaction');
+    return 'find server';
+  }
+  if (preparesAtOnce(session, unit)) return 'done';
+  unit.cacheWhy = cacheObstacle(session, unit);
+  return unit.cacheWhy === '' ? lookUp(session, unit) : 'find server';
+}
+
+function whenQuiet(session: Session, unit: Unit, step: (session: Session, unit: Unit) => Outcome): Outcome {
+  if (session.inFlight.length === 0) return step(session, unit);
+  session.whenQuiet(() => session.advance(unit, step(session, unit)));
+  return 'waits';
+}
+
+function refuseTransaction(session: Session, unit: Unit): Outcome {
+  return refuse(session, unit, new WeirError('not_in_pool_mode', { what: 'a transaction block', mode: 'statement' }));
+}
+
+/** Behind requests that are still being answered on the session's server: may this one go there too? */
+function mayPipeline(session: Session, unit: Unit): boolean {
+  if (session.inFlight.peek()?.state === 'passed over') return false;
+  if (mustBeginOnPrimary(session, unit) || isAhead(session, unit)) return false;
+  // In a lane nobody may send what could touch the others.
+  if (session.server !== undefined && session.server.sharers > 1) return false;
+  if (session.hasNamesInFlight && (unit.needsNames || !unit.isComplete)) return false;
+  if (mustBeAnnounced(session, unit)) return false;
+  if (session.server !== undefined && !isReadyFor(session, unit, session.server)) return false;
+  session.openLane(false);
+  if (session.mustStay) return !mayLeaveReplica(session) && mayFollowOpening(session, unit);
+  const node = session.serverNode;
+  if (node?.role === 'primary') return unit.hints?.route !== 'replica' && session.preferences.route !== 'replica';
+  if (!unit.isRead || unit.begins || unit.hints !== undefined || node === undefined) return false;
+  if ((session.preferences.consistency ?? session.services.routing().consistency) === 'eventual') return true;
+  const need = session.tokens.needLsn(session.database.topology.ticker, session.lastWriteOf(unit));
+  return need !== undefined && node.lsn >= need;
+}
+
+/** What ends the transaction is on its way to a replica: what comes behind it may belong elsewhere, so nothing has come yet. */
+function mayLeaveReplica({ inFlight, serverNode, state, poolMode }: Session): boolean {
+  if (serverNode?.role !== 'replica' || state.isPinned || poolMode === 'session') return false;
+  return inFlight.last()?.plans.some(mayEnd) === true;
+}
+
+/** Behind the first statement of a transaction that may still begin elsewhere: what cannot run again there waits for its answer. */
+function mayFollowOpening(session: Session, unit: Unit): boolean {
+  return !mayBeginOnPrimary(session) || mayBeKept(session, unit);
+}
+
+function sayLocally(session: Session, unit: Unit): Outcome {
+  if (session.status === TxStatus.Failed) {
+    session.say(errorResponse({ severity: 'ERROR', sqlstate: '25P02', message: abortedText }));
+    unit.attempt.hasError = true;
+  } else {
+    unit.attempt.hasError = answerLocally(session, unit);
+  }
+  return answered(session, unit);
+}
+
+const abortedText = 'current transaction is aborted, commands ignored until end of transaction block';
+
+/* ---- send ---- */
+
+function send(session: Session, unit: Unit): Outcome {
+  if (unit.state === 'cancelled') {
+    session.intake.cancelWaiting();
+    return 'done';
+  }
+  const isFirst = session.inFlight.length === 0;
+  if (isFirst && mustWait(session)) {
+    const waits = awaitsOthers(session, unit);
+    if (waits !== undefined) return waits;
+  }
+  if (isFirst) session.openLane(unit.isShort && isFit(session, unit, session.server as ServerConnection));
+  if (!beginUnit(session, unit)) return 'done';
+  if (unit.makesNames) session.hasNamesInFlight = true;
+  forwardAll(session, unit, unit.messages ?? []);
+  return 'done';
+}
+
+/** Can there be anything that has to happen elsewhere first? The common case is no, and costs nothing. */
+function mustWait(session: Session): boolean {
+  return session.ahead !== undefined || session.services.cache.hasPeers;
+}
+
+function awaitsOthers(session: Session, unit: Unit): Outcome | undefined {
+  return awaitsVisible(session, unit, goSend, goFindServer) ?? awaitsPeers(session, unit, goSend, goFindServer);
+}
+
+const goSend = (): Outcome => 'send';
+const goFindServer = (): Outcome => 'find server';

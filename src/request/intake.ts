@@ -1,0 +1,331 @@
+/**
+ * Takes a client's frames and makes units of them: a Query by itself, a batch of the extended protocol up to its Sync.
+ * A batch runs as it arrives: it is begun before its Sync if that is not there after a moment, or when the batch is flushed
+ * or grows large. Frames too large to keep are passed on in pieces.
+ */
+import { Frontend, TxStatus, describeType, statusLetter } from '../protocol/codes.ts';
+import { ProtocolError } from '../protocol/read.ts';
+import type { FrameSink } from '../protocol/scanner.ts';
+import { readyForQuery, sync } from '../protocol/write.ts';
+import { awaitsPeers } from './await-peers.ts';
+import type { Outcome, RequestReader, Session } from '../session/session.ts';
+import type { TimeSlice } from './time-slice.ts';
+import { CopyIn } from './copy-in.ts';
+import { failBatch, forward } from './prepared/forward.ts';
+import { handleRequest } from './handle-request.ts';
+import { leaveFlight } from './load.ts';
+import { guardWrites, noteWrites } from '../session/concerns/writes.ts';
+import { notePlan } from './plans.ts';
+import { forwardAll } from './prepared/forward-all.ts';
+import { refuse } from './refuse.ts';
+import { WeirError } from '../errors.ts';
+import { isPiece, Unit, type Message } from '../session/unit.ts';
+
+/** A batch is begun when it has grown to this, Sync or not. */
+const gatherBelowBytes = 64 * 1024;
+/**
+ * The rest of a batch that came without its Sync is waited for this long, ms. Long enough for a driver that writes one message
+ * at a time: only a whole batch can be a read on a replica or be answered from the cache.
+ */
+const gatherMs = 2;
+/** Larger frames are passed on in pieces; what comes before their text or values must be within the first piece. */
+const wholeBelowBytes = 1024 * 1024;
+const firstPieceBytes = 8 * 1024;
+/** A Parse has to be known as a whole, to be prepared again elsewhere. */
+const maxParseBytes = 16 * 1024 * 1024;
+
+const syncMessage: Message = { type: Frontend.Sync, buffer: sync, start: 0, end: sync.length };
+const streamable: ReadonlySet<number> = new Set([Frontend.Query, Frontend.Bind, Frontend.FunctionCall]);
+
+/** What reading needs of a session besides what the steps need. */
+export interface ReadingSession extends Session {
+  /** Does it take the next message? Not before the client takes the answers to the last ones. */
+  readonly readsOn: boolean;
+  readonly timeSlice: TimeSlice;
+}
+
+export class Intake implements FrameSink, RequestReader {
+  private readonly session: ReadingSession;
+  /** The batch whose Sync has not come. */
+  private batch: Unit | undefined;
+  /** On their way through handle-request, until they are sent or answered. It is the turn of the first. */
+  private readonly pending: Unit[] = [];
+  /** What comes before the next Sync is ignored, as after an ErrorResponse. */
+  private isSkipping = false;
+  private gathering: NodeJS.Timeout | undefined;
+  readonly copyIn: CopyIn;
+
+  constructor(session: ReadingSession) {
+    this.session = session;
+    this.copyIn = new CopyIn(session, (message) => (isPiece(message) ? this.takePiece(message) : this.take(message)));
+  }
+
+  /** Whose turn it is. */
+  get first(): Unit | undefined {
+    return this.pending[0];
+  }
+
+  /** A batch is on its server whose Sync has not come: what it has done so far is in a transaction of its own. */
+  get isInBatch(): boolean {
+    return this.batch?.isOnServer === true;
+  }
+
+  get isBetweenRequests(): boolean {
+    return this.batch === undefined;
+  }
+
+  frame(type: number, buffer: Buffer, start: number, end: number): boolean {
+    this.take({ type, buffer, start, end });
+    this.session.timeSlice.worked();
+    return this.session.readsOn;
+  }
+
+  mayStream(type: number, size: number, available: number): boolean {
+    if (type === Frontend.CopyData) return true;
+    if (size <= wholeBelowBytes) return false;
+    if (type === Frontend.Parse) {
+      if (size <= maxParseBytes) return false;
+      throw new WeirError('statement_too_large', { bytes: size, limit: maxParseBytes });
+    }
+    if (!streamable.has(type)) throw new ProtocolError(`a message ${describeType(type)} of ${size} bytes`);
+    return available >= firstPieceBytes;
+  }
+
+  begin(type: number, _size: number, buffer: Buffer, start: number, end: number): boolean {
+    this.takePiece({ type, buffer, start, end });
+    return this.session.readsOn;
+  }
+
+  /** The first piece. What follows must find it sent, so a batch cannot be gathered any longer. */
+  private takePiece(message: Message): void {
+    this.take(message);
+    if (
+      message.type !== Frontend.CopyData &&
+      this.batch !== undefined &&
+      this.batch.state === 'gathering' &&
+      this.session.isReady
+    )
+      this.submit(this.batch);
+  }
+
+  more(buffer: Buffer, start: number, end: number, isLast: boolean): boolean {
+    const { session } = this;
+    const { server } = session;
+    // Only the server that was given the beginning gets the rest: not one that came after it, nor any in an error.
+    if (server?.isMidMessage === true) {
+      server.send(buffer.subarray(start, end));
+      if (isLast) {
+        server.messageEnded();
+        // All that the client is owed may have come meanwhile.
+        session.release();
+      }
+    }
+    return session.readsOn;
+  }
+
+  private take(message: Message): void {
+    const { server } = this.session;
+    if (server !== undefined && this.copyIn.takes(server, message, this.isInBatch)) return;
+    switch (message.type) {
+      case Frontend.Query:
+      case Frontend.FunctionCall:
+        return this.single(message);
+      case Frontend.Parse:
+      case Frontend.Bind:
+      case Frontend.Describe:
+      case Frontend.Execute:
+      case Frontend.Close:
+        return this.part(message);
+      case Frontend.Flush:
+        // Behind Sync, where libpq says it, there is nothing to flush, and no batch begins with it.
+        if (this.batch !== undefined) this.part(message);
+        return;
+      case Frontend.Sync:
+        return this.sync(message);
+      case Frontend.CopyData:
+      case Frontend.CopyDone:
+      case Frontend.CopyFail:
+        return this.copy(message);
+      case Frontend.Terminate:
+        return this.session.wire.end();
+      default:
+        throw new ProtocolError(`invalid frontend message type ${describeType(message.type)}`);
+    }
+  }
+
+  private single(message: Message): void {
+    if (this.isSkipping) return;
+    // A Query in the middle of a batch ends it, with one ReadyForQuery for both.
+    this.complete(message);
+  }
+
+  private part(message: Message): void {
+    if (this.isSkipping) return;
+    const unit = (this.batch ??= new Unit());
+    if (unit.isOnServer) return this.sendOn(unit, message);
+    this.add(unit, message);
+    // Whatever comes behind a COPY depends on what becomes of that.
+    const isCopy = message.type === Frontend.Execute && unit.mayCopyIn;
+    if (message.type === Frontend.Flush || isCopy || unit.bytes > gatherBelowBytes) this.submit(unit);
+  }
+
+  private sync(message: Message): void {
+    const { session } = this;
+    if (this.isSkipping) {
+      this.isSkipping = false;
+      this.batch = undefined;
+      return session.whenQuiet(() => session.say(readyForQuery(statusLetter(session.status))));
+    }
+    this.complete(message);
+  }
+
+  /** The unit ends with this message, which may be all of it. */
+  private complete(message: Message): void {
+    const unit = this.batch ?? new Unit();
+    this.batch = undefined;
+    unit.isComplete = true;
+    if (unit.isOnServer) return this.sendOn(unit, message);
+    this.add(unit, message);
+    this.submit(unit);
+  }
+
+  /** All that has come was taken: a batch without its Sync is begun in a moment. */
+  rested(): void {
+    if (this.batch === undefined || this.gathering !== undefined || !this.mayBegin(this.batch)) return;
+    const { batch } = this;
+    this.gathering = setTimeout(() => {
+      this.gathering = undefined;
+      try {
+        if (batch === this.batch && this.session.readsOn && this.mayBegin(batch)) this.submit(batch);
+        else this.rested();
+        this.session.wire.regulate();
+      } catch (error) {
+        this.session.fail(error);
+      }
+    }, gatherMs);
+  }
+
+  /** What Weir answers itself has no lock to take and no error to tell early. */
+  private mayBegin(batch: Unit): boolean {
+    return batch.state === 'gathering' && batch.locals === 0 && this.session.readsOn;
+  }
+
+  /** Outside of a COPY it is ignored, as by PostgreSQL: after a failure the rest of the data is still on its way. */
+  private copy(message: Message): void {
+    if (this.session.server?.answers.isInCopy === true) forward(this.session, message);
+  }
+
+  /** The batch has failed before the Query that would have ended it, which is skipped: its Sync is still to come. */
+  reopen(unit: Unit): void {
+    unit.isComplete = false;
+    this.batch = unit;
+  }
+
+  /** Of a COPY that has failed so many ReadyForQuery were said. With none its Sync is still to come. */
+  recounted(unit: Unit, readies: number): void {
+    if (this.batch !== unit) return;
+    if (readies === 0) return this.skipToSync();
+    unit.isComplete = true;
+    this.batch = undefined;
+  }
+
+  private add(unit: Unit, message: Message): void {
+    unit.messages?.push(message);
+    unit.bytes += message.end - message.start;
+    if (isPiece(message)) {
+      unit.isStreamed = true;
+      unit.noRead('a message too large to be kept');
+    }
+    notePlan(this.session, unit, message);
+  }
+
+  /** More of a batch that was begun before its Sync. */
+  private sendOn(unit: Unit, message: Message): void {
+    const { session } = this;
+    const known = unit.plans.length;
+    this.add(unit, message);
+    unit.messages = undefined;
+    if (unit.locals > 0) return this.refuseLocal(unit, message);
+    noteWrites(session, unit, known);
+    if (unit.makesNames) session.hasNamesInFlight = true;
+    const passOn = (): Outcome => {
+      forwardAll(session, unit, [message]);
+      return 'done';
+    };
+    // If the server dies meanwhile, the batch has been answered already.
+    if (awaitsPeers(session, unit, passOn, () => 'done') !== undefined) return;
+    guardWrites(session, unit);
+    passOn();
+  }
+
+  /** The batch is on its server already, which knows no weir.* settings: it fails there, as with any other error. */
+  private refuseLocal(unit: Unit, message: Message): void {
+    const { session } = this;
+    unit.locals = 0;
+    failBatch(session, new WeirError('not_supported', { what: 'a weir.* setting in one batch with other statements' }));
+    if (message.type === Frontend.Query) forwardAll(session, unit, [syncMessage]);
+    else unit.sent();
+  }
+
+  private submit(unit: Unit): void {
+    const { session } = this;
+    unit.receivedAtMs = session.requestAtMs = session.services.nowMs();
+    if (!unit.isComplete) {
+      // More may come that is not a read, when it is too late to go elsewhere.
+      unit.noRead('a batch without its Sync yet');
+    }
+    session.move(unit, 'submitted');
+    this.pending.push(unit);
+    handleRequest(session, unit);
+  }
+
+  /** They were sent, in vain: they are on their way once more, before all others. */
+  again(units: readonly Unit[]): void {
+    this.pending.unshift(...units);
+  }
+
+  /** The unit goes to a server, or was answered. */
+  entered(unit: Unit): void {
+    const at = this.pending.indexOf(unit);
+    if (at !== -1) this.pending.splice(at, 1);
+  }
+
+  /** The client is gone. */
+  left(): void {
+    clearTimeout(this.gathering);
+    for (const unit of this.pending.splice(0)) {
+      unit.flight?.abandon();
+      leaveFlight(this.session, unit, 'abandoned');
+    }
+  }
+
+  skipToSync(): void {
+    this.isSkipping = true;
+    this.batch = undefined;
+  }
+
+  /** The server is gone that was given the beginning of a batch, also of one that a COPY has merged into the one before. */
+  serverLost(): void {
+    if (this.isInBatch) this.skipToSync();
+  }
+
+  /** Weir has answered what there was of the batch; what comes of it behind that is a unit of its own. */
+  beginAnew(): void {
+    this.batch = undefined;
+  }
+
+  /** CancelRequest while the session's server is being made ready: it is heard before anything is sent. */
+  noteCancel(): void {
+    const unit = this.pending[0];
+    if (unit !== undefined && this.session.status === TxStatus.Idle) this.session.move(unit, 'cancel');
+  }
+
+  /** CancelRequest for the statement whose turn it is, which has not been sent. */
+  cancelWaiting(): void {
+    const unit = this.pending[0];
+    if (unit === undefined) return;
+    unit.attempt.guard?.rolledBack();
+    unit.attempt.guard = undefined;
+    refuse(this.session, unit, new WeirError('query_canceled'));
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * From a client's message to plans: which statements would it execute, and what may they do. Fills in a Unit.
+ */
+import { Frontend } from '../protocol/codes.ts';
+import { endOfString, readName } from '../protocol/read.ts';
+import type { Classified, StatementFacts } from '../sql/facts.ts';
+import type { Plan } from '../binding/plan.ts';
+import type { Session } from '../session/session.ts';
+import type { Statement } from '../session/statements.ts';
+import { isPiece, type Message, type Unit } from '../session/unit.ts';
+import { isLocal } from './steps/answer-locally.ts';
+import { unknownPath } from '../session/reading.ts';
+
+/** The plan for a classified text, in this session's catalog and search_path. */
+export function bindFor(session: Session, classified: Classified, unit?: Unit): Plan {
+  const { database, services } = session;
+  const { role, searchPath: known } = session.state.reading;
+  const searchPath = isReadingUnsure(session, unit) ? unknownPath : known;
+  // Whom "$user" in the search_path means.
+  const user = role ?? database.serverUser(session.user);
+  return services.binder.bind(classified.facts, database.topology.catalog(), searchPath, user);
+}
+
+/** Something that changes the search path is on the way, and may fail. */
+function isReadingUnsure({ inFlight }: Session, unit: Unit | undefined): boolean {
+  if (unit?.changesReading === true) return true;
+  for (let i = 0; i < inFlight.length; i++) if (inFlight.at(i)?.changesReading === true) return true;
+  return false;
+}
+
+/** The plan of a prepared statement by the client's name; undefined: there is none (the server will say so). */
+export function planOf(session: Session, name: string): Plan | undefined {
+  const classified = classifiedOf(session, name);
+  return classified === undefined ? undefined : bindFor(session, classified);
+}
+
+/** Of one that SQL has prepared nothing is known, as of what EXECUTE runs. */
+function classifiedOf(session: Session, name: string): Classified | undefined {
+  const { ownNames, services } = session;
+  return session.statementOf(name)?.classified ?? (ownNames?.has(name) === true ? services.sqlPrepared : undefined);
+}
+
+function add(session: Session, unit: Unit, classified: Classified): void {
+  const plan = bindFor(session, classified, unit);
+  unit.addPlan(plan);
+  // It stands for a text that nobody has read, too.
+  if (classified === session.services.functionCall) unit.mayCopyIn = true;
+  if (plan.hasEffects && plan.facts.statements.some(changesNames)) unit.makesNames = unit.needsNames = true;
+  unit.hints ??= classified.hints;
+  if (isLocal(classified.facts)) unit.locals++;
+}
+
+function changesNames({ kind, discards, executes }: StatementFacts): boolean {
+  return kind === 'prepare' || kind === 'deallocate' || executes !== undefined || discards === 'all';
+}
+
+/** Statements parsed in the batch that is being gathered, by name: not entered yet, since it may still fail. */
+function pendingOf(unit: Unit, name: string): Classified | undefined {
+  return unit.parsed?.get(name);
+}
+
+/**
+ * Notes what `message` adds to the unit. @throws ProtocolError if it is malformed: here, before anything of the unit is
+ * sent, so that no server is left with half of it
+ */
+export function notePlan(session: Session, unit: Unit, message: Message): void {
+  const { buffer, start, end } = message;
+  switch (message.type) {
+    case Frontend.Query: {
+      unit.isSimple = true;
+      unit.noteShape('Q');
+      // Whatever the beginning of a text means, nobody knows how it ends.
+      if (isPiece(message)) return add(session, unit, session.services.functionCall);
+      const classified = session.classify(buffer.subarray(start + 5, Math.max(start + 5, end - 1)));
+      return add(session, unit, classified);
+    }
+    case Frontend.Parse: {
+      session.database.stats.clientParses++;
+      const nameEnd = endOfString(buffer, start + 5, end);
+      const sqlEnd = endOfString(buffer, nameEnd + 1, end);
+      const classified = session.classify(buffer.subarray(nameEnd + 1, sqlEnd));
+      const name = readName(buffer, start + 5, nameEnd);
+      (unit.parsed ??= new Map()).set(name, classified);
+      unit.makesNames = true;
+      if (name !== '' && (session.statements?.has(name) === true || session.hasNamesInFlight)) unit.needsNames = true;
+      unit.noteShape('P');
+      // Describe needs the right catalog too, so a Parse alone decides where to go like an execution would.
+      return add(session, unit, classified);
+    }
+    case Frontend.Bind: {
+      session.database.stats.binds++;
+      const portalEnd = endOfString(buffer, start + 5, end);
+      const name = readName(buffer, portalEnd + 1, endOfString(buffer, portalEnd + 1, end));
+      unit.noteShape(portalEnd === start + 5 ? 'B' : 'b');
+      return noteUse(session, unit, name);
+    }
+    case Frontend.Describe: {
+      const isStatement = buffer[start + 5] === 0x53;
+      const nameEnd = endOfString(buffer, start + 6, end);
+      unit.noteShape(isStatement ? 'S' : 'D');
+      if (!isStatement) return;
+      return noteUse(session, unit, readName(buffer, start + 6, nameEnd));
+    }
+    case Frontend.Execute:
+      notePortal(session, unit, readName(buffer, start + 5, endOfString(buffer, start + 5, end)));
+      unit.noteShape(end - start >= 9 && buffer.readInt32BE(end - 4) === 0 ? 'E' : 'e');
+      return;
+    case Frontend.Close:
+      endOfString(buffer, start + 6, end);
+      unit.noteShape('C');
+      if (buffer[start + 5] === 0x53) unit.makesNames = true;
+      return;
+    case Frontend.FunctionCall:
+      // Any function by its OID: nothing is known, so anything may be written.
+      unit.isSimple = true;
+      unit.noteShape('F');
+      return add(session, unit, session.services.functionCall);
+    default:
+  }
+}
+
+/** A portal of an earlier request of the same transaction is executed, for the first time or once more. */
+function notePortal(session: Session, unit: Unit, name: string): void {
+  if (session.portals === undefined || (name === '' && unit.bindsUnnamed)) return;
+  const plan = session.portals.get(name);
+  if (plan !== undefined && !unit.hasPlan(plan)) unit.addPlan(plan);
+}
+
+/** Is its Parse, or one of Weir's for it, still on the way, so that it may turn out not to have happened? */
+function isUnsure(session: Session, statement: Statement): boolean {
+  if (!session.hasNamesInFlight) return false;
+  for (let i = 0; i < session.inFlight.length; i++) {
+    const unit = session.inFlight.at(i);
+    if (unit?.attempt.prepared?.has(statement) === true) return true;
+    if (unit?.attempt.entered?.some(([, entered]) => entered === statement) === true) return true;
+  }
+  return false;
+}
+
+function noteUse(session: Session, unit: Unit, name: string): void {
+  if (pendingOf(unit, name) !== undefined) return;
+  const statement = session.statementOf(name);
+  unit.uses = statement;
+  if (name === '' || statement === undefined || isUnsure(session, statement)) unit.needsNames = true;
+  const classified = classifiedOf(session, name);
+  if (classified !== undefined) add(session, unit, classified);
+}

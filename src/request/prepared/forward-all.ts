@@ -1,0 +1,222 @@
+/**
+ * A prepared statement stays what it was when it was first prepared, on whatever server. One that has to prepare it anew
+ * is asked first what it makes of it now: the batch pauses there, and goes on with its next message or with the error
+ * that PostgreSQL has for a plan whose tables have changed.
+ */
+import { Backend, Frontend } from '../../protocol/codes.ts';
+import { isSameDescription, noRows } from '../../protocol/description.ts';
+import { endOfString, readErrorFields, readName } from '../../protocol/read.ts';
+import { errorResponse, flush, frame } from '../../protocol/write.ts';
+import { Answer, Owed } from '../../protocol/answers.ts';
+import type { AnswerReceiver, ServerConnection } from '../../backend/server.ts';
+import { renewBorrowed } from './borrowed.ts';
+import type { Session } from '../../session/session.ts';
+import { forward, pretend } from './forward.ts';
+import {
+  askDescription,
+  closeSkipped,
+  ensureUnnamed,
+  goesByOwnName,
+  noTypes,
+  passesNames,
+  prepare,
+  typesOf,
+  unknownStatement,
+} from './names.ts';
+import { isDescribedByNames, type Statement } from '../../session/statements.ts';
+import type { Message, Unit } from '../../session/unit.ts';
+
+/** PostgreSQL's own words; drivers know it by the routine, and prepare the statement again. */
+const changedResultType = errorResponse({
+  severity: 'ERROR',
+  sqlstate: '0A000',
+  message: 'cached plan must not change result type',
+  file: 'plancache.c',
+  routine: 'RevalidateCachedQuery',
+});
+
+/**
+ * Has a server that does not have the statement to be asked what it is there? `isNew`: for a client that prepares it just
+ * now, for whom the types of its parameters are not settled either.
+ */
+function isOpenToChange(statement: Statement, isNew: boolean): boolean {
+  const { description, classified } = statement;
+  const kind = classified.facts.statements[0]?.kind;
+  // What PostgreSQL does not plan, it does not compare either.
+  if (description === undefined || isDescribedByNames(classified)) return false;
+  return (
+    description.resultType !== noRows || kind === 'call' || (isNew && description.parameters?.equals(noTypes) !== true)
+  );
+}
+
+/** What a message is going to use, if it has to be looked at before. */
+function toCheck(session: Session, message: Message): Statement | undefined {
+  const server = session.server as ServerConnection;
+  const statement = usedBy(session, message);
+  if (statement === undefined || !isOpenToChange(statement, message.type === Frontend.Parse) || passesNames(session))
+    return undefined;
+  const { serverName } = statement;
+  if (serverName !== '') {
+    const isThere = server.prepared.has(serverName) || session.evicted?.has(serverName) === true;
+    return isThere ? undefined : statement;
+  }
+  return server.unnamed === statement ? undefined : statement;
+}
+
+/** What a Bind, or a Describe of a statement, calls it; undefined: it is another message. */
+function nameUsedBy({ type, buffer, start, end }: Message): string | undefined {
+  let at = start + 5;
+  if (type === Frontend.Bind) at = endOfString(buffer, at, end) + 1;
+  else if (type === Frontend.Describe && buffer[at] === 0x53 /* S */) at++;
+  else return undefined;
+  return readName(buffer, at, endOfString(buffer, at, end));
+}
+
+/** The statement of a Bind or Describe; of a Parse, that which others have for the same text. */
+function usedBy(session: Session, message: Message): Statement | undefined {
+  const used = nameUsedBy(message);
+  if (used !== undefined) return goesByOwnName(session, used) ? undefined : session.statementOf(used);
+  const { type, buffer, start, end } = message;
+  if (type !== Frontend.Parse) return undefined;
+  const nameEnd = endOfString(buffer, start + 5, end);
+  const name = readName(buffer, start + 5, nameEnd);
+  if (name === '' || session.ownNames?.has(name) === true) return undefined;
+  // It will be refused, by a server that has the one of that name.
+  const namesake = session.statements?.get(name);
+  if (namesake !== undefined) return namesake;
+  const sqlEnd = endOfString(buffer, nameEnd + 1, end);
+  return session.knownStatement(buffer.subarray(nameEnd + 1, sqlEnd), buffer.subarray(sqlEnd + 1, end));
+}
+
+/** A Query or FunctionCall in the middle of a batch: PostgreSQL skips it if the batch has failed, so that has to be known first. */
+function waitsForBatch({ type }: Message, server: ServerConnection): boolean {
+  return (type === Frontend.Query || type === Frontend.FunctionCall) && server.answers.isInBatch;
+}
+
+/** Calls `goOn` when everything that was sent before is answered, or an error has made the server skip the rest. */
+function whenAnswered(session: Session, goOn: (hasFailed: boolean) => void): void {
+  const server = session.server as ServerConnection;
+  session.openLane(false);
+  let hasFailed = false;
+  const go = pause(session, () => goOn(hasFailed));
+  const mark = new Answer<AnswerReceiver>(Owed.Fake, session.receiver, true, undefined, () => {
+    hasFailed = true;
+    go();
+  });
+  mark.reached = go;
+  server.send(flush);
+  server.owe(mark);
+}
+
+/** Nothing of the client is read until what this returns is called, or the server is gone. */
+function pause(session: Session, step: () => void): () => void {
+  session.paused = step;
+  session.waiting('statement check');
+  // Not at once: whoever reads the server's answer, or undoes what failed, comes to its end first.
+  return (): void =>
+    queueMicrotask(() => {
+      if (session.paused !== step) return;
+      session.paused = undefined;
+      session.goOn(step);
+    });
+}
+
+/** Sends messages of a unit, all that there are so far; perhaps some of them later. */
+export function forwardAll(session: Session, unit: Unit, messages: readonly Message[], from = 0): void {
+  for (let at = from; at < messages.length; at++) {
+    const message = messages[at] as Message;
+    if (waitsForBatch(message, session.server as ServerConnection)) {
+      return whenAnswered(session, (hasFailed) => {
+        if (hasFailed) session.intake.reopen(unit);
+        else forward(session, message);
+        unit.sent();
+      });
+    }
+    const statement = toCheck(session, message);
+    if (statement?.serverName === '' && message.type === Frontend.Bind && mayTakeBack(session)) {
+      prepareInAdvance(session, statement);
+      forward(session, message);
+      // Whatever comes behind it must ask for itself.
+      (session.server as ServerConnection).unnamed = unknownStatement;
+      continue;
+    }
+    if (statement !== undefined) {
+      // What is no read never runs again, if the server is lost meanwhile.
+      if (unit.attempt.held === undefined) unit.messages = undefined;
+      return check(session, statement, message.type === Frontend.Parse, (isSame) => {
+        if (isSame) forward(session, message);
+        else forwardStale(session, message, statement);
+        forwardAll(session, unit, messages, at + 1);
+      });
+    }
+    forward(session, message);
+  }
+  unit.sent();
+}
+
+/** Prepares it in the middle of the batch, and goes on when the server has said what it is there. */
+function check(session: Session, statement: Statement, isNew: boolean, goOn: (isSame: boolean) => void): void {
+  const server = session.server as ServerConnection;
+  const known = statement.description;
+  // Who waits in the middle of a batch would hold up its neighbours.
+  session.openLane(false);
+  let isSame = true;
+  const answered = pause(session, () => goOn(isSame));
+  if (statement.serverName === '') ensureUnnamed(session, server);
+  else prepare(session, server, statement, true, undefined, isNew ? statement.types : typesOf(statement));
+  askDescription(
+    session,
+    server,
+    statement,
+    (description) => {
+      isSame = known === undefined || isSameDescription(known, description);
+      if (isSame) statement.description = description;
+      answered();
+    },
+    // It failed, or is skipped behind what failed: the server says what is wrong.
+    answered,
+  );
+  server.send(flush);
+}
+
+/** The statement is something else by now: a Parse makes a new one, and whatever uses the old one fails. */
+function forwardStale(session: Session, message: Message, { serverName, description }: Statement): void {
+  const server = session.server as ServerConnection;
+  if (serverName === '') server.unnamed = undefined;
+  else server.prepared.delete(serverName);
+  closeSkipped(session, server, serverName);
+  if (message.type === Frontend.Parse) {
+    session.services.book.catalogChanged();
+    return forward(session, message);
+  }
+  if (renewBorrowed(session, nameUsedBy(message) ?? '')) return forward(session, message);
+  // PostgreSQL describes the parameters before it looks at the rest.
+  if (message.type === Frontend.Describe && description?.parameters !== undefined) {
+    pretend(session, frame(Backend.ParameterDescription, description.parameters));
+  }
+  forward(session, message, changedResultType);
+}
+
+/** Is what is being sent a read that leaves nothing behind, so that its answer may turn out to be none? */
+function mayTakeBack(session: Session): boolean {
+  const unit = session.inFlight.peek();
+  return session.inFlight.length === 1 && unit?.isRead === true && unit.isComplete && !unit.begins && !session.mustStay;
+}
+
+/**
+ * Prepares the unnamed statement for such a read: nothing waits. If it turns out to be something else, the client gets
+ * the error, and nothing of what the server says behind it.
+ */
+function prepareInAdvance(session: Session, unnamed: Statement): void {
+  const server = session.server as ServerConnection;
+  const known = unnamed.description;
+  ensureUnnamed(session, server);
+  askDescription(session, server, unnamed, (description) => {
+    const unit = session.inFlight.peek();
+    if (unit === undefined || known === undefined || isSameDescription(known, description)) return;
+    const bytes = changedResultType;
+    session.receiver.errored(readErrorFields(bytes, 5, bytes.length), bytes, 0, bytes.length);
+    // Unless it runs again with the statement made anew: then the client hears of neither.
+    if (unit.state !== 'passed over') session.move(unit, 'taken back');
+  });
+}

@@ -1,0 +1,325 @@
+/**
+ * Sends one message of a client to the server that the session holds: rewrites statement names, prepares on demand
+ * what this server does not have yet, and notes what answer each message will bring. No routing, no waiting.
+ */
+import { Frontend, describeType } from '../../protocol/codes.ts';
+import { Answer, Owed, type OwedKind } from '../../protocol/answers.ts';
+import { ProtocolError, endOfString, readName } from '../../protocol/read.ts';
+import { closeComplete, describe, errorResponse, noSuchStatement, parse, parseComplete } from '../../protocol/write.ts';
+import { WeirError } from '../../errors.ts';
+import type { AnswerReceiver, ServerConnection } from '../../backend/server.ts';
+import type { Plan } from '../../binding/plan.ts';
+import type { Session } from '../../session/session.ts';
+import {
+  askDescription,
+  closeEvicted,
+  ensure,
+  isPrepared,
+  learnDescription,
+  mayBeFailed,
+  passesNames,
+  prepare,
+  tellExecuted,
+  tellNames,
+  unknownStatement,
+} from './names.ts';
+import type { Statement } from '../../session/statements.ts';
+import { borrow, useBorrowed } from './borrowed.ts';
+import { withServerPid } from './own-pid.ts';
+import { replaced } from './replaced.ts';
+import { isPiece, type Message, type Unit } from '../../session/unit.ts';
+import { planOf } from '../plans.ts';
+import { planWithValues } from './bound-settings.ts';
+
+function span({ buffer, start, end }: Message): Buffer {
+  return start === 0 && end === buffer.length ? buffer : buffer.subarray(start, end);
+}
+
+function send(message: Message, server: ServerConnection): void {
+  server.send(span(message));
+  server.isMidMessage = isPiece(message);
+}
+
+function owe(
+  session: Session,
+  kind: OwedKind,
+  undo?: (isSkipped: boolean) => void,
+  context?: unknown,
+  renamed?: readonly [from: string, to: string],
+): void {
+  const server = session.server as ServerConnection;
+  if (kind === Owed.Parse) session.database.stats.serverParses++;
+  server.owe(new Answer<AnswerReceiver>(kind, session.receiver, false, undefined, undo, context, renamed));
+}
+
+/** Weir says it itself, in its place among the server's answers. */
+export function pretend(session: Session, bytes: Buffer, undo?: () => void): void {
+  const server = session.server as ServerConnection;
+  server.owe(new Answer<AnswerReceiver>(Owed.Fake, session.receiver, false, bytes, undo));
+}
+
+/**
+ * Sends `message` to the session's server. @throws ProtocolError if it is malformed
+ * @param instead for a Bind or Describe whose statement was closed there: the error to say for that
+ */
+export function forward(session: Session, message: Message, instead?: Buffer): void {
+  const server = session.server as ServerConnection;
+  const unit = session.inFlight.last() as Unit;
+  if (unit.namesPid) message = withServerPid(session, server, unit, message);
+  switch (message.type) {
+    case Frontend.Query:
+      tellNames(session, server, unit.plans.at(-1) as Plan, false);
+      return forwardSingle(session, server, message, Owed.Query);
+    case Frontend.FunctionCall:
+      return forwardSingle(session, server, message, Owed.FunctionCall);
+    case Frontend.Parse:
+      return forwardParse(session, server, message);
+    case Frontend.Bind:
+      return forwardBind(session, server, message, instead);
+    case Frontend.Describe:
+    case Frontend.Close:
+      return forwardNamed(session, server, message, instead);
+    case Frontend.Execute:
+      return forwardExecute(session, server, message);
+    case Frontend.Sync:
+      learnUnnamed(session, server);
+      closeEvicted(session, server);
+      send(message, server);
+      return owe(session, Owed.Sync);
+    case Frontend.Flush:
+    case Frontend.CopyData:
+      return send(message, server);
+    case Frontend.CopyDone:
+    case Frontend.CopyFail:
+      send(message, server);
+      return server.answers.copyEnded();
+    default:
+      throw new ProtocolError(`invalid frontend message type ${describeType(message.type)}`);
+  }
+}
+
+/** A Query or FunctionCall. */
+function forwardSingle(session: Session, server: ServerConnection, message: Message, kind: OwedKind): void {
+  // By one in the middle of a batch PostgreSQL itself can be left in the middle of a transaction of its own.
+  if (server.answers.isInBatch) server.isCloseNeeded = true;
+  if (kind === Owed.Query) server.unnamed = session.unnamed = session.unnamedClose = undefined;
+  send(message, server);
+  oweExecution(session, server, kind);
+}
+
+function oweExecution(
+  session: Session,
+  server: ServerConnection,
+  kind: OwedKind,
+  undo?: (isSkipped: boolean) => void,
+  plan?: Plan,
+): void {
+  const answer = new Answer<AnswerReceiver>(kind, session.receiver, false, undefined, undo, plan);
+  answer.mayCopyIn = session.inFlight.last()?.mayCopyIn === true;
+  server.owe(answer);
+}
+
+function forwardExecute(session: Session, server: ServerConnection, message: Message): void {
+  const end = endOfString(message.buffer, message.start + 5, message.end);
+  const plan = session.portals?.get(readName(message.buffer, message.start + 5, end));
+  // What comes behind it in the batch goes by the new names already.
+  const facts = plan?.hasEffects === true ? plan.facts.statements[0] : undefined;
+  const undo = facts === undefined ? undefined : session.namesChanged(facts);
+  send(message, server);
+  oweExecution(session, server, Owed.Execute, undo, plan);
+}
+
+function forwardParse(session: Session, server: ServerConnection, message: Message): void {
+  const { buffer, start, end } = message;
+  const nameEnd = endOfString(buffer, start + 5, end);
+  const sqlEnd = endOfString(buffer, nameEnd + 1, end);
+  const sql = buffer.subarray(nameEnd + 1, sqlEnd);
+  const types = buffer.subarray(sqlEnd + 1, end);
+  if (nameEnd === start + 5) return parseUnnamed(session, server, message, sql, types);
+  const name = readName(buffer, start + 5, nameEnd);
+  const namesake = session.statements?.get(name);
+  if (namesake !== undefined) {
+    if (!passesNames(session) && !isPrepared(session, server, namesake))
+      return refuseName(session, server, name, namesake, parse('', sql, types));
+    // The server says what is wrong: the text, or that there is one of this name.
+    const serverName = ensure(session, server, name);
+    server.send(serverName === name ? span(message) : parse(serverName, sql, types));
+    return owe(session, Owed.Parse, undefined, undefined, [serverName, name]);
+  }
+  if (session.ownNames?.has(name) === true) {
+    send(message, server);
+    return owe(session, Owed.Parse);
+  }
+  const statement = session.enterStatement(name, sql, types);
+  (session.inFlight.last() as Unit).attempt.noteEntered(name, statement);
+  const undo = (): void => session.forgetStatement(name, statement);
+  if (passesNames(session)) {
+    // With max_prepared_statements = 0 nobody keeps names apart: the next client must not find this one.
+    if (session.poolMode !== 'session') server.isSuspect = true;
+    send(message, server);
+    return owe(session, Owed.Parse, undo);
+  }
+  if (!isPrepared(session, server, statement)) {
+    prepare(session, server, statement, false, undo);
+    if (statement.description === undefined) learnDescription(session, server, statement);
+    return;
+  }
+  if (!mayBeFailed(session)) {
+    borrow(session, name);
+    return pretend(session, parseComplete, undo);
+  }
+  // In a failed transaction PostgreSQL refuses it: only the server knows.
+  server.unnamed = unknownStatement;
+  server.send(parse('', sql, types));
+  owe(session, Owed.Parse, undo);
+}
+
+/** Fails the batch that is open on the session's server, in its place among the answers, with an error of Weir's. */
+export function failBatch(session: Session, error: WeirError): void {
+  const server = session.server as ServerConnection;
+  server.send(describe('S', noSuchStatement));
+  server.owe(new Answer<AnswerReceiver>(Owed.Describe, session.receiver, false, errorResponse(error)));
+}
+
+/** The client has that name, but not on this server: that says only whether the text is right. */
+function refuseName(
+  session: Session,
+  server: ServerConnection,
+  name: string,
+  { serverName }: Statement,
+  parsing: Buffer,
+): void {
+  server.unnamed = unknownStatement;
+  server.send(parsing);
+  session.database.stats.serverParses++;
+  server.owe(new Answer<AnswerReceiver>(Owed.Parse, session.receiver, true));
+  server.send(describe('S', serverName));
+  const instead = errorResponse(new WeirError('statement_exists', { name }));
+  server.owe(new Answer<AnswerReceiver>(Owed.Describe, session.receiver, false, instead));
+}
+
+function parseUnnamed(session: Session, server: ServerConnection, message: Message, sql: Buffer, types: Buffer): void {
+  // The unnamed statement stays as it is; it only has to be known whose it is.
+  const [before, serverBefore] = [session.unnamed, server.unnamed];
+  const unnamed = session.parsed(sql, types);
+  session.unnamed = unnamed;
+  server.unnamed = unnamed;
+  const undo = (isSkipped: boolean): void => {
+    // A Parse that is skipped leaves the one before, one that fails leaves none.
+    if (server.unnamed === unnamed) server.unnamed = isSkipped ? serverBefore : undefined;
+    session.neverParsed(unnamed, isSkipped ? before : undefined);
+  };
+  tellExecuted(session, server, unnamed);
+  send(message, server);
+  owe(session, Owed.Parse, undo);
+}
+
+/** The batch ends with an unnamed statement that only later ones will use: asks what it is, for when another server prepares it. */
+function learnUnnamed(session: Session, server: ServerConnection): void {
+  const { unnamed } = session;
+  const unit = session.inFlight.last();
+  if (unnamed === undefined || unit?.parsed?.has('') !== true || !isForLater(unit)) return;
+  if (passesNames(session) || server.unnamed !== unnamed || unnamed.description !== undefined) return;
+  if (unit.shape.includes('S')) return;
+  askDescription(session, server, unnamed, (description) => void (unnamed.description = description));
+}
+
+/** Is the unnamed statement going to be used in another batch, as far as anybody can tell? */
+function isForLater(unit: Unit): boolean {
+  return !unit.binds;
+}
+
+/** Describe of a statement. What the unnamed one is, is learned from it. */
+function oweDescribe(session: Session, name: string): void {
+  const { unnamed } = session;
+  const answer = new Answer<AnswerReceiver>(Owed.Describe, session.receiver);
+  const isLearned = name === '' && unnamed !== undefined && unnamed.description === undefined;
+  if (isLearned && isForLater(session.inFlight.last() as Unit) && !passesNames(session))
+    answer.described = (description) => void (unnamed.description = description);
+  (session.server as ServerConnection).owe(answer);
+}
+
+/** A Bind or Describe of a statement that the server has no more; its name is in bytes [from, to). */
+function forwardGone(session: Session, message: Message, from: number, to: number, instead: Buffer): void {
+  const server = session.server as ServerConnection;
+  const name = readName(message.buffer, from, to);
+  server.send(replaced(message, from, to, Buffer.from(session.statementOf(name)?.serverName ?? name, 'latin1')).buffer);
+  server.isMidMessage = isPiece(message);
+  const kind = message.type === Frontend.Bind ? Owed.Bind : Owed.Describe;
+  server.owe(new Answer<AnswerReceiver>(kind, session.receiver, false, instead));
+}
+
+function forwardBind(session: Session, server: ServerConnection, message: Message, instead?: Buffer): void {
+  const { buffer, start, end } = message;
+  const portalEnd = endOfString(buffer, start + 5, end);
+  const nameEnd = endOfString(buffer, portalEnd + 1, end);
+  const portal = readName(buffer, start + 5, portalEnd);
+  const name = readName(buffer, portalEnd + 1, nameEnd);
+  const general = planOf(session, name);
+  const plan = general?.hasEffects === true ? planWithValues(session, general, message, name) : general;
+  if (plan !== undefined) {
+    if (plan !== general) (session.inFlight.last() as Unit).addPlan(plan);
+    (session.portals ??= new Map()).set(portal, plan);
+    tellNames(session, server, plan, true);
+  }
+  if (instead !== undefined) return forwardGone(session, message, portalEnd + 1, nameEnd, instead);
+  useBorrowed(session, session.inFlight.last() as Unit, name);
+  const serverName = ensure(session, server, name);
+  if (serverName === name) {
+    send(message, server);
+    return owe(session, Owed.Bind);
+  }
+  server.send(replaced(message, portalEnd + 1, nameEnd, Buffer.from(serverName, 'latin1')).buffer);
+  server.isMidMessage = isPiece(message);
+  owe(session, Owed.Bind, undefined, undefined, [serverName, name]);
+}
+
+/** Describe and Close, of a statement or a portal. */
+function forwardNamed(session: Session, server: ServerConnection, message: Message, instead?: Buffer): void {
+  const { buffer, start, end } = message;
+  const isClose = message.type === Frontend.Close;
+  const nameEnd = endOfString(buffer, start + 6, end);
+  if (buffer[start + 5] !== 0x53 /* S */) {
+    send(message, server);
+    return owe(session, isClose ? Owed.Close : Owed.Describe);
+  }
+  const name = readName(buffer, start + 6, nameEnd);
+  if (isClose) return closeStatement(session, server, message, name);
+  if (instead !== undefined) return forwardGone(session, message, start + 6, nameEnd, instead);
+  useBorrowed(session, session.inFlight.last() as Unit, name);
+  const serverName = ensure(session, server, name);
+  if (serverName === name) {
+    send(message, server);
+    return oweDescribe(session, name);
+  }
+  server.send(replaced(message, start + 6, nameEnd, Buffer.from(serverName, 'latin1')).buffer);
+  owe(session, Owed.Describe, undefined, undefined, [serverName, name]);
+}
+
+function closeStatement(session: Session, server: ServerConnection, message: Message, name: string): void {
+  if (name === '') {
+    const { unnamed: before, unnamedClose: closeBefore } = session;
+    const close = (session.unnamedClose = {});
+    session.unnamed = server.unnamed = undefined;
+    send(message, server);
+    const undo = (): void => {
+      server.unnamed = unknownStatement;
+      // A Query behind it has taken the statement away all the same.
+      if (session.unnamedClose !== close) return;
+      session.unnamed ??= before;
+      session.unnamedClose = closeBefore;
+    };
+    return owe(session, Owed.Close, undo);
+  }
+  const statement = session.leaveStatement(name);
+  const own = session.ownNames?.get(name);
+  session.leaveOwnName(name);
+  const undo = (): void => {
+    if (statement !== undefined) session.restoreStatement(name, statement);
+    if (own !== undefined) session.restoreOwnName(name, own);
+  };
+  // The servers keep it for others (least recently used goes first); only the client's name is gone.
+  if (own === undefined && !passesNames(session)) return pretend(session, closeComplete, undo);
+  send(message, server);
+  owe(session, Owed.Close, undo);
+}

@@ -1,0 +1,30 @@
+/** Statements that a batch has parsed which was answered from the cache: the client has them as if a server had said so. */
+import { readName } from '../../protocol/read.ts';
+import { resultTypeIn } from '../../protocol/description.ts';
+import type { Session } from '../../session/session.ts';
+import type { Message } from '../../session/unit.ts';
+
+/** @param parts the cached answer, which may say what the statement brings */
+export function enterParsed(session: Session, message: Message, parts: readonly Buffer[]): void {
+  const { buffer, start, end } = message;
+  const nameEnd = buffer.indexOf(0, start + 5);
+  const sqlEnd = buffer.indexOf(0, nameEnd + 1);
+  const sql = buffer.subarray(nameEnd + 1, sqlEnd);
+  const types = buffer.subarray(sqlEnd + 1, end);
+  const name = readName(buffer, start + 5, nameEnd);
+  if (name === '') session.unnamed = session.parsed(sql, types);
+  else enterAs(session, resultTypeIn(parts), name, sql, types);
+}
+
+/** @param resultType what the cached answer says of it, if it does */
+function enterAs(session: Session, resultType: string | undefined, name: string, sql: Buffer, types: Buffer): void {
+  const statement = session.enterStatement(name, sql, types);
+  if (resultType === undefined) return;
+  const description = { resultType, parameters: undefined };
+  statement.description ??= description;
+  if (statement.description.resultType === resultType) return;
+  // The catalog has changed, so others were told otherwise: theirs is another statement.
+  session.services.book.catalogChanged();
+  session.leaveStatement(name);
+  session.enterStatement(name, sql, types).description = description;
+}

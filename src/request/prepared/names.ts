@@ -1,0 +1,270 @@
+/**
+ * What statements are called on a server. Each distinct text has one name of Weir's there, made on demand; where SQL
+ * speaks of a statement by the client's own name (DEALLOCATE, EXECUTE, PREPARE), the server is told that name first.
+ */
+import { TxStatus } from '../../protocol/codes.ts';
+import { Answer, Owed } from '../../protocol/answers.ts';
+import { isSameDescription, type Description } from '../../protocol/description.ts';
+import { close, describe, parse, sync } from '../../protocol/write.ts';
+import type { AnswerReceiver, ServerConnection } from '../../backend/server.ts';
+import type { Plan } from '../../binding/plan.ts';
+import type { StatementFacts } from '../../sql/facts.ts';
+import type { Session } from '../../session/session.ts';
+import { inItsReading } from './parse-settings.ts';
+import { planOf } from '../plans.ts';
+import type { Statement } from '../../session/statements.ts';
+import type { Unit } from '../../session/unit.ts';
+
+/** Names that Weir gives. A client's that looks like one must not be taken for it. */
+const weirName = /^weir_\d+$/;
+/** What a server's unnamed statement may be when nobody can tell. */
+export const unknownStatement: unknown = Symbol('unknown');
+export const noTypes = Buffer.alloc(2);
+const noSql = Buffer.alloc(0);
+
+/** Is the protocol's own naming in force (session mode, or max_prepared_statements = 0)? */
+export function passesNames(session: Session): boolean {
+  return session.poolMode === 'session' || session.database.settings().maxPreparedStatements === 0;
+}
+
+/** What to call, on the server, a statement that only the client's own name is known of. */
+export function foreignName(name: string): string {
+  return weirName.test(name) ? `${name} of a client` : name;
+}
+
+/** May the transaction have failed by the time the server gets to what is sent now? */
+export function mayBeFailed(session: Session): boolean {
+  if (session.status === TxStatus.Failed) return true;
+  if (session.inFlight.length < 2) return false;
+  if (session.status !== TxStatus.Idle) return true;
+  for (let i = 0; i < session.inFlight.length; i++) if (session.inFlight.at(i)?.begins === true) return true;
+  return false;
+}
+
+/** The types of its parameters as far as anybody knows: what PostgreSQL has found out once stays. */
+export function typesOf(statement: Statement): Buffer {
+  return statement.description?.parameters ?? statement.types;
+}
+
+/** Does the server have it? A statement that was only about to be closed there is kept. */
+export function isPrepared(session: Session, server: ServerConnection, statement: Statement): boolean {
+  const { serverName } = statement;
+  if (server.prepared.use(serverName)) return true;
+  if (session.evicted?.delete(serverName) !== true) return false;
+  evictFor(session, server, serverName);
+  return true;
+}
+
+/** Closing at once would take portals of this very batch along: it is done before Sync. */
+function evictFor(session: Session, server: ServerConnection, serverName: string): void {
+  const evicted = server.prepared.add(serverName);
+  if (evicted !== undefined) (session.evicted ??= new Set()).add(evicted);
+}
+
+/** Sends Parse for a statement that the server does not have. `isSkipped`: the client does not hear of it. */
+export function prepare(
+  session: Session,
+  server: ServerConnection,
+  statement: Statement,
+  isSkipped: boolean,
+  undo?: () => void,
+  types: Buffer = statement.types,
+): void {
+  const { serverName } = statement;
+  tellExecuted(session, server, statement);
+  // The Close of a batch ahead that has evicted it may have been skipped.
+  if (session.inFlight.length > 1) closeSkipped(session, server, serverName);
+  evictFor(session, server, serverName);
+  const undoAll = (): void => {
+    server.prepared.delete(serverName);
+    undo?.();
+  };
+  inItsReading(session, server, statement, () => {
+    server.send(parse(serverName, statement.sql, types));
+    session.database.stats.serverParses++;
+    server.owe(new Answer<AnswerReceiver>(Owed.Parse, session.receiver, isSkipped, undefined, undoAll));
+  });
+}
+
+/** Takes a statement away from the server. The client does not hear of it. */
+export function closeSkipped(session: Session, server: ServerConnection, name: string, undo?: () => void): void {
+  server.send(close('S', name));
+  server.owe(new Answer<AnswerReceiver>(Owed.Close, session.receiver, true, undefined, undo));
+}
+
+/** Asks, behind its Parse, what the statement is. The client does not hear of it. */
+export function askDescription(
+  session: Session,
+  server: ServerConnection,
+  statement: Statement,
+  described: (description: Description) => void,
+  undo?: () => void,
+): void {
+  server.send(describe('S', statement.serverName));
+  const answer = new Answer<AnswerReceiver>(Owed.Describe, session.receiver, true, undefined, undo);
+  answer.described = described;
+  server.owe(answer);
+}
+
+/** The same for one that no server has described yet. */
+export function learnDescription(session: Session, server: ServerConnection, statement: Statement): void {
+  askDescription(session, server, statement, (description) => {
+    statement.description ??= description;
+    if (isSameDescription(statement.description, description)) return;
+    // Two servers were asked at once, and between them its tables have changed: only this client may use this one's.
+    session.services.book.catalogChanged();
+    server.isCloseNeeded = true;
+  });
+}
+
+export function closeEvicted(session: Session, server: ServerConnection): void {
+  if (session.evicted === undefined) return;
+  for (const name of session.evicted) {
+    closeSkipped(session, server, name, () => server.prepared.restore(name));
+  }
+  session.evicted = undefined;
+}
+
+/** Does the session's server have the client's statement by the client's own name? */
+export function goesByOwnName({ ownNames }: Session, name: string): boolean {
+  return ownNames?.get(name) === 'real';
+}
+
+/** Makes sure that the server has the statement the client calls `name`; returns its name there. */
+export function ensure(session: Session, server: ServerConnection, name: string): string {
+  if (name === '') {
+    ensureUnnamed(session, server);
+    return '';
+  }
+  if (passesNames(session)) return name;
+  const statement = session.statements?.get(name);
+  if (statement === undefined) return session.ownNames?.has(name) === true ? name : foreignName(name);
+  if (goesByOwnName(session, name)) return name;
+  if (!isPrepared(session, server, statement)) {
+    // It may be skipped with the rest of its batch: who uses it behind that waits for the answer.
+    (session.inFlight.last() as Unit).attempt.notePrepared(statement);
+    session.hasNamesInFlight = true;
+    prepare(session, server, statement, true, undefined, typesOf(statement));
+    if (statement.description === undefined) learnDescription(session, server, statement);
+  }
+  return statement.serverName;
+}
+
+/** The server's unnamed statement becomes the session's. */
+export function ensureUnnamed(session: Session, server: ServerConnection): void {
+  const { unnamed } = session;
+  if (server.unnamed === unnamed) return;
+  const undo = (): void => void (server.unnamed = unknownStatement);
+  server.unnamed = unnamed;
+  // It may be skipped with the rest of its batch: who speaks of the unnamed statement behind that waits for the answer.
+  session.hasNamesInFlight = true;
+  if (unnamed === undefined) {
+    // Another client's must not be found there.
+    return closeSkipped(session, server, '', undo);
+  }
+  tellExecuted(session, server, unnamed);
+  inItsReading(session, server, unnamed, () => {
+    server.send(parse('', unnamed.sql, typesOf(unnamed)));
+    session.database.stats.serverParses++;
+    server.owe(new Answer<AnswerReceiver>(Owed.Parse, session.receiver, true, undefined, undo));
+  });
+}
+
+/**
+ * Before a text runs that names statements of the protocol in SQL: gives the server those names.
+ * @param isBatch in a batch; otherwise before a Query
+ */
+export function tellNames(session: Session, server: ServerConnection, plan: Plan, isBatch: boolean): void {
+  const receiver = isBatch ? session.receiver : nobody;
+  let isTold = !plan.isRead && showsNames(session, plan) && !passesNames(session) && tellAll(session, server, receiver);
+  if (session.statements !== undefined) {
+    for (const facts of plan.facts.statements) {
+      const name = namedIn(facts);
+      const statement = name === undefined ? undefined : session.statements.get(name);
+      if (name === undefined || statement === undefined || passesNames(session)) continue;
+      isTold = tellName(session, server, name, facts.kind === 'deallocate' ? undefined : statement, receiver) || isTold;
+    }
+  }
+  if (!isTold || isBatch) return;
+  server.send(sync);
+  server.owe(new Answer<AnswerReceiver>(Owed.Sync, nobody, true));
+}
+
+/** Before its Parse: PostgreSQL looks then already at what EXECUTE will bring. */
+export function tellExecuted(session: Session, server: ServerConnection, { classified }: Statement): void {
+  for (const { executes } of classified.facts.statements) {
+    if (executes === undefined || passesNames(session)) continue;
+    const statement = session.statements?.get(executes);
+    if (statement !== undefined) tellName(session, server, executes, statement, session.receiver);
+  }
+}
+
+/** Gives the server one name, for `statement` or (undefined) only so that it can be taken away again. */
+function tellName(
+  session: Session,
+  server: ServerConnection,
+  name: string,
+  statement: Statement | undefined,
+  receiver: AnswerReceiver,
+): boolean {
+  const ownNames = (session.ownNames ??= new Map());
+  const known = ownNames.get(name);
+  if (known === 'real' || (known === 'empty' && statement === undefined)) return false;
+  if (known === 'empty') {
+    server.send(close('S', name));
+    server.owe(new Answer<AnswerReceiver>(Owed.Close, receiver, true));
+  }
+  ownNames.set(name, statement === undefined ? 'empty' : 'real');
+  session.state.pin('PREPARE');
+  const undo = (): void => session.leaveOwnName(name);
+  const send = (): void => {
+    // An empty text is taken also in a failed transaction, and when the table has gone.
+    server.send(parse(name, statement?.sql ?? noSql, statement === undefined ? noTypes : typesOf(statement)));
+    session.database.stats.serverParses++;
+    server.owe(new Answer<AnswerReceiver>(Owed.Parse, receiver, true, undefined, undo));
+  };
+  if (statement === undefined) send();
+  else inItsReading(session, server, statement, send, receiver);
+  return true;
+}
+
+/** The prepared statement of which it speaks. */
+function namedIn({ kind, name, executes }: StatementFacts): string | undefined {
+  return kind === 'deallocate' || kind === 'prepare' ? name : executes;
+}
+
+/** Does it, or the statement of the protocol that it executes? */
+function showsNames(session: Session, plan: Plan): boolean {
+  if (plan.showsNames) return true;
+  const isShowing = ({ executes }: StatementFacts): boolean =>
+    executes !== undefined && planOf(session, executes)?.showsNames === true;
+  return plan.facts.statements.some(isShowing);
+}
+
+/** For pg_prepared_statements: the server gets all names of the client, and loses all of Weir's. */
+function tellAll(session: Session, server: ServerConnection, receiver: AnswerReceiver): boolean {
+  const { evicted } = session;
+  session.evicted = undefined;
+  for (const serverName of [...server.prepared.list(), ...(evicted ?? [])]) {
+    server.send(close('S', serverName));
+    const undo = (): void => server.prepared.restore(serverName);
+    server.owe(new Answer<AnswerReceiver>(Owed.Close, receiver, true, undefined, undo));
+  }
+  server.prepared.clear();
+  for (const [name, statement] of session.statements ?? []) tellName(session, server, name, statement, receiver);
+  return true;
+}
+
+const nothing = (): void => undefined;
+/** Whom nothing matters: what is asked for by the way, and may fail. */
+const nobody: AnswerReceiver = {
+  relay: nothing,
+  completed: nothing,
+  errored: nothing,
+  noticed: nothing,
+  parameterChanged: nothing,
+  ready: nothing,
+  lost: nothing,
+  heldUp: nothing,
+  drained: nothing,
+};

@@ -1,0 +1,91 @@
+/**
+ * PostgreSQL reads the constants of a statement when it is prepared. A server that has to prepare it anew does so in the
+ * settings of that time: they are put in place before its Parse and taken back behind it, in the client's own batch, so
+ * that nobody waits and nothing is left whatever becomes of the batch. Called by names.ts.
+ */
+import { Answer, Owed } from '../../protocol/answers.ts';
+import { bindTo, close, execute, parse } from '../../protocol/write.ts';
+import type { AnswerReceiver, ServerConnection } from '../../backend/server.ts';
+import type { StatementKind } from '../../sql/facts.ts';
+import type { Session } from '../../session/session.ts';
+import { quoteLiteral, type Settings } from '../../session/settings.ts';
+import type { SessionState } from '../../session/state.ts';
+import type { Statement } from '../../session/statements.ts';
+
+/** What decides how the grammar and the input of constants read a text. */
+const readingSettings = [
+  ...['datestyle', 'intervalstyle', 'timezone', 'array_nulls', 'transform_null_equals'],
+  ...['standard_conforming_strings', 'backslash_quote', 'xmloption', 'lc_monetary'],
+] as const;
+
+/** Kinds whose constants are read when they are prepared; of others the text is kept. */
+const analysed: ReadonlySet<StatementKind> = new Set<StatementKind>([
+  ...(['select', 'insert', 'update', 'delete', 'merge', 'unknown'] as const),
+]);
+
+/** No name of a client's statement or portal: those of Weir have no blank in them, and clients' do not get here. */
+const ownName = 'weir reading';
+const noTypes = Buffer.alloc(2);
+
+/** Sends the Parse of a statement that is not new, by `send`. */
+export function inItsReading(
+  session: Session,
+  server: ServerConnection,
+  statement: Statement,
+  send: () => void,
+  receiver: AnswerReceiver = session.receiver,
+): void {
+  const names = otherReadings(statement, session.state);
+  if (names.length === 0) return send();
+  select(
+    receiver,
+    server,
+    names.flatMap((name) => takeOn(name, statement.settings)),
+  );
+  send();
+  select(
+    receiver,
+    server,
+    names.map((name) => call(name, `pg_catalog.current_setting('weir.${name}')`)),
+  );
+}
+
+function otherReadings({ settings, classified }: Statement, state: SessionState): string[] {
+  const now = state.live;
+  if (!state.hasLocals && (settings === now || settings.key === now.key)) return [];
+  if (!classified.facts.statements.some(({ kind }) => analysed.has(kind))) return [];
+  // With another path PostgreSQL itself reads the statement anew.
+  if (settings.get('search_path') !== now.get('search_path')) return [];
+  return readingSettings.filter((name) => settings.get(name) !== now.get(name) || state.isLocal(name));
+}
+
+/** The value of now is kept on the server, which alone knows it if it is a default or LOCAL. */
+function takeOn(name: string, settings: Settings): string[] {
+  const value = settings.get(name);
+  const kept = call(`weir.${name}`, `pg_catalog.current_setting('${name}')`);
+  if (value === undefined) return [kept, call(name, 'NULL')];
+  // The style of a date has two halves, of which a value may be one.
+  const whole = name === 'datestyle' ? [call(name, 'NULL')] : [];
+  return [kept, ...whole, call(name, quoteLiteral(value))];
+}
+
+/** LOCAL: an error in the batch, or its end, takes it back. */
+function call(name: string, value: string): string {
+  return `pg_catalog.set_config('${name}', ${value}, true)`;
+}
+
+/** The client hears nothing of it, and its own unnamed statement and portal stay. */
+function select(receiver: AnswerReceiver, server: ServerConnection, calls: readonly string[]): void {
+  const sql = Buffer.from(`SELECT ${calls.join(', ')}`);
+  const steps = [
+    [Owed.Parse, parse(ownName, sql, noTypes)],
+    [Owed.Bind, bindTo(ownName, ownName)],
+    [Owed.Execute, execute(0, ownName)],
+    [Owed.Close, close('P', ownName)],
+    [Owed.Close, close('S', ownName)],
+  ] as const;
+  for (const [kind, bytes] of steps) {
+    server.send(bytes);
+    server.owe(new Answer<AnswerReceiver>(kind, receiver, true));
+  }
+}

@@ -1,0 +1,196 @@
+/**
+ * The other half of a session: what comes back from the server for this client. Relays it, follows what it says
+ * about transaction and session state, keeps back what may have to be run again, and settles each unit at its
+ * ReadyForQuery.
+ */
+import { Backend, statusLetter } from '../protocol/codes.ts';
+import { Owed, type Answer } from '../protocol/answers.ts';
+import { mayBeLast } from '../backend/last-words.ts';
+import type { End } from '../backend/receiver.ts';
+import type { AnswerReceiver } from '../backend/server.ts';
+import type { Plan } from '../binding/plan.ts';
+import { parameterStatus, readyForQuery } from '../protocol/write.ts';
+import type { Session } from '../session/session.ts';
+import { canRunAgain, passOverAndRunAgain } from './run-again.ts';
+import { runsWithAnew } from './prepared/borrowed.ts';
+import { noteCompleted, noteFailed } from '../session/concerns/writes.ts';
+import { leaveSlowLane } from './lane.ts';
+import { settle } from './settle.ts';
+import { serverLost } from './server-lost.ts';
+import type { Unit } from '../session/unit.ts';
+
+const syntaxError = '42601';
+const noTag = Buffer.alloc(0);
+
+export class Receiver implements AnswerReceiver {
+  private readonly session: Session;
+
+  constructor(session: Session) {
+    this.session = session;
+  }
+
+  relay(buffer: Buffer, start: number, end: number): void {
+    const { session } = this;
+    const unit = session.inFlight.peek();
+    const bytes = start === 0 && end === buffer.length ? buffer : buffer.subarray(start, end);
+    if (unit !== undefined) {
+      const { state } = unit;
+      if (state === 'passed over' || state === 'taken back') return;
+      if (unit.attempt.held !== undefined) {
+        unit.attempt.held.push(bytes);
+        if (!endsHolding(buffer, start, end)) return;
+        this.letGo(unit);
+        return;
+      }
+      unit.capture?.add(buffer, start, end);
+      if (state !== 'shown') session.move(unit, 'shown');
+    }
+    session.say(bytes);
+  }
+
+  /** What was held back goes to the client: from here on it cannot run again. */
+  private letGo(unit: Unit): void {
+    const held = unit.attempt.held ?? [];
+    unit.attempt.held = undefined;
+    if (unit.state === 'running') this.session.move(unit, 'shown');
+    for (const bytes of held) {
+      unit.capture?.add(bytes, 0, bytes.length);
+      this.session.say(bytes);
+    }
+  }
+
+  completed(type: number, answer: Answer<AnswerReceiver>, buffer: Buffer, start: number, end: number): void {
+    const { session } = this;
+    const unit = session.inFlight.peek();
+    if (unit === undefined) return;
+    if (type === Backend.CopyInResponse || type === Backend.CopyBothResponse || type === Backend.CopyOutResponse) {
+      if (unit.capture !== undefined) unit.capture = undefined;
+      session.intake.copyIn.heard();
+      return;
+    }
+    if (unit.state === 'passed over') return session.intake.copyIn.heard();
+    const isQuery = answer.kind === Owed.Query;
+    const plan = isQuery ? unit.plans.at(-1) : (answer.context as Plan | undefined);
+    const facts = plan?.facts.statements[isQuery ? unit.attempt.statementIndex++ : 0];
+    if (unit.mayCopyIn) session.intake.copyIn.heard();
+    noteCompleted(session, unit, isQuery, plan, facts, type === Backend.CommandComplete ? buffer : noTag, start, end);
+    if (plan === undefined || facts === undefined) return;
+    // Of a portal that is fetched from in pieces the calls have been made all the same.
+    if (type === Backend.PortalSuspended && (facts.kind !== 'select' || !plan.hasEffects)) return;
+    if (plan.hasEffects || facts.transaction !== undefined) {
+      const tag = type === Backend.CommandComplete ? buffer.toString('latin1', start, end - 1) : '';
+      session.state.statementDone(facts, tag);
+      if (isQuery) session.namesChanged(facts);
+      if (!isQuery) session.effectsDone(plan);
+    }
+  }
+
+  errored(fields: Map<string, string>, buffer: Buffer, start: number, end: number): void {
+    const { session } = this;
+    const unit = session.inFlight.peek();
+    if (unit === undefined) return this.relay(buffer, start, end);
+    unit.attempt.hasError = true;
+    const sqlstate = fields.get('C') ?? '';
+    unit.attempt.isUnparsable ||= sqlstate === syntaxError && isUnparsable(unit, fields);
+    session.intake.copyIn.heard();
+    noteFailed(session, unit);
+    if (unit.state === 'passed over' || unit.state === 'taken back') return;
+    if (passOverAndRunAgain(session, unit, fields)) return;
+    if (sqlstate === '0A000' && fields.get('R') === 'RevalidateCachedQuery') {
+      session.services.book.catalogChanged();
+      if (runsWithAnew(session, unit)) return;
+    }
+    if (unit.attempt.held !== undefined) {
+      unit.attempt.held.push(buffer.subarray(start, end));
+      return this.letGo(unit);
+    }
+    this.relay(buffer, start, end);
+  }
+
+  noticed(): void {
+    const unit = this.session.inFlight.peek();
+    if (unit !== undefined) unit.capture = undefined;
+  }
+
+  parameterChanged(name: string, value: string, frame: Buffer): void {
+    const unit = this.session.inFlight.peek();
+    if (unit !== undefined) unit.capture = undefined;
+    const told = this.session.state.parameterChanged(name, value);
+    if (told === value) return this.relay(frame, 0, frame.length);
+    if (told === undefined) return;
+    const bytes = parameterStatus(name, told);
+    this.relay(bytes, 0, bytes.length);
+  }
+
+  ready(status: number): void {
+    const { session } = this;
+    const unit = session.inFlight.peek();
+    if (unit === undefined) return;
+    if (unit.attempt.held !== undefined && unit.state !== 'passed over') this.letGo(unit);
+    if (unit.state === 'taken back') session.say(readyForQuery(statusLetter(status)));
+    session.inFlight.shift();
+    settle(session, unit, status);
+    session.intake.copyIn.heard();
+  }
+
+  recounted(readies: number, status: number): void {
+    const { session } = this;
+    const unit = session.inFlight.shift();
+    if (unit === undefined) return;
+    for (let i = 0; i < readies; i++) session.say(readyForQuery(statusLetter(status)));
+    session.intake.recounted(unit, readies);
+    settle(session, unit, status);
+    session.intake.copyIn.heard();
+  }
+
+  lost(end: End, isMidMessage: boolean, isOwed: boolean): void {
+    serverLost(this.session, end, isMidMessage, isOwed);
+  }
+
+  heldUp(why: string): void {
+    leaveSlowLane(this.session, why);
+  }
+
+  /** True if nobody would notice: what is in flight can run again elsewhere. */
+  mayLose(): boolean {
+    const { inFlight, mustStay } = this.session;
+    if (mustStay) return false;
+    for (let i = 0; i < inFlight.length; i++) if (!canRunAgain(inFlight.at(i) as Unit)) return false;
+    return true;
+  }
+
+  get processId(): number {
+    return this.session.identity.id;
+  }
+
+  get isFull(): boolean {
+    return this.session.wire.isFull;
+  }
+
+  drained(): void {
+    this.session.wire.regulate();
+  }
+}
+
+/** Nothing was executed: the text failed as a whole, and not something that it calls (then there is a context). */
+function isUnparsable(unit: Unit, fields: Map<string, string>): boolean {
+  if (unit.attempt.statementIndex > 0 || fields.has('W') || fields.has('q')) return false;
+  return unit.plans.length === 1 && unit.plans[0]?.facts.unparsed !== undefined;
+}
+
+/**
+ * Rows, completions and the like mean that the statement runs; what only prepares it may be kept back, and so may a
+ * warning behind which the server may be gone.
+ */
+function endsHolding(buffer: Buffer, start: number, end: number): boolean {
+  const type = buffer[start];
+  if (type === Backend.NoticeResponse) return !mayBeLast(buffer, start, end);
+  return !(
+    type === Backend.ParseComplete ||
+    type === Backend.BindComplete ||
+    type === Backend.CloseComplete ||
+    type === Backend.ParameterDescription ||
+    type === Backend.NoData ||
+    type === Backend.RowDescription
+  );
+}

@@ -1,0 +1,142 @@
+/**
+ * Statements that Weir answers itself: SET, RESET and SHOW of weir.* names, in the simple and in the extended protocol.
+ * They never reach a server. A batch is either all of this kind or has none of it.
+ */
+import { Frontend } from '../../protocol/codes.ts';
+import { endOfString, readName } from '../../protocol/read.ts';
+import {
+  bindComplete,
+  closeComplete,
+  commandComplete,
+  dataRow,
+  errorResponse,
+  noData,
+  parameterDescription,
+  parseComplete,
+  rowDescription,
+} from '../../protocol/write.ts';
+import { WeirError } from '../../errors.ts';
+import type { QueryFacts, StatementFacts } from '../../sql/facts.ts';
+import type { Session } from '../../session/session.ts';
+import type { Message, Unit } from '../../session/unit.ts';
+
+function isLocalStatement(facts: StatementFacts): boolean {
+  if (facts.kind === 'show') return facts.shows?.startsWith('weir.') === true;
+  return facts.kind === 'set' && facts.settings.some((change) => change.name.startsWith('weir.'));
+}
+
+const known = new WeakMap<QueryFacts, boolean>();
+
+/** Has the text a statement that only Weir understands? */
+export function isLocal(facts: QueryFacts): boolean {
+  let answer = known.get(facts);
+  if (answer === undefined) {
+    answer = facts.statements.some(isLocalStatement);
+    known.set(facts, answer);
+  }
+  return answer;
+}
+
+/** What executing one such text says, without RowDescription and ReadyForQuery. @throws WeirError */
+function execute(session: Session, facts: QueryFacts): { columns: string[]; answer: Buffer } {
+  const [statement] = facts.statements;
+  if (statement === undefined || facts.statements.length > 1) {
+    throw new WeirError('not_supported', { what: 'a weir.* setting together with other statements in one text' });
+  }
+  if (statement.kind === 'show') {
+    const name = statement.shows as string;
+    return { columns: [name], answer: Buffer.concat([dataRow([session.showSetting(name)]), commandComplete('SHOW')]) };
+  }
+  for (const change of statement.settings) {
+    if (change.isLocal)
+      throw new WeirError('not_supported', {
+        what: 'SET LOCAL of a weir.* setting (a comment on the statement does it)',
+      });
+    session.preferences = session.preferences.with(change.name, change.plain);
+  }
+  return { columns: [], answer: commandComplete(statement.verb.startsWith('RESET') ? 'RESET' : 'SET') };
+}
+
+function columnsOf(facts: QueryFacts): string[] {
+  const [statement] = facts.statements;
+  return statement?.kind === 'show' ? [statement.shows as string] : [];
+}
+
+function describe(facts: QueryFacts): Buffer {
+  const columns = columnsOf(facts);
+  return columns.length === 0 ? noData : rowDescription(columns.map((name) => ({ name })));
+}
+
+/** Answers the whole unit; ReadyForQuery is said by the caller. Returns whether there was an error. */
+export function answerLocally(session: Session, unit: Unit): boolean {
+  try {
+    if (unit.locals !== unit.plans.length) {
+      throw new WeirError('not_supported', { what: 'a weir.* setting in one batch with other statements' });
+    }
+    if (unit.isSimple) {
+      const { facts } = unit.plans[0] as Unit['plans'][number];
+      const { columns, answer } = execute(session, facts);
+      if (columns.length > 0) session.say(describe(facts));
+      session.say(answer);
+    } else {
+      const portals = new Map<string, QueryFacts>();
+      for (const message of unit.messages ?? []) answerMessage(session, message, portals);
+    }
+    return false;
+  } catch (error) {
+    if (!(error instanceof WeirError)) throw error;
+    session.say(errorResponse(error));
+    return true;
+  }
+}
+
+function factsOf(session: Session, name: string): QueryFacts {
+  const facts = (name === '' ? session.unnamed : session.statements?.get(name))?.classified.facts;
+  if (facts === undefined) throw new WeirError('statement_not_found', { name });
+  return facts;
+}
+
+function answerMessage(session: Session, message: Message, portals: Map<string, QueryFacts>): void {
+  const { buffer, start, end } = message;
+  switch (message.type) {
+    case Frontend.Parse: {
+      const nameEnd = endOfString(buffer, start + 5, end);
+      const sqlEnd = endOfString(buffer, nameEnd + 1, end);
+      const name = readName(buffer, start + 5, nameEnd);
+      const sql = buffer.subarray(nameEnd + 1, sqlEnd);
+      const types = buffer.subarray(sqlEnd + 1, end);
+      if (name === '') session.unnamed = session.parsed(sql, types);
+      else if (session.statements?.has(name) === true) throw new WeirError('statement_exists', { name });
+      else session.enterStatement(name, sql, types);
+      return session.say(parseComplete);
+    }
+    case Frontend.Bind: {
+      const portalEnd = endOfString(buffer, start + 5, end);
+      portals.set(
+        readName(buffer, start + 5, portalEnd),
+        factsOf(session, readName(buffer, portalEnd + 1, endOfString(buffer, portalEnd + 1, end))),
+      );
+      return session.say(bindComplete);
+    }
+    case Frontend.Describe: {
+      const name = readName(buffer, start + 6, endOfString(buffer, start + 6, end));
+      if (buffer[start + 5] === 0x53) {
+        session.say(parameterDescription([]));
+        return session.say(describe(factsOf(session, name)));
+      }
+      const facts = portals.get(name);
+      if (facts !== undefined) session.say(describe(facts));
+      return;
+    }
+    case Frontend.Execute: {
+      const facts = portals.get(readName(buffer, start + 5, endOfString(buffer, start + 5, end)));
+      if (facts !== undefined) session.say(execute(session, facts).answer);
+      return;
+    }
+    case Frontend.Close:
+      if (buffer[start + 5] === 0x53)
+        session.leaveStatement(readName(buffer, start + 6, endOfString(buffer, start + 6, end)));
+      return session.say(closeComplete);
+    default:
+  }
+}

@@ -1,0 +1,83 @@
+/**
+ * A Parse whose text a server has prepared before, for the same user, settings and catalog, is answered without a server:
+ * a client that prepares its statements waits for none, and its Bind finds one that has the statement or prepares it. With
+ * Describe behind it likewise. Called by handle-request.ts for a session that has no server.
+ */
+import { Frontend, TxStatus } from '../../protocol/codes.ts';
+import { endOfString, readName } from '../../protocol/read.ts';
+import { parseComplete } from '../../protocol/write.ts';
+import type { Route } from '../../routing/types.ts';
+import { answered } from '../answered.ts';
+import { borrow } from '../prepared/borrowed.ts';
+import type { Session } from '../../session/session.ts';
+import { passesNames } from '../prepared/names.ts';
+import type { Message, Unit } from '../../session/unit.ts';
+
+/** Parse, with or without Describe of the statement, any number of times. */
+const preparesOnly = /^(?:PS?)+$/;
+
+const answeredByWeir: Route = {
+  node: undefined,
+  isFallback: false,
+  why: () => 'prepared before by a server: answered without one',
+};
+
+interface Prepared {
+  readonly name: string;
+  readonly sql: Buffer;
+  readonly types: Buffer;
+  /** ParameterDescription and RowDescription or NoData. */
+  readonly frames: Buffer | undefined;
+  isDescribed: boolean;
+}
+
+/** True: the unit was answered. */
+export function preparesAtOnce(session: Session, unit: Unit): boolean {
+  if (unit.executes || !unit.isComplete || session.status !== TxStatus.Idle || !preparesOnly.test(unit.shape))
+    return false;
+  // As long as the catalog is not known, a table may be gone or be another one.
+  if (passesNames(session) || session.database.topology.catalog() === undefined) return false;
+  const answers: Buffer[] = [];
+  const statements = new Map<string, Prepared>();
+  for (const message of unit.messages ?? []) {
+    const answer = answerTo(session, message, statements);
+    if (answer === undefined) return false;
+    answers.push(answer);
+  }
+  for (const { name, sql, types, isDescribed } of statements.values()) {
+    session.enterStatement(name, sql, types);
+    if (!isDescribed) borrow(session, name);
+  }
+  for (const answer of answers) session.say(answer);
+  unit.route = answeredByWeir;
+  answered(session, unit);
+  return true;
+}
+
+const nothing = Buffer.alloc(0);
+
+/** undefined: only a server knows. */
+function answerTo(session: Session, message: Message, statements: Map<string, Prepared>): Buffer | undefined {
+  if (message.type === Frontend.Sync) return nothing;
+  const { buffer, start, end } = message;
+  if (message.type === Frontend.Describe) {
+    const nameEnd = endOfString(buffer, start + 6, end);
+    const prepared = statements.get(readName(buffer, start + 6, nameEnd));
+    if (prepared === undefined) return undefined;
+    prepared.isDescribed = true;
+    return prepared.frames;
+  }
+  if (message.type !== Frontend.Parse) return undefined;
+  const nameEnd = endOfString(buffer, start + 5, end);
+  const sqlEnd = endOfString(buffer, nameEnd + 1, end);
+  const name = readName(buffer, start + 5, nameEnd);
+  const isTaken =
+    session.statements?.has(name) === true || session.ownNames?.has(name) === true || statements.has(name);
+  if (name === '' || isTaken) return undefined;
+  const sql = buffer.subarray(nameEnd + 1, sqlEnd);
+  const types = buffer.subarray(sqlEnd + 1, end);
+  const description = session.knownStatement(sql, types)?.description;
+  if (description === undefined) return undefined;
+  statements.set(name, { name, sql, types, frames: description.frames, isDescribed: false });
+  return parseComplete;
+}

@@ -1,0 +1,162 @@
+/**
+ * Where a request goes, and a server connection for it there: at once, or once there is one. Called by handle-request.ts,
+ * again if that server is lost or refuses it.
+ */
+import { WeirError } from '../../errors.ts';
+import type { ServerConnection } from '../../backend/server.ts';
+import type { Pool } from '../../pool/pool.ts';
+import type { Decision } from '../../routing/decision.ts';
+import { route } from '../../routing/route.ts';
+import type { Route, RoutingFacts } from '../../routing/types.ts';
+import { anyReplica } from '../../routing/eligible.ts';
+import type { NodeState } from '../../topology/types.ts';
+import { avoidNode, maxAttempts } from '../run-again.ts';
+import { awaitsReplica } from '../await-replica.ts';
+import { consistencyOf } from '../cacheable.ts';
+import { isFit, isShortRead, serverAtOnce } from '../lane.ts';
+import { fellBack, giveRoom } from '../load.ts';
+import { refuse } from '../refuse.ts';
+import { awaitsReset } from '../../session/concerns/sequences.ts';
+import type { Outcome, Session } from '../../session/session.ts';
+import type { Unit } from '../../session/unit.ts';
+
+function routingFacts(session: Session, unit: Unit): RoutingFacts {
+  const { database, services, preferences, tokens } = session;
+  const { ticker } = database.topology;
+  const hinted = unit.hints?.route;
+  const hasPrimary = database.topology.snapshot().primary?.isUp === true;
+  // Two replicas have failed it: a third is not tried.
+  const isBoundHome = unit.isRefused || (unit.attempts > 1 && hasPrimary);
+  const forced = isBoundHome
+    ? 'primary'
+    : (hinted ?? (session.poolMode === 'session' && preferences.route === 'auto' ? 'primary' : preferences.route));
+  const forcedBy = isBoundHome
+    ? unit.retryWhy
+    : hinted !== undefined
+      ? 'hint'
+      : preferences.route !== 'auto'
+        ? preferences.routeBy
+        : 'pool_mode = session';
+  // Without a primary nobody can say how far it was: reads fill no cache, and go on although there may be writes that nobody
+  // knows of. Those that are known count all the same: who is taken for down may still be at work.
+  if (!hasPrimary && unit.flight !== undefined) dropFlight(unit);
+  const flightLsn = unit.flight?.needLsn();
+  const lastWrite = unit.flight === undefined ? session.lastWriteOf(unit, !hasPrimary) : 0;
+  const need = tokens.needLsn(ticker, lastWrite);
+  return {
+    isRead: unit.isRead,
+    why: unit.why,
+    forced,
+    forcedBy,
+    consistency: consistencyOf(session, unit),
+    needLsn:
+      unit.flight === undefined
+        ? need
+        : need === undefined || flightLsn === undefined
+          ? undefined
+          : Math.max(need, flightLsn),
+    avoid: unit.avoid,
+    lastNode: tokens.lastNode,
+    moveLsn: tokens.moveLsn(ticker),
+    nowMs: services.nowMs(),
+  };
+}
+
+/** The decision alone: also what EXPLAIN ROUTE asks for. */
+export function routeOf(session: Session, unit: Unit): Decision {
+  const { database, services } = session;
+  return route(
+    routingFacts(session, unit),
+    database.topology.snapshot(),
+    services.routing(),
+    services.random,
+    database.turn,
+  );
+}
+
+export function findServer(session: Session, unit: Unit): Outcome {
+  giveRoom(session, unit);
+  const decision = routeOf(session, unit);
+  unit.route = decision;
+  const { node } = decision;
+  if (node === undefined) return park(session, unit, decision);
+  unit.node = node;
+  if (decision.isFallback) {
+    const isInReach = (): boolean => !routeOf(session, unit).isFallback;
+    const waits = awaitsReplica(session, unit, decision, isInReach);
+    if (waits !== undefined) return waits;
+    fellBack(session, unit, node);
+  } else if (node.role === 'replica') {
+    session.stranded.over();
+  }
+  // An eventual read may fill the cache from where it must not: only those that have replayed enough may.
+  if (unit.flight !== undefined && node.role === 'replica' && !(node.lsn >= (unit.flight.needLsn() ?? Infinity)))
+    dropFlight(unit);
+  return takeServer(session, unit, node);
+}
+
+function takeServer(session: Session, unit: Unit, node: NodeState): Outcome {
+  const pool = session.database.pool(node, session.user);
+  unit.isShort = isShortRead(session, unit);
+  const waits = unit.asksSequences ? awaitsReset(session, unit) : undefined;
+  if (waits !== undefined) return waits;
+  const server = serverAtOnce(session, unit, pool);
+  if (server !== undefined) return attach(session, unit, pool, server);
+  return session.waitFor('server', unit, (goOn) => {
+    const ticket = pool.wait(
+      {
+        mayGoElsewhere: unit.isRead && node.role === 'replica',
+        mayShare: (lane) => unit.isShort && isFit(session, unit, lane),
+        granted: (granted) => void goOn(() => attach(session, unit, pool, granted)),
+        refused: (error, isElsewhere) => void goOn(() => refusedByPool(session, unit, error, isElsewhere)),
+      },
+      unit.receivedAtMs,
+    );
+    return () => ticket?.cancel();
+  });
+}
+
+function attach(session: Session, unit: Unit, pool: Pool, server: ServerConnection): Outcome {
+  session.attached(pool, server, unit.node);
+  return 'prepare new server';
+}
+
+function dropFlight(unit: Unit): void {
+  unit.flight?.abandon();
+  unit.flight = undefined;
+  unit.capture = undefined;
+}
+
+function refusedByPool(session: Session, unit: Unit, error: WeirError, isElsewhere: boolean): Outcome {
+  if (!isElsewhere) return refuse(session, unit, error);
+  if (unit.node?.role === 'replica') {
+    unit.attempts++;
+    const isRefused = error.errorName === 'server_refused';
+    const isNotTheFirst = unit.avoid !== '' && unit.avoid !== unit.node.name;
+    avoidNode(unit, `${unit.node.name} ${isRefused ? 'refuses the log-in' : 'cannot be reached'}`);
+    // Two that do not know the user: no third one is tried.
+    if (isRefused && isNotTheFirst) unit.avoid = anyReplica;
+    if (isRefused && routeOf(session, unit).node === undefined) return refuse(session, unit, error);
+  }
+  if (unit.attempts > maxAttempts) return refuse(session, unit, error);
+  return 'find server';
+}
+
+/** No node can take it: wait until the topology changes, at most query_wait_timeout. */
+function park(session: Session, unit: Unit, decision: Route): Outcome {
+  const timeoutMs = session.database.settings().queryWaitTimeoutMs;
+  return session.waitFor('node', unit, (goOn) =>
+    session.database.park({
+      deadlineMs: unit.receivedAtMs + timeoutMs,
+      retry: () =>
+        goOn(() => {
+          unit.avoid = '';
+          return 'find server';
+        }),
+      expired: () =>
+        goOn(() =>
+          refuse(session, unit, new WeirError('no_node', { database: session.database.name, why: decision.why() })),
+        ),
+    }),
+  );
+}

@@ -1,0 +1,55 @@
+/** Has the cache the answer to a read? Called by handle-request.ts for those that may be answered from it. */
+import { Frontend } from '../../protocol/codes.ts';
+import { Capture } from '../../cache/capture.ts';
+import type { Lookup } from '../../cache/types.ts';
+import { cacheKey, cacheTags, cacheTtlMs, consistencyOf } from '../cacheable.ts';
+import { countAnswer } from '../count.ts';
+import { enterParsed } from '../prepared/from-cache.ts';
+import type { Outcome, Session } from '../../session/session.ts';
+import type { Unit } from '../../session/unit.ts';
+
+export function lookUp(session: Session, unit: Unit): Outcome {
+  const { cache } = session.services;
+  const { ticker } = session.database.topology;
+  const tags = cacheTags(unit);
+  if (session.seen.isUnproven && session.tokens.schema.isThere(session.database.topology.schema)) session.seen.proven();
+  const isStrict = consistencyOf(session, unit) === 'strict';
+  const found = cache.lookup(cacheKey(session, unit), tags, cacheTtlMs(session, unit), session.seen, ticker, isStrict);
+  if (found.kind !== 'wait') return take(session, unit, found);
+  return session.waitFor('cache', unit, (goOn) => {
+    found.result.then(
+      (later) => {
+        if (!goOn(() => take(session, unit, later)) && later.kind === 'miss') later.flight?.abandon();
+      },
+      (error: Error) => session.fail(error),
+    );
+    return () => undefined;
+  });
+}
+
+function take(session: Session, unit: Unit, found: Lookup): Outcome {
+  if (found.kind === 'hit') {
+    unit.cacheLabel = 'hit';
+    answer(session, unit, found.parts);
+    return 'done';
+  }
+  if (found.kind === 'miss') {
+    unit.cacheLabel = 'miss';
+    unit.cacheWhy = found.why;
+    unit.flight = found.flight;
+    if (found.flight !== undefined) unit.capture = new Capture(session.services.maxEntrySizeBytes());
+  }
+  return 'find server';
+}
+
+/** A hit is a whole answer, with its ReadyForQuery: statements that its batch parsed are the client's now. */
+function answer(session: Session, unit: Unit, parts: readonly Buffer[]): void {
+  for (const part of parts) session.say(part);
+  session.move(unit, 'answered by Weir');
+  session.intake.entered(unit);
+  session.lastUnit = unit;
+  for (const message of unit.messages ?? []) {
+    if (message.type === Frontend.Parse) enterParsed(session, message, parts);
+  }
+  countAnswer(session, unit);
+}

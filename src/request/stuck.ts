@@ -1,0 +1,105 @@
+/**
+ * What of a session or a server would never go on by itself, as far as it can be seen from outside. A glance says only
+ * that it looks so now; who looks again and again, and what follows, is app/watchdog.ts. Reads, changes nothing.
+ */
+import type { ServerConnection } from '../backend/server.ts';
+import type { ClientSession } from './client.ts';
+import type { StuckKind } from '../session/types.ts';
+
+export interface Suspicion {
+  readonly kind: StuckKind;
+  /** What it is about: if the next glance is about something else, there was progress. */
+  readonly of: object;
+  /** Waiting for a server, or for one to be made ready, has an end of its own, which comes first. */
+  readonly mayWait: boolean;
+}
+
+export function suspicionOfSession(session: ClientSession): Suspicion | undefined {
+  if (session.isClosed) return undefined;
+  if (session.inFlight.length > 0) return ofInFlight(session) ?? ofSockets(session);
+  if (session.isReady) return ofSockets(session);
+  const of = session.intake.first ?? session;
+  const isAwaited = session.wait !== undefined || isBusy(session.server);
+  return { kind: isAwaited ? 'client_waiting' : 'client_asleep', of, mayWait: true };
+}
+
+function isBusy(server: ServerConnection | undefined): boolean {
+  return server?.isAlive === true && !server.isQuiet;
+}
+
+/** Statements that were sent, and nobody is going to answer. How long a server takes for one is not our business. */
+function ofInFlight(session: ClientSession): Suspicion | undefined {
+  const { server, inFlight } = session;
+  const of = inFlight.peek() as object;
+  if (server?.isAlive === true) {
+    // A batch whose Sync has not come waits for its client, if that is heard.
+    if (!server.isQuiet || (session.isReady && inFlight.last()?.isComplete !== true)) return undefined;
+  }
+  return { kind: 'answer_lost', of, mayWait: false };
+}
+
+/** A socket that is not read, though its other side takes what comes. */
+function ofSockets(session: ClientSession): Suspicion | undefined {
+  const { server, wire, timeSlice } = session;
+  if (session.isReady && !timeSlice.isOver && wire.isPaused && !wire.willDrain && server?.wire.willDrain !== true)
+    return { kind: 'client_paused', of: session, mayWait: false };
+  if (server?.wire.isPaused === true && !wire.willDrain && (server.head ?? session.receiver) === session.receiver)
+    return { kind: 'server_paused', of: session, mayWait: false };
+  return undefined;
+}
+
+/** @param isHeld some session has it */
+export function suspicionOfServer(server: ServerConnection, isHeld: boolean): Suspicion | undefined {
+  const { state, isQuiet, sharers } = server;
+  if (state === 'idle') {
+    return isQuiet && sharers === 0 ? undefined : { kind: 'server_owes_nobody', of: server, mayWait: false };
+  }
+  if (state !== 'active' || isHeld) return undefined;
+  if (isQuiet) return { kind: 'server_unheld', of: server, mayWait: false };
+  // Weir asks something of its own; or a client has left its lane, and the answer is thrown away when it comes.
+  return sharers > 0 ? undefined : { kind: 'server_owes_nobody', of: server, mayWait: true };
+}
+
+/** The whole state, for one line of the log. */
+export function describeSession(session: ClientSession, nowMs: number): object {
+  const { server, wire, inFlight, intake, identity, database } = session;
+  const unit = inFlight.peek() ?? intake.first;
+  return {
+    client: identity.id,
+    database: database.name,
+    user: session.user,
+    phase: session.phase,
+    status: String.fromCharCode(session.status),
+    inFlight: inFlight.length,
+    isPausedForServer: session.paused !== undefined,
+    pins: [...session.state.pins],
+    clientSocket: { isPaused: wire.isPaused, isFull: wire.isFull, willDrain: wire.willDrain },
+    statement: unit && {
+      why: unit.why,
+      node: unit.node?.name,
+      attempts: unit.attempts,
+      isComplete: unit.isComplete,
+      state: unit.state,
+      messages: unit.messages?.length,
+      waitedMs: Math.round(nowMs - unit.receivedAtMs),
+      sentMs: unit.attempt.sentAtMs === 0 ? undefined : Math.round(nowMs - unit.attempt.sentAtMs),
+    },
+    server: server && describeServer(server, nowMs),
+  };
+}
+
+export function describeServer(server: ServerConnection, nowMs: number): object {
+  const { id, node, processId, state, isAlive, isQuiet, sharers, wire } = server;
+  const { isInBatch, isInCopy, isUnsure } = server.answers;
+  return {
+    id,
+    node: node.name,
+    processId,
+    ...{ state, isAlive, isQuiet, isInBatch, isInCopy, isUnsure, sharers },
+    isOwed: server.head !== undefined,
+    isBeingCancelled: server.cancelling !== undefined,
+    socket: { isPaused: wire.isPaused, isFull: wire.isFull, willDrain: wire.willDrain },
+    requestMs: Math.round(nowMs - server.requestAtMs),
+    connectedMs: Math.round(nowMs - server.connectedAtMs),
+  };
+}

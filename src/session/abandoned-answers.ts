@@ -1,0 +1,62 @@
+/**
+ * Keeps the place of a client that has left a lane (pool/lanes.ts) before its answer came: the answer comes in its turn,
+ * nobody reads it, and the last one to leave gives the server back.
+ */
+import type { AnswerReceiver, ServerConnection } from '../backend/server.ts';
+import type { Pool } from '../pool/pool.ts';
+
+export class AbandonedAnswers implements AnswerReceiver {
+  private readonly pool: Pool;
+  private readonly server: ServerConnection;
+  private readonly nowMs: () => number;
+  private owed: number;
+
+  /** @param owed how many ReadyForQuery are still to come for it */
+  constructor(pool: Pool, server: ServerConnection, owed: number, nowMs: () => number) {
+    this.pool = pool;
+    this.server = server;
+    this.owed = owed;
+    this.nowMs = nowMs;
+  }
+
+  ready(): void {
+    const { pool, server } = this;
+    server.lastReadyAtMs = this.nowMs();
+    if (--this.owed > 0) return;
+    server.holders.remove(this);
+    if (server.sharers === 0) pool.checkin(server, server.isSuspect);
+    else pool.fillLane(server);
+  }
+
+  relay(): void {
+    return undefined;
+  }
+
+  completed(): void {
+    return undefined;
+  }
+
+  errored(): void {
+    return undefined;
+  }
+
+  noticed(): void {
+    return undefined;
+  }
+
+  parameterChanged(): void {
+    return undefined;
+  }
+
+  lost(): void {
+    return undefined;
+  }
+
+  heldUp(): void {
+    return undefined;
+  }
+
+  drained(): void {
+    return undefined;
+  }
+}

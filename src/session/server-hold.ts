@@ -1,0 +1,133 @@
+/**
+ * A session's hold on a server: taken for a request, a transaction or as long as a pin lasts, shared in a lane, given
+ * back. The middle layer of a session; client.ts is above, client-record.ts below.
+ */
+import type { AnswerReceiver, ServerConnection } from '../backend/server.ts';
+import type { UnderWay } from '../cache/types.ts';
+import type { PoolMode } from '../config/config.ts';
+import type { Wire } from '../net/wire.ts';
+import type { Pool } from '../pool/pool.ts';
+import { TxStatus } from '../protocol/codes.ts';
+import type { NodeState } from '../topology/types.ts';
+import { Ring } from '../util/ring.ts';
+import { AbandonedAnswers } from './abandoned-answers.ts';
+import { ClientRecord } from './client-record.ts';
+import { takeNotices } from './login-notices.ts';
+import type { Unit } from './unit.ts';
+
+export abstract class ServerHold extends ClientRecord {
+  abstract readonly receiver: AnswerReceiver;
+  abstract readonly wire: Wire;
+  serverNode: NodeState | undefined;
+  /** The pool of `server`. */
+  pool: Pool | undefined;
+  /** Transaction status as of the last ReadyForQuery. */
+  status: number = TxStatus.Idle;
+  readonly inFlight = new Ring<Unit>();
+  /** Writes that a replica may have shown before the primary does (await-visible.ts). */
+  ahead: UnderWay[] | undefined;
+  /** BEGIN READ ONLY, as long as it is all that the open transaction consists of (begin-on-primary.ts). */
+  opening: string | undefined;
+  /** The open transaction is on no server any more; this begins it again on the next one. */
+  reopening: string | undefined;
+  /** The rest of the last unit in flight: it waits for the server's word on a statement (forward-all.ts). */
+  paused: (() => void) | undefined;
+
+  get user(): string {
+    return this.identity.user;
+  }
+
+  get poolMode(): PoolMode {
+    return this.database.settings().poolMode;
+  }
+
+  /** The server is the session's also while it asks nothing. */
+  get keepsServer(): boolean {
+    if (this.server === undefined) return false;
+    return this.status !== TxStatus.Idle || this.state.isPinned || this.poolMode === 'session';
+  }
+
+  /** The server cannot be given back yet, whatever else happens. */
+  get mustStay(): boolean {
+    if (this.server === undefined) return false;
+    if (this.keepsServer) return true;
+    for (let i = 0; i < this.inFlight.length; i++) if (this.inFlight.at(i)?.begins === true) return true;
+    return false;
+  }
+
+  attached(pool: Pool, server: ServerConnection, node: NodeState | undefined): void {
+    this.pool = pool;
+    this.server = server;
+    this.serverNode = node;
+    server.holders.add(this.receiver);
+    server.wire.regulate();
+    if (server.notices.length > 0) this.tellNotices(server);
+  }
+
+  /** The server was opened for this session: what it remarked is the client's, as of a log-in of its own. */
+  private tellNotices(server: ServerConnection): void {
+    for (const notice of takeNotices(server, this.state.settings)) this.wire.send(notice);
+  }
+
+  /** Others may send short reads to the session's server meanwhile, or not. */
+  openLane(isLane: boolean): void {
+    if (this.server !== undefined) this.pool?.setLane(this.server, isLane);
+  }
+
+  /** Gives the server back if nothing keeps it; in a lane, the last one does. */
+  release(): void {
+    const { server, pool } = this;
+    if (server === undefined || pool === undefined || this.inFlight.length > 0) return;
+    if (server.sharers === 1) {
+      if (!server.isQuiet) return;
+      server.isPinned = this.state.isPinned;
+      if (this.mustStay) return;
+    }
+    this.detach(server);
+    if (server.sharers === 0) pool.checkin(server, server.isSuspect);
+    else pool.fillLane(server);
+  }
+
+  /** Gives up the server, and gives it back when it has done `sql`. */
+  releaseAfter(sql: string): void {
+    const { server, pool } = this;
+    if (server === undefined || pool === undefined) return;
+    this.forgetServer();
+    server.run(sql).then(
+      () => pool.checkin(server, server.isSuspect),
+      (error: Error) => server.destroy(`${sql} failed: ${error.message}`),
+    );
+  }
+
+  protected detach(server: ServerConnection): void {
+    this.server = undefined;
+    this.serverNode = undefined;
+    this.portals = undefined;
+    this.hasAdvanced = false;
+    server.holders.remove(this.receiver);
+    // The client may still be slower than its answer was, whoever has the server next need not be; and the other way round.
+    server.wire.regulate();
+    this.wire.regulate();
+  }
+
+  /** Leaves a lane before its answers have come. */
+  leaveLane(): void {
+    const { server, pool } = this;
+    if (server === undefined || pool === undefined) return;
+    server.handOver(this.receiver, new AbandonedAnswers(pool, server, this.inFlight.length, this.services.nowMs));
+    this.forgetServer();
+  }
+
+  /** The server is not fit for anybody any more. */
+  dropServer(why: string): void {
+    const { server } = this;
+    this.forgetServer();
+    server?.destroy(why);
+  }
+
+  /** It is gone, or about to be. */
+  forgetServer(): void {
+    if (this.server !== undefined) this.detach(this.server);
+    this.evicted = undefined;
+  }
+}
