@@ -84,7 +84,7 @@ export function cacheKey(session: Session, unit: Unit): KeyParts {
     return keyOf(session, unit, buffer.subarray(sqlStart, sqlEnd), buffer.subarray(sqlEnd + 1, end), values);
   }
   const name = readName(bind.buffer, portalEnd + 1, nameEnd);
-  const statement = session.statementOf(name);
+  const statement = session.prepared.get(name);
   const key = keyOf(session, unit, statement?.sql ?? Buffer.alloc(0), statement?.types, values);
   // Who was told another result type than is true by now must not get the rows of today.
   return { ...key, shape: `${unit.shape} ${statement?.description?.resultType ?? ''}` };

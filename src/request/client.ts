@@ -122,8 +122,8 @@ export class ClientSession extends Session implements WireHandler {
     }
     this.intake.left();
     for (const unit of this.again.splice(0)) unit.flight?.abandon();
-    for (const statement of this.statements?.values() ?? []) this.services.book.leave(statement);
-    this.statements = undefined;
+    for (const statement of this.prepared.statements?.values() ?? []) this.services.book.leave(statement);
+    this.prepared.statements = undefined;
     this.onClosed(this);
   }
 

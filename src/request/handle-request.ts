@@ -80,7 +80,7 @@ function mayPipeline(session: Session, unit: Unit): boolean {
   if (mustBeginOnPrimary(session, unit) || isAhead(session, unit)) return false;
   // In a lane nobody may send what could touch the others.
   if (session.server !== undefined && session.server.sharers > 1) return false;
-  if (session.hasNamesInFlight && (unit.needsNames || !unit.isComplete)) return false;
+  if (session.prepared.hasNamesInFlight && (unit.needsNames || !unit.isComplete)) return false;
   if (mustBeAnnounced(session, unit)) return false;
   if (session.server !== undefined && !isReadyFor(session, unit, session.server)) return false;
   session.openLane(false);
@@ -130,7 +130,7 @@ function send(session: Session, unit: Unit): Outcome {
   }
   if (isFirst) session.openLane(unit.isShort && isFit(session, unit, session.server as ServerConnection));
   if (!beginUnit(session, unit)) return 'done';
-  if (unit.makesNames) session.hasNamesInFlight = true;
+  if (unit.makesNames) session.prepared.hasNamesInFlight = true;
   forwardAll(session, unit, unit.messages ?? []);
   return 'done';
 }

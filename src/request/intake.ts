@@ -247,7 +247,7 @@ export class Intake implements FrameSink, RequestReader {
     unit.messages = undefined;
     if (unit.locals > 0) return this.refuseLocal(unit, message);
     noteWrites(session, unit, known);
-    if (unit.makesNames) session.hasNamesInFlight = true;
+    if (unit.makesNames) session.prepared.hasNamesInFlight = true;
     const passOn = (): Outcome => {
       forwardAll(session, unit, [message]);
       return 'done';

@@ -72,7 +72,7 @@ export function cancelInLane(session: Session, server: ServerConnection): void {
     unit.attempt.hasError = true;
     // The client will never hear that its Parse went well.
     if (unit.state !== 'shown')
-      for (const [name, statement] of unit.attempt.entered ?? []) session.forgetStatement(name, statement);
+      for (const [name, statement] of unit.attempt.entered ?? []) session.prepared.forget(name, statement);
     leaveFlight(session, unit, 'given up');
     session.say(errorResponse(new WeirError('query_canceled')));
     session.say(readyForQuery('I'));

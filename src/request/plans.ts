@@ -36,8 +36,9 @@ export function planOf(session: Session, name: string): Plan | undefined {
 
 /** Of one that SQL has prepared nothing is known, as of what EXECUTE runs. */
 function classifiedOf(session: Session, name: string): Classified | undefined {
-  const { ownNames, services } = session;
-  return session.statementOf(name)?.classified ?? (ownNames?.has(name) === true ? services.sqlPrepared : undefined);
+  const { services } = session;
+  const { ownNames } = session.prepared;
+  return session.prepared.get(name)?.classified ?? (ownNames?.has(name) === true ? services.sqlPrepared : undefined);
 }
 
 function add(session: Session, unit: Unit, classified: Classified): void {
@@ -82,7 +83,8 @@ export function notePlan(session: Session, unit: Unit, message: Message): void {
       const name = readName(buffer, start + 5, nameEnd);
       (unit.parsed ??= new Map()).set(name, classified);
       unit.makesNames = true;
-      if (name !== '' && (session.statements?.has(name) === true || session.hasNamesInFlight)) unit.needsNames = true;
+      if (name !== '' && (session.prepared.statements?.has(name) === true || session.prepared.hasNamesInFlight))
+        unit.needsNames = true;
       unit.noteShape('P');
       // Describe needs the right catalog too, so a Parse alone decides where to go like an execution would.
       return add(session, unit, classified);
@@ -121,14 +123,14 @@ export function notePlan(session: Session, unit: Unit, message: Message): void {
 
 /** A portal of an earlier request of the same transaction is executed, for the first time or once more. */
 function notePortal(session: Session, unit: Unit, name: string): void {
-  if (session.portals === undefined || (name === '' && unit.bindsUnnamed)) return;
-  const plan = session.portals.get(name);
+  if (session.prepared.portals === undefined || (name === '' && unit.bindsUnnamed)) return;
+  const plan = session.prepared.portals.get(name);
   if (plan !== undefined && !unit.hasPlan(plan)) unit.addPlan(plan);
 }
 
 /** Is its Parse, or one of Weir's for it, still on the way, so that it may turn out not to have happened? */
 function isUnsure(session: Session, statement: Statement): boolean {
-  if (!session.hasNamesInFlight) return false;
+  if (!session.prepared.hasNamesInFlight) return false;
   for (let i = 0; i < session.inFlight.length; i++) {
     const unit = session.inFlight.at(i);
     if (unit?.attempt.prepared?.has(statement) === true) return true;
@@ -139,7 +141,7 @@ function isUnsure(session: Session, statement: Statement): boolean {
 
 function noteUse(session: Session, unit: Unit, name: string): void {
   if (pendingOf(unit, name) !== undefined) return;
-  const statement = session.statementOf(name);
+  const statement = session.prepared.get(name);
   unit.uses = statement;
   if (name === '' || statement === undefined || isUnsure(session, statement)) unit.needsNames = true;
   const classified = classifiedOf(session, name);

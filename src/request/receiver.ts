@@ -80,7 +80,7 @@ export class Receiver implements AnswerReceiver {
     if (plan.hasEffects || facts.transaction !== undefined) {
       const tag = type === Backend.CommandComplete ? buffer.toString('latin1', start, end - 1) : '';
       session.state.statementDone(facts, tag);
-      if (isQuery) session.namesChanged(facts);
+      if (isQuery) session.prepared.changedBySql(facts);
       if (!isQuery) session.effectsDone(plan);
     }
   }

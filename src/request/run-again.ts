@@ -146,7 +146,7 @@ export function runAgain(session: Session, units: readonly Unit[]): void {
   const first = units[0] as Unit;
   if (mayBeginOnPrimary(session)) beginOnPrimary(session, first, first.retryWhy);
   else session.release();
-  session.hasNamesInFlight = false;
+  session.prepared.hasNamesInFlight = false;
   session.waiting('answers');
   session.goOn(() => take(session, units, 0));
 }
@@ -165,7 +165,7 @@ function passOver(session: Session, unit: Unit): void {
 function reset(session: Session, unit: Unit): void {
   const { entered, guard } = unit.attempt;
   session.move(unit, 'taken up again');
-  for (const [name, statement] of entered ?? []) session.forgetStatement(name, statement);
+  for (const [name, statement] of entered ?? []) session.prepared.forget(name, statement);
   // A read commits nothing; what those before it may have committed is closed by their own guards.
   guard?.rolledBack();
   unit.attempt = new Attempt();

@@ -71,9 +71,9 @@ export function settle(session: Session, unit: Unit, status: number): void {
   unit.messages = undefined;
   session.release();
   if (session.inFlight.length > 0) return;
-  session.hasNamesInFlight = false;
+  session.prepared.hasNamesInFlight = false;
   // Portals live as long as their transaction, over any number of Syncs.
-  if (isIdle) session.portals = undefined;
+  if (isIdle) session.prepared.portals = undefined;
   session.becameQuiet();
 }
 

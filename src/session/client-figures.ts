@@ -29,7 +29,7 @@ export function clientStats(session: Session): ClientStats {
     serverId: session.server?.id ?? 0,
     node: session.server?.node.name ?? '',
     pins: [...session.state.pins],
-    preparedStatements: session.statements?.size ?? 0,
+    preparedStatements: session.prepared.statements?.size ?? 0,
     lastRoute: lastRoute(session.lastUnit),
   };
 }

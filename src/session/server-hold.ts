@@ -102,7 +102,7 @@ export abstract class ServerHold extends ClientRecord {
   protected detach(server: ServerConnection): void {
     this.server = undefined;
     this.serverNode = undefined;
-    this.portals = undefined;
+    this.prepared.portals = undefined;
     this.hasAdvanced = false;
     server.holders.remove(this.receiver);
     // The client may still be slower than its answer was, whoever has the server next need not be; and the other way round.
@@ -128,6 +128,6 @@ export abstract class ServerHold extends ClientRecord {
   /** It is gone, or about to be. */
   forgetServer(): void {
     if (this.server !== undefined) this.detach(this.server);
-    this.evicted = undefined;
+    this.prepared.evicted = undefined;
   }
 }

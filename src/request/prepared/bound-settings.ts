@@ -22,7 +22,7 @@ export function planWithValues(session: Session, plan: Plan, bind: Message, name
   if (calls === undefined || plan.facts.statements.length !== 1 || isPiece(bind)) return plan;
   const values = readValues(bind);
   if (values === undefined) return plan;
-  const types = session.statementOf(name)?.types;
+  const types = session.prepared.get(name)?.types;
   const { isUtf8 } = session.state.reading;
   const settings: SettingChange[] = [];
   for (const { name, value, isLocal } of calls) {

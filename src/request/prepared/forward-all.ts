@@ -57,7 +57,7 @@ function toCheck(session: Session, message: Message): Statement | undefined {
     return undefined;
   const { serverName } = statement;
   if (serverName !== '') {
-    const isThere = server.prepared.has(serverName) || session.evicted?.has(serverName) === true;
+    const isThere = server.prepared.has(serverName) || session.prepared.evicted?.has(serverName) === true;
     return isThere ? undefined : statement;
   }
   return server.unnamed === statement ? undefined : statement;
@@ -75,17 +75,17 @@ function nameUsedBy({ type, buffer, start, end }: Message): string | undefined {
 /** The statement of a Bind or Describe; of a Parse, that which others have for the same text. */
 function usedBy(session: Session, message: Message): Statement | undefined {
   const used = nameUsedBy(message);
-  if (used !== undefined) return goesByOwnName(session, used) ? undefined : session.statementOf(used);
+  if (used !== undefined) return goesByOwnName(session, used) ? undefined : session.prepared.get(used);
   const { type, buffer, start, end } = message;
   if (type !== Frontend.Parse) return undefined;
   const nameEnd = endOfString(buffer, start + 5, end);
   const name = readName(buffer, start + 5, nameEnd);
-  if (name === '' || session.ownNames?.has(name) === true) return undefined;
+  if (name === '' || session.prepared.ownNames?.has(name) === true) return undefined;
   // It will be refused, by a server that has the one of that name.
-  const namesake = session.statements?.get(name);
+  const namesake = session.prepared.statements?.get(name);
   if (namesake !== undefined) return namesake;
   const sqlEnd = endOfString(buffer, nameEnd + 1, end);
-  return session.knownStatement(buffer.subarray(nameEnd + 1, sqlEnd), buffer.subarray(sqlEnd + 1, end));
+  return session.prepared.known(buffer.subarray(nameEnd + 1, sqlEnd), buffer.subarray(sqlEnd + 1, end));
 }
 
 /** A Query or FunctionCall in the middle of a batch: PostgreSQL skips it if the batch has failed, so that has to be known first. */

@@ -102,7 +102,7 @@ export function forward(session: Session, message: Message, instead?: Buffer): v
 function forwardSingle(session: Session, server: ServerConnection, message: Message, kind: OwedKind): void {
   // By one in the middle of a batch PostgreSQL itself can be left in the middle of a transaction of its own.
   if (server.answers.isInBatch) server.isCloseNeeded = true;
-  if (kind === Owed.Query) server.unnamed = session.unnamed = session.unnamedClose = undefined;
+  if (kind === Owed.Query) server.unnamed = session.prepared.unnamed = session.prepared.unnamedClose = undefined;
   send(message, server);
   oweExecution(session, server, kind);
 }
@@ -121,10 +121,10 @@ function oweExecution(
 
 function forwardExecute(session: Session, server: ServerConnection, message: Message): void {
   const end = endOfString(message.buffer, message.start + 5, message.end);
-  const plan = session.portals?.get(readName(message.buffer, message.start + 5, end));
+  const plan = session.prepared.portals?.get(readName(message.buffer, message.start + 5, end));
   // What comes behind it in the batch goes by the new names already.
   const facts = plan?.hasEffects === true ? plan.facts.statements[0] : undefined;
-  const undo = facts === undefined ? undefined : session.namesChanged(facts);
+  const undo = facts === undefined ? undefined : session.prepared.changedBySql(facts);
   send(message, server);
   oweExecution(session, server, Owed.Execute, undo, plan);
 }
@@ -137,7 +137,7 @@ function forwardParse(session: Session, server: ServerConnection, message: Messa
   const types = buffer.subarray(sqlEnd + 1, end);
   if (nameEnd === start + 5) return parseUnnamed(session, server, message, sql, types);
   const name = readName(buffer, start + 5, nameEnd);
-  const namesake = session.statements?.get(name);
+  const namesake = session.prepared.statements?.get(name);
   if (namesake !== undefined) {
     if (!passesNames(session) && !isPrepared(session, server, namesake))
       return refuseName(session, server, name, namesake, parse('', sql, types));
@@ -146,13 +146,13 @@ function forwardParse(session: Session, server: ServerConnection, message: Messa
     server.send(serverName === name ? span(message) : parse(serverName, sql, types));
     return owe(session, Owed.Parse, undefined, undefined, [serverName, name]);
   }
-  if (session.ownNames?.has(name) === true) {
+  if (session.prepared.ownNames?.has(name) === true) {
     send(message, server);
     return owe(session, Owed.Parse);
   }
-  const statement = session.enterStatement(name, sql, types);
+  const statement = session.prepared.enter(name, sql, types);
   (session.inFlight.last() as Unit).attempt.noteEntered(name, statement);
-  const undo = (): void => session.forgetStatement(name, statement);
+  const undo = (): void => session.prepared.forget(name, statement);
   if (passesNames(session)) {
     // With max_prepared_statements = 0 nobody keeps names apart: the next client must not find this one.
     if (session.poolMode !== 'session') server.isSuspect = true;
@@ -200,14 +200,14 @@ function refuseName(
 
 function parseUnnamed(session: Session, server: ServerConnection, message: Message, sql: Buffer, types: Buffer): void {
   // The unnamed statement stays as it is; it only has to be known whose it is.
-  const [before, serverBefore] = [session.unnamed, server.unnamed];
-  const unnamed = session.parsed(sql, types);
-  session.unnamed = unnamed;
+  const [before, serverBefore] = [session.prepared.unnamed, server.unnamed];
+  const unnamed = session.prepared.unnamedFrom(sql, types);
+  session.prepared.unnamed = unnamed;
   server.unnamed = unnamed;
   const undo = (isSkipped: boolean): void => {
     // A Parse that is skipped leaves the one before, one that fails leaves none.
     if (server.unnamed === unnamed) server.unnamed = isSkipped ? serverBefore : undefined;
-    session.neverParsed(unnamed, isSkipped ? before : undefined);
+    session.prepared.neverParsed(unnamed, isSkipped ? before : undefined);
   };
   tellExecuted(session, server, unnamed);
   send(message, server);
@@ -216,7 +216,7 @@ function parseUnnamed(session: Session, server: ServerConnection, message: Messa
 
 /** The batch ends with an unnamed statement that only later ones will use: asks what it is, for when another server prepares it. */
 function learnUnnamed(session: Session, server: ServerConnection): void {
-  const { unnamed } = session;
+  const { unnamed } = session.prepared;
   const unit = session.inFlight.last();
   if (unnamed === undefined || unit?.parsed?.has('') !== true || !isForLater(unit)) return;
   if (passesNames(session) || server.unnamed !== unnamed || unnamed.description !== undefined) return;
@@ -231,7 +231,7 @@ function isForLater(unit: Unit): boolean {
 
 /** Describe of a statement. What the unnamed one is, is learned from it. */
 function oweDescribe(session: Session, name: string): void {
-  const { unnamed } = session;
+  const { unnamed } = session.prepared;
   const answer = new Answer<AnswerReceiver>(Owed.Describe, session.receiver);
   const isLearned = name === '' && unnamed !== undefined && unnamed.description === undefined;
   if (isLearned && isForLater(session.inFlight.last() as Unit) && !passesNames(session))
@@ -243,7 +243,9 @@ function oweDescribe(session: Session, name: string): void {
 function forwardGone(session: Session, message: Message, from: number, to: number, instead: Buffer): void {
   const server = session.server as ServerConnection;
   const name = readName(message.buffer, from, to);
-  server.send(replaced(message, from, to, Buffer.from(session.statementOf(name)?.serverName ?? name, 'latin1')).buffer);
+  server.send(
+    replaced(message, from, to, Buffer.from(session.prepared.get(name)?.serverName ?? name, 'latin1')).buffer,
+  );
   server.isMidMessage = isPiece(message);
   const kind = message.type === Frontend.Bind ? Owed.Bind : Owed.Describe;
   server.owe(new Answer<AnswerReceiver>(kind, session.receiver, false, instead));
@@ -259,7 +261,7 @@ function forwardBind(session: Session, server: ServerConnection, message: Messag
   const plan = general?.hasEffects === true ? planWithValues(session, general, message, name) : general;
   if (plan !== undefined) {
     if (plan !== general) (session.inFlight.last() as Unit).addPlan(plan);
-    (session.portals ??= new Map()).set(portal, plan);
+    (session.prepared.portals ??= new Map()).set(portal, plan);
     tellNames(session, server, plan, true);
   }
   if (instead !== undefined) return forwardGone(session, message, portalEnd + 1, nameEnd, instead);
@@ -298,25 +300,25 @@ function forwardNamed(session: Session, server: ServerConnection, message: Messa
 
 function closeStatement(session: Session, server: ServerConnection, message: Message, name: string): void {
   if (name === '') {
-    const { unnamed: before, unnamedClose: closeBefore } = session;
-    const close = (session.unnamedClose = {});
-    session.unnamed = server.unnamed = undefined;
+    const { unnamed: before, unnamedClose: closeBefore } = session.prepared;
+    const close = (session.prepared.unnamedClose = {});
+    session.prepared.unnamed = server.unnamed = undefined;
     send(message, server);
     const undo = (): void => {
       server.unnamed = unknownStatement;
       // A Query behind it has taken the statement away all the same.
-      if (session.unnamedClose !== close) return;
-      session.unnamed ??= before;
-      session.unnamedClose = closeBefore;
+      if (session.prepared.unnamedClose !== close) return;
+      session.prepared.unnamed ??= before;
+      session.prepared.unnamedClose = closeBefore;
     };
     return owe(session, Owed.Close, undo);
   }
-  const statement = session.leaveStatement(name);
-  const own = session.ownNames?.get(name);
-  session.leaveOwnName(name);
+  const statement = session.prepared.leave(name);
+  const own = session.prepared.ownNames?.get(name);
+  session.prepared.leaveOwnName(name);
   const undo = (): void => {
-    if (statement !== undefined) session.restoreStatement(name, statement);
-    if (own !== undefined) session.restoreOwnName(name, own);
+    if (statement !== undefined) session.prepared.restore(name, statement);
+    if (own !== undefined) session.prepared.restoreOwnName(name, own);
   };
   // The servers keep it for others (least recently used goes first); only the client's name is gone.
   if (own === undefined && !passesNames(session)) return pretend(session, closeComplete, undo);

@@ -12,19 +12,19 @@ export function enterParsed(session: Session, message: Message, parts: readonly 
   const sql = buffer.subarray(nameEnd + 1, sqlEnd);
   const types = buffer.subarray(sqlEnd + 1, end);
   const name = readName(buffer, start + 5, nameEnd);
-  if (name === '') session.unnamed = session.parsed(sql, types);
+  if (name === '') session.prepared.unnamed = session.prepared.unnamedFrom(sql, types);
   else enterAs(session, resultTypeIn(parts), name, sql, types);
 }
 
 /** @param resultType what the cached answer says of it, if it does */
 function enterAs(session: Session, resultType: string | undefined, name: string, sql: Buffer, types: Buffer): void {
-  const statement = session.enterStatement(name, sql, types);
+  const statement = session.prepared.enter(name, sql, types);
   if (resultType === undefined) return;
   const description = { resultType, parameters: undefined };
   statement.description ??= description;
   if (statement.description.resultType === resultType) return;
   // The catalog has changed, so others were told otherwise: theirs is another statement.
   session.services.book.catalogChanged();
-  session.leaveStatement(name);
-  session.enterStatement(name, sql, types).description = description;
+  session.prepared.leave(name);
+  session.prepared.enter(name, sql, types).description = description;
 }

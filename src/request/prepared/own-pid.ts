@@ -69,7 +69,7 @@ function inText(
 function inValues(session: Session, server: ServerConnection, unit: Unit, message: Message): Message {
   const { buffer, start, end } = message;
   const nameStart = endOfString(buffer, start + 5, end) + 1;
-  const statement = session.statementOf(readName(buffer, nameStart, endOfString(buffer, nameStart, end)));
+  const statement = session.prepared.get(readName(buffer, nameStart, endOfString(buffer, nameStart, end)));
   const values = readValues(message);
   if (statement === undefined || values === undefined) return message;
   const places = new Map<number, BoundValue>();

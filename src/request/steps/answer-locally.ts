@@ -91,7 +91,7 @@ export function answerLocally(session: Session, unit: Unit): boolean {
 }
 
 function factsOf(session: Session, name: string): QueryFacts {
-  const facts = (name === '' ? session.unnamed : session.statements?.get(name))?.classified.facts;
+  const facts = (name === '' ? session.prepared.unnamed : session.prepared.statements?.get(name))?.classified.facts;
   if (facts === undefined) throw new WeirError('statement_not_found', { name });
   return facts;
 }
@@ -105,9 +105,9 @@ function answerMessage(session: Session, message: Message, portals: Map<string, 
       const name = readName(buffer, start + 5, nameEnd);
       const sql = buffer.subarray(nameEnd + 1, sqlEnd);
       const types = buffer.subarray(sqlEnd + 1, end);
-      if (name === '') session.unnamed = session.parsed(sql, types);
-      else if (session.statements?.has(name) === true) throw new WeirError('statement_exists', { name });
-      else session.enterStatement(name, sql, types);
+      if (name === '') session.prepared.unnamed = session.prepared.unnamedFrom(sql, types);
+      else if (session.prepared.statements?.has(name) === true) throw new WeirError('statement_exists', { name });
+      else session.prepared.enter(name, sql, types);
       return session.say(parseComplete);
     }
     case Frontend.Bind: {
@@ -135,7 +135,7 @@ function answerMessage(session: Session, message: Message, portals: Map<string, 
     }
     case Frontend.Close:
       if (buffer[start + 5] === 0x53)
-        session.leaveStatement(readName(buffer, start + 6, endOfString(buffer, start + 6, end)));
+        session.prepared.leave(readName(buffer, start + 6, endOfString(buffer, start + 6, end)));
       return session.say(closeComplete);
     default:
   }

@@ -45,7 +45,7 @@ export function preparesAtOnce(session: Session, unit: Unit): boolean {
     answers.push(answer);
   }
   for (const { name, sql, types, isDescribed } of statements.values()) {
-    session.enterStatement(name, sql, types);
+    session.prepared.enter(name, sql, types);
     if (!isDescribed) borrow(session, name);
   }
   for (const answer of answers) session.say(answer);
@@ -72,11 +72,13 @@ function answerTo(session: Session, message: Message, statements: Map<string, Pr
   const sqlEnd = endOfString(buffer, nameEnd + 1, end);
   const name = readName(buffer, start + 5, nameEnd);
   const isTaken =
-    session.statements?.has(name) === true || session.ownNames?.has(name) === true || statements.has(name);
+    session.prepared.statements?.has(name) === true ||
+    session.prepared.ownNames?.has(name) === true ||
+    statements.has(name);
   if (name === '' || isTaken) return undefined;
   const sql = buffer.subarray(nameEnd + 1, sqlEnd);
   const types = buffer.subarray(sqlEnd + 1, end);
-  const description = session.knownStatement(sql, types)?.description;
+  const description = session.prepared.known(sql, types)?.description;
   if (description === undefined) return undefined;
   statements.set(name, { name, sql, types, frames: description.frames, isDescribed: false });
   return parseComplete;
