@@ -2,7 +2,8 @@
  * An error that Weir itself says. Whoever refuses a client throws or sends one of these; nothing else invents SQLSTATEs.
  * What there is to say stands in util/error-table.ts.
  */
-import { errorTable, type ErrorName, type LogLevel, type Severity } from './util/error-table.ts';
+import type { LogLevel, Severity } from './util/error-row.ts';
+import { errorTable, type ErrorName } from './util/error-table.ts';
 
 export type { ErrorName, LogLevel, Severity };
 
