@@ -3,11 +3,11 @@
  * what each node can spare (share-out.ts) and sets limits. Bounds set by operators are the pool's own and are kept.
  * Made by the app; `tick` is all it does, the timer is only a timer.
  */
-import type { PoolControl, PoolStats, ResizeReason, ResizeRecord } from '../pool/types.ts';
+import type { PoolControl, PoolStats, ResizeReason } from '../pool/types.ts';
 import type { NodeState, TopologySnapshot } from '../topology/types.ts';
 import type { Clock } from '../util/clock.ts';
 import { assess, newPoolMemory } from './pressure.ts';
-import type { Demand, PoolMemory, ResizeSettings } from './pressure.ts';
+import type { Demand, PoolMemory, PoolSample, ResizeSettings } from './pressure.ts';
 import { shareOut } from './share-out.ts';
 
 export interface ResizeSources {
@@ -21,8 +21,6 @@ export interface ResizeSources {
 export interface ResizeLoopOptions {
   readonly sources: ResizeSources;
   readonly clock: Clock;
-  /** Told of every resize of every pool, operators' too; for the log. */
-  onResize(record: ResizeRecord, stats: PoolStats): void;
   /** The loop goes on after an error, which should not happen. */
   onError(error: unknown): void;
 }
@@ -68,18 +66,12 @@ interface Entry {
 export function createResizeLoop(options: ResizeLoopOptions): ResizeLoop {
   const { sources, clock } = options;
   const memories = new WeakMap<PoolControl, PoolMemory>();
-  const reported = new WeakMap<PoolControl, ResizeRecord>();
   let timer: NodeJS.Timeout | undefined;
 
   const look = (pool: PoolControl, settings: ResizeSettings, nodes: NodesByPool, nowMs: number): Entry => {
     const stats = pool.stats();
     const { defaultPoolSize, maxDbConnections } = sources.poolSettings(stats.database);
-    const taken = {
-      maxWaitMs: pool.takeMaxWaitMs(),
-      peakInUse: pool.takePeakInUse(),
-      serverFull: pool.takeServerFull(),
-    };
-    const sample = { stats, ...taken, defaultSize: defaultPoolSize };
+    const sample = takeSample(pool, stats, defaultPoolSize);
     const memory = memories.get(pool) ?? newPoolMemory(sample, settings, nowMs);
     memories.set(pool, memory);
     const demand = assess(sample, memory, settings, nowMs);
@@ -103,21 +95,9 @@ export function createResizeLoop(options: ResizeLoopOptions): ResizeLoop {
     for (const entry of entries) apply(entry);
   };
 
-  /** Every change since the last look, whoever made it. */
-  const report = (): void => {
-    for (const pool of sources.pools()) {
-      const stats = pool.stats();
-      const last = stats.lastResize;
-      if (last === undefined || reported.get(pool) === last) continue;
-      reported.set(pool, last);
-      options.onResize(last, stats);
-    }
-  };
-
   const tick = (): void => {
     try {
       decide();
-      report();
     } catch (error) {
       options.onError(error);
     }
@@ -131,6 +111,15 @@ export function createResizeLoop(options: ResizeLoopOptions): ResizeLoop {
       timer = undefined;
     },
   };
+}
+
+function takeSample(pool: PoolControl, stats: PoolStats, defaultSize: number): PoolSample {
+  const taken = {
+    maxWaitMs: pool.takeMaxWaitMs(),
+    peakInUse: pool.takePeakInUse(),
+    serverFull: pool.takeServerFull(),
+  };
+  return { stats, ...taken, defaultSize };
 }
 
 type NodesByPool = ReadonlyMap<string, NodeState>;

@@ -4,7 +4,7 @@ import { PeakWindow } from '../../src/sizing/peak-window.ts';
 import { createResizeLoop, nodeCapacity } from '../../src/sizing/resize-loop.ts';
 import type { ResizeLoop } from '../../src/sizing/resize-loop.ts';
 import { shareOut } from '../../src/sizing/share-out.ts';
-import type { PoolStats, ResizeRecord } from '../../src/pool/types.ts';
+import type { ResizeRecord } from '../../src/pool/types.ts';
 import { createManualClock } from '../../src/util/clock.ts';
 import { fakeNode, fakePool } from '../console/fakes.ts';
 import type { FakePool } from '../console/fakes.ts';
@@ -46,12 +46,20 @@ function world(
         maxDbConnections: options.maxDbConnections ?? 0,
       }),
     },
-    onResize: (record: ResizeRecord, stats: PoolStats) =>
-      void resizes.push(`${stats.user} ${record.from}->${record.to} ${record.reason}: ${record.why}`),
     onError: (error) => {
       throw error;
     },
   });
+  const noted = new Set<ResizeRecord>();
+  /** Every change since the last look, whoever made it. */
+  const note = (): void => {
+    for (const pool of pools) {
+      const { user, lastResize } = pool.stats();
+      if (lastResize === undefined || noted.has(lastResize)) continue;
+      noted.add(lastResize);
+      resizes.push(`${user} ${lastResize.from}->${lastResize.to} ${lastResize.reason}: ${lastResize.why}`);
+    }
+  };
   return {
     pools,
     loop,
@@ -61,6 +69,7 @@ function world(
       load?.();
       clock.advance(tickMs);
       loop.tick();
+      note();
     },
   };
 }
