@@ -5,7 +5,7 @@
 import type { Config, DatabaseConfig, NodeConfig } from '../config/config.ts';
 import { NodeBudget } from '../pool/budget.ts';
 import type { ServerConnection } from '../backend/server.ts';
-import { createRepeatLimiter, limitRepeats, withoutNames } from '../observability/logger.ts';
+import { limitRepeats } from '../observability/bounded-log.ts';
 import { ServerMonitors } from '../topology/server-monitors.ts';
 import { DatabaseRuntime } from './database.ts';
 import type { Shared } from './shared.ts';
@@ -29,7 +29,7 @@ export class Directory {
       budget: (node) => this.budgetOf(node),
       monitors: new ServerMonitors(),
       said: new Map(),
-      loginLog: limitRepeats(shared.services.log, createRepeatLimiter(shared.services.nowMs), withoutNames),
+      loginLog: limitRepeats(shared.services.log, shared.services.nowMs),
     };
   }
 

@@ -1,6 +1,6 @@
 /**
  * The end of a Weir, whatever hangs: what is still under way when its time is over is counted and cut, and what is stopped
- * behind it is waited for a few seconds in all. Called by app.ts.
+ * behind it is waited for a few seconds in all. Called by lifecycle.ts.
  */
 import type { Clients } from './clients.ts';
 import type { Directory } from './directory.ts';

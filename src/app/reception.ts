@@ -9,7 +9,7 @@ import { serveConsole } from '../console/session.ts';
 import type { Console } from '../console/console.ts';
 import { WeirError } from '../errors.ts';
 import type { ListenerOptions, LoggedInClient } from '../frontend/listener.ts';
-import { createRepeatLimiter, limitRepeats, withoutNames } from '../observability/logger.ts';
+import { limitRepeats } from '../observability/bounded-log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Log } from '../observability/types.ts';
 import type { ErrorFields } from '../protocol/write.ts';
@@ -90,7 +90,7 @@ export class Reception {
       onCancel: (processId, secret, done) => parts.clients.cancel(processId, secret, done),
       onRefused: (reason) => parts.metrics.authFailed(reason),
       // Wrong passwords at speed must not fill the log.
-      log: limitRepeats(parts.log, createRepeatLimiter(parts.services.nowMs), withoutNames),
+      log: limitRepeats(parts.log, parts.services.nowMs),
       isDraining: () => this.isDraining,
     };
   }

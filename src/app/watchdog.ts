@@ -1,7 +1,7 @@
 /**
  * Looks at every client and every server once a second: whoever has looked as if nothing would ever happen to him for too
  * long is said in the log with his whole state, counted, and his one connection is closed. It finds bugs of Weir's; with
- * none there is nothing to find. Called by app.ts; what looks so is request/stuck.ts.
+ * none there is nothing to find. Made by parts.ts, called by sweeper.ts; what looks so is request/stuck.ts.
  */
 import type { ServerConnection } from '../backend/server.ts';
 import { WeirError } from '../errors.ts';

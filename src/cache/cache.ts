@@ -1,7 +1,7 @@
 /**
  * The result cache of one process (types.ts says what a session may ask of it). Joins key, tags, level 1, flights and,
  * with Redis, the peers; the rules of consistency live here and in guard.ts. Switched off it still keeps the ticks of
- * writes, by which routing reads tables no older than their last write. Made by app.ts.
+ * writes, by which routing reads tables no older than their last write. Made by app/parts.ts.
  *
  * While Redis is configured but not in step, nothing is served or stored: a peer's write could not be heard of.
  */

@@ -1,6 +1,6 @@
 /**
  * Listens for clients and gives each connection to the door. Knows addresses and accept errors, nothing of the protocol.
- * Made by app.ts.
+ * Made by app/parts.ts.
  */
 import { createServer } from 'node:net';
 import type { AuthOptions } from '../auth/authenticator.ts';

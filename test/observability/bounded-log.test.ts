@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { boundedLog } from '../../src/observability/bounded-log.ts';
+import { boundedLog, limitRepeats } from '../../src/observability/bounded-log.ts';
 import { createManualClock } from '../../src/util/clock.ts';
 
 function scene(burst: number) {
@@ -66,5 +66,52 @@ describe('a kind of line', () => {
     const { lines, log } = scene(1);
     for (let i = 0; i < 3; i++) for (let kind = 0; kind < 1_500; kind++) log('info', `kind ${kind}`, String(i));
     expect(lines.length).toBeGreaterThanOrEqual(1_500);
+  });
+});
+
+describe('repeated lines', () => {
+  it('pass once a second per key and say how many did not', () => {
+    const clock = createManualClock(5_000);
+    const lines: string[] = [];
+    const log = limitRepeats(
+      (_level, event, message, fields) => void lines.push(`${event} ${message} ${JSON.stringify(fields ?? {})}`),
+      clock.nowMs,
+    );
+    for (let i = 0; i < 100; i++) log('info', 'auth_failed', 'wrong password for app');
+    log('info', 'auth_failed', 'wrong password for other');
+    clock.advance(1_000);
+    log('info', 'auth_failed', 'wrong password for app');
+    expect(lines).toEqual([
+      'auth_failed wrong password for app {}',
+      'auth_failed wrong password for other {}',
+      'auth_failed wrong password for app {"suppressed":99}',
+    ]);
+  });
+
+  it('are one kind whatever names are made up', () => {
+    const lines: string[] = [];
+    const log = limitRepeats(
+      (_level, _event, message) => void lines.push(message),
+      () => 0,
+    );
+    for (let i = 0; i < 10; i++) log('info', 'auth_failed', `no user "name ${i}"`);
+    expect(lines).toEqual(['no user "name 0"']);
+  });
+
+  it('are remembered up to a bounded number of kinds', () => {
+    const lines: string[] = [];
+    const log = limitRepeats(
+      (_level, _event, message, fields) => void lines.push(`${message} ${JSON.stringify(fields ?? {})}`),
+      () => 0,
+    );
+    for (let i = 0; i < 3_000; i++) {
+      log('info', 'flood', `key ${i}`);
+      expect(lines).toHaveLength(i + 1);
+      expect(lines[i]).toBe(`key ${i} {}`);
+    }
+    log('info', 'flood', 'key 2999');
+    expect(lines).toHaveLength(3_000);
+    log('info', 'flood', 'key 0');
+    expect(lines[3_000]).toBe('key 0 {}');
   });
 });

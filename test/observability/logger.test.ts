@@ -1,8 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createLogger, createRepeatLimiter, limitRepeats } from '../../src/observability/logger.ts';
+import { createLogger } from '../../src/observability/logger.ts';
 import { redactFields, redactText } from '../../src/observability/redact.ts';
-import { createManualClock } from '../../src/util/clock.ts';
 
 interface Capture {
   readonly lines: string[];
@@ -129,32 +128,5 @@ describe('redaction', () => {
       { numRuns: 50 },
     );
     expect(redactText('x'.repeat(1_000_000)).length).toBeLessThan(9_000);
-  });
-});
-
-describe('repeated lines', () => {
-  it('pass once a second per key and say how many did not', () => {
-    const clock = createManualClock(5_000);
-    const lines: string[] = [];
-    const log = limitRepeats(
-      (_level, event, message, fields) => void lines.push(`${event} ${message} ${JSON.stringify(fields ?? {})}`),
-      createRepeatLimiter(clock.nowMs),
-    );
-    for (let i = 0; i < 100; i++) log('info', 'auth_failed', 'wrong password for app');
-    log('info', 'auth_failed', 'wrong password for other');
-    clock.advance(1_000);
-    log('info', 'auth_failed', 'wrong password for app');
-    expect(lines).toEqual([
-      'auth_failed wrong password for app {}',
-      'auth_failed wrong password for other {}',
-      'auth_failed wrong password for app {"suppressed":99}',
-    ]);
-  });
-
-  it('remembers a bounded number of keys', () => {
-    const limiter = createRepeatLimiter(() => 0, 1_000, 10);
-    for (let i = 0; i < 1_000; i++) expect(limiter.admit(`key ${i}`)).toBe(0);
-    expect(limiter.admit('key 999')).toBeUndefined();
-    expect(limiter.admit('key 0')).toBe(0);
   });
 });

@@ -1,0 +1,206 @@
+/**
+ * What one app is put together from: each room's main object, knowing the others that it needs. Made by app.ts. Starts
+ * and stops nothing: that is lifecycle.ts; what operators ask for on the console is passed on to `requests`.
+ */
+import { createKeyDeriver } from '../auth/keys.ts';
+import { createBinder } from '../binding/binder.ts';
+import { createCache } from '../cache/cache.ts';
+import type { ResultCache } from '../cache/types.ts';
+import { createConsole, type Console } from '../console/console.ts';
+import type { ConsoleSources } from '../console/sources.ts';
+import { createListener, type Listener } from '../frontend/listener.ts';
+import { TurnWriter } from '../net/turn.ts';
+import { limitRepeats } from '../observability/bounded-log.ts';
+import { createMetrics, type Metrics } from '../observability/metrics.ts';
+import type { Pool } from '../pool/pool.ts';
+import type { PoolStats } from '../pool/types.ts';
+import { createLatencyBaselines } from '../routing/latency.ts';
+import type { Services } from '../session/context.ts';
+import { StatementBook } from '../session/statements.ts';
+import { createResizeLoop, type ResizeLoop } from '../sizing/resize-loop.ts';
+import type { Classifier } from '../sql/facts.ts';
+import { systemClock } from '../util/clock.ts';
+import { AuthQuery } from './auth-query.ts';
+import { Clients } from './clients.ts';
+import { createActions, type ActionParts } from './console-actions.ts';
+import { createSources } from './console-sources.ts';
+import { Credentials } from './credentials.ts';
+import type { Current } from './current.ts';
+import { Directory } from './directory.ts';
+import type { Logs } from './logs.ts';
+import { Reception } from './reception.ts';
+import { Watchdog } from './watchdog.ts';
+
+export interface PartsOptions {
+  readonly version: string;
+  readonly current: Current;
+  readonly logs: Logs;
+  readonly classifier: Classifier;
+  readonly requests: Pick<ActionParts, 'reload' | 'apply' | 'shutdown'>;
+}
+
+export class Parts {
+  readonly cache: ResultCache;
+  readonly clients = new Clients();
+  readonly directory: Directory;
+  readonly authQuery: AuthQuery;
+  readonly watchdog: Watchdog;
+  readonly sources: ConsoleSources;
+  readonly metrics: Metrics;
+  readonly console: Console;
+  readonly reception: Reception;
+  readonly listener: Listener;
+  readonly resizing: ResizeLoop;
+  private readonly options: PartsOptions;
+  private readonly services: Services;
+  private readonly credentials: Credentials;
+  private readonly keys = createKeyDeriver();
+  private lastServerId = 0;
+
+  constructor(options: PartsOptions) {
+    this.options = options;
+    const { current, logs } = options;
+    this.cache = createCache({
+      settings: current.config.cache,
+      log: logs.cacheLog,
+      now: systemClock.nowMs,
+      peersDdl: (prefix) => this.directory.peersDdl(prefix),
+    });
+    this.services = this.makeServices();
+    this.credentials = new Credentials(current.users);
+    this.directory = this.makeDirectory();
+    this.authQuery = this.makeAuthQuery();
+    this.watchdog = new Watchdog({
+      sessions: () => this.clients.sessions(),
+      databases: () => this.directory.all(),
+      log: logs.log,
+    });
+    this.sources = this.makeSources();
+    this.metrics = createMetrics(this.sources);
+    this.console = this.makeConsole();
+    this.reception = this.makeReception();
+    this.listener = createListener(this.reception.listenerOptions());
+    this.resizing = this.makeResizing();
+  }
+
+  /** A bug that nobody knows of yet. */
+  readonly noteUnexpected = (error: unknown): void => {
+    this.metrics.unexpectedError();
+    const bug = error instanceof Error ? error : new Error(String(error));
+    this.options.logs.log('error', 'unexpected_error', bug.message, { stack: bug.stack });
+  };
+
+  private makeServices(): Services {
+    const { current, logs, classifier } = this.options;
+    const { routing, cache } = current.config;
+    return {
+      turn: new TurnWriter(),
+      classifier,
+      binder: createBinder({ readOnlyFunctions: routing.readOnlyFunctions, cacheTables: cache.tables }),
+      cache: this.cache,
+      book: new StatementBook(),
+      baselines: createLatencyBaselines(),
+      functionCall: classifier.classify(Buffer.from('CALL function_call()')),
+      sqlPrepared: classifier.classify(Buffer.from('EXECUTE "\u0001"')),
+      nowMs: systemClock.nowMs,
+      random: Math.random,
+      routing: () => current.config.routing,
+      maxEntrySizeBytes: () => current.config.cache.maxEntrySizeBytes,
+      unexpected: this.noteUnexpected,
+      log: logs.log,
+    };
+  }
+
+  private makeDirectory(): Directory {
+    const { current } = this.options;
+    return new Directory({
+      config: () => current.config,
+      services: this.services,
+      users: current.users,
+      credentials: this.credentials,
+      keys: this.keys,
+      nextServerId: () => this.nextServerId(),
+      onResize: (stats) => this.logResize(stats),
+      onEjection: (_node, reason) => this.metrics.nodeEjected(reason),
+      sessions: () => this.clients.sessions(),
+    });
+  }
+
+  private makeAuthQuery(): AuthQuery {
+    const { current, logs } = this.options;
+    return new AuthQuery({
+      config: () => current.config,
+      users: current.users,
+      keys: this.keys,
+      primaryOf: (database, signal) => this.directory.primaryOf(database, signal),
+      log: limitRepeats(logs.log, systemClock.nowMs),
+    });
+  }
+
+  private makeSources(): ConsoleSources {
+    const { version, current, requests } = this.options;
+    const { directory, clients, services, watchdog } = this;
+    const parts = {
+      version,
+      config: () => current.config,
+      directory,
+      clients,
+      services,
+      users: current.users,
+      watchdog,
+    };
+    return createSources(parts, createActions({ ...parts, ...requests }));
+  }
+
+  private makeConsole(): Console {
+    const { current, logs } = this.options;
+    const roleOf = (user: string): 'admin' | 'stats' | undefined => {
+      const { adminUsers, statsUsers } = current.config.auth;
+      if (adminUsers.includes(user)) return 'admin';
+      return statsUsers.includes(user) ? 'stats' : undefined;
+    };
+    return createConsole({ sources: this.sources, roleOf, nowMs: systemClock.nowMs, log: logs.log });
+  }
+
+  private makeReception(): Reception {
+    const { current, logs } = this.options;
+    return new Reception({
+      config: () => current.config,
+      directory: this.directory,
+      clients: this.clients,
+      services: this.services,
+      console: this.console,
+      log: logs.log,
+      users: current.users,
+      credentials: this.credentials,
+      authQuery: this.authQuery,
+      nextServerId: () => this.nextServerId(),
+      metrics: this.metrics,
+    });
+  }
+
+  private makeResizing(): ResizeLoop {
+    const { current } = this.options;
+    return createResizeLoop({
+      sources: {
+        pools: () => this.sources.pools() as Iterable<Pool>,
+        topologies: () => this.sources.topologies(),
+        settings: () => current.config.resize,
+        poolSettings: (name) => this.directory.get(name)?.settings() ?? current.config.pool,
+      },
+      clock: systemClock,
+      onError: this.noteUnexpected,
+    });
+  }
+
+  private nextServerId(): number {
+    return ++this.lastServerId;
+  }
+
+  private logResize({ database, user, node, lastResize }: PoolStats): void {
+    if (lastResize === undefined) return;
+    const { from, to, reason, why } = lastResize;
+    const fields = { database, user, node, from, to, reason };
+    this.options.logs.log('info', 'pool_resize', `${database}.${user} on ${node}: ${from} -> ${to}: ${why}`, fields);
+  }
+}
