@@ -134,7 +134,7 @@ export const mutants: readonly Mutant[] = [
         from: 'return isSameSet(plan.set.states, set.states) && isCurrent(plan.set.states, plan.stamps);',
         to: 'return true;',
       },
-      { file: 'cache/cache.js', from: 'if (!this.parts.isCurrent(set.states, stamps))', to: 'if (false)' },
+      { file: 'cache/landing.js', from: 'if (!this.options.parts.isCurrent(set.states, stamps))', to: 'if (false)' },
       {
         file: 'cache/cache.js',
         from: 'if (entry === undefined || !this.mayShow(entry,',
@@ -159,7 +159,7 @@ export const mutants: readonly Mutant[] = [
     name: 'answers live for ever',
     changes: [
       { file: 'cache/cache.js', from: 'now - entry.filledAtMs < ttlMs &&', to: 'true &&' },
-      { file: 'cache/cache.js', from: 'Math.min(plan.ttlMs, ', to: 'Math.min(Infinity, ' },
+      { file: 'cache/landing.js', from: 'Math.min(plan.ttlMs, ', to: 'Math.min(Infinity, ' },
     ],
   },
   {

@@ -10,27 +10,27 @@ import type { CacheSettings } from '../config/config.ts';
 import type { Tag } from '../binding/plan.ts';
 import type { Tick } from '../topology/types.ts';
 import { answerForm } from './answer-form.ts';
+import { Counts } from './counts.ts';
 import { Flights, mayJoinByStamps, type FlightPlan } from './flights.ts';
 import { Freshness } from './freshness.ts';
-import { Guard, maxTagsPerWrite, statesWritten, type GuardRules } from './guard.ts';
+import { Guard, statesWritten, type GuardRules } from './guard.ts';
+import { Invalidation } from './invalidation.ts';
 import { fullKey, hashKey } from './key.ts';
+import { Landing } from './landing.ts';
 import { allRules, type CacheOptions, type CacheParts } from './parts.ts';
 import { Peers } from './peers.ts';
 import { RedisTransport } from './redis.ts';
 import { off, closed, outOfStep, noLease, alone } from './request.ts';
 import type { Request } from './request.ts';
 import { SecondLevel } from './second-level.ts';
-import { isCurrent, isSameSet, makeEntry, owned, stampsOf, Store, sumOf, type Entry } from './store.ts';
+import { isCurrent, isSameSet, stampsOf, Store, type Entry } from './store.ts';
 import { TagTable, type TagSet } from './tags.ts';
+import type { Transport } from './transport.ts';
 import { writesUnderWay } from './under-way.ts';
-import { within } from './within.ts';
 import type { Backend, CacheStats, KeyParts, Lookup, ResultCache } from './types.ts';
 import type { SessionFreshness, TickSource, UnderWay, WhenGone, WriteGuard } from './types.ts';
 
 const maxTags = 50_000;
-/** Lives are up to this much shorter than allowed, so that what was filled together does not end together. */
-const ttlJitter = 0.1;
-const operatorWaitMs = 1_000;
 
 export function createCache(options: CacheOptions, parts: Partial<CacheParts> = {}): ResultCache {
   const { settings } = options;
@@ -58,8 +58,6 @@ export function createCache(options: CacheOptions, parts: Partial<CacheParts> = 
   });
 }
 
-const noFigures = { writesHeld: 0, writesUnannounced: 0, redisLosses: 0, redisProblem: undefined };
-
 class Cache implements ResultCache {
   readonly isEnabled: boolean;
   readonly hasPeers: boolean;
@@ -77,12 +75,9 @@ class Cache implements ResultCache {
   private readonly instanceId: string;
   private tokens = 0;
   private readonly isByTime: boolean;
-  private hits = 0;
-  private hitsSecondLevel = 0;
-  private misses = 0;
-  private undecided = 0;
-  private stores = 0;
-  private readonly invalidations = { local: 0, peer: 0, operator: 0, catalog: 0, gap: 0 };
+  private readonly counts = new Counts();
+  private readonly landing: Landing;
+  private readonly invalidation: Invalidation;
 
   constructor(options: CacheOptions, instanceId: string, parts: CacheParts) {
     this.settings = options.settings;
@@ -95,41 +90,50 @@ class Cache implements ResultCache {
     this.table = new TagTable(this.hasPeers, parts.maxTags);
     this.store = new Store(options.settings.maxMemoryBytes);
     this.flights = new Flights({
-      land: (plan, frames, _bytes, isWhole) => this.land(plan, frames, isWhole),
+      land: (plan, frames, _bytes, isWhole) => this.landing.land(plan, frames, isWhole),
       now: options.now,
       mayJoin: parts.mayJoin,
     });
-    const undecided = (change: number): void => void (this.undecided += change);
-    this.peers =
-      parts.transport === undefined
-        ? undefined
-        : new Peers({
-            transport: parts.transport,
-            table: this.table,
-            instanceId,
-            log: options.log,
-            now: options.now,
-            forget: () => {
-              this.invalidations.gap++;
-              this.store.clear();
-            },
-            undecided,
-            peerBumped: () => this.invalidations.peer++,
-            peersDdl: (prefix) => options.peersDdl?.(prefix),
-            rules: parts,
-            settings: options.settings,
-            confirms: !this.isByTime,
-          });
+    const undecided = (change: number): void => void (this.counts.undecided += change);
+    this.peers = parts.transport === undefined ? undefined : this.makePeers(options, parts, parts.transport, undecided);
     this.lease = this.peers === undefined || parts.ignoresLease ? { untilMs: Infinity } : this.peers.lease;
     this.guardRules = {
       table: this.table,
       peers: this.peers,
       isByTime: this.isByTime,
       undecided,
-      bumped: (state) => void this.invalidations[state.kind === 'catalog' ? 'catalog' : 'local']++,
+      bumped: (state) => void this.counts.invalidations[state.kind === 'catalog' ? 'catalog' : 'local']++,
     };
     const { hashKey } = parts;
     if (this.peers !== undefined) this.second = new SecondLevel({ peers: this.peers, cache: options, hashKey });
+    const { settings, table, store, peers, second, counts, now } = this;
+    this.landing = new Landing({ settings, parts, store, second, counts, now });
+    this.invalidation = new Invalidation({ table, store, peers, counts });
+  }
+
+  private makePeers(
+    options: CacheOptions,
+    parts: CacheParts,
+    transport: Transport,
+    undecided: (change: number) => void,
+  ): Peers {
+    return new Peers({
+      transport,
+      table: this.table,
+      instanceId: this.instanceId,
+      log: options.log,
+      now: options.now,
+      forget: () => {
+        this.counts.invalidations.gap++;
+        this.store.clear();
+      },
+      undecided,
+      peerBumped: () => this.counts.invalidations.peer++,
+      peersDdl: (prefix) => options.peersDdl?.(prefix),
+      rules: parts,
+      settings: options.settings,
+      confirms: !this.isByTime,
+    });
   }
 
   newFreshness(): SessionFreshness {
@@ -155,7 +159,7 @@ class Cache implements ResultCache {
     // What was announced may still be on its way to us: for `strict` only Redis can say.
     const entry = isStrict && this.second !== undefined ? undefined : this.store.get(full);
     if (entry !== undefined && this.mayShow(entry, set, ttlMs, freshness as Freshness)) {
-      this.hits++;
+      this.counts.hits++;
       return entry.hit;
     }
     const now = this.now();
@@ -189,45 +193,16 @@ class Cache implements ResultCache {
     return this.table.lastWriteInDatabase(prefix, source, isCertain);
   }
 
-  async invalidate(tags: readonly Tag[], by: 'operator' | 'catalog' = 'operator'): Promise<void> {
-    const states = [...new Set(tags)].map((tag) => this.table.state(tag));
-    for (const state of states) {
-      state.writtenNow(by === 'catalog');
-      this.table.bump(state);
-      this.invalidations[by]++;
-    }
-    const told: Promise<void>[] = [];
-    for (let i = 0; i < states.length; i += maxTagsPerWrite) {
-      const told1 = this.peers?.opened('', states.slice(i, i + maxTagsPerWrite), true);
-      if (told1 !== undefined) told.push(told1);
-    }
-    await within(Promise.all(told), operatorWaitMs);
+  invalidate(tags: readonly Tag[], by: 'operator' | 'catalog' = 'operator'): Promise<void> {
+    return this.invalidation.of(tags, by);
   }
 
-  async invalidateAll(): Promise<void> {
-    this.invalidations.operator++;
-    this.table.reset();
-    this.store.clear();
-    if (this.peers !== undefined) await within(this.peers.rotate(), operatorWaitMs);
+  invalidateAll(): Promise<void> {
+    return this.invalidation.ofAll();
   }
 
   stats(): CacheStats {
-    return {
-      entries: this.store.size,
-      bytes: this.store.bytes,
-      maxBytes: this.store.maxBytes,
-      hits: this.hits,
-      hitsSecondLevel: this.hitsSecondLevel,
-      misses: this.misses,
-      stores: this.stores,
-      evictions: this.store.evictions,
-      invalidations: { ...this.invalidations },
-      hasLease: this.now() < this.lease.untilMs,
-      ...(this.peers?.figures ?? noFigures),
-      undecided: this.undecided,
-      malformed: this.second?.malformed ?? 0,
-      redis: this.peers === undefined ? 'off' : this.peers.isUp ? 'up' : 'down',
-    };
+    return this.counts.stats(this.store, this.peers, this.second, this.now() < this.lease.untilMs);
   }
 
   start(): Promise<void> {
@@ -252,7 +227,7 @@ class Cache implements ResultCache {
   }
 
   private miss(lookup: Lookup): Lookup {
-    this.misses++;
+    this.counts.misses++;
     return lookup;
   }
 
@@ -288,7 +263,7 @@ class Cache implements ResultCache {
     if (entry === undefined || !this.mayShow(entry, request.set, request.ttlMs, request.freshness)) {
       return this.takeOff(request, false);
     }
-    this.hits++;
+    this.counts.hits++;
     // Not confirmed by Redis yet: the same as if this session had asked the database itself.
     if (this.second !== undefined) this.raise(request.set, request.freshness);
     return entry.hit;
@@ -301,50 +276,16 @@ class Cache implements ResultCache {
     if (found === 'closed') return this.miss(closed);
     const first = this.store.get(key);
     if (first !== undefined && this.mayShow(first, set, ttlMs, freshness)) {
-      this.hits++;
+      this.counts.hits++;
       return first.hit;
     }
     const { entry } = found;
     if (entry !== undefined && this.mayShow(entry, set, ttlMs, freshness)) {
       this.store.set(key, entry);
-      this.hits++;
-      this.hitsSecondLevel++;
+      this.counts.hits++;
+      this.counts.hitsSecondLevel++;
       return { kind: 'hit', parts: entry.hit.parts, level: 2 };
     }
     return this.takeOff(request, true);
-  }
-
-  private keep(plan: FlightPlan, entry: Entry): void {
-    this.store.set(plan.key, entry);
-    this.stores++;
-  }
-
-  /**
-   * With peers an answer may hold a commit whose announcement is still on its way to us. Redis has it already, and
-   * refuses the answer: so what is in level 1 never runs ahead of what it is stamped with.
-   */
-  private async keepShared(plan: FlightPlan, entry: Entry, ttlMs: number): Promise<void> {
-    const isKept = (await this.second?.keep(plan, entry.hit.parts, ttlMs)) === true;
-    if (isKept && this.parts.isCurrent(plan.set.states, plan.stamps)) this.keep(plan, entry);
-  }
-
-  /** A flight came back with a complete answer: store it if every stamp still holds (rule 1). */
-  private land(plan: FlightPlan, frames: readonly Buffer[], isWhole: boolean): Entry | undefined {
-    const { set, stamps, startedAtMs, order } = plan;
-    if (sumOf(frames) > this.settings.maxEntrySizeBytes) return undefined;
-    if (!this.parts.isCurrent(set.states, stamps)) return undefined;
-    const lifeMs = Math.min(plan.ttlMs, this.settings.ttlMs * (1 - ttlJitter * this.parts.random()));
-    const expiresAtMs = startedAtMs + lifeMs;
-    const leftMs = expiresAtMs - this.now();
-    if (!(leftMs > 0)) return undefined;
-    const parts = owned(frames);
-    const entry = makeEntry(
-      plan.key,
-      { states: set.states, stamps, order, isWhole, filledAtMs: startedAtMs, expiresAtMs },
-      parts,
-    );
-    if (this.second === undefined) this.keep(plan, entry);
-    else void this.keepShared(plan, entry, leftMs);
-    return entry;
   }
 }

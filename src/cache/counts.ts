@@ -1,0 +1,38 @@
+/**
+ * What a cache counts, and its figures for SHOW CACHE and the metrics. Written by cache.ts and landing.ts.
+ */
+import type { Peers } from './peers.ts';
+import type { SecondLevel } from './second-level.ts';
+import type { Store } from './store.ts';
+import type { CacheStats } from './types.ts';
+
+const noFigures = { writesHeld: 0, writesUnannounced: 0, redisLosses: 0, redisProblem: undefined };
+
+export class Counts {
+  hits = 0;
+  hitsSecondLevel = 0;
+  misses = 0;
+  /** Writes of others of which the outcome is not known. */
+  undecided = 0;
+  stores = 0;
+  readonly invalidations = { local: 0, peer: 0, operator: 0, catalog: 0, gap: 0 };
+
+  stats(store: Store, peers: Peers | undefined, second: SecondLevel | undefined, hasLease: boolean): CacheStats {
+    return {
+      entries: store.size,
+      bytes: store.bytes,
+      maxBytes: store.maxBytes,
+      hits: this.hits,
+      hitsSecondLevel: this.hitsSecondLevel,
+      misses: this.misses,
+      stores: this.stores,
+      evictions: store.evictions,
+      invalidations: { ...this.invalidations },
+      hasLease,
+      ...(peers?.figures ?? noFigures),
+      undecided: this.undecided,
+      malformed: second?.malformed ?? 0,
+      redis: peers === undefined ? 'off' : peers.isUp ? 'up' : 'down',
+    };
+  }
+}
