@@ -9,11 +9,12 @@ import type { Contender, Incumbent } from './elect.ts';
 import { explain, isEjected, noteFailure } from './ejection.ts';
 import { createLagHistory } from './lag.ts';
 import type { LagHistory } from './lag.ts';
-import { cameUp, isSameState, newNodeRecord, slowStartAt, wentDown } from './node-record.ts';
+import { isSameState, newNodeRecord } from './node-record.ts';
 import type { NodeRecord } from './node-record.ts';
+import { nodeState, type Office } from './node-state.ts';
 import type { NodeIdentity, ProbeFailure, ProbeSample } from './samples.ts';
 import type { ProbeTicker } from './ticker.ts';
-import type { NodeRole, NodeState, TopologySnapshot } from './types.ts';
+import type { TopologySnapshot } from './types.ts';
 
 export interface AssessorOptions {
   /** The name that clients use. */
@@ -211,7 +212,14 @@ export class Assessor {
   }
 
   #build(nowMs: number): TopologySnapshot {
-    const nodes = this.#records.map((record, index) => this.#nodeState(record, index, nowMs));
+    const office: Office = {
+      winner: this.#winner,
+      incumbent: this.#incumbent,
+      refusals: this.#refusals,
+      lagTimeMs: this.#lagTime(nowMs),
+      newestLsn: this.#lag.newestLsn(),
+    };
+    const nodes = this.#records.map((record, index) => nodeState(record, index, office, nowMs));
     const hidden = this.primaryIndex ?? 0;
     const isDemoted = this.#winner === undefined && nodes[hidden]?.role === 'replica';
     return {
@@ -221,81 +229,6 @@ export class Assessor {
       nodes,
       epoch: this.#epoch,
     };
-  }
-
-  #nodeState(record: NodeRecord, index: number, nowMs: number): NodeState {
-    const role = this.#roleOf(record, index);
-    const obstacle = this.#obstacle(record, index, role);
-    const isUp = obstacle === undefined;
-    if (isUp !== record.isUp) (isUp ? cameUp : wentDown)(record, nowMs);
-    const isPrimary = role === 'primary';
-    const lagMs = isPrimary ? 0 : this.#lagTime(nowMs) - record.caughtUpAtMs;
-    return {
-      config: record.config,
-      name: record.config.name,
-      role,
-      isUp,
-      isDraining: record.isDraining,
-      ejectedUntilMs: isEjected(record.ejection, nowMs) ? record.ejection.untilMs : 0,
-      lsn: record.lsn,
-      lagMs,
-      lagBytes: isPrimary ? 0 : record.lsn > 0 ? Math.max(0, this.#lag.newestLsn() - record.lsn) : Infinity,
-      caughtUpAtMs: isPrimary ? nowMs : nowMs - lagMs,
-      isLagging: !isPrimary && record.isLagging,
-      isCatchingUp: !isPrimary && record.catchUpTick !== undefined,
-      ...(record.timeline === undefined ? {} : { timeline: record.timeline }),
-      slowStart: isPrimary ? 1 : slowStartAt(record, nowMs),
-      problem: obstacle ?? this.#remark(record, role, nowMs),
-      connectionLimit: record.identity?.connectionLimit ?? 0,
-      serverVersion: record.identity?.serverVersion,
-      load: record.load,
-    };
-  }
-
-  #roleOf(record: NodeRecord, index: number): NodeRole {
-    if (index === this.#winner) return 'primary';
-    if (record.sample?.isInRecovery === true) return 'replica';
-    // In office but out of sight: the sessions wait for it, or for its successor.
-    return index === this.#incumbent?.index && record.sample === undefined ? 'primary' : 'unknown';
-  }
-
-  /** Why the node takes no work at all; undefined: it is up. */
-  #obstacle(record: NodeRecord, index: number, role: NodeRole): string | undefined {
-    const { sample, failure } = record;
-    if (failure !== undefined) return failure.problem;
-    if (sample === undefined) return 'not heard of yet';
-    if (record.isSilent) return 'does not answer probes';
-    if (role === 'primary') return undefined;
-    if (role === 'unknown')
-      return this.#refusals.get(index) ?? 'claims to be a primary, but is not the primary in office';
-    const office = this.#incumbent;
-    if (office === undefined) return 'no primary is known';
-    const { systemId } = record.identity ?? {};
-    if (systemId !== undefined && office.systemId !== undefined && systemId !== office.systemId) {
-      return `belongs to another cluster (system identifier ${systemId}, not ${office.systemId})`;
-    }
-    if (record.timeline === undefined) return 'its timeline is not known';
-    if (office.timeline !== undefined && record.timeline !== office.timeline) {
-      const where = `is on timeline ${record.timeline}, the primary is on ${office.timeline}`;
-      if (record.timeline > office.timeline) return where;
-      const advice = record.identity?.seesWalReceiver
-        ? ''
-        : " (grant pg_monitor to the monitor's user to see it at once)";
-      return `${where}: not proven to follow it${advice}`;
-    }
-    return undefined;
-  }
-
-  /** What is worth saying of a node that is up. */
-  #remark(record: NodeRecord, role: NodeRole, nowMs: number): string | undefined {
-    if (role === 'replica') {
-      if (isEjected(record.ejection, nowMs)) return 'ejected after repeated connection failures';
-      if (record.lsn === 0) return 'has replayed nothing yet';
-      if (record.caughtUpAtMs === -Infinity) return 'how far it lags is not known yet';
-      if (record.isLagging) return 'lags more than max_replica_lag';
-      if (record.catchUpTick !== undefined) return 'came back and is not yet known to be as far as it was';
-    }
-    return record.identity?.limitation;
   }
 }
 

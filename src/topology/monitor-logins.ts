@@ -1,7 +1,7 @@
 /**
  * Whom the monitor logs in as at a node, in the order in which it tries: the user in the URL of the node, else auth.user,
  * else the user in the URL of the primary; each at the database itself, then at "postgres" (roles and positions are the
- * same in every database). Then clients that got in there (app/borrowed-logins.ts). Used by topology.ts.
+ * same in every database). Then clients that got in there (app/borrowed-logins.ts). Used by database-logins.ts.
  */
 import type { DatabaseConfig, NodeConfig } from '../config/config.ts';
 import { createPgConnect } from './probe.ts';

@@ -188,19 +188,9 @@ async function openClient(
     for (const text of first) await query(text, []);
     const found = await identify((text) => query(text, []));
     state = 'open';
-    const text = probeSql(found.mayStats, found.mayControl);
     return {
       identity: found.identity,
-      probe: async () => {
-        const [row] = await query(text, [], 'weir_probe');
-        const isInRecovery = row?.['in_recovery'] === true;
-        const position = Number(row?.['lsn'] ?? 0);
-        return {
-          isInRecovery,
-          lsn: isInRecovery ? position : endOfLastRecord(position, found.walBlockSize, found.walSegmentSize),
-          timeline: timelineNumber(row?.['timeline'], isInRecovery),
-        };
-      },
+      probe: prober(query, found),
       query: (sql, values = []) => query(sql, values),
       close,
     };
@@ -209,6 +199,23 @@ async function openClient(
     void close();
     throw error;
   }
+}
+
+type Query = (text: string, values: readonly unknown[], name?: string) => Promise<ProbeRow[]>;
+
+/** Asks the node where it is. */
+function prober(query: Query, found: Found): ProbeConnection['probe'] {
+  const text = probeSql(found.mayStats, found.mayControl);
+  return async () => {
+    const [row] = await query(text, [], 'weir_probe');
+    const isInRecovery = row?.['in_recovery'] === true;
+    const position = Number(row?.['lsn'] ?? 0);
+    return {
+      isInRecovery,
+      lsn: isInRecovery ? position : endOfLastRecord(position, found.walBlockSize, found.walSegmentSize),
+      timeline: timelineNumber(row?.['timeline'], isInRecovery),
+    };
+  };
 }
 
 function hangUp(client: Client): void {

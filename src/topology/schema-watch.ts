@@ -4,11 +4,11 @@
  * Does not know what is in a catalog (catalog/read-catalog.ts). Made by topology.ts.
  */
 import type { NodeConfig } from '../config/config.ts';
-import type { CatalogConnections } from './catalog-connections.ts';
+import { CatalogLink, type CatalogLinkOptions } from './catalog-link.ts';
 import type { Catalog } from '../catalog/types.ts';
-import { ProbeError, asProbeFailure } from './probe.ts';
+import { asProbeFailure } from './probe.ts';
 import { NO_LOGIN } from './server-connector.ts';
-import type { ConnectProbe, ProbeConnection, ProbeQuery } from './samples.ts';
+import type { ProbeQuery } from './samples.ts';
 import type { SchemaClock } from './types.ts';
 
 export interface CatalogSource {
@@ -16,10 +16,7 @@ export interface CatalogSource {
   readonly isPrimary: boolean;
 }
 
-export interface SchemaWatchOptions {
-  readonly connect: ConnectProbe;
-  /** Is what `connect` has logged in as still good for it? Absent: always. */
-  readonly isOffered?: (node: NodeConfig) => boolean;
+export interface SchemaWatchOptions extends CatalogLinkOptions {
   /** Where to read now: the primary if it is up, else any replica that is; undefined: nowhere. */
   readonly source: () => CatalogSource | undefined;
   readonly readCatalog: (query: ProbeQuery) => Promise<Catalog>;
@@ -30,8 +27,6 @@ export interface SchemaWatchOptions {
   readonly pollMs?: number;
   /** Has there been a client lately? Absent: always. */
   readonly isUsed?: () => boolean;
-  /** Who may have a connection to the node now; absent: everybody. */
-  readonly catalogConnectionsAt?: (node: NodeConfig) => CatalogConnections;
 }
 
 const POLL_MS = 2000;
@@ -54,18 +49,16 @@ export class SchemaWatch implements SchemaClock {
   #isKicked = false;
   #retryMs = RETRY_MIN_MS;
   #timer: NodeJS.Timeout | undefined;
-  #open: { readonly node: NodeConfig; readonly connection: ProbeConnection } | undefined;
-  #abort = new AbortController();
+  readonly #link: CatalogLink;
   #work: Promise<void> = Promise.resolve();
   /** Nobody uses the database: what is known of it is not believed until it has been compared again. */
   #isAsleep = false;
   #isCompared = true;
-  #share: CatalogConnections | undefined;
-  #crowd: CatalogConnections | undefined;
   readonly #whenKnown = new Set<() => void>();
 
   constructor(options: SchemaWatchOptions) {
     this.#options = options;
+    this.#link = new CatalogLink(options, () => this.#isBusy);
   }
 
   /** It was read from the primary once, or could not be: what a replica says is dropped when the primary comes up. */
@@ -97,7 +90,7 @@ export class SchemaWatch implements SchemaClock {
 
   /** Until the next look. */
   #pauseMs(): number {
-    const pollMs = (this.#options.pollMs ?? POLL_MS) * (this.#crowd?.crowding ?? 1);
+    const pollMs = (this.#options.pollMs ?? POLL_MS) * this.#link.crowding;
     if (!this.#isHurried) return pollMs;
     const gapMs = Math.max(HURRY_MS, HURRY_SHARE * this.#tookMs);
     return Math.min(pollMs, Math.max(0, this.#beganAtMs + gapMs - performance.now()));
@@ -135,7 +128,7 @@ export class SchemaWatch implements SchemaClock {
   start(): void {
     if (this.#isRunning) return;
     this.#isRunning = true;
-    this.#abort = new AbortController();
+    this.#link.start();
     if (this.#isUsed()) this.kick();
     else this.#sleep();
   }
@@ -143,11 +136,11 @@ export class SchemaWatch implements SchemaClock {
   async stop(): Promise<void> {
     this.#isRunning = false;
     clearTimeout(this.#timer);
-    this.#abort.abort();
+    this.#link.stop();
     for (const settle of [...this.#whenKnown]) settle();
-    await this.#hangUp();
+    await this.#link.hangUp();
     await this.#work;
-    this.#joinCrowd(undefined);
+    this.#link.leaveCrowd();
   }
 
   #isUsed(): boolean {
@@ -157,14 +150,7 @@ export class SchemaWatch implements SchemaClock {
   #sleep(): void {
     this.#isAsleep = true;
     this.#isCompared = false;
-    this.#joinCrowd(undefined);
-  }
-
-  #joinCrowd(crowd: CatalogConnections | undefined): void {
-    if (this.#crowd === crowd) return;
-    if (this.#crowd !== undefined) this.#crowd.users--;
-    if (crowd !== undefined) crowd.users++;
-    this.#crowd = crowd;
+    this.#link.leaveCrowd();
   }
 
   /** The catalog is not what it was: nothing is known until it was read again, from the primary. */
@@ -208,21 +194,22 @@ export class SchemaWatch implements SchemaClock {
       this.hasTried ||= this.#isAskingPrimary;
       // The retry is look enough: kicks must not make it come sooner and sooner.
       this.#isKicked = false;
-      await this.#hangUp();
+      await this.#link.hangUp();
       const { problem } = asProbeFailure(error, 'cannot read the catalog');
+      // That there is no log-in has a line already (announce.ts).
       this.problem = problem === NO_LOGIN ? undefined : problem;
-      if (this.#isRunning) this.#options.onProblem(problem);
-      waitMs = this.#retryMs * (this.#crowd?.crowding ?? 1);
+      if (this.#isRunning && this.problem !== undefined) this.#options.onProblem(this.problem);
+      waitMs = this.#retryMs * this.#link.crowding;
       this.#retryMs = Math.min(RETRY_MAX_MS, this.#retryMs * 2);
     }
     if (this.catalog !== undefined || this.hasTried) for (const settle of [...this.#whenKnown]) settle();
     if (!this.#isRunning) return;
     if (!this.#isUsed()) {
-      await this.#hangUp();
+      await this.#link.hangUp();
       // Unless somebody came meanwhile.
       if (!this.#isUsed()) return this.#sleep();
     }
-    if (this.#share?.hasWaiters === true) await this.#hangUp();
+    if (this.#link.isAwaited) await this.#link.hangUp();
     this.#kickIn(waitMs ?? this.#pauseMs());
   }
 
@@ -244,7 +231,7 @@ export class SchemaWatch implements SchemaClock {
       this.changed();
       return true;
     }
-    const connection = await this.#connectionTo(source.node);
+    const connection = await this.#link.to(source.node);
     const changes = this.#changes;
     const number = this.next++;
     const askedAtMs = performance.now();
@@ -261,7 +248,7 @@ export class SchemaWatch implements SchemaClock {
   }
 
   async #read(source: CatalogSource): Promise<boolean> {
-    const connection = await this.#connectionTo(source.node);
+    const connection = await this.#link.to(source.node);
     const changes = this.#changes;
     const number = this.next++;
     // Before the catalog: a change in between shows up as a difference at the next look.
@@ -276,50 +263,5 @@ export class SchemaWatch implements SchemaClock {
     this.#options.onCatalog(catalog);
     if (source.isPrimary) this.confirmed = number;
     return false;
-  }
-
-  async #connectionTo(node: NodeConfig): Promise<ProbeConnection> {
-    if (this.#open?.node === node && this.#options.isOffered?.(node) !== false) return this.#open.connection;
-    await this.#hangUp();
-    const connections = this.#options.catalogConnectionsAt?.(node);
-    this.#joinCrowd(connections);
-    const { signal } = this.#abort;
-    if (connections !== undefined) {
-      if (!(await connections.take(this, signal))) throw new ProbeError('stopped', false);
-      this.#share = connections;
-    }
-    const connection = await this.#options.connect(
-      node,
-      () => {
-        if (this.#open?.connection !== connection) return;
-        this.#open = undefined;
-        this.#giveBack();
-      },
-      signal,
-    );
-    this.#open = { node, connection };
-    if (!this.#isRunning) await this.#hangUp();
-    return connection;
-  }
-
-  async #hangUp(): Promise<void> {
-    const open = this.#open;
-    this.#open = undefined;
-    await open?.connection.close();
-    this.#giveBack();
-  }
-
-  #giveBack(): void {
-    const connections = this.#share;
-    this.#share = undefined;
-    connections?.giveBack(this);
-  }
-
-  /** Another watch waits for a connection. */
-  isWanted(): boolean {
-    // It is on its way out already, for somebody else.
-    if (this.#isBusy || this.#open === undefined) return false;
-    void this.#hangUp();
-    return true;
   }
 }

@@ -17,57 +17,72 @@ export interface ProbeTicker extends LsnTicker {
 
 /** @param wake called at most once per probe, when the first `next()` asks for it; must not throw. */
 export function createTicker(wake: () => void, ringSize = 4096): ProbeTicker {
-  const ticks = new Float64Array(ringSize);
-  const lsns = new Float64Array(ringSize);
+  return new RingTicker(wake, ringSize);
+}
+
+class RingTicker implements ProbeTicker {
+  readonly #wake: () => void;
+  readonly #ringSize: number;
+  readonly #ticks: Float64Array;
+  readonly #lsns: Float64Array;
   /** Finished probes since the epoch began; the last one is at (count - 1) % ringSize. */
-  let count = 0;
-  let nextTick = 1;
-  let demanded = 0;
-  let firstOfEpoch = 1;
-  let newest = 0;
+  #count = 0;
+  #nextTick = 1;
+  #demanded = 0;
+  #firstOfEpoch = 1;
+  #newest = 0;
 
-  return {
-    next() {
-      const tick = nextTick;
-      if (demanded !== tick) {
-        demanded = tick;
-        wake();
-      }
-      return tick;
-    },
+  constructor(wake: () => void, ringSize: number) {
+    this.#wake = wake;
+    this.#ringSize = ringSize;
+    this.#ticks = new Float64Array(ringSize);
+    this.#lsns = new Float64Array(ringSize);
+  }
 
-    lsnOf(tick) {
-      if (tick < firstOfEpoch) return Infinity;
-      if (tick > newest) return undefined;
-      // First finished probe at or after it, by halving; what fell out of the ring is answered by the oldest kept.
-      let low = Math.max(0, count - ringSize);
-      let high = count - 1;
-      while (low < high) {
-        const middle = (low + high) >>> 1;
-        if (ticks[middle % ringSize]! < tick) low = middle + 1;
-        else high = middle;
-      }
-      return lsns[low % ringSize]!;
-    },
+  next(): Tick {
+    const tick = this.#nextTick;
+    if (this.#demanded !== tick) {
+      this.#demanded = tick;
+      this.#wake();
+    }
+    return tick;
+  }
 
-    isDemanded: () => demanded === nextTick,
+  lsnOf(tick: Tick): number | undefined {
+    if (tick < this.#firstOfEpoch) return Infinity;
+    if (tick > this.#newest) return undefined;
+    // First finished probe at or after it, by halving; what fell out of the ring is answered by the oldest kept.
+    let low = Math.max(0, this.#count - this.#ringSize);
+    let high = this.#count - 1;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#ticks[middle % this.#ringSize]! < tick) low = middle + 1;
+      else high = middle;
+    }
+    return this.#lsns[low % this.#ringSize]!;
+  }
 
-    begin: () => nextTick++,
+  isDemanded(): boolean {
+    return this.#demanded === this.#nextTick;
+  }
 
-    finish(tick, lsn) {
-      if (tick < firstOfEpoch || tick <= newest) return;
-      ticks[count % ringSize] = tick;
-      lsns[count % ringSize] = lsn;
-      count++;
-      newest = tick;
-    },
+  begin(): Tick {
+    return this.#nextTick++;
+  }
 
-    newEpoch() {
-      // The tick that may have been given out already but not sent yet belongs to the old epoch too.
-      nextTick++;
-      firstOfEpoch = nextTick;
-      newest = nextTick - 1;
-      count = 0;
-    },
-  };
+  finish(tick: Tick, lsn: number): void {
+    if (tick < this.#firstOfEpoch || tick <= this.#newest) return;
+    this.#ticks[this.#count % this.#ringSize] = tick;
+    this.#lsns[this.#count % this.#ringSize] = lsn;
+    this.#count++;
+    this.#newest = tick;
+  }
+
+  newEpoch(): void {
+    // The tick that may have been given out already but not sent yet belongs to the old epoch too.
+    this.#nextTick++;
+    this.#firstOfEpoch = this.#nextTick;
+    this.#newest = this.#nextTick - 1;
+    this.#count = 0;
+  }
 }

@@ -1,0 +1,95 @@
+/**
+ * What everybody else sees of one node: its role, whether it takes work and why not, what is worth saying of it. Made from
+ * what the brain remembers (node-record.ts) and who is in office. Called by assess.ts for each snapshot.
+ */
+import type { Incumbent } from './elect.ts';
+import { isEjected } from './ejection.ts';
+import { cameUp, slowStartAt, wentDown } from './node-record.ts';
+import type { NodeRecord } from './node-record.ts';
+import type { NodeRole, NodeState } from './types.ts';
+
+/** Who is the primary, and how far it is. */
+export interface Office {
+  readonly winner: number | undefined;
+  readonly incumbent: Incumbent | undefined;
+  readonly refusals: ReadonlyMap<number, string>;
+  /** Now, by the clock of lag. */
+  readonly lagTimeMs: number;
+  readonly newestLsn: number;
+}
+
+/** Also notes in the record that the node came up or went down. */
+export function nodeState(record: NodeRecord, index: number, office: Office, nowMs: number): NodeState {
+  const role = roleOf(record, index, office);
+  const obstacle = obstacleOf(record, index, role, office);
+  const isUp = obstacle === undefined;
+  if (isUp !== record.isUp) (isUp ? cameUp : wentDown)(record, nowMs);
+  const isPrimary = role === 'primary';
+  const lagMs = isPrimary ? 0 : office.lagTimeMs - record.caughtUpAtMs;
+  return {
+    config: record.config,
+    name: record.config.name,
+    role,
+    isUp,
+    isDraining: record.isDraining,
+    ejectedUntilMs: isEjected(record.ejection, nowMs) ? record.ejection.untilMs : 0,
+    lsn: record.lsn,
+    lagMs,
+    lagBytes: isPrimary ? 0 : record.lsn > 0 ? Math.max(0, office.newestLsn - record.lsn) : Infinity,
+    caughtUpAtMs: isPrimary ? nowMs : nowMs - lagMs,
+    isLagging: !isPrimary && record.isLagging,
+    isCatchingUp: !isPrimary && record.catchUpTick !== undefined,
+    ...(record.timeline === undefined ? {} : { timeline: record.timeline }),
+    slowStart: isPrimary ? 1 : slowStartAt(record, nowMs),
+    problem: obstacle ?? remarkOn(record, role, nowMs),
+    connectionLimit: record.identity?.connectionLimit ?? 0,
+    serverVersion: record.identity?.serverVersion,
+    load: record.load,
+  };
+}
+
+function roleOf(record: NodeRecord, index: number, office: Office): NodeRole {
+  if (index === office.winner) return 'primary';
+  if (record.sample?.isInRecovery === true) return 'replica';
+  // In office but out of sight: the sessions wait for it, or for its successor.
+  return index === office.incumbent?.index && record.sample === undefined ? 'primary' : 'unknown';
+}
+
+/** Why the node takes no work at all; undefined: it is up. */
+function obstacleOf(record: NodeRecord, index: number, role: NodeRole, office: Office): string | undefined {
+  const { sample, failure } = record;
+  if (failure !== undefined) return failure.problem;
+  if (sample === undefined) return 'not heard of yet';
+  if (record.isSilent) return 'does not answer probes';
+  if (role === 'primary') return undefined;
+  if (role === 'unknown')
+    return office.refusals.get(index) ?? 'claims to be a primary, but is not the primary in office';
+  const { incumbent } = office;
+  if (incumbent === undefined) return 'no primary is known';
+  const { systemId } = record.identity ?? {};
+  if (systemId !== undefined && incumbent.systemId !== undefined && systemId !== incumbent.systemId) {
+    return `belongs to another cluster (system identifier ${systemId}, not ${incumbent.systemId})`;
+  }
+  if (record.timeline === undefined) return 'its timeline is not known';
+  if (incumbent.timeline !== undefined && record.timeline !== incumbent.timeline) {
+    const where = `is on timeline ${record.timeline}, the primary is on ${incumbent.timeline}`;
+    if (record.timeline > incumbent.timeline) return where;
+    const advice = record.identity?.seesWalReceiver
+      ? ''
+      : " (grant pg_monitor to the monitor's user to see it at once)";
+    return `${where}: not proven to follow it${advice}`;
+  }
+  return undefined;
+}
+
+/** What is worth saying of a node that is up. */
+function remarkOn(record: NodeRecord, role: NodeRole, nowMs: number): string | undefined {
+  if (role === 'replica') {
+    if (isEjected(record.ejection, nowMs)) return 'ejected after repeated connection failures';
+    if (record.lsn === 0) return 'has replayed nothing yet';
+    if (record.caughtUpAtMs === -Infinity) return 'how far it lags is not known yet';
+    if (record.isLagging) return 'lags more than max_replica_lag';
+    if (record.catchUpTick !== undefined) return 'came back and is not yet known to be as far as it was';
+  }
+  return record.identity?.limitation;
+}
