@@ -1,12 +1,13 @@
 /**
- * Walks the part of a syntax tree that computes rows: SELECT, VALUES, INSERT, UPDATE, DELETE, MERGE and every
- * expression in them, at any depth, and notes what they touch. Every tag and every field is known by name here; one
- * that is not throws UnsupportedSyntax, so a newer parser can never slip something past. Called by extract.ts.
+ * Walks the part of a syntax tree that computes rows: SELECT, VALUES, INSERT, UPDATE, DELETE, MERGE and every expression
+ * in them, at any depth, and notes what they touch. Every tag and every field is known by name, here or in query-nodes.ts;
+ * one that is not throws UnsupportedSyntax, so a newer parser can never slip something past. Called by extract.ts.
  */
 import { astOf, bodyOf, constantOf, isAst, listOf, namesOf, nodeOf, textOf } from './ast.ts';
 import type { Ast } from './ast.ts';
 import { UnsupportedSyntax } from './draft.ts';
 import type { Draft } from './draft.ts';
+import { BARE_FIELDS, COMPARISONS, NAMING_NODES, PLAIN_NODES, TELLING_CALLS } from './query-nodes.ts';
 import type { Reading } from './reading.ts';
 import { textSources, typeNameOf } from './text-sources.ts';
 import { textHasTimeWord } from './time-words.ts';
@@ -18,60 +19,6 @@ interface Scope {
 }
 
 type Walk = (body: Ast, scope: Scope | undefined) => void;
-
-/** Comparison operators of the core: never worth a look in the catalog. */
-const COMPARISONS: ReadonlySet<string> = new Set(['=', '<>', '<', '>', '<=', '>=']);
-/** Calls whose first argument decides what they touch. */
-const TELLING_CALLS: ReadonlySet<string> = new Set([
-  'set_config',
-  'current_setting',
-  'nextval',
-  'setval',
-  'currval',
-  'pg_notify',
-]);
-
-/** Nodes with no meaning of their own here: only what is inside counts. */
-const PLAIN_NODES = words(`
-  A_ArrayExpr A_Indices A_Indirection A_Star Alias BitString BoolExpr Boolean BooleanTest CTECycleClause CTESearchClause
-  CaseExpr CaseWhen CoalesceExpr CollateClause ColumnDef ColumnRef CurrentOfExpr Float GroupingFunc GroupingSet IndexElem
-  InferClause Integer JoinExpr JsonAggConstructor JsonArgument JsonArrayAgg JsonArrayConstructor
-  JsonArrayQueryConstructor JsonBehavior JsonFormat JsonFuncExpr JsonIsPredicate JsonKeyValue JsonObjectAgg
-  JsonObjectConstructor JsonOutput JsonParseExpr JsonReturning JsonScalarExpr JsonSerializeExpr JsonTable JsonTableColumn
-  JsonTablePathSpec JsonValueExpr List MergeSupportFunc MergeWhenClause MinMaxExpr MultiAssignRef NamedArgExpr NullTest
-  OnConflictClause ParamRef RangeFunction RangeSubselect RangeTableFunc RangeTableFuncCol ResTarget ReturningClause
-  ReturningOption RowExpr SetToDefault String WindowDef XmlExpr XmlSerialize`);
-
-/** Their columns can have names that are written in the definition of a function. */
-const NAMING_NODES: ReadonlySet<string> = new Set(['A_Indirection', 'JsonTable', 'RangeFunction', 'RangeTableFunc']);
-
-/** Fields that hold a body without its tag, and the tag. */
-const BARE_FIELDS: ReadonlyMap<string, string> = new Map([
-  ['alias', 'Alias'],
-  ['arg', 'JsonKeyValue'], // of JsonObjectAgg, and JsonValueExpr of JsonArrayAgg; elsewhere it is a node
-  ['collClause', 'CollateClause'],
-  ['constructor', 'JsonAggConstructor'],
-  ['context_item', 'JsonValueExpr'],
-  ['cycle_clause', 'CTECycleClause'],
-  ['expr', 'JsonValueExpr'],
-  ['format', 'JsonFormat'],
-  ['infer', 'InferClause'],
-  ['join_using_alias', 'Alias'],
-  ['larg', 'SelectStmt'],
-  ['onConflictClause', 'OnConflictClause'],
-  ['on_empty', 'JsonBehavior'],
-  ['on_error', 'JsonBehavior'],
-  ['output', 'JsonOutput'],
-  ['over', 'WindowDef'],
-  ['pathspec', 'JsonTablePathSpec'],
-  ['rarg', 'SelectStmt'],
-  ['returning', 'JsonReturning'],
-  ['returningClause', 'ReturningClause'],
-  ['search_clause', 'CTESearchClause'],
-  ['typeName', 'TypeName'],
-  ['val', 'JsonValueExpr'],
-  ['value', 'JsonValueExpr'],
-]);
 
 export class QueryWalker {
   readonly #draft: Draft;
@@ -294,8 +241,4 @@ export class QueryWalker {
     this.#draft.cast(name);
     return name;
   }
-}
-
-function words(text: string): ReadonlySet<string> {
-  return new Set(text.trim().split(/\s+/));
 }
