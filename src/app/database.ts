@@ -4,22 +4,22 @@
  */
 import type { ServerConnection } from '../backend/server.ts';
 import type { DatabaseConfig, NodeConfig, PoolSettings } from '../config/config.ts';
-import { nodeCapacity } from '../sizing/resize-loop.ts';
-import { isOtherSize, KeptBounds } from '../pool/bounds.ts';
-import { NodeBudget } from '../pool/budget.ts';
-import { Pool, type ConnectProblem } from '../pool/pool.ts';
+import { isOtherSize, type KeptBounds } from '../pool/bounds.ts';
+import type { Pool } from '../pool/pool.ts';
 import type { ClientSession } from '../request/client.ts';
 import type { Database, Parked } from '../session/context.ts';
 import { newDatabaseStats } from '../request/count.ts';
 import { WelcomeDesk } from '../session/welcome.ts';
 import type { NodeState, Topology, TopologySnapshot } from '../topology/types.ts';
 import type { BorrowedLogins } from './borrowed-logins.ts';
+import { Cancels } from './cancels.ts';
+import { DatabasePools } from './database-pools.ts';
 import { makeTopology } from './database-topology.ts';
 import { forgetAll, forgetAnswers } from './forget-answers.ts';
-import { fallbackRoom, followNode, isToBeFilled } from './node-pools.ts';
 import { ServerLogins } from './server-logins.ts';
 import { DefaultsKeeper } from './session-defaults.ts';
 import type { Shared } from './shared.ts';
+import { WaitingForNode } from './waiting-for-node.ts';
 
 /** After its last client left: until then it is asked for its catalog. */
 const catalogKeptMs = 10_000;
@@ -31,26 +31,20 @@ export class DatabaseRuntime implements Database {
   hasAskedSequences = false;
   readonly welcome: WelcomeDesk;
   private readonly defaults: DefaultsKeeper;
-  /** What operators asked for, until the configuration says something new. */
-  readonly bounds = new KeptBounds();
   isDisabled = false;
   /** Clients that are logged in to it. */
   clients = 0;
   idleSinceMs: number;
   private usedAtMs = -Infinity;
-  isProven = false; // One of its servers has let somebody in.
   readonly logins: ServerLogins;
   private readonly shared: Shared;
   private config: DatabaseConfig;
   private current: Topology;
   private borrowed!: BorrowedLogins;
   private unsubscribe: () => void;
-  private readonly byNode = new Map<string, Map<string, Pool>>();
-  private readonly budgets = new Map<string, NodeBudget>();
-  private readonly parked = new Set<Parked>();
-  /** On their way. */
-  private readonly cancels = new Set<Promise<void>>();
-  private isPaused = false;
+  private readonly ofNodes: DatabasePools;
+  private readonly waiting = new WaitingForNode();
+  private readonly cancels: Cancels;
   private prefix: string | undefined;
 
   constructor(name: string, config: DatabaseConfig, shared: Shared) {
@@ -70,6 +64,15 @@ export class DatabaseRuntime implements Database {
         forgetAnswers(shared.services.cache, this.prefix);
       },
     });
+    this.ofNodes = new DatabasePools({
+      name,
+      shared,
+      config: () => this.config,
+      logins: this.logins,
+      borrowed: () => this.borrowed,
+      defaults: this.defaults,
+    });
+    this.cancels = new Cancels(this.logins);
     this.current = this.makeTopology();
     this.unsubscribe = this.current.onChange((snapshot) => this.changed(snapshot));
     this.current.start();
@@ -84,7 +87,17 @@ export class DatabaseRuntime implements Database {
   }
 
   get paused(): boolean {
-    return this.isPaused;
+    return this.ofNodes.isPaused;
+  }
+
+  /** One of its servers has let somebody in. */
+  get isProven(): boolean {
+    return this.ofNodes.isProven;
+  }
+
+  /** What operators asked for, until the configuration says something new. */
+  get bounds(): KeptBounds {
+    return this.ofNodes.bounds;
   }
 
   /** Somebody is about to: resolves when its catalog is known, or will not be soon. */
@@ -138,149 +151,46 @@ export class DatabaseRuntime implements Database {
   /* ---- pools ---- */
 
   pool(node: NodeState, user: string): Pool {
-    const serverUser = node.config.user ?? user;
-    let pools = this.byNode.get(node.name);
-    if (pools === undefined) this.byNode.set(node.name, (pools = new Map()));
-    let pool = pools.get(serverUser);
-    if (pool === undefined) pools.set(serverUser, (pool = this.makePool(node, serverUser)));
-    return pool;
+    return this.ofNodes.pool(node, user);
   }
 
-  private makePool({ config: node, role }: NodeState, user: string): Pool {
-    const { services } = this.shared;
-    const pool = new Pool({
-      database: this.name,
-      user,
-      node: node.name,
-      settings: this.config.pool,
-      budget: this.budgetOf(node),
-      nowMs: services.nowMs,
-      random: services.random,
-      connect: async (onClosed) => {
-        const defaults = this.defaults.current;
-        const server = await this.logins.connect(node, user, onClosed).catch((problem: ConnectProblem) => {
-          if (problem.refusal !== undefined) this.borrowed.refused(node, user);
-          throw problem;
-        });
-        this.borrowed.accepted(node, user);
-        this.isProven = true;
-        if (defaults !== undefined && defaults.key !== this.defaults.current?.key) server.isCloseNeeded = true;
-        return server;
-      },
-      onResize: (stats) => {
-        // A database that nobody could log in to may be a typing error: its pools are not worth a line in the log.
-        if (this.isProven) this.shared.onResize(stats);
-      },
-    });
-    pool.role = role;
-    for (const bounds of this.bounds.of(user, node.name)) pool.setBounds(bounds, 'RESIZE POOL before it was used');
-    if (this.isPaused) pool.pause();
-    return pool;
+  poolsOf(node: string): Iterable<Pool> {
+    return this.ofNodes.of(node);
   }
 
-  /** Its own part (max_db_connections) of what the node has for all databases. */
-  private budgetOf(node: NodeConfig): NodeBudget {
-    const key = `${node.host}:${node.port}`;
-    let budget = this.budgets.get(key);
-    if (budget === undefined) this.budgets.set(key, (budget = new NodeBudget(this.shared.budget(node))));
-    budget.limit = this.config.pool.maxDbConnections || Infinity;
-    return budget;
-  }
-
-  /** CancelRequest to the server's node; the server is kept back until it has arrived. */
-  cancel(server: ServerConnection, isWanted?: () => boolean): Promise<void> {
-    const arrived = this.logins.cancel(server, isWanted);
-    this.cancels.add(arrived);
-    void arrived.finally(() => this.cancels.delete(arrived));
-    const earlier = server.cancelling ?? Promise.resolve();
-    const both = Promise.all([earlier, arrived]).then(() => {
-      if (server.cancelling === both && server.state !== 'resetting') server.cancelling = undefined;
-    });
-    server.cancelling = both;
-    return arrived;
+  pools(): Iterable<Pool> {
+    return this.ofNodes.all();
   }
 
   /** A place for a connection that is in no pool; how to give it back, or undefined if there is none. */
   takePlace(node: NodeConfig): (() => void) | undefined {
-    const budget = this.budgetOf(node);
-    return budget.tryTake({ yieldIdle: () => false }) ? () => budget.give() : undefined;
+    return this.ofNodes.takePlace(node);
   }
 
-  poolsOf(node: string): Iterable<Pool> {
-    return this.byNode.get(node)?.values() ?? [];
-  }
-
-  *pools(): Iterable<Pool> {
-    for (const pools of this.byNode.values()) yield* pools.values();
+  cancel(server: ServerConnection, isWanted?: () => boolean): Promise<void> {
+    return this.cancels.cancel(server, isWanted);
   }
 
   /* ---- waiting for a node ---- */
 
   park(parked: Parked): () => void {
-    this.parked.add(parked);
-    return () => void this.parked.delete(parked);
+    return this.waiting.park(parked);
   }
 
-  /** Whoever is woken may not need the room, or be waiting for something else: then it is the next one's. Each once. */
   roomLeft(): void {
-    const load = this.topology.snapshot().primary?.load;
-    let left = this.parked.size;
-    for (const each of this.parked) {
-      if (left-- === 0 || load === undefined || load.fallbackReads >= load.fallbackRoom) return;
-      this.parked.delete(each);
-      each.retry();
-    }
+    this.waiting.roomLeft(this.topology.snapshot().primary?.load);
   }
 
   private changed(snapshot: TopologySnapshot): void {
-    for (const node of snapshot.nodes) {
-      for (const pool of this.poolsOf(node.name)) followNode(pool, node, snapshot.primary);
-    }
-    this.refreshBudgets(snapshot);
-    this.fill(snapshot);
-    this.retryParked();
-  }
-
-  /** min_pool_size does not wait for a client where it is known whom its servers are logged in as. */
-  private fill(snapshot: TopologySnapshot): void {
-    for (const node of snapshot.nodes) if (isToBeFilled(node, this.config.pool)) this.pool(node, '');
-  }
-
-  private retryParked(): void {
-    const parked = [...this.parked];
-    this.parked.clear();
-    for (const each of parked) each.retry();
-  }
-
-  private refreshBudgets(snapshot: TopologySnapshot): void {
-    for (const node of snapshot.nodes) {
-      const spare = nodeCapacity(node, 0);
-      // Another database may know what this one has not been told yet.
-      if (spare !== undefined) this.shared.budget(node.config).limit = spare;
-      this.budgetOf(node.config);
-    }
-  }
-
-  private refreshRoom(): void {
-    const { primary } = this.current.snapshot();
-    if (primary === undefined) return;
-    const { resize } = this.shared.config();
-    primary.load.fallbackRoom = fallbackRoom(
-      this.poolsOf(primary.name),
-      resize.enabled,
-      this.shared.budget(primary.config).limit,
-    );
+    this.ofNodes.follow(snapshot);
+    this.waiting.retryAll();
   }
 
   /** About ten times a second. */
   sweep(nowMs: number): void {
-    this.refreshRoom();
+    this.ofNodes.refreshRoom(this.current.snapshot());
     this.roomLeft();
-    for (const parked of [...this.parked]) {
-      if (nowMs < parked.deadlineMs) continue;
-      this.parked.delete(parked);
-      parked.expired();
-    }
+    this.waiting.sweep(nowMs);
     for (const pool of this.pools()) pool.sweep();
     if (this.clients > 0) this.idleSinceMs = this.usedAtMs = nowMs;
   }
@@ -288,15 +198,13 @@ export class DatabaseRuntime implements Database {
   /* ---- operators ---- */
 
   pause(): void {
-    this.isPaused = true;
-    for (const pool of this.pools()) pool.pause();
+    this.ofNodes.pause();
   }
 
   resume(): void {
-    this.isPaused = false;
-    for (const pool of this.pools()) pool.resume();
+    this.ofNodes.resume();
     // Replication connections wait there.
-    this.retryParked();
+    this.waiting.retryAll();
   }
 
   reconnect(): void {
@@ -309,20 +217,14 @@ export class DatabaseRuntime implements Database {
     const hadNodes = JSON.stringify([this.config.primary, this.config.replicas]);
     if (isOtherSize(this.config.pool, config.pool)) this.bounds.forget();
     this.config = config;
-    for (const pool of this.pools()) pool.reconfigure(config.pool);
-    this.refreshBudgets(this.current.snapshot());
-    this.fill(this.current.snapshot());
+    this.ofNodes.reconfigure(this.current.snapshot());
     if (!isTopologyStale && hadNodes === JSON.stringify([config.primary, config.replicas])) {
       // Passwords of clients may be other ones.
       return this.current.loginsChanged();
     }
     const old = this.current;
     this.unsubscribe();
-    for (const pool of this.pools()) {
-      pool.reconnect();
-      pool.close();
-    }
-    this.byNode.clear();
+    this.ofNodes.replace();
     this.welcome.forget();
     this.current = this.makeTopology();
     this.unsubscribe = this.current.onChange((snapshot) => this.changed(snapshot));
@@ -334,6 +236,6 @@ export class DatabaseRuntime implements Database {
     this.unsubscribe();
     for (const pool of this.pools()) pool.close();
     // Statements whose clients were cut off must not go on.
-    await Promise.allSettled([...this.cancels, this.current.stop()]);
+    await Promise.allSettled([...this.cancels.underWay, this.current.stop()]);
   }
 }

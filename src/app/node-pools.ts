@@ -1,6 +1,6 @@
 /**
  * What happens to the pools of one node when its role or health changes, and how much of it reads may take that have
- * nowhere else to go. Called by database.ts.
+ * nowhere else to go. Called by database-pools.ts.
  */
 import type { PoolSettings } from '../config/config.ts';
 import type { Pool } from '../pool/pool.ts';

@@ -1,5 +1,5 @@
 /**
- * What a pool is made of: its name, its settings, and how it opens a connection. Given by app/database.ts. Types only.
+ * What a pool is made of: its name, its settings, and how it opens a connection. Given by app/database-pools.ts. Types only.
  */
 import type { ServerConnection } from '../backend/server.ts';
 import type { PoolSettings } from '../config/config.ts';
