@@ -12,7 +12,7 @@ import type { Shared } from './shared.ts';
 
 /** A database of "*" that nobody has used for so long is forgotten. */
 const forgetAfterMs = 60_000;
-/** One that no server has let anybody into may be a slip of the pen: longer than its refusal is remembered (pool-core.ts). */
+/** One that no server has let anybody into may be a slip of the pen: longer than its refusal is remembered (pool/logins.ts). */
 const forgetUnprovenAfterMs = 5_000;
 /** So many of those at once: more names than anybody mistypes. */
 const mostUnproven = 100;

@@ -1,6 +1,6 @@
 /**
  * What those are told for whom no connection could be opened: a server that has said why is quoted with its SQLSTATE (it
- * is starting up, it is full). Used by pool-core.ts.
+ * is starting up, it is full). Used by logins.ts.
  */
 import { WeirError } from '../errors.ts';
 import type { ConnectProblem } from './options.ts';

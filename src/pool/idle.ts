@@ -1,4 +1,4 @@
-/** Which of a pool's idle servers is handed out; the one used last is the last of them. Called by pool-core.ts. */
+/** Which of a pool's idle servers is handed out; the one used last is the last of them. Called by pool.ts. */
 import type { ServerConnection } from '../backend/server.ts';
 
 /** So many are looked at for one that need not be made to look like the session. */

@@ -1,6 +1,6 @@
 /**
  * What a client is told that has waited for a server until query_wait_timeout: why none came, and what ends that. The
- * reasons are tried in the order in which an operator has to deal with them. Used by pool-core.ts.
+ * reasons are tried in the order in which an operator has to deal with them. Used by sweep.ts.
  */
 import { WeirError } from '../errors.ts';
 import type { PoolOptions } from './options.ts';

@@ -1,0 +1,108 @@
+/**
+ * What a pool has at the moment: its servers, those who wait, its limits and counters. Shared by the three that work on it:
+ * pool.ts hands out, returns.ts takes back, logins.ts opens. Opens and closes nothing itself.
+ */
+import type { ServerConnection } from '../backend/server.ts';
+import type { PoolSettings } from '../config/config.ts';
+import { Lanes } from './lanes.ts';
+import type { PoolOptions } from './options.ts';
+import { PoolFigures } from './pool-figures.ts';
+import type { PoolStats } from './types.ts';
+import { WaiterLine } from './waiters.ts';
+
+export class PoolState {
+  readonly options: PoolOptions;
+  settings: PoolSettings;
+  limit: number;
+  min: number;
+  max: number;
+  isPaused = false;
+  isClosed = false;
+  readonly line = new WaiterLine();
+  readonly figures = new PoolFigures();
+  readonly lanes = new Lanes();
+  readonly all = new Set<ServerConnection>();
+  /** The one used last is the last of them. */
+  readonly idle: ServerConnection[] = [];
+  /** Those that are made ready for the next client, and until when that may take. */
+  readonly resetting = new Map<ServerConnection, number>();
+  /** Under way. */
+  logins = 0;
+  private readonly expiresAtMs = new WeakMap<ServerConnection, number>();
+
+  constructor(options: PoolOptions) {
+    const { defaultPoolSize, minPoolSize, maxPoolSize } = options.settings;
+    this.options = options;
+    this.settings = options.settings;
+    this.limit = defaultPoolSize;
+    this.min = minPoolSize;
+    this.max = maxPoolSize;
+  }
+
+  add(server: ServerConnection): void {
+    this.all.add(server);
+    // Connections opened together should not all end together.
+    const lifetimeMs = this.settings.serverLifetimeMs * (0.9 + 0.1 * this.options.random());
+    if (lifetimeMs > 0) this.expiresAtMs.set(server, this.options.nowMs() + lifetimeMs);
+  }
+
+  /** False: it was not there. */
+  remove(server: ServerConnection): boolean {
+    if (!this.all.delete(server)) return false;
+    this.resetting.delete(server);
+    this.lanes.close(server);
+    const at = this.idle.indexOf(server);
+    if (at !== -1) this.idle.splice(at, 1);
+    return true;
+  }
+
+  isExpired(server: ServerConnection): boolean {
+    return this.options.nowMs() >= (this.expiresAtMs.get(server) ?? Infinity);
+  }
+
+  /** Nobody shall get it any more. */
+  isUnwanted(server: ServerConnection): boolean {
+    return server.isCloseNeeded || this.isClosed || this.isPaused || this.all.size > this.limit;
+  }
+
+  handedOut(server: ServerConnection): void {
+    server.state = 'active';
+    server.requestAtMs = this.options.nowMs();
+    this.figures.checkouts++;
+    const inUse = this.all.size - this.idle.length - this.resetting.size;
+    if (inUse > this.figures.peakInUse) this.figures.peakInUse = inUse;
+  }
+
+  /** What was handed out is not for another client. */
+  uncount(): void {
+    this.figures.checkouts--;
+  }
+
+  longestWaitMs(): number {
+    const oldest = this.line.oldest();
+    return oldest === undefined ? 0 : this.options.nowMs() - oldest.sinceMs;
+  }
+
+  stats(): PoolStats {
+    let pinned = 0;
+    for (const server of this.all) if (server.isPinned) pinned++;
+    return {
+      database: this.options.database,
+      user: this.options.user,
+      node: this.options.node,
+      poolMode: this.settings.poolMode,
+      limit: this.limit,
+      min: this.min,
+      max: this.max,
+      active: this.all.size - this.idle.length - this.resetting.size,
+      idle: this.idle.length,
+      login: this.logins,
+      resetting: this.resetting.size,
+      pinned,
+      waiting: this.line.length,
+      maxWaitMs: this.longestWaitMs(),
+      isPaused: this.isPaused,
+      ...this.figures.counters(),
+    };
+  }
+}
