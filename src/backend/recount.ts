@@ -1,7 +1,7 @@
 /**
  * How many Syncs a COPY FROM STDIN that has failed leaves to be answered. Those among its data are ignored up to the mistake and
  * count behind it, and only the server knows where in the data that was. So it is sent a Sync, a Close and a Sync more:
- * whatever ReadyForQuery come before the CloseComplete are for the Syncs before, and one for that of ours. Used by server.ts.
+ * whatever ReadyForQuery come before the CloseComplete are for the Syncs before, and one for that of ours. Used by incoming.ts.
  */
 import { Backend } from '../protocol/codes.ts';
 import { close, noSuchStatement, sync } from '../protocol/write.ts';

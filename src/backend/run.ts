@@ -1,6 +1,6 @@
 /**
  * Bytes of the current chunk for one receiver that have not been handed on yet: one span for as long as they lie next to
- * each other, so that a chunk of many messages is relayed in one piece. Used by server.ts.
+ * each other, so that a chunk of many messages is relayed in one piece. Used by incoming.ts.
  */
 import type { AnswerReceiver } from './receiver.ts';
 

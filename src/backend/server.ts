@@ -1,30 +1,26 @@
 /**
- * One logged-in connection to one PostgreSQL: sends what it is given, and hands every byte that comes back to
- * whoever is owed it (protocol/answers.ts). Decodes only what it must. Does not know clients, pools or routing:
- * a session is an AnswerReceiver, the pool is told through `onClosed`.
+ * One logged-in connection to one PostgreSQL: sends what it is given, and notes what is owed for it; what comes back is
+ * incoming.ts's. Does not know clients, pools or routing: a session is an AnswerReceiver, the pool is told through
+ * `onClosed`.
  */
-import { Backend, TxStatus, describeType } from '../protocol/codes.ts';
-import { AnswerQueue, endsBatch, Owed, type Answer } from '../protocol/answers.ts';
-import { FrameScanner, type FrameSink } from '../protocol/scanner.ts';
-import { ProtocolError, readErrorFields, readPair } from '../protocol/read.ts';
+import { TxStatus } from '../protocol/codes.ts';
+import { Owed, type Answer, type AnswerQueue } from '../protocol/answers.ts';
 import { terminate } from '../protocol/write.ts';
 import { mayReadFor } from '../net/flow.ts';
 import { Wire, type WireHandler } from '../net/wire.ts';
 import type { NodeConfig } from '../config/config.ts';
 import type { ServerState } from '../pool/types.ts';
-import { mayStreamMessage, nameSender, readyStatus, sayError, wholeAnswerTo } from './server-options.ts';
 import type { ServerOptions } from './server-options.ts';
-import { countingMark, Recount } from './recount.ts';
+import { Incoming, type Speaker } from './incoming.ts';
 import { runInternal } from './internal-query.ts';
 import type { AnswerReceiver } from './receiver.ts';
 import { PreparedSet } from './prepared-set.ts';
 import { Holders } from './holders.ts';
 import { Farewell } from './last-words.ts';
-import { Run } from './run.ts';
 
 export type { AnswerReceiver } from './receiver.ts';
 
-export class ServerConnection implements WireHandler, FrameSink {
+export class ServerConnection implements WireHandler, Speaker {
   readonly id: number;
   readonly node: NodeConfig;
   readonly processId: number;
@@ -63,16 +59,12 @@ export class ServerConnection implements WireHandler, FrameSink {
   /** Who has it; unsolicited messages go to the last one. */
   readonly holders = new Holders();
   /** Filled by `owe` alone; whoever sends in the middle of a COPY says so there. */
-  readonly answers = new AnswerQueue<AnswerReceiver>();
-  private readonly scanner: FrameScanner;
+  readonly answers: AnswerQueue<AnswerReceiver>;
   private readonly onClosed: (server: ServerConnection, why: string) => void;
-  private readonly relaying = new Run();
-  private recount: Recount | undefined;
-  /** Receiver of the frame that is being streamed; undefined: nobody. */
-  streamFor: AnswerReceiver | undefined;
   /** What the server remarked during log-in, for the client that it was opened for; then empty. */
   notices: readonly Buffer[];
   private readonly farewell = new Farewell();
+  private readonly incoming: Incoming;
   private isDead = false;
 
   constructor(options: ServerOptions<ServerConnection>) {
@@ -86,7 +78,8 @@ export class ServerConnection implements WireHandler, FrameSink {
     this.connectedAtMs = options.nowMs;
     this.prepared = new PreparedSet(options.maxPreparedStatements);
     this.onClosed = options.onClosed;
-    this.scanner = new FrameScanner(this);
+    this.incoming = new Incoming(this, this.holders, this.farewell);
+    this.answers = this.incoming.answers;
     this.wire = new Wire(options.link.socket, this, options.turn);
     this.wire.start(options.link.leftover);
   }
@@ -102,7 +95,7 @@ export class ServerConnection implements WireHandler, FrameSink {
   owe(answer: Answer<AnswerReceiver>): void {
     if (this.isDead) return this.tooLate(answer);
     this.answers.push(answer);
-    if (answer.kind === Owed.Fake) this.sayFakes();
+    if (answer.kind === Owed.Fake) this.incoming.sayFakes();
     if (!this.wire.isReading) this.wire.regulate();
   }
 
@@ -130,13 +123,21 @@ export class ServerConnection implements WireHandler, FrameSink {
     return this.answers.head()?.receiver;
   }
 
+  /** Receiver of the frame that is being streamed; undefined: nobody. */
+  get streamFor(): AnswerReceiver | undefined {
+    return this.incoming.streamFor;
+  }
+
+  /** The last piece of a message was sent. */
+  messageEnded(): void {
+    this.isMidMessage = false;
+    this.incoming.messageEnded();
+  }
+
   /** `from` leaves: what it is owed comes to `to`, which has its place. */
   handOver(from: AnswerReceiver, to: AnswerReceiver): void {
-    if (this.relaying.isFor(from)) this.relaying.flush();
-    if (this.streamFor === from) this.streamFor = to;
-    this.holders.replace(from, to);
     // What was undone here happens all the same: nobody knows any more what the server has prepared.
-    if (this.answers.handOver(from, to)) this.isCloseNeeded = true;
+    if (this.incoming.handOver(from, to)) this.isCloseNeeded = true;
   }
 
   /** Runs SQL of Weir's own; rejects with the server's message. The connection must be quiet. */
@@ -160,14 +161,7 @@ export class ServerConnection implements WireHandler, FrameSink {
   /* ---- WireHandler ---- */
 
   received(chunk: Buffer): void {
-    try {
-      this.scanner.push(chunk);
-      this.relaying.flush();
-    } catch (error) {
-      this.relaying.drop();
-      this.farewell.brokenBy(error);
-      throw error;
-    }
+    this.incoming.push(chunk);
   }
 
   get mayRead(): boolean {
@@ -186,163 +180,6 @@ export class ServerConnection implements WireHandler, FrameSink {
     const owed = this.answers.drain();
     const receivers = this.holders.withThoseOwed(owed);
     this.onClosed(this, end.why);
-    for (const receiver of receivers) receiver.lost(end, receiver === this.streamFor, owed.includes(receiver));
-  }
-
-  /* ---- FrameSink ---- */
-
-  mayStream(type: number, size: number): boolean {
-    return type === Backend.DataRow || type === Backend.CopyData || mayStreamMessage(type, size);
-  }
-
-  frame(type: number, buffer: Buffer, start: number, end: number): boolean {
-    if (type === Backend.DataRow || type === Backend.CopyData) {
-      const head = this.answers.head() ?? this.unexpected(type);
-      if (!head.isSkipped) this.relaying.add(head.receiver, buffer, start, end);
-    } else this.message(type, buffer, start, end);
-    return true;
-  }
-
-  begin(type: number, _size: number, buffer: Buffer, start: number, end: number): boolean {
-    const head = this.answers.head();
-    this.streamFor = head === undefined || head.isSkipped ? this.holders.last : head.receiver;
-    this.message(type, buffer, start, end);
-    return true;
-  }
-
-  more(buffer: Buffer, start: number, end: number, isLast: boolean): boolean {
-    if (this.streamFor !== undefined) this.relaying.add(this.streamFor, buffer, start, end);
-    if (isLast) this.streamFor = undefined;
-    return true;
-  }
-
-  /** Everything but rows that arrived whole. */
-  private message(type: number, buffer: Buffer, start: number, end: number): void {
-    switch (type) {
-      case Backend.ErrorResponse:
-        return this.error(buffer, start, end);
-      case Backend.NoticeResponse:
-      case Backend.NotificationResponse:
-      case Backend.ParameterStatus:
-        return this.asynchronous(type, buffer, start, end);
-    }
-    if (this.recount !== undefined) return this.countReady(this.recount, type, buffer, start, end);
-    const head = this.answers.head() ?? this.unexpected(type);
-    if (!head.isSkipped) this.relaying.add(head.receiver, buffer, start, end);
-    switch (type) {
-      case Backend.DataRow:
-      case Backend.CopyData:
-      case Backend.CopyDone:
-      case Backend.FunctionCallResponse:
-        return;
-      case Backend.ParameterDescription:
-      case Backend.RowDescription:
-      case Backend.NoData:
-        if (head.kind === Owed.Describe) this.description(type, head, buffer, start, end);
-        return;
-      case Backend.CommandComplete:
-      case Backend.EmptyQueryResponse:
-      case Backend.PortalSuspended:
-        if (head.kind !== Owed.Query && head.kind !== Owed.Execute) this.unexpected(type);
-        head.receiver.completed(type, head, buffer, start + 5, end);
-        if (head.kind === Owed.Execute) this.next();
-        return;
-      case Backend.CopyInResponse:
-      case Backend.CopyBothResponse:
-      case Backend.CopyOutResponse:
-        if (type !== Backend.CopyOutResponse && !this.answers.copyInStarted()) this.unexpected(type);
-        head.receiver.completed(type, head, buffer, start + 5, end);
-        return;
-      case Backend.ParseComplete:
-      case Backend.BindComplete:
-      case Backend.CloseComplete:
-        if (head.kind !== wholeAnswerTo.get(type)) this.unexpected(type);
-        return this.next();
-      case Backend.ReadyForQuery:
-        return this.readyForQuery(head, readyStatus(buffer.subarray(start + 5, end), this.answers.isInCopy));
-      default:
-        this.unexpected(type);
-    }
-  }
-
-  private description(type: number, head: Answer<AnswerReceiver>, buffer: Buffer, start: number, end: number): void {
-    if (head.described !== undefined) this.relaying.flush();
-    head.noteDescription(type, buffer, start, end);
-    if (type !== Backend.ParameterDescription) this.next();
-  }
-
-  private readyForQuery(head: Answer<AnswerReceiver>, status: number): void {
-    if (!endsBatch(head.kind)) this.unexpected(Backend.ReadyForQuery);
-    this.txStatus = status;
-    this.farewell.goesOn();
-    this.relaying.flush();
-    this.next();
-    if (!head.isSkipped) head.receiver.ready(status);
-  }
-
-  private error(buffer: Buffer, start: number, end: number): void {
-    this.relaying.flush();
-    const isCut = buffer.readInt32BE(start + 1) + 1 > end - start;
-    const fields = readErrorFields(buffer, start + 5, end, isCut);
-    if (this.farewell.heardError(fields, isCut, buffer, start, end)) return void (this.streamFor = undefined);
-    const head = this.answers.head() ?? this.unexpected(Backend.ErrorResponse);
-    sayError(head, fields, isCut, buffer, start, end);
-    if (this.answers.failed()) this.recount = new Recount(head.receiver);
-    if (this.recount !== undefined && !this.isMidMessage) this.send(countingMark);
-    this.sayFakes();
-  }
-
-  /** The last piece of a message was sent. */
-  messageEnded(): void {
-    this.isMidMessage = false;
-    if (this.recount !== undefined) this.send(countingMark);
-  }
-
-  private countReady(recount: Recount, type: number, buffer: Buffer, start: number, end: number): void {
-    const readies = recount.heard(type) ?? this.unexpected(type);
-    if (readies === 'more') return;
-    this.recount = undefined;
-    this.answers.counted();
-    this.txStatus = readyStatus(buffer.subarray(start + 5, end), false);
-    recount.receiver.recounted?.(readies, this.txStatus);
-  }
-
-  /** Messages that can come at any time. */
-  private asynchronous(type: number, buffer: Buffer, start: number, end: number): void {
-    const head = this.answers.head();
-    const isNotification = type === Backend.NotificationResponse;
-    const receiver = !isNotification && head?.isSkipped === false ? head.receiver : this.holders.last;
-    if (isNotification) nameSender(buffer, start, this.processId, receiver?.processId);
-    if (type === Backend.ParameterStatus) {
-      const [name, value] = readPair(buffer, start + 5, end);
-      this.parameters.set(name, value);
-      this.relaying.flush();
-      return receiver?.parameterChanged(name, value, buffer.subarray(start, end));
-    }
-    // By itself: whoever keeps answers back looks at it.
-    this.relaying.flush();
-    if (type === Backend.NoticeResponse) this.farewell.heardNotice(buffer, start, end, receiver);
-    if (receiver !== undefined) this.relaying.add(receiver, buffer, start, end);
-    if (type === Backend.NoticeResponse) receiver?.noticed();
-  }
-
-  private next(): void {
-    this.answers.shift();
-    this.sayFakes();
-  }
-
-  private sayFakes(): void {
-    for (let head = this.answers.head(); head !== undefined; head = this.answers.head()) {
-      const { kind, bytes, receiver, reached } = head;
-      if (kind !== Owed.Fake) return;
-      this.relaying.flush();
-      this.answers.shift();
-      if (bytes !== undefined) receiver.relay(bytes, 0, bytes.length);
-      reached?.();
-    }
-  }
-
-  private unexpected(type: number): never {
-    throw new ProtocolError(`a message ${describeType(type)} that nobody asked for`);
+    for (const receiver of receivers) receiver.lost(end, receiver === this.incoming.streamFor, owed.includes(receiver));
   }
 }
