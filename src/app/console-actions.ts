@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { changeSetting } from '../config/change.ts';
 import type {
   ConsoleActions,
+  ExplainRequest,
   ExplainRow,
   InvalidateRequest,
   ResizeOutcome,
@@ -27,24 +28,49 @@ export interface ActionParts extends SourceParts {
 
 const pollMs = 20;
 
-export function createActions(parts: ActionParts): ConsoleActions {
-  const { directory, clients, services } = parts;
+type Chosen = (name: string | undefined) => DatabaseRuntime[];
 
-  const chosen = (name: string | undefined): DatabaseRuntime[] => {
-    if (name === undefined) return [...directory.all()];
-    const database = directory.get(name);
+export function createActions(parts: ActionParts): ConsoleActions {
+  const chosen: Chosen = (name) => {
+    if (name === undefined) return [...parts.directory.all()];
+    const database = parts.directory.get(name);
     if (database === undefined) throw refused(`there is no database "${name}"`);
     return [database];
   };
-
-  /** Waits for what has no event of its own; an operator can wait 20 ms longer. */
-  const until = async (isDone: () => boolean, signal: AbortSignal): Promise<void> => {
-    while (!isDone()) {
-      if (signal.aborted) throw refused('canceled');
-      await sleep(pollMs);
-    }
+  return {
+    ...pausing(chosen),
+    ...killing(parts, chosen),
+    reload: () => parts.reload(),
+    shutdown: (mode) => parts.shutdown(mode),
+    async setDraining(node, isDraining) {
+      let isFound = false;
+      for (const database of parts.directory.all())
+        isFound = database.topology.setDraining(node, isDraining) || isFound;
+      return isFound;
+    },
+    resizePool: async (request) => resizePools(chosen, request),
+    async setSetting(key, value) {
+      const changed = changeSetting(parts.config(), key, value);
+      if ('problem' in changed) throw refused(changed.problem);
+      await parts.apply(changed.config);
+    },
+    invalidate: (request) => invalidate(parts, request),
+    explainRoute: (request) => explainRoute(parts, request),
   };
+}
 
+/** Waits for what has no event of its own; an operator can wait 20 ms longer. */
+async function until(isDone: () => boolean, signal: AbortSignal): Promise<void> {
+  while (!isDone()) {
+    if (signal.aborted) throw refused('canceled');
+    await sleep(pollMs);
+  }
+}
+
+/** Whether and when clients get servers. */
+function pausing(
+  chosen: Chosen,
+): Pick<ConsoleActions, 'pause' | 'resume' | 'disable' | 'enable' | 'reconnect' | 'waitClose'> {
   return {
     async pause(name, signal) {
       const databases = chosen(name);
@@ -63,7 +89,6 @@ export function createActions(parts: ActionParts): ConsoleActions {
     async enable(name) {
       for (const database of chosen(name)) database.isDisabled = false;
     },
-    reload: () => parts.reload(),
     async reconnect(name) {
       for (const database of chosen(name)) database.reconnect();
     },
@@ -73,6 +98,11 @@ export function createActions(parts: ActionParts): ConsoleActions {
         [...database.pools()].some((pool) => [...pool.servers()].some((server) => server.isCloseNeeded));
       await until(() => !databases.some(isMarked), signal);
     },
+  };
+}
+
+function killing({ clients }: ActionParts, chosen: Chosen): Pick<ConsoleActions, 'killClient' | 'killDatabase'> {
+  return {
     async killClient(id) {
       const session = clients.get(id);
       session?.terminate(new WeirError('killed'));
@@ -92,44 +122,35 @@ export function createActions(parts: ActionParts): ConsoleActions {
         for (const pool of database.pools()) for (const server of [...pool.servers()]) server.close('KILL');
       }
     },
-    shutdown: (mode) => parts.shutdown(mode),
-    async setDraining(node, isDraining) {
-      let isFound = false;
-      for (const database of directory.all()) isFound = database.topology.setDraining(node, isDraining) || isFound;
-      return isFound;
-    },
-    async resizePool(request) {
-      const { min, max } = request;
-      if (min !== undefined && max !== undefined && min > max) throw refused(`MIN ${min} is larger than MAX ${max}`);
-      const outcomes = chosen(request.database).flatMap((database) => resizeDatabase(database, request));
-      if (outcomes.length === 0) {
-        const user = request.user === undefined ? '' : `.${request.user}`;
-        const node = request.node === undefined ? '' : ` on ${request.node}`;
-        throw refused(
-          `no pool of ${request.database}${user}${node} can be`,
-          'SHOW POOLS lists the pools in use, SHOW DATABASES the users that databases force, SHOW NODES the nodes.',
-        );
-      }
-      return outcomes;
-    },
-    async setSetting(key, value) {
-      const changed = changeSetting(parts.config(), key, value);
-      if ('problem' in changed) throw refused(changed.problem);
-      await parts.apply(changed.config);
-    },
-    invalidate: (request) => invalidate(parts, request),
-    async explainRoute({ sql, database, user }): Promise<readonly ExplainRow[]> {
-      const known = [...directory.all()];
-      const runtime = database === undefined ? (known.length === 1 ? known[0] : undefined) : directory.find(database);
-      if (runtime === undefined)
-        throw refused(
-          database === undefined ? 'name a database: there are several' : `there is no database "${database}"`,
-        );
-      await runtime.use();
-      const forcedUser = runtime.configuration.primary.user ?? user;
-      return explainStatement(runtime, services, forcedUser, sql);
-    },
   };
+}
+
+function resizePools(chosen: Chosen, request: ResizeRequest): ResizeOutcome[] {
+  const { min, max } = request;
+  if (min !== undefined && max !== undefined && min > max) throw refused(`MIN ${min} is larger than MAX ${max}`);
+  const outcomes = chosen(request.database).flatMap((database) => resizeDatabase(database, request));
+  if (outcomes.length === 0) {
+    const user = request.user === undefined ? '' : `.${request.user}`;
+    const node = request.node === undefined ? '' : ` on ${request.node}`;
+    throw refused(
+      `no pool of ${request.database}${user}${node} can be`,
+      'SHOW POOLS lists the pools in use, SHOW DATABASES the users that databases force, SHOW NODES the nodes.',
+    );
+  }
+  return outcomes;
+}
+
+async function explainRoute(
+  { directory, services }: ActionParts,
+  { sql, database, user }: ExplainRequest,
+): Promise<readonly ExplainRow[]> {
+  const known = [...directory.all()];
+  const runtime = database === undefined ? (known.length === 1 ? known[0] : undefined) : directory.find(database);
+  if (runtime === undefined)
+    throw refused(database === undefined ? 'name a database: there are several' : `there is no database "${database}"`);
+  await runtime.use();
+  const forcedUser = runtime.configuration.primary.user ?? user;
+  return explainStatement(runtime, services, forcedUser, sql);
 }
 
 /** Pools in use at once, and those to come as soon as a client opens them. */
