@@ -47,10 +47,8 @@ export function createBinder(options: BinderOptions): Binder {
   /** A mistake in here must not take a client down: then the statement goes to the primary as a write of everything. */
   function planOf(facts: QueryFacts, bodies: Bodies, catalog: Catalog, path: Path): Plan {
     try {
-      const plan = unite(facts, {
-        ...{ catalog, bodies, path: path.schemas },
-        ...{ vouched, cacheTables, template: facts.template },
-      });
+      const { template } = facts;
+      const plan = unite(facts, { catalog, bodies, path: path.schemas, vouched, cacheTables, template });
       return learned.has(facts) ? asLearnedWrite(plan) : plan;
     } catch (error) {
       const problem = error instanceof Error ? error.message : String(error);

@@ -44,8 +44,26 @@ interface Kind {
 
 const READ: Kind = { refusal: undefined, runs: true, writesAll: undefined, changesCatalog: false };
 
+type StillKind =
+  | 'explain'
+  | 'transaction'
+  | 'show'
+  | 'set'
+  | 'discard'
+  | 'prepare'
+  | 'deallocate'
+  | 'listen'
+  | 'unlisten'
+  | 'load'
+  | 'fetch'
+  | 'close'
+  | 'notify'
+  | 'lock'
+  | 'maintenance';
+
 function kindOf(facts: StatementFacts, template: string): Kind {
-  switch (facts.kind) {
+  const { kind } = facts;
+  switch (kind) {
     case 'select':
     case 'empty':
       return READ;
@@ -71,13 +89,21 @@ function kindOf(facts: StatementFacts, template: string): Kind {
       return {
         ...unknown(`${facts.verb} may do anything`),
         runs: true,
-        changesCatalog: facts.kind === 'do',
+        changesCatalog: kind === 'do',
       };
     case 'execute':
       // What it runs was named by PREPARE, perhaps by a text that nobody here has seen.
       return unknown('EXECUTE of a statement prepared in SQL');
     case 'unknown':
       return { ...unknown('not parsed'), changesCatalog: !READS_OR_WRITES_DATA.test(facts.verb) };
+    default:
+      return stillKindOf(kind, facts);
+  }
+}
+
+/** Of what neither computes rows nor changes what others see. */
+function stillKindOf(kind: StillKind, facts: StatementFacts): Kind {
+  switch (kind) {
     case 'explain':
       return still('EXPLAIN shows the plan of the node it runs on');
     case 'transaction':
