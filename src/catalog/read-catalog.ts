@@ -3,13 +3,13 @@
  * hands in as a query function; one REPEATABLE READ transaction, so that the picture is of one moment. Does not decide
  * what the facts mean (binding/binder.ts) nor when to read again (topology/monitor.ts, with catalogFingerprint).
  */
-import { hiddenFunctions, readOperators, readTypes } from './casts.ts';
+import { hiddenFunctions, readOperators, readTypes, type Types } from './casts.ts';
 import { readFunctions } from './functions.ts';
 import { containingTypes, QUERIES } from './queries.ts';
-import { readRelations } from './relations.ts';
+import { readRelations, type RelationRows } from './relations.ts';
 import { num, str } from './rows.ts';
 import type { Query, Row } from './rows.ts';
-import { createCatalog } from './snapshot.ts';
+import { createCatalog, type CatalogParts } from './snapshot.ts';
 import { readSessionDefaults } from './defaults.ts';
 import type { Catalog } from './types.ts';
 
@@ -37,7 +37,10 @@ export async function readCatalog(query: Query, options: ReadCatalogOptions = {}
   }
 }
 
-async function readAll(query: Query, options: ReadCatalogOptions): Promise<Catalog> {
+/** Which database it is, and what sessions of it begin with. */
+async function readHead(
+  query: Query,
+): Promise<Pick<CatalogParts, 'tagPrefix' | 'searchPath' | 'sessionDefaults' | 'notes'>> {
   const session = (await query(QUERIES.searchPath))[0] ?? {};
   // From here on nothing in the database can stand in front of what the queries name.
   await query('SET LOCAL search_path = pg_catalog');
@@ -48,36 +51,32 @@ async function readAll(query: Query, options: ReadCatalogOptions): Promise<Catal
   const roleSettings = await optional(query, QUERIES.roleSettings, 'pg_db_role_setting cannot be read', notes);
   const searchPath = searchPathOf(session);
   const plain = roleSettings.length === 0 ? [] : await query(QUERIES.plainSettings);
+  return {
+    // Without the system identifier two clusters with equal database OIDs could share a Redis by mistake, but every
+    // Weir in front of the same database still agrees on its tags as long as all are allowed the same.
+    tagPrefix: `${str(system[0] ?? {}, 'id') || 'cluster'}.${num(header, 'oid')}:`,
+    searchPath,
+    sessionDefaults: readSessionDefaults(roleSettings, [...plain, { name: 'search_path', value: searchPath }]),
+    notes,
+  };
+}
 
+async function readAll(query: Query, options: ReadCatalogOptions): Promise<Catalog> {
+  const head = await readHead(query);
   const functionRows = await query(QUERIES.functions);
   const functions = await readFunctions(functionRows);
   const operatorRows = await query(QUERIES.operators);
   const castRows = await query(QUERIES.casts);
-  const types = readTypes(
-    await query(QUERIES.types),
-    castRows,
-    await query(QUERIES.domainChecks),
-    functions,
-    oidsOf(await query(QUERIES.momentTypes)),
-  );
-  const volatileTypes = await containing(query, [...types.volatile.keys()]);
-  for (const oid of volatileTypes) {
-    const facts = types.byOid.get(oid);
-    if (facts !== undefined) facts.volatility = 'volatile';
-  }
+  const typeRows = await query(QUERIES.types);
+  const domainChecks = await query(QUERIES.domainChecks);
+  const types = readTypes(typeRows, castRows, domainChecks, functions, oidsOf(await query(QUERIES.momentTypes)));
+  const volatileTypes = await markVolatile(query, types);
   const checkedTypes = await containing(query, [...types.checking.keys()]);
   const relationRows = await query(QUERIES.relations);
   const relations = readRelations(
     {
       relations: relationRows,
-      parents: await query(QUERIES.parents),
-      views: await query(QUERIES.views),
-      viewDependencies: await query(QUERIES.viewDependencies),
-      rules: await query(QUERIES.rules),
-      policies: await query(QUERIES.policies),
-      foreignKeys: await query(QUERIES.foreignKeys),
-      triggers: await query(QUERIES.triggers),
-      defaults: await query(QUERIES.defaults),
+      ...(await rowsOnRelations(query)),
       volatileRowTypes: volatileTypes,
       volatileTypeFunctions: [...types.volatile.values()].flat(),
       checkedRowTypes: checkedTypes,
@@ -88,12 +87,8 @@ async function readAll(query: Query, options: ReadCatalogOptions): Promise<Catal
   );
   const hidden = hiddenFunctions(operatorRows, castRows, await query(QUERIES.supports), functions);
   return createCatalog({
-    // Without the system identifier two clusters with equal database OIDs could share a Redis by mistake, but every
-    // Weir in front of the same database still agrees on its tags as long as all are allowed the same.
-    tagPrefix: `${str(system[0] ?? {}, 'id') || 'cluster'}.${num(header, 'oid')}:`,
+    ...head,
     version: options.version ?? Math.round(performance.now() * 1000),
-    searchPath,
-    sessionDefaults: readSessionDefaults(roleSettings, [...plain, { name: 'search_path', value: searchPath }]),
     relations,
     functions,
     types,
@@ -104,8 +99,36 @@ async function readAll(query: Query, options: ReadCatalogOptions): Promise<Catal
     operators: readOperators(operatorRows),
     hiddenFunctions: hidden.hidden,
     assignmentFunctions: hidden.onAssignment,
-    notes,
   });
+}
+
+type RowsOnRelations = Pick<
+  RelationRows,
+  'parents' | 'views' | 'viewDependencies' | 'rules' | 'policies' | 'foreignKeys' | 'triggers' | 'defaults'
+>;
+
+/** What stands beside pg_class. */
+async function rowsOnRelations(query: Query): Promise<RowsOnRelations> {
+  return {
+    parents: await query(QUERIES.parents),
+    views: await query(QUERIES.views),
+    viewDependencies: await query(QUERIES.viewDependencies),
+    rules: await query(QUERIES.rules),
+    policies: await query(QUERIES.policies),
+    foreignKeys: await query(QUERIES.foreignKeys),
+    triggers: await query(QUERIES.triggers),
+    defaults: await query(QUERIES.defaults),
+  };
+}
+
+/** What holds a type with a volatile check is volatile itself. */
+async function markVolatile(query: Query, types: Types): Promise<ReadonlySet<number>> {
+  const volatileTypes = await containing(query, [...types.volatile.keys()]);
+  for (const oid of volatileTypes) {
+    const facts = types.byOid.get(oid);
+    if (facts !== undefined) facts.volatility = 'volatile';
+  }
+  return volatileTypes;
 }
 
 /** Types with one of `oids` in them, themselves included. */

@@ -50,27 +50,78 @@ const TYPE_ALIASES: Readonly<Record<string, string>> = {
   'time with time zone': 'timetz',
 };
 
+type ByName<T> = ReadonlyMap<string, ReadonlyMap<string, T>>;
+
 export function createCatalog(parts: CatalogParts): Catalog {
   const { functions, operators, sessionDefaults, types } = parts;
   const relations = indexRelations(parts.relations);
-  // Nobody is called "".
-  const defaultSearchPath = sessionDefaults.of('').get('search_path') ?? parts.searchPath;
+  return {
+    tagPrefix: parts.tagPrefix,
+    version: parts.version,
+    // Nobody is called "".
+    defaultSearchPath: sessionDefaults.of('').get('search_path') ?? parts.searchPath,
+    hiddenFunctions: parts.hiddenFunctions,
+    assignmentFunctions: parts.assignmentFunctions,
+    columnFunctions: functions.columnFunctions,
+    notes: parts.notes,
+    searchPathOf: (user) => sessionDefaults.of(user).get('search_path') ?? parts.searchPath,
+    sessionDefaults,
+    hasSchema: (schema) => relations.has(schema) || functions.byName.has(schema) || types.byName.has(schema),
+    ...relationLookUps(parts, relations),
+    ...functionLookUps(parts),
+    ...byNameAlone(parts),
+    userOperators: operators.functions,
+    operatorVolatility: (name) => operators.all.get(name),
+    userOperatorVolatility: (name) => operators.user.get(name),
+    ...castLookUps(parts, relations),
+    isPlainColumn: (name) => parts.plainColumns.has(name),
+    nameOf(oid) {
+      const relation = parts.relations.get(oid) ?? functions.byOid.get(oid);
+      return relation === undefined ? `oid ${oid}` : `${relation.schema}.${relation.name}`;
+    },
+  };
+}
 
-  function findRelations(
-    schema: string | undefined,
-    name: string,
-    searchPath: readonly string[],
-  ): readonly CatalogRelation[] {
+function relationLookUps(
+  parts: CatalogParts,
+  relations: ByName<CatalogRelation>,
+): Pick<Catalog, 'relationByOid' | 'findRelations' | 'findRelation'> {
+  const findRelations: Catalog['findRelations'] = (schema, name, searchPath) => {
     const found: CatalogRelation[] = [];
     for (const place of schema === undefined ? withSystem(searchPath) : [schema]) {
       const relation = relations.get(place)?.get(name);
       if (relation !== undefined) found.push(relation);
     }
     return found;
-  }
+  };
+  return {
+    relationByOid: (oid) => parts.relations.get(oid),
+    findRelations,
+    findRelation: (schema, name, searchPath) => findRelations(schema, name, searchPath)[0],
+  };
+}
 
+function functionLookUps({ functions }: CatalogParts): Pick<Catalog, 'functionByOid' | 'findFunctions'> {
+  return {
+    functionByOid: (oid) => functions.byOid.get(oid),
+    findFunctions(schema, name, args, searchPath) {
+      const found: CatalogFunction[] = [];
+      for (const place of schema === undefined ? withSystem(searchPath) : [schema]) {
+        for (const candidate of functions.byName.get(place)?.get(name) ?? []) {
+          if (args >= candidate.minArgs && args <= candidate.maxArgs) found.push(candidate);
+        }
+      }
+      return found;
+    },
+  };
+}
+
+function castLookUps(
+  { types, volatileRowTypes }: CatalogParts,
+  relations: ByName<CatalogRelation>,
+): Pick<Catalog, 'castVolatility' | 'isKeyedCast' | 'isMomentCast' | 'isPlainCast'> {
   /** All of that name along the path, as with relations. */
-  function findTypes(typeName: string, searchPath: readonly string[]): readonly (TypeFacts | CatalogRelation)[] {
+  const findTypes = (typeName: string, searchPath: readonly string[]): readonly (TypeFacts | CatalogRelation)[] => {
     const { schema, name } = splitTypeName(typeName);
     const found: (TypeFacts | CatalogRelation)[] = [];
     for (const candidate of [name, TYPE_ALIASES[name], name.startsWith('_') ? name.slice(1) : undefined]) {
@@ -81,45 +132,16 @@ export function createCatalog(parts: CatalogParts): Catalog {
       }
     }
     return found;
-  }
-
+  };
+  const volatilityOf = (found: TypeFacts | CatalogRelation): Volatility => {
+    if (!isRowType(found)) return found.volatility;
+    return volatileRowTypes.has(found.oid) ? 'volatile' : 'stable';
+  };
   return {
-    tagPrefix: parts.tagPrefix,
-    version: parts.version,
-    defaultSearchPath,
-    hiddenFunctions: parts.hiddenFunctions,
-    assignmentFunctions: parts.assignmentFunctions,
-    columnFunctions: functions.columnFunctions,
-    notes: parts.notes,
-    searchPathOf: (user) => sessionDefaults.of(user).get('search_path') ?? parts.searchPath,
-    sessionDefaults,
-    hasSchema: (schema) => relations.has(schema) || functions.byName.has(schema) || types.byName.has(schema),
-    relationByOid: (oid) => parts.relations.get(oid),
-    findRelations,
-    findRelation: (schema, name, searchPath) => findRelations(schema, name, searchPath)[0],
-    functionByOid: (oid) => functions.byOid.get(oid),
-    ...byNameAlone(parts),
-    userOperators: operators.functions,
-    findFunctions(schema, name, args, searchPath) {
-      const found: CatalogFunction[] = [];
-      for (const place of schema === undefined ? withSystem(searchPath) : [schema]) {
-        for (const candidate of functions.byName.get(place)?.get(name) ?? []) {
-          if (args >= candidate.minArgs && args <= candidate.maxArgs) found.push(candidate);
-        }
-      }
-      return found;
-    },
-    operatorVolatility: (name) => operators.all.get(name),
-    userOperatorVolatility: (name) => operators.user.get(name),
     castVolatility(typeName, searchPath) {
       let volatility: Volatility | undefined;
       for (const found of findTypes(typeName, searchPath)) {
-        const own = isRowType(found)
-          ? parts.volatileRowTypes.has(found.oid)
-            ? 'volatile'
-            : 'stable'
-          : found.volatility;
-        volatility = worst(volatility ?? 'immutable', own);
+        volatility = worst(volatility ?? 'immutable', volatilityOf(found));
       }
       return volatility;
     },
@@ -132,11 +154,6 @@ export function createCatalog(parts: CatalogParts): Catalog {
     isPlainCast(typeName, searchPath) {
       const found = findTypes(typeName, searchPath);
       return found.length > 0 && found.every((type) => !isRowType(type) && type.isPlain);
-    },
-    isPlainColumn: (name) => parts.plainColumns.has(name),
-    nameOf(oid) {
-      const relation = parts.relations.get(oid) ?? functions.byOid.get(oid);
-      return relation === undefined ? `oid ${oid}` : `${relation.schema}.${relation.name}`;
     },
   };
 }
@@ -176,9 +193,7 @@ function typeFunctions({ types, relations, checkedTypes, checkedRowTypes }: Cata
   return found;
 }
 
-function indexRelations(
-  byOid: ReadonlyMap<number, CatalogRelation>,
-): ReadonlyMap<string, ReadonlyMap<string, CatalogRelation>> {
+function indexRelations(byOid: ReadonlyMap<number, CatalogRelation>): ByName<CatalogRelation> {
   const index = new Map<string, Map<string, CatalogRelation>>();
   for (const relation of byOid.values()) {
     let names = index.get(relation.schema);
