@@ -134,17 +134,19 @@ function startProblem(error: unknown): string {
     : `cannot start: ${reason}`;
 }
 
+/** The last net: whatever was forgotten costs one connection, not all of them. */
+function noteUnexpected(app: ServedApp, io: CliIo, error: unknown): void {
+  if (app.noteUnexpected !== undefined) app.noteUnexpected(error);
+  else io.err(`unexpected error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+}
+
 async function untilEnded(
   app: ServedApp,
   reloadConfig: () => Loaded,
   io: CliIo,
   events: ProcessEvents,
 ): Promise<ExitCode> {
-  const unexpected = (error: unknown): void => {
-    // The last net: whatever was forgotten costs one connection, not all of them.
-    if (app.noteUnexpected !== undefined) app.noteUnexpected(error);
-    else io.err(`unexpected error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
-  };
+  const unexpected = (error: unknown): void => noteUnexpected(app, io, error);
   const hangup = (): void => {
     reload(app, reloadConfig, io).catch(unexpected);
   };
