@@ -37,31 +37,8 @@ export function assemble(v: SettingValues, databases: ReadonlyMap<string, Databa
     maxClientLogins: v.max_client_logins,
     clientLoginTimeoutMs: v.client_login_timeout,
     pool: assemblePool(v),
-    auth: {
-      type: v['auth.type'],
-      file: v['auth.file'],
-      hbaFile: v['auth.hba_file'],
-      identFile: v['auth.ident_file'],
-      query: v['auth.query'],
-      user: v['auth.user'],
-      dbname: v['auth.dbname'],
-      adminUsers: v['auth.admin_users'],
-      statsUsers: v['auth.stats_users'],
-    },
-    tls: {
-      client: {
-        mode: v['tls.client.mode'],
-        cert: v['tls.client.cert'],
-        key: v['tls.client.key'],
-        ca: v['tls.client.ca'],
-      },
-      server: {
-        mode: v['tls.server.mode'],
-        cert: v['tls.server.cert'],
-        key: v['tls.server.key'],
-        ca: v['tls.server.ca'],
-      },
-    },
+    auth: assembleAuth(v),
+    tls: assembleTls(v),
     databases,
     routing: {
       loadBalanceHosts: v['routing.load_balance_hosts'],
@@ -70,23 +47,58 @@ export function assemble(v: SettingValues, databases: ReadonlyMap<string, Databa
       readOnlyFunctions: v['routing.read_only_functions'],
       primaryReads: v['routing.primary_reads'],
     },
-    cache: {
-      enabled: v['cache.enabled'],
-      mode: v['cache.mode'],
-      ttlMs: v['cache.ttl'],
-      maxMemoryBytes: v['cache.max_memory'],
-      maxEntrySizeBytes: v['cache.max_entry_size'],
-      redis: v['cache.redis'],
-      leaseMs: v['cache.lease'],
-      memberTimeoutMs: v['cache.member_timeout'],
-      tables: v['cache.tables'],
-    },
+    cache: assembleCache(v),
     resize: {
       enabled: v['resize.enabled'],
       targetWaitMs: v['resize.target_wait'],
       shrinkAfterMs: v['resize.shrink_after'],
     },
     log: { level: v['log.level'], format: v['log.format'] },
+  };
+}
+
+function assembleAuth(v: SettingValues): Config['auth'] {
+  return {
+    type: v['auth.type'],
+    file: v['auth.file'],
+    hbaFile: v['auth.hba_file'],
+    identFile: v['auth.ident_file'],
+    query: v['auth.query'],
+    user: v['auth.user'],
+    dbname: v['auth.dbname'],
+    adminUsers: v['auth.admin_users'],
+    statsUsers: v['auth.stats_users'],
+  };
+}
+
+function assembleTls(v: SettingValues): Config['tls'] {
+  return {
+    client: {
+      mode: v['tls.client.mode'],
+      cert: v['tls.client.cert'],
+      key: v['tls.client.key'],
+      ca: v['tls.client.ca'],
+    },
+    server: {
+      mode: v['tls.server.mode'],
+      cert: v['tls.server.cert'],
+      key: v['tls.server.key'],
+      ca: v['tls.server.ca'],
+    },
+  };
+}
+
+function assembleCache(v: SettingValues): Config['cache'] {
+  return {
+    enabled: v['cache.enabled'],
+    mode: v['cache.mode'],
+    ttlMs: v['cache.ttl'],
+    maxMemoryBytes: v['cache.max_memory'],
+    maxEntrySizeBytes: v['cache.max_entry_size'],
+    redis: v['cache.redis'],
+    leaseMs: v['cache.lease'],
+    memberTimeoutMs: v['cache.member_timeout'],
+    tables: v['cache.tables'],
   };
 }
 
