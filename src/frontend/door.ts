@@ -3,8 +3,7 @@
  * same time, and can be shut. Does not listen itself (frontend/listener.ts does), nor serve clients (session/).
  */
 import type { Socket } from 'node:net';
-import type { Server as TlsServer, TLSSocket } from 'node:tls';
-import { createServer as createTlsServer } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import type { AuthOptions } from '../auth/authenticator.ts';
 import { createAuthenticator } from '../auth/authenticator.ts';
 import type { TlsSide } from '../config/config.ts';
@@ -12,18 +11,13 @@ import { WeirError } from '../errors.ts';
 import type { MessageReader } from '../net/message-reader.ts';
 import { ignoreError } from '../net/message-reader.ts';
 import { clientTls } from '../net/tls.ts';
-import { closeWith, fatal, noWords } from './farewell.ts';
+import { closeWith, fatal } from './farewell.ts';
+import { Handshakes } from './handshakes.ts';
 import type { Door, Seats } from './login.ts';
 import { logIn } from './login.ts';
-import { addressOf, Logins, type LoginPlace } from './logins.ts';
+import { Logins } from './logins.ts';
 import type { Layer } from './startup.ts';
 import type { DoorOptions } from './types.ts';
-
-/**
- * Size of the TLS records for clients, as PostgreSQL's own. libpq reads up to 8 kB, or more if it has room, and then waits for
- * the socket: what OpenSSL still has of a larger record is not seen there, and the client waits for ever.
- */
-const maxRecordBytes = 8192;
 
 /** Console clients let in above max_client_conn. */
 const consoleReserve = 8;
@@ -46,60 +40,64 @@ function reservedSeats(limit: number): Seats {
   };
 }
 
-const keyOf = (socket: Socket): string => `${socket.remoteAddress ?? ''}:${socket.remotePort ?? 0}`;
-
-/** Throws TlsSettingError. */
-export function createDoor(options: DoorOptions): ClientDoor {
-  const { log } = options;
-  const logins = new Logins(() => options.maxLogins());
-  const readers = new Set<MessageReader>();
-  const running = new Set<Promise<void>>();
-  const clientSeats: Seats = {
+function seatsOf(options: DoorOptions): Seats {
+  return {
     isFull: () => options.isFull(),
     tryEnter: () => options.tryEnter(),
     leave: () => options.leave(),
   };
-  const consoleSeats = reservedSeats(consoleReserve);
-  const handshakes = new Map<string, LoginPlace>();
-  let isClosed = false;
+}
 
-  function makeTlsServer(tls: Door['tls'], layer: Layer, loginTimeoutMs: number): TlsServer | undefined {
-    if (tls === undefined) return undefined;
-    // It never listens: sockets are given to it once SSLRequest was answered, or TLS has begun without it.
-    const server = createTlsServer({ ...tls.options, handshakeTimeout: loginTimeoutMs });
-    server.on('secureConnection', (socket) => {
-      handshakeOver(keyOf(socket));
-      socket.disableRenegotiation();
-      socket.setMaxSendFragment(maxRecordBytes);
-      // Like PostgreSQL: without ALPN it may be meant for another protocol's server (ALPACA).
-      if (layer === 'tls' || typeof socket.alpnProtocol === 'string') return begin(socket, layer);
-      socket.on('error', ignoreError);
-      options.onRefused('protocol');
-      const what = 'TLS without SSLRequest (sslnegotiation=direct) and without ALPN "postgresql"';
-      log('info', 'login_refused', what, { client: `${socket.remoteAddress ?? ''}:${socket.remotePort ?? 0}` });
-      closeWith(socket, noWords);
+/** Throws TlsSettingError. */
+export function createDoor(options: DoorOptions): ClientDoor {
+  return new LogInDoor(options);
+}
+
+class LogInDoor implements ClientDoor {
+  private readonly options: DoorOptions;
+  private readonly logins: Logins;
+  private readonly handshakes: Handshakes;
+  private readonly clientSeats: Seats;
+  private readonly consoleSeats = reservedSeats(consoleReserve);
+  private readonly readers = new Set<MessageReader>();
+  private readonly running = new Set<Promise<void>>();
+  /** As of the last reload. */
+  private door: Door;
+  private isClosed = false;
+
+  constructor(options: DoorOptions) {
+    this.options = options;
+    this.logins = new Logins(() => options.maxLogins());
+    this.clientSeats = seatsOf(options);
+    this.handshakes = new Handshakes({
+      log: options.log,
+      logins: this.logins,
+      onRefused: (reason) => options.onRefused(reason),
+      logIn: (socket, layer) => this.begin(socket, layer),
     });
-    server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
-      handshakeOver(keyOf(socket));
-      const hasLeft = error.code === 'ECONNRESET';
-      if (!hasLeft) options.onRefused(error.code === 'ERR_TLS_HANDSHAKE_TIMEOUT' ? 'timeout' : 'protocol');
-      const from = { client: `${socket.remoteAddress ?? ''}:${socket.remotePort ?? 0}` };
-      log(
-        hasLeft ? 'debug' : 'info',
-        'tls_handshake_failed',
-        `TLS handshake with a client failed: ${error.message}`,
-        from,
-      );
-      socket.destroy();
-    });
-    return server;
+    this.door = this.makeDoor(options.tls, options.auth);
   }
 
-  function makeDoor(tlsSide: TlsSide, auth: AuthOptions, previous?: Door): Door {
+  accept(socket: Socket, layer: 'plain' | 'local'): void {
+    this.begin(socket, layer);
+  }
+
+  reload(tls: TlsSide, auth?: AuthOptions): void {
+    this.door = this.makeDoor(tls, auth ?? this.options.auth, auth === undefined ? this.door : undefined);
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true;
+    for (const reader of this.readers) reader.fail(new WeirError('shutting_down'));
+    await Promise.all(this.running);
+  }
+
+  private makeDoor(tlsSide: TlsSide, auth: AuthOptions, previous?: Door): Door {
+    const { options, handshakes, logins, readers, clientSeats, consoleSeats } = this;
     const tls = clientTls(tlsSide);
     const loginTimeoutMs = options.loginTimeoutMs();
-    const askedTls = makeTlsServer(tls, 'tls', loginTimeoutMs);
-    const directTls = makeTlsServer(tls, 'direct-tls', loginTimeoutMs);
+    const askedTls = handshakes.server(tls, 'tls', loginTimeoutMs);
+    const directTls = handshakes.server(tls, 'direct-tls', loginTimeoutMs);
     return {
       options,
       authenticator: previous?.authenticator ?? createAuthenticator(auth),
@@ -107,47 +105,17 @@ export function createDoor(options: DoorOptions): ClientDoor {
       loginTimeoutMs,
       logins,
       readers,
-      startTls(socket, isDirect, leftover) {
-        handshaking(socket);
-        if (leftover.length > 0) socket.unshift(leftover);
-        (isDirect ? directTls : askedTls)?.emit('connection', socket);
-      },
+      startTls: (socket, isDirect, leftover) => handshakes.begin(socket, leftover, isDirect ? directTls : askedTls),
       clientSeats,
       consoleSeats,
     };
   }
 
-  /** A place of its own until the handshake is over: then it comes back as another socket with the same address. */
-  function handshaking(socket: Socket): void {
-    const place = logins.enter(addressOf(socket), () => socket.destroy());
-    const key = keyOf(socket);
-    handshakes.set(key, place);
-    socket.once('close', () => handshakeOver(key, place));
-  }
-
-  function handshakeOver(key: string, place = handshakes.get(key)): void {
-    place?.leave();
-    if (handshakes.get(key) === place) handshakes.delete(key);
-  }
-
-  function begin(socket: Socket | TLSSocket, layer: Layer): void {
+  private begin(socket: Socket | TLSSocket, layer: Layer): void {
     socket.on('error', ignoreError);
-    if (isClosed) return closeWith(socket, fatal(new WeirError('shutting_down')));
-    const login = logIn(socket, layer, door);
-    running.add(login);
-    void login.finally(() => running.delete(login));
+    if (this.isClosed) return closeWith(socket, fatal(new WeirError('shutting_down')));
+    const login = logIn(socket, layer, this.door);
+    this.running.add(login);
+    void login.finally(() => this.running.delete(login));
   }
-
-  let door = makeDoor(options.tls, options.auth);
-  return {
-    accept: begin,
-    reload(tls, auth) {
-      door = makeDoor(tls, auth ?? options.auth, auth === undefined ? door : undefined);
-    },
-    async close() {
-      isClosed = true;
-      for (const reader of readers) reader.fail(new WeirError('shutting_down'));
-      await Promise.all(running);
-    },
-  };
 }

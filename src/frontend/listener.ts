@@ -2,7 +2,7 @@
  * Listens for clients and gives each connection to the door. Knows addresses and accept errors, nothing of the protocol.
  * Made by app/parts.ts.
  */
-import { createServer } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import type { AuthOptions } from '../auth/authenticator.ts';
 import type { HostPort, TlsSide } from '../config/config.ts';
 import { createDoor } from './door.ts';
@@ -52,20 +52,6 @@ export function createListener(options: ListenerOptions): Listener {
     options.log('error', 'accept_failed', message, { hint: 'Raise the limit of open files (ulimit -n).' });
   };
 
-  function listenTcp(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      server.once('error', (error: NodeJS.ErrnoException) => {
-        const what = advice[error.code ?? ''] ?? error.message;
-        reject(new Error(`cannot listen on ${host}:${port}: ${what}`, { cause: error }));
-      });
-      server.listen({ ...(host === '*' ? {} : { host }), port, backlog }, () => {
-        server.removeAllListeners('error');
-        server.on('error', cannotAccept);
-        resolve();
-      });
-    });
-  }
-
   function address(): HostPort {
     const found = server.address();
     if (found === null || typeof found === 'string') return { host, port };
@@ -74,7 +60,7 @@ export function createListener(options: ListenerOptions): Listener {
 
   return {
     async listen() {
-      await listenTcp();
+      await listenTcp(server, options.listen, cannotAccept);
       const { unixSocket } = options;
       if (unixSocket === undefined) return;
       local = await openUnixSocket({
@@ -94,4 +80,18 @@ export function createListener(options: ListenerOptions): Listener {
     },
     reload: (tls, auth) => door.reload(tls, auth),
   };
+}
+
+function listenTcp(server: Server, { host, port }: HostPort, cannotAccept: (error: Error) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const what = advice[error.code ?? ''] ?? error.message;
+      reject(new Error(`cannot listen on ${host}:${port}: ${what}`, { cause: error }));
+    });
+    server.listen({ ...(host === '*' ? {} : { host }), port, backlog }, () => {
+      server.removeAllListeners('error');
+      server.on('error', cannotAccept);
+      resolve();
+    });
+  });
 }
