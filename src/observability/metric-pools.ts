@@ -7,7 +7,7 @@ import type { PoolStats } from '../pool/types.ts';
 import type { ClientState } from '../session/types.ts';
 import { createLabelLimiter } from './label-limiter.ts';
 import { pulled, pulledHistogram, summed } from './pulled-metric.ts';
-import type { Labels, Sample } from './pulled-metric.ts';
+import type { Labels } from './pulled-metric.ts';
 import type { StatsSources } from './types.ts';
 
 const clientStates: readonly ClientState[] = ['idle', 'active', 'waiting', 'idle_in_transaction', 'login'];
@@ -30,23 +30,76 @@ export function registerClients(registry: Registry, sources: StatsSources): void
   });
 }
 
+/** A figure of each pool. */
+interface PoolMetric {
+  readonly type: 'gauge' | 'counter';
+  readonly name: string;
+  readonly help: string;
+  readonly value: (stats: PoolStats) => number;
+}
+
+const poolMetrics: readonly PoolMetric[] = [
+  {
+    type: 'gauge',
+    name: 'weir_pool_size_limit',
+    help: 'Connections a pool may have now',
+    value: (stats) => stats.limit,
+  },
+  {
+    type: 'gauge',
+    name: 'weir_pool_waiting',
+    help: 'Clients waiting for a server connection',
+    value: (stats) => stats.waiting,
+  },
+  {
+    type: 'gauge',
+    name: 'weir_pool_max_wait_seconds',
+    help: 'How long the first in line has waited',
+    value: (stats) => stats.maxWaitMs / 1000,
+  },
+  {
+    type: 'gauge',
+    name: 'weir_pool_pinned',
+    help: 'Server connections that a pin keeps with their client',
+    value: (stats) => stats.pinned,
+  },
+  {
+    type: 'counter',
+    name: 'weir_pool_checkouts_total',
+    help: 'Times a server connection was given to a client',
+    value: (stats) => stats.checkouts,
+  },
+  {
+    type: 'counter',
+    name: 'weir_pool_wait_timeouts_total',
+    help: 'Clients that waited longer than query_wait_timeout',
+    value: (stats) => stats.waitTimeouts,
+  },
+  {
+    type: 'counter',
+    name: 'weir_server_connects_total',
+    help: 'Server connections opened',
+    value: (stats) => stats.connects,
+  },
+  {
+    type: 'counter',
+    name: 'weir_server_connect_failures_total',
+    help: 'Server connections that could not be opened',
+    value: (stats) => stats.connectFailures,
+  },
+];
+
 export function registerPools(registry: Registry, sources: StatsSources): void {
   const limiter = createLabelLimiter();
   const labelsOf = ({ database, user, node }: Pick<PoolStats, 'database' | 'user' | 'node'>): Labels => ({
     ...limiter.pair(database, user),
     node,
   });
-  const each = (value: (stats: PoolStats) => number) => (): Iterable<Sample> =>
-    summed(
-      Array.from(sources.pools(), (pool) => pool.stats()).map((stats) => ({
-        labels: labelsOf(stats),
-        value: value(stats),
-      })),
-    );
+  const allStats = (): PoolStats[] => Array.from(sources.pools(), (pool) => pool.stats());
 
   pulled(registry, 'gauge', 'weir_server_connections', 'Server connections by what they are doing', () =>
     summed([
-      ...Array.from(sources.pools(), (pool) => pool.stats()).flatMap((stats) => [
+      ...allStats().flatMap((stats) => [
         ...serverStates.map((state) => ({ labels: { ...labelsOf(stats), state }, value: stats[state] })),
         { labels: { ...labelsOf(stats), state: 'replication' }, value: 0 },
       ]),
@@ -57,62 +110,11 @@ export function registerPools(registry: Registry, sources: StatsSources): void {
       })),
     ]),
   );
-  pulled(
-    registry,
-    'gauge',
-    'weir_pool_size_limit',
-    'Connections a pool may have now',
-    each((stats) => stats.limit),
-  );
-  pulled(
-    registry,
-    'gauge',
-    'weir_pool_waiting',
-    'Clients waiting for a server connection',
-    each((stats) => stats.waiting),
-  );
-  pulled(
-    registry,
-    'gauge',
-    'weir_pool_max_wait_seconds',
-    'How long the first in line has waited',
-    each((stats) => stats.maxWaitMs / 1000),
-  );
-  pulled(
-    registry,
-    'gauge',
-    'weir_pool_pinned',
-    'Server connections that a pin keeps with their client',
-    each((stats) => stats.pinned),
-  );
-  pulled(
-    registry,
-    'counter',
-    'weir_pool_checkouts_total',
-    'Times a server connection was given to a client',
-    each((stats) => stats.checkouts),
-  );
-  pulled(
-    registry,
-    'counter',
-    'weir_pool_wait_timeouts_total',
-    'Clients that waited longer than query_wait_timeout',
-    each((stats) => stats.waitTimeouts),
-  );
-  pulled(
-    registry,
-    'counter',
-    'weir_server_connects_total',
-    'Server connections opened',
-    each((stats) => stats.connects),
-  );
-  pulled(
-    registry,
-    'counter',
-    'weir_server_connect_failures_total',
-    'Server connections that could not be opened',
-    each((stats) => stats.connectFailures),
-  );
+  for (const { type, name, help, value } of poolMetrics) {
+    pulled(registry, type, name, help, () =>
+      summed(allStats().map((stats) => ({ labels: labelsOf(stats), value: value(stats) }))),
+    );
+  }
   pulledHistogram(registry, 'weir_pool_wait_seconds', 'How long clients waited that had to wait', function* () {
     for (const pool of sources.pools()) {
       const { boundsSeconds, counts, sumSeconds, count } = pool.waitHistogram();

@@ -4,9 +4,11 @@
  */
 import { Registry } from 'prom-client';
 import { createEventLoopDelay } from './event-loop.ts';
+import { registerCache } from './metric-cache.ts';
+import { registerNodes } from './metric-nodes.ts';
 import { registerClients, registerPools } from './metric-pools.ts';
-import { registerCache, registerNodes, registerQueries } from './metric-traffic.ts';
 import { registerProcess } from './metric-process.ts';
+import { registerQueries } from './metric-queries.ts';
 import { pulled, pulledSummary } from './pulled-metric.ts';
 import type { StatsSources } from './types.ts';
 

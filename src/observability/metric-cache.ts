@@ -1,0 +1,94 @@
+/**
+ * Metrics of the cache. Names and labels are relied on by others: change one only with a line in the CHANGELOG. Called by
+ * metrics.ts.
+ */
+import type { Registry } from 'prom-client';
+import type { CacheStats } from '../cache/types.ts';
+import { pulled } from './pulled-metric.ts';
+import type { StatsSources } from './types.ts';
+
+export function registerCache(registry: Registry, sources: StatsSources): void {
+  const one: One = (type, name, help, value) =>
+    pulled(registry, type, name, help, () => [{ labels: {}, value: value(sources.cacheStats()) }]);
+  registerLevels(one);
+  registerInvalidations(registry, sources);
+  registerPeers(one);
+}
+
+/** A figure of the cache as a whole. */
+type One = (type: 'counter' | 'gauge', name: string, help: string, value: (stats: CacheStats) => number) => void;
+
+function registerLevels(one: One): void {
+  one('counter', 'weir_cache_hits_total', 'Answers out of the cache', (stats) => stats.hits);
+  one(
+    'counter',
+    'weir_cache_second_level_hits_total',
+    'Of the hits, those out of Redis',
+    (stats) => stats.hitsSecondLevel,
+  );
+  one('counter', 'weir_cache_misses_total', 'Cacheable statements that a database answered', (stats) => stats.misses);
+  one('counter', 'weir_cache_stores_total', 'Answers kept', (stats) => stats.stores);
+  one('counter', 'weir_cache_evictions_total', 'Entries that had to go for want of room', (stats) => stats.evictions);
+  one('gauge', 'weir_cache_entries', 'Entries in the first level', (stats) => stats.entries);
+  one('gauge', 'weir_cache_bytes', 'Bytes in the first level', (stats) => stats.bytes);
+  one(
+    'gauge',
+    'weir_undecided_writes',
+    'Writes whose connection was lost: until it is known what became of them, their tables are read uncached, from the primary',
+    (stats) => stats.undecided,
+  );
+  one('gauge', 'weir_cache_max_bytes', 'Bytes the first level may have', (stats) => stats.maxBytes);
+}
+
+function registerInvalidations(registry: Registry, sources: StatsSources): void {
+  pulled(registry, 'counter', 'weir_cache_invalidations_total', 'Invalidations by what asked for them', () =>
+    Object.entries(sources.cacheStats().invalidations).map(([source, value]) => ({ labels: { source }, value })),
+  );
+  pulled(
+    registry,
+    'gauge',
+    'weir_cache_redis_up',
+    'The second level can be reached; absent when none is configured',
+    () => {
+      const { redis } = sources.cacheStats();
+      return redis === 'off' ? [] : [{ labels: {}, value: redis === 'up' ? 1 : 0 }];
+    },
+  );
+  pulled(
+    registry,
+    'gauge',
+    'weir_cache_lease_valid',
+    'Cached answers may be shown: all Weirs that share the Redis are heard of; absent without Redis',
+    () => {
+      const { redis, hasLease } = sources.cacheStats();
+      return redis === 'off' ? [] : [{ labels: {}, value: hasLease ? 1 : 0 }];
+    },
+  );
+}
+
+function registerPeers(one: One): void {
+  one(
+    'counter',
+    'weir_cache_held_writes_total',
+    'Writes that could not be announced through Redis and had to wait until no other Weir can show cached answers',
+    (stats) => stats.writesHeld,
+  );
+  one(
+    'counter',
+    'weir_cache_unannounced_writes_total',
+    'Writes that went on without having been announced through Redis',
+    (stats) => stats.writesUnannounced,
+  );
+  one(
+    'counter',
+    'weir_cache_malformed_entries_total',
+    'Entries in Redis that were damaged, or not from a Weir: taken for misses, and removed',
+    (stats) => stats.malformed,
+  );
+  one(
+    'counter',
+    'weir_cache_redis_losses_total',
+    'Times that Redis was lost, or given up because of what it sent',
+    (stats) => stats.redisLosses,
+  );
+}
