@@ -1,6 +1,7 @@
 /**
  * Who has a server: one client, or in a lane (pool/lanes.ts) several. All of them must hear when it is gone, also one that
- * is owed nothing yet; and nobody may ask a server that is gone already and wait for its answer. Used by server.ts.
+ * is owed nothing yet; and nobody may ask a server that is gone already and wait for its answer. Used by server.ts and
+ * incoming.ts.
  */
 import type { AnswerReceiver } from './receiver.ts';
 

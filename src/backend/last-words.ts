@@ -1,7 +1,7 @@
 /**
  * Why a server connection ends: the server's own words, if it had any, and whether Weir ended it. The words are a FATAL
  * ErrorResponse, or the WARNING that is all a process says when another one has crashed or PostgreSQL is stopped at once.
- * Kept by server.ts; told on by request/server-lost.ts.
+ * Filled by incoming.ts; told on by request/server-lost.ts.
  */
 import { ProtocolError, readErrorFields, readSqlstate } from '../protocol/read.ts';
 import type { AnswerReceiver, End, LastWords } from './receiver.ts';

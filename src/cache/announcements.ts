@@ -1,6 +1,6 @@
 /**
  * Our writes that are under way: the word that their tags are closed goes to Redis before they are sent, and again before it
- * lapses. What cannot be announced is held until nobody can have a lease any more. Used by peers.ts.
+ * lapses. What cannot be announced is held until nobody can have a lease any more. Made by membership.ts.
  */
 import type { Log } from '../observability/types.ts';
 import type { Tag } from '../binding/plan.ts';

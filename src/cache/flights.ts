@@ -1,7 +1,7 @@
 /**
  * Single flight (rule 4): who is asking a database for which answer, and who waits for it. A flight is identified by
  * the key *and* the stamps its taker-off read: nobody joins one that took off before a write.
- * Decides nothing about storing: cache.ts does, through `land`.
+ * Decides nothing about storing: landing.ts does, through `land`.
  */
 import { isCurrent, isSameSet } from './store.ts';
 import type { Entry } from './store.ts';

@@ -1,7 +1,8 @@
 /**
  * The open writes of Weirs that are not heard of any more: their servers may go on with them. Their tags stay closed here, and
  * are read from the primary, until the backend is gone, the owner is heard of again or somebody else has found out. Every
- * Weir does this for itself, before it has a lease; what it is told comes from Redis (scripts.ts, hello). Used by peers.ts.
+ * Weir does this for itself, before it has a lease; what it is told comes from Redis (scripts.ts, hello).
+ * Made by membership.ts.
  */
 import type { Log } from '../observability/types.ts';
 import type { Tag } from '../binding/plan.ts';

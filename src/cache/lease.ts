@@ -1,6 +1,7 @@
 /**
  * How long this Weir may show cached answers, and from when on no other one may: the arithmetic of leases (docs/consistency.md,
- * "Leases"; rules 14 to 16). All by this process's monotonic clock; a time of Redis's is only ever given back to Redis. Moved by peers.ts.
+ * "Leases"; rules 14 to 16). All by this process's monotonic clock; a time of Redis's is only ever given back to Redis.
+ * Moved by in-step.ts.
  */
 import type { Log } from '../observability/types.ts';
 import type { HelloReply, HelloRequest } from './transport.ts';

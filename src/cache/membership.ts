@@ -1,6 +1,6 @@
 /**
  * This Weir among those that share the Redis: its lease, its writes that are under way, and those that it has inherited. Puts
- * together what `hello` says and hears. Made and driven by peers.ts.
+ * together what `hello` says and hears. Made and driven by in-step.ts.
  */
 import { Announcements, type AnnouncementRules } from './announcements.ts';
 import { Inheritance, type InheritanceRules } from './inheritance.ts';

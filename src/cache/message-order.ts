@@ -1,5 +1,5 @@
 /**
- * The numbers on the messages of one incarnation: notices one that is lost, also if none follows. Used by peers.ts.
+ * The numbers on the messages of one incarnation: notices one that is lost, also if none follows. Used by in-step.ts.
  */
 import type { Log } from '../observability/types.ts';
 import { parseMessage } from './messages.ts';

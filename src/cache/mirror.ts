@@ -1,7 +1,7 @@
 /**
  * Keeps the table of tags true to the shared stamps: from answers of Redis, which know what was so when they were given,
  * and from messages, which arrive in order but on another connection. The higher stamp is always the newer one.
- * Called by peers.ts, which only passes on what is of the current incarnation and came without a gap.
+ * Called by peers.ts and in-step.ts, which only pass on what is of the current incarnation and came without a gap.
  */
 import type { Tag } from '../binding/plan.ts';
 import type { PeerMessage } from './messages.ts';

@@ -1,6 +1,6 @@
 /**
  * One TCP or TLS connection to Redis, from connecting to its end: it never connects anew. Every command belongs to it and
- * is settled by it: answered, or rejected at the moment when the connection is lost. Used by redis.ts.
+ * is settled by it: answered, or rejected at the moment when the connection is lost. Used by redis-pair.ts.
  */
 import { connect as connectTcp, isIP } from 'node:net';
 import type { Socket } from 'node:net';

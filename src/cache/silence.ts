@@ -1,6 +1,6 @@
 /**
  * Whether the other end of one connection still answers: asked once a second, it counts how often in a row nothing had come
- * although something was owed. One per connection to Redis; used by peers.ts.
+ * although something was owed. One per connection to Redis; used by in-step.ts.
  */
 export class Silence {
   private owed = 0;

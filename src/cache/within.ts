@@ -1,5 +1,6 @@
 /**
- * Waiting with an end: neither an operator nor a query is kept waiting for a Redis that hangs. Used by cache.ts and peers.ts.
+ * Waiting with an end: neither an operator nor a query is kept waiting for a Redis that hangs. Used by
+ * invalidation.ts, peers.ts and redis.ts.
  */
 
 /** Resolves when `work` is done, or after `ms`. */

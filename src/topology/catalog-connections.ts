@@ -1,6 +1,6 @@
 /**
  * Limits how many connections the catalog watches of all databases hold at one server. A watch keeps its connection until
- * another watch waits for one; then it closes it once its question is answered. Used by schema-watch.ts.
+ * another watch waits for one; then it closes it once its question is answered. Used by catalog-link.ts.
  */
 
 /** Most connections at one server at any moment. */

@@ -1,6 +1,6 @@
 /**
  * What the brain remembers of one node between probes, and the small rules about coming and going. Mutable, private to
- * assess.ts; everybody else sees NodeState.
+ * assess.ts and node-state.ts; everybody else sees NodeState.
  */
 import type { NodeConfig } from '../config/config.ts';
 import { newEjectionState } from './ejection.ts';
