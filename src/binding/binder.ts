@@ -1,9 +1,8 @@
 /**
- * Binds the facts of a text to a catalog: the Plan that routing, cache and session decide by. Right before fast: what is
- * not known counts as a write. Plans are kept (plan-cache.ts), so that a repeated template costs one look-up.
- *
- * Temporary tables: a name that the catalog knows may be shadowed by a session's own temporary table. The session pins
- * its server when it makes one and from then on must not ask for reads elsewhere or from the cache.
+ * Looks up the names of a query text in a catalog and makes the Plan that routing, cache and session decide by. What
+ * the catalog does not know counts as a write. Plans are cached (plan-cache.ts): a repeated template costs one look-up.
+ * Not aware of temporary tables, which can hide a table of the catalog: a session that creates one is pinned to its
+ * server and must not route reads elsewhere or answer them from the cache.
  */
 import type { QueryFacts } from '../sql/facts.ts';
 import type { Catalog } from '../catalog/types.ts';
@@ -20,12 +19,12 @@ export interface BinderOptions {
   readonly cacheTables: readonly string[];
 }
 
-/** One binder serves any number of databases; `user` is the effective role ("$user" in a search path). */
+/** One binder serves any number of databases. In bind(), `user` is the effective role: "$user" in a search path. */
 export function createBinder(options: BinderOptions): Binder {
   const vouched = new Set(options.readOnlyFunctions.map(plainName));
   const cacheTables = new Set(options.cacheTables.map(plainName));
   const learned = new WeakSet<QueryFacts>();
-  // Weak on both sides: a catalog that was replaced takes its plans with it, also those of templates not used again.
+  // Weak maps, so that the plans of a replaced catalog are freed with it, including those of templates not used again.
   const caches = new WeakMap<Catalog, PlanCache>();
   let living: WeakRef<PlanCache>[] = [];
   const withoutCatalog = new PlanCache(undefined, planWithoutCatalog);
@@ -44,7 +43,7 @@ export function createBinder(options: BinderOptions): Binder {
     return cache;
   }
 
-  /** A mistake in here must not take a client down: then the statement goes to the primary as a write of everything. */
+  /** An exception in the binder must not end a client's session: the statement is then a write of every table. */
   function planOf(facts: QueryFacts, bodies: Bodies, catalog: Catalog, path: Path): Plan {
     try {
       const { template } = facts;

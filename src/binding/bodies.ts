@@ -1,25 +1,25 @@
 /**
- * What a function runs in its turn: by the words of its body every function, relation, type and operator that is called
- * so in any schema, because a body's search path is known only to its run. Read when it is first asked for, once per
- * catalog. Pure look-ups; what they mean for a statement is decided by reach.ts.
+ * What the body of a function may call and read: every function, relation, type and operator of the catalog whose name
+ * occurs in the body. Schemas are ignored, because the search path of the body is known only when it runs. A body is
+ * read at its first use, once per catalog. Does not judge what it finds: follow.ts and reach.ts do.
  */
 import { readBody } from '../sql/body-words.ts';
 import type { Catalog, CatalogFunction, CatalogRelation } from '../catalog/types.ts';
 
 export interface Called {
   readonly found: CatalogFunction;
-  /** The string that is its first argument, if it is one. */
+  /** Its first argument, if that is a string constant. */
   readonly constant: string | undefined;
 }
 
 export interface Callees {
   readonly functions: readonly Called[];
   readonly relations: readonly CatalogRelation[];
-  /** Why it may do more than that: "runs dynamic SQL". */
+  /** Why the body may do more than is listed here, in words: "runs dynamic SQL". */
   readonly problem: string | undefined;
 }
 
-/** More relations of one name than this, and a body with that name counts as one that reads anything. */
+/** A body with a name that more relations than this have counts as one that may read anything. */
 const MAX_NAMESAKES = 50;
 
 const NOTHING: Callees = { functions: [], relations: [], problem: undefined };
@@ -39,7 +39,7 @@ export class Bodies {
     return callees;
   }
 
-  /** Of a DO block. */
+  /** @param body the source of a function or of a DO block */
   ofText(body: string): Callees {
     const functions = new Map<string, Called>();
     const relations = new Set<CatalogRelation>();
@@ -70,14 +70,14 @@ export class Bodies {
   }
 
   #readOwn({ language, body }: CatalogFunction): Callees {
-    // In C: by what it declares.
+    // A function in C has no source to read: functions.ts judges it by its declared volatility.
     if (language === 'c' || language === 'internal') return NOTHING;
     if (language !== 'sql' && language !== 'plpgsql') return { ...NOTHING, problem: `is written in ${language}` };
     if (body === undefined) return { ...NOTHING, problem: 'has a body that is too long to be looked into' };
     return this.ofText(body);
   }
 
-  /** Functions behind operators and types, and those that look like a column. */
+  /** Functions that the body calls without `name(...)`: by an operator, a type, or as a column (`row.name`). */
   *#unnamed(names: ReadonlySet<string>, operators: ReadonlySet<string>): Generator<number> {
     const { userOperators, columnFunctions } = this.#catalog;
     for (const [name, oids] of userOperators) {
@@ -93,7 +93,7 @@ export class Bodies {
   }
 }
 
-/** PostgreSQL's own, and a matter of its arguments alone. */
+/** A built-in whose result depends on its arguments alone: it changes nothing for the caller. */
 function isQuiet({ isSystem, volatility, name }: CatalogFunction): boolean {
   return isSystem && volatility === 'immutable' && !name.startsWith('pg_');
 }

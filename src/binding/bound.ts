@@ -1,12 +1,16 @@
 /**
- * The plan of a statement whose set_config() calls have their values: what it changes in the session is known from here on.
- * Called with each Bind of such a statement; of others nobody asks.
+ * The plan of a statement with `set_config($1, ...)`, once the client has bound the parameters: which settings it
+ * changes is known only then. The session calls it for each Bind of such a statement, and for no other.
  */
 import type { SettingChange } from '../sql/facts.ts';
 import { effectsOf, hasAnyEffect } from './effects.ts';
 import { customSettingsOf } from './settings.ts';
 import type { Plan } from './plan.ts';
 
+/**
+ * @param plan of one statement; any other plan is returned as it is
+ * @param settings what its set_config() calls set with the values of this Bind
+ */
 export function boundTo(plan: Plan, settings: readonly SettingChange[]): Plan {
   const [statement] = plan.facts.statements;
   if (statement === undefined) return plan;

@@ -9,7 +9,7 @@ export interface PlanDescription {
   readonly route: string;
   /** "cacheable" or "not cached: public.orders has row security". */
   readonly cache: string;
-  /** What a cached answer depends on: names of relations, "the catalog". Empty when not cacheable. */
+  /** What the answer of a read depends on: names of relations, "the catalog". Empty if it reads no table. */
   readonly reads: string[];
   /** What a commit invalidates: names of relations, "everything", "the catalog". */
   readonly writes: string[];

@@ -1,6 +1,7 @@
 /**
- * What a statement leaves behind in the session that ran it: settings, pins, things that end. From the facts alone; what
- * functions in it may do comes from the catalog and is handed in. Called by binder.ts.
+ * What a statement changes in the session that runs it: settings, and the reasons to pin the server that begin or end.
+ * Decided from the facts of the text; what the functions in it may do is looked up by the callers, make-plan.ts and
+ * statement.ts, and passed in.
  */
 import type { SettingChange, StatementFacts } from '../sql/facts.ts';
 import { ADVISORY_LOCKS, ADVISORY_UNLOCKS, UNREPLAYABLE } from './functions.ts';
@@ -14,7 +15,7 @@ const UNREPLAYED: PinReason = 'setting that cannot be replayed';
 
 const ENDED_BY_DISCARD_ALL = pinsThat('isDiscarded');
 
-/** First words of statements that could change session state only through what they call. */
+/** First words of statements that change session state only through the functions they call. */
 const STATELESS_VERBS =
   /^(?:\(|SELECT|INSERT|UPDATE|DELETE|WITH|VALUES|TABLE|COPY|MERGE|ALTER|DROP|GRANT|REVOKE|COMMENT|TRUNCATE|VACUUM|ANALYZE|REINDEX|REFRESH|CLUSTER)/i;
 
@@ -42,9 +43,9 @@ export function hasAnyEffect(effects: SessionEffects): boolean {
 }
 
 /**
- * @param isSuspect functions in it may change session state behind the text.
- * @param leavesState they say so in their source.
- * @param template the text without literals of the whole message.
+ * @param isSuspect the statement runs functions that may change session state although the text does not show it
+ * @param template the text of the whole message without its literals
+ * @param leavesState the source of such a function shows that it changes session state
  */
 export function effectsOf(
   facts: StatementFacts,
@@ -59,7 +60,7 @@ export function effectsOf(
   addByKind(facts, pins, unpins);
   if (facts.createsTemporary && !facts.dropsOnCommit) pins.add('temporary table');
   if (leavesState || facts.leavesState) pins.add(IN_FUNCTION);
-  // A view with a rule that sets.
+  // UPDATE pg_settings runs set_config(), by a rule of that view.
   if (facts.writes.some(({ name }) => name === 'pg_settings')) pins.add(UNREPLAYED);
   if (facts.cursor === 'hold') pins.add('cursor WITH HOLD');
   addByFunctions(facts, template, pins, unpins);
@@ -83,7 +84,7 @@ export function effectsOf(
   };
 }
 
-/** What it may end: whether it does, the server has to say. */
+/** Reasons for a pin that it may end; the session asks the server whether it did (`isGone` in session-state.ts). */
 function endsOf(facts: StatementFacts): readonly PinReason[] {
   if (facts.kind === 'unlisten' && facts.name !== undefined && facts.name !== '*') return ['LISTEN'];
   if (facts.kind === 'close' && facts.name !== undefined) return ['cursor WITH HOLD'];
@@ -124,8 +125,8 @@ function addByFunctions(facts: StatementFacts, template: string, pins: Set<PinRe
     else if (UNREPLAYABLE.has(call.name)) pins.add(UNREPLAYED);
     else if (call.name === 'set_config') settingCalls++;
   }
-  // Calls with constant arguments have become settings; what is left cannot be followed, unless it ends with the
-  // transaction anyway, as row-security middleware likes it: set_config('app.user', $1, true).
+  // Calls with constant arguments are in facts.settings. The others cannot be replayed on another server, unless they
+  // end with the transaction: set_config('app.user', $1, true), common with row security.
   if (settingCalls > facts.settings.length && !setsOnlyLocally(template)) pins.add(UNREPLAYED);
 }
 
@@ -138,7 +139,7 @@ function addBySettings(settings: readonly SettingChange[], pins: Set<PinReason>,
   }
 }
 
-/** One Query text with several statements leaves behind what all of them leave, in their order. */
+/** The effects of a text with several statements: those of all of them, in order. */
 export function uniteEffects(all: readonly SessionEffects[]): SessionEffects {
   if (all.length === 1) return all[0] ?? NO_EFFECTS;
   const pins = new Set<PinReason>();
@@ -163,7 +164,7 @@ export function uniteEffects(all: readonly SessionEffects[]): SessionEffects {
     }
     isSuspect ||= effects.isSuspect;
     if (effects.deallocates === undefined) continue;
-    // Two names do not fit in one field: forget them all, and have the server reset so that it forgets them too.
+    // The field holds one name only. With two: forget all, and let the server be reset so that it has none either.
     if (deallocates !== undefined && deallocates !== effects.deallocates) isSuspect = true;
     deallocates = deallocates === undefined ? effects.deallocates : '';
   }

@@ -1,7 +1,7 @@
 /**
- * Follows calls through the bodies of functions, however deep: what they read counts as read by the statement, what they
- * leave in the session as left by it. What cannot be seen through (dynamic SQL, other languages) may do anything.
- * Called by reach.ts.
+ * Follows the calls of a function through the bodies of the functions it calls, to any depth. What those read counts as
+ * read by the statement, what they change in the session as changed by it. A body that cannot be analyzed (dynamic SQL,
+ * other languages) may do anything. Called by reach.ts and writes.ts.
  */
 import type { CatalogFunction, CatalogRelation } from '../catalog/types.ts';
 import type { Bodies, Called, Callees } from './bodies.ts';
@@ -13,27 +13,28 @@ export interface Way {
   readonly reach: Reach;
   readonly isVouched: (found: CatalogFunction) => boolean;
   readonly reachRelation: (relation: CatalogRelation) => void;
-  /** How the statement comes to call it, in words. */
+  /** How the statement comes to call it: the beginning of every reason, "public.v " for a function of that view. */
   readonly prefix: string;
-  /** The text calls it, or something that it calls: what is asked for in there is asked for by the client. */
+  /** The text itself calls the function: the custom settings that it reads count as read by the client. */
   readonly isSpoken: boolean;
 }
 
-/** Who has called it decides what counts. */
+/** The function whose body is being read. What its callees count for depends on it. */
 interface Caller {
   readonly found: CatalogFunction | undefined;
-  /** The operator says that it is a read: what it calls is taken for one, too. */
+  /** It, or a caller of it, is in routing.read_only_functions: what it calls counts as a read, too. */
   readonly isVouched: boolean;
-  /** Its owner says that its result depends on nothing else: taken at their word, but for tables. */
+  /** Declared IMMUTABLE: what it calls does not keep the answer out of the cache. Tables that it reads still count. */
   readonly isImmutable: boolean;
 }
 
+/** Adds to `way.reach` what the body of `start` runs; the caller has judged `start` itself. */
 export function follow(start: CatalogFunction, way: Way): void {
   if (start.isSystem) return;
   go([{ found: start, isVouched: way.isVouched(start), isImmutable: start.volatility === 'immutable' }], way);
 }
 
-/** Of a DO block: what it reads and writes is unknown anyway. */
+/** The same for the body of a DO block. Its relations are not added: a DO counts as a write of every table anyway. */
 export function followText(body: string, way: Way): void {
   const queue: Caller[] = [];
   const { functions } = way.bodies.ofText(body);

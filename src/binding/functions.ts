@@ -1,28 +1,28 @@
 /**
- * What calling a function means, by PostgreSQL's own volatility and audited lists of built-in functions (read off
- * pg_proc of 13 to 18). The lists only ever add trust to names that were looked at; everything else falls to the
- * careful side. Pure tables and one judgement; called by statement.ts and writes.ts.
+ * What calling a function means for routing and cache: by its declared volatility, and by lists of built-in functions
+ * that were audited one by one (pg_proc of PostgreSQL 13 to 18). A function that is not in a list gets the stricter
+ * judgement. Does not read function bodies (bodies.ts). Called by reach.ts, follow.ts and effects.ts, among others.
  */
 import type { CatalogFunction } from '../catalog/types.ts';
 
 const words = (text: string): ReadonlySet<string> => new Set(text.trim().split(/\s+/));
 
-/** Volatile because each call may answer differently; no effect, the same on a standby. */
+/** Volatile because each call may return another value; without side effects, and allowed on a standby. */
 const PURE_VOLATILE = words(`
   random random_normal clock_timestamp timeofday gen_random_uuid uuidv4 uuidv7 pg_sleep pg_sleep_for pg_sleep_until
   array_shuffle array_sample pg_partition_tree pg_partition_ancestors`);
 
-/** The same of contrib modules (written in C; declared volatile there). */
+/** The same for functions of contrib modules, which are written in C. */
 const PURE_CONTRIB = words(`
   uuid_generate_v1 uuid_generate_v1mc uuid_generate_v4 gen_random_uuid gen_random_bytes gen_salt normal_rand
   pgp_sym_encrypt pgp_sym_encrypt_bytea pgp_pub_encrypt pgp_pub_encrypt_bytea`);
 
-/** Answers about the node, the connection or the transaction, not about the data; or impossible on a standby. */
+/** The result depends on the node, the connection or the transaction instead of the data; or fails on a standby. */
 const NODE_DEPENDENT = words(`
   inet_server_addr inet_server_port inet_client_addr inet_client_port version system_user mxid_age
   txid_current txid_current_if_assigned txid_current_snapshot txid_status currtid2`);
 
-/** Of the functions whose name starts with pg_, those that are about data or definitions; all others count as above. */
+/** The functions named pg_... whose result depends on data or definitions only. All others count as node dependent. */
 const PG_READABLE = words(`
   pg_typeof pg_basetype pg_size_pretty pg_size_bytes pg_column_size pg_column_compression pg_client_encoding
   pg_char_to_encoding pg_encoding_to_char pg_encoding_max_length pg_collation_for pg_has_role pg_describe_object
@@ -37,23 +37,23 @@ const PG_READABLE = words(`
   pg_sleep pg_sleep_for pg_sleep_until pg_visible_in_snapshot`);
 const PG_READABLE_PATTERN = /^pg_(?:lsn|snapshot_(?:xip|xmin|xmax)|lsn_[a-z]+|[a-z]+_is_visible|mcv_list_[a-z]+)$/;
 
-/** Built-in, and running whatever SQL or cursor they are given. */
+/** Built-in functions that run the SQL or read the cursor they are given. */
 const RUNS_SQL = words(`
   query_to_xml query_to_xmlschema query_to_xml_and_xmlschema cursor_to_xml cursor_to_xmlschema ts_stat ts_rewrite`);
 
-/** Built-in, stable, and reading the tables that their arguments name. */
+/** Built-in stable functions that read the tables their arguments name. */
 const READS_TABLES = /^(?:table|schema|database)_to_xml(?:_and_xmlschema)?$/;
 
-/** Built-in and volatile, but nothing of it outlives the transaction. */
+/** Built-in volatile functions whose effect ends with the transaction. */
 const ENDS_WITH_TRANSACTION = words(`
   pg_notify pg_advisory_xact_lock pg_advisory_xact_lock_shared pg_try_advisory_xact_lock
   pg_try_advisory_xact_lock_shared currval lastval pg_current_xact_id txid_current`);
 
-/** Of contrib modules, in C, stable: they read dictionaries and settings. */
+/** Stable functions of contrib modules, in C, that read dictionaries and settings and nothing else. */
 const HARMLESS_STABLE_C =
   /^(?:unaccent|show_limit|(?:strict_)?(?:word_)?similarity_(?:dist_)?(?:commutator_)?op|(?:strict_)?word_similarity(?:_dist)?(?:_commutator)?_op)$/;
 
-/** Stable, and a function of nothing but their arguments, keyed settings and what DDL changes (reference A.5.2 B). */
+/** Stable functions whose result depends only on arguments, on settings in the cache key, and on what DDL changes. */
 const KEYED_STABLE = words(`
   array_to_json array_to_string concat concat_ws convert convert_from convert_to date date_add date_part date_subtract
   date_trunc extract format generate_series length make_timestamptz money numeric overlaps quote_literal quote_nullable
@@ -68,32 +68,33 @@ const KEYED_STABLE = words(`
 /** The functions behind comparisons of date, timestamp and timestamptz with each other. */
 const KEYED_PATTERN = /^(?:date|timestamp|timestamptz)_(?:eq|ne|lt|le|gt|ge|cmp)_(?:date|timestamp|timestamptz)$/;
 
-/** Settings that current_setting() may be asked for on any node: they travel with the session. */
+/** Settings that current_setting() may read on any node: Weir sets them on each server that the session uses. */
 const SESSION_SETTINGS = words(`
   timezone datestyle intervalstyle search_path client_encoding application_name role extra_float_digits bytea_output
   lc_monetary lc_numeric lc_time statement_timeout lock_timeout work_mem default_text_search_config`);
 
-/** Session-level advisory locks: held until the session ends or gives them back one by one. */
+/** Session-level advisory locks, held until the session ends or releases them (manual, "Advisory Lock Functions"). */
 export const ADVISORY_LOCKS = words(`
   pg_advisory_lock pg_advisory_lock_shared pg_try_advisory_lock pg_try_advisory_lock_shared`);
 
-/** Of one lock; there may be others, and the same more than once. */
+/** They release one lock, once. The session may hold other locks, or this one several times. */
 export const ADVISORY_UNLOCKS = words('pg_advisory_unlock pg_advisory_unlock_shared');
 
-/** Session state that no SET can put back. */
+/** Functions that change session state which no SET can restore on another server. */
 export const UNREPLAYABLE = words('setseed pg_replication_origin_session_setup');
 
 export interface Judgement {
   /** Why a statement that calls it is not a read, in words; undefined: it may be one. */
   readonly refusal: string | undefined;
-  /** It may write tables, nobody knows which. */
+  /** It may write tables, and which ones is unknown. */
   readonly writes: boolean;
-  /** It may leave traces in the session. */
+  /** It may change session state. */
   readonly isSuspect: boolean;
+  /** It may run DDL. */
   readonly mayDefine: boolean;
-  /** Its source says that it leaves something in the session that no replay puts there. */
+  /** Its source shows that it changes session state that cannot be replayed on another server. */
   readonly leavesState: boolean;
-  /** A cached answer that contains its result stays true as long as tables, catalog and key do. */
+  /** Its result changes only if a table, the catalog or the cache key changes: an answer with it may be cached. */
   readonly isKeyed: boolean;
 }
 
@@ -107,7 +108,10 @@ const KEYED: Judgement = {
 };
 const UNKEYED: Judgement = { ...KEYED, isKeyed: false };
 
-/** @param constant the first argument if it is a string constant in the text. */
+/**
+ * @param isVouched it is in routing.read_only_functions
+ * @param constant the first argument, if it is a string constant in the text
+ */
 export function judgeFunction(found: CatalogFunction, isVouched: boolean, constant: string | undefined): Judgement {
   if (found.isSystem) return judgeBuiltin(found, constant);
   if (found.volatility === 'immutable') return KEYED;
@@ -123,7 +127,7 @@ export function judgeFunction(found: CatalogFunction, isVouched: boolean, consta
   };
 }
 
-/** Nobody can look into it, and what it declares leaves room for reading tables and running SQL. */
+/** Its source is C, and a function that is declared STABLE may read tables and run SQL. */
 function isOpaque({ language, volatility, name }: CatalogFunction): boolean {
   return language === 'c' && volatility === 'stable' && !HARMLESS_STABLE_C.test(name);
 }
@@ -132,23 +136,23 @@ function opaque({ schema, name }: CatalogFunction): Judgement {
   return { ...UNKEYED, refusal: `calls ${schema}.${name}(), which is written in C`, isSuspect: true };
 }
 
-/** Run where no text shows it, does it leave something in the session? (Of a call in the text, see effects.ts.) */
+/** May this built-in change session state? For calls that the text does not show; effects.ts handles the others. */
 export function leavesTraces({ isSystem, volatility, name }: CatalogFunction): boolean {
   if (!isSystem || volatility !== 'volatile') return false;
   return !PURE_VOLATILE.has(name) && !ENDS_WITH_TRANSACTION.has(name) && !NODE_DEPENDENT.has(name);
 }
 
-/** Behind pg_prepared_statements. */
+/** The function that the view pg_prepared_statements calls. */
 export function showsNames({ isSystem, name }: CatalogFunction): boolean {
   return isSystem && name === 'pg_prepared_statement';
 }
 
-/** Written in C, so that nobody can read in the source what is known of them: they keep something in the session. */
+/** Functions in C, whose source cannot be read, that are known to change session state. */
 function keepsState({ language, name }: CatalogFunction): boolean {
   return language === 'c' && (name.startsWith('dblink') || name === 'set_limit');
 }
 
-/** Volatile in name only: random values of a contrib module. */
+/** A function of a contrib module that is volatile only because it returns random values. */
 export function isPureContrib(found: CatalogFunction): boolean {
   return found.language === 'c' && PURE_CONTRIB.has(found.name);
 }
@@ -169,7 +173,7 @@ function judgeBuiltin(found: CatalogFunction, constant: string | undefined): Jud
   return isKeyed ? KEYED : UNKEYED;
 }
 
-/** Why asking for a setting is not a read; undefined: it travels with the session. */
+/** Why a read of this setting has to go to the primary; undefined: its value is the same on every node. */
 export function refusalOfSetting(setting: string | undefined): string | undefined {
   const lower = setting?.toLowerCase();
   if (lower !== undefined && (lower.includes('.') || SESSION_SETTINGS.has(lower))) return undefined;

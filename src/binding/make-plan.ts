@@ -1,6 +1,6 @@
 /**
- * Makes one Plan of the bound statements of a text, and the plans for when there is nothing to bind to: everything is
- * then a write. Transactions are decided here, from the text alone. Called by binder.ts.
+ * Makes the Plan of a text out of the plans of its statements. While the catalog is not known, every statement is planned
+ * as a write. What concerns transactions is decided here, from the text alone. Called by binder.ts.
  */
 import type { QueryFacts, StatementFacts } from '../sql/facts.ts';
 import { READING_PARAMETERS } from '../sql/settings.ts';
@@ -14,16 +14,16 @@ import { bindStatement, readsNames } from './statement.ts';
 import type { BoundStatement } from './statement.ts';
 import type { Plan, SessionEffects, Tag } from './plan.ts';
 
-/** Texts behind it may be read otherwise: the search path or the role is another. */
+/** It may change how later statements are resolved or parsed: search_path, role, string syntax ... */
 function changesReading(facts: StatementFacts): boolean {
   const { settings, resetsAll, discards, hidesSettings } = facts;
   return hidesSettings || resetsAll || discards === 'all' || settings.some(({ name }) => READING_PARAMETERS.has(name));
 }
 
-/** Several statements in one text do what all of them do, and are a read only if all are. */
+/** A text with several statements has the effects of all of them, and is a read only if every one is. */
 export function unite(facts: QueryFacts, context: BindContext): Plan {
   const { statements } = facts;
-  // Behind a statement that changes the search path, a name may be another relation's.
+  // After a statement that changes the search path, an unqualified name may mean a relation of any schema.
   const changed = statements.findIndex(changesReading);
   const bound = statements.map((statement, i) =>
     bindStatement(statement, changed >= 0 && i > changed ? { ...context, path: [] } : context),
@@ -71,7 +71,7 @@ function sequencesOf(
   };
 }
 
-/** What only the text decides: transactions. */
+/** The fields that follow from the text alone, mostly about transactions. */
 function shapeOf(
   facts: QueryFacts,
   isRead: boolean,
@@ -93,7 +93,7 @@ function shapeOf(
   };
 }
 
-/** Functions whose first argument is the pid of a server. */
+/** Functions whose first argument is the process ID of a backend. */
 const TAKES_PID: ReadonlySet<string> = new Set([
   'pg_blocking_pids',
   'pg_cancel_backend',
@@ -107,7 +107,7 @@ function mayCopyIn({ verb, kind }: StatementFacts): boolean {
   return verb === 'COPY FROM' || kind === 'unknown' || kind === 'do';
 }
 
-/** What is behind a ROLLBACK in the same text is committed with its end. */
+/** Statements after a ROLLBACK in the same text run in an implicit transaction that commits at the end of the text. */
 function mayCommitAt(facts: StatementFacts, at: number, all: readonly StatementFacts[]): boolean {
   return mayCommit(facts) || (facts.transaction === 'rollback' && at < all.length - 1);
 }
@@ -127,7 +127,7 @@ function mayCommit(facts: StatementFacts): boolean {
   }
 }
 
-/** A standby has no SERIALIZABLE. */
+/** Not SERIALIZABLE: a standby refuses it (manual, "Serializable Isolation Level"). */
 function beginsReadOnly(facts: StatementFacts): boolean {
   return facts.transaction === 'begin' && facts.beginsReadOnly && facts.isolation !== 'serializable';
 }
@@ -165,7 +165,7 @@ function uniqueTags(tags: readonly Tag[]): readonly Tag[] {
   return tags.length < 2 ? tags : [...new Set(tags)].sort();
 }
 
-/** The catalog has not been read (or is being read again): views and functions could be anything. */
+/** The plan while the catalog is not known: a view or function may do anything, so every statement is a write. */
 export function planWithoutCatalog(facts: QueryFacts): Plan {
   const { statements } = facts;
   const mayRun = (i: number): boolean => mayRunAnything(statements[i] as StatementFacts);
@@ -215,7 +215,7 @@ const LEAVES_TABLES_ALONE: ReadonlySet<StatementFacts['kind']> = new Set([
   'empty',
 ] as const);
 
-/** Calls and triggers of unknown effect on the session. */
+/** It may run functions or triggers whose effect on the session is unknown. */
 function mayRunAnything(facts: StatementFacts): boolean {
   switch (facts.kind) {
     case 'call':
@@ -227,7 +227,7 @@ function mayRunAnything(facts: StatementFacts): boolean {
   }
 }
 
-/** Views, operators and casts of unknown effect on the session, too. */
+/** It may change session state: by functions and triggers, or by what views, operators and casts call. */
 function mayLeaveTraces(facts: StatementFacts): boolean {
   if (mayRunAnything(facts) || facts.kind === 'ddl' || facts.kind === 'maintenance') return true;
   const isRun = facts.kind === 'explain' || !LEAVES_TABLES_ALONE.has(facts.kind);
@@ -235,7 +235,7 @@ function mayLeaveTraces(facts: StatementFacts): boolean {
   return isRun && reads.length + operators.length + casts.length + functions.length > 0;
 }
 
-/** A replica refused it (25006) although nothing in the catalog says so: what it writes is unknown, too. */
+/** The plan of a statement that a replica refused as a write (SQLSTATE 25006), although the binder took it for a read. */
 export function asLearnedWrite(plan: Plan): Plan {
   const why = 'a replica refused this statement as a write (25006)';
   return {

@@ -1,6 +1,6 @@
 /**
- * The plans of one catalog: per facts object, per path. Everything in it can be thrown away at any time; nothing in it
- * keeps a replaced catalog alive once its owner (binder.ts, weakly) has let go of it. Called by binder.ts.
+ * Caches the plans of one catalog by facts object and search path. Entries may be dropped at any time: the plan is then
+ * made again. binder.ts holds it weakly, so that it is freed together with a replaced catalog.
  */
 import type { QueryFacts } from '../sql/facts.ts';
 import type { Catalog } from '../catalog/types.ts';
@@ -9,15 +9,15 @@ import type { Plan } from './plan.ts';
 
 /** Plans kept per facts object: sessions with different search paths share templates. */
 const PLANS_PER_FACTS = 16;
-/** Distinct search paths kept, and users of each. */
+/** At most so many distinct search paths are kept, and so many users of each. */
 const PATHS_KEPT = 1000;
 
-/** Schemas in order. One object per distinct list, so that plans can be kept by it. */
+/** Schemas in order. One object per distinct list, so that paths can be compared by identity. */
 export interface Path {
   readonly schemas: readonly string[];
 }
 
-/** The newest plan lies open so that the common case compares two strings. */
+/** The plan used last has fields of its own, so that the common case compares two strings. */
 interface Entry {
   searchPath: string | undefined;
   user: string;
@@ -34,7 +34,7 @@ export class PlanCache {
   readonly #paths = new Map<string | undefined, Map<string, Path>>();
   readonly #canonical = new Map<string, Path>();
 
-  /** @param make the plan of facts that were not asked for yet; must not throw. */
+  /** @param make makes a plan that is not in the cache; must not throw */
   constructor(catalog: Catalog | undefined, make: (facts: QueryFacts, path: Path) => Plan) {
     this.#catalog = catalog;
     this.#make = make;

@@ -1,30 +1,33 @@
 /**
- * A statement bound to a catalog: what it may do, where it may run, what it depends on. The value that routing,
- * cache and session all decide by, and that `weir explain` prints. Types only; made by binding/binder.ts.
+ * The Plan of a query text: what it may do, where it may run, which tables its answer depends on. Routing, cache and
+ * session decide by it; `weir explain` prints it. Types only; plans are made by binding/binder.ts.
  */
 import type { QueryFacts, SettingChange, TransactionVerb } from '../sql/facts.ts';
 import type { Catalog } from '../catalog/types.ts';
 import type { CustomSettings } from './settings.ts';
 import type { PinReason } from './session-state.ts';
 
-/** Cache tag: `<catalog.tagPrefix>r<oid of the root relation>`; the catalog's own is `<prefix>cat`, everything `<prefix>all`; a user's tag `t:<name>`. */
+/**
+ * Cache tag: `<prefix>r<oid>` for a table (OID of the root of its partition tree), `<prefix>cat` for the catalog,
+ * `<prefix>all` for writes to unknown tables, `t:<name>` for a tag that a client named. The prefix is Catalog.tagPrefix.
+ */
 export type Tag = string;
 
 export type { PinReason };
 
-/** What running it successfully does to the session's server-side state. */
+/** What a text changes in the state of its session on the server, if it succeeds. */
 export interface SessionEffects {
   readonly settings: readonly SettingChange[];
   readonly resetsAll: boolean;
   readonly discards: 'all' | 'plans' | 'temp' | 'sequences' | undefined;
   readonly pins: readonly PinReason[];
-  /** UNLISTEN *, DEALLOCATE ALL, CLOSE ALL, pg_advisory_unlock_all ...: reasons that end. */
+  /** Reasons that end: by UNLISTEN *, DEALLOCATE ALL, CLOSE ALL, pg_advisory_unlock_all() ... */
   readonly unpins: readonly PinReason[];
-  /** DROP, CLOSE name, UNLISTEN name, pg_advisory_unlock(): reasons that may have ended, if nothing else is left. */
+  /** Reasons that end if nothing else holds them: by DROP, CLOSE name, UNLISTEN name, pg_advisory_unlock(). */
   readonly mayEnd: readonly PinReason[];
-  /** DEALLOCATE name; '' = ALL. */
+  /** Name of the prepared statement that it deallocates; '' for ALL. */
   readonly deallocates: string | undefined;
-  /** It may have changed session state in ways that the text does not show (DO, CALL, volatile user functions):
+  /** It may change session state in ways that the text does not show (DO, CALL, volatile user functions):
    *  the server is reset before another client gets it. */
   readonly isSuspect: boolean;
 }
@@ -32,60 +35,62 @@ export interface SessionEffects {
 export interface Plan {
   readonly facts: QueryFacts;
   readonly catalog: Catalog | undefined;
-  /** Every statement in it is provably harmless on a hot standby. */
+  /** Every statement in it is known to run on a hot standby as on the primary, and to write nothing. */
   readonly isRead: boolean;
-  /** In a READ ONLY transaction a hot standby does and answers the same as a primary; of reads it does. */
+  /** In a READ ONLY transaction, a hot standby does and answers the same as the primary. True of every read. */
   readonly isAlikeOnStandby: boolean;
   /** In words why (not): "read", "writes public.users", "calls volatile nextval()", "not parsed: ...". */
   readonly why: string;
-  /** A plain single SELECT whose answer is made of rows: may share a lane with other clients' reads. */
+  /** A single SELECT that answers with rows: it may be pipelined on one server with other clients' reads. */
   readonly isPlainRead: boolean;
-  /** Tags that it may write; `writesAll`: unknown, so everything. */
+  /** Tags of the tables that it may write. */
   readonly writes: readonly Tag[];
+  /** Which tables it writes is not known, so it counts as a write to every table. */
   readonly writesAll: boolean;
   readonly changesCatalog: boolean;
-  /** Tags of everything its answer depends on, the catalog's included. Of reads only; of those without a table, none. */
+  /** Tags of what the answer of a read depends on, with the tag of the catalog. Empty if it reads no table. */
   readonly reads: readonly Tag[];
   readonly isCacheable: boolean;
   /** In words why not; "" when it is. */
   readonly cacheWhy: string;
-  /** The transaction verb if the text is one single transaction statement. */
+  /** The transaction statement that the text consists of, if it is a single one. */
   readonly transaction: TransactionVerb | undefined;
   /** Some statement in it ends a transaction (COMMIT, END, PREPARE TRANSACTION, COMMIT PREPARED), or can (CALL, DO). */
   readonly mayCommit: boolean;
-  /** Any statement in it starts a transaction block. */
+  /** Some statement in it starts a transaction block. */
   readonly begins: boolean;
+  /** A single BEGIN READ ONLY, below SERIALIZABLE: the transaction may run on a standby. */
   readonly beginsReadOnly: boolean;
-  /** REPEATABLE READ or SERIALIZABLE asked for in it. */
+  /** It sets REPEATABLE READ or SERIALIZABLE. */
   readonly isolatesSnapshot: boolean;
   readonly effects: SessionEffects;
-  /** currval() and lastval() may answer for it afterwards, whether it fails or not. */
+  /** It may advance a sequence, and so change what currval() and lastval() return; also if it fails. */
   readonly mayAdvanceSequences: boolean;
-  /** It calls currval() or lastval(), or what it runs does. */
+  /** It calls currval() or lastval(), itself or in a function that it runs. */
   readonly asksSequences: boolean;
-  /** It calls them by itself: its client asks for what an earlier statement has advanced, and may do so again. */
+  /** The text itself calls them: the client reads a sequence that an earlier statement has advanced, and may do it again. */
   readonly asksByName: boolean;
-  /** COPY FROM STDIN is in it, or may be. */
+  /** It has a COPY FROM STDIN in it, or may have. */
   readonly mayCopyIn: boolean;
-  /** It reads pg_prepared_statements, or what it runs does. */
+  /** It reads pg_prepared_statements, itself or in a view or function. */
   readonly showsNames: boolean;
-  /** It calls functions that take the pid of a server, which the client may know by another number. */
+  /** It calls functions that take the process ID of a backend; the client may know that backend by another number. */
   readonly namesPid: boolean;
   /** Custom settings ("app.x") in it; undefined: none. */
   readonly customSettings: CustomSettings | undefined;
-  /** What is sent behind it before its outcome is known may mean other relations than it does now. */
+  /** It may change how later texts are resolved: those sent before its outcome is known must be planned again. */
   readonly changesReading: boolean;
-  /** Nothing in `effects`: the common case, checked with one load. */
+  /** `effects` is not empty, or may not be once parameters are bound. One flag, because most plans have none. */
   readonly hasEffects: boolean;
 }
 
 export interface Binder {
   /**
-   * The plan of `facts` for one catalog and search path. Cached by (facts, catalog, searchPath); never throws.
-   * `searchPath` is the text PostgreSQL prints for search_path (e.g. `"$user", public`); undefined: the default one.
-   * Without a catalog nothing is a read.
+   * The plan of `facts` for one catalog, search path and user. Cached; never throws. Without a catalog nothing is a read.
+   * @param searchPath as SHOW search_path prints it (`"$user", public`); undefined: the default of a new session
+   * @param user the effective role
    */
   bind(facts: QueryFacts, catalog: Catalog | undefined, searchPath: string | undefined, user: string): Plan;
-  /** A replica answered 25006 to this template: from now on it is a write. */
+  /** Plans this template as a write from now on: a replica refused it with SQLSTATE 25006. */
   learnWrite(facts: QueryFacts): void;
 }

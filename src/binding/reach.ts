@@ -1,7 +1,7 @@
 /**
- * Everything a statement touches, found by looking up its names in the catalog: relations behind views and policies,
- * every function that may be called, and what speaks against calling it a read or keeping its answer.
- * Does not know about writes to tables (writes.ts). Called by statement.ts.
+ * Looks up every name of a statement in the catalog: the relations it reads, also through views and policies, and every
+ * function that may be called. Collects the reasons why it is not a read and why its answer must not be cached.
+ * Writes to tables are not its concern (writes.ts). Called by statement.ts.
  */
 import type { FunctionCall, RelationName, StatementFacts, TextCast, TextSource } from '../sql/facts.ts';
 import type { Catalog, CatalogFunction, CatalogRelation } from '../catalog/types.ts';
@@ -17,12 +17,12 @@ import { isWholeText } from './text.ts';
 export interface BindContext {
   readonly catalog: Catalog;
   readonly bodies: Bodies;
-  /** Schemas in order; empty when the path could not be read. */
+  /** Schemas in order; empty if the search path is not known. */
   readonly path: readonly string[];
-  /** User functions that the operator vouches for: "name" or "schema.name". */
+  /** routing.read_only_functions: "name" or "schema.name". */
   readonly vouched: ReadonlySet<string>;
   readonly cacheTables: ReadonlySet<string>;
-  /** The text without literals, for the few questions that the facts do not answer. */
+  /** The text without its literals, for what the facts do not tell (text.ts). */
   readonly template: string;
 }
 
@@ -36,7 +36,7 @@ export function reachOf(facts: StatementFacts, context: BindContext): Reach {
   reachColumns(context, reach);
   if (facts.body !== undefined) followText(facts.body, wayOf(context, reach, '', true));
   const { assignmentFunctions, hiddenFunctions } = context.catalog;
-  // PL/pgSQL assigns.
+  // PL/pgSQL applies assignment casts, so the body of a function may run them too.
   const isAssigning = facts.writes.length > 0 || reach.followed.size > 0;
   reachAll(isAssigning ? assignmentFunctions : hiddenFunctions, context, reach, 'may call it without its name: ');
   if (facts.valueFunctions.length > 0) reach.refuseCache(`asks for ${facts.valueFunctions.join(', ')}`);
@@ -50,7 +50,7 @@ function reachName(name: RelationName, context: BindContext, reach: Reach): void
   for (const relation of found) reachRelation(relation, context, reach);
 }
 
-/** Adds a relation and what reading it reads. */
+/** Adds a relation, and what its rule or policies read. */
 export function reachRelation(relation: CatalogRelation, context: BindContext, reach: Reach): void {
   if (reach.relations.has(relation.oid)) return;
   reach.relations.set(relation.oid, relation);
@@ -65,7 +65,7 @@ export function reachRelation(relation: CatalogRelation, context: BindContext, r
   reachRule(relation, context, reach);
 }
 
-/** What a view's query (or a policy) reads, calls and does. */
+/** Adds what the query of a view, or a row security policy, reads and calls. */
 export function reachRule(relation: CatalogRelation, context: BindContext, reach: Reach): void {
   const { catalog } = context;
   const name = `${relation.schema}.${relation.name}`;
@@ -88,7 +88,7 @@ export function reachRule(relation: CatalogRelation, context: BindContext, reach
   reachOids(relation.viewFunctions, context, reach, `${name} `);
 }
 
-/** Functions that run although no text calls them. */
+/** Adds functions that run although the text does not call them. */
 export function reachOids(oids: readonly number[], context: BindContext, reach: Reach, prefix: string): void {
   for (const oid of oids) {
     const found = context.catalog.functionByOid(oid);
@@ -146,6 +146,12 @@ function reachCall(call: FunctionCall, isCall: boolean, context: BindContext, re
   }
 }
 
+/**
+ * Adds one function, and what its body runs.
+ * @param constant its first argument, if that is a string constant
+ * @param prefix the beginning of every reason
+ * @param isSpoken the text itself calls it
+ */
 export function reachFunction(
   found: CatalogFunction,
   context: BindContext,
@@ -206,7 +212,7 @@ function reachCasts(casts: readonly string[], context: BindContext, reach: Reach
   }
 }
 
-/** Text that may be 'now' or 'today', for a type whose input knows such words. */
+/** A cast of text to a date or time type: the text may be 'now' or 'today', so the answer must not be cached. */
 function reachTextCast({ type, source }: TextCast, facts: StatementFacts, context: BindContext, reach: Reach): void {
   const { catalog, path } = context;
   if (!catalog.isMomentCast(type, path)) return;
@@ -235,7 +241,7 @@ function bareName(type: string): string {
   return type.slice(type.lastIndexOf('.') + 1);
 }
 
-/** `row.name` calls name(row): a function that no call shows. Only when its name is in the text, or may be. */
+/** `row.name` can call name(row). Adds each such function whose name is in the text, or may be. */
 function reachColumns(context: BindContext, reach: Reach): void {
   const { columnFunctions } = context.catalog;
   if (columnFunctions.length === 0) return;
@@ -254,7 +260,7 @@ export function isVouched(
   return vouched.size > 0 && (vouched.has(found.name) || vouched.has(`${found.schema}.${found.name}`));
 }
 
-/** pg_temp and the session's own pg_temp_3. */
+/** pg_temp, or the name behind it, such as pg_temp_3. */
 export function isTemporarySchema(schema: string): boolean {
   return /^pg_temp(?:_\d+)?$/.test(schema);
 }

@@ -1,30 +1,33 @@
 /**
- * What was found out about a statement so far: the relations that it reads, and why it is no read, not to be cached, or not
- * the same on a standby. Filled by reach.ts and follow.ts.
+ * What is known of a statement so far: the relations that it reads, and why it is not a read, must not be cached, or may
+ * act differently on a standby. Filled by reach.ts, follow.ts and writes.ts.
  */
 import type { CatalogRelation } from '../catalog/types.ts';
 
 export class Reach {
-  /** Relations whose rows are read, views expanded; materialized views are themselves. */
+  /** By OID: relations that it reads, with those below views. A materialized view is not expanded. */
   readonly relations = new Map<number, CatalogRelation>();
-  /** First reason why it is not a read, and why its answer cannot be kept. */
+  /** The first reason why it is not a read; and why its answer must not be cached. */
   notRead: string | undefined;
   notCacheable: string | undefined;
-  /** First reason why a hot standby may answer otherwise in a READ ONLY transaction (standby.ts). */
+  /** The first reason why a hot standby may act differently in a READ ONLY transaction (standby.ts). */
   unlikeOnStandby: string | undefined;
-  /** A function of unknown effect may write any table. */
+  /** Why it may write any table; undefined: it does not. */
   writesAll: string | undefined;
   isSuspect = false;
   mayDefine = false;
   leavesState = false;
   asksSequences = false;
   showsNames = false;
-  /** Of functions that the text itself calls: row security asks too often for it to be worth a server. */
+  /**
+   * Custom settings that the functions called by the text read. Not those that policies read: that happens too often for
+   * the session to look for a server without the setting each time (session/custom-settings.ts).
+   */
   asksSettings: readonly string[] = [];
-  /** Functions whose bodies were looked into, and by what right. */
+  /** Functions that follow.ts has read, with the flags of the caller. */
   readonly followed = new Set<string>();
 
-  /** @param isAlike a standby does the same: it is not a read for another reason than that */
+  /** @param isAlike the reason does not make a standby act differently */
   refuse(reason: string, isAlike = false): void {
     this.notRead ??= reason;
     this.notCacheable ??= reason;

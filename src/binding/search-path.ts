@@ -1,9 +1,9 @@
 /**
- * search_path as PostgreSQL prints it, turned into schema names. "$user" becomes the name of the effective role.
- * pg_temp is left out on purpose: a session with temporary tables is pinned to its server and asks nothing of a catalog.
+ * Parses search_path, as PostgreSQL prints it, into schema names. "$user" becomes the name of the effective role.
+ * pg_temp is left out on purpose: a session with temporary tables is pinned to its server, and its reads are not routed.
  */
 
-/** @returns undefined for a text that PostgreSQL would not take; then no unqualified name can be resolved. */
+/** @returns undefined for a text that PostgreSQL would refuse; no unqualified name can then be resolved */
 export function parseSearchPath(text: string, user: string): readonly string[] | undefined {
   const names: string[] = [];
   let i = 0;

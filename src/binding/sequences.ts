@@ -1,10 +1,10 @@
 /**
- * What a statement has to do with the sequences of its session: it may advance one, so that currval() and lastval()
- * answer for it from then on, or it asks for such an answer. Called by make-plan.ts.
+ * Does a statement advance a sequence, or read the session's last value of one? currval() and lastval() return what the
+ * same server connection has advanced, so the session must return to it (session/sequences.ts). Called by make-plan.ts.
  */
 import type { StatementFacts, StatementKind } from '../sql/facts.ts';
 
-/** Defaults, triggers and what is called may advance a sequence of which the text says nothing. */
+/** Statements whose defaults, triggers or functions may advance a sequence that the text does not name. */
 const MAY_ADVANCE: ReadonlySet<StatementKind> = new Set<StatementKind>([
   ...(['insert', 'update', 'delete', 'merge', 'copy-from', 'ddl', 'refresh'] as const),
   ...(['call', 'do', 'execute', 'unknown'] as const),
@@ -18,7 +18,7 @@ function calls(facts: StatementFacts, names: ReadonlySet<string>): boolean {
   );
 }
 
-/** @param isSuspect it calls something that may do anything */
+/** @param isSuspect it runs functions that may do anything */
 export function mayAdvanceSequences(facts: StatementFacts, isSuspect: boolean): boolean {
   return isSuspect || MAY_ADVANCE.has(facts.kind) || calls(facts, ADVANCING);
 }

@@ -1,21 +1,22 @@
 /**
- * How the state of a session is kept in transaction mode: the one table. The pins in it are the code's own (who ends
- * when, what a rollback takes back, how to ask the server whether the reason is gone); docs/session-state.md is printed
- * from all of it (npm run docs).
+ * How each kind of session state is kept in transaction mode. The code uses the table of pins: what ends each of them,
+ * whether a rollback undoes it, and the SQL that asks the server whether its reason is gone. `npm run docs` prints
+ * docs/session-state.md from both tables.
  */
 
-/** Why a session must keep its server, and what ends that. */
+/** A reason why a session must keep its server between transactions. */
 interface Pin {
-  /** What brings it, in words. */
+  /** What begins it, in words. */
   readonly by: string;
-  /** What ends it but DISCARD ALL, in words. */
+  /** What ends it besides DISCARD ALL, in words. */
   readonly ends: string;
+  /** A rollback of the transaction that began it ends it. */
   readonly isTakenBack: boolean;
   /** DISCARD ALL ends it. */
   readonly isDiscarded: boolean;
   /**
-   * SQL that is true when nothing of it is left on the server: asked behind a statement that may have ended it.
-   * undefined: such a statement says by itself what it ends, or nothing can tell.
+   * SQL condition that is true once the reason is gone; asked after a statement that may have ended it.
+   * undefined: the statement tells whether it ends the pin, or no query can.
    */
   readonly isGone: string | undefined;
 }
@@ -26,7 +27,7 @@ function pin(by: string, ends: string, more: Partial<Pick<Pin, 'isTakenBack' | '
 
 const takenBack = { isTakenBack: true } as const;
 
-/** By the name that SHOW CLIENTS shows. */
+/** By the name that SHOW CLIENTS prints. */
 export const pins = {
   LISTEN: pin('`LISTEN`', '`UNLISTEN *`, or `UNLISTEN` of the last channel', {
     ...takenBack,
@@ -81,12 +82,12 @@ export type PinReason = keyof typeof pins;
 
 const reasons = Object.keys(pins) as PinReason[];
 
-/** Those for which `is` holds. */
+/** The reasons for which this flag is set. */
 export function pinsThat(is: 'isTakenBack' | 'isDiscarded'): readonly PinReason[] {
   return reasons.filter((reason) => pins[reason][is]);
 }
 
-/** What is not pinned. */
+/** State that is kept without a pin. */
 const kept: readonly (readonly [state: string, how: string])[] = [
   [
     '`SET`, `RESET`, `set_config()` with constants or parameters, `SET ROLE`, `SET TIME ZONE`, startup parameters and `options`',
@@ -149,7 +150,7 @@ anything is left (\`DROP\`, \`CLOSE\`, \`UNLISTEN\`, \`pg_advisory_unlock()\`), 
 |---|---|---|---|---|
 `;
 
-/** docs/session-state.md. */
+/** The text of docs/session-state.md. */
 export function sessionStatePage(): string {
   const yes = (is: boolean): string => (is ? 'yes' : 'no');
   const rows = reasons.map((reason) => {

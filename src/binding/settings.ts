@@ -1,16 +1,17 @@
 /**
- * Custom settings ("app.tenant"): which of them a text asks for and which it makes. One that was once made on a server stays
- * there, empty, where PostgreSQL says NULL to who has never set it. Called by make-plan.ts.
+ * Which custom settings ("app.tenant") a text reads and which it creates. Once created, a custom setting stays on its
+ * server connection: after a reset it is the empty string, where a new connection answers NULL or an error. So a client
+ * that reads one which it has never set needs a server where no client has. Called by make-plan.ts and bound.ts.
  */
 import type { FunctionCall, StatementFacts } from '../sql/facts.ts';
 
 export interface CustomSettings {
-  /** Asked for before the text itself makes them. */
+  /** Read before the text itself creates them. */
   readonly asks: readonly string[];
   readonly makes: readonly string[];
 }
 
-/** @param within what the functions that a statement calls ask for, by their source */
+/** @param within by index of the statement: the settings that its functions read, according to their source */
 export function customSettingsOf(
   statements: readonly StatementFacts[],
   within: (i: number) => readonly string[] = () => [],
@@ -26,7 +27,7 @@ export function customSettingsOf(
   return asks.size + makes.size === 0 ? undefined : { asks: [...asks], makes: [...makes] };
 }
 
-/** Those of Weir are on no server. */
+/** Not Weir's own settings, which are never set on a server. */
 function isCustom(name: string): boolean {
   return name.includes('.') && !name.startsWith('weir.');
 }

@@ -11,7 +11,10 @@ import type { Reach } from './reached.ts';
 import { isCopyToStdout } from './text.ts';
 import type { SessionEffects } from './plan.ts';
 
-/** @param reach what it reads and calls; undefined while the catalog is not known */
+/**
+ * @param template the text without its literals
+ * @param reach what the statement reads and calls; undefined while the catalog is not known
+ */
 export function isAlikeOnStandby(
   facts: StatementFacts,
   template: string,
@@ -44,8 +47,8 @@ export function isAlikeOnStandby(
 }
 
 /**
- * A standby refuses READ WRITE, SERIALIZABLE and two-phase commit; a snapshot of another session is where that is. The modes
- * of a second BEGIN count, too.
+ * A standby refuses READ WRITE, SERIALIZABLE and two-phase commit, and SET TRANSACTION SNAPSHOT needs the node that
+ * exported the snapshot. A BEGIN inside the transaction block changes its modes, so it counts too.
  */
 function isAlikeInTransaction({ transaction, beginsReadOnly }: StatementFacts): boolean {
   switch (transaction) {
@@ -66,19 +69,19 @@ function isOfSession(setting: string): boolean {
   return TRANSACTION_PARAMETERS.has(setting) || refusalOfSetting(setting) === undefined;
 }
 
-/** A READ ONLY transaction may write temporary tables on a primary. */
+/** Not if it writes: on the primary, a READ ONLY transaction may write temporary tables. */
 function onlyReads(facts: StatementFacts, reach: Reach | undefined): boolean {
   if (facts.writes.length > 0 || facts.hasLocking || facts.createsTemporary || facts.executes !== undefined)
     return false;
   return reach !== undefined && reach.unlikeOnStandby === undefined;
 }
 
-/** The tables of the catalog are replicated like all others; what its views show (pg_stat_wal_receiver) is the node's. */
+/** Tables of the system catalog are replicated; its views (pg_stat_wal_receiver) show the state of the node. */
 export function isReplicatedCatalog({ isSystem, kind, persistence }: CatalogRelation): boolean {
   return isSystem && kind === 'table' && persistence === 'permanent';
 }
 
-/** set_config() of a setting that is known, and means the same everywhere. */
+/** It is set_config() of a setting known from the text, which a standby accepts as the primary does. */
 export function onlySets({ isSystem, name }: CatalogFunction, setting: string | undefined): boolean {
   if (!isSystem || name !== 'set_config' || setting === undefined) return false;
   return !TRANSACTION_PARAMETERS.has(setting.toLowerCase());

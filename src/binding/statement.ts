@@ -1,7 +1,6 @@
 /**
- * One statement against one catalog: may it run on a standby, may its answer be kept, what may it write, what does it
- * leave in the session. The decision table of statement kinds is here (one switch); names are looked up by
- * reach.ts and writes.ts. Called by binder.ts.
+ * Plans one statement: may it run on a standby, may its answer be cached, what may it write, what does it change in the
+ * session. One switch decides by the kind of statement; reach.ts and writes.ts look up the names. Called by make-plan.ts.
  */
 import type { StatementFacts } from '../sql/facts.ts';
 import { effectsOf } from './effects.ts';
@@ -25,19 +24,20 @@ export interface BoundStatement {
   readonly cacheWhy: string;
   readonly reads: readonly Tag[];
   readonly effects: SessionEffects;
-  /** Something that it runs calls currval() or lastval(). */
+  /** A function that it runs calls currval() or lastval(). */
   readonly asksWithin: boolean;
   readonly showsNames: boolean;
-  /** Custom settings that the functions it calls ask for. */
+  /** Custom settings that the functions it calls read. */
   readonly asksSettings: readonly string[];
 }
 
-/** What running a statement of a kind can change, apart from what its names say. */
+/** What a kind of statement does, whatever relations and functions it names. */
 interface Kind {
-  /** Why it is never a read; undefined: its parts decide. */
+  /** Why it is never a read; undefined: the relations and functions decide. */
   readonly refusal: string | undefined;
-  /** Its names and functions are run, so that they count. */
+  /** It reads its relations and calls its functions, so they count. */
   readonly runs: boolean;
+  /** Why it may write any table; undefined: it does not. */
   readonly writesAll: string | undefined;
   readonly changesCatalog: boolean;
 }
@@ -85,14 +85,14 @@ function kindOf(facts: StatementFacts, template: string): Kind {
       return { ...still(`${facts.verb} changes the catalog`), changesCatalog: true };
     case 'call':
     case 'do':
-      // A procedure is somebody's program, and DO is one that nobody can look up; migrations like it for DDL.
+      // What a procedure or DO block does is not known; migrations use DO for DDL, so it may also change the catalog.
       return {
         ...unknown(`${facts.verb} may do anything`),
         runs: true,
         changesCatalog: kind === 'do',
       };
     case 'execute':
-      // What it runs was named by PREPARE, perhaps by a text that nobody here has seen.
+      // The statement was prepared by another text, which may be a PREPARE inside a function.
       return unknown('EXECUTE of a statement prepared in SQL');
     case 'unknown':
       return { ...unknown('not parsed'), changesCatalog: !READS_OR_WRITES_DATA.test(facts.verb) };
@@ -107,7 +107,7 @@ function stillKindOf(kind: StillKind, facts: StatementFacts): Kind {
     case 'explain':
       return still('EXPLAIN shows the plan of the node it runs on');
     case 'transaction':
-      // COMMIT PREPARED makes visible what some other session wrote.
+      // COMMIT PREPARED makes the writes of another session visible.
       return facts.transaction === 'commit-prepared' ? unknown('COMMIT PREPARED of unknown writes') : still(facts.verb);
     case 'show':
       return still('SHOW answers for the server that the session is on');
@@ -126,32 +126,36 @@ function stillKindOf(kind: StillKind, facts: StatementFacts): Kind {
     case 'lock':
       return still(`${facts.verb} runs on the primary`);
     case 'maintenance':
-      // VACUUM and the like change no row; COPY (query) TO a file runs its query.
+      // VACUUM and its like change no row. COPY (query) TO a file runs its query.
       return { ...still(`${facts.verb} runs on the primary`), runs: facts.verb.startsWith('COPY') };
   }
 }
 
-/** Never a read, and its names are not run. */
+/** Not a read; it neither reads its relations nor calls its functions. */
 function still(refusal: string): Kind {
   return { refusal, runs: false, writesAll: undefined, changesCatalog: false };
 }
 
+/** The same, and it may write any table. */
 function unknown(refusal: string): Kind {
   return { refusal, runs: false, writesAll: refusal, changesCatalog: false };
 }
 
-/** Not parsed, but by its first word without DDL (a text of several statements may hold some: then it is missed until the next look). */
+/**
+ * First words of an unparsed text that has no DDL. A text of several statements may have DDL further on; Weir then sees
+ * the changed catalog only at its next check of the schema.
+ */
 const READS_OR_WRITES_DATA = /^(?:\(|SELECT|INSERT|UPDATE|DELETE|WITH|VALUES|TABLE|COPY|MERGE|EXPLAIN|SET|SHOW|FETCH)/i;
 
 function ddl(facts: StatementFacts, template: string): Kind {
-  // Temporary objects are nobody else's business; their queries still count (CREATE TEMP TABLE t AS SELECT f()).
+  // No other session sees a temporary object. Its query counts all the same: CREATE TEMP TABLE t AS SELECT f().
   if (isTemporaryDefinition(facts, template)) return { ...READ, refusal: `${facts.verb} (temporary)` };
   return { ...unknown(`${facts.verb} changes the catalog`), runs: true, changesCatalog: true };
 }
 
 /**
- * The facts say "temporary" of anything that mentions pg_temp, also of `CREATE FUNCTION ... SET search_path = pg_temp`.
- * Only what is plainly a temporary relation may pass for something that leaves the catalog alone.
+ * It creates a temporary relation and changes nothing else in the catalog. `facts.createsTemporary` is not enough: it is
+ * true of anything that mentions pg_temp, such as `CREATE FUNCTION ... SET search_path = pg_temp`.
  */
 function isTemporaryDefinition(facts: StatementFacts, template: string): boolean {
   if (
@@ -163,9 +167,10 @@ function isTemporaryDefinition(facts: StatementFacts, template: string): boolean
   return (isNamed && facts.writes.length > 0) || saysTemporary(template);
 }
 
+/** Plans one statement by looking up its names in the catalog of `context`. */
 export function bindStatement(facts: StatementFacts, context: BindContext): BoundStatement {
   const kind = kindOf(facts, context.template);
-  // EXPLAIN runs what the planner evaluates.
+  // The planner of an EXPLAIN evaluates functions, so they may change the session.
   const planned = facts.kind === 'explain' ? reachOf(facts, context) : undefined;
   const reach = kind.runs ? reachOf(facts, context) : new Reach();
   const closure = kind.runs && writesRows(facts) ? writeClosureOf(facts, context, reach) : new WriteClosure();
@@ -196,7 +201,7 @@ export function bindStatement(facts: StatementFacts, context: BindContext): Boun
   };
 }
 
-/** Also of what is only prepared: EXECUTE will run it. */
+/** It names pg_prepared_statements. True of a PREPARE as well, because EXECUTE will run the statement. */
 export function readsNames({ reads, functions }: StatementFacts): boolean {
   return (
     reads.some(({ name }) => name === 'pg_prepared_statements') ||
@@ -204,7 +209,7 @@ export function readsNames({ reads, functions }: StatementFacts): boolean {
   );
 }
 
-/** Also indexes, defaults and constraints that are made or built anew call functions, and event triggers are some. */
+/** It runs functions that no catalog look-up finds: indexes, defaults and constraints that DDL builds, event triggers. */
 function runsUnseen(facts: StatementFacts, kind: Kind): boolean {
   switch (facts.kind) {
     case 'call':
@@ -220,12 +225,12 @@ function runsUnseen(facts: StatementFacts, kind: Kind): boolean {
   }
 }
 
-/** The relations it names as written have rows changed, rather than being made or altered. */
+/** It changes rows of the relations in `writes`, rather than creating or altering them. */
 function writesRows(facts: StatementFacts): boolean {
   return facts.kind !== 'ddl' && facts.kind !== 'grant' && facts.writes.length > 0;
 }
 
-/** Why it is not a read for what it is, whatever its names resolve to. */
+/** Why it is not a read, as far as the facts tell without the catalog. */
 function refusalOf(facts: StatementFacts, kind: Kind): string | undefined {
   if (kind.runs && writesRows(facts)) return `writes ${displayName(facts.writes[0] ?? NO_NAME)}`;
   if (kind.refusal !== undefined) return kind.refusal;
@@ -238,7 +243,7 @@ function refusalOf(facts: StatementFacts, kind: Kind): string | undefined {
 
 const NO_NAME = { schema: undefined, name: '' };
 
-/** '' when its answer may be kept. */
+/** Why the answer of a read must not be cached; '' if it may be. */
 function cacheRefusal(reach: Reach, context: BindContext): string {
   if (reach.notCacheable !== undefined) return reach.notCacheable;
   let hasTable = false;

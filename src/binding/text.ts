@@ -1,20 +1,20 @@
 /**
- * The few questions that facts leave open and the text of a template answers. A template has no constants and no comments;
- * of a text that could not be templated it is the first keyword only, and a long one is cut: then nothing can be said.
- * Called by the other parts of the binder.
+ * What the binder has to search for in the template because the facts do not tell. A template is the text without
+ * constants and comments; a long one is cut, and of a text that could not be scanned it is the first keyword only. About
+ * such a template these functions give the answer that is safe. Called by the rest of the room.
  */
 
 /** QueryFacts.template is cut at this length. */
 const TEMPLATE_CUT = 2000;
 
-/** The template is all of the text but its constants, so that a word that is not in it is not in the text. */
+/** The template is complete: a keyword or name that is not in it is not in the text. */
 export function isWholeText(template: string): boolean {
   return template.length < TEMPLATE_CUT && /\S\s+\S/.test(template);
 }
 
 /**
- * COPY to the client. The facts should say `maintenance` of any other COPY TO, but the name of a file is a constant: so
- * the text must say STDOUT, and have no string left in it that could be mistaken for it.
+ * It is COPY ... TO STDOUT. Checked although the facts have the kind `maintenance` for any other COPY TO: a mistake there
+ * would write a file on a server. A template with a string in it is refused, since STDOUT might be inside the string.
  */
 export function isCopyToStdout(template: string): boolean {
   return isWholeText(template) && !template.includes("'") && /\bto\s+stdout\b/i.test(template);
@@ -22,19 +22,19 @@ export function isCopyToStdout(template: string): boolean {
 
 const TEMPORARY_WORDS = /\b(?:create\s+(?:or\s+replace\s+)?|into\s+)(?:local\s+|global\s+)?temp(?:orary)?\s/i;
 
-/** CREATE TEMP ..., SELECT INTO TEMP ... */
+/** It has CREATE TEMP ... or SELECT INTO TEMP ... in it. */
 export function saysTemporary(template: string): boolean {
   return TEMPORARY_WORDS.test(template);
 }
 
-/** Every set_config( in the text has a third argument that is the word true. */
+/** The third argument of every set_config() in the text is the keyword true: the setting ends with the transaction. */
 export function setsOnlyLocally(template: string): boolean {
   if (!isWholeText(template)) return false;
   const calls = template.split(/\bset_config\s*\(/i).slice(1);
   return calls.length > 0 && calls.every((rest) => argumentsOf(rest)[2]?.trim().toLowerCase() === 'true');
 }
 
-/** The arguments of a call whose opening parenthesis has been passed; quoted names inside make it give up. */
+/** The arguments of a call, from the text after its opening parenthesis; none if there is a quoted name inside. */
 function argumentsOf(text: string): readonly string[] {
   const found: string[] = [];
   let depth = 0;

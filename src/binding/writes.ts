@@ -1,6 +1,7 @@
 /**
- * The write closure of a statement: roots of what it names, what foreign keys carry on, what triggers may do (anything).
- * Too much is slow, too little is a wrong answer: whatever cannot be followed means "everything". Called by statement.ts.
+ * The tables that a statement may write: those it names, those that foreign-key actions reach from there, and every table
+ * if a trigger or rule runs that cannot be analyzed. A table too many costs cache hits; a table too few lets the cache
+ * answer with stale rows. Called by statement.ts.
  */
 import type { RelationName, StatementFacts } from '../sql/facts.ts';
 import type { CatalogRelation } from '../catalog/types.ts';
@@ -12,9 +13,9 @@ import type { Reach } from './reached.ts';
 import { isWholeText } from './text.ts';
 
 export class WriteClosure {
-  /** OIDs of root relations. */
+  /** OIDs of the written tables; of a partition or child table, the OID of the root of its tree. */
   readonly roots = new Set<number>();
-  /** Why everything may be written; undefined: it is not so. */
+  /** Why every table may be written; undefined: `roots` are all. */
   all: string | undefined;
 
   addAll(reason: string): void {
@@ -22,10 +23,10 @@ export class WriteClosure {
   }
 }
 
-/** How far a write carries: plain INSERT and COPY FROM fire no foreign-key action at all. */
+/** Which foreign-key actions a write can fire. INSERT and COPY FROM fire none. */
 type Carry = 'nothing' | 'updates' | 'deletes' | 'truncate';
 
-/** By the words of the text: more of them than the statement really means only makes the closure larger. */
+/** Decided by keywords of the text. A keyword that is there for another reason only adds tables. */
 function carryOf(facts: StatementFacts, template: string): Carry {
   const isCut = !isWholeText(template);
   switch (facts.kind) {
@@ -40,7 +41,7 @@ function carryOf(facts: StatementFacts, template: string): Carry {
   }
 }
 
-/** @param reach collects what the triggers and defaults of the targets may do to the session. */
+/** @param reach gets what the triggers and defaults of the written tables may do to the session */
 export function writeClosureOf(facts: StatementFacts, context: BindContext, reach: Reach): WriteClosure {
   const closure = new WriteClosure();
   const carry = carryOf(facts, context.template);
@@ -57,7 +58,7 @@ function writeName(
   reach: Reach,
   closure: WriteClosure,
 ): void {
-  // Nobody else sees a temporary table.
+  // No other session sees a temporary table, so no cached answer depends on it.
   if (name.schema !== undefined && isTemporarySchema(name.schema)) return;
   const found = context.catalog.findRelations(name.schema, name.name, context.path);
   if (found.length === 0) closure.addAll(`writes unknown relation ${displayName(name)}`);
@@ -67,7 +68,7 @@ function writeName(
   }
 }
 
-/** Breadth first over foreign keys; from the second step on any action may be an update or a delete. */
+/** Walks the foreign keys from `start`. An action may be ON UPDATE or ON DELETE, so later steps count as deletes. */
 function writeRelation(
   start: CatalogRelation,
   carry: Carry,
@@ -86,10 +87,10 @@ function writeRelation(
       reach.isSuspect = true;
     }
     fireTriggers(relation, context, reach, closure);
-    // A view's query and a policy run on writes, too.
+    // A write runs the query of a view and the policies of a table, too.
     if (relation.kind === 'view' || relation.hasRowSecurity) reachRule(relation, context, reach);
     if (relation.kind === 'view') {
-      // Automatically updatable: the write goes to one of the relations below; all of them is close enough.
+      // An updatable view: the write goes to one relation of its query. All of them are added; that is safe.
       push(relation.viewRelations, at.carry);
       continue;
     }
@@ -117,7 +118,7 @@ function fireTriggers(relation: CatalogRelation, context: BindContext, reach: Re
     const found = context.catalog.functionByOid(oid);
     reach.asksSequences ||= found?.asksSequences === true;
     if (found !== undefined && (found.isHarmless || isVouched(found, context.vouched))) continue;
-    // A column default like uuid_generate_v4().
+    // A column default such as uuid_generate_v4().
     if (found !== undefined && isPureContrib(found)) continue;
     closure.addAll(`${relation.schema}.${relation.name} runs ${context.catalog.nameOf(oid)}()`);
     reach.isSuspect = true;
