@@ -21,12 +21,12 @@ export interface BinderOptions {
 
 /** One binder serves any number of databases. In bind(), `user` is the effective role: "$user" in a search path. */
 export function createBinder(options: BinderOptions): Binder {
-  const vouched = new Set(options.readOnlyFunctions.map(plainName));
+  const readOnlyFunctions = new Set(options.readOnlyFunctions.map(plainName));
   const cacheTables = new Set(options.cacheTables.map(plainName));
   const learned = new WeakSet<QueryFacts>();
   // Weak maps, so that the plans of a replaced catalog are freed with it, including those of templates not used again.
   const caches = new WeakMap<Catalog, PlanCache>();
-  let living: WeakRef<PlanCache>[] = [];
+  let liveCaches: WeakRef<PlanCache>[] = [];
   const withoutCatalog = new PlanCache(undefined, planWithoutCatalog);
   let lastCatalog: Catalog | undefined;
   let last = withoutCatalog;
@@ -38,7 +38,7 @@ export function createBinder(options: BinderOptions): Binder {
       const bodies = new Bodies(catalog);
       cache = new PlanCache(catalog, (facts, path) => planOf(facts, bodies, catalog, path));
       caches.set(catalog, cache);
-      living = [...living.filter((ref) => ref.deref() !== undefined), new WeakRef(cache)];
+      liveCaches = [...liveCaches.filter((ref) => ref.deref() !== undefined), new WeakRef(cache)];
     }
     return cache;
   }
@@ -65,7 +65,7 @@ export function createBinder(options: BinderOptions): Binder {
     },
     learnWrite(facts) {
       learned.add(facts);
-      for (const ref of living) ref.deref()?.forget(facts);
+      for (const ref of liveCaches) ref.deref()?.forget(facts);
     },
   };
 }

@@ -47,7 +47,7 @@ export class Bodies {
     let { problem } = words;
     for (const [name, constants] of words.calls) {
       for (const found of this.#catalog.functionsNamed(name)) {
-        if (isQuiet(found)) continue;
+        if (isImmutableBuiltin(found)) continue;
         for (const constant of constants) functions.set(`${found.oid} ${constant ?? ''}`, { found, constant });
       }
     }
@@ -89,11 +89,11 @@ export class Bodies {
 
   #add(oid: number, functions: Map<string, Called>): void {
     const found = this.#catalog.functionByOid(oid);
-    if (found !== undefined && !isQuiet(found)) functions.set(`${oid} `, { found, constant: undefined });
+    if (found !== undefined && !isImmutableBuiltin(found)) functions.set(`${oid} `, { found, constant: undefined });
   }
 }
 
 /** A built-in whose result depends on its arguments alone: it changes nothing for the caller. */
-function isQuiet({ isSystem, volatility, name }: CatalogFunction): boolean {
+function isImmutableBuiltin({ isSystem, volatility, name }: CatalogFunction): boolean {
   return isSystem && volatility === 'immutable' && !name.startsWith('pg_');
 }

@@ -109,13 +109,17 @@ const KEYED: Judgement = {
 const UNKEYED: Judgement = { ...KEYED, isKeyed: false };
 
 /**
- * @param isVouched it is in routing.read_only_functions
+ * @param isDeclaredReadOnly it is in routing.read_only_functions
  * @param constant the first argument, if it is a string constant in the text
  */
-export function judgeFunction(found: CatalogFunction, isVouched: boolean, constant: string | undefined): Judgement {
+export function judgeFunction(
+  found: CatalogFunction,
+  isDeclaredReadOnly: boolean,
+  constant: string | undefined,
+): Judgement {
   if (found.isSystem) return judgeBuiltin(found, constant);
   if (found.volatility === 'immutable') return KEYED;
-  if (isVouched || isPureContrib(found)) return UNKEYED;
+  if (isDeclaredReadOnly || isPureContrib(found)) return UNKEYED;
   if (found.volatility === 'stable') return isOpaque(found) ? opaque(found) : UNKEYED;
   return {
     refusal: `calls volatile ${found.schema}.${found.name}()`,
@@ -137,7 +141,7 @@ function opaque({ schema, name }: CatalogFunction): Judgement {
 }
 
 /** May this built-in change session state? For calls that the text does not show; effects.ts handles the others. */
-export function leavesTraces({ isSystem, volatility, name }: CatalogFunction): boolean {
+export function mayChangeSession({ isSystem, volatility, name }: CatalogFunction): boolean {
   if (!isSystem || volatility !== 'volatile') return false;
   return !PURE_VOLATILE.has(name) && !ENDS_WITH_TRANSACTION.has(name) && !NODE_DEPENDENT.has(name);
 }

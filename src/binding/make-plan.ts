@@ -51,7 +51,7 @@ export function unite(facts: QueryFacts, context: BindContext): Plan {
     ...sequencesOf(
       statements,
       (i) => bound[i]?.effects.isSuspect === true,
-      (i) => bound[i]?.asksWithin === true,
+      (i) => bound[i]?.functionsAskSequences === true,
     ),
     showsNames: bound.some((one) => one.showsNames),
     customSettings: customSettingsOf(statements, (i) => bound[i]?.asksSettings ?? []),
@@ -61,12 +61,12 @@ export function unite(facts: QueryFacts, context: BindContext): Plan {
 function sequencesOf(
   statements: readonly StatementFacts[],
   isSuspect: (i: number) => boolean,
-  asksWithin: (i: number) => boolean,
+  functionsAskSequences: (i: number) => boolean,
 ): Pick<Plan, 'mayAdvanceSequences' | 'asksSequences' | 'asksByName'> {
   const asksByName = statements.some(asksSequences);
   return {
     mayAdvanceSequences: statements.some((one, i) => mayAdvanceSequences(one, isSuspect(i))),
-    asksSequences: asksByName || statements.some((_, i) => asksWithin(i)),
+    asksSequences: asksByName || statements.some((_, i) => functionsAskSequences(i)),
     asksByName,
   };
 }

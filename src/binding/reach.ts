@@ -7,8 +7,8 @@ import type { FunctionCall, RelationName, StatementFacts, TextCast, TextSource }
 import type { Catalog, CatalogFunction, CatalogRelation } from '../catalog/types.ts';
 import type { Bodies } from './bodies.ts';
 import { follow, followText } from './follow.ts';
-import type { Way } from './follow.ts';
-import { judgeFunction, leavesTraces, refusalOfSetting, showsNames } from './functions.ts';
+import type { FollowContext } from './follow.ts';
+import { judgeFunction, mayChangeSession, refusalOfSetting, showsNames } from './functions.ts';
 import { Reach } from './reached.ts';
 import { isReplicatedCatalog, onlySets } from './standby.ts';
 import { isWholeText } from './text.ts';
@@ -20,7 +20,7 @@ export interface BindContext {
   /** Schemas in order; empty if the search path is not known. */
   readonly path: readonly string[];
   /** routing.read_only_functions: "name" or "schema.name". */
-  readonly vouched: ReadonlySet<string>;
+  readonly readOnlyFunctions: ReadonlySet<string>;
   readonly cacheTables: ReadonlySet<string>;
   /** The text without its literals, for what the facts do not tell (text.ts). */
   readonly template: string;
@@ -34,7 +34,7 @@ export function reachOf(facts: StatementFacts, context: BindContext): Reach {
   reachCasts(facts.casts, context, reach);
   for (const cast of facts.textCasts) reachTextCast(cast, facts, context, reach);
   reachColumns(context, reach);
-  if (facts.body !== undefined) followText(facts.body, wayOf(context, reach, '', true));
+  if (facts.body !== undefined) followText(facts.body, followContextOf(context, reach, '', true));
   const { assignmentFunctions, hiddenFunctions } = context.catalog;
   // PL/pgSQL applies assignment casts, so the body of a function may run them too.
   const isAssigning = facts.writes.length > 0 || reach.followed.size > 0;
@@ -102,7 +102,7 @@ export function reachOids(oids: readonly number[], context: BindContext, reach: 
 
 function reachAll(all: readonly CatalogFunction[], context: BindContext, reach: Reach, prefix: string): void {
   for (const found of all) {
-    if (leavesTraces(found)) reach.isSuspect = true;
+    if (mayChangeSession(found)) reach.isSuspect = true;
     reachFunction(found, context, reach, undefined, prefix);
   }
 }
@@ -150,7 +150,7 @@ function reachCall(call: FunctionCall, isCall: boolean, context: BindContext, re
  * Adds one function, and what its body runs.
  * @param constant its first argument, if that is a string constant
  * @param prefix the beginning of every reason
- * @param isSpoken the text itself calls it
+ * @param isCalledByText the text itself calls it
  */
 export function reachFunction(
   found: CatalogFunction,
@@ -158,9 +158,9 @@ export function reachFunction(
   reach: Reach,
   constant: string | undefined,
   prefix: string,
-  isSpoken = false,
+  isCalledByText = false,
 ): void {
-  const judgement = judgeFunction(found, isVouched(found, context.vouched), constant);
+  const judgement = judgeFunction(found, isDeclaredReadOnly(found, context.readOnlyFunctions), constant);
   if (judgement.refusal !== undefined) reach.refuse(prefix + judgement.refusal, onlySets(found, constant));
   if (!judgement.isKeyed) reach.refuseCache(`${prefix}calls ${found.schema}.${found.name}(), which is not immutable`);
   if (judgement.writes) reach.writesAll ??= prefix + (judgement.refusal ?? '');
@@ -169,17 +169,22 @@ export function reachFunction(
   reach.leavesState ||= judgement.leavesState;
   reach.asksSequences ||= found.asksSequences;
   reach.showsNames ||= showsNames(found);
-  follow(found, wayOf(context, reach, prefix, isSpoken));
+  follow(found, followContextOf(context, reach, prefix, isCalledByText));
 }
 
-export function wayOf(context: BindContext, reach: Reach, prefix: string, isSpoken: boolean): Way {
+export function followContextOf(
+  context: BindContext,
+  reach: Reach,
+  prefix: string,
+  isCalledByText: boolean,
+): FollowContext {
   return {
     bodies: context.bodies,
     reach,
-    isVouched: (found) => isVouched(found, context.vouched),
+    isDeclaredReadOnly: (found) => isDeclaredReadOnly(found, context.readOnlyFunctions),
     reachRelation: (relation) => reachRelation(relation, context, reach),
     prefix,
-    isSpoken,
+    isCalledByText,
   };
 }
 
@@ -253,11 +258,14 @@ function reachColumns(context: BindContext, reach: Reach): void {
   }
 }
 
-export function isVouched(
+export function isDeclaredReadOnly(
   found: { readonly schema: string; readonly name: string },
-  vouched: ReadonlySet<string>,
+  readOnlyFunctions: ReadonlySet<string>,
 ): boolean {
-  return vouched.size > 0 && (vouched.has(found.name) || vouched.has(`${found.schema}.${found.name}`));
+  return (
+    readOnlyFunctions.size > 0 &&
+    (readOnlyFunctions.has(found.name) || readOnlyFunctions.has(`${found.schema}.${found.name}`))
+  );
 }
 
 /** pg_temp, or the name behind it, such as pg_temp_3. */

@@ -11,17 +11,21 @@ export interface CustomSettings {
   readonly makes: readonly string[];
 }
 
-/** @param within by index of the statement: the settings that its functions read, according to their source */
+/** @param askedByFunctions by index of the statement: the settings that its functions read, according to their source */
 export function customSettingsOf(
   statements: readonly StatementFacts[],
-  within: (i: number) => readonly string[] = () => [],
+  askedByFunctions: (i: number) => readonly string[] = () => [],
 ): CustomSettings | undefined {
   const asks = new Set<string>();
   const makes = new Set<string>();
   for (const [i, { settings, functions, shows }] of statements.entries()) {
     for (const { name } of settings) if (isCustom(name)) makes.add(name);
     for (const name of constantsOf(functions, 'set_config')) makes.add(name);
-    const asked = [...constantsOf(functions, 'current_setting'), ...(shows === undefined ? [] : [shows]), ...within(i)];
+    const asked = [
+      ...constantsOf(functions, 'current_setting'),
+      ...(shows === undefined ? [] : [shows]),
+      ...askedByFunctions(i),
+    ];
     for (const name of asked) if (isCustom(name) && !makes.has(name)) asks.add(name);
   }
   return asks.size + makes.size === 0 ? undefined : { asks: [...asks], makes: [...makes] };

@@ -25,7 +25,7 @@ export interface BoundStatement {
   readonly reads: readonly Tag[];
   readonly effects: SessionEffects;
   /** A function that it runs calls currval() or lastval(). */
-  readonly asksWithin: boolean;
+  readonly functionsAskSequences: boolean;
   readonly showsNames: boolean;
   /** Custom settings that the functions it calls read. */
   readonly asksSettings: readonly string[];
@@ -82,18 +82,18 @@ function kindOf(facts: StatementFacts, template: string): Kind {
     case 'ddl':
       return ddl(facts, template);
     case 'grant':
-      return { ...still(`${facts.verb} changes the catalog`), changesCatalog: true };
+      return { ...neverRead(`${facts.verb} changes the catalog`), changesCatalog: true };
     case 'call':
     case 'do':
       // What a procedure or DO block does is not known; migrations use DO for DDL, so it may also change the catalog.
       return {
-        ...unknown(`${facts.verb} may do anything`),
+        ...writesAnything(`${facts.verb} may do anything`),
         runs: true,
         changesCatalog: kind === 'do',
       };
     case 'execute':
       // The statement was prepared by another text, which may be a PREPARE inside a function.
-      return unknown('EXECUTE of a statement prepared in SQL');
+      return writesAnything('EXECUTE of a statement prepared in SQL');
     case 'unknown':
       return { ...unknown('not parsed'), changesCatalog: !READS_OR_WRITES_DATA.test(facts.verb) };
     default:
@@ -105,12 +105,14 @@ function kindOf(facts: StatementFacts, template: string): Kind {
 function stillKindOf(kind: StillKind, facts: StatementFacts): Kind {
   switch (kind) {
     case 'explain':
-      return still('EXPLAIN shows the plan of the node it runs on');
+      return neverRead('EXPLAIN shows the plan of the node it runs on');
     case 'transaction':
       // COMMIT PREPARED makes the writes of another session visible.
-      return facts.transaction === 'commit-prepared' ? unknown('COMMIT PREPARED of unknown writes') : still(facts.verb);
+      return facts.transaction === 'commit-prepared'
+        ? writesAnything('COMMIT PREPARED of unknown writes')
+        : neverRead(facts.verb);
     case 'show':
-      return still('SHOW answers for the server that the session is on');
+      return neverRead('SHOW answers for the server that the session is on');
     case 'set':
     case 'discard':
     case 'prepare':
@@ -118,26 +120,26 @@ function stillKindOf(kind: StillKind, facts: StatementFacts): Kind {
     case 'listen':
     case 'unlisten':
     case 'load':
-      return still(`${facts.verb} changes the session`);
+      return neverRead(`${facts.verb} changes the session`);
     case 'fetch':
     case 'close':
-      return still(`${facts.verb} uses a cursor`);
+      return neverRead(`${facts.verb} uses a cursor`);
     case 'notify':
     case 'lock':
-      return still(`${facts.verb} runs on the primary`);
+      return neverRead(`${facts.verb} runs on the primary`);
     case 'maintenance':
       // VACUUM and its like change no row. COPY (query) TO a file runs its query.
-      return { ...still(`${facts.verb} runs on the primary`), runs: facts.verb.startsWith('COPY') };
+      return { ...neverRead(`${facts.verb} runs on the primary`), runs: facts.verb.startsWith('COPY') };
   }
 }
 
 /** Not a read; it neither reads its relations nor calls its functions. */
-function still(refusal: string): Kind {
+function neverRead(refusal: string): Kind {
   return { refusal, runs: false, writesAll: undefined, changesCatalog: false };
 }
 
 /** The same, and it may write any table. */
-function unknown(refusal: string): Kind {
+function writesAnything(refusal: string): Kind {
   return { refusal, runs: false, writesAll: refusal, changesCatalog: false };
 }
 
@@ -150,7 +152,7 @@ const READS_OR_WRITES_DATA = /^(?:\(|SELECT|INSERT|UPDATE|DELETE|WITH|VALUES|TAB
 function ddl(facts: StatementFacts, template: string): Kind {
   // No other session sees a temporary object. Its query counts all the same: CREATE TEMP TABLE t AS SELECT f().
   if (isTemporaryDefinition(facts, template)) return { ...READ, refusal: `${facts.verb} (temporary)` };
-  return { ...unknown(`${facts.verb} changes the catalog`), runs: true, changesCatalog: true };
+  return { ...writesAnything(`${facts.verb} changes the catalog`), runs: true, changesCatalog: true };
 }
 
 /**
@@ -195,7 +197,7 @@ export function bindStatement(facts: StatementFacts, context: BindContext): Boun
     cacheWhy,
     reads: why === undefined && reach.relations.size > 0 ? readTags(reach, context) : [],
     effects,
-    asksWithin: reach.asksSequences,
+    functionsAskSequences: reach.asksSequences,
     showsNames: (planned ?? reach).showsNames || readsNames(facts),
     asksSettings: reach.asksSettings,
   };

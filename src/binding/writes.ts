@@ -7,7 +7,7 @@ import type { RelationName, StatementFacts } from '../sql/facts.ts';
 import type { CatalogRelation } from '../catalog/types.ts';
 import { follow } from './follow.ts';
 import { isPureContrib } from './functions.ts';
-import { displayName, isTemporarySchema, isVouched, reachOids, reachRule, wayOf } from './reach.ts';
+import { displayName, isTemporarySchema, isDeclaredReadOnly, reachOids, reachRule, followContextOf } from './reach.ts';
 import type { BindContext } from './reach.ts';
 import type { Reach } from './reached.ts';
 import { isWholeText } from './text.ts';
@@ -117,14 +117,14 @@ function fireTriggers(relation: CatalogRelation, context: BindContext, reach: Re
   for (const oid of relation.triggerFunctions) {
     const found = context.catalog.functionByOid(oid);
     reach.asksSequences ||= found?.asksSequences === true;
-    if (found !== undefined && (found.isHarmless || isVouched(found, context.vouched))) continue;
+    if (found !== undefined && (found.isHarmless || isDeclaredReadOnly(found, context.readOnlyFunctions))) continue;
     // A column default such as uuid_generate_v4().
     if (found !== undefined && isPureContrib(found)) continue;
     closure.addAll(`${relation.schema}.${relation.name} runs ${context.catalog.nameOf(oid)}()`);
     reach.isSuspect = true;
     if (found === undefined) continue;
     reach.leavesState ||= found.leavesState;
-    follow(found, wayOf(context, reach, `${relation.schema}.${relation.name} `, false));
+    follow(found, followContextOf(context, reach, `${relation.schema}.${relation.name} `, false));
   }
   reachOids(relation.writeFunctions, context, reach, `${relation.schema}.${relation.name} `);
 }
