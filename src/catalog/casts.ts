@@ -1,6 +1,6 @@
 /**
- * pg_type, pg_cast and pg_operator: how volatile it is to make a value of a type or to use an operator, and which user
- * functions PostgreSQL may call without being told to by name. Called by read-catalog.ts.
+ * Reads pg_type, pg_cast and pg_operator: the volatility of conversions to a type and of operators, and the user functions
+ * that PostgreSQL may call although the text does not name them. Called by read-catalog.ts.
  */
 import type { Functions } from './functions.ts';
 import { FIRST_USER_OID, num, parseTokens, pushTo, str, volatilityOf, worst } from './rows.ts';
@@ -9,28 +9,30 @@ import type { CatalogFunction, Volatility } from './types.ts';
 
 export interface TypeFacts {
   readonly oid: number;
+  /** The worst of its input function, of the casts to it and of its checks. */
   volatility: Volatility;
+  /** A converted value depends only on the input and on settings in the cache key. */
   isKeyed: boolean;
-  /** Reading its text may give another value each time ('now'). */
+  /** The same text may give another value at another time ('now'). */
   isMoment: boolean;
-  /** PostgreSQL's own, with nothing of text. */
+  /** A built-in type that is neither text nor made of it. */
   readonly isPlain: boolean;
 }
 
 export interface Types {
-  /** schema -> name -> facts; row types of tables are not in it. */
+  /** schema -> name -> facts, without the row types of tables. */
   readonly byName: ReadonlyMap<string, ReadonlyMap<string, TypeFacts>>;
   readonly byOid: ReadonlyMap<number, TypeFacts>;
-  /** Types whose own checks or input are volatile, with the functions behind them. */
+  /** Types with a volatile check or input function, and these functions. */
   readonly volatile: ReadonlyMap<number, readonly number[]>;
-  /** Whose text may mean another value each time; arrays too. */
+  /** OIDs of the types with isMoment, and of types made of them, arrays included. */
   readonly moments: ReadonlySet<number>;
-  /** User functions behind casts to a type, and behind the checks of a domain. */
+  /** User functions called by casts to a type, and by the checks of a domain. */
   readonly casting: ReadonlyMap<number, readonly number[]>;
   readonly checking: ReadonlyMap<number, readonly number[]>;
 }
 
-/** Their text form is a look-up in the catalog, under the search path and the rights of the reader. */
+/** Types whose input looks up a name in the catalog, with the search path and privileges of the session. */
 const LOOKUP_TYPES = /^(?:reg[a-z]+|aclitem)$/;
 
 export function readTypes(
@@ -79,7 +81,7 @@ export function readTypes(
 }
 
 function ownVolatility(row: Row): Volatility {
-  // A user-defined multirange would have to be followed to the subtype of its range; nobody has missed it.
+  // The subtype of a user-defined multirange is not looked up, so the type counts as volatile.
   if (str(row, 'kind') === 'm' && num(row, 'oid') >= FIRST_USER_OID) return 'volatile';
   const input = str(row, 'input');
   return input === '' ? 'volatile' : volatilityOf(input);
@@ -110,7 +112,7 @@ function applyCheck(
   }
 }
 
-/** A domain is as bad as its base, a range as its subtype. What is not known (user arrays) counts as volatile. */
+/** Passes the facts of the base type on to a domain, of the subtype to a range. An unknown type counts as volatile. */
 function inherit(
   facts: TypeFacts,
   row: Row | undefined,
@@ -136,6 +138,7 @@ function inherit(
   }
 }
 
+/** By name of the operator: the worst volatility of all, and of the user-defined ones; the functions of the latter. */
 export interface Operators {
   readonly all: ReadonlyMap<string, Volatility>;
   readonly user: ReadonlyMap<string, Volatility>;
@@ -157,7 +160,7 @@ export function readOperators(rows: readonly Row[]): Operators {
   return { all, user, functions };
 }
 
-/** Operators that a text need not show: =, IN, BETWEEN, LIKE, CASE x WHEN, ORDER BY, DISTINCT, JOIN USING. */
+/** Operators that SQL can use without naming them: by IN, BETWEEN, LIKE, CASE x WHEN, ORDER BY, DISTINCT, JOIN USING. */
 const UNSPOKEN_OPERATORS = new Set([
   '=',
   '<>',
@@ -176,6 +179,7 @@ const UNSPOKEN_OPERATORS = new Set([
 ]);
 const JSON_TYPES = new Set([114, 3802]);
 
+/** User functions that PostgreSQL may call without a name in the text; see Catalog.hiddenFunctions. */
 export function hiddenFunctions(
   operatorRows: readonly Row[],
   castRows: readonly Row[],
@@ -198,7 +202,7 @@ export function hiddenFunctions(
   return { hidden: known(hidden), onAssignment: known(new Set([...hidden, ...onAssignment])) };
 }
 
-/** What it declares is all that can be known of it, and it declares to be harmless. */
+/** It cannot be analyzed, and is declared IMMUTABLE. */
 function isQuiet({ language, volatility }: CatalogFunction): boolean {
   return volatility === 'immutable' && (language === 'c' || language === 'internal');
 }

@@ -1,19 +1,21 @@
 /**
- * What ALTER ROLE ... SET and ALTER DATABASE ... SET give to new sessions, as one picture of pg_db_role_setting, and what a
- * session that began under an older one has to be given to stay as it was. Read by read-catalog.ts.
+ * Defaults of new sessions by ALTER ROLE ... SET and ALTER DATABASE ... SET (pg_db_role_setting), and what has changed
+ * since a client logged in: a session keeps the defaults that it began with, on whatever server it runs. Called by
+ * read-catalog.ts and app/session-defaults.ts.
  */
 import { num, str } from './rows.ts';
 import type { Row } from './rows.ts';
 import type { SessionDefaults } from './types.ts';
 
 /**
- * @param rows role (NULL: all), database (0: all), name and value of each setting
- * @param plain name, and value for sessions without any such setting (NULL: not known), of those that every client may SET
+ * @param rows of each default: role (NULL: every role), database (0: every database), name and value
+ * @param plain the settings among them that every client may SET: name, and the value of a session without such a default
+ *   (NULL: not known)
  */
 export function readSessionDefaults(rows: readonly Row[], plain: readonly Row[]): SessionDefaults {
   const everybody = new Map<string, string>();
   const byRole = new Map<string, Map<string, string>>();
-  // What is said of this database counts for more.
+  // A default for this database overrides one for every database.
   for (const isOfDatabase of [false, true]) {
     for (const row of rows) {
       if ((num(row, 'database') !== 0) !== isOfDatabase) continue;
@@ -33,7 +35,10 @@ export function readSessionDefaults(rows: readonly Row[], plain: readonly Row[])
   };
 }
 
-/** Settings, with their values of `before`, that new sessions of `user` have otherwise since, and that can be SET. */
+/**
+ * The defaults of `user` that have changed and that a client may SET: name and value as in `before`, for a session that
+ * logged in then.
+ */
 export function keptDefaults(before: SessionDefaults, after: SessionDefaults, user: string): [string, string][] {
   const [was, is] = [before.of(user), after.of(user)];
   const kept: [string, string][] = [];
@@ -45,7 +50,7 @@ export function keptDefaults(before: SessionDefaults, after: SessionDefaults, us
   return kept;
 }
 
-/** Are sessions of `user` that begin now the same as before? */
+/** Do new sessions of `user` get the same defaults as before? */
 export function isSameFor(before: SessionDefaults, after: SessionDefaults, user: string): boolean {
   const [was, is] = [before.of(user), after.of(user)];
   return was.size === is.size && [...was].every(([name, value]) => is.get(name) === value);

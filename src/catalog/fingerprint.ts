@@ -1,17 +1,15 @@
 /**
- * A short text that changes when somebody changed the catalog: asked for every few seconds by the monitor, which then
- * reads the catalog again. For changes made around Weir; what goes through Weir is known at once.
- *
- * Sees all that the catalog holds and what else changes answers: columns with their types and grants; memberships, settings
- * and attributes of roles. Misses two changes whose row versions add up to the same sum (not by accident in practice).
- * Temporary objects do not move it. TRUNCATE and VACUUM FULL do.
+ * A short text that changes with the system catalog. The monitor asks for it every few seconds, to notice DDL that did
+ * not go through Weir, and then reads the catalog again. It covers all that read-catalog.ts reads, and columns, grants and
+ * roles, since those change answers too. Temporary objects do not change it; TRUNCATE and VACUUM FULL do. Two changes
+ * whose row versions add up to the same sum go unnoticed.
  */
 import { num, str } from './rows.ts';
 import type { Query } from './rows.ts';
 
-/** Every row version has the transaction that made it in xmin: a new version moves the sum, a lost row the count. */
+/** xmin is the ID of the transaction that wrote a row version: an update changes the sum, a delete the count. */
 const VERSION = 'xmin::text::bigint';
-/** A view that everybody may read, and has no xmin. */
+/** pg_roles, which every role may read, is a view and has no xmin: the sum is made of a hash of the row. */
 const ROLE = 'pg_catalog.hashtext(ROW(oid, rolname, rolsuper, rolinherit, rolbypassrls)::text)';
 const LASTING = `(SELECT oid FROM pg_catalog.pg_class WHERE relpersistence <> 't')`;
 
@@ -46,7 +44,10 @@ const SQL = SOURCES.map(
     FROM pg_catalog.${table} WHERE ${where}`,
 ).join(' UNION ALL ');
 
-/** @param query as for readCatalog. One read-only statement; about 150 ms of the server with 10,000 tables of ten columns. */
+/**
+ * One read-only statement; it takes the server about 150 ms with 10,000 tables of ten columns each.
+ * @param query as for readCatalog
+ */
 export async function catalogFingerprint(query: Query): Promise<string> {
   const rows = await query(SQL);
   return rows

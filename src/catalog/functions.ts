@@ -1,6 +1,6 @@
 /**
- * pg_proc as CatalogFunctions. Volatility here is the worst that a call can do: of an aggregate's parts (pg_proc calls
- * every aggregate immutable) and of the defaults of its arguments. Called by read-catalog.ts.
+ * Reads pg_proc into CatalogFunctions. The volatility is the worst of the function itself, the defaults of its arguments
+ * and, since pg_proc declares every aggregate immutable, the support functions of an aggregate. Called by read-catalog.ts.
  */
 import { createInterner, FIRST_USER_OID, num, parseTokens, pushTo, str, volatilityOf, worst } from './rows.ts';
 import type { Row } from './rows.ts';
@@ -14,7 +14,7 @@ export interface Functions {
   readonly columnFunctions: readonly CatalogFunction[];
 }
 
-/** Trigger functions of PostgreSQL and its contrib modules that touch no other row. */
+/** Trigger functions of PostgreSQL and its contrib modules that change no other row. */
 const HARMLESS_BUILTIN = new Set([
   'tsvector_update_trigger',
   'tsvector_update_trigger_column',
@@ -25,7 +25,7 @@ const HARMLESS_CONTRIB = new Set(['moddatetime', 'insert_username', 'autoinc']);
 const noSettings: readonly string[] = [];
 const noParts: readonly number[] = [];
 
-/** As many rows as take some milliseconds: between them clients get their turn. */
+/** So many rows take some milliseconds; then the event loop may run, so that clients do not wait. */
 const ROWS_AT_ONCE = 1000;
 
 export async function readFunctions(rows: readonly Row[]): Promise<Functions> {
@@ -59,7 +59,7 @@ function toFunction(
   const language = intern(str(row, 'language'));
   const args = num(row, 'args');
   const isVariadic = num(row, 'variadic') === 1;
-  // Ordered-set aggregates are called with their direct arguments in the parentheses and the rest behind WITHIN GROUP.
+  // An ordered-set aggregate has its direct arguments in the parentheses and the others after WITHIN GROUP.
   const isOrderedSet = str(row, 'aggregate') !== '' && str(row, 'aggregate') !== 'n';
   const isSystem = oid < FIRST_USER_OID;
   return {

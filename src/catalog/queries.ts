@@ -1,25 +1,25 @@
 /**
- * The SQL that reads a database's system catalog: one statement per table, PostgreSQL 13 to 18, all names qualified.
- * No decisions: rows are turned into a Catalog by read-catalog.ts and its parts. Expressions stored as pg_node_tree are
- * searched on the server (TOKENS) because only a few numbers in them matter.
+ * The SQL that reads the system catalog of a database: one statement per system table, for PostgreSQL 13 to 18, all names
+ * qualified. Stored expressions (pg_node_tree) are searched on the server with TOKENS, since only a few numbers in them
+ * matter. read-catalog.ts runs the statements; the readers beside it make a Catalog of the rows.
  */
 import { sessionWords } from '../util/session-words.ts';
 
 /**
- * What is looked for in a pg_node_tree. pg_depend alone is not enough: it leaves out everything that initdb made, so a
- * view over nextval() or CURRENT_DATE has no trace of it there. Identifiers in a node tree have their blanks escaped, so
- * no name can pass for one of these.
+ * What is searched for in a pg_node_tree. pg_depend is not enough: it has no entry for objects that initdb created, so it
+ * does not show that a view calls nextval() or CURRENT_DATE. Blanks in identifiers are escaped in a node tree, so no name
+ * can match these patterns.
  */
 const TOKENS =
   ':(?:relid|funcid|opfuncid|aggfnoid|winfnoid|resulttype) [1-9][0-9]*|:hasForUpdate true' +
   String.raw`|:typid [1-9][0-9]*|:coltypes \(o [0-9 ]+\)` +
   String.raw`|\{SQLVALUEFUNCTION|\{NEXTVALUEEXPR|\{TABLESAMPLECLAUSE` +
-  // current_setting('name'), as row security likes it: with the bytes of its first argument.
+  // current_setting('name'), common in row security policies: with the bytes of its first argument.
   String.raw`|:funcid (?:2077|3294) [^{}]*:args \(\{CONST [^{}]*\]`;
 
 /**
- * Of defaults and the like, of which there are many: user functions, currval() and lastval(), and what leaves something in
- * the session: set_config(), setseed(), advisory locks.
+ * The same for column defaults, constraints and indexes, of which there are many: only user functions, currval(),
+ * lastval(), and built-ins that change the session: set_config(), setseed(), advisory locks.
  */
 const TELLING_FUNCTIONS = ':(?:funcid|opfuncid) [1-9][0-9]{4,}|:funcid (?:1575|2559|2078|1599|288[0-9]) ';
 
@@ -30,16 +30,16 @@ function tokens(expression: string, pattern = TOKENS): string {
 const INDEX_TEXT = `(coalesce(indexprs::text, '') || coalesce(indpred::text, ''))`;
 
 const IN_C = `l.lanname IN ('c', 'internal')`;
-/** Whoever gives a function of PostgreSQL's own another name may also have given it another volatility. */
+/** A user may declare a built-in under another name with another volatility; if the built-in is volatile, so is this. */
 const VOLATILITY = `
   CASE WHEN l.lanname = 'internal' AND p.oid >= 16384 AND EXISTS (
     SELECT FROM pg_catalog.pg_proc b WHERE b.oid < 16384 AND b.prosrc = p.prosrc AND b.provolatile = 'v')
   THEN 'v' ELSE p.provolatile::text END`;
 
-/** Longer bodies are not read. */
+/** Longer function bodies are not read. */
 const MAX_BODY_CHARS = 100_000;
 
-/** The source, also of a body in standard SQL (BEGIN ATOMIC, RETURN), which is not stored as text. */
+/** The source of a function. A body in standard SQL (BEGIN ATOMIC, RETURN) is not stored as text and is printed first. */
 const SOURCE = String.raw`
   CASE WHEN p.oid < 16384 THEN '' WHEN p.prosrc = '' AND l.lanname = 'sql' AND p.prokind <> 'a'
   THEN pg_catalog.regexp_replace(pg_catalog.pg_get_functiondef(p.oid), '^.*?\n(?=BEGIN ATOMIC|RETURN )', '')
@@ -47,15 +47,15 @@ const SOURCE = String.raw`
 
 const NOT_PASSING = `c.relpersistence <> 't' AND n.nspname !~ '^pg_(toast|temp)'`;
 
-/** Words that make a function body suspicious of changing the catalog. */
+/** Words in a function body that may change the catalog. */
 const DEFINING = String.raw`\m(create|alter|drop|grant|revoke|execute|import|security|comment|reindex)\M`;
 
-/** Of a function body that asks for what its session has advanced. */
+/** Words in a function body that read the session's last value of a sequence. */
 const ASKING = String.raw`\m(currval|lastval)\M`;
 /** current_setting() of a custom setting. */
 const ASKED = String.raw`\ycurrent_setting\s*\(\s*\x27([a-z_][\w$]*(?:\.[a-z_][\w$]*)+)\x27`;
 
-/** What a function body says that leaves something in the session. */
+/** Words in a function body that may change session state. */
 const LEAVING = sessionWords(String.raw`\y`);
 
 /** A type of `t` that is neither text nor made of it. */
@@ -66,7 +66,8 @@ export const QUERIES = {
     SELECT oid, pg_catalog.current_setting('server_version_num') AS version
     FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()`,
 
-  // Asked before nothing can stand in front of what it names. As it was before PLAIN_SESSION_SQL (probe-sql.ts).
+  // Runs before search_path is set to pg_catalog, hence OPERATOR(). The values from before PLAIN_SESSION_SQL
+  // (topology/probe-sql.ts) if the monitor has set that.
   searchPath: `
     SELECT coalesce(nullif(pg_catalog.current_setting('weir.monitor_path', true), ''), setting) AS path,
            coalesce(nullif(pg_catalog.current_setting('weir.monitor_path_source', true), ''), source) AS source
@@ -83,7 +84,8 @@ export const QUERIES = {
     WHERE (s.setrole = 0 OR r.oid IS NOT NULL)
       AND s.setdatabase IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()))`,
 
-  // Of this very session, which may have some of its own: those say nothing of others'.
+  // Settings with a default by role or database, and the value of a session without it. NULL where this session has a
+  // value of its own, which says nothing about other sessions.
   plainSettings: `
     SELECT pg_catalog.lower(name) AS name,
            CASE WHEN source NOT IN ('global', 'database', 'user', 'database user', 'client', 'session')
@@ -182,7 +184,7 @@ export const QUERIES = {
     FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode
     GROUP BY 1, 2, 3, 4`,
 
-  // By text (WITH INOUT) and unasked: what reads the text is called without being named.
+  // After UNION ALL: implicit casts WITH INOUT, which call the input function of the type.
   casts: `
     SELECT c.casttarget AS target, c.castcontext::text AS context, p.oid AS function, p.provolatile::text AS volatility,
            0 AS input
@@ -194,7 +196,8 @@ export const QUERIES = {
     JOIN pg_catalog.pg_proc p ON p.oid = t.typinput
     WHERE c.castmethod = 'i' AND c.castcontext = 'i' AND c.oid >= 16384 AND p.provolatile <> 'i'`,
 
-  // Types whose input is not immutable for another reason than settings that a cache key has, and what is made of them.
+  // Types whose input function is not immutable because the text may be 'now', and all types made of such types. The
+  // built-ins in the list depend on nothing but settings in the cache key.
   momentTypes: `
     WITH RECURSIVE made(part, whole) AS (
       SELECT typelem, oid FROM pg_catalog.pg_type WHERE typelem <> 0
@@ -210,7 +213,7 @@ export const QUERIES = {
       UNION SELECT made.whole FROM moment JOIN made ON made.part = moment.oid)
     SELECT oid FROM moment WHERE oid IS NOT NULL`,
 
-  // By name alone: a name that may be text anywhere counts as text everywhere. PostgreSQL's own numbers and times are not.
+  // Names of columns that hold no text in any relation: all columns of that name have a built-in number or time type.
   plainColumns: `
     SELECT a.attname AS name
     FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
@@ -218,7 +221,7 @@ export const QUERIES = {
     WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c') AND a.attnum > 0 AND NOT a.attisdropped
     GROUP BY a.attname HAVING pg_catalog.bool_and(${PLAIN_TYPE})`,
 
-  // Of operator classes and ranges: nobody calls them by name.
+  // User functions of operator classes and range types, which no text calls by name.
   supports: `
     SELECT DISTINCT p.oid AS function
     FROM (SELECT amproc FROM pg_catalog.pg_amproc UNION SELECT rngcanonical FROM pg_catalog.pg_range
@@ -242,7 +245,7 @@ export const QUERIES = {
     FROM pg_catalog.pg_constraint WHERE contypid <> 0 AND contype = 'c' AND oid >= 16384`,
 } as const;
 
-/** Types that contain one of `oids` somewhere (arrays, domains, ranges, columns), themselves included. */
+/** SQL for the types that contain one of the types `oids` (as array, domain, range, column), with these types. */
 export function containingTypes(oids: readonly number[]): string {
   return `
     WITH RECURSIVE bad(oid) AS (

@@ -1,7 +1,7 @@
 /**
- * Reads a database's system catalog once into an immutable Catalog. Runs on a connection that somebody else owns and
- * hands in as a query function; one REPEATABLE READ transaction, so that the picture is of one moment. Does not decide
- * what the facts mean (binding/binder.ts) nor when to read again (topology/monitor.ts, with catalogFingerprint).
+ * Reads the system catalog of a database into an immutable Catalog, in one REPEATABLE READ transaction, so that all of it
+ * is of one snapshot. The caller owns the connection and passes a query function. Does not decide what the facts mean
+ * (binding/binder.ts), nor when to read again (topology/schema-watch.ts, with catalogFingerprint).
  */
 import { hiddenFunctions, readOperators, readTypes, type Types } from './casts.ts';
 import { readFunctions } from './functions.ts';
@@ -16,14 +16,14 @@ import type { Catalog } from './types.ts';
 export { catalogFingerprint } from './fingerprint.ts';
 
 export interface ReadCatalogOptions {
-  /** Catalog.version of the result; default: microseconds of the process's monotonic clock, so that it grows. */
+  /** Catalog.version of the result; default: the monotonic clock of the process in microseconds, so that it grows. */
   readonly version?: number;
 }
 
 /**
- * @param query runs one SQL text on a connection that nobody else uses meanwhile and that is not in a transaction;
- *   rows as objects. Rejects: so does readCatalog, after a ROLLBACK.
- * @throws whatever `query` rejected with; the connection is out of its transaction again if it lives.
+ * @param query runs one SQL text and resolves to its rows as objects; on a connection that is not in a transaction and
+ *   that the caller does not use until readCatalog has settled
+ * @throws the error that `query` rejected with, after a ROLLBACK
  */
 export async function readCatalog(query: Query, options: ReadCatalogOptions = {}): Promise<Catalog> {
   await query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
@@ -42,7 +42,7 @@ async function readHead(
   query: Query,
 ): Promise<Pick<CatalogParts, 'tagPrefix' | 'searchPath' | 'sessionDefaults' | 'notes'>> {
   const session = (await query(QUERIES.searchPath))[0] ?? {};
-  // From here on nothing in the database can stand in front of what the queries name.
+  // No user object can hide the objects of pg_catalog that the queries name.
   await query('SET LOCAL search_path = pg_catalog');
   await query('SET LOCAL standard_conforming_strings = on');
   const header = (await query(QUERIES.header))[0] ?? {};
@@ -137,7 +137,7 @@ async function containing(query: Query, oids: readonly number[]): Promise<Readon
   return new Set((await query(containingTypes(oids))).map((row) => num(row, 'oid')));
 }
 
-/** A query that may be forbidden to us; its failure must not end the transaction. */
+/** Runs a query that the monitor's role may not be allowed. If it fails: no rows, a note, and the transaction goes on. */
 async function optional(query: Query, sql: string, note: string, notes: string[]): Promise<Row[]> {
   await query('SAVEPOINT catalog');
   try {
@@ -162,7 +162,7 @@ function rowTypes(relationRows: readonly Row[], volatileTypes: ReadonlySet<numbe
   return found;
 }
 
-/** Our own session's path says what others have for want of a default only if it is none itself. */
+/** The search_path without a default by role or database. If this session has such a default: PostgreSQL's own. */
 function searchPathOf(session: Row): string {
   return /user|database|global/.test(str(session, 'source')) ? '"$user", public' : str(session, 'path');
 }

@@ -1,6 +1,6 @@
 /**
- * pg_class with everything that hangs on it: trees, views, foreign keys, triggers, policies. Facts of a tree (partitions,
- * inheritance) are shared by all its members, because a statement on one of them may reach every other.
+ * Reads pg_class, and per relation its view query, foreign keys, triggers, rules and policies. The members of a partition
+ * or inheritance tree share their facts, because a statement on one member may reach every other.
  * Called by read-catalog.ts.
  */
 import type { Functions } from './functions.ts';
@@ -21,10 +21,10 @@ export interface RelationRows {
   readonly foreignKeys: readonly Row[];
   readonly triggers: readonly Row[];
   readonly defaults: readonly Row[];
-  /** Row types that contain a type whose check is volatile, and the functions behind it. */
+  /** Row types that contain a type with a volatile check or input function; and these functions. */
   readonly volatileRowTypes: ReadonlySet<number>;
   readonly volatileTypeFunctions: readonly number[];
-  /** Row types that contain a domain whose check calls user functions, and these. */
+  /** Row types that contain a domain whose check calls user functions; and these functions. */
   readonly checkedRowTypes: ReadonlySet<number>;
   readonly checkFunctions: readonly number[];
 }
@@ -42,9 +42,10 @@ const NONE: readonly number[] = [];
 const NO_PROBLEMS: readonly ViewProblem[] = [];
 const NO_SETTINGS: readonly string[] = [];
 
-/** currval() and lastval(). */
+/** OIDs of currval() and lastval(). */
 const ASKING: ReadonlySet<number> = new Set([1575, 2559]);
 
+/** What belongs to a relation, by its OID or by the OID of the root of its tree. */
 interface Hanging {
   readonly viewRelations: Map<number, number[]>;
   readonly viewFunctions: Map<number, number[]>;
@@ -124,7 +125,7 @@ function toRelation(row: Row, hanging: Hanging, trees: Trees, intern: (text: str
   };
 }
 
-/** Views and policies: both are text that runs when somebody reads the relation. */
+/** Queries of views and expressions of policies: both run when the relation is read. */
 function hangExpressions(rows: RelationRows, hanging: Hanging, functions: Functions, types: Types): void {
   const relations = new Map<number, Set<number>>();
   const called = new Map<number, Set<number>>();
@@ -158,7 +159,7 @@ function problemsOf(expression: Expression, types: Types): readonly ViewProblem[
   const problems = new Set(expression.problems);
   for (const oid of expression.types) {
     const facts = types.byOid.get(oid);
-    // Array types are not in the table; those of user types can hide a domain.
+    // Array types are not in `types`; the elements of a user array may be of a domain.
     if (facts === undefined ? oid >= FIRST_USER_OID : facts.volatility === 'volatile') problems.add('volatile type');
     else if (facts !== undefined && !facts.isKeyed) problems.add('catalog lookup');
     if (types.moments.has(oid)) problems.add('moment');
@@ -171,7 +172,7 @@ function hangKeys(rows: readonly Row[], hanging: Hanging, trees: Trees): void {
     if (!(map.get(parent) ?? NONE).includes(child)) pushTo(map, parent, child);
   };
   for (const row of rows) {
-    // Children as roots: a key on a partitioned table is repeated on each of its partitions.
+    // By roots, because a foreign key of a partitioned table is repeated on each of its partitions.
     const child = trees.rootOf(num(row, 'child'));
     const parent = trees.rootOf(num(row, 'parent'));
     add(hanging.references, parent, child);

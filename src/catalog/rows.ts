@@ -1,13 +1,13 @@
 /**
- * Reading rows of catalog queries: whatever a driver makes of an oid, a number or a NULL, out comes one kind of value.
- * Also the tokens that queries.ts finds in stored expressions. Used by the catalog readers only.
+ * Reads values from the rows of catalog queries: numbers and strings, whichever way the driver returns an oid or NULL.
+ * Also parses the tokens that queries.ts finds in stored expressions. Called by the other readers of this room.
  */
 import type { ViewProblem, Volatility } from './types.ts';
 
 export type Row = Record<string, unknown>;
 export type Query = (sql: string) => Promise<Row[]>;
 
-/** 0 for NULL. */
+/** @returns 0 for NULL */
 export function num(row: Row, column: string): number {
   const value = row[column];
   const number = typeof value === 'number' ? value : Number(value ?? 0);
@@ -15,7 +15,7 @@ export function num(row: Row, column: string): number {
   return number;
 }
 
-/** '' for NULL. */
+/** @returns '' for NULL */
 export function str(row: Row, column: string): string {
   const value = row[column];
   return typeof value === 'string' ? value : value == null ? '' : String(value as number);
@@ -35,7 +35,7 @@ export function worst(a: Volatility, b: Volatility): Volatility {
 export interface Expression {
   readonly relations: readonly number[];
   readonly functions: readonly number[];
-  /** Types that values are converted to by text or checked against (domains). */
+  /** Types that it converts values to, domains included. */
   readonly types: readonly number[];
   readonly problems: readonly ViewProblem[];
   /** Constant arguments of current_setting(); such calls are not among the functions. */
@@ -44,7 +44,7 @@ export interface Expression {
 
 const NOTHING: Expression = { relations: [], functions: [], types: [], problems: [], settings: [] };
 
-/** From the `tokens` column: ":relid 16384;:funcid 1299;{SQLVALUEFUNCTION". */
+/** @param tokens the column of that name: ":relid 16384;:funcid 1299;{SQLVALUEFUNCTION" */
 export function parseTokens(tokens: string): Expression {
   if (tokens === '') return NOTHING;
   const relations = new Set<number>();
@@ -75,7 +75,7 @@ export function parseTokens(tokens: string): Expression {
   };
 }
 
-/** The text in ":constvalue 7 [ 28 0 0 0 97 46 98 ]": a header of four bytes, then the characters. */
+/** The text in ":constvalue 7 [ 28 0 0 0 97 46 98 ]": a varlena header of four bytes with the length, then the text. */
 function textOfDatum(token: string): string | undefined {
   const bytes = token
     .slice(token.lastIndexOf('[') + 1, -1)
@@ -84,12 +84,12 @@ function textOfDatum(token: string): string | undefined {
     .map((byte) => Number(byte) & 0xff);
   const buffer = Buffer.from(bytes);
   if (buffer.length < 5) return undefined;
-  // Lengths are shifted by two bits on little-endian servers and plain on big-endian ones.
+  // The length is shifted left by two bits on a little-endian server, and not shifted on a big-endian one.
   const isWhole = buffer.readUInt32LE(0) >>> 2 === buffer.length || buffer.readUInt32BE(0) === buffer.length;
   return isWhole ? buffer.toString('utf8', 4) : undefined;
 }
 
-/** First OID that initdb has not given out (FirstNormalObjectId). */
+/** The first OID of objects that initdb did not create (FirstNormalObjectId). */
 export const FIRST_USER_OID = 16_384;
 
 export function pushTo<K, V>(map: Map<K, V[]>, key: K, value: V): void {
@@ -98,7 +98,7 @@ export function pushTo<K, V>(map: Map<K, V[]>, key: K, value: V): void {
   else list.push(value);
 }
 
-/** One string object per distinct text: ten thousand relations share a few schema names. */
+/** Returns one string object per distinct text, to save memory: ten thousand relations share a few schema names. */
 export function createInterner(): (text: string) => string {
   const seen = new Map<string, string>();
   return (text) => {

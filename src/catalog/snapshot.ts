@@ -1,6 +1,6 @@
 /**
- * The look-ups of a Catalog over what was read: name resolution along a search path. Immutable once made.
- * Called by read-catalog.ts; tests make small catalogs with it by hand.
+ * Makes a Catalog of what was read: look-ups by OID, and name resolution along a search path. Immutable.
+ * Called by read-catalog.ts, and by tests with small catalogs of their own.
  */
 import type { Operators, TypeFacts, Types } from './casts.ts';
 import type { Functions } from './functions.ts';
@@ -10,17 +10,17 @@ import type { Catalog, CatalogFunction, CatalogRelation, SessionDefaults, Volati
 export interface CatalogParts {
   readonly tagPrefix: string;
   readonly version: number;
-  /** The search_path of sessions for which nobody has set another. */
+  /** The search_path of sessions without a default by role or database. */
   readonly searchPath: string;
   readonly sessionDefaults: SessionDefaults;
   readonly relations: ReadonlyMap<number, CatalogRelation>;
   readonly functions: Functions;
   readonly types: Types;
-  /** Names of columns of which none may hold text. */
+  /** Names of columns that hold no text in any relation. */
   readonly plainColumns: ReadonlySet<string>;
-  /** Relations whose row type holds a type with a volatile check. */
+  /** Relations whose row type contains a type with a volatile check or input function. */
   readonly volatileRowTypes: ReadonlySet<number>;
-  /** Types, and relations by their row type, that hold a domain whose check calls user functions. */
+  /** Types, and relations by their row type, that contain a domain whose check calls user functions. */
   readonly checkedTypes: ReadonlySet<number>;
   readonly checkedRowTypes: ReadonlySet<number>;
   readonly operators: Operators;
@@ -29,7 +29,7 @@ export interface CatalogParts {
   readonly notes: readonly string[];
 }
 
-/** Names of the SQL standard that the grammar turns into names of pg_type. */
+/** Type names of the SQL standard, with the names that pg_type has for them. */
 const TYPE_ALIASES: Readonly<Record<string, string>> = {
   int: 'int4',
   integer: 'int4',
@@ -158,7 +158,7 @@ function castLookUps(
   };
 }
 
-/** Look-ups without a search path; made when somebody first asks. */
+/** Look-ups by name in all schemas. Their indexes are built at the first use. */
 function byNameAlone(parts: CatalogParts): Pick<Catalog, 'relationsNamed' | 'functionsNamed' | 'functionsOfType'> {
   let relations: Map<string, CatalogRelation[]> | undefined;
   let functions: Map<string, CatalogFunction[]> | undefined;

@@ -1,14 +1,14 @@
 /**
- * Partition and inheritance trees. Tables that inherit from several parents join their trees into one, so that every
- * relation has exactly one root and two relations that share rows share it. Called by relations.ts.
+ * Finds partition and inheritance trees. A table with several parents joins their trees into one, so that every relation
+ * has one root, and relations that share rows share it. Called by relations.ts.
  */
 import { num, pushTo, str } from './rows.ts';
 import type { Row } from './rows.ts';
 
 export interface Trees {
-  /** Itself if it has no parent; for joined trees the topmost relation with the smallest OID, the same for everybody. */
+  /** The relation itself if it has no parent. Of joined trees, the root with the smallest OID. */
   rootOf(oid: number): number;
-  /** In words, when a descendant cannot be read on a standby or lives elsewhere. */
+  /** Why reading it is not a read of replicated tables only: a descendant is unlogged or a foreign table. */
   problemBelow(oid: number): string | undefined;
 }
 
@@ -18,7 +18,7 @@ export function findTrees(relationRows: readonly Row[], parentRows: readonly Row
   const find = (oid: number): number => {
     let at = oid;
     for (let next = leader.get(at); next !== undefined && next !== at; next = leader.get(at)) at = next;
-    // Path compression keeps a table with ten thousand partitions cheap.
+    // Path compression (union-find), for tables with ten thousand partitions.
     if (at !== oid) leader.set(oid, at);
     return at;
   };

@@ -1,7 +1,7 @@
 /**
- * Proves that a PL/pgSQL trigger function changes nothing but the row it was called for: the usual
- * `NEW.updated_at := now(); RETURN NEW;`. A proof by allowed words: with only these, no SQL statement, no call of a user
- * function and no session state can be in it. Not proven means unknown. Called by functions.ts.
+ * Recognizes PL/pgSQL trigger functions that change nothing but their own row, such as
+ * `NEW.updated_at := now(); RETURN NEW;`. Every word must be in a list; with these words, a body can have no SQL
+ * statement, no call of a user function and no change of session state. Called by functions.ts.
  */
 
 const KEYWORDS = new Set(
@@ -9,7 +9,7 @@ const KEYWORDS = new Set(
    case when current_timestamp current_date localtimestamp tg_op`.split(/\s+/),
 );
 
-/** Built-in and without effect; pg_catalog comes first on the path, so that nobody can shadow them by accident. */
+/** Built-in functions without side effects. pg_catalog is searched first, so a user function does not hide them. */
 const FUNCTIONS = new Set(
   `now clock_timestamp statement_timestamp transaction_timestamp timezone date_trunc extract lower upper initcap trim btrim
    ltrim rtrim coalesce nullif greatest least length char_length md5 gen_random_uuid concat concat_ws replace left right
@@ -22,6 +22,7 @@ const TYPES = new Set(
 
 const TOKEN = /\s+|--[^\n]*|'(?:[^'\\]|'')*'|"(?:[^"]|"")*"|[a-z_][a-z0-9_]*|[0-9]+(?:\.[0-9]+)?|[^\s]/giy;
 
+/** @returns false as well for a body that it does not understand */
 export function isHarmlessTriggerBody(source: string): boolean {
   const tokens = (source.match(TOKEN) ?? []).filter((token) => !/^(?:\s|--)/.test(token));
   if (tokens.length === 0 || tokens.join('').length < source.replace(/\s+|--[^\n]*/g, '').length) return false;

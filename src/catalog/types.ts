@@ -1,6 +1,6 @@
 /**
- * The part of a database's system catalog that decisions need, read once and kept until it changes.
- * Pure data with look-ups; made by catalog/read-catalog.ts. OIDs are numbers.
+ * What Weir knows of the system catalog of a database: relations, functions, types, defaults of sessions. Immutable;
+ * replaced as a whole when the catalog changes. Types only; catalogs are made by catalog/read-catalog.ts.
  */
 
 export type RelationKind =
@@ -16,45 +16,47 @@ export interface CatalogRelation {
   /** Root of its partition or inheritance tree (itself if it has no parent). */
   readonly root: number;
   /**
-   * For views and materialized views: relations and functions that the rule depends on, not expanded further. For tables
-   * with row security: the same of their policies. Functions include those behind operators and casts; immutable
-   * built-in ones are left out.
+   * The relations and functions in the query of a view or materialized view, or in the policies of a table; relations
+   * below views are not included. Functions include those of operators and casts, but no immutable built-ins.
    */
   readonly viewRelations: readonly number[];
   readonly viewFunctions: readonly number[];
-  /** Settings whose value it asks for, by current_setting('name'); such calls are not in viewFunctions. */
+  /** Settings that it reads by current_setting('name'); such calls are not in viewFunctions. */
   readonly viewSettings: readonly string[];
-  /** What a view does besides, in its own text. */
+  /** What else its own query or policies do. */
   readonly viewProblems: readonly ViewProblem[];
   /**
-   * Relations that a write to any member of its tree can change through foreign-key actions (CASCADE, SET NULL, SET
-   * DEFAULT), directly. `updatesTo` is the part with an ON UPDATE action.
+   * Relations that a write to any member of its tree can change directly by a foreign-key action (CASCADE, SET NULL, SET
+   * DEFAULT). `updatesTo`: those with an ON UPDATE action.
    */
   readonly cascadesTo: readonly number[];
   readonly updatesTo: readonly number[];
-  /** Every relation with a foreign key to a member of its tree: what TRUNCATE ... CASCADE empties. */
+  /** Every relation with a foreign key to a member of its tree: TRUNCATE ... CASCADE empties them. */
   readonly referencedBy: readonly number[];
   /**
-   * Functions that run by themselves when a member of its tree is written: user triggers, and user functions that are
-   * volatile and called by a column default, a CHECK constraint or a domain of a column.
+   * Functions that run when a member of its tree is written: trigger functions, and volatile user functions in a column
+   * default, a CHECK constraint or the domain of a column.
    */
   readonly triggerFunctions: readonly number[];
   /**
-   * Other functions that run when a member of its tree is written: those, not volatile by their declaration, of
-   * defaults, generated columns, constraints, indexes, partition keys and domains; and those of rules.
+   * Other functions that run when a member of its tree is written: those of rules, and those of defaults, generated
+   * columns, constraints, indexes, partition keys and domains that are not declared volatile.
    */
   readonly writeFunctions: readonly number[];
-  /** It has rules other than a view's own. */
+  /** It has rules besides the one that makes it a view. */
   readonly hasRules: boolean;
   /** A column default, CHECK constraint or rule of its tree calls currval() or lastval(). */
   readonly asksSequences: boolean;
   /** pg_catalog or information_schema. */
   readonly isSystem: boolean;
-  /** Why reading it also reads something that a standby or a cache cannot answer: "has the unlogged partition public.p1". */
+  /** A child whose rows a standby or the cache cannot answer for, in words: "has the unlogged child public.p1". */
   readonly treeProblem: string | undefined;
 }
 
-/** A view's text locks rows, asks for CURRENT_DATE, CURRENT_USER ..., samples, advances a sequence, or casts to a type whose check is volatile. */
+/**
+ * What the query of a view does: converts text to a time ('now'), locks rows, has CURRENT_DATE or CURRENT_USER, has
+ * TABLESAMPLE, calls nextval() by a default, converts to a volatile type, or to a type that looks up names (regclass).
+ */
 export type ViewProblem =
   'moment' | 'locks rows' | 'value function' | 'sample' | 'sequence' | 'volatile type' | 'catalog lookup';
 
@@ -66,58 +68,58 @@ export interface CatalogFunction {
   readonly name: string;
   readonly volatility: Volatility;
   readonly language: string;
-  /** Least and most arguments it takes (defaults; VARIADIC: maxArgs = Infinity). */
+  /** How many arguments a call may have, defaults considered. With VARIADIC, maxArgs is Infinity. */
   readonly minArgs: number;
   readonly maxArgs: number;
   readonly isProcedure: boolean;
   readonly isSystem: boolean;
-  /** A trigger function proven to change nothing but its own row (NEW). */
+  /** A trigger function that is known to change nothing but its own row (NEW). */
   readonly isHarmless: boolean;
-  /** Volatile, and its source has words of DDL or of dynamic SQL in it: calling it may change the catalog. */
+  /** Volatile, and its source has words of DDL or dynamic SQL: calling it may change the catalog. */
   readonly mayDefine: boolean;
-  /** Volatile, and its source speaks of settings, temporary tables, locks or the like that it may leave in the session. */
+  /** Its source has words for settings, temporary tables, locks or other state that it may leave in the session. */
   readonly leavesState: boolean;
-  /** Its source speaks of currval() or lastval(). */
+  /** Its source calls currval() or lastval(). */
   readonly asksSequences: boolean;
-  /** Custom settings ("app.tenant") that its source asks for by current_setting(). */
+  /** Custom settings ("app.tenant") that its source reads by current_setting(). */
   readonly asksSettings: readonly string[];
-  /** Its source in SQL or PL/pgSQL; undefined: it has none, is in another language, or is too long to be looked into. */
+  /** Its source, in SQL or PL/pgSQL; undefined: it has none, is in another language, or is too long. */
   readonly body: string | undefined;
-  /** Functions that it runs without a word of it in its body: of an aggregate, and in the defaults of its arguments. */
+  /** Functions that run with it but are not in its body: those of an aggregate, and in defaults of arguments. */
   readonly parts: readonly number[];
 }
 
-/** ALTER ROLE ... SET and ALTER DATABASE ... SET. Names in lower case, values as set_config() takes them. */
+/** Defaults by ALTER ROLE ... SET and ALTER DATABASE ... SET. Names in lower case, values as set_config() takes them. */
 export interface SessionDefaults {
-  /** Equal for equal ones. */
+  /** Two objects with the same key have the same defaults. */
   readonly key: string;
-  /** What sessions of that user begin with. */
+  /** The defaults of a new session of that user. */
   of(user: string): ReadonlyMap<string, string>;
-  /** Of the names in use, those that every client may SET, with what a session has for want of such a default, if known. */
+  /** The settings with a default that every client may SET, and the value of a session without the default, if known. */
   readonly plain: ReadonlyMap<string, string | undefined>;
 }
 
 export interface Catalog {
-  /** Prefix of every tag of this database, the same in every Weir: system identifier and database OID. */
+  /** Prefix of every cache tag of this database, the same in every Weir process: system identifier and database OID. */
   readonly tagPrefix: string;
-  /** Grows with each reading in this process. */
+  /** Grows with each reading of the catalog in this process. */
   readonly version: number;
-  /** The search_path that a new session gets, as PostgreSQL prints it, when its role has none of its own. */
+  /** The search_path of a new session whose role has no default of its own, as PostgreSQL prints it. */
   readonly defaultSearchPath: string;
-  /** The search_path that a new session of `user` gets: ALTER ROLE ... SET search_path, else the default. */
+  /** The search_path of a new session of `user`: by ALTER ROLE ... SET search_path, else the default. */
   searchPathOf(user: string): string;
   readonly sessionDefaults: SessionDefaults;
-  /** Some relation or function lives in it. */
+  /** The schema has a relation, function or type. */
   hasSchema(schema: string): boolean;
   relationByOid(oid: number): CatalogRelation | undefined;
   /** The first match along the path (pg_catalog first unless named), or by schema. */
   findRelation(schema: string | undefined, name: string, searchPath: readonly string[]): CatalogRelation | undefined;
   /**
-   * Every match along the path, in its order: PostgreSQL passes over schemas that the role may not use, and who may use
-   * what is not known here, so all of them have to be reckoned with.
+   * Every match along the path, in its order. PostgreSQL skips schemas on which the role has no USAGE privilege, and
+   * privileges are not known here, so each match may be the one that is meant.
    */
   findRelations(schema: string | undefined, name: string, searchPath: readonly string[]): readonly CatalogRelation[];
-  /** All candidates with the name that take so many arguments, along the path or in the schema. */
+  /** Every function of that name that takes `args` arguments, in the schema or along the path. */
   findFunctions(
     schema: string | undefined,
     name: string,
@@ -125,37 +127,38 @@ export interface Catalog {
     searchPath: readonly string[],
   ): readonly CatalogFunction[];
   functionByOid(oid: number): CatalogFunction | undefined;
-  /** Everything of that name in whatever schema: what a body may mean by it, whose search path nobody knows. */
+  /** Everything of that name in any schema, for function bodies, whose search path is known only when they run. */
   relationsNamed(name: string): readonly CatalogRelation[];
   functionsNamed(name: string): readonly CatalogFunction[];
-  /** User functions that run when a value is made one of a type of that name: casts, and checks of domains. */
+  /** User functions that run when a value is converted to a type of that name: of casts, and of checks of domains. */
   functionsOfType(name: string): readonly number[];
-  /** Names of operators that are not PostgreSQL's own, with the functions behind them. */
+  /** Names of user-defined operators, with their functions. */
   readonly userOperators: ReadonlyMap<string, readonly number[]>;
-  /** Worst volatility over all operators of that name; undefined: no such operator. */
+  /** The worst volatility of all operators of that name; undefined: no such operator. */
   operatorVolatility(name: string): Volatility | undefined;
-  /** The same over operators that are not PostgreSQL's own; undefined: none. */
+  /** The worst volatility of the user-defined operators of that name; undefined: no such operator. */
   userOperatorVolatility(name: string): Volatility | undefined;
-  /** Worst volatility of casts to that type and of its input function; undefined: no such type. */
+  /** The worst volatility of the casts to that type and of its input function; undefined: no such type. */
   castVolatility(typeName: string, searchPath: readonly string[]): Volatility | undefined;
-  /** Values of that type are made from nothing but their input and settings that a cache key has (enums: the catalog). */
+  /** A value of that type depends only on its input, on settings in the cache key and, for enums, on the catalog. */
   isKeyedCast(typeName: string, searchPath: readonly string[]): boolean;
-  /** Text that becomes a value of that type may mean another one each time ('now'). */
+  /** The same text may give another value of that type at another time ('now'). */
   isMomentCast(typeName: string, searchPath: readonly string[]): boolean;
-  /** The type is PostgreSQL's own and has nothing of text. */
+  /** The type is built-in and neither text nor made of it. */
   isPlainCast(typeName: string, searchPath: readonly string[]): boolean;
-  /** There are columns of that name, and none of them, in any relation, may hold text. */
+  /** There are columns of that name, and none of them, in any relation, holds text. */
   isPlainColumn(name: string): boolean;
   /**
-   * User functions that PostgreSQL may call although no text names them: behind comparison and LIKE operators, operator
-   * classes, implicit casts and casts to json; but immutable ones in C. `assignmentFunctions`: also those behind assignment casts (on writes).
+   * User functions that PostgreSQL may call although the text does not name them: those of comparison and LIKE operators,
+   * operator classes, implicit casts and casts to json. Without immutable ones in C.
    */
   readonly hiddenFunctions: readonly CatalogFunction[];
+  /** hiddenFunctions and the functions of assignment casts, which a write may call. */
   readonly assignmentFunctions: readonly CatalogFunction[];
-  /** User functions, not in C, that `row.name` may call (one argument, a composite type). */
+  /** User functions that `row.name` may call (one argument, of a composite type). Without immutable ones in C. */
   readonly columnFunctions: readonly CatalogFunction[];
-  /** What could not be read and what is assumed instead, in words. */
+  /** What could not be read, in words. */
   readonly notes: readonly string[];
-  /** Name for people: "public.users". */
+  /** Name to show: "public.users". */
   nameOf(oid: number): string;
 }
