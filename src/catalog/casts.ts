@@ -161,7 +161,7 @@ export function readOperators(rows: readonly Row[]): Operators {
 }
 
 /** Operators that SQL can use without naming them: by IN, BETWEEN, LIKE, CASE x WHEN, ORDER BY, DISTINCT, JOIN USING. */
-const UNSPOKEN_OPERATORS = new Set([
+const IMPLICIT_OPERATORS = new Set([
   '=',
   '<>',
   '<',
@@ -189,7 +189,7 @@ export function hiddenFunctions(
   const hidden = new Set(supportRows.map((row) => num(row, 'function')));
   const onAssignment = new Set<number>();
   for (const row of operatorRows) {
-    if (num(row, 'function') !== 0 && UNSPOKEN_OPERATORS.has(str(row, 'name'))) hidden.add(num(row, 'function'));
+    if (num(row, 'function') !== 0 && IMPLICIT_OPERATORS.has(str(row, 'name'))) hidden.add(num(row, 'function'));
   }
   for (const row of castRows) {
     const oid = num(row, 'function');
@@ -198,11 +198,11 @@ export function hiddenFunctions(
     if (str(row, 'context') === 'a') onAssignment.add(oid);
   }
   const known = (oids: ReadonlySet<number>): CatalogFunction[] =>
-    [...oids].flatMap((oid) => functions.byOid.get(oid) ?? []).filter((found) => !isQuiet(found));
+    [...oids].flatMap((oid) => functions.byOid.get(oid) ?? []).filter((found) => !isImmutableInC(found));
   return { hidden: known(hidden), onAssignment: known(new Set([...hidden, ...onAssignment])) };
 }
 
 /** It cannot be analyzed, and is declared IMMUTABLE. */
-function isQuiet({ language, volatility }: CatalogFunction): boolean {
+function isImmutableInC({ language, volatility }: CatalogFunction): boolean {
   return volatility === 'immutable' && (language === 'c' || language === 'internal');
 }

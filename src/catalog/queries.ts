@@ -21,7 +21,7 @@ const TOKENS =
  * The same for column defaults, constraints and indexes, of which there are many: only user functions, currval(),
  * lastval(), and built-ins that change the session: set_config(), setseed(), advisory locks.
  */
-const TELLING_FUNCTIONS = ':(?:funcid|opfuncid) [1-9][0-9]{4,}|:funcid (?:1575|2559|2078|1599|288[0-9]) ';
+const RELEVANT_FUNCTIONS = ':(?:funcid|opfuncid) [1-9][0-9]{4,}|:funcid (?:1575|2559|2078|1599|288[0-9]) ';
 
 function tokens(expression: string, pattern = TOKENS): string {
   return `(SELECT pg_catalog.string_agg(DISTINCT m[1], ';') FROM pg_catalog.regexp_matches(${expression}, '(${pattern})', 'g') m)`;
@@ -45,10 +45,10 @@ const SOURCE = String.raw`
   THEN pg_catalog.regexp_replace(pg_catalog.pg_get_functiondef(p.oid), '^.*?\n(?=BEGIN ATOMIC|RETURN )', '')
   ELSE p.prosrc END`;
 
-const NOT_PASSING = `c.relpersistence <> 't' AND n.nspname !~ '^pg_(toast|temp)'`;
+const NOT_TEMPORARY = `c.relpersistence <> 't' AND n.nspname !~ '^pg_(toast|temp)'`;
 
 /** Words in a function body that may change the catalog. */
-const DEFINING = String.raw`\m(create|alter|drop|grant|revoke|execute|import|security|comment|reindex)\M`;
+const DDL_WORDS = String.raw`\m(create|alter|drop|grant|revoke|execute|import|security|comment|reindex)\M`;
 
 /** Words in a function body that read the session's last value of a sequence. */
 const ASKING = String.raw`\m(currval|lastval)\M`;
@@ -56,7 +56,7 @@ const ASKING = String.raw`\m(currval|lastval)\M`;
 const ASKED = String.raw`\ycurrent_setting\s*\(\s*\x27([a-z_][\w$]*(?:\.[a-z_][\w$]*)+)\x27`;
 
 /** Words in a function body that may change session state. */
-const LEAVING = sessionWords(String.raw`\y`);
+const SESSION_STATE_WORDS = sessionWords(String.raw`\y`);
 
 /** A type of `t` that is neither text nor made of it. */
 const PLAIN_TYPE = `t.oid < 16384 AND t.typcategory IN ('N', 'D', 'T', 'B')`;
@@ -99,7 +99,7 @@ export const QUERIES = {
     SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind::text AS kind, c.relpersistence::text AS persistence,
            c.relrowsecurity::int AS rls, c.reltype AS type
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND ${NOT_PASSING}`,
+    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND ${NOT_TEMPORARY}`,
 
   parents: `
     SELECT i.inhrelid AS child, i.inhparent AS parent
@@ -110,7 +110,7 @@ export const QUERIES = {
     SELECT r.ev_class AS relation, ${tokens('r.ev_action::text')} AS tokens
     FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_class c ON c.oid = r.ev_class
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-    WHERE r.ev_type = '1' AND c.relkind IN ('v', 'm') AND ${NOT_PASSING}
+    WHERE r.ev_type = '1' AND c.relkind IN ('v', 'm') AND ${NOT_TEMPORARY}
       AND n.nspname NOT IN ('pg_catalog', 'information_schema')`,
 
   viewDependencies: `
@@ -122,7 +122,7 @@ export const QUERIES = {
 
   rules: `
     SELECT ev_class AS relation, (ev_action::text ~ ':funcid (1575|2559) ')::int AS asking,
-           ${tokens("coalesce(ev_qual::text, '') || ev_action::text", TELLING_FUNCTIONS)} AS tokens
+           ${tokens("coalesce(ev_qual::text, '') || ev_action::text", RELEVANT_FUNCTIONS)} AS tokens
     FROM pg_catalog.pg_rewrite WHERE ev_type <> '1' AND ev_enabled <> 'D' AND oid >= 16384`,
 
   policies: `
@@ -140,17 +140,17 @@ export const QUERIES = {
     WHERE NOT tgisinternal AND tgenabled <> 'D'`,
 
   defaults: `
-    SELECT adrelid AS relation, ${tokens('adbin::text', TELLING_FUNCTIONS)} AS tokens
-    FROM pg_catalog.pg_attrdef WHERE adbin::text ~ '${TELLING_FUNCTIONS}'
+    SELECT adrelid AS relation, ${tokens('adbin::text', RELEVANT_FUNCTIONS)} AS tokens
+    FROM pg_catalog.pg_attrdef WHERE adbin::text ~ '${RELEVANT_FUNCTIONS}'
     UNION ALL
-    SELECT conrelid, ${tokens('conbin::text', TELLING_FUNCTIONS)}
-    FROM pg_catalog.pg_constraint WHERE contype = 'c' AND conrelid <> 0 AND conbin::text ~ '${TELLING_FUNCTIONS}'
+    SELECT conrelid, ${tokens('conbin::text', RELEVANT_FUNCTIONS)}
+    FROM pg_catalog.pg_constraint WHERE contype = 'c' AND conrelid <> 0 AND conbin::text ~ '${RELEVANT_FUNCTIONS}'
     UNION ALL
-    SELECT indrelid, ${tokens(INDEX_TEXT, TELLING_FUNCTIONS)}
-    FROM pg_catalog.pg_index WHERE (indexprs IS NOT NULL OR indpred IS NOT NULL) AND ${INDEX_TEXT} ~ '${TELLING_FUNCTIONS}'
+    SELECT indrelid, ${tokens(INDEX_TEXT, RELEVANT_FUNCTIONS)}
+    FROM pg_catalog.pg_index WHERE (indexprs IS NOT NULL OR indpred IS NOT NULL) AND ${INDEX_TEXT} ~ '${RELEVANT_FUNCTIONS}'
     UNION ALL
-    SELECT partrelid, ${tokens('partexprs::text', TELLING_FUNCTIONS)}
-    FROM pg_catalog.pg_partitioned_table WHERE partexprs::text ~ '${TELLING_FUNCTIONS}'`,
+    SELECT partrelid, ${tokens('partexprs::text', RELEVANT_FUNCTIONS)}
+    FROM pg_catalog.pg_partitioned_table WHERE partexprs::text ~ '${RELEVANT_FUNCTIONS}'`,
 
   functions: `
     SELECT p.oid, n.nspname AS schema, p.proname AS name, ${VOLATILITY} AS volatility, p.prokind::text AS kind,
@@ -159,8 +159,8 @@ export const QUERIES = {
            pg_catalog.concat_ws(';', a.aggtransfn::oid, a.aggfinalfn::oid, a.aggcombinefn::oid, a.aggmtransfn::oid,
              a.aggminvtransfn::oid, a.aggmfinalfn::oid) AS parts,
            CASE WHEN p.oid >= 16384 AND p.pronargdefaults > 0 THEN ${tokens('p.proargdefaults::text')} END AS tokens,
-           (p.provolatile = 'v' AND s.source ~* '${DEFINING}')::int AS defining,
-           (s.source ~* '${LEAVING}')::int AS leaving, (s.source ~* '${ASKING}')::int AS asking,
+           (p.provolatile = 'v' AND s.source ~* '${DDL_WORDS}')::int AS defining,
+           (s.source ~* '${SESSION_STATE_WORDS}')::int AS leaving, (s.source ~* '${ASKING}')::int AS asking,
            CASE WHEN p.oid >= 16384 THEN
              (SELECT pg_catalog.string_agg(DISTINCT pg_catalog.lower(m[1]), ';')
               FROM pg_catalog.regexp_matches(s.source, '${ASKED}', 'gi') m) END AS asked,

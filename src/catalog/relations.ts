@@ -46,7 +46,7 @@ const NO_SETTINGS: readonly string[] = [];
 const ASKING: ReadonlySet<number> = new Set([1575, 2559]);
 
 /** What belongs to a relation, by its OID or by the OID of the root of its tree. */
-interface Hanging {
+interface RelationFacts {
   readonly viewRelations: Map<number, number[]>;
   readonly viewFunctions: Map<number, number[]>;
   readonly viewProblems: Map<number, ViewProblem[]>;
@@ -68,7 +68,7 @@ export function readRelations(
   types: Types,
 ): ReadonlyMap<number, CatalogRelation> {
   const trees = findTrees(rows.relations, rows.parents);
-  const hanging: Hanging = {
+  const facts: RelationFacts = {
     viewRelations: new Map(),
     viewFunctions: new Map(),
     viewProblems: new Map(),
@@ -83,20 +83,20 @@ export function readRelations(
       rows.rules.filter((row) => num(row, 'asking') === 1).map((row) => trees.rootOf(num(row, 'relation'))),
     ),
   };
-  hangExpressions(rows, hanging, functions, types);
-  hangKeys(rows.foreignKeys, hanging, trees);
-  hangTriggers(rows, hanging, trees, functions);
+  addExpressions(rows, facts, functions, types);
+  addForeignKeys(rows.foreignKeys, facts, trees);
+  addTriggers(rows, facts, trees, functions);
 
   const intern = createInterner();
   const byOid = new Map<number, CatalogRelation>();
   for (const row of rows.relations) {
-    const relation = toRelation(row, hanging, trees, intern);
+    const relation = toRelation(row, facts, trees, intern);
     byOid.set(relation.oid, relation);
   }
   return byOid;
 }
 
-function toRelation(row: Row, hanging: Hanging, trees: Trees, intern: (text: string) => string): CatalogRelation {
+function toRelation(row: Row, facts: RelationFacts, trees: Trees, intern: (text: string) => string): CatalogRelation {
   const oid = num(row, 'oid');
   const schema = intern(str(row, 'schema'));
   const root = trees.rootOf(oid);
@@ -109,24 +109,24 @@ function toRelation(row: Row, hanging: Hanging, trees: Trees, intern: (text: str
     persistence: persistence === 'p' ? 'permanent' : persistence === 'u' ? 'unlogged' : 'temporary',
     hasRowSecurity: num(row, 'rls') === 1,
     root,
-    viewRelations: hanging.viewRelations.get(oid) ?? NONE,
-    viewFunctions: hanging.viewFunctions.get(oid) ?? NONE,
-    viewProblems: hanging.viewProblems.get(oid) ?? NO_PROBLEMS,
-    viewSettings: hanging.viewSettings.get(oid) ?? NO_SETTINGS,
-    cascadesTo: hanging.cascades.get(root) ?? NONE,
-    updatesTo: hanging.updates.get(root) ?? NONE,
-    referencedBy: hanging.references.get(root) ?? NONE,
-    triggerFunctions: hanging.triggers.get(root) ?? NONE,
-    writeFunctions: hanging.onWrite.get(root) ?? NONE,
-    hasRules: hanging.rules.has(oid),
-    asksSequences: hanging.asking.has(root),
+    viewRelations: facts.viewRelations.get(oid) ?? NONE,
+    viewFunctions: facts.viewFunctions.get(oid) ?? NONE,
+    viewProblems: facts.viewProblems.get(oid) ?? NO_PROBLEMS,
+    viewSettings: facts.viewSettings.get(oid) ?? NO_SETTINGS,
+    cascadesTo: facts.cascades.get(root) ?? NONE,
+    updatesTo: facts.updates.get(root) ?? NONE,
+    referencedBy: facts.references.get(root) ?? NONE,
+    triggerFunctions: facts.triggers.get(root) ?? NONE,
+    writeFunctions: facts.onWrite.get(root) ?? NONE,
+    hasRules: facts.rules.has(oid),
+    asksSequences: facts.asking.has(root),
     isSystem: schema === 'pg_catalog' || schema === 'information_schema',
     treeProblem: trees.problemBelow(oid),
   };
 }
 
 /** Queries of views and expressions of policies: both run when the relation is read. */
-function hangExpressions(rows: RelationRows, hanging: Hanging, functions: Functions, types: Types): void {
+function addExpressions(rows: RelationRows, facts: RelationFacts, functions: Functions, types: Types): void {
   const relations = new Map<number, Set<number>>();
   const called = new Map<number, Set<number>>();
   const setOf = (map: Map<number, Set<number>>, key: number): Set<number> => {
@@ -139,19 +139,19 @@ function hangExpressions(rows: RelationRows, hanging: Hanging, functions: Functi
     const expression = parseTokens(str(row, 'tokens'));
     for (const target of expression.relations) if (target !== oid) setOf(relations, oid).add(target);
     for (const target of expression.functions) setOf(called, oid).add(target);
-    for (const setting of expression.settings) pushTo(hanging.viewSettings, oid, setting);
-    for (const problem of problemsOf(expression, types)) pushTo(hanging.viewProblems, oid, problem);
+    for (const setting of expression.settings) pushTo(facts.viewSettings, oid, setting);
+    for (const problem of problemsOf(expression, types)) pushTo(facts.viewProblems, oid, problem);
   }
   for (const row of rows.viewDependencies) {
     setOf(num(row, 'function') === 1 ? called : relations, num(row, 'relation')).add(num(row, 'target'));
   }
-  for (const [oid, set] of relations) hanging.viewRelations.set(oid, [...set]);
+  for (const [oid, set] of relations) facts.viewRelations.set(oid, [...set]);
   for (const [oid, set] of called) {
-    const telling = [...set].filter((target) => {
+    const relevant = [...set].filter((target) => {
       const found = functions.byOid.get(target);
       return found === undefined || !found.isSystem || found.volatility !== 'immutable' || found.name.startsWith('pg_');
     });
-    if (telling.length > 0) hanging.viewFunctions.set(oid, telling);
+    if (relevant.length > 0) facts.viewFunctions.set(oid, relevant);
   }
 }
 
@@ -167,7 +167,7 @@ function problemsOf(expression: Expression, types: Types): readonly ViewProblem[
   return [...problems];
 }
 
-function hangKeys(rows: readonly Row[], hanging: Hanging, trees: Trees): void {
+function addForeignKeys(rows: readonly Row[], facts: RelationFacts, trees: Trees): void {
   const add = (map: Map<number, number[]>, parent: number, child: number): void => {
     if (!(map.get(parent) ?? NONE).includes(child)) pushTo(map, parent, child);
   };
@@ -175,36 +175,36 @@ function hangKeys(rows: readonly Row[], hanging: Hanging, trees: Trees): void {
     // By roots, because a foreign key of a partitioned table is repeated on each of its partitions.
     const child = trees.rootOf(num(row, 'child'));
     const parent = trees.rootOf(num(row, 'parent'));
-    add(hanging.references, parent, child);
-    if (num(row, 'updates') === 1) add(hanging.updates, parent, child);
-    if (num(row, 'updates') === 1 || num(row, 'deletes') === 1) add(hanging.cascades, parent, child);
+    add(facts.references, parent, child);
+    if (num(row, 'updates') === 1) add(facts.updates, parent, child);
+    if (num(row, 'updates') === 1 || num(row, 'deletes') === 1) add(facts.cascades, parent, child);
   }
 }
 
-function hangTriggers(rows: RelationRows, hanging: Hanging, trees: Trees, functions: Functions): void {
+function addTriggers(rows: RelationRows, facts: RelationFacts, trees: Trees, functions: Functions): void {
   const add = (map: Map<number, number[]>, relation: number, called: number): void => {
     const root = trees.rootOf(relation);
     if (!(map.get(root) ?? NONE).includes(called)) pushTo(map, root, called);
   };
-  for (const row of rows.triggers) add(hanging.triggers, num(row, 'relation'), num(row, 'function'));
+  for (const row of rows.triggers) add(facts.triggers, num(row, 'relation'), num(row, 'function'));
   for (const row of rows.defaults) {
     for (const oid of parseTokens(str(row, 'tokens')).functions) {
       const isUser = oid >= FIRST_USER_OID;
-      if (ASKING.has(oid)) hanging.asking.add(trees.rootOf(num(row, 'relation')));
+      if (ASKING.has(oid)) facts.asking.add(trees.rootOf(num(row, 'relation')));
       else if (isUser && (functions.byOid.get(oid)?.volatility ?? 'volatile') === 'volatile')
-        add(hanging.triggers, num(row, 'relation'), oid);
-      else add(hanging.onWrite, num(row, 'relation'), oid);
+        add(facts.triggers, num(row, 'relation'), oid);
+      else add(facts.onWrite, num(row, 'relation'), oid);
     }
   }
   for (const row of rows.rules) {
     for (const oid of parseTokens(str(row, 'tokens')).functions)
-      if (!ASKING.has(oid)) add(hanging.onWrite, num(row, 'relation'), oid);
+      if (!ASKING.has(oid)) add(facts.onWrite, num(row, 'relation'), oid);
   }
   if (rows.volatileRowTypes.size + rows.checkedRowTypes.size === 0) return;
   for (const row of rows.relations) {
     if (rows.volatileRowTypes.has(num(row, 'type')))
-      for (const oid of rows.volatileTypeFunctions) add(hanging.triggers, num(row, 'oid'), oid);
+      for (const oid of rows.volatileTypeFunctions) add(facts.triggers, num(row, 'oid'), oid);
     if (rows.checkedRowTypes.has(num(row, 'type')))
-      for (const oid of rows.checkFunctions) add(hanging.onWrite, num(row, 'oid'), oid);
+      for (const oid of rows.checkFunctions) add(facts.onWrite, num(row, 'oid'), oid);
   }
 }

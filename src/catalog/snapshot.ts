@@ -164,13 +164,13 @@ function byNameAlone(parts: CatalogParts): Pick<Catalog, 'relationsNamed' | 'fun
   let functions: Map<string, CatalogFunction[]> | undefined;
   let types: Map<string, number[]> | undefined;
   return {
-    relationsNamed: (name) => (relations ??= group(parts.relations.values())).get(name) ?? [],
-    functionsNamed: (name) => (functions ??= group(parts.functions.byOid.values())).get(name) ?? [],
+    relationsNamed: (name) => (relations ??= groupByName(parts.relations.values())).get(name) ?? [],
+    functionsNamed: (name) => (functions ??= groupByName(parts.functions.byOid.values())).get(name) ?? [],
     functionsOfType: (name) => (types ??= typeFunctions(parts)).get(name) ?? [],
   };
 }
 
-function group<T extends { readonly name: string }>(all: Iterable<T>): Map<string, T[]> {
+function groupByName<T extends { readonly name: string }>(all: Iterable<T>): Map<string, T[]> {
   const byName = new Map<string, T[]>();
   for (const one of all) pushTo(byName, one.name, one);
   return byName;

@@ -14,19 +14,19 @@ export interface Trees {
 
 export function findTrees(relationRows: readonly Row[], parentRows: readonly Row[]): Trees {
   const above = new Map<number, number[]>();
-  const leader = new Map<number, number>();
+  const representative = new Map<number, number>();
   const find = (oid: number): number => {
     let at = oid;
-    for (let next = leader.get(at); next !== undefined && next !== at; next = leader.get(at)) at = next;
+    for (let next = representative.get(at); next !== undefined && next !== at; next = representative.get(at)) at = next;
     // Path compression (union-find), for tables with ten thousand partitions.
-    if (at !== oid) leader.set(oid, at);
+    if (at !== oid) representative.set(oid, at);
     return at;
   };
   for (const row of parentRows) {
     const child = num(row, 'child');
     const parent = num(row, 'parent');
     pushTo(above, child, parent);
-    leader.set(find(child), find(parent));
+    representative.set(find(child), find(parent));
   }
 
   const roots = new Map<number, number>();
