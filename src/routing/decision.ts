@@ -1,6 +1,6 @@
 /**
- * The answer of route(), and its reason in words, one clause per step of the decision: for `SHOW weir.last_route`,
- * `weir explain`, the debug log and tests. The words are only made when somebody asks.
+ * The result of route(), and its reason in words, one clause per step of the decision: for `SHOW weir.last_route`,
+ * `weir explain`, the debug log and tests. The text is made only when why() is called.
  */
 import type { BalanceHosts, Consistency, PrimaryReads } from '../config/config.ts';
 import type { NodeState, TopologySnapshot } from '../topology/types.ts';
@@ -15,7 +15,7 @@ export interface RouteSettings {
   readonly primaryReads: PrimaryReads;
 }
 
-/** The counter of round-robin; kept by the caller, one per database. */
+/** The position of round-robin. The caller keeps one per database. */
 export interface Turn {
   value: number;
 }
@@ -29,7 +29,7 @@ export type Verdict =
   | 'no replica eligible'
   | 'no room to fall back';
 
-/** The answer, with all that `why()` needs. It copies the facts: a session may use its own object again. */
+/** The node, and all that why() needs. Copies the facts, because a session uses the same object for its next request. */
 export class Decision implements Route {
   readonly node: NodeState | undefined;
   readonly verdict: Verdict;
@@ -45,7 +45,7 @@ export class Decision implements Route {
   readonly nowMs: number;
   readonly snapshot: TopologySnapshot;
   readonly settings: RouteSettings;
-  /** Least-load only: what the node and the one it was compared with cost. */
+  /** With least-load only: the cost of the node; the node it was compared with, and the cost of that. */
   readonly cost: number;
   readonly other: NodeState | undefined;
   readonly otherCost: number;
@@ -151,7 +151,7 @@ function stateOf(node: NodeState, { consistency, nowMs }: Decision): string {
   return `${node.name} lags ${Math.max(0, Math.round(lagMs))} ms`;
 }
 
-/** Every replica that may not take it, with the test it failed. */
+/** Every replica that may not answer the read, with the reason. */
 function obstacles(decision: Decision): string {
   const { snapshot, settings } = decision;
   const clauses: string[] = [];

@@ -1,15 +1,15 @@
 /**
- * May this replica answer this read? One test per reason, the first that fails is the answer; `describe` says it in
- * words. Pure. Called by route.ts for each replica of each read, so it allocates nothing.
+ * May this replica answer this read? Runs one test after another and returns the first that fails; describeObstacle()
+ * puts it in words. Called by route.ts for each replica and each read, so it allocates nothing.
  */
 import type { NodeState } from '../topology/types.ts';
 import { formatLsn } from '../util/lsn.ts';
 import type { RoutingFacts } from './types.ts';
 
-/** As `avoid`: none of them. No node is called this. */
+/** As RoutingFacts.avoid: avoid every replica. No node has this name. */
 export const anyReplica = '*';
 
-/** The part of RoutingFacts that a replica is measured by. */
+/** The part of RoutingFacts that decides whether a replica is eligible. */
 export type Demands = Pick<RoutingFacts, 'avoid' | 'consistency' | 'needLsn' | 'lastNode' | 'moveLsn' | 'nowMs'>;
 
 export type Obstacle =
@@ -26,6 +26,10 @@ export type Obstacle =
   | 'move not known'
   | 'behind move';
 
+/**
+ * @param maxReplicaLagMs routing.max_replica_lag
+ * @returns 'none' if the replica may answer the read
+ */
 export function obstacleOf(node: NodeState, facts: Demands, maxReplicaLagMs: number): Obstacle {
   if (!node.isUp) return 'down';
   if (node.role !== 'replica') return 'not a replica';
@@ -42,7 +46,7 @@ export function obstacleOf(node: NodeState, facts: Demands, maxReplicaLagMs: num
   return node.lsn >= facts.moveLsn ? 'none' : 'behind move';
 }
 
-/** Only its position, or what is known of it, keeps the replica from taking the read. */
+/** The replica may not answer only because it has not replayed enough WAL, or because the LSN is not known. */
 export function isBehind(obstacle: Obstacle): boolean {
   return (
     obstacle === 'need not known' ||
@@ -52,12 +56,13 @@ export function isBehind(obstacle: Obstacle): boolean {
   );
 }
 
-/** Unknown lag is lag. What the last probe proved is getting older while we speak. */
+/** A replica of unknown lag counts as lagging. Without a new probe, the lag grows with the time since the last one. */
 function isLagging(node: NodeState, nowMs: number, maxMs: number): boolean {
   if (node.isLagging ?? !(node.lagMs <= maxMs)) return true;
   return node.caughtUpAtMs !== undefined && nowMs - node.caughtUpAtMs > maxMs;
 }
 
+/** The obstacle in words, beginning with the name of the node. */
 export function describeObstacle(node: NodeState, facts: Demands, obstacle: Obstacle): string {
   switch (obstacle) {
     case 'none':

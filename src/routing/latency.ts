@@ -1,30 +1,32 @@
 /**
- * How slow a node is, told apart from how slow a statement is: each template has its own baseline, and a node's load
- * cell averages latency / baseline. Sessions call `noteLatency` once per answered read; pick.ts reads the result.
+ * Measures how slow a node is, independent of how slow its statements are: each template has a baseline latency, and
+ * NodeLoad.ewma averages latency / baseline. The session calls noteLatency() once per answered read; pick.ts reads the
+ * average.
  */
 import { LRUCache } from 'lru-cache';
 import type { NodeLoad } from '../topology/types.ts';
 import { peakEwma } from '../util/ewma.ts';
 
-/** Time constant of the average: a slow spell is half forgotten after about 7 s. */
+/** Time constant of the average: half of the effect of a slow period is gone after about 7 s. */
 export const LOAD_MEMORY_MS = 10_000;
-/** Added to both sides of the ratio: jitter below it says nothing about a node. */
+/** Added to latency and baseline, so that differences well below 1 ms do not change the ratio. */
 const SOFTENING_MS = 1;
 const WORST_RATIO = 20;
 const BEST_RATIO = 0.5;
+/** Share of the difference by which the baseline follows a faster read, and a slower one. */
 const DOWN = 0.5;
 const UP = 0.01;
 
-/** A low quantile of one template's latency, ms. */
+/** Baseline latency of one template: a low quantile of its latencies. */
 export interface LatencyBaseline {
   latencyMs: number;
 }
 
 /** Baselines of the most recently used templates. */
 export interface LatencyBaselines {
-  /** The cell of a template, made with `firstLatencyMs` when it is not there yet. */
+  /** The baseline of a template; a new one starts at `firstLatencyMs`. */
   of(template: string | object, firstLatencyMs: number): LatencyBaseline;
-  /** Undefined: nothing is known about it yet. */
+  /** @returns undefined if there is no baseline yet */
   peek(template: string | object): LatencyBaseline | undefined;
 }
 
@@ -43,7 +45,7 @@ export function createLatencyBaselines(maxTemplates = 10_000): LatencyBaselines 
   };
 }
 
-/** One read was answered by the node of `load` after `latencyMs`. Updates the baseline and the node's average. */
+/** Notes that a node answered a read after `latencyMs`: updates the baseline of the template and the node's `load`. */
 export function noteLatency(load: NodeLoad, baseline: LatencyBaseline, latencyMs: number, nowMs: number): void {
   const ratio = (latencyMs + SOFTENING_MS) / (baseline.latencyMs + SOFTENING_MS);
   baseline.latencyMs += (latencyMs - baseline.latencyMs) * (latencyMs < baseline.latencyMs ? DOWN : UP);

@@ -1,23 +1,24 @@
 /**
- * Among the nodes that may take a read, which one does: least load by two random choices, in turn, by chance, by weight.
- * Works on the eligible nodes as a bit set over an array, so that nothing is allocated. Called by route.ts only.
+ * Picks one of the eligible nodes for a read: by least load, round-robin, at random or by weight (load_balance_hosts).
+ * The eligible nodes are a bit set over an array, so that nothing is allocated. Called by route.ts.
+ * Source of least-load: M. Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001.
  */
 import type { BalanceHosts } from '../config/config.ts';
 import type { NodeState } from '../topology/types.ts';
 import { relaxed } from '../util/ewma.ts';
 import { LOAD_MEMORY_MS } from './latency.ts';
 
-/** Nodes that take part in balancing: as many as a 32-bit set holds with the sign left alone. */
+/** At most so many nodes take part in balancing: the bits of a 32-bit integer without its sign. */
 export const MAX_CANDIDATES = 31;
 
-/** Share of new reads that a node should get, relative to the others. */
+/** The weight of a node for new reads: as configured, reduced while the node is in slow start. */
 export function shareOf(node: NodeState): number {
   return node.config.weight * node.slowStart;
 }
 
 /**
- * What one more read costs there: how slow it is (1 = as ever) times how full, for its weight. An idle node costs its
- * slowness alone, so that among idle nodes the weighted draw decides, and under load they fill up by weight.
+ * The cost of one more read on a node: its slowness (1 = as usual) times 1 + outstanding reads per weight. An idle node
+ * costs its slowness alone, so among idle nodes the weighted draw decides, and under load they fill up by weight.
  */
 export function costOf(node: NodeState, nowMs: number): number {
   const { load } = node;
@@ -25,14 +26,17 @@ export function costOf(node: NodeState, nowMs: number): number {
   return slowness * (1 + load.outstanding / shareOf(node));
 }
 
-/** The second choice takes the read only if it is this much cheaper: noise must not empty a node. */
+/** The second node gets the read only if it costs less than this share of the first: small differences are noise. */
 const CLEARLY = 0.9;
 
 export function isClearlyCheaper(cost: number, than: number): boolean {
   return cost < than * CLEARLY;
 }
 
-/** Index drawn by share among the bits of `set`; -1 if it is empty. */
+/**
+ * Draws one of the nodes in `set` at random, in proportion to their weights.
+ * @returns its index; -1 if `set` is empty
+ */
 export function drawByShare(nodes: readonly NodeState[], set: number, random: () => number): number {
   let total = 0;
   for (let index = 0; set >>> index !== 0; index++) {
@@ -55,7 +59,7 @@ function sizeOf(set: number): number {
   return count;
 }
 
-/** Index of the `n`-th (from 0) bit that is set; -1 if there are not so many. */
+/** @returns the index of the n-th bit that is set, counted from 0; -1 if there are fewer */
 function nthOf(set: number, n: number): number {
   let left = n;
   for (let index = 0; set >>> index !== 0; index++) {
@@ -64,7 +68,12 @@ function nthOf(set: number, n: number): number {
   return -1;
 }
 
-/** For everything but least-load: index of the node; `set` is not empty, `turn` counts the reads routed so far. */
+/**
+ * Picks a node without regard to its load.
+ * @param set not empty
+ * @param turn number of reads routed so far, for round-robin
+ * @returns the index of the node
+ */
 export function pickBlindly(
   how: Exclude<BalanceHosts, 'least-load'>,
   nodes: readonly NodeState[],

@@ -1,7 +1,7 @@
 /**
- * Where a request goes: a pure function of what the session says (RoutingFacts), what the nodes look like
- * (TopologySnapshot) and chance. Keeps no state, waits for nothing: no node means "wait for a new snapshot".
- * Called by the session for every request, by `weir explain` and EXPLAIN ROUTE; the reason in words is in decision.ts.
+ * Decides which node answers a request, from what the session says (RoutingFacts), the state of the nodes
+ * (TopologySnapshot) and random numbers. Has no state and does not wait: without a node, the session waits for a new
+ * snapshot and asks again. Called by the session for every request, by `weir explain` and EXPLAIN ROUTE.
  */
 import type { NodeState, TopologySnapshot } from '../topology/types.ts';
 import { isBehind, obstacleOf } from './eligible.ts';
@@ -9,7 +9,11 @@ import { costOf, drawByShare, isClearlyCheaper, MAX_CANDIDATES, pickBlindly } fr
 import { Decision, type RouteSettings, type Turn } from './decision.ts';
 import type { RoutingFacts } from './types.ts';
 
-/** The node of a request. `random` gives numbers in [0, 1); `turn` is counted on by round-robin alone. */
+/**
+ * @param random returns numbers in [0, 1)
+ * @param turn the position of round-robin; changed only with load_balance_hosts = round-robin
+ * @returns the decision; its `node` is undefined if no node may take the request now
+ */
 export function route(
   facts: RoutingFacts,
   snapshot: TopologySnapshot,
@@ -30,14 +34,14 @@ export function route(
   if (set !== 0) return balance(set, facts, snapshot, settings, random, turn);
 
   const fallback = settings.primaryReads === 'never' ? undefined : primary;
-  // Writes have nowhere else to go: reads that could wait for a replica leave half of the primary to them.
+  // Reads that fall back to the primary leave half of its connections to writes, which no other node can take.
   if (fallback !== undefined && fallback.load.fallbackReads >= fallback.load.fallbackRoom) {
     return new Decision('no room to fall back', undefined, facts, snapshot, settings);
   }
   return new Decision('no replica eligible', fallback, facts, snapshot, settings);
 }
 
-/** A read that fell back: would a replica take it if only it were known to have replayed more? */
+/** The read fell back to the primary, and some replica could have answered it had it replayed more WAL. */
 export function isMerelyBehind(decision: Decision): boolean {
   if (!decision.isFallback) return false;
   const { snapshot, settings } = decision;
@@ -48,7 +52,10 @@ function usable(primary: NodeState | undefined): NodeState | undefined {
   return primary !== undefined && primary.isUp && !primary.isDraining ? primary : undefined;
 }
 
-/** Bit set over `snapshot.nodes` of those that may take this read. */
+/**
+ * @param primary if it may be picked like a replica
+ * @returns the nodes that may answer this read, as a bit set over `snapshot.nodes`
+ */
 function candidates(
   facts: RoutingFacts,
   snapshot: TopologySnapshot,

@@ -1,35 +1,35 @@
 /**
- * The question and the answer of routing: pure data. `route()` (routing/route.ts) is a function from
- * (RoutingFacts, TopologySnapshot, random numbers) to a Route; it keeps no state.
+ * Input and output of route() in route.ts: what the session says of a request, and where it goes. Types only.
  */
 import type { Consistency } from '../config/config.ts';
 import type { NodeState } from '../topology/types.ts';
 
-/** What the session says about itself and the request. LSNs as numbers; 0 = no demand, Infinity = primary only. */
+/** What the session says of itself and the request. An LSN of 0 demands nothing, Infinity demands the primary. */
 export interface RoutingFacts {
   readonly isRead: boolean;
   /** Plan.why. */
   readonly why: string;
   readonly forced: 'auto' | 'primary' | 'replica';
-  /** Who forced it, in words: "hint", "SET weir.route", "target_session_attrs". */
+  /** What forced it, in words: "hint", "SET weir.route", "target_session_attrs". */
   readonly forcedBy: string;
   readonly consistency: Consistency;
-  /** LSN that a node must have replayed for the session's own writes and the read tags' last writes;
-   *  undefined: not known yet (the ticker has not answered), so primary only for now. */
+  /** LSN that a replica must have replayed to show the session's own writes and the last writes to the tables it reads;
+   *  undefined: not known yet (no answer from the ticker), so only the primary will do. */
   readonly needLsn: number | undefined;
-  /** Node that has just failed this request: not asked again; '' = none. */
+  /** Name of the node that has just failed this request and must not get it again; '' = none. */
   readonly avoid: string;
-  /** Node the session read from last ('' = none yet) ... */
+  /** Name of the node that the session last read from; '' = none yet. */
   readonly lastNode: string;
-  /** ... and what any *other* replica must have replayed so that its reads do not go back; undefined: not known yet. */
+  /** LSN that any other replica must have replayed, so that the session does not see older data than it has read;
+   *  undefined: not known yet. */
   readonly moveLsn: number | undefined;
   readonly nowMs: number;
 }
 
 export interface Route {
   readonly node: NodeState | undefined;
-  /** A read that would have gone to a replica had there been one eligible. */
+  /** A read that goes to the primary, or waits, because no replica is eligible. */
   readonly isFallback: boolean;
-  /** The reason in words; built when asked for, since nobody asks on the hot path. */
+  /** The reason in words. Made when it is called, because most decisions are never printed. */
   why(): string;
 }

@@ -1,4 +1,4 @@
-/** The largest value of a sliding window of time, in a fixed number of buckets. Pure; used by sizing/pressure.ts. */
+/** The largest value of a sliding time window, in a fixed number of buckets. Called by sizing/pressure.ts. */
 export class PeakWindow {
   private readonly bucketMs: number;
   private readonly peaks: number[];
@@ -23,12 +23,12 @@ export class PeakWindow {
     return Math.max(...this.peaks);
   }
 
-  /** It has looked for at least a whole window since it began or was restarted. */
+  /** A whole window has passed since construction or the last restart(). */
   isWhole(nowMs: number): boolean {
     return nowMs - this.sinceMs >= this.bucketMs * this.peaks.length;
   }
 
-  /** Begin to look anew; what was seen stays in until it is too old. */
+  /** isWhole() counts from now on. Values stay until they are older than the window. */
   restart(nowMs: number): void {
     this.sinceMs = nowMs;
   }

@@ -1,7 +1,7 @@
 /**
- * The brain of resizing: from half a second of one pool's figures to how many connections it needs and wants, and why
- * in words. Pure: keeps its memory in a value, sees no clock, other pool or node; resize-loop.ts does. Little's law with
- * square-root staffing says how many; a peak over `shrink_after` says how few.
+ * Decides how many connections one pool needs and wants, from half a second of its figures, with the reason in words.
+ * A pool grows by Little's law with square-root staffing (Halfin and Whitt, 1981), and shrinks to its peak of the last
+ * `shrink_after`. State is in a PoolMemory; other pools and nodes are resize-loop.ts's concern, which calls it.
  */
 import type { PoolStats, ResizeReason } from '../pool/types.ts';
 import { remaining } from '../util/ewma.ts';
@@ -13,27 +13,31 @@ export interface ResizeSettings {
   readonly shrinkAfterMs: number;
 }
 
-/** What was taken from a pool at one tick. */
+/** Figures of a pool at one tick. maxWaitMs, peakInUse and serverFull are since the tick before. */
 export interface PoolSample {
   readonly stats: PoolStats;
   readonly maxWaitMs: number;
   readonly peakInUse: number;
   readonly serverFull: number;
-  /** default_pool_size: shrinking for want of use stops there. */
+  /** default_pool_size: an unused pool does not shrink below it. */
   readonly defaultSize: number;
 }
 
+/** What a pool asks for, in connections. */
 export interface Demand {
+  /** min_pool_size: it never gets less. */
   readonly floor: number;
+  /** What it cannot do without at the moment. */
   readonly need: number;
   readonly want: number;
+  /** Connections in use, in reset or in log-in, which a smaller limit does not close at once. */
   readonly busy: number;
   readonly reason: ResizeReason | undefined;
-  /** Empty when it wants what it has. */
+  /** The reason in words; '' if it wants no change. */
   readonly why: string;
 }
 
-/** After 53300: how far it may grow until when, and what the next refusal costs. */
+/** After the server refused a connection (SQLSTATE 53300): the limit until when, and how long the next backoff is. */
 interface Ceiling {
   limit: number;
   untilMs: number;
@@ -45,10 +49,10 @@ export interface PoolMemory {
   atMs: number;
   checkouts: number;
   heldTotalMs: number;
-  /** Checkouts per ms, and ms between checkout and checkin; averaged over seconds. */
+  /** Averages over a few seconds: checkouts per ms, and ms from checkout to checkin. */
   arrivals: number;
   holdMs: number;
-  /** In use over `shrink_after`, and over the last ten seconds. */
+  /** Connections in use: over the last `shrink_after`, and over the last ten seconds. */
   peaks: PeakWindow;
   peaksWindowMs: number;
   readonly recent: PeakWindow;
@@ -61,9 +65,10 @@ const averageOverMs = 2_000;
 const recentMs = 10_000;
 const firstBackoffMs = 250;
 const longestBackoffMs = 10_000;
-/** Without another 53300 for so long, the node is taken to have room again. */
+/** After so long without another 53300, the pool may grow freely again. */
 const forgetFullMs = 60_000;
 const shrinkEveryMs = 10_000;
+/** Square-root staffing: servers = load + staffing * sqrt(load). */
 const staffing = 1.5;
 
 export function newPoolMemory(
@@ -86,7 +91,10 @@ export function newPoolMemory(
   };
 }
 
-/** Takes the sample into the memory and says what the pool wants now. */
+/**
+ * Adds the sample to the memory and decides what the pool wants now.
+ * @param nowMs monotonic time
+ */
 export function assess(sample: PoolSample, memory: PoolMemory, settings: ResizeSettings, nowMs: number): Demand {
   const { stats } = sample;
   remember(sample, memory, settings, nowMs);
@@ -96,7 +104,7 @@ export function assess(sample: PoolSample, memory: PoolMemory, settings: ResizeS
     const bounded = Math.max(floor, Math.min(want, stats.max));
     return { floor, need: Math.max(floor, Math.min(need, bounded)), want: bounded, busy, reason, why };
   };
-  // Nobody is served in a paused pool: its waits say nothing about its size.
+  // Clients of a paused pool wait for RESUME, so their waits do not show that the pool is too small.
   if (stats.isPaused) return keep(stats.limit, floor, undefined, '');
 
   const full = serverFull(sample, memory, floor, nowMs);
@@ -142,24 +150,24 @@ function remember(sample: PoolSample, memory: PoolMemory, settings: ResizeSettin
   const inUse = Math.max(sample.peakInUse, stats.active + stats.resetting);
   memory.peaks.add(nowMs, inUse);
   memory.recent.add(nowMs, inUse);
-  // A pool that has just been made larger, by whomever, gets a whole window to show that it needs it.
+  // After every growth, also by an operator, a whole window must pass before the pool may shrink.
   if (stats.limit > memory.limit) memory.peaks.restart(nowMs);
   memory.limit = stats.limit;
 }
 
-/** Enough for the load that there is, for those who wait now, at least one more, at most twice as many. */
+/** Enough for the load and for the clients that wait now; at least one more than the limit, at most twice as many. */
 function wantedUnderPressure({ stats, defaultSize }: PoolSample, memory: PoolMemory, settings: ResizeSettings): number {
   const inUse = stats.active + stats.resetting;
   const load = memory.arrivals * memory.holdMs;
   const forLoad = Math.ceil(load + staffing * Math.sqrt(load)) + stats.pinned;
-  // Within the target, one server serves this share of a waiter or, if it is quick, several.
+  // Servers per waiting client: within the target, one server can serve targetWaitMs / holdMs clients in turn.
   const each = memory.holdMs === 0 ? 1 : Math.min(1, memory.holdMs / Math.max(1, settings.targetWaitMs));
   const forWaiters = stats.waiting === 0 ? 0 : Math.max(inUse, stats.limit) + Math.ceil(stats.waiting * each);
   const most = Math.max(stats.limit * 2, defaultSize);
   return Math.min(Math.max(stats.limit + 1, forLoad, forWaiters), most);
 }
 
-/** 53300: what is open stays, nothing more for a while that grows with every refusal; then one by one. */
+/** After 53300 the pool keeps its open connections and does not grow during a backoff, then by one at a time. */
 function serverFull(
   sample: PoolSample,
   memory: PoolMemory,
@@ -183,7 +191,7 @@ function serverFull(
   return undefined;
 }
 
-/** One connection fewer, when for a whole window there was always at least one to spare and a margin of a tenth. */
+/** One connection fewer, if over a whole window the peak was below the limit by more than a tenth of the peak. */
 function surplus(
   sample: PoolSample,
   memory: PoolMemory,
@@ -195,7 +203,7 @@ function surplus(
   const peak = memory.peaks.max(nowMs);
   const margin = Math.max(1, Math.ceil(peak / 10));
   const least = Math.max(stats.min, 1, Math.min(defaultSize, stats.max), peak + margin);
-  // A short shrink_after asks for quick steps, too.
+  // With a short shrink_after, the steps follow each other more quickly too.
   const everyMs = Math.min(shrinkEveryMs, settings.shrinkAfterMs / 5);
   if (stats.limit <= least || nowMs - memory.lastShrinkMs < everyMs) return undefined;
   memory.lastShrinkMs = nowMs;

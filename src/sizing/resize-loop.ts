@@ -1,7 +1,7 @@
 /**
- * The resize controller: every half second asks each pool how it fares, lets pressure.ts say what it wants, divides
- * what each node can spare (share-out.ts) and sets limits. Bounds set by operators are the pool's own and are kept.
- * Made by the app; `tick` is all it does, the timer is only a timer.
+ * Resizes all pools every half second: reads the figures of each pool, lets pressure.ts decide what it wants, divides
+ * what each node can spare (share-out.ts) and sets the limits. The pool itself keeps a limit within min_pool_size,
+ * max_pool_size and the bounds of RESIZE POOL. Made by the app.
  */
 import type { PoolControl, PoolStats, ResizeReason } from '../pool/types.ts';
 import type { NodeState, TopologySnapshot } from '../topology/types.ts';
@@ -13,7 +13,7 @@ import { shareOut } from './share-out.ts';
 export interface ResizeSources {
   pools(): Iterable<PoolControl>;
   topologies(): Iterable<{ readonly database: string; snapshot(): TopologySnapshot }>;
-  /** As they are now: a reload may have changed them. */
+  /** The current settings; a reload may change them. */
   settings(): ResizeSettings;
   poolSettings(database: string): { readonly defaultPoolSize: number; readonly maxDbConnections: number };
 }
@@ -26,7 +26,7 @@ export interface ResizeLoopOptions {
 }
 
 export interface ResizeLoop {
-  /** One look at everything. Also worth calling when a pool was made: its limit then fits its node at once. */
+  /** Resizes all pools once. Also called for a new pool, so that its limit fits its node at once. */
   tick(): void;
   start(): void;
   stop(): void;
@@ -35,8 +35,10 @@ export interface ResizeLoop {
 const tickMs = 500;
 
 /**
- * How many connections the pools of this process may open on a node: what the server has to spare, less a tenth (at
- * least two) for probes, other programs and other proxies; or less, by max_db_connections. Undefined: not known yet.
+ * How many connections the pools of this process may open on a node: the server's limit less a tenth (at least two) for
+ * probes, other programs and other proxies; at most max_db_connections.
+ * @param maxDbConnections 0: no bound
+ * @returns undefined if the limit of the server is not known yet
  */
 export function nodeCapacity(
   node: Pick<NodeState, 'connectionLimit'> | undefined,
@@ -48,18 +50,18 @@ export function nodeCapacity(
   return spare === undefined ? maxDbConnections : Math.min(spare, maxDbConnections);
 }
 
-/** A pool at this tick. */
+/** A pool, during one tick. */
 interface Entry {
   readonly pool: PoolControl;
   readonly stats: PoolStats;
   readonly demand: Demand;
-  /** host:port, one for all databases on one server; and the same with the database. */
+  /** nodeKey: host:port, the same for all databases of a server. databaseKey: with the database. */
   readonly nodeKey: string;
   readonly databaseKey: string;
   readonly node: NodeState | undefined;
   readonly maxDbConnections: number;
   want: number;
-  /** In words what its node had left, for the reason of a growth. */
+  /** What its node can spare, in words: part of the reason for a growth. */
   room: string;
 }
 
@@ -142,7 +144,7 @@ function groupBy(entries: readonly Entry[], key: (entry: Entry) => string): Iter
   return groups.values();
 }
 
-/** A max_db_connections that every database on the node has bounds the node as a whole, too. */
+/** If every database on the node has a max_db_connections, the largest of them also bounds the node as a whole. */
 function divideNode(group: Entry[]): void {
   const node = group.find((entry) => entry.node !== undefined && entry.node.connectionLimit > 0)?.node;
   const bounds = group.map((entry) => entry.maxDbConnections);
@@ -151,7 +153,7 @@ function divideNode(group: Entry[]): void {
     divide(group, capacity, `node ${group[0]?.stats.node ?? ''} can spare`);
     return;
   }
-  // How many the server takes is not known yet: nobody grows, nobody has to yield.
+  // The limit of the server is not known yet: no pool may grow, and none has to shrink.
   for (const entry of group) entry.want = Math.min(entry.want, entry.stats.limit);
 }
 

@@ -1,24 +1,26 @@
 /**
- * Who gets how many of a node's connections when not all wishes fit: max-min fair, integers, deterministic. Pure.
- * First everybody's floor, then needs, then what each has already. Used by sizing/resize-loop.ts.
+ * Divides the connections of a node among pools that want more than there is: max-min fair, in integers, deterministic.
+ * First every pool gets its floor, then its need, then up to its present limit, then what it wants. Called by
+ * sizing/resize-loop.ts.
  */
 export interface Claim {
-  /** Never less than this, budget or not. */
+  /** It gets at least this, even if the sum is then more than there is. */
   readonly floor: number;
-  /** What it cannot do without now; at most `want`. */
+  /** What it cannot do without at the moment; at most `want`. */
   readonly need: number;
-  /** What it would take if there were room. */
+  /** What it asks for. */
   readonly want: number;
-  /** What it may have now. */
+  /** Its present limit. */
   readonly limit: number;
-  /** Connections that a smaller limit would not close at once. */
+  /** Connections that a smaller limit does not close at once. */
   readonly busy: number;
 }
 
 /**
- * The new limit of each claim; `cap` = what there is for all of them. The sum of the limits is at most `cap` unless the
- * floors alone are more. A limit grows only into places that are free now: what another has to give up and still uses
- * is not given away yet.
+ * The sum of the new limits is at most `cap`, unless the floors alone are more. A connection that one pool has to give up
+ * but still uses is not given to another until it is closed.
+ * @param cap connections for all claims together
+ * @returns the new limit of each claim, in their order
  */
 export function shareOut(claims: readonly Claim[], cap: number): number[] {
   const wanted = claims.reduce((sum, claim) => sum + Math.max(claim.want, claim.floor), 0);
@@ -41,7 +43,7 @@ function divide(claims: readonly Claim[], cap: number): number[] {
   return targets;
 }
 
-/** Raises `targets` together, those that stand lowest first, each by at most its `room`, by `amount` in all. */
+/** Raises `targets` by `amount` in all, the lowest first, each by at most its `room`. */
 function level(targets: number[], room: readonly number[], amount: number): void {
   const ceilings = targets.map((target, index) => target + (room[index] ?? 0));
   let low = 0;
@@ -57,14 +59,14 @@ function level(targets: number[], room: readonly number[], amount: number): void
   let left = amount - cost(low);
   const reached = targets.map((_target, index) => raised(low, index));
   reached.forEach((target, index) => {
-    // One more for as many as there is left, in order: every place is used.
+    // What remains after the common level goes to the first claims, one each.
     const isLowest = target === low && target < (ceilings[index] ?? 0);
     targets[index] = isLowest && left > 0 ? target + 1 : target;
     if (isLowest && left > 0) left--;
   });
 }
 
-/** Takes growth back, the largest first, until what is open and what may be opened fit together. */
+/** Reduces growth, the largest first, until the new limits and the connections that are still in use fit into `cap`. */
 function holdBack(claims: readonly Claim[], targets: number[], cap: number): void {
   let over = -cap;
   claims.forEach((claim, index) => (over += Math.max(targets[index] ?? 0, claim.busy)));
