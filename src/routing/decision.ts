@@ -87,13 +87,13 @@ export class Decision implements Route {
 function explain(decision: Decision): string {
   switch (decision.verdict) {
     case 'write':
-      return join(decision.plan, forcedInVain(decision), onPrimary(decision));
+      return join(decision.plan, forcedNotFollowed(decision), onPrimary(decision));
     case 'forced to the primary':
       return join(decision.plan, forced(decision), onPrimary(decision));
     case 'strict':
-      return join(decision.plan, forcedInVain(decision), 'consistency=strict', onPrimary(decision));
+      return join(decision.plan, forcedNotFollowed(decision), 'consistency=strict', onPrimary(decision));
     case 'no replicas configured':
-      return join(decision.plan, forcedInVain(decision), 'no replicas configured', onPrimary(decision));
+      return join(decision.plan, forcedNotFollowed(decision), 'no replicas configured', onPrimary(decision));
     case 'balanced':
       return join(decision.plan, forced(decision), demand(decision), picked(decision));
     case 'no replica eligible':
@@ -111,7 +111,7 @@ function forced(decision: Decision): string {
   return decision.forced === 'auto' ? '' : `route=${decision.forced} by ${decision.forcedBy}`;
 }
 
-function forcedInVain(decision: Decision): string {
+function forcedNotFollowed(decision: Decision): string {
   return decision.forced === 'auto' ? '' : `${forced(decision)} not followed`;
 }
 

@@ -27,10 +27,10 @@ export function costOf(node: NodeState, nowMs: number): number {
 }
 
 /** The second node gets the read only if it costs less than this share of the first: small differences are noise. */
-const CLEARLY = 0.9;
+const CLEARLY_CHEAPER = 0.9;
 
 export function isClearlyCheaper(cost: number, than: number): boolean {
-  return cost < than * CLEARLY;
+  return cost < than * CLEARLY_CHEAPER;
 }
 
 /**
@@ -74,7 +74,7 @@ function nthOf(set: number, n: number): number {
  * @param turn number of reads routed so far, for round-robin
  * @returns the index of the node
  */
-export function pickBlindly(
+export function pickWithoutLoad(
   how: Exclude<BalanceHosts, 'least-load'>,
   nodes: readonly NodeState[],
   set: number,

@@ -5,7 +5,7 @@
  */
 import type { NodeState, TopologySnapshot } from '../topology/types.ts';
 import { isBehind, obstacleOf } from './eligible.ts';
-import { costOf, drawByShare, isClearlyCheaper, MAX_CANDIDATES, pickBlindly } from './pick.ts';
+import { costOf, drawByShare, isClearlyCheaper, MAX_CANDIDATES, pickWithoutLoad } from './pick.ts';
 import { Decision, type RouteSettings, type Turn } from './decision.ts';
 import type { RoutingFacts } from './types.ts';
 
@@ -83,7 +83,7 @@ function balance(
   const { nodes } = snapshot;
   const how = settings.loadBalanceHosts;
   if (how !== 'least-load') {
-    const index = pickBlindly(how, nodes, set, random, turn.value);
+    const index = pickWithoutLoad(how, nodes, set, random, turn.value);
     if (how === 'round-robin') turn.value = (turn.value + 1) >>> 0;
     return new Decision('balanced', nodes[index], facts, snapshot, settings);
   }

@@ -70,7 +70,7 @@ export function createResizeLoop(options: ResizeLoopOptions): ResizeLoop {
   const memories = new WeakMap<PoolControl, PoolMemory>();
   let timer: NodeJS.Timeout | undefined;
 
-  const look = (pool: PoolControl, settings: ResizeSettings, nodes: NodesByPool, nowMs: number): Entry => {
+  const sampleAndAssess = (pool: PoolControl, settings: ResizeSettings, nodes: NodesByPool, nowMs: number): Entry => {
     const stats = pool.stats();
     const { defaultPoolSize, maxDbConnections } = sources.poolSettings(stats.database);
     const sample = takeSample(pool, stats, defaultPoolSize);
@@ -88,7 +88,7 @@ export function createResizeLoop(options: ResizeLoopOptions): ResizeLoop {
     if (!settings.enabled) return;
     const nodes = nodesByPool(sources);
     const nowMs = clock.nowMs();
-    const entries = Array.from(sources.pools(), (pool) => look(pool, settings, nodes, nowMs));
+    const entries = Array.from(sources.pools(), (pool) => sampleAndAssess(pool, settings, nodes, nowMs));
     for (const group of groupBy(entries, (entry) => entry.databaseKey)) {
       const cap = group[0]?.maxDbConnections ?? 0;
       if (cap > 0) divide(group, cap, 'max_db_connections leaves');

@@ -25,7 +25,7 @@ export interface Claim {
 export function shareOut(claims: readonly Claim[], cap: number): number[] {
   const wanted = claims.reduce((sum, claim) => sum + Math.max(claim.want, claim.floor), 0);
   const targets = wanted <= cap ? claims.map((claim) => Math.max(claim.want, claim.floor)) : divide(claims, cap);
-  holdBack(claims, targets, cap);
+  reduceGrowth(claims, targets, cap);
   return targets;
 }
 
@@ -35,7 +35,7 @@ function divide(claims: readonly Claim[], cap: number): number[] {
     const left = cap - targets.reduce((sum, target) => sum + target, 0);
     if (left <= 0) return;
     const room = claims.map((claim, index) => Math.max(0, to(claim) - (targets[index] ?? 0)));
-    level(targets, room, left);
+    raiseLowest(targets, room, left);
   };
   raise((claim) => Math.min(claim.need, claim.want));
   raise((claim) => Math.min(claim.limit, claim.want));
@@ -44,7 +44,7 @@ function divide(claims: readonly Claim[], cap: number): number[] {
 }
 
 /** Raises `targets` by `amount` in all, the lowest first, each by at most its `room`. */
-function level(targets: number[], room: readonly number[], amount: number): void {
+function raiseLowest(targets: number[], room: readonly number[], amount: number): void {
   const ceilings = targets.map((target, index) => target + (room[index] ?? 0));
   let low = 0;
   let high = Math.max(0, ...ceilings);
@@ -59,7 +59,7 @@ function level(targets: number[], room: readonly number[], amount: number): void
   let left = amount - cost(low);
   const reached = targets.map((_target, index) => raised(low, index));
   reached.forEach((target, index) => {
-    // What remains after the common level goes to the first claims, one each.
+    // What remains after the common raiseLowest goes to the first claims, one each.
     const isLowest = target === low && target < (ceilings[index] ?? 0);
     targets[index] = isLowest && left > 0 ? target + 1 : target;
     if (isLowest && left > 0) left--;
@@ -67,7 +67,7 @@ function level(targets: number[], room: readonly number[], amount: number): void
 }
 
 /** Reduces growth, the largest first, until the new limits and the connections that are still in use fit into `cap`. */
-function holdBack(claims: readonly Claim[], targets: number[], cap: number): void {
+function reduceGrowth(claims: readonly Claim[], targets: number[], cap: number): void {
   let over = -cap;
   claims.forEach((claim, index) => (over += Math.max(targets[index] ?? 0, claim.busy)));
   const growth = (index: number): number => {
