@@ -26,7 +26,7 @@ export interface ResizeLoopOptions {
 }
 
 export interface ResizeLoop {
-  /** Resizes all pools once. Also called for a new pool, so that its limit fits its node at once. */
+  /** Resizes all pools once. The timer calls it, and tests. */
   tick(): void;
   start(): void;
   stop(): void;

@@ -59,7 +59,7 @@ function raiseLowest(targets: number[], room: readonly number[], amount: number)
   let left = amount - cost(low);
   const reached = targets.map((_target, index) => raised(low, index));
   reached.forEach((target, index) => {
-    // What remains after the common raiseLowest goes to the first claims, one each.
+    // What remains after raising to a common level goes to the first claims, one each.
     const isLowest = target === low && target < (ceilings[index] ?? 0);
     targets[index] = isLowest && left > 0 ? target + 1 : target;
     if (isLowest && left > 0) left--;

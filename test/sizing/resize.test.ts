@@ -129,13 +129,13 @@ describe('growing', () => {
   it.each([
     ['waits stay below the target', { maxWaitMs: 9 }],
     ['the pool was never full', { peakInUse: 12 }],
-  ])('does not when %s', (_why, sinceLastTick) => {
+  ])('does not when %s', (_why, taken) => {
     const pool = fakePool({ ...quiet });
     const { step, resizes } = world([pool]);
     for (let i = 0; i < 20; i++) {
       step(() => {
         closedLoop(pool, 20, 5);
-        Object.assign(pool, { maxWaitMs: 50, peakInUse: 20, ...sinceLastTick });
+        Object.assign(pool, { maxWaitMs: 50, peakInUse: 20, ...taken });
         pool.set({ active: 5, waiting: 0 });
       });
     }
