@@ -1,6 +1,6 @@
 /**
- * The commands that do something: RESIZE, PAUSE ... SET, INVALIDATE, EXPLAIN ROUTE. Reads their arguments and asks
- * `ConsoleActions`; decides nothing itself. Every one is for admins only but EXPLAIN ROUTE, which only tells.
+ * The commands that change something: RESIZE POOL, PAUSE ... SET, INVALIDATE; and EXPLAIN ROUTE. Parses their arguments
+ * and calls `ConsoleActions`. Only admin_users may run them, except for EXPLAIN ROUTE, which changes nothing.
  */
 import { didYouMean } from '../config/suggest.ts';
 import { WeirError } from '../errors.ts';
@@ -19,7 +19,7 @@ function action(name: string, args: string, help: string, parse: (scanner: Scann
 
 const refused = (what: string): WeirError => new WeirError('console_refused', { what });
 
-/** An action on one database or, without a name, on all; an unknown name is refused here, in one place. */
+/** An action on one database or, without a name, on all. An unknown name is an error. */
 function onDatabase(
   name: string,
   help: string,
@@ -37,7 +37,7 @@ function onDatabase(
 
 function knownDatabase({ sources }: CommandContext, database: string): void {
   const names = [...sources.databases()].map((row) => row.name);
-  // With a "*" entry any name may be one: the action itself finds out.
+  // With a "*" entry any name may be a database: the action checks it.
   if (names.includes(database) || names.includes('*')) return;
   const guess = didYouMean(database, names);
   throw refused(`there is no database "${shown(database)}"${guess === undefined ? '' : `; did you mean "${guess}"?`}`);
@@ -170,7 +170,7 @@ const invalidate = action('INVALIDATE', 'TABLE t [, ...] | TAG t [, ...] | ALL',
   };
 });
 
-/** `(DATABASE d, USER u)`, if that is what comes: a statement may begin with a parenthesis too. */
+/** Reads `(DATABASE d, USER u)`, if it is there. The statement itself may begin with a parenthesis too. */
 function readExplainOptions(rest: string): { database?: string; user?: string; sql: string } {
   const options = /^\(\s*(?:database|user)\b[^)]*\)/i.exec(rest)?.[0];
   if (options === undefined) return { sql: rest };

@@ -1,11 +1,11 @@
 /**
- * What drivers say on their own: SET application_name, SELECT 1, SHOW transaction_isolation, BEGIN ... Answered so
- * that any PostgreSQL client can use the console; none of it changes anything. Asked by console.ts when a statement
- * is no command of the console, or a SET of a name that PostgreSQL knows and Weir does not.
+ * Answers the statements that drivers send by themselves: SET application_name, SELECT 1, SHOW transaction_isolation,
+ * BEGIN ... so that any PostgreSQL client can use the console. They change nothing. Called by console.ts for a statement
+ * that is not a command of the console, and for SET of a setting that is not Weir's.
  */
 import type { ConsoleColumn, ConsoleCommand, Run, Value } from './types.ts';
 
-/** Settings of a session that clients may set without meaning Weir's configuration. */
+/** Settings of a PostgreSQL session. SET of one is accepted and ignored. */
 const quietSettings = new Set(
   `application_name bytea_output client_encoding client_min_messages datestyle default_transaction_isolation
   default_transaction_read_only extra_float_digits idle_in_transaction_session_timeout intervalstyle jit lock_timeout
@@ -52,7 +52,10 @@ const quiet = (tag: string): ConsoleCommand => ({
   parse: () => () => ({}),
 });
 
-/** `words` are those of the whole statement, its blanks and comments gone. */
+/**
+ * @param words the statement without comments, with one blank between words
+ * @returns undefined for a statement that it does not know
+ */
 export function chatter(words: string, isWeirSetting: (key: string) => boolean): ConsoleCommand | undefined {
   const [first = '', second = '', third = ''] = words.toLowerCase().split(/[\s=]+/, 3);
   switch (first) {
@@ -98,7 +101,7 @@ function reportedSetting(name: string): ConsoleCommand | undefined {
   return value === undefined ? undefined : answer('SHOW', [text(name)], () => [[value]]);
 }
 
-/** What ParameterStatus says: a number that drivers can compare, and who it really is. */
+/** The server_version of the console: a version number that drivers can compare, and Weir's own. */
 export function serverVersion(version: string): string {
   return `16.0 (Weir ${version})`;
 }
@@ -109,7 +112,7 @@ function ping(expression: string): ConsoleCommand | undefined {
     const value = Number(literal[1]);
     return answer('SELECT 1', [{ name: literal[2] ?? '?column?', type: 'int8' }], () => [[value]]);
   }
-  // postgres.js asks for the array types of a database before its first statement.
+  // postgres.js queries the array types of the database before its first statement.
   if (/\btyparray\b/i.test(expression))
     return answer(
       'SELECT 0',

@@ -1,6 +1,6 @@
 /**
- * The whole table of the admin console's commands by name. Each says who may run it; a test walks the table as every
- * role. SHOW HELP is made from it (a table, where PgBouncer sends a NOTICE: drivers drop notices).
+ * All commands of the admin console by name, with the role that may run each. SHOW HELP prints the table as rows, where
+ * PgBouncer sends a NOTICE, because many drivers drop notices.
  */
 import { actions } from './actions.ts';
 import { showConnections } from './show.ts';

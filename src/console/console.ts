@@ -1,6 +1,6 @@
 /**
- * The admin console without its wire: text -> statements -> results, and who may run what. The table of commands is
- * in commands.ts; session.ts speaks the protocol. Made once by the app; all its clients share it.
+ * The admin console without the protocol: parses a text into statements, checks the role of the user and runs them. The
+ * commands are in commands.ts; session.ts speaks the protocol. Made once by the app and shared by all console clients.
  */
 import { didYouMean } from '../config/suggest.ts';
 import { WeirError } from '../errors.ts';
@@ -12,7 +12,7 @@ import type { CommandResult, ConsoleColumn, ConsoleCommand, Role, Run } from './
 import type { ConsoleSources } from './sources.ts';
 import { createStatsWindow, statsPeriodMs } from './stats-window.ts';
 
-/** One statement, ready to run; undefined instead of it: an empty one. */
+/** One parsed statement. */
 export interface ConsoleStatement {
   readonly command: ConsoleCommand;
   readonly columns: readonly ConsoleColumn[];
@@ -26,22 +26,25 @@ export interface ConsoleUser {
 
 export interface Console {
   readonly sources: ConsoleSources;
-  /** What a user may do here; undefined: nothing at all. */
+  /** @returns undefined if the user may not use the console */
   roleOf(user: string): Role | undefined;
-  /** Every statement of the text, or a WeirError (console_syntax) before any of them has run. */
+  /** @throws WeirError console_syntax if any statement of the text cannot be parsed */
   parse(text: string): ConsoleStatement[];
-  /** Runs one statement. Throws a WeirError, nothing else. */
+  /**
+   * Runs one statement.
+   * @throws WeirError not_console_user, not_admin, console_canceled, or what the command refused; nothing else
+   */
   execute(statement: ConsoleStatement, by: ConsoleUser): Promise<CommandResult>;
-  /** Begins and ends the sampling for the averages of SHOW STATS. */
+  /** Starts and stops the sampling for the averages of SHOW STATS. */
   start(): void;
   stop(): void;
 }
 
 export interface ConsoleOptions {
   readonly sources: ConsoleSources;
-  /** From auth.admin_users and auth.stats_users as they are now. */
+  /** By the current auth.admin_users and auth.stats_users. */
   roleOf(user: string): Role | undefined;
-  /** Monotonic ms. */
+  /** Monotonic time in ms. */
   nowMs(): number;
   readonly log: Log;
 }
@@ -90,7 +93,7 @@ export function createConsole(options: ConsoleOptions): Console {
   };
 }
 
-/** A command that waits must not hold its client after a cancel, even if the action forgot about its signal. */
+/** Rejects when `signal` fires, so that a cancel ends the wait even if the action does not watch its signal. */
 async function raceAbort(result: CommandResult | Promise<CommandResult>, signal: AbortSignal): Promise<CommandResult> {
   if (!(result instanceof Promise)) return result;
   let stopListening = (): void => {};
@@ -140,8 +143,7 @@ function parseStatement(scanner: Scanner, isWeirSetting: (key: string) => boolea
   return { command, columns: command.columns, run };
 }
 
-/** The command whose words the statement starts with; the longer name wins. Reads no further: behind EXPLAIN ROUTE
- *  stands another language. */
+/** The command that the statement begins with. Reads two words at most: after EXPLAIN ROUTE comes SQL. */
 function findCommand(rest: string): ConsoleCommand | undefined {
   const scanner = new Scanner(rest);
   const first = scanner.next().text.toUpperCase();
@@ -150,7 +152,7 @@ function findCommand(rest: string): ConsoleCommand | undefined {
   return commands.get(`${first} ${scanner.next().text.toUpperCase()}`);
 }
 
-/** `SHOW max_client_conn`: one line of SHOW CONFIG. */
+/** `SHOW max_client_conn`: the value of one setting of Weir. */
 function showSetting(words: string, isWeirSetting: (key: string) => boolean): ConsoleCommand | undefined {
   const key = /^show\s+(\S+)$/i.exec(words)?.[1]?.toLowerCase();
   if (key === undefined || !isWeirSetting(key)) return undefined;

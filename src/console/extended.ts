@@ -1,7 +1,7 @@
 /**
- * The extended protocol of the admin console: prepared statements and portals, without parameters. A WeirError thrown
- * from here is sent by the session, which then skips to Sync. Also the output of a console client, which waits for a
- * slow one. Used by session.ts only.
+ * The extended query protocol of the admin console: prepared statements and portals, without parameters. Throws a
+ * WeirError, which session.ts sends before it skips to Sync. ConsoleOutput, which both protocols write to, waits for a
+ * slow client. Called by session.ts.
  */
 import type { Duplex } from 'node:stream';
 import { WeirError } from '../errors.ts';
@@ -27,7 +27,7 @@ export type Rows = Iterator<readonly Value[]>;
 
 const writeBelowBytes = 64 * 1024;
 
-/** Gathers answers and hands them to the socket in pieces of tens of kilobytes. */
+/** Buffers answers and writes them to the socket in pieces of about 64 kB. */
 export class ConsoleOutput {
   private readonly socket: Duplex;
   private readonly closed: Promise<void>;
@@ -48,7 +48,7 @@ export class ConsoleOutput {
     this.bytes += bytes.length;
   }
 
-  /** True when the socket takes more at once. */
+  /** @returns false if the caller should wait for 'drain' before it writes more */
   write(): boolean {
     if (this.bytes === 0) return true;
     const bytes = Buffer.concat(this.pieces);
@@ -57,14 +57,17 @@ export class ConsoleOutput {
     return !this.socket.writable || this.socket.write(bytes);
   }
 
-  /** Writes, and waits until the client has taken it or is gone. */
+  /** Writes, and waits until the client has taken it or the connection is closed. */
   async drain(): Promise<void> {
     if (this.write()) return;
     await Promise.race([new Promise<void>((resolve) => this.socket.once('drain', () => resolve())), this.closed]);
   }
 }
 
-/** True when the last row has been sent; `maxRows` 0 = all. */
+/**
+ * @param maxRows 0: all rows
+ * @returns whether the last row has been sent
+ */
 export async function sendRows(
   out: ConsoleOutput,
   rows: Rows,
@@ -84,14 +87,14 @@ export async function sendRows(
 const mostPrepared = 1_000;
 const portalSuspended = frame(Backend.PortalSuspended);
 
-/** `statement` undefined: an empty one. */
+/** A prepared statement; `statement` is undefined if its text is empty. */
 interface Prepared {
   readonly statement: ConsoleStatement | undefined;
 }
 
 interface Portal extends Prepared {
   readonly formats: Formats;
-  /** Rows not fetched yet; undefined: not run yet. */
+  /** Rows that were not fetched yet; undefined: the statement has not run yet. */
   rows: Rows | undefined;
 }
 
@@ -108,7 +111,7 @@ export class ConsoleExtended {
     this.run = run;
   }
 
-  /** Portals live until the end of the transaction, which in the console is every Sync. */
+  /** Closes all portals. In the console, every Sync ends the transaction. */
   endOfTransaction(): void {
     this.portals.clear();
   }
@@ -122,7 +125,7 @@ export class ConsoleExtended {
     else if (type === Frontend.Flush) await this.out.drain();
     else if (type === Frontend.FunctionCall)
       throw new WeirError('not_supported', { what: 'FunctionCall on the console' });
-    // Left over from a COPY that the console never begins: PostgreSQL ignores these outside of COPY, too.
+    // PostgreSQL ignores these messages outside of COPY, too.
     else if (type !== Frontend.CopyData && type !== Frontend.CopyDone && type !== Frontend.CopyFail) {
       throw new ProtocolError(`unexpected message ${describeType(type)}`);
     }

@@ -1,10 +1,11 @@
 /**
- * Server connections that are open: those of the pools and those of replication, which are in none but count as much.
+ * Counts open server connections: those of the pools, and those of replication clients, which belong to no pool.
+ * Called by the SHOW commands.
  */
 import type { PoolStats } from '../pool/types.ts';
 import type { ConsoleSources, DatabaseRow } from './sources.ts';
 
-/** Where they are, and how many. */
+/** Number of open server connections of one database, user and node. */
 export interface OpenServers {
   readonly database: string;
   readonly user: string;
@@ -20,7 +21,7 @@ export function* openServers(sources: ConsoleSources): Iterable<OpenServers> {
   for (const { database, user, node } of sources.replicationServers()) yield { database, user, node, count: 1 };
 }
 
-/** Their sum by whatever `keyOf` says. */
+/** @returns the number of server connections per key */
 export function countServers(sources: ConsoleSources, keyOf: (servers: OpenServers) => string): Map<string, number> {
   const counts = new Map<string, number>();
   for (const servers of openServers(sources)) {
@@ -30,7 +31,7 @@ export function countServers(sources: ConsoleSources, keyOf: (servers: OpenServe
   return counts;
 }
 
-/** PgBouncer shows replication in the pool of its user: here is one for users who do nothing else. */
+/** An empty pool, to show the replication connections of a user who has no pool, as PgBouncer does. */
 export function emptyPool(row: DatabaseRow, user: string, node: string): PoolStats {
   return {
     database: row.name,

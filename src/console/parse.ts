@@ -1,7 +1,7 @@
 /**
- * Reading the admin console's little language: words, quoted names, strings and numbers. Pure.
- * Knows no command; commands.ts reads its arguments through a Scanner. Lexical rules as in PostgreSQL:
- * "quoted names", 'strings', -- and nested comments; an unquoted name may hold anything but space ; , = ( ) and quotes.
+ * Scanner for the language of the admin console: words, quoted names, strings and numbers. Lexical rules as in
+ * PostgreSQL: "quoted names", 'strings', -- and nested comments; an unquoted name may have any character but space
+ * ; , = ( ) and quotes. Knows no commands; actions.ts and console.ts read their arguments with it.
  */
 import { WeirError } from '../errors.ts';
 import type { TableName } from './sources.ts';
@@ -11,7 +11,7 @@ export interface Token {
   /** Without its quotes. */
   readonly text: string;
   readonly isQuoted: boolean;
-  /** Nothing stands between it and the token before. */
+  /** There is no blank or comment between it and the token before. */
   readonly isAdjacent: boolean;
 }
 
@@ -22,7 +22,7 @@ export function syntaxError(what: string): WeirError {
 const wordEnd = /[\s;,=()'"]/;
 const longestShown = 60;
 
-/** A piece of what the operator wrote, short enough for a message. */
+/** The text in one line, cut to 60 characters, for an error message. */
 export function shown(text: string): string {
   const line = text.replaceAll(/\s+/g, ' ').trim();
   return line.length > longestShown ? `${line.slice(0, longestShown)}...` : line;
@@ -59,7 +59,7 @@ export class Scanner {
     return token.kind === 'end' || (token.kind === 'symbol' && token.text === ';');
   }
 
-  /** Takes the word if it comes next, in any case; quoted, it is a name and not a keyword. */
+  /** Takes the next token if it is this keyword, in any case. A quoted word is a name, not a keyword. */
   takeKeyword(keyword: string): boolean {
     const token = this.peek();
     if (token.kind !== 'word' || token.isQuoted || token.text.toUpperCase() !== keyword) return false;
@@ -74,7 +74,7 @@ export class Scanner {
     return true;
   }
 
-  /** Where the next token starts, and the text from there on. */
+  /** Position of the next token, for restFrom(). */
   position(): number {
     this.peek();
     return this.at;
@@ -84,7 +84,7 @@ export class Scanner {
     return this.text.slice(position);
   }
 
-  /** Everything that is left, as written; a closing semicolon is not part of it. */
+  /** Takes the rest of the text as it is written, without a semicolon at its end. */
   takeRest(): string {
     const rest = this.text.slice(this.at).replace(/[\s;]+$/, '');
     this.at = this.text.length;
@@ -92,7 +92,7 @@ export class Scanner {
     return rest.trim();
   }
 
-  /** The rest of this statement, quoted semicolons not counting, without its blanks and comments. */
+  /** Takes the rest of this statement: its words, joined by single blanks. */
   takeStatement(): string {
     const words: string[] = [];
     while (!this.isAtEnd()) words.push(this.next().text);
@@ -152,23 +152,27 @@ export class Scanner {
   }
 }
 
-/** A name; `what` is what the message calls it when it is missing. Case is kept, as in PgBouncer. */
+/**
+ * Reads a name. Its case is kept, as in PgBouncer.
+ * @param what what the error message calls it: "database"
+ * @throws WeirError console_syntax
+ */
 export function readName(scanner: Scanner, what: string): string {
   return readParts(scanner, what).join('.');
 }
 
-/** A name if one follows in this statement. */
+/** @returns undefined at the end of the statement */
 export function readOptionalName(scanner: Scanner, what: string): string | undefined {
   return scanner.isAtEnd() ? undefined : readName(scanner, what);
 }
 
-/** `left` or `left.right`, cut at the first dot outside quotes. */
+/** Reads `left` or `left.right`, split at the first dot outside quotes. */
 export function readPair(scanner: Scanner, what: string): [string, string | undefined] {
   const [left, ...right] = readParts(scanner, what);
   return [left ?? '', right.length === 0 ? undefined : right.join('.')];
 }
 
-/** `table` or `schema.table`; unquoted parts are folded to lower case, as PostgreSQL does. */
+/** Reads `table` or `schema.table`. Unquoted parts are folded to lower case, as in PostgreSQL. */
 export function readTable(scanner: Scanner): TableName {
   const parts = readParts(scanner, 'table', true);
   if (parts.length > 2) throw syntaxError(`"${shown(parts.join('.'))}" is not a table name: write [schema.]table`);
@@ -193,7 +197,7 @@ function readParts(scanner: Scanner, what: string, isFolded = false): string[] {
   return parts;
 }
 
-/** A whole number from 0 to `max`. */
+/** Reads a whole number from 0 to `max`. */
 export function readNumber(scanner: Scanner, what: string, max = 1_000_000): number {
   const token = scanner.isAtEnd() ? undefined : scanner.next();
   const value = token === undefined || !/^\d{1,15}$/.test(token.text) ? NaN : Number(token.text);
@@ -203,7 +207,7 @@ export function readNumber(scanner: Scanner, what: string, max = 1_000_000): num
   return value;
 }
 
-/** The value of `SET key = value`: a name, a string or a list of them, as one text. */
+/** Reads the value of `SET key = value`: a name, a string or a list of them, joined by ', '. */
 export function readValue(scanner: Scanner, key: string): string {
   const values: string[] = [];
   do {
@@ -213,7 +217,7 @@ export function readValue(scanner: Scanner, key: string): string {
   return values.join(', ');
 }
 
-/** One or more, separated by commas. */
+/** Reads one or more items, separated by commas. */
 export function readList<T>(scanner: Scanner, readOne: (scanner: Scanner) => T): T[] {
   const items = [readOne(scanner)];
   while (scanner.takeSymbol(',')) items.push(readOne(scanner));

@@ -1,7 +1,7 @@
 /**
- * One client of the admin console: a small PostgreSQL server over an already logged-in socket, simple and extended
- * protocol. One statement at a time; input is bounded, output waits for the client. Commands are console.ts's business.
- * Called by the app for the databases `weir` and `pgbouncer`.
+ * One client of the admin console, from the end of its log-in: speaks the simple and extended query protocol and runs one
+ * statement at a time through console.ts. Input is bounded; output waits for a slow client. Called by the app for the
+ * databases `weir` and `pgbouncer`.
  */
 import type { Duplex } from 'node:stream';
 import { WeirError } from '../errors.ts';
@@ -24,31 +24,31 @@ import { FrameCutter, describeRows } from './wire.ts';
 import type { Frame } from './wire.ts';
 import type { Console, ConsoleStatement } from './console.ts';
 
-/** A client as the frontend hands it over: authenticated (AuthenticationOk sent), nothing else said. */
+/** A client after its log-in: AuthenticationOk was sent, and nothing after it. */
 export interface ConsoleClient {
   readonly socket: Duplex;
-  /** Bytes that came behind the log-in. */
+  /** Bytes that the client sent after its log-in. */
   readonly leftover: Buffer;
   readonly user: string;
 }
 
 export interface ConsoleSessionOptions {
   readonly log: Log;
-  /** For BackendKeyData, if CancelRequests with it reach `cancel()`. */
+  /** For BackendKeyData; undefined: the client gets none, and cannot cancel. */
   readonly cancelKey?: { readonly processId: number; readonly secret: Buffer } | undefined;
 }
 
 export interface ConsoleSession {
-  /** Resolves when the connection is gone; never rejects. */
+  /** Resolves when the connection is closed; never rejects. */
   readonly closed: Promise<void>;
-  /** CancelRequest: ends the statement that is being waited for. */
+  /** Ends the statement that is running, after a CancelRequest. */
   cancel(): void;
-  /** Says why and closes. */
+  /** Sends `reason` as an ErrorResponse and closes the connection. */
   close(reason: WeirError): void;
 }
 
 const maxMessageBytes = 1024 * 1024;
-/** A client that sends ahead of its answers is made to wait beyond this. */
+/** With more unread input than this, the client's socket is paused. */
 const readAheadBytes = 2 * maxMessageBytes;
 
 export function serveConsole(client: ConsoleClient, console: Console, options: ConsoleSessionOptions): ConsoleSession {
@@ -107,7 +107,7 @@ class Session implements ConsoleSession {
     this.out.write();
     this.socket.end();
     this.end();
-    // A client that never closes its side does not keep the socket.
+    // In case the client does not close its side.
     setTimeout(() => this.socket.destroy(), 1_000).unref();
   }
 
@@ -148,7 +148,7 @@ class Session implements ConsoleSession {
     this.resolveClosed();
   }
 
-  /** Handles frames one after another until there is none; never rejects. */
+  /** Handles the received messages one after another; never rejects. */
   private async pump(): Promise<void> {
     this.isPumping = true;
     try {
@@ -156,7 +156,7 @@ class Session implements ConsoleSession {
         const message = this.cutter.next();
         if (message === undefined) break;
         await this.handle(message);
-        // With nothing more to do the answers must not wait for company.
+        // Answers are gathered only while more requests are at hand.
         if (this.cutter.heldBytes === 0 || this.out.isFull) await this.out.drain();
         if (this.cutter.heldBytes <= readAheadBytes) this.socket.resume();
       }
@@ -184,7 +184,7 @@ class Session implements ConsoleSession {
       this.end();
     } else if (message.type === Frontend.Sync) {
       this.isSkippingToSync = false;
-      // Portals live until the end of the transaction, which in the console is every Sync.
+      // In the console, every Sync ends the transaction, and with it the portals.
       this.extended.endOfTransaction();
       this.out.send(readyForQuery('I'));
     } else if (message.type === Frontend.Query) {
@@ -223,12 +223,12 @@ class Session implements ConsoleSession {
     this.out.send(readyForQuery('I'));
   }
 
-  /** Runs a statement, says its notices, and gives its rows. */
+  /** Runs a statement and sends its notices. @returns its rows */
   private async run(statement: ConsoleStatement): Promise<Iterator<readonly Value[]>> {
     const running = new AbortController();
     this.running = running;
     try {
-      // What was answered so far must not wait for a command that may take long.
+      // Earlier answers must not wait for a command that may take long.
       this.out.write();
       const result = await this.console.execute(statement, { user: this.user, signal: running.signal });
       for (const message of result.notices ?? []) {
@@ -240,7 +240,7 @@ class Session implements ConsoleSession {
     }
   }
 
-  /** Whatever the table of errors calls its severity, here the connection goes on. */
+  /** Always with severity ERROR, because the connection stays open. */
   private sendError(error: WeirError): void {
     const { sqlstate, message, detail, hint } = error;
     this.out.send(errorResponse({ severity: 'ERROR', sqlstate, message, detail, hint }));

@@ -1,6 +1,6 @@
 /**
- * SHOW STATS and its relatives, LISTS, CONFIG, USERS, PREPARED, CACHE, STATE, VERSION: counters and settings.
- * PgBouncer's columns first, with its names, units (microseconds) and meanings.
+ * SHOW STATS, STATS_TOTALS, STATS_AVERAGES, TOTALS, LISTS, CONFIG, USERS, PREPARED, CACHE, STATE and VERSION. PgBouncer's
+ * columns come first, with its names, units (microseconds) and meanings (PgBouncer manual, "Show commands").
  */
 import type { CacheStats } from '../cache/types.ts';
 import { columnsOf, show } from './types.ts';

@@ -1,6 +1,6 @@
 /**
- * SHOW DATABASES and SHOW NODES: what is configured and how it is doing. PgBouncer's columns first where it has the
- * same table. `pool_size` is where a pool starts; how far it may grow is `max_pool_size`.
+ * SHOW DATABASES and SHOW NODES: the configuration and state of databases and nodes. PgBouncer's columns come first in
+ * SHOW DATABASES; `pool_size` there is the size a pool starts with, `max_pool_size` the size it may grow to.
  */
 import type { NodeState } from '../topology/types.ts';
 import { formatLsn } from '../util/lsn.ts';

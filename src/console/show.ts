@@ -1,6 +1,6 @@
 /**
- * SHOW POOLS, CLIENTS, SERVERS: who is connected to what. PgBouncer's columns first, with its names and meanings
- * (PgBouncer manual, "Show commands"), ours behind. What Weir does not have is 0, '' or NULL.
+ * SHOW POOLS, CLIENTS and SERVERS. PgBouncer's columns come first, with its names and meanings (PgBouncer manual, "Show
+ * commands"), then Weir's own. A column for something that Weir does not have is 0, '' or NULL.
  */
 import type { ReplicationKind } from '../auth/types.ts';
 import type { PoolStats, ServerStats } from '../pool/types.ts';
@@ -19,8 +19,8 @@ interface PoolRow {
 const key = (...parts: readonly string[]): string => parts.join('\0');
 
 /**
- * A client that holds no server belongs to no node: it is counted in the first row of its database and user, so that
- * the column adds up to the clients there are.
+ * A client without a server connection belongs to no node. It is counted in the first row of its database and user, so
+ * that the sum of the column is the number of clients.
  */
 function poolRows({ sources }: CommandContext): PoolRow[] {
   const databases = new Map(Array.from(sources.databases(), (row) => [row.name, row]));
@@ -44,7 +44,7 @@ function poolRows({ sources }: CommandContext): PoolRow[] {
   });
 }
 
-/** Servers of replication are `sv_active` in the pool of their user, as PgBouncer shows them. */
+/** Adds the servers of replication clients to `sv_active` in the pool of their user, as PgBouncer does. */
 function poolsWithReplication(sources: ConsoleSources, databases: ReadonlyMap<string, DatabaseRow>): PoolStats[] {
   const pools = new Map<string, PoolStats>();
   const keyOf = ({ database, user, node }: Pick<PoolStats, 'database' | 'user' | 'node'>): string =>
@@ -62,7 +62,7 @@ function poolsWithReplication(sources: ConsoleSources, databases: ReadonlyMap<st
   return [...pools.values()];
 }
 
-/** "20 -> 28 (pressure): clients waited 38 ms". */
+/** The last resize of a pool, in words: "20 -> 28 (pressure): clients waited 38 ms"; null: none yet. */
 export function describeResize(pool: PoolStats): string | null {
   const last = pool.lastResize;
   return last === undefined ? null : `${last.from} -> ${last.to} (${last.reason}): ${last.why}`;
@@ -110,7 +110,7 @@ const pools = show<PoolRow>(
   poolRows,
 );
 
-/** The columns that PgBouncer shows of clients and servers alike. */
+/** The columns that SHOW CLIENTS and SHOW SERVERS have in common. */
 interface SocketRow {
   readonly type: 'C' | 'S';
   readonly user: string;
@@ -123,7 +123,7 @@ interface SocketRow {
   readonly requestAtMs: number;
   readonly waitMs: number;
   readonly isCloseNeeded: boolean;
-  /** id at the other side, 0 = none. */
+  /** id of the server of a client, or of the client of a server; 0 = none. */
   readonly linkId: number;
   readonly processId: number;
   readonly hasTls: boolean;
@@ -163,7 +163,7 @@ interface ClientRow extends SocketRow {
   readonly client: ClientStats;
 }
 
-/** PgBouncer knows no idle_in_transaction: such a client is linked to a server, so active. The column behind says more. */
+/** PgBouncer has no idle_in_transaction: a client with a server is active. Column session_state has the full state. */
 const clientState = (client: ClientStats): string =>
   client.state === 'idle_in_transaction' || (client.state === 'idle' && client.serverId !== 0)
     ? 'active'
@@ -202,7 +202,7 @@ interface ServerRow extends SocketRow {
   readonly server: ServerStats;
 }
 
-/** In PgBouncer's words: `new` logs in, `tested` is being reset. */
+/** In PgBouncer's words: `new` is in log-in, `tested` is being reset. */
 const serverState = (server: ServerStats): string =>
   server.state === 'login' ? 'new' : server.state === 'resetting' ? 'tested' : server.state;
 

@@ -1,21 +1,21 @@
 /**
- * Everything the admin console asks of the rest of Weir: rows to show and things to do. The app satisfies it with
- * a thin adapter; tests with a fake. Types only.
- * Actions refuse by throwing a WeirError (`console_refused`, `no_such_database` ...): its text goes to the operator.
+ * What the admin console needs from the rest of Weir: rows to show, and actions. Implemented by the app
+ * (app/console-sources.ts, app/console-actions.ts). An action refuses by throwing a WeirError (`console_refused`,
+ * `no_such_database` ...), whose text is shown to the operator. Types only.
  */
 import type { BalanceHosts, PoolMode } from '../config/config.ts';
 import type { StatsSources } from '../observability/types.ts';
 import type { ServerStats } from '../pool/types.ts';
 
-/** A row of SHOW DATABASES: one configured database, or one that clients opened through "*". */
+/** A row of SHOW DATABASES: a configured database, or one that a client has opened by the "*" entry. */
 export interface DatabaseRow {
   readonly name: string;
-  /** The primary as configured. */
+  /** The configured primary. */
   readonly host: string;
   readonly port: number;
-  /** Its name on the server. */
+  /** The name of the database on the server. */
   readonly serverDatabase: string;
-  /** The user that every client's server connections log in as; undefined: the client's own. */
+  /** The user of all server connections; undefined: each client's own user. */
   readonly forceUser: string | undefined;
   readonly defaultPoolSize: number;
   readonly minPoolSize: number;
@@ -23,17 +23,17 @@ export interface DatabaseRow {
   readonly serverLifetimeMs: number;
   readonly poolMode: PoolMode;
   readonly loadBalanceHosts: BalanceHosts;
-  /** Per node; 0 = what the node can spare. */
+  /** Per node; 0 = as many as the node can spare. */
   readonly maxDbConnections: number;
   readonly isPaused: boolean;
-  /** Refuses new clients (DISABLE). */
+  /** It refuses new clients (DISABLE). */
   readonly isDisabled: boolean;
-  /** Why it cannot be used, or not fully, although its nodes may be up. */
+  /** Why it cannot be used, or not fully, even if its nodes are up. */
   readonly problem: string | undefined;
   readonly replicas: number;
 }
 
-/** A row of SHOW CONFIG; values as they are written in a configuration file, secrets already hidden. */
+/** A row of SHOW CONFIG. Values as in a configuration file, with secrets hidden. */
 export interface SettingRow {
   readonly key: string;
   readonly value: string;
@@ -41,11 +41,11 @@ export interface SettingRow {
   readonly isChangeable: boolean;
 }
 
-/** A row of SHOW PREPARED: one distinct statement that clients have prepared by name. */
+/** A row of SHOW PREPARED: a statement that clients have prepared by name. */
 export interface PreparedRow {
   readonly database: string;
   readonly user: string;
-  /** Text as sent by the client; the console cuts it. */
+  /** The text as the client sent it; the console cuts it. */
   readonly query: string;
   /** Clients that have it prepared, and server connections on which it is. */
   readonly clients: number;
@@ -61,7 +61,7 @@ export interface ResizeRequest {
   readonly max: number | undefined;
 }
 
-/** One pool that a RESIZE touched. */
+/** One pool that RESIZE POOL has changed. */
 export interface ResizeOutcome {
   readonly database: string;
   readonly user: string;
@@ -73,7 +73,7 @@ export interface ResizeOutcome {
   readonly max: number;
 }
 
-/** A table as written in INVALIDATE TABLE, folded to lower case unless quoted. */
+/** A table of INVALIDATE TABLE, folded to lower case unless quoted. */
 export interface TableName {
   readonly schema: string | undefined;
   readonly name: string;
@@ -81,7 +81,7 @@ export interface TableName {
 
 export interface InvalidateRequest {
   readonly tables: readonly TableName[];
-  /** User tags without their prefix. */
+  /** Tags that clients named, without the prefix `t:`. */
   readonly tags: readonly string[];
   readonly all: boolean;
 }
@@ -94,45 +94,51 @@ export interface ExplainRow {
 
 export interface ExplainRequest {
   readonly sql: string;
-  /** Undefined: the only configured database; refuse when there are several. */
+  /** Undefined: the only configured database; an error if there are several. */
   readonly database: string | undefined;
-  /** Whose search_path counts; undefined: the console's user. */
+  /** The user whose search_path is used. */
   readonly user: string;
 }
 
 /**
- * now: clients are cut off. wait-for-servers: no new clients, statements and transactions in flight end first (as
- * SIGTERM). wait-for-clients: no new clients, exit when the last has gone.
+ * now: clients are disconnected. wait-for-servers: no new clients; running statements and transactions end first (as with
+ * SIGTERM). wait-for-clients: no new clients; the process exits when the last client has disconnected.
  */
 export type ShutdownMode = 'now' | 'wait-for-servers' | 'wait-for-clients';
 
-/** `signal` fires when the operator cancelled the command or went away: stop waiting, leave things as they are. */
+/**
+ * A `database` of undefined means every database. `signal` fires when the operator has cancelled the command or
+ * disconnected: the action then stops to wait, and undoes nothing.
+ */
 export interface ConsoleActions {
-  /** Stop handing out servers; resolves when all of them are released and closed. Undefined: every database. */
+  /** The pools give out no more servers. Resolves when all servers are released and closed. */
   pause(database: string | undefined, signal: AbortSignal): Promise<void>;
   resume(database: string | undefined): Promise<void>;
-  /** Refuse, or take again, new clients of a database. */
+  /** Refuses new clients of the database. */
   disable(database: string): Promise<void>;
   enable(database: string): Promise<void>;
-  /** Reads the configuration again; resolves to what could not be applied, in words. A bad file throws and changes nothing. */
+  /**
+   * Reads the configuration again. Resolves to what could not be applied, in words.
+   * @throws WeirError for a bad file, and then changes nothing
+   */
   reload(): Promise<readonly string[]>;
-  /** Close server connections when they are next released. */
+  /** Closes each server connection when it is next released. */
   reconnect(database: string | undefined): Promise<void>;
   /** Resolves when no server connection is marked for closing any more. */
   waitClose(database: string | undefined, signal: AbortSignal): Promise<void>;
-  /** Ends one client; false: no such client. */
+  /** Disconnects one client; false: there is none with this id. */
   killClient(id: number): Promise<boolean>;
-  /** Drops every client and server connection of a database (undefined: of all), which stays paused until RESUME. */
+  /** Closes every client and server connection of the database, and pauses it until RESUME. */
   killDatabase(database: string | undefined): Promise<void>;
-  /** Resolves as soon as the shutdown has been started. */
+  /** Resolves as soon as the shutdown has begun. */
   shutdown(mode: ShutdownMode): Promise<void>;
-  /** No new work for a node / work again; in every database that has a node of this name. False: there is none. */
+  /** Starts or ends draining of a node, in every database that has a node of this name. False: none has. */
   setDraining(node: string, isDraining: boolean): Promise<boolean>;
-  /** Takes effect at once. Refuses when nothing fits the names. */
+  /** Takes effect at once. Refuses names for which there is no pool. */
   resizePool(request: ResizeRequest): Promise<readonly ResizeOutcome[]>;
-  /** The console has checked that the key exists and is changeable; refuse a bad value. */
+  /** Refuses a bad value. The console has checked that the key exists and is changeable. */
   setSetting(key: string, value: string): Promise<void>;
-  /** Resolves when every reachable Weir was told. Refuses a table that no database has. */
+  /** Resolves when every reachable Weir process has been told. Refuses a table that no database has. */
   invalidate(request: InvalidateRequest): Promise<void>;
   explainRoute(request: ExplainRequest): Promise<readonly ExplainRow[]>;
 }
@@ -141,7 +147,7 @@ export interface ConsoleSources extends StatsSources, ConsoleActions {
   servers(): Iterable<ServerStats>;
   databases(): Iterable<DatabaseRow>;
   settings(): Iterable<SettingRow>;
-  /** Names of the users that Weir knows secrets of. */
+  /** Names of the users for whom Weir has a password or other secret. */
   users(): Iterable<string>;
   preparedStatements(): Iterable<PreparedRow>;
   /** max_client_conn. */

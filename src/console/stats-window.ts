@@ -1,6 +1,6 @@
 /**
- * Averages of SHOW STATS: totals of every database at the ends of periods of 60 s (PgBouncer's stats_period), so that
- * "per second" means "in the last whole period". Sampled by the console's timer; pure otherwise.
+ * Averages of SHOW STATS: keeps the totals of every database at the ends of periods of 60 s (PgBouncer's stats_period),
+ * so that an average is one over the last whole period. console.ts calls sample() by a timer.
  */
 import { durationBoundsSeconds } from '../session/types.ts';
 import type { DatabaseStats } from '../session/types.ts';
@@ -8,7 +8,7 @@ import type { ConsoleSources } from './sources.ts';
 
 export const statsPeriodMs = 60_000;
 
-/** Times in microseconds, as PgBouncer shows them. */
+/** Totals of one database since the start. Times in microseconds, as in PgBouncer. */
 export interface Totals {
   readonly database: string;
   readonly serverAssignments: number;
@@ -24,7 +24,7 @@ export interface Totals {
   readonly binds: number;
 }
 
-/** Of one period: counts and bytes per second; times per transaction, per query, per server assignment. */
+/** Averages of one period: counts and bytes per second; times per transaction, query or server assignment. */
 export type Averages = Omit<Totals, 'database'>;
 
 export interface StatsRow {
@@ -39,7 +39,7 @@ interface Sample {
 }
 
 export interface StatsWindow {
-  /** The end of a period. */
+  /** Ends a period. */
   sample(): void;
   rows(): StatsRow[];
   /** Over all databases. */
@@ -50,7 +50,7 @@ type TotalsSource = Pick<ConsoleSources, 'databaseStats' | 'pools'>;
 
 export function createStatsWindow(sources: TotalsSource, nowMs: () => number): StatsWindow {
   const read = (): Sample => ({ atMs: nowMs(), totals: readTotals(sources) });
-  // Before the first period is over, averages are those since the start.
+  // Until the first period is over, averages are over the time since the start.
   let older: Sample = { atMs: nowMs(), totals: new Map() };
   let newer: Sample | undefined;
   const between = (database: string, now: Sample): Averages => {
@@ -164,7 +164,7 @@ function averageOf(end: Totals, start: Totals, seconds: number): Averages {
   };
 }
 
-/** Statements by where they were answered and how they ended, out of DatabaseStats.byLabel. */
+/** Number of statements that primary, replicas and cache have answered, and of those that ended in an error. */
 export interface Outcomes {
   readonly primary: number;
   readonly replica: number;
@@ -172,6 +172,7 @@ export interface Outcomes {
   readonly errors: number;
 }
 
+/** Sums up DatabaseStats.byLabel. */
 export function outcomesOf(stats: DatabaseStats): Outcomes {
   const at = (index: number): number => stats.byLabel[index] ?? 0;
   const route = (index: number): number => {
@@ -184,7 +185,11 @@ export function outcomesOf(stats: DatabaseStats): Outcomes {
   return { primary: route(0), replica: route(1), cache: route(2), errors };
 }
 
-/** An estimate of a quantile of query durations over all routes, in microseconds; null before the first query. */
+/**
+ * Estimates a quantile of query durations over all routes, by linear interpolation in the histogram.
+ * @param quantile from 0 to 1
+ * @returns microseconds; null before the first query
+ */
 export function durationQuantileUs(stats: DatabaseStats, quantile: number): number | null {
   const counts = new Array<number>(durationBoundsSeconds.length + 1).fill(0);
   for (const route of stats.durations)

@@ -1,12 +1,12 @@
 /**
- * What a command of the admin console is, and how a table to show is written down: each column next to where its
- * value comes from, so that the two cannot get out of step. Used by show*.ts, actions.ts, console.ts.
+ * What a command of the admin console is; and helpers to define a SHOW command, with each column next to the function
+ * that gives its value. Used by show*.ts, actions.ts and console.ts.
  */
 import type { Scanner } from './parse.ts';
 import type { ConsoleSources } from './sources.ts';
 import type { StatsWindow } from './stats-window.ts';
 
-/** Who may use the console: `admin_users` everything, `stats_users` only commands of role stats. */
+/** Role of a console user: admin_users may run every command, stats_users only those of role stats. */
 export type Role = 'admin' | 'stats';
 
 export type Value = string | number | null;
@@ -19,34 +19,37 @@ export interface ConsoleColumn {
 export interface CommandContext {
   readonly sources: ConsoleSources;
   readonly user: string;
-  /** Fires when the operator cancels the command or goes away. */
+  /** Fires when the operator cancels the command or disconnects. */
   readonly signal: AbortSignal;
   /** Totals of the last two periods, for averages. */
   readonly window: StatsWindow;
-  /** Monotonic ms. */
+  /** Monotonic time in ms. */
   readonly nowMs: number;
 }
 
 export interface CommandResult {
   readonly rows?: Iterable<readonly Value[]>;
-  /** Said to the operator as NOTICE, before the rows. */
+  /** Sent to the operator as NOTICE, before the rows. */
   readonly notices?: readonly string[];
 }
 
 export type Run = (context: CommandContext) => CommandResult | Promise<CommandResult>;
 
 export interface ConsoleCommand {
-  /** The words it starts with, upper case: "SHOW POOLS". */
+  /** The words it begins with, in upper case: "SHOW POOLS". */
   readonly name: string;
   readonly role: Role;
   /** As SHOW HELP prints it: "RESIZE POOL db[.user] [NODE n] [MIN n] [MAX n]". */
   readonly syntax: string;
   readonly help: string;
-  /** Of its result; empty for a command that answers with a tag only. Known before it runs, as Describe demands. */
+  /** Columns of its result, which Describe has to know before it runs. Empty: it answers with a tag only. */
   readonly columns: readonly ConsoleColumn[];
-  /** CommandComplete; a result with rows adds their number to SELECT only. */
+  /** The tag of CommandComplete. */
   readonly tag: string;
-  /** Reads the arguments behind the name; throws console_syntax. */
+  /**
+   * Reads the arguments after the name.
+   * @throws WeirError console_syntax
+   */
   parse(scanner: Scanner): Run;
 }
 
@@ -54,7 +57,7 @@ export interface ShowColumn<T> extends ConsoleColumn {
   value(row: T): Value;
 }
 
-/** Columns of a table over rows of T, by type. */
+/** Makes columns of a table with rows of T. */
 export interface ColumnMaker<T> {
   text(name: string, value: (row: T) => string | null): ShowColumn<T>;
   int(name: string, value: (row: T) => number | null): ShowColumn<T>;
@@ -69,7 +72,7 @@ export function columnsOf<T>(): ColumnMaker<T> {
   };
 }
 
-/** int8 has neither fractions nor infinities. */
+/** Rounds for int8; NULL for an infinite value, which int8 does not have. */
 function whole(value: number | null): number | null {
   return value === null || !Number.isFinite(value) ? null : Math.round(value);
 }
@@ -101,13 +104,13 @@ function* cells<T>(rows: Iterable<T>, columns: readonly ShowColumn<T>[]): Genera
   for (const row of rows) yield columns.map((column) => column.value(row));
 }
 
-/** "2026-11-21 12:04:18 UTC", the form of PgBouncer; null for "never". */
+/** @returns "2026-11-21 12:04:18 UTC", as PgBouncer prints it; null for 0, which means never */
 export function timestamp(epochMs: number): string | null {
   if (!(epochMs > 0) || epochMs > 8.64e15) return null;
   return `${new Date(epochMs).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
 }
 
-/** The whole seconds of a duration, and the microseconds left over: PgBouncer splits waits so. */
+/** Splits a duration into whole seconds and the remaining microseconds, as PgBouncer shows waits. */
 export function splitWait(ms: number): { readonly seconds: number; readonly microseconds: number } {
   const seconds = Math.floor(ms / 1000);
   return { seconds, microseconds: Math.floor((ms - seconds * 1000) * 1000) };

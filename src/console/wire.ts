@@ -1,6 +1,7 @@
 /**
- * Results of the admin console as RowDescription and DataRow, in text or binary format as Bind asked: some drivers
- * (JDBC, pgx, asyncpg) want binary. Pure. Source: PostgreSQL manual, "Message Formats"; typsend functions.
+ * Protocol messages of the admin console: writes RowDescription and DataRow, in text or (for JDBC, pgx, asyncpg) binary
+ * format as Bind demands, and reads Parse, Bind, Describe, Close and Execute. Called by session.ts and extended.ts.
+ * Source: PostgreSQL manual, "Message Formats"; typsend functions.
  */
 import { Backend } from '../protocol/codes.ts';
 import { ProtocolError, endOfString } from '../protocol/read.ts';
@@ -13,7 +14,7 @@ const types = {
   float8: { oid: 701, size: 8 },
 } as const;
 
-/** Result format codes of Bind: none = all text, one = for all columns, else one a column. 1 = binary. */
+/** Result format codes of Bind, 0 = text, 1 = binary: none = all text, one = for all columns, else one per column. */
 export type Formats = readonly number[];
 
 function isBinary(formats: Formats, column: number): boolean {
@@ -105,7 +106,7 @@ export function readBind(body: Buffer): BindMessage {
   };
 }
 
-/** Describe and Close: a statement ('S') or a portal ('P'). */
+/** Reads the body of Describe or Close: a statement ('S') or a portal ('P'). */
 export function readTarget(body: Buffer): { readonly kind: 'S' | 'P'; readonly name: string } {
   const kind = String.fromCharCode(body[0] ?? 0);
   if (kind !== 'S' && kind !== 'P') throw new ProtocolError('Describe or Close of neither a statement nor a portal');
@@ -123,7 +124,7 @@ export interface Frame {
   readonly body: Buffer;
 }
 
-/** Cuts a stream of bytes into frames; refuses a length before anything of that size is kept. */
+/** Splits a stream of bytes into messages. A length that is too large is refused before its bytes are kept. */
 export class FrameCutter {
   private readonly maxLength: number;
   private chunks: Buffer[] = [];
@@ -143,7 +144,10 @@ export class FrameCutter {
     this.held += chunk.length;
   }
 
-  /** The next whole frame; undefined: not here yet. */
+  /**
+   * @returns the next message; undefined if it has not arrived completely
+   * @throws ProtocolError for a length out of range
+   */
   next(): Frame | undefined {
     if (this.held < 5) return undefined;
     const head = this.joined(5);
@@ -159,7 +163,7 @@ export class FrameCutter {
     return { type: whole[0] as number, body: whole.subarray(5, length + 1) };
   }
 
-  /** The first chunk, made at least `bytes` long; joins once per frame, not once per chunk. */
+  /** The first chunk, at least `bytes` long. Joins all chunks if it has to, so once per message. */
   private joined(bytes: number): Buffer {
     const first = this.chunks[0] as Buffer;
     if (first.length >= bytes) return first;
