@@ -5,7 +5,7 @@
 import { didYouMean } from '../config/suggest.ts';
 import { WeirError } from '../errors.ts';
 import type { Log } from '../observability/types.ts';
-import { chatter } from './chatter.ts';
+import { driverStatement } from './driver-statements.ts';
 import { commands } from './commands.ts';
 import { Scanner, shown, syntaxError } from './parse.ts';
 import type { CommandResult, ConsoleColumn, ConsoleCommand, Role, Run } from './types.ts';
@@ -68,7 +68,7 @@ export function createConsole(options: ConsoleOptions): Console {
     if (command.role === 'admin') log('info', 'console_command', `${by.user} runs ${command.name}`, { user: by.user });
     try {
       const context = { sources, user: by.user, signal: by.signal, window, nowMs: options.nowMs() };
-      return await raceAbort(statement.run(context), by.signal);
+      return await withAbort(statement.run(context), by.signal);
     } catch (error) {
       if (by.signal.aborted) throw new WeirError('console_canceled', { command: command.name });
       if (error instanceof WeirError) throw error;
@@ -94,7 +94,7 @@ export function createConsole(options: ConsoleOptions): Console {
 }
 
 /** Rejects when `signal` fires, so that a cancel ends the wait even if the action does not watch its signal. */
-async function raceAbort(result: CommandResult | Promise<CommandResult>, signal: AbortSignal): Promise<CommandResult> {
+async function withAbort(result: CommandResult | Promise<CommandResult>, signal: AbortSignal): Promise<CommandResult> {
   if (!(result instanceof Promise)) return result;
   let stopListening = (): void => {};
   const aborted = new Promise<never>((_resolve, reject) => {
@@ -128,10 +128,10 @@ function parseStatement(scanner: Scanner, isWeirSetting: (key: string) => boolea
   const command = findCommand(rest);
   if (command === undefined || command.name === 'SET') {
     const words = new Scanner(rest).takeStatement();
-    const said = chatter(words, isWeirSetting) ?? showSetting(words, isWeirSetting);
-    if (said !== undefined) {
+    const answered = driverStatement(words, isWeirSetting) ?? showSetting(words, isWeirSetting);
+    if (answered !== undefined) {
       scanner.takeStatement();
-      return { command: said, columns: said.columns, run: said.parse(scanner) };
+      return { command: answered, columns: answered.columns, run: answered.parse(scanner) };
     }
     if (command === undefined) throw unknownCommand(words);
   }

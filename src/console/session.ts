@@ -17,7 +17,7 @@ import {
   parameterStatus,
   readyForQuery,
 } from '../protocol/write.ts';
-import { serverVersion } from './chatter.ts';
+import { serverVersion } from './driver-statements.ts';
 import { ConsoleExtended, ConsoleOutput, sendRows } from './extended.ts';
 import type { Value } from './types.ts';
 import { FrameCutter, describeRows } from './wire.ts';

@@ -6,7 +6,7 @@
 import type { ConsoleColumn, ConsoleCommand, Run, Value } from './types.ts';
 
 /** Settings of a PostgreSQL session. SET of one is accepted and ignored. */
-const quietSettings = new Set(
+const ignoredSettings = new Set(
   `application_name bytea_output client_encoding client_min_messages datestyle default_transaction_isolation
   default_transaction_read_only extra_float_digits idle_in_transaction_session_timeout intervalstyle jit lock_timeout
   names row_security search_path session standard_conforming_strings statement_timeout synchronize_seqscans
@@ -42,7 +42,7 @@ function answer(
   return { name: tag, role: 'stats', syntax: tag, help: '', columns, tag, parse: () => run };
 }
 
-const quiet = (tag: string): ConsoleCommand => ({
+const withoutEffect = (tag: string): ConsoleCommand => ({
   name: tag,
   role: 'stats',
   syntax: tag,
@@ -56,28 +56,28 @@ const quiet = (tag: string): ConsoleCommand => ({
  * @param words the statement without comments, with one blank between words
  * @returns undefined for a statement that it does not know
  */
-export function chatter(words: string, isWeirSetting: (key: string) => boolean): ConsoleCommand | undefined {
+export function driverStatement(words: string, isWeirSetting: (key: string) => boolean): ConsoleCommand | undefined {
   const [first = '', second = '', third = ''] = words.toLowerCase().split(/[\s=]+/, 3);
   switch (first) {
     case 'set': {
       const name = (second === 'session' || second === 'local') && third !== '' ? third : second;
-      const isQuiet = quietSettings.has(name) || quietSettings.has(second);
-      return isQuiet && !isWeirSetting(name) ? quiet('SET') : undefined;
+      const isIgnored = ignoredSettings.has(name) || ignoredSettings.has(second);
+      return isIgnored && !isWeirSetting(name) ? withoutEffect('SET') : undefined;
     }
     case 'begin':
     case 'start':
-      return quiet('BEGIN');
+      return withoutEffect('BEGIN');
     case 'commit':
     case 'end':
-      return quiet('COMMIT');
+      return withoutEffect('COMMIT');
     case 'rollback':
     case 'abort':
-      return quiet('ROLLBACK');
+      return withoutEffect('ROLLBACK');
     case 'discard':
     case 'reset':
     case 'deallocate':
     case 'unlisten':
-      return quiet(
+      return withoutEffect(
         first === 'discard' || first === 'deallocate' ? `${first} ${second}`.trim().toUpperCase() : first.toUpperCase(),
       );
     case 'show':
@@ -89,7 +89,7 @@ export function chatter(words: string, isWeirSetting: (key: string) => boolean):
           .replace(/^transaction isolation level$/, 'transaction_isolation'),
       );
     case 'select':
-      return ping(words.slice(7).trim());
+      return driverSelect(words.slice(7).trim());
     default:
       return undefined;
   }
@@ -106,7 +106,7 @@ export function serverVersion(version: string): string {
   return `16.0 (Weir ${version})`;
 }
 
-function ping(expression: string): ConsoleCommand | undefined {
+function driverSelect(expression: string): ConsoleCommand | undefined {
   const literal = /^(\d{1,9})(?:\s+as\s+(\w{1,63}))?$/i.exec(expression);
   if (literal !== null) {
     const value = Number(literal[1]);
