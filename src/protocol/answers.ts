@@ -1,7 +1,7 @@
 /**
- * The queue of owed answers: what a server connection still has to say, in order, and to whom it goes.
- * Pipelines, COPY and skip-until-Sync are contents of this queue, not states of anybody. Pure: fed with the types
- * of messages, it says what each belongs to. Source: PostgreSQL manual, "Message Flow".
+ * The answers that a server connection still owes, in order, and the receiver of each. Pipelining, COPY FROM STDIN and
+ * the skipping of messages until Sync after an error are all represented here. Callers pass what they send and what they
+ * receive; the queue tells which request a message answers. Source: PostgreSQL manual, "Message Flow".
  */
 import { Ring } from '../util/ring.ts';
 import { Backend } from './codes.ts';
@@ -17,30 +17,30 @@ export const Owed = {
   Close: 5,
   Sync: 6,
   FunctionCall: 7,
-  /** Nothing was sent: Weir's own words to the client, in their place, or a mark in the queue. */
+  /** Nothing was sent: a message from Weir to the client that has to come at this place, or a callback. */
   Fake: 8,
 } as const;
 export type OwedKind = (typeof Owed)[keyof typeof Owed];
 
-/** One owed answer. `R` is whoever receives it. */
+/** One owed answer. `R` is the type of the receiver. */
 export class Answer<R> {
   readonly kind: OwedKind;
   receiver: R;
-  /** Asked for by Weir: its messages go to nobody (but an error in a client's batch is the client's). */
+  /** Sent by Weir itself: its answer is not relayed, except for an error in a client's batch. */
   readonly isSkipped: boolean;
-  /** Fake: what to say. Otherwise: the ErrorResponse to say in place of the server's, which has the statement no more. */
+  /** Fake: the message to the client. Otherwise: an ErrorResponse to send instead of the server's. */
   readonly bytes: Buffer | undefined;
-  /** What to call when it turns out that it did not happen: the server skipped it, or it failed itself. */
+  /** Called if the request was not done: the server skipped it (isSkipped), or it failed. */
   undo: ((isSkipped: boolean) => void) | undefined;
-  /** The receiver's own note on what this belongs to. */
+  /** For the receiver's own use. */
   readonly context: unknown;
-  /** A name that an error of this answer may speak of, and what the client calls it. */
+  /** A name that may occur in an error of this answer, and the client's own name for it. */
   readonly renamed: readonly [from: string, to: string] | undefined;
-  /** Describe of a statement: what to call with what the server says of it, before whatever follows is relayed. */
+  /** Describe of a statement: called with the description, before later messages are relayed. */
   described: ((description: Description) => void) | undefined;
-  /** Fake: what to call when everything before it was answered. */
+  /** Fake: called when everything before it has been answered. */
   reached: (() => void) | undefined;
-  /** Query, Execute: CopyInResponse may come. Nothing is sent behind it before that is known. */
+  /** Query, Execute: the answer may be CopyInResponse. Nothing more is sent before that is known. */
   mayCopyIn = false;
   private parameters: Buffer | undefined;
 
@@ -62,7 +62,7 @@ export class Answer<R> {
     this.renamed = renamed;
   }
 
-  /** ParameterDescription, then RowDescription or NoData: the frame in buffer[start, end). */
+  /** Takes a ParameterDescription, then a RowDescription or NoData; the whole frame is buffer[start, end). */
   noteDescription(type: number, buffer: Buffer, start: number, end: number): void {
     const { described, parameters } = this;
     if (described === undefined) return;
@@ -75,35 +75,36 @@ export class Answer<R> {
 }
 
 /**
- * COPY FROM STDIN, of the head of the queue. data: the server takes CopyData, and ignores Sync and Flush. ended: CopyDone or CopyFail
- * was sent. counting: it has failed, and nobody knows before or behind which of the Syncs among its data.
+ * State of a COPY FROM STDIN of the head of the queue. data: the server takes CopyData, and ignores Sync and Flush. ended:
+ * CopyDone or CopyFail was sent. counting: it has failed, and it is not known after which of the Syncs among its data.
  */
 type CopyState = 'none' | 'data' | 'ended' | 'counting';
 
+/** The server answers it with ReadyForQuery. */
 export function endsBatch(kind: OwedKind): boolean {
   return kind === Owed.Sync || kind === Owed.Query || kind === Owed.FunctionCall;
 }
 
 export class AnswerQueue<R> {
   private readonly queue = new Ring<Answer<R>>();
-  /** The server skips everything until a Sync that has not been sent yet. */
+  /** After an error, the server skips all messages until a Sync that was not sent yet. */
   private skipsToSync = false;
   private copy: CopyState = 'none';
-  /** Syncs among the data of the COPY. */
+  /** Syncs that were sent among the data of the COPY. */
   private straySyncs = 0;
-  /** Something of a batch was sent, and its Sync was not: also a Query is skipped there if the batch fails. */
+  /** A batch of the extended protocol was begun without its Sync: if it fails, the server skips a Query as well. */
   private isBatchOpen = false;
 
   get length(): number {
     return this.queue.length;
   }
 
-  /** Nothing is owed and nothing half done: the server may go to somebody else (if it is out of a transaction). */
+  /** No answer is owed and no batch or COPY is open: outside of a transaction, the server may be released. */
   get isQuiet(): boolean {
     return this.queue.length === 0 && !this.skipsToSync && this.copy === 'none';
   }
 
-  /** A batch of the extended protocol failed and its Sync has not come yet. */
+  /** A batch of the extended protocol has failed, and its Sync was not sent yet. */
   get isSkippingToSync(): boolean {
     return this.skipsToSync;
   }
@@ -112,16 +113,17 @@ export class AnswerQueue<R> {
     return this.copy === 'data';
   }
 
-  /** Its data are complete. */
+  /** The data of a COPY FROM STDIN have all been sent. */
   get hasCopied(): boolean {
     return this.copy === 'ended';
   }
 
+  /** A COPY has failed, and the caller has to count ReadyForQuery messages: see failed(). */
   get isCounting(): boolean {
     return this.copy === 'counting';
   }
 
-  /** What the server makes of the next message is known only when it has said more. */
+  /** Whether the server will take or skip the next message is known only after its next answer. */
   get isUnsure(): boolean {
     if (this.copy === 'counting' || (this.copy === 'ended' && this.straySyncs > 0)) return true;
     return this.copy !== 'data' && this.queue.last()?.mayCopyIn === true;
@@ -135,7 +137,7 @@ export class AnswerQueue<R> {
     return this.queue.peek();
   }
 
-  /** To be called for everything that is sent to the server, in order. */
+  /** Must be called for everything that is sent to the server, in order. */
   push(answer: Answer<R>): void {
     if (this.skipsToSync) {
       if (answer.kind !== Owed.Sync) {
@@ -148,7 +150,7 @@ export class AnswerQueue<R> {
     this.queue.push(answer);
   }
 
-  /** The head's answer is complete (or a Fake was dealt with). */
+  /** Removes the head, whose answer is complete. */
   shift(): void {
     this.queue.shift();
     this.noCopy();
@@ -160,8 +162,8 @@ export class AnswerQueue<R> {
   }
 
   /**
-   * CopyInResponse. A Query may bring several, an Execute one.
-   * @returns false: nothing that was sent can have brought it
+   * Notes a CopyInResponse. A Query may cause several, an Execute one.
+   * @returns false if the head of the queue cannot have caused it, which is a protocol violation
    */
   copyInStarted(): boolean {
     const head = this.queue.peek();
@@ -172,20 +174,21 @@ export class AnswerQueue<R> {
     return true;
   }
 
-  /** A Sync was sent among the data: ignored by the server, unless the COPY has failed by then. */
+  /** Notes a Sync sent among the data of a COPY: the server ignores it, unless the COPY has failed before. */
   syncInCopy(): void {
     this.straySyncs++;
   }
 
-  /** CopyDone or CopyFail was sent. */
+  /** Notes that CopyDone or CopyFail was sent. */
   copyEnded(): void {
     this.copy = 'ended';
   }
 
   /**
-   * ErrorResponse: in a batch, everything up to its Sync will not be answered; it is undone, the last first. For a Query or
-   * FunctionCall that fails itself ReadyForQuery is still owed, so nothing changes.
-   * @returns whether the ReadyForQuery of a COPY that has failed have to be counted
+   * Notes an ErrorResponse. In a batch, the server answers nothing more up to the Sync: these answers are removed and
+   * undone, the last first. A Query or FunctionCall that fails still owes ReadyForQuery, so nothing changes.
+   * @returns whether the caller has to count ReadyForQuery messages: a COPY has failed, and the server answers each Sync
+   * among its data that it has read since
    */
   failed(): boolean {
     const isUnsure = this.straySyncs > 0;
@@ -195,7 +198,7 @@ export class AnswerQueue<R> {
     return isUnsure;
   }
 
-  /** They were counted: none is owed any more. */
+  /** The ReadyForQuery messages were counted: no answer is owed any more. */
   counted(): void {
     this.noCopy();
     this.queue.clear();
@@ -217,7 +220,7 @@ export class AnswerQueue<R> {
     for (let last = dropped.pop(); last !== undefined; last = dropped.pop()) last.undo?.(dropped.length > 0);
   }
 
-  /** Everybody who is owed something, but not the one whose answer is coming or comes next. */
+  /** All receivers in the queue but the receiver of the head. */
   behindHead(): R[] {
     const receivers = new Set<R>();
     for (let i = 1; i < this.queue.length; i++) receivers.add((this.queue.at(i) as Answer<R>).receiver);
@@ -227,8 +230,8 @@ export class AnswerQueue<R> {
   }
 
   /**
-   * `from` waits no longer: what it is owed goes to `to`, and counts as not done.
-   * @returns whether anything had to be undone: it will have happened all the same
+   * Makes `to` the receiver of everything owed to `from`, and calls undo for it, although the server will do it.
+   * @returns whether there was anything to undo
    */
   handOver(from: R, to: R): boolean {
     let isUndone = false;
@@ -243,7 +246,7 @@ export class AnswerQueue<R> {
     return isUndone;
   }
 
-  /** The server is gone: everybody who is still owed something, each once, in order. */
+  /** Empties the queue after the connection was lost, and undoes everything. @returns each receiver once, in order */
   drain(): R[] {
     const receivers = new Set<R>();
     for (let answer = this.queue.shift(); answer !== undefined; answer = this.queue.shift()) {

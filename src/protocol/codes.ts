@@ -1,6 +1,6 @@
 /**
- * Message type bytes and request codes of the protocol, version 3.
- * Source: PostgreSQL manual, "Message Formats". The same byte means different things in the two directions.
+ * Message types and request codes of the protocol, version 3. The same byte means different messages in the two
+ * directions. Source: PostgreSQL manual, "Message Formats".
  */
 
 const code = (letter: string): number => letter.charCodeAt(0);
@@ -52,7 +52,7 @@ export const Backend = {
   RowDescription: code('T'),
 } as const;
 
-/** Int32 in the place of the protocol version in the first packet. */
+/** The Int32 in the place of the protocol version in the first packet of a connection. */
 export const Request = {
   protocol30: 196608,
   protocol32: 196610,
@@ -61,7 +61,7 @@ export const Request = {
   gssEnc: 80877104,
 } as const;
 
-/** Newest minor version that Weir speaks with clients. */
+/** The newest minor version of protocol 3 that Weir speaks with clients. */
 export const newestMinor = 2;
 
 /** AuthenticationXxx sub-codes. */
@@ -81,19 +81,19 @@ export const AuthCode = {
 /** ReadyForQuery's transaction status. */
 export const TxStatus = { Idle: code('I'), InTransaction: code('T'), Failed: code('E') } as const;
 
-/** As ReadyForQuery says it. */
+/** The transaction status as the letter in ReadyForQuery. */
 export function statusLetter(status: number): 'I' | 'T' | 'E' {
   return status === TxStatus.Idle ? 'I' : status === TxStatus.InTransaction ? 'T' : 'E';
 }
 
-/** A frame's length field counts itself; PostgreSQL refuses more than 1 GB less a little (PQ_LARGE_MESSAGE_LIMIT). */
+/** Largest value of a message's length field, which counts itself: just below 1 GB, as PQ_LARGE_MESSAGE_LIMIT. */
 export const maxFrameLength = 0x3fffffff;
 /** MAX_STARTUP_PACKET_LENGTH of PostgreSQL. */
 export const maxStartupLength = 10_000;
-/** Larger than any password message PostgreSQL takes (PG_MAX_AUTH_TOKEN_LENGTH). */
+/** The longest password message that PostgreSQL accepts (PG_MAX_AUTH_TOKEN_LENGTH), in bytes. */
 export const maxAuthMessageLength = 65_535;
 
-/** 'Q' for 0x51, or the number when it does not print: for messages to people. */
+/** A message type for an error message: 'Q' for 0x51, or the number if it is not a printable character. */
 export function describeType(type: number): string {
   return type >= 0x21 && type <= 0x7e ? `'${String.fromCharCode(type)}'` : `0x${type.toString(16).padStart(2, '0')}`;
 }

@@ -1,6 +1,6 @@
 /**
- * What a server says of a prepared statement: its parameters and the rows that it brings, in a form to be kept and
- * compared as PostgreSQL does before it says "cached plan must not change result type". Pure.
+ * The description of a prepared statement (its parameters and result columns), in a form that can be kept. Result columns
+ * are compared as PostgreSQL does before it answers "cached plan must not change result type".
  */
 import { createHash } from 'node:crypto';
 import { Backend } from './codes.ts';
@@ -8,24 +8,28 @@ import { endOfString } from './read.ts';
 import { frame } from './write.ts';
 
 export interface Description {
-  /** Int16 count and the OIDs, as in Parse; undefined: only what it brings is known. */
+  /** Int16 count and the OIDs, as in Parse; undefined: only the result is known. */
   readonly parameters: Buffer | undefined;
-  /** A few bytes, however many columns there are. */
+  /** A hash of the result columns. */
   readonly resultType: string;
-  /** What the server said: ParameterDescription, then RowDescription or NoData; undefined if that is too long to be kept. */
+  /** The messages of the server: ParameterDescription, then RowDescription or NoData; undefined if they are too long. */
   readonly frames?: Buffer | undefined;
 }
 
-/** Wider descriptions are asked for again, bytes. */
+/** Longer descriptions are not kept but requested again. In bytes. */
 const maxKeptDescription = 4 * 1024;
 
-/** `result`: the frame of RowDescription or NoData. */
+/**
+ * @param parameters the body of ParameterDescription
+ * @param result the whole frame of RowDescription or NoData
+ * @returns both messages; undefined if they are too long to be kept
+ */
 export function descriptionFrames(parameters: Buffer, result: Buffer): Buffer | undefined {
   if (parameters.length + result.length > maxKeptDescription) return undefined;
   return Buffer.concat([frame(Backend.ParameterDescription, parameters), result]);
 }
 
-/** The result type of what brings no rows. */
+/** The result type of a statement that returns no rows. */
 export const noRows = 'none';
 
 export function isSameDescription(one: Description, other: Description): boolean {
@@ -34,8 +38,9 @@ export function isSameDescription(one: Description, other: Description): boolean
 }
 
 /**
- * The result type in a RowDescription or NoData, the whole frame in buffer[start, end): names, types and modifiers of the
- * columns. Which table one comes from does not count, nor does the format; the length belongs to the type.
+ * A hash of the names, types and type modifiers of the result columns. Their table, format and length are left out: the
+ * first two may differ, and the length follows from the type.
+ * @param type RowDescription or NoData; the whole frame is buffer[start, end)
  */
 export function resultTypeOf(type: number, buffer: Buffer, start: number, end: number): string {
   if (type === Backend.NoData) return noRows;
@@ -51,7 +56,10 @@ export function resultTypeOf(type: number, buffer: Buffer, start: number, end: n
   return hash.digest('base64');
 }
 
-/** The result type in an answer that begins with a description, in parts; undefined: it does not say. */
+/**
+ * @param parts the messages of an answer, in pieces
+ * @returns the result type, if the answer has a RowDescription or NoData before its rows
+ */
 export function resultTypeIn(parts: readonly Buffer[]): string | undefined {
   const bytes = parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
   for (let at = 0; at + 5 <= bytes.length; at += 1 + bytes.readInt32BE(at + 1)) {

@@ -1,10 +1,10 @@
 /**
- * Reading the few messages whose contents Weir needs. Pure; positions are checked, a message that lies about its
- * own contents is a ProtocolError. Bodies are spans (buffer, start, end) without type byte and length.
+ * Reads the few messages whose contents Weir needs. The body of a message is passed as (buffer, start, end), without type
+ * and length. A body whose inner lengths do not fit is a ProtocolError.
  */
 import { isUtf8 } from 'node:buffer';
 
-/** The peer does not speak the protocol. The connection it came from is closed, nothing else. */
+/** The peer has violated the protocol. Its connection is closed; others are not affected. */
 export class ProtocolError extends Error {
   constructor(what: string) {
     super(what);
@@ -12,14 +12,21 @@ export class ProtocolError extends Error {
   }
 }
 
-/** Index of the zero byte at or after `start`; ProtocolError if there is none before `end`. */
+/**
+ * @returns the index of the first zero byte at or after `start`
+ * @throws ProtocolError if there is none before `end`
+ */
 export function endOfString(buffer: Buffer, start: number, end: number): number {
   const zero = buffer.indexOf(0, start);
   if (zero === -1 || zero >= end) throw new ProtocolError('a string without its end');
   return zero;
 }
 
-/** The name/value pairs behind the version of a StartupMessage. Of the same name the last one counts, as in PostgreSQL. */
+/**
+ * Reads the name/value pairs of a StartupMessage, which follow the version. A name may occur twice; callers use the last
+ * value, as PostgreSQL does.
+ * @throws ProtocolError
+ */
 export function readStartupParameters(buffer: Buffer, start: number, end: number): [name: string, value: string][] {
   const parameters: [string, string][] = [];
   let at = start;
@@ -36,8 +43,9 @@ export function readStartupParameters(buffer: Buffer, start: number, end: number
 }
 
 /**
- * Fields of ErrorResponse and NoticeResponse by their letter: S severity, C SQLSTATE, M message, D detail, H hint ...
- * @param isCut this is only the beginning of the message: the field that does not end is left out
+ * Reads the fields of ErrorResponse or NoticeResponse, by letter: S severity, C SQLSTATE, M message, D detail, H hint ...
+ * @param isCut the span is only the beginning of the message: a field without its end is left out
+ * @throws ProtocolError unless isCut
  */
 export function readErrorFields(buffer: Buffer, start: number, end: number, isCut = false): Map<string, string> {
   const fields = new Map<string, string>();
@@ -51,7 +59,7 @@ export function readErrorFields(buffer: Buffer, start: number, end: number, isCu
   return fields;
 }
 
-/** SQLSTATE of an ErrorResponse without decoding the rest; '' if it has none (or lies beyond `end`). */
+/** The SQLSTATE of an ErrorResponse, without decoding the rest; '' if there is none before `end`. */
 export function readSqlstate(buffer: Buffer, start: number, end: number): string {
   let at = start;
   while (at < end && buffer[at] !== 0) {
@@ -63,7 +71,10 @@ export function readSqlstate(buffer: Buffer, start: number, end: number): string
   return '';
 }
 
-/** The values of a DataRow in text format; null = SQL NULL. */
+/**
+ * @returns the values of a DataRow in text format; null = SQL NULL
+ * @throws ProtocolError
+ */
 export function readDataRow(body: Buffer): (string | null)[] {
   const values: (string | null)[] = [];
   if (body.length < 2) throw new ProtocolError('a row without its number of columns');
@@ -80,7 +91,7 @@ export function readDataRow(body: Buffer): (string | null)[] {
   return values;
 }
 
-/** ParameterStatus, or any message of two strings. */
+/** Reads a message of two strings, such as ParameterStatus. */
 export function readPair(buffer: Buffer, start: number, end: number): [string, string] {
   const first = endOfString(buffer, start, end);
   const second = endOfString(buffer, first + 1, end);
@@ -88,8 +99,8 @@ export function readPair(buffer: Buffer, start: number, end: number): [string, s
 }
 
 /**
- * The name of a statement or portal in [start, end). Names that are not UTF-8 (the client may have another encoding) stay
- * apart from each other; they begin with a zero, which no name has.
+ * The name of a statement or portal in [start, end), without its zero. A name that is not UTF-8 (the client may have
+ * another encoding) is returned as a zero character and its bytes, so that different names stay different.
  */
 export function readName(buffer: Buffer, start: number, end: number): string {
   const name = buffer.toString('utf8', start, end);
@@ -97,12 +108,12 @@ export function readName(buffer: Buffer, start: number, end: number): string {
   return `\0${buffer.toString('latin1', start, end)}`;
 }
 
-/** The bytes that were read as `name`. */
+/** The bytes of a name from readName(). */
 export function bytesOfName(name: string): Buffer {
   return name.startsWith('\0') ? Buffer.from(name.slice(1), 'latin1') : Buffer.from(name);
 }
 
-/** A zero-terminated string at `start`. */
+/** Reads the zero-terminated string at `start`. */
 export function readString(buffer: Buffer, start: number, end: number): string {
   return buffer.toString('utf8', start, endOfString(buffer, start, end));
 }

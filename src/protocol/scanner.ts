@@ -1,19 +1,23 @@
 /**
- * Cuts a stream of chunks into frames without copying what can stay where it arrived. Pure: no socket, no clock.
- * Whole frames are handed on as spans of their chunk; a frame that is too large to wait for is handed on in
- * pieces as they come (`begin`, `more`), so that no length in the protocol costs memory. Used at both doors.
+ * Splits a stream of bytes into protocol messages (frames). A frame that arrived whole is passed on as a span of its
+ * chunk, without a copy. A large frame is passed on in pieces as they arrive (`begin`, `more`), so that its length costs
+ * no memory. Used for clients and servers.
  */
 import { maxFrameLength } from './codes.ts';
 import { ProtocolError } from './read.ts';
 
 export interface FrameSink {
-  /** A whole frame, header included, in buffer[start, end). Return false to stop the scanner behind this frame. */
+  /** A whole frame with its header, in buffer[start, end). Returns false to stop the scanner after this frame. */
   frame(type: number, buffer: Buffer, start: number, end: number): boolean;
-  /** May a frame of this type and total size, of which `available` bytes are here, be handed on in pieces? Otherwise it is collected. */
+  /**
+   * May a frame be passed on in pieces? If not, the scanner collects it.
+   * @param size of the frame, in bytes
+   * @param available bytes of it that have arrived
+   */
   mayStream(type: number, size: number, available: number): boolean;
-  /** First piece of a streamed frame of `size` bytes. Return false to stop the scanner behind this piece. */
+  /** The first piece of a frame of `size` bytes. Returns false to stop the scanner after this piece. */
   begin(type: number, size: number, buffer: Buffer, start: number, end: number): boolean;
-  /** A further piece; `isLast` with the last byte. */
+  /** A further piece; `isLast` if it ends the frame. Returns false to stop the scanner after this piece. */
   more(buffer: Buffer, start: number, end: number, isLast: boolean): boolean;
 }
 
@@ -21,12 +25,12 @@ const headerLength = 5;
 
 export class FrameScanner {
   private readonly sink: FrameSink;
-  /** Bytes of a streamed frame still to come. */
+  /** Bytes of a streamed frame that have not arrived yet. */
   private streaming = 0;
-  /** A frame being collected because it did not arrive whole. */
+  /** A frame that is being collected because it did not arrive whole. */
   private partial: Buffer | undefined;
   private partialLength = 0;
-  /** What is left of the chunk in which the sink said stop. */
+  /** The rest of the chunk in which the sink stopped the scanner, and chunks that came after it. */
   private rest: Buffer | undefined;
   private isStopped = false;
 
@@ -34,20 +38,20 @@ export class FrameScanner {
     this.sink = sink;
   }
 
-  /** Nothing of a frame has been seen that is not handed on. */
+  /** Everything that arrived has been passed on, and ends with the end of a frame. */
   get isBetweenFrames(): boolean {
     return this.streaming === 0 && this.partialLength === 0 && this.rest === undefined;
   }
 
-  /** Bytes kept back since the sink said stop. */
+  /** Bytes kept since the scanner was stopped. */
   get restBytes(): number {
     return this.rest?.length ?? 0;
   }
 
   /**
-   * The next bytes of the stream. After the sink has said stop, bytes are kept until `resume()`; the caller pauses
-   * its socket meanwhile, so that is one chunk at most.
-   * @throws ProtocolError a length below 4 or above 1 GB; nothing is allocated for it
+   * Takes the next bytes of the stream. A stopped scanner keeps them until resume(); since the caller pauses its socket,
+   * that is one chunk at most.
+   * @throws ProtocolError for a length below 4 or above 1 GB, before anything is allocated for it
    */
   push(chunk: Buffer): void {
     if (this.isStopped) {
@@ -57,12 +61,12 @@ export class FrameScanner {
     this.scan(chunk);
   }
 
-  /** Nothing is handed on before `resume()`, as if the sink had said so. */
+  /** Stops the scanner until resume(), as the sink does by returning false. */
   halt(): void {
     this.isStopped = true;
   }
 
-  /** Goes on behind the frame at which the sink said stop. */
+  /** Continues after the frame at which the scanner was stopped. */
   resume(): void {
     this.isStopped = false;
     const rest = this.rest;
@@ -102,9 +106,9 @@ export class FrameScanner {
     if (at < length) this.collect(chunk, at, headerLength);
   }
 
-  /** Starts to collect a frame (or at first only its header) that begins at `at`. */
+  /** Begins to collect the frame at `at`, or as yet its header. */
   private collect(chunk: Buffer, at: number, size: number): void {
-    // A frame may announce 1 GB and never come: room grows with what has really arrived.
+    // Not `size` bytes: the peer may announce 1 GB and send nothing. The buffer grows with what arrives.
     this.partial = Buffer.allocUnsafe(Math.min(size, Math.max(2 * (chunk.length - at), 64)));
     this.partialLength = chunk.copy(this.partial, 0, at);
   }
@@ -121,7 +125,10 @@ export class FrameScanner {
     this.partialLength = needed;
   }
 
-  /** Fills up the collected frame; returns the position behind it in `chunk`, or -1 if that is used up or the sink said stop. */
+  /**
+   * Adds to the collected frame, and passes it on when it is whole.
+   * @returns the position after it in `chunk`; -1 if the chunk is used up or the scanner stopped
+   */
   private complete(chunk: Buffer): number {
     let at = 0;
     if (this.partialLength < headerLength) {
@@ -150,7 +157,7 @@ export class FrameScanner {
     return -1;
   }
 
-  /** What was collected of a frame that is to be streamed after all, and this chunk, are its first piece. */
+  /** Starts to stream the collected frame: the collected bytes and the rest of this chunk are its first piece. */
   private beginCollected(type: number, size: number, chunk: Buffer, at: number): number {
     this.append(chunk, at, chunk.length, this.partialLength + chunk.length - at);
     const piece = (this.partial as Buffer).subarray(0, this.partialLength);

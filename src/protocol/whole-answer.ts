@@ -1,18 +1,18 @@
 /**
- * Whether bytes are the whole answer of one SELECT outside of a transaction, as it was asked for: the messages that must be there
- * in their order up to ReadyForQuery, each of its exact length, all rows of one width, their number as CommandComplete says, and
- * nothing behind. Pure; for answers that come from somewhere else than a server.
+ * Checks that bytes are a complete answer to one SELECT outside of a transaction: the expected messages in order up to
+ * ReadyForQuery and nothing after it, each with its exact length, all rows with the same number of columns, and as many
+ * rows as CommandComplete says. For answers from the second level of the cache, which do not come from a server.
  */
 import { Backend } from './codes.ts';
 
-/** What comes before the rows. `statement row` describes the statement, whose formats are not known yet: all are text. */
+/** Messages before the rows. `statement row`: RowDescription of a statement, before Bind, so with all formats text. */
 export type Heading = 'parse' | 'bind' | 'parameters' | 'statement row' | 'row';
 
 export interface AnswerForm {
   readonly headings: readonly Heading[];
-  /** As in Bind: none = all text, one = for all columns, otherwise one for each. */
+  /** Result formats as in Bind: none = all text, one = for all columns, else one per column. */
   readonly formats: readonly number[];
-  /** Values in Bind. */
+  /** Number of parameter values in Bind. */
   readonly parameters: number;
 }
 
@@ -29,6 +29,7 @@ const unknown = -1;
 const wrong = -2;
 const idle = 'I'.charCodeAt(0);
 
+/** @param form what the request makes the server answer */
 export function isWholeAnswer(bytes: Buffer, form: AnswerForm): boolean {
   let at = 0;
   let columns = form.formats.length > 1 ? form.formats.length : unknown;
@@ -69,7 +70,7 @@ function isParameterList(bytes: Buffer, start: number, end: number, parameters: 
   return end === start + 7 + 4 * parameters && bytes.readUInt16BE(start + 5) === parameters;
 }
 
-/** Number of columns in a RowDescription; `wrong` if it is none, or of other formats. */
+/** @returns the number of columns in a RowDescription; `wrong` if it is malformed or has other formats */
 function columnsDescribed(bytes: Buffer, start: number, end: number, formats: readonly number[]): number {
   if (end < start + 7) return wrong;
   const columns = bytes.readInt16BE(start + 5);

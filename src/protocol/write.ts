@@ -1,6 +1,6 @@
 /**
- * Messages that Weir itself says, as bytes. Pure; every function returns a whole frame (or several).
- * What is only passed on is never built here. Source: PostgreSQL manual, "Message Formats".
+ * Makes the messages that Weir itself sends. Every function returns one or more whole frames. Messages that are only
+ * relayed are not made here. Source: PostgreSQL manual, "Message Formats".
  */
 import { Backend, Frontend, AuthCode, Request } from './codes.ts';
 import { bytesOfName, endOfString } from './read.ts';
@@ -17,7 +17,7 @@ export function frame(type: number, body: Buffer = noBytes): Buffer {
   return out;
 }
 
-/** Zero-terminated strings one after another. */
+/** Zero-terminated strings, concatenated. */
 export function strings(...texts: readonly string[]): Buffer {
   return Buffer.from(texts.map((text) => `${text}\0`).join(''), 'utf8');
 }
@@ -38,7 +38,7 @@ function int32(value: number): Buffer {
 
 const bare = (type: number): Buffer => frame(type);
 
-/** Messages without a body, made once; never written into. */
+/** Messages without a body. Shared: the buffers must not be changed. */
 export const parseComplete = bare(Backend.ParseComplete);
 export const bindComplete = bare(Backend.BindComplete);
 export const closeComplete = bare(Backend.CloseComplete);
@@ -52,7 +52,7 @@ const ready = {
   E: frame(Backend.ReadyForQuery, Buffer.from('E')),
 };
 
-/** `status`: I idle, T in a transaction block, E in a failed one. */
+/** @param status I: idle, T: in a transaction block, E: in a failed transaction block */
 export function readyForQuery(status: 'I' | 'T' | 'E'): Buffer {
   return ready[status];
 }
@@ -63,7 +63,7 @@ export interface ErrorFields {
   readonly message: string;
   readonly detail?: string | undefined;
   readonly hint?: string | undefined;
-  /** Where in PostgreSQL's source, for errors that drivers know by that. */
+  /** The place in PostgreSQL's source, for errors that drivers recognize by it. */
   readonly file?: string | undefined;
   readonly routine?: string | undefined;
 }
@@ -86,7 +86,7 @@ export function noticeResponse(fields: ErrorFields): Buffer {
   return frame(Backend.NoticeResponse, errorBody(fields));
 }
 
-/** The ErrorResponse in buffer[start, end) with one name in it put in place of another; every other byte as it was. */
+/** The ErrorResponse in buffer[start, end) with the first occurrence of `from` replaced by `to`. */
 export function renamedError(
   buffer: Buffer,
   start: number,
@@ -101,8 +101,9 @@ export function renamedError(
 }
 
 /**
- * An ErrorResponse or NoticeResponse of any severity as an ERROR; every other field is as it was.
- * @param hint is said in addition
+ * Makes an ErrorResponse with severity ERROR of an ErrorResponse or NoticeResponse; the other fields are kept.
+ * @param message the whole frame
+ * @param hint added as a hint
  */
 export function toldAsError(message: Buffer, hint: string | undefined): Buffer {
   const parts: Buffer[] = [];
@@ -120,17 +121,17 @@ export function parameterStatus(name: string, value: string): Buffer {
   return frame(Backend.ParameterStatus, strings(name, value));
 }
 
-/** `secret`: 4 bytes in protocol 3.0, up to 256 in 3.2. */
+/** @param secret 4 bytes in protocol 3.0, up to 256 in 3.2 */
 export function backendKeyData(processId: number, secret: Buffer): Buffer {
   return frame(Backend.BackendKeyData, Buffer.concat([int32(processId), secret]));
 }
 
-/** e.g. "SELECT 3". */
+/** @param tag for example "SELECT 3" */
 export function commandComplete(tag: string): Buffer {
   return frame(Backend.CommandComplete, strings(tag));
 }
 
-/** A column of a result that Weir makes itself; text format. `typeOid` 25 = text, 20 = int8. */
+/** A column of a result that Weir makes, in text format. `typeOid`: 25 = text (the default), 20 = int8, 23 = int4. */
 export interface Column {
   readonly name: string;
   readonly typeOid?: number;
@@ -163,20 +164,23 @@ export function dataRow(values: readonly (string | number | null)[]): Buffer {
   return frame(Backend.DataRow, Buffer.concat(parts));
 }
 
-/** OIDs of a statement's parameters. */
+/** @param typeOids types of the parameters of a statement */
 export function parameterDescription(typeOids: readonly number[]): Buffer {
   return frame(Backend.ParameterDescription, Buffer.concat([int16(typeOids.length), ...typeOids.map(int32)]));
 }
 
-/** The version 3.`minor` that is spoken from now on, and the `_pq_.` options that are not known. */
+/**
+ * @param minor of the protocol version 3.minor that Weir will speak
+ * @param unknownOptions the client's `_pq_.` options that Weir does not know
+ */
 export function negotiateProtocolVersion(minor: number, unknownOptions: readonly string[]): Buffer {
-  // The manual says "minor version"; PostgreSQL sends, and libpq expects, the whole of it.
+  // The manual says "minor version"; PostgreSQL sends, and libpq expects, the whole version number.
   const version = int32(Request.protocol30 + minor);
   const body = Buffer.concat([version, int32(unknownOptions.length), strings(...unknownOptions)]);
   return frame(Backend.NegotiateProtocolVersion, body);
 }
 
-/** AuthenticationXxx with its sub-code and data (salt, SASL data). */
+/** AuthenticationXxx with its code and data (salt, SASL data). */
 export function authentication(subCode: number, data: Buffer = noBytes): Buffer {
   return frame(Backend.Authentication, Buffer.concat([int32(subCode), data]));
 }
@@ -200,12 +204,15 @@ export function query(sql: string): Buffer {
   return frame(Frontend.Query, strings(sql));
 }
 
-/** Ends a COPY FROM STDIN that will get no data. */
+/** Makes a COPY FROM STDIN fail. */
 export function copyFail(why: string): Buffer {
   return frame(Frontend.CopyFail, strings(why));
 }
 
-/** Parse with the parameter types as raw bytes (Int16 count, Int32 each), as they came. */
+/**
+ * @param sql without its zero
+ * @param types parameter types as in Parse: Int16 count, Int32 each
+ */
 export function parse(name: string, sql: Buffer, types: Buffer): Buffer {
   return frame(Frontend.Parse, Buffer.concat([strings(name), sql, Buffer.from([0]), types]));
 }
@@ -229,7 +236,7 @@ export function execute(maxRows: number, portal = ''): Buffer {
   return frame(Frontend.Execute, Buffer.concat([strings(portal), int32(maxRows)]));
 }
 
-/** No statement has this name: neither Weir's nor, with a control character in it, a client's. */
+/** A name that no prepared statement has: Weir gives none such, and clients do not use control characters. */
 export const noSuchStatement = '\u0001weir';
 
 /** Close or Describe of a statement ('S') or portal ('P'). */
