@@ -1,10 +1,10 @@
 /**
- * Reads of a plain socket without the stream machinery in between: what `onread` of net.connect does, for sockets that
- * are connected already and for those that a server has accepted, which Node gives no such option (docs/adr/0004).
+ * Reads a plain socket into one given buffer, without Node's streams: as the option `onread` of net.connect does, but for
+ * sockets that are connected already or were accepted by a server, where Node has no such option (docs/adr/0004).
  */
 import { Socket } from 'node:net';
 
-/** lib/net.js keeps the three settings of `onread` under symbols of these names: the same for all sockets. */
+/** Node's lib/net.js stores the three settings of `onread` under symbols with these names, the same for all sockets. */
 const symbols = Object.getOwnPropertySymbols(new Socket());
 const [buffer, callback, generator] = ['kBuffer', 'kBufferCb', 'kBufferGen'].map((name) =>
   symbols.find(({ description }) => description === name),
@@ -12,9 +12,10 @@ const [buffer, callback, generator] = ['kBuffer', 'kBufferCb', 'kBufferGen'].map
 type Handle = { useUserBuffer?(buffer: Buffer): void } | null;
 
 /**
- * From now on bytes go to `received`, as copies; 'data' is not emitted any more. `input` is what the kernel writes into and
- * may be shared by all sockets. pause(), resume() and 'end' are as usual. False, and nothing is changed: this is no plain
- * socket, or not a Node that is known to work like this.
+ * From now on the socket calls `received` instead of emitting 'data'. pause(), resume() and 'end' work as usual.
+ * @param input the buffer that the kernel writes into; all sockets may share it
+ * @param received gets a copy of the bytes
+ * @returns false, and changes nothing, for a TLS socket or a version of Node that does not work like this
  */
 export function readDirectly(socket: Socket, input: Buffer, received: (chunk: Buffer) => void): boolean {
   const handle = (socket as unknown as { _handle?: Handle })._handle;

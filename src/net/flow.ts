@@ -1,47 +1,51 @@
 /**
- * Back-pressure, in one place. Nobody pauses or resumes a socket: each wire asks its handler after every event whether
- * its peer may be read (`mayRead`), and the answer follows from what is the case at that moment, never from what
- * happened before. Pure.
+ * The rules of back-pressure. Sockets are paused and resumed by Wire alone: after every event it asks its handler whether
+ * the peer may be read (`mayRead`), and the handler answers by these functions. The answer depends only on the state at
+ * that moment, so that no resume can be missed.
  */
 
 /*
- * | the client's output | the server's output | kept of the client's input | client is read | server is read |
+ * | output to the client | output to the server | unprocessed input of the client | read the client? | read the server? |
  * |---|---|---|---|---|
- * | has room | has room | little | yes | yes |
- * | has room | full | any | no, until the server has taken what it was sent | yes |
- * | full | any | any | no, until the client has taken what it was told | no, likewise |
- * | has room | has room | much | no, until the session takes its next request | yes |
+ * | not full | not full | up to 64 kB | yes | yes |
+ * | not full | full | any | no, until the output to the server has drained | yes |
+ * | full | any | any | no, until the output to the client has drained | no, likewise |
+ * | not full | not full | more than 64 kB | no, until the session processes its next request | yes |
  *
- * Each "no" ends with an event that asks again: a wire has drained, the session goes on, the server leaves the client.
+ * Each "no" ends with an event after which the wire asks again: an output has drained, the session goes on, or the server
+ * connection is released.
  */
 
-/** What takes bytes for somebody: a wire, or whoever writes to one. */
+/** Where bytes are sent: a Wire, or an object that writes to one. */
 export interface Outlet {
-  /** The peer is slower than what it is sent. Absent: never. */
+  /** Too many bytes wait to be sent, because the peer reads slowly. Absent: never. */
   readonly isFull?: boolean;
 }
 
-/** Input that is kept while the session waits for something; beyond it the client is not read. */
+/** With more unprocessed input of a client than this, the client is not read. */
 export const maxKeptBytes = 64 * 1024;
 
-/** @param server what the client's requests are sent to, as long as it has one */
+/**
+ * @param server the server connection of the client, if it has one
+ * @param keptBytes input of the client that the session has not processed yet
+ */
 export function mayReadClient(client: Outlet, server: Outlet | undefined, keptBytes: number): boolean {
   return !client.isFull && server?.isFull !== true && keptBytes <= maxKeptBytes;
 }
 
 /**
- * The end of a client that is not read is not seen either, so it is written to (Wire.probe): each time twice, because the
- * first only brings the answer that nobody is there, which the second one meets. Rarely, because a client that is still
- * there gets these bytes, too.
- * @param unreadSeconds for so long has it not been read
+ * Is it time to probe a client that is not read? Since its socket is not read, its end would go unnoticed (Wire.probe). It
+ * is probed in two consecutive seconds, because only the second write fails after the peer has refused the first; and
+ * only every five seconds, because a client that is still connected receives the bytes.
+ * @param unreadSeconds how long the client has not been read
  */
 export function isToBeProbed(unreadSeconds: number): boolean {
   return unreadSeconds > 1 && unreadSeconds % 5 < 2;
 }
 
 /**
- * Whether a server may be read, or either end of what is only relayed.
- * @param receiver whoever gets what is read next; nobody: a server is idle, and its end is to be noticed
+ * May a server be read, or either side of a replication connection?
+ * @param receiver gets what is read; undefined: the server is idle, and is read to notice its end
  */
 export function mayReadFor(receiver: Outlet | undefined): boolean {
   return receiver?.isFull !== true;

@@ -1,14 +1,14 @@
 /**
- * Reads whole messages off a socket while somebody logs in, either door: every length is checked before anything is
- * kept, and all of it has one deadline. Only for log-in: `detach` gives the socket and the unread bytes away, paused,
- * and from then on net/wire.ts reads it. Called by frontend/login.ts, backend/login.ts and backend/cancel.ts.
+ * Reads whole messages from a socket during log-in, of a client or at a server. Checks every length before it keeps any
+ * bytes; one deadline covers the whole log-in. After it, detach() gives back the paused socket and the unread bytes, and
+ * net/wire.ts reads the socket. Called by frontend/login.ts and backend/connect.ts, among others.
  */
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { describeType, maxStartupLength } from '../protocol/codes.ts';
 import { ProtocolError } from '../protocol/read.ts';
 
-/** Why no message came: the peer went away, the deadline passed, or the owner gave up. */
+/** Why no message came: the peer closed the connection, the deadline passed, or the owner gave up. */
 export type ReadFailure = 'closed' | 'timeout' | 'aborted';
 
 export class ReadError extends Error {
@@ -21,32 +21,32 @@ export class ReadError extends Error {
   }
 }
 
-/** A message without its length; `body` is a part of the buffer it arrived in. */
+/** A message without its length field. `body` is a part of the buffer it arrived in. */
 export interface Message {
   readonly type: number;
   readonly body: Buffer;
 }
 
 interface Waiter {
-  /** Takes a message out of the bytes gathered so far; undefined: more are needed. Throws ProtocolError. */
+  /** Takes a message from the buffered bytes; undefined: it is not complete. Throws ProtocolError. */
   readonly take: () => unknown;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
 }
 
-/** A peer that sends ahead is made to wait beyond this. */
+/** With more unread bytes than this, the socket is paused. */
 const maxReadAheadBytes = 64 * 1024;
 const noBytes = Buffer.alloc(0);
 
-/** Stands in for whoever is between two owners of a socket, so that an error there never goes unhandled. */
+/** An 'error' listener for a socket that changes its owner, so that an error meanwhile does not end the process. */
 export function ignoreError(): void {}
 
 export class MessageReader {
   private readonly socket: Socket | TLSSocket;
   private readonly deadline: NodeJS.Timeout | undefined;
-  /** Bytes not taken yet are store[start, end). */
+  /** The bytes that were not taken yet are store[start, end). */
   private store: Buffer = noBytes;
-  /** False: it is a chunk of the socket, not to be written into. */
+  /** False: `store` is a chunk from the socket and must not be written into. */
   private isStoreOurs = false;
   private start = 0;
   private end = 0;
@@ -58,8 +58,8 @@ export class MessageReader {
   private readonly onError = (error: Error): void => this.fail(new ReadError('closed', error.message, error));
 
   /**
-   * `timeoutMs`: for everything until `detach`; undefined: the owner watches the time. A reader that failed stays
-   * failed; its owner closes the socket.
+   * After a failure, all later reads fail too; the owner closes the socket.
+   * @param timeoutMs for everything until detach(); undefined: the owner has its own deadline
    */
   constructor(socket: Socket | TLSSocket, timeoutMs: number | undefined) {
     this.socket = socket;
@@ -75,7 +75,10 @@ export class MessageReader {
     else socket.resume();
   }
 
-  /** The next message. `maxLength` bounds its length field (which counts itself, not the type byte). */
+  /**
+   * Reads the next message. Rejects with ReadError or ProtocolError.
+   * @param maxLength largest value of the length field, which counts itself but not the type byte
+   */
   next(maxLength: number): Promise<Message> {
     return this.read(() => {
       if (this.buffered < 5) return undefined;
@@ -88,7 +91,7 @@ export class MessageReader {
     });
   }
 
-  /** The next packet without type byte (StartupMessage, SSLRequest, CancelRequest ...): its request code and the rest. */
+  /** Reads a packet without a type byte (StartupMessage, SSLRequest, CancelRequest ...): its request code and the rest. */
   nextStartup(): Promise<{ readonly code: number; readonly body: Buffer }> {
     return this.read(() => {
       if (this.buffered < 4) return undefined;
@@ -101,27 +104,27 @@ export class MessageReader {
     });
   }
 
-  /** A single byte: the answer to SSLRequest. */
+  /** Reads a single byte: the answer to SSLRequest. */
   nextByte(): Promise<number> {
     return this.read(() => (this.buffered < 1 ? undefined : (this.store[this.start++] as number)));
   }
 
-  /** The next byte, which stays: what will this be? */
+  /** The next byte, without taking it. */
   firstByte(): Promise<number> {
     return this.read(() => (this.buffered < 1 ? undefined : (this.store[this.start] as number)));
   }
 
-  /** Up to `count` bytes that were read but not taken: to say what somebody was trying to speak. */
+  /** Up to `count` bytes that have arrived, without taking them: to recognize another protocol. */
   peek(count: number): Buffer {
     return this.store.subarray(this.start, Math.min(this.end, this.start + count));
   }
 
-  /** Something came that nobody asked for yet (behind SSLRequest: an attempt to smuggle plain bytes into TLS). */
+  /** More bytes have arrived than were taken. After SSLRequest, that is an attempt to inject plain bytes into TLS. */
   get hasUnread(): boolean {
     return this.buffered > 0 || this.socket.readableLength > 0;
   }
 
-  /** Ends the read that is waiting, and all later ones, with this error. The first one stays. */
+  /** Rejects the pending read and all later ones with this error. A second call has no effect. */
   fail(error: Error): void {
     if (this.failure !== undefined) return;
     this.failure = error;
@@ -132,8 +135,9 @@ export class MessageReader {
   }
 
   /**
-   * Lets go of the socket and returns the bytes not taken yet. The socket is paused and has no listeners of this
-   * reader; its next owner attaches its own in the same turn, handles the bytes, and then resumes it.
+   * Pauses the socket and removes the listeners of this reader. The next owner must attach its own listeners in the same
+   * turn of the event loop, process the returned bytes, and then resume the socket.
+   * @returns the bytes that were not taken
    */
   detach(): Buffer {
     this.fail(new ReadError('aborted', 'the reader was detached'));
@@ -142,7 +146,7 @@ export class MessageReader {
     this.socket.off('end', this.onEnd);
     this.socket.off('close', this.onEnd);
     this.socket.off('error', this.onError);
-    // A copy: a few bytes must not keep a whole chunk alive.
+    // A copy, so that a few bytes do not keep a whole chunk in memory.
     const unread = this.buffered === 0 ? noBytes : Buffer.from(this.store.subarray(this.start, this.end));
     this.store = noBytes;
     this.start = this.end = 0;
@@ -165,7 +169,7 @@ export class MessageReader {
       this.waiter = { take, resolve: resolve as (value: unknown) => void, reject };
       this.settle();
       if (this.waiter === undefined) return;
-      // What came before the end is still given out; only then the failure.
+      // Only now, because messages that arrived before the failure are still returned.
       if (this.failure !== undefined) {
         this.waiter = undefined;
         reject(this.failure);
@@ -202,7 +206,7 @@ export class MessageReader {
     if (this.waiter === undefined && this.buffered > maxReadAheadBytes) this.socket.pause();
   }
 
-  /** Doubles what it copies into, so that a message sent byte by byte costs no more than its length. */
+  /** Doubles the buffer when it is full, so that a message sent byte by byte is not copied for every byte. */
   private append(chunk: Buffer): void {
     if (!this.isStoreOurs || this.store.length - this.end < chunk.length) {
       const needed = this.buffered + chunk.length;

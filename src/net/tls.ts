@@ -1,7 +1,7 @@
 /**
- * TLS settings of both doors, turned into what node:tls takes: for clients (`clientTls`, PgBouncer's client_tls_sslmode)
- * and for servers (`serverTlsOptions`, libpq's sslmode). Does no I/O but reading the files, whose names are in every error.
- * Called by frontend/listener.ts and backend/connect.ts.
+ * Makes options for node:tls of Weir's TLS settings: for clients (`clientTls`, as PgBouncer's client_tls_sslmode) and for
+ * servers (`serverTlsOptions`, as libpq's sslmode). Reads the files, and names them in every error; does no other I/O.
+ * Called by frontend/listener.ts and backend/connect.ts, among others.
  */
 import { X509Certificate, constants } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -18,11 +18,11 @@ export class TlsSettingError extends Error {
   }
 }
 
-/** What the listener needs to know about TLS. */
+/** TLS for clients. */
 export interface ClientTlsContext {
   /** Plain connections are refused. */
   readonly isRequired: boolean;
-  /** A certificate that `ca` vouches for is a must. */
+  /** A client must have a certificate signed by `ca`. */
   readonly isCertificateRequired: boolean;
   /** For tls.createServer. */
   readonly options: TlsOptions;
@@ -30,7 +30,7 @@ export interface ClientTlsContext {
 
 type SideName = 'tls.client' | 'tls.server';
 
-/** ALPN name of the protocol (IANA; libpq sends it since 17). */
+/** ALPN name of the protocol, registered with IANA. libpq sends it since version 17. */
 const protocolName = 'postgresql';
 
 function readPem(side: SideName, key: 'cert' | 'key' | 'ca', file: string): Buffer {
@@ -41,7 +41,7 @@ function readPem(side: SideName, key: 'cert' | 'key' | 'ca', file: string): Buff
   }
 }
 
-/** Reads the files and has OpenSSL look at them once, each by itself, so that the error can name the guilty one. */
+/** Reads the files and has OpenSSL check each by itself, so that the error can name the file. */
 function loadFiles(name: SideName, side: TlsSide): SecureContextOptions {
   if ((side.cert === undefined) !== (side.key === undefined)) {
     const [given, missing] = side.cert === undefined ? ['key', 'cert'] : ['cert', 'key'];
@@ -65,7 +65,7 @@ function loadFiles(name: SideName, side: TlsSide): SecureContextOptions {
   return context;
 }
 
-/** A context takes anything for `ca`, and would then trust nobody without saying why. */
+/** Checks `ca` here because createSecureContext() accepts any text for it and then refuses every certificate. */
 function checkAuthority(what: string, pem: Buffer): void {
   try {
     new X509Certificate(pem);
@@ -83,9 +83,11 @@ function checkWithOpenSsl(what: string, options: SecureContextOptions): void {
 }
 
 /**
- * What clients are offered; undefined: no TLS. disable: never; allow, prefer: when a certificate is configured;
- * require: plain connections are refused; verify-ca, verify-full: also a client certificate signed by `ca` is needed
- * (whose name counts only with auth.type cert). Throws TlsSettingError.
+ * TLS for clients, by tls.client.mode. disable: none; allow, prefer: offered if a certificate is configured; require: plain
+ * connections are refused; verify-ca, verify-full: a client certificate signed by `ca` is required as well, whose name
+ * matters only with auth.type cert.
+ * @returns undefined: no TLS is offered
+ * @throws TlsSettingError
  */
 export function clientTls(side: TlsSide): ClientTlsContext | undefined {
   if (side.mode === 'disable') return undefined;
@@ -104,20 +106,22 @@ export function clientTls(side: TlsSide): ClientTlsContext | undefined {
     options: {
       ...loadFiles('tls.client', side),
       requestCert: side.ca !== undefined,
-      // A missing or bad certificate is refused at StartupMessage, with words; an alert would only say "handshake failed".
+      // A missing or bad certificate is refused after StartupMessage, with an ErrorResponse. A TLS alert gives no reason.
       rejectUnauthorized: false,
       ALPNProtocols: [protocolName],
       sessionIdContext: 'weir',
-      // Like PostgreSQL: no session is ever resumed, so none is kept and no ticket sent.
+      // As in PostgreSQL, TLS sessions are not resumed.
       secureOptions: constants.SSL_OP_NO_TICKET,
     },
   };
 }
 
 /**
- * Options of tls.connect for a server called `host`. `require` with a `ca` checks it like verify-ca, as libpq does;
- * verify-* without `ca` trust the authorities that Node brings. Reads the files anew each time, so renewed
- * certificates need no reload. Throws TlsSettingError.
+ * Options of tls.connect for a server, by tls.server.mode. `require` with a `ca` verifies like verify-ca, as libpq does;
+ * verify-* without a `ca` trusts the authorities that come with Node. Reads the files each time, so that a renewed
+ * certificate needs no reload.
+ * @param host name, address or socket directory of the server
+ * @throws TlsSettingError
  */
 export function serverTlsOptions(side: TlsSide, host: string): ConnectionOptions {
   const isVerified = side.mode.startsWith('verify-') || (side.mode === 'require' && side.ca !== undefined);

@@ -1,14 +1,14 @@
 /**
- * One write per socket per turn of the event loop: whoever has something to say registers here once, and everything
- * goes out when the turn's reads are done (setImmediate runs right behind the poll phase). This is most of Weir's
- * speed: one system call carries the work of many messages.
+ * Gathers output, so that each socket is written to once per turn of the event loop: setImmediate runs after the poll
+ * phase, when all reads of the turn are done. One system call then sends the messages of many reads, which is most of
+ * Weir's throughput. Made once per process; called by net/wire.ts.
  */
 export interface Flushable {
   flush(): void;
 }
 
 export class TurnWriter {
-  /** What all wires read into; each copies out of it at once. */
+  /** The buffer that all wires read into. Each copies its bytes at once. */
   readonly input = Buffer.allocUnsafeSlow(64 * 1024);
   private dirty: Flushable[] = [];
   private spare: Flushable[] = [];

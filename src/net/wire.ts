@@ -8,19 +8,19 @@ import { readDirectly } from './direct-read.ts';
 import type { TurnWriter } from './turn.ts';
 
 export interface WireHandler {
-  /** Bytes from the peer. An exception from here closes this connection and is reported through `closed`. */
+  /** Bytes from the peer. An exception closes the connection and is passed to `closed`. */
   received(chunk: Buffer): void;
-  /** The peer took what was waiting; writing may go on. */
+  /** The output is no longer full. */
   drained(): void;
-  /** May the peer be read? By the rules of flow.ts; asked after each event, and by `regulate()`. */
+  /** May the peer be read? Answered by the rules of flow.ts; asked after each event, and by regulate(). */
   readonly mayRead: boolean;
-  /** The connection is gone; called exactly once. `error` undefined: an orderly end. */
+  /** The connection is closed. Called once. `error` is undefined if the peer closed it in the regular way. */
   closed(error: Error | undefined): void;
 }
 
-/** Above this many bytes not yet taken by the peer, whoever feeds this wire should stop for a while. */
+/** With more unsent bytes than this the wire is full: its writers should stop until `drained`. */
 export const highWaterBytes = 256 * 1024;
-/** Small pieces are copied together and written as one; larger ones are handed to the kernel as they are. */
+/** Output up to this size is copied into one buffer; larger output is written in its pieces. */
 const gatherBelowBytes = 32 * 1024;
 
 export class Wire {
@@ -32,7 +32,7 @@ export class Wire {
   private isScheduled = false;
   /** Bytes given to `send` in this turn. */
   private turnBytes = 0;
-  /** Whether the peer is read: what the handler has said last. */
+  /** Whether the socket is read: the last answer of the handler's mayRead. */
   isReading = true;
   private isClosed = false;
   private isEnding = false;
@@ -50,13 +50,16 @@ export class Wire {
     socket.on('close', () => this.close(undefined));
   }
 
-  /** Bytes that came with the log-in are handed on first, then the socket flows. */
+  /**
+   * Starts to read.
+   * @param leftover bytes that arrived with the log-in; the handler gets them first
+   */
   start(leftover: Buffer): void {
     if (leftover.length > 0) this.receive(leftover);
-    // Its end may have been told to whoever had it before: it is told only once.
+    // The socket may have emitted 'end' or 'close' to its previous owner, and does so only once.
     if (this.socket.destroyed || this.socket.readableEnded) this.close(undefined);
     if (this.isClosed) return;
-    // What the stream has read ahead comes as 'data', before what is read without it.
+    // Bytes that the stream has read ahead must come, as 'data', before those of readDirectly().
     this.socket.read();
     readDirectly(this.socket, this.turn.input, (chunk) => this.receive(chunk));
     if (this.isReading) this.socket.resume();
@@ -78,7 +81,7 @@ export class Wire {
     this.regulate();
   }
 
-  /** To be called by whoever has changed what `mayRead` depends on, outside of `received` and `drained`. */
+  /** Asks mayRead again. Must be called after any change that it depends on, outside of `received` and `drained`. */
   regulate(): void {
     const { mayRead } = this.handler;
     if (mayRead === this.isReading || this.isClosed) return;
@@ -107,7 +110,7 @@ export class Wire {
     this.isScheduled = false;
     this.turnBytes = 0;
     if (this.pendingBytes > 0 && !this.isClosed) this.write();
-    // What the kernel takes at once brings no 'drain', though the wire was full until now.
+    // The wire was full, but the kernel has taken everything at once, so that there is no 'drain' event.
     if (turnBytes > highWaterBytes && !this.isClosed && !this.socket.writableNeedDrain) this.drained();
   }
 
@@ -134,17 +137,17 @@ export class Wire {
     this.socket.uncork();
   }
 
-  /** Something was sent in this turn and has not left yet. */
+  /** Bytes of this turn wait to be written. */
   get hasPending(): boolean {
     return this.isScheduled;
   }
 
-  /** The peer is slower than what it is sent. `drained` is called when that is over. */
+  /** Too many bytes wait to be sent, because the peer reads slowly. `drained` is called when that ends. */
   get isFull(): boolean {
     return !this.isClosed && this.socket.writableLength + this.pendingBytes > highWaterBytes;
   }
 
-  /** `drained` is going to be called: the peer has not taken everything yet. */
+  /** Bytes wait to be sent, so that `drained` will be called. */
   get willDrain(): boolean {
     return this.pendingBytes > 0 || this.socket.writableNeedDrain;
   }
@@ -153,21 +156,21 @@ export class Wire {
     return !this.isClosed && !this.isEnding;
   }
 
-  /** The socket is not read at the moment, so its end is not seen either. */
+  /** The socket is not read at the moment, so that its end would go unnoticed. */
   get isPaused(): boolean {
     return this.socket.isPaused();
   }
 
   /**
-   * The end of a peer that is not read is not seen. What is written to one that is gone is refused by its machine, and the
-   * next thing that is written finds that out. Where bytes are still on their way to the peer, they do the same.
-   * @param bytes what does no harm to a peer that is still there
+   * Finds out whether a peer that is not read has closed its connection, by writing to it: the first write makes the
+   * peer's kernel answer with a reset, and the next write fails. Does nothing if bytes are being sent anyway.
+   * @param bytes a message that a connected peer ignores
    */
   probe(bytes: Buffer): void {
     if (!this.isReading && !this.willDrain) this.send(bytes);
   }
 
-  /** Sends what is queued and this, then closes; the peer gets a few seconds to take it. */
+  /** Sends what is queued and `lastWords`, then closes. The peer has five seconds to read it. */
   end(lastWords?: Buffer): void {
     if (this.isClosed || this.isEnding) return;
     if (lastWords !== undefined) this.send(lastWords);
@@ -177,7 +180,7 @@ export class Wire {
     const deadline = setTimeout(() => socket.destroy(), 5_000);
     deadline.unref();
     socket.once('close', () => clearTimeout(deadline));
-    // Unread input would turn the close into a reset that can overtake our last words.
+    // Closing a socket with unread input sends a reset, which can make the peer lose the last message.
     socket.resume();
     socket.end();
     this.close(undefined, true);
