@@ -1,6 +1,6 @@
 /**
- * The one door of this room for clients: picks the method of auth.type, finds the user's secret for it, and tells what a
- * successful log-in has proven. Does not read files, does not count, does not log. Made by frontend/door.ts, once per
+ * Authenticates clients: picks the method of auth.type or auth.hba_file, finds the user's secret for it, and reports what
+ * a successful log-in has proven. Reads no files, counts and logs nothing. Made by frontend/door.ts, once per
  * configuration.
  */
 import { randomBytes } from 'node:crypto';
@@ -27,21 +27,21 @@ const methods: Readonly<Record<Method, AuthMethod>> = { trust, password, md5, 's
 
 export interface AuthOptions {
   readonly type: AuthType;
-  /** For type hba, without which it lets nobody in. */
+  /** The rules, for type hba; without them it refuses every client. */
   readonly access?: Access | undefined;
-  /** The secret of a user as auth.file has it: plain, md5... or SCRAM-SHA-256$...; undefined: no such user. */
+  /** The secret of a user in auth.file: plain, md5... or SCRAM-SHA-256$...; undefined: no such user. */
   readonly users: (name: string) => string | undefined;
   /**
-   * auth.query: the secret of a user who is not in auth.file, as a server of the database has it; undefined: no such user,
-   * or none who may log in with a password now. Rejects with LookUpFailed.
+   * Runs auth.query on a server of the database, for a user who is not in auth.file. Resolves to the secret; undefined: no
+   * such user, or one who may not log in with a password now. Rejects with LookUpFailed.
    */
   readonly lookUp?: ((user: string, database: string) => Promise<string | undefined>) | undefined;
-  /** Called before the client is told that it is in. */
+  /** Called after a successful log-in, before AuthenticationOk is sent. */
   readonly onProven?: ((proven: Proven) => void) | undefined;
 }
 
 export interface Authenticator {
-  /** Rejects with what `exchange.receive` rejects with, or a ProtocolError. */
+  /** Rejects with the error of `exchange.receive`, or with a ProtocolError. */
   authenticate(exchange: Exchange): Promise<AuthOutcome>;
 }
 
@@ -73,7 +73,7 @@ export function createAuthenticator(options: AuthOptions): Authenticator {
         isSameUser: (name, user) => name === user,
         async secretOf() {
           const { text, isFromQuery } = (await stored(exchange)) ?? { text: '', isFromQuery: false };
-          // An empty secret is no password at all: nobody gets in with it.
+          // An empty secret counts as no secret, so that an empty password never succeeds.
           if (text === '') return undefined;
           found = { text, isFromQuery };
           const secret = parseSecret(text);
@@ -94,7 +94,7 @@ export function createAuthenticator(options: AuthOptions): Authenticator {
   };
 }
 
-/** The first rule of auth.hba_file that fits decides; without one nobody comes in. */
+/** The first matching rule of auth.hba_file decides; without one, the client is refused. */
 async function byRule(access: Access | undefined, exchange: Exchange, context: AuthContext): Promise<AuthOutcome> {
   const rule = access === undefined ? undefined : ruleFor(access, exchange);
   if (rule === undefined || access === undefined) return refusedByHba(exchange, 'hba_no_entry', 'no line fits');
@@ -112,7 +112,7 @@ async function byRule(access: Access | undefined, exchange: Exchange, context: A
   if (!outcome.isOk || clientCert !== 'verify-full') return at(outcome);
   const why = whyNotTheUsers(exchange, mapped);
   if (why === undefined) return outcome;
-  // As in PostgreSQL, nobody learns from this that the password was right.
+  // As in PostgreSQL, the error does not tell that the password was right.
   return at(method === 'trust' ? noCertificate(exchange.user, why) : wrongPassword(exchange.user, why));
 }
 

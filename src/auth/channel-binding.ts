@@ -1,6 +1,7 @@
 /**
- * Channel binding "tls-server-end-point" (RFC 5929): a hash of the server's certificate, which both sides of a SCRAM
- * log-in prove to have seen, so that nobody in between can pass it on. Pure. Used by both doors.
+ * Channel binding "tls-server-end-point" (RFC 5929): both sides of a SCRAM log-in prove that they have seen the same
+ * server certificate, by its hash, so that a man in the middle cannot relay the log-in. Called for clients by
+ * frontend/login.ts, and for servers by backend/login.ts.
  */
 import { createHash } from 'node:crypto';
 
@@ -30,12 +31,12 @@ const hashes: Readonly<Record<string, string>> = {
   '608648016503040203': 'sha512',
 };
 const rsaPss = '2a864886f70d01010a';
-/** What RSA-PSS uses if it names no hash. */
+/** The hash of RSA-PSS if its parameters name none. */
 const sha1 = '2b0e03021a';
 
 const tags = { sequence: 0x30, oid: 0x06, first: 0xa0 };
 
-/** The contents of the element of `der` that begins at `start`, if it has this tag, and where the next one begins. */
+/** @returns the contents of the DER element at `start` and the position after it; undefined if it has another tag */
 function element(der: Buffer, start: number, tag: number): { body: Buffer; next: number } | undefined {
   if (der[start] !== tag) return undefined;
   let size = der[start + 1] ?? 0;
@@ -51,7 +52,7 @@ function element(der: Buffer, start: number, tag: number): { body: Buffer; next:
   return at + size > der.length ? undefined : { body: der.subarray(at, at + size), next: at + size };
 }
 
-/** Name of the hash in an AlgorithmIdentifier. */
+/** @returns the name of the hash in an AlgorithmIdentifier; undefined if it is not known */
 function hashOf(algorithm: Buffer | undefined): string | undefined {
   const name = algorithm && element(algorithm, 0, tags.oid);
   if (algorithm === undefined || name === undefined) return undefined;
@@ -64,8 +65,9 @@ function hashOf(algorithm: Buffer | undefined): string | undefined {
 }
 
 /**
- * The binding data of a certificate in DER: its hash, made as its own signature was. Undefined where there is none:
- * Ed25519 hashes in its own way, for which RFC 5929 has no answer and PostgreSQL none either.
+ * The channel binding data of a certificate: its hash, by the algorithm of its own signature.
+ * @param certificate in DER
+ * @returns undefined if RFC 5929 defines none, as for Ed25519
  */
 export function endPointHash(certificate: Buffer): Buffer | undefined {
   const whole = element(certificate, 0, tags.sequence)?.body;

@@ -1,7 +1,7 @@
 /**
- * Derives SCRAM keys from passwords: PBKDF2 on the thread pool, a few at a time, a bounded queue behind them, results
- * remembered. So a flood of log-ins, right or wrong, never occupies the event loop nor all of the threads.
- * Made once per purpose: clients' secrets, mock secrets, log-ins to servers.
+ * Derives SCRAM keys from passwords by PBKDF2, on Node's thread pool: at most two at a time, with a bounded queue and a
+ * cache, so that a flood of log-ins blocks neither the event loop nor all threads. One deriver each for secrets of
+ * clients, for mock secrets, and for log-ins to servers.
  */
 import { createHmac, pbkdf2, randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
@@ -20,22 +20,22 @@ export class OverloadedError extends Error {
 }
 
 export interface KeyDeriverOptions {
-  /** PBKDF2 computations at the same time. Default 2: half of Node's thread pool, which also resolves host names. */
+  /** Computations at the same time. Default 2: half of Node's thread pool, which also resolves host names. */
   readonly maxInFlight?: number;
-  /** Default 1024. */
+  /** Length of the queue. Default 1024. */
   readonly maxWaiting?: number;
-  /** Results remembered, the least recently used forgotten first. Default 4096. */
+  /** Size of the cache; the least recently used result is evicted first. Default 4096. */
   readonly maxCached?: number;
 }
 
 export interface KeyDeriver {
-  /** Equal calls share one computation. Rejects with OverloadedError when the queue is full. */
+  /** Equal calls share one computation. Rejects with OverloadedError if the queue is full. */
   derive(password: string, salt: Buffer, iterations: number): Promise<ScramKeys>;
 }
 
 export function createKeyDeriver(options: KeyDeriverOptions = {}): KeyDeriver {
   const { maxInFlight = 2, maxWaiting = 1024, maxCached = 4096 } = options;
-  // Remembered under a keyed hash: the map holds no passwords.
+  // The cache key is a keyed hash, so that the cache holds no passwords.
   const mapKey = randomBytes(32);
   const cache = new Map<string, Promise<ScramKeys>>();
   const waiting: (() => void)[] = [];
@@ -51,7 +51,7 @@ export function createKeyDeriver(options: KeyDeriverOptions = {}): KeyDeriver {
     try {
       return scramKeys(await derive(saslprep(password), salt, iterations, 32, 'sha256'));
     } finally {
-      // The place is handed to the next in line, or given up.
+      // inFlight stays the same if the next computation starts at once.
       const next = waiting.shift();
       if (next === undefined) inFlight--;
       else next();

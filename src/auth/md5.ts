@@ -1,6 +1,6 @@
 /**
- * The arithmetic of MD5 authentication: md5(md5(password + user) + salt). Both doors use it. Pure.
- * Source: PostgreSQL manual, "Message Flow", AuthenticationMD5Password.
+ * The hashes of MD5 authentication: md5(md5(password + user) + salt). Called for clients by auth/methods, and for servers
+ * by backend/authenticate.ts. Source: PostgreSQL manual, "Message Flow", AuthenticationMD5Password.
  */
 import { createHash } from 'node:crypto';
 
@@ -10,12 +10,16 @@ const md5Hex = (...parts: readonly (string | Buffer)[]): string => {
   return hash.digest('hex');
 };
 
-/** What is stored (32 hex digits, without "md5"): md5(password + user). */
+/** The hash that is stored, md5(password + user): 32 hex digits, without the prefix "md5". */
 export function md5Hash(user: string, password: string): string {
   return md5Hex(password, user);
 }
 
-/** What goes over the wire for a stored hash and the four bytes of salt: "md5" and 32 hex digits. */
+/**
+ * The client's response: "md5" and 32 hex digits.
+ * @param hash from md5Hash()
+ * @param salt four bytes from AuthenticationMD5Password
+ */
 export function md5Response(hash: string, salt: Buffer): string {
   return `md5${md5Hex(hash, salt)}`;
 }

@@ -1,6 +1,6 @@
 /**
- * The ways in which a log-in ends. Every method says failure in the same words, whatever the cause, so that a
- * client cannot tell an unknown user from a wrong password. Called by auth/methods.
+ * The outcomes of a log-in. All methods fail with the same errors, so that a client cannot tell an unknown user from a
+ * wrong password. Called by auth/methods and auth/authenticator.ts.
  */
 import { WeirError } from '../errors.ts';
 import type { AuthOutcome } from './types.ts';
@@ -24,11 +24,14 @@ export function tooMany(why: string): AuthOutcome {
   return { isOk: false, error: new WeirError('too_many_logins'), why };
 }
 
-/** auth.query could not be asked, or did not answer as it must: nobody is let in, and nobody's password was wrong. */
+/** auth.query could not be run, or its result is not usable. The log-in is refused, but not for a wrong password. */
 export class LookUpFailed extends Error {
   readonly error: WeirError;
 
-  /** `error` is for the client, `why` for the log. */
+  /**
+   * @param error for the client
+   * @param why for the log
+   */
   constructor(error: WeirError, why: string) {
     super(why);
     this.name = 'LookUpFailed';

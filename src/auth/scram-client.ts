@@ -1,6 +1,6 @@
 /**
- * The client's side of SCRAM-SHA-256, for logging in to servers. Trusts nothing that the server says: lengths, iteration
- * count, nonce and signature are checked. Pure; backend/authenticate.ts carries the messages.
+ * The client's side of SCRAM-SHA-256 (RFC 5802, RFC 7677), for log-ins to servers. Checks the lengths, iteration count,
+ * nonce and signature that the server sends. backend/authenticate.ts sends and receives the messages.
  */
 import { timingSafeEqual } from 'node:crypto';
 import { ProtocolError } from '../protocol/read.ts';
@@ -8,38 +8,42 @@ import { bindingType } from './channel-binding.ts';
 import type { ScramKeys } from './scram.ts';
 import { attribute, decodeBase64, hmac, isNonce, xor } from './scram.ts';
 
-/** PostgreSQL's default is 4096; beyond this a hostile server could keep a core busy for minutes. */
+/** PostgreSQL's default is 4096. With more than this, a hostile server could occupy a core for minutes. */
 const maxIterations = 1_000_000;
 const maxSaltBytes = 1024;
 
 /**
- * What is said of channel binding: nothing (no TLS), that it would be done but is not offered (a server that does offer it
- * then knows that somebody in between has taken it away), or the hash of the certificate that the server has shown.
+ * Channel binding in client-first-message: not supported (no TLS); supported but not offered by the server (a server that
+ * has offered it then knows that a man in the middle removed the offer); or the hash of the server's certificate.
  */
 export type ClientBinding = 'none' | 'not-offered' | Buffer;
 
-/** The user name is left to the startup packet, as libpq does. */
+/** The header of client-first-message, without an authorization identity. */
 function gs2Header(binding: ClientBinding): string {
   if (typeof binding === 'string') return binding === 'none' ? 'n,,' : 'y,,';
   return `p=${bindingType},,`;
 }
 
 export interface ServerFirst {
-  /** The whole message: part of what is signed. */
+  /** The whole message, which is part of the AuthMessage. */
   readonly text: string;
   readonly nonce: string;
   readonly salt: Buffer;
   readonly iterations: number;
 }
 
+/** With an empty user name, as libpq sends it: the server uses the one of the startup packet. */
 const clientFirstBare = (nonce: string): string => `n=,r=${nonce}`;
 
-/** client-first-message. */
+/** @returns client-first-message */
 export function clientFirst(nonce: string, binding: ClientBinding): string {
   return gs2Header(binding) + clientFirstBare(nonce);
 }
 
-/** server-first-message; its nonce must begin with the one that was sent. */
+/**
+ * Reads server-first-message, whose nonce must begin with the client's.
+ * @throws ProtocolError
+ */
 export function readServerFirst(data: Buffer, clientNonce: string): ServerFirst {
   const text = data.toString('utf8');
   const parts = text.split(',');
@@ -61,11 +65,11 @@ export function readServerFirst(data: Buffer, clientNonce: string): ServerFirst 
 
 export interface ClientFinal {
   readonly message: string;
-  /** What the server's last message must prove. */
+  /** The signature that server-final-message must have. */
   readonly serverSignature: Buffer;
 }
 
-/** client-final-message for these keys. */
+/** Makes client-final-message. */
 export function clientFinal(
   keys: ScramKeys,
   clientNonce: string,
@@ -83,7 +87,10 @@ export function clientFinal(
   };
 }
 
-/** server-final-message; ProtocolError if the server does not know the password either. */
+/**
+ * Checks server-final-message.
+ * @throws ProtocolError if the log-in failed, or the server does not know the password
+ */
 export function checkServerFinal(data: Buffer, expected: Buffer): void {
   const parts = data.toString('utf8').split(',');
   if (parts[0]?.startsWith('e=') === true) {

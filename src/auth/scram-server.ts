@@ -1,6 +1,6 @@
 /**
- * The server's side of SCRAM-SHA-256: reads what the client said, says what comes next, checks the proof. Pure; the
- * messages are carried by auth/methods/scram.ts.
+ * The server's side of SCRAM-SHA-256 (RFC 5802, RFC 7677), for log-ins of clients: reads the client's messages, makes the
+ * server's, and checks the proof. auth/methods/scram.ts sends and receives the messages.
  */
 import { timingSafeEqual } from 'node:crypto';
 import { WeirError } from '../errors.ts';
@@ -8,24 +8,24 @@ import { ProtocolError } from '../protocol/read.ts';
 import { bindingType } from './channel-binding.ts';
 import { attribute, decodeBase64, hmac, isNonce, sha256, xor } from './scram.ts';
 
-/** What must be known of a user to check a proof. */
+/** The keys of a user that are needed to check a proof. */
 export interface ScramVerifier {
   readonly storedKey: Buffer;
   readonly serverKey: Buffer;
 }
 
-/** Channel binding as far as it was settled before: what was offered, and what the client made of it. */
+/** Channel binding, as negotiated by the choice of the SASL mechanism. */
 export interface BindingOffer {
-  /** The hash of our certificate; undefined: it was not offered. */
+  /** The hash of Weir's certificate; undefined: SCRAM-SHA-256-PLUS was not offered. */
   readonly hash: Buffer | undefined;
   /** The client selected SCRAM-SHA-256-PLUS. */
   readonly isChosen: boolean;
 }
 
 export interface ClientFirst {
-  /** What client-final-message must repeat: the header as it was sent and, if that was chosen, the binding data. */
+  /** What client-final-message must repeat: the header and, with channel binding, the hash of the certificate. */
   readonly binding: Buffer;
-  /** Everything behind the header: part of what is signed. */
+  /** The message without its header, which is part of the AuthMessage. */
   readonly bare: string;
   readonly nonce: string;
 }
@@ -34,7 +34,7 @@ const bindingFlag = `p=${bindingType}`;
 
 const malformed = (what: string): ProtocolError => new ProtocolError(`malformed SCRAM message: ${what}`);
 
-/** The flag that begins client-first-message must fit the mechanism; else somebody in between has changed one of them. */
+/** Checks that the first flag of client-first-message fits the mechanism; a man in the middle may have changed either. */
 function checkFlag(flag: string | undefined, { hash, isChosen }: BindingOffer): void {
   if (flag?.startsWith('p=') === true) {
     if (!isChosen) throw malformed('channel binding data, but SCRAM-SHA-256 without channel binding was selected');
@@ -46,7 +46,10 @@ function checkFlag(flag: string | undefined, { hash, isChosen }: BindingOffer): 
   if (flag === 'y' && hash !== undefined) throw new WeirError('channel_binding_downgrade');
 }
 
-/** client-first-message. The user name in it is ignored, as in PostgreSQL: the startup packet's counts. */
+/**
+ * Reads client-first-message. The user name in it is ignored, as in PostgreSQL, which uses that of the startup packet.
+ * @throws ProtocolError, or WeirError channel_binding_downgrade
+ */
 export function readClientFirst(data: Buffer, offer: BindingOffer): ClientFirst {
   const text = data.toString('utf8');
   if (text.includes('\0')) throw malformed('a zero byte');
@@ -63,18 +66,24 @@ export function readClientFirst(data: Buffer, offer: BindingOffer): ClientFirst 
   return { binding, bare: parts.slice(2).join(','), nonce };
 }
 
-/** server-first-message; `nonce` is the client's and ours joined. */
+/**
+ * @param nonce the client's nonce followed by Weir's
+ * @returns server-first-message
+ */
 export function serverFirst(nonce: string, salt: Buffer, iterations: number): string {
   return `r=${nonce},s=${salt.toString('base64')},i=${iterations}`;
 }
 
 export interface ClientFinal {
-  /** The message without its proof: part of what is signed. */
+  /** The message without its proof, which is part of the AuthMessage. */
   readonly withoutProof: string;
   readonly proof: Buffer;
 }
 
-/** client-final-message; header and nonce must be those agreed before. */
+/**
+ * Reads client-final-message, which must repeat the header and nonce.
+ * @throws ProtocolError, or WeirError channel_binding_failed
+ */
 export function readClientFinal(data: Buffer, first: ClientFirst, nonce: string): ClientFinal {
   const text = data.toString('utf8');
   if (text.includes('\0')) throw malformed('a zero byte');
@@ -90,13 +99,16 @@ export function readClientFinal(data: Buffer, first: ClientFirst, nonce: string)
   return { withoutProof: parts.slice(0, -1).join(','), proof };
 }
 
-/** The key that the proof reveals if it is right: with it one can log in as this user elsewhere. Else undefined. */
+/**
+ * @returns the ClientKey, which a right proof reveals and with which Weir can log in to servers as this user; undefined
+ * for a wrong proof
+ */
 export function checkProof(verifier: ScramVerifier, authMessage: string, proof: Buffer): Buffer | undefined {
   const clientKey = xor(proof, hmac(verifier.storedKey, authMessage));
   return timingSafeEqual(sha256(clientKey), verifier.storedKey) ? clientKey : undefined;
 }
 
-/** server-final-message. */
+/** @returns server-final-message */
 export function serverFinal(verifier: ScramVerifier, authMessage: string): string {
   return `v=${hmac(verifier.serverKey, authMessage).toString('base64')}`;
 }

@@ -1,15 +1,15 @@
 /**
- * The arithmetic of SCRAM-SHA-256 (RFC 5802, RFC 7677): keys, signatures, proofs, and the attributes of its messages.
- * No sockets and no waiting: key derivation is in auth/keys.ts. Used by scram-server.ts and scram-client.ts.
+ * What both sides of SCRAM-SHA-256 need (RFC 5802, RFC 7677): keys, hashes, nonces, and the attributes of messages. Key
+ * derivation is in auth/keys.ts. Called by scram-server.ts and scram-client.ts, among others.
  */
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { ProtocolError } from '../protocol/read.ts';
 
 export const scramMechanism = 'SCRAM-SHA-256';
-/** The same with channel binding. */
+/** SCRAM-SHA-256 with channel binding. */
 export const scramPlusMechanism = 'SCRAM-SHA-256-PLUS';
 
-/** What a password, a salt and an iteration count come to. With `clientKey` one can log in; the others only verify. */
+/** The keys of a password, salt and iteration count. `clientKey` suffices for a log-in; the others only verify one. */
 export interface ScramKeys {
   readonly clientKey: Buffer;
   readonly storedKey: Buffer;
@@ -19,7 +19,7 @@ export interface ScramKeys {
 export const hmac = (key: Buffer, data: string | Buffer): Buffer => createHmac('sha256', key).update(data).digest();
 export const sha256 = (data: Buffer): Buffer => createHash('sha256').update(data).digest();
 
-/** `salted`: SaltedPassword, 32 bytes of PBKDF2. */
+/** @param salted SaltedPassword: 32 bytes from PBKDF2 */
 export function scramKeys(salted: Buffer): ScramKeys {
   const clientKey = hmac(salted, 'Client Key');
   return { clientKey, storedKey: sha256(clientKey), serverKey: hmac(salted, 'Server Key') };
@@ -36,7 +36,7 @@ export const newNonce = (): string => randomBytes(18).toString('base64');
 
 const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
-/** Strict base64; undefined if it is not. */
+/** @returns undefined if the text is not base64 with correct padding */
 export function decodeBase64(text: string): Buffer | undefined {
   return base64.test(text) ? Buffer.from(text, 'base64') : undefined;
 }
@@ -44,7 +44,10 @@ export function decodeBase64(text: string): Buffer | undefined {
 /** RFC 5802 "printable": ASCII 0x21 to 0x7e without the comma. */
 export const isNonce = (text: string): boolean => /^[\x21-\x2b\x2d-\x7e]+$/.test(text);
 
-/** Value of `name=value`, which must come at this place. */
+/**
+ * @returns the value of `name=value`
+ * @throws ProtocolError if parts[index] is something else
+ */
 export function attribute(parts: readonly string[], index: number, name: string): string {
   const part = parts[index];
   if (part === undefined || !part.startsWith(`${name}=`)) {

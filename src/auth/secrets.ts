@@ -1,6 +1,6 @@
 /**
- * What may stand for a user's password: the password itself, PostgreSQL's md5 hash of it, or a SCRAM-SHA-256 verifier.
- * The same three that PgBouncer's auth_file and pg_authid.rolpassword know. Parsing only; never logged, never sent.
+ * Parses the stored secret of a user: a plain password, PostgreSQL's md5 hash of it, or a SCRAM-SHA-256 verifier, as in
+ * PgBouncer's auth_file and pg_authid.rolpassword. Secrets are never logged or sent.
  */
 
 export type Secret =
@@ -18,7 +18,7 @@ export type Secret =
 const md5Secret = /^md5[0-9a-f]{32}$/i;
 const scramSecret = /^SCRAM-SHA-256\$(\d{1,9}):([A-Za-z0-9+/]+={0,2})\$([A-Za-z0-9+/]{43}=):([A-Za-z0-9+/]{43}=)$/;
 
-/** Anything that is not one of the two hashed forms is a plain password. */
+/** A text that has neither of the two hashed forms is a plain password. */
 export function parseSecret(text: string): Secret {
   if (md5Secret.test(text)) return { kind: 'md5', hash: text.slice(3).toLowerCase() };
   const scram = scramSecret.exec(text);

@@ -1,77 +1,77 @@
 /**
- * What the frontend and the methods of authentication know of each other. Types only.
+ * The interface between frontend/login.ts and the authentication methods. Types only.
  */
 import type { WeirError } from '../errors.ts';
 import type { KeyDeriver } from './keys.ts';
 import type { Secret } from './secrets.ts';
 import type { ScramKeys } from './scram.ts';
 
-/** What the startup parameter `replication` asks for: WAL of the whole server ("true"), or of one database ("database"). */
+/** The startup parameter `replication`: physical for "true", logical for "database". */
 export type ReplicationKind = 'physical' | 'logical';
 
 export interface ClientCertificate {
-  /** undefined: none, or several. */
+  /** undefined: the certificate has none, or several. */
   readonly commonName: string | undefined;
-  /** As RFC 2253 writes it: "CN=ann,O=Example". */
+  /** In the format of RFC 2253: "CN=ann,O=Example". */
   readonly distinguishedName: string;
 }
 
-/** One client that wants to log in. Messages are those of the protocol; the method decides which. */
+/** A client that is logging in, and the exchange of messages with it. */
 export interface Exchange {
   readonly user: string;
-  /** As the client asked for it; undefined: the admin console, behind which there is no server to ask. */
+  /** As the client named it; undefined: the admin console, for which auth.query cannot run. */
   readonly database: string | undefined;
-  /** All names that mean it: the admin console has two. */
+  /** All names of the database: the admin console has two. */
   readonly databaseNames: readonly string[];
   /** undefined: an ordinary connection. */
   readonly replication: ReplicationKind | undefined;
   readonly hasTls: boolean;
-  /** undefined: it came through a Unix socket. */
+  /** undefined: a Unix socket. */
   readonly remoteAddress: string | undefined;
-  /** The client's, if it has one that the configured authority vouches for. */
+  /** The client's certificate, if it has one that is signed by tls.client.ca. */
   readonly certificate: ClientCertificate | undefined;
-  /** Hash of our certificate, for channel binding; undefined: no TLS, or a certificate that has none. */
+  /** Hash of Weir's certificate, for channel binding; undefined: no TLS, or RFC 5929 defines no hash for it. */
   channelBinding(): Buffer | undefined;
   send(frame: Buffer): void;
-  /** Body of the client's next 'p' message. Rejects with ProtocolError or ReadError. */
+  /** Resolves to the body of the client's next 'p' message. Rejects with ProtocolError or ReadError. */
   receive(): Promise<Buffer>;
 }
 
 export type AuthOutcome =
   | { readonly isOk: true }
-  /** `error` is for the client, `why` for the log: it may say more (that there is no such user, for one). */
+  /** `error` is for the client. `why` is for the log, and may tell more, such as that there is no such user. */
   | { readonly isOk: false; readonly error: WeirError; readonly why: string };
 
-/** A client that was let in, and what its log-in taught: good for logging in to servers in its name. */
+/** A client that has logged in, with what Weir needs to log in to servers as the same user. */
 export interface Proven {
   readonly user: string;
   readonly database: string | undefined;
-  /** As it is stored. */
+  /** The stored secret, as text. */
   readonly secret: string;
-  /** It came from a server of the database (auth.query), not from auth.file. */
+  /** The secret came from auth.query, not from auth.file. */
   readonly isFromQuery: boolean;
-  /** The keys of that SCRAM verifier, for servers that store the same; undefined: it is none. */
+  /** If the secret is a SCRAM verifier: its keys, for servers that have the same verifier. */
   readonly scramKeys: ScramKeys | undefined;
 }
 
 /** What a method needs for one log-in. */
 export interface AuthContext {
-  /** undefined: no such user. Rejects with LookUpFailed. */
+  /** Resolves to undefined if there is no such user. Rejects with LookUpFailed. */
   secretOf(user: string): Promise<Secret | undefined>;
-  /** What of a certificate is the name. */
+  /** Which part of the certificate is the name. */
   readonly clientName: 'CN' | 'DN';
-  /** May the one whom a certificate calls `name` be this user? */
+  /** May a certificate with this name log in as `user`? */
   isSameUser(name: string, user: string): boolean;
-  /** Why there is none, for the log. */
+  /** Why secretOf() found no user, for the log. */
   readonly noSuchUser: string;
-  /** Kind of the latest secret that was found: what an unknown user is made to look like. */
+  /** The kind of the last secret that was found; an unknown user is treated as if it had one of this kind. */
   usualKind(): Secret['kind'];
-  /** For secrets that exist, and for those that are only pretended. */
+  /** Derives keys of stored secrets; mockKeys those of made-up secrets. */
   readonly keys: KeyDeriver;
   readonly mockKeys: KeyDeriver;
-  /** Of this process; salts and mock secrets are made from it, so they are the same at each try. */
+  /** Random, per process. Salts and made-up secrets are derived from it, so that they are the same in each log-in. */
   readonly processSecret: Buffer;
-  /** The client proved by SCRAM that it has these keys of the stored verifier. */
+  /** Called when the client has proven that it has these keys of the stored SCRAM verifier. */
   onScramKeys(keys: ScramKeys): void;
 }
 

@@ -1,11 +1,11 @@
 /**
- * Addresses of pg_hba.conf: networks by CIDR or mask, all, samehost, samenet. Pure but for a look at this machine's own
- * interfaces. An IPv4 client that came through an IPv6 socket is an IPv4 client.
+ * Addresses of pg_hba.conf: networks by CIDR or mask, all, samehost, samenet. The last two read the network interfaces of
+ * this host. An IPv4 client on an IPv6 socket counts as IPv4. Source: PostgreSQL manual, "The pg_hba.conf File".
  */
 import { isIP, isIPv4 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 
-/** 4 bytes or 16. */
+/** 4 bytes for IPv4, 16 for IPv6. */
 export type Address = Buffer;
 
 export type Origin =
@@ -16,7 +16,10 @@ export type Origin =
 
 const mappedPrefix = Buffer.from('00000000000000000000ffff', 'hex');
 
-/** undefined: no address. Zones (fe80::1%eth0) do not count; ::ffff:1.2.3.4 is 1.2.3.4. */
+/**
+ * Ignores the zone of fe80::1%eth0; reads ::ffff:1.2.3.4 as 1.2.3.4.
+ * @returns undefined if the text is not an address
+ */
 export function parseAddress(text: string): Address | undefined {
   const bare = text.replace(/%.*$/, '');
   if (isIPv4(bare)) return Buffer.from(bare.split('.').map(Number));
@@ -39,7 +42,7 @@ function words(text: string): number[] {
   });
 }
 
-/** `bits` leading ones in an address of `length` bytes. */
+/** @returns a mask of `length` bytes with the first `bits` bits set */
 export function maskOf(bits: number, length: number): Address {
   return Buffer.from(Array.from({ length }, (_, at) => (0xff00 >> Math.min(8, Math.max(0, bits - 8 * at))) & 0xff));
 }

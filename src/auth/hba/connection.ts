@@ -1,6 +1,6 @@
 /**
- * A log-in as the rules of auth.hba_file see it, and PostgreSQL's words for those whom they do not let in. Called by
- * auth/authenticator.ts.
+ * Finds the rule of auth.hba_file for a log-in, and makes PostgreSQL's error for a log-in that the rules refuse. Called
+ * by auth/authenticator.ts.
  */
 import { WeirError } from '../../errors.ts';
 import type { AuthOutcome, Exchange } from '../types.ts';
@@ -9,16 +9,16 @@ import type { Access } from './load.ts';
 import type { Rule } from './rules.ts';
 import { findRule } from './rules.ts';
 
-/** PostgreSQL cuts longer names: a rule about the shorter one would not be asked about the longer. */
+/** PostgreSQL truncates longer names, so that a rule for the truncated name would have to match; Weir refuses them. */
 const longestName = 63;
 
-/** undefined: no rule fits. */
+/** @returns undefined if no rule matches */
 export function ruleFor({ rules }: Access, exchange: Exchange): Rule | undefined {
   const { user, databaseNames, replication, hasTls, remoteAddress } = exchange;
   const isReplication = replication === 'physical';
   if ([user, ...databaseNames].some((name) => Buffer.byteLength(name) > longestName)) return undefined;
   const address = remoteAddress === undefined ? undefined : parseAddress(remoteAddress);
-  // A socket whose other end cannot be told is not a local one.
+  // A socket whose remote address cannot be parsed does not count as local.
   if (remoteAddress !== undefined && address === undefined) return undefined;
   return findRule(rules, { address, hasTls, user, databases: databaseNames, isReplication });
 }

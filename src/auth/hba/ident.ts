@@ -1,6 +1,6 @@
 /**
- * User name maps (pg_ident.conf): which database users somebody may be whom a certificate names. Pure but for reading the
- * file. Source: PostgreSQL manual, "User Name Maps".
+ * User name maps (pg_ident.conf): which database users may log in with a certificate of a given name. Called by load.ts
+ * and auth/authenticator.ts. Source: PostgreSQL manual, "User Name Maps".
  */
 import { readLines } from './lines.ts';
 import { compileRegex, matches } from './regex.ts';
@@ -14,7 +14,7 @@ interface Mapping {
     | { readonly kind: 'regex'; readonly regex: RegExp };
 }
 
-/** By the name of the map. */
+/** By name of the map. */
 export type IdentMaps = ReadonlyMap<string, readonly Mapping[]>;
 
 export interface IdentFile {
@@ -66,7 +66,10 @@ function nameOrRegex({ text }: Token): string | RegExp | { readonly problem: str
   return 'regex' in compiled ? compiled.regex : compiled;
 }
 
-/** May the one whom the outside world calls `systemUser` be this user of the database? */
+/**
+ * @param systemUser the name in the certificate
+ * @param user the database user of the log-in
+ */
 export function isMapped(map: readonly Mapping[], systemUser: string, user: string): boolean {
   return map.some((mapping) => {
     const { systemUser: system, databaseUser } = mapping;
@@ -78,7 +81,7 @@ export function isMapped(map: readonly Mapping[], systemUser: string, user: stri
   });
 }
 
-/** What stands in for \1 is a mere name, whatever it looks like; where nothing was found for it, nobody is meant. */
+/** Replaces \1 by what the regular expression has matched; undefined, which is no user, if that is nothing. */
 function nameFor(name: string, found: RegExpExecArray | undefined): string | undefined {
   if (found === undefined || !name.includes('\\1')) return name;
   const [, part] = found;

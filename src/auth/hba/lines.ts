@@ -1,6 +1,6 @@
 /**
- * Reads a file in the format of pg_hba.conf: joins continuation lines, follows include directives and @files. What is
- * wrong is collected with file and line; nothing is skipped in silence. Called by load.ts.
+ * Reads a file in the format of pg_hba.conf: joins continuation lines, follows include directives and @files. Collects
+ * every problem with file and line. Called by load.ts and ident.ts. Source: PostgreSQL manual, "The pg_hba.conf File".
  */
 import { readFileSync, readdirSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -8,7 +8,7 @@ import type { Token } from './tokens.ts';
 import { fieldsOf } from './tokens.ts';
 
 export interface Line {
-  /** `hba.conf:12`, for people. */
+  /** File and line, for messages: `hba.conf:12`. */
   readonly place: string;
   readonly fields: readonly (readonly Token[])[];
 }
@@ -55,7 +55,7 @@ function readText(found: Lines, file: string, place: string, depth: number, isOp
   return undefined;
 }
 
-/** Lines with those that a backslash continues, by the number of the first. */
+/** The lines of a text, each joined with the lines that continue it after a backslash. `number` is that of the first. */
 function* joined(text: string): Iterable<{ line: string; number: number }> {
   const lines = text.split('\n');
   for (let at = 0; at < lines.length; at++) {
@@ -98,7 +98,7 @@ function includeDirectory(found: Lines, path: string, place: string, depth: numb
   for (const name of names.sort()) readInto(found, join(path, name), place, depth + 1);
 }
 
-/** `@file` stands for the tokens in that file. */
+/** Replaces `@file` by the tokens in that file. */
 function expand(found: Lines, file: string, place: string, token: Token, depth: number): Token[] {
   if (token.isQuoted || token.text.length < 2 || !token.text.startsWith('@')) return [token];
   const path = resolve(dirname(file), token.text.slice(1));

@@ -1,6 +1,6 @@
 /**
- * auth.hba_file and auth.ident_file together: rules whose maps exist, or everything that is wrong with the two. Called by
- * `weir serve` and `weir check` before anything starts, and by the app at its start and at each reload.
+ * Loads auth.hba_file and auth.ident_file, and checks that the maps which the rules name exist. Called by `weir serve` and
+ * `weir check` before anything starts, and by the app at its start and at each reload.
  */
 import type { IdentFile, IdentMaps } from './ident.ts';
 import { readIdentFile } from './ident.ts';
@@ -20,6 +20,7 @@ export interface AccessFiles {
   readonly canVerify: boolean;
 }
 
+/** Either the rules and maps, or all problems of both files. */
 export type LoadedAccess = { readonly access: Access } | { readonly problems: readonly string[] };
 
 export function loadAccess({ hbaFile, identFile, canVerify }: AccessFiles): LoadedAccess {

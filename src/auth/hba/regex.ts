@@ -1,12 +1,12 @@
 /**
- * Regular expressions of pg_hba.conf and pg_ident.conf (`/^dev_`). PostgreSQL's and JavaScript's agree on what is allowed
- * here; the rest is refused, because it would mean something else, or could keep the process busy for a name that somebody
- * made up before having logged in. Pure.
+ * Regular expressions of pg_hba.conf and pg_ident.conf (`/^dev_`). Accepts the syntax that has the same meaning in
+ * PostgreSQL and in JavaScript. Refuses the rest, and expressions that could take very long for a name chosen by a client
+ * that has not logged in. Called by rules.ts and ident.ts.
  */
 
 export type Compiled = { readonly regex: RegExp } | { readonly problem: string };
 
-/** PostgreSQL's names are no longer; with it the work per name is bounded. */
+/** The longest name in PostgreSQL, in bytes. Longer names never match, which bounds the work per name. */
 export const longestMatched = 63;
 const mostRepeats = 4;
 const escapes = /^[dwsDWS^$.*+?()[\]{}|\\/@,:;=!"'#%&<>~_ -]$/;
@@ -22,14 +22,14 @@ export function compileRegex(source: string): Compiled {
   }
 }
 
-/** Like PostgreSQL: anywhere in the name, unless the expression says ^ and $. */
+/** Matches anywhere in the name, unless the expression has ^ and $, as in PostgreSQL. */
 export function matches(regex: RegExp, name: string): RegExpExecArray | null {
   return Buffer.byteLength(name) > longestMatched ? null : regex.exec(name);
 }
 
 function problemIn(source: string): string | undefined {
   let repeats = 0;
-  /** For each open group: it holds a choice or a repetition, so that repeating it could match in too many ways. */
+  /** Per open group: it has an alternative or a repetition inside. Repeating such a group could backtrack endlessly. */
   const groups: { isBranching: boolean }[] = [{ isBranching: false }];
   for (let at = 0; at < source.length; at++) {
     const rest = source.slice(at);

@@ -1,6 +1,7 @@
 /**
- * The lines of pg_hba.conf as rules, and which of them decides about a connection: the first that fits. What Weir cannot
- * do as PostgreSQL would is a problem with its line, never a rule that means something else. Pure.
+ * Parses the lines of pg_hba.conf into rules, and finds the first rule that matches a connection. A line that Weir cannot
+ * follow as PostgreSQL would is reported as a problem. Called by load.ts and connection.ts. Source: PostgreSQL manual,
+ * "The pg_hba.conf File".
  */
 import type { Address, Origin } from './addresses.ts';
 import { comesFrom, maskOf, parseAddress } from './addresses.ts';
@@ -19,31 +20,31 @@ type Name =
   | { readonly kind: 'regex'; readonly regex: RegExp };
 
 export interface Rule {
-  /** `hba.conf:12`. */
+  /** File and line: `hba.conf:12`. */
   readonly place: string;
   readonly type: (typeof connectionTypes)[number];
   readonly databases: readonly Name[];
   readonly users: readonly Name[];
-  /** undefined: local. */
+  /** undefined: the rule is for Unix sockets (local). */
   readonly origin: Origin | undefined;
   readonly method: HbaMethod;
-  /** Of the user name map; undefined: both names must be the same. */
+  /** Name of the user name map; undefined: the name in the certificate must be the user's. */
   readonly map: string | undefined;
-  /** Besides the method: a certificate, or one that is the user's. */
+  /** Required besides the method: a valid certificate (verify-ca), or one with the user's name (verify-full). */
   readonly clientCert: 'verify-ca' | 'verify-full' | undefined;
-  /** What of the certificate is the name. */
+  /** Which part of the certificate is the name. */
   readonly clientName: 'CN' | 'DN';
 }
 
-/** What is known of a connection before anybody has proven anything. */
+/** What the rules match, all known before authentication. */
 export interface Connection {
   /** undefined: a Unix socket. */
   readonly address: Address | undefined;
   readonly hasTls: boolean;
   readonly user: string;
-  /** All names of the database that is meant: the admin console has two. */
+  /** All names of the database: the admin console has two. */
   readonly databases: readonly string[];
-  /** Physical replication: of no database. */
+  /** Physical replication, which has no database. */
   readonly isReplication: boolean;
 }
 
@@ -115,7 +116,7 @@ function parseOrigin(fields: Line['fields']): { origin: Origin; next: number } {
   }
   if (bits !== undefined) {
     const count = /^\d{1,3}$/.test(bits) ? Number(bits) : NaN;
-    // ::ffff:1.2.3.4/120 is written in bits of IPv6.
+    // In ::ffff:1.2.3.4/120 the bits are counted as in IPv6.
     const inherited = host.includes(':') && address.length === 4 ? 96 : 0;
     if (!(count >= inherited && count <= 8 * address.length + inherited)) {
       throw new LineProblem(`"${token.text}" has an impossible number of bits behind its slash`);
@@ -176,7 +177,7 @@ function parseOptions(tokens: readonly Token[], type: Rule['type'], method: HbaM
   return { map: given.get('map'), clientCert, clientName };
 }
 
-/** The rule that decides; undefined: there is none, and nobody comes in. */
+/** @returns the first rule that matches; undefined: none does, and the connection must be refused */
 export function findRule(rules: readonly Rule[], connection: Connection): Rule | undefined {
   return rules.find(
     (rule) =>
@@ -188,12 +189,12 @@ export function findRule(rules: readonly Rule[], connection: Connection): Rule |
 
 function fitsTransport({ type, origin }: Rule, { address, hasTls }: Connection): boolean {
   if (type === 'local' || address === undefined) return type === 'local' && address === undefined;
-  // No connection is encrypted by GSSAPI.
+  // Weir has no GSSAPI encryption.
   if (type === 'hostgssenc' || (type === 'hostssl' && !hasTls) || (type === 'hostnossl' && hasTls)) return false;
   return origin !== undefined && comesFrom(address, origin);
 }
 
-/** As in PostgreSQL, physical replication is of no database: `replication` alone means it, and it means nothing else. */
+/** As in PostgreSQL, only the keyword `replication` matches physical replication, and it matches nothing else. */
 function fitsDatabase(name: Name, { databases, user, isReplication }: Connection): boolean {
   if (isReplication || name.kind === 'replication') return isReplication && name.kind === 'replication';
   if (name.kind === 'sameuser') return databases.includes(user);

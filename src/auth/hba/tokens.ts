@@ -1,11 +1,11 @@
 /**
- * The lexical rules of pg_hba.conf and pg_ident.conf: fields apart by blanks, in a field tokens apart by commas, double
- * quotes, comments. Pure. A keyword in quotes is a mere name. Source: PostgreSQL manual, "The pg_hba.conf File".
+ * Lexical rules of pg_hba.conf and pg_ident.conf: blanks separate fields, commas separate the tokens of a field; double
+ * quotes and comments. A quoted keyword is a name. Called by lines.ts. Source: PostgreSQL manual, "The pg_hba.conf File".
  */
 
 export interface Token {
   readonly text: string;
-  /** It began with a quote: it has no special meaning (all, +role, @file). */
+  /** It begins with a quote, so that it has no special meaning such as all, +role or @file. */
   readonly isQuoted: boolean;
 }
 
@@ -13,7 +13,10 @@ export type Fields = { readonly fields: readonly (readonly Token[])[] } | { read
 
 const isBlank = (letter: string): boolean => letter === ' ' || letter === '\t' || letter === '\r';
 
-/** The fields of one line (continuation lines joined); none for a comment or an empty line. */
+/**
+ * @param line with its continuation lines
+ * @returns the fields; none for a comment or an empty line
+ */
 export function fieldsOf(line: string): Fields {
   const fields: Token[][] = [];
   let field: Token[] | undefined;
@@ -25,7 +28,7 @@ export function fieldsOf(line: string): Fields {
     if (problem !== undefined) return { problem };
     if (field === undefined) fields.push((field = []));
     field.push(token);
-    // What comes behind a comma belongs to the same field, blanks or not.
+    // After a comma the next token belongs to the same field, even if blanks come first.
     at = next;
     if (line[at] !== ',') field = undefined;
   }
@@ -38,7 +41,7 @@ function tokenAt(line: string, start: number): { token: Token; next: number; pro
   for (; at < line.length; at++) {
     const letter = line[at] as string;
     if (letter === '"') {
-      // Two quotes within quotes are one.
+      // A doubled quote inside quotes is one quote.
       if (isInQuotes && line[at + 1] === '"') text += line[at++] as string;
       else isInQuotes = !isInQuotes;
       continue;
@@ -50,5 +53,5 @@ function tokenAt(line: string, start: number): { token: Token; next: number; pro
   return isInQuotes ? { token, next: at, problem: 'a double quote is not closed' } : { token, next: at };
 }
 
-/** It is this word, and means what that means. */
+/** The token is this keyword, and not quoted. */
 export const isKeyword = (token: Token, word: string): boolean => !token.isQuoted && token.text === word;

@@ -1,6 +1,6 @@
 /**
- * auth.type = md5: AuthenticationMD5Password with a fresh salt. A user whose secret is a SCRAM verifier is asked for
- * SCRAM instead, as PostgreSQL and PgBouncer do. An unknown user sees what a known one would.
+ * auth.type = md5: AuthenticationMD5Password with a new salt. For a user whose secret is a SCRAM verifier it uses SCRAM
+ * instead, as PostgreSQL and PgBouncer do. A client cannot tell an unknown user from a known one.
  */
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { AuthCode } from '../../protocol/codes.ts';
@@ -12,7 +12,10 @@ import { hmac } from '../scram.ts';
 import type { AuthMethod } from '../types.ts';
 import { scram } from './scram.ts';
 
-/** The password without its closing zero; an inner zero would be an attempt to hide something. */
+/**
+ * @returns the password in the body of a PasswordMessage, without the zero at its end
+ * @throws ProtocolError for a zero inside
+ */
 export function passwordOf(body: Buffer): Buffer {
   if (body.length === 0 || body.indexOf(0) !== body.length - 1) throw new ProtocolError('invalid password message');
   return body.subarray(0, -1);
@@ -25,7 +28,7 @@ export const md5: AuthMethod = async (exchange, context) => {
   const salt = randomBytes(4);
   exchange.send(authentication(AuthCode.Md5Password, salt));
   const given = passwordOf(await exchange.receive());
-  // For an unknown user: a hash that nobody can know, so that the same work is done.
+  // For an unknown user a hash that no client can know, so that the timing is the same.
   const password =
     secret?.kind === 'plain' ? secret.password : hmac(context.processSecret, `md5:${user}`).toString('hex');
   const hash = md5Hash(user, password);

@@ -1,6 +1,6 @@
 /**
- * `password` of auth.hba_file: the client sends its password as it is. For clients that know nothing better, behind TLS;
- * it can be checked against every kind of secret, and proves the keys of a SCRAM verifier.
+ * Method `password` of auth.hba_file: the client sends its password in clear text, so TLS is advisable. Works with every
+ * kind of secret, and reveals the keys of a SCRAM verifier.
  */
 import { timingSafeEqual } from 'node:crypto';
 import { AuthCode } from '../../protocol/codes.ts';
@@ -13,10 +13,10 @@ import type { Secret } from '../secrets.ts';
 import type { AuthContext, AuthMethod, Exchange } from '../types.ts';
 import { passwordOf } from './md5.ts';
 
-/** Beyond this a stored verifier could keep a core busy for minutes. */
+/** A stored verifier with more iterations would occupy a core for minutes. */
 const maxIterations = 1_000_000;
 
-/** The same work, whatever the two are. */
+/** Compares in constant time. */
 function isSame(a: string | Buffer, b: string | Buffer): boolean {
   return timingSafeEqual(sha256(Buffer.from(a)), sha256(Buffer.from(b)));
 }
@@ -31,7 +31,7 @@ async function isRight(given: string, secret: Secret, { user }: Exchange, contex
   return true;
 }
 
-/** For an unknown user: the work that a known one would cost. */
+/** Does the work of a check for an unknown user, so that the timing is that of a known one. */
 async function pretend(given: string, { user }: Exchange, context: AuthContext): Promise<void> {
   const secret = hmac(context.processSecret, `password:${user}`);
   if (context.usualKind() === 'scram-sha-256') await context.mockKeys.derive(given, secret.subarray(0, 16), 4096);
@@ -48,7 +48,7 @@ export const password: AuthMethod = async (exchange, context) => {
       await pretend(given, exchange, context);
       return wrongPassword(user, context.noSuchUser);
     }
-    // PostgreSQL takes no empty password either.
+    // PostgreSQL refuses an empty password, too.
     const isIn = given !== '' && (await isRight(given, secret, exchange, context));
     return isIn ? accepted : wrongPassword(user, 'wrong password');
   } catch (error) {

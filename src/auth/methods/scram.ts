@@ -1,7 +1,7 @@
 /**
- * auth.type = scram-sha-256: carries the SASL messages of a SCRAM-SHA-256 log-in (RFC 5802; PostgreSQL manual, "SASL
- * Authentication"), over TLS with channel binding (-PLUS) if the client likes. Unknown users, and secrets that SCRAM cannot
- * use, go through the same messages and the same work as a wrong password.
+ * auth.type = scram-sha-256: sends and receives the SASL messages of a SCRAM-SHA-256 log-in, over TLS also with channel
+ * binding (-PLUS). For an unknown user, or a secret that SCRAM cannot use, messages and timing are those of a wrong
+ * password. Source: RFC 5802; PostgreSQL manual, "SASL Authentication".
  */
 import { AuthCode } from '../../protocol/codes.ts';
 import { ProtocolError, endOfString } from '../../protocol/read.ts';
@@ -14,11 +14,11 @@ import { checkProof, readClientFinal, readClientFirst, serverFinal, serverFirst 
 import type { Secret } from '../secrets.ts';
 import type { AuthContext, AuthMethod, Exchange } from '../types.ts';
 
-/** PostgreSQL's scram_iterations; what a derived or pretended secret says. */
+/** The default of PostgreSQL's scram_iterations, for verifiers that are derived from a plain secret, or made up. */
 const defaultIterations = 4096;
 const saltBytes = 16;
 
-/** Salt, count and keys to challenge a client with; `problem`: it must fail, whatever it proves. */
+/** Salt, iteration count and keys for a client. `problem`: the log-in must fail, whatever the client proves. */
 interface Challenge {
   readonly salt: Buffer;
   readonly iterations: number;
@@ -32,7 +32,7 @@ async function mockVerifier(user: string, salt: Buffer, context: AuthContext): P
     try {
       return await context.mockKeys.derive(pretended.toString('hex'), salt, defaultIterations);
     } catch (error) {
-      // Under a flood of unknown names the time of this answer may differ; known users must not wait for it.
+      // With very many unknown users the timing of this answer may differ; known users must not wait for them.
       if (!(error instanceof OverloadedError)) throw error;
     }
   }
@@ -58,7 +58,7 @@ interface InitialResponse {
   readonly data: Buffer | undefined;
 }
 
-/** SASLInitialResponse: mechanism, Int32 length (-1: no data), data. */
+/** Reads SASLInitialResponse: mechanism, Int32 length (-1: no data), data. */
 function readInitialResponse(body: Buffer, offered: readonly string[]): InitialResponse {
   const nameEnd = endOfString(body, 0, body.length);
   const mechanism = body.toString('latin1', 0, nameEnd);

@@ -1,5 +1,5 @@
 /**
- * auth.type = trust: the name suffices. The user need not be in auth.file.
+ * auth.type = trust: accepts every user name, without a password. The user need not be in auth.file.
  */
 import { accepted } from '../outcome.ts';
 import type { AuthMethod } from '../types.ts';
