@@ -1,14 +1,14 @@
 /**
- * The names in a client's TLS certificate, as PostgreSQL reads them. Called by frontend/login.ts.
+ * Reads the names in a client's TLS certificate, as PostgreSQL does. Called by frontend/login.ts.
  */
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { ClientCertificate } from '../auth/types.ts';
 
-/** undefined: there is none that tls.client.ca vouches for. */
+/** @returns undefined if the client has no certificate signed by tls.client.ca */
 export function certificateOf(socket: Socket | TLSSocket): ClientCertificate | undefined {
   if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined;
-  // A certificate with several common names has an array here: nobody's.
+  // With several common names, CN is an array. Such a certificate has no usable name.
   const name: unknown = socket.getPeerCertificate().subject?.CN;
   const subject = socket.getPeerX509Certificate()?.subject ?? '';
   return {
@@ -17,7 +17,10 @@ export function certificateOf(socket: Socket | TLSSocket): ClientCertificate | u
   };
 }
 
-/** RFC 2253, as X509_NAME_print_ex writes it for PostgreSQL. @param subject as node:crypto gives it: escaped, one part a line */
+/**
+ * Formats a distinguished name by RFC 2253, as X509_NAME_print_ex does for PostgreSQL.
+ * @param subject from node:crypto: escaped, one part per line
+ */
 export function distinguishedName(subject: string): string {
   const parts = subject.split('\n').map((part) => part.replace(/(?<!\\)((?:\\\\)*) \+ /g, '$1+'));
   const text = parts.filter(Boolean).reverse().join(',');

@@ -1,6 +1,7 @@
 /**
- * The clients' door: gives every connection its log-in, upgrades those that want TLS, bounds how many log in at the
- * same time, and can be shut. Does not listen itself (frontend/listener.ts does), nor serve clients (session/).
+ * Accepts client connections: starts the log-in of each, does the TLS handshake where a client requests it, and bounds
+ * the number of log-ins at the same time. Does not listen (frontend/listener.ts, which calls it) and does not serve
+ * clients after their log-in (session/).
  */
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
@@ -23,11 +24,14 @@ import type { DoorOptions } from './types.ts';
 const consoleReserve = 8;
 
 export interface ClientDoor {
-  /** A connection that was just made. Never throws. */
+  /** Takes a new connection. Never throws. */
   accept(socket: Socket, layer: 'plain' | 'local'): void;
-  /** For connections that come from now on. Throws TlsSettingError, and then nothing has changed. */
+  /**
+   * Changes TLS and authentication for new connections.
+   * @throws TlsSettingError, and then changes nothing
+   */
   reload(tls: TlsSide, auth?: AuthOptions): void;
-  /** Log-ins under way, and all that come, get shutting_down. Resolves when none is left. */
+  /** Ends present and future log-ins with shutting_down. Resolves when none is left. */
   close(): Promise<void>;
 }
 

@@ -1,28 +1,30 @@
 /**
- * Closing a connection that never became a client: last words, a moment to take them, then gone. Called by the door.
+ * Closes a connection that has not logged in: sends a last message, gives the client a second to read it, and destroys the
+ * socket. Called by frontend/login.ts, among others.
  */
 import type { Socket } from 'node:net';
 import type { WeirError } from '../errors.ts';
 import { ignoreError } from '../net/message-reader.ts';
 import { errorResponse } from '../protocol/write.ts';
 
-/** For an orderly close with nothing left to say. */
+/** To close without a message, but in the regular way. */
 export const noWords = Buffer.alloc(0);
 
-/** What the peer gets to take the last words. */
+/** How long the client may take to read the last message. */
 const lingerMs = 1_000;
 
-/** Everything that is said before a session exists ends the connection, so it is FATAL, whatever the table says. */
+/** The ErrorResponse for an error that ends a log-in. Always FATAL, because the connection is closed. */
 export function fatal(error: WeirError): Buffer {
   const { sqlstate, message, detail, hint } = error;
   return errorResponse({ severity: 'FATAL', sqlstate, message, detail, hint });
 }
 
-/** The same before version 3 of the protocol, where a message had no length and an error no fields. */
+/** The same in protocol 1 and 2, where a message has no length and an error no fields. */
 export function fatalOfOld(error: WeirError): Buffer {
   return Buffer.from(`EFATAL:  ${error.message}\n\0`);
 }
 
+/** @param lastWords undefined: the socket is destroyed at once */
 export function closeWith(socket: Socket, lastWords: Buffer | undefined): void {
   if (socket.destroyed) return;
   if (lastWords === undefined || !socket.writable) {
@@ -34,6 +36,6 @@ export function closeWith(socket: Socket, lastWords: Buffer | undefined): void {
   deadline.unref();
   socket.once('close', () => clearTimeout(deadline));
   socket.end(lastWords);
-  // Unread input would turn the close into a reset that can overtake the last words.
+  // Closing a socket with unread input sends a reset, which can make the client lose the last message.
   socket.resume();
 }

@@ -13,22 +13,22 @@ import { openUnixSocket } from './unix-socket.ts';
 export type { DoorOptions, ListenerOptions, LoggedInClient, RefusalReason } from './types.ts';
 
 export interface Listener {
-  /** Rejects with a message that names the address and what to do. */
+  /** Rejects with an error that names the address and what to do. */
   listen(): Promise<void>;
-  /** Where it listens; the port that was found when 0 was asked for. */
+  /** The address it listens on, with the actual port if 0 was configured. */
   address(): HostPort;
-  /** Of the Unix socket, if there is one. */
+  /** Path of the Unix socket, if there is one. */
   socketPath(): string | undefined;
-  /**
-   * Stops accepting; log-ins under way get shutting_down. Clients that were handed over stay with their owner, and this
-   * does not wait for them.
-   */
+  /** Stops listening, and ends log-ins with shutting_down. Clients that have logged in are not affected. */
   close(): Promise<void>;
-  /** TLS (and, if given, authentication) for clients that come from now on. Throws TlsSettingError and changes nothing then. */
+  /**
+   * Changes TLS and, if given, authentication for new clients.
+   * @throws TlsSettingError, and then changes nothing
+   */
   reload(tls: TlsSide, auth?: AuthOptions): void;
 }
 
-/** The kernel takes the smaller of this and net.core.somaxconn. */
+/** The kernel uses the smaller of this and net.core.somaxconn. */
 const backlog = 4096;
 const keepAliveInitialDelayMs = 60_000;
 
@@ -39,7 +39,7 @@ const advice: Readonly<Record<string, string>> = {
   ENOTFOUND: 'the host name is not known; change "listen"',
 };
 
-/** Throws TlsSettingError if the TLS settings cannot be used. */
+/** @throws TlsSettingError if the TLS settings cannot be used */
 export function createListener(options: ListenerOptions): Listener {
   const { host, port } = options.listen;
   const door = createDoor(options);

@@ -1,7 +1,7 @@
 /**
- * One connection from its first byte to AuthenticationOk: the order of PostgreSQL's start-up, read top to bottom in
- * `logIn`. Whatever goes wrong ends this connection with a clear FATAL and a log line, and touches nobody else.
- * Called by frontend/door.ts; what it hands over is served by session/.
+ * The log-in of one client, from its first byte to AuthenticationOk: logIn() has the steps in the order of PostgreSQL's
+ * start-up (manual, "Message Flow"). Any error ends this connection with a FATAL and a log line, and affects no other.
+ * Called by frontend/door.ts; session/ serves the client after it.
  */
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
@@ -22,34 +22,37 @@ import type { Layer, Startup } from './startup.ts';
 import { OldProtocolError, StrangerError, readFirstPacket, saidGoodBye } from './startup.ts';
 import type { DoorOptions, RefusalReason } from './types.ts';
 
-/** `leave` is one function for all clients: it is kept with each socket for as long as that lives. */
+/** Counts clients up to a limit. `leave` must be one function for all clients, because each socket keeps it. */
 export interface Seats {
   readonly isFull: () => boolean;
   readonly tryEnter: () => boolean;
   readonly leave: () => void;
 }
 
-/** What a log-in sees of the door it goes through. */
+/** What a log-in needs from frontend/door.ts. */
 export interface Door {
   readonly options: DoorOptions;
   readonly authenticator: Authenticator;
   readonly tls: ClientTlsContext | undefined;
   readonly loginTimeoutMs: number;
-  /** Whoever has not proven yet who he is. */
+  /** The clients that have not authenticated yet. */
   readonly logins: Logins;
-  /** Failing one of these ends its log-in. */
+  /** The readers of all log-ins. Failing a reader ends its log-in. */
   readonly readers: Set<MessageReader>;
-  /** Hands a socket to the TLS server, with what was read of it; it comes back through the door as a TLSSocket. */
+  /**
+   * Starts the TLS handshake, after which a new log-in begins with the TLSSocket.
+   * @param leftover bytes that were read from the socket
+   */
   startTls(socket: Socket, isDirect: boolean, leftover: Buffer): void;
-  /** Places under max_client_conn, and a few above it for those who look after Weir. */
+  /** Counts clients up to max_client_conn; and a few console clients above it. */
   readonly clientSeats: Seats;
   readonly consoleSeats: Seats;
 }
 
-/** Longest wait for the fate of a cancel request. */
+/** Longest wait for a cancel request to be processed. */
 const maxCancelMs = 10_000;
 
-/** How a refusal is counted; those not named here are not (shutting_down, internal_error). */
+/** The reason by which a refusal is counted. Errors without one (shutting_down, internal_error) are not counted. */
 const reasons: Partial<Record<ErrorName, RefusalReason>> = {
   authentication_failed: 'wrong-password',
   certificate_failed: 'no-certificate',
@@ -74,7 +77,7 @@ const reasons: Partial<Record<ErrorName, RefusalReason>> = {
   too_many_logins: 'too-many',
 };
 
-/** Ends a log-in. `why` is for the log, `error` for the client. */
+/** Thrown to end a log-in: `error` is for the client, `why` for the log. */
 class Refusal extends Error {
   readonly error: WeirError;
 
@@ -85,10 +88,13 @@ class Refusal extends Error {
   }
 }
 
-/** As PgBouncer shows it. */
+/** The address of a client on a Unix socket, as PgBouncer shows it. */
 const localAddress = 'unix';
 
-/** Runs a whole log-in; never rejects. `socket` is a TLSSocket in the round behind the handshake (`layer`). */
+/**
+ * Runs a log-in; never rejects.
+ * @param layer after a TLS handshake, log-in begins again with layer 'tls' or 'direct-tls' and a TLSSocket
+ */
 export async function logIn(socket: Socket | TLSSocket, layer: Layer, door: Door): Promise<void> {
   const reader = new MessageReader(socket, door.loginTimeoutMs);
   const seat = new Seat(socket);
@@ -103,7 +109,7 @@ export async function logIn(socket: Socket | TLSSocket, layer: Layer, door: Door
     } else if (packet.kind === 'cancel') {
       await cancel(packet.processId, packet.secret, door);
       reader.detach();
-      // In an orderly way: inside TLS libpq takes an end without its alert for an error.
+      // Not destroyed: libpq reports an error if a TLS connection ends without a close_notify alert.
       closeWith(socket, noWords);
     } else {
       user = packet.startup.user;
@@ -122,7 +128,7 @@ export async function logIn(socket: Socket | TLSSocket, layer: Layer, door: Door
   }
 }
 
-/** A place under max_client_conn that is given back when its socket closes, or before. */
+/** One client counted under max_client_conn, until its socket closes or leave() is called. */
 class Seat {
   private readonly socket: Socket;
   private leaveNow: (() => void) | undefined;
@@ -139,7 +145,7 @@ class Seat {
   }
 
   leave(): void {
-    // On a closed socket the event has given it back, or is about to.
+    // If the socket is closed, its 'close' event does the same.
     if (this.leaveNow === undefined || this.socket.closed) return;
     this.socket.off('close', this.leaveNow);
     this.leaveNow();
@@ -147,7 +153,10 @@ class Seat {
   }
 }
 
-/** May this client try to log in at all? Returns whether it wants the console. */
+/**
+ * Checks, before authentication, whether the client may try to log in.
+ * @returns whether the database is the admin console
+ */
 function enter(startup: Startup, socket: Socket, layer: Layer, door: Door): boolean {
   const { options } = door;
   if (socket.destroyed) throw new ReadError('closed', 'the client went away');
@@ -165,20 +174,20 @@ function enter(startup: Startup, socket: Socket, layer: Layer, door: Door): bool
   const isConsole = options.findDatabase(startup.database, startup.user) === 'console';
   const isKeeper = isConsole && options.consoleUserAllowed(startup.user);
   if (options.isDraining() && !isKeeper) throw new WeirError('shutting_down');
-  // Nobody need prove who he is for a place that there is not.
+  // Checked before authentication, to save the work, and again after it.
   if (door.clientSeats.isFull() && !(isKeeper && !door.consoleSeats.isFull()))
     throw new WeirError('too_many_clients', { limit: options.maxClientConn() });
   return isConsole;
 }
 
-/** Who has proven who he is takes a place under max_client_conn; nobody else does. */
+/** Counts the client under max_client_conn. Only authenticated clients are counted. */
 function takeSeat(startup: Startup, isConsole: boolean, seat: Seat, door: Door): void {
   const isKeeper = isConsole && door.options.consoleUserAllowed(startup.user);
   if (seat.tryTake(door.clientSeats) || (isKeeper && seat.tryTake(door.consoleSeats))) return;
   throw new WeirError('too_many_clients', { limit: door.options.maxClientConn() });
 }
 
-/** Of the certificate that this client was shown, which need not be the one that others are shown by now. */
+/** The hash of the server certificate of this connection; a reload may have changed the certificate since. */
 function ownEndPoint(socket: Socket | TLSSocket): Buffer | undefined {
   const shown = socket instanceof TLSSocket ? socket.getX509Certificate() : undefined;
   return shown === undefined ? undefined : endPointHash(shown.raw);
@@ -226,10 +235,10 @@ function handOver(
   if (isConsole && replication !== undefined) {
     throw new WeirError('not_supported', { what: 'a replication connection to the admin console' });
   }
-  // Only now, so that nobody can try out which databases there are.
+  // Only after authentication, so that clients cannot find out which databases there are.
   if (isConsole && !options.consoleUserAllowed(user)) throw new WeirError('not_console_user', { user });
   const found = options.findDatabase(database, user);
-  // Physical replication is of a whole server: the name of a database may mean nothing.
+  // Physical replication has no database, so its name need not exist.
   if (found === 'unknown' && replication !== 'physical') throw new WeirError('no_such_database', { database });
   if (found === 'disabled') throw new WeirError('database_disabled', { database });
   if (socket.destroyed || socket.readableEnded) throw new ReadError('closed', 'the client went away');
@@ -249,7 +258,7 @@ function handOver(
   });
 }
 
-/** Passes a CancelRequest on, and waits until it was dealt with: the client takes our closing for "done". */
+/** Processes a CancelRequest. Waits for its end, because for the client the request is done when Weir closes. */
 async function cancel(processId: number, secret: Buffer, door: Door): Promise<void> {
   let deadline: NodeJS.Timeout | undefined;
   const isOver = new Promise<void>((resolve) => (deadline = setTimeout(resolve, maxCancelMs)));
@@ -260,7 +269,7 @@ async function cancel(processId: number, secret: Buffer, door: Door): Promise<vo
   }
 }
 
-/** What to say to the client about an error that ended its log-in. */
+/** The error that the client gets for an exception that ended its log-in. */
 function toWeirError(error: unknown, loginTimeoutMs: number): WeirError {
   if (error instanceof WeirError) return error;
   if (error instanceof Refusal) return error.error;

@@ -1,13 +1,13 @@
 /**
- * Everybody who has connected and not yet proven who he is. Their number has a bound of its own, so that they never take
- * the places of clients; when it is reached, the address with most of them loses its oldest, so that one address cannot
- * lock out the others. Used by door.ts and login.ts.
+ * The connections that have not authenticated yet. They have a limit of their own, max_client_logins, so that they do not
+ * use up max_client_conn. When it is reached, the oldest log-in of the address with the most log-ins is ended, so that one
+ * address cannot lock out the others. Called by door.ts and login.ts.
  */
 import type { Socket } from 'node:net';
 
-/** One log-in, or one TLS handshake, under way. */
+/** One log-in or TLS handshake. */
 export interface LoginPlace {
-  /** It is over. Any number of times. */
+  /** Must be called at its end; may be called several times. */
   leave(): void;
 }
 
@@ -28,12 +28,12 @@ class Login implements LoginPlace {
 }
 
 export class Logins {
-  /** Oldest first in each. */
+  /** Per address, the oldest log-in first. */
   private readonly byAddress = new Map<string, Set<Login>>();
   private readonly limit: () => number;
   private count = 0;
 
-  /** @param limit log-ins at the same time, all addresses together */
+  /** @param limit number of log-ins at the same time, over all addresses */
   constructor(limit: () => number) {
     this.limit = limit;
   }
@@ -42,7 +42,7 @@ export class Logins {
     return this.count;
   }
 
-  /** @param giveWay called if it has to end because others want to log in, too; it has left by then */
+  /** @param giveWay called, after leave(), if this log-in has to end because the limit was reached */
   enter(address: string, giveWay: () => void): LoginPlace {
     const login = new Login(this, address, giveWay);
     const own = this.byAddress.get(address) ?? new Set();
@@ -53,7 +53,7 @@ export class Logins {
     return login;
   }
 
-  /** Called by Login.leave only. */
+  /** Called by Login.leave() only. */
   left(address: string, login: Login): void {
     const own = this.byAddress.get(address);
     if (own?.delete(login) !== true) return;
@@ -63,7 +63,7 @@ export class Logins {
 
   private oldestOfLargest(own: Set<Login>): Login {
     let largest = own;
-    // Who comes from an address with more than its share makes room itself: the others need not be looked through.
+    // If the new log-in's address has more than the average, it gives up its own oldest, without a search.
     if (own.size <= this.count / this.byAddress.size)
       for (const others of this.byAddress.values()) if (others.size > largest.size) largest = others;
     const [oldest] = largest;
@@ -73,5 +73,5 @@ export class Logins {
   }
 }
 
-/** IPv4 addresses mapped into IPv6 are shown as IPv4. */
+/** The remote address; an IPv4 address mapped to IPv6 as IPv4. */
 export const addressOf = (socket: Socket): string => (socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/i, '');

@@ -1,7 +1,7 @@
 /**
- * The first packets of a connection: SSLRequest (or TLS without asking), GSSENCRequest, CancelRequest, StartupMessage.
- * Says S or N itself and returns what is left to do; knows nothing of users, databases or limits. Called by frontend/login.ts.
- * Source: PostgreSQL manual, "Message Flow", Start-up and the two encryption sections.
+ * The first packets of a connection: SSLRequest (or direct TLS), GSSENCRequest, CancelRequest, StartupMessage. Answers S
+ * or N to a request for encryption, and returns what comes next. Knows nothing of users, databases or limits. Called by
+ * frontend/login.ts. Source: PostgreSQL manual, "Message Flow", Start-up, SSL and GSSAPI Session Encryption.
  */
 import type { ReplicationKind } from '../auth/types.ts';
 import { ReadError, type MessageReader } from '../net/message-reader.ts';
@@ -16,28 +16,28 @@ export interface Startup {
   readonly parameters: Map<string, string>;
   /** undefined: an ordinary connection. */
   readonly replication: ReplicationKind | undefined;
-  /** Version 3.x of the protocol that both sides speak. */
+  /** The minor version of protocol 3 that both sides speak. */
   readonly minor: number;
-  /** To be said to a client that asked for more: a newer version, `_pq_.` options (none is known). */
+  /** NegotiateProtocolVersion, if the client requested a newer version or `_pq_.` options, of which Weir knows none. */
   readonly negotiation: Buffer | undefined;
 }
 
 export type FirstPacket =
-  /** The TLS handshake comes next: S was said, or the client began with it (sslnegotiation=direct). */
+  /** A TLS handshake comes next: S was sent, or the client began with it (sslnegotiation=direct). */
   | { readonly kind: 'tls'; readonly isDirect: boolean }
   | { readonly kind: 'cancel'; readonly processId: number; readonly secret: Buffer }
   | { readonly kind: 'startup'; readonly startup: Startup };
 
 const maxCancelKeyBytes = 256;
-/** With these a startup packet says how long it is; to a Terminate they are far too long. */
+/** Length of the length field of a startup packet. The first bytes of a Terminate are too large a length. */
 const lengthBytes = 4;
 const mayBeAttack = 'This could be either a client-software bug or evidence of an attempted man-in-the-middle attack.';
 const falseWords = /^(0|f|fa|fal|fals|false|n|no|of|off)$/i;
 const trueWords = /^(1|t|tr|tru|true|y|ye|yes|on)$/i;
 
-/** Somebody who does not speak PostgreSQL at all. */
+/** The client speaks another protocol, such as HTTP. */
 export class StrangerError extends ProtocolError {
-  /** False: an ErrorResponse would only be more noise. */
+  /** False: the client cannot show an ErrorResponse, not even as text. */
   readonly canReadText: boolean;
 
   constructor(what: string, canReadText: boolean) {
@@ -47,7 +47,7 @@ export class StrangerError extends ProtocolError {
   }
 }
 
-/** What the first bytes look like, if not like PostgreSQL; undefined: no idea. */
+/** Recognizes another protocol, or a Terminate, by the first bytes. */
 function recognizeStranger(bytes: Buffer): StrangerError | ReadError | undefined {
   const begin = bytes.subarray(0, terminate.length);
   if (begin.length >= lengthBytes && begin.equals(terminate.subarray(0, begin.length))) return saidGoodBye();
@@ -61,12 +61,12 @@ function recognizeStranger(bytes: Buffer): StrangerError | ReadError | undefined
   return text.startsWith('SSH-') ? new StrangerError('SSH on the port for PostgreSQL clients', true) : undefined;
 }
 
-/** Terminate, from somebody who is not logged in: as if it had just left. */
+/** A Terminate during log-in counts as a closed connection. */
 export function saidGoodBye(): ReadError {
   return new ReadError('closed', 'it said Terminate');
 }
 
-/** Somebody of another century, who understands errors only in the way of that time. */
+/** The client speaks protocol 1 or 2, which have another format for errors. */
 export class OldProtocolError extends WeirError {}
 
 function readCancel(body: Buffer): FirstPacket {
@@ -76,7 +76,7 @@ function readCancel(body: Buffer): FirstPacket {
   return { kind: 'cancel', processId: body.readInt32BE(0), secret: Buffer.from(body.subarray(4)) };
 }
 
-/** As PostgreSQL reads it: "database", or anything that begins like a word for yes or no. */
+/** Reads the value as PostgreSQL does: "database", or a boolean, which may be abbreviated. */
 function readReplication(value: string | undefined): ReplicationKind | undefined {
   if (value === undefined || falseWords.test(value)) return undefined;
   if (value === 'database') return 'logical';
@@ -84,7 +84,11 @@ function readReplication(value: string | undefined): ReplicationKind | undefined
   throw new WeirError('invalid_replication', { value });
 }
 
-/** StartupMessage of any 3.x; WeirError for what cannot be served. */
+/**
+ * Reads a StartupMessage of protocol 3.x.
+ * @param code the protocol version
+ * @throws ProtocolError, or WeirError unsupported_protocol or invalid_replication
+ */
 export function readStartup(code: number, body: Buffer): Startup {
   const major = code >>> 16;
   const asked = code & 0xffff;
@@ -103,19 +107,22 @@ export function readStartup(code: number, body: Buffer): Startup {
   return { user, database, parameters, replication, minor, negotiation };
 }
 
-/** What the packets come in; `direct-tls` is TLS that the client began without asking. */
+/** The transport: TCP, Unix socket, TLS after SSLRequest, or TLS that the client began without SSLRequest. */
 export type Layer = 'plain' | 'local' | 'tls' | 'direct-tls';
 
 export interface FirstPacketOptions {
-  /** TLS is to be had. */
+  /** TLS is offered. */
   readonly canTls: boolean;
   readonly layer: Layer;
 }
 
-/** First byte of a TLS record that is part of a handshake; as a startup packet it would be far too long. */
+/** First byte of a TLS handshake. As the first byte of a startup packet's length, it would be too large. */
 const tlsHandshakeByte = 0x16;
 
-/** Reads up to the packet that decides. Throws ProtocolError, ReadError, WeirError. */
+/**
+ * Reads packets until it is clear what the client wants.
+ * @throws ProtocolError, ReadError, WeirError
+ */
 export async function readFirstPacket(
   reader: MessageReader,
   say: (byte: 'S' | 'N') => void,
@@ -136,7 +143,7 @@ async function negotiate(
   if (layer === 'plain' && canTls && (await reader.firstByte()) === tlsHandshakeByte) {
     return { kind: 'tls', isDirect: true };
   }
-  // Inside TLS that was asked for neither may come again; whoever did not ask before may still do, in vain.
+  // After SSLRequest, neither request may come again. In direct TLS both may come, and are answered with N.
   let isSslDone = layer === 'tls';
   let isGssDone = layer === 'tls';
   for (;;) {
@@ -150,7 +157,7 @@ async function negotiate(
     else isGssDone = true;
     const isTlsNext = isSsl && canTls && layer === 'plain';
     if (!isTlsNext) say('N');
-    // Whoever can write into the connection could otherwise have plain bytes taken for encrypted ones.
+    // A man in the middle could otherwise inject plain bytes, which would be read as if they had been encrypted.
     if (reader.hasUnread)
       throw new WeirError('unencrypted_data', { request: isSsl ? 'SSL' : 'GSSAPI encryption' }, mayBeAttack);
     if (!isTlsNext) continue;

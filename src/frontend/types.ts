@@ -1,5 +1,5 @@
 /**
- * What the clients' door needs from the app, and what it hands over. Types only.
+ * What this room needs from the app, and what it passes to it: a client that has logged in. Types only.
  */
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
@@ -8,7 +8,7 @@ import type { AuthOptions } from '../auth/authenticator.ts';
 import type { HostPort, TlsSide } from '../config/config.ts';
 import type { Log } from '../observability/types.ts';
 
-/** Label of `auth_failures_total`. An unknown user counts as wrong-password. */
+/** Label `reason` of `auth_failures_total`. An unknown user counts as wrong-password. */
 export type RefusalReason =
   | 'wrong-password'
   | 'no-certificate'
@@ -20,21 +20,21 @@ export type RefusalReason =
   | 'auth-query'
   | 'hba';
 
-/** A client that proved who it is and was told AuthenticationOk; ParameterStatus and what follows is its session's. */
+/** A client that has logged in and was sent AuthenticationOk. The session sends ParameterStatus and all that follows. */
 export interface LoggedInClient {
-  /** Paused, without listeners of the log-in (but one against unhandled errors): attach, handle `leftover`, resume. */
+  /** Paused, with no listeners but one for 'error'. The owner attaches its own, processes `leftover` and resumes it. */
   readonly socket: Socket | TLSSocket;
-  /** Bytes that the client sent ahead. */
+  /** Bytes that the client sent after its log-in. */
   readonly leftover: Buffer;
   readonly user: string;
   readonly database: string;
   /** The database is the admin console, and the user may use it. */
   readonly isConsole: boolean;
-  /** Startup parameters as they came (`options` too), without user, database, replication and `_pq_.` options. */
+  /** The startup parameters, including `options`, without user, database, replication and `_pq_.` options. */
   readonly parameters: Map<string, string>;
   /** undefined: an ordinary connection. */
   readonly replication: ReplicationKind | undefined;
-  /** It speaks version 3.x of the protocol. */
+  /** The minor version of protocol 3 that the client speaks. */
   readonly protocolMinor: number;
   readonly hasTls: boolean;
   readonly remoteAddress: string;
@@ -44,33 +44,36 @@ export interface LoggedInClient {
 export interface DoorOptions {
   readonly tls: TlsSide;
   readonly auth: AuthOptions;
-  /** Asked after authentication has succeeded ("unknown" is said to nobody else), and before for 'console'. */
+  /** Called before authentication to recognize the console, and after it for the rest. */
   findDatabase(name: string, user: string): 'ok' | 'console' | 'unknown' | 'disabled';
   /** All names of the admin console. */
   readonly consoleNames: readonly string[];
   consoleUserAllowed(user: string): boolean;
-  /** max_client_conn, for the words of the refusal. */
+  /** max_client_conn, for the error message. */
   maxClientConn(): number;
   /** Is max_client_conn reached? */
   isFull(): boolean;
-  /** Takes a place under max_client_conn behind authentication; `leave` gives it back when that socket closes, exactly once. */
+  /**
+   * Counts a client under max_client_conn, after authentication; false: the limit is reached. For each true, leave() is
+   * called once, when the socket closes or the log-in fails.
+   */
   tryEnter(): boolean;
   leave(): void;
-  /** client_login_timeout, for everything up to authentication; a TLS handshake begins a new period. A reload asks again. */
+  /** client_login_timeout, from connection to authentication; starts again after a TLS handshake. Read at each reload. */
   loginTimeoutMs(): number;
-  /** max_client_logins: log-ins under way at the same time, before they count under max_client_conn. */
+  /** max_client_logins: log-ins at the same time, which do not count under max_client_conn yet. */
   maxLogins(): number;
   onClient(client: LoggedInClient): void;
-  /** A CancelRequest; its connection is closed when `done` is called, or after ten seconds. */
+  /** Called for a CancelRequest. Its connection is closed when `done` is called, or after ten seconds. */
   onCancel(processId: number, secret: Buffer, done: () => void): void;
   onRefused(reason: RefusalReason): void;
   readonly log: Log;
-  /** New clients (but those of the console) are refused with shutting_down. */
+  /** New clients are refused with shutting_down, except for the console. */
   isDraining(): boolean;
 }
 
 export interface ListenerOptions extends DoorOptions {
   readonly listen: HostPort;
-  /** Also on a Unix socket with the port of `listen` in its name. */
+  /** A Unix socket to listen on as well, with the port of `listen` in its name. */
   readonly unixSocket?: { readonly dir: string; readonly mode: number } | undefined;
 }

@@ -1,7 +1,7 @@
 /**
- * Listens on a Unix socket, `.s.PGSQL.<port>` in a directory, under the rules of PostgreSQL: a lock file beside it with the
- * process id, so that neither another Weir nor a PostgreSQL takes it away. What a process that died has left behind is
- * taken over; what somebody listens on never is. Both files are removed at the end. Made by frontend/listener.ts.
+ * Listens on a Unix socket, `.s.PGSQL.<port>` in a directory. As in PostgreSQL, a lock file beside it has the process ID, so
+ * that another Weir or PostgreSQL does not take the socket. Files of a process that has died are replaced; a socket on
+ * which a process listens is not. Both files are removed at the end. Made by frontend/listener.ts.
  */
 import { chmodSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import type { Server, Socket } from 'node:net';
@@ -11,7 +11,7 @@ import { join } from 'node:path';
 export interface UnixSocketOptions {
   readonly dir: string;
   readonly port: number;
-  /** Who may connect: the permissions of the socket. */
+  /** Permissions of the socket file, which decide who may connect. */
   readonly mode: number;
   onConnection(socket: Socket): void;
   onError(error: Error): void;
@@ -22,20 +22,20 @@ export interface UnixSocket {
   close(): void;
 }
 
-/** sun_path without its zero. */
+/** Length of sun_path without its zero, in bytes. */
 const longestPath = 107;
-/** Who has locked a socket for so long and does not listen is not about to: it is another process with the same id. */
+/** A lock older than this, on whose socket no process listens, is stale: another process has got the same ID. */
 const startingMs = 60_000;
 const probeMs = 5_000;
 
-/** Rejects with an Error that says what to do. */
+/** Rejects with an Error that tells the operator what to do. */
 export async function openUnixSocket(options: UnixSocketOptions): Promise<UnixSocket> {
   const { dir, port, mode } = options;
   const path = join(dir, `.s.PGSQL.${port}`);
   const lock = `${path}.lock`;
   const refuse = (why: string, cause?: unknown): Error =>
     new Error(`cannot listen on ${path}: ${why}; change "unix_socket_dir" or "listen"`, { cause });
-  // Room for the directory in which it is made ready.
+  // The temporary path in bind() is eight bytes longer.
   if (Buffer.byteLength(path) + 8 > longestPath) throw refuse('the path is too long for a socket');
   if (await isListening(path)) throw refuse('another process listens there');
   const server = createServer((socket) => options.onConnection(socket));
@@ -54,14 +54,14 @@ export async function openUnixSocket(options: UnixSocketOptions): Promise<UnixSo
     path,
     close() {
       server.close();
-      // Whoever has put another socket in its place keeps it.
+      // Not if another process has replaced the socket file.
       if (statSync(path, { throwIfNoEntry: false })?.ino === ino) unlinkSync(path);
       if (ownerOf(lock) === process.pid) rmSync(lock, { force: true });
     },
   };
 }
 
-/** Nobody may connect before the permissions are right: made in a directory of our own, and moved into place. */
+/** Binds in a private directory and sets the permissions there, so that nobody can connect before; then moves the file. */
 async function bind(server: Server, dir: string, path: string, mode: number): Promise<void> {
   const workshop = mkdtempSync(join(dir, '.w'));
   try {
@@ -89,14 +89,14 @@ function isListening(path: string): Promise<boolean> {
     };
     socket.setTimeout(probeMs, () => settle(true));
     socket.once('connect', () => settle(true));
-    // Anything else (a full backlog, no permission) may well be somebody alive.
+    // After any other error, such as a full backlog or no permission, a process may be listening.
     socket.once('error', (error: NodeJS.ErrnoException) =>
       settle(!['ECONNREFUSED', 'ENOENT', 'ENOTSOCK'].includes(error.code ?? '')),
     );
   });
 }
 
-/** @throws Error if somebody else has it, or it cannot be written */
+/** @throws Error if another process holds the lock, or the file cannot be written */
 function takeLock(lock: string): void {
   for (let attempt = 0; attempt < 10; attempt++) {
     try {
@@ -117,7 +117,7 @@ function takeLock(lock: string): void {
 
 function ownerOf(lock: string): number {
   try {
-    // PostgreSQL writes more lines; a negative id is that of a server without a postmaster.
+    // PostgreSQL's lock file has more lines, and a negative process ID for a standalone backend.
     return Math.abs(Number.parseInt(readFileSync(lock, 'latin1'), 10)) || 0;
   } catch {
     return 0;
