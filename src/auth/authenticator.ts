@@ -1,6 +1,6 @@
 /**
  * Authenticates clients: picks the method of auth.type or auth.hba_file, finds the user's secret for it, and reports what
- * a successful log-in has proven. Reads no files, counts and logs nothing. Made by frontend/door.ts, once per
+ * a successful log-in has proven. Reads no files, counts and logs nothing. Made by frontend/client-acceptor.ts, once per
  * configuration.
  */
 import { randomBytes } from 'node:crypto';

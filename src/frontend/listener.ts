@@ -5,12 +5,12 @@
 import { createServer, type Server } from 'node:net';
 import type { AuthOptions } from '../auth/authenticator.ts';
 import type { HostPort, TlsSide } from '../config/config.ts';
-import { createDoor } from './door.ts';
+import { createAcceptor } from './client-acceptor.ts';
 import type { ListenerOptions } from './types.ts';
 import type { UnixSocket } from './unix-socket.ts';
 import { openUnixSocket } from './unix-socket.ts';
 
-export type { DoorOptions, ListenerOptions, LoggedInClient, RefusalReason } from './types.ts';
+export type { AcceptorOptions, ListenerOptions, LoggedInClient, RefusalReason } from './types.ts';
 
 export interface Listener {
   /** Rejects with an error that names the address and what to do. */
@@ -42,10 +42,10 @@ const advice: Readonly<Record<string, string>> = {
 /** @throws TlsSettingError if the TLS settings cannot be used */
 export function createListener(options: ListenerOptions): Listener {
   const { host, port } = options.listen;
-  const door = createDoor(options);
+  const acceptor = createAcceptor(options);
   let local: UnixSocket | undefined;
   const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveInitialDelayMs });
-  server.on('connection', (socket) => door.accept(socket, 'plain'));
+  server.on('connection', (socket) => acceptor.accept(socket, 'plain'));
 
   const cannotAccept = (error: Error): void => {
     const message = `cannot accept a connection: ${error.message}`;
@@ -66,7 +66,7 @@ export function createListener(options: ListenerOptions): Listener {
       local = await openUnixSocket({
         ...unixSocket,
         port: address().port,
-        onConnection: (socket) => door.accept(socket, 'local'),
+        onConnection: (socket) => acceptor.accept(socket, 'local'),
         onError: cannotAccept,
       });
     },
@@ -76,9 +76,9 @@ export function createListener(options: ListenerOptions): Listener {
       if (server.listening) server.close();
       local?.close();
       local = undefined;
-      await door.close();
+      await acceptor.close();
     },
-    reload: (tls, auth) => door.reload(tls, auth),
+    reload: (tls, auth) => acceptor.reload(tls, auth),
   };
 }
 

@@ -1,7 +1,7 @@
 /**
  * The log-in of one client, from its first byte to AuthenticationOk: logIn() has the steps in the order of PostgreSQL's
  * start-up (manual, "Message Flow"). Any error ends this connection with a FATAL and a log line, and affects no other.
- * Called by frontend/door.ts; session/ serves the client after it.
+ * Called by frontend/client-acceptor.ts; session/ serves the client after it.
  */
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
@@ -16,22 +16,22 @@ import { Frontend, describeType, maxAuthMessageLength } from '../protocol/codes.
 import { ProtocolError } from '../protocol/read.ts';
 import { authenticationOk } from '../protocol/write.ts';
 import { certificateOf } from './certificate.ts';
-import { closeWith, fatal, fatalOfOld, noWords } from './farewell.ts';
+import { closeAfter, fatal, fatalOfOldProtocol, noMessage } from './close-connection.ts';
 import { addressOf, type Logins } from './logins.ts';
 import type { Layer, Startup } from './startup.ts';
-import { OldProtocolError, StrangerError, readFirstPacket, saidGoodBye } from './startup.ts';
-import type { DoorOptions, RefusalReason } from './types.ts';
+import { OldProtocolError, OtherProtocolError, readFirstPacket, terminated } from './startup.ts';
+import type { AcceptorOptions, RefusalReason } from './types.ts';
 
 /** Counts clients up to a limit. `leave` must be one function for all clients, because each socket keeps it. */
-export interface Seats {
+export interface ClientSlots {
   readonly isFull: () => boolean;
   readonly tryEnter: () => boolean;
   readonly leave: () => void;
 }
 
-/** What a log-in needs from frontend/door.ts. */
-export interface Door {
-  readonly options: DoorOptions;
+/** What a log-in needs from frontend/client-acceptor.ts. */
+export interface LoginContext {
+  readonly options: AcceptorOptions;
   readonly authenticator: Authenticator;
   readonly tls: ClientTlsContext | undefined;
   readonly loginTimeoutMs: number;
@@ -45,8 +45,8 @@ export interface Door {
    */
   startTls(socket: Socket, isDirect: boolean, leftover: Buffer): void;
   /** Counts clients up to max_client_conn; and a few console clients above it. */
-  readonly clientSeats: Seats;
-  readonly consoleSeats: Seats;
+  readonly clientSlots: ClientSlots;
+  readonly consoleSlots: ClientSlots;
 }
 
 /** Longest wait for a cancel request to be processed. */
@@ -95,61 +95,61 @@ const localAddress = 'unix';
  * Runs a log-in; never rejects.
  * @param layer after a TLS handshake, log-in begins again with layer 'tls' or 'direct-tls' and a TLSSocket
  */
-export async function logIn(socket: Socket | TLSSocket, layer: Layer, door: Door): Promise<void> {
-  const reader = new MessageReader(socket, door.loginTimeoutMs);
-  const seat = new Seat(socket);
-  const place = door.logins.enter(addressOf(socket), () => reader.fail(new WeirError('too_many_logins')));
+export async function logIn(socket: Socket | TLSSocket, layer: Layer, context: LoginContext): Promise<void> {
+  const reader = new MessageReader(socket, context.loginTimeoutMs);
+  const slot = new ClientSlot(socket);
+  const entry = context.logins.enter(addressOf(socket), () => reader.fail(new WeirError('too_many_logins')));
   let user: string | undefined;
-  door.readers.add(reader);
+  context.readers.add(reader);
   try {
-    const negotiable = { canTls: door.tls !== undefined, layer };
+    const negotiable = { canTls: context.tls !== undefined, layer };
     const packet = await readFirstPacket(reader, (byte) => socket.write(byte), negotiable);
     if (packet.kind === 'tls') {
-      door.startTls(socket, packet.isDirect, reader.detach());
+      context.startTls(socket, packet.isDirect, reader.detach());
     } else if (packet.kind === 'cancel') {
-      await cancel(packet.processId, packet.secret, door);
+      await cancel(packet.processId, packet.secret, context);
       reader.detach();
       // Not destroyed: libpq reports an error if a TLS connection ends without a close_notify alert.
-      closeWith(socket, noWords);
+      closeAfter(socket, noMessage);
     } else {
       user = packet.startup.user;
-      const isConsole = enter(packet.startup, socket, layer, door);
-      await authenticate(packet.startup, isConsole, socket, layer, reader, door);
-      takeSeat(packet.startup, isConsole, seat, door);
-      handOver(packet.startup, isConsole, socket, layer, reader, door);
+      const isConsole = checkBeforeAuthentication(packet.startup, socket, layer, context);
+      await authenticate(packet.startup, isConsole, socket, layer, reader, context);
+      takeSlot(packet.startup, isConsole, slot, context);
+      handOver(packet.startup, isConsole, socket, layer, reader, context);
     }
   } catch (error) {
     reader.detach();
-    seat.leave();
-    refuse(socket, error, user, door);
+    slot.leave();
+    refuse(socket, error, user, context);
   } finally {
-    door.readers.delete(reader);
-    place.leave();
+    context.readers.delete(reader);
+    entry.leave();
   }
 }
 
 /** One client counted under max_client_conn, until its socket closes or leave() is called. */
-class Seat {
+class ClientSlot {
   private readonly socket: Socket;
-  private leaveNow: (() => void) | undefined;
+  private release: (() => void) | undefined;
 
   constructor(socket: Socket) {
     this.socket = socket;
   }
 
-  tryTake(seats: Seats): boolean {
+  tryTake(seats: ClientSlots): boolean {
     if (!seats.tryEnter()) return false;
-    this.leaveNow = seats.leave;
+    this.release = seats.leave;
     this.socket.on('close', seats.leave);
     return true;
   }
 
   leave(): void {
     // If the socket is closed, its 'close' event does the same.
-    if (this.leaveNow === undefined || this.socket.closed) return;
-    this.socket.off('close', this.leaveNow);
-    this.leaveNow();
-    this.leaveNow = undefined;
+    if (this.release === undefined || this.socket.closed) return;
+    this.socket.off('close', this.release);
+    this.release();
+    this.release = undefined;
   }
 }
 
@@ -157,34 +157,34 @@ class Seat {
  * Checks, before authentication, whether the client may try to log in.
  * @returns whether the database is the admin console
  */
-function enter(startup: Startup, socket: Socket, layer: Layer, door: Door): boolean {
-  const { options } = door;
+function checkBeforeAuthentication(startup: Startup, socket: Socket, layer: Layer, context: LoginContext): boolean {
+  const { options } = context;
   if (socket.destroyed) throw new ReadError('closed', 'the client went away');
   if (startup.negotiation !== undefined) socket.write(startup.negotiation);
   if (startup.user === '') throw new WeirError('no_startup_user');
   // No TLS over Unix sockets, as in PostgreSQL.
   const mayBePlain = layer === 'local';
-  if (door.tls?.isRequired === true && !mayBePlain && !(socket instanceof TLSSocket))
+  if (context.tls?.isRequired === true && !mayBePlain && !(socket instanceof TLSSocket))
     throw new WeirError('tls_required');
-  if (door.tls?.isCertificateRequired === true && !mayBePlain && !(socket as TLSSocket).authorized) {
+  if (context.tls?.isCertificateRequired === true && !mayBePlain && !(socket as TLSSocket).authorized) {
     const why = `client certificate: ${String((socket as TLSSocket).authorizationError)}`;
     const detail = 'The client sent no certificate that the authority in tls.client.ca has signed.';
     throw new Refusal(new WeirError('certificate_failed', { user: startup.user }, detail), why);
   }
   const isConsole = options.findDatabase(startup.database, startup.user) === 'console';
-  const isKeeper = isConsole && options.consoleUserAllowed(startup.user);
-  if (options.isDraining() && !isKeeper) throw new WeirError('shutting_down');
+  const mayUseConsole = isConsole && options.consoleUserAllowed(startup.user);
+  if (options.isDraining() && !mayUseConsole) throw new WeirError('shutting_down');
   // Checked before authentication, to save the work, and again after it.
-  if (door.clientSeats.isFull() && !(isKeeper && !door.consoleSeats.isFull()))
+  if (context.clientSlots.isFull() && !(mayUseConsole && !context.consoleSlots.isFull()))
     throw new WeirError('too_many_clients', { limit: options.maxClientConn() });
   return isConsole;
 }
 
 /** Counts the client under max_client_conn. Only authenticated clients are counted. */
-function takeSeat(startup: Startup, isConsole: boolean, seat: Seat, door: Door): void {
-  const isKeeper = isConsole && door.options.consoleUserAllowed(startup.user);
-  if (seat.tryTake(door.clientSeats) || (isKeeper && seat.tryTake(door.consoleSeats))) return;
-  throw new WeirError('too_many_clients', { limit: door.options.maxClientConn() });
+function takeSlot(startup: Startup, isConsole: boolean, slot: ClientSlot, context: LoginContext): void {
+  const mayUseConsole = isConsole && context.options.consoleUserAllowed(startup.user);
+  if (slot.tryTake(context.clientSlots) || (mayUseConsole && slot.tryTake(context.consoleSlots))) return;
+  throw new WeirError('too_many_clients', { limit: context.options.maxClientConn() });
 }
 
 /** The hash of the server certificate of this connection; a reload may have changed the certificate since. */
@@ -199,12 +199,12 @@ async function authenticate(
   socket: Socket,
   layer: Layer,
   reader: MessageReader,
-  door: Door,
+  context: LoginContext,
 ): Promise<void> {
   const exchange: Exchange = {
     user: startup.user,
     database: isConsole ? undefined : startup.database,
-    databaseNames: isConsole ? door.options.consoleNames : [startup.database],
+    databaseNames: isConsole ? context.options.consoleNames : [startup.database],
     replication: startup.replication,
     hasTls: socket instanceof TLSSocket,
     remoteAddress: layer === 'local' ? undefined : addressOf(socket),
@@ -213,12 +213,12 @@ async function authenticate(
     send: (frame) => void socket.write(frame),
     receive: async () => {
       const { type, body } = await reader.next(maxAuthMessageLength);
-      if (type === Frontend.Terminate) throw saidGoodBye();
+      if (type === Frontend.Terminate) throw terminated();
       if (type !== Frontend.Password) throw new ProtocolError(`expected a password, got ${describeType(type)}`);
       return body;
     },
   };
-  const outcome = await door.authenticator.authenticate(exchange);
+  const outcome = await context.authenticator.authenticate(exchange);
   if (!outcome.isOk) throw new Refusal(outcome.error, outcome.why);
 }
 
@@ -228,10 +228,10 @@ function handOver(
   socket: Socket,
   layer: Layer,
   reader: MessageReader,
-  door: Door,
+  context: LoginContext,
 ): void {
   const { user, database, parameters, replication } = startup;
-  const { options } = door;
+  const { options } = context;
   if (isConsole && replication !== undefined) {
     throw new WeirError('not_supported', { what: 'a replication connection to the admin console' });
   }
@@ -259,11 +259,11 @@ function handOver(
 }
 
 /** Processes a CancelRequest. Waits for its end, because for the client the request is done when Weir closes. */
-async function cancel(processId: number, secret: Buffer, door: Door): Promise<void> {
+async function cancel(processId: number, secret: Buffer, context: LoginContext): Promise<void> {
   let deadline: NodeJS.Timeout | undefined;
   const isOver = new Promise<void>((resolve) => (deadline = setTimeout(resolve, maxCancelMs)));
   try {
-    await Promise.race([isOver, new Promise<void>((done) => door.options.onCancel(processId, secret, done))]);
+    await Promise.race([isOver, new Promise<void>((done) => context.options.onCancel(processId, secret, done))]);
   } finally {
     clearTimeout(deadline);
   }
@@ -278,15 +278,15 @@ function toWeirError(error: unknown, loginTimeoutMs: number): WeirError {
   return new WeirError('internal_error', { what: 'log-in' });
 }
 
-function refuse(socket: Socket, error: unknown, user: string | undefined, door: Door): void {
-  const { options } = door;
+function refuse(socket: Socket, error: unknown, user: string | undefined, context: LoginContext): void {
+  const { options } = context;
   const from = { user, client: `${addressOf(socket)}:${socket.remotePort ?? 0}` };
   if (error instanceof ReadError && error.reason === 'closed') {
     options.log('debug', 'login_abandoned', `the client went away while it logged in: ${error.message}`, from);
     socket.destroy();
     return;
   }
-  const answer = toWeirError(error, door.loginTimeoutMs);
+  const answer = toWeirError(error, context.loginTimeoutMs);
   const why = error instanceof Error && error.message !== answer.message ? error.message : undefined;
   const isUnexpected = answer.errorName === 'internal_error';
   const fields = {
@@ -298,7 +298,7 @@ function refuse(socket: Socket, error: unknown, user: string | undefined, door: 
   options.log(answer.level, 'login_refused', answer.message, fields);
   const reason = reasons[answer.errorName];
   if (reason !== undefined) options.onRefused(reason);
-  const canReadText = !(error instanceof StrangerError) || error.canReadText;
-  if (!canReadText) closeWith(socket, undefined);
-  else closeWith(socket, error instanceof OldProtocolError ? fatalOfOld(answer) : fatal(answer));
+  const canReadText = !(error instanceof OtherProtocolError) || error.canReadText;
+  if (!canReadText) closeAfter(socket, undefined);
+  else closeAfter(socket, error instanceof OldProtocolError ? fatalOfOldProtocol(answer) : fatal(answer));
 }

@@ -1,25 +1,25 @@
 /**
  * The connections that have not authenticated yet. They have a limit of their own, max_client_logins, so that they do not
  * use up max_client_conn. When it is reached, the oldest log-in of the address with the most log-ins is ended, so that one
- * address cannot lock out the others. Called by door.ts and login.ts.
+ * address cannot lock out the others. Called by client-acceptor.ts and login.ts.
  */
 import type { Socket } from 'node:net';
 
 /** One log-in or TLS handshake. */
-export interface LoginPlace {
+export interface LoginEntry {
   /** Must be called at its end; may be called several times. */
   leave(): void;
 }
 
-class Login implements LoginPlace {
-  readonly giveWay: () => void;
+class Login implements LoginEntry {
+  readonly onEvicted: () => void;
   private readonly logins: Logins;
   private readonly address: string;
 
-  constructor(logins: Logins, address: string, giveWay: () => void) {
+  constructor(logins: Logins, address: string, onEvicted: () => void) {
     this.logins = logins;
     this.address = address;
-    this.giveWay = giveWay;
+    this.onEvicted = onEvicted;
   }
 
   leave(): void {
@@ -42,14 +42,14 @@ export class Logins {
     return this.count;
   }
 
-  /** @param giveWay called, after leave(), if this log-in has to end because the limit was reached */
-  enter(address: string, giveWay: () => void): LoginPlace {
-    const login = new Login(this, address, giveWay);
+  /** @param onEvicted called, after leave(), if this log-in has to end because the limit was reached */
+  enter(address: string, onEvicted: () => void): LoginEntry {
+    const login = new Login(this, address, onEvicted);
     const own = this.byAddress.get(address) ?? new Set();
     own.add(login);
     this.byAddress.set(address, own);
     this.count++;
-    while (this.count > this.limit()) this.oldestOfLargest(own).giveWay();
+    while (this.count > this.limit()) this.oldestOfLargest(own).onEvicted();
     return login;
   }
 

@@ -36,33 +36,36 @@ const falseWords = /^(0|f|fa|fal|fals|false|n|no|of|off)$/i;
 const trueWords = /^(1|t|tr|tru|true|y|ye|yes|on)$/i;
 
 /** The client speaks another protocol, such as HTTP. */
-export class StrangerError extends ProtocolError {
+export class OtherProtocolError extends ProtocolError {
   /** False: the client cannot show an ErrorResponse, not even as text. */
   readonly canReadText: boolean;
 
   constructor(what: string, canReadText: boolean) {
     super(what);
-    this.name = 'StrangerError';
+    this.name = 'OtherProtocolError';
     this.canReadText = canReadText;
   }
 }
 
 /** Recognizes another protocol, or a Terminate, by the first bytes. */
-function recognizeStranger(bytes: Buffer): StrangerError | ReadError | undefined {
+function recognizeOtherProtocol(bytes: Buffer): OtherProtocolError | ReadError | undefined {
   const begin = bytes.subarray(0, terminate.length);
-  if (begin.length >= lengthBytes && begin.equals(terminate.subarray(0, begin.length))) return saidGoodBye();
+  if (begin.length >= lengthBytes && begin.equals(terminate.subarray(0, begin.length))) return terminated();
   if (bytes[0] === 0x16 && bytes[1] === 0x03) {
-    return new StrangerError('TLS where it cannot be: not offered (tls.client), or not as the first thing said', false);
+    return new OtherProtocolError(
+      'TLS where it cannot be: not offered (tls.client), or not as the first thing said',
+      false,
+    );
   }
   const text = bytes.toString('latin1');
   if (/^(GET|PUT|HEAD|POST|PRI|PATCH|TRACE|DELETE|OPTIONS|CONNECT) /.test(text)) {
-    return new StrangerError('an HTTP request on the port for PostgreSQL clients (see the setting "http")', true);
+    return new OtherProtocolError('an HTTP request on the port for PostgreSQL clients (see the setting "http")', true);
   }
-  return text.startsWith('SSH-') ? new StrangerError('SSH on the port for PostgreSQL clients', true) : undefined;
+  return text.startsWith('SSH-') ? new OtherProtocolError('SSH on the port for PostgreSQL clients', true) : undefined;
 }
 
 /** A Terminate during log-in counts as a closed connection. */
-export function saidGoodBye(): ReadError {
+export function terminated(): ReadError {
   return new ReadError('closed', 'it said Terminate');
 }
 
@@ -131,7 +134,7 @@ export async function readFirstPacket(
   try {
     return await negotiate(reader, say, options);
   } catch (error) {
-    throw (error instanceof ProtocolError ? recognizeStranger(reader.peek(8)) : undefined) ?? error;
+    throw (error instanceof ProtocolError ? recognizeOtherProtocol(reader.peek(8)) : undefined) ?? error;
   }
 }
 

@@ -41,7 +41,7 @@ export interface LoggedInClient {
   readonly remotePort: number;
 }
 
-export interface DoorOptions {
+export interface AcceptorOptions {
   readonly tls: TlsSide;
   readonly auth: AuthOptions;
   /** Called before authentication to recognize the console, and after it for the rest. */
@@ -72,7 +72,7 @@ export interface DoorOptions {
   isDraining(): boolean;
 }
 
-export interface ListenerOptions extends DoorOptions {
+export interface ListenerOptions extends AcceptorOptions {
   readonly listen: HostPort;
   /** A Unix socket to listen on as well, with the port of `listen` in its name. */
   readonly unixSocket?: { readonly dir: string; readonly mode: number } | undefined;

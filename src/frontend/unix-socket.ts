@@ -35,7 +35,7 @@ export async function openUnixSocket(options: UnixSocketOptions): Promise<UnixSo
   const lock = `${path}.lock`;
   const refuse = (why: string, cause?: unknown): Error =>
     new Error(`cannot listen on ${path}: ${why}; change "unix_socket_dir" or "listen"`, { cause });
-  // The temporary path in bind() is eight bytes longer.
+  // With some room for the temporary directory of bind().
   if (Buffer.byteLength(path) + 8 > longestPath) throw refuse('the path is too long for a socket');
   if (await isListening(path)) throw refuse('another process listens there');
   const server = createServer((socket) => options.onConnection(socket));
@@ -63,9 +63,9 @@ export async function openUnixSocket(options: UnixSocketOptions): Promise<UnixSo
 
 /** Binds in a private directory and sets the permissions there, so that nobody can connect before; then moves the file. */
 async function bind(server: Server, dir: string, path: string, mode: number): Promise<void> {
-  const workshop = mkdtempSync(join(dir, '.w'));
+  const temporaryDir = mkdtempSync(join(dir, '.w'));
   try {
-    const made = join(workshop, 's');
+    const made = join(temporaryDir, 's');
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen({ path: made, backlog: 4096 }, () => {
@@ -76,7 +76,7 @@ async function bind(server: Server, dir: string, path: string, mode: number): Pr
     chmodSync(made, mode);
     renameSync(made, path);
   } finally {
-    rmSync(workshop, { recursive: true, force: true });
+    rmSync(temporaryDir, { recursive: true, force: true });
   }
 }
 

@@ -8,7 +8,7 @@ import type { TLSSocket } from 'node:tls';
 import type { TlsSide } from '../../src/config/config.ts';
 import type { Listener, LoggedInClient, RefusalReason } from '../../src/frontend/listener.ts';
 import { createListener } from '../../src/frontend/listener.ts';
-import type { DoorOptions } from '../../src/frontend/types.ts';
+import type { AcceptorOptions } from '../../src/frontend/types.ts';
 import { MessageReader } from '../../src/net/message-reader.ts';
 import type { Message } from '../../src/net/message-reader.ts';
 import { Frontend, Request } from '../../src/protocol/codes.ts';
@@ -42,11 +42,11 @@ export interface Fixture {
 }
 
 export function doorOptions(
-  overrides: Partial<DoorOptions>,
+  overrides: Partial<AcceptorOptions>,
   seen: Omit<Fixture, 'listener' | 'port' | 'stop' | 'seats'>,
 ) {
   let seats = 0;
-  const options: DoorOptions = {
+  const options: AcceptorOptions = {
     tls: noTls,
     auth: { type: 'trust', users: () => undefined },
     findDatabase: (name) => (name === 'weir' ? 'console' : name === 'nowhere' ? 'unknown' : 'ok'),
@@ -81,7 +81,7 @@ export const newRecord = (): Omit<Fixture, 'listener' | 'port' | 'stop' | 'seats
   logged: [],
 });
 
-export async function startFixture(overrides: Partial<DoorOptions> = {}): Promise<Fixture> {
+export async function startFixture(overrides: Partial<AcceptorOptions> = {}): Promise<Fixture> {
   const seen = newRecord();
   const { options, seats } = doorOptions(overrides, seen);
   const listener = createListener({ ...options, listen: { host: '127.0.0.1', port: 0 } });

@@ -9,8 +9,8 @@ import { Duplex } from 'node:stream';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../../integration/harness/until.ts';
-import { createDoor } from '../../src/frontend/door.ts';
-import type { ClientDoor } from '../../src/frontend/door.ts';
+import { createAcceptor } from '../../src/frontend/client-acceptor.ts';
+import type { ClientAcceptor } from '../../src/frontend/client-acceptor.ts';
 import { Request } from '../../src/protocol/codes.ts';
 import {
   cancelRequest,
@@ -106,7 +106,7 @@ class FakeSocket extends Duplex {
 }
 
 /** The client says all this and leaves; resolves when the door is done with it. */
-async function attackOnce(door: ClientDoor, one: Attack): Promise<FakeSocket> {
+async function attackOnce(door: ClientAcceptor, one: Attack): Promise<FakeSocket> {
   const socket = new FakeSocket({ allowHalfOpen: false });
   const isClosed = new Promise<void>((resolve) => socket.once('close', resolve));
   door.accept(socket as unknown as Socket, 'plain');
@@ -139,7 +139,7 @@ describe('garbage at the door', () => {
         },
         seen,
       );
-      return { door: createDoor(options), seats };
+      return { door: createAcceptor(options), seats };
     });
     let longest = 0;
     let count = 0;

@@ -13,7 +13,7 @@ import { CertificateAuthority } from '../../integration/harness/certs.ts';
 import type { Certificate } from '../../integration/harness/certs.ts';
 import { until } from '../../integration/harness/until.ts';
 import type { TlsMode, TlsSide } from '../../src/config/config.ts';
-import type { DoorOptions } from '../../src/frontend/types.ts';
+import type { AcceptorOptions } from '../../src/frontend/types.ts';
 import { clientTls, serverTlsOptions } from '../../src/net/tls.ts';
 import { cancelRequest, passwordMessage, sslRequest, startupMessage, strings } from '../../src/protocol/write.ts';
 import { RawClient, gssEncRequest, noTls, startFixture } from './fixture.ts';
@@ -40,7 +40,7 @@ afterEach(async () => {
 });
 afterAll(() => rmSync(dir, { recursive: true }));
 
-async function open(overrides: Partial<DoorOptions>): Promise<Fixture> {
+async function open(overrides: Partial<AcceptorOptions>): Promise<Fixture> {
   const fixture = await startFixture(overrides);
   fixtures.push(fixture);
   return fixture;

@@ -18,12 +18,12 @@ import type { Door, Seats } from './login.ts';
 import { logIn } from './login.ts';
 import { Logins } from './logins.ts';
 import type { Layer } from './startup.ts';
-import type { DoorOptions } from './types.ts';
+import type { AcceptorOptions } from './types.ts';
 
 /** Console clients let in above max_client_conn. */
 const consoleReserve = 8;
 
-export interface ClientDoor {
+export interface ClientAcceptor {
   /** Takes a new connection. Never throws. */
   accept(socket: Socket, layer: 'plain' | 'local'): void;
   /**
@@ -35,7 +35,7 @@ export interface ClientDoor {
   close(): Promise<void>;
 }
 
-function reservedSeats(limit: number): Seats {
+function makeConsoleSlots(limit: number): ClientSlots {
   let taken = 0;
   return {
     isFull: () => taken >= limit,

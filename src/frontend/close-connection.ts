@@ -8,7 +8,7 @@ import { ignoreError } from '../net/message-reader.ts';
 import { errorResponse } from '../protocol/write.ts';
 
 /** To close without a message, but in the regular way. */
-export const noWords = Buffer.alloc(0);
+export const noMessage = Buffer.alloc(0);
 
 /** How long the client may take to read the last message. */
 const lingerMs = 1_000;
@@ -20,14 +20,14 @@ export function fatal(error: WeirError): Buffer {
 }
 
 /** The same in protocol 1 and 2, where a message has no length and an error no fields. */
-export function fatalOfOld(error: WeirError): Buffer {
+export function fatalOfOldProtocol(error: WeirError): Buffer {
   return Buffer.from(`EFATAL:  ${error.message}\n\0`);
 }
 
-/** @param lastWords undefined: the socket is destroyed at once */
-export function closeWith(socket: Socket, lastWords: Buffer | undefined): void {
+/** @param lastMessage undefined: the socket is destroyed at once */
+export function closeAfter(socket: Socket, lastMessage: Buffer | undefined): void {
   if (socket.destroyed) return;
-  if (lastWords === undefined || !socket.writable) {
+  if (lastMessage === undefined || !socket.writable) {
     socket.destroy();
     return;
   }
@@ -35,7 +35,7 @@ export function closeWith(socket: Socket, lastWords: Buffer | undefined): void {
   const deadline = setTimeout(() => socket.destroy(), lingerMs);
   deadline.unref();
   socket.once('close', () => clearTimeout(deadline));
-  socket.end(lastWords);
+  socket.end(lastMessage);
   // Closing a socket with unread input sends a reset, which can make the client lose the last message.
   socket.resume();
 }

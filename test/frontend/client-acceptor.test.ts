@@ -1,4 +1,4 @@
-/** The clients' door, byte by byte: what it says, in which order, and how it refuses. */
+/** ClientAcceptor, byte by byte: what a client is sent, in which order, and how it is refused. */
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { WeirError } from '../../src/errors.ts';
@@ -13,7 +13,7 @@ import {
   strings,
   terminate,
 } from '../../src/protocol/write.ts';
-import type { DoorOptions } from '../../src/frontend/types.ts';
+import type { AcceptorOptions } from '../../src/frontend/types.ts';
 import { until } from '../../integration/harness/until.ts';
 import { RawClient, doorOptions, gssEncRequest, newRecord, packet, startFixture } from './fixture.ts';
 import type { Fixture } from './fixture.ts';
@@ -27,7 +27,7 @@ afterEach(async () => {
   }
 });
 
-async function open(overrides: Partial<DoorOptions> = {}) {
+async function open(overrides: Partial<AcceptorOptions> = {}) {
   const fixture = await startFixture(overrides);
   const clients: RawClient[] = [];
   opened.push({ fixture, clients });
