@@ -1,9 +1,9 @@
 /**
- * The process: command line in, exit code out. What `bin/weir.js` runs. Everything else is in cli/ and app.ts.
+ * The entry point, which `bin/weir.js` runs: passes the command line to cli/run.ts and exits with its code.
  */
 import { runCli } from './cli/run.ts';
 
-// `weir pools | head` closes the pipe early: that is no error.
+// `weir pools | head` closes the pipe early, which is not an error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0);
   throw error;
@@ -20,8 +20,8 @@ const code = await runCli(
   { loadApp: async () => (await import('./app.ts')).createApp, events: process },
 );
 
-// Output to a pipe may still be on its way: leave when it is gone, and do not wait for anything else.
+// Exit as soon as the output has been written, because output to a pipe is asynchronous; wait for nothing else.
 process.exitCode = code;
 process.stdout.write('', () => process.exit(code));
-// Nobody may read it.
+// In case the reader of the pipe does not read.
 setTimeout(() => process.exit(code), 1_000);

@@ -1,6 +1,6 @@
 /**
- * One command on the admin console of a running Weir, over the PostgreSQL protocol with package `pg`. Knows no verb.
- * Everything that goes wrong becomes a CommandError in words; passwords are never printed.
+ * Runs commands on the admin console of a running Weir, with the package `pg`. Every error becomes a CommandError with a
+ * text for the operator; passwords are never printed. Called by verbs.ts.
  */
 import pg from 'pg';
 import type { CliIo } from './io.ts';
@@ -14,7 +14,7 @@ const booleanType = 16;
 
 export interface AdminColumn {
   readonly name: string;
-  /** OID of its type. */
+  /** OID of the type. */
   readonly type: number;
 }
 
@@ -22,11 +22,15 @@ export interface AdminResult {
   /** The command tag: SHOW, RESIZE ... */
   readonly tag: string;
   readonly columns: readonly AdminColumn[];
-  /** As the console sent them. */
+  /** In text format. */
   readonly rows: readonly (readonly Cell[])[];
 }
 
-/** `url` or WEIR_ADMIN_URL or the default; user weir and database weir unless it names others. */
+/**
+ * The URL of the admin console: `url`, or WEIR_ADMIN_URL, or the default. The database defaults to weir, the user to
+ * PGUSER or weir, the password to PGPASSWORD.
+ * @throws CommandError
+ */
 export function adminUrl(url: string | undefined, env: NodeJS.ProcessEnv): URL {
   const text = url ?? (env['WEIR_ADMIN_URL'] || defaultAdminUrl);
   let parsed: URL;
@@ -41,20 +45,22 @@ export function adminUrl(url: string | undefined, env: NodeJS.ProcessEnv): URL {
   if (parsed.hostname === '') parsed.hostname = '127.0.0.1';
   if (parsed.port === '') parsed.port = '6432';
   if (parsed.username === '') parsed.username = env['PGUSER'] || 'weir';
-  // What `pg` would do with its own environment; here it is the caller's.
+  // `pg` would use the environment of the process; here the caller passes one.
   if (parsed.password === '') parsed.password = encodeURIComponent(env['PGPASSWORD'] ?? '');
   if (parsed.pathname.replace(/^\//, '') === '') parsed.pathname = '/weir';
   return parsed;
 }
 
-/** Runs the commands one after the other on one connection; notices go to standard error as they come. */
+/**
+ * Runs the commands one after the other on one connection. Writes notices to standard error. Rejects with CommandError.
+ */
 export async function runOnConsole(url: URL, commands: readonly string[], io: CliIo): Promise<AdminResult[]> {
   const client = new pg.Client({
     connectionString: url.href,
     application_name: 'weir cli',
     connectionTimeoutMillis: connectTimeoutMs,
   });
-  // Without a listener, a connection lost between two commands would end the process.
+  // Without a listener, the loss of the connection between two commands would end the process.
   client.on('error', () => undefined);
   client.on('notice', (notice) => {
     io.err(`${notice.severity ?? 'NOTICE'}: ${notice.message ?? ''}\n`);
@@ -82,7 +88,7 @@ async function runOne(client: pg.Client, text: string): Promise<AdminResult> {
   const result = await client.query<Cell[]>({
     text,
     rowMode: 'array',
-    // Everything as the text that was sent: this is for printing.
+    // All values are kept as text, for printing.
     types: { getTypeParser: () => (value: string) => value },
   });
   return {
@@ -92,7 +98,7 @@ async function runOne(client: pg.Client, text: string): Promise<AdminResult> {
   };
 }
 
-/** Rows as JSON values: numbers and booleans by the type of their column. */
+/** The rows as objects for JSON, with numbers and booleans by the type of the column. */
 export function asObjects(result: AdminResult): Record<string, string | number | boolean | null>[] {
   return result.rows.map((row) =>
     Object.fromEntries(
@@ -116,7 +122,7 @@ interface ErrorFields {
   readonly errors?: unknown;
 }
 
-/** The fields of whatever was thrown; of several attempts (IPv6, IPv4), those of the last. */
+/** The fields of an error; of an AggregateError (attempts by IPv6 and IPv4), those of the last. */
 function fieldsOf(error: unknown): ErrorFields {
   if (typeof error !== 'object' || error === null) return { message: String(error) };
   const fields: ErrorFields = error;

@@ -1,6 +1,6 @@
 /**
- * `weir check`: validates the configuration, looks at every server and file that it names, tries auth.query, and prints
- * what is wrong. Changes nothing anywhere. Exit code 1 if anything is wrong.
+ * `weir check`: validates the configuration, connects to every server it names, tries auth.query and Redis, and prints the
+ * problems. Changes nothing. Exit code 1 if there is a problem. Called by run.ts.
  */
 import { AuthQuery } from '../app/auth-query.ts';
 import { createKeyDeriver } from '../auth/keys.ts';
@@ -22,12 +22,12 @@ interface Found {
 }
 
 interface Note {
-  /** What it is about; the same words about several make one line. */
+  /** The node it is about. The same text about several nodes is printed once. */
   readonly about?: string;
   readonly text: string;
 }
 
-/** Probes of one database at a time; its nodes together. */
+/** Probes all nodes of a database at the same time. */
 async function checkDatabase(
   config: Config,
   database: DatabaseConfig,
@@ -65,7 +65,7 @@ async function checkDatabase(
   return found;
 }
 
-/** Whom to log in as: the node's own user, auth.user, or that of another node of the database; as Weir's monitor does. */
+/** The user to log in as, chosen as by Weir's monitor: the node's user, auth.user, or the user of another node. */
 function loginFor(
   node: NodeConfig,
   nodes: readonly NodeConfig[],
@@ -76,7 +76,7 @@ function loginFor(
   const user = node.user ?? config.auth.user ?? named?.user;
   if (user === undefined) return undefined;
   const known = users.get(user);
-  // A hash logs in nowhere by itself.
+  // A stored hash cannot be used as a password.
   const plain = known === undefined || /^(md5[0-9a-f]{32}$|SCRAM-SHA-256\$)/i.test(known) ? undefined : known;
   return { user, password: named?.user === user ? (named.password ?? plain) : plain };
 }
@@ -98,7 +98,7 @@ function lagOf(report: NodeReport, primaryLsn: bigint | undefined): string | nul
   return `${bytes > 0n ? bytes : 0n} B`;
 }
 
-/** One user is looked up in each database as a client's log-in would do it. */
+/** Runs auth.query for one user in each database, as the log-in of a client would. */
 async function checkAuthQuery(config: Config, users: ReadonlyMap<string, string>): Promise<Found> {
   const found: Found = { rows: [], problems: [], notes: [] };
   const { query, user, dbname } = config.auth;
@@ -175,7 +175,7 @@ function report(parts: readonly Found[], config: Config, userCount: number, io: 
   return exitCodes.done;
 }
 
-/** Of many nodes the first few are named. */
+/** At most so many nodes are named in a note. */
 const mostNamed = 6;
 
 function linesOf(notes: readonly Note[]): string[] {

@@ -1,5 +1,5 @@
 /**
- * `weir demo`: what `npm run demo` does, by running the same script of the clone. Its own verb knows nothing of it.
+ * `weir demo`: runs scripts/demo.mjs, as `npm run demo` does. Works in a clone of the repository only. Called by run.ts.
  */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -22,7 +22,7 @@ export const demo: Verb = {
     const child = spawn(process.execPath, [script, ...(args.values['once'] === true ? ['--once'] : [])], {
       stdio: 'inherit',
     });
-    // Ctrl-C goes to the whole group of processes: the script cleans up, and this one waits for it.
+    // The terminal sends Ctrl-C to all processes of the group: the script cleans up, and this process waits for it.
     const wait = (): void => undefined;
     const pass = (signal: NodeJS.Signals): void => void child.kill(signal);
     process.on('SIGINT', wait);

@@ -1,5 +1,5 @@
 /**
- * What `weir help` prints, made from the table of verbs. Pure.
+ * Makes the texts of `weir help` from the table of verbs. Called by run.ts.
  */
 import type { Verb } from './verbs.ts';
 

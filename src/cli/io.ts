@@ -1,24 +1,24 @@
 /**
- * What a verb may touch of the world around it: two streams, the environment, the kind of terminal. Tests give a fake.
- * Also the exit codes, and the error that means "you called me wrongly".
+ * The input and output of a verb: standard output and error, environment, width of the terminal. Tests pass a fake. Also
+ * the exit codes, and the errors that a verb throws.
  */
 
 export interface CliIo {
-  /** Writes text as it is; callers end lines. */
+  /** Writes the text to standard output, without adding a newline; err() to standard error. */
   out(text: string): void;
   err(text: string): void;
   readonly env: NodeJS.ProcessEnv;
-  /** Columns of the terminal on standard output; undefined when that is a file or a pipe. */
+  /** Width of the terminal in columns; undefined if standard output is a file or a pipe. */
   readonly columns: number | undefined;
 }
 
 export const exitCodes = { done: 0, refused: 1, usage: 2 } as const;
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
-/** Wrong usage: the message is shown with a pointer to `weir help VERB`, exit code 2. */
+/** Wrong usage: the message is printed with the usage of the verb, exit code 2. */
 export class UsageError extends Error {}
 
-/** Refused or failed: `lines` go to standard error, exit code 1. */
+/** Refused or failed: `lines` are printed to standard error, exit code 1. */
 export class CommandError extends Error {
   readonly lines: readonly string[];
 

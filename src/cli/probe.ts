@@ -1,6 +1,6 @@
 /**
- * One look at one server for `weir check`: log in where a password is known, else see whether somebody listens.
- * Never throws; what is wrong comes back as words without secrets.
+ * Probes one server for `weir check`: logs in if it knows a user, else only connects. Never throws; a problem is returned
+ * in words, without secrets. Called by check.ts.
  */
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -18,12 +18,12 @@ export interface NodeReport {
   readonly role: 'primary' | 'replica' | undefined;
   readonly version: string | undefined;
   readonly maxConnections: number | undefined;
-  /** Position in the WAL: current (primary) or replayed (replica), bytes; undefined when not asked. */
+  /** Current WAL position of a primary, replayed one of a replica, in bytes; undefined without a log-in. */
   readonly lsn: bigint | undefined;
   readonly isStreaming: boolean | undefined;
-  /** In words; undefined when nothing is wrong. */
+  /** In words; undefined: there is none. */
   readonly problem: string | undefined;
-  /** Nothing wrong, but not looked at closely. */
+  /** What the operator should know although there is no problem. */
   readonly note: string | undefined;
 }
 
@@ -37,7 +37,7 @@ const nothing: NodeReport = {
   note: undefined,
 };
 
-/** Why nobody can be reached there; undefined when somebody listens. */
+/** Resolves to the reason why no connection can be made; undefined if one can. */
 export function unreachable(host: string, port: number, timeoutMs: number): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = connect(connectTarget(host, port));
@@ -68,7 +68,7 @@ type TlsOption =
   | false
   | { rejectUnauthorized: boolean; ca?: string; cert?: string; key?: string; checkServerIdentity?: () => undefined };
 
-/** What `pg` needs for a mode of tls.server; the second element says whether plain text is good enough, too. */
+/** The TLS option of `pg` for tls.server, and whether a connection without TLS is allowed as well. */
 function tlsFor(tls: TlsSide): [TlsOption, boolean] {
   if (tls.mode === 'disable' || tls.mode === 'allow') return [false, true];
   const read = (file: string | undefined): string | undefined =>
@@ -98,7 +98,7 @@ interface Answer {
   readonly streaming: boolean;
 }
 
-/** @param login whom to log in as; undefined = only see whether somebody listens */
+/** @param login undefined: only connects, without logging in */
 export async function probeNode(
   node: NodeConfig,
   login: Credentials | undefined,

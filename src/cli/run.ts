@@ -1,6 +1,6 @@
 /**
- * From the words of the command line to a verb and an exit code. Knows how verbs are found and how their errors are
- * shown; what they do is in their own files. Called by main.ts.
+ * Runs a command line: finds the verb, parses its arguments, prints its errors and returns the exit code. The verbs are
+ * in serve.ts, check.ts, demo.ts and verbs.ts. Called by main.ts.
  */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -16,7 +16,7 @@ import type { Arguments, Verb } from './verbs.ts';
 import { adminVerbs } from './verbs.ts';
 
 export interface CliDeps {
-  /** Loaded only by `weir serve`: the other verbs start faster without it. */
+  /** Imports the app. Only `weir serve` calls it, because the other verbs start faster without. */
   readonly loadApp: () => Promise<CreateServedApp>;
   readonly events: ProcessEvents;
 }
@@ -79,7 +79,7 @@ function readArguments(verb: Verb, argv: readonly string[]): Arguments {
   try {
     return parseArgs({ args: [...argv], options, allowPositionals: true, strict: true });
   } catch (error) {
-    // "Unknown option '--jsn'. To specify a positional argument ...": the first sentence says it.
+    // Keeps the first sentence of "Unknown option '--jsn'. To specify a positional argument ...".
     const message = error instanceof Error ? error.message : String(error);
     throw new UsageError(/^[^.]*(?:\.\d[^.]*)*/.exec(message)?.[0] ?? message);
   }

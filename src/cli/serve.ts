@@ -1,6 +1,6 @@
 /**
- * `weir serve`: configuration -> app -> signals. SIGHUP reloads; SIGTERM and SIGINT drain, a second one stops at once.
- * Builds nothing itself: what serves is made by app.ts, through the `createApp` it is given.
+ * `weir serve`: loads the configuration, starts the app, and handles signals until the process ends. SIGHUP reloads;
+ * SIGTERM and SIGINT drain, and a second one stops at once. The app is made by app.ts, through a function passed in.
  */
 import { readFileSync } from 'node:fs';
 import { loadAccessOf } from '../app/access.ts';
@@ -16,35 +16,35 @@ import { CommandError, UsageError, exitCodes } from './io.ts';
 import type { Arguments, OptionSpec, Verb } from './verbs.ts';
 import { textOf, textsOf } from './verbs.ts';
 
-/** What `weir serve` needs of the app (app.ts has more). */
+/** The part of the app that `weir serve` uses. */
 export interface ServedApp {
   start(): Promise<void>;
-  /** No new clients, statements in flight end, then everything is stopped. */
+  /** Refuses new clients, lets running statements and transactions end, then stops. */
   drain(): Promise<void>;
   stop(): Promise<void>;
-  /** Throws a WeirError when something of it cannot be used, and has changed nothing then. */
+  /** @throws WeirError if the configuration cannot be used; nothing has changed then */
   reload(config: Config, users: ReadonlyMap<string, string>): ConfigDiff | Promise<ConfigDiff>;
   listenAddress(): HostPort;
   httpAddress(): HostPort | undefined;
-  /** Resolves when the app has ended by itself: SHUTDOWN on the admin console. */
+  /** Resolves when the app has ended by SHUTDOWN on the admin console. */
   readonly ended?: Promise<void>;
-  /** Logs and counts an error that nobody caught. */
+  /** Logs and counts an error that was not caught. */
   noteUnexpected?(error: unknown): void;
 }
 
 export interface ServeDeps {
   /** Secrets by user name. */
   readonly users: ReadonlyMap<string, string>;
-  /** Reads file, environment and users anew. */
+  /** Reads the file, the environment and the users again. */
   readonly reloadConfig: () => Loaded;
 }
 
 export type CreateServedApp = (config: Config, deps: ServeDeps) => Promise<ServedApp>;
 
-/** Signals and last-resort errors of the process; tests give their own emitter. */
+/** The source of signals and uncaught errors: the process, or an emitter in tests. */
 export type ProcessEvents = Pick<NodeJS.Process, 'on' | 'off'>;
 
-/** Longest that a second signal waits for clients to be told. */
+/** After a second signal, the process ends at the latest after this. */
 const atOnceMs = 1_000;
 
 export const serveOptions: Readonly<Record<string, OptionSpec>> = {
@@ -59,7 +59,10 @@ export const serveOptions: Readonly<Record<string, OptionSpec>> = {
   redis: { type: 'string', value: 'URL', about: 'Turns the cache on, with this Redis as its second level.' },
 };
 
-/** The configuration that --config and the other flags name. */
+/**
+ * The sources of the configuration, from the command line.
+ * @throws UsageError
+ */
 export function sourceOf(
   args: Arguments,
   env: NodeJS.ProcessEnv,
@@ -79,7 +82,7 @@ export function sourceOf(
   return { file, flags, env };
 }
 
-/** Configuration and users together: both are right, or there are problems. */
+/** Loads the configuration, the files it names, and the users. Every problem is in the result. */
 export function loadAll(source: ReturnType<typeof sourceOf>): Loaded {
   const result = loadConfig(source);
   const none = new Map<string, string>();
@@ -121,7 +124,7 @@ export async function serve(
   }
   const http = app.httpAddress();
   const addresses = `listening on ${formatHostPort(app.listenAddress())}`;
-  // Whoever reads JSON from stdout finds it in the log.
+  // With a JSON log, standard output has log lines only.
   const say = first.result.config.log.format === 'json' ? io.err : io.out;
   say(`weir: ${addresses}${http === undefined ? '' : `, http on ${formatHostPort(http)}`}\n`);
   return untilEnded(app, reloadConfig, io, events);
@@ -154,7 +157,7 @@ async function untilEnded(
   const finished = new Promise<ExitCode>((resolve) => (finish = resolve));
   const end = (task: Promise<void>): void => {
     task.then(
-      // Cut short by a second signal, the drain has not done what it should.
+      // After a second signal the drain was not complete, so the exit code is not 0.
       () => finish(isCutShort ? exitCodes.refused : exitCodes.done),
       (error: unknown) => {
         unexpected(error);
@@ -168,7 +171,7 @@ async function untilEnded(
   const terminate = (signal: NodeJS.Signals): void => {
     io.err(`weir: ${signal}: ${isDraining ? 'stopping at once' : 'draining; once more stops at once'}\n`);
     isCutShort = isDraining;
-    // Whatever hangs: at once is at once.
+    // In case stop() hangs.
     if (isDraining) atOnce ??= setTimeout(() => finish(exitCodes.refused), atOnceMs);
     end(isDraining ? app.stop() : app.drain());
     isDraining = true;

@@ -1,18 +1,18 @@
 /**
- * Rows as text for people: aligned columns, or one block a row when the terminal is too narrow for that. Pure.
- * Called by the verbs that print what the admin console answered, and by `weir check`.
+ * Formats rows as text: aligned columns, or one block per row if the terminal is too narrow. Called by verbs.ts and
+ * check.ts.
  */
 
 export type Cell = string | null;
 
-/** Control characters would move the cursor of whoever looks at an application_name. */
+/** Replaces control characters, which a client can put into its application_name to confuse the terminal. */
 function clean(cell: Cell | undefined): string {
   return (cell ?? '').replace(/[\u0000-\u001f\u007f-\u009f]/g, ' ');
 }
 
 const isNumber = (text: string): boolean => /^-?\d+(\.\d+)?$/.test(text);
 
-/** A line per row under a line of names; columns of numbers to the right. Ends with a newline. */
+/** A line of names and a line per row; columns of numbers are right-aligned. Ends with a newline. */
 export function alignedTable(names: readonly string[], rows: readonly (readonly Cell[])[]): string {
   const cells = rows.map((row) => names.map((_, column) => clean(row[column])));
   const widths = names.map((name, column) => Math.max(name.length, ...cells.map((row) => row[column]?.length ?? 0)));
@@ -27,7 +27,7 @@ export function alignedTable(names: readonly string[], rows: readonly (readonly 
   return [line(names), ...cells.map(line)].map((text) => `${text}\n`).join('');
 }
 
-/** A block per row, `name  value` a line. */
+/** A block per row, with one line `name  value` per column. */
 export function blocks(names: readonly string[], rows: readonly (readonly Cell[])[]): string {
   const width = Math.max(0, ...names.map((name) => name.length));
   const block = (row: readonly Cell[]): string =>
@@ -37,15 +37,15 @@ export function blocks(names: readonly string[], rows: readonly (readonly Cell[]
 
 export interface PrintedTable {
   readonly text: string;
-  /** Columns that are not in it, because every row is empty or 0 there. */
+  /** Number of columns left out because they are empty or 0 in every row. */
   readonly leftOut: number;
 }
 
 const widthOf = (text: string): number => Math.max(...text.split('\n').map((line) => line.length));
 
 /**
- * Aligned if that fits; else aligned without the columns that say nothing; else in blocks.
- * @param columns of the terminal; undefined = no terminal, so lines may be as long as they like
+ * An aligned table if it fits; else one without the columns that are empty or 0 everywhere; else blocks.
+ * @param columns width of the terminal; undefined: no terminal, so lines may have any length
  */
 export function table(
   names: readonly string[],

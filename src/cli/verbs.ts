@@ -1,6 +1,6 @@
 /**
- * The verbs that speak to a running Weir: each turns its arguments into commands of the admin console and prints what
- * came back, as text or as JSON. Called by run.ts through the table `adminVerbs`.
+ * The verbs for a running Weir: each makes commands of the admin console from its arguments, and prints the result as
+ * text or JSON. Called by run.ts through the table `adminVerbs`.
  */
 import { adminUrl, asObjects, runOnConsole } from './admin.ts';
 import type { AdminResult } from './admin.ts';
@@ -8,7 +8,7 @@ import type { CliIo, ExitCode } from './io.ts';
 import { UsageError, exitCodes } from './io.ts';
 import { table } from './table.ts';
 
-/** What util.parseArgs found. */
+/** The result of util.parseArgs. */
 export interface Arguments {
   readonly values: Readonly<Record<string, string | boolean | readonly (string | boolean)[] | undefined>>;
   readonly positionals: readonly string[];
@@ -18,13 +18,13 @@ export interface OptionSpec {
   readonly type: 'string' | 'boolean';
   readonly short?: string;
   readonly multiple?: boolean;
-  /** For the help: the placeholder of its value, and a sentence. */
+  /** For the help: a placeholder for the value, and a sentence. */
   readonly value?: string;
   readonly about: string;
 }
 
 export interface Verb {
-  /** What follows `weir NAME`. */
+  /** The usage after `weir NAME`. */
   readonly synopsis: string;
   readonly about: string;
   readonly options: Readonly<Record<string, OptionSpec>>;
@@ -45,12 +45,12 @@ const showOptions: Readonly<Record<string, OptionSpec>> = {
   wide: { type: 'boolean', about: 'Print every column, however wide the terminal is.' },
 };
 
-/** A name as the console reads it. */
+/** Quotes a name for the console. */
 export function quoteName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
-/** DATABASE[.USER], cut at the first dot; who needs a dot in the database writes the console's quotes. */
+/** Quotes DATABASE[.USER], split at the first dot. A text with quotes is passed as it is: "my.db".app. */
 export function quotePair(text: string): string {
   if (text.includes('"')) return text;
   const dot = text.indexOf('.');
@@ -58,7 +58,7 @@ export function quotePair(text: string): string {
   return `${quoteName(text.slice(0, dot))}.${quoteName(text.slice(dot + 1))}`;
 }
 
-/** A table as in SQL: folded to lower case by the console unless quoted. */
+/** Checks a table name as in SQL. The console folds it to lower case unless quoted. */
 export function tableName(text: string): string {
   if (!/^(?:"(?:[^"]|"")+"|[^\s;,=()'".]+)(?:\.(?:"(?:[^"]|"")+"|[^\s;,=()'".]+))?$/.test(text)) {
     throw new UsageError(`--table ${text}: not a table name: write [schema.]table, with "quotes" as in SQL`);
@@ -83,7 +83,10 @@ function countOf(args: Arguments, name: string): number | undefined {
   return Number(text);
 }
 
-/** Exactly the positionals that the verb takes. */
+/**
+ * Checks the number of positional arguments.
+ * @throws UsageError
+ */
 function positionals(args: Arguments, least: number, most: number, what: string): readonly string[] {
   const { positionals: given } = args;
   if (given.length < least) throw new UsageError(`missing ${what}`);
@@ -126,7 +129,7 @@ function showVerb(what: string, about: string): Verb {
   };
 }
 
-/** A command with one name after it. `done` is what to say when the console sends no rows. */
+/** A verb for a command with one name. `done` makes the text to print if the console sends no rows. */
 function nameVerb(
   keyword: string,
   what: string,
@@ -187,7 +190,7 @@ const resize: Verb = {
   },
 };
 
-/** `shop.app on db1: 20 -> 40 (min 0, max 40)`; undefined when the answer has other columns. */
+/** One line per pool: `shop.app on db1: 20 -> 40 (min 0, max 40)`; undefined if the result has other columns. */
 function resizeLines(result: AdminResult): string | undefined {
   const at = (row: readonly (string | null)[], name: string): string | undefined =>
     row[result.columns.findIndex((column) => column.name === name)] ?? undefined;
@@ -225,7 +228,7 @@ const invalidate: Verb = {
   async run(args, io) {
     const tables = [...textsOf(args, 'table')];
     const tags = [...textsOf(args, 'tag')];
-    // `--table a b` reads naturally: what stands alone belongs to the only option that was given.
+    // In `--table a b`, b is a table too: positional arguments belong to the only option given.
     if (args.positionals.length > 0) {
       if (tables.length > 0 === tags.length > 0)
         throw new UsageError(`write --table or --tag before ${args.positionals[0]}`);

@@ -7,9 +7,10 @@ import type { Log, LogFields } from './types.ts';
 
 export interface BoundedLogOptions {
   readonly nowMs: () => number;
-  /** So many lines of a kind within `windowMs`. */
+  /** Lines of a kind that are logged within `windowMs`. */
   readonly burst: number;
   readonly windowMs: number;
+  /** Lines with the same result are of one kind. */
   readonly kindOf: (event: string, message: string) => string;
   /**
    * The last line held back is said when the while is over, with the number of the others: what the log ends with is how
@@ -22,7 +23,7 @@ export interface BoundedLogOptions {
 
 export interface BoundedLog {
   readonly log: Log;
-  /** Says what was held back and is due. To be called now and then; with `isAll` at the end. */
+  /** Logs the held-back lines whose window is over. Must be called now and then, and with `isAll` before the end. */
   flush(isAll?: boolean): void;
 }
 

@@ -1,6 +1,6 @@
 /**
- * The dashboard: one self-contained page, no build step, nothing fetched but /stats.json every two seconds. Everything
- * shown is set as text, never as HTML. Its script and style are allowed by hash (Content-Security-Policy).
+ * The dashboard: one self-contained page, which fetches /stats.json every two seconds and nothing else. All values are set
+ * as text, never as HTML. The Content-Security-Policy allows its script and style by hash. Called by http.ts.
  */
 import { createHash } from 'node:crypto';
 
@@ -101,7 +101,7 @@ export const dashboardHtml = `<!doctype html>
 
 const hash = (text: string): string => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
 
-/** `style-src-attr` lets the script set the width of a bar; it sets nothing else that way. */
+/** `style-src-attr` allows the script to set the width of a bar. */
 export const dashboardPolicy = [
   "default-src 'none'",
   `script-src ${hash(script)}`,

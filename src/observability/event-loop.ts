@@ -1,6 +1,6 @@
 /**
- * How late the event loop runs, from perf_hooks. The histogram of Node grows for ever; this one looks back over 10 to
- * 20 s, so that a bad minute of last week is not in today's p99. One per app; stopped by `close`.
+ * Measures the delay of the event loop, by perf_hooks. Node's histogram covers the time since its start; this one covers
+ * the last 10 to 20 s, so that old delays are not in the present p99. One per app; close() stops it.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { SummarySample } from './pulled-metric.ts';
@@ -10,7 +10,7 @@ const resolutionMs = 10;
 const quantiles = [0.5, 0.9, 0.99, 1] as const;
 
 export interface EventLoopDelay {
-  /** Quantiles in seconds over the window; sum and count since the start. */
+  /** Quantiles over the window, in seconds; sum and count since the start. */
   summary(): SummarySample;
   close(): void;
 }
@@ -27,7 +27,7 @@ export function createEventLoopDelay(): EventLoopDelay {
   let before: Window = { values: new Map(), sum: 0, count: 0 };
   let [pastSum, pastCount] = [0, 0];
 
-  /** The histogram measures the time between ticks of its own timer: the delay is what is beyond its resolution. */
+  /** The histogram has the time between two ticks of its own timer. The delay is that time minus the resolution. */
   const delay = (nanoseconds: number): number => Math.max(0, nanoseconds / 1e9 - resolutionMs / 1000);
   const read = (): Window => {
     const { count } = histogram;

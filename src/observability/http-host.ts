@@ -1,11 +1,12 @@
 /**
- * Which names the HTTP side answers to. A page from anywhere may make a browser inside the network ask for its own host name,
- * which it has let point here (DNS rebinding); such a name is none of these. Pure. Called by http.ts.
+ * Which Host headers the HTTP server accepts, as protection against DNS rebinding: a web page can point its own host name
+ * at Weir's address and let a browser inside the network read from it, but such a name is not accepted here. Called by
+ * http.ts.
  */
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 
-/** Zones in which nobody outside can have a name. */
+/** Domains in which an outside attacker cannot own a name. */
 const innerZones = ['.localhost', '.local', '.internal', '.lan', '.home.arpa', '.svc'];
 
 /**
@@ -16,7 +17,7 @@ export function isKnownHost(header: string | undefined, allowed: readonly string
   if (header === undefined || header === '') return true;
   const host = header.replace(/:\d*$/, '').replace(/\.$/, '').toLowerCase();
   if (isIP(host.replace(/^\[(.*)\]$/, '$1')) !== 0) return true;
-  // A name without a dot is of this machine, this network or this cluster.
+  // A name without a dot belongs to this host, network or cluster.
   if (!host.includes('.') || innerZones.some((zone) => host.endsWith(zone))) return true;
   return host === hostname().toLowerCase() || allowed.some((name) => name.toLowerCase() === host);
 }

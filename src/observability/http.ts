@@ -1,6 +1,7 @@
 /**
- * The HTTP side: /metrics, /healthz, /readyz, /stats.json and the dashboard at /. GET only, no state, no input but the
- * path. It reads figures and changes nothing; bind it to an address that only operators reach. Made by the app.
+ * The HTTP server: /metrics, /healthz, /readyz, /stats.json and the dashboard at /. Only GET and HEAD, without
+ * authentication: it reads figures and changes nothing, and should listen on an address that only operators can reach.
+ * Made by the app.
  */
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
@@ -14,20 +15,20 @@ import { statsJson } from './stats-json.ts';
 import type { Log, ServingState, StatsSources } from './types.ts';
 
 export interface HttpOptions {
-  /** Config.http; port 0 = any free one. */
+  /** Config.http; port 0 = any free port. */
   readonly listen: HostPort;
-  /** http_hosts: names that it answers to besides those of the machine and the network. */
+  /** http_hosts: host names that it accepts besides those of this host and network. */
   hosts(): readonly string[];
   readonly metrics: Pick<Metrics, 'text' | 'contentType'>;
   readonly sources: StatsSources;
   serving(): ServingState;
-  /** Monotonic ms. */
+  /** Monotonic time in ms. */
   nowMs(): number;
   readonly log: Log;
 }
 
 export interface HttpServer {
-  /** Resolves to the port; rejects with a sentence for the operator when the address cannot be had. */
+  /** Resolves to the port. Rejects with an error for the operator if it cannot listen on the address. */
   listen(): Promise<number>;
   close(): Promise<void>;
 }
@@ -48,7 +49,7 @@ export function createHttpServer(options: HttpOptions): HttpServer {
     (request, response) => void respond(options, request, response),
   );
   server.maxConnections = 256;
-  // Garbage instead of HTTP: the connection goes, the server stays.
+  // Not HTTP: closes this connection only.
   server.on('clientError', (_error, socket) => {
     if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
     else socket.destroy();
@@ -83,7 +84,7 @@ function close(server: Server): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve());
     server.closeIdleConnections();
-    // An answer that nobody reads must not hold up the end of the process.
+    // A client that does not read its answer must not delay the end of the process.
     setTimeout(() => server.closeAllConnections(), 1_000).unref();
   });
 }
@@ -117,7 +118,7 @@ async function answerTo(options: HttpOptions, request: IncomingMessage): Promise
   const { sources, metrics } = options;
   const path = (request.url ?? '').split('?', 1)[0] ?? '';
   const { host } = request.headers;
-  // Health is nobody's secret, and load balancers ask by all kinds of names.
+  // Health checks are exempt: they reveal little, and load balancers send all kinds of host names.
   if (path !== '/healthz' && path !== '/readyz' && !isKnownHost(host, [...options.hosts(), options.listen.host])) {
     const body = 'not a name of this Weir: ask by IP address, or add the name to the setting http_hosts\n';
     return { status: 421, type: plain, body };

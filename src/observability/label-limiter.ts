@@ -1,6 +1,6 @@
 /**
- * Keeps labels bounded: with a "*" database or trusted log-ins, clients choose names. The first so many are shown by
- * name, all others together as "(other)". One per metric family; grows to its bound and no further.
+ * Bounds the number of label values: with a "*" database or auth.type trust, clients choose the names of databases and
+ * users. The first names are shown as they are, all others together as "(other)". One per group of metrics.
  */
 export interface LabelLimiter {
   one(database: string): { database: string };

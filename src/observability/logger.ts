@@ -1,6 +1,6 @@
 /**
- * The log: one line an event, JSON or pretty, secrets taken out. The only file that knows pino. Made once by the app;
- * everybody else is given its `log` function. It never throws and never fails the process.
+ * The log: one line per event, as JSON or text, with secrets removed. The only file that uses pino. Made once by the app,
+ * which passes its `log` function to the rest. Never throws, and never ends the process.
  */
 import { pino } from 'pino';
 import type { DestinationStream, Logger as Pino } from 'pino';
@@ -12,7 +12,7 @@ import type { Log } from './types.ts';
 export interface LoggerOptions {
   readonly level: LogLevel;
   readonly format: 'json' | 'pretty';
-  /** Where to write; default standard output. */
+  /** Default: standard output. */
   readonly destination?: DestinationStream | undefined;
 }
 
@@ -20,7 +20,7 @@ export interface Logger {
   readonly log: Log;
   /** Takes effect at once (reload). */
   setLevel(level: LogLevel): void;
-  /** Writes out what is buffered: before the process ends. */
+  /** Writes buffered lines. Must be called before the process ends. */
   flush(): void;
 }
 
@@ -42,7 +42,7 @@ export function createLogger(options: LoggerOptions): Logger {
         if (!logger.isLevelEnabled(level)) return;
         logger[level]({ ...(fields === undefined ? {} : redactFields(fields)), event }, redactText(message));
       } catch {
-        // A log line that cannot be written must not take down what it was about.
+        // An error of the log must not affect the caller.
       }
     },
     setLevel(level) {
@@ -52,7 +52,7 @@ export function createLogger(options: LoggerOptions): Logger {
       try {
         logger.flush();
       } catch {
-        // Nothing is buffered, or the other end is gone.
+        // Nothing is buffered, or the reader of the log has closed it.
       }
     },
   };
@@ -60,12 +60,12 @@ export function createLogger(options: LoggerOptions): Logger {
 
 function standardOutput(): DestinationStream {
   const stream = pino.destination({ dest: 1, sync: true });
-  // EPIPE: whoever read the log went away; the proxy goes on.
+  // EPIPE: the reader of the log has closed it. Weir goes on without.
   stream.on('error', () => {});
   return stream;
 }
 
-/** Line by line, without pino-pretty's own stream, which would end with the process's last line still in it. */
+/** Formats line by line. pino-pretty's own stream would lose the last line when the process ends. */
 function prettyInto(destination: DestinationStream): DestinationStream {
   const prettify = prettyFactory({
     colorize: process.stdout.isTTY === true,

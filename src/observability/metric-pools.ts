@@ -1,6 +1,6 @@
 /**
- * Metrics of clients and pools. Names and labels are relied on by others: change one only with a line in the
- * CHANGELOG. No label holds SQL text or a client's address; users and databases beyond a bound share one series.
+ * Metrics of clients and pools. Dashboards and alerts of users depend on the names and labels: a change needs a line in
+ * the CHANGELOG. No label has SQL text or a client's address; label-limiter.ts bounds users and databases.
  */
 import type { Registry } from 'prom-client';
 import type { PoolStats } from '../pool/types.ts';
@@ -103,7 +103,7 @@ export function registerPools(registry: Registry, sources: StatsSources): void {
         ...serverStates.map((state) => ({ labels: { ...labelsOf(stats), state }, value: stats[state] })),
         { labels: { ...labelsOf(stats), state: 'replication' }, value: 0 },
       ]),
-      // In no pool: beside a pool's limit they would only be in the way.
+      // Replication connections belong to no pool, so they have a state of their own.
       ...Array.from(sources.replicationServers(), (server) => ({
         labels: { ...labelsOf(server), state: 'replication' },
         value: 1,
@@ -124,7 +124,7 @@ export function registerPools(registry: Registry, sources: StatsSources): void {
   registerResizes(registry, sources);
 }
 
-/** Pools come and go; what they had counted stays. Keys of PoolStats.resizes are `direction:reason`. */
+/** Keeps totals over all pools, including those that were removed. Keys of PoolStats.resizes are `direction:reason`. */
 function registerResizes(registry: Registry, sources: StatsSources): void {
   const totals = new Map<string, number>();
   const seen = new WeakMap<object, Readonly<Record<string, number>>>();

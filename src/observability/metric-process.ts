@@ -1,6 +1,6 @@
 /**
- * The process itself: memory, CPU, open files, build. prom-client's default metrics would do, but they leave a
- * performance observer behind for every app made in one process; these leave nothing.
+ * Metrics of the process: memory, CPU, open files, build. Not prom-client's default metrics, because they start a
+ * performance observer that cannot be stopped, for every app in the process. Called by metrics.ts.
  */
 import { readdirSync } from 'node:fs';
 import type { Registry } from 'prom-client';
@@ -31,7 +31,7 @@ export function registerProcess(registry: Registry, version: string): void {
   gauge('weir_process_open_fds', 'Open file descriptors', openFiles);
 }
 
-/** Linux only. */
+/** @returns undefined on systems other than Linux */
 function openFiles(): number | undefined {
   try {
     return readdirSync('/proc/self/fd').length;

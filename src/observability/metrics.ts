@@ -1,6 +1,6 @@
 /**
- * /metrics: one prom-client registry per app, filled at scrape from the figures of the other rooms; only rare events
- * (refused log-ins, ejections, unexpected errors) are counted here. Names and labels are a contract: see metric-*.ts.
+ * /metrics: one prom-client registry per app. Most values are read from the other rooms at each scrape (metric-*.ts);
+ * rare events (refused log-ins, ejections, unexpected errors) are counted here. Made by the app.
  */
 import { Registry } from 'prom-client';
 import { createEventLoopDelay } from './event-loop.ts';
@@ -15,20 +15,20 @@ import type { StatsSources } from './types.ts';
 export interface Metrics {
   /** For the Content-Type header. */
   readonly contentType: string;
-  /** The page in Prometheus's text format. */
+  /** All metrics in Prometheus's text format. */
   text(): Promise<string>;
-  /** A log-in was refused: "password", "unknown-user", "certificate", "hba" ...: a fixed set, never user input. */
+  /** Counts a refused log-in. `reason` is one of a fixed set (RefusalReason), never user input. */
   authFailed(reason: string): void;
-  /** A node was taken out of routing: "connect", "lost", "timeout", "shutdown" ... */
+  /** Counts an ejection of a node: "connect", "lost", "timeout", "shutdown" ... */
   nodeEjected(reason: string): void;
-  /** Something threw where nothing should. */
+  /** Counts an exception that was not expected. */
   unexpectedError(): void;
-  /** p99 of the event loop's delay in ms over the last 10 s or so. */
+  /** p99 of the event loop's delay over the last 10 to 20 s, in ms. */
   eventLoopDelayMs(): number;
   close(): void;
 }
 
-/** Counts by reason; more distinct reasons than this are one. */
+/** Counts by reason. Further distinct reasons count as 'other'. */
 const mostReasons = 30;
 
 class ReasonCounter {

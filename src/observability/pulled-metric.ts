@@ -1,6 +1,6 @@
 /**
- * Metrics that keep nothing: their values are read from the rest of Weir when Prometheus asks. prom-client's own
- * classes are fed value by value and cannot be set (Histogram), so these implement what its Registry calls: `get()`.
+ * Metrics without values of their own: each reads them from the rest of Weir when it is scraped. prom-client's classes
+ * collect values themselves, and a Histogram cannot be set, so these implement the `get()` that its Registry calls.
  */
 import type { Metric, MetricObjectWithValues, MetricValue, Registry } from 'prom-client';
 
@@ -11,7 +11,7 @@ export interface Sample {
   readonly value: number;
 }
 
-/** Bucket counts, each including those below it; `count` is the bucket +Inf. */
+/** `counts` are cumulative, one per bound; `count` is the bucket +Inf. */
 export interface HistogramSample {
   readonly labels: Labels;
   readonly boundsSeconds: readonly number[];
@@ -20,12 +20,12 @@ export interface HistogramSample {
   readonly count: number;
 }
 
-/** What the Registry prints; its types leave out that a histogram's lines have names of their own. */
+/** A line that the Registry prints. prom-client's type lacks metricName, which lines of a histogram have. */
 type Line = MetricValue<string> & { readonly metricName?: string };
 
 type Kind = 'counter' | 'gauge' | 'histogram' | 'summary';
 
-/** At most so many series a metric; what is beyond is not shown, so that labels can never exhaust memory. */
+/** At most so many series per metric, to bound memory. Further series are left out. */
 const mostSeries = 10_000;
 
 function register(registry: Registry, name: string, help: string, type: Kind, pull: () => Line[]): void {
@@ -33,7 +33,7 @@ function register(registry: Registry, name: string, help: string, type: Kind, pu
     name,
     help,
     get: (): Promise<MetricObjectWithValues<MetricValue<string>>> => {
-      // One broken source must not hide all other metrics.
+      // An exception in one metric must not fail the whole scrape.
       let values: Line[] = [];
       try {
         values = pull();
@@ -81,7 +81,7 @@ export function pulledHistogram(
   );
 }
 
-/** Adds up histograms that have the same labels; their bounds are the same, being of one metric. */
+/** Adds up histograms with the same labels. Those of one metric have the same bounds. */
 function* merged(samples: Iterable<HistogramSample>): Generator<HistogramSample> {
   const sums = new Map<string, HistogramSample>();
   for (const sample of samples) {
@@ -133,7 +133,7 @@ export function pulledSummary(registry: Registry, name: string, help: string, pu
   });
 }
 
-/** Adds up samples that have the same labels. */
+/** Adds up samples with the same labels. */
 export function* summed(samples: Iterable<Sample>): Generator<Sample> {
   const sums = new Map<string, { labels: Labels; value: number }>();
   for (const { labels, value } of samples) {

@@ -1,21 +1,22 @@
 /**
- * Whether this Weir should be sent clients: what /readyz answers. Pure. "No" comes with reasons that name what to do.
+ * Decides what /readyz answers: whether a load balancer should send clients to this process, with reasons and notes that
+ * say what to do. Called by http.ts.
  */
 import type { TopologySnapshot } from '../topology/types.ts';
 import type { ServingState, StatsSources } from './types.ts';
 
 export interface Readiness {
   readonly isReady: boolean;
-  /** In words; empty when it is ready. */
+  /** Why it is not ready, in words; empty if it is. */
   readonly reasons: readonly string[];
-  /** What keeps it from doing all that it could, in words, with the nodes concerned. */
+  /** Problems that do not make it unready, in words, with the nodes concerned. */
   readonly notes: readonly string[];
 }
 
 /**
- * Ready = listening, not draining, and every database has a primary or at least one node that answers, and has been
- * looked at once (so that the first read finds its replica, but for a few seconds at most): reads go on
- * without a primary, and during a failover it is better to wait in Weir than to be refused by a load balancer.
+ * Ready means: Weir listens and is not draining; and every database has at least one node that answers, and all its nodes
+ * were probed once, or a few seconds have passed, so that the first read finds a replica. A missing primary does not make
+ * it unready: reads go on, and during a failover clients had better wait in Weir than be refused by the load balancer.
  */
 export function readiness(
   sources: Pick<StatsSources, 'topologies' | 'databases' | 'cacheStats'>,
@@ -39,7 +40,7 @@ export function readiness(
 
 const drained = 'drained by an operator, it gets nothing new: UNDRAIN lets it have its share again';
 
-/** Each problem once, though many databases have the same nodes. */
+/** Lists each problem once, with its nodes: many databases can have the same nodes. */
 function notesOf(topologies: Iterable<{ snapshot(): TopologySnapshot }>): string[] {
   const names = new Map<string, Set<string>>();
   for (const topology of topologies) {
@@ -55,7 +56,7 @@ function notesOf(topologies: Iterable<{ snapshot(): TopologySnapshot }>): string
   return [...names].map(([problem, nodes]) => `${[...nodes].join(', ')}: ${problem}`);
 }
 
-/** Neither of these makes it unready: clients wait in Weir, or are told why. */
+/** These do not make it unready: clients wait, or get an error with the reason. */
 function* databaseNotes({ databases }: Pick<StatsSources, 'databases'>): Iterable<string> {
   for (const { name, isPaused, isDisabled, problem } of databases()) {
     if (problem !== undefined) yield `database "${name}": ${problem}`;

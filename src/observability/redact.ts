@@ -1,6 +1,6 @@
 /**
- * Takes secrets out of what is about to be logged: by the name of a field, and by their look inside any text
- * (passwords in URLs and connection strings, SCRAM verifiers, md5 hashes). Pure; bounded in depth and size.
+ * Removes secrets from log lines: fields by their names, and inside texts by patterns (passwords in URLs and connection
+ * strings, SCRAM verifiers, md5 hashes). Bounds depth and size. Called by logger.ts, among others.
  */
 import type { LogFields } from './types.ts';
 
@@ -10,7 +10,7 @@ const secretName =
   /pass(word|wd|phrase)?$|secret|authorization|token|credential|private_?key|^pwd?$|client_?key|verifier/i;
 
 const inText: readonly (readonly [RegExp, string])[] = [
-  // scheme://user:password@host; up to the last @ before a slash, since passwords may hold one.
+  // scheme://user:password@host. Up to the last @ before a slash, because a password may contain @.
   [/([a-z][a-z0-9+.-]*:\/\/[^\s:/?#@"']*:)[^\s/?#"']*(?=@)/gi, `$1${hidden}`],
   // password=..., "password": "...", PASSWORD '...'
   [
@@ -32,7 +32,7 @@ export function redactText(text: string): string {
   return clean;
 }
 
-/** A copy that is safe to print: no secrets, no cycles, no functions, bounded. */
+/** @returns a copy without secrets, cycles and functions, bounded in depth and size */
 export function redactFields(fields: LogFields): Record<string, unknown> {
   return redactObject(fields, 0);
 }

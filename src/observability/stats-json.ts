@@ -1,12 +1,12 @@
 /**
- * /stats.json: what the dashboard shows, in one object. Made at each request out of the same figures as the metrics;
- * rates are the reader's business (it has two of them). No secrets: names, numbers and reasons.
+ * /stats.json: the figures that the dashboard shows, as one object, made at each request from the same sources as the
+ * metrics. Has totals only; the reader computes rates from two of them. Has no secrets. Called by http.ts.
  */
 import type { StatsSources } from './types.ts';
 
 const mostPools = 500;
 
-/** Infinity has no JSON: unknown is null. */
+/** JSON has no Infinity: an unknown value is null. */
 const known = (value: number): number | null => (Number.isFinite(value) ? value : null);
 
 export function statsJson(sources: StatsSources, nowMs: number): object {

@@ -1,6 +1,6 @@
 /**
- * What metrics, health checks and the dashboard read: figures of the other rooms, pulled when somebody asks.
- * Satisfied by the app; the admin console's `ConsoleSources` includes it. Types only.
+ * What metrics, health checks and the dashboard read from the other rooms. Implemented by the app; the admin console's
+ * `ConsoleSources` includes it. Also the type of the log. Types only.
  */
 import type { CacheStats } from '../cache/types.ts';
 import type { LogLevel } from '../errors.ts';
@@ -8,45 +8,46 @@ import type { PoolControl, ServerStats } from '../pool/types.ts';
 import type { ClientStats, DatabaseStats, StuckKind } from '../session/types.ts';
 import type { TopologySnapshot } from '../topology/types.ts';
 
-/** Iterated once per question; the app may make the rows on the fly. */
+/** Each call returns the present figures; its result may be iterated once. */
 export interface StatsSources {
-  /** Weir's own version, e.g. "0.1.0". */
+  /** The version of Weir, for example "0.1.0". */
   readonly version: string;
   pools(): Iterable<Pick<PoolControl, 'stats' | 'waitHistogram'>>;
-  /** Servers of replication connections: they are in no pool. */
+  /** Servers of replication connections, which belong to no pool. */
   replicationServers(): Iterable<ServerStats>;
   clients(): Iterable<ClientStats>;
   databaseStats(): Iterable<DatabaseStats>;
   topologies(): Iterable<{
     readonly database: string;
     snapshot(): TopologySnapshot;
-    /** False: its nodes and its catalog have not been looked at yet. */
+    /** False: not all its nodes were probed yet, or its catalog was not read yet. */
     readonly isSettled?: boolean;
   }>;
   databases(): Iterable<{
     readonly name: string;
     readonly isPaused: boolean;
     readonly isDisabled: boolean;
-    /** Why it cannot be used, or not fully, although its nodes may be up. */
+    /** Why it cannot be used, or not fully, even if its nodes are up. */
     readonly problem: string | undefined;
   }>;
   cacheStats(): CacheStats;
-  /** What the watchdog has found since start. */
+  /** Number of stuck connections that the watchdog has closed since the start, by kind. */
   stuck(): Readonly<Record<StuckKind, number>>;
 }
 
-/** What the process is doing, for /readyz. */
+/** The state of the process, for /readyz. */
 export interface ServingState {
   readonly isListening: boolean;
-  /** SIGTERM or SHUTDOWN: no new clients. */
+  /** New clients are refused, after SIGTERM or SHUTDOWN. */
   readonly isDraining: boolean;
 }
 
-/** Extra fields of a log line; secrets in them are redacted. */
+/** Further fields of a log line. Secrets in them are removed. */
 export type LogFields = Readonly<Record<string, unknown>>;
 
 /**
- * One line of the log. `event` is a short stable word for machines ("pool_resize"), `message` a sentence for people.
- * Never throws.
+ * Writes one line of the log. Never throws.
+ * @param event a short stable word for programs, such as "pool_resize"
+ * @param message a sentence for people
  */
 export type Log = (level: LogLevel, event: string, message: string, fields?: LogFields) => void;
