@@ -10,7 +10,7 @@ import type { Access } from './hba/load.ts';
 import { isMapped } from './hba/ident.ts';
 import { refusedByHba, ruleFor } from './hba/connection.ts';
 import type { HbaMethod } from './hba/rules.ts';
-import { cert, whyNotTheUsers } from './methods/cert.ts';
+import { cert, certificateMismatch } from './methods/cert.ts';
 import { md5 } from './methods/md5.ts';
 import { password } from './methods/password.ts';
 import { scram } from './methods/scram.ts';
@@ -110,7 +110,7 @@ async function byRule(access: Access | undefined, exchange: Exchange, context: A
   const mapped = { ...context, clientName, isSameUser };
   const outcome = await methods[method](exchange, mapped);
   if (!outcome.isOk || clientCert !== 'verify-full') return at(outcome);
-  const why = whyNotTheUsers(exchange, mapped);
+  const why = certificateMismatch(exchange, mapped);
   if (why === undefined) return outcome;
   // As in PostgreSQL, the error does not tell that the password was right.
   return at(method === 'trust' ? noCertificate(exchange.user, why) : wrongPassword(exchange.user, why));

@@ -9,7 +9,7 @@ import type { Catalog } from '../catalog/types.ts';
 import { Bodies } from './bodies.ts';
 import { PlanCache } from './plan-cache.ts';
 import type { Path } from './plan-cache.ts';
-import { asLearnedWrite, planWithoutCatalog, unite } from './make-plan.ts';
+import { asLearnedWrite, planWithoutCatalog, makePlan } from './make-plan.ts';
 import type { Binder, Plan } from './plan.ts';
 
 export interface BinderOptions {

@@ -21,7 +21,7 @@ function changesReading(facts: StatementFacts): boolean {
 }
 
 /** A text with several statements has the effects of all of them, and is a read only if every one is. */
-export function unite(facts: QueryFacts, context: BindContext): Plan {
+export function makePlan(facts: QueryFacts, context: BindContext): Plan {
   const { statements } = facts;
   // After a statement that changes the search path, an unqualified name may mean a relation of any schema.
   const changed = statements.findIndex(changesReading);
@@ -32,7 +32,7 @@ export function unite(facts: QueryFacts, context: BindContext): Plan {
   const isRead = bound.length > 0 && bound.every((one) => one.isRead);
   const cacheWhy = only === undefined ? 'several statements in one text' : only.cacheWhy;
   return {
-    ...shapeOf(facts, isRead),
+    ...factsOfText(facts, isRead),
     catalog: context.catalog,
     isRead,
     why: whyOf(facts, bound),
@@ -72,7 +72,7 @@ function sequencesOf(
 }
 
 /** The fields that follow from the text alone, mostly about transactions. */
-function shapeOf(
+function factsOfText(
   facts: QueryFacts,
   isRead: boolean,
 ): Pick<
@@ -170,9 +170,9 @@ export function planWithoutCatalog(facts: QueryFacts): Plan {
   const { statements } = facts;
   const mayRun = (i: number): boolean => mayRunAnything(statements[i] as StatementFacts);
   const effects = statements.map((one) => effectsOf(one, mayLeaveTraces(one), facts.template));
-  const writesAll = statements.length === 0 || statements.some((one) => !LEAVES_TABLES_ALONE.has(one.kind));
+  const writesAll = statements.length === 0 || statements.some((one) => !WRITES_NO_TABLE.has(one.kind));
   return {
-    ...shapeOf(facts, false),
+    ...factsOfText(facts, false),
     catalog: undefined,
     isRead: false,
     why: 'the catalog of the database is not known yet',
@@ -195,7 +195,7 @@ export function planWithoutCatalog(facts: QueryFacts): Plan {
   };
 }
 
-const LEAVES_TABLES_ALONE: ReadonlySet<StatementFacts['kind']> = new Set([
+const WRITES_NO_TABLE: ReadonlySet<StatementFacts['kind']> = new Set([
   'explain',
   'grant',
   'maintenance',
@@ -223,14 +223,14 @@ function mayRunAnything(facts: StatementFacts): boolean {
     case 'execute':
       return true;
     default:
-      return !LEAVES_TABLES_ALONE.has(facts.kind) && (facts.functions.length > 0 || facts.writes.length > 0);
+      return !WRITES_NO_TABLE.has(facts.kind) && (facts.functions.length > 0 || facts.writes.length > 0);
   }
 }
 
 /** It may change session state: by functions and triggers, or by what views, operators and casts call. */
 function mayLeaveTraces(facts: StatementFacts): boolean {
   if (mayRunAnything(facts) || facts.kind === 'ddl' || facts.kind === 'maintenance') return true;
-  const isRun = facts.kind === 'explain' || !LEAVES_TABLES_ALONE.has(facts.kind);
+  const isRun = facts.kind === 'explain' || !WRITES_NO_TABLE.has(facts.kind);
   const { reads, operators, casts, functions } = facts;
   return isRun && reads.length + operators.length + casts.length + functions.length > 0;
 }

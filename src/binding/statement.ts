@@ -8,7 +8,7 @@ import { displayName, isTemporarySchema, reachOf } from './reach.ts';
 import type { BindContext } from './reach.ts';
 import { Reach } from './reached.ts';
 import { isAlikeOnStandby } from './standby.ts';
-import { isCopyToStdout, saysTemporary } from './text.ts';
+import { isCopyToStdout, hasTemporaryKeyword } from './text.ts';
 import { WriteClosure, writeClosureOf } from './writes.ts';
 import type { SessionEffects, Tag } from './plan.ts';
 
@@ -166,7 +166,7 @@ function isTemporaryDefinition(facts: StatementFacts, template: string): boolean
   )
     return false;
   const isNamed = facts.writes.every(({ schema }) => schema !== undefined && isTemporarySchema(schema));
-  return (isNamed && facts.writes.length > 0) || saysTemporary(template);
+  return (isNamed && facts.writes.length > 0) || hasTemporaryKeyword(template);
 }
 
 /** Plans one statement by looking up its names in the catalog of `context`. */

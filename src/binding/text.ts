@@ -23,7 +23,7 @@ export function isCopyToStdout(template: string): boolean {
 const TEMPORARY_WORDS = /\b(?:create\s+(?:or\s+replace\s+)?|into\s+)(?:local\s+|global\s+)?temp(?:orary)?\s/i;
 
 /** It has CREATE TEMP ... or SELECT INTO TEMP ... in it. */
-export function saysTemporary(template: string): boolean {
+export function hasTemporaryKeyword(template: string): boolean {
   return TEMPORARY_WORDS.test(template);
 }
 

@@ -24,10 +24,10 @@ export class WriteClosure {
 }
 
 /** Which foreign-key actions a write can fire. INSERT and COPY FROM fire none. */
-type Carry = 'nothing' | 'updates' | 'deletes' | 'truncate';
+type KeyActions = 'nothing' | 'updates' | 'deletes' | 'truncate';
 
 /** Decided by keywords of the text. A keyword that is there for another reason only adds tables. */
-function carryOf(facts: StatementFacts, template: string): Carry {
+function keyActionsOf(facts: StatementFacts, template: string): KeyActions {
   const isCut = !isWholeText(template);
   switch (facts.kind) {
     case 'truncate':
@@ -44,8 +44,8 @@ function carryOf(facts: StatementFacts, template: string): Carry {
 /** @param reach gets what the triggers and defaults of the written tables may do to the session */
 export function writeClosureOf(facts: StatementFacts, context: BindContext, reach: Reach): WriteClosure {
   const closure = new WriteClosure();
-  const carry = carryOf(facts, context.template);
-  for (const name of facts.writes) writeName(name, facts, carry, context, reach, closure);
+  const actions = keyActionsOf(facts, context.template);
+  for (const name of facts.writes) writeName(name, facts, actions, context, reach, closure);
   if (reach.writesAll !== undefined) closure.addAll(reach.writesAll);
   return closure;
 }
@@ -53,7 +53,7 @@ export function writeClosureOf(facts: StatementFacts, context: BindContext, reac
 function writeName(
   name: RelationName,
   facts: StatementFacts,
-  carry: Carry,
+  actions: KeyActions,
   context: BindContext,
   reach: Reach,
   closure: WriteClosure,
@@ -64,21 +64,21 @@ function writeName(
   if (found.length === 0) closure.addAll(`writes unknown relation ${displayName(name)}`);
   for (const relation of found) {
     if (facts.kind === 'refresh') reachRule(relation, context, reach);
-    writeRelation(relation, carry, context, reach, closure);
+    writeRelation(relation, actions, context, reach, closure);
   }
 }
 
 /** Walks the foreign keys from `start`. An action may be ON UPDATE or ON DELETE, so later steps count as deletes. */
 function writeRelation(
   start: CatalogRelation,
-  carry: Carry,
+  actions: KeyActions,
   context: BindContext,
   reach: Reach,
   closure: WriteClosure,
 ): void {
   const { catalog } = context;
-  const seen = new Set<string>([`${start.oid} ${carry}`]);
-  const queue: { readonly relation: CatalogRelation; readonly carry: Carry }[] = [{ relation: start, carry }];
+  const seen = new Set<string>([`${start.oid} ${actions}`]);
+  const queue: { readonly relation: CatalogRelation; readonly actions: KeyActions }[] = [{ relation: start, actions }];
   for (let at = queue.pop(); at !== undefined; at = queue.pop()) {
     const { relation } = at;
     if (relation.isSystem) closure.addAll(`writes system catalog ${relation.name}`);
@@ -91,23 +91,23 @@ function writeRelation(
     if (relation.kind === 'view' || relation.hasRowSecurity) reachRule(relation, context, reach);
     if (relation.kind === 'view') {
       // An updatable view: the write goes to one relation of its query. All of them are added; that is safe.
-      push(relation.viewRelations, at.carry);
+      push(relation.viewRelations, at.actions);
       continue;
     }
     closure.roots.add(relation.root);
-    if (at.carry === 'truncate') push(relation.referencedBy, 'truncate');
-    else if (at.carry === 'updates') push(relation.updatesTo, 'deletes');
-    else if (at.carry === 'deletes') push(relation.cascadesTo, 'deletes');
+    if (at.actions === 'truncate') push(relation.referencedBy, 'truncate');
+    else if (at.actions === 'updates') push(relation.updatesTo, 'deletes');
+    else if (at.actions === 'deletes') push(relation.cascadesTo, 'deletes');
   }
 
-  function push(oids: readonly number[], next: Carry): void {
+  function push(oids: readonly number[], next: KeyActions): void {
     for (const oid of oids) {
       const step = `${oid} ${next}`;
       if (seen.has(step)) continue;
       seen.add(step);
       const relation = catalog.relationByOid(oid);
       if (relation === undefined) closure.addAll(`writes unknown relation ${oid}`);
-      else queue.push({ relation, carry: next });
+      else queue.push({ relation, actions: next });
     }
   }
 }

@@ -13,14 +13,14 @@ import type { SessionDefaults } from './types.ts';
  *   (NULL: not known)
  */
 export function readSessionDefaults(rows: readonly Row[], plain: readonly Row[]): SessionDefaults {
-  const everybody = new Map<string, string>();
+  const ofAllRoles = new Map<string, string>();
   const byRole = new Map<string, Map<string, string>>();
   // A default for this database overrides one for every database.
   for (const isOfDatabase of [false, true]) {
     for (const row of rows) {
       if ((num(row, 'database') !== 0) !== isOfDatabase) continue;
       const role = str(row, 'role');
-      let settings = role === '' ? everybody : byRole.get(role);
+      let settings = role === '' ? ofAllRoles : byRole.get(role);
       if (settings === undefined) byRole.set(role, (settings = new Map()));
       settings.set(str(row, 'name').toLowerCase(), str(row, 'value'));
     }
@@ -31,7 +31,7 @@ export function readSessionDefaults(rows: readonly Row[], plain: readonly Row[])
       .sort()
       .join('\n'),
     plain: new Map(plain.map((row) => [str(row, 'name'), row['value'] == null ? undefined : str(row, 'value')])),
-    of: (user) => new Map([...everybody, ...(byRole.get(user) ?? [])]),
+    of: (user) => new Map([...ofAllRoles, ...(byRole.get(user) ?? [])]),
   };
 }
 

@@ -11,7 +11,7 @@ import type { Query } from './rows.ts';
 const VERSION = 'xmin::text::bigint';
 /** pg_roles, which every role may read, is a view and has no xmin: the sum is made of a hash of the row. */
 const ROLE = 'pg_catalog.hashtext(ROW(oid, rolname, rolsuper, rolinherit, rolbypassrls)::text)';
-const LASTING = `(SELECT oid FROM pg_catalog.pg_class WHERE relpersistence <> 't')`;
+const NOT_TEMPORARY = `(SELECT oid FROM pg_catalog.pg_class WHERE relpersistence <> 't')`;
 
 const SOURCES: readonly (readonly [table: string, where: string, value?: string])[] = [
   ['pg_class', `relpersistence <> 't' AND relkind IN ('r', 'p', 'v', 'm', 'S', 'f')`],
@@ -23,10 +23,10 @@ const SOURCES: readonly (readonly [table: string, where: string, value?: string]
   ],
   ['pg_proc', 'oid >= 16384'],
   ['pg_aggregate', 'aggfnoid >= 16384'],
-  ['pg_rewrite', `oid >= 16384 AND ev_class IN ${LASTING}`],
-  ['pg_trigger', `NOT tgisinternal AND tgrelid IN ${LASTING}`],
+  ['pg_rewrite', `oid >= 16384 AND ev_class IN ${NOT_TEMPORARY}`],
+  ['pg_trigger', `NOT tgisinternal AND tgrelid IN ${NOT_TEMPORARY}`],
   ['pg_policy', 'true'],
-  ['pg_constraint', `contype IN ('f', 'c') AND (conrelid = 0 OR conrelid IN ${LASTING})`],
+  ['pg_constraint', `contype IN ('f', 'c') AND (conrelid = 0 OR conrelid IN ${NOT_TEMPORARY})`],
   ['pg_inherits', 'true'],
   ['pg_operator', 'oid >= 16384'],
   ['pg_cast', 'oid >= 16384'],

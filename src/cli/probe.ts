@@ -27,7 +27,7 @@ export interface NodeReport {
   readonly note: string | undefined;
 }
 
-const nothing: NodeReport = {
+const emptyReport: NodeReport = {
   role: undefined,
   version: undefined,
   maxConnections: undefined,
@@ -85,7 +85,7 @@ function tlsFor(tls: TlsSide): [TlsOption, boolean] {
   return [option, tls.mode === 'prefer'];
 }
 
-const question = `SELECT pg_is_in_recovery() AS replica, current_setting('server_version') AS version,
+const probeSql = `SELECT pg_is_in_recovery() AS replica, current_setting('server_version') AS version,
   current_setting('max_connections')::int AS max_connections,
   (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END - '0/0')::text AS lsn,
   EXISTS (SELECT 1 FROM pg_stat_wal_receiver) AS streaming`;
@@ -108,7 +108,7 @@ export async function probeNode(
   if (login === undefined) {
     const why = await unreachable(node.host, node.port, timeoutMs);
     const note = `somebody listens; not logged in: ${NO_LOGIN}`;
-    return { ...nothing, problem: why, note: why === undefined ? note : undefined };
+    return { ...emptyReport, problem: why, note: why === undefined ? note : undefined };
   }
   try {
     const [ssl, isPlainFine] = isSocketDir(node.host) ? [false as const, true] : tlsFor(tls);
@@ -118,7 +118,7 @@ export async function probeNode(
       throw error;
     });
   } catch (error) {
-    return { ...nothing, problem: reasonOf(error) };
+    return { ...emptyReport, problem: reasonOf(error) };
   }
 }
 
@@ -137,9 +137,9 @@ async function ask(node: NodeConfig, login: Credentials, ssl: TlsOption, timeout
   client.on('error', () => undefined);
   try {
     await client.connect();
-    const { rows } = await client.query<Answer>(question);
+    const { rows } = await client.query<Answer>(probeSql);
     const [answer] = rows;
-    if (answer === undefined) return { ...nothing, problem: 'the server gave no answer' };
+    if (answer === undefined) return { ...emptyReport, problem: 'the server gave no answer' };
     return {
       role: answer.replica ? 'replica' : 'primary',
       version: answer.version.split(' ')[0],

@@ -54,8 +54,8 @@ export async function runCli(argv: readonly string[], io: CliIo, deps: CliDeps):
 }
 
 function unknownVerb(name: string, verbs: ReadonlyMap<string, Verb>): string {
-  const meant = didYouMean(name, [...verbs.keys(), 'help', 'version']);
-  return `there is no command ${name.slice(0, 80)}${meant === undefined ? '' : `; did you mean ${meant}?`}`;
+  const guess = didYouMean(name, [...verbs.keys(), 'help', 'version']);
+  return `there is no command ${name.slice(0, 80)}${guess === undefined ? '' : `; did you mean ${guess}?`}`;
 }
 
 function help(name: string | undefined, verbs: ReadonlyMap<string, Verb>, io: CliIo): ExitCode {

@@ -45,7 +45,7 @@ export type CreateServedApp = (config: Config, deps: ServeDeps) => Promise<Serve
 export type ProcessEvents = Pick<NodeJS.Process, 'on' | 'off'>;
 
 /** After a second signal, the process ends at the latest after this. */
-const atOnceMs = 1_000;
+const forcedExitMs = 1_000;
 
 export const serveOptions: Readonly<Record<string, OptionSpec>> = {
   config: { type: 'string', short: 'c', value: 'FILE', about: 'The configuration (YAML or JSON).' },
@@ -125,8 +125,8 @@ export async function serve(
   const http = app.httpAddress();
   const addresses = `listening on ${formatHostPort(app.listenAddress())}`;
   // With a JSON log, standard output has log lines only.
-  const say = first.result.config.log.format === 'json' ? io.err : io.out;
-  say(`weir: ${addresses}${http === undefined ? '' : `, http on ${formatHostPort(http)}`}\n`);
+  const print = first.result.config.log.format === 'json' ? io.err : io.out;
+  print(`weir: ${addresses}${http === undefined ? '' : `, http on ${formatHostPort(http)}`}\n`);
   return untilEnded(app, reloadConfig, io, events);
 }
 
@@ -167,24 +167,24 @@ async function untilEnded(
   };
   let isDraining = false;
   let isCutShort = false;
-  let atOnce: NodeJS.Timeout | undefined;
+  let forcedExit: NodeJS.Timeout | undefined;
   const terminate = (signal: NodeJS.Signals): void => {
     io.err(`weir: ${signal}: ${isDraining ? 'stopping at once' : 'draining; once more stops at once'}\n`);
     isCutShort = isDraining;
     // In case stop() hangs.
-    if (isDraining) atOnce ??= setTimeout(() => finish(exitCodes.refused), atOnceMs);
+    if (isDraining) forcedExit ??= setTimeout(() => finish(exitCodes.refused), forcedExitMs);
     end(isDraining ? app.stop() : app.drain());
     isDraining = true;
   };
-  events.on('SIGHUP', hangup);
+  events.on('SIGHUP', onHangup);
   events.on('SIGTERM', terminate);
   events.on('SIGINT', terminate);
   events.on('uncaughtException', unexpected);
   events.on('unhandledRejection', unexpected);
   if (app.ended !== undefined) end(app.ended);
   const code = await finished;
-  clearTimeout(atOnce);
-  events.off('SIGHUP', hangup);
+  clearTimeout(forcedExit);
+  events.off('SIGHUP', onHangup);
   events.off('SIGTERM', terminate);
   events.off('SIGINT', terminate);
   events.off('uncaughtException', unexpected);

@@ -55,9 +55,9 @@ export function table(
   if (rows.length === 0) return { text: `${names.join('  ')}\n(none)\n`, leftOut: 0 };
   const whole = alignedTable(names, rows);
   if (columns === undefined || widthOf(whole) <= columns) return { text: whole, leftOut: 0 };
-  const said = names.flatMap((_, column) => (rows.some((row) => !isNothing(row[column])) ? [column] : []));
-  const leftOut = names.length - said.length;
-  const pick = <T>(row: readonly T[]): T[] => said.flatMap((column) => row.slice(column, column + 1));
+  const filled = names.flatMap((_, column) => (rows.some((row) => !isNothing(row[column])) ? [column] : []));
+  const leftOut = names.length - filled.length;
+  const pick = <T>(row: readonly T[]): T[] => filled.flatMap((column) => row.slice(column, column + 1));
   const [fewerNames, fewerRows] = [pick(names), rows.map((row) => pick(row))];
   const fewer = alignedTable(fewerNames, fewerRows);
   return { text: widthOf(fewer) <= columns ? fewer : blocks(fewerNames, fewerRows), leftOut };

@@ -5,7 +5,7 @@
 import { didYouMean } from '../config/suggest.ts';
 import { WeirError } from '../errors.ts';
 import { readList, readName, readNumber, readOptionalName, readPair, readTable, readValue, Scanner } from './parse.ts';
-import { shown, syntaxError } from './parse.ts';
+import { shorten, syntaxError } from './parse.ts';
 import type { CommandContext, ConsoleColumn, ConsoleCommand, Run } from './types.ts';
 import type { InvalidateRequest, ResizeRequest, ShutdownMode } from './sources.ts';
 
@@ -40,7 +40,9 @@ function knownDatabase({ sources }: CommandContext, database: string): void {
   // With a "*" entry any name may be a database: the action checks it.
   if (names.includes(database) || names.includes('*')) return;
   const guess = didYouMean(database, names);
-  throw refused(`there is no database "${shown(database)}"${guess === undefined ? '' : `; did you mean "${guess}"?`}`);
+  throw refused(
+    `there is no database "${shorten(database)}"${guess === undefined ? '' : `; did you mean "${guess}"?`}`,
+  );
 }
 
 function onOneDatabase(
@@ -67,7 +69,7 @@ function readResize(scanner: Scanner): ResizeRequest {
     if (scanner.takeKeyword('NODE')) node = readName(scanner, 'node');
     else if (scanner.takeKeyword('MIN')) min = readNumber(scanner, 'MIN');
     else if (scanner.takeKeyword('MAX')) max = readNumber(scanner, 'MAX');
-    else throw syntaxError(`RESIZE POOL takes NODE, MIN and MAX, not "${shown(scanner.peek().text)}"`);
+    else throw syntaxError(`RESIZE POOL takes NODE, MIN and MAX, not "${shorten(scanner.peek().text)}"`);
   }
   if (min === undefined && max === undefined) throw syntaxError('RESIZE POOL wants MIN n, MAX n or both');
   if (max === 0) throw syntaxError('MAX must be at least 1: to stop a database, PAUSE it');
@@ -95,7 +97,7 @@ function draining(name: 'DRAIN' | 'UNDRAIN', help: string): ConsoleCommand {
       if (await sources.setDraining(node, name === 'DRAIN')) return {};
       const names = [...sources.topologies()].flatMap((topology) => topology.snapshot().nodes.map((n) => n.name));
       throw refused(
-        `there is no node "${shown(node)}"; nodes are ${[...new Set(names)].join(', ') || 'not known yet'}`,
+        `there is no node "${shorten(node)}"; nodes are ${[...new Set(names)].join(', ') || 'not known yet'}`,
       );
     };
   });
@@ -144,7 +146,7 @@ const set = action('SET', 'key = value', 'change a setting until the next RELOAD
     const known = settings.get(key) ?? settings.get(key.toLowerCase());
     if (known === undefined) {
       const guess = didYouMean(key, settings.keys());
-      throw refused(`there is no setting "${shown(key)}"${guess === undefined ? '' : `; did you mean ${guess}?`}`);
+      throw refused(`there is no setting "${shorten(key)}"${guess === undefined ? '' : `; did you mean ${guess}?`}`);
     }
     if (!known.isChangeable)
       throw refused(`${known.key} cannot be changed while Weir runs: edit the configuration and restart`);
@@ -179,7 +181,7 @@ function readExplainOptions(rest: string): { database?: string; user?: string; s
   do {
     if (inner.takeKeyword('DATABASE')) found.database = readName(inner, 'database');
     else if (inner.takeKeyword('USER')) found.user = readName(inner, 'user');
-    else throw syntaxError(`EXPLAIN ROUTE takes the options DATABASE and USER, not "${shown(inner.peek().text)}"`);
+    else throw syntaxError(`EXPLAIN ROUTE takes the options DATABASE and USER, not "${shorten(inner.peek().text)}"`);
   } while (inner.takeSymbol(','));
   return { ...found, sql: rest.slice(options.length).trim() };
 }

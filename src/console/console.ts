@@ -7,7 +7,7 @@ import { WeirError } from '../errors.ts';
 import type { Log } from '../observability/types.ts';
 import { driverStatement } from './driver-statements.ts';
 import { commands } from './commands.ts';
-import { Scanner, shown, syntaxError } from './parse.ts';
+import { Scanner, shorten, syntaxError } from './parse.ts';
 import type { CommandResult, ConsoleColumn, ConsoleCommand, Role, Run } from './types.ts';
 import type { ConsoleSources } from './sources.ts';
 import { createStatsWindow, statsPeriodMs } from './stats-window.ts';
@@ -138,7 +138,7 @@ function parseStatement(scanner: Scanner, isWeirSetting: (key: string) => boolea
   for (const _word of command.name.split(' ')) scanner.next();
   const run = command.parse(scanner);
   if (!scanner.isAtEnd()) {
-    throw syntaxError(`"${shown(scanner.peek().text)}" is too much; the syntax is ${command.syntax}`);
+    throw syntaxError(`"${shorten(scanner.peek().text)}" is too much; the syntax is ${command.syntax}`);
   }
   return { command, columns: command.columns, run };
 }
@@ -170,5 +170,5 @@ function unknownCommand(words: string): WeirError {
   const tried = isKnownStart ? `${first} ${second}`.trim() : first;
   const guess = didYouMean(tried, commands.keys()) ?? didYouMean(`${first} ${second}`, commands.keys());
   const question = guess === undefined ? '' : `; did you mean ${commands.get(guess)?.syntax ?? guess}?`;
-  return syntaxError(`"${shown(tried)}" is not a command of the admin console${question}`);
+  return syntaxError(`"${shorten(tried)}" is not a command of the admin console${question}`);
 }

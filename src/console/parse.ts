@@ -23,7 +23,7 @@ const wordEnd = /[\s;,=()'"]/;
 const longestShown = 60;
 
 /** The text in one line, cut to 60 characters, for an error message. */
-export function shown(text: string): string {
+export function shorten(text: string): string {
   const line = text.replaceAll(/\s+/g, ' ').trim();
   return line.length > longestShown ? `${line.slice(0, longestShown)}...` : line;
 }
@@ -175,7 +175,7 @@ export function readPair(scanner: Scanner, what: string): [string, string | unde
 /** Reads `table` or `schema.table`. Unquoted parts are folded to lower case, as in PostgreSQL. */
 export function readTable(scanner: Scanner): TableName {
   const parts = readParts(scanner, 'table', true);
-  if (parts.length > 2) throw syntaxError(`"${shown(parts.join('.'))}" is not a table name: write [schema.]table`);
+  if (parts.length > 2) throw syntaxError(`"${shorten(parts.join('.'))}" is not a table name: write [schema.]table`);
   const [first = '', second] = parts;
   return second === undefined ? { schema: undefined, name: first } : { schema: first, name: second };
 }
@@ -202,7 +202,7 @@ export function readNumber(scanner: Scanner, what: string, max = 1_000_000): num
   const token = scanner.isAtEnd() ? undefined : scanner.next();
   const value = token === undefined || !/^\d{1,15}$/.test(token.text) ? NaN : Number(token.text);
   if (!(value <= max)) {
-    throw syntaxError(`${what} wants a whole number from 0 to ${max}, not "${shown(token?.text ?? '')}"`);
+    throw syntaxError(`${what} wants a whole number from 0 to ${max}, not "${shorten(token?.text ?? '')}"`);
   }
   return value;
 }
@@ -211,7 +211,7 @@ export function readNumber(scanner: Scanner, what: string, max = 1_000_000): num
 export function readValue(scanner: Scanner, key: string): string {
   const values: string[] = [];
   do {
-    if (scanner.isAtEnd()) throw syntaxError(`missing value of "${shown(key)}"`);
+    if (scanner.isAtEnd()) throw syntaxError(`missing value of "${shorten(key)}"`);
     values.push(scanner.next().text);
   } while (scanner.takeSymbol(','));
   return values.join(', ');

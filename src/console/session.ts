@@ -20,7 +20,7 @@ import {
 import { serverVersion } from './driver-statements.ts';
 import { ConsoleExtended, ConsoleOutput, sendRows } from './extended.ts';
 import type { Value } from './types.ts';
-import { FrameCutter, describeRows } from './wire.ts';
+import { MessageSplitter, describeRows } from './wire.ts';
 import type { Frame } from './wire.ts';
 import type { Console, ConsoleStatement } from './console.ts';
 
@@ -63,9 +63,9 @@ class Session implements ConsoleSession {
   private readonly user: string;
   private readonly console: Console;
   private readonly options: ConsoleSessionOptions;
-  private readonly cutter = new FrameCutter(maxMessageBytes);
+  private readonly splitter = new MessageSplitter(maxMessageBytes);
   private running: AbortController | undefined;
-  private isPumping = false;
+  private isProcessing = false;
   private isOver = false;
   private isSkippingToSync = false;
   private resolveClosed: () => void = () => {};
@@ -92,7 +92,7 @@ class Session implements ConsoleSession {
       this.close(new WeirError('not_console_user', { user: this.user }));
       return;
     }
-    this.greet();
+    this.sendStartup();
     this.received(leftover);
     socket.resume();
   }
@@ -111,7 +111,7 @@ class Session implements ConsoleSession {
     setTimeout(() => this.socket.destroy(), 1_000).unref();
   }
 
-  private greet(): void {
+  private sendStartup(): void {
     const { version } = this.console.sources;
     const parameters: readonly [string, string][] = [
       ['server_version', serverVersion(version)],
@@ -136,9 +136,9 @@ class Session implements ConsoleSession {
 
   private received(chunk: Buffer): void {
     if (this.isOver) return;
-    this.cutter.push(chunk);
-    if (this.cutter.heldBytes > readAheadBytes) this.socket.pause();
-    if (!this.isPumping) void this.pump();
+    this.splitter.push(chunk);
+    if (this.splitter.heldBytes > readAheadBytes) this.socket.pause();
+    if (!this.isProcessing) void this.processInput();
   }
 
   private end(): void {
@@ -149,22 +149,22 @@ class Session implements ConsoleSession {
   }
 
   /** Handles the received messages one after another; never rejects. */
-  private async pump(): Promise<void> {
-    this.isPumping = true;
+  private async processInput(): Promise<void> {
+    this.isProcessing = true;
     try {
       while (!this.isOver) {
-        const message = this.cutter.next();
+        const message = this.splitter.next();
         if (message === undefined) break;
         await this.handle(message);
         // Answers are gathered only while more requests are at hand.
-        if (this.cutter.heldBytes === 0 || this.out.isFull) await this.out.drain();
-        if (this.cutter.heldBytes <= readAheadBytes) this.socket.resume();
+        if (this.splitter.heldBytes === 0 || this.out.isFull) await this.out.drain();
+        if (this.splitter.heldBytes <= readAheadBytes) this.socket.resume();
       }
       this.out.write();
     } catch (error) {
       this.fail(error);
     } finally {
-      this.isPumping = false;
+      this.isProcessing = false;
     }
   }
 

@@ -125,7 +125,7 @@ export interface Frame {
 }
 
 /** Splits a stream of bytes into messages. A length that is too large is refused before its bytes are kept. */
-export class FrameCutter {
+export class MessageSplitter {
   private readonly maxLength: number;
   private chunks: Buffer[] = [];
   private held = 0;

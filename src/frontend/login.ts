@@ -116,7 +116,7 @@ export async function logIn(socket: Socket | TLSSocket, layer: Layer, context: L
       const isConsole = checkBeforeAuthentication(packet.startup, socket, layer, context);
       await authenticate(packet.startup, isConsole, socket, layer, reader, context);
       takeSlot(packet.startup, isConsole, slot, context);
-      handOver(packet.startup, isConsole, socket, layer, reader, context);
+      passToSession(packet.startup, isConsole, socket, layer, reader, context);
     }
   } catch (error) {
     reader.detach();
@@ -222,7 +222,7 @@ async function authenticate(
   if (!outcome.isOk) throw new Refusal(outcome.error, outcome.why);
 }
 
-function handOver(
+function passToSession(
   startup: Startup,
   isConsole: boolean,
   socket: Socket,

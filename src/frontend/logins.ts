@@ -23,7 +23,7 @@ class Login implements LoginEntry {
   }
 
   leave(): void {
-    this.logins.left(this.address, this);
+    this.logins.remove(this.address, this);
   }
 }
 
@@ -49,19 +49,19 @@ export class Logins {
     own.add(login);
     this.byAddress.set(address, own);
     this.count++;
-    while (this.count > this.limit()) this.oldestOfLargest(own).onEvicted();
+    while (this.count > this.limit()) this.removeOldestOfLargest(own).onEvicted();
     return login;
   }
 
   /** Called by Login.leave() only. */
-  left(address: string, login: Login): void {
+  remove(address: string, login: Login): void {
     const own = this.byAddress.get(address);
     if (own?.delete(login) !== true) return;
     this.count--;
     if (own.size === 0) this.byAddress.delete(address);
   }
 
-  private oldestOfLargest(own: Set<Login>): Login {
+  private removeOldestOfLargest(own: Set<Login>): Login {
     let largest = own;
     // If the new log-in's address has more than the average, it gives up its own oldest, without a search.
     if (own.size <= this.count / this.byAddress.size)

@@ -65,16 +65,16 @@ export async function openUnixSocket(options: UnixSocketOptions): Promise<UnixSo
 async function bind(server: Server, dir: string, path: string, mode: number): Promise<void> {
   const temporaryDir = mkdtempSync(join(dir, '.w'));
   try {
-    const made = join(temporaryDir, 's');
+    const temporaryPath = join(temporaryDir, 's');
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
-      server.listen({ path: made, backlog: 4096 }, () => {
+      server.listen({ path: temporaryPath, backlog: 4096 }, () => {
         server.off('error', reject);
         resolve();
       });
     });
-    chmodSync(made, mode);
-    renameSync(made, path);
+    chmodSync(temporaryPath, mode);
+    renameSync(temporaryPath, path);
   } finally {
     rmSync(temporaryDir, { recursive: true, force: true });
   }

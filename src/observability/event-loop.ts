@@ -46,9 +46,9 @@ export function createEventLoopDelay(): EventLoopDelay {
   return {
     summary() {
       const now = read();
-      const worse = (q: number): number => Math.max(now.values.get(q) ?? 0, before.values.get(q) ?? 0);
+      const worseOf = (q: number): number => Math.max(now.values.get(q) ?? 0, before.values.get(q) ?? 0);
       return {
-        quantiles: new Map(quantiles.map((q) => [q, worse(q)])),
+        quantiles: new Map(quantiles.map((q) => [q, worseOf(q)])),
         sum: pastSum + now.sum,
         count: pastCount + now.count,
       };

@@ -49,7 +49,7 @@ function register(registry: Registry, name: string, help: string, type: Kind, pu
   registry.registerMetric(metric as unknown as Metric);
 }
 
-function taken<T>(samples: Iterable<T>): T[] {
+function limited<T>(samples: Iterable<T>): T[] {
   const all: T[] = [];
   for (const sample of samples) {
     if (all.length >= mostSeries) break;
@@ -66,7 +66,7 @@ export function pulled(
   pull: () => Iterable<Sample>,
 ): void {
   register(registry, name, help, type, () =>
-    taken(pull()).map(({ labels, value }) => ({ labels: { ...labels }, value })),
+    limited(pull()).map(({ labels, value }) => ({ labels: { ...labels }, value })),
   );
 }
 
@@ -77,7 +77,7 @@ export function pulledHistogram(
   pull: () => Iterable<HistogramSample>,
 ): void {
   register(registry, name, help, 'histogram', () =>
-    taken(merged(pull())).flatMap((sample) => histogramLines(name, sample)),
+    limited(merged(pull())).flatMap((sample) => histogramLines(name, sample)),
   );
 }
 

@@ -97,18 +97,18 @@ export function newPoolMemory(
  */
 export function assess(sample: PoolSample, memory: PoolMemory, settings: ResizeSettings, nowMs: number): Demand {
   const { stats } = sample;
-  remember(sample, memory, settings, nowMs);
+  updateMemory(sample, memory, settings, nowMs);
   const floor = Math.max(1, Math.min(stats.min, stats.max));
   const busy = stats.active + stats.resetting + stats.login;
-  const keep = (want: number, need: number, reason: ResizeReason | undefined, why: string): Demand => {
+  const makeDemand = (want: number, need: number, reason: ResizeReason | undefined, why: string): Demand => {
     const bounded = Math.max(floor, Math.min(want, stats.max));
     return { floor, need: Math.max(floor, Math.min(need, bounded)), want: bounded, busy, reason, why };
   };
   // Clients of a paused pool wait for RESUME, so their waits do not show that the pool is too small.
-  if (stats.isPaused) return keep(stats.limit, floor, undefined, '');
+  if (stats.isPaused) return makeDemand(stats.limit, floor, undefined, '');
 
   const full = serverFull(sample, memory, floor, nowMs);
-  if (full !== undefined) return keep(full.want, full.want, 'server-full', full.why);
+  if (full !== undefined) return makeDemand(full.want, full.want, 'server-full', full.why);
 
   const isStarved = stats.waiting > 0 && stats.active + stats.resetting >= stats.limit;
   const isSaturated = sample.peakInUse >= stats.limit || isStarved;
@@ -117,17 +117,17 @@ export function assess(sample: PoolSample, memory: PoolMemory, settings: ResizeS
     const want = Math.min(wanted, memory.ceiling?.limit ?? Infinity);
     if (want > stats.limit) {
       const target = `clients waited ${Math.round(sample.maxWaitMs)} ms (target ${settings.targetWaitMs} ms)`;
-      return keep(want, want, 'pressure', `${target}; ${wanted} wanted instead of ${stats.limit}`);
+      return makeDemand(want, want, 'pressure', `${target}; ${wanted} wanted instead of ${stats.limit}`);
     }
-    return keep(stats.limit, stats.limit, undefined, '');
+    return makeDemand(stats.limit, stats.limit, undefined, '');
   }
   const need = Math.min(stats.limit, memory.recent.max(nowMs) + 1);
-  const fewer = surplus(sample, memory, settings, nowMs);
-  if (fewer === undefined) return keep(stats.limit, need, undefined, '');
-  return keep(fewer.want, Math.min(need, fewer.want), 'surplus', fewer.why);
+  const shrunk = surplus(sample, memory, settings, nowMs);
+  if (shrunk === undefined) return makeDemand(stats.limit, need, undefined, '');
+  return makeDemand(shrunk.want, Math.min(need, shrunk.want), 'surplus', shrunk.why);
 }
 
-function remember(sample: PoolSample, memory: PoolMemory, settings: ResizeSettings, nowMs: number): void {
+function updateMemory(sample: PoolSample, memory: PoolMemory, settings: ResizeSettings, nowMs: number): void {
   const { stats } = sample;
   const elapsedMs = nowMs - memory.atMs;
   if (elapsedMs > 0) {

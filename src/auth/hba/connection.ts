@@ -24,13 +24,13 @@ export function ruleFor({ rules }: Access, exchange: Exchange): Rule | undefined
 }
 
 const what = { hba_no_entry: '', hba_rejects: 'connection for ' };
-const whatReplicates = { hba_no_entry: 'replication connection from ', hba_rejects: 'replication connection for ' };
+const whatOfReplication = { hba_no_entry: 'replication connection from ', hba_rejects: 'replication connection for ' };
 
 export function refusedByHba(exchange: Exchange, error: 'hba_no_entry' | 'hba_rejects', why: string): AuthOutcome {
   const { user, databaseNames, replication, hasTls, remoteAddress } = exchange;
   const isReplication = replication === 'physical';
   const values = {
-    what: (isReplication ? whatReplicates : what)[error],
+    what: (isReplication ? whatOfReplication : what)[error],
     host: remoteAddress ?? '[local]',
     user,
     database: isReplication ? '' : `database "${databaseNames[0] ?? ''}", `,

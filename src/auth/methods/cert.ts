@@ -7,7 +7,7 @@ import { accepted, noCertificate } from '../outcome.ts';
 import type { AuthContext, AuthMethod, AuthOutcome, Exchange } from '../types.ts';
 
 /** @returns undefined if the certificate is the user's; else why it is not, in words */
-export function whyNotTheUsers({ user, certificate }: Exchange, context: AuthContext): string | undefined {
+export function certificateMismatch({ user, certificate }: Exchange, context: AuthContext): string | undefined {
   if (certificate === undefined) return 'no client certificate that tls.client.ca vouches for';
   const name = context.clientName === 'DN' ? certificate.distinguishedName : certificate.commonName;
   if (name === undefined || name === '') return 'the certificate has no common name, or several';
@@ -18,7 +18,7 @@ function check(exchange: Exchange, context: AuthContext): AuthOutcome {
   if (!exchange.hasTls) {
     return { isOk: false, error: new WeirError('tls_required'), why: 'cert without TLS' };
   }
-  const why = whyNotTheUsers(exchange, context);
+  const why = certificateMismatch(exchange, context);
   return why === undefined ? accepted : noCertificate(exchange.user, why);
 }
 

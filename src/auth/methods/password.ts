@@ -32,7 +32,7 @@ async function isRight(given: string, secret: Secret, { user }: Exchange, contex
 }
 
 /** Does the work of a check for an unknown user, so that the timing is that of a known one. */
-async function pretend(given: string, { user }: Exchange, context: AuthContext): Promise<void> {
+async function checkMockSecret(given: string, { user }: Exchange, context: AuthContext): Promise<void> {
   const secret = hmac(context.processSecret, `password:${user}`);
   if (context.usualKind() === 'scram-sha-256') await context.mockKeys.derive(given, secret.subarray(0, 16), 4096);
   else isSame(given, secret);
@@ -45,7 +45,7 @@ export const password: AuthMethod = async (exchange, context) => {
   const secret = await context.secretOf(user);
   try {
     if (secret === undefined) {
-      await pretend(given, exchange, context);
+      await checkMockSecret(given, exchange, context);
       return wrongPassword(user, context.noSuchUser);
     }
     // PostgreSQL refuses an empty password, too.
