@@ -1,6 +1,6 @@
 /**
- * An error that Weir itself says. Whoever refuses a client throws or sends one of these; nothing else invents SQLSTATEs.
- * What there is to say stands in util/error-table.ts.
+ * The errors that Weir itself sends to clients or shows to operators. All rooms throw or send a WeirError; its SQLSTATE and
+ * texts are in util/error-table.ts, and nowhere else.
  */
 import type { LogLevel, Severity } from './util/error-row.ts';
 import { errorTable, type ErrorName } from './util/error-table.ts';
@@ -13,6 +13,7 @@ function fill(text: string, values: ErrorValues): string {
   return text.replace(/\{(\w+)\}/g, (whole, key: string) => (key in values ? String(values[key]) : whole));
 }
 
+/** SQLSTATE and hint of a server's error. */
 export interface ServerWords {
   readonly sqlstate: string;
   readonly hint: string | undefined;
@@ -27,7 +28,10 @@ export class WeirError extends Error {
   readonly hint: string | undefined;
   readonly detail: string | undefined;
 
-  /** @param said what a server said in place of the table's words: its refusals are told on as they are */
+  /**
+   * @param values for the {placeholders} in the texts of the table
+   * @param said from a server's error, instead of the table's SQLSTATE and hint: a server's refusal is passed on as it is
+   */
   constructor(name: ErrorName, values: ErrorValues = {}, detail?: string, said?: ServerWords) {
     const row = errorTable[name];
     super(fill(row.message, values));
