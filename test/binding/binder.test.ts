@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { QueryFacts } from '../../src/sql/facts.ts';
 import type { Catalog } from '../../src/catalog/types.ts';
-import { binderOf, catalog, factsOf, fn, planOf, PREFIX, sceneCatalog } from './scene.ts';
+import { binderOf, catalog, factsOf, fn, planOf, PREFIX, exampleCatalog } from './example-catalog.ts';
 
 const CACHED = [
   'SELECT * FROM users',
@@ -212,7 +212,7 @@ describe('what is a read', () => {
 
 describe('functions that no text names', () => {
   test('behind operators and implicit casts: everything may call them', () => {
-    const noisy = sceneCatalog({ hidden: [fn(40001, 'eq_noisy', 'volatile')] });
+    const noisy = exampleCatalog({ hidden: [fn(40001, 'eq_noisy', 'volatile')] });
     const plan = binderOf().bind(factsOf('SELECT * FROM users WHERE a = 1'), noisy, undefined, 'app');
     expect(plan).toMatchObject({ isRead: false, writesAll: true });
     expect(plan.why).toBe('may call it without its name: calls volatile public.eq_noisy()');
@@ -221,7 +221,7 @@ describe('functions that no text names', () => {
   });
 
   test('called as a column: only when the name is in the text', () => {
-    const odd = sceneCatalog({ columnFunctions: [fn(40002, 'Touch', 'volatile')] });
+    const odd = exampleCatalog({ columnFunctions: [fn(40002, 'Touch', 'volatile')] });
     const isRead = (sql: string): boolean => binderOf().bind(factsOf(sql), odd, undefined, 'app').isRead;
     expect(isRead('SELECT * FROM users')).toBe(true);
     expect(isRead('SELECT u."Touch" FROM users u')).toBe(false);
@@ -265,7 +265,7 @@ describe('plans are kept', () => {
     expect(binder.bind(facts, catalog, undefined, 'other')).toBe(plan);
     expect(binder.bind(facts, catalog, '"$user",   public', 'third')).toBe(plan);
     expect(binder.bind(facts, catalog, undefined, 'tenant')).not.toBe(plan);
-    expect(binder.bind(facts, sceneCatalog(), undefined, 'app')).not.toBe(plan);
+    expect(binder.bind(facts, exampleCatalog(), undefined, 'app')).not.toBe(plan);
     expect(binder.bind(facts, catalog, undefined, 'app')).toBe(plan);
   });
 
@@ -280,12 +280,12 @@ describe('plans are kept', () => {
 
   test('25006 is remembered, in every catalog', () => {
     const binder = binderOf();
-    const other = sceneCatalog();
+    const other = exampleCatalog();
     const facts = factsOf('SELECT f_stb() FROM users');
     expect(binder.bind(facts, catalog, undefined, 'app').isRead).toBe(true);
     expect(binder.bind(facts, other, undefined, 'app').isRead).toBe(true);
     binder.learnWrite(facts);
-    for (const one of [catalog, other, sceneCatalog()]) {
+    for (const one of [catalog, other, exampleCatalog()]) {
       const plan = binder.bind(facts, one, undefined, 'app');
       expect(plan).toMatchObject({ isRead: false, isPlainRead: false, isCacheable: false, writesAll: true, reads: [] });
       expect(plan.why).toMatch(/25006/);

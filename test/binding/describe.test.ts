@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { describePlan } from '../../src/binding/describe.ts';
-import { binderOf, factsOf, planOf } from './scene.ts';
+import { binderOf, factsOf, planOf } from './example-catalog.ts';
 
 test('a cacheable read names the relations that it depends on', () => {
   expect(describePlan(planOf('SELECT * FROM vv'))).toEqual({

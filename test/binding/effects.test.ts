@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { PinReason, SessionEffects } from '../../src/binding/plan.ts';
-import { binderOf, catalog, factsOf, planOf } from './scene.ts';
+import { binderOf, catalog, factsOf, planOf } from './example-catalog.ts';
 
 const ALL_BUT_LOAD: readonly PinReason[] = [
   'LISTEN',

@@ -2,10 +2,10 @@
 import { describe, expect, test } from 'vitest';
 import type { Plan } from '../../src/binding/plan.ts';
 import type { CatalogFunction } from '../../src/catalog/types.ts';
-import { binderOf, factsOf, fn, PREFIX, sceneCatalog } from './scene.ts';
+import { binderOf, factsOf, fn, PREFIX, exampleCatalog } from './example-catalog.ts';
 
 function planWith(functions: readonly CatalogFunction[], sql: string): Plan {
-  return binderOf().bind(factsOf(sql), sceneCatalog({ functions }), undefined, 'app');
+  return binderOf().bind(factsOf(sql), exampleCatalog({ functions }), undefined, 'app');
 }
 
 const body = (oid: number, name: string, text: string, more: Partial<CatalogFunction> = {}): CatalogFunction =>
@@ -43,7 +43,12 @@ describe('reads', () => {
   test('of one that the operator vouches for are taken at their word', () => {
     const found = body(31000, 'f', "BEGIN EXECUTE 'x'; END");
     const binder = binderOf({ readOnlyFunctions: ['f'] });
-    const plan = binder.bind(factsOf('SELECT f() FROM users'), sceneCatalog({ functions: [found] }), undefined, 'app');
+    const plan = binder.bind(
+      factsOf('SELECT f() FROM users'),
+      exampleCatalog({ functions: [found] }),
+      undefined,
+      'app',
+    );
     expect(plan).toMatchObject({ isRead: true, isCacheable: false, hasEffects: false });
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { binderOf, catalog, factsOf, planOf, writesOf } from './scene.ts';
+import { binderOf, catalog, factsOf, planOf, writesOf } from './example-catalog.ts';
 
 describe('the write closure', () => {
   test.each<[string, string[]]>([

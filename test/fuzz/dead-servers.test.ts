@@ -12,7 +12,7 @@ import { query } from '../../src/protocol/write.ts';
 import { createClassifier } from '../../src/sql/classifier.ts';
 import { Scene } from '../pool/scene.ts';
 import type { FakePostgres, Mind } from './fake-postgres.ts';
-import { node } from '../routing/route-scene.ts';
+import { node } from '../routing/route-fixture.ts';
 import { socketPair } from './memory-socket.ts';
 import { framesOf } from './rude-client.ts';
 import { makeWorld } from './world.ts';

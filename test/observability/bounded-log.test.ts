@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { boundedLog, limitRepeats } from '../../src/observability/bounded-log.ts';
 import { createManualClock } from '../../src/util/clock.ts';
 
-function scene(burst: number) {
+function boundedLogOf(burst: number) {
   const clock = createManualClock(1_000);
   const lines: string[] = [];
   const { log, flush } = boundedLog(
@@ -14,7 +14,7 @@ function scene(burst: number) {
 
 describe('a kind of line', () => {
   it('passes so often in a while; then the last one is said with the number of the others', () => {
-    const { clock, lines, log, flush } = scene(2);
+    const { clock, lines, log, flush } = boundedLogOf(2);
     for (let i = 0; i < 100; i++) log('warn', 'flood', `line ${i}`, { i });
     log('warn', 'other', 'of another kind');
     flush();
@@ -26,7 +26,7 @@ describe('a kind of line', () => {
   });
 
   it('is bounded however long it goes on, and nothing is left unsaid', () => {
-    const { clock, lines, log, flush } = scene(2);
+    const { clock, lines, log, flush } = boundedLogOf(2);
     for (let second = 0; second < 100; second++) {
       for (let i = 0; i < 400; i++) log('info', 'flood', `line ${second}.${i}`);
       clock.advance(1_000);
@@ -40,7 +40,7 @@ describe('a kind of line', () => {
   });
 
   it('that comes when nothing was held back begins a new while', () => {
-    const { clock, lines, log } = scene(1);
+    const { clock, lines, log } = boundedLogOf(1);
     for (let i = 0; i < 5; i++) {
       log('info', 'calm', `line ${i}`);
       clock.advance(10_000);
@@ -49,7 +49,7 @@ describe('a kind of line', () => {
   });
 
   it('what happened last is said last', () => {
-    const { clock, lines, log, flush } = scene(1);
+    const { clock, lines, log, flush } = boundedLogOf(1);
     for (let i = 0; i < 3; i++) for (const event of ['lost', 'found']) log('info', event, String(i));
     clock.advance(10_000);
     flush();
@@ -57,13 +57,13 @@ describe('a kind of line', () => {
   });
 
   it('at level debug everything passes', () => {
-    const { lines, log } = scene(1);
+    const { lines, log } = boundedLogOf(1);
     for (let i = 0; i < 100; i++) log('debug', 'detail', String(i));
     expect(lines).toHaveLength(100);
   });
 
   it('of made-up names there are not endlessly many', () => {
-    const { lines, log } = scene(1);
+    const { lines, log } = boundedLogOf(1);
     for (let i = 0; i < 3; i++) for (let kind = 0; kind < 1_500; kind++) log('info', `kind ${kind}`, String(i));
     expect(lines.length).toBeGreaterThanOrEqual(1_500);
   });

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { BalanceHosts, PrimaryReads } from '../../src/config/config.ts';
 import { route } from '../../src/routing/route.ts';
 import type { NodeState } from '../../src/topology/types.ts';
-import { chance, facts, node, NOW, settings, snapshot } from './route-scene.ts';
+import { chance, facts, node, NOW, settings, snapshot } from './route-fixture.ts';
 
 const ROUNDS = 4000;
 

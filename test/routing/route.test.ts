@@ -3,7 +3,7 @@ import { route } from '../../src/routing/route.ts';
 import type { RouteSettings } from '../../src/routing/decision.ts';
 import type { RoutingFacts } from '../../src/routing/types.ts';
 import type { NodeState, TopologySnapshot } from '../../src/topology/types.ts';
-import { chance, facts, node, NOW, settings, snapshot } from './route-scene.ts';
+import { chance, facts, node, NOW, settings, snapshot } from './route-fixture.ts';
 
 interface Row {
   readonly what: string;

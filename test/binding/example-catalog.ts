@@ -1,5 +1,5 @@
 /**
- * A small catalog made by hand and the real classifier: what bind tests ask their questions of.
+ * An example catalog and the real classifier, for the tests of binding.
  */
 import { createBinder } from '../../src/binding/binder.ts';
 import type { BinderOptions } from '../../src/binding/binder.ts';
@@ -129,13 +129,13 @@ const USER_FUNCTIONS: readonly CatalogFunction[] = [
 
 export const PREFIX = '77.5:';
 
-export interface SceneOptions {
+export interface ExampleCatalogOptions {
   readonly hidden?: readonly CatalogFunction[];
   readonly columnFunctions?: readonly CatalogFunction[];
   readonly functions?: readonly CatalogFunction[];
 }
 
-export function sceneCatalog(options: SceneOptions = {}): Catalog {
+export function exampleCatalog(options: ExampleCatalogOptions = {}): Catalog {
   const functions = [...USER_FUNCTIONS, ...(options.functions ?? [])];
   let oid = 1000;
   for (const volatility of ['immutable', 'stable', 'volatile'] as const) {
@@ -206,7 +206,7 @@ export function sceneCatalog(options: SceneOptions = {}): Catalog {
   });
 }
 
-export const catalog = sceneCatalog();
+export const catalog = exampleCatalog();
 
 export function binderOf(options: Partial<BinderOptions> = {}): Binder {
   return createBinder({ readOnlyFunctions: ['f_vouched'], cacheTables: [], ...options });
