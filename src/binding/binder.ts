@@ -47,7 +47,7 @@ export function createBinder(options: BinderOptions): Binder {
   function planOf(facts: QueryFacts, bodies: Bodies, catalog: Catalog, path: Path): Plan {
     try {
       const { template } = facts;
-      const plan = unite(facts, { catalog, bodies, path: path.schemas, vouched, cacheTables, template });
+      const plan = makePlan(facts, { catalog, bodies, path: path.schemas, readOnlyFunctions, cacheTables, template });
       return learned.has(facts) ? asLearnedWrite(plan) : plan;
     } catch (error) {
       const problem = error instanceof Error ? error.message : String(error);

@@ -95,7 +95,7 @@ function kindOf(facts: StatementFacts, template: string): Kind {
       // The statement was prepared by another text, which may be a PREPARE inside a function.
       return writesAnything('EXECUTE of a statement prepared in SQL');
     case 'unknown':
-      return { ...unknown('not parsed'), changesCatalog: !READS_OR_WRITES_DATA.test(facts.verb) };
+      return { ...writesAnything('not parsed'), changesCatalog: !READS_OR_WRITES_DATA.test(facts.verb) };
     default:
       return stillKindOf(kind, facts);
   }

@@ -176,7 +176,7 @@ async function untilEnded(
     end(isDraining ? app.stop() : app.drain());
     isDraining = true;
   };
-  events.on('SIGHUP', onHangup);
+  events.on('SIGHUP', hangup);
   events.on('SIGTERM', terminate);
   events.on('SIGINT', terminate);
   events.on('uncaughtException', unexpected);
@@ -184,7 +184,7 @@ async function untilEnded(
   if (app.ended !== undefined) end(app.ended);
   const code = await finished;
   clearTimeout(forcedExit);
-  events.off('SIGHUP', onHangup);
+  events.off('SIGHUP', hangup);
   events.off('SIGTERM', terminate);
   events.off('SIGINT', terminate);
   events.off('uncaughtException', unexpected);

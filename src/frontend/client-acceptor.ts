@@ -12,13 +12,13 @@ import { WeirError } from '../errors.ts';
 import type { MessageReader } from '../net/message-reader.ts';
 import { ignoreError } from '../net/message-reader.ts';
 import { clientTls } from '../net/tls.ts';
-import { closeWith, fatal } from './farewell.ts';
+import { closeAfter, fatal } from './close-connection.ts';
 import { Handshakes } from './handshakes.ts';
-import type { Door, Seats } from './login.ts';
+import type { LoginContext } from './login.ts';
 import { logIn } from './login.ts';
 import { Logins } from './logins.ts';
 import type { Layer } from './startup.ts';
-import type { AcceptorOptions } from './types.ts';
+import type { AcceptorOptions, ClientSlots } from './types.ts';
 
 /** Console clients let in above max_client_conn. */
 const consoleReserve = 8;
@@ -44,7 +44,7 @@ function makeConsoleSlots(limit: number): ClientSlots {
   };
 }
 
-function seatsOf(options: DoorOptions): Seats {
+function clientSlotsOf(options: AcceptorOptions): ClientSlots {
   return {
     isFull: () => options.isFull(),
     tryEnter: () => options.tryEnter(),
@@ -52,34 +52,34 @@ function seatsOf(options: DoorOptions): Seats {
   };
 }
 
-/** Throws TlsSettingError. */
-export function createDoor(options: DoorOptions): ClientDoor {
-  return new LogInDoor(options);
+/** @throws TlsSettingError */
+export function createAcceptor(options: AcceptorOptions): ClientAcceptor {
+  return new Acceptor(options);
 }
 
-class LogInDoor implements ClientDoor {
-  private readonly options: DoorOptions;
+class Acceptor implements ClientAcceptor {
+  private readonly options: AcceptorOptions;
   private readonly logins: Logins;
   private readonly handshakes: Handshakes;
-  private readonly clientSeats: Seats;
-  private readonly consoleSeats = reservedSeats(consoleReserve);
+  private readonly clientSlots: ClientSlots;
+  private readonly consoleSlots = makeConsoleSlots(consoleReserve);
   private readonly readers = new Set<MessageReader>();
   private readonly running = new Set<Promise<void>>();
   /** As of the last reload. */
-  private door: Door;
+  private context: LoginContext;
   private isClosed = false;
 
-  constructor(options: DoorOptions) {
+  constructor(options: AcceptorOptions) {
     this.options = options;
     this.logins = new Logins(() => options.maxLogins());
-    this.clientSeats = seatsOf(options);
+    this.clientSlots = clientSlotsOf(options);
     this.handshakes = new Handshakes({
       log: options.log,
       logins: this.logins,
       onRefused: (reason) => options.onRefused(reason),
       logIn: (socket, layer) => this.begin(socket, layer),
     });
-    this.door = this.makeDoor(options.tls, options.auth);
+    this.context = this.makeLoginContext(options.tls, options.auth);
   }
 
   accept(socket: Socket, layer: 'plain' | 'local'): void {
@@ -87,7 +87,7 @@ class LogInDoor implements ClientDoor {
   }
 
   reload(tls: TlsSide, auth?: AuthOptions): void {
-    this.door = this.makeDoor(tls, auth ?? this.options.auth, auth === undefined ? this.door : undefined);
+    this.context = this.makeLoginContext(tls, auth ?? this.options.auth, auth === undefined ? this.context : undefined);
   }
 
   async close(): Promise<void> {
@@ -96,11 +96,11 @@ class LogInDoor implements ClientDoor {
     await Promise.all(this.running);
   }
 
-  private makeDoor(tlsSide: TlsSide, auth: AuthOptions, previous?: Door): Door {
-    const { options, handshakes, logins, readers, clientSeats, consoleSeats } = this;
+  private makeLoginContext(tlsSide: TlsSide, auth: AuthOptions, previous?: LoginContext): LoginContext {
+    const { options, handshakes, logins, readers, clientSlots, consoleSlots } = this;
     const tls = clientTls(tlsSide);
     const loginTimeoutMs = options.loginTimeoutMs();
-    const askedTls = handshakes.server(tls, 'tls', loginTimeoutMs);
+    const negotiatedTls = handshakes.server(tls, 'tls', loginTimeoutMs);
     const directTls = handshakes.server(tls, 'direct-tls', loginTimeoutMs);
     return {
       options,
@@ -109,16 +109,17 @@ class LogInDoor implements ClientDoor {
       loginTimeoutMs,
       logins,
       readers,
-      startTls: (socket, isDirect, leftover) => handshakes.begin(socket, leftover, isDirect ? directTls : askedTls),
-      clientSeats,
-      consoleSeats,
+      startTls: (socket, isDirect, leftover) =>
+        handshakes.begin(socket, leftover, isDirect ? directTls : negotiatedTls),
+      clientSlots,
+      consoleSlots,
     };
   }
 
   private begin(socket: Socket | TLSSocket, layer: Layer): void {
     socket.on('error', ignoreError);
-    if (this.isClosed) return closeWith(socket, fatal(new WeirError('shutting_down')));
-    const login = logIn(socket, layer, this.door);
+    if (this.isClosed) return closeAfter(socket, fatal(new WeirError('shutting_down')));
+    const login = logIn(socket, layer, this.context);
     this.running.add(login);
     void login.finally(() => this.running.delete(login));
   }

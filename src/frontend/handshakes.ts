@@ -1,24 +1,25 @@
 /**
- * TLS handshakes with clients: each has its place among the log-ins that are under way until it is over; then the socket
- * goes on to its log-in, or away. Made by door.ts, which gives it the sockets.
+ * TLS handshakes with clients. A handshake counts as a log-in until it is over; then the log-in of the encrypted socket
+ * begins, or the socket is closed. Made by client-acceptor.ts, which passes it the sockets.
  */
 import type { Socket } from 'node:net';
 import type { Server as TlsServer, TLSSocket } from 'node:tls';
 import { createServer as createTlsServer } from 'node:tls';
 import { ignoreError } from '../net/message-reader.ts';
-import { closeWith, noWords } from './farewell.ts';
-import type { Door } from './login.ts';
-import { addressOf, type LoginPlace, type Logins } from './logins.ts';
+import { closeAfter, noMessage } from './close-connection.ts';
+import type { LoginContext } from './login.ts';
+import { addressOf, type LoginEntry, type Logins } from './logins.ts';
 import type { Layer } from './startup.ts';
-import type { DoorOptions } from './types.ts';
+import type { AcceptorOptions } from './types.ts';
 
 /**
- * Size of the TLS records for clients, as PostgreSQL's own. libpq reads up to 8 kB, or more if it has room, and then waits for
- * the socket: what OpenSSL still has of a larger record is not seen there, and the client waits for ever.
+ * Largest TLS record that is sent to clients, in bytes, as in PostgreSQL. libpq reads 8 kB, or more if its buffer is
+ * larger, and then waits on the socket. The rest of a larger record would already be in OpenSSL's buffer, so the client
+ * would wait forever.
  */
 const maxRecordBytes = 8192;
 
-export interface HandshakeOptions extends Pick<DoorOptions, 'log' | 'onRefused'> {
+export interface HandshakeOptions extends Pick<AcceptorOptions, 'log' | 'onRefused'> {
   readonly logins: Logins;
   /** The log-in of a client that is encrypted now. */
   readonly logIn: (socket: TLSSocket, layer: Layer) => void;
@@ -28,14 +29,14 @@ const keyOf = (socket: Socket): string => `${socket.remoteAddress ?? ''}:${socke
 
 export class Handshakes {
   private readonly options: HandshakeOptions;
-  private readonly places = new Map<string, LoginPlace>();
+  private readonly entrys = new Map<string, LoginEntry>();
 
   constructor(options: HandshakeOptions) {
     this.options = options;
   }
 
-  /** It never listens: sockets are given to it (`begin`) once SSLRequest was answered, or TLS has begun without it. */
-  server(tls: Door['tls'], layer: Layer, loginTimeoutMs: number): TlsServer | undefined {
+  /** The server does not listen: `begin` passes it sockets, after the answer to SSLRequest or for direct TLS. */
+  server(tls: LoginContext['tls'], layer: Layer, loginTimeoutMs: number): TlsServer | undefined {
     if (tls === undefined) return undefined;
     const server = createTlsServer({ ...tls.options, handshakeTimeout: loginTimeoutMs });
     server.on('secureConnection', (socket) => this.done(socket, layer));
@@ -43,19 +44,19 @@ export class Handshakes {
     return server;
   }
 
-  /** A place of its own until the handshake is over: then it comes back as another socket with the same address. */
+  /** Counts the handshake as a log-in. After it, the connection has another socket object with the same address. */
   begin(socket: Socket, leftover: Buffer, server: TlsServer | undefined): void {
-    const place = this.options.logins.enter(addressOf(socket), () => socket.destroy());
+    const entry = this.options.logins.enter(addressOf(socket), () => socket.destroy());
     const key = keyOf(socket);
-    this.places.set(key, place);
-    socket.once('close', () => this.over(key, place));
+    this.entrys.set(key, entry);
+    socket.once('close', () => this.over(key, entry));
     if (leftover.length > 0) socket.unshift(leftover);
     server?.emit('connection', socket);
   }
 
-  private over(key: string, place = this.places.get(key)): void {
-    place?.leave();
-    if (this.places.get(key) === place) this.places.delete(key);
+  private over(key: string, entry = this.entrys.get(key)): void {
+    entry?.leave();
+    if (this.entrys.get(key) === entry) this.entrys.delete(key);
   }
 
   private done(socket: TLSSocket, layer: Layer): void {
@@ -63,13 +64,13 @@ export class Handshakes {
     this.over(keyOf(socket));
     socket.disableRenegotiation();
     socket.setMaxSendFragment(maxRecordBytes);
-    // Like PostgreSQL: without ALPN it may be meant for another protocol's server (ALPACA).
+    // As in PostgreSQL, direct TLS requires ALPN, as protection against cross-protocol attacks (ALPACA).
     if (layer === 'tls' || typeof socket.alpnProtocol === 'string') return logIn(socket, layer);
     socket.on('error', ignoreError);
     onRefused('protocol');
     const what = 'TLS without SSLRequest (sslnegotiation=direct) and without ALPN "postgresql"';
     log('info', 'login_refused', what, { client: keyOf(socket) });
-    closeWith(socket, noWords);
+    closeAfter(socket, noMessage);
   }
 
   private failed(error: NodeJS.ErrnoException, socket: TLSSocket): void {

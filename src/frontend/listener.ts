@@ -1,5 +1,5 @@
 /**
- * Listens for clients and gives each connection to the door. Knows addresses and accept errors, nothing of the protocol.
+ * Listens for clients and gives each connection to the client acceptor. Knows addresses and accept errors, nothing of the protocol.
  * Made by app/parts.ts.
  */
 import { createServer, type Server } from 'node:net';

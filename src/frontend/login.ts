@@ -20,14 +20,7 @@ import { closeAfter, fatal, fatalOfOldProtocol, noMessage } from './close-connec
 import { addressOf, type Logins } from './logins.ts';
 import type { Layer, Startup } from './startup.ts';
 import { OldProtocolError, OtherProtocolError, readFirstPacket, terminated } from './startup.ts';
-import type { AcceptorOptions, RefusalReason } from './types.ts';
-
-/** Counts clients up to a limit. `leave` must be one function for all clients, because each socket keeps it. */
-export interface ClientSlots {
-  readonly isFull: () => boolean;
-  readonly tryEnter: () => boolean;
-  readonly leave: () => void;
-}
+import type { AcceptorOptions, ClientSlots, RefusalReason } from './types.ts';
 
 /** What a log-in needs from frontend/client-acceptor.ts. */
 export interface LoginContext {

@@ -72,6 +72,13 @@ export interface AcceptorOptions {
   isDraining(): boolean;
 }
 
+/** Counts clients up to a limit. `leave` must be one function for all clients, because each socket keeps it. */
+export interface ClientSlots {
+  readonly isFull: () => boolean;
+  readonly tryEnter: () => boolean;
+  readonly leave: () => void;
+}
+
 export interface ListenerOptions extends AcceptorOptions {
   readonly listen: HostPort;
   /** A Unix socket to listen on as well, with the port of `listen` in its name. */
