@@ -59,10 +59,6 @@ const MAX_LINES = 300;
 const MAX_FUNCTION_LINES = 50;
 const MAX_HEADER_LINES = 6;
 
-/** Longer than that still. These two lists only get shorter: whatever is no longer too long is to be taken out. */
-const beingSplit: readonly string[] = ['request/prepared/forward.ts', 'request/intake.ts', 'session/state.ts'];
-const longFunctions: readonly string[] = ['request/plans.ts notePlan', 'request/server-lost.ts serverLost'];
-
 const src = fileURLToPath(new URL('../src', import.meta.url));
 const harness = fileURLToPath(new URL('../integration/harness', import.meta.url));
 
@@ -270,8 +266,7 @@ test(`functions have at most ${MAX_FUNCTION_LINES} lines`, () => {
       .filter(({ lines }) => lines > MAX_FUNCTION_LINES)
       .map(({ name }) => `${source.path} ${name}`),
   );
-  // Equal, not only contained: the list must not name what is short by now.
-  expect(long.sort()).toEqual([...longFunctions].sort());
+  expect(long).toEqual([]);
 });
 
 test('functions of every form are measured', () => {
@@ -286,21 +281,13 @@ test('functions of every form are measured', () => {
   expect(seen).toEqual(['a 3', 'b 3', 'a function without a name 1', 'constructor 1', 'd 3', '#e 1', 'g 3']);
 });
 
-test('what is on the list of files that are being split is too long', () => {
-  const short = beingSplit.filter((name) => {
-    const source = sources.find(({ path }) => path === name);
-    return source === undefined || source.text.split('\n').length - 1 <= MAX_LINES;
-  });
-  expect(short).toEqual([]);
-});
-
 describe.each([
   ['src', sources],
   ['integration/harness', sourcesBelow(harness)],
 ] as const)('%s', (name, files) => {
   test(`files have at most ${MAX_LINES} lines`, () => {
     const long = files.map(({ path, text }) => ({ path, lines: text.split('\n').length - 1 }));
-    expect(long.filter(({ path, lines }) => lines > MAX_LINES && !beingSplit.includes(path))).toEqual([]);
+    expect(long.filter(({ lines }) => lines > MAX_LINES)).toEqual([]);
   });
 
   test(`files open with a comment of at most ${MAX_HEADER_LINES} lines that says what they are for`, () => {

@@ -6,18 +6,17 @@
 import { Frontend, TxStatus, describeType, statusLetter } from '../protocol/codes.ts';
 import { ProtocolError } from '../protocol/read.ts';
 import type { FrameSink } from '../protocol/scanner.ts';
-import { readyForQuery, sync } from '../protocol/write.ts';
-import { awaitsPeers } from './await-peers.ts';
-import type { Outcome, RequestReader, Session } from '../session/session.ts';
+import { readyForQuery } from '../protocol/write.ts';
+import type { RequestReader, Session } from '../session/session.ts';
 import type { TimeSlice } from './time-slice.ts';
 import { CopyIn } from './copy-in.ts';
-import { failBatch, forward } from './prepared/forward.ts';
+import { forward } from './prepared/forward.ts';
 import { handleRequest } from './handle-request.ts';
 import { leaveFlight } from './load.ts';
-import { guardWrites, noteWrites } from '../session/concerns/writes.ts';
 import { notePlan } from './plans.ts';
-import { forwardAll } from './prepared/forward-all.ts';
 import { refuse } from './refuse.ts';
+import { sendMore } from './send-more.ts';
+import { mayStreamMessage } from './streamed.ts';
 import { WeirError } from '../errors.ts';
 import { isPiece, Unit, type Message } from '../session/unit.ts';
 
@@ -28,14 +27,6 @@ const gatherBelowBytes = 64 * 1024;
  * at a time: only a whole batch can be a read on a replica or be answered from the cache.
  */
 const gatherMs = 2;
-/** Larger frames are passed on in pieces; what comes before their text or values must be within the first piece. */
-const wholeBelowBytes = 1024 * 1024;
-const firstPieceBytes = 8 * 1024;
-/** A Parse has to be known as a whole, to be prepared again elsewhere. */
-const maxParseBytes = 16 * 1024 * 1024;
-
-const syncMessage: Message = { type: Frontend.Sync, buffer: sync, start: 0, end: sync.length };
-const streamable: ReadonlySet<number> = new Set([Frontend.Query, Frontend.Bind, Frontend.FunctionCall]);
 
 /** What reading needs of a session besides what the steps need. */
 export interface ReadingSession extends Session {
@@ -81,14 +72,7 @@ export class Intake implements FrameSink, RequestReader {
   }
 
   mayStream(type: number, size: number, available: number): boolean {
-    if (type === Frontend.CopyData) return true;
-    if (size <= wholeBelowBytes) return false;
-    if (type === Frontend.Parse) {
-      if (size <= maxParseBytes) return false;
-      throw new WeirError('statement_too_large', { bytes: size, limit: maxParseBytes });
-    }
-    if (!streamable.has(type)) throw new ProtocolError(`a message ${describeType(type)} of ${size} bytes`);
-    return available >= firstPieceBytes;
+    return mayStreamMessage(type, size, available);
   }
 
   begin(type: number, _size: number, buffer: Buffer, start: number, end: number): boolean {
@@ -241,30 +225,10 @@ export class Intake implements FrameSink, RequestReader {
 
   /** More of a batch that was begun before its Sync. */
   private sendOn(unit: Unit, message: Message): void {
-    const { session } = this;
     const known = unit.plans.length;
     this.add(unit, message);
     unit.messages = undefined;
-    if (unit.locals > 0) return this.refuseLocal(unit, message);
-    noteWrites(session, unit, known);
-    if (unit.makesNames) session.prepared.hasNamesInFlight = true;
-    const passOn = (): Outcome => {
-      forwardAll(session, unit, [message]);
-      return 'done';
-    };
-    // If the server dies meanwhile, the batch has been answered already.
-    if (awaitsPeers(session, unit, passOn, () => 'done') !== undefined) return;
-    guardWrites(session, unit);
-    passOn();
-  }
-
-  /** The batch is on its server already, which knows no weir.* settings: it fails there, as with any other error. */
-  private refuseLocal(unit: Unit, message: Message): void {
-    const { session } = this;
-    unit.locals = 0;
-    failBatch(session, new WeirError('not_supported', { what: 'a weir.* setting in one batch with other statements' }));
-    if (message.type === Frontend.Query) forwardAll(session, unit, [syncMessage]);
-    else unit.sent();
+    sendMore(this.session, unit, message, known);
   }
 
   private submit(unit: Unit): void {

@@ -67,28 +67,10 @@ function pendingOf(unit: Unit, name: string): Classified | undefined {
 export function notePlan(session: Session, unit: Unit, message: Message): void {
   const { buffer, start, end } = message;
   switch (message.type) {
-    case Frontend.Query: {
-      unit.isSimple = true;
-      unit.noteShape('Q');
-      // Whatever the beginning of a text means, nobody knows how it ends.
-      if (isPiece(message)) return add(session, unit, session.services.functionCall);
-      const classified = session.classify(buffer.subarray(start + 5, Math.max(start + 5, end - 1)));
-      return add(session, unit, classified);
-    }
-    case Frontend.Parse: {
-      session.database.stats.clientParses++;
-      const nameEnd = endOfString(buffer, start + 5, end);
-      const sqlEnd = endOfString(buffer, nameEnd + 1, end);
-      const classified = session.classify(buffer.subarray(nameEnd + 1, sqlEnd));
-      const name = readName(buffer, start + 5, nameEnd);
-      (unit.parsed ??= new Map()).set(name, classified);
-      unit.makesNames = true;
-      if (name !== '' && (session.prepared.statements?.has(name) === true || session.prepared.hasNamesInFlight))
-        unit.needsNames = true;
-      unit.noteShape('P');
-      // Describe needs the right catalog too, so a Parse alone decides where to go like an execution would.
-      return add(session, unit, classified);
-    }
+    case Frontend.Query:
+      return noteQuery(session, unit, message);
+    case Frontend.Parse:
+      return noteParse(session, unit, message);
     case Frontend.Bind: {
       session.database.stats.binds++;
       const portalEnd = endOfString(buffer, start + 5, end);
@@ -119,6 +101,30 @@ export function notePlan(session: Session, unit: Unit, message: Message): void {
       return add(session, unit, session.services.functionCall);
     default:
   }
+}
+
+function noteQuery(session: Session, unit: Unit, message: Message): void {
+  const { buffer, start, end } = message;
+  unit.isSimple = true;
+  unit.noteShape('Q');
+  // Whatever the beginning of a text means, nobody knows how it ends.
+  if (isPiece(message)) return add(session, unit, session.services.functionCall);
+  add(session, unit, session.classify(buffer.subarray(start + 5, Math.max(start + 5, end - 1))));
+}
+
+function noteParse(session: Session, unit: Unit, { buffer, start, end }: Message): void {
+  session.database.stats.clientParses++;
+  const nameEnd = endOfString(buffer, start + 5, end);
+  const sqlEnd = endOfString(buffer, nameEnd + 1, end);
+  const classified = session.classify(buffer.subarray(nameEnd + 1, sqlEnd));
+  const name = readName(buffer, start + 5, nameEnd);
+  const { prepared } = session;
+  (unit.parsed ??= new Map()).set(name, classified);
+  unit.makesNames = true;
+  if (name !== '' && (prepared.statements?.has(name) === true || prepared.hasNamesInFlight)) unit.needsNames = true;
+  unit.noteShape('P');
+  // Describe needs the right catalog too, so a Parse alone decides where to go like an execution would.
+  add(session, unit, classified);
 }
 
 /** A portal of an earlier request of the same transaction is executed, for the first time or once more. */

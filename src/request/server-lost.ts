@@ -55,17 +55,7 @@ export function serverLost(session: Session, end: End, isMidMessage: boolean, is
     for (const unit of units) leaveFlight(session, unit, 'abandoned');
     return endWith(session, why, words);
   }
-  for (const unit of units) {
-    // Its error may have been relayed already; then only ReadyForQuery is missing.
-    const isTold = unit.attempt.hasError && unit.state !== 'passed over';
-    leaveFlight(session, unit, 'given up');
-    if (!isTold) session.say(toldTo(why, words));
-    unit.attempt.hasError = true;
-    session.lastUnit = unit;
-    countAnswer(session, unit);
-    if (unit.isComplete) session.say(readyForQuery('I'));
-    else session.intake.skipToSync();
-  }
+  for (const unit of units) giveUp(session, unit, toldTo(why, words));
   session.intake.serverLost();
   session.status = TxStatus.Idle;
   session.state.ended(false);
@@ -77,6 +67,18 @@ export function serverLost(session: Session, end: End, isMidMessage: boolean, is
   // With nothing in flight nothing has become quiet: a request may be on its way to the server that is gone.
   if (wasPaused) session.goOn(() => undefined);
   else if (units.length > 0) session.becameQuiet();
+}
+
+/** The client is told the error in place of the rest of the answer, unless it has one already; and ReadyForQuery. */
+function giveUp(session: Session, unit: Unit, error: Buffer): void {
+  const isTold = unit.attempt.hasError && unit.state !== 'passed over';
+  leaveFlight(session, unit, 'given up');
+  if (!isTold) session.say(error);
+  unit.attempt.hasError = true;
+  session.lastUnit = unit;
+  countAnswer(session, unit);
+  if (unit.isComplete) session.say(readyForQuery('I'));
+  else session.intake.skipToSync();
 }
 
 const lostStateText =

@@ -6,6 +6,7 @@ import type { PinReason, SessionEffects } from '../binding/plan.ts';
 import { pinsThat } from '../binding/session-state.ts';
 import type { StatementFacts } from '../sql/facts.ts';
 import { readingOf, unknownPath, type Reading } from './reading.ts';
+import { changeSetting, endSavepoint, resetSettings, type Draft } from './settings-draft.ts';
 import { replaySql, Settings, settingFromText } from './settings.ts';
 
 /** Reported, but nobody can SET them: they follow the server, not the client. */
@@ -18,33 +19,6 @@ const followsServer: ReadonlySet<string> = new Set([
   'session_authorization',
   'default_transaction_read_only',
 ]);
-
-interface Savepoint {
-  readonly name: string;
-  readonly draft: Settings;
-  readonly inForce: Settings;
-}
-
-/** What only a transaction in progress needs; undefined while there is nothing to say. */
-interface Draft {
-  settings: Settings;
-  /** The same with the values that are LOCAL. */
-  inForce: Settings;
-  savepoints: Savepoint[];
-  /** Names that statements have set or reset in this transaction. */
-  touched: Set<string>;
-  touchedAll: boolean;
-  /** Names with a value that is LOCAL. */
-  locals: Set<string>;
-  /** Last ParameterStatus of each name in this transaction. */
-  reported: Map<string, string>;
-  /** Names that the server has reset to its own default, not to what the client started with. */
-  behind: Set<string>;
-  /** Something unknown may have been set of what decides how texts are read. */
-  isHidden: boolean;
-  /** The pins that its rollback leaves: those of before it began. */
-  pins: ReadonlySet<PinReason>;
-}
 
 const noPins: ReadonlySet<PinReason> = new Set();
 
@@ -127,30 +101,8 @@ export class SessionState {
     if (facts.kind === 'select' && tag === 'SELECT 0') return;
     const draft = this.open();
     if (facts.hidesSettings) draft.isHidden = true;
-    for (const change of facts.settings) {
-      draft.inForce = draft.inForce.changed(change, this.start);
-      if (change.isLocal) draft.locals.add(change.name);
-      if (change.isLocal || change.name === 'seed') continue;
-      draft.settings = draft.settings.changed(change, this.start);
-      // Whoever one is by SET ROLE ends with who one was.
-      if (change.name === 'session_authorization') {
-        draft.settings = draft.settings.with('role', undefined);
-        draft.inForce = draft.inForce.with('role', undefined);
-      }
-      draft.touched.add(change.name);
-      if (change.value === undefined && this.start.entry(change.name) !== undefined) draft.behind.add(change.name);
-      else draft.behind.delete(change.name);
-    }
-    if (facts.resetsAll || facts.discards === 'all') {
-      // RESET ALL leaves the role alone, DISCARD ALL does not.
-      const role = facts.resetsAll ? draft.settings.entry('role') : undefined;
-      const roleInForce = facts.resetsAll ? draft.inForce.entry('role') : undefined;
-      draft.settings = role === undefined ? this.start : this.start.with('role', role);
-      draft.inForce = roleInForce === undefined ? this.start : this.start.with('role', roleInForce);
-      draft.isHidden = false;
-      draft.touchedAll = true;
-      for (const name of this.start.names()) draft.behind.add(name);
-    }
+    for (const change of facts.settings) changeSetting(draft, change, this.start);
+    if (facts.resetsAll || facts.discards === 'all') resetSettings(draft, this.start, facts.resetsAll);
   }
 
   private transactionVerb(facts: StatementFacts, tag: string): void {
@@ -167,20 +119,9 @@ export class SessionState {
         }
         return;
       case 'release':
-      case 'rollback-to': {
-        const draft = this.draft;
-        const at = draft?.savepoints.findLastIndex((savepoint) => savepoint.name === facts.name) ?? -1;
-        if (draft === undefined || at === -1) return;
-        if (facts.transaction === 'rollback-to') {
-          const savepoint = draft.savepoints[at] as Savepoint;
-          draft.settings = savepoint.draft;
-          draft.inForce = savepoint.inForce;
-          draft.savepoints.length = at + 1;
-        } else {
-          draft.savepoints.length = at;
-        }
+      case 'rollback-to':
+        if (this.draft !== undefined) endSavepoint(this.draft, facts.name, facts.transaction);
         return;
-      }
       default:
     }
   }

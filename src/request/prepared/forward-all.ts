@@ -11,7 +11,8 @@ import { Answer, Owed } from '../../protocol/answers.ts';
 import type { AnswerReceiver, ServerConnection } from '../../backend/server.ts';
 import { renewBorrowed } from './borrowed.ts';
 import type { Session } from '../../session/session.ts';
-import { forward, pretend } from './forward.ts';
+import { forward } from './forward.ts';
+import { pretend } from './owe.ts';
 import {
   askDescription,
   closeSkipped,

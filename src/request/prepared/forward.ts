@@ -5,58 +5,19 @@
 import { Frontend, describeType } from '../../protocol/codes.ts';
 import { Answer, Owed, type OwedKind } from '../../protocol/answers.ts';
 import { ProtocolError, endOfString, readName } from '../../protocol/read.ts';
-import { closeComplete, describe, errorResponse, noSuchStatement, parse, parseComplete } from '../../protocol/write.ts';
-import { WeirError } from '../../errors.ts';
+import { closeComplete } from '../../protocol/write.ts';
 import type { AnswerReceiver, ServerConnection } from '../../backend/server.ts';
 import type { Plan } from '../../binding/plan.ts';
 import type { Session } from '../../session/session.ts';
-import {
-  askDescription,
-  closeEvicted,
-  ensure,
-  isPrepared,
-  learnDescription,
-  mayBeFailed,
-  passesNames,
-  prepare,
-  tellExecuted,
-  tellNames,
-  unknownStatement,
-} from './names.ts';
-import type { Statement } from '../../session/statements.ts';
-import { borrow, useBorrowed } from './borrowed.ts';
-import { withServerPid } from './own-pid.ts';
-import { replaced } from './replaced.ts';
 import { isPiece, type Message, type Unit } from '../../session/unit.ts';
 import { planOf } from '../plans.ts';
+import { useBorrowed } from './borrowed.ts';
 import { planWithValues } from './bound-settings.ts';
-
-function span({ buffer, start, end }: Message): Buffer {
-  return start === 0 && end === buffer.length ? buffer : buffer.subarray(start, end);
-}
-
-function send(message: Message, server: ServerConnection): void {
-  server.send(span(message));
-  server.isMidMessage = isPiece(message);
-}
-
-function owe(
-  session: Session,
-  kind: OwedKind,
-  undo?: (isSkipped: boolean) => void,
-  context?: unknown,
-  renamed?: readonly [from: string, to: string],
-): void {
-  const server = session.server as ServerConnection;
-  if (kind === Owed.Parse) session.database.stats.serverParses++;
-  server.owe(new Answer<AnswerReceiver>(kind, session.receiver, false, undefined, undo, context, renamed));
-}
-
-/** Weir says it itself, in its place among the server's answers. */
-export function pretend(session: Session, bytes: Buffer, undo?: () => void): void {
-  const server = session.server as ServerConnection;
-  server.owe(new Answer<AnswerReceiver>(Owed.Fake, session.receiver, false, bytes, undo));
-}
+import { forwardParse } from './forward-parse.ts';
+import { askDescription, closeEvicted, ensure, passesNames, tellNames, unknownStatement } from './names.ts';
+import { withServerPid } from './own-pid.ts';
+import { owe, pretend, send } from './owe.ts';
+import { replaced } from './replaced.ts';
 
 /**
  * Sends `message` to the session's server. @throws ProtocolError if it is malformed
@@ -127,91 +88,6 @@ function forwardExecute(session: Session, server: ServerConnection, message: Mes
   const undo = facts === undefined ? undefined : session.prepared.changedBySql(facts);
   send(message, server);
   oweExecution(session, server, Owed.Execute, undo, plan);
-}
-
-function forwardParse(session: Session, server: ServerConnection, message: Message): void {
-  const { buffer, start, end } = message;
-  const nameEnd = endOfString(buffer, start + 5, end);
-  const sqlEnd = endOfString(buffer, nameEnd + 1, end);
-  const sql = buffer.subarray(nameEnd + 1, sqlEnd);
-  const types = buffer.subarray(sqlEnd + 1, end);
-  if (nameEnd === start + 5) return parseUnnamed(session, server, message, sql, types);
-  const name = readName(buffer, start + 5, nameEnd);
-  const namesake = session.prepared.statements?.get(name);
-  if (namesake !== undefined) {
-    if (!passesNames(session) && !isPrepared(session, server, namesake))
-      return refuseName(session, server, name, namesake, parse('', sql, types));
-    // The server says what is wrong: the text, or that there is one of this name.
-    const serverName = ensure(session, server, name);
-    server.send(serverName === name ? span(message) : parse(serverName, sql, types));
-    return owe(session, Owed.Parse, undefined, undefined, [serverName, name]);
-  }
-  if (session.prepared.ownNames?.has(name) === true) {
-    send(message, server);
-    return owe(session, Owed.Parse);
-  }
-  const statement = session.prepared.enter(name, sql, types);
-  (session.inFlight.last() as Unit).attempt.noteEntered(name, statement);
-  const undo = (): void => session.prepared.forget(name, statement);
-  if (passesNames(session)) {
-    // With max_prepared_statements = 0 nobody keeps names apart: the next client must not find this one.
-    if (session.poolMode !== 'session') server.isSuspect = true;
-    send(message, server);
-    return owe(session, Owed.Parse, undo);
-  }
-  if (!isPrepared(session, server, statement)) {
-    prepare(session, server, statement, false, undo);
-    if (statement.description === undefined) learnDescription(session, server, statement);
-    return;
-  }
-  if (!mayBeFailed(session)) {
-    borrow(session, name);
-    return pretend(session, parseComplete, undo);
-  }
-  // In a failed transaction PostgreSQL refuses it: only the server knows.
-  server.unnamed = unknownStatement;
-  server.send(parse('', sql, types));
-  owe(session, Owed.Parse, undo);
-}
-
-/** Fails the batch that is open on the session's server, in its place among the answers, with an error of Weir's. */
-export function failBatch(session: Session, error: WeirError): void {
-  const server = session.server as ServerConnection;
-  server.send(describe('S', noSuchStatement));
-  server.owe(new Answer<AnswerReceiver>(Owed.Describe, session.receiver, false, errorResponse(error)));
-}
-
-/** The client has that name, but not on this server: that says only whether the text is right. */
-function refuseName(
-  session: Session,
-  server: ServerConnection,
-  name: string,
-  { serverName }: Statement,
-  parsing: Buffer,
-): void {
-  server.unnamed = unknownStatement;
-  server.send(parsing);
-  session.database.stats.serverParses++;
-  server.owe(new Answer<AnswerReceiver>(Owed.Parse, session.receiver, true));
-  server.send(describe('S', serverName));
-  const instead = errorResponse(new WeirError('statement_exists', { name }));
-  server.owe(new Answer<AnswerReceiver>(Owed.Describe, session.receiver, false, instead));
-}
-
-function parseUnnamed(session: Session, server: ServerConnection, message: Message, sql: Buffer, types: Buffer): void {
-  // The unnamed statement stays as it is; it only has to be known whose it is.
-  const [before, serverBefore] = [session.prepared.unnamed, server.unnamed];
-  const unnamed = session.prepared.unnamedFrom(sql, types);
-  session.prepared.unnamed = unnamed;
-  server.unnamed = unnamed;
-  const undo = (isSkipped: boolean): void => {
-    // A Parse that is skipped leaves the one before, one that fails leaves none.
-    if (server.unnamed === unnamed) server.unnamed = isSkipped ? serverBefore : undefined;
-    session.prepared.neverParsed(unnamed, isSkipped ? before : undefined);
-  };
-  tellExecuted(session, server, unnamed);
-  send(message, server);
-  owe(session, Owed.Parse, undo);
 }
 
 /** The batch ends with an unnamed statement that only later ones will use: asks what it is, for when another server prepares it. */

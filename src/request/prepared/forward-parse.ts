@@ -1,0 +1,99 @@
+/** Forwards a Parse: under the name that its text has on the servers, or answered without one. Called by forward.ts. */
+import { Answer, Owed } from '../../protocol/answers.ts';
+import { endOfString, readName } from '../../protocol/read.ts';
+import { describe, errorResponse, parse, parseComplete } from '../../protocol/write.ts';
+import { WeirError } from '../../errors.ts';
+import type { AnswerReceiver, ServerConnection } from '../../backend/server.ts';
+import type { Session } from '../../session/session.ts';
+import type { Statement } from '../../session/statements.ts';
+import type { Message, Unit } from '../../session/unit.ts';
+import { borrow } from './borrowed.ts';
+import {
+  ensure,
+  isPrepared,
+  learnDescription,
+  mayBeFailed,
+  passesNames,
+  prepare,
+  tellExecuted,
+  unknownStatement,
+} from './names.ts';
+import { owe, pretend, send, span } from './owe.ts';
+
+export function forwardParse(session: Session, server: ServerConnection, message: Message): void {
+  const { buffer, start, end } = message;
+  const nameEnd = endOfString(buffer, start + 5, end);
+  const sqlEnd = endOfString(buffer, nameEnd + 1, end);
+  const sql = buffer.subarray(nameEnd + 1, sqlEnd);
+  const types = buffer.subarray(sqlEnd + 1, end);
+  if (nameEnd === start + 5) return parseUnnamed(session, server, message, sql, types);
+  const name = readName(buffer, start + 5, nameEnd);
+  const namesake = session.prepared.statements?.get(name);
+  if (namesake !== undefined) {
+    if (!passesNames(session) && !isPrepared(session, server, namesake))
+      return refuseName(session, server, name, namesake, parse('', sql, types));
+    // The server says what is wrong: the text, or that there is one of this name.
+    const serverName = ensure(session, server, name);
+    server.send(serverName === name ? span(message) : parse(serverName, sql, types));
+    return owe(session, Owed.Parse, undefined, undefined, [serverName, name]);
+  }
+  if (session.prepared.ownNames?.has(name) === true) {
+    send(message, server);
+    return owe(session, Owed.Parse);
+  }
+  const statement = session.prepared.enter(name, sql, types);
+  (session.inFlight.last() as Unit).attempt.noteEntered(name, statement);
+  const undo = (): void => session.prepared.forget(name, statement);
+  if (passesNames(session)) {
+    // With max_prepared_statements = 0 nobody keeps names apart: the next client must not find this one.
+    if (session.poolMode !== 'session') server.isSuspect = true;
+    send(message, server);
+    return owe(session, Owed.Parse, undo);
+  }
+  if (!isPrepared(session, server, statement)) {
+    prepare(session, server, statement, false, undo);
+    if (statement.description === undefined) learnDescription(session, server, statement);
+    return;
+  }
+  if (!mayBeFailed(session)) {
+    borrow(session, name);
+    return pretend(session, parseComplete, undo);
+  }
+  // In a failed transaction PostgreSQL refuses it: only the server knows.
+  server.unnamed = unknownStatement;
+  server.send(parse('', sql, types));
+  owe(session, Owed.Parse, undo);
+}
+
+/** The client has that name, but not on this server: that says only whether the text is right. */
+function refuseName(
+  session: Session,
+  server: ServerConnection,
+  name: string,
+  { serverName }: Statement,
+  parsing: Buffer,
+): void {
+  server.unnamed = unknownStatement;
+  server.send(parsing);
+  session.database.stats.serverParses++;
+  server.owe(new Answer<AnswerReceiver>(Owed.Parse, session.receiver, true));
+  server.send(describe('S', serverName));
+  const instead = errorResponse(new WeirError('statement_exists', { name }));
+  server.owe(new Answer<AnswerReceiver>(Owed.Describe, session.receiver, false, instead));
+}
+
+function parseUnnamed(session: Session, server: ServerConnection, message: Message, sql: Buffer, types: Buffer): void {
+  // The unnamed statement stays as it is; it only has to be known whose it is.
+  const [before, serverBefore] = [session.prepared.unnamed, server.unnamed];
+  const unnamed = session.prepared.unnamedFrom(sql, types);
+  session.prepared.unnamed = unnamed;
+  server.unnamed = unnamed;
+  const undo = (isSkipped: boolean): void => {
+    // A Parse that is skipped leaves the one before, one that fails leaves none.
+    if (server.unnamed === unnamed) server.unnamed = isSkipped ? serverBefore : undefined;
+    session.prepared.neverParsed(unnamed, isSkipped ? before : undefined);
+  };
+  tellExecuted(session, server, unnamed);
+  send(message, server);
+  owe(session, Owed.Parse, undo);
+}
