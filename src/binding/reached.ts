@@ -21,7 +21,7 @@ export class Reach {
   showsNames = false;
   /**
    * Custom settings that the functions called by the text read. Not those that policies read: that happens too often for
-   * the session to look for a server without the setting each time (session/custom-settings.ts).
+   * the session to look for a server without the setting each time (session/concerns/custom-settings.ts).
    */
   asksSettings: readonly string[] = [];
   /** Functions that follow.ts has read, with the flags of the caller. */

@@ -1,6 +1,6 @@
 /**
  * Does a statement advance a sequence, or read the session's last value of one? currval() and lastval() return what the
- * same server connection has advanced, so the session must return to it (session/sequences.ts). Called by make-plan.ts.
+ * same server connection has advanced, so the session must return to it (session/concerns/sequences.ts). Called by make-plan.ts.
  */
 import type { StatementFacts, StatementKind } from '../sql/facts.ts';
 
