@@ -60,6 +60,8 @@ export class Tally {
     this.#lines.push(`${state} ${name}: ${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped`);
     for (const failure of failures) this.#lines.push(`         ${failure}`);
     for (const [group, tests] of skips) this.#lines.push(`       skipped ${group} (${tests})`);
+    const longest = longestOf(testResults);
+    if (longest !== '') this.#lines.push(`       longest: ${longest}`);
   }
 
   /** Says beside the results why tests were skipped. @param {string} why */
@@ -79,6 +81,17 @@ export class Tally {
     say(this.summary());
     return this.failed === 0 ? 0 : 1;
   }
+}
+
+/** The five files that took longest, with seconds. A report without times has none. */
+function longestOf(testResults) {
+  return testResults
+    .map(({ name, startTime, endTime }) => ({ name, seconds: Math.round((endTime - startTime) / 1000) }))
+    .filter(({ seconds }) => seconds >= 1)
+    .sort((a, b) => b.seconds - a.seconds)
+    .slice(0, 5)
+    .map(({ name, seconds }) => `${short(name)} ${seconds} s`)
+    .join(', ');
 }
 
 const short = (file) => file.replace(`${root}/`, '');

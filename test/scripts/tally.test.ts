@@ -12,14 +12,17 @@ interface FileResult {
   readonly status: 'passed' | 'failed';
   readonly tests?: readonly ('passed' | 'failed' | 'skipped' | 'todo')[];
   readonly message?: string;
+  /** s; absent: the report does not say. */
+  readonly took?: number;
 }
 
 /** A report as vitest's JSON reporter writes it, as far as it is read. */
 function tallyOf(files: readonly FileResult[], exitCode: number): Tally {
-  const testResults = files.map(({ status, tests = [], message = '' }, i) => ({
+  const testResults = files.map(({ status, tests = [], message = '', took }, i) => ({
     name: `file${i}.test.ts`,
     status,
     message,
+    ...(took === undefined ? {} : { startTime: 5_000, endTime: 5_000 + 1_000 * took }),
     assertionResults: tests.map((state, n) => ({ status: state, fullName: `test ${n}` })),
   }));
   const file = join(dir, 'report.json');
@@ -52,6 +55,19 @@ describe('the closing line', () => {
     expect(tally.summary()).toContain('skipped file0.test.ts: test 1 (1)');
     expect(tally.summary()).toContain('there is no psql');
   });
+});
+
+test('the five files that took longest are named, the longest first', () => {
+  const files = [3, 9, 0.4, 12, 1, 7, 5].map((took): FileResult => ({ status: 'passed', tests: ['passed'], took }));
+  const longest = [
+    'file3.test.ts 12 s',
+    'file1.test.ts 9 s',
+    'file5.test.ts 7 s',
+    'file6.test.ts 5 s',
+    'file0.test.ts 3 s',
+  ];
+  expect(tallyOf(files, 0).summary()).toContain(`longest: ${longest.join(', ')}\n`);
+  expect(tallyOf([{ status: 'passed', tests: ['passed'] }], 0).summary()).not.toContain('longest');
 });
 
 describe('counts as failed', () => {
