@@ -107,7 +107,10 @@ function takeServer(session: Session, unit: Unit, node: NodeState): Outcome {
       {
         mayGoElsewhere: unit.isRead && node.role === 'replica',
         mayShare: (lane) => unit.isShort && isFit(session, unit, lane),
-        granted: (granted) => void goOn(() => attach(session, unit, pool, granted)),
+        granted: (granted) => {
+          // The request waits for something else by now, so the server connection goes back to the pool.
+          if (!goOn(() => attach(session, unit, pool, granted))) pool.checkin(granted, false);
+        },
         refused: (error, isElsewhere) => void goOn(() => refusedByPool(session, unit, error, isElsewhere)),
       },
       unit.receivedAtMs,
