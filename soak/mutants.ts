@@ -53,6 +53,11 @@ const inTransactions = (what: string): Change[] => [
   { file: 'request/cacheable.js', from: 'if (session.status !== TxStatus.Idle)', to: 'if (false)' },
   {
     file: 'request/handle-request.js',
+    from: 'import { cacheObstacle }',
+    to: "import { Capture } from '../cache/capture.js';\nimport { cacheKey, cacheObstacle, cacheTags, cacheTtlMs }",
+  },
+  {
+    file: 'request/handle-request.js',
     from: "unit.cacheWhy = 'the session keeps its server';",
     to: `if (session.status === TxStatus.InTransaction && cacheObstacle(session, unit) === '') {
       const { cache } = session.services;
@@ -232,7 +237,14 @@ export const mutants: readonly Mutant[] = [
     rule: 11,
     name: 'transactions are answered from the cache',
     changes: inTransactions(`
-      if (found.kind === 'hit') return session.answeredFromCache(unit, found.parts);
+      if (found.kind === 'hit') {
+        for (const part of found.parts) session.say(part);
+        unit.cacheLabel = 'hit';
+        session.lastUnit = unit;
+        session.intake.entered(unit);
+        session.move(unit, 'answered by Weir');
+        return 'done';
+      }
       if (found.kind === 'miss') found.flight?.abandon();`),
     forms: ['table', 'read only'],
   },
