@@ -11,6 +11,7 @@ import { createTopology } from '../src/topology/topology.ts';
 import type { TopologyOptions } from '../src/topology/topology.ts';
 import type { NodeState, Topology } from '../src/topology/types.ts';
 import { systemClock } from '../src/util/clock.ts';
+import { facts } from '../test/routing/route-fixture.ts';
 import { noTls, pool } from '../test/topology/fixtures.ts';
 import { CertificateAuthority, PASSWORD, startCluster, until, users } from './harness/index.ts';
 import type { Cluster, PgNode } from './harness/index.ts';
@@ -88,20 +89,8 @@ function whereReadsGo(topology: Topology, demands: Partial<RoutingFacts>): Reado
   const picked = new Set<string | undefined>();
   const settings = { loadBalanceHosts: 'random', maxReplicaLagMs: MAX_LAG_MS, primaryReads: 'when-needed' } as const;
   for (let i = 0; i < 1000; i++) {
-    const facts: RoutingFacts = {
-      isRead: true,
-      why: 'read',
-      forced: 'auto',
-      forcedBy: '',
-      consistency: 'session',
-      needLsn: 0,
-      avoid: '',
-      lastNode: '',
-      moveLsn: 0,
-      nowMs: systemClock.nowMs(),
-      ...demands,
-    };
-    picked.add(route(facts, topology.snapshot(), settings, Math.random, { value: 0 }).node?.name);
+    const asked = facts({ nowMs: systemClock.nowMs(), ...demands });
+    picked.add(route(asked, topology.snapshot(), settings, Math.random, { value: 0 }).node?.name);
   }
   return picked;
 }
