@@ -1,4 +1,4 @@
-/** A request that Weir has answered itself, in place of a server. */
+/** The end of a request that Weir has answered itself, without a server. */
 import { statusLetter } from '../protocol/codes.ts';
 import { readyForQuery } from '../protocol/write.ts';
 import { countAnswer } from './count.ts';
@@ -6,7 +6,7 @@ import { leaveFlight } from './load.ts';
 import type { Session } from '../session/session.ts';
 import type { Unit } from '../session/unit.ts';
 
-/** The answer was said, but for ReadyForQuery: that follows, now or at the Sync of the unit. */
+/** The answer was sent. ReadyForQuery follows: now, or when the Sync of the unit comes. */
 export function answered(session: Session, unit: Unit): 'done' {
   leaveFlight(session, unit, 'answered by Weir');
   session.intake.entered(unit);

@@ -1,21 +1,22 @@
 /**
- * With other Weirs behind the same Redis, what may commit is sent only when Redis has the word that its tables are closed
- * (rule 2): from then on no Weir confirms an answer that the commit makes old. Without Redis nothing waits.
+ * With other Weirs behind the same Redis, a message that may commit is sent only after Redis has confirmed that its tables are
+ * closed (rule 2 of docs/consistency.md): from then on no Weir shows a cached answer that the commit makes old. Without Redis
+ * nothing waits.
  */
 import type { Outcome, Session } from '../session/session.ts';
 import { guardWrites, isWrite, noteWrites } from '../session/concerns/writes.ts';
 import type { Unit } from '../session/unit.ts';
 
-/** It has to be announced, so it cannot follow others that are still being answered. */
+/** Must Redis hear of it first? Then it cannot be pipelined behind requests in flight. */
 export function mustBeAnnounced(session: Session, unit: Unit): boolean {
   if (!session.services.cache.hasPeers || !(unit.isComplete || unit.mayCommit) || !unit.executes) return false;
   return unit.plans.some(isWrite) || (unit.mayCommit && session.writes?.isEmpty === false);
 }
 
 /**
- * Closes what `unit` may commit, as far as it is there. If that has to be announced, the unit waits, and then goes on with
- * `send`, or with `lost` if the server has died meanwhile.
- * @returns undefined: nothing has to be announced
+ * Closes the tables that `unit` may write with a commit. If other Weirs have to hear of it, the unit waits until Redis has
+ * confirmed it, and goes on with `send`, or with `lost` if its server has died meanwhile.
+ * @returns undefined: there is nothing to wait for
  */
 export function awaitsPeers(
   session: Session,

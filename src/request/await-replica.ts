@@ -1,7 +1,7 @@
 /**
- * The way back to the replicas for a session that never pauses. After a write, or a read on the primary, it may go to a
- * replica only when that is known to be as far; a session that asks again before the next probe would never learn it.
- * So now and then one read of such a session waits for probes that are sent at once. Called by handle-request.ts.
+ * Brings a session that never pauses back to the replicas. After a write, or a read on the primary, a session may read from a
+ * replica only when the replica is known to have replayed as much. A session that asks again before the next probe would never
+ * get there, so now and then one of its reads waits for probes that are sent at once. Called by steps/find-server.ts.
  */
 import type { Decision } from '../routing/decision.ts';
 import { isMerelyBehind } from '../routing/route.ts';

@@ -36,13 +36,12 @@ export function isAhead(session: Session, unit: Unit): boolean {
   return toAwait(session, unit) !== undefined;
 }
 
-/** The unit waits for that, and then goes on with `send`, or with `lost` if its server has died meanwhile. undefined: it does not wait. */
-export function awaitsVisible(
-  session: Session,
-  unit: Unit,
-  send: () => Outcome,
-  lost: () => Outcome,
-): Outcome | undefined {
+/**
+ * Waits until the primary shows what a replica has shown already, and then sends the unit, or looks for another server if this
+ * one has died meanwhile.
+ * @returns undefined: there is nothing to wait for
+ */
+export function awaitsVisible(session: Session, unit: Unit): Outcome | undefined {
   const awaited = toAwait(session, unit);
   if (awaited === undefined) return undefined;
   const { server } = session;
@@ -50,9 +49,9 @@ export function awaitsVisible(
     const end = (): void => {
       clearTimeout(timer);
       stop();
-      // It has waited in vain: what was under way is a long statement and not a commit. It does not wait for that again.
+      // A write that is still running is a long statement and not a commit. The session does not wait for it again.
       if (!awaited.isOver()) session.ahead = undefined;
-      goOn(() => (session.server === server ? send() : lost()));
+      goOn(() => (session.server === server ? 'send' : 'find server'));
     };
     const timer = setTimeout(end, longestWaitMs);
     const stop = awaited.whenOver(end);

@@ -113,7 +113,7 @@ export class ClientSession extends Session implements WireHandler {
     this.phase = 'closed';
     if (error !== undefined) this.services.log('debug', 'client_failed', error.message, { client: this.identity.id });
     this.stopWaiting();
-    this.forgetQuietStep();
+    this.quietStep = undefined;
     leaveUndecided(this);
     this.letServerGo();
     for (let unit = this.inFlight.shift(); unit !== undefined; unit = this.inFlight.shift()) {

@@ -141,8 +141,14 @@ function mustWait(session: Session): boolean {
 }
 
 function awaitsOthers(session: Session, unit: Unit): Outcome | undefined {
-  return awaitsVisible(session, unit, goSend, goFindServer) ?? awaitsPeers(session, unit, goSend, goFindServer);
+  const waits = awaitsVisible(session, unit);
+  return (
+    waits ??
+    awaitsPeers(
+      session,
+      unit,
+      () => 'send',
+      () => 'find server',
+    )
+  );
 }
-
-const goSend = (): Outcome => 'send';
-const goFindServer = (): Outcome => 'find server';

@@ -22,7 +22,7 @@ export function enterFlight(session: Session, unit: Unit): void {
   session.keptBytes += unit.keptBytes;
 }
 
-/** It is answered, or will not be any more: `event` says which. */
+/** It is answered, or never will be; `event` says which. */
 export function leaveFlight(session: Session, unit: Unit, event: RequestEvent): void {
   giveRoom(session, unit);
   session.move(unit, event);

@@ -42,10 +42,10 @@ export function canRunAgain(unit: Unit): boolean {
 
 /** What only a replica says of a read, whatever language its messages are in; and what follows from it. */
 const replicasOnly: ReadonlyMap<string, (session: Session, unit: Unit) => void> = new Map([
-  ['25006', learn],
+  ['25006', noteMisroute],
   // Its statement was in the way of the replay: cancelled, or the victim of a deadlock with it.
-  ['40001', goHome],
-  ['40P01', goHome],
+  ['40001', noteConflict],
+  ['40P01', noteConflict],
   // "Recovery is in progress", mostly.
   ['55000', refused('a replica is not in the state for it (55000)')],
   // default_transaction_isolation is set to that for the role, database or server.
@@ -92,7 +92,7 @@ export function settlePassedOver(session: Session, unit: Unit): void {
   if (session.inFlight.length === 0) runAgain(session, session.again.splice(0));
 }
 
-function learn(session: Session, unit: Unit): void {
+function noteMisroute(session: Session, unit: Unit): void {
   const { database, services } = session;
   database.stats.misroutes++;
   for (const plan of unit.plans) services.binder.learnWrite(plan.facts);
@@ -109,8 +109,8 @@ function learn(session: Session, unit: Unit): void {
   unit.why = unit.retryWhy = 'a replica refused it (25006)';
 }
 
-/** A conflict with recovery: it is a read all the same, and may go to a replica the next time. */
-function goHome(session: Session, unit: Unit): void {
+/** A conflict with recovery says nothing about the statement: it is a read, and may go to a replica the next time. */
+function noteConflict(session: Session, unit: Unit): void {
   const { database, services } = session;
   database.stats.recoveryConflicts++;
   const why = `${unit.node?.name ?? 'a replica'} cancelled it in favour of the replay`;

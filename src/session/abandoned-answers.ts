@@ -1,6 +1,6 @@
 /**
- * Keeps the place of a client that has left a lane (pool/lanes.ts) before its answer came: the answer comes in its turn,
- * nobody reads it, and the last one to leave gives the server back.
+ * Receives and drops the answers to a client that has left a shared server connection (pool/lanes.ts) before they came. When
+ * nobody else uses the connection any more, it goes back to the pool.
  */
 import type { AnswerReceiver, ServerConnection } from '../backend/server.ts';
 import type { Pool } from '../pool/pool.ts';

@@ -1,6 +1,6 @@
 /**
- * What a client has: who it is, its settings and preferences, its prepared statements. The part of a session that is
- * there between requests; client.ts adds the socket and the thread of requests.
+ * What Weir keeps of a client between its requests: who it is, its settings, preferences, writes and prepared statements. The
+ * lowest layer of a session (docs/architecture.md).
  */
 import { isAscii } from 'node:buffer';
 import type { ServerConnection } from '../backend/server.ts';
@@ -30,7 +30,7 @@ export interface ClientIdentity {
 const backslash = 0x5c;
 /** What is said of a text that cannot be read and may speak of the session. */
 const unreadText = Buffer.from("DO 'LISTEN anything'");
-/** Wherever such a word stands, in a string or not: it is better to keep a server in vain. */
+/** Such a word counts also inside a string: pinning the client for nothing does less harm than losing its state. */
 const sessionWord =
   /\b(?:set|reset|set_config|listen|unlisten|prepare|execute|deallocate|discard|temp|temporary|hold|load|setseed)\b|advisory/i;
 

@@ -1,6 +1,6 @@
 /**
  * A session's hold on a server: taken for a request, a transaction or as long as a pin lasts, shared in a lane, given
- * back. The middle layer of a session; client.ts is above, client-record.ts below.
+ * back. The second layer of a session (docs/architecture.md).
  */
 import type { AnswerReceiver, ServerConnection } from '../backend/server.ts';
 import type { UnderWay } from '../cache/types.ts';

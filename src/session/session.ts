@@ -7,12 +7,8 @@ import type { SessionFreshness } from '../cache/types.ts';
 import { WeirError } from '../errors.ts';
 import { ProtocolError } from '../protocol/read.ts';
 import { errorResponse, parameterStatus } from '../protocol/write.ts';
-import type { Database, Services } from './context.ts';
 import { SessionTokens } from './freshness.ts';
-import type { ClientIdentity } from './client-record.ts';
-import type { Preferences } from './preferences.ts';
 import { nextState, type RequestEvent } from './request-state.ts';
-import type { SessionState } from './state.ts';
 import { Stranded } from './stranded.ts';
 import { ServerHold } from './server-hold.ts';
 import type { Unit } from './unit.ts';
@@ -54,39 +50,27 @@ export interface RequestReader {
 export abstract class Session extends ServerHold {
   readonly tokens = new SessionTokens();
   readonly stranded = new Stranded();
-  /** What the cache must not go behind. */
-  readonly seen: SessionFreshness;
+  /** What the session has read so far: the cache must not answer with anything older. */
+  readonly seen: SessionFreshness = this.services.cache.newFreshness();
   /** `reading`: takes requests; `closed`: the client is gone; else what its next message waits for. */
   phase: 'reading' | 'closed' | WaitKind = 'reading';
   wait: Wait | undefined;
-  /** What waits until everything before it is answered. */
-  private quietStep: (() => void) | undefined;
+  /** What runs when all requests in flight are answered. */
+  protected quietStep: (() => void) | undefined;
   /** Of the requests in flight, those kept so that they can run again. */
   keptBytes = 0;
   /** Passed over by a server, to run again when it has answered everything. */
   readonly again: Unit[] = [];
-  requestAtMs: number;
+  requestAtMs = this.services.nowMs();
 
   abstract readonly intake: RequestReader;
-  /** Nothing is here of the client's next message. */
+  /** No part of the client's next message has arrived. */
   abstract readonly isBetweenMessages: boolean;
   /** Takes the request through its steps until it waits or is done. */
   abstract advance(unit: Unit, next: Outcome): void;
   protected abstract haltReading(): void;
-  /** The next requests, unless the client must first take what it has been told already. */
+  /** Reads the next requests, unless the client has to take the answers to the last ones first. */
   protected abstract readOn(): void;
-
-  constructor(
-    identity: ClientIdentity,
-    database: Database,
-    services: Services,
-    state: SessionState,
-    preferences: Preferences,
-  ) {
-    super(identity, database, services, state, preferences);
-    this.seen = services.cache.newFreshness();
-    this.requestAtMs = services.nowMs();
-  }
 
   get isReady(): boolean {
     return this.phase === 'reading';
@@ -116,7 +100,7 @@ export abstract class Session extends ServerHold {
 
   /* ---- waiting ---- */
 
-  /** Nothing more is read until `goOn`, of what is here already either. */
+  /** Reads nothing more of the client until `goOn`, not even what has arrived already. */
   waiting(what: WaitKind): void {
     if (this.phase !== 'reading') return;
     this.phase = what;
@@ -140,18 +124,14 @@ export abstract class Session extends ServerHold {
   }
 
   /**
-   * The unit waits for `what`.
-   * @param begin begins to wait, and returns how to give that up. A CancelRequest gives it up, and so does the client's end.
+   * The unit waits for `what`. A CancelRequest ends the wait, and so does the end of the client's connection.
+   * @param begin starts the wait, and returns a function that gives it up
    */
   waitFor(what: CancellableWait, unit: Unit, begin: (goOn: GoOn) => () => void): 'waits' {
     this.waiting(what);
     const wait: Wait = { kind: what, sinceMs: unit.receivedAtMs, cancel: () => undefined };
     this.wait = wait;
-    wait.cancel = begin((next) => {
-      if (this.wait !== wait) return false;
-      this.goOn(() => this.advance(unit, typeof next === 'function' ? next() : next));
-      return true;
-    });
+    wait.cancel = begin((next) => this.wait === wait && this.takeUp(unit, next));
     return 'waits';
   }
 
@@ -161,25 +141,27 @@ export abstract class Session extends ServerHold {
     wait?.cancel();
   }
 
-  /** The unit waits for something that comes soon in any case, and that nothing takes it away from. */
+  /** The unit waits for something that comes soon in any case. Neither a CancelRequest nor anything else ends this wait early. */
   waitShortly(what: WaitKind, unit: Unit, begin: (goOn: GoOn) => void): 'waits' {
     this.waiting(what);
-    begin((next) => {
-      if (this.phase === 'closed') return false;
-      this.goOn(() => this.advance(unit, typeof next === 'function' ? next() : next));
-      return true;
-    });
+    begin((next) => !this.isClosed && this.takeUp(unit, next));
     return 'waits';
   }
 
-  /** Runs `step` when nothing is being answered any more: at once, or later. */
+  /** The wait of the unit is over: it goes on with `next`. */
+  private takeUp(unit: Unit, next: Outcome | (() => Outcome)): true {
+    this.goOn(() => this.advance(unit, typeof next === 'function' ? next() : next));
+    return true;
+  }
+
+  /** Runs `step` when all requests in flight are answered; at once if there are none. */
   whenQuiet(step: () => void): void {
     if (this.inFlight.length === 0) return step();
     this.waiting('answers');
     this.quietStep = step;
   }
 
-  /** The same for what comes before all that waits for quiet already. */
+  /** The same, but before the step that waits already. */
   firstWhenQuiet(step: () => void): void {
     const later = this.quietStep;
     this.quietStep = (): void => {
@@ -196,17 +178,13 @@ export abstract class Session extends ServerHold {
     this.goOn(step);
   }
 
-  protected forgetQuietStep(): void {
-    this.quietStep = undefined;
-  }
-
   /* ---- words to the client ---- */
 
   say(bytes: Buffer): void {
     this.wire.send(bytes);
   }
 
-  /** The server reports something else than the client knows, behind its back: a setting was replayed. */
+  /** Sends ParameterStatus for what a replayed setting has changed, and the client does not know yet. */
   tellReported(server: ServerConnection): void {
     for (const [name, value] of this.state.untold(server.parameters)) this.say(parameterStatus(name, value));
   }

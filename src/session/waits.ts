@@ -14,14 +14,14 @@ interface WaitFacts {
 export const cancellableWaits = {
   cache: {
     until: 'another client that has asked the same gets its answer',
-    atMost: 'that client’s request, whose end is noticed whatever it is',
+    atMost: "that client's request, whose end is noticed whatever it is",
   },
   node: { until: 'the topology changes so that a node can take the request', atMost: 'query_wait_timeout' },
   replica: { until: 'a probe finds a replica that has replayed enough', atMost: '25 ms' },
   server: { until: 'the pool hands out a server connection', atMost: 'query_wait_timeout' },
   'new server': {
     until: 'the pool has replaced a server connection by a new one',
-    atMost: 'the log-in’s own time limit',
+    atMost: "the log-in's own time limit",
   },
 } as const satisfies Record<string, WaitFacts>;
 
@@ -29,7 +29,7 @@ export const cancellableWaits = {
 export const shortWaits = {
   answers: {
     until: 'the requests before it are answered',
-    atMost: 'PostgreSQL’s own limits (statement_timeout) or a CancelRequest, which is passed on',
+    atMost: "PostgreSQL's own limits (statement_timeout) or a CancelRequest, which is passed on",
   },
   'server set-up': {
     until: 'the server connection has the settings of the session',

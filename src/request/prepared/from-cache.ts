@@ -1,4 +1,4 @@
-/** Statements that a batch has parsed which was answered from the cache: the client has them as if a server had said so. */
+/** A batch was answered from the cache: enters the statements that it has parsed, as if a server had prepared them. */
 import { readName } from '../../protocol/read.ts';
 import { resultTypeIn } from '../../protocol/description.ts';
 import type { Session } from '../../session/session.ts';

@@ -1,6 +1,6 @@
 /**
- * Where a request goes, and a server connection for it there: at once, or once there is one. Called by handle-request.ts,
- * again if that server is lost or refuses it.
+ * Chooses the node of a request and gets a server connection to it from the pool, or waits for one. Called by
+ * handle-request.ts; once more if that server is lost, or refuses the request.
  */
 import { WeirError } from '../../errors.ts';
 import type { ServerConnection } from '../../backend/server.ts';

@@ -1,4 +1,4 @@
-/** Has the cache the answer to a read? Called by handle-request.ts for those that may be answered from it. */
+/** Answers a read from the cache, if it can. Called by handle-request.ts for reads that may be cached. */
 import { Frontend } from '../../protocol/codes.ts';
 import { Capture } from '../../cache/capture.ts';
 import type { Lookup } from '../../cache/types.ts';
@@ -42,7 +42,7 @@ function take(session: Session, unit: Unit, found: Lookup): Outcome {
   return 'find server';
 }
 
-/** A hit is a whole answer, with its ReadyForQuery: statements that its batch parsed are the client's now. */
+/** A cached answer is complete, with its ReadyForQuery. The client now has the statements that its batch has parsed. */
 function answer(session: Session, unit: Unit, parts: readonly Buffer[]): void {
   for (const part of parts) session.say(part);
   session.move(unit, 'answered by Weir');

@@ -1,6 +1,6 @@
 /**
- * Makes a server look like the session that has it: its settings, in one exchange, and the transaction that moved there.
- * A server that cannot, because of what others did on it, is replaced by a new one.
+ * Gives a server connection the settings of the session that holds it, in one exchange, and begins the session's transaction
+ * again if it has moved there. A connection that cannot take them, because of what other sessions did on it, is replaced.
  */
 import type { ServerConnection } from '../../backend/server.ts';
 import { WeirError } from '../../errors.ts';
@@ -25,12 +25,12 @@ export function isReadyFor(session: Session, unit: Unit, server: ServerConnectio
   return !hasForeignSequences(session, unit, server) && hasOwnCustom(session, unit, server);
 }
 
-/** Its settings stay as they are where it has begun a transaction; what that has set, its server has set. */
+/** The session held this server before. Inside a transaction only settings that RESET took too far are put right. */
 export function prepareOwnServer(session: Session, unit: Unit): Outcome {
   return prepareServer(session, unit, undefined);
 }
 
-/** The server was just taken from its pool, with nothing of the session on it. */
+/** The server comes from its pool just now, with the settings of whichever session had it last. */
 export function prepareNewServer(session: Session, unit: Unit): Outcome {
   return prepareServer(session, unit, session.pool);
 }
@@ -60,7 +60,7 @@ function prepareServer(session: Session, unit: Unit, from: Pool | undefined): Ou
   });
 }
 
-/** Sends when `answers` say that the session's server looks like it. `done`: it does. */
+/** Waits until the server has `answers` for all of it, and sends the request. `done` is called before that. */
 function setUp(
   session: Session,
   unit: Unit,

@@ -29,7 +29,7 @@ export class PreparedStatements {
   /** Of those, the ones that no server was asked about for this client (prepared/borrowed.ts). */
   borrowed: Map<string, Borrowed> | undefined;
   unnamed: Statement | undefined;
-  /** Stands for the Close that has taken it away, until a Query has come behind that. */
+  /** Identifies the Close that removed the unnamed statement; undefined again after a later Query. */
   unnamedClose: object | undefined;
   /** Plans of the portals of this batch or transaction. */
   portals: Map<string, Plan> | undefined;
@@ -59,7 +59,7 @@ export class PreparedStatements {
     };
   }
 
-  /** The Parse of an unnamed statement did not happen, which others may have come behind: `before` is what there is. */
+  /** The Parse of an unnamed statement was skipped or failed: `before` is the unnamed statement, unless a later Parse has replaced it. */
   neverParsed(statement: Statement, before: Statement | undefined): void {
     statement.instead = { statement: before };
     while (this.unnamed?.instead !== undefined) this.unnamed = this.unnamed.instead.statement;
@@ -95,7 +95,7 @@ export class PreparedStatements {
     if (this.owner.state.isPinned || this.owner.writes?.changesCatalog === true || hasTimeWord(sql)) return undefined;
     if (maySpeakOfNames(sql) && isDescribedByNames(this.owner.classify(sql))) return undefined;
     const { database, identity, services, state } = this.owner;
-    // Of schemas that another user may not use, names mean something else or nothing.
+    // A name in the text may mean another table, or none, for a user without rights on its schema.
     const who = `${database.name}|${database.serverUser(identity.user)}|${state.live.forCacheKey}`;
     return services.book.sceneOf(database.topology.catalog(), who);
   }
@@ -159,12 +159,12 @@ export class PreparedStatements {
     };
   }
 
-  /** The server does not know that name any more. */
+  /** The server no longer has a statement of that name. */
   leaveOwnName(name: string): void {
     if (this.ownNames?.delete(name) === true && this.ownNames.size === 0) this.owner.state.unpin('PREPARE');
   }
 
-  /** It has turned out to know it all the same. */
+  /** It still has one: the message that was to remove it did not run. */
   restoreOwnName(name: string, own: 'real' | 'empty'): void {
     (this.ownNames ??= new Map()).set(name, own);
     this.owner.state.pin('PREPARE');
