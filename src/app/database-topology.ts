@@ -21,6 +21,7 @@ export interface DatabaseTopologyParts {
   readonly logins: ServerLogins;
   isUsed(): boolean;
   onCatalog(catalog: Catalog): void;
+  onCatalogConfirmed(): void;
 }
 
 export interface DatabaseTopology {
@@ -62,6 +63,7 @@ export function makeTopology(parts: DatabaseTopologyParts): DatabaseTopology {
       shared.services.cache.attach(catalog.tagPrefix, topology.ticker, topology.whenForeignGone);
       parts.onCatalog(catalog);
     },
+    onCatalogConfirmed: () => parts.onCatalogConfirmed(),
     onEjection: (node, reason) => shared.onEjection(node, reason),
   });
   return { topology, borrowed };

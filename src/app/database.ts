@@ -7,7 +7,7 @@ import type { DatabaseConfig, NodeConfig, PoolSettings } from '../config/config.
 import { isOtherSize, type KeptBounds } from '../pool/bounds.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { ClientSession } from '../request/client.ts';
-import type { Database, Parked } from '../session/context.ts';
+import type { Database, Parked, PinnedBehindDdl } from '../session/context.ts';
 import { newDatabaseStats } from '../request/count.ts';
 import { WelcomeDesk } from '../session/welcome.ts';
 import type { NodeState, Topology, TopologySnapshot } from '../topology/types.ts';
@@ -31,6 +31,7 @@ export class DatabaseRuntime implements Database {
   hasAskedSequences = false;
   readonly welcome: WelcomeDesk;
   private readonly defaults: DefaultsKeeper;
+  readonly pinnedBehindDdl = new Set<PinnedBehindDdl>();
   isDisabled = false;
   /** Clients that are logged in to it. */
   clients = 0;
@@ -126,6 +127,9 @@ export class DatabaseRuntime implements Database {
         forgetAll(shared.services.cache, this.prefix);
         this.prefix = tagPrefix;
         this.defaults.read(sessionDefaults);
+      },
+      onCatalogConfirmed: () => {
+        for (const pinned of [...this.pinnedBehindDdl]) pinned.catalogConfirmed();
       },
     });
     this.borrowed = made.borrowed;

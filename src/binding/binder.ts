@@ -9,8 +9,9 @@ import type { Catalog } from '../catalog/types.ts';
 import { Bodies } from './bodies.ts';
 import { PlanCache } from './plan-cache.ts';
 import type { Path } from './plan-cache.ts';
-import { asLearnedWrite, planWithoutCatalog, makePlan } from './make-plan.ts';
-import type { Binder, Plan } from './plan.ts';
+import { hasAnyEffect, NOT_READ_YET } from './effects.ts';
+import { asLearnedWrite, makePlan, planBehindDdl, planBehindOwnDdl, planWithoutCatalog } from './make-plan.ts';
+import type { Binder, PinReason, Plan } from './plan.ts';
 
 export interface BinderOptions {
   /** routing.read_only_functions: "name" or "schema.name", with or without an argument list. */
@@ -21,53 +22,96 @@ export interface BinderOptions {
 
 /** One binder serves any number of databases. In bind(), `user` is the effective role: "$user" in a search path. */
 export function createBinder(options: BinderOptions): Binder {
-  const readOnlyFunctions = new Set(options.readOnlyFunctions.map(plainName));
-  const cacheTables = new Set(options.cacheTables.map(plainName));
-  const learned = new WeakSet<QueryFacts>();
-  // Weak maps, so that the plans of a replaced catalog are freed with it, including those of templates not used again.
-  const caches = new WeakMap<Catalog, PlanCache>();
-  let liveCaches: WeakRef<PlanCache>[] = [];
-  const withoutCatalog = new PlanCache(undefined, planWithoutCatalog);
-  let lastCatalog: Catalog | undefined;
-  let last = withoutCatalog;
+  return new PlanMaker(options);
+}
 
-  function cacheOf(catalog: Catalog | undefined): PlanCache {
-    if (catalog === undefined) return withoutCatalog;
-    let cache = caches.get(catalog);
+class PlanMaker implements Binder {
+  readonly #readOnlyFunctions: ReadonlySet<string>;
+  readonly #cacheTables: ReadonlySet<string>;
+  readonly #learned = new WeakSet<QueryFacts>();
+  readonly #missing = new WeakSet<QueryFacts>();
+  // Weak maps, so that the plans of a replaced catalog are freed with it, including those of templates not used again.
+  readonly #caches = new WeakMap<Catalog, PlanCache>();
+  readonly #cachesBehindDdl = new WeakMap<Catalog, PlanCache>();
+  #liveCaches: WeakRef<PlanCache>[] = [];
+  readonly #withoutCatalog = new PlanCache(undefined, planWithoutCatalog);
+  readonly #behindOwnDdl = new PlanCache(undefined, planBehindOwnDdl);
+  #lastCatalog: Catalog | undefined;
+  #last = this.#withoutCatalog;
+
+  constructor({ readOnlyFunctions, cacheTables }: BinderOptions) {
+    this.#readOnlyFunctions = new Set(readOnlyFunctions.map(plainName));
+    this.#cacheTables = new Set(cacheTables.map(plainName));
+  }
+
+  bind(facts: QueryFacts, catalog: Catalog | undefined, searchPath: string | undefined, user: string): Plan {
+    if (catalog !== this.#lastCatalog) {
+      this.#lastCatalog = catalog;
+      this.#last = this.#cacheOf(catalog);
+    }
+    return this.#last.plan(facts, searchPath, user);
+  }
+
+  bindBehindDdl(facts: QueryFacts, last: Catalog | undefined, searchPath: string | undefined, user: string): Plan {
+    return this.#cacheBehindDdl(last).plan(facts, searchPath, user);
+  }
+
+  learnMissing(facts: QueryFacts): void {
+    this.#missing.add(facts);
+    for (const ref of this.#liveCaches) ref.deref()?.forget(facts);
+  }
+
+  learnWrite(facts: QueryFacts): void {
+    this.#learned.add(facts);
+    for (const ref of this.#liveCaches) ref.deref()?.forget(facts);
+  }
+
+  #cacheOf(catalog: Catalog | undefined): PlanCache {
+    if (catalog === undefined) return this.#withoutCatalog;
+    let cache = this.#caches.get(catalog);
     if (cache === undefined) {
       const bodies = new Bodies(catalog);
-      cache = new PlanCache(catalog, (facts, path) => planOf(facts, bodies, catalog, path));
-      caches.set(catalog, cache);
-      liveCaches = [...liveCaches.filter((ref) => ref.deref() !== undefined), new WeakRef(cache)];
+      cache = new PlanCache(catalog, (facts, path) => this.#plan(facts, path, bodies, catalog));
+      this.#caches.set(catalog, cache);
+      this.#liveCaches = [...this.#liveCaches.filter((ref) => ref.deref() !== undefined), new WeakRef(cache)];
     }
     return cache;
   }
 
+  #cacheBehindDdl(last: Catalog | undefined): PlanCache {
+    if (last === undefined) return this.#behindOwnDdl;
+    let cache = this.#cachesBehindDdl.get(last);
+    if (cache === undefined) {
+      const bodies = new Bodies(last);
+      cache = new PlanCache(last, (facts, path) => planBehindDdl(facts, this.#made(facts, path, bodies, last, true)));
+      this.#cachesBehindDdl.set(last, cache);
+    }
+    return cache;
+  }
+
+  #plan(facts: QueryFacts, path: Path, bodies: Bodies, catalog: Catalog): Plan {
+    const made = this.#made(facts, path, bodies, catalog, false);
+    const plan = this.#missing.has(facts) ? withoutPin(made, NOT_READ_YET) : made;
+    return this.#learned.has(facts) ? asLearnedWrite(plan) : plan;
+  }
+
   /** An exception in the binder must not end a client's session: the statement is then a write of every table. */
-  function planOf(facts: QueryFacts, bodies: Bodies, catalog: Catalog, path: Path): Plan {
+  #made(facts: QueryFacts, path: Path, bodies: Bodies, catalog: Catalog, isBehindDdl: boolean): Plan {
+    const [readOnlyFunctions, cacheTables] = [this.#readOnlyFunctions, this.#cacheTables];
+    const { template } = facts;
     try {
-      const { template } = facts;
-      const plan = makePlan(facts, { catalog, bodies, path: path.schemas, readOnlyFunctions, cacheTables, template });
-      return learned.has(facts) ? asLearnedWrite(plan) : plan;
+      const names = { catalog, bodies, path: path.schemas, readOnlyFunctions, cacheTables };
+      return makePlan(facts, { ...names, template, isBehindDdl });
     } catch (error) {
       const problem = error instanceof Error ? error.message : String(error);
       return { ...planWithoutCatalog(facts), catalog, why: `cannot be bound: ${problem}`, cacheWhy: 'cannot be bound' };
     }
   }
+}
 
-  return {
-    bind(facts, catalog, searchPath, user) {
-      if (catalog !== lastCatalog) {
-        lastCatalog = catalog;
-        last = cacheOf(catalog);
-      }
-      return last.plan(facts, searchPath, user);
-    },
-    learnWrite(facts) {
-      learned.add(facts);
-      for (const ref of liveCaches) ref.deref()?.forget(facts);
-    },
-  };
+function withoutPin(plan: Plan, reason: PinReason): Plan {
+  const effects = { ...plan.effects, pins: plan.effects.pins.filter((each) => each !== reason) };
+  return { ...plan, effects, hasEffects: hasAnyEffect(effects) };
 }
 
 function plainName(name: string): string {

@@ -3,7 +3,7 @@
  * changes is known only then. The session calls it for each Bind of such a statement, and for no other.
  */
 import type { SettingChange } from '../sql/facts.ts';
-import { effectsOf, hasAnyEffect } from './effects.ts';
+import { effectsOf, hasAnyEffect, IN_FUNCTION, NOT_READ_YET } from './effects.ts';
 import { customSettingsOf } from './settings.ts';
 import type { Plan } from './plan.ts';
 
@@ -16,8 +16,8 @@ export function boundTo(plan: Plan, settings: readonly SettingChange[]): Plan {
   if (statement === undefined) return plan;
   const bound = { ...statement, settings, boundSettings: undefined, hidesSettings: false };
   const { isSuspect, pins } = plan.effects;
-  const leavesState = pins.includes('session state of a function');
-  const effects = effectsOf(bound, isSuspect, plan.facts.template, leavesState);
+  const looked = pins.filter((reason) => reason === IN_FUNCTION || reason === NOT_READ_YET);
+  const effects = effectsOf(bound, isSuspect, plan.facts.template, looked);
   return {
     ...plan,
     facts: { ...plan.facts, statements: [bound] },

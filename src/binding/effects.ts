@@ -10,7 +10,8 @@ import type { PinReason, SessionEffects } from './plan.ts';
 import { pinsThat } from './session-state.ts';
 
 const UNPARSED: PinReason = 'session state of an unparsed statement';
-const IN_FUNCTION: PinReason = 'session state of a function';
+export const IN_FUNCTION = 'session state of a function' satisfies PinReason;
+export const NOT_READ_YET = 'catalog not read yet' satisfies PinReason;
 const UNREPLAYED: PinReason = 'setting that cannot be replayed';
 
 const ENDED_BY_DISCARD_ALL = pinsThat('isDiscarded');
@@ -45,21 +46,21 @@ export function hasAnyEffect(effects: SessionEffects): boolean {
 /**
  * @param isSuspect the statement runs functions that may change session state although the text does not show it
  * @param template the text of the whole message without its literals
- * @param leavesState the source of such a function shows that it changes session state
+ * @param looked pins that the look-up of its names brings, see pinsOfReach() in statement.ts
  */
 export function effectsOf(
   facts: StatementFacts,
   isSuspect: boolean,
   template: string,
-  leavesState = false,
+  looked: readonly PinReason[] = [],
 ): SessionEffects {
-  if (facts.kind === 'explain') return { ...NO_EFFECTS, isSuspect, pins: leavesState ? [IN_FUNCTION] : [] };
+  if (facts.kind === 'explain') return { ...NO_EFFECTS, isSuspect, pins: looked };
   if (facts.kind === 'prepare') return { ...NO_EFFECTS, pins: ['PREPARE'] };
-  const pins = new Set<PinReason>();
+  const pins = new Set<PinReason>(looked);
   const unpins = new Set<PinReason>();
   addByKind(facts, pins, unpins);
   if (facts.createsTemporary && !facts.dropsOnCommit) pins.add('temporary table');
-  if (leavesState || facts.leavesState) pins.add(IN_FUNCTION);
+  if (facts.leavesState) pins.add(IN_FUNCTION);
   // UPDATE pg_settings runs set_config(), by a rule of that view.
   if (facts.writes.some(({ name }) => name === 'pg_settings')) pins.add(UNREPLAYED);
   if (facts.cursor === 'hold') pins.add('cursor WITH HOLD');

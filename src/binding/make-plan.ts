@@ -5,14 +5,14 @@
 import type { QueryFacts, StatementFacts } from '../sql/facts.ts';
 import { READING_PARAMETERS } from '../sql/settings.ts';
 import { TEMPLATE_MAX } from '../sql/template.ts';
-import { effectsOf, hasAnyEffect, uniteEffects } from './effects.ts';
+import { effectsOf, hasAnyEffect, IN_FUNCTION, NO_EFFECTS, NOT_READ_YET, uniteEffects } from './effects.ts';
 import type { BindContext } from './reach.ts';
 import { customSettingsOf } from './settings.ts';
 import { asksSequences, mayAdvanceSequences } from './sequences.ts';
 import { isAlikeOnStandby } from './standby.ts';
 import { bindStatement, readsNames } from './statement.ts';
 import type { BoundStatement } from './statement.ts';
-import type { Plan, SessionEffects, Tag } from './plan.ts';
+import type { PinReason, Plan, SessionEffects, Tag } from './plan.ts';
 
 /** It may change how later statements are resolved or parsed: search_path, role, string syntax ... */
 function changesReading(facts: StatementFacts): boolean {
@@ -28,6 +28,8 @@ export function makePlan(facts: QueryFacts, context: BindContext): Plan {
   const bound = statements.map((statement, i) =>
     bindStatement(statement, changed >= 0 && i > changed ? { ...context, path: [] } : context),
   );
+  const defines = bound.findIndex((one) => one.changesCatalog);
+  const pinsBehindDdl = defines < 0 ? [] : pinsOfUnknown(statements.slice(defines + 1));
   const only = bound.length === 1 ? bound[0] : undefined;
   const isRead = bound.length > 0 && bound.every((one) => one.isRead);
   const cacheWhy = only === undefined ? 'several statements in one text' : only.cacheWhy;
@@ -47,6 +49,7 @@ export function makePlan(facts: QueryFacts, context: BindContext): Plan {
     ...withEffects(
       statements,
       bound.map((one) => one.effects),
+      pinsBehindDdl,
     ),
     ...sequencesOf(
       statements,
@@ -143,8 +146,9 @@ function isolatesSnapshot(facts: StatementFacts): boolean {
 function withEffects(
   statements: readonly StatementFacts[],
   all: readonly BoundStatement['effects'][],
+  pins: readonly PinReason[] = [],
 ): Pick<Plan, 'effects' | 'hasEffects' | 'changesReading'> {
-  const effects = uniteEffects(all);
+  const effects = uniteEffects(pins.length === 0 ? all : [...all, { ...NO_EFFECTS, pins }]);
   const isHidden = statements.some((one) => one.hidesSettings || one.boundSettings !== undefined);
   return {
     effects,
@@ -163,6 +167,32 @@ function whyOf(facts: QueryFacts, bound: readonly BoundStatement[]): string {
 
 function uniqueTags(tags: readonly Tag[]): readonly Tag[] {
   return tags.length < 2 ? tags : [...new Set(tags)].sort();
+}
+
+/** Of statements behind DDL: what they run may have been made, or changed, by it. */
+function pinsOfUnknown(statements: readonly StatementFacts[]): PinReason[] {
+  const mayPin = statements.some((one) => one.kind !== 'ddl' && one.kind !== 'maintenance' && mayLeaveTraces(one));
+  return mayPin ? [NOT_READ_YET] : [];
+}
+
+/** The plan behind DDL of the session's own that is not committed: only its own transaction sees what it has made. */
+export function planBehindOwnDdl(facts: QueryFacts): Plan {
+  return withPins(planWithoutCatalog(facts), pinsOfUnknown(facts.statements));
+}
+
+/**
+ * The plan behind DDL of others, until the catalog has been read again.
+ * @param last the plan by the last catalog: what that knows of functions, triggers and views is nearly always still true
+ */
+export function planBehindDdl(facts: QueryFacts, last: Plan): Plan {
+  const mayPin = last.effects.pins.some((reason) => reason === IN_FUNCTION || reason === NOT_READ_YET);
+  return withPins(planWithoutCatalog(facts), mayPin ? [NOT_READ_YET] : []);
+}
+
+function withPins(plan: Plan, pins: readonly PinReason[]): Plan {
+  if (pins.length === 0) return plan;
+  const effects = uniteEffects([plan.effects, { ...NO_EFFECTS, pins }]);
+  return { ...plan, effects, hasEffects: true };
 }
 
 /** The plan while the catalog is not known: a view or function may do anything, so every statement is a write. */

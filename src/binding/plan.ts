@@ -91,6 +91,14 @@ export interface Binder {
    * @param user the effective role
    */
   bind(facts: QueryFacts, catalog: Catalog | undefined, searchPath: string | undefined, user: string): Plan;
+  /**
+   * The plan behind DDL, while the catalog is being read again. Nothing is a read, and what may change the session in a way
+   * that is not known yet pins it.
+   * @param last the catalog as it was; undefined: behind DDL of the session's own, which is not committed
+   */
+  bindBehindDdl(facts: QueryFacts, last: Catalog | undefined, searchPath: string | undefined, user: string): Plan;
+  /** It calls a function that no catalog has, not even one that was read since: that pins no more. */
+  learnMissing(facts: QueryFacts): void;
   /** Plans this template as a write from now on: a replica refused it with SQLSTATE 25006. */
   learnWrite(facts: QueryFacts): void;
 }

@@ -24,6 +24,8 @@ export interface BindContext {
   readonly cacheTables: ReadonlySet<string>;
   /** The text without its literals, for what the facts do not tell (text.ts). */
   readonly template: string;
+  /** There was DDL since the catalog was read: what it does not have may have been made meanwhile. */
+  readonly isBehindDdl: boolean;
 }
 
 export function reachOf(facts: StatementFacts, context: BindContext): Reach {
@@ -46,7 +48,10 @@ export function reachOf(facts: StatementFacts, context: BindContext): Reach {
 
 function reachName(name: RelationName, context: BindContext, reach: Reach): void {
   const found = context.catalog.findRelations(name.schema, name.name, context.path);
-  if (found.length === 0) reach.refuse(`reads unknown relation ${displayName(name)}`);
+  if (found.length === 0) {
+    reach.refuse(`reads unknown relation ${displayName(name)}`);
+    reach.hasUnknownName = true;
+  }
   for (const relation of found) reachRelation(relation, context, reach);
 }
 
@@ -95,7 +100,7 @@ export function reachOids(oids: readonly number[], context: BindContext, reach: 
     if (found !== undefined) reachAll([found], context, reach, prefix);
     else {
       reach.refuse(`${prefix}calls unknown function ${oid}`);
-      reach.isSuspect = true;
+      reach.isSuspect = reach.hasUnknownName = true;
     }
   }
 }
@@ -138,7 +143,7 @@ function reachCall(call: FunctionCall, isCall: boolean, context: BindContext, re
     const what = `calls unknown function ${displayName(call)}() with ${call.args} arguments`;
     reach.refuse(what);
     reach.writesAll ??= what;
-    reach.isSuspect = true;
+    reach.isSuspect = reach.hasUnknownFunction = true;
   }
   for (const candidate of found) {
     reachFunction(candidate, context, reach, call.firstConstant, '', true);
@@ -198,6 +203,7 @@ function reachOperators(operators: readonly string[], context: BindContext, reac
       reach.refuse(what);
       reach.writesAll ??= what;
       reach.isSuspect = true;
+      reach.hasUnknownName ||= volatility === undefined;
     }
     const own = catalog.userOperatorVolatility(name);
     if (own !== undefined && own !== 'immutable') reach.refuseCache(`uses ${own} operator ${name}`);
@@ -208,7 +214,10 @@ function reachCasts(casts: readonly string[], context: BindContext, reach: Reach
   for (const name of casts) {
     reachOids(context.catalog.functionsOfType(bareName(name)), context, reach, `cast to ${name} `);
     const volatility = context.catalog.castVolatility(name, context.path);
-    if (volatility === undefined) reach.refuse(`casts to unknown type ${name}`);
+    if (volatility === undefined) {
+      reach.refuse(`casts to unknown type ${name}`);
+      reach.hasUnknownName = true;
+    }
     if (volatility === 'volatile') {
       reach.refuse(`casts to ${name}, which is volatile`);
       reach.writesAll ??= `casts to ${name}, which is volatile`;

@@ -15,6 +15,9 @@ export class Reach {
   /** Why it may write any table; undefined: it does not. */
   writesAll: string | undefined;
   isSuspect = false;
+  /** It calls a function, or uses a relation or operator, that the catalog does not have. */
+  hasUnknownFunction = false;
+  hasUnknownName = false;
   mayDefine = false;
   leavesState = false;
   asksSequences = false;

@@ -75,6 +75,12 @@ export const pins = {
       'one, also through triggers, defaults, views, policies, operators and casts; those of dblink',
     '-',
   ),
+  'catalog not read yet': pin(
+    'behind DDL, until the catalog has been read again: what calls a function, reads or writes a relation that the last ' +
+      'catalog does not have, and in the transaction with the DDL whatever may change the session',
+    'the catalog has been read again, and shows that the statement leaves nothing behind; else the pin for ' +
+      'functions takes its place',
+  ),
   LOAD: pin('`LOAD`', '-; the server is closed behind its client', { isDiscarded: false }),
 } as const satisfies Readonly<Record<string, Pin>>;
 

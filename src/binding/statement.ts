@@ -3,14 +3,14 @@
  * session. One switch decides by the kind of statement; reach.ts and writes.ts look up the names. Called by make-plan.ts.
  */
 import type { StatementFacts } from '../sql/facts.ts';
-import { effectsOf } from './effects.ts';
+import { effectsOf, IN_FUNCTION, NOT_READ_YET } from './effects.ts';
 import { displayName, isTemporarySchema, reachOf } from './reach.ts';
 import type { BindContext } from './reach.ts';
 import { Reach } from './reached.ts';
 import { isAlikeOnStandby } from './standby.ts';
 import { isCopyToStdout, hasTemporaryKeyword } from './text.ts';
 import { WriteClosure, writeClosureOf } from './writes.ts';
-import type { SessionEffects, Tag } from './plan.ts';
+import type { PinReason, SessionEffects, Tag } from './plan.ts';
 
 export interface BoundStatement {
   readonly isRead: boolean;
@@ -181,9 +181,8 @@ export function bindStatement(facts: StatementFacts, context: BindContext): Boun
 
   const why = refusalOf(facts, kind) ?? reach.notRead;
   const isSuspect = (planned ?? reach).isSuspect || runsUnseen(facts, kind);
-  const leavesState = (planned ?? reach).leavesState;
   const isSelect = facts.kind === 'select' && !facts.isExplain;
-  const effects = effectsOf(facts, isSuspect, context.template, leavesState);
+  const effects = effectsOf(facts, isSuspect, context.template, pinsOfReach(planned ?? reach, context));
   const cacheWhy = why ?? (isSelect ? cacheRefusal(reach, context) : `${facts.verb} is not a SELECT`);
   return {
     isRead: why === undefined,
@@ -201,6 +200,15 @@ export function bindStatement(facts: StatementFacts, context: BindContext): Boun
     showsNames: (planned ?? reach).showsNames || readsNames(facts),
     asksSettings: reach.asksSettings,
   };
+}
+
+/** What the functions that it runs do to the session, or may do for all that is known. */
+function pinsOfReach(reach: Reach, { isBehindDdl }: BindContext): PinReason[] {
+  const { leavesState, hasUnknownFunction, hasUnknownName } = reach;
+  const pins: PinReason[] = leavesState ? [IN_FUNCTION] : [];
+  // A relation that the catalog does not have is a temporary one, unless there was DDL since.
+  if (hasUnknownFunction || (isBehindDdl && hasUnknownName)) pins.push(NOT_READ_YET);
+  return pins;
 }
 
 /** It names pg_prepared_statements. True of a PREPARE as well, because EXECUTE will run the statement. */

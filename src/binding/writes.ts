@@ -61,7 +61,10 @@ function writeName(
   // No other session sees a temporary table, so no cached answer depends on it.
   if (name.schema !== undefined && isTemporarySchema(name.schema)) return;
   const found = context.catalog.findRelations(name.schema, name.name, context.path);
-  if (found.length === 0) closure.addAll(`writes unknown relation ${displayName(name)}`);
+  if (found.length === 0) {
+    closure.addAll(`writes unknown relation ${displayName(name)}`);
+    reach.hasUnknownName = true;
+  }
   for (const relation of found) {
     if (facts.kind === 'refresh') reachRule(relation, context, reach);
     writeRelation(relation, actions, context, reach, closure);

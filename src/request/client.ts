@@ -114,6 +114,7 @@ export class ClientSession extends Session implements WireHandler {
     if (error !== undefined) this.services.log('debug', 'client_failed', error.message, { client: this.identity.id });
     this.stopWaiting();
     this.quietStep = undefined;
+    this.behindDdl?.leave();
     leaveUndecided(this);
     this.letServerGo();
     for (let unit = this.inFlight.shift(); unit !== undefined; unit = this.inFlight.shift()) {

@@ -18,7 +18,13 @@ export function bindFor(session: Session, classified: Classified, unit?: Unit): 
   const searchPath = isReadingUnsure(session, unit) ? unknownPath : known;
   // Whom "$user" in the search_path means.
   const user = role ?? database.serverUser(session.user);
-  return services.binder.bind(classified.facts, database.topology.catalog(), searchPath, user);
+  const { facts } = classified;
+  // Nobody else can read yet what its own transaction has made.
+  if (session.writes?.changesCatalog === true) return services.binder.bindBehindDdl(facts, undefined, searchPath, user);
+  const catalog = database.topology.catalog();
+  const last = catalog === undefined ? database.topology.lastCatalog() : undefined;
+  if (last !== undefined) return services.binder.bindBehindDdl(facts, last, searchPath, user);
+  return services.binder.bind(facts, catalog, searchPath, user);
 }
 
 /** Something that changes the search path is on the way, and may fail. */

@@ -66,6 +66,7 @@ export function settle(session: Session, unit: Unit, status: number): void {
   noteOpened(session, unit, status);
   session.status = status;
   if (session.state.isPinned) noteEnds(session, unit);
+  session.behindDdl?.answered();
   session.lastUnit = unit;
   countAnswer(session, unit);
   unit.messages = undefined;

@@ -4,7 +4,7 @@
  */
 import { isAscii } from 'node:buffer';
 import type { ServerConnection } from '../backend/server.ts';
-import type { PinReason, Plan, Tag } from '../binding/plan.ts';
+import type { PinReason, Tag } from '../binding/plan.ts';
 import type { Classified } from '../sql/facts.ts';
 import { noSuchTick } from '../util/ticks.ts';
 import { lastRoute } from './last-route.ts';
@@ -99,18 +99,6 @@ export class ClientRecord {
     const { server } = this;
     // The one that it has began with the same.
     if (server !== undefined) server.settings = settingsOf(server).withMissing(defaults);
-  }
-
-  /** A text was executed to its end: pins and what DISCARD takes away. */
-  effectsDone(plan: Plan): void {
-    const { effects } = plan;
-    this.state.applyEffects(effects);
-    if (effects.discards === 'all' || effects.resetsAll) this.preferences = this.startPreferences;
-  }
-
-  /** A text failed behind some statements that were executed: what a rollback does not take back is left. */
-  effectsInPart(plan: Plan): void {
-    this.state.pinForGood(plan.effects, plan.mayCommit);
   }
 
   showSetting(name: string): string {

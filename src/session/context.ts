@@ -45,6 +45,11 @@ export interface Parked {
   readonly deadlineMs: number;
 }
 
+/** A session that keeps its server until the catalog has been read again (concerns/behind-ddl.ts). */
+export interface PinnedBehindDdl {
+  catalogConfirmed(): void;
+}
+
 /** One per database that clients use. */
 export interface Database {
   readonly name: string;
@@ -54,6 +59,7 @@ export interface Database {
   readonly turn: Turn;
   /** Somebody has asked for currval() or lastval() (sequences.ts). */
   hasAskedSequences: boolean;
+  readonly pinnedBehindDdl: Set<PinnedBehindDdl>;
   settings(): PoolSettings;
   /** Whom a client's servers are logged in as. */
   serverUser(user: string): string;

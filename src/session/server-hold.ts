@@ -4,6 +4,8 @@
  */
 import type { AnswerReceiver, ServerConnection } from '../backend/server.ts';
 import type { UnderWay } from '../cache/types.ts';
+import { NOT_READ_YET } from '../binding/effects.ts';
+import type { Plan } from '../binding/plan.ts';
 import type { PoolMode } from '../config/config.ts';
 import type { Wire } from '../net/wire.ts';
 import type { Pool } from '../pool/pool.ts';
@@ -12,6 +14,7 @@ import type { NodeState } from '../topology/types.ts';
 import { Ring } from '../util/ring.ts';
 import { AbandonedAnswers } from './abandoned-answers.ts';
 import { ClientRecord } from './client-record.ts';
+import { BehindDdl } from './concerns/behind-ddl.ts';
 import { takeNotices } from './login-notices.ts';
 import type { Unit } from './unit.ts';
 
@@ -30,6 +33,8 @@ export abstract class ServerHold extends ClientRecord {
   opening: string | undefined;
   /** The open transaction is on no server any more; this begins it again on the next one. */
   reopening: string | undefined;
+  /** As long as it is pinned behind DDL. */
+  behindDdl: BehindDdl | undefined;
   /** The rest of the last unit in flight: it waits for the server's word on a statement (forward-all.ts). */
   paused: (() => void) | undefined;
 
@@ -53,6 +58,25 @@ export abstract class ServerHold extends ClientRecord {
     if (this.keepsServer) return true;
     for (let i = 0; i < this.inFlight.length; i++) if (this.inFlight.at(i)?.begins === true) return true;
     return false;
+  }
+
+  /** A text was executed to its end: pins and what DISCARD takes away. */
+  effectsDone(plan: Plan): void {
+    const { effects } = plan;
+    this.state.applyEffects(effects);
+    this.noteBehindDdl(plan);
+    if (effects.discards === 'all' || effects.resetsAll) this.preferences = this.startPreferences;
+  }
+
+  /** A text failed behind some statements that were executed: what a rollback does not take back is left. */
+  effectsInPart(plan: Plan): void {
+    this.state.pinForGood(plan.effects, plan.mayCommit);
+    this.noteBehindDdl(plan);
+  }
+
+  private noteBehindDdl({ effects, facts }: Plan): void {
+    if (!effects.pins.includes(NOT_READ_YET) || !this.state.pins.has(NOT_READ_YET)) return;
+    (this.behindDdl ??= new BehindDdl(this)).ran(facts);
   }
 
   attached(pool: Pool, server: ServerConnection, node: NodeState | undefined): void {

@@ -26,6 +26,8 @@ export interface TopologyOptions {
   readonly readCatalog: (query: ProbeQuery) => Promise<Catalog>;
   readonly catalogFingerprint?: (query: ProbeQuery) => Promise<string>;
   readonly onCatalog?: (catalog: Catalog) => void;
+  /** The catalog was read from the primary, or was found to be as it was. */
+  readonly onCatalogConfirmed?: () => void;
   /** For the metric node_ejections_total{reason}. */
   readonly onEjection?: (node: string, reason: NodeFailure) => void;
   /** Shared by all databases, so that a server is watched once; absent: of its own. */

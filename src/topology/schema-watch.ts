@@ -23,6 +23,8 @@ export interface SchemaWatchOptions extends CatalogLinkOptions {
   /** A short text that differs when the catalog does; undefined: only changes through Weir are noticed. */
   readonly fingerprint: ((query: ProbeQuery) => Promise<string>) | undefined;
   readonly onCatalog: (catalog: Catalog) => void;
+  /** The catalog was read from the primary, or was found to be as it was. */
+  readonly onConfirmed?: () => void;
   readonly onProblem: (problem: string) => void;
   readonly pollMs?: number;
   /** Has there been a client lately? Absent: always. */
@@ -39,6 +41,8 @@ const RETRY_MAX_MS = 5000;
 export class SchemaWatch implements SchemaClock {
   readonly #options: SchemaWatchOptions;
   #catalog: Catalog | undefined;
+  /** The one before the change of which it was heard. */
+  #last: Catalog | undefined;
   #isFromPrimary = false;
   #fingerprint: string | undefined;
   /** Changes heard of; a catalog is only true if none came while it was being read. */
@@ -75,6 +79,11 @@ export class SchemaWatch implements SchemaClock {
 
   get catalog(): Catalog | undefined {
     return this.#isCompared ? this.#catalog : undefined;
+  }
+
+  /** What was last known of it, however old that is. */
+  get last(): Catalog | undefined {
+    return this.#catalog ?? this.#last;
   }
 
   get isAsleep(): boolean {
@@ -156,6 +165,7 @@ export class SchemaWatch implements SchemaClock {
   /** The catalog is not what it was: nothing is known until it was read again, from the primary. */
   changed(): void {
     this.#changes++;
+    this.#last = this.last;
     this.#catalog = undefined;
     this.kick();
   }
@@ -240,7 +250,7 @@ export class SchemaWatch implements SchemaClock {
     if (changes !== this.#changes) return true;
     if (fingerprint === this.#fingerprint) {
       this.#isCompared = true;
-      if (source.isPrimary) this.confirmed = number;
+      if (source.isPrimary) this.#confirm(number);
       return false;
     }
     this.changed();
@@ -261,7 +271,12 @@ export class SchemaWatch implements SchemaClock {
     this.#isCompared = true;
     this.hasTried ||= source.isPrimary;
     this.#options.onCatalog(catalog);
-    if (source.isPrimary) this.confirmed = number;
+    if (source.isPrimary) this.#confirm(number);
     return false;
+  }
+
+  #confirm(number: number): void {
+    this.confirmed = number;
+    this.#options.onConfirmed?.();
   }
 }

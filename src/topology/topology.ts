@@ -103,6 +103,7 @@ class DatabaseTopology implements Topology {
       readCatalog: options.readCatalog,
       fingerprint: options.catalogFingerprint,
       onCatalog: (catalog) => this.#catalogRead(catalog),
+      onConfirmed: () => options.onCatalogConfirmed?.(),
       onProblem: (problem) => this.#catalogFailed(problem),
     });
   }
@@ -151,6 +152,10 @@ class DatabaseTopology implements Topology {
 
   catalog(): Catalog | undefined {
     return this.schema.catalog;
+  }
+
+  lastCatalog(): Catalog | undefined {
+    return this.schema.last;
   }
 
   catalogChanged(): void {

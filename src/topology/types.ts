@@ -117,6 +117,8 @@ export interface Topology {
   snapshot(): TopologySnapshot;
   /** Undefined until it was read once (then nothing is provably a read). A new object after each change. */
   catalog(): Catalog | undefined;
+  /** The last one that was read; behind DDL it is not true any more. */
+  lastCatalog(): Catalog | undefined;
   /** A Weir client ran DDL, GRANT or the like: read the catalog again; until then `catalog()` is undefined. */
   catalogChanged(): void;
   /** A transport-level failure of a pooled connection (never an SQL error, never a full pool). */

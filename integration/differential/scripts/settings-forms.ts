@@ -14,6 +14,21 @@ const saidSteps = (says: readonly string[]): Step[] => [
   a(told),
 ];
 
+const seen: readonly Step[] = [b('SHOW work_mem'), b('SHOW work_mem'), a('SHOW work_mem'), b('SHOW work_mem')];
+/** Behind DDL it is not known for a moment what functions, triggers and views do. */
+const behindDdl = (what: string, sets: string, making: readonly string[] = []): Script[] => [
+  script(
+    `${what} that sets for good, behind DDL`,
+    [...making.map((sql) => a(sql)), a('CREATE TABLE s_any ()', sets), ...seen],
+    atOnce,
+  ),
+  script(
+    `${what} that sets for good, behind DDL in a transaction`,
+    [...making.map((sql) => a(sql)), a('BEGIN; CREATE TABLE s_any (); COMMIT', sets), ...seen],
+    atOnce,
+  ),
+];
+
 export const settingsForms = [
   said(
     'SET TIME ZONE',
@@ -133,6 +148,49 @@ export const settingsForms = [
     ],
     atOnce,
   ),
+  ...behindDdl('a function', "SELECT f_set('work_mem', '701kB')"),
+  ...behindDdl('a trigger', 'INSERT INTO sets VALUES (1)', [
+    'CREATE TABLE sets (i int)',
+    `CREATE FUNCTION sets() RETURNS trigger LANGUAGE plpgsql AS
+     $$ BEGIN PERFORM set_config('work_mem', '701kB', false); RETURN NULL; END $$`,
+    'CREATE TRIGGER sets AFTER INSERT ON sets FOR EACH ROW EXECUTE FUNCTION sets()',
+  ]),
+  ...behindDdl('a view', 'SELECT * FROM sets', ["CREATE VIEW sets AS SELECT f_set('work_mem', '701kB')"]),
+  ...behindDdl('a procedure', 'CALL sets()', [
+    `CREATE PROCEDURE sets() LANGUAGE plpgsql AS $$ BEGIN PERFORM f_set('work_mem', '701kB'); END $$`,
+  ]),
+  script(
+    'a function that sets for good, made a moment ago',
+    [
+      a(
+        `CREATE FUNCTION sets() RETURNS void LANGUAGE plpgsql AS
+         $$ BEGIN PERFORM set_config('work_mem', '701kB', false); END $$`,
+        'SELECT sets()',
+      ),
+      ...seen,
+    ],
+    atOnce,
+  ),
+  script(
+    'a function that sets for good, made in the same transaction',
+    [
+      a('BEGIN'),
+      a(`CREATE FUNCTION sets() RETURNS void LANGUAGE plpgsql AS
+         $$ BEGIN PERFORM set_config('work_mem', '701kB', false); END $$`),
+      a('SELECT sets()'),
+      a('COMMIT'),
+      ...seen,
+    ],
+    atOnce,
+  ),
+  script('functions that set nothing, made a moment ago', [
+    a("CREATE FUNCTION sets() RETURNS int LANGUAGE sql AS 'SELECT 1'", 'SELECT sets()'),
+    b('SELECT sets()'),
+    a("CREATE OR REPLACE FUNCTION sets() RETURNS int LANGUAGE sql AS 'SELECT 2'", 'SELECT sets()'),
+    b('SELECT sets()'),
+    a('DROP FUNCTION sets()', 'SELECT sets()'),
+    b('SELECT sets()'),
+  ]),
   script(
     'DO that sets, for good and locally',
     [
