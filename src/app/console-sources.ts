@@ -2,6 +2,7 @@
  * What the admin console and the metrics see of the app: rows made on the fly. No decisions; actions are in
  * console/actions.ts.
  */
+import { shownState } from '../backend/server-state.ts';
 import type { ConsoleActions, ConsoleSources, DatabaseRow, PreparedRow } from '../console/sources.ts';
 import { listSettings } from '../config/show.ts';
 import type { Config } from '../config/config.ts';
@@ -89,7 +90,7 @@ function* serversOf(parts: SourceParts, database: DatabaseRuntime): Iterable<Ser
         database: database.name,
         user: pool.user,
         node: server.node.name,
-        state: server.state,
+        state: shownState(server.state),
         host: server.node.host,
         port: server.node.port,
         processId: server.processId,

@@ -46,6 +46,8 @@ export interface AnswerReceiver {
   recounted?(readies: number, status: number): void;
   /** Nobody would notice if the connection were closed now. Absent: the same as true. */
   mayLose?(): boolean;
+  /** Its client must keep the server (pins of the session). Absent: it need not. */
+  readonly isPinned?: boolean;
   /** What its client takes for the pid of the server. Absent: it has no client. */
   readonly processId?: number;
   /** It does not take bytes as fast as it is given them: the server is not read meanwhile. Absent: never. */

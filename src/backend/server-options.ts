@@ -79,7 +79,14 @@ export function nameSender(buffer: Buffer, start: number, serverPid: number, cli
   if (clientPid !== undefined && buffer.readInt32BE(start + 5) === serverPid) buffer.writeInt32BE(clientPid, start + 5);
 }
 
-/** `Server`: the connection made of them, as those know it who hear of its end. */
+/** Who is told what becomes of a connection. `Server`: its type. */
+export interface ServerOwner<Server> {
+  closed(server: Server, why: string): void;
+  /** A bug of Weir's: counted and logged. */
+  unexpected(error: Error): void;
+}
+
+/** `Server`: the connection that is made of them. */
 export interface ServerOptions<Server> {
   readonly id: number;
   readonly node: NodeConfig;
@@ -87,5 +94,5 @@ export interface ServerOptions<Server> {
   readonly turn: TurnWriter;
   readonly maxPreparedStatements: number;
   readonly nowMs: number;
-  readonly onClosed: (server: Server, why: string) => void;
+  readonly owner: ServerOwner<Server>;
 }

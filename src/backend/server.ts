@@ -9,8 +9,8 @@ import { terminate } from '../protocol/write.ts';
 import { mayReadFor } from '../net/flow.ts';
 import { Wire, type WireHandler } from '../net/wire.ts';
 import type { NodeConfig } from '../config/config.ts';
-import type { ServerState } from '../pool/types.ts';
-import type { ServerOptions } from './server-options.ts';
+import type { ServerOptions, ServerOwner } from './server-options.ts';
+import { nextServerState, type ServerEvent, type ServerState } from './server-state.ts';
 import { Incoming, type Speaker } from './incoming.ts';
 import { runInternal } from './internal-query.ts';
 import type { AnswerReceiver } from './receiver.ts';
@@ -37,19 +37,14 @@ export class ServerConnection implements WireHandler, Speaker {
   unnamed: unknown = undefined;
   /** Whose values of sequences it knows (session/concerns/sequences.ts). */
   sequencesOf: object | 'several' | undefined;
-  /** It is being made ready for the next client; resolves when that is over, one way or the other. */
-  reset: Promise<void> | undefined;
   /** Custom settings that were ever set on it: not even DISCARD ALL takes them away. */
   customSettings: Set<string> | undefined;
   txStatus: number = TxStatus.Idle;
-  state: ServerState = 'idle';
   requestAtMs = 0;
   /** May carry session state that nobody followed: cleaned before another client gets it. */
   isSuspect = false;
   /** To be closed instead of going back to the pool (lifetime, RECONNECT, a cancel that is still under way ...). */
   isCloseNeeded = false;
-  /** Its client must keep it (pins of the session). */
-  isPinned = false;
   /** When the oldest of the answers it owes began to be owed, ms; how long a lane has stood still. */
   lastReadyAtMs = 0;
   /** The beginning of a message was sent, the rest is still to come: nobody else may speak. */
@@ -60,12 +55,13 @@ export class ServerConnection implements WireHandler, Speaker {
   readonly holders = new Holders();
   /** Filled by `owe` alone; whoever sends in the middle of a COPY says so there. */
   readonly answers: AnswerQueue<AnswerReceiver>;
-  private readonly onClosed: (server: ServerConnection, why: string) => void;
+  private readonly owner: ServerOwner<ServerConnection>;
   /** What the server remarked during log-in, for the client that it was opened for; then empty. */
   notices: readonly Buffer[];
   private readonly farewell = new Farewell();
   private readonly incoming: Incoming;
-  private isDead = false;
+  private current: ServerState = 'login';
+  private lastReset: Promise<void> | undefined;
 
   constructor(options: ServerOptions<ServerConnection>) {
     this.id = options.id;
@@ -77,11 +73,54 @@ export class ServerConnection implements WireHandler, Speaker {
     this.notices = options.link.notices;
     this.connectedAtMs = options.nowMs;
     this.prepared = new PreparedSet(options.maxPreparedStatements);
-    this.onClosed = options.onClosed;
+    this.owner = options.owner;
     this.incoming = new Incoming(this, this.holders, this.farewell);
     this.answers = this.incoming.answers;
     this.wire = new Wire(options.link.socket, this, options.turn);
     this.wire.start(options.link.leftover);
+  }
+
+  /* ---- state ---- */
+
+  get state(): ServerState {
+    return this.current;
+  }
+
+  /**
+   * Moves the connection to its next state. False: the table has no such move, so there is a bug; it was counted, and this
+   * one connection is closed.
+   */
+  move(event: ServerEvent): boolean {
+    const next = nextServerState(this.current, event);
+    if (next === undefined) {
+      const why = `a server connection in the state "${this.current}" had the event "${event}"`;
+      this.owner.unexpected(new Error(why));
+      this.destroy(why);
+      return false;
+    }
+    this.current = next;
+    return true;
+  }
+
+  get isAlive(): boolean {
+    return this.current !== 'closed';
+  }
+
+  /** While it is being reset: resolves when that is over, one way or the other. */
+  get reset(): Promise<void> | undefined {
+    return this.current === 'resetting' ? this.lastReset : undefined;
+  }
+
+  set reset(over: Promise<void> | undefined) {
+    this.lastReset = over;
+  }
+
+  /** A CancelRequest was sent to it: no other client gets it until that has arrived. */
+  cancelSent(arrived: Promise<void>): void {
+    const all = Promise.all([this.cancelling, arrived]).then(() => {
+      if (this.cancelling === all) this.cancelling = undefined;
+    });
+    this.cancelling = all;
   }
 
   /* ---- requests ---- */
@@ -93,7 +132,7 @@ export class ServerConnection implements WireHandler, Speaker {
 
   /** Notes what a message just sent will bring; a Fake whose turn it is is said at once. */
   owe(answer: Answer<AnswerReceiver>): void {
-    if (this.isDead) return this.tooLate(answer);
+    if (!this.isAlive) return this.tooLate(answer);
     this.answers.push(answer);
     if (answer.kind === Owed.Fake) this.incoming.sayFakes();
     if (!this.wire.isReading) this.wire.regulate();
@@ -112,10 +151,6 @@ export class ServerConnection implements WireHandler, Speaker {
 
   get isQuiet(): boolean {
     return this.answers.isQuiet && !this.isMidMessage;
-  }
-
-  get isAlive(): boolean {
-    return !this.isDead;
   }
 
   /** Whose answer is coming, or comes next. */
@@ -147,7 +182,7 @@ export class ServerConnection implements WireHandler, Speaker {
 
   /** Says good-bye and closes. */
   close(why: string): void {
-    if (this.isDead) return;
+    if (!this.isAlive) return;
     this.farewell.byUs(why);
     this.wire.end(terminate);
   }
@@ -173,13 +208,12 @@ export class ServerConnection implements WireHandler, Speaker {
   }
 
   closed(error: Error | undefined): void {
-    if (this.isDead) return;
-    this.isDead = true;
-    this.state = 'closing';
+    if (!this.isAlive) return;
+    this.move('closed');
     const end = this.farewell.end(error);
     const owed = this.answers.drain();
     const receivers = this.holders.withThoseOwed(owed);
-    this.onClosed(this, end.why);
+    this.owner.closed(this, end.why);
     for (const receiver of receivers) receiver.lost(end, receiver === this.incoming.streamFor, owed.includes(receiver));
   }
 }

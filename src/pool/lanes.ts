@@ -18,13 +18,23 @@ export class Lanes {
   private readonly servers = new Set<ServerConnection>();
   private newest: ServerConnection | undefined;
 
+  /** Others may send short reads to the server from now on. */
   open(server: ServerConnection, nowMs: number): void {
+    if (!server.move('lane opened')) return;
     server.lastReadyAtMs = nowMs;
     this.servers.add(server);
     this.newest = server;
   }
 
+  /** Nobody else may come to the server any more, if it is a lane. Those who have it keep it. */
   close(server: ServerConnection): void {
+    if (server.state !== 'shared') return;
+    this.leave(server);
+    server.move('lane closed');
+  }
+
+  /** The server is on its way to another state. */
+  leave(server: ServerConnection): void {
     this.servers.delete(server);
     if (this.newest === server) this.newest = undefined;
   }
@@ -57,7 +67,7 @@ export class Lanes {
     for (const server of this.servers) {
       if (server.sharers > 1 && nowMs - server.lastReadyAtMs > heldUpAfterMs) found.push(server);
     }
-    for (const server of found) this.servers.delete(server);
+    for (const server of found) this.close(server);
     return found;
   }
 }

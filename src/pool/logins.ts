@@ -76,8 +76,7 @@ export class Logins implements BudgetMember {
     if (fresh === undefined) return undefined;
     if (!this.joined(fresh)) this.open();
     else if (state.isUnwanted(fresh)) fresh.close('no longer needed');
-    else {
-      state.handedOut(fresh);
+    else if (state.handedOut(fresh)) {
       // For the client that was counted with the one before.
       state.uncount();
       return fresh;
@@ -115,7 +114,7 @@ export class Logins implements BudgetMember {
       return false;
     }
     state.add(server);
-    return true;
+    return server.move('logged in');
   }
 
   private failed(problem: ConnectProblem): void {

@@ -50,7 +50,7 @@ export class PoolState {
   remove(server: ServerConnection): boolean {
     if (!this.all.delete(server)) return false;
     this.resetting.delete(server);
-    this.lanes.close(server);
+    this.lanes.leave(server);
     const at = this.idle.indexOf(server);
     if (at !== -1) this.idle.splice(at, 1);
     return true;
@@ -65,12 +65,14 @@ export class PoolState {
     return server.isCloseNeeded || this.isClosed || this.isPaused || this.all.size > this.limit;
   }
 
-  handedOut(server: ServerConnection): void {
-    server.state = 'active';
+  /** False: it cannot be handed out, and is closed. */
+  handedOut(server: ServerConnection): boolean {
+    if (!server.move('handed out')) return false;
     server.requestAtMs = this.options.nowMs();
     this.figures.checkouts++;
     const inUse = this.all.size - this.idle.length - this.resetting.size;
     if (inUse > this.figures.peakInUse) this.figures.peakInUse = inUse;
+    return true;
   }
 
   /** What was handed out is not for another client. */
@@ -85,7 +87,7 @@ export class PoolState {
 
   stats(): PoolStats {
     let pinned = 0;
-    for (const server of this.all) if (server.isPinned) pinned++;
+    for (const server of this.all) if (server.holders.last?.isPinned === true) pinned++;
     return {
       database: this.options.database,
       user: this.options.user,

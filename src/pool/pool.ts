@@ -51,8 +51,7 @@ export class Pool implements PoolControl {
     const { state } = this;
     if (state.idle.length === 0 || state.line.length > 0 || state.isPaused) return undefined;
     const server = takeIdle(state.idle, state.settings.serverRoundRobin, isFit);
-    state.handedOut(server);
-    return server;
+    return state.handedOut(server) ? server : this.tryCheckout(isFit);
   }
 
   /** That very server, if it is idle and nobody waits for it already. */
@@ -61,8 +60,7 @@ export class Pool implements PoolControl {
     const at = state.idle.indexOf(server);
     if (at === -1 || state.line.length > 0 || state.isPaused) return undefined;
     state.idle.splice(at, 1);
-    state.handedOut(server);
-    return server;
+    return state.handedOut(server) ? server : undefined;
   }
 
   /**
@@ -100,8 +98,9 @@ export class Pool implements PoolControl {
 
   /** From now on others may share it (its client only reads), or not. */
   setLane(server: ServerConnection, isLane: boolean): void {
-    if (isLane && server.isAlive) this.state.lanes.open(server, this.state.options.nowMs());
-    else this.state.lanes.close(server);
+    const { lanes, options } = this.state;
+    if (!isLane) lanes.close(server);
+    else if (server.isAlive) lanes.open(server, options.nowMs());
   }
 
   /**
@@ -130,7 +129,7 @@ export class Pool implements PoolControl {
     const isPossible = state.all.has(server) && !state.isPaused && !state.isClosed;
     // Through `closed` whoever waits would take the place.
     if (isPossible) state.all.delete(server);
-    state.lanes.close(server);
+    state.lanes.leave(server);
     server.close('its client cannot use it');
     return isPossible ? this.logins.renew() : Promise.resolve(undefined);
   }
@@ -202,7 +201,7 @@ export class Pool implements PoolControl {
     state.isPaused = false;
     this.logins.endPause();
     while (state.idle.length > 0 && state.line.length > 0) {
-      this.returns.grant(takeIdle(state.idle, state.settings.serverRoundRobin), state.line.take() as Ticket);
+      this.returns.grant(takeIdle(state.idle, state.settings.serverRoundRobin));
     }
     this.logins.open();
   }

@@ -18,11 +18,7 @@ const discardAllButSequences = [
 
 export async function resetServer(server: ServerConnection): Promise<void> {
   const keepsSequences = typeof server.sequencesOf === 'object';
-  try {
-    await server.run(keepsSequences ? discardAllButSequences : 'DISCARD ALL');
-  } finally {
-    server.reset = undefined;
-  }
+  await server.run(keepsSequences ? discardAllButSequences : 'DISCARD ALL');
   if (!keepsSequences) server.sequencesOf = undefined;
   server.prepared.clear();
   server.settings = undefined;

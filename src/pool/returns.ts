@@ -20,36 +20,39 @@ export class Returns {
   checkin(server: ServerConnection, isDirty: boolean): void {
     const { state } = this;
     state.figures.heldTotalMs += state.options.nowMs() - server.requestAtMs;
-    state.lanes.close(server);
-    if (!server.isAlive) return;
-    if (server.cancelling !== undefined) return this.afterCancel(server, isDirty);
+    state.lanes.leave(server);
+    if (server.isAlive && server.move('given back')) this.assign(server, isDirty);
+  }
+
+  private assign(server: ServerConnection, isDirty: boolean): void {
+    const { state } = this;
+    if (server.cancelling !== undefined) return this.afterCancel(server, server.cancelling, isDirty);
     if (state.isExpired(server) || state.settings.serverLifetimeMs === 0) server.isCloseNeeded = true;
     if (isDirty && !state.isUnwanted(server)) this.reset(server);
     else this.available(server);
   }
 
   /** A cancel that is still on its way would hit the next client's statement: the server waits for it. */
-  private afterCancel(server: ServerConnection, isDirty: boolean): void {
+  private afterCancel(server: ServerConnection, cancelling: Promise<void>, isDirty: boolean): void {
     const { state } = this;
-    server.state = 'resetting';
+    if (!server.move('waits for cancel')) return;
     state.resetting.set(server, Infinity);
     const arrived = (): void => {
       state.resetting.delete(server);
-      server.cancelling = undefined;
       server.requestAtMs = state.options.nowMs();
-      this.checkin(server, isDirty);
+      if (server.isAlive && server.move('cancel arrived')) this.assign(server, isDirty);
     };
-    server.cancelling?.then(arrived, arrived);
+    cancelling.then(arrived, arrived);
   }
 
   private reset(server: ServerConnection): void {
     const { state } = this;
-    server.state = 'resetting';
+    if (!server.move('reset begun')) return;
     state.resetting.set(server, state.options.nowMs() + resetTimeoutMs);
     server.reset = resetServer(server).then(
       () => {
         state.resetting.delete(server);
-        if (server.isAlive) this.available(server);
+        if (server.isAlive && server.move('reset done')) this.available(server);
       },
       (error: Error) => server.destroy(`the reset failed: ${error.message}`),
     );
@@ -58,20 +61,18 @@ export class Returns {
   available(server: ServerConnection): void {
     const { state } = this;
     if (state.isUnwanted(server)) return server.close('no longer needed');
-    const ticket = state.line.take();
-    if (ticket === undefined) {
-      server.state = 'idle';
-      server.requestAtMs = state.options.nowMs();
-      state.idle.push(server);
-      return;
-    }
-    this.grant(server, ticket);
+    if (state.line.length > 0) return this.grant(server);
+    if (!server.move('kept idle')) return;
+    server.requestAtMs = state.options.nowMs();
+    state.idle.push(server);
   }
 
-  grant(server: ServerConnection, ticket: Ticket): void {
+  /** To the one who has waited longest. There must be one. */
+  grant(server: ServerConnection): void {
     const { state } = this;
+    if (!state.handedOut(server)) return;
+    const ticket = state.line.take() as Ticket;
     state.figures.waited(state.options.nowMs() - ticket.sinceMs);
-    state.handedOut(server);
     ticket.waiter.granted(server);
     this.fillLane(server);
   }

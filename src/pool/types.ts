@@ -79,7 +79,8 @@ export interface PoolControl {
   reconnect(): void;
 }
 
-export type ServerState = 'login' | 'idle' | 'active' | 'resetting' | 'closing';
+/** What a server connection does, in few words: its state is one of backend/server-state.ts. */
+export type ShownServerState = 'login' | 'idle' | 'active' | 'resetting' | 'closing';
 
 /** A row of SHOW SERVERS. */
 export interface ServerStats {
@@ -89,7 +90,7 @@ export interface ServerStats {
   readonly node: string;
   /** Absent: an ordinary connection, in a pool. */
   readonly replication?: ReplicationKind;
-  readonly state: ServerState;
+  readonly state: ShownServerState;
   readonly host: string;
   readonly port: number;
   readonly processId: number;

@@ -136,7 +136,6 @@ export class ClientSession extends Session implements WireHandler {
       return this.leaveLane();
     }
     this.detach(server);
-    server.isPinned = false;
     leaveSequences(this, server);
     if (server.isAlive && server.isQuiet && server.txStatus === TxStatus.Idle && this.inFlight.length === 0) {
       pool.checkin(server, server.isSuspect || this.state.isPinned || this.poolMode === 'session');

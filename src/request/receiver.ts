@@ -29,6 +29,10 @@ export class Receiver implements AnswerReceiver {
     this.session = session;
   }
 
+  get isPinned(): boolean {
+    return this.session.state.isPinned;
+  }
+
   relay(buffer: Buffer, start: number, end: number): void {
     const { session } = this;
     const unit = session.inFlight.peek();

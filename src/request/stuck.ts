@@ -3,6 +3,7 @@
  * that it looks so now; who looks again and again, and what follows, is app/watchdog.ts. Reads, changes nothing.
  */
 import type { ServerConnection } from '../backend/server.ts';
+import { shownState } from '../backend/server-state.ts';
 import type { ClientSession } from './client.ts';
 import type { StuckKind } from '../session/types.ts';
 
@@ -50,7 +51,8 @@ function ofSockets(session: ClientSession): Suspicion | undefined {
 
 /** @param isHeld some session has it */
 export function suspicionOfServer(server: ServerConnection, isHeld: boolean): Suspicion | undefined {
-  const { state, isQuiet, sharers } = server;
+  const { isQuiet, sharers } = server;
+  const state = shownState(server.state);
   if (state === 'idle') {
     return isQuiet && sharers === 0 ? undefined : { kind: 'server_owes_nobody', of: server, mayWait: false };
   }
@@ -89,13 +91,13 @@ export function describeSession(session: ClientSession, nowMs: number): object {
 }
 
 export function describeServer(server: ServerConnection, nowMs: number): object {
-  const { id, node, processId, state, isAlive, isQuiet, sharers, wire } = server;
+  const { id, node, processId, isAlive, isQuiet, sharers, wire } = server;
   const { isInBatch, isInCopy, isUnsure } = server.answers;
   return {
     id,
     node: node.name,
     processId,
-    ...{ state, isAlive, isQuiet, isInBatch, isInCopy, isUnsure, sharers },
+    ...{ state: shownState(server.state), isAlive, isQuiet, isInBatch, isInCopy, isUnsure, sharers },
     isOwed: server.head !== undefined,
     isBeingCancelled: server.cancelling !== undefined,
     socket: { isPaused: wire.isPaused, isFull: wire.isFull, willDrain: wire.willDrain },

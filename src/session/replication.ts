@@ -13,7 +13,7 @@ import type { TurnWriter } from '../net/turn.ts';
 import { Backend, Frontend } from '../protocol/codes.ts';
 import { ProtocolError } from '../protocol/read.ts';
 import { errorResponse, terminate } from '../protocol/write.ts';
-import type { ServerState } from '../pool/types.ts';
+import type { ShownServerState } from '../pool/types.ts';
 import type { ClientIdentity } from './client-record.ts';
 import { probeClient } from './probe-unread.ts';
 import { RelaySide } from './relay-side.ts';
@@ -208,7 +208,7 @@ export class ReplicationSession {
     return this.clientSide.wire.sentBytes;
   }
 
-  get serverState(): ServerState {
+  get serverState(): ShownServerState {
     return this.outstanding > 0 ? 'active' : 'idle';
   }
 

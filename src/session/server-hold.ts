@@ -78,11 +78,7 @@ export abstract class ServerHold extends ClientRecord {
   release(): void {
     const { server, pool } = this;
     if (server === undefined || pool === undefined || this.inFlight.length > 0) return;
-    if (server.sharers === 1) {
-      if (!server.isQuiet) return;
-      server.isPinned = this.state.isPinned;
-      if (this.mustStay) return;
-    }
+    if (server.sharers === 1 && (!server.isQuiet || this.mustStay)) return;
     this.detach(server);
     if (server.sharers === 0) pool.checkin(server, server.isSuspect);
     else pool.fillLane(server);

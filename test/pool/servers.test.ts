@@ -200,7 +200,7 @@ describe('a cancel that is still on its way', () => {
     const [server] = await scene.logIn();
     if (server === undefined) throw new Error('no server');
     let arrive: () => void = () => undefined;
-    server.cancelling = new Promise((resolve) => (arrive = resolve));
+    server.cancelSent(new Promise((resolve) => (arrive = resolve)));
     const second = scene.wait('second');
     scene.giveBack(first);
     await settled();
@@ -219,7 +219,7 @@ describe('a cancel that is still on its way', () => {
     const [server] = await scene.logIn();
     if (server === undefined) throw new Error('no server');
     let arrive: () => void = () => undefined;
-    server.cancelling = new Promise((resolve) => (arrive = resolve));
+    server.cancelSent(new Promise((resolve) => (arrive = resolve)));
     scene.giveBack(first);
     server.destroy('killed by the test');
     arrive();
