@@ -94,13 +94,13 @@ function* serversOf(parts: SourceParts, database: DatabaseRuntime): Iterable<Ser
         host: server.node.host,
         port: server.node.port,
         processId: server.processId,
-        hasTls: server.hasTls,
+        hasTls: server.login.hasTls,
         connectedAtMs: epochMs + server.connectedAtMs,
         requestAtMs: epochMs + server.requestAtMs,
         clientId: holders.get(server.id) ?? 0,
         preparedStatements: server.prepared.size,
         isCloseNeeded: server.isCloseNeeded,
-        serverVersion: server.parameters.get('server_version') ?? '',
+        serverVersion: server.login.parameters.get('server_version') ?? '',
       };
     }
   }

@@ -3,31 +3,31 @@
  * in as few pieces as it can. Sends and closes nothing, but for the question how a failed COPY ended (recount.ts).
  * Made by server.ts.
  */
-import { Backend, describeType } from '../protocol/codes.ts';
+import { Backend, TxStatus, describeType } from '../protocol/codes.ts';
 import { AnswerQueue, endsBatch, Owed, type Answer } from '../protocol/answers.ts';
 import { FrameScanner, type FrameSink } from '../protocol/scanner.ts';
 import { ProtocolError, readErrorFields, readPair } from '../protocol/read.ts';
 import type { Holders } from './holders.ts';
 import type { Farewell } from './last-words.ts';
+import type { LoginResult } from './login-result.ts';
 import type { AnswerReceiver } from './receiver.ts';
 import { countingMark, Recount } from './recount.ts';
 import { Run } from './run.ts';
 import { mayStreamMessage, nameSender, readyStatus, sayError, wholeAnswerTo } from './server-options.ts';
 
-/** The connection that it comes in on. */
-export interface Speaker {
-  readonly processId: number;
-  /** What the server reports (ParameterStatus). */
-  readonly parameters: Map<string, string>;
-  txStatus: number;
-  /** The beginning of a message was sent, the rest is still to come. */
-  readonly isMidMessage: boolean;
+/** The connection that the messages come in on. */
+export interface MessageSource {
+  readonly login: LoginResult;
   send(bytes: Buffer): void;
 }
 
 export class Incoming implements FrameSink {
   readonly answers = new AnswerQueue<AnswerReceiver>();
-  private readonly server: Speaker;
+  /** As of the last ReadyForQuery. */
+  txStatus: number = TxStatus.Idle;
+  /** The beginning of a message to the server was sent, and the rest is still to come. */
+  isMidMessage = false;
+  private readonly server: MessageSource;
   private readonly holders: Holders;
   private readonly farewell: Farewell;
   private readonly scanner: FrameScanner;
@@ -36,7 +36,7 @@ export class Incoming implements FrameSink {
   /** Receiver of the frame that is being streamed; undefined: nobody. */
   streamFor: AnswerReceiver | undefined;
 
-  constructor(server: Speaker, holders: Holders, farewell: Farewell) {
+  constructor(server: MessageSource, holders: Holders, farewell: Farewell) {
     this.server = server;
     this.holders = holders;
     this.farewell = farewell;
@@ -146,7 +146,7 @@ export class Incoming implements FrameSink {
 
   private readyForQuery(head: Answer<AnswerReceiver>, status: number): void {
     if (!endsBatch(head.kind)) this.unexpected(Backend.ReadyForQuery);
-    this.server.txStatus = status;
+    this.txStatus = status;
     this.farewell.goesOn();
     this.relaying.flush();
     this.next();
@@ -161,12 +161,13 @@ export class Incoming implements FrameSink {
     const head = this.answers.head() ?? this.unexpected(Backend.ErrorResponse);
     sayError(head, fields, isCut, buffer, start, end);
     if (this.answers.failed()) this.recount = new Recount(head.receiver);
-    if (this.recount !== undefined && !this.server.isMidMessage) this.server.send(countingMark);
+    if (this.recount !== undefined && !this.isMidMessage) this.server.send(countingMark);
     this.sayFakes();
   }
 
   /** The last piece of a message was sent: now the server can be asked what it has made of those before. */
   messageEnded(): void {
+    this.isMidMessage = false;
     if (this.recount !== undefined) this.server.send(countingMark);
   }
 
@@ -175,8 +176,8 @@ export class Incoming implements FrameSink {
     if (readies === 'more') return;
     this.recount = undefined;
     this.answers.counted();
-    this.server.txStatus = readyStatus(buffer.subarray(start + 5, end), false);
-    recount.receiver.recounted?.(readies, this.server.txStatus);
+    this.txStatus = readyStatus(buffer.subarray(start + 5, end), false);
+    recount.receiver.recounted?.(readies, this.txStatus);
   }
 
   /** Messages that can come at any time. */
@@ -184,10 +185,10 @@ export class Incoming implements FrameSink {
     const head = this.answers.head();
     const isNotification = type === Backend.NotificationResponse;
     const receiver = !isNotification && head?.isSkipped === false ? head.receiver : this.holders.last;
-    if (isNotification) nameSender(buffer, start, this.server.processId, receiver?.processId);
+    if (isNotification) nameSender(buffer, start, this.server.login.processId, receiver?.processId);
     if (type === Backend.ParameterStatus) {
       const [name, value] = readPair(buffer, start + 5, end);
-      this.server.parameters.set(name, value);
+      this.server.login.parameters.set(name, value);
       this.relaying.flush();
       return receiver?.parameterChanged(name, value, buffer.subarray(start, end));
     }

@@ -4,10 +4,11 @@
 import { Answer, Owed } from '../protocol/answers.ts';
 import { Backend } from '../protocol/codes.ts';
 import { query } from '../protocol/write.ts';
+import type { PreparedSet } from './prepared-set.ts';
 import type { AnswerReceiver } from './receiver.ts';
 
 interface Target {
-  unnamed: unknown;
+  readonly prepared: PreparedSet;
   owe(answer: Answer<AnswerReceiver>): void;
   send(bytes: Buffer): void;
 }
@@ -37,7 +38,7 @@ export function runInternal(server: Target, sql: string): Promise<string | undef
       lost: ({ why }) => reject(new Error(why)),
     };
     // A Query takes the unnamed statement away.
-    server.unnamed = undefined;
+    server.prepared.unnamed = undefined;
     server.owe(new Answer(Owed.Query, receiver));
     server.send(query(sql));
   });

@@ -3,6 +3,8 @@
  * Only the bookkeeping: whoever gets a name to close sends the Close.
  */
 export class PreparedSet {
+  /** Identity of the unnamed statement. */
+  unnamed: unknown = undefined;
   private readonly names = new Set<string>();
   private readonly limit: number;
 

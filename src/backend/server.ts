@@ -3,7 +3,6 @@
  * incoming.ts's. Does not know clients, pools or routing: a session is an AnswerReceiver, the pool is told through
  * `onClosed`.
  */
-import { TxStatus } from '../protocol/codes.ts';
 import { Owed, type Answer, type AnswerQueue } from '../protocol/answers.ts';
 import { terminate } from '../protocol/write.ts';
 import { mayReadFor } from '../net/flow.ts';
@@ -11,53 +10,34 @@ import { Wire, type WireHandler } from '../net/wire.ts';
 import type { NodeConfig } from '../config/config.ts';
 import type { ServerOptions, ServerOwner } from './server-options.ts';
 import { nextServerState, type ServerEvent, type ServerState } from './server-state.ts';
-import { Incoming, type Speaker } from './incoming.ts';
+import { Incoming, type MessageSource } from './incoming.ts';
 import { runInternal } from './internal-query.ts';
 import type { AnswerReceiver } from './receiver.ts';
-import { PreparedSet } from './prepared-set.ts';
+import { LoginResult } from './login-result.ts';
+import type { PreparedSet } from './prepared-set.ts';
+import { ServerSessionState } from './server-session-state.ts';
 import { Holders } from './holders.ts';
 import { Farewell } from './last-words.ts';
 
 export type { AnswerReceiver } from './receiver.ts';
 
-export class ServerConnection implements WireHandler, Speaker {
+export class ServerConnection implements WireHandler, MessageSource {
   readonly id: number;
   readonly node: NodeConfig;
-  readonly processId: number;
-  readonly secretKey: Buffer;
-  readonly hasTls: boolean;
-  readonly connectedAtMs: number;
-  readonly prepared: PreparedSet;
+  readonly login: LoginResult;
+  readonly sessionState: ServerSessionState;
   readonly wire: Wire;
-  /** What the server reports (ParameterStatus). */
-  readonly parameters: Map<string, string>;
-  /** Identity of the settings that were replayed onto it; compared by session/settings.ts. */
-  settings: unknown = undefined;
-  /** Identity of the unnamed statement that it holds. */
-  unnamed: unknown = undefined;
-  /** Whose values of sequences it knows (session/concerns/sequences.ts). */
-  sequencesOf: object | 'several' | undefined;
-  /** Custom settings that were ever set on it: not even DISCARD ALL takes them away. */
-  customSettings: Set<string> | undefined;
-  txStatus: number = TxStatus.Idle;
-  requestAtMs = 0;
-  /** May carry session state that nobody followed: cleaned before another client gets it. */
-  isSuspect = false;
-  /** To be closed instead of going back to the pool (lifetime, RECONNECT, a cancel that is still under way ...). */
-  isCloseNeeded = false;
-  /** When the oldest of the answers it owes began to be owed, ms; how long a lane has stood still. */
-  lastReadyAtMs = 0;
-  /** The beginning of a message was sent, the rest is still to come: nobody else may speak. */
-  isMidMessage = false;
-  /** A CancelRequest for it is under way: nobody else may have it until that has arrived. */
-  cancelling: Promise<void> | undefined;
-  /** Who has it; unsolicited messages go to the last one. */
+  /** The clients that have it; messages that nobody asked for go to the last of them. */
   readonly holders = new Holders();
-  /** Filled by `owe` alone; whoever sends in the middle of a COPY says so there. */
-  readonly answers: AnswerQueue<AnswerReceiver>;
+  /** When it was handed out; or, if no client has it, since when that is so. */
+  requestAtMs = 0;
+  /** When the oldest of the answers that it owes became the oldest. */
+  lastReadyAtMs = 0;
+  /** It must be closed instead of going to another client: server_lifetime, RECONNECT, LOAD, other settings after a reload. */
+  isCloseNeeded = false;
+  /** While a CancelRequest to it is under way. No other client gets it before that has arrived. */
+  cancelling: Promise<void> | undefined;
   private readonly owner: ServerOwner<ServerConnection>;
-  /** What the server remarked during log-in, for the client that it was opened for; then empty. */
-  notices: readonly Buffer[];
   private readonly farewell = new Farewell();
   private readonly incoming: Incoming;
   private current: ServerState = 'login';
@@ -66,18 +46,28 @@ export class ServerConnection implements WireHandler, Speaker {
   constructor(options: ServerOptions<ServerConnection>) {
     this.id = options.id;
     this.node = options.node;
-    this.processId = options.link.processId;
-    this.secretKey = options.link.secretKey;
-    this.hasTls = options.link.hasTls;
-    this.parameters = options.link.parameters;
-    this.notices = options.link.notices;
-    this.connectedAtMs = options.nowMs;
-    this.prepared = new PreparedSet(options.maxPreparedStatements);
+    this.login = new LoginResult(options.link, options.nowMs);
+    this.sessionState = new ServerSessionState(options.maxPreparedStatements);
     this.owner = options.owner;
     this.incoming = new Incoming(this, this.holders, this.farewell);
-    this.answers = this.incoming.answers;
     this.wire = new Wire(options.link.socket, this, options.turn);
     this.wire.start(options.link.leftover);
+  }
+
+  get processId(): number {
+    return this.login.processId;
+  }
+
+  get secretKey(): Buffer {
+    return this.login.secretKey;
+  }
+
+  get connectedAtMs(): number {
+    return this.login.connectedAtMs;
+  }
+
+  get prepared(): PreparedSet {
+    return this.sessionState.prepared;
   }
 
   /* ---- state ---- */
@@ -149,6 +139,26 @@ export class ServerConnection implements WireHandler, Speaker {
     return this.holders.count;
   }
 
+  /** The answers that it owes. Filled by `owe` alone; whoever sends in the middle of a COPY says so there. */
+  get answers(): AnswerQueue<AnswerReceiver> {
+    return this.incoming.answers;
+  }
+
+  /** As of the last ReadyForQuery (TxStatus). */
+  get txStatus(): number {
+    return this.incoming.txStatus;
+  }
+
+  /** The beginning of a message was sent, and the rest is still to come: nothing else may be sent meanwhile. */
+  get isMidMessage(): boolean {
+    return this.incoming.isMidMessage;
+  }
+
+  set isMidMessage(isMidMessage: boolean) {
+    this.incoming.isMidMessage = isMidMessage;
+  }
+
+  /** No answer is owed, and no message, batch or COPY has begun that has not ended. */
   get isQuiet(): boolean {
     return this.answers.isQuiet && !this.isMidMessage;
   }
@@ -165,7 +175,6 @@ export class ServerConnection implements WireHandler, Speaker {
 
   /** The last piece of a message was sent. */
   messageEnded(): void {
-    this.isMidMessage = false;
     this.incoming.messageEnded();
   }
 

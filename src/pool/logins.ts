@@ -97,7 +97,7 @@ export class Logins implements BudgetMember {
   private loggedIn(server: ServerConnection): void {
     if (this.joined(server)) this.returns.available(server);
     // Opened for nobody, or for somebody who has left.
-    if (server.state === 'idle') server.notices = [];
+    if (server.state === 'idle') server.login.takeNotices();
     this.open();
   }
 

@@ -17,11 +17,7 @@ const discardAllButSequences = [
 ].join('; ');
 
 export async function resetServer(server: ServerConnection): Promise<void> {
-  const keepsSequences = typeof server.sequencesOf === 'object';
+  const keepsSequences = typeof server.sessionState.sequencesOf === 'object';
   await server.run(keepsSequences ? discardAllButSequences : 'DISCARD ALL');
-  if (!keepsSequences) server.sequencesOf = undefined;
-  server.prepared.clear();
-  server.settings = undefined;
-  server.unnamed = undefined;
-  server.isSuspect = false;
+  server.sessionState.wasReset(keepsSequences);
 }

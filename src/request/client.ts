@@ -138,7 +138,7 @@ export class ClientSession extends Session implements WireHandler {
     this.detach(server);
     leaveSequences(this, server);
     if (server.isAlive && server.isQuiet && server.txStatus === TxStatus.Idle && this.inFlight.length === 0) {
-      pool.checkin(server, server.isSuspect || this.state.isPinned || this.poolMode === 'session');
+      pool.checkin(server, server.sessionState.isSuspect || this.state.isPinned || this.poolMode === 'session');
       return;
     }
     if (server.isAlive && !server.isQuiet) void this.database.cancel(server);

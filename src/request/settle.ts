@@ -53,7 +53,7 @@ export function settle(session: Session, unit: Unit, status: number): void {
   if (isIdle) {
     session.hasAdvanced = false;
     session.state.ended(!unit.attempt.hasError);
-    server.settings = session.state.takeOnServer();
+    server.sessionState.settings = session.state.takeOnServer();
   }
   settleWrites(session, unit, status);
   const { ticker } = database.topology;

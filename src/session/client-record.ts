@@ -98,7 +98,7 @@ export class ClientRecord {
     this.state.keepDefaults(defaults);
     const { server } = this;
     // The one that it has began with the same.
-    if (server !== undefined) server.settings = settingsOf(server).withMissing(defaults);
+    if (server !== undefined) server.sessionState.settings = settingsOf(server).withMissing(defaults);
   }
 
   /** A text was executed to its end: pins and what DISCARD takes away. */

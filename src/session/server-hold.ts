@@ -61,7 +61,7 @@ export abstract class ServerHold extends ClientRecord {
     this.serverNode = node;
     server.holders.add(this.receiver);
     server.wire.regulate();
-    if (server.notices.length > 0) this.tellNotices(server);
+    if (server.login.hasNotices) this.tellNotices(server);
   }
 
   /** The server was opened for this session: what it remarked is the client's, as of a log-in of its own. */
@@ -80,7 +80,7 @@ export abstract class ServerHold extends ClientRecord {
     if (server === undefined || pool === undefined || this.inFlight.length > 0) return;
     if (server.sharers === 1 && (!server.isQuiet || this.mustStay)) return;
     this.detach(server);
-    if (server.sharers === 0) pool.checkin(server, server.isSuspect);
+    if (server.sharers === 0) pool.checkin(server, server.sessionState.isSuspect);
     else pool.fillLane(server);
   }
 
@@ -90,7 +90,7 @@ export abstract class ServerHold extends ClientRecord {
     if (server === undefined || pool === undefined) return;
     this.forgetServer();
     server.run(sql).then(
-      () => pool.checkin(server, server.isSuspect),
+      () => pool.checkin(server, server.sessionState.isSuspect),
       (error: Error) => server.destroy(`${sql} failed: ${error.message}`),
     );
   }

@@ -186,7 +186,7 @@ export abstract class Session extends ServerHold {
 
   /** Sends ParameterStatus for what a replayed setting has changed, and the client does not know yet. */
   tellReported(server: ServerConnection): void {
-    for (const [name, value] of this.state.untold(server.parameters)) this.say(parameterStatus(name, value));
+    for (const [name, value] of this.state.untold(server.login.parameters)) this.say(parameterStatus(name, value));
   }
 
   /** The connection cannot go on: says why and closes. */

@@ -61,7 +61,7 @@ function toCheck(session: Session, message: Message): Statement | undefined {
     const isThere = server.prepared.has(serverName) || session.prepared.evicted?.has(serverName) === true;
     return isThere ? undefined : statement;
   }
-  return server.unnamed === statement ? undefined : statement;
+  return server.prepared.unnamed === statement ? undefined : statement;
 }
 
 /** What a Bind, or a Describe of a statement, calls it; undefined: it is another message. */
@@ -138,7 +138,7 @@ export function forwardAll(session: Session, unit: Unit, messages: readonly Mess
       prepareInAdvance(session, statement);
       forward(session, message);
       // Whatever comes behind it must ask for itself.
-      (session.server as ServerConnection).unnamed = unknownStatement;
+      (session.server as ServerConnection).prepared.unnamed = unknownStatement;
       continue;
     }
     if (statement !== undefined) {
@@ -183,7 +183,7 @@ function check(session: Session, statement: Statement, isNew: boolean, goOn: (is
 /** The statement is something else by now: a Parse makes a new one, and whatever uses the old one fails. */
 function forwardStale(session: Session, message: Message, { serverName, description }: Statement): void {
   const server = session.server as ServerConnection;
-  if (serverName === '') server.unnamed = undefined;
+  if (serverName === '') server.prepared.unnamed = undefined;
   else server.prepared.delete(serverName);
   closeSkipped(session, server, serverName);
   if (message.type === Frontend.Parse) {

@@ -46,7 +46,7 @@ export function forwardParse(session: Session, server: ServerConnection, message
   const undo = (): void => session.prepared.forget(name, statement);
   if (passesNames(session)) {
     // With max_prepared_statements = 0 nobody keeps names apart: the next client must not find this one.
-    if (session.poolMode !== 'session') server.isSuspect = true;
+    if (session.poolMode !== 'session') server.sessionState.isSuspect = true;
     send(message, server);
     return owe(session, Owed.Parse, undo);
   }
@@ -60,7 +60,7 @@ export function forwardParse(session: Session, server: ServerConnection, message
     return pretend(session, parseComplete, undo);
   }
   // In a failed transaction PostgreSQL refuses it: only the server knows.
-  server.unnamed = unknownStatement;
+  server.prepared.unnamed = unknownStatement;
   server.send(parse('', sql, types));
   owe(session, Owed.Parse, undo);
 }
@@ -73,7 +73,7 @@ function refuseName(
   { serverName }: Statement,
   parsing: Buffer,
 ): void {
-  server.unnamed = unknownStatement;
+  server.prepared.unnamed = unknownStatement;
   server.send(parsing);
   session.database.stats.serverParses++;
   server.owe(new Answer<AnswerReceiver>(Owed.Parse, session.receiver, true));
@@ -84,13 +84,13 @@ function refuseName(
 
 function parseUnnamed(session: Session, server: ServerConnection, message: Message, sql: Buffer, types: Buffer): void {
   // The unnamed statement stays as it is; it only has to be known whose it is.
-  const [before, serverBefore] = [session.prepared.unnamed, server.unnamed];
+  const [before, serverBefore] = [session.prepared.unnamed, server.prepared.unnamed];
   const unnamed = session.prepared.unnamedFrom(sql, types);
   session.prepared.unnamed = unnamed;
-  server.unnamed = unnamed;
+  server.prepared.unnamed = unnamed;
   const undo = (isSkipped: boolean): void => {
     // A Parse that is skipped leaves the one before, one that fails leaves none.
-    if (server.unnamed === unnamed) server.unnamed = isSkipped ? serverBefore : undefined;
+    if (server.prepared.unnamed === unnamed) server.prepared.unnamed = isSkipped ? serverBefore : undefined;
     session.prepared.neverParsed(unnamed, isSkipped ? before : undefined);
   };
   tellExecuted(session, server, unnamed);

@@ -63,7 +63,8 @@ export function forward(session: Session, message: Message, instead?: Buffer): v
 function forwardSingle(session: Session, server: ServerConnection, message: Message, kind: OwedKind): void {
   // By one in the middle of a batch PostgreSQL itself can be left in the middle of a transaction of its own.
   if (server.answers.isInBatch) server.isCloseNeeded = true;
-  if (kind === Owed.Query) server.unnamed = session.prepared.unnamed = session.prepared.unnamedClose = undefined;
+  if (kind === Owed.Query)
+    server.prepared.unnamed = session.prepared.unnamed = session.prepared.unnamedClose = undefined;
   send(message, server);
   oweExecution(session, server, kind);
 }
@@ -95,7 +96,7 @@ function learnUnnamed(session: Session, server: ServerConnection): void {
   const { unnamed } = session.prepared;
   const unit = session.inFlight.last();
   if (unnamed === undefined || unit?.parsed?.has('') !== true || !isForLater(unit)) return;
-  if (passesNames(session) || server.unnamed !== unnamed || unnamed.description !== undefined) return;
+  if (passesNames(session) || server.prepared.unnamed !== unnamed || unnamed.description !== undefined) return;
   if (unit.shape.includes('S')) return;
   askDescription(session, server, unnamed, (description) => void (unnamed.description = description));
 }
@@ -178,10 +179,10 @@ function closeStatement(session: Session, server: ServerConnection, message: Mes
   if (name === '') {
     const { unnamed: before, unnamedClose: closeBefore } = session.prepared;
     const close = (session.prepared.unnamedClose = {});
-    session.prepared.unnamed = server.unnamed = undefined;
+    session.prepared.unnamed = server.prepared.unnamed = undefined;
     send(message, server);
     const undo = (): void => {
-      server.unnamed = unknownStatement;
+      server.prepared.unnamed = unknownStatement;
       // A Query behind it has taken the statement away all the same.
       if (session.prepared.unnamedClose !== close) return;
       session.prepared.unnamed ??= before;

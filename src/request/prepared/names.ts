@@ -153,9 +153,9 @@ export function ensure(session: Session, server: ServerConnection, name: string)
 /** The server's unnamed statement becomes the session's. */
 export function ensureUnnamed(session: Session, server: ServerConnection): void {
   const { unnamed } = session.prepared;
-  if (server.unnamed === unnamed) return;
-  const undo = (): void => void (server.unnamed = unknownStatement);
-  server.unnamed = unnamed;
+  if (server.prepared.unnamed === unnamed) return;
+  const undo = (): void => void (server.prepared.unnamed = unknownStatement);
+  server.prepared.unnamed = unnamed;
   // It may be skipped with the rest of its batch: who speaks of the unnamed statement behind that waits for the answer.
   session.prepared.hasNamesInFlight = true;
   if (unnamed === undefined) {

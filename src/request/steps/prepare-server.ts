@@ -54,9 +54,9 @@ function prepareServer(session: Session, unit: Unit, from: Pool | undefined): Ou
   const texts = [forgets ? 'DISCARD SEQUENCES' : undefined, sql, session.reopening, makes];
   const run = texts.filter((text) => text !== undefined).map((text) => server.run(text));
   return setUp(session, unit, from, Promise.all(run), () => {
-    if (!isBegun) server.settings = settings;
+    if (!isBegun) server.sessionState.settings = settings;
     if (sql !== undefined) noteReplayed(server, settings);
-    if (forgets) server.sequencesOf = undefined;
+    if (forgets) server.sessionState.sequencesOf = undefined;
   });
 }
 

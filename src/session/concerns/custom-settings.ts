@@ -15,7 +15,7 @@ export function noteCustomSettings(session: Session, unit: Unit): void {
   const { server } = session;
   for (const { customSettings } of unit.plans) {
     if (customSettings === undefined || server === undefined || customSettings.makes.length === 0) continue;
-    for (const name of customSettings.makes) (server.customSettings ??= new Set()).add(name);
+    for (const name of customSettings.makes) (server.sessionState.customSettings ??= new Set()).add(name);
     // Whether the one that failed has come so far is not known.
     if (unit.attempt.hasError && unit.attempt.statementIndex === 0) continue;
     for (const name of customSettings.makes) (session.customSettings ??= new Set()).add(name);
@@ -24,12 +24,13 @@ export function noteCustomSettings(session: Session, unit: Unit): void {
 
 /** They were replayed onto the server. */
 export function noteReplayed(server: ServerConnection, settings: Settings): void {
-  for (const name of settings.names()) if (name.includes('.')) (server.customSettings ??= new Set()).add(name);
+  for (const name of settings.names())
+    if (name.includes('.')) (server.sessionState.customSettings ??= new Set()).add(name);
 }
 
 /** Would the server answer `unit` with an empty value of what its session has never set? */
 export function hasForeignCustom(session: Session, unit: Unit, server: ServerConnection): boolean {
-  const { customSettings } = server;
+  const { customSettings } = server.sessionState;
   if (!unit.asksCustom || customSettings === undefined) return false;
   return askedBy(unit).some((name) => customSettings.has(name) && !isKnown(session, name));
 }
@@ -42,7 +43,7 @@ export function missingCustom(session: Session, unit: Unit, server: ServerConnec
     (name) =>
       session.customSettings?.has(name) === true &&
       live.entry(name) === undefined &&
-      server.customSettings?.has(name) !== true,
+      server.sessionState.customSettings?.has(name) !== true,
   );
 }
 
@@ -55,7 +56,7 @@ export function hasOwnCustom(session: Session, unit: Unit, server: ServerConnect
 /** Makes them on the server, empty. */
 export function makeCustomSql(server: ServerConnection, names: readonly string[]): string | undefined {
   if (names.length === 0) return undefined;
-  for (const name of names) (server.customSettings ??= new Set()).add(name);
+  for (const name of names) (server.sessionState.customSettings ??= new Set()).add(name);
   return `SELECT ${names.map((name) => `pg_catalog.set_config(${quoteLiteral(name)}, NULL, false)`).join(', ')}`;
 }
 

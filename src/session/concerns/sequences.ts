@@ -15,9 +15,9 @@ export function noteAdvanced(session: Session, unit: Unit): void {
   if (unit.asksByName) session.asksSequences = true;
   if (unit.asksSequences && isSureToAsk(unit)) session.database.hasAskedSequences = true;
   if (!unit.mayAdvanceSequences || server === undefined) return;
-  const isAlone = server.sequencesOf === undefined || isLatest(session, server);
+  const isAlone = server.sessionState.sequencesOf === undefined || isLatest(session, server);
   // Of several sessions, or old and new ones of the same.
-  server.sequencesOf = isAlone ? session : 'several';
+  server.sessionState.sequencesOf = isAlone ? session : 'several';
   session.sequencesOn = server;
   session.hasAdvanced = true;
   if (session.asksSequences && session.poolMode === 'transaction') session.state.pin('sequence');
@@ -30,7 +30,7 @@ function isSureToAsk(unit: Unit): boolean {
 
 /** All that the server knows was advanced by the session, and nothing elsewhere since. */
 function isLatest(session: Session, server: ServerConnection): boolean {
-  return server.sequencesOf === session && session.sequencesOn === server;
+  return server.sessionState.sequencesOf === session && session.sequencesOn === server;
 }
 
 /** The server that can answer `unit`. */
@@ -54,12 +54,12 @@ export function awaitsReset(session: Session, unit: Unit): Outcome | undefined {
 
 /** The session is over: nobody will ask for what it has advanced. */
 export function leaveSequences(session: Session, server: ServerConnection): void {
-  if (server.sequencesOf === session) server.sequencesOf = undefined;
+  if (server.sessionState.sequencesOf === session) server.sessionState.sequencesOf = undefined;
 }
 
 /** Must the server forget what it knows before `unit`, which asks for the session's own values or brings them? */
 export function hasForeignSequences(session: Session, unit: Unit, server: ServerConnection): boolean {
-  if (server.sequencesOf === undefined || isLatest(session, server)) return false;
+  if (server.sessionState.sequencesOf === undefined || isLatest(session, server)) return false;
   // What the open transaction has advanced must not be lost.
   if (session.hasAdvanced) return false;
   if (unit.asksSequences) return true;

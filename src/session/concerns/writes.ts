@@ -29,7 +29,7 @@ export function isWrite(plan: Plan): boolean {
 
 /** Before it is sent: it may die in the middle of it, and no rollback takes any of this back. */
 function noteTraces(server: ServerConnection, { isSuspect, pins }: SessionEffects): void {
-  if (isSuspect) server.isSuspect = true;
+  if (isSuspect) server.sessionState.isSuspect = true;
   // A library cannot be unloaded: whoever comes next would have it, too.
   if (pins.includes('LOAD')) server.isCloseNeeded = true;
 }
