@@ -37,14 +37,14 @@ export function runInternal(server: Target, sql: string): Promise<string | undef
       ready: () => (problem === undefined ? resolve(value) : reject(new Error(problem))),
       lost: ({ why }) => reject(new Error(why)),
     };
-    // A Query takes the unnamed statement away.
+    // A simple Query removes the unnamed statement.
     server.prepared.unnamed = undefined;
     server.owe(new Answer(Owed.Query, receiver));
     server.send(query(sql));
   });
 }
 
-/** Of messages in whole, the first value of the first DataRow; undefined: there is none, or it is NULL. */
+/** The first value of the first DataRow among whole messages; undefined: there is none, or it is NULL. */
 function firstValue(buffer: Buffer, start: number, end: number): string | undefined {
   for (let at = start; at + 5 <= end; at += 1 + buffer.readInt32BE(at + 1)) {
     if (buffer[at] !== Backend.DataRow) continue;

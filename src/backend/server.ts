@@ -1,7 +1,7 @@
 /**
- * One logged-in connection to one PostgreSQL: sends what it is given, and notes what is owed for it; what comes back is
- * incoming.ts's. Does not know clients, pools or routing: a session is an AnswerReceiver, the pool is told through
- * `onClosed`.
+ * A connection to PostgreSQL after its log-in: sends messages, notes which answers they bring, and moves through the states of
+ * server-state.ts. incoming.ts reads the answers. Does not know clients, pools or routing: a client is an AnswerReceiver, and
+ * the pool is told of the end through ServerOwner. Made by app/server-logins.ts.
  */
 import { Owed, type Answer, type AnswerQueue } from '../protocol/answers.ts';
 import { terminate } from '../protocol/write.ts';
@@ -17,7 +17,7 @@ import { LoginResult } from './login-result.ts';
 import type { PreparedSet } from './prepared-set.ts';
 import { ServerSessionState } from './server-session-state.ts';
 import { Holders } from './holders.ts';
-import { Farewell } from './last-words.ts';
+import { ConnectionEnd } from './connection-end.ts';
 
 export type { AnswerReceiver } from './receiver.ts';
 
@@ -38,7 +38,7 @@ export class ServerConnection implements WireHandler, MessageSource {
   /** While a CancelRequest to it is under way. No other client gets it before that has arrived. */
   cancelling: Promise<void> | undefined;
   private readonly owner: ServerOwner<ServerConnection>;
-  private readonly farewell = new Farewell();
+  private readonly connectionEnd = new ConnectionEnd();
   private readonly incoming: Incoming;
   private current: ServerState = 'login';
   private lastReset: Promise<void> | undefined;
@@ -49,7 +49,7 @@ export class ServerConnection implements WireHandler, MessageSource {
     this.login = new LoginResult(options.link, options.nowMs);
     this.sessionState = new ServerSessionState(options.maxPreparedStatements);
     this.owner = options.owner;
-    this.incoming = new Incoming(this, this.holders, this.farewell);
+    this.incoming = new Incoming(this, this.holders, this.connectionEnd);
     this.wire = new Wire(options.link.socket, this, options.turn);
     this.wire.start(options.link.leftover);
   }
@@ -115,26 +115,26 @@ export class ServerConnection implements WireHandler, MessageSource {
 
   /* ---- requests ---- */
 
-  /** Sends bytes that are a whole message (or a piece of one that was begun). */
+  /** Sends a whole message, or a piece of one. */
   send(bytes: Buffer): void {
     this.wire.send(bytes);
   }
 
-  /** Notes what a message just sent will bring; a Fake whose turn it is is said at once. */
+  /** Notes the answer that a message will bring. A Fake that comes to the head of the queue is relayed at once. */
   owe(answer: Answer<AnswerReceiver>): void {
-    if (!this.isAlive) return this.tooLate(answer);
+    if (!this.isAlive) return this.sentTooLate(answer);
     this.answers.push(answer);
-    if (answer.kind === Owed.Fake) this.incoming.sayFakes();
+    if (answer.kind === Owed.Fake) this.incoming.relayFakes();
     if (!this.wire.isReading) this.wire.regulate();
   }
 
-  /** What was sent went nowhere: whoever waits for its answer is told so. */
-  private tooLate({ receiver, undo }: Answer<AnswerReceiver>): void {
+  /** The connection was closed before the message was sent: its receiver is told so. */
+  private sentTooLate({ receiver, undo }: Answer<AnswerReceiver>): void {
     undo?.(true);
-    this.holders.tooLate(receiver, (each) => each.lost(this.farewell.end(), false, true));
+    this.holders.sentTooLate(receiver, (each) => each.lost(this.connectionEnd.end(), false, true));
   }
 
-  /** How many have it: more than one only in a lane (pool/lanes.ts). */
+  /** How many clients have it. More than one only in a lane (pool/lanes.ts), or behind the end of one. */
   get sharers(): number {
     return this.holders.count;
   }
@@ -163,42 +163,42 @@ export class ServerConnection implements WireHandler, MessageSource {
     return this.answers.isQuiet && !this.isMidMessage;
   }
 
-  /** Whose answer is coming, or comes next. */
+  /** The receiver of the next answer. */
   get head(): AnswerReceiver | undefined {
     return this.answers.head()?.receiver;
   }
 
-  /** Receiver of the frame that is being streamed; undefined: nobody. */
+  /** Receiver of the large message that is being relayed in pieces; undefined: there is none. */
   get streamFor(): AnswerReceiver | undefined {
     return this.incoming.streamFor;
   }
 
-  /** The last piece of a message was sent. */
+  /** The last piece of a message was sent (isMidMessage). */
   messageEnded(): void {
     this.incoming.messageEnded();
   }
 
-  /** `from` leaves: what it is owed comes to `to`, which has its place. */
+  /** `to` takes the place of `from` among the holders, and gets the answers that are owed to it. */
   handOver(from: AnswerReceiver, to: AnswerReceiver): void {
-    // What was undone here happens all the same: nobody knows any more what the server has prepared.
+    // What was undone is carried out all the same, so it is not known any more which statements the server has.
     if (this.incoming.handOver(from, to)) this.isCloseNeeded = true;
   }
 
-  /** Runs SQL of Weir's own; rejects with the server's message. The connection must be quiet. */
+  /** Runs SQL of Weir's own. Rejects with the server's message. The connection must be quiet. */
   run(sql: string): Promise<string | undefined> {
     return runInternal(this, sql);
   }
 
-  /** Says good-bye and closes. */
+  /** Sends Terminate and closes. */
   close(why: string): void {
     if (!this.isAlive) return;
-    this.farewell.byUs(why);
+    this.connectionEnd.closedByWeir(why);
     this.wire.end(terminate);
   }
 
-  /** Closes without a word: half a request was sent, or the server is not to be trusted any more. */
+  /** Closes at once, without Terminate: half a message was sent, or the connection is of no use any more. */
   destroy(why: string): void {
-    this.farewell.byUs(why);
+    this.connectionEnd.closedByWeir(why);
     this.wire.destroy();
   }
 
@@ -219,9 +219,9 @@ export class ServerConnection implements WireHandler, MessageSource {
   closed(error: Error | undefined): void {
     if (!this.isAlive) return;
     this.move('closed');
-    const end = this.farewell.end(error);
+    const end = this.connectionEnd.end(error);
     const owed = this.answers.drain();
-    const receivers = this.holders.withThoseOwed(owed);
+    const receivers = this.holders.toBeTold(owed);
     this.owner.closed(this, end.why);
     for (const receiver of receivers) receiver.lost(end, receiver === this.incoming.streamFor, owed.includes(receiver));
   }

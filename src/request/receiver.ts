@@ -5,7 +5,7 @@
  */
 import { Backend, statusLetter } from '../protocol/codes.ts';
 import { Owed, type Answer } from '../protocol/answers.ts';
-import { mayBeLast } from '../backend/last-words.ts';
+import { mayBeFinal } from '../backend/connection-end.ts';
 import type { End } from '../backend/receiver.ts';
 import type { AnswerReceiver } from '../backend/server.ts';
 import type { Plan } from '../binding/plan.ts';
@@ -188,7 +188,7 @@ function isUnparsable(unit: Unit, fields: Map<string, string>): boolean {
  */
 function endsHolding(buffer: Buffer, start: number, end: number): boolean {
   const type = buffer[start];
-  if (type === Backend.NoticeResponse) return !mayBeLast(buffer, start, end);
+  if (type === Backend.NoticeResponse) return !mayBeFinal(buffer, start, end);
   return !(
     type === Backend.ParseComplete ||
     type === Backend.BindComplete ||

@@ -6,7 +6,7 @@
  */
 import { TxStatus } from '../protocol/codes.ts';
 import { errorResponse, readyForQuery, toldAsError } from '../protocol/write.ts';
-import type { End, LastWords } from '../backend/receiver.ts';
+import type { End, FinalMessage } from '../backend/receiver.ts';
 import { WeirError } from '../errors.ts';
 import type { Session } from '../session/session.ts';
 import { forgetTransaction, leaveUndecided } from '../session/concerns/writes.ts';
@@ -25,7 +25,7 @@ const transactionTimeout = '25P04';
 export function serverLost(session: Session, end: End, isMidMessage: boolean, isOwed: boolean): void {
   if (session.isClosed) return;
   const { why, isNodeAtFault } = end;
-  const words = isForClient(session, end.words) ? end.words : undefined;
+  const words = isForClient(session, end.finalMessage) ? end.finalMessage : undefined;
   const isCutOff = isMidMessage && hasSeenSomething(session.inFlight.peek());
   const node = session.serverNode;
   leaveUndecided(session);
@@ -44,7 +44,7 @@ export function serverLost(session: Session, end: End, isMidMessage: boolean, is
   for (let unit = session.inFlight.shift(); unit !== undefined; unit = session.inFlight.shift()) units.push(unit);
   // Those that were passed over already, and then whatever has shown nothing up to the end.
   let kept = units.length;
-  const mayRunAgain = !hadState && end.words?.sqlstate !== transactionTimeout;
+  const mayRunAgain = !hadState && end.finalMessage?.sqlstate !== transactionTimeout;
   while (mayRunAgain && kept > 0 && canRunAgain(units[kept - 1] as Unit)) kept--;
   const more = units.splice(kept);
   for (const unit of more) leaveFlight(session, unit, 'runs again');
@@ -87,19 +87,19 @@ const lostStateText =
 /** Without work for too long: that is said of a server in the pool, which is nobody's then. */
 const idleSessionTimeout = '57P05';
 
-function isForClient(session: Session, words: LastWords | undefined): boolean {
+function isForClient(session: Session, words: FinalMessage | undefined): boolean {
   return words !== undefined && (words.sqlstate !== idleSessionTimeout || session.keepsServer);
 }
 
 /** As PostgreSQL ends the connection: its message, byte for byte, and nothing behind it. */
-function endWith(session: Session, why: string, words: LastWords | undefined): void {
+function endWith(session: Session, why: string, words: FinalMessage | undefined): void {
   if (words === undefined) return session.terminate(new WeirError('server_lost', { why }, lostStateText));
-  const isTold = words.toldTo === session.receiver;
+  const isTold = words.relayedTo === session.receiver;
   session.wire.end(isTold ? undefined : words.frame);
 }
 
 /** The connection goes on, so it is an ERROR: drivers close theirs at a FATAL. */
-function toldTo(why: string, words: LastWords | undefined): Buffer {
+function toldTo(why: string, words: FinalMessage | undefined): Buffer {
   const own = new WeirError('server_lost', { why });
   if (words === undefined) return errorResponse(own);
   return toldAsError(words.frame, words.hasHint ? undefined : own.hint);
