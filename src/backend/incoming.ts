@@ -23,7 +23,7 @@ export interface MessageSource {
 
 export class Incoming implements FrameSink {
   readonly answers = new AnswerQueue<AnswerReceiver>();
-  /** As of the last ReadyForQuery. */
+  /** The transaction status in the last ReadyForQuery (TxStatus). */
   txStatus: number = TxStatus.Idle;
   /** The beginning of a message to the server was sent, and the rest is still to come. */
   isMidMessage = false;

@@ -1,6 +1,6 @@
 /**
  * What the clients of a server connection have left in its session, as far as the next client needs to know. Written by
- * session/ and request/, compared there with what a client needs; pool/reset.ts forgets it behind DISCARD ALL.
+ * session/ and request/, compared there with what a client needs; pool/reset.ts clears it after DISCARD ALL.
  */
 import { PreparedSet } from './prepared-set.ts';
 

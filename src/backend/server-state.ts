@@ -70,7 +70,7 @@ const shown: Readonly<Record<ServerState, ShownServerState>> = {
   closed: 'closing',
 };
 
-/** What operators see of it. */
+/** As SHOW SERVERS, the metrics and the log name it. */
 export function shownState(state: ServerState): ShownServerState {
   return shown[state];
 }

@@ -134,17 +134,17 @@ export class ServerConnection implements WireHandler, MessageSource {
     this.holders.sentTooLate(receiver, (each) => each.lost(this.connectionEnd.end(), false, true));
   }
 
-  /** How many clients have it. More than one only in a lane (pool/lanes.ts), or behind the end of one. */
+  /** How many clients have it. More than one only in a lane (pool/lanes.ts), or until they have left a lane that was closed. */
   get sharers(): number {
     return this.holders.count;
   }
 
-  /** The answers that it owes. Filled by `owe` alone; whoever sends in the middle of a COPY says so there. */
+  /** The answers that it owes. Only owe() adds to them; what is sent during a COPY is noted with the methods of the queue. */
   get answers(): AnswerQueue<AnswerReceiver> {
     return this.incoming.answers;
   }
 
-  /** As of the last ReadyForQuery (TxStatus). */
+  /** The transaction status in the last ReadyForQuery (TxStatus). */
   get txStatus(): number {
     return this.incoming.txStatus;
   }

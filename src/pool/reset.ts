@@ -1,10 +1,10 @@
 /**
- * A server is made ready for the next client: nothing of the last one is left. What that has advanced of sequences stays
- * as long as the client does, which may ask for it (session/concerns/sequences.ts); no other client is told.
+ * Removes from a server's session what the last client has left there. The values of currval() and lastval() stay as long as
+ * that client is connected, which may still ask for them (session/concerns/sequences.ts). Called by returns.ts.
  */
 import type { ServerConnection } from '../backend/server.ts';
 
-/** What DISCARD ALL does, in its order, without DISCARD SEQUENCES. */
+/** What DISCARD ALL does, in the same order, without DISCARD SEQUENCES. */
 const discardAllButSequences = [
   'CLOSE ALL',
   'SET SESSION AUTHORIZATION DEFAULT',

@@ -67,7 +67,7 @@ export interface PoolControl {
   takeMaxWaitMs(): number;
   /** The largest number of connections in use at once since the last call. */
   takePeakInUse(): number;
-  /** Times the server said 53300 since the last call. */
+  /** How many log-ins have failed since the last call because the server has no room (53300). */
   takeServerFull(): number;
   /** Takes effect at once: grows for waiters, closes idle ones, the rest when they come back. */
   setLimit(limit: number, reason: ResizeReason, why: string): void;

@@ -126,7 +126,7 @@ async function checkoutAny(
     const pool = database.pool(node, user);
     const server = pool.tryCheckout() ?? (await waitFor(pool, node, sinceMs));
     if (server === undefined) continue;
-    pool.uncount();
+    pool.uncountCheckout();
     return { pool, server };
   }
 }

@@ -12,7 +12,7 @@ import type { WeirError } from '../../src/errors.ts';
 import { TurnWriter } from '../../src/net/turn.ts';
 import { NodeBudget } from '../../src/pool/budget.ts';
 import { Pool, type ConnectProblem } from '../../src/pool/pool.ts';
-import type { Ticket, Waiter } from '../../src/pool/waiters.ts';
+import type { QueueEntry, Waiter } from '../../src/pool/wait-queue.ts';
 import { commandComplete, errorResponse, readyForQuery } from '../../src/protocol/write.ts';
 import { createManualClock, type ManualClock } from '../../src/util/clock.ts';
 
@@ -72,10 +72,10 @@ export interface Login {
   fail(problem?: Partial<ConnectProblem>): void;
 }
 
-/** Somebody in the line, and what became of him. */
+/** A client that waits in the queue or has a server. */
 export interface Client {
   readonly name: string;
-  readonly ticket: Ticket | undefined;
+  readonly ticket: QueueEntry | undefined;
   server: ServerConnection | undefined;
   refusal: { readonly error: WeirError; readonly isElsewhere: boolean } | undefined;
 }
@@ -188,7 +188,7 @@ export class Scene {
     return this.sockets.get(server) as FakeSocket;
   }
 
-  /** A client that takes an idle server, or joins the line. */
+  /** A client that takes an idle server, or joins the queue. */
   wait(
     name: string,
     waiter: Partial<Pick<Waiter, 'mayGoElsewhere' | 'mayShare'>> = {},
