@@ -70,7 +70,7 @@ const shown: Readonly<Record<ServerState, ShownServerState>> = {
   closed: 'closing',
 };
 
-/** As SHOW SERVERS, the metrics and the log name it. */
+/** What SHOW SERVERS and the log show of it. */
 export function shownState(state: ServerState): ShownServerState {
   return shown[state];
 }

@@ -20,7 +20,7 @@ export class Returns {
   checkin(server: ServerConnection, isDirty: boolean): void {
     const { state } = this;
     state.figures.heldTotalMs += state.options.nowMs() - server.requestAtMs;
-    state.lanes.leave(server);
+    if (server.state === 'shared') state.lanes.leave(server);
     if (server.isAlive && server.move('given back')) this.assign(server, isDirty);
   }
 
