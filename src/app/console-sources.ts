@@ -159,7 +159,7 @@ function databaseRow(parts: SourceParts, database: DatabaseRuntime): DatabaseRow
 function* preparedRows(parts: SourceParts): Iterable<PreparedRow> {
   const rows = new Map<string, { database: string; user: string; query: string; clients: number; servers: number }>();
   for (const session of parts.clients.sessions()) {
-    for (const statement of session.prepared.statements?.values() ?? []) {
+    for (const statement of session.prepared.all.values()) {
       const key = `${session.database.name}\0${session.user}\0${statement.serverName}`;
       const row = rows.get(key);
       if (row !== undefined) row.clients++;

@@ -4,13 +4,13 @@
  * nothing waits.
  */
 import type { Outcome, Session } from '../session/session.ts';
-import { guardWrites, isWrite, noteWrites } from '../session/concerns/writes.ts';
+import { isWrite } from '../session/concerns/writes.ts';
 import type { Unit } from '../session/unit.ts';
 
 /** Must Redis hear of it first? Then it cannot be pipelined behind requests in flight. */
 export function mustBeAnnounced(session: Session, unit: Unit): boolean {
   if (!session.services.cache.hasPeers || !(unit.isComplete || unit.mayCommit) || !unit.executes) return false;
-  return unit.plans.some(isWrite) || (unit.mayCommit && session.writes?.isEmpty === false);
+  return unit.plans.some(isWrite) || (unit.mayCommit && session.concerns.writes.hasUndecided);
 }
 
 /**
@@ -26,8 +26,9 @@ export function awaitsPeers(
 ): Outcome | undefined {
   if (!session.services.cache.hasPeers) return undefined;
   const before = unit.attempt.guard;
-  if (before === undefined) noteWrites(session, unit);
-  const guard = guardWrites(session, unit);
+  const { writes } = session.concerns;
+  if (before === undefined) writes.beforeSend(unit);
+  const guard = writes.guard(unit);
   const announced = guard?.announced;
   if (guard === undefined || announced === undefined) return undefined;
   const { server } = session;

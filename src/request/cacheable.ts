@@ -33,7 +33,7 @@ export function cacheObstacle(session: Session, unit: Unit): string {
 }
 
 function wish(session: Session, unit: Unit): 'on' | 'off' | number {
-  return unit.hints?.cache ?? session.preferences.cache ?? 'on';
+  return unit.hints?.cache ?? session.concerns.preferences.cache ?? 'on';
 }
 
 /** ms; Infinity = nothing but cache.ttl bounds it. */
@@ -43,7 +43,7 @@ export function cacheTtlMs(session: Session, unit: Unit): number {
 }
 
 export function consistencyOf(session: Session, unit: Unit): Consistency {
-  return unit.hints?.consistency ?? session.preferences.consistency ?? session.services.routing().consistency;
+  return unit.hints?.consistency ?? session.concerns.preferences.consistency ?? session.services.routing().consistency;
 }
 
 export function cacheTags(unit: Unit): readonly Tag[] {

@@ -17,11 +17,9 @@ import { Intake } from './intake.ts';
 import type { Preferences } from '../session/preferences.ts';
 import { cancelInLane } from './lane.ts';
 import { clientStats } from '../session/client-figures.ts';
-import { leaveUndecided } from '../session/concerns/writes.ts';
 import { probeUnread } from '../session/probe-unread.ts';
 import { Receiver } from './receiver.ts';
 import { leaveFlight } from './load.ts';
-import { leaveSequences } from '../session/concerns/sequences.ts';
 import { Session, type Outcome } from '../session/session.ts';
 import { TimeSlice } from './time-slice.ts';
 import type { SessionState } from '../session/state.ts';
@@ -114,7 +112,7 @@ export class ClientSession extends Session implements WireHandler {
     if (error !== undefined) this.services.log('debug', 'client_failed', error.message, { client: this.identity.id });
     this.stopWaiting();
     this.quietStep = undefined;
-    leaveUndecided(this);
+    this.moments.serverLost();
     this.letServerGo();
     for (let unit = this.inFlight.shift(); unit !== undefined; unit = this.inFlight.shift()) {
       unit.flight?.abandon();
@@ -122,8 +120,7 @@ export class ClientSession extends Session implements WireHandler {
     }
     this.intake.left();
     for (const unit of this.again.splice(0)) unit.flight?.abandon();
-    for (const statement of this.prepared.statements?.values() ?? []) this.services.book.leave(statement);
-    this.prepared.statements = undefined;
+    this.moments.closed();
     this.onClosed(this);
   }
 
@@ -137,7 +134,7 @@ export class ClientSession extends Session implements WireHandler {
     }
     this.detach(server);
     server.isPinned = false;
-    leaveSequences(this, server);
+    this.moments.clientLeft(server);
     if (server.isAlive && server.isQuiet && server.txStatus === TxStatus.Idle && this.inFlight.length === 0) {
       pool.checkin(server, server.isSuspect || this.state.isPinned || this.poolMode === 'session');
       return;

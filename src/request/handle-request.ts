@@ -20,7 +20,7 @@ import { lookUp } from './steps/look-up.ts';
 import { forwardAll } from './prepared/forward-all.ts';
 import { refuse } from './refuse.ts';
 import { preparesAtOnce } from './steps/answer-parse.ts';
-import { isReadyFor, prepareNewServer, prepareOwnServer } from './steps/prepare-server.ts';
+import { prepareNewServer, prepareOwnServer } from './steps/prepare-server.ts';
 import type { Outcome, Session, Step } from '../session/session.ts';
 import { beginUnit } from './settle.ts';
 import type { Unit } from '../session/unit.ts';
@@ -82,14 +82,15 @@ function mayPipeline(session: Session, unit: Unit): boolean {
   if (session.server !== undefined && session.server.sharers > 1) return false;
   if (session.prepared.hasNamesInFlight && (unit.needsNames || !unit.isComplete)) return false;
   if (mustBeAnnounced(session, unit)) return false;
-  if (session.server !== undefined && !isReadyFor(session, unit, session.server)) return false;
+  if (session.server !== undefined && !session.moments.isReady(session.server, unit)) return false;
   session.openLane(false);
   if (session.mustStay) return !mayLeaveReplica(session) && mayFollowOpening(session, unit);
   const node = session.serverNode;
-  if (node?.role === 'primary') return unit.hints?.route !== 'replica' && session.preferences.route !== 'replica';
+  if (node?.role === 'primary')
+    return unit.hints?.route !== 'replica' && session.concerns.preferences.route !== 'replica';
   if (!unit.isRead || unit.begins || unit.hints !== undefined || node === undefined) return false;
-  if ((session.preferences.consistency ?? session.services.routing().consistency) === 'eventual') return true;
-  const need = session.tokens.needLsn(session.database.topology.ticker, session.lastWriteOf(unit));
+  if ((session.concerns.preferences.consistency ?? session.services.routing().consistency) === 'eventual') return true;
+  const need = session.concerns.freshness.tokens.needLsn(session.database.topology.ticker, session.lastWriteOf(unit));
   return need !== undefined && node.lsn >= need;
 }
 
@@ -130,14 +131,13 @@ function send(session: Session, unit: Unit): Outcome {
   }
   if (isFirst) session.openLane(unit.isShort && isFit(session, unit, session.server as ServerConnection));
   if (!beginUnit(session, unit)) return 'done';
-  if (unit.makesNames) session.prepared.hasNamesInFlight = true;
   forwardAll(session, unit, unit.messages ?? []);
   return 'done';
 }
 
 /** Can there be anything that has to happen elsewhere first? The common case is no, and costs nothing. */
 function mustWait(session: Session): boolean {
-  return session.ahead !== undefined || session.services.cache.hasPeers;
+  return session.concerns.freshness.isAhead || session.services.cache.hasPeers;
 }
 
 function awaitsOthers(session: Session, unit: Unit): Outcome | undefined {

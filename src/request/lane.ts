@@ -9,12 +9,10 @@ import type { ServerConnection } from '../backend/server.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { Session } from '../session/session.ts';
 import { runAgain } from './run-again.ts';
-import { hasOwnCustom } from '../session/concerns/custom-settings.ts';
 import { countAnswer } from './count.ts';
 import { leaveFlight } from './load.ts';
 import { passesNames } from './prepared/names.ts';
 import { settingsOf } from '../session/settings.ts';
-import { serverWithSequences } from '../session/concerns/sequences.ts';
 import type { Statement } from '../session/statements.ts';
 import type { Unit } from '../session/unit.ts';
 
@@ -39,7 +37,7 @@ export function isShortRead(session: Session, unit: Unit): boolean {
 /** Does the server look like this session already? In a lane nothing can be replayed, and no batch may pause. */
 export function isFit(session: Session, unit: Unit, server: ServerConnection): boolean {
   if (unit.uses !== undefined && !isThere(session, unit, unit.uses, server)) return false;
-  if (!hasOwnCustom(session, unit, server)) return false;
+  if (!session.concerns.customSettings.isReady(server, unit)) return false;
   const settings = settingsOf(server);
   return settings === session.state.settings || settings.key === session.state.settings.key;
 }
@@ -52,7 +50,7 @@ function isThere(session: Session, unit: Unit, { serverName }: Statement, server
 
 /** A server that the unit can be sent to without waiting, if there is one. */
 export function serverAtOnce(session: Session, unit: Unit, pool: Pool): ServerConnection | undefined {
-  const own = serverWithSequences(session, unit, pool);
+  const own = session.concerns.sequences.takeServer(unit, pool);
   if (own !== undefined) return own;
   const fits = (server: ServerConnection): boolean => isFit(session, unit, server);
   if (!unit.isShort) return pool.tryCheckout(fits);

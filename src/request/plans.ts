@@ -36,9 +36,8 @@ export function planOf(session: Session, name: string): Plan | undefined {
 
 /** Of one that SQL has prepared nothing is known, as of what EXECUTE runs. */
 function classifiedOf(session: Session, name: string): Classified | undefined {
-  const { services } = session;
-  const { ownNames } = session.prepared;
-  return session.prepared.get(name)?.classified ?? (ownNames?.has(name) === true ? services.sqlPrepared : undefined);
+  const { services, prepared } = session;
+  return prepared.get(name)?.classified ?? (prepared.ownName(name) === undefined ? undefined : services.sqlPrepared);
 }
 
 function add(session: Session, unit: Unit, classified: Classified): void {
@@ -121,7 +120,7 @@ function noteParse(session: Session, unit: Unit, { buffer, start, end }: Message
   const { prepared } = session;
   (unit.parsed ??= new Map()).set(name, classified);
   unit.makesNames = true;
-  if (name !== '' && (prepared.statements?.has(name) === true || prepared.hasNamesInFlight)) unit.needsNames = true;
+  if (name !== '' && (prepared.named(name) !== undefined || prepared.hasNamesInFlight)) unit.needsNames = true;
   unit.noteShape('P');
   // Describe needs the right catalog too, so a Parse alone decides where to go like an execution would.
   add(session, unit, classified);
@@ -129,8 +128,8 @@ function noteParse(session: Session, unit: Unit, { buffer, start, end }: Message
 
 /** A portal of an earlier request of the same transaction is executed, for the first time or once more. */
 function notePortal(session: Session, unit: Unit, name: string): void {
-  if (session.prepared.portals === undefined || (name === '' && unit.bindsUnnamed)) return;
-  const plan = session.prepared.portals.get(name);
+  if (name === '' && unit.bindsUnnamed) return;
+  const plan = session.prepared.portal(name);
   if (plan !== undefined && !unit.hasPlan(plan)) unit.addPlan(plan);
 }
 

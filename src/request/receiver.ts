@@ -13,7 +13,6 @@ import { parameterStatus, readyForQuery } from '../protocol/write.ts';
 import type { Session } from '../session/session.ts';
 import { canRunAgain, passOverAndRunAgain } from './run-again.ts';
 import { runsWithAnew } from './prepared/borrowed.ts';
-import { noteCompleted, noteFailed } from '../session/concerns/writes.ts';
 import { leaveSlowLane } from './lane.ts';
 import { settle } from './settle.ts';
 import { serverLost } from './server-lost.ts';
@@ -73,15 +72,15 @@ export class Receiver implements AnswerReceiver {
     const plan = isQuery ? unit.plans.at(-1) : (answer.context as Plan | undefined);
     const facts = plan?.facts.statements[isQuery ? unit.attempt.statementIndex++ : 0];
     if (unit.mayCopyIn) session.intake.copyIn.heard();
-    noteCompleted(session, unit, isQuery, plan, facts, type === Backend.CommandComplete ? buffer : noTag, start, end);
+    const tagged = type === Backend.CommandComplete ? buffer : noTag;
+    session.moments.completed(unit, isQuery, plan, facts, tagged, start, end);
     if (plan === undefined || facts === undefined) return;
     // Of a portal that is fetched from in pieces the calls have been made all the same.
     if (type === Backend.PortalSuspended && (facts.kind !== 'select' || !plan.hasEffects)) return;
     if (plan.hasEffects || facts.transaction !== undefined) {
       const tag = type === Backend.CommandComplete ? buffer.toString('latin1', start, end - 1) : '';
-      session.state.statementDone(facts, tag);
-      if (isQuery) session.prepared.changedBySql(facts);
-      if (!isQuery) session.effectsDone(plan);
+      session.moments.statementDone(facts, tag, isQuery);
+      if (!isQuery) session.moments.effectsDone(plan);
     }
   }
 
@@ -93,7 +92,7 @@ export class Receiver implements AnswerReceiver {
     const sqlstate = fields.get('C') ?? '';
     unit.attempt.isUnparsable ||= sqlstate === syntaxError && isUnparsable(unit, fields);
     session.intake.copyIn.heard();
-    noteFailed(session, unit);
+    session.moments.failed(unit);
     if (unit.state === 'passed over' || unit.state === 'taken back') return;
     if (passOverAndRunAgain(session, unit, fields)) return;
     if (sqlstate === '0A000' && fields.get('R') === 'RevalidateCachedQuery') {

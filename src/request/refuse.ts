@@ -8,7 +8,7 @@ import type { Unit } from '../session/unit.ts';
 export function refuse(session: Session, unit: Unit, error: WeirError): 'waits' | 'done' {
   unit.flight?.abandon();
   // The transaction of the client has ended on its replica and has not begun again elsewhere: it is lost.
-  if (session.reopening !== undefined) {
+  if (session.concerns.opening.isToBegin) {
     session.terminate(error);
     return 'done';
   }

@@ -146,7 +146,7 @@ export function runAgain(session: Session, units: readonly Unit[]): void {
   const first = units[0] as Unit;
   if (mayBeginOnPrimary(session)) beginOnPrimary(session, first, first.retryWhy);
   else session.release();
-  session.prepared.hasNamesInFlight = false;
+  session.moments.runsAgain();
   session.waiting('answers');
   session.goOn(() => take(session, units, 0));
 }

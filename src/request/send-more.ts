@@ -3,7 +3,6 @@ import { Frontend } from '../protocol/codes.ts';
 import { sync } from '../protocol/write.ts';
 import { WeirError } from '../errors.ts';
 import type { Outcome, Session } from '../session/session.ts';
-import { guardWrites, noteWrites } from '../session/concerns/writes.ts';
 import type { Message, Unit } from '../session/unit.ts';
 import { awaitsPeers } from './await-peers.ts';
 import { forwardAll } from './prepared/forward-all.ts';
@@ -14,15 +13,14 @@ const syncMessage: Message = { type: Frontend.Sync, buffer: sync, start: 0, end:
 /** @param known how many plans the unit had before this message */
 export function sendMore(session: Session, unit: Unit, message: Message, known: number): void {
   if (unit.locals > 0) return refuseLocal(session, unit, message);
-  noteWrites(session, unit, known);
-  if (unit.makesNames) session.prepared.hasNamesInFlight = true;
+  session.moments.beforeMore(unit, known);
   const passOn = (): Outcome => {
     forwardAll(session, unit, [message]);
     return 'done';
   };
   // If the server dies meanwhile, the batch has been answered already.
   if (awaitsPeers(session, unit, passOn, () => 'done') !== undefined) return;
-  guardWrites(session, unit);
+  session.moments.beforeCommit(unit);
   passOn();
 }
 

@@ -9,7 +9,6 @@ import { errorResponse, readyForQuery, toldAsError } from '../protocol/write.ts'
 import type { End, LastWords } from '../backend/receiver.ts';
 import { WeirError } from '../errors.ts';
 import type { Session } from '../session/session.ts';
-import { forgetTransaction, leaveUndecided } from '../session/concerns/writes.ts';
 import { countAnswer } from './count.ts';
 import { avoidNode, canRunAgain, runAgain } from './run-again.ts';
 import { leaveFlight } from './load.ts';
@@ -28,7 +27,7 @@ export function serverLost(session: Session, end: End, isMidMessage: boolean, is
   const words = isForClient(session, end.words) ? end.words : undefined;
   const isCutOff = isMidMessage && hasSeenSomething(session.inFlight.peek());
   const node = session.serverNode;
-  leaveUndecided(session);
+  session.moments.serverLost();
   // An error now would answer nothing: the client would take it for the answer to what it says next, and miss Sync's.
   const isAnswered = session.intake.isInBatch && !isOwed;
   const hadState = session.mustStay || isAnswered || session.inFlight.peek()?.attempt.endsSession === true;
@@ -50,7 +49,7 @@ export function serverLost(session: Session, end: End, isMidMessage: boolean, is
   for (const unit of more) leaveFlight(session, unit, 'runs again');
   const again = [...session.again.splice(0), ...more];
   for (const unit of units) unit.flight?.abandon();
-  forgetTransaction(session);
+  session.moments.transactionLost(TxStatus.Idle);
   if (hadState) {
     for (const unit of units) leaveFlight(session, unit, 'abandoned');
     return endWith(session, why, words);
@@ -58,7 +57,7 @@ export function serverLost(session: Session, end: End, isMidMessage: boolean, is
   for (const unit of units) giveUp(session, unit, toldTo(why, words));
   session.intake.serverLost();
   session.status = TxStatus.Idle;
-  session.state.ended(false);
+  session.concerns.settings.rolledBack();
   if (again.length > 0) {
     for (const unit of again) if (!unit.isRefused) avoidNode(unit, `${node?.name ?? 'the server'} was lost (${why})`);
     return runAgain(session, again);

@@ -4,17 +4,19 @@
  */
 import { isAscii } from 'node:buffer';
 import type { ServerConnection } from '../backend/server.ts';
-import type { PinReason, Plan, Tag } from '../binding/plan.ts';
+import type { Tag } from '../binding/plan.ts';
+import type { PoolMode } from '../config/config.ts';
 import type { Classified } from '../sql/facts.ts';
+import type { NodeState } from '../topology/types.ts';
+import type { Ring } from '../util/ring.ts';
 import { noSuchTick } from '../util/ticks.ts';
 import { lastRoute } from './last-route.ts';
-import { PreparedStatements } from './concerns/prepared-statements.ts';
+import type { PreparedStatements } from './concerns/prepared-statements.ts';
+import { makeConcerns, Moments, type Concerns, type SessionOfConcerns } from './concerns/table.ts';
 import type { Database, Services } from './context.ts';
 import type { Preferences } from './preferences.ts';
-import { Settings, settingFromText, settingsOf } from './settings.ts';
 import type { SessionState } from './state.ts';
-import type { Phase } from './transaction.ts';
-import type { Unit, WriteSet } from './unit.ts';
+import type { Unit } from './unit.ts';
 
 export interface ClientIdentity {
   readonly id: number;
@@ -38,32 +40,26 @@ function mayLeaveState(sql: Buffer): boolean {
   return sessionWord.test(sql.toString('latin1'));
 }
 
-export class ClientRecord {
+export abstract class ClientRecord implements SessionOfConcerns {
   readonly identity: ClientIdentity;
   readonly database: Database;
   readonly services: Services;
   readonly state: SessionState;
   readonly startPreferences: Preferences;
-  preferences: Preferences;
-  /** Everything written of which it is not decided what becomes of it: sent, or in the open transaction. */
-  writes: WriteSet | undefined;
-  /** Of that, what the open transaction has written in requests that were answered. */
-  open: WriteSet | undefined;
-  transaction: Phase = 'implicit';
   /** The server that it has at the moment. */
   server: ServerConnection | undefined;
   lastUnit: Unit | undefined;
 
-  readonly prepared: PreparedStatements;
-  /** It has called currval() or lastval(), and where it has last advanced a sequence (sequences.ts). */
-  asksSequences = false;
-  /** It may have advanced one in the open transaction. */
-  hasAdvanced = false;
-  sequencesOn: ServerConnection | undefined;
-  /** Custom settings that it has ever set (custom-settings.ts). */
-  customSettings: Set<string> | undefined;
-  /** Pins that may have ended: the server is asked when it is idle (pins.ts). */
-  ends: Set<PinReason> | undefined;
+  /** What follows the client from request to request. */
+  readonly concerns: Concerns;
+  /** Tells them what happens. */
+  readonly moments: Moments;
+
+  abstract readonly serverNode: NodeState | undefined;
+  abstract readonly status: number;
+  abstract readonly inFlight: Ring<Unit>;
+  abstract readonly poolMode: PoolMode;
+  abstract release(): void;
 
   constructor(
     identity: ClientIdentity,
@@ -77,8 +73,12 @@ export class ClientRecord {
     this.services = services;
     this.state = state;
     this.startPreferences = preferences;
-    this.preferences = preferences;
-    this.prepared = new PreparedStatements(this);
+    this.concerns = makeConcerns(this);
+    this.moments = new Moments(this.concerns);
+  }
+
+  get prepared(): PreparedStatements {
+    return this.concerns.prepared;
   }
 
   /**
@@ -92,31 +92,13 @@ export class ClientRecord {
     return mayLeaveState(sql) ? classifier.classify(unreadText) : functionCall;
   }
 
-  /** Servers that log in from now on begin with other defaults than the client did: it takes its own along. */
-  keepDefaults(values: readonly (readonly [name: string, value: string])[]): void {
-    const defaults = Settings.of(values.map(([name, value]) => [name, settingFromText(name, value)]));
-    this.state.keepDefaults(defaults);
-    const { server } = this;
-    // The one that it has began with the same.
-    if (server !== undefined) server.settings = settingsOf(server).withMissing(defaults);
-  }
-
-  /** A text was executed to its end: pins and what DISCARD takes away. */
-  effectsDone(plan: Plan): void {
-    const { effects } = plan;
-    this.state.applyEffects(effects);
-    if (effects.discards === 'all' || effects.resetsAll) this.preferences = this.startPreferences;
-  }
-
-  /** A text failed behind some statements that were executed: what a rollback does not take back is left. */
-  effectsInPart(plan: Plan): void {
-    this.state.pinForGood(plan.effects, plan.mayCommit);
-  }
-
   showSetting(name: string): string {
     if (name === 'weir.last_route') return lastRoute(this.lastUnit);
     const { routing, cache } = this.services;
-    return this.preferences.show(name, { consistency: routing().consistency, isCacheEnabled: cache.isEnabled });
+    return this.concerns.preferences.show(name, {
+      consistency: routing().consistency,
+      isCacheEnabled: cache.isEnabled,
+    });
   }
 
   /**

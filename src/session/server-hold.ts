@@ -3,7 +3,6 @@
  * back. The second layer of a session (docs/architecture.md).
  */
 import type { AnswerReceiver, ServerConnection } from '../backend/server.ts';
-import type { UnderWay } from '../cache/types.ts';
 import type { PoolMode } from '../config/config.ts';
 import type { Wire } from '../net/wire.ts';
 import type { Pool } from '../pool/pool.ts';
@@ -24,12 +23,6 @@ export abstract class ServerHold extends ClientRecord {
   /** Transaction status as of the last ReadyForQuery. */
   status: number = TxStatus.Idle;
   readonly inFlight = new Ring<Unit>();
-  /** Writes that a replica may have shown before the primary does (await-visible.ts). */
-  ahead: UnderWay[] | undefined;
-  /** BEGIN READ ONLY, as long as it is all that the open transaction consists of (begin-on-primary.ts). */
-  opening: string | undefined;
-  /** The open transaction is on no server any more; this begins it again on the next one. */
-  reopening: string | undefined;
   /** The rest of the last unit in flight: it waits for the server's word on a statement (forward-all.ts). */
   paused: (() => void) | undefined;
 
@@ -102,8 +95,7 @@ export abstract class ServerHold extends ClientRecord {
   protected detach(server: ServerConnection): void {
     this.server = undefined;
     this.serverNode = undefined;
-    this.prepared.portals = undefined;
-    this.hasAdvanced = false;
+    this.moments.serverLeft();
     server.holders.remove(this.receiver);
     // The client may still be slower than its answer was, whoever has the server next need not be; and the other way round.
     server.wire.regulate();
@@ -128,6 +120,6 @@ export abstract class ServerHold extends ClientRecord {
   /** It is gone, or about to be. */
   forgetServer(): void {
     if (this.server !== undefined) this.detach(this.server);
-    this.prepared.evicted = undefined;
+    this.moments.serverForgotten();
   }
 }

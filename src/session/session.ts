@@ -3,11 +3,9 @@
  * told. Abstract: the socket and the reading of messages are client.ts, which puts a session together.
  */
 import type { ServerConnection } from '../backend/server.ts';
-import type { SessionFreshness } from '../cache/types.ts';
 import { WeirError } from '../errors.ts';
 import { ProtocolError } from '../protocol/read.ts';
 import { errorResponse, parameterStatus } from '../protocol/write.ts';
-import { SessionTokens } from './freshness.ts';
 import { nextState, type RequestEvent } from './request-state.ts';
 import { Stranded } from './stranded.ts';
 import { ServerHold } from './server-hold.ts';
@@ -48,10 +46,7 @@ export interface RequestReader {
 }
 
 export abstract class Session extends ServerHold {
-  readonly tokens = new SessionTokens();
   readonly stranded = new Stranded();
-  /** What the session has read so far: the cache must not answer with anything older. */
-  readonly seen: SessionFreshness = this.services.cache.newFreshness();
   /** `reading`: takes requests; `closed`: the client is gone; else what its next message waits for. */
   phase: 'reading' | 'closed' | WaitKind = 'reading';
   wait: Wait | undefined;

@@ -3,7 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { TxStatus } from '../../src/protocol/codes.ts';
 import type { ClientSession } from '../../src/request/client.ts';
-import { noteEnds } from '../../src/session/concerns/pins.ts';
+import { Pins } from '../../src/session/concerns/pins.ts';
 import { Settings } from '../../src/session/settings.ts';
 import { SessionState } from '../../src/session/state.ts';
 import type { Unit } from '../../src/session/unit.ts';
@@ -16,12 +16,12 @@ function dropped(): { session: ClientSession; released: () => number } {
   const session = {
     state,
     server: { isQuiet: true, run: () => Promise.resolve('t') },
-    status: TxStatus.Idle,
     inFlight: [],
     poolMode: 'transaction',
     release: () => void released++,
   } as unknown as ClientSession;
-  noteEnds(session, { plans: [{ effects: { mayEnd: ['temporary table'] } }] } as unknown as Unit);
+  const unit = { plans: [{ effects: { mayEnd: ['temporary table'] } }] } as unknown as Unit;
+  new Pins(session).readyForQuery(unit, TxStatus.Idle);
   return { session, released: () => released };
 }
 

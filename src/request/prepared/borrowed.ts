@@ -11,7 +11,7 @@ import type { Unit } from '../../session/unit.ts';
 /** Parse was answered in place of a server. */
 export function borrow(session: Session, name: string): void {
   const { ddlHere } = session.services.book;
-  (session.prepared.borrowed ??= new Map()).set(name, { ddlHere, catalogMark: catalogMark(session) });
+  session.prepared.borrow(name, { ddlHere, catalogMark: catalogMark(session) });
 }
 
 function catalogMark({ services, database }: Session): string {
@@ -25,7 +25,7 @@ function catalogMark({ services, database }: Session): string {
 function isBound(session: Session, name: string, { ddlHere }: Borrowed): boolean {
   const { services, state } = session;
   if (ddlHere !== services.book.ddlHere) return true;
-  return session.prepared.statements?.get(name)?.settings.forCacheKey !== state.live.forCacheKey;
+  return session.prepared.named(name)?.settings.forCacheKey !== state.live.forCacheKey;
 }
 
 /** Should the unit run again, or its Parse not happen, that is what says what the name is. */
@@ -35,9 +35,9 @@ function isParsedIn({ attempt }: Unit, name: string): boolean {
 
 /** Bind or Describe of it is about to be sent: from its answer on the client is bound to what it is. */
 export function useBorrowed(session: Session, unit: Unit, name: string): void {
-  const borrowed = session.prepared.borrowed?.get(name);
+  const borrowed = session.prepared.borrowedAs(name);
   if (borrowed === undefined) return;
-  session.prepared.borrowed?.delete(name);
+  session.prepared.noLongerBorrowed(name);
   if (isBound(session, name, borrowed)) return;
   if (borrowed.catalogMark !== catalogMark(session) && !isParsedIn(unit, name)) session.prepared.renew(name);
   (unit.attempt.borrowed ??= new Map()).set(name, borrowed);
@@ -45,7 +45,7 @@ export function useBorrowed(session: Session, unit: Unit, name: string): void {
 
 /** It has turned out to be something else by now. True: the client has it anew. */
 export function renewBorrowed(session: Session, name: string): boolean {
-  const borrowed = session.prepared.borrowed?.get(name);
+  const borrowed = session.prepared.borrowedAs(name);
   if (borrowed === undefined || isBound(session, name, borrowed)) return false;
   session.prepared.renew(name);
   return true;

@@ -58,7 +58,7 @@ function toCheck(session: Session, message: Message): Statement | undefined {
     return undefined;
   const { serverName } = statement;
   if (serverName !== '') {
-    const isThere = server.prepared.has(serverName) || session.prepared.evicted?.has(serverName) === true;
+    const isThere = server.prepared.has(serverName) || session.prepared.isEvicted(serverName);
     return isThere ? undefined : statement;
   }
   return server.unnamed === statement ? undefined : statement;
@@ -81,9 +81,9 @@ function usedBy(session: Session, message: Message): Statement | undefined {
   if (type !== Frontend.Parse) return undefined;
   const nameEnd = endOfString(buffer, start + 5, end);
   const name = readName(buffer, start + 5, nameEnd);
-  if (name === '' || session.prepared.ownNames?.has(name) === true) return undefined;
+  if (name === '' || session.prepared.ownName(name) !== undefined) return undefined;
   // It will be refused, by a server that has the one of that name.
-  const namesake = session.prepared.statements?.get(name);
+  const namesake = session.prepared.named(name);
   if (namesake !== undefined) return namesake;
   const sqlEnd = endOfString(buffer, nameEnd + 1, end);
   return session.prepared.known(buffer.subarray(nameEnd + 1, sqlEnd), buffer.subarray(sqlEnd + 1, end));

@@ -28,7 +28,7 @@ export function forwardParse(session: Session, server: ServerConnection, message
   const types = buffer.subarray(sqlEnd + 1, end);
   if (nameEnd === start + 5) return parseUnnamed(session, server, message, sql, types);
   const name = readName(buffer, start + 5, nameEnd);
-  const namesake = session.prepared.statements?.get(name);
+  const namesake = session.prepared.named(name);
   if (namesake !== undefined) {
     if (!passesNames(session) && !isPrepared(session, server, namesake))
       return refuseName(session, server, name, namesake, parse('', sql, types));
@@ -37,7 +37,7 @@ export function forwardParse(session: Session, server: ServerConnection, message
     server.send(serverName === name ? span(message) : parse(serverName, sql, types));
     return owe(session, Owed.Parse, undefined, undefined, [serverName, name]);
   }
-  if (session.prepared.ownNames?.has(name) === true) {
+  if (session.prepared.ownName(name) !== undefined) {
     send(message, server);
     return owe(session, Owed.Parse);
   }
@@ -84,14 +84,13 @@ function refuseName(
 
 function parseUnnamed(session: Session, server: ServerConnection, message: Message, sql: Buffer, types: Buffer): void {
   // The unnamed statement stays as it is; it only has to be known whose it is.
-  const [before, serverBefore] = [session.prepared.unnamed, server.unnamed];
-  const unnamed = session.prepared.unnamedFrom(sql, types);
-  session.prepared.unnamed = unnamed;
+  const [before, serverBefore] = [session.prepared.unnamed.statement, server.unnamed];
+  const unnamed = session.prepared.unnamed.parse(sql, types);
   server.unnamed = unnamed;
   const undo = (isSkipped: boolean): void => {
     // A Parse that is skipped leaves the one before, one that fails leaves none.
     if (server.unnamed === unnamed) server.unnamed = isSkipped ? serverBefore : undefined;
-    session.prepared.neverParsed(unnamed, isSkipped ? before : undefined);
+    session.prepared.unnamed.neverParsed(unnamed, isSkipped ? before : undefined);
   };
   tellExecuted(session, server, unnamed);
   send(message, server);

@@ -63,7 +63,10 @@ export function forward(session: Session, message: Message, instead?: Buffer): v
 function forwardSingle(session: Session, server: ServerConnection, message: Message, kind: OwedKind): void {
   // By one in the middle of a batch PostgreSQL itself can be left in the middle of a transaction of its own.
   if (server.answers.isInBatch) server.isCloseNeeded = true;
-  if (kind === Owed.Query) server.unnamed = session.prepared.unnamed = session.prepared.unnamedClose = undefined;
+  if (kind === Owed.Query) {
+    server.unnamed = undefined;
+    session.prepared.unnamed.drop();
+  }
   send(message, server);
   oweExecution(session, server, kind);
 }
@@ -82,7 +85,7 @@ function oweExecution(
 
 function forwardExecute(session: Session, server: ServerConnection, message: Message): void {
   const end = endOfString(message.buffer, message.start + 5, message.end);
-  const plan = session.prepared.portals?.get(readName(message.buffer, message.start + 5, end));
+  const plan = session.prepared.portal(readName(message.buffer, message.start + 5, end));
   // What comes behind it in the batch goes by the new names already.
   const facts = plan?.hasEffects === true ? plan.facts.statements[0] : undefined;
   const undo = facts === undefined ? undefined : session.prepared.changedBySql(facts);
@@ -92,7 +95,7 @@ function forwardExecute(session: Session, server: ServerConnection, message: Mes
 
 /** The batch ends with an unnamed statement that only later ones will use: asks what it is, for when another server prepares it. */
 function learnUnnamed(session: Session, server: ServerConnection): void {
-  const { unnamed } = session.prepared;
+  const unnamed = session.prepared.unnamed.statement;
   const unit = session.inFlight.last();
   if (unnamed === undefined || unit?.parsed?.has('') !== true || !isForLater(unit)) return;
   if (passesNames(session) || server.unnamed !== unnamed || unnamed.description !== undefined) return;
@@ -107,7 +110,7 @@ function isForLater(unit: Unit): boolean {
 
 /** Describe of a statement. What the unnamed one is, is learned from it. */
 function oweDescribe(session: Session, name: string): void {
-  const { unnamed } = session.prepared;
+  const unnamed = session.prepared.unnamed.statement;
   const answer = new Answer<AnswerReceiver>(Owed.Describe, session.receiver);
   const isLearned = name === '' && unnamed !== undefined && unnamed.description === undefined;
   if (isLearned && isForLater(session.inFlight.last() as Unit) && !passesNames(session))
@@ -137,7 +140,7 @@ function forwardBind(session: Session, server: ServerConnection, message: Messag
   const plan = general?.hasEffects === true ? planWithValues(session, general, message, name) : general;
   if (plan !== undefined) {
     if (plan !== general) (session.inFlight.last() as Unit).addPlan(plan);
-    (session.prepared.portals ??= new Map()).set(portal, plan);
+    session.prepared.bindPortal(portal, plan);
     tellNames(session, server, plan, true);
   }
   if (instead !== undefined) return forwardGone(session, message, portalEnd + 1, nameEnd, instead);
@@ -176,25 +179,21 @@ function forwardNamed(session: Session, server: ServerConnection, message: Messa
 
 function closeStatement(session: Session, server: ServerConnection, message: Message, name: string): void {
   if (name === '') {
-    const { unnamed: before, unnamedClose: closeBefore } = session.prepared;
-    const close = (session.prepared.unnamedClose = {});
-    session.prepared.unnamed = server.unnamed = undefined;
+    const takeBack = session.prepared.unnamed.close();
+    server.unnamed = undefined;
     send(message, server);
     const undo = (): void => {
       server.unnamed = unknownStatement;
-      // A Query behind it has taken the statement away all the same.
-      if (session.prepared.unnamedClose !== close) return;
-      session.prepared.unnamed ??= before;
-      session.prepared.unnamedClose = closeBefore;
+      takeBack();
     };
     return owe(session, Owed.Close, undo);
   }
   const statement = session.prepared.leave(name);
-  const own = session.prepared.ownNames?.get(name);
+  const own = session.prepared.ownName(name);
   session.prepared.leaveOwnName(name);
   const undo = (): void => {
     if (statement !== undefined) session.prepared.restore(name, statement);
-    if (own !== undefined) session.prepared.restoreOwnName(name, own);
+    if (own !== undefined) session.prepared.setOwnName(name, own);
   };
   // The servers keep it for others (least recently used goes first); only the client's name is gone.
   if (own === undefined && !passesNames(session)) return pretend(session, closeComplete, undo);

@@ -12,7 +12,7 @@ export function enterParsed(session: Session, message: Message, parts: readonly 
   const sql = buffer.subarray(nameEnd + 1, sqlEnd);
   const types = buffer.subarray(sqlEnd + 1, end);
   const name = readName(buffer, start + 5, nameEnd);
-  if (name === '') session.prepared.unnamed = session.prepared.unnamedFrom(sql, types);
+  if (name === '') session.prepared.unnamed.parse(sql, types);
   else enterAs(session, resultTypeIn(parts), name, sql, types);
 }
 

@@ -50,7 +50,7 @@ export function typesOf(statement: Statement): Buffer {
 export function isPrepared(session: Session, server: ServerConnection, statement: Statement): boolean {
   const { serverName } = statement;
   if (server.prepared.use(serverName)) return true;
-  if (session.prepared.evicted?.delete(serverName) !== true) return false;
+  if (!session.prepared.keep(serverName)) return false;
   evictFor(session, server, serverName);
   return true;
 }
@@ -58,7 +58,7 @@ export function isPrepared(session: Session, server: ServerConnection, statement
 /** Closing at once would take portals of this very batch along: it is done before Sync. */
 function evictFor(session: Session, server: ServerConnection, serverName: string): void {
   const evicted = server.prepared.add(serverName);
-  if (evicted !== undefined) (session.prepared.evicted ??= new Set()).add(evicted);
+  if (evicted !== undefined) session.prepared.evict(evicted);
 }
 
 /** Sends Parse for a statement that the server does not have. `isSkipped`: the client does not hear of it. */
@@ -118,16 +118,14 @@ export function learnDescription(session: Session, server: ServerConnection, sta
 }
 
 export function closeEvicted(session: Session, server: ServerConnection): void {
-  if (session.prepared.evicted === undefined) return;
-  for (const name of session.prepared.evicted) {
-    closeSkipped(session, server, name, () => server.prepared.restore(name));
-  }
-  session.prepared.evicted = undefined;
+  const evicted = session.prepared.takeEvicted();
+  if (evicted === undefined) return;
+  for (const name of evicted) closeSkipped(session, server, name, () => server.prepared.restore(name));
 }
 
 /** Does the session's server have the client's statement by the client's own name? */
 export function goesByOwnName({ prepared }: Session, name: string): boolean {
-  return prepared.ownNames?.get(name) === 'real';
+  return prepared.ownName(name) === 'real';
 }
 
 /** Makes sure that the server has the statement the client calls `name`; returns its name there. */
@@ -137,13 +135,13 @@ export function ensure(session: Session, server: ServerConnection, name: string)
     return '';
   }
   if (passesNames(session)) return name;
-  const statement = session.prepared.statements?.get(name);
-  if (statement === undefined) return session.prepared.ownNames?.has(name) === true ? name : foreignName(name);
+  const statement = session.prepared.named(name);
+  if (statement === undefined) return session.prepared.ownName(name) === undefined ? foreignName(name) : name;
   if (goesByOwnName(session, name)) return name;
   if (!isPrepared(session, server, statement)) {
     // It may be skipped with the rest of its batch: who uses it behind that waits for the answer.
     (session.inFlight.last() as Unit).attempt.notePrepared(statement);
-    session.prepared.hasNamesInFlight = true;
+    session.prepared.namesSent();
     prepare(session, server, statement, true, undefined, typesOf(statement));
     if (statement.description === undefined) learnDescription(session, server, statement);
   }
@@ -152,12 +150,12 @@ export function ensure(session: Session, server: ServerConnection, name: string)
 
 /** The server's unnamed statement becomes the session's. */
 export function ensureUnnamed(session: Session, server: ServerConnection): void {
-  const { unnamed } = session.prepared;
+  const unnamed = session.prepared.unnamed.statement;
   if (server.unnamed === unnamed) return;
   const undo = (): void => void (server.unnamed = unknownStatement);
   server.unnamed = unnamed;
   // It may be skipped with the rest of its batch: who speaks of the unnamed statement behind that waits for the answer.
-  session.prepared.hasNamesInFlight = true;
+  session.prepared.namesSent();
   if (unnamed === undefined) {
     // Another client's must not be found there.
     return closeSkipped(session, server, '', undo);
@@ -177,10 +175,10 @@ export function ensureUnnamed(session: Session, server: ServerConnection): void 
 export function tellNames(session: Session, server: ServerConnection, plan: Plan, isBatch: boolean): void {
   const receiver = isBatch ? session.receiver : nobody;
   let isTold = !plan.isRead && showsNames(session, plan) && !passesNames(session) && tellAll(session, server, receiver);
-  if (session.prepared.statements !== undefined) {
+  if (session.prepared.all.size > 0) {
     for (const facts of plan.facts.statements) {
       const name = namedIn(facts);
-      const statement = name === undefined ? undefined : session.prepared.statements.get(name);
+      const statement = name === undefined ? undefined : session.prepared.named(name);
       if (name === undefined || statement === undefined || passesNames(session)) continue;
       isTold = tellName(session, server, name, facts.kind === 'deallocate' ? undefined : statement, receiver) || isTold;
     }
@@ -194,7 +192,7 @@ export function tellNames(session: Session, server: ServerConnection, plan: Plan
 export function tellExecuted(session: Session, server: ServerConnection, { classified }: Statement): void {
   for (const { executes } of classified.facts.statements) {
     if (executes === undefined || passesNames(session)) continue;
-    const statement = session.prepared.statements?.get(executes);
+    const statement = session.prepared.named(executes);
     if (statement !== undefined) tellName(session, server, executes, statement, session.receiver);
   }
 }
@@ -207,15 +205,13 @@ function tellName(
   statement: Statement | undefined,
   receiver: AnswerReceiver,
 ): boolean {
-  const ownNames = (session.prepared.ownNames ??= new Map());
-  const known = ownNames.get(name);
+  const known = session.prepared.ownName(name);
   if (known === 'real' || (known === 'empty' && statement === undefined)) return false;
   if (known === 'empty') {
     server.send(close('S', name));
     server.owe(new Answer<AnswerReceiver>(Owed.Close, receiver, true));
   }
-  ownNames.set(name, statement === undefined ? 'empty' : 'real');
-  session.state.pin('PREPARE');
+  session.prepared.setOwnName(name, statement === undefined ? 'empty' : 'real');
   const undo = (): void => session.prepared.leaveOwnName(name);
   const send = (): void => {
     // An empty text is taken also in a failed transaction, and when the table has gone.
@@ -243,16 +239,14 @@ function showsNames(session: Session, plan: Plan): boolean {
 
 /** For pg_prepared_statements: the server gets all names of the client, and loses all of Weir's. */
 function tellAll(session: Session, server: ServerConnection, receiver: AnswerReceiver): boolean {
-  const { evicted } = session.prepared;
-  session.prepared.evicted = undefined;
+  const evicted = session.prepared.takeEvicted();
   for (const serverName of [...server.prepared.list(), ...(evicted ?? [])]) {
     server.send(close('S', serverName));
     const undo = (): void => server.prepared.restore(serverName);
     server.owe(new Answer<AnswerReceiver>(Owed.Close, receiver, true, undefined, undo));
   }
   server.prepared.clear();
-  for (const [name, statement] of session.prepared.statements ?? [])
-    tellName(session, server, name, statement, receiver);
+  for (const [name, statement] of session.prepared.all) tellName(session, server, name, statement, receiver);
   return true;
 }
 

@@ -52,7 +52,7 @@ function execute(session: Session, facts: QueryFacts): { columns: string[]; answ
       throw new WeirError('not_supported', {
         what: 'SET LOCAL of a weir.* setting (a comment on the statement does it)',
       });
-    session.preferences = session.preferences.with(change.name, change.plain);
+    session.concerns.preferences.set(change.name, change.plain);
   }
   return { columns: [], answer: commandComplete(statement.verb.startsWith('RESET') ? 'RESET' : 'SET') };
 }
@@ -91,7 +91,7 @@ export function answerLocally(session: Session, unit: Unit): boolean {
 }
 
 function factsOf(session: Session, name: string): QueryFacts {
-  const facts = (name === '' ? session.prepared.unnamed : session.prepared.statements?.get(name))?.classified.facts;
+  const facts = session.prepared.get(name)?.classified.facts;
   if (facts === undefined) throw new WeirError('statement_not_found', { name });
   return facts;
 }
@@ -105,8 +105,8 @@ function answerMessage(session: Session, message: Message, portals: Map<string, 
       const name = readName(buffer, start + 5, nameEnd);
       const sql = buffer.subarray(nameEnd + 1, sqlEnd);
       const types = buffer.subarray(sqlEnd + 1, end);
-      if (name === '') session.prepared.unnamed = session.prepared.unnamedFrom(sql, types);
-      else if (session.prepared.statements?.has(name) === true) throw new WeirError('statement_exists', { name });
+      if (name === '') session.prepared.unnamed.parse(sql, types);
+      else if (session.prepared.named(name) !== undefined) throw new WeirError('statement_exists', { name });
       else session.prepared.enter(name, sql, types);
       return session.say(parseComplete);
     }

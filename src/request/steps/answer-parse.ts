@@ -72,9 +72,7 @@ function answerTo(session: Session, message: Message, statements: Map<string, Pr
   const sqlEnd = endOfString(buffer, nameEnd + 1, end);
   const name = readName(buffer, start + 5, nameEnd);
   const isTaken =
-    session.prepared.statements?.has(name) === true ||
-    session.prepared.ownNames?.has(name) === true ||
-    statements.has(name);
+    session.prepared.named(name) !== undefined || session.prepared.ownName(name) !== undefined || statements.has(name);
   if (name === '' || isTaken) return undefined;
   const sql = buffer.subarray(nameEnd + 1, sqlEnd);
   const types = buffer.subarray(sqlEnd + 1, end);

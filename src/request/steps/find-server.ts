@@ -16,12 +16,13 @@ import { consistencyOf } from '../cacheable.ts';
 import { isFit, isShortRead, serverAtOnce } from '../lane.ts';
 import { fellBack, giveRoom } from '../load.ts';
 import { refuse } from '../refuse.ts';
-import { awaitsReset } from '../../session/concerns/sequences.ts';
 import type { Outcome, Session } from '../../session/session.ts';
 import type { Unit } from '../../session/unit.ts';
 
 function routingFacts(session: Session, unit: Unit): RoutingFacts {
-  const { database, services, preferences, tokens } = session;
+  const { database, services } = session;
+  const { preferences, freshness } = session.concerns;
+  const { tokens } = freshness;
   const { ticker } = database.topology;
   const hinted = unit.hints?.route;
   const hasPrimary = database.topology.snapshot().primary?.isUp === true;
@@ -98,8 +99,9 @@ export function findServer(session: Session, unit: Unit): Outcome {
 function takeServer(session: Session, unit: Unit, node: NodeState): Outcome {
   const pool = session.database.pool(node, session.user);
   unit.isShort = isShortRead(session, unit);
-  const waits = unit.asksSequences ? awaitsReset(session, unit) : undefined;
-  if (waits !== undefined) return waits;
+  const reset = session.concerns.sequences.resetOf(unit);
+  if (reset !== undefined)
+    return session.waitShortly('server reset', unit, (goOn) => void reset.then(() => goOn('find server')));
   const server = serverAtOnce(session, unit, pool);
   if (server !== undefined) return attach(session, unit, pool, server);
   return session.waitFor('server', unit, (goOn) => {

@@ -12,9 +12,10 @@ export function lookUp(session: Session, unit: Unit): Outcome {
   const { cache } = session.services;
   const { ticker } = session.database.topology;
   const tags = cacheTags(unit);
-  if (session.seen.isUnproven && session.tokens.schema.isThere(session.database.topology.schema)) session.seen.proven();
+  const { seen, tokens } = session.concerns.freshness;
+  if (seen.isUnproven && tokens.schema.isThere(session.database.topology.schema)) seen.proven();
   const isStrict = consistencyOf(session, unit) === 'strict';
-  const found = cache.lookup(cacheKey(session, unit), tags, cacheTtlMs(session, unit), session.seen, ticker, isStrict);
+  const found = cache.lookup(cacheKey(session, unit), tags, cacheTtlMs(session, unit), seen, ticker, isStrict);
   if (found.kind !== 'wait') return take(session, unit, found);
   return session.waitFor('cache', unit, (goOn) => {
     found.result.then(

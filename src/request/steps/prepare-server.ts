@@ -1,29 +1,14 @@
 /**
- * Gives a server connection the settings of the session that holds it, in one exchange, and begins the session's transaction
- * again if it has moved there. A connection that cannot take them, because of what other sessions did on it, is replaced.
+ * Gives a server connection, in one exchange, what the concerns of its session want it to have (session/concerns/table.ts): the
+ * settings, mostly, and the BEGIN of a transaction that has moved there. A connection that cannot take them, because of what other sessions did on it, is replaced.
  */
 import type { ServerConnection } from '../../backend/server.ts';
 import { WeirError } from '../../errors.ts';
 import type { Pool } from '../../pool/pool.ts';
-import { TxStatus } from '../../protocol/codes.ts';
 import { avoidNode, maxAttempts } from '../run-again.ts';
 import type { GoOn, Outcome, Session } from '../../session/session.ts';
-import {
-  hasForeignCustom,
-  hasOwnCustom,
-  makeCustomSql,
-  missingCustom,
-  noteReplayed,
-} from '../../session/concerns/custom-settings.ts';
 import { refuse } from '../refuse.ts';
-import { hasForeignSequences } from '../../session/concerns/sequences.ts';
-import { replaySql, settingsOf } from '../../session/settings.ts';
 import type { Unit } from '../../session/unit.ts';
-
-/** Is it already, for what the unit asks of sequences and custom settings? Requests ahead may still change it. */
-export function isReadyFor(session: Session, unit: Unit, server: ServerConnection): boolean {
-  return !hasForeignSequences(session, unit, server) && hasOwnCustom(session, unit, server);
-}
 
 /** The session held this server before. Inside a transaction only settings that RESET took too far are put right. */
 export function prepareOwnServer(session: Session, unit: Unit): Outcome {
@@ -38,43 +23,21 @@ export function prepareNewServer(session: Session, unit: Unit): Outcome {
 /** @param from its pool, if it was just taken from there */
 function prepareServer(session: Session, unit: Unit, from: Pool | undefined): Outcome {
   const server = session.server as ServerConnection;
-  if (unit.asksCustom && from !== undefined && hasForeignCustom(session, unit, server))
+  if (from !== undefined && session.concerns.customSettings.isForeign(server, unit))
     return renew(session, unit, from, server);
-  const isFailed = session.status === TxStatus.Failed;
-  const forgets = hasForeignSequences(session, unit, server) && !isFailed;
-  const makes = unit.asksCustom && !isFailed ? makeCustomSql(server, missingCustom(session, unit, server)) : undefined;
-  const isAsked = forgets || makes !== undefined;
-  // What a transaction sets, its server has set; but RESET goes there to the server's default, not to the client's.
-  const isBegun = session.status !== TxStatus.Idle && session.reopening === undefined;
-  const behind = session.status === TxStatus.InTransaction ? session.state.takeBehind() : undefined;
-  if (isBegun && !isAsked && behind === undefined) return 'send';
-  const { settings } = session.state;
-  const sql = isBegun ? behind : replaySql(settingsOf(server), settings);
-  if (sql === undefined && !isAsked && session.reopening === undefined) return 'send';
-  const texts = [forgets ? 'DISCARD SEQUENCES' : undefined, sql, session.reopening, makes];
-  const run = texts.filter((text) => text !== undefined).map((text) => server.run(text));
-  return setUp(session, unit, from, Promise.all(run), () => {
-    if (!isBegun) server.settings = settings;
-    if (sql !== undefined) noteReplayed(server, settings);
-    if (forgets) server.sequencesOf = undefined;
-  });
+  const texts = session.moments.prepareServer(server, unit);
+  if (texts === undefined) return 'send';
+  return setUp(session, unit, from, Promise.all(texts.map((text) => server.run(text))));
 }
 
-/** Waits until the server has `answers` for all of it, and sends the request. `done` is called before that. */
-function setUp(
-  session: Session,
-  unit: Unit,
-  from: Pool | undefined,
-  answers: Promise<unknown>,
-  done: () => void,
-): Outcome {
+/** Waits until the server has `answers` for all of it, and sends the request. */
+function setUp(session: Session, unit: Unit, from: Pool | undefined, answers: Promise<unknown>): Outcome {
   const server = session.server as ServerConnection;
   const hasState = session.mustStay;
   const succeeded = (): Outcome => {
     // It may have said so with its last breath.
     if (session.server !== server) return failed('the server closed the connection');
-    done();
-    session.reopening = undefined;
+    session.moments.serverPrepared(server);
     session.tellReported(server);
     return 'send';
   };

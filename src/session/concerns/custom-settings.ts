@@ -4,60 +4,72 @@
  * one without it, opened if need be; or, if the session has set it before, one with it.
  */
 import type { ServerConnection } from '../../backend/server.ts';
-import type { Session } from '../session.ts';
+import { TxStatus } from '../../protocol/codes.ts';
 import { quoteLiteral, type Settings } from '../settings.ts';
 import type { Unit } from '../unit.ts';
+import type { Concern, ConcernOwner } from './concern.ts';
 
-const none: readonly string[] = [];
+export class CustomSettings implements Concern {
+  private readonly session: ConcernOwner;
+  /** Names that the session has ever set. */
+  private names: Set<string> | undefined;
 
-/** The answers to `unit` are complete: no rollback takes such a name away. */
-export function noteCustomSettings(session: Session, unit: Unit): void {
-  const { server } = session;
-  for (const { customSettings } of unit.plans) {
-    if (customSettings === undefined || server === undefined || customSettings.makes.length === 0) continue;
-    for (const name of customSettings.makes) (server.customSettings ??= new Set()).add(name);
-    // Whether the one that failed has come so far is not known.
-    if (unit.attempt.hasError && unit.attempt.statementIndex === 0) continue;
-    for (const name of customSettings.makes) (session.customSettings ??= new Set()).add(name);
+  constructor(session: ConcernOwner) {
+    this.session = session;
+  }
+
+  /** Would the server answer `unit` with an empty value of what its session has never set? */
+  isForeign(server: ServerConnection, unit: Unit): boolean {
+    const { customSettings } = server;
+    if (!unit.asksCustom || customSettings === undefined) return false;
+    return askedBy(unit).some((name) => customSettings.has(name) && !this.isKnown(name));
+  }
+
+  private isKnown(name: string): boolean {
+    return this.names?.has(name) === true || this.session.state.live.entry(name) !== undefined;
+  }
+
+  /** What the session has once set and `unit` asks for, and the server does not have. */
+  private missing(server: ServerConnection, unit: Unit): readonly string[] {
+    const { names } = this;
+    if (!unit.asksCustom || names === undefined) return none;
+    const { live } = this.session.state;
+    return askedBy(unit).filter(
+      (name) => names.has(name) && live.entry(name) === undefined && server.customSettings?.has(name) !== true,
+    );
+  }
+
+  /* ---- moments ---- */
+
+  /** Does the server have, of what `unit` asks for, just what its session has once set? */
+  isReady(server: ServerConnection, unit: Unit): boolean {
+    if (!unit.asksCustom) return true;
+    return !this.isForeign(server, unit) && this.missing(server, unit).length === 0;
+  }
+
+  /** Makes them on the server, empty. */
+  prepareServer(server: ServerConnection, unit: Unit): string | undefined {
+    if (!unit.asksCustom || this.session.status === TxStatus.Failed) return undefined;
+    const names = this.missing(server, unit);
+    if (names.length === 0) return undefined;
+    for (const name of names) (server.customSettings ??= new Set()).add(name);
+    return `SELECT ${names.map((name) => `pg_catalog.set_config(${quoteLiteral(name)}, NULL, false)`).join(', ')}`;
+  }
+
+  /** No rollback takes such a name away. */
+  readyForQuery(unit: Unit): void {
+    const { server } = this.session;
+    for (const { customSettings } of unit.plans) {
+      if (customSettings === undefined || server === undefined || customSettings.makes.length === 0) continue;
+      for (const name of customSettings.makes) (server.customSettings ??= new Set()).add(name);
+      // Whether the one that failed has come so far is not known.
+      if (unit.attempt.hasError && unit.attempt.statementIndex === 0) continue;
+      for (const name of customSettings.makes) (this.names ??= new Set()).add(name);
+    }
   }
 }
 
-/** They were replayed onto the server. */
-export function noteReplayed(server: ServerConnection, settings: Settings): void {
-  for (const name of settings.names()) if (name.includes('.')) (server.customSettings ??= new Set()).add(name);
-}
-
-/** Would the server answer `unit` with an empty value of what its session has never set? */
-export function hasForeignCustom(session: Session, unit: Unit, server: ServerConnection): boolean {
-  const { customSettings } = server;
-  if (!unit.asksCustom || customSettings === undefined) return false;
-  return askedBy(unit).some((name) => customSettings.has(name) && !isKnown(session, name));
-}
-
-/** What the session has once set and `unit` asks for, and the server does not have. */
-export function missingCustom(session: Session, unit: Unit, server: ServerConnection): readonly string[] {
-  if (!unit.asksCustom || session.customSettings === undefined) return none;
-  const { live } = session.state;
-  return askedBy(unit).filter(
-    (name) =>
-      session.customSettings?.has(name) === true &&
-      live.entry(name) === undefined &&
-      server.customSettings?.has(name) !== true,
-  );
-}
-
-/** Does the server have, of what `unit` asks for, just what its session has once set? */
-export function hasOwnCustom(session: Session, unit: Unit, server: ServerConnection): boolean {
-  if (!unit.asksCustom) return true;
-  return !hasForeignCustom(session, unit, server) && missingCustom(session, unit, server).length === 0;
-}
-
-/** Makes them on the server, empty. */
-export function makeCustomSql(server: ServerConnection, names: readonly string[]): string | undefined {
-  if (names.length === 0) return undefined;
-  for (const name of names) (server.customSettings ??= new Set()).add(name);
-  return `SELECT ${names.map((name) => `pg_catalog.set_config(${quoteLiteral(name)}, NULL, false)`).join(', ')}`;
-}
+const none: readonly string[] = [];
 
 function askedBy(unit: Unit): readonly string[] {
   const made = new Set<string>();
@@ -69,6 +81,7 @@ function askedBy(unit: Unit): readonly string[] {
   return asked;
 }
 
-function isKnown(session: Session, name: string): boolean {
-  return session.customSettings?.has(name) === true || session.state.live.entry(name) !== undefined;
+/** They were replayed onto the server. */
+export function noteReplayed(server: ServerConnection, settings: Settings): void {
+  for (const name of settings.names()) if (name.includes('.')) (server.customSettings ??= new Set()).add(name);
 }

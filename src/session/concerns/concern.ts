@@ -1,0 +1,87 @@
+/**
+ * A concern follows a session from request to request: it has its state to itself, and says with some of these moments what
+ * it does. Types only. Which concerns there are, and in which order they are told, is table.ts.
+ */
+import type { ServerConnection } from '../../backend/server.ts';
+import type { Plan } from '../../binding/plan.ts';
+import type { PoolMode } from '../../config/config.ts';
+import type { StatementFacts } from '../../sql/facts.ts';
+import type { NodeState } from '../../topology/types.ts';
+import type { Ring } from '../../util/ring.ts';
+import type { Database, Services } from '../context.ts';
+import type { SessionState } from '../state.ts';
+import type { Unit } from '../unit.ts';
+
+/** What a concern may know of its session, and do to it. */
+export interface ConcernOwner {
+  readonly services: Services;
+  readonly database: Database;
+  readonly state: SessionState;
+  readonly server: ServerConnection | undefined;
+  readonly serverNode: NodeState | undefined;
+  /** Transaction status as of the last ReadyForQuery. */
+  readonly status: number;
+  readonly inFlight: Ring<Unit>;
+  readonly poolMode: PoolMode;
+  release(): void;
+}
+
+export interface Concern {
+  /* ---- before a request is sent ---- */
+
+  /** Can the server answer the unit at once, behind those in flight there? */
+  isReady?(server: ServerConnection, unit: Unit): boolean;
+  /** The unit is about to go to the server, which was just taken or is the session's own. Returns SQL to run there first. */
+  prepareServer?(server: ServerConnection, unit: Unit): string | undefined;
+  /** What the concerns wanted the server to run has succeeded. */
+  serverPrepared?(server: ServerConnection): void;
+  /** The first message of the unit is about to be sent. It is not among those in flight yet. */
+  beforeSend?(unit: Unit): void;
+  /** More of a batch that was begun before its Sync is about to be sent. Its plans from `from` on are new. */
+  beforeMore?(unit: Unit, from: number): void;
+  /** The same in both cases, once it is known whether the unit may have to run again. */
+  beforeCommit?(unit: Unit): void;
+
+  /* ---- while it is answered ---- */
+
+  /**
+   * A statement of the unit was completed, or a portal of it was suspended. `buffer` has its command tag in [start, end), with
+   * a zero behind it; it is empty if there is none. Without `facts` nobody could read it.
+   */
+  completed?(
+    unit: Unit,
+    isQuery: boolean,
+    plan: Plan | undefined,
+    facts: StatementFacts | undefined,
+    buffer: Buffer,
+    start: number,
+    end: number,
+  ): void;
+  /** The same, if the statement changes the state of the session. */
+  statementDone?(facts: StatementFacts, tag: string, isQuery: boolean): void;
+  /** A text was executed to its end. */
+  effectsDone?(plan: Plan): void;
+  /** A text failed behind some statements that were executed. */
+  effectsInPart?(plan: Plan): void;
+  /** The server has said that something of the unit failed. */
+  failed?(unit: Unit): void;
+  /** ReadyForQuery for the unit, which is no longer in flight. The session's own status is still the one before. */
+  readyForQuery?(unit: Unit, status: number): void;
+  /** What was in flight runs again elsewhere. */
+  runsAgain?(): void;
+
+  /* ---- the end ---- */
+
+  /** The server is gone, or the client is: what becomes of the requests in flight is not known. */
+  serverLost?(): void;
+  /** The open transaction is no more. */
+  transactionLost?(status: number): void;
+  /** The session has no server any more. */
+  serverLeft?(): void;
+  /** The same, and nothing that was sent there is still to be done. */
+  serverForgotten?(): void;
+  /** The client is gone, and leaves this server. */
+  clientLeft?(server: ServerConnection): void;
+  /** The session is over. */
+  closed?(): void;
+}

@@ -1,0 +1,72 @@
+/**
+ * BEGIN READ ONLY, as long as nothing else has happened in its transaction: that can still begin again on another server, and
+ * nobody can tell. When it has to is decided by request/begin-on-primary.ts.
+ */
+import type { Plan } from '../../binding/plan.ts';
+import { TxStatus } from '../../protocol/codes.ts';
+import type { Unit } from '../unit.ts';
+import type { Concern, ConcernOwner } from './concern.ts';
+
+export class Opening implements Concern {
+  private readonly session: ConcernOwner;
+  /** The BEGIN, as long as it is all that the open transaction consists of. */
+  private begun: string | undefined;
+  /** The open transaction is on no server any more; this begins it again on the next one. */
+  private next: string | undefined;
+
+  constructor(session: ConcernOwner) {
+    this.session = session;
+  }
+
+  /** Has nothing happened in the open transaction but its BEGIN READ ONLY? */
+  get isAll(): boolean {
+    return this.begun !== undefined;
+  }
+
+  /** Has the open transaction to begin again on the next server? */
+  get isToBegin(): boolean {
+    return this.next !== undefined;
+  }
+
+  /** The transaction leaves its server. */
+  leave(): void {
+    this.next = this.begun;
+    this.begun = undefined;
+  }
+
+  /* ---- moments ---- */
+
+  prepareServer(): string | undefined {
+    return this.next;
+  }
+
+  serverPrepared(): void {
+    this.next = undefined;
+  }
+
+  /** The text of a BEGIN READ ONLY that is all of the unit is kept, without its comments. */
+  beforeSend(unit: Unit): void {
+    const plan = unit.plans[0];
+    if (plan?.beginsReadOnly !== true || unit.plans.length !== 1) return;
+    const { inFlight, status } = this.session;
+    // In an open transaction, or in one that what is in flight leaves open, BEGIN begins nothing.
+    const isFirst = inFlight.length === 0 && status === TxStatus.Idle;
+    this.begun = isFirst && unit.hints?.route !== 'replica' ? plan.facts.template : undefined;
+  }
+
+  /** Behind a unit that only prepares, only describes or has no statement, the transaction has still done nothing. */
+  readyForQuery(unit: Unit, status: number): void {
+    if (this.begun === undefined) return;
+    const isNothing = (!unit.executes && !unit.binds) || (unit.plans.length > 0 && unit.plans.every(isEmpty));
+    if (status !== TxStatus.InTransaction || !(isNothing || this.isOpening(unit))) this.begun = undefined;
+  }
+
+  /** Is it the BEGIN itself? */
+  private isOpening({ plans }: Unit): boolean {
+    return this.session.status === TxStatus.Idle && plans.length === 1 && plans[0]?.beginsReadOnly === true;
+  }
+}
+
+function isEmpty({ facts }: Plan): boolean {
+  return facts.statements.every(({ kind }) => kind === 'empty');
+}
