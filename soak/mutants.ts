@@ -58,7 +58,7 @@ const inTransactions = (what: string): Change[] => [
   },
   {
     file: 'request/handle-request.js',
-    from: "unit.cacheWhy = 'the session keeps its server';",
+    from: "unit.cache.why = 'the session keeps its server';",
     to: `if (session.status === TxStatus.InTransaction && cacheObstacle(session, unit) === '') {
       const { cache } = session.services;
       const { seen } = session.concerns.freshness;
@@ -240,7 +240,7 @@ export const mutants: readonly Mutant[] = [
     changes: inTransactions(`
       if (found.kind === 'hit') {
         for (const part of found.parts) session.say(part);
-        unit.cacheLabel = 'hit';
+        unit.cache.label = 'hit';
         session.lastUnit = unit;
         session.intake.entered(unit);
         session.move(unit, 'answered by Weir');
@@ -256,8 +256,8 @@ export const mutants: readonly Mutant[] = [
     changes: [
       ...inTransactions(`
       if (found.kind === 'miss' && found.flight !== undefined) {
-        unit.flight = found.flight;
-        unit.capture = new Capture(session.services.maxEntrySizeBytes());
+        unit.cache.flight = found.flight;
+        unit.cache.capture = new Capture(session.services.maxEntrySizeBytes());
       }`),
       { file: 'session/concerns/freshness.js', from: '!capture.overflow && isIdle', to: '!capture.overflow' },
     ],

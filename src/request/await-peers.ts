@@ -9,8 +9,9 @@ import type { Unit } from '../session/unit.ts';
 
 /** Must Redis hear of it first? Then it cannot be pipelined behind requests in flight. */
 export function mustBeAnnounced(session: Session, unit: Unit): boolean {
-  if (!session.services.cache.hasPeers || !(unit.isComplete || unit.mayCommit) || !unit.executes) return false;
-  return unit.plans.some(isWrite) || (unit.mayCommit && session.concerns.writes.hasUndecided);
+  if (!session.services.cache.hasPeers || !(unit.isComplete || unit.planned.mayCommit) || !unit.form.executes)
+    return false;
+  return unit.plans.some(isWrite) || (unit.planned.mayCommit && session.concerns.writes.hasUndecided);
 }
 
 /**

@@ -22,7 +22,7 @@ export function awaitsReplica(
   isInReach: () => boolean,
 ): Outcome | undefined {
   const { stranded, services } = session;
-  if (unit.attempts > 0 || !stranded.isOverdue(services.nowMs()) || !isMerelyBehind(decision)) return undefined;
+  if (unit.target.attempts > 0 || !stranded.isOverdue(services.nowMs()) || !isMerelyBehind(decision)) return undefined;
   return session.waitFor('replica', unit, (goOn) => {
     const leave = (): void => {
       clearTimeout(timer);

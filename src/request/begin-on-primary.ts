@@ -1,8 +1,7 @@
 /**
  * A READ ONLY transaction begins on a replica, where less is allowed than in one on the primary, and some things mean something
  * else: a sequence is ahead, an advisory lock locks nobody out. As long as nothing has happened in it but its BEGIN, it
- * begins again on the primary for such a statement, and nobody can tell. Called by handle-request.ts and run-again.ts; what it has begun with is
- * kept by session/concerns/opening.ts.
+ * begins again on the primary for such a statement, and nobody can tell. Called by handle-request.ts and run-again.ts.
  */
 import type { Plan } from '../binding/plan.ts';
 import type { Session } from '../session/session.ts';
@@ -16,10 +15,10 @@ export function mayBeginOnPrimary(session: Session): boolean {
 
 /** Is the unit the first one behind such a BEGIN on a replica, and may be answered otherwise than on the primary? */
 export function mustBeginOnPrimary(session: Session, unit: Unit): boolean {
-  if (!session.concerns.opening.isAll || unit.isRead || !mayBeginOnPrimary(session)) return false;
+  if (!session.concerns.opening.isAll || unit.planned.isRead || !mayBeginOnPrimary(session)) return false;
   if (unit.hints?.route === 'replica') return false;
   // Without a plan nobody knows what it executes.
-  if (unit.plans.length === 0) return unit.executes;
+  if (unit.plans.length === 0) return unit.form.executes;
   return unit.plans.some((plan) => !plan.isAlikeOnStandby);
 }
 
@@ -32,7 +31,7 @@ export function mayEnd({ facts }: Plan): boolean {
 export function beginOnPrimary(session: Session, unit: Unit, why: string): void {
   session.concerns.opening.leave();
   session.concerns.writes.beginsAgain();
-  unit.isRefused = true;
-  unit.retryWhy = why;
+  unit.target.isRefused = true;
+  unit.target.retryWhy = why;
   session.releaseAfter('ROLLBACK');
 }

@@ -22,10 +22,11 @@ export function cacheObstacle(session: Session, unit: Unit): string {
   if (!plan.isCacheable) return plan.cacheWhy;
   if (wish(session, unit) === 'off')
     return unit.hints?.cache === 'off' ? 'the hint says cache=off' : 'weir.cache is off';
-  if (!unit.isComplete || unit.isStreamed || !shapes.has(unit.shape)) return 'this sequence of messages is not cached';
+  if (!unit.isComplete || unit.form.isStreamed || !shapes.has(unit.form.shape))
+    return 'this sequence of messages is not cached';
   if (session.status !== TxStatus.Idle) return 'in a transaction';
   if (session.state.isPinned) return 'the session has state of its own on a server';
-  if (unit.attempts > 0) return 'a second attempt';
+  if (unit.target.attempts > 0) return 'a second attempt';
   const bind = find(unit, Frontend.Bind);
   if (bind !== undefined && hasTimeWord(bind.buffer, bind.start, bind.end))
     return "a parameter may mean the current time ('now', 'today')";
@@ -64,7 +65,15 @@ function keyOf(
   bind: Buffer | undefined,
 ): KeyParts {
   const { database, user, state } = session;
-  return { database: database.name, user, settings: state.settings.forCacheKey, shape: unit.shape, sql, types, bind };
+  return {
+    database: database.name,
+    user,
+    settings: state.settings.forCacheKey,
+    shape: unit.form.shape,
+    sql,
+    types,
+    bind,
+  };
 }
 
 export function cacheKey(session: Session, unit: Unit): KeyParts {
@@ -87,5 +96,5 @@ export function cacheKey(session: Session, unit: Unit): KeyParts {
   const statement = session.prepared.get(name);
   const key = keyOf(session, unit, statement?.sql ?? Buffer.alloc(0), statement?.types, values);
   // Who was told another result type than is true by now must not get the rows of today.
-  return { ...key, shape: `${unit.shape} ${statement?.description?.resultType ?? ''}` };
+  return { ...key, shape: `${unit.form.shape} ${statement?.description?.resultType ?? ''}` };
 }

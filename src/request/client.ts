@@ -115,11 +115,11 @@ export class ClientSession extends Session implements WireHandler {
     this.moments.serverLost();
     this.letServerGo();
     for (let unit = this.inFlight.shift(); unit !== undefined; unit = this.inFlight.shift()) {
-      unit.flight?.abandon();
+      unit.cache.flight?.abandon();
       leaveFlight(this, unit, 'abandoned');
     }
     this.intake.left();
-    for (const unit of this.again.splice(0)) unit.flight?.abandon();
+    for (const unit of this.again.splice(0)) unit.cache.flight?.abandon();
     this.moments.closed();
     this.onClosed(this);
   }

@@ -39,11 +39,11 @@ export function countAnswer(session: Session, unit: Unit): void {
   const { stats } = session.database;
   const now = session.services.nowMs();
   const durationMs = now - unit.receivedAtMs;
-  const role = unit.node?.role;
+  const role = unit.target.node?.role;
   const route =
-    unit.cacheLabel === 'hit' ? 'cache' : role === 'replica' ? 'replica' : role === undefined ? 'none' : 'primary';
+    unit.cache.label === 'hit' ? 'cache' : role === 'replica' ? 'replica' : role === undefined ? 'none' : 'primary';
   const at = routeIndex[route];
-  bump(stats.byLabel, at * 6 + cacheIndex[unit.cacheLabel] * 2 + (unit.attempt.hasError ? 1 : 0));
+  bump(stats.byLabel, at * 6 + cacheIndex[unit.cache.label] * 2 + (unit.attempt.hasError ? 1 : 0));
   const seconds = durationMs / 1000;
   let bucket = 0;
   while (bucket < durationBoundsSeconds.length && seconds > (durationBoundsSeconds[bucket] as number)) bucket++;

@@ -47,21 +47,21 @@ export function handleRequest(session: Session, unit: Unit): void {
 }
 
 function arrived(session: Session, unit: Unit): Outcome {
-  if (unit.locals > 0) return whenQuiet(session, unit, sayLocally);
-  if (session.poolMode === 'statement' && unit.begins) return whenQuiet(session, unit, refuseTransaction);
+  if (unit.form.locals > 0) return whenQuiet(session, unit, sayLocally);
+  if (session.poolMode === 'statement' && unit.planned.begins) return whenQuiet(session, unit, refuseTransaction);
   if (session.inFlight.length > 0) {
     const mayJoin = session.inFlight.length < maxInFlight && mayPipeline(session, unit);
     return mayJoin ? 'send' : whenQuiet(session, unit, arrived);
   }
   if (session.server !== undefined) {
-    unit.cacheWhy = 'the session keeps its server';
+    unit.cache.why = 'the session keeps its server';
     if (!mustBeginOnPrimary(session, unit)) return 'prepare own server';
     beginOnPrimary(session, unit, 'a replica may answer otherwise in a READ ONLY transaction');
     return 'find server';
   }
   if (preparesAtOnce(session, unit)) return 'done';
-  unit.cacheWhy = cacheObstacle(session, unit);
-  return unit.cacheWhy === '' ? lookUp(session, unit) : 'find server';
+  unit.cache.why = cacheObstacle(session, unit);
+  return unit.cache.why === '' ? lookUp(session, unit) : 'find server';
 }
 
 function whenQuiet(session: Session, unit: Unit, step: (session: Session, unit: Unit) => Outcome): Outcome {
@@ -80,7 +80,7 @@ function mayPipeline(session: Session, unit: Unit): boolean {
   if (mustBeginOnPrimary(session, unit) || isAhead(session, unit)) return false;
   // In a lane nobody may send what could touch the others.
   if (session.server !== undefined && session.server.sharers > 1) return false;
-  if (session.prepared.hasNamesInFlight && (unit.needsNames || !unit.isComplete)) return false;
+  if (session.prepared.hasNamesInFlight && (unit.names.needs || !unit.isComplete)) return false;
   if (mustBeAnnounced(session, unit)) return false;
   if (session.server !== undefined && !session.moments.isReady(session.server, unit)) return false;
   session.openLane(false);
@@ -88,7 +88,7 @@ function mayPipeline(session: Session, unit: Unit): boolean {
   const node = session.serverNode;
   if (node?.role === 'primary')
     return unit.hints?.route !== 'replica' && session.concerns.preferences.route !== 'replica';
-  if (!unit.isRead || unit.begins || unit.hints !== undefined || node === undefined) return false;
+  if (!unit.planned.isRead || unit.planned.begins || unit.hints !== undefined || node === undefined) return false;
   if ((session.concerns.preferences.consistency ?? session.services.routing().consistency) === 'eventual') return true;
   const need = session.concerns.freshness.tokens.needLsn(session.database.topology.ticker, session.lastWriteOf(unit));
   return need !== undefined && node.lsn >= need;
@@ -108,9 +108,9 @@ function mayFollowOpening(session: Session, unit: Unit): boolean {
 function sayLocally(session: Session, unit: Unit): Outcome {
   if (session.status === TxStatus.Failed) {
     session.say(errorResponse({ severity: 'ERROR', sqlstate: '25P02', message: abortedText }));
-    unit.attempt.hasError = true;
-  } else {
-    unit.attempt.hasError = answerLocally(session, unit);
+    unit.attempt.failed();
+  } else if (answerLocally(session, unit)) {
+    unit.attempt.failed();
   }
   return answered(session, unit);
 }
@@ -129,7 +129,7 @@ function send(session: Session, unit: Unit): Outcome {
     const waits = awaitsOthers(session, unit);
     if (waits !== undefined) return waits;
   }
-  if (isFirst) session.openLane(unit.isShort && isFit(session, unit, session.server as ServerConnection));
+  if (isFirst) session.openLane(unit.target.isShort && isFit(session, unit, session.server as ServerConnection));
   if (!beginUnit(session, unit)) return 'done';
   forwardAll(session, unit, unit.messages ?? []);
   return 'done';

@@ -149,8 +149,8 @@ export class Intake implements FrameSink, RequestReader {
     if (unit.isOnServer) return this.sendOn(unit, message);
     this.add(unit, message);
     // Whatever comes behind a COPY depends on what becomes of that.
-    const isCopy = message.type === Frontend.Execute && unit.mayCopyIn;
-    if (message.type === Frontend.Flush || isCopy || unit.bytes > gatherBelowBytes) this.submit(unit);
+    const isCopy = message.type === Frontend.Execute && unit.planned.mayCopyIn;
+    if (message.type === Frontend.Flush || isCopy || unit.form.bytes > gatherBelowBytes) this.submit(unit);
   }
 
   private sync(message: Message): void {
@@ -191,7 +191,7 @@ export class Intake implements FrameSink, RequestReader {
 
   /** What Weir answers itself has no lock to take and no error to tell early. */
   private mayBegin(batch: Unit): boolean {
-    return batch.state === 'gathering' && batch.locals === 0 && this.session.readsOn;
+    return batch.state === 'gathering' && batch.form.locals === 0 && this.session.readsOn;
   }
 
   /** Outside of a COPY it is ignored, as by PostgreSQL: after a failure the rest of the data is still on its way. */
@@ -215,10 +215,10 @@ export class Intake implements FrameSink, RequestReader {
 
   private add(unit: Unit, message: Message): void {
     unit.messages?.push(message);
-    unit.bytes += message.end - message.start;
+    unit.form.bytes += message.end - message.start;
     if (isPiece(message)) {
-      unit.isStreamed = true;
-      unit.noRead('a message too large to be kept');
+      unit.form.isStreamed = true;
+      unit.planned.noRead('a message too large to be kept');
     }
     notePlan(this.session, unit, message);
   }
@@ -236,7 +236,7 @@ export class Intake implements FrameSink, RequestReader {
     unit.receivedAtMs = session.requestAtMs = session.services.nowMs();
     if (!unit.isComplete) {
       // More may come that is not a read, when it is too late to go elsewhere.
-      unit.noRead('a batch without its Sync yet');
+      unit.planned.noRead('a batch without its Sync yet');
     }
     session.move(unit, 'submitted');
     this.pending.push(unit);
@@ -258,7 +258,7 @@ export class Intake implements FrameSink, RequestReader {
   left(): void {
     clearTimeout(this.gathering);
     for (const unit of this.pending.splice(0)) {
-      unit.flight?.abandon();
+      unit.cache.flight?.abandon();
       leaveFlight(this.session, unit, 'abandoned');
     }
   }

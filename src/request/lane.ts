@@ -23,20 +23,25 @@ const shortBelowMs = 5;
 export function isShortRead(session: Session, unit: Unit): boolean {
   const plan = unit.plans[0];
   // A Query in a batch without Sync is skipped with it if it fails, and then owes its neighbours a Sync.
-  if (unit.isSimple && unit.shape !== 'Q') return false;
-  if (plan === undefined || unit.plans.length !== 1 || !plan.isPlainRead || !unit.isComplete || !unit.isRead)
+  if (unit.form.isSimple && unit.form.shape !== 'Q') return false;
+  if (plan === undefined || unit.plans.length !== 1 || !plan.isPlainRead || !unit.isComplete || !unit.planned.isRead)
     return false;
-  if (session.poolMode === 'session' || session.status !== TxStatus.Idle || session.state.isPinned || unit.attempts > 0)
+  if (
+    session.poolMode === 'session' ||
+    session.status !== TxStatus.Idle ||
+    session.state.isPinned ||
+    unit.target.attempts > 0
+  )
     return false;
   // What it prepares is compared with what others have under that name.
-  if (unit.parsesNamed) return false;
+  if (unit.names.parsesNamed) return false;
   const baseline = session.services.baselines.peek(plan.facts);
   return baseline !== undefined && baseline.latencyMs < shortBelowMs;
 }
 
 /** Does the server look like this session already? In a lane nothing can be replayed, and no batch may pause. */
 export function isFit(session: Session, unit: Unit, server: ServerConnection): boolean {
-  if (unit.uses !== undefined && !isThere(session, unit, unit.uses, server)) return false;
+  if (unit.names.uses !== undefined && !isThere(session, unit, unit.names.uses, server)) return false;
   if (!session.concerns.customSettings.isReady(server, unit)) return false;
   const settings = settingsOf(server);
   return settings === session.state.settings || settings.key === session.state.settings.key;
@@ -44,7 +49,7 @@ export function isFit(session: Session, unit: Unit, server: ServerConnection): b
 
 function isThere(session: Session, unit: Unit, { serverName }: Statement, server: ServerConnection): boolean {
   // A read's Bind of the unnamed statement does not wait for what a server makes of that.
-  if (serverName === '') return !unit.shape.includes('S');
+  if (serverName === '') return !unit.form.shape.includes('S');
   return server.prepared.has(serverName) || passesNames(session);
 }
 
@@ -53,7 +58,7 @@ export function serverAtOnce(session: Session, unit: Unit, pool: Pool): ServerCo
   const own = session.concerns.sequences.takeServer(unit, pool);
   if (own !== undefined) return own;
   const fits = (server: ServerConnection): boolean => isFit(session, unit, server);
-  if (!unit.isShort) return pool.tryCheckout(fits);
+  if (!unit.target.isShort) return pool.tryCheckout(fits);
   return pool.tryJoin(fits) ?? pool.tryCheckout(fits) ?? pool.tryShare(fits);
 }
 
@@ -66,8 +71,8 @@ export function cancelInLane(session: Session, server: ServerConnection): void {
   const isItsTurn = server.head === session.receiver;
   if (!isItsTurn) session.leaveLane();
   for (let unit = session.inFlight.shift(); unit !== undefined; unit = session.inFlight.shift()) {
-    unit.flight?.abandon();
-    unit.attempt.hasError = true;
+    unit.cache.flight?.abandon();
+    unit.attempt.failed();
     // The client will never hear that its Parse went well.
     if (unit.state !== 'shown')
       for (const [name, statement] of unit.attempt.entered ?? []) session.prepared.forget(name, statement);
@@ -91,6 +96,6 @@ export function leaveSlowLane(session: Session, why: string): void {
   session.leaveLane();
   session.inFlight.shift();
   leaveFlight(session, unit, 'runs again');
-  unit.retryWhy = why;
+  unit.target.retryWhy = why;
   runAgain(session, [unit]);
 }

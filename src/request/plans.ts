@@ -23,8 +23,8 @@ export function bindFor(session: Session, classified: Classified, unit?: Unit): 
 
 /** Something that changes the search path is on the way, and may fail. */
 function isReadingUnsure({ inFlight }: Session, unit: Unit | undefined): boolean {
-  if (unit?.changesReading === true) return true;
-  for (let i = 0; i < inFlight.length; i++) if (inFlight.at(i)?.changesReading === true) return true;
+  if (unit?.planned.changesReading === true) return true;
+  for (let i = 0; i < inFlight.length; i++) if (inFlight.at(i)?.planned.changesReading === true) return true;
   return false;
 }
 
@@ -44,10 +44,10 @@ function add(session: Session, unit: Unit, classified: Classified): void {
   const plan = bindFor(session, classified, unit);
   unit.addPlan(plan);
   // It stands for a text that nobody has read, too.
-  if (classified === session.services.functionCall) unit.mayCopyIn = true;
-  if (plan.hasEffects && plan.facts.statements.some(changesNames)) unit.makesNames = unit.needsNames = true;
+  if (classified === session.services.functionCall) unit.planned.noteCopyIn();
+  if (plan.hasEffects && plan.facts.statements.some(changesNames)) unit.names.makes = unit.names.needs = true;
   unit.hints ??= classified.hints;
-  if (isLocal(classified.facts)) unit.locals++;
+  if (isLocal(classified.facts)) unit.form.locals++;
 }
 
 function changesNames({ kind, discards, executes }: StatementFacts): boolean {
@@ -56,7 +56,7 @@ function changesNames({ kind, discards, executes }: StatementFacts): boolean {
 
 /** Statements parsed in the batch that is being gathered, by name: not entered yet, since it may still fail. */
 function pendingOf(unit: Unit, name: string): Classified | undefined {
-  return unit.parsed?.get(name);
+  return unit.names.parsed?.get(name);
 }
 
 /**
@@ -74,29 +74,28 @@ export function notePlan(session: Session, unit: Unit, message: Message): void {
       session.database.stats.binds++;
       const portalEnd = endOfString(buffer, start + 5, end);
       const name = readName(buffer, portalEnd + 1, endOfString(buffer, portalEnd + 1, end));
-      unit.noteShape(portalEnd === start + 5 ? 'B' : 'b');
+      unit.form.note(portalEnd === start + 5 ? 'B' : 'b');
       return noteUse(session, unit, name);
     }
     case Frontend.Describe: {
       const isStatement = buffer[start + 5] === 0x53;
       const nameEnd = endOfString(buffer, start + 6, end);
-      unit.noteShape(isStatement ? 'S' : 'D');
+      unit.form.note(isStatement ? 'S' : 'D');
       if (!isStatement) return;
       return noteUse(session, unit, readName(buffer, start + 6, nameEnd));
     }
     case Frontend.Execute:
       notePortal(session, unit, readName(buffer, start + 5, endOfString(buffer, start + 5, end)));
-      unit.noteShape(end - start >= 9 && buffer.readInt32BE(end - 4) === 0 ? 'E' : 'e');
+      unit.form.note(end - start >= 9 && buffer.readInt32BE(end - 4) === 0 ? 'E' : 'e');
       return;
     case Frontend.Close:
       endOfString(buffer, start + 6, end);
-      unit.noteShape('C');
-      if (buffer[start + 5] === 0x53) unit.makesNames = true;
+      unit.form.note('C');
+      if (buffer[start + 5] === 0x53) unit.names.makes = true;
       return;
     case Frontend.FunctionCall:
       // Any function by its OID: nothing is known, so anything may be written.
-      unit.isSimple = true;
-      unit.noteShape('F');
+      unit.form.note('F');
       return add(session, unit, session.services.functionCall);
     default:
   }
@@ -104,8 +103,7 @@ export function notePlan(session: Session, unit: Unit, message: Message): void {
 
 function noteQuery(session: Session, unit: Unit, message: Message): void {
   const { buffer, start, end } = message;
-  unit.isSimple = true;
-  unit.noteShape('Q');
+  unit.form.note('Q');
   // Whatever the beginning of a text means, nobody knows how it ends.
   if (isPiece(message)) return add(session, unit, session.services.functionCall);
   add(session, unit, session.classify(buffer.subarray(start + 5, Math.max(start + 5, end - 1))));
@@ -118,17 +116,17 @@ function noteParse(session: Session, unit: Unit, { buffer, start, end }: Message
   const classified = session.classify(buffer.subarray(nameEnd + 1, sqlEnd));
   const name = readName(buffer, start + 5, nameEnd);
   const { prepared } = session;
-  (unit.parsed ??= new Map()).set(name, classified);
-  unit.makesNames = true;
-  if (name !== '' && (prepared.named(name) !== undefined || prepared.hasNamesInFlight)) unit.needsNames = true;
-  unit.noteShape('P');
+  (unit.names.parsed ??= new Map()).set(name, classified);
+  unit.names.makes = true;
+  if (name !== '' && (prepared.named(name) !== undefined || prepared.hasNamesInFlight)) unit.names.needs = true;
+  unit.form.note('P');
   // Describe needs the right catalog too, so a Parse alone decides where to go like an execution would.
   add(session, unit, classified);
 }
 
 /** A portal of an earlier request of the same transaction is executed, for the first time or once more. */
 function notePortal(session: Session, unit: Unit, name: string): void {
-  if (name === '' && unit.bindsUnnamed) return;
+  if (name === '' && unit.form.bindsUnnamed) return;
   const plan = session.prepared.portal(name);
   if (plan !== undefined && !unit.hasPlan(plan)) unit.addPlan(plan);
 }
@@ -147,8 +145,8 @@ function isUnsure(session: Session, statement: Statement): boolean {
 function noteUse(session: Session, unit: Unit, name: string): void {
   if (pendingOf(unit, name) !== undefined) return;
   const statement = session.prepared.get(name);
-  unit.uses = statement;
-  if (name === '' || statement === undefined || isUnsure(session, statement)) unit.needsNames = true;
+  unit.names.uses = statement;
+  if (name === '' || statement === undefined || isUnsure(session, statement)) unit.names.needs = true;
   const classified = classifiedOf(session, name);
   if (classified !== undefined) add(session, unit, classified);
 }

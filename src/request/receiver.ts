@@ -41,7 +41,7 @@ export class Receiver implements AnswerReceiver {
         this.letGo(unit);
         return;
       }
-      unit.capture?.add(buffer, start, end);
+      unit.cache.capture?.add(buffer, start, end);
       if (state !== 'shown') session.move(unit, 'shown');
     }
     session.say(bytes);
@@ -53,7 +53,7 @@ export class Receiver implements AnswerReceiver {
     unit.attempt.held = undefined;
     if (unit.state === 'running') this.session.move(unit, 'shown');
     for (const bytes of held) {
-      unit.capture?.add(bytes, 0, bytes.length);
+      unit.cache.capture?.add(bytes, 0, bytes.length);
       this.session.say(bytes);
     }
   }
@@ -63,7 +63,7 @@ export class Receiver implements AnswerReceiver {
     const unit = session.inFlight.peek();
     if (unit === undefined) return;
     if (type === Backend.CopyInResponse || type === Backend.CopyBothResponse || type === Backend.CopyOutResponse) {
-      if (unit.capture !== undefined) unit.capture = undefined;
+      unit.cache.capture = undefined;
       session.intake.copyIn.heard();
       return;
     }
@@ -71,7 +71,7 @@ export class Receiver implements AnswerReceiver {
     const isQuery = answer.kind === Owed.Query;
     const plan = isQuery ? unit.plans.at(-1) : (answer.context as Plan | undefined);
     const facts = plan?.facts.statements[isQuery ? unit.attempt.statementIndex++ : 0];
-    if (unit.mayCopyIn) session.intake.copyIn.heard();
+    if (unit.planned.mayCopyIn) session.intake.copyIn.heard();
     const tagged = type === Backend.CommandComplete ? buffer : noTag;
     session.moments.completed(unit, isQuery, plan, facts, tagged, start, end);
     if (plan === undefined || facts === undefined) return;
@@ -88,9 +88,9 @@ export class Receiver implements AnswerReceiver {
     const { session } = this;
     const unit = session.inFlight.peek();
     if (unit === undefined) return this.relay(buffer, start, end);
-    unit.attempt.hasError = true;
+    unit.attempt.failed();
     const sqlstate = fields.get('C') ?? '';
-    unit.attempt.isUnparsable ||= sqlstate === syntaxError && isUnparsable(unit, fields);
+    if (sqlstate === syntaxError && isUnparsable(unit, fields)) unit.attempt.noteUnparsable();
     session.intake.copyIn.heard();
     session.moments.failed(unit);
     if (unit.state === 'passed over' || unit.state === 'taken back') return;
@@ -108,12 +108,12 @@ export class Receiver implements AnswerReceiver {
 
   noticed(): void {
     const unit = this.session.inFlight.peek();
-    if (unit !== undefined) unit.capture = undefined;
+    if (unit !== undefined) unit.cache.capture = undefined;
   }
 
   parameterChanged(name: string, value: string, frame: Buffer): void {
     const unit = this.session.inFlight.peek();
-    if (unit !== undefined) unit.capture = undefined;
+    if (unit !== undefined) unit.cache.capture = undefined;
     const told = this.session.state.parameterChanged(name, value);
     if (told === value) return this.relay(frame, 0, frame.length);
     if (told === undefined) return;

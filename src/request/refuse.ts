@@ -6,13 +6,13 @@ import type { Session } from '../session/session.ts';
 import type { Unit } from '../session/unit.ts';
 
 export function refuse(session: Session, unit: Unit, error: WeirError): 'waits' | 'done' {
-  unit.flight?.abandon();
+  unit.cache.flight?.abandon();
   // The transaction of the client has ended on its replica and has not begun again elsewhere: it is lost.
   if (session.concerns.opening.isToBegin) {
     session.terminate(error);
     return 'done';
   }
-  if (!unit.begins) return sayRefused(session, unit, error);
+  if (!unit.planned.begins) return sayRefused(session, unit, error);
   // Without its BEGIN, each statement behind it would run in a transaction of its own. So if the client has sent any, its
   // connection ends. What came in the same chunk is only seen once all of that has been read.
   return session.waitShortly('rest of pipeline', unit, (goOn) =>
@@ -27,7 +27,7 @@ export function refuse(session: Session, unit: Unit, error: WeirError): 'waits' 
 }
 
 function sayRefused(session: Session, unit: Unit, error: WeirError): 'done' {
-  unit.attempt.hasError = true;
+  unit.attempt.failed();
   session.say(errorResponse(error));
   return answered(session, unit);
 }

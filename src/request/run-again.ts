@@ -5,7 +5,8 @@
  */
 import type { Session } from '../session/session.ts';
 import { beginOnPrimary, mayEnd, mayBeginOnPrimary } from './begin-on-primary.ts';
-import { Attempt, type Unit } from '../session/unit.ts';
+import { Attempt } from '../session/attempt.ts';
+import type { Unit } from '../session/unit.ts';
 
 /** A request that servers have failed so often is not sent to another one. */
 export const maxAttempts = 3;
@@ -15,19 +16,19 @@ export const maxAttempts = 3;
  * can still begin elsewhere begins with.
  */
 export function mayBeKept(session: Session, unit: Unit): boolean {
-  if (!unit.isComplete || unit.begins) return false;
-  if (session.mustStay ? !mayBeginOnPrimary(session) || !leavesNothing(unit) : !unit.isRead) return false;
+  if (!unit.isComplete || unit.planned.begins) return false;
+  if (session.mustStay ? !mayBeginOnPrimary(session) || !leavesNothing(unit) : !unit.planned.isRead) return false;
   // A statement that the batch closes after using it would be missed the second time.
-  if (unit.shape.lastIndexOf('C') > 0) return false;
-  return session.inFlight.length === 0 || session.keptBytes + unit.bytes <= maxKeptBytes;
+  if (unit.form.shape.lastIndexOf('C') > 0) return false;
+  return session.inFlight.length === 0 || session.keptBytes + unit.form.bytes <= maxKeptBytes;
 }
 
 /**
  * Passed over in a failed transaction, does it do nothing? Behind an end of that, in the same unit, a SET would be done all the
  * same, on a server that others have next. In which order a batch executes its statements, its plans do not say.
  */
-function leavesNothing({ isRead, plans }: Unit): boolean {
-  if (isRead) return true;
+function leavesNothing({ planned, plans }: Unit): boolean {
+  if (planned.isRead) return true;
   if (plans.length === 0 || !plans.every((plan) => plan.isAlikeOnStandby)) return false;
   return !plans.some(mayEnd) || (plans.length === 1 && plans[0]?.facts.statements.length === 1);
 }
@@ -37,7 +38,7 @@ const maxKeptBytes = 256 * 1024;
 
 export function canRunAgain(unit: Unit): boolean {
   const isUnseen = unit.state === 'running' || unit.state === 'passed over';
-  return isUnseen && unit.messages !== undefined && unit.attempts < maxAttempts;
+  return isUnseen && unit.messages !== undefined && unit.target.attempts < maxAttempts;
 }
 
 /** What only a replica says of a read, whatever language its messages are in; and what follows from it. */
@@ -65,7 +66,7 @@ function reasonIn(fields: ReadonlyMap<string, string>): string {
  */
 export function passOverAndRunAgain(session: Session, first: Unit, fields: ReadonlyMap<string, string>): boolean {
   const note = replicasOnly.get(reasonIn(fields));
-  if (note === undefined || first.node?.role !== 'replica') return false;
+  if (note === undefined || first.target.node?.role !== 'replica') return false;
   if (!canAllRunAgain(session)) return false;
   passOverAll(session);
   note(session, first);
@@ -96,27 +97,25 @@ function noteMisroute(session: Session, unit: Unit): void {
   const { database, services } = session;
   database.stats.misroutes++;
   for (const plan of unit.plans) services.binder.learnWrite(plan.facts);
-  if (unit.node !== undefined) database.topology.suspectRole(unit.node.name);
+  if (unit.target.node !== undefined) database.topology.suspectRole(unit.target.node.name);
   services.log('warn', 'misroute', 'a replica refused what was taken for a read; it runs on the primary', {
     database: database.name,
     template: unit.plans[0]?.facts.template,
   });
-  unit.flight?.abandon();
-  unit.flight = undefined;
-  unit.capture = undefined;
-  unit.isRead = false;
-  unit.isRefused = true;
-  unit.why = unit.retryWhy = 'a replica refused it (25006)';
+  unit.cache.drop();
+  unit.target.isRefused = true;
+  unit.target.retryWhy = 'a replica refused it (25006)';
+  unit.planned.refusedAsRead(unit.target.retryWhy);
 }
 
 /** A conflict with recovery says nothing about the statement: it is a read, and may go to a replica the next time. */
 function noteConflict(session: Session, unit: Unit): void {
   const { database, services } = session;
   database.stats.recoveryConflicts++;
-  const why = `${unit.node?.name ?? 'a replica'} cancelled it in favour of the replay`;
+  const why = `${unit.target.node?.name ?? 'a replica'} cancelled it in favour of the replay`;
   if (session.keepsServer || database.topology.snapshot().primary?.isUp === true) {
-    unit.isRefused = true;
-    unit.retryWhy = why;
+    unit.target.isRefused = true;
+    unit.target.retryWhy = why;
   } else {
     avoidNode(unit, why);
   }
@@ -128,15 +127,15 @@ function noteConflict(session: Session, unit: Unit): void {
 
 function refused(why: string): (session: Session, unit: Unit) => void {
   return (_session, unit) => {
-    unit.isRefused = true;
-    unit.retryWhy = why;
+    unit.target.isRefused = true;
+    unit.target.retryWhy = why;
   };
 }
 
 /** The unit's node has failed it; another replica may do better. */
 export function avoidNode(unit: Unit, why: string): void {
-  unit.retryWhy = why;
-  if (unit.node?.role === 'replica') unit.avoid = unit.node.name;
+  unit.target.retryWhy = why;
+  if (unit.target.node?.role === 'replica') unit.target.avoid = unit.target.node.name;
 }
 
 /** Sends units of which the client has seen nothing through the routing once more, one after the other. */
@@ -144,7 +143,7 @@ export function runAgain(session: Session, units: readonly Unit[]): void {
   for (const unit of units) reset(session, unit);
   session.intake.again(units);
   const first = units[0] as Unit;
-  if (mayBeginOnPrimary(session)) beginOnPrimary(session, first, first.retryWhy);
+  if (mayBeginOnPrimary(session)) beginOnPrimary(session, first, first.target.retryWhy);
   else session.release();
   session.moments.runsAgain();
   session.waiting('answers');
@@ -169,6 +168,6 @@ function reset(session: Session, unit: Unit): void {
   // A read commits nothing; what those before it may have committed is closed by their own guards.
   guard?.rolledBack();
   unit.attempt = new Attempt();
-  unit.attempts++;
-  unit.node = undefined;
+  unit.target.attempts++;
+  unit.target.node = undefined;
 }

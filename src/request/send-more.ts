@@ -12,7 +12,7 @@ const syncMessage: Message = { type: Frontend.Sync, buffer: sync, start: 0, end:
 
 /** @param known how many plans the unit had before this message */
 export function sendMore(session: Session, unit: Unit, message: Message, known: number): void {
-  if (unit.locals > 0) return refuseLocal(session, unit, message);
+  if (unit.form.locals > 0) return refuseLocal(session, unit, message);
   session.moments.beforeMore(unit, known);
   const passOn = (): Outcome => {
     forwardAll(session, unit, [message]);
@@ -26,7 +26,7 @@ export function sendMore(session: Session, unit: Unit, message: Message, known: 
 
 /** The batch is on its server already, which knows no weir.* settings: it fails there, as with any other error. */
 function refuseLocal(session: Session, unit: Unit, message: Message): void {
-  unit.locals = 0;
+  unit.form.locals = 0;
   failBatch(session, new WeirError('not_supported', { what: 'a weir.* setting in one batch with other statements' }));
   if (message.type === Frontend.Query) forwardAll(session, unit, [syncMessage]);
   else unit.sent();

@@ -48,7 +48,7 @@ export function serverLost(session: Session, end: End, isMidMessage: boolean, is
   const more = units.splice(kept);
   for (const unit of more) leaveFlight(session, unit, 'runs again');
   const again = [...session.again.splice(0), ...more];
-  for (const unit of units) unit.flight?.abandon();
+  for (const unit of units) unit.cache.flight?.abandon();
   session.moments.transactionLost(TxStatus.Idle);
   if (hadState) {
     for (const unit of units) leaveFlight(session, unit, 'abandoned');
@@ -59,7 +59,8 @@ export function serverLost(session: Session, end: End, isMidMessage: boolean, is
   session.status = TxStatus.Idle;
   session.concerns.settings.rolledBack();
   if (again.length > 0) {
-    for (const unit of again) if (!unit.isRefused) avoidNode(unit, `${node?.name ?? 'the server'} was lost (${why})`);
+    for (const unit of again)
+      if (!unit.target.isRefused) avoidNode(unit, `${node?.name ?? 'the server'} was lost (${why})`);
     return runAgain(session, again);
   }
   session.intake.copyIn.heard();
@@ -73,7 +74,7 @@ function giveUp(session: Session, unit: Unit, error: Buffer): void {
   const isTold = unit.attempt.hasError && unit.state !== 'passed over';
   leaveFlight(session, unit, 'given up');
   if (!isTold) session.say(error);
-  unit.attempt.hasError = true;
+  unit.attempt.failed();
   session.lastUnit = unit;
   countAnswer(session, unit);
   if (unit.isComplete) session.say(readyForQuery('I'));

@@ -16,7 +16,7 @@ export function beginUnit(session: Session, unit: Unit): boolean {
   if (!session.move(unit, 'sent')) return false;
   const { services } = session;
   unit.attempt.sentAtMs = services.nowMs();
-  unit.node ??= session.serverNode;
+  unit.target.node ??= session.serverNode;
   session.moments.beforeSend(unit);
   unit.attempt.held = mayBeKept(session, unit) ? [] : undefined;
   enterFlight(session, unit);
@@ -38,10 +38,10 @@ export function settle(session: Session, unit: Unit, status: number): void {
     session.moments.transactionLost(status);
     return settlePassedOver(session, unit);
   }
-  if (unit.isSimple) settleEffects(session, unit);
+  if (unit.form.isSimple) settleEffects(session, unit);
   session.moments.readyForQuery(unit, status);
   session.status = status;
-  if (unit.node !== undefined && (status === TxStatus.Idle || unit.attempt.hasCommitted)) database.stats.xacts++;
+  if (unit.target.node !== undefined && (status === TxStatus.Idle || unit.attempt.hasCommitted)) database.stats.xacts++;
   session.lastUnit = unit;
   countAnswer(session, unit);
   unit.messages = undefined;
@@ -61,9 +61,9 @@ function settleEffects(session: Session, unit: Unit): void {
 }
 
 function noteSpeed(session: Session, unit: Unit, nowMs: number): void {
-  const { node } = unit;
+  const { node } = unit.target;
   // Behind others in a lane a read says nothing about its node.
-  if (node === undefined || !unit.isRead || unit.attempt.hasError || (session.server?.sharers ?? 0) > 1) return;
+  if (node === undefined || !unit.planned.isRead || unit.attempt.hasError || (session.server?.sharers ?? 0) > 1) return;
   const latencyMs = nowMs - unit.attempt.sentAtMs;
   const facts = unit.plans[0]?.facts;
   if (facts !== undefined) noteLatency(node.load, session.services.baselines.of(facts, latencyMs), latencyMs, nowMs);

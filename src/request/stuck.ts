@@ -75,9 +75,9 @@ export function describeSession(session: ClientSession, nowMs: number): object {
     pins: [...session.state.pins],
     clientSocket: { isPaused: wire.isPaused, isFull: wire.isFull, willDrain: wire.willDrain },
     statement: unit && {
-      why: unit.why,
-      node: unit.node?.name,
-      attempts: unit.attempts,
+      why: unit.planned.why,
+      node: unit.target.node?.name,
+      attempts: unit.target.attempts,
       isComplete: unit.isComplete,
       state: unit.state,
       messages: unit.messages?.length,

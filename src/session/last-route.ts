@@ -3,9 +3,9 @@ import type { Unit } from './unit.ts';
 
 export function lastRoute(unit: Unit | undefined): string {
   if (unit === undefined) return 'no statement yet';
-  if (unit.cacheLabel === 'hit') return 'cache; hit';
-  const cache = unit.cacheLabel === 'miss' ? `cache miss (${unit.cacheWhy})` : `not cached: ${unit.cacheWhy}`;
-  const node = unit.node?.name ?? 'no node';
-  const why = unit.route?.why() ?? `${unit.why}; the session keeps its server`;
+  if (unit.cache.label === 'hit') return 'cache; hit';
+  const cache = unit.cache.label === 'miss' ? `cache miss (${unit.cache.why})` : `not cached: ${unit.cache.why}`;
+  const node = unit.target.node?.name ?? 'no node';
+  const why = unit.target.route?.why() ?? `${unit.planned.why}; the session keeps its server`;
   return `${node}; ${why}; ${cache}`;
 }

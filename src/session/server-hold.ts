@@ -44,7 +44,7 @@ export abstract class ServerHold extends ClientRecord {
   get mustStay(): boolean {
     if (this.server === undefined) return false;
     if (this.keepsServer) return true;
-    for (let i = 0; i < this.inFlight.length; i++) if (this.inFlight.at(i)?.begins === true) return true;
+    for (let i = 0; i < this.inFlight.length; i++) if (this.inFlight.at(i)?.planned.begins === true) return true;
     return false;
   }
 

@@ -65,6 +65,6 @@ export function runsWithAnew(session: Session, unit: Unit): boolean {
   }
   if (!runsAgain) return false;
   passOverAll(session);
-  unit.retryWhy = 'what it uses was prepared before its tables were changed';
+  unit.target.retryWhy = 'what it uses was prepared before its tables were changed';
   return true;
 }

@@ -201,7 +201,13 @@ function forwardStale(session: Session, message: Message, { serverName, descript
 /** Is what is being sent a read that leaves nothing behind, so that its answer may turn out to be none? */
 function mayTakeBack(session: Session): boolean {
   const unit = session.inFlight.peek();
-  return session.inFlight.length === 1 && unit?.isRead === true && unit.isComplete && !unit.begins && !session.mustStay;
+  return (
+    session.inFlight.length === 1 &&
+    unit?.planned.isRead === true &&
+    unit.isComplete &&
+    !unit.planned.begins &&
+    !session.mustStay
+  );
 }
 
 /**

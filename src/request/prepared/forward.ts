@@ -26,7 +26,7 @@ import { replaced } from './replaced.ts';
 export function forward(session: Session, message: Message, instead?: Buffer): void {
   const server = session.server as ServerConnection;
   const unit = session.inFlight.last() as Unit;
-  if (unit.namesPid) message = withServerPid(session, server, unit, message);
+  if (unit.planned.namesPid) message = withServerPid(session, server, unit, message);
   switch (message.type) {
     case Frontend.Query:
       tellNames(session, server, unit.plans.at(-1) as Plan, false);
@@ -79,7 +79,7 @@ function oweExecution(
   plan?: Plan,
 ): void {
   const answer = new Answer<AnswerReceiver>(kind, session.receiver, false, undefined, undo, plan);
-  answer.mayCopyIn = session.inFlight.last()?.mayCopyIn === true;
+  answer.mayCopyIn = session.inFlight.last()?.planned.mayCopyIn === true;
   server.owe(answer);
 }
 
@@ -97,15 +97,15 @@ function forwardExecute(session: Session, server: ServerConnection, message: Mes
 function learnUnnamed(session: Session, server: ServerConnection): void {
   const unnamed = session.prepared.unnamed.statement;
   const unit = session.inFlight.last();
-  if (unnamed === undefined || unit?.parsed?.has('') !== true || !isForLater(unit)) return;
+  if (unnamed === undefined || unit?.names.parsed?.has('') !== true || !isForLater(unit)) return;
   if (passesNames(session) || server.unnamed !== unnamed || unnamed.description !== undefined) return;
-  if (unit.shape.includes('S')) return;
+  if (unit.form.shape.includes('S')) return;
   askDescription(session, server, unnamed, (description) => void (unnamed.description = description));
 }
 
 /** Is the unnamed statement going to be used in another batch, as far as anybody can tell? */
 function isForLater(unit: Unit): boolean {
-  return !unit.binds;
+  return !unit.form.binds;
 }
 
 /** Describe of a statement. What the unnamed one is, is learned from it. */

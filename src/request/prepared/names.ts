@@ -37,7 +37,7 @@ export function mayBeFailed(session: Session): boolean {
   if (session.status === TxStatus.Failed) return true;
   if (session.inFlight.length < 2) return false;
   if (session.status !== TxStatus.Idle) return true;
-  for (let i = 0; i < session.inFlight.length; i++) if (session.inFlight.at(i)?.begins === true) return true;
+  for (let i = 0; i < session.inFlight.length; i++) if (session.inFlight.at(i)?.planned.begins === true) return true;
   return false;
 }
 

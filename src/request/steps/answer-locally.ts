@@ -70,10 +70,10 @@ function describe(facts: QueryFacts): Buffer {
 /** Answers the whole unit; ReadyForQuery is said by the caller. Returns whether there was an error. */
 export function answerLocally(session: Session, unit: Unit): boolean {
   try {
-    if (unit.locals !== unit.plans.length) {
+    if (unit.form.locals !== unit.plans.length) {
       throw new WeirError('not_supported', { what: 'a weir.* setting in one batch with other statements' });
     }
-    if (unit.isSimple) {
+    if (unit.form.isSimple) {
       const { facts } = unit.plans[0] as Unit['plans'][number];
       const { columns, answer } = execute(session, facts);
       if (columns.length > 0) session.say(describe(facts));

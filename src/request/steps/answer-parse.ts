@@ -33,7 +33,7 @@ interface Prepared {
 
 /** True: the unit was answered. */
 export function preparesAtOnce(session: Session, unit: Unit): boolean {
-  if (unit.executes || !unit.isComplete || session.status !== TxStatus.Idle || !preparesOnly.test(unit.shape))
+  if (unit.form.executes || !unit.isComplete || session.status !== TxStatus.Idle || !preparesOnly.test(unit.form.shape))
     return false;
   // As long as the catalog is not known, a table may be gone or be another one.
   if (passesNames(session) || session.database.topology.catalog() === undefined) return false;
@@ -49,7 +49,7 @@ export function preparesAtOnce(session: Session, unit: Unit): boolean {
     if (!isDescribed) borrow(session, name);
   }
   for (const answer of answers) session.say(answer);
-  unit.route = answeredByWeir;
+  unit.target.route = answeredByWeir;
   answered(session, unit);
   return true;
 }

@@ -27,12 +27,12 @@ function routingFacts(session: Session, unit: Unit): RoutingFacts {
   const hinted = unit.hints?.route;
   const hasPrimary = database.topology.snapshot().primary?.isUp === true;
   // Two replicas have failed it: a third is not tried.
-  const isBoundHome = unit.isRefused || (unit.attempts > 1 && hasPrimary);
+  const isBoundHome = unit.target.isRefused || (unit.target.attempts > 1 && hasPrimary);
   const forced = isBoundHome
     ? 'primary'
     : (hinted ?? (session.poolMode === 'session' && preferences.route === 'auto' ? 'primary' : preferences.route));
   const forcedBy = isBoundHome
-    ? unit.retryWhy
+    ? unit.target.retryWhy
     : hinted !== undefined
       ? 'hint'
       : preferences.route !== 'auto'
@@ -40,23 +40,23 @@ function routingFacts(session: Session, unit: Unit): RoutingFacts {
         : 'pool_mode = session';
   // Without a primary nobody can say how far it was: reads fill no cache, and go on although there may be writes that nobody
   // knows of. Those that are known count all the same: who is taken for down may still be at work.
-  if (!hasPrimary && unit.flight !== undefined) dropFlight(unit);
-  const flightLsn = unit.flight?.needLsn();
-  const lastWrite = unit.flight === undefined ? session.lastWriteOf(unit, !hasPrimary) : 0;
+  if (!hasPrimary && unit.cache.flight !== undefined) unit.cache.drop();
+  const flightLsn = unit.cache.flight?.needLsn();
+  const lastWrite = unit.cache.flight === undefined ? session.lastWriteOf(unit, !hasPrimary) : 0;
   const need = tokens.needLsn(ticker, lastWrite);
   return {
-    isRead: unit.isRead,
-    why: unit.why,
+    isRead: unit.planned.isRead,
+    why: unit.planned.why,
     forced,
     forcedBy,
     consistency: consistencyOf(session, unit),
     needLsn:
-      unit.flight === undefined
+      unit.cache.flight === undefined
         ? need
         : need === undefined || flightLsn === undefined
           ? undefined
           : Math.max(need, flightLsn),
-    avoid: unit.avoid,
+    avoid: unit.target.avoid,
     lastNode: tokens.lastNode,
     moveLsn: tokens.moveLsn(ticker),
     nowMs: services.nowMs(),
@@ -78,10 +78,10 @@ export function routeOf(session: Session, unit: Unit): Decision {
 export function findServer(session: Session, unit: Unit): Outcome {
   giveRoom(session, unit);
   const decision = routeOf(session, unit);
-  unit.route = decision;
+  unit.target.route = decision;
   const { node } = decision;
   if (node === undefined) return park(session, unit, decision);
-  unit.node = node;
+  unit.target.node = node;
   if (decision.isFallback) {
     const isInReach = (): boolean => !routeOf(session, unit).isFallback;
     const waits = awaitsReplica(session, unit, decision, isInReach);
@@ -91,14 +91,18 @@ export function findServer(session: Session, unit: Unit): Outcome {
     session.stranded.over();
   }
   // An eventual read may fill the cache from where it must not: only those that have replayed enough may.
-  if (unit.flight !== undefined && node.role === 'replica' && !(node.lsn >= (unit.flight.needLsn() ?? Infinity)))
-    dropFlight(unit);
+  if (
+    unit.cache.flight !== undefined &&
+    node.role === 'replica' &&
+    !(node.lsn >= (unit.cache.flight.needLsn() ?? Infinity))
+  )
+    unit.cache.drop();
   return takeServer(session, unit, node);
 }
 
 function takeServer(session: Session, unit: Unit, node: NodeState): Outcome {
   const pool = session.database.pool(node, session.user);
-  unit.isShort = isShortRead(session, unit);
+  unit.target.isShort = isShortRead(session, unit);
   const reset = session.concerns.sequences.resetOf(unit);
   if (reset !== undefined)
     return session.waitShortly('server reset', unit, (goOn) => void reset.then(() => goOn('find server')));
@@ -107,8 +111,8 @@ function takeServer(session: Session, unit: Unit, node: NodeState): Outcome {
   return session.waitFor('server', unit, (goOn) => {
     const ticket = pool.wait(
       {
-        mayGoElsewhere: unit.isRead && node.role === 'replica',
-        mayShare: (lane) => unit.isShort && isFit(session, unit, lane),
+        mayGoElsewhere: unit.planned.isRead && node.role === 'replica',
+        mayShare: (lane) => unit.target.isShort && isFit(session, unit, lane),
         granted: (granted) => {
           // The request waits for something else by now, so the server connection goes back to the pool.
           if (!goOn(() => attach(session, unit, pool, granted))) pool.checkin(granted, false);
@@ -122,28 +126,22 @@ function takeServer(session: Session, unit: Unit, node: NodeState): Outcome {
 }
 
 function attach(session: Session, unit: Unit, pool: Pool, server: ServerConnection): Outcome {
-  session.attached(pool, server, unit.node);
+  session.attached(pool, server, unit.target.node);
   return 'prepare new server';
-}
-
-function dropFlight(unit: Unit): void {
-  unit.flight?.abandon();
-  unit.flight = undefined;
-  unit.capture = undefined;
 }
 
 function refusedByPool(session: Session, unit: Unit, error: WeirError, isElsewhere: boolean): Outcome {
   if (!isElsewhere) return refuse(session, unit, error);
-  if (unit.node?.role === 'replica') {
-    unit.attempts++;
+  if (unit.target.node?.role === 'replica') {
+    unit.target.attempts++;
     const isRefused = error.errorName === 'server_refused';
-    const isNotTheFirst = unit.avoid !== '' && unit.avoid !== unit.node.name;
-    avoidNode(unit, `${unit.node.name} ${isRefused ? 'refuses the log-in' : 'cannot be reached'}`);
+    const isNotTheFirst = unit.target.avoid !== '' && unit.target.avoid !== unit.target.node.name;
+    avoidNode(unit, `${unit.target.node.name} ${isRefused ? 'refuses the log-in' : 'cannot be reached'}`);
     // Two that do not know the user: no third one is tried.
-    if (isRefused && isNotTheFirst) unit.avoid = anyReplica;
+    if (isRefused && isNotTheFirst) unit.target.avoid = anyReplica;
     if (isRefused && routeOf(session, unit).node === undefined) return refuse(session, unit, error);
   }
-  if (unit.attempts > maxAttempts) return refuse(session, unit, error);
+  if (unit.target.attempts > maxAttempts) return refuse(session, unit, error);
   return 'find server';
 }
 
@@ -155,7 +153,7 @@ function park(session: Session, unit: Unit, decision: Route): Outcome {
       deadlineMs: unit.receivedAtMs + timeoutMs,
       retry: () =>
         goOn(() => {
-          unit.avoid = '';
+          unit.target.avoid = '';
           return 'find server';
         }),
       expired: () =>

@@ -30,15 +30,15 @@ export function lookUp(session: Session, unit: Unit): Outcome {
 
 function take(session: Session, unit: Unit, found: Lookup): Outcome {
   if (found.kind === 'hit') {
-    unit.cacheLabel = 'hit';
+    unit.cache.label = 'hit';
     answer(session, unit, found.parts);
     return 'done';
   }
   if (found.kind === 'miss') {
-    unit.cacheLabel = 'miss';
-    unit.cacheWhy = found.why;
-    unit.flight = found.flight;
-    if (found.flight !== undefined) unit.capture = new Capture(session.services.maxEntrySizeBytes());
+    unit.cache.label = 'miss';
+    unit.cache.why = found.why;
+    unit.cache.flight = found.flight;
+    if (found.flight !== undefined) unit.cache.capture = new Capture(session.services.maxEntrySizeBytes());
   }
   return 'find server';
 }

@@ -42,17 +42,17 @@ function setUp(session: Session, unit: Unit, from: Pool | undefined, answers: Pr
     return 'send';
   };
   const failed = (why: string): Outcome => {
-    if (!server.isAlive && !hasState && unit.attempts++ < maxAttempts) {
+    if (!server.isAlive && !hasState && unit.target.attempts++ < maxAttempts) {
       avoidNode(unit, `${server.node.name} was lost (${why})`);
       return 'find server';
     }
-    if (server.isAlive && from !== undefined && unit.attempts++ < maxAttempts)
+    if (server.isAlive && from !== undefined && unit.target.attempts++ < maxAttempts)
       return renew(session, unit, from, server);
     session.dropServer(`its session could not be set up: ${why}`);
     // What a replica does not take (serializable transactions, say), the primary may.
-    if (unit.node?.role === 'replica' && !hasState && !unit.isRefused) {
-      unit.isRefused = true;
-      unit.retryWhy = `${server.node.name} does not take the settings of the session (${why})`;
+    if (unit.target.node?.role === 'replica' && !hasState && !unit.target.isRefused) {
+      unit.target.isRefused = true;
+      unit.target.retryWhy = `${server.node.name} does not take the settings of the session (${why})`;
       return 'find server';
     }
     const detail = `Replaying the settings of this session failed: ${why}`;
@@ -81,7 +81,7 @@ function renew(session: Session, unit: Unit, pool: Pool, server: ServerConnectio
 function renewed(session: Session, unit: Unit, pool: Pool, fresh: ServerConnection | undefined, goOn: GoOn): void {
   const isTakenUp = goOn(() => {
     if (fresh?.isAlive !== true) return 'find server';
-    session.attached(pool, fresh, unit.node);
+    session.attached(pool, fresh, unit.target.node);
     return 'prepare own server';
   });
   if (!isTakenUp && fresh !== undefined) pool.checkin(fresh, false);

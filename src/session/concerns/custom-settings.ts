@@ -21,7 +21,7 @@ export class CustomSettings implements Concern {
   /** Would the server answer `unit` with an empty value of what its session has never set? */
   isForeign(server: ServerConnection, unit: Unit): boolean {
     const { customSettings } = server;
-    if (!unit.asksCustom || customSettings === undefined) return false;
+    if (!unit.planned.asksCustom || customSettings === undefined) return false;
     return askedBy(unit).some((name) => customSettings.has(name) && !this.isKnown(name));
   }
 
@@ -32,7 +32,7 @@ export class CustomSettings implements Concern {
   /** What the session has once set and `unit` asks for, and the server does not have. */
   private missing(server: ServerConnection, unit: Unit): readonly string[] {
     const { names } = this;
-    if (!unit.asksCustom || names === undefined) return none;
+    if (!unit.planned.asksCustom || names === undefined) return none;
     const { live } = this.session.state;
     return askedBy(unit).filter(
       (name) => names.has(name) && live.entry(name) === undefined && server.customSettings?.has(name) !== true,
@@ -43,13 +43,13 @@ export class CustomSettings implements Concern {
 
   /** Does the server have, of what `unit` asks for, just what its session has once set? */
   isReady(server: ServerConnection, unit: Unit): boolean {
-    if (!unit.asksCustom) return true;
+    if (!unit.planned.asksCustom) return true;
     return !this.isForeign(server, unit) && this.missing(server, unit).length === 0;
   }
 
   /** Makes them on the server, empty. */
   prepareServer(server: ServerConnection, unit: Unit): string | undefined {
-    if (!unit.asksCustom || this.session.status === TxStatus.Failed) return undefined;
+    if (!unit.planned.asksCustom || this.session.status === TxStatus.Failed) return undefined;
     const names = this.missing(server, unit);
     if (names.length === 0) return undefined;
     for (const name of names) (server.customSettings ??= new Set()).add(name);

@@ -49,9 +49,9 @@ export class Freshness implements Concern {
   readyForQuery(unit: Unit, status: number): void {
     const isIdle = status === TxStatus.Idle;
     const { ticker } = this.session.database.topology;
-    const { node } = unit;
+    const { node } = unit.target;
     if (node !== undefined && (isIdle || unit.attempt.hasCommitted)) {
-      if (unit.isRead && this.session.status === TxStatus.Idle) this.tokens.read(ticker, node.name);
+      if (unit.planned.isRead && this.session.status === TxStatus.Idle) this.tokens.read(ticker, node.name);
       else this.tokens.wrote(ticker, node.name);
     }
     fillCache(unit, isIdle);
@@ -73,9 +73,9 @@ export class Freshness implements Concern {
 }
 
 function fillCache(unit: Unit, isIdle: boolean): void {
-  const { flight, capture } = unit;
+  const { flight, capture } = unit.cache;
   if (flight === undefined) return;
   if (capture !== undefined && !capture.overflow && isIdle && !unit.attempt.hasError)
-    flight.store(capture.parts, capture.bytes, unit.node?.role === 'primary');
+    flight.store(capture.parts, capture.bytes, unit.target.node?.role === 'primary');
   else flight.abandon();
 }

@@ -57,7 +57,7 @@ export class Opening implements Concern {
   /** Behind a unit that only prepares, only describes or has no statement, the transaction has still done nothing. */
   readyForQuery(unit: Unit, status: number): void {
     if (this.begun === undefined) return;
-    const isNothing = (!unit.executes && !unit.binds) || (unit.plans.length > 0 && unit.plans.every(isEmpty));
+    const isNothing = (!unit.form.executes && !unit.form.binds) || (unit.plans.length > 0 && unit.plans.every(isEmpty));
     if (status !== TxStatus.InTransaction || !(isNothing || this.isOpening(unit))) this.begun = undefined;
   }
 

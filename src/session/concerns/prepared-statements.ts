@@ -226,11 +226,11 @@ export class PreparedStatements implements Concern {
   /* ---- moments ---- */
 
   beforeSend(unit: Unit): void {
-    if (unit.makesNames) this.isUnsure = true;
+    if (unit.names.makes) this.isUnsure = true;
   }
 
   beforeMore(unit: Unit): void {
-    if (unit.makesNames) this.isUnsure = true;
+    if (unit.names.makes) this.isUnsure = true;
   }
 
   statementDone(facts: StatementFacts, _tag: string, isQuery: boolean): void {

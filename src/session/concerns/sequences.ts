@@ -39,7 +39,7 @@ export class Sequences implements Concern {
   /** The server that can answer `unit`. */
   private ownServer(unit: Unit): ServerConnection | undefined {
     const { lastServer } = this;
-    return unit.asksSequences && lastServer !== undefined && this.isLatest(lastServer) ? lastServer : undefined;
+    return unit.planned.asksSequences && lastServer !== undefined && this.isLatest(lastServer) ? lastServer : undefined;
   }
 
   /** All that the server knows was advanced by the session, and nothing elsewhere since. */
@@ -52,8 +52,8 @@ export class Sequences implements Concern {
     if (server.sequencesOf === undefined || this.isLatest(server)) return false;
     // What the open transaction has advanced must not be lost.
     if (this.hasAdvanced) return false;
-    if (unit.asksSequences) return true;
-    return unit.mayAdvanceSequences && (this.asks || this.session.database.hasAskedSequences);
+    if (unit.planned.asksSequences) return true;
+    return unit.planned.mayAdvanceSequences && (this.asks || this.session.database.hasAskedSequences);
   }
 
   /* ---- moments ---- */
@@ -73,9 +73,9 @@ export class Sequences implements Concern {
 
   /** With or without an error: no rollback gives a value back. */
   readyForQuery(unit: Unit, status: number): void {
-    if (unit.asksByName) this.asks = true;
-    if (unit.asksSequences && isSureToAsk(unit)) this.session.database.hasAskedSequences = true;
-    if (unit.mayAdvanceSequences) this.advanced();
+    if (unit.planned.asksByName) this.asks = true;
+    if (unit.planned.asksSequences && isSureToAsk(unit)) this.session.database.hasAskedSequences = true;
+    if (unit.planned.mayAdvanceSequences) this.advanced();
     if (status === TxStatus.Idle) this.hasAdvanced = false;
   }
 
@@ -102,5 +102,5 @@ export class Sequences implements Concern {
 
 /** Behind DDL it is not known what asks. */
 function isSureToAsk(unit: Unit): boolean {
-  return unit.asksByName || unit.plans.some((plan) => plan.asksSequences && plan.catalog !== undefined);
+  return unit.planned.asksByName || unit.plans.some((plan) => plan.asksSequences && plan.catalog !== undefined);
 }

@@ -72,10 +72,11 @@ export class Writes implements Concern {
    */
   guard(unit: Unit): WriteGuard | undefined {
     const { undecided, session } = this;
-    if (undecided === undefined || !(unit.isComplete || unit.mayCommit) || !unit.executes) return undefined;
+    if (undecided === undefined || !(unit.isComplete || unit.planned.mayCommit) || !unit.form.executes)
+      return undefined;
     if (unit.attempt.guard !== undefined && unit.attempt.guardedWrites === undecided.extent) return undefined;
     const isOpenTransaction = session.status !== TxStatus.Idle && session.inFlight.length === 0;
-    if (isOpenTransaction && !unit.mayCommit) return undefined;
+    if (isOpenTransaction && !unit.planned.mayCommit) return undefined;
     const guard = this.closeAll();
     if (guard === undefined) return undefined;
     unit.attempt.guardedWrites = undecided.extent;
@@ -149,7 +150,7 @@ export class Writes implements Concern {
     const [next, fate] = after(this.phase, readyEvent(status));
     this.phase = next;
     // A batch that executes nothing decides nothing either.
-    if (fate === 'committed' && unit.executes) unit.attempt.hasCommitted = true;
+    if (fate === 'committed' && unit.form.executes) unit.attempt.hasCommitted = true;
     if (this.undecided === undefined && unit.attempt.guard === undefined) return;
     if (fate === 'open') this.keepOpen(unit);
     else this.open = undefined;
@@ -159,7 +160,7 @@ export class Writes implements Concern {
   }
 
   private keepOpen(unit: Unit): void {
-    if (!unit.executes) return;
+    if (!unit.form.executes) return;
     for (let at = unit.attempt.hasRepeated ? 0 : unit.attempt.openFrom; at < unit.plans.length; at++) {
       const plan = unit.plans[at] as Plan;
       if (isWrite(plan)) (this.open ??= new WriteSet()).add(plan);
@@ -243,7 +244,7 @@ function behind(unit: Unit, plan: Plan | undefined): number {
 function mayHaveCommitted(unit: Unit): boolean {
   if (unit.attempt.isUnparsable) return false;
   const last = unit.plans.at(-1);
-  if (last !== undefined && unit.shape === 'Q') {
+  if (last !== undefined && unit.form.shape === 'Q') {
     const failing = last.facts.statements[unit.attempt.statementIndex];
     return failing === undefined || commitsByItself(failing, last.facts.template);
   }
