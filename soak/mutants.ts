@@ -58,12 +58,12 @@ const inTransactions = (what: string): Change[] => [
   },
   {
     file: 'request/handle-request.js',
-    from: "unit.cache.why = 'the session keeps its server';",
-    to: `if (session.status === TxStatus.InTransaction && cacheObstacle(session, unit) === '') {
+    from: "request.cache.why = 'the session keeps its server';",
+    to: `if (session.status === TxStatus.InTransaction && cacheObstacle(session, request) === '') {
       const { cache } = session.services;
       const { seen } = session.concerns.freshness;
       const { ticker } = session.database.topology;
-      const found = cache.lookup(cacheKey(session, unit), cacheTags(unit), cacheTtlMs(session, unit), seen, ticker);
+      const found = cache.lookup(cacheKey(session, request), cacheTags(request), cacheTtlMs(session, request), seen, ticker);
       ${what}
     }`,
   },
@@ -240,10 +240,10 @@ export const mutants: readonly Mutant[] = [
     changes: inTransactions(`
       if (found.kind === 'hit') {
         for (const part of found.parts) session.say(part);
-        unit.cache.label = 'hit';
-        session.lastUnit = unit;
-        session.intake.entered(unit);
-        session.move(unit, 'answered by Weir');
+        request.cache.label = 'hit';
+        session.lastRequest = request;
+        session.intake.entered(request);
+        session.move(request, 'answered by Weir');
         return 'done';
       }
       if (found.kind === 'miss') found.flight?.abandon();`),
@@ -256,8 +256,8 @@ export const mutants: readonly Mutant[] = [
     changes: [
       ...inTransactions(`
       if (found.kind === 'miss' && found.flight !== undefined) {
-        unit.cache.flight = found.flight;
-        unit.cache.capture = new Capture(session.services.maxEntrySizeBytes());
+        request.cache.flight = found.flight;
+        request.cache.capture = new Capture(session.services.maxEntrySizeBytes());
       }`),
       { file: 'session/concerns/freshness.js', from: '!capture.overflow && isIdle', to: '!capture.overflow' },
     ],

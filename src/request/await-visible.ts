@@ -4,26 +4,26 @@
  * end of that write before it reads the table on the primary; else its reads could go back. Called by handle-request.ts.
  */
 import type { Outcome, Session } from '../session/session.ts';
-import type { Unit } from '../session/unit.ts';
+import type { Request } from '../session/request.ts';
 
 /** A commit that can be seen somewhere ends soon; a long statement, which cannot, is not waited for. */
 const longestWaitMs = 250;
 
-/** Must the unit not be sent behind others in flight? */
-export function isAhead(session: Session, unit: Unit): boolean {
-  return session.concerns.freshness.toAwait(unit) !== undefined;
+/** Must the request not be sent behind others in flight? */
+export function isAhead(session: Session, request: Request): boolean {
+  return session.concerns.freshness.toAwait(request) !== undefined;
 }
 
 /**
- * Waits until the primary shows what a replica has shown already, and then sends the unit, or looks for another server if this
+ * Waits until the primary shows what a replica has shown already, and then sends the request, or looks for another server if this
  * one has died meanwhile.
  * @returns undefined: there is nothing to wait for
  */
-export function awaitsVisible(session: Session, unit: Unit): Outcome | undefined {
-  const awaited = session.concerns.freshness.toAwait(unit);
+export function awaitsVisible(session: Session, request: Request): Outcome | undefined {
+  const awaited = session.concerns.freshness.toAwait(request);
   if (awaited === undefined) return undefined;
   const { server } = session;
-  return session.waitShortly('visibility', unit, (goOn) => {
+  return session.waitShortly('visibility', request, (goOn) => {
     const end = (): void => {
       clearTimeout(timer);
       stop();

@@ -5,7 +5,7 @@
  */
 import type { Plan } from '../binding/plan.ts';
 import type { Session } from '../session/session.ts';
-import type { Unit } from '../session/unit.ts';
+import type { Request } from '../session/request.ts';
 
 /** Can the open transaction still begin again elsewhere, as far as its server is concerned? */
 export function mayBeginOnPrimary(session: Session): boolean {
@@ -13,13 +13,13 @@ export function mayBeginOnPrimary(session: Session): boolean {
   return !session.state.isPinned && session.poolMode !== 'session' && session.concerns.preferences.route !== 'replica';
 }
 
-/** Is the unit the first one behind such a BEGIN on a replica, and may be answered otherwise than on the primary? */
-export function mustBeginOnPrimary(session: Session, unit: Unit): boolean {
-  if (!session.concerns.opening.isAll || unit.planned.isRead || !mayBeginOnPrimary(session)) return false;
-  if (unit.hints?.route === 'replica') return false;
+/** Is the request the first one behind such a BEGIN on a replica, and may be answered otherwise than on the primary? */
+export function mustBeginOnPrimary(session: Session, request: Request): boolean {
+  if (!session.concerns.opening.isAll || request.planned.isRead || !mayBeginOnPrimary(session)) return false;
+  if (request.hints?.route === 'replica') return false;
   // Without a plan nobody knows what it executes.
-  if (unit.plans.length === 0) return unit.form.executes;
-  return unit.plans.some((plan) => !plan.isAlikeOnStandby);
+  if (request.plans.length === 0) return request.form.executes;
+  return request.plans.some((plan) => !plan.isAlikeOnStandby);
 }
 
 /** Does it end the transaction that it is in, should it get that far? */
@@ -28,10 +28,10 @@ export function mayEnd({ facts }: Plan): boolean {
 }
 
 /** Ends the transaction on the replica. The session's next server, which the caller finds, is told to begin it again. */
-export function beginOnPrimary(session: Session, unit: Unit, why: string): void {
+export function beginOnPrimary(session: Session, request: Request, why: string): void {
   session.concerns.opening.leave();
   session.concerns.writes.beginsAgain();
-  unit.target.isRefused = true;
-  unit.target.retryWhy = why;
+  request.target.isRefused = true;
+  request.target.retryWhy = why;
   session.releaseAfter('ROLLBACK');
 }

@@ -24,7 +24,7 @@ import { Session, type Outcome } from '../session/session.ts';
 import { TimeSlice } from './time-slice.ts';
 import type { SessionState } from '../session/state.ts';
 import type { ClientStats } from '../session/types.ts';
-import type { Unit } from '../session/unit.ts';
+import type { Request } from '../session/request.ts';
 
 export class ClientSession extends Session implements WireHandler {
   readonly wire: Wire;
@@ -62,8 +62,8 @@ export class ClientSession extends Session implements WireHandler {
     return this.scanner.isBetweenFrames;
   }
 
-  advance(unit: Unit, next: Outcome): void {
-    advance(this, unit, next);
+  advance(request: Request, next: Outcome): void {
+    advance(this, request, next);
   }
 
   /* ---- WireHandler ---- */
@@ -114,12 +114,12 @@ export class ClientSession extends Session implements WireHandler {
     this.quietStep = undefined;
     this.moments.serverLost();
     this.letServerGo();
-    for (let unit = this.inFlight.shift(); unit !== undefined; unit = this.inFlight.shift()) {
-      unit.cache.flight?.abandon();
-      leaveFlight(this, unit, 'abandoned');
+    for (let request = this.inFlight.shift(); request !== undefined; request = this.inFlight.shift()) {
+      request.cache.flight?.abandon();
+      leaveFlight(this, request, 'abandoned');
     }
     this.intake.left();
-    for (const unit of this.again.splice(0)) unit.cache.flight?.abandon();
+    for (const request of this.again.splice(0)) request.cache.flight?.abandon();
     this.moments.closed();
     this.onClosed(this);
   }
@@ -153,8 +153,8 @@ export class ClientSession extends Session implements WireHandler {
       return done();
     }
     if (server !== undefined && this.inFlight.length > 0) {
-      const unit = this.inFlight.peek();
-      const isWanted = (): boolean => this.server === server && this.inFlight.peek() === unit;
+      const request = this.inFlight.peek();
+      const isWanted = (): boolean => this.server === server && this.inFlight.peek() === request;
       void this.database.cancel(server, isWanted).then(done, done);
       return;
     }

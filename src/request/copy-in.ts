@@ -7,7 +7,7 @@ import type { ServerConnection } from '../backend/server.ts';
 import { Frontend, describeType } from '../protocol/codes.ts';
 import { copyFail, flush, sync } from '../protocol/write.ts';
 import type { Session } from '../session/session.ts';
-import type { Message } from '../session/unit.ts';
+import type { Message } from '../session/request.ts';
 
 export class CopyIn {
   private readonly session: Session;

@@ -5,38 +5,38 @@
 import type { NodeState } from '../topology/types.ts';
 import type { RequestEvent } from '../session/request-state.ts';
 import type { Session } from '../session/session.ts';
-import type { Unit } from '../session/unit.ts';
+import type { Request } from '../session/request.ts';
 
 /** A read was sent to the primary for want of a replica: it takes of what such reads may use, also while it waits. */
-export function fellBack(session: Session, unit: Unit, primary: NodeState): void {
-  giveRoom(session, unit);
-  unit.target.fallback = primary.load;
+export function fellBack(session: Session, request: Request, primary: NodeState): void {
+  giveRoom(session, request);
+  request.target.fallback = primary.load;
   primary.load.fallbackReads++;
 }
 
 /** It is on its way to its node. */
-export function enterFlight(session: Session, unit: Unit): void {
-  unit.target.outstandingOn = unit.target.node?.load;
-  if (unit.target.outstandingOn !== undefined) unit.target.outstandingOn.outstanding++;
-  unit.target.keptBytes = unit.attempt.held === undefined ? 0 : unit.form.bytes;
-  session.keptBytes += unit.target.keptBytes;
+export function enterFlight(session: Session, request: Request): void {
+  request.target.outstandingOn = request.target.node?.load;
+  if (request.target.outstandingOn !== undefined) request.target.outstandingOn.outstanding++;
+  request.target.keptBytes = request.attempt.held === undefined ? 0 : request.form.bytes;
+  session.keptBytes += request.target.keptBytes;
 }
 
 /** It is answered, or never will be; `event` says which. */
-export function leaveFlight(session: Session, unit: Unit, event: RequestEvent): void {
-  giveRoom(session, unit);
-  session.move(unit, event);
-  if (unit.target.outstandingOn !== undefined) unit.target.outstandingOn.outstanding--;
-  unit.target.outstandingOn = undefined;
-  session.keptBytes -= unit.target.keptBytes;
-  unit.target.keptBytes = 0;
+export function leaveFlight(session: Session, request: Request, event: RequestEvent): void {
+  giveRoom(session, request);
+  session.move(request, event);
+  if (request.target.outstandingOn !== undefined) request.target.outstandingOn.outstanding--;
+  request.target.outstandingOn = undefined;
+  session.keptBytes -= request.target.keptBytes;
+  request.target.keptBytes = 0;
 }
 
 /** Somebody else may fall back in its place. */
-export function giveRoom(session: Session, unit: Unit): void {
-  const load = unit.target.fallback;
+export function giveRoom(session: Session, request: Request): void {
+  const load = request.target.fallback;
   if (load === undefined) return;
-  unit.target.fallback = undefined;
+  request.target.fallback = undefined;
   load.fallbackReads--;
   session.database.roomLeft();
 }

@@ -1,6 +1,6 @@
 /**
  * The other half of a session: what comes back from the server for this client. Relays it, follows what it says
- * about transaction and session state, keeps back what may have to be run again, and settles each unit at its
+ * about transaction and session state, keeps back what may have to be run again, and settles each request at its
  * ReadyForQuery.
  */
 import { Backend, statusLetter } from '../protocol/codes.ts';
@@ -16,7 +16,7 @@ import { runsWithAnew } from './prepared/borrowed.ts';
 import { leaveSlowLane } from './lane.ts';
 import { settle } from './settle.ts';
 import { serverLost } from './server-lost.ts';
-import type { Unit } from '../session/unit.ts';
+import type { Request } from '../session/request.ts';
 
 const syntaxError = '42601';
 const noTag = Buffer.alloc(0);
@@ -30,50 +30,50 @@ export class Receiver implements AnswerReceiver {
 
   relay(buffer: Buffer, start: number, end: number): void {
     const { session } = this;
-    const unit = session.inFlight.peek();
+    const request = session.inFlight.peek();
     const bytes = start === 0 && end === buffer.length ? buffer : buffer.subarray(start, end);
-    if (unit !== undefined) {
-      const { state } = unit;
+    if (request !== undefined) {
+      const { state } = request;
       if (state === 'passed over' || state === 'taken back') return;
-      if (unit.attempt.held !== undefined) {
-        unit.attempt.held.push(bytes);
+      if (request.attempt.held !== undefined) {
+        request.attempt.held.push(bytes);
         if (!endsHolding(buffer, start, end)) return;
-        this.letGo(unit);
+        this.letGo(request);
         return;
       }
-      unit.cache.capture?.add(buffer, start, end);
-      if (state !== 'shown') session.move(unit, 'shown');
+      request.cache.capture?.add(buffer, start, end);
+      if (state !== 'shown') session.move(request, 'shown');
     }
     session.say(bytes);
   }
 
   /** What was held back goes to the client: from here on it cannot run again. */
-  private letGo(unit: Unit): void {
-    const held = unit.attempt.held ?? [];
-    unit.attempt.held = undefined;
-    if (unit.state === 'running') this.session.move(unit, 'shown');
+  private letGo(request: Request): void {
+    const held = request.attempt.held ?? [];
+    request.attempt.held = undefined;
+    if (request.state === 'running') this.session.move(request, 'shown');
     for (const bytes of held) {
-      unit.cache.capture?.add(bytes, 0, bytes.length);
+      request.cache.capture?.add(bytes, 0, bytes.length);
       this.session.say(bytes);
     }
   }
 
   completed(type: number, answer: Answer<AnswerReceiver>, buffer: Buffer, start: number, end: number): void {
     const { session } = this;
-    const unit = session.inFlight.peek();
-    if (unit === undefined) return;
+    const request = session.inFlight.peek();
+    if (request === undefined) return;
     if (type === Backend.CopyInResponse || type === Backend.CopyBothResponse || type === Backend.CopyOutResponse) {
-      unit.cache.capture = undefined;
+      request.cache.capture = undefined;
       session.intake.copyIn.heard();
       return;
     }
-    if (unit.state === 'passed over') return session.intake.copyIn.heard();
+    if (request.state === 'passed over') return session.intake.copyIn.heard();
     const isQuery = answer.kind === Owed.Query;
-    const plan = isQuery ? unit.plans.at(-1) : (answer.context as Plan | undefined);
-    const facts = plan?.facts.statements[isQuery ? unit.attempt.statementIndex++ : 0];
-    if (unit.planned.mayCopyIn) session.intake.copyIn.heard();
+    const plan = isQuery ? request.plans.at(-1) : (answer.context as Plan | undefined);
+    const facts = plan?.facts.statements[isQuery ? request.attempt.statementIndex++ : 0];
+    if (request.planned.mayCopyIn) session.intake.copyIn.heard();
     const tagged = type === Backend.CommandComplete ? buffer : noTag;
-    session.moments.completed(unit, isQuery, plan, facts, tagged, start, end);
+    session.moments.completed(request, isQuery, plan, facts, tagged, start, end);
     if (plan === undefined || facts === undefined) return;
     // Of a portal that is fetched from in pieces the calls have been made all the same.
     if (type === Backend.PortalSuspended && (facts.kind !== 'select' || !plan.hasEffects)) return;
@@ -86,34 +86,34 @@ export class Receiver implements AnswerReceiver {
 
   errored(fields: Map<string, string>, buffer: Buffer, start: number, end: number): void {
     const { session } = this;
-    const unit = session.inFlight.peek();
-    if (unit === undefined) return this.relay(buffer, start, end);
-    unit.attempt.failed();
+    const request = session.inFlight.peek();
+    if (request === undefined) return this.relay(buffer, start, end);
+    request.attempt.failed();
     const sqlstate = fields.get('C') ?? '';
-    if (sqlstate === syntaxError && isUnparsable(unit, fields)) unit.attempt.noteUnparsable();
+    if (sqlstate === syntaxError && isUnparsable(request, fields)) request.attempt.noteUnparsable();
     session.intake.copyIn.heard();
-    session.moments.failed(unit);
-    if (unit.state === 'passed over' || unit.state === 'taken back') return;
-    if (passOverAndRunAgain(session, unit, fields)) return;
+    session.moments.failed(request);
+    if (request.state === 'passed over' || request.state === 'taken back') return;
+    if (passOverAndRunAgain(session, request, fields)) return;
     if (sqlstate === '0A000' && fields.get('R') === 'RevalidateCachedQuery') {
       session.services.book.catalogChanged();
-      if (runsWithAnew(session, unit)) return;
+      if (runsWithAnew(session, request)) return;
     }
-    if (unit.attempt.held !== undefined) {
-      unit.attempt.held.push(buffer.subarray(start, end));
-      return this.letGo(unit);
+    if (request.attempt.held !== undefined) {
+      request.attempt.held.push(buffer.subarray(start, end));
+      return this.letGo(request);
     }
     this.relay(buffer, start, end);
   }
 
   noticed(): void {
-    const unit = this.session.inFlight.peek();
-    if (unit !== undefined) unit.cache.capture = undefined;
+    const request = this.session.inFlight.peek();
+    if (request !== undefined) request.cache.capture = undefined;
   }
 
   parameterChanged(name: string, value: string, frame: Buffer): void {
-    const unit = this.session.inFlight.peek();
-    if (unit !== undefined) unit.cache.capture = undefined;
+    const request = this.session.inFlight.peek();
+    if (request !== undefined) request.cache.capture = undefined;
     const told = this.session.state.parameterChanged(name, value);
     if (told === value) return this.relay(frame, 0, frame.length);
     if (told === undefined) return;
@@ -123,22 +123,22 @@ export class Receiver implements AnswerReceiver {
 
   ready(status: number): void {
     const { session } = this;
-    const unit = session.inFlight.peek();
-    if (unit === undefined) return;
-    if (unit.attempt.held !== undefined && unit.state !== 'passed over') this.letGo(unit);
-    if (unit.state === 'taken back') session.say(readyForQuery(statusLetter(status)));
+    const request = session.inFlight.peek();
+    if (request === undefined) return;
+    if (request.attempt.held !== undefined && request.state !== 'passed over') this.letGo(request);
+    if (request.state === 'taken back') session.say(readyForQuery(statusLetter(status)));
     session.inFlight.shift();
-    settle(session, unit, status);
+    settle(session, request, status);
     session.intake.copyIn.heard();
   }
 
   recounted(readies: number, status: number): void {
     const { session } = this;
-    const unit = session.inFlight.shift();
-    if (unit === undefined) return;
+    const request = session.inFlight.shift();
+    if (request === undefined) return;
     for (let i = 0; i < readies; i++) session.say(readyForQuery(statusLetter(status)));
-    session.intake.recounted(unit, readies);
-    settle(session, unit, status);
+    session.intake.recounted(request, readies);
+    settle(session, request, status);
     session.intake.copyIn.heard();
   }
 
@@ -154,7 +154,7 @@ export class Receiver implements AnswerReceiver {
   mayLose(): boolean {
     const { inFlight, mustStay } = this.session;
     if (mustStay) return false;
-    for (let i = 0; i < inFlight.length; i++) if (!canRunAgain(inFlight.at(i) as Unit)) return false;
+    for (let i = 0; i < inFlight.length; i++) if (!canRunAgain(inFlight.at(i) as Request)) return false;
     return true;
   }
 
@@ -172,9 +172,9 @@ export class Receiver implements AnswerReceiver {
 }
 
 /** Nothing was executed: the text failed as a whole, and not something that it calls (then there is a context). */
-function isUnparsable(unit: Unit, fields: Map<string, string>): boolean {
-  if (unit.attempt.statementIndex > 0 || fields.has('W') || fields.has('q')) return false;
-  return unit.plans.length === 1 && unit.plans[0]?.facts.unparsed !== undefined;
+function isUnparsable(request: Request, fields: Map<string, string>): boolean {
+  if (request.attempt.statementIndex > 0 || fields.has('W') || fields.has('q')) return false;
+  return request.plans.length === 1 && request.plans[0]?.facts.unparsed !== undefined;
 }
 
 /**

@@ -6,7 +6,7 @@
 import type { Session } from '../session/session.ts';
 import { beginOnPrimary, mayEnd, mayBeginOnPrimary } from './begin-on-primary.ts';
 import { Attempt } from '../session/attempt.ts';
-import type { Unit } from '../session/unit.ts';
+import type { Request } from '../session/request.ts';
 
 /** A request that servers have failed so often is not sent to another one. */
 export const maxAttempts = 3;
@@ -15,19 +15,19 @@ export const maxAttempts = 3;
  * Only what is whole, small enough to be kept until it is answered, and provably a read by itself; or what a transaction that
  * can still begin elsewhere begins with.
  */
-export function mayBeKept(session: Session, unit: Unit): boolean {
-  if (!unit.isComplete || unit.planned.begins) return false;
-  if (session.mustStay ? !mayBeginOnPrimary(session) || !leavesNothing(unit) : !unit.planned.isRead) return false;
+export function mayBeKept(session: Session, request: Request): boolean {
+  if (!request.isComplete || request.planned.begins) return false;
+  if (session.mustStay ? !mayBeginOnPrimary(session) || !leavesNothing(request) : !request.planned.isRead) return false;
   // A statement that the batch closes after using it would be missed the second time.
-  if (unit.form.shape.lastIndexOf('C') > 0) return false;
-  return session.inFlight.length === 0 || session.keptBytes + unit.form.bytes <= maxKeptBytes;
+  if (request.form.shape.lastIndexOf('C') > 0) return false;
+  return session.inFlight.length === 0 || session.keptBytes + request.form.bytes <= maxKeptBytes;
 }
 
 /**
- * Passed over in a failed transaction, does it do nothing? Behind an end of that, in the same unit, a SET would be done all the
+ * Passed over in a failed transaction, does it do nothing? Behind an end of that, in the same request, a SET would be done all the
  * same, on a server that others have next. In which order a batch executes its statements, its plans do not say.
  */
-function leavesNothing({ planned, plans }: Unit): boolean {
+function leavesNothing({ planned, plans }: Request): boolean {
   if (planned.isRead) return true;
   if (plans.length === 0 || !plans.every((plan) => plan.isAlikeOnStandby)) return false;
   return !plans.some(mayEnd) || (plans.length === 1 && plans[0]?.facts.statements.length === 1);
@@ -36,13 +36,13 @@ function leavesNothing({ planned, plans }: Unit): boolean {
 /** Of requests pipelined behind others. */
 const maxKeptBytes = 256 * 1024;
 
-export function canRunAgain(unit: Unit): boolean {
-  const isUnseen = unit.state === 'running' || unit.state === 'passed over';
-  return isUnseen && unit.messages !== undefined && unit.target.attempts < maxAttempts;
+export function canRunAgain(request: Request): boolean {
+  const isUnseen = request.state === 'running' || request.state === 'passed over';
+  return isUnseen && request.messages !== undefined && request.target.attempts < maxAttempts;
 }
 
 /** What only a replica says of a read, whatever language its messages are in; and what follows from it. */
-const replicasOnly: ReadonlyMap<string, (session: Session, unit: Unit) => void> = new Map([
+const replicasOnly: ReadonlyMap<string, (session: Session, request: Request) => void> = new Map([
   ['25006', noteMisroute],
   // Its statement was in the way of the replay: cancelled, or the victim of a deadlock with it.
   ['40001', noteConflict],
@@ -64,7 +64,7 @@ function reasonIn(fields: ReadonlyMap<string, string>): string {
  * A replica refuses `first`, which was taken for a read, or cancels it in favour of the replay. True: the client will not
  * hear of it; what is behind it on that server is passed over too, and all of it runs again once the server has answered.
  */
-export function passOverAndRunAgain(session: Session, first: Unit, fields: ReadonlyMap<string, string>): boolean {
+export function passOverAndRunAgain(session: Session, first: Request, fields: ReadonlyMap<string, string>): boolean {
   const note = replicasOnly.get(reasonIn(fields));
   if (note === undefined || first.target.node?.role !== 'replica') return false;
   if (!canAllRunAgain(session)) return false;
@@ -77,97 +77,97 @@ export function passOverAndRunAgain(session: Session, first: Unit, fields: Reado
 export function canAllRunAgain(session: Session): boolean {
   if (session.keepsServer && !mayBeginOnPrimary(session)) return false;
   const { inFlight } = session;
-  for (let i = 0; i < inFlight.length; i++) if (!canRunAgain(inFlight.at(i) as Unit)) return false;
+  for (let i = 0; i < inFlight.length; i++) if (!canRunAgain(inFlight.at(i) as Request)) return false;
   return true;
 }
 
 /** The client will not hear of what is in flight, and all of it runs again once the server has answered. */
 export function passOverAll(session: Session): void {
   const { inFlight } = session;
-  for (let i = 0; i < inFlight.length; i++) passOver(session, inFlight.at(i) as Unit);
+  for (let i = 0; i < inFlight.length; i++) passOver(session, inFlight.at(i) as Request);
 }
 
-/** ReadyForQuery for a unit that was passed over, which is no longer in flight. */
-export function settlePassedOver(session: Session, unit: Unit): void {
-  session.again.push(unit);
+/** ReadyForQuery for a request that was passed over, which is no longer in flight. */
+export function settlePassedOver(session: Session, request: Request): void {
+  session.again.push(request);
   if (session.inFlight.length === 0) runAgain(session, session.again.splice(0));
 }
 
-function noteMisroute(session: Session, unit: Unit): void {
+function noteMisroute(session: Session, request: Request): void {
   const { database, services } = session;
   database.stats.misroutes++;
-  for (const plan of unit.plans) services.binder.learnWrite(plan.facts);
-  if (unit.target.node !== undefined) database.topology.suspectRole(unit.target.node.name);
+  for (const plan of request.plans) services.binder.learnWrite(plan.facts);
+  if (request.target.node !== undefined) database.topology.suspectRole(request.target.node.name);
   services.log('warn', 'misroute', 'a replica refused what was taken for a read; it runs on the primary', {
     database: database.name,
-    template: unit.plans[0]?.facts.template,
+    template: request.plans[0]?.facts.template,
   });
-  unit.cache.drop();
-  unit.target.isRefused = true;
-  unit.target.retryWhy = 'a replica refused it (25006)';
-  unit.planned.refusedAsRead(unit.target.retryWhy);
+  request.cache.drop();
+  request.target.isRefused = true;
+  request.target.retryWhy = 'a replica refused it (25006)';
+  request.planned.refusedAsRead(request.target.retryWhy);
 }
 
 /** A conflict with recovery says nothing about the statement: it is a read, and may go to a replica the next time. */
-function noteConflict(session: Session, unit: Unit): void {
+function noteConflict(session: Session, request: Request): void {
   const { database, services } = session;
   database.stats.recoveryConflicts++;
-  const why = `${unit.target.node?.name ?? 'a replica'} cancelled it in favour of the replay`;
+  const why = `${request.target.node?.name ?? 'a replica'} cancelled it in favour of the replay`;
   if (session.keepsServer || database.topology.snapshot().primary?.isUp === true) {
-    unit.target.isRefused = true;
-    unit.target.retryWhy = why;
+    request.target.isRefused = true;
+    request.target.retryWhy = why;
   } else {
-    avoidNode(unit, why);
+    avoidNode(request, why);
   }
   services.log('info', 'recovery_conflict', `${why}; it runs again`, {
     database: database.name,
-    template: unit.plans[0]?.facts.template,
+    template: request.plans[0]?.facts.template,
   });
 }
 
-function refused(why: string): (session: Session, unit: Unit) => void {
-  return (_session, unit) => {
-    unit.target.isRefused = true;
-    unit.target.retryWhy = why;
+function refused(why: string): (session: Session, request: Request) => void {
+  return (_session, request) => {
+    request.target.isRefused = true;
+    request.target.retryWhy = why;
   };
 }
 
-/** The unit's node has failed it; another replica may do better. */
-export function avoidNode(unit: Unit, why: string): void {
-  unit.target.retryWhy = why;
-  if (unit.target.node?.role === 'replica') unit.target.avoid = unit.target.node.name;
+/** The request's node has failed it; another replica may do better. */
+export function avoidNode(request: Request, why: string): void {
+  request.target.retryWhy = why;
+  if (request.target.node?.role === 'replica') request.target.avoid = request.target.node.name;
 }
 
-/** Sends units of which the client has seen nothing through the routing once more, one after the other. */
-export function runAgain(session: Session, units: readonly Unit[]): void {
-  for (const unit of units) reset(session, unit);
-  session.intake.again(units);
-  const first = units[0] as Unit;
+/** Sends requests of which the client has seen nothing through the routing once more, one after the other. */
+export function runAgain(session: Session, requests: readonly Request[]): void {
+  for (const request of requests) reset(session, request);
+  session.intake.again(requests);
+  const first = requests[0] as Request;
   if (mayBeginOnPrimary(session)) beginOnPrimary(session, first, first.target.retryWhy);
   else session.release();
   session.moments.runsAgain();
   session.waiting('answers');
-  session.goOn(() => take(session, units, 0));
+  session.goOn(() => take(session, requests, 0));
 }
 
-function take(session: Session, units: readonly Unit[], at: number): void {
-  if (at + 1 < units.length) session.firstWhenQuiet(() => take(session, units, at + 1));
-  const unit = units[at] as Unit;
+function take(session: Session, requests: readonly Request[], at: number): void {
+  if (at + 1 < requests.length) session.firstWhenQuiet(() => take(session, requests, at + 1));
+  const request = requests[at] as Request;
   // Behind the first one of a transaction it is in that, which stays where it is.
-  session.advance(unit, at > 0 && session.keepsServer ? 'prepare own server' : 'find server');
+  session.advance(request, at > 0 && session.keepsServer ? 'prepare own server' : 'find server');
 }
 
-function passOver(session: Session, unit: Unit): void {
-  if (unit.state !== 'passed over') session.move(unit, 'passed over');
+function passOver(session: Session, request: Request): void {
+  if (request.state !== 'passed over') session.move(request, 'passed over');
 }
 
-function reset(session: Session, unit: Unit): void {
-  const { entered, guard } = unit.attempt;
-  session.move(unit, 'taken up again');
+function reset(session: Session, request: Request): void {
+  const { entered, guard } = request.attempt;
+  session.move(request, 'taken up again');
   for (const [name, statement] of entered ?? []) session.prepared.forget(name, statement);
   // A read commits nothing; what those before it may have committed is closed by their own guards.
   guard?.rolledBack();
-  unit.attempt = new Attempt();
-  unit.target.attempts++;
-  unit.target.node = undefined;
+  request.attempt = new Attempt();
+  request.target.attempts++;
+  request.target.node = undefined;
 }

@@ -12,10 +12,10 @@ import type { Session } from '../session/session.ts';
 import { countAnswer } from './count.ts';
 import { avoidNode, canRunAgain, runAgain } from './run-again.ts';
 import { leaveFlight } from './load.ts';
-import type { Unit } from '../session/unit.ts';
+import type { Request } from '../session/request.ts';
 
-function hasSeenSomething(unit: Unit | undefined): boolean {
-  return unit === undefined || unit.state === 'shown' || unit.state === 'taken back';
+function hasSeenSomething(request: Request | undefined): boolean {
+  return request === undefined || request.state === 'shown' || request.state === 'taken back';
 }
 
 /** A statement that is ended by it has had the time that its session gives it: another try would take it anew. */
@@ -39,45 +39,46 @@ export function serverLost(session: Session, end: End, isMidMessage: boolean, is
     topology.reportFailure(node.name, 'lost', why);
   // Half a message has gone out: whatever is said now would be taken for the rest of it.
   if (isCutOff) return session.cutOff(why);
-  const units: Unit[] = [];
-  for (let unit = session.inFlight.shift(); unit !== undefined; unit = session.inFlight.shift()) units.push(unit);
+  const requests: Request[] = [];
+  for (let request = session.inFlight.shift(); request !== undefined; request = session.inFlight.shift())
+    requests.push(request);
   // Those that were passed over already, and then whatever has shown nothing up to the end.
-  let kept = units.length;
+  let kept = requests.length;
   const mayRunAgain = !hadState && end.words?.sqlstate !== transactionTimeout;
-  while (mayRunAgain && kept > 0 && canRunAgain(units[kept - 1] as Unit)) kept--;
-  const more = units.splice(kept);
-  for (const unit of more) leaveFlight(session, unit, 'runs again');
+  while (mayRunAgain && kept > 0 && canRunAgain(requests[kept - 1] as Request)) kept--;
+  const more = requests.splice(kept);
+  for (const request of more) leaveFlight(session, request, 'runs again');
   const again = [...session.again.splice(0), ...more];
-  for (const unit of units) unit.cache.flight?.abandon();
+  for (const request of requests) request.cache.flight?.abandon();
   session.moments.transactionLost(TxStatus.Idle);
   if (hadState) {
-    for (const unit of units) leaveFlight(session, unit, 'abandoned');
+    for (const request of requests) leaveFlight(session, request, 'abandoned');
     return endWith(session, why, words);
   }
-  for (const unit of units) giveUp(session, unit, toldTo(why, words));
+  for (const request of requests) giveUp(session, request, toldTo(why, words));
   session.intake.serverLost();
   session.status = TxStatus.Idle;
   session.concerns.settings.rolledBack();
   if (again.length > 0) {
-    for (const unit of again)
-      if (!unit.target.isRefused) avoidNode(unit, `${node?.name ?? 'the server'} was lost (${why})`);
+    for (const request of again)
+      if (!request.target.isRefused) avoidNode(request, `${node?.name ?? 'the server'} was lost (${why})`);
     return runAgain(session, again);
   }
   session.intake.copyIn.heard();
   // With nothing in flight nothing has become quiet: a request may be on its way to the server that is gone.
   if (wasPaused) session.goOn(() => undefined);
-  else if (units.length > 0) session.becameQuiet();
+  else if (requests.length > 0) session.becameQuiet();
 }
 
 /** The client is told the error in place of the rest of the answer, unless it has one already; and ReadyForQuery. */
-function giveUp(session: Session, unit: Unit, error: Buffer): void {
-  const isTold = unit.attempt.hasError && unit.state !== 'passed over';
-  leaveFlight(session, unit, 'given up');
+function giveUp(session: Session, request: Request, error: Buffer): void {
+  const isTold = request.attempt.hasError && request.state !== 'passed over';
+  leaveFlight(session, request, 'given up');
   if (!isTold) session.say(error);
-  unit.attempt.failed();
-  session.lastUnit = unit;
-  countAnswer(session, unit);
-  if (unit.isComplete) session.say(readyForQuery('I'));
+  request.attempt.failed();
+  session.lastRequest = request;
+  countAnswer(session, request);
+  if (request.isComplete) session.say(readyForQuery('I'));
   else session.intake.skipToSync();
 }
 

@@ -1,5 +1,5 @@
 /**
- * The beginning and the end of a unit on a server. Before it is sent, and at ReadyForQuery, the concerns of the session are told
+ * The beginning and the end of a request on a server. Before it is sent, and at ReadyForQuery, the concerns of the session are told
  * (session/concerns/table.ts), in whose hands all that follows from it is; here it is counted, run again, or its server given back.
  */
 import { TxStatus } from '../protocol/codes.ts';
@@ -9,62 +9,64 @@ import { mayBeKept, settlePassedOver } from './run-again.ts';
 import type { Session } from '../session/session.ts';
 import { countAnswer } from './count.ts';
 import { enterFlight, leaveFlight } from './load.ts';
-import type { Unit } from '../session/unit.ts';
+import type { Request } from '../session/request.ts';
 
-/** The first message of a unit is about to be sent. False: it must not be. */
-export function beginUnit(session: Session, unit: Unit): boolean {
-  if (!session.move(unit, 'sent')) return false;
+/** The first message of a request is about to be sent. False: it must not be. */
+export function beginRequest(session: Session, request: Request): boolean {
+  if (!session.move(request, 'sent')) return false;
   const { services } = session;
-  unit.attempt.sentAtMs = services.nowMs();
-  unit.target.node ??= session.serverNode;
-  session.moments.beforeSend(unit);
-  unit.attempt.held = mayBeKept(session, unit) ? [] : undefined;
-  enterFlight(session, unit);
-  session.moments.beforeCommit(unit);
-  session.inFlight.push(unit);
-  session.intake.entered(unit);
+  request.attempt.sentAtMs = services.nowMs();
+  request.target.node ??= session.serverNode;
+  session.moments.beforeSend(request);
+  request.attempt.held = mayBeKept(session, request) ? [] : undefined;
+  enterFlight(session, request);
+  session.moments.beforeCommit(request);
+  session.inFlight.push(request);
+  session.intake.entered(request);
   return true;
 }
 
-/** ReadyForQuery for `unit`, which is no longer in flight. */
-export function settle(session: Session, unit: Unit, status: number): void {
+/** ReadyForQuery for `request`, which is no longer in flight. */
+export function settle(session: Session, request: Request, status: number): void {
   const { database, services } = session;
   const now = services.nowMs();
   (session.server as ServerConnection).lastReadyAtMs = now;
-  const isPassedOver = unit.state === 'passed over';
-  leaveFlight(session, unit, 'settled');
-  noteSpeed(session, unit, now);
+  const isPassedOver = request.state === 'passed over';
+  leaveFlight(session, request, 'settled');
+  noteSpeed(session, request, now);
   if (isPassedOver) {
     session.moments.transactionLost(status);
-    return settlePassedOver(session, unit);
+    return settlePassedOver(session, request);
   }
-  if (unit.form.isSimple) settleEffects(session, unit);
-  session.moments.readyForQuery(unit, status);
+  if (request.form.isSimple) settleEffects(session, request);
+  session.moments.readyForQuery(request, status);
   session.status = status;
-  if (unit.target.node !== undefined && (status === TxStatus.Idle || unit.attempt.hasCommitted)) database.stats.xacts++;
-  session.lastUnit = unit;
-  countAnswer(session, unit);
-  unit.messages = undefined;
+  if (request.target.node !== undefined && (status === TxStatus.Idle || request.attempt.hasCommitted))
+    database.stats.xacts++;
+  session.lastRequest = request;
+  countAnswer(session, request);
+  request.messages = undefined;
   session.release();
   if (session.inFlight.length === 0) session.becameQuiet();
 }
 
-function settleEffects(session: Session, unit: Unit): void {
-  for (const plan of unit.plans) {
+function settleEffects(session: Session, request: Request): void {
+  for (const plan of request.plans) {
     if (!plan.hasEffects) continue;
     // Something in the middle of it was committed: what did what is not to be told apart.
-    if (!unit.attempt.hasError && unit.attempt.hasCommitted && plan.facts.statements.length > 1)
+    if (!request.attempt.hasError && request.attempt.hasCommitted && plan.facts.statements.length > 1)
       session.moments.effectsInPart(plan);
-    if (!unit.attempt.hasError) session.moments.effectsDone(plan);
-    else if (unit.attempt.statementIndex > 0) session.moments.effectsInPart(plan);
+    if (!request.attempt.hasError) session.moments.effectsDone(plan);
+    else if (request.attempt.statementIndex > 0) session.moments.effectsInPart(plan);
   }
 }
 
-function noteSpeed(session: Session, unit: Unit, nowMs: number): void {
-  const { node } = unit.target;
+function noteSpeed(session: Session, request: Request, nowMs: number): void {
+  const { node } = request.target;
   // Behind others in a lane a read says nothing about its node.
-  if (node === undefined || !unit.planned.isRead || unit.attempt.hasError || (session.server?.sharers ?? 0) > 1) return;
-  const latencyMs = nowMs - unit.attempt.sentAtMs;
-  const facts = unit.plans[0]?.facts;
+  if (node === undefined || !request.planned.isRead || request.attempt.hasError || (session.server?.sharers ?? 0) > 1)
+    return;
+  const latencyMs = nowMs - request.attempt.sentAtMs;
+  const facts = request.plans[0]?.facts;
   if (facts !== undefined) noteLatency(node.load, session.services.baselines.of(facts, latencyMs), latencyMs, nowMs);
 }

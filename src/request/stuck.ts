@@ -63,7 +63,7 @@ export function suspicionOfServer(server: ServerConnection, isHeld: boolean): Su
 /** The whole state, for one line of the log. */
 export function describeSession(session: ClientSession, nowMs: number): object {
   const { server, wire, inFlight, intake, identity, database } = session;
-  const unit = inFlight.peek() ?? intake.first;
+  const request = inFlight.peek() ?? intake.first;
   return {
     client: identity.id,
     database: database.name,
@@ -74,15 +74,15 @@ export function describeSession(session: ClientSession, nowMs: number): object {
     isPausedForServer: session.paused !== undefined,
     pins: [...session.state.pins],
     clientSocket: { isPaused: wire.isPaused, isFull: wire.isFull, willDrain: wire.willDrain },
-    statement: unit && {
-      why: unit.planned.why,
-      node: unit.target.node?.name,
-      attempts: unit.target.attempts,
-      isComplete: unit.isComplete,
-      state: unit.state,
-      messages: unit.messages?.length,
-      waitedMs: Math.round(nowMs - unit.receivedAtMs),
-      sentMs: unit.attempt.sentAtMs === 0 ? undefined : Math.round(nowMs - unit.attempt.sentAtMs),
+    statement: request && {
+      why: request.planned.why,
+      node: request.target.node?.name,
+      attempts: request.target.attempts,
+      isComplete: request.isComplete,
+      state: request.state,
+      messages: request.messages?.length,
+      waitedMs: Math.round(nowMs - request.receivedAtMs),
+      sentMs: request.attempt.sentAtMs === 0 ? undefined : Math.round(nowMs - request.attempt.sentAtMs),
     },
     server: server && describeServer(server, nowMs),
   };

@@ -1,4 +1,4 @@
-/** One attempt to have a unit answered by a server: what belongs to it alone. Each new attempt begins with a new one. */
+/** One attempt to have a request answered by a server: what belongs to it alone. Each new attempt begins with a new one. */
 import type { WriteGuard } from '../cache/types.ts';
 import type { Borrowed, Statement } from './statements.ts';
 

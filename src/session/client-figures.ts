@@ -30,6 +30,6 @@ export function clientStats(session: Session): ClientStats {
     node: session.server?.node.name ?? '',
     pins: [...session.state.pins],
     preparedStatements: session.prepared.all.size,
-    lastRoute: lastRoute(session.lastUnit),
+    lastRoute: lastRoute(session.lastRequest),
   };
 }

@@ -16,7 +16,7 @@ import { makeConcerns, Moments, type Concerns, type SessionOfConcerns } from './
 import type { Database, Services } from './context.ts';
 import type { Preferences } from './preferences.ts';
 import type { SessionState } from './state.ts';
-import type { Unit } from './unit.ts';
+import type { Request } from './request.ts';
 
 export interface ClientIdentity {
   readonly id: number;
@@ -48,7 +48,7 @@ export abstract class ClientRecord implements SessionOfConcerns {
   readonly startPreferences: Preferences;
   /** The server that it has at the moment. */
   server: ServerConnection | undefined;
-  lastUnit: Unit | undefined;
+  lastRequest: Request | undefined;
 
   /** What follows the client from request to request. */
   readonly concerns: Concerns;
@@ -57,7 +57,7 @@ export abstract class ClientRecord implements SessionOfConcerns {
 
   abstract readonly serverNode: NodeState | undefined;
   abstract readonly status: number;
-  abstract readonly inFlight: Ring<Unit>;
+  abstract readonly inFlight: Ring<Request>;
   abstract readonly poolMode: PoolMode;
   abstract release(): void;
 
@@ -93,7 +93,7 @@ export abstract class ClientRecord implements SessionOfConcerns {
   }
 
   showSetting(name: string): string {
-    if (name === 'weir.last_route') return lastRoute(this.lastUnit);
+    if (name === 'weir.last_route') return lastRoute(this.lastRequest);
     const { routing, cache } = this.services;
     return this.concerns.preferences.show(name, {
       consistency: routing().consistency,
@@ -102,13 +102,13 @@ export abstract class ClientRecord implements SessionOfConcerns {
   }
 
   /**
-   * Newest write to what the unit reads, by anybody: read-your-writes at table grain, across sessions. `isCertain`: of those
+   * Newest write to what the request reads, by anybody: read-your-writes at table grain, across sessions. `isCertain`: of those
    * that somebody knows of.
    */
-  lastWriteOf(unit: Unit, isCertain = false): number {
+  lastWriteOf(request: Request, isCertain = false): number {
     let latest = 0;
     const { ticker } = this.database.topology;
-    for (const plan of unit.plans) {
+    for (const plan of request.plans) {
       if (plan.beginsReadOnly) latest = Math.max(latest, this.lastWriteToAnything(isCertain));
       const tags: readonly Tag[] = plan.reads;
       if (tags.length > 0) latest = Math.max(latest, this.services.cache.lastWrite(tags, ticker, isCertain));

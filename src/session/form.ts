@@ -1,4 +1,4 @@
-/** What the messages of a unit are, and which prepared statements they speak of, before anybody asks what is in them. */
+/** What the messages of a request are, and which prepared statements they speak of, before anybody asks what is in them. */
 import type { Classified } from '../sql/facts.ts';
 import type { Statement } from './statements.ts';
 
@@ -40,7 +40,7 @@ export class Form {
   }
 }
 
-/** The prepared statements of which a unit speaks. */
+/** The prepared statements of which a request speaks. */
 export class NamesUsed {
   /** Statements that its own Parse messages make, by the client's name. */
   parsed: Map<string, Classified> | undefined;

@@ -1,4 +1,4 @@
-/** What the plans of a unit do, taken together. Asked with every message of it, so that nobody has to look through the plans. */
+/** What the plans of a request do, taken together. Asked with every message of it, so that nobody has to look through the plans. */
 import type { Plan } from '../binding/plan.ts';
 
 /** A bit for each thing that any of the plans may do. What it means is at Plan. */
@@ -35,7 +35,7 @@ export class Planned {
   /** @param before the plan before it */
   add(plan: Plan, before: Plan | undefined): void {
     this.bits |= bitsOf(plan);
-    // What is behind a ROLLBACK is committed with the end of the unit.
+    // What is behind a ROLLBACK is committed with the end of the request.
     if (before?.transaction === 'rollback') this.bits |= mayCommit;
     if (!plan.isRead && !plan.beginsReadOnly) this.noRead(plan.why);
   }

@@ -12,7 +12,7 @@ import { Ring } from '../util/ring.ts';
 import { AbandonedAnswers } from './abandoned-answers.ts';
 import { ClientRecord } from './client-record.ts';
 import { takeNotices } from './login-notices.ts';
-import type { Unit } from './unit.ts';
+import type { Request } from './request.ts';
 
 export abstract class ServerHold extends ClientRecord {
   abstract readonly receiver: AnswerReceiver;
@@ -22,8 +22,8 @@ export abstract class ServerHold extends ClientRecord {
   pool: Pool | undefined;
   /** Transaction status as of the last ReadyForQuery. */
   status: number = TxStatus.Idle;
-  readonly inFlight = new Ring<Unit>();
-  /** The rest of the last unit in flight: it waits for the server's word on a statement (forward-all.ts). */
+  readonly inFlight = new Ring<Request>();
+  /** The rest of the last request in flight: it waits for the server's word on a statement (forward-all.ts). */
   paused: (() => void) | undefined;
 
   get user(): string {

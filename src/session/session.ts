@@ -9,7 +9,7 @@ import { errorResponse, parameterStatus } from '../protocol/write.ts';
 import { nextState, type RequestEvent } from './request-state.ts';
 import { Stranded } from './stranded.ts';
 import { ServerHold } from './server-hold.ts';
-import type { Unit } from './unit.ts';
+import type { Request } from './request.ts';
 import type { CancellableWait, WaitKind } from './waits.ts';
 
 /** The steps of a request that it can go on with; handle-request.ts has the table of them. */
@@ -32,13 +32,13 @@ export interface Wait {
 export interface RequestReader {
   readonly copyIn: { heard(): void };
   /** The request whose turn it is. */
-  readonly first: Unit | undefined;
+  readonly first: Request | undefined;
   /** A batch is on its server whose Sync has not come. */
   readonly isInBatch: boolean;
-  entered(unit: Unit): void;
-  again(units: readonly Unit[]): void;
-  reopen(unit: Unit): void;
-  recounted(unit: Unit, readies: number): void;
+  entered(request: Request): void;
+  again(requests: readonly Request[]): void;
+  reopen(request: Request): void;
+  recounted(request: Request, readies: number): void;
   skipToSync(): void;
   beginAnew(): void;
   serverLost(): void;
@@ -55,14 +55,14 @@ export abstract class Session extends ServerHold {
   /** Of the requests in flight, those kept so that they can run again. */
   keptBytes = 0;
   /** Passed over by a server, to run again when it has answered everything. */
-  readonly again: Unit[] = [];
+  readonly again: Request[] = [];
   requestAtMs = this.services.nowMs();
 
   abstract readonly intake: RequestReader;
   /** No part of the client's next message has arrived. */
   abstract readonly isBetweenMessages: boolean;
   /** Takes the request through its steps until it waits or is done. */
-  abstract advance(unit: Unit, next: Outcome): void;
+  abstract advance(request: Request, next: Outcome): void;
   protected abstract haltReading(): void;
   /** Reads the next requests, unless the client has to take the answers to the last ones first. */
   protected abstract readOn(): void;
@@ -83,13 +83,13 @@ export abstract class Session extends ServerHold {
    * Moves the request to its next state. False: the table has no such move, so there is a bug; it was counted, and the
    * client's connection ends.
    */
-  move(unit: Unit, event: RequestEvent): boolean {
-    const next = nextState(unit.state, event);
+  move(request: Request, event: RequestEvent): boolean {
+    const next = nextState(request.state, event);
     if (next === undefined) {
-      this.fail(new Error(`a request in the state "${unit.state}" had the event "${event}"`));
+      this.fail(new Error(`a request in the state "${request.state}" had the event "${event}"`));
       return false;
     }
-    unit.state = next;
+    request.state = next;
     return true;
   }
 
@@ -119,14 +119,14 @@ export abstract class Session extends ServerHold {
   }
 
   /**
-   * The unit waits for `what`. A CancelRequest ends the wait, and so does the end of the client's connection.
+   * The request waits for `what`. A CancelRequest ends the wait, and so does the end of the client's connection.
    * @param begin starts the wait, and returns a function that gives it up
    */
-  waitFor(what: CancellableWait, unit: Unit, begin: (goOn: GoOn) => () => void): 'waits' {
+  waitFor(what: CancellableWait, request: Request, begin: (goOn: GoOn) => () => void): 'waits' {
     this.waiting(what);
-    const wait: Wait = { kind: what, sinceMs: unit.receivedAtMs, cancel: () => undefined };
+    const wait: Wait = { kind: what, sinceMs: request.receivedAtMs, cancel: () => undefined };
     this.wait = wait;
-    wait.cancel = begin((next) => this.wait === wait && this.takeUp(unit, next));
+    wait.cancel = begin((next) => this.wait === wait && this.takeUp(request, next));
     return 'waits';
   }
 
@@ -136,16 +136,16 @@ export abstract class Session extends ServerHold {
     wait?.cancel();
   }
 
-  /** The unit waits for something that comes soon in any case. Neither a CancelRequest nor anything else ends this wait early. */
-  waitShortly(what: WaitKind, unit: Unit, begin: (goOn: GoOn) => void): 'waits' {
+  /** The request waits for something that comes soon in any case. Neither a CancelRequest nor anything else ends this wait early. */
+  waitShortly(what: WaitKind, request: Request, begin: (goOn: GoOn) => void): 'waits' {
     this.waiting(what);
-    begin((next) => !this.isClosed && this.takeUp(unit, next));
+    begin((next) => !this.isClosed && this.takeUp(request, next));
     return 'waits';
   }
 
-  /** The wait of the unit is over: it goes on with `next`. */
-  private takeUp(unit: Unit, next: Outcome | (() => Outcome)): true {
-    this.goOn(() => this.advance(unit, typeof next === 'function' ? next() : next));
+  /** The wait of the request is over: it goes on with `next`. */
+  private takeUp(request: Request, next: Outcome | (() => Outcome)): true {
+    this.goOn(() => this.advance(request, typeof next === 'function' ? next() : next));
     return true;
   }
 

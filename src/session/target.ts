@@ -1,4 +1,4 @@
-/** Where a unit goes: to which node and why; and what it had from the cache, or has for it. */
+/** Where a request goes: to which node and why; and what it had from the cache, or has for it. */
 import type { Capture } from '../cache/capture.ts';
 import type { Flight } from '../cache/types.ts';
 import type { Route } from '../routing/types.ts';

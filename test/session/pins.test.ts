@@ -6,7 +6,7 @@ import type { ClientSession } from '../../src/request/client.ts';
 import { Pins } from '../../src/session/concerns/pins.ts';
 import { Settings } from '../../src/session/settings.ts';
 import { SessionState } from '../../src/session/state.ts';
-import type { Unit } from '../../src/session/unit.ts';
+import type { Request } from '../../src/session/request.ts';
 
 /** A session whose client has just dropped its temporary table, on a server that says that none is left. */
 function dropped(): { session: ClientSession; released: () => number } {
@@ -20,8 +20,8 @@ function dropped(): { session: ClientSession; released: () => number } {
     poolMode: 'transaction',
     release: () => void released++,
   } as unknown as ClientSession;
-  const unit = { plans: [{ effects: { mayEnd: ['temporary table'] } }] } as unknown as Unit;
-  new Pins(session).readyForQuery(unit, TxStatus.Idle);
+  const request = { plans: [{ effects: { mayEnd: ['temporary table'] } }] } as unknown as Request;
+  new Pins(session).readyForQuery(request, TxStatus.Idle);
   return { session, released: () => released };
 }
 

@@ -6,7 +6,7 @@
 import { canAllRunAgain, passOverAll } from '../run-again.ts';
 import type { Session } from '../../session/session.ts';
 import type { Borrowed } from '../../session/statements.ts';
-import type { Unit } from '../../session/unit.ts';
+import type { Request } from '../../session/request.ts';
 
 /** Parse was answered in place of a server. */
 export function borrow(session: Session, name: string): void {
@@ -28,19 +28,19 @@ function isBound(session: Session, name: string, { ddlHere }: Borrowed): boolean
   return session.prepared.named(name)?.settings.forCacheKey !== state.live.forCacheKey;
 }
 
-/** Should the unit run again, or its Parse not happen, that is what says what the name is. */
-function isParsedIn({ attempt }: Unit, name: string): boolean {
+/** Should the request run again, or its Parse not happen, that is what says what the name is. */
+function isParsedIn({ attempt }: Request, name: string): boolean {
   return attempt.entered?.some(([parsed]) => parsed === name) === true;
 }
 
 /** Bind or Describe of it is about to be sent: from its answer on the client is bound to what it is. */
-export function useBorrowed(session: Session, unit: Unit, name: string): void {
+export function useBorrowed(session: Session, request: Request, name: string): void {
   const borrowed = session.prepared.borrowedAs(name);
   if (borrowed === undefined) return;
   session.prepared.noLongerBorrowed(name);
   if (isBound(session, name, borrowed)) return;
-  if (borrowed.catalogMark !== catalogMark(session) && !isParsedIn(unit, name)) session.prepared.renew(name);
-  (unit.attempt.borrowed ??= new Map()).set(name, borrowed);
+  if (borrowed.catalogMark !== catalogMark(session) && !isParsedIn(request, name)) session.prepared.renew(name);
+  (request.attempt.borrowed ??= new Map()).set(name, borrowed);
 }
 
 /** It has turned out to be something else by now. True: the client has it anew. */
@@ -52,19 +52,20 @@ export function renewBorrowed(session: Session, name: string): boolean {
 }
 
 /**
- * A server says of what `unit` uses that its result type has changed. True: the unit, and what is behind it, runs again with
+ * A server says of what `request` uses that its result type has changed. True: the request, and what is behind it, runs again with
  * what it had borrowed anew, and the client will not hear of it.
  */
-export function runsWithAnew(session: Session, unit: Unit): boolean {
+export function runsWithAnew(session: Session, request: Request): boolean {
   const names: string[] = [];
-  for (const [name, borrowed] of unit.attempt.borrowed ?? []) if (!isBound(session, name, borrowed)) names.push(name);
+  for (const [name, borrowed] of request.attempt.borrowed ?? [])
+    if (!isBound(session, name, borrowed)) names.push(name);
   const runsAgain = names.length > 0 && canAllRunAgain(session);
   for (const name of names) {
-    // What the unit parses itself it has anew when it parses it again.
-    if (!runsAgain || !isParsedIn(unit, name)) session.prepared.renew(name);
+    // What the request parses itself it has anew when it parses it again.
+    if (!runsAgain || !isParsedIn(request, name)) session.prepared.renew(name);
   }
   if (!runsAgain) return false;
   passOverAll(session);
-  unit.target.retryWhy = 'what it uses was prepared before its tables were changed';
+  request.target.retryWhy = 'what it uses was prepared before its tables were changed';
   return true;
 }

@@ -25,7 +25,7 @@ import {
   unknownStatement,
 } from './names.ts';
 import { isDescribedByNames, type Statement } from '../../session/statements.ts';
-import type { Message, Unit } from '../../session/unit.ts';
+import type { Message, Request } from '../../session/request.ts';
 
 /** PostgreSQL's own words; drivers know it by the routine, and prepare the statement again. */
 const changedResultType = errorResponse({
@@ -122,15 +122,15 @@ function pause(session: Session, step: () => void): () => void {
     });
 }
 
-/** Sends messages of a unit, all that there are so far; perhaps some of them later. */
-export function forwardAll(session: Session, unit: Unit, messages: readonly Message[], from = 0): void {
+/** Sends messages of a request, all that there are so far; perhaps some of them later. */
+export function forwardAll(session: Session, request: Request, messages: readonly Message[], from = 0): void {
   for (let at = from; at < messages.length; at++) {
     const message = messages[at] as Message;
     if (waitsForBatch(message, session.server as ServerConnection)) {
       return whenAnswered(session, (hasFailed) => {
-        if (hasFailed) session.intake.reopen(unit);
+        if (hasFailed) session.intake.reopen(request);
         else forward(session, message);
-        unit.sent();
+        request.sent();
       });
     }
     const statement = toCheck(session, message);
@@ -143,16 +143,16 @@ export function forwardAll(session: Session, unit: Unit, messages: readonly Mess
     }
     if (statement !== undefined) {
       // What is no read never runs again, if the server is lost meanwhile.
-      if (unit.attempt.held === undefined) unit.messages = undefined;
+      if (request.attempt.held === undefined) request.messages = undefined;
       return check(session, statement, message.type === Frontend.Parse, (isSame) => {
         if (isSame) forward(session, message);
         else forwardStale(session, message, statement);
-        forwardAll(session, unit, messages, at + 1);
+        forwardAll(session, request, messages, at + 1);
       });
     }
     forward(session, message);
   }
-  unit.sent();
+  request.sent();
 }
 
 /** Prepares it in the middle of the batch, and goes on when the server has said what it is there. */
@@ -200,12 +200,12 @@ function forwardStale(session: Session, message: Message, { serverName, descript
 
 /** Is what is being sent a read that leaves nothing behind, so that its answer may turn out to be none? */
 function mayTakeBack(session: Session): boolean {
-  const unit = session.inFlight.peek();
+  const request = session.inFlight.peek();
   return (
     session.inFlight.length === 1 &&
-    unit?.planned.isRead === true &&
-    unit.isComplete &&
-    !unit.planned.begins &&
+    request?.planned.isRead === true &&
+    request.isComplete &&
+    !request.planned.begins &&
     !session.mustStay
   );
 }
@@ -219,11 +219,11 @@ function prepareInAdvance(session: Session, unnamed: Statement): void {
   const known = unnamed.description;
   ensureUnnamed(session, server);
   askDescription(session, server, unnamed, (description) => {
-    const unit = session.inFlight.peek();
-    if (unit === undefined || known === undefined || isSameDescription(known, description)) return;
+    const request = session.inFlight.peek();
+    if (request === undefined || known === undefined || isSameDescription(known, description)) return;
     const bytes = changedResultType;
     session.receiver.errored(readErrorFields(bytes, 5, bytes.length), bytes, 0, bytes.length);
     // Unless it runs again with the statement made anew: then the client hears of neither.
-    if (unit.state !== 'passed over') session.move(unit, 'taken back');
+    if (request.state !== 'passed over') session.move(request, 'taken back');
   });
 }

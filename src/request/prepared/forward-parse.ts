@@ -6,7 +6,7 @@ import { WeirError } from '../../errors.ts';
 import type { AnswerReceiver, ServerConnection } from '../../backend/server.ts';
 import type { Session } from '../../session/session.ts';
 import type { Statement } from '../../session/statements.ts';
-import type { Message, Unit } from '../../session/unit.ts';
+import type { Message, Request } from '../../session/request.ts';
 import { borrow } from './borrowed.ts';
 import {
   ensure,
@@ -42,7 +42,7 @@ export function forwardParse(session: Session, server: ServerConnection, message
     return owe(session, Owed.Parse);
   }
   const statement = session.prepared.enter(name, sql, types);
-  (session.inFlight.last() as Unit).attempt.noteEntered(name, statement);
+  (session.inFlight.last() as Request).attempt.noteEntered(name, statement);
   const undo = (): void => session.prepared.forget(name, statement);
   if (passesNames(session)) {
     // With max_prepared_statements = 0 nobody keeps names apart: the next client must not find this one.

@@ -9,7 +9,7 @@ import { closeComplete } from '../../protocol/write.ts';
 import type { AnswerReceiver, ServerConnection } from '../../backend/server.ts';
 import type { Plan } from '../../binding/plan.ts';
 import type { Session } from '../../session/session.ts';
-import { isPiece, type Message, type Unit } from '../../session/unit.ts';
+import { isPiece, type Message, type Request } from '../../session/request.ts';
 import { planOf } from '../plans.ts';
 import { useBorrowed } from './borrowed.ts';
 import { planWithValues } from './bound-settings.ts';
@@ -25,11 +25,11 @@ import { replaced } from './replaced.ts';
  */
 export function forward(session: Session, message: Message, instead?: Buffer): void {
   const server = session.server as ServerConnection;
-  const unit = session.inFlight.last() as Unit;
-  if (unit.planned.namesPid) message = withServerPid(session, server, unit, message);
+  const request = session.inFlight.last() as Request;
+  if (request.planned.namesPid) message = withServerPid(session, server, request, message);
   switch (message.type) {
     case Frontend.Query:
-      tellNames(session, server, unit.plans.at(-1) as Plan, false);
+      tellNames(session, server, request.plans.at(-1) as Plan, false);
       return forwardSingle(session, server, message, Owed.Query);
     case Frontend.FunctionCall:
       return forwardSingle(session, server, message, Owed.FunctionCall);
@@ -96,16 +96,16 @@ function forwardExecute(session: Session, server: ServerConnection, message: Mes
 /** The batch ends with an unnamed statement that only later ones will use: asks what it is, for when another server prepares it. */
 function learnUnnamed(session: Session, server: ServerConnection): void {
   const unnamed = session.prepared.unnamed.statement;
-  const unit = session.inFlight.last();
-  if (unnamed === undefined || unit?.names.parsed?.has('') !== true || !isForLater(unit)) return;
+  const request = session.inFlight.last();
+  if (unnamed === undefined || request?.names.parsed?.has('') !== true || !isForLater(request)) return;
   if (passesNames(session) || server.unnamed !== unnamed || unnamed.description !== undefined) return;
-  if (unit.form.shape.includes('S')) return;
+  if (request.form.shape.includes('S')) return;
   askDescription(session, server, unnamed, (description) => void (unnamed.description = description));
 }
 
 /** Is the unnamed statement going to be used in another batch, as far as anybody can tell? */
-function isForLater(unit: Unit): boolean {
-  return !unit.form.binds;
+function isForLater(request: Request): boolean {
+  return !request.form.binds;
 }
 
 /** Describe of a statement. What the unnamed one is, is learned from it. */
@@ -113,7 +113,7 @@ function oweDescribe(session: Session, name: string): void {
   const unnamed = session.prepared.unnamed.statement;
   const answer = new Answer<AnswerReceiver>(Owed.Describe, session.receiver);
   const isLearned = name === '' && unnamed !== undefined && unnamed.description === undefined;
-  if (isLearned && isForLater(session.inFlight.last() as Unit) && !passesNames(session))
+  if (isLearned && isForLater(session.inFlight.last() as Request) && !passesNames(session))
     answer.described = (description) => void (unnamed.description = description);
   (session.server as ServerConnection).owe(answer);
 }
@@ -139,12 +139,12 @@ function forwardBind(session: Session, server: ServerConnection, message: Messag
   const general = planOf(session, name);
   const plan = general?.hasEffects === true ? planWithValues(session, general, message, name) : general;
   if (plan !== undefined) {
-    if (plan !== general) (session.inFlight.last() as Unit).addPlan(plan);
+    if (plan !== general) (session.inFlight.last() as Request).addPlan(plan);
     session.prepared.bindPortal(portal, plan);
     tellNames(session, server, plan, true);
   }
   if (instead !== undefined) return forwardGone(session, message, portalEnd + 1, nameEnd, instead);
-  useBorrowed(session, session.inFlight.last() as Unit, name);
+  useBorrowed(session, session.inFlight.last() as Request, name);
   const serverName = ensure(session, server, name);
   if (serverName === name) {
     send(message, server);
@@ -167,7 +167,7 @@ function forwardNamed(session: Session, server: ServerConnection, message: Messa
   const name = readName(buffer, start + 6, nameEnd);
   if (isClose) return closeStatement(session, server, message, name);
   if (instead !== undefined) return forwardGone(session, message, start + 6, nameEnd, instead);
-  useBorrowed(session, session.inFlight.last() as Unit, name);
+  useBorrowed(session, session.inFlight.last() as Request, name);
   const serverName = ensure(session, server, name);
   if (serverName === name) {
     send(message, server);

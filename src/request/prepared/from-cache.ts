@@ -2,7 +2,7 @@
 import { readName } from '../../protocol/read.ts';
 import { resultTypeIn } from '../../protocol/description.ts';
 import type { Session } from '../../session/session.ts';
-import type { Message } from '../../session/unit.ts';
+import type { Message } from '../../session/request.ts';
 
 /** @param parts the cached answer, which may say what the statement brings */
 export function enterParsed(session: Session, message: Message, parts: readonly Buffer[]): void {

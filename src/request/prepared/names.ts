@@ -13,7 +13,7 @@ import type { Session } from '../../session/session.ts';
 import { inItsReading } from './parse-settings.ts';
 import { planOf } from '../plans.ts';
 import type { Statement } from '../../session/statements.ts';
-import type { Unit } from '../../session/unit.ts';
+import type { Request } from '../../session/request.ts';
 
 /** Names that Weir gives. A client's that looks like one must not be taken for it. */
 const weirName = /^weir_\d+$/;
@@ -140,7 +140,7 @@ export function ensure(session: Session, server: ServerConnection, name: string)
   if (goesByOwnName(session, name)) return name;
   if (!isPrepared(session, server, statement)) {
     // It may be skipped with the rest of its batch: who uses it behind that waits for the answer.
-    (session.inFlight.last() as Unit).attempt.notePrepared(statement);
+    (session.inFlight.last() as Request).attempt.notePrepared(statement);
     session.prepared.namesSent();
     prepare(session, server, statement, true, undefined, typesOf(statement));
     if (statement.description === undefined) learnDescription(session, server, statement);

@@ -4,7 +4,7 @@ import { describe, errorResponse, noSuchStatement } from '../../protocol/write.t
 import type { WeirError } from '../../errors.ts';
 import type { AnswerReceiver, ServerConnection } from '../../backend/server.ts';
 import type { Session } from '../../session/session.ts';
-import { isPiece, type Message } from '../../session/unit.ts';
+import { isPiece, type Message } from '../../session/request.ts';
 
 export function span({ buffer, start, end }: Message): Buffer {
   return start === 0 && end === buffer.length ? buffer : buffer.subarray(start, end);

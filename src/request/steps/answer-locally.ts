@@ -18,7 +18,7 @@ import {
 import { WeirError } from '../../errors.ts';
 import type { QueryFacts, StatementFacts } from '../../sql/facts.ts';
 import type { Session } from '../../session/session.ts';
-import type { Message, Unit } from '../../session/unit.ts';
+import type { Message, Request } from '../../session/request.ts';
 
 function isLocalStatement(facts: StatementFacts): boolean {
   if (facts.kind === 'show') return facts.shows?.startsWith('weir.') === true;
@@ -67,20 +67,20 @@ function describe(facts: QueryFacts): Buffer {
   return columns.length === 0 ? noData : rowDescription(columns.map((name) => ({ name })));
 }
 
-/** Answers the whole unit; ReadyForQuery is said by the caller. Returns whether there was an error. */
-export function answerLocally(session: Session, unit: Unit): boolean {
+/** Answers the whole request; ReadyForQuery is said by the caller. Returns whether there was an error. */
+export function answerLocally(session: Session, request: Request): boolean {
   try {
-    if (unit.form.locals !== unit.plans.length) {
+    if (request.form.locals !== request.plans.length) {
       throw new WeirError('not_supported', { what: 'a weir.* setting in one batch with other statements' });
     }
-    if (unit.form.isSimple) {
-      const { facts } = unit.plans[0] as Unit['plans'][number];
+    if (request.form.isSimple) {
+      const { facts } = request.plans[0] as Request['plans'][number];
       const { columns, answer } = execute(session, facts);
       if (columns.length > 0) session.say(describe(facts));
       session.say(answer);
     } else {
       const portals = new Map<string, QueryFacts>();
-      for (const message of unit.messages ?? []) answerMessage(session, message, portals);
+      for (const message of request.messages ?? []) answerMessage(session, message, portals);
     }
     return false;
   } catch (error) {

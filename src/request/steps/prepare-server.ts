@@ -8,30 +8,30 @@ import type { Pool } from '../../pool/pool.ts';
 import { avoidNode, maxAttempts } from '../run-again.ts';
 import type { GoOn, Outcome, Session } from '../../session/session.ts';
 import { refuse } from '../refuse.ts';
-import type { Unit } from '../../session/unit.ts';
+import type { Request } from '../../session/request.ts';
 
 /** The session held this server before. Inside a transaction only settings that RESET took too far are put right. */
-export function prepareOwnServer(session: Session, unit: Unit): Outcome {
-  return prepareServer(session, unit, undefined);
+export function prepareOwnServer(session: Session, request: Request): Outcome {
+  return prepareServer(session, request, undefined);
 }
 
 /** The server comes from its pool just now, with the settings of whichever session had it last. */
-export function prepareNewServer(session: Session, unit: Unit): Outcome {
-  return prepareServer(session, unit, session.pool);
+export function prepareNewServer(session: Session, request: Request): Outcome {
+  return prepareServer(session, request, session.pool);
 }
 
 /** @param from its pool, if it was just taken from there */
-function prepareServer(session: Session, unit: Unit, from: Pool | undefined): Outcome {
+function prepareServer(session: Session, request: Request, from: Pool | undefined): Outcome {
   const server = session.server as ServerConnection;
-  if (from !== undefined && session.concerns.customSettings.isForeign(server, unit))
-    return renew(session, unit, from, server);
-  const texts = session.moments.prepareServer(server, unit);
+  if (from !== undefined && session.concerns.customSettings.isForeign(server, request))
+    return renew(session, request, from, server);
+  const texts = session.moments.prepareServer(server, request);
   if (texts === undefined) return 'send';
-  return setUp(session, unit, from, Promise.all(texts.map((text) => server.run(text))));
+  return setUp(session, request, from, Promise.all(texts.map((text) => server.run(text))));
 }
 
 /** Waits until the server has `answers` for all of it, and sends the request. */
-function setUp(session: Session, unit: Unit, from: Pool | undefined, answers: Promise<unknown>): Outcome {
+function setUp(session: Session, request: Request, from: Pool | undefined, answers: Promise<unknown>): Outcome {
   const server = session.server as ServerConnection;
   const hasState = session.mustStay;
   const succeeded = (): Outcome => {
@@ -42,23 +42,23 @@ function setUp(session: Session, unit: Unit, from: Pool | undefined, answers: Pr
     return 'send';
   };
   const failed = (why: string): Outcome => {
-    if (!server.isAlive && !hasState && unit.target.attempts++ < maxAttempts) {
-      avoidNode(unit, `${server.node.name} was lost (${why})`);
+    if (!server.isAlive && !hasState && request.target.attempts++ < maxAttempts) {
+      avoidNode(request, `${server.node.name} was lost (${why})`);
       return 'find server';
     }
-    if (server.isAlive && from !== undefined && unit.target.attempts++ < maxAttempts)
-      return renew(session, unit, from, server);
+    if (server.isAlive && from !== undefined && request.target.attempts++ < maxAttempts)
+      return renew(session, request, from, server);
     session.dropServer(`its session could not be set up: ${why}`);
     // What a replica does not take (serializable transactions, say), the primary may.
-    if (unit.target.node?.role === 'replica' && !hasState && !unit.target.isRefused) {
-      unit.target.isRefused = true;
-      unit.target.retryWhy = `${server.node.name} does not take the settings of the session (${why})`;
+    if (request.target.node?.role === 'replica' && !hasState && !request.target.isRefused) {
+      request.target.isRefused = true;
+      request.target.retryWhy = `${server.node.name} does not take the settings of the session (${why})`;
       return 'find server';
     }
     const detail = `Replaying the settings of this session failed: ${why}`;
-    return refuse(session, unit, new WeirError('server_login_failed', { node: server.node.name, why: detail }));
+    return refuse(session, request, new WeirError('server_login_failed', { node: server.node.name, why: detail }));
   };
-  return session.waitShortly('server set-up', unit, (goOn) => {
+  return session.waitShortly('server set-up', request, (goOn) => {
     answers.then(
       () => goOn(succeeded),
       (error: Error) => goOn(() => failed(error.message)),
@@ -67,21 +67,27 @@ function setUp(session: Session, unit: Unit, from: Pool | undefined, answers: Pr
 }
 
 /** A new server may take what this one does not (temp_buffers, say, once a temporary table was used), and has no more than it should. */
-function renew(session: Session, unit: Unit, pool: Pool, server: ServerConnection): Outcome {
+function renew(session: Session, request: Request, pool: Pool, server: ServerConnection): Outcome {
   session.forgetServer();
-  return session.waitFor('new server', unit, (goOn) => {
+  return session.waitFor('new server', request, (goOn) => {
     pool.renew(server).then(
-      (fresh) => renewed(session, unit, pool, fresh, goOn),
+      (fresh) => renewed(session, request, pool, fresh, goOn),
       (error: unknown) => session.fail(error),
     );
     return () => undefined;
   });
 }
 
-function renewed(session: Session, unit: Unit, pool: Pool, fresh: ServerConnection | undefined, goOn: GoOn): void {
+function renewed(
+  session: Session,
+  request: Request,
+  pool: Pool,
+  fresh: ServerConnection | undefined,
+  goOn: GoOn,
+): void {
   const isTakenUp = goOn(() => {
     if (fresh?.isAlive !== true) return 'find server';
-    session.attached(pool, fresh, unit.target.node);
+    session.attached(pool, fresh, request.target.node);
     return 'prepare own server';
   });
   if (!isTakenUp && fresh !== undefined) pool.checkin(fresh, false);

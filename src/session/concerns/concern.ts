@@ -10,7 +10,7 @@ import type { NodeState } from '../../topology/types.ts';
 import type { Ring } from '../../util/ring.ts';
 import type { Database, Services } from '../context.ts';
 import type { SessionState } from '../state.ts';
-import type { Unit } from '../unit.ts';
+import type { Request } from '../request.ts';
 
 /** What a concern may know of its session, and do to it. */
 export interface ConcernOwner {
@@ -21,7 +21,7 @@ export interface ConcernOwner {
   readonly serverNode: NodeState | undefined;
   /** Transaction status as of the last ReadyForQuery. */
   readonly status: number;
-  readonly inFlight: Ring<Unit>;
+  readonly inFlight: Ring<Request>;
   readonly poolMode: PoolMode;
   release(): void;
 }
@@ -29,27 +29,27 @@ export interface ConcernOwner {
 export interface Concern {
   /* ---- before a request is sent ---- */
 
-  /** Can the server answer the unit at once, behind those in flight there? */
-  isReady?(server: ServerConnection, unit: Unit): boolean;
-  /** The unit is about to go to the server, which was just taken or is the session's own. Returns SQL to run there first. */
-  prepareServer?(server: ServerConnection, unit: Unit): string | undefined;
+  /** Can the server answer the request at once, behind those in flight there? */
+  isReady?(server: ServerConnection, request: Request): boolean;
+  /** The request is about to go to the server, which was just taken or is the session's own. Returns SQL to run there first. */
+  prepareServer?(server: ServerConnection, request: Request): string | undefined;
   /** What the concerns wanted the server to run has succeeded. */
   serverPrepared?(server: ServerConnection): void;
-  /** The first message of the unit is about to be sent. It is not among those in flight yet. */
-  beforeSend?(unit: Unit): void;
+  /** The first message of the request is about to be sent. It is not among those in flight yet. */
+  beforeSend?(request: Request): void;
   /** More of a batch that was begun before its Sync is about to be sent. Its plans from `from` on are new. */
-  beforeMore?(unit: Unit, from: number): void;
-  /** The same in both cases, once it is known whether the unit may have to run again. */
-  beforeCommit?(unit: Unit): void;
+  beforeMore?(request: Request, from: number): void;
+  /** The same in both cases, once it is known whether the request may have to run again. */
+  beforeCommit?(request: Request): void;
 
   /* ---- while it is answered ---- */
 
   /**
-   * A statement of the unit was completed, or a portal of it was suspended. `buffer` has its command tag in [start, end), with
+   * A statement of the request was completed, or a portal of it was suspended. `buffer` has its command tag in [start, end), with
    * a zero behind it; it is empty if there is none. Without `facts` nobody could read it.
    */
   completed?(
-    unit: Unit,
+    request: Request,
     isQuery: boolean,
     plan: Plan | undefined,
     facts: StatementFacts | undefined,
@@ -63,10 +63,10 @@ export interface Concern {
   effectsDone?(plan: Plan): void;
   /** A text failed behind some statements that were executed. */
   effectsInPart?(plan: Plan): void;
-  /** The server has said that something of the unit failed. */
-  failed?(unit: Unit): void;
-  /** ReadyForQuery for the unit, which is no longer in flight. The session's own status is still the one before. */
-  readyForQuery?(unit: Unit, status: number): void;
+  /** The server has said that something of the request failed. */
+  failed?(request: Request): void;
+  /** ReadyForQuery for the request, which is no longer in flight. The session's own status is still the one before. */
+  readyForQuery?(request: Request, status: number): void;
   /** What was in flight runs again elsewhere. */
   runsAgain?(): void;
 

@@ -6,7 +6,7 @@
 import type { ServerConnection } from '../../backend/server.ts';
 import { TxStatus } from '../../protocol/codes.ts';
 import { quoteLiteral, type Settings } from '../settings.ts';
-import type { Unit } from '../unit.ts';
+import type { Request } from '../request.ts';
 import type { Concern, ConcernOwner } from './concern.ts';
 
 export class CustomSettings implements Concern {
@@ -18,52 +18,52 @@ export class CustomSettings implements Concern {
     this.session = session;
   }
 
-  /** Would the server answer `unit` with an empty value of what its session has never set? */
-  isForeign(server: ServerConnection, unit: Unit): boolean {
+  /** Would the server answer `request` with an empty value of what its session has never set? */
+  isForeign(server: ServerConnection, request: Request): boolean {
     const { customSettings } = server;
-    if (!unit.planned.asksCustom || customSettings === undefined) return false;
-    return askedBy(unit).some((name) => customSettings.has(name) && !this.isKnown(name));
+    if (!request.planned.asksCustom || customSettings === undefined) return false;
+    return askedBy(request).some((name) => customSettings.has(name) && !this.isKnown(name));
   }
 
   private isKnown(name: string): boolean {
     return this.names?.has(name) === true || this.session.state.live.entry(name) !== undefined;
   }
 
-  /** What the session has once set and `unit` asks for, and the server does not have. */
-  private missing(server: ServerConnection, unit: Unit): readonly string[] {
+  /** What the session has once set and `request` asks for, and the server does not have. */
+  private missing(server: ServerConnection, request: Request): readonly string[] {
     const { names } = this;
-    if (!unit.planned.asksCustom || names === undefined) return none;
+    if (!request.planned.asksCustom || names === undefined) return none;
     const { live } = this.session.state;
-    return askedBy(unit).filter(
+    return askedBy(request).filter(
       (name) => names.has(name) && live.entry(name) === undefined && server.customSettings?.has(name) !== true,
     );
   }
 
   /* ---- moments ---- */
 
-  /** Does the server have, of what `unit` asks for, just what its session has once set? */
-  isReady(server: ServerConnection, unit: Unit): boolean {
-    if (!unit.planned.asksCustom) return true;
-    return !this.isForeign(server, unit) && this.missing(server, unit).length === 0;
+  /** Does the server have, of what `request` asks for, just what its session has once set? */
+  isReady(server: ServerConnection, request: Request): boolean {
+    if (!request.planned.asksCustom) return true;
+    return !this.isForeign(server, request) && this.missing(server, request).length === 0;
   }
 
   /** Makes them on the server, empty. */
-  prepareServer(server: ServerConnection, unit: Unit): string | undefined {
-    if (!unit.planned.asksCustom || this.session.status === TxStatus.Failed) return undefined;
-    const names = this.missing(server, unit);
+  prepareServer(server: ServerConnection, request: Request): string | undefined {
+    if (!request.planned.asksCustom || this.session.status === TxStatus.Failed) return undefined;
+    const names = this.missing(server, request);
     if (names.length === 0) return undefined;
     for (const name of names) (server.customSettings ??= new Set()).add(name);
     return `SELECT ${names.map((name) => `pg_catalog.set_config(${quoteLiteral(name)}, NULL, false)`).join(', ')}`;
   }
 
   /** No rollback takes such a name away. */
-  readyForQuery(unit: Unit): void {
+  readyForQuery(request: Request): void {
     const { server } = this.session;
-    for (const { customSettings } of unit.plans) {
+    for (const { customSettings } of request.plans) {
       if (customSettings === undefined || server === undefined || customSettings.makes.length === 0) continue;
       for (const name of customSettings.makes) (server.customSettings ??= new Set()).add(name);
       // Whether the one that failed has come so far is not known.
-      if (unit.attempt.hasError && unit.attempt.statementIndex === 0) continue;
+      if (request.attempt.hasError && request.attempt.statementIndex === 0) continue;
       for (const name of customSettings.makes) (this.names ??= new Set()).add(name);
     }
   }
@@ -71,10 +71,10 @@ export class CustomSettings implements Concern {
 
 const none: readonly string[] = [];
 
-function askedBy(unit: Unit): readonly string[] {
+function askedBy(request: Request): readonly string[] {
   const made = new Set<string>();
   const asked: string[] = [];
-  for (const { customSettings } of unit.plans) {
+  for (const { customSettings } of request.plans) {
     for (const name of customSettings?.asks ?? []) if (!made.has(name)) asked.push(name);
     for (const name of customSettings?.makes ?? []) made.add(name);
   }

@@ -5,7 +5,7 @@
  */
 import type { SessionFreshness, UnderWay } from '../../cache/types.ts';
 import { TxStatus } from '../../protocol/codes.ts';
-import type { Unit } from '../unit.ts';
+import type { Request } from '../request.ts';
 import type { Concern, ConcernOwner } from './concern.ts';
 import { SessionTokens } from './tokens.ts';
 
@@ -29,13 +29,13 @@ export class Freshness implements Concern {
     return this.ahead !== undefined;
   }
 
-  /** What the unit reads, and may have seen more of already than the primary shows. */
-  toAwait(unit: Unit): UnderWay | undefined {
+  /** What the request reads, and may have seen more of already than the primary shows. */
+  toAwait(request: Request): UnderWay | undefined {
     if (this.ahead === undefined || this.session.serverNode?.role === 'replica') return undefined;
     this.ahead = this.ahead.filter((one) => !one.isOver());
     if (this.ahead.length === 0) this.ahead = undefined;
     const reads = (one: UnderWay): boolean =>
-      unit.plans.some((plan) => plan.reads.some((tag) => one.tags.includes(tag)));
+      request.plans.some((plan) => plan.reads.some((tag) => one.tags.includes(tag)));
     return this.ahead?.find(reads);
   }
 
@@ -46,23 +46,23 @@ export class Freshness implements Concern {
 
   /* ---- moments ---- */
 
-  readyForQuery(unit: Unit, status: number): void {
+  readyForQuery(request: Request, status: number): void {
     const isIdle = status === TxStatus.Idle;
     const { ticker } = this.session.database.topology;
-    const { node } = unit.target;
-    if (node !== undefined && (isIdle || unit.attempt.hasCommitted)) {
-      if (unit.planned.isRead && this.session.status === TxStatus.Idle) this.tokens.read(ticker, node.name);
+    const { node } = request.target;
+    if (node !== undefined && (isIdle || request.attempt.hasCommitted)) {
+      if (request.planned.isRead && this.session.status === TxStatus.Idle) this.tokens.read(ticker, node.name);
       else this.tokens.wrote(ticker, node.name);
     }
-    fillCache(unit, isIdle);
-    if (node?.role === 'replica') this.noteAhead(unit);
+    fillCache(request, isIdle);
+    if (node?.role === 'replica') this.noteAhead(request);
     const { cache } = this.session.services;
     if (!cache.isEnabled) return;
-    for (const plan of unit.plans) if (plan.reads.length > 0) cache.noteRead(plan.reads, this.seen);
+    for (const plan of request.plans) if (plan.reads.length > 0) cache.noteRead(plan.reads, this.seen);
   }
 
-  private noteAhead(unit: Unit): void {
-    for (const { reads } of unit.plans) {
+  private noteAhead(request: Request): void {
+    for (const { reads } of request.plans) {
       const underWay = reads.length === 0 ? undefined : this.session.services.cache.underWay(reads);
       if (underWay === undefined) continue;
       // What was known of the same tables is part of it, or over.
@@ -72,10 +72,10 @@ export class Freshness implements Concern {
   }
 }
 
-function fillCache(unit: Unit, isIdle: boolean): void {
-  const { flight, capture } = unit.cache;
+function fillCache(request: Request, isIdle: boolean): void {
+  const { flight, capture } = request.cache;
   if (flight === undefined) return;
-  if (capture !== undefined && !capture.overflow && isIdle && !unit.attempt.hasError)
-    flight.store(capture.parts, capture.bytes, unit.target.node?.role === 'primary');
+  if (capture !== undefined && !capture.overflow && isIdle && !request.attempt.hasError)
+    flight.store(capture.parts, capture.bytes, request.target.node?.role === 'primary');
   else flight.abandon();
 }

@@ -4,7 +4,7 @@
  */
 import type { Plan } from '../../binding/plan.ts';
 import { TxStatus } from '../../protocol/codes.ts';
-import type { Unit } from '../unit.ts';
+import type { Request } from '../request.ts';
 import type { Concern, ConcernOwner } from './concern.ts';
 
 export class Opening implements Concern {
@@ -44,25 +44,26 @@ export class Opening implements Concern {
     this.next = undefined;
   }
 
-  /** The text of a BEGIN READ ONLY that is all of the unit is kept, without its comments. */
-  beforeSend(unit: Unit): void {
-    const plan = unit.plans[0];
-    if (plan?.beginsReadOnly !== true || unit.plans.length !== 1) return;
+  /** The text of a BEGIN READ ONLY that is all of the request is kept, without its comments. */
+  beforeSend(request: Request): void {
+    const plan = request.plans[0];
+    if (plan?.beginsReadOnly !== true || request.plans.length !== 1) return;
     const { inFlight, status } = this.session;
     // In an open transaction, or in one that what is in flight leaves open, BEGIN begins nothing.
     const isFirst = inFlight.length === 0 && status === TxStatus.Idle;
-    this.begun = isFirst && unit.hints?.route !== 'replica' ? plan.facts.template : undefined;
+    this.begun = isFirst && request.hints?.route !== 'replica' ? plan.facts.template : undefined;
   }
 
-  /** Behind a unit that only prepares, only describes or has no statement, the transaction has still done nothing. */
-  readyForQuery(unit: Unit, status: number): void {
+  /** Behind a request that only prepares, only describes or has no statement, the transaction has still done nothing. */
+  readyForQuery(request: Request, status: number): void {
     if (this.begun === undefined) return;
-    const isNothing = (!unit.form.executes && !unit.form.binds) || (unit.plans.length > 0 && unit.plans.every(isEmpty));
-    if (status !== TxStatus.InTransaction || !(isNothing || this.isOpening(unit))) this.begun = undefined;
+    const isNothing =
+      (!request.form.executes && !request.form.binds) || (request.plans.length > 0 && request.plans.every(isEmpty));
+    if (status !== TxStatus.InTransaction || !(isNothing || this.isOpening(request))) this.begun = undefined;
   }
 
   /** Is it the BEGIN itself? */
-  private isOpening({ plans }: Unit): boolean {
+  private isOpening({ plans }: Request): boolean {
     return this.session.status === TxStatus.Idle && plans.length === 1 && plans[0]?.beginsReadOnly === true;
   }
 }

@@ -7,7 +7,7 @@ import type { ServerConnection } from '../../backend/server.ts';
 import type { PinReason, Plan } from '../../binding/plan.ts';
 import { pins } from '../../binding/session-state.ts';
 import { TxStatus } from '../../protocol/codes.ts';
-import type { Unit } from '../unit.ts';
+import type { Request } from '../request.ts';
 import type { Concern, ConcernOwner } from './concern.ts';
 
 export class Pins implements Concern {
@@ -30,10 +30,10 @@ export class Pins implements Concern {
     this.session.state.pinForGood(effects, mayCommit);
   }
 
-  readyForQuery(unit: Unit, status: number): void {
+  readyForQuery(request: Request, status: number): void {
     const { state } = this.session;
     if (!state.isPinned) return;
-    for (const { effects } of unit.plans) {
+    for (const { effects } of request.plans) {
       for (const reason of effects.mayEnd) if (state.pins.has(reason)) (this.ends ??= new Set()).add(reason);
     }
     if (this.ends !== undefined && status === TxStatus.Idle) this.askForEnds();

@@ -8,7 +8,7 @@ import type { Plan } from '../../binding/plan.ts';
 import type { Classified, StatementFacts } from '../../sql/facts.ts';
 import { hasTimeWord } from '../../sql/time-words.ts';
 import { isDescribedByNames, maySpeakOfNames, type Borrowed, type Statement } from '../statements.ts';
-import type { Unit } from '../unit.ts';
+import type { Request } from '../request.ts';
 import type { Concern, ConcernOwner } from './concern.ts';
 import { UnnamedStatement } from './unnamed-statement.ts';
 import type { Writes } from './writes.ts';
@@ -225,19 +225,19 @@ export class PreparedStatements implements Concern {
 
   /* ---- moments ---- */
 
-  beforeSend(unit: Unit): void {
-    if (unit.names.makes) this.isUnsure = true;
+  beforeSend(request: Request): void {
+    if (request.names.makes) this.isUnsure = true;
   }
 
-  beforeMore(unit: Unit): void {
-    if (unit.names.makes) this.isUnsure = true;
+  beforeMore(request: Request): void {
+    if (request.names.makes) this.isUnsure = true;
   }
 
   statementDone(facts: StatementFacts, _tag: string, isQuery: boolean): void {
     if (isQuery) this.changedBySql(facts);
   }
 
-  readyForQuery(_unit: Unit, status: number): void {
+  readyForQuery(_unit: Request, status: number): void {
     if (this.owner.inFlight.length > 0) return;
     this.isUnsure = false;
     // Portals live as long as their transaction, over any number of Syncs.

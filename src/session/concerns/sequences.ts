@@ -7,7 +7,7 @@
 import type { ServerConnection } from '../../backend/server.ts';
 import type { Pool } from '../../pool/pool.ts';
 import { TxStatus } from '../../protocol/codes.ts';
-import type { Unit } from '../unit.ts';
+import type { Request } from '../request.ts';
 import type { Concern, ConcernOwner } from './concern.ts';
 
 export class Sequences implements Concern {
@@ -25,21 +25,23 @@ export class Sequences implements Concern {
     this.session = session;
   }
 
-  /** The server that can answer `unit`, if it is idle. */
-  takeServer(unit: Unit, pool: Pool): ServerConnection | undefined {
-    const server = this.ownServer(unit);
+  /** The server that can answer `request`, if it is idle. */
+  takeServer(request: Request, pool: Pool): ServerConnection | undefined {
+    const server = this.ownServer(request);
     return server === undefined ? undefined : pool.tryTake(server);
   }
 
   /** That server is just being reset behind what has advanced the sequence: it is worth waiting for. */
-  resetOf(unit: Unit): Promise<unknown> | undefined {
-    return this.ownServer(unit)?.reset;
+  resetOf(request: Request): Promise<unknown> | undefined {
+    return this.ownServer(request)?.reset;
   }
 
-  /** The server that can answer `unit`. */
-  private ownServer(unit: Unit): ServerConnection | undefined {
+  /** The server that can answer `request`. */
+  private ownServer(request: Request): ServerConnection | undefined {
     const { lastServer } = this;
-    return unit.planned.asksSequences && lastServer !== undefined && this.isLatest(lastServer) ? lastServer : undefined;
+    return request.planned.asksSequences && lastServer !== undefined && this.isLatest(lastServer)
+      ? lastServer
+      : undefined;
   }
 
   /** All that the server knows was advanced by the session, and nothing elsewhere since. */
@@ -47,23 +49,23 @@ export class Sequences implements Concern {
     return server.sequencesOf === this && this.lastServer === server;
   }
 
-  /** Must the server forget what it knows before `unit`, which asks for the session's own values or brings them? */
-  private isForeign(server: ServerConnection, unit: Unit): boolean {
+  /** Must the server forget what it knows before `request`, which asks for the session's own values or brings them? */
+  private isForeign(server: ServerConnection, request: Request): boolean {
     if (server.sequencesOf === undefined || this.isLatest(server)) return false;
     // What the open transaction has advanced must not be lost.
     if (this.hasAdvanced) return false;
-    if (unit.planned.asksSequences) return true;
-    return unit.planned.mayAdvanceSequences && (this.asks || this.session.database.hasAskedSequences);
+    if (request.planned.asksSequences) return true;
+    return request.planned.mayAdvanceSequences && (this.asks || this.session.database.hasAskedSequences);
   }
 
   /* ---- moments ---- */
 
-  isReady(server: ServerConnection, unit: Unit): boolean {
-    return !this.isForeign(server, unit);
+  isReady(server: ServerConnection, request: Request): boolean {
+    return !this.isForeign(server, request);
   }
 
-  prepareServer(server: ServerConnection, unit: Unit): string | undefined {
-    this.isForgetting = this.isForeign(server, unit) && this.session.status !== TxStatus.Failed;
+  prepareServer(server: ServerConnection, request: Request): string | undefined {
+    this.isForgetting = this.isForeign(server, request) && this.session.status !== TxStatus.Failed;
     return this.isForgetting ? 'DISCARD SEQUENCES' : undefined;
   }
 
@@ -72,10 +74,10 @@ export class Sequences implements Concern {
   }
 
   /** With or without an error: no rollback gives a value back. */
-  readyForQuery(unit: Unit, status: number): void {
-    if (unit.planned.asksByName) this.asks = true;
-    if (unit.planned.asksSequences && isSureToAsk(unit)) this.session.database.hasAskedSequences = true;
-    if (unit.planned.mayAdvanceSequences) this.advanced();
+  readyForQuery(request: Request, status: number): void {
+    if (request.planned.asksByName) this.asks = true;
+    if (request.planned.asksSequences && isSureToAsk(request)) this.session.database.hasAskedSequences = true;
+    if (request.planned.mayAdvanceSequences) this.advanced();
     if (status === TxStatus.Idle) this.hasAdvanced = false;
   }
 
@@ -101,6 +103,6 @@ export class Sequences implements Concern {
 }
 
 /** Behind DDL it is not known what asks. */
-function isSureToAsk(unit: Unit): boolean {
-  return unit.planned.asksByName || unit.plans.some((plan) => plan.asksSequences && plan.catalog !== undefined);
+function isSureToAsk(request: Request): boolean {
+  return request.planned.asksByName || request.plans.some((plan) => plan.asksSequences && plan.catalog !== undefined);
 }

@@ -6,7 +6,7 @@ import type { ServerConnection } from '../../backend/server.ts';
 import { TxStatus } from '../../protocol/codes.ts';
 import type { StatementFacts } from '../../sql/facts.ts';
 import { replaySql, Settings, settingFromText, settingsOf } from '../settings.ts';
-import type { Unit } from '../unit.ts';
+import type { Request } from '../request.ts';
 import type { Concern, ConcernOwner } from './concern.ts';
 import { noteReplayed } from './custom-settings.ts';
 import type { Opening } from './opening.ts';
@@ -64,10 +64,10 @@ export class SessionSettings implements Concern {
     this.session.state.statementDone(facts, tag);
   }
 
-  readyForQuery(unit: Unit, status: number): void {
+  readyForQuery(request: Request, status: number): void {
     const { state, server } = this.session;
     if (status !== TxStatus.Idle) return;
-    state.ended(!unit.attempt.hasError);
+    state.ended(!request.attempt.hasError);
     (server as ServerConnection).settings = state.takeOnServer();
   }
 }

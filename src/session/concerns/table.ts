@@ -7,7 +7,7 @@ import type { Plan } from '../../binding/plan.ts';
 import type { StatementFacts } from '../../sql/facts.ts';
 import type { Preferences } from '../preferences.ts';
 import type { Classified } from '../../sql/facts.ts';
-import type { Unit } from '../unit.ts';
+import type { Request } from '../request.ts';
 import type { Concern, ConcernOwner } from './concern.ts';
 import { CustomSettings } from './custom-settings.ts';
 import { Freshness } from './freshness.ts';
@@ -95,16 +95,16 @@ export class Moments {
     return this.concerns[place] as Having;
   }
 
-  isReady(server: ServerConnection, unit: Unit): boolean {
-    for (const place of isReady) if (!this.at(place).isReady(server, unit)) return false;
+  isReady(server: ServerConnection, request: Request): boolean {
+    for (const place of isReady) if (!this.at(place).isReady(server, request)) return false;
     return true;
   }
 
   /** Texts that the server has to run first, in order; undefined: none. */
-  prepareServer(server: ServerConnection, unit: Unit): readonly string[] | undefined {
+  prepareServer(server: ServerConnection, request: Request): readonly string[] | undefined {
     let texts: string[] | undefined;
     for (const place of prepareServer) {
-      const text = this.at(place).prepareServer(server, unit);
+      const text = this.at(place).prepareServer(server, request);
       if (text !== undefined) (texts ??= []).push(text);
     }
     return texts;
@@ -114,20 +114,20 @@ export class Moments {
     for (const place of serverPrepared) this.at(place).serverPrepared(server);
   }
 
-  beforeSend(unit: Unit): void {
-    for (const place of beforeSend) this.at(place).beforeSend(unit);
+  beforeSend(request: Request): void {
+    for (const place of beforeSend) this.at(place).beforeSend(request);
   }
 
-  beforeMore(unit: Unit, from: number): void {
-    for (const place of beforeMore) this.at(place).beforeMore(unit, from);
+  beforeMore(request: Request, from: number): void {
+    for (const place of beforeMore) this.at(place).beforeMore(request, from);
   }
 
-  beforeCommit(unit: Unit): void {
-    for (const place of beforeCommit) this.at(place).beforeCommit(unit);
+  beforeCommit(request: Request): void {
+    for (const place of beforeCommit) this.at(place).beforeCommit(request);
   }
 
   completed(
-    unit: Unit,
+    request: Request,
     isQuery: boolean,
     plan: Plan | undefined,
     facts: StatementFacts | undefined,
@@ -135,7 +135,7 @@ export class Moments {
     start: number,
     end: number,
   ): void {
-    for (const place of completed) this.at(place).completed(unit, isQuery, plan, facts, buffer, start, end);
+    for (const place of completed) this.at(place).completed(request, isQuery, plan, facts, buffer, start, end);
   }
 
   statementDone(facts: StatementFacts, tag: string, isQuery: boolean): void {
@@ -150,12 +150,12 @@ export class Moments {
     for (const place of effectsInPart) this.at(place).effectsInPart(plan);
   }
 
-  failed(unit: Unit): void {
-    for (const place of failed) this.at(place).failed(unit);
+  failed(request: Request): void {
+    for (const place of failed) this.at(place).failed(request);
   }
 
-  readyForQuery(unit: Unit, status: number): void {
-    for (const place of readyForQuery) this.at(place).readyForQuery(unit, status);
+  readyForQuery(request: Request, status: number): void {
+    for (const place of readyForQuery) this.at(place).readyForQuery(request, status);
   }
 
   runsAgain(): void {

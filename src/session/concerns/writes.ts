@@ -9,7 +9,7 @@ import type { WriteGuard } from '../../cache/types.ts';
 import type { Plan, SessionEffects } from '../../binding/plan.ts';
 import type { StatementFacts } from '../../sql/facts.ts';
 import { after, commitsByItself, eventOf, type Phase, type TransactionEvent } from '../transaction.ts';
-import type { Unit } from '../unit.ts';
+import type { Request } from '../request.ts';
 import type { Concern, ConcernOwner } from './concern.ts';
 import type { Freshness } from './freshness.ts';
 import { everything, WriteSet } from './write-set.ts';
@@ -48,39 +48,39 @@ export class Writes implements Concern {
 
   /* ---- before it is sent ---- */
 
-  beforeSend(unit: Unit): void {
-    this.beforeMore(unit, 0);
+  beforeSend(request: Request): void {
+    this.beforeMore(request, 0);
   }
 
-  /** Adds what the unit writes to what is not decided yet; marks the server if its state can no longer be known. */
-  beforeMore(unit: Unit, from: number): void {
+  /** Adds what the request writes to what is not decided yet; marks the server if its state can no longer be known. */
+  beforeMore(request: Request, from: number): void {
     const { server } = this.session;
-    for (let at = from; at < unit.plans.length; at++) {
-      const plan = unit.plans[at] as Plan;
+    for (let at = from; at < request.plans.length; at++) {
+      const plan = request.plans[at] as Plan;
       if (plan.hasEffects && server !== undefined) noteTraces(server, plan.effects);
       if (isWrite(plan)) (this.undecided ??= new WriteSet()).add(plan);
     }
   }
 
-  beforeCommit(unit: Unit): void {
-    this.guard(unit);
+  beforeCommit(request: Request): void {
+    this.guard(request);
   }
 
   /**
    * Rule 2: what may commit is closed before that is sent: with a Query or a Sync, and in a batch that is begun before its
    * Sync with any COMMIT in it. Such a batch may write more behind that. Returns the guard of what was not closed yet.
    */
-  guard(unit: Unit): WriteGuard | undefined {
+  guard(request: Request): WriteGuard | undefined {
     const { undecided, session } = this;
-    if (undecided === undefined || !(unit.isComplete || unit.planned.mayCommit) || !unit.form.executes)
+    if (undecided === undefined || !(request.isComplete || request.planned.mayCommit) || !request.form.executes)
       return undefined;
-    if (unit.attempt.guard !== undefined && unit.attempt.guardedWrites === undecided.extent) return undefined;
+    if (request.attempt.guard !== undefined && request.attempt.guardedWrites === undecided.extent) return undefined;
     const isOpenTransaction = session.status !== TxStatus.Idle && session.inFlight.length === 0;
-    if (isOpenTransaction && !unit.planned.mayCommit) return undefined;
+    if (isOpenTransaction && !request.planned.mayCommit) return undefined;
     const guard = this.closeAll();
     if (guard === undefined) return undefined;
-    unit.attempt.guardedWrites = undecided.extent;
-    addGuard(unit, guard);
+    request.attempt.guardedWrites = undecided.extent;
+    addGuard(request, guard);
     return guard;
   }
 
@@ -100,7 +100,7 @@ export class Writes implements Concern {
   /* ---- what the server says ---- */
 
   completed(
-    unit: Unit,
+    request: Request,
     isQuery: boolean,
     plan: Plan | undefined,
     facts: StatementFacts | undefined,
@@ -113,22 +113,22 @@ export class Writes implements Concern {
     const isProgram =
       facts !== undefined && facts.kind !== 'unknown' && commitsByItself(facts, plan?.facts.template ?? '');
     const event = isProgram ? 'program' : eventOf(buffer.toString('latin1', start, end - 1), facts);
-    const hasMore = facts?.kind === 'unknown' || unit.attempt.statementIndex !== plan?.facts.statements.length;
-    if (!this.happened(unit, event)) return;
-    unit.attempt.openFrom = isQuery ? unit.plans.length - Number(hasMore) : behind(unit, plan);
+    const hasMore = facts?.kind === 'unknown' || request.attempt.statementIndex !== plan?.facts.statements.length;
+    if (!this.happened(request, event)) return;
+    request.attempt.openFrom = isQuery ? request.plans.length - Number(hasMore) : behind(request, plan);
   }
 
-  failed(unit: Unit): void {
+  failed(request: Request): void {
     if (this.phase === 'block' || this.phase === 'failed') this.phase = 'failed';
-    else this.happened(unit, mayHaveCommitted(unit) ? 'program error' : 'error');
+    else this.happened(request, mayHaveCommitted(request) ? 'program error' : 'error');
   }
 
-  /** Has it ended a transaction, so that all before it in the unit is decided? */
-  private happened(unit: Unit, event: TransactionEvent): boolean {
+  /** Has it ended a transaction, so that all before it in the request is decided? */
+  private happened(request: Request, event: TransactionEvent): boolean {
     const [next, fate] = after(this.phase, event);
     this.phase = next;
     if (fate === 'open') return false;
-    if (fate === 'committed') this.acknowledge(unit);
+    if (fate === 'committed') this.acknowledge(request);
     // What a program has written behind its own commit is decided later.
     if (event === 'program' || event === 'program error') return false;
     this.open = undefined;
@@ -136,48 +136,48 @@ export class Writes implements Concern {
   }
 
   /** ReadyForQuery may be far away: from now on nobody reads what is older from a replica. The tags stay closed. */
-  private acknowledge(unit: Unit): void {
-    unit.attempt.hasCommitted = true;
-    unit.attempt.guard ??= this.closeAll();
+  private acknowledge(request: Request): void {
+    request.attempt.hasCommitted = true;
+    request.attempt.guard ??= this.closeAll();
     const { ticker } = this.session.database.topology;
-    unit.attempt.guard?.acknowledged(ticker.next(), ticker);
+    request.attempt.guard?.acknowledged(ticker.next(), ticker);
   }
 
   /* ---- ReadyForQuery ---- */
 
-  /** What the unit has committed is bumped, what is still open is kept. */
-  readyForQuery(unit: Unit, status: number): void {
+  /** What the request has committed is bumped, what is still open is kept. */
+  readyForQuery(request: Request, status: number): void {
     const [next, fate] = after(this.phase, readyEvent(status));
     this.phase = next;
     // A batch that executes nothing decides nothing either.
-    if (fate === 'committed' && unit.form.executes) unit.attempt.hasCommitted = true;
-    if (this.undecided === undefined && unit.attempt.guard === undefined) return;
-    if (fate === 'open') this.keepOpen(unit);
+    if (fate === 'committed' && request.form.executes) request.attempt.hasCommitted = true;
+    if (this.undecided === undefined && request.attempt.guard === undefined) return;
+    if (fate === 'open') this.keepOpen(request);
     else this.open = undefined;
-    if (unit.attempt.hasCommitted) this.committed(unit);
-    else unit.attempt.guard?.rolledBack();
+    if (request.attempt.hasCommitted) this.committed(request);
+    else request.attempt.guard?.rolledBack();
     if (this.session.inFlight.length === 0) this.undecided = this.open;
   }
 
-  private keepOpen(unit: Unit): void {
-    if (!unit.form.executes) return;
-    for (let at = unit.attempt.hasRepeated ? 0 : unit.attempt.openFrom; at < unit.plans.length; at++) {
-      const plan = unit.plans[at] as Plan;
+  private keepOpen(request: Request): void {
+    if (!request.form.executes) return;
+    for (let at = request.attempt.hasRepeated ? 0 : request.attempt.openFrom; at < request.plans.length; at++) {
+      const plan = request.plans[at] as Plan;
       if (isWrite(plan)) (this.open ??= new WriteSet()).add(plan);
     }
   }
 
-  private committed(unit: Unit): void {
+  private committed(request: Request): void {
     const { undecided } = this;
     const { database, concerns, services } = this.session;
     const { topology } = database;
     undecided?.knownBy(topology.catalog());
-    const isMore = undecided?.all === true && (unit.attempt.guardedWrites & everything) === 0;
-    if (unit.attempt.guard === undefined || isMore) {
+    const isMore = undecided?.all === true && (request.attempt.guardedWrites & everything) === 0;
+    if (request.attempt.guard === undefined || isMore) {
       const guard = this.closeAll();
-      if (guard !== undefined) addGuard(unit, guard);
+      if (guard !== undefined) addGuard(request, guard);
     }
-    unit.attempt.guard?.committed(topology.ticker.next(), topology.ticker);
+    request.attempt.guard?.committed(topology.ticker.next(), topology.ticker);
     concerns.freshness.tokens.schema.wrote(topology.schema);
     if (undecided?.changesCatalog !== true) return;
     services.book.ddlDone();
@@ -201,7 +201,7 @@ export class Writes implements Concern {
     if (server === undefined) return;
     const { topology } = database;
     for (let i = 0; i < inFlight.length; i++) {
-      const { guard } = (inFlight.at(i) as Unit).attempt;
+      const { guard } = (inFlight.at(i) as Request).attempt;
       if (guard === undefined) continue;
       const whenDecided = topology.whenGone(server).then(() => {
         const prefix = database.tagPrefix();
@@ -225,8 +225,8 @@ function noteTraces(server: ServerConnection, { isSuspect, pins }: SessionEffect
   if (pins.includes('LOAD')) server.isCloseNeeded = true;
 }
 
-function addGuard(unit: Unit, guard: WriteGuard): void {
-  unit.attempt.guard = unit.attempt.guard === undefined ? guard : bothGuards(unit.attempt.guard, guard);
+function addGuard(request: Request, guard: WriteGuard): void {
+  request.attempt.guard = request.attempt.guard === undefined ? guard : bothGuards(request.attempt.guard, guard);
 }
 
 function isPlain(kind: StatementFacts['kind']): boolean {
@@ -234,21 +234,21 @@ function isPlain(kind: StatementFacts['kind']): boolean {
 }
 
 /** The place behind a plan among those of which nothing was decided yet. */
-function behind(unit: Unit, plan: Plan | undefined): number {
+function behind(request: Request, plan: Plan | undefined): number {
   return plan === undefined
-    ? unit.attempt.openFrom
-    : Math.max(unit.attempt.openFrom, unit.placeOf(plan, unit.attempt.openFrom) + 1);
+    ? request.attempt.openFrom
+    : Math.max(request.attempt.openFrom, request.placeOf(plan, request.attempt.openFrom) + 1);
 }
 
 /** May what failed have committed before it did? */
-function mayHaveCommitted(unit: Unit): boolean {
-  if (unit.attempt.isUnparsable) return false;
-  const last = unit.plans.at(-1);
-  if (last !== undefined && unit.form.shape === 'Q') {
-    const failing = last.facts.statements[unit.attempt.statementIndex];
+function mayHaveCommitted(request: Request): boolean {
+  if (request.attempt.isUnparsable) return false;
+  const last = request.plans.at(-1);
+  if (last !== undefined && request.form.shape === 'Q') {
+    const failing = last.facts.statements[request.attempt.statementIndex];
     return failing === undefined || commitsByItself(failing, last.facts.template);
   }
-  return unit.plans.some(({ facts }) => facts.statements.some((one) => commitsByItself(one, facts.template)));
+  return request.plans.some(({ facts }) => facts.statements.some((one) => commitsByItself(one, facts.template)));
 }
 
 function phaseOf(status: number): Phase {

@@ -1,6 +1,6 @@
 /**
- * One unit of work: a Query, a FunctionCall, or a batch of the extended protocol up to its Sync. What is known of it
- * before it is sent (plans, where it may go) and what has to be settled when its ReadyForQuery comes.
+ * A request of a client: a Query, a FunctionCall, or a batch of the extended protocol up to its Sync. What is known of it
+ * before it is sent (plans, where it may go), and what has to be settled when its ReadyForQuery comes.
  */
 import type { Plan } from '../binding/plan.ts';
 import type { Hints } from '../sql/facts.ts';
@@ -23,7 +23,7 @@ export function isPiece({ buffer, start, end }: Message): boolean {
   return buffer.readInt32BE(start + 1) + 1 > end - start;
 }
 
-export class Unit {
+export class Request {
   /** Changed by Session.move alone. */
   state: RequestState = 'gathering';
   attempt = new Attempt();
