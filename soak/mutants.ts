@@ -241,7 +241,7 @@ export const mutants: readonly Mutant[] = [
       if (found.kind === 'hit') {
         for (const part of found.parts) session.say(part);
         request.cache.label = 'hit';
-        session.lastRequest = request;
+        session.wasAnswered(request);
         session.intake.entered(request);
         session.move(request, 'answered by Weir');
         return 'done';

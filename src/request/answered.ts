@@ -10,7 +10,7 @@ import type { Request } from '../session/request.ts';
 export function answered(session: Session, request: Request): 'done' {
   leaveFlight(session, request, 'answered by Weir');
   session.intake.entered(request);
-  session.lastRequest = request;
+  session.wasAnswered(request);
   countAnswer(session, request);
   if (request.isComplete) session.say(readyForQuery(statusLetter(session.status)));
   else if (request.attempt.hasError) session.intake.skipToSync();

@@ -52,5 +52,5 @@ export function countAnswer(session: Session, request: Request): void {
   stats.queries++;
   stats.queryMs += durationMs;
   if (request.attempt.sentAtMs > 0) stats.waitMs += request.attempt.sentAtMs - request.receivedAtMs;
-  session.requestAtMs = now;
+  session.wasActive(now);
 }

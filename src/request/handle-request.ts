@@ -108,7 +108,7 @@ function mayLeaveReplica({ inFlight, serverNode, state, poolMode }: Session): bo
   return inFlight.last()?.plans.some(mayEnd) === true;
 }
 
-/** Behind the first statement of a transaction that may still begin elsewhere: what cannot run again there waits for its answer. */
+/** Behind the first statement of a transaction that may still begin elsewhere, what cannot run again waits for its answer. */
 function mayFollowOpening(session: Session, request: Request): boolean {
   return !mayBeginOnPrimary(session) || mayBeKept(session, request);
 }

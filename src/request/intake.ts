@@ -1,5 +1,5 @@
 /**
- * Takes a client's frames and makes requests of them: a Query by itself, a batch of the extended protocol up to its Sync.
+ * Makes requests of a client's messages: a Query by itself, a batch of the extended protocol up to its Sync.
  * A batch runs as it arrives: it is begun before its Sync if that is not there after a moment, or when the batch is flushed
  * or grows large. Frames too large to keep are passed on in pieces.
  */
@@ -233,7 +233,8 @@ export class Intake implements FrameSink, RequestReader {
 
   private submit(request: Request): void {
     const { session } = this;
-    request.receivedAtMs = session.requestAtMs = session.services.nowMs();
+    request.receivedAtMs = session.services.nowMs();
+    session.wasActive(request.receivedAtMs);
     if (!request.isComplete) {
       // More may come that is not a read, when it is too late to go elsewhere.
       request.planned.noRead('a batch without its Sync yet');
@@ -273,7 +274,7 @@ export class Intake implements FrameSink, RequestReader {
     if (this.isInBatch) this.skipToSync();
   }
 
-  /** Weir has answered what there was of the batch; what comes of it behind that is a request of its own. */
+  /** Weir has answered the messages of the batch that have come. Those that come behind them are a request of their own. */
   beginAnew(): void {
     this.batch = undefined;
   }

@@ -19,7 +19,7 @@ export function enterFlight(session: Session, request: Request): void {
   request.target.outstandingOn = request.target.node?.load;
   if (request.target.outstandingOn !== undefined) request.target.outstandingOn.outstanding++;
   request.target.keptBytes = request.attempt.held === undefined ? 0 : request.form.bytes;
-  session.keptBytes += request.target.keptBytes;
+  session.changeKeptBytes(request.target.keptBytes);
 }
 
 /** It is answered, or never will be; `event` says which. */
@@ -28,7 +28,7 @@ export function leaveFlight(session: Session, request: Request, event: RequestEv
   session.move(request, event);
   if (request.target.outstandingOn !== undefined) request.target.outstandingOn.outstanding--;
   request.target.outstandingOn = undefined;
-  session.keptBytes -= request.target.keptBytes;
+  session.changeKeptBytes(-request.target.keptBytes);
   request.target.keptBytes = 0;
 }
 

@@ -24,8 +24,8 @@ export function mayBeKept(session: Session, request: Request): boolean {
 }
 
 /**
- * Passed over in a failed transaction, does it do nothing? Behind an end of that, in the same request, a SET would be done all the
- * same, on a server that others have next. In which order a batch executes its statements, its plans do not say.
+ * Passed over in a failed transaction, does it do nothing? If it ends that transaction itself, a SET behind the end would be done
+ * all the same, on a server that others have next. In which order a batch executes its statements, its plans do not say.
  */
 function leavesNothing({ planned, plans }: Request): boolean {
   if (planned.isRead) return true;

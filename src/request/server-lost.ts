@@ -31,8 +31,7 @@ export function serverLost(session: Session, end: End, isMidMessage: boolean, is
   // An error now would answer nothing: the client would take it for the answer to what it says next, and miss Sync's.
   const isAnswered = session.intake.isInBatch && !isOwed;
   const hadState = session.mustStay || isAnswered || session.inFlight.peek()?.attempt.endsSession === true;
-  const wasPaused = session.paused !== undefined;
-  session.paused = undefined;
+  const wasPaused = session.endPause();
   session.forgetServer();
   const { topology } = session.database;
   if (node !== undefined && isNodeAtFault && session.inFlight.length > 0)
@@ -57,8 +56,7 @@ export function serverLost(session: Session, end: End, isMidMessage: boolean, is
   }
   for (const request of requests) giveUp(session, request, toldTo(why, words));
   session.intake.serverLost();
-  session.status = TxStatus.Idle;
-  session.concerns.settings.rolledBack();
+  session.rolledBack();
   if (again.length > 0) {
     for (const request of again)
       if (!request.target.isRefused) avoidNode(request, `${node?.name ?? 'the server'} was lost (${why})`);
@@ -76,7 +74,7 @@ function giveUp(session: Session, request: Request, error: Buffer): void {
   leaveFlight(session, request, 'given up');
   if (!isTold) session.say(error);
   request.attempt.failed();
-  session.lastRequest = request;
+  session.wasAnswered(request);
   countAnswer(session, request);
   if (request.isComplete) session.say(readyForQuery('I'));
   else session.intake.skipToSync();

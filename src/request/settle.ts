@@ -1,6 +1,6 @@
 /**
- * The beginning and the end of a request on a server. Before it is sent, and at ReadyForQuery, the concerns of the session are told
- * (session/concerns/table.ts), in whose hands all that follows from it is; here it is counted, run again, or its server given back.
+ * The beginning and the end of a request on a server. Before it is sent, and at ReadyForQuery, the concerns of the session do
+ * what follows from it (session/concerns/table.ts). The rest is here: it is counted, it runs again, its server is given back.
  */
 import { TxStatus } from '../protocol/codes.ts';
 import type { ServerConnection } from '../backend/server.ts';
@@ -39,11 +39,10 @@ export function settle(session: Session, request: Request, status: number): void
     return settlePassedOver(session, request);
   }
   if (request.form.isSimple) settleEffects(session, request);
-  session.moments.readyForQuery(request, status);
-  session.status = status;
+  session.readyForQuery(request, status);
   if (request.target.node !== undefined && (status === TxStatus.Idle || request.attempt.hasCommitted))
     database.stats.xacts++;
-  session.lastRequest = request;
+  session.wasAnswered(request);
   countAnswer(session, request);
   request.messages = undefined;
   session.release();

@@ -71,7 +71,7 @@ export function describeSession(session: ClientSession, nowMs: number): object {
     phase: session.phase,
     status: String.fromCharCode(session.status),
     inFlight: inFlight.length,
-    isPausedForServer: session.paused !== undefined,
+    isPausedForServer: session.isPaused,
     pins: [...session.state.pins],
     clientSocket: { isPaused: wire.isPaused, isFull: wire.isFull, willDrain: wire.willDrain },
     statement: request && {

@@ -6,22 +6,25 @@ export class Attempt {
   sentAtMs = 0;
   /** Answers held back until it is clear that it need not run again. */
   held: Buffer[] | undefined;
-  /** `unparsable`: neither Weir's parser nor the server's understood it: a typing error, not a new kind of CALL that may have committed. */
+  /**
+   * `unparsable`: neither Weir's parser nor the server's understood the text. So it is a typing error, and not a new kind of CALL
+   * that may have committed something.
+   */
   private failure: 'none' | 'failed' | 'unparsable' = 'none';
   guard: WriteGuard | undefined;
   /** WriteSet.extent when it was made. */
   guardedWrites = 0;
   /** Something was committed in it, or with it. */
   hasCommitted = false;
-  /** The first of its plans that is behind the last end of a transaction in it. */
+  /** Place of the first of its plans that was executed after the last end of a transaction in it. */
   openFrom = 0;
-  /** It has executed a plan once more: where that stands among the others says nothing. */
+  /** It has executed one of its plans more than once, so the order of the plans is not the order of what was executed. */
   hasRepeated = false;
   /** Statements of a Query that have completed. */
   statementIndex = 0;
   /** Named statements that its Parse messages have entered, in case it has to run again. */
   entered: (readonly [name: string, statement: Statement])[] | undefined;
-  /** Statements that its Bind or Describe was the first to use since the client was given them (prepared/borrowed.ts), by name. */
+  /** By name, the statements of which its Bind or Describe is the first use since the client has them (prepared/borrowed.ts). */
   borrowed: Map<string, Borrowed> | undefined;
   /** Statements that it uses and that its server had to be given first. */
   prepared: Set<Statement> | undefined;

@@ -1,6 +1,6 @@
 /**
- * What Weir keeps of a client between its requests: who it is, its settings, preferences, writes and prepared statements. The
- * lowest layer of a session (docs/architecture.md).
+ * What Weir keeps of a client between its requests: who it is, and its concerns (concerns/table.ts). The lowest layer of a
+ * session (docs/architecture.md).
  */
 import { isAscii } from 'node:buffer';
 import type { ServerConnection } from '../backend/server.ts';
@@ -48,15 +48,15 @@ export abstract class ClientRecord implements SessionOfConcerns {
   readonly startPreferences: Preferences;
   /** The server that it has at the moment. */
   server: ServerConnection | undefined;
-  lastRequest: Request | undefined;
+  private lastAnswered: Request | undefined;
 
-  /** What follows the client from request to request. */
+  /** What it takes along from request to request: settings, prepared statements, writes ... */
   readonly concerns: Concerns;
   /** Tells them what happens. */
   readonly moments: Moments;
 
   abstract readonly serverNode: NodeState | undefined;
-  abstract readonly status: number;
+  abstract get status(): number;
   abstract readonly inFlight: Ring<Request>;
   abstract readonly poolMode: PoolMode;
   abstract release(): void;
@@ -75,6 +75,16 @@ export abstract class ClientRecord implements SessionOfConcerns {
     this.startPreferences = preferences;
     this.concerns = makeConcerns(this);
     this.moments = new Moments(this.concerns);
+  }
+
+  /** The last request that was answered. */
+  get lastRequest(): Request | undefined {
+    return this.lastAnswered;
+  }
+
+  /** The client has the whole answer to the request. */
+  wasAnswered(request: Request): void {
+    this.lastAnswered = request;
   }
 
   get prepared(): PreparedStatements {

@@ -1,4 +1,4 @@
-/** What the messages of a request are, and which prepared statements they speak of, before anybody asks what is in them. */
+/** Of which messages a request is made, and which prepared statements they name. Both grow as the messages come. */
 import type { Classified } from '../sql/facts.ts';
 import type { Statement } from './statements.ts';
 
@@ -6,7 +6,7 @@ export type Letter = 'Q' | 'F' | 'P' | 'B' | 'b' | 'S' | 'D' | 'E' | 'e' | 'C';
 
 export class Form {
   bytes = 0;
-  /** A letter for each message, for the cache's key. Grows with each: ask the fields below whether a letter is in it. */
+  /** A letter for each message, for the key in the cache. It may be long: ask the fields below whether a letter is in it. */
   shape = '';
   /** It has Query, FunctionCall or Execute, and not only what prepares or describes. */
   executes = false;
@@ -16,7 +16,7 @@ export class Form {
   isSimple = false;
   /** Some message of it is passed on in pieces: it cannot be sent twice, and nobody has seen all of it. */
   isStreamed = false;
-  /** So many statements in it are such that Weir answers itself (weir.* settings). */
+  /** Number of its statements that Weir answers itself (weir.* settings). */
   locals = 0;
 
   /** It has Bind. */
@@ -40,7 +40,7 @@ export class Form {
   }
 }
 
-/** The prepared statements of which a request speaks. */
+/** The prepared statements that a request names. */
 export class NamesUsed {
   /** Statements that its own Parse messages make, by the client's name. */
   parsed: Map<string, Classified> | undefined;
@@ -48,7 +48,7 @@ export class NamesUsed {
   uses: Statement | undefined;
   /** It has Parse or Close of a statement. */
   makes = false;
-  /** It uses a statement that it does not parse itself, and of which more is known once the requests before are answered. */
+  /** It uses a statement that it does not parse itself, and whose meaning depends on how the requests before it end. */
   needs = false;
 
   /** Has it Parse of a statement with a name? */

@@ -1,7 +1,10 @@
-/** What the plans of a request do, taken together. Asked with every message of it, so that nobody has to look through the plans. */
+/**
+ * What the plans of a request may do, taken together: true if it is true of any plan. It is asked with every message, so nobody
+ * looks through the plans for it.
+ */
 import type { Plan } from '../binding/plan.ts';
 
-/** A bit for each thing that any of the plans may do. What it means is at Plan. */
+/** A bit for each of them. They mean what the fields of the same names mean in Plan. */
 const begins = 1;
 const mayCommit = 2;
 const mayCopyIn = 4;
@@ -29,7 +32,7 @@ function bitsOf(plan: Plan): number {
 
 export class Planned {
   private bits = 0;
-  /** Why it is no read; undefined: all of it provably reads. */
+  /** The first reason why it is no read; undefined: all of it provably only reads. */
   private noReadWhy: string | undefined;
 
   /** @param before the plan before it */
@@ -40,17 +43,17 @@ export class Planned {
     if (!plan.isRead && !plan.beginsReadOnly) this.noRead(plan.why);
   }
 
-  /** It is no read, whatever else it is; the first reason stays. */
+  /** It is no read. If there is a reason already, that stays. */
   noRead(why: string): void {
     this.noReadWhy ??= why;
   }
 
-  /** A server has said so. */
+  /** A replica has refused it: it is no read, for this reason. */
   refusedAsRead(why: string): void {
     this.noReadWhy = why;
   }
 
-  /** Whatever the plan says: it stands for a text that nobody has read. */
+  /** It may have a COPY FROM STDIN in it, though no plan says so: nobody has read its text. */
   noteCopyIn(): void {
     this.bits |= mayCopyIn;
   }

@@ -20,11 +20,9 @@ export abstract class ServerHold extends ClientRecord {
   serverNode: NodeState | undefined;
   /** The pool of `server`. */
   pool: Pool | undefined;
-  /** Transaction status as of the last ReadyForQuery. */
-  status: number = TxStatus.Idle;
+  private lastStatus: number = TxStatus.Idle;
   readonly inFlight = new Ring<Request>();
-  /** The rest of the last request in flight: it waits for the server's word on a statement (forward-all.ts). */
-  paused: (() => void) | undefined;
+  private rest: (() => void) | undefined;
 
   get user(): string {
     return this.identity.user;
@@ -32,6 +30,40 @@ export abstract class ServerHold extends ClientRecord {
 
   get poolMode(): PoolMode {
     return this.database.settings().poolMode;
+  }
+
+  /** Transaction status as of the last ReadyForQuery. */
+  get status(): number {
+    return this.lastStatus;
+  }
+
+  /** ReadyForQuery for the request, which is no longer in flight. */
+  readyForQuery(request: Request, status: number): void {
+    this.moments.readyForQuery(request, status);
+    this.lastStatus = status;
+  }
+
+  /** Its server is gone, and the open transaction with it, of which the client was told. */
+  rolledBack(): void {
+    this.lastStatus = TxStatus.Idle;
+    this.concerns.settings.rolledBack();
+  }
+
+  /** Does the rest of the last request in flight wait for the server's word on a statement (forward-all.ts)? */
+  get isPaused(): boolean {
+    return this.rest !== undefined;
+  }
+
+  /** `rest` is what is still to be sent of the last request in flight. */
+  pause(rest: () => void): void {
+    this.rest = rest;
+  }
+
+  /** It is sent now, or never will be. False: it does not wait any more. @param rest undefined: whatever waits */
+  endPause(rest = this.rest): boolean {
+    if (rest === undefined || this.rest !== rest) return false;
+    this.rest = undefined;
+    return true;
   }
 
   /** The server is the session's also while it asks nothing. */

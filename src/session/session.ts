@@ -52,11 +52,10 @@ export abstract class Session extends ServerHold {
   wait: Wait | undefined;
   /** What runs when all requests in flight are answered. */
   protected quietStep: (() => void) | undefined;
-  /** Of the requests in flight, those kept so that they can run again. */
-  keptBytes = 0;
+  private bytesKept = 0;
   /** Passed over by a server, to run again when it has answered everything. */
   readonly again: Request[] = [];
-  requestAtMs = this.services.nowMs();
+  private activeAtMs = this.services.nowMs();
 
   abstract readonly intake: RequestReader;
   /** No part of the client's next message has arrived. */
@@ -66,6 +65,25 @@ export abstract class Session extends ServerHold {
   protected abstract haltReading(): void;
   /** Reads the next requests, unless the client has to take the answers to the last ones first. */
   protected abstract readOn(): void;
+
+  /** When the client has last sent a request or got an answer. */
+  get requestAtMs(): number {
+    return this.activeAtMs;
+  }
+
+  /** It has done so now. */
+  wasActive(nowMs: number): void {
+    this.activeAtMs = nowMs;
+  }
+
+  /** Size of those requests in flight that are kept, so that they can run again. */
+  get keptBytes(): number {
+    return this.bytesKept;
+  }
+
+  changeKeptBytes(by: number): void {
+    this.bytesKept += by;
+  }
 
   get isReady(): boolean {
     return this.phase === 'reading';
@@ -136,7 +154,7 @@ export abstract class Session extends ServerHold {
     wait?.cancel();
   }
 
-  /** The request waits for something that comes soon in any case. Neither a CancelRequest nor anything else ends this wait early. */
+  /** The request waits for something that comes soon in any case. Nothing ends this wait early, no CancelRequest either. */
   waitShortly(what: WaitKind, request: Request, begin: (goOn: GoOn) => void): 'waits' {
     this.waiting(what);
     begin((next) => !this.isClosed && this.takeUp(request, next));

@@ -1,4 +1,4 @@
-/** Where a request goes: to which node and why; and what it had from the cache, or has for it. */
+/** Where a request goes: to which node and why; and what it has to do with the cache. */
 import type { Capture } from '../cache/capture.ts';
 import type { Flight } from '../cache/types.ts';
 import type { Route } from '../routing/types.ts';
@@ -10,9 +10,12 @@ export class Target {
   attempts = 0;
   /** Why it runs once more, in words. */
   retryWhy = '';
-  /** It is for the primary, whatever it looks like: a replica refused or cancelled it (run-again.ts), or it left one (begin-on-primary.ts). */
+  /**
+   * It must go to the primary, also if it is a read: a replica has refused or cancelled it (run-again.ts), or its transaction
+   * has left a replica (begin-on-primary.ts).
+   */
   isRefused = false;
-  /** Node that failed it: not asked again. */
+  /** Name of the node on which it has failed, which is not asked again; '' = none. */
   avoid = '';
   /** A read short enough to share a server with others' (request/lane.ts). */
   isShort = false;
@@ -29,7 +32,7 @@ export class CacheUse {
   flight: Flight | undefined;
   capture: Capture | undefined;
 
-  /** It will not fill the cache. */
+  /** Its answer will not be stored in the cache. */
   drop(): void {
     this.flight?.abandon();
     this.flight = undefined;

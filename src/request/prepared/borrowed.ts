@@ -52,8 +52,8 @@ export function renewBorrowed(session: Session, name: string): boolean {
 }
 
 /**
- * A server says of what `request` uses that its result type has changed. True: the request, and what is behind it, runs again with
- * what it had borrowed anew, and the client will not hear of it.
+ * A server says that the result type of a statement has changed which the request uses. True: the request, and those behind it,
+ * run again with that statement prepared anew, and the client will not hear of it.
  */
 export function runsWithAnew(session: Session, request: Request): boolean {
   const names: string[] = [];

@@ -89,7 +89,7 @@ function usedBy(session: Session, message: Message): Statement | undefined {
   return session.prepared.known(buffer.subarray(nameEnd + 1, sqlEnd), buffer.subarray(sqlEnd + 1, end));
 }
 
-/** A Query or FunctionCall in the middle of a batch: PostgreSQL skips it if the batch has failed, so that has to be known first. */
+/** Is it a Query or FunctionCall in the middle of a batch? PostgreSQL skips it if the batch has failed, so that must be known first. */
 function waitsForBatch({ type }: Message, server: ServerConnection): boolean {
   return (type === Frontend.Query || type === Frontend.FunctionCall) && server.answers.isInBatch;
 }
@@ -111,14 +111,12 @@ function whenAnswered(session: Session, goOn: (hasFailed: boolean) => void): voi
 
 /** Nothing of the client is read until what this returns is called, or the server is gone. */
 function pause(session: Session, step: () => void): () => void {
-  session.paused = step;
+  session.pause(step);
   session.waiting('statement check');
   // Not at once: whoever reads the server's answer, or undoes what failed, comes to its end first.
   return (): void =>
     queueMicrotask(() => {
-      if (session.paused !== step) return;
-      session.paused = undefined;
-      session.goOn(step);
+      if (session.endPause(step)) session.goOn(step);
     });
 }
 

@@ -93,7 +93,7 @@ function forwardExecute(session: Session, server: ServerConnection, message: Mes
   oweExecution(session, server, Owed.Execute, undo, plan);
 }
 
-/** The batch ends with an unnamed statement that only later ones will use: asks what it is, for when another server prepares it. */
+/** The batch has prepared an unnamed statement for later ones: asks what it brings, as another server may have to prepare it. */
 function learnUnnamed(session: Session, server: ServerConnection): void {
   const unnamed = session.prepared.unnamed.statement;
   const request = session.inFlight.last();

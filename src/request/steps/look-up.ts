@@ -48,7 +48,7 @@ function answer(session: Session, request: Request, parts: readonly Buffer[]): v
   for (const part of parts) session.say(part);
   session.move(request, 'answered by Weir');
   session.intake.entered(request);
-  session.lastRequest = request;
+  session.wasAnswered(request);
   for (const message of request.messages ?? []) {
     if (message.type === Frontend.Parse) enterParsed(session, message, parts);
   }

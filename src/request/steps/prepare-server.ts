@@ -1,6 +1,7 @@
 /**
- * Gives a server connection, in one exchange, what the concerns of its session want it to have (session/concerns/table.ts): the
- * settings, mostly, and the BEGIN of a transaction that has moved there. A connection that cannot take them, because of what other sessions did on it, is replaced.
+ * Has a server connection run, in one exchange, what the concerns of its session need there (session/concerns/table.ts): mostly
+ * the settings of the session, or the BEGIN of a transaction that has moved there. A connection on which that fails, because of
+ * what other sessions did there, is replaced.
  */
 import type { ServerConnection } from '../../backend/server.ts';
 import { WeirError } from '../../errors.ts';
@@ -66,7 +67,10 @@ function setUp(session: Session, request: Request, from: Pool | undefined, answe
   });
 }
 
-/** A new server may take what this one does not (temp_buffers, say, once a temporary table was used), and has no more than it should. */
+/**
+ * A new server connection may take settings that this one refuses (temp_buffers, say, once a temporary table was used), and has
+ * no custom settings of other sessions.
+ */
 function renew(session: Session, request: Request, pool: Pool, server: ServerConnection): Outcome {
   session.forgetServer();
   return session.waitFor('new server', request, (goOn) => {

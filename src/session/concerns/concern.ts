@@ -1,6 +1,7 @@
 /**
- * A concern follows a session from request to request: it has its state to itself, and says with some of these moments what
- * it does. Types only. Which concerns there are, and in which order they are told, is table.ts.
+ * A concern is what a session takes along from request to request, and from server to server. It keeps its state to itself, and
+ * implements those of the moments below in which it has something to do. Types only. table.ts has the list of the concerns, in
+ * the order in which they are told of a moment.
  */
 import type { ServerConnection } from '../../backend/server.ts';
 import type { Plan } from '../../binding/plan.ts';
@@ -37,9 +38,9 @@ export interface Concern {
   serverPrepared?(server: ServerConnection): void;
   /** The first message of the request is about to be sent. It is not among those in flight yet. */
   beforeSend?(request: Request): void;
-  /** More of a batch that was begun before its Sync is about to be sent. Its plans from `from` on are new. */
+  /** The next messages of a batch that was begun before its Sync are about to be sent. Its plans from `from` on are new. */
   beforeMore?(request: Request, from: number): void;
-  /** The same in both cases, once it is known whether the request may have to run again. */
+  /** Called in both cases, right before the message is sent: whatever it commits must be prepared by then. */
   beforeCommit?(request: Request): void;
 
   /* ---- while it is answered ---- */
@@ -57,7 +58,7 @@ export interface Concern {
     start: number,
     end: number,
   ): void;
-  /** The same, if the statement changes the state of the session. */
+  /** A statement was completed that changes the state of the session, or begins or ends a transaction. `tag`: its command tag. */
   statementDone?(facts: StatementFacts, tag: string, isQuery: boolean): void;
   /** A text was executed to its end. */
   effectsDone?(plan: Plan): void;
@@ -65,22 +66,22 @@ export interface Concern {
   effectsInPart?(plan: Plan): void;
   /** The server has said that something of the request failed. */
   failed?(request: Request): void;
-  /** ReadyForQuery for the request, which is no longer in flight. The session's own status is still the one before. */
+  /** ReadyForQuery for the request, which is no longer in flight. `session.status` is still the status before that. */
   readyForQuery?(request: Request, status: number): void;
   /** What was in flight runs again elsewhere. */
   runsAgain?(): void;
 
   /* ---- the end ---- */
 
-  /** The server is gone, or the client is: what becomes of the requests in flight is not known. */
+  /** The server is lost, or the client has left it: what becomes of the requests in flight there is not known. */
   serverLost?(): void;
   /** The open transaction is no more. */
   transactionLost?(status: number): void;
   /** The session has no server any more. */
   serverLeft?(): void;
-  /** The same, and nothing that was sent there is still to be done. */
+  /** The same, without waiting for the answers: what was still to be sent to it is dropped. */
   serverForgotten?(): void;
-  /** The client is gone, and leaves this server. */
+  /** The client is gone. `server` was the session's, and goes back to its pool or is closed. */
   clientLeft?(server: ServerConnection): void;
   /** The session is over. */
   closed?(): void;

@@ -1,7 +1,7 @@
 /**
- * What a session has read, so that it is never shown anything older: the tokens for its next server (tokens.ts), what the cache
- * may answer with, and the writes that a replica may have shown before the primary does (request/await-visible.ts). What it
- * has read also fills the cache.
+ * What a session has read, so that it is never shown anything older: how far its next node must be (tokens.ts), what the cache
+ * may answer with, and for which writes it must wait on the primary, as a replica may have shown them already
+ * (request/await-visible.ts). The answers that it gets also fill the cache.
  */
 import type { SessionFreshness, UnderWay } from '../../cache/types.ts';
 import { TxStatus } from '../../protocol/codes.ts';
@@ -29,7 +29,7 @@ export class Freshness implements Concern {
     return this.ahead !== undefined;
   }
 
-  /** What the request reads, and may have seen more of already than the primary shows. */
+  /** A write to what the request reads, which a replica may have shown to the session already, and the primary not yet. */
   toAwait(request: Request): UnderWay | undefined {
     if (this.ahead === undefined || this.session.serverNode?.role === 'replica') return undefined;
     this.ahead = this.ahead.filter((one) => !one.isOver());
@@ -39,7 +39,7 @@ export class Freshness implements Concern {
     return this.ahead?.find(reads);
   }
 
-  /** It waits for none of them again. */
+  /** It has waited long enough for the writes that a replica has shown: it does not wait for them again. */
   waitedEnough(): void {
     this.ahead = undefined;
   }

@@ -1,6 +1,6 @@
 /**
- * BEGIN READ ONLY, as long as nothing else has happened in its transaction: that can still begin again on another server, and
- * nobody can tell. When it has to is decided by request/begin-on-primary.ts.
+ * The BEGIN READ ONLY of a transaction in which nothing else has happened yet. Such a transaction can begin again on another
+ * server, and nobody notices. request/begin-on-primary.ts decides when it has to.
  */
 import type { Plan } from '../../binding/plan.ts';
 import { TxStatus } from '../../protocol/codes.ts';
@@ -11,7 +11,7 @@ export class Opening implements Concern {
   private readonly session: ConcernOwner;
   /** The BEGIN, as long as it is all that the open transaction consists of. */
   private begun: string | undefined;
-  /** The open transaction is on no server any more; this begins it again on the next one. */
+  /** The open transaction has left its server; this begins it again on the next one. */
   private next: string | undefined;
 
   constructor(session: ConcernOwner) {

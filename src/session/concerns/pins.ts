@@ -1,7 +1,7 @@
 /**
- * What a text pins the session for, and the end of a pin that no statement announces: behind a DROP, CLOSE, UNLISTEN or
+ * Why a session keeps its server, and the end of such a reason that no statement announces: behind a DROP, CLOSE, UNLISTEN or
  * pg_advisory_unlock() the server is asked whether anything is left of the reason. Nobody waits for the answer; what the
- * client sends meanwhile goes behind it. The reasons themselves are with the settings, in state.ts: a rollback takes both back.
+ * client sends meanwhile goes behind it. The reasons are kept in state.ts, with the settings: a rollback takes back both.
  */
 import type { ServerConnection } from '../../backend/server.ts';
 import type { PinReason, Plan } from '../../binding/plan.ts';
@@ -12,7 +12,7 @@ import type { Concern, ConcernOwner } from './concern.ts';
 
 export class Pins implements Concern {
   private readonly session: ConcernOwner;
-  /** Pins that may have ended: the server is asked when it is idle. */
+  /** Reasons that may have ended: the server is asked when it is idle. */
   private ends: Set<PinReason> | undefined;
 
   constructor(session: ConcernOwner) {
@@ -25,7 +25,7 @@ export class Pins implements Concern {
     this.session.state.applyEffects(effects);
   }
 
-  /** What a rollback does not take back is left. */
+  /** What a rollback does not take back pins all the same. */
   effectsInPart({ effects, mayCommit }: Plan): void {
     this.session.state.pinForGood(effects, mayCommit);
   }

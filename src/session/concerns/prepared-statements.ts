@@ -89,7 +89,7 @@ export class PreparedStatements implements Concern {
     if (statement !== undefined) this.enter(name, statement.sql, statement.types);
   }
 
-  /** With which clients a statement prepared now may be shared; undefined: with none, as what it means is this session's alone. */
+  /** Key of the clients with which a statement prepared now may be shared; undefined: it means what it does in this session alone. */
   private sharingKey(sql: Buffer): string | undefined {
     if (this.owner.state.isPinned || this.owner.concerns.writes.changesCatalog || hasTimeWord(sql)) return undefined;
     if (maySpeakOfNames(sql) && isDescribedByNames(this.owner.classify(sql))) return undefined;

@@ -18,7 +18,7 @@ export class Sequences implements Concern {
   private hasAdvanced = false;
   /** Where it has last advanced one. */
   private lastServer: ServerConnection | undefined;
-  /** The server that it is going to use forgets what it knows. */
+  /** The server is being told to forget what it knows (DISCARD SEQUENCES). */
   private isForgetting = false;
 
   constructor(session: ConcernOwner) {
@@ -31,7 +31,7 @@ export class Sequences implements Concern {
     return server === undefined ? undefined : pool.tryTake(server);
   }
 
-  /** That server is just being reset behind what has advanced the sequence: it is worth waiting for. */
+  /** Ends when that server has been reset behind the request that has advanced the sequence; undefined: it is not being reset. */
   resetOf(request: Request): Promise<unknown> | undefined {
     return this.ownServer(request)?.reset;
   }

@@ -1,6 +1,6 @@
 /**
- * The settings of a session on the servers that it uses: what a server has to be told before a request, and what it looks like
- * behind one. What the settings are, with transactions and savepoints, is state.ts.
+ * The settings of a session on the servers that it uses: which of them a server has to be told before a request, and which it has
+ * after it. state.ts knows what the settings are, with transactions and savepoints.
  */
 import type { ServerConnection } from '../../backend/server.ts';
 import { TxStatus } from '../../protocol/codes.ts';
@@ -18,9 +18,9 @@ interface Owner extends ConcernOwner {
 
 export class SessionSettings implements Concern {
   private readonly session: Owner;
-  /** What the server looks like once it is prepared; undefined: it is in a transaction of the session's. */
+  /** The settings that the server has once it is prepared; undefined: it is in a transaction of the session and has them already. */
   private onServer: Settings | undefined;
-  /** Of these the server is being told some. */
+  /** The settings of which some are being replayed; undefined: none. */
   private replayed: Settings | undefined;
 
   constructor(session: Owner) {

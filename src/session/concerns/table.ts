@@ -4,9 +4,8 @@
  */
 import type { ServerConnection } from '../../backend/server.ts';
 import type { Plan } from '../../binding/plan.ts';
-import type { StatementFacts } from '../../sql/facts.ts';
+import type { Classified, StatementFacts } from '../../sql/facts.ts';
 import type { Preferences } from '../preferences.ts';
-import type { Classified } from '../../sql/facts.ts';
 import type { Request } from '../request.ts';
 import type { Concern, ConcernOwner } from './concern.ts';
 import { CustomSettings } from './custom-settings.ts';
@@ -20,9 +19,9 @@ import { SessionSettings } from './settings.ts';
 import { Writes } from './writes.ts';
 
 /**
- * The order matters here: what a server is told of sequences, settings, the open transaction and custom settings
- * (prepareServer); settings before the statements that they are prepared with (statementDone); and what is committed before
- * how fresh the next read must be (readyForQuery).
+ * The order matters in three moments. prepareServer: a server is told of sequences, settings, the open transaction and custom
+ * settings in this order. statementDone: settings come before the statements that are prepared in them. readyForQuery: writes
+ * come before freshness, which depends on whether the request has committed something.
  */
 const table = {
   sequences: Sequences,
@@ -55,7 +54,7 @@ export function makeConcerns(session: SessionOfConcerns): Concerns {
   return made as unknown as Concerns;
 }
 
-/** Places in the table of those that have this moment to do something in. */
+/** Places in the table of the concerns that have something to do in this moment. Found once, when Weir starts. */
 function having(moment: keyof Concern): readonly number[] {
   return rows.flatMap(([, Row], at) => (moment in Row.prototype ? [at] : []));
 }
