@@ -7,7 +7,7 @@ import type { Outcome, Session } from '../session/session.ts';
 import { isWrite } from '../session/concerns/writes.ts';
 import type { Request } from '../session/request.ts';
 
-/** Must Redis hear of it first? Then it cannot be pipelined behind requests in flight. */
+/** Must Redis confirm something before it is sent? Then it cannot be pipelined behind requests in flight. */
 export function mustBeAnnounced(session: Session, request: Request): boolean {
   if (!session.services.cache.hasPeers || !(request.isComplete || request.planned.mayCommit) || !request.form.executes)
     return false;

@@ -13,16 +13,16 @@ export function mayBeginOnPrimary(session: Session): boolean {
   return !session.state.isPinned && session.poolMode !== 'session' && session.concerns.preferences.route !== 'replica';
 }
 
-/** Is the request the first one behind such a BEGIN on a replica, and may be answered otherwise than on the primary? */
+/** Is the request the first one behind such a BEGIN on a replica, and could the primary answer it differently? */
 export function mustBeginOnPrimary(session: Session, request: Request): boolean {
   if (!session.concerns.opening.isAll || request.planned.isRead || !mayBeginOnPrimary(session)) return false;
   if (request.hints?.route === 'replica') return false;
-  // Without a plan nobody knows what it executes.
+  // It executes something of which there is no plan: it may be anything.
   if (request.plans.length === 0) return request.form.executes;
   return request.plans.some((plan) => !plan.isAlikeOnStandby);
 }
 
-/** Does it end the transaction that it is in, should it get that far? */
+/** Has the plan a COMMIT or ROLLBACK in it? */
 export function mayEnd({ facts }: Plan): boolean {
   return facts.statements.some(({ transaction }) => transaction === 'commit' || transaction === 'rollback');
 }

@@ -143,7 +143,7 @@ function send(session: Session, request: Request): Outcome {
   return 'done';
 }
 
-/** Can there be anything that has to happen elsewhere first? The common case is no, and costs nothing. */
+/** Can there be anything that has to happen elsewhere first? Mostly not, and then this costs nothing. */
 function mustWait(session: Session): boolean {
   return session.concerns.freshness.isAhead || session.services.cache.hasPeers;
 }

@@ -16,7 +16,7 @@ import { settingsOf } from '../session/settings.ts';
 import type { Statement } from '../session/statements.ts';
 import type { Request } from '../session/request.ts';
 
-/** A template that has not been seen to be faster than this waits for a server of its own. */
+/** A read shares a server only if its template is known to be faster than this. */
 const shortBelowMs = 5;
 
 /** A single plain SELECT outside of any transaction, which is known to be quick, of a session without state. */
@@ -39,7 +39,7 @@ export function isShortRead(session: Session, request: Request): boolean {
     request.target.attempts > 0
   )
     return false;
-  // What it prepares is compared with what others have under that name.
+  // In a lane a batch cannot pause, which it does if a statement that it prepares may have changed (prepared/forward-all.ts).
   if (request.names.parsesNamed) return false;
   const baseline = session.services.baselines.peek(plan.facts);
   return baseline !== undefined && baseline.latencyMs < shortBelowMs;
@@ -95,7 +95,7 @@ export function cancelInLane(session: Session, server: ServerConnection): void {
   session.becameQuiet();
 }
 
-/** Whoever is ahead of the session takes too long: its read runs elsewhere. */
+/** A request of another client, ahead in the lane, takes too long: the read of this session runs elsewhere. */
 export function leaveSlowLane(session: Session, why: string): void {
   const request = session.inFlight.peek();
   if (request?.state !== 'running' || session.inFlight.length > 1 || request.messages === undefined) return;

@@ -1,20 +1,20 @@
 /**
- * What a request counts for while it is under way: in its node's load, among the reads that fell back to the primary,
- * among the bytes that its session keeps. Each exactly once in and once out, whichever way the request ends.
+ * Counts a request while it is under way: in the load of its node, among the reads that fell back to the primary, and among the
+ * bytes that its session keeps. Whichever way the request ends, it is added to each once and taken away once.
  */
 import type { NodeState } from '../topology/types.ts';
 import type { RequestEvent } from '../session/request-state.ts';
 import type { Session } from '../session/session.ts';
 import type { Request } from '../session/request.ts';
 
-/** A read was sent to the primary for want of a replica: it takes of what such reads may use, also while it waits. */
+/** A read goes to the primary for want of a replica. It counts among such reads, whose number is limited, also while it waits. */
 export function fellBack(session: Session, request: Request, primary: NodeState): void {
   giveRoom(session, request);
   request.target.fallback = primary.load;
   primary.load.fallbackReads++;
 }
 
-/** It is on its way to its node. */
+/** It is about to be sent to its node. */
 export function enterFlight(session: Session, request: Request): void {
   request.target.outstandingOn = request.target.node?.load;
   if (request.target.outstandingOn !== undefined) request.target.outstandingOn.outstanding++;
@@ -22,7 +22,7 @@ export function enterFlight(session: Session, request: Request): void {
   session.changeKeptBytes(request.target.keptBytes);
 }
 
-/** It is answered, or never will be; `event` says which. */
+/** It was answered, or never will be; `event` says which. */
 export function leaveFlight(session: Session, request: Request, event: RequestEvent): void {
   giveRoom(session, request);
   session.move(request, event);
@@ -32,7 +32,7 @@ export function leaveFlight(session: Session, request: Request, event: RequestEv
   request.target.keptBytes = 0;
 }
 
-/** Somebody else may fall back in its place. */
+/** It no longer counts among the reads that fell back: another one may take its place. */
 export function giveRoom(session: Session, request: Request): void {
   const load = request.target.fallback;
   if (load === undefined) return;

@@ -21,7 +21,7 @@ export function bindFor(session: Session, classified: Classified, request?: Requ
   return services.binder.bind(classified.facts, database.topology.catalog(), searchPath, user);
 }
 
-/** Something that changes the search path is on the way, and may fail. */
+/** Is something in flight that may change the search path, or may fail to? */
 function isReadingUnsure({ inFlight }: Session, request: Request | undefined): boolean {
   if (request?.planned.changesReading === true) return true;
   for (let i = 0; i < inFlight.length; i++) if (inFlight.at(i)?.planned.changesReading === true) return true;
@@ -34,7 +34,7 @@ export function planOf(session: Session, name: string): Plan | undefined {
   return classified === undefined ? undefined : bindFor(session, classified);
 }
 
-/** Of one that SQL has prepared nothing is known, as of what EXECUTE runs. */
+/** A statement that SQL has prepared may do anything, as EXECUTE may. */
 function classifiedOf(session: Session, name: string): Classified | undefined {
   const { services, prepared } = session;
   return prepared.get(name)?.classified ?? (prepared.ownName(name) === undefined ? undefined : services.sqlPrepared);
@@ -43,7 +43,7 @@ function classifiedOf(session: Session, name: string): Classified | undefined {
 function add(session: Session, request: Request, classified: Classified): void {
   const plan = bindFor(session, classified, request);
   request.addPlan(plan);
-  // It stands for a text that nobody has read, too.
+  // A text that nobody has read is classified like a FunctionCall: it may be a COPY.
   if (classified === session.services.functionCall) request.planned.noteCopyIn();
   if (plan.hasEffects && plan.facts.statements.some(changesNames)) request.names.makes = request.names.needs = true;
   request.hints ??= classified.hints;
@@ -131,7 +131,7 @@ function notePortal(session: Session, request: Request, name: string): void {
   if (plan !== undefined && !request.hasPlan(plan)) request.addPlan(plan);
 }
 
-/** Is its Parse, or one of Weir's for it, still on the way, so that it may turn out not to have happened? */
+/** Is a Parse of it, the client's or Weir's, still unanswered? Then it may turn out not to have happened. */
 function isUnsure(session: Session, statement: Statement): boolean {
   if (!session.prepared.hasNamesInFlight) return false;
   for (let i = 0; i < session.inFlight.length; i++) {

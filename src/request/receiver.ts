@@ -1,6 +1,6 @@
 /**
- * The other half of a session: what comes back from the server for this client. Relays it, follows what it says
- * about transaction and session state, keeps back what may have to be run again, and settles each request at its
+ * What comes back from the server for one client. Relays it, tells the concerns of the session what the server says about the
+ * transaction and the session, holds back the answers of requests that may have to run again, and settles each request at its
  * ReadyForQuery.
  */
 import { Backend, statusLetter } from '../protocol/codes.ts';
@@ -75,7 +75,7 @@ export class Receiver implements AnswerReceiver {
     const tagged = type === Backend.CommandComplete ? buffer : noTag;
     session.moments.completed(request, isQuery, plan, facts, tagged, start, end);
     if (plan === undefined || facts === undefined) return;
-    // Of a portal that is fetched from in pieces the calls have been made all the same.
+    // A portal that is fetched in pieces has made its calls with the first piece.
     if (type === Backend.PortalSuspended && (facts.kind !== 'select' || !plan.hasEffects)) return;
     if (plan.hasEffects || facts.transaction !== undefined) {
       const tag = type === Backend.CommandComplete ? buffer.toString('latin1', start, end - 1) : '';
@@ -150,7 +150,7 @@ export class Receiver implements AnswerReceiver {
     leaveSlowLane(this.session, why);
   }
 
-  /** True if nobody would notice: what is in flight can run again elsewhere. */
+  /** May the server be lost now without anybody noticing, as all that is in flight can run again elsewhere? */
   mayLose(): boolean {
     const { inFlight, mustStay } = this.session;
     if (mustStay) return false;
@@ -171,15 +171,15 @@ export class Receiver implements AnswerReceiver {
   }
 }
 
-/** Nothing was executed: the text failed as a whole, and not something that it calls (then there is a context). */
+/** Has the text failed as a whole, so that nothing of it was executed? If something fails that it calls, there is a context. */
 function isUnparsable(request: Request, fields: Map<string, string>): boolean {
   if (request.attempt.statementIndex > 0 || fields.has('W') || fields.has('q')) return false;
   return request.plans.length === 1 && request.plans[0]?.facts.unparsed !== undefined;
 }
 
 /**
- * Rows, completions and the like mean that the statement runs; what only prepares it may be kept back, and so may a
- * warning behind which the server may be gone.
+ * Does this message end the time in which the answer is held back? Rows, completions and the like mean that the statement runs. An
+ * answer to what only prepares it does not, nor does a warning that may be the last thing that the server says.
  */
 function endsHolding(buffer: Buffer, start: number, end: number): boolean {
   const type = buffer[start];

@@ -1,19 +1,20 @@
 /**
- * What runs once more: reads of which the client has seen nothing, when their server died, or a replica refused them
- * (25006, say) or cancelled them (a conflict with recovery); and the first statement of a READ ONLY transaction, with its
- * BEGIN, when a replica did. In order: what was pipelined behind it runs again behind it. Called by settle.ts and server-lost.ts.
+ * Runs requests once more: reads of which the client has seen nothing, if their server died, or if a replica refused them (25006,
+ * say) or cancelled them (a conflict with recovery); and the first statement of a READ ONLY transaction with its BEGIN, if a
+ * replica refused or cancelled that. What was pipelined behind them runs again too, in order. Called by receiver.ts, settle.ts and
+ * server-lost.ts.
  */
 import type { Session } from '../session/session.ts';
 import { beginOnPrimary, mayEnd, mayBeginOnPrimary } from './begin-on-primary.ts';
 import { Attempt } from '../session/attempt.ts';
 import type { Request } from '../session/request.ts';
 
-/** A request that servers have failed so often is not sent to another one. */
+/** A request that has failed on so many servers is not sent to another one. */
 export const maxAttempts = 3;
 
 /**
- * Only what is whole, small enough to be kept until it is answered, and provably a read by itself; or what a transaction that
- * can still begin elsewhere begins with.
+ * Is it kept until it is answered, so that it can run again? Only if it is whole and small enough, and is provably a read by
+ * itself, or the first statement of a transaction that can still begin elsewhere.
  */
 export function mayBeKept(session: Session, request: Request): boolean {
   if (!request.isComplete || request.planned.begins) return false;
@@ -33,7 +34,7 @@ function leavesNothing({ planned, plans }: Request): boolean {
   return !plans.some(mayEnd) || (plans.length === 1 && plans[0]?.facts.statements.length === 1);
 }
 
-/** Of requests pipelined behind others. */
+/** Limit for all requests that are kept and pipelined behind others. */
 const maxKeptBytes = 256 * 1024;
 
 export function canRunAgain(request: Request): boolean {
@@ -41,7 +42,7 @@ export function canRunAgain(request: Request): boolean {
   return isUnseen && request.messages !== undefined && request.target.attempts < maxAttempts;
 }
 
-/** What only a replica says of a read, whatever language its messages are in; and what follows from it. */
+/** Errors that a read gets on replicas alone, by what does not depend on the language of the messages; and what follows. */
 const replicasOnly: ReadonlyMap<string, (session: Session, request: Request) => void> = new Map([
   ['25006', noteMisroute],
   // Its statement was in the way of the replay: cancelled, or the victim of a deadlock with it.
@@ -54,7 +55,7 @@ const replicasOnly: ReadonlyMap<string, (session: Session, request: Request) => 
   ['get_relation_info', refused('a replica has no unlogged tables')],
 ]);
 
-/** Of what is not supported there, the routine that says so. */
+/** The SQLSTATE; for 0A000 (not supported), which says too little, the routine of the server that reports it. */
 function reasonIn(fields: ReadonlyMap<string, string>): string {
   const sqlstate = fields.get('C') ?? '';
   return sqlstate === '0A000' ? (fields.get('R') ?? '') : sqlstate;
@@ -132,7 +133,7 @@ function refused(why: string): (session: Session, request: Request) => void {
   };
 }
 
-/** The request's node has failed it; another replica may do better. */
+/** The request has failed on its node; another replica may do better. */
 export function avoidNode(request: Request, why: string): void {
   request.target.retryWhy = why;
   if (request.target.node?.role === 'replica') request.target.avoid = request.target.node.name;
@@ -153,7 +154,7 @@ export function runAgain(session: Session, requests: readonly Request[]): void {
 function take(session: Session, requests: readonly Request[], at: number): void {
   if (at + 1 < requests.length) session.firstWhenQuiet(() => take(session, requests, at + 1));
   const request = requests[at] as Request;
-  // Behind the first one of a transaction it is in that, which stays where it is.
+  // Behind the first request of a transaction it belongs to that, and goes to the same server.
   session.advance(request, at > 0 && session.keepsServer ? 'prepare own server' : 'find server');
 }
 

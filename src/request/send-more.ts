@@ -1,4 +1,4 @@
-/** Sends what comes of a batch that was begun before its Sync. Called by intake.ts. */
+/** Sends the next messages of a batch that was begun before its Sync. Called by intake.ts. */
 import { Frontend } from '../protocol/codes.ts';
 import { sync } from '../protocol/write.ts';
 import { WeirError } from '../errors.ts';

@@ -18,7 +18,7 @@ function hasSeenSomething(request: Request | undefined): boolean {
   return request === undefined || request.state === 'shown' || request.state === 'taken back';
 }
 
-/** A statement that is ended by it has had the time that its session gives it: another try would take it anew. */
+/** SQLSTATE of transaction_timeout. The statement has had the time that its session allows: it does not get it a second time. */
 const transactionTimeout = '25P04';
 
 export function serverLost(session: Session, end: End, isMidMessage: boolean, isOwed: boolean): void {
@@ -83,7 +83,7 @@ function giveUp(session: Session, request: Request, error: Buffer): void {
 const lostStateText =
   'The client held state on that server (an open transaction, or what SHOW CLIENTS lists as pins), which is gone with it.';
 
-/** Without work for too long: that is said of a server in the pool, which is nobody's then. */
+/** SQLSTATE of idle_session_timeout. Most such servers are idle in the pool and nobody's, and then no client hears of it. */
 const idleSessionTimeout = '57P05';
 
 function isForClient(session: Session, words: LastWords | undefined): boolean {

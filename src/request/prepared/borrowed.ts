@@ -1,14 +1,15 @@
 /**
- * A client that prepares a text which others have prepared is given their statement, and no server is asked. If DDL of which
- * Weir has not heard came before that, it is not what PostgreSQL would have given this client. As long as the client has
- * neither used it nor heard what it brings, nobody can tell: it gets it anew instead of the error that the others get.
+ * A client that prepares a text which others have prepared is given their statement, and no server is asked: it borrows it. If
+ * DDL of which Weir has not heard came before that, PostgreSQL would have given this client another statement. As long as the
+ * client has neither used the borrowed one nor heard what it returns, Weir can prepare it anew, in place of the error that the
+ * others get.
  */
 import { canAllRunAgain, passOverAll } from '../run-again.ts';
 import type { Session } from '../../session/session.ts';
 import type { Borrowed } from '../../session/statements.ts';
 import type { Request } from '../../session/request.ts';
 
-/** Parse was answered in place of a server. */
+/** Weir has answered the Parse itself. */
 export function borrow(session: Session, name: string): void {
   const { ddlHere } = session.services.book;
   session.prepared.borrow(name, { ddlHere, catalogMark: catalogMark(session) });
@@ -19,8 +20,8 @@ function catalogMark({ services, database }: Session): string {
 }
 
 /**
- * Is it what the client has prepared, whatever becomes of it? If DDL through this Weir came behind its Parse, or the client has
- * changed its own search_path, say, PostgreSQL refuses the statement, too.
+ * Must the client keep the statement as it is, also if it fails? That is so if DDL through this Weir came after its Parse, or if
+ * the client has changed its search_path, say: then PostgreSQL refuses the statement as well.
  */
 function isBound(session: Session, name: string, { ddlHere }: Borrowed): boolean {
   const { services, state } = session;
@@ -28,12 +29,12 @@ function isBound(session: Session, name: string, { ddlHere }: Borrowed): boolean
   return session.prepared.named(name)?.settings.forCacheKey !== state.live.forCacheKey;
 }
 
-/** Should the request run again, or its Parse not happen, that is what says what the name is. */
+/** Has the request a Parse of that name? Then that Parse decides what the name means, if the request runs again. */
 function isParsedIn({ attempt }: Request, name: string): boolean {
   return attempt.entered?.some(([parsed]) => parsed === name) === true;
 }
 
-/** Bind or Describe of it is about to be sent: from its answer on the client is bound to what it is. */
+/** Bind or Describe of it is about to be sent. Once that is answered, the client knows the statement, and must keep it. */
 export function useBorrowed(session: Session, request: Request, name: string): void {
   const borrowed = session.prepared.borrowedAs(name);
   if (borrowed === undefined) return;
@@ -43,7 +44,7 @@ export function useBorrowed(session: Session, request: Request, name: string): v
   (request.attempt.borrowed ??= new Map()).set(name, borrowed);
 }
 
-/** It has turned out to be something else by now. True: the client has it anew. */
+/** The result type of the statement has changed. True: it was prepared anew for the client. */
 export function renewBorrowed(session: Session, name: string): boolean {
   const borrowed = session.prepared.borrowedAs(name);
   if (borrowed === undefined || isBound(session, name, borrowed)) return false;
@@ -61,7 +62,7 @@ export function runsWithAnew(session: Session, request: Request): boolean {
     if (!isBound(session, name, borrowed)) names.push(name);
   const runsAgain = names.length > 0 && canAllRunAgain(session);
   for (const name of names) {
-    // What the request parses itself it has anew when it parses it again.
+    // If the request runs again, its own Parse messages prepare their statements anew.
     if (!runsAgain || !isParsedIn(request, name)) session.prepared.renew(name);
   }
   if (!runsAgain) return false;

@@ -45,7 +45,7 @@ export function forwardParse(session: Session, server: ServerConnection, message
   (session.inFlight.last() as Request).attempt.noteEntered(name, statement);
   const undo = (): void => session.prepared.forget(name, statement);
   if (passesNames(session)) {
-    // With max_prepared_statements = 0 nobody keeps names apart: the next client must not find this one.
+    // With max_prepared_statements = 0 all clients' names are the same ones on a server: the next client must not find this one.
     if (session.poolMode !== 'session') server.isSuspect = true;
     send(message, server);
     return owe(session, Owed.Parse, undo);
@@ -59,13 +59,13 @@ export function forwardParse(session: Session, server: ServerConnection, message
     borrow(session, name);
     return pretend(session, parseComplete, undo);
   }
-  // In a failed transaction PostgreSQL refuses it: only the server knows.
+  // In a failed transaction PostgreSQL refuses a Parse, and only the server knows whether it has failed.
   server.unnamed = unknownStatement;
   server.send(parse('', sql, types));
   owe(session, Owed.Parse, undo);
 }
 
-/** The client has that name, but not on this server: that says only whether the text is right. */
+/** The client has a statement of that name, but not on this server, which can only say whether the text is right. */
 function refuseName(
   session: Session,
   server: ServerConnection,
@@ -83,12 +83,12 @@ function refuseName(
 }
 
 function parseUnnamed(session: Session, server: ServerConnection, message: Message, sql: Buffer, types: Buffer): void {
-  // The unnamed statement stays as it is; it only has to be known whose it is.
+  // It goes to the server as it is. Weir only notes whose unnamed statement the server has.
   const [before, serverBefore] = [session.prepared.unnamed.statement, server.unnamed];
   const unnamed = session.prepared.unnamed.parse(sql, types);
   server.unnamed = unnamed;
   const undo = (isSkipped: boolean): void => {
-    // A Parse that is skipped leaves the one before, one that fails leaves none.
+    // A Parse that is skipped leaves the unnamed statement before it; one that fails leaves none.
     if (server.unnamed === unnamed) server.unnamed = isSkipped ? serverBefore : undefined;
     session.prepared.unnamed.neverParsed(unnamed, isSkipped ? before : undefined);
   };

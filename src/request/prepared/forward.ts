@@ -61,7 +61,7 @@ export function forward(session: Session, message: Message, instead?: Buffer): v
 
 /** A Query or FunctionCall. */
 function forwardSingle(session: Session, server: ServerConnection, message: Message, kind: OwedKind): void {
-  // By one in the middle of a batch PostgreSQL itself can be left in the middle of a transaction of its own.
+  // A Query in the middle of a batch can leave PostgreSQL in a transaction that it has begun by itself.
   if (server.answers.isInBatch) server.isCloseNeeded = true;
   if (kind === Owed.Query) {
     server.unnamed = undefined;
@@ -86,7 +86,7 @@ function oweExecution(
 function forwardExecute(session: Session, server: ServerConnection, message: Message): void {
   const end = endOfString(message.buffer, message.start + 5, message.end);
   const plan = session.prepared.portal(readName(message.buffer, message.start + 5, end));
-  // What comes behind it in the batch goes by the new names already.
+  // The messages behind it in the batch use the new names.
   const facts = plan?.hasEffects === true ? plan.facts.statements[0] : undefined;
   const undo = facts === undefined ? undefined : session.prepared.changedBySql(facts);
   send(message, server);
@@ -103,12 +103,12 @@ function learnUnnamed(session: Session, server: ServerConnection): void {
   askDescription(session, server, unnamed, (description) => void (unnamed.description = description));
 }
 
-/** Is the unnamed statement going to be used in another batch, as far as anybody can tell? */
+/** Will the unnamed statement be used in a later batch? Presumably, if this one has no Bind. */
 function isForLater(request: Request): boolean {
   return !request.form.binds;
 }
 
-/** Describe of a statement. What the unnamed one is, is learned from it. */
+/** Describe of a statement. That of the unnamed one is kept, in case another server has to prepare it. */
 function oweDescribe(session: Session, name: string): void {
   const unnamed = session.prepared.unnamed.statement;
   const answer = new Answer<AnswerReceiver>(Owed.Describe, session.receiver);

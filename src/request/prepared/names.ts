@@ -15,9 +15,9 @@ import { planOf } from '../plans.ts';
 import type { Statement } from '../../session/statements.ts';
 import type { Request } from '../../session/request.ts';
 
-/** Names that Weir gives. A client's that looks like one must not be taken for it. */
+/** Form of the names that Weir gives. A client may have one that looks the same, which is a different statement. */
 const weirName = /^weir_\d+$/;
-/** What a server's unnamed statement may be when nobody can tell. */
+/** Stands for a server's unnamed statement if nobody knows which one that is. */
 export const unknownStatement: unknown = Symbol('unknown');
 export const noTypes = Buffer.alloc(2);
 const noSql = Buffer.alloc(0);
@@ -27,7 +27,7 @@ export function passesNames(session: Session): boolean {
   return session.poolMode === 'session' || session.database.settings().maxPreparedStatements === 0;
 }
 
-/** What to call, on the server, a statement that only the client's own name is known of. */
+/** The name on the server for a statement of which only the client's own name is known. */
 export function foreignName(name: string): string {
   return weirName.test(name) ? `${name} of a client` : name;
 }
@@ -41,7 +41,7 @@ export function mayBeFailed(session: Session): boolean {
   return false;
 }
 
-/** The types of its parameters as far as anybody knows: what PostgreSQL has found out once stays. */
+/** The types of its parameters: those that PostgreSQL has found out when it was first prepared, or else those of its Parse. */
 export function typesOf(statement: Statement): Buffer {
   return statement.description?.parameters ?? statement.types;
 }
@@ -106,12 +106,12 @@ export function askDescription(
   server.owe(answer);
 }
 
-/** The same for one that no server has described yet. */
+/** The same for a statement that no server has described yet: the description is kept. */
 export function learnDescription(session: Session, server: ServerConnection, statement: Statement): void {
   askDescription(session, server, statement, (description) => {
     statement.description ??= description;
     if (isSameDescription(statement.description, description)) return;
-    // Two servers were asked at once, and between them its tables have changed: only this client may use this one's.
+    // Two servers were asked at once, and a table has changed in between: only this client may use the statement on this server.
     session.services.book.catalogChanged();
     server.isCloseNeeded = true;
   });
@@ -139,7 +139,7 @@ export function ensure(session: Session, server: ServerConnection, name: string)
   if (statement === undefined) return session.prepared.ownName(name) === undefined ? foreignName(name) : name;
   if (goesByOwnName(session, name)) return name;
   if (!isPrepared(session, server, statement)) {
-    // It may be skipped with the rest of its batch: who uses it behind that waits for the answer.
+    // The Parse may be skipped with the rest of its batch, so a later request that uses the statement waits for the answer.
     (session.inFlight.last() as Request).attempt.notePrepared(statement);
     session.prepared.namesSent();
     prepare(session, server, statement, true, undefined, typesOf(statement));
@@ -154,10 +154,10 @@ export function ensureUnnamed(session: Session, server: ServerConnection): void 
   if (server.unnamed === unnamed) return;
   const undo = (): void => void (server.unnamed = unknownStatement);
   server.unnamed = unnamed;
-  // It may be skipped with the rest of its batch: who speaks of the unnamed statement behind that waits for the answer.
+  // The Parse may be skipped with the rest of its batch, so a later request that uses the unnamed statement waits for the answer.
   session.prepared.namesSent();
   if (unnamed === undefined) {
-    // Another client's must not be found there.
+    // The client must not find another client's statement there.
     return closeSkipped(session, server, '', undo);
   }
   tellExecuted(session, server, unnamed);
@@ -188,7 +188,7 @@ export function tellNames(session: Session, server: ServerConnection, plan: Plan
   server.owe(new Answer<AnswerReceiver>(Owed.Sync, nobody, true));
 }
 
-/** Before its Parse: PostgreSQL looks then already at what EXECUTE will bring. */
+/** Does that before the Parse of an EXECUTE, for PostgreSQL looks up the result type of what it executes already then. */
 export function tellExecuted(session: Session, server: ServerConnection, { classified }: Statement): void {
   for (const { executes } of classified.facts.statements) {
     if (executes === undefined || passesNames(session)) continue;
@@ -224,12 +224,12 @@ function tellName(
   return true;
 }
 
-/** The prepared statement of which it speaks. */
+/** The name of the prepared statement in a DEALLOCATE, PREPARE or EXECUTE. */
 function namedIn({ kind, name, executes }: StatementFacts): string | undefined {
   return kind === 'deallocate' || kind === 'prepare' ? name : executes;
 }
 
-/** Does it, or the statement of the protocol that it executes? */
+/** Does it, or a statement that it executes, show the names of prepared statements? */
 function showsNames(session: Session, plan: Plan): boolean {
   if (plan.showsNames) return true;
   const isShowing = ({ executes }: StatementFacts): boolean =>
@@ -251,7 +251,7 @@ function tellAll(session: Session, server: ServerConnection, receiver: AnswerRec
 }
 
 const nothing = (): void => undefined;
-/** Whom nothing matters: what is asked for by the way, and may fail. */
+/** Receives the answers to what Weir sends on its own account, and ignores them: it may fail. */
 const nobody: AnswerReceiver = {
   relay: nothing,
   completed: nothing,

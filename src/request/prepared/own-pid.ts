@@ -31,14 +31,14 @@ function callsIn(sql: string): Call[] {
   });
 }
 
-/** The message with the server's pid for the client's own; the same one if that is not in it. */
+/** The message with the server's pid in place of the client's own; the same message if that is not in it. */
 export function withServerPid(session: Session, server: ServerConnection, request: Request, message: Message): Message {
   const { type, buffer, start, end } = message;
   if (isPiece(message)) return message;
   if (type === Frontend.Query) return inText(session, server, request, message, start + 5, end - 1);
   if (type === Frontend.Parse) {
     const nameEnd = endOfString(buffer, start + 5, end);
-    // A named one is kept for whoever prepares the same text.
+    // A named statement is shared with all clients that prepare the same text.
     if (nameEnd > start + 5 && !passesNames(session)) return message;
     return inText(session, server, request, message, nameEnd + 1, endOfString(buffer, nameEnd + 1, end));
   }
@@ -91,7 +91,7 @@ function inValues(session: Session, server: ServerConnection, request: Request, 
   return changed;
 }
 
-/** Behind it the client has no connection any more, as it wanted. */
+/** If the client terminates its own backend, it loses its connection, as it wanted. */
 function noteCall(request: Request, what: string): void {
   if (what === 'terminate_backend') request.attempt.endsSession = true;
 }

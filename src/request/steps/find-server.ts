@@ -26,7 +26,7 @@ function routingFacts(session: Session, request: Request): RoutingFacts {
   const { ticker } = database.topology;
   const hinted = request.hints?.route;
   const hasPrimary = database.topology.snapshot().primary?.isUp === true;
-  // Two replicas have failed it: a third is not tried.
+  // It has failed on two replicas: a third one is not tried.
   const isBoundHome = request.target.isRefused || (request.target.attempts > 1 && hasPrimary);
   const forced = isBoundHome
     ? 'primary'
@@ -38,8 +38,8 @@ function routingFacts(session: Session, request: Request): RoutingFacts {
       : preferences.route !== 'auto'
         ? preferences.routeBy
         : 'pool_mode = session';
-  // Without a primary nobody can say how far it was: reads fill no cache, and go on although there may be writes that nobody
-  // knows of. Those that are known count all the same: who is taken for down may still be at work.
+  // Without a primary nobody knows how far its WAL had come. So reads do not fill the cache, and are answered although there may
+  // be writes that Weir does not know of. The writes that it knows count all the same: a primary that seems down may be at work.
   if (!hasPrimary && request.cache.flight !== undefined) request.cache.drop();
   const flightLsn = request.cache.flight?.needLsn();
   const lastWrite = request.cache.flight === undefined ? session.lastWriteOf(request, !hasPrimary) : 0;
@@ -90,7 +90,7 @@ export function findServer(session: Session, request: Request): Outcome {
   } else if (node.role === 'replica') {
     session.stranded.over();
   }
-  // An eventual read may fill the cache from where it must not: only those that have replayed enough may.
+  // A read with `eventual` consistency may go to a replica that has not replayed enough: its answer must not fill the cache.
   if (
     request.cache.flight !== undefined &&
     node.role === 'replica' &&
@@ -137,7 +137,7 @@ function refusedByPool(session: Session, request: Request, error: WeirError, isE
     const isRefused = error.errorName === 'server_refused';
     const isNotTheFirst = request.target.avoid !== '' && request.target.avoid !== request.target.node.name;
     avoidNode(request, `${request.target.node.name} ${isRefused ? 'refuses the log-in' : 'cannot be reached'}`);
-    // Two that do not know the user: no third one is tried.
+    // Two replicas have refused the log-in: a third one is not tried.
     if (isRefused && isNotTheFirst) request.target.avoid = anyReplica;
     if (isRefused && routeOf(session, request).node === undefined) return refuse(session, request, error);
   }

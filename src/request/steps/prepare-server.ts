@@ -36,7 +36,7 @@ function setUp(session: Session, request: Request, from: Pool | undefined, answe
   const server = session.server as ServerConnection;
   const hasState = session.mustStay;
   const succeeded = (): Outcome => {
-    // It may have said so with its last breath.
+    // It may have been closed right behind its answer.
     if (session.server !== server) return failed('the server closed the connection');
     session.moments.serverPrepared(server);
     session.tellReported(server);
@@ -50,7 +50,7 @@ function setUp(session: Session, request: Request, from: Pool | undefined, answe
     if (server.isAlive && from !== undefined && request.target.attempts++ < maxAttempts)
       return renew(session, request, from, server);
     session.dropServer(`its session could not be set up: ${why}`);
-    // What a replica does not take (serializable transactions, say), the primary may.
+    // The primary may take settings that a replica refuses (serializable transactions, say).
     if (request.target.node?.role === 'replica' && !hasState && !request.target.isRefused) {
       request.target.isRefused = true;
       request.target.retryWhy = `${server.node.name} does not take the settings of the session (${why})`;
