@@ -58,11 +58,12 @@ const inTransactions = (what: string): Change[] => [
   },
   {
     file: 'request/handle-request.js',
-    from: "unit.cacheWhy = 'the session keeps its server';",
-    to: `if (session.status === TxStatus.InTransaction && cacheObstacle(session, unit) === '') {
+    from: "request.cache.why = 'the session keeps its server';",
+    to: `if (session.status === TxStatus.InTransaction && cacheObstacle(session, request) === '') {
       const { cache } = session.services;
+      const { seen } = session.concerns.freshness;
       const { ticker } = session.database.topology;
-      const found = cache.lookup(cacheKey(session, unit), cacheTags(unit), cacheTtlMs(session, unit), session.seen, ticker);
+      const found = cache.lookup(cacheKey(session, request), cacheTags(request), cacheTtlMs(session, request), seen, ticker);
       ${what}
     }`,
   },
@@ -114,7 +115,7 @@ export const mutants: readonly Mutant[] = [
     rule: 3,
     name: 'how far a replica is does not matter',
     changes: [
-      { file: 'session/freshness.js', from: 'return later(own, lsnOf(ticker, tagTick));', to: 'return 0;' },
+      { file: 'session/concerns/tokens.js', from: 'return later(own, lsnOf(ticker, tagTick));', to: 'return 0;' },
       { file: 'cache/flights.js', from: 'needLsn() {', to: 'needLsn() { return 0;' },
     ],
     faults: ['pause-replay'],
@@ -124,7 +125,7 @@ export const mutants: readonly Mutant[] = [
     rule: 3,
     name: 'only own writes matter',
     changes: [
-      { file: 'session/freshness.js', from: 'return later(own, lsnOf(ticker, tagTick));', to: 'return own;' },
+      { file: 'session/concerns/tokens.js', from: 'return later(own, lsnOf(ticker, tagTick));', to: 'return own;' },
       { file: 'cache/flights.js', from: 'needLsn() {', to: 'needLsn() { return 0;' },
     ],
     faults: ['pause-replay'],
@@ -239,10 +240,10 @@ export const mutants: readonly Mutant[] = [
     changes: inTransactions(`
       if (found.kind === 'hit') {
         for (const part of found.parts) session.say(part);
-        unit.cacheLabel = 'hit';
-        session.lastUnit = unit;
-        session.intake.entered(unit);
-        session.move(unit, 'answered by Weir');
+        request.cache.label = 'hit';
+        session.wasAnswered(request);
+        session.intake.entered(request);
+        session.move(request, 'answered by Weir');
         return 'done';
       }
       if (found.kind === 'miss') found.flight?.abandon();`),
@@ -255,10 +256,10 @@ export const mutants: readonly Mutant[] = [
     changes: [
       ...inTransactions(`
       if (found.kind === 'miss' && found.flight !== undefined) {
-        unit.flight = found.flight;
-        unit.capture = new Capture(session.services.maxEntrySizeBytes());
+        request.cache.flight = found.flight;
+        request.cache.capture = new Capture(session.services.maxEntrySizeBytes());
       }`),
-      { file: 'request/settle.js', from: '!capture.overflow && isIdle', to: '!capture.overflow' },
+      { file: 'session/concerns/freshness.js', from: '!capture.overflow && isIdle', to: '!capture.overflow' },
     ],
     forms: ['table', 'read only'],
   },
@@ -277,7 +278,7 @@ export const mutants: readonly Mutant[] = [
     ...usual,
     rule: 12,
     name: 'a session goes to any replica',
-    changes: [{ file: 'session/freshness.js', from: 'moveLsn(ticker) {', to: 'moveLsn(ticker) { return 0;' }],
+    changes: [{ file: 'session/concerns/tokens.js', from: 'moveLsn(ticker) {', to: 'moveLsn(ticker) { return 0;' }],
     faults: ['pause-replay'],
   },
   {

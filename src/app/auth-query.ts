@@ -7,7 +7,7 @@
 import type { KeyDeriver } from '../auth/keys.ts';
 import { LookUpFailed } from '../auth/outcome.ts';
 import { parseSecret } from '../auth/secrets.ts';
-import { Asker, StatementError } from '../backend/asker.ts';
+import { AuthQueryConnection, StatementError } from '../backend/auth-query-connection.ts';
 import { createDeadline, type Deadline } from '../backend/deadline.ts';
 import { connectServer, ServerLoginError } from '../backend/login.ts';
 import type { Config, NodeConfig } from '../config/config.ts';
@@ -47,7 +47,7 @@ const sessionParameters = {
 interface Desk {
   /** Not asked yet, by database and user. */
   readonly waiting: Map<string, Question>;
-  readonly idle: IdleAsker[];
+  readonly idle: IdleConnection[];
   running: number;
 }
 
@@ -61,8 +61,8 @@ interface Question {
   settle(answer: Promise<string | undefined>): void;
 }
 
-interface IdleAsker {
-  readonly asker: Asker;
+interface IdleConnection {
+  readonly connection: AuthQueryConnection;
   /** Whom it asks, and as whom. */
   readonly key: string;
   readonly timer: NodeJS.Timeout;
@@ -71,7 +71,7 @@ interface IdleAsker {
 export class AuthQuery {
   private readonly parts: AuthQueryParts;
   private readonly desks = new Map<string, Desk>();
-  private readonly open = new Set<Asker>();
+  private readonly open = new Set<AuthQueryConnection>();
   private isStopped = false;
 
   constructor(parts: AuthQueryParts) {
@@ -103,7 +103,7 @@ export class AuthQuery {
   stop(): void {
     this.isStopped = true;
     for (const desk of this.desks.values()) for (const { timer } of desk.idle.splice(0)) clearTimeout(timer);
-    for (const asker of this.open) asker.close();
+    for (const connection of this.open) connection.close();
   }
 
   private deskOf(name: string): Desk {
@@ -164,8 +164,8 @@ export class AuthQuery {
     };
     const key = JSON.stringify(login);
     const sql = auth.query === 'default' ? defaultQuery : (auth.query ?? '');
-    const ask = (asker: Asker): Promise<(string | null)[][]> =>
-      asker.ask(sql, [user], 1, deadline.signal).finally(() => this.release(asker, key, desk));
+    const ask = (connection: AuthQueryConnection): Promise<(string | null)[][]> =>
+      connection.ask(sql, [user], 1, deadline.signal).finally(() => this.release(connection, key, desk));
 
     const idle = takeIdle(desk, key);
     if (idle !== undefined) {
@@ -178,40 +178,40 @@ export class AuthQuery {
     }
     const timeoutMs = Math.max(1, Math.round(endsAtMs - performance.now()));
     const link = await connectServer({ ...login, timeoutMs, keys: this.parts.keys, parameters: sessionParameters });
-    const asker = new Asker(link);
-    this.open.add(asker);
-    link.socket.once('close', () => this.open.delete(asker));
-    return ask(asker);
+    const connection = new AuthQueryConnection(link);
+    this.open.add(connection);
+    link.socket.once('close', () => this.open.delete(connection));
+    return ask(connection);
   }
 
-  private release(asker: Asker, key: string, desk: Desk): void {
-    if (this.isStopped || !asker.isOpen) return asker.close();
+  private release(connection: AuthQueryConnection, key: string, desk: Desk): void {
+    if (this.isStopped || !connection.isOpen) return connection.close();
     const timer = setTimeout(() => {
       desk.idle.splice(desk.idle.indexOf(entry), 1);
-      asker.close();
+      connection.close();
     }, keepIdleMs);
     timer.unref();
-    const entry: IdleAsker = { asker, key, timer };
+    const entry: IdleConnection = { connection, key, timer };
     desk.idle.push(entry);
     while (desk.idle.length > maxAtOnce) close(desk.idle.shift());
   }
 }
 
 /** The one that was used last. Those that ask somebody else by now, or are dead, are closed on the way. */
-function takeIdle(desk: Desk, key: string): Asker | undefined {
+function takeIdle(desk: Desk, key: string): AuthQueryConnection | undefined {
   for (let at = desk.idle.length - 1; at >= 0; at--) {
     const entry = desk.idle[at];
-    if (entry === undefined || (entry.key !== key && entry.asker.isOpen)) continue;
+    if (entry === undefined || (entry.key !== key && entry.connection.isOpen)) continue;
     desk.idle.splice(at, 1);
     clearTimeout(entry.timer);
-    if (entry.key === key && entry.asker.isOpen) return entry.asker;
+    if (entry.key === key && entry.connection.isOpen) return entry.connection;
   }
   return undefined;
 }
 
-function close(entry: IdleAsker | undefined): void {
+function close(entry: IdleConnection | undefined): void {
   clearTimeout(entry?.timer);
-  entry?.asker.close();
+  entry?.connection.close();
 }
 
 function newQuestion(user: string, database: string, timeoutMs: number): Question {

@@ -18,11 +18,7 @@ export class Cancels {
     const arrived = this.logins.cancel(server, isWanted);
     this.underWay.add(arrived);
     void arrived.finally(() => this.underWay.delete(arrived));
-    const earlier = server.cancelling ?? Promise.resolve();
-    const both = Promise.all([earlier, arrived]).then(() => {
-      if (server.cancelling === both && server.state !== 'resetting') server.cancelling = undefined;
-    });
-    server.cancelling = both;
+    server.cancelSent(arrived);
     return arrived;
   }
 }

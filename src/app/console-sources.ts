@@ -2,6 +2,7 @@
  * What the admin console and the metrics see of the app: rows made on the fly. No decisions; actions are in
  * console/actions.ts.
  */
+import { shownState } from '../backend/server-state.ts';
 import type { ConsoleActions, ConsoleSources, DatabaseRow, PreparedRow } from '../console/sources.ts';
 import { listSettings } from '../config/show.ts';
 import type { Config } from '../config/config.ts';
@@ -89,17 +90,17 @@ function* serversOf(parts: SourceParts, database: DatabaseRuntime): Iterable<Ser
         database: database.name,
         user: pool.user,
         node: server.node.name,
-        state: server.state,
+        state: shownState(server.state),
         host: server.node.host,
         port: server.node.port,
         processId: server.processId,
-        hasTls: server.hasTls,
+        hasTls: server.login.hasTls,
         connectedAtMs: epochMs + server.connectedAtMs,
         requestAtMs: epochMs + server.requestAtMs,
         clientId: holders.get(server.id) ?? 0,
         preparedStatements: server.prepared.size,
         isCloseNeeded: server.isCloseNeeded,
-        serverVersion: server.parameters.get('server_version') ?? '',
+        serverVersion: server.login.parameters.get('server_version') ?? '',
       };
     }
   }
@@ -159,7 +160,7 @@ function databaseRow(parts: SourceParts, database: DatabaseRuntime): DatabaseRow
 function* preparedRows(parts: SourceParts): Iterable<PreparedRow> {
   const rows = new Map<string, { database: string; user: string; query: string; clients: number; servers: number }>();
   for (const session of parts.clients.sessions()) {
-    for (const statement of session.prepared.statements?.values() ?? []) {
+    for (const statement of session.prepared.all.values()) {
       const key = `${session.database.name}\0${session.user}\0${statement.serverName}`;
       const row = rows.get(key);
       if (row !== undefined) row.clients++;

@@ -54,9 +54,12 @@ export class ServerLogins {
         turn: services.turn,
         maxPreparedStatements: this.parts.config().pool.maxPreparedStatements,
         nowMs: services.nowMs(),
-        onClosed: (server, why) => {
-          services.log('debug', 'server_closed', why, { database: name, node: node.name, server: server.id });
-          onClosed(server);
+        owner: {
+          closed: (server, why) => {
+            services.log('debug', 'server_closed', why, { database: name, node: node.name, server: server.id });
+            onClosed(server);
+          },
+          unexpected: services.unexpected,
         },
       });
     } catch (error) {

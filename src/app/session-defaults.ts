@@ -60,7 +60,7 @@ export class DefaultsKeeper {
     for (const session of parts.sessions()) {
       const kept = keptDefaults(before, after, parts.serverUser(session.user));
       // In session mode it keeps its server.
-      if (kept.length > 0 && session.poolMode !== 'session') session.keepDefaults(kept);
+      if (kept.length > 0 && session.poolMode !== 'session') session.concerns.settings.keepDefaults(kept);
     }
     for (const pool of parts.pools()) if (!isSameFor(before, after, pool.user)) pool.reconnect();
     parts.onChange();

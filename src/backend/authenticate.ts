@@ -1,6 +1,6 @@
 /**
- * Weir as a client: answers what a server asks for when one logs in. Trust, password, md5 and SCRAM-SHA-256 (-PLUS), each
- * at most once and only in its order: a server that skips the end of SCRAM has not shown that it knows the password.
+ * Authenticates Weir to a server: trust, password, md5, SCRAM-SHA-256 and SCRAM-SHA-256-PLUS. Accepts the messages of a method
+ * once and in their order only: a server that skips the last message of SCRAM has not proven that it knows the password.
  * Called by backend/login.ts for every AuthenticationXxx message.
  */
 import type { KeyDeriver } from '../auth/keys.ts';
@@ -25,7 +25,7 @@ export interface Credentials {
   readonly channelBinding: Buffer | undefined;
 }
 
-/** What the server asks for cannot be answered with what is configured. */
+/** Weir has not got the password, or does not know the method, that the server asks for. */
 export class CannotAnswer extends Error {
   constructor(message: string) {
     super(message);
@@ -130,7 +130,7 @@ export class ServerAuthentication {
     if (!mechanisms.includes(mechanism)) {
       throw new CannotAnswer(`the server offers only ${mechanisms.filter(Boolean).join(', ').slice(0, 100)}`);
     }
-    // Before the server is told anything: can it be finished?
+    // Throws if there is no password, before anything is sent.
     if (this.knownScramKeys === undefined) this.plainPassword();
     const nonce = newNonce();
     const binding = isPlus ? channelBinding : channelBinding === undefined ? 'none' : 'not-offered';
@@ -141,7 +141,7 @@ export class ServerAuthentication {
     return passwordMessage(Buffer.concat([strings(mechanism), length, first]));
   }
 
-  /** A password that is configured comes before what a client has proven. */
+  /** The keys that a client has proven to know. A plain password in the configuration is used instead of them. */
   private get knownScramKeys(): ScramKeys | undefined {
     const { password, scramKeys } = this.credentials;
     return password === undefined || parseSecret(password).kind !== 'plain' ? scramKeys : undefined;

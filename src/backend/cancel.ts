@@ -1,12 +1,12 @@
 /**
- * Sends a CancelRequest to a server, over a connection of its own (with TLS where the log-in would use it). Resolves when
- * the server has closed that connection: then the signal was sent, and cannot hit a later query of the same server
- * process unseen. Called by whoever holds the server; the pool keeps it out of circulation meanwhile.
+ * Sends a CancelRequest to a server over a new connection, with TLS if log-ins use it. Resolves when the server has closed that
+ * connection: by then it has sent the signal to its process, so that a query sent later is not cancelled. Called by
+ * app/server-logins.ts. The pool hands the server connection to nobody meanwhile.
  */
 import type { Socket } from 'node:net';
 import type { NodeConfig, TlsSide } from '../config/config.ts';
 import { cancelRequest } from '../protocol/write.ts';
-import { TlsUnavailable, openSocket, tlsWishes } from './connect.ts';
+import { TlsUnavailable, openSocket, tlsAttempts } from './connect.ts';
 import { createDeadline } from './deadline.ts';
 import { ServerLoginError, transportError } from './login-error.ts';
 
@@ -16,11 +16,11 @@ export interface CancelOptions {
   readonly processId: number;
   readonly secretKey: Buffer;
   readonly timeoutMs: number;
-  /** Does what it is for still run? As long as it does, the server may take longer than `timeoutMs`. */
+  /** Does the statement still run that is to be cancelled? If so, a server that has not answered has `timeoutMs` once more. */
   readonly isWanted?: () => boolean;
 }
 
-function closed(socket: Socket, signal: AbortSignal): Promise<void> {
+function whenClosed(socket: Socket, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const onAbort = (): void => {
       socket.destroy();
@@ -28,7 +28,7 @@ function closed(socket: Socket, signal: AbortSignal): Promise<void> {
     };
     if (signal.aborted) return onAbort();
     signal.addEventListener('abort', onAbort, { once: true });
-    // A server that has read it closes; one that resets the connection may not have.
+    // A server that has read the request closes the connection. One that resets it may not have read it.
     let failure: Error | undefined;
     socket.once('error', (error) => (failure = error));
     socket.once('close', () => {
@@ -36,23 +36,23 @@ function closed(socket: Socket, signal: AbortSignal): Promise<void> {
       if (failure === undefined) resolve();
       else reject(failure);
     });
-    // Nothing is answered, but only a socket that is read notices its end.
+    // The server sends nothing, but a socket has to be read to notice that it was closed.
     socket.resume();
   });
 }
 
-/** Rejects with ServerLoginError if the request could not be delivered; whether it hit a query nobody can know. */
+/** Rejects with ServerLoginError if the request could not be delivered. Whether it has cancelled anything is not known. */
 export async function sendCancel(options: CancelOptions): Promise<void> {
   const { node, tls, processId, secretKey } = options;
   const toError = (message: string): Error => transportError(node, `cancel: ${message}`);
   const deadline = createDeadline(options.timeoutMs, undefined, toError, options.isWanted);
   let failure: unknown;
   try {
-    for (const wish of tlsWishes(tls)) {
+    for (const attempt of tlsAttempts(tls)) {
       try {
-        const socket = await openSocket({ node, tls, wish, signal: deadline.signal });
+        const socket = await openSocket({ node, tls, attempt, signal: deadline.signal });
         socket.write(cancelRequest(processId, secretKey));
-        await closed(socket, deadline.signal);
+        await whenClosed(socket, deadline.signal);
         return;
       } catch (error) {
         failure = error;

@@ -1,6 +1,5 @@
 /**
- * Opens a socket to a server, with or without TLS, as libpq's sslmode has it; everything after that is the caller's.
- * Called by backend/login.ts and backend/cancel.ts.
+ * Opens a socket to a server, with or without TLS, as libpq's sslmode does. Sends nothing but SSLRequest. Called by backend/login.ts and backend/cancel.ts.
  */
 import type { Socket } from 'node:net';
 import { connect as connectTcp } from 'node:net';
@@ -15,21 +14,21 @@ import { sslRequest } from '../protocol/write.ts';
 import { connectTarget, isSocketDir } from '../util/where.ts';
 import { transportError } from './login-error.ts';
 
-/** Whether to ask for TLS: no; yes, and go on without if the server has none; yes, or not at all. */
-export type TlsWish = 'no' | 'if-offered' | 'yes';
+/** A way to connect: without TLS; with TLS if the server offers it, else without; with TLS only. */
+export type TlsAttempt = 'no' | 'if-offered' | 'yes';
 
 export interface OpenOptions {
   readonly node: NodeConfig;
   readonly tls: TlsSide;
-  readonly wish: TlsWish;
-  /** Ends whatever is going on: deadline or the caller's change of mind. Its reason is the error. */
+  readonly attempt: TlsAttempt;
+  /** Aborted when the time is over, or by the caller. Its reason is what openSocket() rejects with. */
   readonly signal: AbortSignal;
 }
 
 const keepAliveInitialDelayMs = 60_000;
 
-/** Every way of connecting for a mode, in the order in which they are tried. */
-export function tlsWishes(side: TlsSide): readonly TlsWish[] {
+/** The ways to connect in a mode of tls.server, in the order in which they are tried. */
+export function tlsAttempts(side: TlsSide): readonly TlsAttempt[] {
   switch (side.mode) {
     case 'disable':
       return ['no'];
@@ -44,7 +43,7 @@ export function tlsWishes(side: TlsSide): readonly TlsWish[] {
   }
 }
 
-/** TLS is not to be had this way: not offered, or the handshake failed. Another way may be tried. */
+/** The server does not offer TLS, or the handshake failed. The next way to connect may be tried. */
 export class TlsUnavailable extends Error {
   constructor(message: string, cause?: unknown) {
     super(message, { cause });
@@ -52,7 +51,7 @@ export class TlsUnavailable extends Error {
   }
 }
 
-/** Resolves at `event`; rejects on error, close or abort, with the socket destroyed. */
+/** Resolves at `event`. On error, close or abort it destroys the socket and rejects. */
 function waitFor(socket: Socket, event: 'connect' | 'secureConnect', signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const settle = (error: unknown): void => {
@@ -99,7 +98,7 @@ async function openTcp(node: NodeConfig, signal: AbortSignal): Promise<Socket> {
   return socket;
 }
 
-/** Exactly one byte answers SSLRequest; whatever else is there was not encrypted, and is not to be trusted. */
+/** The answer to SSLRequest is one byte. Anything behind it was not encrypted, so somebody else may have sent it: an error. */
 async function askForTls(socket: Socket, signal: AbortSignal): Promise<boolean> {
   const reader = new MessageReader(socket, undefined);
   const onAbort = (): void => reader.fail(signal.reason as Error);
@@ -121,17 +120,17 @@ async function askForTls(socket: Socket, signal: AbortSignal): Promise<boolean> 
 }
 
 /**
- * A connected socket, paused, without listeners but one against unhandled errors. Rejects with ServerLoginError,
+ * Returns a connected socket, paused, with a listener that ignores errors and no other. Rejects with ServerLoginError,
  * TlsUnavailable, TlsSettingError, ProtocolError, ReadError, or the reason of `signal`.
  */
-export async function openSocket({ node, tls, wish, signal }: OpenOptions): Promise<Socket | TLSSocket> {
+export async function openSocket({ node, tls, attempt, signal }: OpenOptions): Promise<Socket | TLSSocket> {
   // No TLS over Unix sockets, as in libpq.
-  const options = wish === 'no' || isSocketDir(node.host) ? undefined : serverTlsOptions(tls, node.host);
+  const options = attempt === 'no' || isSocketDir(node.host) ? undefined : serverTlsOptions(tls, node.host);
   const plain = await openTcp(node, signal);
   try {
     if (options === undefined) return plain;
     if (!(await askForTls(plain, signal))) {
-      if (wish === 'if-offered') return plain;
+      if (attempt === 'if-offered') return plain;
       throw new TlsUnavailable(`the server does not offer TLS, but tls.server.mode is ${tls.mode}`);
     }
     const secure = connectTls({ ...options, socket: plain });

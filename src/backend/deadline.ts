@@ -1,24 +1,24 @@
 /**
- * One AbortSignal for "it took too long" and "the caller changed its mind". Called by backend/login.ts and cancel.ts.
+ * One AbortSignal that is aborted when a time limit is over, or when the caller's own signal is. Called by backend/login.ts and cancel.ts.
  */
 
 export interface Deadline {
   /** Its reason is an error made by `toError`. */
   readonly signal: AbortSignal;
-  /** Must be called when all is over. */
+  /** Must be called at the end: it stops the timer. */
   clear(): void;
 }
 
-/** @param isPatient asked when the time is over: true grants as much once more */
+/** @param mayTakeLonger asked when the time is over; true: it gets as much time once more */
 export function createDeadline(
   timeoutMs: number,
   outer: AbortSignal | undefined,
   toError: (message: string) => Error,
-  isPatient: () => boolean = () => false,
+  mayTakeLonger: () => boolean = () => false,
 ): Deadline {
   const controller = new AbortController();
   const timer = setInterval(() => {
-    if (!isPatient()) controller.abort(toError(`timed out after ${timeoutMs} ms`));
+    if (!mayTakeLonger()) controller.abort(toError(`timed out after ${timeoutMs} ms`));
   }, timeoutMs);
   const onAbort = (): void => controller.abort(toError('given up by Weir'));
   if (outer?.aborted === true) onAbort();

@@ -1,20 +1,20 @@
 /**
- * Who has a server: one client, or in a lane (pool/lanes.ts) several. All of them must hear when it is gone, also one that
- * is owed nothing yet; and nobody may ask a server that is gone already and wait for its answer. Used by server.ts and
- * incoming.ts.
+ * The clients that have a server connection: one, or several in a lane (pool/lanes.ts). All of them are told when it is closed,
+ * also those that wait for no answer. A client that sends something to a closed connection is told, too. Used by server.ts
+ * and incoming.ts.
  */
 import type { AnswerReceiver } from './receiver.ts';
 
 export class Holders {
   private readonly list: AnswerReceiver[] = [];
-  /** They have asked a server that was gone, and have not been told yet. */
+  /** They have sent something to a closed connection, and have not been told yet. */
   private late: Set<AnswerReceiver> | undefined;
 
   get count(): number {
     return this.list.length;
   }
 
-  /** The last one that came: it hears what nobody asked for. */
+  /** The one that came last: it gets the messages that nobody has asked for. */
   get last(): AnswerReceiver | undefined {
     return this.list[this.list.length - 1];
   }
@@ -33,18 +33,21 @@ export class Holders {
     if (at !== -1) this.list[at] = to;
   }
 
-  /** The server takes bytes again. */
+  /** The socket to the server takes bytes again. */
   drained(): void {
     for (const each of this.list) each.drained();
   }
 
-  /** Those who are owed something, in that order, and then those who only have it; each once. */
-  withThoseOwed(owed: readonly AnswerReceiver[]): Set<AnswerReceiver> {
+  /** All who must be told of the end, each once: those who are owed answers, in that order, then the others. */
+  toBeTold(owed: readonly AnswerReceiver[]): Set<AnswerReceiver> {
     return new Set([...owed, ...this.list]);
   }
 
-  /** Calls `tell` when `receiver` has done what it is about: it is in the middle of sending. Once, however much it sends. */
-  tooLate(receiver: AnswerReceiver, tell: (receiver: AnswerReceiver) => void): void {
+  /**
+   * `receiver` has sent something to a closed connection. Calls `tell` in a microtask, because the receiver is in the middle
+   * of sending; once, however much it sends.
+   */
+  sentTooLate(receiver: AnswerReceiver, tell: (receiver: AnswerReceiver) => void): void {
     if (this.late !== undefined) return void this.late.add(receiver);
     const late = (this.late = new Set([receiver]));
     queueMicrotask(() => {

@@ -1,45 +1,45 @@
 /**
- * What a server sends, message by message: whose it is, what it ends, what Weir itself has to know of it. Hands bytes on
- * in as few pieces as it can. Sends and closes nothing, but for the question how a failed COPY ended (recount.ts).
- * Made by server.ts.
+ * Reads what a server sends, message by message: passes each to its receiver, removes answers from the queue, and notes what
+ * Weir itself must know, such as the transaction status. Relays bytes in as few pieces as possible. Closes nothing, and sends
+ * nothing but the messages that count Syncs when a COPY has failed (sync-count.ts). Made by server.ts.
  */
-import { Backend, describeType } from '../protocol/codes.ts';
+import { Backend, TxStatus, describeType } from '../protocol/codes.ts';
 import { AnswerQueue, endsBatch, Owed, type Answer } from '../protocol/answers.ts';
 import { FrameScanner, type FrameSink } from '../protocol/scanner.ts';
 import { ProtocolError, readErrorFields, readPair } from '../protocol/read.ts';
 import type { Holders } from './holders.ts';
-import type { Farewell } from './last-words.ts';
+import type { ConnectionEnd } from './connection-end.ts';
+import type { LoginResult } from './login-result.ts';
 import type { AnswerReceiver } from './receiver.ts';
-import { countingMark, Recount } from './recount.ts';
-import { Run } from './run.ts';
-import { mayStreamMessage, nameSender, readyStatus, sayError, wholeAnswerTo } from './server-options.ts';
+import { countingMessages, SyncCount } from './sync-count.ts';
+import { RelaySpan } from './relay-span.ts';
+import { mayStreamMessage, readyStatus, relayError, replaceSenderId, wholeAnswerTo } from './message-rules.ts';
 
-/** The connection that it comes in on. */
-export interface Speaker {
-  readonly processId: number;
-  /** What the server reports (ParameterStatus). */
-  readonly parameters: Map<string, string>;
-  txStatus: number;
-  /** The beginning of a message was sent, the rest is still to come. */
-  readonly isMidMessage: boolean;
+/** The connection that the messages come in on. */
+export interface MessageSource {
+  readonly login: LoginResult;
   send(bytes: Buffer): void;
 }
 
 export class Incoming implements FrameSink {
   readonly answers = new AnswerQueue<AnswerReceiver>();
-  private readonly server: Speaker;
+  /** The transaction status in the last ReadyForQuery (TxStatus). */
+  txStatus: number = TxStatus.Idle;
+  /** The beginning of a message to the server was sent, and the rest is still to come. */
+  isMidMessage = false;
+  private readonly server: MessageSource;
   private readonly holders: Holders;
-  private readonly farewell: Farewell;
+  private readonly connectionEnd: ConnectionEnd;
   private readonly scanner: FrameScanner;
-  private readonly relaying = new Run();
-  private recount: Recount | undefined;
-  /** Receiver of the frame that is being streamed; undefined: nobody. */
+  private readonly relaying = new RelaySpan();
+  private syncCount: SyncCount | undefined;
+  /** Receiver of the large message that is being relayed in pieces; undefined: there is none. */
   streamFor: AnswerReceiver | undefined;
 
-  constructor(server: Speaker, holders: Holders, farewell: Farewell) {
+  constructor(server: MessageSource, holders: Holders, connectionEnd: ConnectionEnd) {
     this.server = server;
     this.holders = holders;
-    this.farewell = farewell;
+    this.connectionEnd = connectionEnd;
     this.scanner = new FrameScanner(this);
   }
 
@@ -49,12 +49,12 @@ export class Incoming implements FrameSink {
       this.relaying.flush();
     } catch (error) {
       this.relaying.drop();
-      this.farewell.brokenBy(error);
+      this.connectionEnd.messageFailed(error);
       throw error;
     }
   }
 
-  /** True: what was undone by `from` happens all the same. */
+  /** The answers owed to `from` go to `to`. True: some were undone (Answer.undo), but the server carries them out. */
   handOver(from: AnswerReceiver, to: AnswerReceiver): boolean {
     if (this.relaying.isFor(from)) this.relaying.flush();
     if (this.streamFor === from) this.streamFor = to;
@@ -89,7 +89,7 @@ export class Incoming implements FrameSink {
     return true;
   }
 
-  /** Everything but rows that arrived whole. */
+  /** All messages except DataRow and CopyData that have arrived whole. */
   private message(type: number, buffer: Buffer, start: number, end: number): void {
     switch (type) {
       case Backend.ErrorResponse:
@@ -99,7 +99,7 @@ export class Incoming implements FrameSink {
       case Backend.ParameterStatus:
         return this.asynchronous(type, buffer, start, end);
     }
-    if (this.recount !== undefined) return this.countReady(this.recount, type, buffer, start, end);
+    if (this.syncCount !== undefined) return this.countReady(this.syncCount, type, buffer, start, end);
     const head = this.answers.head() ?? this.unexpected(type);
     if (!head.isSkipped) this.relaying.add(head.receiver, buffer, start, end);
     switch (type) {
@@ -118,7 +118,7 @@ export class Incoming implements FrameSink {
       case Backend.PortalSuspended:
         if (head.kind !== Owed.Query && head.kind !== Owed.Execute) this.unexpected(type);
         head.receiver.completed(type, head, buffer, start + 5, end);
-        if (head.kind === Owed.Execute) this.next();
+        if (head.kind === Owed.Execute) this.headAnswered();
         return;
       case Backend.CopyInResponse:
       case Backend.CopyBothResponse:
@@ -130,7 +130,7 @@ export class Incoming implements FrameSink {
       case Backend.BindComplete:
       case Backend.CloseComplete:
         if (head.kind !== wholeAnswerTo.get(type)) this.unexpected(type);
-        return this.next();
+        return this.headAnswered();
       case Backend.ReadyForQuery:
         return this.readyForQuery(head, readyStatus(buffer.subarray(start + 5, end), this.answers.isInCopy));
       default:
@@ -141,15 +141,15 @@ export class Incoming implements FrameSink {
   private description(type: number, head: Answer<AnswerReceiver>, buffer: Buffer, start: number, end: number): void {
     if (head.described !== undefined) this.relaying.flush();
     head.noteDescription(type, buffer, start, end);
-    if (type !== Backend.ParameterDescription) this.next();
+    if (type !== Backend.ParameterDescription) this.headAnswered();
   }
 
   private readyForQuery(head: Answer<AnswerReceiver>, status: number): void {
     if (!endsBatch(head.kind)) this.unexpected(Backend.ReadyForQuery);
-    this.server.txStatus = status;
-    this.farewell.goesOn();
+    this.txStatus = status;
+    this.connectionEnd.answerCame();
     this.relaying.flush();
-    this.next();
+    this.headAnswered();
     if (!head.isSkipped) head.receiver.ready(status);
   }
 
@@ -157,26 +157,27 @@ export class Incoming implements FrameSink {
     this.relaying.flush();
     const isCut = buffer.readInt32BE(start + 1) + 1 > end - start;
     const fields = readErrorFields(buffer, start + 5, end, isCut);
-    if (this.farewell.heardError(fields, isCut, buffer, start, end)) return void (this.streamFor = undefined);
+    if (this.connectionEnd.errorCame(fields, isCut, buffer, start, end)) return void (this.streamFor = undefined);
     const head = this.answers.head() ?? this.unexpected(Backend.ErrorResponse);
-    sayError(head, fields, isCut, buffer, start, end);
-    if (this.answers.failed()) this.recount = new Recount(head.receiver);
-    if (this.recount !== undefined && !this.server.isMidMessage) this.server.send(countingMark);
-    this.sayFakes();
+    relayError(head, fields, isCut, buffer, start, end);
+    if (this.answers.failed()) this.syncCount = new SyncCount(head.receiver);
+    if (this.syncCount !== undefined && !this.isMidMessage) this.server.send(countingMessages);
+    this.relayFakes();
   }
 
-  /** The last piece of a message was sent: now the server can be asked what it has made of those before. */
+  /** The last piece of a message to the server was sent. Before that, nothing else could be sent. */
   messageEnded(): void {
-    if (this.recount !== undefined) this.server.send(countingMark);
+    this.isMidMessage = false;
+    if (this.syncCount !== undefined) this.server.send(countingMessages);
   }
 
-  private countReady(recount: Recount, type: number, buffer: Buffer, start: number, end: number): void {
-    const readies = recount.heard(type) ?? this.unexpected(type);
+  private countReady(syncCount: SyncCount, type: number, buffer: Buffer, start: number, end: number): void {
+    const readies = syncCount.received(type) ?? this.unexpected(type);
     if (readies === 'more') return;
-    this.recount = undefined;
+    this.syncCount = undefined;
     this.answers.counted();
-    this.server.txStatus = readyStatus(buffer.subarray(start + 5, end), false);
-    recount.receiver.recounted?.(readies, this.server.txStatus);
+    this.txStatus = readyStatus(buffer.subarray(start + 5, end), false);
+    syncCount.receiver.recounted?.(readies, this.txStatus);
   }
 
   /** Messages that can come at any time. */
@@ -184,27 +185,28 @@ export class Incoming implements FrameSink {
     const head = this.answers.head();
     const isNotification = type === Backend.NotificationResponse;
     const receiver = !isNotification && head?.isSkipped === false ? head.receiver : this.holders.last;
-    if (isNotification) nameSender(buffer, start, this.server.processId, receiver?.processId);
+    if (isNotification) replaceSenderId(buffer, start, this.server.login.processId, receiver?.processId);
     if (type === Backend.ParameterStatus) {
       const [name, value] = readPair(buffer, start + 5, end);
-      this.server.parameters.set(name, value);
+      this.server.login.parameters.set(name, value);
       this.relaying.flush();
       return receiver?.parameterChanged(name, value, buffer.subarray(start, end));
     }
-    // By itself: whoever keeps answers back looks at it.
+    // A notice is relayed by itself: a receiver that holds back an answer looks whether it is the server's final message.
     this.relaying.flush();
-    if (type === Backend.NoticeResponse) this.farewell.heardNotice(buffer, start, end, receiver);
+    if (type === Backend.NoticeResponse) this.connectionEnd.noticeCame(buffer, start, end, receiver);
     if (receiver !== undefined) this.relaying.add(receiver, buffer, start, end);
     if (type === Backend.NoticeResponse) receiver?.noticed();
   }
 
-  private next(): void {
+  /** The answer at the head of the queue is complete. */
+  private headAnswered(): void {
     this.answers.shift();
-    this.sayFakes();
+    this.relayFakes();
   }
 
-  /** Those whose turn it is. */
-  sayFakes(): void {
+  /** Relays Weir's own messages at the head of the queue. */
+  relayFakes(): void {
     for (let head = this.answers.head(); head !== undefined; head = this.answers.head()) {
       const { kind, bytes, receiver, reached } = head;
       if (kind !== Owed.Fake) return;

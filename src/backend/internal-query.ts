@@ -4,10 +4,11 @@
 import { Answer, Owed } from '../protocol/answers.ts';
 import { Backend } from '../protocol/codes.ts';
 import { query } from '../protocol/write.ts';
+import type { PreparedSet } from './prepared-set.ts';
 import type { AnswerReceiver } from './receiver.ts';
 
 interface Target {
-  unnamed: unknown;
+  readonly prepared: PreparedSet;
   owe(answer: Answer<AnswerReceiver>): void;
   send(bytes: Buffer): void;
 }
@@ -36,14 +37,14 @@ export function runInternal(server: Target, sql: string): Promise<string | undef
       ready: () => (problem === undefined ? resolve(value) : reject(new Error(problem))),
       lost: ({ why }) => reject(new Error(why)),
     };
-    // A Query takes the unnamed statement away.
-    server.unnamed = undefined;
+    // A simple Query removes the unnamed statement.
+    server.prepared.unnamed = undefined;
     server.owe(new Answer(Owed.Query, receiver));
     server.send(query(sql));
   });
 }
 
-/** Of messages in whole, the first value of the first DataRow; undefined: there is none, or it is NULL. */
+/** The first value of the first DataRow among whole messages; undefined: there is none, or it is NULL. */
 function firstValue(buffer: Buffer, start: number, end: number): string | undefined {
   for (let at = start; at + 5 <= end; at += 1 + buffer.readInt32BE(at + 1)) {
     if (buffer[at] !== Backend.DataRow) continue;

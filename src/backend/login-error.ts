@@ -3,7 +3,7 @@
  */
 import type { NodeConfig } from '../config/config.ts';
 
-/** What the server (or the way to it) said. */
+/** The fields of the server's ErrorResponse; or why the server could not be reached, in the same form. */
 export interface LoginProblem {
   readonly sqlstate: string;
   readonly severity: string;
@@ -18,7 +18,7 @@ export class ServerLoginError extends Error {
   readonly severity: string;
   readonly detail: string | undefined;
   readonly hint: string | undefined;
-  /** The server never said anything: refused, unreachable, timed out, TLS failed, not PostgreSQL. */
+  /** The server has sent no ErrorResponse: refused, unreachable, timed out, TLS failed, not PostgreSQL. */
   readonly isTransport: boolean;
 
   constructor(node: NodeConfig, problem: LoginProblem, options: { isTransport?: boolean; cause?: unknown } = {}) {
@@ -32,7 +32,7 @@ export class ServerLoginError extends Error {
     this.isTransport = options.isTransport ?? false;
   }
 
-  /** too_many_connections: fewer connections, not another try. */
+  /** too_many_connections: another try is useless before connections are closed. */
   get isServerFull(): boolean {
     return this.sqlstate === '53300';
   }
@@ -46,7 +46,7 @@ export class ServerLoginError extends Error {
     return this.sqlstate === '3D000';
   }
 
-  /** Another try of the same log-in would end the same way: who are you, no such database, no CONNECT privilege. */
+  /** Another try of the same log-in would fail the same way: authentication, no such database, no CONNECT privilege. */
   get isFinal(): boolean {
     return this.isAuth || this.isUnknownDatabase || this.sqlstate === '42501';
   }
@@ -57,12 +57,12 @@ export class ServerLoginError extends Error {
   }
 }
 
-/** sqlclient_unable_to_establish_sqlconnection: for whatever is not the server's own word. */
+/** For what the server has not reported itself: sqlclient_unable_to_establish_sqlconnection. */
 export function transportError(node: NodeConfig, message: string, cause?: unknown): ServerLoginError {
   return new ServerLoginError(node, { sqlstate: '08001', severity: 'FATAL', message }, { isTransport: true, cause });
 }
 
-/** Weir itself cannot answer what the server asks for. */
+/** Weir cannot authenticate in the way that the server asks for. */
 export function authError(node: NodeConfig, message: string): ServerLoginError {
   return new ServerLoginError(node, { sqlstate: '28000', severity: 'FATAL', message });
 }

@@ -1,7 +1,7 @@
 /**
- * Logs in to one PostgreSQL: connect, TLS, StartupMessage, authentication, up to the first ReadyForQuery. The server is
- * not trusted: everything it sends has a bound, and all of it one deadline. Does not retry; the pool decides that.
- * Called by pool/; what it returns becomes a ServerConnection.
+ * Logs in to PostgreSQL: connect, TLS, StartupMessage, authentication, up to the first ReadyForQuery. Bounds the size and the
+ * number of the server's messages, and the time for all of it. Does not try again: pool/logins.ts does. Called by
+ * app/server-logins.ts, which makes a ServerConnection of the result, and by app/auth-query.ts.
  */
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
@@ -15,7 +15,7 @@ import { Backend, TxStatus, describeType, maxAuthMessageLength } from '../protoc
 import { ProtocolError, readErrorFields, readPair } from '../protocol/read.ts';
 import { frame, startupMessage } from '../protocol/write.ts';
 import { CannotAnswer, ServerAuthentication } from './authenticate.ts';
-import { TlsUnavailable, openSocket, tlsWishes } from './connect.ts';
+import { TlsUnavailable, openSocket, tlsAttempts } from './connect.ts';
 import { createDeadline } from './deadline.ts';
 import { ServerLoginError, authError, transportError } from './login-error.ts';
 
@@ -28,7 +28,7 @@ export interface ConnectOptions {
   /** Also an md5 hash ("md5" and 32 hex digits), good for servers that ask for md5. */
   readonly password: string | undefined;
   readonly tls: TlsSide;
-  /** For all of it. */
+  /** For the whole log-in. */
   readonly timeoutMs: number;
   /** Further startup parameters. */
   readonly parameters?: Readonly<Record<string, string>>;
@@ -41,7 +41,7 @@ export interface ConnectOptions {
 
 /** A connection that is ready for queries. */
 export interface ServerLink {
-  /** Paused; see LoggedInClient. */
+  /** Paused. */
   readonly socket: Socket | TLSSocket;
   /** Bytes behind ReadyForQuery; as a rule none. */
   readonly leftover: Buffer;
@@ -58,7 +58,7 @@ export interface ServerLink {
 /** PostgreSQL sends about twenty before the first ReadyForQuery. */
 const maxLoginMessages = 1_000;
 const maxCancelKeyBytes = 256;
-/** Of what a server remarks during log-in; the rest is left out. */
+/** NoticeResponse messages of one log-in that do not fit in are dropped. */
 const maxNoticeBytes = 16 * 1024;
 
 /** Rejects with ServerLoginError, whatever went wrong. */
@@ -67,16 +67,16 @@ export async function connectServer(options: ConnectOptions): Promise<ServerLink
   const deadline = createDeadline(options.timeoutMs, options.signal, (message) => transportError(node, message));
   let failure: unknown;
   try {
-    for (const wish of tlsWishes(tls)) {
+    for (const attempt of tlsAttempts(tls)) {
       let hasTls = false;
       try {
-        const socket = await openSocket({ node, tls, wish, signal: deadline.signal });
+        const socket = await openSocket({ node, tls, attempt, signal: deadline.signal });
         hasTls = socket instanceof TLSSocket;
         return await logIn(socket, options, deadline.signal);
       } catch (error) {
-        // "No TLS there" must not hide why the first way was refused.
+        // If the second way only fails because there is no TLS, the error of the first way says more.
         if (!(error instanceof TlsUnavailable) || failure === undefined) failure = error;
-        const isRefusedThisWay = isRejectedByHba(error) && hasTls === (wish === 'if-offered');
+        const isRefusedThisWay = isRejectedByHba(error) && hasTls === (attempt === 'if-offered');
         if (!(error instanceof TlsUnavailable) && !isRefusedThisWay) break;
       }
     }
@@ -86,7 +86,7 @@ export async function connectServer(options: ConnectOptions): Promise<ServerLink
   }
 }
 
-/** pg_hba.conf may have another mind about connections with (or without) TLS. */
+/** pg_hba.conf may accept with TLS (hostssl) what it rejects without, or the other way round (hostnossl). */
 const isRejectedByHba = (error: unknown): boolean =>
   error instanceof ServerLoginError && !error.isTransport && error.sqlstate === '28000';
 
@@ -109,7 +109,7 @@ function peerEndPoint(socket: Socket | TLSSocket): Buffer | undefined {
   return shown === undefined ? undefined : endPointHash(shown.raw);
 }
 
-/** The conversation; the socket is destroyed if it fails. */
+/** Exchanges the messages of the log-in. If it fails, the socket is destroyed. */
 async function logIn(socket: Socket | TLSSocket, options: ConnectOptions, signal: AbortSignal): Promise<ServerLink> {
   const { user, database, password, parameters, scramKeys } = options;
   const reader = new MessageReader(socket, undefined);
@@ -125,15 +125,15 @@ async function logIn(socket: Socket | TLSSocket, options: ConnectOptions, signal
       keys,
       channelBinding: peerEndPoint(socket),
     });
-    const conversation = new Conversation(options, authentication);
+    const messages = new LoginMessages(options, authentication);
     socket.write(startupMessage({ ...parameters, user, database }));
-    for (let count = 0; !conversation.isReady; count++) {
+    for (let count = 0; !messages.isReady; count++) {
       if (count === maxLoginMessages) throw new ProtocolError(`more than ${maxLoginMessages} messages during log-in`);
       const { type, body } = await reader.next(maxAuthMessageLength);
-      const answer = await conversation.handle(type, body);
+      const answer = await messages.handle(type, body);
       if (answer !== undefined) socket.write(answer);
     }
-    const { reported, notices, processId, secretKey } = conversation;
+    const { reported, notices, processId, secretKey } = messages;
     const hasTls = socket instanceof TLSSocket;
     return { socket, leftover: reader.detach(), parameters: reported, notices, processId, secretKey, hasTls };
   } catch (error) {
@@ -145,8 +145,8 @@ async function logIn(socket: Socket | TLSSocket, options: ConnectOptions, signal
   }
 }
 
-/** What a server says between StartupMessage and ReadyForQuery, in the only order in which it may. */
-class Conversation {
+/** The server's messages between StartupMessage and ReadyForQuery. In another order they are an error. */
+class LoginMessages {
   readonly reported = new Map<string, string>();
   readonly notices: Buffer[] = [];
   private noticeBytes = 0;
@@ -161,7 +161,7 @@ class Conversation {
     this.authentication = authentication;
   }
 
-  /** What to answer, if anything. */
+  /** Returns the message to answer with; undefined: none. */
   async handle(type: number, body: Buffer): Promise<Buffer | undefined> {
     if (type === Backend.ErrorResponse) throw this.toError(body);
     if (type === Backend.NoticeResponse) {
@@ -173,14 +173,14 @@ class Conversation {
       return undefined;
     }
     if (type === Backend.Authentication) return this.authentication.answer(body);
-    // 3.0 was asked for and no option: there is nothing to give up. 3.2 is not asked for, as by libpq: servers and
-    // other poolers that are older than negotiation would refuse it, for nothing but longer cancel keys.
+    // Weir asks for protocol 3.0 and for no option, so there is nothing to negotiate. Like libpq, it does not ask for 3.2:
+    // old servers and poolers that cannot negotiate would refuse it, and all that it adds are longer cancel keys.
     if (type === Backend.NegotiateProtocolVersion) return undefined;
     throw new ProtocolError(`message ${describeType(type)} before authentication`);
   }
 
   private noteNotice(body: Buffer): void {
-    // Whoever is told of it later relies on its form.
+    // Throws if it is malformed: those who read it later do not check.
     readErrorFields(body, 0, body.length);
     this.noticeBytes += body.length;
     if (this.noticeBytes <= maxNoticeBytes) this.notices.push(frame(Backend.NoticeResponse, body));

@@ -1,8 +1,10 @@
 /**
- * Which of Weir's prepared statements one server connection has, least recently used first.
- * Only the bookkeeping: whoever gets a name to close sends the Close.
+ * The names of the prepared statements that a server connection has, least recently used first. Sends nothing: whoever gets
+ * a name from add() must send the Close. Used by request/prepared/.
  */
 export class PreparedSet {
+  /** Identity of the unnamed statement. */
+  unnamed: unknown = undefined;
   private readonly names = new Set<string>();
   private readonly limit: number;
 
@@ -19,14 +21,14 @@ export class PreparedSet {
     return this.names.has(name);
   }
 
-  /** Is it there? It becomes the most recently used. */
+  /** Is it there? If so, it becomes the most recently used. */
   use(name: string): boolean {
     if (!this.names.delete(name)) return false;
     this.names.add(name);
     return true;
   }
 
-  /** Notes a new one; returns the name that has to be closed for it, if any. */
+  /** Notes a new one. Returns the name of another one that has to be closed, if there are too many. */
   add(name: string): string | undefined {
     let evicted: string | undefined;
     if (this.names.size >= this.limit) {
@@ -41,7 +43,7 @@ export class PreparedSet {
     return [...this.names];
   }
 
-  /** It is there after all: its Close was skipped. */
+  /** The server has skipped its Close, so it is still there. */
   restore(name: string): void {
     this.names.add(name);
   }

@@ -1,28 +1,29 @@
 /**
- * What a server connection asks of whoever is owed its answers. A session is one; so is a query of Weir's own. Types only.
+ * What a server connection calls on the receiver of its answers: a client's session, or a query of Weir's own. Types only.
  */
 import type { Answer } from '../protocol/answers.ts';
 
-export interface LastWords {
+/** What a server sends before it closes the connection, if it says why (connection-end.ts). */
+export interface FinalMessage {
   readonly sqlstate: string;
   readonly hasHint: boolean;
   /** The whole message, as it came. */
   readonly frame: Buffer;
-  /** Who has been given it already: a WARNING may also be one behind which the connection goes on. */
-  readonly toldTo: AnswerReceiver | undefined;
+  /** To whom it was relayed: a WARNING is relayed when it comes, because the connection may go on. undefined: to nobody yet. */
+  readonly relayedTo: AnswerReceiver | undefined;
 }
 
-/** How a connection has ended, for those who had it. */
+/** How a connection has ended, for those who had it or were owed an answer. */
 export interface End {
   /** One line, for people. */
   readonly why: string;
-  /** undefined: the server said nothing, or the message is not here as a whole. */
-  readonly words: LastWords | undefined;
-  /** It was not Weir that ended it, nor a limit that the session has set for itself. */
+  /** undefined: the server has sent none, or only its beginning is known. */
+  readonly finalMessage: FinalMessage | undefined;
+  /** Neither Weir has closed it nor a time limit of the session itself (idle_session_timeout, for example). */
   readonly isNodeAtFault: boolean;
 }
 
-/** Whoever is owed answers. All calls are synchronous, in the order of the server's messages. */
+/** All calls are synchronous, in the order of the server's messages. */
 export interface AnswerReceiver {
   /** Bytes for the client: whole frames or pieces of a large one, buffer[start, end). */
   relay(buffer: Buffer, start: number, end: number): void;
@@ -30,26 +31,29 @@ export interface AnswerReceiver {
   completed(type: number, answer: Answer<AnswerReceiver>, buffer: Buffer, start: number, end: number): void;
   /** ErrorResponse (its frame in buffer[start, end), perhaps only its beginning): the receiver relays it or not. */
   errored(fields: Map<string, string>, buffer: Buffer, start: number, end: number): void;
+  /** A NoticeResponse was relayed. */
   noticed(): void;
   /** ParameterStatus, the whole frame: the receiver relays it or not. */
   parameterChanged(name: string, value: string, frame: Buffer): void;
   /** ReadyForQuery was relayed; `status` as in TxStatus. */
   ready(status: number): void;
   /**
-   * The connection died while something was owed, or while it was held. Called once. `isMidMessage`: the beginning of a
-   * message was relayed, and its end will never come. `isOwed`: an answer to it is missing.
+   * The connection is closed, and the receiver has it or is owed an answer. Called once. `isMidMessage`: the beginning of a
+   * message was relayed, and its end will never come. `isOwed`: it is owed an answer.
    */
   lost(end: End, isMidMessage: boolean, isOwed: boolean): void;
-  /** Nothing of its answer has come, and whoever is ahead of it takes too long: it may leave and ask elsewhere. */
+  /** In a lane, nothing of its answer has come, because an answer before it takes too long. It may run its read elsewhere. */
   heldUp(why: string): void;
-  /** Of a COPY that has failed so many ReadyForQuery came: one for each Sync behind the mistake. Absent: it sends no COPY. */
+  /** Its COPY FROM STDIN has failed, and `readies` of the Syncs that it has sent meanwhile were answered. Absent: it sends no COPY. */
   recounted?(readies: number, status: number): void;
-  /** Nobody would notice if the connection were closed now. Absent: the same as true. */
+  /** If the connection were closed now, its client would not notice. Absent: the same as true. */
   mayLose?(): boolean;
-  /** What its client takes for the pid of the server. Absent: it has no client. */
+  /** Its client must keep the server (pins of the session). Absent: it need not. */
+  readonly isPinned?: boolean;
+  /** The process ID that its client was given in BackendKeyData. Absent: it has no client. */
   readonly processId?: number;
-  /** It does not take bytes as fast as it is given them: the server is not read meanwhile. Absent: never. */
+  /** Its client takes bytes more slowly than they come. The server is not read meanwhile. Absent: never. */
   readonly isFull?: boolean;
-  /** The server takes bytes again. */
+  /** The socket to the server takes bytes again. */
   drained(): void;
 }

@@ -1,160 +1,204 @@
 /**
- * One logged-in connection to one PostgreSQL: sends what it is given, and notes what is owed for it; what comes back is
- * incoming.ts's. Does not know clients, pools or routing: a session is an AnswerReceiver, the pool is told through
- * `onClosed`.
+ * A connection to PostgreSQL after its log-in: sends messages, notes which answers they bring, and moves through the states of
+ * server-state.ts. incoming.ts reads the answers. Does not know clients, pools or routing: a client is an AnswerReceiver, and
+ * the pool is told of the end through ServerOwner. Made by app/server-logins.ts.
  */
-import { TxStatus } from '../protocol/codes.ts';
 import { Owed, type Answer, type AnswerQueue } from '../protocol/answers.ts';
 import { terminate } from '../protocol/write.ts';
 import { mayReadFor } from '../net/flow.ts';
 import { Wire, type WireHandler } from '../net/wire.ts';
 import type { NodeConfig } from '../config/config.ts';
-import type { ServerState } from '../pool/types.ts';
-import type { ServerOptions } from './server-options.ts';
-import { Incoming, type Speaker } from './incoming.ts';
+import type { ServerOptions, ServerOwner } from './server-options.ts';
+import { nextServerState, type ServerEvent, type ServerState } from './server-state.ts';
+import { Incoming, type MessageSource } from './incoming.ts';
 import { runInternal } from './internal-query.ts';
 import type { AnswerReceiver } from './receiver.ts';
-import { PreparedSet } from './prepared-set.ts';
+import { LoginResult } from './login-result.ts';
+import type { PreparedSet } from './prepared-set.ts';
+import { ServerSessionState } from './server-session-state.ts';
 import { Holders } from './holders.ts';
-import { Farewell } from './last-words.ts';
+import { ConnectionEnd } from './connection-end.ts';
 
 export type { AnswerReceiver } from './receiver.ts';
 
-export class ServerConnection implements WireHandler, Speaker {
+export class ServerConnection implements WireHandler, MessageSource {
   readonly id: number;
   readonly node: NodeConfig;
-  readonly processId: number;
-  readonly secretKey: Buffer;
-  readonly hasTls: boolean;
-  readonly connectedAtMs: number;
-  readonly prepared: PreparedSet;
+  readonly login: LoginResult;
+  readonly sessionState: ServerSessionState;
   readonly wire: Wire;
-  /** What the server reports (ParameterStatus). */
-  readonly parameters: Map<string, string>;
-  /** Identity of the settings that were replayed onto it; compared by session/settings.ts. */
-  settings: unknown = undefined;
-  /** Identity of the unnamed statement that it holds. */
-  unnamed: unknown = undefined;
-  /** Whose values of sequences it knows (session/concerns/sequences.ts). */
-  sequencesOf: object | 'several' | undefined;
-  /** It is being made ready for the next client; resolves when that is over, one way or the other. */
-  reset: Promise<void> | undefined;
-  /** Custom settings that were ever set on it: not even DISCARD ALL takes them away. */
-  customSettings: Set<string> | undefined;
-  txStatus: number = TxStatus.Idle;
-  state: ServerState = 'idle';
-  requestAtMs = 0;
-  /** May carry session state that nobody followed: cleaned before another client gets it. */
-  isSuspect = false;
-  /** To be closed instead of going back to the pool (lifetime, RECONNECT, a cancel that is still under way ...). */
-  isCloseNeeded = false;
-  /** Its client must keep it (pins of the session). */
-  isPinned = false;
-  /** When the oldest of the answers it owes began to be owed, ms; how long a lane has stood still. */
-  lastReadyAtMs = 0;
-  /** The beginning of a message was sent, the rest is still to come: nobody else may speak. */
-  isMidMessage = false;
-  /** A CancelRequest for it is under way: nobody else may have it until that has arrived. */
-  cancelling: Promise<void> | undefined;
-  /** Who has it; unsolicited messages go to the last one. */
+  /** The clients that have it; messages that nobody asked for go to the last of them. */
   readonly holders = new Holders();
-  /** Filled by `owe` alone; whoever sends in the middle of a COPY says so there. */
-  readonly answers: AnswerQueue<AnswerReceiver>;
-  private readonly onClosed: (server: ServerConnection, why: string) => void;
-  /** What the server remarked during log-in, for the client that it was opened for; then empty. */
-  notices: readonly Buffer[];
-  private readonly farewell = new Farewell();
+  /** When it was handed out; or, if no client has it, since when that is so. */
+  requestAtMs = 0;
+  /** When the oldest of the answers that it owes became the oldest. */
+  lastReadyAtMs = 0;
+  /** It must be closed instead of going to another client: server_lifetime, RECONNECT, LOAD, other settings after a reload. */
+  isCloseNeeded = false;
+  /** While a CancelRequest to it is under way. No other client gets it before that has arrived. */
+  cancelling: Promise<void> | undefined;
+  private readonly owner: ServerOwner<ServerConnection>;
+  private readonly connectionEnd = new ConnectionEnd();
   private readonly incoming: Incoming;
-  private isDead = false;
+  private current: ServerState = 'login';
+  private lastReset: Promise<void> | undefined;
 
   constructor(options: ServerOptions<ServerConnection>) {
     this.id = options.id;
     this.node = options.node;
-    this.processId = options.link.processId;
-    this.secretKey = options.link.secretKey;
-    this.hasTls = options.link.hasTls;
-    this.parameters = options.link.parameters;
-    this.notices = options.link.notices;
-    this.connectedAtMs = options.nowMs;
-    this.prepared = new PreparedSet(options.maxPreparedStatements);
-    this.onClosed = options.onClosed;
-    this.incoming = new Incoming(this, this.holders, this.farewell);
-    this.answers = this.incoming.answers;
+    this.login = new LoginResult(options.link, options.nowMs);
+    this.sessionState = new ServerSessionState(options.maxPreparedStatements);
+    this.owner = options.owner;
+    this.incoming = new Incoming(this, this.holders, this.connectionEnd);
     this.wire = new Wire(options.link.socket, this, options.turn);
     this.wire.start(options.link.leftover);
   }
 
+  get processId(): number {
+    return this.login.processId;
+  }
+
+  get secretKey(): Buffer {
+    return this.login.secretKey;
+  }
+
+  get connectedAtMs(): number {
+    return this.login.connectedAtMs;
+  }
+
+  get prepared(): PreparedSet {
+    return this.sessionState.prepared;
+  }
+
+  /* ---- state ---- */
+
+  get state(): ServerState {
+    return this.current;
+  }
+
+  /**
+   * Moves the connection to its next state. False: the table has no such move, so there is a bug; it was counted, and this
+   * one connection is closed.
+   */
+  move(event: ServerEvent): boolean {
+    const next = nextServerState(this.current, event);
+    if (next === undefined) {
+      const why = `a server connection in the state "${this.current}" had the event "${event}"`;
+      this.owner.unexpected(new Error(why));
+      this.destroy(why);
+      return false;
+    }
+    this.current = next;
+    return true;
+  }
+
+  get isAlive(): boolean {
+    return this.current !== 'closed';
+  }
+
+  /** While it is being reset: resolves when that is over, one way or the other. */
+  get reset(): Promise<void> | undefined {
+    return this.current === 'resetting' ? this.lastReset : undefined;
+  }
+
+  set reset(over: Promise<void> | undefined) {
+    this.lastReset = over;
+  }
+
+  /** A CancelRequest was sent to it: no other client gets it until that has arrived. */
+  cancelSent(arrived: Promise<void>): void {
+    const all = Promise.all([this.cancelling, arrived]).then(() => {
+      if (this.cancelling === all) this.cancelling = undefined;
+    });
+    this.cancelling = all;
+  }
+
   /* ---- requests ---- */
 
-  /** Sends bytes that are a whole message (or a piece of one that was begun). */
+  /** Sends a whole message, or a piece of one. */
   send(bytes: Buffer): void {
     this.wire.send(bytes);
   }
 
-  /** Notes what a message just sent will bring; a Fake whose turn it is is said at once. */
+  /** Notes the answer that a message will bring. A Fake that comes to the head of the queue is relayed at once. */
   owe(answer: Answer<AnswerReceiver>): void {
-    if (this.isDead) return this.tooLate(answer);
+    if (!this.isAlive) return this.sentTooLate(answer);
     this.answers.push(answer);
-    if (answer.kind === Owed.Fake) this.incoming.sayFakes();
+    if (answer.kind === Owed.Fake) this.incoming.relayFakes();
     if (!this.wire.isReading) this.wire.regulate();
   }
 
-  /** What was sent went nowhere: whoever waits for its answer is told so. */
-  private tooLate({ receiver, undo }: Answer<AnswerReceiver>): void {
+  /** The connection was closed before the message was sent: its receiver is told so. */
+  private sentTooLate({ receiver, undo }: Answer<AnswerReceiver>): void {
     undo?.(true);
-    this.holders.tooLate(receiver, (each) => each.lost(this.farewell.end(), false, true));
+    this.holders.sentTooLate(receiver, (each) => each.lost(this.connectionEnd.end(), false, true));
   }
 
-  /** How many have it: more than one only in a lane (pool/lanes.ts). */
+  /** How many clients have it. More than one only in a lane (pool/lanes.ts), or until they have left a lane that was closed. */
   get sharers(): number {
     return this.holders.count;
   }
 
+  /** The answers that it owes. Only owe() adds to them; what is sent during a COPY is noted with the methods of the queue. */
+  get answers(): AnswerQueue<AnswerReceiver> {
+    return this.incoming.answers;
+  }
+
+  /** The transaction status in the last ReadyForQuery (TxStatus). */
+  get txStatus(): number {
+    return this.incoming.txStatus;
+  }
+
+  /** The beginning of a message was sent, and the rest is still to come: nothing else may be sent meanwhile. */
+  get isMidMessage(): boolean {
+    return this.incoming.isMidMessage;
+  }
+
+  set isMidMessage(isMidMessage: boolean) {
+    this.incoming.isMidMessage = isMidMessage;
+  }
+
+  /** No answer is owed, and no message, batch or COPY has begun that has not ended. */
   get isQuiet(): boolean {
     return this.answers.isQuiet && !this.isMidMessage;
   }
 
-  get isAlive(): boolean {
-    return !this.isDead;
-  }
-
-  /** Whose answer is coming, or comes next. */
+  /** The receiver of the next answer. */
   get head(): AnswerReceiver | undefined {
     return this.answers.head()?.receiver;
   }
 
-  /** Receiver of the frame that is being streamed; undefined: nobody. */
+  /** Receiver of the large message that is being relayed in pieces; undefined: there is none. */
   get streamFor(): AnswerReceiver | undefined {
     return this.incoming.streamFor;
   }
 
-  /** The last piece of a message was sent. */
+  /** The last piece of a message was sent (isMidMessage). */
   messageEnded(): void {
-    this.isMidMessage = false;
     this.incoming.messageEnded();
   }
 
-  /** `from` leaves: what it is owed comes to `to`, which has its place. */
+  /** `to` takes the place of `from` among the holders, and gets the answers that are owed to it. */
   handOver(from: AnswerReceiver, to: AnswerReceiver): void {
-    // What was undone here happens all the same: nobody knows any more what the server has prepared.
+    // What was undone is carried out all the same, so it is not known any more which statements the server has.
     if (this.incoming.handOver(from, to)) this.isCloseNeeded = true;
   }
 
-  /** Runs SQL of Weir's own; rejects with the server's message. The connection must be quiet. */
+  /** Runs SQL of Weir's own. Rejects with the server's message. The connection must be quiet. */
   run(sql: string): Promise<string | undefined> {
     return runInternal(this, sql);
   }
 
-  /** Says good-bye and closes. */
+  /** Sends Terminate and closes. */
   close(why: string): void {
-    if (this.isDead) return;
-    this.farewell.byUs(why);
+    if (!this.isAlive) return;
+    this.connectionEnd.closedByWeir(why);
     this.wire.end(terminate);
   }
 
-  /** Closes without a word: half a request was sent, or the server is not to be trusted any more. */
+  /** Closes at once, without Terminate: half a message was sent, or the connection is of no use any more. */
   destroy(why: string): void {
-    this.farewell.byUs(why);
+    this.connectionEnd.closedByWeir(why);
     this.wire.destroy();
   }
 
@@ -173,13 +217,12 @@ export class ServerConnection implements WireHandler, Speaker {
   }
 
   closed(error: Error | undefined): void {
-    if (this.isDead) return;
-    this.isDead = true;
-    this.state = 'closing';
-    const end = this.farewell.end(error);
+    if (!this.isAlive) return;
+    this.move('closed');
+    const end = this.connectionEnd.end(error);
     const owed = this.answers.drain();
-    const receivers = this.holders.withThoseOwed(owed);
-    this.onClosed(this, end.why);
+    const receivers = this.holders.toBeTold(owed);
+    this.owner.closed(this, end.why);
     for (const receiver of receivers) receiver.lost(end, receiver === this.incoming.streamFor, owed.includes(receiver));
   }
 }

@@ -1,6 +1,7 @@
 /**
- * The size of a pool: what it may have now, and the bounds within which that may move. What RESIZE POOL asks for, applied
- * to pools that are there and kept for those that clients have not opened yet. Pure.
+ * The size of a pool: how many connections it may have now (the limit), and the minimum and maximum between which resizing
+ * may move that. Also the bounds that RESIZE POOL has set, kept for pools that no client has used yet. Used by pool.ts and
+ * app/database-pools.ts.
  */
 import type { PoolSettings } from '../config/config.ts';
 
@@ -15,7 +16,7 @@ export interface Bounds {
   readonly max?: number | undefined;
 }
 
-/** The other bound gives way, and the limit is moved into both. */
+/** If the new minimum is above the maximum, or the other way round, the old one becomes equal to it. The limit is moved between them. */
 export function resized(size: PoolSize, bounds: Bounds): PoolSize {
   let { min = size.min, max = size.max } = bounds;
   if (min > max) {
@@ -25,7 +26,7 @@ export function resized(size: PoolSize, bounds: Bounds): PoolSize {
   return { limit: Math.min(Math.max(size.limit, min), max), min, max };
 }
 
-/** Does a configuration say something new about sizes? */
+/** Does a reload change the sizes? */
 export function isOtherSize(before: PoolSettings, after: PoolSettings): boolean {
   return (
     before.defaultPoolSize !== after.defaultPoolSize ||
@@ -34,13 +35,13 @@ export function isOtherSize(before: PoolSettings, after: PoolSettings): boolean 
   );
 }
 
-/** Bounds for the pools of one database; undefined: of any user, on any node. */
+/** Bounds for some pools of a database. `user`, `node`: undefined means all. */
 export interface BoundsFor extends Bounds {
   readonly user: string | undefined;
   readonly node: string | undefined;
 }
 
-/** What operators asked for since the configuration was read, for pools to come. */
+/** The bounds that operators have set since the configuration was read. Pools made later get them, too. */
 export class KeptBounds {
   private kept: BoundsFor[] = [];
 
@@ -49,7 +50,7 @@ export class KeptBounds {
     this.kept.push({ user, node, min, max });
   }
 
-  /** In the order in which they were asked for. */
+  /** Those for one pool, in the order in which they were set. */
   *of(user: string, node: string): Iterable<BoundsFor> {
     for (const bounds of this.kept) {
       if ((bounds.user ?? user) === user && (bounds.node ?? node) === node) yield bounds;

@@ -1,53 +1,54 @@
 /**
- * How many connections one PostgreSQL server can spare for all pools of this process together, as the server itself says
- * (topology); and, inside of that, how many one database may have there (max_db_connections). A pool with waiters may
- * take an idle connection's place from another.
+ * How many connections all pools of this process may have to one node: as many as the node can spare, which topology/ asks it;
+ * and for one database no more of them than max_db_connections. A pool that needs a connection makes another pool close an
+ * idle one. Used by logins.ts; made by app/.
  */
+/** A pool, as the other pools of the node see it. */
 export interface BudgetMember {
-  /** Closes an idle connection that nobody waits for; false if there is none. The place is given back at once. */
+  /** Closes an idle connection, which gives its place back at once. False: there is none that the pool can do without. */
   yieldIdle(): boolean;
 }
 
 export class NodeBudget {
-  /** Infinity until the server was asked. */
+  /** Infinity until the node was asked. */
   limit = Infinity;
   private taken = 0;
   private readonly members = new Set<BudgetMember>();
-  private readonly whole: NodeBudget | undefined;
+  private readonly ofNode: NodeBudget | undefined;
 
-  /** @param whole what this one is a part of: a place here is a place there */
-  constructor(whole?: NodeBudget) {
-    this.whole = whole;
+  /** @param ofNode of the budget of one database: that of the whole node, in which each of its connections counts, too */
+  constructor(ofNode?: NodeBudget) {
+    this.ofNode = ofNode;
   }
 
   get used(): number {
     return this.taken;
   }
 
-  /** What there is no place in any more: this part, or the whole. */
-  get shortage(): 'part' | 'whole' | undefined {
-    if (this.taken >= this.limit) return this.whole === undefined ? 'whole' : 'part';
-    return this.whole?.shortage;
+  /** Which limit is reached: that of the database, or that of the node. */
+  get shortage(): 'database' | 'node' | undefined {
+    if (this.taken >= this.limit) return this.ofNode === undefined ? 'node' : 'database';
+    return this.ofNode?.shortage;
   }
 
   join(member: BudgetMember): void {
     this.members.add(member);
-    this.whole?.join(member);
+    this.ofNode?.join(member);
   }
 
   leave(member: BudgetMember): void {
     this.members.delete(member);
-    this.whole?.leave(member);
+    this.ofNode?.leave(member);
   }
 
-  /** A place for one connection, if need be one that another pool leaves idle. */
+  /** Takes a place for one connection, if need be that of an idle connection of another pool. False: there is none. */
   tryTake(forWhom: BudgetMember): boolean {
-    if (!this.hasRoom(forWhom) || this.whole?.tryTake(forWhom) === false) return false;
+    if (!this.makeRoom(forWhom) || this.ofNode?.tryTake(forWhom) === false) return false;
     this.taken++;
     return true;
   }
 
-  private hasRoom(forWhom: BudgetMember): boolean {
+  private makeRoom(forWhom: BudgetMember): boolean {
     if (this.taken < this.limit) return true;
     for (const member of this.members) {
       if (member !== forWhom && member.yieldIdle() && this.taken < this.limit) return true;
@@ -55,8 +56,9 @@ export class NodeBudget {
     return false;
   }
 
+  /** A connection is closed, or its log-in has failed. */
   give(): void {
     this.taken--;
-    this.whole?.give();
+    this.ofNode?.give();
   }
 }

@@ -1,6 +1,6 @@
 /**
- * What those are told for whom no connection could be opened: a server that has said why is quoted with its SQLSTATE (it
- * is starting up, it is full). Used by logins.ts.
+ * The error for clients that wait for a connection whose log-in has failed. If the server has said why (it starts up, it has no
+ * room), the error has its SQLSTATE. Used by logins.ts.
  */
 import { WeirError } from '../errors.ts';
 import type { ConnectProblem } from './options.ts';

@@ -1,12 +1,13 @@
-/** Which of a pool's idle servers is handed out; the one used last is the last of them. Called by pool.ts. */
+/** Chooses which idle server of a pool is handed out. They are in the order of their last use. Called by pool.ts. */
 import type { ServerConnection } from '../backend/server.ts';
 
-/** So many are looked at for one that need not be made to look like the session. */
+/** Of how many servers, from the one used last, `isFit` is asked. */
 const maxLooks = 16;
 
 /**
- * The one used last, whose caches are warm and which lets the others grow old; with `isFit` rather one of those used last
- * for which that is true. Or, in their turns, the one that has rested longest. There must be one.
+ * Takes a server out of the list, which must not be empty. With server_round_robin it is the one that was idle for longest.
+ * Otherwise it is the one used last: its caches are warm, and the servers that are not needed reach server_idle_timeout. With
+ * `isFit` it is one of those used last for which that is true, if there is one.
  */
 export function takeIdle(
   idle: ServerConnection[],

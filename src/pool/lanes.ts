@@ -1,30 +1,41 @@
 /**
- * Shared lanes: when every server is busy, short reads of different clients are written to one server back to back,
- * without waiting for each other's answers. Fewer system calls for the same work: this is what makes Weir as fast as no
- * proxy. Only reads that may run again elsewhere come here, so a lane that dies or stands still costs nobody an answer.
+ * Shared lanes: when every server is busy, short reads of several clients are sent to one server one after the other, without
+ * waiting for the answers in between. That saves system calls. All of them are reads that can run again elsewhere, so no client
+ * misses an answer when the server of a lane is lost or slow. Used by pool.ts.
  */
 import type { ServerConnection } from '../backend/server.ts';
 
 /** Clients on one server at once. */
 const maxDepth = 16;
-/** Reads that leave in one write: more would only wait for each other where PostgreSQL could run them side by side. */
+/** Reads sent in one write. With more, reads would wait for each other that PostgreSQL could run at the same time on other servers. */
 const maxPerWrite = 4;
-/** A lane whose head has taken this long takes no more: it was not that short a read. */
+/** A lane whose first read has taken this long takes no more clients: that read is not short. */
 const slowAfterMs = 20;
-/** Behind a head that takes this long, or whose client does not take its answer, nobody waits any longer. */
+/** When the first read takes this long, or its client does not read the answer, the reads behind it run elsewhere. */
 const heldUpAfterMs = 500;
 
+/** The servers of a pool in the state "shared". */
 export class Lanes {
   private readonly servers = new Set<ServerConnection>();
   private newest: ServerConnection | undefined;
 
+  /** Others may send short reads to the server from now on. */
   open(server: ServerConnection, nowMs: number): void {
+    if (!server.move('lane opened')) return;
     server.lastReadyAtMs = nowMs;
     this.servers.add(server);
     this.newest = server;
   }
 
+  /** Nobody else may come to the server any more, if it is a lane. Those who have it keep it. */
   close(server: ServerConnection): void {
+    if (server.state !== 'shared') return;
+    this.leave(server);
+    server.move('lane closed');
+  }
+
+  /** The server is on its way to another state. */
+  leave(server: ServerConnection): void {
     this.servers.delete(server);
     if (this.newest === server) this.newest = undefined;
   }
@@ -34,14 +45,14 @@ export class Lanes {
     return this.servers.has(server) && server.sharers < maxDepth && isQuick(server, nowMs);
   }
 
-  /** A lane that is written to in this turn anyway: one more read there costs no system call of its own. */
+  /** The newest lane, if it has bytes that are sent at the end of this turn: one more read then costs no further system call. */
   joinable(nowMs: number, isFit: (server: ServerConnection) => boolean): ServerConnection | undefined {
     const server = this.newest;
     if (server === undefined || !server.wire.hasPending || server.sharers >= maxPerWrite) return undefined;
     return isQuick(server, nowMs) && isFit(server) ? server : undefined;
   }
 
-  /** The lane with the fewest clients that takes one more. */
+  /** Of the lanes that take one more client, the one with the fewest. */
   choose(nowMs: number, isFit: (server: ServerConnection) => boolean): ServerConnection | undefined {
     let best: ServerConnection | undefined;
     for (const server of this.servers) {
@@ -51,13 +62,13 @@ export class Lanes {
     return best;
   }
 
-  /** Lanes in which clients wait behind one that takes too long. They take no more. */
-  heldUp(nowMs: number): ServerConnection[] {
+  /** Closes the lanes in which clients wait behind a read that takes too long. Returns their servers. */
+  closeHeldUp(nowMs: number): ServerConnection[] {
     const found: ServerConnection[] = [];
     for (const server of this.servers) {
       if (server.sharers > 1 && nowMs - server.lastReadyAtMs > heldUpAfterMs) found.push(server);
     }
-    for (const server of found) this.servers.delete(server);
+    for (const server of found) this.close(server);
     return found;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Opens servers for a pool: when, how many at once, and what becomes of those who wait when a log-in fails. Gives places
- * back to the node's budget. Made by pool.ts.
+ * Opens the server connections of a pool: when, how many at the same time, and what waiting clients are told when a log-in
+ * fails. Takes places from the budget of the node, and gives them back. Made by pool.ts.
  */
 import type { ServerConnection } from '../backend/server.ts';
 import type { WeirError } from '../errors.ts';
@@ -10,16 +10,16 @@ import type { ConnectProblem } from './options.ts';
 import type { PoolState } from './pool-state.ts';
 import type { Returns } from './returns.ts';
 
-/** Log-ins at once: a pool that starts up may hurry a little more. */
+/** Log-ins at the same time: of a pool that has a server, and of one that has none. */
 const maxLogins = { warm: 2, empty: 4 };
-/** What a server refuses for good it is not asked for again so soon; a database may be created meanwhile. */
+/** After a refusal that is not for now only (no such database, wrong password), the next try is at least this much later. */
 const refusedMs = 2_000;
 
 export class Logins implements BudgetMember {
   private readonly state: PoolState;
   private readonly returns: Returns;
   private retryAtMs = 0;
-  /** What the last try to log in has come to, if it failed. */
+  /** Why the last log-in failed; undefined: it did not. */
   lastError: WeirError | undefined;
   private refusal: { readonly error: WeirError; readonly untilMs: number } | undefined;
 
@@ -29,7 +29,10 @@ export class Logins implements BudgetMember {
     state.options.budget.join(this);
   }
 
-  /** Opens connections while somebody would otherwise have to wait or to share (`sharing`), or fewer than `min` are there. */
+  /**
+   * Opens connections while clients wait or share a server, or fewer than min_pool_size are open.
+   * @param sharing how many clients share a server for want of another one
+   */
   open(sharing = 0): void {
     const { state } = this;
     if (state.isClosed || state.isPaused) return;
@@ -37,7 +40,7 @@ export class Logins implements BudgetMember {
     for (;;) {
       const coming = state.logins + state.resetting.size;
       const isWanted =
-        state.line.length + sharing > coming || state.all.size + state.logins < Math.min(state.min, state.limit);
+        state.queue.length + sharing > coming || state.all.size + state.logins < Math.min(state.min, state.limit);
       if (!isWanted || state.all.size + state.logins >= state.limit) return;
       if (state.logins >= (state.all.size === 0 ? maxLogins.empty : maxLogins.warm)) return;
       if (!state.options.budget.tryTake(this)) return;
@@ -45,7 +48,7 @@ export class Logins implements BudgetMember {
     }
   }
 
-  /** What everybody would be told who waits now; undefined: it may be tried. */
+  /** The error for a client that would begin to wait now, if the last log-in was refused; undefined: it may wait. */
   refusalNow(): WeirError | undefined {
     const { refusal, state } = this;
     if (refusal === undefined || state.all.size > 0) return undefined;
@@ -54,19 +57,19 @@ export class Logins implements BudgetMember {
     return undefined;
   }
 
-  /** The pause after a failure is over. */
+  /** Log-ins need not wait any longer for the end of server_login_retry. */
   endPause(): void {
     this.retryAtMs = 0;
   }
 
-  /** There is something new to log in with: what failed before says nothing about the next try. */
+  /** The credentials have changed, so earlier failures say nothing about the next log-in. */
   tryAgain(): void {
     this.refusal = undefined;
     this.endPause();
     this.open();
   }
 
-  /** One for a client whose own is gone. Undefined: it failed, or the new one is gone or not wanted, too. */
+  /** Opens one for the client whose server Pool.renew() has closed. Undefined: the log-in failed, or the new one is closed already. */
   async renew(): Promise<ServerConnection | undefined> {
     const { state } = this;
     state.logins++;
@@ -74,12 +77,11 @@ export class Logins implements BudgetMember {
       .connect((gone) => this.closed(gone))
       .catch((problem: ConnectProblem) => void this.failed(problem));
     if (fresh === undefined) return undefined;
-    if (!this.joined(fresh)) this.open();
+    if (!this.addToPool(fresh)) this.open();
     else if (state.isUnwanted(fresh)) fresh.close('no longer needed');
-    else {
-      state.handedOut(fresh);
-      // For the client that was counted with the one before.
-      state.uncount();
+    else if (state.handedOut(fresh)) {
+      // The client was counted when it got the server before this one.
+      state.uncountCheckout();
       return fresh;
     }
     return undefined;
@@ -96,14 +98,14 @@ export class Logins implements BudgetMember {
   }
 
   private loggedIn(server: ServerConnection): void {
-    if (this.joined(server)) this.returns.available(server);
-    // Opened for nobody, or for somebody who has left.
-    if (server.state === 'idle') server.notices = [];
+    if (this.addToPool(server)) this.returns.available(server);
+    // It was opened for no client, or for one that has left meanwhile.
+    if (server.state === 'idle') server.login.takeNotices();
     this.open();
   }
 
-  /** False: it is gone already. */
-  private joined(server: ServerConnection): boolean {
+  /** False: it is closed already. */
+  private addToPool(server: ServerConnection): boolean {
     const { state } = this;
     state.logins--;
     state.figures.connects++;
@@ -115,7 +117,7 @@ export class Logins implements BudgetMember {
       return false;
     }
     state.add(server);
-    return true;
+    return server.move('logged in');
   }
 
   private failed(problem: ConnectProblem): void {
@@ -130,33 +132,33 @@ export class Logins implements BudgetMember {
     if (problem.refusal !== undefined) {
       this.retryAtMs = now + Math.max(refusedMs, serverLoginRetryMs);
       this.refusal = { error, untilMs: this.retryAtMs };
-      // Whoever has a connection keeps it; those in line would only wait for the same refusal.
+      // Clients that have a server keep it. Those in the queue would only wait for the same refusal.
       if (state.all.size === 0)
-        for (const { waiter } of state.line.takeWhere(() => true)) waiter.refused(error, waiter.mayGoElsewhere);
+        for (const { waiter } of state.queue.takeWhere(() => true)) waiter.refused(error, waiter.mayGoElsewhere);
     } else if (!problem.isServerFull) {
-      for (const ticket of state.line.takeWhere((waiting) => waiting.waiter.mayGoElsewhere)) {
-        ticket.waiter.refused(error, true);
+      for (const entry of state.queue.takeWhere((waiting) => waiting.waiter.mayGoElsewhere)) {
+        entry.waiter.refused(error, true);
       }
     }
   }
 
   private closed(server: ServerConnection): void {
-    // One that died before `joined` saw it is given back there.
+    // False if it was closed before addToPool(), which gives its place back.
     if (!this.state.remove(server)) return;
     this.state.options.budget.give();
     this.open();
   }
 
   yieldIdle(): boolean {
-    const { line, all, min, idle } = this.state;
-    if (line.length > 0 || all.size <= min) return false;
+    const { queue, all, min, idle } = this.state;
+    if (queue.length > 0 || all.size <= min) return false;
     const [server] = idle;
     if (server === undefined) return false;
     server.close('another pool of this node needs the place');
     return true;
   }
 
-  /** No more log-ins: the pool is closed. */
+  /** The pool is closed and opens no more connections. */
   leaveBudget(): void {
     this.state.options.budget.leave(this);
   }

@@ -7,14 +7,14 @@ import type { WeirError } from '../errors.ts';
 import type { NodeBudget } from './budget.ts';
 import type { PoolStats } from './types.ts';
 
-/** What a failed log-in means for those who wait. */
+/** Why a log-in failed, and what that means for clients that wait. */
 export interface ConnectProblem {
   readonly message: string;
-  /** Everybody would fail the same way: wrong password, no such database. Waiters are told this, in the server's words. */
+  /** Set if every log-in would fail the same way (wrong password, no such database): the error for the clients that wait. */
   readonly refusal: WeirError | undefined;
   /** 53300: the server has no room. */
   readonly isServerFull: boolean;
-  /** As the server said it, for a client's ErrorResponse; undefined: it said nothing. */
+  /** The one in the server's ErrorResponse; undefined: there was none. */
   readonly sqlstate: string | undefined;
 }
 
@@ -28,6 +28,6 @@ export interface PoolOptions {
   readonly random: () => number;
   /** Opens one connection; rejects with a ConnectProblem. `onClosed` tells of its end, whenever that is. */
   readonly connect: (onClosed: (server: ServerConnection) => void) => Promise<ServerConnection>;
-  /** The pool has another limit now; `lastResize` says why. */
+  /** The limit of the pool has changed; `lastResize` says why. */
   readonly onResize: (stats: PoolStats) => void;
 }

@@ -31,7 +31,7 @@ export class PoolFigures {
   connectProblem: string | undefined;
   lastResize: ResizeRecord | undefined;
   readonly resizes: Record<string, number> = {};
-  /** Since they were last taken. */
+  /** These three since the resize controller last took them. */
   maxWaitMs = 0;
   peakInUse = 0;
   serverFull = 0;

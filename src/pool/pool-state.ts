@@ -1,6 +1,6 @@
 /**
- * What a pool has at the moment: its servers, those who wait, its limits and counters. Shared by the three that work on it:
- * pool.ts hands out, returns.ts takes back, logins.ts opens. Opens and closes nothing itself.
+ * What a pool has at the moment: its servers, the clients that wait, its limits and counters. pool.ts, which hands servers out,
+ * returns.ts, which takes them back, and logins.ts, which opens them, share it. Opens and closes nothing.
  */
 import type { ServerConnection } from '../backend/server.ts';
 import type { PoolSettings } from '../config/config.ts';
@@ -8,7 +8,7 @@ import { Lanes } from './lanes.ts';
 import type { PoolOptions } from './options.ts';
 import { PoolFigures } from './pool-figures.ts';
 import type { PoolStats } from './types.ts';
-import { WaiterLine } from './waiters.ts';
+import { WaitQueue } from './wait-queue.ts';
 
 export class PoolState {
   readonly options: PoolOptions;
@@ -18,15 +18,15 @@ export class PoolState {
   max: number;
   isPaused = false;
   isClosed = false;
-  readonly line = new WaiterLine();
+  readonly queue = new WaitQueue();
   readonly figures = new PoolFigures();
   readonly lanes = new Lanes();
   readonly all = new Set<ServerConnection>();
-  /** The one used last is the last of them. */
+  /** Those in the state "idle", in the order of their last use. */
   readonly idle: ServerConnection[] = [];
-  /** Those that are made ready for the next client, and until when that may take. */
+  /** Those in the states "resetting" and "being cancelled", and when they are closed if that has not ended by then; ms. */
   readonly resetting = new Map<ServerConnection, number>();
-  /** Under way. */
+  /** Log-ins under way. */
   logins = 0;
   private readonly expiresAtMs = new WeakMap<ServerConnection, number>();
 
@@ -50,7 +50,7 @@ export class PoolState {
   remove(server: ServerConnection): boolean {
     if (!this.all.delete(server)) return false;
     this.resetting.delete(server);
-    this.lanes.close(server);
+    this.lanes.leave(server);
     const at = this.idle.indexOf(server);
     if (at !== -1) this.idle.splice(at, 1);
     return true;
@@ -60,32 +60,34 @@ export class PoolState {
     return this.options.nowMs() >= (this.expiresAtMs.get(server) ?? Infinity);
   }
 
-  /** Nobody shall get it any more. */
+  /** It must be closed instead of handed out. */
   isUnwanted(server: ServerConnection): boolean {
     return server.isCloseNeeded || this.isClosed || this.isPaused || this.all.size > this.limit;
   }
 
-  handedOut(server: ServerConnection): void {
-    server.state = 'active';
+  /** False: it cannot be handed out, and is closed. */
+  handedOut(server: ServerConnection): boolean {
+    if (!server.move('handed out')) return false;
     server.requestAtMs = this.options.nowMs();
     this.figures.checkouts++;
     const inUse = this.all.size - this.idle.length - this.resetting.size;
     if (inUse > this.figures.peakInUse) this.figures.peakInUse = inUse;
+    return true;
   }
 
-  /** What was handed out is not for another client. */
-  uncount(): void {
+  /** The last checkout was not for another client: SHOW STATS counts the servers that clients get. */
+  uncountCheckout(): void {
     this.figures.checkouts--;
   }
 
   longestWaitMs(): number {
-    const oldest = this.line.oldest();
+    const oldest = this.queue.oldest();
     return oldest === undefined ? 0 : this.options.nowMs() - oldest.sinceMs;
   }
 
   stats(): PoolStats {
     let pinned = 0;
-    for (const server of this.all) if (server.isPinned) pinned++;
+    for (const server of this.all) if (server.holders.last?.isPinned === true) pinned++;
     return {
       database: this.options.database,
       user: this.options.user,
@@ -99,7 +101,7 @@ export class PoolState {
       login: this.logins,
       resetting: this.resetting.size,
       pinned,
-      waiting: this.line.length,
+      waiting: this.queue.length,
       maxWaitMs: this.longestWaitMs(),
       isPaused: this.isPaused,
       ...this.figures.counters(),

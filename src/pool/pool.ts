@@ -1,7 +1,7 @@
 /**
- * Connections of one (database, user, node): hands them out to sessions, and does what operators and the resize controller
- * ask for. What comes back is returns.ts's, what is opened logins.ts's. Knows nothing of SQL or clients. No generic pool
- * library underneath: docs/adr/0001-own-pool.md says why.
+ * The server connections of one (database, user, node): hands them out to sessions, and does what operators and the resize
+ * controller ask for. returns.ts takes them back, logins.ts opens them. Knows nothing of SQL or clients. Made by
+ * app/database-pools.ts. Why it is not built on a pool library: docs/adr/0001-own-pool.md.
  */
 import type { PoolSettings } from '../config/config.ts';
 import { WeirError } from '../errors.ts';
@@ -14,23 +14,23 @@ import { PoolState } from './pool-state.ts';
 import { Returns } from './returns.ts';
 import { sweepPool } from './sweep.ts';
 import type { PoolControl, PoolStats, ResizeReason, WaitHistogram } from './types.ts';
-import type { Ticket, Waiter } from './waiters.ts';
+import type { QueueEntry, Waiter } from './wait-queue.ts';
 
 export type { ConnectProblem, PoolOptions } from './options.ts';
 
-/** So long after no server was idle for a short read, such reads leave together. */
-const crowdedMs = 100;
+/** For this long after a short read has found no idle server, such reads are sent together (tryJoin). */
+const joinMs = 100;
 
 export class Pool implements PoolControl {
   readonly database: string;
   readonly user: string;
   readonly node: string;
-  /** The node's role when somebody last looked: its servers must not outlive it. */
+  /** The node's role as of the last change of the topology. When it changes, all servers are closed. */
   role: 'primary' | 'replica' | 'unknown' = 'unknown';
   private readonly state: PoolState;
   private readonly returns: Returns;
   private readonly logins: Logins;
-  private crowdedUntilMs = 0;
+  private joinUntilMs = 0;
 
   constructor(options: PoolOptions) {
     this.database = options.database;
@@ -44,36 +44,35 @@ export class Pool implements PoolControl {
   /* ---- for sessions ---- */
 
   /**
-   * A server at once, if one is idle and nobody waits for it already: the one used last, or one of those used last
-   * to which `isFit` is true (it looks like the session that asks already).
+   * An idle server, if there is one and no client waits for it already.
+   * @param isFit preferred are servers whose session state is what the client needs already
    */
   tryCheckout(isFit?: (server: ServerConnection) => boolean): ServerConnection | undefined {
     const { state } = this;
-    if (state.idle.length === 0 || state.line.length > 0 || state.isPaused) return undefined;
+    if (state.idle.length === 0 || state.queue.length > 0 || state.isPaused) return undefined;
     const server = takeIdle(state.idle, state.settings.serverRoundRobin, isFit);
-    state.handedOut(server);
-    return server;
+    return state.handedOut(server) ? server : this.tryCheckout(isFit);
   }
 
-  /** That very server, if it is idle and nobody waits for it already. */
+  /** That very server, if it is idle and no client waits for one already. */
   tryTake(server: ServerConnection): ServerConnection | undefined {
     const { state } = this;
     const at = state.idle.indexOf(server);
-    if (at === -1 || state.line.length > 0 || state.isPaused) return undefined;
+    if (at === -1 || state.queue.length > 0 || state.isPaused) return undefined;
     state.idle.splice(at, 1);
-    state.handedOut(server);
-    return server;
+    return state.handedOut(server) ? server : undefined;
   }
 
   /**
-   * A place behind other clients' short reads on one server, when no server is idle and nobody waits for one of his own.
-   * @param isFit whether that server looks like the session that asks
+   * A server in a lane, for a short read behind those of other clients. Asked for when no server is idle. Undefined also while
+   * clients wait in the queue.
+   * @param isFit only servers whose session state is what the client needs already
    */
   tryShare(isFit: (server: ServerConnection) => boolean): ServerConnection | undefined {
     const { state } = this;
-    if (state.line.length > 0 || state.isPaused) return undefined;
+    if (state.queue.length > 0 || state.isPaused) return undefined;
     const now = state.options.nowMs();
-    this.crowdedUntilMs = now + crowdedMs;
+    this.joinUntilMs = now + joinMs;
     const server = state.lanes.choose(now, isFit);
     if (server !== undefined) state.figures.checkouts++;
     this.logins.open(1);
@@ -81,63 +80,64 @@ export class Pool implements PoolControl {
   }
 
   /**
-   * A place in a write that is about to leave for one server. Only while the pool has lately been short of idle servers:
-   * a system call saved is worth more than PostgreSQL's parallel work then, and only then.
+   * A server in a lane whose bytes are sent at the end of this turn. Only shortly after the pool had no idle server: then it is
+   * faster to save a system call than to let PostgreSQL run the reads at the same time.
    */
   tryJoin(isFit: (server: ServerConnection) => boolean): ServerConnection | undefined {
     const { state } = this;
     const now = state.options.nowMs();
-    if (now >= this.crowdedUntilMs || state.line.length > 0 || state.isPaused) return undefined;
+    if (now >= this.joinUntilMs || state.queue.length > 0 || state.isPaused) return undefined;
     const server = state.lanes.joinable(now, isFit);
     if (server !== undefined) state.figures.checkouts++;
     return server;
   }
 
-  /** A lane has room (again): those at the head of the line who can share it do. */
+  /** A client has left the lane: clients from the head of the queue may take its place. */
   fillLane(server: ServerConnection): void {
     this.returns.fillLane(server);
   }
 
-  /** From now on others may share it (its client only reads), or not. */
+  /** Whether other clients may share the server from now on: its client sends a short read, or something else. */
   setLane(server: ServerConnection, isLane: boolean): void {
-    if (isLane && server.isAlive) this.state.lanes.open(server, this.state.options.nowMs());
-    else this.state.lanes.close(server);
+    const { lanes, options } = this.state;
+    if (!isLane) lanes.close(server);
+    else if (server.isAlive) lanes.open(server, options.nowMs());
   }
 
   /**
-   * Joins the line. `sinceMs`: when the client began to wait (it may come from another pool's line).
-   * The waiter may be refused at once (a log-in that is known to fail).
+   * Joins the queue. Undefined: refused at once, because every log-in fails.
+   * @param sinceMs when the client began to wait, perhaps in the queue of another pool
    */
-  wait(waiter: Waiter, sinceMs: number): Ticket | undefined {
+  wait(waiter: Waiter, sinceMs: number): QueueEntry | undefined {
     const refusal = this.logins.refusalNow();
     if (refusal !== undefined) return void waiter.refused(refusal, waiter.mayGoElsewhere);
-    const ticket = this.state.line.join(waiter, sinceMs, sinceMs + this.state.settings.queryWaitTimeoutMs);
+    const entry = this.state.queue.join(waiter, sinceMs, sinceMs + this.state.settings.queryWaitTimeoutMs);
     this.logins.open();
-    return ticket;
+    return entry;
   }
 
-  /** The client is done. `isDirty`: clean it before anybody else gets it. */
+  /** The last client that had the server gives it back. `isDirty`: it must be reset before another client gets it. */
   checkin(server: ServerConnection, isDirty: boolean): void {
     this.returns.checkin(server, isDirty);
   }
 
   /**
-   * A new server in the place of one that its client cannot use, for that client alone. Undefined: there is none now, and
-   * the place is free.
+   * Closes a server that its client cannot use, and opens a new one for that client alone. Undefined: there is none, and others
+   * may take the place.
    */
   renew(server: ServerConnection): Promise<ServerConnection | undefined> {
     const { state } = this;
     const isPossible = state.all.has(server) && !state.isPaused && !state.isClosed;
-    // Through `closed` whoever waits would take the place.
+    // Otherwise Logins.closed() would open a server for another client in its place.
     if (isPossible) state.all.delete(server);
-    state.lanes.close(server);
+    state.lanes.leave(server);
     server.close('its client cannot use it');
     return isPossible ? this.logins.renew() : Promise.resolve(undefined);
   }
 
-  /** A server was handed out, but to no client: SHOW STATS counts what clients get. */
-  uncount(): void {
-    this.state.uncount();
+  /** The last checkout was not for a client: SHOW STATS counts the servers that clients get. */
+  uncountCheckout(): void {
+    this.state.uncountCheckout();
   }
 
   /* ---- for operators and the resize controller ---- */
@@ -174,7 +174,7 @@ export class Pool implements PoolControl {
     this.logins.open();
   }
 
-  /** New settings after a reload. Only when they bring other sizes is what an operator or the controller did undone. */
+  /** New settings after a reload. If the sizes in them are the same, those that an operator or the controller has set stay. */
   reconfigure(settings: PoolSettings): void {
     const { state } = this;
     const before = state.settings;
@@ -201,13 +201,13 @@ export class Pool implements PoolControl {
     const { state } = this;
     state.isPaused = false;
     this.logins.endPause();
-    while (state.idle.length > 0 && state.line.length > 0) {
-      this.returns.grant(takeIdle(state.idle, state.settings.serverRoundRobin), state.line.take() as Ticket);
+    while (state.idle.length > 0 && state.queue.length > 0) {
+      this.returns.grant(takeIdle(state.idle, state.settings.serverRoundRobin));
     }
     this.logins.open();
   }
 
-  /** There is something new to log in with. */
+  /** The credentials have changed. */
   tryAgain(): void {
     this.logins.tryAgain();
   }
@@ -217,10 +217,10 @@ export class Pool implements PoolControl {
     for (const server of [...this.state.idle]) server.close('RECONNECT');
   }
 
-  /** Everybody in line asks again where to go: the node's role or health changed. */
+  /** Takes all clients out of the queue, to be routed again: the role or the health of the node has changed. */
   sendElsewhere(why: string): void {
     const error = new WeirError('no_node', { database: this.database, why });
-    for (const ticket of this.state.line.takeWhere(() => true)) ticket.waiter.refused(error, true);
+    for (const entry of this.state.queue.takeWhere(() => true)) entry.waiter.refused(error, true);
   }
 
   /** No more connections; those in use are closed when they come back. */
@@ -250,7 +250,7 @@ export class Pool implements PoolControl {
   }
 
   get isUnused(): boolean {
-    return this.state.all.size === 0 && this.state.logins === 0 && this.state.line.length === 0;
+    return this.state.all.size === 0 && this.state.logins === 0 && this.state.queue.length === 0;
   }
 
   takeMaxWaitMs(): number {

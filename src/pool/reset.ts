@@ -1,10 +1,10 @@
 /**
- * A server is made ready for the next client: nothing of the last one is left. What that has advanced of sequences stays
- * as long as the client does, which may ask for it (session/concerns/sequences.ts); no other client is told.
+ * Removes from a server's session what the last client has left there. The values of currval() and lastval() stay as long as
+ * that client is connected, which may still ask for them (session/concerns/sequences.ts). Called by returns.ts.
  */
 import type { ServerConnection } from '../backend/server.ts';
 
-/** What DISCARD ALL does, in its order, without DISCARD SEQUENCES. */
+/** What DISCARD ALL does, in the same order, without DISCARD SEQUENCES. */
 const discardAllButSequences = [
   'CLOSE ALL',
   'SET SESSION AUTHORIZATION DEFAULT',
@@ -17,15 +17,7 @@ const discardAllButSequences = [
 ].join('; ');
 
 export async function resetServer(server: ServerConnection): Promise<void> {
-  const keepsSequences = typeof server.sequencesOf === 'object';
-  try {
-    await server.run(keepsSequences ? discardAllButSequences : 'DISCARD ALL');
-  } finally {
-    server.reset = undefined;
-  }
-  if (!keepsSequences) server.sequencesOf = undefined;
-  server.prepared.clear();
-  server.settings = undefined;
-  server.unnamed = undefined;
-  server.isSuspect = false;
+  const keepsSequences = typeof server.sessionState.sequencesOf === 'object';
+  await server.run(keepsSequences ? discardAllButSequences : 'DISCARD ALL');
+  server.sessionState.wasReset(keepsSequences);
 }

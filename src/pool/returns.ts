@@ -1,11 +1,11 @@
 /**
- * Servers that come back to a pool: cleaned if need be, then given to the one who has waited longest, kept idle, or closed.
- * Made by pool.ts; logins.ts brings it those that are new.
+ * Takes servers back into a pool: resets them if needed, and then hands them to the client that has waited longest, keeps them
+ * idle, or closes them. Made by pool.ts; logins.ts brings it the new ones.
  */
 import type { ServerConnection } from '../backend/server.ts';
 import type { PoolState } from './pool-state.ts';
 import { resetServer } from './reset.ts';
-import type { Ticket } from './waiters.ts';
+import type { QueueEntry } from './wait-queue.ts';
 
 const resetTimeoutMs = 5_000;
 
@@ -16,81 +16,84 @@ export class Returns {
     this.state = state;
   }
 
-  /** The client is done. `isDirty`: clean it before anybody else gets it. */
+  /** See Pool.checkin(). */
   checkin(server: ServerConnection, isDirty: boolean): void {
     const { state } = this;
     state.figures.heldTotalMs += state.options.nowMs() - server.requestAtMs;
-    state.lanes.close(server);
-    if (!server.isAlive) return;
-    if (server.cancelling !== undefined) return this.afterCancel(server, isDirty);
+    if (server.state === 'shared') state.lanes.leave(server);
+    if (server.isAlive && server.move('given back')) this.assign(server, isDirty);
+  }
+
+  /** Decides what becomes of a server that was given back. */
+  private assign(server: ServerConnection, isDirty: boolean): void {
+    const { state } = this;
+    if (server.cancelling !== undefined) return this.afterCancel(server, server.cancelling, isDirty);
     if (state.isExpired(server) || state.settings.serverLifetimeMs === 0) server.isCloseNeeded = true;
     if (isDirty && !state.isUnwanted(server)) this.reset(server);
     else this.available(server);
   }
 
-  /** A cancel that is still on its way would hit the next client's statement: the server waits for it. */
-  private afterCancel(server: ServerConnection, isDirty: boolean): void {
+  /** A CancelRequest that is still under way would cancel a statement of the next client, so the server is kept until it arrives. */
+  private afterCancel(server: ServerConnection, cancelling: Promise<void>, isDirty: boolean): void {
     const { state } = this;
-    server.state = 'resetting';
+    if (!server.move('waits for cancel')) return;
     state.resetting.set(server, Infinity);
     const arrived = (): void => {
       state.resetting.delete(server);
-      server.cancelling = undefined;
       server.requestAtMs = state.options.nowMs();
-      this.checkin(server, isDirty);
+      if (server.isAlive && server.move('cancel arrived')) this.assign(server, isDirty);
     };
-    server.cancelling?.then(arrived, arrived);
+    cancelling.then(arrived, arrived);
   }
 
   private reset(server: ServerConnection): void {
     const { state } = this;
-    server.state = 'resetting';
+    if (!server.move('reset begun')) return;
     state.resetting.set(server, state.options.nowMs() + resetTimeoutMs);
     server.reset = resetServer(server).then(
       () => {
         state.resetting.delete(server);
-        if (server.isAlive) this.available(server);
+        if (server.isAlive && server.move('reset done')) this.available(server);
       },
       (error: Error) => server.destroy(`the reset failed: ${error.message}`),
     );
   }
 
+  /** A server that needs no reset: closed, handed out or kept. */
   available(server: ServerConnection): void {
     const { state } = this;
     if (state.isUnwanted(server)) return server.close('no longer needed');
-    const ticket = state.line.take();
-    if (ticket === undefined) {
-      server.state = 'idle';
-      server.requestAtMs = state.options.nowMs();
-      state.idle.push(server);
-      return;
-    }
-    this.grant(server, ticket);
+    if (state.queue.length > 0) return this.grant(server);
+    if (!server.move('kept idle')) return;
+    server.requestAtMs = state.options.nowMs();
+    state.idle.push(server);
   }
 
-  grant(server: ServerConnection, ticket: Ticket): void {
+  /** Hands it to the client that has waited longest. There must be one. */
+  grant(server: ServerConnection): void {
     const { state } = this;
-    state.figures.waited(state.options.nowMs() - ticket.sinceMs);
-    state.handedOut(server);
-    ticket.waiter.granted(server);
+    if (!state.handedOut(server)) return;
+    const entry = state.queue.take() as QueueEntry;
+    state.figures.waited(state.options.nowMs() - entry.sinceMs);
+    entry.waiter.granted(server);
     this.fillLane(server);
   }
 
-  /** A lane has room (again): those at the head of the line who can share it do. Nobody overtakes who cannot. */
+  /** Clients from the head of the queue share the lane while it has room, up to the first one that cannot. */
   fillLane(server: ServerConnection): void {
     const { state } = this;
-    while (state.line.length > 0 && !state.isPaused) {
-      const first = state.line.oldest() as Ticket;
+    while (state.queue.length > 0 && !state.isPaused) {
+      const first = state.queue.oldest() as QueueEntry;
       const now = state.options.nowMs();
       if (!state.lanes.takes(server, now) || !first.waiter.mayShare(server)) return;
-      state.line.take();
+      state.queue.take();
       state.figures.checkouts++;
       state.figures.waited(now - first.sinceMs);
       first.waiter.granted(server);
     }
   }
 
-  /** Resets that hang. */
+  /** Closes servers whose reset takes too long. */
   sweep(nowMs: number): void {
     for (const [server, deadlineMs] of this.state.resetting) {
       if (nowMs >= deadlineMs) server.destroy('the reset took too long');

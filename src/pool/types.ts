@@ -67,7 +67,7 @@ export interface PoolControl {
   takeMaxWaitMs(): number;
   /** The largest number of connections in use at once since the last call. */
   takePeakInUse(): number;
-  /** Times the server said 53300 since the last call. */
+  /** How many log-ins have failed since the last call because the server has no room (53300). */
   takeServerFull(): number;
   /** Takes effect at once: grows for waiters, closes idle ones, the rest when they come back. */
   setLimit(limit: number, reason: ResizeReason, why: string): void;
@@ -79,7 +79,8 @@ export interface PoolControl {
   reconnect(): void;
 }
 
-export type ServerState = 'login' | 'idle' | 'active' | 'resetting' | 'closing';
+/** What a server connection does, in few words: its state is one of backend/server-state.ts. */
+export type ShownServerState = 'login' | 'idle' | 'active' | 'resetting' | 'closing';
 
 /** A row of SHOW SERVERS. */
 export interface ServerStats {
@@ -89,7 +90,7 @@ export interface ServerStats {
   readonly node: string;
   /** Absent: an ordinary connection, in a pool. */
   readonly replication?: ReplicationKind;
-  readonly state: ServerState;
+  readonly state: ShownServerState;
   readonly host: string;
   readonly port: number;
   readonly processId: number;

@@ -1,6 +1,6 @@
 /**
- * What a client is told that has waited for a server until query_wait_timeout: why none came, and what ends that. The
- * reasons are tried in the order in which an operator has to deal with them. Used by sweep.ts.
+ * The error for a client that has waited query_wait_timeout for a server: why it got none, and what an operator can do. Of
+ * several reasons it names the one that has to be dealt with first. Used by sweep.ts.
  */
 import { WeirError } from '../errors.ts';
 import type { PoolOptions } from './options.ts';
@@ -9,11 +9,11 @@ import type { PoolOptions } from './options.ts';
 export interface WaitState {
   readonly isPaused: boolean;
   readonly limit: number;
-  /** Connections that are open, those of them that are made ready for the next client, and log-ins under way. */
+  /** Connections that are open; those of them that are being reset or cancelled; log-ins under way. */
   readonly open: number;
   readonly resetting: number;
   readonly logins: number;
-  /** What the last log-in has come to, if it failed. */
+  /** Why the last log-in failed; undefined: it did not. */
   readonly loginError: WeirError | undefined;
 }
 
@@ -26,7 +26,7 @@ type Of = Pick<PoolOptions, 'database' | 'user' | 'node' | 'budget'>;
 
 export function waitTimeout(of: Of, state: WaitState, waitedMs: number): WeirError {
   const { isPaused, open, loginError } = state;
-  // A server that has said why is quoted.
+  // The reason of the server says more than that there is no connection.
   if (!isPaused && open === 0 && loginError !== undefined) return loginError;
   const pool = `${of.database}.${of.user} on ${of.node}`;
   return new WeirError('query_wait_timeout', { waited: Math.round(waitedMs), pool, ...reasonOf(of, state) });
@@ -51,9 +51,9 @@ function reasonOf({ database, node, budget }: Of, state: WaitState): Reason {
   }
   const { shortage } = budget;
   if (shortage !== undefined && logins === 0) {
-    const whose = shortage === 'part' ? 'max_db_connections allows' : 'the server can spare';
+    const whose = shortage === 'database' ? 'max_db_connections allows' : 'the server can spare';
     const why = `no connection to ${node} is left of those that ${whose}; this pool has ${open} of its ${limit}`;
-    return { why, todo: placeFor[shortage] };
+    return { why, todo: adviceFor[shortage] };
   }
   if (logins > 0 && open === 0) {
     return {
@@ -64,7 +64,7 @@ function reasonOf({ database, node, budget }: Of, state: WaitState): Reason {
   return { why: `${open} connections are busy${cleaned}, ${logins} are being opened`, todo };
 }
 
-const placeFor = {
-  part: 'Raise max_db_connections, or make other pools of the database smaller (SHOW POOLS, RESIZE POOL).',
-  whole: 'Raise max_connections of the server, or make other pools smaller (SHOW NODES, SHOW POOLS, RESIZE POOL).',
+const adviceFor = {
+  database: 'Raise max_db_connections, or make other pools of the database smaller (SHOW POOLS, RESIZE POOL).',
+  node: 'Raise max_connections of the server, or make other pools smaller (SHOW NODES, SHOW POOLS, RESIZE POOL).',
 } as const;

@@ -4,42 +4,44 @@
  * nothing waits.
  */
 import type { Outcome, Session } from '../session/session.ts';
-import { guardWrites, isWrite, noteWrites } from '../session/concerns/writes.ts';
-import type { Unit } from '../session/unit.ts';
+import { isWrite } from '../session/concerns/writes.ts';
+import type { Request } from '../session/request.ts';
 
-/** Must Redis hear of it first? Then it cannot be pipelined behind requests in flight. */
-export function mustBeAnnounced(session: Session, unit: Unit): boolean {
-  if (!session.services.cache.hasPeers || !(unit.isComplete || unit.mayCommit) || !unit.executes) return false;
-  return unit.plans.some(isWrite) || (unit.mayCommit && session.writes?.isEmpty === false);
+/** Must Redis confirm something before it is sent? Then it cannot be pipelined behind requests in flight. */
+export function mustBeAnnounced(session: Session, request: Request): boolean {
+  if (!session.services.cache.hasPeers || !(request.isComplete || request.planned.mayCommit) || !request.form.executes)
+    return false;
+  return request.plans.some(isWrite) || (request.planned.mayCommit && session.concerns.writes.hasUndecided);
 }
 
 /**
- * Closes the tables that `unit` may write with a commit. If other Weirs have to hear of it, the unit waits until Redis has
+ * Closes the tables that `request` may write with a commit. If other Weirs have to hear of it, the request waits until Redis has
  * confirmed it, and goes on with `send`, or with `lost` if its server has died meanwhile.
  * @returns undefined: there is nothing to wait for
  */
 export function awaitsPeers(
   session: Session,
-  unit: Unit,
+  request: Request,
   send: () => Outcome,
   lost: () => Outcome,
 ): Outcome | undefined {
   if (!session.services.cache.hasPeers) return undefined;
-  const before = unit.attempt.guard;
-  if (before === undefined) noteWrites(session, unit);
-  const guard = guardWrites(session, unit);
+  const before = request.attempt.guard;
+  const { writes } = session.concerns;
+  if (before === undefined) writes.beforeSend(request);
+  const guard = writes.guard(request);
   const announced = guard?.announced;
   if (guard === undefined || announced === undefined) return undefined;
   const { server } = session;
-  return session.waitShortly('announcement', unit, (goOn) => {
+  return session.waitShortly('announcement', request, (goOn) => {
     void announced.then(() => {
       const isTakenUp = goOn(() => {
         if (session.server === server) return send();
         guard.rolledBack();
-        unit.attempt.guard = before;
+        request.attempt.guard = before;
         return lost();
       });
-      // The client is gone. The unit was never sent, so nothing of it can have been committed.
+      // The client is gone. The request was never sent, so nothing of it can have been committed.
       if (!isTakenUp) guard.rolledBack();
     });
   });

@@ -6,24 +6,25 @@
 import type { Decision } from '../routing/decision.ts';
 import { isMerelyBehind } from '../routing/route.ts';
 import type { Outcome, Session } from '../session/session.ts';
-import type { Unit } from '../session/unit.ts';
+import type { Request } from '../session/request.ts';
 
 /** Longest that a read waits: a few round trips and a replay. */
 const waitMs = 25;
 
 /**
- * Lets the unit wait until a replica is in reach, at most `waitMs`, and then goes on with "find server".
+ * Lets the request wait until a replica is in reach, at most `waitMs`, and then goes on with "find server".
  * @returns undefined: it does not wait
  */
 export function awaitsReplica(
   session: Session,
-  unit: Unit,
+  request: Request,
   decision: Decision,
   isInReach: () => boolean,
 ): Outcome | undefined {
   const { stranded, services } = session;
-  if (unit.attempts > 0 || !stranded.isOverdue(services.nowMs()) || !isMerelyBehind(decision)) return undefined;
-  return session.waitFor('replica', unit, (goOn) => {
+  if (request.target.attempts > 0 || !stranded.isOverdue(services.nowMs()) || !isMerelyBehind(decision))
+    return undefined;
+  return session.waitFor('replica', request, (goOn) => {
     const leave = (): void => {
       clearTimeout(timer);
       stopAsking();

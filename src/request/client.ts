@@ -17,16 +17,14 @@ import { Intake } from './intake.ts';
 import type { Preferences } from '../session/preferences.ts';
 import { cancelInLane } from './lane.ts';
 import { clientStats } from '../session/client-figures.ts';
-import { leaveUndecided } from '../session/concerns/writes.ts';
 import { probeUnread } from '../session/probe-unread.ts';
 import { Receiver } from './receiver.ts';
 import { leaveFlight } from './load.ts';
-import { leaveSequences } from '../session/concerns/sequences.ts';
 import { Session, type Outcome } from '../session/session.ts';
 import { TimeSlice } from './time-slice.ts';
 import type { SessionState } from '../session/state.ts';
 import type { ClientStats } from '../session/types.ts';
-import type { Unit } from '../session/unit.ts';
+import type { Request } from '../session/request.ts';
 
 export class ClientSession extends Session implements WireHandler {
   readonly wire: Wire;
@@ -64,8 +62,8 @@ export class ClientSession extends Session implements WireHandler {
     return this.scanner.isBetweenFrames;
   }
 
-  advance(unit: Unit, next: Outcome): void {
-    advance(this, unit, next);
+  advance(request: Request, next: Outcome): void {
+    advance(this, request, next);
   }
 
   /* ---- WireHandler ---- */
@@ -114,17 +112,15 @@ export class ClientSession extends Session implements WireHandler {
     if (error !== undefined) this.services.log('debug', 'client_failed', error.message, { client: this.identity.id });
     this.stopWaiting();
     this.quietStep = undefined;
-    this.behindDdl?.leave();
-    leaveUndecided(this);
+    this.moments.serverLost();
     this.letServerGo();
-    for (let unit = this.inFlight.shift(); unit !== undefined; unit = this.inFlight.shift()) {
-      unit.flight?.abandon();
-      leaveFlight(this, unit, 'abandoned');
+    for (let request = this.inFlight.shift(); request !== undefined; request = this.inFlight.shift()) {
+      request.cache.flight?.abandon();
+      leaveFlight(this, request, 'abandoned');
     }
     this.intake.left();
-    for (const unit of this.again.splice(0)) unit.flight?.abandon();
-    for (const statement of this.prepared.statements?.values() ?? []) this.services.book.leave(statement);
-    this.prepared.statements = undefined;
+    for (const request of this.again.splice(0)) request.cache.flight?.abandon();
+    this.moments.closed();
     this.onClosed(this);
   }
 
@@ -137,10 +133,9 @@ export class ClientSession extends Session implements WireHandler {
       return this.leaveLane();
     }
     this.detach(server);
-    server.isPinned = false;
-    leaveSequences(this, server);
+    this.moments.clientLeft(server);
     if (server.isAlive && server.isQuiet && server.txStatus === TxStatus.Idle && this.inFlight.length === 0) {
-      pool.checkin(server, server.isSuspect || this.state.isPinned || this.poolMode === 'session');
+      pool.checkin(server, server.sessionState.isSuspect || this.state.isPinned || this.poolMode === 'session');
       return;
     }
     if (server.isAlive && !server.isQuiet) void this.database.cancel(server);
@@ -157,8 +152,8 @@ export class ClientSession extends Session implements WireHandler {
       return done();
     }
     if (server !== undefined && this.inFlight.length > 0) {
-      const unit = this.inFlight.peek();
-      const isWanted = (): boolean => this.server === server && this.inFlight.peek() === unit;
+      const request = this.inFlight.peek();
+      const isWanted = (): boolean => this.server === server && this.inFlight.peek() === request;
       void this.database.cancel(server, isWanted).then(done, done);
       return;
     }

@@ -1,13 +1,13 @@
 /**
- * Around a COPY FROM STDIN the same message means this or that: behind the statement, data or the next request; among the data, a Sync
- * that is ignored, or, once a mistake has been found in them, one that is answered. Where that is not certain, the message is kept
- * back, and nothing more is read, until the server has said more. Called by intake.ts.
+ * What a message means around a COPY FROM STDIN depends on what the server makes of the COPY. Behind the statement it is data or
+ * the next request. A Sync among the data is ignored, but answered once the server has found a mistake in the data. Where that is
+ * not certain, the message is kept back, and nothing more is read, until the server has said more. Called by intake.ts.
  */
 import type { ServerConnection } from '../backend/server.ts';
 import { Frontend, describeType } from '../protocol/codes.ts';
 import { copyFail, flush, sync } from '../protocol/write.ts';
 import type { Session } from '../session/session.ts';
-import type { Message } from '../session/unit.ts';
+import type { Message } from '../session/request.ts';
 
 export class CopyIn {
   private readonly session: Session;

@@ -1,9 +1,9 @@
 /**
- * Counts an answered unit in its database's statistics: plain fields, read when somebody scrapes. Called once a unit.
+ * Counts an answered request in its database's statistics: plain fields, read when somebody scrapes. Called once a request.
  */
 import type { Session } from '../session/session.ts';
 import { durationBoundsSeconds, type DatabaseStats } from '../session/types.ts';
-import type { Unit } from '../session/unit.ts';
+import type { Request } from '../session/request.ts';
 
 const routeIndex = { primary: 0, replica: 1, cache: 2, none: 3 } as const;
 const cacheIndex = { hit: 0, miss: 1, off: 2 } as const;
@@ -35,15 +35,15 @@ function bump(counts: Float64Array, index: number, by = 1): void {
   counts[index] = (counts[index] as number) + by;
 }
 
-export function countAnswer(session: Session, unit: Unit): void {
+export function countAnswer(session: Session, request: Request): void {
   const { stats } = session.database;
   const now = session.services.nowMs();
-  const durationMs = now - unit.receivedAtMs;
-  const role = unit.node?.role;
+  const durationMs = now - request.receivedAtMs;
+  const role = request.target.node?.role;
   const route =
-    unit.cacheLabel === 'hit' ? 'cache' : role === 'replica' ? 'replica' : role === undefined ? 'none' : 'primary';
+    request.cache.label === 'hit' ? 'cache' : role === 'replica' ? 'replica' : role === undefined ? 'none' : 'primary';
   const at = routeIndex[route];
-  bump(stats.byLabel, at * 6 + cacheIndex[unit.cacheLabel] * 2 + (unit.attempt.hasError ? 1 : 0));
+  bump(stats.byLabel, at * 6 + cacheIndex[request.cache.label] * 2 + (request.attempt.hasError ? 1 : 0));
   const seconds = durationMs / 1000;
   let bucket = 0;
   while (bucket < durationBoundsSeconds.length && seconds > (durationBoundsSeconds[bucket] as number)) bucket++;
@@ -51,6 +51,6 @@ export function countAnswer(session: Session, unit: Unit): void {
   bump(stats.durationSums, at, seconds);
   stats.queries++;
   stats.queryMs += durationMs;
-  if (unit.attempt.sentAtMs > 0) stats.waitMs += unit.attempt.sentAtMs - unit.receivedAtMs;
-  session.requestAtMs = now;
+  if (request.attempt.sentAtMs > 0) stats.waitMs += request.attempt.sentAtMs - request.receivedAtMs;
+  session.wasActive(now);
 }

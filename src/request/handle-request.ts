@@ -20,76 +20,85 @@ import { lookUp } from './steps/look-up.ts';
 import { forwardAll } from './prepared/forward-all.ts';
 import { refuse } from './refuse.ts';
 import { preparesAtOnce } from './steps/answer-parse.ts';
-import { isReadyFor, prepareNewServer, prepareOwnServer } from './steps/prepare-server.ts';
+import { prepareNewServer, prepareOwnServer } from './steps/prepare-server.ts';
 import type { Outcome, Session, Step } from '../session/session.ts';
-import { beginUnit } from './settle.ts';
-import type { Unit } from '../session/unit.ts';
+import { beginRequest } from './settle.ts';
+import type { Request } from '../session/request.ts';
 
 /** Requests of one client on their way at once; more are not read until some are answered. */
 const maxInFlight = 1_000;
 
-const steps: Readonly<Record<Step, (session: Session, unit: Unit) => Outcome>> = {
+const steps: Readonly<Record<Step, (session: Session, request: Request) => Outcome>> = {
   'find server': findServer,
   'prepare new server': prepareNewServer,
   'prepare own server': prepareOwnServer,
   send,
 };
 
-/** Takes the unit through its steps until it waits, or is sent or answered. */
-export function advance(session: Session, unit: Unit, from: Outcome): void {
+/** Takes the request through its steps until it waits, or is sent or answered. */
+export function advance(session: Session, request: Request, from: Outcome): void {
   let next = from;
-  while (next !== 'waits' && next !== 'done') next = steps[next](session, unit);
+  while (next !== 'waits' && next !== 'done') next = steps[next](session, request);
 }
 
 /** A request has come. */
-export function handleRequest(session: Session, unit: Unit): void {
-  advance(session, unit, arrived(session, unit));
+export function handleRequest(session: Session, request: Request): void {
+  advance(session, request, arrived(session, request));
 }
 
-function arrived(session: Session, unit: Unit): Outcome {
-  if (unit.locals > 0) return whenQuiet(session, unit, sayLocally);
-  if (session.poolMode === 'statement' && unit.begins) return whenQuiet(session, unit, refuseTransaction);
+function arrived(session: Session, request: Request): Outcome {
+  if (request.form.locals > 0) return whenQuiet(session, request, sayLocally);
+  if (session.poolMode === 'statement' && request.planned.begins) return whenQuiet(session, request, refuseTransaction);
   if (session.inFlight.length > 0) {
-    const mayJoin = session.inFlight.length < maxInFlight && mayPipeline(session, unit);
-    return mayJoin ? 'send' : whenQuiet(session, unit, arrived);
+    const mayJoin = session.inFlight.length < maxInFlight && mayPipeline(session, request);
+    return mayJoin ? 'send' : whenQuiet(session, request, arrived);
   }
   if (session.server !== undefined) {
-    unit.cacheWhy = 'the session keeps its server';
-    if (!mustBeginOnPrimary(session, unit)) return 'prepare own server';
-    beginOnPrimary(session, unit, 'a replica may answer otherwise in a READ ONLY transaction');
+    request.cache.why = 'the session keeps its server';
+    if (!mustBeginOnPrimary(session, request)) return 'prepare own server';
+    beginOnPrimary(session, request, 'a replica may answer otherwise in a READ ONLY transaction');
     return 'find server';
   }
-  if (preparesAtOnce(session, unit)) return 'done';
-  unit.cacheWhy = cacheObstacle(session, unit);
-  return unit.cacheWhy === '' ? lookUp(session, unit) : 'find server';
+  if (preparesAtOnce(session, request)) return 'done';
+  request.cache.why = cacheObstacle(session, request);
+  return request.cache.why === '' ? lookUp(session, request) : 'find server';
 }
 
-function whenQuiet(session: Session, unit: Unit, step: (session: Session, unit: Unit) => Outcome): Outcome {
-  if (session.inFlight.length === 0) return step(session, unit);
-  session.whenQuiet(() => session.advance(unit, step(session, unit)));
+function whenQuiet(session: Session, request: Request, step: (session: Session, request: Request) => Outcome): Outcome {
+  if (session.inFlight.length === 0) return step(session, request);
+  session.whenQuiet(() => session.advance(request, step(session, request)));
   return 'waits';
 }
 
-function refuseTransaction(session: Session, unit: Unit): Outcome {
-  return refuse(session, unit, new WeirError('not_in_pool_mode', { what: 'a transaction block', mode: 'statement' }));
+function refuseTransaction(session: Session, request: Request): Outcome {
+  return refuse(
+    session,
+    request,
+    new WeirError('not_in_pool_mode', { what: 'a transaction block', mode: 'statement' }),
+  );
 }
 
 /** Behind requests that are still being answered on the session's server: may this one go there too? */
-function mayPipeline(session: Session, unit: Unit): boolean {
+function mayPipeline(session: Session, request: Request): boolean {
   if (session.inFlight.peek()?.state === 'passed over') return false;
-  if (mustBeginOnPrimary(session, unit) || isAhead(session, unit)) return false;
+  if (mustBeginOnPrimary(session, request) || isAhead(session, request)) return false;
   // In a lane nobody may send what could touch the others.
   if (session.server !== undefined && session.server.sharers > 1) return false;
-  if (session.prepared.hasNamesInFlight && (unit.needsNames || !unit.isComplete)) return false;
-  if (mustBeAnnounced(session, unit)) return false;
-  if (session.server !== undefined && !isReadyFor(session, unit, session.server)) return false;
+  if (session.prepared.hasNamesInFlight && (request.names.needs || !request.isComplete)) return false;
+  if (mustBeAnnounced(session, request)) return false;
+  if (session.server !== undefined && !session.moments.isReady(session.server, request)) return false;
   session.openLane(false);
-  if (session.mustStay) return !mayLeaveReplica(session) && mayFollowOpening(session, unit);
+  if (session.mustStay) return !mayLeaveReplica(session) && mayFollowOpening(session, request);
   const node = session.serverNode;
-  if (node?.role === 'primary') return unit.hints?.route !== 'replica' && session.preferences.route !== 'replica';
-  if (!unit.isRead || unit.begins || unit.hints !== undefined || node === undefined) return false;
-  if ((session.preferences.consistency ?? session.services.routing().consistency) === 'eventual') return true;
-  const need = session.tokens.needLsn(session.database.topology.ticker, session.lastWriteOf(unit));
+  if (node?.role === 'primary')
+    return request.hints?.route !== 'replica' && session.concerns.preferences.route !== 'replica';
+  if (!request.planned.isRead || request.planned.begins || request.hints !== undefined || node === undefined)
+    return false;
+  if ((session.concerns.preferences.consistency ?? session.services.routing().consistency) === 'eventual') return true;
+  const need = session.concerns.freshness.tokens.needLsn(
+    session.database.topology.ticker,
+    session.lastWriteOf(request),
+  );
   return need !== undefined && node.lsn >= need;
 }
 
@@ -99,54 +108,53 @@ function mayLeaveReplica({ inFlight, serverNode, state, poolMode }: Session): bo
   return inFlight.last()?.plans.some(mayEnd) === true;
 }
 
-/** Behind the first statement of a transaction that may still begin elsewhere: what cannot run again there waits for its answer. */
-function mayFollowOpening(session: Session, unit: Unit): boolean {
-  return !mayBeginOnPrimary(session) || mayBeKept(session, unit);
+/** Behind the first statement of a transaction that may still begin elsewhere, what cannot run again waits for its answer. */
+function mayFollowOpening(session: Session, request: Request): boolean {
+  return !mayBeginOnPrimary(session) || mayBeKept(session, request);
 }
 
-function sayLocally(session: Session, unit: Unit): Outcome {
+function sayLocally(session: Session, request: Request): Outcome {
   if (session.status === TxStatus.Failed) {
     session.say(errorResponse({ severity: 'ERROR', sqlstate: '25P02', message: abortedText }));
-    unit.attempt.hasError = true;
-  } else {
-    unit.attempt.hasError = answerLocally(session, unit);
+    request.attempt.failed();
+  } else if (answerLocally(session, request)) {
+    request.attempt.failed();
   }
-  return answered(session, unit);
+  return answered(session, request);
 }
 
 const abortedText = 'current transaction is aborted, commands ignored until end of transaction block';
 
 /* ---- send ---- */
 
-function send(session: Session, unit: Unit): Outcome {
-  if (unit.state === 'cancelled') {
+function send(session: Session, request: Request): Outcome {
+  if (request.state === 'cancelled') {
     session.intake.cancelWaiting();
     return 'done';
   }
   const isFirst = session.inFlight.length === 0;
   if (isFirst && mustWait(session)) {
-    const waits = awaitsOthers(session, unit);
+    const waits = awaitsOthers(session, request);
     if (waits !== undefined) return waits;
   }
-  if (isFirst) session.openLane(unit.isShort && isFit(session, unit, session.server as ServerConnection));
-  if (!beginUnit(session, unit)) return 'done';
-  if (unit.makesNames) session.prepared.hasNamesInFlight = true;
-  forwardAll(session, unit, unit.messages ?? []);
+  if (isFirst) session.openLane(request.target.isShort && isFit(session, request, session.server as ServerConnection));
+  if (!beginRequest(session, request)) return 'done';
+  forwardAll(session, request, request.messages ?? []);
   return 'done';
 }
 
-/** Can there be anything that has to happen elsewhere first? The common case is no, and costs nothing. */
+/** Can there be anything that has to happen elsewhere first? Mostly not, and then this costs nothing. */
 function mustWait(session: Session): boolean {
-  return session.ahead !== undefined || session.services.cache.hasPeers;
+  return session.concerns.freshness.isAhead || session.services.cache.hasPeers;
 }
 
-function awaitsOthers(session: Session, unit: Unit): Outcome | undefined {
-  const waits = awaitsVisible(session, unit);
+function awaitsOthers(session: Session, request: Request): Outcome | undefined {
+  const waits = awaitsVisible(session, request);
   return (
     waits ??
     awaitsPeers(
       session,
-      unit,
+      request,
       () => 'send',
       () => 'find server',
     )

@@ -1,5 +1,5 @@
 /**
- * Takes a client's frames and makes units of them: a Query by itself, a batch of the extended protocol up to its Sync.
+ * Makes requests of a client's messages: a Query by itself, a batch of the extended protocol up to its Sync.
  * A batch runs as it arrives: it is begun before its Sync if that is not there after a moment, or when the batch is flushed
  * or grows large. Frames too large to keep are passed on in pieces.
  */
@@ -18,7 +18,7 @@ import { refuse } from './refuse.ts';
 import { sendMore } from './send-more.ts';
 import { mayStreamMessage } from './streamed.ts';
 import { WeirError } from '../errors.ts';
-import { isPiece, Unit, type Message } from '../session/unit.ts';
+import { isPiece, Request, type Message } from '../session/request.ts';
 
 /** A batch is begun when it has grown to this, Sync or not. */
 const gatherBelowBytes = 64 * 1024;
@@ -38,9 +38,9 @@ export interface ReadingSession extends Session {
 export class Intake implements FrameSink, RequestReader {
   private readonly session: ReadingSession;
   /** The batch whose Sync has not come. */
-  private batch: Unit | undefined;
+  private batch: Request | undefined;
   /** On their way through handle-request, until they are sent or answered. It is the turn of the first. */
-  private readonly pending: Unit[] = [];
+  private readonly pending: Request[] = [];
   /** What comes before the next Sync is ignored, as after an ErrorResponse. */
   private isSkipping = false;
   private gathering: NodeJS.Timeout | undefined;
@@ -52,7 +52,7 @@ export class Intake implements FrameSink, RequestReader {
   }
 
   /** Whose turn it is. */
-  get first(): Unit | undefined {
+  get first(): Request | undefined {
     return this.pending[0];
   }
 
@@ -145,12 +145,12 @@ export class Intake implements FrameSink, RequestReader {
 
   private part(message: Message): void {
     if (this.isSkipping) return;
-    const unit = (this.batch ??= new Unit());
-    if (unit.isOnServer) return this.sendOn(unit, message);
-    this.add(unit, message);
+    const request = (this.batch ??= new Request());
+    if (request.isOnServer) return this.sendOn(request, message);
+    this.add(request, message);
     // Whatever comes behind a COPY depends on what becomes of that.
-    const isCopy = message.type === Frontend.Execute && unit.mayCopyIn;
-    if (message.type === Frontend.Flush || isCopy || unit.bytes > gatherBelowBytes) this.submit(unit);
+    const isCopy = message.type === Frontend.Execute && request.planned.mayCopyIn;
+    if (message.type === Frontend.Flush || isCopy || request.form.bytes > gatherBelowBytes) this.submit(request);
   }
 
   private sync(message: Message): void {
@@ -163,14 +163,14 @@ export class Intake implements FrameSink, RequestReader {
     this.complete(message);
   }
 
-  /** The unit ends with this message, which may be all of it. */
+  /** The request ends with this message, which may be all of it. */
   private complete(message: Message): void {
-    const unit = this.batch ?? new Unit();
+    const request = this.batch ?? new Request();
     this.batch = undefined;
-    unit.isComplete = true;
-    if (unit.isOnServer) return this.sendOn(unit, message);
-    this.add(unit, message);
-    this.submit(unit);
+    request.isComplete = true;
+    if (request.isOnServer) return this.sendOn(request, message);
+    this.add(request, message);
+    this.submit(request);
   }
 
   /** All that has come was taken: a batch without its Sync is begun in a moment. */
@@ -190,8 +190,8 @@ export class Intake implements FrameSink, RequestReader {
   }
 
   /** What Weir answers itself has no lock to take and no error to tell early. */
-  private mayBegin(batch: Unit): boolean {
-    return batch.state === 'gathering' && batch.locals === 0 && this.session.readsOn;
+  private mayBegin(batch: Request): boolean {
+    return batch.state === 'gathering' && batch.form.locals === 0 && this.session.readsOn;
   }
 
   /** Outside of a COPY it is ignored, as by PostgreSQL: after a failure the rest of the data is still on its way. */
@@ -200,66 +200,67 @@ export class Intake implements FrameSink, RequestReader {
   }
 
   /** The batch has failed before the Query that would have ended it, which is skipped: its Sync is still to come. */
-  reopen(unit: Unit): void {
-    unit.isComplete = false;
-    this.batch = unit;
+  reopen(request: Request): void {
+    request.isComplete = false;
+    this.batch = request;
   }
 
   /** Of a COPY that has failed so many ReadyForQuery were said. With none its Sync is still to come. */
-  recounted(unit: Unit, readies: number): void {
-    if (this.batch !== unit) return;
+  recounted(request: Request, readies: number): void {
+    if (this.batch !== request) return;
     if (readies === 0) return this.skipToSync();
-    unit.isComplete = true;
+    request.isComplete = true;
     this.batch = undefined;
   }
 
-  private add(unit: Unit, message: Message): void {
-    unit.messages?.push(message);
-    unit.bytes += message.end - message.start;
+  private add(request: Request, message: Message): void {
+    request.messages?.push(message);
+    request.form.bytes += message.end - message.start;
     if (isPiece(message)) {
-      unit.isStreamed = true;
-      unit.noRead('a message too large to be kept');
+      request.form.isStreamed = true;
+      request.planned.noRead('a message too large to be kept');
     }
-    notePlan(this.session, unit, message);
+    notePlan(this.session, request, message);
   }
 
   /** More of a batch that was begun before its Sync. */
-  private sendOn(unit: Unit, message: Message): void {
-    const known = unit.plans.length;
-    this.add(unit, message);
-    unit.messages = undefined;
-    sendMore(this.session, unit, message, known);
+  private sendOn(request: Request, message: Message): void {
+    const known = request.plans.length;
+    this.add(request, message);
+    request.messages = undefined;
+    sendMore(this.session, request, message, known);
   }
 
-  private submit(unit: Unit): void {
+  private submit(request: Request): void {
     const { session } = this;
-    unit.receivedAtMs = session.requestAtMs = session.services.nowMs();
-    if (!unit.isComplete) {
+    request.receivedAtMs = session.services.nowMs();
+    session.wasActive(request.receivedAtMs);
+    if (!request.isComplete) {
       // More may come that is not a read, when it is too late to go elsewhere.
-      unit.noRead('a batch without its Sync yet');
+      request.planned.noRead('a batch without its Sync yet');
     }
-    session.move(unit, 'submitted');
-    this.pending.push(unit);
-    handleRequest(session, unit);
+    session.move(request, 'submitted');
+    this.pending.push(request);
+    handleRequest(session, request);
   }
 
   /** They were sent, in vain: they are on their way once more, before all others. */
-  again(units: readonly Unit[]): void {
-    this.pending.unshift(...units);
+  again(requests: readonly Request[]): void {
+    this.pending.unshift(...requests);
   }
 
-  /** The unit goes to a server, or was answered. */
-  entered(unit: Unit): void {
-    const at = this.pending.indexOf(unit);
+  /** The request goes to a server, or was answered. */
+  entered(request: Request): void {
+    const at = this.pending.indexOf(request);
     if (at !== -1) this.pending.splice(at, 1);
   }
 
   /** The client is gone. */
   left(): void {
     clearTimeout(this.gathering);
-    for (const unit of this.pending.splice(0)) {
-      unit.flight?.abandon();
-      leaveFlight(this.session, unit, 'abandoned');
+    for (const request of this.pending.splice(0)) {
+      request.cache.flight?.abandon();
+      leaveFlight(this.session, request, 'abandoned');
     }
   }
 
@@ -273,23 +274,23 @@ export class Intake implements FrameSink, RequestReader {
     if (this.isInBatch) this.skipToSync();
   }
 
-  /** Weir has answered what there was of the batch; what comes of it behind that is a unit of its own. */
+  /** Weir has answered the messages of the batch that have come. Those that come behind them are a request of their own. */
   beginAnew(): void {
     this.batch = undefined;
   }
 
   /** CancelRequest while the session's server is being made ready: it is heard before anything is sent. */
   noteCancel(): void {
-    const unit = this.pending[0];
-    if (unit !== undefined && this.session.status === TxStatus.Idle) this.session.move(unit, 'cancel');
+    const request = this.pending[0];
+    if (request !== undefined && this.session.status === TxStatus.Idle) this.session.move(request, 'cancel');
   }
 
   /** CancelRequest for the statement whose turn it is, which has not been sent. */
   cancelWaiting(): void {
-    const unit = this.pending[0];
-    if (unit === undefined) return;
-    unit.attempt.guard?.rolledBack();
-    unit.attempt.guard = undefined;
-    refuse(this.session, unit, new WeirError('query_canceled'));
+    const request = this.pending[0];
+    if (request === undefined) return;
+    request.attempt.guard?.rolledBack();
+    request.attempt.guard = undefined;
+    refuse(this.session, request, new WeirError('query_canceled'));
   }
 }

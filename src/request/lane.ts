@@ -9,53 +9,62 @@ import type { ServerConnection } from '../backend/server.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { Session } from '../session/session.ts';
 import { runAgain } from './run-again.ts';
-import { hasOwnCustom } from '../session/concerns/custom-settings.ts';
 import { countAnswer } from './count.ts';
 import { leaveFlight } from './load.ts';
 import { passesNames } from './prepared/names.ts';
 import { settingsOf } from '../session/settings.ts';
-import { serverWithSequences } from '../session/concerns/sequences.ts';
 import type { Statement } from '../session/statements.ts';
-import type { Unit } from '../session/unit.ts';
+import type { Request } from '../session/request.ts';
 
-/** A template that has not been seen to be faster than this waits for a server of its own. */
+/** A read shares a server only if its template is known to be faster than this. */
 const shortBelowMs = 5;
 
 /** A single plain SELECT outside of any transaction, which is known to be quick, of a session without state. */
-export function isShortRead(session: Session, unit: Unit): boolean {
-  const plan = unit.plans[0];
+export function isShortRead(session: Session, request: Request): boolean {
+  const plan = request.plans[0];
   // A Query in a batch without Sync is skipped with it if it fails, and then owes its neighbours a Sync.
-  if (unit.isSimple && unit.shape !== 'Q') return false;
-  if (plan === undefined || unit.plans.length !== 1 || !plan.isPlainRead || !unit.isComplete || !unit.isRead)
+  if (request.form.isSimple && request.form.shape !== 'Q') return false;
+  if (
+    plan === undefined ||
+    request.plans.length !== 1 ||
+    !plan.isPlainRead ||
+    !request.isComplete ||
+    !request.planned.isRead
+  )
     return false;
-  if (session.poolMode === 'session' || session.status !== TxStatus.Idle || session.state.isPinned || unit.attempts > 0)
+  if (
+    session.poolMode === 'session' ||
+    session.status !== TxStatus.Idle ||
+    session.state.isPinned ||
+    request.target.attempts > 0
+  )
     return false;
-  // What it prepares is compared with what others have under that name.
-  if (unit.parsesNamed) return false;
+  // In a lane a batch cannot pause, which it does if a statement that it prepares may have changed (prepared/forward-all.ts).
+  if (request.names.parsesNamed) return false;
   const baseline = session.services.baselines.peek(plan.facts);
   return baseline !== undefined && baseline.latencyMs < shortBelowMs;
 }
 
 /** Does the server look like this session already? In a lane nothing can be replayed, and no batch may pause. */
-export function isFit(session: Session, unit: Unit, server: ServerConnection): boolean {
-  if (unit.uses !== undefined && !isThere(session, unit, unit.uses, server)) return false;
-  if (!hasOwnCustom(session, unit, server)) return false;
+export function isFit(session: Session, request: Request, server: ServerConnection): boolean {
+  if (request.names.uses !== undefined && !isThere(session, request, request.names.uses, server)) return false;
+  if (!session.concerns.customSettings.isReady(server, request)) return false;
   const settings = settingsOf(server);
   return settings === session.state.settings || settings.key === session.state.settings.key;
 }
 
-function isThere(session: Session, unit: Unit, { serverName }: Statement, server: ServerConnection): boolean {
+function isThere(session: Session, request: Request, { serverName }: Statement, server: ServerConnection): boolean {
   // A read's Bind of the unnamed statement does not wait for what a server makes of that.
-  if (serverName === '') return !unit.shape.includes('S');
+  if (serverName === '') return !request.form.shape.includes('S');
   return server.prepared.has(serverName) || passesNames(session);
 }
 
-/** A server that the unit can be sent to without waiting, if there is one. */
-export function serverAtOnce(session: Session, unit: Unit, pool: Pool): ServerConnection | undefined {
-  const own = serverWithSequences(session, unit, pool);
+/** A server that the request can be sent to without waiting, if there is one. */
+export function serverAtOnce(session: Session, request: Request, pool: Pool): ServerConnection | undefined {
+  const own = session.concerns.sequences.takeServer(request, pool);
   if (own !== undefined) return own;
-  const fits = (server: ServerConnection): boolean => isFit(session, unit, server);
-  if (!unit.isShort) return pool.tryCheckout(fits);
+  const fits = (server: ServerConnection): boolean => isFit(session, request, server);
+  if (!request.target.isShort) return pool.tryCheckout(fits);
   return pool.tryJoin(fits) ?? pool.tryCheckout(fits) ?? pool.tryShare(fits);
 }
 
@@ -67,16 +76,16 @@ export function serverAtOnce(session: Session, unit: Unit, pool: Pool): ServerCo
 export function cancelInLane(session: Session, server: ServerConnection): void {
   const isItsTurn = server.head === session.receiver;
   if (!isItsTurn) session.leaveLane();
-  for (let unit = session.inFlight.shift(); unit !== undefined; unit = session.inFlight.shift()) {
-    unit.flight?.abandon();
-    unit.attempt.hasError = true;
+  for (let request = session.inFlight.shift(); request !== undefined; request = session.inFlight.shift()) {
+    request.cache.flight?.abandon();
+    request.attempt.failed();
     // The client will never hear that its Parse went well.
-    if (unit.state !== 'shown')
-      for (const [name, statement] of unit.attempt.entered ?? []) session.prepared.forget(name, statement);
-    leaveFlight(session, unit, 'given up');
+    if (request.state !== 'shown')
+      for (const [name, statement] of request.attempt.entered ?? []) session.prepared.forget(name, statement);
+    leaveFlight(session, request, 'given up');
     session.say(errorResponse(new WeirError('query_canceled')));
     session.say(readyForQuery('I'));
-    countAnswer(session, unit);
+    countAnswer(session, request);
   }
   if (isItsTurn) {
     session.forgetServer();
@@ -86,13 +95,13 @@ export function cancelInLane(session: Session, server: ServerConnection): void {
   session.becameQuiet();
 }
 
-/** Whoever is ahead of the session takes too long: its read runs elsewhere. */
+/** A request of another client, ahead in the lane, takes too long: the read of this session runs elsewhere. */
 export function leaveSlowLane(session: Session, why: string): void {
-  const unit = session.inFlight.peek();
-  if (unit?.state !== 'running' || session.inFlight.length > 1 || unit.messages === undefined) return;
+  const request = session.inFlight.peek();
+  if (request?.state !== 'running' || session.inFlight.length > 1 || request.messages === undefined) return;
   session.leaveLane();
   session.inFlight.shift();
-  leaveFlight(session, unit, 'runs again');
-  unit.retryWhy = why;
-  runAgain(session, [unit]);
+  leaveFlight(session, request, 'runs again');
+  request.target.retryWhy = why;
+  runAgain(session, [request]);
 }

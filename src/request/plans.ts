@@ -1,5 +1,5 @@
 /**
- * From a client's message to plans: which statements would it execute, and what may they do. Fills in a Unit.
+ * From a client's message to plans: which statements would it execute, and what may they do. Fills in a Request.
  */
 import { Frontend } from '../protocol/codes.ts';
 import { endOfString, readName } from '../protocol/read.ts';
@@ -7,30 +7,30 @@ import type { Classified, StatementFacts } from '../sql/facts.ts';
 import type { Plan } from '../binding/plan.ts';
 import type { Session } from '../session/session.ts';
 import type { Statement } from '../session/statements.ts';
-import { isPiece, type Message, type Unit } from '../session/unit.ts';
+import { isPiece, type Message, type Request } from '../session/request.ts';
 import { isLocal } from './steps/answer-locally.ts';
 import { unknownPath } from '../session/reading.ts';
 
 /** The plan for a classified text, in this session's catalog and search_path. */
-export function bindFor(session: Session, classified: Classified, unit?: Unit): Plan {
+export function bindFor(session: Session, classified: Classified, request?: Request): Plan {
   const { database, services } = session;
   const { role, searchPath: known } = session.state.reading;
-  const searchPath = isReadingUnsure(session, unit) ? unknownPath : known;
+  const searchPath = isReadingUnsure(session, request) ? unknownPath : known;
   // Whom "$user" in the search_path means.
   const user = role ?? database.serverUser(session.user);
   const { facts } = classified;
   // Nobody else can read yet what its own transaction has made.
-  if (session.writes?.changesCatalog === true) return services.binder.bindBehindDdl(facts, undefined, searchPath, user);
+  if (session.concerns.writes.changesCatalog) return services.binder.bindBehindDdl(facts, undefined, searchPath, user);
   const catalog = database.topology.catalog();
   const last = catalog === undefined ? database.topology.lastCatalog() : undefined;
   if (last !== undefined) return services.binder.bindBehindDdl(facts, last, searchPath, user);
   return services.binder.bind(facts, catalog, searchPath, user);
 }
 
-/** Something that changes the search path is on the way, and may fail. */
-function isReadingUnsure({ inFlight }: Session, unit: Unit | undefined): boolean {
-  if (unit?.changesReading === true) return true;
-  for (let i = 0; i < inFlight.length; i++) if (inFlight.at(i)?.changesReading === true) return true;
+/** Is something in flight that may change the search path, or may fail to? */
+function isReadingUnsure({ inFlight }: Session, request: Request | undefined): boolean {
+  if (request?.planned.changesReading === true) return true;
+  for (let i = 0; i < inFlight.length; i++) if (inFlight.at(i)?.planned.changesReading === true) return true;
   return false;
 }
 
@@ -40,21 +40,20 @@ export function planOf(session: Session, name: string): Plan | undefined {
   return classified === undefined ? undefined : bindFor(session, classified);
 }
 
-/** Of one that SQL has prepared nothing is known, as of what EXECUTE runs. */
+/** A statement that SQL has prepared may do anything, as EXECUTE may. */
 function classifiedOf(session: Session, name: string): Classified | undefined {
-  const { services } = session;
-  const { ownNames } = session.prepared;
-  return session.prepared.get(name)?.classified ?? (ownNames?.has(name) === true ? services.sqlPrepared : undefined);
+  const { services, prepared } = session;
+  return prepared.get(name)?.classified ?? (prepared.ownName(name) === undefined ? undefined : services.sqlPrepared);
 }
 
-function add(session: Session, unit: Unit, classified: Classified): void {
-  const plan = bindFor(session, classified, unit);
-  unit.addPlan(plan);
-  // It stands for a text that nobody has read, too.
-  if (classified === session.services.functionCall) unit.mayCopyIn = true;
-  if (plan.hasEffects && plan.facts.statements.some(changesNames)) unit.makesNames = unit.needsNames = true;
-  unit.hints ??= classified.hints;
-  if (isLocal(classified.facts)) unit.locals++;
+function add(session: Session, request: Request, classified: Classified): void {
+  const plan = bindFor(session, classified, request);
+  request.addPlan(plan);
+  // A text that nobody has read is classified like a FunctionCall: it may be a COPY.
+  if (classified === session.services.functionCall) request.planned.noteCopyIn();
+  if (plan.hasEffects && plan.facts.statements.some(changesNames)) request.names.makes = request.names.needs = true;
+  request.hints ??= classified.hints;
+  if (isLocal(classified.facts)) request.form.locals++;
 }
 
 function changesNames({ kind, discards, executes }: StatementFacts): boolean {
@@ -62,100 +61,98 @@ function changesNames({ kind, discards, executes }: StatementFacts): boolean {
 }
 
 /** Statements parsed in the batch that is being gathered, by name: not entered yet, since it may still fail. */
-function pendingOf(unit: Unit, name: string): Classified | undefined {
-  return unit.parsed?.get(name);
+function pendingOf(request: Request, name: string): Classified | undefined {
+  return request.names.parsed?.get(name);
 }
 
 /**
- * Notes what `message` adds to the unit. @throws ProtocolError if it is malformed: here, before anything of the unit is
+ * Notes what `message` adds to the request. @throws ProtocolError if it is malformed: here, before anything of the request is
  * sent, so that no server is left with half of it
  */
-export function notePlan(session: Session, unit: Unit, message: Message): void {
+export function notePlan(session: Session, request: Request, message: Message): void {
   const { buffer, start, end } = message;
   switch (message.type) {
     case Frontend.Query:
-      return noteQuery(session, unit, message);
+      return noteQuery(session, request, message);
     case Frontend.Parse:
-      return noteParse(session, unit, message);
+      return noteParse(session, request, message);
     case Frontend.Bind: {
       session.database.stats.binds++;
       const portalEnd = endOfString(buffer, start + 5, end);
       const name = readName(buffer, portalEnd + 1, endOfString(buffer, portalEnd + 1, end));
-      unit.noteShape(portalEnd === start + 5 ? 'B' : 'b');
-      return noteUse(session, unit, name);
+      request.form.note(portalEnd === start + 5 ? 'B' : 'b');
+      return noteUse(session, request, name);
     }
     case Frontend.Describe: {
       const isStatement = buffer[start + 5] === 0x53;
       const nameEnd = endOfString(buffer, start + 6, end);
-      unit.noteShape(isStatement ? 'S' : 'D');
+      request.form.note(isStatement ? 'S' : 'D');
       if (!isStatement) return;
-      return noteUse(session, unit, readName(buffer, start + 6, nameEnd));
+      return noteUse(session, request, readName(buffer, start + 6, nameEnd));
     }
     case Frontend.Execute:
-      notePortal(session, unit, readName(buffer, start + 5, endOfString(buffer, start + 5, end)));
-      unit.noteShape(end - start >= 9 && buffer.readInt32BE(end - 4) === 0 ? 'E' : 'e');
+      notePortal(session, request, readName(buffer, start + 5, endOfString(buffer, start + 5, end)));
+      request.form.note(end - start >= 9 && buffer.readInt32BE(end - 4) === 0 ? 'E' : 'e');
       return;
     case Frontend.Close:
       endOfString(buffer, start + 6, end);
-      unit.noteShape('C');
-      if (buffer[start + 5] === 0x53) unit.makesNames = true;
+      request.form.note('C');
+      if (buffer[start + 5] === 0x53) request.names.makes = true;
       return;
     case Frontend.FunctionCall:
       // Any function by its OID: nothing is known, so anything may be written.
-      unit.isSimple = true;
-      unit.noteShape('F');
-      return add(session, unit, session.services.functionCall);
+      request.form.note('F');
+      return add(session, request, session.services.functionCall);
     default:
   }
 }
 
-function noteQuery(session: Session, unit: Unit, message: Message): void {
+function noteQuery(session: Session, request: Request, message: Message): void {
   const { buffer, start, end } = message;
-  unit.isSimple = true;
-  unit.noteShape('Q');
+  request.form.note('Q');
   // Whatever the beginning of a text means, nobody knows how it ends.
-  if (isPiece(message)) return add(session, unit, session.services.functionCall);
-  add(session, unit, session.classify(buffer.subarray(start + 5, Math.max(start + 5, end - 1))));
+  if (isPiece(message)) return add(session, request, session.services.functionCall);
+  add(session, request, session.classify(buffer.subarray(start + 5, Math.max(start + 5, end - 1))));
 }
 
-function noteParse(session: Session, unit: Unit, { buffer, start, end }: Message): void {
+function noteParse(session: Session, request: Request, { buffer, start, end }: Message): void {
   session.database.stats.clientParses++;
   const nameEnd = endOfString(buffer, start + 5, end);
   const sqlEnd = endOfString(buffer, nameEnd + 1, end);
   const classified = session.classify(buffer.subarray(nameEnd + 1, sqlEnd));
   const name = readName(buffer, start + 5, nameEnd);
   const { prepared } = session;
-  (unit.parsed ??= new Map()).set(name, classified);
-  unit.makesNames = true;
-  if (name !== '' && (prepared.statements?.has(name) === true || prepared.hasNamesInFlight)) unit.needsNames = true;
-  unit.noteShape('P');
+  (request.names.parsed ??= new Map()).set(name, classified);
+  request.names.makes = true;
+  if (name !== '' && (prepared.named(name) !== undefined || prepared.hasNamesInFlight)) request.names.needs = true;
+  request.form.note('P');
   // Describe needs the right catalog too, so a Parse alone decides where to go like an execution would.
-  add(session, unit, classified);
+  add(session, request, classified);
 }
 
 /** A portal of an earlier request of the same transaction is executed, for the first time or once more. */
-function notePortal(session: Session, unit: Unit, name: string): void {
-  if (session.prepared.portals === undefined || (name === '' && unit.bindsUnnamed)) return;
-  const plan = session.prepared.portals.get(name);
-  if (plan !== undefined && !unit.hasPlan(plan)) unit.addPlan(plan);
+function notePortal(session: Session, request: Request, name: string): void {
+  if (name === '' && request.form.bindsUnnamed) return;
+  const plan = session.prepared.portal(name);
+  if (plan !== undefined && !request.hasPlan(plan)) request.addPlan(plan);
 }
 
-/** Is its Parse, or one of Weir's for it, still on the way, so that it may turn out not to have happened? */
+/** Is a Parse of it, the client's or Weir's, still unanswered? Then it may turn out not to have happened. */
 function isUnsure(session: Session, statement: Statement): boolean {
   if (!session.prepared.hasNamesInFlight) return false;
   for (let i = 0; i < session.inFlight.length; i++) {
-    const unit = session.inFlight.at(i);
-    if (unit?.attempt.prepared?.has(statement) === true) return true;
-    if (unit?.attempt.entered?.some(([, entered]) => entered === statement) === true) return true;
+    const request = session.inFlight.at(i);
+    if (request?.attempt.prepared?.has(statement) === true) return true;
+    if (request?.attempt.entered?.some(([, entered]) => entered === statement) === true) return true;
   }
   return false;
 }
 
-function noteUse(session: Session, unit: Unit, name: string): void {
-  if (pendingOf(unit, name) !== undefined) return;
+function noteUse(session: Session, request: Request, name: string): void {
+  if (pendingOf(request, name) !== undefined) return;
   const statement = session.prepared.get(name);
-  unit.uses = statement;
-  if (name === '' || statement === undefined || isUnsure(session, statement)) unit.needsNames = true;
+  request.names.uses = statement;
+  if (name === '' || statement === undefined || isUnsure(session, statement)) request.names.needs = true;
   const classified = classifiedOf(session, name);
-  if (classified !== undefined) add(session, unit, classified);
+  if (classified !== undefined) add(session, request, classified);
 }

@@ -1,11 +1,11 @@
 /**
- * The other half of a session: what comes back from the server for this client. Relays it, follows what it says
- * about transaction and session state, keeps back what may have to be run again, and settles each unit at its
+ * What comes back from the server for one client. Relays it, tells the concerns of the session what the server says about the
+ * transaction and the session, holds back the answers of requests that may have to run again, and settles each request at its
  * ReadyForQuery.
  */
 import { Backend, statusLetter } from '../protocol/codes.ts';
 import { Owed, type Answer } from '../protocol/answers.ts';
-import { mayBeLast } from '../backend/last-words.ts';
+import { mayBeFinal } from '../backend/connection-end.ts';
 import type { End } from '../backend/receiver.ts';
 import type { AnswerReceiver } from '../backend/server.ts';
 import type { Plan } from '../binding/plan.ts';
@@ -13,11 +13,10 @@ import { parameterStatus, readyForQuery } from '../protocol/write.ts';
 import type { Session } from '../session/session.ts';
 import { canRunAgain, passOverAndRunAgain } from './run-again.ts';
 import { runsWithAnew } from './prepared/borrowed.ts';
-import { noteCompleted, noteFailed } from '../session/concerns/writes.ts';
 import { leaveSlowLane } from './lane.ts';
 import { settle } from './settle.ts';
 import { serverLost } from './server-lost.ts';
-import type { Unit } from '../session/unit.ts';
+import type { Request } from '../session/request.ts';
 
 const syntaxError = '42601';
 const noTag = Buffer.alloc(0);
@@ -29,92 +28,96 @@ export class Receiver implements AnswerReceiver {
     this.session = session;
   }
 
+  get isPinned(): boolean {
+    return this.session.state.isPinned;
+  }
+
   relay(buffer: Buffer, start: number, end: number): void {
     const { session } = this;
-    const unit = session.inFlight.peek();
+    const request = session.inFlight.peek();
     const bytes = start === 0 && end === buffer.length ? buffer : buffer.subarray(start, end);
-    if (unit !== undefined) {
-      const { state } = unit;
+    if (request !== undefined) {
+      const { state } = request;
       if (state === 'passed over' || state === 'taken back') return;
-      if (unit.attempt.held !== undefined) {
-        unit.attempt.held.push(bytes);
+      if (request.attempt.held !== undefined) {
+        request.attempt.held.push(bytes);
         if (!endsHolding(buffer, start, end)) return;
-        this.letGo(unit);
+        this.letGo(request);
         return;
       }
-      unit.capture?.add(buffer, start, end);
-      if (state !== 'shown') session.move(unit, 'shown');
+      request.cache.capture?.add(buffer, start, end);
+      if (state !== 'shown') session.move(request, 'shown');
     }
     session.say(bytes);
   }
 
   /** What was held back goes to the client: from here on it cannot run again. */
-  private letGo(unit: Unit): void {
-    const held = unit.attempt.held ?? [];
-    unit.attempt.held = undefined;
-    if (unit.state === 'running') this.session.move(unit, 'shown');
+  private letGo(request: Request): void {
+    const held = request.attempt.held ?? [];
+    request.attempt.held = undefined;
+    if (request.state === 'running') this.session.move(request, 'shown');
     for (const bytes of held) {
-      unit.capture?.add(bytes, 0, bytes.length);
+      request.cache.capture?.add(bytes, 0, bytes.length);
       this.session.say(bytes);
     }
   }
 
   completed(type: number, answer: Answer<AnswerReceiver>, buffer: Buffer, start: number, end: number): void {
     const { session } = this;
-    const unit = session.inFlight.peek();
-    if (unit === undefined) return;
+    const request = session.inFlight.peek();
+    if (request === undefined) return;
     if (type === Backend.CopyInResponse || type === Backend.CopyBothResponse || type === Backend.CopyOutResponse) {
-      if (unit.capture !== undefined) unit.capture = undefined;
+      request.cache.capture = undefined;
       session.intake.copyIn.heard();
       return;
     }
-    if (unit.state === 'passed over') return session.intake.copyIn.heard();
+    if (request.state === 'passed over') return session.intake.copyIn.heard();
     const isQuery = answer.kind === Owed.Query;
-    const plan = isQuery ? unit.plans.at(-1) : (answer.context as Plan | undefined);
-    const facts = plan?.facts.statements[isQuery ? unit.attempt.statementIndex++ : 0];
-    if (unit.mayCopyIn) session.intake.copyIn.heard();
-    noteCompleted(session, unit, isQuery, plan, facts, type === Backend.CommandComplete ? buffer : noTag, start, end);
+    const plan = isQuery ? request.plans.at(-1) : (answer.context as Plan | undefined);
+    const facts = plan?.facts.statements[isQuery ? request.attempt.statementIndex++ : 0];
+    if (request.planned.mayCopyIn) session.intake.copyIn.heard();
+    const tagged = type === Backend.CommandComplete ? buffer : noTag;
+    session.moments.completed(request, isQuery, plan, facts, tagged, start, end);
     if (plan === undefined || facts === undefined) return;
-    // Of a portal that is fetched from in pieces the calls have been made all the same.
+    // A portal that is fetched in pieces has made its calls with the first piece.
     if (type === Backend.PortalSuspended && (facts.kind !== 'select' || !plan.hasEffects)) return;
     if (plan.hasEffects || facts.transaction !== undefined) {
       const tag = type === Backend.CommandComplete ? buffer.toString('latin1', start, end - 1) : '';
-      session.state.statementDone(facts, tag);
-      if (isQuery) session.prepared.changedBySql(facts);
-      if (!isQuery) session.effectsDone(plan);
+      session.moments.statementDone(facts, tag, isQuery);
+      if (!isQuery) session.moments.effectsDone(plan);
     }
   }
 
   errored(fields: Map<string, string>, buffer: Buffer, start: number, end: number): void {
     const { session } = this;
-    const unit = session.inFlight.peek();
-    if (unit === undefined) return this.relay(buffer, start, end);
-    unit.attempt.hasError = true;
+    const request = session.inFlight.peek();
+    if (request === undefined) return this.relay(buffer, start, end);
+    request.attempt.failed();
     const sqlstate = fields.get('C') ?? '';
-    unit.attempt.isUnparsable ||= sqlstate === syntaxError && isUnparsable(unit, fields);
+    if (sqlstate === syntaxError && isUnparsable(request, fields)) request.attempt.noteUnparsable();
     session.intake.copyIn.heard();
-    noteFailed(session, unit);
-    if (unit.state === 'passed over' || unit.state === 'taken back') return;
-    if (passOverAndRunAgain(session, unit, fields)) return;
+    session.moments.failed(request);
+    if (request.state === 'passed over' || request.state === 'taken back') return;
+    if (passOverAndRunAgain(session, request, fields)) return;
     if (sqlstate === '0A000' && fields.get('R') === 'RevalidateCachedQuery') {
       session.services.book.catalogChanged();
-      if (runsWithAnew(session, unit)) return;
+      if (runsWithAnew(session, request)) return;
     }
-    if (unit.attempt.held !== undefined) {
-      unit.attempt.held.push(buffer.subarray(start, end));
-      return this.letGo(unit);
+    if (request.attempt.held !== undefined) {
+      request.attempt.held.push(buffer.subarray(start, end));
+      return this.letGo(request);
     }
     this.relay(buffer, start, end);
   }
 
   noticed(): void {
-    const unit = this.session.inFlight.peek();
-    if (unit !== undefined) unit.capture = undefined;
+    const request = this.session.inFlight.peek();
+    if (request !== undefined) request.cache.capture = undefined;
   }
 
   parameterChanged(name: string, value: string, frame: Buffer): void {
-    const unit = this.session.inFlight.peek();
-    if (unit !== undefined) unit.capture = undefined;
+    const request = this.session.inFlight.peek();
+    if (request !== undefined) request.cache.capture = undefined;
     const told = this.session.state.parameterChanged(name, value);
     if (told === value) return this.relay(frame, 0, frame.length);
     if (told === undefined) return;
@@ -124,22 +127,22 @@ export class Receiver implements AnswerReceiver {
 
   ready(status: number): void {
     const { session } = this;
-    const unit = session.inFlight.peek();
-    if (unit === undefined) return;
-    if (unit.attempt.held !== undefined && unit.state !== 'passed over') this.letGo(unit);
-    if (unit.state === 'taken back') session.say(readyForQuery(statusLetter(status)));
+    const request = session.inFlight.peek();
+    if (request === undefined) return;
+    if (request.attempt.held !== undefined && request.state !== 'passed over') this.letGo(request);
+    if (request.state === 'taken back') session.say(readyForQuery(statusLetter(status)));
     session.inFlight.shift();
-    settle(session, unit, status);
+    settle(session, request, status);
     session.intake.copyIn.heard();
   }
 
   recounted(readies: number, status: number): void {
     const { session } = this;
-    const unit = session.inFlight.shift();
-    if (unit === undefined) return;
+    const request = session.inFlight.shift();
+    if (request === undefined) return;
     for (let i = 0; i < readies; i++) session.say(readyForQuery(statusLetter(status)));
-    session.intake.recounted(unit, readies);
-    settle(session, unit, status);
+    session.intake.recounted(request, readies);
+    settle(session, request, status);
     session.intake.copyIn.heard();
   }
 
@@ -151,11 +154,11 @@ export class Receiver implements AnswerReceiver {
     leaveSlowLane(this.session, why);
   }
 
-  /** True if nobody would notice: what is in flight can run again elsewhere. */
+  /** May the server be lost now without anybody noticing, as all that is in flight can run again elsewhere? */
   mayLose(): boolean {
     const { inFlight, mustStay } = this.session;
     if (mustStay) return false;
-    for (let i = 0; i < inFlight.length; i++) if (!canRunAgain(inFlight.at(i) as Unit)) return false;
+    for (let i = 0; i < inFlight.length; i++) if (!canRunAgain(inFlight.at(i) as Request)) return false;
     return true;
   }
 
@@ -172,19 +175,19 @@ export class Receiver implements AnswerReceiver {
   }
 }
 
-/** Nothing was executed: the text failed as a whole, and not something that it calls (then there is a context). */
-function isUnparsable(unit: Unit, fields: Map<string, string>): boolean {
-  if (unit.attempt.statementIndex > 0 || fields.has('W') || fields.has('q')) return false;
-  return unit.plans.length === 1 && unit.plans[0]?.facts.unparsed !== undefined;
+/** Has the text failed as a whole, so that nothing of it was executed? If something fails that it calls, there is a context. */
+function isUnparsable(request: Request, fields: Map<string, string>): boolean {
+  if (request.attempt.statementIndex > 0 || fields.has('W') || fields.has('q')) return false;
+  return request.plans.length === 1 && request.plans[0]?.facts.unparsed !== undefined;
 }
 
 /**
- * Rows, completions and the like mean that the statement runs; what only prepares it may be kept back, and so may a
- * warning behind which the server may be gone.
+ * Does this message end the time in which the answer is held back? Rows, completions and the like mean that the statement runs. An
+ * answer to what only prepares it does not, nor does a warning that may be the last thing that the server says.
  */
 function endsHolding(buffer: Buffer, start: number, end: number): boolean {
   const type = buffer[start];
-  if (type === Backend.NoticeResponse) return !mayBeLast(buffer, start, end);
+  if (type === Backend.NoticeResponse) return !mayBeFinal(buffer, start, end);
   return !(
     type === Backend.ParseComplete ||
     type === Backend.BindComplete ||

@@ -3,22 +3,22 @@ import { errorResponse } from '../protocol/write.ts';
 import type { WeirError } from '../errors.ts';
 import { answered } from './answered.ts';
 import type { Session } from '../session/session.ts';
-import type { Unit } from '../session/unit.ts';
+import type { Request } from '../session/request.ts';
 
-export function refuse(session: Session, unit: Unit, error: WeirError): 'waits' | 'done' {
-  unit.flight?.abandon();
+export function refuse(session: Session, request: Request, error: WeirError): 'waits' | 'done' {
+  request.cache.flight?.abandon();
   // The transaction of the client has ended on its replica and has not begun again elsewhere: it is lost.
-  if (session.reopening !== undefined) {
+  if (session.concerns.opening.isToBegin) {
     session.terminate(error);
     return 'done';
   }
-  if (!unit.begins) return sayRefused(session, unit, error);
+  if (!request.planned.begins) return sayRefused(session, request, error);
   // Without its BEGIN, each statement behind it would run in a transaction of its own. So if the client has sent any, its
   // connection ends. What came in the same chunk is only seen once all of that has been read.
-  return session.waitShortly('rest of pipeline', unit, (goOn) =>
+  return session.waitShortly('rest of pipeline', request, (goOn) =>
     setImmediate(() =>
       goOn(() => {
-        if (session.isBetweenMessages) return sayRefused(session, unit, error);
+        if (session.isBetweenMessages) return sayRefused(session, request, error);
         session.terminate(error);
         return 'done';
       }),
@@ -26,8 +26,8 @@ export function refuse(session: Session, unit: Unit, error: WeirError): 'waits' 
   );
 }
 
-function sayRefused(session: Session, unit: Unit, error: WeirError): 'done' {
-  unit.attempt.hasError = true;
+function sayRefused(session: Session, request: Request, error: WeirError): 'done' {
+  request.attempt.failed();
   session.say(errorResponse(error));
-  return answered(session, unit);
+  return answered(session, request);
 }

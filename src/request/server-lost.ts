@@ -6,100 +6,99 @@
  */
 import { TxStatus } from '../protocol/codes.ts';
 import { errorResponse, readyForQuery, toldAsError } from '../protocol/write.ts';
-import type { End, LastWords } from '../backend/receiver.ts';
+import type { End, FinalMessage } from '../backend/receiver.ts';
 import { WeirError } from '../errors.ts';
 import type { Session } from '../session/session.ts';
-import { forgetTransaction, leaveUndecided } from '../session/concerns/writes.ts';
 import { countAnswer } from './count.ts';
 import { avoidNode, canRunAgain, runAgain } from './run-again.ts';
 import { leaveFlight } from './load.ts';
-import type { Unit } from '../session/unit.ts';
+import type { Request } from '../session/request.ts';
 
-function hasSeenSomething(unit: Unit | undefined): boolean {
-  return unit === undefined || unit.state === 'shown' || unit.state === 'taken back';
+function hasSeenSomething(request: Request | undefined): boolean {
+  return request === undefined || request.state === 'shown' || request.state === 'taken back';
 }
 
-/** A statement that is ended by it has had the time that its session gives it: another try would take it anew. */
+/** SQLSTATE of transaction_timeout. The statement has had the time that its session allows: it does not get it a second time. */
 const transactionTimeout = '25P04';
 
 export function serverLost(session: Session, end: End, isMidMessage: boolean, isOwed: boolean): void {
   if (session.isClosed) return;
   const { why, isNodeAtFault } = end;
-  const words = isForClient(session, end.words) ? end.words : undefined;
+  const words = isForClient(session, end.finalMessage) ? end.finalMessage : undefined;
   const isCutOff = isMidMessage && hasSeenSomething(session.inFlight.peek());
   const node = session.serverNode;
-  leaveUndecided(session);
+  session.moments.serverLost();
   // An error now would answer nothing: the client would take it for the answer to what it says next, and miss Sync's.
   const isAnswered = session.intake.isInBatch && !isOwed;
   const hadState = session.mustStay || isAnswered || session.inFlight.peek()?.attempt.endsSession === true;
-  const wasPaused = session.paused !== undefined;
-  session.paused = undefined;
+  const wasPaused = session.endPause();
   session.forgetServer();
   const { topology } = session.database;
   if (node !== undefined && isNodeAtFault && session.inFlight.length > 0)
     topology.reportFailure(node.name, 'lost', why);
   // Half a message has gone out: whatever is said now would be taken for the rest of it.
   if (isCutOff) return session.cutOff(why);
-  const units: Unit[] = [];
-  for (let unit = session.inFlight.shift(); unit !== undefined; unit = session.inFlight.shift()) units.push(unit);
+  const requests: Request[] = [];
+  for (let request = session.inFlight.shift(); request !== undefined; request = session.inFlight.shift())
+    requests.push(request);
   // Those that were passed over already, and then whatever has shown nothing up to the end.
-  let kept = units.length;
-  const mayRunAgain = !hadState && end.words?.sqlstate !== transactionTimeout;
-  while (mayRunAgain && kept > 0 && canRunAgain(units[kept - 1] as Unit)) kept--;
-  const more = units.splice(kept);
-  for (const unit of more) leaveFlight(session, unit, 'runs again');
+  let kept = requests.length;
+  const mayRunAgain = !hadState && end.finalMessage?.sqlstate !== transactionTimeout;
+  while (mayRunAgain && kept > 0 && canRunAgain(requests[kept - 1] as Request)) kept--;
+  const more = requests.splice(kept);
+  for (const request of more) leaveFlight(session, request, 'runs again');
   const again = [...session.again.splice(0), ...more];
-  for (const unit of units) unit.flight?.abandon();
-  forgetTransaction(session);
+  for (const request of requests) request.cache.flight?.abandon();
+  session.moments.transactionLost(TxStatus.Idle);
   if (hadState) {
-    for (const unit of units) leaveFlight(session, unit, 'abandoned');
+    for (const request of requests) leaveFlight(session, request, 'abandoned');
     return endWith(session, why, words);
   }
-  for (const unit of units) giveUp(session, unit, toldTo(why, words));
+  for (const request of requests) giveUp(session, request, toldTo(why, words));
   session.intake.serverLost();
-  session.status = TxStatus.Idle;
-  session.state.ended(false);
+  session.rolledBack();
   if (again.length > 0) {
-    for (const unit of again) if (!unit.isRefused) avoidNode(unit, `${node?.name ?? 'the server'} was lost (${why})`);
+    for (const request of again)
+      if (!request.target.isRefused) avoidNode(request, `${node?.name ?? 'the server'} was lost (${why})`);
     return runAgain(session, again);
   }
   session.intake.copyIn.heard();
   // With nothing in flight nothing has become quiet: a request may be on its way to the server that is gone.
   if (wasPaused) session.goOn(() => undefined);
-  else if (units.length > 0) session.becameQuiet();
+  else if (requests.length > 0) session.becameQuiet();
 }
 
 /** The client is told the error in place of the rest of the answer, unless it has one already; and ReadyForQuery. */
-function giveUp(session: Session, unit: Unit, error: Buffer): void {
-  const isTold = unit.attempt.hasError && unit.state !== 'passed over';
-  leaveFlight(session, unit, 'given up');
+function giveUp(session: Session, request: Request, error: Buffer): void {
+  const isTold = request.attempt.hasError && request.state !== 'passed over';
+  leaveFlight(session, request, 'given up');
   if (!isTold) session.say(error);
-  unit.attempt.hasError = true;
-  session.lastUnit = unit;
-  countAnswer(session, unit);
-  if (unit.isComplete) session.say(readyForQuery('I'));
+  request.attempt.failed();
+  session.wasAnswered(request);
+  countAnswer(session, request);
+  if (request.isComplete) session.say(readyForQuery('I'));
   else session.intake.skipToSync();
 }
 
 const lostStateText =
   'The client held state on that server (an open transaction, or what SHOW CLIENTS lists as pins), which is gone with it.';
 
-/** Without work for too long: that is said of a server in the pool, which is nobody's then. */
+/** SQLSTATE of idle_session_timeout. Most such servers are idle in the pool and nobody's, and then no client hears of it. */
 const idleSessionTimeout = '57P05';
 
-function isForClient(session: Session, words: LastWords | undefined): boolean {
+function isForClient(session: Session, words: FinalMessage | undefined): boolean {
   return words !== undefined && (words.sqlstate !== idleSessionTimeout || session.keepsServer);
 }
 
 /** As PostgreSQL ends the connection: its message, byte for byte, and nothing behind it. */
-function endWith(session: Session, why: string, words: LastWords | undefined): void {
+function endWith(session: Session, why: string, words: FinalMessage | undefined): void {
   if (words === undefined) return session.terminate(new WeirError('server_lost', { why }, lostStateText));
-  const isTold = words.toldTo === session.receiver;
+  const isTold = words.relayedTo === session.receiver;
   session.wire.end(isTold ? undefined : words.frame);
 }
 
 /** The connection goes on, so it is an ERROR: drivers close theirs at a FATAL. */
-function toldTo(why: string, words: LastWords | undefined): Buffer {
+function toldTo(why: string, words: FinalMessage | undefined): Buffer {
   const own = new WeirError('server_lost', { why });
   if (words === undefined) return errorResponse(own);
   return toldAsError(words.frame, words.hasHint ? undefined : own.hint);

@@ -3,6 +3,7 @@
  * that it looks so now; who looks again and again, and what follows, is app/watchdog.ts. Reads, changes nothing.
  */
 import type { ServerConnection } from '../backend/server.ts';
+import { shownState } from '../backend/server-state.ts';
 import type { ClientSession } from './client.ts';
 import type { StuckKind } from '../session/types.ts';
 
@@ -50,7 +51,8 @@ function ofSockets(session: ClientSession): Suspicion | undefined {
 
 /** @param isHeld some session has it */
 export function suspicionOfServer(server: ServerConnection, isHeld: boolean): Suspicion | undefined {
-  const { state, isQuiet, sharers } = server;
+  const { isQuiet, sharers } = server;
+  const state = shownState(server.state);
   if (state === 'idle') {
     return isQuiet && sharers === 0 ? undefined : { kind: 'server_owes_nobody', of: server, mayWait: false };
   }
@@ -63,7 +65,7 @@ export function suspicionOfServer(server: ServerConnection, isHeld: boolean): Su
 /** The whole state, for one line of the log. */
 export function describeSession(session: ClientSession, nowMs: number): object {
   const { server, wire, inFlight, intake, identity, database } = session;
-  const unit = inFlight.peek() ?? intake.first;
+  const request = inFlight.peek() ?? intake.first;
   return {
     client: identity.id,
     database: database.name,
@@ -71,31 +73,31 @@ export function describeSession(session: ClientSession, nowMs: number): object {
     phase: session.phase,
     status: String.fromCharCode(session.status),
     inFlight: inFlight.length,
-    isPausedForServer: session.paused !== undefined,
+    isPausedForServer: session.isPaused,
     pins: [...session.state.pins],
     clientSocket: { isPaused: wire.isPaused, isFull: wire.isFull, willDrain: wire.willDrain },
-    statement: unit && {
-      why: unit.why,
-      node: unit.node?.name,
-      attempts: unit.attempts,
-      isComplete: unit.isComplete,
-      state: unit.state,
-      messages: unit.messages?.length,
-      waitedMs: Math.round(nowMs - unit.receivedAtMs),
-      sentMs: unit.attempt.sentAtMs === 0 ? undefined : Math.round(nowMs - unit.attempt.sentAtMs),
+    statement: request && {
+      why: request.planned.why,
+      node: request.target.node?.name,
+      attempts: request.target.attempts,
+      isComplete: request.isComplete,
+      state: request.state,
+      messages: request.messages?.length,
+      waitedMs: Math.round(nowMs - request.receivedAtMs),
+      sentMs: request.attempt.sentAtMs === 0 ? undefined : Math.round(nowMs - request.attempt.sentAtMs),
     },
     server: server && describeServer(server, nowMs),
   };
 }
 
 export function describeServer(server: ServerConnection, nowMs: number): object {
-  const { id, node, processId, state, isAlive, isQuiet, sharers, wire } = server;
+  const { id, node, processId, isAlive, isQuiet, sharers, wire } = server;
   const { isInBatch, isInCopy, isUnsure } = server.answers;
   return {
     id,
     node: node.name,
     processId,
-    ...{ state, isAlive, isQuiet, isInBatch, isInCopy, isUnsure, sharers },
+    ...{ state: shownState(server.state), isAlive, isQuiet, isInBatch, isInCopy, isUnsure, sharers },
     isOwed: server.head !== undefined,
     isBeingCancelled: server.cancelling !== undefined,
     socket: { isPaused: wire.isPaused, isFull: wire.isFull, willDrain: wire.willDrain },

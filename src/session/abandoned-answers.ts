@@ -24,7 +24,7 @@ export class AbandonedAnswers implements AnswerReceiver {
     server.lastReadyAtMs = this.nowMs();
     if (--this.owed > 0) return;
     server.holders.remove(this);
-    if (server.sharers === 0) pool.checkin(server, server.isSuspect);
+    if (server.sharers === 0) pool.checkin(server, server.sessionState.isSuspect);
     else pool.fillLane(server);
   }
 

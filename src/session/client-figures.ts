@@ -29,7 +29,7 @@ export function clientStats(session: Session): ClientStats {
     serverId: session.server?.id ?? 0,
     node: session.server?.node.name ?? '',
     pins: [...session.state.pins],
-    preparedStatements: session.prepared.statements?.size ?? 0,
-    lastRoute: lastRoute(session.lastUnit),
+    preparedStatements: session.prepared.all.size,
+    lastRoute: lastRoute(session.lastRequest),
   };
 }

@@ -1,20 +1,22 @@
 /**
- * What Weir keeps of a client between its requests: who it is, its settings, preferences, writes and prepared statements. The
- * lowest layer of a session (docs/architecture.md).
+ * What Weir keeps of a client between its requests: who it is, and its concerns (concerns/table.ts). The lowest layer of a
+ * session (docs/architecture.md).
  */
 import { isAscii } from 'node:buffer';
 import type { ServerConnection } from '../backend/server.ts';
-import type { PinReason, Tag } from '../binding/plan.ts';
+import type { Tag } from '../binding/plan.ts';
+import type { PoolMode } from '../config/config.ts';
 import type { Classified } from '../sql/facts.ts';
+import type { NodeState } from '../topology/types.ts';
+import type { Ring } from '../util/ring.ts';
 import { noSuchTick } from '../util/ticks.ts';
 import { lastRoute } from './last-route.ts';
-import { PreparedStatements } from './concerns/prepared-statements.ts';
+import type { PreparedStatements } from './concerns/prepared-statements.ts';
+import { makeConcerns, Moments, type Concerns, type SessionOfConcerns } from './concerns/table.ts';
 import type { Database, Services } from './context.ts';
 import type { Preferences } from './preferences.ts';
-import { Settings, settingFromText, settingsOf } from './settings.ts';
 import type { SessionState } from './state.ts';
-import type { Phase } from './transaction.ts';
-import type { Unit, WriteSet } from './unit.ts';
+import type { Request } from './request.ts';
 
 export interface ClientIdentity {
   readonly id: number;
@@ -38,32 +40,26 @@ function mayLeaveState(sql: Buffer): boolean {
   return sessionWord.test(sql.toString('latin1'));
 }
 
-export class ClientRecord {
+export abstract class ClientRecord implements SessionOfConcerns {
   readonly identity: ClientIdentity;
   readonly database: Database;
   readonly services: Services;
   readonly state: SessionState;
   readonly startPreferences: Preferences;
-  preferences: Preferences;
-  /** Everything written of which it is not decided what becomes of it: sent, or in the open transaction. */
-  writes: WriteSet | undefined;
-  /** Of that, what the open transaction has written in requests that were answered. */
-  open: WriteSet | undefined;
-  transaction: Phase = 'implicit';
   /** The server that it has at the moment. */
   server: ServerConnection | undefined;
-  lastUnit: Unit | undefined;
+  private lastAnswered: Request | undefined;
 
-  readonly prepared: PreparedStatements;
-  /** It has called currval() or lastval(), and where it has last advanced a sequence (sequences.ts). */
-  asksSequences = false;
-  /** It may have advanced one in the open transaction. */
-  hasAdvanced = false;
-  sequencesOn: ServerConnection | undefined;
-  /** Custom settings that it has ever set (custom-settings.ts). */
-  customSettings: Set<string> | undefined;
-  /** Pins that may have ended: the server is asked when it is idle (pins.ts). */
-  ends: Set<PinReason> | undefined;
+  /** What it takes along from request to request: settings, prepared statements, writes ... */
+  readonly concerns: Concerns;
+  /** Tells them what happens. */
+  readonly moments: Moments;
+
+  abstract readonly serverNode: NodeState | undefined;
+  abstract get status(): number;
+  abstract readonly inFlight: Ring<Request>;
+  abstract readonly poolMode: PoolMode;
+  abstract release(): void;
 
   constructor(
     identity: ClientIdentity,
@@ -77,8 +73,22 @@ export class ClientRecord {
     this.services = services;
     this.state = state;
     this.startPreferences = preferences;
-    this.preferences = preferences;
-    this.prepared = new PreparedStatements(this);
+    this.concerns = makeConcerns(this);
+    this.moments = new Moments(this.concerns);
+  }
+
+  /** The last request that was answered. */
+  get lastRequest(): Request | undefined {
+    return this.lastAnswered;
+  }
+
+  /** The client has the whole answer to the request. */
+  wasAnswered(request: Request): void {
+    this.lastAnswered = request;
+  }
+
+  get prepared(): PreparedStatements {
+    return this.concerns.prepared;
   }
 
   /**
@@ -92,29 +102,23 @@ export class ClientRecord {
     return mayLeaveState(sql) ? classifier.classify(unreadText) : functionCall;
   }
 
-  /** Servers that log in from now on begin with other defaults than the client did: it takes its own along. */
-  keepDefaults(values: readonly (readonly [name: string, value: string])[]): void {
-    const defaults = Settings.of(values.map(([name, value]) => [name, settingFromText(name, value)]));
-    this.state.keepDefaults(defaults);
-    const { server } = this;
-    // The one that it has began with the same.
-    if (server !== undefined) server.settings = settingsOf(server).withMissing(defaults);
-  }
-
   showSetting(name: string): string {
-    if (name === 'weir.last_route') return lastRoute(this.lastUnit);
+    if (name === 'weir.last_route') return lastRoute(this.lastRequest);
     const { routing, cache } = this.services;
-    return this.preferences.show(name, { consistency: routing().consistency, isCacheEnabled: cache.isEnabled });
+    return this.concerns.preferences.show(name, {
+      consistency: routing().consistency,
+      isCacheEnabled: cache.isEnabled,
+    });
   }
 
   /**
-   * Newest write to what the unit reads, by anybody: read-your-writes at table grain, across sessions. `isCertain`: of those
+   * Newest write to what the request reads, by anybody: read-your-writes at table grain, across sessions. `isCertain`: of those
    * that somebody knows of.
    */
-  lastWriteOf(unit: Unit, isCertain = false): number {
+  lastWriteOf(request: Request, isCertain = false): number {
     let latest = 0;
     const { ticker } = this.database.topology;
-    for (const plan of unit.plans) {
+    for (const plan of request.plans) {
       if (plan.beginsReadOnly) latest = Math.max(latest, this.lastWriteToAnything(isCertain));
       const tags: readonly Tag[] = plan.reads;
       if (tags.length > 0) latest = Math.max(latest, this.services.cache.lastWrite(tags, ticker, isCertain));

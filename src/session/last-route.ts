@@ -1,11 +1,12 @@
 /** How a client's last statement was answered, in words: the value of SHOW weir.last_route. */
-import type { Unit } from './unit.ts';
+import type { Request } from './request.ts';
 
-export function lastRoute(unit: Unit | undefined): string {
-  if (unit === undefined) return 'no statement yet';
-  if (unit.cacheLabel === 'hit') return 'cache; hit';
-  const cache = unit.cacheLabel === 'miss' ? `cache miss (${unit.cacheWhy})` : `not cached: ${unit.cacheWhy}`;
-  const node = unit.node?.name ?? 'no node';
-  const why = unit.route?.why() ?? `${unit.why}; the session keeps its server`;
+export function lastRoute(request: Request | undefined): string {
+  if (request === undefined) return 'no statement yet';
+  if (request.cache.label === 'hit') return 'cache; hit';
+  const cache =
+    request.cache.label === 'miss' ? `cache miss (${request.cache.why})` : `not cached: ${request.cache.why}`;
+  const node = request.target.node?.name ?? 'no node';
+  const why = request.target.route?.why() ?? `${request.planned.why}; the session keeps its server`;
   return `${node}; ${why}; ${cache}`;
 }

@@ -10,9 +10,7 @@ import type { Settings } from './settings.ts';
 const levels: readonly string[] = ['debug', 'log', 'notice', 'warning', 'error'];
 
 export function takeNotices(server: ServerConnection, settings: Settings): readonly Buffer[] {
-  const { notices } = server;
-  server.notices = [];
-  return wantedBy(settings, notices);
+  return wantedBy(settings, server.login.takeNotices());
 }
 
 /** PostgreSQL itself leaves out what the role's or the database's setting says; of the client's own the log-in knew nothing. */

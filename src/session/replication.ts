@@ -13,10 +13,11 @@ import type { TurnWriter } from '../net/turn.ts';
 import { Backend, Frontend } from '../protocol/codes.ts';
 import { ProtocolError } from '../protocol/read.ts';
 import { errorResponse, terminate } from '../protocol/write.ts';
-import type { ServerState } from '../pool/types.ts';
+import type { ShownServerState } from '../pool/types.ts';
 import type { ClientIdentity } from './client-record.ts';
 import { probeClient } from './probe-unread.ts';
 import { RelaySide } from './relay-side.ts';
+import { StuckServer } from './stuck-server.ts';
 import type { ClientStats } from './types.ts';
 
 /** Where the WAL comes from. */
@@ -44,8 +45,6 @@ export interface ReplicationOptions {
   onClosed(session: ReplicationSession, why: string): void;
 }
 
-/** A server that is not read, or does not take what it is sent, is asked about so often (seconds). */
-const askEverySeconds = 3;
 /** Longest wait for the end of a message that has begun, before the client is cut off without a word. */
 const lastWordsMs = 5_000;
 const commands: ReadonlySet<number> = new Set([Frontend.Query, Frontend.Sync, Frontend.FunctionCall]);
@@ -66,12 +65,9 @@ export class ReplicationSession {
   /** What to say to the client as soon as the message that it is getting has ended. */
   private lastWords: Buffer | undefined;
   private isClosed = false;
-  /** For so long has the client not been read, or the server been stuck. */
+  /** For so long has the client not been read. */
   private clientUnreadSeconds = 0;
-  private serverStuckSeconds = 0;
-  private isAsking = false;
-  /** In a row was the server said to be gone. */
-  private timesGone = 0;
+  private readonly stuckServer: StuckServer;
 
   constructor(socket: Socket | TLSSocket, options: ReplicationOptions) {
     const { identity, kind, database, server, turn } = options;
@@ -91,6 +87,13 @@ export class ReplicationSession {
       failed: (error) => this.failed(error, 'server_protocol_violation'),
       closed: (error) => this.serverLeft(error?.message ?? 'the server closed the connection'),
     });
+    this.stuckServer = new StuckServer(
+      () => options.whyGone(),
+      (why) => {
+        this.serverLeft(why);
+        this.serverSide.wire.destroy();
+      },
+    );
     this.clientSide.relayTo(this.serverSide);
     this.serverSide.relayTo(this.clientSide);
   }
@@ -154,20 +157,7 @@ export class ReplicationSession {
     const server = this.serverSide.wire;
     this.clientUnreadSeconds = client.isReading ? 0 : this.clientUnreadSeconds + 1;
     probeClient(client, this.clientUnreadSeconds, this.serverSide.isBetweenMessages);
-    this.serverStuckSeconds = server.isReading && !server.isFull ? 0 : this.serverStuckSeconds + 1;
-    if (this.serverStuckSeconds > 1 && this.serverStuckSeconds % askEverySeconds === 0) void this.askWhetherGone();
-  }
-
-  /** There is nothing that a walsender takes at any time: somebody else is asked. Twice, for it may only be slow. */
-  private async askWhetherGone(): Promise<void> {
-    if (this.isAsking) return;
-    this.isAsking = true;
-    const why = await this.options.whyGone();
-    this.isAsking = false;
-    this.timesGone = why === undefined || this.serverStuckSeconds === 0 ? 0 : this.timesGone + 1;
-    if (why === undefined || this.timesGone < 2) return;
-    this.serverLeft(why);
-    this.serverSide.wire.destroy();
+    this.stuckServer.sweep(!server.isReading || server.isFull);
   }
 
   /** Ends both ends: the client is told why, between two messages. */
@@ -208,7 +198,7 @@ export class ReplicationSession {
     return this.clientSide.wire.sentBytes;
   }
 
-  get serverState(): ServerState {
+  get serverState(): ShownServerState {
     return this.outstanding > 0 ? 'active' : 'idle';
   }
 

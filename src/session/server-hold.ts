@@ -3,9 +3,6 @@
  * back. The second layer of a session (docs/architecture.md).
  */
 import type { AnswerReceiver, ServerConnection } from '../backend/server.ts';
-import type { UnderWay } from '../cache/types.ts';
-import { NOT_READ_YET } from '../binding/effects.ts';
-import type { Plan } from '../binding/plan.ts';
 import type { PoolMode } from '../config/config.ts';
 import type { Wire } from '../net/wire.ts';
 import type { Pool } from '../pool/pool.ts';
@@ -14,9 +11,8 @@ import type { NodeState } from '../topology/types.ts';
 import { Ring } from '../util/ring.ts';
 import { AbandonedAnswers } from './abandoned-answers.ts';
 import { ClientRecord } from './client-record.ts';
-import { BehindDdl } from './concerns/behind-ddl.ts';
 import { takeNotices } from './login-notices.ts';
-import type { Unit } from './unit.ts';
+import type { Request } from './request.ts';
 
 export abstract class ServerHold extends ClientRecord {
   abstract readonly receiver: AnswerReceiver;
@@ -24,19 +20,9 @@ export abstract class ServerHold extends ClientRecord {
   serverNode: NodeState | undefined;
   /** The pool of `server`. */
   pool: Pool | undefined;
-  /** Transaction status as of the last ReadyForQuery. */
-  status: number = TxStatus.Idle;
-  readonly inFlight = new Ring<Unit>();
-  /** Writes that a replica may have shown before the primary does (await-visible.ts). */
-  ahead: UnderWay[] | undefined;
-  /** BEGIN READ ONLY, as long as it is all that the open transaction consists of (begin-on-primary.ts). */
-  opening: string | undefined;
-  /** The open transaction is on no server any more; this begins it again on the next one. */
-  reopening: string | undefined;
-  /** As long as it is pinned behind DDL. */
-  behindDdl: BehindDdl | undefined;
-  /** The rest of the last unit in flight: it waits for the server's word on a statement (forward-all.ts). */
-  paused: (() => void) | undefined;
+  private lastStatus: number = TxStatus.Idle;
+  readonly inFlight = new Ring<Request>();
+  private rest: (() => void) | undefined;
 
   get user(): string {
     return this.identity.user;
@@ -44,6 +30,40 @@ export abstract class ServerHold extends ClientRecord {
 
   get poolMode(): PoolMode {
     return this.database.settings().poolMode;
+  }
+
+  /** Transaction status as of the last ReadyForQuery. */
+  get status(): number {
+    return this.lastStatus;
+  }
+
+  /** ReadyForQuery for the request, which is no longer in flight. */
+  readyForQuery(request: Request, status: number): void {
+    this.moments.readyForQuery(request, status);
+    this.lastStatus = status;
+  }
+
+  /** Its server is gone, and the open transaction with it, of which the client was told. */
+  rolledBack(): void {
+    this.lastStatus = TxStatus.Idle;
+    this.concerns.settings.rolledBack();
+  }
+
+  /** Does the rest of the last request in flight wait for the server's word on a statement (forward-all.ts)? */
+  get isPaused(): boolean {
+    return this.rest !== undefined;
+  }
+
+  /** `rest` is what is still to be sent of the last request in flight. */
+  pause(rest: () => void): void {
+    this.rest = rest;
+  }
+
+  /** It is sent now, or never will be. False: it does not wait any more. @param rest undefined: whatever waits */
+  endPause(rest = this.rest): boolean {
+    if (rest === undefined || this.rest !== rest) return false;
+    this.rest = undefined;
+    return true;
   }
 
   /** The server is the session's also while it asks nothing. */
@@ -56,27 +76,8 @@ export abstract class ServerHold extends ClientRecord {
   get mustStay(): boolean {
     if (this.server === undefined) return false;
     if (this.keepsServer) return true;
-    for (let i = 0; i < this.inFlight.length; i++) if (this.inFlight.at(i)?.begins === true) return true;
+    for (let i = 0; i < this.inFlight.length; i++) if (this.inFlight.at(i)?.planned.begins === true) return true;
     return false;
-  }
-
-  /** A text was executed to its end: pins and what DISCARD takes away. */
-  effectsDone(plan: Plan): void {
-    const { effects } = plan;
-    this.state.applyEffects(effects);
-    this.noteBehindDdl(plan);
-    if (effects.discards === 'all' || effects.resetsAll) this.preferences = this.startPreferences;
-  }
-
-  /** A text failed behind some statements that were executed: what a rollback does not take back is left. */
-  effectsInPart(plan: Plan): void {
-    this.state.pinForGood(plan.effects, plan.mayCommit);
-    this.noteBehindDdl(plan);
-  }
-
-  private noteBehindDdl({ effects, facts }: Plan): void {
-    if (!effects.pins.includes(NOT_READ_YET) || !this.state.pins.has(NOT_READ_YET)) return;
-    (this.behindDdl ??= new BehindDdl(this)).ran(facts);
   }
 
   attached(pool: Pool, server: ServerConnection, node: NodeState | undefined): void {
@@ -85,7 +86,7 @@ export abstract class ServerHold extends ClientRecord {
     this.serverNode = node;
     server.holders.add(this.receiver);
     server.wire.regulate();
-    if (server.notices.length > 0) this.tellNotices(server);
+    if (server.login.hasNotices) this.tellNotices(server);
   }
 
   /** The server was opened for this session: what it remarked is the client's, as of a log-in of its own. */
@@ -102,13 +103,9 @@ export abstract class ServerHold extends ClientRecord {
   release(): void {
     const { server, pool } = this;
     if (server === undefined || pool === undefined || this.inFlight.length > 0) return;
-    if (server.sharers === 1) {
-      if (!server.isQuiet) return;
-      server.isPinned = this.state.isPinned;
-      if (this.mustStay) return;
-    }
+    if (server.sharers === 1 && (!server.isQuiet || this.mustStay)) return;
     this.detach(server);
-    if (server.sharers === 0) pool.checkin(server, server.isSuspect);
+    if (server.sharers === 0) pool.checkin(server, server.sessionState.isSuspect);
     else pool.fillLane(server);
   }
 
@@ -118,7 +115,7 @@ export abstract class ServerHold extends ClientRecord {
     if (server === undefined || pool === undefined) return;
     this.forgetServer();
     server.run(sql).then(
-      () => pool.checkin(server, server.isSuspect),
+      () => pool.checkin(server, server.sessionState.isSuspect),
       (error: Error) => server.destroy(`${sql} failed: ${error.message}`),
     );
   }
@@ -126,8 +123,7 @@ export abstract class ServerHold extends ClientRecord {
   protected detach(server: ServerConnection): void {
     this.server = undefined;
     this.serverNode = undefined;
-    this.prepared.portals = undefined;
-    this.hasAdvanced = false;
+    this.moments.serverLeft();
     server.holders.remove(this.receiver);
     // The client may still be slower than its answer was, whoever has the server next need not be; and the other way round.
     server.wire.regulate();
@@ -152,6 +148,6 @@ export abstract class ServerHold extends ClientRecord {
   /** It is gone, or about to be. */
   forgetServer(): void {
     if (this.server !== undefined) this.detach(this.server);
-    this.prepared.evicted = undefined;
+    this.moments.serverForgotten();
   }
 }

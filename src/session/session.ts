@@ -3,15 +3,13 @@
  * told. Abstract: the socket and the reading of messages are client.ts, which puts a session together.
  */
 import type { ServerConnection } from '../backend/server.ts';
-import type { SessionFreshness } from '../cache/types.ts';
 import { WeirError } from '../errors.ts';
 import { ProtocolError } from '../protocol/read.ts';
 import { errorResponse, parameterStatus } from '../protocol/write.ts';
-import { SessionTokens } from './freshness.ts';
 import { nextState, type RequestEvent } from './request-state.ts';
 import { Stranded } from './stranded.ts';
 import { ServerHold } from './server-hold.ts';
-import type { Unit } from './unit.ts';
+import type { Request } from './request.ts';
 import type { CancellableWait, WaitKind } from './waits.ts';
 
 /** The steps of a request that it can go on with; handle-request.ts has the table of them. */
@@ -34,13 +32,13 @@ export interface Wait {
 export interface RequestReader {
   readonly copyIn: { heard(): void };
   /** The request whose turn it is. */
-  readonly first: Unit | undefined;
+  readonly first: Request | undefined;
   /** A batch is on its server whose Sync has not come. */
   readonly isInBatch: boolean;
-  entered(unit: Unit): void;
-  again(units: readonly Unit[]): void;
-  reopen(unit: Unit): void;
-  recounted(unit: Unit, readies: number): void;
+  entered(request: Request): void;
+  again(requests: readonly Request[]): void;
+  reopen(request: Request): void;
+  recounted(request: Request, readies: number): void;
   skipToSync(): void;
   beginAnew(): void;
   serverLost(): void;
@@ -48,29 +46,44 @@ export interface RequestReader {
 }
 
 export abstract class Session extends ServerHold {
-  readonly tokens = new SessionTokens();
   readonly stranded = new Stranded();
-  /** What the session has read so far: the cache must not answer with anything older. */
-  readonly seen: SessionFreshness = this.services.cache.newFreshness();
   /** `reading`: takes requests; `closed`: the client is gone; else what its next message waits for. */
   phase: 'reading' | 'closed' | WaitKind = 'reading';
   wait: Wait | undefined;
   /** What runs when all requests in flight are answered. */
   protected quietStep: (() => void) | undefined;
-  /** Of the requests in flight, those kept so that they can run again. */
-  keptBytes = 0;
+  private bytesKept = 0;
   /** Passed over by a server, to run again when it has answered everything. */
-  readonly again: Unit[] = [];
-  requestAtMs = this.services.nowMs();
+  readonly again: Request[] = [];
+  private activeAtMs = this.services.nowMs();
 
   abstract readonly intake: RequestReader;
   /** No part of the client's next message has arrived. */
   abstract readonly isBetweenMessages: boolean;
   /** Takes the request through its steps until it waits or is done. */
-  abstract advance(unit: Unit, next: Outcome): void;
+  abstract advance(request: Request, next: Outcome): void;
   protected abstract haltReading(): void;
   /** Reads the next requests, unless the client has to take the answers to the last ones first. */
   protected abstract readOn(): void;
+
+  /** When the client has last sent a request or got an answer. */
+  get requestAtMs(): number {
+    return this.activeAtMs;
+  }
+
+  /** It has done so now. */
+  wasActive(nowMs: number): void {
+    this.activeAtMs = nowMs;
+  }
+
+  /** Size of those requests in flight that are kept, so that they can run again. */
+  get keptBytes(): number {
+    return this.bytesKept;
+  }
+
+  changeKeptBytes(by: number): void {
+    this.bytesKept += by;
+  }
 
   get isReady(): boolean {
     return this.phase === 'reading';
@@ -88,13 +101,13 @@ export abstract class Session extends ServerHold {
    * Moves the request to its next state. False: the table has no such move, so there is a bug; it was counted, and the
    * client's connection ends.
    */
-  move(unit: Unit, event: RequestEvent): boolean {
-    const next = nextState(unit.state, event);
+  move(request: Request, event: RequestEvent): boolean {
+    const next = nextState(request.state, event);
     if (next === undefined) {
-      this.fail(new Error(`a request in the state "${unit.state}" had the event "${event}"`));
+      this.fail(new Error(`a request in the state "${request.state}" had the event "${event}"`));
       return false;
     }
-    unit.state = next;
+    request.state = next;
     return true;
   }
 
@@ -124,14 +137,14 @@ export abstract class Session extends ServerHold {
   }
 
   /**
-   * The unit waits for `what`. A CancelRequest ends the wait, and so does the end of the client's connection.
+   * The request waits for `what`. A CancelRequest ends the wait, and so does the end of the client's connection.
    * @param begin starts the wait, and returns a function that gives it up
    */
-  waitFor(what: CancellableWait, unit: Unit, begin: (goOn: GoOn) => () => void): 'waits' {
+  waitFor(what: CancellableWait, request: Request, begin: (goOn: GoOn) => () => void): 'waits' {
     this.waiting(what);
-    const wait: Wait = { kind: what, sinceMs: unit.receivedAtMs, cancel: () => undefined };
+    const wait: Wait = { kind: what, sinceMs: request.receivedAtMs, cancel: () => undefined };
     this.wait = wait;
-    wait.cancel = begin((next) => this.wait === wait && this.takeUp(unit, next));
+    wait.cancel = begin((next) => this.wait === wait && this.takeUp(request, next));
     return 'waits';
   }
 
@@ -141,16 +154,16 @@ export abstract class Session extends ServerHold {
     wait?.cancel();
   }
 
-  /** The unit waits for something that comes soon in any case. Neither a CancelRequest nor anything else ends this wait early. */
-  waitShortly(what: WaitKind, unit: Unit, begin: (goOn: GoOn) => void): 'waits' {
+  /** The request waits for something that comes soon in any case. Nothing ends this wait early, no CancelRequest either. */
+  waitShortly(what: WaitKind, request: Request, begin: (goOn: GoOn) => void): 'waits' {
     this.waiting(what);
-    begin((next) => !this.isClosed && this.takeUp(unit, next));
+    begin((next) => !this.isClosed && this.takeUp(request, next));
     return 'waits';
   }
 
-  /** The wait of the unit is over: it goes on with `next`. */
-  private takeUp(unit: Unit, next: Outcome | (() => Outcome)): true {
-    this.goOn(() => this.advance(unit, typeof next === 'function' ? next() : next));
+  /** The wait of the request is over: it goes on with `next`. */
+  private takeUp(request: Request, next: Outcome | (() => Outcome)): true {
+    this.goOn(() => this.advance(request, typeof next === 'function' ? next() : next));
     return true;
   }
 
@@ -186,7 +199,7 @@ export abstract class Session extends ServerHold {
 
   /** Sends ParameterStatus for what a replayed setting has changed, and the client does not know yet. */
   tellReported(server: ServerConnection): void {
-    for (const [name, value] of this.state.untold(server.parameters)) this.say(parameterStatus(name, value));
+    for (const [name, value] of this.state.untold(server.login.parameters)) this.say(parameterStatus(name, value));
   }
 
   /** The connection cannot go on: says why and closes. */

@@ -2,6 +2,7 @@
  * What a client has SET, as a value: compared with what was replayed onto a server, turned into the SQL that makes
  * a server look like this client's session, and into the part of a cache key that settings are. Pure.
  */
+import type { ServerConnection } from '../backend/server.ts';
 import type { SettingChange } from '../sql/facts.ts';
 
 /** One setting: the SQL that sets it, and its plain value. */
@@ -149,8 +150,8 @@ export class Settings {
 }
 
 /** What was last replayed onto a server. */
-export function settingsOf(server: { readonly settings: unknown }): Settings {
-  return (server.settings as Settings | undefined) ?? Settings.none;
+export function settingsOf({ sessionState }: Pick<ServerConnection, 'sessionState'>): Settings {
+  return (sessionState.settings as Settings | undefined) ?? Settings.none;
 }
 
 /** SQL that turns a server with `from` into one with `to`; undefined: nothing to do. */

@@ -1,5 +1,6 @@
 /** Prints docs/states.md from the tables of states (npm run docs). */
-import { requestEventMeanings, requestStateMeanings, requestStates, type RequestEvent } from './request-state.ts';
+import { serverEventMeanings, serverStateMeanings, serverStates } from '../backend/server-state.ts';
+import { requestEventMeanings, requestStateMeanings, requestStates } from './request-state.ts';
 import { cancellableWaits, shortWaits } from './waits.ts';
 
 function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -7,12 +8,16 @@ function table(heads: readonly string[], rows: readonly (readonly string[])[]): 
   return line(heads) + line(heads.map(() => '---')) + rows.map(line).join('');
 }
 
-/** A row for each state, with the events that move it. */
-function transitions(): (readonly string[])[] {
-  return Object.entries(requestStates).map(([state, row]) => {
+type States = Readonly<Record<string, Readonly<Record<string, string>>>>;
+
+/** The table of states, a row for each with the events that move it, and the table of events. */
+function machine(states: States, meanings: Readonly<Record<string, string>>, events: Readonly<Record<string, string>>) {
+  const rows = Object.entries(states).map(([state, row]) => {
     const moves = Object.entries(row).map(([event, next]) => `${event} → **${next}**`);
-    return [state, requestStateMeanings[state as keyof typeof requestStates], moves.join('<br>') || '-'];
+    return [state, meanings[state] ?? '', moves.join('<br>') || '-'];
   });
+  return `${table(['state', 'meaning', 'what moves it'], rows)}
+${table(['event', 'meaning'], Object.entries(events))}`;
 }
 
 function waitRows(waits: typeof cancellableWaits | typeof shortWaits): (readonly string[])[] {
@@ -20,10 +25,10 @@ function waitRows(waits: typeof cancellableWaits | typeof shortWaits): (readonly
 }
 
 export function statesPage(): string {
-  const events = Object.entries(requestEventMeanings) as [RequestEvent, string][];
   return `# States
 
-<!-- Made by \`npm run docs\` from src/session/request-state.ts and src/session/waits.ts: change it there. -->
+<!-- Made by \`npm run docs\` from src/session/request-state.ts, src/session/waits.ts and src/backend/server-state.ts: change it
+there. -->
 
 An event that is not in the row of a state is a bug of Weir's: it is counted (\`weir_unexpected_errors_total\`), logged, and
 closes that one connection.
@@ -32,8 +37,7 @@ closes that one connection.
 
 A Query, a FunctionCall, or a batch of the extended protocol up to its Sync.
 
-${table(['state', 'meaning', 'what moves it'], transitions())}
-${table(['event', 'meaning'], events)}
+${machine(requestStates, requestStateMeanings, requestEventMeanings)}
 ## What a client can wait for
 
 A client reads its messages one after the other. While it waits, nothing more is read of it; the log line of the watchdog and
@@ -42,5 +46,11 @@ A client reads its messages one after the other. While it waits, nothing more is
 ${table(['what', 'ends when', 'at most'], waitRows(cancellableWaits))}
 These are short. A CancelRequest that comes meanwhile is remembered, and the request is not sent:
 
-${table(['what', 'ends when', 'at most'], waitRows(shortWaits))}`;
+${table(['what', 'ends when', 'at most'], waitRows(shortWaits))}
+## A server connection
+
+From the end of its log-in to its end. \`SHOW SERVERS\` calls "shared" active, and "being cancelled" and "resetting" tested;
+"unassigned" lasts no longer than a function call.
+
+${machine(serverStates, serverStateMeanings, serverEventMeanings)}`;
 }

@@ -1,7 +1,7 @@
 /**
  * A transaction as the server tells of it: CommandComplete, ErrorResponse and the status of ReadyForQuery, in that order,
  * move what was written from "still open" to "committed" or "rolled back". A table without memory of its own, so that every
- * cell can be tested; settle.ts acts on it. Where the server leaves a doubt, the answer is "committed".
+ * cell can be tested; concerns/writes.ts acts on it. Where the server leaves a doubt, the answer is "committed".
  */
 import type { StatementFacts } from '../sql/facts.ts';
 

@@ -83,8 +83,7 @@ export class WelcomeDesk {
 
   private async ask(user: string, settings: Settings): Promise<Learned> {
     const { pool, server: used } = await checkoutAny(this.database, this.services, user);
-    const { notices } = used;
-    used.notices = [];
+    const notices = used.login.takeNotices();
     // What others did on a server may be in the way of a setting: a new one says what it is worth.
     const server = (await takes(used, settings)) === undefined ? used : await pool.renew(used);
     if (server === undefined) return this.ask(user, settings);
@@ -95,8 +94,8 @@ export class WelcomeDesk {
       pool.checkin(server, true);
       throw new WeirError('startup_setting_refused', { why });
     }
-    const reported = new Map(server.parameters);
-    server.notices = [];
+    const reported = new Map(server.login.parameters);
+    server.login.takeNotices();
     pool.checkin(server, false);
     return { reported, notices };
   }
@@ -107,7 +106,7 @@ async function takes(server: ServerConnection, settings: Settings): Promise<stri
   const sql = replaySql(settingsOf(server), settings);
   try {
     if (sql !== undefined) await server.run(sql);
-    server.settings = settings;
+    server.sessionState.settings = settings;
     noteReplayed(server, settings);
     return undefined;
   } catch (error) {
@@ -127,7 +126,7 @@ async function checkoutAny(
     const pool = database.pool(node, user);
     const server = pool.tryCheckout() ?? (await waitFor(pool, node, sinceMs));
     if (server === undefined) continue;
-    pool.uncount();
+    pool.uncountCheckout();
     return { pool, server };
   }
 }

@@ -12,7 +12,7 @@ import { Backend } from '../../src/protocol/codes.ts';
 import { readErrorFields } from '../../src/protocol/read.ts';
 import type { ClientSession } from '../../src/request/client.ts';
 import type { StuckKind } from '../../src/session/types.ts';
-import { Unit } from '../../src/session/unit.ts';
+import { Request } from '../../src/session/request.ts';
 import { createClassifier } from '../../src/sql/classifier.ts';
 import { bind, execute, parseText } from '../fuzz/frames.ts';
 import type { Mind } from '../fuzz/fake-postgres.ts';
@@ -100,9 +100,9 @@ describe('a client', () => {
       5,
       ({ session, pool }) => {
         session.attached(pool, pool.tryCheckout() as never, undefined);
-        const unit = new Unit();
-        unit.isComplete = true;
-        session.inFlight.push(unit);
+        const request = new Request();
+        request.isComplete = true;
+        session.inFlight.push(request);
       },
     ],
     [

@@ -68,7 +68,7 @@ it.each(['destroy', 'end'] as const)('a server whose connection ended behind its
   const closed: string[] = [];
   const server = new ServerConnection({
     ...{ id: 1, node: node('primary').config, turn: new TurnWriter(), maxPreparedStatements: 1, nowMs: 0 },
-    ...{ onClosed: (_server, why) => void closed.push(why) },
+    owner: { closed: (_server, why) => void closed.push(why), unexpected: nothing },
     link: {
       ...{ socket: ours, leftover: Buffer.alloc(0), notices: [], parameters: new Map<string, string>() },
       ...{ processId: 1, secretKey: Buffer.alloc(4), hasTls: false },

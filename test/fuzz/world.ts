@@ -190,7 +190,7 @@ export function makeWorld(options: WorldOptions): World {
         turn: services.turn,
         maxPreparedStatements,
         nowMs: nowMs(),
-        onClosed,
+        owner: { closed: onClosed, unexpected: services.unexpected },
       }),
     );
   }
@@ -235,10 +235,7 @@ export function makeWorld(options: WorldOptions): World {
           resolve();
         });
       });
-      const both = Promise.all([server.cancelling, arrived]).then(() => {
-        if (server.cancelling === both && server.state !== 'resetting') server.cancelling = undefined;
-      });
-      server.cancelling = both;
+      server.cancelSent(arrived);
       return arrived;
     },
     park(who) {
@@ -276,6 +273,7 @@ export function makeWorld(options: WorldOptions): World {
       if (active + login + resetting + waiting > 0) found.push(`${name}: ${JSON.stringify(pool.stats())}`);
       if (budget.used !== idle) found.push(`${name}: ${budget.used} places taken for ${idle} servers`);
       for (const server of pool.servers()) {
+        if (server.state !== 'idle') found.push(`${name}: server ${server.id} is ${server.state}`);
         if (!server.isQuiet || server.sharers !== 0 || !server.isAlive)
           found.push(`${name}: server ${server.id} is not free: ${describeServer(server)}`);
         const unrest = byProcessId.get(server.processId)?.unrest ?? 'it is gone';

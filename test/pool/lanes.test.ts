@@ -52,7 +52,7 @@ describe('a place in a lane', () => {
   test('is not there when a cancel is on its way to the server, when it is to be closed, or when the lane is over', async () => {
     const { scene, servers } = await lanesOf(3);
     const [cancelled, old, over] = servers as [ServerConnection, ServerConnection, ServerConnection];
-    cancelled.cancelling = Promise.resolve();
+    cancelled.cancelSent(Promise.resolve());
     old.isCloseNeeded = true;
     scene.pool.setLane(over, false);
     expect(share(scene)).toBeUndefined();

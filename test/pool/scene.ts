@@ -4,13 +4,15 @@
  */
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
+import { expect } from 'vitest';
 import { ServerConnection, type AnswerReceiver } from '../../src/backend/server.ts';
+import { shownState } from '../../src/backend/server-state.ts';
 import type { NodeConfig, PoolSettings } from '../../src/config/config.ts';
 import type { WeirError } from '../../src/errors.ts';
 import { TurnWriter } from '../../src/net/turn.ts';
 import { NodeBudget } from '../../src/pool/budget.ts';
 import { Pool, type ConnectProblem } from '../../src/pool/pool.ts';
-import type { Ticket, Waiter } from '../../src/pool/waiters.ts';
+import type { QueueEntry, Waiter } from '../../src/pool/wait-queue.ts';
 import { commandComplete, errorResponse, readyForQuery } from '../../src/protocol/write.ts';
 import { createManualClock, type ManualClock } from '../../src/util/clock.ts';
 
@@ -70,10 +72,10 @@ export interface Login {
   fail(problem?: Partial<ConnectProblem>): void;
 }
 
-/** Somebody in the line, and what became of him. */
+/** A client that waits in the queue or has a server. */
 export interface Client {
   readonly name: string;
-  readonly ticket: Ticket | undefined;
+  readonly ticket: QueueEntry | undefined;
   server: ServerConnection | undefined;
   refusal: { readonly error: WeirError; readonly isElsewhere: boolean } | undefined;
 }
@@ -103,6 +105,8 @@ export class Scene {
   readonly served: string[] = [];
   /** What the pool said when it closed a server. */
   readonly closed: string[] = [];
+  /** Bugs that a server has met. */
+  readonly unexpected: string[] = [];
   /** What `random` gives. */
   draw = 0;
   readonly onReset: { mode: FakeSocket['onReset'] } = { mode: 'done' };
@@ -168,9 +172,12 @@ export class Scene {
       turn: this.turn,
       maxPreparedStatements: 100,
       nowMs: this.clock.nowMs(),
-      onClosed: (gone, why) => {
-        this.closed.push(why);
-        onClosed(gone);
+      owner: {
+        closed: (gone, why) => {
+          this.closed.push(why);
+          onClosed(gone);
+        },
+        unexpected: (error) => void this.unexpected.push(error.message),
       },
     });
     this.sockets.set(server, socket);
@@ -181,7 +188,7 @@ export class Scene {
     return this.sockets.get(server) as FakeSocket;
   }
 
-  /** A client that takes an idle server, or joins the line. */
+  /** A client that takes an idle server, or joins the queue. */
   wait(
     name: string,
     waiter: Partial<Pick<Waiter, 'mayGoElsewhere' | 'mayShare'>> = {},
@@ -199,6 +206,7 @@ export class Scene {
       client.server = idle;
       hold(idle);
       this.served.push(name);
+      this.checkPlaces();
       return client;
     }
     client.ticket = this.pool.wait(
@@ -216,6 +224,7 @@ export class Scene {
       },
       sinceMs ?? this.clock.nowMs(),
     );
+    this.checkPlaces();
     return client;
   }
 
@@ -244,12 +253,26 @@ export class Scene {
     client.server = undefined;
     leave(server);
     this.pool.checkin(server, isDirty);
+    this.checkPlaces();
   }
 
   async advance(ms: number): Promise<void> {
     this.clock.advance(ms);
     this.pool.sweep();
     await settled();
+    this.checkPlaces();
+  }
+
+  /** Where the pool keeps its servers is what their states say. */
+  private checkPlaces(): void {
+    const found = { active: 0, idle: 0, resetting: 0 };
+    for (const { id, state } of this.pool.servers()) {
+      const shown = shownState(state);
+      if (shown === 'login' || shown === 'closing') throw new Error(`server ${id} of the pool is ${state}`);
+      found[shown]++;
+    }
+    const { active, idle, resetting } = this.pool.stats();
+    expect(found).toEqual({ active, idle, resetting });
   }
 }
 

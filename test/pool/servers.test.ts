@@ -149,8 +149,8 @@ describe('cleaning', () => {
     const first = scene.wait('first');
     const [server] = await scene.logIn();
     if (server === undefined) throw new Error('no server');
-    server.isSuspect = true;
-    server.settings = { some: 'settings' };
+    server.sessionState.isSuspect = true;
+    server.sessionState.settings = { some: 'settings' };
     server.prepared.use('s1');
     const second = scene.wait('second');
     scene.giveBack(first, true);
@@ -159,7 +159,11 @@ describe('cleaning', () => {
     await settled();
     expect(scene.socketOf(server).said).toContain('DISCARD ALL');
     expect(second.server).toBe(server);
-    expect([server.isSuspect, server.settings, server.prepared.size]).toEqual([false, undefined, 0]);
+    expect([server.sessionState.isSuspect, server.sessionState.settings, server.prepared.size]).toEqual([
+      false,
+      undefined,
+      0,
+    ]);
   });
 
   test.each([
@@ -200,7 +204,7 @@ describe('a cancel that is still on its way', () => {
     const [server] = await scene.logIn();
     if (server === undefined) throw new Error('no server');
     let arrive: () => void = () => undefined;
-    server.cancelling = new Promise((resolve) => (arrive = resolve));
+    server.cancelSent(new Promise((resolve) => (arrive = resolve)));
     const second = scene.wait('second');
     scene.giveBack(first);
     await settled();
@@ -219,7 +223,7 @@ describe('a cancel that is still on its way', () => {
     const [server] = await scene.logIn();
     if (server === undefined) throw new Error('no server');
     let arrive: () => void = () => undefined;
-    server.cancelling = new Promise((resolve) => (arrive = resolve));
+    server.cancelSent(new Promise((resolve) => (arrive = resolve)));
     scene.giveBack(first);
     server.destroy('killed by the test');
     arrive();

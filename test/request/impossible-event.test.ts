@@ -57,9 +57,9 @@ test('is counted, closes one connection, and leaves the others alone', async () 
   const { inFlight } = session!;
   // As if something had settled each request already when its answer comes.
   const push = inFlight.push.bind(inFlight);
-  inFlight.push = (unit): void => {
-    unit.state = 'over';
-    push(unit);
+  inFlight.push = (request): void => {
+    request.state = 'over';
+    push(request);
   };
   await ask(one);
   await until('the connection to end', () => one.isClosed, { intervalMs: 1 });

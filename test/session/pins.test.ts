@@ -3,10 +3,10 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { TxStatus } from '../../src/protocol/codes.ts';
 import type { ClientSession } from '../../src/request/client.ts';
-import { noteEnds } from '../../src/session/concerns/pins.ts';
+import { Pins } from '../../src/session/concerns/pins.ts';
 import { Settings } from '../../src/session/settings.ts';
 import { SessionState } from '../../src/session/state.ts';
-import type { Unit } from '../../src/session/unit.ts';
+import type { Request } from '../../src/session/request.ts';
 
 /** A session whose client has just dropped its temporary table, on a server that says that none is left. */
 function dropped(): { session: ClientSession; released: () => number } {
@@ -16,12 +16,12 @@ function dropped(): { session: ClientSession; released: () => number } {
   const session = {
     state,
     server: { isQuiet: true, run: () => Promise.resolve('t') },
-    status: TxStatus.Idle,
     inFlight: [],
     poolMode: 'transaction',
     release: () => void released++,
   } as unknown as ClientSession;
-  noteEnds(session, { plans: [{ effects: { mayEnd: ['temporary table'] } }] } as unknown as Unit);
+  const request = { plans: [{ effects: { mayEnd: ['temporary table'] } }] } as unknown as Request;
+  new Pins(session).readyForQuery(request, TxStatus.Idle);
   return { session, released: () => released };
 }
 

@@ -8,7 +8,7 @@ import { settingOf, TRANSACTION_PARAMETERS } from '../../sql/settings.ts';
 import type { SettingArgument, SettingChange } from '../../sql/facts.ts';
 import { endOfString } from '../../protocol/read.ts';
 import type { Session } from '../../session/session.ts';
-import { isPiece, type Message } from '../../session/unit.ts';
+import { isPiece, type Message } from '../../session/request.ts';
 
 /** Longer values are not kept for a client. */
 const maxValueBytes = 16 * 1024;

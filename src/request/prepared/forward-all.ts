@@ -1,7 +1,7 @@
 /**
- * A prepared statement stays what it was when it was first prepared, on whatever server. One that has to prepare it anew
- * is asked first what it makes of it now: the batch pauses there, and goes on with its next message or with the error
- * that PostgreSQL has for a plan whose tables have changed.
+ * A prepared statement keeps the result type that it had when it was first prepared, on whatever server. A server that has to
+ * prepare it anew is first asked for the result type that it has now: the batch pauses there, and goes on with its next
+ * message, or with the error that PostgreSQL has for a plan whose result type has changed.
  */
 import { Backend, Frontend } from '../../protocol/codes.ts';
 import { isSameDescription, noRows } from '../../protocol/description.ts';
@@ -25,7 +25,7 @@ import {
   unknownStatement,
 } from './names.ts';
 import { isDescribedByNames, type Statement } from '../../session/statements.ts';
-import type { Message, Unit } from '../../session/unit.ts';
+import type { Message, Request } from '../../session/request.ts';
 
 /** PostgreSQL's own words; drivers know it by the routine, and prepare the statement again. */
 const changedResultType = errorResponse({
@@ -37,20 +37,20 @@ const changedResultType = errorResponse({
 });
 
 /**
- * Has a server that does not have the statement to be asked what it is there? `isNew`: for a client that prepares it just
- * now, for whom the types of its parameters are not settled either.
+ * May the statement have another result type on a server that does not have it yet? `isNew`: the client prepares it just now, so
+ * the types of its parameters may be others, too.
  */
 function isOpenToChange(statement: Statement, isNew: boolean): boolean {
   const { description, classified } = statement;
   const kind = classified.facts.statements[0]?.kind;
-  // What PostgreSQL does not plan, it does not compare either.
+  // PostgreSQL compares the result types only of statements that it plans.
   if (description === undefined || isDescribedByNames(classified)) return false;
   return (
     description.resultType !== noRows || kind === 'call' || (isNew && description.parameters?.equals(noTypes) !== true)
   );
 }
 
-/** What a message is going to use, if it has to be looked at before. */
+/** The statement that a message is going to use, if the server has to be asked for its result type first. */
 function toCheck(session: Session, message: Message): Statement | undefined {
   const server = session.server as ServerConnection;
   const statement = usedBy(session, message);
@@ -58,13 +58,13 @@ function toCheck(session: Session, message: Message): Statement | undefined {
     return undefined;
   const { serverName } = statement;
   if (serverName !== '') {
-    const isThere = server.prepared.has(serverName) || session.prepared.evicted?.has(serverName) === true;
+    const isThere = server.prepared.has(serverName) || session.prepared.isEvicted(serverName);
     return isThere ? undefined : statement;
   }
-  return server.unnamed === statement ? undefined : statement;
+  return server.prepared.unnamed === statement ? undefined : statement;
 }
 
-/** What a Bind, or a Describe of a statement, calls it; undefined: it is another message. */
+/** The name of the statement in a Bind, or in a Describe of a statement; undefined: it is another message. */
 function nameUsedBy({ type, buffer, start, end }: Message): string | undefined {
   let at = start + 5;
   if (type === Frontend.Bind) at = endOfString(buffer, at, end) + 1;
@@ -81,15 +81,15 @@ function usedBy(session: Session, message: Message): Statement | undefined {
   if (type !== Frontend.Parse) return undefined;
   const nameEnd = endOfString(buffer, start + 5, end);
   const name = readName(buffer, start + 5, nameEnd);
-  if (name === '' || session.prepared.ownNames?.has(name) === true) return undefined;
-  // It will be refused, by a server that has the one of that name.
-  const namesake = session.prepared.statements?.get(name);
+  if (name === '' || session.prepared.ownName(name) !== undefined) return undefined;
+  // The Parse will be refused, as there is a statement of that name: the server must have that one.
+  const namesake = session.prepared.named(name);
   if (namesake !== undefined) return namesake;
   const sqlEnd = endOfString(buffer, nameEnd + 1, end);
   return session.prepared.known(buffer.subarray(nameEnd + 1, sqlEnd), buffer.subarray(sqlEnd + 1, end));
 }
 
-/** A Query or FunctionCall in the middle of a batch: PostgreSQL skips it if the batch has failed, so that has to be known first. */
+/** Is it a Query or FunctionCall in the middle of a batch? PostgreSQL skips it if the batch has failed: that must be known first. */
 function waitsForBatch({ type }: Message, server: ServerConnection): boolean {
   return (type === Frontend.Query || type === Frontend.FunctionCall) && server.answers.isInBatch;
 }
@@ -111,55 +111,53 @@ function whenAnswered(session: Session, goOn: (hasFailed: boolean) => void): voi
 
 /** Nothing of the client is read until what this returns is called, or the server is gone. */
 function pause(session: Session, step: () => void): () => void {
-  session.paused = step;
+  session.pause(step);
   session.waiting('statement check');
-  // Not at once: whoever reads the server's answer, or undoes what failed, comes to its end first.
+  // Not at once: the code that is reading the server's answer, or undoing what failed, must finish first.
   return (): void =>
     queueMicrotask(() => {
-      if (session.paused !== step) return;
-      session.paused = undefined;
-      session.goOn(step);
+      if (session.endPause(step)) session.goOn(step);
     });
 }
 
-/** Sends messages of a unit, all that there are so far; perhaps some of them later. */
-export function forwardAll(session: Session, unit: Unit, messages: readonly Message[], from = 0): void {
+/** Sends the messages of a request that there are so far. Some may be sent later, when the server has answered a question. */
+export function forwardAll(session: Session, request: Request, messages: readonly Message[], from = 0): void {
   for (let at = from; at < messages.length; at++) {
     const message = messages[at] as Message;
     if (waitsForBatch(message, session.server as ServerConnection)) {
       return whenAnswered(session, (hasFailed) => {
-        if (hasFailed) session.intake.reopen(unit);
+        if (hasFailed) session.intake.reopen(request);
         else forward(session, message);
-        unit.sent();
+        request.sent();
       });
     }
     const statement = toCheck(session, message);
     if (statement?.serverName === '' && message.type === Frontend.Bind && mayTakeBack(session)) {
       prepareInAdvance(session, statement);
       forward(session, message);
-      // Whatever comes behind it must ask for itself.
-      (session.server as ServerConnection).unnamed = unknownStatement;
+      // The next message that uses the unnamed statement must ask again.
+      (session.server as ServerConnection).prepared.unnamed = unknownStatement;
       continue;
     }
     if (statement !== undefined) {
-      // What is no read never runs again, if the server is lost meanwhile.
-      if (unit.attempt.held === undefined) unit.messages = undefined;
+      // If the server is lost meanwhile, only a read runs again.
+      if (request.attempt.held === undefined) request.messages = undefined;
       return check(session, statement, message.type === Frontend.Parse, (isSame) => {
         if (isSame) forward(session, message);
         else forwardStale(session, message, statement);
-        forwardAll(session, unit, messages, at + 1);
+        forwardAll(session, request, messages, at + 1);
       });
     }
     forward(session, message);
   }
-  unit.sent();
+  request.sent();
 }
 
-/** Prepares it in the middle of the batch, and goes on when the server has said what it is there. */
+/** Prepares it in the middle of the batch, and goes on when the server has described it. */
 function check(session: Session, statement: Statement, isNew: boolean, goOn: (isSame: boolean) => void): void {
   const server = session.server as ServerConnection;
   const known = statement.description;
-  // Who waits in the middle of a batch would hold up its neighbours.
+  // A batch that pauses would hold up the other clients in the lane.
   session.openLane(false);
   let isSame = true;
   const answered = pause(session, () => goOn(isSame));
@@ -180,10 +178,10 @@ function check(session: Session, statement: Statement, isNew: boolean, goOn: (is
   server.send(flush);
 }
 
-/** The statement is something else by now: a Parse makes a new one, and whatever uses the old one fails. */
+/** The result type of the statement has changed: a Parse makes a new statement, and a message that uses the old one fails. */
 function forwardStale(session: Session, message: Message, { serverName, description }: Statement): void {
   const server = session.server as ServerConnection;
-  if (serverName === '') server.unnamed = undefined;
+  if (serverName === '') server.prepared.unnamed = undefined;
   else server.prepared.delete(serverName);
   closeSkipped(session, server, serverName);
   if (message.type === Frontend.Parse) {
@@ -198,26 +196,32 @@ function forwardStale(session: Session, message: Message, { serverName, descript
   forward(session, message, changedResultType);
 }
 
-/** Is what is being sent a read that leaves nothing behind, so that its answer may turn out to be none? */
+/** Is what is being sent a read without side effects, so that Weir may put an error in the place of its answer? */
 function mayTakeBack(session: Session): boolean {
-  const unit = session.inFlight.peek();
-  return session.inFlight.length === 1 && unit?.isRead === true && unit.isComplete && !unit.begins && !session.mustStay;
+  const request = session.inFlight.peek();
+  return (
+    session.inFlight.length === 1 &&
+    request?.planned.isRead === true &&
+    request.isComplete &&
+    !request.planned.begins &&
+    !session.mustStay
+  );
 }
 
 /**
- * Prepares the unnamed statement for such a read: nothing waits. If it turns out to be something else, the client gets
- * the error, and nothing of what the server says behind it.
+ * Prepares the unnamed statement for such a read, without a pause. If its result type turns out to have changed, the client gets
+ * the error, and nothing of what the server says after that.
  */
 function prepareInAdvance(session: Session, unnamed: Statement): void {
   const server = session.server as ServerConnection;
   const known = unnamed.description;
   ensureUnnamed(session, server);
   askDescription(session, server, unnamed, (description) => {
-    const unit = session.inFlight.peek();
-    if (unit === undefined || known === undefined || isSameDescription(known, description)) return;
+    const request = session.inFlight.peek();
+    if (request === undefined || known === undefined || isSameDescription(known, description)) return;
     const bytes = changedResultType;
     session.receiver.errored(readErrorFields(bytes, 5, bytes.length), bytes, 0, bytes.length);
-    // Unless it runs again with the statement made anew: then the client hears of neither.
-    if (unit.state !== 'passed over') session.move(unit, 'taken back');
+    // If it runs again with the statement prepared anew, the client gets that answer alone.
+    if (request.state !== 'passed over') session.move(request, 'taken back');
   });
 }

@@ -6,7 +6,7 @@ import { WeirError } from '../../errors.ts';
 import type { AnswerReceiver, ServerConnection } from '../../backend/server.ts';
 import type { Session } from '../../session/session.ts';
 import type { Statement } from '../../session/statements.ts';
-import type { Message, Unit } from '../../session/unit.ts';
+import type { Message, Request } from '../../session/request.ts';
 import { borrow } from './borrowed.ts';
 import {
   ensure,
@@ -28,7 +28,7 @@ export function forwardParse(session: Session, server: ServerConnection, message
   const types = buffer.subarray(sqlEnd + 1, end);
   if (nameEnd === start + 5) return parseUnnamed(session, server, message, sql, types);
   const name = readName(buffer, start + 5, nameEnd);
-  const namesake = session.prepared.statements?.get(name);
+  const namesake = session.prepared.named(name);
   if (namesake !== undefined) {
     if (!passesNames(session) && !isPrepared(session, server, namesake))
       return refuseName(session, server, name, namesake, parse('', sql, types));
@@ -37,16 +37,16 @@ export function forwardParse(session: Session, server: ServerConnection, message
     server.send(serverName === name ? span(message) : parse(serverName, sql, types));
     return owe(session, Owed.Parse, undefined, undefined, [serverName, name]);
   }
-  if (session.prepared.ownNames?.has(name) === true) {
+  if (session.prepared.ownName(name) !== undefined) {
     send(message, server);
     return owe(session, Owed.Parse);
   }
   const statement = session.prepared.enter(name, sql, types);
-  (session.inFlight.last() as Unit).attempt.noteEntered(name, statement);
+  (session.inFlight.last() as Request).attempt.noteEntered(name, statement);
   const undo = (): void => session.prepared.forget(name, statement);
   if (passesNames(session)) {
-    // With max_prepared_statements = 0 nobody keeps names apart: the next client must not find this one.
-    if (session.poolMode !== 'session') server.isSuspect = true;
+    // With max_prepared_statements = 0 all clients' names are the same ones on a server: the next client must not find this one.
+    if (session.poolMode !== 'session') server.sessionState.isSuspect = true;
     send(message, server);
     return owe(session, Owed.Parse, undo);
   }
@@ -59,13 +59,13 @@ export function forwardParse(session: Session, server: ServerConnection, message
     borrow(session, name);
     return pretend(session, parseComplete, undo);
   }
-  // In a failed transaction PostgreSQL refuses it: only the server knows.
-  server.unnamed = unknownStatement;
+  // In a failed transaction PostgreSQL refuses a Parse, and only the server knows whether it has failed.
+  server.prepared.unnamed = unknownStatement;
   server.send(parse('', sql, types));
   owe(session, Owed.Parse, undo);
 }
 
-/** The client has that name, but not on this server: that says only whether the text is right. */
+/** The client has a statement of that name, but not on this server, which can only say whether the text is right. */
 function refuseName(
   session: Session,
   server: ServerConnection,
@@ -73,7 +73,7 @@ function refuseName(
   { serverName }: Statement,
   parsing: Buffer,
 ): void {
-  server.unnamed = unknownStatement;
+  server.prepared.unnamed = unknownStatement;
   server.send(parsing);
   session.database.stats.serverParses++;
   server.owe(new Answer<AnswerReceiver>(Owed.Parse, session.receiver, true));
@@ -83,15 +83,14 @@ function refuseName(
 }
 
 function parseUnnamed(session: Session, server: ServerConnection, message: Message, sql: Buffer, types: Buffer): void {
-  // The unnamed statement stays as it is; it only has to be known whose it is.
-  const [before, serverBefore] = [session.prepared.unnamed, server.unnamed];
-  const unnamed = session.prepared.unnamedFrom(sql, types);
-  session.prepared.unnamed = unnamed;
-  server.unnamed = unnamed;
+  // It goes to the server as it is. Weir only notes whose unnamed statement the server has.
+  const [before, serverBefore] = [session.prepared.unnamed.statement, server.prepared.unnamed];
+  const unnamed = session.prepared.unnamed.parse(sql, types);
+  server.prepared.unnamed = unnamed;
   const undo = (isSkipped: boolean): void => {
-    // A Parse that is skipped leaves the one before, one that fails leaves none.
-    if (server.unnamed === unnamed) server.unnamed = isSkipped ? serverBefore : undefined;
-    session.prepared.neverParsed(unnamed, isSkipped ? before : undefined);
+    // A Parse that is skipped leaves the unnamed statement before it; one that fails leaves none.
+    if (server.prepared.unnamed === unnamed) server.prepared.unnamed = isSkipped ? serverBefore : undefined;
+    session.prepared.unnamed.neverParsed(unnamed, isSkipped ? before : undefined);
   };
   tellExecuted(session, server, unnamed);
   send(message, server);

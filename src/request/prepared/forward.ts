@@ -9,7 +9,7 @@ import { closeComplete } from '../../protocol/write.ts';
 import type { AnswerReceiver, ServerConnection } from '../../backend/server.ts';
 import type { Plan } from '../../binding/plan.ts';
 import type { Session } from '../../session/session.ts';
-import { isPiece, type Message, type Unit } from '../../session/unit.ts';
+import { isPiece, type Message, type Request } from '../../session/request.ts';
 import { planOf } from '../plans.ts';
 import { useBorrowed } from './borrowed.ts';
 import { planWithValues } from './bound-settings.ts';
@@ -25,11 +25,11 @@ import { replaced } from './replaced.ts';
  */
 export function forward(session: Session, message: Message, instead?: Buffer): void {
   const server = session.server as ServerConnection;
-  const unit = session.inFlight.last() as Unit;
-  if (unit.namesPid) message = withServerPid(session, server, unit, message);
+  const request = session.inFlight.last() as Request;
+  if (request.planned.namesPid) message = withServerPid(session, server, request, message);
   switch (message.type) {
     case Frontend.Query:
-      tellNames(session, server, unit.plans.at(-1) as Plan, false);
+      tellNames(session, server, request.plans.at(-1) as Plan, false);
       return forwardSingle(session, server, message, Owed.Query);
     case Frontend.FunctionCall:
       return forwardSingle(session, server, message, Owed.FunctionCall);
@@ -61,9 +61,12 @@ export function forward(session: Session, message: Message, instead?: Buffer): v
 
 /** A Query or FunctionCall. */
 function forwardSingle(session: Session, server: ServerConnection, message: Message, kind: OwedKind): void {
-  // By one in the middle of a batch PostgreSQL itself can be left in the middle of a transaction of its own.
+  // A Query in the middle of a batch can leave PostgreSQL in a transaction that it has begun by itself.
   if (server.answers.isInBatch) server.isCloseNeeded = true;
-  if (kind === Owed.Query) server.unnamed = session.prepared.unnamed = session.prepared.unnamedClose = undefined;
+  if (kind === Owed.Query) {
+    server.prepared.unnamed = undefined;
+    session.prepared.unnamed.drop();
+  }
   send(message, server);
   oweExecution(session, server, kind);
 }
@@ -76,41 +79,41 @@ function oweExecution(
   plan?: Plan,
 ): void {
   const answer = new Answer<AnswerReceiver>(kind, session.receiver, false, undefined, undo, plan);
-  answer.mayCopyIn = session.inFlight.last()?.mayCopyIn === true;
+  answer.mayCopyIn = session.inFlight.last()?.planned.mayCopyIn === true;
   server.owe(answer);
 }
 
 function forwardExecute(session: Session, server: ServerConnection, message: Message): void {
   const end = endOfString(message.buffer, message.start + 5, message.end);
-  const plan = session.prepared.portals?.get(readName(message.buffer, message.start + 5, end));
-  // What comes behind it in the batch goes by the new names already.
+  const plan = session.prepared.portal(readName(message.buffer, message.start + 5, end));
+  // The messages behind it in the batch use the new names.
   const facts = plan?.hasEffects === true ? plan.facts.statements[0] : undefined;
   const undo = facts === undefined ? undefined : session.prepared.changedBySql(facts);
   send(message, server);
   oweExecution(session, server, Owed.Execute, undo, plan);
 }
 
-/** The batch ends with an unnamed statement that only later ones will use: asks what it is, for when another server prepares it. */
+/** The batch has prepared an unnamed statement for later ones: asks what it brings, as another server may have to prepare it. */
 function learnUnnamed(session: Session, server: ServerConnection): void {
-  const { unnamed } = session.prepared;
-  const unit = session.inFlight.last();
-  if (unnamed === undefined || unit?.parsed?.has('') !== true || !isForLater(unit)) return;
-  if (passesNames(session) || server.unnamed !== unnamed || unnamed.description !== undefined) return;
-  if (unit.shape.includes('S')) return;
+  const unnamed = session.prepared.unnamed.statement;
+  const request = session.inFlight.last();
+  if (unnamed === undefined || request?.names.parsed?.has('') !== true || !isForLater(request)) return;
+  if (passesNames(session) || server.prepared.unnamed !== unnamed || unnamed.description !== undefined) return;
+  if (request.form.shape.includes('S')) return;
   askDescription(session, server, unnamed, (description) => void (unnamed.description = description));
 }
 
-/** Is the unnamed statement going to be used in another batch, as far as anybody can tell? */
-function isForLater(unit: Unit): boolean {
-  return !unit.binds;
+/** Will the unnamed statement be used in a later batch? Presumably, if this one has no Bind. */
+function isForLater(request: Request): boolean {
+  return !request.form.binds;
 }
 
-/** Describe of a statement. What the unnamed one is, is learned from it. */
+/** Describe of a statement. That of the unnamed one is kept, in case another server has to prepare it. */
 function oweDescribe(session: Session, name: string): void {
-  const { unnamed } = session.prepared;
+  const unnamed = session.prepared.unnamed.statement;
   const answer = new Answer<AnswerReceiver>(Owed.Describe, session.receiver);
   const isLearned = name === '' && unnamed !== undefined && unnamed.description === undefined;
-  if (isLearned && isForLater(session.inFlight.last() as Unit) && !passesNames(session))
+  if (isLearned && isForLater(session.inFlight.last() as Request) && !passesNames(session))
     answer.described = (description) => void (unnamed.description = description);
   (session.server as ServerConnection).owe(answer);
 }
@@ -136,12 +139,12 @@ function forwardBind(session: Session, server: ServerConnection, message: Messag
   const general = planOf(session, name);
   const plan = general?.hasEffects === true ? planWithValues(session, general, message, name) : general;
   if (plan !== undefined) {
-    if (plan !== general) (session.inFlight.last() as Unit).addPlan(plan);
-    (session.prepared.portals ??= new Map()).set(portal, plan);
+    if (plan !== general) (session.inFlight.last() as Request).addPlan(plan);
+    session.prepared.bindPortal(portal, plan);
     tellNames(session, server, plan, true);
   }
   if (instead !== undefined) return forwardGone(session, message, portalEnd + 1, nameEnd, instead);
-  useBorrowed(session, session.inFlight.last() as Unit, name);
+  useBorrowed(session, session.inFlight.last() as Request, name);
   const serverName = ensure(session, server, name);
   if (serverName === name) {
     send(message, server);
@@ -164,7 +167,7 @@ function forwardNamed(session: Session, server: ServerConnection, message: Messa
   const name = readName(buffer, start + 6, nameEnd);
   if (isClose) return closeStatement(session, server, message, name);
   if (instead !== undefined) return forwardGone(session, message, start + 6, nameEnd, instead);
-  useBorrowed(session, session.inFlight.last() as Unit, name);
+  useBorrowed(session, session.inFlight.last() as Request, name);
   const serverName = ensure(session, server, name);
   if (serverName === name) {
     send(message, server);
@@ -176,25 +179,21 @@ function forwardNamed(session: Session, server: ServerConnection, message: Messa
 
 function closeStatement(session: Session, server: ServerConnection, message: Message, name: string): void {
   if (name === '') {
-    const { unnamed: before, unnamedClose: closeBefore } = session.prepared;
-    const close = (session.prepared.unnamedClose = {});
-    session.prepared.unnamed = server.unnamed = undefined;
+    const takeBack = session.prepared.unnamed.close();
+    server.prepared.unnamed = undefined;
     send(message, server);
     const undo = (): void => {
-      server.unnamed = unknownStatement;
-      // A Query behind it has taken the statement away all the same.
-      if (session.prepared.unnamedClose !== close) return;
-      session.prepared.unnamed ??= before;
-      session.prepared.unnamedClose = closeBefore;
+      server.prepared.unnamed = unknownStatement;
+      takeBack();
     };
     return owe(session, Owed.Close, undo);
   }
   const statement = session.prepared.leave(name);
-  const own = session.prepared.ownNames?.get(name);
+  const own = session.prepared.ownName(name);
   session.prepared.leaveOwnName(name);
   const undo = (): void => {
     if (statement !== undefined) session.prepared.restore(name, statement);
-    if (own !== undefined) session.prepared.restoreOwnName(name, own);
+    if (own !== undefined) session.prepared.setOwnName(name, own);
   };
   // The servers keep it for others (least recently used goes first); only the client's name is gone.
   if (own === undefined && !passesNames(session)) return pretend(session, closeComplete, undo);

@@ -13,11 +13,11 @@ import type { Session } from '../../session/session.ts';
 import { inItsReading } from './parse-settings.ts';
 import { planOf } from '../plans.ts';
 import type { Statement } from '../../session/statements.ts';
-import type { Unit } from '../../session/unit.ts';
+import type { Request } from '../../session/request.ts';
 
-/** Names that Weir gives. A client's that looks like one must not be taken for it. */
+/** Form of the names that Weir gives. A client may have one that looks the same, which is a different statement. */
 const weirName = /^weir_\d+$/;
-/** What a server's unnamed statement may be when nobody can tell. */
+/** Stands for a server's unnamed statement if nobody knows which one that is. */
 export const unknownStatement: unknown = Symbol('unknown');
 export const noTypes = Buffer.alloc(2);
 const noSql = Buffer.alloc(0);
@@ -27,7 +27,7 @@ export function passesNames(session: Session): boolean {
   return session.poolMode === 'session' || session.database.settings().maxPreparedStatements === 0;
 }
 
-/** What to call, on the server, a statement that only the client's own name is known of. */
+/** The name on the server for a statement of which only the client's own name is known. */
 export function foreignName(name: string): string {
   return weirName.test(name) ? `${name} of a client` : name;
 }
@@ -37,11 +37,11 @@ export function mayBeFailed(session: Session): boolean {
   if (session.status === TxStatus.Failed) return true;
   if (session.inFlight.length < 2) return false;
   if (session.status !== TxStatus.Idle) return true;
-  for (let i = 0; i < session.inFlight.length; i++) if (session.inFlight.at(i)?.begins === true) return true;
+  for (let i = 0; i < session.inFlight.length; i++) if (session.inFlight.at(i)?.planned.begins === true) return true;
   return false;
 }
 
-/** The types of its parameters as far as anybody knows: what PostgreSQL has found out once stays. */
+/** The types of its parameters: those that PostgreSQL has found out when it was first prepared, or else those of its Parse. */
 export function typesOf(statement: Statement): Buffer {
   return statement.description?.parameters ?? statement.types;
 }
@@ -50,7 +50,7 @@ export function typesOf(statement: Statement): Buffer {
 export function isPrepared(session: Session, server: ServerConnection, statement: Statement): boolean {
   const { serverName } = statement;
   if (server.prepared.use(serverName)) return true;
-  if (session.prepared.evicted?.delete(serverName) !== true) return false;
+  if (!session.prepared.keep(serverName)) return false;
   evictFor(session, server, serverName);
   return true;
 }
@@ -58,7 +58,7 @@ export function isPrepared(session: Session, server: ServerConnection, statement
 /** Closing at once would take portals of this very batch along: it is done before Sync. */
 function evictFor(session: Session, server: ServerConnection, serverName: string): void {
   const evicted = server.prepared.add(serverName);
-  if (evicted !== undefined) (session.prepared.evicted ??= new Set()).add(evicted);
+  if (evicted !== undefined) session.prepared.evict(evicted);
 }
 
 /** Sends Parse for a statement that the server does not have. `isSkipped`: the client does not hear of it. */
@@ -106,28 +106,26 @@ export function askDescription(
   server.owe(answer);
 }
 
-/** The same for one that no server has described yet. */
+/** The same for a statement that no server has described yet: the description is kept. */
 export function learnDescription(session: Session, server: ServerConnection, statement: Statement): void {
   askDescription(session, server, statement, (description) => {
     statement.description ??= description;
     if (isSameDescription(statement.description, description)) return;
-    // Two servers were asked at once, and between them its tables have changed: only this client may use this one's.
+    // Two servers were asked at once, and a table has changed in between: only this client may use the statement on this server.
     session.services.book.catalogChanged();
     server.isCloseNeeded = true;
   });
 }
 
 export function closeEvicted(session: Session, server: ServerConnection): void {
-  if (session.prepared.evicted === undefined) return;
-  for (const name of session.prepared.evicted) {
-    closeSkipped(session, server, name, () => server.prepared.restore(name));
-  }
-  session.prepared.evicted = undefined;
+  const evicted = session.prepared.takeEvicted();
+  if (evicted === undefined) return;
+  for (const name of evicted) closeSkipped(session, server, name, () => server.prepared.restore(name));
 }
 
 /** Does the session's server have the client's statement by the client's own name? */
 export function goesByOwnName({ prepared }: Session, name: string): boolean {
-  return prepared.ownNames?.get(name) === 'real';
+  return prepared.ownName(name) === 'real';
 }
 
 /** Makes sure that the server has the statement the client calls `name`; returns its name there. */
@@ -137,13 +135,13 @@ export function ensure(session: Session, server: ServerConnection, name: string)
     return '';
   }
   if (passesNames(session)) return name;
-  const statement = session.prepared.statements?.get(name);
-  if (statement === undefined) return session.prepared.ownNames?.has(name) === true ? name : foreignName(name);
+  const statement = session.prepared.named(name);
+  if (statement === undefined) return session.prepared.ownName(name) === undefined ? foreignName(name) : name;
   if (goesByOwnName(session, name)) return name;
   if (!isPrepared(session, server, statement)) {
-    // It may be skipped with the rest of its batch: who uses it behind that waits for the answer.
-    (session.inFlight.last() as Unit).attempt.notePrepared(statement);
-    session.prepared.hasNamesInFlight = true;
+    // The Parse may be skipped with the rest of its batch, so a later request that uses the statement waits for the answer.
+    (session.inFlight.last() as Request).attempt.notePrepared(statement);
+    session.prepared.namesSent();
     prepare(session, server, statement, true, undefined, typesOf(statement));
     if (statement.description === undefined) learnDescription(session, server, statement);
   }
@@ -152,14 +150,14 @@ export function ensure(session: Session, server: ServerConnection, name: string)
 
 /** The server's unnamed statement becomes the session's. */
 export function ensureUnnamed(session: Session, server: ServerConnection): void {
-  const { unnamed } = session.prepared;
-  if (server.unnamed === unnamed) return;
-  const undo = (): void => void (server.unnamed = unknownStatement);
-  server.unnamed = unnamed;
-  // It may be skipped with the rest of its batch: who speaks of the unnamed statement behind that waits for the answer.
-  session.prepared.hasNamesInFlight = true;
+  const unnamed = session.prepared.unnamed.statement;
+  if (server.prepared.unnamed === unnamed) return;
+  const undo = (): void => void (server.prepared.unnamed = unknownStatement);
+  server.prepared.unnamed = unnamed;
+  // The Parse may be skipped with the rest of its batch, so a later request that uses the unnamed statement waits for the answer.
+  session.prepared.namesSent();
   if (unnamed === undefined) {
-    // Another client's must not be found there.
+    // The client must not find another client's statement there.
     return closeSkipped(session, server, '', undo);
   }
   tellExecuted(session, server, unnamed);
@@ -177,10 +175,10 @@ export function ensureUnnamed(session: Session, server: ServerConnection): void 
 export function tellNames(session: Session, server: ServerConnection, plan: Plan, isBatch: boolean): void {
   const receiver = isBatch ? session.receiver : nobody;
   let isTold = !plan.isRead && showsNames(session, plan) && !passesNames(session) && tellAll(session, server, receiver);
-  if (session.prepared.statements !== undefined) {
+  if (session.prepared.all.size > 0) {
     for (const facts of plan.facts.statements) {
       const name = namedIn(facts);
-      const statement = name === undefined ? undefined : session.prepared.statements.get(name);
+      const statement = name === undefined ? undefined : session.prepared.named(name);
       if (name === undefined || statement === undefined || passesNames(session)) continue;
       isTold = tellName(session, server, name, facts.kind === 'deallocate' ? undefined : statement, receiver) || isTold;
     }
@@ -190,11 +188,11 @@ export function tellNames(session: Session, server: ServerConnection, plan: Plan
   server.owe(new Answer<AnswerReceiver>(Owed.Sync, nobody, true));
 }
 
-/** Before its Parse: PostgreSQL looks then already at what EXECUTE will bring. */
+/** Does that before the Parse of an EXECUTE, for PostgreSQL looks up the result type of what it executes already then. */
 export function tellExecuted(session: Session, server: ServerConnection, { classified }: Statement): void {
   for (const { executes } of classified.facts.statements) {
     if (executes === undefined || passesNames(session)) continue;
-    const statement = session.prepared.statements?.get(executes);
+    const statement = session.prepared.named(executes);
     if (statement !== undefined) tellName(session, server, executes, statement, session.receiver);
   }
 }
@@ -207,15 +205,13 @@ function tellName(
   statement: Statement | undefined,
   receiver: AnswerReceiver,
 ): boolean {
-  const ownNames = (session.prepared.ownNames ??= new Map());
-  const known = ownNames.get(name);
+  const known = session.prepared.ownName(name);
   if (known === 'real' || (known === 'empty' && statement === undefined)) return false;
   if (known === 'empty') {
     server.send(close('S', name));
     server.owe(new Answer<AnswerReceiver>(Owed.Close, receiver, true));
   }
-  ownNames.set(name, statement === undefined ? 'empty' : 'real');
-  session.state.pin('PREPARE');
+  session.prepared.setOwnName(name, statement === undefined ? 'empty' : 'real');
   const undo = (): void => session.prepared.leaveOwnName(name);
   const send = (): void => {
     // An empty text is taken also in a failed transaction, and when the table has gone.
@@ -228,12 +224,12 @@ function tellName(
   return true;
 }
 
-/** The prepared statement of which it speaks. */
+/** The name of the prepared statement in a DEALLOCATE, PREPARE or EXECUTE. */
 function namedIn({ kind, name, executes }: StatementFacts): string | undefined {
   return kind === 'deallocate' || kind === 'prepare' ? name : executes;
 }
 
-/** Does it, or the statement of the protocol that it executes? */
+/** Does it, or a statement that it executes, show the names of prepared statements? */
 function showsNames(session: Session, plan: Plan): boolean {
   if (plan.showsNames) return true;
   const isShowing = ({ executes }: StatementFacts): boolean =>
@@ -243,21 +239,19 @@ function showsNames(session: Session, plan: Plan): boolean {
 
 /** For pg_prepared_statements: the server gets all names of the client, and loses all of Weir's. */
 function tellAll(session: Session, server: ServerConnection, receiver: AnswerReceiver): boolean {
-  const { evicted } = session.prepared;
-  session.prepared.evicted = undefined;
+  const evicted = session.prepared.takeEvicted();
   for (const serverName of [...server.prepared.list(), ...(evicted ?? [])]) {
     server.send(close('S', serverName));
     const undo = (): void => server.prepared.restore(serverName);
     server.owe(new Answer<AnswerReceiver>(Owed.Close, receiver, true, undefined, undo));
   }
   server.prepared.clear();
-  for (const [name, statement] of session.prepared.statements ?? [])
-    tellName(session, server, name, statement, receiver);
+  for (const [name, statement] of session.prepared.all) tellName(session, server, name, statement, receiver);
   return true;
 }
 
 const nothing = (): void => undefined;
-/** Whom nothing matters: what is asked for by the way, and may fail. */
+/** Receives the answers to what Weir sends on its own account, and ignores them: it may fail. */
 const nobody: AnswerReceiver = {
   relay: nothing,
   completed: nothing,

@@ -4,7 +4,7 @@ import { describe, errorResponse, noSuchStatement } from '../../protocol/write.t
 import type { WeirError } from '../../errors.ts';
 import type { AnswerReceiver, ServerConnection } from '../../backend/server.ts';
 import type { Session } from '../../session/session.ts';
-import { isPiece, type Message } from '../../session/unit.ts';
+import { isPiece, type Message } from '../../session/request.ts';
 
 export function span({ buffer, start, end }: Message): Buffer {
   return start === 0 && end === buffer.length ? buffer : buffer.subarray(start, end);
@@ -27,13 +27,13 @@ export function owe(
   server.owe(new Answer<AnswerReceiver>(kind, session.receiver, false, undefined, undo, context, renamed));
 }
 
-/** Weir says it itself, in its place among the server's answers. */
+/** Weir answers in place of the server, when all answers before this one have come. */
 export function pretend(session: Session, bytes: Buffer, undo?: () => void): void {
   const server = session.server as ServerConnection;
   server.owe(new Answer<AnswerReceiver>(Owed.Fake, session.receiver, false, bytes, undo));
 }
 
-/** Fails the batch that is open on the session's server, in its place among the answers, with an error of Weir's. */
+/** Makes the batch that is open on the session's server fail, with an error of Weir's. */
 export function failBatch(session: Session, error: WeirError): void {
   const server = session.server as ServerConnection;
   server.send(describe('S', noSuchStatement));

@@ -10,7 +10,7 @@ import { readValues, type BoundValue } from './bound-settings.ts';
 import type { Session } from '../../session/session.ts';
 import { passesNames } from './names.ts';
 import { replaced } from './replaced.ts';
-import { isPiece, type Message, type Unit } from '../../session/unit.ts';
+import { isPiece, type Message, type Request } from '../../session/request.ts';
 
 /** Strings, quoted names and comments, so that nothing is found inside of them; then the calls, with their first argument. */
 const calls =
@@ -31,24 +31,24 @@ function callsIn(sql: string): Call[] {
   });
 }
 
-/** The message with the server's pid for the client's own; the same one if that is not in it. */
-export function withServerPid(session: Session, server: ServerConnection, unit: Unit, message: Message): Message {
+/** The message with the server's pid in place of the client's own; the same message if that is not in it. */
+export function withServerPid(session: Session, server: ServerConnection, request: Request, message: Message): Message {
   const { type, buffer, start, end } = message;
   if (isPiece(message)) return message;
-  if (type === Frontend.Query) return inText(session, server, unit, message, start + 5, end - 1);
+  if (type === Frontend.Query) return inText(session, server, request, message, start + 5, end - 1);
   if (type === Frontend.Parse) {
     const nameEnd = endOfString(buffer, start + 5, end);
-    // A named one is kept for whoever prepares the same text.
+    // A named statement is shared with all clients that prepare the same text.
     if (nameEnd > start + 5 && !passesNames(session)) return message;
-    return inText(session, server, unit, message, nameEnd + 1, endOfString(buffer, nameEnd + 1, end));
+    return inText(session, server, request, message, nameEnd + 1, endOfString(buffer, nameEnd + 1, end));
   }
-  return type === Frontend.Bind ? inValues(session, server, unit, message) : message;
+  return type === Frontend.Bind ? inValues(session, server, request, message) : message;
 }
 
 function inText(
   session: Session,
   server: ServerConnection,
-  unit: Unit,
+  request: Request,
   message: Message,
   from: number,
   to: number,
@@ -59,14 +59,14 @@ function inText(
   // From the end, so that the places before it stay where they are.
   for (const { what, pid, start } of callsIn(sql).reverse()) {
     if (pid !== own) continue;
-    noteCall(unit, what);
+    noteCall(request, what);
     const at = changed.start + from - message.start + start;
     changed = replaced(changed, at, at + pid.length, Buffer.from(String(server.processId)));
   }
   return changed;
 }
 
-function inValues(session: Session, server: ServerConnection, unit: Unit, message: Message): Message {
+function inValues(session: Session, server: ServerConnection, request: Request, message: Message): Message {
   const { buffer, start, end } = message;
   const nameStart = endOfString(buffer, start + 5, end) + 1;
   const statement = session.prepared.get(readName(buffer, nameStart, endOfString(buffer, nameStart, end)));
@@ -77,7 +77,7 @@ function inValues(session: Session, server: ServerConnection, unit: Unit, messag
     const number = pid.startsWith('$') ? Number(pid.slice(1)) : 0;
     const value = values[number - 1];
     if (value === undefined || !isPid(value, session.identity.id)) continue;
-    noteCall(unit, what);
+    noteCall(request, what);
     places.set(number, value);
   }
   let changed = message;
@@ -91,9 +91,9 @@ function inValues(session: Session, server: ServerConnection, unit: Unit, messag
   return changed;
 }
 
-/** Behind it the client has no connection any more, as it wanted. */
-function noteCall(unit: Unit, what: string): void {
-  if (what === 'terminate_backend') unit.attempt.endsSession = true;
+/** If the client terminates its own backend, it loses its connection, as it wanted. */
+function noteCall(request: Request, what: string): void {
+  if (what === 'terminate_backend') request.attempt.endsSession = true;
 }
 
 function isPid({ bytes, isBinary }: BoundValue, pid: number): boolean {

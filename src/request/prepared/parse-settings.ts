@@ -18,16 +18,16 @@ const readingSettings = [
   ...['standard_conforming_strings', 'backslash_quote', 'xmloption', 'lc_monetary'],
 ] as const;
 
-/** Kinds whose constants are read when they are prepared; of others the text is kept. */
+/** Kinds of statements whose constants are read when they are prepared. Of the others PostgreSQL keeps the text. */
 const analysed: ReadonlySet<StatementKind> = new Set<StatementKind>([
   ...(['select', 'insert', 'update', 'delete', 'merge', 'unknown'] as const),
 ]);
 
-/** No name of a client's statement or portal: those of Weir have no blank in them, and clients' do not get here. */
+/** No other statement or portal has this name: Weir's names have no blank in them, and clients' own names do not get here. */
 const ownName = 'weir reading';
 const noTypes = Buffer.alloc(2);
 
-/** Sends the Parse of a statement that is not new, by `send`. */
+/** Calls `send`, which sends the Parse of a statement that was prepared before, with the settings of that time in force. */
 export function inItsReading(
   session: Session,
   server: ServerConnection,
@@ -54,12 +54,12 @@ function otherReadings({ settings, classified }: Statement, state: SessionState)
   const now = state.live;
   if (!state.hasLocals && (settings === now || settings.key === now.key)) return [];
   if (!classified.facts.statements.some(({ kind }) => analysed.has(kind))) return [];
-  // With another path PostgreSQL itself reads the statement anew.
+  // If the search_path has changed, PostgreSQL itself analyses the statement anew.
   if (settings.get('search_path') !== now.get('search_path')) return [];
   return readingSettings.filter((name) => settings.get(name) !== now.get(name) || state.isLocal(name));
 }
 
-/** The value of now is kept on the server, which alone knows it if it is a default or LOCAL. */
+/** The present value is kept in a setting on the server, as only the server knows it if it is a default or LOCAL. */
 function takeOn(name: string, settings: Settings): string[] {
   const value = settings.get(name);
   const kept = call(`weir.${name}`, `pg_catalog.current_setting('${name}')`);

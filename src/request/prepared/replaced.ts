@@ -1,7 +1,7 @@
 /**
  * A message of a client with some of its bytes replaced, for the server. Called by forward.ts and own-pid.ts.
  */
-import type { Message } from '../../session/unit.ts';
+import type { Message } from '../../session/request.ts';
 
 /** `bytes` instead of [from, to); its length field put right. The rest is copied once. The new message begins at 0. */
 export function replaced({ type, buffer, start, end }: Message, from: number, to: number, bytes: Buffer): Message {

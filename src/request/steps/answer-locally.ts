@@ -18,7 +18,7 @@ import {
 import { WeirError } from '../../errors.ts';
 import type { QueryFacts, StatementFacts } from '../../sql/facts.ts';
 import type { Session } from '../../session/session.ts';
-import type { Message, Unit } from '../../session/unit.ts';
+import type { Message, Request } from '../../session/request.ts';
 
 function isLocalStatement(facts: StatementFacts): boolean {
   if (facts.kind === 'show') return facts.shows?.startsWith('weir.') === true;
@@ -52,7 +52,7 @@ function execute(session: Session, facts: QueryFacts): { columns: string[]; answ
       throw new WeirError('not_supported', {
         what: 'SET LOCAL of a weir.* setting (a comment on the statement does it)',
       });
-    session.preferences = session.preferences.with(change.name, change.plain);
+    session.concerns.preferences.set(change.name, change.plain);
   }
   return { columns: [], answer: commandComplete(statement.verb.startsWith('RESET') ? 'RESET' : 'SET') };
 }
@@ -67,20 +67,20 @@ function describe(facts: QueryFacts): Buffer {
   return columns.length === 0 ? noData : rowDescription(columns.map((name) => ({ name })));
 }
 
-/** Answers the whole unit; ReadyForQuery is said by the caller. Returns whether there was an error. */
-export function answerLocally(session: Session, unit: Unit): boolean {
+/** Answers the whole request; ReadyForQuery is said by the caller. Returns whether there was an error. */
+export function answerLocally(session: Session, request: Request): boolean {
   try {
-    if (unit.locals !== unit.plans.length) {
+    if (request.form.locals !== request.plans.length) {
       throw new WeirError('not_supported', { what: 'a weir.* setting in one batch with other statements' });
     }
-    if (unit.isSimple) {
-      const { facts } = unit.plans[0] as Unit['plans'][number];
+    if (request.form.isSimple) {
+      const { facts } = request.plans[0] as Request['plans'][number];
       const { columns, answer } = execute(session, facts);
       if (columns.length > 0) session.say(describe(facts));
       session.say(answer);
     } else {
       const portals = new Map<string, QueryFacts>();
-      for (const message of unit.messages ?? []) answerMessage(session, message, portals);
+      for (const message of request.messages ?? []) answerMessage(session, message, portals);
     }
     return false;
   } catch (error) {
@@ -91,7 +91,7 @@ export function answerLocally(session: Session, unit: Unit): boolean {
 }
 
 function factsOf(session: Session, name: string): QueryFacts {
-  const facts = (name === '' ? session.prepared.unnamed : session.prepared.statements?.get(name))?.classified.facts;
+  const facts = session.prepared.get(name)?.classified.facts;
   if (facts === undefined) throw new WeirError('statement_not_found', { name });
   return facts;
 }
@@ -105,8 +105,8 @@ function answerMessage(session: Session, message: Message, portals: Map<string, 
       const name = readName(buffer, start + 5, nameEnd);
       const sql = buffer.subarray(nameEnd + 1, sqlEnd);
       const types = buffer.subarray(sqlEnd + 1, end);
-      if (name === '') session.prepared.unnamed = session.prepared.unnamedFrom(sql, types);
-      else if (session.prepared.statements?.has(name) === true) throw new WeirError('statement_exists', { name });
+      if (name === '') session.prepared.unnamed.parse(sql, types);
+      else if (session.prepared.named(name) !== undefined) throw new WeirError('statement_exists', { name });
       else session.prepared.enter(name, sql, types);
       return session.say(parseComplete);
     }

@@ -11,7 +11,7 @@ import { answered } from '../answered.ts';
 import { borrow } from '../prepared/borrowed.ts';
 import type { Session } from '../../session/session.ts';
 import { passesNames } from '../prepared/names.ts';
-import type { Message, Unit } from '../../session/unit.ts';
+import type { Message, Request } from '../../session/request.ts';
 
 /** Parse, with or without Describe of the statement, any number of times. */
 const preparesOnly = /^(?:PS?)+$/;
@@ -31,15 +31,20 @@ interface Prepared {
   isDescribed: boolean;
 }
 
-/** True: the unit was answered. */
-export function preparesAtOnce(session: Session, unit: Unit): boolean {
-  if (unit.executes || !unit.isComplete || session.status !== TxStatus.Idle || !preparesOnly.test(unit.shape))
+/** True: the request was answered. */
+export function preparesAtOnce(session: Session, request: Request): boolean {
+  if (
+    request.form.executes ||
+    !request.isComplete ||
+    session.status !== TxStatus.Idle ||
+    !preparesOnly.test(request.form.shape)
+  )
     return false;
   // As long as the catalog is not known, a table may be gone or be another one.
   if (passesNames(session) || session.database.topology.catalog() === undefined) return false;
   const answers: Buffer[] = [];
   const statements = new Map<string, Prepared>();
-  for (const message of unit.messages ?? []) {
+  for (const message of request.messages ?? []) {
     const answer = answerTo(session, message, statements);
     if (answer === undefined) return false;
     answers.push(answer);
@@ -49,8 +54,8 @@ export function preparesAtOnce(session: Session, unit: Unit): boolean {
     if (!isDescribed) borrow(session, name);
   }
   for (const answer of answers) session.say(answer);
-  unit.route = answeredByWeir;
-  answered(session, unit);
+  request.target.route = answeredByWeir;
+  answered(session, request);
   return true;
 }
 
@@ -72,9 +77,7 @@ function answerTo(session: Session, message: Message, statements: Map<string, Pr
   const sqlEnd = endOfString(buffer, nameEnd + 1, end);
   const name = readName(buffer, start + 5, nameEnd);
   const isTaken =
-    session.prepared.statements?.has(name) === true ||
-    session.prepared.ownNames?.has(name) === true ||
-    statements.has(name);
+    session.prepared.named(name) !== undefined || session.prepared.ownName(name) !== undefined || statements.has(name);
   if (name === '' || isTaken) return undefined;
   const sql = buffer.subarray(nameEnd + 1, sqlEnd);
   const types = buffer.subarray(sqlEnd + 1, end);

@@ -16,46 +16,47 @@ import { consistencyOf } from '../cacheable.ts';
 import { isFit, isShortRead, serverAtOnce } from '../lane.ts';
 import { fellBack, giveRoom } from '../load.ts';
 import { refuse } from '../refuse.ts';
-import { awaitsReset } from '../../session/concerns/sequences.ts';
 import type { Outcome, Session } from '../../session/session.ts';
-import type { Unit } from '../../session/unit.ts';
+import type { Request } from '../../session/request.ts';
 
-function routingFacts(session: Session, unit: Unit): RoutingFacts {
-  const { database, services, preferences, tokens } = session;
+function routingFacts(session: Session, request: Request): RoutingFacts {
+  const { database, services } = session;
+  const { preferences, freshness } = session.concerns;
+  const { tokens } = freshness;
   const { ticker } = database.topology;
-  const hinted = unit.hints?.route;
+  const hinted = request.hints?.route;
   const hasPrimary = database.topology.snapshot().primary?.isUp === true;
-  // Two replicas have failed it: a third is not tried.
-  const isBoundHome = unit.isRefused || (unit.attempts > 1 && hasPrimary);
+  // It has failed on two replicas: a third one is not tried.
+  const isBoundHome = request.target.isRefused || (request.target.attempts > 1 && hasPrimary);
   const forced = isBoundHome
     ? 'primary'
     : (hinted ?? (session.poolMode === 'session' && preferences.route === 'auto' ? 'primary' : preferences.route));
   const forcedBy = isBoundHome
-    ? unit.retryWhy
+    ? request.target.retryWhy
     : hinted !== undefined
       ? 'hint'
       : preferences.route !== 'auto'
         ? preferences.routeBy
         : 'pool_mode = session';
-  // Without a primary nobody can say how far it was: reads fill no cache, and go on although there may be writes that nobody
-  // knows of. Those that are known count all the same: who is taken for down may still be at work.
-  if (!hasPrimary && unit.flight !== undefined) dropFlight(unit);
-  const flightLsn = unit.flight?.needLsn();
-  const lastWrite = unit.flight === undefined ? session.lastWriteOf(unit, !hasPrimary) : 0;
+  // Without a primary nobody knows how far its WAL had come. So reads do not fill the cache, and are answered although there may
+  // be writes that Weir does not know of. The writes that it knows count all the same: a primary that seems down may be at work.
+  if (!hasPrimary && request.cache.flight !== undefined) request.cache.drop();
+  const flightLsn = request.cache.flight?.needLsn();
+  const lastWrite = request.cache.flight === undefined ? session.lastWriteOf(request, !hasPrimary) : 0;
   const need = tokens.needLsn(ticker, lastWrite);
   return {
-    isRead: unit.isRead,
-    why: unit.why,
+    isRead: request.planned.isRead,
+    why: request.planned.why,
     forced,
     forcedBy,
-    consistency: consistencyOf(session, unit),
+    consistency: consistencyOf(session, request),
     needLsn:
-      unit.flight === undefined
+      request.cache.flight === undefined
         ? need
         : need === undefined || flightLsn === undefined
           ? undefined
           : Math.max(need, flightLsn),
-    avoid: unit.avoid,
+    avoid: request.target.avoid,
     lastNode: tokens.lastNode,
     moveLsn: tokens.moveLsn(ticker),
     nowMs: services.nowMs(),
@@ -63,10 +64,10 @@ function routingFacts(session: Session, unit: Unit): RoutingFacts {
 }
 
 /** The decision alone: also what EXPLAIN ROUTE asks for. */
-export function routeOf(session: Session, unit: Unit): Decision {
+export function routeOf(session: Session, request: Request): Decision {
   const { database, services } = session;
   return route(
-    routingFacts(session, unit),
+    routingFacts(session, request),
     database.topology.snapshot(),
     services.routing(),
     services.random,
@@ -74,91 +75,90 @@ export function routeOf(session: Session, unit: Unit): Decision {
   );
 }
 
-export function findServer(session: Session, unit: Unit): Outcome {
-  giveRoom(session, unit);
-  const decision = routeOf(session, unit);
-  unit.route = decision;
+export function findServer(session: Session, request: Request): Outcome {
+  giveRoom(session, request);
+  const decision = routeOf(session, request);
+  request.target.route = decision;
   const { node } = decision;
-  if (node === undefined) return park(session, unit, decision);
-  unit.node = node;
+  if (node === undefined) return park(session, request, decision);
+  request.target.node = node;
   if (decision.isFallback) {
-    const isInReach = (): boolean => !routeOf(session, unit).isFallback;
-    const waits = awaitsReplica(session, unit, decision, isInReach);
+    const isInReach = (): boolean => !routeOf(session, request).isFallback;
+    const waits = awaitsReplica(session, request, decision, isInReach);
     if (waits !== undefined) return waits;
-    fellBack(session, unit, node);
+    fellBack(session, request, node);
   } else if (node.role === 'replica') {
     session.stranded.over();
   }
-  // An eventual read may fill the cache from where it must not: only those that have replayed enough may.
-  if (unit.flight !== undefined && node.role === 'replica' && !(node.lsn >= (unit.flight.needLsn() ?? Infinity)))
-    dropFlight(unit);
-  return takeServer(session, unit, node);
+  // A read with `eventual` consistency may go to a replica that has not replayed enough: its answer must not fill the cache.
+  if (
+    request.cache.flight !== undefined &&
+    node.role === 'replica' &&
+    !(node.lsn >= (request.cache.flight.needLsn() ?? Infinity))
+  )
+    request.cache.drop();
+  return takeServer(session, request, node);
 }
 
-function takeServer(session: Session, unit: Unit, node: NodeState): Outcome {
+function takeServer(session: Session, request: Request, node: NodeState): Outcome {
   const pool = session.database.pool(node, session.user);
-  unit.isShort = isShortRead(session, unit);
-  const waits = unit.asksSequences ? awaitsReset(session, unit) : undefined;
-  if (waits !== undefined) return waits;
-  const server = serverAtOnce(session, unit, pool);
-  if (server !== undefined) return attach(session, unit, pool, server);
-  return session.waitFor('server', unit, (goOn) => {
+  request.target.isShort = isShortRead(session, request);
+  const reset = session.concerns.sequences.resetOf(request);
+  if (reset !== undefined)
+    return session.waitShortly('server reset', request, (goOn) => void reset.then(() => goOn('find server')));
+  const server = serverAtOnce(session, request, pool);
+  if (server !== undefined) return attach(session, request, pool, server);
+  return session.waitFor('server', request, (goOn) => {
     const ticket = pool.wait(
       {
-        mayGoElsewhere: unit.isRead && node.role === 'replica',
-        mayShare: (lane) => unit.isShort && isFit(session, unit, lane),
+        mayGoElsewhere: request.planned.isRead && node.role === 'replica',
+        mayShare: (lane) => request.target.isShort && isFit(session, request, lane),
         granted: (granted) => {
           // The request waits for something else by now, so the server connection goes back to the pool.
-          if (!goOn(() => attach(session, unit, pool, granted))) pool.checkin(granted, false);
+          if (!goOn(() => attach(session, request, pool, granted))) pool.checkin(granted, false);
         },
-        refused: (error, isElsewhere) => void goOn(() => refusedByPool(session, unit, error, isElsewhere)),
+        refused: (error, isElsewhere) => void goOn(() => refusedByPool(session, request, error, isElsewhere)),
       },
-      unit.receivedAtMs,
+      request.receivedAtMs,
     );
     return () => ticket?.cancel();
   });
 }
 
-function attach(session: Session, unit: Unit, pool: Pool, server: ServerConnection): Outcome {
-  session.attached(pool, server, unit.node);
+function attach(session: Session, request: Request, pool: Pool, server: ServerConnection): Outcome {
+  session.attached(pool, server, request.target.node);
   return 'prepare new server';
 }
 
-function dropFlight(unit: Unit): void {
-  unit.flight?.abandon();
-  unit.flight = undefined;
-  unit.capture = undefined;
-}
-
-function refusedByPool(session: Session, unit: Unit, error: WeirError, isElsewhere: boolean): Outcome {
-  if (!isElsewhere) return refuse(session, unit, error);
-  if (unit.node?.role === 'replica') {
-    unit.attempts++;
+function refusedByPool(session: Session, request: Request, error: WeirError, isElsewhere: boolean): Outcome {
+  if (!isElsewhere) return refuse(session, request, error);
+  if (request.target.node?.role === 'replica') {
+    request.target.attempts++;
     const isRefused = error.errorName === 'server_refused';
-    const isNotTheFirst = unit.avoid !== '' && unit.avoid !== unit.node.name;
-    avoidNode(unit, `${unit.node.name} ${isRefused ? 'refuses the log-in' : 'cannot be reached'}`);
-    // Two that do not know the user: no third one is tried.
-    if (isRefused && isNotTheFirst) unit.avoid = anyReplica;
-    if (isRefused && routeOf(session, unit).node === undefined) return refuse(session, unit, error);
+    const isNotTheFirst = request.target.avoid !== '' && request.target.avoid !== request.target.node.name;
+    avoidNode(request, `${request.target.node.name} ${isRefused ? 'refuses the log-in' : 'cannot be reached'}`);
+    // Two replicas have refused the log-in: a third one is not tried.
+    if (isRefused && isNotTheFirst) request.target.avoid = anyReplica;
+    if (isRefused && routeOf(session, request).node === undefined) return refuse(session, request, error);
   }
-  if (unit.attempts > maxAttempts) return refuse(session, unit, error);
+  if (request.target.attempts > maxAttempts) return refuse(session, request, error);
   return 'find server';
 }
 
 /** No node can take it: wait until the topology changes, at most query_wait_timeout. */
-function park(session: Session, unit: Unit, decision: Route): Outcome {
+function park(session: Session, request: Request, decision: Route): Outcome {
   const timeoutMs = session.database.settings().queryWaitTimeoutMs;
-  return session.waitFor('node', unit, (goOn) =>
+  return session.waitFor('node', request, (goOn) =>
     session.database.park({
-      deadlineMs: unit.receivedAtMs + timeoutMs,
+      deadlineMs: request.receivedAtMs + timeoutMs,
       retry: () =>
         goOn(() => {
-          unit.avoid = '';
+          request.target.avoid = '';
           return 'find server';
         }),
       expired: () =>
         goOn(() =>
-          refuse(session, unit, new WeirError('no_node', { database: session.database.name, why: decision.why() })),
+          refuse(session, request, new WeirError('no_node', { database: session.database.name, why: decision.why() })),
         ),
     }),
   );

@@ -6,20 +6,21 @@ import { cacheKey, cacheTags, cacheTtlMs, consistencyOf } from '../cacheable.ts'
 import { countAnswer } from '../count.ts';
 import { enterParsed } from '../prepared/from-cache.ts';
 import type { Outcome, Session } from '../../session/session.ts';
-import type { Unit } from '../../session/unit.ts';
+import type { Request } from '../../session/request.ts';
 
-export function lookUp(session: Session, unit: Unit): Outcome {
+export function lookUp(session: Session, request: Request): Outcome {
   const { cache } = session.services;
   const { ticker } = session.database.topology;
-  const tags = cacheTags(unit);
-  if (session.seen.isUnproven && session.tokens.schema.isThere(session.database.topology.schema)) session.seen.proven();
-  const isStrict = consistencyOf(session, unit) === 'strict';
-  const found = cache.lookup(cacheKey(session, unit), tags, cacheTtlMs(session, unit), session.seen, ticker, isStrict);
-  if (found.kind !== 'wait') return take(session, unit, found);
-  return session.waitFor('cache', unit, (goOn) => {
+  const tags = cacheTags(request);
+  const { seen, tokens } = session.concerns.freshness;
+  if (seen.isUnproven && tokens.schema.isThere(session.database.topology.schema)) seen.proven();
+  const isStrict = consistencyOf(session, request) === 'strict';
+  const found = cache.lookup(cacheKey(session, request), tags, cacheTtlMs(session, request), seen, ticker, isStrict);
+  if (found.kind !== 'wait') return take(session, request, found);
+  return session.waitFor('cache', request, (goOn) => {
     found.result.then(
       (later) => {
-        if (!goOn(() => take(session, unit, later)) && later.kind === 'miss') later.flight?.abandon();
+        if (!goOn(() => take(session, request, later)) && later.kind === 'miss') later.flight?.abandon();
       },
       (error: Error) => session.fail(error),
     );
@@ -27,29 +28,29 @@ export function lookUp(session: Session, unit: Unit): Outcome {
   });
 }
 
-function take(session: Session, unit: Unit, found: Lookup): Outcome {
+function take(session: Session, request: Request, found: Lookup): Outcome {
   if (found.kind === 'hit') {
-    unit.cacheLabel = 'hit';
-    answer(session, unit, found.parts);
+    request.cache.label = 'hit';
+    answer(session, request, found.parts);
     return 'done';
   }
   if (found.kind === 'miss') {
-    unit.cacheLabel = 'miss';
-    unit.cacheWhy = found.why;
-    unit.flight = found.flight;
-    if (found.flight !== undefined) unit.capture = new Capture(session.services.maxEntrySizeBytes());
+    request.cache.label = 'miss';
+    request.cache.why = found.why;
+    request.cache.flight = found.flight;
+    if (found.flight !== undefined) request.cache.capture = new Capture(session.services.maxEntrySizeBytes());
   }
   return 'find server';
 }
 
 /** A cached answer is complete, with its ReadyForQuery. The client now has the statements that its batch has parsed. */
-function answer(session: Session, unit: Unit, parts: readonly Buffer[]): void {
+function answer(session: Session, request: Request, parts: readonly Buffer[]): void {
   for (const part of parts) session.say(part);
-  session.move(unit, 'answered by Weir');
-  session.intake.entered(unit);
-  session.lastUnit = unit;
-  for (const message of unit.messages ?? []) {
+  session.move(request, 'answered by Weir');
+  session.intake.entered(request);
+  session.wasAnswered(request);
+  for (const message of request.messages ?? []) {
     if (message.type === Frontend.Parse) enterParsed(session, message, parts);
   }
-  countAnswer(session, unit);
+  countAnswer(session, request);
 }

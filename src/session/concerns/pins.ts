@@ -1,24 +1,58 @@
 /**
- * The end of a pin that no statement announces: behind a DROP, CLOSE, UNLISTEN or pg_advisory_unlock() the server is asked
- * whether anything is left of the reason. Nobody waits for the answer; what the client sends meanwhile goes behind it.
+ * Why a session keeps its server, and the end of such a reason that no statement announces: behind a DROP, CLOSE, UNLISTEN or
+ * pg_advisory_unlock() the server is asked whether anything is left of the reason. Nobody waits for the answer; what the
+ * client sends meanwhile goes behind it. The reasons are kept in state.ts, with the settings: a rollback takes back both.
  */
-import { TxStatus } from '../../protocol/codes.ts';
+import type { ServerConnection } from '../../backend/server.ts';
+import type { PinReason, Plan } from '../../binding/plan.ts';
 import { pins } from '../../binding/session-state.ts';
-import type { Session } from '../session.ts';
-import type { Unit } from '../unit.ts';
+import { TxStatus } from '../../protocol/codes.ts';
+import type { Request } from '../request.ts';
+import type { Concern, ConcernOwner } from './concern.ts';
 
-/** `unit` was answered, and its session is pinned. */
-export function noteEnds(session: Session, unit: Unit): void {
-  for (const { effects } of unit.plans) {
-    for (const reason of effects.mayEnd) if (session.state.pins.has(reason)) (session.ends ??= new Set()).add(reason);
+export class Pins implements Concern {
+  private readonly session: ConcernOwner;
+  /** Reasons that may have ended: the server is asked when it is idle. */
+  private ends: Set<PinReason> | undefined;
+
+  constructor(session: ConcernOwner) {
+    this.session = session;
   }
-  const { server, ends } = session;
-  if (ends === undefined || server === undefined || session.status !== TxStatus.Idle) return;
-  if (session.inFlight.length > 0 || !server.isQuiet || session.poolMode === 'session') return;
-  session.ends = undefined;
-  for (const reason of ends) {
-    const { isGone } = pins[reason];
-    if (isGone === undefined) continue;
+
+  /* ---- moments ---- */
+
+  effectsDone({ effects }: Plan): void {
+    this.session.state.applyEffects(effects);
+  }
+
+  /** What a rollback does not take back pins all the same. */
+  effectsInPart({ effects, mayCommit }: Plan): void {
+    this.session.state.pinForGood(effects, mayCommit);
+  }
+
+  readyForQuery(request: Request, status: number): void {
+    const { state } = this.session;
+    if (!state.isPinned) return;
+    for (const { effects } of request.plans) {
+      for (const reason of effects.mayEnd) if (state.pins.has(reason)) (this.ends ??= new Set()).add(reason);
+    }
+    if (this.ends !== undefined && status === TxStatus.Idle) this.askForEnds();
+  }
+
+  private askForEnds(): void {
+    const { ends, session } = this;
+    const { server } = session;
+    if (ends === undefined || server === undefined) return;
+    if (session.inFlight.length > 0 || !server.isQuiet || session.poolMode === 'session') return;
+    this.ends = undefined;
+    for (const reason of ends) {
+      const { isGone } = pins[reason];
+      if (isGone !== undefined) this.askForEnd(server, reason, isGone);
+    }
+  }
+
+  private askForEnd(server: ServerConnection, reason: PinReason, isGone: string): void {
+    const { session } = this;
     const { timesPinned } = session.state;
     const answered = (isGoneByNow: boolean): void => {
       // What the client did meanwhile is answered behind this, perhaps in the same chunk: it pins again, or has already.

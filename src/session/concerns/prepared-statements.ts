@@ -3,66 +3,65 @@
  * back if the message that changed it turns out not to have happened. What they are called on a server is
  * request/prepared/names.ts.
  */
-import type { ServerConnection } from '../../backend/server.ts';
+import { TxStatus } from '../../protocol/codes.ts';
 import type { Plan } from '../../binding/plan.ts';
 import type { Classified, StatementFacts } from '../../sql/facts.ts';
 import { hasTimeWord } from '../../sql/time-words.ts';
-import type { Database, Services } from '../context.ts';
-import type { SessionState } from '../state.ts';
 import { isDescribedByNames, maySpeakOfNames, type Borrowed, type Statement } from '../statements.ts';
+import type { Request } from '../request.ts';
+import type { Concern, ConcernOwner } from './concern.ts';
+import { UnnamedStatement } from './unnamed-statement.ts';
+import type { Writes } from './writes.ts';
 
-/** What it has to know of its session. */
-interface Owner {
-  readonly services: Services;
-  readonly database: Database;
+/** What it has to know of its session besides. */
+interface Owner extends ConcernOwner {
   readonly identity: { readonly user: string };
-  readonly state: SessionState;
-  readonly server: ServerConnection | undefined;
-  readonly writes: { readonly changesCatalog: boolean } | undefined;
+  readonly concerns: { readonly writes: Writes };
   classify(sql: Buffer): Classified;
 }
 
-export class PreparedStatements {
+/** A statement of the client's own name on its server; `empty` when only the name was needed. */
+type OwnName = 'real' | 'empty';
+
+const noStatements: ReadonlyMap<string, Statement> = new Map();
+
+export class PreparedStatements implements Concern {
   private readonly owner: Owner;
-  /** The client's prepared statements by its own names. */
-  statements: Map<string, Statement> | undefined;
-  /** Of those, the ones that no server was asked about for this client (prepared/borrowed.ts). */
-  borrowed: Map<string, Borrowed> | undefined;
-  unnamed: Statement | undefined;
-  /** Identifies the Close that removed the unnamed statement; undefined again after a later Query. */
-  unnamedClose: object | undefined;
+  readonly unnamed: UnnamedStatement;
+  private statements: Map<string, Statement> | undefined;
+  private borrowed: Map<string, Borrowed> | undefined;
   /** Plans of the portals of this batch or transaction. */
-  portals: Map<string, Plan> | undefined;
-  /** Names of statements to be closed on the server before the next Sync. */
-  evicted: Set<string> | undefined;
-  /**
-   * Statements that the session's server knows by the client's own names: SQL PREPARE and what EXECUTE needed; `empty`
-   * when only the name was needed.
-   */
-  ownNames: Map<string, 'real' | 'empty'> | undefined;
-  /** Parse or Close of a statement is on its way: what a name means is not sure before its answer. */
-  hasNamesInFlight = false;
+  private portals: Map<string, Plan> | undefined;
+  private evicted: Set<string> | undefined;
+  /** Statements that the session's server knows by the client's own names: SQL PREPARE and what EXECUTE needed. */
+  private ownNames: Map<string, OwnName> | undefined;
+  private isUnsure = false;
 
   constructor(owner: Owner) {
     this.owner = owner;
+    this.unnamed = new UnnamedStatement(owner);
   }
 
-  unnamedFrom(sql: Buffer, types: Buffer): Statement {
-    const own = Buffer.from(sql);
-    const { live } = this.owner.state;
-    return {
-      serverName: '',
-      sql: own,
-      types: Buffer.from(types),
-      classified: this.owner.classify(own),
-      settings: live,
-    };
+  /** Parse or Close of a statement is on its way: what a name means is not sure before its answer. */
+  get hasNamesInFlight(): boolean {
+    return this.isUnsure;
   }
 
-  /** The Parse of an unnamed statement was skipped or failed: `before` is the unnamed statement, unless a later Parse has replaced it. */
-  neverParsed(statement: Statement, before: Statement | undefined): void {
-    statement.instead = { statement: before };
-    while (this.unnamed?.instead !== undefined) this.unnamed = this.unnamed.instead.statement;
+  /** Parse or Close of a statement is about to be sent. */
+  namesSent(): void {
+    this.isUnsure = true;
+  }
+
+  /* ---- named statements ---- */
+
+  /** The client's prepared statements by its own names. */
+  get all(): ReadonlyMap<string, Statement> {
+    return this.statements ?? noStatements;
+  }
+
+  /** The one of that name; '' has none. */
+  named(name: string): Statement | undefined {
+    return this.statements?.get(name);
   }
 
   /** The statement that others have for this text already. */
@@ -72,7 +71,7 @@ export class PreparedStatements {
 
   /** What the client calls `name`. */
   get(name: string): Statement | undefined {
-    return name === '' ? this.unnamed : this.statements?.get(name);
+    return name === '' ? this.unnamed.statement : this.statements?.get(name);
   }
 
   enter(name: string, sql: Buffer, types: Buffer): Statement {
@@ -90,9 +89,9 @@ export class PreparedStatements {
     if (statement !== undefined) this.enter(name, statement.sql, statement.types);
   }
 
-  /** With which clients a statement prepared now may be shared; undefined: with none, as what it means is this session's alone. */
+  /** Key of the clients with which a statement prepared now may be shared; undefined: it means what it does in this session alone. */
   private sharingKey(sql: Buffer): string | undefined {
-    if (this.owner.state.isPinned || this.owner.writes?.changesCatalog === true || hasTimeWord(sql)) return undefined;
+    if (this.owner.state.isPinned || this.owner.concerns.writes.changesCatalog || hasTimeWord(sql)) return undefined;
     if (maySpeakOfNames(sql) && isDescribedByNames(this.owner.classify(sql))) return undefined;
     const { database, identity, services, state } = this.owner;
     // A name in the text may mean another table, or none, for a user without rights on its schema.
@@ -139,7 +138,7 @@ export class PreparedStatements {
     this.leaveOwnName(name);
     return () => {
       if (statement !== undefined) this.restore(name, statement);
-      if (own !== undefined) this.restoreOwnName(name, own);
+      if (own !== undefined) this.setOwnName(name, own);
     };
   }
 
@@ -159,14 +158,106 @@ export class PreparedStatements {
     };
   }
 
+  /* ---- statements that no server was asked about for this client (prepared/borrowed.ts) ---- */
+
+  borrow(name: string, borrowed: Borrowed): void {
+    (this.borrowed ??= new Map()).set(name, borrowed);
+  }
+
+  borrowedAs(name: string): Borrowed | undefined {
+    return this.borrowed?.get(name);
+  }
+
+  /** From now on it is like any other. */
+  noLongerBorrowed(name: string): void {
+    this.borrowed?.delete(name);
+  }
+
+  /* ---- portals ---- */
+
+  bindPortal(name: string, plan: Plan): void {
+    (this.portals ??= new Map()).set(name, plan);
+  }
+
+  /** The plan of a portal of this batch or transaction. */
+  portal(name: string): Plan | undefined {
+    return this.portals?.get(name);
+  }
+
+  /* ---- names of statements to be closed on the server before the next Sync ---- */
+
+  evict(serverName: string): void {
+    (this.evicted ??= new Set()).add(serverName);
+  }
+
+  isEvicted(serverName: string): boolean {
+    return this.evicted?.has(serverName) === true;
+  }
+
+  /** It is used again, and not closed. False: it was not going to be. */
+  keep(serverName: string): boolean {
+    return this.evicted?.delete(serverName) === true;
+  }
+
+  /** They are about to be closed. */
+  takeEvicted(): ReadonlySet<string> | undefined {
+    const { evicted } = this;
+    this.evicted = undefined;
+    return evicted;
+  }
+
+  /* ---- the client's own names on its server ---- */
+
+  ownName(name: string): OwnName | undefined {
+    return this.ownNames?.get(name);
+  }
+
   /** The server no longer has a statement of that name. */
   leaveOwnName(name: string): void {
     if (this.ownNames?.delete(name) === true && this.ownNames.size === 0) this.owner.state.unpin('PREPARE');
   }
 
-  /** It still has one: the message that was to remove it did not run. */
-  restoreOwnName(name: string, own: 'real' | 'empty'): void {
+  /** It has one from now on, or still: the message that was to remove it did not run. */
+  setOwnName(name: string, own: OwnName): void {
     (this.ownNames ??= new Map()).set(name, own);
     this.owner.state.pin('PREPARE');
+  }
+
+  /* ---- moments ---- */
+
+  beforeSend(request: Request): void {
+    if (request.names.makes) this.isUnsure = true;
+  }
+
+  beforeMore(request: Request): void {
+    if (request.names.makes) this.isUnsure = true;
+  }
+
+  statementDone(facts: StatementFacts, _tag: string, isQuery: boolean): void {
+    if (isQuery) this.changedBySql(facts);
+  }
+
+  readyForQuery(_unit: Request, status: number): void {
+    if (this.owner.inFlight.length > 0) return;
+    this.isUnsure = false;
+    // Portals live as long as their transaction, over any number of Syncs.
+    if (status === TxStatus.Idle) this.portals = undefined;
+  }
+
+  runsAgain(): void {
+    this.isUnsure = false;
+  }
+
+  serverLeft(): void {
+    this.portals = undefined;
+  }
+
+  serverForgotten(): void {
+    this.evicted = undefined;
+  }
+
+  closed(): void {
+    for (const statement of this.all.values()) this.owner.services.book.leave(statement);
+    this.statements = undefined;
   }
 }

@@ -6,62 +6,103 @@
  */
 import type { ServerConnection } from '../../backend/server.ts';
 import type { Pool } from '../../pool/pool.ts';
-import type { Outcome, Session } from '../session.ts';
-import type { Unit } from '../unit.ts';
+import { TxStatus } from '../../protocol/codes.ts';
+import type { Request } from '../request.ts';
+import type { Concern, ConcernOwner } from './concern.ts';
 
-/** The answers to a unit are complete, with or without an error: no rollback gives a value back. */
-export function noteAdvanced(session: Session, unit: Unit): void {
-  const { server } = session;
-  if (unit.asksByName) session.asksSequences = true;
-  if (unit.asksSequences && isSureToAsk(unit)) session.database.hasAskedSequences = true;
-  if (!unit.mayAdvanceSequences || server === undefined) return;
-  const isAlone = server.sequencesOf === undefined || isLatest(session, server);
-  // Of several sessions, or old and new ones of the same.
-  server.sequencesOf = isAlone ? session : 'several';
-  session.sequencesOn = server;
-  session.hasAdvanced = true;
-  if (session.asksSequences && session.poolMode === 'transaction') session.state.pin('sequence');
+export class Sequences implements Concern {
+  private readonly session: ConcernOwner;
+  /** The session has called currval() or lastval(). */
+  private asks = false;
+  /** It may have advanced a sequence in the open transaction. */
+  private hasAdvanced = false;
+  /** Where it has last advanced one. */
+  private lastServer: ServerConnection | undefined;
+  /** The server is being told to forget what it knows (DISCARD SEQUENCES). */
+  private isForgetting = false;
+
+  constructor(session: ConcernOwner) {
+    this.session = session;
+  }
+
+  /** The server that can answer `request`, if it is idle. */
+  takeServer(request: Request, pool: Pool): ServerConnection | undefined {
+    const server = this.ownServer(request);
+    return server === undefined ? undefined : pool.tryTake(server);
+  }
+
+  /** Ends when that server has been reset behind the request that has advanced the sequence; undefined: it is not being reset. */
+  resetOf(request: Request): Promise<unknown> | undefined {
+    return this.ownServer(request)?.reset;
+  }
+
+  /** The server that can answer `request`. */
+  private ownServer(request: Request): ServerConnection | undefined {
+    const { lastServer } = this;
+    return request.planned.asksSequences && lastServer !== undefined && this.isLatest(lastServer)
+      ? lastServer
+      : undefined;
+  }
+
+  /** All that the server knows was advanced by the session, and nothing elsewhere since. */
+  private isLatest(server: ServerConnection): boolean {
+    return server.sessionState.sequencesOf === this && this.lastServer === server;
+  }
+
+  /** Must the server forget what it knows before `request`, which asks for the session's own values or brings them? */
+  private isForeign(server: ServerConnection, request: Request): boolean {
+    if (server.sessionState.sequencesOf === undefined || this.isLatest(server)) return false;
+    // What the open transaction has advanced must not be lost.
+    if (this.hasAdvanced) return false;
+    if (request.planned.asksSequences) return true;
+    return request.planned.mayAdvanceSequences && (this.asks || this.session.database.hasAskedSequences);
+  }
+
+  /* ---- moments ---- */
+
+  isReady(server: ServerConnection, request: Request): boolean {
+    return !this.isForeign(server, request);
+  }
+
+  prepareServer(server: ServerConnection, request: Request): string | undefined {
+    this.isForgetting = this.isForeign(server, request) && this.session.status !== TxStatus.Failed;
+    return this.isForgetting ? 'DISCARD SEQUENCES' : undefined;
+  }
+
+  serverPrepared(server: ServerConnection): void {
+    if (this.isForgetting) server.sessionState.sequencesOf = undefined;
+  }
+
+  /** With or without an error: no rollback gives a value back. */
+  readyForQuery(request: Request, status: number): void {
+    if (request.planned.asksByName) this.asks = true;
+    if (request.planned.asksSequences && isSureToAsk(request)) this.session.database.hasAskedSequences = true;
+    if (request.planned.mayAdvanceSequences) this.advanced();
+    if (status === TxStatus.Idle) this.hasAdvanced = false;
+  }
+
+  private advanced(): void {
+    const { server, poolMode, state } = this.session;
+    if (server === undefined) return;
+    const isAlone = server.sessionState.sequencesOf === undefined || this.isLatest(server);
+    // Of several sessions, or old and new ones of the same.
+    server.sessionState.sequencesOf = isAlone ? this : 'several';
+    this.lastServer = server;
+    this.hasAdvanced = true;
+    if (this.asks && poolMode === 'transaction') state.pin('sequence');
+  }
+
+  serverLeft(): void {
+    this.hasAdvanced = false;
+  }
+
+  /** Nobody will ask for what the session has advanced. */
+  clientLeft(server: ServerConnection): void {
+    if (server.sessionState.sequencesOf === this) server.sessionState.sequencesOf = undefined;
+  }
 }
 
 /** Behind DDL it is not known what asks. */
-function isSureToAsk(unit: Unit): boolean {
-  return unit.asksByName || unit.plans.some((plan) => plan.asksSequences && plan.catalog !== undefined);
-}
-
-/** All that the server knows was advanced by the session, and nothing elsewhere since. */
-function isLatest(session: Session, server: ServerConnection): boolean {
-  return server.sequencesOf === session && session.sequencesOn === server;
-}
-
-/** The server that can answer `unit`. */
-function ownServer(session: Session, unit: Unit): ServerConnection | undefined {
-  const server = session.sequencesOn;
-  return unit.asksSequences && server !== undefined && isLatest(session, server) ? server : undefined;
-}
-
-/** The server that can answer `unit`, if it is idle. */
-export function serverWithSequences(session: Session, unit: Unit, pool: Pool): ServerConnection | undefined {
-  const server = ownServer(session, unit);
-  return server === undefined ? undefined : pool.tryTake(server);
-}
-
-/** Waits if that server is just being reset behind what has advanced the sequence, and then looks for a server anew. */
-export function awaitsReset(session: Session, unit: Unit): Outcome | undefined {
-  const reset = ownServer(session, unit)?.reset;
-  if (reset === undefined) return undefined;
-  return session.waitShortly('server reset', unit, (goOn) => void reset.then(() => goOn('find server')));
-}
-
-/** The session is over: nobody will ask for what it has advanced. */
-export function leaveSequences(session: Session, server: ServerConnection): void {
-  if (server.sequencesOf === session) server.sequencesOf = undefined;
-}
-
-/** Must the server forget what it knows before `unit`, which asks for the session's own values or brings them? */
-export function hasForeignSequences(session: Session, unit: Unit, server: ServerConnection): boolean {
-  if (server.sequencesOf === undefined || isLatest(session, server)) return false;
-  // What the open transaction has advanced must not be lost.
-  if (session.hasAdvanced) return false;
-  if (unit.asksSequences) return true;
-  return unit.mayAdvanceSequences && (session.asksSequences || session.database.hasAskedSequences);
+function isSureToAsk(request: Request): boolean {
+  return request.planned.asksByName || request.plans.some((plan) => plan.asksSequences && plan.catalog !== undefined);
 }

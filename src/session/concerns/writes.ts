@@ -1,6 +1,6 @@
 /**
- * What a session has written, from closing its tags before it may commit (rule 2) to the server's word on it. What commits
- * is what the server says (transaction.ts), whatever status the session is in behind it. Called by settle.ts and receiver.ts.
+ * What a session has written, from closing its tags before it may commit (rule 2 of docs/consistency.md) to the server's word
+ * on it. What commits is what the server says (transaction.ts), whatever status the session is in behind it.
  */
 import { TxStatus } from '../../protocol/codes.ts';
 import type { ServerConnection } from '../../backend/server.ts';
@@ -8,18 +8,209 @@ import { bothGuards } from '../../cache/guard.ts';
 import type { WriteGuard } from '../../cache/types.ts';
 import type { Plan, SessionEffects } from '../../binding/plan.ts';
 import type { StatementFacts } from '../../sql/facts.ts';
-import type { Session } from '../session.ts';
 import { after, commitsByItself, eventOf, type Phase, type TransactionEvent } from '../transaction.ts';
-import { everything, WriteSet, type Unit } from '../unit.ts';
+import type { Request } from '../request.ts';
+import type { Concern, ConcernOwner } from './concern.ts';
+import type { Freshness } from './freshness.ts';
+import { everything, WriteSet } from './write-set.ts';
 
-/* ---- before it is sent ---- */
+/** What it has to know of its session besides. */
+interface Owner extends ConcernOwner {
+  readonly concerns: { readonly freshness: Freshness };
+}
 
-/** Adds what the unit writes (its plans from `from` on) to what is not decided yet; marks the server if its state can no longer be known. */
-export function noteWrites(session: Session, unit: Unit, from = 0): void {
-  for (let at = from; at < unit.plans.length; at++) {
-    const plan = unit.plans[at] as Plan;
-    if (plan.hasEffects && session.server !== undefined) noteTraces(session.server, plan.effects);
-    if (isWrite(plan)) (session.writes ??= new WriteSet()).add(plan);
+export class Writes implements Concern {
+  private readonly session: Owner;
+  /** Everything written of which it is not decided what becomes of it: sent, or in the open transaction. */
+  private undecided: WriteSet | undefined;
+  /** Of that, what the open transaction has written in requests that were answered. */
+  private open: WriteSet | undefined;
+  private phase: Phase = 'implicit';
+
+  constructor(session: Owner) {
+    this.session = session;
+  }
+
+  /** Is there something of which it is not decided what becomes of it? */
+  get hasUndecided(): boolean {
+    return this.undecided?.isEmpty === false;
+  }
+
+  /** Is there DDL among it? */
+  get changesCatalog(): boolean {
+    return this.undecided?.changesCatalog === true;
+  }
+
+  /** The open transaction begins again on another server. */
+  beginsAgain(): void {
+    this.phase = 'block';
+  }
+
+  /* ---- before it is sent ---- */
+
+  beforeSend(request: Request): void {
+    this.beforeMore(request, 0);
+  }
+
+  /** Adds what the request writes to what is not decided yet; marks the server if its state can no longer be known. */
+  beforeMore(request: Request, from: number): void {
+    const { server } = this.session;
+    for (let at = from; at < request.plans.length; at++) {
+      const plan = request.plans[at] as Plan;
+      if (plan.hasEffects && server !== undefined) noteTraces(server, plan.effects);
+      if (isWrite(plan)) (this.undecided ??= new WriteSet()).add(plan);
+    }
+  }
+
+  beforeCommit(request: Request): void {
+    this.guard(request);
+  }
+
+  /**
+   * Rule 2: what may commit is closed before that is sent: with a Query or a Sync, and in a batch that is begun before its
+   * Sync with any COMMIT in it. Such a batch may write more behind that. Returns the guard of what was not closed yet.
+   */
+  guard(request: Request): WriteGuard | undefined {
+    const { undecided, session } = this;
+    if (undecided === undefined || !(request.isComplete || request.planned.mayCommit) || !request.form.executes)
+      return undefined;
+    if (request.attempt.guard !== undefined && request.attempt.guardedWrites === undecided.extent) return undefined;
+    const isOpenTransaction = session.status !== TxStatus.Idle && session.inFlight.length === 0;
+    if (isOpenTransaction && !request.planned.mayCommit) return undefined;
+    const guard = this.closeAll();
+    if (guard === undefined) return undefined;
+    request.attempt.guardedWrites = undecided.extent;
+    addGuard(request, guard);
+    return guard;
+  }
+
+  /** Everything that is not decided yet. undefined: nothing, or the database's tags are not known yet. */
+  private closeAll(): WriteGuard | undefined {
+    const { undecided } = this;
+    const { services, database, concerns, server } = this.session;
+    if (undecided === undefined || undecided.isEmpty) return undefined;
+    const prefix = database.tagPrefix();
+    if (prefix === undefined) return undefined;
+    undecided.knownBy(database.topology.catalog());
+    const tags = [...undecided.tags];
+    if (undecided.changesCatalog) tags.push(`${prefix}cat`);
+    return services.cache.close(tags, undecided.all, prefix, concerns.freshness.seen, server);
+  }
+
+  /* ---- what the server says ---- */
+
+  completed(
+    request: Request,
+    isQuery: boolean,
+    plan: Plan | undefined,
+    facts: StatementFacts | undefined,
+    buffer: Buffer,
+    start: number,
+    end: number,
+  ): void {
+    const { phase } = this;
+    if (facts !== undefined && isPlain(facts.kind) && (phase === 'implicit' || phase === 'block')) return;
+    const isProgram =
+      facts !== undefined && facts.kind !== 'unknown' && commitsByItself(facts, plan?.facts.template ?? '');
+    const event = isProgram ? 'program' : eventOf(buffer.toString('latin1', start, end - 1), facts);
+    const hasMore = facts?.kind === 'unknown' || request.attempt.statementIndex !== plan?.facts.statements.length;
+    if (!this.happened(request, event)) return;
+    request.attempt.openFrom = isQuery ? request.plans.length - Number(hasMore) : behind(request, plan);
+  }
+
+  failed(request: Request): void {
+    if (this.phase === 'block' || this.phase === 'failed') this.phase = 'failed';
+    else this.happened(request, mayHaveCommitted(request) ? 'program error' : 'error');
+  }
+
+  /** Has it ended a transaction, so that all before it in the request is decided? */
+  private happened(request: Request, event: TransactionEvent): boolean {
+    const [next, fate] = after(this.phase, event);
+    this.phase = next;
+    if (fate === 'open') return false;
+    if (fate === 'committed') this.acknowledge(request);
+    // What a program has written behind its own commit is decided later.
+    if (event === 'program' || event === 'program error') return false;
+    this.open = undefined;
+    return true;
+  }
+
+  /** ReadyForQuery may be far away: from now on nobody reads what is older from a replica. The tags stay closed. */
+  private acknowledge(request: Request): void {
+    request.attempt.hasCommitted = true;
+    request.attempt.guard ??= this.closeAll();
+    const { ticker } = this.session.database.topology;
+    request.attempt.guard?.acknowledged(ticker.next(), ticker);
+  }
+
+  /* ---- ReadyForQuery ---- */
+
+  /** What the request has committed is bumped, what is still open is kept. */
+  readyForQuery(request: Request, status: number): void {
+    const [next, fate] = after(this.phase, readyEvent(status));
+    this.phase = next;
+    // A batch that executes nothing decides nothing either.
+    if (fate === 'committed' && request.form.executes) request.attempt.hasCommitted = true;
+    if (this.undecided === undefined && request.attempt.guard === undefined) return;
+    if (fate === 'open') this.keepOpen(request);
+    else this.open = undefined;
+    if (request.attempt.hasCommitted) this.committed(request);
+    else request.attempt.guard?.rolledBack();
+    if (this.session.inFlight.length === 0) this.undecided = this.open;
+  }
+
+  private keepOpen(request: Request): void {
+    if (!request.form.executes) return;
+    for (let at = request.attempt.hasRepeated ? 0 : request.attempt.openFrom; at < request.plans.length; at++) {
+      const plan = request.plans[at] as Plan;
+      if (isWrite(plan)) (this.open ??= new WriteSet()).add(plan);
+    }
+  }
+
+  private committed(request: Request): void {
+    const { undecided } = this;
+    const { database, concerns, services } = this.session;
+    const { topology } = database;
+    undecided?.knownBy(topology.catalog());
+    const isMore = undecided?.all === true && (request.attempt.guardedWrites & everything) === 0;
+    if (request.attempt.guard === undefined || isMore) {
+      const guard = this.closeAll();
+      if (guard !== undefined) addGuard(request, guard);
+    }
+    request.attempt.guard?.committed(topology.ticker.next(), topology.ticker);
+    concerns.freshness.tokens.schema.wrote(topology.schema);
+    if (undecided?.changesCatalog !== true) return;
+    services.book.ddlDone();
+    topology.catalogChanged();
+    if (undecided.changesDefaults) database.defaultsChanged();
+  }
+
+  /* ---- the server is gone ---- */
+
+  /** Whatever was open there is no more. */
+  transactionLost(status: number): void {
+    this.phase = phaseOf(status);
+    this.open = undefined;
+    if (this.session.inFlight.length === 0) this.undecided = undefined;
+  }
+
+  /** What was in flight there is decided when the backend is gone. */
+  serverLost(): void {
+    const { undecided } = this;
+    const { server, inFlight, database, services } = this.session;
+    if (server === undefined) return;
+    const { topology } = database;
+    for (let i = 0; i < inFlight.length; i++) {
+      const { guard } = (inFlight.at(i) as Request).attempt;
+      if (guard === undefined) continue;
+      const whenDecided = topology.whenGone(server).then(() => {
+        const prefix = database.tagPrefix();
+        undecided?.knownBy(topology.catalog());
+        if (undecided?.all === true && prefix !== undefined)
+          void services.cache.invalidate([`${prefix}all`], 'catalog');
+      });
+      guard.unknown(whenDecided);
+    }
   }
 }
 
@@ -29,118 +220,36 @@ export function isWrite(plan: Plan): boolean {
 
 /** Before it is sent: it may die in the middle of it, and no rollback takes any of this back. */
 function noteTraces(server: ServerConnection, { isSuspect, pins }: SessionEffects): void {
-  if (isSuspect) server.isSuspect = true;
+  if (isSuspect) server.sessionState.isSuspect = true;
   // A library cannot be unloaded: whoever comes next would have it, too.
   if (pins.includes('LOAD')) server.isCloseNeeded = true;
 }
 
-/**
- * Rule 2: what may commit is closed before that is sent: with a Query or a Sync, and in a batch that is begun before its
- * Sync with any COMMIT in it. Such a batch may write more behind that. Returns the guard of what was not closed yet.
- */
-export function guardWrites(session: Session, unit: Unit): WriteGuard | undefined {
-  const { writes } = session;
-  if (writes === undefined || !(unit.isComplete || unit.mayCommit) || !unit.executes) return undefined;
-  if (unit.attempt.guard !== undefined && unit.attempt.guardedWrites === writes.extent) return undefined;
-  const isOpenTransaction = session.status !== TxStatus.Idle && session.inFlight.length === 0;
-  if (isOpenTransaction && !unit.mayCommit) return undefined;
-  const guard = closeAll(session);
-  if (guard === undefined) return undefined;
-  unit.attempt.guardedWrites = writes.extent;
-  addGuard(unit, guard);
-  return guard;
+function addGuard(request: Request, guard: WriteGuard): void {
+  request.attempt.guard = request.attempt.guard === undefined ? guard : bothGuards(request.attempt.guard, guard);
 }
-
-function addGuard(unit: Unit, guard: WriteGuard): void {
-  unit.attempt.guard = unit.attempt.guard === undefined ? guard : bothGuards(unit.attempt.guard, guard);
-}
-
-/** Everything that is not decided yet. undefined: nothing, or the database's tags are not known yet. */
-function closeAll({ writes, services, database, seen, server }: Session): WriteGuard | undefined {
-  if (writes === undefined || writes.isEmpty) return undefined;
-  const prefix = database.tagPrefix();
-  if (prefix === undefined) return undefined;
-  writes.knownBy(database.topology.catalog());
-  const tags = [...writes.tags];
-  if (writes.changesCatalog) tags.push(`${prefix}cat`);
-  return services.cache.close(tags, writes.all, prefix, seen, server);
-}
-
-/* ---- what the server says ---- */
 
 function isPlain(kind: StatementFacts['kind']): boolean {
   return kind === 'select' || kind === 'insert' || kind === 'update' || kind === 'delete';
 }
 
-/**
- * A statement of the unit was completed, or a portal of it was suspended. `buffer` has its command tag in [start, end), with
- * a zero behind it; it is empty if there is none. Without `facts` nobody could read it.
- */
-export function noteCompleted(
-  session: Session,
-  unit: Unit,
-  isQuery: boolean,
-  plan: Plan | undefined,
-  facts: StatementFacts | undefined,
-  buffer: Buffer,
-  start: number,
-  end: number,
-): void {
-  const { transaction: phase } = session;
-  if (facts !== undefined && isPlain(facts.kind) && (phase === 'implicit' || phase === 'block')) return;
-  const isProgram =
-    facts !== undefined && facts.kind !== 'unknown' && commitsByItself(facts, plan?.facts.template ?? '');
-  const event = isProgram ? 'program' : eventOf(buffer.toString('latin1', start, end - 1), facts);
-  const hasMore = facts?.kind === 'unknown' || unit.attempt.statementIndex !== plan?.facts.statements.length;
-  if (!happened(session, unit, event)) return;
-  unit.attempt.openFrom = isQuery ? unit.plans.length - Number(hasMore) : behind(unit, plan);
-}
-
 /** The place behind a plan among those of which nothing was decided yet. */
-function behind(unit: Unit, plan: Plan | undefined): number {
+function behind(request: Request, plan: Plan | undefined): number {
   return plan === undefined
-    ? unit.attempt.openFrom
-    : Math.max(unit.attempt.openFrom, unit.placeOf(plan, unit.attempt.openFrom) + 1);
-}
-
-/** The server has said that something of the unit failed. */
-export function noteFailed(session: Session, unit: Unit): void {
-  if (session.transaction === 'block' || session.transaction === 'failed') session.transaction = 'failed';
-  else happened(session, unit, mayHaveCommitted(unit) ? 'program error' : 'error');
+    ? request.attempt.openFrom
+    : Math.max(request.attempt.openFrom, request.placeOf(plan, request.attempt.openFrom) + 1);
 }
 
 /** May what failed have committed before it did? */
-function mayHaveCommitted(unit: Unit): boolean {
-  if (unit.attempt.isUnparsable) return false;
-  const last = unit.plans.at(-1);
-  if (last !== undefined && unit.shape === 'Q') {
-    const failing = last.facts.statements[unit.attempt.statementIndex];
+function mayHaveCommitted(request: Request): boolean {
+  if (request.attempt.isUnparsable) return false;
+  const last = request.plans.at(-1);
+  if (last !== undefined && request.form.shape === 'Q') {
+    const failing = last.facts.statements[request.attempt.statementIndex];
     return failing === undefined || commitsByItself(failing, last.facts.template);
   }
-  return unit.plans.some(({ facts }) => facts.statements.some((one) => commitsByItself(one, facts.template)));
+  return request.plans.some(({ facts }) => facts.statements.some((one) => commitsByItself(one, facts.template)));
 }
-
-/** Has it ended a transaction, so that all before it in the unit is decided? */
-function happened(session: Session, unit: Unit, event: TransactionEvent): boolean {
-  const [next, fate] = after(session.transaction, event);
-  session.transaction = next;
-  if (fate === 'open') return false;
-  if (fate === 'committed') acknowledge(session, unit);
-  // What a program has written behind its own commit is decided later.
-  if (event === 'program' || event === 'program error') return false;
-  session.open = undefined;
-  return true;
-}
-
-/** ReadyForQuery may be far away: from now on nobody reads what is older from a replica. The tags stay closed. */
-function acknowledge(session: Session, unit: Unit): void {
-  unit.attempt.hasCommitted = true;
-  unit.attempt.guard ??= closeAll(session);
-  const { ticker } = session.database.topology;
-  unit.attempt.guard?.acknowledged(ticker.next(), ticker);
-}
-
-/* ---- ReadyForQuery ---- */
 
 function phaseOf(status: number): Phase {
   if (status === TxStatus.Idle) return 'implicit';
@@ -150,69 +259,4 @@ function phaseOf(status: number): Phase {
 function readyEvent(status: number): TransactionEvent {
   if (status === TxStatus.Idle) return 'idle';
   return status === TxStatus.InTransaction ? 'in block' : 'in failed block';
-}
-
-/** What the unit has committed is bumped, what is still open is kept. The unit is no longer in flight. */
-export function settleWrites(session: Session, unit: Unit, status: number): void {
-  const [next, fate] = after(session.transaction, readyEvent(status));
-  session.transaction = next;
-  if (session.writes === undefined && unit.attempt.guard === undefined) {
-    if (fate === 'committed' && unit.executes) unit.attempt.hasCommitted = true;
-    return;
-  }
-  // A batch that executes nothing decides nothing either.
-  if (fate === 'committed' && unit.executes) unit.attempt.hasCommitted = true;
-  if (fate === 'open') keepOpen(session, unit);
-  else session.open = undefined;
-  if (unit.attempt.hasCommitted) committed(session, unit);
-  else unit.attempt.guard?.rolledBack();
-  if (session.inFlight.length === 0) session.writes = session.open;
-}
-
-function keepOpen(session: Session, unit: Unit): void {
-  if (!unit.executes) return;
-  for (let at = unit.attempt.hasRepeated ? 0 : unit.attempt.openFrom; at < unit.plans.length; at++) {
-    const plan = unit.plans[at] as Plan;
-    if (isWrite(plan)) (session.open ??= new WriteSet()).add(plan);
-  }
-}
-
-function committed(session: Session, unit: Unit): void {
-  const { writes, database } = session;
-  const { topology } = database;
-  writes?.knownBy(topology.catalog());
-  if (unit.attempt.guard === undefined || (writes?.all === true && (unit.attempt.guardedWrites & everything) === 0)) {
-    const guard = closeAll(session);
-    if (guard !== undefined) addGuard(unit, guard);
-  }
-  unit.attempt.guard?.committed(topology.ticker.next(), topology.ticker);
-  session.tokens.schema.wrote(topology.schema);
-  if (writes?.changesCatalog !== true) return;
-  session.services.book.ddlDone();
-  topology.catalogChanged();
-  if (writes.changesDefaults) database.defaultsChanged();
-}
-
-/** The server is gone, or the unit was passed over: whatever was open there is no more. */
-export function forgetTransaction(session: Session, status: number = TxStatus.Idle): void {
-  session.transaction = phaseOf(status);
-  session.open = undefined;
-  if (session.inFlight.length === 0) session.writes = undefined;
-}
-
-/** The session loses its server, or leaves it: what was in flight there is decided when the backend is gone. */
-export function leaveUndecided(session: Session): void {
-  const { server, inFlight, database, writes, services } = session;
-  if (server === undefined) return;
-  const { topology } = database;
-  for (let i = 0; i < inFlight.length; i++) {
-    const { guard } = (inFlight.at(i) as Unit).attempt;
-    if (guard === undefined) continue;
-    const whenDecided = topology.whenGone(server).then(() => {
-      const prefix = database.tagPrefix();
-      writes?.knownBy(topology.catalog());
-      if (writes?.all === true && prefix !== undefined) void services.cache.invalidate([`${prefix}all`], 'catalog');
-    });
-    guard.unknown(whenDecided);
-  }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { SessionTokens } from '../../src/session/freshness.ts';
+import { SessionTokens } from '../../src/session/concerns/tokens.ts';
 import { createTicker } from '../../src/topology/ticker.ts';
 import type { ProbeTicker } from '../../src/topology/ticker.ts';
 

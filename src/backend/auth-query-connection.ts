@@ -1,7 +1,7 @@
 /**
- * A connection of Weir's own that asks a server one small question after another (auth.query): one statement with values,
- * a few short rows. Nothing is kept between two questions; everything that the server sends has a bound. Never shared with
- * clients. Used by app/auth-query.ts.
+ * A connection of Weir's own for auth.query: runs one statement after another, each with a few values and a few short rows.
+ * Keeps nothing between two statements, and bounds the size and the number of the server's messages. Clients never use it.
+ * Used by app/auth-query.ts.
  */
 import type { Socket } from 'node:net';
 import { MessageReader } from '../net/message-reader.ts';
@@ -10,7 +10,7 @@ import { ProtocolError, readDataRow, readErrorFields } from '../protocol/read.ts
 import { bindTexts, execute, parse, sync, terminate } from '../protocol/write.ts';
 import type { ServerLink } from './login.ts';
 
-/** An ErrorResponse to the statement; the connection is as good as before. */
+/** The server has answered the statement with an ErrorResponse. The connection can be used again. */
 export class StatementError extends Error {
   readonly sqlstate: string;
 
@@ -22,11 +22,11 @@ export class StatementError extends Error {
 }
 
 const maxMessageLength = 64 * 1024;
-/** Notices and the like between two ReadyForQuery. */
+/** In answer to one statement, notices included. */
 const maxMessages = 1_000;
 const noTypes = Buffer.alloc(2);
 
-export class Asker {
+export class AuthQueryConnection {
   private readonly socket: Socket;
   private readonly reader: MessageReader;
   private isClosed = false;
@@ -36,7 +36,7 @@ export class Asker {
     if (link.leftover.length > 0) this.socket.unshift(link.leftover);
     this.reader = new MessageReader(link.socket, undefined);
     this.socket.on('error', () => this.socket.destroy());
-    // It may end while nobody asks.
+    // The server may close the connection between two statements.
     this.socket.on('end', () => this.socket.destroy());
   }
 
@@ -45,8 +45,8 @@ export class Asker {
   }
 
   /**
-   * At most `maxRows` + 1 rows, so that too many can be told from enough. Rejects with StatementError, ProtocolError,
-   * ReadError or the reason of `signal`; only after a StatementError it may be asked again.
+   * Returns at most `maxRows` + 1 rows: one more than allowed tells the caller that there are too many. Rejects with
+   * StatementError, ProtocolError, ReadError or the reason of `signal`, and closes the connection unless it is a StatementError.
    */
   async ask(
     sql: string,
@@ -74,7 +74,7 @@ export class Asker {
     if (this.isClosed) return;
     this.isClosed = true;
     this.reader.detach();
-    // Nobody waits for a farewell that cannot be delivered.
+    // If the server does not take the Terminate, the socket is closed all the same.
     this.socket.write(terminate);
     this.socket.destroySoon();
   }

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { Asker, StatementError } from '../../src/backend/asker.ts';
+import { AuthQueryConnection, StatementError } from '../../src/backend/auth-query-connection.ts';
 import { connectServer } from '../../src/backend/login.ts';
 import { Backend } from '../../src/protocol/codes.ts';
 import { ProtocolError } from '../../src/protocol/read.ts';
@@ -17,9 +17,9 @@ import type { FakeServer, Peer } from './fake-server.ts';
 import { startFakeServer } from './fake-server.ts';
 
 let server: FakeServer | undefined;
-let asker: Asker | undefined;
+let connection: AuthQueryConnection | undefined;
 afterEach(async () => {
-  asker?.close();
+  connection?.close();
   await server?.stop();
 });
 
@@ -28,8 +28,8 @@ const notice = noticeResponse({ severity: 'NOTICE', sqlstate: '00000', message: 
 const begun = Buffer.concat([parseComplete, bindComplete]);
 const done = Buffer.concat([commandComplete('SELECT 1'), readyForQuery('I')]);
 
-/** An asker whose server answers each question (Parse, Bind, Execute, Sync) with these bytes, in turn; null: not at all. */
-async function ask(...answers: readonly (Buffer | null)[]): Promise<Asker> {
+/** A connection whose server answers each question (Parse, Bind, Execute, Sync) with these bytes, in turn; null: not at all. */
+async function ask(...answers: readonly (Buffer | null)[]): Promise<AuthQueryConnection> {
   const talk = async (peer: Peer): Promise<void> => {
     await peer.startup();
     peer.welcome();
@@ -43,11 +43,11 @@ async function ask(...answers: readonly (Buffer | null)[]): Promise<Asker> {
   const tls = { mode: 'disable', cert: undefined, key: undefined, ca: undefined } as const;
   const { node } = server;
   const options = { node, database: 'shop', user: 'a', password: undefined, tls, timeoutMs: 20_000 };
-  asker = new Asker(await connectServer(options));
-  return asker;
+  connection = new AuthQueryConnection(await connectServer(options));
+  return connection;
 }
 
-describe('an asker', () => {
+describe('an auth.query connection', () => {
   it('asks one question after another, and takes an error for an answer', async () => {
     const refusal = errorResponse({ severity: 'ERROR', sqlstate: '42501', message: 'permission denied' });
     const row = dataRow(['ann', null]);

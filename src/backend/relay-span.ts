@@ -1,10 +1,10 @@
 /**
- * Bytes of the current chunk for one receiver that have not been handed on yet: one span for as long as they lie next to
- * each other, so that a chunk of many messages is relayed in one piece. Used by incoming.ts.
+ * Bytes of the current chunk that are still to be relayed to one receiver. Adjacent messages are one span, so that a chunk of
+ * many messages is relayed in one piece. Used by incoming.ts.
  */
 import type { AnswerReceiver } from './receiver.ts';
 
-export class Run {
+export class RelaySpan {
   private receiver: AnswerReceiver | undefined;
   private buffer: Buffer | undefined;
   private start = 0;
@@ -26,6 +26,7 @@ export class Run {
     this.end = end;
   }
 
+  /** Relays the bytes. */
   flush(): void {
     const { receiver, buffer } = this;
     if (receiver === undefined || buffer === undefined) return;
@@ -33,6 +34,7 @@ export class Run {
     receiver.relay(buffer, this.start, this.end);
   }
 
+  /** The bytes are not relayed. */
   drop(): void {
     this.receiver = this.buffer = undefined;
   }

@@ -4,8 +4,8 @@
  * ticker keeps. A tick of an older timeline, or of nodes that a reload has replaced, means primary only; then a new one
  * takes its place, since whatever survived of the old lies before it.
  */
-import type { LsnTicker, Tick } from '../topology/types.ts';
-import { SchemaProof } from './schema-proof.ts';
+import type { LsnTicker, Tick } from '../../topology/types.ts';
+import { SchemaProof } from '../schema-proof.ts';
 
 export class SessionTokens {
   private writeTick: Tick = 0;

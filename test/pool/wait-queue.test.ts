@@ -1,9 +1,9 @@
-/** Who gets a server when: the line in front of a pool, its deadlines, and those who leave it. */
+/** Who gets a server when: the queue in front of a pool, its deadlines, and those who leave it. */
 import { describe, expect, test } from 'vitest';
-import { WaiterLine, type Waiter } from '../../src/pool/waiters.ts';
+import { WaitQueue, type Waiter } from '../../src/pool/wait-queue.ts';
 import { Scene, settled } from './scene.ts';
 
-describe('the line', () => {
+describe('the queue', () => {
   test('first come, first served', async () => {
     const scene = new Scene({ defaultPoolSize: 1 });
     const first = scene.wait('first');
@@ -68,7 +68,7 @@ describe('the line', () => {
     expect(scene.pool.stats()).toMatchObject({ waitTimeouts: 1, waiting: 1 });
   });
 
-  test('who has waited in another line already is not made to wait longer for it', async () => {
+  test('who has waited in another queue already is not made to wait longer for it', async () => {
     const scene = new Scene({ defaultPoolSize: 1, queryWaitTimeoutMs: 1_000 });
     scene.wait('has it');
     await scene.logIn();
@@ -90,23 +90,23 @@ describe('the line', () => {
   });
 
   test('a thousand who leave behind one who stays take no room', () => {
-    const line = new WaiterLine();
+    const queue = new WaitQueue();
     const waiter: Waiter = {
       mayGoElsewhere: false,
       mayShare: () => false,
       granted: () => undefined,
       refused: () => undefined,
     };
-    const stays = line.join(waiter, 0, 1);
-    for (let i = 0; i < 1_000; i++) line.join(waiter, 0, 1).cancel();
-    expect(line.length).toBe(1);
-    expect(line.places).toBeLessThan(100);
-    expect(line.take()).toBe(stays);
-    expect(line.oldest()).toBeUndefined();
+    const stays = queue.join(waiter, 0, 1);
+    for (let i = 0; i < 1_000; i++) queue.join(waiter, 0, 1).cancel();
+    expect(queue.length).toBe(1);
+    expect(queue.places).toBeLessThan(100);
+    expect(queue.take()).toBe(stays);
+    expect(queue.oldest()).toBeUndefined();
   });
 });
 
-describe('the figures of the line', () => {
+describe('the figures of the queue', () => {
   test('the longest wait, ended or going on, is taken once', async () => {
     const scene = new Scene({ defaultPoolSize: 1 });
     const holder = scene.wait('holder');

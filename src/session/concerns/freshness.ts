@@ -1,0 +1,81 @@
+/**
+ * What a session has read, so that it is never shown anything older: how far its next node must be (tokens.ts), what the cache
+ * may answer with, and for which writes it must wait on the primary, as a replica may have shown them already
+ * (request/await-visible.ts). The answers that it gets also fill the cache.
+ */
+import type { SessionFreshness, UnderWay } from '../../cache/types.ts';
+import { TxStatus } from '../../protocol/codes.ts';
+import type { Request } from '../request.ts';
+import type { Concern, ConcernOwner } from './concern.ts';
+import { SessionTokens } from './tokens.ts';
+
+const maxKept = 8;
+
+export class Freshness implements Concern {
+  private readonly session: ConcernOwner;
+  readonly tokens = new SessionTokens();
+  /** The cache must not answer with anything older. */
+  readonly seen: SessionFreshness;
+  /** Writes that a replica may have shown before the primary does. */
+  private ahead: UnderWay[] | undefined;
+
+  constructor(session: ConcernOwner) {
+    this.session = session;
+    this.seen = session.services.cache.newFreshness();
+  }
+
+  /** May the session have seen more than the primary shows? */
+  get isAhead(): boolean {
+    return this.ahead !== undefined;
+  }
+
+  /** A write to what the request reads, which a replica may have shown to the session already, and the primary not yet. */
+  toAwait(request: Request): UnderWay | undefined {
+    if (this.ahead === undefined || this.session.serverNode?.role === 'replica') return undefined;
+    this.ahead = this.ahead.filter((one) => !one.isOver());
+    if (this.ahead.length === 0) this.ahead = undefined;
+    const reads = (one: UnderWay): boolean =>
+      request.plans.some((plan) => plan.reads.some((tag) => one.tags.includes(tag)));
+    return this.ahead?.find(reads);
+  }
+
+  /** It has waited long enough for the writes that a replica has shown: it does not wait for them again. */
+  waitedEnough(): void {
+    this.ahead = undefined;
+  }
+
+  /* ---- moments ---- */
+
+  readyForQuery(request: Request, status: number): void {
+    const isIdle = status === TxStatus.Idle;
+    const { ticker } = this.session.database.topology;
+    const { node } = request.target;
+    if (node !== undefined && (isIdle || request.attempt.hasCommitted)) {
+      if (request.planned.isRead && this.session.status === TxStatus.Idle) this.tokens.read(ticker, node.name);
+      else this.tokens.wrote(ticker, node.name);
+    }
+    fillCache(request, isIdle);
+    if (node?.role === 'replica') this.noteAhead(request);
+    const { cache } = this.session.services;
+    if (!cache.isEnabled) return;
+    for (const plan of request.plans) if (plan.reads.length > 0) cache.noteRead(plan.reads, this.seen);
+  }
+
+  private noteAhead(request: Request): void {
+    for (const { reads } of request.plans) {
+      const underWay = reads.length === 0 ? undefined : this.session.services.cache.underWay(reads);
+      if (underWay === undefined) continue;
+      // What was known of the same tables is part of it, or over.
+      const others = (this.ahead ?? []).filter(({ tags }) => tags !== reads);
+      this.ahead = [...others.slice(1 - maxKept), underWay];
+    }
+  }
+}
+
+function fillCache(request: Request, isIdle: boolean): void {
+  const { flight, capture } = request.cache;
+  if (flight === undefined) return;
+  if (capture !== undefined && !capture.overflow && isIdle && !request.attempt.hasError)
+    flight.store(capture.parts, capture.bytes, request.target.node?.role === 'primary');
+  else flight.abandon();
+}

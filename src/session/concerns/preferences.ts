@@ -1,0 +1,51 @@
+/** The weir.* settings of a session as they are now, and where RESET ALL and DISCARD ALL take them back to. */
+import type { Plan } from '../../binding/plan.ts';
+import type { Consistency } from '../../config/config.ts';
+import type { CacheWish, Forced, Preferences } from '../preferences.ts';
+import type { Concern } from './concern.ts';
+
+/** What it has to know of its session. */
+interface Owner {
+  readonly startPreferences: Preferences;
+}
+
+export class SessionPreferences implements Concern {
+  private readonly start: Preferences;
+  private now: Preferences;
+
+  constructor({ startPreferences }: Owner) {
+    this.start = this.now = startPreferences;
+  }
+
+  get route(): Forced {
+    return this.now.route;
+  }
+
+  /** Who asked for the route, in words. */
+  get routeBy(): string {
+    return this.now.routeBy;
+  }
+
+  get consistency(): Consistency | undefined {
+    return this.now.consistency;
+  }
+
+  get cache(): CacheWish | undefined {
+    return this.now.cache;
+  }
+
+  /** `value` undefined: back to the default. @throws WeirError unknown_weir_setting, invalid_weir_setting */
+  set(name: string, value: string | undefined): void {
+    this.now = this.now.with(name, value);
+  }
+
+  show(name: string, defaults: { consistency: Consistency; isCacheEnabled: boolean }): string {
+    return this.now.show(name, defaults);
+  }
+
+  /* ---- moments ---- */
+
+  effectsDone({ effects }: Plan): void {
+    if (effects.discards === 'all' || effects.resetsAll) this.now = this.start;
+  }
+}

@@ -1,0 +1,189 @@
+/**
+ * The concerns of a session, a row each, in the order in which they are told of what happens. To add one, write its file and
+ * its row. The session tells them through Moments.
+ */
+import type { ServerConnection } from '../../backend/server.ts';
+import type { Plan } from '../../binding/plan.ts';
+import type { Classified, StatementFacts } from '../../sql/facts.ts';
+import type { Preferences } from '../preferences.ts';
+import type { Request } from '../request.ts';
+import type { Concern, ConcernOwner } from './concern.ts';
+import { BehindDdl } from './behind-ddl.ts';
+import { CustomSettings } from './custom-settings.ts';
+import { Freshness } from './freshness.ts';
+import { Opening } from './opening.ts';
+import { Pins } from './pins.ts';
+import { SessionPreferences } from './preferences.ts';
+import { PreparedStatements } from './prepared-statements.ts';
+import { Sequences } from './sequences.ts';
+import { SessionSettings } from './settings.ts';
+import { Writes } from './writes.ts';
+
+/**
+ * The order matters in three moments. prepareServer: a server is told of sequences, settings, the open transaction and custom
+ * settings in this order. statementDone: settings come before the statements that are prepared in them. readyForQuery: writes
+ * come before freshness, which depends on whether the request has committed something.
+ */
+const table = {
+  sequences: Sequences,
+  settings: SessionSettings,
+  opening: Opening,
+  customSettings: CustomSettings,
+  writes: Writes,
+  freshness: Freshness,
+  pins: Pins,
+  behindDdl: BehindDdl,
+  preferences: SessionPreferences,
+  prepared: PreparedStatements,
+} as const;
+
+type Table = typeof table;
+export type Concerns = { readonly [Name in keyof Table]: InstanceType<Table[Name]> };
+
+/** What all of them together ask of their session. */
+export interface SessionOfConcerns extends ConcernOwner {
+  readonly concerns: Concerns;
+  readonly identity: { readonly user: string };
+  readonly startPreferences: Preferences;
+  classify(sql: Buffer): Classified;
+}
+
+const rows: readonly (readonly [string, new (session: SessionOfConcerns) => Concern])[] = Object.entries(table);
+
+export function makeConcerns(session: SessionOfConcerns): Concerns {
+  const made: Record<string, Concern> = {};
+  for (const [name, Row] of rows) made[name] = new Row(session);
+  return made as unknown as Concerns;
+}
+
+/** Places in the table of the concerns that have something to do in this moment. Found once, when Weir starts. */
+function having(moment: keyof Concern): readonly number[] {
+  return rows.flatMap(([, Row], at) => (moment in Row.prototype ? [at] : []));
+}
+
+const isReady = having('isReady');
+const prepareServer = having('prepareServer');
+const serverPrepared = having('serverPrepared');
+const beforeSend = having('beforeSend');
+const beforeMore = having('beforeMore');
+const beforeCommit = having('beforeCommit');
+const completed = having('completed');
+const statementDone = having('statementDone');
+const effectsDone = having('effectsDone');
+const effectsInPart = having('effectsInPart');
+const failed = having('failed');
+const readyForQuery = having('readyForQuery');
+const runsAgain = having('runsAgain');
+const serverLost = having('serverLost');
+const transactionLost = having('transactionLost');
+const serverLeft = having('serverLeft');
+const serverForgotten = having('serverForgotten');
+const clientLeft = having('clientLeft');
+const closed = having('closed');
+
+/** A concern of which it is known that it has the moment. */
+type Having = Required<Concern>;
+
+/** Tells the concerns of one session. What the moments mean is at Concern. */
+export class Moments {
+  private readonly concerns: readonly Having[];
+
+  constructor(concerns: Concerns) {
+    this.concerns = Object.values(concerns) as unknown as Having[];
+  }
+
+  private at(place: number): Having {
+    return this.concerns[place] as Having;
+  }
+
+  isReady(server: ServerConnection, request: Request): boolean {
+    for (const place of isReady) if (!this.at(place).isReady(server, request)) return false;
+    return true;
+  }
+
+  /** Texts that the server has to run first, in order; undefined: none. */
+  prepareServer(server: ServerConnection, request: Request): readonly string[] | undefined {
+    let texts: string[] | undefined;
+    for (const place of prepareServer) {
+      const text = this.at(place).prepareServer(server, request);
+      if (text !== undefined) (texts ??= []).push(text);
+    }
+    return texts;
+  }
+
+  serverPrepared(server: ServerConnection): void {
+    for (const place of serverPrepared) this.at(place).serverPrepared(server);
+  }
+
+  beforeSend(request: Request): void {
+    for (const place of beforeSend) this.at(place).beforeSend(request);
+  }
+
+  beforeMore(request: Request, from: number): void {
+    for (const place of beforeMore) this.at(place).beforeMore(request, from);
+  }
+
+  beforeCommit(request: Request): void {
+    for (const place of beforeCommit) this.at(place).beforeCommit(request);
+  }
+
+  completed(
+    request: Request,
+    isQuery: boolean,
+    plan: Plan | undefined,
+    facts: StatementFacts | undefined,
+    buffer: Buffer,
+    start: number,
+    end: number,
+  ): void {
+    for (const place of completed) this.at(place).completed(request, isQuery, plan, facts, buffer, start, end);
+  }
+
+  statementDone(facts: StatementFacts, tag: string, isQuery: boolean): void {
+    for (const place of statementDone) this.at(place).statementDone(facts, tag, isQuery);
+  }
+
+  effectsDone(plan: Plan): void {
+    for (const place of effectsDone) this.at(place).effectsDone(plan);
+  }
+
+  effectsInPart(plan: Plan): void {
+    for (const place of effectsInPart) this.at(place).effectsInPart(plan);
+  }
+
+  failed(request: Request): void {
+    for (const place of failed) this.at(place).failed(request);
+  }
+
+  readyForQuery(request: Request, status: number): void {
+    for (const place of readyForQuery) this.at(place).readyForQuery(request, status);
+  }
+
+  runsAgain(): void {
+    for (const place of runsAgain) this.at(place).runsAgain();
+  }
+
+  serverLost(): void {
+    for (const place of serverLost) this.at(place).serverLost();
+  }
+
+  transactionLost(status: number): void {
+    for (const place of transactionLost) this.at(place).transactionLost(status);
+  }
+
+  serverLeft(): void {
+    for (const place of serverLeft) this.at(place).serverLeft();
+  }
+
+  serverForgotten(): void {
+    for (const place of serverForgotten) this.at(place).serverForgotten();
+  }
+
+  clientLeft(server: ServerConnection): void {
+    for (const place of clientLeft) this.at(place).clientLeft(server);
+  }
+
+  closed(): void {
+    for (const place of closed) this.at(place).closed();
+  }
+}

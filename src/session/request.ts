@@ -1,0 +1,101 @@
+/**
+ * A request of a client: a Query, a FunctionCall, or a batch of the extended protocol up to its Sync. What is known of it
+ * before it is sent (plans, where it may go), and what has to be settled when its ReadyForQuery comes.
+ */
+import type { Plan } from '../binding/plan.ts';
+import type { Hints } from '../sql/facts.ts';
+import { Attempt } from './attempt.ts';
+import { Form, NamesUsed } from './form.ts';
+import { Planned } from './planned.ts';
+import { isOnServer, type RequestState } from './request-state.ts';
+import { CacheUse, Target } from './target.ts';
+
+/** A message of the client, kept as the span in which it arrived. */
+export interface Message {
+  readonly type: number;
+  readonly buffer: Buffer;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Is it only the first piece of a message that is too large to wait for? */
+export function isPiece({ buffer, start, end }: Message): boolean {
+  return buffer.readInt32BE(start + 1) + 1 > end - start;
+}
+
+export class Request {
+  /** Changed by Session.move alone. */
+  state: RequestState = 'gathering';
+  attempt = new Attempt();
+  /** Its messages as long as they may have to be sent (again); undefined once that is out of the question. */
+  messages: Message[] | undefined = [];
+  /** Plans of everything that it executes (Query, or Bind), in order. */
+  readonly plans: Plan[] = [];
+  /** Places in `plans`, once they are too many to look through. */
+  private places: Map<Plan, number[]> | undefined;
+  readonly planned = new Planned();
+  readonly form = new Form();
+  readonly names = new NamesUsed();
+  readonly target = new Target();
+  readonly cache = new CacheUse();
+  hints: Hints | undefined;
+  /** Its Sync (or Query, FunctionCall) has come. */
+  isComplete = false;
+  /** When the client's request was there, ms. */
+  receivedAtMs = 0;
+
+  /** Is it on a server, which owes an answer to it? */
+  get isOnServer(): boolean {
+    return isOnServer(this.state);
+  }
+
+  /** All that there is of it was handed to its server. */
+  sent(): void {
+    if (this.attempt.held === undefined) this.messages = undefined;
+  }
+
+  addPlan(plan: Plan): void {
+    // A batch without end that runs the same statements is no reason to remember them without end.
+    if (this.isOnServer && this.hasPlan(plan)) {
+      this.attempt.hasRepeated = true;
+      return;
+    }
+    this.planned.add(plan, this.plans.at(-1));
+    if (this.places !== undefined) notePlace(this.places, plan, this.plans.length);
+    this.plans.push(plan);
+  }
+
+  hasPlan(plan: Plan): boolean {
+    return this.placeOf(plan, 0) !== -1;
+  }
+
+  /** The first place of the plan that is not before `from`; -1: there is none. */
+  placeOf(plan: Plan, from: number): number {
+    if (this.plans.length <= manyPlans) return this.plans.indexOf(plan, from);
+    this.places ??= placesOf(this.plans);
+    const places = this.places.get(plan);
+    if (places === undefined || (places.at(-1) as number) < from) return -1;
+    let [low, high] = [0, places.length - 1];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((places[middle] as number) < from) low = middle + 1;
+      else high = middle;
+    }
+    return places[low] as number;
+  }
+}
+
+/** So many plans are looked through faster than looked up. */
+const manyPlans = 16;
+
+function notePlace(places: Map<Plan, number[]>, plan: Plan, place: number): void {
+  const known = places.get(plan);
+  if (known === undefined) places.set(plan, [place]);
+  else known.push(place);
+}
+
+function placesOf(plans: readonly Plan[]): Map<Plan, number[]> {
+  const places = new Map<Plan, number[]>();
+  for (const [place, plan] of plans.entries()) notePlace(places, plan, place);
+  return places;
+}

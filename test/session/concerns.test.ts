@@ -1,0 +1,36 @@
+/** The concerns of a session are told of what happens in the order of their table, and only those that have something to do. */
+import { expect, test } from 'vitest';
+import { TxStatus } from '../../src/protocol/codes.ts';
+import type { ServerConnection } from '../../src/backend/server.ts';
+import { makeConcerns, Moments, type SessionOfConcerns } from '../../src/session/concerns/table.ts';
+import { Request } from '../../src/session/request.ts';
+
+const server = {} as ServerConnection;
+
+/** What is told of `moment`: instead of doing something in it, each concern says its name, which is also the SQL it wants run. */
+function told(moment: string, tell: (moments: Moments) => unknown): { names: string[]; answer: unknown } {
+  const session = { services: { cache: { newFreshness: () => ({}) } } } as unknown as SessionOfConcerns;
+  const concerns = makeConcerns(session);
+  const names: string[] = [];
+  for (const [name, concern] of Object.entries(concerns)) {
+    if (moment in concern) Object.assign(concern, { [moment]: () => (names.push(name), name) });
+  }
+  return { names, answer: tell(new Moments(concerns)) };
+}
+
+test('a server is told of sequences, settings, the open transaction and custom settings, in this order', () => {
+  const { answer } = told('prepareServer', (moments) => moments.prepareServer(server, new Request()));
+  expect(answer).toEqual(['sequences', 'settings', 'opening', 'customSettings']);
+});
+
+test('at ReadyForQuery what was written comes before how fresh the next read must be', () => {
+  const { names } = told('readyForQuery', (moments) => moments.readyForQuery(new Request(), TxStatus.Idle));
+  expect(names).toEqual([
+    ...['sequences', 'settings', 'opening', 'customSettings', 'writes', 'freshness', 'pins', 'behindDdl', 'prepared'],
+  ]);
+});
+
+test('a concern that has nothing to do in a moment is not asked', () => {
+  expect(told('beforeCommit', (moments) => moments.beforeCommit(new Request())).names).toEqual(['writes']);
+  expect(told('clientLeft', (moments) => moments.clientLeft(server)).names).toEqual(['sequences']);
+});
