@@ -4,11 +4,11 @@
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { until } from '../../integration/harness/until.ts';
 import { copyData, copyFail } from './frames.ts';
 import { conversations } from './conversations.ts';
 import type { Conversation } from './conversations.ts';
 import { classifier, expectWhole, serveGoodClient } from './crowd.ts';
+import { soon } from './soon.ts';
 import { makeWorld } from './world.ts';
 import { query } from '../../src/protocol/write.ts';
 
@@ -41,7 +41,7 @@ async function die(
     for (let turns = 0; turns < way.patience; turns++) await turn();
     if (way.isPolite) socket.end();
     else socket.destroy();
-    await until('it to be gone', () => world.sessions.size === 0, { intervalMs: 1 });
+    await soon('it to be gone', () => world.sessions.size === 0);
     await expectWhole(world);
     await serveGoodClient(world);
     await expectWhole(world);

@@ -5,13 +5,13 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type fc from 'fast-check';
-import { until } from '../../integration/harness/until.ts';
 import { query, sync, terminate } from '../../src/protocol/write.ts';
 import { createClassifier } from '../../src/sql/classifier.ts';
 import { bind, chunksOf, execute, parseText } from './frames.ts';
 import type { Sequence } from './frames.ts';
 import { framesOf } from './rude-client.ts';
 import type { Script } from './rude-client.ts';
+import { soon } from './soon.ts';
 import type { World, WorldOptions } from './world.ts';
 
 export const classifier = await createClassifier();
@@ -56,22 +56,25 @@ export async function serveGoodClient(world: World): Promise<void> {
   // With max_prepared_statements = 0 names are not Weir's business, and the last proper client's may still be there.
   const name = `good ${newToken()}`;
   socket.write(Buffer.concat([query('SELECT 1'), parseText(name, 'SELECT 2'), bind('', name), execute(''), sync]));
-  await until('the proper client to be served', () => /TDCZ12DCZ$/.test(types()), { intervalMs: 1 }).catch(
-    (error: Error) => {
-      throw new Error(
-        `${error.message}; it heard ${types()} (${Buffer.concat(heard).toString('latin1')}); ${world.problems().join('; ')}`,
-      );
-    },
-  );
+  await soon('the proper client to be served', () => /TDCZ12DCZ$/.test(types())).catch((error: Error) => {
+    throw new Error(
+      `${error.message}; it heard ${types()} (${Buffer.concat(heard).toString('latin1')}); ${world.problems().join('; ')}`,
+    );
+  });
   socket.end(terminate);
-  await until('it to be gone', () => world.sessions.size === 0, { intervalMs: 1 });
+  await soon('it to be gone', () => world.sessions.size === 0);
 }
 
 export async function expectWhole(world: World): Promise<void> {
   let problems: string[] = [];
-  await until('the pool to be whole', () => (problems = world.problems()).length === 0, { intervalMs: 1 }).catch(() => {
+  await soon('the pool to be whole', () => (problems = world.problems()).length === 0).catch(() => {
     throw new Error(problems.join('\n'));
   });
+}
+
+/** A server that does not answer its reset is closed after five seconds: the world's clock is put forward instead. */
+export async function outlastSilentServers(world: World): Promise<void> {
+  await soon('the pool to be whole', () => world.problems().length === 0, 50).catch(() => world.pass(6_000));
 }
 
 /** Its bytes are in the error: fast-check's own counterexample would be pages of them. */

@@ -7,7 +7,6 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { Socket } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { until } from '../../integration/harness/until.ts';
 import { Backend } from '../../src/protocol/codes.ts';
 import { FrameScanner } from '../../src/protocol/scanner.ts';
 import { describe as describeMessage, query, sync } from '../../src/protocol/write.ts';
@@ -17,6 +16,7 @@ import { FakePostgres } from './fake-postgres.ts';
 import { flowConversation, lastWords } from './flow-conversations.ts';
 import type { FlowConversation } from './flow-conversations.ts';
 import { socketPair } from './memory-socket.ts';
+import { soon } from './soon.ts';
 import { makeWorld } from './world.ts';
 import type { World, WorldOptions } from './world.ts';
 
@@ -68,7 +68,7 @@ async function answersOf(bytes: Buffer): Promise<string | undefined> {
   const ear = new Ear(near);
   const server = new FakePostgres(far, 1, new Map());
   near.write(bytes);
-  await until('its answers', () => ear.isAtEnd || !server.isOpen, { intervalMs: 0 });
+  await soon('its answers', () => ear.isAtEnd || !server.isOpen);
   server.end();
   return ear.isAtEnd ? ear.types : undefined;
 }
@@ -124,25 +124,25 @@ async function converse(world: World, isSession: boolean, all: readonly FlowConv
   const conversations = all.filter((_one, i) => answers[i] !== undefined);
   const sockets = conversations.map(() => world.connect());
   const ears = sockets.map((socket) => new Ear(socket));
-  await until('the greetings', () => ears.every(({ types }) => types.endsWith('Z')), { intervalMs: 1 });
+  await soon('the greetings', () => ears.every(({ types }) => types.endsWith('Z')));
   for (const ear of ears) ear.types = '';
   await Promise.all(conversations.map((one, i) => play(world, sockets[i] as Socket, one)));
   const isAnswered = (): boolean => {
     goOn(world, sockets);
     return ears.every((ear) => ear.isAtEnd);
   };
-  const impatient = { intervalMs: 1, timeoutMs: 15_000 };
-  await until('all answers', isAnswered, impatient).catch((error: Error) => {
+  const impatientMs = 15_000;
+  await soon('all answers', isAnswered, impatientMs).catch((error: Error) => {
     throw new Error(
       `${error.message}; heard ${ears.map(({ types }) => types).join(' ')} instead of ${expected.join(' ')}; ${states(world)}`,
     );
   });
   expect(ears.map(({ types }) => types)).toEqual(expected);
-  await until('nothing to be owed', () => leftOver(world, isSession).length === 0, impatient).catch(() => {
+  await soon('nothing to be owed', () => leftOver(world, isSession).length === 0, impatientMs).catch(() => {
     throw new Error(`${leftOver(world, isSession).join('; ')}; ${states(world)}`);
   });
   for (const socket of sockets) socket.end();
-  await until('them to be gone', () => world.sessions.size === 0, { intervalMs: 1 });
+  await soon('them to be gone', () => world.sessions.size === 0);
   await expectWhole(world);
 }
 
@@ -154,7 +154,7 @@ async function dieAt(world: World, one: FlowConversation, who: 'client' | 'serve
   let isOver = false;
   const playing = play(world, socket, one).finally(() => (isOver = true));
   const point = Math.floor((at * bytes) / 1000);
-  await until('that moment', () => isOver || ear.bytes >= point || socket.bytesWritten >= point, { intervalMs: 0 });
+  await soon('that moment', () => isOver || ear.bytes >= point || socket.bytesWritten >= point);
   if (who === 'client') socket.destroy();
   else for (const server of [...world.servers]) server.end();
   await playing;
@@ -163,7 +163,7 @@ async function dieAt(world: World, one: FlowConversation, who: 'client' | 'serve
     await turn();
   }
   socket.end();
-  await until('it to be gone', () => {
+  await soon('it to be gone', () => {
     goOn(world, [socket]);
     // As the app does once a second: a client that is not read is looked for.
     for (const session of world.sessions) session.sweep(performance.now());
@@ -219,9 +219,9 @@ describe('back-pressure', () => {
         const ear = new Ear(socket);
         // Weir answers this itself, when what is before it was answered.
         socket.write(Buffer.concat([copies, query("SET weir.route = 'auto'")]));
-        await until('an error', () => ear.types.includes('E'), { intervalMs: 1 });
+        await soon('an error', () => ear.types.includes('E'));
         socket.end();
-        await until('it to be gone', () => world.sessions.size === 0, { intervalMs: 1 });
+        await soon('it to be gone', () => world.sessions.size === 0);
       }
       await expectWhole(world);
       await serveGoodClient(world);

@@ -4,20 +4,18 @@
  * runs again, the pool stays whole and the next client is served.
  */
 import { describe, expect, it } from 'vitest';
-import { until } from '../../integration/harness/until.ts';
 import { Backend } from '../../src/protocol/codes.ts';
 import { readErrorFields } from '../../src/protocol/read.ts';
 import { errorResponse, frame, query } from '../../src/protocol/write.ts';
 import { noticeResponse, parameterStatus, readyForQuery } from '../../src/protocol/write.ts';
-import { createClassifier } from '../../src/sql/classifier.ts';
 import type { FakePostgres, Mind } from './fake-postgres.ts';
 import { batch, conversations } from './conversations.ts';
 import type { Conversation } from './conversations.ts';
+import { classifier, expectWhole, outlastSilentServers } from './crowd.ts';
 import { framesOf } from './rude-client.ts';
+import { soon } from './soon.ts';
 import { makeWorld } from './world.ts';
 import type { World, WorldOptions } from './world.ts';
-
-const classifier = await createClassifier();
 
 type Damage = (message: Buffer, server: FakePostgres) => Buffer | undefined;
 const thenDie = (bytes: Buffer, server: FakePostgres): Buffer => {
@@ -109,10 +107,10 @@ async function play(world: World, { says, readies }: Conversation, mayHang = fal
   for (const one of says) socket.write(one);
   const isDone = (): boolean => isClosed || readiesIn(read(Buffer.concat(heard), isClosed).types) >= readies;
   // A server that keeps silent keeps its client waiting: nobody can know that no answer will come.
-  await until('its answers', isDone, { timeoutMs: mayHang ? 50 : 20_000, intervalMs: 1 }).catch(() => undefined);
+  await soon('its answers', isDone, mayHang ? 50 : 20_000).catch(() => undefined);
   const outcome = read(Buffer.concat(heard), isClosed);
   socket.end();
-  await until('it to be gone', () => world.sessions.size === 0, { intervalMs: 1 });
+  await soon('it to be gone', () => world.sessions.size === 0);
   return outcome;
 }
 
@@ -121,13 +119,6 @@ function damageAt(at: number, damage: Damage): { mind: Mind; disarm: () => void 
   let count = 0;
   const mind: Mind = (message, server) => (count++ === at ? damage(message, server) : message);
   return { mind, disarm: () => void (count = Infinity) };
-}
-
-async function expectWhole(world: World): Promise<void> {
-  let problems: string[] = [];
-  await until('the pool to be whole', () => (problems = world.problems()).length === 0, { intervalMs: 1 }).catch(() => {
-    throw new Error(problems.join('\n'));
-  });
 }
 
 async function expectServed(world: World): Promise<void> {
@@ -154,7 +145,7 @@ async function messagesOf(conversation: Conversation): Promise<{ count: number; 
     const healthy = await play(world, conversation);
     const said = count;
     // What comes after the client has gone is part of it: DISCARD ALL.
-    await until('the reset', () => world.problems().length === 0, { intervalMs: 1 });
+    await soon('the reset', () => world.problems().length === 0);
     return { count: Math.max(said, count), healthy };
   });
 }
@@ -164,6 +155,7 @@ async function hurt(conversation: Conversation, at: number, damage: Damage, mayH
   return inWorld({ ...conversation.options, mind }, async (world) => {
     const outcome = await play(world, conversation, mayHang);
     // What is cleaned up afterwards may be hurt, too; the next client may not.
+    if (mayHang) await outlastSilentServers(world);
     await expectWhole(world);
     disarm();
     await expectServed(world);

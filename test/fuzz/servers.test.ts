@@ -15,6 +15,7 @@ import {
   kinds,
   Memory,
   newToken,
+  outlastSilentServers,
   runOptions,
   scriptOf,
   serveGoodClient,
@@ -113,6 +114,7 @@ async function runCrowd(world: World, surgeon: Surgeon, scripts: readonly Script
   surgeon.isArmed = false;
   const found = complaints.flat().filter((one) => one.startsWith('an internal error'));
   if (found.length > 0) throw new Error(`${found.join('; ')}\n${world.problems().join('\n')}\n${said()}`);
+  await outlastSilentServers(world);
   await expectWhole(world).catch((error: unknown) => {
     throw new Error(`${(error as Error).message}\n${said()}`);
   });

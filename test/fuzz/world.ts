@@ -54,6 +54,8 @@ export interface World {
   problems(): string[];
   /** Pool deadlines and retries, as the app's clock would. */
   sweep(): void;
+  /** Puts the clock of this world forward. */
+  pass(ms: number): void;
   stop(): void;
 }
 
@@ -87,7 +89,9 @@ export function makeWorld(options: WorldOptions): World {
     idleTransactionTimeoutMs: 0,
     maxPreparedStatements,
   };
-  const nowMs = options.nowMs ?? ((): number => performance.now());
+  const machineMs = options.nowMs ?? ((): number => performance.now());
+  let passedMs = 0;
+  const nowMs = (): number => machineMs() + passedMs;
   const unexpected: Error[] = [];
   const servers: FakePostgres[] = [];
   const executed = new Map<string, number>();
@@ -301,6 +305,7 @@ export function makeWorld(options: WorldOptions): World {
     executed,
     problems,
     sweep,
+    pass: (ms) => void (passedMs += ms),
     stop() {
       isStopped = true;
       clearInterval(sweeper);
