@@ -1,9 +1,12 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 // Time limits are for what hangs, not for what is slow: a machine may be ten times slower than usual for a while.
 
 export default defineConfig({
   test: {
+    // Unless told, vitest leaves one core idle: half of a small machine.
+    maxWorkers: availableParallelism(),
     projects: [
       { test: { name: 'unit', include: ['test/**/*.test.ts'], testTimeout: 300_000 } },
       {

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { checkLint, checkTypes, runTests } from './lib/checks.mjs';
+import { checkAndRunUnitTests } from './lib/checks.mjs';
 import { installPackages } from './lib/install.mjs';
 import { Tally } from './lib/tally.mjs';
 
@@ -10,9 +10,7 @@ const tally = new Tally();
 if (await installPackages()) {
   const dir = mkdtempSync(join(tmpdir(), 'weir-check-'));
   try {
-    await checkTypes(tally);
-    await checkLint(tally);
-    await runTests(tally, 'unit', dir);
+    await checkAndRunUnitTests(tally, dir, { isQuick: true });
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }

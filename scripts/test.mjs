@@ -3,7 +3,7 @@
 import { chmodSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { checkLint, checkTypes, runTests } from './lib/checks.mjs';
+import { checkAndRunUnitTests, runTests } from './lib/checks.mjs';
 import { installDrivers, installPackages, installProgram } from './lib/install.mjs';
 import { processesOf } from './lib/processes.mjs';
 import { findProgram } from './lib/shell.mjs';
@@ -71,9 +71,7 @@ async function main() {
   process.env.WEIR_TEST_RUN_DIR = dir;
   const reports = 'reports';
   try {
-    await checkTypes(tally);
-    await checkLint(tally);
-    await runTests(tally, 'unit', join(dir, reports));
+    await checkAndRunUnitTests(tally, join(dir, reports), { isQuick: false });
     await runTests(tally, 'integration', join(dir, reports));
     await checkLeftovers(dir, reports, before);
   } finally {

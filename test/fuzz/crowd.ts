@@ -18,6 +18,14 @@ export const classifier = await createClassifier();
 /** Clients that are connected at the same time. */
 export const crowdSize = 50;
 
+/** `npm run check` does less of what takes long; CI and `npm test` do all of it. */
+export const isQuick = process.env['WEIR_FUZZ_DEPTH'] === 'quick';
+
+/** How many conversations there are: WEIR_FUZZ_SEQUENCES, or `usual`, and a fifth of that with WEIR_FUZZ_DEPTH=quick. */
+export function conversationCount(usual: number): number {
+  return Number(process.env['WEIR_FUZZ_SEQUENCES'] ?? (isQuick ? usual / 5 : usual));
+}
+
 /** fast-check's options: with WEIR_FUZZ_SEED it makes the same conversations again. */
 export function runOptions<T>(numRuns: number): fc.Parameters<T> {
   const seed = process.env['WEIR_FUZZ_SEED'];

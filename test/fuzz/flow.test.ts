@@ -11,7 +11,7 @@ import { Backend } from '../../src/protocol/codes.ts';
 import { FrameScanner } from '../../src/protocol/scanner.ts';
 import { describe as describeMessage, query, sync } from '../../src/protocol/write.ts';
 import { bind, execute, parseText } from './frames.ts';
-import { classifier, expectWhole, runOptions, serveGoodClient } from './crowd.ts';
+import { classifier, conversationCount, expectWhole, runOptions, serveGoodClient } from './crowd.ts';
 import { FakePostgres } from './fake-postgres.ts';
 import { flowConversation, lastWords } from './flow-conversations.ts';
 import type { FlowConversation } from './flow-conversations.ts';
@@ -20,7 +20,7 @@ import { soon } from './soon.ts';
 import { makeWorld } from './world.ts';
 import type { World, WorldOptions } from './world.ts';
 
-const wanted = Number(process.env['WEIR_FUZZ_SEQUENCES'] ?? 600);
+const wanted = conversationCount(600);
 const worlds: readonly Omit<WorldOptions, 'classifier'>[] = [
   { poolMode: 'transaction', poolSize: 2 },
   { poolMode: 'transaction', poolSize: 1, withReplica: false, maxPreparedStatements: 1 },

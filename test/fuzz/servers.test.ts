@@ -10,6 +10,7 @@ import { Backend } from '../../src/protocol/codes.ts';
 import { frame, readyForQuery } from '../../src/protocol/write.ts';
 import {
   classifier,
+  conversationCount,
   crowdSize,
   expectWhole,
   kinds,
@@ -28,7 +29,7 @@ import { makeWorld } from './world.ts';
 import type { World } from './world.ts';
 
 const corpus = new URL('../corpus/answers/', import.meta.url);
-const wanted = Number(process.env['WEIR_FUZZ_SEQUENCES'] ?? 10_000);
+const wanted = conversationCount(10_000);
 
 const hows = ['change', 'drop', 'cut', 'insert', 'length', 'double', 'type', 'silence', 'swap', 'die', 'half'] as const;
 

@@ -6,7 +6,17 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { classifier, crowdSize, expectWhole, kinds, newToken, runOptions, scriptOf, serveGoodClient } from './crowd.ts';
+import {
+  classifier,
+  conversationCount,
+  crowdSize,
+  expectWhole,
+  kinds,
+  newToken,
+  runOptions,
+  scriptOf,
+  serveGoodClient,
+} from './crowd.ts';
 import { sequence } from './frames.ts';
 import { runScript } from './rude-client.ts';
 import type { Script } from './rude-client.ts';
@@ -14,7 +24,7 @@ import { makeWorld } from './world.ts';
 import type { World } from './world.ts';
 
 const corpus = new URL('../corpus/frames/', import.meta.url);
-const wanted = Number(process.env['WEIR_FUZZ_SEQUENCES'] ?? 100_000);
+const wanted = conversationCount(100_000);
 
 async function runCrowd(world: World, scripts: readonly Script[]): Promise<void> {
   const tokens = new Set(scripts.map(({ token }) => token));
