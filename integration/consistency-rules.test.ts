@@ -12,6 +12,9 @@ import { currentRun, hasRedis } from './harness/index.ts';
 const named = (some: readonly Mutant[]) => some.map((mutant) => [`${mutant.rule}: ${mutant.name}`, mutant] as const);
 const seed = Number(process.env['WEIR_CONSISTENCY_SEED'] ?? 1);
 
+/** Neither found nor missed: the change broke more than the rule. */
+const notServed = 'the mutated Weir did not serve';
+
 describe.skipIf(!hasRedis())('a rule that is taken out is missed', () => {
   test.each(named(mutants))('%s', async (_name, mutant) => {
     const result = await runSoak({
@@ -21,8 +24,11 @@ describe.skipIf(!hasRedis())('a rule that is taken out is missed', () => {
       stopsAtFirst: true,
       ...runOf(mutant),
       ...asMutant(mutant),
+    }).catch((error: unknown) => {
+      throw new Error(`${notServed}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
     });
-    expect(result.reads).toBeGreaterThan(0);
+    const said = [...result.bySqlstate].map(([sqlstate, times]) => `${sqlstate} ${times} times`).join(', ');
+    expect(result.reads, `${notServed}: ${said}`).toBeGreaterThan(0);
     expect(result.anomalies.length).toBeGreaterThan(0);
   });
 
