@@ -44,6 +44,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   'libpg-query': ['sql'],
   // A byte-limited map is the same thing wherever it is used; see docs/adr.
   'lru-cache': ['cache', 'sql', 'routing'],
+  'generic-pool': ['topology'],
   pg: ['topology', 'cli'],
   pino: ['observability'],
   'pino-pretty': ['observability'],

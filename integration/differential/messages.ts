@@ -1,7 +1,8 @@
 /**
- * Messages of a client as a script writes them: a string is a Query, the functions make the others. What a server sends
- * back is turned into one readable line a message, without losing a byte.
+ * Messages of a client as a script writes them, mostly with the package pg-protocol: a string is a Query, the functions
+ * make the others. What a server sends back is turned into one readable line a message, without losing a byte.
  */
+import { serialize } from 'pg-protocol';
 import { Backend, Frontend } from '../../src/protocol/codes.ts';
 import { frame, strings } from '../../src/protocol/write.ts';
 
@@ -20,14 +21,12 @@ const int32 = (value: number): Buffer => {
   return out;
 };
 
-function sent(type: number, label: string, ...body: Buffer[]): Sent {
-  return { type, bytes: frame(type, Buffer.concat(body)), label };
-}
+const sent = (bytes: Buffer, label: string): Sent => ({ type: bytes[0]!, bytes, label });
 
-export const query = (sql: string): Sent => sent(Frontend.Query, sql, strings(sql));
+export const query = (sql: string): Sent => sent(serialize.query(sql), sql);
 
 export function parse(name: string, sql: string, types: readonly number[] = []): Sent {
-  return sent(Frontend.Parse, `Parse ${name} ${sql}`, strings(name, sql), int16(types.length), ...types.map(int32));
+  return sent(serialize.parse({ name, text: sql, types: [...types] }), `Parse ${name} ${sql}`);
 }
 
 export interface BindOptions {
@@ -36,6 +35,7 @@ export interface BindOptions {
   readonly results?: readonly number[];
 }
 
+/** The one of pg-protocol chooses the formats itself, one for each value and one for all columns. */
 export function bind(portal: string, statement: string, options: BindOptions = {}): Sent {
   const { values = [], formats = [], results = [] } = options;
   const fields = values.map((value) => {
@@ -43,32 +43,28 @@ export function bind(portal: string, statement: string, options: BindOptions = {
     const bytes = typeof value === 'string' ? Buffer.from(value) : value;
     return Buffer.concat([int32(bytes.length), bytes]);
   });
-  return sent(
-    Frontend.Bind,
-    `Bind ${portal} ${statement} ${JSON.stringify(values)}`,
+  const body = [
     strings(portal, statement),
     ...[int16(formats.length), ...formats.map(int16)],
     ...[int16(values.length), ...fields],
     ...[int16(results.length), ...results.map(int16)],
-  );
+  ];
+  return sent(frame(Frontend.Bind, Buffer.concat(body)), `Bind ${portal} ${statement} ${JSON.stringify(values)}`);
 }
 
 export const describeStatement = (name = ''): Sent =>
-  sent(Frontend.Describe, `Describe S ${name}`, Buffer.from('S'), strings(name));
-export const describePortal = (name = ''): Sent =>
-  sent(Frontend.Describe, `Describe P ${name}`, Buffer.from('P'), strings(name));
+  sent(serialize.describe({ type: 'S', name }), `Describe S ${name}`);
+export const describePortal = (name = ''): Sent => sent(serialize.describe({ type: 'P', name }), `Describe P ${name}`);
 export const execute = (portal = '', rows = 0): Sent =>
-  sent(Frontend.Execute, `Execute ${portal} ${rows}`, strings(portal), int32(rows));
-export const closeStatement = (name: string): Sent =>
-  sent(Frontend.Close, `Close S ${name}`, Buffer.from('S'), strings(name));
-export const closePortal = (name: string): Sent =>
-  sent(Frontend.Close, `Close P ${name}`, Buffer.from('P'), strings(name));
-export const sync: Sent = sent(Frontend.Sync, 'Sync');
-export const flush: Sent = sent(Frontend.Flush, 'Flush');
-export const copyData = (text: string): Sent => sent(Frontend.CopyData, `CopyData ${text}`, Buffer.from(text));
-export const copyDone: Sent = sent(Frontend.CopyDone, 'CopyDone');
-export const copyFail = (why: string): Sent => sent(Frontend.CopyFail, `CopyFail ${why}`, strings(why));
-export const terminate: Sent = sent(Frontend.Terminate, 'Terminate');
+  sent(serialize.execute({ portal, rows }), `Execute ${portal} ${rows}`);
+export const closeStatement = (name: string): Sent => sent(serialize.close({ type: 'S', name }), `Close S ${name}`);
+export const closePortal = (name: string): Sent => sent(serialize.close({ type: 'P', name }), `Close P ${name}`);
+export const sync: Sent = sent(serialize.sync(), 'Sync');
+export const flush: Sent = sent(serialize.flush(), 'Flush');
+export const copyData = (text: string): Sent => sent(serialize.copyData(Buffer.from(text)), `CopyData ${text}`);
+export const copyDone: Sent = sent(serialize.copyDone(), 'CopyDone');
+export const copyFail = (why: string): Sent => sent(serialize.copyFail(why), `CopyFail ${why}`);
+export const terminate: Sent = sent(serialize.end(), 'Terminate');
 
 /** FunctionCall with text arguments and a text result. */
 export function functionCall(oid: number, ...values: (string | null)[]): Sent {
@@ -76,7 +72,7 @@ export function functionCall(oid: number, ...values: (string | null)[]): Sent {
     value === null ? int32(-1) : Buffer.concat([int32(Buffer.byteLength(value)), Buffer.from(value)]),
   );
   const body = [int32(oid), int16(0), int16(values.length), ...fields, int16(0)];
-  return sent(Frontend.FunctionCall, `FunctionCall ${oid}`, ...body);
+  return sent(frame(Frontend.FunctionCall, Buffer.concat(body)), `FunctionCall ${oid}`);
 }
 
 /** Parse, Bind, Describe and Execute of the unnamed statement, as drivers send them; the Sync is left to the script. */
@@ -90,7 +86,7 @@ export function run(name: string, ...values: (string | null)[]): Sent[] {
 }
 
 /** Bytes that are no message at all. */
-export const raw = (type: string, body: Buffer): Sent => sent(type.charCodeAt(0), `raw ${type}`, body);
+export const raw = (type: string, body: Buffer): Sent => sent(frame(type.charCodeAt(0), body), `raw ${type}`);
 
 const names = new Map(Object.entries(Backend).map(([name, code]) => [code as number, name]));
 

@@ -5,7 +5,7 @@
 import { connect, type Socket } from 'node:net';
 import { Backend, AuthCode } from '../../src/protocol/codes.ts';
 import { FrameScanner, type FrameSink } from '../../src/protocol/scanner.ts';
-import { passwordMessage, startupMessage, strings } from '../../src/protocol/write.ts';
+import { saslInitialResponse, saslResponse, startupMessage } from '../../src/protocol/write.ts';
 import { checkServerFinal, clientFinal, clientFirst, readServerFirst } from '../../src/auth/scram-client.ts';
 import { createKeyDeriver } from '../../src/auth/keys.ts';
 import { newNonce, scramMechanism } from '../../src/auth/scram.ts';
@@ -70,16 +70,13 @@ export class RawClient implements FrameSink {
       this.received.shift();
       if (code === AuthCode.Ok) return;
       if (code === AuthCode.Sasl) {
-        const response = Buffer.from(clientFirst(nonce, 'none'));
-        const length = Buffer.alloc(4);
-        length.writeInt32BE(response.length);
-        this.send(passwordMessage(Buffer.concat([strings(scramMechanism), length, response])));
+        this.send(saslInitialResponse(scramMechanism, clientFirst(nonce, 'none')));
       } else if (code === AuthCode.SaslContinue) {
         const challenge = readServerFirst(data, nonce);
         const proven = await keys.derive(password, challenge.salt, challenge.iterations);
         const final = clientFinal(proven, nonce, challenge, 'none');
         signature = final.serverSignature;
-        this.send(passwordMessage(Buffer.from(final.message)));
+        this.send(saslResponse(final.message));
       } else if (code === AuthCode.SaslFinal) {
         checkServerFinal(data, signature);
       } else {

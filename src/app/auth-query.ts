@@ -13,6 +13,7 @@ import { connectServer, ServerLoginError } from '../backend/login.ts';
 import type { Config, NodeConfig } from '../config/config.ts';
 import { WeirError } from '../errors.ts';
 import type { Log } from '../observability/types.ts';
+import { OwnConnections } from '../topology/own-connections.ts';
 
 export interface AuthQueryParts {
   config(): Config;
@@ -47,7 +48,8 @@ const sessionParameters = {
 interface Desk {
   /** Not asked yet, by database and user. */
   readonly waiting: Map<string, Question>;
-  readonly idle: IdleConnection[];
+  /** By what the connections are logged in with; the one used last is the last. */
+  readonly connections: Map<string, OwnConnections<AuthQueryConnection>>;
   running: number;
 }
 
@@ -61,17 +63,11 @@ interface Question {
   settle(answer: Promise<string | undefined>): void;
 }
 
-interface IdleConnection {
-  readonly connection: AuthQueryConnection;
-  /** Whom it asks, and as whom. */
-  readonly key: string;
-  readonly timer: NodeJS.Timeout;
-}
-
 export class AuthQuery {
   private readonly parts: AuthQueryParts;
   private readonly desks = new Map<string, Desk>();
-  private readonly open = new Set<AuthQueryConnection>();
+  /** Those of the desks, and those that are still to be given back. */
+  private readonly open = new Set<OwnConnections<AuthQueryConnection>>();
   private isStopped = false;
 
   constructor(parts: AuthQueryParts) {
@@ -102,13 +98,12 @@ export class AuthQuery {
 
   stop(): void {
     this.isStopped = true;
-    for (const desk of this.desks.values()) for (const { timer } of desk.idle.splice(0)) clearTimeout(timer);
-    for (const connection of this.open) connection.close();
+    for (const connections of this.open) connections.stop();
   }
 
   private deskOf(name: string): Desk {
     let desk = this.desks.get(name);
-    if (desk === undefined) this.desks.set(name, (desk = { waiting: new Map(), idle: [], running: 0 }));
+    if (desk === undefined) this.desks.set(name, (desk = { waiting: new Map(), connections: new Map(), running: 0 }));
     return desk;
   }
 
@@ -162,57 +157,57 @@ export class AuthQuery {
       password: this.parts.users.get(auth.user ?? ''),
       tls: tls.server,
     };
-    const key = JSON.stringify(login);
     const sql = auth.query === 'default' ? defaultQuery : (auth.query ?? '');
-    const ask = (connection: AuthQueryConnection): Promise<(string | null)[][]> =>
-      connection.ask(sql, [user], 1, deadline.signal).finally(() => this.release(connection, key, desk));
-
-    const idle = takeIdle(desk, key);
-    if (idle !== undefined) {
-      try {
-        return await ask(idle);
-      } catch (error) {
-        // The server may have closed it since it was last used: that says nothing about now.
-        if (error instanceof StatementError || deadline.signal.aborted) throw error;
+    const connections = this.connectionsOf(desk, JSON.stringify(login));
+    const place = await connections.take(deadline.signal);
+    if (place === undefined) throw deadline.signal.reason;
+    try {
+      const kept = place.connection;
+      if (kept !== undefined) {
+        try {
+          return await kept.ask(sql, [user], 1, deadline.signal);
+        } catch (error) {
+          // The server may have closed it since it was last used: that says nothing about now.
+          if (error instanceof StatementError || deadline.signal.aborted) throw error;
+        }
       }
+      const timeoutMs = Math.max(1, Math.round(endsAtMs - performance.now()));
+      const link = await connectServer({ ...login, timeoutMs, keys: this.parts.keys, parameters: sessionParameters });
+      place.connection = new AuthQueryConnection(link);
+      return await place.connection.ask(sql, [user], 1, deadline.signal);
+    } finally {
+      if (this.isStopped) connections.stop();
+      connections.giveBack(place);
     }
-    const timeoutMs = Math.max(1, Math.round(endsAtMs - performance.now()));
-    const link = await connectServer({ ...login, timeoutMs, keys: this.parts.keys, parameters: sessionParameters });
-    const connection = new AuthQueryConnection(link);
-    this.open.add(connection);
-    link.socket.once('close', () => this.open.delete(connection));
-    return ask(connection);
   }
 
-  private release(connection: AuthQueryConnection, key: string, desk: Desk): void {
-    if (this.isStopped || !connection.isOpen) return connection.close();
-    const timer = setTimeout(() => {
-      desk.idle.splice(desk.idle.indexOf(entry), 1);
-      connection.close();
-    }, keepIdleMs);
-    timer.unref();
-    const entry: IdleConnection = { connection, key, timer };
-    desk.idle.push(entry);
-    while (desk.idle.length > maxAtOnce) close(desk.idle.shift());
+  /** Those that are logged in like this. Where a desk has too many, the ones that were used longest ago go first. */
+  private connectionsOf(desk: Desk, key: string): OwnConnections<AuthQueryConnection> {
+    const connections = desk.connections.get(key) ?? newConnections();
+    this.open.add(connections);
+    // The last in the map.
+    desk.connections.delete(key);
+    desk.connections.set(key, connections);
+    const countOf = ({ size }: OwnConnections<AuthQueryConnection>): number => Math.max(1, size);
+    let count = 0;
+    for (const each of desk.connections.values()) count += countOf(each);
+    for (const [otherKey, other] of desk.connections) {
+      if (count <= maxAtOnce || other === connections) break;
+      desk.connections.delete(otherKey);
+      count -= countOf(other);
+      void other.retire().then(() => this.open.delete(other));
+    }
+    return connections;
   }
 }
 
-/** The one that was used last. Those that ask somebody else by now, or are dead, are closed on the way. */
-function takeIdle(desk: Desk, key: string): AuthQueryConnection | undefined {
-  for (let at = desk.idle.length - 1; at >= 0; at--) {
-    const entry = desk.idle[at];
-    if (entry === undefined || (entry.key !== key && entry.connection.isOpen)) continue;
-    desk.idle.splice(at, 1);
-    clearTimeout(entry.timer);
-    if (entry.key === key && entry.connection.isOpen) return entry.connection;
-  }
-  return undefined;
-}
-
-function close(entry: IdleConnection | undefined): void {
-  clearTimeout(entry?.timer);
-  entry?.connection.close();
-}
+const newConnections = (): OwnConnections<AuthQueryConnection> =>
+  new OwnConnections({
+    max: maxAtOnce,
+    isOpen: (asker) => asker.isOpen,
+    close: (asker) => asker.close(),
+    keepIdleMs,
+  });
 
 function newQuestion(user: string, database: string, timeoutMs: number): Question {
   const deadline = createDeadline(timeoutMs, undefined, (message) => new Error(message));

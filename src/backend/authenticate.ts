@@ -12,7 +12,7 @@ import { newNonce, scramMechanism, scramPlusMechanism } from '../auth/scram.ts';
 import { parseSecret } from '../auth/secrets.ts';
 import { AuthCode } from '../protocol/codes.ts';
 import { ProtocolError } from '../protocol/read.ts';
-import { passwordMessage, strings } from '../protocol/write.ts';
+import { password, saslInitialResponse, saslResponse } from '../protocol/write.ts';
 
 export interface Credentials {
   readonly user: string;
@@ -87,12 +87,12 @@ export class ServerAuthentication {
         if (secret.kind !== 'plain')
           throw new CannotAnswer('the server asks for the password, and only a hash of it is known');
         this.step = { name: 'password-sent' };
-        return passwordMessage(strings(secret.password));
+        return password(secret.password);
       }
       case AuthCode.Md5Password: {
         if (data.length !== 4) throw new ProtocolError('a salt that is not four bytes');
         this.step = { name: 'password-sent' };
-        return passwordMessage(strings(md5Response(this.md5Hash(), data)));
+        return password(md5Response(this.md5Hash(), data));
       }
       case AuthCode.Sasl:
         return this.beginScram(data);
@@ -134,11 +134,8 @@ export class ServerAuthentication {
     if (this.knownScramKeys === undefined) this.plainPassword();
     const nonce = newNonce();
     const binding = isPlus ? channelBinding : channelBinding === undefined ? 'none' : 'not-offered';
-    const first = Buffer.from(clientFirst(nonce, binding), 'latin1');
-    const length = Buffer.alloc(4);
-    length.writeInt32BE(first.length);
     this.step = { name: 'scram-begun', nonce, binding };
-    return passwordMessage(Buffer.concat([strings(mechanism), length, first]));
+    return saslInitialResponse(mechanism, clientFirst(nonce, binding));
   }
 
   /** The keys that a client has proven to know. A plain password in the configuration is used instead of them. */
@@ -159,6 +156,6 @@ export class ServerAuthentication {
     const keys = known ?? (await this.credentials.keys.derive(this.plainPassword(), first.salt, first.iterations));
     const { message, serverSignature } = clientFinal(keys, nonce, first, binding);
     this.step = { name: 'scram-proven', serverSignature };
-    return passwordMessage(Buffer.from(message, 'latin1'));
+    return saslResponse(message);
   }
 }

@@ -1,7 +1,9 @@
 /**
  * Makes the messages that Weir itself sends. Every function returns one or more whole frames. Messages that are only
- * relayed are not made here. Source: PostgreSQL manual, "Message Formats".
+ * relayed are not made here. What a client says is written by the package pg-protocol, which has no messages of a server.
+ * Source: PostgreSQL manual, "Message Formats".
  */
+import { serialize } from 'pg-protocol';
 import { Backend, Frontend, AuthCode, Request } from './codes.ts';
 import { bytesOfName, endOfString } from './read.ts';
 import type { WeirError } from '../errors.ts';
@@ -187,29 +189,31 @@ export function authentication(subCode: number, data: Buffer = noBytes): Buffer 
 
 /* ---- client to server ---- */
 
-/** StartupMessage, protocol 3.0. */
+/** StartupMessage, protocol 3.0. The one of pg-protocol adds a client_encoding to whatever is given. */
 export function startupMessage(parameters: Readonly<Record<string, string>>): Buffer {
   const pairs = Object.entries(parameters).flat();
   const body = Buffer.concat([int32(Request.protocol30), strings(...pairs), Buffer.from([0])]);
   return Buffer.concat([int32(4 + body.length), body]);
 }
 
-export const sslRequest = Buffer.concat([int32(8), int32(Request.ssl)]);
+export const sslRequest = serialize.requestSsl();
 
+/** @param secret 4 bytes in protocol 3.0, up to 256 in 3.2: pg-protocol knows the former only */
 export function cancelRequest(processId: number, secret: Buffer): Buffer {
   return Buffer.concat([int32(12 + secret.length), int32(Request.cancel), int32(processId), secret]);
 }
 
 export function query(sql: string): Buffer {
-  return frame(Frontend.Query, strings(sql));
+  return serialize.query(sql);
 }
 
 /** Makes a COPY FROM STDIN fail. */
 export function copyFail(why: string): Buffer {
-  return frame(Frontend.CopyFail, strings(why));
+  return serialize.copyFail(why);
 }
 
 /**
+ * With the statement and the types as bytes, as a client has sent them: they need not be UTF-8.
  * @param sql without its zero
  * @param types parameter types as in Parse: Int16 count, Int32 each
  */
@@ -219,21 +223,17 @@ export function parse(name: string, sql: Buffer, types: Buffer): Buffer {
 
 /** Bind of the unnamed statement to the unnamed portal; values and result in text format. */
 export function bindTexts(values: readonly string[]): Buffer {
-  const parts = values.map((value) => {
-    const bytes = Buffer.from(value, 'utf8');
-    return Buffer.concat([int32(bytes.length), bytes]);
-  });
-  return frame(Frontend.Bind, Buffer.concat([strings('', ''), int16(0), int16(values.length), ...parts, int16(0)]));
+  return serialize.bind({ values: [...values] });
 }
 
-/** Bind of a statement without parameters. */
+/** Bind of a statement without parameters; result in text format. */
 export function bindTo(portal: string, statement: string): Buffer {
-  return frame(Frontend.Bind, Buffer.concat([strings(portal, statement), int16(0), int16(0), int16(0)]));
+  return serialize.bind({ portal, statement });
 }
 
 /** Execute of a portal, the unnamed one as a rule. */
 export function execute(maxRows: number, portal = ''): Buffer {
-  return frame(Frontend.Execute, Buffer.concat([strings(portal), int32(maxRows)]));
+  return serialize.execute({ portal, rows: maxRows });
 }
 
 /** A name that no prepared statement has: Weir gives none such, and clients do not use control characters. */
@@ -241,17 +241,26 @@ export const noSuchStatement = '\u0001weir';
 
 /** Close or Describe of a statement ('S') or portal ('P'). */
 export function close(what: 'S' | 'P', name: string): Buffer {
-  return frame(Frontend.Close, Buffer.concat([Buffer.from(what), strings(name)]));
+  return serialize.close({ type: what, name });
 }
 
 export function describe(what: 'S' | 'P', name: string): Buffer {
-  return frame(Frontend.Describe, Buffer.concat([Buffer.from(what), strings(name)]));
+  return serialize.describe({ type: what, name });
 }
 
-export function passwordMessage(data: Buffer): Buffer {
-  return frame(Frontend.Password, data);
+/** A password, or the md5 hash in its place. */
+export function password(text: string): Buffer {
+  return serialize.password(text);
 }
 
-export const sync = frame(Frontend.Sync);
-export const flush = frame(Frontend.Flush);
-export const terminate = frame(Frontend.Terminate);
+export function saslInitialResponse(mechanism: string, response: string): Buffer {
+  return serialize.sendSASLInitialResponseMessage(mechanism, response);
+}
+
+export function saslResponse(response: string): Buffer {
+  return serialize.sendSCRAMClientFinalMessage(response);
+}
+
+export const sync = serialize.sync();
+export const flush = serialize.flush();
+export const terminate = serialize.end();

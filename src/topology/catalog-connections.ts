@@ -2,6 +2,7 @@
  * Limits how many connections the catalog watches of all databases hold at one server. A watch keeps its connection until
  * another watch waits for one; then it closes it once its question is answered. Used by catalog-link.ts.
  */
+import { OwnConnections, type Place } from './own-connections.ts';
 
 /** Most connections at one server at any moment. */
 const MAX_CONNECTIONS = 5;
@@ -14,13 +15,20 @@ export interface ConnectionHolder {
 }
 
 export class CatalogConnections {
-  readonly #holders = new Set<ConnectionHolder>();
+  /** Of places only: each watch asks another database, so no watch can use the connection of another. */
+  readonly #places = new OwnConnections<never>({
+    max: MAX_CONNECTIONS,
+    isOpen: () => true,
+    close: () => undefined,
+    keepIdleMs: 0,
+  });
+  /** In the order in which they got their places. */
+  readonly #holders = new Map<ConnectionHolder, Place<never>>();
   /** Databases that watch their catalog at this server, connected or waiting. */
   users = 0;
-  readonly #waiting: { readonly holder: ConnectionHolder; readonly grant: () => void }[] = [];
 
   get hasWaiters(): boolean {
-    return this.#waiting.length > 0;
+    return this.#places.hasWaiters;
   }
 
   /** Factor >= 1 for the pause between two looks: with too many databases, each would do nothing but log in. */
@@ -29,38 +37,23 @@ export class CatalogConnections {
   }
 
   /** Resolves with true once `holder` may connect, with false if `signal` was aborted first. */
-  take(holder: ConnectionHolder, signal: AbortSignal): Promise<boolean> {
-    if (this.#holders.size < MAX_CONNECTIONS && this.#waiting.length === 0) {
-      this.#holders.add(holder);
-      return Promise.resolve(true);
-    }
-    return new Promise((resolve) => {
-      const entry = {
-        holder,
-        grant: () => {
-          signal.removeEventListener('abort', cancel);
-          resolve(true);
-        },
-      };
-      const cancel = (): void => {
-        const at = this.#waiting.indexOf(entry);
-        if (at !== -1) this.#waiting.splice(at, 1);
-        resolve(false);
-      };
-      if (signal.aborted) return resolve(false);
-      signal.addEventListener('abort', cancel, { once: true });
-      this.#waiting.push(entry);
-      // One is enough. The newest gives way: the watches look in turn, so the oldest would always lose its connection
-      // just before it is needed again.
-      for (const each of [...this.#holders].reverse()) if (each.isWanted()) break;
-    });
+  async take(holder: ConnectionHolder, signal: AbortSignal): Promise<boolean> {
+    const { isFull } = this.#places;
+    const taken = this.#places.take(signal);
+    // One is enough. The newest gives way: the watches look in turn, so the oldest would always lose its connection
+    // just before it is needed again.
+    if (isFull && !signal.aborted) for (const each of [...this.#holders.keys()].reverse()) if (each.isWanted()) break;
+    const place = await taken;
+    if (place === undefined) return false;
+    this.#holders.set(holder, place);
+    return true;
   }
 
+  /** After its connection is closed. */
   giveBack(holder: ConnectionHolder): void {
-    if (!this.#holders.delete(holder)) return;
-    const next = this.#waiting.shift();
-    if (next === undefined) return;
-    this.#holders.add(next.holder);
-    next.grant();
+    const place = this.#holders.get(holder);
+    if (place === undefined) return;
+    this.#holders.delete(holder);
+    this.#places.giveBack(place);
   }
 }

@@ -6,10 +6,13 @@
 import type { NodeConfig } from '../config/config.ts';
 import { CatalogLink, type CatalogLinkOptions } from './catalog-link.ts';
 import type { Catalog } from '../catalog/types.ts';
+import { LookPace } from './look-pace.ts';
 import { asProbeFailure } from './probe.ts';
 import { NO_LOGIN } from './server-connector.ts';
 import type { ProbeQuery } from './samples.ts';
 import type { SchemaClock } from './types.ts';
+import { nextWatchState } from './watch-state.ts';
+import type { WatchEvent, WatchState } from './watch-state.ts';
 
 export interface CatalogSource {
   readonly node: NodeConfig;
@@ -31,40 +34,32 @@ export interface SchemaWatchOptions extends CatalogLinkOptions {
   readonly isUsed?: () => boolean;
 }
 
-const POLL_MS = 2000;
-/** When somebody waits for it: from the begin of one comparison to the next, and of that time at most a twentieth is its own. */
-const HURRY_MS = 50;
-const HURRY_SHARE = 20;
-const RETRY_MIN_MS = 100;
-const RETRY_MAX_MS = 5000;
+/** What was read, and where. */
+interface Known {
+  readonly catalog: Catalog;
+  readonly fingerprint: string | undefined;
+  readonly isFromPrimary: boolean;
+  /** SchemaWatch.#changes when it was read: it is true as long as no other came. */
+  readonly changes: number;
+}
 
 export class SchemaWatch implements SchemaClock {
   readonly #options: SchemaWatchOptions;
-  #catalog: Catalog | undefined;
-  /** The one before the change of which it was heard. */
-  #last: Catalog | undefined;
-  #isFromPrimary = false;
-  #fingerprint: string | undefined;
+  readonly #link: CatalogLink;
+  readonly #pace: LookPace;
+  #state: WatchState = 'stopped';
+  /** What was read last. */
+  #last: Known | undefined;
+  /** What is known was compared, or read, since somebody began to use the database: before that it is not believed. */
+  #isCompared = true;
   /** Changes heard of; a catalog is only true if none came while it was being read. */
   #changes = 0;
-  #isRunning = false;
-  #isBusy = false;
-  /** Somebody kicked while we were at it: look once more. */
+  /** Somebody asked for a look during a look: look once more. */
   #isKicked = false;
-  #retryMs = RETRY_MIN_MS;
   #timer: NodeJS.Timeout | undefined;
-  readonly #link: CatalogLink;
+  /** The look that is under way, or the last one. */
   #work: Promise<void> = Promise.resolve();
-  /** Nobody uses the database: what is known of it is not believed until it has been compared again. */
-  #isAsleep = false;
-  #isCompared = true;
   readonly #whenKnown = new Set<() => void>();
-
-  constructor(options: SchemaWatchOptions) {
-    this.#options = options;
-    this.#link = new CatalogLink(options, () => this.#isBusy);
-  }
-
   /** It was read from the primary once, or could not be: what a replica says is dropped when the primary comes up. */
   hasTried = false;
   /** Why it could not be read or compared at the last attempt. */
@@ -72,37 +67,44 @@ export class SchemaWatch implements SchemaClock {
   /** See SchemaClock. */
   next = 1;
   confirmed = 0;
-  #isHurried = false;
-  #beganAtMs = -Infinity;
-  #tookMs = 0;
-  #isAskingPrimary = false;
 
-  get catalog(): Catalog | undefined {
-    return this.#isCompared ? this.#catalog : undefined;
+  constructor(options: SchemaWatchOptions) {
+    this.#options = options;
+    this.#link = new CatalogLink(options, () => this.#state === 'looking' || this.#state === 'stopping');
+    this.#pace = new LookPace(options.pollMs);
   }
 
-  /** What was last known of it, however old that is. */
+  get catalog(): Catalog | undefined {
+    return this.#isCompared ? this.#known?.catalog : undefined;
+  }
+
+  /** As it was last read, whatever has changed since. */
   get last(): Catalog | undefined {
-    return this.#catalog ?? this.#last;
+    return this.#last?.catalog;
+  }
+
+  /** undefined: nothing was read since the last change. */
+  get #known(): Known | undefined {
+    return this.#last?.changes === this.#changes ? this.#last : undefined;
   }
 
   get isAsleep(): boolean {
-    return this.#isAsleep;
+    return this.#state === 'asleep';
+  }
+
+  get #isRunning(): boolean {
+    return this.#state !== 'stopped' && this.#state !== 'stopping';
+  }
+
+  #move(event: WatchEvent): void {
+    this.#state = nextWatchState(this.#state, event);
   }
 
   hurry(): void {
-    if (this.#isHurried) return;
-    this.#isHurried = true;
-    if (!this.#isRunning || this.#isBusy || this.#isAsleep || this.#retryMs > RETRY_MIN_MS) return;
-    this.#kickIn(this.#pauseMs());
-  }
-
-  /** Until the next look. */
-  #pauseMs(): number {
-    const pollMs = (this.#options.pollMs ?? POLL_MS) * this.#link.crowding;
-    if (!this.#isHurried) return pollMs;
-    const gapMs = Math.max(HURRY_MS, HURRY_SHARE * this.#tookMs);
-    return Math.min(pollMs, Math.max(0, this.#beganAtMs + gapMs - performance.now()));
+    if (this.#pace.isHurried) return;
+    this.#pace.isHurried = true;
+    if (this.#state !== 'resting' || this.#pace.isRetrying) return;
+    this.#kickIn(this.#pace.pauseMs(this.#link.crowding));
   }
 
   #kickIn(waitMs: number): void {
@@ -113,15 +115,15 @@ export class SchemaWatch implements SchemaClock {
 
   /** Somebody begins to use the database. */
   wake(): void {
-    if (!this.#isAsleep) return;
-    this.#isAsleep = false;
+    if (this.#state !== 'asleep') return;
+    this.#move('wake');
     this.kick();
   }
 
   /** For whoever comes first: resolves when the catalog is known, or could not be read, or after `patienceMs`. */
   whenKnown(patienceMs: number): Promise<void> {
-    const isOver = this.#isCompared && (this.#catalog !== undefined || this.hasTried);
-    if (isOver || !this.#isRunning || this.#retryMs > RETRY_MIN_MS) return Promise.resolve();
+    const isOver = this.#isCompared && (this.#known !== undefined || this.hasTried);
+    if (isOver || !this.#isRunning || this.#pace.isRetrying) return Promise.resolve();
     return new Promise((resolve) => {
       const settle = (): void => {
         clearTimeout(timer);
@@ -136,14 +138,15 @@ export class SchemaWatch implements SchemaClock {
 
   start(): void {
     if (this.#isRunning) return;
-    this.#isRunning = true;
     this.#link.start();
-    if (this.#isUsed()) this.kick();
+    this.#move('start');
+    // After a look that has not ended yet, that one decides whether to sleep.
+    if (this.#isUsed() || this.#state === 'looking') this.kick();
     else this.#sleep();
   }
 
   async stop(): Promise<void> {
-    this.#isRunning = false;
+    this.#move('stop');
     clearTimeout(this.#timer);
     this.#link.stop();
     for (const settle of [...this.#whenKnown]) settle();
@@ -157,7 +160,7 @@ export class SchemaWatch implements SchemaClock {
   }
 
   #sleep(): void {
-    this.#isAsleep = true;
+    this.#move('sleep');
     this.#isCompared = false;
     this.#link.leaveCrowd();
   }
@@ -165,43 +168,55 @@ export class SchemaWatch implements SchemaClock {
   /** The catalog is not what it was: nothing is known until it was read again, from the primary. */
   changed(): void {
     this.#changes++;
-    this.#last = this.last;
-    this.#catalog = undefined;
     this.kick();
   }
 
   /** There is something new to log in with: what failed before says nothing about the next try. */
   tryAgain(): void {
-    if (this.#catalog !== undefined && this.#retryMs === RETRY_MIN_MS) return;
-    this.#retryMs = RETRY_MIN_MS;
+    if (this.#known !== undefined && !this.#pace.isRetrying) return;
+    this.#pace.succeeded();
     this.kick();
   }
 
   /** Something happened (a node came up, a change): look now instead of at the next poll. */
   kick(): void {
     this.#isKicked = true;
-    if (!this.#isRunning || this.#isBusy || this.#isAsleep) return;
+    if (this.#state !== 'resting') return;
     clearTimeout(this.#timer);
-    this.#isBusy = true;
-    this.#work = this.#run().finally(() => {
-      this.#isBusy = false;
-      // By somebody who came when the last look was over already.
-      if (this.#isKicked) this.kick();
-    });
+    this.#move('look');
+    this.#work = this.#run();
   }
 
   async #run(): Promise<void> {
-    let waitMs: number | undefined;
-    // Whether there is somebody to ask or not: the next look is not at once.
-    this.#isHurried = false;
-    this.#beganAtMs = performance.now();
+    const retryMs = await this.#look();
+    if (this.catalog !== undefined || this.hasTried) for (const settle of [...this.#whenKnown]) settle();
+    if (this.#isRunning && !this.#isUsed()) {
+      await this.#link.hangUp();
+      // Unless somebody came meanwhile.
+      if (!this.#isUsed()) return this.#sleep();
+    }
+    if (this.#link.isAwaited) await this.#link.hangUp();
+    this.#move('rest');
+    if (this.#state !== 'resting') return;
+    this.#kickIn(retryMs ?? this.#pace.pauseMs(this.#link.crowding));
+    // By somebody who came when the look was over already.
+    if (this.#isKicked) this.kick();
+  }
+
+  /** Looks until there is nothing more to do now. Resolves with the time until the next try if that failed. */
+  async #look(): Promise<number | undefined> {
+    this.#pace.begin();
+    let source: CatalogSource | undefined;
     try {
-      do this.#isKicked = false;
-      while (this.#isRunning && ((await this.#step()) || this.#isKicked));
-      this.#retryMs = RETRY_MIN_MS;
+      do {
+        this.#isKicked = false;
+        source = this.#options.source();
+      } while (((await this.#step(source)) || this.#isKicked) && this.#isRunning);
+      this.#pace.succeeded();
       this.problem = undefined;
+      return undefined;
     } catch (error) {
-      this.hasTried ||= this.#isAskingPrimary;
+      this.hasTried ||= source?.isPrimary === true;
       // The retry is look enough: kicks must not make it come sooner and sooner.
       this.#isKicked = false;
       await this.#link.hangUp();
@@ -209,27 +224,15 @@ export class SchemaWatch implements SchemaClock {
       // That there is no log-in has a line already (announce.ts).
       this.problem = problem === NO_LOGIN ? undefined : problem;
       if (this.#isRunning && this.problem !== undefined) this.#options.onProblem(this.problem);
-      waitMs = this.#retryMs * this.#link.crowding;
-      this.#retryMs = Math.min(RETRY_MAX_MS, this.#retryMs * 2);
+      return this.#pace.failed() * this.#link.crowding;
     }
-    if (this.catalog !== undefined || this.hasTried) for (const settle of [...this.#whenKnown]) settle();
-    if (!this.#isRunning) return;
-    if (!this.#isUsed()) {
-      await this.#link.hangUp();
-      // Unless somebody came meanwhile.
-      if (!this.#isUsed()) return this.#sleep();
-    }
-    if (this.#link.isAwaited) await this.#link.hangUp();
-    this.#kickIn(waitMs ?? this.#pauseMs());
   }
 
   /** True if there is more to do at once. */
-  async #step(): Promise<boolean> {
-    const source = this.#options.source();
+  async #step(source: CatalogSource | undefined): Promise<boolean> {
     if (source === undefined) return false;
-    this.#isAskingPrimary = source.isPrimary;
-    if (this.#catalog !== undefined && source.isPrimary && !this.#isFromPrimary) this.changed();
-    if (this.#catalog !== undefined) return this.#lookForChanges(source);
+    if (this.#known?.isFromPrimary === false && source.isPrimary) this.changed();
+    if (this.#known !== undefined) return this.#lookForChanges(source);
     // A replica may not have replayed the change yet.
     if (!source.isPrimary && this.#changes > 0) return false;
     return this.#read(source);
@@ -246,9 +249,9 @@ export class SchemaWatch implements SchemaClock {
     const number = this.next++;
     const askedAtMs = performance.now();
     const fingerprint = await this.#options.fingerprint(connection.query);
-    this.#tookMs = performance.now() - askedAtMs;
+    this.#pace.tookMs = performance.now() - askedAtMs;
     if (changes !== this.#changes) return true;
-    if (fingerprint === this.#fingerprint) {
+    if (fingerprint === this.#known?.fingerprint) {
       this.#isCompared = true;
       if (source.isPrimary) this.#confirm(number);
       return false;
@@ -265,9 +268,7 @@ export class SchemaWatch implements SchemaClock {
     const fingerprint = await this.#options.fingerprint?.(connection.query);
     const catalog = await this.#options.readCatalog(connection.query);
     if (changes !== this.#changes) return true;
-    this.#fingerprint = fingerprint;
-    this.#isFromPrimary = source.isPrimary;
-    this.#catalog = catalog;
+    this.#last = { catalog, fingerprint, isFromPrimary: source.isPrimary, changes };
     this.#isCompared = true;
     this.hasTried ||= source.isPrimary;
     this.#options.onCatalog(catalog);

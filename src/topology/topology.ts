@@ -33,7 +33,6 @@ function catalogSource(snapshot: TopologySnapshot): CatalogSource | undefined {
 }
 
 class DatabaseTopology implements Topology {
-  readonly database: string;
   readonly ticker: ProbeTicker;
   readonly schema: SchemaWatch;
   readonly #options: TopologyOptions;
@@ -52,7 +51,6 @@ class DatabaseTopology implements Topology {
   constructor(options: TopologyOptions) {
     const { clock, database, databaseName, routing } = options;
     this.#options = options;
-    this.database = databaseName;
     this.#nodes = [database.primary, ...database.replicas];
     this.ticker = createTicker(() => this.#monitor.wake());
     this.#assessor = new Assessor({
@@ -136,6 +134,10 @@ class DatabaseTopology implements Topology {
     if (problem === this.#catalogProblem) return;
     this.#catalogProblem = problem;
     this.#options.log('warn', { event: 'catalog', database: this.database, problem }, problem);
+  }
+
+  get database(): string {
+    return this.#options.databaseName;
   }
 
   get isSettled(): boolean {

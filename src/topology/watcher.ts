@@ -21,24 +21,30 @@ export interface WatcherEvents {
 const RECONNECT_MIN_MS = 50;
 const RECONNECT_MAX_MS = 1000;
 
+/**
+ * One attempt to connect, and the connection that came of it. One that was given up is not listened to any more: it is not
+ * the watcher's own then.
+ */
+interface Attempt {
+  readonly abort: AbortController;
+  connection: ProbeConnection | undefined;
+  /** As last told: a connection may find out more about itself (server-connector.ts). */
+  identity: NodeIdentity | undefined;
+}
+
 export class Watcher {
   readonly #node: NodeConfig;
   readonly #connect: ConnectProbe;
   readonly #clock: Clock;
   readonly #events: WatcherEvents;
   #state: 'stopped' | 'connecting' | 'idle' | 'asking' | 'waiting to connect' = 'stopped';
-  #connection: ProbeConnection | undefined;
-  #abort: AbortController | undefined;
+  #attempt: Attempt | undefined;
   #timer: NodeJS.Timeout | undefined;
   #timerAtMs = 0;
   #sentAtMs = -Infinity;
   #openedAtMs = -Infinity;
   #isSuspect = false;
-  /** As last told: a connection may find out more about itself (server-connector.ts). */
-  #identity: NodeIdentity | undefined;
   #reconnectMs = 0;
-  /** Grows with each connection: what an old one still has to say is not listened to. */
-  #generation = 0;
   #closing: Promise<void> = Promise.resolve();
 
   constructor(node: NodeConfig, connect: ConnectProbe, clock: Clock, events: WatcherEvents) {
@@ -93,58 +99,54 @@ export class Watcher {
 
   #ring(): void {
     this.#timer = undefined;
-    if (this.#state === 'idle') void this.#ask(this.#connection!, this.#generation);
+    if (this.#state === 'idle') void this.#ask(this.#attempt!);
     else if (this.#state === 'waiting to connect') this.#open();
   }
 
   #open(): void {
     this.#state = 'connecting';
     this.#openedAtMs = this.#clock.nowMs();
-    const generation = ++this.#generation;
-    const isCurrent = (): boolean => generation === this.#generation;
-    const abort = new AbortController();
-    this.#abort = abort;
+    const attempt: Attempt = { abort: new AbortController(), connection: undefined, identity: undefined };
+    this.#attempt = attempt;
     const onLost = (failure: ProbeFailure): void => {
-      if (isCurrent()) this.#fail(failure);
+      if (attempt === this.#attempt) this.#fail(failure);
     };
-    this.#connect(this.#node, onLost, abort.signal).then(
+    this.#connect(this.#node, onLost, attempt.abort.signal).then(
       (connection) => {
-        if (!isCurrent()) {
-          this.#closing = Promise.all([this.#closing, connection.close()]).then(() => undefined);
-          return;
-        }
-        this.#connection = connection;
-        this.#identity = connection.identity;
+        if (attempt !== this.#attempt) return this.#close(connection);
+        attempt.connection = connection;
+        attempt.identity = connection.identity;
         this.#events.connected(connection.identity);
-        void this.#ask(connection, generation);
+        void this.#ask(attempt);
       },
       (error: unknown) => {
-        if (isCurrent()) this.#fail(asProbeFailure(error, 'cannot connect'));
+        if (attempt === this.#attempt) this.#fail(asProbeFailure(error, 'cannot connect'));
       },
     );
   }
 
-  async #ask(connection: ProbeConnection, generation: number): Promise<void> {
+  async #ask(attempt: Attempt): Promise<void> {
+    const connection = attempt.connection!;
     this.#state = 'asking';
     this.#sentAtMs = this.#clock.nowMs();
     const sentAtMs = this.#sentAtMs;
     this.#events.sending();
     try {
       const sample = await connection.probe();
-      if (generation !== this.#generation) return;
+      if (attempt !== this.#attempt) return;
       this.#state = 'idle';
       this.#reconnectMs = 0;
-      if (this.#identity !== connection.identity) {
-        this.#identity = connection.identity;
+      if (attempt.identity !== connection.identity) {
+        attempt.identity = connection.identity;
         this.#events.connected(connection.identity);
       }
       this.#events.sampled(sample, sentAtMs);
       // The listener may have stopped us, or hurried us already.
-      if (generation !== this.#generation) return;
+      if (attempt !== this.#attempt) return;
       this.#arm(sentAtMs + (this.#isSuspect ? 0 : this.#events.intervalMs()));
       this.#isSuspect = false;
     } catch (error) {
-      if (generation === this.#generation) this.#fail(asProbeFailure(error, 'probe failed'));
+      if (attempt === this.#attempt) this.#fail(asProbeFailure(error, 'probe failed'));
     }
   }
 
@@ -158,15 +160,15 @@ export class Watcher {
   }
 
   #drop(): void {
-    this.#generation++;
-    if (this.#connection === undefined) this.#abort?.abort();
-    this.#abort = undefined;
+    const attempt = this.#attempt;
+    this.#attempt = undefined;
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const connection = this.#connection;
-    this.#connection = undefined;
-    if (connection !== undefined) {
-      this.#closing = Promise.all([this.#closing, connection.close()]).then(() => undefined);
-    }
+    if (attempt?.connection !== undefined) this.#close(attempt.connection);
+    else attempt?.abort.abort();
+  }
+
+  #close(connection: ProbeConnection): void {
+    this.#closing = Promise.all([this.#closing, connection.close()]).then(() => undefined);
   }
 }

@@ -4,18 +4,10 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { WeirError } from '../../src/errors.ts';
 import { createListener } from '../../src/frontend/listener.ts';
 import { Request } from '../../src/protocol/codes.ts';
-import {
-  cancelRequest,
-  passwordMessage,
-  query,
-  sslRequest,
-  startupMessage,
-  strings,
-  terminate,
-} from '../../src/protocol/write.ts';
+import { cancelRequest, query, sslRequest, startupMessage, strings, terminate } from '../../src/protocol/write.ts';
 import type { AcceptorOptions } from '../../src/frontend/types.ts';
 import { until } from '../../integration/harness/until.ts';
-import { RawClient, doorOptions, gssEncRequest, newRecord, packet, startFixture } from './fixture.ts';
+import { RawClient, doorOptions, gssEncRequest, newRecord, packet, passwordMessage, startFixture } from './fixture.ts';
 import type { Fixture } from './fixture.ts';
 
 const opened: { fixture: Fixture; clients: RawClient[] }[] = [];

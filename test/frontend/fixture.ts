@@ -18,6 +18,7 @@ import {
   bindComplete,
   commandComplete,
   dataRow,
+  frame,
   noData,
   parameterStatus,
   parseComplete,
@@ -25,6 +26,9 @@ import {
   rowDescription,
   startupMessage,
 } from '../../src/protocol/write.ts';
+
+/** With whatever in it, also what is no password. */
+export const passwordMessage = (data: Buffer): Buffer => frame(Frontend.Password, data);
 
 export const noTls: TlsSide = { mode: 'disable', cert: undefined, key: undefined, ca: undefined };
 

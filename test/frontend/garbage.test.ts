@@ -12,15 +12,8 @@ import { until } from '../../integration/harness/until.ts';
 import { createAcceptor } from '../../src/frontend/client-acceptor.ts';
 import type { ClientAcceptor } from '../../src/frontend/client-acceptor.ts';
 import { Request } from '../../src/protocol/codes.ts';
-import {
-  cancelRequest,
-  passwordMessage,
-  query,
-  sslRequest,
-  startupMessage,
-  strings,
-} from '../../src/protocol/write.ts';
-import { RawClient, doorOptions, gssEncRequest, newRecord, packet, startFixture } from './fixture.ts';
+import { cancelRequest, query, sslRequest, startupMessage, strings } from '../../src/protocol/write.ts';
+import { RawClient, doorOptions, gssEncRequest, newRecord, packet, passwordMessage, startFixture } from './fixture.ts';
 
 const sasl = (text: string, mechanism = 'SCRAM-SHA-256'): Buffer => {
   const data = Buffer.from(text);

@@ -15,8 +15,8 @@ import { until } from '../../integration/harness/until.ts';
 import type { TlsMode, TlsSide } from '../../src/config/config.ts';
 import type { AcceptorOptions } from '../../src/frontend/types.ts';
 import { clientTls, serverTlsOptions } from '../../src/net/tls.ts';
-import { cancelRequest, passwordMessage, sslRequest, startupMessage, strings } from '../../src/protocol/write.ts';
-import { RawClient, gssEncRequest, noTls, startFixture } from './fixture.ts';
+import { cancelRequest, sslRequest, startupMessage, strings } from '../../src/protocol/write.ts';
+import { RawClient, gssEncRequest, noTls, passwordMessage, startFixture } from './fixture.ts';
 import type { Fixture } from './fixture.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'weir-tls-'));

@@ -26,3 +26,19 @@ test('one who waits takes the connection of one, not everybody’s; who is busy 
   expect(asked).toEqual([4, 3, 5]);
   expect(connections.hasWaiters).toBe(false);
 });
+
+test('who stops waiting gets nothing, and whoever waits behind does', async () => {
+  const connections = new CatalogConnections();
+  const { signal } = new AbortController();
+  const busy = Array.from({ length: 7 }, (): ConnectionHolder => ({ isWanted: () => false }));
+  for (const holder of busy.slice(0, 5)) expect(await connections.take(holder, signal)).toBe(true);
+  const stopping = new AbortController();
+  const gone = connections.take(busy[5]!, stopping.signal);
+  const next = connections.take(busy[6]!, signal);
+  expect(connections.hasWaiters).toBe(true);
+  stopping.abort();
+  expect(await gone).toBe(false);
+  connections.giveBack(busy[0]!);
+  expect(await next).toBe(true);
+  expect(connections.hasWaiters).toBe(false);
+});
