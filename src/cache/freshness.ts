@@ -3,7 +3,7 @@
  * database. Small, because every idle client has one, and bounded: what falls out is remembered by one number for all.
  * Owned by a session, moved by cache.ts and guard.ts only.
  */
-import type { TagState } from './tags.ts';
+import type { TagState } from './tag-state.ts';
 import type { SessionFreshness } from './types.ts';
 
 const maxTags = 16;

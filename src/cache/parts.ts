@@ -5,8 +5,9 @@
 import type { CacheSettings } from '../config/config.ts';
 import type { Log } from '../observability/types.ts';
 import type { FlightPlan } from './flights.ts';
-import type { MirrorOptions } from './mirror.ts';
-import type { TagSet, TagState } from './tags.ts';
+import type { SharedStampsOptions } from './shared-stamps.ts';
+import type { TagState } from './tag-state.ts';
+import type { TagSet } from './tags.ts';
 import type { Transport } from './transport.ts';
 import type { KeyParts } from './types.ts';
 
@@ -17,7 +18,7 @@ export interface CacheOptions {
   readonly now: () => number;
   /** Unique among all Weirs; random unless given. */
   readonly instanceId?: string;
-  /** See MirrorOptions. */
+  /** See SharedStampsOptions. */
   readonly peersDdl?: (prefix: string | undefined) => void;
 }
 
@@ -34,7 +35,7 @@ export interface CacheParts extends PeerRules {
   readonly maxTags: number;
 }
 
-export interface PeersOptions extends MirrorOptions {
+export interface PeersOptions extends SharedStampsOptions {
   readonly transport: Transport;
   readonly log: Log;
   readonly settings: CacheSettings;

@@ -22,7 +22,7 @@ import type {
   Transport,
   TransportEvents,
 } from './transport.ts';
-import { within } from './within.ts';
+import { waitAtMost } from './deadlines.ts';
 
 export interface RedisTransportOptions {
   /** redis:// or rediss:// (TLS), with user, password and database number as in the URL scheme's registration. */
@@ -46,7 +46,7 @@ const shas: Readonly<Record<ScriptName, string>> = {
   store: sha1(scripts.store),
 };
 
-/** Longest wait, when Weir stops, for the word to arrive that it leaves. */
+/** How long Weir waits, when it stops, for Redis to know that it leaves. */
 const leaveMs = 500;
 
 function sha1(text: string): string {
@@ -140,7 +140,7 @@ export class RedisTransport implements Transport {
 
   async stop(isLeaving: boolean): Promise<void> {
     this.pair.stopRetrying();
-    if (isLeaving) await within(this.run('leave', [membersKey], []), leaveMs).catch(() => undefined);
+    if (isLeaving) await waitAtMost(this.run('leave', [membersKey], []), leaveMs).catch(() => undefined);
     this.pair.end();
   }
 

@@ -74,7 +74,8 @@ export class SecondLevel {
     if (found === 'other' || found.answer.length > this.options.cache.settings.maxEntrySizeBytes || !(reply.ttlMs > 0))
       return undefined;
     const stamps = stampsOf(set);
-    if (stamps === undefined || !set.states.every((state, i) => state.remote === reply.stamps[i])) return undefined;
+    if (stamps === undefined || !set.states.every((state, i) => state.shared.value === reply.stamps[i]))
+      return undefined;
     const now = this.options.cache.now();
     const ageMs = Math.max(0, found.ttlMs - reply.ttlMs);
     const expiresAtMs = now + Math.min(reply.ttlMs, this.options.cache.settings.ttlMs - ageMs);

@@ -3,7 +3,7 @@
  * Called by cache.ts; what for is request/await-visible.ts.
  */
 import type { Tag } from '../binding/plan.ts';
-import type { TagState } from './tags.ts';
+import type { TagState } from './tag-state.ts';
 import type { UnderWay } from './types.ts';
 
 interface Write {
@@ -15,16 +15,14 @@ interface Write {
 export function writesUnderWay(tags: readonly Tag[], states: readonly TagState[], nowMs: number): UnderWay | undefined {
   let writes: Write[] | undefined;
   for (const state of states) {
-    if (state.own === undefined && !state.isClosed(nowMs)) continue;
-    for (const token of [...(state.own ?? []), ...(state.markers?.keys() ?? [])])
-      (writes ??= []).push({ state, token });
+    if (state.writes.own === undefined && !state.isClosed(nowMs)) continue;
+    for (const token of state.writes.tokens) (writes ??= []).push({ state, token });
   }
   return writes === undefined ? undefined : watch(tags, writes);
 }
 
 function watch(tags: readonly Tag[], writes: readonly Write[]): UnderWay {
-  const isOver = (): boolean =>
-    writes.every(({ state, token }) => state.own?.has(token) !== true && state.markers?.has(token) !== true);
+  const isOver = (): boolean => writes.every(({ state, token }) => !state.writes.has(token));
   return {
     tags,
     isOver,
@@ -36,9 +34,9 @@ function watch(tags: readonly Tag[], writes: readonly Write[]): UnderWay {
         queueMicrotask(then);
       };
       const stop = (): void => {
-        for (const { state } of writes) state.watchers?.delete(watcher);
+        for (const { state } of writes) state.writes.watchers?.delete(watcher);
       };
-      for (const { state } of writes) (state.watchers ??= new Set()).add(watcher);
+      for (const { state } of writes) (state.writes.watchers ??= new Set()).add(watcher);
       return stop;
     },
   };
