@@ -121,8 +121,8 @@ export class Reception {
     const { directory, clients, services } = this.parts;
     const database = directory.find(client.database);
     if (database === undefined) throw new WeirError('no_such_database', { database: client.database });
-    database.clients++;
-    client.socket.once('close', () => void database.clients--);
+    database.usage.clients++;
+    client.socket.once('close', () => void database.usage.clients--);
     // A name that the server does not know is not asked for its catalog.
     const first = database.isProven ? undefined : await database.welcome.receive(client.user, client.parameters);
     await database.use();
