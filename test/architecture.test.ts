@@ -12,7 +12,8 @@ import { describe, expect, test } from 'vitest';
 /** What each room may import besides itself, errors.ts and util/. */
 const rooms: Readonly<Record<string, readonly string[]>> = {
   util: [],
-  config: [],
+  balancing: [],
+  config: ['balancing'],
   protocol: [],
   sql: [],
   catalog: [],
@@ -21,7 +22,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   auth: ['protocol'],
   cache: ['protocol', 'sql'],
   binding: ['sql', 'catalog'],
-  routing: ['topology'],
+  routing: ['topology', 'balancing'],
   frontend: ['net', 'protocol', 'auth'],
   backend: ['net', 'protocol', 'auth'],
   pool: ['backend'],
@@ -52,7 +53,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Rooms that decide and never act: no socket, file, process or timer. */
-const pureRooms = ['protocol', 'sql', 'catalog', 'binding', 'routing', 'sizing'];
+const pureRooms = ['protocol', 'sql', 'catalog', 'binding', 'balancing', 'routing', 'sizing'];
 const pureBuiltins = ['node:buffer', 'node:crypto', 'node:util'];
 
 const MAX_LINES = 300;
