@@ -55,7 +55,7 @@ export function reachRelation(relation: CatalogRelation, context: BindContext, r
   if (reach.relations.has(relation.oid)) return;
   reach.relations.set(relation.oid, relation);
   const name = `${relation.schema}.${relation.name}`;
-  reach.showsNames ||= relation.isSystem && relation.name === 'pg_prepared_statements';
+  reach.asks.preparedNames ||= relation.isSystem && relation.name === 'pg_prepared_statements';
   const kindProblem = problemOfKind(relation);
   if (kindProblem !== undefined) reach.refuse(`reads ${kindProblem} ${name}`, isReplicatedCatalog(relation));
   if (relation.treeProblem !== undefined) reach.refuse(`reads ${name}, which ${relation.treeProblem}`);
@@ -142,7 +142,7 @@ function reachCall(call: FunctionCall, isCall: boolean, context: BindContext, re
   }
   for (const candidate of found) {
     reachFunction(candidate, context, reach, call.firstConstant, '', true);
-    if (candidate.asksSettings.length > 0) reach.asksSettings = [...reach.asksSettings, ...candidate.asksSettings];
+    if (candidate.asksSettings.length > 0) reach.asks.settings = [...reach.asks.settings, ...candidate.asksSettings];
   }
 }
 
@@ -167,8 +167,8 @@ export function reachFunction(
   reach.isSuspect ||= judgement.isSuspect;
   reach.mayDefine ||= judgement.mayDefine;
   reach.leavesState ||= judgement.leavesState;
-  reach.asksSequences ||= found.asksSequences;
-  reach.showsNames ||= showsNames(found);
+  reach.asks.sequences ||= found.asksSequences;
+  reach.asks.preparedNames ||= showsNames(found);
   follow(found, followContextOf(context, reach, prefix, isCalledByText));
 }
 

@@ -4,6 +4,19 @@
  */
 import type { CatalogRelation } from '../catalog/types.ts';
 
+/** What a statement asks of its session, so that it may need the server that answered the statements before. */
+export class SessionQuestions {
+  /** currval() or lastval(). */
+  sequences = false;
+  /** The names of prepared statements. */
+  preparedNames = false;
+  /**
+   * Custom settings that the functions called by the text read. Not those that policies read: that happens too often for
+   * the session to look for a server without the setting each time (session/concerns/custom-settings.ts).
+   */
+  settings: readonly string[] = [];
+}
+
 export class Reach {
   /** By OID: relations that it reads, with those below views. A materialized view is not expanded. */
   readonly relations = new Map<number, CatalogRelation>();
@@ -17,13 +30,7 @@ export class Reach {
   isSuspect = false;
   mayDefine = false;
   leavesState = false;
-  asksSequences = false;
-  showsNames = false;
-  /**
-   * Custom settings that the functions called by the text read. Not those that policies read: that happens too often for
-   * the session to look for a server without the setting each time (session/concerns/custom-settings.ts).
-   */
-  asksSettings: readonly string[] = [];
+  readonly asks = new SessionQuestions();
   /** Functions that follow.ts has read, with the flags of the caller. */
   readonly followed = new Set<string>();
 

@@ -197,9 +197,9 @@ export function bindStatement(facts: StatementFacts, context: BindContext): Boun
     cacheWhy,
     reads: why === undefined && reach.relations.size > 0 ? readTags(reach, context) : [],
     effects,
-    functionsAskSequences: reach.asksSequences,
-    showsNames: (planned ?? reach).showsNames || readsNames(facts),
-    asksSettings: reach.asksSettings,
+    functionsAskSequences: reach.asks.sequences,
+    showsNames: (planned ?? reach).asks.preparedNames || readsNames(facts),
+    asksSettings: reach.asks.settings,
   };
 }
 
