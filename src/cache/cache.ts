@@ -18,31 +18,21 @@ import { Invalidation } from './invalidation.ts';
 import { fullKey, hashKey } from './key.ts';
 import { allRules, type CacheOptions, type CacheParts, type PeersOptions } from './parts.ts';
 import { Peers } from './peers.ts';
-import { RedisTransport } from './redis.ts';
 import { off, closed, outOfStep, noLease, alone } from './request.ts';
 import type { Request } from './request.ts';
 import { SecondLevel } from './second-level.ts';
 import { isCurrent, isSameSet, stampsOf, Store, type Entry } from './store.ts';
 import { TagTable, type TagSet } from './tags.ts';
 import { writesUnderWay } from './under-way.ts';
+import { makeTransport } from './transports.ts';
 import type { Backend, CacheStats, KeyParts, Lookup, ResultCache } from './types.ts';
 import type { SessionFreshness, TickSource, UnderWay, WhenGone, WriteGuard } from './types.ts';
 
 const maxTags = 50_000;
 
 export function createCache(options: CacheOptions, parts: Partial<CacheParts> = {}): ResultCache {
-  const { settings } = options;
   const instanceId = options.instanceId ?? randomBytes(16).toString('hex');
-  const transport =
-    parts.transport ??
-    (settings.redis === undefined
-      ? undefined
-      : new RedisTransport({
-          url: settings.redis,
-          instanceId,
-          maxEntryBytes: settings.maxEntrySizeBytes,
-          log: options.log,
-        }));
+  const transport = parts.transport ?? makeTransport(options, instanceId);
   return new Cache(options, instanceId, {
     fullKey,
     hashKey,

@@ -5,6 +5,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Log } from '../observability/types.ts';
 import type { Tag } from '../binding/plan.ts';
+import type { CacheOptions } from './parts.ts';
 import { addressOf } from './redis-link.ts';
 import type { Argument } from './redis-link.ts';
 import { RedisPair, unknownRun } from './redis-pair.ts';
@@ -156,3 +157,9 @@ export class RedisTransport implements Transport {
 
 const entryKey = (entryName: string): string => `${space}:e:${entryName}`;
 const tagKeys = (tags: readonly Tag[]): string[] => tags.map((tag) => tagPrefix + tag);
+
+/** @returns undefined without cache.redis */
+export function redisTransport({ settings, log }: CacheOptions, instanceId: string): Transport | undefined {
+  if (settings.redis === undefined) return undefined;
+  return new RedisTransport({ url: settings.redis, instanceId, maxEntryBytes: settings.maxEntrySizeBytes, log });
+}
