@@ -1,6 +1,6 @@
 /**
- * What happens to a client between the listener and its session: counted, welcomed, seated; console users go to the
- * console. Also answers the listener's questions about who may come in.
+ * Turns a client that has logged in into a session, or into a user of the admin console. Also tells the listener who may log in,
+ * to which database, and how many at once.
  */
 import type { AuthOptions } from '../auth/authenticator.ts';
 import type { Config } from '../config/config.ts';
