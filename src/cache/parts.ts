@@ -41,12 +41,12 @@ export interface PeersOptions extends SharedStampsOptions {
   readonly settings: CacheSettings;
   /** Everything learned is void: empty level 1. */
   forget(): void;
-  /** So many writes of others more, or less, are of unknown outcome. */
+  /** The number of writes of unknown outcome changes by `change`. */
   undecided(change: 1 | -1): void;
   readonly rules: PeerRules;
 }
 
-/** Rules taken out by tests that prove them necessary. */
+/** For tests that take a rule out, to prove that it is needed. All false in production. */
 export interface PeerRules {
   readonly ignoresGaps: boolean;
   readonly keepsTrust: boolean;

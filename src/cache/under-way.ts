@@ -1,6 +1,6 @@
 /**
- * Remembers which writes were under way at one moment, and notices when all of those are over, whatever has begun since.
- * Called by cache.ts; what for is request/await-visible.ts.
+ * Remembers the writes that are under way at one moment, and reports when all of them are over; later writes do not count.
+ * Called by cache.ts, for request/await-visible.ts.
  */
 import type { Tag } from '../binding/plan.ts';
 import type { TagState } from './tag-state.ts';
@@ -30,7 +30,7 @@ function watch(tags: readonly Tag[], writes: readonly Write[]): UnderWay {
       const watcher = (): void => {
         if (!isOver()) return;
         stop();
-        // Whoever ends a write has more to do before others act on it.
+        // The code that ends a write is still running: it must be done before others act on that.
         queueMicrotask(then);
       };
       const stop = (): void => {
