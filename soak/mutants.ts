@@ -140,7 +140,7 @@ export const mutants: readonly Mutant[] = [
         from: 'return isSameSet(plan.set.states, set.states) && isCurrent(plan.set.states, plan.stamps);',
         to: 'return true;',
       },
-      { file: 'cache/landing.js', from: 'if (!this.options.parts.isCurrent(set.states, stamps))', to: 'if (false)' },
+      { file: 'cache/fills.js', from: 'if (!this.options.parts.isCurrent(set.states, stamps))', to: 'if (false)' },
       {
         file: 'cache/cache.js',
         from: 'if (entry === undefined || !this.mayShow(entry,',
@@ -156,7 +156,7 @@ export const mutants: readonly Mutant[] = [
     ...leased,
     rule: 5,
     name: 'what was learned outlives the connection to Redis',
-    changes: [{ file: 'cache/in-step.js', from: 'if (this.options.rules.keepsTrust)', to: 'if (true)' }],
+    changes: [{ file: 'cache/redis-sync.js', from: 'if (this.options.rules.keepsTrust)', to: 'if (true)' }],
     faults: ['cut-redis'],
   },
   {
@@ -165,7 +165,7 @@ export const mutants: readonly Mutant[] = [
     name: 'answers live for ever',
     changes: [
       { file: 'cache/cache.js', from: 'now - entry.filledAtMs < ttlMs &&', to: 'true &&' },
-      { file: 'cache/landing.js', from: 'Math.min(plan.ttlMs, ', to: 'Math.min(Infinity, ' },
+      { file: 'cache/fills.js', from: 'Math.min(plan.ttlMs, ', to: 'Math.min(Infinity, ' },
     ],
   },
   {
@@ -301,7 +301,7 @@ export const mutants: readonly Mutant[] = [
     ...leased,
     rule: 14,
     name: 'a lease is taken although a Weir is missing',
-    changes: [{ file: 'cache/in-step.js', from: 'if (reply.isGranted || ignoresMissing)', to: 'if (true)' }],
+    changes: [{ file: 'cache/redis-sync.js', from: 'if (reply.isGranted || ignoresMissing)', to: 'if (true)' }],
     ...asked,
     faults: ['cut-redis'],
   },
@@ -309,14 +309,14 @@ export const mutants: readonly Mutant[] = [
     ...leased,
     rule: 14,
     name: 'a lease counts from when it is granted',
-    changes: [{ file: 'cache/in-step.js', from: 'granted(reply, sentAtMs)', to: 'granted(reply, this.options.now())' }],
+    changes: [{ file: 'cache/redis-sync.js', from: 'granted(reply, sentAtMs)', to: 'granted(reply, this.options.now())' }],
     faults: ['late-answers'],
   },
   {
     ...leased,
     rule: 15,
     name: 'a lease counts before the messages have arrived',
-    changes: [{ file: 'cache/in-step.js', from: 'arrived(ignoresUnheard ? Infinity', to: 'arrived(true ? Infinity' }],
+    changes: [{ file: 'cache/redis-sync.js', from: 'arrived(ignoresUnheard ? Infinity', to: 'arrived(true ? Infinity' }],
     faults: ['mute-redis'],
   },
   {

@@ -62,7 +62,7 @@ export async function createApp(config: Config, deps: AppDeps): Promise<App> {
     drain: () => lifecycle.drain(),
     stop: () => lifecycle.stop(),
     reload: (next, users) => reload.reload(next, users),
-    listenAddress: () => parts.listener.address(),
+    listenAddress: () => parts.entrance.listener.address(),
     httpAddress: () => lifecycle.httpAddress(),
     stuck: () => parts.watchdog.counts,
     ended: lifecycle.ended,

@@ -12,7 +12,8 @@ import { describe, expect, test } from 'vitest';
 /** What each room may import besides itself, errors.ts and util/. */
 const rooms: Readonly<Record<string, readonly string[]>> = {
   util: [],
-  config: [],
+  balancing: [],
+  config: ['balancing'],
   protocol: [],
   sql: [],
   catalog: [],
@@ -21,7 +22,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   auth: ['protocol'],
   cache: ['protocol', 'sql'],
   binding: ['sql', 'catalog'],
-  routing: ['topology'],
+  routing: ['topology', 'balancing'],
   frontend: ['net', 'protocol', 'auth'],
   backend: ['net', 'protocol', 'auth'],
   pool: ['backend'],
@@ -53,12 +54,14 @@ const doors: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Rooms that decide and never act: no socket, file, process or timer. */
-const pureRooms = ['protocol', 'sql', 'catalog', 'binding', 'routing', 'sizing'];
+const pureRooms = ['protocol', 'sql', 'catalog', 'binding', 'balancing', 'routing', 'sizing'];
 const pureBuiltins = ['node:buffer', 'node:crypto', 'node:util'];
 
 const MAX_LINES = 300;
 const MAX_FUNCTION_LINES = 50;
 const MAX_HEADER_LINES = 6;
+const MAX_FIELDS = 15;
+const MAX_BOOLEANS = 4;
 
 const src = fileURLToPath(new URL('../src', import.meta.url));
 const harness = fileURLToPath(new URL('../integration/harness', import.meta.url));
@@ -138,6 +141,32 @@ function functionsOf({ path, text }: Source): Func[] {
         ? 'constructor'
         : (named?.getText(file) ?? 'a function without a name');
       found.push({ name, lines: lineAt(node.end) - lineAt(node.getStart(file)) + 1 });
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(file);
+  return found;
+}
+
+interface Class {
+  readonly name: string;
+  readonly fields: number;
+  readonly booleans: number;
+}
+
+/** Every class, with the number of its fields and of those that are booleans by their type or by their first value. */
+function classesOf({ path, text }: Source): Class[] {
+  const file = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true);
+  const isBoolean = ({ type, initializer }: ts.PropertyDeclaration): boolean =>
+    type === undefined
+      ? initializer?.kind === ts.SyntaxKind.TrueKeyword || initializer?.kind === ts.SyntaxKind.FalseKeyword
+      : type.kind === ts.SyntaxKind.BooleanKeyword;
+  const found: Class[] = [];
+  const visit = (node: ts.Node): void => {
+    if (ts.isClassLike(node)) {
+      const fields = node.members.filter((member) => ts.isPropertyDeclaration(member));
+      const name = node.name?.text ?? 'a class without a name';
+      found.push({ name, fields: fields.length, booleans: fields.filter(isBoolean).length });
     }
     ts.forEachChild(node, visit);
   };
@@ -280,6 +309,27 @@ test('functions of every form are measured', () => {
   ].join('\n');
   const seen = functionsOf({ path: 'x.ts', room: '', text, imports: [] }).map(({ name, lines }) => `${name} ${lines}`);
   expect(seen).toEqual(['a 3', 'b 3', 'a function without a name 1', 'constructor 1', 'd 3', '#e 1', 'g 3']);
+});
+
+test('fields and booleans of every class are counted', () => {
+  const text = [
+    "class A {\n  a = true;\n  #b = false;\n  readonly c: boolean;\n  d: boolean | undefined;\n  e = '';\n  get f() {\n    return 1;\n  }\n}",
+    'const b = class {};',
+  ].join('\n');
+  const seen = classesOf({ path: 'x.ts', room: '', text, imports: [] });
+  expect(seen).toEqual([
+    { name: 'A', fields: 5, booleans: 3 },
+    { name: 'a class without a name', fields: 0, booleans: 0 },
+  ]);
+});
+
+test(`classes have at most ${MAX_FIELDS} fields and ${MAX_BOOLEANS} booleans, but for a list that only gets shorter`, () => {
+  const large = sources.flatMap((source) =>
+    classesOf(source)
+      .filter(({ fields, booleans }) => fields > MAX_FIELDS || booleans > MAX_BOOLEANS)
+      .map(({ name }) => `${source.path} ${name}`),
+  );
+  expect(large).toEqual([]);
 });
 
 describe.each([

@@ -1,40 +1,94 @@
 /**
- * The topology of one database, put together from what the app has: whom its monitor logs in as, where its words go, what
- * becomes of a catalog. Called by database.ts, anew after each change of the nodes.
+ * The topology that a database uses at present, which is replaced when its nodes change. Says whom its monitor logs in as,
+ * where its log lines go, and who gets a new catalog. Made and replaced by database.ts.
  */
 import type { DatabaseConfig } from '../config/config.ts';
 import { catalogFingerprint } from '../catalog/fingerprint.ts';
 import type { Catalog } from '../catalog/types.ts';
 import { readCatalog } from '../catalog/read-catalog.ts';
 import { createTopology } from '../topology/topology.ts';
-import type { Topology } from '../topology/types.ts';
+import type { Topology, TopologySnapshot } from '../topology/types.ts';
 import { systemClock } from '../util/clock.ts';
 import { BorrowedLogins } from './borrowed-logins.ts';
+import { forgetAll } from './forget-answers.ts';
 import type { Shared } from './shared.ts';
 import type { ServerLogins } from './server-logins.ts';
 import { topologyLog } from './topology-log.ts';
 
 export interface DatabaseTopologyParts {
   readonly name: string;
-  readonly config: DatabaseConfig;
+  config(): DatabaseConfig;
   readonly shared: Shared;
   readonly logins: ServerLogins;
   isUsed(): boolean;
   onCatalog(catalog: Catalog): void;
   onCatalogConfirmed(): void;
+  onChange(snapshot: TopologySnapshot): void;
 }
 
-export interface DatabaseTopology {
+interface Made {
   readonly topology: Topology;
-  /** Of these nodes: log-ins are not carried over to others. */
+  /** Log-ins to these nodes; they are not used for other nodes. */
   readonly borrowed: BorrowedLogins;
+}
+
+export class CurrentTopology {
+  /** Prefix of the cache tags, as the last catalog said; undefined: no catalog was read yet. */
+  tagPrefix: string | undefined;
+  private readonly parts: DatabaseTopologyParts;
+  private made: Made;
+  private unsubscribe: () => void = () => undefined;
+
+  constructor(parts: DatabaseTopologyParts) {
+    this.parts = parts;
+    this.made = this.make();
+  }
+
+  get topology(): Topology {
+    return this.made.topology;
+  }
+
+  get borrowed(): BorrowedLogins {
+    return this.made.borrowed;
+  }
+
+  start(): void {
+    this.unsubscribe = this.topology.onChange((snapshot) => this.parts.onChange(snapshot));
+    this.topology.start();
+  }
+
+  /** Other nodes. Resolves when the topology before has stopped. */
+  async replace(): Promise<void> {
+    const { topology } = this;
+    this.made = this.make();
+    this.start();
+    await topology.stop();
+  }
+
+  private make(): Made {
+    const { parts } = this;
+    return makeTopology({
+      ...parts,
+      onCatalog: (catalog) => {
+        forgetAll(parts.shared.services.cache, this.tagPrefix);
+        this.tagPrefix = catalog.tagPrefix;
+        parts.onCatalog(catalog);
+      },
+    });
+  }
+
+  /** From now on `onChange` is not called. */
+  leave(): void {
+    this.unsubscribe();
+  }
 }
 
 const serversOf = ({ primary, replicas }: DatabaseConfig): string =>
   [primary, ...replicas].map(({ name, host, port }) => `${name}=${host}:${port}`).join(' ');
 
-export function makeTopology(parts: DatabaseTopologyParts): DatabaseTopology {
-  const { name, config, shared, logins } = parts;
+function makeTopology(parts: DatabaseTopologyParts): Made {
+  const { name, shared, logins } = parts;
+  const config = parts.config();
   const { auth, routing, tls } = shared.config();
   const { user } = auth;
   const borrowed = new BorrowedLogins({

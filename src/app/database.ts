@@ -1,60 +1,51 @@
 /**
- * One database as clients name it, at work: its topology, its pools, those who wait for a node. Satisfies what a
- * session asks for (session/context.ts). Made by directory.ts; everything it holds is stopped with it.
+ * One database, by the name that clients use: its topology, its pools, the sessions that wait for a node. Implements what a
+ * session needs of a database (session/context.ts). Made by directory.ts; stopping it stops all that it holds.
  */
 import type { ServerConnection } from '../backend/server.ts';
 import type { DatabaseConfig, NodeConfig, PoolSettings } from '../config/config.ts';
 import { isOtherSize, type KeptBounds } from '../pool/bounds.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { ClientSession } from '../request/client.ts';
-import type { Database, Parked, PinnedBehindDdl } from '../session/context.ts';
+import type { Database, Parked } from '../session/context.ts';
 import { newDatabaseStats } from '../request/count.ts';
+import { SharedBySessions } from '../session/shared-by-sessions.ts';
 import { WelcomeDesk } from '../session/welcome.ts';
-import type { NodeState, Topology, TopologySnapshot } from '../topology/types.ts';
-import type { BorrowedLogins } from './borrowed-logins.ts';
+import type { NodeState, Topology } from '../topology/types.ts';
 import { Cancels } from './cancels.ts';
 import { DatabasePools } from './database-pools.ts';
-import { makeTopology } from './database-topology.ts';
-import { forgetAll, forgetAnswers } from './forget-answers.ts';
+import { CurrentTopology } from './database-topology.ts';
+import { forgetAnswers } from './forget-answers.ts';
 import { ServerLogins } from './server-logins.ts';
 import { DefaultsKeeper } from './session-defaults.ts';
 import type { Shared } from './shared.ts';
+import { Usage } from './usage.ts';
 import { WaitingForNode } from './waiting-for-node.ts';
-
-/** After its last client left: until then it is asked for its catalog. */
-const catalogKeptMs = 10_000;
 
 export class DatabaseRuntime implements Database {
   readonly name: string;
   readonly stats;
-  readonly turn = { value: 0 };
-  hasAskedSequences = false;
+  readonly common = new SharedBySessions();
   readonly welcome: WelcomeDesk;
-  private readonly defaults: DefaultsKeeper;
-  readonly pinnedBehindDdl = new Set<PinnedBehindDdl>();
+  readonly usage: Usage;
+  /** DISABLE on the admin console: no new clients. */
   isDisabled = false;
-  /** Clients that are logged in to it. */
-  clients = 0;
-  idleSinceMs: number;
-  private usedAtMs = -Infinity;
   readonly logins: ServerLogins;
   private readonly shared: Shared;
   private config: DatabaseConfig;
-  private current: Topology;
-  private borrowed!: BorrowedLogins;
-  private unsubscribe: () => void;
+  private readonly current: CurrentTopology;
+  private readonly defaults: DefaultsKeeper;
   private readonly ofNodes: DatabasePools;
   private readonly waiting = new WaitingForNode();
   private readonly cancels: Cancels;
-  private prefix: string | undefined;
 
   constructor(name: string, config: DatabaseConfig, shared: Shared) {
     this.name = name;
     this.config = config;
     this.shared = shared;
     this.stats = newDatabaseStats(name);
-    this.idleSinceMs = shared.services.nowMs();
-    this.logins = new ServerLogins({ name, shared, config: () => this.config, topology: () => this.current });
+    this.usage = new Usage(shared.services.nowMs());
+    this.logins = new ServerLogins({ name, shared, config: () => this.config, topology: () => this.topology });
     this.welcome = new WelcomeDesk(this, shared.services);
     this.defaults = new DefaultsKeeper({
       pools: () => this.pools(),
@@ -62,7 +53,7 @@ export class DatabaseRuntime implements Database {
       serverUser: (user) => this.serverUser(user),
       onChange: () => {
         this.welcome.forget();
-        forgetAnswers(shared.services.cache, this.prefix);
+        forgetAnswers(shared.services.cache, this.current.tagPrefix);
       },
     });
     this.ofNodes = new DatabasePools({
@@ -70,17 +61,16 @@ export class DatabaseRuntime implements Database {
       shared,
       config: () => this.config,
       logins: this.logins,
-      borrowed: () => this.borrowed,
+      borrowed: () => this.current.borrowed,
       defaults: this.defaults,
     });
     this.cancels = new Cancels(this.logins);
     this.current = this.makeTopology();
-    this.unsubscribe = this.current.onChange((snapshot) => this.changed(snapshot));
     this.current.start();
   }
 
   get topology(): Topology {
-    return this.current;
+    return this.current.topology;
   }
 
   get configuration(): DatabaseConfig {
@@ -101,10 +91,10 @@ export class DatabaseRuntime implements Database {
     return this.ofNodes.bounds;
   }
 
-  /** Somebody is about to: resolves when its catalog is known, or will not be soon. */
+  /** A client is about to log in. Resolves when the catalog is known, or cannot be known soon. */
   use(): Promise<void> {
-    this.usedAtMs = this.shared.services.nowMs();
-    return this.current.use();
+    this.usage.begin(this.shared.services.nowMs());
+    return this.topology.use();
   }
 
   settings(): PoolSettings {
@@ -112,28 +102,24 @@ export class DatabaseRuntime implements Database {
   }
 
   tagPrefix(): string | undefined {
-    return this.current.catalog()?.tagPrefix ?? this.prefix;
+    return this.topology.catalog()?.tagPrefix ?? this.current.tagPrefix;
   }
 
-  private makeTopology(): Topology {
+  private makeTopology(): CurrentTopology {
     const { shared } = this;
-    const made = makeTopology({
+    return new CurrentTopology({
       name: this.name,
-      config: this.config,
+      config: () => this.config,
       shared,
       logins: this.logins,
-      isUsed: () => this.clients > 0 || shared.services.nowMs() - this.usedAtMs < catalogKeptMs,
-      onCatalog: ({ tagPrefix, sessionDefaults }) => {
-        forgetAll(shared.services.cache, this.prefix);
-        this.prefix = tagPrefix;
-        this.defaults.read(sessionDefaults);
+      isUsed: () => this.usage.isRecent(shared.services.nowMs()),
+      onCatalog: ({ sessionDefaults }) => this.defaults.read(sessionDefaults),
+      onChange: (snapshot) => {
+        this.ofNodes.follow(snapshot);
+        this.waiting.retryAll();
       },
-      onCatalogConfirmed: () => {
-        for (const pinned of [...this.pinnedBehindDdl]) pinned.catalogConfirmed();
-      },
+      onCatalogConfirmed: () => this.common.catalogConfirmed(),
     });
-    this.borrowed = made.borrowed;
-    return made.topology;
   }
 
   private *sessions(): Iterable<ClientSession> {
@@ -185,18 +171,13 @@ export class DatabaseRuntime implements Database {
     this.waiting.roomLeft(this.topology.snapshot().primary?.load);
   }
 
-  private changed(snapshot: TopologySnapshot): void {
-    this.ofNodes.follow(snapshot);
-    this.waiting.retryAll();
-  }
-
   /** About ten times a second. */
   sweep(nowMs: number): void {
-    this.ofNodes.refreshRoom(this.current.snapshot());
+    this.ofNodes.refreshRoom(this.topology.snapshot());
     this.roomLeft();
     this.waiting.sweep(nowMs);
     for (const pool of this.pools()) pool.sweep();
-    if (this.clients > 0) this.idleSinceMs = this.usedAtMs = nowMs;
+    this.usage.sweep(nowMs);
   }
 
   /* ---- operators ---- */
@@ -221,25 +202,21 @@ export class DatabaseRuntime implements Database {
     const hadNodes = JSON.stringify([this.config.primary, this.config.replicas]);
     if (isOtherSize(this.config.pool, config.pool)) this.bounds.forget();
     this.config = config;
-    this.ofNodes.reconfigure(this.current.snapshot());
+    this.ofNodes.reconfigure(this.topology.snapshot());
     if (!isTopologyStale && hadNodes === JSON.stringify([config.primary, config.replicas])) {
       // Passwords of clients may be other ones.
-      return this.current.loginsChanged();
+      return this.topology.loginsChanged();
     }
-    const old = this.current;
-    this.unsubscribe();
+    this.current.leave();
     this.ofNodes.replace();
     this.welcome.forget();
-    this.current = this.makeTopology();
-    this.unsubscribe = this.current.onChange((snapshot) => this.changed(snapshot));
-    this.current.start();
-    await old.stop();
+    await this.current.replace();
   }
 
   async stop(): Promise<void> {
-    this.unsubscribe();
+    this.current.leave();
     for (const pool of this.pools()) pool.close();
     // Statements whose clients were cut off must not go on.
-    await Promise.allSettled([...this.cancels.underWay, this.current.stop()]);
+    await Promise.allSettled([...this.cancels.underWay, this.topology.stop()]);
   }
 }

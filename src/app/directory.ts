@@ -75,7 +75,7 @@ export class Directory {
     let surplus = unproven.length - mostUnproven + 1;
     for (const [name, database] of unproven) {
       if (surplus <= 0) return;
-      if (database.clients > 0) continue;
+      if (database.usage.clients > 0) continue;
       surplus--;
       void this.remove(name, database);
     }
@@ -162,7 +162,7 @@ export class Directory {
     for (const [name, database] of this.databases) {
       database.sweep(nowMs);
       const keptMs = database.isProven ? forgetAfterMs : forgetUnprovenAfterMs;
-      if (databases.has(name) || database.clients > 0 || nowMs - database.idleSinceMs < keptMs) continue;
+      if (databases.has(name) || database.usage.clients > 0 || nowMs - database.usage.idleSinceMs < keptMs) continue;
       void this.remove(name, database);
     }
   }

@@ -1,17 +1,17 @@
 /**
- * What the cache forgets when the catalog of a database is another. Called by database.ts.
+ * Makes cached answers void when the catalog of a database has changed. Called by database.ts and database-topology.ts.
  */
 import type { ResultCache } from '../cache/types.ts';
 
 /**
- * The catalog has been read once more: what was written under the one before may have touched more than that said, by a
- * trigger made around Weir. So all of it counts as written now, in the cache and for replicas.
+ * A new catalog was read. Under the one before, a write may have changed more tables than Weir knew of, for example by a trigger
+ * that was created without Weir. So every table counts as written now, for the cache and for replicas.
  */
 export function forgetAll(cache: ResultCache, prefix: string | undefined): void {
   if (prefix !== undefined) void cache.invalidate([`${prefix}all`, `${prefix}cat`], 'catalog');
 }
 
-/** New sessions begin with other settings: answers are told apart by what sessions have SET, and these have not SET anything. */
+/** New sessions begin with other settings. The key of an answer has only what sessions have SET, so it does not show the difference. */
 export function forgetAnswers(cache: ResultCache, prefix: string | undefined): void {
   if (prefix !== undefined) void cache.invalidate([`${prefix}cat`], 'catalog');
 }

@@ -47,18 +47,18 @@ export class Lifecycle {
     await parts.cache.start();
     parts.directory.open(current.config);
     this.sweeper.start();
-    parts.console.start();
+    parts.entrance.console.start();
     parts.resizing.start();
     try {
-      await parts.listener.listen();
+      await parts.entrance.listener.listen();
       if (current.config.http !== undefined) await this.startHttp(current.config.http);
     } catch (error) {
       await this.stop();
       throw error;
     }
     this.state = 'serving';
-    const { host, port } = parts.listener.address();
-    const socketPath = parts.listener.socketPath();
+    const { host, port } = parts.entrance.listener.address();
+    const socketPath = parts.entrance.listener.socketPath();
     const where = socketPath === undefined ? `${host}:${port}` : `${host}:${port} and ${socketPath}`;
     this.logs.log('info', 'listening', `weir ${this.version} listens on ${where}`);
   }
@@ -91,9 +91,9 @@ export class Lifecycle {
   async drain(waitsForClients = false): Promise<void> {
     if (this.state !== 'serving') return this.stop();
     this.state = 'draining';
-    const { reception, clients, directory } = this.parts;
+    const { entrance, clients, directory } = this.parts;
     const { log } = this.logs;
-    reception.isDraining = true;
+    entrance.reception.isDraining = true;
     log('info', 'draining', 'no new clients; statements in flight end first', { clients: clients.count });
     const { nowMs } = systemClock;
     const sinceMs = nowMs();
@@ -128,12 +128,12 @@ export class Lifecycle {
   private async stopAll(): Promise<void> {
     this.state = 'stopped';
     const { parts } = this;
-    parts.reception.isDraining = true;
+    parts.entrance.reception.isDraining = true;
     this.sweeper.stop();
-    parts.console.stop();
+    parts.entrance.console.stop();
     parts.resizing.stop();
     const stops = new Stops();
-    await stops.stop('log-ins', parts.listener.close());
+    await stops.stop('log-ins', parts.entrance.listener.close());
     for (const session of parts.clients.all()) session.terminate(new WeirError('shutting_down'));
     this.closeConsoles();
     parts.authQuery.stop();

@@ -1,8 +1,8 @@
 /**
- * What one app is put together from: each room's main object, knowing the others that it needs. Made by app.ts. Starts
- * and stops nothing: that is lifecycle.ts; what operators ask for on the console is passed on to `requests`.
+ * The objects of one app: makes the main object of each room and gives it the others that it needs. Made by app.ts. Starts and
+ * stops nothing: that is lifecycle.ts. Console commands such as RELOAD and SHUTDOWN are passed on to `requests`.
  */
-import { createKeyDeriver } from '../auth/keys.ts';
+import { createKeyDeriver, type KeyDeriver } from '../auth/keys.ts';
 import { createBinder } from '../binding/binder.ts';
 import { createCache } from '../cache/cache.ts';
 import type { ResultCache } from '../cache/types.ts';
@@ -39,6 +39,19 @@ export interface PartsOptions {
   readonly requests: Pick<ActionParts, 'reload' | 'apply' | 'shutdown'>;
 }
 
+/** Whatever knows passwords and keys. */
+interface Secrets {
+  readonly credentials: Credentials;
+  readonly keys: KeyDeriver;
+}
+
+/** The way that a client takes from its connection to its session. */
+interface Entrance {
+  readonly listener: Listener;
+  readonly reception: Reception;
+  readonly console: Console;
+}
+
 export class Parts {
   readonly cache: ResultCache;
   readonly clients = new Clients();
@@ -47,14 +60,11 @@ export class Parts {
   readonly watchdog: Watchdog;
   readonly sources: ConsoleSources;
   readonly metrics: Metrics;
-  readonly console: Console;
-  readonly reception: Reception;
-  readonly listener: Listener;
+  readonly entrance: Entrance;
   readonly resizing: ResizeLoop;
   private readonly options: PartsOptions;
   private readonly services: Services;
-  private readonly credentials: Credentials;
-  private readonly keys = createKeyDeriver();
+  private readonly secrets: Secrets;
   private lastServerId = 0;
 
   constructor(options: PartsOptions) {
@@ -67,7 +77,7 @@ export class Parts {
       peersDdl: (prefix) => this.directory.peersDdl(prefix),
     });
     this.services = this.makeServices();
-    this.credentials = new Credentials(current.users);
+    this.secrets = { credentials: new Credentials(current.users), keys: createKeyDeriver() };
     this.directory = this.makeDirectory();
     this.authQuery = this.makeAuthQuery();
     this.watchdog = new Watchdog({
@@ -77,13 +87,11 @@ export class Parts {
     });
     this.sources = this.makeSources();
     this.metrics = createMetrics(this.sources);
-    this.console = this.makeConsole();
-    this.reception = this.makeReception();
-    this.listener = createListener(this.reception.listenerOptions());
+    this.entrance = this.makeEntrance();
     this.resizing = this.makeResizing();
   }
 
-  /** A bug that nobody knows of yet. */
+  /** Logs and counts an error that no code expects: a bug. */
   readonly noteUnexpected = (error: unknown): void => {
     this.metrics.unexpectedError();
     const bug = error instanceof Error ? error : new Error(String(error));
@@ -117,8 +125,7 @@ export class Parts {
       config: () => current.config,
       services: this.services,
       users: current.users,
-      credentials: this.credentials,
-      keys: this.keys,
+      ...this.secrets,
       nextServerId: () => this.nextServerId(),
       onResize: (stats) => this.logResize(stats),
       onEjection: (_node, reason) => this.metrics.nodeEjected(reason),
@@ -131,7 +138,7 @@ export class Parts {
     return new AuthQuery({
       config: () => current.config,
       users: current.users,
-      keys: this.keys,
+      keys: this.secrets.keys,
       primaryOf: (database, signal) => this.directory.primaryOf(database, signal),
       log: limitRepeats(logs.log, systemClock.nowMs),
     });
@@ -162,21 +169,23 @@ export class Parts {
     return createConsole({ sources: this.sources, roleOf, nowMs: systemClock.nowMs, log: logs.log });
   }
 
-  private makeReception(): Reception {
+  private makeEntrance(): Entrance {
     const { current, logs } = this.options;
-    return new Reception({
+    const console = this.makeConsole();
+    const reception = new Reception({
       config: () => current.config,
       directory: this.directory,
       clients: this.clients,
       services: this.services,
-      console: this.console,
+      console,
       log: logs.log,
       users: current.users,
-      credentials: this.credentials,
+      credentials: this.secrets.credentials,
       authQuery: this.authQuery,
       nextServerId: () => this.nextServerId(),
       metrics: this.metrics,
     });
+    return { console, reception, listener: createListener(reception.listenerOptions()) };
   }
 
   private makeResizing(): ResizeLoop {

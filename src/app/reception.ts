@@ -1,6 +1,6 @@
 /**
- * What happens to a client between the listener and its session: counted, welcomed, seated; console users go to the
- * console. Also answers the listener's questions about who may come in.
+ * Turns a client that has logged in into a session, or into a user of the admin console. Also tells the listener who may log in,
+ * to which database, and how many at once.
  */
 import type { AuthOptions } from '../auth/authenticator.ts';
 import type { Config } from '../config/config.ts';
@@ -121,8 +121,8 @@ export class Reception {
     const { directory, clients, services } = this.parts;
     const database = directory.find(client.database);
     if (database === undefined) throw new WeirError('no_such_database', { database: client.database });
-    database.clients++;
-    client.socket.once('close', () => void database.clients--);
+    database.usage.clients++;
+    client.socket.once('close', () => void database.usage.clients--);
     // A name that the server does not know is not asked for its catalog.
     const first = database.isProven ? undefined : await database.welcome.receive(client.user, client.parameters);
     await database.use();

@@ -31,7 +31,7 @@ export class Reload {
     const { current, parts } = this;
     try {
       if (next.tls.server.mode !== 'disable') serverTlsOptions(next.tls.server, 'localhost');
-      parts.listener.reload(next.tls.client, parts.reception.authOptions(next));
+      parts.entrance.listener.reload(next.tls.client, parts.entrance.reception.authOptions(next));
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       throw new WeirError('console_refused', { what: `nothing was changed: ${why}` });

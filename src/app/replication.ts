@@ -45,8 +45,8 @@ export async function openReplication(
 ): Promise<void> {
   const { socket } = client;
   const database = findDatabase(client.database, kind, parts.directory);
-  database.clients++;
-  socket.once('close', () => void database.clients--);
+  database.usage.clients++;
+  socket.once('close', () => void database.usage.clients--);
   const { preferences, parameters } = readParameters(client.parameters);
   const node = await findNode(database, preferences, parts.services);
   if (socket.destroyed) return;

@@ -1,26 +1,26 @@
 /**
- * ALTER ROLE and ALTER DATABASE ... SET count for sessions that begin afterwards. Behind Weir: servers that logged in
- * before are given up, and who was there before takes along what it began with. Called by database.ts.
+ * ALTER ROLE ... SET and ALTER DATABASE ... SET count for sessions that begin afterwards. So pools replace the servers that
+ * logged in before, and sessions that began before keep the settings they began with. Called by database.ts.
  */
 import type { Pool } from '../pool/pool.ts';
 import type { ClientSession } from '../request/client.ts';
 import { isSameFor, keptDefaults } from '../catalog/defaults.ts';
 import type { SessionDefaults } from '../catalog/types.ts';
 
-/** Longest that new clients wait for the catalog after such a statement. */
-const patienceMs = 3_000;
+/** How long new clients wait, at most, for the catalog after such a statement. */
+const maxWaitMs = 3_000;
 
 export interface DefaultsParts {
   pools(): Iterable<Pool>;
   sessions(): Iterable<ClientSession>;
   /** Whom a client's servers are logged in as. */
   serverUser(user: string): string;
-  /** What servers report, and answers in the cache, may not be what they were. */
+  /** What servers report at log-in, and the answers in the cache, may be out of date. */
   onChange(): void;
 }
 
 export class DefaultsKeeper {
-  /** As the catalog last said. */
+  /** As in the last catalog. */
   current: SessionDefaults | undefined;
   private readonly parts: DefaultsParts;
   private known: Promise<void> | undefined;
@@ -30,11 +30,11 @@ export class DefaultsKeeper {
     this.parts = parts;
   }
 
-  /** They may have changed: the catalog is going to be read. */
+  /** The defaults may have changed. The catalog will be read again. */
   suspect(): void {
     if (this.known !== undefined) return;
     this.known = new Promise((resolve) => {
-      const timer = setTimeout(() => this.settle(), patienceMs);
+      const timer = setTimeout(() => this.settle(), maxWaitMs);
       timer.unref();
       this.settle = (): void => {
         clearTimeout(timer);

@@ -90,10 +90,10 @@ function addCall({ found, constant }: Called, caller: Caller, context: FollowCon
   const judgement = judgeFunction(found, isDeclaredReadOnly, constant);
   if (!caller.isImmutable && !judgement.isKeyed)
     reach.refuseCache(`${context.prefix}calls ${found.schema}.${found.name}()`);
-  reach.asksSequences ||= found.asksSequences;
-  reach.showsNames ||= showsNames(found);
+  reach.asks.sequences ||= found.asksSequences;
+  reach.asks.preparedNames ||= showsNames(found);
   if (context.isCalledByText && found.asksSettings.length > 0)
-    reach.asksSettings = [...reach.asksSettings, ...found.asksSettings];
+    reach.asks.settings = [...reach.asks.settings, ...found.asksSettings];
   if (!caller.isDeclaredReadOnly) {
     if (judgement.refusal !== undefined) reach.refuse(context.prefix + judgement.refusal);
     if (judgement.writes) reach.writesAll ??= context.prefix + (judgement.refusal ?? '');

@@ -50,7 +50,7 @@ function reachName(name: RelationName, context: BindContext, reach: Reach): void
   const found = context.catalog.findRelations(name.schema, name.name, context.path);
   if (found.length === 0) {
     reach.refuse(`reads unknown relation ${displayName(name)}`);
-    reach.hasUnknownName = true;
+    reach.missName();
   }
   for (const relation of found) reachRelation(relation, context, reach);
 }
@@ -60,7 +60,7 @@ export function reachRelation(relation: CatalogRelation, context: BindContext, r
   if (reach.relations.has(relation.oid)) return;
   reach.relations.set(relation.oid, relation);
   const name = `${relation.schema}.${relation.name}`;
-  reach.showsNames ||= relation.isSystem && relation.name === 'pg_prepared_statements';
+  reach.asks.preparedNames ||= relation.isSystem && relation.name === 'pg_prepared_statements';
   const kindProblem = problemOfKind(relation);
   if (kindProblem !== undefined) reach.refuse(`reads ${kindProblem} ${name}`, isReplicatedCatalog(relation));
   if (relation.treeProblem !== undefined) reach.refuse(`reads ${name}, which ${relation.treeProblem}`);
@@ -100,7 +100,8 @@ export function reachOids(oids: readonly number[], context: BindContext, reach: 
     if (found !== undefined) reachAll([found], context, reach, prefix);
     else {
       reach.refuse(`${prefix}calls unknown function ${oid}`);
-      reach.isSuspect = reach.hasUnknownName = true;
+      reach.isSuspect = true;
+      reach.missName();
     }
   }
 }
@@ -143,11 +144,12 @@ function reachCall(call: FunctionCall, isCall: boolean, context: BindContext, re
     const what = `calls unknown function ${displayName(call)}() with ${call.args} arguments`;
     reach.refuse(what);
     reach.writesAll ??= what;
-    reach.isSuspect = reach.hasUnknownFunction = true;
+    reach.isSuspect = true;
+    reach.missing = 'a function';
   }
   for (const candidate of found) {
     reachFunction(candidate, context, reach, call.firstConstant, '', true);
-    if (candidate.asksSettings.length > 0) reach.asksSettings = [...reach.asksSettings, ...candidate.asksSettings];
+    if (candidate.asksSettings.length > 0) reach.asks.settings = [...reach.asks.settings, ...candidate.asksSettings];
   }
 }
 
@@ -172,8 +174,8 @@ export function reachFunction(
   reach.isSuspect ||= judgement.isSuspect;
   reach.mayDefine ||= judgement.mayDefine;
   reach.leavesState ||= judgement.leavesState;
-  reach.asksSequences ||= found.asksSequences;
-  reach.showsNames ||= showsNames(found);
+  reach.asks.sequences ||= found.asksSequences;
+  reach.asks.preparedNames ||= showsNames(found);
   follow(found, followContextOf(context, reach, prefix, isCalledByText));
 }
 
@@ -203,7 +205,7 @@ function reachOperators(operators: readonly string[], context: BindContext, reac
       reach.refuse(what);
       reach.writesAll ??= what;
       reach.isSuspect = true;
-      reach.hasUnknownName ||= volatility === undefined;
+      if (volatility === undefined) reach.missName();
     }
     const own = catalog.userOperatorVolatility(name);
     if (own !== undefined && own !== 'immutable') reach.refuseCache(`uses ${own} operator ${name}`);
@@ -216,7 +218,7 @@ function reachCasts(casts: readonly string[], context: BindContext, reach: Reach
     const volatility = context.catalog.castVolatility(name, context.path);
     if (volatility === undefined) {
       reach.refuse(`casts to unknown type ${name}`);
-      reach.hasUnknownName = true;
+      reach.missName();
     }
     if (volatility === 'volatile') {
       reach.refuse(`casts to ${name}, which is volatile`);

@@ -4,6 +4,19 @@
  */
 import type { CatalogRelation } from '../catalog/types.ts';
 
+/** What a statement asks of its session, so that it may need the server that answered the statements before. */
+export class SessionQuestions {
+  /** currval() or lastval(). */
+  sequences = false;
+  /** The names of prepared statements. */
+  preparedNames = false;
+  /**
+   * Custom settings that the functions called by the text read. Not those that policies read: that happens too often for
+   * the session to look for a server without the setting each time (session/concerns/custom-settings.ts).
+   */
+  settings: readonly string[] = [];
+}
+
 export class Reach {
   /** By OID: relations that it reads, with those below views. A materialized view is not expanded. */
   readonly relations = new Map<number, CatalogRelation>();
@@ -15,18 +28,11 @@ export class Reach {
   /** Why it may write any table; undefined: it does not. */
   writesAll: string | undefined;
   isSuspect = false;
-  /** It calls a function, or uses a relation or operator, that the catalog does not have. */
-  hasUnknownFunction = false;
-  hasUnknownName = false;
+  /** What the catalog does not have of what it uses. A function counts for more than another name (relation, operator, type). */
+  missing: 'nothing' | 'a name' | 'a function' = 'nothing';
   mayDefine = false;
   leavesState = false;
-  asksSequences = false;
-  showsNames = false;
-  /**
-   * Custom settings that the functions called by the text read. Not those that policies read: that happens too often for
-   * the session to look for a server without the setting each time (session/concerns/custom-settings.ts).
-   */
-  asksSettings: readonly string[] = [];
+  readonly asks = new SessionQuestions();
   /** Functions that follow.ts has read, with the flags of the caller. */
   readonly followed = new Set<string>();
 
@@ -38,5 +44,9 @@ export class Reach {
   }
   refuseCache(reason: string): void {
     this.notCacheable ??= reason;
+  }
+
+  missName(): void {
+    if (this.missing === 'nothing') this.missing = 'a name';
   }
 }

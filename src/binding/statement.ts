@@ -196,18 +196,18 @@ export function bindStatement(facts: StatementFacts, context: BindContext): Boun
     cacheWhy,
     reads: why === undefined && reach.relations.size > 0 ? readTags(reach, context) : [],
     effects,
-    functionsAskSequences: reach.asksSequences,
-    showsNames: (planned ?? reach).showsNames || readsNames(facts),
-    asksSettings: reach.asksSettings,
+    functionsAskSequences: reach.asks.sequences,
+    showsNames: (planned ?? reach).asks.preparedNames || readsNames(facts),
+    asksSettings: reach.asks.settings,
   };
 }
 
 /** What the functions that it runs do to the session, or may do for all that is known. */
 function pinsOfReach(reach: Reach, { isBehindDdl }: BindContext): PinReason[] {
-  const { leavesState, hasUnknownFunction, hasUnknownName } = reach;
+  const { leavesState, missing } = reach;
   const pins: PinReason[] = leavesState ? [IN_FUNCTION] : [];
   // A relation that the catalog does not have is a temporary one, unless there was DDL since.
-  if (hasUnknownFunction || (isBehindDdl && hasUnknownName)) pins.push(NOT_READ_YET);
+  if (missing === 'a function' || (isBehindDdl && missing === 'a name')) pins.push(NOT_READ_YET);
   return pins;
 }
 

@@ -63,7 +63,7 @@ function writeName(
   const found = context.catalog.findRelations(name.schema, name.name, context.path);
   if (found.length === 0) {
     closure.addAll(`writes unknown relation ${displayName(name)}`);
-    reach.hasUnknownName = true;
+    reach.missName();
   }
   for (const relation of found) {
     if (facts.kind === 'refresh') reachRule(relation, context, reach);
@@ -116,10 +116,10 @@ function writeRelation(
 }
 
 function fireTriggers(relation: CatalogRelation, context: BindContext, reach: Reach, closure: WriteClosure): void {
-  reach.asksSequences ||= relation.asksSequences;
+  reach.asks.sequences ||= relation.asksSequences;
   for (const oid of relation.triggerFunctions) {
     const found = context.catalog.functionByOid(oid);
-    reach.asksSequences ||= found?.asksSequences === true;
+    reach.asks.sequences ||= found?.asksSequences === true;
     if (found !== undefined && (found.isHarmless || isDeclaredReadOnly(found, context.readOnlyFunctions))) continue;
     // A column default such as uuid_generate_v4().
     if (found !== undefined && isPureContrib(found)) continue;

@@ -1,77 +1,80 @@
 /**
- * Our writes that are under way: the word that their tags are closed goes to Redis before they are sent, and again before it
- * lapses. What cannot be announced is held until nobody can have a lease any more. Made by membership.ts.
+ * Announces our writes to the other Weirs: before a write is sent to PostgreSQL, Redis is told that its tags are closed, and
+ * again before that marker lapses. If Redis cannot be told, the write waits until no other Weir can have a lease. Made by
+ * membership.ts.
  */
 import type { Log } from '../observability/types.ts';
 import type { Tag } from '../binding/plan.ts';
+import { waitAtMost } from './deadlines.ts';
 import type { Lease } from './lease.ts';
 import { markerMs } from './transport.ts';
-import { within } from './within.ts';
 
-interface OpenGuard {
-  readonly names: readonly Tag[];
+/** A write between close and outcome. */
+interface OpenWrite {
+  readonly tags: readonly Tag[];
   readonly note: string;
   sentAtMs: number;
-  /** Redis has confirmed it, on this connection or one before. */
-  isKnown: boolean;
+  /** Redis has confirmed the announcement, on this connection or an earlier one. */
+  isAnnounced: boolean;
 }
 
 export interface AnnouncementRules {
   readonly lease: Lease;
   readonly log: Log;
   now(): number;
-  /** Sends the word; resolves to whether Redis has confirmed it, never rejects. */
-  send(names: readonly Tag[], token: string, note: string): Promise<boolean>;
-  /** Number of the connection in use, 0 = none. */
-  link(): number;
-  /** Redis is too slow on that connection. */
-  tooSlow(link: number): void;
+  /** Tells Redis; resolves to whether Redis has confirmed it, never rejects. */
+  send(tags: readonly Tag[], token: string, note: string): Promise<boolean>;
+  /** Number of the connection to Redis in use, 0 = none. */
+  connection(): number;
+  /** Redis did not confirm in time on that connection. */
+  tooSlow(connection: number): void;
   /** A write goes on without having been announced. */
   unannounced(): void;
-  /** Rule taken out by tests: nobody's lease is waited for. */
+  /** For tests that take this rule out: the write does not wait for the leases of the others. */
   readonly ignoresLeases: boolean;
 }
 
-/** How long a write waits for Redis to know of it; then Redis counts as lost. */
+/** How long a write waits for Redis to confirm. After that, Redis counts as lost. */
 export const announceDeadlineMs = 1_000;
-/** How often a write that is held looks whether it may go on. */
-const lookMs = 20;
+/** How often a write that is held checks whether it may go on. */
+const checkMs = 20;
 
 export class Announcements {
   private readonly rules: AnnouncementRules;
-  private readonly open = new Map<string, OpenGuard>();
-  /** Of this loss of Redis it was said in the log that writes wait. */
-  private saidOfLink = -1;
+  private readonly open = new Map<string, OpenWrite>();
   readonly figures = { writesHeld: 0, writesUnannounced: 0 };
-  private links = 0;
+  /** How often Redis was lost. */
+  private losses = 0;
+  /** The loss for which the log already says that writes wait. */
+  private loggedLoss = -1;
 
   constructor(rules: AnnouncementRules) {
     this.rules = rules;
   }
 
-  /** Resolves when the write may be sent. `note` is for the others, should we be killed. */
-  async announce(token: string, names: readonly Tag[], note: string): Promise<void> {
-    const guard = { names, note, sentAtMs: this.rules.now(), isKnown: false };
-    this.open.set(token, guard);
-    const link = this.rules.link();
-    if (link !== 0) {
-      await within(this.send(token, guard), announceDeadlineMs);
-      if (guard.isKnown) return;
-      this.rules.tooSlow(link);
+  /** Resolves when the write may be sent. `note` tells other Weirs where it runs, in case this Weir is killed. */
+  async announce(token: string, tags: readonly Tag[], note: string): Promise<void> {
+    const write = { tags, note, sentAtMs: this.rules.now(), isAnnounced: false };
+    this.open.set(token, write);
+    const connection = this.rules.connection();
+    if (connection !== 0) {
+      await waitAtMost(this.send(token, write), announceDeadlineMs);
+      if (write.isAnnounced) return;
+      this.rules.tooSlow(connection);
     }
-    await this.untilNobodyServes(token, guard);
+    await this.holdUntilNoLease(token, write);
   }
 
   ended(token: string): void {
     this.open.delete(token);
   }
 
-  /** Again those whose markers have lapsed by a third; `all` after a loss, by which they may be gone. */
+  /** Announces again what was announced a third of a marker's life ago; after a loss of Redis (`all`) every open write. */
   renew(all: boolean): void {
     const now = this.rules.now();
-    if (all) this.links++;
-    for (const [token, guard] of this.open)
-      if (all || now - guard.sentAtMs >= markerMs / 3) void this.send(token, guard);
+    if (all) this.losses++;
+    for (const [token, write] of this.open)
+      if (all || now - write.sentAtMs >= markerMs / 3) void this.send(token, write);
   }
 
   get size(): number {
@@ -82,30 +85,30 @@ export class Announcements {
     return [...this.open.keys()];
   }
 
-  private async send(token: string, guard: OpenGuard): Promise<void> {
-    guard.sentAtMs = this.rules.now();
-    if (await this.rules.send(guard.names, token, guard.note)) guard.isKnown = true;
+  private async send(token: string, write: OpenWrite): Promise<void> {
+    write.sentAtMs = this.rules.now();
+    if (await this.rules.send(write.tags, token, write.note)) write.isAnnounced = true;
   }
 
-  private async untilNobodyServes(token: string, guard: OpenGuard): Promise<void> {
+  private async holdUntilNoLease(token: string, write: OpenWrite): Promise<void> {
     const { rules } = this;
     let isHeld = false;
-    while (!guard.isKnown && this.open.get(token) === guard) {
+    while (!write.isAnnounced && this.open.get(token) === write) {
       const leftMs = rules.ignoresLeases ? 0 : rules.lease.othersEndMs - rules.now();
       if (!(leftMs > 0)) {
         this.figures.writesUnannounced++;
         return rules.unannounced();
       }
-      if (!isHeld) this.hold(leftMs);
+      if (!isHeld) this.noteHeld(leftMs);
       isHeld = true;
-      await new Promise((resolve) => setTimeout(resolve, Math.min(leftMs, lookMs)));
+      await new Promise((resolve) => setTimeout(resolve, Math.min(leftMs, checkMs)));
     }
   }
 
-  private hold(leftMs: number): void {
+  private noteHeld(leftMs: number): void {
     this.figures.writesHeld++;
-    if (this.saidOfLink === this.links) return;
-    this.saidOfLink = this.links;
+    if (this.loggedLoss === this.losses) return;
+    this.loggedLoss = this.losses;
     const text = `writes wait ${Math.ceil(leftMs)} ms until no other Weir can show cached answers, then go on unannounced`;
     this.rules.log('warn', 'cache_redis', text);
   }

@@ -1,5 +1,5 @@
 /**
- * What a cache counts, and its figures for SHOW CACHE and the metrics. Written by cache.ts and landing.ts.
+ * What a cache counts, and its figures for SHOW CACHE and the metrics. Written by cache.ts and fills.ts.
  */
 import type { Peers } from './peers.ts';
 import type { SecondLevel } from './second-level.ts';
@@ -12,7 +12,7 @@ export class Counts {
   hits = 0;
   hitsSecondLevel = 0;
   misses = 0;
-  /** Writes of others of which the outcome is not known. */
+  /** Writes of unknown outcome. */
   undecided = 0;
   stores = 0;
   readonly invalidations = { local: 0, peer: 0, operator: 0, catalog: 0, gap: 0 };

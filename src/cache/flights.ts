@@ -1,7 +1,7 @@
 /**
- * Single flight (rule 4): who is asking a database for which answer, and who waits for it. A flight is identified by
- * the key *and* the stamps its taker-off read: nobody joins one that took off before a write.
- * Decides nothing about storing: landing.ts does, through `land`.
+ * Single flight (rule 4): while one session asks a database for an answer, others that need the same answer wait for it. A
+ * flight is one such query. It is found by its key *and* by the stamps from before it was sent, so that nobody waits for an
+ * answer from before a write. Whether the answer is stored is decided in fills.ts.
  */
 import { isCurrent, isSameSet } from './store.ts';
 import type { Entry } from './store.ts';
@@ -24,19 +24,20 @@ export interface FlightPlan {
 }
 
 export interface FlightRules {
-  /** Stores the answer if that is still sound. */
-  land(plan: FlightPlan, parts: readonly Buffer[], bytes: number, isFromPrimary: boolean): Entry | undefined;
+  /** @returns undefined if the answer may not be stored */
+  store(plan: FlightPlan, parts: readonly Buffer[], isFromPrimary: boolean): Entry | undefined;
   now(): number;
-  /** Whether a request with these tags may join; overridden by tests that prove the rule necessary. */
+  /** mayJoinByStamps, unless a test takes that rule out. */
   mayJoin(plan: FlightPlan, set: TagSet): boolean;
 }
 
-/** Never longer than this, whatever the usual length. */
+/** Bounds of the time that a session waits for another's flight. */
 const longestWaitMs = 5_000;
 const shortestWaitMs = 250;
-/** A flight whose session forgot it must not stay for ever. */
+/** Bounds what is kept of flights that no session ever ends. */
 const maxFlights = 20_000;
 
+/** Whether a session that needs these tags may wait for the flight. */
 export function mayJoinByStamps(plan: FlightPlan, set: TagSet): boolean {
   return isSameSet(plan.set.states, set.states) && isCurrent(plan.set.states, plan.stamps);
 }
@@ -56,7 +57,7 @@ class OneFlight implements Flight {
   needLsn(): number | undefined {
     let need: number | undefined = 0;
     const ticks = this.plan.ticks;
-    // All of them, whatever the first says: to ask is also what makes the ticker send its next probe.
+    // Ask for every tag, also if one LSN is not known: the question makes the ticker send its next probe.
     for (const state of this.plan.set.states) {
       const tick = state.lastWriteIn(ticks);
       if (tick === 0) continue;
@@ -67,10 +68,10 @@ class OneFlight implements Flight {
     return need;
   }
 
-  store(parts: readonly Buffer[], bytes: number, isFromPrimary = false): void {
+  store(parts: readonly Buffer[], _bytes: number, isFromPrimary = false): void {
     if (this.isOver) return;
     this.owner.finish(this);
-    this.release(this.owner.rules.land(this.plan, parts, bytes, isFromPrimary));
+    this.release(this.owner.rules.store(this.plan, parts, isFromPrimary));
   }
 
   abandon(): void {
@@ -108,7 +109,7 @@ export class Flights {
     this.rules = rules;
   }
 
-  takeOff(plan: FlightPlan): Flight {
+  begin(plan: FlightPlan): Flight {
     const flight = new OneFlight(plan, this);
     this.byKey.delete(plan.key);
     if (this.byKey.size >= maxFlights) {
@@ -128,7 +129,7 @@ export class Flights {
     return this.rules.now() - flight.plan.startedAtMs < this.waitMs() ? flight.plan : undefined;
   }
 
-  /** Waits for the flight that `find` found, in the same turn. */
+  /** Waits for the flight that `find` has found, to be called in the same turn of the event loop. */
   join(plan: FlightPlan): Promise<Entry | undefined> {
     return new Promise((resolve) => {
       const flight = this.byKey.get(plan.key);
@@ -144,7 +145,7 @@ export class Flights {
     this.usualMs += (tookMs - this.usualMs) * 0.1;
   }
 
-  /** Everybody who waits goes on alone. */
+  /** Every waiting session goes on by itself. */
   abandonAll(): void {
     for (const flight of [...this.byKey.values()]) flight.abandon();
   }

@@ -1,9 +1,9 @@
 /**
- * What one session must not go behind (rule 12 and its own writes): for each tag the order of its last read from a
- * database. Small, because every idle client has one, and bounded: what falls out is remembered by one number for all.
- * Owned by a session, moved by cache.ts and guard.ts only.
+ * How old an answer may be for one session (rule 12, and its own writes): for each tag, the order of its last read from a
+ * database. Small and bounded, because every idle client has one: all tags beyond the bound share one number. Owned by a
+ * session, changed by cache.ts and guard.ts only.
  */
-import type { TagState } from './tags.ts';
+import type { TagState } from './tag-state.ts';
 import type { SessionFreshness } from './types.ts';
 
 const maxTags = 16;
@@ -38,7 +38,7 @@ export class Freshness implements SessionFreshness {
       return;
     }
     if (states.length >= maxTags) {
-      // The one read longest ago goes: with the scalar it may only be refused more often, never less.
+      // The tag that was read longest ago is dropped. The number it shares then can only refuse more answers, never fewer.
       let oldest = 0;
       for (let i = 1; i < floors.length; i++) if (floors[i]! < floors[oldest]!) oldest = i;
       this.floorOfRest = Math.max(this.floorOfRest, floors[oldest]!);

@@ -1,14 +1,15 @@
 /**
- * One write between close and outcome (rule 2). Closing is synchronous in this process, so no reader here can slip
- * between COMMIT and bump; peers are told at the same time, and the write is sent when `announced` says that they were.
- * Made by cache.ts; the session that owns it calls exactly one of the outcomes, later calls do nothing.
+ * One write, from before it is sent to PostgreSQL until its outcome is known (rule 2): its tags are closed for that time, so
+ * no answer that carries them is shown or stored. The tags are closed here at once; the write is sent when `announced` says that
+ * the other Weirs can know. Made by cache.ts; the session that writes calls one of the outcomes, later calls do nothing.
  */
 import type { Tag } from '../binding/plan.ts';
 import type { Tick } from '../topology/types.ts';
 import type { Freshness } from './freshness.ts';
-import { noteOf } from './inheritance.ts';
+import { noteOf } from './orphaned-writes.ts';
 import type { Peers } from './peers.ts';
-import type { TagState, TagTable } from './tags.ts';
+import type { TagState } from './tag-state.ts';
+import type { TagTable } from './tags.ts';
 import type { Backend, TickSource, WriteGuard } from './types.ts';
 
 export interface GuardRules {
@@ -17,7 +18,7 @@ export interface GuardRules {
   /** ttl mode: answers live out their time, only the catalog's and users' tags are invalidated by statements. */
   readonly isByTime: boolean;
   bumped(state: TagState): void;
-  /** So many writes more, or less, are of unknown outcome. */
+  /** The number of writes of unknown outcome changes by `change`. */
   undecided(change: number): void;
 }
 
@@ -25,7 +26,7 @@ export interface GuardRules {
 export const maxTagsPerWrite = 64;
 
 /** The tags that a write closes. `all` (or too many to name): everything in the database of `prefix`. */
-export function statesWritten(table: TagTable, tags: readonly Tag[], all: boolean, prefix: string): TagState[] {
+function statesWritten(table: TagTable, tags: readonly Tag[], all: boolean, prefix: string): TagState[] {
   const everything = all || tags.length > maxTagsPerWrite ? table.state(`${prefix}all`) : undefined;
   const states = new Set<TagState>();
   if (everything !== undefined) states.add(everything);
@@ -37,12 +38,37 @@ export function statesWritten(table: TagTable, tags: readonly Tag[], all: boolea
   return [...states];
 }
 
-export class Guard implements WriteGuard {
+/** Makes the guards of this process; each has a token that no other Weir uses. */
+export class Guards {
+  private readonly instanceId: string;
+  private readonly rules: GuardRules;
+  private count = 0;
+
+  constructor(instanceId: string, rules: GuardRules) {
+    this.instanceId = instanceId;
+    this.rules = rules;
+  }
+
+  /** @param all close everything in the database of `prefix` */
+  close(
+    tags: readonly Tag[],
+    all: boolean,
+    prefix: string,
+    freshness: Freshness,
+    backend: Backend | undefined,
+  ): WriteGuard {
+    const states = statesWritten(this.rules.table, tags, all, prefix);
+    const token = `${this.instanceId}:${++this.count}`;
+    return new Guard(this.rules, token, states, freshness, prefix, backend);
+  }
+}
+
+class Guard implements WriteGuard {
   readonly announced: Promise<void> | undefined = undefined;
   private readonly rules: GuardRules;
   private readonly token: string;
   private readonly states: readonly TagState[];
-  /** Those of `states` that are closed and will be bumped. */
+  /** Those of `states` that it closes, and bumps when it is committed. */
   private readonly held: readonly TagState[];
   private readonly freshness: Freshness;
   private isSettled = false;
@@ -61,10 +87,10 @@ export class Guard implements WriteGuard {
     this.states = states;
     this.freshness = freshness;
     this.held = rules.isByTime ? states.filter(({ kind }) => kind === 'catalog' || kind === 'user') : states;
-    for (const state of states) state.begun(token);
+    for (const state of states) state.writes.addOwn(token);
     for (const state of this.held) {
       state.closed++;
-      state.settle();
+      state.changed();
     }
     if (rules.peers === undefined || this.held.length === 0) return;
     const tags = names(this.held);
@@ -111,16 +137,19 @@ export class Guard implements WriteGuard {
 
   private open(bump: boolean): void {
     const { table, peers } = this.rules;
-    for (const state of this.states) state.ended(this.token);
+    for (const state of this.states) {
+      state.writes.endOwn(this.token);
+      state.changed();
+    }
     for (const state of this.held) {
       state.closed--;
       if (bump) {
         this.rules.bumped(state);
         table.bump(state);
       } else {
-        // With nobody else's write under way, all that anybody can have read was announced.
+        // If no other write is under way, whatever a session has read by now was announced.
         if (peers === undefined && state.closed === 0) state.confirmed = table.nextOrder();
-        state.settle();
+        state.changed();
       }
     }
     if (this.held.length > 0) void peers?.opened(this.token, this.held, bump);
@@ -129,11 +158,11 @@ export class Guard implements WriteGuard {
 
 const names = (states: readonly TagState[]): string[] => states.map((state) => state.tag);
 
-/** Two guards with one outcome. */
+/** Two guards that get the same outcome. */
 export function bothGuards(one: WriteGuard, other: WriteGuard): WriteGuard {
-  const both = (tell: (guard: WriteGuard) => void) => (): void => {
-    tell(one);
-    tell(other);
+  const both = (call: (guard: WriteGuard) => void) => (): void => {
+    call(one);
+    call(other);
   };
   return {
     announced: other.announced,

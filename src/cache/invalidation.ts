@@ -1,6 +1,6 @@
 /**
- * Answers forgotten without a write: because an operator says so, or because a catalog is another. Here at once, and with
- * the peers as soon as Redis has heard it. Called by cache.ts.
+ * Makes answers void without a write: because an operator asks for it, or because the catalog has changed. In this process
+ * at once, in the other Weirs as soon as Redis knows. Called by cache.ts.
  */
 import type { Tag } from '../binding/plan.ts';
 import type { Counts } from './counts.ts';
@@ -8,7 +8,7 @@ import { maxTagsPerWrite } from './guard.ts';
 import type { Peers } from './peers.ts';
 import type { Store } from './store.ts';
 import type { TagTable } from './tags.ts';
-import { within } from './within.ts';
+import { waitAtMost } from './deadlines.ts';
 
 /** Longest that an operator waits for Redis. */
 const operatorWaitMs = 1_000;
@@ -35,12 +35,11 @@ export class Invalidation {
       table.bump(state);
       counts.invalidations[by]++;
     }
-    const told: Promise<void>[] = [];
+    const sent: (Promise<void> | undefined)[] = [];
     for (let i = 0; i < states.length; i += maxTagsPerWrite) {
-      const told1 = peers?.opened('', states.slice(i, i + maxTagsPerWrite), true);
-      if (told1 !== undefined) told.push(told1);
+      sent.push(peers?.opened('', states.slice(i, i + maxTagsPerWrite), true));
     }
-    await within(Promise.all(told), operatorWaitMs);
+    await waitAtMost(Promise.all(sent), operatorWaitMs);
   }
 
   async ofAll(): Promise<void> {
@@ -48,6 +47,6 @@ export class Invalidation {
     counts.invalidations.operator++;
     table.reset();
     store.clear();
-    if (peers !== undefined) await within(peers.rotate(), operatorWaitMs);
+    if (peers !== undefined) await waitAtMost(peers.rotate(), operatorWaitMs);
   }
 }

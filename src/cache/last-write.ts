@@ -1,16 +1,16 @@
 /**
- * When something was last written, as a tick of the database through which that was, for askers with other clocks: two
- * entries of `databases` can name the same database of one server, and a reload makes a new clock. Owned by tags.ts.
+ * When a table was last written, as a tick of the clock of one database entry. Another clock can ask for it: two entries of
+ * `databases` can name the same database of one server, and a reload makes a new clock. Owned by tag-state.ts.
  */
 import type { Tick } from '../topology/types.ts';
 import type { TickSource } from './types.ts';
 
-/** Written at a moment for which no tick was taken yet. */
+/** There was a write, but no tick was taken yet. */
 const tickOwed = -1;
 
 export class LastWrite {
   private readonly any = new Moment();
-  /** Without what only may have been written: tags that come back, what was missed while Redis was away. */
+  /** Only writes that somebody knows of: not those that may have been missed while the tag was forgotten or Redis was lost. */
   private readonly certain = new Moment();
 
   at(tick: Tick, source: TickSource): void {
@@ -34,7 +34,7 @@ class Moment {
   private tick: Tick = 0;
   /** Whose tick that is. */
   private source: TickSource | undefined = undefined;
-  /** The same in the time of others, taken when they first asked. */
+  /** The same in the time of other clocks, taken when each first asked. */
   private others: WeakMap<TickSource, Tick> | undefined = undefined;
 
   at(tick: Tick, source: TickSource): void {

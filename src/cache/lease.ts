@@ -1,7 +1,7 @@
 /**
- * How long this Weir may show cached answers, and from when on no other one may: the arithmetic of leases (docs/consistency.md,
- * "Leases"; rules 14 to 16). All by this process's monotonic clock; a time of Redis's is only ever given back to Redis.
- * Moved by in-step.ts.
+ * Until when this Weir may show cached answers, and from when on no other Weir may (docs/consistency.md, "Leases"; rules 14 to
+ * 16). All times are of this process's monotonic clock; a time of the clock of Redis is only sent back to Redis. Changed by
+ * redis-sync.ts.
  */
 import type { Log } from '../observability/types.ts';
 import type { HelloReply, HelloRequest } from './transport.ts';
@@ -19,7 +19,7 @@ interface Listener {
   now(): number;
 }
 
-/** Clocks that run at their own speeds: what others measure may take this much longer here. */
+/** Clocks run at different speeds: an interval that another process measures may be this much longer here. */
 const drift = 1.1;
 
 export class Lease {
@@ -27,14 +27,14 @@ export class Lease {
   untilMs = -Infinity;
   readonly lengthMs: number;
   private readonly memberTimeoutMs: number;
-  /** What shows Redis that we have heard it: what its last answer that arrived said. */
+  /** Part of the last answer of Redis. Sent back, it shows Redis that the answer has arrived. */
   private echo = '';
-  /** Oldest first: granted, but not all that was published before has arrived here. */
+  /** Oldest first: granted, but not every message that was published before has arrived here. */
   private readonly grants: Grant[] = [];
-  /** When that arrived; before the first, the start: who has just started is given the time to reach Redis. */
+  /** When the last answer arrived; until the first one, when this process started. */
   private heardMs: number;
   private members: readonly string[] = [];
-  /** Whom the last answer missed, as said in the log. */
+  /** The missing Weirs of the last answer, as in the log. */
   private missing = '';
 
   constructor(lengthMs: number, memberTimeoutMs: number, nowMs: number) {
@@ -66,7 +66,7 @@ export class Lease {
    * @param sentAtMs when it was asked for: Redis counts from later on
    */
   granted(reply: HelloReply, sentAtMs: number): void {
-    // Nothing is gained any more by those that are over: with a subscription that is slow the list stays short.
+    // Leases that are over are of no use; without them the list stays short, also if messages arrive late.
     while (this.grants.length > 0 && this.grants[0]!.untilMs <= sentAtMs) this.grants.shift();
     const untilMs = sentAtMs + Math.min(reply.leaseMs, this.lengthMs);
     this.grants.push({ untilMs, messages: reply.messages });

@@ -1,20 +1,20 @@
 /**
- * This Weir among those that share the Redis: its lease, its writes that are under way, and those that it has inherited. Puts
- * together what `hello` says and hears. Made and driven by in-step.ts.
+ * This Weir as one of those that share the Redis: its lease, its announced writes, and the open writes of Weirs that are gone.
+ * Makes the request of `hello` and passes on its answer. Made and called by redis-sync.ts.
  */
 import { Announcements, type AnnouncementRules } from './announcements.ts';
-import { Inheritance, type InheritanceRules } from './inheritance.ts';
 import { Lease } from './lease.ts';
+import { OrphanedWrites, type OrphanRules } from './orphaned-writes.ts';
 import type { PeersOptions } from './parts.ts';
 import type { HelloReply, HelloRequest } from './transport.ts';
 
-export type MembershipLinks = Pick<AnnouncementRules, 'send' | 'link' | 'tooSlow' | 'unannounced'> &
-  Pick<InheritanceRules, 'opened'>;
+export type MembershipLinks = Pick<AnnouncementRules, 'send' | 'connection' | 'tooSlow' | 'unannounced'> &
+  Pick<OrphanRules, 'opened'>;
 
 export class Membership {
   readonly lease: Lease;
   readonly announcements: Announcements;
-  readonly inheritance: Inheritance;
+  readonly orphans: OrphanedWrites;
   private readonly options: PeersOptions;
 
   constructor(options: PeersOptions, links: MembershipLinks) {
@@ -24,15 +24,15 @@ export class Membership {
     const { lease } = this;
     this.announcements = new Announcements({ ...links, lease, log, now, ignoresLeases: rules.ignoresOthersLeases });
     const { opened } = links;
-    this.inheritance = new Inheritance({ table, log, undecided, opened, ignoresOrphans: rules.ignoresOrphans });
+    this.orphans = new OrphanedWrites({ table, log, undecided, opened, ignoresOrphans: rules.ignoresOrphans });
   }
 
   request(rotate: boolean): HelloRequest {
-    return { ...this.lease.request(rotate), open: this.announcements.tokens, orphans: this.inheritance.known };
+    return { ...this.lease.request(rotate), open: this.announcements.tokens, orphans: this.orphans.known };
   }
 
   heard(reply: HelloReply): void {
     this.lease.heard(reply, this.options);
-    this.inheritance.learn(reply);
+    this.orphans.learn(reply);
   }
 }

@@ -1,5 +1,5 @@
 /**
- * The numbers on the messages of one incarnation: notices one that is lost, also if none follows. Used by in-step.ts.
+ * Checks the numbers on the messages of one incarnation: notices a lost message, also if no other one follows. Used by redis-sync.ts.
  */
 import type { Log } from '../observability/types.ts';
 import { parseMessage } from './messages.ts';
@@ -8,24 +8,24 @@ import type { HelloReply } from './transport.ts';
 
 const foreignMessage = 'a message on the cache channel is not from a Weir of this version: ignored';
 
-/** Losing step more often than this in so long a time is no accident. */
-const mostRelapses = 10;
-const relapsesMs = 10_000;
+/** More losses than this within `lossesMs` mean that something is wrong for good. */
+const maxLosses = 10;
+const lossesMs = 10_000;
 export const oftenLost = 'again and again what the Weirs keep in Redis is gone, or its messages are';
 
 export class MessageOrder {
   private readonly log: Log;
-  /** Said once: another program's messages may come at any rate. */
+  /** Logged once: another program may publish any number of messages. */
   private hasComplained = false;
   incarnation = '';
   /** All messages up to this number have arrived. */
   last = 0;
-  /** What the pulse before said was the last message: by the next pulse it must have arrived. */
-  private promised = 0;
-  private newestPromise = 0;
+  /** The number of the last message, as Redis said it before the last check: that message must have arrived by the next check. */
+  private expected = 0;
+  private newestExpected = 0;
 
-  private relapseCount = 0;
-  private relapsesSinceMs = -Infinity;
+  private losses = 0;
+  private lossesSinceMs = -Infinity;
 
   constructor(log: Log) {
     this.log = log;
@@ -40,22 +40,22 @@ export class MessageOrder {
     return message;
   }
 
-  /** Out of step. @returns whether this happens so often that beginning anew at once would be in vain */
-  relapses(nowMs: number): boolean {
-    if (nowMs - this.relapsesSinceMs > relapsesMs) {
-      this.relapsesSinceMs = nowMs;
-      this.relapseCount = 0;
+  /** A message or the incarnation is lost. @returns whether this happens so often that it is useless to begin anew at once */
+  isLostTooOften(nowMs: number): boolean {
+    if (nowMs - this.lossesSinceMs > lossesMs) {
+      this.lossesSinceMs = nowMs;
+      this.losses = 0;
     }
-    return ++this.relapseCount > mostRelapses;
+    return ++this.losses > maxLosses;
   }
 
-  /** Nothing is known any more. */
+  /** Forgets the incarnation and all numbers. */
   restart(): void {
     this.incarnation = '';
-    this.last = this.promised = this.newestPromise = 0;
+    this.last = this.expected = this.newestExpected = 0;
   }
 
-  /** Before the answer of `begin` has arrived: it counts only if it turns out to be of the same incarnation. */
+  /** A message that arrives before the answer for `begin`: it counts only if both are of the same incarnation. */
   early({ incarnation, number }: PeerMessage): void {
     this.last = this.incarnation === incarnation ? Math.max(this.last, number) : number;
     this.incarnation = incarnation;
@@ -66,7 +66,7 @@ export class MessageOrder {
     this.incarnation = incarnation;
   }
 
-  /** What a message in step is; a `next` one counts as arrived. */
+  /** What a message is, compared with those before it. A `next` one counts as arrived. */
   take({ incarnation, number }: PeerMessage, ignoresGaps: boolean): 'next' | 'old' | 'gap' | 'other incarnation' {
     if (incarnation !== this.incarnation) return 'other incarnation';
     if (number <= this.last) return 'old';
@@ -78,14 +78,15 @@ export class MessageOrder {
     return 'next';
   }
 
-  promise(messages: number): void {
-    this.newestPromise = messages;
+  /** @param messages number of the last message that was published */
+  expect(messages: number): void {
+    this.newestExpected = messages;
   }
 
-  /** Once a second. @returns whether what was promised has not arrived */
+  /** To be called once a second. @returns whether a message is late */
   isBehind(): boolean {
-    const isBehind = this.last < this.promised;
-    this.promised = this.newestPromise;
+    const isBehind = this.last < this.expected;
+    this.expected = this.newestExpected;
     return isBehind;
   }
 }

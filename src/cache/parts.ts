@@ -5,8 +5,9 @@
 import type { CacheSettings } from '../config/config.ts';
 import type { Log } from '../observability/types.ts';
 import type { FlightPlan } from './flights.ts';
-import type { MirrorOptions } from './mirror.ts';
-import type { TagSet, TagState } from './tags.ts';
+import type { SharedStampsOptions } from './shared-stamps.ts';
+import type { TagState } from './tag-state.ts';
+import type { TagSet } from './tags.ts';
 import type { Transport } from './transport.ts';
 import type { KeyParts } from './types.ts';
 
@@ -17,7 +18,7 @@ export interface CacheOptions {
   readonly now: () => number;
   /** Unique among all Weirs; random unless given. */
   readonly instanceId?: string;
-  /** See MirrorOptions. */
+  /** See SharedStampsOptions. */
   readonly peersDdl?: (prefix: string | undefined) => void;
 }
 
@@ -34,18 +35,18 @@ export interface CacheParts extends PeerRules {
   readonly maxTags: number;
 }
 
-export interface PeersOptions extends MirrorOptions {
+export interface PeersOptions extends SharedStampsOptions {
   readonly transport: Transport;
   readonly log: Log;
   readonly settings: CacheSettings;
   /** Everything learned is void: empty level 1. */
   forget(): void;
-  /** So many writes of others more, or less, are of unknown outcome. */
+  /** The number of writes of unknown outcome changes by `change`. */
   undecided(change: 1 | -1): void;
   readonly rules: PeerRules;
 }
 
-/** Rules taken out by tests that prove them necessary. */
+/** For tests that take a rule out, to prove that it is needed. All false in production. */
 export interface PeerRules {
   readonly ignoresGaps: boolean;
   readonly keepsTrust: boolean;

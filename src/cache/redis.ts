@@ -5,6 +5,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Log } from '../observability/types.ts';
 import type { Tag } from '../binding/plan.ts';
+import type { CacheOptions } from './parts.ts';
 import { addressOf } from './redis-link.ts';
 import type { Argument } from './redis-link.ts';
 import { RedisPair, unknownRun } from './redis-pair.ts';
@@ -22,7 +23,7 @@ import type {
   Transport,
   TransportEvents,
 } from './transport.ts';
-import { within } from './within.ts';
+import { waitAtMost } from './deadlines.ts';
 
 export interface RedisTransportOptions {
   /** redis:// or rediss:// (TLS), with user, password and database number as in the URL scheme's registration. */
@@ -46,7 +47,7 @@ const shas: Readonly<Record<ScriptName, string>> = {
   store: sha1(scripts.store),
 };
 
-/** Longest wait, when Weir stops, for the word to arrive that it leaves. */
+/** How long Weir waits, when it stops, for Redis to know that it leaves. */
 const leaveMs = 500;
 
 function sha1(text: string): string {
@@ -140,7 +141,7 @@ export class RedisTransport implements Transport {
 
   async stop(isLeaving: boolean): Promise<void> {
     this.pair.stopRetrying();
-    if (isLeaving) await within(this.run('leave', [membersKey], []), leaveMs).catch(() => undefined);
+    if (isLeaving) await waitAtMost(this.run('leave', [membersKey], []), leaveMs).catch(() => undefined);
     this.pair.end();
   }
 
@@ -156,3 +157,9 @@ export class RedisTransport implements Transport {
 
 const entryKey = (entryName: string): string => `${space}:e:${entryName}`;
 const tagKeys = (tags: readonly Tag[]): string[] => tags.map((tag) => tagPrefix + tag);
+
+/** @returns undefined without cache.redis */
+export function redisTransport({ settings, log }: CacheOptions, instanceId: string): Transport | undefined {
+  if (settings.redis === undefined) return undefined;
+  return new RedisTransport({ url: settings.redis, instanceId, maxEntryBytes: settings.maxEntrySizeBytes, log });
+}

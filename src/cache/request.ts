@@ -1,5 +1,5 @@
 /**
- * One look-up on its way through cache.ts, and the words for why it is no hit.
+ * One look-up in the cache that was no hit at once, and the reasons of a miss in words. Used by cache.ts.
  */
 import { missing } from './flights.ts';
 import type { Freshness } from './freshness.ts';

@@ -4,7 +4,7 @@
  * server process that is gone: a restart may have brought old stamps back). Sent by redis.ts only.
  *
  * Keys: META (hash: inc, run, seq, n); a tag (hash: v = "inc:stamp", every other field token -> deadline in ms of
- * Redis time); an entry (string, see entry-format.ts); a Weir's open writes (hash: token -> what inheritance.ts needs).
+ * Redis time); an entry (string, see entry-format.ts); a Weir's open writes (hash: token -> what orphaned-writes.ts needs).
  */
 import { markerMs } from './transport.ts';
 

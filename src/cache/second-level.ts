@@ -23,14 +23,14 @@ export interface SecondLevelOptions {
 
 export type Found = 'closed' | 'unreachable' | { readonly entry: Entry | undefined };
 
-/** What Redis says of a key that never expires; a Weir stores none. */
+/** The life of a key that never expires, as Redis says it. A Weir stores no such key. */
 const endless = -1;
-/** Whoever fills Redis with nonsense does so at any rate. */
+/** Logged at most this often: another program may write any number of wrong entries. */
 const complaintEveryMs = 60_000;
 
 export class SecondLevel {
   private readonly options: SecondLevelOptions;
-  /** Entries that were none. */
+  /** Values that no Weir of this version can have stored. */
   malformed = 0;
   private complainAgainMs = -Infinity;
 
@@ -74,7 +74,8 @@ export class SecondLevel {
     if (found === 'other' || found.answer.length > this.options.cache.settings.maxEntrySizeBytes || !(reply.ttlMs > 0))
       return undefined;
     const stamps = stampsOf(set);
-    if (stamps === undefined || !set.states.every((state, i) => state.remote === reply.stamps[i])) return undefined;
+    if (stamps === undefined || !set.states.every((state, i) => state.shared.value === reply.stamps[i]))
+      return undefined;
     const now = this.options.cache.now();
     const ageMs = Math.max(0, found.ttlMs - reply.ttlMs);
     const expiresAtMs = now + Math.min(reply.ttlMs, this.options.cache.settings.ttlMs - ageMs);

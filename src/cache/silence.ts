@@ -1,26 +1,26 @@
 /**
- * Whether the other end of one connection still answers: asked once a second, it counts how often in a row nothing had come
- * although something was owed. One per connection to Redis; used by in-step.ts.
+ * Counts for how many seconds in a row one connection to Redis has brought no answer although commands were waiting for one.
+ * Made by redis-connection.ts, one per connection.
  */
 export class Silence {
-  private owed = 0;
+  private unanswered = 0;
   private answers = 0;
   private answersBefore = 0;
-  private silentPulses = 0;
+  private silentSeconds = 0;
 
   sent(): void {
-    this.owed++;
+    this.unanswered++;
   }
 
   answered(): void {
-    this.owed--;
+    this.unanswered--;
     this.answers++;
   }
 
-  /** To be called at each pulse. @returns for how many of them in a row nothing has been heard */
+  /** To be called once a second. @returns for how many of these calls in a row there was no answer */
   pulse(): number {
-    this.silentPulses = this.owed > 0 && this.answers === this.answersBefore ? this.silentPulses + 1 : 0;
+    this.silentSeconds = this.unanswered > 0 && this.answers === this.answersBefore ? this.silentSeconds + 1 : 0;
     this.answersBefore = this.answers;
-    return this.silentPulses;
+    return this.silentSeconds;
   }
 }

@@ -3,7 +3,8 @@
  * whether an answer may be shown: cache.ts asks `isCurrent`. Keeps the tags' count of entries true.
  */
 import { LRUCache } from 'lru-cache';
-import type { TagSet, TagState } from './tags.ts';
+import { noStamp, type TagState } from './tag-state.ts';
+import type { TagSet } from './tags.ts';
 import type { Lookup } from './types.ts';
 
 export interface Entry {
@@ -28,14 +29,14 @@ export const entryOverheadBytes = 1_200;
 export function stampsOf(set: TagSet): number[] | undefined {
   const stamps: number[] = [];
   for (const state of set.states) {
-    if (state.live === -1) return undefined;
-    stamps.push(state.live);
+    if (state.validStamp === noStamp) return undefined;
+    stamps.push(state.validStamp);
   }
   return stamps;
 }
 
 export function isCurrent(states: readonly TagState[], stamps: readonly number[]): boolean {
-  for (let i = 0; i < states.length; i++) if (states[i]!.live !== stamps[i]) return false;
+  for (let i = 0; i < states.length; i++) if (states[i]!.validStamp !== stamps[i]) return false;
   return true;
 }
 

@@ -1,9 +1,9 @@
 /**
- * Remembers which writes were under way at one moment, and notices when all of those are over, whatever has begun since.
- * Called by cache.ts; what for is request/await-visible.ts.
+ * Remembers the writes that are under way at one moment, and reports when all of them are over; later writes do not count.
+ * Called by cache.ts, for request/await-visible.ts.
  */
 import type { Tag } from '../binding/plan.ts';
-import type { TagState } from './tags.ts';
+import type { TagState } from './tag-state.ts';
 import type { UnderWay } from './types.ts';
 
 interface Write {
@@ -15,16 +15,14 @@ interface Write {
 export function writesUnderWay(tags: readonly Tag[], states: readonly TagState[], nowMs: number): UnderWay | undefined {
   let writes: Write[] | undefined;
   for (const state of states) {
-    if (state.own === undefined && !state.isClosed(nowMs)) continue;
-    for (const token of [...(state.own ?? []), ...(state.markers?.keys() ?? [])])
-      (writes ??= []).push({ state, token });
+    if (state.writes.own === undefined && !state.isClosed(nowMs)) continue;
+    for (const token of state.writes.tokens) (writes ??= []).push({ state, token });
   }
   return writes === undefined ? undefined : watch(tags, writes);
 }
 
 function watch(tags: readonly Tag[], writes: readonly Write[]): UnderWay {
-  const isOver = (): boolean =>
-    writes.every(({ state, token }) => state.own?.has(token) !== true && state.markers?.has(token) !== true);
+  const isOver = (): boolean => writes.every(({ state, token }) => !state.writes.has(token));
   return {
     tags,
     isOver,
@@ -32,13 +30,13 @@ function watch(tags: readonly Tag[], writes: readonly Write[]): UnderWay {
       const watcher = (): void => {
         if (!isOver()) return;
         stop();
-        // Whoever ends a write has more to do before others act on it.
+        // The code that ends a write is still running: it must be done before others act on that.
         queueMicrotask(then);
       };
       const stop = (): void => {
-        for (const { state } of writes) state.watchers?.delete(watcher);
+        for (const { state } of writes) state.writes.watchers?.delete(watcher);
       };
-      for (const { state } of writes) (state.watchers ??= new Set()).add(watcher);
+      for (const { state } of writes) (state.writes.watchers ??= new Set()).add(watcher);
       return stop;
     },
   };

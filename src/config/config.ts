@@ -3,10 +3,11 @@
  * Made by `loadConfig` (config/load.ts) from the table of settings; never built by hand outside tests.
  */
 
+import type { BalanceHosts } from '../balancing/policies.ts';
+
 export type PoolMode = 'session' | 'transaction' | 'statement';
 export type TlsMode = 'disable' | 'allow' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
 export type Consistency = 'eventual' | 'session' | 'strict';
-export type BalanceHosts = 'least-load' | 'round-robin' | 'random' | 'weighted';
 export type PrimaryReads = 'never' | 'when-needed' | 'always-included';
 export type CacheMode = 'session' | 'bounded' | 'ttl';
 export type AuthType = 'trust' | 'md5' | 'scram-sha-256' | 'cert' | 'hba';

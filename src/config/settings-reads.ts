@@ -1,12 +1,13 @@
 /**
  * The rows of the table of settings (settings.ts) about reads: where they are sent, and the result cache.
  */
+import { policyNames } from '../balancing/policies.ts';
 import { atLeast1ms, minute, second, setting } from './setting.ts';
 import { boolean, duration, list, oneOf, onlyForNow, optional, redisUrl, size } from './values.ts';
 
 export const readSettings = {
   'routing.load_balance_hosts': setting(
-    oneOf(['least-load', 'round-robin', 'random', 'weighted']),
+    oneOf(policyNames),
     'least-load',
     'reload',
     'How reads are spread over the replicas.',

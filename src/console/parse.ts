@@ -31,25 +31,26 @@ export function shorten(text: string): string {
 export class Scanner {
   private readonly text: string;
   private at = 0;
-  private ahead: Token | undefined;
-  private aheadEnd = 0;
+  /** The next token, if peek() has read it already. */
+  private peeked: Token | undefined;
+  private peekedEnd = 0;
 
   constructor(text: string) {
     this.text = text;
   }
 
   peek(): Token {
-    if (this.ahead === undefined) {
+    if (this.peeked === undefined) {
       const start = this.skipBlank(this.at);
-      [this.ahead, this.aheadEnd] = this.read(start, start === this.at);
+      [this.peeked, this.peekedEnd] = this.read(start, start === this.at);
     }
-    return this.ahead;
+    return this.peeked;
   }
 
   next(): Token {
     const token = this.peek();
-    this.ahead = undefined;
-    this.at = this.aheadEnd;
+    this.peeked = undefined;
+    this.at = this.peekedEnd;
     return token;
   }
 
@@ -88,7 +89,7 @@ export class Scanner {
   takeRest(): string {
     const rest = this.text.slice(this.at).replace(/[\s;]+$/, '');
     this.at = this.text.length;
-    this.ahead = undefined;
+    this.peeked = undefined;
     return rest.trim();
   }
 

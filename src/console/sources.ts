@@ -3,7 +3,7 @@
  * (app/console-sources.ts, app/console-actions.ts). An action refuses by throwing a WeirError (`console_refused`,
  * `no_such_database` ...), whose text is shown to the operator. Types only.
  */
-import type { BalanceHosts, PoolMode } from '../config/config.ts';
+import type { PoolMode, RoutingSettings } from '../config/config.ts';
 import type { StatsSources } from '../observability/types.ts';
 import type { ServerStats } from '../pool/types.ts';
 
@@ -22,7 +22,7 @@ export interface DatabaseRow {
   readonly maxPoolSize: number;
   readonly serverLifetimeMs: number;
   readonly poolMode: PoolMode;
-  readonly loadBalanceHosts: BalanceHosts;
+  readonly loadBalanceHosts: RoutingSettings['loadBalanceHosts'];
   /** Per node; 0 = as many as the node can spare. */
   readonly maxDbConnections: number;
   readonly isPaused: boolean;

@@ -31,7 +31,7 @@ export function explainStatement(database: Database, services: Services, user: s
     database.topology.snapshot(),
     services.routing(),
     services.random,
-    { value: database.turn.value },
+    { value: database.common.turn.value },
   );
   const rows: Explanation[] = [
     { item: 'statement', value: facts.statements.map((statement) => statement.verb).join('; ') || 'empty' },

@@ -2,22 +2,21 @@
  * The result of route(), and its reason in words, one clause per step of the decision: for `SHOW weir.last_route`,
  * `weir explain`, the debug log and tests. The text is made only when why() is called.
  */
-import type { BalanceHosts, Consistency, PrimaryReads } from '../config/config.ts';
+import type { Consistency, PrimaryReads } from '../config/config.ts';
+import { MAX_CANDIDATES } from '../balancing/node-set.ts';
+import type { BalanceHosts } from '../balancing/policies.ts';
+import { noCost } from '../balancing/types.ts';
 import type { NodeState, TopologySnapshot } from '../topology/types.ts';
 import { formatLsn } from '../util/lsn.ts';
 import { describeObstacle, obstacleOf } from './eligible.ts';
-import { MAX_CANDIDATES } from './pick.ts';
 import type { Route, RoutingFacts } from './types.ts';
+
+export type { Turn } from '../balancing/types.ts';
 
 export interface RouteSettings {
   readonly loadBalanceHosts: BalanceHosts;
   readonly maxReplicaLagMs: number;
   readonly primaryReads: PrimaryReads;
-}
-
-/** The position of round-robin. The caller keeps one per database. */
-export interface Turn {
-  value: number;
 }
 
 export type Verdict =
@@ -29,14 +28,16 @@ export type Verdict =
   | 'no replica eligible'
   | 'no room to fall back';
 
-/** The node, and all that why() needs. Copies the facts, because a session uses the same object for its next request. */
+/**
+ * The node, and all that why() needs. Copies the facts instead of keeping them, because the session may change them afterwards;
+ * one flat object, because every routed request makes one.
+ */
 export class Decision implements Route {
-  readonly node: NodeState | undefined;
   readonly verdict: Verdict;
-  readonly isFallback: boolean;
+  node: NodeState | undefined;
   readonly plan: string;
-  readonly forced: RoutingFacts['forced'];
-  readonly forcedBy: string;
+  /** undefined: nothing forced the route. */
+  readonly forcedBy: string | undefined;
   readonly consistency: Consistency;
   readonly needLsn: number | undefined;
   readonly avoid: string;
@@ -45,10 +46,10 @@ export class Decision implements Route {
   readonly nowMs: number;
   readonly snapshot: TopologySnapshot;
   readonly settings: RouteSettings;
-  /** With least-load only: the cost of the node; the node it was compared with, and the cost of that. */
-  readonly cost: number;
-  readonly other: NodeState | undefined;
-  readonly otherCost: number;
+  /** With a policy that compares costs: the cost of the node, the node it was compared with, and the cost of that. */
+  cost = noCost;
+  other: NodeState | undefined = undefined;
+  otherCost = noCost;
 
   constructor(
     verdict: Verdict,
@@ -56,16 +57,11 @@ export class Decision implements Route {
     facts: RoutingFacts,
     snapshot: TopologySnapshot,
     settings: RouteSettings,
-    cost = 0,
-    other: NodeState | undefined = undefined,
-    otherCost = 0,
   ) {
-    this.node = node;
     this.verdict = verdict;
-    this.isFallback = verdict === 'no replica eligible';
+    this.node = node;
     this.plan = facts.why;
-    this.forced = facts.forced;
-    this.forcedBy = facts.forcedBy;
+    this.forcedBy = facts.forced === 'auto' ? undefined : facts.forcedBy;
     this.consistency = facts.consistency;
     this.needLsn = facts.needLsn;
     this.avoid = facts.avoid;
@@ -74,9 +70,16 @@ export class Decision implements Route {
     this.nowMs = facts.nowMs;
     this.snapshot = snapshot;
     this.settings = settings;
-    this.cost = cost;
-    this.other = other;
-    this.otherCost = otherCost;
+  }
+
+  get isFallback(): boolean {
+    return this.verdict === 'no replica eligible';
+  }
+
+  /** A route that is forced to the primary has a verdict of its own. */
+  get forced(): RoutingFacts['forced'] {
+    if (this.verdict === 'forced to the primary') return 'primary';
+    return this.forcedBy === undefined ? 'auto' : 'replica';
   }
 
   why(): string {
@@ -107,12 +110,12 @@ function join(...clauses: readonly string[]): string {
   return clauses.filter((clause) => clause !== '').join('; ');
 }
 
-function forced(decision: Decision): string {
-  return decision.forced === 'auto' ? '' : `route=${decision.forced} by ${decision.forcedBy}`;
+function forced({ forced: route, forcedBy }: Decision): string {
+  return forcedBy === undefined ? '' : `route=${route} by ${forcedBy}`;
 }
 
 function forcedNotFollowed(decision: Decision): string {
-  return decision.forced === 'auto' ? '' : `${forced(decision)} not followed`;
+  return decision.forcedBy === undefined ? '' : `${forced(decision)} not followed`;
 }
 
 function onPrimary({ node, snapshot: { primary } }: Decision): string {
@@ -133,7 +136,7 @@ function picked(decision: Decision): string {
   const { node, other, cost, otherCost, settings } = decision;
   if (node === undefined) return '';
   const state = node.role === 'primary' ? `${node.name} is the primary` : stateOf(node, decision);
-  if (settings.loadBalanceHosts !== 'least-load') {
+  if (cost === noCost) {
     return `${state}; picked ${node.name} (${settings.loadBalanceHosts})`;
   }
   const price = `${node.name} (cost ${cost.toFixed(1)})`;

@@ -1,14 +1,13 @@
 /**
  * Measures how slow a node is, independent of how slow its statements are: each template has a baseline latency, and
- * NodeLoad.ewma averages latency / baseline. The session calls noteLatency() once per answered read; pick.ts reads the
- * average.
+ * NodeLoad.ewma averages latency / baseline. The session calls noteLatency() once per answered read;
+ * balancing/least-load.ts reads the average.
  */
 import { LRUCache } from 'lru-cache';
+import { LOAD_MEMORY_MS } from '../balancing/least-load.ts';
 import type { NodeLoad } from '../topology/types.ts';
 import { peakEwma } from '../util/ewma.ts';
 
-/** Time constant of the average: half of the effect of a slow period is gone after about 7 s. */
-export const LOAD_MEMORY_MS = 10_000;
 /** Added to latency and baseline, so that differences well below 1 ms do not change the ratio. */
 const SOFTENING_MS = 1;
 const WORST_RATIO = 20;

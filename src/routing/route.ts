@@ -3,15 +3,17 @@
  * (TopologySnapshot) and random numbers. Has no state and does not wait: without a node, the session waits for a new
  * snapshot and asks again. Called by the session for every request, by `weir explain` and EXPLAIN ROUTE.
  */
+import { MAX_CANDIDATES } from '../balancing/node-set.ts';
+import { policies } from '../balancing/policies.ts';
+import type { Turn } from '../balancing/types.ts';
 import type { NodeState, TopologySnapshot } from '../topology/types.ts';
 import { isBehind, obstacleOf } from './eligible.ts';
-import { costOf, drawByShare, isClearlyCheaper, MAX_CANDIDATES, pickWithoutLoad } from './pick.ts';
-import { Decision, type RouteSettings, type Turn } from './decision.ts';
+import { Decision, type RouteSettings } from './decision.ts';
 import type { RoutingFacts } from './types.ts';
 
 /**
  * @param random returns numbers in [0, 1)
- * @param turn the position of round-robin; changed only with load_balance_hosts = round-robin
+ * @param turn the position of round-robin; only that policy changes it
  * @returns the decision; its `node` is undefined if no node may take the request now
  */
 export function route(
@@ -31,7 +33,11 @@ export function route(
 
   const isPrimaryIncluded = settings.primaryReads === 'always-included' && facts.forced !== 'replica';
   const set = candidates(facts, snapshot, settings.maxReplicaLagMs, isPrimaryIncluded ? primary : undefined);
-  if (set !== 0) return balance(set, facts, snapshot, settings, random, turn);
+  if (set !== 0) {
+    const decision = new Decision('balanced', undefined, facts, snapshot, settings);
+    policies[settings.loadBalanceHosts](decision, snapshot.nodes, set, random, turn, facts.nowMs);
+    return decision;
+  }
 
   const fallback = settings.primaryReads === 'never' ? undefined : primary;
   // Reads that fall back to the primary leave half of its connections to writes, which no other node can take.
@@ -70,31 +76,4 @@ function candidates(
     if (node === primary || obstacleOf(node, facts, maxReplicaLagMs) === 'none') set |= 1 << index;
   }
   return set;
-}
-
-function balance(
-  set: number,
-  facts: RoutingFacts,
-  snapshot: TopologySnapshot,
-  settings: RouteSettings,
-  random: () => number,
-  turn: Turn,
-): Decision {
-  const { nodes } = snapshot;
-  const how = settings.loadBalanceHosts;
-  if (how !== 'least-load') {
-    const index = pickWithoutLoad(how, nodes, set, random, turn.value);
-    if (how === 'round-robin') turn.value = (turn.value + 1) >>> 0;
-    return new Decision('balanced', nodes[index], facts, snapshot, settings);
-  }
-  const first = drawByShare(nodes, set, random);
-  const one = nodes[first]!;
-  const oneCost = costOf(one, facts.nowMs);
-  const rest = set & ~(1 << first);
-  if (rest === 0) return new Decision('balanced', one, facts, snapshot, settings, oneCost);
-  const two = nodes[drawByShare(nodes, rest, random)]!;
-  const twoCost = costOf(two, facts.nowMs);
-  return isClearlyCheaper(twoCost, oneCost)
-    ? new Decision('balanced', two, facts, snapshot, settings, twoCost, one, oneCost)
-    : new Decision('balanced', one, facts, snapshot, settings, oneCost, two, twoCost);
 }

@@ -9,7 +9,7 @@ import type { Log } from '../observability/types.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { LatencyBaselines } from '../routing/latency.ts';
 import type { Binder } from '../binding/plan.ts';
-import type { Turn } from '../routing/decision.ts';
+import type { SharedBySessions } from './shared-by-sessions.ts';
 import type { Classified, Classifier } from '../sql/facts.ts';
 import type { NodeState, Topology } from '../topology/types.ts';
 import type { StatementBook } from './statements.ts';
@@ -45,21 +45,12 @@ export interface Parked {
   readonly deadlineMs: number;
 }
 
-/** A session that keeps its server until the catalog has been read again (concerns/behind-ddl.ts). */
-export interface PinnedBehindDdl {
-  catalogConfirmed(): void;
-}
-
 /** One per database that clients use. */
 export interface Database {
   readonly name: string;
   readonly topology: Topology;
   readonly stats: DatabaseStats;
-  /** Counter of round-robin. */
-  readonly turn: Turn;
-  /** Somebody has asked for currval() or lastval() (sequences.ts). */
-  hasAskedSequences: boolean;
-  readonly pinnedBehindDdl: Set<PinnedBehindDdl>;
+  readonly common: SharedBySessions;
   settings(): PoolSettings;
   /** Whom a client's servers are logged in as. */
   serverUser(user: string): string;

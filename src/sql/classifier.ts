@@ -78,8 +78,9 @@ class TemplateClassifier implements Classifier {
     const scanner = this.#scanner;
     const length = scanner.scan(sql);
     const found = this.#find(sql, length);
-    if (!scanner.hasComments) return found;
-    const hints = readHints(sql, scanner.leadEnd, scanner.tailStart);
+    const { comments } = scanner;
+    if (!comments.hasAny) return found;
+    const hints = readHints(sql, comments.leadEnd, comments.tailStart);
     return hints === undefined ? found : { facts: found.facts, hints };
   }
 
@@ -112,7 +113,7 @@ class TemplateClassifier implements Classifier {
 
   /** `key` is undefined for a text that has no template. */
   #byText(sql: Buffer, key: string | undefined): Classified {
-    const bare = this.#scanner.hasComments ? stripComments(sql) : sql;
+    const bare = this.#scanner.comments.hasAny ? stripComments(sql) : sql;
     if (bare.length > this.#maxParseBytes) return this.#unread(sql, `longer than ${this.#maxParseBytes} bytes`);
     const textKey = bare.toString('latin1');
     const known = this.#texts.get(textKey);

@@ -124,7 +124,7 @@ export function readDefinition(tag: string, body: Ast, draft: Draft): boolean {
     tag === 'CommentStmt' || tag === 'SecLabelStmt' ? [body['object']] : body['objects'],
     draft,
   );
-  if (body['oncommit'] === 'ONCOMMIT_DROP') draft.dropsOnCommit = true;
+  if (body['oncommit'] === 'ONCOMMIT_DROP') draft.temporary.isDroppedOnCommit = true;
   readMentions(body, target, draft);
   return true;
 }
@@ -137,8 +137,8 @@ function typeOf(body: Ast): string | undefined {
 }
 
 function noteTarget(relation: Ast, draft: Draft): void {
-  draft.writes(textOf(relation['schemaname']), textOf(relation['relname']) ?? '');
-  if (relation['relpersistence'] === 't') draft.createsTemporary = true;
+  draft.addWrite(textOf(relation['schemaname']), textOf(relation['relname']) ?? '');
+  if (relation['relpersistence'] === 't') draft.temporary.isCreated = true;
 }
 
 function readObjectNames(type: string, objects: unknown, draft: Draft): void {
@@ -148,7 +148,7 @@ function readObjectNames(type: string, objects: unknown, draft: Draft): void {
     const names = namesOf(bodyOf(object, 'List')?.['items']);
     if (isPart) names.pop();
     const name = names.at(-1);
-    if (name !== undefined) draft.writes(names.at(-2), name);
+    if (name !== undefined) draft.addWrite(names.at(-2), name);
     else if (nodeOf(object)?.tag === 'RangeVar') noteTarget(astOf(nodeOf(object)?.body), draft);
   }
 }
@@ -159,10 +159,10 @@ const settingClauses: ReadonlySet<string> = new Set(['VariableSetStmt', 'setstmt
 /** Every other relation in it counts as read; any name in pg_temp as a temporary object. */
 function readMentions(value: unknown, target: Ast, draft: Draft): void {
   if (value === target) return;
-  if (value === 'pg_temp' || (typeof value === 'string' && isTemporarySchema(value))) draft.createsTemporary = true;
+  if (value === 'pg_temp' || (typeof value === 'string' && isTemporarySchema(value))) draft.temporary.isCreated = true;
   if (Array.isArray(value)) for (const item of value) readMentions(item, target, draft);
   if (!isAst(value)) return;
   const name = textOf(value['relname']);
-  if (name !== undefined && 'relpersistence' in value) draft.reads(textOf(value['schemaname']), name);
+  if (name !== undefined && 'relpersistence' in value) draft.names.addRead(textOf(value['schemaname']), name);
   for (const [field, part] of Object.entries(value)) if (!settingClauses.has(field)) readMentions(part, target, draft);
 }

@@ -44,7 +44,7 @@ export class QueryWalker {
       ['SubLink', (body, scope) => this.#subLink(body, scope)],
       ['TypeCast', (body, scope) => this.#cast(body, scope)],
       // Not of a cast that is written as one: RETURNING, a column of JSON_TABLE or of a function.
-      ['TypeName', (body) => this.#draft.textCast(this.#typeName(body), { kind: 'any', name: '' })],
+      ['TypeName', (body) => this.#draft.names.addTextCast(this.#typeName(body), { kind: 'any', name: '' })],
       ['UpdateStmt', (body, scope) => this.#modify('update', body, scope)],
     ]);
   }
@@ -63,20 +63,20 @@ export class QueryWalker {
   into(clause: Ast): void {
     const target = isAst(clause['rel']) ? clause['rel'] : {};
     this.target(target);
-    if (clause['onCommit'] === 'ONCOMMIT_DROP') this.#draft.dropsOnCommit = true;
+    if (clause['onCommit'] === 'ONCOMMIT_DROP') this.#draft.temporary.isDroppedOnCommit = true;
   }
 
   /** A RangeVar that is written or defined. Never a common table expression. */
   target(relation: Ast): void {
     const name = textOf(relation['relname']);
     if (name === undefined) throw new UnsupportedSyntax('a target without a name');
-    this.#draft.writes(textOf(relation['schemaname']), name);
-    if (relation['relpersistence'] === 't') this.#draft.createsTemporary = true;
+    this.#draft.addWrite(textOf(relation['schemaname']), name);
+    if (relation['relpersistence'] === 't') this.#draft.temporary.isCreated = true;
   }
 
   #node(tag: string, body: Ast, scope: Scope | undefined): void {
     const handler = this.#handlers.get(tag);
-    if (NAMING_NODES.has(tag)) this.#draft.hidesColumns = true;
+    if (NAMING_NODES.has(tag)) this.#draft.names.hidesColumns = true;
     if (handler !== undefined) handler(body, scope);
     else if (PLAIN_NODES.has(tag)) this.#fields(body, scope);
     else throw new UnsupportedSyntax(`a ${tag}`);
@@ -110,23 +110,24 @@ export class QueryWalker {
   #aliasesOf(body: Ast): void {
     for (const field of ['name', 'aliasname', 'colname']) {
       const name = textOf(body[field]);
-      if (name !== undefined) this.#draft.alias(name);
+      if (name !== undefined) this.#draft.names.addAlias(name);
     }
-    for (const field of ['colnames', 'aliascolnames']) for (const name of namesOf(body[field])) this.#draft.alias(name);
+    for (const field of ['colnames', 'aliascolnames'])
+      for (const name of namesOf(body[field])) this.#draft.names.addAlias(name);
   }
 
   #select(body: Ast, outer: Scope | undefined): void {
     const scope = this.#with(body['withClause'], outer);
-    if (listOf(body['lockingClause']).length > 0) this.#draft.hasLocking = true;
+    if (listOf(body['lockingClause']).length > 0) this.#draft.query.hasLocking = true;
     if (isAst(body['intoClause'])) {
-      this.#draft.hasInto = true;
+      this.#draft.query.hasInto = true;
       this.into(body['intoClause']);
     }
     this.#fields(body, scope, 'withClause', 'intoClause', 'lockingClause');
   }
 
   #modify(kind: 'insert' | 'update' | 'delete' | 'merge', body: Ast, outer: Scope | undefined): void {
-    this.#draft.modifies.push(kind);
+    this.#draft.query.modifies.push(kind);
     const scope = this.#with(body['withClause'], outer);
     this.target(isAst(body['relation']) ? body['relation'] : {});
     this.#fields(body, scope, 'withClause', 'relation');
@@ -157,7 +158,7 @@ export class QueryWalker {
     if (schema === undefined) {
       for (let s = scope; s !== undefined; s = s.outer) if (s.names.has(name)) return;
     }
-    this.#draft.reads(schema, name);
+    this.#draft.names.addRead(schema, name);
   }
 
   #call(body: Ast, scope: Scope | undefined): void {
@@ -167,19 +168,19 @@ export class QueryWalker {
     const args = listOf(body['args']);
     // Ordered-set aggregates are declared with the arguments of WITHIN GROUP behind the direct ones.
     const ordered = body['agg_within_group'] === true ? listOf(body['agg_order']).length : 0;
-    this.#draft.calls({
+    this.#draft.names.addCall({
       schema: names.at(-2),
       name,
       args: args.length + ordered,
       firstConstant: TELLING_CALLS.has(name) ? this.#firstConstant(args[0]) : undefined,
     });
     // date(x) may be x::date.
-    this.#draft.alias(name);
+    this.#draft.names.addAlias(name);
     const type = names
       .slice(-2)
       .join('.')
       .replace(/^pg_catalog\./, '');
-    if (args.length === 1) for (const source of textSources(args[0])) this.#draft.textCast(type, source);
+    if (args.length === 1) for (const source of textSources(args[0])) this.#draft.names.addTextCast(type, source);
     this.#fields(body, scope, 'funcname');
   }
 
@@ -200,7 +201,8 @@ export class QueryWalker {
     const name = names.at(-1);
     const schema = names.at(-2);
     if (name === undefined) return;
-    if (!COMPARISONS.has(name) || (schema !== undefined && schema !== 'pg_catalog')) this.#draft.operator(name);
+    if (!COMPARISONS.has(name) || (schema !== undefined && schema !== 'pg_catalog'))
+      this.#draft.names.addOperator(name);
   }
 
   #subLink(body: Ast, scope: Scope | undefined): void {
@@ -214,31 +216,32 @@ export class QueryWalker {
   }
 
   #sample(body: Ast, scope: Scope | undefined): void {
-    this.#draft.isArbitrary = true;
+    this.#draft.query.isArbitrary = true;
     this.#fields(body, scope, 'method');
   }
 
   #constant(body: Ast): void {
     const value = isAst(body['sval']) ? textOf(body['sval']['sval']) : undefined;
-    if (value !== undefined && textHasTimeWord(value)) this.#draft.valueFunction('CURRENT_TIMESTAMP');
+    if (value !== undefined && textHasTimeWord(value)) this.#draft.names.addValueFunction('CURRENT_TIMESTAMP');
   }
 
   #valueFunction(body: Ast): void {
     const name = (textOf(body['op']) ?? '').replace(/^SVFOP_/, '').replace(/_N$/, '');
-    this.#draft.valueFunction(name === 'USER' || name === 'CURRENT_ROLE' ? 'CURRENT_USER' : name);
+    this.#draft.names.addValueFunction(name === 'USER' || name === 'CURRENT_ROLE' ? 'CURRENT_USER' : name);
   }
 
   #cast(body: Ast, scope: Scope | undefined): void {
     const type = this.#typeName(astOf(body['typeName']));
-    for (const source of textSources(body['arg'])) this.#draft.textCast(type, source);
+    for (const source of textSources(body['arg'])) this.#draft.names.addTextCast(type, source);
     // Where the expression has no name, the type gives it one.
-    if (bodyOf(body['arg'], 'ColumnRef') === undefined) this.#draft.alias(type.slice(type.lastIndexOf('.') + 1));
+    if (bodyOf(body['arg'], 'ColumnRef') === undefined)
+      this.#draft.names.addAlias(type.slice(type.lastIndexOf('.') + 1));
     this.#fields(body, scope, 'typeName');
   }
 
   #typeName(body: Ast): string {
     const name = typeNameOf(body);
-    this.#draft.cast(name);
+    this.#draft.names.addCast(name);
     return name;
   }
 }

@@ -27,12 +27,12 @@ const TRANSACTIONS: Readonly<Record<string, readonly [TransactionVerb, string]>>
 export function readTransaction(body: Ast, draft: Draft): void {
   const known = TRANSACTIONS[textOf(body['kind']) ?? ''];
   if (known === undefined) throw new UnsupportedSyntax('a transaction statement of another kind');
+  const [verb, words] = known;
   draft.kind = 'transaction';
-  [draft.transaction, draft.verb] = known;
-  draft.chains = body['chain'] === true;
+  draft.verb = words;
   draft.name = textOf(body['savepoint_name']);
   const isReadOnly = readModes(body['options'], draft);
-  draft.beginsReadOnly = isReadOnly && draft.transaction === 'begin';
+  draft.transaction = { verb, isReadOnly, isChained: body['chain'] === true };
 }
 
 /**
@@ -81,7 +81,7 @@ export function readSet(body: Ast, draft: Draft, reading: Reading): void {
       return;
     case 'VAR_RESET_ALL':
       draft.verb = 'RESET ALL';
-      draft.resetsAll = true;
+      draft.settings.resetsAll = true;
       return;
     case 'VAR_SET_MULTI':
       setMany(name, body, draft);
@@ -119,9 +119,7 @@ function offsetOf(arg: unknown): Constant | undefined {
 /** SET TRANSACTION and SET SESSION CHARACTERISTICS AS TRANSACTION. */
 function setMany(name: string, body: Ast, draft: Draft): void {
   if (name === 'transaction' || name === 'transaction snapshot') {
-    draft.kind = 'transaction';
-    draft.verb = 'SET TRANSACTION';
-    draft.transaction = 'set-transaction';
+    setTransaction(draft);
     if (name === 'transaction') readModes(body['args'], draft);
     return;
   }
@@ -139,6 +137,12 @@ function setMany(name: string, body: Ast, draft: Draft): void {
   }
 }
 
+function setTransaction(draft: Draft): void {
+  draft.kind = 'transaction';
+  draft.verb = 'SET TRANSACTION';
+  draft.transaction = { verb: 'set-transaction', isReadOnly: false, isChained: false };
+}
+
 /** The parameters of a running transaction are no settings: they end with it and are not to be said again. */
 function change(
   draft: Draft,
@@ -148,14 +152,10 @@ function change(
   isLocal: boolean,
 ): void {
   if (!TRANSACTION_PARAMETERS.has(name)) {
-    draft.settings.push({ name, value, plain, isLocal });
+    draft.settings.changes.push({ name, value, plain, isLocal });
     return;
   }
-  if (draft.kind === 'set') {
-    draft.kind = 'transaction';
-    draft.verb = 'SET TRANSACTION';
-    draft.transaction = 'set-transaction';
-  }
+  if (draft.kind === 'set') setTransaction(draft);
   if (name === 'transaction_isolation') draft.setIsolation(plain ?? '');
 }
 
@@ -190,10 +190,10 @@ export function readSetConfig(select: Ast, draft: Draft, reading: Reading): void
   }
   const followed = calls.filter((call) => call !== undefined);
   const isWhole =
-    followed.length === draft.callsOf('set_config') &&
+    followed.length === draft.names.callsOf('set_config').length &&
     // What is used elsewhere, too, may be of another type than text there, and be sent as that.
     countParameters(select) === followed.flatMap(parametersOf).length;
-  if (isWhole) draft.boundSettings = followed;
+  if (isWhole) draft.settings.bound = followed;
 }
 
 function readCall(args: readonly unknown[]): BoundSetting | undefined {

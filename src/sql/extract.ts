@@ -89,8 +89,8 @@ function readDo(body: Ast, draft: Draft, _walker: QueryWalker, reading: Reading)
   for (const arg of listOf(body['args'])) {
     const element = bodyOf(arg, 'DefElem');
     if (element?.['defname'] !== 'as') continue;
-    draft.body = textOf(bodyOf(element['arg'], 'String')?.['sval']);
-    draft.leavesState = LEAVES_STATE.test(draft.body ?? '');
+    const text = textOf(bodyOf(element['arg'], 'String')?.['sval']);
+    draft.block = { text, leavesState: LEAVES_STATE.test(text ?? '') };
   }
 }
 
@@ -105,11 +105,11 @@ function readSelect(body: Ast, draft: Draft, walker: QueryWalker, reading: Readi
   draft.kind = 'select';
   walker.walkBody('SelectStmt', body);
   readSetConfig(body, draft, reading);
-  const modifies = draft.modifies[0];
+  const modifies = draft.query.modifies[0];
   if (modifies !== undefined) {
     draft.kind = modifies;
     draft.verb = `WITH ... ${modifies.toUpperCase()}`;
-  } else if (draft.hasInto) {
+  } else if (draft.query.hasInto) {
     draft.kind = 'ddl';
     draft.verb = 'SELECT INTO';
   } else {
@@ -121,7 +121,7 @@ function readModification(word: 'INSERT' | 'UPDATE' | 'DELETE' | 'MERGE'): Read 
   const tag = `${word.charAt(0)}${word.slice(1).toLowerCase()}Stmt`;
   return (body, draft, walker) => {
     walker.walkBody(tag, body);
-    draft.kind = draft.modifies[0] ?? 'unknown';
+    draft.kind = draft.query.modifies[0] ?? 'unknown';
     draft.verb = isAst(body['withClause']) ? `WITH ... ${word}` : word;
   };
 }
@@ -180,11 +180,11 @@ function readCopy(body: Ast, draft: Draft, walker: QueryWalker): void {
   else if (isAst(relation)) walker.walkBody('RangeVar', relation);
   else walker.walk(body['query']);
   walker.walk(body['whereClause']);
-  draft.kind = draft.modifies[0] ?? (isFrom ? 'copy-from' : 'copy-to');
+  draft.kind = draft.query.modifies[0] ?? (isFrom ? 'copy-from' : 'copy-to');
   draft.verb = isFrom ? 'COPY FROM' : 'COPY TO';
   if (!isFrom && (body['is_program'] === true || textOf(body['filename']) !== undefined)) {
     // It writes on the server, where no copy protocol shows it: never a read.
-    draft.kind = draft.modifies[0] ?? 'maintenance';
+    draft.kind = draft.query.modifies[0] ?? 'maintenance';
     draft.verb = body['is_program'] === true ? 'COPY TO PROGRAM' : 'COPY TO file';
   }
 }
@@ -200,7 +200,7 @@ function readPrepare(body: Ast, draft: Draft, _walker: QueryWalker, reading: Rea
   draft.verb = `PREPARE ${draft.verb}`;
   draft.kind = 'prepare';
   draft.name = textOf(body['name']);
-  draft.forgetSettings();
+  draft.settings.clear();
 }
 
 function readExecute(body: Ast, draft: Draft, walker: QueryWalker): void {

@@ -5,6 +5,7 @@
  * Called for every statement, so it allocates nothing for texts of usual length.
  */
 import { ConstantReader, isTellingCall, MALFORMED, NOT_TEMPLATED, skipDigits } from './constants.ts';
+import { EdgeComments } from './edge-comments.ts';
 import * as lex from './lexical.ts';
 import * as marks from './template.ts';
 
@@ -30,10 +31,7 @@ export class Scanner {
   problem = '';
   /** Whether the value of a constant was left out, so that the facts may depend on more than the key. */
   hasConstants = false;
-  hasComments = false;
-  /** Bytes 0..leadEnd and tailStart.. hold nothing but comments, white space and semicolons. */
-  leadEnd = 0;
-  tailStart = 0;
+  readonly comments = new EdgeComments();
 
   readonly #buffer: Buffer;
   readonly #constants = new ConstantReader();
@@ -47,8 +45,6 @@ export class Scanner {
   #isQualified = false;
   /** Where the last constant or parameter ended: another one right behind it could run together with it in the key. */
   #constantEnd = -1;
-  /** #length when the comments at the end began; another token since then ends them. */
-  #tailLength = -1;
 
   /** @param bufferSize texts up to so many bytes are scanned without an allocation. */
   constructor(bufferSize: number) {
@@ -58,13 +54,13 @@ export class Scanner {
   /** Length of the key, or NOT_TEMPLATED or MALFORMED. A key is never longer than its text. */
   scan(sql: Buffer): number {
     this.key = sql.length <= this.#buffer.length ? this.#buffer : Buffer.allocUnsafeSlow(sql.length);
-    this.hasConstants = this.hasComments = false;
-    this.leadEnd = this.#length = this.#depth = this.#maxDepth = 0;
-    this.tailStart = sql.length;
-    this.#constantEnd = this.#tailLength = -1;
+    this.hasConstants = false;
+    this.#length = this.#depth = this.#maxDepth = 0;
+    this.#constantEnd = -1;
+    this.comments.restart(sql.length);
     this.#after = AFTER_OTHER;
     const failure = this.#tokens(sql);
-    if (this.#tailLength !== this.#length) this.tailStart = sql.length;
+    this.comments.finish(this.#length, sql.length);
     if (failure < 0) return failure;
     return this.#maxDepth > MAX_DEPTH ? this.#malformed(`brackets nested more than ${MAX_DEPTH} deep`) : this.#length;
   }
@@ -155,12 +151,7 @@ export class Scanner {
       } else {
         return i;
       }
-      this.hasComments = true;
-      if (this.#length === 0) this.leadEnd = end;
-      else if (this.#tailLength !== this.#length) {
-        this.#tailLength = this.#length;
-        this.tailStart = i;
-      }
+      this.comments.add(i, end, this.#length);
       i = end;
     }
     return i;
@@ -286,9 +277,9 @@ export class Scanner {
 
   /** Does not end the comments at the end of the text. */
   #semicolon(c: number, i: number): number {
-    const isTail = this.#tailLength === this.#length - (this.key[this.#length - 1] === BLANK ? 1 : 0);
+    const isTail = this.comments.isTailAt(this.#length - (this.key[this.#length - 1] === BLANK ? 1 : 0));
     const end = this.#copy(c, i, AFTER_OTHER);
-    if (isTail) this.#tailLength = this.#length;
+    if (isTail) this.comments.extendTail(this.#length);
     return end;
   }
 }

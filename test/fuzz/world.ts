@@ -3,6 +3,7 @@
  * connections in memory and a FakePostgres behind each: sessions, pools, routing over a primary and a replica.
  */
 import type { Socket } from 'node:net';
+import { SharedBySessions } from '../../src/session/shared-by-sessions.ts';
 import { ServerConnection } from '../../src/backend/server.ts';
 import { createCache } from '../../src/cache/cache.ts';
 import type { PoolMode, PoolSettings } from '../../src/config/config.ts';
@@ -225,9 +226,7 @@ export function makeWorld(options: WorldOptions): World {
     name: 'shop',
     topology,
     stats: newDatabaseStats('shop'),
-    turn: { value: 0 },
-    hasAskedSequences: false,
-    pinnedBehindDdl: new Set(),
+    common: new SharedBySessions(),
     settings: () => settings,
     serverUser: () => user,
     pool: (node) => poolOf(node),

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { BalanceHosts, PrimaryReads } from '../../src/config/config.ts';
+import { policyNames, type BalanceHosts } from '../../src/balancing/policies.ts';
+import type { PrimaryReads } from '../../src/config/config.ts';
 import { route } from '../../src/routing/route.ts';
 import type { NodeState } from '../../src/topology/types.ts';
 import { chance, facts, node, NOW, settings, snapshot } from './route-fixture.ts';
@@ -138,7 +139,7 @@ describe('route: whatever comes', () => {
   });
 
   it('never picks a node that the level forbids', () => {
-    const how = fc.constantFrom<BalanceHosts>('least-load', 'round-robin', 'random', 'weighted');
+    const how = fc.constantFrom(...policyNames);
     const question = fc.record({
       isRead: fc.boolean(),
       forced: fc.constantFrom('auto' as const, 'primary' as const, 'replica' as const),

@@ -125,7 +125,7 @@ describe('templates', () => {
     const edges = (text: string): [string, string] => {
       const sql = Buffer.from(text);
       scanner.scan(sql);
-      return [sql.toString('utf8', 0, scanner.leadEnd), sql.toString('utf8', scanner.tailStart)];
+      return [sql.toString('utf8', 0, scanner.comments.leadEnd), sql.toString('utf8', scanner.comments.tailStart)];
     };
     expect(edges('/* a */ -- b\n SELECT /* c */ 1')).toEqual(['/* a */ -- b', '']);
     expect(edges('SELECT 1 /* a */; -- b')).toEqual(['', '/* a */; -- b']);

@@ -71,7 +71,7 @@ export function routeOf(session: Session, request: Request): Decision {
     database.topology.snapshot(),
     services.routing(),
     services.random,
-    database.turn,
+    database.common.turn,
   );
 }
 

@@ -7,7 +7,7 @@ import { IN_FUNCTION, NOT_READ_YET } from '../../binding/effects.ts';
 import type { Plan } from '../../binding/plan.ts';
 import { TxStatus } from '../../protocol/codes.ts';
 import type { QueryFacts } from '../../sql/facts.ts';
-import type { PinnedBehindDdl } from '../context.ts';
+import type { PinnedBehindDdl } from '../shared-by-sessions.ts';
 import type { Request } from '../request.ts';
 import { SchemaProof } from '../schema-proof.ts';
 import type { Concern, ConcernOwner } from './concern.ts';
@@ -66,12 +66,12 @@ export class BehindDdl implements Concern, PinnedBehindDdl {
   private leave(): void {
     if (this.texts === undefined) return;
     this.texts = undefined;
-    this.session.database.pinnedBehindDdl.delete(this);
+    this.session.database.common.pinnedBehindDdl.delete(this);
   }
 
   private ran({ effects, facts }: Plan): void {
     if (!effects.pins.includes(NOT_READ_YET) || !this.session.state.pins.has(NOT_READ_YET)) return;
-    if (this.texts === undefined) this.session.database.pinnedBehindDdl.add(this);
+    if (this.texts === undefined) this.session.database.common.pinnedBehindDdl.add(this);
     (this.texts ??= new Set()).add(facts);
     this.isNew = true;
   }

@@ -55,7 +55,7 @@ export class Sequences implements Concern {
     // What the open transaction has advanced must not be lost.
     if (this.hasAdvanced) return false;
     if (request.planned.asksSequences) return true;
-    return request.planned.mayAdvanceSequences && (this.asks || this.session.database.hasAskedSequences);
+    return request.planned.mayAdvanceSequences && (this.asks || this.session.database.common.hasAskedSequences);
   }
 
   /* ---- moments ---- */
@@ -76,7 +76,7 @@ export class Sequences implements Concern {
   /** With or without an error: no rollback gives a value back. */
   readyForQuery(request: Request, status: number): void {
     if (request.planned.asksByName) this.asks = true;
-    if (request.planned.asksSequences && isSureToAsk(request)) this.session.database.hasAskedSequences = true;
+    if (request.planned.asksSequences && isSureToAsk(request)) this.session.database.common.hasAskedSequences = true;
     if (request.planned.mayAdvanceSequences) this.advanced();
     if (status === TxStatus.Idle) this.hasAdvanced = false;
   }

@@ -1,10 +1,9 @@
 /**
- * Waiting with an end: neither an operator nor a query is kept waiting for a Redis that hangs. Used by
- * invalidation.ts, peers.ts and redis.ts.
+ * Waiting with a time limit, so that neither an operator nor a query waits for a Redis that does not answer.
  */
 
 /** Resolves when `work` is done, or after `ms`. */
-export async function within(work: Promise<unknown>, ms: number): Promise<void> {
+export async function waitAtMost(work: Promise<unknown>, ms: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const deadline = new Promise((resolve) => {
     timer = setTimeout(resolve, ms);
@@ -13,11 +12,11 @@ export async function within(work: Promise<unknown>, ms: number): Promise<void> 
   clearTimeout(timer);
 }
 
-/** What `answer` brings, which never rejects; undefined after `ms`, and then `late` was called. */
-export function unlessLate<T>(answer: Promise<T>, ms: number, late: () => void): Promise<T | undefined> {
+/** Resolves to the value of `answer`, which never rejects. After `ms`, calls `onLate` and resolves to undefined. */
+export function answerWithin<T>(answer: Promise<T>, ms: number, onLate: () => void): Promise<T | undefined> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => {
-      late();
+      onLate();
       resolve(undefined);
     }, ms).unref();
     void answer.then((value) => {

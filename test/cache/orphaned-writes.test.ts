@@ -4,7 +4,7 @@
  */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createCache } from '../../src/cache/cache.ts';
-import { noteOf, parseNote } from '../../src/cache/inheritance.ts';
+import { noteOf, parseNote } from '../../src/cache/orphaned-writes.ts';
 import type { Backend, Lookup, ResultCache, WriteGuard } from '../../src/cache/types.ts';
 import type { CacheParts } from '../../src/cache/parts.ts';
 import { createManualClock } from '../../src/util/clock.ts';

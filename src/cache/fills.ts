@@ -1,6 +1,6 @@
 /**
- * What becomes of a complete answer when its flight comes back: kept, here and with the peers, or not. Called by cache.ts,
- * which says what may be shown.
+ * Stores complete answers of databases: in level 1, and with Redis in the second level, if every tag still has the stamp that
+ * it had before the query was sent (rule 1). Called by cache.ts, which decides what may be shown.
  */
 import type { CacheSettings } from '../config/config.ts';
 import type { Counts } from './counts.ts';
@@ -9,10 +9,10 @@ import type { CacheParts } from './parts.ts';
 import type { SecondLevel } from './second-level.ts';
 import { makeEntry, owned, sumOf, type Entry, type Store } from './store.ts';
 
-/** Lives are up to this much shorter than allowed, so that what was filled together does not end together. */
+/** Entries live up to this share shorter than allowed, so that entries stored at one time do not all end at one time. */
 const ttlJitter = 0.1;
 
-export interface LandingOptions {
+export interface FillsOptions {
   readonly settings: CacheSettings;
   readonly parts: Pick<CacheParts, 'isCurrent' | 'random'>;
   readonly store: Store;
@@ -22,29 +22,29 @@ export interface LandingOptions {
   now(): number;
 }
 
-export class Landing {
-  private readonly options: LandingOptions;
+export class Fills {
+  private readonly options: FillsOptions;
 
-  constructor(options: LandingOptions) {
+  constructor(options: FillsOptions) {
     this.options = options;
   }
 
-  private keep(plan: FlightPlan, entry: Entry): void {
+  private storeHere(plan: FlightPlan, entry: Entry): void {
     this.options.store.set(plan.key, entry);
     this.options.counts.stores++;
   }
 
   /**
-   * With peers an answer may hold a commit whose announcement is still on its way to us. Redis has it already, and
-   * refuses the answer: so what is in level 1 never runs ahead of what it is stamped with.
+   * The answer may show a commit of another Weir whose announcement has not arrived here yet. Redis has the announcement and
+   * refuses to store the answer, so it is not stored here either: it would carry stamps from before that commit.
    */
-  private async keepShared(plan: FlightPlan, entry: Entry, ttlMs: number): Promise<void> {
-    const isKept = (await this.options.second?.keep(plan, entry.hit.parts, ttlMs)) === true;
-    if (isKept && this.options.parts.isCurrent(plan.set.states, plan.stamps)) this.keep(plan, entry);
+  private async storeShared(plan: FlightPlan, entry: Entry, ttlMs: number): Promise<void> {
+    const isStored = (await this.options.second?.keep(plan, entry.hit.parts, ttlMs)) === true;
+    if (isStored && this.options.parts.isCurrent(plan.set.states, plan.stamps)) this.storeHere(plan, entry);
   }
 
   /** Stores the answer if every stamp still holds (rule 1). */
-  land(plan: FlightPlan, frames: readonly Buffer[], isWhole: boolean): Entry | undefined {
+  store(plan: FlightPlan, frames: readonly Buffer[], isWhole: boolean): Entry | undefined {
     const { set, stamps, startedAtMs, order } = plan;
     if (sumOf(frames) > this.options.settings.maxEntrySizeBytes) return undefined;
     if (!this.options.parts.isCurrent(set.states, stamps)) return undefined;
@@ -58,8 +58,8 @@ export class Landing {
       { states: set.states, stamps, order, isWhole, filledAtMs: startedAtMs, expiresAtMs },
       parts,
     );
-    if (this.options.second === undefined) this.keep(plan, entry);
-    else void this.keepShared(plan, entry, leftMs);
+    if (this.options.second === undefined) this.storeHere(plan, entry);
+    else void this.storeShared(plan, entry, leftMs);
     return entry;
   }
 }

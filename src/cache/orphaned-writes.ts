@@ -1,23 +1,23 @@
 /**
- * The open writes of Weirs that are not heard of any more: their servers may go on with them. Their tags stay closed here, and
- * are read from the primary, until the backend is gone, the owner is heard of again or somebody else has found out. Every
- * Weir does this for itself, before it has a lease; what it is told comes from Redis (scripts.ts, hello).
- * Made by membership.ts.
+ * The open writes of Weirs that are gone: their PostgreSQL backends may still commit them. Their tags stay closed here, and are
+ * read from the primary, until the backend has ended, the Weir is back, or another Weir has found out the outcome. Every Weir
+ * does this by itself, before it has a lease; Redis lists the writes (scripts.ts, hello). Made by membership.ts.
  */
 import type { Log } from '../observability/types.ts';
 import type { Tag } from '../binding/plan.ts';
-import type { TagState, TagTable } from './tags.ts';
+import type { TagState } from './tag-state.ts';
+import type { TagTable } from './tags.ts';
 import type { HelloReply, Orphan } from './transport.ts';
 import type { Backend, WhenGone } from './types.ts';
 
-export interface InheritanceRules {
+export interface OrphanRules {
   readonly table: TagTable;
   readonly log: Log;
   /** So many writes more, or less, are of unknown outcome. */
   undecided(change: 1 | -1): void;
-  /** Nothing of it can happen any more: tells the others. */
+  /** The backend has ended, so the write has an outcome: tells the other Weirs. */
   opened(token: string, states: readonly TagState[]): void;
-  /** Rule taken out by tests: the writes of those who are gone are forgotten. */
+  /** For tests that take this rule out: open writes of Weirs that are gone are ignored. */
   readonly ignoresOrphans: boolean;
 }
 
@@ -26,13 +26,13 @@ interface Write {
   readonly prefix: string;
   readonly backend: Backend;
   readonly states: readonly TagState[];
-  /** Of Redis's memory, when it last listed this write: only by the same one its absence means anything. */
+  /** Generation of the data in Redis that listed this write last. Another generation may lack it because Redis lost its data. */
   generation: string;
-  /** 'decided': told to Redis, which may not have heard it yet. */
+  /** 'decided': Redis was told, but may still list the write. */
   state: 'open' | 'decided';
 }
 
-/** What others need to know about a write of ours to find out what became of it. */
+/** The note that lets other Weirs find out the outcome of our write: which database, where it runs, which tags. */
 export function noteOf(prefix: string, { node, processId }: Backend, tags: readonly Tag[]): string {
   return JSON.stringify([prefix, node.host, node.port, processId, tags]);
 }
@@ -57,23 +57,23 @@ export function parseNote(note: string): { prefix: string; backend: Backend; tag
   return { prefix, backend: { node: { host, port }, processId }, tags };
 }
 
-export class Inheritance {
-  private readonly rules: InheritanceRules;
+export class OrphanedWrites {
+  private readonly rules: OrphanRules;
   private readonly writes = new Map<string, Write>();
-  private readonly askers = new Map<string, WhenGone>();
+  private readonly whenGone = new Map<string, WhenGone>();
 
-  constructor(rules: InheritanceRules) {
+  constructor(rules: OrphanRules) {
     this.rules = rules;
   }
 
-  /** Who can be asked about the database of `prefix`. */
+  /** @param whenGone how to wait for the end of a backend of the database of `prefix` */
   attach(prefix: string, whenGone: WhenGone): void {
-    if (this.askers.get(prefix) === whenGone) return;
-    this.askers.set(prefix, whenGone);
-    for (const write of this.writes.values()) if (write.prefix === prefix) this.ask(write);
+    if (this.whenGone.get(prefix) === whenGone) return;
+    this.whenGone.set(prefix, whenGone);
+    for (const write of this.writes.values()) if (write.prefix === prefix) this.awaitEnd(write);
   }
 
-  /** To be called with every answer of Redis, before a lease in it is taken. */
+  /** To be called with every answer to `hello`, before the lease in it is used. */
   learn({ orphans, isWhole, echo, members, missing }: HelloReply): void {
     if (this.rules.ignoresOrphans) return;
     const [generation = ''] = echo.split(' ');
@@ -82,27 +82,27 @@ export class Inheritance {
     for (const orphan of orphans) {
       listed.add(orphan.token);
       const known = this.writes.get(orphan.token);
-      if (known === undefined) this.inherit(orphan, generation);
+      if (known === undefined) this.adopt(orphan, generation);
       else known.generation = generation;
       if (known?.state === 'decided') this.rules.opened(orphan.token, known.states);
     }
-    if (this.writes.size > before) this.say(this.writes.size - before);
+    if (this.writes.size > before) this.logAdopted(this.writes.size - before);
     if (!isWhole || this.writes.size === 0) return;
-    const heard = new Set(members.filter((id) => !missing.includes(id)));
+    const present = new Set(members.filter((id) => !missing.includes(id)));
     for (const [token, write] of this.writes) {
       if (listed.has(token)) continue;
-      const isMeant = write.generation === generation || write.state === 'decided' || heard.has(ownerOf(token));
-      if (isMeant) this.forget(token, write);
+      const isSettled = write.generation === generation || write.state === 'decided' || present.has(ownerOf(token));
+      if (isSettled) this.forget(token, write);
     }
   }
 
-  /** Redis may have lost its memory. */
+  /** For `hello`: Redis may have lost its data. */
   get known(): readonly Orphan[] {
     if (this.writes.size === 0) return none;
     return [...this.writes.values()].filter(({ state }) => state === 'open').map(({ orphan }) => orphan);
   }
 
-  private say(count: number): void {
+  private logAdopted(count: number): void {
     const what = `${count} open write(s) of a Weir that is not heard of`;
     this.rules.log(
       'warn',
@@ -111,7 +111,7 @@ export class Inheritance {
     );
   }
 
-  private inherit(orphan: Orphan, generation: string): void {
+  private adopt(orphan: Orphan, generation: string): void {
     const note = parseNote(orphan.note);
     if (note === undefined) return;
     const { prefix, backend } = note;
@@ -122,13 +122,13 @@ export class Inheritance {
     for (const state of states) {
       state.closed++;
       state.changeUndecided(1);
-      state.settle();
+      state.changed();
     }
-    this.ask(write);
+    this.awaitEnd(write);
   }
 
-  private ask(write: Write): void {
-    void this.askers
+  private awaitEnd(write: Write): void {
+    void this.whenGone
       .get(write.prefix)?.(write.backend)
       .then(() => {
         if (write.state === 'decided' || this.writes.get(write.orphan.token) !== write) return;
@@ -138,7 +138,7 @@ export class Inheritance {
       });
   }
 
-  /** Redis does not list it any more: its owner answers for it again, or somebody has found out. */
+  /** Redis no longer lists it: the Weir that wrote is back, or another Weir has found out the outcome. */
   private forget(token: string, write: Write): void {
     this.writes.delete(token);
     if (write.state === 'open') this.open(write);
@@ -150,8 +150,8 @@ export class Inheritance {
       state.closed--;
       state.changeUndecided(-1);
       state.writtenNow();
-      // Whether somebody else has closed it, Redis has to be asked.
-      state.remote = 0;
+      // Another write may have closed it: Redis must be asked.
+      state.shared.value = 0;
       this.rules.table.bump(state);
     }
   }

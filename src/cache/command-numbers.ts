@@ -1,0 +1,27 @@
+/**
+ * Numbers the commands to Redis in the order in which they are sent. After a loss of Redis, or when what was learned from it is
+ * void, answers to earlier commands are not used. Used by redis-sync.ts and peers.ts.
+ */
+export class CommandNumbers {
+  private last = 0;
+  /** Answers to commands below this number are not used. */
+  private validFrom = 0;
+
+  /** The number of a command that is about to be sent. */
+  next(): number {
+    return ++this.last;
+  }
+
+  /** No answer counts, until `acceptFromNow`. */
+  refuseAll(): void {
+    this.validFrom = Infinity;
+  }
+
+  acceptFromNow(): void {
+    this.validFrom = this.last + 1;
+  }
+
+  isAccepted(command: number): boolean {
+    return command >= this.validFrom;
+  }
+}

@@ -1,0 +1,20 @@
+/** What the sessions of one database share with each other. Made by app/database.ts, one per database. */
+import type { Turn } from '../balancing/types.ts';
+
+/** A session that keeps its server until the catalog has been read again (concerns/behind-ddl.ts). */
+export interface PinnedBehindDdl {
+  catalogConfirmed(): void;
+}
+
+export class SharedBySessions {
+  /** Counter of round-robin. */
+  readonly turn: Turn = { value: 0 };
+  /** Somebody has asked for currval() or lastval() (concerns/sequences.ts). */
+  hasAskedSequences = false;
+  readonly pinnedBehindDdl = new Set<PinnedBehindDdl>();
+
+  /** The catalog was read, or found to be as it was. */
+  catalogConfirmed(): void {
+    for (const pinned of [...this.pinnedBehindDdl]) pinned.catalogConfirmed();
+  }
+}
