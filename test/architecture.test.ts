@@ -64,7 +64,8 @@ const MAX_FIELDS = 15;
 const MAX_BOOLEANS = 4;
 
 const src = fileURLToPath(new URL('../src', import.meta.url));
-const harness = fileURLToPath(new URL('../integration/harness', import.meta.url));
+const integration = fileURLToPath(new URL('../integration', import.meta.url));
+const harness = join(integration, 'harness');
 
 interface Import {
   readonly isType: boolean;
@@ -348,4 +349,11 @@ describe.each([
     });
     expect(wrong.map(({ path }) => `${name}/${path}`)).toEqual([]);
   });
+});
+
+test('test files open with a comment that says what they prove', () => {
+  const files = [...sourcesBelow(fileURLToPath(new URL('.', import.meta.url))), ...sourcesBelow(integration)];
+  const tests = files.filter(({ path }) => path.endsWith('.test.ts'));
+  expect(tests.length).toBeGreaterThan(150);
+  expect(tests.filter(({ text }) => headerLines(text) === undefined).map(({ path }) => path)).toEqual([]);
 });

@@ -1,3 +1,7 @@
+/**
+ * auth.query: what it returns becomes a secret, is asked once for many log-ins, and its failures refuse the log-in. Fails if
+ * an answer is kept too long, or an error lets somebody in.
+ */
 import { describe, expect, it } from 'vitest';
 import { secretIn } from '../../src/app/auth-query.ts';
 import { Credentials } from '../../src/app/credentials.ts';

@@ -1,3 +1,7 @@
+/**
+ * Weir may log in to a server as a client that has just done so, as long as that log-in works. Fails if a log-in that was
+ * refused is offered again.
+ */
 import { describe, expect, it } from 'vitest';
 import { BorrowedLogins } from '../../src/app/borrowed-logins.ts';
 import type { NodeConfig } from '../../src/config/config.ts';

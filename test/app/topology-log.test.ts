@@ -1,3 +1,4 @@
+/** Several databases on one server say a thing about it once. Fails if each of them logs its own line. */
 import { expect, it } from 'vitest';
 import { topologyLog, type Said } from '../../src/app/topology-log.ts';
 

@@ -1,3 +1,7 @@
+/**
+ * Keys of passwords are derived off the main thread, once for the same password. Fails if a second log-in computes them
+ * again.
+ */
 import { pbkdf2Sync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { OverloadedError, createKeyDeriver } from '../../src/auth/keys.ts';

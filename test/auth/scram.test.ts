@@ -1,3 +1,7 @@
+/**
+ * SCRAM-SHA-256, both sides: the example of RFC 7677, channel binding, and whatever a peer may send instead. Fails if a
+ * malformed or tampered message is accepted.
+ */
 import { pbkdf2Sync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { hmac, newNonce, scramKeys } from '../../src/auth/scram.ts';

@@ -1,3 +1,4 @@
+/** A stored secret (plain, md5, SCRAM) is read as PostgreSQL reads it. Fails if another form is taken for a password. */
 import { describe, expect, it } from 'vitest';
 import { md5Hash, md5Response } from '../../src/auth/md5.ts';
 import { saslprep } from '../../src/auth/saslprep.ts';

@@ -1,3 +1,7 @@
+/**
+ * One question to a server, and every way in which it may answer wrongly, late or not at all. Fails if any of them hangs or
+ * passes.
+ */
 import { afterEach, describe, expect, it } from 'vitest';
 import { AuthQueryConnection, StatementError } from '../../src/backend/auth-query-connection.ts';
 import { connectServer } from '../../src/backend/login.ts';

@@ -1,3 +1,7 @@
+/**
+ * Which statements are reads, and whose answers may be cached, by an example catalog. Fails if a statement that may write
+ * goes to a replica, or one whose answer may change without a write is cached.
+ */
 import { describe, expect, test } from 'vitest';
 import type { QueryFacts } from '../../src/sql/facts.ts';
 import type { Catalog } from '../../src/catalog/types.ts';

@@ -1,3 +1,4 @@
+/** What `weir explain` prints of a plan. Fails if a field of the plan is told wrongly or not at all. */
 import { expect, test } from 'vitest';
 import { describePlan } from '../../src/binding/describe.ts';
 import { binderOf, factsOf, planOf } from './example-catalog.ts';

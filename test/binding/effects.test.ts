@@ -1,3 +1,7 @@
+/**
+ * What each statement leaves in the session: settings, pins and their ends. Fails if one of them is forgotten, so that it
+ * would leak to the next client or be lost to its own.
+ */
 import { describe, expect, test } from 'vitest';
 import type { PinReason, SessionEffects } from '../../src/binding/plan.ts';
 import { binderOf, catalog, factsOf, planOf } from './example-catalog.ts';

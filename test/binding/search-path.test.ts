@@ -1,3 +1,4 @@
+/** search_path, as PostgreSQL prints it, is read into schemas. Fails if a quoted name is split, or nonsense is accepted. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseSearchPath } from '../../src/binding/search-path.ts';

@@ -1,3 +1,7 @@
+/**
+ * Which tables a write may change, through triggers, rules and foreign keys. Fails if one is missing: the cache would keep
+ * stale rows.
+ */
 import { describe, expect, test } from 'vitest';
 import { binderOf, catalog, factsOf, planOf, writesOf } from './example-catalog.ts';
 

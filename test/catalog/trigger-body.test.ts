@@ -1,3 +1,7 @@
+/**
+ * Trigger functions that only change their own row are told from all others. Fails if a body that may run SQL counts as
+ * harmless.
+ */
 import { describe, expect, test } from 'vitest';
 import { isHarmlessTriggerBody } from '../../src/catalog/trigger-body.ts';
 

@@ -1,3 +1,7 @@
+/**
+ * The admin console: who may run which command, and how a command is read. Fails if a user without the right gets one
+ * through.
+ */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { commands } from '../../src/console/commands.ts';

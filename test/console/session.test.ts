@@ -1,3 +1,4 @@
+/** The admin console over real drivers and raw messages, simple and extended. Fails if an answer breaks the protocol. */
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import pg from 'pg';

@@ -1,3 +1,4 @@
+/** The columns and rows of the SHOW commands are those of the contract. Fails if a column is renamed, moved or empty. */
 import { describe, expect, it } from 'vitest';
 import { commands } from '../../src/console/commands.ts';
 import { createConsole } from '../../src/console/console.ts';

@@ -1,3 +1,7 @@
+/**
+ * A Wire over TCP and TLS gives every byte once and in order, stops when it is paused, and is closed once. Fails if a byte
+ * is lost or a second `closed` comes.
+ */
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, createServer as createTcp } from 'node:net';

@@ -1,3 +1,4 @@
+/** No kind of log line fills the log, and what was left out is counted. Fails if the limit or the count is off by one. */
 import { describe, expect, it } from 'vitest';
 import { boundedLog, limitRepeats } from '../../src/observability/bounded-log.ts';
 import { createManualClock } from '../../src/util/clock.ts';

@@ -1,3 +1,7 @@
+/**
+ * The page of the HTTP port shows what the metrics say, and nothing of a client becomes markup. Fails if a name is not
+ * escaped.
+ */
 import { runInNewContext } from 'node:vm';
 import { describe, expect, it, vi } from 'vitest';
 import { dashboardHtml } from '../../src/observability/dashboard.ts';

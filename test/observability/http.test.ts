@@ -1,3 +1,7 @@
+/**
+ * The HTTP port: its paths, health and readiness, and requests that are malformed or too large. Fails if one of them gets
+ * another status.
+ */
 import { createHash } from 'node:crypto';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';

@@ -1,3 +1,4 @@
+/** Log lines have their fields, and no secret. Fails if a password or a literal of a query is printed. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createLogger } from '../../src/observability/logger.ts';

@@ -1,3 +1,4 @@
+/** The metrics of the contract, by name and label. Fails if one is missing, renamed or counts something else. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { createMetrics } from '../../src/observability/metrics.ts';
 import type { Metrics } from '../../src/observability/metrics.ts';

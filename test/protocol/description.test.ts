@@ -1,3 +1,4 @@
+/** The result type of an answer, read from its RowDescription. Fails if two different types look the same. */
 import { describe, expect, test } from 'vitest';
 import { Backend } from '../../src/protocol/codes.ts';
 import { isSameDescription, noRows, resultTypeIn, resultTypeOf } from '../../src/protocol/description.ts';

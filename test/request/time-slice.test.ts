@@ -1,3 +1,4 @@
+/** A client with much to say gives the others a turn. Fails if the slice never ends, or ends with every message. */
 import { expect, test } from 'vitest';
 import { TimeSlice } from '../../src/request/time-slice.ts';
 

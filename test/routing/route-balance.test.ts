@@ -1,3 +1,4 @@
+/** How reads are shared among replicas, per policy. Fails if a loaded or slower replica gets more than its share. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { policyNames, type BalanceHosts } from '../../src/balancing/policies.ts';

@@ -1,3 +1,7 @@
+/**
+ * The latency of a node is measured against what the same statement takes elsewhere. Fails if a node with slow statements
+ * looks slow.
+ */
 import { describe, expect, it } from 'vitest';
 import { createLatencyBaselines, noteLatency } from '../../src/routing/latency.ts';
 import type { NodeLoad } from '../../src/topology/types.ts';

@@ -1,3 +1,7 @@
+/**
+ * Where a request goes, for every combination of facts. Fails if a write leaves the primary, or a read goes to a node that
+ * is too old.
+ */
 import { describe, expect, it } from 'vitest';
 import { route } from '../../src/routing/route.ts';
 import type { RouteSettings } from '../../src/routing/decision.ts';

@@ -1,3 +1,4 @@
+/** What a session has written and seen decides how new a replica must be for it. Fails if a token is lost or goes back. */
 import { describe, expect, it } from 'vitest';
 import { SessionTokens } from '../../src/session/concerns/tokens.ts';
 import { createTicker } from '../../src/topology/ticker.ts';

@@ -1,3 +1,4 @@
+/** When pools grow and shrink, and how nodes share out their connections. Fails if a pool passes a limit or swings. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { PeakWindow } from '../../src/sizing/peak-window.ts';

@@ -1,3 +1,7 @@
+/**
+ * The names, calls and operators in the body of a function. Fails if a word of a comment counts, or one of the code does
+ * not.
+ */
 import { expect, test } from 'vitest';
 import { readBody } from '../../src/sql/body-words.ts';
 

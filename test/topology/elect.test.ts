@@ -1,3 +1,4 @@
+/** Which node is the primary if several claim it, or none does. Fails if a write could go to the old one. */
 import { describe, expect, it } from 'vitest';
 import { elect } from '../../src/topology/elect.ts';
 import type { Contender, Incumbent } from '../../src/topology/elect.ts';

@@ -1,3 +1,4 @@
+/** A connection of the monitor that has ended leaves nothing behind. Fails if a listener stays. */
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { getEventListeners, once } from 'node:events';

@@ -1,3 +1,4 @@
+/** Ticks and the WAL positions that they stand for. Fails if a replica counts as having replayed what it has not. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createTicker } from '../../src/topology/ticker.ts';

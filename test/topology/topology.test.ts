@@ -1,3 +1,7 @@
+/**
+ * The topology of a database over nodes of a test: what it tells listeners, when it reads the catalog. Fails if a change is
+ * not told.
+ */
 import { afterEach, describe, expect, it } from 'vitest';
 import { createTopology } from '../../src/topology/topology.ts';
 import type { TopologyOptions } from '../../src/topology/topology.ts';

@@ -1,3 +1,6 @@
+/**
+ * The watch over one node, probe by probe. Fails if a node that does not answer is not noticed, or asked without a pause.
+ */
 import { afterEach, describe, expect, it } from 'vitest';
 import { Watcher } from '../../src/topology/watcher.ts';
 import type { WatcherEvents } from '../../src/topology/watcher.ts';

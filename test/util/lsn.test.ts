@@ -1,3 +1,4 @@
+/** WAL positions as text and number. Fails if a position is read wrongly at the borders of segments and pages. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { endOfLastRecord, formatLsn, parseLsn } from '../../src/util/lsn.ts';
