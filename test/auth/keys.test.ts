@@ -1,6 +1,6 @@
 /**
- * Keys of passwords are derived off the main thread, once for the same password. Fails if a second log-in computes them
- * again.
+ * Keys derived from passwords: the right ones, computed once for equal calls, in bounded number. Fails if two passwords
+ * share a key.
  */
 import { pbkdf2Sync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';

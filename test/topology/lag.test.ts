@@ -1,4 +1,7 @@
-/** How far a replica lags, in milliseconds, from positions in the WAL. Fails if a node looks fresher than it is, or an idle primary makes it look old. */
+/**
+ * How far a replica lags, in milliseconds, from positions in the WAL. Fails if a node looks fresher than it is, or an idle
+ * primary makes it look old.
+ */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createLagHistory } from '../../src/topology/lag.ts';
