@@ -438,6 +438,8 @@ describe('what drivers say does not pin, does not leak, and is not lost', () => 
     const client = await connect();
     for (const step of steps) await run(client, step, isNamed);
     const last = await pidOf(client);
+    // Behind its own DDL it is, until the catalog has been read again.
+    await until('the catalog is read', async () => (await pinsOf('client')) !== 'catalog not read yet');
     expect(await pinsOf('client')).toBe('');
     const own = { ...Object.fromEntries(leaves.map((name) => [name, fresh[name]])), ...holds };
     expect(await settingsOf(client, names)).toEqual(own);
