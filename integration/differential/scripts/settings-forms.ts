@@ -183,6 +183,45 @@ export const settingsForms = [
     ],
     atOnce,
   ),
+  script(
+    'a temporary table and a lock of a function made a moment ago',
+    [
+      a(
+        `CREATE FUNCTION keeps() RETURNS void LANGUAGE plpgsql AS
+         $$ BEGIN CREATE TEMP TABLE mine AS SELECT 7 AS i; PERFORM pg_advisory_lock(7001); END $$`,
+        'SELECT keeps()',
+      ),
+      b('SELECT i FROM mine', 'SELECT pg_try_advisory_lock(7001)'),
+      a('SELECT i FROM mine', 'SELECT pg_advisory_unlock(7001)'),
+      b('SELECT pg_try_advisory_lock(7001), pg_advisory_unlock(7001)'),
+      a('DROP TABLE mine', 'DROP FUNCTION keeps()'),
+    ],
+    atOnce,
+  ),
+  script(
+    'prepared calls that set for good, behind DDL',
+    [
+      a(parse('s1', "SELECT f_set('work_mem', '701kB')"), parse('s2', 'SHOW work_mem'), sync),
+      a('CREATE TABLE s_any ()', ...run('s1'), sync),
+      ...seen,
+      a(...extended('BEGIN'), ...extended('CREATE TABLE s_more ()'), ...run('s1'), ...extended('COMMIT'), sync),
+      ...seen,
+      a(...run('s2'), sync),
+    ],
+    atOnce,
+  ),
+  script(
+    'what a function sets behind DDL and a rollback takes back',
+    [
+      a('CREATE TABLE s_any ()', "BEGIN; SELECT f_set('work_mem', '701kB'); ROLLBACK"),
+      ...seen,
+      a("BEGIN; CREATE TABLE s_more (); SELECT f_set('work_mem', '702kB'); SELECT 1/0", 'ROLLBACK'),
+      ...seen,
+      a("SELECT f_set('work_mem', '703kB'); CREATE TABLE s_more ()", "SELECT f_set('work_mem', '704kB'); SELECT 1/0"),
+      ...seen,
+    ],
+    atOnce,
+  ),
   script('functions that set nothing, made a moment ago', [
     a("CREATE FUNCTION sets() RETURNS int LANGUAGE sql AS 'SELECT 1'", 'SELECT sets()'),
     b('SELECT sets()'),
