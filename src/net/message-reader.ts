@@ -109,7 +109,7 @@ export class MessageReader {
     return this.read(() => (this.buffered < 1 ? undefined : (this.store[this.start++] as number)));
   }
 
-  /** The next byte, without taking it. */
+  /** Waits for a byte and returns it without taking it. Rejects with ReadError. */
   firstByte(): Promise<number> {
     return this.read(() => (this.buffered < 1 ? undefined : (this.store[this.start] as number)));
   }
