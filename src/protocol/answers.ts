@@ -92,7 +92,10 @@ export class AnswerQueue<R> {
   private copy: CopyState = 'none';
   /** Syncs that were sent among the data of the COPY. */
   private straySyncs = 0;
-  /** A batch of the extended protocol was begun without its Sync: if it fails, the server skips a Query as well. */
+  /**
+   * A batch of the extended protocol was begun and its Sync not sent yet: if the batch fails, the server skips a Query
+   * as well.
+   */
   private isBatchOpen = false;
 
   get length(): number {
@@ -230,7 +233,8 @@ export class AnswerQueue<R> {
   }
 
   /**
-   * Makes `to` the receiver of everything owed to `from`, and calls undo for it, although the server will do it.
+   * Makes `to` the receiver of everything owed to `from`, and calls undo for each, although the server will still do
+   * it.
    * @returns whether there was anything to undo
    */
   handOver(from: R, to: R): boolean {
