@@ -4,7 +4,7 @@
  */
 import type { Candidate } from './types.ts';
 
-/** At most so many nodes take part in balancing: the bits of a 32-bit integer without its sign. */
+/** Maximum number of nodes in balancing: the bits of a 32-bit integer without its sign. */
 export const MAX_CANDIDATES = 31;
 
 export function sizeOf(set: number): number {
