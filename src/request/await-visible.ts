@@ -6,10 +6,13 @@
 import type { Outcome, Session } from '../session/session.ts';
 import type { Request } from '../session/request.ts';
 
-/** A commit that can be seen somewhere ends soon; a long statement, which cannot, is not waited for. */
+/**
+ * A commit that is visible somewhere ends soon. A statement that still runs is not visible anywhere, and is not waited
+ * for.
+ */
 const longestWaitMs = 250;
 
-/** Must the request not be sent behind others in flight? */
+/** @returns true if the request must not be sent behind others in flight */
 export function isAhead(session: Session, request: Request): boolean {
   return session.concerns.freshness.toAwait(request) !== undefined;
 }
