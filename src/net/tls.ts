@@ -1,7 +1,7 @@
 /**
  * Turns Weir's TLS settings into options for node:tls: for clients (`clientTls`, as PgBouncer's client_tls_sslmode)
  * and for servers (`serverTlsOptions`, as libpq's sslmode). Reads the files, and names them in every error; does no
- * other I/O. Called by frontend/listener.ts and backend/connect.ts, among others.
+ * other I/O. Called by frontend/client-acceptor.ts and backend/connect.ts, among others.
  */
 import { X509Certificate, constants } from 'node:crypto';
 import { readFileSync } from 'node:fs';
