@@ -1,5 +1,5 @@
 /**
- * The result of route(), and its reason in words, one clause per step of the decision: for `SHOW weir.last_route`,
+ * The result of route(), and its reason as text, one clause per step of the decision: for `SHOW weir.last_route`,
  * `weir explain`, the debug log and tests. The text is made only when why() is called.
  */
 import type { Consistency, PrimaryReads } from '../config/config.ts';
