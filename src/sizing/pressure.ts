@@ -33,7 +33,7 @@ export interface Demand {
   /** Connections in use, in reset or in log-in, which a smaller limit does not close at once. */
   readonly busy: number;
   readonly reason: ResizeReason | undefined;
-  /** The reason in words; '' if it wants no change. */
+  /** The reason as text; '' if it wants no change. */
   readonly why: string;
 }
 
