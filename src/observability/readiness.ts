@@ -7,9 +7,9 @@ import type { ServingState, StatsSources } from './types.ts';
 
 export interface Readiness {
   readonly isReady: boolean;
-  /** Why it is not ready, in words; empty if it is. */
+  /** Why it is not ready, as text; empty if it is. */
   readonly reasons: readonly string[];
-  /** Problems that do not make it unready, in words, with the nodes concerned. */
+  /** Problems that do not make it unready, as text, with the nodes concerned. */
   readonly notes: readonly string[];
 }
 
