@@ -1,7 +1,7 @@
 /**
- * With other Weirs behind the same Redis, a message that may commit is sent only after Redis has confirmed that its tables are
- * closed (rule 2 of docs/consistency.md): from then on no Weir shows a cached answer that the commit makes old. Without Redis
- * nothing waits.
+ * With other Weirs behind the same Redis, a message that may commit is sent only after Redis has confirmed that its
+ * tables are closed (rule 2 of docs/consistency.md): from then on no Weir shows a cached answer that the commit makes
+ * old. Without Redis nothing waits.
  */
 import type { Outcome, Session } from '../session/session.ts';
 import { isWrite } from '../session/concerns/writes.ts';

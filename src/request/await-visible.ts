@@ -1,7 +1,8 @@
 /**
- * A replica can show a commit before the primary does: its WAL is replayed there while the primary still has it on its list
- * of running transactions. So a session that has read a table on a replica while a write to it was under way waits for the
- * end of that write before it reads the table on the primary; else its reads could go back. Called by handle-request.ts.
+ * A replica can show a commit before the primary does: its WAL is replayed there while the primary still has it on its
+ * list of running transactions. So a session that has read a table on a replica while a write to it was under way
+ * waits for the end of that write before it reads the table on the primary; else its reads could go back. Called by
+ * handle-request.ts.
  */
 import type { Outcome, Session } from '../session/session.ts';
 import type { Request } from '../session/request.ts';
@@ -18,8 +19,8 @@ export function isAhead(session: Session, request: Request): boolean {
 }
 
 /**
- * Waits until the primary shows what a replica has shown already, and then sends the request, or looks for another server if this
- * one has died meanwhile.
+ * Waits until the primary shows what a replica has shown already, and then sends the request, or looks for another
+ * server if this one has died meanwhile.
  * @returns undefined: there is nothing to wait for
  */
 export function awaitsVisible(session: Session, request: Request): Outcome | undefined {

@@ -1,7 +1,7 @@
 /**
  * A READ ONLY transaction begins on a replica, which allows less than the primary and answers some statements
- * differently: a sequence may be ahead, an advisory lock excludes no other session. While the transaction has done
- * nothing but BEGIN, it begins again on the primary for such a statement, without the client noticing. Called by
+ * differently: a sequence may be ahead, an advisory lock excludes no session on the primary. While the transaction has
+ * done nothing but BEGIN, it begins again on the primary for such a statement, without the client noticing. Called by
  * handle-request.ts and run-again.ts.
  */
 import type { Plan } from '../binding/plan.ts';

@@ -51,8 +51,8 @@ export function isShortRead(session: Session, request: Request): boolean {
 }
 
 /**
- * @returns true if the server already has the settings of the session. In a lane nothing can be replayed, and no batch
- * may pause.
+ * @returns true if the server already has what the request needs: its statement, custom settings, and the session's
+ * settings. In a lane nothing can be replayed, and no batch may pause.
  */
 export function isFit(session: Session, request: Request, server: ServerConnection): boolean {
   if (request.names.uses !== undefined && !isThere(session, request, request.names.uses, server)) return false;

@@ -141,7 +141,8 @@ function notePortal(session: Session, request: Request, name: string): void {
 }
 
 /**
- * @returns true if a Parse of the statement, by the client or by Weir, is unanswered, so that it may not be executed
+ * @returns true if a Parse of the statement, by the client or by Weir, is unanswered: it may turn out not to be
+ * executed
  */
 function isUnsure(session: Session, statement: Statement): boolean {
   if (!session.prepared.hasNamesInFlight) return false;

@@ -1,7 +1,7 @@
 /**
- * Limits how long Weir works for one client at a stretch. A chunk of 64 kB may hold thousands of messages, and libuv reads many
- * chunks of one socket before it looks at the next. After some milliseconds the other clients get their turn, and this client
- * goes on behind them. Called by client.ts.
+ * Limits how long Weir works for one client at a stretch. A chunk of 64 kB may hold thousands of messages, and libuv
+ * reads many chunks of one socket before it looks at the next. After some milliseconds the other clients get their
+ * turn, and this client goes on behind them. Called by client.ts.
  */
 
 /** Short enough that two busy clients do not make a third one wait for long. */

@@ -181,7 +181,10 @@ function check(session: Session, statement: Statement, isNew: boolean, goOn: (is
   server.send(flush);
 }
 
-/** The result type of the statement has changed: a Parse makes a new statement, and a message that uses the old one fails. */
+/**
+ * The result type of the statement has changed: a Parse makes a new statement, and a message that uses the old one
+ * fails.
+ */
 function forwardStale(session: Session, message: Message, { serverName, description }: Statement): void {
   const server = session.server as ServerConnection;
   if (serverName === '') server.prepared.unnamed = undefined;

@@ -23,7 +23,10 @@ const analysed: ReadonlySet<StatementKind> = new Set<StatementKind>([
   ...(['select', 'insert', 'update', 'delete', 'merge', 'unknown'] as const),
 ]);
 
-/** No other statement or portal has this name: Weir's names have no blank in them, and clients' own names do not get here. */
+/**
+ * No other statement or portal has this name: Weir's names have no blank in them, and clients' own names do not get
+ * here.
+ */
 const ownName = 'weir reading';
 const noTypes = Buffer.alloc(2);
 

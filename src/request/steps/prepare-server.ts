@@ -1,7 +1,7 @@
 /**
- * Has a server connection run, in one exchange, what the concerns of its session need there (session/concerns/table.ts): mostly
- * the settings of the session, or the BEGIN of a transaction that has moved there. A connection on which that fails, because of
- * what other sessions did there, is replaced.
+ * Has a server connection run, in one exchange, what the concerns of its session need there
+ * (session/concerns/table.ts): mostly the settings of the session, or the BEGIN of a transaction that has moved there.
+ * A connection on which that fails, because of what other sessions did there, is replaced.
  */
 import type { ServerConnection } from '../../backend/server.ts';
 import { WeirError } from '../../errors.ts';
