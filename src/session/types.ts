@@ -69,13 +69,19 @@ export interface DatabaseStats {
   recoveryConflicts: number;
   /** Replication connections opened. */
   replications: number;
-  /** Parse messages of clients, Parse messages sent to servers, Bind messages of clients (PgBouncer's parse and bind counts). */
+  /**
+   * Parse messages of clients, Parse messages sent to servers, Bind messages of clients (PgBouncer's parse and bind
+   * counts).
+   */
   clientParses: number;
   serverParses: number;
   binds: number;
   /** index = routeIndex * 6 + cacheIndex * 2 + resultIndex, in the order of the label types above. */
   readonly byLabel: Float64Array;
-  /** Per route label: histogram of query durations, bounds in seconds (see durationBoundsSeconds), not cumulative; last = above. */
+  /**
+   * Per route label: histogram of query durations, bounds in seconds (see durationBoundsSeconds), not cumulative; last
+   * = above.
+   */
   readonly durations: readonly Float64Array[];
   readonly durationSums: Float64Array;
 }

@@ -31,7 +31,10 @@ export class UnnamedStatement {
     return (this.current = { serverName: '', sql: own, types: Buffer.from(types), classified, settings: live });
   }
 
-  /** The Parse of `statement` was skipped or failed: `before` is the unnamed statement, unless a later Parse has replaced it. */
+  /**
+   * The Parse of `statement` was skipped or failed: `before` is the unnamed statement, unless a later Parse has
+   * replaced it.
+   */
   neverParsed(statement: Statement, before: Statement | undefined): void {
     statement.instead = { statement: before };
     while (this.current?.instead !== undefined) this.current = this.current.instead.statement;
