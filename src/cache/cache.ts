@@ -229,7 +229,10 @@ class Cache implements ResultCache {
     );
   }
 
-  /** A miss: waits for another session that asks a database for the same answer, or lets this session ask (rules 1 and 4). */
+  /**
+   * A miss: waits for another session that asks a database for the same answer, or lets this session ask (rules 1 and
+   * 4).
+   */
   private askDatabase(request: Request, mayWait: boolean): Lookup {
     const { key, set, freshness, ticks, ttlMs } = request;
     const stamps = stampsOf(set);

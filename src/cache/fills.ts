@@ -35,8 +35,9 @@ export class Fills {
   }
 
   /**
-   * The answer may show a commit of another Weir whose announcement has not arrived here yet. Redis has the announcement and
-   * refuses to store the answer, so it is not stored here either: it would carry stamps from before that commit.
+   * The answer may show a commit of another Weir whose announcement has not arrived here yet. Redis has the
+   * announcement and refuses to store the answer, so it is not stored here either: it would carry stamps from before
+   * that commit.
    */
   private async storeShared(plan: FlightPlan, entry: Entry, ttlMs: number): Promise<void> {
     const isStored = (await this.options.second?.keep(plan, entry.hit.parts, ttlMs)) === true;
