@@ -1,6 +1,6 @@
 /**
- * Limits how many connections the catalog watches of all databases hold at one server. A watch keeps its connection until
- * another watch waits for one; then it closes it once its question is answered. Used by catalog-link.ts.
+ * Limits how many connections the catalog watches of all databases hold at one server. A watch keeps its connection
+ * until another watch waits for one; then it closes it once its question is answered. Used by catalog-link.ts.
  */
 import { OwnConnections, type Place } from './own-connections.ts';
 
