@@ -1,6 +1,6 @@
 /**
- * Sets of nodes, as bits over an array of nodes, so that nothing is allocated; and a draw from such a set by weight. Used by the
- * policies.
+ * Sets of nodes, as bits over an array of nodes, so that nothing is allocated; and a draw from such a set by weight.
+ * Used by the policies.
  */
 import type { Candidate } from './types.ts';
 

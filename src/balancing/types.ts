@@ -16,7 +16,10 @@ export interface Turn {
   value: number;
 }
 
-/** What a policy fills in. `cost`, `other` and `otherCost` are only for the reason in words, and only if it compares costs. */
+/**
+ * What a policy fills in. `cost`, `other` and `otherCost` are only for the reason in words, and only if it compares
+ * costs.
+ */
 export interface Pick<Node> {
   node: Node | undefined;
   cost: number;
