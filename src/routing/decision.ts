@@ -29,8 +29,8 @@ export type Verdict =
   | 'no room to fall back';
 
 /**
- * The node, and all that why() needs. Copies the facts instead of keeping them, because the session may change them afterwards;
- * one flat object, because every routed request makes one.
+ * The node, and all that why() needs. Copies the facts instead of keeping them, because the session may change them
+ * afterwards; one flat object, because every routed request makes one.
  */
 export class Decision implements Route {
   readonly verdict: Verdict;
