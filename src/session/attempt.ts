@@ -24,7 +24,7 @@ export class Attempt {
   hasRepeated = false;
   /** Statements of a Query that have completed. */
   statementIndex = 0;
-  /** Named statements that its Parse messages have entered, to be entered again if it runs again. */
+  /** Named statements that its Parse messages have entered, to be removed if it has to run again. */
   entered: (readonly [name: string, statement: Statement])[] | undefined;
   /**
    * By name: statements that its Bind or Describe uses for the first time since the client got them

@@ -193,7 +193,7 @@ export abstract class Session extends ServerHold {
     this.goOn(step);
   }
 
-  /** ---- messages to the client ---- */
+  /* ---- messages to the client ---- */
 
   say(bytes: Buffer): void {
     this.wire.send(bytes);

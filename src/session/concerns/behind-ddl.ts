@@ -77,7 +77,7 @@ export class BehindDdl implements Concern, PinnedBehindDdl {
     this.isNew = true;
   }
 
-  /** ---- moments: in the table it comes after the pins ---- */
+  /* ---- moments: in the table it comes after the pins ---- */
 
   effectsDone(plan: Plan): void {
     this.ran(plan);

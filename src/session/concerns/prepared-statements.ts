@@ -165,7 +165,7 @@ export class PreparedStatements implements Concern {
     };
   }
 
-  /** ---- statements that the client got without a question to a server (prepared/borrowed.ts) ---- */
+  /* ---- statements that the client got without a question to a server (prepared/borrowed.ts) ---- */
 
   borrow(name: string, borrowed: Borrowed): void {
     (this.borrowed ??= new Map()).set(name, borrowed);
