@@ -26,7 +26,7 @@ export class LoggedInStream extends Duplex {
     socket.once('close', () => this.destroy());
   }
 
-  /** ---- methods of net.Socket that `pg` calls ---- */
+  /* ---- methods of net.Socket that `pg` calls ---- */
 
   connect(): this {
     setImmediate(() => void this.emit('connect'));
