@@ -1,7 +1,7 @@
 /**
- * Authenticates clients: picks the method of auth.type or auth.hba_file, finds the user's secret for it, and reports what
- * a successful log-in has proven. Reads no files, counts and logs nothing. Made by frontend/client-acceptor.ts, once per
- * configuration.
+ * Authenticates clients: picks the method of auth.type or auth.hba_file, finds the user's secret for it, and reports
+ * what a successful log-in has proven. Reads no files, counts and logs nothing. Made by frontend/client-acceptor.ts,
+ * once per configuration.
  */
 import { randomBytes } from 'node:crypto';
 import type { AuthType } from '../config/config.ts';
@@ -32,8 +32,8 @@ export interface AuthOptions {
   /** The secret of a user in auth.file: plain, md5... or SCRAM-SHA-256$...; undefined: no such user. */
   readonly users: (name: string) => string | undefined;
   /**
-   * Runs auth.query on a server of the database, for a user who is not in auth.file. Resolves to the secret; undefined: no
-   * such user, or one who may not log in with a password now. Rejects with LookUpFailed.
+   * Runs auth.query on a server of the database, for a user who is not in auth.file. Resolves to the secret;
+   * undefined: no such user, or one who may not log in with a password now. Rejects with LookUpFailed.
    */
   readonly lookUp?: ((user: string, database: string) => Promise<string | undefined>) | undefined;
   /** Called after a successful log-in, before AuthenticationOk is sent. */

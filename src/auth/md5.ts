@@ -1,6 +1,6 @@
 /**
- * The hashes of MD5 authentication: md5(md5(password + user) + salt). Called for clients by auth/methods, and for servers
- * by backend/authenticate.ts. Source: PostgreSQL manual, "Message Flow", AuthenticationMD5Password.
+ * The hashes of MD5 authentication: md5(md5(password + user) + salt). Called for clients by auth/methods, and for
+ * servers by backend/authenticate.ts. Source: PostgreSQL manual, "Message Flow", AuthenticationMD5Password.
  */
 import { createHash } from 'node:crypto';
 

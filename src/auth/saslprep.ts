@@ -1,6 +1,6 @@
 /**
- * SASLprep (RFC 4013) for passwords of SCRAM. As in PostgreSQL, a password that breaks its rules (prohibited characters,
- * mixed directions) is used unchanged instead of being refused. Called by auth/keys.ts.
+ * SASLprep (RFC 4013) for passwords of SCRAM. As in PostgreSQL, a password that breaks its rules (prohibited
+ * characters, mixed directions) is used unchanged instead of being refused. Called by auth/keys.ts.
  */
 
 const printableAscii = /^[\x20-\x7e]*$/;

@@ -13,8 +13,8 @@ const maxIterations = 1_000_000;
 const maxSaltBytes = 1024;
 
 /**
- * Channel binding in client-first-message: not supported (no TLS); supported but not offered by the server (a server that
- * has offered it then knows that a man in the middle removed the offer); or the hash of the server's certificate.
+ * Channel binding in client-first-message: not supported (no TLS); supported but not offered by the server (a server
+ * that has offered it then knows that a man in the middle removed the offer); or the hash of the server's certificate.
  */
 export type ClientBinding = 'none' | 'not-offered' | Buffer;
 

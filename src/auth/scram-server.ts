@@ -1,6 +1,6 @@
 /**
- * The server's side of SCRAM-SHA-256 (RFC 5802, RFC 7677), for log-ins of clients: reads the client's messages, makes the
- * server's, and checks the proof. auth/methods/scram.ts sends and receives the messages.
+ * The server's side of SCRAM-SHA-256 (RFC 5802, RFC 7677), for log-ins of clients: reads the client's messages, makes
+ * the server's, and checks the proof. auth/methods/scram.ts sends and receives the messages.
  */
 import { timingSafeEqual } from 'node:crypto';
 import { WeirError } from '../errors.ts';
@@ -34,7 +34,9 @@ const bindingFlag = `p=${bindingType}`;
 
 const malformed = (what: string): ProtocolError => new ProtocolError(`malformed SCRAM message: ${what}`);
 
-/** Checks that the first flag of client-first-message fits the mechanism; a man in the middle may have changed either. */
+/**
+ * Checks that the first flag of client-first-message fits the mechanism; a man in the middle may have changed either.
+ */
 function checkFlag(flag: string | undefined, { hash, isChosen }: BindingOffer): void {
   if (flag?.startsWith('p=') === true) {
     if (!isChosen) throw malformed('channel binding data, but SCRAM-SHA-256 without channel binding was selected');

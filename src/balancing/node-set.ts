@@ -1,10 +1,10 @@
 /**
- * Sets of nodes, as bits over an array of nodes, so that nothing is allocated; and a draw from such a set by weight. Used by the
- * policies.
+ * Sets of nodes, as bits over an array of nodes, so that nothing is allocated; and a draw from such a set by weight.
+ * Used by the policies.
  */
 import type { Candidate } from './types.ts';
 
-/** At most so many nodes take part in balancing: the bits of a 32-bit integer without its sign. */
+/** Maximum number of nodes in balancing: the bits of a 32-bit integer without its sign. */
 export const MAX_CANDIDATES = 31;
 
 export function sizeOf(set: number): number {

@@ -1,6 +1,6 @@
 /**
- * The table of balancing policies, by the words of the setting routing.load_balance_hosts. The setting allows exactly these
- * words; routing/route.ts calls the policy.
+ * The table of balancing policies, by the words of the setting routing.load_balance_hosts. The setting allows exactly
+ * these words; routing/route.ts calls the policy.
  */
 import { leastLoad } from './least-load.ts';
 import { randomly } from './random.ts';

@@ -1,6 +1,6 @@
 /**
- * What a balancing policy gets and gives. Types only. It knows no more of a node than its weight and load, so that the
- * configuration can list the policies and the routing can use them.
+ * Input and output of a balancing policy. Types only. A policy sees only the weight and load of a node, so that both
+ * the configuration and routing/ can import the policies.
  */
 
 /** A node that may answer a read, as far as a policy needs to know it. */
@@ -16,7 +16,10 @@ export interface Turn {
   value: number;
 }
 
-/** What a policy fills in. `cost`, `other` and `otherCost` are only for the reason in words, and only if it compares costs. */
+/**
+ * What a policy fills in. `cost`, `other` and `otherCost` are only for the reason in words, and only if it compares
+ * costs.
+ */
 export interface Pick<Node> {
   node: Node | undefined;
   cost: number;

@@ -1,7 +1,7 @@
 /**
- * Announces our writes to the other Weirs: before a write is sent to PostgreSQL, Redis is told that its tags are closed, and
- * again before that marker lapses. If Redis cannot be told, the write waits until no other Weir can have a lease. Made by
- * membership.ts.
+ * Announces this Weir's writes to the others: before a write is sent to PostgreSQL, Redis is told that its tags are
+ * closed, and told again before that marker lapses. If Redis cannot be told, the write waits until no other Weir can
+ * have a lease. Made by membership.ts.
  */
 import type { Log } from '../observability/types.ts';
 import type { Tag } from '../binding/plan.ts';
@@ -22,9 +22,9 @@ export interface AnnouncementRules {
   readonly lease: Lease;
   readonly log: Log;
   now(): number;
-  /** Tells Redis; resolves to whether Redis has confirmed it, never rejects. */
+  /** Sends the announcement; resolves to true if Redis has confirmed it. Never rejects. */
   send(tags: readonly Tag[], token: string, note: string): Promise<boolean>;
-  /** Number of the connection to Redis in use, 0 = none. */
+  /** Number of the current connection to Redis; 0: none. */
   connection(): number;
   /** Redis did not confirm in time on that connection. */
   tooSlow(connection: number): void;
@@ -36,7 +36,7 @@ export interface AnnouncementRules {
 
 /** How long a write waits for Redis to confirm. After that, Redis counts as lost. */
 export const announceDeadlineMs = 1_000;
-/** How often a write that is held checks whether it may go on. */
+/** How often a waiting write checks whether it may go on. */
 const checkMs = 20;
 
 export class Announcements {
@@ -45,14 +45,16 @@ export class Announcements {
   readonly figures = { writesHeld: 0, writesUnannounced: 0 };
   /** How often Redis was lost. */
   private losses = 0;
-  /** The loss for which the log already says that writes wait. */
+  /** Value of `losses` at the last log line about waiting writes. */
   private loggedLoss = -1;
 
   constructor(rules: AnnouncementRules) {
     this.rules = rules;
   }
 
-  /** Resolves when the write may be sent. `note` tells other Weirs where it runs, in case this Weir is killed. */
+  /**
+   * Resolves when the write may be sent. @param note tells other Weirs where the write runs, in case this process dies
+   */
   async announce(token: string, tags: readonly Tag[], note: string): Promise<void> {
     const write = { tags, note, sentAtMs: this.rules.now(), isAnnounced: false };
     this.open.set(token, write);
@@ -69,7 +71,10 @@ export class Announcements {
     this.open.delete(token);
   }
 
-  /** Announces again what was announced a third of a marker's life ago; after a loss of Redis (`all`) every open write. */
+  /**
+   * Repeats announcements that are a third of a marker's life old; after a loss of Redis (`all`), those of every open
+   * write.
+   */
   renew(all: boolean): void {
     const now = this.rules.now();
     if (all) this.losses++;

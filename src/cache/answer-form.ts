@@ -1,11 +1,11 @@
 /**
- * Which answer belongs to a key: what the messages of the request are answered with, and the formats that Bind asks for. So that
- * an answer out of Redis can be checked before a client gets it. Pure.
+ * Derives from a cache key the form that its answer must have: the messages that answer the request, and the formats
+ * that Bind asks for. Used to check an answer from Redis before a client gets it. Pure.
  */
 import type { AnswerForm, Heading } from '../protocol/whole-answer.ts';
 import type { KeyParts } from './types.ts';
 
-/** By the letters of KeyParts.shape. */
+/** By letter of KeyParts.shape. */
 const headings: Readonly<Record<string, readonly Heading[]>> = {
   Q: ['row'],
   P: ['parse'],
@@ -15,7 +15,7 @@ const headings: Readonly<Record<string, readonly Heading[]>> = {
   E: [],
 };
 
-/** @returns undefined if there is no such answer: the shape is not known, or Bind makes no sense */
+/** @returns undefined if the shape is not known, or Bind is malformed */
 export function answerForm({ shape, bind }: Pick<KeyParts, 'shape' | 'bind'>): AnswerForm | undefined {
   const expected: Heading[] = [];
   for (const letter of shape.split(' ', 1)[0]!) {
@@ -30,7 +30,7 @@ export function answerForm({ shape, bind }: Pick<KeyParts, 'shape' | 'bind'>): A
   return { headings: expected, formats: formats.formats, parameters: parameters.count };
 }
 
-/** Formats of the values, then the values. */
+/** Reads the formats of the values, then the values. */
 function readParameters(bind: Buffer): { count: number; end: number } | undefined {
   let at = readFormats(bind, 0)?.end;
   if (at === undefined || at + 2 > bind.length) return undefined;

@@ -1,8 +1,8 @@
 /**
- * The result cache of one process; types.ts says what a session may ask of it. Looks answers up in level 1, then in Redis,
- * then joins or begins a query to a database. The rules of consistency are here and in guard.ts. With cache.enabled = off it
- * still notes when each table was written, because routing needs that. Made by app/parts.ts.
- * While Redis is configured but out of step, nothing is shown or stored: the writes of other Weirs would be missed.
+ * The result cache of one process; types.ts documents its interface. Looks answers up in level 1, then in Redis, then
+ * joins or begins a query to a database. The rules of consistency are here and in guard.ts. With cache.enabled = off
+ * it still records when each table was written, because routing needs that. While Redis is configured but not in step,
+ * nothing is shown or stored: writes of other Weirs would be missed. Made by app/parts.ts.
  */
 import { randomBytes } from 'node:crypto';
 import type { CacheSettings } from '../config/config.ts';
@@ -55,7 +55,7 @@ class Cache implements ResultCache {
   private readonly store: Store;
   private readonly flights: Flights;
   private readonly peers: Peers | undefined = undefined;
-  /** Without peers nobody else writes, so it never ends. */
+  /** Without peers there is no other Weir that writes, so the lease never ends. */
   private readonly lease: { readonly untilMs: number };
   private readonly second: SecondLevel | undefined = undefined;
   private readonly guards: Guards;
@@ -141,7 +141,7 @@ class Cache implements ResultCache {
     if (!this.isEnabled) return off;
     const set = this.table.resolve(tags);
     const full = this.parts.fullKey(key);
-    // For `strict`, only Redis can say whether there was a write: its message may not have arrived here yet.
+    // For `strict`, only Redis knows of every write: its message may not have arrived here yet.
     const entry = isStrict && this.second !== undefined ? undefined : this.store.get(full);
     if (entry !== undefined && this.mayShow(entry, set, ttlMs, freshness as Freshness)) {
       this.counts.hits++;
@@ -199,7 +199,10 @@ class Cache implements ResultCache {
     this.store.clear();
   }
 
-  /** From now on the session accepts an answer with these tags only if its query was sent, or it was confirmed, later than now. */
+  /**
+   * From now on the session accepts an answer with these tags only if its query was sent, or the answer confirmed,
+   * later.
+   */
   private raise(set: TagSet, freshness: Freshness): void {
     if (this.settings.mode !== 'session') return;
     const order = this.table.nextOrder();
@@ -226,7 +229,10 @@ class Cache implements ResultCache {
     );
   }
 
-  /** A miss: waits for another session that asks a database for the same answer, or lets this session ask (rules 1 and 4). */
+  /**
+   * A miss: waits for another session that asks a database for the same answer, or lets this session ask (rules 1 and
+   * 4).
+   */
   private askDatabase(request: Request, mayWait: boolean): Lookup {
     const { key, set, freshness, ticks, ttlMs } = request;
     const stamps = stampsOf(set);
@@ -247,7 +253,7 @@ class Cache implements ResultCache {
       return this.askDatabase(request, false);
     }
     this.counts.hits++;
-    // Redis has not confirmed it yet: as if this session had asked the database itself.
+    // Redis has not confirmed this answer, so treat it as read from the database by this session.
     if (this.second !== undefined) this.raise(request.set, request.freshness);
     return entry.hit;
   }

@@ -1,6 +1,6 @@
 /**
- * Collects one answer for the cache while it streams to the client: copies of its frames in one piece of memory, up
- * to max_entry_size. Beyond that it lets go of everything and only remembers that it overflowed. Used by session/.
+ * Collects one answer for the cache while it is relayed to the client: copies its messages into one buffer, up to
+ * max_entry_size. Beyond that it frees everything and only remembers that it overflowed. Used by request/.
  */
 
 const firstBytes = 1024;
@@ -9,7 +9,7 @@ export class Capture {
   private readonly maxBytes: number;
   private memory: Buffer | undefined = undefined;
   private used = 0;
-  /** The answer is larger than may be stored; what was collected is gone. */
+  /** The answer is too large to be stored; its bytes were freed. */
   overflow = false;
 
   /** @param maxBytes cache.max_entry_size */
@@ -17,7 +17,7 @@ export class Capture {
     this.maxBytes = maxBytes;
   }
 
-  /** Adds bytes [start, end) of `buffer`, which may be reused by its owner at once. */
+  /** Adds a copy of bytes [start, end) of `buffer`. */
   add(buffer: Buffer, start: number, end: number): void {
     if (this.overflow) return;
     const need = this.used + (end - start);
@@ -36,7 +36,7 @@ export class Capture {
     return this.used;
   }
 
-  /** What was collected, in order; empty after an overflow. The cache copies it to its exact size. */
+  /** The collected bytes; empty after an overflow. The cache copies them to a buffer of the exact size. */
   get parts(): readonly Buffer[] {
     return this.memory === undefined ? [] : [this.memory.subarray(0, this.used)];
   }

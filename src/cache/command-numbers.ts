@@ -1,6 +1,6 @@
 /**
- * Numbers the commands to Redis in the order in which they are sent. After a loss of Redis, or when what was learned from it is
- * void, answers to earlier commands are not used. Used by redis-sync.ts and peers.ts.
+ * Numbers the commands to Redis in the order of sending. After a loss of Redis, or when what was learned from it no
+ * longer holds, answers to earlier commands are not used. Used by redis-sync.ts and peers.ts.
  */
 export class CommandNumbers {
   private last = 0;
@@ -12,7 +12,7 @@ export class CommandNumbers {
     return ++this.last;
   }
 
-  /** No answer counts, until `acceptFromNow`. */
+  /** No answer is used until `acceptFromNow`. */
   refuseAll(): void {
     this.validFrom = Infinity;
   }

@@ -1,5 +1,5 @@
 /**
- * What a cache counts, and its figures for SHOW CACHE and the metrics. Written by cache.ts and fills.ts.
+ * Counters of the cache, and its figures for SHOW CACHE and the metrics. Written by cache.ts and fills.ts.
  */
 import type { Peers } from './peers.ts';
 import type { SecondLevel } from './second-level.ts';

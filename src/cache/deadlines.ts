@@ -1,5 +1,5 @@
 /**
- * Waiting with a time limit, so that neither an operator nor a query waits for a Redis that does not answer.
+ * Waits with a time limit, so that neither an administrator nor a query hangs when Redis does not answer.
  */
 
 /** Resolves when `work` is done, or after `ms`. */

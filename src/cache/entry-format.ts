@@ -1,7 +1,7 @@
 /**
- * How an answer lies in Redis: the stamps it was stored under (Redis compares them), a digest of everything, the full key (we
- * compare it), its age, its frames. Whoever can write to Redis can write anything, and memory can rot: what comes back is an
- * answer only if every byte is as it was stored, and the frames are the answer that belongs to the key. Pure.
+ * The format of an answer in Redis: its stamps (compared by Redis), a digest of everything, the full key (compared
+ * here), its time to live, its messages. Since other programs can write to Redis and memory can be damaged, a value
+ * counts as an answer only if every byte is as stored and its messages have the form that the key requires. Pure.
  */
 import { createHash } from 'node:crypto';
 import { isWholeAnswer } from '../protocol/whole-answer.ts';
@@ -9,18 +9,18 @@ import type { AnswerForm } from '../protocol/whole-answer.ts';
 
 export interface StoredEntry {
   readonly answer: Buffer;
-  /** The life it was given when it was stored. */
+  /** Its time to live when it was stored. */
   readonly ttlMs: number;
 }
 
-/** SHA-256, cut: 3 us for a short entry, 0.2 ms for one of 256 KB. */
+/** Truncated SHA-256. Takes 3 us for a short entry, 0.2 ms for one of 256 KB. */
 const digestBytes = 16;
 
 function digestOf(stamps: Buffer, rest: Buffer): Buffer {
   return createHash('sha256').update(stamps).update(rest).digest().subarray(0, digestBytes);
 }
 
-/** Layout after the stamp text: digest, u32 key length, key, f64 ttl in ms, the frames. */
+/** Layout: stamp text, digest, u32 key length, key, f64 ttl in ms, the messages. */
 export function encodeEntry(stamps: string, key: Buffer, ttlMs: number, parts: readonly Buffer[]): Buffer {
   const head = Buffer.allocUnsafe(4 + key.length + 8);
   let at = head.writeUInt32BE(key.length, 0);
@@ -32,8 +32,8 @@ export function encodeEntry(stamps: string, key: Buffer, ttlMs: number, parts: r
 }
 
 /**
- * @param stamps what the value starts with, as Redis has compared it
- * @returns `other` if it is another key's entry (of the same short name), `malformed` if no Weir has stored it so
+ * @param stamps the stamp text with which the value begins, as compared by Redis
+ * @returns `other`: an entry of another key with the same short name; `malformed`: not stored like this by any Weir
  */
 export function decodeEntry(
   value: Buffer,

@@ -1,6 +1,6 @@
 /**
- * Stores complete answers of databases: in level 1, and with Redis in the second level, if every tag still has the stamp that
- * it had before the query was sent (rule 1). Called by cache.ts, which decides what may be shown.
+ * Stores complete answers of databases in level 1, and with Redis in the second level, if every tag still has the
+ * stamp that it had before the query was sent (rule 1). Called by cache.ts, which decides what may be shown.
  */
 import type { CacheSettings } from '../config/config.ts';
 import type { Counts } from './counts.ts';
@@ -9,7 +9,7 @@ import type { CacheParts } from './parts.ts';
 import type { SecondLevel } from './second-level.ts';
 import { makeEntry, owned, sumOf, type Entry, type Store } from './store.ts';
 
-/** Entries live up to this share shorter than allowed, so that entries stored at one time do not all end at one time. */
+/** Shortens the time to live at random, by up to this share, so that entries stored together do not expire together. */
 const ttlJitter = 0.1;
 
 export interface FillsOptions {
@@ -35,8 +35,9 @@ export class Fills {
   }
 
   /**
-   * The answer may show a commit of another Weir whose announcement has not arrived here yet. Redis has the announcement and
-   * refuses to store the answer, so it is not stored here either: it would carry stamps from before that commit.
+   * The answer may show a commit of another Weir whose announcement has not arrived here yet. Redis has the
+   * announcement and refuses to store the answer, so it is not stored here either: it would carry stamps from before
+   * that commit.
    */
   private async storeShared(plan: FlightPlan, entry: Entry, ttlMs: number): Promise<void> {
     const isStored = (await this.options.second?.keep(plan, entry.hit.parts, ttlMs)) === true;

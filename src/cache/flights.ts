@@ -1,21 +1,21 @@
 /**
- * Single flight (rule 4): while one session asks a database for an answer, others that need the same answer wait for it. A
- * flight is one such query. It is found by its key *and* by the stamps from before it was sent, so that nobody waits for an
- * answer from before a write. Whether the answer is stored is decided in fills.ts.
+ * Single flight (rule 4): while one session asks a database for an answer, other sessions that need the same answer
+ * wait for it. A flight is one such query. It is identified by its key *and* the stamps from before it was sent, so
+ * that no session waits for an answer that is older than a write. fills.ts decides whether the answer is stored.
  */
 import { isCurrent, isSameSet } from './store.ts';
 import type { Entry } from './store.ts';
 import type { TagSet } from './tags.ts';
 import type { Flight, Lookup, TickSource } from './types.ts';
 
-/** Called once with the entry, if the answer was stored. */
+/** Called once: with the entry if the answer was stored, else with undefined. */
 export type Waiter = (entry: Entry | undefined) => void;
 
 export interface FlightPlan {
   readonly key: string;
   readonly set: TagSet;
   readonly stamps: readonly number[];
-  /** The shared stamps behind them, for the second level. */
+  /** The stamps in Redis that correspond to `stamps`, for the second level. */
   readonly remotes: readonly number[];
   readonly order: number;
   readonly startedAtMs: number;
@@ -31,10 +31,10 @@ export interface FlightRules {
   mayJoin(plan: FlightPlan, set: TagSet): boolean;
 }
 
-/** Bounds of the time that a session waits for another's flight. */
+/** Limits of the time that a session waits for another session's flight. */
 const longestWaitMs = 5_000;
 const shortestWaitMs = 250;
-/** Bounds what is kept of flights that no session ever ends. */
+/** Limit on flights, in case some are never ended. */
 const maxFlights = 20_000;
 
 /** Whether a session that needs these tags may wait for the flight. */
@@ -57,7 +57,7 @@ class OneFlight implements Flight {
   needLsn(): number | undefined {
     let need: number | undefined = 0;
     const ticks = this.plan.ticks;
-    // Ask for every tag, also if one LSN is not known: the question makes the ticker send its next probe.
+    // Asks for every tag even if one LSN is not known, because asking makes the ticker send its next probe.
     for (const state of this.plan.set.states) {
       const tick = state.lastWriteIn(ticks);
       if (tick === 0) continue;
@@ -122,14 +122,14 @@ export class Flights {
     return flight;
   }
 
-  /** The flight that a request may join: same key, same stamps, still worth waiting for. */
+  /** @returns the flight that a request may join: same key, same stamps, not too old; undefined: none */
   find(key: string, set: TagSet): FlightPlan | undefined {
     const flight = this.byKey.get(key);
     if (flight === undefined || !this.rules.mayJoin(flight.plan, set)) return undefined;
     return this.rules.now() - flight.plan.startedAtMs < this.waitMs() ? flight.plan : undefined;
   }
 
-  /** Waits for the flight that `find` has found, to be called in the same turn of the event loop. */
+  /** Waits for the flight that `find` returned; must be called in the same turn of the event loop. */
   join(plan: FlightPlan): Promise<Entry | undefined> {
     return new Promise((resolve) => {
       const flight = this.byKey.get(plan.key);
@@ -145,7 +145,7 @@ export class Flights {
     this.usualMs += (tookMs - this.usualMs) * 0.1;
   }
 
-  /** Every waiting session goes on by itself. */
+  /** Ends all flights, so that waiting sessions ask the database themselves. */
   abandonAll(): void {
     for (const flight of [...this.byKey.values()]) flight.abandon();
   }

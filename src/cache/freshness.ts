@@ -1,7 +1,7 @@
 /**
- * How old an answer may be for one session (rule 12, and its own writes): for each tag, the order of its last read from a
- * database. Small and bounded, because every idle client has one: all tags beyond the bound share one number. Owned by a
- * session, changed by cache.ts and guard.ts only.
+ * How old an answer may be for one session (rule 12, and its own writes): per tag, the order number of its last read
+ * from a database. Small and bounded, because every idle client has one: tags beyond the limit share one number. Owned
+ * by a session; changed only by cache.ts and guard.ts.
  */
 import type { TagState } from './tag-state.ts';
 import type { SessionFreshness } from './types.ts';
@@ -12,9 +12,9 @@ export class Freshness implements SessionFreshness {
   readonly brand = 'freshness';
   private states: TagState[] | undefined = undefined;
   private floors: number[] | undefined = undefined;
-  /** Floor of every tag that is not listed. */
+  /** Floor of all tags that are not listed. */
   private floorOfRest = 0;
-  /** Order of the last own write of which it is not proven yet that it wrote nothing else than Weir thinks; 0 = none. */
+  /** Order number of the last own write that is not yet proven to have changed only what Weir knows of; 0: none. */
   private wroteAt = 0;
 
   get isUnproven(): boolean {
@@ -38,7 +38,7 @@ export class Freshness implements SessionFreshness {
       return;
     }
     if (states.length >= maxTags) {
-      // The tag that was read longest ago is dropped. The number it shares then can only refuse more answers, never fewer.
+      // Drops the tag that was read longest ago. The shared number can only refuse more answers, never fewer.
       let oldest = 0;
       for (let i = 1; i < floors.length; i++) if (floors[i]! < floors[oldest]!) oldest = i;
       this.floorOfRest = Math.max(this.floorOfRest, floors[oldest]!);
@@ -51,8 +51,9 @@ export class Freshness implements SessionFreshness {
   }
 
   /**
-   * Whether an answer whose query was sent at `order` may be shown: each tag read later, or confirmed since. `isWhole`:
-   * the primary gave it, so that it has all that was committed before.
+   * @param order order number at which the answer's query was sent
+   * @param isWhole the answer came from the primary, so it includes every earlier commit
+   * @returns true if the answer may be shown: no tag was read later, unless it was confirmed since
    */
   accepts(states: readonly TagState[], order: number, isWhole = false): boolean {
     if (this.wroteAt !== 0 && !(isWhole && order > this.wroteAt)) return false;

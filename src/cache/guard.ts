@@ -1,7 +1,7 @@
 /**
- * One write, from before it is sent to PostgreSQL until its outcome is known (rule 2): its tags are closed for that time, so
- * no answer that carries them is shown or stored. The tags are closed here at once; the write is sent when `announced` says that
- * the other Weirs can know. Made by cache.ts; the session that writes calls one of the outcomes, later calls do nothing.
+ * One write, from before it is sent to PostgreSQL until its outcome is known (rule 2): meanwhile its tags are closed,
+ * and no answer that carries them is shown or stored. The tags are closed here at once; the write is sent when
+ * `announced` resolves. Made by cache.ts. The writing session calls one of the outcomes; later calls do nothing.
  */
 import type { Tag } from '../binding/plan.ts';
 import type { Tick } from '../topology/types.ts';
@@ -15,24 +15,27 @@ import type { Backend, TickSource, WriteGuard } from './types.ts';
 export interface GuardRules {
   readonly table: TagTable;
   readonly peers: Peers | undefined;
-  /** ttl mode: answers live out their time, only the catalog's and users' tags are invalidated by statements. */
+  /** ttl mode: answers stay until they expire; statements invalidate only catalog and user tags. */
   readonly isByTime: boolean;
   bumped(state: TagState): void;
-  /** The number of writes of unknown outcome changes by `change`. */
+  /** Changes the number of writes of unknown outcome by `change`. */
   undecided(change: number): void;
 }
 
 /** A write of more tags than this counts as a write of everything. */
 export const maxTagsPerWrite = 64;
 
-/** The tags that a write closes. `all` (or too many to name): everything in the database of `prefix`. */
+/**
+ * @param all (implied by too many tags) close everything in the database of `prefix`
+ * @returns the tags that a write closes
+ */
 function statesWritten(table: TagTable, tags: readonly Tag[], all: boolean, prefix: string): TagState[] {
   const everything = all || tags.length > maxTagsPerWrite ? table.state(`${prefix}all`) : undefined;
   const states = new Set<TagState>();
   if (everything !== undefined) states.add(everything);
   for (const tag of tags) {
     const state = table.state(tag);
-    // Every answer of this database carries `all`, so its tables need not be named as well.
+    // Every answer of this database carries `all`, so its tables need not be closed as well.
     if (state.kind !== 'relation' || everything === undefined || state.all !== everything) states.add(state);
   }
   return [...states];
@@ -68,12 +71,12 @@ class Guard implements WriteGuard {
   private readonly rules: GuardRules;
   private readonly token: string;
   private readonly states: readonly TagState[];
-  /** Those of `states` that it closes, and bumps when it is committed. */
+  /** Those of `states` that this guard closes, and bumps on commit. */
   private readonly held: readonly TagState[];
   private readonly freshness: Freshness;
   private isSettled = false;
 
-  /** @param backend which prefix its database has, and where it runs */
+  /** @param backend where the write runs; undefined: other Weirs cannot find out its outcome */
   constructor(
     rules: GuardRules,
     token: string,
@@ -147,7 +150,7 @@ class Guard implements WriteGuard {
         this.rules.bumped(state);
         table.bump(state);
       } else {
-        // If no other write is under way, whatever a session has read by now was announced.
+        // If no other write is in progress, everything that a session has read so far was announced.
         if (peers === undefined && state.closed === 0) state.confirmed = table.nextOrder();
         state.changed();
       }

@@ -1,6 +1,6 @@
 /**
- * Makes answers void without a write: because an operator asks for it, or because the catalog has changed. In this process
- * at once, in the other Weirs as soon as Redis knows. Called by cache.ts.
+ * Invalidates answers without a write: because an administrator asks for it, or because the catalog has changed. In
+ * this process at once, in the other Weirs as soon as Redis has the command. Called by cache.ts.
  */
 import type { Tag } from '../binding/plan.ts';
 import type { Counts } from './counts.ts';
@@ -10,7 +10,7 @@ import type { Store } from './store.ts';
 import type { TagTable } from './tags.ts';
 import { waitAtMost } from './deadlines.ts';
 
-/** Longest that an operator waits for Redis. */
+/** How long an administrator's command waits for Redis at most. */
 const operatorWaitMs = 1_000;
 
 export interface InvalidationParts {

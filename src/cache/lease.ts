@@ -1,7 +1,7 @@
 /**
- * Until when this Weir may show cached answers, and from when on no other Weir may (docs/consistency.md, "Leases"; rules 14 to
- * 16). All times are of this process's monotonic clock; a time of the clock of Redis is only sent back to Redis. Changed by
- * redis-sync.ts.
+ * Until when this Weir may show cached answers, and when no other Weir may any more (docs/consistency.md, "Leases";
+ * rules 14 to 16). All times are of this process's monotonic clock; a time of Redis is only sent back to Redis.
+ * Changed by redis-sync.ts.
  */
 import type { Log } from '../observability/types.ts';
 import type { HelloReply, HelloRequest } from './transport.ts';
@@ -9,7 +9,7 @@ import type { HelloReply, HelloRequest } from './transport.ts';
 /** A lease that Redis has granted. */
 interface Grant {
   readonly untilMs: number;
-  /** Number of the last message that was published before: those up to it must have arrived. */
+  /** Number of the last message published before the grant: the lease is valid only when all up to it have arrived. */
   readonly messages: number;
 }
 
@@ -19,22 +19,22 @@ interface Listener {
   now(): number;
 }
 
-/** Clocks run at different speeds: an interval that another process measures may be this much longer here. */
+/** Clocks run at different speeds: an interval measured by another process may be this much longer here. */
 const drift = 1.1;
 
 export class Lease {
-  /** What each hit compares with the clock. */
+  /** Each cache hit compares this with the clock. */
   untilMs = -Infinity;
   readonly lengthMs: number;
   private readonly memberTimeoutMs: number;
-  /** Part of the last answer of Redis. Sent back, it shows Redis that the answer has arrived. */
+  /** From the last answer of Redis. Sent back, it proves that the answer has arrived. */
   private echo = '';
-  /** Oldest first: granted, but not every message that was published before has arrived here. */
+  /** Granted leases, oldest first, that wait for messages published before them. */
   private readonly grants: Grant[] = [];
   /** When the last answer arrived; until the first one, when this process started. */
   private heardMs: number;
   private members: readonly string[] = [];
-  /** The missing Weirs of the last answer, as in the log. */
+  /** The missing Weirs of the last answer, as logged. */
   private missing = '';
 
   constructor(lengthMs: number, memberTimeoutMs: number, nowMs: number) {
@@ -48,7 +48,7 @@ export class Lease {
     return { rotate, echo, leaseMs: lengthMs, memberTimeoutMs, members };
   }
 
-  /** An answer has arrived, of whatever connection. */
+  /** An answer to `hello` has arrived, on any connection. */
   heard(reply: HelloReply, { now, log, instanceId }: Listener): void {
     this.echo = reply.echo;
     this.heardMs = now();
@@ -61,18 +61,18 @@ export class Lease {
   }
 
   /**
-   * Commands and messages come on different connections: that commands are answered proves nothing about messages. So it counts
-   * only when `arrived` says that all messages have come that were published before.
-   * @param sentAtMs when it was asked for: Redis counts from later on
+   * Commands and messages use different connections, so an answer to a command proves nothing about messages. The
+   * lease therefore counts only after `arrived` has reported all messages published before it.
+   * @param sentAtMs when the lease was requested; Redis counts from a later moment
    */
   granted(reply: HelloReply, sentAtMs: number): void {
-    // Leases that are over are of no use; without them the list stays short, also if messages arrive late.
+    // Drops leases that have ended, so that the list stays short even if messages arrive late.
     while (this.grants.length > 0 && this.grants[0]!.untilMs <= sentAtMs) this.grants.shift();
     const untilMs = sentAtMs + Math.min(reply.leaseMs, this.lengthMs);
     this.grants.push({ untilMs, messages: reply.messages });
   }
 
-  /** @param last number of the last message up to which all have arrived */
+  /** @param last all messages up to this number have arrived */
   arrived(last: number): void {
     for (let next = this.grants[0]; next !== undefined && next.messages <= last; next = this.grants[0]) {
       this.untilMs = Math.max(this.untilMs, next.untilMs);
@@ -86,8 +86,9 @@ export class Lease {
   }
 
   /**
-   * From then on nobody's lease is valid unless we are heard of again: Redis grants none later than `lengthMs` after what we
-   * have told it last, which happened before it arrived here, and none is longer than `lengthMs`.
+   * From this time on no other Weir has a valid lease, unless Redis hears from this one again: Redis grants none later
+   * than `lengthMs` after the newest answer that this Weir has reported as received (`echo`), which is no later than
+   * `heardMs`, and none is longer than `lengthMs`.
    */
   get othersEndMs(): number {
     return this.heardMs + 2 * this.lengthMs * drift;

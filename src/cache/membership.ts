@@ -1,6 +1,6 @@
 /**
- * This Weir as one of those that share the Redis: its lease, its announced writes, and the open writes of Weirs that are gone.
- * Makes the request of `hello` and passes on its answer. Made and called by redis-sync.ts.
+ * This Weir as a member of those that share the Redis: its lease, its announced writes, and the open writes of members
+ * that are gone. Makes the request of `hello` and distributes its answer. Made and called by redis-sync.ts.
  */
 import { Announcements, type AnnouncementRules } from './announcements.ts';
 import { Lease } from './lease.ts';

@@ -1,5 +1,6 @@
 /**
- * Checks the numbers on the messages of one incarnation: notices a lost message, also if no other one follows. Used by redis-sync.ts.
+ * Checks the message numbers of one incarnation. Notices a lost message even if no further one follows. Used by
+ * redis-sync.ts.
  */
 import type { Log } from '../observability/types.ts';
 import { parseMessage } from './messages.ts';
@@ -8,7 +9,7 @@ import type { HelloReply } from './transport.ts';
 
 const foreignMessage = 'a message on the cache channel is not from a Weir of this version: ignored';
 
-/** More losses than this within `lossesMs` mean that something is wrong for good. */
+/** More losses than this within `lossesMs` point to a lasting problem. */
 const maxLosses = 10;
 const lossesMs = 10_000;
 export const oftenLost = 'again and again what the Weirs keep in Redis is gone, or its messages are';
@@ -20,7 +21,7 @@ export class MessageOrder {
   incarnation = '';
   /** All messages up to this number have arrived. */
   last = 0;
-  /** The number of the last message, as Redis said it before the last check: that message must have arrived by the next check. */
+  /** Number of the last message as Redis reported it before the last check: it must have arrived by the next check. */
   private expected = 0;
   private newestExpected = 0;
 
@@ -40,7 +41,7 @@ export class MessageOrder {
     return message;
   }
 
-  /** A message or the incarnation is lost. @returns whether this happens so often that it is useless to begin anew at once */
+  /** A message or the incarnation was lost. @returns true if that happens too often to start again at once */
   isLostTooOften(nowMs: number): boolean {
     if (nowMs - this.lossesSinceMs > lossesMs) {
       this.lossesSinceMs = nowMs;
@@ -55,7 +56,7 @@ export class MessageOrder {
     this.last = this.expected = this.newestExpected = 0;
   }
 
-  /** A message that arrives before the answer for `begin`: it counts only if both are of the same incarnation. */
+  /** A message that arrives before the answer passed to `begin`. It counts only if both are of the same incarnation. */
   early({ incarnation, number }: PeerMessage): void {
     this.last = this.incarnation === incarnation ? Math.max(this.last, number) : number;
     this.incarnation = incarnation;
@@ -66,7 +67,7 @@ export class MessageOrder {
     this.incarnation = incarnation;
   }
 
-  /** What a message is, compared with those before it. A `next` one counts as arrived. */
+  /** @returns how a message relates to those before it; a `next` one counts as arrived */
   take({ incarnation, number }: PeerMessage, ignoresGaps: boolean): 'next' | 'old' | 'gap' | 'other incarnation' {
     if (incarnation !== this.incarnation) return 'other incarnation';
     if (number <= this.last) return 'old';
@@ -83,7 +84,7 @@ export class MessageOrder {
     this.newestExpected = messages;
   }
 
-  /** To be called once a second. @returns whether a message is late */
+  /** Call once a second. @returns true if a message is late */
   isBehind(): boolean {
     const isBehind = this.last < this.expected;
     this.expected = this.newestExpected;

@@ -1,12 +1,12 @@
 /**
- * The messages that proxies publish to each other through Redis (written by scripts.ts, in JSON): parsed with distrust,
- * since anybody may publish on a channel. Pure.
+ * Parses the messages that Weirs publish to each other through Redis (JSON made by scripts.ts). Checks everything,
+ * because any program may publish on the channel. Pure.
  */
 import type { Tag } from '../binding/plan.ts';
 
 interface Common {
   readonly incarnation: string;
-  /** One more than that of the message before it: a jump means that one was lost. */
+  /** One more than the number of the preceding message; a gap means that one was lost. */
   readonly number: number;
   /** Instance that ran the command. */
   readonly from: string;
@@ -16,10 +16,10 @@ export type PeerMessage =
   | (Common & { readonly kind: 'close'; readonly token: string; readonly tags: readonly Tag[] })
   | (Common & {
       readonly kind: 'open';
-      /** Whose markers are gone; '' = nobody's in particular. */
+      /** The write whose markers were removed; '': of no particular write. */
       readonly token: string;
       readonly tags: readonly Tag[];
-      /** New stamps of `tags`, or empty: opened without a bump. */
+      /** New stamps of `tags`; empty: opened without a bump. */
       readonly stamps: readonly number[];
     })
   | (Common & { readonly kind: 'reset' });
@@ -33,7 +33,7 @@ function textList(value: unknown): readonly string[] | undefined {
   return Array.isArray(value) && value.every(isText) ? value : undefined;
 }
 
-/** @returns undefined for anything that no Weir of this version publishes */
+/** @returns undefined for a message that no Weir of this version publishes */
 export function parseMessage(text: string): PeerMessage | undefined {
   if (text.length > maxLength) return undefined;
   let raw: unknown;

@@ -1,7 +1,8 @@
 /**
- * The open writes of Weirs that are gone: their PostgreSQL backends may still commit them. Their tags stay closed here, and are
- * read from the primary, until the backend has ended, the Weir is back, or another Weir has found out the outcome. Every Weir
- * does this by itself, before it has a lease; Redis lists the writes (scripts.ts, hello). Made by membership.ts.
+ * Open writes of Weirs that are gone: their PostgreSQL backends may still commit them. Their tags stay closed here,
+ * and are read from the primary, until the backend has ended, the Weir is back, or another Weir has found out the
+ * outcome. Each Weir does this by itself, before it has a lease; Redis lists the writes (scripts.ts, hello). Made by
+ * membership.ts.
  */
 import type { Log } from '../observability/types.ts';
 import type { Tag } from '../binding/plan.ts';
@@ -13,7 +14,7 @@ import type { Backend, WhenGone } from './types.ts';
 export interface OrphanRules {
   readonly table: TagTable;
   readonly log: Log;
-  /** So many writes more, or less, are of unknown outcome. */
+  /** Changes the number of writes of unknown outcome by `change`. */
   undecided(change: 1 | -1): void;
   /** The backend has ended, so the write has an outcome: tells the other Weirs. */
   opened(token: string, states: readonly TagState[]): void;
@@ -26,13 +27,16 @@ interface Write {
   readonly prefix: string;
   readonly backend: Backend;
   readonly states: readonly TagState[];
-  /** Generation of the data in Redis that listed this write last. Another generation may lack it because Redis lost its data. */
+  /**
+   * Generation of Redis's data that listed this write last. If another generation lacks it, Redis may have lost its
+   * data.
+   */
   generation: string;
-  /** 'decided': Redis was told, but may still list the write. */
+  /** 'decided': the outcome is known; Redis was told, but may still list the write. */
   state: 'open' | 'decided';
 }
 
-/** The note that lets other Weirs find out the outcome of our write: which database, where it runs, which tags. */
+/** @returns the note by which other Weirs can find out the outcome of this write: database, server and backend, tags */
 export function noteOf(prefix: string, { node, processId }: Backend, tags: readonly Tag[]): string {
   return JSON.stringify([prefix, node.host, node.port, processId, tags]);
 }
@@ -42,7 +46,7 @@ const isText = (value: unknown): value is string => typeof value === 'string' &&
 const isInt4 = (value: unknown): value is number =>
   Number.isInteger(value) && (value as number) >= 0 && (value as number) < 2 ** 31;
 
-/** @returns undefined for anything that noteOf does not write: anybody may write to Redis */
+/** @returns undefined for a note that noteOf does not write, because any program may write to Redis */
 export function parseNote(note: string): { prefix: string; backend: Backend; tags: readonly Tag[] } | undefined {
   let raw: unknown;
   try {
@@ -66,14 +70,14 @@ export class OrphanedWrites {
     this.rules = rules;
   }
 
-  /** @param whenGone how to wait for the end of a backend of the database of `prefix` */
+  /** @param whenGone waits for the end of a backend, for the database of `prefix` */
   attach(prefix: string, whenGone: WhenGone): void {
     if (this.whenGone.get(prefix) === whenGone) return;
     this.whenGone.set(prefix, whenGone);
     for (const write of this.writes.values()) if (write.prefix === prefix) this.awaitEnd(write);
   }
 
-  /** To be called with every answer to `hello`, before the lease in it is used. */
+  /** Call with every answer to `hello`, before its lease is used. */
   learn({ orphans, isWhole, echo, members, missing }: HelloReply): void {
     if (this.rules.ignoresOrphans) return;
     const [generation = ''] = echo.split(' ');
@@ -96,7 +100,7 @@ export class OrphanedWrites {
     }
   }
 
-  /** For `hello`: Redis may have lost its data. */
+  /** Sent with `hello`, in case Redis has lost its data. */
   get known(): readonly Orphan[] {
     if (this.writes.size === 0) return none;
     return [...this.writes.values()].filter(({ state }) => state === 'open').map(({ orphan }) => orphan);
@@ -138,7 +142,7 @@ export class OrphanedWrites {
       });
   }
 
-  /** Redis no longer lists it: the Weir that wrote is back, or another Weir has found out the outcome. */
+  /** Redis no longer lists the write: its Weir is back, or another Weir has found out the outcome. */
   private forget(token: string, write: Write): void {
     this.writes.delete(token);
     if (write.state === 'open') this.open(write);
@@ -150,7 +154,7 @@ export class OrphanedWrites {
       state.closed--;
       state.changeUndecided(-1);
       state.writtenNow();
-      // Another write may have closed it: Redis must be asked.
+      // Another write may have closed the tag meanwhile: Redis must be asked.
       state.shared.value = 0;
       this.rules.table.bump(state);
     }

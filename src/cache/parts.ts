@@ -1,6 +1,6 @@
 /**
- * What a cache is made of: its options, and the pieces that tests exchange (a transport in memory, a weak hash, or one
- * rule taken out to prove that it is needed). Production code passes options only.
+ * Options of the cache, and the parts that tests replace: a transport in memory, a weak hash, or a rule switched off
+ * to prove that it is needed. Production code passes options only.
  */
 import type { CacheSettings } from '../config/config.ts';
 import type { Log } from '../observability/types.ts';
@@ -16,7 +16,7 @@ export interface CacheOptions {
   readonly log: Log;
   /** Monotonic milliseconds. */
   readonly now: () => number;
-  /** Unique among all Weirs; random unless given. */
+  /** Unique among all Weirs; by default random. */
   readonly instanceId?: string;
   /** See SharedStampsOptions. */
   readonly peersDdl?: (prefix: string | undefined) => void;
@@ -39,14 +39,14 @@ export interface PeersOptions extends SharedStampsOptions {
   readonly transport: Transport;
   readonly log: Log;
   readonly settings: CacheSettings;
-  /** Everything learned is void: empty level 1. */
+  /** Everything learned from Redis is void: empty level 1. */
   forget(): void;
-  /** The number of writes of unknown outcome changes by `change`. */
+  /** Changes the number of writes of unknown outcome by `change`. */
   undecided(change: 1 | -1): void;
   readonly rules: PeerRules;
 }
 
-/** For tests that take a rule out, to prove that it is needed. All false in production. */
+/** Rules that a test can switch off, to prove that they are needed. All false in production. */
 export interface PeerRules {
   readonly ignoresGaps: boolean;
   readonly keepsTrust: boolean;

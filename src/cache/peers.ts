@@ -1,6 +1,6 @@
 /**
- * The other Weirs, through Redis: announces our writes, reads and fills the second level, and passes the stamps that Redis
- * answers with on to shared-stamps.ts. Until Redis and this Weir are in step (redis-sync.ts), the cache is not used at all.
+ * The other Weirs, through Redis: announces writes, reads and fills the second level, and passes the stamps in Redis's
+ * answers to shared-stamps.ts. While Redis and this Weir are not in step (redis-sync.ts), the cache is not used.
  */
 import type { Tag } from '../binding/plan.ts';
 import { answerWithin } from './deadlines.ts';
@@ -14,7 +14,7 @@ import type { TagSet, TagTable } from './tags.ts';
 import type { ReadReply, Transport } from './transport.ts';
 import type { PeerFigures } from './types.ts';
 
-/** How long a look-up waits for Redis. Then the query goes to a database. */
+/** How long a look-up waits for Redis before the query goes to a database. */
 export const answerDeadlineMs = 75;
 
 export class Peers {
@@ -65,7 +65,7 @@ export class Peers {
     return this.sync.incarnation;
   }
 
-  /** The shared stamps of the set and the entry stored under them; undefined: no (timely) answer. */
+  /** @returns the shared stamps of the set and the entry stored under them; undefined: no answer in time */
   ask(set: TagSet, entryName: string): Promise<ReadReply | undefined> {
     const command = this.sync.commands.next();
     const refused = this.sync.refusal();
@@ -79,7 +79,10 @@ export class Peers {
     return answerWithin(answer, answerDeadlineMs, () => void (this.sync.connection.isSlow = true));
   }
 
-  /** Stores an answer in the second level if the stamps still hold there; says whether it did. Never rejects. */
+  /**
+   * Stores an answer in the second level if its stamps still hold there. @returns true if it was stored. Never
+   * rejects.
+   */
   async save(
     set: TagSet,
     stamps: readonly number[],
@@ -90,10 +93,10 @@ export class Peers {
     if (!this.isUsable) return false;
     const command = this.sync.commands.next();
     const { number } = this.sync.connection;
-    // Reads that are noted until the end of this turn of the event loop came before this command.
+    // Reads noted until the end of this turn of the event loop count as before this command.
     let order = 0;
     queueMicrotask(() => {
-      // Without a lease, a write may be visible that was not announced.
+      // Without a lease, a write that was not announced may be visible.
       if (this.options.now() < this.lease.untilMs) order = this.table.nextOrder();
     });
     const write = { tags: set.names, entryName, incarnation: this.sync.incarnation, stamps, payload, ttlMs };
@@ -113,12 +116,15 @@ export class Peers {
     if (this.isUsable) this.sync.send(this.transport.remove(entryName)).catch(this.sync.refusal());
   }
 
-  /** Our own write is about to commit. Resolves when Redis knows, or when no other Weir can show answers that it makes old. */
+  /**
+   * A write of this Weir is about to commit. Resolves when Redis knows of it, or when no other Weir can show answers
+   * that it makes out of date.
+   */
   closed(token: string, names: readonly Tag[], note: string): Promise<void> {
     return this.membership.announcements.announce(token, names, note);
   }
 
-  /** Its outcome is known. With `bump`, the caller has already given each state a new stamp. */
+  /** The outcome of the write is known. With `bump`, the caller has already given each tag a new stamp. */
   opened(token: string, states: readonly TagState[], bump: boolean): Promise<void> {
     this.membership.announcements.ended(token);
     const command = this.sync.commands.next();

@@ -1,14 +1,14 @@
 /**
- * Which connection to Redis is in use, and whether Redis answers on it. Each connection has a number, because the answer to a
- * command that was sent on an earlier connection says nothing about this one. Opens no sockets: that is transport.ts. Used by
+ * The current connection to Redis, and whether Redis answers on it. Connections are numbered, because the answer to a
+ * command sent on an earlier connection says nothing about this one. Opens no sockets (transport.ts). Used by
  * redis-sync.ts.
  */
 import { Silence } from './silence.ts';
 
 export class RedisConnection {
-  /** Number of the connection in use, 0 = none. */
+  /** Number of the current connection; 0: none. */
   number = 0;
-  /** A look-up waited too long for an answer: until Redis answers any command, nobody else waits. */
+  /** A look-up waited too long: until Redis answers any command, no other look-up waits. */
   isSlow = false;
   private silence = new Silence();
   private opened = 0;
@@ -22,7 +22,7 @@ export class RedisConnection {
     this.number = 0;
   }
 
-  /** Passes on the answer to a command that was sent just now. */
+  /** Watches the answer to a command that was just sent. */
   watch<T>(answer: Promise<T>): Promise<T> {
     const { silence } = this;
     silence.sent();
@@ -34,7 +34,7 @@ export class RedisConnection {
     return answer;
   }
 
-  /** To be called once a second. @returns for how many seconds Redis has answered nothing although it should have */
+  /** Call once a second. @returns seconds in which Redis has answered nothing although a command was waiting */
   silentSeconds(): number {
     return this.silence.pulse();
   }

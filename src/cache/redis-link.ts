@@ -1,6 +1,6 @@
 /**
- * One TCP or TLS connection to Redis, from connecting to its end: it never connects anew. Every command belongs to it and
- * is settled by it: answered, or rejected at the moment when the connection is lost. Used by redis-pair.ts.
+ * One TCP or TLS connection to Redis, until its end; it does not reconnect. Every command sent on it is answered, or
+ * rejected at the moment when the connection is lost. Used by redis-pair.ts.
  */
 import { connect as connectTcp, isIP } from 'node:net';
 import type { Socket } from 'node:net';
@@ -21,7 +21,7 @@ export interface RedisAddress {
 export type Argument = string | Buffer | number;
 
 export interface RedisLinkEvents {
-  /** Once; every command has been rejected by then. */
+  /** Called once, after every waiting command has been rejected. */
   onLost(link: RedisLink, error: Error): void;
   onMessage(channel: string, text: string): void;
 }
@@ -31,14 +31,14 @@ interface Waiting {
   reject(error: Error): void;
 }
 
-/** What came is not what a Redis that can be used sends. */
+/** The received bytes are not a valid answer of Redis. */
 export class ProtocolError extends Error {}
 
-/** Redis does not read: what is written to it is not kept for ever. */
+/** Limit on unsent bytes, in case Redis does not read. */
 const maxUnsentBytes = 64 * 1024 ** 2;
 const keepAliveMs = 10_000;
 
-/** @param url as the setting cache.redis allows it */
+/** @param url a valid value of the setting cache.redis */
 export function addressOf(url: string): RedisAddress {
   const { hostname, port, protocol, username, password, pathname } = new URL(url);
   return {
@@ -75,7 +75,10 @@ export class RedisLink {
     this.socket.on('close', () => this.end(new Error('connection closed')));
   }
 
-  /** Written in the order of the calls. Rejects if Redis refuses it, or the connection is lost before the answer. */
+  /**
+   * Sends a command; commands are sent in the order of the calls. Rejects if Redis refuses it, or the connection is
+   * lost first.
+   */
   call(args: readonly Argument[]): Promise<Reply> {
     if (this.isLost) return Promise.reject(new Error('connection closed'));
     return new Promise((resolve, reject) => {

@@ -1,7 +1,7 @@
 /**
- * A pair of connections to Redis, one for commands and one for the subscription, that live and die together. The next pair
- * is made by itself, for ever: soon after a loss, ever later while Redis refuses what is needed. Knows the scripts only to
- * load them. Made and driven by redis.ts.
+ * Two connections to Redis, one for commands and one for the subscription, that end together. Makes the next pair by
+ * itself: soon after a loss, with growing delays while Redis refuses what is needed. Loads the scripts. Made by
+ * redis.ts.
  */
 import type { Log } from '../observability/types.ts';
 import { ProtocolError, RedisLink } from './redis-link.ts';
@@ -15,52 +15,52 @@ import type { TransportEvents } from './transport.ts';
 export interface RedisPairOptions {
   readonly address: RedisAddress;
   readonly channel: string;
-  /** Longest answer to a command, without its frame. */
+  /** Maximum size of an answer to a command, without its framing. */
   readonly maxValueBytes: number;
   readonly log: Log;
 }
 
-/** The run id of a server that hides it. */
+/** Run id of a server that does not reveal its own. */
 export const unknownRun = 'unknown';
 
 const mostProblems = 20;
-/** A connection, its log-in and its scripts: longer than this, and the next try has better chances. */
+/** Time limit for connecting, log-in and loading the scripts; after that a new attempt is more likely to succeed. */
 const handshakeMs = 2_000;
-/** Whoever is out of reach, or was there a moment ago, may be back at any moment. */
+/** A server that was just connected, or cannot be reached, may be back at any moment. */
 const soonMs = 100;
 const unreachableMs = 500;
-/** A server that refuses will refuse again. */
+/** A server that refuses is likely to refuse again. */
 const longestBackoffMs = 30_000;
-/** Messages of Weirs are shorter (messages.ts). */
+/** Larger than any message of a Weir (messages.ts). */
 const maxMessageBytes = 1_100_000;
 const restBytes = 1_000_000;
-/** Settings of Redis are looked at so often; bad ones, until somebody has mended them. */
+/** How often the settings of Redis are checked, and how often while they are bad. */
 const settingsMs = 10_000;
 const badSettingsMs = 1_000;
 
-/** The two connections of one life; `ready` once Redis has accepted all that is needed. */
+/** Two connections; `ready` once Redis has accepted log-in, scripts and subscription. */
 interface Pair {
   readonly commands: RedisLink;
   readonly subscription: RedisLink;
   state: 'connecting' | 'ready' | 'lost';
-  /** Redis answered, but not as it should. */
+  /** Redis refused something, or sent an invalid answer. */
   isRefused: boolean;
   readonly deadline: NodeJS.Timeout;
 }
 
 export class RedisPair {
   private readonly options: RedisPairOptions;
-  /** Which server process it is connected to. */
+  /** Run id of the server process that it is connected to. */
   runId = '';
   private events: TransportEvents | undefined = undefined;
   private pair: Pair | undefined = undefined;
   private retry: NodeJS.Timeout | undefined = undefined;
   private refusals = 0;
-  /** Said since it was last connected: a Redis that is down says the same things at every attempt. */
+  /** Problems logged since the last connection: a Redis that is down causes the same ones at every attempt. */
   private readonly said = new Set<string>();
-  /** Why it cannot be used now. */
+  /** Why Redis cannot be used now. */
   private why: string | undefined = 'not connected yet';
-  /** It can be used, but is set up so that it loses what Weirs keep in it. */
+  /** Redis can be used, but its configuration makes it lose what Weir stores. */
   private badSetting: string | undefined;
   private settingsAtMs = 0;
 
@@ -72,7 +72,7 @@ export class RedisPair {
     return this.why ?? this.badSetting;
   }
 
-  /** Once Redis has accepted all that is needed. */
+  /** undefined until Redis has accepted log-in, scripts and subscription. */
   get commands(): RedisLink | undefined {
     return this.pair?.state === 'ready' ? this.pair.commands : undefined;
   }
@@ -82,7 +82,7 @@ export class RedisPair {
     this.connect();
   }
 
-  /** Connects anew; after a refusal not at once. */
+  /** Reconnects; after a refusal with a delay. */
   reset(why: string, isRefused: boolean): void {
     const { pair } = this;
     if (pair === undefined) return;
@@ -94,7 +94,7 @@ export class RedisPair {
     this.refusals = 0;
   }
 
-  /** The last pair: nobody is told of its loss, and no other follows. */
+  /** Makes no further pair, and does not report the loss of this one. */
   stopRetrying(): void {
     this.events = undefined;
     clearTimeout(this.retry);
@@ -104,7 +104,7 @@ export class RedisPair {
     this.pair?.commands.end(new Error('stopped'));
   }
 
-  /** Looks at the settings of Redis if that is due. */
+  /** Checks the settings of Redis if that is due. */
   watchSettings(): void {
     const everyMs = this.badSetting === undefined ? settingsMs : badSettingsMs;
     const { commands } = this;
@@ -131,7 +131,7 @@ export class RedisPair {
     void this.shakeHands(pair);
   }
 
-  /** Logs in, loads the scripts, learns which server process this is, subscribes. */
+  /** Logs in, loads the scripts, reads the run id, subscribes. */
   private async shakeHands(pair: Pair): Promise<void> {
     const { commands, subscription } = pair;
     try {
@@ -145,7 +145,7 @@ export class RedisPair {
       await settings;
     } catch (error) {
       const { message } = error as Error;
-      // Still loading its data, it will not refuse for long.
+      // Not while it loads its data, because then it will not refuse for long.
       if (error instanceof RespError && !message.startsWith('LOADING')) pair.isRefused = true;
       return commands.end(new Error(`it refuses what the cache needs: ${message}`));
     }
@@ -157,10 +157,10 @@ export class RedisPair {
     this.events?.onConnected();
   }
 
-  /** Anybody may change them at any time. */
+  /** Repeated, because the settings may change at any time. */
   private async readSettings(commands: RedisLink): Promise<void> {
     this.settingsAtMs = performance.now();
-    // A Redis that does not tell may be set up well.
+    // A Redis that refuses INFO may still be configured well.
     const memory = await commands.call(['INFO', 'memory']).then(textOf, () => '');
     const policy = /^maxmemory_policy:(allkeys-[\w-]+)/m.exec(memory)?.[1];
     const hasLimit = !/^maxmemory:0\s*$/m.test(memory);
@@ -174,7 +174,7 @@ export class RedisPair {
     const steps: Promise<Reply>[] = [];
     if (password !== '') steps.push(link.call(user === '' ? ['AUTH', password] : ['AUTH', user, password]));
     if (db !== 0) steps.push(link.call(['SELECT', db]));
-    // The name is only for CLIENT LIST: a Redis that refuses the command serves all the same.
+    // The name is only for CLIENT LIST, so a refusal of this command does not matter.
     link.call(['CLIENT', 'SETNAME', `weir-${purpose}`]).catch(() => undefined);
     await Promise.all(steps);
   }
@@ -213,7 +213,7 @@ export class RedisPair {
 const badPolicy = (policy: string): string =>
   `its maxmemory-policy is ${policy}, so that it throws away what Weir keeps there when it is full, and nothing stays cached: set maxmemory-policy to noeviction or volatile-lru`;
 
-/** A server that hides its run id is not trusted over a reconnect: `hello` always rotates then. */
+/** Without a run id, a restart of the server cannot be recognized: then `hello` always rotates. */
 function runIdOf(info: string): string {
   return /^run_id:(\w+)/m.exec(info)?.[1] ?? unknownRun;
 }

@@ -1,5 +1,5 @@
 /**
- * Answers of Redis in the shape that is expected of them; whatever has another one is refused. Called by redis.ts and
+ * Converts answers of Redis to the expected types; throws if an answer has another shape. Called by redis.ts and
  * redis-pair.ts.
  */
 import type { Orphan } from './transport.ts';

@@ -1,7 +1,7 @@
 /**
- * Keeps this Weir in step with the others: (re)connects to Redis, learns the incarnation of what is stored there, follows the
- * numbered messages, renews the lease. After a lost connection, a gap in the messages, another incarnation or an answer that
- * makes no sense, everything learned from Redis is dropped, and it begins anew. Made and asked by peers.ts.
+ * Keeps this Weir in step with the others: learns the incarnation of the data in Redis, follows the numbered messages,
+ * renews the lease. After a lost connection, a gap in the messages, another incarnation or an invalid answer, it drops
+ * everything learned from Redis and starts again. Made by peers.ts.
  */
 import { CommandNumbers } from './command-numbers.ts';
 import { Membership, type MembershipLinks } from './membership.ts';
@@ -14,16 +14,19 @@ import type { HelloReply, Transport } from './transport.ts';
 const checkMs = 1_000;
 const renewalsPerLease = 3;
 const maxSilentSeconds = 2;
-/** After being up for so long, earlier refusals no longer lengthen the time to the next attempt. */
+/** After being in step for this time, earlier refusals no longer lengthen the delay before the next attempt. */
 const settledMs = 30_000;
 
 export class RedisSync {
   readonly membership: Membership;
   readonly connection = new RedisConnection();
   readonly commands = new CommandNumbers();
-  /** A write of ours may be unknown to the peers. The next incarnation must be a new one, which voids all they have. */
+  /**
+   * The other Weirs may not know of a write of this one: the next incarnation must be new, which voids all cached
+   * answers.
+   */
   needsNewIncarnation = false;
-  /** How often the connection was lost or given up. */
+  /** How often the connection was lost or closed because of a problem. */
   losses = 0;
   private readonly options: PeersOptions;
   private readonly transport: Transport;
@@ -31,7 +34,7 @@ export class RedisSync {
   private readonly order: MessageOrder;
   private state: 'down' | 'syncing' | 'up' = 'down';
   private upSinceMs = 0;
-  /** Number of the last attempt to get in step: an answer to an earlier attempt is too late. */
+  /** Number of the last attempt to get in step: answers to earlier attempts are ignored. */
   private attempt = 0;
   private readonly timers: NodeJS.Timeout[] = [];
   private isStopped = false;
@@ -90,14 +93,12 @@ export class RedisSync {
     return this.order.incarnation;
   }
 
-  /** Whether an answer may be used that names no incarnation. */
+  /** @returns true if an answer that names no incarnation may be used */
   isAccepted(command: number): boolean {
     return this.state === 'up' && this.commands.isAccepted(command);
   }
 
-  /**
-   * Whether an answer may be used. If it names another incarnation, everything learned is void.
-   */
+  /** @returns true if an answer may be used. If it names another incarnation, everything learned is dropped. */
   isTrusted(command: number, incarnation: string): boolean {
     if (!this.isAccepted(command)) return false;
     if (incarnation === this.order.incarnation) return true;
@@ -105,7 +106,10 @@ export class RedisSync {
     return false;
   }
 
-  /** Asks for a lease. Sent after the announcements of our writes: a Weir that Redis grants a lease then knows of them. */
+  /**
+   * Requests a lease. Sent after the announcements of this Weir's writes, so that a Weir that gets a lease knows of
+   * them.
+   */
   private hello(rotates: boolean): Promise<HelloReply> {
     const { membership } = this;
     const { number } = this.connection;
@@ -115,7 +119,10 @@ export class RedisSync {
     });
   }
 
-  /** Gets in step: learns the incarnation and the number of the last message. Nothing else is taken from the answer. */
+  /**
+   * Gets in step: takes only the incarnation and the number of the last message from the answer.
+   * @param isLosing drop everything learned before
+   */
   async sync(isLosing: boolean): Promise<void> {
     const attempt = ++this.attempt;
     const { number } = this.connection;
@@ -124,7 +131,7 @@ export class RedisSync {
     this.order.restart();
     const rotates = this.needsNewIncarnation;
     this.needsNewIncarnation = false;
-    // Redis may have lost the markers that were set before.
+    // Redis may have lost the markers set before.
     this.membership.announcements.renew(true);
     try {
       const reply = await this.hello(rotates);
@@ -136,7 +143,7 @@ export class RedisSync {
       this.upSinceMs = this.options.now();
       this.options.peersDdl(undefined);
       this.options.log('info', 'cache_redis', 'in step with the other Weirs through Redis');
-      // Redis grants a lease only to a Weir that has shown that it got the answer before.
+      // Redis grants a lease only to a Weir that has proven to have received the previous answer.
       this.renew();
     } catch (error) {
       if (rotates) this.needsNewIncarnation = true;
@@ -144,7 +151,10 @@ export class RedisSync {
     }
   }
 
-  /** A message was lost, or Redis has lost its data. If that happens often, reconnects, with growing delays. */
+  /**
+   * A message was lost, or Redis has lost its data: starts again; if that happens too often, reconnects with growing
+   * delays.
+   */
   private resync(): void {
     if (!this.order.isLostTooOften(this.options.now())) return void this.sync(true);
     this.refused(this.connection.number, new Error(this.transport.problem ?? oftenLost));
@@ -169,13 +179,13 @@ export class RedisSync {
     }
   }
 
-  /** For a command that is sent now: to be called with its error if it fails. */
+  /** @returns a function to call with the error of a command that is being sent now */
   refusal(): (error: Error) => undefined {
     const { number } = this.connection;
     return (error) => void this.refused(number, error);
   }
 
-  /** A command on that connection failed, or its answer made no sense. The transport reconnects after a delay. */
+  /** A command on that connection failed, or its answer was invalid. The transport reconnects after a delay. */
   refused(connection: number, error: Error): void {
     if (this.options.now() - this.upSinceMs > settledMs) this.transport.settled();
     this.failed(connection, error.message, true);
@@ -205,7 +215,7 @@ export class RedisSync {
     this.membership.lease.arrived(this.order.last);
   }
 
-  /** Once a second: does Redis answer, and have all messages arrived? */
+  /** Called once a second: checks that Redis answers and that all messages have arrived. */
   private check(): void {
     const { number } = this.connection;
     if (number === 0) return;
@@ -216,7 +226,7 @@ export class RedisSync {
     if (this.order.isBehind() && !this.options.rules.ignoresGaps) this.failed(number, 'messages do not arrive');
   }
 
-  /** Renews the lease, and the markers of our writes that take long. */
+  /** Renews the lease, and the markers of long writes of this Weir. */
   private renew(): void {
     if (this.state !== 'up') return;
     this.membership.announcements.renew(false);

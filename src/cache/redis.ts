@@ -1,6 +1,6 @@
 /**
- * The transport over Redis: what Weirs ask of it, as commands and scripts, and its answers in the shape of transport.ts.
- * The connections are redis-pair.ts's. Decides nothing: peers.ts does.
+ * The Transport over Redis: sends Weir's requests as commands and scripts, and converts the answers to the types of
+ * transport.ts. redis-pair.ts has the connections; peers.ts makes the decisions.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import type { Log } from '../observability/types.ts';
@@ -33,7 +33,7 @@ export interface RedisTransportOptions {
   readonly log: Log;
 }
 
-/** First of every key and of the channel; in braces so that a cluster would keep all of them together. */
+/** Prefix of every key and of the channel; in braces so that a cluster keeps them on one node. */
 const space = '{weir1}';
 const tagPrefix = `${space}:t:`;
 const membersKey = `${space}:members`;
@@ -47,7 +47,7 @@ const shas: Readonly<Record<ScriptName, string>> = {
   store: sha1(scripts.store),
 };
 
-/** How long Weir waits, when it stops, for Redis to know that it leaves. */
+/** How long Weir waits at its end for Redis to confirm that it leaves. */
 const leaveMs = 500;
 
 function sha1(text: string): string {
@@ -65,7 +65,7 @@ export class RedisTransport implements Transport {
   constructor(options: RedisTransportOptions) {
     this.options = options;
     const address = addressOf(options.url);
-    // Channels are not separated by database number, keys are.
+    // Unlike keys, channels are shared by all database numbers.
     this.channel = `${space}:inv:${address.db}`;
     this.maxValueBytes = options.maxEntryBytes * 2 + 65_536;
     const { channel, maxValueBytes } = this;

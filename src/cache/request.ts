@@ -1,12 +1,11 @@
 /**
- * One look-up in the cache that was no hit at once, and the reasons of a miss in words. Used by cache.ts.
+ * A cache look-up that was not answered at once, and the reasons of a miss as text. Used by cache.ts.
  */
 import { missing } from './flights.ts';
 import type { Freshness } from './freshness.ts';
 import type { TagSet } from './tags.ts';
 import type { TickSource } from './types.ts';
 
-/** One look-up that was no hit at once. */
 export interface Request {
   readonly key: string;
   readonly set: TagSet;

@@ -1,22 +1,22 @@
 /**
- * Reads RESP2, the protocol of Redis, from chunks of any size. What is read is bounded: a length that is announced beyond
- * the limits, too many values or too deep, or a line without an end, is an error at once, before anything is kept for it.
- * After an error nothing more can be read from this connection. Decides nothing; used by redis-link.ts.
+ * Parses RESP2, the protocol of Redis, from chunks of any size. Bounded: a length above the limits, too many values,
+ * too deep nesting or a line without an end is an error at once, before memory is allocated for it. After an error the
+ * connection cannot be read any further. Used by redis-link.ts.
  */
 
-/** An answer of type "error": the command was refused, the connection is as good as before. */
+/** An answer of type "error": Redis refused the command; the connection is still usable. */
 export class RespError extends Error {}
 
 export type Reply = Buffer | number | null | RespError | readonly Reply[];
 
 export interface RespLimits {
-  /** Of one value, and of all values of one answer together. */
+  /** Limit for one value, and for all values of one answer together. */
   readonly maxBytes: number;
 }
 
 const maxLineBytes = 16_384;
 const maxDepth = 4;
-/** Of one answer, as its lists announce them. */
+/** Limit for one answer, as announced by its lists. */
 const maxValues = 10_000;
 
 interface OpenArray {
@@ -26,7 +26,7 @@ interface OpenArray {
 
 const lineFeed = 10;
 const nothing = Buffer.alloc(0);
-/** Memory for a value grows with what has come, not with what was announced. */
+/** Memory for a value grows with what arrives, not with the announced length. */
 const firstBytes = 16_384;
 const integer = /^-?\d{1,15}$/;
 
@@ -37,7 +37,7 @@ export class RespReader {
   private lineBytes = 0;
   private bulk = nothing;
   private bulkBytes = 0;
-  /** Bytes of the value that are still to come, its CR LF included; -1 = a line is being read. */
+  /** Bytes of the value still to come, including its CR LF; -1: a line is being read. */
   private missing = -1;
   private readonly open: OpenArray[] = [];
   private values = 0;
@@ -49,7 +49,10 @@ export class RespReader {
     this.deliver = deliver;
   }
 
-  /** A chunk must not be changed before its last line is complete. Throws if this is not RESP2, or more than may be. */
+  /**
+   * @param chunk must not be changed until its last line is complete
+   * @throws Error if the bytes are not RESP2, or exceed a limit
+   */
   read(chunk: Buffer): void {
     let at = 0;
     while (at < chunk.length) at = this.missing >= 0 ? this.readBulk(chunk, at) : this.readLine(chunk, at);
@@ -145,7 +148,7 @@ export class RespReader {
   }
 }
 
-/** A command as Redis reads it: each argument with its length. */
+/** @returns a command in RESP: each argument with its length */
 export function encodeCommand(args: readonly (string | Buffer | number)[]): Buffer {
   const parts: Buffer[] = [];
   let text = `*${args.length}\r\n`;

@@ -1,14 +1,16 @@
 /**
- * The commands of the shared second level, as Lua: each is atomic in Redis, publishes what it changed with the next
- * message number, and starts a new incarnation if the old one cannot be trusted (missing, nonsense, or made by a
- * server process that is gone: a restart may have brought old stamps back). Sent by redis.ts only.
- *
- * Keys: META (hash: inc, run, seq, n); a tag (hash: v = "inc:stamp", every other field token -> deadline in ms of
- * Redis time); an entry (string, see entry-format.ts); a Weir's open writes (hash: token -> what orphaned-writes.ts needs).
+ * The commands of the second level, as Lua scripts. Each is atomic in Redis, publishes its changes with the next
+ * message number, and starts a new incarnation if the old one is not trusted (missing, malformed, or from an earlier
+ * server process, whose restart may have restored old stamps). Sent by redis.ts only. Keys: META (hash: inc, run, seq,
+ * n); a tag (hash: v = "inc:stamp", other fields: token -> deadline in ms of Redis time); an entry (string,
+ * entry-format.ts); a Weir's open writes (hash: token -> note).
  */
 import { markerMs } from './transport.ts';
 
-/** KEYS[1] META. ARGV[1] incarnation to use if one must be made, [2] run id, [3] channel, [4] who asks, [5] length of a tag's key before its name. */
+/**
+ * KEYS[1] META. ARGV[1] incarnation to use if a new one is needed, [2] run id, [3] channel, [4] caller, [5] length
+ * of the prefix of a tag's key.
+ */
 const prelude = `
 local META, PROPOSED, RUN, CHANNEL, SELF, SKIP = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local SPACE = string.sub(META, 1, -5)
@@ -118,11 +120,11 @@ end
 `;
 
 /**
- * KEYS[2] members: id -> "time of Redis at which it is known to have heard Redis, its lease", and '@' -> "generation, run id,
- * born, latest time". A generation ends when the memory or the clock of Redis cannot be relied on: then everybody has to be
- * heard of anew. ARGV[6] '1' = rotate, [7] echo, [8] lease in ms, [9] ms until a missing member is gone, [10] members known,
- * [11] tokens of all writes of the asker that are open, [12..] known writes of Weirs that are not heard of: token, text, token,
- * text. Nobody is granted a lease who has not been told of all those.
+ * KEYS[2] members: id -> "time of Redis up to which it has received answers, its lease", and '@' -> "generation, run
+ * id, start, latest time". A generation ends when Redis's data or clock are not reliable: then all must be heard of
+ * again. ARGV[6] '1' = rotate, [7] echo, [8] lease in ms, [9] ms until a missing member is gone, [10] known members,
+ * [11] tokens of the caller's open writes, [12..] known writes of Weirs that are not heard of: token, note, token,
+ * note. A lease is granted only if the answer lists all of these.
  */
 const hello = `${prelude}
 local MEMBERS, LEASE, TIMEOUT = KEYS[2], tonumber(ARGV[8]), tonumber(ARGV[9])
@@ -236,7 +238,7 @@ redis.call('DEL', writesOf(SELF))
 return 1
 `;
 
-/** KEYS[2] entry, KEYS[3..] tags. ARGV[6] most bytes worth sending. The entry is 1 if what is there begins as no Weir's does. */
+/** KEYS[2] entry, KEYS[3..] tags. ARGV[6] largest entry to return, in bytes. The entry is 1 if it is no Weir's. */
 const read = `${prelude}
 local stamps, text, closed = lookAll(3)
 local entry, ttl = false, 0
@@ -249,7 +251,7 @@ end
 return { incarnation, closed and 1 or 0, stamps, entry, ttl }
 `;
 
-/** KEYS[2..] tags. ARGV[6] token, ARGV[7] what others need to find out about it, '' = nobody can. */
+/** KEYS[2..] tags. ARGV[6] token, ARGV[7] the note for other Weirs, '' = none. */
 const close = `${prelude}
 local names = {}
 if ARGV[7] ~= '' then remember(writesOf(SELF), ARGV[6], ARGV[7]) end

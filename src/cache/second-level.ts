@@ -1,7 +1,7 @@
 /**
- * Answers in Redis, shared by all Weirs: finds one under exactly the current stamps, or keeps one. What comes back is
- * trusted only if its full key is the same and it is as a Weir has stored it (entry-format.ts); whatever else lies there is
- * a miss and removed. Whether an answer may be shown is decided by cache.ts, as for level 1.
+ * Answers in Redis, shared by all Weirs: finds one under exactly the current stamps, or stores one. A value counts
+ * only if its full key is the same and it is as a Weir has stored it (entry-format.ts); any other value is a miss and
+ * is removed. cache.ts decides whether an answer may be shown, as for level 1.
  */
 import type { AnswerForm } from '../protocol/whole-answer.ts';
 import { decodeEntry, encodeEntry } from './entry-format.ts';
@@ -23,9 +23,9 @@ export interface SecondLevelOptions {
 
 export type Found = 'closed' | 'unreachable' | { readonly entry: Entry | undefined };
 
-/** The life of a key that never expires, as Redis says it. A Weir stores no such key. */
+/** Redis's time to live of a key that never expires. Weir stores no such key. */
 const endless = -1;
-/** Logged at most this often: another program may write any number of wrong entries. */
+/** Minimum time between log lines, because another program may write any number of wrong entries. */
 const complaintEveryMs = 60_000;
 
 export class SecondLevel {
@@ -38,7 +38,7 @@ export class SecondLevel {
     this.options = options;
   }
 
-  /** Also brings the tags' stamps up to date and confirms them. */
+  /** Looks an answer up. Also updates and confirms the stamps of the tags. */
   async find(full: string, form: AnswerForm | undefined, set: TagSet): Promise<Found> {
     const key = keyBytes(full);
     const name = this.options.hashKey(key);
@@ -50,7 +50,7 @@ export class SecondLevel {
     return { entry: entry === 'malformed' ? undefined : entry };
   }
 
-  /** Redis refuses it if a stamp has changed or a tag is closed there; false also if it cannot be asked. */
+  /** Stores an answer. @returns false if a stamp has changed or a tag is closed in Redis, or Redis cannot be asked */
   async keep(plan: FlightPlan, parts: readonly Buffer[], ttlMs: number): Promise<boolean> {
     const { peers, hashKey } = this.options;
     if (!peers.isUsable) return false;
@@ -59,7 +59,10 @@ export class SecondLevel {
     return peers.save(plan.set, plan.remotes, hashKey(key), payload, ttlMs);
   }
 
-  /** As an entry of level 1; undefined if there is none, or it is another key's, too large, or of other stamps by now. */
+  /**
+   * @returns an entry of level 1; undefined if there is none, or it has another key, is too large, or its stamps are
+   * out of date
+   */
   private decode(
     full: string,
     key: Buffer,
@@ -85,7 +88,7 @@ export class SecondLevel {
     ]);
   }
 
-  /** Not left where it is: each look-up would fetch it again. */
+  /** Removes a malformed entry, because each look-up would fetch it again. */
   private remove(name: string): void {
     const { peers, cache } = this.options;
     const { log, now } = cache;

@@ -1,7 +1,7 @@
 /**
- * Keeps the stamps in the table of tags equal to those in Redis, from two sources: answers of Redis, which say what was so
- * when they were given, and messages, which arrive in order but on another connection. The higher of two stamps is the newer.
- * Called by peers.ts and redis-sync.ts, which pass on only what is of the current incarnation and came without a gap.
+ * Keeps the stamps in the table of tags equal to those in Redis, from two sources: answers of Redis, valid as of when
+ * they were given, and messages, which arrive in order but on another connection. The higher of two stamps is the
+ * newer. peers.ts and redis-sync.ts pass on only what is of the current incarnation and arrived without a gap.
  */
 import type { Tag } from '../binding/plan.ts';
 import type { PeerMessage } from './messages.ts';
@@ -13,15 +13,15 @@ export interface SharedStampsOptions {
   readonly table: TagTable;
   readonly instanceId: string;
   now(): number;
-  /** A peer bumped a tag that we know. */
+  /** Another Weir bumped a tag that is in the table. */
   peerBumped(): void;
   /**
-   * A peer's DDL begins or ends in the database of that prefix; undefined: perhaps, in any database, because messages were
-   * missed. The message about its end may come after the peer's client was answered, so statements are prepared anew at the
-   * beginning already.
+   * DDL of another Weir begins or ends in the database of that prefix; undefined: perhaps, in any database, because
+   * messages were missed. Statements are prepared anew already at the beginning, because the message about the end may
+   * come after the other Weir's client was answered.
    */
   peersDdl(prefix: string | undefined): void;
-  /** Whether an answer of Redis shows that every visible write was announced: not in ttl mode, which announces nothing. */
+  /** An answer of Redis proves that every visible write was announced. False in ttl mode, which announces none. */
   readonly confirms: boolean;
 }
 
@@ -36,14 +36,16 @@ export class SharedStamps {
     this.table = options.table;
   }
 
-  /** @param command number of the command that was answered; for a tag that we bumped later the answer does not count */
+  /** @param command number of the command that was answered; ignored for tags that this Weir bumped later */
   learn(set: TagSet, stamps: readonly number[], command: number): void {
     set.states.forEach((state, i) => {
       if (command > state.shared.bumpCommand) this.adopt(state, stamps[i]!, false);
     });
   }
 
-  /** The stamps that our own bump has made, unless we have bumped again since or know of a peer's bump. */
+  /**
+   * Takes the stamps made by this Weir's own bump, unless it has bumped again since or knows of another Weir's bump.
+   */
   learnOwn(states: readonly TagState[], stamps: readonly number[], command: number): void {
     states.forEach((state, i) => {
       if (state.shared.bumpCommand === command && state.shared.value === 0) this.adopt(state, stamps[i]!, true);
@@ -81,7 +83,7 @@ export class SharedStamps {
     });
   }
 
-  /** Not for a message without a token: then no statement has run, a peer has only read its catalog again. */
+  /** Not called for a message without a token: then no statement has run, a Weir has only read its catalog again. */
   private reportDdl(tags: readonly Tag[]): void {
     for (const tag of tags) {
       const prefix = catalogOf(tag);
@@ -95,7 +97,7 @@ export class SharedStamps {
     const wasKnown = shared.value !== 0;
     shared.highest = stamp;
     shared.value = stamp;
-    // Also if the stamp was not known: an answer stored under the stamp before may be older than a write we missed.
+    // Even if the stamp was not known: an answer stored under the stamp before may be older than a missed write.
     this.table.bump(state);
     if (!isOwn) state.writtenNow(wasKnown);
   }
@@ -108,7 +110,8 @@ export class SharedStamps {
       this.adopt(state, stamp, isOwn);
       return;
     }
-    // Not known, or our own bump is under way: the next answer of Redis must have at least this stamp.
+    // The stamp is not known, or this Weir's own bump is in progress: the next answer of Redis must have at least
+    // this stamp.
     shared.highest = stamp;
     if (!isOwn) state.writtenNow();
   }

@@ -1,6 +1,6 @@
 /**
- * Counts for how many seconds in a row one connection to Redis has brought no answer although commands were waiting for one.
- * Made by redis-connection.ts, one per connection.
+ * Counts the seconds in a row in which one connection to Redis brought no answer although commands were waiting. Made
+ * by redis-connection.ts, one per connection.
  */
 export class Silence {
   private unanswered = 0;
@@ -17,7 +17,7 @@ export class Silence {
     this.answers++;
   }
 
-  /** To be called once a second. @returns for how many of these calls in a row there was no answer */
+  /** Call once a second. @returns number of calls in a row without an answer */
   pulse(): number {
     this.silentSeconds = this.unanswered > 0 && this.answers === this.answersBefore ? this.silentSeconds + 1 : 0;
     this.answersBefore = this.answers;

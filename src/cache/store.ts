@@ -1,6 +1,6 @@
 /**
- * Level 1: answers in this process, bounded by bytes, least recently used first to go (lru-cache). Says nothing about
- * whether an answer may be shown: cache.ts asks `isCurrent`. Keeps the tags' count of entries true.
+ * Level 1: answers in this process, limited in bytes, the least recently used evicted first (lru-cache). Does not
+ * decide whether an answer may be shown: cache.ts asks `isCurrent`. Maintains each tag's number of entries.
  */
 import { LRUCache } from 'lru-cache';
 import { noStamp, type TagState } from './tag-state.ts';
@@ -11,21 +11,21 @@ export interface Entry {
   readonly states: readonly TagState[];
   /** The stamps of `states` read before its query was sent (rule 1). */
   readonly stamps: readonly number[];
-  /** Place of that moment in the order of events; 0 = before everything (it came from the second level). */
+  /** Order number of that moment (TagTable.nextOrder); 0: before everything, because it came from the second level. */
   readonly order: number;
-  /** From the primary: it has all that was committed by then, whatever it depends on. */
+  /** From the primary: it includes everything committed before its query. */
   readonly isWhole: boolean;
   readonly filledAtMs: number;
   readonly expiresAtMs: number;
-  /** Given out as it is, so that a hit allocates nothing. */
+  /** Returned as it is, so that a hit allocates nothing. */
   readonly hit: Extract<Lookup, { kind: 'hit' }>;
   readonly bytes: number;
 }
 
-/** What an entry of one part costs beside the bytes of its part and key; test/cache/store.test.ts measures it. */
+/** Memory of an entry in addition to its part and key, in bytes; test/cache/store.test.ts measures it. */
 export const entryOverheadBytes = 1_200;
 
-/** Stamps of a set as they are now; undefined if one of the tags is closed or must be asked for. */
+/** @returns the present stamps of a set; undefined if a tag is closed or Redis must be asked for it */
 export function stampsOf(set: TagSet): number[] | undefined {
   const stamps: number[] = [];
   for (const state of set.states) {
@@ -40,7 +40,7 @@ export function isCurrent(states: readonly TagState[], stamps: readonly number[]
   return true;
 }
 
-/** The same tags: another list of tags (a hint's) for the same statement needs an answer of its own. */
+/** @returns true for the same tags. With other tags (from a hint) the same statement needs an answer of its own. */
 export function isSameSet(a: readonly TagState[], b: readonly TagState[]): boolean {
   if (a === b) return true;
   if (a.length !== b.length) return false;
@@ -48,7 +48,7 @@ export function isSameSet(a: readonly TagState[], b: readonly TagState[]): boole
   return true;
 }
 
-/** Buffers that own exactly their memory: a slice would keep the whole chunk that it was cut from alive. */
+/** @returns buffers that own exactly their memory, because a slice would keep its whole chunk in memory */
 export function owned(parts: readonly Buffer[]): Buffer[] {
   return parts.map((part) => {
     if (part.byteLength === part.buffer.byteLength) return part;

@@ -1,7 +1,7 @@
 /**
- * The state of one tag: its stamp, whether it is closed, who writes to it, when it was last written. A stamp is a number
- * that this process gives only once; an answer may be shown only while its tags have the stamps they had before its query
- * was sent. Made by tags.ts, changed by guard.ts, shared-stamps.ts and orphaned-writes.ts.
+ * The state of one tag: its stamp, whether it is closed, its writes in progress, when it was last written. A stamp is
+ * a number that this process uses only once; an answer may be shown only while its tags have the stamps that they had
+ * before its query was sent. Made by tags.ts, changed by guard.ts, shared-stamps.ts and orphaned-writes.ts.
  */
 import type { Tag } from '../binding/plan.ts';
 import type { Tick } from '../topology/types.ts';
@@ -18,7 +18,7 @@ export const noStamp = -1;
 export class TagWrites {
   /** Tokens of the writes of this process, whether they close the tag or not; undefined: none. */
   own: Set<string> | undefined = undefined;
-  /** Writes of other Weirs: token -> when its marker lapses (monotonic ms), unless the other Weir renews it; undefined: none. */
+  /** Writes of other Weirs: token -> when the marker lapses (monotonic ms) unless it is renewed; undefined: none. */
   markers: Map<string, number> | undefined = undefined;
   /** Called when one of the writes may be over. */
   watchers: Set<() => void> | undefined = undefined;
@@ -63,13 +63,13 @@ export class TagWrites {
   }
 }
 
-/** The stamp that the tag has in Redis, where all Weirs see the same one. */
+/** The tag's stamp in Redis, which is the same for all Weirs. */
 export class SharedStamp {
-  /** As far as it is known here; 0 = Redis must be asked. Without Redis always 1. */
+  /** The stamp as known here; 0: Redis must be asked. Without Redis always 1. */
   value: number;
-  /** Highest one that Redis has told us of: an answer with a lower one is out of date. */
+  /** Highest stamp that Redis has reported: an answer with a lower one is out of date. */
   highest = 0;
-  /** Number of the command with which we bumped it last: answers to earlier commands do not know of that bump. */
+  /** Number of the command of this Weir's last bump: answers to earlier commands do not include that bump. */
   bumpCommand = 0;
 
   constructor(value: number) {
@@ -77,35 +77,41 @@ export class SharedStamp {
   }
 }
 
-/** The writes to anything in one database. Kept by its `all` tag, because the other tags may be forgotten. */
+/** Writes to anything in one database. Kept by its `all` tag, because the table may forget other tags. */
 class DatabaseWrites {
   readonly newest = new LastWrite();
-  /** Writes of which the outcome is not known. */
+  /** Number of writes of unknown outcome. */
   undecided = 0;
 }
 
 export class TagState {
   readonly tag: Tag;
   readonly kind: TagKind;
-  /** The tag of everything in its database: part of every answer that carries this one. */
+  /** The `all` tag of its database, part of every answer that carries this tag. */
   readonly all: TagState | undefined;
-  /** Clock of its database, or of one entry that names it; undefined for a user's tag, and until one is attached. */
+  /**
+   * Ticker of its database, or of one of the entries that name it; undefined for a user tag, and until one is
+   * attached.
+   */
   source: TickSource | undefined;
   stamp = 0;
   /** The stamp, or noStamp. The only number that a hit compares. */
   validStamp = noStamp;
-  /** Writes that hold it closed: those of this process between close and outcome, and those of Weirs that are gone. */
+  /**
+   * Number of writes that keep it closed: those of this process between close and outcome, and those of Weirs that are
+   * gone.
+   */
   closed = 0;
-  /** Of `closed`, those of unknown outcome. The primary may show them already, so no replica may be read. */
+  /** How many of `closed` have an unknown outcome. The primary may already show them, so no replica may be read. */
   undecided = 0;
   readonly writes = new TagWrites();
   readonly shared: SharedStamp;
-  /** Order (TagTable.nextOrder) of the newest moment at which every visible write was announced (rule 12). */
+  /** Order number (TagTable.nextOrder) of the newest moment at which every visible write was announced (rule 12). */
   confirmed = 0;
-  /** Entries of level 1 that carry it. */
+  /** Number of entries of level 1 that carry it. */
   entries = 0;
   private readonly lastWrite = new LastWrite();
-  /** Only of an `all`. */
+  /** Only for an `all` tag. */
   private readonly database: DatabaseWrites | undefined;
 
   constructor(tag: Tag, kind: TagKind, all: TagState | undefined, source: TickSource | undefined, shared: number) {
@@ -117,7 +123,7 @@ export class TagState {
     this.database = kind === 'all' ? new DatabaseWrites() : undefined;
   }
 
-  /** To be called after any change of `stamp`, `closed`, `shared` or `writes`. */
+  /** Call after any change of `stamp`, `closed`, `shared` or `writes`. */
   changed(): void {
     const { markers, watchers } = this.writes;
     const isValid = this.closed === 0 && this.shared.value !== 0 && markers === undefined;
@@ -125,12 +131,13 @@ export class TagState {
     if (watchers !== undefined) for (const watcher of watchers) watcher();
   }
 
-  /** Whether a write to it, by any Weir, is between close and outcome. */
+  /** @returns true if a write to it, by any Weir, is between close and outcome */
   isClosed(nowMs: number): boolean {
     if (this.closed > 0) return true;
     if (!this.writes.hasMarkers()) return false;
     if (this.writes.dropLapsed(nowMs)) {
-      // The Weir that wrote is dead or cut off. Redis drops the marker at the same time, and bumps the tag when it is asked.
+      // The writing Weir is dead or cut off. Redis drops the marker at the same time, and bumps the tag when it is
+      // asked.
       this.shared.value = 0;
       this.validStamp = noStamp;
     }
@@ -139,40 +146,48 @@ export class TagState {
     return false;
   }
 
-  /** @param isCertain false: nobody knows of a write, but messages about one may have been lost */
+  /** @param isCertain false: no write is known, but messages about one may have been lost */
   writtenNow(isCertain = true): void {
     this.lastWrite.now(this.source, isCertain);
     this.newestInDatabase?.now(this.source, isCertain);
   }
 
-  /** The table had forgotten this tag. Its writes already count for the database. */
+  /** The table had forgotten this tag; its writes are already counted for the database. */
   bornWritten(): void {
     this.lastWrite.now(this.source, false);
   }
 
-  /** @param source the clock of `tick` */
+  /** @param source the ticker that gave out `tick` */
   writtenAt(tick: Tick, source: TickSource): void {
     this.lastWrite.at(tick, source);
     this.newestInDatabase?.at(tick, source);
   }
 
-  /** A tag in the database of this `all` was written, but not `all` itself: reads of other tables need not wait for it. */
+  /**
+   * For an `all` tag: another tag of its database was written, but not `all` itself, so reads of other tables need not
+   * wait.
+   */
   writtenInside(): void {
     this.newestInDatabase?.now(this.source, true);
   }
 
-  /** Tick of the last write in the time of `source`, 0 = never. `isCertain`: only writes that somebody knows of. */
+  /**
+   * @param isCertain count only known writes
+   * @returns tick of the last write, as a tick of `source`; 0: never
+   */
   lastWriteIn(source: TickSource, isCertain = false): Tick {
     return this.lastWrite.in(source, isCertain);
   }
 
-  /** Newest write to anything in the database of this `all`, in the time of `source`, 0 = never. */
+  /**
+   * For an `all` tag. @returns tick of the newest write to anything in its database, as a tick of `source`; 0: never
+   */
   newestWriteIn(source: TickSource, isCertain: boolean): Tick {
     if (this.database === undefined) return this.newestInDatabase?.in(source, isCertain) ?? 0;
     return this.database.undecided > 0 ? noSuchTick : this.database.newest.in(source, isCertain);
   }
 
-  /** @param change 1: a write to it has an unknown outcome from now on, -1: its outcome is known */
+  /** @param change 1: a write of unknown outcome more, -1: the outcome of one is known now */
   changeUndecided(change: 1 | -1): void {
     this.undecided += change;
     const database = this.database ?? this.all?.database;

@@ -1,6 +1,7 @@
 /**
- * The table of all tags. It knows neither answers nor Redis: cache.ts, guard.ts and peers.ts change it. Its size is bounded:
- * tags that no answer carries are forgotten first. A tag that comes back has a new stamp, and counts as written just now.
+ * The table of all tags. Knows neither answers nor Redis: cache.ts, guard.ts and peers.ts change it. Bounded: tags
+ * that no answer carries are forgotten first. A forgotten tag that is used again has a new stamp and counts as just
+ * written.
  */
 import type { Tag } from '../binding/plan.ts';
 import type { Tick } from '../topology/types.ts';
@@ -8,18 +9,18 @@ import { noSuchTick } from '../util/ticks.ts';
 import { TagState, type TagKind } from './tag-state.ts';
 import type { TickSource } from './types.ts';
 
-/** The tags of one answer: sorted by name, each database's `all` included. */
+/** The tags of one answer, sorted by name, including the `all` of each database. */
 export interface TagSet {
   readonly states: readonly TagState[];
   /** Names in the same order, for Redis. */
   readonly names: readonly Tag[];
-  /** Of the table when it was made; another means that a state in it may have been forgotten. */
+  /** Epoch of the table when the set was made; in a later epoch, a state in it may have been forgotten. */
   readonly epoch: number;
 }
 
 const ofDatabase = /^(.*?)(r\d+|cat|all)$/s;
 
-/** Prefix of the database of which the tag is the catalog's; undefined: it is another tag. */
+/** @returns the prefix of the database, for a catalog tag; undefined for other tags */
 export function catalogOf(tag: Tag): string | undefined {
   const { kind, prefix } = split(tag);
   return kind === 'catalog' ? prefix : undefined;
@@ -41,7 +42,7 @@ export class TagTable {
   private stamps = 0;
   private orders = 0;
   private epoch = 0;
-  /** Something may have been written that the table no longer knows: new tags count as written at their birth. */
+  /** There may have been writes to tags that the table does not know: new tags count as just written. */
   private isForgetful = false;
 
   constructor(hasPeers: boolean, maxTags: number) {
@@ -50,7 +51,9 @@ export class TagTable {
     this.isForgetful = hasPeers;
   }
 
-  /** Place in the one order of all events of this process: reads noted, fills begun, questions to Redis. */
+  /**
+   * @returns the next number in the order of all events of this process: reads noted, fills begun, questions to Redis
+   */
   nextOrder(): number {
     return ++this.orders;
   }
@@ -72,7 +75,9 @@ export class TagTable {
     return this.states.get(tag) ?? this.create(tag);
   }
 
-  /** Remembered by the array's identity: callers pass the same array for the same plan and never change it. */
+  /**
+   * Remembers the result by the array's identity: callers pass the same array for the same plan and never change it.
+   */
   resolve(tags: readonly Tag[]): TagSet {
     const known = this.sets.get(tags);
     if (known !== undefined && known.epoch === this.epoch) return known;
@@ -88,7 +93,7 @@ export class TagTable {
     return set;
   }
 
-  /** Newest tick of `source` at which one of the tags was written, 0 = never. */
+  /** @returns the newest tick of `source` at which one of the tags was written; 0: never */
   lastWrite(tags: readonly Tag[], source: TickSource, isCertain = false): Tick {
     let newest: Tick = 0;
     for (const state of this.resolve(tags).states) {
@@ -99,24 +104,27 @@ export class TagTable {
     return newest;
   }
 
-  /** Newest write to anything in the database of `prefix`, in the time of `source`, 0 = never. */
+  /** @returns tick of the newest write to anything in the database of `prefix`, as a tick of `source`; 0: never */
   lastWriteInDatabase(prefix: string, source: TickSource, isCertain = false): Tick {
     return this.state(`${prefix}all`).newestWriteIn(source, isCertain);
   }
 
-  /** A peer wrote a tag that is not in the table: it still counts for its database. */
+  /** Another Weir wrote a tag that is not in the table: counts it for its database. */
   writtenUnknown(tag: Tag): void {
     const { prefix } = split(tag);
     if (prefix !== undefined) this.state(`${prefix}all`).writtenInside();
   }
 
-  /** The tag no longer has the stamp it had: every entry that carries it is void. */
+  /** Gives the tag a new stamp, which voids every entry that carries it. */
   bump(state: TagState): void {
     state.stamp = ++this.stamps;
     state.changed();
   }
 
-  /** Nothing that was learned from peers holds any longer (lost Redis, a gap, a new incarnation), or all is void. */
+  /**
+   * Voids everything: what was learned from other Weirs no longer holds (Redis lost, a gap, a new incarnation), or an
+   * administrator asks for it.
+   */
   reset(): void {
     this.isForgetful = true;
     for (const state of this.states.values()) {
@@ -145,7 +153,7 @@ export class TagTable {
     return state;
   }
 
-  /** Oldest idle tag first; a closed one never: its guard still has to open it. */
+  /** Forgets the oldest unused tag, never a closed one: its guard still has to open it. */
   private forgetOne(): void {
     let steps = 0;
     let fallback: TagState | undefined;

@@ -1,38 +1,38 @@
 /**
- * What the cache needs of Redis, as an interface: commands that are each atomic there and are carried out in the
- * order in which they were called, and a stream of messages. redis.ts is the real one; tests have one in memory.
+ * What the cache needs of Redis, as an interface: commands that are atomic and carried out in the order of the calls,
+ * and a stream of messages. redis.ts implements it; tests have one in memory.
  */
 import type { Tag } from '../binding/plan.ts';
 
 export interface TransportEvents {
-  /** Commands can be sent and the subscription stands: nothing published from now on is missed. */
+  /** Commands can be sent and the subscription is active: no message from now on is missed. */
   onConnected(): void;
-  /** Commands not answered yet are lost, and messages may be. The transport tries again by itself. */
+  /** Unanswered commands are lost, and messages may be. The transport reconnects by itself. */
   onLost(why: string): void;
   onMessage(text: string): void;
 }
 
 export interface HelloRequest {
-  /** A new incarnation first, which voids every stamp and entry of the old. */
+  /** Start a new incarnation first, which voids every stamp and entry of the old one. */
   readonly rotate: boolean;
-  /** `echo` of the last answer that arrived, '' = none yet: it shows until when the asker has heard Redis. */
+  /** `echo` of the last answer that arrived; '': none yet. It proves up to when this Weir has received answers. */
   readonly echo: string;
-  /** A member not heard of for so long is missing: until it is back nobody is granted a lease. */
+  /** A member not heard of for this time is missing, and no member is granted a lease until it is back. */
   readonly leaseMs: number;
-  /** A member missing for longer is taken for gone. */
+  /** A member missing for longer than this is gone. */
   readonly memberTimeoutMs: number;
-  /** Of the last answer: Redis may have lost its memory. */
+  /** The members of the last answer, in case Redis has lost its data. */
   readonly members: readonly string[];
-  /** Tokens of all our open writes. Redis may think of more: their end was lost, or their beginning came late. */
+  /** Tokens of all open writes of this Weir. Redis may list more: their end was lost, or their beginning came late. */
   readonly open: readonly string[];
-  /** Of earlier answers, and still undecided: Redis may have lost its memory. */
+  /** Orphans of earlier answers that are still undecided, in case Redis has lost its data. */
   readonly orphans: readonly Orphan[];
 }
 
 /** An open write of a Weir that is not heard of. */
 export interface Orphan {
   readonly token: string;
-  /** As it was given to `close`. */
+  /** The note passed to `close`. */
   readonly note: string;
 }
 
@@ -40,27 +40,27 @@ export interface HelloReply {
   readonly incarnation: string;
   /** Number of the last message published. */
   readonly messages: number;
-  /** To be given back in the next request. */
+  /** To be sent with the next request. */
   readonly echo: string;
-  /** Cached answers may be shown for `leaseMs` from when this was asked for. */
+  /** Cached answers may be shown for `leaseMs`, counted from when the lease was requested. */
   readonly isGranted: boolean;
   readonly leaseMs: number;
   readonly members: readonly string[];
   readonly missing: readonly string[];
   readonly orphans: readonly Orphan[];
-  /** Those are all; otherwise nothing is granted. */
+  /** `orphans` is complete; otherwise no lease is granted. */
   readonly isWhole: boolean;
 }
 
 export interface ReadReply {
   readonly incarnation: string;
-  /** Some tag is between a peer's (or our own) close and outcome. */
+  /** A tag is between close and outcome of a write of any Weir. */
   readonly isClosed: boolean;
-  /** One per tag asked for, same order. */
+  /** One per requested tag, in the same order. */
   readonly stamps: readonly number[];
-  /** The entry under this name if it was stored under exactly these stamps; `foreign`: what is there is no Weir's. */
+  /** The entry of this name if it was stored under exactly these stamps; `foreign`: the value cannot be a Weir's. */
   readonly entry: Buffer | 'foreign' | undefined;
-  /** What is left of the entry's life; -1 = it never ends. */
+  /** Remaining time to live of the entry; -1: it never expires. */
   readonly ttlMs: number;
 }
 
@@ -69,31 +69,31 @@ export interface OpenReply {
   readonly stamps: readonly number[];
 }
 
-/** Every promise rejects if the connection is lost before the answer, or the answer makes no sense. */
+/** Every promise rejects if the connection is lost before the answer, or the answer is invalid. */
 export interface Transport {
-  /** In words: why it cannot be used, or what setting of Redis is in its way. Absent: not known, or nothing. */
+  /** Why it cannot be used, or which setting of Redis is wrong, as text. Absent: not known, or no problem. */
   readonly problem?: string | undefined;
   /** Starts connecting; does not wait. */
   start(events: TransportEvents): void;
-  /** The current incarnation and, if all members are there, a lease. */
+  /** @returns the current incarnation and, if all members are heard of, a lease */
   hello(request: HelloRequest): Promise<HelloReply>;
   read(tags: readonly Tag[], entryName: string): Promise<ReadReply>;
   /**
-   * Marks the tags closed until `open` with this token; without `note`, or until the marker lapses: then whoever reads bumps.
-   * The note is for those who outlive us: an Orphan.
+   * Marks the tags closed until `open` with this token or, without a `note`, until the marker lapses; then the next
+   * reader bumps them. The note lets other Weirs find out the outcome if this one is gone (Orphan).
    */
   close(tags: readonly Tag[], token: string, note: string): Promise<string>;
-  /** Gives the tags new stamps if `bump`, then takes the token's markers away. */
+  /** Gives the tags new stamps if `bump`, then removes the markers of the token. */
   open(tags: readonly Tag[], token: string, bump: boolean): Promise<OpenReply>;
-  /** Stores if the stamps are still these and nothing is closed; says whether it did. */
+  /** Stores the entry if its stamps are still current and no tag is closed. @returns true if it was stored */
   store(write: EntryWrite): Promise<boolean>;
-  /** Removes what is there under this name. */
+  /** Removes the value of this name. */
   remove(entryName: string): Promise<void>;
-  /** Drop the connections and connect anew: soon, or ever later if what is there `isRefused`: it answers, but not as it should. */
+  /** Closes the connections and reconnects: soon, or with growing delays if Redis answered but `isRefused`. */
   reset(why: string, isRefused: boolean): void;
-  /** It has been in step for a while: the next refusal is the first again. */
+  /** Weir has been in step for a while: the next refusal counts as the first again. */
   settled(): void;
-  /** @param isLeaving this Weir has no write under way and owes no word of one: the others need not miss it */
+  /** @param isLeaving no write of this Weir is open or unannounced, so the other Weirs need not wait for it */
   stop(isLeaving: boolean): Promise<void>;
 }
 
@@ -106,10 +106,10 @@ export interface EntryWrite {
   readonly ttlMs: number;
 }
 
-/** How long a close marker counts without being renewed. */
+/** How long a close marker is valid without being renewed. */
 export const markerMs = 10_000;
 
-/** What an entry's value starts with: Redis gives it out only if its own stamps spell the same. */
+/** @returns the beginning of an entry's value: Redis returns the entry only if its own stamps give the same text */
 export function stampText(incarnation: string, stamps: readonly number[]): string {
   return `${incarnation}|${stamps.join(',')}|`;
 }

@@ -1,6 +1,6 @@
 /**
- * The table of stores that several Weirs can share: each implements Transport (transport.ts) and is used if its setting is given.
- * Called by cache.ts.
+ * The table of stores that several Weirs can share. Each implements Transport (transport.ts), and is used if its
+ * setting is given. Called by cache.ts.
  */
 import type { CacheOptions } from './parts.ts';
 import { redisTransport } from './redis.ts';

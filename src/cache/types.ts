@@ -1,12 +1,12 @@
 /**
- * The result cache as a session sees it. One per process, for all databases; made by cache/cache.ts.
- * Everything that a session calls is synchronous except an answer from the second level or another's flight.
- * Rules by number: docs of consistency.
+ * The interface of the result cache for sessions. One cache per process, for all databases; made by cache/cache.ts.
+ * All calls are synchronous, except for an answer from the second level or from another session's flight. The rules
+ * are numbered in docs/consistency.md.
  */
 import type { Tag } from '../binding/plan.ts';
 import type { Tick } from '../topology/types.ts';
 
-/** Clock of the primary's WAL as the cache needs it; the database's LsnTicker satisfies it. */
+/** The part of LsnTicker that the cache needs (topology/types.ts). */
 export interface TickSource {
   next(): Tick;
   lsnOf(tick: Tick): number | undefined;
@@ -18,42 +18,54 @@ export interface KeyParts {
   readonly user: string;
   /** Canonical text of every tracked setting of the session that is not known to be neutral. */
   readonly settings: string;
-  /** 'Q' for simple, otherwise which messages are answered: e.g. "PBDE" (Parse, Bind, Describe portal, Execute); without Parse, the result type too. */
+  /**
+   * 'Q' for a simple query, else one letter per message: "PBDE" is Parse, Bind, Describe of the portal, Execute.
+   * Without Parse, followed by the result type.
+   */
   readonly shape: string;
-  /** Statement text as sent; comments are taken out by the key. */
+  /** Statement text as sent; fullKey() removes comments. */
   readonly sql: Buffer;
-  /** Parameter types of Parse as sent (raw bytes), then Bind's formats, values and result formats (raw bytes). */
+  /** `types`: parameter types as in Parse. `bind`: formats, values and result formats as in Bind. Raw bytes. */
   readonly types: Buffer | undefined;
   readonly bind: Buffer | undefined;
 }
 
-/** What a session must not go behind: rule 12 and its own writes. Owned by the session, kept by the cache. */
+/** How old an answer may be for a session: rule 12 and its own writes. Owned by the session, changed by the cache. */
 export interface SessionFreshness {
   /** Opaque; created by `newFreshness`, updated by `noteRead` and `committed`. */
   readonly brand: 'freshness';
-  /** After an own write, until `proven()`: nothing older is shown, whatever it depends on (topology's SchemaClock). */
+  /** After a write of its own, until `proven()`: no older answer is shown, whatever it depends on (see SchemaClock). */
   readonly isUnproven: boolean;
   proven(): void;
 }
 
-/** The right to store one answer: made before its query is sent (rule 1). */
+/** The permission to store one answer; made before its query is sent (rule 1). */
 export interface Flight {
-  /** Number of replicas' WAL to have been replayed for the fill to be sound (rule 3); undefined: primary only for now. */
+  /**
+   * LSN that a replica must have replayed for its answer to be stored (rule 3); undefined: not known yet, only the
+   * primary.
+   */
   needLsn(): number | undefined;
-  /** The complete, error-free, notice-free answer; `parts` are the frames in order. Stored only if still sound. */
+  /**
+   * Offers the complete answer, without errors or notices; `parts` are its messages in order. Stored only if that is
+   * still correct.
+   */
   store(parts: readonly Buffer[], bytes: number, isFromPrimary?: boolean): void;
-  /** The answer was not storable (error, notice, too large, cut off): others stop waiting and go on by themselves. */
+  /**
+   * The answer cannot be stored (error, notice, too large, incomplete): sessions that wait for it ask the database
+   * themselves.
+   */
   abandon(): void;
 }
 
 export type Lookup =
   | { readonly kind: 'hit'; readonly parts: readonly Buffer[]; readonly level: 1 | 2 }
-  /** Go and ask; if `flight` is given, offer it the answer. */
+  /** Ask the database; if there is a `flight`, offer it the answer. */
   | { readonly kind: 'miss'; readonly flight: Flight | undefined; readonly why: string }
-  /** Somebody else is asking already, or the second level is being asked: the promise resolves to one of the above. */
+  /** Another session or the second level is being asked: the promise resolves to a hit or a miss. */
   | { readonly kind: 'wait'; readonly result: Promise<Lookup> };
 
-/** Where a write runs: a Weir that outlives this one asks that server about it. */
+/** Where a write runs, so that another Weir can ask that server about it if this one is gone. */
 export interface Backend {
   readonly node: { readonly host: string; readonly port: number };
   readonly processId: number;
@@ -61,46 +73,53 @@ export interface Backend {
 
 /** Tags closed from before COMMIT until its outcome is known (rule 2). */
 export interface WriteGuard {
-  /** Resolves, soon in any case, when the other Weirs can know that the tags are closed; undefined: nobody to tell. */
+  /**
+   * Resolves, after a limited time, when the other Weirs can know that the tags are closed; undefined: there is no
+   * other Weir.
+   */
   readonly announced: Promise<void> | undefined;
   /**
-   * Something of it was committed, and more of it may be: no replica answers with less from now on; stays closed.
-   * @param source whose tick that is
+   * Part of the write was committed, and more may follow: from now on no replica answers with older data. The tags
+   * stay closed.
+   * @param source the ticker that gave out `tick`
    */
   acknowledged(tick: Tick, source: TickSource): void;
-  /** Acknowledged: bump, then open. Also updates the session's freshness. */
+  /** The write was committed: bumps the tags, then opens them. Also updates the session's freshness. */
   committed(tick: Tick, source: TickSource): void;
-  /** Certainly not committed: open without a bump. */
+  /** The write was certainly not committed: opens the tags without a bump. */
   rolledBack(): void;
-  /** Connection lost before the answer: stays closed until that is decided, then bump and open. */
+  /**
+   * The connection was lost before the answer: the tags stay closed until `whenDecided`, then are bumped and opened.
+   */
   unknown(whenDecided: Promise<void>): void;
 }
 
-/** Writes, through any Weir, that were between their close and their outcome at one moment. */
+/** Writes of any Weir that were between close and outcome at one moment. */
 export interface UnderWay {
   readonly tags: readonly Tag[];
   isOver(): boolean;
-  /** Calls `then` once when all of them have their outcome, never at once. Returns how to stop waiting for that. */
+  /** Calls `then` once, asynchronously, when all of them have their outcome. Returns the function that cancels this. */
   whenOver(then: () => void): () => void;
 }
 
-/** Resolves when what the backend was doing is committed or never will be, perhaps never. */
+/** Resolves when the backend's transaction is committed or never will be; may never resolve. */
 export type WhenGone = (backend: Backend) => Promise<void>;
 
 export interface ResultCache {
   readonly isEnabled: boolean;
-  /** Other Weirs may share it: writes are announced before they are sent. */
+  /** The cache is shared with other Weirs through Redis: writes are announced before they are sent. */
   readonly hasPeers: boolean;
   newFreshness(): SessionFreshness;
   /**
-   * A database (by its catalog.tagPrefix) whose tags this cache will see: its clock for bumps that peers announce, and whom to
-   * ask about the writes of peers that are gone.
+   * Registers a database by its catalog.tagPrefix.
+   * @param ticks its ticker, for writes that other Weirs announce
+   * @param whenGone waits for the end of a backend, for writes of Weirs that are gone
    */
   attach(prefix: string, ticks: TickSource, whenGone?: WhenGone): void;
   /**
    * @param tags everything the answer depends on, user tags included
-   * @param ttlMs upper bound of its life, Infinity = none beyond cache.ttl
-   * @param isStrict nothing that anybody was told is committed may be missing: each answer is confirmed by Redis
+   * @param ttlMs limit of its time to live; Infinity: only cache.ttl
+   * @param isStrict no commit that any client knows of may be missing: Redis confirms each answer
    */
   lookup(
     key: KeyParts,
@@ -110,20 +129,26 @@ export interface ResultCache {
     ticks: TickSource,
     isStrict?: boolean,
   ): Lookup;
-  /** An answer that depends on these tags came from a database, not the cache (rule 12). */
+  /** Notes that an answer with these tags came from a database instead of the cache (rule 12). */
   noteRead(tags: readonly Tag[], freshness: SessionFreshness): void;
-  /** Before COMMIT (or an autocommit write, or Sync) is forwarded. `all`: everything in the database of `prefix`. */
+  /**
+   * Closes the tags before a COMMIT, an autocommit write or a Sync is sent. @param all close everything in the
+   * database of `prefix`
+   */
   close(tags: readonly Tag[], all: boolean, prefix: string, freshness: SessionFreshness, backend?: Backend): WriteGuard;
-  /** The writes to these tags that are under way now; undefined: none. */
+  /** @returns the writes to these tags that are in progress; undefined: none */
   underWay(tags: readonly Tag[]): UnderWay | undefined;
   /**
-   * Newest tick of `source` at which one of the tags was written through any Weir, 0 = never (rule 3). `isCertain`: without
-   * writes that nobody knows of, and that only cannot be ruled out.
+   * @param isCertain only known writes, without those that merely cannot be ruled out
+   * @returns the newest tick of `source` at which one of the tags was written through any Weir (rule 3); 0: never
    */
   lastWrite(tags: readonly Tag[], source: TickSource, isCertain?: boolean): Tick;
-  /** The same for anything in the database of `prefix`: for transactions of which nobody knows what they will read. */
+  /** The same for anything in the database of `prefix`, for a transaction that may read any table. */
   lastWriteInDatabase(prefix: string, source: TickSource, isCertain?: boolean): Tick;
-  /** Operators: `weir invalidate`; or since the catalog is another. Resolves when every reachable Weir was told. */
+  /**
+   * Invalidates answers with these tags, for `weir invalidate` or after a change of the catalog. Resolves when Redis
+   * was told, or after a limited time.
+   */
   invalidate(tags: readonly Tag[], by?: 'operator' | 'catalog'): Promise<void>;
   invalidateAll(): Promise<void>;
   stats(): CacheStats;
@@ -132,12 +157,12 @@ export interface ResultCache {
 }
 
 export interface PeerFigures {
-  /** Writes that had to wait for the end of the other Weirs' leases, and writes that went on without Redis's knowing. */
+  /** Writes that waited for the end of the other Weirs' leases, and writes sent without an announcement in Redis. */
   readonly writesHeld: number;
   readonly writesUnannounced: number;
-  /** Connections to Redis that were lost or given up. */
+  /** Connections to Redis that were lost or closed because of a problem. */
   readonly redisLosses: number;
-  /** Why Redis is down, or which of its settings makes it lose what is kept there. */
+  /** Why Redis is down, or which of its settings makes it lose data. */
   readonly redisProblem: string | undefined;
 }
 
@@ -150,7 +175,7 @@ export interface CacheStats extends PeerFigures {
   readonly misses: number;
   readonly stores: number;
   readonly evictions: number;
-  /** Entries in Redis that were none: taken for misses, and removed. */
+  /** Invalid values in Redis: counted as misses, and removed. */
   readonly malformed: number;
   /** By source: local, peer, operator, catalog, gap. */
   readonly invalidations: Readonly<Record<string, number>>;

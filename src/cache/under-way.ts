@@ -1,5 +1,5 @@
 /**
- * Remembers the writes that are under way at one moment, and reports when all of them are over; later writes do not count.
+ * Remembers the writes in progress at one moment, and reports when all of them are over; later writes do not count.
  * Called by cache.ts, for request/await-visible.ts.
  */
 import type { Tag } from '../binding/plan.ts';
@@ -11,7 +11,7 @@ interface Write {
   readonly token: string;
 }
 
-/** @returns undefined if nobody writes to any of `states` */
+/** @returns undefined if no write to any of `states` is in progress */
 export function writesUnderWay(tags: readonly Tag[], states: readonly TagState[], nowMs: number): UnderWay | undefined {
   let writes: Write[] | undefined;
   for (const state of states) {
@@ -30,7 +30,7 @@ function watch(tags: readonly Tag[], writes: readonly Write[]): UnderWay {
       const watcher = (): void => {
         if (!isOver()) return;
         stop();
-        // The code that ends a write is still running: it must be done before others act on that.
+        // The code that ends the write is still running and must finish first.
         queueMicrotask(then);
       };
       const stop = (): void => {

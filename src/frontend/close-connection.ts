@@ -1,6 +1,6 @@
 /**
- * Closes a connection that has not logged in: sends a last message, gives the client a second to read it, and destroys the
- * socket. Called by frontend/login.ts, among others.
+ * Closes a connection that has not logged in: sends a last message, gives the client a second to read it, and destroys
+ * the socket. Called by frontend/login.ts, among others.
  */
 import type { Socket } from 'node:net';
 import type { WeirError } from '../errors.ts';

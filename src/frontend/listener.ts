@@ -1,6 +1,6 @@
 /**
- * Listens for clients and gives each connection to the client acceptor. Knows addresses and accept errors, nothing of the protocol.
- * Made by app/parts.ts.
+ * Listens for clients and gives each connection to the client acceptor. Knows addresses and accept errors, nothing of
+ * the protocol. Made by app/parts.ts.
  */
 import { createServer, type Server } from 'node:net';
 import type { AuthOptions } from '../auth/authenticator.ts';

@@ -1,7 +1,7 @@
 /**
- * The connections that have not authenticated yet. They have a limit of their own, max_client_logins, so that they do not
- * use up max_client_conn. When it is reached, the oldest log-in of the address with the most log-ins is ended, so that one
- * address cannot lock out the others. Called by client-acceptor.ts and login.ts.
+ * The connections that have not authenticated yet. They have a limit of their own, max_client_logins, so that they do
+ * not use up max_client_conn. When it is reached, the oldest log-in of the address with the most log-ins is ended, so
+ * that one address cannot lock out the others. Called by client-acceptor.ts and login.ts.
  */
 import type { Socket } from 'node:net';
 

@@ -1,7 +1,7 @@
 /**
- * The first packets of a connection: SSLRequest (or direct TLS), GSSENCRequest, CancelRequest, StartupMessage. Answers S
- * or N to a request for encryption, and returns what comes next. Knows nothing of users, databases or limits. Called by
- * frontend/login.ts. Source: PostgreSQL manual, "Message Flow", Start-up, SSL and GSSAPI Session Encryption.
+ * The first packets of a connection: SSLRequest (or direct TLS), GSSENCRequest, CancelRequest, StartupMessage. Answers
+ * S or N to a request for encryption, and returns what comes next. Knows nothing of users, databases or limits. Called
+ * by frontend/login.ts. Source: PostgreSQL manual, "Message Flow", Start-up, SSL and GSSAPI Session Encryption.
  */
 import type { ReplicationKind } from '../auth/types.ts';
 import { ReadError, type MessageReader } from '../net/message-reader.ts';

@@ -20,7 +20,9 @@ export type RefusalReason =
   | 'auth-query'
   | 'hba';
 
-/** A client that has logged in and was sent AuthenticationOk. The session sends ParameterStatus and all that follows. */
+/**
+ * A client that has logged in and was sent AuthenticationOk. The session sends ParameterStatus and all that follows.
+ */
 export interface LoggedInClient {
   /** Paused, with no listeners but one for 'error'. The owner attaches its own, processes `leftover` and resumes it. */
   readonly socket: Socket | TLSSocket;
@@ -59,7 +61,9 @@ export interface AcceptorOptions {
    */
   tryEnter(): boolean;
   leave(): void;
-  /** client_login_timeout, from connection to authentication; starts again after a TLS handshake. Read at each reload. */
+  /**
+   * client_login_timeout, from connection to authentication; starts again after a TLS handshake. Read at each reload.
+   */
   loginTimeoutMs(): number;
   /** max_client_logins: log-ins at the same time, which do not count under max_client_conn yet. */
   maxLogins(): number;

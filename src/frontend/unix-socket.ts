@@ -1,7 +1,7 @@
 /**
- * Listens on a Unix socket, `.s.PGSQL.<port>` in a directory. As in PostgreSQL, a lock file beside it has the process ID, so
- * that another Weir or PostgreSQL does not take the socket. Files of a process that has died are replaced; a socket on
- * which a process listens is not. Both files are removed at the end. Made by frontend/listener.ts.
+ * Listens on a Unix socket, `.s.PGSQL.<port>` in a directory. As in PostgreSQL, a lock file beside it has the process
+ * ID, so that another Weir or PostgreSQL does not take the socket. Files of a process that has died are replaced; a
+ * socket on which a process listens is not. Both files are removed at the end. Made by frontend/listener.ts.
  */
 import { chmodSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import type { Server, Socket } from 'node:net';
@@ -61,7 +61,9 @@ export async function openUnixSocket(options: UnixSocketOptions): Promise<UnixSo
   };
 }
 
-/** Binds in a private directory and sets the permissions there, so that nobody can connect before; then moves the file. */
+/**
+ * Binds in a private directory and sets the permissions there, so that nobody can connect before; then moves the file.
+ */
 async function bind(server: Server, dir: string, path: string, mode: number): Promise<void> {
   const temporaryDir = mkdtempSync(join(dir, '.w'));
   try {

@@ -1,6 +1,6 @@
 /**
- * Reads a plain socket into one given buffer, without Node's streams: as the option `onread` of net.connect does, but for
- * sockets that are connected already or were accepted by a server, where Node has no such option (docs/adr/0004).
+ * Reads a plain socket into one given buffer, without Node's streams: as the option `onread` of net.connect does, but
+ * for sockets that are connected already or were accepted by a server, where Node has no such option (docs/adr/0004).
  */
 import { Socket } from 'node:net';
 

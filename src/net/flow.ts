@@ -1,7 +1,7 @@
 /**
- * The rules of back-pressure. Sockets are paused and resumed by Wire alone: after every event it asks its handler whether
- * the peer may be read (`mayRead`), and the handler answers by these functions. The answer depends only on the state at
- * that moment, so that no resume can be missed.
+ * The rules of back-pressure. Sockets are paused and resumed by Wire alone: after every event it asks its handler
+ * whether the peer may be read (`mayRead`), and the handler answers by these functions. The answer depends only on the
+ * state at that moment, so that no resume can be missed.
  */
 
 /*
@@ -34,9 +34,9 @@ export function mayReadClient(client: Outlet, server: Outlet | undefined, keptBy
 }
 
 /**
- * Is it time to probe a client that is not read? Since its socket is not read, its end would go unnoticed (Wire.probe). It
- * is probed in two consecutive seconds, because only the second write fails after the peer has refused the first; and
- * only every five seconds, because a client that is still connected receives the bytes.
+ * Is it time to probe a client that is not read? Since its socket is not read, its end would go unnoticed
+ * (Wire.probe). It is probed in two consecutive seconds, because only the second write fails after the peer has
+ * refused the first; and only every five seconds, because a client that is still connected receives the bytes.
  * @param unreadSeconds how long the client has not been read
  */
 export function isToBeProbed(unreadSeconds: number): boolean {

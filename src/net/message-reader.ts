@@ -1,7 +1,7 @@
 /**
- * Reads whole messages from a socket during log-in, of a client or at a server. Checks every length before it keeps any
- * bytes; one deadline covers the whole log-in. After it, detach() gives back the paused socket and the unread bytes, and
- * net/wire.ts reads the socket. Called by frontend/login.ts and backend/connect.ts, among others.
+ * Reads whole messages from a socket during log-in, of a client or at a server. Checks every length before it keeps
+ * any bytes; one deadline covers the whole log-in. After it, detach() gives back the paused socket and the unread
+ * bytes, and net/wire.ts reads the socket. Called by frontend/login.ts and backend/connect.ts, among others.
  */
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
@@ -91,7 +91,9 @@ export class MessageReader {
     });
   }
 
-  /** Reads a packet without a type byte (StartupMessage, SSLRequest, CancelRequest ...): its request code and the rest. */
+  /**
+   * Reads a packet without a type byte (StartupMessage, SSLRequest, CancelRequest ...): its request code and the rest.
+   */
   nextStartup(): Promise<{ readonly code: number; readonly body: Buffer }> {
     return this.read(() => {
       if (this.buffered < 4) return undefined;
@@ -109,7 +111,7 @@ export class MessageReader {
     return this.read(() => (this.buffered < 1 ? undefined : (this.store[this.start++] as number)));
   }
 
-  /** The next byte, without taking it. */
+  /** Waits for a byte and returns it without taking it. Rejects with ReadError. */
   firstByte(): Promise<number> {
     return this.read(() => (this.buffered < 1 ? undefined : (this.store[this.start] as number)));
   }
@@ -135,8 +137,8 @@ export class MessageReader {
   }
 
   /**
-   * Pauses the socket and removes the listeners of this reader. The next owner must attach its own listeners in the same
-   * turn of the event loop, process the returned bytes, and then resume the socket.
+   * Pauses the socket and removes the listeners of this reader. The next owner must attach its own listeners in the
+   * same turn of the event loop, process the returned bytes, and then resume the socket.
    * @returns the bytes that were not taken
    */
   detach(): Buffer {

@@ -1,7 +1,7 @@
 /**
- * Makes options for node:tls of Weir's TLS settings: for clients (`clientTls`, as PgBouncer's client_tls_sslmode) and for
- * servers (`serverTlsOptions`, as libpq's sslmode). Reads the files, and names them in every error; does no other I/O.
- * Called by frontend/listener.ts and backend/connect.ts, among others.
+ * Turns Weir's TLS settings into options for node:tls: for clients (`clientTls`, as PgBouncer's client_tls_sslmode)
+ * and for servers (`serverTlsOptions`, as libpq's sslmode). Reads the files, and names them in every error; does no
+ * other I/O. Called by frontend/client-acceptor.ts and backend/connect.ts, among others.
  */
 import { X509Certificate, constants } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -83,9 +83,9 @@ function checkWithOpenSsl(what: string, options: SecureContextOptions): void {
 }
 
 /**
- * TLS for clients, by tls.client.mode. disable: none; allow, prefer: offered if a certificate is configured; require: plain
- * connections are refused; verify-ca, verify-full: a client certificate signed by `ca` is required as well, whose name
- * matters only with auth.type cert.
+ * TLS for clients, by tls.client.mode. disable: none; allow, prefer: offered if a certificate is configured; require:
+ * plain connections are refused; verify-ca, verify-full: a client certificate signed by `ca` is required as well,
+ * whose name matters only with auth.type cert.
  * @returns undefined: no TLS is offered
  * @throws TlsSettingError
  */
@@ -117,9 +117,9 @@ export function clientTls(side: TlsSide): ClientTlsContext | undefined {
 }
 
 /**
- * Options of tls.connect for a server, by tls.server.mode. `require` with a `ca` verifies like verify-ca, as libpq does;
- * verify-* without a `ca` trusts the authorities that come with Node. Reads the files each time, so that a renewed
- * certificate needs no reload.
+ * Options of tls.connect for a server, by tls.server.mode. `require` with a `ca` verifies like verify-ca, as libpq
+ * does; verify-* without a `ca` trusts the authorities that come with Node. Reads the files each time, so that a
+ * renewed certificate needs no reload.
  * @param host name, address or socket directory of the server
  * @throws TlsSettingError
  */

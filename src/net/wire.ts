@@ -1,6 +1,7 @@
 /**
- * One logged-in socket, either door: bytes in to a handler, bytes out gathered per turn, back-pressure both ways.
- * Knows nothing of frames' meaning. Made by backend/server.ts and request/client.ts once log-in is over.
+ * One socket after log-in, to a client or to a server: passes received bytes to a handler, writes the output once per
+ * turn of the event loop, and applies back-pressure in both directions. Does not interpret messages. Made by
+ * backend/server.ts and request/client.ts.
  */
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';

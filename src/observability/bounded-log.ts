@@ -1,29 +1,34 @@
 /**
- * No kind of line fills the log, however often clients, servers or Redis give cause for it: so many in a while, the others
- * are counted. Called by the app, which says what a kind is and how many lines of it there may be.
+ * Limits how many similar lines are logged in a time window, so that clients, servers or Redis cannot fill the log.
+ * The lines above the limit are only counted. Called by the app, which says which lines are similar (`kindOf`) and how
+ * many may pass.
  */
 import type { LogLevel } from '../errors.ts';
 import type { Log, LogFields } from './types.ts';
 
 export interface BoundedLogOptions {
   readonly nowMs: () => number;
-  /** Lines of a kind that are logged within `windowMs`. */
+  /** Lines of one kind that may pass within `windowMs`. */
   readonly burst: number;
   readonly windowMs: number;
-  /** Lines with the same result are of one kind. */
+  /** Names the kind of a line. */
   readonly kindOf: (event: string, message: string) => string;
   /**
-   * The last line held back is said when the while is over, with the number of the others: what the log ends with is how
-   * things are. Default true. False: it is dropped, too, and the next line that passes has the number of all.
+   * True (the default): when the window is over, logs the last line held back, with the number of the others, so that
+   * the log ends with the present state. False: drops it too; the next line that passes has the number of all.
    */
   readonly isLastSaid?: boolean;
-  /** Default false: who asks for level debug wants to see everything. */
+  /**
+   * Whether lines of level debug are limited as well. Default false, because level debug is meant to show everything.
+   */
   readonly isDebugBounded?: boolean;
 }
 
 export interface BoundedLog {
   readonly log: Log;
-  /** Logs the held-back lines whose window is over. Must be called now and then, and with `isAll` before the end. */
+  /**
+   * Logs the held-back lines whose window is over. Must be called regularly, and with `isAll` before the process ends.
+   */
   flush(isAll?: boolean): void;
 }
 
@@ -41,7 +46,7 @@ interface Kind {
   last: Line | undefined;
 }
 
-/** Beyond, the oldest is forgotten: kinds are few where `kindOf` is chosen well. */
+/** Above this number of kinds, the oldest is forgotten. A well-chosen `kindOf` has few. */
 const mostKinds = 1_000;
 
 export function boundedLog(log: Log, options: BoundedLogOptions): BoundedLog {
@@ -55,14 +60,17 @@ export function boundedLog(log: Log, options: BoundedLogOptions): BoundedLog {
   };
 }
 
-/** For lines that an attacker or an outage can repeat thousands of times, whatever names they make up: one a second. */
+/**
+ * Limits to one line a second. For lines that an attacker or an outage can repeat thousands of times: names in double
+ * quotes do not make another kind.
+ */
 export function limitRepeats(log: Log, nowMs: () => number): Log {
   const kindOf = (event: string, message: string): string => `${event}\0${message.replace(/"[^"]*"/g, '""')}`;
   const once = { burst: 1, windowMs: 1_000, kindOf, isLastSaid: false, isDebugBounded: true };
   return boundedLog(log, { nowMs, ...once }).log;
 }
 
-/** For `kindOf`: the same words about the same thing, with other figures. */
+/** For `kindOf`: lines of the same event that differ only in numbers are of one kind. */
 export function withoutFigures(event: string, message: string): string {
   return `${event} ${message.replace(/\d+(\.\d+)?/g, '0')}`;
 }
@@ -71,7 +79,7 @@ class Kinds {
   private readonly log: Log;
   private readonly options: BoundedLogOptions;
   private readonly isLastSaid: boolean;
-  /** The one that held back a line last is at the end: told in the order in which things happened. */
+  /** The kind that held back a line last is at the end, so that flush() logs in the order of events. */
   private readonly kinds = new Map<string, Kind>();
 
   constructor(log: Log, options: BoundedLogOptions) {

@@ -1,6 +1,6 @@
 /**
- * The dashboard: one self-contained page, which fetches /stats.json every two seconds and nothing else. All values are set
- * as text, never as HTML. The Content-Security-Policy allows its script and style by hash. Called by http.ts.
+ * The dashboard: one self-contained page, which fetches /stats.json every two seconds and nothing else. All values are
+ * set as text, never as HTML. The Content-Security-Policy allows its script and style by hash. Called by http.ts.
  */
 import { createHash } from 'node:crypto';
 

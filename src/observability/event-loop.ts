@@ -1,6 +1,6 @@
 /**
- * Measures the delay of the event loop, by perf_hooks. Node's histogram covers the time since its start; this one covers
- * the last 10 to 20 s, so that old delays are not in the present p99. One per app; close() stops it.
+ * Measures the delay of the event loop, by perf_hooks. Node's histogram covers the time since its start; this one
+ * covers the last 10 to 20 s, so that old delays are not in the present p99. One per app; close() stops it.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { SummarySample } from './pulled-metric.ts';

@@ -1,7 +1,7 @@
 /**
- * Which Host headers the HTTP server accepts, as protection against DNS rebinding: a web page can point its own host name
- * at Weir's address and let a browser inside the network read from it, but such a name is not accepted here. Called by
- * http.ts.
+ * Which Host headers the HTTP server accepts, as protection against DNS rebinding: a web page can point its own host
+ * name at Weir's address and let a browser inside the network read from it, but such a name is not accepted here.
+ * Called by http.ts.
  */
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';

@@ -1,6 +1,6 @@
 /**
- * The log: one line per event, as JSON or text, with secrets removed. The only file that uses pino. Made once by the app,
- * which passes its `log` function to the rest. Never throws, and never ends the process.
+ * The log: one line per event, as JSON or text, with secrets removed. The only file that uses pino. Made once by the
+ * app, which passes its `log` function to the rest. Never throws, and never ends the process.
  */
 import { pino } from 'pino';
 import type { DestinationStream, Logger as Pino } from 'pino';

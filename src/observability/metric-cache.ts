@@ -1,6 +1,6 @@
 /**
- * Metrics of the cache. Names and labels are relied on by others: change one only with a line in the CHANGELOG. Called by
- * metrics.ts.
+ * Metrics of the cache. Dashboards and alerts of users depend on the names and labels: a change needs a line in the
+ * CHANGELOG. Called by metrics.ts.
  */
 import type { Registry } from 'prom-client';
 import type { CacheStats } from '../cache/types.ts';
@@ -15,7 +15,7 @@ export function registerCache(registry: Registry, sources: StatsSources): void {
   registerPeers(one);
 }
 
-/** A figure of the cache as a whole. */
+/** Registers one figure of the whole cache. */
 type One = (type: 'counter' | 'gauge', name: string, help: string, value: (stats: CacheStats) => number) => void;
 
 function registerLevels(one: One): void {

@@ -1,6 +1,6 @@
 /**
- * Metrics of the nodes of each database. Names and labels are relied on by others: change one only with a line in the
- * CHANGELOG. Called by metrics.ts.
+ * Metrics of the nodes of each database. Dashboards and alerts of users depend on the names and labels: a change needs
+ * a line in the CHANGELOG. Called by metrics.ts.
  */
 import type { Registry } from 'prom-client';
 import type { NodeState } from '../topology/types.ts';
@@ -8,7 +8,7 @@ import { pulled } from './pulled-metric.ts';
 import type { Sample } from './pulled-metric.ts';
 import type { StatsSources } from './types.ts';
 
-/** What is not known is NaN. */
+/** `value` is NaN or Infinity if it is not known. */
 interface NodeMetric {
   readonly name: string;
   readonly help: string;
@@ -49,7 +49,7 @@ export function registerNodes(registry: Registry, sources: StatsSources): void {
     pulled(registry, 'gauge', name, help, function* (): Generator<Sample> {
       for (const topology of sources.topologies()) {
         for (const node of topology.snapshot().nodes) {
-          // What is not known has no sample: a 0 would look like "no lag at all".
+          // An unknown value has no sample, because 0 would look like "no lag at all".
           const now = value(node);
           if (Number.isFinite(now)) yield { labels: { database: topology.database, node: node.name }, value: now };
         }

@@ -1,6 +1,7 @@
 /**
- * Metrics of statements and of what goes through for them. Names and labels are relied on by others: change one only with a
- * line in the CHANGELOG. No label holds SQL text; databases beyond a bound share one series. Called by metrics.ts.
+ * Metrics of statements, transactions and their bytes. Dashboards and alerts of users depend on the names and labels:
+ * a change needs a line in the CHANGELOG. No label has SQL text; label-limiter.ts bounds databases. Called by
+ * metrics.ts.
  */
 import type { Registry } from 'prom-client';
 import { durationBoundsSeconds } from '../session/types.ts';
@@ -81,7 +82,7 @@ function queriesOf({ database, byLabel }: DatabaseStats, limiter: LabelLimiter):
   return samples;
 }
 
-/** Cumulative counts out of plain ones; the last of these is what took longer than every bound. */
+/** Makes cumulative counts of plain ones. The last plain count is of durations above every bound. */
 function durationSample(counts: Float64Array | undefined, sum: number | undefined): Omit<HistogramSample, 'labels'> {
   let count = 0;
   const cumulative = durationBoundsSeconds.map((_bound, index) => (count += counts?.[index] ?? 0));

@@ -25,7 +25,7 @@ type Line = MetricValue<string> & { readonly metricName?: string };
 
 type Kind = 'counter' | 'gauge' | 'histogram' | 'summary';
 
-/** At most so many series per metric, to bound memory. Further series are left out. */
+/** Maximum number of series per metric, to bound memory. Further series are left out. */
 const mostSeries = 10_000;
 
 function register(registry: Registry, name: string, help: string, type: Kind, pull: () => Line[]): void {

@@ -1,22 +1,23 @@
 /**
- * Decides what /readyz answers: whether a load balancer should send clients to this process, with reasons and notes that
- * say what to do. Called by http.ts.
+ * Decides what /readyz answers: whether a load balancer should send clients to this process, with reasons and notes
+ * that say what to do. Called by http.ts.
  */
 import type { TopologySnapshot } from '../topology/types.ts';
 import type { ServingState, StatsSources } from './types.ts';
 
 export interface Readiness {
   readonly isReady: boolean;
-  /** Why it is not ready, in words; empty if it is. */
+  /** Why it is not ready, as text; empty if it is. */
   readonly reasons: readonly string[];
-  /** Problems that do not make it unready, in words, with the nodes concerned. */
+  /** Problems that do not make it unready, as text, with the nodes concerned. */
   readonly notes: readonly string[];
 }
 
 /**
- * Ready means: Weir listens and is not draining; and every database has at least one node that answers, and all its nodes
- * were probed once, or a few seconds have passed, so that the first read finds a replica. A missing primary does not make
- * it unready: reads go on, and during a failover clients had better wait in Weir than be refused by the load balancer.
+ * Ready means: Weir listens and is not draining; and every database has at least one node that answers, and all its
+ * nodes were probed once, or a few seconds have passed, so that the first read finds a replica. A missing primary does
+ * not make it unready: reads go on, and during a failover clients had better wait in Weir than be refused by the load
+ * balancer.
  */
 export function readiness(
   sources: Pick<StatsSources, 'topologies' | 'databases' | 'cacheStats'>,

@@ -1,7 +1,7 @@
 /**
  * The answers that a server connection still owes, in order, and the receiver of each. Pipelining, COPY FROM STDIN and
- * the skipping of messages until Sync after an error are all represented here. Callers pass what they send and what they
- * receive; the queue tells which request a message answers. Source: PostgreSQL manual, "Message Flow".
+ * the skipping of messages until Sync after an error are all represented here. Callers pass what they send and what
+ * they receive; the queue tells which request a message answers. Source: PostgreSQL manual, "Message Flow".
  */
 import { Ring } from '../util/ring.ts';
 import { Backend } from './codes.ts';
@@ -75,8 +75,9 @@ export class Answer<R> {
 }
 
 /**
- * State of a COPY FROM STDIN of the head of the queue. data: the server takes CopyData, and ignores Sync and Flush. ended:
- * CopyDone or CopyFail was sent. counting: it has failed, and it is not known after which of the Syncs among its data.
+ * State of a COPY FROM STDIN of the head of the queue. data: the server takes CopyData, and ignores Sync and Flush.
+ * ended: CopyDone or CopyFail was sent. counting: it has failed, and it is not known after which of the Syncs among
+ * its data.
  */
 type CopyState = 'none' | 'data' | 'ended' | 'counting';
 
@@ -92,7 +93,10 @@ export class AnswerQueue<R> {
   private copy: CopyState = 'none';
   /** Syncs that were sent among the data of the COPY. */
   private straySyncs = 0;
-  /** A batch of the extended protocol was begun without its Sync: if it fails, the server skips a Query as well. */
+  /**
+   * A batch of the extended protocol was begun and its Sync not sent yet: if the batch fails, the server skips a Query
+   * as well.
+   */
   private isBatchOpen = false;
 
   get length(): number {
@@ -187,8 +191,8 @@ export class AnswerQueue<R> {
   /**
    * Notes an ErrorResponse. In a batch, the server answers nothing more up to the Sync: these answers are removed and
    * undone, the last first. A Query or FunctionCall that fails still owes ReadyForQuery, so nothing changes.
-   * @returns whether the caller has to count ReadyForQuery messages: a COPY has failed, and the server answers each Sync
-   * among its data that it has read since
+   * @returns whether the caller has to count ReadyForQuery messages: a COPY has failed, and the server answers each
+   * Sync among its data that it has read since
    */
   failed(): boolean {
     const isUnsure = this.straySyncs > 0;
@@ -230,7 +234,8 @@ export class AnswerQueue<R> {
   }
 
   /**
-   * Makes `to` the receiver of everything owed to `from`, and calls undo for it, although the server will do it.
+   * Makes `to` the receiver of everything owed to `from`, and calls undo for each, although the server will still do
+   * it.
    * @returns whether there was anything to undo
    */
   handOver(from: R, to: R): boolean {

@@ -1,6 +1,6 @@
 /**
- * The description of a prepared statement (its parameters and result columns), in a form that can be kept. Result columns
- * are compared as PostgreSQL does before it answers "cached plan must not change result type".
+ * The description of a prepared statement (its parameters and result columns), in a form that can be kept. Result
+ * columns are compared as PostgreSQL does before it answers "cached plan must not change result type".
  */
 import { createHash } from 'node:crypto';
 import { Backend } from './codes.ts';
@@ -12,7 +12,9 @@ export interface Description {
   readonly parameters: Buffer | undefined;
   /** A hash of the result columns. */
   readonly resultType: string;
-  /** The messages of the server: ParameterDescription, then RowDescription or NoData; undefined if they are too long. */
+  /**
+   * The messages of the server: ParameterDescription, then RowDescription or NoData; undefined if they are too long.
+   */
   readonly frames?: Buffer | undefined;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Reads the few messages whose contents Weir needs. The body of a message is passed as (buffer, start, end), without type
- * and length. A body whose inner lengths do not fit is a ProtocolError.
+ * Reads the few messages whose contents Weir needs. The body of a message is passed as (buffer, start, end), without
+ * type and length. A body whose inner lengths do not fit is a ProtocolError.
  */
 import { isUtf8 } from 'node:buffer';
 
@@ -23,8 +23,8 @@ export function endOfString(buffer: Buffer, start: number, end: number): number 
 }
 
 /**
- * Reads the name/value pairs of a StartupMessage, which follow the version. A name may occur twice; callers use the last
- * value, as PostgreSQL does.
+ * Reads the name/value pairs of a StartupMessage, which follow the version. A name may occur twice; callers use the
+ * last value, as PostgreSQL does.
  * @throws ProtocolError
  */
 export function readStartupParameters(buffer: Buffer, start: number, end: number): [name: string, value: string][] {
@@ -43,7 +43,8 @@ export function readStartupParameters(buffer: Buffer, start: number, end: number
 }
 
 /**
- * Reads the fields of ErrorResponse or NoticeResponse, by letter: S severity, C SQLSTATE, M message, D detail, H hint ...
+ * Reads the fields of ErrorResponse or NoticeResponse, by letter: S severity, C SQLSTATE, M message, D detail, H hint
+ * ...
  * @param isCut the span is only the beginning of the message: a field without its end is left out
  * @throws ProtocolError unless isCut
  */

@@ -1,7 +1,7 @@
 /**
  * Splits a stream of bytes into protocol messages (frames). A frame that arrived whole is passed on as a span of its
- * chunk, without a copy. A large frame is passed on in pieces as they arrive (`begin`, `more`), so that its length costs
- * no memory. Used for clients and servers.
+ * chunk, without a copy. A large frame is passed on in pieces as they arrive (`begin`, `more`), so that its length
+ * costs no memory. Used for clients and servers.
  */
 import { maxFrameLength } from './codes.ts';
 import { ProtocolError } from './read.ts';
@@ -49,8 +49,8 @@ export class FrameScanner {
   }
 
   /**
-   * Takes the next bytes of the stream. A stopped scanner keeps them until resume(); since the caller pauses its socket,
-   * that is one chunk at most.
+   * Takes the next bytes of the stream. A stopped scanner keeps them until resume(); since the caller pauses its
+   * socket, that is one chunk at most.
    * @throws ProtocolError for a length below 4 or above 1 GB, before anything is allocated for it
    */
   push(chunk: Buffer): void {

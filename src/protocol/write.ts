@@ -1,7 +1,7 @@
 /**
- * Makes the messages that Weir itself sends. Every function returns one or more whole frames. Messages that are only
- * relayed are not made here. What a client says is written by the package pg-protocol, which has no messages of a server.
- * Source: PostgreSQL manual, "Message Formats".
+ * Makes the messages that Weir itself sends, not those that it only relays. Every function returns one or more whole
+ * frames. Messages from a client are serialized by the package pg-protocol, which has none from a server. Source:
+ * PostgreSQL manual, "Message Formats".
  */
 import { serialize } from 'pg-protocol';
 import { Backend, Frontend, AuthCode, Request } from './codes.ts';
@@ -65,7 +65,7 @@ export interface ErrorFields {
   readonly message: string;
   readonly detail?: string | undefined;
   readonly hint?: string | undefined;
-  /** The place in PostgreSQL's source, for errors that drivers recognize by it. */
+  /** The location in PostgreSQL's source: some drivers recognize an error by it. */
   readonly file?: string | undefined;
   readonly routine?: string | undefined;
 }
@@ -103,7 +103,7 @@ export function renamedError(
 }
 
 /**
- * Makes an ErrorResponse with severity ERROR of an ErrorResponse or NoticeResponse; the other fields are kept.
+ * Turns an ErrorResponse or NoticeResponse into an ErrorResponse with severity ERROR; the other fields are kept.
  * @param message the whole frame
  * @param hint added as a hint
  */
@@ -189,7 +189,7 @@ export function authentication(subCode: number, data: Buffer = noBytes): Buffer 
 
 /* ---- client to server ---- */
 
-/** StartupMessage, protocol 3.0. The one of pg-protocol adds a client_encoding to whatever is given. */
+/** StartupMessage, protocol 3.0. Not by pg-protocol, which always adds a client_encoding. */
 export function startupMessage(parameters: Readonly<Record<string, string>>): Buffer {
   const pairs = Object.entries(parameters).flat();
   const body = Buffer.concat([int32(Request.protocol30), strings(...pairs), Buffer.from([0])]);
@@ -198,7 +198,7 @@ export function startupMessage(parameters: Readonly<Record<string, string>>): Bu
 
 export const sslRequest = serialize.requestSsl();
 
-/** @param secret 4 bytes in protocol 3.0, up to 256 in 3.2: pg-protocol knows the former only */
+/** @param secret 4 bytes in protocol 3.0, up to 256 in 3.2; pg-protocol only supports 4 */
 export function cancelRequest(processId: number, secret: Buffer): Buffer {
   return Buffer.concat([int32(12 + secret.length), int32(Request.cancel), int32(processId), secret]);
 }
@@ -213,7 +213,7 @@ export function copyFail(why: string): Buffer {
 }
 
 /**
- * With the statement and the types as bytes, as a client has sent them: they need not be UTF-8.
+ * Parse, with statement and types as the client's bytes: they need not be UTF-8.
  * @param sql without its zero
  * @param types parameter types as in Parse: Int16 count, Int32 each
  */
@@ -231,12 +231,15 @@ export function bindTo(portal: string, statement: string): Buffer {
   return serialize.bind({ portal, statement });
 }
 
-/** Execute of a portal, the unnamed one as a rule. */
+/**
+ * Execute of a portal, by default the unnamed one.
+ * @param maxRows 0: all rows
+ */
 export function execute(maxRows: number, portal = ''): Buffer {
   return serialize.execute({ portal, rows: maxRows });
 }
 
-/** A name that no prepared statement has: Weir gives none such, and clients do not use control characters. */
+/** A name that no prepared statement has: Weir makes no such name, and clients do not use control characters. */
 export const noSuchStatement = '\u0001weir';
 
 /** Close or Describe of a statement ('S') or portal ('P'). */

@@ -1,13 +1,16 @@
 /**
- * With other Weirs behind the same Redis, a message that may commit is sent only after Redis has confirmed that its tables are
- * closed (rule 2 of docs/consistency.md): from then on no Weir shows a cached answer that the commit makes old. Without Redis
- * nothing waits.
+ * With other Weirs behind the same Redis, a message that may commit is sent only after Redis has confirmed that its
+ * tables are closed (rule 2 of docs/consistency.md): from then on no Weir shows a cached answer that the commit makes
+ * old. Without Redis nothing waits.
  */
 import type { Outcome, Session } from '../session/session.ts';
 import { isWrite } from '../session/concerns/writes.ts';
 import type { Request } from '../session/request.ts';
 
-/** Must Redis confirm something before it is sent? Then it cannot be pipelined behind requests in flight. */
+/**
+ * @returns true if Redis must confirm something before the request is sent; then it cannot be pipelined behind
+ * requests in flight
+ */
 export function mustBeAnnounced(session: Session, request: Request): boolean {
   if (!session.services.cache.hasPeers || !(request.isComplete || request.planned.mayCommit) || !request.form.executes)
     return false;
@@ -15,8 +18,8 @@ export function mustBeAnnounced(session: Session, request: Request): boolean {
 }
 
 /**
- * Closes the tables that `request` may write with a commit. If other Weirs have to hear of it, the request waits until Redis has
- * confirmed it, and goes on with `send`, or with `lost` if its server has died meanwhile.
+ * Closes the tables to which `request` may commit writes. If other Weirs must be told, the request waits until Redis
+ * has confirmed it, and goes on with `send`, or with `lost` if its server was lost meanwhile.
  * @returns undefined: there is nothing to wait for
  */
 export function awaitsPeers(

@@ -1,7 +1,8 @@
 /**
- * Brings a session that never pauses back to the replicas. After a write, or a read on the primary, a session may read from a
- * replica only when the replica is known to have replayed as much. A session that asks again before the next probe would never
- * get there, so now and then one of its reads waits for probes that are sent at once. Called by steps/find-server.ts.
+ * Brings a session that never pauses back to the replicas. After a write, or a read on the primary, a session may read
+ * from a replica only when the replica is known to have replayed as much. A session that asks again before the next
+ * probe would never get there, so now and then one of its reads waits for probes that are sent at once. Called by
+ * steps/find-server.ts.
  */
 import type { Decision } from '../routing/decision.ts';
 import { isMerelyBehind } from '../routing/route.ts';

@@ -1,33 +1,37 @@
 /**
- * A READ ONLY transaction begins on a replica, where less is allowed than in one on the primary, and some things mean something
- * else: a sequence is ahead, an advisory lock locks nobody out. As long as nothing has happened in it but its BEGIN, it
- * begins again on the primary for such a statement, and nobody can tell. Called by handle-request.ts and run-again.ts.
+ * A READ ONLY transaction begins on a replica, which allows less than the primary and answers some statements
+ * differently: a sequence may be ahead, an advisory lock excludes no session on the primary. While the transaction has
+ * done nothing but BEGIN, it begins again on the primary for such a statement, without the client noticing. Called by
+ * handle-request.ts and run-again.ts.
  */
 import type { Plan } from '../binding/plan.ts';
 import type { Session } from '../session/session.ts';
 import type { Request } from '../session/request.ts';
 
-/** Can the open transaction still begin again elsewhere, as far as its server is concerned? */
+/** @returns true if the open transaction can still begin again on another server */
 export function mayBeginOnPrimary(session: Session): boolean {
   if (!session.concerns.opening.isAll || session.serverNode?.role !== 'replica') return false;
   return !session.state.isPinned && session.poolMode !== 'session' && session.concerns.preferences.route !== 'replica';
 }
 
-/** Is the request the first one behind such a BEGIN on a replica, and could the primary answer it differently? */
+/**
+ * @returns true if the request is the first after such a BEGIN on a replica, and the primary might answer it
+ * differently
+ */
 export function mustBeginOnPrimary(session: Session, request: Request): boolean {
   if (!session.concerns.opening.isAll || request.planned.isRead || !mayBeginOnPrimary(session)) return false;
   if (request.hints?.route === 'replica') return false;
-  // It executes something of which there is no plan: it may be anything.
+  // Without a plan it may be any statement.
   if (request.plans.length === 0) return request.form.executes;
   return request.plans.some((plan) => !plan.isAlikeOnStandby);
 }
 
-/** Has the plan a COMMIT or ROLLBACK in it? */
+/** @returns true if the plan has a COMMIT or ROLLBACK */
 export function mayEnd({ facts }: Plan): boolean {
   return facts.statements.some(({ transaction }) => transaction === 'commit' || transaction === 'rollback');
 }
 
-/** Ends the transaction on the replica. The session's next server, which the caller finds, is told to begin it again. */
+/** Ends the transaction on the replica. The caller finds the next server, where the transaction begins again. */
 export function beginOnPrimary(session: Session, request: Request, why: string): void {
   session.concerns.opening.leave();
   session.concerns.writes.beginsAgain();

@@ -1,5 +1,6 @@
 /**
- * May this request be answered from the cache, under which key, depending on what, for how long? Called by handle-request.
+ * Whether a request may be answered from the cache, under which key and tags, and for how long. Called by
+ * handle-request.ts and the steps.
  */
 import { Frontend } from '../protocol/codes.ts';
 import { endOfString, readName } from '../protocol/read.ts';
@@ -11,10 +12,10 @@ import { hasTimeWord } from '../sql/time-words.ts';
 import type { Session } from '../session/session.ts';
 import type { Message, Request } from '../session/request.ts';
 
-/** A single statement, all of its rows: simple, or Parse and Describe as drivers send them. */
+/** Message sequences of a single statement with all of its rows: simple, or Parse and Describe as drivers send them. */
 const shapes: ReadonlySet<string> = new Set(['Q', 'PBE', 'PBDE', 'PSBE', 'PSBDE', 'BE', 'BDE', 'SBE', 'SBDE']);
 
-/** Why the cache is not asked; '' = it is. */
+/** @returns why the cache is not used for the request; '': it is */
 export function cacheObstacle(session: Session, request: Request): string {
   if (!session.services.cache.isEnabled) return 'the cache is off';
   const plan = request.plans[0];
@@ -37,7 +38,7 @@ function wish(session: Session, request: Request): 'on' | 'off' | number {
   return request.hints?.cache ?? session.concerns.preferences.cache ?? 'on';
 }
 
-/** ms; Infinity = nothing but cache.ttl bounds it. */
+/** @returns time to live in ms; Infinity: only cache.ttl limits it */
 export function cacheTtlMs(session: Session, request: Request): number {
   const wanted = wish(session, request);
   return typeof wanted === 'number' ? wanted : Infinity;
@@ -97,6 +98,6 @@ export function cacheKey(session: Session, request: Request): KeyParts {
   const name = readName(bind.buffer, portalEnd + 1, nameEnd);
   const statement = session.prepared.get(name);
   const key = keyOf(session, request, statement?.sql ?? Buffer.alloc(0), statement?.types, values);
-  // Who was told another result type than is true by now must not get the rows of today.
+  // The result type is part of the key: a client that was told an older one must not get rows of the new one.
   return { ...key, shape: `${request.form.shape} ${statement?.description?.resultType ?? ''}` };
 }

@@ -33,7 +33,7 @@ export class ClientSession extends Session implements WireHandler {
   readonly intake: Intake;
   private readonly onClosed: (session: ClientSession) => void;
   readonly timeSlice: TimeSlice;
-  /** For so long has its socket not been read. */
+  /** Seconds in which the client's socket was not read. */
   unreadSeconds = 0;
 
   constructor(
@@ -53,7 +53,7 @@ export class ClientSession extends Session implements WireHandler {
     this.wire = new Wire(socket, this, services.turn);
   }
 
-  /** Does it take the next message? Not before the client takes the answers to the last ones. */
+  /** The next message may be processed: the session does not wait, and the output to the client is not full. */
   get readsOn(): boolean {
     return this.isReady && !this.wire.isFull && !this.timeSlice.isOver;
   }
@@ -83,7 +83,7 @@ export class ClientSession extends Session implements WireHandler {
     this.intake.rested();
   }
 
-  /** The client takes bytes again. */
+  /** The output to the client is no longer full. */
   drained(): void {
     this.server?.wire.regulate();
     try {
@@ -124,12 +124,12 @@ export class ClientSession extends Session implements WireHandler {
     this.onClosed(this);
   }
 
-  /** The client left: a quiet server is cleaned and kept, a busy one is told to stop and closed. */
+  /** The client has left: an idle server is reset and kept; a busy one is cancelled and closed. */
   private letServerGo(): void {
     const { server, pool } = this;
     if (server === undefined || pool === undefined) return;
     if (server.sharers > 1 && this.inFlight.length > 0) {
-      // Its neighbours in the lane have nothing to do with it: its answer comes and is dropped.
+      // Other clients in the lane must not be affected: the answers still come, and are dropped.
       return this.leaveLane();
     }
     this.detach(server);
@@ -144,7 +144,7 @@ export class ClientSession extends Session implements WireHandler {
 
   /* ---- CancelRequest ---- */
 
-  /** CancelRequest. `done` is called when it has been dealt with. */
+  /** Handles a CancelRequest. `done` is called when it was processed. */
   cancel(done: () => void): void {
     const { server } = this;
     if (server !== undefined && server.sharers > 1 && this.inFlight.length > 0) {
@@ -172,7 +172,7 @@ export class ClientSession extends Session implements WireHandler {
     return clientStats(this);
   }
 
-  /** Called about once a second: the client's own deadlines. */
+  /** Called about once a second: checks the client's own timeouts. @param nowMs monotonic ms */
   sweep(nowMs: number): void {
     probeUnread(this);
     if (!this.isReady || this.inFlight.length > 0) return;
@@ -186,7 +186,7 @@ export class ClientSession extends Session implements WireHandler {
     }
   }
 
-  /** No statement is going on and no transaction is open: may be closed without losing anything. */
+  /** No statement is running and no transaction is open: the session can be closed without loss. */
   get isIdle(): boolean {
     return (
       this.isReady &&

@@ -1,7 +1,8 @@
 /**
- * What a message means around a COPY FROM STDIN depends on what the server makes of the COPY. Behind the statement it is data or
- * the next request. A Sync among the data is ignored, but answered once the server has found a mistake in the data. Where that is
- * not certain, the message is kept back, and nothing more is read, until the server has said more. Called by intake.ts.
+ * Handles messages around a COPY FROM STDIN, whose meaning depends on the server: after the statement, a message is
+ * COPY data or the next request; a Sync among the data is ignored, but answered if the data were found to be wrong
+ * before. While that is not certain, the message is kept, and no further one is read, until the server has answered.
+ * Called by intake.ts.
  */
 import type { ServerConnection } from '../backend/server.ts';
 import { Frontend, describeType } from '../protocol/codes.ts';
@@ -14,7 +15,7 @@ export class CopyIn {
   private readonly take: (message: Message) => void;
   private kept: Message | undefined;
 
-  /** @param take a message that was kept back, as if it came only now */
+  /** @param take takes a kept message as if it had just arrived */
   constructor(session: Session, take: (message: Message) => void) {
     this.session = session;
     this.take = take;
@@ -22,13 +23,13 @@ export class CopyIn {
 
   /**
    * @param isInBatch the COPY is part of a batch whose Sync has not come
-   * @returns whether the message was dealt with, or is kept back
+   * @returns true if the message was handled, or is kept
    */
   takes(server: ServerConnection, message: Message, isInBatch: boolean): boolean {
     const { answers } = server;
     if (answers.isInCopy) return this.takesInCopy(server, message);
     if (!answers.isUnsure) return false;
-    // The Sync behind CopyDone is answered in any case.
+    // A Sync after CopyDone is always answered.
     if (message.type === Frontend.Sync && isInBatch && answers.hasCopied) return false;
     this.keep(server, message);
     return true;
@@ -48,7 +49,7 @@ export class CopyIn {
         server.answers.syncInCopy();
         return true;
       default:
-        // There will be no more data. PostgreSQL gives up the connection for it.
+        // The client has ended the data without CopyDone. PostgreSQL closes the connection for this.
         server.send(copyFail(`a message ${describeType(message.type)} in the middle of COPY FROM STDIN`));
         server.answers.copyEnded();
         this.keep(server, message);
@@ -62,10 +63,10 @@ export class CopyIn {
     this.session.waiting('copy');
   }
 
-  /** The server has said more, or is gone. */
+  /** Call when the server has sent something more, or is gone. */
   heard(): void {
     if (this.kept === undefined) return;
-    // Not at once: whoever reads what the server says comes to its end first.
+    // Not at once: the code that reads the server's messages must finish first.
     queueMicrotask(() => {
       const { kept, session } = this;
       if (kept === undefined || session.server?.answers.isUnsure === true) return;

@@ -1,5 +1,6 @@
 /**
- * Counts an answered request in its database's statistics: plain fields, read when somebody scrapes. Called once a request.
+ * Counts an answered request in the statistics of its database: plain fields, read at a scrape. Called once per
+ * request.
  */
 import type { Session } from '../session/session.ts';
 import { durationBoundsSeconds, type DatabaseStats } from '../session/types.ts';

@@ -1,6 +1,6 @@
 /**
- * What would happen to a statement, without running it: EXPLAIN ROUTE and `weir explain`. Reads the same values as the
- * request path does (plans, cacheability, route) for a session without history.
+ * EXPLAIN ROUTE and `weir explain`: what would happen to a statement, without running it. Reads the same values as the
+ * request path (plan, cacheability, route), for a session without history.
  */
 import { describePlan } from '../binding/describe.ts';
 import { route } from '../routing/route.ts';

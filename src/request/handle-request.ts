@@ -1,7 +1,7 @@
 /**
- * The way of a request, as a sentence: what is it -> may it run here at all -> has the cache seen it -> where may it go
- * -> a server for it -> make that server look like this session -> send. Answers come back through receiver.ts.
- * Each step returns the next one, or that the request waits: whatever ends the wait says where it goes on (Session.waitFor).
+ * The steps of a request: answer it locally or refuse it, look it up in the cache, choose a node, get a server, bring
+ * the server to the session's settings, send. receiver.ts handles the answers. Each step returns the next one, or that
+ * the request waits; whatever ends the wait says where it goes on (Session.waitFor).
  */
 import { TxStatus } from '../protocol/codes.ts';
 import { errorResponse } from '../protocol/write.ts';
@@ -25,7 +25,7 @@ import type { Outcome, Session, Step } from '../session/session.ts';
 import { beginRequest } from './settle.ts';
 import type { Request } from '../session/request.ts';
 
-/** Requests of one client on their way at once; more are not read until some are answered. */
+/** Maximum number of requests of one client in flight; no more are read until some are answered. */
 const maxInFlight = 1_000;
 
 const steps: Readonly<Record<Step, (session: Session, request: Request) => Outcome>> = {
@@ -78,11 +78,11 @@ function refuseTransaction(session: Session, request: Request): Outcome {
   );
 }
 
-/** Behind requests that are still being answered on the session's server: may this one go there too? */
+/** @returns true if the request may be sent behind those in flight on the session's server */
 function mayPipeline(session: Session, request: Request): boolean {
   if (session.inFlight.peek()?.state === 'passed over') return false;
   if (mustBeginOnPrimary(session, request) || isAhead(session, request)) return false;
-  // In a lane nobody may send what could touch the others.
+  // In a lane, a session must not send anything that could affect the others.
   if (session.server !== undefined && session.server.sharers > 1) return false;
   if (session.prepared.hasNamesInFlight && (request.names.needs || !request.isComplete)) return false;
   if (mustBeAnnounced(session, request)) return false;
@@ -102,13 +102,19 @@ function mayPipeline(session: Session, request: Request): boolean {
   return need !== undefined && node.lsn >= need;
 }
 
-/** What ends the transaction is on its way to a replica: what comes behind it may belong elsewhere, so nothing has come yet. */
+/**
+ * The transaction may end on a replica with a request in flight, after which the session may need another server: wait
+ * for the answer.
+ */
 function mayLeaveReplica({ inFlight, serverNode, state, poolMode }: Session): boolean {
   if (serverNode?.role !== 'replica' || state.isPinned || poolMode === 'session') return false;
   return inFlight.last()?.plans.some(mayEnd) === true;
 }
 
-/** Behind the first statement of a transaction that may still begin elsewhere, what cannot run again waits for its answer. */
+/**
+ * After the first statement of a transaction that may still begin elsewhere, a request that cannot run again waits for
+ * its answer.
+ */
 function mayFollowOpening(session: Session, request: Request): boolean {
   return !mayBeginOnPrimary(session) || mayBeKept(session, request);
 }
@@ -143,7 +149,7 @@ function send(session: Session, request: Request): Outcome {
   return 'done';
 }
 
-/** Can there be anything that has to happen elsewhere first? Mostly not, and then this costs nothing. */
+/** A quick test: rarely is there anything to wait for. */
 function mustWait(session: Session): boolean {
   return session.concerns.freshness.isAhead || session.services.cache.hasPeers;
 }

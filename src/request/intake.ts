@@ -1,7 +1,7 @@
 /**
- * Makes requests of a client's messages: a Query by itself, a batch of the extended protocol up to its Sync.
- * A batch runs as it arrives: it is begun before its Sync if that is not there after a moment, or when the batch is flushed
- * or grows large. Frames too large to keep are passed on in pieces.
+ * Turns a client's messages into requests: a Query by itself, or a batch of the extended protocol up to its Sync. A
+ * batch is sent before its Sync if that does not come within a moment, or if the batch is flushed or grows large.
+ * Messages too large to keep are passed on in pieces.
  */
 import { Frontend, TxStatus, describeType, statusLetter } from '../protocol/codes.ts';
 import { ProtocolError } from '../protocol/read.ts';
@@ -20,17 +20,17 @@ import { mayStreamMessage } from './streamed.ts';
 import { WeirError } from '../errors.ts';
 import { isPiece, Request, type Message } from '../session/request.ts';
 
-/** A batch is begun when it has grown to this, Sync or not. */
+/** A batch of this size is sent, whether its Sync has come or not. */
 const gatherBelowBytes = 64 * 1024;
 /**
- * The rest of a batch that came without its Sync is waited for this long, ms. Long enough for a driver that writes one message
- * at a time: only a whole batch can be a read on a replica or be answered from the cache.
+ * How long to wait for the rest of a batch, in ms. Long enough for a driver that writes one message at a time: only a
+ * whole batch can be a read on a replica or be answered from the cache.
  */
 const gatherMs = 2;
 
-/** What reading needs of a session besides what the steps need. */
+/** What Intake needs of a session in addition to what the steps need. */
 export interface ReadingSession extends Session {
-  /** Does it take the next message? Not before the client takes the answers to the last ones. */
+  /** The next message may be processed: the session does not wait, and the output to the client is not full. */
   readonly readsOn: boolean;
   readonly timeSlice: TimeSlice;
 }
@@ -39,9 +39,9 @@ export class Intake implements FrameSink, RequestReader {
   private readonly session: ReadingSession;
   /** The batch whose Sync has not come. */
   private batch: Request | undefined;
-  /** On their way through handle-request, until they are sent or answered. It is the turn of the first. */
+  /** Requests on their way through handle-request.ts, until they are sent or answered. The first is processed next. */
   private readonly pending: Request[] = [];
-  /** What comes before the next Sync is ignored, as after an ErrorResponse. */
+  /** Messages are ignored until the next Sync, as after an ErrorResponse. */
   private isSkipping = false;
   private gathering: NodeJS.Timeout | undefined;
   readonly copyIn: CopyIn;
@@ -51,12 +51,12 @@ export class Intake implements FrameSink, RequestReader {
     this.copyIn = new CopyIn(session, (message) => (isPiece(message) ? this.takePiece(message) : this.take(message)));
   }
 
-  /** Whose turn it is. */
+  /** The request that is processed next. */
   get first(): Request | undefined {
     return this.pending[0];
   }
 
-  /** A batch is on its server whose Sync has not come: what it has done so far is in a transaction of its own. */
+  /** A batch was sent in part, without its Sync: what it has done so far is in an implicit transaction. */
   get isInBatch(): boolean {
     return this.batch?.isOnServer === true;
   }
@@ -80,7 +80,7 @@ export class Intake implements FrameSink, RequestReader {
     return this.session.readsOn;
   }
 
-  /** The first piece. What follows must find it sent, so a batch cannot be gathered any longer. */
+  /** Takes the first piece of a message. It must be sent before the next piece comes, so its batch is submitted now. */
   private takePiece(message: Message): void {
     this.take(message);
     if (
@@ -95,12 +95,12 @@ export class Intake implements FrameSink, RequestReader {
   more(buffer: Buffer, start: number, end: number, isLast: boolean): boolean {
     const { session } = this;
     const { server } = session;
-    // Only the server that was given the beginning gets the rest: not one that came after it, nor any in an error.
+    // Only the server that got the first piece gets the rest: not another one, and none after an error.
     if (server?.isMidMessage === true) {
       server.send(buffer.subarray(start, end));
       if (isLast) {
         server.messageEnded();
-        // All that the client is owed may have come meanwhile.
+        // All answers to the client may have come meanwhile.
         session.release();
       }
     }
@@ -121,7 +121,7 @@ export class Intake implements FrameSink, RequestReader {
       case Frontend.Close:
         return this.part(message);
       case Frontend.Flush:
-        // Behind Sync, where libpq says it, there is nothing to flush, and no batch begins with it.
+        // libpq sends Flush after Sync. Outside a batch there is nothing to flush, and Flush does not begin a batch.
         if (this.batch !== undefined) this.part(message);
         return;
       case Frontend.Sync:
@@ -139,7 +139,7 @@ export class Intake implements FrameSink, RequestReader {
 
   private single(message: Message): void {
     if (this.isSkipping) return;
-    // A Query in the middle of a batch ends it, with one ReadyForQuery for both.
+    // A Query within a batch ends the batch, with one ReadyForQuery for both.
     this.complete(message);
   }
 
@@ -148,7 +148,7 @@ export class Intake implements FrameSink, RequestReader {
     const request = (this.batch ??= new Request());
     if (request.isOnServer) return this.sendOn(request, message);
     this.add(request, message);
-    // Whatever comes behind a COPY depends on what becomes of that.
+    // The messages after a COPY depend on its outcome.
     const isCopy = message.type === Frontend.Execute && request.planned.mayCopyIn;
     if (message.type === Frontend.Flush || isCopy || request.form.bytes > gatherBelowBytes) this.submit(request);
   }
@@ -163,7 +163,7 @@ export class Intake implements FrameSink, RequestReader {
     this.complete(message);
   }
 
-  /** The request ends with this message, which may be all of it. */
+  /** Completes the current request with this message, which may be its only one. */
   private complete(message: Message): void {
     const request = this.batch ?? new Request();
     this.batch = undefined;
@@ -173,7 +173,7 @@ export class Intake implements FrameSink, RequestReader {
     this.submit(request);
   }
 
-  /** All that has come was taken: a batch without its Sync is begun in a moment. */
+  /** All messages that have arrived were taken: an incomplete batch is sent after a moment. */
   rested(): void {
     if (this.batch === undefined || this.gathering !== undefined || !this.mayBegin(this.batch)) return;
     const { batch } = this;
@@ -189,23 +189,25 @@ export class Intake implements FrameSink, RequestReader {
     }, gatherMs);
   }
 
-  /** What Weir answers itself has no lock to take and no error to tell early. */
+  /** A batch that Weir answers itself takes no lock, so it can wait for its Sync. */
   private mayBegin(batch: Request): boolean {
     return batch.state === 'gathering' && batch.form.locals === 0 && this.session.readsOn;
   }
 
-  /** Outside of a COPY it is ignored, as by PostgreSQL: after a failure the rest of the data is still on its way. */
+  /**
+   * Outside a COPY, its messages are ignored, as by PostgreSQL: after a failure, the client may still be sending data.
+   */
   private copy(message: Message): void {
     if (this.session.server?.answers.isInCopy === true) forward(this.session, message);
   }
 
-  /** The batch has failed before the Query that would have ended it, which is skipped: its Sync is still to come. */
+  /** The batch failed before the Query that was to end it, so PostgreSQL skips that: the Sync is still to come. */
   reopen(request: Request): void {
     request.isComplete = false;
     this.batch = request;
   }
 
-  /** Of a COPY that has failed so many ReadyForQuery were said. With none its Sync is still to come. */
+  /** A COPY has failed. @param readies number of ReadyForQuery sent for it; 0: its Sync is still to come */
   recounted(request: Request, readies: number): void {
     if (this.batch !== request) return;
     if (readies === 0) return this.skipToSync();
@@ -223,7 +225,7 @@ export class Intake implements FrameSink, RequestReader {
     notePlan(this.session, request, message);
   }
 
-  /** More of a batch that was begun before its Sync. */
+  /** Sends a further message of a batch that was sent before its Sync. */
   private sendOn(request: Request, message: Message): void {
     const known = request.plans.length;
     this.add(request, message);
@@ -236,7 +238,7 @@ export class Intake implements FrameSink, RequestReader {
     request.receivedAtMs = session.services.nowMs();
     session.wasActive(request.receivedAtMs);
     if (!request.isComplete) {
-      // More may come that is not a read, when it is too late to go elsewhere.
+      // A later message may not be a read, and then it is too late to use another node.
       request.planned.noRead('a batch without its Sync yet');
     }
     session.move(request, 'submitted');
@@ -244,12 +246,12 @@ export class Intake implements FrameSink, RequestReader {
     handleRequest(session, request);
   }
 
-  /** They were sent, in vain: they are on their way once more, before all others. */
+  /** Puts requests that will run again before all others. */
   again(requests: readonly Request[]): void {
     this.pending.unshift(...requests);
   }
 
-  /** The request goes to a server, or was answered. */
+  /** The request was sent or answered, so the next one is processed. */
   entered(request: Request): void {
     const at = this.pending.indexOf(request);
     if (at !== -1) this.pending.splice(at, 1);
@@ -269,23 +271,23 @@ export class Intake implements FrameSink, RequestReader {
     this.batch = undefined;
   }
 
-  /** The server is gone that was given the beginning of a batch, also of one that a COPY has merged into the one before. */
+  /** The server that got the first messages of a batch was lost, also if a COPY merged it into the one before. */
   serverLost(): void {
     if (this.isInBatch) this.skipToSync();
   }
 
-  /** Weir has answered the messages of the batch that have come. Those that come behind them are a request of their own. */
+  /** Weir has answered the messages of the batch that have come; later ones form a new request. */
   beginAnew(): void {
     this.batch = undefined;
   }
 
-  /** CancelRequest while the session's server is being made ready: it is heard before anything is sent. */
+  /** A CancelRequest while the session's server is being prepared: it takes effect before the request is sent. */
   noteCancel(): void {
     const request = this.pending[0];
     if (request !== undefined && this.session.status === TxStatus.Idle) this.session.move(request, 'cancel');
   }
 
-  /** CancelRequest for the statement whose turn it is, which has not been sent. */
+  /** A CancelRequest for the request that is processed next and was not sent. */
   cancelWaiting(): void {
     const request = this.pending[0];
     if (request === undefined) return;

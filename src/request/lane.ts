@@ -1,6 +1,6 @@
 /**
- * Which reads may share a server with other clients' (pool/lanes.ts), and how one of them is cancelled without touching
- * its neighbours.
+ * Decides which reads may share a server with other clients (pool/lanes.ts), and cancels one of them without affecting
+ * the others.
  */
 import { TxStatus } from '../protocol/codes.ts';
 import { errorResponse, readyForQuery } from '../protocol/write.ts';
@@ -19,10 +19,14 @@ import type { Request } from '../session/request.ts';
 /** A read shares a server only if its template is known to be faster than this. */
 const shortBelowMs = 5;
 
-/** A single plain SELECT outside of any transaction, which is known to be quick, of a session without state. */
+/**
+ * @returns true for a single plain SELECT outside of a transaction that is known to be fast, in a session without
+ * state
+ */
 export function isShortRead(session: Session, request: Request): boolean {
   const plan = request.plans[0];
-  // A Query in a batch without Sync is skipped with it if it fails, and then owes its neighbours a Sync.
+  // A Query within a batch is skipped if the batch fails, and then the server needs a Sync that only this client
+  // sends.
   if (request.form.isSimple && request.form.shape !== 'Q') return false;
   if (
     plan === undefined ||
@@ -39,13 +43,17 @@ export function isShortRead(session: Session, request: Request): boolean {
     request.target.attempts > 0
   )
     return false;
-  // In a lane a batch cannot pause, which it does if a statement that it prepares may have changed (prepared/forward-all.ts).
+  // In a lane a batch cannot pause; it would if a statement that it prepares may have changed
+  // (prepared/forward-all.ts).
   if (request.names.parsesNamed) return false;
   const baseline = session.services.baselines.peek(plan.facts);
   return baseline !== undefined && baseline.latencyMs < shortBelowMs;
 }
 
-/** Does the server look like this session already? In a lane nothing can be replayed, and no batch may pause. */
+/**
+ * @returns true if the server already has what the request needs: its statement, custom settings, and the session's
+ * settings. In a lane nothing can be replayed, and no batch may pause.
+ */
 export function isFit(session: Session, request: Request, server: ServerConnection): boolean {
   if (request.names.uses !== undefined && !isThere(session, request, request.names.uses, server)) return false;
   if (!session.concerns.customSettings.isReady(server, request)) return false;
@@ -54,12 +62,12 @@ export function isFit(session: Session, request: Request, server: ServerConnecti
 }
 
 function isThere(session: Session, request: Request, { serverName }: Statement, server: ServerConnection): boolean {
-  // A read's Bind of the unnamed statement does not wait for what a server makes of that.
+  // A read's Bind of the unnamed statement does not wait for the server to describe it.
   if (serverName === '') return !request.form.shape.includes('S');
   return server.prepared.has(serverName) || passesNames(session);
 }
 
-/** A server that the request can be sent to without waiting, if there is one. */
+/** @returns a server to which the request can be sent without waiting; undefined: none */
 export function serverAtOnce(session: Session, request: Request, pool: Pool): ServerConnection | undefined {
   const own = session.concerns.sequences.takeServer(request, pool);
   if (own !== undefined) return own;
@@ -69,9 +77,9 @@ export function serverAtOnce(session: Session, request: Request, pool: Pool): Se
 }
 
 /**
- * A CancelRequest would hit whatever the server runs when it arrives. So if it is the client's turn, the server is given
- * up: the statement is stopped with it, and its neighbours, of whose answers nothing has come, run again elsewhere.
- * Otherwise the client leaves, and its neighbours notice nothing.
+ * A CancelRequest would cancel whatever the server runs when it arrives. So if the server runs this client's
+ * statement, the connection is closed: that stops the statement, and the other clients' reads, which have no answer
+ * yet, run again elsewhere. Otherwise the client leaves the lane without affecting the others.
  */
 export function cancelInLane(session: Session, server: ServerConnection): void {
   const isItsTurn = server.head === session.receiver;
@@ -79,7 +87,7 @@ export function cancelInLane(session: Session, server: ServerConnection): void {
   for (let request = session.inFlight.shift(); request !== undefined; request = session.inFlight.shift()) {
     request.cache.flight?.abandon();
     request.attempt.failed();
-    // The client will never hear that its Parse went well.
+    // The client does not get the ParseComplete.
     if (request.state !== 'shown')
       for (const [name, statement] of request.attempt.entered ?? []) session.prepared.forget(name, statement);
     leaveFlight(session, request, 'given up');
@@ -95,7 +103,7 @@ export function cancelInLane(session: Session, server: ServerConnection): void {
   session.becameQuiet();
 }
 
-/** A request of another client, ahead in the lane, takes too long: the read of this session runs elsewhere. */
+/** Another client's request ahead in the lane takes too long: this session's read runs elsewhere. */
 export function leaveSlowLane(session: Session, why: string): void {
   const request = session.inFlight.peek();
   if (request?.state !== 'running' || session.inFlight.length > 1 || request.messages === undefined) return;

@@ -1,20 +1,23 @@
 /**
- * Counts a request while it is under way: in the load of its node, among the reads that fell back to the primary, and among the
- * bytes that its session keeps. Whichever way the request ends, it is added to each once and taken away once.
+ * Counts a request while it is in progress: in the load of its node, among the reads that fell back to the primary,
+ * and in the bytes that its session keeps. However the request ends, each count is decremented exactly once.
  */
 import type { NodeState } from '../topology/types.ts';
 import type { RequestEvent } from '../session/request-state.ts';
 import type { Session } from '../session/session.ts';
 import type { Request } from '../session/request.ts';
 
-/** A read goes to the primary for want of a replica. It counts among such reads, whose number is limited, also while it waits. */
+/**
+ * A read goes to the primary because no replica can take it. The number of such reads is limited; a waiting one
+ * counts, too.
+ */
 export function fellBack(session: Session, request: Request, primary: NodeState): void {
   giveRoom(session, request);
   request.target.fallback = primary.load;
   primary.load.fallbackReads++;
 }
 
-/** It is about to be sent to its node. */
+/** Call when the request is about to be sent to its node. */
 export function enterFlight(session: Session, request: Request): void {
   request.target.outstandingOn = request.target.node?.load;
   if (request.target.outstandingOn !== undefined) request.target.outstandingOn.outstanding++;
@@ -22,7 +25,7 @@ export function enterFlight(session: Session, request: Request): void {
   session.changeKeptBytes(request.target.keptBytes);
 }
 
-/** It was answered, or never will be; `event` says which. */
+/** Call when the request was answered, or will not be; `event` says which. */
 export function leaveFlight(session: Session, request: Request, event: RequestEvent): void {
   giveRoom(session, request);
   session.move(request, event);
@@ -32,7 +35,7 @@ export function leaveFlight(session: Session, request: Request, event: RequestEv
   request.target.keptBytes = 0;
 }
 
-/** It no longer counts among the reads that fell back: another one may take its place. */
+/** The request no longer counts as a read that fell back, so another one may use the primary. */
 export function giveRoom(session: Session, request: Request): void {
   const load = request.target.fallback;
   if (load === undefined) return;

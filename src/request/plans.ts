@@ -1,5 +1,5 @@
 /**
- * From a client's message to plans: which statements would it execute, and what may they do. Fills in a Request.
+ * Makes plans of a client's messages: which statements they execute, and what those may do. Adds them to a Request.
  */
 import { Frontend } from '../protocol/codes.ts';
 import { endOfString, readName } from '../protocol/read.ts';
@@ -16,10 +16,10 @@ export function bindFor(session: Session, classified: Classified, request?: Requ
   const { database, services } = session;
   const { role, searchPath: known } = session.state.reading;
   const searchPath = isReadingUnsure(session, request) ? unknownPath : known;
-  // Whom "$user" in the search_path means.
+  // The user that "$user" in the search_path stands for.
   const user = role ?? database.serverUser(session.user);
   const { facts } = classified;
-  // Nobody else can read yet what its own transaction has made.
+  // The catalog does not show yet what the session's own transaction has changed.
   if (session.concerns.writes.changesCatalog) return services.binder.bindBehindDdl(facts, undefined, searchPath, user);
   const catalog = database.topology.catalog();
   const last = catalog === undefined ? database.topology.lastCatalog() : undefined;
@@ -27,20 +27,23 @@ export function bindFor(session: Session, classified: Classified, request?: Requ
   return services.binder.bind(facts, catalog, searchPath, user);
 }
 
-/** Is something in flight that may change the search path, or may fail to? */
+/** @returns true if a request in flight may change the search_path, or may fail to */
 function isReadingUnsure({ inFlight }: Session, request: Request | undefined): boolean {
   if (request?.planned.changesReading === true) return true;
   for (let i = 0; i < inFlight.length; i++) if (inFlight.at(i)?.planned.changesReading === true) return true;
   return false;
 }
 
-/** The plan of a prepared statement by the client's name; undefined: there is none (the server will say so). */
+/**
+ * @param name the client's name of a prepared statement
+ * @returns its plan; undefined: there is no such statement (the server will report it)
+ */
 export function planOf(session: Session, name: string): Plan | undefined {
   const classified = classifiedOf(session, name);
   return classified === undefined ? undefined : bindFor(session, classified);
 }
 
-/** A statement that SQL has prepared may do anything, as EXECUTE may. */
+/** A statement made with SQL PREPARE may do anything, like EXECUTE. */
 function classifiedOf(session: Session, name: string): Classified | undefined {
   const { services, prepared } = session;
   return prepared.get(name)?.classified ?? (prepared.ownName(name) === undefined ? undefined : services.sqlPrepared);
@@ -49,7 +52,7 @@ function classifiedOf(session: Session, name: string): Classified | undefined {
 function add(session: Session, request: Request, classified: Classified): void {
   const plan = bindFor(session, classified, request);
   request.addPlan(plan);
-  // A text that nobody has read is classified like a FunctionCall: it may be a COPY.
+  // A text that was not parsed is classified like a FunctionCall: it may be a COPY.
   if (classified === session.services.functionCall) request.planned.noteCopyIn();
   if (plan.hasEffects && plan.facts.statements.some(changesNames)) request.names.makes = request.names.needs = true;
   request.hints ??= classified.hints;
@@ -60,14 +63,14 @@ function changesNames({ kind, discards, executes }: StatementFacts): boolean {
   return kind === 'prepare' || kind === 'deallocate' || executes !== undefined || discards === 'all';
 }
 
-/** Statements parsed in the batch that is being gathered, by name: not entered yet, since it may still fail. */
+/** Statements parsed in the batch being gathered, by name. Not entered yet, because the batch may fail. */
 function pendingOf(request: Request, name: string): Classified | undefined {
   return request.names.parsed?.get(name);
 }
 
 /**
- * Notes what `message` adds to the request. @throws ProtocolError if it is malformed: here, before anything of the request is
- * sent, so that no server is left with half of it
+ * Adds the plans of `message` to the request.
+ * @throws ProtocolError if the message is malformed: before anything is sent, so that no server gets half of a request
  */
 export function notePlan(session: Session, request: Request, message: Message): void {
   const { buffer, start, end } = message;
@@ -100,7 +103,7 @@ export function notePlan(session: Session, request: Request, message: Message): 
       if (buffer[start + 5] === 0x53) request.names.makes = true;
       return;
     case Frontend.FunctionCall:
-      // Any function by its OID: nothing is known, so anything may be written.
+      // It calls any function by its OID, so anything may be written.
       request.form.note('F');
       return add(session, request, session.services.functionCall);
     default:
@@ -110,7 +113,7 @@ export function notePlan(session: Session, request: Request, message: Message): 
 function noteQuery(session: Session, request: Request, message: Message): void {
   const { buffer, start, end } = message;
   request.form.note('Q');
-  // Whatever the beginning of a text means, nobody knows how it ends.
+  // Only the beginning of the text is here, so it may do anything.
   if (isPiece(message)) return add(session, request, session.services.functionCall);
   add(session, request, session.classify(buffer.subarray(start + 5, Math.max(start + 5, end - 1))));
 }
@@ -126,18 +129,21 @@ function noteParse(session: Session, request: Request, { buffer, start, end }: M
   request.names.makes = true;
   if (name !== '' && (prepared.named(name) !== undefined || prepared.hasNamesInFlight)) request.names.needs = true;
   request.form.note('P');
-  // Describe needs the right catalog too, so a Parse alone decides where to go like an execution would.
+  // Describe needs the right catalog, too, so a Parse alone is routed like an execution.
   add(session, request, classified);
 }
 
-/** A portal of an earlier request of the same transaction is executed, for the first time or once more. */
+/** Execute of a portal that an earlier request of the transaction has bound. */
 function notePortal(session: Session, request: Request, name: string): void {
   if (name === '' && request.form.bindsUnnamed) return;
   const plan = session.prepared.portal(name);
   if (plan !== undefined && !request.hasPlan(plan)) request.addPlan(plan);
 }
 
-/** Is a Parse of it, the client's or Weir's, still unanswered? Then it may turn out not to have happened. */
+/**
+ * @returns true if a Parse of the statement, by the client or by Weir, is unanswered: it may turn out not to be
+ * executed
+ */
 function isUnsure(session: Session, statement: Statement): boolean {
   if (!session.prepared.hasNamesInFlight) return false;
   for (let i = 0; i < session.inFlight.length; i++) {

@@ -1,7 +1,6 @@
 /**
- * What comes back from the server for one client. Relays it, tells the concerns of the session what the server says about the
- * transaction and the session, holds back the answers of requests that may have to run again, and settles each request at its
- * ReadyForQuery.
+ * Receives the server's messages for one client: relays them, reports transactions and session state to the session's
+ * concerns, holds back answers of requests that may have to run again, and settles each request at its ReadyForQuery.
  */
 import { Backend, statusLetter } from '../protocol/codes.ts';
 import { Owed, type Answer } from '../protocol/answers.ts';
@@ -51,7 +50,7 @@ export class Receiver implements AnswerReceiver {
     session.say(bytes);
   }
 
-  /** What was held back goes to the client: from here on it cannot run again. */
+  /** Sends what was held back to the client: from now on the request cannot run again. */
   private letGo(request: Request): void {
     const held = request.attempt.held ?? [];
     request.attempt.held = undefined;
@@ -79,7 +78,7 @@ export class Receiver implements AnswerReceiver {
     const tagged = type === Backend.CommandComplete ? buffer : noTag;
     session.moments.completed(request, isQuery, plan, facts, tagged, start, end);
     if (plan === undefined || facts === undefined) return;
-    // A portal that is fetched in pieces has made its calls with the first piece.
+    // A portal fetched in pieces has made its calls with the first piece.
     if (type === Backend.PortalSuspended && (facts.kind !== 'select' || !plan.hasEffects)) return;
     if (plan.hasEffects || facts.transaction !== undefined) {
       const tag = type === Backend.CommandComplete ? buffer.toString('latin1', start, end - 1) : '';
@@ -154,7 +153,7 @@ export class Receiver implements AnswerReceiver {
     leaveSlowLane(this.session, why);
   }
 
-  /** May the server be lost now without anybody noticing, as all that is in flight can run again elsewhere? */
+  /** The server can be lost unnoticed now, because everything in flight can run again elsewhere. */
   mayLose(): boolean {
     const { inFlight, mustStay } = this.session;
     if (mustStay) return false;
@@ -175,15 +174,18 @@ export class Receiver implements AnswerReceiver {
   }
 }
 
-/** Has the text failed as a whole, so that nothing of it was executed? If something fails that it calls, there is a context. */
+/**
+ * @returns true if the text as a whole was refused, so that nothing of it was executed. An error inside a called
+ * function would have a context.
+ */
 function isUnparsable(request: Request, fields: Map<string, string>): boolean {
   if (request.attempt.statementIndex > 0 || fields.has('W') || fields.has('q')) return false;
   return request.plans.length === 1 && request.plans[0]?.facts.unparsed !== undefined;
 }
 
 /**
- * Does this message end the time in which the answer is held back? Rows, completions and the like mean that the statement runs. An
- * answer to what only prepares it does not, nor does a warning that may be the last thing that the server says.
+ * @returns true if the answer need not be held back after this message. Rows and completions mean that the statement
+ * runs; answers to Parse, Bind and Describe do not, nor does a warning that may be the server's last message.
  */
 function endsHolding(buffer: Buffer, start: number, end: number): boolean {
   const type = buffer[start];

@@ -1,4 +1,6 @@
-/** A request that gets an error of Weir's in place of a server. */
+/**
+ * Answers a request with an error of Weir's instead of sending it.
+ */
 import { errorResponse } from '../protocol/write.ts';
 import type { WeirError } from '../errors.ts';
 import { answered } from './answered.ts';
@@ -7,7 +9,7 @@ import type { Request } from '../session/request.ts';
 
 export function refuse(session: Session, request: Request, error: WeirError): 'waits' | 'done' {
   request.cache.flight?.abandon();
-  // The transaction of the client has ended on its replica and has not begun again elsewhere: it is lost.
+  // The client's transaction has ended on its replica and has not begun again elsewhere: it is lost.
   if (session.concerns.opening.isToBegin) {
     session.terminate(error);
     return 'done';

@@ -1,4 +1,6 @@
-/** Sends the next messages of a batch that was begun before its Sync. Called by intake.ts. */
+/**
+ * Sends further messages of a batch that was sent before its Sync. Called by intake.ts.
+ */
 import { Frontend } from '../protocol/codes.ts';
 import { sync } from '../protocol/write.ts';
 import { WeirError } from '../errors.ts';
@@ -10,7 +12,7 @@ import { failBatch } from './prepared/owe.ts';
 
 const syncMessage: Message = { type: Frontend.Sync, buffer: sync, start: 0, end: sync.length };
 
-/** @param known how many plans the request had before this message */
+/** @param known number of plans that the request had before this message */
 export function sendMore(session: Session, request: Request, message: Message, known: number): void {
   if (request.form.locals > 0) return refuseLocal(session, request, message);
   session.moments.beforeMore(request, known);
@@ -18,13 +20,13 @@ export function sendMore(session: Session, request: Request, message: Message, k
     forwardAll(session, request, [message]);
     return 'done';
   };
-  // If the server dies meanwhile, the batch has been answered already.
+  // If the server is lost meanwhile, the batch has already been answered.
   if (awaitsPeers(session, request, passOn, () => 'done') !== undefined) return;
   session.moments.beforeCommit(request);
   passOn();
 }
 
-/** The batch is on its server already, which knows no weir.* settings: it fails there, as with any other error. */
+/** Part of the batch is on a server, which does not know weir.* settings: the batch fails there. */
 function refuseLocal(session: Session, request: Request, message: Message): void {
   request.form.locals = 0;
   failBatch(session, new WeirError('not_supported', { what: 'a weir.* setting in one batch with other statements' }));

@@ -1,8 +1,8 @@
 /**
- * The server connection died. What was provably a read and has shown nothing runs again elsewhere; everything else is
- * told so, in the server's own words if it had any. No statement runs twice. A client that loses an open transaction or
- * pinned state loses its connection too: it must not go on believing in them. So does one that has half of a message:
- * nothing can be said to it any more.
+ * The server connection was lost. Reads of which the client has seen nothing run again elsewhere; all other requests
+ * get an error, the server's own if it sent one. No write runs twice. A client that loses an open transaction or
+ * pinned state loses its connection too, because it must not go on relying on them; so does one that has got half of a
+ * message, after which nothing can be sent.
  */
 import { TxStatus } from '../protocol/codes.ts';
 import { errorResponse, readyForQuery, toldAsError } from '../protocol/write.ts';
@@ -18,7 +18,7 @@ function hasSeenSomething(request: Request | undefined): boolean {
   return request === undefined || request.state === 'shown' || request.state === 'taken back';
 }
 
-/** SQLSTATE of transaction_timeout. The statement has had the time that its session allows: it does not get it a second time. */
+/** SQLSTATE of transaction_timeout. The statement has used up its time, so it does not run again. */
 const transactionTimeout = '25P04';
 
 export function serverLost(session: Session, end: End, isMidMessage: boolean, isOwed: boolean): void {
@@ -28,7 +28,8 @@ export function serverLost(session: Session, end: End, isMidMessage: boolean, is
   const isCutOff = isMidMessage && hasSeenSomething(session.inFlight.peek());
   const node = session.serverNode;
   session.moments.serverLost();
-  // An error now would answer nothing: the client would take it for the answer to what it says next, and miss Sync's.
+  // Everything was answered: the client would take an error for the answer to its next message, and miss the one to
+  // Sync.
   const isAnswered = session.intake.isInBatch && !isOwed;
   const hadState = session.mustStay || isAnswered || session.inFlight.peek()?.attempt.endsSession === true;
   const wasPaused = session.endPause();
@@ -36,12 +37,12 @@ export function serverLost(session: Session, end: End, isMidMessage: boolean, is
   const { topology } = session.database;
   if (node !== undefined && isNodeAtFault && session.inFlight.length > 0)
     topology.reportFailure(node.name, 'lost', why);
-  // Half a message has gone out: whatever is said now would be taken for the rest of it.
+  // The client has got half of a message: it would take an error for the rest of it.
   if (isCutOff) return session.cutOff(why);
   const requests: Request[] = [];
   for (let request = session.inFlight.shift(); request !== undefined; request = session.inFlight.shift())
     requests.push(request);
-  // Those that were passed over already, and then whatever has shown nothing up to the end.
+  // These run again: requests passed over before, then the last ones of which the client has seen nothing.
   let kept = requests.length;
   const mayRunAgain = !hadState && end.finalMessage?.sqlstate !== transactionTimeout;
   while (mayRunAgain && kept > 0 && canRunAgain(requests[kept - 1] as Request)) kept--;
@@ -63,12 +64,12 @@ export function serverLost(session: Session, end: End, isMidMessage: boolean, is
     return runAgain(session, again);
   }
   session.intake.copyIn.heard();
-  // With nothing in flight nothing has become quiet: a request may be on its way to the server that is gone.
+  // With nothing in flight there is no wait for answers to end; a request may be about to be sent to the lost server.
   if (wasPaused) session.goOn(() => undefined);
   else if (requests.length > 0) session.becameQuiet();
 }
 
-/** The client is told the error in place of the rest of the answer, unless it has one already; and ReadyForQuery. */
+/** Sends the client the error in place of the rest of the answer, unless it has got one, and ReadyForQuery. */
 function giveUp(session: Session, request: Request, error: Buffer): void {
   const isTold = request.attempt.hasError && request.state !== 'passed over';
   leaveFlight(session, request, 'given up');
@@ -83,21 +84,21 @@ function giveUp(session: Session, request: Request, error: Buffer): void {
 const lostStateText =
   'The client held state on that server (an open transaction, or what SHOW CLIENTS lists as pins), which is gone with it.';
 
-/** SQLSTATE of idle_session_timeout. Most such servers are idle in the pool and nobody's, and then no client hears of it. */
+/** SQLSTATE of idle_session_timeout. Usually such a server is idle in its pool, and no client is told. */
 const idleSessionTimeout = '57P05';
 
 function isForClient(session: Session, words: FinalMessage | undefined): boolean {
   return words !== undefined && (words.sqlstate !== idleSessionTimeout || session.keepsServer);
 }
 
-/** As PostgreSQL ends the connection: its message, byte for byte, and nothing behind it. */
+/** Ends the connection as PostgreSQL does: its message, byte for byte, and nothing after it. */
 function endWith(session: Session, why: string, words: FinalMessage | undefined): void {
   if (words === undefined) return session.terminate(new WeirError('server_lost', { why }, lostStateText));
   const isTold = words.relayedTo === session.receiver;
   session.wire.end(isTold ? undefined : words.frame);
 }
 
-/** The connection goes on, so it is an ERROR: drivers close theirs at a FATAL. */
+/** An ERROR, because the connection goes on: drivers close theirs at a FATAL. */
 function toldTo(why: string, words: FinalMessage | undefined): Buffer {
   const own = new WeirError('server_lost', { why });
   if (words === undefined) return errorResponse(own);

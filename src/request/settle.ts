@@ -1,6 +1,6 @@
 /**
- * The beginning and the end of a request on a server. Before it is sent, and at ReadyForQuery, the concerns of the session do
- * what follows from it (session/concerns/table.ts). The rest is here: it is counted, it runs again, its server is given back.
+ * Begins and ends a request on a server. Both times the session's concerns do their part (session/concerns/table.ts);
+ * this file counts it, lets it run again if necessary, and gives the server back.
  */
 import { TxStatus } from '../protocol/codes.ts';
 import type { ServerConnection } from '../backend/server.ts';
@@ -11,7 +11,7 @@ import { countAnswer } from './count.ts';
 import { enterFlight, leaveFlight } from './load.ts';
 import type { Request } from '../session/request.ts';
 
-/** The first message of a request is about to be sent. False: it must not be. */
+/** Call before the first message of a request is sent. @returns false: it must not be sent */
 export function beginRequest(session: Session, request: Request): boolean {
   if (!session.move(request, 'sent')) return false;
   const { services } = session;
@@ -26,7 +26,7 @@ export function beginRequest(session: Session, request: Request): boolean {
   return true;
 }
 
-/** ReadyForQuery for `request`, which is no longer in flight. */
+/** ReadyForQuery has come for `request`, which is no longer in `inFlight`. */
 export function settle(session: Session, request: Request, status: number): void {
   const { database, services } = session;
   const now = services.nowMs();
@@ -52,7 +52,7 @@ export function settle(session: Session, request: Request, status: number): void
 function settleEffects(session: Session, request: Request): void {
   for (const plan of request.plans) {
     if (!plan.hasEffects) continue;
-    // Something in the middle of it was committed: what did what is not to be told apart.
+    // A statement within it has committed: which statement had which effect cannot be told.
     if (!request.attempt.hasError && request.attempt.hasCommitted && plan.facts.statements.length > 1)
       session.moments.effectsInPart(plan);
     if (!request.attempt.hasError) session.moments.effectsDone(plan);
@@ -62,7 +62,7 @@ function settleEffects(session: Session, request: Request): void {
 
 function noteSpeed(session: Session, request: Request, nowMs: number): void {
   const { node } = request.target;
-  // Behind others in a lane a read says nothing about its node.
+  // In a lane the latency includes the reads ahead, so it says nothing about the node.
   if (node === undefined || !request.planned.isRead || request.attempt.hasError || (session.server?.sharers ?? 0) > 1)
     return;
   const latencyMs = nowMs - request.attempt.sentAtMs;

@@ -1,18 +1,23 @@
-/** Which messages of a client are passed on in pieces, because they are too large to be kept whole. Called by intake.ts. */
+/**
+ * Decides which messages of a client are passed on in pieces because they are too large to be kept. Called by
+ * intake.ts.
+ */
 import { Frontend, describeType } from '../protocol/codes.ts';
 import { ProtocolError } from '../protocol/read.ts';
 import { WeirError } from '../errors.ts';
 
-/** Larger frames are passed on in pieces; what comes before their text or values must be within the first piece. */
+/** Larger messages are passed on in pieces; everything before their text or values must be within the first piece. */
 const wholeBelowBytes = 1024 * 1024;
 const firstPieceBytes = 8 * 1024;
-/** A Parse has to be known as a whole, to be prepared again elsewhere. */
+/** A Parse must be kept whole, because another server may have to prepare it. */
 const maxParseBytes = 16 * 1024 * 1024;
 
 const streamable: ReadonlySet<number> = new Set([Frontend.Query, Frontend.Bind, Frontend.FunctionCall]);
 
 /**
- * May the message be passed on as it comes? Sizes in bytes; `available`: how many of it are here.
+ * @param size of the message in bytes
+ * @param available bytes of it that have arrived
+ * @returns true if the message may be passed on in pieces
  * @throws WeirError, ProtocolError if it may not, and is too large to be kept
  */
 export function mayStreamMessage(type: number, size: number, available: number): boolean {

@@ -1,6 +1,6 @@
 /**
- * What of a session or a server would never go on by itself, as far as it can be seen from outside. A glance says only
- * that it looks so now; who looks again and again, and what follows, is app/watchdog.ts. Reads, changes nothing.
+ * Recognizes sessions and servers that would never go on by themselves, as far as their state shows. One look may be
+ * wrong: app/watchdog.ts repeats it and acts. Changes nothing.
  */
 import type { ServerConnection } from '../backend/server.ts';
 import { shownState } from '../backend/server-state.ts';
@@ -9,9 +9,9 @@ import type { StuckKind } from '../session/types.ts';
 
 export interface Suspicion {
   readonly kind: StuckKind;
-  /** What it is about: if the next glance is about something else, there was progress. */
+  /** What it is about: if the next look finds another object, there was progress. */
   readonly of: object;
-  /** Waiting for a server, or for one to be made ready, has an end of its own, which comes first. */
+  /** The state may be a wait for a server or its set-up, which has its own timeout. */
   readonly mayWait: boolean;
 }
 
@@ -28,18 +28,18 @@ function isBusy(server: ServerConnection | undefined): boolean {
   return server?.isAlive === true && !server.isQuiet;
 }
 
-/** Statements that were sent, and nobody is going to answer. How long a server takes for one is not our business. */
+/** Statements that were sent and will not be answered. How long a server takes for one does not matter. */
 function ofInFlight(session: ClientSession): Suspicion | undefined {
   const { server, inFlight } = session;
   const of = inFlight.peek() as object;
   if (server?.isAlive === true) {
-    // A batch whose Sync has not come waits for its client, if that is heard.
+    // A batch without its Sync waits for its client, provided that the client is being read.
     if (!server.isQuiet || (session.isReady && inFlight.last()?.isComplete !== true)) return undefined;
   }
   return { kind: 'answer_lost', of, mayWait: false };
 }
 
-/** A socket that is not read, though its other side takes what comes. */
+/** A socket that is not read although the output to the other side is not full. */
 function ofSockets(session: ClientSession): Suspicion | undefined {
   const { server, wire, timeSlice } = session;
   if (session.isReady && !timeSlice.isOver && wire.isPaused && !wire.willDrain && server?.wire.willDrain !== true)
@@ -49,7 +49,7 @@ function ofSockets(session: ClientSession): Suspicion | undefined {
   return undefined;
 }
 
-/** @param isHeld some session has it */
+/** @param isHeld a session has the server */
 export function suspicionOfServer(server: ServerConnection, isHeld: boolean): Suspicion | undefined {
   const { isQuiet, sharers } = server;
   const state = shownState(server.state);
@@ -58,11 +58,11 @@ export function suspicionOfServer(server: ServerConnection, isHeld: boolean): Su
   }
   if (state !== 'active' || isHeld) return undefined;
   if (isQuiet) return { kind: 'server_unheld', of: server, mayWait: false };
-  // Weir asks something of its own; or a client has left its lane, and the answer is thrown away when it comes.
+  // Weir runs a query of its own; or a client has left its lane, and the answer will be dropped.
   return sharers > 0 ? undefined : { kind: 'server_owes_nobody', of: server, mayWait: true };
 }
 
-/** The whole state, for one line of the log. */
+/** @returns the whole state, for one line of the log */
 export function describeSession(session: ClientSession, nowMs: number): object {
   const { server, wire, inFlight, intake, identity, database } = session;
   const request = inFlight.peek() ?? intake.first;

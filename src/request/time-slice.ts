@@ -1,14 +1,14 @@
 /**
- * Limits how long Weir works for one client at a stretch. A chunk of 64 kB may hold thousands of messages, and libuv reads many
- * chunks of one socket before it looks at the next. After some milliseconds the other clients get their turn, and this client
- * goes on behind them. Called by client.ts.
+ * Limits how long Weir works for one client at a stretch. A chunk of 64 kB may hold thousands of messages, and libuv
+ * reads many chunks of one socket before it looks at the next. After some milliseconds the other clients get their
+ * turn, and this client goes on behind them. Called by client.ts.
  */
 
 /** Short enough that two busy clients do not make a third one wait for long. */
 const sliceMs = 5;
-/** A chunk that has taken so long is the last one of its turn: thirty may come in one. */
+/** A chunk that takes longer than this ends the slice, because up to thirty may come in one turn. */
 const chunkMs = 1;
-/** The clock is read once in so many messages. */
+/** The clock is read once per this number of messages. */
 const messagesPerLook = 16;
 
 export class TimeSlice {
@@ -19,7 +19,7 @@ export class TimeSlice {
   private readonly nowMs: () => number;
   private readonly next: () => void;
 
-  /** @param goOn called in a later turn of the event loop, each time the slice is over */
+  /** @param goOn called in a later turn of the event loop each time a slice has ended */
   constructor(nowMs: () => number, goOn: () => void) {
     this.nowMs = nowMs;
     this.next = (): void => {
@@ -28,12 +28,12 @@ export class TimeSlice {
     };
   }
 
-  /** A chunk of the client's bytes has come. */
+  /** Call when a chunk of the client's bytes has come. */
   begin(): void {
     this.messages = 0;
   }
 
-  /** A message was dealt with. */
+  /** Call when a message was processed. */
   worked(): void {
     if (++this.messages % messagesPerLook !== 0 || this.isOver) return;
     const nowMs = this.nowMs();
@@ -41,7 +41,7 @@ export class TimeSlice {
     else if (nowMs - this.beganAtMs > sliceMs) this.rest();
   }
 
-  /** All of the chunk was dealt with. The next one may be here already, and there may be many. */
+  /** Call when the whole chunk was processed. Many more may already be waiting. */
   end(): void {
     if (this.messages >= 2 * messagesPerLook && !this.isOver && this.nowMs() - this.beganAtMs > chunkMs) this.rest();
   }

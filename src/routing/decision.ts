@@ -1,5 +1,5 @@
 /**
- * The result of route(), and its reason in words, one clause per step of the decision: for `SHOW weir.last_route`,
+ * The result of route(), and its reason as text, one clause per step of the decision: for `SHOW weir.last_route`,
  * `weir explain`, the debug log and tests. The text is made only when why() is called.
  */
 import type { Consistency, PrimaryReads } from '../config/config.ts';
@@ -29,8 +29,8 @@ export type Verdict =
   | 'no room to fall back';
 
 /**
- * The node, and all that why() needs. Copies the facts instead of keeping them, because the session may change them afterwards;
- * one flat object, because every routed request makes one.
+ * The node, and all that why() needs. Copies the facts instead of keeping them, because the session may change them
+ * afterwards; one flat object, because every routed request makes one.
  */
 export class Decision implements Route {
   readonly verdict: Verdict;

@@ -62,7 +62,7 @@ function isLagging(node: NodeState, nowMs: number, maxMs: number): boolean {
   return node.caughtUpAtMs !== undefined && nowMs - node.caughtUpAtMs > maxMs;
 }
 
-/** The obstacle in words, beginning with the name of the node. */
+/** The obstacle as text, beginning with the name of the node. */
 export function describeObstacle(node: NodeState, facts: Demands, obstacle: Obstacle): string {
   switch (obstacle) {
     case 'none':

@@ -10,7 +10,7 @@ export interface RoutingFacts {
   /** Plan.why. */
   readonly why: string;
   readonly forced: 'auto' | 'primary' | 'replica';
-  /** What forced it, in words: "hint", "SET weir.route", "target_session_attrs". */
+  /** What forced it, as text: "hint", "SET weir.route", "target_session_attrs". */
   readonly forcedBy: string;
   readonly consistency: Consistency;
   /** LSN that a replica must have replayed to show the session's own writes and the last writes to the tables it reads;
@@ -30,6 +30,6 @@ export interface Route {
   readonly node: NodeState | undefined;
   /** A read that goes to the primary, or waits, because no replica is eligible. */
   readonly isFallback: boolean;
-  /** The reason in words. Made when it is called, because most decisions are never printed. */
+  /** The reason as text. Made when it is called, because most decisions are never printed. */
   why(): string;
 }

@@ -1,6 +1,6 @@
 /**
- * Receives and drops the answers to a client that has left a shared server connection (pool/lanes.ts) before they came. When
- * nobody else uses the connection any more, it goes back to the pool.
+ * Receives and drops the remaining answers to a client that has left a shared server connection (pool/lanes.ts). The
+ * last user of the connection gives it back to the pool.
  */
 import type { AnswerReceiver, ServerConnection } from '../backend/server.ts';
 import type { Pool } from '../pool/pool.ts';
@@ -11,7 +11,7 @@ export class AbandonedAnswers implements AnswerReceiver {
   private readonly nowMs: () => number;
   private owed: number;
 
-  /** @param owed how many ReadyForQuery are still to come for it */
+  /** @param owed number of ReadyForQuery messages still to come for the client */
   constructor(pool: Pool, server: ServerConnection, owed: number, nowMs: () => number) {
     this.pool = pool;
     this.server = server;

@@ -1,34 +1,39 @@
-/** One attempt to have a request answered by a server: what belongs to it alone. Each new attempt begins with a new one. */
+/**
+ * One attempt to have a request answered by a server: the state that a further attempt does not take over.
+ */
 import type { WriteGuard } from '../cache/types.ts';
 import type { Borrowed, Statement } from './statements.ts';
 
 export class Attempt {
   sentAtMs = 0;
-  /** Answers held back until it is clear that it need not run again. */
+  /** Answers held back until it is certain that the request need not run again. */
   held: Buffer[] | undefined;
   /**
-   * `unparsable`: neither Weir's parser nor the server's understood the text. So it is a typing error, and not a new kind of CALL
-   * that may have committed something.
+   * `unparsable`: neither Weir's parser nor the server's understood the text. Then it is a syntax error, and not a
+   * statement unknown to Weir that may have committed something.
    */
   private failure: 'none' | 'failed' | 'unparsable' = 'none';
   guard: WriteGuard | undefined;
-  /** WriteSet.extent when it was made. */
+  /** WriteSet.extent when `guard` was made. */
   guardedWrites = 0;
-  /** Something was committed in it, or with it. */
+  /** The server has committed something in this attempt, or with its end. */
   hasCommitted = false;
-  /** Place of the first of its plans that was executed after the last end of a transaction in it. */
+  /** Index of the first plan executed after the last transaction end in this attempt. */
   openFrom = 0;
-  /** It has executed one of its plans more than once, so the order of the plans is not the order of what was executed. */
+  /** It has executed a plan more than once, so the order of the plans is not the order of execution. */
   hasRepeated = false;
   /** Statements of a Query that have completed. */
   statementIndex = 0;
-  /** Named statements that its Parse messages have entered, in case it has to run again. */
+  /** Named statements that its Parse messages have entered, to be removed if it has to run again. */
   entered: (readonly [name: string, statement: Statement])[] | undefined;
-  /** By name, the statements of which its Bind or Describe is the first use since the client has them (prepared/borrowed.ts). */
+  /**
+   * By name: statements that its Bind or Describe uses for the first time since the client got them
+   * (prepared/borrowed.ts).
+   */
   borrowed: Map<string, Borrowed> | undefined;
-  /** Statements that it uses and that its server had to be given first. */
+  /** Statements that Weir had to prepare on its server for it. */
   prepared: Set<Statement> | undefined;
-  /** It terminates its own server (own-pid.ts): that loses the client its connection, as without Weir. */
+  /** It terminates its own backend (own-pid.ts): then the client loses its connection, as without Weir. */
   endsSession = false;
 
   get hasError(): boolean {

@@ -1,6 +1,6 @@
 /**
- * What Weir keeps of a client between its requests: who it is, and its concerns (concerns/table.ts). The lowest layer of a
- * session (docs/architecture.md).
+ * What Weir keeps of a client between requests: its identity and its concerns (concerns/table.ts). The lowest layer of
+ * a session (docs/architecture.md).
  */
 import { isAscii } from 'node:buffer';
 import type { ServerConnection } from '../backend/server.ts';
@@ -30,9 +30,9 @@ export interface ClientIdentity {
 }
 
 const backslash = 0x5c;
-/** What is said of a text that cannot be read and may speak of the session. */
+/** Classified in place of a text that cannot be read and may change session state. */
 const unreadText = Buffer.from("DO 'LISTEN anything'");
-/** Such a word counts also inside a string: pinning the client for nothing does less harm than losing its state. */
+/** Also matches inside a string constant: an unnecessary pin does less harm than lost session state. */
 const sessionWord =
   /\b(?:set|reset|set_config|listen|unlisten|prepare|execute|deallocate|discard|temp|temporary|hold|load|setseed)\b|advisory/i;
 
@@ -46,13 +46,13 @@ export abstract class ClientRecord implements SessionOfConcerns {
   readonly services: Services;
   readonly state: SessionState;
   readonly startPreferences: Preferences;
-  /** The server that it has at the moment. */
+  /** The server connection that the session has at present. */
   server: ServerConnection | undefined;
   private lastAnswered: Request | undefined;
 
-  /** What it takes along from request to request: settings, prepared statements, writes ... */
+  /** State that follows the client from request to request: settings, prepared statements, writes ... */
   readonly concerns: Concerns;
-  /** Tells them what happens. */
+  /** Calls the concerns when something happens. */
   readonly moments: Moments;
 
   abstract readonly serverNode: NodeState | undefined;
@@ -92,8 +92,8 @@ export abstract class ClientRecord implements SessionOfConcerns {
   }
 
   /**
-   * What the text is. In another encoding its letters are not what they seem: a character may end in a backslash. And with
-   * standard_conforming_strings = off a backslash decides where a string ends.
+   * Classifies a text. In an encoding other than UTF-8 a character may end in the byte of a backslash, and with
+   * standard_conforming_strings = off a backslash decides where a string ends: such a text is not parsed.
    */
   classify(sql: Buffer): Classified {
     const { classifier, functionCall } = this.services;
@@ -112,8 +112,8 @@ export abstract class ClientRecord implements SessionOfConcerns {
   }
 
   /**
-   * Newest write to what the request reads, by anybody: read-your-writes at table grain, across sessions. `isCertain`: of those
-   * that somebody knows of.
+   * Tick of the newest write, by any session, to the tables that the request reads (read-your-writes across sessions).
+   * @param isCertain count only writes that are known, not those that another Weir may have made unnoticed
    */
   lastWriteOf(request: Request, isCertain = false): number {
     let latest = 0;
@@ -126,7 +126,7 @@ export abstract class ClientRecord implements SessionOfConcerns {
     return latest;
   }
 
-  /** A transaction stays on its node, and what it will read is not known at BEGIN. */
+  /** For a BEGIN: the transaction stays on its node, and what it will read is not known yet. */
   private lastWriteToAnything(isCertain: boolean): number {
     const prefix = this.database.tagPrefix();
     return prefix === undefined

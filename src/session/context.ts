@@ -1,5 +1,5 @@
 /**
- * What a session is given: the services of the process, and the database it is for. The app satisfies both. Types only.
+ * What a session gets from the app: the services of the process, and its database. Types only.
  */
 import type { ServerConnection } from '../backend/server.ts';
 import type { ResultCache } from '../cache/types.ts';
@@ -23,24 +23,24 @@ export interface Services {
   readonly cache: ResultCache;
   readonly book: StatementBook;
   readonly baselines: LatencyBaselines;
-  /** What a FunctionCall may do: anything. */
+  /** Classification of a FunctionCall: it may do anything. */
   readonly functionCall: Classified;
-  /** What a statement may do that SQL has prepared: as much as EXECUTE. */
+  /** Classification of a statement prepared with SQL PREPARE: like EXECUTE. */
   readonly sqlPrepared: Classified;
   readonly nowMs: () => number;
   readonly random: () => number;
   routing(): RoutingSettings;
   maxEntrySizeBytes(): number;
-  /** A bug: counted and logged, the connection is closed. */
+  /** Reports a bug: it is counted and logged, and the connection is closed. */
   unexpected(error: Error): void;
   readonly log: Log;
 }
 
-/** Somebody who waits until some node can take a request. */
+/** A request, or a client at log-in, that waits for a node that can take it. */
 export interface Parked {
-  /** Ask again: something changed. */
+  /** The topology has changed: try again. */
   retry(): void;
-  /** It took too long. */
+  /** `deadlineMs` has passed. */
   expired(): void;
   readonly deadlineMs: number;
 }
@@ -52,20 +52,20 @@ export interface Database {
   readonly stats: DatabaseStats;
   readonly common: SharedBySessions;
   settings(): PoolSettings;
-  /** Whom a client's servers are logged in as. */
+  /** The role with which Weir logs in to servers for this client user. */
   serverUser(user: string): string;
-  /** The pool of that node for a client's user. */
+  /** The pool at that node for a client user. */
   pool(node: NodeState, user: string): Pool;
-  /** Sends a CancelRequest to where `server` is connected; resolves when PostgreSQL has taken it. */
+  /** Sends a CancelRequest to the backend of `server`; resolves when PostgreSQL has taken it. */
   cancel(server: ServerConnection, isWanted?: () => boolean): Promise<void>;
-  /** A read that had fallen back to the primary left it: somebody else may come. */
+  /** A read that had fallen back to the primary has ended, so another waiting read may use the primary. */
   roomLeft(): void;
-  /** Waits for a change of the topology; returns how to leave. */
+  /** Registers `parked` until the topology changes; returns the function that unregisters it. */
   park(parked: Parked): () => void;
-  /** ALTER ROLE or ALTER DATABASE was committed: nobody is welcomed before it is known what it means for new sessions. */
+  /** ALTER ROLE or ALTER DATABASE was committed: new clients wait until the new defaults are known. */
   defaultsChanged(): void;
-  /** Resolves when that is known, soon in any case. */
+  /** Resolves when the defaults of new sessions are known, or after a short timeout. */
   defaultsKnown(): Promise<void>;
-  /** Prefix of the cache tags; undefined as long as the catalog was never read. */
+  /** Prefix of the cache tags; undefined until the catalog was read for the first time. */
   tagPrefix(): string | undefined;
 }

@@ -1,4 +1,6 @@
-/** Of which messages a request is made, and which prepared statements they name. Both grow as the messages come. */
+/**
+ * The messages that a request consists of, and the prepared statements that they name. Both grow as messages arrive.
+ */
 import type { Classified } from '../sql/facts.ts';
 import type { Statement } from './statements.ts';
 
@@ -6,15 +8,15 @@ export type Letter = 'Q' | 'F' | 'P' | 'B' | 'b' | 'S' | 'D' | 'E' | 'e' | 'C';
 
 export class Form {
   bytes = 0;
-  /** A letter for each message, for the key in the cache. It may be long: ask the fields below whether a letter is in it. */
+  /** One letter per message, for the cache key. It may be long: test the fields below instead of searching it. */
   shape = '';
-  /** It has Query, FunctionCall or Execute, and not only what prepares or describes. */
+  /** It has a Query, FunctionCall or Execute, and does not only prepare or describe. */
   executes = false;
   /** Which portals its Bind messages make; `unnamed`: the unnamed one among them. */
   private portals: 'none' | 'named' | 'unnamed' = 'none';
   /** A Query or FunctionCall. */
   isSimple = false;
-  /** Some message of it is passed on in pieces: it cannot be sent twice, and nobody has seen all of it. */
+  /** A message of it is passed on in pieces: it cannot be sent again, and Weir has not seen all of it. */
   isStreamed = false;
   /** Number of its statements that Weir answers itself (weir.* settings). */
   locals = 0;
@@ -29,9 +31,9 @@ export class Form {
     return this.portals === 'unnamed';
   }
 
-  /** One message more. */
+  /** Adds a message. */
   note(letter: Letter): void {
-    // A FunctionCall has no letter: there is nothing of it to be cached.
+    // A FunctionCall adds no letter, because its answer is never cached.
     if (letter !== 'F') this.shape += letter;
     if (letter === 'E' || letter === 'e' || letter === 'Q' || letter === 'F') this.executes = true;
     if (letter === 'Q' || letter === 'F') this.isSimple = true;
@@ -44,14 +46,16 @@ export class Form {
 export class NamesUsed {
   /** Statements that its own Parse messages make, by the client's name. */
   parsed: Map<string, Classified> | undefined;
-  /** The last statement that it uses and does not parse itself. */
+  /** The last statement that it uses without parsing it itself. */
   uses: Statement | undefined;
   /** It has Parse or Close of a statement. */
   makes = false;
-  /** It uses a statement that it does not parse itself, and whose meaning depends on how the requests before it end. */
+  /**
+   * It uses a statement that it does not parse itself and whose meaning depends on the outcome of requests before it.
+   */
   needs = false;
 
-  /** Has it Parse of a statement with a name? */
+  /** It has a Parse of a named statement. */
   get parsesNamed(): boolean {
     return this.parsed !== undefined && (this.parsed.size > 1 || !this.parsed.has(''));
   }

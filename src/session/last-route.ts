@@ -1,4 +1,4 @@
-/** How a client's last statement was answered, in words: the value of SHOW weir.last_route. */
+/** How a client's last statement was answered, as text: the value of SHOW weir.last_route. */
 import type { Request } from './request.ts';
 
 export function lastRoute(request: Request | undefined): string {

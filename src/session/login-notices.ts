@@ -1,6 +1,7 @@
 /**
- * What a server remarks during log-in (an event trigger's NOTICE, a warning about collations) is told to the client for
- * whom it was opened, unless that client's client_min_messages says otherwise. Used by welcome.ts and server-hold.ts.
+ * Relays the notices of a server's log-in (from an event trigger, or a collation warning) to the client for which the
+ * server connection was opened, unless that client's client_min_messages excludes them. Used by welcome.ts and
+ * server-hold.ts.
  */
 import type { ServerConnection } from '../backend/server.ts';
 import { readErrorFields } from '../protocol/read.ts';
@@ -13,7 +14,10 @@ export function takeNotices(server: ServerConnection, settings: Settings): reado
   return wantedBy(settings, server.login.takeNotices());
 }
 
-/** PostgreSQL itself leaves out what the role's or the database's setting says; of the client's own the log-in knew nothing. */
+/**
+ * PostgreSQL has applied client_min_messages of the role and database; the client's own setting was not known to it at
+ * log-in.
+ */
 export function wantedBy(settings: Settings, notices: readonly Buffer[]): readonly Buffer[] {
   const least = levelOf(settings.get('client_min_messages') ?? '');
   return notices.filter((notice) => {
@@ -22,7 +26,7 @@ export function wantedBy(settings: Settings, notices: readonly Buffer[]): readon
   });
 }
 
-/** -1: not among them. */
+/** @returns -1 if the name is not a level */
 function levelOf(name: string): number {
   const plain = name.toLowerCase().replace(/\d$/, '');
   return levels.indexOf(plain);

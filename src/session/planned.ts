@@ -1,10 +1,10 @@
 /**
- * What the plans of a request may do, taken together: true if it is true of any plan. It is asked with every message, so nobody
- * looks through the plans for it.
+ * Properties of a request's plans taken together: true if true of any plan. Kept as bits, because they are tested with
+ * every message.
  */
 import type { Plan } from '../binding/plan.ts';
 
-/** A bit for each of them. They mean what the fields of the same names mean in Plan. */
+/** One bit per property; names as in Plan. */
 const begins = 1;
 const mayCommit = 2;
 const mayCopyIn = 4;
@@ -32,28 +32,28 @@ function bitsOf(plan: Plan): number {
 
 export class Planned {
   private bits = 0;
-  /** The first reason why it is no read; undefined: all of it provably only reads. */
+  /** The first reason why the request is not a read; undefined: it provably only reads. */
   private noReadWhy: string | undefined;
 
-  /** @param before the plan before it */
+  /** @param before the preceding plan */
   add(plan: Plan, before: Plan | undefined): void {
     this.bits |= bitsOf(plan);
-    // What is behind a ROLLBACK is committed with the end of the request.
+    // Statements after a ROLLBACK are committed at the end of the request.
     if (before?.transaction === 'rollback') this.bits |= mayCommit;
     if (!plan.isRead && !plan.beginsReadOnly) this.noRead(plan.why);
   }
 
-  /** It is no read. If there is a reason already, that stays. */
+  /** The request is not a read. An earlier reason is kept. */
   noRead(why: string): void {
     this.noReadWhy ??= why;
   }
 
-  /** A replica has refused it: it is no read, for this reason. */
+  /** A replica refused it, so it is not a read; replaces an earlier reason. */
   refusedAsRead(why: string): void {
     this.noReadWhy = why;
   }
 
-  /** It may have a COPY FROM STDIN in it, though no plan says so: nobody has read its text. */
+  /** Its text was not parsed, so it may contain a COPY FROM STDIN. */
   noteCopyIn(): void {
     this.bits |= mayCopyIn;
   }
@@ -62,7 +62,7 @@ export class Planned {
     return this.noReadWhy === undefined;
   }
 
-  /** The first reason why it is no read, or "read". */
+  /** The first reason why the request is not a read, or "read". */
   get why(): string {
     return this.noReadWhy ?? 'read';
   }
@@ -99,7 +99,7 @@ export class Planned {
     return (this.bits & asksByName) !== 0;
   }
 
-  /** It asks for custom settings (concerns/custom-settings.ts). */
+  /** It reads custom settings (concerns/custom-settings.ts). */
   get asksCustom(): boolean {
     return (this.bits & asksCustom) !== 0;
   }

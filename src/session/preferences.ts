@@ -1,5 +1,5 @@
 /**
- * A session's own words about routing and caching: weir.route, weir.consistency, weir.cache. An immutable value.
+ * A session's settings for routing and caching: weir.route, weir.consistency, weir.cache. An immutable value.
  */
 import type { Consistency } from '../config/config.ts';
 import { WeirError } from '../errors.ts';
@@ -8,12 +8,12 @@ export type Forced = 'auto' | 'primary' | 'replica';
 /** 'on', 'off', or a time to live in ms. */
 export type CacheWish = 'on' | 'off' | number;
 
-/** Names that SET and SHOW know; last_route can only be shown. */
+/** Names for SET and SHOW. weir.last_route is not here, because it can only be shown. */
 export const weirSettingNames = ['weir.route', 'weir.consistency', 'weir.cache'] as const;
 
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
 
-/** "30s" -> 30000; undefined if it is none. */
+/** @returns milliseconds: 30000 for "30s"; undefined if the text is not a duration */
 export function parseDurationMs(text: string): number | undefined {
   const match = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h)$/.exec(text);
   return match === null ? undefined : Number(match[1]) * (unitMs[match[2] as string] as number);
@@ -21,7 +21,7 @@ export function parseDurationMs(text: string): number | undefined {
 
 export class Preferences {
   readonly route: Forced;
-  /** Who asked for the route, in words. */
+  /** Source of the route, as text. */
   readonly routeBy: string;
   readonly consistency: Consistency | undefined;
   readonly cache: CacheWish | undefined;
@@ -40,7 +40,10 @@ export class Preferences {
 
   static readonly none = new Preferences('auto', '', undefined, undefined);
 
-  /** `value` undefined: back to the default. @throws WeirError unknown_weir_setting, invalid_weir_setting */
+  /**
+   * @param value undefined: back to the default
+   * @throws WeirError unknown_weir_setting, invalid_weir_setting
+   */
   with(name: string, value: string | undefined): Preferences {
     const plain = value?.trim().toLowerCase();
     switch (name) {
@@ -67,7 +70,7 @@ export class Preferences {
     }
   }
 
-  /** libpq's target_session_attrs. */
+  /** Applies libpq's target_session_attrs. @throws WeirError invalid_weir_setting */
   withTarget(value: string): Preferences {
     const routes: Readonly<Record<string, Forced>> = {
       any: 'auto',

@@ -1,18 +1,18 @@
 /**
- * Finds out whether a client that is not read is still there: its end would not be seen. Called about once a second by the
- * session. How it works is at Wire.probe, how often it is done at isToBeProbed.
+ * Finds out whether a client whose socket is paused is still connected: without reading, its end would go unnoticed.
+ * Called by the session about once a second. Wire.probe explains how, isToBeProbed how often.
  */
 import { isToBeProbed } from '../net/flow.ts';
 import type { Wire } from '../net/wire.ts';
 import { parameterStatus } from '../protocol/write.ts';
 import type { Session } from './session.ts';
 
-/** A session that counts for how many seconds its socket has not been read. */
+/** A session that counts the seconds in which its socket was not read. */
 interface Unread extends Session {
   unreadSeconds: number;
 }
 
-/** Every client takes a ParameterStatus at any time, and this one is the same in every server. */
+/** Every client accepts a ParameterStatus at any time, and this value is the same on every server. */
 const knownToAll = parameterStatus('integer_datetimes', 'on');
 
 export function probeUnread(session: Unread): void {
@@ -20,7 +20,7 @@ export function probeUnread(session: Unread): void {
   probeClient(session.wire, session.unreadSeconds, session.server?.streamFor !== session.receiver);
 }
 
-/** @param mayWrite it is not in the middle of a message to it */
+/** @param mayWrite no message to the client is half sent */
 export function probeClient(wire: Wire, unreadSeconds: number, mayWrite: boolean): void {
   if (isToBeProbed(unreadSeconds) && mayWrite) wire.probe(knownToAll);
 }

@@ -1,24 +1,24 @@
 /**
- * How the texts of a session are to be read: what of its settings decides that. Asked for with every statement, and nearly
- * always what it was before; kept by state.ts.
+ * The settings of a session that decide how its SQL texts are read. Needed for every statement and rarely changed, so
+ * state.ts keeps the last value.
  */
 import { parseBoolean } from '../sql/settings.ts';
 import { encodingName, type Settings } from './settings.ts';
 
 export interface Reading {
-  /** Of which this was read. */
+  /** The settings from which this was made. */
   readonly settings: Settings;
   readonly reported: ReadonlyMap<string, string>;
   readonly isUtf8: boolean;
-  /** Is a backslash in a plain string constant a character like any other? */
+  /** standard_conforming_strings: a backslash in a plain string constant is an ordinary character. */
   readonly hasStandardStrings: boolean;
   /** undefined: the default of the user. */
   readonly searchPath: string | undefined;
-  /** SET ROLE; undefined: whom the servers know. */
+  /** SET ROLE; undefined: the role with which Weir logged in to the server. */
   readonly role: string | undefined;
 }
 
-/** No search_path at all: no unqualified name is found, so whoever writes one writes everything. */
+/** A search_path in which no unqualified name is found, so a write to one counts as a write to everything. */
 export const unknownPath = ',';
 
 export function readingOf(settings: Settings, reported: ReadonlyMap<string, string>): Reading {

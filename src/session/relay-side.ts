@@ -1,6 +1,6 @@
 /**
- * One end of a connection whose bytes go to another end as they come, at the speed of the slower one. Knows where
- * messages begin and end, and nothing of what they say. Two of them are a replication connection (replication.ts).
+ * One side of a connection that relays its bytes to another side as they come, at the speed of the slower one. Knows
+ * where messages begin and end, not what they contain. Two of them make a replication connection (replication.ts).
  */
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
@@ -10,11 +10,11 @@ import type { TurnWriter } from '../net/turn.ts';
 import { FrameScanner, type FrameSink } from '../protocol/scanner.ts';
 
 export interface RelayWatcher {
-  /** A message of this type was handed on to its last byte. */
+  /** A message of this type was relayed completely. */
   seen(type: number): void;
-  /** What came is no message. */
+  /** The received bytes are not a valid message. */
   failed(error: Error): void;
-  /** This end is gone. */
+  /** This side's connection is closed. */
   closed(error: Error | undefined): void;
 }
 
@@ -26,7 +26,7 @@ export class RelaySide implements WireHandler, FrameSink {
   private isStopped = false;
   private streamedType = 0;
   private lastType = 0;
-  /** What of the current chunk is still to be handed on: store[start, end). */
+  /** The part of the current chunk that is still to be relayed: store[start, end). */
   private store: Buffer | undefined;
   private start = 0;
   private end = 0;
@@ -40,17 +40,17 @@ export class RelaySide implements WireHandler, FrameSink {
     this.other = other;
   }
 
-  /** The other end has got whole messages only. */
+  /** The other side has received only whole messages. */
   get isBetweenMessages(): boolean {
     return this.streamedType === 0;
   }
 
-  /** Its last message was of this type. */
+  /** The last message received was of this type. */
   hasSaid(type: number): boolean {
     return this.lastType === type;
   }
 
-  /** Nothing more is handed on. */
+  /** Relays nothing more. */
   stop(): void {
     this.isStopped = true;
     this.flush();
@@ -73,7 +73,7 @@ export class RelaySide implements WireHandler, FrameSink {
     return mayReadFor(this.other?.wire);
   }
 
-  /** This end takes bytes again. */
+  /** This side's output is no longer full. */
   drained(): void {
     this.other?.wire.regulate();
   }

@@ -1,7 +1,7 @@
 /**
- * A client with the startup parameter `replication`, and the server connection that is its own from beginning to end: no
- * pool, no routing, no cache. Bytes are passed on as they come, both ways at once (CopyBoth); of the messages only the
- * boundaries are looked at, and whether a command is going on. Made by app/replication.ts.
+ * A client with the startup parameter `replication`, and the server connection that it has to itself: no pool, no
+ * routing, no cache. Relays bytes both ways at once (CopyBoth); looks only at message boundaries and at whether a
+ * command is running. Made by app/replication.ts.
  */
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
@@ -20,11 +20,11 @@ import { RelaySide } from './relay-side.ts';
 import { StuckServer } from './stuck-server.ts';
 import type { ClientStats } from './types.ts';
 
-/** Where the WAL comes from. */
+/** The server connection of a replication client. */
 export interface ReplicationServer {
   readonly id: number;
   readonly node: NodeConfig;
-  /** Whom it is logged in as. */
+  /** The role with which Weir logged in. */
   readonly user: string;
   readonly link: ServerLink;
 }
@@ -37,15 +37,18 @@ export interface ReplicationOptions {
   readonly server: ReplicationServer;
   readonly turn: TurnWriter;
   nowMs(): number;
-  /** CancelRequest to the server; resolves when it has arrived. */
+  /** Sends a CancelRequest to the server; resolves when it has arrived. */
   cancel(): Promise<void>;
-  /** For a server whose end would not be seen: why it is gone; undefined: it is there, or nobody knows. Never rejects. */
+  /**
+   * Why the server is gone, for a server whose end would go unnoticed; undefined: it is there, or that is not known.
+   * Never rejects.
+   */
   whyGone(): Promise<string | undefined>;
-  /** Both ends are gone or going. */
+  /** Both sides are closed or being closed. */
   onClosed(session: ReplicationSession, why: string): void;
 }
 
-/** Longest wait for the end of a message that has begun, before the client is cut off without a word. */
+/** How long to wait for the end of a half-sent message before the client is closed without an error. */
 const lastWordsMs = 5_000;
 const commands: ReadonlySet<number> = new Set([Frontend.Query, Frontend.Sync, Frontend.FunctionCall]);
 
@@ -62,10 +65,10 @@ export class ReplicationSession {
   /** Commands without their ReadyForQuery. */
   private outstanding = 0;
   private isStreaming = false;
-  /** What to say to the client as soon as the message that it is getting has ended. */
+  /** The error to send to the client once the message being relayed to it has ended. */
   private lastWords: Buffer | undefined;
   private isClosed = false;
-  /** For so long has the client not been read. */
+  /** How long the client's socket has not been read. */
   private clientUnreadSeconds = 0;
   private readonly stuckServer: StuckServer;
 
@@ -98,7 +101,10 @@ export class ReplicationSession {
     this.serverSide.relayTo(this.clientSide);
   }
 
-  /** `greeting` goes to the client first; then whatever either side has sent ahead. */
+  /**
+   * @param greeting sent to the client first
+   * @param leftover bytes that the client sent after its log-in
+   */
   start(greeting: Buffer, leftover: Buffer): void {
     this.clientSide.wire.send(greeting);
     this.serverSide.wire.start(this.server.link.leftover);
@@ -120,7 +126,7 @@ export class ReplicationSession {
     if (this.lastWords !== undefined) this.sayLastWords();
   }
 
-  /** The client is gone: a walsender that waits or streams is told so, one in the middle of a backup is cut off. */
+  /** The client is gone: ends an idle or streaming walsender with Terminate, and cancels any other command. */
   private clientLeft(): void {
     if (this.isClosed) return;
     this.leave(this.lastWords === undefined ? 'the client left' : 'Weir has ended it');
@@ -135,7 +141,7 @@ export class ReplicationSession {
     this.leave(why);
     const isTold = this.serverSide.hasSaid(Backend.ErrorResponse) || this.clientSide.hasSaid(Frontend.Terminate);
     const words = isTold ? undefined : errorResponse(new WeirError('replication_lost', { why }));
-    // After half a message more words would be taken for the rest of it.
+    // After half a message, an error would be taken for the rest of it.
     this.clientSide.wire.end(this.serverSide.isBetweenMessages ? (this.lastWords ?? words) : undefined);
   }
 
@@ -150,7 +156,7 @@ export class ReplicationSession {
     this.options.onClosed(this, why);
   }
 
-  /** About once a second. An end that is not read, or does not read, may be gone without anybody noticing. */
+  /** Called about once a second. A side that is not read, or does not read, may be gone unnoticed. */
   sweep(): void {
     if (this.isClosed) return;
     const client = this.clientSide.wire;
@@ -160,7 +166,7 @@ export class ReplicationSession {
     this.stuckServer.sweep(!server.isReading || server.isFull);
   }
 
-  /** Ends both ends: the client is told why, between two messages. */
+  /** Closes both sides. The client gets the error, between two messages. */
   terminate(error: WeirError): void {
     if (this.isClosed || this.lastWords !== undefined) return;
     const { sqlstate, message, detail, hint } = error;
@@ -173,19 +179,19 @@ export class ReplicationSession {
     deadline.unref();
   }
 
-  /** The client's wire closes first, which takes the server's with it. */
+  /** Closes the client's side; its `closed` closes the server's. */
   private sayLastWords(): void {
     this.serverSide.stop();
     this.clientSide.wire.end(this.lastWords);
   }
 
-  /** CancelRequest. `done` is called when it has been dealt with. */
+  /** Handles a CancelRequest. `done` is called when it was processed. */
   cancel(done: () => void): void {
     if (this.outstanding === 0) return done();
     void this.options.cancel().then(done, done);
   }
 
-  /** Nothing is lost if it ends now: no command is going on, or one that streams until somebody stops it. */
+  /** The session can end without loss: no command is running, or only one that streams until it is stopped. */
   get isIdle(): boolean {
     return this.outstanding === 0 || this.isStreaming;
   }

@@ -1,5 +1,5 @@
 /**
- * The states of a request and what moves it from one to the next: the one table. An event that has no cell is a bug of Weir's
+ * The states of a request, and the one table of transitions between them. An event without a cell is a bug in Weir
  * (Session.move). docs/states.md is printed from it (npm run docs).
  */
 
@@ -59,12 +59,12 @@ export const requestStates: Readonly<Record<RequestState, Row>> = {
   over: {},
 };
 
-/** undefined: that cannot happen in this state. */
+/** @returns undefined if the event cannot happen in this state */
 export function nextState(state: RequestState, event: RequestEvent): RequestState | undefined {
   return requestStates[state][event];
 }
 
-/** Is it on a server, which owes an answer to it? */
+/** @returns true if the request is on a server, which still owes an answer */
 export function isOnServer(state: RequestState): boolean {
   return state === 'running' || state === 'shown' || state === 'passed over' || state === 'taken back';
 }

@@ -1,6 +1,6 @@
 /**
- * A request of a client: a Query, a FunctionCall, or a batch of the extended protocol up to its Sync. What is known of it
- * before it is sent (plans, where it may go), and what has to be settled when its ReadyForQuery comes.
+ * A request of a client: a Query, a FunctionCall, or a batch of the extended protocol up to its Sync. Holds what is
+ * known before it is sent (plans, target) and what must be settled when its ReadyForQuery comes.
  */
 import type { Plan } from '../binding/plan.ts';
 import type { Hints } from '../sql/facts.ts';
@@ -10,7 +10,7 @@ import { Planned } from './planned.ts';
 import { isOnServer, type RequestState } from './request-state.ts';
 import { CacheUse, Target } from './target.ts';
 
-/** A message of the client, kept as the span in which it arrived. */
+/** A message of the client, as a span of the buffer in which it arrived. */
 export interface Message {
   readonly type: number;
   readonly buffer: Buffer;
@@ -18,20 +18,20 @@ export interface Message {
   readonly end: number;
 }
 
-/** Is it only the first piece of a message that is too large to wait for? */
+/** @returns true if the span is only the first piece of a message that is streamed */
 export function isPiece({ buffer, start, end }: Message): boolean {
   return buffer.readInt32BE(start + 1) + 1 > end - start;
 }
 
 export class Request {
-  /** Changed by Session.move alone. */
+  /** Only Session.move changes it. */
   state: RequestState = 'gathering';
   attempt = new Attempt();
-  /** Its messages as long as they may have to be sent (again); undefined once that is out of the question. */
+  /** Its messages, while they may have to be sent, or sent again; undefined when that is no longer possible. */
   messages: Message[] | undefined = [];
   /** Plans of everything that it executes (Query, or Bind), in order. */
   readonly plans: Plan[] = [];
-  /** Places in `plans`, once they are too many to look through. */
+  /** Indexes in `plans`, once there are too many plans to search. */
   private places: Map<Plan, number[]> | undefined;
   readonly planned = new Planned();
   readonly form = new Form();
@@ -41,21 +41,21 @@ export class Request {
   hints: Hints | undefined;
   /** Its Sync (or Query, FunctionCall) has come. */
   isComplete = false;
-  /** When the client's request was there, ms. */
+  /** When the request arrived (monotonic ms). */
   receivedAtMs = 0;
 
-  /** Is it on a server, which owes an answer to it? */
+  /** The request is on a server, which still owes an answer. */
   get isOnServer(): boolean {
     return isOnServer(this.state);
   }
 
-  /** All that there is of it was handed to its server. */
+  /** All of it that has arrived was passed to its server. */
   sent(): void {
     if (this.attempt.held === undefined) this.messages = undefined;
   }
 
   addPlan(plan: Plan): void {
-    // A batch without end that runs the same statements is no reason to remember them without end.
+    // A batch that never ends and repeats the same statements must not grow this list without limit.
     if (this.isOnServer && this.hasPlan(plan)) {
       this.attempt.hasRepeated = true;
       return;
@@ -69,7 +69,7 @@ export class Request {
     return this.placeOf(plan, 0) !== -1;
   }
 
-  /** The first place of the plan that is not before `from`; -1: there is none. */
+  /** @returns the first index of the plan at or after `from`; -1: none */
   placeOf(plan: Plan, from: number): number {
     if (this.plans.length <= manyPlans) return this.plans.indexOf(plan, from);
     this.places ??= placesOf(this.plans);
@@ -85,7 +85,7 @@ export class Request {
   }
 }
 
-/** So many plans are looked through faster than looked up. */
+/** Up to this many plans, a search is faster than a lookup. */
 const manyPlans = 16;
 
 function notePlace(places: Map<Plan, number[]>, plan: Plan, place: number): void {

@@ -1,6 +1,6 @@
 /**
- * A session's hold on a server: taken for a request, a transaction or as long as a pin lasts, shared in a lane, given
- * back. The second layer of a session (docs/architecture.md).
+ * The server connection of a session: taken for a request, a transaction or the duration of a pin, shared in a lane,
+ * given back. The second layer of a session (docs/architecture.md).
  */
 import type { AnswerReceiver, ServerConnection } from '../backend/server.ts';
 import type { PoolMode } from '../config/config.ts';
@@ -37,42 +37,45 @@ export abstract class ServerHold extends ClientRecord {
     return this.lastStatus;
   }
 
-  /** ReadyForQuery for the request, which is no longer in flight. */
+  /** ReadyForQuery has come for the request, which is no longer in `inFlight`. */
   readyForQuery(request: Request, status: number): void {
     this.moments.readyForQuery(request, status);
     this.lastStatus = status;
   }
 
-  /** Its server is gone, and the open transaction with it, of which the client was told. */
+  /** The server was lost with the open transaction, and the client has been told. */
   rolledBack(): void {
     this.lastStatus = TxStatus.Idle;
     this.concerns.settings.rolledBack();
   }
 
-  /** Does the rest of the last request in flight wait for the server's word on a statement (forward-all.ts)? */
+  /** The rest of the last request in flight waits for the server's answer to a statement (forward-all.ts). */
   get isPaused(): boolean {
     return this.rest !== undefined;
   }
 
-  /** `rest` is what is still to be sent of the last request in flight. */
+  /** @param rest sends what is left of the last request in flight */
   pause(rest: () => void): void {
     this.rest = rest;
   }
 
-  /** It is sent now, or never will be. False: it does not wait any more. @param rest undefined: whatever waits */
+  /**
+   * The rest is being sent now, or is dropped. @param rest undefined: whatever waits. @returns false: it no longer
+   * waits
+   */
   endPause(rest = this.rest): boolean {
     if (rest === undefined || this.rest !== rest) return false;
     this.rest = undefined;
     return true;
   }
 
-  /** The server is the session's also while it asks nothing. */
+  /** The session keeps its server while it is idle. */
   get keepsServer(): boolean {
     if (this.server === undefined) return false;
     return this.status !== TxStatus.Idle || this.state.isPinned || this.poolMode === 'session';
   }
 
-  /** The server cannot be given back yet, whatever else happens. */
+  /** The server cannot be given back yet, even when its answers have come. */
   get mustStay(): boolean {
     if (this.server === undefined) return false;
     if (this.keepsServer) return true;
@@ -89,17 +92,17 @@ export abstract class ServerHold extends ClientRecord {
     if (server.login.hasNotices) this.tellNotices(server);
   }
 
-  /** The server was opened for this session: what it remarked is the client's, as of a log-in of its own. */
+  /** The server was opened for this session, so the client gets the notices of its log-in. */
   private tellNotices(server: ServerConnection): void {
     for (const notice of takeNotices(server, this.state.settings)) this.wire.send(notice);
   }
 
-  /** Others may send short reads to the session's server meanwhile, or not. */
+  /** Allows or forbids other sessions to send short reads to this server. */
   openLane(isLane: boolean): void {
     if (this.server !== undefined) this.pool?.setLane(this.server, isLane);
   }
 
-  /** Gives the server back if nothing keeps it; in a lane, the last one does. */
+  /** Gives the server back if nothing keeps it. In a lane, the last session does. */
   release(): void {
     const { server, pool } = this;
     if (server === undefined || pool === undefined || this.inFlight.length > 0) return;
@@ -109,7 +112,7 @@ export abstract class ServerHold extends ClientRecord {
     else pool.fillLane(server);
   }
 
-  /** Gives up the server, and gives it back when it has done `sql`. */
+  /** Detaches from the server; it goes back to the pool after it has run `sql`. */
   releaseAfter(sql: string): void {
     const { server, pool } = this;
     if (server === undefined || pool === undefined) return;
@@ -125,12 +128,13 @@ export abstract class ServerHold extends ClientRecord {
     this.serverNode = undefined;
     this.moments.serverLeft();
     server.holders.remove(this.receiver);
-    // The client may still be slower than its answer was, whoever has the server next need not be; and the other way round.
+    // The next user of the server may be faster than this client, and this client's next server faster than this one:
+    // ask again who may be read.
     server.wire.regulate();
     this.wire.regulate();
   }
 
-  /** Leaves a lane before its answers have come. */
+  /** Leaves a lane before the answers have come. */
   leaveLane(): void {
     const { server, pool } = this;
     if (server === undefined || pool === undefined) return;
@@ -138,14 +142,14 @@ export abstract class ServerHold extends ClientRecord {
     this.forgetServer();
   }
 
-  /** The server is not fit for anybody any more. */
+  /** The server cannot be used any more: closes it. */
   dropServer(why: string): void {
     const { server } = this;
     this.forgetServer();
     server?.destroy(why);
   }
 
-  /** It is gone, or about to be. */
+  /** Detaches from a server that is gone or about to be. */
   forgetServer(): void {
     if (this.server !== undefined) this.detach(this.server);
     this.moments.serverForgotten();

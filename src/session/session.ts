@@ -1,6 +1,6 @@
 /**
- * A client's conversation as the steps of a request see it: whether it reads on or waits, and for what; what the client is
- * told. Abstract: the socket and the reading of messages are client.ts, which puts a session together.
+ * The session as the steps of a request see it: whether it reads or waits, and for what; what it sends to the client.
+ * Abstract: client.ts adds the socket and the reading of messages.
  */
 import type { ServerConnection } from '../backend/server.ts';
 import { WeirError } from '../errors.ts';
@@ -12,28 +12,30 @@ import { ServerHold } from './server-hold.ts';
 import type { Request } from './request.ts';
 import type { CancellableWait, WaitKind } from './waits.ts';
 
-/** The steps of a request that it can go on with; handle-request.ts has the table of them. */
+/** The steps that a request can go on with; handle-request.ts has the table. */
 export type Step = 'find server' | 'prepare new server' | 'prepare own server' | 'send';
 
-/** What a step comes to: the next one; `waits`: for something that takes the request up again; `done`: sent, or answered. */
+/**
+ * Result of a step: the next step; `waits`: something else will take the request up again; `done`: sent, or answered.
+ */
 export type Outcome = Step | 'waits' | 'done';
 
-/** Ends a wait. Returns false, and does nothing, if the request does not wait for that any more. */
+/** Ends a wait. @returns false, without effect, if the request no longer waits for that */
 export type GoOn = (next: Outcome | (() => Outcome)) => boolean;
 
-/** What a request waits for that a CancelRequest, or the end of its client, can take it away from. */
+/** A wait that a CancelRequest, or the end of the client, can cancel. */
 export interface Wait {
   readonly kind: CancellableWait;
   readonly sinceMs: number;
   cancel: () => void;
 }
 
-/** What the steps and the answers tell the reader of requests (intake.ts). */
+/** What steps and answers call on the reader of requests (intake.ts). */
 export interface RequestReader {
   readonly copyIn: { heard(): void };
-  /** The request whose turn it is. */
+  /** The request that is processed next. */
   readonly first: Request | undefined;
-  /** A batch is on its server whose Sync has not come. */
+  /** A batch has been sent in part; its Sync has not come. */
   readonly isInBatch: boolean;
   entered(request: Request): void;
   again(requests: readonly Request[]): void;
@@ -47,13 +49,13 @@ export interface RequestReader {
 
 export abstract class Session extends ServerHold {
   readonly stranded = new Stranded();
-  /** `reading`: takes requests; `closed`: the client is gone; else what its next message waits for. */
+  /** `reading`: takes requests; `closed`: the client is gone; otherwise what the client's next message waits for. */
   phase: 'reading' | 'closed' | WaitKind = 'reading';
   wait: Wait | undefined;
-  /** What runs when all requests in flight are answered. */
+  /** Runs when all requests in flight are answered. */
   protected quietStep: (() => void) | undefined;
   private bytesKept = 0;
-  /** Passed over by a server, to run again when it has answered everything. */
+  /** Requests that a server passed over, to run again when it has answered everything. */
   readonly again: Request[] = [];
   private activeAtMs = this.services.nowMs();
 
@@ -63,20 +65,20 @@ export abstract class Session extends ServerHold {
   /** Takes the request through its steps until it waits or is done. */
   abstract advance(request: Request, next: Outcome): void;
   protected abstract haltReading(): void;
-  /** Reads the next requests, unless the client has to take the answers to the last ones first. */
+  /** Reads the next requests, unless the output to the client is full or its time slice is over. */
   protected abstract readOn(): void;
 
-  /** When the client has last sent a request or got an answer. */
+  /** When the client last sent a request or got an answer (monotonic ms). */
   get requestAtMs(): number {
     return this.activeAtMs;
   }
 
-  /** It has done so now. */
+  /** Notes that the client sent a request or got an answer now. */
   wasActive(nowMs: number): void {
     this.activeAtMs = nowMs;
   }
 
-  /** Size of those requests in flight that are kept, so that they can run again. */
+  /** Total size of the requests in flight that are kept so that they can run again, in bytes. */
   get keptBytes(): number {
     return this.bytesKept;
   }
@@ -98,8 +100,8 @@ export abstract class Session extends ServerHold {
   }
 
   /**
-   * Moves the request to its next state. False: the table has no such move, so there is a bug; it was counted, and the
-   * client's connection ends.
+   * Moves the request to its next state. @returns false: the table has no such transition, which is a bug; it was
+   * counted, and the client's connection ends
    */
   move(request: Request, event: RequestEvent): boolean {
     const next = nextState(request.state, event);
@@ -113,21 +115,21 @@ export abstract class Session extends ServerHold {
 
   /* ---- waiting ---- */
 
-  /** Reads nothing more of the client until `goOn`, not even what has arrived already. */
+  /** Reads no further message of the client until `goOn`, not even one that has already arrived. */
   waiting(what: WaitKind): void {
     if (this.phase !== 'reading') return;
     this.phase = what;
     this.haltReading();
   }
 
-  /** What was waited for has come. */
+  /** The wait is over: runs `step`, then reads on. */
   goOn(step: () => void): void {
     if (this.phase === 'closed') return;
     this.wait = undefined;
     this.phase = 'reading';
     try {
       step();
-      // Something behind it still waits until all is answered: nothing may overtake that.
+      // A later step still waits until all is answered: nothing may overtake it.
       if (this.quietStep !== undefined && this.isReady && this.inFlight.length === 0) return this.becameQuiet();
       if (this.quietStep !== undefined) this.waiting('answers');
       this.readOn();
@@ -154,7 +156,7 @@ export abstract class Session extends ServerHold {
     wait?.cancel();
   }
 
-  /** The request waits for something that comes soon in any case. Nothing ends this wait early, no CancelRequest either. */
+  /** The request waits for something that always ends soon. Nothing ends this wait early, not even a CancelRequest. */
   waitShortly(what: WaitKind, request: Request, begin: (goOn: GoOn) => void): 'waits' {
     this.waiting(what);
     begin((next) => !this.isClosed && this.takeUp(request, next));
@@ -174,7 +176,7 @@ export abstract class Session extends ServerHold {
     this.quietStep = step;
   }
 
-  /** The same, but before the step that waits already. */
+  /** Like whenQuiet, but runs before the step that already waits. */
   firstWhenQuiet(step: () => void): void {
     const later = this.quietStep;
     this.quietStep = (): void => {
@@ -191,18 +193,18 @@ export abstract class Session extends ServerHold {
     this.goOn(step);
   }
 
-  /* ---- words to the client ---- */
+  /* ---- messages to the client ---- */
 
   say(bytes: Buffer): void {
     this.wire.send(bytes);
   }
 
-  /** Sends ParameterStatus for what a replayed setting has changed, and the client does not know yet. */
+  /** Sends ParameterStatus for values that replayed settings have changed and the client does not know yet. */
   tellReported(server: ServerConnection): void {
     for (const [name, value] of this.state.untold(server.login.parameters)) this.say(parameterStatus(name, value));
   }
 
-  /** The connection cannot go on: says why and closes. */
+  /** Sends the error as FATAL and closes the connection. */
   terminate(error: WeirError): void {
     if (this.phase === 'closed') return;
     this.wire.end(
@@ -216,14 +218,14 @@ export abstract class Session extends ServerHold {
     );
   }
 
-  /** Closes without a word, behind what was relayed. */
+  /** Closes without an error message, after what was relayed. */
   cutOff(why: string): void {
     const message = 'a client was cut off: its server was lost in the middle of a message';
     this.services.log('warn', 'client_cut_off', message, { client: this.identity.id, why });
     this.wire.end();
   }
 
-  /** An exception on this connection's behalf. */
+  /** Ends the connection because of an exception. */
   fail(error: unknown): void {
     if (error instanceof WeirError) return this.terminate(error);
     if (error instanceof ProtocolError)

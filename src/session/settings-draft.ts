@@ -1,6 +1,6 @@
 /**
- * The settings of a session as a transaction in progress has changed them, with its savepoints. Pure steps on one object;
- * state.ts decides when they happen and what a commit or a rollback makes of them.
+ * The settings of a session as changed by the transaction in progress, with its savepoints. Functions that each apply
+ * one statement to a Draft; state.ts decides what a commit or rollback makes of it.
  */
 import type { PinReason } from '../binding/plan.ts';
 import type { SettingChange, StatementFacts } from '../sql/facts.ts';
@@ -12,28 +12,28 @@ interface Savepoint {
   readonly inForce: Settings;
 }
 
-/** What only a transaction in progress needs; undefined while there is nothing to say. */
+/** State of a transaction in progress; undefined while nothing was changed. */
 export interface Draft {
   settings: Settings;
-  /** The same with the values that are LOCAL. */
+  /** `settings` with the values that are LOCAL. */
   inForce: Settings;
   savepoints: Savepoint[];
-  /** Names that statements have set or reset in this transaction. */
+  /** Names that statements of this transaction have set or reset. */
   touched: Set<string>;
   touchedAll: boolean;
   /** Names with a value that is LOCAL. */
   locals: Set<string>;
   /** Last ParameterStatus of each name in this transaction. */
   reported: Map<string, string>;
-  /** Names that the server has reset to its own default, not to what the client started with. */
+  /** Names that the server has reset to its own default instead of the client's start value. */
   behind: Set<string>;
-  /** Something unknown may have been set of what decides how texts are read. */
+  /** A setting that decides how texts are read may have been changed to an unknown value. */
   isHidden: boolean;
-  /** The pins that its rollback leaves: those of before it began. */
+  /** The pins before the transaction, which its rollback restores. */
   pins: ReadonlySet<PinReason>;
 }
 
-/** One setting was set or reset. `start`: what the client started with, where RESET goes. */
+/** Applies a SET or RESET. @param start the settings that the client started with, which RESET restores */
 export function changeSetting(draft: Draft, change: SettingChange, start: Settings): void {
   draft.inForce = draft.inForce.changed(change, start);
   if (change.isLocal) draft.locals.add(change.name);
@@ -49,7 +49,7 @@ export function changeSetting(draft: Draft, change: SettingChange, start: Settin
   else draft.behind.delete(change.name);
 }
 
-/** RESET ALL, which leaves the role alone, or DISCARD ALL, which does not. */
+/** Applies RESET ALL, which keeps the role, or DISCARD ALL, which does not. */
 export function resetSettings(draft: Draft, start: Settings, keepsRole: boolean): void {
   const role = keepsRole ? draft.settings.entry('role') : undefined;
   const roleInForce = keepsRole ? draft.inForce.entry('role') : undefined;
@@ -60,7 +60,7 @@ export function resetSettings(draft: Draft, start: Settings, keepsRole: boolean)
   for (const name of start.names()) draft.behind.add(name);
 }
 
-/** RELEASE SAVEPOINT or ROLLBACK TO SAVEPOINT, of the newest savepoint of that name. */
+/** Applies RELEASE SAVEPOINT or ROLLBACK TO SAVEPOINT to the newest savepoint of that name. */
 export function endSavepoint(
   draft: Draft,
   name: StatementFacts['name'],

@@ -1,6 +1,6 @@
 /**
- * What a client has SET, as a value: compared with what was replayed onto a server, turned into the SQL that makes
- * a server look like this client's session, and into the part of a cache key that settings are. Pure.
+ * What a client has SET, as an immutable value. Computes the SQL that brings a server to these settings, and their
+ * part of a cache key. Pure.
  */
 import type { ServerConnection } from '../backend/server.ts';
 import type { SettingChange } from '../sql/facts.ts';
@@ -45,7 +45,7 @@ function settingName(name: string): string {
   return name.split('.').map(quoteIdentifier).join('.');
 }
 
-/** Sets it by its text as PostgreSQL prints it: right for lists (search_path, DateStyle) too. */
+/** Sets it from PostgreSQL's own output, which is also right for lists (search_path, DateStyle). */
 export function settingFromText(name: string, text: string): Setting {
   return { sql: `SELECT pg_catalog.set_config(${quoteLiteral(name)}, ${quoteLiteral(text)}, false)`, plain: text };
 }
@@ -55,7 +55,7 @@ function textOf(entries: [string, Setting][], of: (setting: Setting) => string):
   return entries.map(([name, setting]) => `${name}=${of(setting)}`).join('\n');
 }
 
-/** More than so many are not copied for each that changes. */
+/** Above this size the map is not copied for each change. */
 const maxCopied = 64;
 const noChanges: ReadonlyMap<string, Setting | undefined> = new Map();
 
@@ -73,7 +73,10 @@ function changedBy(
 
 export class Settings {
   private readonly base: ReadonlyMap<string, Setting>;
-  /** Since `base` was made; undefined: without that name. Only where `base` is long, and never more than `maxCopied`. */
+  /**
+   * Changes since `base` was made; a value of undefined removes the name. Used only if `base` is large; at most
+   * `maxCopied` entries.
+   */
   private readonly changes: ReadonlyMap<string, Setting | undefined>;
   readonly size: number;
   private whole: ReadonlyMap<string, Setting> | undefined;
@@ -98,7 +101,7 @@ export class Settings {
     return this.whole;
   }
 
-  /** Equal for equal settings. Made when it is asked for: a batch of many SETs passes by many that nobody compares. */
+  /** Equal for equal settings. Computed on demand: a batch of many SETs makes many values that are never compared. */
   get key(): string {
     this.keyText ??= textOf([...this.entries], ({ sql }) => sql);
     return this.keyText;
@@ -108,7 +111,7 @@ export class Settings {
     return this.entries.keys();
   }
 
-  /** Plain value; undefined: not set by this client. */
+  /** The plain value; undefined: the client has not set it. */
   get(name: string): string | undefined {
     return this.entry(name)?.plain;
   }
@@ -117,7 +120,7 @@ export class Settings {
     return this.changes.has(name) ? this.changes.get(name) : this.base.get(name);
   }
 
-  /** `change` undefined: without that name. */
+  /** @param setting undefined: removes the name */
   with(name: string, setting: Setting | undefined): Settings {
     const isThere = this.entry(name) !== undefined;
     if (setting === undefined && !isThere) return this;
@@ -127,7 +130,7 @@ export class Settings {
     return new Settings(this.base, new Map([...this.changes, [name, setting]]), size);
   }
 
-  /** With those of `others` that are not among them. */
+  /** Adds the settings of `others` whose names are missing here. */
   withMissing(others: Settings): Settings {
     return Settings.of([...others.entries, ...this.entries]);
   }
@@ -139,7 +142,7 @@ export class Settings {
     return this.with(change.name, { sql, plain: change.plain ?? change.value });
   }
 
-  /** Canonical text of all that can change an answer. */
+  /** Canonical text of all settings that can change an answer. */
   get forCacheKey(): string {
     this.cacheText ??= textOf(
       [...this.entries].filter(([name]) => !neutral.has(name)),
@@ -149,16 +152,16 @@ export class Settings {
   }
 }
 
-/** What was last replayed onto a server. */
+/** The settings last replayed onto a server. */
 export function settingsOf({ sessionState }: Pick<ServerConnection, 'sessionState'>): Settings {
   return (sessionState.settings as Settings | undefined) ?? Settings.none;
 }
 
-/** SQL that turns a server with `from` into one with `to`; undefined: nothing to do. */
+/** @returns the SQL that changes a server's settings from `from` to `to`; undefined: nothing to do */
 export function replaySql(from: Settings, to: Settings): string | undefined {
   if (from === to || from.key === to.key) return undefined;
   const steps: string[] = [];
-  // The role first back and last forth: it decides what else may be set.
+  // Reset the role first and set it last, because it decides what else may be set.
   if (from.entry('role') !== undefined && from.get('role') !== to.get('role')) steps.push('RESET role');
   for (const name of from.names()) {
     if (name !== 'role' && to.entry(name) === undefined) steps.push(`RESET ${settingName(name)}`);
@@ -167,7 +170,7 @@ export function replaySql(from: Settings, to: Settings): string | undefined {
     const setting = to.entry(name) as Setting;
     const before = from.entry(name);
     if (name === 'role' || before?.sql === setting.sql) continue;
-    // `SET DateStyle = ymd` would keep the other half of what is there.
+    // `SET DateStyle = ymd` keeps the other half of the present value.
     if (name === 'datestyle' && before !== undefined) steps.push(`RESET ${settingName(name)}`);
     steps.push(setting.sql);
   }

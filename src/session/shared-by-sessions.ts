@@ -7,13 +7,13 @@ export interface PinnedBehindDdl {
 }
 
 export class SharedBySessions {
-  /** Counter of round-robin. */
+  /** Position of round-robin. */
   readonly turn: Turn = { value: 0 };
-  /** Somebody has asked for currval() or lastval() (concerns/sequences.ts). */
+  /** A session has called currval() or lastval() (concerns/sequences.ts). */
   hasAskedSequences = false;
   readonly pinnedBehindDdl = new Set<PinnedBehindDdl>();
 
-  /** The catalog was read, or found to be as it was. */
+  /** The catalog was read, or a comparison found it unchanged. */
   catalogConfirmed(): void {
     for (const pinned of [...this.pinnedBehindDdl]) pinned.catalogConfirmed();
   }

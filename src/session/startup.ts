@@ -1,6 +1,6 @@
 /**
- * What a client asked for in its StartupMessage: settings for its session, and Weir's own words among them.
- * Nothing is dropped silently: what PostgreSQL does not know it refuses when the settings are first applied.
+ * The settings in a client's StartupMessage, including Weir's own. None is dropped silently: PostgreSQL refuses
+ * unknown ones when they are first applied.
  */
 import { WeirError } from '../errors.ts';
 import { Preferences } from './preferences.ts';
@@ -11,7 +11,7 @@ export interface Startup {
   readonly preferences: Preferences;
 }
 
-/** Parameters of the packet that are no settings, or that Weir answers for. */
+/** Parameters that are not settings, or that Weir handles itself. */
 const notSettings: ReadonlySet<string> = new Set(['user', 'database', 'replication', 'options']);
 
 /** `-c a=b --c-d=e -ca=b` with backslash escapes, as PostgreSQL reads it (pg_split_opts). */
@@ -51,9 +51,9 @@ export function parseOptions(options: string): [name: string, value: string][] {
 }
 
 /**
- * @param parameters the StartupMessage's, without user and database
- * @param reported what a server of this database reports by itself: asking for the same is no setting
- * @throws WeirError for an unknown weir.* name or value
+ * @param parameters of the StartupMessage, without user and database
+ * @param reported what a server of this database reports by default: a parameter of the same value is not a setting
+ * @throws WeirError for an unknown weir.* name or value, or an option that is not a setting
  */
 export function readStartup(parameters: ReadonlyMap<string, string>, reported: ReadonlyMap<string, string>): Startup {
   const wanted = new Map<string, string>();

@@ -1,6 +1,6 @@
 /**
- * Session state that follows a client from server to server: settings with transaction and savepoint semantics, what
- * the server reports, and the pins. Fed with what was executed and how it ended; asks nobody anything.
+ * Session state that follows a client from server to server: settings with transaction and savepoint semantics,
+ * reported parameters, and pins. Callers report what was executed and how it ended; this class sends nothing.
  */
 import type { PinReason, SessionEffects } from '../binding/plan.ts';
 import { pinsThat } from '../binding/session-state.ts';
@@ -9,7 +9,7 @@ import { readingOf, unknownPath, type Reading } from './reading.ts';
 import { changeSetting, endSavepoint, resetSettings, type Draft } from './settings-draft.ts';
 import { replaySql, Settings, settingFromText } from './settings.ts';
 
-/** Reported, but nobody can SET them: they follow the server, not the client. */
+/** Reported parameters that a client cannot SET: they belong to the server, not to the client. */
 const followsServer: ReadonlySet<string> = new Set([
   'in_hot_standby',
   'integer_datetimes',
@@ -22,24 +22,24 @@ const followsServer: ReadonlySet<string> = new Set([
 
 const noPins: ReadonlySet<PinReason> = new Set();
 
-/** Reasons that a rollback takes back. */
+/** Pins that a rollback undoes. */
 const takenBack: ReadonlySet<PinReason> = new Set(pinsThat('isTakenBack'));
 
 export class SessionState {
-  /** As of the last commit: what any server must look like for this client. */
+  /** As of the last commit: the settings that any server must have for this client. */
   settings: Settings = Settings.none;
-  /** What the client started with: where RESET goes. */
+  /** The settings that the client started with, which RESET restores. */
   private start: Settings = Settings.none;
-  /** What the client has been told (ParameterStatus). Shared between clients until one's own differs. */
+  /** The ParameterStatus values that the client knows. Shared between clients until one's own differ. */
   reported: ReadonlyMap<string, string>;
-  /** The same when it started. */
+  /** The reported values at the start of the session. */
   private readonly startReported: ReadonlyMap<string, string>;
   private known: Reading | undefined;
   private draft: Draft | undefined;
   private isHidden = false;
   private onServer: Settings | undefined;
   private pinReasons: Set<PinReason> | undefined;
-  /** How often something has pinned: what was asked of the server before is no answer to it. */
+  /** Number of pins so far: if it has changed, an answer to an earlier question about pins is out of date. */
   timesPinned = 0;
 
   constructor(start: Settings, reported: ReadonlyMap<string, string>) {
@@ -65,7 +65,7 @@ export class SessionState {
     if (this.pinReasons?.delete(reason) === true && this.pinReasons.size === 0) this.pinReasons = undefined;
   }
 
-  /** A whole text was executed without an error. */
+  /** All statements of a text were executed without an error. */
   applyEffects(effects: SessionEffects): void {
     if (effects.pins.length === 0 && effects.unpins.length === 0) return;
     this.open();
@@ -73,31 +73,31 @@ export class SessionState {
     for (const reason of effects.pins) this.pin(reason);
   }
 
-  /** A text failed, but perhaps not before it had done this. `mayCommit`: it may have committed on the way. */
+  /** A text failed, perhaps after it had these effects. @param mayCommit it may have committed before it failed */
   pinForGood(effects: SessionEffects, mayCommit: boolean): void {
     for (const reason of effects.pins) {
       if (takenBack.has(reason) && !mayCommit) continue;
       this.pin(reason);
-      // No rollback of what came behind it takes it back either.
+      // A rollback of later statements does not undo it either.
       if (this.draft !== undefined) this.draft.pins = new Set([...this.draft.pins, reason]);
     }
   }
 
-  /** Pins and their ends that the transaction brought and that its rollback took back. */
+  /** Undoes the pins, and the ends of pins, that the rolled back transaction brought. */
   private restorePins(before: ReadonlySet<PinReason>): void {
     const after = this.pins;
     for (const reason of after) if (!before.has(reason) && takenBack.has(reason)) this.unpin(reason);
     for (const reason of before) if (takenBack.has(reason)) this.pin(reason);
   }
 
-  /** One statement completed. `tag`: its command tag. */
+  /** A statement was completed. @param tag its command tag */
   statementDone(facts: StatementFacts, tag: string): void {
     if (facts.transaction !== undefined) {
       this.transactionVerb(facts, tag);
       return;
     }
     if (facts.settings.length === 0 && !facts.resetsAll && facts.discards !== 'all' && !facts.hidesSettings) return;
-    // A portal that was fetched from before and has nothing left: its calls were made then.
+    // The end of a portal from which rows were fetched before: its set_config() calls took effect then.
     if (facts.kind === 'select' && tag === 'SELECT 0') return;
     const draft = this.open();
     if (facts.hidesSettings) draft.isHidden = true;
@@ -142,7 +142,10 @@ export class SessionState {
     return this.draft;
   }
 
-  /** ParameterStatus while this client had the server. Returns what the client is told, undefined: nothing. */
+  /**
+   * The server has sent ParameterStatus while this client had it. @returns the value to send to the client; undefined:
+   * none
+   */
   parameterChanged(name: string, value: string): string | undefined {
     const draft = this.open();
     const told = draft.behind.has(name.toLowerCase()) ? this.startReported.get(name) : value;
@@ -151,7 +154,7 @@ export class SessionState {
     return told !== value && isKnown ? undefined : told;
   }
 
-  /** In a transaction: what takes settings that were RESET in it to what the client started with. undefined: nothing does. */
+  /** In a transaction: SQL that brings settings that were RESET in it to the client's start values; undefined: none */
   takeBehind(): string | undefined {
     const { draft } = this;
     if (draft === undefined || draft.behind.size === 0) return undefined;
@@ -161,7 +164,7 @@ export class SessionState {
     return replaySql(onServer, draft.settings);
   }
 
-  /** The server is out of the transaction (an implicit one too). */
+  /** The transaction (explicit or implicit) has ended. */
   ended(isCommitted: boolean): void {
     const draft = this.draft;
     if (draft === undefined) return;
@@ -169,7 +172,7 @@ export class SessionState {
     this.onServer = undefined;
     if (isCommitted) {
       this.settings = draft.settings;
-      // If all of it was LOCAL, nothing is left; else it has pinned.
+      // If everything hidden was LOCAL, nothing of it is left; otherwise it has pinned the session.
       this.isHidden = draft.isHidden && this.isPinned;
       for (const name of draft.behind) this.onServer = (this.onServer ?? this.settings).with(name, undefined);
     } else {
@@ -178,7 +181,8 @@ export class SessionState {
     for (const [name, value] of draft.reported) {
       if (this.reported.get(name) === value) continue;
       this.reported = new Map(this.reported).set(name, value);
-      // Changed by something other than a statement that was seen (a function, set_config): follow it all the same.
+      // Not changed by a statement that Weir recognized (but by a function or set_config): adopt the value all the
+      // same.
       const key = name.toLowerCase();
       if (isCommitted && !draft.touchedAll && !draft.touched.has(key) && !followsServer.has(key)) {
         this.settings = this.settings.with(key, settingFromText(key, value));
@@ -187,21 +191,21 @@ export class SessionState {
     if (isCommitted && draft.touched.has('datestyle') && !draft.behind.has('datestyle')) this.completeDateStyle();
   }
 
-  /** `SET DateStyle = ymd` changes one half of it and leaves the other: what has to be replayed is both. */
+  /** `SET DateStyle = ymd` changes one half of the value and keeps the other: replay both. */
   private completeDateStyle(): void {
     const value = this.reported.get('DateStyle');
     if (value === undefined || this.settings.entry('datestyle') === undefined) return;
     this.settings = this.settings.with('datestyle', settingFromText('datestyle', value));
   }
 
-  /** What the server looks like after the transaction that just ended: not quite `settings` after a RESET. */
+  /** The settings of the server after the transaction that just ended; after a RESET they differ from `settings`. */
   takeOnServer(): Settings {
     const settings = this.onServer ?? this.settings;
     this.onServer = undefined;
     return settings;
   }
 
-  /** What of `parameters`, which a server reports, the client has not been told; from now on it has. */
+  /** @returns the parameters reported by a server that the client does not know yet; marks them as known */
   untold(parameters: ReadonlyMap<string, string>): [name: string, value: string][] {
     const news = [...parameters].filter(
       ([name, value]) =>
@@ -211,7 +215,7 @@ export class SessionState {
     return news;
   }
 
-  /** How its texts are to be read right now. */
+  /** How the session's texts are to be read at present. */
   get reading(): Reading {
     const { reported, known } = this;
     const isHidden = this.draft?.isHidden ?? this.isHidden;
@@ -222,7 +226,7 @@ export class SessionState {
     return (this.known = reading);
   }
 
-  /** What the server looks like right now if this client has it: uncommitted changes included. */
+  /** The settings on the server while this client has it, including uncommitted changes. */
   get live(): Settings {
     return this.draft?.settings ?? this.settings;
   }
@@ -231,12 +235,12 @@ export class SessionState {
     return this.draft !== undefined && this.draft.locals.size > 0;
   }
 
-  /** May it have a value, for this transaction, of which `live` does not know? */
+  /** The setting may have a LOCAL value in this transaction that `live` does not show. */
   isLocal(name: string): boolean {
     return this.draft?.locals.has(name) === true;
   }
 
-  /** Servers begin with other defaults from now on: what it began with itself are settings of its own. */
+  /** New servers have other defaults from now on: makes the session's start defaults settings of its own. */
   keepDefaults(defaults: Settings): void {
     this.start = this.start.withMissing(defaults);
     this.settings = this.settings.withMissing(defaults);

@@ -1,7 +1,7 @@
 /**
- * Prepared statements of the extended protocol: one name on the servers for each distinct (text, parameter types) in one
- * setting of the scene, whatever the clients call it. The book is shared by all sessions of the process; a session keeps
- * a small map.
+ * Prepared statements of the extended protocol. Statements with equal text, parameter types and scene (catalog state,
+ * user, settings) share one name on the servers, whatever clients call them. One StatementBook for all sessions of the
+ * process.
  */
 import type { Description } from '../protocol/description.ts';
 import type { Classified, StatementKind } from '../sql/facts.ts';
@@ -14,40 +14,43 @@ export interface Statement {
   /** Int16 count and the OIDs, as in Parse. */
   readonly types: Buffer;
   readonly classified: Classified;
-  /** Those in which it was first prepared: as far as they decide how a text is read, so it is wherever else it is prepared. */
+  /**
+   * The settings with which it was first prepared. Those that decide how a text is read apply wherever it is prepared
+   * again.
+   */
   readonly settings: Settings;
-  /** What it was where it was first prepared, as soon as that is known: wherever else it is prepared, it has to be that. */
+  /** Its description where it was first prepared, once known; it must be the same wherever it is prepared again. */
   description?: Description;
-  /** An unnamed one whose Parse did not happen: what there was before it. */
+  /** For an unnamed statement whose Parse was not executed: the unnamed statement before it. */
   instead?: { readonly statement: Statement | undefined };
 }
 
-/** FETCH and EXECUTE bring what the client's own cursor or statement of that name does: that is nobody else's. */
+/** FETCH and EXECUTE depend on the client's own cursor or statement of that name, so they are not shared. */
 const describedByNames: ReadonlySet<StatementKind> = new Set(['fetch', 'execute']);
 
 export function isDescribedByNames({ facts }: Classified): boolean {
   return describedByNames.has(facts.statements[0]?.kind ?? 'unknown');
 }
 
-/** Only such a text can be one: asked first, as most have no such word. */
+/** A quick test before isDescribedByNames: most texts contain none of these words. */
 export function maySpeakOfNames(sql: Buffer): boolean {
   return /\b(?:fetch|move|execute)\b/i.test(sql.toString('latin1'));
 }
 
-/** What the book knew of the catalog when a client was given a statement that others had prepared (prepared/borrowed.ts). */
+/** The state of the catalog when a client got a statement that another client had prepared (prepared/borrowed.ts). */
 export interface Borrowed {
   readonly ddlHere: number;
   readonly catalogMark: string;
 }
 
-/** Statements that nobody uses any more are kept for the next client that prepares them, up to this many. */
+/** Maximum number of unused statements, kept for the next client that prepares them. */
 const keptUnused = 5_000;
-/** And up to this many bytes of text. */
+/** Maximum size of their texts in bytes. */
 const keptUnusedBytes = 16 * 1024 * 1024;
 
 interface Entry {
   readonly statement: Statement;
-  /** undefined: its client's alone. */
+  /** undefined: not shared with other clients. */
   readonly key: string | undefined;
   users: number;
 }
@@ -65,14 +68,14 @@ export class StatementBook {
   private lastId = 0;
   private lastCatalogId = 0;
   private epoch = 0;
-  /** How often clients of this Weir have run DDL. Only of that is it known whether it came before or after a Parse. */
+  /** Number of DDL commits by clients of this Weir. Only for these is the order relative to a Parse known. */
   ddlHere = 0;
 
   get size(): number {
     return this.entries.size;
   }
 
-  /** The catalog may have changed: what was prepared before stays with who has it, and nobody else gets it. */
+  /** The catalog may have changed: statements prepared before stay with their clients and are not given to others. */
   catalogChanged(): void {
     this.epoch++;
   }
@@ -83,7 +86,10 @@ export class StatementBook {
     this.catalogChanged();
   }
 
-  /** Identifies the state of the catalog: it is another one after every change, also after one that may not have happened. */
+  /**
+   * @returns an identifier of the catalog's state, which differs after every change, even one that may not have
+   * happened
+   */
   catalogMark(catalog: object | undefined): string {
     let id = 0;
     if (catalog !== undefined) {
@@ -94,22 +100,22 @@ export class StatementBook {
   }
 
   /**
-   * Between what clients the plan of a text can be shared: PostgreSQL resolves names and reads constants at Parse.
-   * @param settings of whom and with which settings: all of it that can matter for that
+   * @param settings the user and settings on which the meaning of a text depends
+   * @returns the key of the clients that can share a statement: PostgreSQL resolves names and reads constants at Parse
    */
   sceneOf(catalog: object | undefined, settings: string): string {
     return `${this.catalogMark(catalog)}|${settings}`;
   }
 
-  /** What `enter` would find. */
+  /** @returns the statement that `enter` would return if it exists already */
   find(sql: Buffer, types: Buffer, scene: string | undefined): Statement | undefined {
     const key = keyOf(sql, types, scene);
     return key === undefined ? undefined : this.entries.get(key)?.statement;
   }
 
   /**
-   * The statement for this text and these types, now with one user more. The buffers are copied. `scene` undefined: not to
-   * be shared.
+   * Returns the statement for this text and these types, and counts one user more. Copies the buffers.
+   * @param scene from sceneOf(); undefined: not to be shared
    */
   enter(
     sql: Buffer,
@@ -139,7 +145,7 @@ export class StatementBook {
     return entry.statement;
   }
 
-  /** Its user of before has it again. */
+  /** Counts a former user again. */
   keep(statement: Statement): void {
     const entry = this.byStatement.get(statement);
     if (entry === undefined) return;
@@ -150,7 +156,7 @@ export class StatementBook {
     return entry.key !== undefined && this.entries.get(entry.key) === entry;
   }
 
-  /** One user less. */
+  /** Counts one user less. */
   leave(statement: Statement): void {
     const entry = this.byStatement.get(statement);
     if (entry === undefined || entry.users === 0) return;
@@ -165,7 +171,7 @@ export class StatementBook {
     }
   }
 
-  /** One more, or one less, that nobody uses. */
+  /** Adds to the count of unused statements. */
   private count({ statement }: Entry, one: 1 | -1): void {
     this.unused += one;
     this.unusedBytes += one * statement.sql.length;

@@ -1,9 +1,9 @@
 /**
- * How long a session has been on the primary for want of a replica that has replayed enough, and how often one of its reads
- * may wait for one. Used by await-replica.ts.
+ * How long a session's reads have gone to the primary because no replica has replayed enough, and how often one of
+ * them may wait for a replica. Used by await-replica.ts.
  */
 
-/** About twice as long as it takes the probes to notice by themselves. */
+/** About twice the time in which regular probes notice that a replica has caught up. */
 const patienceMs = 100;
 const longestPauseMs = 10_000;
 
@@ -17,13 +17,13 @@ export class Stranded {
     this.pauseMs = patienceMs;
   }
 
-  /** A read is about to go to the primary: should it wait instead? */
+  /** @returns true if a read that is about to go to the primary should wait for a replica instead */
   isOverdue(nowMs: number): boolean {
     if (this.sinceMs === 0) this.sinceMs = nowMs;
     return nowMs - this.sinceMs > this.pauseMs;
   }
 
-  /** The replicas were not far enough in time: they are slow, so the next try is later. */
+  /** The wait was in vain: the replicas are slow, so the next wait is later. */
   inVain(nowMs: number): void {
     this.sinceMs = nowMs;
     this.pauseMs = Math.min(this.pauseMs * 2, longestPauseMs);

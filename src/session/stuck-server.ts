@@ -1,23 +1,23 @@
 /**
- * Finds out whether a server of a replication connection is gone that is not read, or does not take what it is sent: its end
- * would not be seen, and there is nothing that a walsender takes at any time. So somebody else is asked; twice, for it may
- * only be slow. Called by replication.ts.
+ * Finds out whether the server of a replication connection is gone while its socket is not read, or does not take
+ * data: its end would go unnoticed, and a walsender cannot be probed with a message. So `whyGone` asks elsewhere;
+ * twice in a row, because the server may only be slow. Called by replication.ts.
  */
 
-/** It is asked about so often (seconds). */
+/** Seconds between two questions. */
 const askEverySeconds = 3;
 
 export class StuckServer {
   private readonly whyGone: () => Promise<string | undefined>;
   private readonly isGone: (why: string) => void;
-  /** For so long has it been stuck. */
+  /** How long the connection has been stuck, in seconds. */
   private seconds = 0;
   private isAsking = false;
-  /** In a row was it said to be gone. */
+  /** How often in a row `whyGone` gave a reason. */
   private timesGone = 0;
 
   /**
-   * @param whyGone why it is gone; undefined: it is there, or nobody knows. Never rejects.
+   * @param whyGone resolves to why the server is gone; undefined: it is there, or that is not known. Never rejects.
    * @param isGone called when it is certain
    */
   constructor(whyGone: () => Promise<string | undefined>, isGone: (why: string) => void) {
@@ -25,7 +25,7 @@ export class StuckServer {
     this.isGone = isGone;
   }
 
-  /** About once a second. */
+  /** Called about once a second. @param isStuck the socket is not read, or does not take data */
   sweep(isStuck: boolean): void {
     this.seconds = isStuck ? this.seconds + 1 : 0;
     if (this.seconds > 1 && this.seconds % askEverySeconds === 0) void this.ask();

@@ -1,4 +1,6 @@
-/** Where a request goes: to which node and why; and what it has to do with the cache. */
+/**
+ * The target of a request (node, and why), and its use of the cache.
+ */
 import type { Capture } from '../cache/capture.ts';
 import type { Flight } from '../cache/types.ts';
 import type { Route } from '../routing/types.ts';
@@ -8,18 +10,18 @@ export class Target {
   route: Route | undefined;
   node: NodeState | undefined;
   attempts = 0;
-  /** Why it runs once more, in words. */
+  /** Why it runs again, as text. */
   retryWhy = '';
   /**
-   * It must go to the primary, also if it is a read: a replica has refused or cancelled it (run-again.ts), or its transaction
-   * has left a replica (begin-on-primary.ts).
+   * It must go to the primary even if it is a read: a replica has refused or cancelled it (run-again.ts), or its
+   * transaction has left a replica (begin-on-primary.ts).
    */
   isRefused = false;
-  /** Name of the node on which it has failed, which is not asked again; '' = none. */
+  /** Name of the node on which it failed, which does not get it again; '': none. */
   avoid = '';
   /** A read short enough to share a server with others' (request/lane.ts). */
   isShort = false;
-  /** See load.ts, which alone changes these three. */
+  /** Only load.ts changes these three. */
   keptBytes = 0;
   outstandingOn: NodeLoad | undefined;
   fallback: NodeLoad | undefined;

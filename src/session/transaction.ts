@@ -1,14 +1,14 @@
 /**
- * A transaction as the server tells of it: CommandComplete, ErrorResponse and the status of ReadyForQuery, in that order,
- * move what was written from "still open" to "committed" or "rolled back". A table without memory of its own, so that every
- * cell can be tested; concerns/writes.ts acts on it. Where the server leaves a doubt, the answer is "committed".
+ * Follows a transaction by the server's messages: CommandComplete, ErrorResponse and the status in ReadyForQuery move
+ * what was written from "open" to "committed" or "rolled back". A table without state, so that every cell can be
+ * tested; used by concerns/writes.ts. In doubt the result is "committed".
  */
 import type { StatementFacts } from '../sql/facts.ts';
 
 /**
- * implicit: outside a transaction block; what has been done is committed when ReadyForQuery comes. none: the same, and
- * nothing has been done since the last transaction ended. skipped: an error outside a block took back what was implicit,
- * and what follows is skipped.
+ * implicit: outside a transaction block; ReadyForQuery commits what has been done. none: the same, and nothing was
+ * done since the last transaction ended. skipped: an error outside a block rolled back the implicit transaction, and
+ * the following messages are skipped.
  */
 export type Phase = 'implicit' | 'none' | 'block' | 'failed' | 'skipped';
 
@@ -18,13 +18,13 @@ export type TransactionEvent =
   | 'commit and chain'
   | 'rollback'
   | 'rollback and chain'
-  /** ROLLBACK TO SAVEPOINT, or a ROLLBACK of which nobody knows which of the two it was. */
+  /** ROLLBACK TO SAVEPOINT, or a ROLLBACK that may be one. */
   | 'rollback to'
-  /** CALL, DO, COMMIT PREPARED, a text that could not be read: outside a block it may have committed by itself. */
+  /** CALL, DO, COMMIT PREPARED, a text that could not be parsed: outside a block it may have committed by itself. */
   | 'program'
   | 'other'
   | 'error'
-  /** The same of something that may have committed before it failed. */
+  /** An error of a statement that may have committed before it failed. */
   | 'program error'
   /** ReadyForQuery: I, T, E. */
   | 'idle'
@@ -74,12 +74,12 @@ const table: Readonly<Record<Phase, Readonly<Record<TransactionEvent, Cell>>>> =
     rollback: ['none', 'rolled back'],
     'rollback and chain': ['block', 'rolled back'],
     'rollback to': ['block', 'open'],
-    // Nothing can commit by itself in a block.
+    // Inside a block no statement can commit by itself.
     program: ['block', 'open'],
     other: ['block', 'open'],
     error: ['failed', 'open'],
     'program error': ['failed', 'open'],
-    // Its end was not seen.
+    // The end of the block was not seen.
     idle: ['implicit', 'committed'],
     'in block': ['block', 'open'],
     'in failed block': ['failed', 'open'],
@@ -120,7 +120,10 @@ export function after(phase: Phase, event: TransactionEvent): Cell {
   return table[phase][event];
 }
 
-/** What a CommandComplete says. `facts` are those of the statement, if they are known; the tag has the last word. */
+/**
+ * @param tag of a CommandComplete; it decides
+ * @param facts of the statement, if known; used where the tag is ambiguous
+ */
 export function eventOf(tag: string, facts: StatementFacts | undefined): TransactionEvent {
   switch (tag) {
     case 'BEGIN':
@@ -128,7 +131,7 @@ export function eventOf(tag: string, facts: StatementFacts | undefined): Transac
       return 'begin';
     case 'COMMIT':
       return facts?.chains === true ? 'commit and chain' : 'commit';
-    // What it has written becomes visible with COMMIT PREPARED; until then it is nobody's any more.
+    // Its writes become visible with COMMIT PREPARED; until then they belong to no session.
     case 'PREPARE TRANSACTION':
       return 'commit';
     case 'ROLLBACK':
@@ -142,7 +145,7 @@ export function eventOf(tag: string, facts: StatementFacts | undefined): Transac
   }
 }
 
-/** ROLLBACK TO SAVEPOINT says ROLLBACK, too, and so does the COMMIT of a failed transaction. */
+/** The tag of ROLLBACK TO SAVEPOINT is ROLLBACK, too, and so is that of a COMMIT of a failed transaction. */
 function rollbackOf(facts: StatementFacts | undefined): TransactionEvent {
   switch (facts?.transaction) {
     case 'commit':
@@ -156,8 +159,8 @@ function rollbackOf(facts: StatementFacts | undefined): TransactionEvent {
 }
 
 /**
- * Outside a block it commits by itself, perhaps step by step (CONCURRENTLY) and before it fails. VACUUM and the like commit
- * what came before them in a batch as well, in PostgreSQL before 15.
+ * @returns true if the statement, outside a block, commits by itself, perhaps step by step (CONCURRENTLY) and before
+ * it fails. Before PostgreSQL 15, VACUUM and the like also commit what preceded them in a batch.
  */
 export function commitsByItself({ kind, transaction }: StatementFacts, template: string): boolean {
   switch (kind) {

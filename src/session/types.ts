@@ -1,5 +1,6 @@
 /**
- * What others may see of the clients: rows for SHOW CLIENTS and counters for SHOW STATS and the metrics. Types only.
+ * Figures of the clients for other rooms: rows of SHOW CLIENTS, and counters for SHOW STATS and the metrics. Types
+ * only.
  */
 import type { ReplicationKind } from '../auth/types.ts';
 import type { PinReason } from '../binding/plan.ts';
@@ -20,9 +21,9 @@ export interface ClientStats {
   readonly applicationName: string;
   readonly connectedAtMs: number;
   readonly requestAtMs: number;
-  /** ms it has waited for a server by now. */
+  /** How long it has waited for a server so far. */
   readonly waitMs: number;
-  /** id of the server it holds, 0 = none; and that server's node. */
+  /** id of its server connection, 0: none; and that connection's node. */
   readonly serverId: number;
   readonly node: string;
   readonly pins: readonly PinReason[];
@@ -30,19 +31,22 @@ export interface ClientStats {
   readonly lastRoute: string;
 }
 
-/** What the watchdog finds (stuck.ts): label of `weir_stuck_total`. */
+/** Kinds of stuck connections that the watchdog (stuck.ts) finds: label of `weir_stuck_total`. */
 export type StuckKind =
-  /** Waited for a server beyond query_wait_timeout; or for something that nobody knows of. */
+  /**
+   * client_waiting: waits for a server beyond query_wait_timeout. client_asleep: waits, but nothing is under way that
+   * would end the wait.
+   */
   | 'client_waiting'
   | 'client_asleep'
-  /** Its socket is not read, and nobody will read it again. */
+  /** Its socket is not read, and nothing will resume it. */
   | 'client_paused'
   | 'server_paused'
   /** Its statement was sent to a server that is gone, or owes nothing. */
   | 'answer_lost'
-  /** Handed out, and nobody has it. */
+  /** Taken from its pool, but no session has it. */
   | 'server_unheld'
-  /** Its answers are nobody's. */
+  /** It owes answers that no session waits for. */
   | 'server_owes_nobody';
 
 export type RouteLabel = 'primary' | 'replica' | 'cache' | 'none';
@@ -59,19 +63,25 @@ export interface DatabaseStats {
   xactMs: number;
   queryMs: number;
   waitMs: number;
-  /** 25006 from a replica: a statement taken for a read that was not. */
+  /** 25006 from a replica: a statement taken for a read was not one. */
   misroutes: number;
-  /** Reads that a replica has cancelled because they were in the way of the replay. */
+  /** Reads that a replica cancelled because they conflicted with recovery. */
   recoveryConflicts: number;
   /** Replication connections opened. */
   replications: number;
-  /** Parse messages of clients, Parse messages sent to servers, Bind messages of clients (PgBouncer's parse and bind counts). */
+  /**
+   * Parse messages of clients, Parse messages sent to servers, Bind messages of clients (PgBouncer's parse and bind
+   * counts).
+   */
   clientParses: number;
   serverParses: number;
   binds: number;
   /** index = routeIndex * 6 + cacheIndex * 2 + resultIndex, in the order of the label types above. */
   readonly byLabel: Float64Array;
-  /** Per route label: histogram of query durations, bounds in seconds (see durationBoundsSeconds), not cumulative; last = above. */
+  /**
+   * Per route label: histogram of query durations, bounds in seconds (see durationBoundsSeconds), not cumulative; last
+   * = above.
+   */
   readonly durations: readonly Float64Array[];
   readonly durationSums: Float64Array;
 }

@@ -1,12 +1,12 @@
 /**
- * Everything that the next message of a client can wait for, what ends the wait, and what bounds it. The watchdog
- * (stuck.ts) looks at all of them.
+ * Everything that the next message of a client can wait for, what ends the wait, and what limits it. The watchdog
+ * (stuck.ts) checks all of them.
  */
 
 interface WaitFacts {
-  /** What ends it, in words. */
+  /** What ends it, as text. */
   readonly until: string;
-  /** What ends it if that does not come. */
+  /** What ends it otherwise, as text. */
   readonly atMost: string;
 }
 
@@ -25,7 +25,7 @@ export const cancellableWaits = {
   },
 } as const satisfies Record<string, WaitFacts>;
 
-/** These end soon in any case; a CancelRequest that comes meanwhile is remembered, and the request is not sent. */
+/** These always end soon; a CancelRequest that comes meanwhile is remembered, and the request is not sent. */
 export const shortWaits = {
   answers: {
     until: 'the requests before it are answered',

@@ -1,7 +1,7 @@
 /**
- * From a logged-in client to a session: finds out what a server with this client's settings reports, tells the client
- * (ParameterStatus, BackendKeyData, ReadyForQuery), and starts. What was learned once serves every later client with
- * the same settings without a server.
+ * Turns a logged-in client into a session: finds out what a server with this client's settings reports, and tells the
+ * client (ParameterStatus, BackendKeyData, ReadyForQuery). The result is kept, so that later clients with the same
+ * user and settings need no server.
  */
 import { WeirError } from '../errors.ts';
 import type { ServerConnection } from '../backend/server.ts';
@@ -15,10 +15,10 @@ import type { Preferences } from './preferences.ts';
 import { Settings, replaySql, settingsOf } from './settings.ts';
 import { readStartup } from './startup.ts';
 
-/** What a server has said to a log-in. */
+/** What a server reported after log-in. */
 interface Learned {
   readonly reported: ReadonlyMap<string, string>;
-  /** Its NOTICEs, if it was opened for this. */
+  /** Notices of its log-in, if it was opened for this client. */
   readonly notices: readonly Buffer[];
 }
 
@@ -27,7 +27,7 @@ export interface Welcome extends Learned {
   readonly preferences: Preferences;
 }
 
-/** Distinct (user, settings) remembered per database. */
+/** Maximum number of (user, settings) pairs remembered per database. */
 const keptWelcomes = 1_000;
 
 export class WelcomeDesk {
@@ -41,7 +41,7 @@ export class WelcomeDesk {
     this.services = services;
   }
 
-  /** Servers may report something else from now on (reload, another primary, other defaults). */
+  /** Servers may report other values from now on (reload, another primary, other defaults). */
   forget(): void {
     this.known = new Map();
     this.asking = new Map();
@@ -56,7 +56,7 @@ export class WelcomeDesk {
       const { settings, preferences } = readStartup(parameters, plain.reported);
       const own = settings.size === 0 ? plain : await this.reportedWith(user, settings);
       const notices = wantedBy(settings, plain.notices.length > 0 ? plain.notices : own.notices);
-      // Otherwise it has come too late to be one of those who keep what was before.
+      // forget() was called meanwhile: start again, because the values may be out of date.
       if (known === this.known) return { settings, preferences, reported: own.reported, notices };
     }
   }
@@ -84,11 +84,11 @@ export class WelcomeDesk {
   private async ask(user: string, settings: Settings): Promise<Learned> {
     const { pool, server: used } = await checkoutAny(this.database, this.services, user);
     const notices = used.login.takeNotices();
-    // What others did on a server may be in the way of a setting: a new one says what it is worth.
+    // Earlier use of a server may prevent a setting: ask a new connection before refusing it.
     const server = (await takes(used, settings)) === undefined ? used : await pool.renew(used);
     if (server === undefined) return this.ask(user, settings);
     const why = server === used ? undefined : await takes(server, settings);
-    // It is gone: that says nothing about the settings.
+    // The connection was lost, which says nothing about the settings.
     if (!server.isAlive) return this.ask(user, settings);
     if (why !== undefined) {
       pool.checkin(server, true);
@@ -101,7 +101,7 @@ export class WelcomeDesk {
   }
 }
 
-/** Makes it look like a session with these settings; undefined: it does, else why not. */
+/** Applies the settings to the server. @returns undefined if that succeeded, otherwise the reason */
 async function takes(server: ServerConnection, settings: Settings): Promise<string | undefined> {
   const sql = replaySql(settingsOf(server), settings);
   try {
@@ -149,7 +149,7 @@ function anyNode(database: Database, sinceMs: number): Promise<NodeState> {
   });
 }
 
-/** undefined: ask for another node. */
+/** Resolves to undefined if another node should be tried. */
 function waitFor(pool: Pool, node: NodeState, sinceMs: number): Promise<ServerConnection | undefined> {
   return new Promise((resolve, reject) => {
     pool.wait(
@@ -157,7 +157,7 @@ function waitFor(pool: Pool, node: NodeState, sinceMs: number): Promise<ServerCo
         mayGoElsewhere: node.role === 'replica',
         mayShare: () => false,
         granted: resolve,
-        // A replica is asked only where there is no primary: nobody else knows better.
+        // A replica is used only if the primary is not up, so its refusal is final.
         refused: (error, isElsewhere) =>
           isElsewhere && error.errorName !== 'server_refused' ? resolve(undefined) : reject(error),
       },
@@ -166,7 +166,7 @@ function waitFor(pool: Pool, node: NodeState, sinceMs: number): Promise<ServerCo
   });
 }
 
-/** What a client hears between AuthenticationOk and its first statement. */
+/** @returns the messages between AuthenticationOk and the client's first statement */
 export function greeting(
   reported: ReadonlyMap<string, string>,
   processId: number,

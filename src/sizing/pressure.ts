@@ -1,7 +1,7 @@
 /**
- * Decides how many connections one pool needs and wants, from half a second of its figures, with the reason in words.
- * A pool grows by Little's law with square-root staffing (Halfin and Whitt, 1981), and shrinks to its peak of the last
- * `shrink_after`. State is in a PoolMemory; other pools and nodes are resize-loop.ts's concern, which calls it.
+ * Decides how many connections one pool needs and wants, from its figures of half a second, and gives the reason as
+ * text. A pool grows by Little's law with square-root staffing (Halfin and Whitt, 1981), and shrinks to its peak of
+ * the last `shrink_after`. The caller keeps the PoolMemory. Sees one pool only; called by resize-loop.ts.
  */
 import type { PoolStats, ResizeReason } from '../pool/types.ts';
 import { remaining } from '../util/ewma.ts';
@@ -27,17 +27,20 @@ export interface PoolSample {
 export interface Demand {
   /** min_pool_size: it never gets less. */
   readonly floor: number;
-  /** What it cannot do without at the moment. */
+  /** The least it needs for its present load. */
   readonly need: number;
   readonly want: number;
   /** Connections in use, in reset or in log-in, which a smaller limit does not close at once. */
   readonly busy: number;
   readonly reason: ResizeReason | undefined;
-  /** The reason in words; '' if it wants no change. */
+  /** The reason as text; '' if it wants no change. */
   readonly why: string;
 }
 
-/** After the server refused a connection (SQLSTATE 53300): the limit until when, and how long the next backoff is. */
+/**
+ * Set after the server refused a connection (SQLSTATE 53300): the limit, until when it holds, and the length of the
+ * backoff.
+ */
 interface Ceiling {
   limit: number;
   untilMs: number;
@@ -65,7 +68,7 @@ const averageOverMs = 2_000;
 const recentMs = 10_000;
 const firstBackoffMs = 250;
 const longestBackoffMs = 10_000;
-/** After so long without another 53300, the pool may grow freely again. */
+/** After this time without another 53300, the pool may grow freely again. */
 const forgetFullMs = 60_000;
 const shrinkEveryMs = 10_000;
 /** Square-root staffing: servers = load + staffing * sqrt(load). */

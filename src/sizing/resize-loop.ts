@@ -61,7 +61,7 @@ interface Entry {
   readonly node: NodeState | undefined;
   readonly maxDbConnections: number;
   want: number;
-  /** What its node can spare, in words: part of the reason for a growth. */
+  /** What its node can spare, as text: part of the reason for a growth. */
   room: string;
 }
 

@@ -1,12 +1,12 @@
 /**
- * Divides the connections of a node among pools that want more than there is: max-min fair, in integers, deterministic.
- * First every pool gets its floor, then its need, then up to its present limit, then what it wants. Called by
- * sizing/resize-loop.ts.
+ * Divides the connections of a node among pools that together want more than `cap`: max-min fair, in integers,
+ * deterministic. First every pool gets its floor, then its need, then up to its present limit, then what it wants.
+ * Called by sizing/resize-loop.ts.
  */
 export interface Claim {
-  /** It gets at least this, even if the sum is then more than there is. */
+  /** It gets at least this, even if the floors together exceed `cap`. */
   readonly floor: number;
-  /** What it cannot do without at the moment; at most `want`. */
+  /** The least it needs for its present load; at most `want`. */
   readonly need: number;
   /** What it asks for. */
   readonly want: number;
@@ -17,8 +17,8 @@ export interface Claim {
 }
 
 /**
- * The sum of the new limits is at most `cap`, unless the floors alone are more. A connection that one pool has to give up
- * but still uses is not given to another until it is closed.
+ * Keeps the sum of the new limits within `cap`, unless the floors alone exceed it. A connection that one pool has to
+ * give up but still uses is not given to another until it is closed.
  * @param cap connections for all claims together
  * @returns the new limit of each claim, in their order
  */

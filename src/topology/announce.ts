@@ -1,5 +1,5 @@
 /**
- * Says in the log what changed between two snapshots, in one line per change. Decides nothing. Called by topology.ts.
+ * Logs what changed between two snapshots, one line per change. Decides nothing. Called by topology.ts.
  */
 import { NO_LOGIN } from './server-connector.ts';
 import type { NodeState, TopologySnapshot } from './types.ts';
@@ -22,7 +22,7 @@ export function announce(before: TopologySnapshot, after: TopologySnapshot, log:
   }
 }
 
-/** One line, whatever the number of nodes. */
+/** One line for the whole database, not one per node. */
 function announceLogin(before: TopologySnapshot, after: TopologySnapshot, log: TopologyLog): void {
   const { database } = after;
   const lacked = before.nodes.some(lacksLogin);
@@ -52,7 +52,8 @@ function announceNode(database: string, was: NodeState, node: NodeState, log: To
       `${node.name} ${text}`,
     );
   }
-  // What ails a replica that is up has lines of its own; a primary that is up may still not let the monitor in.
+  // For a replica that is up, the other lines already tell its problem; a primary that is up may still refuse the
+  // monitor's log-in.
   const hasNoLine = (!node.isUp || node.role === 'primary') && !lacksLogin(node);
   if (was.problem !== node.problem && node.problem !== undefined && hasNoLine) {
     log('warn', { event: 'node problem', ...about, problem: node.problem }, `${node.name}: ${node.problem}`);

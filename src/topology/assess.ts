@@ -1,7 +1,7 @@
 /**
- * The brain of the monitor: what the nodes answered goes in, an immutable TopologySnapshot comes out. No sockets, no
- * timers, time is an argument. Elects the primary (elect.ts), decides who is up, lags, is ejected, catches up.
- * Fed by monitor.ts; scripted by tests.
+ * Turns the answers of the nodes into an immutable TopologySnapshot: which node is the primary (elect.ts), which nodes
+ * are up, lag, are ejected, or are catching up. No sockets and no timers: the time is an argument. Called by
+ * monitor.ts and, with scripted answers, by tests.
  */
 import type { DatabaseConfig } from '../config/config.ts';
 import { elect } from './elect.ts';
@@ -17,7 +17,7 @@ import type { ProbeTicker } from './ticker.ts';
 import type { TopologySnapshot } from './types.ts';
 
 export interface AssessorOptions {
-  /** The name that clients use. */
+  /** The database name that clients use. */
   readonly databaseName: string;
   readonly database: DatabaseConfig;
   readonly maxReplicaLagMs: number;
@@ -25,12 +25,15 @@ export interface AssessorOptions {
   readonly nowMs: number;
 }
 
-/** After so long without an answer: a replica is not up, a primary is not up (it may merely be slow; nobody else can write). */
+/**
+ * Without an answer for this time a node is not up. A primary gets more time: it may only be slow, and no other node
+ * can write.
+ */
 export const REPLICA_SILENCE_MS = 1500;
 export const PRIMARY_SILENCE_MS = 5000;
-/** The first election waits so long for nodes that do not answer at all. */
+/** How long the first election waits for nodes that have neither answered nor failed. */
 const SETTLE_MS = 1000;
-/** A replica that was too far behind takes reads again below this share of max_replica_lag. */
+/** A replica that exceeded max_replica_lag takes reads again when its lag is below this share of it. */
 const BACK_IN_SHARE = 0.8;
 
 export class Assessor {
@@ -79,14 +82,15 @@ export class Assessor {
     explain(record.ejection, nowMs);
     record.stoppedSinceMs = failure.isStopped ? (record.stoppedSinceMs ?? nowMs) : undefined;
     if (record.sample !== undefined && record.sample.isInRecovery) {
-      // It may have crashed, and would come back with less than sessions have seen on it: ask where the primary is now.
+      // A standby that crashed can come back at an older position than sessions have already read from it. Until it
+      // has replayed the primary's position as of now, it only takes reads with eventual consistency.
       record.catchUpTick = this.#ticker.next();
     }
     record.sample = undefined;
     this.refresh(nowMs);
   }
 
-  /** @param sentAtMs when the probe was sent: what it says was true no earlier than that. */
+  /** @param sentAtMs when the probe was sent (monotonic ms): the sample describes the node at that moment or later. */
   sampled(index: number, sample: ProbeSample, sentAtMs: number, nowMs: number): void {
     const record = this.#records[index]!;
     record.hasTried = true;
@@ -96,7 +100,7 @@ export class Assessor {
     record.answeredAtMs = nowMs;
     record.isSilent = false;
     record.lsn = sample.lsn;
-    // While it is connected a standby can only go to newer timelines: the newest one proven stays proven.
+    // A connected standby only moves to newer timelines, so the newest timeline that a probe proved stays valid.
     record.timeline = sample.isInRecovery
       ? Math.max(record.timeline ?? 0, sample.timeline ?? 0) || undefined
       : sample.timeline;
@@ -109,7 +113,10 @@ export class Assessor {
     this.#publish(nowMs);
   }
 
-  /** Time has passed: notices silence. Only here, so that a stall of our own is not held against a node. */
+  /**
+   * Marks nodes silent that have not answered in time. Only monitor.ts's sweep timer calls this, and it skips a late
+   * sweep, so a stall of Weir's own event loop does not count against a node.
+   */
   sweep(nowMs: number): void {
     for (const [index, record] of this.#records.entries()) {
       const patience = index === this.primaryIndex ? PRIMARY_SILENCE_MS : REPLICA_SILENCE_MS;
@@ -123,7 +130,7 @@ export class Assessor {
     this.#publish(nowMs);
   }
 
-  /** True if the node was ejected by this failure. */
+  /** @returns true if this failure ejected the node */
   reportFailure(index: number, nowMs: number): boolean {
     const record = this.#records[index]!;
     if (index === this.primaryIndex || record.failure !== undefined) return false;
@@ -144,7 +151,10 @@ export class Assessor {
     this.refresh(nowMs);
   }
 
-  /** A session may be waiting for this replica: behind the primary, or so late that closer looks decide. */
+  /**
+   * A session may be waiting for this replica: it is behind the primary, or its lag is close enough to max_replica_lag
+   * that more frequent probes matter.
+   */
   isAwaited(index: number, nowMs: number): boolean {
     const record = this.#records[index]!;
     if (index === this.primaryIndex || record.sample === undefined) return false;
@@ -190,7 +200,10 @@ export class Assessor {
     }
   }
 
-  /** The clock of lag: stands still while the primary says itself that it is not running, since nothing commits then. */
+  /**
+   * The time that lag is measured against. It stands still while the primary's host reports that no server is running,
+   * because nothing commits then.
+   */
   #lagTime(nowMs: number): number {
     const primary = this.#incumbent === undefined ? undefined : this.#records[this.#incumbent.index];
     return primary?.stoppedSinceMs ?? nowMs;
@@ -232,7 +245,7 @@ export class Assessor {
   }
 }
 
-/** True if the two differ in anything that somebody may wait for: roles, health, eligibility; not in mere positions. */
+/** @returns true if the snapshots differ in roles, health or eligibility; false if only positions (LSN, lag) differ */
 export function differs(before: TopologySnapshot, after: TopologySnapshot): boolean {
   return (
     before.epoch !== after.epoch ||

@@ -1,28 +1,31 @@
 /**
- * Limits how many connections the catalog watches of all databases hold at one server. A watch keeps its connection until
- * another watch waits for one; then it closes it once its question is answered. Used by catalog-link.ts.
+ * Limits how many connections the catalog watches of all databases hold at one server. A watch keeps its connection
+ * until another watch waits for one; then it closes it once its question is answered. Used by catalog-link.ts.
  */
 import { OwnConnections, type Place } from './own-connections.ts';
 
 /** Most connections at one server at any moment. */
 const MAX_CONNECTIONS = 5;
-/** Up to so many databases per connection, every watch looks as often as if it were alone. */
+/** Up to this many databases per connection, every watch polls at its normal interval. */
 const DATABASES_PER_CONNECTION = 4;
 
 export interface ConnectionHolder {
-  /** Another watch waits. Gives its connection back and returns true, unless it has a question under way. */
+  /** Another watch waits for a connection. Closes this one and returns true, unless a question is under way on it. */
   isWanted(): boolean;
 }
 
 export class CatalogConnections {
-  /** Of places only: each watch asks another database, so no watch can use the connection of another. */
+  /**
+   * Limits the number of connections but stores none: each watch is connected to its own database, so no watch can use
+   * another's connection.
+   */
   readonly #places = new OwnConnections<never>({
     max: MAX_CONNECTIONS,
     isOpen: () => true,
     close: () => undefined,
     keepIdleMs: 0,
   });
-  /** In the order in which they got their places. */
+  /** In the order in which they were granted. */
   readonly #holders = new Map<ConnectionHolder, Place<never>>();
   /** Databases that watch their catalog at this server, connected or waiting. */
   users = 0;
@@ -31,7 +34,10 @@ export class CatalogConnections {
     return this.#places.hasWaiters;
   }
 
-  /** Factor >= 1 for the pause between two looks: with too many databases, each would do nothing but log in. */
+  /**
+   * Factor >= 1 for the pause between two looks: without it, too many databases would spend all the time on logging
+   * in.
+   */
   get crowding(): number {
     return Math.max(1, this.users / (MAX_CONNECTIONS * DATABASES_PER_CONNECTION));
   }
@@ -40,8 +46,8 @@ export class CatalogConnections {
   async take(holder: ConnectionHolder, signal: AbortSignal): Promise<boolean> {
     const { isFull } = this.#places;
     const taken = this.#places.take(signal);
-    // One is enough. The newest gives way: the watches look in turn, so the oldest would always lose its connection
-    // just before it is needed again.
+    // Asks the holders, newest first, until one gives its connection back. Newest first because the watches poll in
+    // turn: the oldest holder is the next to need its connection again.
     if (isFull && !signal.aborted) for (const each of [...this.#holders.keys()].reverse()) if (each.isWanted()) break;
     const place = await taken;
     if (place === undefined) return false;
@@ -49,7 +55,7 @@ export class CatalogConnections {
     return true;
   }
 
-  /** After its connection is closed. */
+  /** Call after the holder's connection is closed. */
   giveBack(holder: ConnectionHolder): void {
     const place = this.#holders.get(holder);
     if (place === undefined) return;

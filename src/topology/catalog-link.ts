@@ -1,6 +1,6 @@
 /**
- * The one connection on which a catalog watch asks, to whatever node is asked now: opened when it is needed, given back
- * when another watch waits for a place at that server (catalog-connections.ts). Asks nothing itself. Made by
+ * The single connection of a catalog watch, to the node that it currently reads from. Opened on demand, closed when
+ * another watch waits for a connection to that server (catalog-connections.ts). Sends no queries itself. Made by
  * schema-watch.ts.
  */
 import type { NodeConfig } from '../config/config.ts';
@@ -10,9 +10,9 @@ import type { ConnectProbe, ProbeConnection } from './samples.ts';
 
 export interface CatalogLinkOptions {
   readonly connect: ConnectProbe;
-  /** Is what `connect` has logged in as still good for it? Absent: always. */
+  /** Whether the log-in that `connect` used is still among the configured or borrowed ones. Absent: always. */
   readonly isOffered?: (node: NodeConfig) => boolean;
-  /** Who may have a connection to the node now; absent: everybody. */
+  /** Limits the catalog connections to the node's server; absent: no limit. */
   readonly catalogConnectionsAt?: (node: NodeConfig) => CatalogConnections;
 }
 
@@ -34,17 +34,17 @@ export class CatalogLink implements ConnectionHolder {
     this.#abort = new AbortController();
   }
 
-  /** Whoever is connecting gives up; a connection that is open is closed by `hangUp`. */
+  /** Aborts a connection attempt under way; an open connection is closed by `hangUp`. */
   stop(): void {
     this.#abort.abort();
   }
 
-  /** Factor for the pause between two looks: many databases watch their catalogs at one server. */
+  /** Factor >= 1 for the pause between two looks; above 1 when many databases watch their catalogs at this server. */
   get crowding(): number {
     return this.#crowd?.crowding ?? 1;
   }
 
-  /** Another watch waits for a place at the server. */
+  /** Another watch waits for a connection to this server. */
   get isAwaited(): boolean {
     return this.#share?.hasWaiters === true;
   }
@@ -86,15 +86,15 @@ export class CatalogLink implements ConnectionHolder {
     connections?.giveBack(this);
   }
 
-  /** Another watch waits for a connection. */
+  /** See ConnectionHolder. */
   isWanted(): boolean {
-    // It is on its way out already, for somebody else.
+    // Without an open connection it is being closed already, for another watch.
     if (this.#isBusy() || this.#open === undefined) return false;
     void this.hangUp();
     return true;
   }
 
-  /** Nobody is asked for some time. */
+  /** The watch pauses: its database no longer counts in the server's `crowding`. */
   leaveCrowd(): void {
     this.#joinCrowd(undefined);
   }

@@ -1,6 +1,6 @@
 /**
- * As whom the nodes of one database are asked: for the server as a whole, and for the catalog of this database. Called by
- * topology.ts; which log-ins there are, and in which order, is in monitor-logins.ts.
+ * Which log-ins the monitor of one database uses: those for the server as a whole, and those for the catalog of this
+ * database. monitor-logins.ts lists them in order. Called by topology.ts.
  */
 import type { NodeConfig } from '../config/config.ts';
 import { catalogLogins, monitorLogins } from './monitor-logins.ts';
@@ -25,7 +25,7 @@ function loginSources(options: TopologyOptions, queryTimeoutMs: number): LoginSo
   };
 }
 
-/** For the server as a whole. */
+/** Log-ins for probing the server. */
 export function loginsOf(options: TopologyOptions): (node: NodeConfig) => readonly MonitorLogin[] {
   const { connect } = options;
   if (connect !== undefined) return () => [{ key: '', rank: 0, connect }];
@@ -33,7 +33,7 @@ export function loginsOf(options: TopologyOptions): (node: NodeConfig) => readon
   return (node) => monitorLogins(sources, node);
 }
 
-/** For the catalog: the first log-in that is accepted at this database. */
+/** Connects with the first log-in that this database accepts, to read its catalog. */
 export function catalogLogin(options: TopologyOptions): Pick<SchemaWatchOptions, 'connect' | 'isOffered'> {
   if (options.connect !== undefined) return { connect: options.connect };
   const sources = loginSources(options, CATALOG_TIMEOUT_MS);

@@ -1,6 +1,7 @@
 /**
- * Sends a replica off the field after a run of transport failures that its probes do not explain, for a while that
- * grows each time. Never more than half of the replicas, never the last usable one. Used by assess.ts.
+ * Ejects a replica after FAILURES_TO_EJECT transport failures in a row while its probes still succeed. Each ejection
+ * lasts longer than the one before. Never ejects more than half of the replicas, nor the last usable one. Used by
+ * assess.ts.
  */
 
 export interface EjectionState {
@@ -12,14 +13,17 @@ export interface EjectionState {
 
 export const FAILURES_TO_EJECT = 5;
 export const EJECTION_MS = 30_000;
-/** A replica that behaved so long starts again from the shortest ejection. */
+/** After this time without an ejection, the next one has the shortest duration again. */
 const FORGIVEN_AFTER_MS = 600_000;
 
 export const newEjectionState = (): EjectionState => ({ failuresInRow: 0, ejections: 0, untilMs: 0 });
 
 export const isEjected = (state: EjectionState, nowMs: number): boolean => state.untilMs > nowMs;
 
-/** The node's own probe failed as well: it was down, and whatever failed there was no sign of anything else. */
+/**
+ * The node's probe failed as well, so the node was down: that explains the failures, and they do not count. Revokes a
+ * current ejection.
+ */
 export function explain(state: EjectionState, nowMs: number): void {
   state.failuresInRow = 0;
   if (!isEjected(state, nowMs)) return;
@@ -28,8 +32,10 @@ export function explain(state: EjectionState, nowMs: number): void {
 }
 
 /**
- * Notes one failure of a replica; true if it is ejected by it.
- * @param ejectedNow how many of all `replicaCount` replicas are ejected; @param usableOthers how many others can take reads.
+ * Counts one failure of a replica.
+ * @param ejectedNow how many of all `replicaCount` replicas are ejected
+ * @param usableOthers how many other replicas can take reads
+ * @returns true if this failure ejects the replica
  */
 export function noteFailure(
   state: EjectionState,

@@ -1,9 +1,10 @@
 /**
- * Which node is the primary: one pure decision over what the nodes said of themselves. Timelines decide, the
- * configuration only breaks the first tie. Prefers no primary to a wrong one. Called by assess.ts after each sample.
+ * Decides which node is the primary from what the nodes report about themselves; a pure function. The highest timeline
+ * wins; the configuration only breaks the first tie. In doubt there is no primary rather than a wrong one. Called by
+ * assess.ts.
  */
 
-/** A node as it last answered; `isInRecovery` undefined: it is not there, or has not answered yet. */
+/** A node's last answer; `isInRecovery` undefined: it has not answered yet, or its connection is lost. */
 export interface Contender {
   readonly name: string;
   readonly isInRecovery: boolean | undefined;
@@ -11,19 +12,19 @@ export interface Contender {
   readonly systemId: string | undefined;
 }
 
-/** The primary in office (it may be down); `timeline` and `systemId` as when it was last seen in office. */
+/** The last elected primary, which may be down now; `timeline` and `systemId` as of its last election. */
 export interface Incumbent {
   readonly index: number;
   readonly timeline: number | undefined;
   readonly systemId: string | undefined;
-  /** It answered as a primary without interruption until the last election. */
+  /** It has answered as a primary without interruption up to the last election. */
   readonly isStanding: boolean;
 }
 
 export interface Election {
-  /** Index of the primary; undefined: none at present (the incumbent, if any, is merely gone). */
+  /** Index of the primary; undefined: no node is, at present. */
   readonly winner: number | undefined;
-  /** Why a node that says it is a primary is not believed. */
+  /** Why a node that reports itself as a primary is not accepted, by index. */
   readonly refusals: ReadonlyMap<number, string>;
 }
 
@@ -34,8 +35,9 @@ function isForeign(node: Contender, systemId: string | undefined): boolean {
 }
 
 /**
- * @param configured index of the node that the configuration calls primary: preferred when nothing is known.
- * @param isSettled every node has answered or failed once (or had time to): until then nobody is elected for the first time.
+ * @param incumbent the last elected primary; undefined: none was elected yet
+ * @param configured index of the node that the configuration calls primary: preferred when no primary was elected yet
+ * @param isSettled every node has answered or failed once, or had time to; before that there is no first election
  */
 export function elect(
   nodes: readonly Contender[],
@@ -62,7 +64,7 @@ export function elect(
   return { winner, refusals };
 }
 
-/** The incumbent is there: only a higher timeline takes its place. */
+/** The incumbent still answers as a primary: only a higher timeline replaces it. */
 function challenge(
   nodes: readonly Contender[],
   claimants: readonly number[],
@@ -77,7 +79,10 @@ function challenge(
   return winner;
 }
 
-/** The incumbent is gone or back from somewhere: whoever takes office must not be behind anybody of the same cluster. */
+/**
+ * There is no incumbent, or it has not answered as a primary without interruption. The winner must not be behind any
+ * node of its cluster.
+ */
 function succeed(
   nodes: readonly Contender[],
   claimants: readonly number[],

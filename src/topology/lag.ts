@@ -1,20 +1,23 @@
 /**
- * Lag without clocks: remembers where the primary's WAL ended and when we saw it, by our own monotonic clock only.
- * A replica that has replayed to x has everything the primary had at the last moment whose LSN is <= x. An idle primary
- * makes no lag, a vanished standby grows old, NULL has no meaning to mistake. Used by assess.ts.
+ * Measures lag without the servers' clocks: remembers which LSN the primary had reached when, by Weir's own monotonic
+ * clock. A replica that replayed to x has everything the primary had at the last noted moment whose LSN is <= x. An
+ * idle primary causes no lag; the lag of a standby that stopped replaying grows. Used by assess.ts.
  */
 
 export interface LagHistory {
-  /** The primary's WAL ended at `lsn` at some moment not before `atMs`. */
+  /** The primary's WAL ended at `lsn` at some moment not before `atMs` (monotonic ms). */
   note(atMs: number, lsn: number): void;
-  /** The last moment whose state a node that replayed to `lsn` is known to have; -Infinity: not known. */
+  /** Monotonic ms of the last noted moment whose state a node that replayed to `lsn` has; -Infinity: not known. */
   caughtUpAt(lsn: number): number;
-  /** Newest LSN noted; 0 = none. */
+  /** Newest LSN noted; 0: none. */
   newestLsn(): number;
   clear(): void;
 }
 
-/** Keeps at most `capacity` entries: when full, the older half is thinned, which only overstates old lags a little. */
+/**
+ * Keeps at most `capacity` entries. When full it drops every other entry of the older half, which can only overstate
+ * old lags.
+ */
 export function createLagHistory(capacity = 1024): LagHistory {
   let times: number[] = [];
   let lsns: number[] = [];
@@ -28,7 +31,7 @@ export function createLagHistory(capacity = 1024): LagHistory {
 
   return {
     note(atMs, lsn) {
-      // After a crash the insert position may be lower than before: entries above it say nothing any more.
+      // After a crash the insert position may be lower than before: entries above it are no longer valid.
       while (lsns.length > 0 && lsns[lsns.length - 1]! > lsn) {
         lsns.pop();
         times.pop();

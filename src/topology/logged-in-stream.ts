@@ -1,6 +1,6 @@
 /**
- * Hands a connection that somebody else has logged in to the `pg` package, which knows no other way than to log in itself:
- * its StartupMessage is answered here, and everything after it goes to the server and back. Used by probe.ts.
+ * Lets the `pg` package, which always logs in by itself, use a connection that is already logged in: answers its
+ * StartupMessage here and passes everything after it to the server and back. Used by probe.ts.
  */
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
@@ -13,7 +13,7 @@ export class LoggedInStream extends Duplex {
   readonly #leftover: Buffer;
   #isGreeted = false;
 
-  /** @param leftover what the server has sent behind the log-in */
+  /** @param leftover bytes that the server sent after the log-in */
   constructor(socket: Socket, leftover: Buffer) {
     super({ allowHalfOpen: false });
     this.#socket = socket;
@@ -26,7 +26,7 @@ export class LoggedInStream extends Duplex {
     socket.once('close', () => this.destroy());
   }
 
-  /* ---- what `pg` asks of a socket besides ---- */
+  /* ---- methods of net.Socket that `pg` calls ---- */
 
   connect(): this {
     setImmediate(() => void this.emit('connect'));

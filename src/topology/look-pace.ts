@@ -1,12 +1,12 @@
 /**
- * When the watch over a catalog looks again: every two seconds, sooner when a session waits for it, and ever later while it
- * fails. Times only: it asks nothing and has no timer. Used by schema-watch.ts.
+ * When the watch over a catalog looks again: every two seconds, sooner when a session waits for it, and with growing
+ * pauses while looks fail. Only computes times: sends no queries and has no timer. Used by schema-watch.ts.
  */
 
 const POLL_MS = 2000;
-/** When a session waits: time from the begin of one look to the next. */
+/** When a session waits: least time from the start of one look to the start of the next. */
 const HURRY_MS = 50;
-/** When a session waits: at most one part of so many of the time is spent on comparing. */
+/** When a session waits: comparing takes at most one part in this many of the time. */
 const HURRY_SHARE = 20;
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 5000;
@@ -15,7 +15,7 @@ export class LookPace {
   readonly #pollMs: number;
   /** A session waits for the next look. */
   isHurried = false;
-  /** How long the last comparison took. */
+  /** How long the last comparison took, in milliseconds. */
   tookMs = 0;
   #beganAtMs = -Infinity;
   #retryMs = RETRY_MIN_MS;
@@ -31,7 +31,7 @@ export class LookPace {
 
   /** A look begins. */
   begin(): void {
-    // Also when no node can be asked: then the next look is not at once.
+    // Reset here, not on success: when no node can be asked, the next look must not follow at once.
     this.isHurried = false;
     this.#beganAtMs = performance.now();
   }

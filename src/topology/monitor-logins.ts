@@ -1,14 +1,14 @@
 /**
- * Whom the monitor logs in as at a node, in the order in which it tries: the user in the URL of the node, else auth.user,
- * else the user in the URL of the primary; each at the database itself, then at "postgres" (roles and positions are the
- * same in every database). Then clients that got in there (app/borrowed-logins.ts). Used by database-logins.ts.
+ * The log-ins that the monitor tries at a node, in order: the user in the node's URL, else auth.user, else the user in
+ * the primary's URL; each at the database itself, then at "postgres" (roles and positions are the same in every
+ * database). Then log-ins borrowed from clients (app/borrowed-logins.ts). Used by database-logins.ts.
  */
 import type { DatabaseConfig, NodeConfig } from '../config/config.ts';
 import { createPgConnect } from './probe.ts';
 import type { Credentials, ProbeOptions } from './probe.ts';
 import type { MonitorLogin } from './server-connector.ts';
 
-/** Every server has it, unless somebody took the trouble to drop it. */
+/** The default maintenance database: every server has it unless an administrator dropped it. */
 const MAINTENANCE = 'postgres';
 
 export interface LoginSources {
@@ -16,7 +16,9 @@ export interface LoginSources {
   readonly databaseName: string;
   readonly monitorCredentials: Credentials | undefined;
   readonly probe: Omit<ProbeOptions, 'databaseName'>;
-  /** Log-ins of clients that the database's servers have accepted. */
+  /**
+   * Log-ins of clients that the database's servers have accepted; `queryTimeoutMs` limits each query sent with them.
+   */
   readonly borrowed: (node: NodeConfig, queryTimeoutMs: number) => readonly MonitorLogin[];
 }
 
@@ -36,7 +38,7 @@ export function monitorLogins(sources: LoginSources, node: NodeConfig): readonly
   ];
 }
 
-/** At the database itself, for its catalog. */
+/** The log-ins at the database itself, to read its catalog. */
 export function catalogLogins(sources: LoginSources, node: NodeConfig): readonly MonitorLogin[] {
   const own = node.database ?? sources.databaseName;
   return monitorLogins(sources, node).filter(({ rank }) => rank !== 1 || own === MAINTENANCE);

@@ -1,6 +1,7 @@
 /**
- * Has its nodes watched (server-monitor.ts) and keeps their rhythm: a calm one, a fast one while somebody waits for an LSN, and replicas
- * asked right after the primary answered (so that an idle system shows no lag). Judging is assess.ts. Made by topology.ts.
+ * Probes the nodes of one database (through server-monitor.ts) and sets the interval: slow normally, fast while a
+ * session waits for an LSN. Probes replicas right after the primary answered, so that an idle system shows no lag.
+ * assess.ts judges the answers. Made by topology.ts.
  */
 import type { Clock } from '../util/clock.ts';
 import type { NodeConfig } from '../config/config.ts';
@@ -20,24 +21,27 @@ export interface MonitorOptions {
   readonly logins: (node: NodeConfig) => readonly MonitorLogin[];
   readonly clock: Clock;
   readonly maxReplicaLagMs: number;
-  /** A read is held up until somebody has answered: no pause between probes. */
+  /** A read waits for the next answer of any node: probe without a pause. */
   readonly isUrgent: () => boolean;
-  /** After everything that may have changed the snapshot. */
+  /** Called after every event that may have changed the snapshot. */
   readonly onNews: () => void;
 }
 
 const CALM_INTERVAL_MS = 500;
-/** While ticks are demanded, or a replica's replay is waited for. */
+/** Interval while a session waits for a tick, or for a replica to replay. */
 export const FAST_INTERVAL_MS = 50;
-/** While a read is held up: often enough for a few answers in the time that it waits. */
+/** Interval while a read waits: short enough for several answers within its wait. */
 const URGENT_INTERVAL_MS = 2;
-/** Somebody asked for a tick so lately that the next one is a matter of time. */
+/**
+ * After a tick was asked for, replicas that sessions may be waiting for are probed fast for this time: the next
+ * request for a tick is likely.
+ */
 const DEMAND_LASTS_MS = 1000;
 const SWEEP_MS = 250;
 
 export class Monitor {
   readonly #options: MonitorOptions;
-  /** In the order of the nodes; empty while it does not run. */
+  /** In the order of the nodes; empty while the monitor is stopped. */
   #watchers: readonly Member[] = [];
   readonly #calmMs: number;
   #demandedAtMs = -Infinity;
@@ -46,7 +50,7 @@ export class Monitor {
 
   constructor(options: MonitorOptions) {
     this.#options = options;
-    // A lag of a quarter of what is allowed must be seen between two probes.
+    // Often enough to notice a lag of a quarter of max_replica_lag.
     this.#calmMs = Math.min(CALM_INTERVAL_MS, Math.max(FAST_INTERVAL_MS, options.maxReplicaLagMs / 4));
   }
 
@@ -68,26 +72,29 @@ export class Monitor {
     await Promise.all(watchers.map((watcher) => watcher.leave()));
   }
 
-  /** The ticker's wake-up call: on the path of a request, once per probe. */
+  /**
+   * Called by the ticker when a session needs a probe that has not been sent yet: at most once per probe, on the path
+   * of a request.
+   */
   wake(): void {
     this.#demandedAtMs = this.#options.clock.nowMs();
     const primary = this.#options.assessor.primaryIndex;
     if (primary !== undefined) this.#watchers[primary]?.hurry(FAST_INTERVAL_MS);
   }
 
-  /** Everybody, now: the primary first, whose answer sets off the replicas. */
+  /** Probes all nodes now: the primary at once, the replicas as soon as it has answered. */
   askAll(): void {
     this.#demandedAtMs = this.#options.clock.nowMs();
     const primary = this.#options.assessor.primaryIndex;
     if (primary !== undefined) this.#watchers[primary]?.hurry(0);
   }
 
-  /** Something is odd about the node: ask now. */
+  /** Probes the node now, because something suggests that its state has changed. */
   probeNow(index: number): void {
     this.#watchers[index]?.suspect();
   }
 
-  /** There may be something new to log in with. */
+  /** The set of available log-ins may have changed: tries to log in again. */
   loginsChanged(): void {
     for (const watcher of this.#watchers) {
       watcher.loginsChanged();
@@ -117,7 +124,8 @@ export class Monitor {
           tick = index === assessor.primaryIndex ? ticker.begin() : undefined;
         },
         sampled: (sample, sentAtMs) => {
-          // Who cannot be asked may be the primary, if the configuration says so, and nothing else.
+          // A node that listens but accepts no log-in of the monitor counts as up only if it is the configured
+          // primary (index 0).
           if (identity?.isMute === true && index !== 0)
             this.#failed(index, { problem: identity.limitation ?? 'does not let the monitor in', isStopped: false });
           else this.#sampled(index, sample, sentAtMs, tick);
@@ -132,7 +140,8 @@ export class Monitor {
     const { assessor, ticker, clock } = this.#options;
     assessor.sampled(index, sample, sentAtMs, clock.nowMs());
     if (index === assessor.primaryIndex && !sample.isInRecovery) {
-      // An election just now has begun a new epoch: then this tick is of the old one, and is not taken.
+      // If this sample caused an election, a new epoch has begun: the ticker ignores the tick, which is of the old
+      // one.
       if (tick !== undefined && sample.lsn > 0) ticker.finish(tick, sample.lsn);
       this.#askReplicas(index);
     }
@@ -153,7 +162,7 @@ export class Monitor {
     const { assessor, clock } = this.#options;
     const wasPrimary = index === assessor.primaryIndex;
     assessor.failed(index, failure, clock.nowMs());
-    // Whoever takes over will say so when asked.
+    // Find the new primary soon: a promoted replica says so in its next answer.
     if (wasPrimary) for (const watcher of this.#watchers) watcher.hurry(FAST_INTERVAL_MS);
     this.#options.onNews();
   }
@@ -166,7 +175,7 @@ export class Monitor {
     const isMissing = !(assessor.snapshot.primary?.isUp ?? false);
     const isDemanded = now - this.#demandedAtMs < DEMAND_LASTS_MS;
     if (isMissing || (isDemanded && assessor.isAwaited(index, now))) return FAST_INTERVAL_MS;
-    // A little more than the primary's: its answer is what sets a replica off.
+    // Slightly longer than the primary's: normally the primary's answer triggers the replica's probe before this.
     return this.#calmMs * 1.2;
   }
 
@@ -174,7 +183,7 @@ export class Monitor {
     const now = this.#options.clock.nowMs();
     const isLate = now - this.#sweptAtMs > 2 * SWEEP_MS;
     this.#sweptAtMs = now;
-    // After a stall of our own the answers lie unread in the sockets: nobody was silent.
+    // After a stall of Weir's event loop, answers may wait unread in the sockets: do not mark those nodes silent.
     if (isLate) return;
     this.#options.assessor.sweep(now);
     this.#options.onNews();

@@ -1,6 +1,6 @@
 /**
- * What the brain remembers of one node between probes, and the small rules about coming and going. Mutable, private to
- * assess.ts and node-state.ts; everybody else sees NodeState.
+ * What assess.ts remembers of one node between probes, and the rules for coming up and going down. Mutable; used only
+ * by assess.ts and node-state.ts. All other code sees NodeState.
  */
 import type { NodeConfig } from '../config/config.ts';
 import { newEjectionState } from './ejection.ts';
@@ -15,13 +15,13 @@ export interface NodeRecord {
   readonly bornAtMs: number;
   hasTried: boolean;
   identity: NodeIdentity | undefined;
-  /** The last answer of the present connection. */
+  /** The last answer on the current connection. */
   sample: ProbeSample | undefined;
   answeredAtMs: number;
   isSilent: boolean;
   /** Set while there is no connection. */
   failure: ProbeFailure | undefined;
-  /** Since when, without a break, the machine itself has said that no server is running. */
+  /** Since when (monotonic ms), without interruption, the host has reported that no server is running. */
   stoppedSinceMs: number | undefined;
   timeline: number | undefined;
   lsn: number;
@@ -37,9 +37,12 @@ export interface NodeRecord {
 
 const SLOW_START_MS = 30_000;
 const SLOW_START_FLOOR = 0.1;
-/** Shorter absences than this (a probe connection cut by an administrator) leave the caches of a server warm. */
+/**
+ * After an absence shorter than this (an administrator terminated the probe connection) the server's caches are still
+ * warm: no slow start.
+ */
 const SHORT_ABSENCE_MS = 1000;
-/** Whoever is first seen so soon after our own start was probably there before us. */
+/** A node first seen up this soon after Weir's start was probably up before: no slow start. */
 const OWN_START_MS = 10_000;
 
 export function newNodeRecord(config: NodeConfig, nowMs: number): NodeRecord {
@@ -80,14 +83,16 @@ export function wentDown(record: NodeRecord, nowMs: number): void {
   record.downSinceMs = nowMs;
 }
 
-/** 0.1 -> 1 over 30 s after coming back from an absence or an ejection. */
+/**
+ * @returns the share of its normal load: rises from 0.1 to 1 in the 30 s after the node came up or its ejection ended
+ */
 export function slowStartAt(record: NodeRecord, nowMs: number): number {
   const from = Math.max(record.slowStartFromMs, record.ejection.untilMs === 0 ? -Infinity : record.ejection.untilMs);
   const share = (nowMs - from) / SLOW_START_MS;
   return Math.min(1, SLOW_START_FLOOR + (1 - SLOW_START_FLOOR) * Math.max(0, share));
 }
 
-/** Equal but for positions, lag figures and the slow start. */
+/** @returns true if the two differ at most in positions, lag figures and the slow start */
 export function isSameState(a: NodeState | undefined, b: NodeState): boolean {
   return (
     a !== undefined &&

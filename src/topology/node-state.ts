@@ -1,6 +1,7 @@
 /**
- * What everybody else sees of one node: its role, whether it takes work and why not, what is worth saying of it. Made from
- * what the brain remembers (node-record.ts) and who is in office. Called by assess.ts for each snapshot.
+ * Builds the public NodeState of one node: its role, whether it takes work and if not why, and what an operator should
+ * know of it. Made from the node's record (node-record.ts) and the result of the election. Called by assess.ts for
+ * each snapshot.
  */
 import type { Incumbent } from './elect.ts';
 import { isEjected } from './ejection.ts';
@@ -8,17 +9,17 @@ import { cameUp, slowStartAt, wentDown } from './node-record.ts';
 import type { NodeRecord } from './node-record.ts';
 import type { NodeRole, NodeState } from './types.ts';
 
-/** Who is the primary, and how far it is. */
+/** The result of the election, and the primary's position. */
 export interface Office {
   readonly winner: number | undefined;
   readonly incumbent: Incumbent | undefined;
   readonly refusals: ReadonlyMap<number, string>;
-  /** Now, by the clock of lag. */
+  /** The present by the time that lag is measured against (monotonic ms); see Assessor. */
   readonly lagTimeMs: number;
   readonly newestLsn: number;
 }
 
-/** Also notes in the record that the node came up or went down. */
+/** Builds the state. Also updates the record when the node came up or went down. */
 export function nodeState(record: NodeRecord, index: number, office: Office, nowMs: number): NodeState {
   const role = roleOf(record, index, office);
   const obstacle = obstacleOf(record, index, role, office);
@@ -51,7 +52,7 @@ export function nodeState(record: NodeRecord, index: number, office: Office, now
 function roleOf(record: NodeRecord, index: number, office: Office): NodeRole {
   if (index === office.winner) return 'primary';
   if (record.sample?.isInRecovery === true) return 'replica';
-  // In office but out of sight: the sessions wait for it, or for its successor.
+  // The elected primary while it does not answer keeps its role: sessions wait for it or its successor.
   return index === office.incumbent?.index && record.sample === undefined ? 'primary' : 'unknown';
 }
 
@@ -82,7 +83,7 @@ function obstacleOf(record: NodeRecord, index: number, role: NodeRole, office: O
   return undefined;
 }
 
-/** What is worth saying of a node that is up. */
+/** What SHOW NODES says of a node that is up; undefined: nothing. */
 function remarkOn(record: NodeRecord, role: NodeRole, nowMs: number): string | undefined {
   if (role === 'replica') {
     if (isEjected(record.ejection, nowMs)) return 'ejected after repeated connection failures';

@@ -1,5 +1,5 @@
 /**
- * What the topology of one database is made from; given by the app, and in parts by tests. Types only.
+ * The options of the topology of one database, given by the app and by tests. Types only.
  */
 import type { Catalog } from '../catalog/types.ts';
 import type { DatabaseConfig, NodeConfig, RoutingSettings, TlsSide } from '../config/config.ts';
@@ -13,12 +13,14 @@ import type { NodeFailure } from './types.ts';
 
 export interface TopologyOptions {
   readonly database: DatabaseConfig;
-  /** The name clients use; under a "*" entry the actual one, which is also the name on the server. */
+  /** The database name that clients use; under a "*" entry the actual name, which is also the name on the server. */
   readonly databaseName: string;
   readonly routing: Pick<RoutingSettings, 'maxReplicaLagMs' | 'primaryReads'>;
-  /** For nodes without user:password in their URL; undefined: those of the primary's URL, if any. */
+  /**
+   * The monitor's log-in at nodes without user:password in their URL; undefined: the one in the primary's URL, if any.
+   */
   readonly monitorCredentials: Credentials | undefined;
-  /** tls.server. */
+  /** The tls.server section. */
   readonly tls: TlsSide;
   readonly connectTimeoutMs: number;
   readonly clock: Clock;
@@ -26,16 +28,16 @@ export interface TopologyOptions {
   readonly readCatalog: (query: ProbeQuery) => Promise<Catalog>;
   readonly catalogFingerprint?: (query: ProbeQuery) => Promise<string>;
   readonly onCatalog?: (catalog: Catalog) => void;
-  /** The catalog was read from the primary, or was found to be as it was. */
+  /** The catalog was read from the primary, or a comparison with the primary found it unchanged. */
   readonly onCatalogConfirmed?: () => void;
   /** For the metric node_ejections_total{reason}. */
   readonly onEjection?: (node: string, reason: NodeFailure) => void;
-  /** Shared by all databases, so that a server is watched once; absent: of its own. */
+  /** Shared by all databases, so that a server is probed only once; absent: this database has its own. */
   readonly monitors?: ServerMonitors;
-  /** Log-ins of clients that the servers have accepted, for want of better ones. */
+  /** Log-ins of clients that the servers have accepted, used when the monitor has none of its own. */
   readonly borrowedLogins?: (node: NodeConfig, queryTimeoutMs: number) => readonly MonitorLogin[];
-  /** Has there been a client lately? Absent: always. */
+  /** Whether a client used the database lately. Absent: always true. */
   readonly isUsed?: () => boolean;
-  /** In place of real connections; for tests. */
+  /** Replaces real connections; for tests. */
   readonly connect?: ConnectProbe;
 }

@@ -1,7 +1,7 @@
 /**
- * Finds out when a backend whose connection was lost is gone: then what it was doing is committed or never will be. Asks the
- * server that it ran on, through its monitor, again and again; a server that cannot be reached keeps everybody
- * waiting, until another is the primary: what the old one still commits is no part of the database any more.
+ * Finds out when a backend whose connection was lost has exited: from then on its transaction either is committed or
+ * never will be. Polls the backend's server through the monitor. While the server cannot be reached the wait goes on,
+ * until another server is the primary: commits on the old one no longer belong to the database.
  */
 import type { Clock } from '../util/clock.ts';
 import type { TopologyLog } from './announce.ts';
@@ -9,9 +9,12 @@ import type { ProbeRow } from './samples.ts';
 import type { LostBackend, NodeState, ServerAddress } from './types.ts';
 
 export interface OutcomesOptions {
-  /** A question to a server, or to the primary if that is not known; rejects if it cannot be asked now. */
+  /** Queries the server, or the primary if the server is not known. Rejects if it cannot be queried now. */
   ask(node: ServerAddress, sql: string, values: readonly unknown[]): Promise<ProbeRow[]>;
-  /** Under this name; another Weir may have another one for it. */
+  /**
+   * Whether this configuration has a node with this host and port; another Weir may use a different name for the same
+   * server.
+   */
   isKnown(node: ServerAddress): boolean;
   readonly clock: Clock;
   readonly log: TopologyLog;
@@ -26,10 +29,12 @@ interface Awaited extends LostBackend {
 const SHORTEST_PAUSE_MS = 10;
 const LONGEST_PAUSE_MS = 1_000;
 const ANSWER_MS = 5_000;
-/** How much younger a process must be than the connection to be another one: more than clocks are set by as a rule. */
+/**
+ * A process must be this much younger than the lost connection to count as another one; allows for clocks being set.
+ */
 const MARGIN_MS = 5_000;
 
-/** The pid of a backend is visible to everybody, its start only to its own user and the members of pg_read_all_stats. */
+/** Every role sees the pid of a backend; only its own role and members of pg_read_all_stats see its start time. */
 const BACKENDS_SQL = `
 SELECT asked.pid, a.pid IS NOT NULL AS is_there,
   extract(epoch FROM clock_timestamp() - a.backend_start)::float8 * 1000 AS age_ms,
@@ -42,16 +47,16 @@ export class Outcomes {
   #timer: NodeJS.Timeout | undefined;
   #pauseMs = SHORTEST_PAUSE_MS;
   #isAsking = false;
-  /** The next question is not asked at once: news bring it forward, and never put it off. */
+  /** The timer has a longer pause than the shortest: `look()` then starts it anew with the shortest. */
   #isPatient = false;
-  /** Servers of which it was said that they cannot be asked: once, until one answers. */
+  /** Servers for which a log line said that they cannot be queried: one line each, until they answer. */
   readonly #unreachable = new Set<string>();
 
   constructor(options: OutcomesOptions) {
     this.#options = options;
   }
 
-  /** Resolves when the outcome of whatever it was doing is decided, perhaps never. */
+  /** Resolves when the backend has exited, so that its transaction's outcome is final. May never resolve. */
   whenGone(backend: LostBackend): Promise<void> {
     const { node, processId, connectedAtMs } = backend;
     const key = `${node.host}:${node.port}/${processId}/${connectedAtMs}`;
@@ -68,12 +73,12 @@ export class Outcomes {
     return gone;
   }
 
-  /** Backends that are waited for. */
+  /** Number of backends that are waited for. */
   get size(): number {
     return this.#awaited.size;
   }
 
-  /** Something has changed: asks soon. */
+  /** Call when the topology may have changed: asks again soon. */
   look(): void {
     this.#pauseMs = SHORTEST_PAUSE_MS;
     if (this.#timer !== undefined && this.#isPatient) {
@@ -149,7 +154,7 @@ function inTime<T>(answer: Promise<T>): Promise<T> {
   });
 }
 
-/** Another process may have its number by now: one that is younger than the connection was. */
+/** Another process may have the same pid by now: it is younger than the lost connection was. */
 function isGone(row: ProbeRow, ageMs: number): boolean {
   if (row['is_there'] === false) return true;
   const isYounger = (value: unknown): boolean => typeof value === 'number' && value < ageMs - MARGIN_MS;

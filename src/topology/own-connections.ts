@@ -1,13 +1,13 @@
 /**
- * Weir's own connections that are kept between two questions, with the package generic-pool: at most `max` at once, others
- * wait in line, and what nobody has used for a while is closed. The package hands out places; whoever has a place opens
- * the connection in it, so that a failed log-in is its own error at once (docs/adr/0010-packages.md). No other file
- * imports generic-pool. Used by catalog-connections.ts and app/auth-query.ts.
+ * Pools Weir's own connections, those not made for a client, with the package generic-pool: at most `max`, callers
+ * wait in line, idle ones are closed. The package hands out places; the caller opens the connection in its place, so
+ * that it gets a log-in error at once (docs/adr/0010-packages.md). Only this file imports generic-pool. Used by
+ * catalog-connections.ts and app/auth-query.ts.
  */
 import { createPool, type Pool } from 'generic-pool';
 
 export interface Place<T> {
-  /** undefined: none has been opened yet, or it has been closed. */
+  /** undefined: not opened yet, or closed. */
   connection: T | undefined;
 }
 
@@ -15,17 +15,17 @@ export interface OwnConnectionsOptions<T> {
   readonly max: number;
   readonly isOpen: (connection: T) => boolean;
   readonly close: (connection: T) => void;
-  /** A connection that nobody has used for so long is closed; 0: it is not. */
+  /** Closes a connection that was idle for this time; 0: never. */
   readonly keepIdleMs: number;
 }
 
-/** Of `keepIdleMs`: how much later than that an idle connection may be closed. */
+/** As a share of `keepIdleMs`: how much later an idle connection may be closed. */
 const LATE_SHARE = 0.1;
 
 export class OwnConnections<T> {
   readonly #options: OwnConnectionsOptions<T>;
   readonly #pool: Pool<Place<T>>;
-  /** Lent and idle ones: the package does not say which there are. */
+  /** All places, in use and idle: the package does not list them. */
   readonly #places = new Set<Place<T>>();
   #isRetired = false;
 
@@ -44,7 +44,7 @@ export class OwnConnections<T> {
       {
         max,
         testOnBorrow: true,
-        // The one that was used last: the others become idle, and are closed.
+        // Hand out the most recently used place, so that the others become idle and are closed.
         fifo: false,
         idleTimeoutMillis: keepIdleMs,
         evictionRunIntervalMillis: keepIdleMs * LATE_SHARE,
@@ -53,25 +53,26 @@ export class OwnConnections<T> {
     );
   }
 
-  /** Lent and idle ones. */
+  /** Number of places, in use and idle. */
   get size(): number {
     return this.#pool.size;
   }
 
-  /** Who asks for a place now has to wait until one is given back. */
+  /** The next `take` has to wait until a place is given back. */
   get isFull(): boolean {
     return this.#pool.borrowed + this.#pool.pending >= this.#options.max;
   }
 
-  /** Somebody waits until a place is given back. */
+  /** At least one `take` is waiting. */
   get hasWaiters(): boolean {
     return this.#pool.borrowed + this.#pool.pending > this.#options.max;
   }
 
-  /** A place, with its connection if that is still open; undefined if `signal` was aborted first. */
+  /** @returns a place, with its connection if that is still open; undefined if `signal` was aborted first */
   async take(signal: AbortSignal): Promise<Place<T> | undefined> {
     if (signal.aborted) return undefined;
-    // The package cannot take somebody out of the line: who has gone gives the place back when it comes.
+    // The package cannot cancel a waiting `acquire`: after an abort, the place is given back as soon as it is
+    // granted.
     const granted = this.#pool.acquire();
     let onAbort = (): void => undefined;
     const aborted = new Promise<undefined>((resolve) => (onAbort = () => resolve(undefined)));
@@ -82,21 +83,21 @@ export class OwnConnections<T> {
     return place;
   }
 
-  /** The connection in it, if there is one, is kept for the next. */
+  /** An open connection stays in the place for the next caller. */
   giveBack(place: Place<T>): void {
     if (!this.#pool.isBorrowedResource(place)) return;
     if (this.#isRetired) void this.#pool.destroy(place);
     else void this.#pool.release(place);
   }
 
-  /** Closes what is lent when it is given back, and then what is idle. Nobody may take a place any more. */
+  /** No place may be taken any more. Closes each place in use when it is given back, then the idle ones. */
   async retire(): Promise<void> {
     this.#isRetired = true;
     await this.#pool.drain();
     await this.#pool.clear();
   }
 
-  /** Closes everything now. */
+  /** Closes all connections now, including those in use. */
   stop(): void {
     void this.retire();
     for (const place of this.#places) this.#close(place);

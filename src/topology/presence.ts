@@ -1,20 +1,20 @@
 /**
- * Whether the server has the database at all, also while nobody uses it: asked on the monitor's connection, when somebody
- * wants to know and what was heard last is old. Used by topology.ts.
+ * Tells whether the server has the database at all, even when no client uses it. Queries the primary on the monitor's
+ * connection when the problem is asked for and the last answer is old. Used by topology.ts.
  */
 import type { Clock } from '../util/clock.ts';
 import type { ProbeRow } from './samples.ts';
 
 export interface PresenceOptions {
-  /** Its name on the server. */
+  /** The name of the database on the server. */
   readonly name: string;
   readonly clock: Clock;
-  /** Of the primary. Rejects where nobody is logged in. */
+  /** Queries the primary. Rejects if the monitor is not logged in there. */
   ask(sql: string, values: readonly unknown[]): Promise<ProbeRow[]>;
 }
 
 const SQL = 'SELECT count(*)::int AS found FROM pg_catalog.pg_database WHERE datname = $1 AND datallowconn';
-/** One that is there will not be dropped so soon; one that is missing may be made at any moment. */
+/** How long an answer is valid: an existing database is rarely dropped, a missing one may be created at any moment. */
 const KNOWN_MS = 30_000;
 const MISSING_MS = 2_000;
 
@@ -27,7 +27,7 @@ export class Presence {
     this.#options = options;
   }
 
-  /** As last heard; asks anew if that is old. */
+  /** The last answer as a message; undefined: no problem known. Queries the primary again if the answer is old. */
   get problem(): string | undefined {
     this.#look();
     if (this.#isMissing !== true) return undefined;
@@ -41,7 +41,7 @@ export class Presence {
     this.#askedAtMs = clock.nowMs();
     ask(SQL, [name]).then(
       ([row]) => (this.#isMissing = row === undefined ? undefined : Number(row['found']) === 0),
-      // Nodes that are down, and a monitor without log-in, are told of as such.
+      // A node that is down, or a monitor without a log-in, is reported elsewhere.
       () => (this.#isMissing = undefined),
     );
   }

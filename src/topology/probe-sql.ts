@@ -1,14 +1,14 @@
 /**
- * The questions that the monitor asks a node, for PostgreSQL 13 to 18 and for log-ins without privileges.
+ * The monitor's queries, for PostgreSQL 13 to 18 and for log-ins without privileges.
  * Functions: PostgreSQL manual, "System Administration Functions", "Control Data Functions", "Monitoring Statistics".
  */
 
 /**
- * At the start of a connection with somebody else's log-in: settings that a role may have given itself, as the questions
- * need them. Those that a server does not know are left out.
+ * Sent first on a connection with a client's log-in: resets settings that ALTER ROLE may have changed to the values
+ * that the monitor's queries need. Skips settings that the server does not have.
  */
 export const PLAIN_SESSION_SQL: readonly string[] = [
-  // What others start with is to be learned from it still (catalog/queries.ts).
+  // Keeps the role's own search_path readable: catalog/queries.ts needs it.
   `SELECT pg_catalog.set_config('weir.monitor_path', setting, false),
   pg_catalog.set_config('weir.monitor_path_source', source, false)
 FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) 'search_path'`,
@@ -22,7 +22,7 @@ FROM (VALUES ('statement_timeout', '0'), ('lock_timeout', '0'), ('idle_session_t
 JOIN pg_settings AS s ON s.name = w.name`,
 ];
 
-/** Once per connection. `may_*` say which of the other functions this log-in may call. */
+/** Sent once per connection. The `may_*` columns say which further functions this log-in may call. */
 export const IDENTITY_SQL = `
 SELECT current_setting('server_version') AS server_version,
   current_setting('max_connections')::int
@@ -38,10 +38,11 @@ SELECT current_setting('server_version') AS server_version,
 export const SYSTEM_ID_SQL = 'SELECT system_identifier::text AS system_id FROM pg_catalog.pg_control_system()';
 
 /**
- * Which timeline a standby is on has no plain answer in SQL (pg_walfile_name does not work in recovery). Three proofs,
- * of which the newest counts: what its walreceiver streams (a standby streams only a timeline whose history contains its
- * replay position; hidden from log-ins without pg_read_all_stats), the timeline of its minimum recovery point, and the
- * one of its last restartpoint (both from pg_control; after a promotion they may lag for as long as checkpoint_timeout).
+ * SQL has no direct way to ask a standby for its timeline (pg_walfile_name does not work in recovery). There are three
+ * lower bounds, of which the highest counts: the timeline that its walreceiver streams (a standby streams only a
+ * timeline whose history contains its replay position; hidden from log-ins without pg_read_all_stats), the timeline of
+ * its minimum recovery point, and that of its last restartpoint (both from pg_control; after a promotion they may be
+ * out of date for as long as checkpoint_timeout).
  */
 function standbyTimeline(mayStats: boolean, mayControl: boolean): string {
   const proofs: string[] = [];
@@ -53,7 +54,10 @@ function standbyTimeline(mayStats: boolean, mayControl: boolean): string {
   return proofs.length === 0 ? 'NULL::int' : `greatest(${proofs.join(', ')})`;
 }
 
-/** Every probe. One row: is it in recovery, where its WAL ends (or is replayed to) in bytes, its timeline as text. */
+/**
+ * Sent with every probe. One row: whether the node is in recovery, its WAL insert (or replay) position in bytes, its
+ * timeline as text.
+ */
 export function probeSql(mayStats: boolean, mayControl: boolean): string {
   return `
 SELECT state.in_recovery,

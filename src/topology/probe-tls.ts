@@ -1,6 +1,6 @@
 /**
  * libpq's sslmode for the monitor's own connections: which transports to try, in which order, and what to verify.
- * The pooled connections have their own in net/; this one only speaks the options of the `pg` package. Used by probe.ts.
+ * Pooled connections use net/tls.ts instead; this file only makes options for the `pg` package. Used by probe.ts.
  */
 import { readFile } from 'node:fs/promises';
 import { checkServerIdentity } from 'node:tls';
@@ -8,10 +8,10 @@ import type { ConnectionOptions } from 'node:tls';
 import type { TlsMode, TlsSide } from '../config/config.ts';
 import { isSocketDir } from '../util/where.ts';
 
-/** `false` = plain TCP. In the order to try; the next one only if the server refuses the one before. */
+/** `false`: unencrypted. Attempts are made in order; the next one only if the one before failed. */
 export type TransportAttempt = false | ConnectionOptions;
 
-/** A setting is a path, or the PEM text itself. */
+/** Reads a certificate or key. @param setting a file path, or the PEM text itself */
 async function pem(setting: string | undefined): Promise<string | undefined> {
   return setting === undefined || setting.includes('-----BEGIN') ? setting : readFile(setting, 'utf8');
 }
@@ -40,7 +40,7 @@ function attempts(mode: TlsMode, options: ConnectionOptions, host: string): read
   }
 }
 
-/** Rejects when a certificate or key file cannot be read. */
+/** @returns the transports to try, in order. Rejects if a certificate or key file cannot be read. */
 export async function transportAttempts(tls: TlsSide, host: string): Promise<readonly TransportAttempt[]> {
   // No TLS over Unix sockets, as in libpq.
   if (tls.mode === 'disable' || isSocketDir(host)) return [false];

@@ -1,6 +1,6 @@
 /**
- * One connection of the monitor to one PostgreSQL, through the `pg` package: log-in, identity, probes, queries. Every
- * failure becomes a ProbeError in words; no 'error' event is ever without a listener. Judges nothing. Used by monitor.ts.
+ * One monitor connection to one server, through the `pg` package: log-in, identity, probes, queries. Turns every
+ * failure into a ProbeError with a message. Judges nothing. Used by monitor-logins.ts and app/borrowed-logins.ts.
  */
 import type { Socket } from 'node:net';
 import { Client } from 'pg';
@@ -17,18 +17,18 @@ export interface Credentials {
   readonly password: string | undefined;
 }
 
-/** A connection that is logged in, and what the server has sent behind that. */
+/** A connection that is logged in, and the bytes that the server sent after the log-in. */
 export interface Link {
   readonly socket: Socket;
   readonly leftover: Buffer;
 }
 
 export interface ProbeOptions {
-  /** The database on the server. */
+  /** The database name on the server. */
   readonly databaseName: string;
   readonly tls: TlsSide;
   readonly connectTimeoutMs: number;
-  /** An answer later than this counts as a failure of the connection. */
+  /** A query without an answer in this time counts as a failure of the connection. */
   readonly queryTimeoutMs: number;
 }
 
@@ -50,14 +50,20 @@ export class ProbeError extends Error implements ProbeFailure {
   }
 }
 
-/** cannot_connect_now: starting up, shutting down or in recovery; admin_shutdown is no proof (it may be one backend only). */
+/**
+ * The host reports that no server accepts connections: refused, or cannot_connect_now (starting up, shutting down, in
+ * recovery). Not admin_shutdown: that may concern one backend only.
+ */
 const STOPPED = new Set(['ECONNREFUSED', '57P03']);
 
-/** Who are you, no such database, no CONNECT privilege; or the `pg` package has no password to answer with. */
+/**
+ * Authentication failed (class 28), no such database, no CONNECT privilege; or the `pg` package has no password to
+ * send.
+ */
 const isRefusal = (code: string, text: string): boolean =>
   code.startsWith('28') || code === '3D000' || code === '42501' || (code === '' && text.startsWith('SASL'));
 
-/** The SQLSTATE, or the system's name for it; empty: neither. */
+/** The SQLSTATE, or the system error code (ECONNREFUSED); empty: neither. */
 const codeOf = (error: unknown): string =>
   typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
 
@@ -69,7 +75,7 @@ export function asProbeFailure(cause: unknown, what: string): ProbeError {
   return new ProbeError(`${what}: ${text}`, STOPPED.has(code), isRefusal(code, text));
 }
 
-/** Connections that log in like this. */
+/** @returns a function that connects with this log-in */
 export function createPgConnect(options: ProbeOptions, login: Credentials): ConnectProbe {
   return (node, onLost, signal) => connectPg(node, login, options, onLost, signal);
 }
@@ -112,7 +118,7 @@ async function openPg(
     port: node.port,
     database: options.databaseName,
     user: login.user,
-    // A function: an absent password must not be looked up in PGPASSWORD or ~/.pgpass.
+    // A function, so that `pg` does not look up an absent password in PGPASSWORD or ~/.pgpass.
     password: () => login.password ?? '',
     ssl,
     application_name: 'weir monitor',
@@ -125,8 +131,8 @@ async function openPg(
 }
 
 /**
- * Connections that somebody else logs in, as a role that may not be trusted: what the role has set for itself
- * (ALTER ROLE ... SET search_path) must not decide what the monitor's questions mean.
+ * Connects through `logIn`, with the role of a client. That role is not trusted: its own settings (ALTER ROLE ... SET
+ * search_path) must not change the meaning of the monitor's queries.
  */
 export function createLinkConnect(logIn: (node: NodeConfig) => Promise<Link>, queryTimeoutMs: number): ConnectProbe {
   return async (node, onLost, signal) => {
@@ -149,7 +155,7 @@ export function createLinkConnect(logIn: (node: NodeConfig) => Promise<Link>, qu
   };
 }
 
-/** The role may not ask: another one may. */
+/** The role may not run the query; another role may. */
 const isSqlError = (code: string): boolean => /^(?!57|08|53)(\d[\dA-Z]|XX|P0)[\dA-Z]{3}$/.test(code);
 
 async function openClient(
@@ -169,7 +175,7 @@ async function openClient(
     signal.removeEventListener('abort', onAbort);
     if (wasOpen) onLost(asProbeFailure(lastError ?? 'closed by the server', 'connection lost'));
   });
-  // Whoever asks may open and close many connections under one signal.
+  // Removed again on 'end', because the caller may open many connections with one signal.
   const onAbort = (): void => hangUp(client);
   signal.addEventListener('abort', onAbort);
   const close = async (): Promise<void> => {
@@ -195,7 +201,7 @@ async function openClient(
       close,
     };
   } catch (error) {
-    // Not awaited: a server that never answered would keep us waiting for its farewell as well.
+    // Not awaited: a server that does not answer would delay this error by FAREWELL_MS.
     void close();
     throw error;
   }
@@ -203,7 +209,7 @@ async function openClient(
 
 type Query = (text: string, values: readonly unknown[], name?: string) => Promise<ProbeRow[]>;
 
-/** Asks the node where it is. */
+/** @returns a function that sends one probe */
 function prober(query: Query, found: Found): ProbeConnection['probe'] {
   const text = probeSql(found.mayStats, found.mayControl);
   return async () => {
@@ -223,14 +229,14 @@ function hangUp(client: Client): void {
   connection?.stream?.destroy();
 }
 
-/** Says goodbye, and hangs up on a server that does not hang up by itself. Never rejects. */
+/** Sends Terminate, and closes the socket if the server does not within FAREWELL_MS. Never rejects. */
 async function endClient(client: Client): Promise<void> {
   const timer = setTimeout(() => hangUp(client), FAREWELL_MS);
   await client.end().catch(() => undefined);
   clearTimeout(timer);
 }
 
-/** A replica's comes as a decimal number, a primary's as the hexadecimal start of a WAL file name. */
+/** @param text decimal from a replica, the hexadecimal start of a WAL file name from a primary */
 function timelineNumber(text: unknown, isInRecovery: boolean): number | undefined {
   if (typeof text !== 'string') return undefined;
   return parseInt(text, isInRecovery ? 10 : 16) || undefined;

@@ -1,6 +1,6 @@
 /**
- * What a probe brings home, and the door through which the monitor gets connections. Types only: probe.ts fills them
- * from real servers, tests script them, assess.ts judges them.
+ * The answers to a probe, and the function type with which the monitor connects. Types only: probe.ts implements them
+ * for real servers, tests script them, assess.ts judges the answers.
  */
 import type { NodeConfig } from '../config/config.ts';
 
@@ -11,19 +11,21 @@ export interface NodeIdentity {
   readonly serverVersion: string;
   /** max_connections less superuser_reserved_connections and reserved_connections. */
   readonly connectionLimit: number;
-  /** It may read pg_stat_wal_receiver: a standby's timeline is known at once, not at its next restartpoint. */
+  /**
+   * The log-in may read pg_stat_wal_receiver: a standby's new timeline is seen at once, not at its next restartpoint.
+   */
   readonly seesWalReceiver: boolean;
-  /** What this log-in may not see, and what that costs; undefined: sees everything. */
+  /** What this log-in may not see, for SHOW NODES; undefined: nothing is missing. */
   readonly limitation: string | undefined;
-  /** Nobody could log in: all that is known is that something listens there. */
+  /** No log-in was accepted: known is only that the server accepts TCP connections. */
   readonly isMute?: boolean;
 }
 
 export interface ProbeSample {
   readonly isInRecovery: boolean;
-  /** Primary: end of the last record inserted. Replica: replayed up to here; 0 = nothing replayed yet (NULL). */
+  /** Primary: end of the last record inserted. Replica: position replayed to; 0: nothing replayed yet (NULL). */
   readonly lsn: number;
-  /** Primary: the timeline it writes. Replica: the newest that it proves to follow; undefined: cannot be told. */
+  /** Primary: the timeline it writes. Replica: the newest timeline that it provably follows; undefined: not known. */
   readonly timeline: number | undefined;
 }
 
@@ -33,7 +35,7 @@ export type ProbeQuery = (text: string, values?: readonly unknown[]) => Promise<
 /** One server connection of the monitor. One call at a time. */
 export interface ProbeConnection {
   readonly identity: NodeIdentity;
-  /** Rejects when the node does not answer within the probe timeout; the connection is of no use after that. */
+  /** Rejects when the node does not answer within the probe timeout; the connection cannot be used after that. */
   probe(): Promise<ProbeSample>;
   query: ProbeQuery;
   /** Never rejects; may be called twice. */
@@ -41,8 +43,8 @@ export interface ProbeConnection {
 }
 
 /**
- * Rejects when it cannot connect or is aborted first. `onLost` is called at most once, after the promise was fulfilled,
- * and not after `close()`.
+ * Connects to a node. Rejects if that fails or `signal` is aborted first. `onLost` is called at most once: after the
+ * promise was fulfilled, and not after `close()`.
  */
 export type ConnectProbe = (
   node: NodeConfig,
@@ -52,8 +54,11 @@ export type ConnectProbe = (
 
 export interface ProbeFailure {
   readonly problem: string;
-  /** Nobody serves there right now, said by the machine itself (refused, starting up, shutting down): not merely silence. */
+  /**
+   * The host itself reported that no server accepts connections (refused, starting up, shutting down), as opposed to
+   * no answer at all.
+   */
   readonly isStopped: boolean;
-  /** The server is there, and does not let this log-in in: another try will not help, another log-in may. */
+  /** The server answered and refused this log-in: another attempt does not help, another log-in may. */
   readonly isRefused?: boolean;
 }

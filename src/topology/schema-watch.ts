@@ -1,7 +1,7 @@
 /**
- * Keeps the catalog of one database true while somebody uses the database: reads it when a node is up, again after every
- * change it hears of, and looks for changes made beside Weir. Of a database that nobody uses nothing is asked.
- * Does not know what is in a catalog (catalog/read-catalog.ts). Made by topology.ts.
+ * Keeps the catalog of one database up to date while clients use the database: reads it when a node comes up and after
+ * every change reported, and polls for changes made outside Weir. Sends nothing while no client uses the database.
+ * Does not know what a catalog contains (catalog/read-catalog.ts). Made by topology.ts.
  */
 import type { NodeConfig } from '../config/config.ts';
 import { CatalogLink, type CatalogLinkOptions } from './catalog-link.ts';
@@ -20,26 +20,26 @@ export interface CatalogSource {
 }
 
 export interface SchemaWatchOptions extends CatalogLinkOptions {
-  /** Where to read now: the primary if it is up, else any replica that is; undefined: nowhere. */
+  /** The node to read from now: the primary if it is up, else any replica that is; undefined: no node is up. */
   readonly source: () => CatalogSource | undefined;
   readonly readCatalog: (query: ProbeQuery) => Promise<Catalog>;
-  /** A short text that differs when the catalog does; undefined: only changes through Weir are noticed. */
+  /** Returns a short text that differs when the catalog does; undefined: only changes made through Weir are noticed. */
   readonly fingerprint: ((query: ProbeQuery) => Promise<string>) | undefined;
   readonly onCatalog: (catalog: Catalog) => void;
-  /** The catalog was read from the primary, or was found to be as it was. */
+  /** The catalog was read from the primary, or a comparison with the primary found it unchanged. */
   readonly onConfirmed?: () => void;
   readonly onProblem: (problem: string) => void;
   readonly pollMs?: number;
-  /** Has there been a client lately? Absent: always. */
+  /** Whether a client used the database lately. Absent: always true. */
   readonly isUsed?: () => boolean;
 }
 
-/** What was read, and where. */
+/** A catalog, and when and where it was read. */
 interface Known {
   readonly catalog: Catalog;
   readonly fingerprint: string | undefined;
   readonly isFromPrimary: boolean;
-  /** SchemaWatch.#changes when it was read: it is true as long as no other came. */
+  /** SchemaWatch.#changes when it was read: the catalog is valid while that number stays the same. */
   readonly changes: number;
 }
 
@@ -48,21 +48,20 @@ export class SchemaWatch implements SchemaClock {
   readonly #link: CatalogLink;
   readonly #pace: LookPace;
   #state: WatchState = 'stopped';
-  /** What was read last. */
   #last: Known | undefined;
-  /** What is known was compared, or read, since somebody began to use the database: before that it is not believed. */
+  /** The catalog was read or compared since clients began to use the database; before that it may be out of date. */
   #isCompared = true;
-  /** Changes heard of; a catalog is only true if none came while it was being read. */
+  /** Number of changes reported; a catalog is valid only if none was reported while it was being read. */
   #changes = 0;
-  /** Somebody asked for a look during a look: look once more. */
+  /** A look was requested during a look: look once more. */
   #isKicked = false;
   #timer: NodeJS.Timeout | undefined;
-  /** The look that is under way, or the last one. */
+  /** The current look, or the last one. */
   #work: Promise<void> = Promise.resolve();
   readonly #whenKnown = new Set<() => void>();
-  /** It was read from the primary once, or could not be: what a replica says is dropped when the primary comes up. */
+  /** The catalog was read from the primary, or that failed, at least once. */
   hasTried = false;
-  /** Why it could not be read or compared at the last attempt. */
+  /** Why the last attempt to read or compare failed; undefined: it did not fail. */
   problem: string | undefined;
   /** See SchemaClock. */
   next = 1;
@@ -78,12 +77,12 @@ export class SchemaWatch implements SchemaClock {
     return this.#isCompared ? this.#known?.catalog : undefined;
   }
 
-  /** As it was last read, whatever has changed since. */
+  /** The catalog as last read, even if it has changed since. */
   get last(): Catalog | undefined {
     return this.#last?.catalog;
   }
 
-  /** undefined: nothing was read since the last change. */
+  /** undefined: not read since the last change. */
   get #known(): Known | undefined {
     return this.#last?.changes === this.#changes ? this.#last : undefined;
   }
@@ -113,14 +112,17 @@ export class SchemaWatch implements SchemaClock {
     this.#timer.unref();
   }
 
-  /** Somebody begins to use the database. */
+  /** A client begins to use the database. */
   wake(): void {
     if (this.#state !== 'asleep') return;
     this.#move('wake');
     this.kick();
   }
 
-  /** For whoever comes first: resolves when the catalog is known, or could not be read, or after `patienceMs`. */
+  /**
+   * Resolves when the catalog is known, or could not be read, or after `patienceMs`. For the first clients of a
+   * database.
+   */
   whenKnown(patienceMs: number): Promise<void> {
     const isOver = this.#isCompared && (this.#known !== undefined || this.hasTried);
     if (isOver || !this.#isRunning || this.#pace.isRetrying) return Promise.resolve();
@@ -140,7 +142,7 @@ export class SchemaWatch implements SchemaClock {
     if (this.#isRunning) return;
     this.#link.start();
     this.#move('start');
-    // After a look that has not ended yet, that one decides whether to sleep.
+    // A look that still runs from before `stop()` decides at its end whether to sleep.
     if (this.#isUsed() || this.#state === 'looking') this.kick();
     else this.#sleep();
   }
@@ -165,20 +167,20 @@ export class SchemaWatch implements SchemaClock {
     this.#link.leaveCrowd();
   }
 
-  /** The catalog is not what it was: nothing is known until it was read again, from the primary. */
+  /** The catalog has changed: it counts as unknown until it was read again from the primary. */
   changed(): void {
     this.#changes++;
     this.kick();
   }
 
-  /** There is something new to log in with: what failed before says nothing about the next try. */
+  /** The available log-ins have changed: forgets the failures so far and tries again now. */
   tryAgain(): void {
     if (this.#known !== undefined && !this.#pace.isRetrying) return;
     this.#pace.succeeded();
     this.kick();
   }
 
-  /** Something happened (a node came up, a change): look now instead of at the next poll. */
+  /** Looks now instead of at the next poll, because something happened (a node came up, the catalog changed). */
   kick(): void {
     this.#isKicked = true;
     if (this.#state !== 'resting') return;
@@ -192,18 +194,21 @@ export class SchemaWatch implements SchemaClock {
     if (this.catalog !== undefined || this.hasTried) for (const settle of [...this.#whenKnown]) settle();
     if (this.#isRunning && !this.#isUsed()) {
       await this.#link.hangUp();
-      // Unless somebody came meanwhile.
+      // A client may have come while the connection was being closed.
       if (!this.#isUsed()) return this.#sleep();
     }
     if (this.#link.isAwaited) await this.#link.hangUp();
     this.#move('rest');
     if (this.#state !== 'resting') return;
     this.#kickIn(retryMs ?? this.#pace.pauseMs(this.#link.crowding));
-    // By somebody who came when the look was over already.
+    // A look requested after the loop of the last one had ended.
     if (this.#isKicked) this.kick();
   }
 
-  /** Looks until there is nothing more to do now. Resolves with the time until the next try if that failed. */
+  /**
+   * Looks until nothing more is to be done now. Resolves with the milliseconds until the next attempt if it failed,
+   * else undefined.
+   */
   async #look(): Promise<number | undefined> {
     this.#pace.begin();
     let source: CatalogSource | undefined;
@@ -217,18 +222,18 @@ export class SchemaWatch implements SchemaClock {
       return undefined;
     } catch (error) {
       this.hasTried ||= source?.isPrimary === true;
-      // The retry is look enough: kicks must not make it come sooner and sooner.
+      // The retry covers requests that came meanwhile: they must not shorten its growing pause.
       this.#isKicked = false;
       await this.#link.hangUp();
       const { problem } = asProbeFailure(error, 'cannot read the catalog');
-      // That there is no log-in has a line already (announce.ts).
+      // announce.ts already logs a missing log-in.
       this.problem = problem === NO_LOGIN ? undefined : problem;
       if (this.#isRunning && this.problem !== undefined) this.#options.onProblem(this.problem);
       return this.#pace.failed() * this.#link.crowding;
     }
   }
 
-  /** True if there is more to do at once. */
+  /** @returns true if another step has to follow at once */
   async #step(source: CatalogSource | undefined): Promise<boolean> {
     if (source === undefined) return false;
     if (this.#known?.isFromPrimary === false && source.isPrimary) this.changed();
@@ -264,7 +269,7 @@ export class SchemaWatch implements SchemaClock {
     const connection = await this.#link.to(source.node);
     const changes = this.#changes;
     const number = this.next++;
-    // Before the catalog: a change in between shows up as a difference at the next look.
+    // Read before the catalog: a change between the two then shows as a difference at the next look.
     const fingerprint = await this.#options.fingerprint?.(connection.query);
     const catalog = await this.#options.readCatalog(connection.query);
     if (changes !== this.#changes) return true;

@@ -1,7 +1,7 @@
 /**
- * Finds a log-in for the monitor of one server among those that its databases offer, and stays with the first that is
- * accepted. Where none is, only whether the server listens can be told ("mute"); log-ins are tried again, ever more
- * rarely, and at once when there is a new one. Used by server-monitor.ts.
+ * Finds a log-in for the monitor of one server among those that its databases offer, and keeps the first that the
+ * server accepts. If it accepts none ("mute"), only whether the server accepts TCP connections is known; log-ins are
+ * tried again with growing pauses, and at once when a new one appears. Used by server-monitor.ts.
  */
 import { connect as connectTcp } from 'node:net';
 import type { NodeConfig } from '../config/config.ts';
@@ -14,16 +14,16 @@ import type { ConnectProbe, NodeIdentity, ProbeConnection, ProbeFailure, ProbeRo
 export interface MonitorLogin {
   /** Equal for equal user, password and database. */
   readonly key: string;
-  /** Lower ones are tried first; equal ones in the order of the databases. From BORROWED on: a client's. */
+  /** Lower ranks are tried first, equal ranks in the order of the databases. From BORROWED on: a client's log-in. */
   readonly rank: number;
   readonly connect: ConnectProbe;
 }
 
-/** With what to write where: it is all that an operator sees of a proxy that does nothing but relay. */
+/** Says what to set where: for an operator, it may be the only sign of why Weir only relays. */
 export const NO_LOGIN =
   'no log-in for the monitor, so nothing is routed or cached until a client has logged in, whose log-in is used then: set "auth": {"user": "NAME"} with a line "NAME" "PASSWORD" in auth.file, or user:password in the URL';
 
-/** Rank of the log-ins of clients. */
+/** Rank of log-ins borrowed from clients. */
 export const BORROWED = 2;
 const OWN_REFUSED = "the monitor's log-in is refused: ";
 
@@ -65,11 +65,14 @@ export class ServerConnector {
 interface Open {
   readonly key: string;
   readonly connection: ProbeConnection;
-  /** A better log-in is to be looked for: this one is not offered any more, or is a client's in place of our own. */
+  /**
+   * A better log-in should be looked for: this one is no longer offered, or is a client's because Weir's own was
+   * refused.
+   */
   isMakeshift: boolean;
 }
 
-/** Either logged in, or mute and looking for a log-in. Questions wait for each other. */
+/** Either logged in, or mute and looking for a log-in. Probes and queries run one at a time. */
 class Connection implements ProbeConnection {
   identity: NodeIdentity;
   readonly #node: NodeConfig;
@@ -142,7 +145,7 @@ class Connection implements ProbeConnection {
     return result;
   }
 
-  /** In as somebody else, then out: nothing is missed in between. */
+  /** Logs in with the best log-in accepted, then closes the old connection. */
   async #change(): Promise<void> {
     const before = this.#open;
     this.#open = undefined;
@@ -153,7 +156,7 @@ class Connection implements ProbeConnection {
     }
   }
 
-  /** Tries one after the other; rejects when the server cannot be reached, not when it refuses. */
+  /** Tries the log-ins in order. Rejects if the server cannot be reached; does not reject if it refuses them all. */
   async #logIn(): Promise<void> {
     this.#tryAtMs = this.#clock.nowMs() + this.#tryAgainMs;
     this.#tryAgainMs = Math.min(TRY_AGAIN_MAX_MS, this.#tryAgainMs * 2);
@@ -178,7 +181,7 @@ class Connection implements ProbeConnection {
   }
 
   #lost(key: string, failure: ProbeFailure): void {
-    // Somebody else is logged in by now.
+    // Another log-in has replaced this connection.
     if (this.#open?.key !== key) return;
     this.#open = undefined;
     if (!this.#isClosed) this.#onLost(failure);
@@ -213,7 +216,7 @@ function knock(node: NodeConfig, timeoutMs: number): Promise<void> {
       socket.destroy();
       resolve();
     });
-    // Stays for the life of the socket: a second error must not be without a listener.
+    // The listener stays for the life of the socket: a second 'error' event without a listener would throw.
     socket.on('error', fail);
   });
 }

@@ -1,6 +1,7 @@
 /**
- * Watches one server (host and port) for all databases that have it as a node: one connection, one probe at a time, whose
- * answers go to everybody who is due for one. Made by server-monitors.ts; members are the nodes of the databases.
+ * Probes one server (host and port) for all databases that have it as a node: one connection, one probe at a time.
+ * Each answer goes to every member whose next probe is due. Members are the nodes of the databases. Made by
+ * server-monitors.ts.
  */
 import type { NodeConfig } from '../config/config.ts';
 import type { Clock } from '../util/clock.ts';
@@ -13,12 +14,15 @@ import type { WatcherEvents } from './watcher.ts';
 /** A node of one database. */
 export interface MemberOptions {
   readonly node: NodeConfig;
-  /** Whom it would log in as: the best first. May change from call to call. */
+  /** The log-ins that this database offers, best first. May change from call to call. */
   readonly logins: () => readonly MonitorLogin[];
   readonly events: WatcherEvents;
 }
 
-/** Of its time between two probes, how much earlier a member takes an answer that somebody else has asked for. */
+/**
+ * A member also takes an answer that another member's probe brings before its own is due: this share of its interval
+ * early.
+ */
 const EARLY_SHARE = 0.25;
 
 export class ServerMonitor {
@@ -57,7 +61,7 @@ export class ServerMonitor {
     if (this.#identity !== undefined) member.events.connected(this.#identity);
     else if (this.#failure !== undefined) member.events.failed(this.#failure);
     if (this.#members.size === 1) this.#watcher.start();
-    // What it can log in as may be just what was missing.
+    // The new member may offer the log-in that was missing.
     else this.#connector.loginsChanged();
     member.suspect();
     return member;
@@ -73,7 +77,10 @@ export class ServerMonitor {
     this.#connector.loginsChanged();
   }
 
-  /** One small question, between two probes. Rejects where nobody is logged in, or the server does not answer in time. */
+  /**
+   * Runs a short query between two probes. Rejects if the monitor is not logged in, or the server does not answer in
+   * time.
+   */
   ask(sql: string, values: readonly unknown[] = []): Promise<ProbeRow[]> {
     return this.#connector.ask(sql, values, this.#node.name);
   }
@@ -114,11 +121,11 @@ export class ServerMonitor {
   }
 }
 
-/** One database's interest in one server; for its monitor it looks like a watcher of its own. */
+/** One database's subscription to one server. */
 export class Member {
   readonly events: WatcherEvents;
   readonly logins: () => readonly MonitorLogin[];
-  /** When it wants to hear from the server again. */
+  /** When its next probe is due (monotonic ms). */
   dueAtMs: number;
   readonly #monitor: ServerMonitor;
   readonly #clock: Clock;
@@ -134,18 +141,21 @@ export class Member {
     this.dueAtMs = clock.nowMs();
   }
 
-  /** Milliseconds since the last probe was sent whose answer it takes. */
+  /** Milliseconds since the last probe was sent whose answer this member took or will take. */
   get sinceSentMs(): number {
     return this.#clock.nowMs() - this.#sentAtMs;
   }
 
-  /** Ask `minGapMs` after the last probe, or now if that is past. */
+  /** Probe `minGapMs` after the last probe, or now if that is past. */
   hurry(minGapMs: number): void {
     this.dueAtMs = Math.min(this.dueAtMs, Math.max(this.#clock.nowMs(), this.#sentAtMs + minGapMs));
     this.#monitor.watcher.hurryTo(this.dueAtMs);
   }
 
-  /** Something is odd about the server: ask anew, and do not take an answer for it that was under way already. */
+  /**
+   * Something suggests that the server's state has changed: probe now. The answer to a probe already under way does
+   * not count.
+   */
   suspect(): void {
     this.#isSuspect = true;
     this.dueAtMs = this.#clock.nowMs();
@@ -176,7 +186,7 @@ export class Member {
   sampled(sample: ProbeSample, sentAtMs: number): void {
     if (!this.#isListening) return;
     this.#isListening = false;
-    // So that a listener who hurries it is not overruled.
+    // Infinity first, so that a `hurry` from within the listener takes effect.
     this.dueAtMs = Infinity;
     this.events.sampled(sample, sentAtMs);
     const nextMs = this.#isSuspect ? this.#clock.nowMs() : this.#sentAtMs + this.events.intervalMs();

@@ -1,6 +1,6 @@
 /**
- * The servers that are watched, whatever databases they serve: one ServerMonitor each, and a bounded number of
- * connections that read catalogs. One object for the process, shared by the topologies of all databases.
+ * All servers that are probed, whichever databases they serve: one ServerMonitor and one limit on catalog connections
+ * per server. One object per process, shared by the topologies of all databases.
  */
 import type { NodeConfig, TlsSide } from '../config/config.ts';
 import type { Clock } from '../util/clock.ts';
@@ -12,7 +12,7 @@ export class ServerMonitors {
   readonly #byKey = new Map<string, ServerMonitor>();
   readonly #connections = new Map<string, CatalogConnections>();
 
-  /** @param tls as it is for now: other settings mean another connection. */
+  /** @param tls the current settings: with other settings, a server gets another monitor */
   join(options: MemberOptions, tls: TlsSide, connectTimeoutMs: number, clock: Clock): Member {
     const key = JSON.stringify([serverOf(options.node), tls]);
     let monitor = this.#byKey.get(key);

@@ -1,17 +1,18 @@
 /**
- * Numbers the LSN probes of one primary, so that a session can say "the insert LSN after now" with one integer and no
- * round trip of its own. Sends nothing: the monitor begins and finishes probes, sessions call `next()` and `lsnOf()`.
+ * Numbers the LSN probes of one primary, so that a session can refer to "the insert LSN after now" by one integer and
+ * without a round trip of its own. Sends nothing: the monitor begins and finishes probes, sessions call `next()` and
+ * `lsnOf()`.
  */
 import type { LsnTicker, Tick } from './types.ts';
 
 export interface ProbeTicker extends LsnTicker {
-  /** Somebody waits for a probe that has not been sent yet. */
+  /** A session waits for a probe that has not been sent yet. */
   isDemanded(): boolean;
-  /** A probe is being sent now: its number. */
+  /** Call when a probe is sent. @returns its number */
   begin(): Tick;
-  /** It came back with this insert LSN. Ignored if its epoch is over, or a later probe finished before it. */
+  /** The probe was answered with this insert LSN. Ignored if its epoch is over, or if a later probe finished first. */
   finish(tick: Tick, lsn: number): void;
-  /** Another primary or timeline: every tick given out until now answers Infinity. */
+  /** Another primary or timeline: every tick given out so far now answers Infinity. */
   newEpoch(): void;
 }
 
@@ -51,7 +52,8 @@ class RingTicker implements ProbeTicker {
   lsnOf(tick: Tick): number | undefined {
     if (tick < this.#firstOfEpoch) return Infinity;
     if (tick > this.#newest) return undefined;
-    // First finished probe at or after it, by halving; what fell out of the ring is answered by the oldest kept.
+    // Binary search for the first finished probe with at least this number; if that fell out of the ring, the oldest
+    // one kept.
     let low = Math.max(0, this.#count - this.#ringSize);
     let high = this.#count - 1;
     while (low < high) {
@@ -79,7 +81,7 @@ class RingTicker implements ProbeTicker {
   }
 
   newEpoch(): void {
-    // The tick that may have been given out already but not sent yet belongs to the old epoch too.
+    // A tick that was given out but whose probe was not sent yet belongs to the old epoch too.
     this.#nextTick++;
     this.#firstOfEpoch = this.#nextTick;
     this.#newest = this.#nextTick - 1;

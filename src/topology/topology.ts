@@ -1,6 +1,6 @@
 /**
- * The front of the room: puts ticker, brain, monitor and schema watch together into the Topology of one database.
- * Holds no rules of its own. Made by the app, one per database that clients use.
+ * Implements Topology for one database by connecting the ticker, the assessor, the monitor and the schema watch. Holds
+ * no rules of its own. Made by the app, one per database that clients use.
  */
 import type { NodeConfig } from '../config/config.ts';
 import { announce } from './announce.ts';
@@ -19,7 +19,7 @@ import type { LostBackend, NodeFailure, ServerAddress, Topology, TopologySnapsho
 
 export type { TopologyOptions } from './options.ts';
 
-/** Nobody waits longer than this for the first look around. */
+/** How long clients wait at most for the first state of the nodes and the first catalog. */
 const SETTLE_MS = 3000;
 
 export function createTopology(options: TopologyOptions): Topology {
@@ -129,7 +129,7 @@ class DatabaseTopology implements Topology {
     onCatalog?.(catalog);
   }
 
-  /** Said once, though it is tried again and again. */
+  /** Logs a problem once, however often the attempt is repeated. */
   #catalogFailed(problem: string): void {
     if (problem === this.#catalogProblem) return;
     this.#catalogProblem = problem;
@@ -178,7 +178,7 @@ class DatabaseTopology implements Topology {
     );
   }
 
-  /** Tells everybody, if there is something to tell. */
+  /** Logs what changed and calls the listeners, if anything changed. */
   #notice(): void {
     const { log, routing } = this.#options;
     const before = this.#seen;
@@ -192,7 +192,8 @@ class DatabaseTopology implements Topology {
       return;
     }
     this.#outcomes.look();
-    // Where no primary can step in, reads wait for replicas: then mere progress is news, too.
+    // With primary_reads "never", or while the primary is down, reads wait for replicas: then progress of a replica
+    // is news, too.
     this.#seen = after;
     for (const listener of [...this.#listeners]) {
       try {
@@ -238,7 +239,7 @@ class DatabaseTopology implements Topology {
     return this.#outcomes.whenGone(backend);
   }
 
-  /** It was there when we heard of it: a younger one with the same number is another one. */
+  /** The backend existed when this was called: a process with the same pid that is younger is another one. */
   readonly whenForeignGone = (backend: Omit<LostBackend, 'connectedAtMs'>): Promise<void> =>
     this.#outcomes.whenGone({ ...backend, connectedAtMs: this.#options.clock.nowMs() });
 
@@ -258,7 +259,7 @@ class DatabaseTopology implements Topology {
 
   use(): Promise<void> {
     this.schema.wake();
-    // There is nobody to read it from: those who come then must not be slower than those who are there.
+    // No node can be read from: new clients must not wait longer than those that are already connected.
     const isHopeless = catalogSource(this.#assessor.snapshot) === undefined && this.#isPastSettling();
     if (isHopeless) return Promise.resolve();
     return this.schema.whenKnown(SETTLE_MS);

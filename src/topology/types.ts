@@ -1,13 +1,13 @@
 /**
- * What the rest of Weir knows about the nodes of one database: immutable snapshots, one mutable load cell per node.
- * Made by topology/topology.ts; read by routing/, session/, console/, sizing/. Types only.
+ * What the rest of Weir knows about the nodes of one database: immutable snapshots, and one mutable load object per
+ * node. Made by topology/topology.ts; read by routing/, session/, console/, sizing/. Types only.
  */
 import type { NodeConfig } from '../config/config.ts';
 import type { Catalog } from '../catalog/types.ts';
 
 export type NodeRole = 'primary' | 'replica' | 'unknown';
 
-/** Live figures of one node, written by sessions, read by routing. One object for the life of the process. */
+/** Load of one node, written by sessions, read by routing. One object for the life of the process. */
 export interface NodeLoad {
   /** Requests sent and not yet answered. */
   outstanding: number;
@@ -15,41 +15,48 @@ export interface NodeLoad {
   ewma: number;
   /** Monotonic ms of the last sample. */
   ewmaAtMs: number;
-  /** Of the requests outstanding, reads that fell back to this primary for want of a replica. */
+  /**
+   * How many of the outstanding requests are reads that fell back to this primary because no replica could take them.
+   */
   fallbackReads: number;
-  /** How many of those there may be: half of what this database's pools may grow to on the node. */
+  /** Limit on `fallbackReads`: half of what this database's pools may grow to on the node. */
   fallbackRoom: number;
 }
 
-/** One node as the monitor last saw it. Immutable; `load` is the shared mutable cell. */
+/** One node as the monitor last saw it. Immutable, except for the shared object `load`. */
 export interface NodeState {
   readonly config: NodeConfig;
   readonly name: string;
   readonly role: NodeRole;
-  /** Answers probes, is on the right timeline and has been heard of lately. */
+  /** Answers probes, is on the right timeline and has answered lately. */
   readonly isUp: boolean;
-  /** Operators said DRAIN. */
+  /** An administrator ran DRAIN for it. */
   readonly isDraining: boolean;
-  /** Monotonic ms until which the node is ejected; 0 = not. */
+  /** Monotonic ms until which the node is ejected; 0: it is not. */
   readonly ejectedUntilMs: number;
-  /** Sound lower bound of what a replica has replayed (LSN as a number); for a primary its newest insert LSN seen. */
+  /** Replica: lower bound of its replay position (LSN as a number). Primary: newest insert LSN seen. */
   readonly lsn: number;
-  /** Replica: upper bound of its lag by the clockless estimator, ms; primary: 0; unknown: Infinity. */
+  /** Replica: upper bound of its lag in ms (topology/lag.ts); primary: 0; not known: Infinity. */
   readonly lagMs: number;
   readonly lagBytes: number;
-  /** Replica: monotonic ms of the moment whose state it is known to have; its lag is at most now minus this. */
+  /** Replica: monotonic ms of the last moment whose state it is known to have; its lag is at most now minus this. */
   readonly caughtUpAtMs?: number;
-  /** Replica: above max_replica_lag, and not back under 80 % of it since. Absent: decide by `lagMs`. */
+  /**
+   * Replica: its lag exceeded max_replica_lag, and has not fallen below 80 % of it since. Absent: decide by `lagMs`.
+   */
   readonly isLagging?: boolean;
-  /** Replica: it was lost and came back, and is not yet known to be as far as it was: no session may rely on it. */
+  /**
+   * Replica: its connection was lost and it has not yet replayed the primary's position as of then: only reads with
+   * eventual consistency may use it.
+   */
   readonly isCatchingUp?: boolean;
-  /** Timeline it is proven to be on; absent: not known. */
+  /** Timeline that it is proven to be on; absent: not known. */
   readonly timeline?: number;
-  /** 0.1 -> 1 in the 30 s after coming back. */
+  /** Share of its normal load: rises from 0.1 to 1 in the 30 s after coming back. */
   readonly slowStart: number;
-  /** Last problem in words, for SHOW NODES. */
+  /** Current problem or remark as text, for SHOW NODES; undefined: none. */
   readonly problem: string | undefined;
-  /** What the server has to spare for us: max_connections less its reserves; 0 = not known yet. */
+  /** Connections that the server offers to ordinary roles: max_connections less its reserves; 0: not known yet. */
   readonly connectionLimit: number;
   readonly serverVersion: string | undefined;
   readonly load: NodeLoad;
@@ -65,29 +72,34 @@ export interface TopologySnapshot {
   readonly epoch: number;
 }
 
-/** Number of the LSN probe that will tell the primary's insert LSN *after* this moment. */
+/** Number of the first LSN probe sent after a given moment: its answer is a primary insert LSN *after* that moment. */
 export type Tick = number;
 
 export interface LsnTicker {
-  /** The tick for "now": the number of the next probe to be sent. Asks for that probe to happen soon. */
+  /** The tick for "now": the number of the next probe to be sent. Has that probe sent soon. */
   next(): Tick;
   /**
-   * LSN of the first finished probe with at least this number; undefined: not known yet; Infinity: primary only (older
-   * epoch). Whoever gets Infinity may take a new tick in its place: what survived of the old timeline lies before it.
+   * LSN of the first finished probe with at least this number; undefined: not known yet; Infinity: the tick is of an
+   * older epoch, so only the primary will do. A caller that gets Infinity may take a new tick instead: everything that
+   * survived from the old timeline lies before it.
    */
   lsnOf(tick: Tick): number | undefined;
 }
 
 /**
- * Numbers the comparisons of the database's catalog with what Weir knows of it. One that begins after a write, and finds
- * nothing new, proves that the write did what Weir thinks: no trigger had been made around Weir.
+ * Numbers the comparisons of the database's catalog with the one that Weir knows. A comparison that begins after a
+ * write and finds no difference proves that Weir knew everything the write could set off: no trigger had been created
+ * outside Weir.
  */
 export interface SchemaClock {
   /** Number of the comparison that begins next. */
   readonly next: number;
-  /** Newest one that found nothing new on the primary, or whose news everybody has been told. */
+  /**
+   * Newest comparison on the primary that found no difference, or reading from the primary whose catalog has been
+   * handed out.
+   */
   readonly confirmed: number;
-  /** Somebody waits for the next one. */
+  /** A session waits for the next comparison: do it soon. */
   hurry(): void;
 }
 
@@ -101,7 +113,7 @@ export interface ServerAddress {
 export interface LostBackend {
   readonly node: ServerAddress;
   readonly processId: number;
-  /** When it had logged in, monotonic ms. */
+  /** When its log-in completed, monotonic ms. */
   readonly connectedAtMs: number;
 }
 
@@ -110,39 +122,52 @@ export interface Topology {
   readonly database: string;
   readonly ticker: LsnTicker;
   readonly schema: SchemaClock;
-  /** The first look around is over: reads can be told and replicas be used, or will not be so soon. Stays true. */
+  /** Reads can be recognized and replicas used, or the wait for that has timed out. Stays true. */
   readonly isSettled: boolean;
-  /** What is wrong with the database itself, though its nodes may be up: it does not exist, its catalog cannot be read. */
+  /** A problem of the database itself rather than of a node: it does not exist, or its catalog cannot be read. */
   readonly problem?: string | undefined;
   snapshot(): TopologySnapshot;
-  /** Undefined until it was read once (then nothing is provably a read). A new object after each change. */
+  /**
+   * undefined while no valid catalog is known; no statement is provably a read then. A new object after each change.
+   */
   catalog(): Catalog | undefined;
-  /** The last one that was read; behind DDL it is not true any more. */
+  /** The last catalog read; out of date after DDL until it was read again. */
   lastCatalog(): Catalog | undefined;
-  /** A Weir client ran DDL, GRANT or the like: read the catalog again; until then `catalog()` is undefined. */
+  /** A client of Weir ran DDL, GRANT or the like: read the catalog again. Until then `catalog()` is undefined. */
   catalogChanged(): void;
-  /** A transport-level failure of a pooled connection (never an SQL error, never a full pool). */
+  /** Reports a transport failure of a pooled connection (never an SQL error, never a full pool). */
   reportFailure(node: string, failure: NodeFailure, detail: string): void;
   reportSuccess(node: string): void;
-  /** A server said 25006 or was otherwise found to have another role: probe at once. */
+  /**
+   * A server reported 25006 (read_only_sql_transaction), or seems to have another role than known: probe it at once.
+   */
   suspectRole(node: string): void;
   setDraining(node: string, isDraining: boolean): boolean;
   /**
-   * The connection to a backend was lost in the middle of a write: resolves when that is committed, or never will be. While
-   * nobody can tell it does not resolve.
+   * The connection to a backend was lost in the middle of a write: resolves when the write is committed or never will
+   * be. Does not resolve while that cannot be found out.
    */
   whenGone(backend: LostBackend): Promise<void>;
-  /** The same for a backend of another Weir, which may know the server by another name: then the primary is asked. */
+  /**
+   * The same for a backend used by another Weir, which may have another name for the server: if it is unknown here,
+   * the primary is queried.
+   */
   readonly whenForeignGone: (backend: Omit<LostBackend, 'connectedAtMs'>) => Promise<void>;
-  /** Called when a role, somebody's health or eligibility changed (not for each LSN while a primary is there to read from: `snapshot()` has the latest). Returns the unsubscribe. */
+  /**
+   * Calls `listener` when a node's role, health or eligibility changed; not for every new LSN while reads can use the
+   * primary (`snapshot()` has the latest). Returns the function that unsubscribes.
+   */
   onChange(listener: (snapshot: TopologySnapshot) => void): () => void;
-  /** Asks the nodes at once, and again, as long as somebody listens; tells of each answer. Returns how to leave. */
+  /**
+   * Probes the nodes now and repeatedly while at least one listener is registered; calls it after each answer. Returns
+   * the function that unregisters it.
+   */
   askNow(listener: () => void): () => void;
-  /** One small question to a node, on the connection of the monitor. Rejects where nobody is logged in. */
+  /** Runs a short query at a node, on the monitor's connection. Rejects if the monitor is not logged in there. */
   ask(node: string, sql: string, values?: readonly unknown[]): Promise<Record<string, unknown>[]>;
-  /** There may be something new to log in with (`borrowedLogins`). */
+  /** The set of log-ins (`borrowedLogins`) may have changed. */
   loginsChanged(): void;
-  /** Somebody comes to use the database. Resolves when its catalog is known, or will not be soon. */
+  /** A client begins to use the database. Resolves when its catalog is known, or is not expected soon. */
   use(): Promise<void>;
   start(): void;
   stop(): Promise<void>;

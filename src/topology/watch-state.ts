@@ -1,6 +1,6 @@
 /**
- * The states of the watch over the catalog of one database, and what moves it from one to the next: the one table. What is
- * known of the catalog is not part of it (schema-watch.ts), nor is when it looks again (look-pace.ts).
+ * The states of the watch over the catalog of one database, and the one table of transitions between them. It does not
+ * say what is known of the catalog (schema-watch.ts), nor when the next look is due (look-pace.ts).
  */
 
 /** What each state means. */
@@ -17,12 +17,12 @@ export type WatchState = keyof typeof watchStateMeanings;
 export type WatchEvent =
   | 'start'
   | 'stop'
-  /** Somebody begins to use the database. */
+  /** A client begins to use the database. */
   | 'wake'
   | 'look'
-  /** The look is over, and somebody uses the database. */
+  /** The look is over, and clients use the database. */
   | 'rest'
-  /** The look is over, or there is none to begin with, and nobody uses the database. */
+  /** The look is over, or none is needed at the start, and no client uses the database. */
   | 'sleep';
 
 type Row = Readonly<Partial<Record<WatchEvent, WatchState>>>;
@@ -35,7 +35,7 @@ const table: Readonly<Record<WatchState, Row>> = {
   looking: { rest: 'resting', sleep: 'asleep', stop: 'stopping' },
 };
 
-/** An event without a cell changes nothing: it came too late, or the state is that already. */
+/** An event without a cell changes nothing: it came too late, or the watch is in that state already. */
 export function nextWatchState(state: WatchState, event: WatchEvent): WatchState {
   return table[state][event] ?? state;
 }

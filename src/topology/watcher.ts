@@ -1,6 +1,6 @@
 /**
- * Keeps one connection to one node and asks it again and again, at most one question at a time: connect, probe, probe,
- * lost, connect. Decides when to ask, not what the answers mean (assess.ts). One per node, made by monitor.ts.
+ * Keeps one connection to one server and probes it repeatedly, one probe at a time; connects again when the connection
+ * is lost. Decides when to probe, not what the answers mean (assess.ts). One per server, made by server-monitor.ts.
  */
 import type { NodeConfig } from '../config/config.ts';
 import type { Clock } from '../util/clock.ts';
@@ -9,7 +9,7 @@ import type { ConnectProbe, NodeIdentity, ProbeConnection, ProbeFailure, ProbeSa
 
 export interface WatcherEvents {
   connected(identity: NodeIdentity): void;
-  /** A probe is being sent at this moment. */
+  /** Called at the moment a probe is sent. */
   sending(): void;
   sampled(sample: ProbeSample, sentAtMs: number): void;
   /** The attempt, the connection or the probe failed; the watcher tries again by itself. */
@@ -22,13 +22,13 @@ const RECONNECT_MIN_MS = 50;
 const RECONNECT_MAX_MS = 1000;
 
 /**
- * One attempt to connect, and the connection that came of it. One that was given up is not listened to any more: it is not
- * the watcher's own then.
+ * One connection attempt and the connection that it made. Events of an attempt that is no longer the watcher's current
+ * one are ignored.
  */
 interface Attempt {
   readonly abort: AbortController;
   connection: ProbeConnection | undefined;
-  /** As last told: a connection may find out more about itself (server-connector.ts). */
+  /** As last reported to `connected`: the connection may replace its identity later (server-connector.ts). */
   identity: NodeIdentity | undefined;
 }
 
@@ -64,17 +64,20 @@ export class Watcher {
     await this.#closing;
   }
 
-  /** Ask `minGapMs` after the last probe, or now if that is past. */
+  /** Probe `minGapMs` after the last probe, or now if that is past. */
   hurry(minGapMs: number): void {
     this.hurryTo(this.#sentAtMs + minGapMs);
   }
 
-  /** Ask at `atMs`, or now if that is past; never later than it would otherwise. */
+  /** Probe at `atMs` (monotonic ms), or now if that is past; never later than already scheduled. */
   hurryTo(atMs: number): void {
     if (this.#state === 'idle') this.#arm(atMs);
   }
 
-  /** Something is odd about the node: ask anew, and do not take an answer for it that was under way already. */
+  /**
+   * Something suggests that the server's state has changed: probe now. The answer to a probe already under way does
+   * not count.
+   */
   suspect(): void {
     this.hurry(0);
     if (this.#state === 'asking') this.#isSuspect = true;
@@ -141,7 +144,7 @@ export class Watcher {
         this.#events.connected(connection.identity);
       }
       this.#events.sampled(sample, sentAtMs);
-      // The listener may have stopped us, or hurried us already.
+      // The listener may have stopped the watcher.
       if (attempt !== this.#attempt) return;
       this.#arm(sentAtMs + (this.#isSuspect ? 0 : this.#events.intervalMs()));
       this.#isSuspect = false;
@@ -153,7 +156,7 @@ export class Watcher {
   #fail(failure: ProbeFailure): void {
     this.#drop();
     this.#state = 'waiting to connect';
-    // At once after a connection that was of use, then ever slower until one is again.
+    // At once after a connection that answered a probe, then with growing pauses until one answers again.
     this.#arm(this.#clock.nowMs() + this.#reconnectMs);
     this.#reconnectMs = Math.min(RECONNECT_MAX_MS, Math.max(RECONNECT_MIN_MS, this.#reconnectMs * 2));
     this.#events.failed(failure);

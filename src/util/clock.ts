@@ -1,10 +1,10 @@
 /**
- * The one source of time: monotonic milliseconds. Given to whoever decides by time, so that tests can turn the hands.
- * Knows nothing of dates; nobody in Weir compares its clock with a server's.
+ * The only source of time: monotonic milliseconds. Code that decides by time gets a Clock as an argument, so that
+ * tests can use a manual one. Has no calendar time: Weir never compares its clock with a server's.
  */
 
 export interface Clock {
-  /** Monotonic milliseconds since some fixed moment; never goes back. */
+  /** Milliseconds since a fixed moment; never decreases. */
   nowMs(): number;
 }
 
@@ -14,7 +14,7 @@ export interface ManualClock extends Clock {
   advance(ms: number): void;
 }
 
-/** A clock that stands still until it is told to move. */
+/** A clock for tests that only `advance` moves. */
 export function createManualClock(startMs = 0): ManualClock {
   let now = startMs;
   return {

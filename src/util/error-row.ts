@@ -1,5 +1,5 @@
 /**
- * What the table of errors says of each of them. Types only.
+ * The columns of the table of errors. Types only.
  */
 
 export type Severity = 'ERROR' | 'FATAL';
@@ -9,8 +9,8 @@ export interface ErrorRow {
   readonly sqlstate: string;
   readonly severity: Severity;
   readonly level: LogLevel;
-  /** What happened, said to the client. `{name}` is replaced from the values given. */
+  /** What happened, for the client. `{name}` is replaced by the value of that name. */
   readonly message: string;
-  /** What to do about it. */
+  /** What the client's user or the administrator can do about it. */
   readonly hint?: string;
 }

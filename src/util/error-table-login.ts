@@ -1,6 +1,6 @@
 /**
- * The part of the table of errors that is said before a client is logged in, or because of who it is. Put together with
- * the rest in error-table.ts.
+ * The errors that a client can get before its log-in is complete, or because of its user name. Merged with the rest in
+ * error-table.ts.
  */
 import type { ErrorRow } from './error-row.ts';
 

@@ -1,6 +1,6 @@
 /**
- * The part of the table of errors that is said to clients that are logged in: about their statements, their servers, the
- * end of their connection, the admin console. Put together with the rest in error-table.ts.
+ * The errors that a client can get after log-in: about its statements, its servers, the end of its connection, the
+ * admin console. Merged with the rest in error-table.ts.
  */
 import type { ErrorRow } from './error-row.ts';
 

@@ -1,6 +1,6 @@
 /**
- * Every error that Weir itself says, in one table: SQLSTATE, severity, log level, text. The rows stand in
- * error-table-login.ts and error-table-session.ts. Said by errors.ts; printed as docs/errors.md. SQLSTATEs: PostgreSQL
+ * Every error that Weir itself sends, in one table: SQLSTATE, severity, log level, text. The rows are in
+ * error-table-login.ts and error-table-session.ts. Used by errors.ts; printed as docs/errors.md. SQLSTATEs: PostgreSQL
  * manual, appendix A.
  */
 import type { ErrorRow } from './error-row.ts';

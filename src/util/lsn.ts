@@ -5,7 +5,7 @@
 
 const HIGH = 2 ** 32;
 
-/** `0/5A3F2B8`; Infinity is written "infinity" (a demand that no replica can meet), 0 is `0/0`. */
+/** @returns the text form, such as `0/5A3F2B8`; "infinity" for Infinity, which no replica can reach */
 export function formatLsn(lsn: number): string {
   if (lsn === Infinity) return 'infinity';
   const high = Math.floor(lsn / HIGH);
@@ -14,7 +14,10 @@ export function formatLsn(lsn: number): string {
 
 const LSN = /^([0-9a-f]{1,8})\/([0-9a-f]{1,8})$/i;
 
-/** The number of `X/Y`; throws RangeError for anything else, and for positions above 2^53. */
+/**
+ * @returns the number for `X/Y`
+ * @throws RangeError for any other text, and for positions above 2^53
+ */
 export function parseLsn(text: string): number {
   const parts = LSN.exec(text);
   const lsn = parts === null ? NaN : parseInt(parts[1] ?? '', 16) * HIGH + parseInt(parts[2] ?? '', 16);
@@ -26,9 +29,10 @@ const SHORT_PAGE_HEADER = 24;
 const LONG_PAGE_HEADER = 40;
 
 /**
- * The end of the last record, given the insert position. Right behind a page header no record has ended yet: a replica
- * that replayed everything reports the start of that page, so the bare insert position would never be reached on an
- * idle system. Header sizes: SizeOfXLogShortPHD, and SizeOfXLogLongPHD on a segment's first page (PostgreSQL 9.3 to 18).
+ * Computes the end of the last WAL record from the insert position; all arguments in bytes. They differ when the
+ * insert position is right after a page header: no record has ended there yet, and a replica that has replayed
+ * everything reports the start of the page. On an idle system it would never reach the insert position. Header sizes:
+ * SizeOfXLogShortPHD, and SizeOfXLogLongPHD on a segment's first page (PostgreSQL 9.3 to 18).
  */
 export function endOfLastRecord(insertLsn: number, walBlockSize: number, walSegmentSize: number): number {
   const inPage = insertLsn % walBlockSize;

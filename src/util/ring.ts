@@ -1,4 +1,7 @@
-/** A first-in first-out queue on a growing ring: no shifting, no holes left holding on to what has gone. */
+/**
+ * A first-in first-out queue in a ring buffer that grows. Removes items without moving the others, and keeps no
+ * reference to removed items.
+ */
 export class Ring<T> {
   private items: (T | undefined)[] = new Array<T | undefined>(4);
   private head = 0;
@@ -18,7 +21,7 @@ export class Ring<T> {
     return this.count === 0 ? undefined : this.items[this.head];
   }
 
-  /** Position 0 is the head. */
+  /** @param index 0: the head */
   at(index: number): T | undefined {
     return index < 0 || index >= this.count ? undefined : this.items[(this.head + index) & (this.items.length - 1)];
   }
@@ -36,7 +39,7 @@ export class Ring<T> {
     return item;
   }
 
-  /** Keeps only what `keep` says, in order. */
+  /** Removes the items for which `keep` returns false; the others stay in order. */
   filter(keep: (item: T) => boolean): void {
     const kept = this.count;
     for (let i = 0; i < kept; i++) {

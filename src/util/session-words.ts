@@ -1,7 +1,7 @@
 /**
- * What the source of a function or DO block says when it leaves something behind in its session: settings that are not
- * LOCAL, temporary tables, locks, channels, cursors. One pattern for JavaScript and for PostgreSQL, which write the edge
- * of a word differently. Dynamic SQL that is put together elsewhere is not seen.
+ * A regular expression for the source of a function or DO block that may leave state in its session: settings that are
+ * not LOCAL, temporary tables, locks, channels, cursors. One pattern for JavaScript and for PostgreSQL, which write a
+ * word boundary differently. Does not see dynamic SQL whose text is assembled from parts.
  */
 
 /** @param edge `\b` in JavaScript, `\y` in PostgreSQL */

@@ -1,4 +1,6 @@
-/** Ticks of a database's LSN ticker that mean something of themselves. */
+/**
+ * Special values of a tick (topology/types.ts).
+ */
 
-/** No clock reaches it: a replica can never be known to have what was written at it. */
+/** A tick that no probe ever reaches: no replica can be known to have replayed a write at this tick. */
 export const noSuchTick = Number.MAX_SAFE_INTEGER;

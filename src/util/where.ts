@@ -1,5 +1,5 @@
 /**
- * Where a server is, for net.connect: a host that begins with a slash is the directory of a Unix socket, as in libpq.
+ * Target of net.connect for a server: a host that begins with a slash is the directory of a Unix socket, as in libpq.
  */
 
 export const isSocketDir = (host: string): boolean => host.startsWith('/');

@@ -1,6 +1,6 @@
 /**
- * Addresses of pg_hba.conf: networks by CIDR or mask, all, samehost, samenet. The last two read the network interfaces of
- * this host. An IPv4 client on an IPv6 socket counts as IPv4. Source: PostgreSQL manual, "The pg_hba.conf File".
+ * Addresses of pg_hba.conf: networks by CIDR or mask, all, samehost, samenet. The last two read the network interfaces
+ * of this host. An IPv4 client on an IPv6 socket counts as IPv4. Source: PostgreSQL manual, "The pg_hba.conf File".
  */
 import { isIP, isIPv4 } from 'node:net';
 import { networkInterfaces } from 'node:os';

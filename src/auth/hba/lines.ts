@@ -55,7 +55,9 @@ function readText(found: Lines, file: string, place: string, depth: number, isOp
   return undefined;
 }
 
-/** The lines of a text, each joined with the lines that continue it after a backslash. `number` is that of the first. */
+/**
+ * The lines of a text, each joined with the lines that continue it after a backslash. `number` is that of the first.
+ */
 function* joined(text: string): Iterable<{ line: string; number: number }> {
   const lines = text.split('\n');
   for (let at = 0; at < lines.length; at++) {

@@ -1,6 +1,6 @@
 /**
- * Loads auth.hba_file and auth.ident_file, and checks that the maps which the rules name exist. Called by `weir serve` and
- * `weir check` before anything starts, and by the app at its start and at each reload.
+ * Loads auth.hba_file and auth.ident_file, and checks that the maps which the rules name exist. Called by `weir serve`
+ * and `weir check` before anything starts, and by the app at its start and at each reload.
  */
 import type { IdentFile, IdentMaps } from './ident.ts';
 import { readIdentFile } from './ident.ts';

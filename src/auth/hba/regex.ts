@@ -1,7 +1,7 @@
 /**
  * Regular expressions of pg_hba.conf and pg_ident.conf (`/^dev_`). Accepts the syntax that has the same meaning in
- * PostgreSQL and in JavaScript. Refuses the rest, and expressions that could take very long for a name chosen by a client
- * that has not logged in. Called by rules.ts and ident.ts.
+ * PostgreSQL and in JavaScript. Refuses the rest, and expressions that could take very long for a name chosen by a
+ * client that has not logged in. Called by rules.ts and ident.ts.
  */
 
 export type Compiled = { readonly regex: RegExp } | { readonly problem: string };

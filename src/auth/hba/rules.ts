@@ -1,7 +1,7 @@
 /**
- * Parses the lines of pg_hba.conf into rules, and finds the first rule that matches a connection. A line that Weir cannot
- * follow as PostgreSQL would is reported as a problem. Called by load.ts and connection.ts. Source: PostgreSQL manual,
- * "The pg_hba.conf File".
+ * Parses the lines of pg_hba.conf into rules, and finds the first rule that matches a connection. A line that Weir
+ * cannot follow as PostgreSQL would is reported as a problem. Called by load.ts and connection.ts. Source: PostgreSQL
+ * manual, "The pg_hba.conf File".
  */
 import type { Address, Origin } from './addresses.ts';
 import { comesFrom, maskOf, parseAddress } from './addresses.ts';

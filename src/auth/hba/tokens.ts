@@ -1,6 +1,7 @@
 /**
- * Lexical rules of pg_hba.conf and pg_ident.conf: blanks separate fields, commas separate the tokens of a field; double
- * quotes and comments. A quoted keyword is a name. Called by lines.ts. Source: PostgreSQL manual, "The pg_hba.conf File".
+ * Lexical rules of pg_hba.conf and pg_ident.conf: blanks separate fields, commas separate the tokens of a field;
+ * double quotes and comments. A quoted keyword is a name. Called by lines.ts. Source: PostgreSQL manual, "The
+ * pg_hba.conf File".
  */
 
 export interface Token {

@@ -1,15 +1,15 @@
 /**
- * A client that prepares a text which others have prepared is given their statement, and no server is asked: it borrows it. If
- * DDL of which Weir has not heard came before that, PostgreSQL would have given this client another statement. As long as the
- * client has neither used the borrowed one nor heard what it returns, Weir can prepare it anew, in place of the error that the
- * others get.
+ * A client that prepares a text which another client has prepared gets that statement without a question to a server:
+ * it borrows it. If DDL that Weir does not know of came in between, PostgreSQL would have given this client a new
+ * statement. So until the client has used the borrowed one or knows its result type, Weir can prepare it anew instead
+ * of reporting a changed result type.
  */
 import { canAllRunAgain, passOverAll } from '../run-again.ts';
 import type { Session } from '../../session/session.ts';
 import type { Borrowed } from '../../session/statements.ts';
 import type { Request } from '../../session/request.ts';
 
-/** Weir has answered the Parse itself. */
+/** Call when Weir has answered the Parse itself. */
 export function borrow(session: Session, name: string): void {
   const { ddlHere } = session.services.book;
   session.prepared.borrow(name, { ddlHere, catalogMark: catalogMark(session) });
@@ -20,8 +20,8 @@ function catalogMark({ services, database }: Session): string {
 }
 
 /**
- * Must the client keep the statement as it is, also if it fails? That is so if DDL through this Weir came after its Parse, or if
- * the client has changed its search_path, say: then PostgreSQL refuses the statement as well.
+ * @returns true if the client must keep the statement even if it fails, because PostgreSQL would refuse it as well:
+ * DDL through this Weir came after its Parse, or the client has changed a setting such as search_path
  */
 function isBound(session: Session, name: string, { ddlHere }: Borrowed): boolean {
   const { services, state } = session;
@@ -29,12 +29,15 @@ function isBound(session: Session, name: string, { ddlHere }: Borrowed): boolean
   return session.prepared.named(name)?.settings.forCacheKey !== state.live.forCacheKey;
 }
 
-/** Has the request a Parse of that name? Then that Parse decides what the name means, if the request runs again. */
+/** @returns true if the request has a Parse of that name, which then decides its meaning if the request runs again */
 function isParsedIn({ attempt }: Request, name: string): boolean {
   return attempt.entered?.some(([parsed]) => parsed === name) === true;
 }
 
-/** Bind or Describe of it is about to be sent. Once that is answered, the client knows the statement, and must keep it. */
+/**
+ * Call before sending a Bind or Describe of the statement. Once that is answered, the client knows the statement and
+ * keeps it.
+ */
 export function useBorrowed(session: Session, request: Request, name: string): void {
   const borrowed = session.prepared.borrowedAs(name);
   if (borrowed === undefined) return;
@@ -44,7 +47,7 @@ export function useBorrowed(session: Session, request: Request, name: string): v
   (request.attempt.borrowed ??= new Map()).set(name, borrowed);
 }
 
-/** The result type of the statement has changed. True: it was prepared anew for the client. */
+/** The result type of the statement has changed. @returns true if it was prepared anew for the client */
 export function renewBorrowed(session: Session, name: string): boolean {
   const borrowed = session.prepared.borrowedAs(name);
   if (borrowed === undefined || isBound(session, name, borrowed)) return false;
@@ -53,8 +56,8 @@ export function renewBorrowed(session: Session, name: string): boolean {
 }
 
 /**
- * A server says that the result type of a statement has changed which the request uses. True: the request, and those behind it,
- * run again with that statement prepared anew, and the client will not hear of it.
+ * A server reports that the result type of a statement used by the request has changed.
+ * @returns true if the request and those after it run again with the statement prepared anew, unnoticed by the client
  */
 export function runsWithAnew(session: Session, request: Request): boolean {
   const names: string[] = [];

@@ -1,6 +1,6 @@
 /**
- * set_config() with parameters, as drivers like it: once the values have come in Bind, its plan is that of the same call
- * with constants. Called by forward.ts.
+ * set_config() with parameters, as many drivers send it: when Bind has brought the values, its plan is that of the
+ * same call with constants. Called by forward.ts.
  */
 import { boundTo } from '../../binding/bound.ts';
 import type { Plan } from '../../binding/plan.ts';
@@ -10,13 +10,16 @@ import { endOfString } from '../../protocol/read.ts';
 import type { Session } from '../../session/session.ts';
 import { isPiece, type Message } from '../../session/request.ts';
 
-/** Longer values are not kept for a client. */
+/** Longer values are not tracked. */
 const maxValueBytes = 16 * 1024;
-/** Types whose binary form is their text: none said, text, unknown, varchar. */
+/** OIDs of types whose binary form is their text: unspecified, text, unknown, varchar. */
 const textTypes: ReadonlySet<number> = new Set([0, 25, 705, 1043]);
 const booleanTypes: ReadonlySet<number> = new Set([0, 16]);
 
-/** The plan of a statement with the values of `bind`; `plan` itself if it has none to wait for, or they cannot be followed. */
+/**
+ * @returns the plan of a statement with the values of `bind`; `plan` itself if it needs none, or they cannot be
+ * tracked
+ */
 export function planWithValues(session: Session, plan: Plan, bind: Message, name: string): Plan {
   const calls = plan.facts.statements[0]?.boundSettings;
   if (calls === undefined || plan.facts.statements.length !== 1 || isPiece(bind)) return plan;
@@ -43,7 +46,7 @@ export interface BoundValue {
   readonly isBinary: boolean;
 }
 
-/** undefined: the message is not what the protocol says; the server will tell. */
+/** @returns undefined if the message is malformed; the server will report it */
 export function readValues({ buffer, start, end }: Message): readonly BoundValue[] | undefined {
   const portalEnd = endOfString(buffer, start + 5, end);
   let at = endOfString(buffer, portalEnd + 1, end) + 1;
@@ -68,13 +71,13 @@ export function readValues({ buffer, start, end }: Message): readonly BoundValue
   return values;
 }
 
-/** The OID that Parse gave for parameter `number`; 0: it said nothing. */
+/** @returns the OID that Parse gave for parameter `number`; 0: unspecified */
 function typeOf(number: number, types: Buffer | undefined): number {
   const at = 2 + 4 * (number - 1);
   return types === undefined || at + 4 > types.length ? 0 : types.readUInt32BE(at);
 }
 
-/** A number in the result: it cannot be known. */
+/** @returns the text of an argument; a number (the parameter's) if it cannot be determined */
 function textOf(
   argument: SettingArgument,
   values: readonly BoundValue[],

@@ -1,7 +1,7 @@
 /**
- * A prepared statement keeps the result type that it had when it was first prepared, on whatever server. A server that has to
- * prepare it anew is first asked for the result type that it has now: the batch pauses there, and goes on with its next
- * message, or with the error that PostgreSQL has for a plan whose result type has changed.
+ * A prepared statement keeps the result type that it had when it was first prepared, on any server. A server that has
+ * to prepare it anew is first asked for its present result type: the batch pauses there, and goes on with its next
+ * message, or with PostgreSQL's error for a changed result type.
  */
 import { Backend, Frontend } from '../../protocol/codes.ts';
 import { isSameDescription, noRows } from '../../protocol/description.ts';
@@ -27,7 +27,7 @@ import {
 import { isDescribedByNames, type Statement } from '../../session/statements.ts';
 import type { Message, Request } from '../../session/request.ts';
 
-/** PostgreSQL's own words; drivers know it by the routine, and prepare the statement again. */
+/** PostgreSQL's own error: drivers recognize it by the routine, and prepare the statement again. */
 const changedResultType = errorResponse({
   severity: 'ERROR',
   sqlstate: '0A000',
@@ -37,8 +37,8 @@ const changedResultType = errorResponse({
 });
 
 /**
- * May the statement have another result type on a server that does not have it yet? `isNew`: the client prepares it just now, so
- * the types of its parameters may be others, too.
+ * @param isNew the client is preparing it now, so the types of its parameters may differ, too
+ * @returns true if the statement may have another result type on a server that does not have it yet
  */
 function isOpenToChange(statement: Statement, isNew: boolean): boolean {
   const { description, classified } = statement;
@@ -50,7 +50,7 @@ function isOpenToChange(statement: Statement, isNew: boolean): boolean {
   );
 }
 
-/** The statement that a message is going to use, if the server has to be asked for its result type first. */
+/** @returns the statement that the message uses, if the server must first be asked for its result type */
 function toCheck(session: Session, message: Message): Statement | undefined {
   const server = session.server as ServerConnection;
   const statement = usedBy(session, message);
@@ -73,7 +73,7 @@ function nameUsedBy({ type, buffer, start, end }: Message): string | undefined {
   return readName(buffer, at, endOfString(buffer, at, end));
 }
 
-/** The statement of a Bind or Describe; of a Parse, that which others have for the same text. */
+/** @returns the statement of a Bind or Describe; for a Parse, the one that another client has with the same text */
 function usedBy(session: Session, message: Message): Statement | undefined {
   const used = nameUsedBy(message);
   if (used !== undefined) return goesByOwnName(session, used) ? undefined : session.prepared.get(used);
@@ -82,14 +82,14 @@ function usedBy(session: Session, message: Message): Statement | undefined {
   const nameEnd = endOfString(buffer, start + 5, end);
   const name = readName(buffer, start + 5, nameEnd);
   if (name === '' || session.prepared.ownName(name) !== undefined) return undefined;
-  // The Parse will be refused, as there is a statement of that name: the server must have that one.
+  // The name is taken, so the Parse will be refused: the server must have the existing statement.
   const namesake = session.prepared.named(name);
   if (namesake !== undefined) return namesake;
   const sqlEnd = endOfString(buffer, nameEnd + 1, end);
   return session.prepared.known(buffer.subarray(nameEnd + 1, sqlEnd), buffer.subarray(sqlEnd + 1, end));
 }
 
-/** Is it a Query or FunctionCall in the middle of a batch? PostgreSQL skips it if the batch has failed: that must be known first. */
+/** A Query or FunctionCall within a batch. PostgreSQL skips it if the batch has failed, so that must be known first. */
 function waitsForBatch({ type }: Message, server: ServerConnection): boolean {
   return (type === Frontend.Query || type === Frontend.FunctionCall) && server.answers.isInBatch;
 }
@@ -109,7 +109,7 @@ function whenAnswered(session: Session, goOn: (hasFailed: boolean) => void): voi
   server.owe(mark);
 }
 
-/** Nothing of the client is read until what this returns is called, or the server is gone. */
+/** Reads nothing from the client until the returned function is called or the server is gone. */
 function pause(session: Session, step: () => void): () => void {
   session.pause(step);
   session.waiting('statement check');
@@ -120,7 +120,10 @@ function pause(session: Session, step: () => void): () => void {
     });
 }
 
-/** Sends the messages of a request that there are so far. Some may be sent later, when the server has answered a question. */
+/**
+ * Sends the messages of a request that have come so far. Some may be sent later, after the server has answered a
+ * question.
+ */
 export function forwardAll(session: Session, request: Request, messages: readonly Message[], from = 0): void {
   for (let at = from; at < messages.length; at++) {
     const message = messages[at] as Message;
@@ -153,7 +156,7 @@ export function forwardAll(session: Session, request: Request, messages: readonl
   request.sent();
 }
 
-/** Prepares it in the middle of the batch, and goes on when the server has described it. */
+/** Prepares the statement within the batch, and calls `goOn` when the server has described it. */
 function check(session: Session, statement: Statement, isNew: boolean, goOn: (isSame: boolean) => void): void {
   const server = session.server as ServerConnection;
   const known = statement.description;
@@ -172,13 +175,16 @@ function check(session: Session, statement: Statement, isNew: boolean, goOn: (is
       if (isSame) statement.description = description;
       answered();
     },
-    // It failed, or is skipped behind what failed: the server says what is wrong.
+    // The Describe failed or was skipped: the server reports the error.
     answered,
   );
   server.send(flush);
 }
 
-/** The result type of the statement has changed: a Parse makes a new statement, and a message that uses the old one fails. */
+/**
+ * The result type of the statement has changed: a Parse makes a new statement, and a message that uses the old one
+ * fails.
+ */
 function forwardStale(session: Session, message: Message, { serverName, description }: Statement): void {
   const server = session.server as ServerConnection;
   if (serverName === '') server.prepared.unnamed = undefined;
@@ -196,7 +202,7 @@ function forwardStale(session: Session, message: Message, { serverName, descript
   forward(session, message, changedResultType);
 }
 
-/** Is what is being sent a read without side effects, so that Weir may put an error in the place of its answer? */
+/** @returns true if only a read without side effects is in flight, so that Weir may replace its answer by an error */
 function mayTakeBack(session: Session): boolean {
   const request = session.inFlight.peek();
   return (
@@ -209,8 +215,8 @@ function mayTakeBack(session: Session): boolean {
 }
 
 /**
- * Prepares the unnamed statement for such a read, without a pause. If its result type turns out to have changed, the client gets
- * the error, and nothing of what the server says after that.
+ * Prepares the unnamed statement for such a read, without a pause. If its result type turns out to have changed, the
+ * client gets the error and nothing that the server sends after that.
  */
 function prepareInAdvance(session: Session, unnamed: Statement): void {
   const server = session.server as ServerConnection;

@@ -32,7 +32,7 @@ export function forwardParse(session: Session, server: ServerConnection, message
   if (namesake !== undefined) {
     if (!passesNames(session) && !isPrepared(session, server, namesake))
       return refuseName(session, server, name, namesake, parse('', sql, types));
-    // The server says what is wrong: the text, or that there is one of this name.
+    // The server reports the error: in the text, or that the name is taken.
     const serverName = ensure(session, server, name);
     server.send(serverName === name ? span(message) : parse(serverName, sql, types));
     return owe(session, Owed.Parse, undefined, undefined, [serverName, name]);
@@ -45,7 +45,8 @@ export function forwardParse(session: Session, server: ServerConnection, message
   (session.inFlight.last() as Request).attempt.noteEntered(name, statement);
   const undo = (): void => session.prepared.forget(name, statement);
   if (passesNames(session)) {
-    // With max_prepared_statements = 0 all clients' names are the same ones on a server: the next client must not find this one.
+    // With max_prepared_statements = 0 clients' names are used on the servers: the next client must not find this
+    // statement.
     if (session.poolMode !== 'session') server.sessionState.isSuspect = true;
     send(message, server);
     return owe(session, Owed.Parse, undo);
@@ -65,7 +66,7 @@ export function forwardParse(session: Session, server: ServerConnection, message
   owe(session, Owed.Parse, undo);
 }
 
-/** The client has a statement of that name, but not on this server, which can only say whether the text is right. */
+/** The client has a statement of that name, but the server does not: it can only tell whether the text is right. */
 function refuseName(
   session: Session,
   server: ServerConnection,

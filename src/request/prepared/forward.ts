@@ -1,6 +1,6 @@
 /**
- * Sends one message of a client to the server that the session holds: rewrites statement names, prepares on demand
- * what this server does not have yet, and notes what answer each message will bring. No routing, no waiting.
+ * Sends one message of a client to the session's server: rewrites statement names, prepares statements that the server
+ * does not have, and records which answer each message will bring. No routing, no waiting.
  */
 import { Frontend, describeType } from '../../protocol/codes.ts';
 import { Answer, Owed, type OwedKind } from '../../protocol/answers.ts';
@@ -20,8 +20,9 @@ import { owe, pretend, send } from './owe.ts';
 import { replaced } from './replaced.ts';
 
 /**
- * Sends `message` to the session's server. @throws ProtocolError if it is malformed
- * @param instead for a Bind or Describe whose statement was closed there: the error to say for that
+ * Sends `message` to the session's server.
+ * @param instead for a Bind or Describe whose statement was closed there: the error to send to the client
+ * @throws ProtocolError if the message is malformed
  */
 export function forward(session: Session, message: Message, instead?: Buffer): void {
   const server = session.server as ServerConnection;
@@ -61,7 +62,7 @@ export function forward(session: Session, message: Message, instead?: Buffer): v
 
 /** A Query or FunctionCall. */
 function forwardSingle(session: Session, server: ServerConnection, message: Message, kind: OwedKind): void {
-  // A Query in the middle of a batch can leave PostgreSQL in a transaction that it has begun by itself.
+  // A Query within a batch can leave PostgreSQL in an implicit transaction.
   if (server.answers.isInBatch) server.isCloseNeeded = true;
   if (kind === Owed.Query) {
     server.prepared.unnamed = undefined;
@@ -86,14 +87,17 @@ function oweExecution(
 function forwardExecute(session: Session, server: ServerConnection, message: Message): void {
   const end = endOfString(message.buffer, message.start + 5, message.end);
   const plan = session.prepared.portal(readName(message.buffer, message.start + 5, end));
-  // The messages behind it in the batch use the new names.
+  // Later messages of the batch use the new names.
   const facts = plan?.hasEffects === true ? plan.facts.statements[0] : undefined;
   const undo = facts === undefined ? undefined : session.prepared.changedBySql(facts);
   send(message, server);
   oweExecution(session, server, Owed.Execute, undo, plan);
 }
 
-/** The batch has prepared an unnamed statement for later ones: asks what it brings, as another server may have to prepare it. */
+/**
+ * The batch has prepared an unnamed statement for later batches: asks for its description, since another server may
+ * have to prepare it.
+ */
 function learnUnnamed(session: Session, server: ServerConnection): void {
   const unnamed = session.prepared.unnamed.statement;
   const request = session.inFlight.last();
@@ -103,7 +107,7 @@ function learnUnnamed(session: Session, server: ServerConnection): void {
   askDescription(session, server, unnamed, (description) => void (unnamed.description = description));
 }
 
-/** Will the unnamed statement be used in a later batch? Presumably, if this one has no Bind. */
+/** @returns true if the unnamed statement will presumably be used in a later batch, because this one has no Bind */
 function isForLater(request: Request): boolean {
   return !request.form.binds;
 }
@@ -118,7 +122,7 @@ function oweDescribe(session: Session, name: string): void {
   (session.server as ServerConnection).owe(answer);
 }
 
-/** A Bind or Describe of a statement that the server has no more; its name is in bytes [from, to). */
+/** A Bind or Describe of a statement that the server no longer has. Its name is in bytes [from, to). */
 function forwardGone(session: Session, message: Message, from: number, to: number, instead: Buffer): void {
   const server = session.server as ServerConnection;
   const name = readName(message.buffer, from, to);
@@ -195,7 +199,8 @@ function closeStatement(session: Session, server: ServerConnection, message: Mes
     if (statement !== undefined) session.prepared.restore(name, statement);
     if (own !== undefined) session.prepared.setOwnName(name, own);
   };
-  // The servers keep it for others (least recently used goes first); only the client's name is gone.
+  // Only the client's name is removed: the servers keep the statement for other clients, and close the least recently
+  // used first.
   if (own === undefined && !passesNames(session)) return pretend(session, closeComplete, undo);
   send(message, server);
   owe(session, Owed.Close, undo);

@@ -1,6 +1,6 @@
 /**
- * What statements are called on a server. Each distinct text has one name of Weir's there, made on demand; where SQL
- * speaks of a statement by the client's own name (DEALLOCATE, EXECUTE, PREPARE), the server is told that name first.
+ * Names of statements on a server. Each distinct text has one name there, given by Weir and prepared on demand. If a
+ * statement in SQL (DEALLOCATE, EXECUTE, PREPARE) uses the client's own name, the server gets that name first.
  */
 import { TxStatus } from '../../protocol/codes.ts';
 import { Answer, Owed } from '../../protocol/answers.ts';
@@ -17,22 +17,22 @@ import type { Request } from '../../session/request.ts';
 
 /** Form of the names that Weir gives. A client may have one that looks the same, which is a different statement. */
 const weirName = /^weir_\d+$/;
-/** Stands for a server's unnamed statement if nobody knows which one that is. */
+/** The server's unnamed statement is not known. */
 export const unknownStatement: unknown = Symbol('unknown');
 export const noTypes = Buffer.alloc(2);
 const noSql = Buffer.alloc(0);
 
-/** Is the protocol's own naming in force (session mode, or max_prepared_statements = 0)? */
+/** Clients' names are used on the servers (session mode, or max_prepared_statements = 0). */
 export function passesNames(session: Session): boolean {
   return session.poolMode === 'session' || session.database.settings().maxPreparedStatements === 0;
 }
 
-/** The name on the server for a statement of which only the client's own name is known. */
+/** @returns the name on the server for a statement that only the client's own name identifies */
 export function foreignName(name: string): string {
   return weirName.test(name) ? `${name} of a client` : name;
 }
 
-/** May the transaction have failed by the time the server gets to what is sent now? */
+/** @returns true if the transaction may have failed when the server processes what is sent now */
 export function mayBeFailed(session: Session): boolean {
   if (session.status === TxStatus.Failed) return true;
   if (session.inFlight.length < 2) return false;
@@ -41,12 +41,12 @@ export function mayBeFailed(session: Session): boolean {
   return false;
 }
 
-/** The types of its parameters: those that PostgreSQL has found out when it was first prepared, or else those of its Parse. */
+/** @returns its parameter types: as PostgreSQL determined them when it was first prepared, otherwise as in its Parse */
 export function typesOf(statement: Statement): Buffer {
   return statement.description?.parameters ?? statement.types;
 }
 
-/** Does the server have it? A statement that was only about to be closed there is kept. */
+/** @returns true if the server has the statement. A statement that was about to be closed there is kept. */
 export function isPrepared(session: Session, server: ServerConnection, statement: Statement): boolean {
   const { serverName } = statement;
   if (server.prepared.use(serverName)) return true;
@@ -55,13 +55,15 @@ export function isPrepared(session: Session, server: ServerConnection, statement
   return true;
 }
 
-/** Closing at once would take portals of this very batch along: it is done before Sync. */
+/** An evicted statement is closed before Sync, since closing it at once would also close portals of this batch. */
 function evictFor(session: Session, server: ServerConnection, serverName: string): void {
   const evicted = server.prepared.add(serverName);
   if (evicted !== undefined) session.prepared.evict(evicted);
 }
 
-/** Sends Parse for a statement that the server does not have. `isSkipped`: the client does not hear of it. */
+/**
+ * Sends Parse for a statement that the server does not have. @param isSkipped the answer is not relayed to the client
+ */
 export function prepare(
   session: Session,
   server: ServerConnection,
@@ -72,7 +74,7 @@ export function prepare(
 ): void {
   const { serverName } = statement;
   tellExecuted(session, server, statement);
-  // The Close of a batch ahead that has evicted it may have been skipped.
+  // The Close of the statement in an earlier batch may have been skipped.
   if (session.inFlight.length > 1) closeSkipped(session, server, serverName);
   evictFor(session, server, serverName);
   const undoAll = (): void => {
@@ -86,13 +88,13 @@ export function prepare(
   });
 }
 
-/** Takes a statement away from the server. The client does not hear of it. */
+/** Closes a statement on the server, without an answer to the client. */
 export function closeSkipped(session: Session, server: ServerConnection, name: string, undo?: () => void): void {
   server.send(close('S', name));
   server.owe(new Answer<AnswerReceiver>(Owed.Close, session.receiver, true, undefined, undo));
 }
 
-/** Asks, behind its Parse, what the statement is. The client does not hear of it. */
+/** Sends Describe for a statement after its Parse, without an answer to the client. */
 export function askDescription(
   session: Session,
   server: ServerConnection,
@@ -106,12 +108,13 @@ export function askDescription(
   server.owe(answer);
 }
 
-/** The same for a statement that no server has described yet: the description is kept. */
+/** Asks for the description of a statement that has none yet, and keeps it. */
 export function learnDescription(session: Session, server: ServerConnection, statement: Statement): void {
   askDescription(session, server, statement, (description) => {
     statement.description ??= description;
     if (isSameDescription(statement.description, description)) return;
-    // Two servers were asked at once, and a table has changed in between: only this client may use the statement on this server.
+    // Two servers described it differently, because a table changed in between: only this client may use the
+    // statement on this server.
     session.services.book.catalogChanged();
     server.isCloseNeeded = true;
   });
@@ -123,12 +126,12 @@ export function closeEvicted(session: Session, server: ServerConnection): void {
   for (const name of evicted) closeSkipped(session, server, name, () => server.prepared.restore(name));
 }
 
-/** Does the session's server have the client's statement by the client's own name? */
+/** The session's server has the client's statement by the client's own name. */
 export function goesByOwnName({ prepared }: Session, name: string): boolean {
   return prepared.ownName(name) === 'real';
 }
 
-/** Makes sure that the server has the statement the client calls `name`; returns its name there. */
+/** Makes sure that the server has the statement that the client calls `name`. @returns its name on the server */
 export function ensure(session: Session, server: ServerConnection, name: string): string {
   if (name === '') {
     ensureUnnamed(session, server);
@@ -148,7 +151,7 @@ export function ensure(session: Session, server: ServerConnection, name: string)
   return statement.serverName;
 }
 
-/** The server's unnamed statement becomes the session's. */
+/** Makes the session's unnamed statement the server's. */
 export function ensureUnnamed(session: Session, server: ServerConnection): void {
   const unnamed = session.prepared.unnamed.statement;
   if (server.prepared.unnamed === unnamed) return;
@@ -169,8 +172,8 @@ export function ensureUnnamed(session: Session, server: ServerConnection): void 
 }
 
 /**
- * Before a text runs that names statements of the protocol in SQL: gives the server those names.
- * @param isBatch in a batch; otherwise before a Query
+ * Before a text that uses names of prepared statements in SQL: gives the server those names.
+ * @param isBatch within a batch; otherwise before a Query
  */
 export function tellNames(session: Session, server: ServerConnection, plan: Plan, isBatch: boolean): void {
   const receiver = isBatch ? session.receiver : nobody;
@@ -188,7 +191,10 @@ export function tellNames(session: Session, server: ServerConnection, plan: Plan
   server.owe(new Answer<AnswerReceiver>(Owed.Sync, nobody, true));
 }
 
-/** Does that before the Parse of an EXECUTE, for PostgreSQL looks up the result type of what it executes already then. */
+/**
+ * The same before the Parse of an EXECUTE, because PostgreSQL looks up the executed statement's result type at that
+ * time.
+ */
 export function tellExecuted(session: Session, server: ServerConnection, { classified }: Statement): void {
   for (const { executes } of classified.facts.statements) {
     if (executes === undefined || passesNames(session)) continue;
@@ -197,7 +203,10 @@ export function tellExecuted(session: Session, server: ServerConnection, { class
   }
 }
 
-/** Gives the server one name, for `statement` or (undefined) only so that it can be taken away again. */
+/**
+ * Prepares `statement` on the server by the client's name. @param statement undefined: a placeholder that can be
+ * deallocated
+ */
 function tellName(
   session: Session,
   server: ServerConnection,
@@ -214,7 +223,7 @@ function tellName(
   session.prepared.setOwnName(name, statement === undefined ? 'empty' : 'real');
   const undo = (): void => session.prepared.leaveOwnName(name);
   const send = (): void => {
-    // An empty text is taken also in a failed transaction, and when the table has gone.
+    // An empty text is accepted even in a failed transaction, and when the table is gone.
     server.send(parse(name, statement?.sql ?? noSql, statement === undefined ? noTypes : typesOf(statement)));
     session.database.stats.serverParses++;
     server.owe(new Answer<AnswerReceiver>(Owed.Parse, receiver, true, undefined, undo));
@@ -229,7 +238,7 @@ function namedIn({ kind, name, executes }: StatementFacts): string | undefined {
   return kind === 'deallocate' || kind === 'prepare' ? name : executes;
 }
 
-/** Does it, or a statement that it executes, show the names of prepared statements? */
+/** @returns true if the text, or a statement that it executes, shows names of prepared statements */
 function showsNames(session: Session, plan: Plan): boolean {
   if (plan.showsNames) return true;
   const isShowing = ({ executes }: StatementFacts): boolean =>
@@ -237,7 +246,7 @@ function showsNames(session: Session, plan: Plan): boolean {
   return plan.facts.statements.some(isShowing);
 }
 
-/** For pg_prepared_statements: the server gets all names of the client, and loses all of Weir's. */
+/** For pg_prepared_statements: gives the server all names of the client, and closes all of Weir's. */
 function tellAll(session: Session, server: ServerConnection, receiver: AnswerReceiver): boolean {
   const evicted = session.prepared.takeEvicted();
   for (const serverName of [...server.prepared.list(), ...(evicted ?? [])]) {
@@ -251,7 +260,7 @@ function tellAll(session: Session, server: ServerConnection, receiver: AnswerRec
 }
 
 const nothing = (): void => undefined;
-/** Receives the answers to what Weir sends on its own account, and ignores them: it may fail. */
+/** Ignores the answers to what Weir sends by itself, which may fail. */
 const nobody: AnswerReceiver = {
   relay: nothing,
   completed: nothing,

@@ -1,4 +1,6 @@
-/** Sends a message to the session's server, and notes what the server owes for it. Used by the other files of this folder. */
+/**
+ * Sends a message to the session's server and records the answer that it owes. Used by the other files of this folder.
+ */
 import { Answer, Owed, type OwedKind } from '../../protocol/answers.ts';
 import { describe, errorResponse, noSuchStatement } from '../../protocol/write.ts';
 import type { WeirError } from '../../errors.ts';
@@ -27,7 +29,7 @@ export function owe(
   server.owe(new Answer<AnswerReceiver>(kind, session.receiver, false, undefined, undo, context, renamed));
 }
 
-/** Weir answers in place of the server, when all answers before this one have come. */
+/** Sends `bytes` to the client in place of a server's answer, after all earlier answers. */
 export function pretend(session: Session, bytes: Buffer, undo?: () => void): void {
   const server = session.server as ServerConnection;
   server.owe(new Answer<AnswerReceiver>(Owed.Fake, session.receiver, false, bytes, undo));

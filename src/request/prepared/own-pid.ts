@@ -1,7 +1,8 @@
 /**
- * The pid that a client was told at log-in is a number of Weir's, which PostgreSQL does not know. Where the client hands it
- * to pg_terminate_backend() and the like, it becomes that of the server which is going to run this. The pids of other
- * clients stay what they are: until that statement runs, their server may have gone to somebody else. Called by forward.ts.
+ * The pid that a client got at log-in is Weir's own number, which PostgreSQL does not know. If the client passes it to
+ * pg_terminate_backend() or the like, it is replaced by the pid of the server that will run the statement. Pids of
+ * other clients are not replaced: their server may have another user by the time the statement runs. Called by
+ * forward.ts.
  */
 import { Frontend } from '../../protocol/codes.ts';
 import { endOfString, readName } from '../../protocol/read.ts';
@@ -12,7 +13,10 @@ import { passesNames } from './names.ts';
 import { replaced } from './replaced.ts';
 import { isPiece, type Message, type Request } from '../../session/request.ts';
 
-/** Strings, quoted names and comments, so that nothing is found inside of them; then the calls, with their first argument. */
+/**
+ * Matches strings, quoted names and comments first, so that no call is found inside them; then calls with their first
+ * argument.
+ */
 const calls =
   /--[^\n]*|\/\*[^]*?\*\/|\be'(?:[^'\\]|''|\\[^])*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$([a-z_]\w*)?\$[^]*?\$\1\$|(?<head>\bpg_(?<what>\w+)\s*\(\s*(?:pid\s*(?:=>|:=)\s*)?'?)(?<pid>\$?\d+)'?/gi;
 
@@ -20,7 +24,7 @@ interface Call {
   readonly what: string;
   /** Digits, or the number of a parameter behind a $. */
   readonly pid: string;
-  /** Of `pid` in the text. */
+  /** Index of `pid` in the text. */
   readonly start: number;
 }
 
@@ -56,7 +60,7 @@ function inText(
   const own = String(session.identity.id);
   const sql = message.buffer.toString('latin1', from, to);
   let changed = message;
-  // From the end, so that the places before it stay where they are.
+  // From the end, so that earlier indexes stay valid.
   for (const { what, pid, start } of callsIn(sql).reverse()) {
     if (pid !== own) continue;
     noteCall(request, what);
@@ -91,7 +95,7 @@ function inValues(session: Session, server: ServerConnection, request: Request, 
   return changed;
 }
 
-/** If the client terminates its own backend, it loses its connection, as it wanted. */
+/** If the client terminates its own backend, it loses its connection, as it expects. */
 function noteCall(request: Request, what: string): void {
   if (what === 'terminate_backend') request.attempt.endsSession = true;
 }

@@ -1,7 +1,7 @@
 /**
- * PostgreSQL reads the constants of a statement when it is prepared. A server that has to prepare it anew does so in the
- * settings of that time: they are put in place before its Parse and taken back behind it, in the client's own batch, so
- * that nobody waits and nothing is left whatever becomes of the batch. Called by names.ts.
+ * PostgreSQL reads the constants of a statement when it is prepared. A server that has to prepare it again does so
+ * with the settings of the first time: they are set before its Parse and restored after it, within the client's batch,
+ * so that nothing waits and nothing is left if the batch fails. Called by names.ts.
  */
 import { Answer, Owed } from '../../protocol/answers.ts';
 import { bindTo, close, execute, parse } from '../../protocol/write.ts';
@@ -12,22 +12,25 @@ import { quoteLiteral, type Settings } from '../../session/settings.ts';
 import type { SessionState } from '../../session/state.ts';
 import type { Statement } from '../../session/statements.ts';
 
-/** What decides how the grammar and the input of constants read a text. */
+/** Settings that decide how a text and its constants are read. */
 const readingSettings = [
   ...['datestyle', 'intervalstyle', 'timezone', 'array_nulls', 'transform_null_equals'],
   ...['standard_conforming_strings', 'backslash_quote', 'xmloption', 'lc_monetary'],
 ] as const;
 
-/** Kinds of statements whose constants are read when they are prepared. Of the others PostgreSQL keeps the text. */
+/** Kinds of statements whose constants are read when they are prepared. For others PostgreSQL keeps the text. */
 const analysed: ReadonlySet<StatementKind> = new Set<StatementKind>([
   ...(['select', 'insert', 'update', 'delete', 'merge', 'unknown'] as const),
 ]);
 
-/** No other statement or portal has this name: Weir's names have no blank in them, and clients' own names do not get here. */
+/**
+ * No other statement or portal has this name: Weir's names have no blank in them, and clients' own names do not get
+ * here.
+ */
 const ownName = 'weir reading';
 const noTypes = Buffer.alloc(2);
 
-/** Calls `send`, which sends the Parse of a statement that was prepared before, with the settings of that time in force. */
+/** Calls `send`, which sends the Parse of a statement, with the settings in force with which it was first prepared. */
 export function inItsReading(
   session: Session,
   server: ServerConnection,
@@ -59,22 +62,24 @@ function otherReadings({ settings, classified }: Statement, state: SessionState)
   return readingSettings.filter((name) => settings.get(name) !== now.get(name) || state.isLocal(name));
 }
 
-/** The present value is kept in a setting on the server, as only the server knows it if it is a default or LOCAL. */
+/** Saves the present value in a setting on the server, since only the server knows a default or a LOCAL value. */
 function takeOn(name: string, settings: Settings): string[] {
   const value = settings.get(name);
   const kept = call(`weir.${name}`, `pg_catalog.current_setting('${name}')`);
   if (value === undefined) return [kept, call(name, 'NULL')];
-  // The style of a date has two halves, of which a value may be one.
+  // DateStyle has two halves, of which a value may name only one.
   const whole = name === 'datestyle' ? [call(name, 'NULL')] : [];
   return [kept, ...whole, call(name, quoteLiteral(value))];
 }
 
-/** LOCAL: an error in the batch, or its end, takes it back. */
+/** LOCAL, so that an error in the batch, or its end, restores the value. */
 function call(name: string, value: string): string {
   return `pg_catalog.set_config('${name}', ${value}, true)`;
 }
 
-/** The client hears nothing of it, and its own unnamed statement and portal stay. */
+/**
+ * Sends a SELECT whose answer is not relayed, and which leaves the client's unnamed statement and portal as they are.
+ */
 function select(receiver: AnswerReceiver, server: ServerConnection, calls: readonly string[]): void {
   const sql = Buffer.from(`SELECT ${calls.join(', ')}`);
   const steps = [

@@ -3,7 +3,7 @@
  */
 import type { Message } from '../../session/request.ts';
 
-/** `bytes` instead of [from, to); its length field put right. The rest is copied once. The new message begins at 0. */
+/** @returns a copy of the message with `bytes` in place of [from, to) and its length field corrected; it begins at 0 */
 export function replaced({ type, buffer, start, end }: Message, from: number, to: number, bytes: Buffer): Message {
   const out = Buffer.allocUnsafe(end - start - (to - from) + bytes.length);
   buffer.copy(out, 0, start, from);

@@ -27,7 +27,7 @@ function isLocalStatement(facts: StatementFacts): boolean {
 
 const known = new WeakMap<QueryFacts, boolean>();
 
-/** Has the text a statement that only Weir understands? */
+/** @returns true if the text has a statement that only Weir understands */
 export function isLocal(facts: QueryFacts): boolean {
   let answer = known.get(facts);
   if (answer === undefined) {
@@ -37,7 +37,7 @@ export function isLocal(facts: QueryFacts): boolean {
   return answer;
 }
 
-/** What executing one such text says, without RowDescription and ReadyForQuery. @throws WeirError */
+/** Executes such a text. @returns its messages, without RowDescription and ReadyForQuery. @throws WeirError */
 function execute(session: Session, facts: QueryFacts): { columns: string[]; answer: Buffer } {
   const [statement] = facts.statements;
   if (statement === undefined || facts.statements.length > 1) {
@@ -67,7 +67,7 @@ function describe(facts: QueryFacts): Buffer {
   return columns.length === 0 ? noData : rowDescription(columns.map((name) => ({ name })));
 }
 
-/** Answers the whole request; ReadyForQuery is said by the caller. Returns whether there was an error. */
+/** Answers the whole request; the caller sends ReadyForQuery. @returns true if there was an error */
 export function answerLocally(session: Session, request: Request): boolean {
   try {
     if (request.form.locals !== request.plans.length) {

@@ -1,7 +1,7 @@
 /**
- * A Parse whose text a server has prepared before, for the same user, settings and catalog, is answered without a server:
- * a client that prepares its statements waits for none, and its Bind finds one that has the statement or prepares it. With
- * Describe behind it likewise. Called by handle-request.ts for a session that has no server.
+ * Answers a Parse without a server, if a server has prepared the text before for the same user, settings and catalog;
+ * likewise a Describe after it. The client need not wait, and its later Bind goes to a server that has the statement
+ * or prepares it. Called by handle-request.ts for a session that has no server.
  */
 import { Frontend, TxStatus } from '../../protocol/codes.ts';
 import { endOfString, readName } from '../../protocol/read.ts';
@@ -31,7 +31,7 @@ interface Prepared {
   isDescribed: boolean;
 }
 
-/** True: the request was answered. */
+/** @returns true if the request was answered */
 export function preparesAtOnce(session: Session, request: Request): boolean {
   if (
     request.form.executes ||
@@ -40,7 +40,7 @@ export function preparesAtOnce(session: Session, request: Request): boolean {
     !preparesOnly.test(request.form.shape)
   )
     return false;
-  // As long as the catalog is not known, a table may be gone or be another one.
+  // Without a known catalog, a table may be gone or be another one.
   if (passesNames(session) || session.database.topology.catalog() === undefined) return false;
   const answers: Buffer[] = [];
   const statements = new Map<string, Prepared>();
@@ -61,7 +61,7 @@ export function preparesAtOnce(session: Session, request: Request): boolean {
 
 const nothing = Buffer.alloc(0);
 
-/** undefined: only a server knows. */
+/** @returns undefined if only a server can answer */
 function answerTo(session: Session, message: Message, statements: Map<string, Prepared>): Buffer | undefined {
   if (message.type === Frontend.Sync) return nothing;
   const { buffer, start, end } = message;

@@ -1,6 +1,6 @@
 /**
- * Chooses the node of a request and gets a server connection to it from the pool, or waits for one. Called by
- * handle-request.ts; once more if that server is lost, or refuses the request.
+ * Chooses the node of a request, and gets a server connection to it from the pool or waits for one. Called by
+ * handle-request.ts; again if that server is lost or refuses the request.
  */
 import { WeirError } from '../../errors.ts';
 import type { ServerConnection } from '../../backend/server.ts';
@@ -38,8 +38,9 @@ function routingFacts(session: Session, request: Request): RoutingFacts {
       : preferences.route !== 'auto'
         ? preferences.routeBy
         : 'pool_mode = session';
-  // Without a primary nobody knows how far its WAL had come. So reads do not fill the cache, and are answered although there may
-  // be writes that Weir does not know of. The writes that it knows count all the same: a primary that seems down may be at work.
+  // Without a primary it is not known how far its WAL had come. So reads do not fill the cache, and are answered
+  // although there may be writes that Weir does not know of. Known writes still count: a primary that seems down may
+  // be working.
   if (!hasPrimary && request.cache.flight !== undefined) request.cache.drop();
   const flightLsn = request.cache.flight?.needLsn();
   const lastWrite = request.cache.flight === undefined ? session.lastWriteOf(request, !hasPrimary) : 0;
@@ -63,7 +64,7 @@ function routingFacts(session: Session, request: Request): RoutingFacts {
   };
 }
 
-/** The decision alone: also what EXPLAIN ROUTE asks for. */
+/** The routing decision alone. */
 export function routeOf(session: Session, request: Request): Decision {
   const { database, services } = session;
   return route(

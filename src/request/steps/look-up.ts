@@ -43,7 +43,7 @@ function take(session: Session, request: Request, found: Lookup): Outcome {
   return 'find server';
 }
 
-/** A cached answer is complete, with its ReadyForQuery. The client now has the statements that its batch has parsed. */
+/** A cached answer includes its ReadyForQuery. Enters the statements that the batch has parsed. */
 function answer(session: Session, request: Request, parts: readonly Buffer[]): void {
   for (const part of parts) session.say(part);
   session.move(request, 'answered by Weir');

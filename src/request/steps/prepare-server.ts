@@ -1,7 +1,7 @@
 /**
- * Has a server connection run, in one exchange, what the concerns of its session need there (session/concerns/table.ts): mostly
- * the settings of the session, or the BEGIN of a transaction that has moved there. A connection on which that fails, because of
- * what other sessions did there, is replaced.
+ * Has a server connection run, in one exchange, what the concerns of its session need there
+ * (session/concerns/table.ts): mostly the settings of the session, or the BEGIN of a transaction that has moved there.
+ * A connection on which that fails, because of what other sessions did there, is replaced.
  */
 import type { ServerConnection } from '../../backend/server.ts';
 import { WeirError } from '../../errors.ts';
@@ -11,12 +11,15 @@ import type { GoOn, Outcome, Session } from '../../session/session.ts';
 import { refuse } from '../refuse.ts';
 import type { Request } from '../../session/request.ts';
 
-/** The session held this server before. Inside a transaction only settings that RESET took too far are put right. */
+/**
+ * The session already had this server. Inside a transaction, only settings that RESET took to the server's default are
+ * corrected.
+ */
 export function prepareOwnServer(session: Session, request: Request): Outcome {
   return prepareServer(session, request, undefined);
 }
 
-/** The server comes from its pool just now, with the settings of whichever session had it last. */
+/** The server was just taken from its pool, with the settings of the session that had it last. */
 export function prepareNewServer(session: Session, request: Request): Outcome {
   return prepareServer(session, request, session.pool);
 }
@@ -36,7 +39,7 @@ function setUp(session: Session, request: Request, from: Pool | undefined, answe
   const server = session.server as ServerConnection;
   const hasState = session.mustStay;
   const succeeded = (): Outcome => {
-    // It may have been closed right behind its answer.
+    // The server may have closed the connection right after its answer.
     if (session.server !== server) return failed('the server closed the connection');
     session.moments.serverPrepared(server);
     session.tellReported(server);
@@ -50,7 +53,7 @@ function setUp(session: Session, request: Request, from: Pool | undefined, answe
     if (server.isAlive && from !== undefined && request.target.attempts++ < maxAttempts)
       return renew(session, request, from, server);
     session.dropServer(`its session could not be set up: ${why}`);
-    // The primary may take settings that a replica refuses (serializable transactions, say).
+    // The primary may accept settings that a replica refuses (such as serializable transactions).
     if (request.target.node?.role === 'replica' && !hasState && !request.target.isRefused) {
       request.target.isRefused = true;
       request.target.retryWhy = `${server.node.name} does not take the settings of the session (${why})`;
@@ -68,8 +71,8 @@ function setUp(session: Session, request: Request, from: Pool | undefined, answe
 }
 
 /**
- * A new server connection may take settings that this one refuses (temp_buffers, say, once a temporary table was used), and has
- * no custom settings of other sessions.
+ * Replaces the server connection by a new one, which may accept settings that this one refuses (such as temp_buffers,
+ * once a temporary table was used), and has no custom settings of other sessions.
  */
 function renew(session: Session, request: Request, pool: Pool, server: ServerConnection): Outcome {
   session.forgetServer();

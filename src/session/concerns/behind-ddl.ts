@@ -1,7 +1,8 @@
 /**
- * Behind DDL it is not known for a moment what functions, triggers and views do to a session. A session that has used one of
- * which that matters keeps its server until the catalog has been read again; then the plans of what it ran are made anew, and
- * decide whether it goes on keeping it. Told by the database when the catalog has been read (app/database.ts).
+ * After DDL, until the catalog has been read again, Weir does not know what functions, triggers and views do to
+ * session state. A session that uses one in this time keeps its server. When the catalog has been read, the statements
+ * it ran are planned again, and the new plans decide whether the session stays pinned. app/database.ts calls
+ * catalogConfirmed().
  */
 import { IN_FUNCTION, NOT_READ_YET } from '../../binding/effects.ts';
 import type { Plan } from '../../binding/plan.ts';
@@ -12,21 +13,21 @@ import type { Request } from '../request.ts';
 import { SchemaProof } from '../schema-proof.ts';
 import type { Concern, ConcernOwner } from './concern.ts';
 
-/** What it has to know of its session besides. */
+/** What it needs of its session in addition. */
 interface Owner extends ConcernOwner {
   readonly identity: { readonly user: string };
 }
 
-/** More different texts than these are not kept: the pin for functions takes the place of this one. */
+/** Limit on distinct texts: beyond it, the pin for functions replaces this pin. */
 const maxTexts = 64;
 
 export class BehindDdl implements Concern, PinnedBehindDdl {
   private readonly session: Owner;
-  /** What was run since the session is pinned so; undefined: it is not. */
+  /** Statements run since this pin began; undefined: the session is not pinned for this reason. */
   private texts: Set<QueryFacts> | undefined;
-  /** That of the catalog read behind its last transaction. */
+  /** Proof that the catalog was compared after the session's last transaction. */
   private readonly proof = new SchemaProof();
-  /** It has run something since the proof was asked for. */
+  /** The session has run such a statement since the proof was requested. */
   private isNew = false;
 
   constructor(session: Owner) {
@@ -37,7 +38,7 @@ export class BehindDdl implements Concern, PinnedBehindDdl {
     if (this.confirm(this.session.status)) this.session.release();
   }
 
-  /** True: the session is not pinned for it any more. */
+  /** Ends the pin if the catalog is known again. @returns true if it has ended */
   private confirm(status: number): boolean {
     const { texts, session } = this;
     const { state, services, database } = session;
@@ -76,7 +77,7 @@ export class BehindDdl implements Concern, PinnedBehindDdl {
     this.isNew = true;
   }
 
-  /* ---- moments: its row stands right behind that of the pins ---- */
+  /* ---- moments: in the table it comes after the pins ---- */
 
   effectsDone(plan: Plan): void {
     this.ran(plan);
@@ -90,7 +91,7 @@ export class BehindDdl implements Concern, PinnedBehindDdl {
     if (this.texts === undefined || status !== TxStatus.Idle || this.session.inFlight.length > 0) return;
     if (this.isNew) this.proof.wrote(this.session.database.topology.schema);
     this.isNew = false;
-    // The server is given back behind this in any case (request/settle.ts).
+    // The caller gives the server back after this in any case (request/settle.ts).
     this.confirm(status);
   }
 

@@ -1,7 +1,7 @@
 /**
- * A concern is what a session takes along from request to request, and from server to server. It keeps its state to itself, and
- * implements those of the moments below in which it has something to do. Types only. table.ts has the list of the concerns, in
- * the order in which they are told of a moment.
+ * A concern is one kind of state that follows a session from request to request and from server to server. It keeps
+ * its state private, and implements those of the methods below ("moments") at which it has something to do. Types
+ * only. table.ts lists the concerns in the order in which they are called.
  */
 import type { ServerConnection } from '../../backend/server.ts';
 import type { Plan } from '../../binding/plan.ts';
@@ -13,7 +13,7 @@ import type { Database, Services } from '../context.ts';
 import type { SessionState } from '../state.ts';
 import type { Request } from '../request.ts';
 
-/** What a concern may know of its session, and do to it. */
+/** What a concern may read of its session and do to it. */
 export interface ConcernOwner {
   readonly services: Services;
   readonly database: Database;
@@ -30,24 +30,30 @@ export interface ConcernOwner {
 export interface Concern {
   /* ---- before a request is sent ---- */
 
-  /** Can the server answer the request at once, behind those in flight there? */
+  /** Whether the server can take the request now, after the requests in flight there. */
   isReady?(server: ServerConnection, request: Request): boolean;
-  /** The request is about to go to the server, which was just taken or is the session's own. Returns SQL to run there first. */
+  /**
+   * The request is about to be sent to the server, which was just taken or is the session's own. @returns SQL to run
+   * there first; undefined: none
+   */
   prepareServer?(server: ServerConnection, request: Request): string | undefined;
-  /** What the concerns wanted the server to run has succeeded. */
+  /** The SQL that the concerns returned from prepareServer has succeeded. */
   serverPrepared?(server: ServerConnection): void;
-  /** The first message of the request is about to be sent. It is not among those in flight yet. */
+  /** The first message of the request is about to be sent. The request is not in `inFlight` yet. */
   beforeSend?(request: Request): void;
-  /** The next messages of a batch that was begun before its Sync are about to be sent. Its plans from `from` on are new. */
+  /**
+   * Further messages of a batch are about to be sent whose Sync has not come yet. The plans from index `from` on are
+   * new.
+   */
   beforeMore?(request: Request, from: number): void;
-  /** Called in both cases, right before the message is sent: whatever it commits must be prepared by then. */
+  /** Called after either, right before sending: prepares for anything that the message may commit. */
   beforeCommit?(request: Request): void;
 
   /* ---- while it is answered ---- */
 
   /**
-   * A statement of the request was completed, or a portal of it was suspended. `buffer` has its command tag in [start, end), with
-   * a zero behind it; it is empty if there is none. Without `facts` nobody could read it.
+   * A statement of the request was completed, or a portal suspended. The command tag is buffer[start, end) including
+   * its zero; the buffer is empty if there is none. `facts` is undefined if the statement could not be parsed.
    */
   completed?(
     request: Request,
@@ -58,31 +64,37 @@ export interface Concern {
     start: number,
     end: number,
   ): void;
-  /** A statement was completed that changes the state of the session, or begins or ends a transaction. `tag`: its command tag. */
+  /** A statement was completed that changes session state, or begins or ends a transaction. `tag`: its command tag. */
   statementDone?(facts: StatementFacts, tag: string, isQuery: boolean): void;
-  /** A text was executed to its end. */
+  /** All statements of a text were executed. */
   effectsDone?(plan: Plan): void;
-  /** A text failed behind some statements that were executed. */
+  /** A text failed after some of its statements were executed. */
   effectsInPart?(plan: Plan): void;
-  /** The server has said that something of the request failed. */
+  /** The server sent an ErrorResponse for the request. */
   failed?(request: Request): void;
-  /** ReadyForQuery for the request, which is no longer in flight. `session.status` is still the status before that. */
+  /**
+   * ReadyForQuery has come for the request, which is no longer in `inFlight`. `session.status` is still the status
+   * before it.
+   */
   readyForQuery?(request: Request, status: number): void;
-  /** What was in flight runs again elsewhere. */
+  /** The requests in flight will run again on another server. */
   runsAgain?(): void;
 
   /* ---- the end ---- */
 
-  /** The server is lost, or the client has left it: what becomes of the requests in flight there is not known. */
+  /** The server connection is lost, or the client has left it: the outcome of the requests in flight is unknown. */
   serverLost?(): void;
-  /** The open transaction is no more. */
+  /** The open transaction was lost. `status`: the transaction status from now on. */
   transactionLost?(status: number): void;
-  /** The session has no server any more. */
+  /** The session no longer has a server connection. */
   serverLeft?(): void;
-  /** The same, without waiting for the answers: what was still to be sent to it is dropped. */
+  /**
+   * The session no longer has a server connection and did not wait for its answers: drop what was still to be sent to
+   * it.
+   */
   serverForgotten?(): void;
-  /** The client is gone. `server` was the session's, and goes back to its pool or is closed. */
+  /** The client has left. `server` was the session's, and goes back to its pool or is closed. */
   clientLeft?(server: ServerConnection): void;
-  /** The session is over. */
+  /** The session has ended. */
   closed?(): void;
 }

@@ -1,7 +1,7 @@
 /**
- * Custom settings ("app.tenant"), of which nothing takes away that a server has one: once set there it is empty for
- * everybody, where PostgreSQL says NULL to a session that has never set it. Who asks for one gets a server that is right:
- * one without it, opened if need be; or, if the session has set it before, one with it.
+ * Custom settings ("app.tenant"). PostgreSQL has no command that removes one from a session: once set it stays, empty
+ * after RESET, where a session that has never set it gets NULL. So a request that reads one gets a server that answers
+ * correctly: one without the name, opened if necessary, or, if the session has set it before, one with it.
  */
 import type { ServerConnection } from '../../backend/server.ts';
 import { TxStatus } from '../../protocol/codes.ts';
@@ -11,14 +11,14 @@ import type { Concern, ConcernOwner } from './concern.ts';
 
 export class CustomSettings implements Concern {
   private readonly session: ConcernOwner;
-  /** Names that the session has ever set. */
+  /** Names that the session has set at any time. */
   private names: Set<string> | undefined;
 
   constructor(session: ConcernOwner) {
     this.session = session;
   }
 
-  /** Would the server answer `request` with an empty value of what its session has never set? */
+  /** Whether the server would return an empty value to `request` for a setting that its session has never set. */
   isForeign(server: ServerConnection, request: Request): boolean {
     const { customSettings } = server.sessionState;
     if (!request.planned.asksCustom || customSettings === undefined) return false;
@@ -29,7 +29,7 @@ export class CustomSettings implements Concern {
     return this.names?.has(name) === true || this.session.state.live.entry(name) !== undefined;
   }
 
-  /** What the session has once set and `request` asks for, and the server does not have. */
+  /** Settings that `request` reads and the session has set before, but the server does not have. */
   private missing(server: ServerConnection, request: Request): readonly string[] {
     const { names } = this;
     if (!request.planned.asksCustom || names === undefined) return none;
@@ -42,13 +42,13 @@ export class CustomSettings implements Concern {
 
   /* ---- moments ---- */
 
-  /** Does the server have, of what `request` asks for, just what its session has once set? */
+  /** Of the settings that `request` reads, the server has exactly those that the session has set before. */
   isReady(server: ServerConnection, request: Request): boolean {
     if (!request.planned.asksCustom) return true;
     return !this.isForeign(server, request) && this.missing(server, request).length === 0;
   }
 
-  /** Makes them on the server, empty. */
+  /** Creates the missing settings on the server, with an empty value. */
   prepareServer(server: ServerConnection, request: Request): string | undefined {
     if (!request.planned.asksCustom || this.session.status === TxStatus.Failed) return undefined;
     const names = this.missing(server, request);
@@ -57,13 +57,13 @@ export class CustomSettings implements Concern {
     return `SELECT ${names.map((name) => `pg_catalog.set_config(${quoteLiteral(name)}, NULL, false)`).join(', ')}`;
   }
 
-  /** No rollback takes such a name away. */
+  /** A rollback does not remove such a name. */
   readyForQuery(request: Request): void {
     const { server } = this.session;
     for (const { customSettings } of request.plans) {
       if (customSettings === undefined || server === undefined || customSettings.makes.length === 0) continue;
       for (const name of customSettings.makes) (server.sessionState.customSettings ??= new Set()).add(name);
-      // Whether the one that failed has come so far is not known.
+      // The failed statement may or may not have set the name.
       if (request.attempt.hasError && request.attempt.statementIndex === 0) continue;
       for (const name of customSettings.makes) (this.names ??= new Set()).add(name);
     }
@@ -82,7 +82,7 @@ function askedBy(request: Request): readonly string[] {
   return asked;
 }
 
-/** They were replayed onto the server. */
+/** Notes that these settings were replayed onto the server. */
 export function noteReplayed(server: ServerConnection, settings: Settings): void {
   for (const name of settings.names())
     if (name.includes('.')) (server.sessionState.customSettings ??= new Set()).add(name);

@@ -1,7 +1,7 @@
 /**
- * What a session has read, so that it is never shown anything older: how far its next node must be (tokens.ts), what the cache
- * may answer with, and for which writes it must wait on the primary, as a replica may have shown them already
- * (request/await-visible.ts). The answers that it gets also fill the cache.
+ * What a session has read, so that it never reads anything older: how far the next node must have replayed
+ * (tokens.ts), which cached answers are recent enough, and which writes it must wait for on the primary because a
+ * replica may have shown them already (request/await-visible.ts). Also stores the session's answers in the cache.
  */
 import type { SessionFreshness, UnderWay } from '../../cache/types.ts';
 import { TxStatus } from '../../protocol/codes.ts';
@@ -14,9 +14,9 @@ const maxKept = 8;
 export class Freshness implements Concern {
   private readonly session: ConcernOwner;
   readonly tokens = new SessionTokens();
-  /** The cache must not answer with anything older. */
+  /** Cached answers older than this are not used for the session. */
   readonly seen: SessionFreshness;
-  /** Writes that a replica may have shown before the primary does. */
+  /** Writes that a replica may have shown to the session before they are visible on the primary. */
   private ahead: UnderWay[] | undefined;
 
   constructor(session: ConcernOwner) {
@@ -24,12 +24,15 @@ export class Freshness implements Concern {
     this.seen = session.services.cache.newFreshness();
   }
 
-  /** May the session have seen more than the primary shows? */
+  /** Whether the session may have seen writes that are not visible on the primary yet. */
   get isAhead(): boolean {
     return this.ahead !== undefined;
   }
 
-  /** A write to what the request reads, which a replica may have shown to the session already, and the primary not yet. */
+  /**
+   * @returns a write to a table that the request reads, which a replica may have shown to the session although it is
+   * not visible on the primary yet; undefined: there is none
+   */
   toAwait(request: Request): UnderWay | undefined {
     if (this.ahead === undefined || this.session.serverNode?.role === 'replica') return undefined;
     this.ahead = this.ahead.filter((one) => !one.isOver());
@@ -39,7 +42,7 @@ export class Freshness implements Concern {
     return this.ahead?.find(reads);
   }
 
-  /** It has waited long enough for the writes that a replica has shown: it does not wait for them again. */
+  /** The session has waited long enough for these writes, and does not wait for them again. */
   waitedEnough(): void {
     this.ahead = undefined;
   }
@@ -65,7 +68,7 @@ export class Freshness implements Concern {
     for (const { reads } of request.plans) {
       const underWay = reads.length === 0 ? undefined : this.session.services.cache.underWay(reads);
       if (underWay === undefined) continue;
-      // What was known of the same tables is part of it, or over.
+      // An older entry for the same tables is contained in the new one, or over.
       const others = (this.ahead ?? []).filter(({ tags }) => tags !== reads);
       this.ahead = [...others.slice(1 - maxKept), underWay];
     }

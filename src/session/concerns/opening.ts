@@ -1,6 +1,6 @@
 /**
- * The BEGIN READ ONLY of a transaction in which nothing else has happened yet. Such a transaction can begin again on another
- * server, and nobody notices. request/begin-on-primary.ts decides when it has to.
+ * The BEGIN READ ONLY of a transaction that has done nothing else yet. Such a transaction can begin again on another
+ * server without the client noticing. request/begin-on-primary.ts decides when it has to.
  */
 import type { Plan } from '../../binding/plan.ts';
 import { TxStatus } from '../../protocol/codes.ts';
@@ -9,21 +9,21 @@ import type { Concern, ConcernOwner } from './concern.ts';
 
 export class Opening implements Concern {
   private readonly session: ConcernOwner;
-  /** The BEGIN, as long as it is all that the open transaction consists of. */
+  /** Text of the BEGIN, while it is all that the open transaction has done. */
   private begun: string | undefined;
-  /** The open transaction has left its server; this begins it again on the next one. */
+  /** Text of the BEGIN to run on the next server, after the open transaction has left its server. */
   private next: string | undefined;
 
   constructor(session: ConcernOwner) {
     this.session = session;
   }
 
-  /** Has nothing happened in the open transaction but its BEGIN READ ONLY? */
+  /** The open transaction has done nothing but BEGIN READ ONLY. */
   get isAll(): boolean {
     return this.begun !== undefined;
   }
 
-  /** Has the open transaction to begin again on the next server? */
+  /** The open transaction must begin again on the next server. */
   get isToBegin(): boolean {
     return this.next !== undefined;
   }
@@ -44,17 +44,17 @@ export class Opening implements Concern {
     this.next = undefined;
   }
 
-  /** The text of a BEGIN READ ONLY that is all of the request is kept, without its comments. */
+  /** Keeps the text of a BEGIN READ ONLY, without its comments, if the request consists of it alone. */
   beforeSend(request: Request): void {
     const plan = request.plans[0];
     if (plan?.beginsReadOnly !== true || request.plans.length !== 1) return;
     const { inFlight, status } = this.session;
-    // In an open transaction, or in one that what is in flight leaves open, BEGIN begins nothing.
+    // In a transaction block, or in one that a request in flight leaves open, BEGIN has no effect.
     const isFirst = inFlight.length === 0 && status === TxStatus.Idle;
     this.begun = isFirst && request.hints?.route !== 'replica' ? plan.facts.template : undefined;
   }
 
-  /** Behind a request that only prepares, only describes or has no statement, the transaction has still done nothing. */
+  /** A request that only prepares or describes, or has no statement, leaves the transaction as it was. */
   readyForQuery(request: Request, status: number): void {
     if (this.begun === undefined) return;
     const isNothing =
@@ -62,7 +62,7 @@ export class Opening implements Concern {
     if (status !== TxStatus.InTransaction || !(isNothing || this.isOpening(request))) this.begun = undefined;
   }
 
-  /** Is it the BEGIN itself? */
+  /** The request is the BEGIN itself. */
   private isOpening({ plans }: Request): boolean {
     return this.session.status === TxStatus.Idle && plans.length === 1 && plans[0]?.beginsReadOnly === true;
   }

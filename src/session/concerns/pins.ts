@@ -1,7 +1,8 @@
 /**
- * Why a session keeps its server, and the end of such a reason that no statement announces: behind a DROP, CLOSE, UNLISTEN or
- * pg_advisory_unlock() the server is asked whether anything is left of the reason. Nobody waits for the answer; what the
- * client sends meanwhile goes behind it. The reasons are kept in state.ts, with the settings: a rollback takes back both.
+ * The pins of a session: reasons to keep its server. After a DROP, CLOSE, UNLISTEN or pg_advisory_unlock() the server
+ * is asked whether anything of the reason is left, since the statement alone does not tell. No client waits for the
+ * answer: requests sent meanwhile follow it on the connection. state.ts stores the pins with the settings, because a
+ * rollback restores both.
  */
 import type { ServerConnection } from '../../backend/server.ts';
 import type { PinReason, Plan } from '../../binding/plan.ts';
@@ -12,7 +13,7 @@ import type { Concern, ConcernOwner } from './concern.ts';
 
 export class Pins implements Concern {
   private readonly session: ConcernOwner;
-  /** Reasons that may have ended: the server is asked when it is idle. */
+  /** Pins that may have ended: the server is asked as soon as it is idle. */
   private ends: Set<PinReason> | undefined;
 
   constructor(session: ConcernOwner) {
@@ -25,7 +26,7 @@ export class Pins implements Concern {
     this.session.state.applyEffects(effects);
   }
 
-  /** What a rollback does not take back pins all the same. */
+  /** Pins that a rollback does not undo remain even though the text failed. */
   effectsInPart({ effects, mayCommit }: Plan): void {
     this.session.state.pinForGood(effects, mayCommit);
   }
@@ -55,7 +56,8 @@ export class Pins implements Concern {
     const { session } = this;
     const { timesPinned } = session.state;
     const answered = (isGoneByNow: boolean): void => {
-      // What the client did meanwhile is answered behind this, perhaps in the same chunk: it pins again, or has already.
+      // Requests sent meanwhile are answered after this, perhaps in the same chunk: if one of them pins,
+      // `timesPinned` has changed.
       if (session.server !== server || !isGoneByNow || session.state.timesPinned !== timesPinned) return;
       session.state.unpin(reason);
       session.release();

@@ -1,10 +1,12 @@
-/** The weir.* settings of a session as they are now, and where RESET ALL and DISCARD ALL take them back to. */
+/**
+ * The current weir.* settings of a session, and their start values, which RESET ALL and DISCARD ALL restore.
+ */
 import type { Plan } from '../../binding/plan.ts';
 import type { Consistency } from '../../config/config.ts';
 import type { CacheWish, Forced, Preferences } from '../preferences.ts';
 import type { Concern } from './concern.ts';
 
-/** What it has to know of its session. */
+/** What it needs of its session. */
 interface Owner {
   readonly startPreferences: Preferences;
 }
@@ -21,7 +23,7 @@ export class SessionPreferences implements Concern {
     return this.now.route;
   }
 
-  /** Who asked for the route, in words. */
+  /** Source of the route, as text. */
   get routeBy(): string {
     return this.now.routeBy;
   }
@@ -34,7 +36,10 @@ export class SessionPreferences implements Concern {
     return this.now.cache;
   }
 
-  /** `value` undefined: back to the default. @throws WeirError unknown_weir_setting, invalid_weir_setting */
+  /**
+   * @param value undefined: back to the default
+   * @throws WeirError unknown_weir_setting, invalid_weir_setting
+   */
   set(name: string, value: string | undefined): void {
     this.now = this.now.with(name, value);
   }

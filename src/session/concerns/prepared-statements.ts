@@ -1,7 +1,6 @@
 /**
- * The prepared statements and portals of a client, by the client's own names: what each name means now, and how that is taken
- * back if the message that changed it turns out not to have happened. What they are called on a server is
- * request/prepared/names.ts.
+ * The prepared statements and portals of a client, by the client's own names: what each name means now, and how to
+ * undo a change if the message that made it was not executed. Names on servers: request/prepared/names.ts.
  */
 import { TxStatus } from '../../protocol/codes.ts';
 import type { Plan } from '../../binding/plan.ts';
@@ -13,14 +12,17 @@ import type { Concern, ConcernOwner } from './concern.ts';
 import { UnnamedStatement } from './unnamed-statement.ts';
 import type { Writes } from './writes.ts';
 
-/** What it has to know of its session besides. */
+/** What it needs of its session in addition. */
 interface Owner extends ConcernOwner {
   readonly identity: { readonly user: string };
   readonly concerns: { readonly writes: Writes };
   classify(sql: Buffer): Classified;
 }
 
-/** A statement of the client's own name on its server; `empty` when only the name was needed. */
+/**
+ * A statement that the server knows by the client's own name; `empty`: a placeholder, because only the name was
+ * needed.
+ */
 type OwnName = 'real' | 'empty';
 
 const noStatements: ReadonlyMap<string, Statement> = new Map();
@@ -30,7 +32,7 @@ export class PreparedStatements implements Concern {
   readonly unnamed: UnnamedStatement;
   private statements: Map<string, Statement> | undefined;
   private borrowed: Map<string, Borrowed> | undefined;
-  /** Plans of the portals of this batch or transaction. */
+  /** Plans of the portals of the current batch or transaction. */
   private portals: Map<string, Plan> | undefined;
   private evicted: Set<string> | undefined;
   /** Statements that the session's server knows by the client's own names: SQL PREPARE and what EXECUTE needed. */
@@ -42,7 +44,7 @@ export class PreparedStatements implements Concern {
     this.unnamed = new UnnamedStatement(owner);
   }
 
-  /** Parse or Close of a statement is on its way: what a name means is not sure before its answer. */
+  /** A Parse or Close of a statement is in flight: until its answer the meaning of a name is not certain. */
   get hasNamesInFlight(): boolean {
     return this.isUnsure;
   }
@@ -59,17 +61,19 @@ export class PreparedStatements implements Concern {
     return this.statements ?? noStatements;
   }
 
-  /** The one of that name; '' has none. */
+  /** @returns undefined also for '' (the unnamed statement) */
   named(name: string): Statement | undefined {
     return this.statements?.get(name);
   }
 
-  /** The statement that others have for this text already. */
+  /**
+   * @returns the statement that another client has already prepared with this text and may be shared; undefined: none
+   */
   known(sql: Buffer, types: Buffer): Statement | undefined {
     return this.owner.services.book.find(sql, types, this.sharingKey(sql));
   }
 
-  /** What the client calls `name`. */
+  /** @param name as used by the client; '' is the unnamed statement */
   get(name: string): Statement | undefined {
     return name === '' ? this.unnamed.statement : this.statements?.get(name);
   }
@@ -83,13 +87,16 @@ export class PreparedStatements implements Concern {
     return statement;
   }
 
-  /** The client has the statement of that name as if it prepared it now. */
+  /** Enters the statement of that name again, as if the client prepared it now. */
   renew(name: string): void {
     const statement = this.leave(name);
     if (statement !== undefined) this.enter(name, statement.sql, statement.types);
   }
 
-  /** Key of the clients with which a statement prepared now may be shared; undefined: it means what it does in this session alone. */
+  /**
+   * @returns the key of the clients that may share a statement prepared now; undefined: its meaning depends on this
+   * session
+   */
   private sharingKey(sql: Buffer): string | undefined {
     if (this.owner.state.isPinned || this.owner.concerns.writes.changesCatalog || hasTimeWord(sql)) return undefined;
     if (maySpeakOfNames(sql) && isDescribedByNames(this.owner.classify(sql))) return undefined;
@@ -108,20 +115,20 @@ export class PreparedStatements implements Concern {
     return statement;
   }
 
-  /** Its Parse did not happen. */
+  /** Call if the statement's Parse was not executed. */
   forget(name: string, statement: Statement): void {
     if (this.statements?.get(name) === statement) this.leave(name);
   }
 
-  /** Its Close did not happen. */
+  /** Call if the statement's Close was not executed. */
   restore(name: string, statement: Statement): void {
     (this.statements ??= new Map()).set(name, statement);
     this.owner.services.book.keep(statement);
   }
 
   /**
-   * PREPARE, DEALLOCATE or DISCARD ALL in SQL: what the client's names mean from then on. Returns how to take it back,
-   * undefined if it is none of these.
+   * Applies a PREPARE, DEALLOCATE or DISCARD ALL in SQL to the client's names. @returns a function that undoes it;
+   * undefined if the statement changes no name
    */
   changedBySql(facts: StatementFacts): (() => void) | undefined {
     const { kind, name } = facts;
@@ -158,7 +165,7 @@ export class PreparedStatements implements Concern {
     };
   }
 
-  /* ---- statements that no server was asked about for this client (prepared/borrowed.ts) ---- */
+  /* ---- statements that the client got without a question to a server (prepared/borrowed.ts) ---- */
 
   borrow(name: string, borrowed: Borrowed): void {
     (this.borrowed ??= new Map()).set(name, borrowed);
@@ -168,7 +175,7 @@ export class PreparedStatements implements Concern {
     return this.borrowed?.get(name);
   }
 
-  /** From now on it is like any other. */
+  /** The statement counts as prepared by the client itself from now on. */
   noLongerBorrowed(name: string): void {
     this.borrowed?.delete(name);
   }
@@ -179,7 +186,7 @@ export class PreparedStatements implements Concern {
     (this.portals ??= new Map()).set(name, plan);
   }
 
-  /** The plan of a portal of this batch or transaction. */
+  /** The plan of a portal of the current batch or transaction. */
   portal(name: string): Plan | undefined {
     return this.portals?.get(name);
   }
@@ -194,12 +201,12 @@ export class PreparedStatements implements Concern {
     return this.evicted?.has(serverName) === true;
   }
 
-  /** It is used again, and not closed. False: it was not going to be. */
+  /** The statement is used again, so it is not closed. @returns false: it was not to be closed */
   keep(serverName: string): boolean {
     return this.evicted?.delete(serverName) === true;
   }
 
-  /** They are about to be closed. */
+  /** @returns the names to be closed, and empties the set */
   takeEvicted(): ReadonlySet<string> | undefined {
     const { evicted } = this;
     this.evicted = undefined;
@@ -217,7 +224,10 @@ export class PreparedStatements implements Concern {
     if (this.ownNames?.delete(name) === true && this.ownNames.size === 0) this.owner.state.unpin('PREPARE');
   }
 
-  /** It has one from now on, or still: the message that was to remove it did not run. */
+  /**
+   * The server has a statement of that name from now on, or still has it because the message that was to remove it did
+   * not run.
+   */
   setOwnName(name: string, own: OwnName): void {
     (this.ownNames ??= new Map()).set(name, own);
     this.owner.state.pin('PREPARE');
@@ -240,7 +250,7 @@ export class PreparedStatements implements Concern {
   readyForQuery(_unit: Request, status: number): void {
     if (this.owner.inFlight.length > 0) return;
     this.isUnsure = false;
-    // Portals live as long as their transaction, over any number of Syncs.
+    // A portal lasts until the end of its transaction, across any number of Syncs.
     if (status === TxStatus.Idle) this.portals = undefined;
   }
 

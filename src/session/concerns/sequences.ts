@@ -1,8 +1,9 @@
 /**
- * currval() and lastval() answer for the session that has advanced a sequence. Nearly no session asks, so none is pinned
- * for it until it does by name: then it keeps the server on which it next advances one. Before, it goes to where it has
- * last advanced one, if nothing else is known there; no server answers with what another session, or this one long ago,
- * has left. In a database in which somebody has asked, a server forgets what it knew before a session advances one there.
+ * currval() and lastval() return what this session has obtained from a sequence. Few sessions call them, so a session
+ * is pinned for it only after it has called them by name: then it keeps the server on which it next advances a
+ * sequence. Otherwise such a request goes to the server where the session last advanced one, if no other session has
+ * done so there since. Once any session of the database has called them, a server runs DISCARD SEQUENCES before
+ * another session advances a sequence there.
  */
 import type { ServerConnection } from '../../backend/server.ts';
 import type { Pool } from '../../pool/pool.ts';
@@ -14,29 +15,32 @@ export class Sequences implements Concern {
   private readonly session: ConcernOwner;
   /** The session has called currval() or lastval(). */
   private asks = false;
-  /** It may have advanced a sequence in the open transaction. */
+  /** The open transaction may have advanced a sequence. */
   private hasAdvanced = false;
-  /** Where it has last advanced one. */
+  /** The server on which the session last advanced a sequence. */
   private lastServer: ServerConnection | undefined;
-  /** The server is being told to forget what it knows (DISCARD SEQUENCES). */
+  /** DISCARD SEQUENCES is being run on the server. */
   private isForgetting = false;
 
   constructor(session: ConcernOwner) {
     this.session = session;
   }
 
-  /** The server that can answer `request`, if it is idle. */
+  /** Takes the server that can answer `request` from the pool, if it is idle. */
   takeServer(request: Request, pool: Pool): ServerConnection | undefined {
     const server = this.ownServer(request);
     return server === undefined ? undefined : pool.tryTake(server);
   }
 
-  /** Ends when that server has been reset behind the request that has advanced the sequence; undefined: it is not being reset. */
+  /**
+   * @returns settles when the reset of that server, after the request that advanced the sequence, has ended;
+   * undefined: it is not being reset
+   */
   resetOf(request: Request): Promise<unknown> | undefined {
     return this.ownServer(request)?.reset;
   }
 
-  /** The server that can answer `request`. */
+  /** The server that has the sequence values that `request` asks for. */
   private ownServer(request: Request): ServerConnection | undefined {
     const { lastServer } = this;
     return request.planned.asksSequences && lastServer !== undefined && this.isLatest(lastServer)
@@ -44,15 +48,15 @@ export class Sequences implements Concern {
       : undefined;
   }
 
-  /** All that the server knows was advanced by the session, and nothing elsewhere since. */
+  /** All sequence values on the server are this session's, and it has advanced none elsewhere since. */
   private isLatest(server: ServerConnection): boolean {
     return server.sessionState.sequencesOf === this && this.lastServer === server;
   }
 
-  /** Must the server forget what it knows before `request`, which asks for the session's own values or brings them? */
+  /** Whether DISCARD SEQUENCES must run before `request`, which reads or advances sequences. */
   private isForeign(server: ServerConnection, request: Request): boolean {
     if (server.sessionState.sequencesOf === undefined || this.isLatest(server)) return false;
-    // What the open transaction has advanced must not be lost.
+    // Values that the open transaction has obtained must not be lost.
     if (this.hasAdvanced) return false;
     if (request.planned.asksSequences) return true;
     return request.planned.mayAdvanceSequences && (this.asks || this.session.database.common.hasAskedSequences);
@@ -73,7 +77,7 @@ export class Sequences implements Concern {
     if (this.isForgetting) server.sessionState.sequencesOf = undefined;
   }
 
-  /** With or without an error: no rollback gives a value back. */
+  /** Also after an error: a rollback does not undo nextval(). */
   readyForQuery(request: Request, status: number): void {
     if (request.planned.asksByName) this.asks = true;
     if (request.planned.asksSequences && isSureToAsk(request)) this.session.database.common.hasAskedSequences = true;
@@ -85,7 +89,7 @@ export class Sequences implements Concern {
     const { server, poolMode, state } = this.session;
     if (server === undefined) return;
     const isAlone = server.sessionState.sequencesOf === undefined || this.isLatest(server);
-    // Of several sessions, or old and new ones of the same.
+    // 'several': values of several sessions, or older and newer ones of this session.
     server.sessionState.sequencesOf = isAlone ? this : 'several';
     this.lastServer = server;
     this.hasAdvanced = true;
@@ -96,13 +100,13 @@ export class Sequences implements Concern {
     this.hasAdvanced = false;
   }
 
-  /** Nobody will ask for what the session has advanced. */
+  /** The session ends: no request will ask for its values. */
   clientLeft(server: ServerConnection): void {
     if (server.sessionState.sequencesOf === this) server.sessionState.sequencesOf = undefined;
   }
 }
 
-/** Behind DDL it is not known what asks. */
+/** After DDL, before the catalog was read, it is not known which statements call currval() or lastval(). */
 function isSureToAsk(request: Request): boolean {
   return request.planned.asksByName || request.plans.some((plan) => plan.asksSequences && plan.catalog !== undefined);
 }

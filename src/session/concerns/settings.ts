@@ -1,6 +1,6 @@
 /**
- * The settings of a session on the servers that it uses: which of them a server has to be told before a request, and which it has
- * after it. state.ts knows what the settings are, with transactions and savepoints.
+ * Brings the settings of a session onto the servers that it uses: what to replay before a request, and what the server
+ * has after it. state.ts knows the settings themselves, with transactions and savepoints.
  */
 import type { ServerConnection } from '../../backend/server.ts';
 import { TxStatus } from '../../protocol/codes.ts';
@@ -11,32 +11,38 @@ import type { Concern, ConcernOwner } from './concern.ts';
 import { noteReplayed } from './custom-settings.ts';
 import type { Opening } from './opening.ts';
 
-/** What it has to know of its session besides. */
+/** What it needs of its session in addition. */
 interface Owner extends ConcernOwner {
   readonly concerns: { readonly opening: Opening };
 }
 
 export class SessionSettings implements Concern {
   private readonly session: Owner;
-  /** The settings that the server has once it is prepared; undefined: it is in a transaction of the session and has them already. */
+  /**
+   * The settings that the server will have after prepareServer; undefined: it is in the session's transaction and has
+   * them already.
+   */
   private onServer: Settings | undefined;
-  /** The settings of which some are being replayed; undefined: none. */
+  /** The settings being replayed; undefined: none. */
   private replayed: Settings | undefined;
 
   constructor(session: Owner) {
     this.session = session;
   }
 
-  /** Servers that log in from now on begin with other defaults than the client did: it takes its own along. */
+  /**
+   * New server connections have other defaults than when the client connected (ALTER ROLE, ALTER DATABASE): keeps the
+   * old ones as the session's own settings.
+   */
   keepDefaults(values: readonly (readonly [name: string, value: string])[]): void {
     const defaults = Settings.of(values.map(([name, value]) => [name, settingFromText(name, value)]));
     this.session.state.keepDefaults(defaults);
     const { server } = this.session;
-    // The one that it has began with the same.
+    // The session's present server has the old defaults as well.
     if (server !== undefined) server.sessionState.settings = settingsOf(server).withMissing(defaults);
   }
 
-  /** The transaction is gone with its server. */
+  /** The transaction was lost with its server. */
   rolledBack(): void {
     this.session.state.ended(false);
   }
@@ -45,7 +51,8 @@ export class SessionSettings implements Concern {
 
   prepareServer(server: ServerConnection): string | undefined {
     const { state, status, concerns } = this.session;
-    // What a transaction sets, its server has set; but RESET goes there to the server's default, not to the client's.
+    // The server has everything that its transaction has SET; but RESET went to the server's default instead of the
+    // client's.
     const isBegun = status !== TxStatus.Idle && !concerns.opening.isToBegin;
     const behind = status === TxStatus.InTransaction ? state.takeBehind() : undefined;
     const sql = isBegun ? behind : replaySql(settingsOf(server), state.settings);

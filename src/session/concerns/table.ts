@@ -1,6 +1,6 @@
 /**
- * The concerns of a session, a row each, in the order in which they are told of what happens. To add one, write its file and
- * its row. The session tells them through Moments.
+ * The table of a session's concerns, in the order in which they are called. To add one, write its file and its row.
+ * The session calls them through Moments.
  */
 import type { ServerConnection } from '../../backend/server.ts';
 import type { Plan } from '../../binding/plan.ts';
@@ -20,9 +20,9 @@ import { SessionSettings } from './settings.ts';
 import { Writes } from './writes.ts';
 
 /**
- * The order matters in three moments. prepareServer: a server is told of sequences, settings, the open transaction and custom
- * settings in this order. statementDone: settings come before the statements that are prepared in them. readyForQuery: writes
- * come before freshness, which depends on whether the request has committed something.
+ * The order matters in three moments. prepareServer: the SQL of sequences, settings, the open transaction and custom
+ * settings runs in this order. statementDone: settings come before prepared statements, which depend on them.
+ * readyForQuery: writes come before freshness, which depends on whether the request has committed something.
  */
 const table = {
   sequences: Sequences,
@@ -40,7 +40,7 @@ const table = {
 type Table = typeof table;
 export type Concerns = { readonly [Name in keyof Table]: InstanceType<Table[Name]> };
 
-/** What all of them together ask of their session. */
+/** What all concerns together need of their session. */
 export interface SessionOfConcerns extends ConcernOwner {
   readonly concerns: Concerns;
   readonly identity: { readonly user: string };
@@ -56,7 +56,7 @@ export function makeConcerns(session: SessionOfConcerns): Concerns {
   return made as unknown as Concerns;
 }
 
-/** Places in the table of the concerns that have something to do in this moment. Found once, when Weir starts. */
+/** Indexes in the table of the concerns that implement this moment. Computed once, when Weir starts. */
 function having(moment: keyof Concern): readonly number[] {
   return rows.flatMap(([, Row], at) => (moment in Row.prototype ? [at] : []));
 }
@@ -81,10 +81,10 @@ const serverForgotten = having('serverForgotten');
 const clientLeft = having('clientLeft');
 const closed = having('closed');
 
-/** A concern of which it is known that it has the moment. */
+/** A concern that is known to implement the moment. */
 type Having = Required<Concern>;
 
-/** Tells the concerns of one session. What the moments mean is at Concern. */
+/** Calls the concerns of one session. Concern documents the moments. */
 export class Moments {
   private readonly concerns: readonly Having[];
 
@@ -101,7 +101,7 @@ export class Moments {
     return true;
   }
 
-  /** Texts that the server has to run first, in order; undefined: none. */
+  /** @returns SQL that the server has to run first, in order; undefined: none */
   prepareServer(server: ServerConnection, request: Request): readonly string[] | undefined {
     let texts: string[] | undefined;
     for (const place of prepareServer) {

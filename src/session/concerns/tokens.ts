@@ -1,8 +1,8 @@
 /**
- * What a session has seen and written, as ticks of its database's LSN ticker: from that follows what a replica must
- * have replayed before it may answer (docs/consistency.md, `session`). No round trip: a tick is a promise that the
- * ticker keeps. A tick of an older timeline, or of nodes that a reload has replaced, means primary only; then a new one
- * takes its place, since whatever survived of the old lies before it.
+ * The last write and the last read of a session, as ticks of its database's LSN ticker. They tell what a replica must
+ * have replayed before it may answer (docs/consistency.md, `session`), without a round trip: the ticker finds the LSN
+ * later. A tick of an older timeline, or from before a reload that changed the nodes, means primary only; it is then
+ * replaced by a new tick, since what survived of the old timeline lies before that.
  */
 import type { LsnTicker, Tick } from '../../topology/types.ts';
 import { SchemaProof } from '../schema-proof.ts';
@@ -10,26 +10,29 @@ import { SchemaProof } from '../schema-proof.ts';
 export class SessionTokens {
   private writeTick: Tick = 0;
   private readTick: Tick = 0;
-  /** Whose ticks these are. */
+  /** The ticker that gave out these ticks. */
   private ticker: LsnTicker | undefined;
-  /** Node of the last read; '' = none yet. */
+  /** Node of the last read; '': none yet. */
   lastNode = '';
   readonly schema = new SchemaProof();
 
-  /** A write (or what may have been one) was acknowledged. */
+  /** A write, or a statement that may be one, was acknowledged. */
   wrote(ticker: LsnTicker, node: string): void {
     this.read(ticker, node);
     this.writeTick = this.readTick;
   }
 
-  /** An answer came from `node`: what it showed is at most what the primary has by the next tick. */
+  /** `node` has answered: what it showed is at most what the primary has by the next tick. */
   read(ticker: LsnTicker, node: string): void {
     this.follow(ticker);
     this.readTick = ticker.next();
     this.lastNode = node;
   }
 
-  /** What a node must have replayed: own writes, and the last write of what is read. undefined: not known yet. */
+  /**
+   * @param tagTick tick of the last write to what is read
+   * @returns the LSN that a node must have replayed: the session's own writes and that write; undefined: not known yet
+   */
   needLsn(ticker: LsnTicker, tagTick: Tick): number | undefined {
     this.follow(ticker);
     const own = lsnOf(ticker, this.writeTick);
@@ -37,7 +40,10 @@ export class SessionTokens {
     return later(own, lsnOf(ticker, tagTick));
   }
 
-  /** What any other node than the last must have replayed, so that reads do not go back. */
+  /**
+   * @returns the LSN that any node other than the last must have replayed, so that reads do not go back in time;
+   * undefined: not known yet
+   */
   moveLsn(ticker: LsnTicker): number | undefined {
     this.follow(ticker);
     const seen = lsnOf(ticker, this.readTick);

@@ -3,7 +3,7 @@ import type { Classified } from '../../sql/facts.ts';
 import type { SessionState } from '../state.ts';
 import type { Statement } from '../statements.ts';
 
-/** What it has to know of its session. */
+/** What it needs of its session. */
 interface Owner {
   readonly state: SessionState;
   classify(sql: Buffer): Classified;
@@ -19,7 +19,7 @@ export class UnnamedStatement {
     this.owner = owner;
   }
 
-  /** undefined: there is none. */
+  /** The current unnamed statement; undefined: there is none. */
   get statement(): Statement | undefined {
     return this.current;
   }
@@ -31,24 +31,27 @@ export class UnnamedStatement {
     return (this.current = { serverName: '', sql: own, types: Buffer.from(types), classified, settings: live });
   }
 
-  /** The Parse of `statement` was skipped or failed: `before` is the unnamed statement, unless a later Parse has replaced it. */
+  /**
+   * The Parse of `statement` was skipped or failed: `before` is the unnamed statement, unless a later Parse has
+   * replaced it.
+   */
   neverParsed(statement: Statement, before: Statement | undefined): void {
     statement.instead = { statement: before };
     while (this.current?.instead !== undefined) this.current = this.current.instead.statement;
   }
 
-  /** A Query takes it away. */
+  /** A simple Query removes the unnamed statement. */
   drop(): void {
     this.current = this.closedBy = undefined;
   }
 
-  /** Returns how to take it back. */
+  /** @returns a function that undoes the Close */
   close(): () => void {
     const { current: before, closedBy: closeBefore } = this;
     const close = (this.closedBy = {});
     this.current = undefined;
     return () => {
-      // A Query behind it has taken the statement away all the same.
+      // A later Query has removed the statement in any case.
       if (this.closedBy !== close) return;
       this.current ??= before;
       this.closedBy = closeBefore;

@@ -1,18 +1,20 @@
-/** What a transaction, or the batches since the last commit, have written. A value of writes.ts, which decides when it counts. */
+/**
+ * What a transaction, or the batches since the last commit, have written. Used by writes.ts, which decides when it
+ * takes effect.
+ */
 import type { Plan, Tag } from '../../binding/plan.ts';
 import type { Catalog } from '../../catalog/types.ts';
 
 /** Bit of WriteSet.extent. */
 export const everything = 2;
 
-/** What a transaction, or the batches since the last commit, have written. */
 export class WriteSet {
   readonly tags = new Set<Tag>();
   all = false;
   changesCatalog = false;
-  /** ALTER ROLE, ALTER DATABASE: perhaps what new sessions begin with. */
+  /** ALTER ROLE or ALTER DATABASE: may change the defaults of new sessions. */
   changesDefaults = false;
-  /** By which it was decided what is written. */
+  /** The catalog by which the plans decided what is written. */
   private catalog: Catalog | undefined;
 
   add(plan: Plan): void {
@@ -25,15 +27,18 @@ export class WriteSet {
       this.changesDefaults = true;
   }
 
-  /** What was bound to an older catalog than `catalog` may write more than that said, by a trigger made meanwhile. */
+  /**
+   * A plan made with an older catalog than `catalog` may write more than it says, because a trigger may have been
+   * created since.
+   */
   knownBy(catalog: Catalog | undefined): void {
-    // While there is none, it is being read anew: then everything counts as written, whatever this says (app/database.ts).
+    // Without a catalog it is being read again, and then everything counts as written anyway (app/database.ts).
     if (catalog === undefined) return;
     this.catalog ??= catalog;
     if (this.catalog !== catalog) this.all = true;
   }
 
-  /** Another number when there is more in it. */
+  /** A number that changes when something is added. */
   get extent(): number {
     return 4 * this.tags.size + everything * Number(this.all) + Number(this.changesCatalog);
   }

@@ -1,6 +1,7 @@
 /**
- * What a session has written, from closing its tags before it may commit (rule 2 of docs/consistency.md) to the server's word
- * on it. What commits is what the server says (transaction.ts), whatever status the session is in behind it.
+ * What a session has written: closes its cache tags before it may commit (rule 2 of docs/consistency.md), and settles
+ * them by the server's answer. Only the server's messages decide what was committed (transaction.ts), not the
+ * transaction status afterwards.
  */
 import { TxStatus } from '../../protocol/codes.ts';
 import type { ServerConnection } from '../../backend/server.ts';
@@ -14,16 +15,16 @@ import type { Concern, ConcernOwner } from './concern.ts';
 import type { Freshness } from './freshness.ts';
 import { everything, WriteSet } from './write-set.ts';
 
-/** What it has to know of its session besides. */
+/** What it needs of its session in addition. */
 interface Owner extends ConcernOwner {
   readonly concerns: { readonly freshness: Freshness };
 }
 
 export class Writes implements Concern {
   private readonly session: Owner;
-  /** Everything written of which it is not decided what becomes of it: sent, or in the open transaction. */
+  /** Everything written whose outcome is not decided: in flight, or in the open transaction. */
   private undecided: WriteSet | undefined;
-  /** Of that, what the open transaction has written in requests that were answered. */
+  /** The part of it that the open transaction wrote in requests already answered. */
   private open: WriteSet | undefined;
   private phase: Phase = 'implicit';
 
@@ -31,12 +32,12 @@ export class Writes implements Concern {
     this.session = session;
   }
 
-  /** Is there something of which it is not decided what becomes of it? */
+  /** There are writes whose outcome is not decided. */
   get hasUndecided(): boolean {
     return this.undecided?.isEmpty === false;
   }
 
-  /** Is there DDL among it? */
+  /** The undecided writes include DDL. */
   get changesCatalog(): boolean {
     return this.undecided?.changesCatalog === true;
   }
@@ -52,7 +53,10 @@ export class Writes implements Concern {
     this.beforeMore(request, 0);
   }
 
-  /** Adds what the request writes to what is not decided yet; marks the server if its state can no longer be known. */
+  /**
+   * Adds the writes of the request to the undecided ones. Marks the server if its session state can no longer be
+   * known.
+   */
   beforeMore(request: Request, from: number): void {
     const { server } = this.session;
     for (let at = from; at < request.plans.length; at++) {
@@ -67,8 +71,9 @@ export class Writes implements Concern {
   }
 
   /**
-   * Rule 2: what may commit is closed before that is sent: with a Query or a Sync, and in a batch that is begun before its
-   * Sync with any COMMIT in it. Such a batch may write more behind that. Returns the guard of what was not closed yet.
+   * Rule 2: closes the tags of everything that a message may commit before it is sent: a Query, a Sync, or, in a batch
+   * sent before its Sync, a COMMIT. Such a batch may write more after that.
+   * @returns the guard of tags that were not closed yet; undefined: nothing to close
    */
   guard(request: Request): WriteGuard | undefined {
     const { undecided, session } = this;
@@ -84,7 +89,10 @@ export class Writes implements Concern {
     return guard;
   }
 
-  /** Everything that is not decided yet. undefined: nothing, or the database's tags are not known yet. */
+  /**
+   * Closes the tags of all undecided writes. @returns undefined: there are none, or the database's tags are not known
+   * yet
+   */
   private closeAll(): WriteGuard | undefined {
     const { undecided } = this;
     const { services, database, concerns, server } = this.session;
@@ -123,19 +131,22 @@ export class Writes implements Concern {
     else this.happened(request, mayHaveCommitted(request) ? 'program error' : 'error');
   }
 
-  /** Has it ended a transaction, so that all before it in the request is decided? */
+  /** @returns true if the event ended a transaction, so that everything before it in the request is decided */
   private happened(request: Request, event: TransactionEvent): boolean {
     const [next, fate] = after(this.phase, event);
     this.phase = next;
     if (fate === 'open') return false;
     if (fate === 'committed') this.acknowledge(request);
-    // What a program has written behind its own commit is decided later.
+    // What a procedure wrote after its own commit is decided later.
     if (event === 'program' || event === 'program error') return false;
     this.open = undefined;
     return true;
   }
 
-  /** ReadyForQuery may be far away: from now on nobody reads what is older from a replica. The tags stay closed. */
+  /**
+   * Something is committed, but ReadyForQuery may come much later: from now on no session reads older data from a
+   * replica. The tags stay closed.
+   */
   private acknowledge(request: Request): void {
     request.attempt.hasCommitted = true;
     request.attempt.guard ??= this.closeAll();
@@ -145,11 +156,11 @@ export class Writes implements Concern {
 
   /* ---- ReadyForQuery ---- */
 
-  /** What the request has committed is bumped, what is still open is kept. */
+  /** Bumps the tags of what the request has committed; keeps what is still open. */
   readyForQuery(request: Request, status: number): void {
     const [next, fate] = after(this.phase, readyEvent(status));
     this.phase = next;
-    // A batch that executes nothing decides nothing either.
+    // A batch without Execute decides nothing.
     if (fate === 'committed' && request.form.executes) request.attempt.hasCommitted = true;
     if (this.undecided === undefined && request.attempt.guard === undefined) return;
     if (fate === 'open') this.keepOpen(request);
@@ -187,14 +198,14 @@ export class Writes implements Concern {
 
   /* ---- the server is gone ---- */
 
-  /** Whatever was open there is no more. */
+  /** The open transaction was lost with its server. */
   transactionLost(status: number): void {
     this.phase = phaseOf(status);
     this.open = undefined;
     if (this.session.inFlight.length === 0) this.undecided = undefined;
   }
 
-  /** What was in flight there is decided when the backend is gone. */
+  /** The outcome of requests in flight is decided when the backend has exited. */
   serverLost(): void {
     const { undecided } = this;
     const { server, inFlight, database, services } = this.session;
@@ -218,10 +229,10 @@ export function isWrite(plan: Plan): boolean {
   return plan.writesAll || plan.changesCatalog || plan.writes.length > 0;
 }
 
-/** Before it is sent: it may die in the middle of it, and no rollback takes any of this back. */
+/** Called before sending, because the session may end during the request, and a rollback undoes none of this. */
 function noteTraces(server: ServerConnection, { isSuspect, pins }: SessionEffects): void {
   if (isSuspect) server.sessionState.isSuspect = true;
-  // A library cannot be unloaded: whoever comes next would have it, too.
+  // A library cannot be unloaded: the next client would have it, too.
   if (pins.includes('LOAD')) server.isCloseNeeded = true;
 }
 
@@ -233,14 +244,14 @@ function isPlain(kind: StatementFacts['kind']): boolean {
   return kind === 'select' || kind === 'insert' || kind === 'update' || kind === 'delete';
 }
 
-/** The place behind a plan among those of which nothing was decided yet. */
+/** Index after a plan, among those whose outcome was not decided yet. */
 function behind(request: Request, plan: Plan | undefined): number {
   return plan === undefined
     ? request.attempt.openFrom
     : Math.max(request.attempt.openFrom, request.placeOf(plan, request.attempt.openFrom) + 1);
 }
 
-/** May what failed have committed before it did? */
+/** Whether the failed statement may have committed something before it failed. */
 function mayHaveCommitted(request: Request): boolean {
   if (request.attempt.isUnparsable) return false;
   const last = request.plans.at(-1);
