@@ -3,6 +3,7 @@
  * Made by `loadConfig` (config/load.ts) from the table of settings; never built by hand outside tests.
  */
 
+import type { AuthType } from '../auth/methods/table.ts';
 import type { BalanceHosts } from '../balancing/policies.ts';
 
 export type PoolMode = 'session' | 'transaction' | 'statement';
@@ -10,7 +11,6 @@ export type TlsMode = 'disable' | 'allow' | 'prefer' | 'require' | 'verify-ca' |
 export type Consistency = 'eventual' | 'session' | 'strict';
 export type PrimaryReads = 'never' | 'when-needed' | 'always-included';
 export type CacheMode = 'session' | 'bounded' | 'ttl';
-export type AuthType = 'trust' | 'md5' | 'scram-sha-256' | 'cert' | 'hba';
 
 export interface HostPort {
   readonly host: string;

@@ -2,6 +2,7 @@
  * The part of the table of settings about who may come in and what is encrypted: `auth` and `tls`. Put together with the
  * others in settings.ts.
  */
+import { authTypes } from '../auth/methods/table.ts';
 import type { Setting } from './setting.ts';
 import { setting } from './setting.ts';
 import { list, oneOf, optional, string } from './values.ts';
@@ -12,7 +13,7 @@ const userNames = list('user names');
 
 export const authSettings = {
   'auth.type': setting(
-    oneOf(['trust', 'md5', 'scram-sha-256', 'cert', 'hba']),
+    oneOf(authTypes),
     'scram-sha-256',
     'reload',
     'How clients prove who they are; hba: as auth.hba_file says for each connection.',
