@@ -21,10 +21,11 @@ export interface ConfigDiff {
 
 export function diffConfig(before: Config, after: Config): ConfigDiff {
   const diff: ConfigDiff = { reloadable: [], notReloadable: [] };
+  const old = valuesOf(before);
+  const now = valuesOf(after);
   for (const key of settingKeys) {
-    const setting = settingOf(key);
-    if (isDeepStrictEqual(setting.read(before), setting.read(after))) continue;
-    (setting.isReloadable ? diff.reloadable : diff.notReloadable).push(key);
+    if (isDeepStrictEqual(old[key], now[key])) continue;
+    (settingOf(key).isReloadable ? diff.reloadable : diff.notReloadable).push(key);
   }
   for (const name of new Set([...before.databases.keys(), ...after.databases.keys()])) {
     if (!isDeepStrictEqual(before.databases.get(name), after.databases.get(name)))
@@ -35,10 +36,10 @@ export function diffConfig(before: Config, after: Config): ConfigDiff {
 
 /** `next`, with everything that only a restart applies left as it is in `running`. */
 export function keepNotReloadable(running: Config, next: Config): Config {
+  const old = valuesOf(running);
   let values = valuesOf(next);
   for (const key of settingKeys) {
-    const setting = settingOf(key);
-    if (!setting.isReloadable) values = withValue(values, key, setting.read(running));
+    if (!settingOf(key).isReloadable) values = withValue(values, key, old[key]);
   }
   return assemble(values, next.databases);
 }
