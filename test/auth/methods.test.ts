@@ -4,9 +4,12 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { authTypes, hbaMethods } from '../../src/auth/methods/table.ts';
 
-it('auth.type and auth.hba_file allow these words, in this order', () => {
-  expect(authTypes).toEqual(['trust', 'md5', 'scram-sha-256', 'cert', 'hba']);
-  expect(hbaMethods).toEqual(['trust', 'reject', 'md5', 'scram-sha-256', 'password', 'cert']);
+it('password and reject are for auth.hba_file only, hba is for auth.type only', () => {
+  expect(authTypes).toEqual(expect.arrayContaining(['trust', 'md5', 'scram-sha-256', 'cert', 'hba']));
+  expect(hbaMethods).toEqual(expect.arrayContaining(['trust', 'reject', 'md5', 'scram-sha-256', 'password', 'cert']));
+  expect(authTypes).not.toEqual(expect.arrayContaining(['password']));
+  expect(authTypes).not.toEqual(expect.arrayContaining(['reject']));
+  expect(hbaMethods).not.toEqual(expect.arrayContaining(['hba']));
 });
 
 it.each([...new Set([...authTypes, ...hbaMethods])])('docs/authentication.md explains %s', (word) => {

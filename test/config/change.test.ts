@@ -87,7 +87,7 @@ databases: { shop: { primary: postgres://db9 }, c: { primary: postgres://db1 } }
     });
     const merged = keepNotReloadable(before, after);
     expect(merged.listen.port).toBe(6432);
-    expect(merged.log).toEqual({ level: 'debug', format: 'json' });
+    expect(merged.log).toEqual({ ...before.log, level: 'debug', format: 'json' });
     expect(merged.cache).toEqual(before.cache);
     expect(merged.pool.maxPoolSize).toBe(50);
     expect(merged.databases).toBe(after.databases);
