@@ -1,6 +1,6 @@
 /**
- * Two configurations compared, merged, and one setting changed: what RELOAD and `SET key = value` need. Pure.
- * Which settings can change while Weir runs is said in the table (settings.ts).
+ * Compares two configurations, merges them for RELOAD, and changes one setting for `SET key = value`. Pure. The table
+ * (settings.ts) says which settings can change while Weir runs.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Config, DatabaseConfig } from './config.ts';
@@ -62,7 +62,7 @@ export function changeSetting(config: Config, key: string, text: string): Change
   for (const database of config.databases.values())
     databases.set(database.name, follow(config, database, before, fitted.values));
   const changed = assemble(fitted.values, databases);
-  // What was wrong before (a file that is gone by now) is not the fault of this change.
+  // A problem that was there before, such as a file that somebody has deleted, does not refuse this change.
   const known = new Set(crossCheck(config).map((problem) => problem.text));
   const wrong = crossCheck(changed).find((problem) => !known.has(problem.text));
   return wrong === undefined ? { config: changed } : { problem: `${wrong.key}: ${wrong.text}` };

@@ -1,8 +1,8 @@
 /**
- * The one table of settings: key, type, default, range, whether it can be changed while Weir runs and per database, and
- * one sentence. Most rows stand in settings-pools.ts, settings-auth.ts and settings-reads.ts. The loader, environment
- * names, SHOW CONFIG, reload and docs/settings.md are all made from it.
- * The `databases` section, which is no list of fixed keys, is in databases.ts.
+ * The table of settings. A row has the setting's field in Config, its type with the allowed values, its default, where and
+ * when it can be changed, and a sentence about it. Most rows are in settings-pools.ts, settings-auth.ts and
+ * settings-reads.ts. The loader, the type Config, environment names, SHOW CONFIG, SET, reload and docs/settings.md use the
+ * table. The section `databases`, whose keys are names that the user chooses, is in databases.ts.
  */
 import { authRows, tlsClientRows, tlsServerRows } from './settings-auth.ts';
 import { poolSettings } from './settings-pools.ts';
