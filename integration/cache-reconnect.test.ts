@@ -6,6 +6,7 @@ import { Redis as Client } from 'ioredis';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createCache } from '../src/cache/cache.ts';
 import type { ResultCache } from '../src/cache/types.ts';
+import { defaults } from '../test/config/defaults.ts';
 import type { Redis } from './harness/index.ts';
 import { hasRedis, startRedis, TcpRelay, until } from './harness/index.ts';
 
@@ -44,6 +45,7 @@ describe.skipIf(!hasRedis())('connections to Redis', () => {
     relay = await TcpRelay.start({ port: redis.port });
     log = [];
     const settings = {
+      ...defaults.cache,
       enabled: true,
       mode: 'session',
       ttlMs: 60_000,

@@ -9,6 +9,7 @@ import type { CacheParts } from '../src/cache/parts.ts';
 import type { Flight, KeyParts, Lookup, ResultCache, SessionFreshness } from '../src/cache/types.ts';
 import type { CacheSettings } from '../src/config/config.ts';
 import { answerOf, textIn } from '../test/cache/answers.ts';
+import { defaults } from '../test/config/defaults.ts';
 import type { Redis } from './harness/index.ts';
 import { hasRedis, startRedis, TcpRelay, until } from './harness/index.ts';
 
@@ -59,6 +60,7 @@ describe.skipIf(!hasRedis())('the cache over Redis', () => {
   async function weir(changes: Partial<CacheSettings> = {}, parts: Partial<CacheParts> = {}): Promise<Weir> {
     const log: string[] = [];
     const settings: CacheSettings = {
+      ...defaults.cache,
       enabled: true,
       mode: 'session',
       ttlMs: 60_000,

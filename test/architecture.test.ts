@@ -13,7 +13,7 @@ import { describe, expect, test } from 'vitest';
 const rooms: Readonly<Record<string, readonly string[]>> = {
   util: [],
   balancing: [],
-  config: ['balancing'],
+  config: ['balancing', 'auth'],
   protocol: [],
   sql: [],
   catalog: [],

@@ -4,26 +4,18 @@
  * once per configuration.
  */
 import { randomBytes } from 'node:crypto';
-import type { AuthType } from '../config/config.ts';
 import { createKeyDeriver } from './keys.ts';
 import type { Access } from './hba/load.ts';
 import { isMapped } from './hba/ident.ts';
 import { refusedByHba, ruleFor } from './hba/connection.ts';
-import type { HbaMethod } from './hba/rules.ts';
-import { cert, certificateMismatch } from './methods/cert.ts';
-import { md5 } from './methods/md5.ts';
-import { password } from './methods/password.ts';
-import { scram } from './methods/scram.ts';
-import { trust } from './methods/trust.ts';
+import { certificateMismatch } from './methods/cert.ts';
+import type { AuthType } from './methods/table.ts';
+import { methods } from './methods/table.ts';
 import { LookUpFailed, noCertificate, noValidCertificate, wrongPassword } from './outcome.ts';
 import type { Secret } from './secrets.ts';
 import { parseSecret } from './secrets.ts';
 import type { ScramKeys } from './scram.ts';
-import type { AuthContext, AuthMethod, AuthOutcome, Exchange, Proven } from './types.ts';
-
-type Method = Exclude<AuthType, 'hba'> | Exclude<HbaMethod, 'reject'>;
-
-const methods: Readonly<Record<Method, AuthMethod>> = { trust, password, md5, 'scram-sha-256': scram, cert };
+import type { AuthContext, AuthOutcome, Exchange, Proven } from './types.ts';
 
 export interface AuthOptions {
   readonly type: AuthType;
@@ -83,7 +75,7 @@ export function createAuthenticator(options: AuthOptions): Authenticator {
         onScramKeys: (keys) => void (scramKeys = keys),
       };
       const { type, access } = options;
-      const check = type === 'hba' ? byRule(access, exchange, context) : methods[type](exchange, context);
+      const check = type === 'hba' ? byRule(access, exchange, context) : methods[type].check(exchange, context);
       const outcome = await check.catch(refusedByLookUp);
       const { user, database } = exchange;
       if (outcome.isOk && found !== undefined) {
@@ -108,7 +100,7 @@ async function byRule(access: Access | undefined, exchange: Exchange, context: A
   const isSameUser = (name: string, user: string): boolean =>
     rule.map === undefined ? name === user : map !== undefined && isMapped(map, name, user);
   const mapped = { ...context, clientName, isSameUser };
-  const outcome = await methods[method](exchange, mapped);
+  const outcome = await methods[method].check(exchange, mapped);
   if (!outcome.isOk || clientCert !== 'verify-full') return at(outcome);
   const why = certificateMismatch(exchange, mapped);
   if (why === undefined) return outcome;

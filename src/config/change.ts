@@ -1,6 +1,6 @@
 /**
- * Two configurations compared, merged, and one setting changed: what RELOAD and `SET key = value` need. Pure.
- * Which settings can change while Weir runs is said in the table (settings.ts).
+ * Compares two configurations, merges them for RELOAD, and changes one setting for `SET key = value`. Pure. The table
+ * (settings.ts) says which settings can change while Weir runs.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Config, DatabaseConfig } from './config.ts';
@@ -21,10 +21,11 @@ export interface ConfigDiff {
 
 export function diffConfig(before: Config, after: Config): ConfigDiff {
   const diff: ConfigDiff = { reloadable: [], notReloadable: [] };
+  const old = valuesOf(before);
+  const now = valuesOf(after);
   for (const key of settingKeys) {
-    const setting = settingOf(key);
-    if (isDeepStrictEqual(setting.read(before), setting.read(after))) continue;
-    (setting.isReloadable ? diff.reloadable : diff.notReloadable).push(key);
+    if (isDeepStrictEqual(old[key], now[key])) continue;
+    (settingOf(key).isReloadable ? diff.reloadable : diff.notReloadable).push(key);
   }
   for (const name of new Set([...before.databases.keys(), ...after.databases.keys()])) {
     if (!isDeepStrictEqual(before.databases.get(name), after.databases.get(name)))
@@ -35,10 +36,10 @@ export function diffConfig(before: Config, after: Config): ConfigDiff {
 
 /** `next`, with everything that only a restart applies left as it is in `running`. */
 export function keepNotReloadable(running: Config, next: Config): Config {
+  const old = valuesOf(running);
   let values = valuesOf(next);
   for (const key of settingKeys) {
-    const setting = settingOf(key);
-    if (!setting.isReloadable) values = withValue(values, key, setting.read(running));
+    if (!settingOf(key).isReloadable) values = withValue(values, key, old[key]);
   }
   return assemble(values, next.databases);
 }
@@ -61,7 +62,7 @@ export function changeSetting(config: Config, key: string, text: string): Change
   for (const database of config.databases.values())
     databases.set(database.name, follow(config, database, before, fitted.values));
   const changed = assemble(fitted.values, databases);
-  // What was wrong before (a file that is gone by now) is not the fault of this change.
+  // A problem that was there before, such as a file that somebody has deleted, does not refuse this change.
   const known = new Set(crossCheck(config).map((problem) => problem.text));
   const wrong = crossCheck(changed).find((problem) => !known.has(problem.text));
   return wrong === undefined ? { config: changed } : { problem: `${wrong.key}: ${wrong.text}` };

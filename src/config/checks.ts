@@ -1,6 +1,6 @@
 /**
- * What must be true of several settings together, once each of them is valid by itself. Pure but for a look at the
- * files that are named. Called by load.ts.
+ * Checks settings that depend on each other or on files, after each value was checked by itself. Reads the files that the
+ * settings name; changes nothing. Called by load.ts, databases.ts and change.ts.
  */
 import { X509Certificate } from 'node:crypto';
 import { accessSync, constants, readFileSync, statSync } from 'node:fs';
@@ -16,7 +16,7 @@ export interface FittedSizes {
 }
 
 /**
- * min_pool_size <= default_pool_size <= max_pool_size. Of these, what was not said gives way to what was: somebody who
+ * min_pool_size <= default_pool_size <= max_pool_size. A size that the user has set wins over one that has its default: a user who
  * only sets `max_pool_size: 10` means a pool of at most 10, not a conflict with the default of 20.
  */
 export function fitSizes(values: SettingValues, explicit: ReadonlySet<SettingKey>): FittedSizes {

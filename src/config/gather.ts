@@ -1,6 +1,6 @@
 /**
- * Collects what was said about each setting, from the file, the environment and the command line, and everything
- * that is wrong with it, with the place. Later sources win. Used by load.ts only.
+ * Collects the value of each setting from the file, the environment and the command line, and all problems with their
+ * places. Later sources win. Called by load.ts; databases.ts and change.ts use its messages.
  */
 import type { SettingKey } from './settings.ts';
 import { environmentName, isSettingKey, settingKeys, settingOf } from './settings.ts';
@@ -10,7 +10,7 @@ import type { Parsed, ValueType } from './values.ts';
 import type { YamlText } from './yaml.ts';
 import { entriesOf } from './yaml.ts';
 
-/** Where something was said: `weir.yaml:12`, `WEIR_LISTEN`, `--listen`. */
+/** Where a value was given: `weir.yaml:12`, `WEIR_LISTEN`, `--listen`. */
 export type Place = string;
 
 export interface Given {

@@ -1,6 +1,6 @@
 /**
- * From a file, the environment and the command line to a checked configuration, or to the list of everything that is
- * wrong. Reads files, changes nothing, never throws. Called by `weir serve`, `weir check` and on every reload.
+ * Makes a checked configuration from a file, the environment and the command line, or lists all problems. Reads files,
+ * changes nothing, never throws. Called by `weir serve`, `weir check` and on every reload.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, relative, resolve } from 'node:path';
@@ -136,7 +136,7 @@ function globalValues(
   for (const key of fileKeys) {
     const name = values[key];
     if (typeof name !== 'string') continue;
-    // Without a configuration file nobody said where users.txt would be.
+    // Without a configuration file there is no folder in which users.txt could be.
     const isDefault = key === 'auth.file' && name === settings['auth.file'].default;
     const path = resolve(folder, name);
     const isAbsent = isDefault && ((file === undefined && !given.values.has(key)) || !existsSync(path));

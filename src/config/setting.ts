@@ -1,40 +1,52 @@
 /**
- * What a row of the table of settings is, and the words its rows are written with. Called by settings.ts and
- * settings-reads.ts, which hold the rows.
+ * What a row of the table of settings is, the words that its rows are written with, and the types that follow from some
+ * rows. The rows are in settings.ts and the files settings-*.ts.
  */
-import type { Config } from './config.ts';
 import type { ValueType } from './values.ts';
 import { duration, longestDurationMs } from './values.ts';
 
-export interface Setting<T> {
+export interface Setting<T, Field extends string | undefined = string | undefined> {
+  /** Name of its value in Config, with the unit; undefined: it has only one value for now, which no room reads. */
+  readonly field: Field;
   readonly type: ValueType<T>;
   readonly default: T;
-  /** Can be changed by a reload or SET; otherwise a restart is needed. */
+  /** A reload or SET can change it; otherwise a restart is needed. */
   readonly isReloadable: boolean;
   /** Can also be set under `databases.NAME`. */
   readonly isPerDatabase: boolean;
   /** One sentence for the documentation. */
   readonly about: string;
-  /** Where its value is in a checked configuration. */
-  read(config: Config): T;
 }
+
+/** Some rows, by their keys in the file: `cache.ttl`. */
+export type Rows = Readonly<Record<string, Setting<unknown>>>;
+
+type ValueOf<Row> = Row extends Setting<infer T> ? T : never;
+
+/** The values of some rows, by their keys: `{ 'cache.ttl': number }`. */
+export type ValuesIn<Table extends Rows> = { readonly [Key in keyof Table]: ValueOf<Table[Key]> };
+
+/** The same by their fields, as Config has them: `{ ttlMs: number }`. Rows without a field are left out. */
+export type FieldsOf<Table extends Rows> = {
+  readonly [Key in keyof Table as NonNullable<Table[Key]['field']>]: ValueOf<Table[Key]>;
+};
 
 type Scope = 'restart' | 'reload' | 'per database';
 
-export function setting<T>(
+export function setting<Field extends string | undefined, T>(
+  field: Field,
   type: ValueType<T>,
   standard: NoInfer<T>,
   scope: Scope,
   about: string,
-  read: (config: Config) => NoInfer<T>,
-): Setting<T> {
+): Setting<T, Field> {
   return {
+    field,
     type,
     default: standard,
     isReloadable: scope !== 'restart',
     isPerDatabase: scope === 'per database',
     about,
-    read,
   };
 }
 

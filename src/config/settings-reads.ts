@@ -2,115 +2,119 @@
  * The rows of the table of settings (settings.ts) about reads: where they are sent, and the result cache.
  */
 import { policyNames } from '../balancing/policies.ts';
+import type { Rows } from './setting.ts';
 import { atLeast1ms, minute, second, setting } from './setting.ts';
 import { boolean, duration, list, oneOf, onlyForNow, optional, redisUrl, size } from './values.ts';
 
-export const readSettings = {
+export const routingRows = {
   'routing.load_balance_hosts': setting(
+    'loadBalanceHosts',
     oneOf(policyNames),
     'least-load',
     'reload',
     'How reads are spread over the replicas.',
-    (c) => c.routing.loadBalanceHosts,
   ),
   'routing.max_replica_lag': setting(
+    'maxReplicaLagMs',
     atLeast1ms,
     second,
     'reload',
     'Replicas further behind than this get no reads.',
-    (c) => c.routing.maxReplicaLagMs,
   ),
   'routing.consistency': setting(
+    'consistency',
     oneOf(['eventual', 'session', 'strict']),
     'session',
     'reload',
     'What reads may see, at least: what any healthy replica has, the own writes too, or only the primary; a session may choose with SET weir.consistency.',
-    (c) => c.routing.consistency,
   ),
   'routing.read_only_functions': setting(
+    'readOnlyFunctions',
     list('function names'),
     [],
     'restart',
     'Functions of your own that you vouch for, volatile ones and those with dynamic SQL or in another language: they write nothing, so calling them is a read.',
-    (c) => c.routing.readOnlyFunctions,
   ),
   'routing.primary_reads': setting(
+    'primaryReads',
     oneOf(['never', 'when-needed', 'always-included']),
     'when-needed',
     'reload',
     'Whether reads go to the primary: never, when no replica may take them, or always as one of the nodes.',
-    (c) => c.routing.primaryReads,
   ),
   'routing.auto_discover': setting(
+    undefined,
     onlyForNow(false, 'boolean', 'finding replicas in pg_stat_replication'),
     false,
     'restart',
     'Find replicas in pg_stat_replication of the primary.',
-    () => false as const,
   ),
+} as const satisfies Rows;
+
+export const cacheRows = {
   'cache.enabled': setting(
+    'enabled',
     boolean(),
     false,
     'restart',
     'Keep results of safe reads and answer repeated ones from them.',
-    (c) => c.cache.enabled,
   ),
   'cache.mode': setting(
+    'mode',
     oneOf(['session', 'bounded', 'ttl'], ['strict']),
     'session',
     'restart',
     'What a cached answer promises: never older than the own writes and reads, never older than the ttl, or only the ttl.',
-    (c) => c.cache.mode,
   ),
-  'cache.ttl': setting(atLeast1ms, minute, 'restart', 'Longest life of a cached result.', (c) => c.cache.ttlMs),
+  'cache.ttl': setting('ttlMs', atLeast1ms, minute, 'restart', 'Longest life of a cached result.'),
   'cache.max_memory': setting(
+    'maxMemoryBytes',
     size(64 * 1024),
     128 * 1024 ** 2,
     'restart',
     'Memory for cached results in this process.',
-    (c) => c.cache.maxMemoryBytes,
   ),
   'cache.max_entry_size': setting(
+    'maxEntrySizeBytes',
     size(1024, 1024 ** 3),
     256 * 1024,
     'restart',
     'Larger results are not cached.',
-    (c) => c.cache.maxEntrySizeBytes,
   ),
   'cache.redis': setting(
+    'redis',
     optional(redisUrl()),
     undefined,
     'restart',
     'Redis for a second level shared by all proxies and for invalidation between them.',
-    (c) => c.cache.redis,
   ),
   'cache.lease': setting(
-    // The words of a Weir that is gone must outlive two leases (src/cache/scripts.ts: 10 s).
+    'leaseMs', // The words of a Weir that is gone must outlive two leases (src/cache/scripts.ts: 10 s).
     duration(100, 4_000),
     second,
     'restart',
     'With Redis: how long cached answers may be shown without another word from it. A write that cannot be announced waits about twice as long.',
-    (c) => c.cache.leaseMs,
   ),
   'cache.member_timeout': setting(
+    'memberTimeoutMs',
     duration(1_000, 86_400_000),
     minute,
     'restart',
     'How long the Weirs that share a Redis wait, uncached, for one that has vanished without a word, before they go on without it.',
-    (c) => c.cache.memberTimeoutMs,
   ),
   'cache.out_of_band_writes': setting(
+    undefined,
     oneOf(['off'], ['logical-replication']),
     'off',
     'restart',
     'How writes that go past Weir invalidate the cache.',
-    () => 'off' as const,
   ),
+  // Names as schema.table, or table for one in public.
   'cache.tables': setting(
+    'tables',
     list('table names'),
     [],
     'restart',
     'Tables whose reads may be cached; empty = every table that is safe.',
-    (c) => c.cache.tables,
   ),
-} as const;
+} as const satisfies Rows;

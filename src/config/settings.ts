@@ -1,61 +1,64 @@
 /**
- * The one table of settings: key, type, default, range, whether it can be changed while Weir runs and per database, and
- * one sentence. Most rows stand in settings-pools.ts, settings-auth.ts and settings-reads.ts. The loader, environment
- * names, SHOW CONFIG, reload and docs/settings.md are all made from it.
- * The `databases` section, which is no list of fixed keys, is in databases.ts.
+ * The table of settings. A row has the setting's field in Config, its type with the allowed values, its default, where and
+ * when it can be changed, and a sentence about it. Most rows are in settings-pools.ts, settings-auth.ts and
+ * settings-reads.ts. The loader, the type Config, environment names, SHOW CONFIG, SET, reload and docs/settings.md use the
+ * table. The section `databases`, whose keys are names that the user chooses, is in databases.ts.
  */
-import { authSettings } from './settings-auth.ts';
+import { authRows, tlsClientRows, tlsServerRows } from './settings-auth.ts';
 import { poolSettings } from './settings-pools.ts';
-import { readSettings } from './settings-reads.ts';
-import type { Setting } from './setting.ts';
+import { cacheRows, routingRows } from './settings-reads.ts';
+import type { Rows, Setting, ValuesIn } from './setting.ts';
 import { atLeast1ms, minute, setting } from './setting.ts';
 import { boolean, oneOf } from './values.ts';
 
-export const settings = {
-  ...poolSettings,
-  ...authSettings,
-  ...readSettings,
-  'resize.enabled': setting(
-    boolean(),
-    true,
-    'reload',
-    'Let pools grow and shrink by themselves.',
-    (c) => c.resize.enabled,
-  ),
+export const resizeRows = {
+  'resize.enabled': setting('enabled', boolean(), true, 'reload', 'Let pools grow and shrink by themselves.'),
   'resize.target_wait': setting(
+    'targetWaitMs',
     atLeast1ms,
     10,
     'reload',
     'A pool grows when its clients wait longer than this for a server.',
-    (c) => c.resize.targetWaitMs,
   ),
   'resize.shrink_after': setting(
+    'shrinkAfterMs',
     atLeast1ms,
     5 * minute,
     'reload',
     'A pool shrinks when it had connections to spare for this long.',
-    (c) => c.resize.shrinkAfterMs,
   ),
+} as const satisfies Rows;
+
+export const logRows = {
   'log.level': setting(
+    'level',
     oneOf(['debug', 'info', 'warn', 'error']),
     'info',
     'reload',
     'Least important messages that are logged.',
-    (c) => c.log.level,
   ),
   'log.format': setting(
+    'format',
     oneOf(['json', 'pretty']),
     'json',
     'restart',
     'One JSON object a line, or lines for people.',
-    (c) => c.log.format,
   ),
-} as const satisfies Readonly<Record<string, Setting<unknown>>>;
+} as const satisfies Rows;
+
+export const settings = {
+  ...poolSettings,
+  ...authRows,
+  ...tlsClientRows,
+  ...tlsServerRows,
+  ...routingRows,
+  ...cacheRows,
+  ...resizeRows,
+  ...logRows,
+} as const;
 
 export type SettingKey = keyof typeof settings;
-export type SettingValues = {
-  readonly [K in SettingKey]: (typeof settings)[K] extends Setting<infer T> ? T : never;
-};
+export type SettingValues = ValuesIn<typeof settings>;
 /** A setting of which only the key is known at run time. */
 export type AnySetting = Setting<unknown>;
 

@@ -3,6 +3,7 @@
  * Called by the admin console and `weir check`.
  */
 import { isDeepStrictEqual } from 'node:util';
+import { valuesOf } from './assemble.ts';
 import type { Config, NodeConfig } from './config.ts';
 import { perDatabaseKeys } from './databases.ts';
 import { settingKeys, settingOf } from './settings.ts';
@@ -18,11 +19,12 @@ export interface SettingRow {
 }
 
 export function listSettings(config: Config): SettingRow[] {
+  const values = valuesOf(config);
   const rows: SettingRow[] = settingKeys.map((key) => {
     const setting = settingOf(key);
     return {
       key,
-      value: setting.type.format(setting.read(config)),
+      value: setting.type.format(values[key]),
       default: setting.type.format(setting.default),
       isChangeable: setting.isReloadable,
     };
@@ -32,11 +34,11 @@ export function listSettings(config: Config): SettingRow[] {
     rows.push({ key: `${prefix}.primary`, value: nodeUrl(database.primary), default: '', isChangeable: true });
     const replicas = `[${database.replicas.map(nodeUrl).join(', ')}]`;
     rows.push({ key: `${prefix}.replicas`, value: replicas, default: '[]', isChangeable: true });
-    const own = { ...config, pool: database.pool };
+    const own = valuesOf({ ...config, pool: database.pool });
     for (const key of perDatabaseKeys) {
       const setting = settingOf(key);
-      const value = setting.read(own);
-      const global = setting.read(config);
+      const value = own[key];
+      const global = values[key];
       if (isDeepStrictEqual(value, global)) continue;
       const { type } = setting;
       rows.push({

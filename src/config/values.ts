@@ -2,9 +2,13 @@
  * The types that a setting can have: how a YAML value or a text from the environment becomes a checked value, how it
  * is printed back, and what is allowed in words. Pure; the table of settings (settings.ts) is made of these.
  */
-import type { HostPort } from './config.ts';
 import { didYouMean } from './suggest.ts';
 import { redactUrl } from './redact.ts';
+
+export interface HostPort {
+  readonly host: string;
+  readonly port: number;
+}
 
 /** A value, or why it was refused: the words that follow `key: value` in a message. */
 export type Parsed<T> = { readonly value: T } | { readonly refused: string };

@@ -7,6 +7,7 @@ import type { Flight, KeyParts, Lookup, ResultCache, TickSource } from '../../sr
 import type { CacheSettings } from '../../src/config/config.ts';
 import { createManualClock } from '../../src/util/clock.ts';
 import type { ManualClock } from '../../src/util/clock.ts';
+import { defaults } from '../config/defaults.ts';
 import { answerOf, textIn } from './answers.ts';
 
 export const prefix = '7001.5.';
@@ -16,6 +17,7 @@ export const catalogTag = `${prefix}cat`;
 
 export function settings(changes: Partial<CacheSettings> = {}): CacheSettings {
   return {
+    ...defaults.cache,
     enabled: true,
     mode: 'session',
     ttlMs: 60_000,

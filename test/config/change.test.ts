@@ -1,8 +1,10 @@
 /** SHOW CONFIG, reload and SET: rows, differences, merges. */
 import { describe, expect, it } from 'vitest';
+import { assemble, defaultValues, valuesOf } from '../../src/config/assemble.ts';
 import { changeSetting, diffConfig, keepNotReloadable } from '../../src/config/change.ts';
 import type { Config } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import type { SettingValues } from '../../src/config/settings.ts';
 import { environmentName, settingKeys, settingOf } from '../../src/config/settings.ts';
 import { listSettings } from '../../src/config/show.ts';
 
@@ -17,12 +19,18 @@ function load(text: string): Config {
 
 describe('the table', () => {
   it('gives back every default that it puts in', () => {
-    const config = load(shop);
+    const values = valuesOf(load(shop));
     for (const key of settingKeys) {
       const setting = settingOf(key);
       const expected = key === 'auth.file' ? undefined : setting.default;
-      expect([key, setting.read(config)]).toEqual([key, expected]);
+      expect([key, values[key]]).toEqual([key, expected]);
     }
+  });
+
+  it('has a place in the configuration for every setting, and no two in the same', () => {
+    const values = { ...defaultValues() } as Record<string, unknown>;
+    for (const key of settingKeys) if (settingOf(key).field !== undefined) values[key] = `value of ${key}`;
+    expect(valuesOf(assemble(values as SettingValues, new Map()))).toEqual(values);
   });
 
   it('can read what it prints', () => {
@@ -79,7 +87,7 @@ databases: { shop: { primary: postgres://db9 }, c: { primary: postgres://db1 } }
     });
     const merged = keepNotReloadable(before, after);
     expect(merged.listen.port).toBe(6432);
-    expect(merged.log).toEqual({ level: 'debug', format: 'json' });
+    expect(merged.log).toEqual({ ...before.log, level: 'debug', format: 'json' });
     expect(merged.cache).toEqual(before.cache);
     expect(merged.pool.maxPoolSize).toBe(50);
     expect(merged.databases).toBe(after.databases);

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { md5Hash } from '../../src/auth/md5.ts';
 import { scramKeys } from '../../src/auth/scram.ts';
 import type { ScramKeys } from '../../src/auth/scram.ts';
-import type { AuthType } from '../../src/config/config.ts';
+import type { AuthType } from '../../src/auth/methods/table.ts';
 import { startFixture } from './fixture.ts';
 import type { Fixture } from './fixture.ts';
 

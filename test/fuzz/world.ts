@@ -24,6 +24,7 @@ import type { Classifier } from '../../src/sql/facts.ts';
 import { createTicker } from '../../src/topology/ticker.ts';
 import type { NodeState, Topology } from '../../src/topology/types.ts';
 import { catalog } from '../binding/example-catalog.ts';
+import { defaults } from '../config/defaults.ts';
 import { node as nodeState, snapshot } from '../routing/route-fixture.ts';
 import { FakePostgres } from './fake-postgres.ts';
 import type { Mind } from './fake-postgres.ts';
@@ -75,6 +76,7 @@ function describeServer({ isQuiet, isAlive, sharers, state, txStatus }: ServerCo
 export function makeWorld(options: WorldOptions): World {
   const { classifier, poolMode = 'transaction', poolSize = 4, maxPreparedStatements = 3 } = options;
   const settings: PoolSettings = {
+    ...defaults.pool,
     poolMode,
     defaultPoolSize: poolSize,
     minPoolSize: 0,
@@ -106,6 +108,7 @@ export function makeWorld(options: WorldOptions): World {
   const log = (): void => undefined;
   const cache = createCache({
     settings: {
+      ...defaults.cache,
       enabled: options.withCache ?? false,
       mode: 'session',
       ttlMs: 60_000,
@@ -120,6 +123,7 @@ export function makeWorld(options: WorldOptions): World {
     now: nowMs,
   });
   const routing = {
+    ...defaults.routing,
     loadBalanceHosts: 'least-load',
     maxReplicaLagMs: 1_000,
     consistency: 'eventual',

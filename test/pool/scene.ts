@@ -15,8 +15,10 @@ import { Pool, type ConnectProblem } from '../../src/pool/pool.ts';
 import type { QueueEntry, Waiter } from '../../src/pool/wait-queue.ts';
 import { commandComplete, errorResponse, readyForQuery } from '../../src/protocol/write.ts';
 import { createManualClock, type ManualClock } from '../../src/util/clock.ts';
+import { defaults } from '../config/defaults.ts';
 
 export const poolSettings: PoolSettings = {
+  ...defaults.pool,
   poolMode: 'transaction',
   defaultPoolSize: 2,
   minPoolSize: 0,

@@ -1,8 +1,10 @@
 /** Made-up configuration and identities for the tests of this room. */
 import type { DatabaseConfig, NodeConfig, PoolSettings, TlsSide } from '../../src/config/config.ts';
 import type { NodeIdentity } from '../../src/topology/samples.ts';
+import { defaults } from '../config/defaults.ts';
 
 export const pool: PoolSettings = {
+  ...defaults.pool,
   poolMode: 'transaction',
   defaultPoolSize: 20,
   minPoolSize: 0,

@@ -5,14 +5,13 @@
  */
 import type { Address, Origin } from './addresses.ts';
 import { comesFrom, maskOf, parseAddress } from './addresses.ts';
+import type { HbaMethod } from '../methods/table.ts';
+import { hbaMethods } from '../methods/table.ts';
 import type { Line } from './lines.ts';
 import { compileRegex, matches } from './regex.ts';
 import { isKeyword, type Token } from './tokens.ts';
 
 const connectionTypes = ['local', 'host', 'hostssl', 'hostnossl', 'hostgssenc', 'hostnogssenc'] as const;
-const hbaMethods = ['trust', 'reject', 'md5', 'scram-sha-256', 'password', 'cert'] as const;
-
-export type HbaMethod = (typeof hbaMethods)[number];
 
 type Name =
   | { readonly kind: 'all' | 'sameuser' | 'replication' }

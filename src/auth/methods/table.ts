@@ -1,0 +1,43 @@
+/**
+ * The table of authentication methods: their names in auth.type and in auth.hba_file, and what each does. To add one,
+ * write its file and its row. Called by the authenticator, by the parser of pg_hba.conf and by the setting auth.type.
+ */
+import type { AuthMethod } from '../types.ts';
+import { cert } from './cert.ts';
+import { md5 } from './md5.ts';
+import { password } from './password.ts';
+import { scram } from './scram.ts';
+import { trust } from './trust.ts';
+
+interface Row {
+  /** 'everywhere': in auth.type and in auth.hba_file. */
+  readonly allowedIn: 'everywhere' | 'hba_file';
+  /** undefined: the authenticator itself refuses the client. */
+  readonly check: AuthMethod | undefined;
+}
+
+export const methods = {
+  trust: { allowedIn: 'everywhere', check: trust },
+  reject: { allowedIn: 'hba_file', check: undefined },
+  md5: { allowedIn: 'everywhere', check: md5 },
+  'scram-sha-256': { allowedIn: 'everywhere', check: scram },
+  password: { allowedIn: 'hba_file', check: password },
+  cert: { allowedIn: 'everywhere', check: cert },
+} as const satisfies Readonly<Record<string, Row>>;
+
+type Methods = typeof methods;
+
+/** A method that a line of auth.hba_file can name. */
+export type HbaMethod = keyof Methods;
+
+/** A value of auth.type: the name of a method that is allowed everywhere, or `hba` for the lines of auth.hba_file. */
+export type AuthType =
+  { [Name in HbaMethod]: Methods[Name]['allowedIn'] extends 'everywhere' ? Name : never }[HbaMethod] | 'hba';
+
+export const hbaMethods = Object.keys(methods) as readonly HbaMethod[];
+
+function isAuthType(name: HbaMethod): name is HbaMethod & AuthType {
+  return methods[name].allowedIn === 'everywhere';
+}
+
+export const authTypes: readonly AuthType[] = [...hbaMethods.filter(isAuthType), 'hba'];
