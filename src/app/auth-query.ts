@@ -110,7 +110,7 @@ export class AuthQuery {
     return desk;
   }
 
-  /** Once it is being asked, what it hangs on knows better why it takes so long. */
+  /** Gives up a question that was not sent by its deadline. A sent one is not watched: its connection reports the cause. */
   private watch(desk: Desk, key: string, question: Question): void {
     const { signal } = question.deadline;
     const giveUp = (): void => {

@@ -30,7 +30,7 @@ export class DefaultsKeeper {
     this.parts = parts;
   }
 
-  /** Called when the defaults may have changed: new clients wait until the catalog has been read again. */
+  /** Called when the defaults may have changed: new clients wait, maxWaitMs at most, until the catalog has been read again. */
   suspect(): void {
     if (this.known !== undefined) return;
     this.known = new Promise((resolve) => {
