@@ -1,6 +1,6 @@
 /**
- * The roof: puts the rooms together into one proxy, starts and stops it. `createApp` may be called twice in one process;
- * nothing is shared between two apps. Called by `weir serve`, the demo and the tests.
+ * Makes one proxy of the rooms (folders of src/), starts and stops it. `createApp` may be called twice in one process; two
+ * apps share nothing. Called by `weir serve`, the demo and the tests.
  */
 import { Lifecycle } from './app/lifecycle.ts';
 import { Logs } from './app/logs.ts';
@@ -18,9 +18,9 @@ import { systemClock } from './util/clock.ts';
 export interface AppDeps {
   /** Secrets by user name. */
   readonly users: ReadonlyMap<string, string>;
-  /** Reads everything anew, for RELOAD on the admin console. */
+  /** Reads the configuration and users again, for RELOAD on the admin console. */
   readonly reloadConfig: () => Loaded;
-  /** In place of the log that the configuration asks for. */
+  /** Replaces the log of the configuration. */
   readonly logger?: Logger;
 }
 
@@ -29,11 +29,11 @@ export interface App {
   /** No new clients; statements and transactions in flight end, then everything is stopped. */
   drain(): Promise<void>;
   stop(): Promise<void>;
-  /** Throws a WeirError when something of it cannot be used, and has changed nothing then. */
+  /** Rejects with WeirError if any part cannot be used, and then changes nothing. */
   reload(config: Config, users: ReadonlyMap<string, string>): Promise<ConfigDiff>;
   listenAddress(): HostPort;
   httpAddress(): HostPort | undefined;
-  /** How often the watchdog had to close something. */
+  /** How many connections the watchdog has closed. */
   stuck(): Readonly<Record<StuckKind, number>>;
   readonly ended: Promise<void>;
   noteUnexpected(error: unknown): void;

@@ -1,5 +1,5 @@
 /**
- * The rules of auth.hba_file for a configuration. Called when it is checked (cli/serve.ts) and when it is put to use.
+ * Loads the rules of auth.hba_file. Called when a configuration is checked (cli/serve.ts) and when it is applied.
  */
 import type { Access, LoadedAccess } from '../auth/hba/load.ts';
 import { loadAccess } from '../auth/hba/load.ts';
@@ -12,7 +12,7 @@ export function loadAccessOf({ auth, tls }: Config): LoadedAccess | undefined {
   return loadAccess({ hbaFile, identFile, canVerify: tls.client.ca !== undefined && tls.client.mode !== 'disable' });
 }
 
-/** @throws Error with everything that is wrong */
+/** @throws Error that lists every problem in the files */
 export function accessOf(config: Config): Access | undefined {
   const loaded = loadAccessOf(config);
   if (loaded === undefined) return undefined;

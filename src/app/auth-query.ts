@@ -1,8 +1,8 @@
 /**
- * auth.query: asks the primary of a client's database for the secret of a user who is not in auth.file. Connections of its
- * own, as auth.user, with a fixed search_path; a bounded number of questions at once, each with a deadline. No answer is
- * kept: a log-in sees what was committed before it came, and those that wait for the same user share one question.
- * What it must never do is in the tests: let somebody in because of an answer that is not exactly what was asked for.
+ * auth.query: asks the primary of a client's database for the secret of a user who is not in auth.file. It uses its own
+ * connections, as auth.user, with a fixed search_path; the number of concurrent queries is limited, and each has a deadline.
+ * Secrets are not cached: a log-in sees everything committed before it began. Waiting log-ins of one user share a query.
+ * An answer that is not exactly one row for the requested user never lets a client in.
  */
 import type { KeyDeriver } from '../auth/keys.ts';
 import { LookUpFailed } from '../auth/outcome.ts';
@@ -19,17 +19,17 @@ export interface AuthQueryParts {
   config(): Config;
   readonly users: ReadonlyMap<string, string>;
   readonly keys: KeyDeriver;
-  /** The primary of a database, once there is one; rejects with the reason of `signal`. */
+  /** Resolves to the primary of a database as soon as one is known; rejects with the reason of `signal`. */
   primaryOf(database: string, signal: AbortSignal): Promise<NodeConfig>;
   readonly log: Log;
 }
 
-/** Questions at once per configured database. */
+/** Concurrent queries per configured database. */
 const maxAtOnce = 4;
 const maxWaiting = 1024;
-/** How long a connection that nobody needs is kept. */
+/** How long an idle connection is kept. */
 const keepIdleMs = 60_000;
-/** PostgreSQL cuts longer names: the answer would be about somebody else. */
+/** PostgreSQL truncates longer names: the answer would be about another user. */
 const longestNameBytes = 63;
 const longestSecretBytes = 2048;
 
@@ -37,25 +37,25 @@ const defaultQuery =
   'SELECT rolname, CASE WHEN rolvaliduntil OPERATOR(pg_catalog.<) pg_catalog.now() THEN NULL ELSE rolpassword END ' +
   'FROM pg_catalog.pg_authid WHERE rolname OPERATOR(pg_catalog.=) $1 AND rolcanlogin';
 
-/** Nobody before us can have put anything in the way: neither a role's settings nor temporary objects. */
+/** Fixed, so that neither settings of the role nor temporary objects can redirect the query. */
 const sessionParameters = {
   search_path: 'pg_catalog, pg_temp',
   client_encoding: 'UTF8',
   application_name: 'weir auth.query',
 };
 
-/** Questions about the users of one configured database ("*" is one). */
+/** The queries about users of one configured database ("*" counts as one). */
 interface Desk {
-  /** Not asked yet, by database and user. */
+  /** Questions that were not sent yet, by database and user. */
   readonly waiting: Map<string, Question>;
-  /** By what the connections are logged in with; the one used last is the last. */
+  /** By server and log-in, least recently used first. */
   readonly connections: Map<string, OwnConnections<AuthQueryConnection>>;
   running: number;
 }
 
 interface Question {
   readonly user: string;
-  /** Whose servers know the user. */
+  /** The database on whose primary the query runs. */
   readonly database: string;
   readonly deadline: Deadline;
   readonly endsAtMs: number;
@@ -66,7 +66,7 @@ interface Question {
 export class AuthQuery {
   private readonly parts: AuthQueryParts;
   private readonly desks = new Map<string, Desk>();
-  /** Those of the desks, and those that are still to be given back. */
+  /** Connections of all desks, and those that left a desk and are not closed yet. */
   private readonly open = new Set<OwnConnections<AuthQueryConnection>>();
   private isStopped = false;
 
@@ -74,7 +74,10 @@ export class AuthQuery {
     this.parts = parts;
   }
 
-  /** undefined: there is no such user, or none who may log in with a password now. Rejects with LookUpFailed. */
+  /**
+   * Resolves to the user's secret; undefined: there is no such user, or the user may not log in with a password now.
+   * Rejects with LookUpFailed.
+   */
   lookUp(user: string, clientDatabase: string): Promise<string | undefined> {
     const { auth, databases } = this.parts.config();
     const database = auth.dbname ?? clientDatabase;
@@ -107,7 +110,7 @@ export class AuthQuery {
     return desk;
   }
 
-  /** Once it is being asked, what it hangs on knows better why it takes so long. */
+  /** Gives up a question that was not sent by its deadline. A sent one is not watched: its connection reports the cause. */
   private watch(desk: Desk, key: string, question: Question): void {
     const { signal } = question.deadline;
     const giveUp = (): void => {
@@ -122,7 +125,7 @@ export class AuthQuery {
   private next(desk: Desk): void {
     for (const [key, question] of desk.waiting) {
       if (desk.running >= maxAtOnce) return;
-      // Who comes from now on must see what is committed from now on.
+      // A log-in that begins from now on needs a query of its own, to see what is committed from now on.
       desk.waiting.delete(key);
       desk.running++;
       const asked = this.ask(question, desk).finally(() => {
@@ -137,7 +140,7 @@ export class AuthQuery {
     try {
       return secretIn(await this.rowsFor(question, desk), question.user);
     } catch (error) {
-      // A made-up database behind "*": its users are as unknown as it is.
+      // A client of "*" named a database that does not exist, so it has no users either.
       if (error instanceof ServerLoginError && error.isUnknownDatabase) return undefined;
       const { message } = error instanceof Error ? error : new Error(String(error));
       const why = `auth.query for database "${question.database}": ${message}`;
@@ -167,7 +170,7 @@ export class AuthQuery {
         try {
           return await kept.ask(sql, [user], 1, deadline.signal);
         } catch (error) {
-          // The server may have closed it since it was last used: that says nothing about now.
+          // The server may have closed this connection while it was idle; try another one.
           if (error instanceof StatementError || deadline.signal.aborted) throw error;
         }
       }
@@ -181,11 +184,11 @@ export class AuthQuery {
     }
   }
 
-  /** Those that are logged in like this. Where a desk has too many, the ones that were used longest ago go first. */
+  /** The connections of that log-in. If the desk has too many connections, the least recently used are closed first. */
   private connectionsOf(desk: Desk, key: string): OwnConnections<AuthQueryConnection> {
     const connections = desk.connections.get(key) ?? newConnections();
     this.open.add(connections);
-    // The last in the map.
+    // Moves the entry to the end of the map: most recently used.
     desk.connections.delete(key);
     desk.connections.set(key, connections);
     const countOf = ({ size }: OwnConnections<AuthQueryConnection>): number => Math.max(1, size);
@@ -220,14 +223,17 @@ function newQuestion(user: string, database: string, timeoutMs: number): Questio
   return { user, database, deadline, endsAtMs: performance.now() + timeoutMs, answer, settle };
 }
 
-/** The secret in an answer that is one row of (user name, secret), or no row at all. @throws Error in words */
+/**
+ * Reads the secret from the answer: one row of (user name, secret), or no row.
+ * @throws Error that says what is wrong with the answer
+ */
 export function secretIn(rows: readonly (readonly (string | null)[])[], user: string): string | undefined {
   const [row, more] = rows;
   if (row === undefined) return undefined;
   if (more !== undefined) throw new Error('it gave more than one row');
   if (row.length !== 2) throw new Error(`it gave ${row.length} columns, and not user name and secret`);
   const [name, secret] = row;
-  // A function with OUT parameters says "nobody" like this.
+  // A function with OUT parameters returns a row of NULLs for an unknown user.
   if (name == null) return undefined;
   if (name !== user) throw new Error('it gave another user than the one it was asked for');
   if (secret == null || secret === '') return undefined;

@@ -1,7 +1,7 @@
 /**
- * Log-ins of clients that a server of one database has accepted: where the configuration has none for the monitor, it
- * logs in with one of them, at the servers of that database and no others, as the client's own pools would. Made by
- * database.ts for each topology.
+ * Log-ins of clients that a server of one database has accepted. If the configuration names no user for the monitor, the
+ * monitor logs in with one of them, on the servers of that database only, as the client's own pools would. Made for each
+ * topology.
  */
 import type { NodeConfig } from '../config/config.ts';
 import { ServerLoginError } from '../backend/login.ts';
@@ -10,9 +10,9 @@ import { ProbeError, asProbeFailure, createLinkConnect } from '../topology/probe
 import { BORROWED } from '../topology/server-connector.ts';
 import type { MonitorLogin } from '../topology/server-connector.ts';
 
-/** Enough that the loss of one does not matter. */
+/** Users kept, so that the monitor still has a log-in when one of them stops working. */
 const mostUsers = 8;
-/** What a server has refused it is not asked for again so soon; its replay may not have got to the role yet. */
+/** How long a log-in is not retried on a server that refused it: a replica may not have replayed CREATE ROLE yet. */
 const refusedMs = 30_000;
 
 export interface BorrowedParts {
@@ -20,24 +20,24 @@ export interface BorrowedParts {
   readonly databaseName: string;
   /** Rejects with ServerLoginError. */
   link(node: NodeConfig, user: string, parameters: Readonly<Record<string, string>>): Promise<ServerLink>;
-  /** What Weir would log in with now; another one than before has to prove itself. */
+  /** The secret that Weir would log in with now. If it has changed, a server must accept it before it is borrowed. */
   secretOf(user: string): string | undefined;
   nowMs(): number;
   isPrimary(node: NodeConfig): boolean;
-  /** There is another log-in to try, or one less. */
+  /** Called when a log-in was added or removed. */
   onChange(): void;
 }
 
 interface Borrowed {
   readonly user: string;
   readonly secret: string | undefined;
-  /** By node: until when it is not offered there. */
+  /** By node: until when the log-in is not offered there. */
   readonly refusedUntilMs: Map<string, number>;
   /** Connections of the monitor as this user. */
   open: number;
 }
 
-/** A role must not be able to stop the monitor by what it has set for itself before the first statement. */
+/** Override what ALTER ROLE ... SET could set to make the monitor's statements fail. */
 const parameters = {
   application_name: 'weir monitor',
   client_encoding: 'UTF8',
@@ -56,7 +56,7 @@ export class BorrowedLogins {
     this.parts = parts;
   }
 
-  /** A pool, or a replication connection, has got in with the client's own log-in. */
+  /** Called when a server has accepted a client's own log-in, for a pool or a replication connection. */
   accepted(node: NodeConfig, user: string): void {
     if (node.user !== undefined) return;
     const secret = this.parts.secretOf(user);
@@ -70,7 +70,7 @@ export class BorrowedLogins {
     this.parts.onChange();
   }
 
-  /** The server does not let that user in. What the primary says holds everywhere; a replica may only be behind. */
+  /** Called when a server refuses the user. A refusal by the primary holds for all nodes; a replica may only lag behind. */
   refused(node: NodeConfig, user: string): void {
     const known = this.byUser.get(user);
     if (known === undefined || node.user !== undefined) return;
@@ -83,9 +83,9 @@ export class BorrowedLogins {
     if (isNews) this.parts.onChange();
   }
 
-  /** At a node of this database. */
+  /** The log-ins that the monitor may try on a node of this database. */
   of(node: NodeConfig, queryTimeoutMs: number): readonly MonitorLogin[] {
-    // Clients' pools log in there as somebody else, too.
+    // With a user in the configuration of the node, pools do not log in there as the client.
     if (node.user !== undefined) return [];
     return [...this.byUser.values()]
       .filter((each) => each.secret === this.parts.secretOf(each.user) && !this.isRefused(each, node))
@@ -100,7 +100,7 @@ export class BorrowedLogins {
     return this.parts.nowMs() < (refusedUntilMs.get(node.name) ?? 0);
   }
 
-  /** In the place of one that is of no use anywhere. */
+  /** Removes a log-in that is of no use on any node. */
   private makeRoom(): boolean {
     for (const { user, open, secret, refusedUntilMs } of this.byUser.values()) {
       const isOld = secret !== this.parts.secretOf(user);
@@ -124,7 +124,7 @@ export class BorrowedLogins {
     if (!(error instanceof ServerLoginError)) return error;
     if (error.isFinal) this.refused(node, user);
     const { isStopped } = asProbeFailure(error.cause ?? error, '');
-    // Whether it is this role or the server that is full cannot be told.
+    // The error does not tell whether the connection limit of the role or of the server was reached.
     const isRefused = error.isFinal || error.isServerFull;
     return new ProbeError(
       `cannot connect as ${user}: ${error.message}`,

@@ -1,6 +1,6 @@
 /**
- * Cancels that are on their way to the servers of one database. A server is kept back until its own have arrived. Made by
- * database.ts.
+ * CancelRequests in flight to the servers of one database. A server is not reused until its CancelRequests have arrived,
+ * because they would cancel a statement of the next client. Made by database.ts.
  */
 import type { ServerConnection } from '../backend/server.ts';
 import type { ServerLogins } from './server-logins.ts';
@@ -13,7 +13,7 @@ export class Cancels {
     this.logins = logins;
   }
 
-  /** CancelRequest to the server's node; the server is kept back until it has arrived. */
+  /** Sends a CancelRequest to the server's node; the server is not reused until it has arrived. */
   cancel(server: ServerConnection, isWanted?: () => boolean): Promise<void> {
     const arrived = this.logins.cancel(server, isWanted);
     this.underWay.add(arrived);

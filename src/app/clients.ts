@@ -1,5 +1,5 @@
 /**
- * Who is connected: clients and console sessions by the number that SHOW CLIENTS and CancelRequest use.
+ * Registry of connected clients and console sessions, by the number that SHOW CLIENTS and CancelRequest use.
  */
 import { randomBytes, randomInt, timingSafeEqual } from 'node:crypto';
 import type { ConsoleSession } from '../console/session.ts';
@@ -13,20 +13,20 @@ export interface Key {
   readonly secret: Buffer;
 }
 
-/** Whose session is about to begin. */
+/** Identity of a client whose session is about to begin. */
 export function identityOf(client: LoggedInClient, { id, secret }: Key, connectedAtMs: number): ClientIdentity {
   const { user, remoteAddress, remotePort, hasTls } = client;
   return { id, user, remoteAddress, remotePort, hasTls, connectedAtMs, secret };
 }
 
-/** Protocol 3.0 has room for four bytes; from 3.2 on clients take up to 256, of which PostgreSQL uses as many as Weir. */
+/** Protocol 3.0 has room for a secret of 4 bytes, 3.2 for up to 256. PostgreSQL sends 32 bytes, and so does Weir. */
 const shortKeyBytes = 4;
 const longKeyBytes = 32;
 const longKeysSince = 2;
 
 /**
- * Clients take their number for the pid of a server, and pass it to pg_terminate_backend(). Linux gives no process one
- * above the first, and drivers read none above the last.
+ * Clients take their number for the process ID of a backend and may pass it to pg_terminate_backend(). Numbers are above
+ * largestPid, which no process of Linux exceeds, and at most largestNumber, the largest that drivers can read.
  */
 const largestPid = 2 ** 22;
 const largestNumber = 2 ** 31 - 1;
@@ -48,12 +48,12 @@ export class Clients {
   private readonly seats = new Map<number, Seat>();
   private lastId: number;
 
-  /** Several Weirs before the same servers do not begin with the same. */
+  /** @param lastId random, so that Weir processes in front of the same servers begin with different numbers */
   constructor(lastId = randomInt(largestPid, largestNumber)) {
     this.lastId = lastId;
   }
 
-  /** A number and a secret for somebody who is about to be welcomed, and speaks version 3.`minor` of the protocol. */
+  /** Makes the number and secret of a new client that speaks version 3.`minor` of the protocol. */
   register(minor: number): Key {
     do this.lastId = this.lastId >= largestNumber ? largestPid + 1 : this.lastId + 1;
     while (this.seats.has(this.lastId));
@@ -91,7 +91,7 @@ export class Clients {
     for (const seat of this.seats.values()) if (seat.replication !== undefined) yield seat.replication;
   }
 
-  /** Sessions of either kind: whoever talks to a server. */
+  /** Client sessions and replication sessions: all that use servers. */
   *all(): Iterable<ClientSession | ReplicationSession> {
     yield* this.sessions();
     yield* this.replications();
@@ -101,7 +101,7 @@ export class Clients {
     for (const seat of this.seats.values()) if (seat.console !== undefined) yield seat.console;
   }
 
-  /** CancelRequest: `done` when it has been dealt with; an unknown key is nobody's business. */
+  /** Handles a CancelRequest and calls `done` at its end. An unknown key is ignored, as in PostgreSQL. */
   cancel(id: number, secret: Buffer, done: () => void): void {
     const seat = this.seats.get(id);
     if (seat === undefined || secret.length !== seat.secret.length || !timingSafeEqual(secret, seat.secret))

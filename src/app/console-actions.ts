@@ -1,5 +1,5 @@
 /**
- * What operators can do, done: the admin console's actions on the databases, pools and clients of this process.
+ * Implements the actions of the admin console on the databases, pools and clients of this process.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { changeSetting } from '../config/change.ts';
@@ -59,7 +59,7 @@ export function createActions(parts: ActionParts): ConsoleActions {
   };
 }
 
-/** Waits for what has no event of its own; an operator can wait 20 ms longer. */
+/** Polls every 20 ms for a condition that has no event. */
 async function until(isDone: () => boolean, signal: AbortSignal): Promise<void> {
   while (!isDone()) {
     if (signal.aborted) throw refused('canceled');
@@ -67,7 +67,7 @@ async function until(isDone: () => boolean, signal: AbortSignal): Promise<void> 
   }
 }
 
-/** Whether and when clients get servers. */
+/** PAUSE, RESUME, DISABLE, ENABLE, RECONNECT and WAIT_CLOSE. */
 function pausing(
   chosen: Chosen,
 ): Pick<ConsoleActions, 'pause' | 'resume' | 'disable' | 'enable' | 'reconnect' | 'waitClose'> {
@@ -153,7 +153,7 @@ async function explainRoute(
   return explainStatement(runtime, services, forcedUser, sql);
 }
 
-/** Pools in use at once, and those to come as soon as a client opens them. */
+/** Resizes existing pools at once, and later pools when they are made. */
 function resizeDatabase(database: DatabaseRuntime, request: ResizeRequest): ResizeOutcome[] {
   const { user, node: nodeName, min, max } = request;
   const bounds = { min, max };

@@ -1,6 +1,5 @@
 /**
- * What the admin console and the metrics see of the app: rows made on the fly. No decisions; actions are in
- * console/actions.ts.
+ * Makes the rows that the admin console and the metrics show, at each request. Actions are in console-actions.ts.
  */
 import { shownState } from '../backend/server-state.ts';
 import type { ConsoleActions, ConsoleSources, DatabaseRow, PreparedRow } from '../console/sources.ts';
@@ -60,7 +59,7 @@ export function createSources(parts: SourceParts, actions: ConsoleActions): Cons
   };
 }
 
-/** What clients that are here have sent and taken so far is counted, too. */
+/** Includes the bytes that connected clients have sent and received so far. */
 function databaseStats({ directory, clients }: SourceParts): Iterable<DatabaseStats> {
   const totals = new Map([...directory.all()].map((database) => [database.name, { ...database.stats }]));
   for (const { database, wire } of clients.sessions()) {
@@ -106,7 +105,7 @@ function* serversOf(parts: SourceParts, database: DatabaseRuntime): Iterable<Ser
   }
 }
 
-/** In no pool, but connections all the same. */
+/** Server connections of replication clients, which belong to no pool. */
 function* replicationServers({ clients, services }: SourceParts): Iterable<ServerStats> {
   const epochMs = Date.now() - services.nowMs();
   for (const { identity, kind, database, server, connectedAtMs, requestAtMs, serverState } of clients.replications()) {
@@ -150,7 +149,7 @@ function databaseRow(parts: SourceParts, database: DatabaseRuntime): DatabaseRow
     maxDbConnections: pool.maxDbConnections,
     isPaused: database.paused,
     isDisabled: database.isDisabled,
-    // Names under "*" are whatever clients say.
+    // Clients choose the names under "*", so problems of such databases are not shown.
     problem: parts.config().databases.has(database.name) ? database.topology.problem : undefined,
     replicas: configuration.replicas.length,
   };

@@ -1,6 +1,6 @@
 /**
- * What Weir can log in to servers with in a client's name: secrets of auth.file, and what log-ins of clients have proven
- * or auth.query has said about users who then did log in. Filled by reception.ts, read by database.ts.
+ * The secrets with which Weir logs in to servers as a client's user: those of auth.file, those that log-ins of clients have
+ * proven, and those from auth.query of users who then logged in. Filled by reception.ts.
  */
 import type { ScramKeys } from '../auth/scram.ts';
 import type { Proven } from '../auth/types.ts';
@@ -12,7 +12,7 @@ export interface Credential {
 
 export class Credentials {
   private readonly users: ReadonlyMap<string, string>;
-  /** Of users in auth.file, who are the same for all databases, and of the others by database and user. */
+  /** Users in auth.file are the same for all databases; users of auth.query are kept by database and user. */
   private readonly ofFile = new Map<string, Proven>();
   private readonly ofQuery = new Map<string, Map<string, Proven>>();
 
@@ -20,7 +20,7 @@ export class Credentials {
     this.users = users;
   }
 
-  /** Returns whether it is something new. */
+  /** @returns whether the secret is new or has changed */
   learn(proven: Proven): boolean {
     const known = this.placeOf(proven);
     const before = known.get(proven.user);
@@ -38,7 +38,7 @@ export class Credentials {
     return known;
   }
 
-  /** A database is gone, and what its servers said about users with it. */
+  /** Drops the users of auth.query of a database that was removed. */
   forget(database: string): void {
     this.ofQuery.delete(database);
   }

@@ -1,6 +1,6 @@
 /**
- * The pools of one database: one for each node and user, made when it is first needed, with the database's part of what
- * each node has. Follows the topology and the configuration. Made by database.ts.
+ * The pools of one database: one for each node and user, made when it is first needed, within the database's share
+ * (max_db_connections) of each node's connections. Follows the topology and the configuration. Made by database.ts.
  */
 import type { DatabaseConfig, NodeConfig } from '../config/config.ts';
 import { nodeCapacity } from '../sizing/resize-loop.ts';
@@ -14,21 +14,21 @@ import type { ServerLogins } from './server-logins.ts';
 import type { DefaultsKeeper } from './session-defaults.ts';
 import type { Shared } from './shared.ts';
 
-/** The database as it is at the moment. */
+/** Accessors to the current state of the database. */
 export interface PoolParts {
   readonly name: string;
   readonly shared: Shared;
   config(): DatabaseConfig;
   readonly logins: ServerLogins;
-  /** Of the present topology. */
+  /** The borrowed log-ins of the current topology. */
   borrowed(): BorrowedLogins;
   readonly defaults: DefaultsKeeper;
 }
 
 export class DatabasePools {
-  /** What operators asked for, until the configuration says something new. */
+  /** Bounds set by RESIZE POOL; a reload that changes the pool sizes drops them. */
   readonly bounds = new KeptBounds();
-  /** One of the servers has let somebody in. */
+  /** A server of this database has accepted at least one log-in. */
   isProven = false;
   isPaused = false;
   private readonly parts: PoolParts;
@@ -70,7 +70,7 @@ export class DatabasePools {
         return server;
       },
       onResize: (stats) => {
-        // A database that nobody could log in to may be a typing error: its pools are not worth a line in the log.
+        // Without a successful log-in the name may be a typing error: its pools are not logged.
         if (this.isProven) this.parts.shared.onResize(stats);
       },
     });
@@ -80,7 +80,7 @@ export class DatabasePools {
     return pool;
   }
 
-  /** Its own part (max_db_connections) of what the node has for all databases. */
+  /** The database's own limit (max_db_connections), within the limit of the server for all databases. */
   private budgetOf(node: NodeConfig): NodeBudget {
     const key = `${node.host}:${node.port}`;
     let budget = this.budgets.get(key);
@@ -89,7 +89,10 @@ export class DatabasePools {
     return budget;
   }
 
-  /** A place for a connection that is in no pool; how to give it back, or undefined if there is none. */
+  /**
+   * Reserves a connection for use outside of the pools (replication).
+   * @returns a function that releases it; undefined: the limit is reached
+   */
   takePlace(node: NodeConfig): (() => void) | undefined {
     const budget = this.budgetOf(node);
     return budget.tryTake({ yieldIdle: () => false }) ? () => budget.give() : undefined;
@@ -103,7 +106,7 @@ export class DatabasePools {
     for (const pools of this.byNode.values()) yield* pools.values();
   }
 
-  /** Roles and health of nodes may be other ones. */
+  /** Applies a change of roles or health of the nodes. */
   follow(snapshot: TopologySnapshot): void {
     for (const node of snapshot.nodes) {
       for (const pool of this.of(node.name)) followNode(pool, node, snapshot.primary);
@@ -112,14 +115,14 @@ export class DatabasePools {
     this.fill(snapshot);
   }
 
-  /** The configuration has other settings now. */
+  /** Applies changed settings of the configuration. */
   reconfigure(snapshot: TopologySnapshot): void {
     for (const pool of this.all()) pool.reconfigure(this.parts.config().pool);
     this.refreshBudgets(snapshot);
     this.fill(snapshot);
   }
 
-  /** The nodes are others: those in use end when their clients give them back. */
+  /** Called when the configured nodes have changed: a server in use is closed when its client releases it. */
   replace(): void {
     for (const pool of this.all()) {
       pool.reconnect();
@@ -138,7 +141,7 @@ export class DatabasePools {
     for (const pool of this.all()) pool.resume();
   }
 
-  /** min_pool_size does not wait for a client where it is known whom its servers are logged in as. */
+  /** Makes the pools that need no client: min_pool_size is set and the configuration names the user of the node. */
   private fill(snapshot: TopologySnapshot): void {
     for (const node of snapshot.nodes) if (isToBeFilled(node, this.parts.config().pool)) this.pool(node, '');
   }
@@ -146,13 +149,13 @@ export class DatabasePools {
   private refreshBudgets(snapshot: TopologySnapshot): void {
     for (const node of snapshot.nodes) {
       const spare = nodeCapacity(node, 0);
-      // Another database may know what this one has not been told yet.
+      // Without a value, the limit stays as another database with the same server may have set it.
       if (spare !== undefined) this.parts.shared.budget(node.config).limit = spare;
       this.budgetOf(node.config);
     }
   }
 
-  /** How many reads may fall back to the primary is another number now. */
+  /** Computes anew how many reads may fall back to the primary. */
   refreshRoom({ primary }: TopologySnapshot): void {
     if (primary === undefined) return;
     const { shared } = this.parts;

@@ -1,6 +1,6 @@
 /**
- * The topology that a database uses at present, which is replaced when its nodes change. Says whom its monitor logs in as,
- * where its log lines go, and who gets a new catalog. Made and replaced by database.ts.
+ * The current topology of a database, which is replaced when its nodes change. Gives it the log-ins of its monitor, its log
+ * and the receivers of a new catalog. Made by database.ts.
  */
 import type { DatabaseConfig } from '../config/config.ts';
 import { catalogFingerprint } from '../catalog/fingerprint.ts';
@@ -33,7 +33,7 @@ interface Made {
 }
 
 export class CurrentTopology {
-  /** Prefix of the cache tags, as the last catalog said; undefined: no catalog was read yet. */
+  /** Catalog.tagPrefix of the last catalog; undefined: no catalog was read yet. */
   tagPrefix: string | undefined;
   private readonly parts: DatabaseTopologyParts;
   private made: Made;
@@ -57,7 +57,7 @@ export class CurrentTopology {
     this.topology.start();
   }
 
-  /** Other nodes. Resolves when the topology before has stopped. */
+  /** Makes a topology of the new nodes. Resolves when the old topology has stopped. */
   async replace(): Promise<void> {
     const { topology } = this;
     this.made = this.make();
@@ -77,7 +77,7 @@ export class CurrentTopology {
     });
   }
 
-  /** From now on `onChange` is not called. */
+  /** Stops calls of `onChange`. */
   leave(): void {
     this.unsubscribe();
   }

@@ -81,17 +81,17 @@ export class DatabaseRuntime implements Database {
     return this.ofNodes.isPaused;
   }
 
-  /** One of its servers has let somebody in. */
+  /** A server of this database has accepted at least one log-in. */
   get isProven(): boolean {
     return this.ofNodes.isProven;
   }
 
-  /** What operators asked for, until the configuration says something new. */
+  /** Bounds set by RESIZE POOL; a reload that changes the pool sizes drops them. */
   get bounds(): KeptBounds {
     return this.ofNodes.bounds;
   }
 
-  /** A client is about to log in. Resolves when the catalog is known, or cannot be known soon. */
+  /** Called when a client is about to log in. Resolves when the catalog is known, or cannot be known soon. */
   use(): Promise<void> {
     this.usage.begin(this.shared.services.nowMs());
     return this.topology.use();
@@ -152,7 +152,10 @@ export class DatabaseRuntime implements Database {
     return this.ofNodes.all();
   }
 
-  /** A place for a connection that is in no pool; how to give it back, or undefined if there is none. */
+  /**
+   * Reserves a connection for use outside of the pools (replication).
+   * @returns a function that releases it; undefined: the limit is reached
+   */
   takePlace(node: NodeConfig): (() => void) | undefined {
     return this.ofNodes.takePlace(node);
   }
@@ -171,7 +174,7 @@ export class DatabaseRuntime implements Database {
     this.waiting.roomLeft(this.topology.snapshot().primary?.load);
   }
 
-  /** About ten times a second. */
+  /** Called about ten times a second. */
   sweep(nowMs: number): void {
     this.ofNodes.refreshRoom(this.topology.snapshot());
     this.roomLeft();
@@ -188,7 +191,7 @@ export class DatabaseRuntime implements Database {
 
   resume(): void {
     this.ofNodes.resume();
-    // Replication connections wait there.
+    // Replication clients wait for RESUME there.
     this.waiting.retryAll();
   }
 
@@ -197,14 +200,14 @@ export class DatabaseRuntime implements Database {
     for (const pool of this.pools()) pool.reconnect();
   }
 
-  /** New settings, perhaps other nodes: pools of nodes that are gone end when their servers come back. */
+  /** Applies a new configuration. Pools of removed nodes end when their servers are released. */
   async reconfigure(config: DatabaseConfig, isTopologyStale: boolean): Promise<void> {
     const hadNodes = JSON.stringify([this.config.primary, this.config.replicas]);
     if (isOtherSize(this.config.pool, config.pool)) this.bounds.forget();
     this.config = config;
     this.ofNodes.reconfigure(this.topology.snapshot());
     if (!isTopologyStale && hadNodes === JSON.stringify([config.primary, config.replicas])) {
-      // Passwords of clients may be other ones.
+      // Passwords of clients may have changed.
       return this.topology.loginsChanged();
     }
     this.current.leave();
@@ -216,7 +219,7 @@ export class DatabaseRuntime implements Database {
   async stop(): Promise<void> {
     this.current.leave();
     for (const pool of this.pools()) pool.close();
-    // Statements whose clients were cut off must not go on.
+    // Statements of disconnected clients must not keep running on the servers.
     await Promise.allSettled([...this.cancels.underWay, this.topology.stop()]);
   }
 }

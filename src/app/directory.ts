@@ -1,6 +1,6 @@
 /**
- * The databases that clients can name: the configured ones at once, others through "*" when somebody first asks for one.
- * Owns the budgets of the servers, which databases share.
+ * The databases that clients can name: the configured ones, made at once, and those of "*", made when a client first names
+ * one. Owns the connection limits (budgets) of the servers, which databases share.
  */
 import type { Config, DatabaseConfig, NodeConfig } from '../config/config.ts';
 import { NodeBudget } from '../pool/budget.ts';
@@ -10,11 +10,11 @@ import { ServerMonitors } from '../topology/server-monitors.ts';
 import { DatabaseRuntime } from './database.ts';
 import type { Shared } from './shared.ts';
 
-/** A database of "*" that nobody has used for so long is forgotten. */
+/** A database of "*" is removed after this time without a client. */
 const forgetAfterMs = 60_000;
-/** One that no server has let anybody into may be a slip of the pen: longer than its refusal is remembered (pool/logins.ts). */
+/** The same without any successful log-in: its name may be a typing error. Longer than pool/logins.ts keeps a refusal. */
 const forgetUnprovenAfterMs = 5_000;
-/** So many of those at once: more names than anybody mistypes. */
+/** Limit of databases of "*" without a successful log-in. */
 const mostUnproven = 100;
 
 export class Directory {
@@ -56,7 +56,7 @@ export class Directory {
     return databases.get(name) ?? databases.get('*');
   }
 
-  /** Undefined: no such database. */
+  /** @returns undefined: there is no such database */
   find(name: string): DatabaseRuntime | undefined {
     const known = this.databases.get(name);
     if (known !== undefined) return known;
@@ -68,7 +68,7 @@ export class Directory {
     return database;
   }
 
-  /** Somebody may ask for one made-up name after the other. */
+  /** Limits memory when a client tries one made-up name after the other. */
   private makeRoom(): void {
     const { databases } = this.shared.config();
     const unproven = [...this.databases].filter(([name, database]) => !database.isProven && !databases.has(name));
@@ -82,8 +82,8 @@ export class Directory {
   }
 
   /**
-   * Physical replication is of a whole server, and libpq names the database "replication" as often as not: the database
-   * of that name if there is one, else any, provided that all have the same primary.
+   * The database for physical replication, which copies a whole server; libpq often names the database "replication". The
+   * database of that name if it is configured, else any database, provided that all have the same primary.
    */
   ofServer(name: string): DatabaseRuntime | undefined {
     const { databases } = this.shared.config();
@@ -91,7 +91,7 @@ export class Directory {
     const servers = new Set([...databases.values()].map(({ primary }) => `${primary.host}:${primary.port}`));
     if (servers.size !== 1) return undefined;
     const first = [...databases.keys()].find((each) => each !== '*');
-    // Behind "*" every server has this one.
+    // With "*" alone: every server has the database postgres.
     return this.find(first ?? 'postgres');
   }
 
@@ -103,7 +103,10 @@ export class Directory {
     return this.databases.values();
   }
 
-  /** Another Weir begins DDL, or has run it, in the database of that prefix; undefined: perhaps, in any. */
+  /**
+   * Called when another Weir process begins DDL or has run it.
+   * @param prefix Catalog.tagPrefix of the database; undefined: it may have been any database
+   */
   peersDdl(prefix: string | undefined): void {
     this.shared.services.book.catalogChanged();
     for (const database of this.databases.values()) {
@@ -111,7 +114,7 @@ export class Directory {
     }
   }
 
-  /** A client has proven something new about a user: its pools may log in with it at once. */
+  /** Called when a log-in has proven a new secret of the user: the user's pools try it at once. */
   credentialsChanged(user: string): void {
     for (const database of this.databases.values()) {
       for (const pool of database.pools()) if (pool.user === user) pool.tryAgain();
@@ -126,8 +129,8 @@ export class Directory {
   }
 
   /**
-   * The primary of a database, as soon as there is one. Somebody who has not logged in yet must not bring a database of "*"
-   * to life: where it has none, the configured node answers. Rejects with the reason of `signal`.
+   * Resolves to the primary of a database as soon as one is known. A client that has not logged in yet must not create a
+   * database of "*": if it does not exist yet, the configured primary is returned. Rejects with the reason of `signal`.
    */
   primaryOf(name: string, signal: AbortSignal): Promise<NodeConfig> {
     const topology = this.databases.get(name)?.topology;

@@ -1,14 +1,14 @@
 /**
- * The end of a Weir, whatever hangs: what is still under way when its time is over is counted and cut, and what is stopped
- * behind it is waited for a few seconds in all. Called by lifecycle.ts.
+ * Bounds the shutdown, so that nothing that hangs can prevent it: counts the work still in flight, and limits the total time
+ * that it waits for components to stop. Called by lifecycle.ts.
  */
 import type { Clients } from './clients.ts';
 import type { Directory } from './directory.ts';
 
-/** For everything behind the last client: connections that are closed, cancels on their way, Redis, HTTP. */
+/** Time for all that is stopped after the clients: server connections, CancelRequests in flight, Redis, HTTP. */
 const stopMs = 3_000;
 
-/** How many hang on it still. */
+/** Counts what is still in flight. */
 export function underWay(
   clients: Clients,
   directory: Directory,
@@ -20,9 +20,9 @@ export function underWay(
   return { clients: clients.count, servers, statements };
 }
 
-/** One after the other, but none of them for longer than all may take together. */
+/** Waits for tasks one after the other, for stopMs in all. */
 export class Stops {
-  /** What had not ended when the time was over. */
+  /** Names of the tasks that had not ended when the time was over. */
   readonly late: string[] = [];
   private readonly over: Promise<'late'>;
   private readonly timer: NodeJS.Timeout;
@@ -35,7 +35,7 @@ export class Stops {
 
   async stop(what: string, task: Promise<void> | undefined): Promise<void> {
     if (task === undefined) return;
-    // What fails when nobody waits for it any more is of no interest.
+    // A task that fails after the time limit must not cause an unhandled rejection.
     task.catch(() => undefined);
     if ((await Promise.race([task, this.over])) === 'late') this.late.push(what);
   }

@@ -1,6 +1,6 @@
 /**
- * Starts everything that an app is put together from, lets its clients finish (drain), and stops it. Whatever asks for the
- * end, and however often, it happens once. Called by app.ts; what may hang at the end is bounded by ending.ts.
+ * Starts the parts of an app, lets its clients finish (drain), and stops the parts once, however often that is requested.
+ * Called by app.ts; ending.ts limits how long stopping may take.
  */
 import type { HostPort } from '../config/config.ts';
 import { WeirError } from '../errors.ts';
@@ -15,7 +15,7 @@ import { Sweeper } from './sweeper.ts';
 const pollMs = 20;
 
 export class Lifecycle {
-  /** Resolves when the end that an operator asked for has come. */
+  /** Resolves when a SHUTDOWN on the admin console is complete. */
   readonly ended: Promise<void>;
   private readonly version: string;
   private readonly current: Current;
@@ -80,7 +80,7 @@ export class Lifecycle {
   }
 
   async shutdown(mode: 'now' | 'wait-for-servers' | 'wait-for-clients'): Promise<void> {
-    // Who asked gets an answer before its own connection is ended.
+    // SHUTDOWN is answered before the connection of its operator is closed.
     setImmediate(() => {
       const end = mode === 'now' ? this.stop() : this.drain(mode === 'wait-for-clients');
       void end.then(this.end, this.parts.noteUnexpected);
@@ -97,7 +97,7 @@ export class Lifecycle {
     log('info', 'draining', 'no new clients; statements in flight end first', { clients: clients.count });
     const { nowMs } = systemClock;
     const sinceMs = nowMs();
-    // Whoever has asked for it on the console is no client that it waits for.
+    // SHUTDOWN WAIT_FOR_CLIENTS does not wait for console sessions.
     const left = (): number => clients.count - (waitsForClients ? [...clients.consoles()].length : 0);
     while (left() > 0 && (waitsForClients || nowMs() - sinceMs < this.current.config.shutdownTimeoutMs)) {
       if (this.isStopped()) return this.stop();
@@ -120,7 +120,7 @@ export class Lifecycle {
     for (const each of this.parts.clients.consoles()) each.close(new WeirError('shutting_down'));
   }
 
-  /** However often it is asked for, it happens once, and everybody waits for its end. */
+  /** Stops everything once; every call resolves at its end. */
   stop(): Promise<void> {
     return (this.stopping ??= this.stopAll());
   }

@@ -1,6 +1,6 @@
 /**
- * The log of one app, no kind of line of which fills it: so many lines of an event, and fewer of the cache's connection,
- * which may be lost and found again several times a second. Made by app.ts; flushed by the sweeper and at the end.
+ * The log of one app, with limits per event so that none floods it. The limit for the connection of the cache is lower,
+ * because it may be lost and made again several times a second. Made by app.ts; flushed by sweeper.ts and at the end.
  */
 import { boundedLog, withoutFigures, type BoundedLog } from '../observability/bounded-log.ts';
 import type { Logger } from '../observability/logger.ts';
@@ -26,13 +26,13 @@ export class Logs {
     this.logger.setLevel(level);
   }
 
-  /** Says what was held back and is due. */
+  /** Writes the held-back lines that are due. */
   flush(): void {
     this.cacheLines.flush();
     this.lines.flush();
   }
 
-  /** Says what is held back still, and the very last line. */
+  /** Writes all held-back lines, then the last line of the log. */
   end(event: string, message: string): void {
     this.cacheLines.flush(true);
     this.lines.flush(true);

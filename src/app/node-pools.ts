@@ -1,20 +1,20 @@
 /**
- * What happens to the pools of one node when its role or health changes, and how much of it reads may take that have
- * nowhere else to go. Called by database-pools.ts.
+ * What happens to the pools of a node when its role or health changes, and how many reads may fall back to the primary.
+ * Called by database-pools.ts.
  */
 import type { PoolSettings } from '../config/config.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { NodeState } from '../topology/types.ts';
 
-/** Its pool exists before the first client: it has servers to keep open, and its user does not depend on the client's. */
+/** Its pool is made before the first client: min_pool_size is set, and the configuration names the user of the node. */
 export function isToBeFilled({ config, isUp, role, isDraining }: NodeState, { minPoolSize }: PoolSettings): boolean {
   return minPoolSize > 0 && config.user !== undefined && isUp && role !== 'unknown' && !isDraining;
 }
 
-/** Whoever waits for the node or hangs on it goes where it should go now. */
+/** Moves the waiting clients, and what runs on a node that is lost, after a change of its role or health. */
 export function followNode(pool: Pool, node: NodeState, primary: NodeState | undefined): void {
   const isUsable = node.isUp && node.role !== 'unknown';
-  // Those in line for a node that can no longer serve them ask again where to go.
+  // Clients that wait for a node that cannot serve them any more are routed again.
   if (!isUsable || node.role !== pool.role) pool.sendElsewhere(node.problem ?? `${node.name} is ${node.role}`);
   const isDeposed = primary !== undefined && primary.name !== node.name;
   if (pool.role === 'primary' && isDeposed) closeDeposed(pool, `${primary.name} is the primary now`);
@@ -23,15 +23,15 @@ export function followNode(pool: Pool, node: NodeState, primary: NodeState | und
   if (isUsable) pool.role = node.role;
 }
 
-/** What is in flight there cannot end well: its writes would be lost, acknowledged or not. */
+/** Closes the servers of a former primary: writes there would be lost even if they were acknowledged. */
 function closeDeposed(pool: Pool, why: string): void {
   for (const server of [...pool.servers()]) server.destroy(why);
 }
 
-/** It does not answer any more: reads that hang on it run elsewhere. What cannot waits for its return. */
+/** Called for a node that does not answer: its reads run again on another node. Other statements wait for its return. */
 function giveUp(pool: Pool, why: string): void {
   for (const server of [...pool.servers()]) {
-    // In a lane there is only what may run again.
+    // A server with several sharers runs only reads, which may be repeated.
     if (!server.isQuiet && (server.sharers > 1 || server.holders.last?.mayLose?.() !== false)) server.destroy(why);
   }
 }

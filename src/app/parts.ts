@@ -39,13 +39,13 @@ export interface PartsOptions {
   readonly requests: Pick<ActionParts, 'reload' | 'apply' | 'shutdown'>;
 }
 
-/** Whatever knows passwords and keys. */
+/** The parts that hold passwords and keys. */
 interface Secrets {
   readonly credentials: Credentials;
   readonly keys: KeyDeriver;
 }
 
-/** The way that a client takes from its connection to its session. */
+/** The parts that turn a connection into a session. */
 interface Entrance {
   readonly listener: Listener;
   readonly reception: Reception;

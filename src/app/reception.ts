@@ -1,6 +1,6 @@
 /**
- * Turns a client that has logged in into a session, or into a user of the admin console. Also tells the listener who may log in,
- * to which database, and how many at once.
+ * Makes a session, or a console session, for each client that has logged in. Also tells the listener who may log in, to
+ * which database, and how many clients at once.
  */
 import type { AuthOptions } from '../auth/authenticator.ts';
 import type { Config } from '../config/config.ts';
@@ -53,7 +53,7 @@ export class Reception {
     this.parts = parts;
   }
 
-  /** Throws an Error that names file and line if auth.hba_file cannot be used. */
+  /** @throws Error that names file and line if auth.hba_file cannot be used */
   authOptions(config: Config): AuthOptions {
     const { users, credentials, authQuery, directory } = this.parts;
     const { auth } = config;
@@ -89,7 +89,7 @@ export class Reception {
       onClient: (client) => this.receive(client),
       onCancel: (processId, secret, done) => parts.clients.cancel(processId, secret, done),
       onRefused: (reason) => parts.metrics.authFailed(reason),
-      // Wrong passwords at speed must not fill the log.
+      // Repeated wrong passwords must not flood the log.
       log: limitRepeats(parts.log, parts.services.nowMs),
       isDraining: () => this.isDraining,
     };
@@ -123,7 +123,7 @@ export class Reception {
     if (database === undefined) throw new WeirError('no_such_database', { database: client.database });
     database.usage.clients++;
     client.socket.once('close', () => void database.usage.clients--);
-    // A name that the server does not know is not asked for its catalog.
+    // Logs in first, so that the catalog is not requested for a database that the server does not have.
     const first = database.isProven ? undefined : await database.welcome.receive(client.user, client.parameters);
     await database.use();
     const { settings, preferences, reported, notices } = await database.welcome.receive(client.user, client.parameters);
@@ -148,7 +148,7 @@ export class Reception {
     this.parts.clients.leave(key.id);
   }
 
-  /** The client is logged in, but there is no session for it: says why. */
+  /** Sends the error for which a logged-in client gets no session, and closes its connection. */
   private turnAway(client: LoggedInClient, error: unknown): void {
     if (error instanceof RefusedByServer) return this.endWith(client, error.error);
     const isKnown = error instanceof WeirError;

@@ -1,6 +1,6 @@
 /**
- * A new configuration in the place of the one in force, asked for by a signal, RELOAD or SET on the console: all of it or,
- * when something of it cannot be used, nothing. Called by app.ts.
+ * Applies a new configuration after SIGHUP, or RELOAD or SET on the admin console: all of it or, if any part cannot be used,
+ * nothing. Called by app.ts.
  */
 import { diffConfig, keepNotReloadable, type ConfigDiff } from '../config/change.ts';
 import type { Config } from '../config/config.ts';
@@ -26,7 +26,7 @@ export class Reload {
     this.readAgain = readAgain;
   }
 
-  /** Certificates are only read here; what cannot be used is refused before anything has changed. */
+  /** Reads the certificates, and refuses what cannot be used before anything has changed. */
   async apply(next: Config, nextUsers: Users = this.current.users): Promise<void> {
     const { current, parts } = this;
     try {

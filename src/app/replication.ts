@@ -1,6 +1,6 @@
 /**
- * Opens replication connections: which server, a place there, the log-in with the client's own startup parameters. In
- * every pool mode, since no pool is concerned: PgBouncer does so, too. What follows is session/replication.ts.
+ * Opens replication connections: chooses a server, reserves a connection there, and logs in with the client's own startup
+ * parameters. Works in every pool mode, as in PgBouncer, since no pool is used. session/replication.ts relays afterwards.
  */
 import { ServerLoginError } from '../backend/login.ts';
 import type { ServerLink } from '../backend/login.ts';
@@ -25,7 +25,7 @@ export interface ReplicationParts {
   nextServerId(): number;
 }
 
-/** The server's own refusal, for the client to read as it is. */
+/** The error of the server, which is sent to the client unchanged. */
 export class RefusedByServer extends Error {
   readonly error: ServerLoginError;
 
@@ -36,7 +36,7 @@ export class RefusedByServer extends Error {
   }
 }
 
-/** Rejects with WeirError or RefusedByServer; nothing is left open then. */
+/** Rejects with WeirError or RefusedByServer, and then leaves no connection open. */
 export async function openReplication(
   client: LoggedInClient,
   kind: ReplicationKind,
@@ -58,7 +58,7 @@ export async function openReplication(
     givePlace();
     throw error;
   });
-  // Whatever becomes of it: the place is free when the connection is gone.
+  // The connection counts against the limit until it is closed.
   link.socket.once('close', givePlace);
   if (socket.destroyed) return void link.socket.destroy();
   seat(client, kind, key, { parts, database, node, user, link });
@@ -100,11 +100,11 @@ function seat(client: LoggedInClient, kind: ReplicationKind, key: Key, opened: O
   session.start(greeting(link.parameters, key.id, key.secret, link.notices), client.leftover);
 }
 
-/** By the node's monitor: whether the node answers, and the process is still there. */
+/** Asks the node's monitor whether the node answers and the server process still exists. */
 async function whyGone(topology: Topology, { name }: NodeConfig, processId: number): Promise<string | undefined> {
   const node = topology.snapshot().nodes.find((each) => each.name === name);
   if (node === undefined) return 'its node is not configured any more';
-  // Visible to everybody, unlike what it does.
+  // Every role may read the pids in this view.
   const sql = 'SELECT 1 FROM pg_catalog.pg_stat_activity WHERE pid = $1';
   const rows = await topology.ask(name, sql, [processId]).catch(() => undefined);
   if (rows !== undefined) return rows.length === 0 ? `its process on ${name} is gone` : undefined;
@@ -120,7 +120,7 @@ function findDatabase(name: string, kind: ReplicationKind, directory: Directory)
   return database;
 }
 
-/** Weir's own words are not for the server; the rest goes there as it is, `options` too unless some of them are ours. */
+/** Separates Weir's own parameters from those that go to the server unchanged. */
 function readParameters(given: ReadonlyMap<string, string>): {
   preferences: Preferences;
   parameters: Record<string, string>;
@@ -150,7 +150,7 @@ function choose({ primary, replicas }: TopologySnapshot, { route }: Preferences)
   return primary?.isUp === true ? primary : undefined;
 }
 
-/** At the end of the wait: what was true at its beginning may not be any more. */
+/** Why no node was found, in words. Evaluated at the end of the wait, because the reason may have changed meanwhile. */
 function whyNone(database: DatabaseRuntime): string {
   if (database.paused) return 'PAUSE by an operator; it goes on with RESUME on the admin console';
   const { nodes } = database.topology.snapshot();

@@ -1,6 +1,6 @@
 /**
- * Logs in to the servers of one database in a client's name, and cancels there: for its pools, and for replication
- * connections, which are in none. Made by database.ts.
+ * Logs in to the servers of one database as a client's user, and sends CancelRequests, for pools and for replication
+ * connections. Made by database.ts.
  */
 import { sendCancel } from '../backend/cancel.ts';
 import { ServerLoginError, connectServer } from '../backend/login.ts';
@@ -13,7 +13,7 @@ import type { ConnectProblem } from '../pool/pool.ts';
 import type { Topology } from '../topology/types.ts';
 import type { Shared } from './shared.ts';
 
-/** The database as it is at the moment. */
+/** Accessors to the current state of the database. */
 export interface LoginParts {
   readonly name: string;
   readonly shared: Shared;
@@ -25,10 +25,10 @@ function refusalOf({ message, sqlstate, detail, hint }: ServerLoginError): WeirE
   return new WeirError('server_refused', { why: message }, detail, { sqlstate, hint });
 }
 
-/** Where a statement can be cancelled. */
+/** The fields of a server that a CancelRequest needs. */
 export type CancelTarget = Pick<ServerConnection, 'node' | 'processId' | 'secretKey'>;
 
-/** Of a cancel that did not get through. */
+/** Delay before a failed CancelRequest is sent again. */
 const cancelAgainAfterMs = 500;
 
 export class ServerLogins {
@@ -38,7 +38,7 @@ export class ServerLogins {
     this.parts = parts;
   }
 
-  /** For a pool. Rejects with a ConnectProblem. */
+  /** Opens a server connection for a pool. Rejects with a ConnectProblem. */
   async connect(
     node: NodeConfig,
     user: string,
@@ -116,8 +116,8 @@ export class ServerLogins {
   }
 
   /**
-   * CancelRequest to the target's node; resolves when it has arrived, or cannot. Tried again as long as `isWanted`: what it is
-   * for still runs.
+   * Sends a CancelRequest to the target's node; resolves when it has arrived or has failed for good.
+   * @param isWanted a failed attempt is repeated as long as this returns true: the statement still runs
    */
   async cancel({ node, processId, secretKey }: CancelTarget, isWanted: () => boolean = () => false): Promise<void> {
     const { shared } = this.parts;

@@ -13,14 +13,14 @@ const maxWaitMs = 3_000;
 export interface DefaultsParts {
   pools(): Iterable<Pool>;
   sessions(): Iterable<ClientSession>;
-  /** Whom a client's servers are logged in as. */
+  /** The user that the servers of client user `user` are logged in as. */
   serverUser(user: string): string;
-  /** What servers report at log-in, and the answers in the cache, may be out of date. */
+  /** Called when the parameters reported at log-in, and cached answers, may be out of date. */
   onChange(): void;
 }
 
 export class DefaultsKeeper {
-  /** As in the last catalog. */
+  /** The defaults in the last catalog. */
   current: SessionDefaults | undefined;
   private readonly parts: DefaultsParts;
   private known: Promise<void> | undefined;
@@ -30,7 +30,7 @@ export class DefaultsKeeper {
     this.parts = parts;
   }
 
-  /** The defaults may have changed. The catalog will be read again. */
+  /** Called when the defaults may have changed: new clients wait, maxWaitMs at most, until the catalog has been read again. */
   suspect(): void {
     if (this.known !== undefined) return;
     this.known = new Promise((resolve) => {
@@ -59,7 +59,7 @@ export class DefaultsKeeper {
     const { parts } = this;
     for (const session of parts.sessions()) {
       const kept = keptDefaults(before, after, parts.serverUser(session.user));
-      // In session mode it keeps its server.
+      // In session mode the client keeps its server, and with it the old defaults.
       if (kept.length > 0 && session.poolMode !== 'session') session.concerns.settings.keepDefaults(kept);
     }
     for (const pool of parts.pools()) if (!isSameFor(before, after, pool.user)) pool.reconnect();

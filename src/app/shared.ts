@@ -23,11 +23,11 @@ export interface Shared {
   /** One for each server, too. */
   readonly monitors: ServerMonitors;
   readonly said: Said;
-  /** For failed log-ins: many names that do not exist make one line. */
+  /** For failed log-ins: repeated failures are combined into one line. */
   readonly loginLog: Log;
   nextServerId(): number;
   onResize(stats: PoolStats): void;
   onEjection(node: string, reason: string): void;
-  /** Everybody who is connected, to whatever database. */
+  /** The client sessions of all databases. */
   sessions(): Iterable<ClientSession>;
 }

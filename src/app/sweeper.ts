@@ -1,6 +1,6 @@
 /**
- * The clock of an app: deadlines of clients, idle servers and lines of the log that are held back are looked after now and
- * then. Called by lifecycle.ts.
+ * The timers of an app: regularly checks deadlines of clients, idle servers and held-back lines of the log. Called by
+ * lifecycle.ts.
  */
 import { systemClock } from '../util/clock.ts';
 import type { Logs } from './logs.ts';

@@ -1,11 +1,11 @@
 /**
- * What a topology has to say goes to the log under the names that the log has for events, once for all databases that have
- * the same servers. Used by database-topology.ts.
+ * Writes the messages of a topology to the log, under the event names of the log, and once for all databases with the same
+ * servers. Used by database-topology.ts.
  */
 import type { Services } from '../session/context.ts';
 import type { TopologyLog } from '../topology/announce.ts';
 
-/** What is true of a server whoever asks; what follows in the same group is about the same thing. */
+/** Messages that do not depend on the database. A new message replaces the last one of the same group. */
 const groups: Readonly<Record<string, string>> = {
   'node up': 'state',
   'node down': 'state',
@@ -18,10 +18,10 @@ const groups: Readonly<Record<string, string>> = {
   'monitor login': 'login',
 };
 
-/** Everybody hears of the same thing within this time. */
+/** All databases notice the same event within this time. */
 const sameMs = 10_000;
 
-/** What was said last of each server and group. One object for the process. */
+/** The last message by server and group. One object per app. */
 export type Said = Map<string, { readonly message: string; readonly atMs: number }>;
 
 /** @param servers the same for databases with the same nodes */

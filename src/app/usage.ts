@@ -3,7 +3,7 @@
  * is read, and when a database of "*" is forgotten. Kept by database.ts.
  */
 
-/** So long after the last use its servers are still asked for their catalog. */
+/** How long after the last use the catalog is still read. */
 const catalogKeptMs = 10_000;
 
 export class Usage {
@@ -18,7 +18,7 @@ export class Usage {
     this.idleSinceMs = nowMs;
   }
 
-  /** A client is about to log in. */
+  /** Called when a client is about to log in. */
   begin(nowMs: number): void {
     this.usedAtMs = nowMs;
   }

@@ -1,6 +1,6 @@
 /**
- * Sessions of one database that found no node for what they want: each asks again when the topology is another, when there
- * is room on the primary, or gives up at its deadline. Made by database.ts.
+ * Sessions of one database that found no node for their statement: each is routed again when the topology changes or when
+ * the primary has room, and gives up at its deadline. Made by database.ts.
  */
 import type { Parked } from '../session/context.ts';
 import type { NodeLoad } from '../topology/types.ts';
@@ -13,7 +13,7 @@ export class WaitingForNode {
     return () => void this.parked.delete(parked);
   }
 
-  /** Whoever is woken may not need the room, or be waiting for something else: then it is the next one's. Each once. */
+  /** Wakes each waiting session at most once. A session that does not use the room leaves it to the next one. */
   roomLeft(load: NodeLoad | undefined): void {
     let left = this.parked.size;
     for (const each of this.parked) {

@@ -1,7 +1,6 @@
 /**
- * Looks at every client and every server once a second: whoever has looked as if nothing would ever happen to him for too
- * long is said in the log with his whole state, counted, and his one connection is closed. It finds bugs of Weir's; with
- * none there is nothing to find. Made by parts.ts, called by sweeper.ts; what looks so is request/stuck.ts.
+ * Checks every client and every server once a second. One that has been stuck for too long (request/stuck.ts) is logged with
+ * its state, counted, and its connection is closed. It finds only bugs of Weir. Made by parts.ts, called by sweeper.ts.
  */
 import type { ServerConnection } from '../backend/server.ts';
 import { WeirError } from '../errors.ts';
@@ -16,9 +15,9 @@ import {
 } from '../request/stuck.ts';
 import type { StuckKind } from '../session/types.ts';
 
-/** What has an end of its own gets this much longer than that; what has none, this much at all. */
+/** Time that a stuck client or server gets; if the wait has a timeout of its own, in addition to that timeout. */
 const patienceMs = 5_000;
-/** A process that was stopped for a while, or a clock that jumped, makes nobody stuck. */
+/** Limit of a step, so that a suspended process or a jump of the clock makes no client or server count as stuck. */
 const longestStepMs = 2_000;
 
 interface Watched {

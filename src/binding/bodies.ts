@@ -8,7 +8,7 @@ import type { Catalog, CatalogFunction, CatalogRelation } from '../catalog/types
 
 export interface Called {
   readonly found: CatalogFunction;
-  /** Its first argument, if that is a string constant. */
+  /** The first argument of the call, if that is a string constant. */
   readonly constant: string | undefined;
 }
 
@@ -19,7 +19,7 @@ export interface Callees {
   readonly problem: string | undefined;
 }
 
-/** A body with a name that more relations than this have counts as one that may read anything. */
+/** If more relations than this share a name in the body, the body counts as one that may read any relation. */
 const MAX_NAMESAKES = 50;
 
 const NOTHING: Callees = { functions: [], relations: [], problem: undefined };

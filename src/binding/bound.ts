@@ -1,6 +1,6 @@
 /**
- * The plan of a statement with `set_config($1, ...)`, once the client has bound the parameters: which settings it
- * changes is known only then. The session calls it for each Bind of such a statement, and for no other.
+ * The plan of a statement with `set_config($1, ...)` after Bind: only the parameters tell which settings it changes. Called
+ * by the session for each Bind of such a statement.
  */
 import type { SettingChange } from '../sql/facts.ts';
 import { effectsOf, hasAnyEffect, IN_FUNCTION, NOT_READ_YET } from './effects.ts';
@@ -9,7 +9,7 @@ import type { Plan } from './plan.ts';
 
 /**
  * @param plan of one statement; any other plan is returned as it is
- * @param settings what its set_config() calls set with the values of this Bind
+ * @param settings the changes by its set_config() calls, with the values of this Bind
  */
 export function boundTo(plan: Plan, settings: readonly SettingChange[]): Plan {
   const [statement] = plan.facts.statements;

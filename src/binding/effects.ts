@@ -1,7 +1,6 @@
 /**
- * What a statement changes in the session that runs it: settings, and the reasons to pin the server that begin or end.
- * Decided from the facts of the text; what the functions in it may do is looked up by the callers, make-plan.ts and
- * statement.ts, and passed in.
+ * What a statement changes in its session: settings, and the reasons to pin the server that begin or end with it. Decided
+ * from the facts of the text; the callers (make-plan.ts, statement.ts) look up what its functions may do and pass it in.
  */
 import type { SettingChange, StatementFacts } from '../sql/facts.ts';
 import { ADVISORY_LOCKS, ADVISORY_UNLOCKS, UNREPLAYABLE } from './functions.ts';
@@ -46,7 +45,7 @@ export function hasAnyEffect(effects: SessionEffects): boolean {
 /**
  * @param isSuspect the statement runs functions that may change session state although the text does not show it
  * @param template the text of the whole message without its literals
- * @param looked pins that the look-up of its names brings, see pinsOfReach() in statement.ts
+ * @param looked pins that follow from the look-up of its names, see pinsOfReach() in statement.ts
  */
 export function effectsOf(
   facts: StatementFacts,
@@ -85,7 +84,7 @@ export function effectsOf(
   };
 }
 
-/** Reasons for a pin that it may end; the session asks the server whether it did (`isGone` in session-state.ts). */
+/** Pins that the statement may end; the session then asks the server whether it did (`isGone` in session-state.ts). */
 function endsOf(facts: StatementFacts): readonly PinReason[] {
   if (facts.kind === 'unlisten' && facts.name !== undefined && facts.name !== '*') return ['LISTEN'];
   if (facts.kind === 'close' && facts.name !== undefined) return ['cursor WITH HOLD'];
@@ -165,7 +164,7 @@ export function uniteEffects(all: readonly SessionEffects[]): SessionEffects {
     }
     isSuspect ||= effects.isSuspect;
     if (effects.deallocates === undefined) continue;
-    // The field holds one name only. With two: forget all, and let the server be reset so that it has none either.
+    // The field holds one name. If the text deallocates two: forget all, and have the server reset, so that it has none.
     if (deallocates !== undefined && deallocates !== effects.deallocates) isSuspect = true;
     deallocates = deallocates === undefined ? effects.deallocates : '';
   }

@@ -1,7 +1,7 @@
 /**
- * Follows the calls of a function through the bodies of the functions it calls, to any depth. What those read counts as
- * read by the statement, what they change in the session as changed by it. A body that cannot be analyzed (dynamic SQL,
- * other languages) may do anything. Called by reach.ts and writes.ts.
+ * Follows the calls of a function through the bodies of the functions it calls, to any depth. The statement counts as reading
+ * the relations and changing the session state that they do. A body that cannot be analyzed (dynamic SQL, other languages)
+ * may do anything. Called by reach.ts and writes.ts.
  */
 import type { CatalogFunction, CatalogRelation } from '../catalog/types.ts';
 import type { Bodies, Called, Callees } from './bodies.ts';
@@ -13,18 +13,18 @@ export interface FollowContext {
   readonly reach: Reach;
   readonly isDeclaredReadOnly: (found: CatalogFunction) => boolean;
   readonly reachRelation: (relation: CatalogRelation) => void;
-  /** How the statement comes to call it: the beginning of every reason, "public.v " for a function of that view. */
+  /** Beginning of every reason, which names the object that calls the function: "public.v " for a view. */
   readonly prefix: string;
-  /** The text itself calls the function: the custom settings that it reads count as read by the client. */
+  /** The text itself calls the function, so custom settings that the function reads count as read by the client. */
   readonly isCalledByText: boolean;
 }
 
 /** The function whose body is being read. What its callees count for depends on it. */
 interface Caller {
   readonly found: CatalogFunction | undefined;
-  /** It, or a caller of it, is in routing.read_only_functions: what it calls counts as a read, too. */
+  /** The function or one of its callers is in routing.read_only_functions: the functions it calls count as reads, too. */
   readonly isDeclaredReadOnly: boolean;
-  /** Declared IMMUTABLE: what it calls does not keep the answer out of the cache. Tables that it reads still count. */
+  /** The function is IMMUTABLE: functions it calls do not keep the answer out of the cache. Tables it reads still count. */
   readonly isImmutable: boolean;
 }
 
@@ -43,7 +43,7 @@ export function follow(start: CatalogFunction, context: FollowContext): void {
   );
 }
 
-/** The same for the body of a DO block. Its relations are not added: a DO counts as a write of every table anyway. */
+/** Like follow(), for the body of a DO block. Adds no relations, because a DO counts as a write of every table. */
 export function followText(body: string, context: FollowContext): void {
   const queue: Caller[] = [];
   const { functions } = context.bodies.ofText(body);

@@ -7,12 +7,12 @@ import type { CatalogFunction } from '../catalog/types.ts';
 
 const words = (text: string): ReadonlySet<string> => new Set(text.trim().split(/\s+/));
 
-/** Volatile because each call may return another value; without side effects, and allowed on a standby. */
+/** Volatile only because each call may return another value: no side effects, and allowed on a standby. */
 const PURE_VOLATILE = words(`
   random random_normal clock_timestamp timeofday gen_random_uuid uuidv4 uuidv7 pg_sleep pg_sleep_for pg_sleep_until
   array_shuffle array_sample pg_partition_tree pg_partition_ancestors`);
 
-/** The same for functions of contrib modules, which are written in C. */
+/** Such functions in contrib modules, which are written in C. */
 const PURE_CONTRIB = words(`
   uuid_generate_v1 uuid_generate_v1mc uuid_generate_v4 gen_random_uuid gen_random_bytes gen_salt normal_rand
   pgp_sym_encrypt pgp_sym_encrypt_bytea pgp_pub_encrypt pgp_pub_encrypt_bytea`);
@@ -77,7 +77,7 @@ const SESSION_SETTINGS = words(`
 export const ADVISORY_LOCKS = words(`
   pg_advisory_lock pg_advisory_lock_shared pg_try_advisory_lock pg_try_advisory_lock_shared`);
 
-/** They release one lock, once. The session may hold other locks, or this one several times. */
+/** Functions that release one lock, once. The session may hold other locks, or the same lock several times. */
 export const ADVISORY_UNLOCKS = words('pg_advisory_unlock pg_advisory_unlock_shared');
 
 /** Functions that change session state which no SET can restore on another server. */
@@ -131,7 +131,7 @@ export function judgeFunction(
   };
 }
 
-/** Its source is C, and a function that is declared STABLE may read tables and run SQL. */
+/** A STABLE function in C: it may read tables and run SQL, and its source cannot be read. */
 function isOpaque({ language, volatility, name }: CatalogFunction): boolean {
   return language === 'c' && volatility === 'stable' && !HARMLESS_STABLE_C.test(name);
 }

@@ -1,6 +1,6 @@
 /**
- * Makes the Plan of a text out of the plans of its statements. While the catalog is not known, every statement is planned
- * as a write. What concerns transactions is decided here, from the text alone. Called by binder.ts.
+ * Makes the Plan of a text from the plans of its statements. While the catalog is not known, every statement is planned as
+ * a write. The fields about transactions are decided here, from the text alone. Called by binder.ts.
  */
 import type { QueryFacts, StatementFacts } from '../sql/facts.ts';
 import { READING_PARAMETERS } from '../sql/settings.ts';
@@ -14,7 +14,7 @@ import { bindStatement, readsNames } from './statement.ts';
 import type { BoundStatement } from './statement.ts';
 import type { PinReason, Plan, SessionEffects, Tag } from './plan.ts';
 
-/** It may change how later statements are resolved or parsed: search_path, role, string syntax ... */
+/** May the statement change how later ones are resolved or parsed (search_path, role, string syntax)? */
 function changesReading(facts: StatementFacts): boolean {
   const { settings, resetsAll, discards, hidesSettings } = facts;
   return hidesSettings || resetsAll || discards === 'all' || settings.some(({ name }) => READING_PARAMETERS.has(name));
@@ -88,7 +88,7 @@ function factsOfText(
     transaction: statements.length === 1 ? statements[0]?.transaction : undefined,
     mayCommit: !isRead && (statements.length === 0 || statements.some(mayCommitAt)),
     begins: statements.some((one) => one.transaction === 'begin' || one.chains),
-    // What was cut cannot be said again, should it have to begin elsewhere (request/begin-on-primary.ts).
+    // session/concerns/opening.ts repeats the template to begin again on the primary, so it must be complete.
     beginsReadOnly: statements.length === 1 && statements.every(beginsReadOnly) && facts.template.length < TEMPLATE_MAX,
     isolatesSnapshot: statements.some(isolatesSnapshot),
     mayCopyIn: facts.unparsed !== undefined || statements.some(mayCopyIn),
@@ -105,7 +105,7 @@ const TAKES_PID: ReadonlySet<string> = new Set([
   'pg_terminate_backend',
 ]);
 
-/** A DO stands for a text that cannot be read, too (session/client-record.ts). */
+/** session/client-record.ts uses a DO in place of a text that it cannot read, so a DO counts as well. */
 function mayCopyIn({ verb, kind }: StatementFacts): boolean {
   return verb === 'COPY FROM' || kind === 'unknown' || kind === 'do';
 }
@@ -169,20 +169,20 @@ function uniqueTags(tags: readonly Tag[]): readonly Tag[] {
   return tags.length < 2 ? tags : [...new Set(tags)].sort();
 }
 
-/** Of statements behind DDL: what they run may have been made, or changed, by it. */
+/** Pins of statements after uncommitted DDL, which may have created or changed the functions that they run. */
 function pinsOfUnknown(statements: readonly StatementFacts[]): PinReason[] {
   const mayPin = statements.some((one) => one.kind !== 'ddl' && one.kind !== 'maintenance' && mayLeaveTraces(one));
   return mayPin ? [NOT_READ_YET] : [];
 }
 
-/** The plan behind DDL of the session's own that is not committed: only its own transaction sees what it has made. */
+/** The plan after DDL in the session's own open transaction, whose new objects are in no catalog yet. */
 export function planBehindOwnDdl(facts: QueryFacts): Plan {
   return withPins(planWithoutCatalog(facts), pinsOfUnknown(facts.statements));
 }
 
 /**
- * The plan behind DDL of others, until the catalog has been read again.
- * @param last the plan by the last catalog: what that knows of functions, triggers and views is nearly always still true
+ * The plan after DDL, until the catalog has been read again.
+ * @param last the plan by the last catalog, whose functions, triggers and views are nearly always unchanged
  */
 export function planBehindDdl(facts: QueryFacts, last: Plan): Plan {
   const mayPin = last.effects.pins.some((reason) => reason === IN_FUNCTION || reason === NOT_READ_YET);
@@ -245,7 +245,7 @@ const WRITES_NO_TABLE: ReadonlySet<StatementFacts['kind']> = new Set([
   'empty',
 ] as const);
 
-/** It may run functions or triggers whose effect on the session is unknown. */
+/** May the statement run functions or triggers whose effect on the session is unknown? */
 function mayRunAnything(facts: StatementFacts): boolean {
   switch (facts.kind) {
     case 'call':
@@ -257,7 +257,7 @@ function mayRunAnything(facts: StatementFacts): boolean {
   }
 }
 
-/** It may change session state: by functions and triggers, or by what views, operators and casts call. */
+/** May the statement change session state by functions, also those called by triggers, views, operators and casts? */
 function mayLeaveTraces(facts: StatementFacts): boolean {
   if (mayRunAnything(facts) || facts.kind === 'ddl' || facts.kind === 'maintenance') return true;
   const isRun = facts.kind === 'explain' || !WRITES_NO_TABLE.has(facts.kind);

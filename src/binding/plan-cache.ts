@@ -9,7 +9,7 @@ import type { Plan } from './plan.ts';
 
 /** Plans kept per facts object: sessions with different search paths share templates. */
 const PLANS_PER_FACTS = 16;
-/** At most so many distinct search paths are kept, and so many users of each. */
+/** Limit of distinct search paths, and of users of each. */
 const PATHS_KEPT = 1000;
 
 /** Schemas in order. One object per distinct list, so that paths can be compared by identity. */
@@ -17,7 +17,7 @@ export interface Path {
   readonly schemas: readonly string[];
 }
 
-/** The plan used last has fields of its own, so that the common case compares two strings. */
+/** The last plan is kept in fields of its own, so that the common case only compares two strings. */
 interface Entry {
   searchPath: string | undefined;
   user: string;

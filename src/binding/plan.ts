@@ -23,7 +23,7 @@ export interface SessionEffects {
   readonly pins: readonly PinReason[];
   /** Reasons that end: by UNLISTEN *, DEALLOCATE ALL, CLOSE ALL, pg_advisory_unlock_all() ... */
   readonly unpins: readonly PinReason[];
-  /** Reasons that end if nothing else holds them: by DROP, CLOSE name, UNLISTEN name, pg_advisory_unlock(). */
+  /** Reasons that end unless another object of the kind is left: by DROP, CLOSE name, UNLISTEN name, pg_advisory_unlock(). */
   readonly mayEnd: readonly PinReason[];
   /** Name of the prepared statement that it deallocates; '' for ALL. */
   readonly deallocates: string | undefined;
@@ -35,11 +35,11 @@ export interface SessionEffects {
 export interface Plan {
   readonly facts: QueryFacts;
   readonly catalog: Catalog | undefined;
-  /** Every statement in it is known to run on a hot standby as on the primary, and to write nothing. */
+  /** Every statement is known to write nothing and to do the same on a hot standby as on the primary. */
   readonly isRead: boolean;
-  /** In a READ ONLY transaction, a hot standby does and answers the same as the primary. True of every read. */
+  /** In a READ ONLY transaction, the text has the same effect and result on a hot standby as on the primary. True for reads. */
   readonly isAlikeOnStandby: boolean;
-  /** In words why (not): "read", "writes public.users", "calls volatile nextval()", "not parsed: ...". */
+  /** Why it is a read or not: "read", "writes public.users", "calls volatile nextval()", "not parsed: ...". */
   readonly why: string;
   /** A single SELECT that answers with rows: it may be pipelined on one server with other clients' reads. */
   readonly isPlainRead: boolean;
@@ -51,7 +51,7 @@ export interface Plan {
   /** Tags of what the answer of a read depends on, with the tag of the catalog. Empty if it reads no table. */
   readonly reads: readonly Tag[];
   readonly isCacheable: boolean;
-  /** In words why not; "" when it is. */
+  /** Why it is not cacheable; "" if it is. */
   readonly cacheWhy: string;
   /** The transaction statement that the text consists of, if it is a single one. */
   readonly transaction: TransactionVerb | undefined;
@@ -68,9 +68,9 @@ export interface Plan {
   readonly mayAdvanceSequences: boolean;
   /** It calls currval() or lastval(), itself or in a function that it runs. */
   readonly asksSequences: boolean;
-  /** The text itself calls them: the client reads a sequence that an earlier statement has advanced, and may do it again. */
+  /** The text itself calls currval() or lastval(), so the client may well do so again after later statements. */
   readonly asksByName: boolean;
-  /** It has a COPY FROM STDIN in it, or may have. */
+  /** It may contain a COPY FROM STDIN. */
   readonly mayCopyIn: boolean;
   /** It reads pg_prepared_statements, itself or in a view or function. */
   readonly showsNames: boolean;
@@ -92,12 +92,12 @@ export interface Binder {
    */
   bind(facts: QueryFacts, catalog: Catalog | undefined, searchPath: string | undefined, user: string): Plan;
   /**
-   * The plan behind DDL, while the catalog is being read again. Nothing is a read, and what may change the session in a way
-   * that is not known yet pins it.
-   * @param last the catalog as it was; undefined: behind DDL of the session's own, which is not committed
+   * The plan after DDL, while the catalog is being read again. Nothing is a read; a statement that may change the session in
+   * an unknown way pins the server.
+   * @param last the catalog before the DDL; undefined: the DDL is in the session's own open transaction
    */
   bindBehindDdl(facts: QueryFacts, last: Catalog | undefined, searchPath: string | undefined, user: string): Plan;
-  /** It calls a function that no catalog has, not even one that was read since: that pins no more. */
+  /** From now on, a missing function does not pin: the catalog was read again and does not have the function either. */
   learnMissing(facts: QueryFacts): void;
   /** Plans this template as a write from now on: a replica refused it with SQLSTATE 25006. */
   learnWrite(facts: QueryFacts): void;

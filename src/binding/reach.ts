@@ -1,7 +1,7 @@
 /**
  * Looks up every name of a statement in the catalog: the relations it reads, also through views and policies, and every
  * function that may be called. Collects the reasons why it is not a read and why its answer must not be cached.
- * Writes to tables are not its concern (writes.ts). Called by statement.ts.
+ * writes.ts looks up the tables it writes. Called by statement.ts.
  */
 import type { FunctionCall, RelationName, StatementFacts, TextCast, TextSource } from '../sql/facts.ts';
 import type { Catalog, CatalogFunction, CatalogRelation } from '../catalog/types.ts';
@@ -24,7 +24,7 @@ export interface BindContext {
   readonly cacheTables: ReadonlySet<string>;
   /** The text without its literals, for what the facts do not tell (text.ts). */
   readonly template: string;
-  /** There was DDL since the catalog was read: what it does not have may have been made meanwhile. */
+  /** There was DDL after the catalog was read, so objects missing from it may exist by now. */
   readonly isBehindDdl: boolean;
 }
 
@@ -279,7 +279,7 @@ export function isDeclaredReadOnly(
   );
 }
 
-/** pg_temp, or the name behind it, such as pg_temp_3. */
+/** pg_temp, or the schema that it is an alias of, such as pg_temp_3. */
 export function isTemporarySchema(schema: string): boolean {
   return /^pg_temp(?:_\d+)?$/.test(schema);
 }

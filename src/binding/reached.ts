@@ -1,18 +1,18 @@
 /**
- * What is known of a statement so far: the relations that it reads, and why it is not a read, must not be cached, or may
- * act differently on a standby. Filled by reach.ts, follow.ts and writes.ts.
+ * Collects the results of the look-ups for one statement: the relations that it reads, and why it is not a read, must not
+ * be cached, or may act differently on a standby. Filled by reach.ts, follow.ts and writes.ts.
  */
 import type { CatalogRelation } from '../catalog/types.ts';
 
-/** What a statement asks of its session, so that it may need the server that answered the statements before. */
+/** Session state that a statement reads, so that it may need the server of earlier statements. */
 export class SessionQuestions {
   /** currval() or lastval(). */
   sequences = false;
   /** The names of prepared statements. */
   preparedNames = false;
   /**
-   * Custom settings that the functions called by the text read. Not those that policies read: that happens too often for
-   * the session to look for a server without the setting each time (session/concerns/custom-settings.ts).
+   * Custom settings read by functions that the text calls. Settings read by policies are left out: they are read too often
+   * to look for a server without the setting each time (session/concerns/custom-settings.ts).
    */
   settings: readonly string[] = [];
 }
@@ -28,7 +28,7 @@ export class Reach {
   /** Why it may write any table; undefined: it does not. */
   writesAll: string | undefined;
   isSuspect = false;
-  /** What the catalog does not have of what it uses. A function counts for more than another name (relation, operator, type). */
+  /** What the catalog lacks: a function, or only another name (relation, operator, type). */
   missing: 'nothing' | 'a name' | 'a function' = 'nothing';
   mayDefine = false;
   leavesState = false;

@@ -6,7 +6,7 @@
 import type { FunctionCall, StatementFacts } from '../sql/facts.ts';
 
 export interface CustomSettings {
-  /** Read before the text itself creates them. */
+  /** Settings that the text reads without having created them before. */
   readonly asks: readonly string[];
   readonly makes: readonly string[];
 }
@@ -31,7 +31,7 @@ export function customSettingsOf(
   return asks.size + makes.size === 0 ? undefined : { asks: [...asks], makes: [...makes] };
 }
 
-/** Not Weir's own settings, which are never set on a server. */
+/** False for Weir's own settings (weir.*), which are never set on a server. */
 function isCustom(name: string): boolean {
   return name.includes('.') && !name.startsWith('weir.');
 }

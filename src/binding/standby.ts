@@ -1,7 +1,8 @@
 /**
- * Does a hot standby do and answer, in a READ ONLY transaction, what a primary would? More than reads: what only changes the
- * session, too, and what makes a cursor or a savepoint. Anything that is not known to be alike is not (begin-on-primary.ts moves such a
- * transaction to the primary). Nor is what pins: it keeps the server beyond the transaction, and a replica takes no writes.
+ * Does a statement in a READ ONLY transaction have the same effect and result on a hot standby as on the primary? True for
+ * reads, and for statements that only change the session, a cursor or a savepoint. False if in doubt: begin-on-primary.ts
+ * then moves the transaction to the primary. False also for a statement that pins: the session would keep the replica after
+ * the transaction, and a replica refuses writes.
  */
 import type { StatementFacts } from '../sql/facts.ts';
 import { TRANSACTION_PARAMETERS } from '../sql/settings.ts';
@@ -69,7 +70,7 @@ function isOfSession(setting: string): boolean {
   return TRANSACTION_PARAMETERS.has(setting) || refusalOfSetting(setting) === undefined;
 }
 
-/** Not if it writes: on the primary, a READ ONLY transaction may write temporary tables. */
+/** False for writes: on the primary, a READ ONLY transaction may write temporary tables. */
 function onlyReads(facts: StatementFacts, reach: Reach | undefined): boolean {
   if (facts.writes.length > 0 || facts.hasLocking || facts.createsTemporary || facts.executes !== undefined)
     return false;

@@ -101,7 +101,7 @@ function kindOf(facts: StatementFacts, template: string): Kind {
   }
 }
 
-/** Of what neither computes rows nor changes what others see. */
+/** The Kind of statements that neither compute rows nor change what other sessions see. */
 function stillKindOf(kind: StillKind, facts: StatementFacts): Kind {
   switch (kind) {
     case 'explain':
@@ -128,7 +128,7 @@ function stillKindOf(kind: StillKind, facts: StatementFacts): Kind {
     case 'lock':
       return neverRead(`${facts.verb} runs on the primary`);
     case 'maintenance':
-      // VACUUM and its like change no row. COPY (query) TO a file runs its query.
+      // VACUUM and similar commands change no row. COPY (query) TO a file runs its query.
       return { ...neverRead(`${facts.verb} runs on the primary`), runs: facts.verb.startsWith('COPY') };
   }
 }
@@ -138,7 +138,7 @@ function neverRead(refusal: string): Kind {
   return { refusal, runs: false, writesAll: undefined, changesCatalog: false };
 }
 
-/** The same, and it may write any table. */
+/** Not a read; it may write any table. */
 function writesAnything(refusal: string): Kind {
   return { refusal, runs: false, writesAll: refusal, changesCatalog: false };
 }
@@ -202,11 +202,11 @@ export function bindStatement(facts: StatementFacts, context: BindContext): Boun
   };
 }
 
-/** What the functions that it runs do to the session, or may do for all that is known. */
+/** Pins for session state that the statement's functions change, or that unknown functions may change. */
 function pinsOfReach(reach: Reach, { isBehindDdl }: BindContext): PinReason[] {
   const { leavesState, missing } = reach;
   const pins: PinReason[] = leavesState ? [IN_FUNCTION] : [];
-  // A relation that the catalog does not have is a temporary one, unless there was DDL since.
+  // A relation missing from the catalog is temporary, unless there was DDL after the catalog was read.
   if (missing === 'a function' || (isBehindDdl && missing === 'a name')) pins.push(NOT_READ_YET);
   return pins;
 }

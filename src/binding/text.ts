@@ -1,7 +1,7 @@
 /**
- * What the binder has to search for in the template because the facts do not tell. A template is the text without
- * constants and comments; a long one is cut, and of a text that could not be scanned it is the first keyword only. About
- * such a template these functions give the answer that is safe. Called by the rest of the room.
+ * Searches the template for what is not in the facts. A template is the text without constants and comments; a long one is
+ * cut, and that of a text that could not be scanned is its first keyword. For such a template these functions return the
+ * safe answer. Called by the other files of this folder.
  */
 
 /** QueryFacts.template is cut at this length. */

@@ -1,7 +1,7 @@
 /**
  * The tables that a statement may write: those it names, those that foreign-key actions reach from there, and every table
- * if a trigger or rule runs that cannot be analyzed. A table too many costs cache hits; a table too few lets the cache
- * answer with stale rows. Called by statement.ts.
+ * if a trigger or rule runs that cannot be analyzed. One table too many costs cache hits; one too few lets the cache return
+ * stale rows. Called by statement.ts.
  */
 import type { RelationName, StatementFacts } from '../sql/facts.ts';
 import type { CatalogRelation } from '../catalog/types.ts';
@@ -41,7 +41,7 @@ function keyActionsOf(facts: StatementFacts, template: string): KeyActions {
   }
 }
 
-/** @param reach gets what the triggers and defaults of the written tables may do to the session */
+/** @param reach receives what the triggers and defaults of the written tables may change in the session */
 export function writeClosureOf(facts: StatementFacts, context: BindContext, reach: Reach): WriteClosure {
   const closure = new WriteClosure();
   const actions = keyActionsOf(facts, context.template);

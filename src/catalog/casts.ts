@@ -9,7 +9,7 @@ import type { CatalogFunction, Volatility } from './types.ts';
 
 export interface TypeFacts {
   readonly oid: number;
-  /** The worst of its input function, of the casts to it and of its checks. */
+  /** The most volatile of its input function, the casts to it and its checks. */
   volatility: Volatility;
   /** A converted value depends only on the input and on settings in the cache key. */
   isKeyed: boolean;
@@ -138,7 +138,7 @@ function inherit(
   }
 }
 
-/** By name of the operator: the worst volatility of all, and of the user-defined ones; the functions of the latter. */
+/** By name of the operator: the highest volatility of all, and of the user-defined ones; the functions of the latter. */
 export interface Operators {
   readonly all: ReadonlyMap<string, Volatility>;
   readonly user: ReadonlyMap<string, Volatility>;
@@ -202,7 +202,7 @@ export function hiddenFunctions(
   return { hidden: known(hidden), onAssignment: known(new Set([...hidden, ...onAssignment])) };
 }
 
-/** It cannot be analyzed, and is declared IMMUTABLE. */
+/** A function declared IMMUTABLE whose source is C and cannot be analyzed. */
 function isImmutableInC({ language, volatility }: CatalogFunction): boolean {
   return volatility === 'immutable' && (language === 'c' || language === 'internal');
 }

@@ -1,5 +1,5 @@
 /**
- * Reads pg_proc into CatalogFunctions. The volatility is the worst of the function itself, the defaults of its arguments
+ * Reads pg_proc into CatalogFunctions. The volatility is the highest of the function itself, the defaults of its arguments
  * and, since pg_proc declares every aggregate immutable, the support functions of an aggregate. Called by read-catalog.ts.
  */
 import { createInterner, FIRST_USER_OID, num, parseTokens, pushTo, str, volatilityOf, worst } from './rows.ts';
@@ -25,7 +25,7 @@ const HARMLESS_CONTRIB = new Set(['moddatetime', 'insert_username', 'autoinc']);
 const noSettings: readonly string[] = [];
 const noParts: readonly number[] = [];
 
-/** So many rows take some milliseconds; then the event loop may run, so that clients do not wait. */
+/** After this many rows (some milliseconds) the event loop runs, so that clients do not wait. */
 const ROWS_AT_ONCE = 1000;
 
 export async function readFunctions(rows: readonly Row[]): Promise<Functions> {

@@ -37,7 +37,7 @@ export async function readCatalog(query: Query, options: ReadCatalogOptions = {}
   }
 }
 
-/** Which database it is, and what sessions of it begin with. */
+/** Reads the identity of the database and the default settings of its sessions. */
 async function readHead(
   query: Query,
 ): Promise<Pick<CatalogParts, 'tagPrefix' | 'searchPath' | 'sessionDefaults' | 'notes'>> {
@@ -107,7 +107,7 @@ type RowsOnRelations = Pick<
   'parents' | 'views' | 'viewDependencies' | 'rules' | 'policies' | 'foreignKeys' | 'triggers' | 'defaults'
 >;
 
-/** What stands beside pg_class. */
+/** Reads what the system tables other than pg_class say about relations. */
 async function rowsOnRelations(query: Query): Promise<RowsOnRelations> {
   return {
     parents: await query(QUERIES.parents),
@@ -121,7 +121,7 @@ async function rowsOnRelations(query: Query): Promise<RowsOnRelations> {
   };
 }
 
-/** What holds a type with a volatile check is volatile itself. */
+/** Marks every type that contains a type with a volatile check as volatile, too. */
 async function markVolatile(query: Query, types: Types): Promise<ReadonlySet<number>> {
   const volatileTypes = await containing(query, [...types.volatile.keys()]);
   for (const oid of volatileTypes) {
@@ -131,7 +131,7 @@ async function markVolatile(query: Query, types: Types): Promise<ReadonlySet<num
   return volatileTypes;
 }
 
-/** Types with one of `oids` in them, themselves included. */
+/** The types `oids`, and every type that contains one of them. */
 async function containing(query: Query, oids: readonly number[]): Promise<ReadonlySet<number>> {
   if (oids.length === 0) return new Set();
   return new Set((await query(containingTypes(oids))).map((row) => num(row, 'oid')));

@@ -45,7 +45,7 @@ const NO_SETTINGS: readonly string[] = [];
 /** OIDs of currval() and lastval(). */
 const ASKING: ReadonlySet<number> = new Set([1575, 2559]);
 
-/** What belongs to a relation, by its OID or by the OID of the root of its tree. */
+/** Facts about relations, by the OID of the relation or by the OID of the root of its tree. */
 interface RelationFacts {
   readonly viewRelations: Map<number, number[]>;
   readonly viewFunctions: Map<number, number[]>;

@@ -1,5 +1,5 @@
 /**
- * Makes a Catalog of what was read: look-ups by OID, and name resolution along a search path. Immutable.
+ * Makes an immutable Catalog from the rows that were read: look-ups by OID, and by name along a search path.
  * Called by read-catalog.ts, and by tests with small catalogs of their own.
  */
 import type { Operators, TypeFacts, Types } from './casts.ts';
@@ -58,7 +58,7 @@ export function createCatalog(parts: CatalogParts): Catalog {
   return {
     tagPrefix: parts.tagPrefix,
     version: parts.version,
-    // Nobody is called "".
+    // No user has the empty name, so this gives the defaults of all roles.
     defaultSearchPath: sessionDefaults.of('').get('search_path') ?? parts.searchPath,
     hiddenFunctions: parts.hiddenFunctions,
     assignmentFunctions: parts.assignmentFunctions,
@@ -120,7 +120,7 @@ function castLookUps(
   { types, volatileRowTypes }: CatalogParts,
   relations: ByName<CatalogRelation>,
 ): Pick<Catalog, 'castVolatility' | 'isKeyedCast' | 'isMomentCast' | 'isPlainCast'> {
-  /** All of that name along the path, as with relations. */
+  /** Every type of that name along the path, as in findRelations(). */
   const findTypes = (typeName: string, searchPath: readonly string[]): readonly (TypeFacts | CatalogRelation)[] => {
     const { schema, name } = splitTypeName(typeName);
     const found: (TypeFacts | CatalogRelation)[] = [];

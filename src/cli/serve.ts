@@ -137,7 +137,7 @@ function startProblem(error: unknown): string {
     : `cannot start: ${reason}`;
 }
 
-/** The last net: whatever was forgotten costs one connection, not all of them. */
+/** Handles an error that nothing caught: logs it and keeps the process, and so all other connections, alive. */
 function noteUnexpected(app: ServedApp, io: CliIo, error: unknown): void {
   if (app.noteUnexpected !== undefined) app.noteUnexpected(error);
   else io.err(`unexpected error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);

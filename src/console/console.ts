@@ -42,7 +42,7 @@ export interface Console {
 
 export interface ConsoleOptions {
   readonly sources: ConsoleSources;
-  /** By the current auth.admin_users and auth.stats_users. */
+  /** The role of a user by the current auth.admin_users and auth.stats_users; undefined: none. */
   roleOf(user: string): Role | undefined;
   /** Monotonic time in ms. */
   nowMs(): number;

@@ -1,17 +1,17 @@
 /**
- * The words of a function body in SQL or PL/pgSQL: every name that it could mean a relation, a function, a type or an
- * operator by. No parser: a body is more than SQL, and what its names mean depends on search paths that only its run
- * knows. So a name counts for everything that is called so; too much is slow, too little would be a wrong answer.
+ * Collects every name in a function body in SQL or PL/pgSQL that may refer to a relation, function, type or operator. It is
+ * no parser: PL/pgSQL is more than SQL, and what a name refers to depends on the search path at run time. So a name counts
+ * as every object of that name: one too many costs speed, one too few could give a wrong answer.
  */
 
 export interface BodyWords {
   /** Names of any kind, as PostgreSQL folds them. */
   readonly names: ReadonlySet<string>;
-  /** Names with a parenthesis behind them, and the string that is their first argument, if it is one. */
+  /** Names followed by a parenthesis; for each call its first argument, if that is a string constant. */
   readonly calls: ReadonlyMap<string, readonly (string | undefined)[]>;
-  /** Runs of operator characters: an operator is somewhere in one. */
+  /** Sequences of operator characters; each contains one or more operators. */
   readonly operators: ReadonlySet<string>;
-  /** Why the words are not all that it does: "runs dynamic SQL". */
+  /** Why the body may do more than its words show: "runs dynamic SQL". */
   readonly problem: string | undefined;
 }
 
@@ -54,7 +54,7 @@ function note(calls: Map<string, (string | undefined)[]>, name: string, argument
   else if (!known.includes(constant)) known.push(constant);
 }
 
-/** PostgreSQL folds letters outside of ASCII in some encodings only: such a name is not looked for in two spellings. */
+/** Folds ASCII letters only: PostgreSQL folds other letters in some encodings only. */
 function fold(name: string): string {
   return name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
@@ -63,12 +63,12 @@ function problemOf(word: string, next: string | undefined): string | undefined {
   if (word === 'execute') return 'runs dynamic SQL';
   // But not ON CONFLICT DO NOTHING and DO UPDATE.
   if (word === 'do' && !/^(?:nothing|update)$/i.test(next ?? '')) return 'runs a DO block';
-  // U&"..." has names in it that are written otherwise.
+  // U&"..." can spell a name with escapes.
   if (word === 'u' && next === '&') return 'has Unicode escapes';
   return undefined;
 }
 
-/** Without blanks and comments; undefined: something in it has no end. */
+/** Splits the source into tokens without blanks and comments; undefined: a string, name or comment is not closed. */
 function tokensOf(source: string): readonly string[] | undefined {
   const tokens: string[] = [];
   for (let at = 0; at < source.length;) {

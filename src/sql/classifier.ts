@@ -1,8 +1,8 @@
 /**
- * What a text is, once per template: scan (about a microsecond), look the key up, and only when it is new let
- * PostgreSQL's parser say what it means. Texts whose facts depend on constants (SET x = 'v') are looked up by
- * themselves. Everything kept is bounded; whatever cannot be followed is one statement of kind 'unknown', with the
- * reason. An empty text is one statement of kind 'empty'. Called by the session for every Query and Parse.
+ * Determines the facts of a text: scans it (about a microsecond), looks up the key of its template, and calls PostgreSQL's
+ * parser only for a new key. If the facts depend on constants (SET x = 'v'), the text without comments is the key. All
+ * caches are bounded. A text that cannot be analyzed becomes one statement of kind 'unknown' with the reason, an empty text
+ * one of kind 'empty'. Called by the session for every Query and Parse.
  */
 import { isUtf8 } from 'node:buffer';
 import { LRUCache } from 'lru-cache';
@@ -22,21 +22,21 @@ export interface ClassifierOptions {
   readonly maxTemplates?: number;
   /** Texts whose facts are kept because they depend on constants. */
   readonly maxTexts?: number;
-  /** Bound on what is kept, each of the two, in bytes (roughly). */
+  /** Limit of each of the two caches, in bytes (roughly). */
   readonly maxCacheBytes?: number;
-  /** Longer texts are only parsed if what is left without constants and comments is no longer than this. */
+  /** Longer texts are parsed only if they are no longer than this without constants and comments. */
   readonly maxParseBytes?: number;
   /** Longer texts are not even scanned. */
   readonly maxScanBytes?: number;
-  /** Instead of a new one: loadParser(). */
+  /** Default: loadParser(). */
   readonly parser?: SqlParser;
 }
 
-/** Of a template whose texts must be read one by one. */
+/** Entry of a template whose facts depend on constants: each text is parsed separately. */
 const BY_TEXT = Symbol('by text');
 type Entry = Classified | typeof BY_TEXT;
 
-/** The parser's time for these grows with the square of their length: seconds for 16 KB. No operator is that long. */
+/** Parse time grows with the square of the length of such a sequence: seconds for 16 KB. No operator is that long. */
 const ENDLESS_OPERATOR = /[-+*/<>=~!@#%^&|`?]{500}/;
 const NOT_READY = 'the parser is being loaded again';
 const ENTRY_BYTES = 1000;
@@ -104,7 +104,7 @@ class TemplateClassifier implements Classifier {
     const template = toTemplate(text);
     const reading = new Reading(this.#scanner.hasConstants);
     const facts = this.#read(toParsable(text), template, reading);
-    // What does not parse may have fallen over a stand-in, and one wrong text must not speak for the right ones.
+    // A syntax error may come from a stand-in, or from this text alone, so it must not count for the whole template.
     const isFinal = facts.unparsed === undefined && !reading.needsText;
     const entry: Entry = isFinal ? { facts, hints: undefined } : BY_TEXT;
     this.#templates.set(key, entry);
@@ -154,8 +154,8 @@ class TemplateClassifier implements Classifier {
 }
 
 /**
- * What is said of a text that is not looked into, such as the texts of a session with standard_conforming_strings = off:
- * there a backslash can end a string elsewhere than the scanner and the parser think.
+ * The result for a text that is not analyzed, such as those of a session with standard_conforming_strings = off: a
+ * backslash there escapes the quote after it, so the scanner and the parser would see other string ends than the server.
  */
 export function unknownText(sql: Buffer, reason: string): Classified {
   const verb = firstKeyword(sql);

@@ -1,7 +1,7 @@
 /**
- * Looking past comments in the bytes of a text: the text without them (for cache keys) and its first keyword (for
- * texts that are not parsed). Lexes as lexical.ts says; in doubt the input comes back as it is.
- * Called by cache, session and the classifier.
+ * Removes comments from the bytes of a text (for cache keys), and finds the first keyword of a text that is not parsed.
+ * Follows the rules of lexical.ts; if the end of a token is not certain, the input is returned unchanged. Called by
+ * cache/key.ts, the scanner and the classifier.
  */
 import * as lex from './lexical.ts';
 
@@ -9,14 +9,14 @@ const KEYWORD_WINDOW = 64 * 1024;
 const KEYWORD_MAX = 32;
 
 /**
- * The same statement without comments: each becomes one space, and blanks at the edges go with them. Strings and names
- * stay as they are. Returns `sql` itself when there is nothing to take out, or when something in it does not end.
+ * Replaces each comment by one space, and removes blanks at both ends. Strings and quoted names stay as they are. Returns
+ * `sql` itself if it has no comment, or if a string, name or comment is not closed.
  */
 export function stripComments(sql: Buffer): Buffer {
   return mayHaveComment(sql) ? (strip(sql) ?? sql) : sql;
 }
 
-/** Upper case, '' if there is none (or only behind the first 64 KiB); brackets before it are skipped. */
+/** The first keyword in upper case; '' if the first 64 KiB have none. Opening parentheses before it are skipped. */
 export function firstKeyword(sql: Buffer): string {
   const head = sql.subarray(0, KEYWORD_WINDOW);
   let i = 0;
@@ -51,7 +51,7 @@ function strip(sql: Buffer): Buffer | undefined {
     if (isLine || (c === lex.SLASH && sql[i + 1] === lex.STAR)) {
       const end = isLine ? lex.endOfLineComment(sql, i) : lex.endOfBlockComment(sql, i);
       if (end < 0) return undefined;
-      // Two constants that a block comment keeps apart must not become one.
+      // A space in place of a block comment would join two string constants into one.
       if (!isLine && isAfterString && sql[lex.skipBlank(sql, end)] === lex.QUOTE) return undefined;
       out[o++] = 0x20;
       i = end;
@@ -68,7 +68,7 @@ function strip(sql: Buffer): Buffer | undefined {
   return out.subarray(start, o);
 }
 
-/** Behind the token at `i`; a single byte for what has no end of its own. -1: does not end, or not certain where. */
+/** Index after the token at `i` (after one byte for other characters); -1: not closed, or its end is not certain. */
 function endOfToken(sql: Buffer, i: number, kind: number): number {
   switch (kind) {
     case lex.STRING:

@@ -1,14 +1,14 @@
 /**
- * Reads constants, and lists of nothing but constants, over the bytes of a text for the scanner: where each ends, and
- * whether it may be read as the present moment (time-words.ts). Answers are an index and a field, so that the hot path
- * allocates nothing. An index below 0 says why not: MALFORMED or NOT_TEMPLATED.
+ * Finds where a constant, or a list of only constants, ends, and whether it may mean the present moment (time-words.ts).
+ * Methods return the index after it and set the field isNow, so that the hot path allocates nothing. A result below 0 is
+ * MALFORMED or NOT_TEMPLATED. Called by the scanner.
  */
 import * as lex from './lexical.ts';
 import { hasTimeWord } from './time-words.ts';
 
-/** Cannot be templated, but the parser may know what it is. */
+/** The text has no template; it may still be valid for the parser. */
 export const NOT_TEMPLATED = -1;
-/** No valid statement. */
+/** The text is not a valid statement. */
 export const MALFORMED = -2;
 
 const COMMA = 0x2c;
@@ -153,7 +153,7 @@ function endOfConstantWord(sql: Buffer, start: number): number {
   return isConstant ? i : NOT_TEMPLATED;
 }
 
-/** Calls whose first argument decides what they touch; its value stays in the key if it is plain. */
+/** Is the word a function whose first argument decides which object it uses? The argument then stays in the key. */
 export function isTellingCall(sql: Buffer, start: number, end: number): boolean {
   switch (end - start) {
     case 6:

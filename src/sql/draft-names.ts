@@ -17,7 +17,7 @@ type NameFacts = Pick<
 >;
 
 export class DraftNames {
-  /** Something in FROM has columns by names that neither the text nor the tables show. */
+  /** An item in FROM has columns whose names are neither in the text nor in the tables. */
   hidesColumns = false;
   readonly #reads = new Map<string, RelationName>();
   readonly #writes = new Map<string, RelationName>();
@@ -60,7 +60,7 @@ export class DraftNames {
     this.#textCasts.set(`${type}\0${source.kind}\0${source.name}`, { type, source });
   }
 
-  /** A name that the statement itself gives to something: a column by that name may be anything. */
+  /** Adds a name that the statement itself defines: a column of that name may have any value. */
   addAlias(name: string): void {
     this.#aliases.add(name);
   }

@@ -1,12 +1,12 @@
 /**
- * What one statement sets, while it is being collected: SET, RESET and calls of set_config(). Part of a Draft (draft.ts).
+ * Collects the settings that one statement changes by SET, RESET and set_config(). Part of a Draft (draft.ts).
  */
 import type { BoundSetting, FunctionCall, SettingChange } from './facts.ts';
 import { canonicalName, READING_PARAMETERS } from './settings.ts';
 
 export class DraftSettings {
   readonly changes: SettingChange[] = [];
-  /** Calls of set_config() whose arguments come in Bind; undefined: none has. */
+  /** Calls of set_config() with arguments that come in Bind; undefined: there is no such call. */
   bound: readonly BoundSetting[] | undefined;
   /** RESET ALL. */
   resetsAll = false;
@@ -17,7 +17,7 @@ export class DraftSettings {
     this.bound = undefined;
   }
 
-  /** Whether a call of set_config() that is not in `changes` may set a parameter that decides how texts are read. */
+  /** May a call of set_config() that is not in `changes` set one of READING_PARAMETERS? */
   isIncomplete(calls: readonly FunctionCall[]): boolean {
     if (calls.length <= this.changes.length) return false;
     return calls.some(

@@ -34,7 +34,7 @@ export class EdgeComments {
     return this.#keyLengthAtTail === keyLength;
   }
 
-  /** The key has grown by what does not end the comments at the end of the text. */
+  /** Notes that the key has grown by a semicolon, which may stand between the comments at the end of the text. */
   extendTail(keyLength: number): void {
     this.#keyLengthAtTail = keyLength;
   }

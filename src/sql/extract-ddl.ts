@@ -1,7 +1,7 @@
 /**
- * Facts of the statements that change the catalog: their kind, a verb for people, the relations that they name as
- * targets, and whether these are temporary. Routing and cache treat them all as "changes everything known", so unlike
- * for queries a field that is not known here does no harm. Called by extract.ts.
+ * Facts of the statements that change the catalog: kind, verb for display, target relations, and whether these are
+ * temporary. Routing and cache treat every such statement as a change of the whole catalog, so an unknown field of the
+ * syntax tree does no harm here, unlike in queries. Called by extract.ts.
  */
 import { astOf, bodyOf, isAst, listOf, namesOf, nodeOf, textOf } from './ast.ts';
 import type { Ast } from './ast.ts';
@@ -106,7 +106,7 @@ const RELATION_TYPES = /^OBJECT_(?:TABLE|VIEW|MATVIEW|INDEX|SEQUENCE|FOREIGN_TAB
 /** ... and these belong to one, whose name stands before theirs. */
 const PART_TYPES = /^OBJECT_(?:COLUMN|POLICY|RULE|TABCONSTRAINT|TRIGGER)$/;
 
-/** False: not one of them, nothing was noted. */
+/** @returns false if `tag` is no such statement; `draft` is then unchanged */
 export function readDefinition(tag: string, body: Ast, draft: Draft): boolean {
   const definition = Object.hasOwn(DEFINITIONS, tag) ? DEFINITIONS[tag] : undefined;
   if (definition === undefined) return false;
@@ -153,10 +153,10 @@ function readObjectNames(type: string, objects: unknown, draft: Draft): void {
   }
 }
 
-/** `SET search_path = app, pg_temp` of a function or a role makes nothing. */
+/** pg_temp in the SET clause of a function or role creates no temporary object. */
 const settingClauses: ReadonlySet<string> = new Set(['VariableSetStmt', 'setstmt']);
 
-/** Every other relation in it counts as read; any name in pg_temp as a temporary object. */
+/** Counts every relation but the target as read, and any name in pg_temp as a temporary object. */
 function readMentions(value: unknown, target: Ast, draft: Draft): void {
   if (value === target) return;
   if (value === 'pg_temp' || (typeof value === 'string' && isTemporarySchema(value))) draft.temporary.isCreated = true;

@@ -1,7 +1,7 @@
 /**
- * Walks the part of a syntax tree that computes rows: SELECT, VALUES, INSERT, UPDATE, DELETE, MERGE and every expression
- * in them, at any depth, and notes what they touch. Every tag and every field is known by name, here or in query-nodes.ts;
- * one that is not throws UnsupportedSyntax, so a newer parser can never slip something past. Called by extract.ts.
+ * Walks SELECT, VALUES, INSERT, UPDATE, DELETE, MERGE and every expression in them, and notes the objects they use. Tags and
+ * fields that are not listed here or in query-nodes.ts throw UnsupportedSyntax, so that syntax added by a newer parser is
+ * never ignored. Called by extract.ts.
  */
 import { astOf, bodyOf, constantOf, isAst, listOf, namesOf, nodeOf, textOf } from './ast.ts';
 import type { Ast } from './ast.ts';
@@ -106,7 +106,7 @@ export class QueryWalker {
     this.#node(tag, value, scope);
   }
 
-  /** AS name, AS t(a, b), WITH x(a, b): what a column reference may mean instead of a column. */
+  /** AS name, AS t(a, b), WITH x(a, b): a column reference may mean one of these names. */
   #aliasesOf(body: Ast): void {
     for (const field of ['name', 'aliasname', 'colname']) {
       const name = textOf(body[field]);
@@ -191,7 +191,7 @@ export class QueryWalker {
 
   #operatorCall(body: Ast, scope: Scope | undefined): void {
     const kind = textOf(body['kind']) ?? '';
-    // BETWEEN is made of comparisons; its name is no operator.
+    // The name of BETWEEN is no operator; PostgreSQL replaces it by comparisons.
     if (!kind.includes('BETWEEN')) this.#operatorName(body['name']);
     this.#fields(body, scope, 'name');
   }

@@ -1,6 +1,6 @@
 /**
- * Facts of the statements that change the state of a session or transaction: BEGIN and its family, SET, RESET,
- * SET TRANSACTION, set_config() at the top of a SELECT. What cannot be said again as `SET name = value` is
+ * Facts of the statements that change the state of a session or transaction: BEGIN, COMMIT and the like, SET, RESET, SET
+ * TRANSACTION, and set_config() in the target list of a SELECT. A SET that cannot be replayed as `SET name = value` is
  * unsupported, so the text becomes unknown. Called by extract.ts.
  */
 import { astOf, bodyOf, constantOf, isAst, listOf, namesOf, nodeOf, textOf } from './ast.ts';
@@ -36,8 +36,9 @@ export function readTransaction(body: Ast, draft: Draft): void {
 }
 
 /**
- * ISOLATION LEVEL ... and READ ONLY; the last of each counts. Returns whether it is READ ONLY and a hot standby takes it, which
- * refuses SERIALIZABLE and READ WRITE also where others follow.
+ * Reads ISOLATION LEVEL, READ ONLY and READ WRITE; the last of each counts.
+ * @returns whether the transaction is READ ONLY and a hot standby accepts it: a standby refuses SERIALIZABLE and READ WRITE
+ *   even if another mode follows
  */
 function readModes(options: unknown, draft: Draft): boolean {
   let isReadOnly = false;
@@ -105,7 +106,7 @@ function setValue(name: string, args: readonly unknown[], isLocal: boolean, draf
   change(draft, name, values.join(', '), plains.join(', '), isLocal);
 }
 
-/** SET TIME ZONE INTERVAL '-08:00' [HOUR TO MINUTE]: as a number of hours, or not at all. */
+/** SET TIME ZONE INTERVAL '-08:00' [HOUR TO MINUTE]: the offset in hours; undefined if it cannot be read. */
 function offsetOf(arg: unknown): Constant | undefined {
   const body = bodyOf(arg, 'TypeCast');
   const text = constantOf(body?.['arg']);
@@ -143,7 +144,7 @@ function setTransaction(draft: Draft): void {
   draft.transaction = { verb: 'set-transaction', isReadOnly: false, isChained: false };
 }
 
-/** The parameters of a running transaction are no settings: they end with it and are not to be said again. */
+/** Parameters of the running transaction are not noted as settings: they end with it and must not be replayed. */
 function change(
   draft: Draft,
   name: string,
@@ -161,8 +162,8 @@ function change(
 
 /**
  * set_config(name, value, is_local) in the target list of a SELECT that yields exactly one row, with constants or with
- * parameters. Or, as pgAdmin writes it, alone there and FROM something: then it has run if the answer has a row.
- * Any other call stays in `functions` without a change in `settings`: what it does cannot be followed.
+ * parameters. Or, as pgAdmin writes it, as the only target of a SELECT with FROM: it was then called if there is a row.
+ * Any other call is in `functions` without a change in `settings`: its effect is unknown.
  */
 export function readSetConfig(select: Ast, draft: Draft, reading: Reading): void {
   const parts = Object.entries(select)
@@ -191,7 +192,7 @@ export function readSetConfig(select: Ast, draft: Draft, reading: Reading): void
   const followed = calls.filter((call) => call !== undefined);
   const isWhole =
     followed.length === draft.names.callsOf('set_config').length &&
-    // What is used elsewhere, too, may be of another type than text there, and be sent as that.
+    // A parameter that is also used elsewhere may have another type than text there.
     countParameters(select) === followed.flatMap(parametersOf).length;
   if (isWhole) draft.settings.bound = followed;
 }
@@ -207,7 +208,7 @@ function readCall(args: readonly unknown[]): BoundSetting | undefined {
 const TEXT_TYPES: ReadonlySet<string> = new Set(['text', 'varchar']);
 const BOOLEAN_TYPES: ReadonlySet<string> = new Set(['bool']);
 
-/** A constant, or a parameter that is of one of `types` or says nothing of its type. */
+/** A constant, or a parameter that has no cast or a cast to one of `types`. */
 function argumentOf(arg: unknown, types: ReadonlySet<string>): SettingArgument | undefined {
   const cast = bodyOf(arg, 'TypeCast');
   const parameter = bodyOf(cast === undefined ? arg : cast['arg'], 'ParamRef');

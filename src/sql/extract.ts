@@ -1,7 +1,7 @@
 /**
- * From libpg-query's tree of a text to its StatementFacts, one for each statement in it: says what kind of statement
- * each is and hands its parts to extract-query (rows), extract-session (state) and extract-ddl (catalog). Anything it
- * does not know throws UnsupportedSyntax; the classifier makes that one unknown statement. Pure.
+ * Makes StatementFacts from libpg-query's syntax tree, one for each statement: determines its kind and passes its parts to
+ * extract-query.ts (rows), extract-session.ts (state) and extract-ddl.ts (catalog). Unknown syntax throws
+ * UnsupportedSyntax; the classifier then makes the text one unknown statement.
  */
 import { astOf, bodyOf, isAst, listOf, nodeOf, textOf } from './ast.ts';
 import type { Ast } from './ast.ts';
@@ -69,7 +69,7 @@ const READERS: ReadonlyMap<string, Read> = new Map<string, Read>([
   ['UnlistenStmt', (body, draft) => named(draft, 'unlisten', 'UNLISTEN', body['conditionname'] ?? '*')],
   ['NotifyStmt', (body, draft) => named(draft, 'notify', 'NOTIFY', body['conditionname'])],
   ['DiscardStmt', readDiscard],
-  // Ends with the transaction and changes nothing that could be replayed.
+  // SET CONSTRAINTS ends with the transaction, so it is never replayed.
   ['ConstraintsSetStmt', (_body, draft) => named(draft, 'set', 'SET CONSTRAINTS', undefined)],
   [
     'VacuumStmt',
@@ -151,7 +151,7 @@ function readRefresh(body: Ast, draft: Draft, walker: QueryWalker): void {
 
 function readExplain(body: Ast, draft: Draft, _walker: QueryWalker, reading: Reading): void {
   const cursor = bodyOf(body['query'], 'DeclareCursorStmt');
-  // EXPLAIN of DECLARE looks at the query; there is no cursor afterwards.
+  // EXPLAIN of DECLARE plans the query and opens no cursor.
   readStatement(cursor === undefined ? body['query'] : cursor['query'], draft, reading);
   draft.isExplain = true;
   if (listOf(body['options']).some((option) => isAnalyze(option, reading))) {
@@ -183,7 +183,7 @@ function readCopy(body: Ast, draft: Draft, walker: QueryWalker): void {
   draft.kind = draft.query.modifies[0] ?? (isFrom ? 'copy-from' : 'copy-to');
   draft.verb = isFrom ? 'COPY FROM' : 'COPY TO';
   if (!isFrom && (body['is_program'] === true || textOf(body['filename']) !== undefined)) {
-    // It writes on the server, where no copy protocol shows it: never a read.
+    // COPY TO a file or program writes on the server: never a read.
     draft.kind = draft.query.modifies[0] ?? 'maintenance';
     draft.verb = body['is_program'] === true ? 'COPY TO PROGRAM' : 'COPY TO file';
   }

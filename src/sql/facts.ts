@@ -1,7 +1,7 @@
 /**
- * What can be known about a statement from its text alone: the vocabulary between sql/ (which fills it in),
- * routing/ (which binds it to a catalog) and session/ (which follows its effects). Immutable, shared by
- * everything that has the same template. No catalog, no session: names are as written, not resolved.
+ * What can be known about a statement from its text alone. sql/ fills it in, binding/ looks its names up in a catalog, and
+ * session/ follows its effects. Immutable, and shared by all texts with the same template. Names are as written, not
+ * resolved.
  */
 
 export type StatementKind =
@@ -91,13 +91,13 @@ export interface BoundSetting {
   readonly isLocal: SettingArgument;
 }
 
-/** What the value of an expression may come from, if it is text. `any`: nobody knows. */
+/** Where the value of an expression comes from, if it may be text. `any`: unknown. */
 export interface TextSource {
   readonly kind: 'any' | 'call' | 'column' | 'operator' | 'type';
   readonly name: string;
 }
 
-/** A conversion to `type` of what may be text that is neither in the statement nor in its parameters. */
+/** A conversion to `type` of a value that may be text and is neither a constant nor a parameter. */
 export interface TextCast {
   readonly type: string;
   readonly source: TextSource;
@@ -118,7 +118,7 @@ export interface StatementFacts {
   readonly operators: readonly string[];
   /** Type names that values are cast to, e.g. "timestamptz", "regclass", "public.mood". */
   readonly casts: readonly string[];
-  /** The conversions whose input nobody has looked at for words such as 'now'; also f(x), which may mean x::f. */
+  /** Conversions whose input was not checked for words such as 'now'; also f(x), which may mean x::f. */
   readonly textCasts: readonly TextCast[];
   /** FOR UPDATE / NO KEY UPDATE / SHARE / KEY SHARE anywhere. */
   readonly hasLocking: boolean;
@@ -139,7 +139,7 @@ export interface StatementFacts {
   readonly settings: readonly SettingChange[];
   /** All calls of set_config() in it, if each can be followed once its parameters are known; undefined: no parameters. */
   readonly boundSettings: readonly BoundSetting[] | undefined;
-  /** It may set, by calls that are not in `settings`, what decides how names and texts after it are read. */
+  /** A call of set_config() that is not in `settings` may set one of READING_PARAMETERS (settings.ts). */
   readonly hidesSettings: boolean;
   /** RESET ALL. */
   readonly resetsAll: boolean;
@@ -155,7 +155,7 @@ export interface StatementFacts {
   readonly createsTemporary: boolean;
   /** CREATE TEMP ... ON COMMIT DROP. */
   readonly dropsOnCommit: boolean;
-  /** A DO block whose text speaks of settings, temporary tables, locks or the like: it may leave them in the session. */
+  /** A DO block whose text has words for settings, temporary tables, locks and the like, which it may leave in the session. */
   readonly leavesState: boolean;
   /** The text of a DO block in PL/pgSQL. */
   readonly body: string | undefined;
@@ -163,7 +163,7 @@ export interface StatementFacts {
   readonly isExplain: boolean;
 }
 
-/** A comment at the edge: `weir: route=replica cache=30s tags=user:42,users`. */
+/** A comment at the beginning or end of a text: `weir: route=replica cache=30s tags=user:42,users`. */
 export interface Hints {
   readonly route: 'auto' | 'primary' | 'replica' | undefined;
   readonly consistency: 'eventual' | 'session' | 'strict' | undefined;
@@ -180,7 +180,7 @@ export interface QueryFacts {
   readonly template: string;
   /** Never empty: a text without a statement is one of kind 'empty'. */
   readonly statements: readonly StatementFacts[];
-  /** Why the parser could not say more; then there is one statement of kind 'unknown'. */
+  /** Why the text was not parsed; it is then one statement of kind 'unknown'. */
   readonly unparsed: string | undefined;
 }
 

@@ -1,7 +1,7 @@
 /**
- * Comments that speak to Weir: the first or last thing of a text, block or line comment, beginning with `weir:`, as in
- * `weir: route=replica cache=30s tags=user:42,users`. A word that makes no sense is left out and named in `problem`;
- * nothing here throws. Called by the classifier for texts with comments at an edge.
+ * Reads hints: a block or line comment at the beginning or end of a text that starts with `weir:`, as in
+ * `weir: route=replica cache=30s tags=user:42,users`. An invalid word is ignored and named in `problem`; nothing here
+ * throws. Called by the classifier for texts with a comment at the beginning or end.
  */
 import type { Hints } from './facts.ts';
 import * as lex from './lexical.ts';
@@ -43,7 +43,7 @@ function readEdge(sql: Buffer, start: number, end: number, found: Draft | undefi
   return found;
 }
 
-/** What stands behind `weir:`; undefined: another comment. */
+/** The text after `weir:`; undefined: the comment is no hint. */
 function commentText(sql: Buffer, start: number, end: number): string | undefined {
   let i = start;
   while (i < end && lex.CLASS_OF[sql[i]!] === lex.SPACE) i++;
@@ -65,7 +65,7 @@ function readWords(text: string, hints: Draft): Draft {
   return hints;
 }
 
-/** Notes one word in `hints`; returns what is wrong with it. */
+/** Notes one word in `hints`. @returns what is wrong with it, in words */
 function readWord(name: string, value: string, hints: Draft): string | undefined {
   const lower = value.toLowerCase();
   switch (name) {

@@ -1,8 +1,8 @@
 /**
- * The door to libpg-query: PostgreSQL's own parser in WebAssembly. It is driven through the package's raw module and
- * not its wrapper, because an instance whose run was cut short (stack overflow, memory fault) must never be used
- * again: its stack pointer is off and later answers may be wrong. Such an instance is dropped and a new one loaded;
- * until that is there, parse() answers with a problem. Called by the classifier only.
+ * Calls libpg-query, PostgreSQL's parser in WebAssembly. It uses the package's raw module instead of its wrapper, because
+ * an instance that was aborted (stack overflow, memory fault) must not be used again: its stack pointer is wrong, and so
+ * may be its later results. Such an instance is replaced by a new one; until that is loaded, parse() returns a problem.
+ * Called by the classifier only.
  */
 import createModule from 'libpg-query/wasm/libpg-query.js';
 
@@ -16,7 +16,7 @@ export interface ParseOutcome {
 }
 
 export interface SqlParser {
-  /** False while a new instance is being loaded: what parse() says then is not worth remembering. */
+  /** False while a new instance is being loaded: results of parse() must not be cached then. */
   readonly isReady: boolean;
   /** Never throws. `sql` is not empty and holds no zero byte. */
   parse(sql: string): ParseOutcome;
@@ -62,7 +62,7 @@ export async function loadParser(create: () => Promise<Instance> = createModule)
   };
 }
 
-/** Any exception out of here leaves the instance unusable. */
+/** After an exception from here, the instance must not be used again. */
 function run(instance: Instance, sql: string): { json: string; problem: string | undefined } {
   const size = instance.lengthBytesUTF8(sql) + 1;
   const query = instance._malloc(size);

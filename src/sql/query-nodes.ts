@@ -1,11 +1,11 @@
 /**
- * Names in the syntax trees of queries: nodes and fields that are known, and the few operators and calls that are looked at
- * closer. Read by extract-query.ts, which refuses every other one.
+ * Names in the syntax trees of queries: the known nodes and fields, and the few operators and calls with a special meaning.
+ * Used by extract-query.ts, which refuses unknown nodes and fields.
  */
 
-/** Comparison operators of the core: never worth a look in the catalog. */
+/** Built-in comparison operators, which are not looked up in the catalog. */
 export const COMPARISONS: ReadonlySet<string> = new Set(['=', '<>', '<', '>', '<=', '>=']);
-/** Calls whose first argument decides what they touch. */
+/** Functions whose first argument decides which object they use. */
 export const TELLING_CALLS: ReadonlySet<string> = new Set([
   'set_config',
   'current_setting',
@@ -15,7 +15,7 @@ export const TELLING_CALLS: ReadonlySet<string> = new Set([
   'pg_notify',
 ]);
 
-/** Nodes with no meaning of their own here: only what is inside counts. */
+/** Nodes of which only the children matter. */
 export const PLAIN_NODES: ReadonlySet<string> = words(`
   A_ArrayExpr A_Indices A_Indirection A_Star Alias BitString BoolExpr Boolean BooleanTest CTECycleClause CTESearchClause
   CaseExpr CaseWhen CoalesceExpr CollateClause ColumnDef ColumnRef CurrentOfExpr Float GroupingFunc GroupingSet IndexElem
@@ -26,7 +26,7 @@ export const PLAIN_NODES: ReadonlySet<string> = words(`
   OnConflictClause ParamRef RangeFunction RangeSubselect RangeTableFunc RangeTableFuncCol ResTarget ReturningClause
   ReturningOption RowExpr SetToDefault String WindowDef XmlExpr XmlSerialize`);
 
-/** Their columns can have names that are written in the definition of a function. */
+/** Nodes whose columns can have names that only the definition of a function shows. */
 export const NAMING_NODES: ReadonlySet<string> = new Set([
   'A_Indirection',
   'JsonTable',

@@ -1,12 +1,12 @@
 /**
- * Whether a tree was made from a template, in which constants are stand-ins, or from the text itself. Facts that come
- * from the value of a constant are only true of the text; taking one from a template marks the template, and its texts
- * are then read one by one. Made by the classifier for each parse.
+ * Tells whether a syntax tree was made from a template, in which stand-ins replace the constants, or from the text itself.
+ * A fact that depends on the value of a constant cannot be taken from a template: the template is marked, and each of its
+ * texts is parsed separately. Made by the classifier for each parse.
  */
 import { STAND_INS } from './template.ts';
 
 export class Reading {
-  /** Some fact came from a constant that may be a stand-in. */
+  /** A fact depends on a constant that may be a stand-in. */
   needsText = false;
   readonly #isTemplate: boolean;
 
@@ -15,12 +15,12 @@ export class Reading {
     this.#isTemplate = isTemplate;
   }
 
-  /** To be called wherever the value of a constant becomes, or decides, a fact. */
+  /** Must be called wherever a fact depends on the value of a constant. */
   usesConstant(): void {
     if (this.#isTemplate) this.needsText = true;
   }
 
-  /** The first constant of a call that the scanner keeps (scanner.ts); only a stand-in is in doubt. */
+  /** Must be called for the first argument of a telling call: the key has it (scanner.ts) unless it equals a stand-in. */
   telling(text: string): string {
     if (this.#isTemplate && STAND_INS.has(text)) this.needsText = true;
     return text;

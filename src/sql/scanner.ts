@@ -1,8 +1,7 @@
 /**
- * One pass over the bytes of a text that leaves out what its meaning does not depend on: comments, white space and the
- * values of constants. What remains is the key of its template; the parser sees a text made from the key (template.ts),
- * so texts with equal keys have equal facts by construction. It fails closed: what it cannot follow has no template.
- * Called for every statement, so it allocates nothing for texts of usual length.
+ * Makes the key of a text's template in one pass over its bytes: leaves out comments, white space and the values of
+ * constants. The parser gets a text made from the key (template.ts), so texts with equal keys have equal facts. A text that
+ * the scanner cannot follow has no template. Called for every statement, so it allocates nothing for texts of usual length.
  */
 import { ConstantReader, isTellingCall, MALFORMED, NOT_TEMPLATED, skipDigits } from './constants.ts';
 import { EdgeComments } from './edge-comments.ts';
@@ -11,13 +10,13 @@ import * as marks from './template.ts';
 
 export { MALFORMED, NOT_TEMPLATED };
 
-/** Deeper nesting of brackets is not given to the parser: its stack is not ours to risk. */
+/** Texts with deeper nesting of brackets are not parsed, because the parser's stack could overflow. */
 const MAX_DEPTH = 1000;
 const KEPT_CONSTANT_MAX = 64;
 const AMPERSAND = 0x26;
 const BLANK = 0x20;
 
-/** What the last token was, as far as the next one's reading depends on it. */
+/** Kind of the last token, as far as the meaning of the next one depends on it. */
 const AFTER_OTHER = 0;
 const AFTER_WORD = 1;
 const AFTER_DOT = 2;
@@ -43,7 +42,7 @@ export class Scanner {
   #wordStart = 0;
   #wordEnd = 0;
   #isQualified = false;
-  /** Where the last constant or parameter ended: another one right behind it could run together with it in the key. */
+  /** Where the last constant or parameter ended: an adjacent one could merge with it in the key. */
   #constantEnd = -1;
 
   /** @param bufferSize texts up to so many bytes are scanned without an allocation. */
@@ -207,7 +206,7 @@ export class Scanner {
     return end;
   }
 
-  /** First constants of telling calls stay in the key if they are plain. `i` is at the quote. */
+  /** Does this constant stay in the key, as the first argument of a telling call? `i` is at the quote. */
   #isKept(sql: Buffer, i: number, end: number): boolean {
     if (end - i > KEPT_CONSTANT_MAX || end - i <= 2 || this.#constants.isNow) return false;
     if (!isTellingCall(sql, this.#wordStart, this.#wordEnd)) return false;
@@ -275,7 +274,7 @@ export class Scanner {
     return this.#mark(isNow ? marks.NOW_ARRAY_MARK : marks.ARRAY_MARK, end);
   }
 
-  /** Does not end the comments at the end of the text. */
+  /** Semicolons may stand between the comments at the end of the text. */
   #semicolon(c: number, i: number): number {
     const isTail = this.comments.isTailAt(this.#length - (this.key[this.#length - 1] === BLANK ? 1 : 0));
     const end = this.#copy(c, i, AFTER_OTHER);

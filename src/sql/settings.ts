@@ -1,7 +1,7 @@
 /**
  * Names and values of run-time parameters as SET, RESET, SHOW and set_config() write them: canonical names, quoting
- * for `SET name = value`, and the lists of identifiers in search_path and its like. Pure text.
- * Used by the extraction and by whoever replays settings on a server connection.
+ * for `SET name = value`, and the lists of identifiers in search_path and similar parameters.
+ * Used by the extract-*.ts files, and where settings are replayed on a server connection.
  */
 
 import type { BoundSetting, SettingChange } from './facts.ts';
@@ -23,7 +23,7 @@ export const TRANSACTION_PARAMETERS: ReadonlySet<string> = new Set([
   'transaction_deferrable',
 ]);
 
-/** What decides to which objects a text's names go, and how its bytes are read. */
+/** Parameters that decide how the names in a text are resolved and how its bytes are read. */
 export const READING_PARAMETERS: ReadonlySet<string> = new Set([
   'search_path',
   'role',
@@ -44,8 +44,9 @@ export function quoteLiteral(value: string): string {
 }
 
 /**
- * What to put behind `SET name =` for a value as set_config() or a startup packet gives it: one text. For lists of
- * identifiers each element becomes a constant of its own; undefined: such a list is not well formed.
+ * Quotes a value of set_config() or of a startup packet for `SET name = value`. In a list of identifiers, each element
+ * becomes a constant of its own.
+ * @returns undefined if such a list is not well formed
  */
 export function quoteSettingText(name: string, text: string): string | undefined {
   if (!IDENTIFIER_LISTS.has(canonicalName(name))) return quoteLiteral(text);
@@ -67,7 +68,7 @@ export function splitIdentifiers(text: string): string[] | undefined {
   }
 }
 
-/** For flags: on, true, yes, 1 and their beginnings as PostgreSQL takes them; undefined: none of them. */
+/** Reads a boolean as PostgreSQL does: on, true, yes, 1, their unique prefixes, and the opposites; undefined: neither. */
 export function parseBoolean(text: string): boolean | undefined {
   const word = text.trim().toLowerCase();
   if (word === '1' || word === 'on') return true;
@@ -77,7 +78,7 @@ export function parseBoolean(text: string): boolean | undefined {
   return undefined;
 }
 
-/** A call of set_config() of which no argument is a parameter any more; undefined: an error, or nothing to be followed. */
+/** The change by a set_config() call whose parameters are known; undefined: the call fails or cannot be followed. */
 export function settingOf({ name, value, isLocal }: BoundSetting): SettingChange | undefined {
   const local = typeof isLocal === 'string' ? parseBoolean(isLocal) : isLocal === null ? false : undefined;
   if (typeof name !== 'string' || typeof value === 'number' || local === undefined) return undefined;

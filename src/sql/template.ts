@@ -1,9 +1,9 @@
 /**
- * The alphabet of template keys (made by scanner.ts) and the two texts made of a key: one that the parser can read,
- * with fixed constants in place of the ones left out, and one for people and statistics. Texts: once per template.
+ * The marks in template keys (made by scanner.ts), and the two texts made of a key: one for the parser, with fixed
+ * constants (stand-ins) for those left out, and one for display and statistics. Both are made once per template.
  */
 
-/** Stand-ins in a key. Control characters, which no SQL text may contain outside of strings and comments. */
+/** Marks for constants in a key: control characters, which SQL allows only in strings, quoted names and comments. */
 export const NUMBER_MARK = 0x01;
 export const STRING_MARK = 0x02;
 /** A string constant that is, or may be, read as the present moment. */
@@ -31,7 +31,7 @@ const MARKS = new RegExp(`[${Object.keys(TEXTS).join('')}]`, 'g');
 /** A template of this length may be cut. */
 export const TEMPLATE_MAX = 2000;
 
-/** The text constants that stand in for those left out; the extraction must not take their values for facts. */
+/** The text constants that replace those left out; facts must not depend on their values. */
 export const STAND_INS: ReadonlySet<string> = new Set(['?', 'now']);
 
 /** `key` as text (UTF-8 decoded). */

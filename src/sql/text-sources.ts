@@ -1,7 +1,7 @@
 /**
- * Where the value of an expression comes from if it is text: what a cast to a date may read as 'now'. Constants are looked at
- * where they are found, and parameters when they come in Bind; what is left needs the catalog, or could be anything.
- * Called by extract-query.ts.
+ * Finds where the text value of an expression may come from, because a cast to a date could read it as 'now'. Constants and
+ * parameters are not included: constants are checked where they are found, parameters at Bind. The binder looks the other
+ * sources up in the catalog. Called by extract-query.ts.
  */
 import { astOf, bodyOf, listOf, namesOf, nodeOf, textOf } from './ast.ts';
 import type { TextSource } from './facts.ts';
@@ -9,7 +9,7 @@ import type { TextSource } from './facts.ts';
 const NONE: readonly TextSource[] = [];
 const ANY: readonly TextSource[] = [{ kind: 'any', name: '' }];
 
-/** PostgreSQL's own of these names give no text. */
+/** Functions whose built-in versions never return text. */
 const PLAIN_CALLS: ReadonlySet<string> = new Set([
   'count',
   'date_bin',
@@ -25,9 +25,9 @@ const PLAIN_CALLS: ReadonlySet<string> = new Set([
   'to_date',
   'to_timestamp',
 ]);
-/** Operators that text does not have, unless somebody makes one. */
+/** Operators that have no built-in version for text. */
 const PLAIN_OPERATORS: ReadonlySet<string> = new Set(['+', '-', '*', '/']);
-/** A constant stays as it is in these; a shorter type can cut 'nowhere' to 'now'. */
+/** Types that keep a constant whole; char(3) would cut 'nowhere' to 'now'. */
 const WHOLE_TEXT: ReadonlySet<string> = new Set(['text', 'varchar']);
 
 export function textSources(expression: unknown): readonly TextSource[] {
@@ -80,7 +80,7 @@ function callOf(body: Readonly<Record<string, unknown>>): readonly TextSource[] 
   return [{ kind: 'call', name }, ...listOf(body['args']).flatMap(textSources)];
 }
 
-/** The grammar spells int as pg_catalog.int4; both mean the same to whoever looks it up. */
+/** The name of a type without pg_catalog: the grammar turns int into pg_catalog.int4. */
 export function typeNameOf(type: Readonly<Record<string, unknown>>): string {
   const names = namesOf(type['names']);
   return (names[0] === 'pg_catalog' ? names.slice(1) : names).slice(-2).join('.');

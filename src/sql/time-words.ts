@@ -2,7 +2,7 @@
  * Constants that PostgreSQL's date and time input turns into the present moment: 'now', 'today', 'tomorrow',
  * 'yesterday', also inside longer input such as 'today 12:00', '[now,]' or '{now}'. No cast need be written for that
  * to happen (`WHERE day > 'today'`), so every constant with such a word makes its statement depend on the clock.
- * Used by the scanner and the extraction; the cache may use it for parameters in text format.
+ * Used by the scanner and the extract-*.ts files.
  */
 
 const QUOTE = 0x22;
