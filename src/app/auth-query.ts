@@ -11,7 +11,7 @@ import { AuthQueryConnection, StatementError } from '../backend/auth-query-conne
 import { createDeadline, type Deadline } from '../backend/deadline.ts';
 import { connectServer, ServerLoginError } from '../backend/login.ts';
 import type { Config, NodeConfig } from '../config/config.ts';
-import { WeirError } from '../errors.ts';
+import { WeirError } from '../errors/errors.ts';
 import type { Log } from '../observability/types.ts';
 import { OwnConnections } from '../topology/own-connections.ts';
 

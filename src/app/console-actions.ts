@@ -11,7 +11,7 @@ import type {
   ResizeOutcome,
   ResizeRequest,
 } from '../console/sources.ts';
-import { WeirError } from '../errors.ts';
+import { WeirError } from '../errors/errors.ts';
 import { resized } from '../pool/bounds.ts';
 import type { Tag } from '../binding/plan.ts';
 import { explainStatement } from '../request/explain.ts';

@@ -3,7 +3,7 @@
  * Called by app.ts; ending.ts limits how long stopping may take.
  */
 import type { HostPort } from '../config/config.ts';
-import { WeirError } from '../errors.ts';
+import { WeirError } from '../errors/errors.ts';
 import { createHttpServer, type HttpServer } from '../observability/http.ts';
 import { systemClock } from '../util/clock.ts';
 import type { Current } from './current.ts';

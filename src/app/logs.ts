@@ -5,7 +5,7 @@
 import { boundedLog, withoutFigures, type BoundedLog } from '../observability/bounded-log.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Log } from '../observability/types.ts';
-import type { LogLevel } from '../errors.ts';
+import type { LogLevel } from '../errors/errors.ts';
 
 export class Logs {
   readonly log: Log;

@@ -7,7 +7,7 @@ import type { Config } from '../config/config.ts';
 import { consoleNames } from '../config/console-names.ts';
 import { serveConsole } from '../console/session.ts';
 import type { Console } from '../console/console.ts';
-import { WeirError } from '../errors.ts';
+import { WeirError } from '../errors/errors.ts';
 import type { ListenerOptions, LoggedInClient } from '../frontend/listener.ts';
 import { limitRepeats } from '../observability/bounded-log.ts';
 import type { Metrics } from '../observability/metrics.ts';

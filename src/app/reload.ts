@@ -5,7 +5,7 @@
 import { diffConfig, keepNotReloadable, type ConfigDiff } from '../config/change.ts';
 import type { Config } from '../config/config.ts';
 import type { Loaded } from '../config/load.ts';
-import { WeirError } from '../errors.ts';
+import { WeirError } from '../errors/errors.ts';
 import { serverTlsOptions } from '../net/tls.ts';
 import type { Current } from './current.ts';
 import type { Logs } from './logs.ts';

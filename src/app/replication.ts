@@ -4,7 +4,7 @@
  */
 import { ServerLoginError } from '../backend/login.ts';
 import type { ServerLink } from '../backend/login.ts';
-import { WeirError } from '../errors.ts';
+import { WeirError } from '../errors/errors.ts';
 import type { LoggedInClient } from '../frontend/listener.ts';
 import type { ReplicationKind } from '../auth/types.ts';
 import type { NodeConfig } from '../config/config.ts';

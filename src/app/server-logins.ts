@@ -6,7 +6,7 @@ import { sendCancel } from '../backend/cancel.ts';
 import { ServerLoginError, connectServer } from '../backend/login.ts';
 import type { ServerLink } from '../backend/login.ts';
 import { ServerConnection } from '../backend/server.ts';
-import { WeirError } from '../errors.ts';
+import { WeirError } from '../errors/errors.ts';
 import type { DatabaseConfig, NodeConfig } from '../config/config.ts';
 import { readErrorFields } from '../protocol/read.ts';
 import type { ConnectProblem } from '../pool/pool.ts';

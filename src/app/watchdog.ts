@@ -3,7 +3,7 @@
  * its state, counted, and its connection is closed. It finds only bugs of Weir. Made by parts.ts, called by sweeper.ts.
  */
 import type { ServerConnection } from '../backend/server.ts';
-import { WeirError } from '../errors.ts';
+import { WeirError } from '../errors/errors.ts';
 import type { Log } from '../observability/types.ts';
 import type { ClientSession } from '../request/client.ts';
 import {

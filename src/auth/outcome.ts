@@ -2,7 +2,7 @@
  * The outcomes of a log-in. All methods fail with the same errors, so that a client cannot tell an unknown user from a
  * wrong password. Called by auth/methods and auth/authenticator.ts.
  */
-import { WeirError } from '../errors.ts';
+import { WeirError } from '../errors/errors.ts';
 import type { AuthOutcome } from './types.ts';
 
 export const accepted: AuthOutcome = { isOk: true };

@@ -3,7 +3,7 @@
  * the server's, and checks the proof. auth/methods/scram.ts sends and receives the messages.
  */
 import { timingSafeEqual } from 'node:crypto';
-import { WeirError } from '../errors.ts';
+import { WeirError } from '../errors/errors.ts';
 import { ProtocolError } from '../protocol/read.ts';
 import { bindingType } from './channel-binding.ts';
 import { attribute, decodeBase64, hmac, isNonce, sha256, xor } from './scram.ts';

@@ -1,7 +1,7 @@
 /**
  * The interface between frontend/login.ts and the authentication methods. Types only.
  */
-import type { WeirError } from '../errors.ts';
+import type { WeirError } from '../errors/errors.ts';
 import type { KeyDeriver } from './keys.ts';
 import type { Secret } from './secrets.ts';
 import type { ScramKeys } from './scram.ts';

@@ -10,7 +10,7 @@ import type { Loaded, ServeFlags } from '../config/load.ts';
 import { loadConfig } from '../config/load.ts';
 import { knownUsers, parseUsersFile } from '../config/users.ts';
 import { formatHostPort } from '../config/values.ts';
-import { WeirError } from '../errors.ts';
+import { WeirError } from '../errors/errors.ts';
 import type { CliIo, ExitCode } from './io.ts';
 import { CommandError, UsageError, exitCodes } from './io.ts';
 import type { Arguments, OptionSpec, Verb } from './verbs.ts';

@@ -2,7 +2,7 @@
  * The reference pages that are made from tables: docs/settings.md and docs/errors.md. Pure: text in, text out.
  * Called by scripts/docs.mjs, and by a test that compares the result with the files.
  */
-import { errorTable } from '../util/error-table.ts';
+import { errorTable } from '../errors/error-table.ts';
 import { environmentName, settingKeys, settingOf } from './settings.ts';
 import { perDatabaseKeys } from './databases.ts';
 
@@ -88,7 +88,7 @@ export function settingsPage(): string {
 
 const errorsHead = `# Errors
 
-<!-- Made by \`npm run docs\` from src/util/error-table.ts: change it there. -->
+<!-- Made by \`npm run docs\` from src/errors/error-table.ts: change it there. -->
 
 Everything that Weir itself says to a client, besides what the servers say. The SQLSTATEs are those of appendix A of the
 PostgreSQL manual. After an ERROR the connection goes on; after a FATAL it is closed.

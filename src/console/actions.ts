@@ -3,7 +3,7 @@
  * and calls `ConsoleActions`. Only admin_users may run them, except for EXPLAIN ROUTE, which changes nothing.
  */
 import { didYouMean } from '../config/suggest.ts';
-import { WeirError } from '../errors.ts';
+import { WeirError } from '../errors/errors.ts';
 import { readList, readName, readNumber, readOptionalName, readPair, readTable, readValue, Scanner } from './parse.ts';
 import { shorten, syntaxError } from './parse.ts';
 import type { CommandContext, ConsoleColumn, ConsoleCommand, Run } from './types.ts';

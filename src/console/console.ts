@@ -3,7 +3,7 @@
  * commands are in commands.ts; session.ts speaks the protocol. Made once by the app and shared by all console clients.
  */
 import { didYouMean } from '../config/suggest.ts';
-import { WeirError } from '../errors.ts';
+import { WeirError } from '../errors/errors.ts';
 import type { Log } from '../observability/types.ts';
 import { driverStatement } from './driver-statements.ts';
 import { commands } from './commands.ts';

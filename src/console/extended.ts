@@ -4,7 +4,7 @@
  * slow client. Called by session.ts.
  */
 import type { Duplex } from 'node:stream';
-import { WeirError } from '../errors.ts';
+import { WeirError } from '../errors/errors.ts';
 import { Backend, Frontend, describeType } from '../protocol/codes.ts';
 import { ProtocolError } from '../protocol/read.ts';
 import {

@@ -3,7 +3,7 @@
  * PostgreSQL: "quoted names", 'strings', -- and nested comments; an unquoted name may have any character but space
  * ; , = ( ) and quotes. Knows no commands; actions.ts and console.ts read their arguments with it.
  */
-import { WeirError } from '../errors.ts';
+import { WeirError } from '../errors/errors.ts';
 import type { TableName } from './sources.ts';
 
 export interface Token {

@@ -4,7 +4,7 @@
  * databases `weir` and `pgbouncer`.
  */
 import type { Duplex } from 'node:stream';
-import { WeirError } from '../errors.ts';
+import { WeirError } from '../errors/errors.ts';
 import type { Log } from '../observability/types.ts';
 import { Frontend } from '../protocol/codes.ts';
 import { ProtocolError, readString } from '../protocol/read.ts';

@@ -8,7 +8,7 @@ import type { TLSSocket } from 'node:tls';
 import type { AuthOptions } from '../auth/authenticator.ts';
 import { createAuthenticator } from '../auth/authenticator.ts';
 import type { TlsSide } from '../config/config.ts';
-import { WeirError } from '../errors.ts';
+import { WeirError } from '../errors/errors.ts';
 import type { MessageReader } from '../net/message-reader.ts';
 import { ignoreError } from '../net/message-reader.ts';
 import { clientTls } from '../net/tls.ts';

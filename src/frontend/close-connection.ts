@@ -3,7 +3,7 @@
  * the socket. Called by frontend/login.ts, among others.
  */
 import type { Socket } from 'node:net';
-import type { WeirError } from '../errors.ts';
+import type { WeirError } from '../errors/errors.ts';
 import { ignoreError } from '../net/message-reader.ts';
 import { errorResponse } from '../protocol/write.ts';
 

@@ -8,7 +8,7 @@ import { ReadError, type MessageReader } from '../net/message-reader.ts';
 import { Request, newestMinor } from '../protocol/codes.ts';
 import { ProtocolError, readStartupParameters } from '../protocol/read.ts';
 import { negotiateProtocolVersion, terminate } from '../protocol/write.ts';
-import { WeirError } from '../errors.ts';
+import { WeirError } from '../errors/errors.ts';
 
 export interface Startup {
   readonly user: string;

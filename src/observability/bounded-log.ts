@@ -3,7 +3,7 @@
  * The lines above the limit are only counted. Called by the app, which says which lines are similar (`kindOf`) and how
  * many may pass.
  */
-import type { LogLevel } from '../errors.ts';
+import type { LogLevel } from '../errors/errors.ts';
 import type { Log, LogFields } from './types.ts';
 
 export interface BoundedLogOptions {

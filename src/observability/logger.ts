@@ -5,7 +5,7 @@
 import { pino } from 'pino';
 import type { DestinationStream, Logger as Pino } from 'pino';
 import { prettyFactory } from 'pino-pretty';
-import type { LogLevel } from '../errors.ts';
+import type { LogLevel } from '../errors/errors.ts';
 import { redactFields, redactText } from './redact.ts';
 import type { Log } from './types.ts';
 

@@ -3,7 +3,7 @@
  * `ConsoleSources` includes it. Also the type of the log. Types only.
  */
 import type { CacheStats } from '../cache/types.ts';
-import type { LogLevel } from '../errors.ts';
+import type { LogLevel } from '../errors/errors.ts';
 import type { PoolControl, ServerStats } from '../pool/types.ts';
 import type { ClientStats, DatabaseStats, StuckKind } from '../session/types.ts';
 import type { TopologySnapshot } from '../topology/types.ts';

@@ -3,7 +3,7 @@
  * fails. Takes places from the budget of the node, and gives them back. Made by pool.ts.
  */
 import type { ServerConnection } from '../backend/server.ts';
-import type { WeirError } from '../errors.ts';
+import type { WeirError } from '../errors/errors.ts';
 import type { BudgetMember } from './budget.ts';
 import { failedLogin } from './failed-login.ts';
 import type { ConnectProblem } from './options.ts';

@@ -3,7 +3,7 @@
  */
 import type { ServerConnection } from '../backend/server.ts';
 import type { PoolSettings } from '../config/config.ts';
-import type { WeirError } from '../errors.ts';
+import type { WeirError } from '../errors/errors.ts';
 import type { NodeBudget } from './budget.ts';
 import type { PoolStats } from './types.ts';
 

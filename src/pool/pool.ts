@@ -4,7 +4,7 @@
  * app/database-pools.ts. Why it is not built on a pool library: docs/adr/0001-own-pool.md.
  */
 import type { PoolSettings } from '../config/config.ts';
-import { WeirError } from '../errors.ts';
+import { WeirError } from '../errors/errors.ts';
 import type { ServerConnection } from '../backend/server.ts';
 import { isOtherSize, resized, type Bounds } from './bounds.ts';
 import { takeIdle } from './idle.ts';

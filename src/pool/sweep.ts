@@ -3,7 +3,7 @@
  * query_wait_timeout, and tells short reads in a slow lane to run elsewhere. Called by pool.ts about ten times a second.
  */
 import type { ServerConnection } from '../backend/server.ts';
-import type { WeirError } from '../errors.ts';
+import type { WeirError } from '../errors/errors.ts';
 import type { PoolState } from './pool-state.ts';
 import { waitTimeout } from './wait-timeout.ts';
 

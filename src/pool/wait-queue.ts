@@ -4,7 +4,7 @@
  */
 import { Ring } from '../util/ring.ts';
 import type { ServerConnection } from '../backend/server.ts';
-import type { WeirError } from '../errors.ts';
+import type { WeirError } from '../errors/errors.ts';
 
 /** A client that wants a server. Either granted() or refused() is called, once, unless its queue entry was cancelled. */
 export interface Waiter {

@@ -2,7 +2,7 @@
  * The error for a client that has waited query_wait_timeout for a server: why it got none, and what an operator can do. Of
  * several reasons it names the one that has to be dealt with first. Used by sweep.ts.
  */
-import { WeirError } from '../errors.ts';
+import { WeirError } from '../errors/errors.ts';
 import type { PoolOptions } from './options.ts';
 
 /** The pool at the end of the wait. */

@@ -6,7 +6,7 @@
 import { serialize } from 'pg-protocol';
 import { Backend, Frontend, AuthCode, Request } from './codes.ts';
 import { bytesOfName, endOfString } from './read.ts';
-import type { WeirError } from '../errors.ts';
+import type { WeirError } from '../errors/errors.ts';
 
 const noBytes = Buffer.alloc(0);
 

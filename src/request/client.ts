@@ -5,7 +5,7 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { AnswerReceiver } from '../backend/receiver.ts';
-import { WeirError } from '../errors.ts';
+import { WeirError } from '../errors/errors.ts';
 import { mayReadClient } from '../net/flow.ts';
 import { Wire, type WireHandler } from '../net/wire.ts';
 import { TxStatus } from '../protocol/codes.ts';

@@ -5,7 +5,7 @@
  */
 import { TxStatus } from '../protocol/codes.ts';
 import { errorResponse } from '../protocol/write.ts';
-import { WeirError } from '../errors.ts';
+import { WeirError } from '../errors/errors.ts';
 import type { ServerConnection } from '../backend/server.ts';
 import { answered } from './answered.ts';
 import { mayBeKept } from './run-again.ts';

@@ -17,7 +17,7 @@ import { notePlan } from './plans.ts';
 import { refuse } from './refuse.ts';
 import { sendMore } from './send-more.ts';
 import { mayStreamMessage } from './streamed.ts';
-import { WeirError } from '../errors.ts';
+import { WeirError } from '../errors/errors.ts';
 import { isPiece, Request, type Message } from '../session/request.ts';
 
 /** A batch of this size is sent, whether its Sync has come or not. */

@@ -4,7 +4,7 @@
  */
 import { TxStatus } from '../protocol/codes.ts';
 import { errorResponse, readyForQuery } from '../protocol/write.ts';
-import { WeirError } from '../errors.ts';
+import { WeirError } from '../errors/errors.ts';
 import type { ServerConnection } from '../backend/server.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { Session } from '../session/session.ts';

@@ -2,7 +2,7 @@
  * Answers a request with an error of Weir's instead of sending it.
  */
 import { errorResponse } from '../protocol/write.ts';
-import type { WeirError } from '../errors.ts';
+import type { WeirError } from '../errors/errors.ts';
 import { answered } from './answered.ts';
 import type { Session } from '../session/session.ts';
 import type { Request } from '../session/request.ts';

@@ -3,7 +3,7 @@
  */
 import { Frontend } from '../protocol/codes.ts';
 import { sync } from '../protocol/write.ts';
-import { WeirError } from '../errors.ts';
+import { WeirError } from '../errors/errors.ts';
 import type { Outcome, Session } from '../session/session.ts';
 import type { Message, Request } from '../session/request.ts';
 import { awaitsPeers } from './await-peers.ts';

@@ -7,7 +7,7 @@
 import { TxStatus } from '../protocol/codes.ts';
 import { errorResponse, readyForQuery, toldAsError } from '../protocol/write.ts';
 import type { End, FinalMessage } from '../backend/receiver.ts';
-import { WeirError } from '../errors.ts';
+import { WeirError } from '../errors/errors.ts';
 import type { Session } from '../session/session.ts';
 import { countAnswer } from './count.ts';
 import { avoidNode, canRunAgain, runAgain } from './run-again.ts';

@@ -4,7 +4,7 @@
  */
 import { Frontend, describeType } from '../protocol/codes.ts';
 import { ProtocolError } from '../protocol/read.ts';
-import { WeirError } from '../errors.ts';
+import { WeirError } from '../errors/errors.ts';
 
 /** Larger messages are passed on in pieces; everything before their text or values must be within the first piece. */
 const wholeBelowBytes = 1024 * 1024;

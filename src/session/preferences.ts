@@ -2,7 +2,7 @@
  * A session's settings for routing and caching: weir.route, weir.consistency, weir.cache. An immutable value.
  */
 import type { Consistency } from '../config/config.ts';
-import { WeirError } from '../errors.ts';
+import { WeirError } from '../errors/errors.ts';
 
 export type Forced = 'auto' | 'primary' | 'replica';
 /** 'on', 'off', or a time to live in ms. */

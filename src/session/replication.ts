@@ -8,7 +8,7 @@ import type { TLSSocket } from 'node:tls';
 import type { ReplicationKind } from '../auth/types.ts';
 import type { ServerLink } from '../backend/login.ts';
 import type { NodeConfig } from '../config/config.ts';
-import { WeirError } from '../errors.ts';
+import { WeirError } from '../errors/errors.ts';
 import type { TurnWriter } from '../net/turn.ts';
 import { Backend, Frontend } from '../protocol/codes.ts';
 import { ProtocolError } from '../protocol/read.ts';

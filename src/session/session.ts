@@ -3,7 +3,7 @@
  * Abstract: client.ts adds the socket and the reading of messages.
  */
 import type { ServerConnection } from '../backend/server.ts';
-import { WeirError } from '../errors.ts';
+import { WeirError } from '../errors/errors.ts';
 import { ProtocolError } from '../protocol/read.ts';
 import { errorResponse, parameterStatus } from '../protocol/write.ts';
 import { nextState, type RequestEvent } from './request-state.ts';

@@ -2,7 +2,7 @@
  * The settings in a client's StartupMessage, including Weir's own. None is dropped silently: PostgreSQL refuses
  * unknown ones when they are first applied.
  */
-import { WeirError } from '../errors.ts';
+import { WeirError } from '../errors/errors.ts';
 import { Preferences } from './preferences.ts';
 import { encodingName, Settings, settingFromText, type Setting } from './settings.ts';
 

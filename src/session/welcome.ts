@@ -3,7 +3,7 @@
  * client (ParameterStatus, BackendKeyData, ReadyForQuery). The result is kept, so that later clients with the same
  * user and settings need no server.
  */
-import { WeirError } from '../errors.ts';
+import { WeirError } from '../errors/errors.ts';
 import type { ServerConnection } from '../backend/server.ts';
 import type { Pool } from '../pool/pool.ts';
 import { backendKeyData, parameterStatus, readyForQuery } from '../protocol/write.ts';

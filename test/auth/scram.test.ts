@@ -9,7 +9,7 @@ import { checkServerFinal, clientFinal, clientFirst, readServerFirst } from '../
 import { checkProof, readClientFinal, readClientFirst, serverFinal, serverFirst } from '../../src/auth/scram-server.ts';
 import type { ClientBinding } from '../../src/auth/scram-client.ts';
 import type { BindingOffer } from '../../src/auth/scram-server.ts';
-import { WeirError } from '../../src/errors.ts';
+import { WeirError } from '../../src/errors/errors.ts';
 import { ProtocolError } from '../../src/protocol/read.ts';
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'utf8');

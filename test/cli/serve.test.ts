@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { diffConfig } from '../../src/config/change.ts';
 import type { Config } from '../../src/config/config.ts';
 import type { ServeDeps, ServedApp } from '../../src/cli/serve.ts';
-import { WeirError } from '../../src/errors.ts';
+import { WeirError } from '../../src/errors/errors.ts';
 import { fakeProcess, runInMemory } from './run-in-memory.ts';
 import type { CliRun } from './run-in-memory.ts';
 

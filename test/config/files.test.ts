@@ -10,7 +10,7 @@ import { loadConfig } from '../../src/config/load.ts';
 import { settingKeys } from '../../src/config/settings.ts';
 import { listSettings } from '../../src/config/show.ts';
 import { parseUsersFile } from '../../src/config/users.ts';
-import { errorTable } from '../../src/util/error-table.ts';
+import { errorTable } from '../../src/errors/error-table.ts';
 
 const root = join(import.meta.dirname, '../..');
 const read = (name: string): string => readFileSync(join(root, name), 'utf8');

@@ -8,7 +8,7 @@ import { commands } from '../../src/console/commands.ts';
 import { createConsole } from '../../src/console/console.ts';
 import type { Console } from '../../src/console/console.ts';
 import type { Value } from '../../src/console/types.ts';
-import { WeirError } from '../../src/errors.ts';
+import { WeirError } from '../../src/errors/errors.ts';
 import { fakeSources } from './fakes.ts';
 import type { FakeSources } from './fakes.ts';
 

@@ -1,7 +1,7 @@
 /** ClientAcceptor, byte by byte: what a client is sent, in which order, and how it is refused. */
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { WeirError } from '../../src/errors.ts';
+import { WeirError } from '../../src/errors/errors.ts';
 import { createListener } from '../../src/frontend/listener.ts';
 import { Request } from '../../src/protocol/codes.ts';
 import { cancelRequest, query, sslRequest, startupMessage, strings, terminate } from '../../src/protocol/write.ts';

@@ -1,7 +1,7 @@
 /** When a pool opens connections, how many at once, and what a log-in that fails means for those who wait. */
 import { describe, expect, test } from 'vitest';
 import type { ServerConnection } from '../../src/backend/server.ts';
-import { WeirError } from '../../src/errors.ts';
+import { WeirError } from '../../src/errors/errors.ts';
 import { Scene, settled } from './scene.ts';
 
 const refusal = new WeirError('server_refused', { why: 'password authentication failed' }, undefined, {

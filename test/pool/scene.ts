@@ -8,7 +8,7 @@ import { expect } from 'vitest';
 import { ServerConnection, type AnswerReceiver } from '../../src/backend/server.ts';
 import { shownState } from '../../src/backend/server-state.ts';
 import type { NodeConfig, PoolSettings } from '../../src/config/config.ts';
-import type { WeirError } from '../../src/errors.ts';
+import type { WeirError } from '../../src/errors/errors.ts';
 import { TurnWriter } from '../../src/net/turn.ts';
 import { NodeBudget } from '../../src/pool/budget.ts';
 import { Pool, type ConnectProblem } from '../../src/pool/pool.ts';

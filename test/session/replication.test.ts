@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { until } from '../../integration/harness/until.ts';
-import { WeirError } from '../../src/errors.ts';
+import { WeirError } from '../../src/errors/errors.ts';
 import { TurnWriter } from '../../src/net/turn.ts';
 import { Backend, Frontend } from '../../src/protocol/codes.ts';
 import { readErrorFields } from '../../src/protocol/read.ts';

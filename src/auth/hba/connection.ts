@@ -2,7 +2,7 @@
  * Finds the rule of auth.hba_file for a log-in, and makes PostgreSQL's error for a log-in that the rules refuse. Called
  * by auth/authenticator.ts.
  */
-import { WeirError } from '../../errors.ts';
+import { WeirError } from '../../errors/errors.ts';
 import type { AuthOutcome, Exchange } from '../types.ts';
 import { parseAddress } from './addresses.ts';
 import type { Access } from './load.ts';

@@ -2,7 +2,7 @@
  * auth.type = cert, and method cert of auth.hba_file: the name in the client's TLS certificate must be the user's, or
  * be mapped to it. There is no password. The certificate itself was verified with tls.client.ca in the TLS handshake.
  */
-import { WeirError } from '../../errors.ts';
+import { WeirError } from '../../errors/errors.ts';
 import { accepted, noCertificate } from '../outcome.ts';
 import type { AuthContext, AuthMethod, AuthOutcome, Exchange } from '../types.ts';
 

@@ -2,7 +2,7 @@
 import { Answer, Owed } from '../../protocol/answers.ts';
 import { endOfString, readName } from '../../protocol/read.ts';
 import { describe, errorResponse, parse, parseComplete } from '../../protocol/write.ts';
-import { WeirError } from '../../errors.ts';
+import { WeirError } from '../../errors/errors.ts';
 import type { AnswerReceiver, ServerConnection } from '../../backend/server.ts';
 import type { Session } from '../../session/session.ts';
 import type { Statement } from '../../session/statements.ts';

@@ -3,7 +3,7 @@
  */
 import { Answer, Owed, type OwedKind } from '../../protocol/answers.ts';
 import { describe, errorResponse, noSuchStatement } from '../../protocol/write.ts';
-import type { WeirError } from '../../errors.ts';
+import type { WeirError } from '../../errors/errors.ts';
 import type { AnswerReceiver, ServerConnection } from '../../backend/server.ts';
 import type { Session } from '../../session/session.ts';
 import { isPiece, type Message } from '../../session/request.ts';

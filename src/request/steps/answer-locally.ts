@@ -15,7 +15,7 @@ import {
   parseComplete,
   rowDescription,
 } from '../../protocol/write.ts';
-import { WeirError } from '../../errors.ts';
+import { WeirError } from '../../errors/errors.ts';
 import type { QueryFacts, StatementFacts } from '../../sql/facts.ts';
 import type { Session } from '../../session/session.ts';
 import type { Message, Request } from '../../session/request.ts';

@@ -2,7 +2,7 @@
  * Chooses the node of a request, and gets a server connection to it from the pool or waits for one. Called by
  * handle-request.ts; again if that server is lost or refuses the request.
  */
-import { WeirError } from '../../errors.ts';
+import { WeirError } from '../../errors/errors.ts';
 import type { ServerConnection } from '../../backend/server.ts';
 import type { Pool } from '../../pool/pool.ts';
 import type { Decision } from '../../routing/decision.ts';

@@ -4,7 +4,7 @@
  * A connection on which that fails, because of what other sessions did there, is replaced.
  */
 import type { ServerConnection } from '../../backend/server.ts';
-import { WeirError } from '../../errors.ts';
+import { WeirError } from '../../errors/errors.ts';
 import type { Pool } from '../../pool/pool.ts';
 import { avoidNode, maxAttempts } from '../run-again.ts';
 import type { GoOn, Outcome, Session } from '../../session/session.ts';

@@ -1,9 +1,9 @@
 /**
  * The errors that Weir itself sends to clients or shows to operators. All rooms throw or send a WeirError; its SQLSTATE and
- * texts are in util/error-table.ts, and nowhere else.
+ * texts are in errors/error-table.ts, and nowhere else.
  */
-import type { LogLevel, Severity } from './util/error-row.ts';
-import { errorTable, type ErrorName } from './util/error-table.ts';
+import type { LogLevel, Severity } from './error-row.ts';
+import { errorTable, type ErrorName } from './error-table.ts';
 
 export type { ErrorName, LogLevel, Severity };
 
