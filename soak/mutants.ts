@@ -309,14 +309,18 @@ export const mutants: readonly Mutant[] = [
     ...leased,
     rule: 14,
     name: 'a lease counts from when it is granted',
-    changes: [{ file: 'cache/redis-sync.js', from: 'granted(reply, sentAtMs)', to: 'granted(reply, this.options.now())' }],
+    changes: [
+      { file: 'cache/redis-sync.js', from: 'granted(reply, sentAtMs)', to: 'granted(reply, this.options.now())' },
+    ],
     faults: ['late-answers'],
   },
   {
     ...leased,
     rule: 15,
     name: 'a lease counts before the messages have arrived',
-    changes: [{ file: 'cache/redis-sync.js', from: 'arrived(ignoresUnheard ? Infinity', to: 'arrived(true ? Infinity' }],
+    changes: [
+      { file: 'cache/redis-sync.js', from: 'arrived(ignoresUnheard ? Infinity', to: 'arrived(true ? Infinity' },
+    ],
     faults: ['mute-redis'],
   },
   {
