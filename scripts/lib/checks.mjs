@@ -34,7 +34,7 @@ export async function checkAndRunUnitTests(tally, dir, { isQuick }) {
 
 function depthNote(fuzzDepth, isQuick) {
   const fuzz = fuzzDepth === 'quick' ? 'quick: npm test does more' : 'full';
-  return `fuzz depth ${fuzz}${isQuick ? '; ESLint and Prettier have looked at changed files only' : ''}`;
+  return `fuzz depth ${fuzz}${isQuick ? '; ESLint and Prettier look only at what has changed since the last check' : ''}`;
 }
 
 /** One after the other: each keeps a core busy. What they say comes behind what the tests say. */

@@ -29,9 +29,9 @@ export class ServerConnection implements WireHandler, MessageSource {
   readonly wire: Wire;
   /** The clients that have it; messages that nobody asked for go to the last of them. */
   readonly holders = new Holders();
-  /** When it was handed out; or, if no client has it, since when that is so. */
+  /** When it was last handed out, its CancelRequest arrived, or it became idle. A reset does not change it. */
   requestAtMs = 0;
-  /** When the oldest of the answers that it owes became the oldest. */
+  /** When its last ReadyForQuery came, or its lane was opened: how long its oldest answer has taken (pool/lanes.ts). */
   lastReadyAtMs = 0;
   /** It must be closed instead of going to another client: server_lifetime, RECONNECT, LOAD, other settings after a reload. */
   isCloseNeeded = false;
@@ -120,7 +120,7 @@ export class ServerConnection implements WireHandler, MessageSource {
     this.wire.send(bytes);
   }
 
-  /** Notes the answer that a message will bring. A Fake that comes to the head of the queue is relayed at once. */
+  /** Notes the answer that a message will bring. A Fake (a message of Weir's own with its place in the queue) is relayed once it comes first. */
   owe(answer: Answer<AnswerReceiver>): void {
     if (!this.isAlive) return this.sentTooLate(answer);
     this.answers.push(answer);
@@ -180,11 +180,14 @@ export class ServerConnection implements WireHandler, MessageSource {
 
   /** `to` takes the place of `from` among the holders, and gets the answers that are owed to it. */
   handOver(from: AnswerReceiver, to: AnswerReceiver): void {
-    // What was undone is carried out all the same, so it is not known any more which statements the server has.
+    // The server still carries out what was undone here, so Weir no longer knows which prepared statements it has.
     if (this.incoming.handOver(from, to)) this.isCloseNeeded = true;
   }
 
-  /** Runs SQL of Weir's own. Rejects with the server's message. The connection must be quiet. */
+  /**
+   * Runs SQL of Weir's own. The connection must be quiet.
+   * @returns the first value of the first row. Rejects with the server's message, or why the connection was lost
+   */
   run(sql: string): Promise<string | undefined> {
     return runInternal(this, sql);
   }

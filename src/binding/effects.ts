@@ -15,7 +15,7 @@ const UNREPLAYED: PinReason = 'setting that cannot be replayed';
 
 const ENDED_BY_DISCARD_ALL = pinsThat('isDiscarded');
 
-/** First words of statements that change session state only through the functions they call. */
+/** For a text that could not be parsed: first words of statements that change session state only through functions they call. */
 const STATELESS_VERBS =
   /^(?:\(|SELECT|INSERT|UPDATE|DELETE|WITH|VALUES|TABLE|COPY|MERGE|ALTER|DROP|GRANT|REVOKE|COMMENT|TRUNCATE|VACUUM|ANALYZE|REINDEX|REFRESH|CLUSTER)/i;
 
@@ -125,8 +125,8 @@ function addByFunctions(facts: StatementFacts, template: string, pins: Set<PinRe
     else if (UNREPLAYABLE.has(call.name)) pins.add(UNREPLAYED);
     else if (call.name === 'set_config') settingCalls++;
   }
-  // Calls with constant arguments are in facts.settings. The others cannot be replayed on another server, unless they
-  // end with the transaction: set_config('app.user', $1, true), common with row security.
+  // Calls with constant arguments are in facts.settings. The others cannot be replayed on another server. Those that end
+  // with the transaction need not be: set_config('app.user', $1, true), common with row security.
   if (settingCalls > facts.settings.length && !setsOnlyLocally(template)) pins.add(UNREPLAYED);
 }
 

@@ -1,5 +1,6 @@
 /**
- * One write, from before it is sent to PostgreSQL until its outcome is known (rule 2): meanwhile its tags are closed,
+ * One write, from before it is sent to PostgreSQL until its outcome is known (rule 2): meanwhile its tags are closed (with
+ * `cache.mode: ttl`, only tags of the catalog and of users),
  * and no answer that carries them is shown or stored. The tags are closed here at once; the write is sent when
  * `announced` resolves. Made by cache.ts. The writing session calls one of the outcomes; later calls do nothing.
  */

@@ -12,6 +12,8 @@
  * | full | any | any | no, until the output to the client has drained | no, likewise |
  * | not full | not full | more than 64 kB | no, until the session processes its next request | yes |
  *
+ * A client is not read either while its time slice is over (request/time-slice.ts).
+ *
  * Each "no" ends with an event after which the wire asks again: an output has drained, the session goes on, or the server
  * connection is released.
  */
@@ -35,8 +37,8 @@ export function mayReadClient(client: Outlet, server: Outlet | undefined, keptBy
 
 /**
  * Is it time to probe a client that is not read? Since its socket is not read, its end would go unnoticed
- * (Wire.probe). It is probed in two consecutive seconds, because only the second write fails after the peer has
- * refused the first; and only every five seconds, because a client that is still connected receives the bytes.
+ * (Wire.probe). It is probed in two consecutive seconds of every five: in two, because only the second write fails after
+ * the peer has refused the first; not more often, because a client that is still connected receives the bytes.
  * @param unreadSeconds how long the client has not been read
  */
 export function isToBeProbed(unreadSeconds: number): boolean {

@@ -1,7 +1,7 @@
 /**
  * One socket after log-in, to a client or to a server: passes received bytes to a handler, writes the output once per
  * turn of the event loop, and applies back-pressure in both directions. Does not interpret messages. Made by
- * backend/server.ts and request/client.ts.
+ * backend/server.ts, request/client.ts and session/relay-side.ts.
  */
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';

@@ -33,7 +33,7 @@ export class Returns {
     else this.available(server);
   }
 
-  /** A CancelRequest that is still under way would cancel a statement of the next client, so the server is kept until it arrives. */
+  /** A CancelRequest that is under way could cancel a statement of the next client: nobody gets the server until it has arrived. */
   private afterCancel(server: ServerConnection, cancelling: Promise<void>, isDirty: boolean): void {
     const { state } = this;
     if (!server.move('waits for cancel')) return;

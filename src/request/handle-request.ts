@@ -25,7 +25,7 @@ import type { Outcome, Session, Step } from '../session/session.ts';
 import { beginRequest } from './settle.ts';
 import type { Request } from '../session/request.ts';
 
-/** Maximum number of requests of one client in flight; no more are read until some are answered. */
+/** Maximum number of requests of one client in flight; the next one waits until all of these are answered. */
 const maxInFlight = 1_000;
 
 const steps: Readonly<Record<Step, (session: Session, request: Request) => Outcome>> = {
@@ -78,7 +78,10 @@ function refuseTransaction(session: Session, request: Request): Outcome {
   );
 }
 
-/** @returns true if the request may be sent behind those in flight on the session's server */
+/**
+ * Closes the lane on the way, unless the request is ruled out before.
+ * @returns true if the request may be sent behind those in flight on the session's server
+ */
 function mayPipeline(session: Session, request: Request): boolean {
   if (session.inFlight.peek()?.state === 'passed over') return false;
   if (mustBeginOnPrimary(session, request) || isAhead(session, request)) return false;
@@ -103,8 +106,8 @@ function mayPipeline(session: Session, request: Request): boolean {
 }
 
 /**
- * The transaction may end on a replica with a request in flight, after which the session may need another server: wait
- * for the answer.
+ * A request in flight may end the transaction on a replica. The session may then need another server, so the next request
+ * waits for that answer.
  */
 function mayLeaveReplica({ inFlight, serverNode, state, poolMode }: Session): boolean {
   if (serverNode?.role !== 'replica' || state.isPinned || poolMode === 'session') return false;
@@ -112,8 +115,7 @@ function mayLeaveReplica({ inFlight, serverNode, state, poolMode }: Session): bo
 }
 
 /**
- * After the first statement of a transaction that may still begin elsewhere, a request that cannot run again waits for
- * its answer.
+ * While the transaction can still begin again on the primary, only a request that can run again may follow in flight.
  */
 function mayFollowOpening(session: Session, request: Request): boolean {
   return !mayBeginOnPrimary(session) || mayBeKept(session, request);

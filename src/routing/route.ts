@@ -1,7 +1,8 @@
 /**
  * Decides which node answers a request, from what the session says (RoutingFacts), the state of the nodes
  * (TopologySnapshot) and random numbers. Has no state and does not wait: without a node, the session waits for a new
- * snapshot and asks again. Called by the session for every request, by `weir explain` and EXPLAIN ROUTE.
+ * snapshot and asks again. Called by request/steps/find-server.ts for a request that needs a server, and by
+ * request/explain.ts for EXPLAIN ROUTE.
  */
 import { MAX_CANDIDATES } from '../balancing/node-set.ts';
 import { policies } from '../balancing/policies.ts';
@@ -47,7 +48,7 @@ export function route(
   return new Decision('no replica eligible', fallback, facts, snapshot, settings);
 }
 
-/** The read fell back to the primary, and some replica could have answered it had it replayed more WAL. */
+/** No replica may answer the read, and for some it is only because it has not replayed enough WAL, or the LSN is not known. */
 export function isMerelyBehind(decision: Decision): boolean {
   if (!decision.isFallback) return false;
   const { snapshot, settings } = decision;

@@ -7,11 +7,12 @@
 export const requestStateMeanings = {
   gathering: 'Its Sync has not come, and nothing of it was sent.',
   pending: 'It is on its way through the steps: look-up, routing, a server connection, its set-up.',
-  cancelled: 'The same, and a CancelRequest has come. It is answered with 57014 and never sent.',
+  cancelled: 'It was pending when a CancelRequest came. It is answered with 57014 and never sent.',
   running: 'It was sent, at least in part. The client has seen nothing of the answer.',
   shown: 'The client has seen something of the answer, so it can never run again.',
-  'passed over': 'A replica refused it, or a request before it. The client hears nothing of that, and it runs again.',
-  'taken back': 'Weir has said its error. What the server says of it is dropped.',
+  'passed over':
+    'A replica refused it, or refused a request before it. The client hears nothing of that, and it runs again.',
+  'taken back': 'Weir has sent the client an error of its own. What the server says of the request is dropped.',
   again: 'It is about to run again.',
   over: 'The client has the whole answer, or is gone.',
 } as const;
@@ -25,8 +26,8 @@ export const requestEventMeanings = {
   'answered by Weir': 'Weir answers it: from the cache, by itself, or with an error.',
   sent: 'Its first message goes to a server.',
   shown: 'The first bytes of its answer go to the client.',
-  'passed over': 'A replica refuses it, or one before it, and it can run again.',
-  'taken back': 'Weir says its error in place of the server.',
+  'passed over': 'A replica refuses it, or a request before it, and it can run again.',
+  'taken back': 'Weir sends the client an error of its own, in place of the answer of the server.',
   settled: 'The server has answered all of it.',
   'given up':
     'The client is told an error in place of the rest of its answer: its server was lost, or it was cancelled in a lane.',

@@ -40,8 +40,8 @@ A Query, a FunctionCall, or a batch of the extended protocol up to its Sync.
 ${machine(requestStates, requestStateMeanings, requestEventMeanings)}
 ## What a client can wait for
 
-A client reads its messages one after the other. While it waits, nothing more is read of it; the log line of the watchdog and
-\`SHOW CLIENTS\` say that it waits. These waits end at once when a CancelRequest comes, or when the client is gone:
+Weir handles the requests of a client one after the other. While one waits, no more messages of that client are handled; \`SHOW CLIENTS\`
+says that it waits, and so does the log line of the watchdog, which closes a client or server that is stuck. These waits end at once when a CancelRequest comes, or when the client is gone:
 
 ${table(['what', 'ends when', 'at most'], waitRows(cancellableWaits))}
 These are short. A CancelRequest that comes meanwhile is remembered, and the request is not sent:

@@ -1,6 +1,6 @@
 /**
  * Everything that the next message of a client can wait for, what ends the wait, and what limits it. The watchdog
- * (stuck.ts) checks all of them.
+ * (request/stuck.ts) checks all of them.
  */
 
 interface WaitFacts {
@@ -14,7 +14,7 @@ interface WaitFacts {
 export const cancellableWaits = {
   cache: {
     until: 'another client that has asked the same gets its answer',
-    atMost: "that client's request, whose end is noticed whatever it is",
+    atMost: "the end of that client's request, in whatever way it ends",
   },
   node: { until: 'the topology changes so that a node can take the request', atMost: 'query_wait_timeout' },
   replica: { until: 'a probe finds a replica that has replayed enough', atMost: '25 ms' },

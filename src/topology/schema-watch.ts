@@ -1,6 +1,7 @@
 /**
- * Keeps the catalog of one database up to date while clients use the database: reads it when a node comes up and after
- * every change reported, and polls for changes made outside Weir. Sends nothing while no client uses the database.
+ * Keeps the catalog of one database up to date while clients use the database. Looks at it when a client begins to use the
+ * database, when a node changes, after every reported change, and every two seconds. A look compares the fingerprint, and
+ * reads the catalog if it is new or not known. Sends nothing while no client uses the database.
  * Does not know what a catalog contains (catalog/read-catalog.ts). Made by topology.ts.
  */
 import type { NodeConfig } from '../config/config.ts';
@@ -29,6 +30,7 @@ export interface SchemaWatchOptions extends CatalogLinkOptions {
   /** The catalog was read from the primary, or a comparison with the primary found it unchanged. */
   readonly onConfirmed?: () => void;
   readonly onProblem: (problem: string) => void;
+  /** Absent: 2000 (look-pace.ts). */
   readonly pollMs?: number;
   /** Whether a client used the database lately. Absent: always true. */
   readonly isUsed?: () => boolean;
@@ -49,7 +51,7 @@ export class SchemaWatch implements SchemaClock {
   readonly #pace: LookPace;
   #state: WatchState = 'stopped';
   #last: Known | undefined;
-  /** The catalog was read or compared since clients began to use the database; before that it may be out of date. */
+  /** False after a sleep, until the catalog was read or compared again: it may be out of date. */
   #isCompared = true;
   /** Number of changes reported; a catalog is valid only if none was reported while it was being read. */
   #changes = 0;
@@ -173,7 +175,10 @@ export class SchemaWatch implements SchemaClock {
     this.kick();
   }
 
-  /** The available log-ins have changed: forgets the failures so far and tries again now. */
+  /**
+   * The available log-ins have changed: forgets the failures so far and tries again now. Does nothing if the catalog is known
+   * and the last look did not fail.
+   */
   tryAgain(): void {
     if (this.#known !== undefined && !this.#pace.isRetrying) return;
     this.#pace.succeeded();

@@ -1,5 +1,6 @@
 /** The concerns of a session are told of what happens in the order of their table, and only those that have something to do. */
 import { expect, test } from 'vitest';
+import type { Plan } from '../../src/binding/plan.ts';
 import { TxStatus } from '../../src/protocol/codes.ts';
 import type { ServerConnection } from '../../src/backend/server.ts';
 import { makeConcerns, Moments, type SessionOfConcerns } from '../../src/session/concerns/table.ts';
@@ -28,6 +29,15 @@ test('at ReadyForQuery what was written comes before how fresh the next read mus
   expect(names).toEqual([
     ...['sequences', 'settings', 'opening', 'customSettings', 'writes', 'freshness', 'pins', 'behindDdl', 'prepared'],
   ]);
+});
+
+test('after a text was executed, or a part of it, the pins come before what is done until the catalog is read', () => {
+  const plan = {} as Plan;
+  for (const moment of ['effectsDone', 'effectsInPart'] as const) {
+    const { names } = told(moment, (moments) => moments[moment](plan));
+    expect(names.indexOf('pins')).toBeGreaterThanOrEqual(0);
+    expect(names.indexOf('behindDdl')).toBeGreaterThan(names.indexOf('pins'));
+  }
 });
 
 test('a concern that has nothing to do in a moment is not asked', () => {

@@ -2,7 +2,7 @@
  * After DDL, until the catalog has been read again, Weir does not know what functions, triggers and views do to
  * session state. A session that uses one in this time keeps its server. When the catalog has been read, the statements
  * it ran are planned again, and the new plans decide whether the session stays pinned. app/database.ts calls
- * catalogConfirmed().
+ * catalogConfirmed(), through shared-by-sessions.ts.
  */
 import { IN_FUNCTION, NOT_READ_YET } from '../../binding/effects.ts';
 import type { Plan } from '../../binding/plan.ts';
@@ -18,14 +18,14 @@ interface Owner extends ConcernOwner {
   readonly identity: { readonly user: string };
 }
 
-/** Limit on distinct texts: beyond it, the pin for functions replaces this pin. */
+/** If it ran more distinct texts than this, the pin for functions replaces this pin once the catalog has been read. */
 const maxTexts = 64;
 
 export class BehindDdl implements Concern, PinnedBehindDdl {
   private readonly session: Owner;
   /** Statements run since this pin began; undefined: the session is not pinned for this reason. */
   private texts: Set<QueryFacts> | undefined;
-  /** Proof that the catalog was compared after the session's last transaction. */
+  /** Whether the catalog was compared after the session last ran such a statement. */
   private readonly proof = new SchemaProof();
   /** The session has run such a statement since the proof was requested. */
   private isNew = false;
@@ -38,7 +38,7 @@ export class BehindDdl implements Concern, PinnedBehindDdl {
     if (this.confirm(this.session.status)) this.session.release();
   }
 
-  /** Ends the pin if the catalog is known again. @returns true if it has ended */
+  /** Ends the pin if the catalog is known again. @returns true if this call ended it */
   private confirm(status: number): boolean {
     const { texts, session } = this;
     const { state, services, database } = session;
@@ -73,7 +73,8 @@ export class BehindDdl implements Concern, PinnedBehindDdl {
   private ran({ effects, facts }: Plan): void {
     if (!effects.pins.includes(NOT_READ_YET) || !this.session.state.pins.has(NOT_READ_YET)) return;
     if (this.texts === undefined) this.session.database.common.pinnedBehindDdl.add(this);
-    (this.texts ??= new Set()).add(facts);
+    this.texts ??= new Set();
+    if (this.texts.size <= maxTexts) this.texts.add(facts);
     this.isNew = true;
   }
 

@@ -20,9 +20,10 @@ import { SessionSettings } from './settings.ts';
 import { Writes } from './writes.ts';
 
 /**
- * The order matters in three moments. prepareServer: the SQL of sequences, settings, the open transaction and custom
+ * The order matters in these moments. prepareServer: the SQL of sequences, settings, the open transaction and custom
  * settings runs in this order. statementDone: settings come before prepared statements, which depend on them.
  * readyForQuery: writes come before freshness, which depends on whether the request has committed something.
+ * effectsDone, effectsInPart: pins come before behindDdl, which looks whether its pin was set.
  */
 const table = {
   sequences: Sequences,

@@ -1,7 +1,7 @@
 /**
  * What a session has written: closes its cache tags before it may commit (rule 2 of docs/consistency.md), and settles
- * them by the server's answer. Only the server's messages decide what was committed (transaction.ts), not the
- * transaction status afterwards.
+ * them by the server's answer. What was committed is decided message by message (transaction.ts); the status in
+ * ReadyForQuery is only the last of these messages.
  */
 import { TxStatus } from '../../protocol/codes.ts';
 import type { ServerConnection } from '../../backend/server.ts';
@@ -71,9 +71,9 @@ export class Writes implements Concern {
   }
 
   /**
-   * Rule 2: closes the tags of everything that a message may commit before it is sent: a Query, a Sync, or, in a batch
-   * sent before its Sync, a COMMIT. Such a batch may write more after that.
-   * @returns the guard of tags that were not closed yet; undefined: nothing to close
+   * Rule 2: before a message is sent, closes the tags of everything that it may commit. Such a message is a Query, a Sync,
+   * or, in a batch sent before its Sync, a COMMIT; that batch may write more afterwards.
+   * @returns a guard of all undecided writes; undefined: nothing to close, or nothing new since the request's last guard
    */
   guard(request: Request): WriteGuard | undefined {
     const { undecided, session } = this;
@@ -244,7 +244,7 @@ function isPlain(kind: StatementFacts['kind']): boolean {
   return kind === 'select' || kind === 'insert' || kind === 'update' || kind === 'delete';
 }
 
-/** Index after a plan, among those whose outcome was not decided yet. */
+/** Index of the plan after `plan`; only plans from `openFrom` on are searched. */
 function behind(request: Request, plan: Plan | undefined): number {
   return plan === undefined
     ? request.attempt.openFrom
