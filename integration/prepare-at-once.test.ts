@@ -132,7 +132,7 @@ describe('a server is asked', () => {
     expect(await ask(other, parse('c', 'SELECT k FROM closed.t'), sync)).toBe('E42501 Z');
   });
 
-  test('behind DDL', async () => {
+  test('after DDL', async () => {
     const client = await rawClient();
     expect(await ask(client, query('CREATE TABLE gone (k int)'))).toBe('C Z');
     expect(await ask(client, parse('g', 'SELECT k FROM gone'), sync)).toBe('1 Z');

@@ -69,7 +69,7 @@ test.each([0, 1, 2])('neither another client’s value nor an old one, wherever 
   await b.query('DROP SEQUENCE numbers; DROP TABLE other');
 });
 
-test('right behind DDL, when nobody knows what a function is', async () => {
+test('right after DDL, when nobody knows what a function is', async () => {
   await a.query('CREATE SEQUENCE behind_ddl');
   await a.query("SELECT nextval('behind_ddl')");
   await a.query("SELECT nextval('behind_ddl'::regclass)");

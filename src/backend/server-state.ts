@@ -2,6 +2,7 @@
  * The states of a server connection and what moves it from one to the next: the one table. An event that has no cell is a
  * bug of Weir's (ServerConnection.move). docs/states.md is printed from it (npm run docs).
  */
+import type { StateTable } from '../util/state-table.ts';
 import type { ShownServerState } from '../pool/types.ts';
 
 /** What each state means. */
@@ -35,9 +36,7 @@ export const serverEventMeanings = {
 
 export type ServerEvent = keyof typeof serverEventMeanings;
 
-type Row = Readonly<Partial<Record<ServerEvent, ServerState>>>;
-
-export const serverStates: Readonly<Record<ServerState, Row>> = {
+export const serverStates: StateTable<ServerState, ServerEvent> = {
   login: { 'logged in': 'unassigned', closed: 'closed' },
   unassigned: {
     'handed out': 'active',

@@ -10,7 +10,7 @@ import { Bodies } from './bodies.ts';
 import { PlanCache } from './plan-cache.ts';
 import type { Path } from './plan-cache.ts';
 import { hasAnyEffect, NOT_READ_YET } from './effects.ts';
-import { asLearnedWrite, makePlan, planBehindDdl, planBehindOwnDdl, planWithoutCatalog } from './make-plan.ts';
+import { asLearnedWrite, makePlan, planAfterDdl, planAfterOwnDdl, planWithoutCatalog } from './make-plan.ts';
 import type { Binder, PinReason, Plan } from './plan.ts';
 
 export interface BinderOptions {
@@ -28,14 +28,14 @@ export function createBinder(options: BinderOptions): Binder {
 class PlanMaker implements Binder {
   readonly #readOnlyFunctions: ReadonlySet<string>;
   readonly #cacheTables: ReadonlySet<string>;
-  readonly #learned = new WeakSet<QueryFacts>();
-  readonly #missing = new WeakSet<QueryFacts>();
+  readonly #learnedWrites = new WeakSet<QueryFacts>();
+  readonly #unknown = new WeakSet<QueryFacts>();
   // Weak maps, so that the plans of a replaced catalog are freed with it, including those of templates not used again.
   readonly #caches = new WeakMap<Catalog, PlanCache>();
-  readonly #cachesBehindDdl = new WeakMap<Catalog, PlanCache>();
+  readonly #cachesAfterDdl = new WeakMap<Catalog, PlanCache>();
   #liveCaches: WeakRef<PlanCache>[] = [];
   readonly #withoutCatalog = new PlanCache(undefined, planWithoutCatalog);
-  readonly #behindOwnDdl = new PlanCache(undefined, planBehindOwnDdl);
+  readonly #afterOwnDdl = new PlanCache(undefined, planAfterOwnDdl);
   #lastCatalog: Catalog | undefined;
   #last = this.#withoutCatalog;
 
@@ -52,17 +52,21 @@ class PlanMaker implements Binder {
     return this.#last.plan(facts, searchPath, user);
   }
 
-  bindBehindDdl(facts: QueryFacts, last: Catalog | undefined, searchPath: string | undefined, user: string): Plan {
-    return this.#cacheBehindDdl(last).plan(facts, searchPath, user);
+  bindAfterDdl(facts: QueryFacts, last: Catalog | undefined, searchPath: string | undefined, user: string): Plan {
+    return this.#cacheAfterDdl(last).plan(facts, searchPath, user);
   }
 
-  learnMissing(facts: QueryFacts): void {
-    this.#missing.add(facts);
-    for (const ref of this.#liveCaches) ref.deref()?.forget(facts);
+  learnUnknown(facts: QueryFacts): void {
+    this.#learn(facts, this.#unknown);
   }
 
   learnWrite(facts: QueryFacts): void {
-    this.#learned.add(facts);
+    this.#learn(facts, this.#learnedWrites);
+  }
+
+  /** Plans made before are made again. */
+  #learn(facts: QueryFacts, among: WeakSet<QueryFacts>): void {
+    among.add(facts);
     for (const ref of this.#liveCaches) ref.deref()?.forget(facts);
   }
 
@@ -78,30 +82,30 @@ class PlanMaker implements Binder {
     return cache;
   }
 
-  #cacheBehindDdl(last: Catalog | undefined): PlanCache {
-    if (last === undefined) return this.#behindOwnDdl;
-    let cache = this.#cachesBehindDdl.get(last);
+  #cacheAfterDdl(last: Catalog | undefined): PlanCache {
+    if (last === undefined) return this.#afterOwnDdl;
+    let cache = this.#cachesAfterDdl.get(last);
     if (cache === undefined) {
       const bodies = new Bodies(last);
-      cache = new PlanCache(last, (facts, path) => planBehindDdl(facts, this.#made(facts, path, bodies, last, true)));
-      this.#cachesBehindDdl.set(last, cache);
+      cache = new PlanCache(last, (facts, path) => planAfterDdl(facts, this.#made(facts, path, bodies, last, true)));
+      this.#cachesAfterDdl.set(last, cache);
     }
     return cache;
   }
 
   #plan(facts: QueryFacts, path: Path, bodies: Bodies, catalog: Catalog): Plan {
     const made = this.#made(facts, path, bodies, catalog, false);
-    const plan = this.#missing.has(facts) ? withoutPin(made, NOT_READ_YET) : made;
-    return this.#learned.has(facts) ? asLearnedWrite(plan) : plan;
+    const plan = this.#unknown.has(facts) ? withoutPin(made, NOT_READ_YET) : made;
+    return this.#learnedWrites.has(facts) ? asLearnedWrite(plan) : plan;
   }
 
   /** An exception in the binder must not end a client's session: the statement is then a write of every table. */
-  #made(facts: QueryFacts, path: Path, bodies: Bodies, catalog: Catalog, isBehindDdl: boolean): Plan {
+  #made(facts: QueryFacts, path: Path, bodies: Bodies, catalog: Catalog, isAfterDdl: boolean): Plan {
     const [readOnlyFunctions, cacheTables] = [this.#readOnlyFunctions, this.#cacheTables];
     const { template } = facts;
     try {
       const names = { catalog, bodies, path: path.schemas, readOnlyFunctions, cacheTables };
-      return makePlan(facts, { ...names, template, isBehindDdl });
+      return makePlan(facts, { ...names, template, isAfterDdl });
     } catch (error) {
       const problem = error instanceof Error ? error.message : String(error);
       return { ...planWithoutCatalog(facts), catalog, why: `cannot be bound: ${problem}`, cacheWhy: 'cannot be bound' };

@@ -16,8 +16,8 @@ export function boundTo(plan: Plan, settings: readonly SettingChange[]): Plan {
   if (statement === undefined) return plan;
   const bound = { ...statement, settings, boundSettings: undefined, hidesSettings: false };
   const { isSuspect, pins } = plan.effects;
-  const looked = pins.filter((reason) => reason === IN_FUNCTION || reason === NOT_READ_YET);
-  const effects = effectsOf(bound, isSuspect, plan.facts.template, looked);
+  const namePins = pins.filter((reason) => reason === IN_FUNCTION || reason === NOT_READ_YET);
+  const effects = effectsOf(bound, isSuspect, plan.facts.template, namePins);
   return {
     ...plan,
     facts: { ...plan.facts, statements: [bound] },

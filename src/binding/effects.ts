@@ -45,17 +45,17 @@ export function hasAnyEffect(effects: SessionEffects): boolean {
 /**
  * @param isSuspect the statement runs functions that may change session state although the text does not show it
  * @param template the text of the whole message without its literals
- * @param looked pins that follow from the look-up of its names, see pinsOfReach() in statement.ts
+ * @param namePins pins that follow from the functions and relations it names, see pinsOfReach() in statement.ts
  */
 export function effectsOf(
   facts: StatementFacts,
   isSuspect: boolean,
   template: string,
-  looked: readonly PinReason[] = [],
+  namePins: readonly PinReason[] = [],
 ): SessionEffects {
-  if (facts.kind === 'explain') return { ...NO_EFFECTS, isSuspect, pins: looked };
+  if (facts.kind === 'explain') return { ...NO_EFFECTS, isSuspect, pins: namePins };
   if (facts.kind === 'prepare') return { ...NO_EFFECTS, pins: ['PREPARE'] };
-  const pins = new Set<PinReason>(looked);
+  const pins = new Set<PinReason>(namePins);
   const unpins = new Set<PinReason>();
   addByKind(facts, pins, unpins);
   if (facts.createsTemporary && !facts.dropsOnCommit) pins.add('temporary table');

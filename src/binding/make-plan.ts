@@ -29,11 +29,11 @@ export function makePlan(facts: QueryFacts, context: BindContext): Plan {
     bindStatement(statement, changed >= 0 && i > changed ? { ...context, path: [] } : context),
   );
   const defines = bound.findIndex((one) => one.changesCatalog);
-  const pinsBehindDdl = defines < 0 ? [] : pinsOfUnknown(statements.slice(defines + 1));
+  const pinsAfterDdl = defines < 0 ? [] : pinsOfUnknown(statements.slice(defines + 1));
   const only = bound.length === 1 ? bound[0] : undefined;
   const isRead = bound.length > 0 && bound.every((one) => one.isRead);
   const cacheWhy = only === undefined ? 'several statements in one text' : only.cacheWhy;
-  return {
+  const plan: Plan = {
     ...factsOfText(facts, isRead),
     catalog: context.catalog,
     isRead,
@@ -49,7 +49,6 @@ export function makePlan(facts: QueryFacts, context: BindContext): Plan {
     ...withEffects(
       statements,
       bound.map((one) => one.effects),
-      pinsBehindDdl,
     ),
     ...sequencesOf(
       statements,
@@ -59,6 +58,7 @@ export function makePlan(facts: QueryFacts, context: BindContext): Plan {
     showsNames: bound.some((one) => one.showsNames),
     customSettings: customSettingsOf(statements, (i) => bound[i]?.asksSettings ?? []),
   };
+  return withPins(plan, pinsAfterDdl);
 }
 
 function sequencesOf(
@@ -146,9 +146,8 @@ function isolatesSnapshot(facts: StatementFacts): boolean {
 function withEffects(
   statements: readonly StatementFacts[],
   all: readonly BoundStatement['effects'][],
-  pins: readonly PinReason[] = [],
 ): Pick<Plan, 'effects' | 'hasEffects' | 'changesReading'> {
-  const effects = uniteEffects(pins.length === 0 ? all : [...all, { ...NO_EFFECTS, pins }]);
+  const effects = uniteEffects(all);
   const isHidden = statements.some((one) => one.hidesSettings || one.boundSettings !== undefined);
   return {
     effects,
@@ -176,7 +175,7 @@ function pinsOfUnknown(statements: readonly StatementFacts[]): PinReason[] {
 }
 
 /** The plan after DDL in the session's own open transaction, whose new objects are in no catalog yet. */
-export function planBehindOwnDdl(facts: QueryFacts): Plan {
+export function planAfterOwnDdl(facts: QueryFacts): Plan {
   return withPins(planWithoutCatalog(facts), pinsOfUnknown(facts.statements));
 }
 
@@ -184,7 +183,7 @@ export function planBehindOwnDdl(facts: QueryFacts): Plan {
  * The plan after DDL, until the catalog has been read again.
  * @param last the plan by the last catalog, whose functions, triggers and views are nearly always unchanged
  */
-export function planBehindDdl(facts: QueryFacts, last: Plan): Plan {
+export function planAfterDdl(facts: QueryFacts, last: Plan): Plan {
   const mayPin = last.effects.pins.some((reason) => reason === IN_FUNCTION || reason === NOT_READ_YET);
   return withPins(planWithoutCatalog(facts), mayPin ? [NOT_READ_YET] : []);
 }

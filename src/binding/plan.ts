@@ -96,9 +96,9 @@ export interface Binder {
    * an unknown way pins the server.
    * @param last the catalog before the DDL; undefined: the DDL is in the session's own open transaction
    */
-  bindBehindDdl(facts: QueryFacts, last: Catalog | undefined, searchPath: string | undefined, user: string): Plan;
+  bindAfterDdl(facts: QueryFacts, last: Catalog | undefined, searchPath: string | undefined, user: string): Plan;
   /** From now on, a missing function does not pin: the catalog was read again and does not have the function either. */
-  learnMissing(facts: QueryFacts): void;
+  learnUnknown(facts: QueryFacts): void;
   /** Plans this template as a write from now on: a replica refused it with SQLSTATE 25006. */
   learnWrite(facts: QueryFacts): void;
 }

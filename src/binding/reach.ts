@@ -25,7 +25,7 @@ export interface BindContext {
   /** The text without its literals, for what the facts do not tell (text.ts). */
   readonly template: string;
   /** There was DDL after the catalog was read, so objects missing from it may exist by now. */
-  readonly isBehindDdl: boolean;
+  readonly isAfterDdl: boolean;
 }
 
 export function reachOf(facts: StatementFacts, context: BindContext): Reach {
@@ -50,7 +50,7 @@ function reachName(name: RelationName, context: BindContext, reach: Reach): void
   const found = context.catalog.findRelations(name.schema, name.name, context.path);
   if (found.length === 0) {
     reach.refuse(`reads unknown relation ${displayName(name)}`);
-    reach.missName();
+    reach.noteUnknownName();
   }
   for (const relation of found) reachRelation(relation, context, reach);
 }
@@ -101,7 +101,7 @@ export function reachOids(oids: readonly number[], context: BindContext, reach: 
     else {
       reach.refuse(`${prefix}calls unknown function ${oid}`);
       reach.isSuspect = true;
-      reach.missName();
+      reach.noteUnknownName();
     }
   }
 }
@@ -145,7 +145,7 @@ function reachCall(call: FunctionCall, isCall: boolean, context: BindContext, re
     reach.refuse(what);
     reach.writesAll ??= what;
     reach.isSuspect = true;
-    reach.missing = 'a function';
+    reach.unknown = 'a function';
   }
   for (const candidate of found) {
     reachFunction(candidate, context, reach, call.firstConstant, '', true);
@@ -205,7 +205,7 @@ function reachOperators(operators: readonly string[], context: BindContext, reac
       reach.refuse(what);
       reach.writesAll ??= what;
       reach.isSuspect = true;
-      if (volatility === undefined) reach.missName();
+      if (volatility === undefined) reach.noteUnknownName();
     }
     const own = catalog.userOperatorVolatility(name);
     if (own !== undefined && own !== 'immutable') reach.refuseCache(`uses ${own} operator ${name}`);
@@ -218,7 +218,7 @@ function reachCasts(casts: readonly string[], context: BindContext, reach: Reach
     const volatility = context.catalog.castVolatility(name, context.path);
     if (volatility === undefined) {
       reach.refuse(`casts to unknown type ${name}`);
-      reach.missName();
+      reach.noteUnknownName();
     }
     if (volatility === 'volatile') {
       reach.refuse(`casts to ${name}, which is volatile`);

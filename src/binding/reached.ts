@@ -29,7 +29,7 @@ export class Reach {
   writesAll: string | undefined;
   isSuspect = false;
   /** What the catalog lacks: a function, or only another name (relation, operator, type). */
-  missing: 'nothing' | 'a name' | 'a function' = 'nothing';
+  unknown: 'nothing' | 'a name' | 'a function' = 'nothing';
   mayDefine = false;
   leavesState = false;
   readonly asks = new SessionQuestions();
@@ -46,7 +46,8 @@ export class Reach {
     this.notCacheable ??= reason;
   }
 
-  missName(): void {
-    if (this.missing === 'nothing') this.missing = 'a name';
+  /** The catalog does not have a relation, operator or type that it uses. */
+  noteUnknownName(): void {
+    if (this.unknown === 'nothing') this.unknown = 'a name';
   }
 }

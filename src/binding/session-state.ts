@@ -76,7 +76,7 @@ export const pins = {
     '-',
   ),
   'catalog not read yet': pin(
-    'behind DDL, until the catalog has been read again: what calls a function, reads or writes a relation that the last ' +
+    'after DDL, until the catalog has been read again: what calls a function, reads or writes a relation that the last ' +
       'catalog does not have, and in the transaction with the DDL whatever may change the session',
     'the catalog has been read again, and shows that the statement leaves nothing behind; else the pin for ' +
       'functions takes its place',

@@ -203,11 +203,11 @@ export function bindStatement(facts: StatementFacts, context: BindContext): Boun
 }
 
 /** Pins for session state that the statement's functions change, or that unknown functions may change. */
-function pinsOfReach(reach: Reach, { isBehindDdl }: BindContext): PinReason[] {
-  const { leavesState, missing } = reach;
+function pinsOfReach(reach: Reach, { isAfterDdl }: BindContext): PinReason[] {
+  const { leavesState, unknown } = reach;
   const pins: PinReason[] = leavesState ? [IN_FUNCTION] : [];
   // A relation missing from the catalog is temporary, unless there was DDL after the catalog was read.
-  if (missing === 'a function' || (isBehindDdl && missing === 'a name')) pins.push(NOT_READ_YET);
+  if (unknown === 'a function' || (isAfterDdl && unknown === 'a name')) pins.push(NOT_READ_YET);
   return pins;
 }
 

@@ -63,7 +63,7 @@ function writeName(
   const found = context.catalog.findRelations(name.schema, name.name, context.path);
   if (found.length === 0) {
     closure.addAll(`writes unknown relation ${displayName(name)}`);
-    reach.missName();
+    reach.noteUnknownName();
   }
   for (const relation of found) {
     if (facts.kind === 'refresh') reachRule(relation, context, reach);

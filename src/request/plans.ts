@@ -20,10 +20,10 @@ export function bindFor(session: Session, classified: Classified, request?: Requ
   const user = role ?? database.serverUser(session.user);
   const { facts } = classified;
   // The catalog does not show yet what the session's own transaction has changed.
-  if (session.concerns.writes.changesCatalog) return services.binder.bindBehindDdl(facts, undefined, searchPath, user);
+  if (session.concerns.writes.changesCatalog) return services.binder.bindAfterDdl(facts, undefined, searchPath, user);
   const catalog = database.topology.catalog();
   const last = catalog === undefined ? database.topology.lastCatalog() : undefined;
-  if (last !== undefined) return services.binder.bindBehindDdl(facts, last, searchPath, user);
+  if (last !== undefined) return services.binder.bindAfterDdl(facts, last, searchPath, user);
   return services.binder.bind(facts, catalog, searchPath, user);
 }
 

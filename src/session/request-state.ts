@@ -2,6 +2,7 @@
  * The states of a request, and the one table of transitions between them. An event without a cell is a bug in Weir
  * (Session.move). docs/states.md is printed from it (npm run docs).
  */
+import type { StateTable } from '../util/state-table.ts';
 
 /** What each state means. */
 export const requestStateMeanings = {
@@ -38,9 +39,7 @@ export const requestEventMeanings = {
 
 export type RequestEvent = keyof typeof requestEventMeanings;
 
-type Row = Readonly<Partial<Record<RequestEvent, RequestState>>>;
-
-export const requestStates: Readonly<Record<RequestState, Row>> = {
+export const requestStates: StateTable<RequestState, RequestEvent> = {
   gathering: { submitted: 'pending', abandoned: 'over' },
   pending: { cancel: 'cancelled', 'answered by Weir': 'over', sent: 'running', abandoned: 'over' },
   cancelled: { cancel: 'cancelled', 'answered by Weir': 'over', abandoned: 'over' },

@@ -2,7 +2,7 @@
  * What a write has really changed also depends on triggers, rules and functions that may have been created outside
  * Weir a moment ago. So after a write, a session uses no older cached answer until a comparison of the catalog that
  * began after the write has found no difference (docs/adr/0008-ddl-around-weir.md). Used by steps/look-up.ts (through
- * tokens.ts) and concerns/behind-ddl.ts.
+ * tokens.ts) and concerns/after-ddl.ts.
  */
 import type { SchemaClock } from '../topology/types.ts';
 

@@ -1,8 +1,8 @@
 /** What the sessions of one database share with each other. Made by app/database.ts, one per database. */
 import type { Turn } from '../balancing/types.ts';
 
-/** A session that keeps its server until the catalog has been read again (concerns/behind-ddl.ts). */
-export interface PinnedBehindDdl {
+/** A session that keeps its server until the catalog has been read again (concerns/after-ddl.ts). */
+export interface PinnedAfterDdl {
   catalogConfirmed(): void;
 }
 
@@ -11,10 +11,10 @@ export class SharedBySessions {
   readonly turn: Turn = { value: 0 };
   /** A session has called currval() or lastval() (concerns/sequences.ts). */
   hasAskedSequences = false;
-  readonly pinnedBehindDdl = new Set<PinnedBehindDdl>();
+  readonly pinnedAfterDdl = new Set<PinnedAfterDdl>();
 
   /** The catalog was read, or a comparison found it unchanged. */
   catalogConfirmed(): void {
-    for (const pinned of [...this.pinnedBehindDdl]) pinned.catalogConfirmed();
+    for (const pinned of [...this.pinnedAfterDdl]) pinned.catalogConfirmed();
   }
 }

@@ -2,6 +2,7 @@
  * The states of the watch over the catalog of one database, and the one table of transitions between them. It does not
  * say what is known of the catalog (schema-watch.ts), nor when the next look is due (look-pace.ts).
  */
+import type { StateTable } from '../util/state-table.ts';
 
 /** What each state means. */
 export const watchStateMeanings = {
@@ -25,9 +26,7 @@ export type WatchEvent =
   /** The look is over, or none is needed at the start, and no client uses the database. */
   | 'sleep';
 
-type Row = Readonly<Partial<Record<WatchEvent, WatchState>>>;
-
-const table: Readonly<Record<WatchState, Row>> = {
+const table: StateTable<WatchState, WatchEvent> = {
   stopped: { start: 'resting' },
   stopping: { start: 'looking', rest: 'stopped', sleep: 'stopped' },
   asleep: { wake: 'resting', stop: 'stopped' },

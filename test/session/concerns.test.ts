@@ -27,7 +27,7 @@ test('a server is told of sequences, settings, the open transaction and custom s
 test('at ReadyForQuery what was written comes before how fresh the next read must be', () => {
   const { names } = told('readyForQuery', (moments) => moments.readyForQuery(new Request(), TxStatus.Idle));
   expect(names).toEqual([
-    ...['sequences', 'settings', 'opening', 'customSettings', 'writes', 'freshness', 'pins', 'behindDdl', 'prepared'],
+    ...['sequences', 'settings', 'opening', 'customSettings', 'writes', 'freshness', 'pins', 'afterDdl', 'prepared'],
   ]);
 });
 
@@ -36,7 +36,7 @@ test('after a text was executed, or a part of it, the pins come before what is d
   for (const moment of ['effectsDone', 'effectsInPart'] as const) {
     const { names } = told(moment, (moments) => moments[moment](plan));
     expect(names.indexOf('pins')).toBeGreaterThanOrEqual(0);
-    expect(names.indexOf('behindDdl')).toBeGreaterThan(names.indexOf('pins'));
+    expect(names.indexOf('afterDdl')).toBeGreaterThan(names.indexOf('pins'));
   }
 });
 

@@ -1,21 +1,11 @@
 /** When the catalog of a database counts as known: a replica's does not, once the primary can be asked. */
 import { describe, expect, test, vi } from 'vitest';
-import type { NodeConfig } from '../../src/config/config.ts';
 import type { Catalog } from '../../src/catalog/types.ts';
 import { SchemaWatch, type CatalogSource } from '../../src/topology/schema-watch.ts';
+import { nodeConfig } from './fixtures.ts';
 
-const node = (name: string): NodeConfig => ({
-  name,
-  host: '127.0.0.1',
-  port: 5432,
-  database: 'shop',
-  user: 'app',
-  password: undefined,
-  weight: 1,
-});
-
-const primary: CatalogSource = { node: node('db1'), isPrimary: true };
-const replica: CatalogSource = { node: node('db2'), isPrimary: false };
+const primary: CatalogSource = { node: nodeConfig('db1'), isPrimary: true };
+const replica: CatalogSource = { node: nodeConfig('db2'), isPrimary: false };
 
 interface Scene {
   readonly watch: SchemaWatch;

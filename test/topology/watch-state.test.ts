@@ -1,11 +1,11 @@
 /** The table of states of the watch over a catalog: what a stop, a start and a client do, whenever they come. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { NodeConfig } from '../../src/config/config.ts';
 import type { Catalog } from '../../src/catalog/types.ts';
 import { SchemaWatch } from '../../src/topology/schema-watch.ts';
 import { nextWatchState, watchStateMeanings } from '../../src/topology/watch-state.ts';
 import type { WatchEvent, WatchState } from '../../src/topology/watch-state.ts';
+import { nodeConfig } from './fixtures.ts';
 
 const states = Object.keys(watchStateMeanings) as WatchState[];
 
@@ -23,15 +23,7 @@ test('only a start ends a stop, and only a client or a stop ends the sleep', () 
   expect(after('look')).toMatchObject({ resting: 'looking', looking: 'looking', stopping: 'stopping' });
 });
 
-const db1: NodeConfig = {
-  name: 'db1',
-  host: '127.0.0.1',
-  port: 5432,
-  database: 'shop',
-  user: 'app',
-  password: undefined,
-  weight: 1,
-};
+const db1 = nodeConfig('db1');
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 

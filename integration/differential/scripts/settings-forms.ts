@@ -15,15 +15,15 @@ const saidSteps = (says: readonly string[]): Step[] => [
 ];
 
 const seen: readonly Step[] = [b('SHOW work_mem'), b('SHOW work_mem'), a('SHOW work_mem'), b('SHOW work_mem')];
-/** Behind DDL it is not known for a moment what functions, triggers and views do. */
-const behindDdl = (what: string, sets: string, making: readonly string[] = []): Script[] => [
+/** After DDL it is not known for a moment what functions, triggers and views do. */
+const afterDdl = (what: string, sets: string, making: readonly string[] = []): Script[] => [
   script(
-    `${what} that sets for good, behind DDL`,
+    `${what} that sets for good, after DDL`,
     [...making.map((sql) => a(sql)), a('CREATE TABLE s_any ()', sets), ...seen],
     atOnce,
   ),
   script(
-    `${what} that sets for good, behind DDL in a transaction`,
+    `${what} that sets for good, after DDL in a transaction`,
     [...making.map((sql) => a(sql)), a('BEGIN; CREATE TABLE s_any (); COMMIT', sets), ...seen],
     atOnce,
   ),
@@ -148,15 +148,15 @@ export const settingsForms = [
     ],
     atOnce,
   ),
-  ...behindDdl('a function', "SELECT f_set('work_mem', '701kB')"),
-  ...behindDdl('a trigger', 'INSERT INTO sets VALUES (1)', [
+  ...afterDdl('a function', "SELECT f_set('work_mem', '701kB')"),
+  ...afterDdl('a trigger', 'INSERT INTO sets VALUES (1)', [
     'CREATE TABLE sets (i int)',
     `CREATE FUNCTION sets() RETURNS trigger LANGUAGE plpgsql AS
      $$ BEGIN PERFORM set_config('work_mem', '701kB', false); RETURN NULL; END $$`,
     'CREATE TRIGGER sets AFTER INSERT ON sets FOR EACH ROW EXECUTE FUNCTION sets()',
   ]),
-  ...behindDdl('a view', 'SELECT * FROM sets', ["CREATE VIEW sets AS SELECT f_set('work_mem', '701kB')"]),
-  ...behindDdl('a procedure', 'CALL sets()', [
+  ...afterDdl('a view', 'SELECT * FROM sets', ["CREATE VIEW sets AS SELECT f_set('work_mem', '701kB')"]),
+  ...afterDdl('a procedure', 'CALL sets()', [
     `CREATE PROCEDURE sets() LANGUAGE plpgsql AS $$ BEGIN PERFORM f_set('work_mem', '701kB'); END $$`,
   ]),
   script(
@@ -199,7 +199,7 @@ export const settingsForms = [
     atOnce,
   ),
   script(
-    'prepared calls that set for good, behind DDL',
+    'prepared calls that set for good, after DDL',
     [
       a(parse('s1', "SELECT f_set('work_mem', '701kB')"), parse('s2', 'SHOW work_mem'), sync),
       a('CREATE TABLE s_any ()', ...run('s1'), sync),
@@ -211,7 +211,7 @@ export const settingsForms = [
     atOnce,
   ),
   script(
-    'what a function sets behind DDL and a rollback takes back',
+    'what a function sets after DDL and a rollback takes back',
     [
       a('CREATE TABLE s_any ()', "BEGIN; SELECT f_set('work_mem', '701kB'); ROLLBACK"),
       ...seen,

@@ -8,7 +8,7 @@ import type { Classified, StatementFacts } from '../../sql/facts.ts';
 import type { Preferences } from '../preferences.ts';
 import type { Request } from '../request.ts';
 import type { Concern, ConcernOwner } from './concern.ts';
-import { BehindDdl } from './behind-ddl.ts';
+import { AfterDdl } from './after-ddl.ts';
 import { CustomSettings } from './custom-settings.ts';
 import { Freshness } from './freshness.ts';
 import { Opening } from './opening.ts';
@@ -23,7 +23,7 @@ import { Writes } from './writes.ts';
  * The order matters in these moments. prepareServer: the SQL of sequences, settings, the open transaction and custom
  * settings runs in this order. statementDone: settings come before prepared statements, which depend on them.
  * readyForQuery: writes come before freshness, which depends on whether the request has committed something.
- * effectsDone, effectsInPart: pins come before behindDdl, which looks whether its pin was set.
+ * effectsDone, effectsInPart: pins come before afterDdl, which looks whether its pin was set.
  */
 const table = {
   sequences: Sequences,
@@ -33,7 +33,7 @@ const table = {
   writes: Writes,
   freshness: Freshness,
   pins: Pins,
-  behindDdl: BehindDdl,
+  afterDdl: AfterDdl,
   preferences: SessionPreferences,
   prepared: PreparedStatements,
 } as const;

@@ -8,7 +8,7 @@ import { IN_FUNCTION, NOT_READ_YET } from '../../binding/effects.ts';
 import type { Plan } from '../../binding/plan.ts';
 import { TxStatus } from '../../protocol/codes.ts';
 import type { QueryFacts } from '../../sql/facts.ts';
-import type { PinnedBehindDdl } from '../shared-by-sessions.ts';
+import type { PinnedAfterDdl } from '../shared-by-sessions.ts';
 import type { Request } from '../request.ts';
 import { SchemaProof } from '../schema-proof.ts';
 import type { Concern, ConcernOwner } from './concern.ts';
@@ -21,7 +21,7 @@ interface Owner extends ConcernOwner {
 /** If it ran more distinct texts than this, the pin for functions replaces this pin once the catalog has been read. */
 const maxTexts = 64;
 
-export class BehindDdl implements Concern, PinnedBehindDdl {
+export class AfterDdl implements Concern, PinnedAfterDdl {
   private readonly session: Owner;
   /** Statements run since this pin began; undefined: the session is not pinned for this reason. */
   private texts: Set<QueryFacts> | undefined;
@@ -56,7 +56,7 @@ export class BehindDdl implements Concern, PinnedBehindDdl {
     for (const facts of texts) {
       const { pins } = services.binder.bind(facts, catalog, searchPath, user).effects;
       leavesState ||= pins.includes(IN_FUNCTION);
-      if (pins.includes(NOT_READ_YET)) services.binder.learnMissing(facts);
+      if (pins.includes(NOT_READ_YET)) services.binder.learnUnknown(facts);
     }
     if (leavesState) state.pin(IN_FUNCTION);
     state.unpin(NOT_READ_YET);
@@ -67,12 +67,12 @@ export class BehindDdl implements Concern, PinnedBehindDdl {
   private leave(): void {
     if (this.texts === undefined) return;
     this.texts = undefined;
-    this.session.database.common.pinnedBehindDdl.delete(this);
+    this.session.database.common.pinnedAfterDdl.delete(this);
   }
 
   private ran({ effects, facts }: Plan): void {
     if (!effects.pins.includes(NOT_READ_YET) || !this.session.state.pins.has(NOT_READ_YET)) return;
-    if (this.texts === undefined) this.session.database.common.pinnedBehindDdl.add(this);
+    if (this.texts === undefined) this.session.database.common.pinnedAfterDdl.add(this);
     this.texts ??= new Set();
     if (this.texts.size <= maxTexts) this.texts.add(facts);
     this.isNew = true;

@@ -1,4 +1,4 @@
-/** Plans behind DDL, before the catalog has been read again: what may change the session pins it, and nothing else does. */
+/** Plans after DDL, before the catalog has been read again: what may change the session pins it, and nothing else does. */
 import { describe, expect, test } from 'vitest';
 import type { Catalog } from '../../src/catalog/types.ts';
 import { binderOf, exampleCatalog, factsOf, fn } from './example-catalog.ts';
@@ -11,13 +11,13 @@ const last = exampleCatalog({ functions: [setter] });
 const pin = 'catalog not read yet';
 
 function pinsOf(sql: string, before: Catalog | undefined): readonly string[] {
-  const plan = binderOf().bindBehindDdl(factsOf(sql), before, undefined, 'app');
+  const plan = binderOf().bindAfterDdl(factsOf(sql), before, undefined, 'app');
   expect(plan).toMatchObject({ isRead: false, isCacheable: false, catalog: undefined });
   expect(plan.hasEffects || plan.effects.pins.length === 0).toBe(true);
   return plan.effects.pins;
 }
 
-describe('behind DDL of others', () => {
+describe('after DDL of others', () => {
   test.each([
     'SELECT setter()',
     'SELECT made_since()',
@@ -43,7 +43,7 @@ describe('behind DDL of others', () => {
   });
 });
 
-describe('behind DDL of its own', () => {
+describe('after DDL of its own', () => {
   test.each(['SELECT lower(email) FROM users', 'UPDATE users SET id = 1', 'CALL p()'])('%s pins', (sql) => {
     expect(pinsOf(sql, undefined)).toEqual([pin]);
   });
@@ -71,7 +71,7 @@ describe('while the catalog is known', () => {
     const facts = factsOf('SELECT name(users) FROM users');
     const pins = () => binder.bind(facts, last, undefined, 'app').effects.pins;
     expect(pins()).toEqual([pin]);
-    binder.learnMissing(facts);
+    binder.learnUnknown(facts);
     expect(pins()).toEqual([]);
   });
 });
