@@ -94,15 +94,39 @@ export interface WeirContestant extends Contestant {
   readonly weir: WeirProcess;
 }
 
+/** What the Weir of --against is called: its name in the tables begins with "Weir" as well, and comes after. */
+export const BEFORE = ' before';
+
+/** This checkout's first. */
+export type Weirs = readonly [WeirContestant, ...WeirContestant[]];
+
+/** A Weir of this checkout and, when there is another to compare with, one of that; the same configuration. */
+export async function startWeirs(
+  cluster: Cluster,
+  name: string,
+  against: string | undefined,
+  more: WeirConfig = {},
+): Promise<Weirs> {
+  const weir = await startWeirContestant(cluster, name, more);
+  if (against === undefined) return [weir];
+  try {
+    return [weir, await startWeirContestant(cluster, name + BEFORE, more, against)];
+  } catch (error) {
+    await weir.stop();
+    throw error;
+  }
+}
+
 /** Weir with everything on (routing with the catalog, metrics, resizing within the pool size), and `more` on top. */
 export async function startWeirContestant(
   cluster: Cluster,
   name: string,
   more: WeirConfig = {},
+  checkout?: string,
 ): Promise<WeirContestant> {
   const pools = { default_pool_size: POOL_SIZE, max_pool_size: POOL_SIZE, log: { level: 'warn' } };
   const config = weirConfig(cluster, { database: DATABASE }, { ...pools, ...more });
-  const weir = await startWeir(config, { run: cluster.run });
+  const weir = await startWeir(config, { run: cluster.run, ...(checkout !== undefined && { checkout }) });
   const stop = async (): Promise<void> => weir.stop();
   return { ...contestant(name, weir.port, weir.pid, stop), weir };
 }

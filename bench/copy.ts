@@ -39,8 +39,8 @@ export async function bulkCopy(context: BenchContext): Promise<Section> {
   const database = 'bench';
   await context.cluster.query('CREATE UNLOGGED TABLE IF NOT EXISTS sink (line text)', { database });
   await context.cluster.query('GRANT ALL ON sink TO app', { database });
-  const weir = await context.weir();
-  const ways: readonly Contestant[] = [context.direct, weir];
+  const [weir, ...others] = await context.weirs();
+  const ways: readonly Contestant[] = [context.direct, weir, ...others];
   const lines = context.isQuick ? 100_000 : 1_000_000;
   const figures = new Map(ways.map(({ name }) => [name, { out: [] as number[], into: [] as number[] }]));
   const before = residentBytes(weir.weir.pid);

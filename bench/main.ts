@@ -11,8 +11,8 @@ import { runProgram } from '../integration/harness/programs.ts';
 import { checkoutDir, openRunDir } from '../integration/harness/run-dir.ts';
 import { users } from '../integration/harness/template.ts';
 import { classification } from './classification.ts';
-import { DATABASE, startPgBouncer, startWeirContestant, straight } from './contestants.ts';
-import type { WeirContestant } from './contestants.ts';
+import { DATABASE, startPgBouncer, startWeirs, straight } from './contestants.ts';
+import type { Weirs } from './contestants.ts';
 import type { BenchContext } from './context.ts';
 import { bulkCopy } from './copy.ts';
 import { idleClients } from './idle.ts';
@@ -46,13 +46,15 @@ const usage = `npm run bench -- [--quick] [--only NAME]... [--seconds N] [--roun
   --quick      a few seconds each: to see that it works; does not touch docs/benchmarks.md
   --only NAME  one of: ${Object.keys(benchmarks).join(' ')}; prints, does not touch docs/benchmarks.md
   --seconds N  of each measurement (8)
-  --rounds N   how often each is repeated (3)`;
+  --rounds N   how often each is repeated (3)
+  --against DIR  also measures the Weir of another checkout (built with "npm run build"), in turns with this one`;
 
 interface Options {
   readonly isQuick: boolean;
   readonly only: readonly string[];
   readonly seconds: number;
   readonly rounds: number;
+  readonly against: string | undefined;
 }
 
 function readOptions(argv: readonly string[]): Options | string {
@@ -63,6 +65,7 @@ function readOptions(argv: readonly string[]): Options | string {
       only: { type: 'string', multiple: true, default: [] },
       seconds: { type: 'string' },
       rounds: { type: 'string' },
+      against: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   });
@@ -72,7 +75,7 @@ function readOptions(argv: readonly string[]): Options | string {
   const seconds = Number(values.seconds ?? (values.quick ? 2 : 8));
   const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
   if (!(seconds >= 1) || !(rounds >= 1)) return usage;
-  return { isQuick: values.quick, only: values.only, seconds, rounds };
+  return { isQuick: values.quick, only: values.only, seconds, rounds, against: values.against };
 }
 
 async function load(cluster: Cluster, scale: number): Promise<void> {
@@ -119,7 +122,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
   const run = openRunDir();
   const cluster = await startCluster({ run, replicas: 0, settings: { shared_buffers: '1GB', ssl: 'off' } });
-  let weir: Promise<WeirContestant> | undefined;
+  let weirs: Promise<Weirs> | undefined;
   try {
     await load(cluster, options.isQuick ? 2 : SCALE);
     const bouncer = await startPgBouncer(cluster, 'scram-sha-256');
@@ -128,7 +131,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       cluster,
       direct: straight(cluster),
       bouncer,
-      weir: () => (weir ??= startWeirContestant(cluster, 'Weir')),
+      weirs: () => (weirs ??= startWeirs(cluster, 'Weir', options.against)),
       dir: run.dir,
       progress: (text) => console.error(text),
     };
@@ -143,7 +146,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     };
     await bouncer?.stop();
     // One that could not be started has been reported by the benchmark that wanted it.
-    await (await weir?.catch(() => undefined))?.stop();
+    for (const weir of (await weirs?.catch(() => [])) ?? []) await weir.stop();
     if (isWhole(options, failed)) writeDown(page(facts, how, sections), digest(facts, sections));
     else console.log(page(facts, how, sections));
     return failed.length === 0 ? 0 : 1;
@@ -154,7 +157,7 @@ export async function main(argv: readonly string[]): Promise<number> {
 }
 
 function isWhole(options: Options, failed: readonly string[]): boolean {
-  return !options.isQuick && options.only.length === 0 && failed.length === 0;
+  return !options.isQuick && options.only.length === 0 && options.against === undefined && failed.length === 0;
 }
 
 /** The page, and its short form in the README. */

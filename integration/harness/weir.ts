@@ -72,6 +72,8 @@ function isRecord(value: unknown): value is WeirConfig {
 
 export interface WeirOptions {
   readonly run?: RunDir;
+  /** The built checkout whose Weir is started; default this one. */
+  readonly checkout?: string;
   readonly env?: Readonly<Record<string, string>>;
   /** Node's own arguments, e.g. --inspect or --max-old-space-size. */
   readonly nodeArgs?: readonly string[];
@@ -182,13 +184,13 @@ export async function startWeir(config: WeirConfig | string, options: WeirOption
 }
 
 async function tryStart(config: WeirConfig | string, options: WeirOptions): Promise<WeirProcess | string> {
-  const { run = currentRun(), env = {}, nodeArgs = [], waitUntilReady = true } = options;
+  const { run = currentRun(), checkout = checkoutDir, env = {}, nodeArgs = [], waitUntilReady = true } = options;
   const dir = mkdtempSync(join(run.dir, 'weir-'));
   const configFile = join(dir, 'weir.yaml');
   const text = typeof config === 'string' ? config : JSON.stringify(await completeConfig(config, dir), null, 2);
   writeFileSync(configFile, text, { mode: 0o600 });
   const facts = { port: portOf(text, 'listen'), httpPort: portOf(text, 'http'), configFile };
-  const args = [...nodeArgs, join(checkoutDir, 'bin/weir.js'), 'serve', '--config', configFile];
+  const args = [...nodeArgs, join(checkout, 'bin/weir.js'), 'serve', '--config', configFile];
   const child = new Child(run, process.execPath, args, { cwd: dir, env: { ...process.env, ...env } });
   const path = waitUntilReady ? '/readyz' : '/healthz';
   const isUp = await until(
