@@ -21,7 +21,7 @@ export interface Listener {
   listen(open?: readonly OpenSocket[]): Promise<void>;
   /** The address it listens on, with the actual port if 0 was configured. */
   address(): HostPort;
-  /** Path of the Unix socket, if there is one. */
+  /** Path of the Unix socket, if there is one; of a socket of systemd, its name. */
   socketPath(): string | undefined;
   /**
    * Stops to accept where another Weir does: on addresses that it shares (so_reuseport), or on sockets that systemd keeps
@@ -58,21 +58,23 @@ class AddressListener implements Listener {
   private readonly options: ListenerOptions;
   private readonly acceptor: ClientAcceptor;
   private readonly own: Server;
-  private inherited: { readonly server: Server; readonly address: HostPort | string }[] = [];
+  private inherited: readonly OpenSocket[] = [];
   private local: UnixSocket | undefined;
 
   constructor(options: ListenerOptions) {
     this.options = options;
     this.acceptor = createAcceptor(options);
-    this.own = this.makeServer('plain');
+    this.own = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveInitialDelayMs });
+    this.own.on('connection', (socket) => this.acceptor.accept(socket, 'plain'));
   }
 
   async listen(open: readonly OpenSocket[] = []): Promise<void> {
-    for (const socket of open) this.listenOn(socket);
+    this.inherited = open;
+    for (const socket of open) this.acceptFrom(socket);
     const { listen, unixSocket, isShared = false } = this.options;
-    if (!open.some(({ address }) => typeof address !== 'string'))
+    if (!open.some(({ address }) => address !== undefined))
       await listenTcp(this.own, listen, isShared, this.cannotAccept);
-    if (unixSocket === undefined || open.some(({ address }) => typeof address === 'string')) return;
+    if (unixSocket === undefined || open.some(({ address }) => address === undefined)) return;
     this.local = await openUnixSocket({
       ...unixSocket,
       port: this.address().port,
@@ -82,7 +84,7 @@ class AddressListener implements Listener {
   }
 
   address(): HostPort {
-    for (const { address } of this.inherited) if (typeof address !== 'string') return address;
+    for (const { address } of this.inherited) if (address !== undefined) return address;
     const found = this.own.address();
     return found === null || typeof found === 'string'
       ? this.options.listen
@@ -90,12 +92,12 @@ class AddressListener implements Listener {
   }
 
   socketPath(): string | undefined {
-    for (const { address } of this.inherited) if (typeof address === 'string') return address;
-    return this.local?.path;
+    const inherited = this.inherited.find(({ address }) => address === undefined);
+    return inherited === undefined ? this.local?.path : `the Unix socket of ${inherited.name}`;
   }
 
   leave(which: 'shared' | 'inherited'): void {
-    if (which === 'inherited') for (const { server } of this.inherited) closeServer(server);
+    if (which === 'inherited') for (const socket of this.inherited) socket.close();
     else if (this.options.isShared === true) closeServer(this.own);
   }
 
@@ -111,17 +113,10 @@ class AddressListener implements Listener {
     this.acceptor.reload(tls, auth);
   }
 
-  private makeServer(layer: 'plain' | 'local'): Server {
-    const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveInitialDelayMs });
-    return server.on('connection', (socket) => this.acceptor.accept(socket, layer));
-  }
-
-  private listenOn(socket: OpenSocket): void {
-    const { address } = socket;
-    const server = this.makeServer(typeof address === 'string' ? 'local' : 'plain');
-    server.on('error', this.cannotAccept);
-    socket.moveTo(server);
-    this.inherited.push({ server, address });
+  private acceptFrom(socket: OpenSocket): void {
+    const layer = socket.address === undefined ? 'local' : 'plain';
+    socket.onError(this.cannotAccept);
+    socket.onConnection((client) => this.acceptor.accept(client, layer));
   }
 
   private readonly cannotAccept = (error: Error): void => {

@@ -1,6 +1,6 @@
 /**
  * Socket activation: the listening sockets that systemd passes to a service as file descriptors from 3 on (sd_listen_fds),
- * and what each is for. Does not accept: those who listen move a socket to their own server. Called by app/lifecycle.ts.
+ * and what each is for. Called by app/lifecycle.ts.
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import type { HostPort } from '../config/config.ts';
@@ -8,6 +8,7 @@ import type { OpenSocket } from './types.ts';
 
 const firstFd = 3;
 const backlog = 4096;
+const keepAliveInitialDelayMs = 60_000;
 
 export interface PassedFd {
   readonly fd: number;
@@ -29,11 +30,31 @@ export async function openSockets(passed: readonly PassedFd[]): Promise<OpenSock
   return sockets;
 }
 
-async function openSocket({ fd, name }: PassedFd): Promise<OpenSocket> {
-  const server = createServer();
-  // Those who connect before the socket is moved to the server that serves them.
+async function openSocket(passed: PassedFd): Promise<OpenSocket> {
+  const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveInitialDelayMs });
   const early: Socket[] = [];
-  server.on('connection', (socket) => void early.push(socket.on('error', () => undefined)));
+  let listener = (socket: Socket): void => void early.push(socket.on('error', () => undefined));
+  server.on('connection', (socket) => listener(socket));
+  await listenOn(server, passed);
+  const passOn = (next: (socket: Socket) => void): void => {
+    listener = next;
+    for (const socket of early.splice(0)) next(socket);
+  };
+  return {
+    name: passed.name,
+    address: addressOf(server),
+    onConnection: passOn,
+    onError: (report) => void server.on('error', report),
+    moveTo(target) {
+      // The target takes over the handle, and with it all later connections.
+      target.listen(server, backlog);
+      passOn((socket) => void target.emit('connection', socket));
+    },
+    close: () => void server.close(),
+  };
+}
+
+async function listenOn(server: Server, { fd, name }: PassedFd): Promise<void> {
   try {
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
@@ -49,20 +70,11 @@ async function openSocket({ fd, name }: PassedFd): Promise<OpenSocket> {
       cause: error,
     });
   }
-  return {
-    name,
-    address: addressOf(server),
-    moveTo(target) {
-      target.listen(server, backlog);
-      for (const socket of early.splice(0)) target.emit('connection', socket);
-    },
-  };
 }
 
-function addressOf(server: Server): HostPort | string {
+function addressOf(server: Server): HostPort | undefined {
   const found = server.address();
-  if (found === null || typeof found === 'string') return found ?? '';
-  return { host: found.address, port: found.port };
+  return found === null || typeof found === 'string' ? undefined : { host: found.address, port: found.port };
 }
 
 export interface SocketUses {
@@ -78,12 +90,12 @@ export interface SocketUses {
  */
 export function assignSockets(sockets: readonly OpenSocket[], http: HostPort | undefined): SocketUses {
   const isForHttp = ({ name, address }: OpenSocket): boolean =>
-    name === 'http' || (name !== 'clients' && typeof address !== 'string' && address.port === http?.port);
+    name === 'http' || (name !== 'clients' && address !== undefined && address.port === http?.port);
   const [first, second] = sockets.filter(isForHttp);
   if (second !== undefined) throw new Error('systemd passes two sockets for HTTP; one is enough');
   if (first !== undefined && http === undefined)
     throw new Error('systemd passes a socket named http, but the setting http is null');
-  if (first !== undefined && typeof first.address === 'string')
-    throw new Error(`systemd passes ${first.address} for HTTP, which must be a TCP socket`);
+  if (first !== undefined && first.address === undefined)
+    throw new Error('systemd passes a Unix socket for HTTP, which must be a TCP socket');
   return { clients: sockets.filter((socket) => socket !== first), http: first };
 }

@@ -24,10 +24,11 @@ describe('what is passed', () => {
 
 describe('what each is for', () => {
   const http = { host: '127.0.0.1', port: 9432 };
-  const socket = (name: string, address: number | string): OpenSocket => ({
+  const nothing = (): void => undefined;
+  const socket = (name: string, port?: number): OpenSocket => ({
     name,
-    address: typeof address === 'string' ? address : { host: '0.0.0.0', port: address },
-    moveTo: () => undefined,
+    address: port === undefined ? undefined : { host: '0.0.0.0', port },
+    ...{ onConnection: nothing, onError: nothing, moveTo: nothing, close: nothing },
   });
   const names = (sockets: readonly OpenSocket[], where: typeof http | undefined = http): unknown => {
     const uses = assignSockets(sockets, where);
@@ -36,19 +37,19 @@ describe('what each is for', () => {
   const tcp = (port: number): unknown => ({ host: '0.0.0.0', port });
 
   it('by name', () => {
-    expect(names([socket('http', 1), socket('clients', 9432), socket('clients', '/run/s')])).toEqual([
-      [tcp(9432), '/run/s'],
+    expect(names([socket('http', 1), socket('clients', 9432), socket('clients')])).toEqual([
+      [tcp(9432), undefined],
       'http',
     ]);
   });
   it('by address, where one unit has all', () => {
-    const all = [socket('weir.socket', '/run/s'), socket('weir.socket', 9432), socket('weir.socket', 6432)];
-    expect(names(all)).toEqual([['/run/s', tcp(6432)], 'weir.socket']);
+    const all = [socket('weir.socket'), socket('weir.socket', 9432), socket('weir.socket', 6432)];
+    expect(names(all)).toEqual([[undefined, tcp(6432)], 'weir.socket']);
   });
   it('nothing', () => expect(names([])).toEqual([[], undefined]));
   it('refuses in words what it cannot use', () => {
     expect(() => names([socket('http', 1), socket('http', 2)])).toThrow('two sockets for HTTP');
-    expect(() => names([socket('http', '/run/h')])).toThrow('/run/h for HTTP, which must be a TCP socket');
+    expect(() => names([socket('http')])).toThrow('a Unix socket for HTTP, which must be a TCP socket');
     expect(() => assignSockets([socket('http', 1)], undefined)).toThrow('the setting http is null');
   });
 });
