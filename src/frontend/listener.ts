@@ -2,11 +2,12 @@
  * Listens for clients and gives each connection to the client acceptor. Knows addresses and accept errors, nothing of
  * the protocol. Made by app/parts.ts.
  */
-import { createServer, type ListenOptions, type Server } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import type { AuthOptions } from '../auth/authenticator.ts';
 import type { HostPort, TlsSide } from '../config/config.ts';
 import type { OpenSocket } from '../systemd/types.ts';
 import { createAcceptor, type ClientAcceptor } from './client-acceptor.ts';
+import { listenTcp } from './listen-tcp.ts';
 import type { ListenerOptions } from './types.ts';
 import type { UnixSocket } from './unix-socket.ts';
 import { openUnixSocket } from './unix-socket.ts';
@@ -37,17 +38,8 @@ export interface Listener {
   reload(tls: TlsSide, auth?: AuthOptions): void;
 }
 
-/** The kernel uses the smaller of this and net.core.somaxconn. */
-const backlog = 4096;
-const keepAliveInitialDelayMs = 60_000;
-
-const advice: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'another process listens there; stop it or change "listen"',
-  EADDRNOTAVAIL: 'this machine has no such address; change "listen"',
-  EACCES: 'not allowed; use a port above 1023 or give Weir the right to',
-  ENOTSUP: 'this system cannot share an address; so_reuseport must be false',
-  ENOTFOUND: 'the host name is not known; change "listen"',
-};
+/** A client that is gone without a word is noticed. */
+export const keepAliveInitialDelayMs = 60_000;
 
 /** @throws TlsSettingError if the TLS settings cannot be used */
 export function createListener(options: ListenerOptions): Listener {
@@ -73,7 +65,7 @@ class AddressListener implements Listener {
     for (const socket of open) this.acceptFrom(socket);
     const { listen, unixSocket, isShared = false } = this.options;
     if (!open.some(({ address }) => address !== undefined))
-      await listenTcp(this.own, listen, isShared, this.cannotAccept);
+      await listenTcp(this.own, { ...listen, isShared }, 'listen', this.cannotAccept);
     if (unixSocket === undefined || open.some(({ address }) => address === undefined)) return;
     this.local = await openUnixSocket({
       ...unixSocket,
@@ -127,27 +119,4 @@ class AddressListener implements Listener {
 
 function closeServer(server: Server): void {
   if (server.listening) server.close();
-}
-
-function listenTcp(
-  server: Server,
-  { host, port }: HostPort,
-  isShared: boolean,
-  cannotAccept: (error: Error) => void,
-): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const what = advice[error.code ?? ''] ?? error.message;
-      reject(new Error(`cannot listen on ${host}:${port}: ${what}`, { cause: error }));
-    });
-    // Node 20 has no reusePort; config/checks.ts refuses so_reuseport there.
-    const where: ListenOptions & { reusePort?: boolean } = { port, backlog };
-    if (host !== '*') where.host = host;
-    if (isShared) where.reusePort = true;
-    server.listen(where, () => {
-      server.removeAllListeners('error');
-      server.on('error', cannotAccept);
-      resolve();
-    });
-  });
 }

@@ -23,15 +23,19 @@ export function passedFds(env: NodeJS.ProcessEnv, pid: number): PassedFd[] {
   return Array.from({ length: Math.max(count, 0) }, (_, i) => ({ fd: firstFd + i, name: names[i] ?? '' }));
 }
 
-/** Rejects with an Error that tells the operator what to do. */
-export async function openSockets(passed: readonly PassedFd[]): Promise<OpenSocket[]> {
+/**
+ * Rejects with an Error that tells the operator what to do.
+ * @param pauseOnConnect nothing of a connection is read here: a supervisor passes it on to another process
+ */
+export async function openSockets(passed: readonly PassedFd[], pauseOnConnect = false): Promise<OpenSocket[]> {
   const sockets: OpenSocket[] = [];
-  for (const each of passed) sockets.push(await openSocket(each));
+  for (const each of passed) sockets.push(await openSocket(each, pauseOnConnect));
   return sockets;
 }
 
-async function openSocket(passed: PassedFd): Promise<OpenSocket> {
-  const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveInitialDelayMs });
+async function openSocket(passed: PassedFd, pauseOnConnect: boolean): Promise<OpenSocket> {
+  const keepAlive = { keepAlive: true, keepAliveInitialDelay: keepAliveInitialDelayMs };
+  const server = createServer({ noDelay: true, ...keepAlive, pauseOnConnect });
   const early: Socket[] = [];
   let listener = (socket: Socket): void => void early.push(socket.on('error', () => undefined));
   server.on('connection', (socket) => listener(socket));
