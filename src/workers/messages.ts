@@ -1,0 +1,43 @@
+/**
+ * Everything that the supervisor and a worker say to each other. Each part of a Weir with several processes lists its own
+ * topics in its own interface; here they are put together. Types only.
+ */
+import type { Channel } from './channel.ts';
+
+/** Clients: who serves them, who may come in. The socket of a client travels beside the message (ipc.ts). */
+export interface ClientTopicsOfWorker {
+  /** The worker serves: it may be given clients. */
+  readonly ready: { readonly body: undefined; readonly reply: undefined };
+  /** As many connections that the worker was given have closed. */
+  readonly closed: { readonly body: number; readonly reply: undefined };
+  /** A client has logged in: may it come in under max_client_conn, which counts for all workers? */
+  readonly enter: { readonly body: undefined; readonly reply: boolean };
+  /** As many of those that were let in have left. */
+  readonly left: { readonly body: number; readonly reply: undefined };
+  /** A CancelRequest for a client that this worker does not have: was it another's? */
+  readonly cancel: { readonly body: CancelKey; readonly reply: boolean };
+}
+
+export interface ClientTopicsOfSupervisor {
+  readonly cancel: { readonly body: CancelKey; readonly reply: boolean };
+  /** End: let statements and transactions finish first, or at once. Answered when nothing is left. */
+  readonly end: { readonly body: EndMode; readonly reply: undefined };
+}
+
+export interface CancelKey {
+  readonly id: number;
+  readonly secret: Uint8Array;
+}
+
+export type EndMode = 'now' | 'wait-for-servers' | 'wait-for-clients';
+
+/** What workers say. */
+export type WorkerTopics = Topical<ClientTopicsOfWorker>;
+/** What the supervisor says. */
+export type SupervisorTopics = Topical<ClientTopicsOfSupervisor>;
+
+/** An interface as a Topics, which has an index signature. */
+type Topical<T> = { readonly [Topic in keyof T]: T[Topic] };
+
+export type WorkerChannel = Channel<WorkerTopics, SupervisorTopics>;
+export type SupervisorChannel = Channel<SupervisorTopics, WorkerTopics>;
