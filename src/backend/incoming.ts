@@ -132,7 +132,7 @@ export class Incoming implements FrameSink {
         if (head.kind !== wholeAnswerTo.get(type)) this.unexpected(type);
         return this.headAnswered();
       case Backend.ReadyForQuery:
-        return this.readyForQuery(head, readyStatus(buffer.subarray(start + 5, end), this.answers.isInCopy));
+        return this.readyForQuery(head, readyStatus(buffer, start, end, this.answers.isInCopy));
       default:
         this.unexpected(type);
     }
@@ -176,7 +176,7 @@ export class Incoming implements FrameSink {
     if (readies === 'more') return;
     this.syncCount = undefined;
     this.answers.counted();
-    this.txStatus = readyStatus(buffer.subarray(start + 5, end), false);
+    this.txStatus = readyStatus(buffer, start, end, false);
     syncCount.receiver.recounted?.(readies, this.txStatus);
   }
 

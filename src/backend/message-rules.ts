@@ -43,9 +43,12 @@ export const wholeAnswerTo: ReadonlyMap<number, OwedKind> = new Map([
   [Backend.CloseComplete, Owed.Close],
 ]);
 
-/** The transaction status in a ReadyForQuery. @throws ProtocolError if it has none, or comes in the middle of a COPY */
-export function readyStatus(body: Buffer, isInCopy: boolean): number {
-  const status = body.length === 1 ? (body[0] as number) : 0;
+/**
+ * The transaction status in the ReadyForQuery buffer[start, end). @throws ProtocolError if it has none, or comes in the middle
+ * of a COPY
+ */
+export function readyStatus(buffer: Buffer, start: number, end: number, isInCopy: boolean): number {
+  const status = end - start === 6 ? (buffer[start + 5] as number) : 0;
   if (isInCopy) throw new ProtocolError('ReadyForQuery in the middle of a COPY');
   if (status === TxStatus.Idle || status === TxStatus.InTransaction || status === TxStatus.Failed) return status;
   throw new ProtocolError('ReadyForQuery without a transaction status');

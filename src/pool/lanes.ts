@@ -42,7 +42,7 @@ export class Lanes {
 
   /** May one more client come to this server? */
   takes(server: ServerConnection, nowMs: number): boolean {
-    return this.servers.has(server) && server.sharers < maxDepth && isQuick(server, nowMs);
+    return server.state === 'shared' && server.sharers < maxDepth && isQuick(server, nowMs);
   }
 
   /** The newest lane, if it has bytes that are sent at the end of this turn: one more read then costs no further system call. */

@@ -56,8 +56,8 @@ export class PoolState {
     return true;
   }
 
-  isExpired(server: ServerConnection): boolean {
-    return this.options.nowMs() >= (this.expiresAtMs.get(server) ?? Infinity);
+  isExpired(server: ServerConnection, nowMs: number): boolean {
+    return nowMs >= (this.expiresAtMs.get(server) ?? Infinity);
   }
 
   /** It must be closed instead of handed out. */
@@ -66,9 +66,9 @@ export class PoolState {
   }
 
   /** False: it cannot be handed out, and is closed. */
-  handedOut(server: ServerConnection): boolean {
+  handedOut(server: ServerConnection, nowMs = this.options.nowMs()): boolean {
     if (!server.move('handed out')) return false;
-    server.requestAtMs = this.options.nowMs();
+    server.requestAtMs = nowMs;
     this.figures.checkouts++;
     const inUse = this.all.size - this.idle.length - this.resetting.size;
     if (inUse > this.figures.peakInUse) this.figures.peakInUse = inUse;

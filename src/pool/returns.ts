@@ -19,18 +19,19 @@ export class Returns {
   /** See Pool.checkin(). */
   checkin(server: ServerConnection, isDirty: boolean): void {
     const { state } = this;
-    state.figures.heldTotalMs += state.options.nowMs() - server.requestAtMs;
+    const nowMs = state.options.nowMs();
+    state.figures.heldTotalMs += nowMs - server.requestAtMs;
     if (server.state === 'shared') state.lanes.leave(server);
-    if (server.isAlive && server.move('given back')) this.assign(server, isDirty);
+    if (server.isAlive && server.move('given back')) this.assign(server, isDirty, nowMs);
   }
 
   /** Decides what becomes of a server that was given back. */
-  private assign(server: ServerConnection, isDirty: boolean): void {
+  private assign(server: ServerConnection, isDirty: boolean, nowMs: number): void {
     const { state } = this;
     if (server.cancelling !== undefined) return this.afterCancel(server, server.cancelling, isDirty);
-    if (state.isExpired(server) || state.settings.serverLifetimeMs === 0) server.isCloseNeeded = true;
+    if (state.settings.serverLifetimeMs === 0) server.isCloseNeeded = true;
     if (isDirty && !state.isUnwanted(server)) this.reset(server);
-    else this.available(server);
+    else this.available(server, nowMs);
   }
 
   /** A CancelRequest that is under way could cancel a statement of the next client: nobody gets the server until it has arrived. */
@@ -40,8 +41,9 @@ export class Returns {
     state.resetting.set(server, Infinity);
     const arrived = (): void => {
       state.resetting.delete(server);
-      server.requestAtMs = state.options.nowMs();
-      if (server.isAlive && server.move('cancel arrived')) this.assign(server, isDirty);
+      const nowMs = state.options.nowMs();
+      server.requestAtMs = nowMs;
+      if (server.isAlive && server.move('cancel arrived')) this.assign(server, isDirty, nowMs);
     };
     cancelling.then(arrived, arrived);
   }
@@ -60,21 +62,21 @@ export class Returns {
   }
 
   /** A server that needs no reset: closed, handed out or kept. */
-  available(server: ServerConnection): void {
+  available(server: ServerConnection, nowMs = this.state.options.nowMs()): void {
     const { state } = this;
     if (state.isUnwanted(server)) return server.close('no longer needed');
-    if (state.queue.length > 0) return this.grant(server);
+    if (state.queue.length > 0) return this.grant(server, nowMs);
     if (!server.move('kept idle')) return;
-    server.requestAtMs = state.options.nowMs();
+    server.requestAtMs = nowMs;
     state.idle.push(server);
   }
 
   /** Hands it to the client that has waited longest. There must be one. */
-  grant(server: ServerConnection): void {
+  grant(server: ServerConnection, nowMs = this.state.options.nowMs()): void {
     const { state } = this;
-    if (!state.handedOut(server)) return;
+    if (!state.handedOut(server, nowMs)) return;
     const entry = state.queue.take() as QueueEntry;
-    state.figures.waited(state.options.nowMs() - entry.sinceMs);
+    state.figures.waited(nowMs - entry.sinceMs);
     entry.waiter.granted(server);
     this.fillLane(server);
   }
@@ -82,9 +84,10 @@ export class Returns {
   /** Clients from the head of the queue share the lane while it has room, up to the first one that cannot. */
   fillLane(server: ServerConnection): void {
     const { state } = this;
+    if (state.queue.length === 0) return;
+    const now = state.options.nowMs();
     while (state.queue.length > 0 && !state.isPaused) {
       const first = state.queue.oldest() as QueueEntry;
-      const now = state.options.nowMs();
       if (!state.lanes.takes(server, now) || !first.waiter.mayShare(server)) return;
       state.queue.take();
       state.figures.checkouts++;

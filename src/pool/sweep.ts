@@ -11,6 +11,10 @@ import { waitTimeout } from './wait-timeout.ts';
 export function sweepPool(state: PoolState, loginError: WeirError | undefined, nowMs: number): void {
   if (state.queue.length > 0) endWaits(state, loginError, nowMs);
   closeIdle(state, nowMs);
+  // In use: closed when it comes back. Looked for here and not there, because a server comes back thousands of times a second.
+  for (const server of state.all) {
+    if (server.state !== 'idle' && state.isExpired(server, nowMs)) server.isCloseNeeded = true;
+  }
   for (const server of state.lanes.closeHeldUp(nowMs)) {
     for (const receiver of server.answers.behindHead()) receiver.heldUp('the one ahead in its lane took too long');
   }
@@ -26,7 +30,7 @@ function closeIdle(state: PoolState, nowMs: number): void {
     if (!isSurplus && !server.isCloseNeeded) break;
     server.close(isSurplus ? 'server_idle_timeout' : 'no longer needed');
   }
-  const expired = idle.find((server) => state.isExpired(server));
+  const expired = idle.find((server) => state.isExpired(server, nowMs));
   expired?.close('server_lifetime');
 }
 

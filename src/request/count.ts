@@ -36,10 +36,10 @@ function bump(counts: Float64Array, index: number, by = 1): void {
   counts[index] = (counts[index] as number) + by;
 }
 
-export function countAnswer(session: Session, request: Request): void {
+/** @param nowMs when its answer ended (monotonic ms) */
+export function countAnswer(session: Session, request: Request, nowMs = session.services.nowMs()): void {
   const { stats } = session.database;
-  const now = session.services.nowMs();
-  const durationMs = now - request.receivedAtMs;
+  const durationMs = nowMs - request.receivedAtMs;
   const role = request.target.node?.role;
   const route =
     request.cache.label === 'hit' ? 'cache' : role === 'replica' ? 'replica' : role === undefined ? 'none' : 'primary';
@@ -53,5 +53,5 @@ export function countAnswer(session: Session, request: Request): void {
   stats.queries++;
   stats.queryMs += durationMs;
   if (request.attempt.sentAtMs > 0) stats.waitMs += request.attempt.sentAtMs - request.receivedAtMs;
-  session.wasActive(now);
+  session.wasActive(nowMs);
 }

@@ -43,7 +43,7 @@ export function settle(session: Session, request: Request, status: number): void
   if (request.target.node !== undefined && (status === TxStatus.Idle || request.attempt.hasCommitted))
     database.stats.xacts++;
   session.wasAnswered(request);
-  countAnswer(session, request);
+  countAnswer(session, request, now);
   request.messages = undefined;
   session.release();
   if (session.inFlight.length === 0) session.becameQuiet();

@@ -14,6 +14,7 @@ import { readHints } from './hints.ts';
 import { loadParser } from './parser.ts';
 import type { SqlParser } from './parser.ts';
 import { Reading } from './reading.ts';
+import { RecentTexts } from './recent-texts.ts';
 import { MALFORMED, Scanner } from './scanner.ts';
 import { toParsable, toTemplate } from './template.ts';
 
@@ -51,6 +52,7 @@ class TemplateClassifier implements Classifier {
   readonly #scanner: Scanner;
   readonly #templates: LRUCache<string, Entry>;
   readonly #texts: LRUCache<string, Classified>;
+  readonly #recent = new RecentTexts();
   readonly #maxParseBytes: number;
   readonly #maxScanBytes: number;
 
@@ -73,15 +75,21 @@ class TemplateClassifier implements Classifier {
   }
 
   classify(sql: Buffer): Classified {
+    return this.#recent.find(sql) ?? this.#classify(sql);
+  }
+
+  #classify(sql: Buffer): Classified {
     if (sql.length > this.#maxScanBytes) return this.#unread(sql, `longer than ${this.#maxScanBytes} bytes`);
     if (!isUtf8(sql) || sql.includes(0)) return this.#unread(sql, 'not valid UTF-8 text');
     const scanner = this.#scanner;
     const length = scanner.scan(sql);
     const found = this.#find(sql, length);
     const { comments } = scanner;
-    if (!comments.hasAny) return found;
-    const hints = readHints(sql, comments.leadEnd, comments.tailStart);
-    return hints === undefined ? found : { facts: found.facts, hints };
+    const hints = comments.hasAny ? readHints(sql, comments.leadEnd, comments.tailStart) : undefined;
+    const classified = hints === undefined ? found : { facts: found.facts, hints };
+    // A text with constants seldom comes again. One that could not be parsed may be when it comes again.
+    if (!scanner.hasConstants && found.facts.unparsed === undefined) this.#recent.note(sql, classified);
+    return classified;
   }
 
   #find(sql: Buffer, length: number): Classified {
