@@ -66,7 +66,7 @@ export class Intake implements FrameSink, RequestReader {
   }
 
   frame(type: number, buffer: Buffer, start: number, end: number): boolean {
-    this.take({ type, buffer, start, end });
+    this.take({ type, buffer, start, end, statementName: undefined });
     this.session.timeSlice.worked();
     return this.session.readsOn;
   }
@@ -76,7 +76,7 @@ export class Intake implements FrameSink, RequestReader {
   }
 
   begin(type: number, _size: number, buffer: Buffer, start: number, end: number): boolean {
-    this.takePiece({ type, buffer, start, end });
+    this.takePiece({ type, buffer, start, end, statementName: undefined });
     return this.session.readsOn;
   }
 

@@ -9,6 +9,7 @@ import type { Session } from '../session/session.ts';
 import type { Statement } from '../session/statements.ts';
 import { isPiece, type Message, type Request } from '../session/request.ts';
 import { isLocal } from './steps/answer-locally.ts';
+import { statementName } from './statement-name.ts';
 import { unknownPath } from '../session/reading.ts';
 
 /** The plan for a classified text, in this session's catalog and search_path. */
@@ -79,19 +80,16 @@ export function notePlan(session: Session, request: Request, message: Message): 
       return noteQuery(session, request, message);
     case Frontend.Parse:
       return noteParse(session, request, message);
-    case Frontend.Bind: {
+    case Frontend.Bind:
       session.database.stats.binds++;
-      const portalEnd = endOfString(buffer, start + 5, end);
-      const name = readName(buffer, portalEnd + 1, endOfString(buffer, portalEnd + 1, end));
-      request.form.note(portalEnd === start + 5 ? 'B' : 'b');
-      return noteUse(session, request, name);
-    }
+      request.form.note(buffer[start + 5] === 0 ? 'B' : 'b');
+      return noteUse(session, request, statementName(message) as string);
     case Frontend.Describe: {
-      const isStatement = buffer[start + 5] === 0x53;
-      const nameEnd = endOfString(buffer, start + 6, end);
-      request.form.note(isStatement ? 'S' : 'D');
-      if (!isStatement) return;
-      return noteUse(session, request, readName(buffer, start + 6, nameEnd));
+      endOfString(buffer, start + 6, end);
+      const name = statementName(message);
+      request.form.note(name === undefined ? 'D' : 'S');
+      if (name !== undefined) noteUse(session, request, name);
+      return;
     }
     case Frontend.Execute:
       notePortal(session, request, readName(buffer, start + 5, endOfString(buffer, start + 5, end)));

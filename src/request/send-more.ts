@@ -10,7 +10,13 @@ import { awaitsPeers } from './await-peers.ts';
 import { forwardAll } from './prepared/forward-all.ts';
 import { failBatch } from './prepared/owe.ts';
 
-const syncMessage: Message = { type: Frontend.Sync, buffer: sync, start: 0, end: sync.length };
+const syncMessage: Message = {
+  type: Frontend.Sync,
+  buffer: sync,
+  start: 0,
+  end: sync.length,
+  statementName: undefined,
+};
 
 /** @param known number of plans that the request had before this message */
 export function sendMore(session: Session, request: Request, message: Message, known: number): void {

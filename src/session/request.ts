@@ -16,6 +16,8 @@ export interface Message {
   readonly buffer: Buffer;
   readonly start: number;
   readonly end: number;
+  /** Name of the statement that it uses, once that was read (request/statement-name.ts). */
+  statementName: string | undefined;
 }
 
 /** @returns true if the span is only the first piece of a message that is streamed */

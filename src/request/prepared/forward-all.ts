@@ -12,6 +12,7 @@ import type { AnswerReceiver, ServerConnection } from '../../backend/server.ts';
 import { renewBorrowed } from './borrowed.ts';
 import type { Session } from '../../session/session.ts';
 import { forward } from './forward.ts';
+import { statementName } from '../statement-name.ts';
 import { pretend } from './owe.ts';
 import {
   askDescription,
@@ -64,18 +65,9 @@ function toCheck(session: Session, message: Message): Statement | undefined {
   return server.prepared.unnamed === statement ? undefined : statement;
 }
 
-/** The name of the statement in a Bind, or in a Describe of a statement; undefined: it is another message. */
-function nameUsedBy({ type, buffer, start, end }: Message): string | undefined {
-  let at = start + 5;
-  if (type === Frontend.Bind) at = endOfString(buffer, at, end) + 1;
-  else if (type === Frontend.Describe && buffer[at] === 0x53 /* S */) at++;
-  else return undefined;
-  return readName(buffer, at, endOfString(buffer, at, end));
-}
-
 /** @returns the statement of a Bind or Describe; for a Parse, the one that another client has with the same text */
 function usedBy(session: Session, message: Message): Statement | undefined {
-  const used = nameUsedBy(message);
+  const used = statementName(message);
   if (used !== undefined) return goesByOwnName(session, used) ? undefined : session.prepared.get(used);
   const { type, buffer, start, end } = message;
   if (type !== Frontend.Parse) return undefined;
@@ -194,7 +186,7 @@ function forwardStale(session: Session, message: Message, { serverName, descript
     session.services.book.catalogChanged();
     return forward(session, message);
   }
-  if (renewBorrowed(session, nameUsedBy(message) ?? '')) return forward(session, message);
+  if (renewBorrowed(session, statementName(message) ?? '')) return forward(session, message);
   // PostgreSQL describes the parameters before it looks at the rest.
   if (message.type === Frontend.Describe && description?.parameters !== undefined) {
     pretend(session, frame(Backend.ParameterDescription, description.parameters));

@@ -11,6 +11,7 @@ import type { Plan } from '../../binding/plan.ts';
 import type { Session } from '../../session/session.ts';
 import { isPiece, type Message, type Request } from '../../session/request.ts';
 import { planOf } from '../plans.ts';
+import { statementName } from '../statement-name.ts';
 import { useBorrowed } from './borrowed.ts';
 import { planWithValues } from './bound-settings.ts';
 import { forwardParse } from './forward-parse.ts';
@@ -126,9 +127,7 @@ function oweDescribe(session: Session, name: string): void {
 function forwardGone(session: Session, message: Message, from: number, to: number, instead: Buffer): void {
   const server = session.server as ServerConnection;
   const name = readName(message.buffer, from, to);
-  server.send(
-    replaced(message, from, to, Buffer.from(session.prepared.get(name)?.serverName ?? name, 'latin1')).buffer,
-  );
+  server.send(replaced(message, from, to, session.prepared.get(name)?.serverName ?? name).buffer);
   server.isMidMessage = isPiece(message);
   const kind = message.type === Frontend.Bind ? Owed.Bind : Owed.Describe;
   server.owe(new Answer<AnswerReceiver>(kind, session.receiver, false, instead));
@@ -139,7 +138,7 @@ function forwardBind(session: Session, server: ServerConnection, message: Messag
   const portalEnd = endOfString(buffer, start + 5, end);
   const nameEnd = endOfString(buffer, portalEnd + 1, end);
   const portal = readName(buffer, start + 5, portalEnd);
-  const name = readName(buffer, portalEnd + 1, nameEnd);
+  const name = statementName(message) as string;
   const general = planOf(session, name);
   const plan = general?.hasEffects === true ? planWithValues(session, general, message, name) : general;
   if (plan !== undefined) {
@@ -154,7 +153,7 @@ function forwardBind(session: Session, server: ServerConnection, message: Messag
     send(message, server);
     return owe(session, Owed.Bind);
   }
-  server.send(replaced(message, portalEnd + 1, nameEnd, Buffer.from(serverName, 'latin1')).buffer);
+  server.send(replaced(message, portalEnd + 1, nameEnd, serverName).buffer);
   server.isMidMessage = isPiece(message);
   owe(session, Owed.Bind, undefined, undefined, [serverName, name]);
 }
@@ -177,7 +176,7 @@ function forwardNamed(session: Session, server: ServerConnection, message: Messa
     send(message, server);
     return oweDescribe(session, name);
   }
-  server.send(replaced(message, start + 6, nameEnd, Buffer.from(serverName, 'latin1')).buffer);
+  server.send(replaced(message, start + 6, nameEnd, serverName).buffer);
   owe(session, Owed.Describe, undefined, undefined, [serverName, name]);
 }
 

@@ -1,0 +1,73 @@
+/** Texts that come again byte for byte have the facts of the first time, and only those: fails if a slot answers for another text. */
+import fc from 'fast-check';
+import { beforeAll, expect, test } from 'vitest';
+import { createClassifier } from '../../src/sql/classifier.ts';
+import type { Classified, Classifier } from '../../src/sql/facts.ts';
+import { loadParser, type SqlParser } from '../../src/sql/parser.ts';
+import { RecentTexts } from '../../src/sql/recent-texts.ts';
+
+let parser: SqlParser;
+
+beforeAll(async () => {
+  parser = await loadParser();
+});
+
+/** The facts of the text from a classifier that has seen nothing before. */
+async function fresh(text: string): Promise<Classified> {
+  return (await createClassifier({ parser })).classify(Buffer.from(text));
+}
+
+function classify(classifier: Classifier, text: string): Classified {
+  return classifier.classify(Buffer.from(text));
+}
+
+test('whatever came before, a text has the facts that it has alone', async () => {
+  const classifier = await createClassifier({ parser });
+  const parts = [
+    'select a from t',
+    'insert into t values ($1)',
+    '/* weir:route=primary */ ',
+    'where a = $1',
+    ' ',
+    ';',
+    "'x'",
+    '--',
+  ];
+  const text = fc.array(fc.constantFrom(...parts), { maxLength: 4 }).map((chosen) => chosen.join(' '));
+  await fc.assert(
+    fc.asyncProperty(text, async (sql) => {
+      expect(classify(classifier, sql)).toEqual(await fresh(sql));
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('a text without constants is not parsed or scanned again, hints included', async () => {
+  const classifier = await createClassifier({ parser });
+  const sql = '/* weir:route=replica */ select a from t where b = $1';
+  const first = classify(classifier, sql);
+  expect(first.hints).toBeDefined();
+  expect(classify(classifier, sql)).toBe(first);
+});
+
+test('the buffer of a text may be used again for something else', () => {
+  const recent = new RecentTexts();
+  const known = { facts: { template: '', statements: [], unparsed: undefined }, hints: undefined };
+  const buffer = Buffer.from('select $1');
+  recent.note(buffer, known);
+  buffer.write('delete $1');
+  expect(recent.find(buffer)).toBeUndefined();
+  expect(recent.find(Buffer.from('select $1'))).toBe(known);
+});
+
+test('texts of every length up to the limit are found, longer ones and an empty one do no harm', () => {
+  const recent = new RecentTexts();
+  const known = { facts: { template: '', statements: [], unparsed: undefined }, hints: undefined };
+  for (const length of [0, 1, 2, 3, 4, 7, 8, 1023, 1024]) {
+    recent.note(Buffer.alloc(length, 'a'), known);
+    expect(recent.find(Buffer.alloc(length, 'a'))).toBe(known);
+    expect(recent.find(Buffer.alloc(length + 1, 'a'))).toBeUndefined();
+  }
+  recent.note(Buffer.alloc(1025, 'a'), known);
+  expect(recent.find(Buffer.alloc(1025, 'a'))).toBeUndefined();
+});
