@@ -14,6 +14,7 @@ import { createLogger, type Logger } from './observability/logger.ts';
 import type { StuckKind } from './session/types.ts';
 import { createClassifier } from './sql/classifier.ts';
 import { systemClock } from './util/clock.ts';
+import type { WorkerLink } from './workers/worker-link.ts';
 
 export interface AppDeps {
   /** Secrets by user name. */
@@ -22,12 +23,14 @@ export interface AppDeps {
   readonly reloadConfig: () => Loaded;
   /** Replaces the log of the configuration. */
   readonly logger?: Logger;
+  /** This process is one of several workers. */
+  readonly worker?: WorkerLink;
 }
 
 export interface App {
   start(): Promise<void>;
   /** No new clients; statements and transactions in flight end, then everything is stopped. */
-  drain(): Promise<void>;
+  drain(waitsForClients?: boolean): Promise<void>;
   stop(): Promise<void>;
   /** Rejects with WeirError if any part cannot be used, and then changes nothing. */
   reload(config: Config, users: ReadonlyMap<string, string>): Promise<ConfigDiff>;
@@ -49,6 +52,7 @@ export async function createApp(config: Config, deps: AppDeps): Promise<App> {
     current,
     logs,
     classifier: await createClassifier(),
+    worker: deps.worker,
     requests: {
       reload: () => reload.reloadFromFile(),
       apply: (next) => reload.apply(next),
@@ -56,10 +60,10 @@ export async function createApp(config: Config, deps: AppDeps): Promise<App> {
     },
   });
   const reload: Reload = new Reload(current, logs, parts, () => deps.reloadConfig());
-  const lifecycle: Lifecycle = new Lifecycle(version, current, logs, parts);
+  const lifecycle: Lifecycle = new Lifecycle(version, current, logs, parts, deps.worker);
   return {
     start: () => lifecycle.start(),
-    drain: () => lifecycle.drain(),
+    drain: (waitsForClients) => lifecycle.drain(waitsForClients),
     stop: () => lifecycle.stop(),
     reload: (next, users) => reload.reload(next, users),
     listenAddress: () => parts.entrance.listener.address(),

@@ -9,6 +9,7 @@ import type { ResultCache } from '../cache/types.ts';
 import { createConsole, type Console } from '../console/console.ts';
 import type { ConsoleSources } from '../console/sources.ts';
 import { createListener, type Listener } from '../frontend/listener.ts';
+import { createReceiver } from '../frontend/receiver.ts';
 import { TurnWriter } from '../net/turn.ts';
 import { limitRepeats } from '../observability/bounded-log.ts';
 import { createMetrics, type Metrics } from '../observability/metrics.ts';
@@ -29,6 +30,7 @@ import type { Current } from './current.ts';
 import { Directory } from './directory.ts';
 import type { Logs } from './logs.ts';
 import { Reception } from './reception.ts';
+import type { WorkerLink } from '../workers/worker-link.ts';
 import { Watchdog } from './watchdog.ts';
 
 export interface PartsOptions {
@@ -37,6 +39,8 @@ export interface PartsOptions {
   readonly logs: Logs;
   readonly classifier: Classifier;
   readonly requests: Pick<ActionParts, 'reload' | 'apply' | 'shutdown'>;
+  /** Undefined: this process is the whole Weir. */
+  readonly worker: WorkerLink | undefined;
 }
 
 /** The parts that hold passwords and keys. */
@@ -54,7 +58,7 @@ interface Entrance {
 
 export class Parts {
   readonly cache: ResultCache;
-  readonly clients = new Clients();
+  readonly clients: Clients;
   readonly directory: Directory;
   readonly authQuery: AuthQuery;
   readonly watchdog: Watchdog;
@@ -69,7 +73,8 @@ export class Parts {
 
   constructor(options: PartsOptions) {
     this.options = options;
-    const { current, logs } = options;
+    const { current, logs, worker } = options;
+    this.clients = new Clients(undefined, worker?.numbers);
     this.cache = createCache({
       settings: current.config.cache,
       log: logs.cacheLog,
@@ -170,7 +175,7 @@ export class Parts {
   }
 
   private makeEntrance(): Entrance {
-    const { current, logs } = this.options;
+    const { current, logs, worker } = this.options;
     const console = this.makeConsole();
     const reception = new Reception({
       config: () => current.config,
@@ -184,8 +189,11 @@ export class Parts {
       authQuery: this.authQuery,
       nextServerId: () => this.nextServerId(),
       metrics: this.metrics,
+      worker,
     });
-    return { console, reception, listener: createListener(reception.listenerOptions()) };
+    const listenerOptions = reception.listenerOptions();
+    const listener = worker === undefined ? createListener(listenerOptions) : createReceiver(listenerOptions, worker);
+    return { console, reception, listener };
   }
 
   private makeResizing(): ResizeLoop {
