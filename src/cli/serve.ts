@@ -13,6 +13,7 @@ import { formatHostPort } from '../config/values.ts';
 import { WeirError } from '../errors/errors.ts';
 import type { CliIo, ExitCode } from './io.ts';
 import { CommandError, UsageError, exitCodes } from './io.ts';
+import type { Logger } from '../observability/logger.ts';
 import type { WorkerLink } from '../workers/worker-link.ts';
 import type { Arguments, OptionSpec, Verb } from './verbs.ts';
 import { textOf, textsOf } from './verbs.ts';
@@ -40,6 +41,7 @@ export interface ServeDeps {
   readonly reloadConfig: () => Loaded;
   /** Of a worker: its connection to the supervisor. */
   readonly worker?: WorkerLink;
+  readonly logger?: Logger;
 }
 
 export type CreateServedApp = (config: Config, deps: ServeDeps) => Promise<ServedApp>;

@@ -3,6 +3,7 @@
  * `weir serve` and its own post; not for people.
  */
 import type { Loaded } from '../config/load.ts';
+import { createLogger } from '../observability/logger.ts';
 import { WorkerLink, type WorkerPost } from '../workers/worker-link.ts';
 import { CommandError, exitCodes, UsageError, type CliIo, type ExitCode } from './io.ts';
 import { loadAll, serveOptions, sourceOf, type CreateServedApp } from './serve.ts';
@@ -34,7 +35,8 @@ async function work(args: Arguments, io: CliIo, loadApp: () => Promise<CreateSer
   let app: Awaited<ReturnType<CreateServedApp>> | undefined;
   const link = new WorkerLink(post, process, unexpected);
   const createApp = await loadApp();
-  app = await createApp(result.config, { users, reloadConfig, worker: link });
+  const logger = createLogger({ ...result.config.log, fields: { worker: post.number } });
+  app = await createApp(result.config, { users, reloadConfig, worker: link, logger });
   const served = app;
   await served.start();
   const ended = new Promise<ExitCode>((resolve) => {
