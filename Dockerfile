@@ -24,6 +24,8 @@ COPY --from=build /build/dist ./dist
 COPY package.json LICENSE ./
 COPY bin ./bin
 COPY config ./config
+# The command, for docker exec and preStop: weir drain --wait
+RUN chmod 755 bin/weir.js && ln -s /opt/weir/bin/weir.js /usr/local/bin/weir
 # The user "node" of the base image: Weir needs no privilege and writes no file.
 USER node
 EXPOSE 6432 9432
@@ -31,7 +33,8 @@ EXPOSE 6432 9432
 ENV WEIR_LISTEN=0.0.0.0:6432 WEIR_HTTP=0.0.0.0:9432
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:9432/healthz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-# SIGTERM drains: give it longer than the longest transaction (docker stop --time).
+# SIGTERM drains: give it longer (docker stop --time) than shutdown_delay + shutdown_timeout and 5 s.
 STOPSIGNAL SIGTERM
+# No shell and no npm in between: Weir is process 1 and gets the signals itself.
 ENTRYPOINT ["node", "/opt/weir/bin/weir.js"]
 CMD ["serve", "--config", "/etc/weir/weir.yaml"]

@@ -2,7 +2,8 @@
  * Makes one proxy of the rooms (folders of src/), starts and stops it. `createApp` may be called twice in one process; two
  * apps share nothing. Called by `weir serve`, the demo and the tests.
  */
-import { Lifecycle } from './app/lifecycle.ts';
+import type { DrainMode } from './app/drain.ts';
+import { Lifecycle, type Surroundings } from './app/lifecycle.ts';
 import { Logs } from './app/logs.ts';
 import { Parts } from './app/parts.ts';
 import { Reload } from './app/reload.ts';
@@ -14,7 +15,6 @@ import { createLogger, type Logger } from './observability/logger.ts';
 import type { StuckKind } from './session/types.ts';
 import { createClassifier } from './sql/classifier.ts';
 import { systemClock } from './util/clock.ts';
-import type { WorkerLink } from './workers/worker-link.ts';
 
 export interface AppDeps {
   /** Secrets by user name. */
@@ -23,14 +23,13 @@ export interface AppDeps {
   readonly reloadConfig: () => Loaded;
   /** Replaces the log of the configuration. */
   readonly logger?: Logger;
-  /** This process is one of several workers. */
-  readonly worker?: WorkerLink;
+  readonly surroundings?: Surroundings;
 }
 
 export interface App {
   start(): Promise<void>;
-  /** No new clients; statements and transactions in flight end, then everything is stopped. */
-  drain(waitsForClients?: boolean): Promise<void>;
+  /** No new clients; those there are finish (default wait-for-servers), then everything is stopped. */
+  drain(mode?: DrainMode): Promise<void>;
   stop(): Promise<void>;
   /** Rejects with WeirError if any part cannot be used, and then changes nothing. */
   reload(config: Config, users: ReadonlyMap<string, string>): Promise<ConfigDiff>;
@@ -52,7 +51,7 @@ export async function createApp(config: Config, deps: AppDeps): Promise<App> {
     current,
     logs,
     classifier: await createClassifier(),
-    worker: deps.worker,
+    worker: deps.surroundings?.worker,
     requests: {
       reload: () => reload.reloadFromFile(),
       apply: (next) => reload.apply(next),
@@ -60,10 +59,10 @@ export async function createApp(config: Config, deps: AppDeps): Promise<App> {
     },
   });
   const reload: Reload = new Reload(current, logs, parts, () => deps.reloadConfig());
-  const lifecycle: Lifecycle = new Lifecycle(version, current, logs, parts, deps.worker);
+  const lifecycle: Lifecycle = new Lifecycle(version, current, logs, parts, deps.surroundings);
   return {
     start: () => lifecycle.start(),
-    drain: (waitsForClients) => lifecycle.drain(waitsForClients),
+    drain: (mode) => lifecycle.drain(mode),
     stop: () => lifecycle.stop(),
     reload: (next, users) => reload.reload(next, users),
     listenAddress: () => parts.entrance.listener.address(),

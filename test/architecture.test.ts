@@ -32,7 +32,8 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   sizing: ['pool', 'topology'],
   console: ['protocol', 'pool', 'cache', 'topology', 'session', 'config'],
   observability: [],
-  workers: ['frontend', 'cache', 'pool', 'sizing', 'console', 'topology', 'config', 'observability'],
+  systemd: [],
+  workers: ['frontend', 'cache', 'pool', 'sizing', 'console', 'topology', 'config', 'observability', 'systemd'],
 };
 
 /** These put the others together and may import whatever they compose. */

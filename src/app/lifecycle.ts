@@ -1,19 +1,31 @@
 /**
- * Starts the parts of an app, lets its clients finish (drain), and stops the parts once, however often that is requested.
+ * Starts the parts of an app, lets its clients finish (drain.ts), and stops the parts once, however often that is requested.
  * Called by app.ts; ending.ts limits how long stopping may take.
  */
 import type { HostPort } from '../config/config.ts';
+import type { ShutdownMode } from '../console/sources.ts';
 import { WeirError } from '../errors/errors.ts';
 import { createHttpServer, type HttpServer } from '../observability/http.ts';
+import { assignSockets, openSockets, type PassedFd } from '../systemd/open-sockets.ts';
+import type { OpenSocket } from '../systemd/types.ts';
 import { systemClock } from '../util/clock.ts';
 import type { Current } from './current.ts';
-import { Stops, underWay } from './ending.ts';
+import { Drain, type DrainMode } from './drain.ts';
+import { Stops } from './ending.ts';
 import type { Logs } from './logs.ts';
 import type { Parts } from './parts.ts';
 import type { WorkerLink } from '../workers/worker-link.ts';
 import { Sweeper } from './sweeper.ts';
 
-const pollMs = 20;
+/** What surrounds the process: systemd, a supervisor, or nothing. */
+export interface Surroundings {
+  /** Sockets to listen on that are open already. */
+  readonly passedFds?: readonly PassedFd[];
+  /** This process is one of several workers. */
+  readonly worker?: WorkerLink;
+  /** Called when the end begins, and when it becomes a shorter one; 'now' last. */
+  onEnding?(mode: ShutdownMode): void;
+}
 
 export class Lifecycle {
   /** Resolves when a SHUTDOWN on the admin console is complete. */
@@ -22,21 +34,23 @@ export class Lifecycle {
   private readonly current: Current;
   private readonly logs: Logs;
   private readonly parts: Parts;
-  private readonly worker: WorkerLink | undefined;
+  private readonly surroundings: Surroundings;
   private readonly sweeper: Sweeper;
+  private readonly clientsEnd: Drain;
   private http: HttpServer | undefined;
   private httpPort = 0;
   private state: 'new' | 'serving' | 'draining' | 'stopped' = 'new';
   private stopping: Promise<void> | undefined;
   private end: () => void = () => undefined;
 
-  constructor(version: string, current: Current, logs: Logs, parts: Parts, worker: WorkerLink | undefined) {
-    this.worker = worker;
+  constructor(version: string, current: Current, logs: Logs, parts: Parts, surroundings: Surroundings = {}) {
     this.version = version;
     this.current = current;
     this.logs = logs;
     this.parts = parts;
+    this.surroundings = surroundings;
     this.sweeper = new Sweeper(parts, logs);
+    this.clientsEnd = this.makeDrain();
     this.ended = new Promise((resolve) => (this.end = resolve));
   }
 
@@ -53,8 +67,10 @@ export class Lifecycle {
     parts.entrance.console.start();
     parts.resizing.start();
     try {
-      await parts.entrance.listener.listen();
-      if (current.config.http !== undefined) await this.startHttp(current.config.http);
+      const open = await openSockets(this.surroundings.passedFds ?? []);
+      const { clients, http } = assignSockets(open, current.config.http);
+      await parts.entrance.listener.listen(clients);
+      if (current.config.http !== undefined) await this.startHttp(current.config.http, http);
     } catch (error) {
       await this.stop();
       throw error;
@@ -66,10 +82,11 @@ export class Lifecycle {
     this.logs.log('info', 'listening', `weir ${this.version} listens on ${where}`);
   }
 
-  private async startHttp(listen: HostPort): Promise<void> {
+  private async startHttp(listen: HostPort, open: OpenSocket | undefined): Promise<void> {
     this.http = createHttpServer({
       hosts: () => this.current.config.httpHosts,
       listen,
+      open,
       metrics: this.parts.metrics,
       sources: this.parts.sources,
       serving: () => ({
@@ -79,50 +96,41 @@ export class Lifecycle {
       nowMs: systemClock.nowMs,
       log: this.logs.log,
     });
-    const { http, worker } = this;
+    const { http } = this;
+    const { worker } = this.surroundings;
     if (worker === undefined) this.httpPort = await http.listen();
     else worker.onHttp((socket) => http.accept(socket));
   }
 
-  async shutdown(mode: 'now' | 'wait-for-servers' | 'wait-for-clients'): Promise<void> {
+  async shutdown(mode: ShutdownMode): Promise<void> {
     // SHUTDOWN is answered before the connection of its operator is closed.
     setImmediate(() => {
-      const end = mode === 'now' ? this.stop() : this.drain(mode === 'wait-for-clients');
+      const end = mode === 'now' ? this.stop() : this.drain(mode);
       void end.then(this.end, this.parts.noteUnexpected);
     });
   }
 
-  /** No new clients; statements and transactions in flight end, then everything is stopped. */
-  async drain(waitsForClients = false): Promise<void> {
-    if (this.state !== 'serving') return this.stop();
-    this.state = 'draining';
-    const { entrance, clients, directory } = this.parts;
-    const { log } = this.logs;
-    entrance.reception.isDraining = true;
-    log('info', 'draining', 'no new clients; statements in flight end first', { clients: clients.count });
-    const { nowMs } = systemClock;
-    const sinceMs = nowMs();
-    // SHUTDOWN WAIT_FOR_CLIENTS does not wait for console sessions.
-    const left = (): number => clients.count - (waitsForClients ? [...clients.consoles()].length : 0);
-    while (left() > 0 && (waitsForClients || nowMs() - sinceMs < this.current.config.shutdownTimeoutMs)) {
-      if (this.isStopped()) return this.stop();
-      if (!waitsForClients) {
-        for (const session of clients.all()) if (session.isIdle) session.terminate(new WeirError('shutting_down'));
-        this.closeConsoles();
-      }
-      await new Promise((resolve) => setTimeout(resolve, pollMs));
+  /** Lets the clients finish as `mode` says, then stops everything. Called again, it can only make the wait shorter. */
+  async drain(mode: DrainMode = 'wait-for-servers'): Promise<void> {
+    if (this.state === 'serving' || this.state === 'draining') {
+      this.state = 'draining';
+      await this.clientsEnd.run(mode);
     }
-    if (clients.count > 0)
-      log('warn', 'shutdown_cut', 'shutdown_timeout is over: the rest is cut', underWay(clients, directory));
     await this.stop();
   }
 
-  private isStopped(): boolean {
-    return this.state === 'stopped';
-  }
-
-  private closeConsoles(): void {
-    for (const each of this.parts.clients.consoles()) each.close(new WeirError('shutting_down'));
+  private makeDrain(): Drain {
+    const { clients, directory, entrance } = this.parts;
+    return new Drain({
+      config: () => this.current.config,
+      clients,
+      directory,
+      listener: entrance.listener,
+      reception: entrance.reception,
+      log: this.logs.log,
+      isStopped: () => this.state === 'stopped',
+      onMode: (mode) => this.surroundings.onEnding?.(mode),
+    });
   }
 
   /** Stops everything once; every call resolves at its end. */
@@ -132,6 +140,7 @@ export class Lifecycle {
 
   private async stopAll(): Promise<void> {
     this.state = 'stopped';
+    this.surroundings.onEnding?.('now');
     const { parts } = this;
     parts.entrance.reception.isDraining = true;
     this.sweeper.stop();
@@ -140,7 +149,7 @@ export class Lifecycle {
     const stops = new Stops();
     await stops.stop('log-ins', parts.entrance.listener.close());
     for (const session of parts.clients.all()) session.terminate(new WeirError('shutting_down'));
-    this.closeConsoles();
+    for (const each of parts.clients.consoles()) each.close(new WeirError('shutting_down'));
     parts.authQuery.stop();
     await stops.stop('servers', parts.directory.stop());
     await stops.stop('the cache', parts.cache.stop());

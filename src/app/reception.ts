@@ -78,6 +78,7 @@ export class Reception {
     const config = parts.config();
     return {
       listen: config.listen,
+      isShared: config.soReuseport,
       unixSocket:
         config.unixSocketDir === undefined ? undefined : { dir: config.unixSocketDir, mode: config.unixSocketMode },
       tls: config.tls.client,

@@ -51,10 +51,8 @@ export function adminUrl(url: string | undefined, env: NodeJS.ProcessEnv): URL {
   return parsed;
 }
 
-/**
- * Runs the commands one after the other on one connection. Writes notices to standard error. Rejects with CommandError.
- */
-export async function runOnConsole(url: URL, commands: readonly string[], io: CliIo): Promise<AdminResult[]> {
+/** Writes notices to standard error. Rejects with CommandError. */
+export async function connectToConsole(url: URL, io: CliIo): Promise<pg.Client> {
   const client = new pg.Client({
     connectionString: url.href,
     application_name: 'weir cli',
@@ -73,6 +71,12 @@ export async function runOnConsole(url: URL, commands: readonly string[], io: Cl
     await client.end().catch(() => undefined);
     throw new CommandError(connectionProblem(error, url));
   }
+  return client;
+}
+
+/** Runs the commands one after the other on one connection. Rejects with CommandError. */
+export async function runOnConsole(url: URL, commands: readonly string[], io: CliIo): Promise<AdminResult[]> {
+  const client = await connectToConsole(url, io);
   try {
     const results: AdminResult[] = [];
     for (const text of commands) results.push(await runOne(client, text));
@@ -84,7 +88,7 @@ export async function runOnConsole(url: URL, commands: readonly string[], io: Cl
   }
 }
 
-async function runOne(client: pg.Client, text: string): Promise<AdminResult> {
+export async function runOne(client: pg.Client, text: string): Promise<AdminResult> {
   const result = await client.query<Cell[]>({
     text,
     rowMode: 'array',
@@ -130,7 +134,7 @@ function fieldsOf(error: unknown): ErrorFields {
   return last === undefined ? fields : fieldsOf(last);
 }
 
-function commandProblem(error: unknown): string[] {
+export function commandProblem(error: unknown): string[] {
   const { message, severity, detail, hint } = fieldsOf(error);
   const lines = [`${typeof severity === 'string' ? severity : 'ERROR'}: ${String(message)}`];
   if (typeof detail === 'string') lines.push(`DETAIL: ${detail}`);

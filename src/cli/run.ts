@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { didYouMean } from '../config/suggest.ts';
 import { check } from './check.ts';
 import { demo } from './demo.ts';
+import { drainVerb } from './drain.ts';
 import type { CliIo, ExitCode } from './io.ts';
 import { CommandError, UsageError, exitCodes } from './io.ts';
 import { overview, verbHelp } from './help.ts';
@@ -33,8 +34,8 @@ export function packageVersion(): string {
 export async function runCli(argv: readonly string[], io: CliIo, deps: CliDeps): Promise<ExitCode> {
   const verbs = new Map<string, Verb>(
     Object.entries({
-      serve: serveVerb(deps.loadApp, deps.events, (config, workers, { err }) =>
-        Promise.resolve(superviseWorkers(config, workers, argv.slice(1), err)),
+      serve: serveVerb(deps.loadApp, deps.events, (config, surroundings) =>
+        Promise.resolve(superviseWorkers(config, surroundings, argv.slice(1), io.err)),
       ),
       worker: workerVerb(deps.loadApp),
       check,
@@ -42,6 +43,8 @@ export async function runCli(argv: readonly string[], io: CliIo, deps: CliDeps):
       ...adminVerbs,
     }),
   );
+  const drainNode = verbs.get('drain');
+  if (drainNode !== undefined) verbs.set('drain', drainVerb(drainNode));
   const [name, ...rest] = argv;
   try {
     if (name === undefined) {

@@ -1,59 +1,24 @@
 /**
- * `weir serve`: loads the configuration, starts the app, and handles signals until the process ends. SIGHUP reloads;
- * SIGTERM and SIGINT drain, and a second one stops at once. The app is made by app.ts, through a function passed in.
+ * `weir serve`: loads the configuration, starts the app, tells systemd, and serves until a signal (signals.ts) or SHUTDOWN ends
+ * it. The app is made by app.ts, through a function passed in.
  */
 import { readFileSync } from 'node:fs';
 import { loadAccessOf } from '../app/access.ts';
-import type { ConfigDiff } from '../config/change.ts';
-import type { Config, HostPort } from '../config/config.ts';
 import type { Loaded, ServeFlags } from '../config/load.ts';
 import { loadConfig } from '../config/load.ts';
 import { knownUsers, parseUsersFile } from '../config/users.ts';
 import { formatHostPort } from '../config/values.ts';
-import { WeirError } from '../errors/errors.ts';
+import type { ShutdownMode } from '../console/sources.ts';
+import { createServiceManager, type ServiceManager } from '../systemd/notify.ts';
+import { passedFds } from '../systemd/open-sockets.ts';
 import type { CliIo, ExitCode } from './io.ts';
-import { CommandError, UsageError, exitCodes } from './io.ts';
-import type { Logger } from '../observability/logger.ts';
-import type { WorkerLink } from '../workers/worker-link.ts';
+import { CommandError, UsageError } from './io.ts';
+import { untilEnded } from './signals.ts';
+import type { CreateServedApp, ProcessEvents, ServedApp, Supervise } from './served-app.ts';
 import type { Arguments, OptionSpec, Verb } from './verbs.ts';
 import { textOf, textsOf } from './verbs.ts';
 
-/** The part of the app that `weir serve` uses. */
-export interface ServedApp {
-  start(): Promise<void>;
-  /** Refuses new clients, lets running statements and transactions end, then stops. */
-  drain(waitsForClients?: boolean): Promise<void>;
-  stop(): Promise<void>;
-  /** @throws WeirError if the configuration cannot be used; nothing has changed then */
-  reload(config: Config, users: ReadonlyMap<string, string>): ConfigDiff | Promise<ConfigDiff>;
-  listenAddress(): HostPort;
-  httpAddress(): HostPort | undefined;
-  /** Resolves when the app has ended by SHUTDOWN on the admin console. */
-  readonly ended?: Promise<void>;
-  /** Logs and counts an error that was not caught. */
-  noteUnexpected?(error: unknown): void;
-}
-
-export interface ServeDeps {
-  /** Secrets by user name. */
-  readonly users: ReadonlyMap<string, string>;
-  /** Reads the file, the environment and the users again. */
-  readonly reloadConfig: () => Loaded;
-  /** Of a worker: its connection to the supervisor. */
-  readonly worker?: WorkerLink;
-  readonly logger?: Logger;
-}
-
-export type CreateServedApp = (config: Config, deps: ServeDeps) => Promise<ServedApp>;
-
-/** Supervises several workers, which do the work. */
-export type Supervise = (config: Config, workers: number, io: CliIo) => Promise<ServedApp>;
-
-/** The source of signals and uncaught errors: the process, or an emitter in tests. */
-export type ProcessEvents = Pick<NodeJS.Process, 'on' | 'off'>;
-
-/** After a second signal, the process ends at the latest after this. */
-const forcedExitMs = 1_000;
+export type { CreateServedApp, ProcessEvents, ServeDeps, ServedApp } from './served-app.ts';
 
 export const serveOptions: Readonly<Record<string, OptionSpec>> = {
   config: { type: 'string', short: 'c', value: 'FILE', about: 'The configuration (YAML or JSON).' },
@@ -123,31 +88,37 @@ export async function serve(
   if ('problems' in first.result) throw new CommandError(first.result.problems);
   for (const warning of first.result.warnings) io.err(`warning: ${warning}\n`);
   const reloadConfig = (): Loaded => loadAll(source);
+  const systemd = createServiceManager(io.env, (text) => io.err(`weir: ${text}\n`));
+  const surroundings = {
+    passedFds: passedFds(io.env, process.pid),
+    onEnding: (mode: ShutdownMode): void => tellEnding(mode, systemd),
+  };
   let app: ServedApp;
   try {
-    app = await makeServed(first.result.config, { users: first.users, reloadConfig }, io, loadApp, supervise);
+    const { config } = first.result;
+    if (supervise !== undefined && config.workers > 1) app = await supervise(config, surroundings);
+    else app = await (await loadApp())(config, { users: first.users, reloadConfig, surroundings });
     await app.start();
   } catch (error) {
+    await systemd.end();
     throw new CommandError([startProblem(error)]);
   }
   const http = app.httpAddress();
   const addresses = `listening on ${formatHostPort(app.listenAddress())}`;
+  const where = `${addresses}${http === undefined ? '' : `, http on ${formatHostPort(http)}`}`;
   // With a JSON log, standard output has log lines only.
   const print = first.result.config.log.format === 'json' ? io.err : io.out;
-  print(`weir: ${addresses}${http === undefined ? '' : `, http on ${formatHostPort(http)}`}\n`);
-  return untilEnded(app, reloadConfig, io, events);
+  print(`weir: ${where}\n`);
+  systemd.ready(where);
+  const code = await untilEnded({ app, reloadConfig, io, events, systemd });
+  await systemd.end();
+  return code;
 }
 
-async function makeServed(
-  config: Config,
-  deps: ServeDeps,
-  io: CliIo,
-  loadApp: () => Promise<CreateServedApp>,
-  supervise: Supervise | undefined,
-): Promise<ServedApp> {
-  if (supervise !== undefined && config.workers > 1) return supervise(config, config.workers, io);
-  const createApp = await loadApp();
-  return createApp(config, deps);
+function tellEnding(mode: ShutdownMode, systemd: ServiceManager): void {
+  // TimeoutStopSec= would count from STOPPING=1, and clients may stay for longer.
+  if (mode === 'wait-for-clients') systemd.status('no new clients; ends when the last one has left');
+  else systemd.stopping(mode === 'now' ? 'stops' : 'no new clients; statements and transactions in flight end first');
 }
 
 function startProblem(error: unknown): string {
@@ -155,84 +126,6 @@ function startProblem(error: unknown): string {
   return reason.includes('EADDRINUSE')
     ? `cannot start: ${reason}: another program listens there`
     : `cannot start: ${reason}`;
-}
-
-/** Handles an error that nothing caught: logs it and keeps the process, and so all other connections, alive. */
-function noteUnexpected(app: ServedApp, io: CliIo, error: unknown): void {
-  if (app.noteUnexpected !== undefined) app.noteUnexpected(error);
-  else io.err(`unexpected error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
-}
-
-async function untilEnded(
-  app: ServedApp,
-  reloadConfig: () => Loaded,
-  io: CliIo,
-  events: ProcessEvents,
-): Promise<ExitCode> {
-  const unexpected = (error: unknown): void => noteUnexpected(app, io, error);
-  const hangup = (): void => {
-    reload(app, reloadConfig, io).catch(unexpected);
-  };
-  let finish: (code: ExitCode) => void = () => undefined;
-  const finished = new Promise<ExitCode>((resolve) => (finish = resolve));
-  const end = (task: Promise<void>): void => {
-    task.then(
-      // After a second signal the drain was not complete, so the exit code is not 0.
-      () => finish(isCutShort ? exitCodes.refused : exitCodes.done),
-      (error: unknown) => {
-        unexpected(error);
-        finish(exitCodes.refused);
-      },
-    );
-  };
-  let isDraining = false;
-  let isCutShort = false;
-  let forcedExit: NodeJS.Timeout | undefined;
-  const terminate = (signal: NodeJS.Signals): void => {
-    io.err(`weir: ${signal}: ${isDraining ? 'stopping at once' : 'draining; once more stops at once'}\n`);
-    isCutShort = isDraining;
-    // In case stop() hangs.
-    if (isDraining) forcedExit ??= setTimeout(() => finish(exitCodes.refused), forcedExitMs);
-    end(isDraining ? app.stop() : app.drain());
-    isDraining = true;
-  };
-  events.on('SIGHUP', hangup);
-  events.on('SIGTERM', terminate);
-  events.on('SIGINT', terminate);
-  events.on('uncaughtException', unexpected);
-  events.on('unhandledRejection', unexpected);
-  if (app.ended !== undefined) end(app.ended);
-  const code = await finished;
-  clearTimeout(forcedExit);
-  events.off('SIGHUP', hangup);
-  events.off('SIGTERM', terminate);
-  events.off('SIGINT', terminate);
-  events.off('uncaughtException', unexpected);
-  events.off('unhandledRejection', unexpected);
-  return code;
-}
-
-async function reload(app: ServedApp, reloadConfig: () => Loaded, io: CliIo): Promise<void> {
-  const { result, users } = reloadConfig();
-  for (const warning of result.warnings) io.err(`warning: ${warning}\n`);
-  if ('problems' in result) {
-    io.err('weir: reload: nothing was changed, because of:\n');
-    for (const problem of result.problems) io.err(`${problem}\n`);
-    return;
-  }
-  let diff: ConfigDiff;
-  try {
-    diff = await app.reload(result.config, users);
-  } catch (error) {
-    if (!(error instanceof WeirError)) throw error;
-    io.err(`weir: reload: ${error.message}\n`);
-    return;
-  }
-  const { reloadable, notReloadable } = diff;
-  io.err(
-    `weir: reload: ${reloadable.length === 0 ? 'no setting changed; files were read again' : `changed ${reloadable.join(', ')}`}\n`,
-  );
-  if (notReloadable.length > 0) io.err(`weir: reload: needs a restart: ${notReloadable.join(', ')}\n`);
 }
 
 export function serveVerb(

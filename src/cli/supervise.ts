@@ -4,20 +4,23 @@
  */
 import { fork } from 'node:child_process';
 import { Logs } from '../app/logs.ts';
+import type { Surroundings } from '../app/lifecycle.ts';
 import type { Config } from '../config/config.ts';
 import { createLogger } from '../observability/logger.ts';
 import { systemClock } from '../util/clock.ts';
+import type { EndMode } from '../workers/messages.ts';
 import { Supervisor } from '../workers/supervisor.ts';
 import type { WorkerPost } from '../workers/worker-link.ts';
-import type { ServedApp } from './serve.ts';
+import type { ServedApp } from './served-app.ts';
 
 /** @param serveArguments those of `weir serve`, which each worker gets, too */
 export function superviseWorkers(
   config: Config,
-  workers: number,
+  surroundings: Surroundings,
   serveArguments: readonly string[],
   err: (text: string) => void,
 ): ServedApp {
+  const { workers } = config;
   const logs = new Logs(createLogger(config.log), systemClock.nowMs);
   const noteUnexpected = (error: unknown): void => {
     const bug = error instanceof Error ? error : new Error(String(error));
@@ -26,6 +29,7 @@ export function superviseWorkers(
   const supervisor = new Supervisor({
     config,
     workers,
+    passedFds: surroundings.passedFds ?? [],
     log: logs.log,
     nowMs: systemClock.nowMs,
     unexpected: noteUnexpected,
@@ -43,14 +47,15 @@ export function superviseWorkers(
     },
   });
   const flushing = setInterval(() => logs.flush(), 1_000).unref();
-  const end = async (mode: 'now' | 'wait-for-servers'): Promise<void> => {
+  const end = async (mode: EndMode): Promise<void> => {
+    surroundings.onEnding?.(mode);
     await supervisor.end(mode);
     clearInterval(flushing);
     logs.end('stopped', 'weir has stopped');
   };
   return {
     start: () => supervisor.start(),
-    drain: () => end('wait-for-servers'),
+    drain: (mode = 'wait-for-servers') => end(mode),
     stop: () => end('now'),
     reload: () => {
       err('weir: reload: not yet with several workers\n');

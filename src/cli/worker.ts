@@ -6,7 +6,8 @@ import type { Loaded } from '../config/load.ts';
 import { createLogger } from '../observability/logger.ts';
 import { WorkerLink, type WorkerPost } from '../workers/worker-link.ts';
 import { CommandError, exitCodes, UsageError, type CliIo, type ExitCode } from './io.ts';
-import { loadAll, serveOptions, sourceOf, type CreateServedApp } from './serve.ts';
+import { loadAll, serveOptions, sourceOf } from './serve.ts';
+import type { CreateServedApp } from './served-app.ts';
 import type { Arguments, Verb } from './verbs.ts';
 
 /** Of a worker whose supervisor is gone. */
@@ -36,12 +37,12 @@ async function work(args: Arguments, io: CliIo, loadApp: () => Promise<CreateSer
   const link = new WorkerLink(post, process, unexpected);
   const createApp = await loadApp();
   const logger = createLogger({ ...result.config.log, fields: { worker: post.number } });
-  app = await createApp(result.config, { users, reloadConfig, worker: link, logger });
+  app = await createApp(result.config, { users, reloadConfig, surroundings: { worker: link }, logger });
   const served = app;
   await served.start();
   const ended = new Promise<ExitCode>((resolve) => {
     link.onEnd(async (mode) => {
-      await (mode === 'now' ? served.stop() : served.drain(mode === 'wait-for-clients'));
+      await (mode === 'now' ? served.stop() : served.drain(mode));
       resolve(exitCodes.done);
     });
     process.on('SIGTERM', () => void served.drain().then(() => resolve(exitCodes.done), unexpected));

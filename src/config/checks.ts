@@ -60,6 +60,7 @@ export interface KeyedProblem {
 export function crossCheck(config: Config): KeyedProblem[] {
   return [
     ...checkSocket(config),
+    ...checkReusePort(config),
     ...checkTls('client', config.tls.client),
     ...checkTls('server', config.tls.server),
     ...checkAuth(config),
@@ -70,6 +71,19 @@ function checkSocket({ unixSocketDir: dir }: Config): KeyedProblem[] {
   if (dir === undefined) return [];
   const isDirectory = statSync(dir, { throwIfNoEntry: false })?.isDirectory() === true;
   return isDirectory ? [] : [{ key: 'unix_socket_dir', text: `${dir} is not a directory` }];
+}
+
+/** Option `reusePort` of net.Server.listen(); an older Node ignores it, and the second Weir would not start. */
+export function hasReusePort(nodeVersion: string): boolean {
+  const [major = 0, minor = 0] = nodeVersion.split('.').map(Number);
+  return major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
+}
+
+function checkReusePort({ soReuseport }: Config): KeyedProblem[] {
+  const { node } = process.versions;
+  if (!soReuseport || hasReusePort(node)) return [];
+  const text = `true needs Node 22.12, 23.1 or later; this is Node ${node}`;
+  return [{ key: 'so_reuseport', text }];
 }
 
 function checkTls(side: 'client' | 'server', tls: TlsSide): KeyedProblem[] {

@@ -34,6 +34,13 @@ const listening = {
     'restart',
     'Permissions of that socket: who may write may connect.',
   ),
+  so_reuseport: setting(
+    'soReuseport',
+    boolean(),
+    false,
+    'restart',
+    'Listen with SO_REUSEPORT, so that another Weir of this machine can listen on the same address and the kernel spreads new clients over both; needs Node 22.12 or 23.1. Not for http and unix_socket_dir.',
+  ),
   http: setting(
     'http',
     optional(hostPort()),
@@ -102,6 +109,13 @@ const clientLimits = {
     10_000,
     'reload',
     'Client connections allowed at the same time.',
+  ),
+  shutdown_delay: setting(
+    'shutdownDelayMs',
+    orZero('none'),
+    0,
+    'reload',
+    'How long /readyz says 503 and new clients are still served before Weir begins to drain: the time that load balancers need to notice.',
   ),
   shutdown_timeout: setting(
     'shutdownTimeoutMs',

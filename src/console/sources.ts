@@ -106,6 +106,9 @@ export interface ExplainRequest {
  */
 export type ShutdownMode = 'now' | 'wait-for-servers' | 'wait-for-clients';
 
+/** DETAIL of the 57P01 that ends sessions of the console when wait-for-clients is complete; `weir drain --wait` reads it. */
+export const lastClientLeft = 'The last client has left.';
+
 /**
  * A `database` of undefined means every database. `signal` fires when the operator has cancelled the command or
  * disconnected: the action then stops to wait, and undoes nothing.

@@ -1,8 +1,8 @@
 /**
- * Makes a server listen on an address, with errors that tell the operator what to do. Called by listener.ts, and by
- * workers/listening.ts for a Weir with several processes.
+ * Makes a server listen on an address, with errors that tell the operator what to do. Called by listener.ts, and by the
+ * supervisor of a Weir with several processes.
  */
-import type { Server } from 'node:net';
+import type { ListenOptions, Server } from 'node:net';
 import type { HostPort } from '../config/config.ts';
 
 /** The kernel uses the smaller of this and net.core.somaxconn. */
@@ -17,6 +17,8 @@ function advice(code: string | undefined, setting: string): string | undefined {
       return `this machine has no such address; change "${setting}"`;
     case 'EACCES':
       return 'not allowed; use a port above 1023 or give Weir the right to';
+    case 'ENOTSUP':
+      return 'this system cannot share an address; so_reuseport must be false';
     case 'ENOTFOUND':
       return `the host name is not known; change "${setting}"`;
     default:
@@ -24,10 +26,15 @@ function advice(code: string | undefined, setting: string): string | undefined {
   }
 }
 
+export interface TcpAddress extends HostPort {
+  /** Another process may listen there, too (so_reuseport). */
+  readonly isShared?: boolean;
+}
+
 /** @param onError told of errors after it has begun to listen: a connection that cannot be accepted */
 export function listenTcp(
   server: Server,
-  { host, port }: HostPort,
+  { host, port, isShared = false }: TcpAddress,
   setting: 'listen' | 'http',
   onError: (error: Error) => void,
 ): Promise<void> {
@@ -36,7 +43,11 @@ export function listenTcp(
       const what = advice(error.code, setting) ?? error.message;
       reject(new Error(`cannot listen on ${host}:${port}: ${what}`, { cause: error }));
     });
-    server.listen({ ...(host === '*' ? {} : { host }), port, backlog }, () => {
+    // Node 20 has no reusePort; config/checks.ts refuses so_reuseport there.
+    const where: ListenOptions & { reusePort?: boolean } = { port, backlog };
+    if (host !== '*') where.host = host;
+    if (isShared) where.reusePort = true;
+    server.listen(where, () => {
       server.removeAllListeners('error');
       server.on('error', onError);
       resolve();

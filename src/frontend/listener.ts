@@ -2,10 +2,11 @@
  * Listens for clients and gives each connection to the client acceptor. Knows addresses and accept errors, nothing of
  * the protocol. Made by app/parts.ts.
  */
-import { createServer } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import type { AuthOptions } from '../auth/authenticator.ts';
 import type { HostPort, TlsSide } from '../config/config.ts';
-import { createAcceptor } from './client-acceptor.ts';
+import type { OpenSocket } from '../systemd/types.ts';
+import { createAcceptor, type ClientAcceptor } from './client-acceptor.ts';
 import { listenTcp } from './listen-tcp.ts';
 import type { ListenerOptions } from './types.ts';
 import type { UnixSocket } from './unix-socket.ts';
@@ -14,12 +15,20 @@ import { openUnixSocket } from './unix-socket.ts';
 export type { AcceptorOptions, ListenerOptions, LoggedInClient, RefusalReason } from './types.ts';
 
 export interface Listener {
-  /** Rejects with an error that names the address and what to do. */
-  listen(): Promise<void>;
+  /**
+   * Listens on the sockets that are open already, and opens what is not among them. Rejects with an error that names the
+   * address and what to do.
+   */
+  listen(open?: readonly OpenSocket[]): Promise<void>;
   /** The address it listens on, with the actual port if 0 was configured. */
   address(): HostPort;
-  /** Path of the Unix socket, if there is one. */
+  /** Path of the Unix socket, if there is one; of a socket of systemd, its name. */
   socketPath(): string | undefined;
+  /**
+   * Stops to accept where another Weir does: on addresses that it shares (so_reuseport), or on sockets that systemd keeps
+   * open for the next Weir.
+   */
+  leave(which: 'shared' | 'inherited'): void;
   /** Stops listening, and ends log-ins with shutting_down. Clients that have logged in are not affected. */
   close(): Promise<void>;
   /**
@@ -34,43 +43,80 @@ export const keepAliveInitialDelayMs = 60_000;
 
 /** @throws TlsSettingError if the TLS settings cannot be used */
 export function createListener(options: ListenerOptions): Listener {
-  const { host, port } = options.listen;
-  const acceptor = createAcceptor(options);
-  let local: UnixSocket | undefined;
-  const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveInitialDelayMs });
-  server.on('connection', (socket) => acceptor.accept(socket, 'plain'));
+  return new AddressListener(options);
+}
 
-  const cannotAccept = (error: Error): void => {
-    const message = `cannot accept a connection: ${error.message}`;
-    options.log('error', 'accept_failed', message, { hint: 'Raise the limit of open files (ulimit -n).' });
-  };
+class AddressListener implements Listener {
+  private readonly options: ListenerOptions;
+  private readonly acceptor: ClientAcceptor;
+  private readonly own: Server;
+  private inherited: readonly OpenSocket[] = [];
+  private local: UnixSocket | undefined;
 
-  function address(): HostPort {
-    const found = server.address();
-    if (found === null || typeof found === 'string') return { host, port };
-    return { host: found.address, port: found.port };
+  constructor(options: ListenerOptions) {
+    this.options = options;
+    this.acceptor = createAcceptor(options);
+    this.own = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveInitialDelayMs });
+    this.own.on('connection', (socket) => this.acceptor.accept(socket, 'plain'));
   }
 
-  return {
-    async listen() {
-      await listenTcp(server, options.listen, 'listen', cannotAccept);
-      const { unixSocket } = options;
-      if (unixSocket === undefined) return;
-      local = await openUnixSocket({
-        ...unixSocket,
-        port: address().port,
-        onConnection: (socket) => acceptor.accept(socket, 'local'),
-        onError: cannotAccept,
-      });
-    },
-    address,
-    socketPath: () => local?.path,
-    async close() {
-      if (server.listening) server.close();
-      local?.close();
-      local = undefined;
-      await acceptor.close();
-    },
-    reload: (tls, auth) => acceptor.reload(tls, auth),
+  async listen(open: readonly OpenSocket[] = []): Promise<void> {
+    this.inherited = open;
+    for (const socket of open) this.acceptFrom(socket);
+    const { listen, unixSocket, isShared = false } = this.options;
+    if (!open.some(({ address }) => address !== undefined))
+      await listenTcp(this.own, { ...listen, isShared }, 'listen', this.cannotAccept);
+    if (unixSocket === undefined || open.some(({ address }) => address === undefined)) return;
+    this.local = await openUnixSocket({
+      ...unixSocket,
+      port: this.address().port,
+      onConnection: (socket) => this.acceptor.accept(socket, 'local'),
+      onError: this.cannotAccept,
+    });
+  }
+
+  address(): HostPort {
+    for (const { address } of this.inherited) if (address !== undefined) return address;
+    const found = this.own.address();
+    return found === null || typeof found === 'string'
+      ? this.options.listen
+      : { host: found.address, port: found.port };
+  }
+
+  socketPath(): string | undefined {
+    const inherited = this.inherited.find(({ address }) => address === undefined);
+    return inherited === undefined ? this.local?.path : `the Unix socket of ${inherited.name}`;
+  }
+
+  leave(which: 'shared' | 'inherited'): void {
+    if (which === 'inherited') for (const socket of this.inherited) socket.close();
+    else if (this.options.isShared === true) closeServer(this.own);
+  }
+
+  async close(): Promise<void> {
+    closeServer(this.own);
+    this.leave('inherited');
+    this.local?.close();
+    this.local = undefined;
+    await this.acceptor.close();
+  }
+
+  reload(tls: TlsSide, auth?: AuthOptions): void {
+    this.acceptor.reload(tls, auth);
+  }
+
+  private acceptFrom(socket: OpenSocket): void {
+    const layer = socket.address === undefined ? 'local' : 'plain';
+    socket.onError(this.cannotAccept);
+    socket.onConnection((client) => this.acceptor.accept(client, layer));
+  }
+
+  private readonly cannotAccept = (error: Error): void => {
+    const message = `cannot accept a connection: ${error.message}`;
+    this.options.log('error', 'accept_failed', message, { hint: 'Raise the limit of open files (ulimit -n).' });
   };
+}
+
+function closeServer(server: Server): void {
+  if (server.listening) server.close();
 }

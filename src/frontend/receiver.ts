@@ -30,6 +30,8 @@ export function createReceiver(options: ListenerOptions, source: ConnectionSourc
     },
     address: () => source.address,
     socketPath: () => source.socketPath,
+    // The supervisor stops to listen.
+    leave: () => undefined,
     close: () => acceptor.close(),
     reload: (tls, auth) => acceptor.reload(tls, auth),
   };

@@ -85,6 +85,8 @@ export interface ClientSlots {
 
 export interface ListenerOptions extends AcceptorOptions {
   readonly listen: HostPort;
+  /** Another process may listen there, too (so_reuseport). */
+  readonly isShared?: boolean;
   /** A Unix socket to listen on as well, with the port of `listen` in its name. */
   readonly unixSocket?: { readonly dir: string; readonly mode: number } | undefined;
 }

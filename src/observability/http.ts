@@ -7,6 +7,7 @@ import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { HostPort } from '../config/config.ts';
+import type { OpenSocket } from '../systemd/types.ts';
 import { dashboardHtml, dashboardPolicy } from './dashboard.ts';
 import { isKnownHost } from './http-host.ts';
 import type { Metrics } from './metrics.ts';
@@ -17,6 +18,8 @@ import type { Log, ServingState, StatsSources } from './types.ts';
 export interface HttpOptions {
   /** Config.http; port 0 = any free port. */
   readonly listen: HostPort;
+  /** Instead of `listen`: a socket that systemd has opened. */
+  readonly open?: OpenSocket | undefined;
   /** http_hosts: host names that it accepts besides those of this host and network. */
   hosts(): readonly string[];
   readonly metrics: Pick<Metrics, 'text' | 'contentType'>;
@@ -63,16 +66,18 @@ export function createHttpServer(options: HttpOptions): HttpServer {
   };
 }
 
-function listen(server: Server, { listen: { host, port }, log }: HttpOptions): Promise<number> {
+function listen(server: Server, { listen: { host, port }, open, log }: HttpOptions): Promise<number> {
   return new Promise((resolve, reject) => {
     const onError = (error: NodeJS.ErrnoException): void =>
       reject(new Error(explain(error, host, port), { cause: error }));
     server.once('error', onError);
-    server.listen({ host, port }, () => {
+    server.once('listening', () => {
       server.off('error', onError);
       server.on('error', (error) => log('error', 'http_error', `http: ${error.message}`));
       resolve((server.address() as AddressInfo).port);
     });
+    if (open === undefined) server.listen({ host, port });
+    else open.moveTo(server);
   });
 }
 

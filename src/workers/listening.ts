@@ -7,10 +7,14 @@ import type { Config, HostPort } from '../config/config.ts';
 import { listenTcp } from '../frontend/listen-tcp.ts';
 import { openUnixSocket, type UnixSocket } from '../frontend/unix-socket.ts';
 import type { Log } from '../observability/types.ts';
+import { assignSockets, openSockets, type PassedFd } from '../systemd/open-sockets.ts';
+import type { OpenSocket } from '../systemd/types.ts';
 import type { Entry } from './ipc.ts';
 
 export interface ListeningOptions {
   readonly config: Config;
+  /** Sockets that systemd has opened. */
+  readonly passedFds: readonly PassedFd[];
   readonly log: Log;
   /** A new connection, paused. */
   onSocket(entry: Entry, socket: Socket): void;
@@ -20,6 +24,7 @@ export class Listening {
   private readonly options: ListeningOptions;
   private readonly clients: Server;
   private readonly http: Server;
+  private readonly inherited = new Map<Entry, readonly OpenSocket[]>();
   private local: UnixSocket | undefined;
 
   constructor(options: ListeningOptions) {
@@ -45,8 +50,13 @@ export class Listening {
   private async openAll(): Promise<void> {
     const { config } = this.options;
     const cannotAccept = (error: Error): void => this.cannotAccept(error);
-    await listenTcp(this.clients, config.listen, 'listen', cannotAccept);
-    if (config.unixSocketDir !== undefined) {
+    const uses = assignSockets(await openSockets(this.options.passedFds, true), config.http);
+    for (const socket of uses.clients) this.acceptFrom(socket, socket.address === undefined ? 'local' : 'plain');
+    if (uses.http !== undefined) this.acceptFrom(uses.http, 'http');
+    const hasTcp = uses.clients.some(({ address }) => address !== undefined);
+    const hasLocal = uses.clients.some(({ address }) => address === undefined);
+    if (!hasTcp) await listenTcp(this.clients, { ...config.listen, isShared: config.soReuseport }, 'listen', cannotAccept);
+    if (config.unixSocketDir !== undefined && !hasLocal) {
       this.local = await openUnixSocket({
         dir: config.unixSocketDir,
         mode: config.unixSocketMode,
@@ -56,7 +66,13 @@ export class Listening {
         onError: cannotAccept,
       });
     }
-    if (config.http !== undefined) await listenTcp(this.http, config.http, 'http', cannotAccept);
+    if (config.http !== undefined && uses.http === undefined) await listenTcp(this.http, config.http, 'http', cannotAccept);
+  }
+
+  private acceptFrom(socket: OpenSocket, entry: Entry): void {
+    this.inherited.set(entry, [...(this.inherited.get(entry) ?? []), socket]);
+    socket.onError((error) => this.cannotAccept(error));
+    socket.onConnection((client) => this.options.onSocket(entry, client));
   }
 
   private cannotAccept(error: Error): void {
@@ -66,21 +82,24 @@ export class Listening {
 
   /** With the port that was chosen if 0 was configured. */
   address(): HostPort {
-    return addressOf(this.clients, this.options.config.listen);
+    return this.inherited.get('plain')?.[0]?.address ?? addressOf(this.clients, this.options.config.listen);
   }
 
   httpAddress(): HostPort | undefined {
     const { http } = this.options.config;
-    return http === undefined ? undefined : addressOf(this.http, http);
+    if (http === undefined) return undefined;
+    return this.inherited.get('http')?.[0]?.address ?? addressOf(this.http, http);
   }
 
   socketPath(): string | undefined {
-    return this.local?.path;
+    const [inherited] = this.inherited.get('local') ?? [];
+    return inherited === undefined ? this.local?.path : `the Unix socket of ${inherited.name}`;
   }
 
   /** No new clients. HTTP goes on, so that /readyz can say so. */
   closeForClients(): void {
     if (this.clients.listening) this.clients.close();
+    for (const entry of ['plain', 'local'] as const) this.closeInherited(entry);
     this.local?.close();
     this.local = undefined;
   }
@@ -88,6 +107,12 @@ export class Listening {
   close(): void {
     this.closeForClients();
     if (this.http.listening) this.http.close();
+    this.closeInherited('http');
+  }
+
+  private closeInherited(entry: Entry): void {
+    for (const socket of this.inherited.get(entry) ?? []) socket.close();
+    this.inherited.delete(entry);
   }
 }
 

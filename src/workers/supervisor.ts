@@ -6,6 +6,7 @@ import type { ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
 import type { Config, HostPort } from '../config/config.ts';
 import type { Log } from '../observability/types.ts';
+import type { PassedFd } from '../systemd/open-sockets.ts';
 import { Seats } from './seats.ts';
 import type { Entry } from './ipc.ts';
 import { Listening } from './listening.ts';
@@ -17,6 +18,8 @@ import { WorkerProcess, type WorkerExit } from './worker-process.ts';
 export interface SupervisorOptions {
   readonly config: Config;
   readonly workers: number;
+  /** Sockets that systemd has opened. */
+  readonly passedFds: readonly PassedFd[];
   readonly log: Log;
   readonly nowMs: () => number;
   /** Starts the process of a worker, with IPC. */
@@ -48,10 +51,11 @@ export class Supervisor {
 
   constructor(options: SupervisorOptions) {
     this.options = options;
-    const { config, log, nowMs } = options;
-    this.listening = new Listening({ config, log, onSocket: (entry, socket) => this.accept(entry, socket) });
+    const { config, log, nowMs, passedFds } = options;
+    this.listening = new Listening({ config, passedFds, log, onSocket: (entry, socket) => this.accept(entry, socket) });
     this.spread = new Spread({
-      takers: () => this.ready(),
+      // While Weir drains, load balancers still send clients (shutdown_delay), and /readyz must say why not.
+      takers: () => (this.phase === 'ending' ? this.alive() : this.ready()),
       mostWaiting: () => config.maxClientConn,
       longestWaitMs: () => config.clientLoginTimeoutMs,
       nowMs,
@@ -106,16 +110,17 @@ export class Supervisor {
   async end(mode: EndMode): Promise<void> {
     if (this.phase === 'ended') return;
     this.phase = 'ending';
-    this.listening.closeForClients();
-    this.spread.close();
+    const delayMs = mode === 'now' ? 0 : this.options.config.shutdownDelayMs;
+    const doors = setTimeout(() => this.listening.closeForClients(), delayMs);
     for (const place of this.places) clearTimeout(place.timer);
-    const graceMs = mode === 'now' ? killAfterMs : this.options.config.shutdownTimeoutMs + killAfterMs;
+    const graceMs = mode === 'now' ? killAfterMs : delayMs + this.options.config.shutdownTimeoutMs + killAfterMs;
     // SHUTDOWN WAIT_FOR_CLIENTS has no end but that of the last client.
     const killer = mode === 'wait-for-clients' ? undefined : setTimeout(() => this.killAll(), graceMs);
     for (const worker of this.alive()) void worker.end(mode);
     this.endIfEmpty();
     await this.whenEnded;
     clearTimeout(killer);
+    clearTimeout(doors);
   }
 
   private killAll(): void {
@@ -129,6 +134,7 @@ export class Supervisor {
     if (this.phase !== 'ending' || [...this.alive()].length > 0) return;
     this.phase = 'ended';
     clearInterval(this.sweeper);
+    this.spread.close();
     this.listening.close();
     this.ended();
   }

@@ -1,5 +1,6 @@
 /** The verbs that speak to a running Weir, against a server that answers like its console. */
 import { afterEach, describe, expect, it } from 'vitest';
+import { lastClientLeft } from '../../src/console/sources.ts';
 import type { FakeAnswer, FakeConsole } from './fake-console.ts';
 import { boolType, int8Type, startFakeConsole, textType } from './fake-console.ts';
 import type { CliRun, CliRunOptions } from './run-in-memory.ts';
@@ -231,6 +232,65 @@ describe('connecting', () => {
   });
 });
 
+describe('weir drain --wait', () => {
+  const lists = (clients: number): FakeAnswer => ({
+    columns: [
+      ['list', textType],
+      ['items', int8Type],
+    ],
+    rows: [['used_clients', String(clients)]],
+  });
+  const end = (detail?: string): FakeAnswer => ({
+    error: { code: '57P01', message: 'Weir is shutting down', ...(detail === undefined ? {} : { detail }) },
+  });
+  const wait = ['drain', '--wait', '--timeout', '40ms'];
+  /** What SHOW LISTS gets, the last one for ever. */
+  const answering = (...answers: FakeAnswer[]): ((query: string) => FakeAnswer) => {
+    return (query) =>
+      (query.startsWith('SHOW') ? (answers.length > 1 ? answers.shift() : answers[0]) : undefined) ?? {};
+  };
+
+  it('ends with the last client', async () => {
+    const run = await weir(wait, answering(lists(2), end(lastClientLeft)));
+    expect(run.queries).toEqual(['SHUTDOWN WAIT_FOR_CLIENTS', 'SHOW LISTS', 'SHOW LISTS']);
+    expect(run).toMatchObject({
+      code: 0,
+      out: 'the last client has left\n',
+      err: 'no new clients; 2 clients are still connected\n',
+    });
+  });
+
+  it('as JSON, and at once where there is none', async () => {
+    const run = await weir([...wait, '--json'], answering(end(lastClientLeft)));
+    expect(run).toMatchObject({ code: 0, err: '' });
+    expect(JSON.parse(run.out)).toEqual([{ clients: 0 }]);
+  });
+
+  it.each([1, 12])('gives up after --timeout with %i connected', async (clients) => {
+    const run = await weir(wait, answering(lists(clients)));
+    expect(run.code).toBe(1);
+    expect(run.err).toContain(`${clients === 1 ? '1 client is' : '12 clients are'} still connected after 40ms\nHINT: `);
+  });
+
+  it('does not take another end for the last client', async () => {
+    const told = await weir(wait, answering(lists(2), end()));
+    expect(told.code).toBe(1);
+    expect(told.err).toContain('Weir was told not to wait any longer');
+    await running?.close();
+    const refused = await weir(wait, { error: { message: 'only for admin users' } });
+    expect([refused.code, refused.err]).toEqual([1, 'ERROR: only for admin users\n']);
+  });
+
+  it('says so when the connection is lost', async () => {
+    const run = await weir(['drain', '--wait'], (query) => {
+      if (query.startsWith('SHOW')) setTimeout(() => void running?.close(), 20);
+      return lists(3);
+    });
+    expect(run.code).toBe(1);
+    expect(run.err).toContain('the connection was lost');
+  });
+});
+
 describe('wrong usage is exit code 2, and nothing is sent', () => {
   it.each([
     [[], 'usage: weir COMMAND'],
@@ -241,6 +301,9 @@ describe('wrong usage is exit code 2, and nothing is sent', () => {
     [['pools', '--url'], "'--url <value>' argument missing"],
     [['drain'], 'missing NODE'],
     [['drain', ' '], 'NODE is empty'],
+    [['drain', '--wait', 'db2'], '--wait drains Weir itself: leave out db2'],
+    [['drain', 'db2', '--timeout', '3s'], '--timeout is for --wait'],
+    [['drain', '--wait', '--timeout', '30'], '--timeout 30 has no unit: write 30s'],
     [['pause', 'a', 'b'], 'too many arguments: b'],
     [['kill', 'shop'], 'not the id of a client'],
     [['resize', '--max', '4'], 'missing DATABASE[.USER]'],

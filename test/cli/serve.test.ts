@@ -33,8 +33,8 @@ class FakeApp implements ServedApp {
     this.calls.push('start');
     return Promise.resolve();
   }
-  drain(): Promise<void> {
-    this.calls.push('drain');
+  drain(mode?: string): Promise<void> {
+    this.calls.push(mode === undefined ? 'drain' : `drain ${mode}`);
     return new Promise((resolve) => (this.finishDrain = resolve));
   }
   stop(): Promise<void> {
@@ -130,6 +130,36 @@ describe('weir serve', () => {
     expect((await run).code).toBe(1);
     expect(app.calls).toEqual(['start', 'drain', 'stop']);
     expect(events.eventNames()).toEqual([]);
+  });
+
+  it('SIGUSR1 waits for clients, however often; SIGTERM then drains, and a second SIGTERM stops at once', async () => {
+    const { app, events, run, output } = await serving();
+    for (let i = 0; i < 2; i++) events.emit('SIGUSR1', 'SIGUSR1');
+    expect(app.calls).toEqual(['start', 'drain wait-for-clients', 'drain wait-for-clients']);
+    expect(output()).toContain('weir: SIGUSR1: no new clients; ends when the last one has left');
+    events.emit('SIGTERM', 'SIGTERM');
+    events.emit('SIGUSR1', 'SIGUSR1');
+    expect(app.calls.slice(3)).toEqual(['drain']);
+    events.emit('SIGTERM', 'SIGTERM');
+    expect((await run).code).toBe(1);
+    expect(app.calls.slice(4)).toEqual(['stop']);
+  });
+
+  it('SIGUSR1 alone ends with exit code 0 when the last client has left', async () => {
+    const { app, events, run } = await serving();
+    events.emit('SIGUSR1', 'SIGUSR1');
+    app.finishDrain();
+    expect((await run).code).toBe(0);
+  });
+
+  it.each([
+    [['SIGQUIT'], 0],
+    [['SIGTERM', 'SIGQUIT'], 1],
+  ])('%j stops at once, exit code %i', async (signals, code) => {
+    const { app, events, run } = await serving();
+    for (const signal of signals) events.emit(signal, signal);
+    expect((await run).code).toBe(code);
+    expect(app.calls.at(-1)).toBe('stop');
   });
 
   it('ends when the app has ended by itself', async () => {

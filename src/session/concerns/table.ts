@@ -73,7 +73,6 @@ const statementDone = having('statementDone');
 const effectsDone = having('effectsDone');
 const effectsInPart = having('effectsInPart');
 const failed = having('failed');
-const readyForQuery = having('readyForQuery');
 const runsAgain = having('runsAgain');
 const serverLost = having('serverLost');
 const transactionLost = having('transactionLost');
@@ -87,14 +86,17 @@ type Having = Required<Concern>;
 
 /** Calls the concerns of one session. Concern documents the moments. */
 export class Moments {
-  private readonly concerns: readonly Having[];
+  private readonly concerns: Concerns;
+  /** The same, by their place in the table. */
+  private readonly places: readonly Having[];
 
   constructor(concerns: Concerns) {
-    this.concerns = Object.values(concerns) as unknown as Having[];
+    this.concerns = concerns;
+    this.places = Object.values(concerns) as unknown as Having[];
   }
 
   private at(place: number): Having {
-    return this.concerns[place] as Having;
+    return this.places[place] as Having;
   }
 
   isReady(server: ServerConnection, request: Request): boolean {
@@ -156,8 +158,21 @@ export class Moments {
     for (const place of failed) this.at(place).failed(request);
   }
 
+  /**
+   * Nearly all concerns implement it, and it comes with each request: so the calls stand here one by one, which V8 makes
+   * faster than a loop over objects of nine classes. A test compares them with the table.
+   */
   readyForQuery(request: Request, status: number): void {
-    for (const place of readyForQuery) this.at(place).readyForQuery(request, status);
+    const { concerns } = this;
+    concerns.sequences.readyForQuery(request, status);
+    concerns.settings.readyForQuery(request, status);
+    concerns.opening.readyForQuery(request, status);
+    concerns.customSettings.readyForQuery(request);
+    concerns.writes.readyForQuery(request, status);
+    concerns.freshness.readyForQuery(request, status);
+    concerns.pins.readyForQuery(request, status);
+    concerns.afterDdl.readyForQuery(request, status);
+    concerns.prepared.readyForQuery(request, status);
   }
 
   runsAgain(): void {

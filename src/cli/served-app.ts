@@ -1,0 +1,43 @@
+/**
+ * What `weir serve` needs of the app and of the process. Types only.
+ */
+import type { Surroundings } from '../app/lifecycle.ts';
+import type { ConfigDiff } from '../config/change.ts';
+import type { Config, HostPort } from '../config/config.ts';
+import type { Loaded } from '../config/load.ts';
+import type { Logger } from '../observability/logger.ts';
+
+/** The part of the app that `weir serve` uses. */
+export interface ServedApp {
+  start(): Promise<void>;
+  /** Refuses new clients, lets those there finish as the mode says (default wait-for-servers), then stops. */
+  drain(mode?: 'wait-for-servers' | 'wait-for-clients'): Promise<void>;
+  stop(): Promise<void>;
+  /** @throws WeirError if the configuration cannot be used; nothing has changed then */
+  reload(config: Config, users: ReadonlyMap<string, string>): ConfigDiff | Promise<ConfigDiff>;
+  listenAddress(): HostPort;
+  httpAddress(): HostPort | undefined;
+  /** Resolves when the app has ended by SHUTDOWN on the admin console. */
+  readonly ended?: Promise<void>;
+  /** Logs and counts an error that was not caught. */
+  noteUnexpected?(error: unknown): void;
+}
+
+export interface ServeDeps {
+  /** Secrets by user name. */
+  readonly users: ReadonlyMap<string, string>;
+  /** Reads the file, the environment and the users again. */
+  readonly reloadConfig: () => Loaded;
+  /** Sockets that systemd has opened, and who is told that the end begins. */
+  readonly surroundings?: Surroundings;
+  /** Replaces the log of the configuration. */
+  readonly logger?: Logger;
+}
+
+export type CreateServedApp = (config: Config, deps: ServeDeps) => Promise<ServedApp>;
+
+/** Makes the supervisor of several workers, which do the work. */
+export type Supervise = (config: Config, surroundings: Surroundings) => Promise<ServedApp>;
+
+/** The source of signals and uncaught errors: the process, or an emitter in tests. */
+export type ProcessEvents = Pick<NodeJS.Process, 'on' | 'off'>;

@@ -1,0 +1,143 @@
+/**
+ * What signals do to a Weir that serves. SIGHUP reloads. SIGTERM and SIGINT drain (SHUTDOWN WAIT_FOR_SERVERS), and a second one
+ * stops at once. SIGUSR1, as in HAProxy, waits for clients to leave (WAIT_FOR_CLIENTS). SIGQUIT stops at once. SIGUSR2 is
+ * kept for a restart. Called by serve.ts; the supervisor of several workers can use it, too.
+ */
+import type { ConfigDiff } from '../config/change.ts';
+import type { Loaded } from '../config/load.ts';
+import { WeirError } from '../errors/errors.ts';
+import type { ServiceManager } from '../systemd/notify.ts';
+import type { CliIo, ExitCode } from './io.ts';
+import { exitCodes } from './io.ts';
+import type { ProcessEvents, ServedApp } from './served-app.ts';
+
+export interface Serving {
+  readonly app: ServedApp;
+  readonly reloadConfig: () => Loaded;
+  readonly io: CliIo;
+  readonly events: ProcessEvents;
+  readonly systemd: ServiceManager;
+}
+
+/** After a second signal, the process ends at the latest after this. */
+const forcedExitMs = 1_000;
+
+/** Resolves to the exit code when a signal or SHUTDOWN has ended the app. */
+export async function untilEnded(serving: Serving): Promise<ExitCode> {
+  const { app, events } = serving;
+  const unexpected = (error: unknown): void => noteUnexpected(serving, error);
+  const ending = new Ending(serving, unexpected);
+  const onSignal: readonly (readonly [NodeJS.Signals, (signal: string) => void])[] = [
+    ['SIGHUP', () => void reload(serving).catch(unexpected)],
+    ['SIGTERM', (signal) => ending.drain(signal)],
+    ['SIGINT', (signal) => ending.drain(signal)],
+    ['SIGUSR1', (signal) => ending.waitForClients(signal)],
+    ['SIGQUIT', (signal) => ending.stop(signal)],
+  ];
+  for (const [signal, listener] of onSignal) events.on(signal, listener);
+  events.on('uncaughtException', unexpected);
+  events.on('unhandledRejection', unexpected);
+  if (app.ended !== undefined) ending.watch(app.ended);
+  const code = await ending.finished;
+  for (const [signal, listener] of onSignal) events.off(signal, listener);
+  events.off('uncaughtException', unexpected);
+  events.off('unhandledRejection', unexpected);
+  return code;
+}
+
+/** How far the end has come, and with which exit code it ends. */
+class Ending {
+  readonly finished: Promise<ExitCode>;
+  private readonly serving: Serving;
+  private readonly unexpected: (error: unknown) => void;
+  private state: 'serving' | 'draining' | 'cut short' = 'serving';
+  private finish: (code: ExitCode) => void = () => undefined;
+  private forcedExit: NodeJS.Timeout | undefined;
+
+  constructor(serving: Serving, unexpected: (error: unknown) => void) {
+    this.serving = serving;
+    this.unexpected = unexpected;
+    this.finished = new Promise((resolve) => (this.finish = resolve));
+    void this.finished.then(() => clearTimeout(this.forcedExit));
+  }
+
+  drain(signal: string): void {
+    if (this.state !== 'serving') return this.stop(signal);
+    this.state = 'draining';
+    this.say(signal, 'draining; once more stops at once');
+    this.watch(this.serving.app.drain());
+  }
+
+  /** A drain that is under way goes on: this would only make it longer. */
+  waitForClients(signal: string): void {
+    if (this.state !== 'serving') return;
+    this.say(signal, 'no new clients; ends when the last one has left; SIGTERM ends them at their transactions');
+    this.watch(this.serving.app.drain('wait-for-clients'));
+  }
+
+  stop(signal: string): void {
+    this.say(signal, 'stopping at once');
+    // In case stop() hangs.
+    this.forcedExit ??= setTimeout(() => this.finish(exitCodes.refused), forcedExitMs);
+    if (this.state === 'draining') this.state = 'cut short';
+    this.watch(this.serving.app.stop());
+  }
+
+  watch(task: Promise<void>): void {
+    task.then(
+      // After a second signal the drain was not complete, so the exit code is not 0.
+      () => this.finish(this.state === 'cut short' ? exitCodes.refused : exitCodes.done),
+      (error: unknown) => {
+        this.unexpected(error);
+        this.finish(exitCodes.refused);
+      },
+    );
+  }
+
+  private say(signal: string, what: string): void {
+    this.serving.io.err(`weir: ${signal}: ${what}\n`);
+  }
+}
+
+/** Handles an error that nothing caught: logs it and keeps the process, and so all other connections, alive. */
+function noteUnexpected({ app, io }: Serving, error: unknown): void {
+  if (app.noteUnexpected !== undefined) app.noteUnexpected(error);
+  else io.err(`unexpected error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+}
+
+async function reload(serving: Serving): Promise<void> {
+  const { systemd } = serving;
+  systemd.reloading();
+  let outcome = 'reload failed; the log says why';
+  try {
+    outcome = await reloadConfiguration(serving);
+  } finally {
+    // systemd waits for it, also after a reload that has changed nothing.
+    systemd.ready(outcome);
+  }
+}
+
+/** Resolves to the outcome in a few words. */
+async function reloadConfiguration({ app, reloadConfig, io }: Serving): Promise<string> {
+  const { result, users } = reloadConfig();
+  for (const warning of result.warnings) io.err(`warning: ${warning}\n`);
+  if ('problems' in result) {
+    io.err('weir: reload: nothing was changed, because of:\n');
+    for (const problem of result.problems) io.err(`${problem}\n`);
+    return `reload changed nothing: ${result.problems[0] ?? ''}`;
+  }
+  let diff: ConfigDiff;
+  try {
+    diff = await app.reload(result.config, users);
+  } catch (error) {
+    if (!(error instanceof WeirError)) throw error;
+    io.err(`weir: reload: ${error.message}\n`);
+    return `reload: ${error.message}`;
+  }
+  const { reloadable, notReloadable } = diff;
+  const changed =
+    reloadable.length === 0 ? 'no setting changed; files were read again' : `changed ${reloadable.join(', ')}`;
+  io.err(`weir: reload: ${changed}\n`);
+  if (notReloadable.length > 0) io.err(`weir: reload: needs a restart: ${notReloadable.join(', ')}\n`);
+  return `reload: ${changed}`;
+}
