@@ -155,6 +155,7 @@ export class Parts {
       services,
       users: current.users,
       watchdog,
+      process: () => this.metrics.ofProcess(),
     };
     return createSources(parts, createActions({ ...parts, ...requests }));
   }
