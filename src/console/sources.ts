@@ -72,6 +72,8 @@ export interface ResizeOutcome {
   readonly after: number;
   readonly min: number;
   readonly max: number;
+  /** No client has opened such a pool yet: it will begin like this. */
+  readonly isToCome?: true;
 }
 
 /** A table of INVALIDATE TABLE, folded to lower case unless quoted. */

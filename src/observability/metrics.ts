@@ -11,7 +11,7 @@ import { registerQueries } from './metric-queries.ts';
 import { registerWorkers } from './metric-workers.ts';
 import { ProcessCounters } from './process-counters.ts';
 import { pulled } from './pulled-metric.ts';
-import type { ProcessFigures, StatsSources } from './types.ts';
+import type { ProcessFigures, StatsSources, WorkerFigures } from './types.ts';
 
 export interface Metrics {
   /** For the Content-Type header. */
@@ -48,11 +48,12 @@ function registerStuck(registry: Registry, sources: StatsSources): void {
   );
 }
 
-/** What one scrape reads. */
+/** What one scrape reads; what is costly, once. */
 class Scrape {
   readonly sources: StatsSources;
   private readonly ofProcess: () => ProcessFigures;
   private figures: ProcessFigures | undefined;
+  private rows: readonly WorkerFigures[] | undefined;
 
   constructor(sources: StatsSources, ofProcess: () => ProcessFigures) {
     this.sources = sources;
@@ -61,6 +62,10 @@ class Scrape {
 
   process(): ProcessFigures {
     return (this.figures ??= this.sources.whole?.process ?? this.ofProcess());
+  }
+
+  workers(): readonly WorkerFigures[] {
+    return (this.rows ??= [...this.sources.workers()]);
   }
 }
 
@@ -73,7 +78,7 @@ export function createMetrics(own: StatsSources, gather?: () => Promise<StatsSou
   const counters = new ProcessCounters();
   const ofProcess = (): ProcessFigures => counters.read(own);
   let scrape = new Scrape(own, ofProcess);
-  const sources = following(() => scrape.sources);
+  const sources = following(() => scrape);
   for (const register of groups) register(registry, sources);
   registerReasons(registry, () => scrape.process());
   registerProcess(registry, own.version, () => scrape.process());
@@ -96,7 +101,8 @@ export function createMetrics(own: StatsSources, gather?: () => Promise<StatsSou
 }
 
 /** Reads from the sources of the present scrape. */
-function following(now: () => StatsSources): StatsSources {
+function following(scrape: () => Scrape): StatsSources {
+  const now = (): StatsSources => scrape().sources;
   return {
     get version() {
       return now().version;
@@ -112,6 +118,6 @@ function following(now: () => StatsSources): StatsSources {
     databases: () => now().databases(),
     cacheStats: () => now().cacheStats(),
     stuck: () => now().stuck(),
-    workers: () => now().workers(),
+    workers: () => scrape().workers(),
   };
 }
