@@ -4,8 +4,9 @@
  */
 import { Lifecycle } from './app/lifecycle.ts';
 import { Logs } from './app/logs.ts';
-import { Parts } from './app/parts.ts';
+import { Parts, type WorkerEnd } from './app/parts.ts';
 import { Reload } from './app/reload.ts';
+import { StagedChange } from './app/staged-change.ts';
 import { readVersion } from './app/version.ts';
 import type { ConfigDiff } from './config/change.ts';
 import type { Config, HostPort } from './config/config.ts';
@@ -14,6 +15,7 @@ import { createLogger, type Logger } from './observability/logger.ts';
 import type { StuckKind } from './session/types.ts';
 import { createClassifier } from './sql/classifier.ts';
 import { systemClock } from './util/clock.ts';
+import { answerSupervisor } from './workers/worker-answers.ts';
 
 export interface AppDeps {
   /** Secrets by user name. */
@@ -22,6 +24,8 @@ export interface AppDeps {
   readonly reloadConfig: () => Loaded;
   /** Replaces the log of the configuration. */
   readonly logger?: Logger;
+  /** This process is one of several workers. */
+  readonly worker?: WorkerEnd;
 }
 
 export interface App {
@@ -49,6 +53,7 @@ export async function createApp(config: Config, deps: AppDeps): Promise<App> {
     current,
     logs,
     classifier: await createClassifier(),
+    worker: deps.worker,
     requests: {
       reload: () => reload.reloadFromFile(),
       apply: (next) => reload.apply(next),
@@ -57,6 +62,17 @@ export async function createApp(config: Config, deps: AppDeps): Promise<App> {
   });
   const reload: Reload = new Reload(current, logs, parts, () => deps.reloadConfig());
   const lifecycle: Lifecycle = new Lifecycle(version, current, logs, parts);
+  if (deps.worker !== undefined) {
+    answerSupervisor(deps.worker.channel, {
+      sources: parts.sources,
+      process: () => parts.metrics.ofProcess(),
+      period: () => parts.entrance.console.period(),
+      serving: () => lifecycle.serving(),
+      nowMs: systemClock.nowMs,
+      changes: new StagedChange(current, reload, parts.directory),
+      open: (name) => void parts.directory.find(name),
+    });
+  }
   return {
     start: () => lifecycle.start(),
     drain: () => lifecycle.drain(),

@@ -5,6 +5,7 @@
 import type { HostPort } from '../config/config.ts';
 import { WeirError } from '../errors/errors.ts';
 import { createHttpServer, type HttpServer } from '../observability/http.ts';
+import type { ServingState } from '../observability/types.ts';
 import { systemClock } from '../util/clock.ts';
 import type { Current } from './current.ts';
 import { Stops, underWay } from './ending.ts';
@@ -63,16 +64,19 @@ export class Lifecycle {
     this.logs.log('info', 'listening', `weir ${this.version} listens on ${where}`);
   }
 
+  serving(): ServingState {
+    const { state } = this;
+    return { isListening: state === 'serving' || state === 'draining', isDraining: state === 'draining' };
+  }
+
   private async startHttp(listen: HostPort): Promise<void> {
     this.http = createHttpServer({
       hosts: () => this.current.config.httpHosts,
       listen,
       metrics: this.parts.metrics,
       sources: this.parts.sources,
-      serving: () => ({
-        isListening: this.state === 'serving' || this.state === 'draining',
-        isDraining: this.state === 'draining',
-      }),
+      gather: this.parts.totals,
+      serving: () => this.serving(),
       nowMs: systemClock.nowMs,
       log: this.logs.log,
     });
