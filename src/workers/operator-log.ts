@@ -27,7 +27,7 @@ function isVoidBy(older: Action | Change, newer: Action | Change): boolean {
     case 'setDraining':
       return older.do === 'setDraining' && older.node === newer.node;
     case 'resizePool':
-      return older.do === 'resizePool' && isSamePools(older.request, newer.request);
+      return older.do === 'resizePool' && setsAllOf(older.request, newer.request);
     case 'set':
       return older.do === 'set' && older.key === newer.key;
     case 'reload':
@@ -40,12 +40,46 @@ function isVoidBy(older: Action | Change, newer: Action | Change): boolean {
 const isSamePools = (a: ResizeRequest, b: ResizeRequest): boolean =>
   a.database === b.database && a.user === b.user && a.node === b.node;
 
-/** Both, as two RESIZE POOL one after the other leave them: of bounds that cross, the later stays. */
+/** Undefined means every user, or node. */
+const isWithin = (a: string | undefined, b: string | undefined): boolean => b === undefined || a === b;
+
+/** It sets both bounds of all pools that the older one concerns. */
+function setsAllOf(older: ResizeRequest, newer: ResizeRequest): boolean {
+  const { database, user, node, min, max } = newer;
+  const concerns = older.database === database && isWithin(older.user, user) && isWithin(older.node, node);
+  return concerns && min !== undefined && max !== undefined;
+}
+
+function overlaps(what: Action | Change, { database, user, node }: ResizeRequest): boolean {
+  if (what.do === 'set' || what.do === 'reload') return true;
+  if (what.do !== 'resizePool' || what.request.database !== database) return false;
+  const { user: otherUser, node: otherNode } = what.request;
+  return (
+    (isWithin(otherUser, user) || isWithin(user, otherUser)) && (isWithin(otherNode, node) || isWithin(node, otherNode))
+  );
+}
+
+/** As two RESIZE POOL one after the other: of bounds that cross, the later moves the other. */
 function bothBounds(older: ResizeRequest, newer: ResizeRequest): ResizeRequest {
   const { min = older.min, max = older.max } = newer;
   if (min === undefined || max === undefined || min <= max) return { ...newer, min, max };
   return newer.max === undefined ? { ...newer, min, max: min } : { ...newer, min: max, max };
 }
+
+const isOneBound = ({ min, max }: ResizeRequest): boolean => min === undefined || max === undefined;
+
+/** Each sets one bound, and both the same. */
+function isSameBound(a: ResizeRequest | undefined, b: ResizeRequest): boolean {
+  return a !== undefined && isOneBound(a) && isOneBound(b) && (a.min === undefined) === (b.min === undefined);
+}
+
+/** Of two that set the same bound, the first moves the other bound at least as far. */
+function movesMore(a: ResizeRequest, b: ResizeRequest): boolean {
+  return a.max === undefined ? (a.min ?? 0) >= (b.min ?? 0) : a.max <= (b.max ?? Infinity);
+}
+
+/** Of RESIZE POOL that overlap and set one bound each, so that none makes another void. */
+const mostResizes = 1_000;
 
 export class OperatorLog {
   private entries: readonly Entry[] = [];
@@ -54,16 +88,47 @@ export class OperatorLog {
   /** @returns a number for drop() */
   add(what: Action | Change, atMs: number): number {
     // The connections that KILL has dropped are gone; that the database is paused stays.
-    let kept = what.do === 'killDatabase' ? ({ do: 'pause', database: what.database } as const) : what;
+    const asked = what.do === 'killDatabase' ? ({ do: 'pause', database: what.database } as const) : what;
+    const kept = asked.do === 'resizePool' ? this.withEarlierBounds(asked.request) : asked;
     const order = ++this.lastOrder;
-    if (kept.do === 'resizePool') {
-      const { request } = kept;
-      const older = this.entries.map((entry) => entry.what).find((each) => isVoidBy(each, kept));
-      if (older?.do === 'resizePool') kept = { do: 'resizePool', request: bothBounds(older.request, request) };
-    }
     this.entries = this.entries.filter((entry) => !isVoidBy(entry.what, kept));
     if (this.holds(kept)) this.entries = [...this.entries, { order, atMs, what: kept }];
+    if (kept.do === 'resizePool') this.limitResizes();
     return order;
+  }
+
+  /**
+   * Takes the last RESIZE POOL of the same pools into this one if both bounds are known then. Of several that set the same
+   * bound, two say it all: the one that may have moved the other bound most, and the last.
+   */
+  private withEarlierBounds(request: ResizeRequest): Action {
+    const earlier = this.sameAtTheEnd(request);
+    const [last] = earlier;
+    if (last !== undefined && !isSameBound(last.request, request)) {
+      this.drop(last.order);
+      return { do: 'resizePool', request: bothBounds(last.request, request) };
+    }
+    earlier.forEach(({ order, request: older }, index) => {
+      const isBetween = isSameBound(earlier[index + 1]?.request, request);
+      if (isBetween || movesMore(request, older)) this.drop(order);
+    });
+    return { do: 'resizePool', request };
+  }
+
+  /** RESIZE POOL of the same pools, the last first, as long as nothing else has concerned them since. */
+  private sameAtTheEnd(request: ResizeRequest): { readonly order: number; readonly request: ResizeRequest }[] {
+    const found: { order: number; request: ResizeRequest }[] = [];
+    for (const { order, what } of [...this.entries].reverse()) {
+      if (what.do === 'resizePool' && isSamePools(what.request, request)) found.push({ order, request: what.request });
+      else if (overlaps(what, request)) break;
+    }
+    return found;
+  }
+
+  private limitResizes(): void {
+    const resizes = this.entries.filter(({ what }) => what.do === 'resizePool');
+    const [oldest] = resizes;
+    if (oldest !== undefined && resizes.length > mostResizes) this.drop(oldest.order);
   }
 
   /** Does it change how a new worker has to begin? */
