@@ -70,7 +70,7 @@ export async function createApp(config: Config, deps: AppDeps): Promise<App> {
       serving: () => lifecycle.serving(),
       nowMs: systemClock.nowMs,
       changes: new StagedChange(current, reload, parts.directory),
-      open: (name) => void parts.directory.find(name),
+      open: (name) => parts.directory.openForOperator(name),
     });
   }
   return {

@@ -4,28 +4,33 @@
  */
 import { createHash } from 'node:crypto';
 import { changeSetting, keepNotReloadable } from '../config/change.ts';
-import type { Config } from '../config/config.ts';
+import type { Config, PoolSettings } from '../config/config.ts';
 import { WeirError } from '../errors/errors.ts';
 import { isOtherSize } from '../pool/bounds.ts';
 import type { Applied, Change } from '../workers/console-topics.ts';
 import type { StagedChanges } from '../workers/worker-answers.ts';
 import type { Current } from './current.ts';
-import type { Directory } from './directory.ts';
 import type { Reload, Users } from './reload.ts';
+
+type Steps = Pick<Reload, 'read' | 'check' | 'apply' | 'reloadRead'>;
+
+interface Databases {
+  all(): Iterable<{ readonly name: string; settings(): PoolSettings }>;
+}
 
 /** A change that was checked. Resolves to what could not be applied, in words. */
 type Ready = () => Promise<readonly string[]>;
 
 export class StagedChange implements StagedChanges {
   private readonly current: Current;
-  private readonly reload: Reload;
-  private readonly directory: Directory;
+  private readonly reload: Steps;
+  private readonly databases: Databases;
   private ready: Ready | undefined;
 
-  constructor(current: Current, reload: Reload, directory: Directory) {
+  constructor(current: Current, reload: Steps, databases: Databases) {
     this.current = current;
     this.reload = reload;
-    this.directory = directory;
+    this.databases = databases;
   }
 
   prepare(change: Change): string {
@@ -41,7 +46,7 @@ export class StagedChange implements StagedChanges {
     const { ready } = this;
     this.ready = undefined;
     if (ready === undefined) throw new WeirError('console_refused', { what: 'there is no change to apply' });
-    const before = new Map(Array.from(this.directory.all(), (database) => [database, database.settings()]));
+    const before = new Map(Array.from(this.databases.all(), (database) => [database, database.settings()]));
     const notices = await ready();
     const resized = [...before].filter(([database, sizes]) => isOtherSize(sizes, database.settings()));
     return { notices, resized: resized.map(([{ name }]) => name) };

@@ -29,13 +29,20 @@ const waits = (action: Action): boolean => action.do === 'pause' || action.do ==
 
 export class ActionsOfAll {
   private readonly options: ActionsOptions;
-  private readonly operators = new OperatorLog();
+  private readonly operators: OperatorLog;
   private lastId = 0;
   /** Changes of the configuration are made one after the other. */
   private changing: Promise<unknown> = Promise.resolve();
 
-  constructor(options: ActionsOptions) {
+  /** @param holding what operators have set with the supervisor before */
+  constructor(options: ActionsOptions, holding: readonly (Action | Change)[]) {
     this.options = options;
+    this.operators = new OperatorLog(holding);
+  }
+
+  /** What operators have set and what still holds. */
+  holding(): readonly (Action | Change)[] {
+    return this.operators.state();
   }
 
   begin(): Running {

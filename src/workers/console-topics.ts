@@ -4,7 +4,7 @@
  */
 import type { InvalidateRequest, ResizeOutcome, ResizeRequest, ShutdownMode } from '../console/sources.ts';
 import type { FiguresDetail } from '../observability/types.ts';
-import type { Figures } from './figures.ts';
+import type { AskedFigures, Figures } from './figures.ts';
 import type { Gathered } from './merged-sources.ts';
 import type { PackedError } from './packed-error.ts';
 
@@ -61,7 +61,7 @@ export interface ConsoleTopicsOfWorker {
 }
 
 export interface ConsoleTopicsOfSupervisor {
-  readonly figures: { readonly body: FiguresDetail; readonly reply: Figures };
+  readonly figures: { readonly body: AskedFigures; readonly reply: Figures };
   readonly act: { readonly body: ActRequest; readonly reply: Outcome };
   readonly cancelAct: { readonly body: number; readonly reply: undefined };
   /** Check a change, and keep it ready. Answered with a digest of what would be applied. */

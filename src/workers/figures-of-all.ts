@@ -2,9 +2,8 @@
  * Asks all workers for their figures, and keeps what those have counted that are gone. Part of the supervisor; made by
  * switchboard.ts. Does not merge: the worker that wants to know does.
  */
-import type { FiguresDetail } from '../observability/types.ts';
 import { answerOf } from './ask.ts';
-import type { Figures } from './figures.ts';
+import type { AskedFigures, Figures } from './figures.ts';
 import type { Gathered, WorkerInfo } from './merged-sources.ts';
 import { countedIn, joinPast, vanished, withoutForgotten, type PastFigures } from './past.ts';
 import type { KnownWorker, Member } from './switchboard-types.ts';
@@ -19,19 +18,41 @@ export interface FiguresOptions {
   readonly limitMs: number;
 }
 
+interface Starts {
+  readonly pid: number;
+  readonly restarts: number;
+}
+
+export interface FiguresState {
+  readonly past: PastFigures;
+  /** By the number of a worker: its present process, and how many it has had before. */
+  readonly starts: ReadonlyMap<number, Starts>;
+}
+
 export class FiguresOfAll {
   private readonly options: FiguresOptions;
-  private past: PastFigures = {};
+  private past: PastFigures;
   /** What each worker had counted when it was last asked. */
   private readonly last = new Map<Member, PastFigures>();
-  private readonly starts = new Map<number, number>();
+  private readonly starts: Map<number, Starts>;
 
-  constructor(options: FiguresOptions) {
+  /** @param state of the supervisor before */
+  constructor(options: FiguresOptions, { past, starts }: FiguresState) {
     this.options = options;
+    this.past = past;
+    this.starts = new Map(starts);
+  }
+
+  /** For the next supervisor, which asks the same workers. */
+  state(): FiguresState {
+    return { past: this.past, starts: this.starts };
   }
 
   joined({ worker }: Member): void {
-    this.starts.set(worker.number, (this.starts.get(worker.number) ?? 0) + 1);
+    const { number, pid } = worker;
+    const before = this.starts.get(number);
+    if (before === undefined) this.starts.set(number, { pid, restarts: 0 });
+    else if (before.pid !== pid) this.starts.set(number, { pid, restarts: before.restarts + 1 });
   }
 
   left(member: Member): void {
@@ -40,7 +61,7 @@ export class FiguresOfAll {
     if (counted !== undefined) this.past = joinPast(this.past, counted);
   }
 
-  async gather(detail: FiguresDetail): Promise<Gathered> {
+  async gather(detail: AskedFigures): Promise<Gathered> {
     const { limitMs } = this.options;
     const asked = await Promise.all(
       Array.from(this.options.members(), async (member) => {
@@ -79,7 +100,7 @@ export class FiguresOfAll {
       pid,
       state: state === 'gone' ? 'ending' : state,
       startedAtMs: Date.now() - this.options.nowMs() + startedAtMs,
-      restarts: Math.max(0, (this.starts.get(number) ?? 1) - 1),
+      restarts: this.starts.get(number)?.restarts ?? 0,
     };
   }
 }

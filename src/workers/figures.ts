@@ -63,28 +63,36 @@ export interface OwnFigures {
   nowMs(): number;
 }
 
-export function collectFigures(own: OwnFigures, detail: FiguresDetail): Figures {
+/** counts: only what is counted since the start, for a supervisor that looks now and then. */
+export type AskedFigures = FiguresDetail | 'counts';
+
+export function collectFigures(own: OwnFigures, detail: AskedFigures): Figures {
   const { sources } = own;
   return {
     atMs: own.nowMs(),
     version: sources.version,
     maxClientConn: sources.maxClientConn,
     pools: Array.from(sources.pools(), (pool) => ({ stats: pool.stats(), waits: pool.waitHistogram() })),
-    clients: detail === 'totals' ? tallies(sources.clients()) : Array.from(sources.clients(), one),
-    servers: [...sources.servers()],
-    replicationServers: [...sources.replicationServers()],
+    clients: clientsOf(sources, detail),
+    servers: detail === 'counts' ? [] : [...sources.servers()],
+    replicationServers: detail === 'counts' ? [] : [...sources.replicationServers()],
     databases: [...sources.databases()],
     databaseStats: Array.from(sources.databaseStats(), (stats) => ({ ...stats })),
     topologies: Array.from(sources.topologies(), topologyFigures),
     cacheStats: { ...sources.cacheStats() },
     stuck: { ...sources.stuck() },
-    settings: [...sources.settings()],
+    settings: detail === 'counts' ? [] : [...sources.settings()],
     users: [...sources.users()],
-    prepared: detail === 'totals' ? [] : [...sources.preparedStatements()],
+    prepared: detail === 'rows' ? [...sources.preparedStatements()] : [],
     periods: [own.period()],
     process: own.process(),
     serving: own.serving(),
   };
+}
+
+function clientsOf(sources: ConsoleSources, detail: AskedFigures): readonly ClientTally[] {
+  if (detail === 'counts') return [];
+  return detail === 'totals' ? tallies(sources.clients()) : Array.from(sources.clients(), one);
 }
 
 const one = (client: ClientStats): ClientTally => ({ client, count: 1 });

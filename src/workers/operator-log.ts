@@ -82,8 +82,19 @@ function movesMore(a: ResizeRequest, b: ResizeRequest): boolean {
 const mostResizes = 1_000;
 
 export class OperatorLog {
-  private entries: readonly Entry[] = [];
-  private lastOrder = 0;
+  private entries: readonly Entry[];
+  private lastOrder: number;
+
+  /** @param holding what the log of another supervisor has kept */
+  constructor(holding: readonly (Action | Change)[] = []) {
+    this.entries = holding.map((what, order) => ({ order, atMs: 0, what }));
+    this.lastOrder = holding.length;
+  }
+
+  /** For the next supervisor, whose clock is another; the workers that it has have read their configuration. */
+  state(): readonly (Action | Change)[] {
+    return this.for(Infinity);
+  }
 
   /** @returns a number for drop() */
   add(what: Action | Change, atMs: number): number {

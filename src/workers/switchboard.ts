@@ -5,9 +5,8 @@
 import type { ShutdownMode } from '../console/sources.ts';
 import type { Log } from '../observability/types.ts';
 import { ActionsOfAll, type Running } from './actions-of-all.ts';
-import type { ActReply, ActRequest, Change } from './console-topics.ts';
-import { FiguresOfAll } from './figures-of-all.ts';
-import type { Gathered } from './merged-sources.ts';
+import type { Action, ActReply, ActRequest, Change } from './console-topics.ts';
+import { FiguresOfAll, type FiguresState } from './figures-of-all.ts';
 import type { KnownWorker, Member } from './switchboard-types.ts';
 
 export interface SwitchboardOptions {
@@ -21,10 +20,20 @@ export interface SwitchboardOptions {
   changed?(change: Change): void;
   nowMs(): number;
   readonly log: Log;
+  /** Of the supervisor whose place this one takes. */
+  readonly state?: SwitchboardState;
   /** How long a worker may take to give its figures, and to carry out an action. */
   readonly figuresLimitMs?: number;
   readonly actionLimitMs?: number;
 }
+
+/** What the next supervisor has to know; can be sent to another process. */
+export interface SwitchboardState {
+  readonly holding: readonly (Action | Change)[];
+  readonly figures: FiguresState;
+}
+
+const nothing: SwitchboardState = { holding: [], figures: { past: {}, starts: new Map() } };
 
 const defaultFiguresLimitMs = 2_000;
 const defaultActionLimitMs = 15_000;
@@ -40,24 +49,31 @@ export class Switchboard {
 
   constructor(options: SwitchboardOptions) {
     this.options = options;
-    const { figuresLimitMs = defaultFiguresLimitMs, actionLimitMs = defaultActionLimitMs, log } = options;
-    this.figures = new FiguresOfAll({
-      members: () => this.members,
-      workers: () => options.workers(),
-      isDraining: () => options.isDraining(),
-      nowMs: () => options.nowMs(),
-      limitMs: figuresLimitMs,
-    });
-    this.actions = new ActionsOfAll({
-      members: () => this.members,
-      nowMs: () => options.nowMs(),
-      log,
-      limitMs: actionLimitMs,
-    });
+    const { figuresLimitMs = defaultFiguresLimitMs, actionLimitMs = defaultActionLimitMs } = options;
+    const { log, state = nothing } = options;
+    this.figures = new FiguresOfAll(
+      {
+        members: () => this.members,
+        workers: () => options.workers(),
+        isDraining: () => options.isDraining(),
+        nowMs: () => options.nowMs(),
+        limitMs: figuresLimitMs,
+      },
+      state.figures,
+    );
+    this.actions = new ActionsOfAll(
+      {
+        members: () => this.members,
+        nowMs: () => options.nowMs(),
+        log,
+        limitMs: actionLimitMs,
+      },
+      state.holding,
+    );
   }
 
   start(): void {
-    this.timer ??= setInterval(() => void this.figures.gather('totals'), lookEveryMs).unref();
+    this.timer ??= setInterval(() => void this.look(), lookEveryMs).unref();
   }
 
   stop(): void {
@@ -84,8 +100,12 @@ export class Switchboard {
   }
 
   /** Call it before a worker is told to end, so that nothing of what it has counted is lost. */
-  async look(): Promise<Gathered> {
-    return this.figures.gather('totals');
+  async look(): Promise<void> {
+    await this.figures.gather('counts');
+  }
+
+  state(): SwitchboardState {
+    return { holding: this.actions.holding(), figures: this.figures.state() };
   }
 
   private async change(change: Change): Promise<readonly string[]> {

@@ -28,6 +28,8 @@ export interface TestWorker {
 
 export interface WorkerOptions {
   readonly number: number;
+  /** Default 4000 + number. */
+  readonly pid?: number;
   readonly sources?: Partial<ConsoleSources>;
   readonly process?: Partial<ProcessFigures>;
   readonly period?: StatsPeriod;
@@ -70,7 +72,7 @@ export class Rig {
     const note = (error: unknown): void => void this.unexpected.push(error);
     const ofSupervisor: WorkerChannel = new Channel(a, note);
     const ofWorker: SupervisorChannel = new Channel(b, note);
-    const { number, startedAtMs = this.nowMs, clockMs = 0 } = options;
+    const { number, pid = 4000 + number, startedAtMs = this.nowMs, clockMs = 0 } = options;
     const sources = fakeSources(options.sources);
     const changes: string[] = [];
     const opened: string[] = [];
@@ -79,7 +81,7 @@ export class Rig {
     if (options.isSilent !== true) answerSupervisor(ofWorker, side);
     else for (const topic of ['figures', 'act', 'prepare', 'apply'] as const) ofWorker.on(topic, () => never());
     const worker: TestWorker = {
-      known: { number, pid: 4000 + number, state: 'ready', startedAtMs, channel: ofSupervisor },
+      known: { number, pid, state: 'ready', startedAtMs, channel: ofSupervisor },
       sources,
       gather: createGather(ofWorker, side),
       changes,

@@ -313,6 +313,22 @@ describe('a worker that starts late', () => {
     ]);
   });
 
+  test('catches up with the next supervisor, too, which goes on counting', async () => {
+    const { rig, workers } = three();
+    await run(at(workers, 0), 'DRAIN db2');
+    await run(at(workers, 0), 'RELOAD');
+    await run(at(workers, 0), 'SHOW STATS');
+    at(workers, 2).die();
+    const next = new Rig({ state: structuredClone(rig.switchboard.state()) });
+    const base = fakeSources();
+    const first = next.add({ number: 1, sources: base }, false);
+    await next.switchboard.admit(first.known);
+    expect(base.asked).toEqual(['setDraining "db2" true']);
+    const { rows } = await run(first, 'SHOW STATS');
+    expect(rows[0]?.['total_query_count']).toBe(2 * 88);
+    expect((await run(first, 'SHOW WORKERS')).rows[0]).toMatchObject({ restarts: 0 });
+  });
+
   test('does not do what every worker refused, or what had no effect in any', async () => {
     const { rig, workers } = three(() => ({ sources: { pause: refuse('no') } }));
     await expect(run(at(workers, 0), 'PAUSE shop')).rejects.toThrow('no');
@@ -346,9 +362,11 @@ describe('figures', () => {
     const stats: DatabaseStats[] = [1, 2, 3].map((number) => fakeDatabaseStats({ queries: number * 100 }));
     const pools = [1, 2, 3].map(() => [fakePool({ checkouts: 10 })]);
     const rig = new Rig();
+    let pid = 5000;
     const make = (number: number, ofStats = stats[number - 1], ofPools = pools[number - 1]): TestWorker =>
       rig.add({
         number,
+        pid: ++pid,
         sources: { databaseStats: () => (ofStats === undefined ? [] : [ofStats]), pools: () => ofPools ?? [] },
       });
     const [one, , three] = [make(1), make(2), make(3)];
