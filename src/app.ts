@@ -4,7 +4,7 @@
  */
 import { Lifecycle } from './app/lifecycle.ts';
 import { Logs } from './app/logs.ts';
-import { Parts, type WorkerEnd } from './app/parts.ts';
+import { Parts } from './app/parts.ts';
 import { Reload } from './app/reload.ts';
 import { StagedChange } from './app/staged-change.ts';
 import { readVersion } from './app/version.ts';
@@ -16,6 +16,7 @@ import type { StuckKind } from './session/types.ts';
 import { createClassifier } from './sql/classifier.ts';
 import { systemClock } from './util/clock.ts';
 import { answerSupervisor } from './workers/worker-answers.ts';
+import type { WorkerLink } from './workers/worker-link.ts';
 
 export interface AppDeps {
   /** Secrets by user name. */
@@ -25,13 +26,13 @@ export interface AppDeps {
   /** Replaces the log of the configuration. */
   readonly logger?: Logger;
   /** This process is one of several workers. */
-  readonly worker?: WorkerEnd;
+  readonly worker?: WorkerLink;
 }
 
 export interface App {
   start(): Promise<void>;
   /** No new clients; statements and transactions in flight end, then everything is stopped. */
-  drain(): Promise<void>;
+  drain(waitsForClients?: boolean): Promise<void>;
   stop(): Promise<void>;
   /** Rejects with WeirError if any part cannot be used, and then changes nothing. */
   reload(config: Config, users: ReadonlyMap<string, string>): Promise<ConfigDiff>;
@@ -61,7 +62,7 @@ export async function createApp(config: Config, deps: AppDeps): Promise<App> {
     },
   });
   const reload: Reload = new Reload(current, logs, parts, () => deps.reloadConfig());
-  const lifecycle: Lifecycle = new Lifecycle(version, current, logs, parts);
+  const lifecycle: Lifecycle = new Lifecycle(version, current, logs, parts, deps.worker);
   if (deps.worker !== undefined) {
     answerSupervisor(deps.worker.channel, {
       sources: parts.sources,
@@ -75,7 +76,7 @@ export async function createApp(config: Config, deps: AppDeps): Promise<App> {
   }
   return {
     start: () => lifecycle.start(),
-    drain: () => lifecycle.drain(),
+    drain: (waitsForClients) => lifecycle.drain(waitsForClients),
     stop: () => lifecycle.stop(),
     reload: (next, users) => reload.reload(next, users),
     listenAddress: () => parts.entrance.listener.address(),

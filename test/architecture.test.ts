@@ -32,7 +32,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   sizing: ['pool', 'topology'],
   console: ['protocol', 'pool', 'cache', 'topology', 'session', 'config'],
   observability: [],
-  workers: ['cache', 'pool', 'sizing', 'console', 'topology', 'config', 'observability'],
+  workers: ['frontend', 'cache', 'pool', 'sizing', 'console', 'topology', 'config', 'observability'],
 };
 
 /** These put the others together and may import whatever they compose. */

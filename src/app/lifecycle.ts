@@ -11,6 +11,7 @@ import type { Current } from './current.ts';
 import { Stops, underWay } from './ending.ts';
 import type { Logs } from './logs.ts';
 import type { Parts } from './parts.ts';
+import type { WorkerLink } from '../workers/worker-link.ts';
 import { Sweeper } from './sweeper.ts';
 
 const pollMs = 20;
@@ -22,6 +23,7 @@ export class Lifecycle {
   private readonly current: Current;
   private readonly logs: Logs;
   private readonly parts: Parts;
+  private readonly worker: WorkerLink | undefined;
   private readonly sweeper: Sweeper;
   private http: HttpServer | undefined;
   private httpPort = 0;
@@ -29,7 +31,8 @@ export class Lifecycle {
   private stopping: Promise<void> | undefined;
   private end: () => void = () => undefined;
 
-  constructor(version: string, current: Current, logs: Logs, parts: Parts) {
+  constructor(version: string, current: Current, logs: Logs, parts: Parts, worker: WorkerLink | undefined) {
+    this.worker = worker;
     this.version = version;
     this.current = current;
     this.logs = logs;
@@ -80,7 +83,9 @@ export class Lifecycle {
       nowMs: systemClock.nowMs,
       log: this.logs.log,
     });
-    this.httpPort = await this.http.listen();
+    const { http, worker } = this;
+    if (worker === undefined) this.httpPort = await http.listen();
+    else worker.onHttp((socket) => http.accept(socket));
   }
 
   async shutdown(mode: 'now' | 'wait-for-servers' | 'wait-for-clients'): Promise<void> {

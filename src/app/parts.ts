@@ -9,6 +9,7 @@ import type { ResultCache } from '../cache/types.ts';
 import { createConsole, type Console } from '../console/console.ts';
 import type { ConsoleSources, Gather } from '../console/sources.ts';
 import { createListener, type Listener } from '../frontend/listener.ts';
+import { createReceiver } from '../frontend/receiver.ts';
 import { TurnWriter } from '../net/turn.ts';
 import { limitRepeats } from '../observability/bounded-log.ts';
 import { createMetrics, type Metrics } from '../observability/metrics.ts';
@@ -21,7 +22,6 @@ import { createResizeLoop, type ResizeLoop } from '../sizing/resize-loop.ts';
 import type { Classifier } from '../sql/facts.ts';
 import { systemClock } from '../util/clock.ts';
 import { createGather } from '../workers/all-workers.ts';
-import type { SupervisorChannel } from '../workers/messages.ts';
 import { AuthQuery } from './auth-query.ts';
 import { Clients } from './clients.ts';
 import { createActions, type ActionParts } from './console-actions.ts';
@@ -31,6 +31,7 @@ import type { Current } from './current.ts';
 import { Directory } from './directory.ts';
 import type { Logs } from './logs.ts';
 import { Reception } from './reception.ts';
+import type { WorkerLink } from '../workers/worker-link.ts';
 import { Watchdog } from './watchdog.ts';
 
 export interface PartsOptions {
@@ -40,14 +41,7 @@ export interface PartsOptions {
   readonly classifier: Classifier;
   readonly requests: Pick<ActionParts, 'reload' | 'apply' | 'shutdown'>;
   /** Undefined: this process is the whole Weir. */
-  readonly worker: WorkerEnd | undefined;
-}
-
-/** The end of this worker's channel to its supervisor. */
-export interface WorkerEnd {
-  readonly channel: SupervisorChannel;
-  /** Which numbers it gives to its servers: no two workers share one. */
-  readonly numbers: { readonly every: number; readonly from: number };
+  readonly worker: WorkerLink | undefined;
 }
 
 /** The parts that hold passwords and keys. */
@@ -65,7 +59,7 @@ interface Entrance {
 
 export class Parts {
   readonly cache: ResultCache;
-  readonly clients = new Clients();
+  readonly clients: Clients;
   readonly directory: Directory;
   readonly authQuery: AuthQuery;
   readonly watchdog: Watchdog;
@@ -84,6 +78,7 @@ export class Parts {
     this.options = options;
     const { current, logs, worker } = options;
     this.lastServerId = worker?.numbers.from ?? 0;
+    this.clients = new Clients(undefined, worker?.numbers);
     this.cache = createCache({
       settings: current.config.cache,
       log: logs.cacheLog,
@@ -201,7 +196,7 @@ export class Parts {
   }
 
   private makeEntrance(): Entrance {
-    const { current, logs } = this.options;
+    const { current, logs, worker } = this.options;
     const console = this.makeConsole();
     const reception = new Reception({
       config: () => current.config,
@@ -215,8 +210,11 @@ export class Parts {
       authQuery: this.authQuery,
       nextServerId: () => this.nextServerId(),
       metrics: this.metrics,
+      worker,
     });
-    return { console, reception, listener: createListener(reception.listenerOptions()) };
+    const listenerOptions = reception.listenerOptions();
+    const listener = worker === undefined ? createListener(listenerOptions) : createReceiver(listenerOptions, worker);
+    return { console, reception, listener };
   }
 
   private makeResizing(): ResizeLoop {

@@ -24,6 +24,8 @@ import { identityOf, type Clients, type Key } from './clients.ts';
 import type { Credentials } from './credentials.ts';
 import type { DatabaseRuntime } from './database.ts';
 import type { Directory } from './directory.ts';
+import type { CancelKey } from '../workers/messages.ts';
+import type { WorkerLink } from '../workers/worker-link.ts';
 import { RefusedByServer, openReplication } from './replication.ts';
 
 export interface ReceptionParts {
@@ -38,6 +40,8 @@ export interface ReceptionParts {
   readonly authQuery: AuthQuery;
   nextServerId(): number;
   readonly metrics: Pick<Metrics, 'authFailed'>;
+  /** Undefined: this process is the whole Weir. */
+  readonly worker: WorkerLink | undefined;
 }
 
 function maxLogins({ maxClientLogins, maxClientConn }: Config): number {
@@ -69,6 +73,7 @@ export class Reception {
   }
 
   listenerOptions(): ListenerOptions {
+    this.parts.worker?.onCancel((key) => this.cancelHere(key));
     const { parts } = this;
     const config = parts.config();
     return {
@@ -83,11 +88,12 @@ export class Reception {
       maxClientConn: () => parts.config().maxClientConn,
       loginTimeoutMs: () => parts.config().clientLoginTimeoutMs,
       maxLogins: () => maxLogins(parts.config()),
-      isFull: () => this.places >= parts.config().maxClientConn,
-      tryEnter: () => this.tryEnter(),
-      leave: () => void this.places--,
+      // The workers of one Weir have max_client_conn together: only their supervisor knows.
+      isFull: () => parts.worker === undefined && this.places >= parts.config().maxClientConn,
+      tryEnter: () => parts.worker?.tryEnter() ?? this.tryEnter(),
+      leave: parts.worker === undefined ? () => void this.places-- : parts.worker.leave,
       onClient: (client) => this.receive(client),
-      onCancel: (processId, secret, done) => parts.clients.cancel(processId, secret, done),
+      onCancel: (processId, secret, done) => this.cancel(processId, secret, done),
       onRefused: (reason) => parts.metrics.authFailed(reason),
       // Repeated wrong passwords must not flood the log.
       log: limitRepeats(parts.log, parts.services.nowMs),
@@ -99,6 +105,21 @@ export class Reception {
     if (this.places >= this.parts.config().maxClientConn) return false;
     this.places++;
     return true;
+  }
+
+  /** A key that is not of this process may be of another worker. An unknown one is ignored, as in PostgreSQL. */
+  private cancel(id: number, secret: Buffer, done: () => void): void {
+    const { clients, worker } = this.parts;
+    if (clients.cancel(id, secret, done)) return;
+    if (worker === undefined) done();
+    else void worker.cancelElsewhere({ id, secret }).then(done);
+  }
+
+  /** Another worker was asked first. True: the client is here, and its statement was cancelled. */
+  private cancelHere({ id, secret }: CancelKey): Promise<boolean> {
+    return new Promise((resolve) => {
+      if (!this.parts.clients.cancel(id, secret, () => resolve(true))) resolve(false);
+    });
   }
 
   private receive(client: LoggedInClient): void {

@@ -13,6 +13,8 @@ import { formatHostPort } from '../config/values.ts';
 import { WeirError } from '../errors/errors.ts';
 import type { CliIo, ExitCode } from './io.ts';
 import { CommandError, UsageError, exitCodes } from './io.ts';
+import type { Logger } from '../observability/logger.ts';
+import type { WorkerLink } from '../workers/worker-link.ts';
 import type { Arguments, OptionSpec, Verb } from './verbs.ts';
 import { textOf, textsOf } from './verbs.ts';
 
@@ -20,7 +22,7 @@ import { textOf, textsOf } from './verbs.ts';
 export interface ServedApp {
   start(): Promise<void>;
   /** Refuses new clients, lets running statements and transactions end, then stops. */
-  drain(): Promise<void>;
+  drain(waitsForClients?: boolean): Promise<void>;
   stop(): Promise<void>;
   /** @throws WeirError if the configuration cannot be used; nothing has changed then */
   reload(config: Config, users: ReadonlyMap<string, string>): ConfigDiff | Promise<ConfigDiff>;
@@ -37,9 +39,15 @@ export interface ServeDeps {
   readonly users: ReadonlyMap<string, string>;
   /** Reads the file, the environment and the users again. */
   readonly reloadConfig: () => Loaded;
+  /** Of a worker: its connection to the supervisor. */
+  readonly worker?: WorkerLink;
+  readonly logger?: Logger;
 }
 
 export type CreateServedApp = (config: Config, deps: ServeDeps) => Promise<ServedApp>;
+
+/** Supervises several workers, which do the work. */
+export type Supervise = (config: Config, workers: number, io: CliIo) => Promise<ServedApp>;
 
 /** The source of signals and uncaught errors: the process, or an emitter in tests. */
 export type ProcessEvents = Pick<NodeJS.Process, 'on' | 'off'>;
@@ -108,6 +116,7 @@ export async function serve(
   io: CliIo,
   loadApp: () => Promise<CreateServedApp>,
   events: ProcessEvents,
+  supervise?: Supervise,
 ): Promise<ExitCode> {
   const source = sourceOf(args, io.env);
   const first = loadAll(source);
@@ -116,8 +125,7 @@ export async function serve(
   const reloadConfig = (): Loaded => loadAll(source);
   let app: ServedApp;
   try {
-    const createApp = await loadApp();
-    app = await createApp(first.result.config, { users: first.users, reloadConfig });
+    app = await makeServed(first.result.config, { users: first.users, reloadConfig }, io, loadApp, supervise);
     await app.start();
   } catch (error) {
     throw new CommandError([startProblem(error)]);
@@ -128,6 +136,18 @@ export async function serve(
   const print = first.result.config.log.format === 'json' ? io.err : io.out;
   print(`weir: ${addresses}${http === undefined ? '' : `, http on ${formatHostPort(http)}`}\n`);
   return untilEnded(app, reloadConfig, io, events);
+}
+
+async function makeServed(
+  config: Config,
+  deps: ServeDeps,
+  io: CliIo,
+  loadApp: () => Promise<CreateServedApp>,
+  supervise: Supervise | undefined,
+): Promise<ServedApp> {
+  if (supervise !== undefined && config.workers > 1) return supervise(config, config.workers, io);
+  const createApp = await loadApp();
+  return createApp(config, deps);
 }
 
 function startProblem(error: unknown): string {
@@ -215,12 +235,12 @@ async function reload(app: ServedApp, reloadConfig: () => Loaded, io: CliIo): Pr
   if (notReloadable.length > 0) io.err(`weir: reload: needs a restart: ${notReloadable.join(', ')}\n`);
 }
 
-export function serveVerb(loadApp: () => Promise<CreateServedApp>, events: ProcessEvents): Verb {
+export function serveVerb(loadApp: () => Promise<CreateServedApp>, events: ProcessEvents, supervise: Supervise): Verb {
   return {
     synopsis: '[--config FILE] [--primary URL] [--replica URL]... [--listen HOST:PORT] [--redis URL]',
     about:
       'Starts Weir and serves until a signal ends it. Flags win over WEIR_<KEY> in the environment, and that over the file.',
     options: serveOptions,
-    run: (args, io) => serve(args, io, loadApp, events),
+    run: (args, io) => serve(args, io, loadApp, events, supervise),
   };
 }

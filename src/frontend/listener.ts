@@ -2,10 +2,11 @@
  * Listens for clients and gives each connection to the client acceptor. Knows addresses and accept errors, nothing of
  * the protocol. Made by app/parts.ts.
  */
-import { createServer, type Server } from 'node:net';
+import { createServer } from 'node:net';
 import type { AuthOptions } from '../auth/authenticator.ts';
 import type { HostPort, TlsSide } from '../config/config.ts';
 import { createAcceptor } from './client-acceptor.ts';
+import { listenTcp } from './listen-tcp.ts';
 import type { ListenerOptions } from './types.ts';
 import type { UnixSocket } from './unix-socket.ts';
 import { openUnixSocket } from './unix-socket.ts';
@@ -28,16 +29,8 @@ export interface Listener {
   reload(tls: TlsSide, auth?: AuthOptions): void;
 }
 
-/** The kernel uses the smaller of this and net.core.somaxconn. */
-const backlog = 4096;
-const keepAliveInitialDelayMs = 60_000;
-
-const advice: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'another process listens there; stop it or change "listen"',
-  EADDRNOTAVAIL: 'this machine has no such address; change "listen"',
-  EACCES: 'not allowed; use a port above 1023 or give Weir the right to',
-  ENOTFOUND: 'the host name is not known; change "listen"',
-};
+/** A client that is gone without a word is noticed. */
+export const keepAliveInitialDelayMs = 60_000;
 
 /** @throws TlsSettingError if the TLS settings cannot be used */
 export function createListener(options: ListenerOptions): Listener {
@@ -60,7 +53,7 @@ export function createListener(options: ListenerOptions): Listener {
 
   return {
     async listen() {
-      await listenTcp(server, options.listen, cannotAccept);
+      await listenTcp(server, options.listen, 'listen', cannotAccept);
       const { unixSocket } = options;
       if (unixSocket === undefined) return;
       local = await openUnixSocket({
@@ -80,18 +73,4 @@ export function createListener(options: ListenerOptions): Listener {
     },
     reload: (tls, auth) => acceptor.reload(tls, auth),
   };
-}
-
-function listenTcp(server: Server, { host, port }: HostPort, cannotAccept: (error: Error) => void): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const what = advice[error.code ?? ''] ?? error.message;
-      reject(new Error(`cannot listen on ${host}:${port}: ${what}`, { cause: error }));
-    });
-    server.listen({ ...(host === '*' ? {} : { host }), port, backlog }, () => {
-      server.removeAllListeners('error');
-      server.on('error', cannotAccept);
-      resolve();
-    });
-  });
 }

@@ -5,7 +5,7 @@
  */
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { HostPort } from '../config/config.ts';
 import { dashboardHtml, dashboardPolicy } from './dashboard.ts';
 import { isKnownHost } from './http-host.ts';
@@ -32,6 +32,8 @@ export interface HttpOptions {
 export interface HttpServer {
   /** Resolves to the port. Rejects with an error for the operator if it cannot listen on the address. */
   listen(): Promise<number>;
+  /** Serves a connection that another process has accepted. */
+  accept(socket: Socket): void;
   close(): Promise<void>;
 }
 
@@ -56,7 +58,11 @@ export function createHttpServer(options: HttpOptions): HttpServer {
     if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
     else socket.destroy();
   });
-  return { listen: () => listen(server, options), close: () => close(server) };
+  return {
+    listen: () => listen(server, options),
+    accept: (socket) => void server.emit('connection', socket),
+    close: () => close(server),
+  };
 }
 
 function listen(server: Server, { listen: { host, port }, log }: HttpOptions): Promise<number> {
@@ -82,7 +88,11 @@ function explain(error: NodeJS.ErrnoException, host: string, port: number): stri
 }
 
 function close(server: Server): Promise<void> {
-  if (!server.listening) return Promise.resolve();
+  if (!server.listening) {
+    // Of a worker, which serves connections without listening.
+    server.closeIdleConnections();
+    return Promise.resolve();
+  }
   return new Promise((resolve) => {
     server.close(() => resolve());
     server.closeIdleConnections();

@@ -8,13 +8,13 @@ import type { ConsoleTopicsOfSupervisor, ConsoleTopicsOfWorker } from './console
 /** Clients: who serves them, who may come in. The socket of a client travels beside the message (ipc.ts). */
 export interface ClientTopicsOfWorker {
   /** The worker serves: it may be given clients. */
-  readonly ready: { readonly body: undefined; readonly reply: undefined };
+  readonly ready: { readonly body: undefined; readonly reply: void };
   /** As many connections that the worker was given have closed. */
-  readonly closed: { readonly body: number; readonly reply: undefined };
+  readonly closed: { readonly body: number; readonly reply: void };
   /** A client has logged in: may it come in under max_client_conn, which counts for all workers? */
   readonly enter: { readonly body: undefined; readonly reply: boolean };
   /** As many of those that were let in have left. */
-  readonly left: { readonly body: number; readonly reply: undefined };
+  readonly left: { readonly body: number; readonly reply: void };
   /** A CancelRequest for a client that this worker does not have: was it another's? */
   readonly cancel: { readonly body: CancelKey; readonly reply: boolean };
 }
@@ -22,7 +22,7 @@ export interface ClientTopicsOfWorker {
 export interface ClientTopicsOfSupervisor {
   readonly cancel: { readonly body: CancelKey; readonly reply: boolean };
   /** End: let statements and transactions finish first, or at once. Answered when nothing is left. */
-  readonly end: { readonly body: EndMode; readonly reply: undefined };
+  readonly end: { readonly body: EndMode; readonly reply: void };
 }
 
 export interface CancelKey {

@@ -1,0 +1,67 @@
+/**
+ * `weir serve` with several workers: makes the supervisor of workers/supervisor.ts as the app that is served. Called by
+ * serve.ts. Each worker is `weir worker` (worker.ts) with the same arguments.
+ */
+import { fork } from 'node:child_process';
+import { Logs } from '../app/logs.ts';
+import { diffConfig, keepNotReloadable } from '../config/change.ts';
+import type { Config } from '../config/config.ts';
+import { createLogger } from '../observability/logger.ts';
+import { systemClock } from '../util/clock.ts';
+import { Supervisor } from '../workers/supervisor.ts';
+import type { WorkerPost } from '../workers/worker-link.ts';
+import type { ServedApp } from './serve.ts';
+
+/** @param serveArguments those of `weir serve`, which each worker gets, too */
+export function superviseWorkers(
+  config: Config,
+  workers: number,
+  serveArguments: readonly string[],
+): ServedApp {
+  const logs = new Logs(createLogger(config.log), systemClock.nowMs);
+  const noteUnexpected = (error: unknown): void => {
+    const bug = error instanceof Error ? error : new Error(String(error));
+    logs.log('error', 'unexpected_error', bug.message, { stack: bug.stack });
+  };
+  const supervisor = new Supervisor({
+    config,
+    workers,
+    log: logs.log,
+    nowMs: systemClock.nowMs,
+    unexpected: noteUnexpected,
+    fork: (number) => {
+      const post: WorkerPost = {
+        number,
+        workers,
+        listen: supervisor.listenAddress(),
+        socketPath: supervisor.socketPath(),
+        http: supervisor.httpAddress(),
+      };
+      return fork(process.argv[1] ?? '', ['worker', JSON.stringify(post), ...serveArguments], {
+        serialization: 'advanced',
+      });
+    },
+  });
+  let running = config;
+  const flushing = setInterval(() => logs.flush(), 1_000).unref();
+  const end = async (mode: 'now' | 'wait-for-servers'): Promise<void> => {
+    await supervisor.end(mode);
+    clearInterval(flushing);
+    logs.end('stopped', 'weir has stopped');
+  };
+  return {
+    start: () => supervisor.start(),
+    drain: () => end('wait-for-servers'),
+    stop: () => end('now'),
+    async reload(next) {
+      const diff = diffConfig(running, next);
+      await supervisor.switchboard.reload();
+      running = keepNotReloadable(running, next);
+      return diff;
+    },
+    ended: supervisor.whenEnded,
+    listenAddress: () => supervisor.listenAddress(),
+    httpAddress: () => supervisor.httpAddress(),
+    noteUnexpected,
+  };
+}

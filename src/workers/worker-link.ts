@@ -1,0 +1,97 @@
+/**
+ * A worker's connection to its supervisor: clients come in through it, and what counts for the whole Weir is asked there.
+ * Made by cli/worker.ts; used by app/.
+ */
+import type { Socket } from 'node:net';
+import type { HostPort } from '../config/config.ts';
+import { Channel } from './channel.ts';
+import { ipcWire, type IpcEnd, type SocketWire } from './ipc.ts';
+import type { CancelKey, EndMode, SupervisorChannel } from './messages.ts';
+
+/** What the supervisor tells a worker on its command line, as JSON. */
+export interface WorkerPost {
+  /** From 1. */
+  readonly number: number;
+  /** How many workers there are. */
+  readonly workers: number;
+  readonly listen: HostPort;
+  readonly socketPath: string | undefined;
+  readonly http: HostPort | undefined;
+}
+
+/** A connection for which the worker is not prepared. */
+const destroy = (socket: Socket): void => void socket.destroy();
+
+type ConnectionListener = (layer: 'plain' | 'local', socket: Socket) => void;
+
+export class WorkerLink {
+  readonly number: number;
+  readonly channel: SupervisorChannel;
+  readonly address: HostPort;
+  readonly socketPath: string | undefined;
+  readonly http: HostPort | undefined;
+  /** Which numbers its clients get: no two workers share one. */
+  readonly numbers: { readonly every: number; readonly from: number };
+  private readonly wire: SocketWire;
+  private serveClient: ConnectionListener | undefined;
+  private serveHttp: ((socket: Socket) => void) | undefined;
+
+  constructor(post: WorkerPost, end: IpcEnd, unexpected: (error: unknown) => void) {
+    this.number = post.number;
+    this.address = post.listen;
+    this.socketPath = post.socketPath;
+    this.http = post.http;
+    this.numbers = { every: post.workers, from: post.number - 1 };
+    this.wire = ipcWire(end);
+    this.channel = new Channel(this.wire, unexpected);
+    this.channel.on('cancel', () => false);
+    this.wire.onSocket((entry, socket) => {
+      socket.once('close', () => this.channel.tell('closed', 1));
+      if (entry === 'http') (this.serveHttp ?? destroy)(socket);
+      else if (this.serveClient === undefined) destroy(socket);
+      else this.serveClient(entry, socket);
+    });
+  }
+
+  onConnection(listener: ConnectionListener): void {
+    this.serveClient = listener;
+  }
+
+  onHttp(listener: (socket: Socket) => void): void {
+    this.serveHttp = listener;
+  }
+
+  /** The worker serves. */
+  ready(): void {
+    this.channel.tell('ready', undefined);
+  }
+
+  /** False also when the supervisor is gone. */
+  tryEnter(): Promise<boolean> {
+    return this.channel.ask('enter', undefined).catch(() => false);
+  }
+
+  readonly leave = (): void => this.channel.tell('left', 1);
+
+  /** Resolves when the worker that has this client has cancelled, or when there is none. */
+  async cancelElsewhere(key: CancelKey): Promise<void> {
+    await this.channel.ask('cancel', key).catch(() => undefined);
+  }
+
+  /** @param cancel false: the worker has no such client */
+  onCancel(cancel: (key: CancelKey) => boolean | Promise<boolean>): void {
+    this.channel.on('cancel', cancel);
+  }
+
+  onEnd(end: (mode: EndMode) => Promise<void>): void {
+    this.channel.on('end', async (mode) => {
+      await end(mode);
+      return undefined;
+    });
+  }
+
+  /** The supervisor is gone, whatever ended it. */
+  onOrphaned(listener: () => void): void {
+    this.channel.onClosed(listener);
+  }
+}
