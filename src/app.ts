@@ -7,6 +7,7 @@ import { Lifecycle, type Surroundings } from './app/lifecycle.ts';
 import { Logs } from './app/logs.ts';
 import { Parts } from './app/parts.ts';
 import { Reload } from './app/reload.ts';
+import { StagedChange } from './app/staged-change.ts';
 import { readVersion } from './app/version.ts';
 import type { ConfigDiff } from './config/change.ts';
 import type { Config, HostPort } from './config/config.ts';
@@ -15,6 +16,7 @@ import { createLogger, type Logger } from './observability/logger.ts';
 import type { StuckKind } from './session/types.ts';
 import { createClassifier } from './sql/classifier.ts';
 import { systemClock } from './util/clock.ts';
+import { answerSupervisor } from './workers/worker-answers.ts';
 
 export interface AppDeps {
   /** Secrets by user name. */
@@ -60,6 +62,18 @@ export async function createApp(config: Config, deps: AppDeps): Promise<App> {
   });
   const reload: Reload = new Reload(current, logs, parts, () => deps.reloadConfig());
   const lifecycle: Lifecycle = new Lifecycle(version, current, logs, parts, deps.surroundings);
+  const worker = deps.surroundings?.worker;
+  if (worker !== undefined) {
+    answerSupervisor(worker.channel, {
+      sources: parts.sources,
+      process: () => parts.metrics.ofProcess(),
+      period: () => parts.entrance.console.period(),
+      serving: () => lifecycle.serving(),
+      nowMs: systemClock.nowMs,
+      changes: new StagedChange(current, reload, parts.directory),
+      open: (name) => parts.directory.openForOperator(name),
+    });
+  }
   return {
     start: () => lifecycle.start(),
     drain: (mode) => lifecycle.drain(mode),

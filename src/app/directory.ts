@@ -21,6 +21,8 @@ export class Directory {
   private readonly databases = new Map<string, DatabaseRuntime>();
   private readonly budgets = new Map<string, NodeBudget>();
   private readonly shared: Shared;
+  /** By an operator who is connected to another worker. */
+  private readonly opened = new Set<string>();
 
   constructor(shared: Omit<Shared, 'budget' | 'monitors' | 'said' | 'loginLog'>) {
     this.shared = {
@@ -68,6 +70,16 @@ export class Directory {
     return database;
   }
 
+  /** For PAUSE and the like: another worker has this database by the entry "*", and this one must obey, too. */
+  openForOperator(name: string): void {
+    if (this.find(name) !== undefined && !this.shared.config().databases.has(name)) this.opened.add(name);
+  }
+
+  /** If it were forgotten, its next client here would not find it paused, or disabled. */
+  private isHeld(name: string, database: DatabaseRuntime): boolean {
+    return this.opened.has(name) && (database.paused || database.isDisabled);
+  }
+
   /** Limits memory when a client tries one made-up name after the other. */
   private makeRoom(): void {
     const { databases } = this.shared.config();
@@ -75,7 +87,7 @@ export class Directory {
     let surplus = unproven.length - mostUnproven + 1;
     for (const [name, database] of unproven) {
       if (surplus <= 0) return;
-      if (database.usage.clients > 0) continue;
+      if (database.usage.clients > 0 || this.isHeld(name, database)) continue;
       surplus--;
       void this.remove(name, database);
     }
@@ -165,6 +177,7 @@ export class Directory {
     for (const [name, database] of this.databases) {
       database.sweep(nowMs);
       const keptMs = database.isProven ? forgetAfterMs : forgetUnprovenAfterMs;
+      if (this.isHeld(name, database)) continue;
       if (databases.has(name) || database.usage.clients > 0 || nowMs - database.usage.idleSinceMs < keptMs) continue;
       void this.remove(name, database);
     }
@@ -172,6 +185,7 @@ export class Directory {
 
   private remove(name: string, database: DatabaseRuntime): Promise<void> {
     this.databases.delete(name);
+    this.opened.delete(name);
     this.shared.credentials.forget(name);
     return database.stop();
   }

@@ -8,6 +8,7 @@ import { WeirError } from '../errors/errors.ts';
 import { createHttpServer, type HttpServer } from '../observability/http.ts';
 import { assignSockets, openSockets, type PassedFd } from '../systemd/open-sockets.ts';
 import type { OpenSocket } from '../systemd/types.ts';
+import type { ServingState } from '../observability/types.ts';
 import { systemClock } from '../util/clock.ts';
 import type { Current } from './current.ts';
 import { Drain, type DrainMode } from './drain.ts';
@@ -82,6 +83,11 @@ export class Lifecycle {
     this.logs.log('info', 'listening', `weir ${this.version} listens on ${where}`);
   }
 
+  serving(): ServingState {
+    const { state } = this;
+    return { isListening: state === 'serving' || state === 'draining', isDraining: state === 'draining' };
+  }
+
   private async startHttp(listen: HostPort, open: OpenSocket | undefined): Promise<void> {
     this.http = createHttpServer({
       hosts: () => this.current.config.httpHosts,
@@ -89,10 +95,8 @@ export class Lifecycle {
       open,
       metrics: this.parts.metrics,
       sources: this.parts.sources,
-      serving: () => ({
-        isListening: this.state === 'serving' || this.state === 'draining',
-        isDraining: this.state === 'draining',
-      }),
+      gather: this.parts.totals,
+      serving: () => this.serving(),
       nowMs: systemClock.nowMs,
       log: this.logs.log,
     });

@@ -7,7 +7,7 @@ import { createBinder } from '../binding/binder.ts';
 import { createCache } from '../cache/cache.ts';
 import type { ResultCache } from '../cache/types.ts';
 import { createConsole, type Console } from '../console/console.ts';
-import type { ConsoleSources } from '../console/sources.ts';
+import type { ConsoleSources, Gather } from '../console/sources.ts';
 import { createListener, type Listener } from '../frontend/listener.ts';
 import { createReceiver } from '../frontend/receiver.ts';
 import { TurnWriter } from '../net/turn.ts';
@@ -21,6 +21,7 @@ import { StatementBook } from '../session/statements.ts';
 import { createResizeLoop, type ResizeLoop } from '../sizing/resize-loop.ts';
 import type { Classifier } from '../sql/facts.ts';
 import { systemClock } from '../util/clock.ts';
+import { createGather } from '../workers/all-workers.ts';
 import { AuthQuery } from './auth-query.ts';
 import { Clients } from './clients.ts';
 import { createActions, type ActionParts } from './console-actions.ts';
@@ -63,17 +64,20 @@ export class Parts {
   readonly authQuery: AuthQuery;
   readonly watchdog: Watchdog;
   readonly sources: ConsoleSources;
+  /** The figures and actions of all workers; undefined: `sources` are all of it. */
+  readonly gather: Gather | undefined;
   readonly metrics: Metrics;
   readonly entrance: Entrance;
   readonly resizing: ResizeLoop;
   private readonly options: PartsOptions;
   private readonly services: Services;
   private readonly secrets: Secrets;
-  private lastServerId = 0;
+  private lastServerId: number;
 
   constructor(options: PartsOptions) {
     this.options = options;
     const { current, logs, worker } = options;
+    this.lastServerId = worker?.numbers.from ?? 0;
     this.clients = new Clients(undefined, worker?.numbers);
     this.cache = createCache({
       settings: current.config.cache,
@@ -91,9 +95,19 @@ export class Parts {
       log: logs.log,
     });
     this.sources = this.makeSources();
-    this.metrics = createMetrics(this.sources);
+    this.gather =
+      worker === undefined
+        ? undefined
+        : createGather(worker.channel, { sources: this.sources, nowMs: systemClock.nowMs });
+    this.metrics = createMetrics(this.sources, this.totals);
     this.entrance = this.makeEntrance();
     this.resizing = this.makeResizing();
+  }
+
+  /** The figures of all workers, for /metrics and HTTP; undefined: `sources` are all of it. */
+  get totals(): (() => Promise<ConsoleSources>) | undefined {
+    const { gather } = this;
+    return gather === undefined ? undefined : () => gather('totals');
   }
 
   /** Logs and counts an error that no code expects: a bug. */
@@ -160,6 +174,7 @@ export class Parts {
       services,
       users: current.users,
       watchdog,
+      process: () => this.metrics.ofProcess(),
     };
     return createSources(parts, createActions({ ...parts, ...requests }));
   }
@@ -171,7 +186,13 @@ export class Parts {
       if (adminUsers.includes(user)) return 'admin';
       return statsUsers.includes(user) ? 'stats' : undefined;
     };
-    return createConsole({ sources: this.sources, roleOf, nowMs: systemClock.nowMs, log: logs.log });
+    return createConsole({
+      sources: this.sources,
+      gather: this.gather,
+      roleOf,
+      nowMs: systemClock.nowMs,
+      log: logs.log,
+    });
   }
 
   private makeEntrance(): Entrance {
@@ -211,7 +232,7 @@ export class Parts {
   }
 
   private nextServerId(): number {
-    return ++this.lastServerId;
+    return (this.lastServerId += this.options.worker?.numbers.every ?? 1);
   }
 
   private logResize({ database, user, node, lastResize }: PoolStats): void {

@@ -35,7 +35,7 @@ export async function runCli(argv: readonly string[], io: CliIo, deps: CliDeps):
   const verbs = new Map<string, Verb>(
     Object.entries({
       serve: serveVerb(deps.loadApp, deps.events, (config, surroundings) =>
-        Promise.resolve(superviseWorkers(config, surroundings, argv.slice(1), io.err)),
+        Promise.resolve(superviseWorkers(config, surroundings, argv.slice(1))),
       ),
       worker: workerVerb(deps.loadApp),
       check,

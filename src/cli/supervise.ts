@@ -5,6 +5,7 @@
 import { fork } from 'node:child_process';
 import { Logs } from '../app/logs.ts';
 import type { Surroundings } from '../app/lifecycle.ts';
+import { diffConfig, keepNotReloadable } from '../config/change.ts';
 import type { Config } from '../config/config.ts';
 import { createLogger } from '../observability/logger.ts';
 import { systemClock } from '../util/clock.ts';
@@ -18,7 +19,6 @@ export function superviseWorkers(
   config: Config,
   surroundings: Surroundings,
   serveArguments: readonly string[],
-  err: (text: string) => void,
 ): ServedApp {
   const { workers } = config;
   const logs = new Logs(createLogger(config.log), systemClock.nowMs);
@@ -46,6 +46,7 @@ export function superviseWorkers(
       });
     },
   });
+  let running = config;
   const flushing = setInterval(() => logs.flush(), 1_000).unref();
   const end = async (mode: EndMode): Promise<void> => {
     surroundings.onEnding?.(mode);
@@ -57,10 +58,13 @@ export function superviseWorkers(
     start: () => supervisor.start(),
     drain: (mode = 'wait-for-servers') => end(mode),
     stop: () => end('now'),
-    reload: () => {
-      err('weir: reload: not yet with several workers\n');
-      return { reloadable: [], notReloadable: [] };
+    async reload(next) {
+      const diff = diffConfig(running, next);
+      await supervisor.switchboard.reload();
+      running = keepNotReloadable(running, next);
+      return diff;
     },
+    ended: supervisor.whenEnded,
     listenAddress: () => supervisor.listenAddress(),
     httpAddress: () => supervisor.httpAddress(),
     noteUnexpected,

@@ -205,6 +205,7 @@ const preparedStatements = show<PreparedRow>(
     prepared.text('query', (row) => row.query.slice(0, longestShown)),
   ],
   ({ sources }) => sources.preparedStatements(),
+  'rows',
 );
 
 const cached = columnsOf<CacheStats>();

@@ -176,12 +176,7 @@ function checkBeforeAuthentication(startup: Startup, socket: Socket, layer: Laye
 }
 
 /** Counts the client under max_client_conn. Only authenticated clients are counted. */
-async function takeSlot(
-  startup: Startup,
-  isConsole: boolean,
-  slot: ClientSlot,
-  context: LoginContext,
-): Promise<void> {
+async function takeSlot(startup: Startup, isConsole: boolean, slot: ClientSlot, context: LoginContext): Promise<void> {
   const mayUseConsole = isConsole && context.options.consoleUserAllowed(startup.user);
   if (await slot.tryTake(context.clientSlots)) return;
   if (mayUseConsole && (await slot.tryTake(context.consoleSlots))) return;

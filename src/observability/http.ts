@@ -24,6 +24,8 @@ export interface HttpOptions {
   hosts(): readonly string[];
   readonly metrics: Pick<Metrics, 'text' | 'contentType'>;
   readonly sources: StatsSources;
+  /** The figures of the whole Weir; absent: `sources` are all of it. */
+  readonly gather?: (() => Promise<StatsSources>) | undefined;
   serving(): ServingState;
   /** Monotonic time in ms. */
   nowMs(): number;
@@ -130,7 +132,7 @@ async function answerTo(options: HttpOptions, request: IncomingMessage): Promise
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     return { status: 405, type: plain, body: 'only GET\n', headers: { Allow: 'GET, HEAD' } };
   }
-  const { sources, metrics } = options;
+  const { metrics } = options;
   const path = (request.url ?? '').split('?', 1)[0] ?? '';
   const { host } = request.headers;
   // Health checks are exempt: they reveal little, and load balancers send all kinds of host names.
@@ -144,12 +146,13 @@ async function answerTo(options: HttpOptions, request: IncomingMessage): Promise
     case '/healthz':
       return { status: 200, type: plain, body: 'ok\n' };
     case '/readyz': {
-      const { isReady, reasons, notes } = readiness(sources, options.serving());
+      const sources = await sourcesOf(options);
+      const { isReady, reasons, notes } = readiness(sources, sources.whole?.serving ?? options.serving());
       const body = `${JSON.stringify({ ready: isReady, reasons, notes })}\n`;
       return { status: isReady ? 200 : 503, type: json, body };
     }
     case '/stats.json':
-      return { status: 200, type: json, body: JSON.stringify(statsJson(sources, options.nowMs())) };
+      return { status: 200, type: json, body: JSON.stringify(statsJson(await sourcesOf(options), options.nowMs())) };
     case '/':
       return {
         status: 200,
@@ -160,4 +163,8 @@ async function answerTo(options: HttpOptions, request: IncomingMessage): Promise
     default:
       return { status: 404, type: plain, body: 'not here: try / /metrics /healthz /readyz /stats.json\n' };
   }
+}
+
+async function sourcesOf({ gather, sources }: HttpOptions): Promise<StatsSources> {
+  return gather === undefined ? sources : gather();
 }

@@ -13,6 +13,7 @@ import { Listening } from './listening.ts';
 import type { CancelKey, EndMode } from './messages.ts';
 import { hopelessAfter, Restarts } from './restarts.ts';
 import { Spread } from './spread.ts';
+import { Switchboard } from './switchboard.ts';
 import { WorkerProcess, type WorkerExit } from './worker-process.ts';
 
 export interface SupervisorOptions {
@@ -43,11 +44,13 @@ export class Supervisor {
   private readonly spread: Spread;
   private readonly seats: Seats;
   private readonly places: readonly Place[];
+  /** Consoles and HTTP of the workers reach all of them through it. */
+  readonly switchboard: Switchboard;
   private readonly sweeper: NodeJS.Timeout;
   private phase: 'starting' | 'serving' | 'ending' | 'ended' = 'starting';
   private started: { resolve(): void; reject(error: Error): void } | undefined;
   private ended: () => void = () => undefined;
-  private readonly whenEnded: Promise<void>;
+  readonly whenEnded: Promise<void>;
 
   constructor(options: SupervisorOptions) {
     this.options = options;
@@ -66,6 +69,13 @@ export class Supervisor {
       worker: undefined,
       timer: undefined,
     }));
+    this.switchboard = new Switchboard({
+      workers: () => this.alive(),
+      isDraining: () => this.phase === 'ending',
+      shutdown: (mode) => void setImmediate(() => void this.end(mode)),
+      nowMs,
+      log,
+    });
     this.sweeper = setInterval(() => this.spread.sweep(), sweepMs).unref();
     this.whenEnded = new Promise((resolve) => (this.ended = resolve));
   }
@@ -79,6 +89,7 @@ export class Supervisor {
         for (const index of this.places.keys()) this.startWorker(index);
       });
       this.phase = 'serving';
+      this.switchboard.start();
     } catch (error) {
       await this.end('now');
       throw error;
@@ -135,6 +146,7 @@ export class Supervisor {
     this.phase = 'ended';
     clearInterval(this.sweeper);
     this.spread.close();
+    this.switchboard.stop();
     this.listening.close();
     this.ended();
   }
@@ -147,6 +159,7 @@ export class Supervisor {
     const place = this.places[index] as Place;
     const number = index + 1;
     const worker = new WorkerProcess(number, this.options.fork(number), this.options.nowMs, {
+      prepare: (ready) => this.switchboard.admit(ready),
       serves: (ready) => this.serves(ready),
       exited: (gone, exit) => this.exited(index, gone, exit),
       unexpected: this.options.unexpected,

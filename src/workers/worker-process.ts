@@ -15,6 +15,8 @@ export interface WorkerExit {
 }
 
 export interface WorkerEvents {
+  /** The worker could serve. Resolves when it may: it has done what operators have set. */
+  prepare(worker: WorkerProcess): Promise<void>;
   serves(worker: WorkerProcess): void;
   /** Called once; all that it had is gone. */
   exited(worker: WorkerProcess, exit: WorkerExit): void;
@@ -43,10 +45,13 @@ export class WorkerProcess {
     this.startedAtMs = nowMs();
     this.wire = ipcWire(process);
     this.channel = new Channel(this.wire, events.unexpected);
-    this.channel.on('ready', () => {
+    this.channel.on('ready', async () => {
+      await events.prepare(this);
+      if (this.current === 'gone') return undefined;
       this.servesSinceMs = nowMs();
       this.move('serves');
       if (this.current === 'ready') events.serves(this);
+      return undefined;
     });
     this.channel.on('closed', (count) => void (this.connections -= count));
     process.once('error', () => this.exited({ code: null, signal: null }));
