@@ -61,8 +61,10 @@ function actionsOfAll(
     async setSetting(key, value) {
       notices.push(...(await channel.ask('change', { do: 'set', key, value })));
     },
-    async shutdown(mode) {
-      await channel.ask('shutdown', mode);
+    shutdown(mode) {
+      // The operator is answered before the connection is closed.
+      setImmediate(() => channel.tell('shutdown', mode));
+      return Promise.resolve();
     },
   };
 }

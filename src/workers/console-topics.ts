@@ -56,7 +56,7 @@ export interface ConsoleTopicsOfWorker {
   readonly cancelAct: { readonly body: number; readonly reply: undefined };
   /** Change the configuration of all workers. Answered with what could not be applied. */
   readonly change: { readonly body: Change; readonly reply: readonly string[] };
-  /** End the whole Weir. Answered when that has begun. */
+  /** End the whole Weir. */
   readonly shutdown: { readonly body: ShutdownMode; readonly reply: undefined };
 }
 
