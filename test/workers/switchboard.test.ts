@@ -160,6 +160,8 @@ describe('an action', () => {
   test('SHUTDOWN goes to the supervisor', async () => {
     const { rig, workers, asked } = three();
     await run(at(workers, 0), 'SHUTDOWN WAIT_FOR_CLIENTS');
+    expect(rig.shutdowns).toEqual([]);
+    await settled();
     expect(rig.shutdowns).toEqual(['wait-for-clients']);
     expect(asked).toEqual([[], [], []]);
   });
