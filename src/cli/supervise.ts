@@ -2,7 +2,7 @@
  * `weir serve` with several workers: makes the supervisor of workers/supervisor.ts as the app that is served. Called by
  * serve.ts. Each worker is `weir worker` (worker.ts) with the same arguments.
  */
-import { fork } from 'node:child_process';
+import { fork, type ChildProcess } from 'node:child_process';
 import { Logs } from '../app/logs.ts';
 import type { Surroundings } from '../app/lifecycle.ts';
 import { diffConfig, keepNotReloadable } from '../config/change.ts';
@@ -13,6 +13,11 @@ import type { EndMode } from '../workers/messages.ts';
 import { Supervisor } from '../workers/supervisor.ts';
 import type { WorkerPost } from '../workers/worker-link.ts';
 import type { ServedApp } from './served-app.ts';
+
+function forkWorker(serveArguments: readonly string[], post: WorkerPost): ChildProcess {
+  const args = ['worker', JSON.stringify(post), ...serveArguments];
+  return fork(process.argv[1] ?? '', args, { serialization: 'advanced' });
+}
 
 /** @param serveArguments those of `weir serve`, which each worker gets, too */
 export function superviseWorkers(
@@ -33,18 +38,14 @@ export function superviseWorkers(
     log: logs.log,
     nowMs: systemClock.nowMs,
     unexpected: noteUnexpected,
-    fork: (number) => {
-      const post: WorkerPost = {
+    fork: (number) =>
+      forkWorker(serveArguments, {
         number,
         workers,
         listen: supervisor.listenAddress(),
         socketPath: supervisor.socketPath(),
         http: supervisor.httpAddress(),
-      };
-      return fork(process.argv[1] ?? '', ['worker', JSON.stringify(post), ...serveArguments], {
-        serialization: 'advanced',
-      });
-    },
+      }),
   });
   let running = config;
   const flushing = setInterval(() => logs.flush(), 1_000).unref();

@@ -25,20 +25,20 @@ async function work(args: Arguments, io: CliIo, loadApp: () => Promise<CreateSer
   const reloadConfig = (): Loaded => loadAll(source);
   const { result, users } = reloadConfig();
   if ('problems' in result) throw new CommandError(result.problems);
+  let report: ((error: unknown) => void) | undefined;
   const unexpected = (error: unknown): void => {
-    if (app?.noteUnexpected === undefined) io.err(`unexpected error: ${String(error)}\n`);
-    else app.noteUnexpected(error);
+    if (report === undefined) io.err(`unexpected error: ${String(error)}\n`);
+    else report(error);
   };
   process.on('uncaughtException', unexpected);
   process.on('unhandledRejection', unexpected);
   // The supervisor decides: a Ctrl-C in a terminal reaches all processes.
   for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined);
-  let app: Awaited<ReturnType<CreateServedApp>> | undefined;
   const link = new WorkerLink(post, process, unexpected);
   const createApp = await loadApp();
   const logger = createLogger({ ...result.config.log, fields: { worker: post.number } });
-  app = await createApp(result.config, { users, reloadConfig, surroundings: { worker: link }, logger });
-  const served = app;
+  const served = await createApp(result.config, { users, reloadConfig, surroundings: { worker: link }, logger });
+  report = served.noteUnexpected;
   await served.start();
   const ended = new Promise<ExitCode>((resolve) => {
     link.onEnd(async (mode) => {
