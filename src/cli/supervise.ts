@@ -25,32 +25,33 @@ export function superviseWorkers(
   surroundings: Surroundings,
   serveArguments: readonly string[],
 ): ServedApp {
-  const { workers } = config;
   const logs = new Logs(createLogger(config.log), systemClock.nowMs);
   const noteUnexpected = (error: unknown): void => {
     const bug = error instanceof Error ? error : new Error(String(error));
     logs.log('error', 'unexpected_error', bug.message, { stack: bug.stack });
   };
-  const supervisor = new Supervisor({
+  const { workers } = config;
+  const supervisor: Supervisor = new Supervisor({
     config,
     workers,
     passedFds: surroundings.passedFds ?? [],
     log: logs.log,
     nowMs: systemClock.nowMs,
     unexpected: noteUnexpected,
-    fork: (number) =>
-      forkWorker(serveArguments, {
-        number,
-        workers,
-        listen: supervisor.listenAddress(),
-        socketPath: supervisor.socketPath(),
-        http: supervisor.httpAddress(),
-      }),
+    fork: (number) => forkWorker(serveArguments, { number, workers, ...addressesOf(supervisor) }),
   });
+  return { ...served(supervisor, config, surroundings, logs), noteUnexpected };
+}
+
+function addressesOf(supervisor: Supervisor): Pick<WorkerPost, 'listen' | 'socketPath' | 'http'> {
+  return { listen: supervisor.listenAddress(), socketPath: supervisor.socketPath(), http: supervisor.httpAddress() };
+}
+
+function served(supervisor: Supervisor, config: Config, { onEnding }: Surroundings, logs: Logs): ServedApp {
   let running = config;
   const flushing = setInterval(() => logs.flush(), 1_000).unref();
   const end = async (mode: EndMode): Promise<void> => {
-    surroundings.onEnding?.(mode);
+    onEnding?.(mode);
     await supervisor.end(mode);
     clearInterval(flushing);
     logs.end('stopped', 'weir has stopped');
@@ -68,6 +69,5 @@ export function superviseWorkers(
     ended: supervisor.whenEnded,
     listenAddress: () => supervisor.listenAddress(),
     httpAddress: () => supervisor.httpAddress(),
-    noteUnexpected,
   };
 }

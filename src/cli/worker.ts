@@ -25,10 +25,10 @@ async function work(args: Arguments, io: CliIo, loadApp: () => Promise<CreateSer
   const reloadConfig = (): Loaded => loadAll(source);
   const { result, users } = reloadConfig();
   if ('problems' in result) throw new CommandError(result.problems);
-  let report: ((error: unknown) => void) | undefined;
+  const bugs: { report: ((error: unknown) => void) | undefined } = { report: undefined };
   const unexpected = (error: unknown): void => {
-    if (report === undefined) io.err(`unexpected error: ${String(error)}\n`);
-    else report(error);
+    if (bugs.report === undefined) io.err(`unexpected error: ${String(error)}\n`);
+    else bugs.report(error);
   };
   process.on('uncaughtException', unexpected);
   process.on('unhandledRejection', unexpected);
@@ -38,7 +38,7 @@ async function work(args: Arguments, io: CliIo, loadApp: () => Promise<CreateSer
   const createApp = await loadApp();
   const logger = createLogger({ ...result.config.log, fields: { worker: post.number } });
   const served = await createApp(result.config, { users, reloadConfig, surroundings: { worker: link }, logger });
-  report = served.noteUnexpected;
+  bugs.report = served.noteUnexpected;
   await served.start();
   const ended = new Promise<ExitCode>((resolve) => {
     link.onEnd(async (mode) => {
