@@ -128,11 +128,7 @@ function startProblem(error: unknown): string {
     : `cannot start: ${reason}`;
 }
 
-export function serveVerb(
-  loadApp: () => Promise<CreateServedApp>,
-  events: ProcessEvents,
-  supervise: Supervise,
-): Verb {
+export function serveVerb(loadApp: () => Promise<CreateServedApp>, events: ProcessEvents, supervise: Supervise): Verb {
   return {
     synopsis: '[--config FILE] [--primary URL] [--replica URL]... [--listen HOST:PORT] [--redis URL]',
     about:

@@ -55,7 +55,8 @@ export class Listening {
     if (uses.http !== undefined) this.acceptFrom(uses.http, 'http');
     const hasTcp = uses.clients.some(({ address }) => address !== undefined);
     const hasLocal = uses.clients.some(({ address }) => address === undefined);
-    if (!hasTcp) await listenTcp(this.clients, { ...config.listen, isShared: config.soReuseport }, 'listen', cannotAccept);
+    if (!hasTcp)
+      await listenTcp(this.clients, { ...config.listen, isShared: config.soReuseport }, 'listen', cannotAccept);
     if (config.unixSocketDir !== undefined && !hasLocal) {
       this.local = await openUnixSocket({
         dir: config.unixSocketDir,
@@ -66,7 +67,8 @@ export class Listening {
         onError: cannotAccept,
       });
     }
-    if (config.http !== undefined && uses.http === undefined) await listenTcp(this.http, config.http, 'http', cannotAccept);
+    if (config.http !== undefined && uses.http === undefined)
+      await listenTcp(this.http, config.http, 'http', cannotAccept);
   }
 
   private acceptFrom(socket: OpenSocket, entry: Entry): void {
