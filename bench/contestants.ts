@@ -1,6 +1,6 @@
 /**
- * The ways to one PostgreSQL that are compared: straight, through PgBouncer, through Weir, through a Weir with its cache
- * on. All with the same user, password and number of server connections.
+ * The connections to one PostgreSQL that are compared: direct, through PgBouncer, through Weir, and through a Weir with
+ * its cache on. All have the same user and password; all proxies have the same number of server connections.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,7 +21,7 @@ export const POOL_SIZE = 10;
 export interface Contestant {
   readonly name: string;
   readonly port: number;
-  /** The proxy's process; undefined for the straight way. */
+  /** The proxy's process; undefined for the direct connection. */
   readonly pid: number | undefined;
   url(user?: string): string;
   stop(): Promise<void>;
@@ -31,7 +31,7 @@ function contestant(name: string, port: number, pid: number | undefined, stop: (
   return { name, port, pid, url: (user = users.app) => pgUrl({ port }, { user, database: DATABASE }), stop };
 }
 
-export function straight(cluster: Cluster): Contestant {
+export function direct(cluster: Cluster): Contestant {
   return contestant('direct', cluster.primary.port, undefined, () => Promise.resolve());
 }
 

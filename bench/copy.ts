@@ -1,5 +1,5 @@
 /**
- * COPY of a gigabyte out of the server and into it, straight and through Weir; and Weir's memory meanwhile.
+ * COPY of a gigabyte out of the server and into it, directly and through Weir; and the growth of Weir's memory.
  */
 import { findProgram, runProgram } from '../integration/harness/programs.ts';
 import type { Contestant } from './contestants.ts';

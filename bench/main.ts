@@ -11,7 +11,7 @@ import { runProgram } from '../integration/harness/programs.ts';
 import { checkoutDir, openRunDir } from '../integration/harness/run-dir.ts';
 import { users } from '../integration/harness/template.ts';
 import { classification } from './classification.ts';
-import { DATABASE, startPgBouncer, startWeirs, straight } from './contestants.ts';
+import { DATABASE, direct, startPgBouncer, startWeirs } from './contestants.ts';
 import type { Weirs } from './contestants.ts';
 import type { BenchContext } from './context.ts';
 import { bulkCopy } from './copy.ts';
@@ -106,8 +106,8 @@ async function runAll(
   return { sections, failed };
 }
 
-const how = `\`pgbench\` (scale ${SCALE}, everything in memory, fsync off), the proxies and PostgreSQL share the machine. Everybody
-speaks to the same PostgreSQL as the same user, without TLS. Weir runs with everything on (classification with the
+const how = `\`pgbench\` (scale ${SCALE}, everything in memory, fsync off), the proxies and PostgreSQL share the machine. All
+use the same PostgreSQL as the same user, without TLS. Weir runs with everything on (classification with the
 catalog, routing, metrics, session consistency) and with the cache off unless it says otherwise.`;
 
 export async function main(argv: readonly string[]): Promise<number> {
@@ -129,7 +129,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     const context: BenchContext = {
       ...options,
       cluster,
-      direct: straight(cluster),
+      direct: direct(cluster),
       bouncer,
       weirs: () => (weirs ??= startWeirs(cluster, 'Weir', options.against)),
       dir: run.dir,

@@ -1,6 +1,6 @@
 /**
  * What it costs that every client keeps its own settings: two clients take turns on one server, with the same settings
- * and with different ones, so that each statement is preceded by a replay; and straight, with a server for each.
+ * and with different ones, so that each statement is preceded by a replay; and directly, with a server for each.
  */
 import { performance } from 'node:perf_hooks';
 import type pg from 'pg';
@@ -39,7 +39,7 @@ export async function replayedSettings(context: BenchContext): Promise<Section> 
   const one = { default_pool_size: 1, max_pool_size: 1 };
   const weir = await startWeirContestant(context.cluster, 'Weir', one);
   const ways = [
-    { label: 'straight', url: context.direct.url(), settings: zones },
+    { label: 'direct', url: context.direct.url(), settings: zones },
     { label: 'Weir, both with the same settings', url: weir.url(), settings: [zones[0], zones[0]] },
     { label: 'Weir, each with its own', url: weir.url(), settings: zones },
   ];

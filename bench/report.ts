@@ -60,13 +60,13 @@ export function digest(facts: Readonly<Record<string, string>>, sections: readon
   });
   const others = sections.filter((section) => !throughput.includes(section)).flatMap(({ targets }) => targets);
   const list = others.map(
-    (target) => `- ${target.text}: ${target.measured}${target.isMet === false ? ' (missed)' : ''}`,
+    (target) => `- ${target.text}: ${target.measured}${target.isMet === false ? ' (target missed)' : ''}`,
   );
   const { cores, PostgreSQL, PgBouncer } = facts;
   return `Transactions per second with 32 clients on 10 server connections; PostgreSQL ${PostgreSQL}, PgBouncer ${PgBouncer}, Weir and
 pgbench share ${cores} cores (\`npm run bench\`, [docs/benchmarks.md](docs/benchmarks.md)):
 
-${table(['', 'straight', 'PgBouncer', 'Weir'], rows)}
+${table(['', 'direct', 'PgBouncer', 'Weir'], rows)}
 
 ${list.join('\n')}`;
 }
@@ -75,8 +75,8 @@ export function page(facts: Readonly<Record<string, string>>, how: string, secti
   const targets = sections.flatMap((section) => section.targets);
   return `# Benchmarks
 
-Written by \`npm run bench\`; do not edit. Absolute figures belong to the machine of the day, the ratios travel further:
-everything of one table ran side by side, in turns, in one run, and the medians are shown.
+Written by \`npm run bench\`; do not edit. Compare the ratios rather than the absolute figures, which depend on the machine:
+the rows of a table were measured in turns, in one run, and the medians are shown.
 
 ${table(['machine', ''], Object.entries(facts))}
 

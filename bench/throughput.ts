@@ -116,8 +116,8 @@ export async function tpcB(context: BenchContext): Promise<Section> {
     ...section('Transactions (TPC-B)', `\`pgbench\`, ${CLIENTS} clients, seven statements a transaction.`, measured),
     targets: [atLeast('TPC-B: at least 0.9 x PgBouncer', got, 0.9), ...asFastAsBefore(measured, 'Weir')],
     notes: [
-      'Each statement waits for the one before: nothing can leave together, and what a message costs a process in the middle ' +
-        'counts fourteen times. On few cores a proxy written in C is ahead here.',
+      'Each statement waits for the one before, so no messages can be sent together, and a proxy handles fourteen messages ' +
+        'per transaction. On few cores a proxy written in C is faster here.',
     ],
   };
 }

@@ -174,6 +174,31 @@ test('statements without a name, described first and run later', async () => {
   client.close();
 });
 
+test.each([
+  ['run twice in a batch', 'EZ', () => [...run(''), ...run(''), sync]],
+  ['run in two batches sent together', 'EZEZ', () => [...run(''), sync, ...run(''), sync]],
+  // PostgreSQL describes the parameters before it looks at the rest.
+  ['described and run', 'tEZ', () => [describeStatement(''), ...run(''), sync]],
+  ['run, described and run', 'EZ', () => [...run(''), describeStatement(''), ...run(''), sync]],
+])('a statement without a name that has changed is %s: one error for each batch', async (_how, expected, said) => {
+  const address = { host: '127.0.0.1', port: weir.port, user: users.app, password: PASSWORD, database };
+  const client = await RawClient.open(address, {});
+  await client.until(() => client.received.at(-1)?.type === Backend.ReadyForQuery);
+  const answer = async (...sent: Sent[]): Promise<string> => {
+    const count = sent.filter(({ type }) => type === sync.type).length;
+    client.received.length = 0;
+    client.send(Buffer.concat(sent.map(({ bytes }) => bytes)));
+    await client.until(() => client.received.filter(({ type }) => type === Backend.ReadyForQuery).length === count);
+    return client.received.map(({ type }) => String.fromCharCode(type)).join('');
+  };
+  await known();
+  await preparedElsewhere(() => answer(parse('', 'SELECT i FROM t'), describeStatement(''), sync));
+  await admin('ALTER TABLE t ALTER i TYPE numeric');
+  expect(await answer(...said())).toBe(expected);
+  expect(await answer(parse('', 'SELECT 1'), ...run(''), sync)).toBe('12DCZ');
+  client.close();
+});
+
 /** The server that is asked waits for the table, and with it the client. */
 async function asked<T>(
   ask: () => Promise<T>,

@@ -47,7 +47,7 @@ export const pins = {
     isGone: 'NOT EXISTS (SELECT FROM pg_catalog.pg_cursors WHERE is_holdable)',
   }),
   'advisory lock': pin(
-    '`pg_advisory_lock()` and its kin, of the session',
+    '`pg_advisory_lock()` and its variants, at session level',
     '`pg_advisory_unlock_all()`, or `pg_advisory_unlock()` of the last one',
     {
       isGone: `NOT EXISTS (SELECT FROM pg_catalog.pg_locks
@@ -55,12 +55,12 @@ export const pins = {
     },
   ),
   PREPARE: pin(
-    '`PREPARE` in SQL; `DEALLOCATE`, `EXECUTE` of a statement of the protocol',
+    '`PREPARE` in SQL; `DEALLOCATE`, `EXECUTE` of a statement prepared by the protocol',
     '`DEALLOCATE` of the last one',
   ),
   sequence: pin(
-    'what may advance a sequence, once the client has called `currval()` or `lastval()`; the first such call goes to ' +
-      'the server where it last advanced one',
+    'a statement that may advance a sequence, once the client has called `currval()` or `lastval()`; the first such ' +
+      'call goes to the server where the client last advanced one',
     '`DISCARD SEQUENCES`',
   ),
   'SET SESSION AUTHORIZATION': pin('`SET SESSION AUTHORIZATION`', '`RESET SESSION AUTHORIZATION`', takenBack),
@@ -69,19 +69,23 @@ export const pins = {
     '`RESET ALL`',
     takenBack,
   ),
-  'session state of an unparsed statement': pin('a statement that is not understood, but for data', '-', takenBack),
+  'session state of an unparsed statement': pin(
+    'a statement that Weir cannot parse, unless its verb shows that it leaves no state',
+    '-',
+    takenBack,
+  ),
   'session state of a function': pin(
-    'functions and `DO` blocks whose source speaks of settings, temporary tables, locks or channels, and whatever calls ' +
-      'one, also through triggers, defaults, views, policies, operators and casts; those of dblink',
+    'functions and `DO` blocks whose source mentions settings, temporary tables, locks or channels, and statements that ' +
+      'call one, also through triggers, defaults, views, policies, operators and casts; the functions of dblink',
     '-',
   ),
   'catalog not read yet': pin(
-    'after DDL, until the catalog has been read again: what calls a function, reads or writes a relation that the last ' +
-      'catalog does not have, and in the transaction with the DDL whatever may change the session',
-    'the catalog has been read again, and shows that the statement leaves nothing behind; else the pin for ' +
-      'functions takes its place',
+    'after DDL, until the catalog has been read again: statements that call a function, or use a relation that the last ' +
+      'catalog does not have; in the transaction with the DDL, every statement that may change session state',
+    'the catalog has been read again, and shows that the statement leaves no session state; otherwise the pin for ' +
+      'functions replaces it',
   ),
-  LOAD: pin('`LOAD`', '-; the server is closed behind its client', { isDiscarded: false }),
+  LOAD: pin('`LOAD`', '-; the server is closed when its client disconnects', { isDiscarded: false }),
 } as const satisfies Readonly<Record<string, Pin>>;
 
 export type PinReason = keyof typeof pins;
@@ -97,26 +101,26 @@ export function pinsThat(is: 'isTakenBack' | 'isDiscarded'): readonly PinReason[
 const kept: readonly (readonly [state: string, how: string])[] = [
   [
     '`SET`, `RESET`, `set_config()` with constants or parameters, `SET ROLE`, `SET TIME ZONE`, startup parameters and `options`',
-    'followed, with the semantics of transactions and savepoints; **replayed** onto the next server in one exchange, ' +
-      'together with what the last client had to be undone',
+    'tracked, also through transactions and savepoints; **replayed** on the next server in one round trip, which also ' +
+      'resets the settings of its last client',
   ],
   [
     'defaults of `ALTER ROLE ... SET` and `ALTER DATABASE ... SET`',
-    'those of the time when the client logged in: servers from before a change are closed, and the clients from before it ' +
-      'have what they began with **replayed**',
+    'a client keeps those of its log-in: after a change, Weir closes the older servers, and the older defaults are ' +
+      '**replayed** for the clients that logged in before it',
   ],
   [
-    'custom settings (`app.x`), of which a server keeps the names through everything',
-    'a client that asks for one it has never set gets a server where nobody has, a new one if none is idle; one that it ' +
-      'has reset is made there, empty',
+    'custom settings (`app.x`), whose names a server keeps even after `DISCARD ALL`',
+    'a client that reads one that it has never set gets a server on which no client has set it, a new one if none is ' +
+      'idle; one that the client has reset exists there as an empty string, as in PostgreSQL',
   ],
-  ['reported settings changed by functions', 'followed by what the server reports; **replayed**'],
+  ['reported settings changed by functions', 'tracked by the ParameterStatus messages of the server; **replayed**'],
   [
     'prepared statements of the protocol, named and unnamed',
-    '**followed**; prepared on demand. A plan is shared between clients only if their settings, types and the catalog ' +
-      'are the same. A server that prepares a statement anew reads its constants in the settings with which it was first ' +
-      'prepared, and is asked what it brings there, and if that has changed the ' +
-      'client gets "cached plan must not change result type" before anything is executed, as from PostgreSQL',
+    '**tracked**; prepared on demand. A plan is shared between clients only if their settings, types and the catalog ' +
+      'are the same. To prepare a statement again, Weir uses the settings with which it was first prepared, which decide ' +
+      'the meaning of its constants, and has the server describe it. If its result columns have changed, the client gets ' +
+      '"cached plan must not change result type" before anything is executed, as from PostgreSQL',
   ],
   [
     '`SET LOCAL`, `SET CONSTRAINTS`, `SET TRANSACTION`, transaction-level advisory locks, cursors without `HOLD`, ' +
@@ -124,12 +128,12 @@ const kept: readonly (readonly [state: string, how: string])[] = [
     'end with the **transaction**, which keeps its server',
   ],
   [
-    '`DEALLOCATE name`, `EXECUTE name` in all its forms, `PREPARE name`, `pg_prepared_statements`, also behind views and functions, of statements of the protocol',
-    'the server is told the client’s own names first; **pinned** as long as it knows them',
+    '`DEALLOCATE name`, `EXECUTE name` in all its forms, `PREPARE name`, and `pg_prepared_statements` (also read by a view or function), with statements prepared by the protocol',
+    'Weir first prepares the statements on the server under the client’s own names; **pinned** as long as they exist there',
   ],
   [
-    'other volatile functions and whatever calls one; functions that cannot be seen through (dynamic SQL, other languages ' +
-      'than SQL and PL/pgSQL); `CALL`, `DO`, DDL; reads of anything while the catalog is not known',
+    'other volatile functions and statements that call one; functions that Weir cannot analyze (dynamic SQL, languages ' +
+      'other than SQL and PL/pgSQL); `CALL`, `DO`, DDL; reads of any relation while the catalog is not known',
     'the server is **reset** (`DISCARD ALL`) before another client gets it',
   ],
 ];
@@ -139,7 +143,7 @@ const head = `# State of a session
 <!-- Made by \`npm run docs\` from src/binding/session-state.ts: change it there. -->
 
 How the state of a session is kept in transaction mode. In session mode the client has its server to itself, and
-\`DISCARD ALL\` cleans it for the next. What is known to differ from PostgreSQL is in [what-differs.md](what-differs.md).
+\`DISCARD ALL\` resets it for the next. [what-differs.md](what-differs.md) lists the known differences from PostgreSQL.
 
 | state | in transaction mode |
 |---|---|
@@ -149,10 +153,10 @@ const pinsHead = `
 ## Pins
 
 A pinned client keeps its server between transactions; \`SHOW CLIENTS\` says why, in the words of the first column. A pin
-ends as soon as its reason does, and what a rollback takes back ends it, too. Where a statement does not say whether
-anything is left (\`DROP\`, \`CLOSE\`, \`UNLISTEN\`, \`pg_advisory_unlock()\`), the server is asked.
+ends when its reason does, or is rolled back. After a statement that may or may not end the reason (\`DROP\`, \`CLOSE\`,
+\`UNLISTEN\`, \`pg_advisory_unlock()\`), Weir asks the server.
 
-| pin | begins with | ends with | ended by \`DISCARD ALL\` | taken back by a rollback |
+| pin | begins with | ends with | ended by \`DISCARD ALL\` | ended by a rollback |
 |---|---|---|---|---|
 `;
 

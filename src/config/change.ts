@@ -62,7 +62,7 @@ export function changeSetting(config: Config, key: string, text: string): Change
   for (const database of config.databases.values())
     databases.set(database.name, follow(config, database, before, fitted.values));
   const changed = assemble(fitted.values, databases);
-  // A problem that was there before, such as a file that somebody has deleted, does not refuse this change.
+  // A problem that existed before, such as a deleted file, is no reason to refuse this change.
   const known = new Set(crossCheck(config).map((problem) => problem.text));
   const wrong = crossCheck(changed).find((problem) => !known.has(problem.text));
   return wrong === undefined ? { config: changed } : { problem: `${wrong.key}: ${wrong.text}` };

@@ -128,7 +128,7 @@ function checkPem(prefix: 'tls.client' | 'tls.server', { cert, key, ca }: TlsSid
       problems.push({ key: `${prefix}.${part}`, text: `${what} (${reason})` });
     }
   };
-  // node:tls takes anything for an authority, and would then trust nobody without saying why.
+  // node:tls accepts any text as a CA certificate, and would then reject every peer without saying why.
   if (ca !== undefined) {
     attempt('ca', `the file ${ca} is no certificate in PEM`, () => new X509Certificate(readFileSync(ca)));
   }
@@ -192,7 +192,7 @@ function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || host.startsWith('127.');
 }
 
-/** Nothing wrong, but probably not meant. @param users names of the users who can log in with a secret */
+/** Warnings: valid settings that are probably not intended. @param users names of the users who can log in with a secret */
 export function warningsFor(config: Config, users: ReadonlySet<string>): string[] {
   const warnings: string[] = [];
   const { type, adminUsers, user } = config.auth;

@@ -23,7 +23,7 @@ export interface DatabasesContext {
   readonly env: NodeJS.ProcessEnv;
   readonly placeOf: (path: readonly string[]) => Place;
   readonly problems: string[];
-  /** Receives every environment name that a database here listens to. */
+  /** Collects the names of all environment variables that can set a key of a database. */
   readonly knownVariables: Set<string>;
 }
 
@@ -105,7 +105,7 @@ interface Said {
   readonly place: Place | undefined;
 }
 
-/** The fields of a database with WEIR_DATABASES_NAME_KEY over them. */
+/** The fields of a database; WEIR_DATABASES_NAME_KEY wins over the file. */
 function withEnvironment(
   fields: readonly (readonly [string, unknown])[],
   label: string,

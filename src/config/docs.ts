@@ -90,8 +90,8 @@ const errorsHead = `# Errors
 
 <!-- Made by \`npm run docs\` from src/errors/error-table.ts: change it there. -->
 
-Everything that Weir itself says to a client, besides what the servers say. The SQLSTATEs are those of appendix A of the
-PostgreSQL manual. After an ERROR the connection goes on; after a FATAL it is closed.
+The errors that Weir itself sends; errors of the servers are passed on as they are. The SQLSTATEs are those of appendix A
+of the PostgreSQL manual. After an ERROR the connection stays open; after a FATAL it is closed.
 
 | SQLSTATE | severity | name | message | what to do |
 |---|---|---|---|---|

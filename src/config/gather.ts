@@ -101,7 +101,7 @@ export function gatherEnvironment(env: NodeJS.ProcessEnv, given: Given): void {
 }
 
 /**
- * Variables that start with WEIR_ and name no setting: perhaps a slip, so a warning. Not an error, because
+ * Variables that start with WEIR_ and name no setting: perhaps a typing mistake, so a warning. Not an error, because
  * Kubernetes sets WEIR_SERVICE_HOST, WEIR_PORT_6432_TCP and the like for a service that is called weir.
  */
 export function warnOfStrangeVariables(env: NodeJS.ProcessEnv, known: ReadonlySet<string>, given: Given): void {

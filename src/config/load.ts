@@ -17,7 +17,7 @@ import { environmentName, settingKeys, settings } from './settings.ts';
 import { ambiguousUsers, knownUsers } from './users.ts';
 import { readYaml } from './yaml.ts';
 
-/** What the command line of `weir serve` may say besides --config. */
+/** The options of `weir serve` besides --config. */
 export interface ServeFlags {
   readonly primary?: string | undefined;
   readonly replica?: readonly string[] | undefined;
@@ -27,7 +27,7 @@ export interface ServeFlags {
 
 export interface LoadSource {
   readonly file?: string | undefined;
-  /** Instead of what is in `file`, which then only says where relative names start. */
+  /** Used instead of the contents of `file`, whose folder is then only the base of relative file names. */
   readonly text?: string | undefined;
   readonly flags?: ServeFlags | undefined;
   readonly env: NodeJS.ProcessEnv;
@@ -118,7 +118,7 @@ function gatherFlags(flags: ServeFlags, given: Given): void {
   gatherText(given, 'cache.enabled', 'true', '--redis');
 }
 
-/** Defaults, what was said, sizes that fit, and file names made absolute. */
+/** All values: the given ones over the defaults, with sizes fitted to each other and absolute file names. */
 function globalValues(
   given: Given,
   file: string | undefined,
@@ -183,7 +183,7 @@ function warnings(config: Config): string[] {
   try {
     usersText = config.auth.file === undefined ? undefined : readFileSync(config.auth.file, 'utf8');
   } catch {
-    // Whoever uses the file says so; here it only means that its users are not known.
+    // Another check reports that the file cannot be read; here its users are only unknown.
   }
   const names = new Set(knownUsers(config, usersText).keys());
   const ambiguous = ambiguousUsers(config).map(

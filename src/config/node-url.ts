@@ -1,6 +1,6 @@
 /**
- * A PostgreSQL server as the configuration writes it: a URL, or `{ url, weight, name }`. Pure.
- * Says what is wrong with it without ever repeating a password. Called by databases.ts.
+ * Parses a node of the configuration: a URL, or `{ url, weight, name }`. Pure. Its messages never contain a password.
+ * Called by databases.ts.
  */
 import type { NodeConfig } from './config.ts';
 import { nearest } from './suggest.ts';
@@ -10,14 +10,14 @@ export type UnnamedNode = Omit<NodeConfig, 'name'> & { readonly name: string | u
 export type ParsedNode = { readonly node: UnnamedNode } | { readonly refused: string };
 
 const example = 'postgres://user:password@host:5432/database';
-/** Stands for no host at all; no name of DNS looks like it. */
+/** Replaces an empty host; cannot be a DNS name. */
 const noHost = '-';
 const socketExample = 'postgres:///database?host=/run/postgresql';
-/** What sun_path holds, less the name of the socket. */
+/** Maximum bytes of the directory: the size of sun_path less the name of the socket. */
 const longestSocketDir = 90;
 const nodeKeys = ['url', 'weight', 'name'];
 const heaviest = 1000;
-/** What people bring along from libpq's and JDBC's URLs. */
+/** Common parameters of libpq and JDBC URLs, which Weir refuses by name. */
 const parameters = [
   'sslmode',
   'sslnegotiation',
@@ -112,7 +112,7 @@ function socketOf(url: URL): SocketAddress | { readonly refused: string } {
     return port === null ? { dir } : { dir, port: Number(port) };
   }
   if (url.search === '') return {};
-  // Only words that are known are repeated: a raw ? in a password ends up here, too.
+  // Quotes only known words: this text can be part of a password that contains a raw ?.
   const names = given.filter((name) => parameters.includes(name)).join(', ');
   const what = names === '' ? 'parameters' : `the parameter ${names}`;
   return {
@@ -120,7 +120,7 @@ function socketOf(url: URL): SocketAddress | { readonly refused: string } {
   };
 }
 
-/** A node in either form, as it came out of the YAML. */
+/** Parses a node in either form from its YAML value. */
 export function parseNode(raw: unknown): ParsedNode {
   if (typeof raw === 'string') return parseNodeUrl(raw);
   if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) {

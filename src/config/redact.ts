@@ -1,5 +1,5 @@
 /**
- * How a value is shown to people: passwords never, structures not at all, long texts cut. Pure.
+ * Makes a value safe to print: hides passwords, omits structures, cuts long texts. Pure.
  * Every message of the loader and every row of SHOW CONFIG goes through here.
  */
 
@@ -7,8 +7,8 @@ const secretName = /pass|pwd|\bpw\b|secret|token|credential/i;
 const longestShown = 80;
 
 /**
- * The URL with its password (and its query, which may hold one) replaced by ***. What cannot be taken apart with
- * certainty, such as a password with a raw `@`, `/` or `#` in it, is hidden whole.
+ * The URL with its password (and its query, which may hold one) replaced by ***. A URL that cannot be parsed with
+ * certainty, for example with a raw `@`, `/` or `#` in its password, is hidden as a whole.
  */
 export function redactUrl(text: string): string {
   const scheme = /^[a-z][a-z0-9+.-]*:\/\//i.exec(text)?.[0] ?? '';
@@ -24,7 +24,7 @@ export function redactUrl(text: string): string {
   }
 }
 
-/** A value of the configuration as a message may quote it. `key` decides whether it could be a secret. */
+/** A value of the configuration, safe to quote in a message. `key` decides whether it could be a secret. */
 export function showValue(key: string, value: unknown): string {
   if (value === null || value === undefined) return 'null';
   if (Array.isArray(value)) return `a list of ${value.length}`;

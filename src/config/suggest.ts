@@ -48,7 +48,7 @@ export function nearest(word: string, known: Iterable<string>): string | undefin
   return best;
 }
 
-/** Like `nearest`, but only when it is near enough to be a slip of the finger. */
+/** Like `nearest`, but only when it is near enough to be a typing mistake. */
 export function didYouMean(word: string, known: Iterable<string>): string | undefined {
   const found = nearest(word, known);
   if (found === undefined) return undefined;

@@ -12,7 +12,7 @@ export interface UsersFile {
 }
 
 const longestUserName = 127;
-/** What fits into a PasswordMessage of PostgreSQL's. */
+/** The longest secret that PostgreSQL accepts in a PasswordMessage. */
 const longestSecret = 65_531;
 const scramSecret = /^SCRAM-SHA-256\$[1-9]\d{0,8}:[A-Za-z0-9+/]+={0,2}\$[A-Za-z0-9+/]{43}=:[A-Za-z0-9+/]{43}=$/;
 const quoted = /^\s*"((?:[^"]|"")*)"/;
@@ -50,7 +50,7 @@ function parseLine(line: string): { name: string; secret: string } | string {
   return { name, secret };
 }
 
-/** Everybody with a secret: users with a password in a database URL, and over them those of the users file. */
+/** All users with a secret: those of auth_file, and those with a password in a database URL. auth_file wins. */
 export function knownUsers(config: Config, usersFileText?: string): Map<string, string> {
   const known = new Map<string, string>();
   for (const { user, password } of nodesOf(config)) {
@@ -62,7 +62,7 @@ export function knownUsers(config: Config, usersFileText?: string): Map<string, 
   return known;
 }
 
-/** Users whom the database URLs give different passwords: only the first one counts when they log in to Weir. */
+/** Users with different passwords in different database URLs: only the first one is used when they log in to Weir. */
 export function ambiguousUsers(config: Config): string[] {
   const first = new Map<string, string>();
   const ambiguous = new Set<string>();

@@ -30,7 +30,7 @@ export interface ValueType<T> {
 
 const millisecondsPer: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 const bytesPer: Readonly<Record<string, number>> = { B: 1, KB: 1024, MB: 1024 ** 2, GB: 1024 ** 3 };
-/** What a timer of Node can hold is 2^31 ms; above this it would fire at once. */
+/** Timers of Node hold less than 2^31 ms; a longer one would fire at once. */
 export const longestDurationMs = 576 * 3_600_000;
 const largestSize = 1024 ** 4;
 
@@ -224,7 +224,7 @@ export function hostPort(): ValueType<HostPort> {
   return { name: 'host:port', allowed, parse, parseText: parse, format: formatHostPort };
 }
 
-/** Permissions in octal digits. What YAML itself takes for octal (0o700) would come as another number, and is refused. */
+/** Permissions in octal digits. A YAML octal number (0o700) arrives as the decimal 448, and is refused. */
 export function fileMode(): ValueType<number> {
   const allowed = 'permissions such as 0777 or 0770 (digits 0, 2, 6 and 7)';
   const parse = (raw: unknown): Parsed<number> => {

@@ -1,6 +1,6 @@
 /**
- * The door to the package `yaml`: a text becomes plain values plus a way to find the line of a key.
- * Knows nothing of settings. Syntax errors come back as messages that never quote the text (it may hold passwords).
+ * Parses YAML with the package `yaml`: returns plain values, and finds the line of a key. Does not know the settings.
+ * Messages about syntax errors never quote the text, which may contain passwords.
  */
 import { LineCounter, isNode, parseDocument } from 'yaml';
 
@@ -12,7 +12,7 @@ export interface YamlText {
   lineOf(path: readonly string[]): number | undefined;
 }
 
-/** More is no configuration, and would only cost memory. */
+/** Bounds memory; no real configuration is longer. */
 const longestText = 16 * 1024 * 1024;
 /** More expansion of aliases than this is an attack or a mistake. */
 const mostAliases = 100;
@@ -31,7 +31,7 @@ export function readYaml(text: string): YamlText {
     if (document.errors.length > 0) {
       const problems = document.errors.map((error) => ({
         line: lines.linePos(error.pos[0]).line,
-        // Details in quotes are pieces of the text.
+        // The package puts parts of the text in quotes.
         text: `is not valid YAML: ${error.message.replace(/:? ?["'`][^]*$/, '')} (${error.code})`,
       }));
       return { root: {}, problems, lineOf: () => undefined };
@@ -51,7 +51,7 @@ export function readYaml(text: string): YamlText {
   }
 }
 
-/** The entries of a map as it came out of YAML; undefined when it is something else. */
+/** The entries of a map parsed from YAML; undefined if `value` is not a map. */
 export function entriesOf(value: unknown): readonly (readonly [string, unknown])[] | undefined {
   if (value === null || value === undefined) return [];
   if (typeof value !== 'object' || Array.isArray(value) || value instanceof Date) return undefined;

@@ -1,6 +1,6 @@
 /**
  * One end of a channel between two processes of one Weir: one-way messages and questions with answers, in the order in
- * which they were sent. What may be said is in messages.ts; what carries it is a Wire: Node's IPC (ipc.ts), or a pair in
+ * which they were sent. What may be said is in messages.ts; what carries it is a Wire: Node's IPC, or a pair in
  * memory in tests. Knows nothing of workers.
  */
 import { WeirError } from '../errors/errors.ts';

@@ -5,7 +5,7 @@
 import type { Channel } from './channel.ts';
 import type { ConsoleTopicsOfSupervisor, ConsoleTopicsOfWorker } from './console-topics.ts';
 
-/** Clients: who serves them, who may come in. The socket of a client travels beside the message (ipc.ts). */
+/** Clients: who serves them, who may come in. The socket of a client travels beside the message. */
 export interface ClientTopicsOfWorker {
   /** The worker serves: it may be given clients. */
   readonly ready: { readonly body: undefined; readonly reply: void };
