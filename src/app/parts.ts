@@ -27,6 +27,7 @@ import { createSources } from './console-sources.ts';
 import { Credentials } from './credentials.ts';
 import type { Current } from './current.ts';
 import { Directory } from './directory.ts';
+import { HandOvers } from './hand-overs.ts';
 import type { Logs } from './logs.ts';
 import { Reception } from './reception.ts';
 import { Watchdog } from './watchdog.ts';
@@ -62,6 +63,7 @@ export class Parts {
   readonly metrics: Metrics;
   readonly entrance: Entrance;
   readonly resizing: ResizeLoop;
+  readonly handOvers: HandOvers;
   private readonly options: PartsOptions;
   private readonly services: Services;
   private readonly secrets: Secrets;
@@ -89,6 +91,7 @@ export class Parts {
     this.metrics = createMetrics(this.sources);
     this.entrance = this.makeEntrance();
     this.resizing = this.makeResizing();
+    this.handOvers = this.makeHandOvers();
   }
 
   /** Logs and counts an error that no code expects: a bug. */
@@ -186,6 +189,19 @@ export class Parts {
       metrics: this.metrics,
     });
     return { console, reception, listener: createListener(reception.listenerOptions()) };
+  }
+
+  private makeHandOvers(): HandOvers {
+    const { current } = this.options;
+    return new HandOvers({
+      config: () => current.config,
+      clients: this.clients,
+      directory: this.directory,
+      services: this.services,
+      users: current.users,
+      credentials: this.secrets.credentials,
+      reception: this.entrance.reception,
+    });
   }
 
   private makeResizing(): ResizeLoop {

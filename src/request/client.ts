@@ -19,6 +19,7 @@ import { cancelInLane } from './lane.ts';
 import { clientStats } from '../session/client-figures.ts';
 import { probeUnread } from '../session/probe-unread.ts';
 import { Receiver } from './receiver.ts';
+import type { HandOver } from './hand-over.ts';
 import { leaveFlight } from './load.ts';
 import { Session, type Outcome } from '../session/session.ts';
 import { TimeSlice } from './time-slice.ts';
@@ -33,6 +34,8 @@ export class ClientSession extends Session implements WireHandler {
   readonly intake: Intake;
   private readonly onClosed: (session: ClientSession) => void;
   readonly timeSlice: TimeSlice;
+  /** The client is to be given to another process. */
+  handOver: HandOver | undefined;
   /** Seconds in which the client's socket was not read. */
   unreadSeconds = 0;
 
@@ -122,6 +125,11 @@ export class ClientSession extends Session implements WireHandler {
     for (const request of this.again.splice(0)) request.cache.flight?.abandon();
     this.moments.closed();
     this.onClosed(this);
+    this.handOver?.schedule();
+  }
+
+  answered(): void {
+    this.handOver?.schedule();
   }
 
   /** The client has left: an idle server is reset and kept; a busy one is cancelled and closed. */

@@ -65,6 +65,11 @@ export class Intake implements FrameSink, RequestReader {
     return this.batch === undefined;
   }
 
+  /** No part of a request is kept, and none is waited for. */
+  get isAtRest(): boolean {
+    return this.batch === undefined && this.pending.length === 0 && !this.isSkipping;
+  }
+
   frame(type: number, buffer: Buffer, start: number, end: number): boolean {
     this.take({ type, buffer, start, end });
     this.session.timeSlice.worked();
