@@ -59,7 +59,9 @@ export class HandOvers {
 
   /** The numbers of all clients that can be handed over. */
   clients(): number[] {
-    return [...this.parts.clients.sessions()].filter((each) => whyNot(each) === undefined).map((each) => each.identity.id);
+    return [...this.parts.clients.sessions()]
+      .filter((each) => whyNot(each) === undefined)
+      .map((each) => each.identity.id);
   }
 
   /**

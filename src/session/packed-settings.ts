@@ -16,7 +16,5 @@ export function packSettings(settings: Settings): PackedSettings {
 
 /** @throws ShapeError */
 export function settingsIn(fields: Fields, name: string): Settings {
-  return Settings.of(
-    fields.rows(name, 3).map(([key = '', sql = '', plain = '']) => [key, { sql, plain }] as const),
-  );
+  return Settings.of(fields.rows(name, 3).map(([key = '', sql = '', plain = '']) => [key, { sql, plain }] as const));
 }

@@ -85,7 +85,9 @@ export function unpackSession(packed: unknown): Unpacked {
 function checkVersion(packed: unknown): void {
   const version = (packed as { version?: unknown } | null | undefined)?.version;
   if (typeof version === 'number' && Number.isInteger(version) && version >= 1 && version <= packedVersion) return;
-  throw new ShapeError(`the session was packed by version ${String(version)}, and ${packedVersion} is the newest known`);
+  throw new ShapeError(
+    `the session was packed by version ${String(version)}, and ${packedVersion} is the newest known`,
+  );
 }
 
 function clientIn(value: unknown): Unpacked['client'] {

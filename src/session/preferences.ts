@@ -40,7 +40,12 @@ export class Preferences {
 
   static readonly none = new Preferences('auto', '', undefined, undefined);
 
-  static of(route: Forced, routeBy: string, consistency: Consistency | undefined, cache: CacheWish | undefined): Preferences {
+  static of(
+    route: Forced,
+    routeBy: string,
+    consistency: Consistency | undefined,
+    cache: CacheWish | undefined,
+  ): Preferences {
     return new Preferences(route, routeBy, consistency, cache);
   }
 

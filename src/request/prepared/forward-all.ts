@@ -225,6 +225,8 @@ function prepareInAdvance(session: Session, unnamed: Statement): void {
   askDescription(session, server, unnamed, (description) => {
     const request = session.inFlight.peek();
     if (request === undefined || known === undefined || isSameDescription(known, description)) return;
+    // The client has this error already: the batch uses the unnamed statement more than once.
+    if (request.state === 'taken back') return;
     const bytes = changedResultType;
     session.receiver.errored(readErrorFields(bytes, 5, bytes.length), bytes, 0, bytes.length);
     // If it runs again with the statement prepared anew, the client gets that answer alone.
