@@ -34,6 +34,12 @@ let stage: Stage;
 const moving: readonly Way[] = ['turns', 'evicting'];
 let moves = 0;
 
+/** In a failed transaction, a server of the other Weir refuses to prepare what PostgreSQL refuses to describe. */
+function preparedAgain(direct: string, through: string): string {
+  const isRefused = / C25P02 .* Rexec_describe_statement_message$/.test(direct);
+  return isRefused && / C25P02 .* Rexec_parse_message$/.test(through) ? through : direct;
+}
+
 beforeAll(async () => {
   stage = await Stage.open();
 });
@@ -73,7 +79,11 @@ for (const [topic, scripts] of Object.entries(topics)) {
       for (const way of script.ways.filter((each) => moving.includes(each))) {
         const through = await stage.playMoving(way, script);
         moves += through.moves;
-        expect(through.transcript, `moving, ${way}`).toEqual(expectedOf(direct, through.transcript));
+        const expected = expectedOf(
+          direct.map((line, i) => preparedAgain(line, through.transcript[i] ?? '')),
+          through.transcript,
+        );
+        expect(through.transcript, `moving, ${way}`).toEqual(expected);
       }
     });
   });

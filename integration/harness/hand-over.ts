@@ -3,7 +3,7 @@
  * to a child process and back.
  */
 import { fork, type ChildProcess } from 'node:child_process';
-import { Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import type { WeirInProcess } from './in-process.ts';
 
@@ -23,7 +23,9 @@ export class Mover {
   constructor() {
     this.child = fork(program, { serialization: 'advanced', execArgv: [] });
     this.child.on('message', (message, socket) => {
-      const { id, packed } = message as unknown as { id: number; packed: unknown };
+      const { id, packed, ahead } = message as unknown as { id: number; packed: unknown; ahead: Buffer | null };
+      // Before what this process reads.
+      if (ahead !== null) (socket as Socket).unshift(ahead);
       this.waiting.get(id)?.(socket as Socket, packed);
       this.waiting.delete(id);
     });

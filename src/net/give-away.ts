@@ -34,9 +34,9 @@ export function giveAway(socket: Socket): GivenAway {
   socket.pause();
   // Without net/direct-read.ts, pause() lets Node read on into the stream.
   handle.readStop?.();
-  handle.reading = false;
-  const unread = (socket.read() as Buffer | null) ?? Buffer.alloc(0);
   holder._handle = null;
+  // Now that it has no handle, read() cannot begin to read again.
+  const unread = (socket.read() as Buffer | null) ?? Buffer.alloc(0);
   socket.destroy();
   // pauseOnCreate is what net.Server uses for pauseOnConnect. Without it the new socket would begin to read.
   const options = { handle, readable: true, writable: true, pauseOnCreate: true };
