@@ -137,7 +137,7 @@ export class HandOvers {
     const { id, secret, user, remoteAddress, remotePort } = client;
     const epochMs = Date.now() - services.nowMs();
     const key = { id, secret };
-    if (state.isReporting(this.lastReported)) state.reported = this.lastReported;
+    if (isSame(state.reported, this.lastReported)) state.reported = this.lastReported;
     else this.lastReported = state.reported;
     const session = new ClientSession(
       socket,
@@ -168,6 +168,10 @@ export class HandOvers {
     if (!isFromQuery && scramKeys === undefined) return;
     if (credentials.learn({ user, database, secret, isFromQuery, scramKeys })) directory.credentialsChanged(user);
   }
+}
+
+function isSame(one: ReadonlyMap<string, string>, other: ReadonlyMap<string, string>): boolean {
+  return one.size === other.size && [...one].every(([name, value]) => other.get(name) === value);
 }
 
 function whyNot(session: ClientSession): string | undefined {

@@ -34,7 +34,7 @@ export class Freshness implements SessionFreshness {
     this.states ??= [];
     this.floors ??= [];
     this.floorOfRest = order;
-    if (isUnproven) this.wroteAt = order;
+    if (isUnproven) this.wrote(order);
   }
 
   raise(state: TagState, order: number): void {

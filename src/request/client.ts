@@ -19,7 +19,6 @@ import { cancelInLane } from './lane.ts';
 import { clientStats } from '../session/client-figures.ts';
 import { probeUnread } from '../session/probe-unread.ts';
 import { Receiver } from './receiver.ts';
-import type { HandOver } from './hand-over.ts';
 import { leaveFlight } from './load.ts';
 import { Session, type Outcome } from '../session/session.ts';
 import { TimeSlice } from './time-slice.ts';
@@ -34,8 +33,8 @@ export class ClientSession extends Session implements WireHandler {
   readonly intake: Intake;
   private readonly onClosed: (session: ClientSession) => void;
   readonly timeSlice: TimeSlice;
-  /** The client is to be given to another process. */
-  handOver: HandOver | undefined;
+  /** The client is to be given to another process (hand-over.ts). */
+  handOver: { schedule(): void } | undefined;
   /** Seconds in which the client's socket was not read. */
   unreadSeconds = 0;
 

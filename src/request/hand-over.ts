@@ -121,7 +121,8 @@ export function reasonToStay(session: ClientSession, isLate: boolean): string | 
   if (session.keepsServer) return 'the end of the client: pool_mode is session';
   if (session.server !== undefined) return 'the return of its server connection';
   if (!state.isAtRest) return 'what its server reports';
-  if (!intake.isAtRest || !scanner.isBetweenMessages) return 'the rest of a request';
+  const isBetween = intake.isBetweenRequests && intake.first === undefined && !intake.isSkipping;
+  if (!isBetween || !scanner.isBetweenMessages) return 'the rest of a request';
   if (session.timeSlice.isOver) return 'its turn';
   if (!wire.isDrained) return 'the client to read its answers';
   return session.moments.holdsUp(isLate);

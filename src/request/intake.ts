@@ -42,7 +42,7 @@ export class Intake implements FrameSink, RequestReader {
   /** Requests on their way through handle-request.ts, until they are sent or answered. The first is processed next. */
   private readonly pending: Request[] = [];
   /** Messages are ignored until the next Sync, as after an ErrorResponse. */
-  private isSkipping = false;
+  isSkipping = false;
   private gathering: NodeJS.Timeout | undefined;
   readonly copyIn: CopyIn;
 
@@ -63,11 +63,6 @@ export class Intake implements FrameSink, RequestReader {
 
   get isBetweenRequests(): boolean {
     return this.batch === undefined;
-  }
-
-  /** No part of a request is kept, and none is waited for. */
-  get isAtRest(): boolean {
-    return this.batch === undefined && this.pending.length === 0 && !this.isSkipping;
   }
 
   frame(type: number, buffer: Buffer, start: number, end: number): boolean {

@@ -85,13 +85,6 @@ export class SessionState {
     return state;
   }
 
-  /** The client knows exactly these values. */
-  isReporting(reported: ReadonlyMap<string, string>): boolean {
-    if (this.reported.size !== reported.size) return false;
-    for (const [name, value] of reported) if (this.reported.get(name) !== value) return false;
-    return true;
-  }
-
   get pins(): ReadonlySet<PinReason> {
     return this.pinReasons ?? noPins;
   }

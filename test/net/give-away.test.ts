@@ -17,7 +17,7 @@ import { Wire } from '../../src/net/wire.ts';
 
 const relay = fileURLToPath(new URL('../../integration/programs/socket-relay.mjs', import.meta.url));
 const words = 4;
-const total = 2_000_000;
+const total = 6_000_000;
 
 /** Numbers, each in four bytes, as fast as they are taken. */
 async function count(socket: Socket): Promise<void> {
