@@ -3,6 +3,7 @@
  * apps share nothing. Called by `weir serve`, the demo and the tests.
  */
 import type { DrainMode } from './app/drain.ts';
+import type { HandOvers } from './app/hand-overs.ts';
 import { Lifecycle, type Surroundings } from './app/lifecycle.ts';
 import { Logs } from './app/logs.ts';
 import { Parts } from './app/parts.ts';
@@ -39,6 +40,8 @@ export interface App {
   httpAddress(): HostPort | undefined;
   /** How many connections the watchdog has closed. */
   stuck(): Readonly<Record<StuckKind, number>>;
+  /** Clients that go to another process of this Weir, or come from one. */
+  readonly handOvers: HandOvers;
   readonly ended: Promise<void>;
   noteUnexpected(error: unknown): void;
 }
@@ -82,6 +85,7 @@ export async function createApp(config: Config, deps: AppDeps): Promise<App> {
     listenAddress: () => parts.entrance.listener.address(),
     httpAddress: () => lifecycle.httpAddress(),
     stuck: () => parts.watchdog.counts,
+    handOvers: parts.handOvers,
     ended: lifecycle.ended,
     noteUnexpected: parts.noteUnexpected,
   };

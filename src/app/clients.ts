@@ -85,8 +85,18 @@ export class Clients {
     seat.console = who.console;
   }
 
-  leave(id: number): void {
-    this.seats.delete(id);
+  /**
+   * A client with its number and secret comes from another process. @returns false: somebody has this number
+   */
+  admit({ id, secret }: Key): boolean {
+    if (this.seats.has(id)) return false;
+    this.seats.set(id, { secret, session: undefined, replication: undefined, console: undefined });
+    return true;
+  }
+
+  /** A later client with the same number, which was given away and came back, stays. */
+  leave({ id, secret }: Key): void {
+    if (this.seats.get(id)?.secret === secret) this.seats.delete(id);
   }
 
   get count(): number {

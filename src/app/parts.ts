@@ -29,6 +29,7 @@ import { createSources } from './console-sources.ts';
 import { Credentials } from './credentials.ts';
 import type { Current } from './current.ts';
 import { Directory } from './directory.ts';
+import { HandOvers } from './hand-overs.ts';
 import type { Logs } from './logs.ts';
 import { Reception } from './reception.ts';
 import type { WorkerLink } from '../workers/worker-link.ts';
@@ -69,6 +70,7 @@ export class Parts {
   readonly metrics: Metrics;
   readonly entrance: Entrance;
   readonly resizing: ResizeLoop;
+  readonly handOvers: HandOvers;
   private readonly options: PartsOptions;
   private readonly services: Services;
   private readonly secrets: Secrets;
@@ -102,6 +104,7 @@ export class Parts {
     this.metrics = createMetrics(this.sources, this.totals);
     this.entrance = this.makeEntrance();
     this.resizing = this.makeResizing();
+    this.handOvers = this.makeHandOvers();
   }
 
   /** The figures of all workers, for /metrics and HTTP; undefined: `sources` are all of it. */
@@ -215,6 +218,19 @@ export class Parts {
     const listenerOptions = reception.listenerOptions();
     const listener = worker === undefined ? createListener(listenerOptions) : createReceiver(listenerOptions, worker);
     return { console, reception, listener };
+  }
+
+  private makeHandOvers(): HandOvers {
+    const { current } = this.options;
+    return new HandOvers({
+      config: () => current.config,
+      clients: this.clients,
+      directory: this.directory,
+      services: this.services,
+      users: current.users,
+      credentials: this.secrets.credentials,
+      reception: this.entrance.reception,
+    });
   }
 
   private makeResizing(): ResizeLoop {

@@ -2,6 +2,7 @@
  * Makes a session, or a console session, for each client that has logged in. Also tells the listener who may log in, to
  * which database, and how many clients at once.
  */
+import type { Socket } from 'node:net';
 import type { AuthOptions } from '../auth/authenticator.ts';
 import type { Config } from '../config/config.ts';
 import { consoleNames } from '../config/console-names.ts';
@@ -123,9 +124,15 @@ export class Reception {
     });
   }
 
+  /** Counts a client that comes from another process, where it was let in. It leaves when the socket closes. */
+  takePlace(socket: Socket): void {
+    this.places++;
+    socket.once('close', () => void this.places--);
+  }
+
   private receive(client: LoggedInClient): void {
     const key = this.parts.clients.register(client.protocolMinor);
-    client.socket.once('close', () => this.parts.clients.leave(key.id));
+    client.socket.once('close', () => this.parts.clients.leave(key));
     if (client.isConsole) return this.serveConsole(client, key);
     const { replication } = client;
     const isServed =
@@ -164,10 +171,11 @@ export class Reception {
     session.wire.start(client.leftover);
   }
 
-  private left(session: ClientSession, database: DatabaseRuntime, key: Key): void {
+  /** The session has ended. */
+  left(session: ClientSession, database: DatabaseRuntime, key: Key): void {
     database.stats.receivedBytes += session.wire.receivedBytes;
     database.stats.sentBytes += session.wire.sentBytes;
-    this.parts.clients.leave(key.id);
+    this.parts.clients.leave(key);
   }
 
   /** Sends the error for which a logged-in client gets no session, and closes its connection. */

@@ -90,7 +90,7 @@ function seat(client: LoggedInClient, kind: ReplicationKind, key: Key, opened: O
     onClosed: (closed, why) => {
       database.stats.receivedBytes += closed.receivedBytes;
       database.stats.sentBytes += closed.sentBytes;
-      clients.leave(key.id);
+      clients.leave(key);
       services.log('info', 'replication_ended', `a replication connection to ${node.name} has ended: ${why}`, about);
     },
   });

@@ -125,6 +125,10 @@ class Cache implements ResultCache {
     return new Freshness();
   }
 
+  arrive(freshness: SessionFreshness, isUnproven: boolean): void {
+    (freshness as Freshness).arrive(this.table.nextOrder(), isUnproven);
+  }
+
   attach(prefix: string, ticks: TickSource, whenGone?: WhenGone): void {
     this.table.attach(prefix, ticks);
     if (whenGone !== undefined) this.peers?.membership.orphans.attach(prefix, whenGone);

@@ -111,6 +111,11 @@ export interface ResultCache {
   readonly hasPeers: boolean;
   newFreshness(): SessionFreshness;
   /**
+   * The session comes from another process: no answer is shown to it that was asked for before this moment.
+   * @param isUnproven as it was there
+   */
+  arrive(freshness: SessionFreshness, isUnproven: boolean): void;
+  /**
    * Registers a database by its catalog.tagPrefix.
    * @param ticks its ticker, for writes that other Weirs announce
    * @param whenGone waits for the end of a backend, for writes of Weirs that are gone

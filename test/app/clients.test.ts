@@ -56,7 +56,7 @@ describe('cancel keys', () => {
     for (let length = 0; length < 32; length++) cancel(key.id, key.secret.subarray(0, length));
     cancel(key.id, Buffer.concat([key.secret, key.secret]));
     cancel(key.id + 1, key.secret);
-    clients.leave(key.id);
+    clients.leave(key);
     cancel(key.id, key.secret);
     expect(seen()).toEqual({ cancels: 0, answered: 256 + 32 + 3 });
   });
