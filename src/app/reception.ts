@@ -126,8 +126,10 @@ export class Reception {
 
   /** Counts a client that comes from another process, where it was let in. It leaves when the socket closes. */
   takePlace(socket: Socket): void {
-    this.places++;
-    socket.once('close', () => void this.places--);
+    const { worker } = this.parts;
+    if (worker === undefined) this.places++;
+    else worker.arrived();
+    socket.once('close', worker === undefined ? () => void this.places-- : worker.leave);
   }
 
   private receive(client: LoggedInClient): void {

@@ -1,6 +1,7 @@
 /**
  * What `weir serve` needs of the app and of the process. Types only.
  */
+import type { HandOvers } from '../app/hand-overs.ts';
 import type { Surroundings } from '../app/lifecycle.ts';
 import type { ConfigDiff } from '../config/change.ts';
 import type { Config, HostPort } from '../config/config.ts';
@@ -19,6 +20,10 @@ export interface ServedApp {
   httpAddress(): HostPort | undefined;
   /** Resolves when the app has ended by SHUTDOWN on the admin console. */
   readonly ended?: Promise<void>;
+  /** Clients that go to another worker, or come from one. */
+  readonly handOvers?: HandOvers;
+  /** Replaces all workers, one by one. Rejects with words if the new ones cannot serve; the old ones go on then. */
+  restart?(): Promise<void>;
   /** Logs and counts an error that was not caught. */
   noteUnexpected?(error: unknown): void;
 }

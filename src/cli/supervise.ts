@@ -38,7 +38,8 @@ export function superviseWorkers(
     log: logs.log,
     nowMs: systemClock.nowMs,
     unexpected: noteUnexpected,
-    fork: (number) => forkWorker(serveArguments, { number, workers, ...addressesOf(supervisor) }),
+    fork: (number, generation) =>
+      forkWorker(serveArguments, { number, workers, generation, ...addressesOf(supervisor) }),
   });
   return { ...served(supervisor, config, surroundings, logs), noteUnexpected };
 }
@@ -66,6 +67,7 @@ function served(supervisor: Supervisor, config: Config, { onEnding }: Surroundin
       running = keepNotReloadable(running, next);
       return diff;
     },
+    restart: () => supervisor.restart(),
     ended: supervisor.whenEnded,
     listenAddress: () => supervisor.listenAddress(),
     httpAddress: () => supervisor.httpAddress(),

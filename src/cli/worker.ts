@@ -2,6 +2,8 @@
  * `weir worker`: one of several processes that serve clients. Started by a supervisor (supervise.ts) with the arguments of
  * `weir serve` and its own post; not for people.
  */
+import type { Socket } from 'node:net';
+import { giveAllAway } from '../app/emptying.ts';
 import type { Loaded } from '../config/load.ts';
 import { createLogger } from '../observability/logger.ts';
 import { WorkerLink, type WorkerPost } from '../workers/worker-link.ts';
@@ -40,6 +42,12 @@ async function work(args: Arguments, io: CliIo, loadApp: () => Promise<CreateSer
   const served = await createApp(result.config, { users, reloadConfig, surroundings: { worker: link }, logger });
   bugs.report = served.noteUnexpected;
   await served.start();
+  const { handOvers } = served;
+  if (handOvers !== undefined) {
+    const way = { give: (socket: Socket, packed: unknown) => link.give(socket, packed), unexpected };
+    link.onMoved((socket, packed) => void handOvers.receive(packed, socket).catch(unexpected));
+    link.onEmpty((withinMs) => giveAllAway(handOvers, way, withinMs));
+  }
   const ended = new Promise<ExitCode>((resolve) => {
     link.onEnd(async (mode) => {
       await (mode === 'now' ? served.stop() : served.drain(mode));

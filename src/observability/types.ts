@@ -35,7 +35,7 @@ export interface ProcessFigures {
 }
 
 /** `starting`: it is not given clients yet; `ending`: not any more. */
-export type ShownWorkerState = 'starting' | 'ready' | 'ending';
+export type ShownWorkerState = 'starting' | 'ready' | 'emptying' | 'ending';
 
 /** A row of SHOW WORKERS: one process of this Weir. */
 export interface WorkerFigures {

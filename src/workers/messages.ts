@@ -15,6 +15,8 @@ export interface ClientTopicsOfWorker {
   readonly enter: { readonly body: undefined; readonly reply: boolean };
   /** As many of those that were let in have left. */
   readonly left: { readonly body: number; readonly reply: void };
+  /** A client came with its session from another worker, which had let it in. */
+  readonly arrived: { readonly body: undefined; readonly reply: void };
   /** A CancelRequest for a client that this worker does not have: was it another's? */
   readonly cancel: { readonly body: CancelKey; readonly reply: boolean };
 }
@@ -23,6 +25,11 @@ export interface ClientTopicsOfSupervisor {
   readonly cancel: { readonly body: CancelKey; readonly reply: boolean };
   /** End: let statements and transactions finish first, or at once. Answered when nothing is left. */
   readonly end: { readonly body: EndMode; readonly reply: void };
+  /**
+   * Give all clients away that can be moved, each as soon as it is at rest. Answered with how many are left when none can be
+   * moved any more, or after so many milliseconds.
+   */
+  readonly empty: { readonly body: number; readonly reply: number };
 }
 
 export interface CancelKey {

@@ -21,6 +21,12 @@ export class Seats {
     return true;
   }
 
+  /** The client was let in by another worker, which tells that it has left there. */
+  arrived(worker: Seated): void {
+    this.taken++;
+    worker.entered++;
+  }
+
   leave(worker: Seated, count: number): void {
     const left = Math.min(count, worker.entered);
     worker.entered -= left;

@@ -8,13 +8,13 @@ import type { Config, HostPort } from '../config/config.ts';
 import type { Log } from '../observability/types.ts';
 import type { PassedFd } from '../systemd/open-sockets.ts';
 import { Seats } from './seats.ts';
-import type { Entry } from './ipc.ts';
+import type { Entry, Moved } from './ipc.ts';
 import { Listening } from './listening.ts';
 import type { CancelKey, EndMode } from './messages.ts';
 import { hopelessAfter, Restarts } from './restarts.ts';
 import { Spread } from './spread.ts';
 import { Switchboard } from './switchboard.ts';
-import { WorkerProcess, type WorkerExit } from './worker-process.ts';
+import { WorkerProcess, type WorkerEvents, type WorkerExit } from './worker-process.ts';
 
 export interface SupervisorOptions {
   readonly config: Config;
@@ -24,12 +24,14 @@ export interface SupervisorOptions {
   readonly log: Log;
   readonly nowMs: () => number;
   /** Starts the process of a worker, with IPC. */
-  fork(number: number): ChildProcess;
+  fork(number: number, generation: number): ChildProcess;
   unexpected(error: unknown): void;
 }
 
 interface Place {
   readonly restarts: Restarts;
+  /** Processes started for it so far. */
+  generation: number;
   worker: WorkerProcess | undefined;
   timer: NodeJS.Timeout | undefined;
 }
@@ -46,6 +48,9 @@ export class Supervisor {
   private readonly places: readonly Place[];
   /** Consoles and HTTP of the workers reach all of them through it. */
   readonly switchboard: Switchboard;
+  /** Workers that were replaced and still have clients. */
+  private readonly leaving = new Set<WorkerProcess>();
+  private restarting: Promise<void> | undefined;
   private readonly sweeper: NodeJS.Timeout;
   private phase: 'starting' | 'serving' | 'ending' | 'ended' = 'starting';
   private started: { resolve(): void; reject(error: Error): void } | undefined;
@@ -66,6 +71,7 @@ export class Supervisor {
     this.seats = new Seats(() => config.maxClientConn);
     this.places = Array.from({ length: options.workers }, () => ({
       restarts: new Restarts(),
+      generation: 0,
       worker: undefined,
       timer: undefined,
     }));
@@ -115,6 +121,7 @@ export class Supervisor {
 
   private *alive(): Iterable<WorkerProcess> {
     for (const { worker } of this.places) if (worker !== undefined && worker.state !== 'gone') yield worker;
+    yield* this.leaving;
   }
 
   /** Ends all workers, then itself. A second call with `now` cuts the first short. */
@@ -156,19 +163,86 @@ export class Supervisor {
   }
 
   private startWorker(index: number): void {
-    const place = this.places[index] as Place;
-    const number = index + 1;
-    const worker = new WorkerProcess(number, this.options.fork(number), this.options.nowMs, {
-      prepare: (ready) => this.switchboard.admit(ready),
+    (this.places[index] as Place).worker = this.makeWorker(index, {
       serves: (ready) => this.serves(ready),
       exited: (gone, exit) => this.exited(index, gone, exit),
+    });
+  }
+
+  private makeWorker(index: number, events: Pick<WorkerEvents, 'serves' | 'exited'>): WorkerProcess {
+    const place = this.places[index] as Place;
+    const number = index + 1;
+    const worker = new WorkerProcess(number, this.options.fork(number, place.generation++), this.options.nowMs, {
+      ...events,
+      prepare: (ready) => this.switchboard.admit(ready),
+      moved: (_from, socket, moved) => this.passOn(socket, moved),
       unexpected: this.options.unexpected,
     });
-    place.worker = worker;
     worker.channel.on('enter', () => this.seats.tryEnter(worker));
+    worker.channel.on('arrived', () => this.seats.arrived(worker));
     worker.channel.on('left', (count) => this.seats.leave(worker, count));
     worker.channel.on('cancel', (key) => this.cancel(worker, key));
     this.options.log('info', 'worker_started', `worker ${number} is started`, { worker: number, pid: worker.pid });
+    return worker;
+  }
+
+  /** A client that a worker gives away goes on in the one with the fewest. */
+  private passOn(socket: Socket, moved: Moved): void {
+    const takers = [...this.ready()].sort((a, b) => a.connections - b.connections);
+    if (!takers.some((taker) => taker.giveMoved(socket, moved))) socket.destroy();
+  }
+
+  /** Replaces the workers one by one. Rejects if the next cannot be started: those that are left go on. */
+  restart(): Promise<void> {
+    this.restarting ??= this.replaceAll().finally(() => (this.restarting = undefined));
+    return this.restarting;
+  }
+
+  private async replaceAll(): Promise<void> {
+    for (const index of this.places.keys()) {
+      if (this.phase !== 'serving') throw new Error('Weir is not serving');
+      await this.replace(index);
+    }
+  }
+
+  private async replace(index: number): Promise<void> {
+    const place = this.places[index] as Place;
+    const fresh = await this.startFresh(index);
+    const old = place.worker;
+    clearTimeout(place.timer);
+    place.worker = fresh;
+    if (old?.state !== 'ready') return;
+    this.leaving.add(old);
+    const left = await old.empty(this.options.config.shutdownTimeoutMs);
+    if (left > 0)
+      this.options.log('warn', 'restart_cut', `${left} clients of worker ${old.number} did not come to rest in time`);
+    await old.end('wait-for-servers');
+  }
+
+  /** Rejects after three tries. */
+  private async startFresh(index: number): Promise<WorkerProcess> {
+    for (let tries = 1; ; tries++) {
+      const fresh = await new Promise<WorkerProcess | WorkerExit>((resolve) => {
+        this.makeWorker(index, {
+          serves: resolve,
+          exited: (gone, exit) => {
+            resolve(exit);
+            this.replacedOrGone(index, gone, exit);
+          },
+        });
+      });
+      if (fresh instanceof WorkerProcess) return fresh;
+      if (tries >= hopelessAfter)
+        throw new Error(
+          `the new worker ${index + 1} ended ${tries} times before it served (${howEnded(fresh)}): the old ones go on`,
+        );
+    }
+  }
+
+  /** A worker that was started by a restart has ended: at its place, or before it got there. */
+  private replacedOrGone(index: number, gone: WorkerProcess, exit: WorkerExit): void {
+    if (this.places[index]?.worker === gone || this.leaving.has(gone)) this.exited(index, gone, exit);
+    else this.seats.leaveAll(gone);
   }
 
   private serves(worker: WorkerProcess): void {
@@ -181,11 +255,12 @@ export class Supervisor {
     const { log, nowMs } = this.options;
     const place = this.places[index] as Place;
     this.seats.leaveAll(worker);
+    const wasReplaced = this.leaving.delete(worker);
     if (this.phase === 'ending') return this.endIfEmpty();
+    if (wasReplaced) return;
     const servedMs = worker.servesSinceMs === undefined ? undefined : nowMs() - worker.servesSinceMs;
     const pauseMs = place.restarts.pauseAfter(servedMs);
-    const how = exit.signal === null ? `exit code ${exit.code ?? 'unknown'}` : exit.signal;
-    const what = `worker ${worker.number} has ended (${how})`;
+    const what = `worker ${worker.number} has ended (${howEnded(exit)})`;
     const fields = { worker: worker.number, pid: worker.pid, connections: worker.connections };
     const tries = place.restarts.failedStarts;
     if (this.phase === 'starting' && tries >= hopelessAfter) {
@@ -203,4 +278,8 @@ export class Supervisor {
     const found = await Promise.all(others.map((other) => other.channel.ask('cancel', key).catch(() => false)));
     return found.includes(true);
   }
+}
+
+function howEnded({ code, signal }: WorkerExit): string {
+  return signal ?? `exit code ${code ?? 'unknown'}`;
 }

@@ -14,6 +14,8 @@ export interface WorkerPost {
   readonly number: number;
   /** How many workers there are. */
   readonly workers: number;
+  /** How often the worker at this place was replaced. */
+  readonly generation: number;
   readonly listen: HostPort;
   readonly socketPath: string | undefined;
   readonly http: HostPort | undefined;
@@ -41,7 +43,8 @@ export class WorkerLink {
     this.address = post.listen;
     this.socketPath = post.socketPath;
     this.http = post.http;
-    this.numbers = { every: post.workers, from: post.number - 1 };
+    // A worker and the one that replaces it are there at the same time.
+    this.numbers = { every: 2 * post.workers, from: 2 * (post.number - 1) + (post.generation % 2) };
     this.wire = ipcWire(end);
     this.channel = new Channel(this.wire, unexpected);
     this.channel.on('cancel', () => false);
@@ -79,6 +82,30 @@ export class WorkerLink {
   }
 
   /** @param cancel false: the worker has no such client */
+  /** Gives a client with its session away. False: the supervisor is gone. */
+  give(socket: Socket, packed: unknown): boolean {
+    return this.wire.sendMoved(socket, { packed, ahead: Buffer.alloc(0) });
+  }
+
+  /** Clients with their sessions, from other workers. */
+  onMoved(receive: (socket: Socket, packed: unknown) => void): void {
+    this.wire.onMoved((socket, { packed, ahead }) => {
+      socket.once('close', () => this.channel.tell('closed', 1));
+      if (ahead.length > 0) socket.unshift(ahead);
+      receive(socket, packed);
+    });
+  }
+
+  /** @param empty resolves to how many clients are left */
+  onEmpty(empty: (withinMs: number) => Promise<number>): void {
+    this.channel.on('empty', empty);
+  }
+
+  /** A client that another worker had let in counts here now. */
+  arrived(): void {
+    this.channel.tell('arrived', undefined);
+  }
+
   onCancel(cancel: (key: CancelKey) => boolean | Promise<boolean>): void {
     this.channel.on('cancel', cancel);
   }

@@ -5,7 +5,7 @@
 import type { ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { Channel } from './channel.ts';
-import { ipcWire, type Entry, type SocketWire } from './ipc.ts';
+import { ipcWire, type Entry, type Moved, type SocketWire } from './ipc.ts';
 import type { EndMode, SupervisorTopics, WorkerTopics } from './messages.ts';
 import { nextWorkerState, type WorkerEvent, type WorkerState } from './worker-state.ts';
 
@@ -18,6 +18,8 @@ export interface WorkerEvents {
   /** The worker could serve. Resolves when it may: it has done what operators have set. */
   prepare(worker: WorkerProcess): Promise<void>;
   serves(worker: WorkerProcess): void;
+  /** It gives a client away. */
+  moved(worker: WorkerProcess, socket: Socket, moved: Moved): void;
   /** Called once; all that it had is gone. */
   exited(worker: WorkerProcess, exit: WorkerExit): void;
   unexpected(error: unknown): void;
@@ -44,6 +46,7 @@ export class WorkerProcess {
     this.events = events;
     this.startedAtMs = nowMs();
     this.wire = ipcWire(process);
+    this.wire.onMoved((socket, moved) => events.moved(this, socket, moved));
     this.channel = new Channel(this.wire, events.unexpected);
     this.channel.on('ready', async () => {
       await events.prepare(this);
@@ -72,6 +75,19 @@ export class WorkerProcess {
     if (!this.wire.sendSocket(entry, socket)) return false;
     this.connections++;
     return true;
+  }
+
+  /** A client with its session, from another worker. False: it is gone, and the connection is still the caller's. */
+  giveMoved(socket: Socket, moved: Moved): boolean {
+    if (!this.wire.sendMoved(socket, moved)) return false;
+    this.connections++;
+    return true;
+  }
+
+  /** Its clients go to other workers, as far as they can. Resolves to how many are left. */
+  async empty(withinMs: number): Promise<number> {
+    this.move('replaced');
+    return this.channel.ask('empty', withinMs).catch(() => 0);
   }
 
   /** Resolves when it has ended what it does, or is gone. */

@@ -120,13 +120,14 @@ describe('a worker that has ended', () => {
 });
 
 describe('the states of a worker', () => {
-  const states: readonly WorkerState[] = ['starting', 'ready', 'ending', 'gone'];
-  const events: readonly WorkerEvent[] = ['serves', 'told to end', 'exited'];
+  const states: readonly WorkerState[] = ['starting', 'ready', 'emptying', 'ending', 'gone'];
+  const events: readonly WorkerEvent[] = ['serves', 'replaced', 'told to end', 'exited'];
   const expected: Readonly<Record<WorkerState, readonly (WorkerState | undefined)[]>> = {
-    starting: ['ready', 'ending', 'gone'],
-    ready: [undefined, 'ending', 'gone'],
-    ending: ['ending', 'ending', 'gone'],
-    gone: [undefined, undefined, undefined],
+    starting: ['ready', undefined, 'ending', 'gone'],
+    ready: [undefined, 'emptying', 'ending', 'gone'],
+    emptying: [undefined, undefined, 'ending', 'gone'],
+    ending: ['ending', undefined, 'ending', 'gone'],
+    gone: [undefined, undefined, undefined, undefined],
   };
   test.each(states)('every event in %s', (state) => {
     expect(events.map((event) => nextWorkerState(state, event))).toEqual(expected[state]);
