@@ -67,8 +67,11 @@ export interface Budget {
 export interface Reserved {
   /** The log-in is complete. */
   opened(processId: number): void;
-  /** The connection is closed, or its log-in has failed. */
-  release(): void;
+  /**
+   * The connection is closed, or its log-in has failed.
+   * @param isGone the server has closed its end, so that the backend has ended
+   */
+  release(isGone: boolean): void;
 }
 
 /** Makes the budgets, which count in this process or for several. */
