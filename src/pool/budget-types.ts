@@ -37,6 +37,9 @@ export interface BudgetMember extends PoolName {
   keepAtMost(count: number): void;
 }
 
+/** The connection for which a place is used. */
+export type PlaceUser = Pick<ServerConnection, 'id' | 'processId' | 'wire'>;
+
 /** The places for one database on one server. */
 export interface Budget {
   /** Infinity until it is known. */
@@ -52,14 +55,14 @@ export interface Budget {
   /** Takes a place for one connection. False: there is none; retry() may tell when there is. */
   tryTake(forWhom: BudgetMember): boolean;
   /** The log-in for a place is complete. */
-  opened(member: BudgetMember, server: ServerConnection): void;
+  opened(member: BudgetMember, server: PlaceUser): void;
   /** The connection is closed, or, without one, its log-in has failed: the place is not needed any more. */
-  give(member: BudgetMember, server?: ServerConnection): void;
+  give(member: BudgetMember, server?: PlaceUser): void;
   /**
    * The connection was closed, and its place is kept for another log-in.
    * @returns undefined: that may begin at once. False: the place is lost
    */
-  vacated(member: BudgetMember, server: ServerConnection): Promise<boolean> | undefined;
+  vacated(member: BudgetMember, server: PlaceUser): Promise<boolean> | undefined;
   /** Takes a place for a connection outside of the pools (replication). Undefined: a limit is reached. */
   reserve(node: string): Promise<Reserved | undefined>;
 }

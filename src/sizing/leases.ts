@@ -123,6 +123,22 @@ export class Leases {
     return had;
   }
 
+  /** Undefined: no worker uses the pool. */
+  sizeOf(name: LeasedPool): LeaseSize | undefined {
+    return this.servers.get(name.server)?.find(name)?.size;
+  }
+
+  /** Places that are not free, by limit: the pools, their databases (on the server), and the server. */
+  taken(name: LeasedPool): { readonly pool: number; readonly database: number; readonly server: number } {
+    const server = this.servers.get(name.server);
+    const pool = server?.find(name);
+    return {
+      pool: pool?.own.taken ?? 0,
+      database: pool?.database.taken ?? 0,
+      server: server?.level.taken ?? 0,
+    };
+  }
+
   placesOf(worker: number): number {
     let places = 0;
     for (const server of this.servers.values())

@@ -3,25 +3,34 @@
  * server has closed the connection, since only then its backend has ended. Made by leased-places.ts, used by the pools.
  */
 import type { Socket } from 'node:net';
-import type { ServerConnection } from '../backend/server.ts';
-import type { Budget, BudgetMember, PoolName, Reserved, Shortage } from '../pool/budget-types.ts';
+import type { Budget, BudgetMember, PlaceUser, PoolName, Reserved, Shortage } from '../pool/budget-types.ts';
 import type { LeasedPool } from '../sizing/lease-types.ts';
 import type { LeaseAccount } from './lease-account.ts';
-import type { LeasedPlaces } from './leased-places.ts';
 import type { SupervisorChannel } from './messages.ts';
 import { Reservation } from './reservation.ts';
 
 /** How long a replication connection waits for a place that an idle connection leaves. */
 const reserveMs = 1_000;
 
+/** All places of the worker (leased-places.ts). */
+export interface PlacesOfWorker {
+  find(pool: LeasedPool): LeaseAccount | undefined;
+  account(pool: LeasedPool): LeaseAccount;
+  accountsOf(server: string, database: string): Iterable<LeaseAccount>;
+  nextReserved(): number;
+  want(account: LeaseAccount): void;
+  giveBack(account: LeaseAccount, place: number | undefined, isGone: boolean): void;
+  tidy(account: LeaseAccount): void;
+}
+
 export class LeasedBudget implements Budget {
   private readonly server: string;
   private readonly database: string;
-  private readonly places: LeasedPlaces;
+  private readonly places: PlacesOfWorker;
   private readonly channel: SupervisorChannel;
   private maxDbConnections = Infinity;
 
-  constructor(server: string, database: string, places: LeasedPlaces, channel: SupervisorChannel) {
+  constructor(server: string, database: string, places: PlacesOfWorker, channel: SupervisorChannel) {
     this.server = server;
     this.database = database;
     this.places = places;
@@ -89,14 +98,14 @@ export class LeasedBudget implements Budget {
     return this.takeFrom(this.accountOf(forWhom));
   }
 
-  opened(member: BudgetMember, server: ServerConnection): void {
+  opened(member: BudgetMember, server: PlaceUser): void {
     const account = this.accountOf(member);
     account.loggingIn--;
     account.open++;
     this.channel.tell('leaseOpened', { pool: account.pool, place: server.id, processId: server.processId });
   }
 
-  give(member: BudgetMember, server?: ServerConnection): void {
+  give(member: BudgetMember, server?: PlaceUser): void {
     const account = this.accountOf(member);
     if (server === undefined) {
       account.loggingIn--;
@@ -110,7 +119,7 @@ export class LeasedBudget implements Budget {
     });
   }
 
-  vacated(member: BudgetMember, server: ServerConnection): Promise<boolean> {
+  vacated(member: BudgetMember, server: PlaceUser): Promise<boolean> {
     const account = this.accountOf(member);
     account.open--;
     account.loggingIn++;

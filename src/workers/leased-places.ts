@@ -6,7 +6,7 @@ import type { Budgets, ServerAddress } from '../pool/budget-types.ts';
 import { leaseKey, type LeaseDecision, type LeasedPool, type LeaseSize } from '../sizing/lease-types.ts';
 import type { SupervisorChannel } from './messages.ts';
 import { LeaseAccount } from './lease-account.ts';
-import { LeasedBudget } from './leased-budget.ts';
+import { LeasedBudget, type PlacesOfWorker } from './leased-budget.ts';
 
 /** How often the supervisor is told of changed loads. */
 const reportMs = 20;
@@ -17,7 +17,7 @@ export interface LeasedPlacesOptions {
   onSize(pool: LeasedPool, size: LeaseSize): void;
 }
 
-export class LeasedPlaces implements Budgets {
+export class LeasedPlaces implements Budgets, PlacesOfWorker {
   private readonly options: LeasedPlacesOptions;
   private readonly accounts = new Map<string, LeaseAccount>();
   private readonly servers = new Map<string, ServerLimit>();
