@@ -5,6 +5,7 @@
 import type { ServerConnection } from '../backend/server.ts';
 import type { DatabaseConfig, NodeConfig, PoolSettings } from '../config/config.ts';
 import { isOtherSize, type KeptBounds } from '../pool/bounds.ts';
+import type { Reserved } from '../pool/budget-types.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { ClientSession } from '../request/client.ts';
 import type { Database, Parked } from '../session/context.ts';
@@ -152,11 +153,8 @@ export class DatabaseRuntime implements Database {
     return this.ofNodes.all();
   }
 
-  /**
-   * Reserves a connection for use outside of the pools (replication).
-   * @returns a function that releases it; undefined: the limit is reached
-   */
-  takePlace(node: NodeConfig): (() => void) | undefined {
+  /** Reserves a connection for use outside of the pools (replication). Undefined: the limit is reached. */
+  takePlace(node: NodeConfig): Promise<Reserved | undefined> {
     return this.ofNodes.takePlace(node);
   }
 

@@ -1,9 +1,8 @@
 /**
  * The databases that clients can name: the configured ones, made at once, and those of "*", made when a client first names
- * one. Owns the connection limits (budgets) of the servers, which databases share.
+ * one.
  */
 import type { Config, DatabaseConfig, NodeConfig } from '../config/config.ts';
-import { NodeBudget } from '../pool/budget.ts';
 import type { ServerConnection } from '../backend/server.ts';
 import { limitRepeats } from '../observability/bounded-log.ts';
 import { ServerMonitors } from '../topology/server-monitors.ts';
@@ -19,27 +18,18 @@ const mostUnproven = 100;
 
 export class Directory {
   private readonly databases = new Map<string, DatabaseRuntime>();
-  private readonly budgets = new Map<string, NodeBudget>();
   private readonly shared: Shared;
   /** By an operator who is connected to another worker. */
   private readonly opened = new Set<string>();
 
-  constructor(shared: Omit<Shared, 'budget' | 'monitors' | 'said' | 'loginLog'>) {
+  constructor(shared: Omit<Shared, 'monitors' | 'said' | 'loginLog'>) {
     this.shared = {
       ...shared,
       config: () => shared.config(),
-      budget: (node) => this.budgetOf(node),
       monitors: new ServerMonitors(),
       said: new Map(),
       loginLog: limitRepeats(shared.services.log, shared.services.nowMs),
     };
-  }
-
-  private budgetOf(node: NodeConfig): NodeBudget {
-    const key = `${node.host}:${node.port}`;
-    let budget = this.budgets.get(key);
-    if (budget === undefined) this.budgets.set(key, (budget = new NodeBudget()));
-    return budget;
   }
 
   open(config: Config): void {

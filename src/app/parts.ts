@@ -13,6 +13,7 @@ import { createReceiver } from '../frontend/receiver.ts';
 import { TurnWriter } from '../net/turn.ts';
 import { limitRepeats } from '../observability/bounded-log.ts';
 import { createMetrics, type Metrics } from '../observability/metrics.ts';
+import { NodeBudgets } from '../pool/budget.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { PoolStats } from '../pool/types.ts';
 import { createLatencyBaselines } from '../routing/latency.ts';
@@ -148,6 +149,7 @@ export class Parts {
       services: this.services,
       users: current.users,
       ...this.secrets,
+      budgets: new NodeBudgets(),
       nextServerId: () => this.nextServerId(),
       onResize: (stats) => this.logResize(stats),
       onEjection: (_node, reason) => this.metrics.nodeEjected(reason),

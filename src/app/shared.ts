@@ -2,9 +2,9 @@
  * What all databases share. Made by directory.ts. Types only.
  */
 import type { KeyDeriver } from '../auth/keys.ts';
-import type { Config, NodeConfig } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
 import type { Log } from '../observability/types.ts';
-import type { NodeBudget } from '../pool/budget.ts';
+import type { Budgets } from '../pool/budget-types.ts';
 import type { PoolStats } from '../pool/types.ts';
 import type { ClientSession } from '../request/client.ts';
 import type { Services } from '../session/context.ts';
@@ -18,9 +18,9 @@ export interface Shared {
   readonly users: ReadonlyMap<string, string>;
   readonly credentials: Credentials;
   readonly keys: KeyDeriver;
+  /** How many connections the pools may open on each server. */
+  readonly budgets: Budgets;
   /** One per server (host and port), whatever databases and pools use it. */
-  budget(node: NodeConfig): NodeBudget;
-  /** One for each server, too. */
   readonly monitors: ServerMonitors;
   readonly said: Said;
   /** For failed log-ins: repeated failures are combined into one line. */

@@ -4,6 +4,7 @@
  */
 import type { Channel } from './channel.ts';
 import type { ConsoleTopicsOfSupervisor, ConsoleTopicsOfWorker } from './console-topics.ts';
+import type { LeaseTopicsOfSupervisor, LeaseTopicsOfWorker } from './lease-topics.ts';
 
 /** Clients: who serves them, who may come in. The socket of a client travels beside the message. */
 export interface ClientTopicsOfWorker {
@@ -40,9 +41,9 @@ export interface CancelKey {
 export type EndMode = 'now' | 'wait-for-servers' | 'wait-for-clients';
 
 /** What workers say. */
-export type WorkerTopics = Topical<ClientTopicsOfWorker & ConsoleTopicsOfWorker>;
+export type WorkerTopics = Topical<ClientTopicsOfWorker & ConsoleTopicsOfWorker & LeaseTopicsOfWorker>;
 /** What the supervisor says. */
-export type SupervisorTopics = Topical<ClientTopicsOfSupervisor & ConsoleTopicsOfSupervisor>;
+export type SupervisorTopics = Topical<ClientTopicsOfSupervisor & ConsoleTopicsOfSupervisor & LeaseTopicsOfSupervisor>;
 
 /** An interface as a Topics, which has an index signature. */
 type Topical<T> = { readonly [Topic in keyof T]: T[Topic] };
