@@ -5,6 +5,7 @@
 import type { Channel } from './channel.ts';
 import type { ConsoleTopicsOfSupervisor, ConsoleTopicsOfWorker } from './console-topics.ts';
 import type { LeaseTopicsOfSupervisor, LeaseTopicsOfWorker } from './lease-topics.ts';
+import type { StampTopicsOfSupervisor, StampTopicsOfWorker } from './stamp-topics.ts';
 
 /** Clients: who serves them, who may come in. The socket of a client travels beside the message. */
 export interface ClientTopicsOfWorker {
@@ -41,9 +42,13 @@ export interface CancelKey {
 export type EndMode = 'now' | 'wait-for-servers' | 'wait-for-clients';
 
 /** What workers say. */
-export type WorkerTopics = Topical<ClientTopicsOfWorker & ConsoleTopicsOfWorker & LeaseTopicsOfWorker>;
+export type WorkerTopics = Topical<
+  ClientTopicsOfWorker & ConsoleTopicsOfWorker & LeaseTopicsOfWorker & StampTopicsOfWorker
+>;
 /** What the supervisor says. */
-export type SupervisorTopics = Topical<ClientTopicsOfSupervisor & ConsoleTopicsOfSupervisor & LeaseTopicsOfSupervisor>;
+export type SupervisorTopics = Topical<
+  ClientTopicsOfSupervisor & ConsoleTopicsOfSupervisor & LeaseTopicsOfSupervisor & StampTopicsOfSupervisor
+>;
 
 /** An interface as a Topics, which has an index signature. */
 type Topical<T> = { readonly [Topic in keyof T]: T[Topic] };

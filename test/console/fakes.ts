@@ -296,6 +296,8 @@ export function fakeSources(changes: Partial<ConsoleSources> = {}): FakeSources 
       malformed: 0,
       redis: 'up',
       redisProblem: undefined,
+      workersProblem: undefined,
+      workers: 'off' as const,
     }),
     pause: (name) => note('pause', name),
     resume: (name) => note('resume', name),
