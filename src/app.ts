@@ -76,6 +76,9 @@ export async function createApp(config: Config, deps: AppDeps): Promise<App> {
       changes: new StagedChange(current, reload, parts.directory),
       open: (name) => parts.directory.openForOperator(name),
     });
+    worker.channel.on('backendGone', ({ database, host, port, processId }) =>
+      parts.directory.backendGone(database, { node: { host, port }, processId }),
+    );
   }
   return {
     start: () => lifecycle.start(),

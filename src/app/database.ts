@@ -19,6 +19,7 @@ import { CurrentTopology } from './database-topology.ts';
 import { forgetAnswers } from './forget-answers.ts';
 import { ServerLogins } from './server-logins.ts';
 import { DefaultsKeeper } from './session-defaults.ts';
+import type { LeasedPool, LeaseSize } from '../sizing/lease-types.ts';
 import type { Shared } from './shared.ts';
 import { Usage } from './usage.ts';
 import { WaitingForNode } from './waiting-for-node.ts';
@@ -156,6 +157,11 @@ export class DatabaseRuntime implements Database {
   /** Reserves a connection for use outside of the pools (replication). Undefined: the limit is reached. */
   takePlace(node: NodeConfig): Promise<Reserved | undefined> {
     return this.ofNodes.takePlace(node);
+  }
+
+  /** The size of a pool has changed for all workers of this Weir. */
+  setPoolSize(name: Pick<LeasedPool, 'user' | 'node'>, size: LeaseSize): void {
+    for (const pool of this.ofNodes.of(name.node)) if (pool.user === name.user) pool.setSize(size, 'for all workers');
   }
 
   cancel(server: ServerConnection, isWanted?: () => boolean): Promise<void> {

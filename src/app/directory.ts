@@ -5,6 +5,7 @@
 import type { Config, DatabaseConfig, NodeConfig } from '../config/config.ts';
 import type { ServerConnection } from '../backend/server.ts';
 import { limitRepeats } from '../observability/bounded-log.ts';
+import type { LostBackend } from '../topology/types.ts';
 import { ServerMonitors } from '../topology/server-monitors.ts';
 import { DatabaseRuntime } from './database.ts';
 import type { Shared } from './shared.ts';
@@ -160,6 +161,13 @@ export class Directory {
       signal.addEventListener('abort', giveUp);
       look();
     });
+  }
+
+  /** Resolves when the backend, which another worker has left, has ended. Rejects if its database is not in use here. */
+  async backendGone(name: string, backend: Omit<LostBackend, 'connectedAtMs'>): Promise<void> {
+    const database = this.find(name);
+    if (database === undefined) throw new Error(`there is no database "${name}"`);
+    await database.topology.whenForeignGone(backend);
   }
 
   sweep(nowMs: number): void {

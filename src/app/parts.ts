@@ -34,6 +34,8 @@ import { HandOvers } from './hand-overs.ts';
 import type { Logs } from './logs.ts';
 import { Reception } from './reception.ts';
 import type { WorkerLink } from '../workers/worker-link.ts';
+import { LeasedPlaces } from '../workers/leased-places.ts';
+import { StampTransport } from '../workers/stamp-transport.ts';
 import { Watchdog } from './watchdog.ts';
 
 export interface PartsOptions {
@@ -52,6 +54,14 @@ interface Secrets {
   readonly keys: KeyDeriver;
 }
 
+/** What the workers of one Weir have together. */
+interface SharedWithWorkers {
+  /** Places for server connections. */
+  readonly places: LeasedPlaces;
+  /** The figures and actions of all. */
+  readonly gather: Gather;
+}
+
 /** The parts that turn a connection into a session. */
 interface Entrance {
   readonly listener: Listener;
@@ -66,13 +76,13 @@ export class Parts {
   readonly authQuery: AuthQuery;
   readonly watchdog: Watchdog;
   readonly sources: ConsoleSources;
-  /** The figures and actions of all workers; undefined: `sources` are all of it. */
-  readonly gather: Gather | undefined;
   readonly metrics: Metrics;
   readonly entrance: Entrance;
   readonly resizing: ResizeLoop;
   readonly handOvers: HandOvers;
   private readonly options: PartsOptions;
+  /** Undefined: this process is the whole Weir. */
+  private readonly shared: SharedWithWorkers | undefined;
   private readonly services: Services;
   private readonly secrets: Secrets;
   private lastServerId: number;
@@ -87,9 +97,11 @@ export class Parts {
       log: logs.cacheLog,
       now: systemClock.nowMs,
       peersDdl: (prefix) => this.directory.peersDdl(prefix),
+      ...(worker !== undefined && { shareWithWorkers: (id: string) => new StampTransport(worker.channel, id) }),
     });
     this.services = this.makeServices();
     this.secrets = { credentials: new Credentials(current.users), keys: createKeyDeriver() };
+    this.shared = worker === undefined ? undefined : this.makeShared(worker);
     this.directory = this.makeDirectory();
     this.authQuery = this.makeAuthQuery();
     this.watchdog = new Watchdog({
@@ -98,10 +110,6 @@ export class Parts {
       log: logs.log,
     });
     this.sources = this.makeSources();
-    this.gather =
-      worker === undefined
-        ? undefined
-        : createGather(worker.channel, { sources: this.sources, nowMs: systemClock.nowMs });
     this.metrics = createMetrics(this.sources, this.totals);
     this.entrance = this.makeEntrance();
     this.resizing = this.makeResizing();
@@ -110,8 +118,8 @@ export class Parts {
 
   /** The figures of all workers, for /metrics and HTTP; undefined: `sources` are all of it. */
   get totals(): (() => Promise<ConsoleSources>) | undefined {
-    const { gather } = this;
-    return gather === undefined ? undefined : () => gather('totals');
+    const { shared } = this;
+    return shared === undefined ? undefined : () => shared.gather('totals');
   }
 
   /** Logs and counts an error that no code expects: a bug. */
@@ -149,12 +157,21 @@ export class Parts {
       services: this.services,
       users: current.users,
       ...this.secrets,
-      budgets: new NodeBudgets(),
+      budgets: this.shared?.places ?? new NodeBudgets(),
       nextServerId: () => this.nextServerId(),
       onResize: (stats) => this.logResize(stats),
       onEjection: (_node, reason) => this.metrics.nodeEjected(reason),
       sessions: () => this.clients.sessions(),
     });
+  }
+
+  private makeShared({ channel }: WorkerLink): SharedWithWorkers {
+    const places = new LeasedPlaces({
+      channel,
+      onSize: (pool, size) => this.directory.get(pool.database)?.setPoolSize(pool, size),
+    });
+    const sources = (): ConsoleSources => this.sources;
+    return { places, gather: createGather(channel, { sources, nowMs: systemClock.nowMs }) };
   }
 
   private makeAuthQuery(): AuthQuery {
@@ -193,7 +210,7 @@ export class Parts {
     };
     return createConsole({
       sources: this.sources,
-      gather: this.gather,
+      gather: this.shared?.gather,
       roleOf,
       nowMs: systemClock.nowMs,
       log: logs.log,

@@ -6,7 +6,7 @@
 import type { PoolSettings } from '../config/config.ts';
 import { WeirError } from '../errors/errors.ts';
 import type { ServerConnection } from '../backend/server.ts';
-import { isOtherSize, resized, type Bounds } from './bounds.ts';
+import { isOtherSize, resized, type Bounds, type PoolSize } from './bounds.ts';
 import { takeIdle } from './idle.ts';
 import { Logins } from './logins.ts';
 import type { PoolOptions } from './options.ts';
@@ -174,6 +174,14 @@ export class Pool implements PoolControl {
     this.setLimit(limit, 'operator', why);
     this.logins.sizeChanged();
     this.logins.open();
+  }
+
+  /** The size that the pool has in all processes together was set in another one. */
+  setSize({ limit, min }: Pick<PoolSize, 'limit' | 'min'>, why: string): void {
+    const { size } = this.state;
+    size.min = min;
+    size.max = Math.max(size.max, limit);
+    this.setLimit(limit, 'budget', why);
   }
 
   /** New settings after a reload. If the sizes in them are the same, those that an operator or the controller has set stay. */

@@ -2,21 +2,20 @@
  * Figures and actions of the whole Weir for a console, or HTTP, that runs in one of its workers: asks the supervisor, and
  * merges what the workers have said. Called by the app.
  */
-import type { ConsoleActions, Gather, ResizeOutcome } from '../console/sources.ts';
+import type { ConsoleActions, ConsoleSources, Gather, ResizeOutcome } from '../console/sources.ts';
 import { WeirError } from '../errors/errors.ts';
 import type { Action, ActReply, Outcome } from './console-topics.ts';
-import type { OwnFigures } from './figures.ts';
 import { mergeFigures } from './merged-sources.ts';
 import type { SupervisorChannel } from './messages.ts';
 import { unpackError } from './packed-error.ts';
 
-export function createGather(channel: SupervisorChannel, own: Pick<OwnFigures, 'sources' | 'nowMs'>): Gather {
+export function createGather(channel: SupervisorChannel, own: { sources(): ConsoleSources; nowMs(): number }): Gather {
   let lastId = 0;
   const nextId = (): number => ++lastId;
   return async (detail) => {
     const gathered = await channel.ask('gather', detail);
     const notices = gathered.silent.map((number) => `worker ${number} does not answer: the figures are without it`);
-    const { explainRoute } = own.sources;
+    const { explainRoute } = own.sources();
     return {
       ...mergeFigures(gathered, own.nowMs()),
       ...actionsOfAll(channel, nextId, notices),

@@ -2,7 +2,7 @@
  * How the figures of several workers become one: a rule for each field of each row. A field that is added to a row and not
  * to these tables does not compile.
  */
-import type { CacheStats } from '../cache/types.ts';
+import type { CacheStats, StoreState } from '../cache/types.ts';
 import type { DatabaseRow, PreparedRow } from '../console/sources.ts';
 import type { ProcessFigures } from '../observability/types.ts';
 import type { PoolStats, ResizeRecord, WaitHistogram } from '../pool/types.ts';
@@ -149,6 +149,8 @@ const topology: Rule<TopologyFigures> = {
 
 const prepared: Rules<PreparedRow> = { database: same(), user: same(), query: same(), clients: sum, servers: sum };
 
+const worstStore: Rule<StoreState> = { join: (a, b) => (a === 'off' || b === 'down' ? b : a), after: (now) => now };
+
 const cache: Rules<CacheStats> = {
   entries: sum,
   bytes: sum,
@@ -162,7 +164,9 @@ const cache: Rules<CacheStats> = {
   invalidations: counts(),
   hasLease: all,
   undecided: sum,
-  redis: { join: (a, b) => (a === 'off' || b === 'down' ? b : a), after: (now) => now },
+  redis: worstStore,
+  workers: worstStore,
+  workersProblem: known(),
   writesHeld: count,
   writesUnannounced: count,
   redisLosses: count,

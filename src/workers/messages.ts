@@ -31,12 +31,21 @@ export interface ClientTopicsOfSupervisor {
    * Give all clients away that can be moved, each as soon as it is at rest. Answered with how many are left when none can be
    * moved any more, or after so many milliseconds.
    */
+  /** Answered when the backend has ended, which another worker has left. Fails if the worker cannot find that out. */
+  readonly backendGone: { readonly body: LostBackendOf; readonly reply: void };
   readonly empty: { readonly body: number; readonly reply: number };
 }
 
 export interface CancelKey {
   readonly id: number;
   readonly secret: Uint8Array;
+}
+
+export interface LostBackendOf {
+  readonly database: string;
+  readonly host: string;
+  readonly port: number;
+  readonly processId: number;
 }
 
 export type EndMode = 'now' | 'wait-for-servers' | 'wait-for-clients';

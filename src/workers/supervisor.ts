@@ -3,16 +3,20 @@
  * replaces a worker that has ended, and ends them all. Knows nothing of the protocol. Made by cli/supervise.ts.
  */
 import type { ChildProcess } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Config, HostPort } from '../config/config.ts';
 import type { Log } from '../observability/types.ts';
 import type { PassedFd } from '../systemd/open-sockets.ts';
 import { Seats } from './seats.ts';
 import type { Entry, Moved } from './ipc.ts';
+import { Lessor } from './lessor.ts';
 import { Listening } from './listening.ts';
+import { whenGone } from './lost-places.ts';
 import type { CancelKey, EndMode } from './messages.ts';
 import { hopelessAfter, Restarts } from './restarts.ts';
 import { Spread } from './spread.ts';
+import { Stamps } from './stamps.ts';
 import { Switchboard } from './switchboard.ts';
 import { WorkerProcess, type WorkerEvents, type WorkerExit } from './worker-process.ts';
 
@@ -46,11 +50,14 @@ export class Supervisor {
   private readonly spread: Spread;
   private readonly seats: Seats;
   private readonly places: readonly Place[];
+  private readonly lessor: Lessor;
+  private readonly stamps: Stamps;
   /** Consoles and HTTP of the workers reach all of them through it. */
   readonly switchboard: Switchboard;
   /** Workers that were replaced and still have clients. */
   private readonly leaving = new Set<WorkerProcess>();
   private restarting: Promise<void> | undefined;
+  private lastId = 0;
   private readonly sweeper: NodeJS.Timeout;
   private phase: 'starting' | 'serving' | 'ending' | 'ended' = 'starting';
   private started: { resolve(): void; reject(error: Error): void } | undefined;
@@ -75,6 +82,18 @@ export class Supervisor {
       worker: undefined,
       timer: undefined,
     }));
+    const { unexpected } = options;
+    this.lessor = new Lessor({
+      nowMs,
+      unexpected,
+      whenGone: (places) =>
+        whenGone(places, {
+          asked: () => [...this.ready()][0],
+          connectTimeoutMs: () => config.pool.serverConnectTimeoutMs,
+        }),
+    });
+    const { maxMemoryBytes: maxBytes } = config.cache;
+    this.stamps = new Stamps({ now: nowMs, name: randomUUID(), maxBytes, isFirst: true, unexpected });
     this.switchboard = new Switchboard({
       workers: () => this.alive(),
       isDraining: () => this.phase === 'ending',
@@ -154,6 +173,8 @@ export class Supervisor {
     clearInterval(this.sweeper);
     this.spread.close();
     this.switchboard.stop();
+    this.lessor.stop();
+    this.stamps.stop();
     this.listening.close();
     this.ended();
   }
@@ -172,12 +193,23 @@ export class Supervisor {
   private makeWorker(index: number, events: Pick<WorkerEvents, 'serves' | 'exited'>): WorkerProcess {
     const place = this.places[index] as Place;
     const number = index + 1;
-    const worker = new WorkerProcess(number, this.options.fork(number, place.generation++), this.options.nowMs, {
-      ...events,
-      prepare: (ready) => this.switchboard.admit(ready),
-      moved: (_from, socket, moved) => this.passOn(socket, moved),
-      unexpected: this.options.unexpected,
-    });
+    const worker: WorkerProcess = new WorkerProcess(
+      number,
+      this.options.fork(number, place.generation++),
+      this.options.nowMs,
+      {
+        ...events,
+        exited: (gone, exit) => {
+          end.processEnded();
+          events.exited(gone, exit);
+        },
+        prepare: (ready) => this.switchboard.admit(ready),
+        moved: (_from, socket, moved) => this.passOn(socket, moved),
+        unexpected: this.options.unexpected,
+      },
+    );
+    const end = this.stamps.attach(worker.channel);
+    this.lessor.add(++this.lastId, worker.channel);
     worker.channel.on('enter', () => this.seats.tryEnter(worker));
     worker.channel.on('arrived', () => this.seats.arrived(worker));
     worker.channel.on('left', (count) => this.seats.leave(worker, count));

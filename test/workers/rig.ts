@@ -83,7 +83,7 @@ export class Rig {
     const worker: TestWorker = {
       known: { number, pid, state: 'ready', startedAtMs, channel: ofSupervisor },
       sources,
-      gather: createGather(ofWorker, side),
+      gather: createGather(ofWorker, { sources: () => sources, nowMs }),
       changes,
       opened,
       nowMs,
