@@ -88,7 +88,7 @@ export async function createApp(config: Config, deps: AppDeps): Promise<App> {
     listenAddress: () => parts.entrance.listener.address(),
     httpAddress: () => lifecycle.httpAddress(),
     stuck: () => parts.watchdog.counts,
-    handOvers: parts.handOvers,
+    handOvers: parts.entrance.handOvers,
     ended: lifecycle.ended,
     noteUnexpected: parts.noteUnexpected,
   };

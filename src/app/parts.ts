@@ -67,6 +67,8 @@ interface Entrance {
   readonly listener: Listener;
   readonly reception: Reception;
   readonly console: Console;
+  /** Clients that have logged in to another process of this Weir. */
+  readonly handOvers: HandOvers;
 }
 
 export class Parts {
@@ -79,7 +81,6 @@ export class Parts {
   readonly metrics: Metrics;
   readonly entrance: Entrance;
   readonly resizing: ResizeLoop;
-  readonly handOvers: HandOvers;
   private readonly options: PartsOptions;
   /** Undefined: this process is the whole Weir. */
   private readonly shared: SharedWithWorkers | undefined;
@@ -113,7 +114,6 @@ export class Parts {
     this.metrics = createMetrics(this.sources, this.totals);
     this.entrance = this.makeEntrance();
     this.resizing = this.makeResizing();
-    this.handOvers = this.makeHandOvers();
   }
 
   /** The figures of all workers, for /metrics and HTTP; undefined: `sources` are all of it. */
@@ -236,10 +236,10 @@ export class Parts {
     });
     const listenerOptions = reception.listenerOptions();
     const listener = worker === undefined ? createListener(listenerOptions) : createReceiver(listenerOptions, worker);
-    return { console, reception, listener };
+    return { console, reception, listener, handOvers: this.makeHandOvers(reception) };
   }
 
-  private makeHandOvers(): HandOvers {
+  private makeHandOvers(reception: Reception): HandOvers {
     const { current } = this.options;
     return new HandOvers({
       config: () => current.config,
@@ -248,7 +248,7 @@ export class Parts {
       services: this.services,
       users: current.users,
       credentials: this.secrets.credentials,
-      reception: this.entrance.reception,
+      reception,
     });
   }
 

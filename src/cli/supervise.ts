@@ -33,7 +33,6 @@ export function superviseWorkers(
   const { workers } = config;
   const supervisor: Supervisor = new Supervisor({
     config,
-    workers,
     passedFds: surroundings.passedFds ?? [],
     log: logs.log,
     nowMs: systemClock.nowMs,
