@@ -37,6 +37,9 @@ export class WorkerLink {
   private readonly wire: SocketWire;
   private serveClient: ConnectionListener | undefined;
   private serveHttp: ((socket: Socket) => void) | undefined;
+  /** The supervisor may end a worker that is still starting: it ends as soon as it can. */
+  private readonly early: [EndMode, () => void][] = [];
+  private end: (mode: EndMode) => Promise<void> = (mode) => new Promise((ended) => this.early.push([mode, ended]));
 
   constructor(post: WorkerPost, end: IpcEnd, unexpected: (error: unknown) => void) {
     this.number = post.number;
@@ -48,6 +51,7 @@ export class WorkerLink {
     this.wire = ipcWire(end);
     this.channel = new Channel(this.wire, unexpected);
     this.channel.on('cancel', () => false);
+    this.channel.on('end', (mode) => this.end(mode));
     this.wire.onSocket((entry, socket) => {
       socket.once('close', () => this.channel.tell('closed', 1));
       if (entry === 'http') (this.serveHttp ?? destroy)(socket);
@@ -111,10 +115,8 @@ export class WorkerLink {
   }
 
   onEnd(end: (mode: EndMode) => Promise<void>): void {
-    this.channel.on('end', async (mode) => {
-      await end(mode);
-      return undefined;
-    });
+    this.end = end;
+    for (const [mode, ended] of this.early.splice(0)) void end(mode).then(ended);
   }
 
   /** The supervisor is gone, whatever ended it. */

@@ -192,7 +192,7 @@ const expected: Readonly<Record<string, Columns>> = {
     sum: `entries bytes max_bytes hits hits_second_level misses stores evictions invalidations_local invalidations_peer
       invalidations_operator invalidations_catalog invalidations_gap malformed_entries`,
     between: 'hit_ratio',
-    same: 'redis redis_problem',
+    same: 'redis redis_problem workers workers_problem',
   }),
   STATE: columns({ key: 'key', own: 'value' }),
   VERSION: columns({ same: 'version' }),
