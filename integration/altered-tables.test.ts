@@ -150,18 +150,24 @@ test('what a client knows from the cache alone is kept too', async () => {
   }
 });
 
-test('statements without a name, described first and run later', async () => {
+/** `answer` sends messages, waits for a ReadyForQuery for each Sync, and gives the types of all that came. */
+async function openRaw(): Promise<{ client: RawClient; answer: (...said: Sent[]) => Promise<string> }> {
   const address = { host: '127.0.0.1', port: weir.port, user: users.app, password: PASSWORD, database };
   const client = await RawClient.open(address, {});
+  const readies = (): number => client.received.filter(({ type }) => type === Backend.ReadyForQuery).length;
+  await client.until(() => readies() === 1);
   const answer = async (...said: Sent[]): Promise<string> => {
     const count = said.filter(({ type }) => type === sync.type).length;
-    const readies = (): number => client.received.filter(({ type }) => type === Backend.ReadyForQuery).length;
     client.received.length = 0;
     client.send(Buffer.concat(said.map(({ bytes }) => bytes)));
     await client.until(() => readies() === count);
     return client.received.map(({ type }) => String.fromCharCode(type)).join('');
   };
-  await client.until(() => client.received.at(-1)?.type === Backend.ReadyForQuery);
+  return { client, answer };
+}
+
+test('statements without a name, described first and run later', async () => {
+  const { client, answer } = await openRaw();
   await known();
   const select = parse('', 'SELECT i, 1 / i FROM t WHERE i > $1');
   expect(await preparedElsewhere(() => answer(select, describeStatement(''), sync))).toBe('1tTZ');
@@ -181,16 +187,7 @@ test.each([
   ['described and run', 'tEZ', () => [describeStatement(''), ...run(''), sync]],
   ['run, described and run', 'EZ', () => [...run(''), describeStatement(''), ...run(''), sync]],
 ])('a statement without a name that has changed is %s: one error for each batch', async (_how, expected, said) => {
-  const address = { host: '127.0.0.1', port: weir.port, user: users.app, password: PASSWORD, database };
-  const client = await RawClient.open(address, {});
-  await client.until(() => client.received.at(-1)?.type === Backend.ReadyForQuery);
-  const answer = async (...sent: Sent[]): Promise<string> => {
-    const count = sent.filter(({ type }) => type === sync.type).length;
-    client.received.length = 0;
-    client.send(Buffer.concat(sent.map(({ bytes }) => bytes)));
-    await client.until(() => client.received.filter(({ type }) => type === Backend.ReadyForQuery).length === count);
-    return client.received.map(({ type }) => String.fromCharCode(type)).join('');
-  };
+  const { client, answer } = await openRaw();
   await known();
   await preparedElsewhere(() => answer(parse('', 'SELECT i FROM t'), describeStatement(''), sync));
   await admin('ALTER TABLE t ALTER i TYPE numeric');

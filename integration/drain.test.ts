@@ -1,5 +1,5 @@
 /**
- * A Weir that is taken out of service, as a load balancer and Kubernetes see it: /readyz first, then the doors, then each
+ * A Weir that is taken out of service, as a load balancer and Kubernetes see it: /readyz first, then no new clients, then each
  * client at its boundary or when it leaves. Fails if a client is refused too early, cut in mid-work, or waited for in vain.
  */
 import { execFile } from 'node:child_process';
@@ -76,7 +76,7 @@ function drain(weir: WeirProcess, more: string[] = [], onError?: (text: string) 
 }
 
 const drained = (weir: WeirProcess): Promise<unknown> =>
-  until('the doors to close', () => weir.output.includes('no new clients'));
+  until('new clients to be refused', () => weir.output.includes('no new clients'));
 
 describe('shutdown_delay', () => {
   test('/readyz says 503 while new clients are still served; after it none, and idle ones end', async () => {

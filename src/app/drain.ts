@@ -20,7 +20,7 @@ export interface DrainParts {
   config(): Config;
   readonly clients: Clients;
   readonly directory: Directory;
-  readonly listener: Pick<Listener, 'leave'>;
+  readonly listener: Pick<Listener, 'stopAccepting'>;
   readonly reception: { isDraining: boolean };
   readonly log: Log;
   /** Everything is being stopped: there is nothing left to wait for. */
@@ -35,7 +35,7 @@ export class Drain {
   private readonly parts: DrainParts;
   private readonly nowMs = systemClock.nowMs;
   private mode: DrainMode | undefined;
-  private phase: 'delay' | 'doors closed' = 'delay';
+  private phase: 'delay' | 'no new clients' = 'delay';
   /** shutdown_timeout counts from here; undefined while clients are waited for. */
   private endingSinceMs: number | undefined;
   private running: Promise<void> | undefined;
@@ -52,7 +52,7 @@ export class Drain {
     if (this.mode === undefined || (mode === 'wait-for-servers' && this.mode !== mode)) {
       this.mode = mode;
       this.parts.onMode(mode);
-      if (this.running !== undefined && this.phase !== 'delay') this.closeDoors(mode);
+      if (this.running !== undefined && this.phase !== 'delay') this.refuseNewClients(mode);
     }
     return (this.running ??= this.drain(mode));
   }
@@ -60,8 +60,8 @@ export class Drain {
   private async drain(mode: DrainMode): Promise<void> {
     await this.delay();
     if (this.parts.isStopped()) return;
-    this.phase = 'doors closed';
-    this.closeDoors(this.mode ?? mode);
+    this.phase = 'no new clients';
+    this.refuseNewClients(this.mode ?? mode);
     while (this.left() > 0 && !this.isTimeOver()) {
       if (this.parts.isStopped()) return;
       if (this.mode === 'wait-for-servers') this.endAtBoundaries();
@@ -86,13 +86,13 @@ export class Drain {
   }
 
   /** No new clients. Where they can reach another Weir or wait for the next one, they are not even refused. */
-  private closeDoors(mode: DrainMode): void {
+  private refuseNewClients(mode: DrainMode): void {
     const { reception, listener, clients, log } = this.parts;
     reception.isDraining = true;
-    listener.leave('shared');
+    listener.stopAccepting('shared');
     if (mode === 'wait-for-servers') {
       this.endingSinceMs = this.nowMs();
-      listener.leave('inherited');
+      listener.stopAccepting('inherited');
     }
     const what = mode === 'wait-for-servers' ? 'statements in flight end first' : 'those who are connected may stay';
     log('info', 'draining', `no new clients; ${what}`, { clients: clients.count });

@@ -37,7 +37,7 @@ export class Lifecycle {
   private readonly parts: Parts;
   private readonly surroundings: Surroundings;
   private readonly sweeper: Sweeper;
-  private readonly clientsEnd: Drain;
+  private readonly clientDrain: Drain;
   private http: HttpServer | undefined;
   private httpPort = 0;
   private state: 'new' | 'serving' | 'draining' | 'stopped' = 'new';
@@ -51,7 +51,7 @@ export class Lifecycle {
     this.parts = parts;
     this.surroundings = surroundings;
     this.sweeper = new Sweeper(parts, logs);
-    this.clientsEnd = this.makeDrain();
+    this.clientDrain = this.makeDrain();
     this.ended = new Promise((resolve) => (this.end = resolve));
   }
 
@@ -119,7 +119,7 @@ export class Lifecycle {
   async drain(mode: DrainMode = 'wait-for-servers'): Promise<void> {
     if (this.state === 'serving' || this.state === 'draining') {
       this.state = 'draining';
-      await this.clientsEnd.run(mode);
+      await this.clientDrain.run(mode);
     }
     await this.stop();
   }

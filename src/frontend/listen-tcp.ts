@@ -4,9 +4,7 @@
  */
 import type { ListenOptions, Server } from 'node:net';
 import type { HostPort } from '../config/config.ts';
-
-/** The kernel uses the smaller of this and net.core.somaxconn. */
-const backlog = 4096;
+import { backlog } from '../util/listen-options.ts';
 
 /** @param setting of which the address is */
 function advice(code: string | undefined, setting: string): string | undefined {

@@ -6,6 +6,7 @@ import { createServer, type Server } from 'node:net';
 import type { AuthOptions } from '../auth/authenticator.ts';
 import type { HostPort, TlsSide } from '../config/config.ts';
 import type { OpenSocket } from '../systemd/types.ts';
+import { clientSocketOptions } from '../util/listen-options.ts';
 import { createAcceptor, type ClientAcceptor } from './client-acceptor.ts';
 import { listenTcp } from './listen-tcp.ts';
 import type { ListenerOptions } from './types.ts';
@@ -25,10 +26,10 @@ export interface Listener {
   /** Path of the Unix socket, if there is one; of a socket of systemd, its name. */
   socketPath(): string | undefined;
   /**
-   * Stops to accept where another Weir does: on addresses that it shares (so_reuseport), or on sockets that systemd keeps
+   * Stops accepting clients where another Weir can: on addresses that it shares (so_reuseport), or on sockets that systemd keeps
    * open for the next Weir.
    */
-  leave(which: 'shared' | 'inherited'): void;
+  stopAccepting(where: 'shared' | 'inherited'): void;
   /** Stops listening, and ends log-ins with shutting_down. Clients that have logged in are not affected. */
   close(): Promise<void>;
   /**
@@ -37,9 +38,6 @@ export interface Listener {
    */
   reload(tls: TlsSide, auth?: AuthOptions): void;
 }
-
-/** A client that is gone without a word is noticed. */
-export const keepAliveInitialDelayMs = 60_000;
 
 /** @throws TlsSettingError if the TLS settings cannot be used */
 export function createListener(options: ListenerOptions): Listener {
@@ -56,7 +54,7 @@ class AddressListener implements Listener {
   constructor(options: ListenerOptions) {
     this.options = options;
     this.acceptor = createAcceptor(options);
-    this.own = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveInitialDelayMs });
+    this.own = createServer(clientSocketOptions);
     this.own.on('connection', (socket) => this.acceptor.accept(socket, 'plain'));
   }
 
@@ -88,14 +86,14 @@ class AddressListener implements Listener {
     return inherited === undefined ? this.local?.path : `the Unix socket of ${inherited.name}`;
   }
 
-  leave(which: 'shared' | 'inherited'): void {
-    if (which === 'inherited') for (const socket of this.inherited) socket.close();
+  stopAccepting(where: 'shared' | 'inherited'): void {
+    if (where === 'inherited') for (const socket of this.inherited) socket.close();
     else if (this.options.isShared === true) closeServer(this.own);
   }
 
   async close(): Promise<void> {
     closeServer(this.own);
-    this.leave('inherited');
+    this.stopAccepting('inherited');
     this.local?.close();
     this.local = undefined;
     await this.acceptor.close();

@@ -7,6 +7,7 @@ import { chmodSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, unl
 import type { Server, Socket } from 'node:net';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
+import { backlog } from '../util/listen-options.ts';
 
 export interface UnixSocketOptions {
   readonly dir: string;
@@ -72,7 +73,7 @@ async function bind(server: Server, dir: string, path: string, mode: number): Pr
     const temporaryPath = join(temporaryDir, 's');
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
-      server.listen({ path: temporaryPath, backlog: 4096 }, () => {
+      server.listen({ path: temporaryPath, backlog }, () => {
         server.off('error', reject);
         resolve();
       });

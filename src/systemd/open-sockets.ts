@@ -4,11 +4,10 @@
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import type { HostPort } from '../config/config.ts';
+import { backlog, clientSocketOptions } from '../util/listen-options.ts';
 import type { OpenSocket } from './types.ts';
 
 const firstFd = 3;
-const backlog = 4096;
-const keepAliveInitialDelayMs = 60_000;
 
 export interface PassedFd {
   readonly fd: number;
@@ -34,8 +33,7 @@ export async function openSockets(passed: readonly PassedFd[], pauseOnConnect = 
 }
 
 async function openSocket(passed: PassedFd, pauseOnConnect: boolean): Promise<OpenSocket> {
-  const keepAlive = { keepAlive: true, keepAliveInitialDelay: keepAliveInitialDelayMs };
-  const server = createServer({ noDelay: true, ...keepAlive, pauseOnConnect });
+  const server = createServer({ ...clientSocketOptions, pauseOnConnect });
   const early: Socket[] = [];
   let listener = (socket: Socket): void => void early.push(socket.on('error', () => undefined));
   server.on('connection', (socket) => listener(socket));

@@ -1,6 +1,6 @@
 /**
- * The order in which an app lets its clients finish: /readyz first, then the doors, then each client at its boundary or when it
- * leaves. Fails if the doors close too early, a client is ended in mid-statement, or a second request makes the wait longer.
+ * The order in which an app lets its clients finish: /readyz first, then no new clients, then each client at its boundary or when it
+ * leaves. Fails if new clients are refused too early, a client is ended in mid-statement, or a second request makes the wait longer.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -64,7 +64,7 @@ function makeDrain(): Drain {
     config: () => config as Config,
     clients: registry as unknown as Clients,
     directory: { all: () => [] } as unknown as Directory,
-    listener: { leave: (which) => void log.push(`leave ${which}`) },
+    listener: { stopAccepting: (where) => void log.push(`leave ${where}`) },
     reception,
     log: (_level, event, message, fields) => void log.push(`${event} ${message} ${JSON.stringify(fields ?? {})}`),
     isStopped: () => isStopped,
@@ -138,7 +138,7 @@ describe('wait-for-clients', () => {
 });
 
 describe('shutdown_delay', () => {
-  it('is over before the doors close, and can be changed meanwhile', async () => {
+  it('is over before new clients are refused, and can be changed meanwhile', async () => {
     config = { ...config, shutdownDelayMs: 60_000 };
     const idle = add(true);
     const drain = makeDrain();

@@ -5,7 +5,7 @@
 import { describe, expect, test } from 'vitest';
 import { WeirError } from '../../src/errors/errors.ts';
 import { Channel, ChannelClosed } from '../../src/workers/channel.ts';
-import { memoryWires } from '../../src/workers/memory-wire.ts';
+import { memoryWires } from './memory-wire.ts';
 
 interface Spoken {
   readonly [topic: string]: { readonly body: unknown; readonly reply: unknown };

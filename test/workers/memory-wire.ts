@@ -2,7 +2,7 @@
  * Two ends of a Wire in one process, for tests: what is sent arrives as a structured clone, later, in order. As between
  * processes, nothing arrives after the end.
  */
-import type { Envelope, Wire } from './channel.ts';
+import type { Envelope, Wire } from '../../src/workers/channel.ts';
 
 export interface MemoryWire extends Wire {
   /** Both ends hear of it. What was sent and has not arrived is lost. */
