@@ -4,8 +4,9 @@
  */
 import type { Socket } from 'node:net';
 import type { HostPort } from '../config/config.ts';
+import { clientSocketOptions } from '../util/listen-options.ts';
 import { createAcceptor } from './client-acceptor.ts';
-import { keepAliveInitialDelayMs, type Listener } from './listener.ts';
+import type { Listener } from './listener.ts';
 import type { ListenerOptions } from './types.ts';
 
 /** Where connections come from. */
@@ -23,16 +24,21 @@ export function createReceiver(options: ListenerOptions, source: ConnectionSourc
   return {
     listen() {
       source.onConnection((layer, socket) => {
-        if (layer === 'plain') socket.setNoDelay(true).setKeepAlive(true, keepAliveInitialDelayMs);
+        if (layer === 'plain') setOptions(socket);
         acceptor.accept(socket, layer);
       });
       return Promise.resolve();
     },
     address: () => source.address,
     socketPath: () => source.socketPath,
-    // The supervisor stops to listen.
-    leave: () => undefined,
+    // The supervisor stops accepting.
+    stopAccepting: () => undefined,
     close: () => acceptor.close(),
     reload: (tls, auth) => acceptor.reload(tls, auth),
   };
+}
+
+function setOptions(socket: Socket): void {
+  const { noDelay, keepAlive, keepAliveInitialDelay } = clientSocketOptions;
+  socket.setNoDelay(noDelay).setKeepAlive(keepAlive, keepAliveInitialDelay);
 }

@@ -7,7 +7,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { Channel } from '../../src/workers/channel.ts';
 import { LeasedPlaces } from '../../src/workers/leased-places.ts';
 import { Lessor, type LostPlace } from '../../src/workers/lessor.ts';
-import { memoryWires } from '../../src/workers/memory-wire.ts';
+import { memoryWires } from './memory-wire.ts';
 import type { SupervisorTopics, WorkerTopics } from '../../src/workers/messages.ts';
 import { Scene, settled, type Client } from '../pool/scene.ts';
 

@@ -7,7 +7,7 @@ import type { ProcessFigures, ServingState } from '../../src/observability/types
 import { createGather } from '../../src/workers/all-workers.ts';
 import { Channel } from '../../src/workers/channel.ts';
 import type { Applied, Change } from '../../src/workers/console-topics.ts';
-import { memoryWires } from '../../src/workers/memory-wire.ts';
+import { memoryWires } from './memory-wire.ts';
 import type { SupervisorChannel, WorkerChannel } from '../../src/workers/messages.ts';
 import { Switchboard, type SwitchboardOptions } from '../../src/workers/switchboard.ts';
 import type { KnownWorker } from '../../src/workers/switchboard-types.ts';
