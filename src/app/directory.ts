@@ -7,6 +7,7 @@ import { NodeBudget } from '../pool/budget.ts';
 import type { ServerConnection } from '../backend/server.ts';
 import { limitRepeats } from '../observability/bounded-log.ts';
 import { ServerMonitors } from '../topology/server-monitors.ts';
+import type { SharedMonitors } from '../workers/shared-monitors.ts';
 import { DatabaseRuntime } from './database.ts';
 import type { Shared } from './shared.ts';
 
@@ -22,12 +23,20 @@ export class Directory {
   private readonly budgets = new Map<string, NodeBudget>();
   private readonly shared: Shared;
 
-  constructor(shared: Omit<Shared, 'budget' | 'monitors' | 'said' | 'loginLog'>) {
+  /** Undefined: this process is the whole Weir. */
+  private readonly workers: SharedMonitors | undefined;
+
+  constructor(
+    shared: Omit<Shared, 'budget' | 'monitors' | 'sharedCatalogs' | 'said' | 'loginLog'>,
+    workers: SharedMonitors | undefined,
+  ) {
+    this.workers = workers;
     this.shared = {
       ...shared,
       config: () => shared.config(),
       budget: (node) => this.budgetOf(node),
-      monitors: new ServerMonitors(),
+      monitors: workers ?? new ServerMonitors(),
+      sharedCatalogs: workers,
       said: new Map(),
       loginLog: limitRepeats(shared.services.log, shared.services.nowMs),
     };
@@ -75,10 +84,15 @@ export class Directory {
     let surplus = unproven.length - mostUnproven + 1;
     for (const [name, database] of unproven) {
       if (surplus <= 0) return;
-      if (database.usage.clients > 0) continue;
+      if (this.isInUse(name, database)) continue;
       surplus--;
       void this.remove(name, database);
     }
+  }
+
+  /** Clients have it, here or at a worker for which this process watches it. */
+  private isInUse(name: string, { usage }: DatabaseRuntime): boolean {
+    return usage.clients > 0 || this.workers?.holds(name) === true;
   }
 
   /**
@@ -165,7 +179,7 @@ export class Directory {
     for (const [name, database] of this.databases) {
       database.sweep(nowMs);
       const keptMs = database.isProven ? forgetAfterMs : forgetUnprovenAfterMs;
-      if (databases.has(name) || database.usage.clients > 0 || nowMs - database.usage.idleSinceMs < keptMs) continue;
+      if (databases.has(name) || this.isInUse(name, database) || nowMs - database.usage.idleSinceMs < keptMs) continue;
       void this.remove(name, database);
     }
   }

@@ -32,6 +32,7 @@ import type { Logs } from './logs.ts';
 import { Reception } from './reception.ts';
 import type { WorkerLink } from '../workers/worker-link.ts';
 import { Watchdog } from './watchdog.ts';
+import { shareMonitors } from './worker-monitors.ts';
 
 export interface PartsOptions {
   readonly version: string;
@@ -125,17 +126,27 @@ export class Parts {
   }
 
   private makeDirectory(): Directory {
-    const { current } = this.options;
-    return new Directory({
-      config: () => current.config,
-      services: this.services,
-      users: current.users,
-      ...this.secrets,
-      nextServerId: () => this.nextServerId(),
-      onResize: (stats) => this.logResize(stats),
-      onEjection: (_node, reason) => this.metrics.nodeEjected(reason),
-      sessions: () => this.clients.sessions(),
-    });
+    const { current, worker } = this.options;
+    const find = {
+      find: (name: string) => this.directory.find(name),
+      get: (name: string) => this.directory.get(name),
+      credentialsChanged: (user: string) => this.directory.credentialsChanged(user),
+    };
+    const { credentials } = this.secrets;
+    const shared = worker === undefined ? undefined : shareMonitors({ worker, current, credentials, ...find });
+    return new Directory(
+      {
+        config: () => current.config,
+        services: this.services,
+        users: current.users,
+        ...this.secrets,
+        nextServerId: () => this.nextServerId(),
+        onResize: (stats) => this.logResize(stats),
+        onEjection: (_node, reason) => this.metrics.nodeEjected(reason),
+        sessions: () => this.clients.sessions(),
+      },
+      shared,
+    );
   }
 
   private makeAuthQuery(): AuthQuery {

@@ -8,7 +8,8 @@ import type { NodeBudget } from '../pool/budget.ts';
 import type { PoolStats } from '../pool/types.ts';
 import type { ClientSession } from '../request/client.ts';
 import type { Services } from '../session/context.ts';
-import type { ServerMonitors } from '../topology/server-monitors.ts';
+import type { SharedCatalogs } from '../topology/catalog-sharing.ts';
+import type { Monitors } from '../topology/member.ts';
 import type { Credentials } from './credentials.ts';
 import type { Said } from './topology-log.ts';
 
@@ -21,7 +22,9 @@ export interface Shared {
   /** One per server (host and port), whatever databases and pools use it. */
   budget(node: NodeConfig): NodeBudget;
   /** One for each server, too. */
-  readonly monitors: ServerMonitors;
+  readonly monitors: Monitors;
+  /** Undefined: this process is the whole Weir. */
+  readonly sharedCatalogs: SharedCatalogs | undefined;
   readonly said: Said;
   /** For failed log-ins: repeated failures are combined into one line. */
   readonly loginLog: Log;

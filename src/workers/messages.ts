@@ -3,6 +3,7 @@
  * topics in its own interface; here they are put together. Types only.
  */
 import type { Channel } from './channel.ts';
+import type { MonitorTopicsOfSupervisor, MonitorTopicsOfWorker } from './monitor-messages.ts';
 
 /** Clients: who serves them, who may come in. The socket of a client travels beside the message (ipc.ts). */
 export interface ClientTopicsOfWorker {
@@ -32,9 +33,9 @@ export interface CancelKey {
 export type EndMode = 'now' | 'wait-for-servers' | 'wait-for-clients';
 
 /** What workers say. */
-export type WorkerTopics = Topical<ClientTopicsOfWorker>;
+export type WorkerTopics = Topical<ClientTopicsOfWorker> & Topical<MonitorTopicsOfWorker>;
 /** What the supervisor says. */
-export type SupervisorTopics = Topical<ClientTopicsOfSupervisor>;
+export type SupervisorTopics = Topical<ClientTopicsOfSupervisor> & Topical<MonitorTopicsOfSupervisor>;
 
 /** An interface as a Topics, which has an index signature. */
 type Topical<T> = { readonly [Topic in keyof T]: T[Topic] };

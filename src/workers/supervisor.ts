@@ -8,6 +8,7 @@ import type { Config, HostPort } from '../config/config.ts';
 import type { Log } from '../observability/types.ts';
 import { Seats } from './seats.ts';
 import type { Entry } from './ipc.ts';
+import { Lead } from './lead.ts';
 import { Listening } from './listening.ts';
 import type { CancelKey, EndMode } from './messages.ts';
 import { hopelessAfter, Restarts } from './restarts.ts';
@@ -39,6 +40,7 @@ export class Supervisor {
   private readonly listening: Listening;
   private readonly spread: Spread;
   private readonly seats: Seats;
+  private readonly lead: Lead;
   private readonly places: readonly Place[];
   private readonly sweeper: NodeJS.Timeout;
   private phase: 'starting' | 'serving' | 'ending' | 'ended' = 'starting';
@@ -57,12 +59,13 @@ export class Supervisor {
       nowMs,
     });
     this.seats = new Seats(() => config.maxClientConn);
+    this.lead = new Lead(log, nowMs);
     this.places = Array.from({ length: options.workers }, () => ({
       restarts: new Restarts(),
       worker: undefined,
       timer: undefined,
     }));
-    this.sweeper = setInterval(() => this.spread.sweep(), sweepMs).unref();
+    this.sweeper = setInterval(() => this.sweep(), sweepMs).unref();
     this.whenEnded = new Promise((resolve) => (this.ended = resolve));
   }
 
@@ -133,6 +136,11 @@ export class Supervisor {
     this.ended();
   }
 
+  private sweep(): void {
+    this.spread.sweep();
+    this.lead.sweep();
+  }
+
   private accept(entry: Entry, socket: Socket): void {
     this.spread.add(entry, socket);
   }
@@ -148,6 +156,7 @@ export class Supervisor {
     place.worker = worker;
     worker.channel.on('enter', () => this.seats.tryEnter(worker));
     worker.channel.on('left', (count) => this.seats.leave(worker, count));
+    this.lead.attach(worker);
     worker.channel.on('cancel', (key) => this.cancel(worker, key));
     this.options.log('info', 'worker_started', `worker ${number} is started`, { worker: number, pid: worker.pid });
   }
@@ -162,6 +171,7 @@ export class Supervisor {
     const { log, nowMs } = this.options;
     const place = this.places[index] as Place;
     this.seats.leaveAll(worker);
+    this.lead.workerGone(worker);
     if (this.phase === 'ending') return this.endIfEmpty();
     const servedMs = worker.servesSinceMs === undefined ? undefined : nowMs() - worker.servesSinceMs;
     const pauseMs = place.restarts.pauseAfter(servedMs);
