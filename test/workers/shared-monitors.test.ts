@@ -73,6 +73,7 @@ function fakeServer(delayMs: () => number): FakeServer {
     connect: async () => {
       await pause(delayMs());
       server.open++;
+      let isOpen = true;
       return {
         identity: identity(),
         async probe() {
@@ -84,7 +85,8 @@ function fakeServer(delayMs: () => number): FakeServer {
         },
         query: (sql: string): Promise<ProbeRow[]> => Promise.resolve([{ sql }]),
         close: () => {
-          server.open--;
+          if (isOpen) server.open--;
+          isOpen = false;
           return Promise.resolve();
         },
       };
@@ -133,7 +135,13 @@ function world(pick: (n: number) => number, maxLateMs: number): World {
       },
       readCatalog: () => Promise.reject(new Error('not here')),
     });
-    const logins = () => [{ key: '', rank: 0, connect: server.connect }];
+    const opened: { close(): Promise<void> }[] = [];
+    const connect: ConnectProbe = async (...args) => {
+      const connection = await server.connect(...args);
+      opened.push(connection);
+      return connection;
+    };
+    const logins = () => [{ key: '', rank: 0, connect }];
     const monitors = new SharedMonitors({
       number,
       channel,
@@ -152,6 +160,7 @@ function world(pick: (n: number) => number, maxLateMs: number): World {
       die: () => {
         close();
         void worker.leave();
+        for (const connection of opened) void connection.close();
         lead.workerGone(follower);
       },
     });
