@@ -75,6 +75,11 @@ export class DatabaseRuntime implements Database {
     return this.current.topology;
   }
 
+  /** Its topology and what belongs to it, for the monitors of other workers. */
+  get monitored(): CurrentTopology {
+    return this.current;
+  }
+
   get configuration(): DatabaseConfig {
     return this.config;
   }

@@ -7,6 +7,7 @@ import type { ServerConnection } from '../backend/server.ts';
 import { limitRepeats } from '../observability/bounded-log.ts';
 import type { LostBackend } from '../topology/types.ts';
 import { ServerMonitors } from '../topology/server-monitors.ts';
+import type { SharedMonitors } from '../workers/shared-monitors.ts';
 import { DatabaseRuntime } from './database.ts';
 import type { Shared } from './shared.ts';
 
@@ -23,11 +24,19 @@ export class Directory {
   /** By an operator who is connected to another worker. */
   private readonly opened = new Set<string>();
 
-  constructor(shared: Omit<Shared, 'monitors' | 'said' | 'loginLog'>) {
+  /** Undefined: this process is the whole Weir. */
+  private readonly workers: SharedMonitors | undefined;
+
+  constructor(
+    shared: Omit<Shared, 'monitors' | 'sharedCatalogs' | 'said' | 'loginLog'>,
+    workers: SharedMonitors | undefined,
+  ) {
+    this.workers = workers;
     this.shared = {
       ...shared,
       config: () => shared.config(),
-      monitors: new ServerMonitors(),
+      monitors: workers ?? new ServerMonitors(),
+      sharedCatalogs: workers,
       said: new Map(),
       loginLog: limitRepeats(shared.services.log, shared.services.nowMs),
     };
@@ -66,11 +75,6 @@ export class Directory {
     if (this.find(name) !== undefined && !this.shared.config().databases.has(name)) this.opened.add(name);
   }
 
-  /** If it were forgotten, its next client here would not find it paused, or disabled. */
-  private isHeld(name: string, database: DatabaseRuntime): boolean {
-    return this.opened.has(name) && (database.paused || database.isDisabled);
-  }
-
   /** Limits memory when a client tries one made-up name after the other. */
   private makeRoom(): void {
     const { databases } = this.shared.config();
@@ -78,10 +82,17 @@ export class Directory {
     let surplus = unproven.length - mostUnproven + 1;
     for (const [name, database] of unproven) {
       if (surplus <= 0) return;
-      if (database.usage.clients > 0 || this.isHeld(name, database)) continue;
+      if (this.isInUse(name, database)) continue;
       surplus--;
       void this.remove(name, database);
     }
+  }
+
+  /** Clients have it, here or at a worker for which this process watches it; or it must be remembered. */
+  private isInUse(name: string, database: DatabaseRuntime): boolean {
+    if (database.usage.clients > 0 || this.workers?.holds(name) === true) return true;
+    // If it were forgotten, its next client here would not find it paused, or disabled.
+    return this.opened.has(name) && (database.paused || database.isDisabled);
   }
 
   /**
@@ -175,8 +186,7 @@ export class Directory {
     for (const [name, database] of this.databases) {
       database.sweep(nowMs);
       const keptMs = database.isProven ? forgetAfterMs : forgetUnprovenAfterMs;
-      if (this.isHeld(name, database)) continue;
-      if (databases.has(name) || database.usage.clients > 0 || nowMs - database.usage.idleSinceMs < keptMs) continue;
+      if (databases.has(name) || this.isInUse(name, database) || nowMs - database.usage.idleSinceMs < keptMs) continue;
       void this.remove(name, database);
     }
   }

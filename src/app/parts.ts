@@ -35,8 +35,10 @@ import type { Logs } from './logs.ts';
 import { Reception } from './reception.ts';
 import type { WorkerLink } from '../workers/worker-link.ts';
 import { LeasedPlaces } from '../workers/leased-places.ts';
+import type { SharedMonitors } from '../workers/shared-monitors.ts';
 import { StampTransport } from '../workers/stamp-transport.ts';
 import { Watchdog } from './watchdog.ts';
+import { shareMonitors } from './worker-monitors.ts';
 
 export interface PartsOptions {
   readonly version: string;
@@ -58,6 +60,8 @@ interface Secrets {
 interface SharedWithWorkers {
   /** Places for server connections. */
   readonly places: LeasedPlaces;
+  /** Of the servers. */
+  readonly monitors: SharedMonitors;
   /** The figures and actions of all. */
   readonly gather: Gather;
 }
@@ -152,26 +156,35 @@ export class Parts {
 
   private makeDirectory(): Directory {
     const { current } = this.options;
-    return new Directory({
+    const shared = {
       config: () => current.config,
       services: this.services,
       users: current.users,
       ...this.secrets,
       budgets: this.shared?.places ?? new NodeBudgets(),
       nextServerId: () => this.nextServerId(),
-      onResize: (stats) => this.logResize(stats),
-      onEjection: (_node, reason) => this.metrics.nodeEjected(reason),
+      onResize: (stats: PoolStats) => this.logResize(stats),
+      onEjection: (_node: string, reason: string) => this.metrics.nodeEjected(reason),
       sessions: () => this.clients.sessions(),
-    });
+    };
+    return new Directory(shared, this.shared?.monitors);
   }
 
-  private makeShared({ channel }: WorkerLink): SharedWithWorkers {
+  private makeShared(worker: WorkerLink): SharedWithWorkers {
+    const { current } = this.options;
+    const { channel } = worker;
     const places = new LeasedPlaces({
       channel,
       onSize: (pool, size) => this.directory.get(pool.database)?.setPoolSize(pool, size),
     });
+    const monitors = shareMonitors({
+      worker,
+      current,
+      credentials: this.secrets.credentials,
+      directory: () => this.directory,
+    });
     const sources = (): ConsoleSources => this.sources;
-    return { places, gather: createGather(channel, { sources, nowMs: systemClock.nowMs }) };
+    return { places, monitors, gather: createGather(channel, { sources, nowMs: systemClock.nowMs }) };
   }
 
   private makeAuthQuery(): AuthQuery {

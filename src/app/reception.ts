@@ -60,7 +60,7 @@ export class Reception {
 
   /** @throws Error that names file and line if auth.hba_file cannot be used */
   authOptions(config: Config): AuthOptions {
-    const { users, credentials, authQuery, directory } = this.parts;
+    const { users, credentials, authQuery, directory, worker } = this.parts;
     const { auth } = config;
     return {
       type: auth.type,
@@ -68,7 +68,9 @@ export class Reception {
       users: (name) => users.get(name),
       lookUp: auth.query === undefined ? undefined : (user, database) => authQuery.lookUp(user, database),
       onProven: (proven) => {
-        if (credentials.learn(proven)) directory.credentialsChanged(proven.user);
+        if (!credentials.learn(proven)) return;
+        directory.credentialsChanged(proven.user);
+        worker?.channel.tell('proven', proven);
       },
     };
   }

@@ -8,7 +8,8 @@ import type { Budgets } from '../pool/budget-types.ts';
 import type { PoolStats } from '../pool/types.ts';
 import type { ClientSession } from '../request/client.ts';
 import type { Services } from '../session/context.ts';
-import type { ServerMonitors } from '../topology/server-monitors.ts';
+import type { SharedCatalogs } from '../topology/catalog-sharing.ts';
+import type { Monitors } from '../topology/member.ts';
 import type { Credentials } from './credentials.ts';
 import type { Said } from './topology-log.ts';
 
@@ -21,7 +22,9 @@ export interface Shared {
   /** How many connections the pools may open on each server. */
   readonly budgets: Budgets;
   /** One per server (host and port), whatever databases and pools use it. */
-  readonly monitors: ServerMonitors;
+  readonly monitors: Monitors;
+  /** Undefined: this process is the whole Weir. */
+  readonly sharedCatalogs: SharedCatalogs | undefined;
   readonly said: Said;
   /** For failed log-ins: repeated failures are combined into one line. */
   readonly loginLog: Log;

@@ -5,6 +5,7 @@
 import type { Channel } from './channel.ts';
 import type { ConsoleTopicsOfSupervisor, ConsoleTopicsOfWorker } from './console-topics.ts';
 import type { LeaseTopicsOfSupervisor, LeaseTopicsOfWorker } from './lease-topics.ts';
+import type { MonitorTopicsOfSupervisor, MonitorTopicsOfWorker } from './monitor-messages.ts';
 import type { StampTopicsOfSupervisor, StampTopicsOfWorker } from './stamp-topics.ts';
 
 /** Clients: who serves them, who may come in. The socket of a client travels beside the message. */
@@ -52,11 +53,15 @@ export type EndMode = 'now' | 'wait-for-servers' | 'wait-for-clients';
 
 /** What workers say. */
 export type WorkerTopics = Topical<
-  ClientTopicsOfWorker & ConsoleTopicsOfWorker & LeaseTopicsOfWorker & StampTopicsOfWorker
+  ClientTopicsOfWorker & ConsoleTopicsOfWorker & LeaseTopicsOfWorker & MonitorTopicsOfWorker & StampTopicsOfWorker
 >;
 /** What the supervisor says. */
 export type SupervisorTopics = Topical<
-  ClientTopicsOfSupervisor & ConsoleTopicsOfSupervisor & LeaseTopicsOfSupervisor & StampTopicsOfSupervisor
+  ClientTopicsOfSupervisor &
+    ConsoleTopicsOfSupervisor &
+    LeaseTopicsOfSupervisor &
+    MonitorTopicsOfSupervisor &
+    StampTopicsOfSupervisor
 >;
 
 /** An interface as a Topics, which has an index signature. */

@@ -10,6 +10,7 @@ import type { Log } from '../observability/types.ts';
 import type { PassedFd } from '../systemd/open-sockets.ts';
 import { Fleet } from './fleet.ts';
 import type { Moved } from './ipc.ts';
+import { Lead } from './lead.ts';
 import { Lessor } from './lessor.ts';
 import { Listening } from './listening.ts';
 import { whenGone } from './lost-places.ts';
@@ -43,6 +44,7 @@ export class Supervisor {
   private readonly seats: Seats;
   private readonly lessor: Lessor;
   private readonly stamps: Stamps;
+  private readonly lead: Lead;
   /** Consoles and HTTP of the workers reach all of them through it. */
   readonly switchboard: Switchboard;
   /** Resolves when nothing of Weir runs any more. */
@@ -71,6 +73,7 @@ export class Supervisor {
     });
     this.seats = new Seats(() => config.maxClientConn);
     this.lessor = this.makeLessor();
+    this.lead = new Lead(log, nowMs);
     const { maxMemoryBytes: maxBytes } = config.cache;
     this.stamps = new Stamps({ now: nowMs, name: randomUUID(), maxBytes, isFirst: true, unexpected });
     this.switchboard = new Switchboard({
@@ -80,7 +83,7 @@ export class Supervisor {
       nowMs,
       log,
     });
-    this.sweeper = setInterval(() => this.spread.sweep(), sweepMs).unref();
+    this.sweeper = setInterval(() => this.sweep(), sweepMs).unref();
     this.whenEnded = new Promise((resolve) => (this.ended = resolve));
   }
 
@@ -159,9 +162,15 @@ export class Supervisor {
     this.ended();
   }
 
+  private sweep(): void {
+    this.spread.sweep();
+    this.lead.sweep();
+  }
+
   /** @returns what to do when the worker has exited */
   private connect(worker: WorkerProcess): () => void {
     const end = this.stamps.attach(worker.channel);
+    const leaveLead = this.lead.attach(worker);
     this.lessor.add(++this.lastId, worker.channel);
     worker.channel.on('enter', () => this.seats.tryEnter(worker));
     worker.channel.on('arrived', () => this.seats.arrived(worker));
@@ -170,6 +179,7 @@ export class Supervisor {
     return () => {
       end.processEnded();
       this.seats.leaveAll(worker);
+      leaveLead();
     };
   }
 
