@@ -3,10 +3,12 @@
  * apps share nothing. Called by `weir serve`, the demo and the tests.
  */
 import type { DrainMode } from './app/drain.ts';
+import type { HandOvers } from './app/hand-overs.ts';
 import { Lifecycle, type Surroundings } from './app/lifecycle.ts';
 import { Logs } from './app/logs.ts';
 import { Parts } from './app/parts.ts';
 import { Reload } from './app/reload.ts';
+import { StagedChange } from './app/staged-change.ts';
 import { readVersion } from './app/version.ts';
 import type { ConfigDiff } from './config/change.ts';
 import type { Config, HostPort } from './config/config.ts';
@@ -15,6 +17,7 @@ import { createLogger, type Logger } from './observability/logger.ts';
 import type { StuckKind } from './session/types.ts';
 import { createClassifier } from './sql/classifier.ts';
 import { systemClock } from './util/clock.ts';
+import { answerSupervisor } from './workers/worker-answers.ts';
 
 export interface AppDeps {
   /** Secrets by user name. */
@@ -37,6 +40,8 @@ export interface App {
   httpAddress(): HostPort | undefined;
   /** How many connections the watchdog has closed. */
   stuck(): Readonly<Record<StuckKind, number>>;
+  /** Clients that go to another process of this Weir, or come from one. */
+  readonly handOvers: HandOvers;
   readonly ended: Promise<void>;
   noteUnexpected(error: unknown): void;
 }
@@ -51,6 +56,7 @@ export async function createApp(config: Config, deps: AppDeps): Promise<App> {
     current,
     logs,
     classifier: await createClassifier(),
+    worker: deps.surroundings?.worker,
     requests: {
       reload: () => reload.reloadFromFile(),
       apply: (next) => reload.apply(next),
@@ -59,6 +65,21 @@ export async function createApp(config: Config, deps: AppDeps): Promise<App> {
   });
   const reload: Reload = new Reload(current, logs, parts, () => deps.reloadConfig());
   const lifecycle: Lifecycle = new Lifecycle(version, current, logs, parts, deps.surroundings);
+  const worker = deps.surroundings?.worker;
+  if (worker !== undefined) {
+    answerSupervisor(worker.channel, {
+      sources: parts.sources,
+      process: () => parts.metrics.ofProcess(),
+      period: () => parts.entrance.console.period(),
+      serving: () => lifecycle.serving(),
+      nowMs: systemClock.nowMs,
+      changes: new StagedChange(current, reload, parts.directory),
+      open: (name) => parts.directory.openForOperator(name),
+    });
+    worker.channel.on('backendGone', ({ database, host, port, processId }) =>
+      parts.directory.backendGone(database, { node: { host, port }, processId }),
+    );
+  }
   return {
     start: () => lifecycle.start(),
     drain: (mode) => lifecycle.drain(mode),
@@ -67,6 +88,7 @@ export async function createApp(config: Config, deps: AppDeps): Promise<App> {
     listenAddress: () => parts.entrance.listener.address(),
     httpAddress: () => lifecycle.httpAddress(),
     stuck: () => parts.watchdog.counts,
+    handOvers: parts.entrance.handOvers,
     ended: lifecycle.ended,
     noteUnexpected: parts.noteUnexpected,
   };

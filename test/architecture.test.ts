@@ -33,7 +33,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   console: ['protocol', 'pool', 'cache', 'topology', 'session', 'config'],
   observability: [],
   systemd: [],
-  workers: ['cache', 'pool', 'sizing', 'console', 'topology', 'config', 'observability', 'systemd'],
+  workers: ['frontend', 'cache', 'pool', 'sizing', 'console', 'topology', 'config', 'observability', 'systemd'],
 };
 
 /** These put the others together and may import whatever they compose. */

@@ -43,15 +43,20 @@ class Player {
   /** What each client takes for the pid of its server. */
   private readonly pids = new Map<RawClient, number>();
   private readonly transcript: Transcript = [];
+  private readonly between: () => Promise<unknown>;
 
-  constructor(address: Address, pace: Pace) {
+  constructor(address: Address, pace: Pace, between: () => Promise<unknown>) {
     this.address = address;
     this.pace = pace;
+    this.between = between;
   }
 
   async play(script: Script): Promise<Transcript> {
     try {
-      for (const step of script.steps) await this.step(step);
+      for (const step of script.steps) {
+        await this.step(step);
+        await this.between();
+      }
       for (const name of [...this.clients.keys()]) await this.leave(name);
     } finally {
       for (const client of this.clients.values()) client.close();
@@ -203,6 +208,12 @@ function awaited(messages: readonly Sent[]): (received: readonly Received[]) => 
     (!endsCopy && received.at(-1)?.type === Backend.CopyInResponse);
 }
 
-export function play(script: Script, address: Address, pace: Pace = 'at once'): Promise<Transcript> {
-  return new Player(address, pace).play(script);
+/** @param between called after each step */
+export function play(
+  script: Script,
+  address: Address,
+  pace: Pace = 'at once',
+  between: () => Promise<unknown> = () => Promise.resolve(),
+): Promise<Transcript> {
+  return new Player(address, pace, between).play(script);
 }

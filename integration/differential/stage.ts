@@ -4,6 +4,7 @@
  */
 import pg from 'pg';
 import { startWeirInProcess, useCluster, users, weirConfig, type WeirInProcess } from '../harness/index.ts';
+import { Mover } from '../harness/hand-over.ts';
 import { play, type Pace, type Transcript } from './play.ts';
 import type { Script, Way } from './script.ts';
 
@@ -45,6 +46,9 @@ const fixtures = `
   CREATE SEQUENCE f_seq;
 `;
 
+/** How long a client may take to come to rest: longer than a reset of its server takes. */
+const restMs = 40;
+
 /** Somebody whom "app" may be. */
 const role = 'differential_role';
 
@@ -76,6 +80,9 @@ export class Stage {
   private readonly admin: pg.Client;
   private readonly weir: WeirInProcess;
   private readonly port: number;
+  /** For clients that change their Weir. */
+  private other: WeirInProcess | undefined;
+  private mover: Mover | undefined;
 
   private constructor(database: string, admin: pg.Client, weir: WeirInProcess, port: number) {
     this.database = database;
@@ -121,7 +128,29 @@ export class Stage {
     return play(script, this.address(this.weir.port, way), pace);
   }
 
+  /**
+   * After every step, all clients that come to rest in time go to another Weir, or back.
+   * @returns how often one did, too
+   */
+  async playMoving(way: Way, script: Script): Promise<{ transcript: Transcript; moves: number }> {
+    const { weir } = this;
+    const other = (this.other ??= await startWeirInProcess(configuration(this.database)));
+    const mover = (this.mover ??= new Mover());
+    let moves = 0;
+    const between = async (): Promise<void> => {
+      const there = await mover.move(weir, other, restMs);
+      // Those that have just come stay until the next step.
+      const back = there.moved > 0 ? undefined : await mover.move(other, weir, restMs);
+      moves += there.moved + (back?.moved ?? 0);
+    };
+    await this.sweepUp();
+    const transcript = await play(script, this.address(weir.port, way), 'at once', between);
+    return { transcript, moves };
+  }
+
   async close(): Promise<void> {
+    this.mover?.close();
+    await this.other?.stop();
     await this.weir.stop();
     await this.admin.query(`DROP ROLE ${role}`);
     await this.admin.end();

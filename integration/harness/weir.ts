@@ -203,11 +203,16 @@ async function tryStart(config: WeirConfig | string, options: WeirOptions): Prom
   return isUp && child.isRunning ? new WeirProcess(child, facts) : child.output;
 }
 
-/** Fills in what a test does not care about: ports and the file of users. */
+/**
+ * Fills in what a test does not care about: ports and the file of users. WEIR_TEST_WORKERS=3: with as many workers, unless
+ * the test says how many.
+ */
 export async function completeConfig(config: WeirConfig, dir: string): Promise<WeirConfig> {
   const [port = 0, httpPort = 0] = await freePorts(2);
   const auth: WeirConfig = isRecord(config['auth']) ? config['auth'] : {};
+  const { WEIR_TEST_WORKERS: workers } = process.env;
   return {
+    ...(workers === undefined ? {} : { workers: Number(workers) }),
     listen: `127.0.0.1:${port}`,
     http: `127.0.0.1:${httpPort}`,
     ...config,

@@ -87,13 +87,22 @@ export class BorrowedLogins {
   of(node: NodeConfig, queryTimeoutMs: number): readonly MonitorLogin[] {
     // With a user in the configuration of the node, pools do not log in there as the client.
     if (node.user !== undefined) return [];
-    return [...this.byUser.values()]
-      .filter((each) => each.secret === this.parts.secretOf(each.user) && !this.isRefused(each, node))
-      .map((each) => ({
-        key: JSON.stringify(['client', this.parts.databaseName, each.user]),
-        rank: BORROWED,
-        connect: createLinkConnect(() => this.logIn(node, each), queryTimeoutMs),
-      }));
+    return this.offered(node).map((each) => ({
+      key: JSON.stringify(['client', this.parts.databaseName, each.user]),
+      rank: BORROWED,
+      connect: createLinkConnect(() => this.logIn(node, each), queryTimeoutMs),
+    }));
+  }
+
+  /** The users of these log-ins. */
+  usersAt(node: NodeConfig): readonly string[] {
+    return node.user === undefined ? this.offered(node).map(({ user }) => user) : [];
+  }
+
+  private offered(node: NodeConfig): Borrowed[] {
+    return [...this.byUser.values()].filter(
+      (each) => each.secret === this.parts.secretOf(each.user) && !this.isRefused(each, node),
+    );
   }
 
   private isRefused({ refusedUntilMs }: Borrowed, node: NodeConfig): boolean {

@@ -44,22 +44,37 @@ interface Seat {
   console: ConsoleSession | undefined;
 }
 
+/** Which numbers a process gives to its clients: every third from 2, say. The workers of one Weir share none. */
+export interface Numbers {
+  readonly every: number;
+  readonly from: number;
+}
+
 export class Clients {
   private readonly seats = new Map<number, Seat>();
   private lastId: number;
+  private readonly numbers: Numbers;
 
   /** @param lastId random, so that Weir processes in front of the same servers begin with different numbers */
-  constructor(lastId = randomInt(largestPid, largestNumber)) {
-    this.lastId = lastId;
+  constructor(lastId = randomInt(largestPid, largestNumber), numbers: Numbers = { every: 1, from: 0 }) {
+    this.lastId = lastId - (lastId % numbers.every) + numbers.from;
+    this.numbers = numbers;
   }
 
   /** Makes the number and secret of a new client that speaks version 3.`minor` of the protocol. */
   register(minor: number): Key {
-    do this.lastId = this.lastId >= largestNumber ? largestPid + 1 : this.lastId + 1;
+    do this.lastId = this.following();
     while (this.seats.has(this.lastId));
     const secret = randomBytes(minor >= longKeysSince ? longKeyBytes : shortKeyBytes);
     this.seats.set(this.lastId, { secret, session: undefined, replication: undefined, console: undefined });
     return { id: this.lastId, secret };
+  }
+
+  private following(): number {
+    const { every, from } = this.numbers;
+    const next = this.lastId + every;
+    if (next <= largestNumber && next > largestPid) return next;
+    return largestPid - (largestPid % every) + every + from;
   }
 
   seat(id: number, who: Who): void {
@@ -70,8 +85,18 @@ export class Clients {
     seat.console = who.console;
   }
 
-  leave(id: number): void {
-    this.seats.delete(id);
+  /**
+   * A client with its number and secret comes from another process. @returns false: somebody has this number
+   */
+  admit({ id, secret }: Key): boolean {
+    if (this.seats.has(id)) return false;
+    this.seats.set(id, { secret, session: undefined, replication: undefined, console: undefined });
+    return true;
+  }
+
+  /** A later client with the same number, which was given away and came back, stays. */
+  leave({ id, secret }: Key): void {
+    if (this.seats.get(id)?.secret === secret) this.seats.delete(id);
   }
 
   get count(): number {
@@ -101,14 +126,20 @@ export class Clients {
     for (const seat of this.seats.values()) if (seat.console !== undefined) yield seat.console;
   }
 
-  /** Handles a CancelRequest and calls `done` at its end. An unknown key is ignored, as in PostgreSQL. */
-  cancel(id: number, secret: Buffer, done: () => void): void {
+  /**
+   * Handles a CancelRequest and calls `done` at its end.
+   * @returns false: the key is unknown, and `done` is not called
+   */
+  cancel(id: number, secret: Uint8Array, done: () => void): boolean {
     const seat = this.seats.get(id);
     if (seat === undefined || secret.length !== seat.secret.length || !timingSafeEqual(secret, seat.secret))
-      return done();
+      return false;
     const session = seat.session ?? seat.replication;
-    if (session !== undefined) return session.cancel(done);
-    seat.console?.cancel();
-    done();
+    if (session !== undefined) session.cancel(done);
+    else {
+      seat.console?.cancel();
+      done();
+    }
+    return true;
   }
 }

@@ -178,7 +178,7 @@ function resizeDatabase(database: DatabaseRuntime, request: ResizeRequest): Resi
     const { defaultPoolSize, minPoolSize, maxPoolSize } = database.settings();
     const size = { limit: defaultPoolSize, min: minPoolSize, max: maxPoolSize };
     const { limit, ...rest } = resized(size, bounds);
-    const toCome = { database: database.name, user: forced ?? user ?? '*', node: node.name };
+    const toCome = { database: database.name, user: forced ?? user ?? '*', node: node.name, isToCome: true } as const;
     outcomes.push({ ...toCome, before: defaultPoolSize, after: limit, ...rest });
   }
   if (outcomes.length > 0) database.bounds.keep({ user, node: nodeName, min, max });

@@ -5,6 +5,7 @@ import { shownState } from '../backend/server-state.ts';
 import type { ConsoleActions, ConsoleSources, DatabaseRow, PreparedRow } from '../console/sources.ts';
 import { listSettings } from '../config/show.ts';
 import type { Config } from '../config/config.ts';
+import type { ProcessFigures, WorkerFigures } from '../observability/types.ts';
 import type { ServerStats } from '../pool/types.ts';
 import type { Services } from '../session/context.ts';
 import type { DatabaseStats } from '../session/types.ts';
@@ -21,6 +22,7 @@ export interface SourceParts {
   readonly services: Services;
   readonly users: ReadonlyMap<string, string>;
   readonly watchdog: Watchdog;
+  process(): ProcessFigures;
 }
 
 export function createSources(parts: SourceParts, actions: ConsoleActions): ConsoleSources {
@@ -53,9 +55,31 @@ export function createSources(parts: SourceParts, actions: ConsoleActions): Cons
     stuck: () => parts.watchdog.counts,
     settings: () => listSettings(parts.config()),
     users: () => parts.users.keys(),
+    *workers() {
+      yield ownRow(parts);
+    },
     *preparedStatements() {
       yield* preparedRows(parts);
     },
+  };
+}
+
+/** This process, as the only one of its Weir. */
+function ownRow(parts: SourceParts): WorkerFigures {
+  const { clients, directory } = parts;
+  const ofProcess = parts.process();
+  let servers = [...clients.replications()].length;
+  for (const database of directory.all()) for (const pool of database.pools()) servers += pool.servers().size;
+  return {
+    number: 1,
+    pid: process.pid,
+    state: 'ready',
+    startedAtMs: ofProcess.startedAtSeconds * 1000,
+    restarts: 0,
+    version: parts.version,
+    clients: [...clients.all()].length,
+    servers,
+    process: ofProcess,
   };
 }
 

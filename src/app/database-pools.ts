@@ -5,7 +5,7 @@
 import type { DatabaseConfig, NodeConfig } from '../config/config.ts';
 import { nodeCapacity } from '../sizing/resize-loop.ts';
 import { KeptBounds } from '../pool/bounds.ts';
-import { NodeBudget } from '../pool/budget.ts';
+import type { Budget, Reserved } from '../pool/budget-types.ts';
 import { Pool, type ConnectProblem } from '../pool/pool.ts';
 import type { NodeState, TopologySnapshot } from '../topology/types.ts';
 import type { BorrowedLogins } from './borrowed-logins.ts';
@@ -33,7 +33,7 @@ export class DatabasePools {
   isPaused = false;
   private readonly parts: PoolParts;
   private readonly byNode = new Map<string, Map<string, Pool>>();
-  private readonly budgets = new Map<string, NodeBudget>();
+  private readonly budgets = new Map<string, Budget>();
 
   constructor(parts: PoolParts) {
     this.parts = parts;
@@ -81,21 +81,20 @@ export class DatabasePools {
   }
 
   /** The database's own limit (max_db_connections), within the limit of the server for all databases. */
-  private budgetOf(node: NodeConfig): NodeBudget {
+  private budgetOf(node: NodeConfig): Budget {
     const key = `${node.host}:${node.port}`;
     let budget = this.budgets.get(key);
-    if (budget === undefined) this.budgets.set(key, (budget = new NodeBudget(this.parts.shared.budget(node))));
+    if (budget === undefined) {
+      budget = this.parts.shared.budgets.ofDatabase(node, this.parts.name);
+      this.budgets.set(key, budget);
+    }
     budget.limit = this.parts.config().pool.maxDbConnections || Infinity;
     return budget;
   }
 
-  /**
-   * Reserves a connection for use outside of the pools (replication).
-   * @returns a function that releases it; undefined: the limit is reached
-   */
-  takePlace(node: NodeConfig): (() => void) | undefined {
-    const budget = this.budgetOf(node);
-    return budget.tryTake({ yieldIdle: () => false }) ? () => budget.give() : undefined;
+  /** Reserves a connection for use outside of the pools (replication). Undefined: the limit is reached. */
+  takePlace(node: NodeConfig): Promise<Reserved | undefined> {
+    return this.budgetOf(node).reserve(node.name);
   }
 
   of(node: string): Iterable<Pool> {
@@ -150,7 +149,7 @@ export class DatabasePools {
     for (const node of snapshot.nodes) {
       const spare = nodeCapacity(node, 0);
       // Without a value, the limit stays as another database with the same server may have set it.
-      if (spare !== undefined) this.parts.shared.budget(node.config).limit = spare;
+      if (spare !== undefined) this.parts.shared.budgets.ofServer(node.config).limit = spare;
       this.budgetOf(node.config);
     }
   }
@@ -159,7 +158,7 @@ export class DatabasePools {
   refreshRoom({ primary }: TopologySnapshot): void {
     if (primary === undefined) return;
     const { shared } = this.parts;
-    const { limit } = shared.budget(primary.config);
+    const { limit } = shared.budgets.ofServer(primary.config);
     primary.load.fallbackRoom = fallbackRoom(this.of(primary.name), shared.config().resize.enabled, limit);
   }
 }

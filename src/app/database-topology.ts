@@ -2,11 +2,14 @@
  * The current topology of a database, which is replaced when its nodes change. Gives it the log-ins of its monitor, its log
  * and the receivers of a new catalog. Made by database.ts.
  */
-import type { DatabaseConfig } from '../config/config.ts';
+import type { DatabaseConfig, NodeConfig } from '../config/config.ts';
 import { catalogFingerprint } from '../catalog/fingerprint.ts';
 import type { Catalog } from '../catalog/types.ts';
 import { readCatalog } from '../catalog/read-catalog.ts';
-import { createTopology } from '../topology/topology.ts';
+import type { CatalogQuestion } from '../topology/catalog-sharing.ts';
+import { ProbeError } from '../topology/probe.ts';
+import type { ProbeRow } from '../topology/samples.ts';
+import { createTopology, type ReadingTopology } from '../topology/topology.ts';
 import type { Topology, TopologySnapshot } from '../topology/types.ts';
 import { systemClock } from '../util/clock.ts';
 import { BorrowedLogins } from './borrowed-logins.ts';
@@ -27,7 +30,7 @@ export interface DatabaseTopologyParts {
 }
 
 interface Made {
-  readonly topology: Topology;
+  readonly topology: ReadingTopology;
   /** Log-ins to these nodes; they are not used for other nodes. */
   readonly borrowed: BorrowedLogins;
 }
@@ -50,6 +53,18 @@ export class CurrentTopology {
 
   get borrowed(): BorrowedLogins {
     return this.made.borrowed;
+  }
+
+  /** Asks the database's own server for any worker. */
+  askCatalog(asker: number, { host, port }: NodeConfig, question: CatalogQuestion): Promise<readonly ProbeRow[]> {
+    const { primary, replicas } = this.parts.config();
+    const node = [primary, ...replicas].find((each) => each.host === host && each.port === port);
+    if (node === undefined) return Promise.reject(new ProbeError('it is not a node of the database', false));
+    return this.made.topology.readings.ask(asker, node, question);
+  }
+
+  releaseCatalog(asker: number): void {
+    this.made.topology.readings.release(asker);
   }
 
   start(): void {
@@ -105,9 +120,11 @@ function makeTopology(parts: DatabaseTopologyParts): Made {
     routing,
     monitorCredentials: user === undefined ? undefined : { user, password: shared.users.get(user) },
     borrowedLogins: (node, queryTimeoutMs) => borrowed.of(node, queryTimeoutMs),
+    borrowedUsers: (node) => borrowed.usersAt(node),
     tls: tls.server,
     connectTimeoutMs: config.pool.serverConnectTimeoutMs,
     monitors: shared.monitors,
+    ...(shared.sharedCatalogs === undefined ? {} : { sharedCatalogs: shared.sharedCatalogs }),
     isUsed: () => parts.isUsed(),
     clock: systemClock,
     log: topologyLog(shared.services, shared.said, serversOf(config)),

@@ -5,6 +5,7 @@
 import type { ServerConnection } from '../backend/server.ts';
 import type { DatabaseConfig, NodeConfig, PoolSettings } from '../config/config.ts';
 import { isOtherSize, type KeptBounds } from '../pool/bounds.ts';
+import type { Reserved } from '../pool/budget-types.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { ClientSession } from '../request/client.ts';
 import type { Database, Parked } from '../session/context.ts';
@@ -18,6 +19,7 @@ import { CurrentTopology } from './database-topology.ts';
 import { forgetAnswers } from './forget-answers.ts';
 import { ServerLogins } from './server-logins.ts';
 import { DefaultsKeeper } from './session-defaults.ts';
+import type { LeasedPool, LeaseSize } from '../sizing/lease-types.ts';
 import type { Shared } from './shared.ts';
 import { Usage } from './usage.ts';
 import { WaitingForNode } from './waiting-for-node.ts';
@@ -71,6 +73,11 @@ export class DatabaseRuntime implements Database {
 
   get topology(): Topology {
     return this.current.topology;
+  }
+
+  /** Its topology and what belongs to it, for the monitors of other workers. */
+  get monitored(): CurrentTopology {
+    return this.current;
   }
 
   get configuration(): DatabaseConfig {
@@ -152,12 +159,14 @@ export class DatabaseRuntime implements Database {
     return this.ofNodes.all();
   }
 
-  /**
-   * Reserves a connection for use outside of the pools (replication).
-   * @returns a function that releases it; undefined: the limit is reached
-   */
-  takePlace(node: NodeConfig): (() => void) | undefined {
+  /** Reserves a connection for use outside of the pools (replication). Undefined: the limit is reached. */
+  takePlace(node: NodeConfig): Promise<Reserved | undefined> {
     return this.ofNodes.takePlace(node);
+  }
+
+  /** The size of a pool has changed for all workers of this Weir. */
+  setPoolSize(name: Pick<LeasedPool, 'user' | 'node'>, size: LeaseSize): void {
+    for (const pool of this.ofNodes.of(name.node)) if (pool.user === name.user) pool.setSize(size, 'for all workers');
   }
 
   cancel(server: ServerConnection, isWanted?: () => boolean): Promise<void> {

@@ -1,12 +1,13 @@
 /**
  * The databases that clients can name: the configured ones, made at once, and those of "*", made when a client first names
- * one. Owns the connection limits (budgets) of the servers, which databases share.
+ * one.
  */
 import type { Config, DatabaseConfig, NodeConfig } from '../config/config.ts';
-import { NodeBudget } from '../pool/budget.ts';
 import type { ServerConnection } from '../backend/server.ts';
 import { limitRepeats } from '../observability/bounded-log.ts';
+import type { LostBackend } from '../topology/types.ts';
 import { ServerMonitors } from '../topology/server-monitors.ts';
+import type { SharedMonitors } from '../workers/shared-monitors.ts';
 import { DatabaseRuntime } from './database.ts';
 import type { Shared } from './shared.ts';
 
@@ -19,25 +20,26 @@ const mostUnproven = 100;
 
 export class Directory {
   private readonly databases = new Map<string, DatabaseRuntime>();
-  private readonly budgets = new Map<string, NodeBudget>();
   private readonly shared: Shared;
+  /** By an operator who is connected to another worker. */
+  private readonly opened = new Set<string>();
 
-  constructor(shared: Omit<Shared, 'budget' | 'monitors' | 'said' | 'loginLog'>) {
+  /** Undefined: this process is the whole Weir. */
+  private readonly workers: SharedMonitors | undefined;
+
+  constructor(
+    shared: Omit<Shared, 'monitors' | 'sharedCatalogs' | 'said' | 'loginLog'>,
+    workers: SharedMonitors | undefined,
+  ) {
+    this.workers = workers;
     this.shared = {
       ...shared,
       config: () => shared.config(),
-      budget: (node) => this.budgetOf(node),
-      monitors: new ServerMonitors(),
+      monitors: workers ?? new ServerMonitors(),
+      sharedCatalogs: workers,
       said: new Map(),
       loginLog: limitRepeats(shared.services.log, shared.services.nowMs),
     };
-  }
-
-  private budgetOf(node: NodeConfig): NodeBudget {
-    const key = `${node.host}:${node.port}`;
-    let budget = this.budgets.get(key);
-    if (budget === undefined) this.budgets.set(key, (budget = new NodeBudget()));
-    return budget;
   }
 
   open(config: Config): void {
@@ -68,6 +70,11 @@ export class Directory {
     return database;
   }
 
+  /** For PAUSE and the like: another worker has this database by the entry "*", and this one must obey, too. */
+  openForOperator(name: string): void {
+    if (this.find(name) !== undefined && !this.shared.config().databases.has(name)) this.opened.add(name);
+  }
+
   /** Limits memory when a client tries one made-up name after the other. */
   private makeRoom(): void {
     const { databases } = this.shared.config();
@@ -75,10 +82,17 @@ export class Directory {
     let surplus = unproven.length - mostUnproven + 1;
     for (const [name, database] of unproven) {
       if (surplus <= 0) return;
-      if (database.usage.clients > 0) continue;
+      if (this.isInUse(name, database)) continue;
       surplus--;
       void this.remove(name, database);
     }
+  }
+
+  /** Clients have it, here or at a worker for which this process watches it; or it must be remembered. */
+  private isInUse(name: string, database: DatabaseRuntime): boolean {
+    if (database.usage.clients > 0 || this.workers?.holds(name) === true) return true;
+    // If it were forgotten, its next client here would not find it paused, or disabled.
+    return this.opened.has(name) && (database.paused || database.isDisabled);
   }
 
   /**
@@ -160,18 +174,26 @@ export class Directory {
     });
   }
 
+  /** Resolves when the backend, which another worker has left, has ended. Rejects if its database is not in use here. */
+  async backendGone(name: string, backend: Omit<LostBackend, 'connectedAtMs'>): Promise<void> {
+    const database = this.find(name);
+    if (database === undefined) throw new Error(`there is no database "${name}"`);
+    await database.topology.whenForeignGone(backend);
+  }
+
   sweep(nowMs: number): void {
     const { databases } = this.shared.config();
     for (const [name, database] of this.databases) {
       database.sweep(nowMs);
       const keptMs = database.isProven ? forgetAfterMs : forgetUnprovenAfterMs;
-      if (databases.has(name) || database.usage.clients > 0 || nowMs - database.usage.idleSinceMs < keptMs) continue;
+      if (databases.has(name) || this.isInUse(name, database) || nowMs - database.usage.idleSinceMs < keptMs) continue;
       void this.remove(name, database);
     }
   }
 
   private remove(name: string, database: DatabaseRuntime): Promise<void> {
     this.databases.delete(name);
+    this.opened.delete(name);
     this.shared.credentials.forget(name);
     return database.stop();
   }

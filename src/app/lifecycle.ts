@@ -8,18 +8,22 @@ import { WeirError } from '../errors/errors.ts';
 import { createHttpServer, type HttpServer } from '../observability/http.ts';
 import { assignSockets, openSockets, type PassedFd } from '../systemd/open-sockets.ts';
 import type { OpenSocket } from '../systemd/types.ts';
+import type { ServingState } from '../observability/types.ts';
 import { systemClock } from '../util/clock.ts';
 import type { Current } from './current.ts';
 import { Drain, type DrainMode } from './drain.ts';
 import { Stops } from './ending.ts';
 import type { Logs } from './logs.ts';
 import type { Parts } from './parts.ts';
+import type { WorkerLink } from '../workers/worker-link.ts';
 import { Sweeper } from './sweeper.ts';
 
-/** What surrounds the process: systemd, or nothing. */
+/** What surrounds the process: systemd, a supervisor, or nothing. */
 export interface Surroundings {
   /** Sockets to listen on that are open already. */
   readonly passedFds?: readonly PassedFd[];
+  /** This process is one of several workers. */
+  readonly worker?: WorkerLink;
   /** Called when the end begins, and when it becomes a shorter one; 'now' last. */
   onEnding?(mode: ShutdownMode): void;
 }
@@ -62,7 +66,8 @@ export class Lifecycle {
     parts.directory.open(current.config);
     this.sweeper.start();
     parts.entrance.console.start();
-    parts.resizing.start();
+    // The size of a pool is that of all workers together: one worker alone cannot judge it.
+    if (this.surroundings.worker === undefined) parts.resizing.start();
     try {
       const open = await openSockets(this.surroundings.passedFds ?? []);
       const { clients, http } = assignSockets(open, current.config.http);
@@ -79,6 +84,11 @@ export class Lifecycle {
     this.logs.log('info', 'listening', `weir ${this.version} listens on ${where}`);
   }
 
+  serving(): ServingState {
+    const { state } = this;
+    return { isListening: state === 'serving' || state === 'draining', isDraining: state === 'draining' };
+  }
+
   private async startHttp(listen: HostPort, open: OpenSocket | undefined): Promise<void> {
     this.http = createHttpServer({
       hosts: () => this.current.config.httpHosts,
@@ -86,14 +96,15 @@ export class Lifecycle {
       open,
       metrics: this.parts.metrics,
       sources: this.parts.sources,
-      serving: () => ({
-        isListening: this.state === 'serving' || this.state === 'draining',
-        isDraining: this.state === 'draining',
-      }),
+      gather: this.parts.totals,
+      serving: () => this.serving(),
       nowMs: systemClock.nowMs,
       log: this.logs.log,
     });
-    this.httpPort = await this.http.listen();
+    const { http } = this;
+    const { worker } = this.surroundings;
+    if (worker === undefined) this.httpPort = await http.listen();
+    else worker.onHttp((socket) => http.accept(socket));
   }
 
   async shutdown(mode: ShutdownMode): Promise<void> {

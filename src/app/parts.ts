@@ -7,11 +7,13 @@ import { createBinder } from '../binding/binder.ts';
 import { createCache } from '../cache/cache.ts';
 import type { ResultCache } from '../cache/types.ts';
 import { createConsole, type Console } from '../console/console.ts';
-import type { ConsoleSources } from '../console/sources.ts';
+import type { ConsoleSources, Gather } from '../console/sources.ts';
 import { createListener, type Listener } from '../frontend/listener.ts';
+import { createReceiver } from '../frontend/receiver.ts';
 import { TurnWriter } from '../net/turn.ts';
 import { limitRepeats } from '../observability/bounded-log.ts';
 import { createMetrics, type Metrics } from '../observability/metrics.ts';
+import { NodeBudgets } from '../pool/budget.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { PoolStats } from '../pool/types.ts';
 import { createLatencyBaselines } from '../routing/latency.ts';
@@ -20,6 +22,7 @@ import { StatementBook } from '../session/statements.ts';
 import { createResizeLoop, type ResizeLoop } from '../sizing/resize-loop.ts';
 import type { Classifier } from '../sql/facts.ts';
 import { systemClock } from '../util/clock.ts';
+import { createGather } from '../workers/all-workers.ts';
 import { AuthQuery } from './auth-query.ts';
 import { Clients } from './clients.ts';
 import { createActions, type ActionParts } from './console-actions.ts';
@@ -27,9 +30,15 @@ import { createSources } from './console-sources.ts';
 import { Credentials } from './credentials.ts';
 import type { Current } from './current.ts';
 import { Directory } from './directory.ts';
+import { HandOvers } from './hand-overs.ts';
 import type { Logs } from './logs.ts';
 import { Reception } from './reception.ts';
+import type { WorkerLink } from '../workers/worker-link.ts';
+import { LeasedPlaces } from '../workers/leased-places.ts';
+import type { SharedMonitors } from '../workers/shared-monitors.ts';
+import { StampTransport } from '../workers/stamp-transport.ts';
 import { Watchdog } from './watchdog.ts';
+import { shareMonitors } from './worker-monitors.ts';
 
 export interface PartsOptions {
   readonly version: string;
@@ -37,6 +46,8 @@ export interface PartsOptions {
   readonly logs: Logs;
   readonly classifier: Classifier;
   readonly requests: Pick<ActionParts, 'reload' | 'apply' | 'shutdown'>;
+  /** Undefined: this process is the whole Weir. */
+  readonly worker: WorkerLink | undefined;
 }
 
 /** The parts that hold passwords and keys. */
@@ -45,16 +56,28 @@ interface Secrets {
   readonly keys: KeyDeriver;
 }
 
+/** What the workers of one Weir have together. */
+interface SharedWithWorkers {
+  /** Places for server connections. */
+  readonly places: LeasedPlaces;
+  /** Of the servers. */
+  readonly monitors: SharedMonitors;
+  /** The figures and actions of all. */
+  readonly gather: Gather;
+}
+
 /** The parts that turn a connection into a session. */
 interface Entrance {
   readonly listener: Listener;
   readonly reception: Reception;
   readonly console: Console;
+  /** Clients that have logged in to another process of this Weir. */
+  readonly handOvers: HandOvers;
 }
 
 export class Parts {
   readonly cache: ResultCache;
-  readonly clients = new Clients();
+  readonly clients: Clients;
   readonly directory: Directory;
   readonly authQuery: AuthQuery;
   readonly watchdog: Watchdog;
@@ -63,21 +86,27 @@ export class Parts {
   readonly entrance: Entrance;
   readonly resizing: ResizeLoop;
   private readonly options: PartsOptions;
+  /** Undefined: this process is the whole Weir. */
+  private readonly shared: SharedWithWorkers | undefined;
   private readonly services: Services;
   private readonly secrets: Secrets;
-  private lastServerId = 0;
+  private lastServerId: number;
 
   constructor(options: PartsOptions) {
     this.options = options;
-    const { current, logs } = options;
+    const { current, logs, worker } = options;
+    this.lastServerId = worker?.numbers.from ?? 0;
+    this.clients = new Clients(undefined, worker?.numbers);
     this.cache = createCache({
       settings: current.config.cache,
       log: logs.cacheLog,
       now: systemClock.nowMs,
       peersDdl: (prefix) => this.directory.peersDdl(prefix),
+      ...(worker !== undefined && { shareWithWorkers: (id: string) => new StampTransport(worker.channel, id) }),
     });
     this.services = this.makeServices();
     this.secrets = { credentials: new Credentials(current.users), keys: createKeyDeriver() };
+    this.shared = worker === undefined ? undefined : this.makeShared(worker);
     this.directory = this.makeDirectory();
     this.authQuery = this.makeAuthQuery();
     this.watchdog = new Watchdog({
@@ -86,9 +115,15 @@ export class Parts {
       log: logs.log,
     });
     this.sources = this.makeSources();
-    this.metrics = createMetrics(this.sources);
+    this.metrics = createMetrics(this.sources, this.totals);
     this.entrance = this.makeEntrance();
     this.resizing = this.makeResizing();
+  }
+
+  /** The figures of all workers, for /metrics and HTTP; undefined: `sources` are all of it. */
+  get totals(): (() => Promise<ConsoleSources>) | undefined {
+    const { shared } = this;
+    return shared === undefined ? undefined : () => shared.gather('totals');
   }
 
   /** Logs and counts an error that no code expects: a bug. */
@@ -121,16 +156,35 @@ export class Parts {
 
   private makeDirectory(): Directory {
     const { current } = this.options;
-    return new Directory({
+    const shared = {
       config: () => current.config,
       services: this.services,
       users: current.users,
       ...this.secrets,
+      budgets: this.shared?.places ?? new NodeBudgets(),
       nextServerId: () => this.nextServerId(),
-      onResize: (stats) => this.logResize(stats),
-      onEjection: (_node, reason) => this.metrics.nodeEjected(reason),
+      onResize: (stats: PoolStats) => this.logResize(stats),
+      onEjection: (_node: string, reason: string) => this.metrics.nodeEjected(reason),
       sessions: () => this.clients.sessions(),
+    };
+    return new Directory(shared, this.shared?.monitors);
+  }
+
+  private makeShared(worker: WorkerLink): SharedWithWorkers {
+    const { current } = this.options;
+    const { channel } = worker;
+    const places = new LeasedPlaces({
+      channel,
+      onSize: (pool, size) => this.directory.get(pool.database)?.setPoolSize(pool, size),
     });
+    const monitors = shareMonitors({
+      worker,
+      current,
+      credentials: this.secrets.credentials,
+      directory: () => this.directory,
+    });
+    const sources = (): ConsoleSources => this.sources;
+    return { places, monitors, gather: createGather(channel, { sources, nowMs: systemClock.nowMs }) };
   }
 
   private makeAuthQuery(): AuthQuery {
@@ -155,6 +209,7 @@ export class Parts {
       services,
       users: current.users,
       watchdog,
+      process: () => this.metrics.ofProcess(),
     };
     return createSources(parts, createActions({ ...parts, ...requests }));
   }
@@ -166,11 +221,17 @@ export class Parts {
       if (adminUsers.includes(user)) return 'admin';
       return statsUsers.includes(user) ? 'stats' : undefined;
     };
-    return createConsole({ sources: this.sources, roleOf, nowMs: systemClock.nowMs, log: logs.log });
+    return createConsole({
+      sources: this.sources,
+      gather: this.shared?.gather,
+      roleOf,
+      nowMs: systemClock.nowMs,
+      log: logs.log,
+    });
   }
 
   private makeEntrance(): Entrance {
-    const { current, logs } = this.options;
+    const { current, logs, worker } = this.options;
     const console = this.makeConsole();
     const reception = new Reception({
       config: () => current.config,
@@ -184,8 +245,24 @@ export class Parts {
       authQuery: this.authQuery,
       nextServerId: () => this.nextServerId(),
       metrics: this.metrics,
+      worker,
     });
-    return { console, reception, listener: createListener(reception.listenerOptions()) };
+    const listenerOptions = reception.listenerOptions();
+    const listener = worker === undefined ? createListener(listenerOptions) : createReceiver(listenerOptions, worker);
+    return { console, reception, listener, handOvers: this.makeHandOvers(reception) };
+  }
+
+  private makeHandOvers(reception: Reception): HandOvers {
+    const { current } = this.options;
+    return new HandOvers({
+      config: () => current.config,
+      clients: this.clients,
+      directory: this.directory,
+      services: this.services,
+      users: current.users,
+      credentials: this.secrets.credentials,
+      reception,
+    });
   }
 
   private makeResizing(): ResizeLoop {
@@ -203,7 +280,7 @@ export class Parts {
   }
 
   private nextServerId(): number {
-    return ++this.lastServerId;
+    return (this.lastServerId += this.options.worker?.numbers.every ?? 1);
   }
 
   private logResize({ database, user, node, lastResize }: PoolStats): void {

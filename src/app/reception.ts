@@ -2,6 +2,7 @@
  * Makes a session, or a console session, for each client that has logged in. Also tells the listener who may log in, to
  * which database, and how many clients at once.
  */
+import type { Socket } from 'node:net';
 import type { AuthOptions } from '../auth/authenticator.ts';
 import type { Config } from '../config/config.ts';
 import { consoleNames } from '../config/console-names.ts';
@@ -24,6 +25,8 @@ import { identityOf, type Clients, type Key } from './clients.ts';
 import type { Credentials } from './credentials.ts';
 import type { DatabaseRuntime } from './database.ts';
 import type { Directory } from './directory.ts';
+import type { CancelKey } from '../workers/messages.ts';
+import type { WorkerLink } from '../workers/worker-link.ts';
 import { RefusedByServer, openReplication } from './replication.ts';
 
 export interface ReceptionParts {
@@ -38,6 +41,8 @@ export interface ReceptionParts {
   readonly authQuery: AuthQuery;
   nextServerId(): number;
   readonly metrics: Pick<Metrics, 'authFailed'>;
+  /** Undefined: this process is the whole Weir. */
+  readonly worker: WorkerLink | undefined;
 }
 
 function maxLogins({ maxClientLogins, maxClientConn }: Config): number {
@@ -55,7 +60,7 @@ export class Reception {
 
   /** @throws Error that names file and line if auth.hba_file cannot be used */
   authOptions(config: Config): AuthOptions {
-    const { users, credentials, authQuery, directory } = this.parts;
+    const { users, credentials, authQuery, directory, worker } = this.parts;
     const { auth } = config;
     return {
       type: auth.type,
@@ -63,12 +68,15 @@ export class Reception {
       users: (name) => users.get(name),
       lookUp: auth.query === undefined ? undefined : (user, database) => authQuery.lookUp(user, database),
       onProven: (proven) => {
-        if (credentials.learn(proven)) directory.credentialsChanged(proven.user);
+        if (!credentials.learn(proven)) return;
+        directory.credentialsChanged(proven.user);
+        worker?.channel.tell('proven', proven);
       },
     };
   }
 
   listenerOptions(): ListenerOptions {
+    this.parts.worker?.onCancel((key) => this.cancelHere(key));
     const { parts } = this;
     const config = parts.config();
     return {
@@ -84,11 +92,12 @@ export class Reception {
       maxClientConn: () => parts.config().maxClientConn,
       loginTimeoutMs: () => parts.config().clientLoginTimeoutMs,
       maxLogins: () => maxLogins(parts.config()),
-      isFull: () => this.places >= parts.config().maxClientConn,
-      tryEnter: () => this.tryEnter(),
-      leave: () => void this.places--,
+      // The workers of one Weir have max_client_conn together: only their supervisor knows.
+      isFull: () => parts.worker === undefined && this.places >= parts.config().maxClientConn,
+      tryEnter: () => parts.worker?.tryEnter() ?? this.tryEnter(),
+      leave: parts.worker === undefined ? () => void this.places-- : parts.worker.leave,
       onClient: (client) => this.receive(client),
-      onCancel: (processId, secret, done) => parts.clients.cancel(processId, secret, done),
+      onCancel: (processId, secret, done) => this.cancel(processId, secret, done),
       onRefused: (reason) => parts.metrics.authFailed(reason),
       // Repeated wrong passwords must not flood the log.
       log: limitRepeats(parts.log, parts.services.nowMs),
@@ -102,9 +111,32 @@ export class Reception {
     return true;
   }
 
+  /** A key that is not of this process may be of another worker. An unknown one is ignored, as in PostgreSQL. */
+  private cancel(id: number, secret: Buffer, done: () => void): void {
+    const { clients, worker } = this.parts;
+    if (clients.cancel(id, secret, done)) return;
+    if (worker === undefined) done();
+    else void worker.cancelElsewhere({ id, secret }).then(done);
+  }
+
+  /** Another worker was asked first. True: the client is here, and its statement was cancelled. */
+  private cancelHere({ id, secret }: CancelKey): Promise<boolean> {
+    return new Promise((resolve) => {
+      if (!this.parts.clients.cancel(id, secret, () => resolve(true))) resolve(false);
+    });
+  }
+
+  /** Counts a client that comes from another process, where it was let in. It leaves when the socket closes. */
+  takePlace(socket: Socket): void {
+    const { worker } = this.parts;
+    if (worker === undefined) this.places++;
+    else worker.arrived();
+    socket.once('close', worker === undefined ? () => void this.places-- : worker.leave);
+  }
+
   private receive(client: LoggedInClient): void {
     const key = this.parts.clients.register(client.protocolMinor);
-    client.socket.once('close', () => this.parts.clients.leave(key.id));
+    client.socket.once('close', () => this.parts.clients.leave(key));
     if (client.isConsole) return this.serveConsole(client, key);
     const { replication } = client;
     const isServed =
@@ -143,10 +175,11 @@ export class Reception {
     session.wire.start(client.leftover);
   }
 
-  private left(session: ClientSession, database: DatabaseRuntime, key: Key): void {
+  /** The session has ended. */
+  left(session: ClientSession, database: DatabaseRuntime, key: Key): void {
     database.stats.receivedBytes += session.wire.receivedBytes;
     database.stats.sentBytes += session.wire.sentBytes;
-    this.parts.clients.leave(key.id);
+    this.parts.clients.leave(key);
   }
 
   /** Sends the error for which a logged-in client gets no session, and closes its connection. */

@@ -6,7 +6,8 @@ import { diffConfig, keepNotReloadable, type ConfigDiff } from '../config/change
 import type { Config } from '../config/config.ts';
 import type { Loaded } from '../config/load.ts';
 import { WeirError } from '../errors/errors.ts';
-import { serverTlsOptions } from '../net/tls.ts';
+import { clientTls, serverTlsOptions } from '../net/tls.ts';
+import { accessOf } from './access.ts';
 import type { Current } from './current.ts';
 import type { Logs } from './logs.ts';
 import type { Parts } from './parts.ts';
@@ -26,15 +27,28 @@ export class Reload {
     this.readAgain = readAgain;
   }
 
+  /**
+   * Reads the certificates and auth.hba_file, and changes nothing.
+   * @throws WeirError for what cannot be used
+   */
+  check(next: Config): void {
+    try {
+      checkServerTls(next);
+      clientTls(next.tls.client);
+      accessOf(next);
+    } catch (error) {
+      throw nothingChanged(error);
+    }
+  }
+
   /** Reads the certificates, and refuses what cannot be used before anything has changed. */
   async apply(next: Config, nextUsers: Users = this.current.users): Promise<void> {
     const { current, parts } = this;
     try {
-      if (next.tls.server.mode !== 'disable') serverTlsOptions(next.tls.server, 'localhost');
+      checkServerTls(next);
       parts.entrance.listener.reload(next.tls.client, parts.entrance.reception.authOptions(next));
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      throw new WeirError('console_refused', { what: `nothing was changed: ${why}` });
+      throw nothingChanged(error);
     }
     const before = current.config;
     current.config = next;
@@ -56,13 +70,30 @@ export class Reload {
     return diff;
   }
 
+  /** @throws WeirError for a bad file */
+  read(): { readonly config: Config; readonly users: Users } {
+    const { result, users } = this.readAgain();
+    if ('problems' in result) throw nothingChanged(result.problems.join('; '));
+    return { config: result.config, users };
+  }
+
   /** @returns a line for each setting that the file changes and a reload does not */
-  async reloadFromFile(): Promise<readonly string[]> {
-    const loaded = this.readAgain();
-    const { result } = loaded;
-    if ('problems' in result)
-      throw new WeirError('console_refused', { what: `nothing was changed: ${result.problems.join('; ')}` });
-    const { notReloadable } = await this.reload(result.config, loaded.users);
+  async reloadRead(config: Config, users: Users): Promise<readonly string[]> {
+    const { notReloadable } = await this.reload(config, users);
     return notReloadable.map((key) => `${key} needs a restart`);
   }
+
+  async reloadFromFile(): Promise<readonly string[]> {
+    const { config, users } = this.read();
+    return this.reloadRead(config, users);
+  }
+}
+
+function checkServerTls({ tls }: Config): void {
+  if (tls.server.mode !== 'disable') serverTlsOptions(tls.server, 'localhost');
+}
+
+function nothingChanged(error: unknown): WeirError {
+  const why = error instanceof Error ? error.message : String(error);
+  return new WeirError('console_refused', { what: `nothing was changed: ${why}` });
 }

@@ -51,15 +51,17 @@ export async function openReplication(
   const node = await findNode(database, preferences, parts.services);
   if (socket.destroyed) return;
   const user = node.config.user ?? client.user;
-  const givePlace = database.takePlace(node.config);
-  if (givePlace === undefined) throw new WeirError('replication_full', { node: node.name });
+  const place = await database.takePlace(node.config);
+  if (place === undefined) throw new WeirError('replication_full', { node: node.name });
+  if (socket.destroyed) return place.release(true);
   const wanted = { ...parameters, replication: kind === 'physical' ? 'true' : 'database' };
   const link = await logIn(database, node, user, wanted).catch((error: unknown) => {
-    givePlace();
+    place.release(true);
     throw error;
   });
+  place.opened(link.processId);
   // The connection counts against the limit until it is closed.
-  link.socket.once('close', givePlace);
+  link.socket.once('close', () => place.release(link.socket.readableEnded));
   if (socket.destroyed) return void link.socket.destroy();
   seat(client, kind, key, { parts, database, node, user, link });
 }
@@ -90,7 +92,7 @@ function seat(client: LoggedInClient, kind: ReplicationKind, key: Key, opened: O
     onClosed: (closed, why) => {
       database.stats.receivedBytes += closed.receivedBytes;
       database.stats.sentBytes += closed.sentBytes;
-      clients.leave(key.id);
+      clients.leave(key);
       services.log('info', 'replication_ended', `a replication connection to ${node.name} has ended: ${why}`, about);
     },
   });

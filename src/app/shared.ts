@@ -2,13 +2,14 @@
  * What all databases share. Made by directory.ts. Types only.
  */
 import type { KeyDeriver } from '../auth/keys.ts';
-import type { Config, NodeConfig } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
 import type { Log } from '../observability/types.ts';
-import type { NodeBudget } from '../pool/budget.ts';
+import type { Budgets } from '../pool/budget-types.ts';
 import type { PoolStats } from '../pool/types.ts';
 import type { ClientSession } from '../request/client.ts';
 import type { Services } from '../session/context.ts';
-import type { ServerMonitors } from '../topology/server-monitors.ts';
+import type { SharedCatalogs } from '../topology/catalog-sharing.ts';
+import type { Monitors } from '../topology/member.ts';
 import type { Credentials } from './credentials.ts';
 import type { Said } from './topology-log.ts';
 
@@ -18,10 +19,12 @@ export interface Shared {
   readonly users: ReadonlyMap<string, string>;
   readonly credentials: Credentials;
   readonly keys: KeyDeriver;
+  /** How many connections the pools may open on each server. */
+  readonly budgets: Budgets;
   /** One per server (host and port), whatever databases and pools use it. */
-  budget(node: NodeConfig): NodeBudget;
-  /** One for each server, too. */
-  readonly monitors: ServerMonitors;
+  readonly monitors: Monitors;
+  /** Undefined: this process is the whole Weir. */
+  readonly sharedCatalogs: SharedCatalogs | undefined;
   readonly said: Said;
   /** For failed log-ins: repeated failures are combined into one line. */
   readonly loginLog: Log;

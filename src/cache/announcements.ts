@@ -7,6 +7,7 @@ import type { Log } from '../observability/types.ts';
 import type { Tag } from '../binding/plan.ts';
 import { waitAtMost } from './deadlines.ts';
 import type { Lease } from './lease.ts';
+import type { StoreWords } from './store-words.ts';
 import { markerMs } from './transport.ts';
 
 /** A write between close and outcome. */
@@ -21,6 +22,7 @@ interface OpenWrite {
 export interface AnnouncementRules {
   readonly lease: Lease;
   readonly log: Log;
+  readonly words: StoreWords;
   now(): number;
   /** Sends the announcement; resolves to true if Redis has confirmed it. Never rejects. */
   send(tags: readonly Tag[], token: string, note: string): Promise<boolean>;
@@ -114,7 +116,8 @@ export class Announcements {
     this.figures.writesHeld++;
     if (this.loggedLoss === this.losses) return;
     this.loggedLoss = this.losses;
-    const text = `writes wait ${Math.ceil(leftMs)} ms until no other Weir can show cached answers, then go on unannounced`;
-    this.rules.log('warn', 'cache_redis', text);
+    const { event, peer } = this.rules.words;
+    const text = `writes wait ${Math.ceil(leftMs)} ms until no other ${peer} can show cached answers, then go on unannounced`;
+    this.rules.log('warn', event, text);
   }
 }

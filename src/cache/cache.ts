@@ -125,6 +125,10 @@ class Cache implements ResultCache {
     return new Freshness();
   }
 
+  arrive(freshness: SessionFreshness, isUnproven: boolean): void {
+    (freshness as Freshness).arrive(this.table.nextOrder(), isUnproven);
+  }
+
   attach(prefix: string, ticks: TickSource, whenGone?: WhenGone): void {
     this.table.attach(prefix, ticks);
     if (whenGone !== undefined) this.peers?.membership.orphans.attach(prefix, whenGone);
@@ -152,7 +156,7 @@ class Cache implements ResultCache {
     const request = { key: full, set, ttlMs, freshness: freshness as Freshness, ticks };
     if (this.second === undefined) return this.askDatabase(request, true);
     if (this.peers?.isUsable !== true) return this.miss(outOfStep);
-    if (!(now < this.lease.untilMs)) return this.miss(noLease);
+    if (!(now < this.lease.untilMs)) return this.miss(noLease[this.peers.kind]);
     return { kind: 'wait', result: this.askPeers(this.second, request, answerForm(key)) };
   }
 

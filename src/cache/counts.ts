@@ -4,9 +4,16 @@
 import type { Peers } from './peers.ts';
 import type { SecondLevel } from './second-level.ts';
 import type { Store } from './store.ts';
-import type { CacheStats } from './types.ts';
+import type { StoreKind } from './transport.ts';
+import type { CacheStats, StoreState } from './types.ts';
 
-const noFigures = { writesHeld: 0, writesUnannounced: 0, redisLosses: 0, redisProblem: undefined };
+const noFigures = {
+  writesHeld: 0,
+  writesUnannounced: 0,
+  redisLosses: 0,
+  redisProblem: undefined,
+  workersProblem: undefined,
+};
 
 export class Counts {
   hits = 0;
@@ -32,7 +39,13 @@ export class Counts {
       ...(peers?.figures ?? noFigures),
       undecided: this.undecided,
       malformed: second?.malformed ?? 0,
-      redis: peers === undefined ? 'off' : peers.isUp ? 'up' : 'down',
+      redis: stateOf('redis', peers),
+      workers: stateOf('workers', peers),
     };
   }
+}
+
+function stateOf(kind: StoreKind, peers: Peers | undefined): StoreState {
+  if (peers?.kind !== kind) return 'off';
+  return peers.isUp ? 'up' : 'down';
 }

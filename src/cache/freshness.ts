@@ -29,6 +29,14 @@ export class Freshness implements SessionFreshness {
     this.wroteAt = 0;
   }
 
+  /** What the session has read and written lies before `order`. */
+  arrive(order: number, isUnproven: boolean): void {
+    this.states ??= [];
+    this.floors ??= [];
+    this.floorOfRest = order;
+    if (isUnproven) this.wrote(order);
+  }
+
   raise(state: TagState, order: number): void {
     const states = (this.states ??= []);
     const floors = (this.floors ??= []);

@@ -4,6 +4,7 @@
  * Changed by redis-sync.ts.
  */
 import type { Log } from '../observability/types.ts';
+import type { StoreWords } from './store-words.ts';
 import type { HelloReply, HelloRequest } from './transport.ts';
 
 /** A lease that Redis has granted. */
@@ -15,6 +16,7 @@ interface Grant {
 
 interface Listener {
   readonly log: Log;
+  readonly words: StoreWords;
   readonly instanceId: string;
   now(): number;
 }
@@ -49,15 +51,15 @@ export class Lease {
   }
 
   /** An answer to `hello` has arrived, on any connection. */
-  heard(reply: HelloReply, { now, log, instanceId }: Listener): void {
+  heard(reply: HelloReply, { now, log, words, instanceId }: Listener): void {
     this.echo = reply.echo;
     this.heardMs = now();
     this.members = reply.members;
     const missing = reply.missing.filter((id) => id !== instanceId).join(', ');
     if (missing === this.missing) return;
     this.missing = missing;
-    if (missing === '') return log('info', 'cache_members', 'all Weirs that share the Redis are heard of');
-    log('warn', 'cache_members', `Weirs that share the Redis are missing, so nothing is cached for now: ${missing}`);
+    if (missing === '') return log('info', 'cache_members', `all ${words.sharers} are heard of`);
+    log('warn', 'cache_members', `${words.sharers} are missing, so nothing is cached for now: ${missing}`);
   }
 
   /**

@@ -6,6 +6,7 @@ import { Announcements, type AnnouncementRules } from './announcements.ts';
 import { Lease } from './lease.ts';
 import { OrphanedWrites, type OrphanRules } from './orphaned-writes.ts';
 import type { PeersOptions } from './parts.ts';
+import { storeWords, type StoreWords } from './store-words.ts';
 import type { HelloReply, HelloRequest } from './transport.ts';
 
 export type MembershipLinks = Pick<AnnouncementRules, 'send' | 'connection' | 'tooSlow' | 'unannounced'> &
@@ -16,15 +17,25 @@ export class Membership {
   readonly announcements: Announcements;
   readonly orphans: OrphanedWrites;
   private readonly options: PeersOptions;
+  private readonly words: StoreWords;
 
   constructor(options: PeersOptions, links: MembershipLinks) {
     const { settings, log, now, rules, table, undecided } = options;
     this.options = options;
+    const words = storeWords[options.transport.kind];
+    this.words = words;
     this.lease = new Lease(settings.leaseMs, settings.memberTimeoutMs, now());
     const { lease } = this;
-    this.announcements = new Announcements({ ...links, lease, log, now, ignoresLeases: rules.ignoresOthersLeases });
+    this.announcements = new Announcements({
+      ...links,
+      lease,
+      log,
+      words,
+      now,
+      ignoresLeases: rules.ignoresOthersLeases,
+    });
     const { opened } = links;
-    this.orphans = new OrphanedWrites({ table, log, undecided, opened, ignoresOrphans: rules.ignoresOrphans });
+    this.orphans = new OrphanedWrites({ table, log, words, undecided, opened, ignoresOrphans: rules.ignoresOrphans });
   }
 
   request(rotate: boolean): HelloRequest {
@@ -32,7 +43,8 @@ export class Membership {
   }
 
   heard(reply: HelloReply): void {
-    this.lease.heard(reply, this.options);
+    const { log, now, instanceId } = this.options;
+    this.lease.heard(reply, { log, words: this.words, instanceId, now });
     this.orphans.learn(reply);
   }
 }

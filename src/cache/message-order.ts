@@ -5,6 +5,7 @@
 import type { Log } from '../observability/types.ts';
 import { parseMessage } from './messages.ts';
 import type { PeerMessage } from './messages.ts';
+import type { StoreWords } from './store-words.ts';
 import type { HelloReply } from './transport.ts';
 
 const foreignMessage = 'a message on the cache channel is not from a Weir of this version: ignored';
@@ -12,10 +13,10 @@ const foreignMessage = 'a message on the cache channel is not from a Weir of thi
 /** More losses than this within `lossesMs` point to a lasting problem. */
 const maxLosses = 10;
 const lossesMs = 10_000;
-export const oftenLost = 'again and again what the Weirs keep in Redis is gone, or its messages are';
 
 export class MessageOrder {
   private readonly log: Log;
+  private readonly words: StoreWords;
   /** Logged once: another program may publish any number of messages. */
   private hasComplained = false;
   incarnation = '';
@@ -28,15 +29,16 @@ export class MessageOrder {
   private losses = 0;
   private lossesSinceMs = -Infinity;
 
-  constructor(log: Log) {
+  constructor(log: Log, words: StoreWords) {
     this.log = log;
+    this.words = words;
   }
 
   parse(text: string): PeerMessage | undefined {
     const message = parseMessage(text);
     if (message === undefined && !this.hasComplained) {
       this.hasComplained = true;
-      this.log('warn', 'cache_redis', foreignMessage);
+      this.log('warn', this.words.event, foreignMessage);
     }
     return message;
   }
@@ -48,6 +50,12 @@ export class MessageOrder {
       this.losses = 0;
     }
     return ++this.losses > maxLosses;
+  }
+
+  /** What `isLostTooOften` points to, as text. */
+  get whyLostOften(): string {
+    const { peer, store } = this.words;
+    return `again and again what the ${peer}s keep in ${store} is gone, or its messages are`;
   }
 
   /** Forgets the incarnation and all numbers. */
@@ -72,7 +80,7 @@ export class MessageOrder {
     if (incarnation !== this.incarnation) return 'other incarnation';
     if (number <= this.last) return 'old';
     if (number !== this.last + 1 && !ignoresGaps) {
-      this.log('warn', 'cache_gap', 'a message of another Weir was lost: level 1 is emptied');
+      this.log('warn', 'cache_gap', `a message of another ${this.words.peer} was lost: level 1 is emptied`);
       return 'gap';
     }
     this.last = number;

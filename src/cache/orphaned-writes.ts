@@ -6,6 +6,7 @@
  */
 import type { Log } from '../observability/types.ts';
 import type { Tag } from '../binding/plan.ts';
+import type { StoreWords } from './store-words.ts';
 import type { TagState } from './tag-state.ts';
 import type { TagTable } from './tags.ts';
 import type { HelloReply, Orphan } from './transport.ts';
@@ -14,6 +15,7 @@ import type { Backend, WhenGone } from './types.ts';
 export interface OrphanRules {
   readonly table: TagTable;
   readonly log: Log;
+  readonly words: StoreWords;
   /** Changes the number of writes of unknown outcome by `change`. */
   undecided(change: 1 | -1): void;
   /** The backend has ended, so the write has an outcome: tells the other Weirs. */
@@ -107,7 +109,7 @@ export class OrphanedWrites {
   }
 
   private logAdopted(count: number): void {
-    const what = `${count} open write(s) of a Weir that is not heard of`;
+    const what = `${count} open write(s) of a ${this.rules.words.peer} that is not heard of`;
     this.rules.log(
       'warn',
       'cache_inherited',

@@ -20,6 +20,8 @@ export interface CacheOptions {
   readonly instanceId?: string;
   /** See SharedStampsOptions. */
   readonly peersDdl?: (prefix: string | undefined) => void;
+  /** In a worker: makes the Transport to the store of all workers, which is used without Redis. */
+  readonly shareWithWorkers?: ((instanceId: string) => Transport) | undefined;
 }
 
 export interface CacheParts extends PeerRules {

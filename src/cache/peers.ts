@@ -11,7 +11,7 @@ import { RedisSync } from './redis-sync.ts';
 import { SharedStamps } from './shared-stamps.ts';
 import type { TagState } from './tag-state.ts';
 import type { TagSet, TagTable } from './tags.ts';
-import type { ReadReply, Transport } from './transport.ts';
+import type { ReadReply, StoreKind, Transport } from './transport.ts';
 import type { PeerFigures } from './types.ts';
 
 /** How long a look-up waits for Redis before the query goes to a database. */
@@ -47,6 +47,10 @@ export class Peers {
     return this.sync.stop();
   }
 
+  get kind(): StoreKind {
+    return this.transport.kind;
+  }
+
   get isUp(): boolean {
     return this.sync.isUp;
   }
@@ -57,8 +61,14 @@ export class Peers {
   }
 
   get figures(): PeerFigures {
-    const { problem } = this.transport;
-    return { ...this.membership.announcements.figures, redisLosses: this.sync.losses, redisProblem: problem };
+    const { problem, kind } = this.transport;
+    const isRedis = kind === 'redis';
+    return {
+      ...this.membership.announcements.figures,
+      redisLosses: isRedis ? this.sync.losses : 0,
+      redisProblem: isRedis ? problem : undefined,
+      workersProblem: isRedis ? undefined : problem,
+    };
   }
 
   get currentIncarnation(): string {

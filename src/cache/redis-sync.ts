@@ -5,10 +5,11 @@
  */
 import { CommandNumbers } from './command-numbers.ts';
 import { Membership, type MembershipLinks } from './membership.ts';
-import { MessageOrder, oftenLost } from './message-order.ts';
+import { MessageOrder } from './message-order.ts';
 import type { PeersOptions } from './parts.ts';
 import { RedisConnection } from './redis-connection.ts';
 import type { SharedStamps } from './shared-stamps.ts';
+import { storeWords, type StoreWords } from './store-words.ts';
 import type { HelloReply, Transport } from './transport.ts';
 
 const checkMs = 1_000;
@@ -30,6 +31,7 @@ export class RedisSync {
   losses = 0;
   private readonly options: PeersOptions;
   private readonly transport: Transport;
+  private readonly words: StoreWords;
   private readonly stamps: SharedStamps;
   private readonly order: MessageOrder;
   private state: 'down' | 'syncing' | 'up' = 'down';
@@ -43,7 +45,8 @@ export class RedisSync {
     this.options = options;
     this.transport = options.transport;
     this.stamps = stamps;
-    this.order = new MessageOrder(options.log);
+    this.words = storeWords[options.transport.kind];
+    this.order = new MessageOrder(options.log, this.words);
     this.membership = new Membership(options, {
       ...writes,
       connection: () => this.connection.number,
@@ -142,7 +145,8 @@ export class RedisSync {
       this.connection.isSlow = false;
       this.upSinceMs = this.options.now();
       this.options.peersDdl(undefined);
-      this.options.log('info', 'cache_redis', 'in step with the other Weirs through Redis');
+      const { event, peer, store } = this.words;
+      this.options.log('info', event, `in step with the other ${peer}s through ${store}`);
       // Redis grants a lease only to a Weir that has proven to have received the previous answer.
       this.renew();
     } catch (error) {
@@ -157,7 +161,7 @@ export class RedisSync {
    */
   private resync(): void {
     if (!this.order.isLostTooOften(this.options.now())) return void this.sync(true);
-    this.refused(this.connection.number, new Error(this.transport.problem ?? oftenLost));
+    this.refused(this.connection.number, new Error(this.transport.problem ?? this.order.whyLostOften));
   }
 
   private loseTrust(): void {
@@ -175,7 +179,8 @@ export class RedisSync {
     this.loseTrust();
     if (wasUp && !this.isStopped) {
       this.losses++;
-      this.options.log('warn', 'cache_redis', `lost the other Weirs (${why}): queries go on uncached`);
+      const { event, peer } = this.words;
+      this.options.log('warn', event, `lost the other ${peer}s (${why}): queries go on uncached`);
     }
   }
 

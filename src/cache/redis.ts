@@ -55,6 +55,7 @@ function sha1(text: string): string {
 }
 
 export class RedisTransport implements Transport {
+  readonly kind = 'redis';
   private readonly options: RedisTransportOptions;
   private readonly pair: RedisPair;
   private readonly channel: string;

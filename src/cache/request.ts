@@ -17,5 +17,8 @@ export interface Request {
 export const off = missing('the cache is off');
 export const closed = missing('a write to one of its tables is under way');
 export const outOfStep = missing('the second level is out of reach');
-export const noLease = missing('a Weir that shares the Redis is missing, or Redis is slow: no lease');
+export const noLease = {
+  redis: missing('a Weir that shares the Redis is missing, or Redis is slow: no lease'),
+  workers: missing('a worker is missing, or the supervisor is slow: no lease'),
+} as const;
 export const alone = missing('somebody else is asking, not waited for');

@@ -11,6 +11,7 @@ import type { CacheOptions } from './parts.ts';
 import type { Peers } from './peers.ts';
 import { makeEntry, stampsOf } from './store.ts';
 import type { Entry } from './store.ts';
+import { storeWords } from './store-words.ts';
 import type { TagSet } from './tags.ts';
 import { stampText } from './transport.ts';
 import type { ReadReply } from './transport.ts';
@@ -97,6 +98,10 @@ export class SecondLevel {
     if (now() < this.complainAgainMs) return;
     this.complainAgainMs = now() + complaintEveryMs;
     const what = `${this.malformed} so far: damaged, or written by something else than a Weir of this version`;
-    log('warn', 'cache_entry', `an entry in Redis is none and was removed (${what}); queries go to a database instead`);
+    log(
+      'warn',
+      'cache_entry',
+      `an entry in ${storeWords[peers.kind].store} is none and was removed (${what}); queries go to a database instead`,
+    );
   }
 }

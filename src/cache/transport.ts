@@ -1,6 +1,7 @@
 /**
- * What the cache needs of Redis, as an interface: commands that are atomic and carried out in the order of the calls,
- * and a stream of messages. redis.ts implements it; tests have one in memory.
+ * What the cache needs of a store that several Weirs share, as an interface: commands that are atomic and carried out in the
+ * order of the calls, and a stream of messages. The store is Redis (redis.ts), or for the workers of one Weir the memory
+ * of their supervisor (workers/stamp-transport.ts). Comments that say Redis mean either.
  */
 import type { Tag } from '../binding/plan.ts';
 
@@ -69,9 +70,13 @@ export interface OpenReply {
   readonly stamps: readonly number[];
 }
 
+/** Which store the Weirs share: Redis, or the supervisor's memory if they are the workers of one Weir. */
+export type StoreKind = 'redis' | 'workers';
+
 /** Every promise rejects if the connection is lost before the answer, or the answer is invalid. */
 export interface Transport {
-  /** Why it cannot be used, or which setting of Redis is wrong, as text. Absent: not known, or no problem. */
+  readonly kind: StoreKind;
+  /** Why the store cannot be used, or which of its settings is wrong, as text. Absent: not known, or no problem. */
   readonly problem?: string | undefined;
   /** Starts connecting; does not wait. */
   start(events: TransportEvents): void;

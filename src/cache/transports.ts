@@ -9,7 +9,11 @@ import type { Transport } from './transport.ts';
 /** @returns undefined if the configuration does not ask for this store */
 type MakeTransport = (options: CacheOptions, instanceId: string) => Transport | undefined;
 
-const transports: readonly MakeTransport[] = [redisTransport];
+/** The workers of one Weir also share through Redis if there is one: other Weirs may share it too. */
+const transports: readonly MakeTransport[] = [
+  redisTransport,
+  ({ shareWithWorkers }, instanceId) => shareWithWorkers?.(instanceId),
+];
 
 /** @returns undefined: no store is shared */
 export function makeTransport(options: CacheOptions, instanceId: string): Transport | undefined {

@@ -111,6 +111,11 @@ export interface ResultCache {
   readonly hasPeers: boolean;
   newFreshness(): SessionFreshness;
   /**
+   * The session comes from another process: no answer is shown to it that was asked for before this moment.
+   * @param isUnproven as it was there
+   */
+  arrive(freshness: SessionFreshness, isUnproven: boolean): void;
+  /**
    * Registers a database by its catalog.tagPrefix.
    * @param ticks its ticker, for writes that other Weirs announce
    * @param whenGone waits for the end of a backend, for writes of Weirs that are gone
@@ -164,7 +169,12 @@ export interface PeerFigures {
   readonly redisLosses: number;
   /** Why Redis is down, or which of its settings makes it lose data. */
   readonly redisProblem: string | undefined;
+  /** Why the workers of this Weir cannot share stamps through their supervisor. */
+  readonly workersProblem: string | undefined;
 }
+
+/** 'off': not used. 'down': not in step with it, so nothing is cached. */
+export type StoreState = 'off' | 'up' | 'down';
 
 export interface CacheStats extends PeerFigures {
   readonly entries: number;
@@ -179,10 +189,11 @@ export interface CacheStats extends PeerFigures {
   readonly malformed: number;
   /** By source: local, peer, operator, catalog, gap. */
   readonly invalidations: Readonly<Record<string, number>>;
-  /** Cached answers may be shown: always without Redis. */
+  /** Cached answers may be shown: always if no store is shared. */
   readonly hasLease: boolean;
   /** Writes of unknown outcome: their tables stay closed. */
   readonly undecided: number;
-  /** 'off' (not configured), 'up', 'down'. */
-  readonly redis: 'off' | 'up' | 'down';
+  readonly redis: StoreState;
+  /** The supervisor's memory, which the workers of one Weir share without Redis. */
+  readonly workers: StoreState;
 }

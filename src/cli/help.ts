@@ -5,7 +5,7 @@ import type { Verb } from './verbs.ts';
 
 const groups: readonly (readonly [string, readonly string[]])[] = [
   ['Run', ['serve', 'check', 'demo']],
-  ['Look', ['pools', 'nodes', 'clients', 'servers', 'databases', 'stats', 'cache', 'config', 'explain']],
+  ['Look', ['pools', 'nodes', 'clients', 'servers', 'databases', 'stats', 'cache', 'config', 'workers', 'explain']],
   ['Act', ['resize', 'pause', 'resume', 'reload', 'drain', 'undrain', 'kill', 'invalidate']],
 ];
 

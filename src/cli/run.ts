@@ -13,6 +13,8 @@ import { CommandError, UsageError, exitCodes } from './io.ts';
 import { overview, verbHelp } from './help.ts';
 import type { CreateServedApp, ProcessEvents } from './serve.ts';
 import { serveVerb } from './serve.ts';
+import { superviseWorkers } from './supervise.ts';
+import { workerVerb } from './worker.ts';
 import type { Arguments, Verb } from './verbs.ts';
 import { adminVerbs } from './verbs.ts';
 
@@ -31,7 +33,15 @@ export function packageVersion(): string {
 /** Never throws. */
 export async function runCli(argv: readonly string[], io: CliIo, deps: CliDeps): Promise<ExitCode> {
   const verbs = new Map<string, Verb>(
-    Object.entries({ serve: serveVerb(deps.loadApp, deps.events), check, demo, ...adminVerbs }),
+    Object.entries({
+      serve: serveVerb(deps.loadApp, deps.events, (config, surroundings) =>
+        Promise.resolve(superviseWorkers(config, surroundings, argv.slice(1))),
+      ),
+      worker: workerVerb(deps.loadApp),
+      check,
+      demo,
+      ...adminVerbs,
+    }),
   );
   const drainNode = verbs.get('drain');
   if (drainNode !== undefined) verbs.set('drain', drainVerb(drainNode));

@@ -14,7 +14,7 @@ import { passedFds } from '../systemd/open-sockets.ts';
 import type { CliIo, ExitCode } from './io.ts';
 import { CommandError, UsageError } from './io.ts';
 import { untilEnded } from './signals.ts';
-import type { CreateServedApp, ProcessEvents, ServedApp } from './served-app.ts';
+import type { CreateServedApp, ProcessEvents, ServedApp, Supervise } from './served-app.ts';
 import type { Arguments, OptionSpec, Verb } from './verbs.ts';
 import { textOf, textsOf } from './verbs.ts';
 
@@ -81,6 +81,7 @@ export async function serve(
   io: CliIo,
   loadApp: () => Promise<CreateServedApp>,
   events: ProcessEvents,
+  supervise?: Supervise,
 ): Promise<ExitCode> {
   const source = sourceOf(args, io.env);
   const first = loadAll(source);
@@ -94,8 +95,9 @@ export async function serve(
   };
   let app: ServedApp;
   try {
-    const createApp = await loadApp();
-    app = await createApp(first.result.config, { users: first.users, reloadConfig, surroundings });
+    const { config } = first.result;
+    if (supervise !== undefined && config.workers > 1) app = await supervise(config, surroundings);
+    else app = await (await loadApp())(config, { users: first.users, reloadConfig, surroundings });
     await app.start();
   } catch (error) {
     await systemd.end();
@@ -126,12 +128,12 @@ function startProblem(error: unknown): string {
     : `cannot start: ${reason}`;
 }
 
-export function serveVerb(loadApp: () => Promise<CreateServedApp>, events: ProcessEvents): Verb {
+export function serveVerb(loadApp: () => Promise<CreateServedApp>, events: ProcessEvents, supervise: Supervise): Verb {
   return {
     synopsis: '[--config FILE] [--primary URL] [--replica URL]... [--listen HOST:PORT] [--redis URL]',
     about:
       'Starts Weir and serves until a signal ends it. Flags win over WEIR_<KEY> in the environment, and that over the file.',
     options: serveOptions,
-    run: (args, io) => serve(args, io, loadApp, events),
+    run: (args, io) => serve(args, io, loadApp, events, supervise),
   };
 }

@@ -1,10 +1,12 @@
 /**
  * What `weir serve` needs of the app and of the process. Types only.
  */
+import type { HandOvers } from '../app/hand-overs.ts';
 import type { Surroundings } from '../app/lifecycle.ts';
 import type { ConfigDiff } from '../config/change.ts';
 import type { Config, HostPort } from '../config/config.ts';
 import type { Loaded } from '../config/load.ts';
+import type { Logger } from '../observability/logger.ts';
 
 /** The part of the app that `weir serve` uses. */
 export interface ServedApp {
@@ -18,6 +20,10 @@ export interface ServedApp {
   httpAddress(): HostPort | undefined;
   /** Resolves when the app has ended by SHUTDOWN on the admin console. */
   readonly ended?: Promise<void>;
+  /** Clients that go to another worker, or come from one. */
+  readonly handOvers?: HandOvers;
+  /** Replaces all workers, one by one. Rejects with words if the new ones cannot serve; the old ones go on then. */
+  restart?(): Promise<void>;
   /** Logs and counts an error that was not caught. */
   noteUnexpected?(error: unknown): void;
 }
@@ -29,9 +35,14 @@ export interface ServeDeps {
   readonly reloadConfig: () => Loaded;
   /** Sockets that systemd has opened, and who is told that the end begins. */
   readonly surroundings?: Surroundings;
+  /** Replaces the log of the configuration. */
+  readonly logger?: Logger;
 }
 
 export type CreateServedApp = (config: Config, deps: ServeDeps) => Promise<ServedApp>;
+
+/** Makes the supervisor of several workers, which do the work. */
+export type Supervise = (config: Config, surroundings: Surroundings) => Promise<ServedApp>;
 
 /** The source of signals and uncaught errors: the process, or an emitter in tests. */
 export type ProcessEvents = Pick<NodeJS.Process, 'on' | 'off'>;

@@ -1,7 +1,7 @@
 /**
  * What signals do to a Weir that serves. SIGHUP reloads. SIGTERM and SIGINT drain (SHUTDOWN WAIT_FOR_SERVERS), and a second one
- * stops at once. SIGUSR1, as in HAProxy, waits for clients to leave (WAIT_FOR_CLIENTS). SIGQUIT stops at once. SIGUSR2 is
- * kept for a restart. Called by serve.ts; the supervisor of several workers can use it, too.
+ * stops at once. SIGUSR1, as in HAProxy, waits for clients to leave (WAIT_FOR_CLIENTS). SIGQUIT stops at once. SIGUSR2
+ * replaces the workers of a Weir with several. Called by serve.ts; the supervisor of several workers can use it, too.
  */
 import type { ConfigDiff } from '../config/change.ts';
 import type { Loaded } from '../config/load.ts';
@@ -32,6 +32,7 @@ export async function untilEnded(serving: Serving): Promise<ExitCode> {
     ['SIGTERM', (signal) => ending.drain(signal)],
     ['SIGINT', (signal) => ending.drain(signal)],
     ['SIGUSR1', (signal) => ending.waitForClients(signal)],
+    ['SIGUSR2', () => restart(serving)],
     ['SIGQUIT', (signal) => ending.stop(signal)],
   ];
   for (const [signal, listener] of onSignal) events.on(signal, listener);
@@ -103,6 +104,17 @@ class Ending {
 function noteUnexpected({ app, io }: Serving, error: unknown): void {
   if (app.noteUnexpected !== undefined) app.noteUnexpected(error);
   else io.err(`unexpected error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+}
+
+/** Only a Weir with several workers can replace them. */
+function restart({ app, io }: Serving): void {
+  if (app.restart === undefined)
+    return void io.err('weir: SIGUSR2: restarts the workers one by one, but this Weir has none (workers: 1)\n');
+  io.err('weir: SIGUSR2: the workers are replaced one by one\n');
+  app.restart().then(
+    () => io.err('weir: all workers are replaced\n'),
+    (error: unknown) => io.err(`weir: restart: ${error instanceof Error ? error.message : String(error)}\n`),
+  );
 }
 
 async function reload(serving: Serving): Promise<void> {

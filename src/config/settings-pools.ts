@@ -4,7 +4,8 @@
  */
 import type { Rows } from './setting.ts';
 import { atLeast1ms, hour, minute, orZero, second, setting } from './setting.ts';
-import { boolean, fileMode, hostPort, integer, list, oneOf, onlyForNow, optional, string } from './values.ts';
+import { workers } from './workers.ts';
+import { boolean, fileMode, hostPort, integer, list, oneOf, optional, string } from './values.ts';
 
 const poolModes = oneOf(['session', 'transaction', 'statement']);
 const connections = integer(0, 100_000);
@@ -55,11 +56,11 @@ const listening = {
     'Names by which browsers and Prometheus may ask the HTTP side, besides IP addresses and names that only exist inside a network.',
   ),
   workers: setting(
-    undefined,
-    onlyForNow(1, 'integer', 'several processes sharing the port'),
+    'workers',
+    workers(),
     1,
     'restart',
-    'Processes sharing the port.',
+    'Processes that serve clients, as one Weir; `auto`: one for each core.',
   ),
 } as const satisfies Rows;
 

@@ -6,6 +6,7 @@ import { actions } from './actions.ts';
 import { showConnections } from './show.ts';
 import { showFigures } from './show-stats.ts';
 import { showTopology } from './show-topology.ts';
+import { showWorkers } from './show-workers.ts';
 import { columnsOf, show } from './types.ts';
 import type { ConsoleCommand } from './types.ts';
 
@@ -15,6 +16,7 @@ const all: ConsoleCommand[] = [
   ...showConnections,
   ...showTopology,
   ...showFigures,
+  showWorkers,
   show<ConsoleCommand>(
     'HELP',
     'this table',

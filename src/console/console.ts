@@ -9,8 +9,9 @@ import { driverStatement } from './driver-statements.ts';
 import { commands } from './commands.ts';
 import { Scanner, shorten, syntaxError } from './parse.ts';
 import type { CommandResult, ConsoleColumn, ConsoleCommand, Role, Run } from './types.ts';
-import type { ConsoleSources } from './sources.ts';
-import { createStatsWindow, statsPeriodMs } from './stats-window.ts';
+import type { ConsoleSources, Gather } from './sources.ts';
+import type { StatsPeriod } from './stats-types.ts';
+import { createStatsWindow, statsPeriodMs, statsView, type StatsWindow } from './stats-window.ts';
 
 /** One parsed statement. */
 export interface ConsoleStatement {
@@ -35,6 +36,8 @@ export interface Console {
    * @throws WeirError not_console_user, not_admin, console_canceled, or what the command refused; nothing else
    */
   execute(statement: ConsoleStatement, by: ConsoleUser): Promise<CommandResult>;
+  /** For the averages of SHOW STATS on the console of another worker. */
+  period(): StatsPeriod;
   /** Starts and stops the sampling for the averages of SHOW STATS. */
   start(): void;
   stop(): void;
@@ -42,10 +45,12 @@ export interface Console {
 
 export interface ConsoleOptions {
   readonly sources: ConsoleSources;
+  /** The figures and actions of the whole Weir; absent: `sources` are all of it. */
+  readonly gather?: Gather | undefined;
   /** The role of a user by the current auth.admin_users and auth.stats_users; undefined: none. */
   roleOf(user: string): Role | undefined;
   /** Monotonic time in ms. */
-  nowMs(): number;
+  readonly nowMs: () => number;
   readonly log: Log;
 }
 
@@ -58,6 +63,9 @@ export function createConsole(options: ConsoleOptions): Console {
     return false;
   };
 
+  const run = (statement: ConsoleStatement, by: ConsoleUser): CommandResult | Promise<CommandResult> =>
+    runStatement(statement, by, options, window);
+
   const execute = async (statement: ConsoleStatement, by: ConsoleUser): Promise<CommandResult> => {
     const { command } = statement;
     const role = options.roleOf(by.user);
@@ -67,8 +75,7 @@ export function createConsole(options: ConsoleOptions): Console {
     }
     if (command.role === 'admin') log('info', 'console_command', `${by.user} runs ${command.name}`, { user: by.user });
     try {
-      const context = { sources, user: by.user, signal: by.signal, window, nowMs: options.nowMs() };
-      return await withAbort(statement.run(context), by.signal);
+      return await withAbort(run(statement, by), by.signal);
     } catch (error) {
       if (by.signal.aborted) throw new WeirError('console_canceled', { command: command.name });
       if (error instanceof WeirError) throw error;
@@ -83,6 +90,7 @@ export function createConsole(options: ConsoleOptions): Console {
     roleOf: (user) => options.roleOf(user),
     parse: (text) => parseStatements(text, isWeirSetting),
     execute,
+    period: () => window.period(),
     start() {
       timer ??= setInterval(() => window.sample(), statsPeriodMs).unref();
     },
@@ -91,6 +99,33 @@ export function createConsole(options: ConsoleOptions): Console {
       timer = undefined;
     },
   };
+}
+
+function runStatement(
+  statement: ConsoleStatement,
+  by: ConsoleUser,
+  { sources, gather, nowMs }: ConsoleOptions,
+  window: StatsWindow,
+): CommandResult | Promise<CommandResult> {
+  const { detail = 'totals' } = statement.command;
+  if (gather !== undefined && detail !== 'none') return runForAll(statement, by, gather(detail), nowMs, window);
+  return statement.run({ sources, ...by, window, nowMs: nowMs() });
+}
+
+/** Runs a statement with the figures and actions of all workers. */
+async function runForAll(
+  statement: ConsoleStatement,
+  { user, signal }: ConsoleUser,
+  gathered: Promise<ConsoleSources>,
+  nowMs: () => number,
+  own: StatsWindow,
+): Promise<CommandResult> {
+  const sources = await gathered;
+  const { periods } = sources;
+  const window = periods === undefined ? own : statsView(sources, () => periods);
+  const result = await statement.run({ sources, user, signal, window, nowMs: nowMs() });
+  const notices = [...(result.notices ?? []), ...(sources.notices?.() ?? [])];
+  return { ...result, notices };
 }
 
 /** Rejects when `signal` fires, so that a cancel ends the wait even if the action does not watch its signal. */

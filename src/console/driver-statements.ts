@@ -39,11 +39,12 @@ function answer(
   rows: (user: string, version: string) => Value[][],
 ): ConsoleCommand {
   const run: Run = ({ user, sources }) => ({ rows: rows(user, sources.version) });
-  return { name: tag, role: 'stats', syntax: tag, help: '', columns, tag, parse: () => run };
+  return { name: tag, detail: 'none', role: 'stats', syntax: tag, help: '', columns, tag, parse: () => run };
 }
 
 const withoutEffect = (tag: string): ConsoleCommand => ({
   name: tag,
+  detail: 'none',
   role: 'stats',
   syntax: tag,
   help: '',

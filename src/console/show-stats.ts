@@ -205,6 +205,7 @@ const preparedStatements = show<PreparedRow>(
     prepared.text('query', (row) => row.query.slice(0, longestShown)),
   ],
   ({ sources }) => sources.preparedStatements(),
+  'rows',
 );
 
 const cached = columnsOf<CacheStats>();
@@ -229,6 +230,8 @@ const cache = show<CacheStats>(
     cached.int('malformed_entries', (row) => row.malformed),
     cached.text('redis', (row) => row.redis),
     cached.text('redis_problem', (row) => row.redisProblem ?? null),
+    cached.text('workers', (row) => row.workers),
+    cached.text('workers_problem', (row) => row.workersProblem ?? null),
   ],
   ({ sources }) => [sources.cacheStats()],
 );

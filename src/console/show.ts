@@ -196,6 +196,7 @@ const clients = show<ClientRow>(
     c.text('last_route', ({ client }) => client.lastRoute),
   ],
   clientRows,
+  'rows',
 );
 
 interface ServerRow extends SocketRow {
@@ -233,6 +234,7 @@ const servers = show<ServerRow>(
     s.text('server_version', ({ server }) => server.serverVersion),
   ],
   serverRows,
+  'rows',
 );
 
 export const showConnections: readonly ConsoleCommand[] = [pools, clients, servers];

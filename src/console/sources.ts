@@ -4,8 +4,9 @@
  * `no_such_database` ...), whose text is shown to the operator. Types only.
  */
 import type { PoolMode, RoutingSettings } from '../config/config.ts';
-import type { StatsSources } from '../observability/types.ts';
+import type { FiguresDetail, StatsSources } from '../observability/types.ts';
 import type { ServerStats } from '../pool/types.ts';
+import type { StatsPeriod } from './stats-types.ts';
 
 /** A row of SHOW DATABASES: a configured database, or one that a client has opened by the "*" entry. */
 export interface DatabaseRow {
@@ -71,6 +72,8 @@ export interface ResizeOutcome {
   readonly after: number;
   readonly min: number;
   readonly max: number;
+  /** No client has opened such a pool yet: it will begin like this. */
+  readonly isToCome?: true;
 }
 
 /** A table of INVALIDATE TABLE, folded to lower case unless quoted. */
@@ -155,4 +158,11 @@ export interface ConsoleSources extends StatsSources, ConsoleActions {
   preparedStatements(): Iterable<PreparedRow>;
   /** max_client_conn. */
   readonly maxClientConn: number;
+  /** One for each worker, when these are the figures of several; absent: the console keeps that of this process. */
+  readonly periods?: readonly StatsPeriod[] | undefined;
+  /** What the operator has to know about the figures and actions since they were gathered, as text. */
+  notices?(): readonly string[];
 }
+
+/** Reads the figures of the whole Weir; its actions concern the whole Weir too. */
+export type Gather = (detail: FiguresDetail) => Promise<ConsoleSources>;

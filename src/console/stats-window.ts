@@ -1,28 +1,18 @@
 /**
  * Averages of SHOW STATS: keeps the totals of every database at the ends of periods of 60 s (PgBouncer's stats_period),
- * so that an average is one over the last whole period. console.ts calls sample() by a timer.
+ * so that an average is one over the last whole period. console.ts calls sample() by a timer. With several workers each
+ * keeps its own, and rates add up.
  */
 import { durationBoundsSeconds } from '../session/types.ts';
 import type { DatabaseStats } from '../session/types.ts';
 import type { ConsoleSources } from './sources.ts';
+import type { StatsPeriod, Totals } from './stats-types.ts';
+
+export type { StatsPeriod, Totals } from './stats-types.ts';
 
 export const statsPeriodMs = 60_000;
 
-/** Totals of one database since the start. Times in microseconds, as in PgBouncer. */
-export interface Totals {
-  readonly database: string;
-  readonly serverAssignments: number;
-  readonly xacts: number;
-  readonly queries: number;
-  readonly received: number;
-  readonly sent: number;
-  readonly xactUs: number;
-  readonly queryUs: number;
-  readonly waitUs: number;
-  readonly clientParses: number;
-  readonly serverParses: number;
-  readonly binds: number;
-}
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 /** Averages of one period: counts and bytes per second; times per transaction, query or server assignment. */
 export type Averages = Omit<Totals, 'database'>;
@@ -38,48 +28,59 @@ interface Sample {
   readonly totals: ReadonlyMap<string, Totals>;
 }
 
-export interface StatsWindow {
-  /** Ends a period. */
-  sample(): void;
+/** What SHOW STATS, STATS_TOTALS, STATS_AVERAGES and TOTALS show. */
+export interface StatsView {
   rows(): StatsRow[];
   /** Over all databases. */
   sum(): { readonly total: Totals; readonly average: Averages };
+}
+
+export interface StatsWindow extends StatsView {
+  /** Ends a period. */
+  sample(): void;
+  /** Until the first period is over: the time since the start. */
+  period(): StatsPeriod;
 }
 
 type TotalsSource = Pick<ConsoleSources, 'databaseStats' | 'pools'>;
 
 export function createStatsWindow(sources: TotalsSource, nowMs: () => number): StatsWindow {
   const read = (): Sample => ({ atMs: nowMs(), totals: readTotals(sources) });
-  // Until the first period is over, averages are over the time since the start.
   let older: Sample = { atMs: nowMs(), totals: new Map() };
   let newer: Sample | undefined;
-  const between = (database: string, now: Sample): Averages => {
-    const end = newer ?? now;
-    const seconds = Math.max(0.001, (end.atMs - older.atMs) / 1000);
-    return averageOf(end.totals.get(database) ?? zero(database), older.totals.get(database) ?? zero(database), seconds);
+  const period = (): StatsPeriod => {
+    const end = newer ?? read();
+    const names = new Set([...end.totals.keys(), ...older.totals.keys()]);
+    const added = Array.from(names, (name) =>
+      difference(end.totals.get(name) ?? zero(name), older.totals.get(name) ?? zero(name)),
+    );
+    return { seconds: Math.max(0.001, (end.atMs - older.atMs) / 1000), added };
   };
+  const view = statsView(sources, () => [period()]);
   return {
     sample() {
       if (newer !== undefined) older = newer;
       newer = read();
     },
+    period,
+    rows: () => view.rows(),
+    sum: () => view.sum(),
+  };
+}
+
+/** @param periods one for each process */
+export function statsView(sources: TotalsSource, periods: () => readonly StatsPeriod[]): StatsView {
+  return {
     rows() {
-      const now = read();
+      const totals = readTotals(sources);
+      const all = periods();
       return [...sources.databaseStats()].map((stats) => ({
         stats,
-        total: now.totals.get(stats.database) ?? zero(stats.database),
-        average: between(stats.database, now),
+        total: totals.get(stats.database) ?? zero(stats.database),
+        average: averageOver(all, (added) => added.find(({ database }) => database === stats.database)),
       }));
     },
-    sum() {
-      const now = read();
-      const end = newer ?? now;
-      const seconds = Math.max(0.001, (end.atMs - older.atMs) / 1000);
-      return {
-        total: add(now.totals.values()),
-        average: averageOf(add(end.totals.values()), add(older.totals.values()), seconds),
-      };
-    },
+    sum: () => ({ total: add(readTotals(sources).values()), average: averageOver(periods(), add) }),
   };
 }
 
@@ -109,7 +110,7 @@ function readTotals(sources: TotalsSource): Map<string, Totals> {
   return totals;
 }
 
-function zero(database: string): Totals {
+function zero(database: string): Mutable<Totals> {
   return {
     database,
     serverAssignments: 0,
@@ -127,27 +128,39 @@ function zero(database: string): Totals {
 }
 
 function add(all: Iterable<Totals>): Totals {
-  const sum = { ...zero('') };
-  for (const one of all) {
-    sum.serverAssignments += one.serverAssignments;
-    sum.xacts += one.xacts;
-    sum.queries += one.queries;
-    sum.received += one.received;
-    sum.sent += one.sent;
-    sum.xactUs += one.xactUs;
-    sum.queryUs += one.queryUs;
-    sum.waitUs += one.waitUs;
-    sum.clientParses += one.clientParses;
-    sum.serverParses += one.serverParses;
-    sum.binds += one.binds;
-  }
+  const sum = zero('');
+  for (const one of all) for (const key of counters) sum[key] += one[key];
   return sum;
 }
 
-function averageOf(end: Totals, start: Totals, seconds: number): Averages {
+const counters = [
+  'serverAssignments',
+  'xacts',
+  'queries',
+  'received',
+  'sent',
+  'xactUs',
+  'queryUs',
+  'waitUs',
+  'clientParses',
+  'serverParses',
+  'binds',
+] as const;
+
+function difference(end: Totals, start: Totals): Totals {
+  const added: Mutable<Totals> = { ...end };
+  for (const key of counters) added[key] -= start[key];
+  return added;
+}
+
+/** @param of what was added in one period, over the databases concerned */
+function averageOver(periods: readonly StatsPeriod[], of: (added: readonly Totals[]) => Totals | undefined): Averages {
+  const parts = periods.map(({ seconds, added }) => ({ seconds, added: of(added) ?? zero('') }));
   type Counted =
     'serverAssignments' | 'xacts' | 'queries' | 'received' | 'sent' | 'clientParses' | 'serverParses' | 'binds';
-  const perSecond = (key: Counted): number => Math.max(0, end[key] - start[key]) / seconds;
+  const perSecond = (key: Counted): number =>
+    parts.reduce((sum, { seconds, added }) => sum + Math.max(0, added[key]) / seconds, 0);
+  const all = add(parts.map(({ added }) => added));
   const per = (time: number, events: number): number => (events > 0 ? Math.max(0, time) / events : 0);
   return {
     serverAssignments: perSecond('serverAssignments'),
@@ -155,9 +168,9 @@ function averageOf(end: Totals, start: Totals, seconds: number): Averages {
     queries: perSecond('queries'),
     received: perSecond('received'),
     sent: perSecond('sent'),
-    xactUs: per(end.xactUs - start.xactUs, end.xacts - start.xacts),
-    queryUs: per(end.queryUs - start.queryUs, end.queries - start.queries),
-    waitUs: per(end.waitUs - start.waitUs, end.serverAssignments - start.serverAssignments),
+    xactUs: per(all.xactUs, all.xacts),
+    queryUs: per(all.queryUs, all.queries),
+    waitUs: per(all.waitUs, all.serverAssignments),
     clientParses: perSecond('clientParses'),
     serverParses: perSecond('serverParses'),
     binds: perSecond('binds'),

@@ -3,8 +3,9 @@
  * that gives its value. Used by show*.ts, actions.ts and console.ts.
  */
 import type { Scanner } from './parse.ts';
+import type { FiguresDetail } from '../observability/types.ts';
 import type { ConsoleSources } from './sources.ts';
-import type { StatsWindow } from './stats-window.ts';
+import type { StatsView } from './stats-window.ts';
 
 /** Role of a console user: admin_users may run every command, stats_users only those of role stats. */
 export type Role = 'admin' | 'stats';
@@ -22,7 +23,7 @@ export interface CommandContext {
   /** Fires when the operator cancels the command or disconnects. */
   readonly signal: AbortSignal;
   /** Totals of the last two periods, for averages. */
-  readonly window: StatsWindow;
+  readonly window: StatsView;
   /** Monotonic time in ms. */
   readonly nowMs: number;
 }
@@ -36,6 +37,8 @@ export interface CommandResult {
 export type Run = (context: CommandContext) => CommandResult | Promise<CommandResult>;
 
 export interface ConsoleCommand {
+  /** What it reads of every worker; absent: totals. none: nothing, it is answered by this process alone. */
+  readonly detail?: FiguresDetail | 'none' | undefined;
   /** The words it begins with, in upper case: "SHOW POOLS". */
   readonly name: string;
   readonly role: Role;
@@ -87,10 +90,12 @@ export function show<T>(
   help: string,
   columns: readonly ShowColumn<T>[],
   rows: (context: CommandContext) => Iterable<T>,
+  detail?: FiguresDetail,
 ): ConsoleCommand {
   const run: Run = (context) => ({ rows: cells(rows(context), columns) });
   return {
     name: `SHOW ${name}`,
+    detail,
     role: 'stats',
     syntax: `SHOW ${name}`,
     help,

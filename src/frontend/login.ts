@@ -108,7 +108,7 @@ export async function logIn(socket: Socket | TLSSocket, layer: Layer, context: L
       user = packet.startup.user;
       const isConsole = checkBeforeAuthentication(packet.startup, socket, layer, context);
       await authenticate(packet.startup, isConsole, socket, layer, reader, context);
-      takeSlot(packet.startup, isConsole, slot, context);
+      await takeSlot(packet.startup, isConsole, slot, context);
       passToSession(packet.startup, isConsole, socket, layer, reader, context);
     }
   } catch (error) {
@@ -130,10 +130,12 @@ class ClientSlot {
     this.socket = socket;
   }
 
-  tryTake(seats: ClientSlots): boolean {
-    if (!seats.tryEnter()) return false;
+  async tryTake(seats: ClientSlots): Promise<boolean> {
+    if (!(await seats.tryEnter())) return false;
     this.release = seats.leave;
     this.socket.on('close', seats.leave);
+    // It closed while the supervisor was asked: 'close' does not come again.
+    if (this.socket.closed) seats.leave();
     return true;
   }
 
@@ -174,9 +176,10 @@ function checkBeforeAuthentication(startup: Startup, socket: Socket, layer: Laye
 }
 
 /** Counts the client under max_client_conn. Only authenticated clients are counted. */
-function takeSlot(startup: Startup, isConsole: boolean, slot: ClientSlot, context: LoginContext): void {
+async function takeSlot(startup: Startup, isConsole: boolean, slot: ClientSlot, context: LoginContext): Promise<void> {
   const mayUseConsole = isConsole && context.options.consoleUserAllowed(startup.user);
-  if (slot.tryTake(context.clientSlots) || (mayUseConsole && slot.tryTake(context.consoleSlots))) return;
+  if (await slot.tryTake(context.clientSlots)) return;
+  if (mayUseConsole && (await slot.tryTake(context.consoleSlots))) return;
   throw new WeirError('too_many_clients', { limit: context.options.maxClientConn() });
 }
 

@@ -57,9 +57,9 @@ export interface AcceptorOptions {
   isFull(): boolean;
   /**
    * Counts a client under max_client_conn, after authentication; false: the limit is reached. For each true, leave() is
-   * called once, when the socket closes or the log-in fails.
+   * called once, when the socket closes or the log-in fails. A worker asks its supervisor.
    */
-  tryEnter(): boolean;
+  tryEnter(): boolean | Promise<boolean>;
   leave(): void;
   /**
    * client_login_timeout, from connection to authentication; starts again after a TLS handshake. Read at each reload.
@@ -79,7 +79,7 @@ export interface AcceptorOptions {
 /** Counts clients up to a limit. `leave` must be one function for all clients, because each socket keeps it. */
 export interface ClientSlots {
   readonly isFull: () => boolean;
-  readonly tryEnter: () => boolean;
+  readonly tryEnter: () => boolean | Promise<boolean>;
   readonly leave: () => void;
 }
 

@@ -14,6 +14,8 @@ export interface UnixSocketOptions {
   readonly port: number;
   /** Permissions of the socket file, which decide who may connect. */
   readonly mode: number;
+  /** The owner of the connection will read it, maybe in another process. */
+  readonly pauseOnConnect?: boolean;
   onConnection(socket: Socket): void;
   onError(error: Error): void;
 }
@@ -31,7 +33,7 @@ const probeMs = 5_000;
 
 /** Rejects with an Error that tells the operator what to do. */
 export async function openUnixSocket(options: UnixSocketOptions): Promise<UnixSocket> {
-  const { dir, port, mode } = options;
+  const { dir, port, mode, pauseOnConnect = false } = options;
   const path = join(dir, `.s.PGSQL.${port}`);
   const lock = `${path}.lock`;
   const refuse = (why: string, cause?: unknown): Error =>
@@ -39,7 +41,7 @@ export async function openUnixSocket(options: UnixSocketOptions): Promise<UnixSo
   // With some room for the temporary directory of bind().
   if (Buffer.byteLength(path) + 8 > longestPath) throw refuse('the path is too long for a socket');
   if (await isListening(path)) throw refuse('another process listens there');
-  const server = createServer((socket) => options.onConnection(socket));
+  const server = createServer({ pauseOnConnect }, (socket) => options.onConnection(socket));
   try {
     takeLock(lock);
     await bind(server, dir, path, mode);

@@ -6,6 +6,7 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { readDirectly } from './direct-read.ts';
+import { giveAway, type GivenAway } from './give-away.ts';
 import type { TurnWriter } from './turn.ts';
 
 export interface WireHandler {
@@ -189,6 +190,28 @@ export class Wire {
 
   destroy(): void {
     this.close(undefined);
+  }
+
+  /** Gives what is queued to the kernel without waiting for the end of this turn. */
+  writeNow(): void {
+    if (this.pendingBytes > 0 && !this.isClosed) this.write();
+  }
+
+  /** The kernel has everything that was sent. */
+  get isDrained(): boolean {
+    return this.pendingBytes === 0 && this.socket.writableLength === 0;
+  }
+
+  /**
+   * Ends the wire, but not its connection. It must be drained, and canGiveAway its socket. The handler is told of its end,
+   * and the listeners for 'close' of the old socket soon.
+   */
+  giveAway(): GivenAway {
+    const { socket } = this;
+    for (const event of ['data', 'drain', 'error', 'end']) socket.removeAllListeners(event);
+    const given = giveAway(socket);
+    this.close(undefined, true);
+    return given;
   }
 
   private close(error: Error | undefined, isGentle = false): void {

@@ -70,9 +70,10 @@ function draw(s) {
   fill('databases', ['database', '#queries', '#transactions', '#to primary', '#to replicas', '#from cache', '#errors', '#misroutes', '#mean time'], s.databases.map((d) => [
     d.database, num(d.queries), num(d.xacts), num(d.primary), num(d.replica), num(d.cache), num(d.errors), num(d.misroutes), d.queries ? num(1000 * d.queryMs / d.queries) + ' \\u00b5s' : '']));
   const c = s.cache;
-  fill('cache', ['filled', '#entries', '#hits', '#of them Redis', '#misses', '#stores', '#evictions', '#invalidations', 'Redis'], [[
+  const shared = c.workers === 'off' ? c.redis : c.workers;
+  fill('cache', ['filled', '#entries', '#hits', c.workers === 'off' ? '#of them Redis' : '#of them shared', '#misses', '#stores', '#evictions', '#invalidations', c.workers === 'off' ? 'Redis' : 'workers'], [[
     meter(c.bytes, c.maxBytes, size(c.bytes) + ' / ' + size(c.maxBytes)), num(c.entries), num(c.hits), num(c.hitsSecondLevel), num(c.misses), num(c.stores), num(c.evictions),
-    num(sum(Object.values(c.invalidations), (v) => v)), [c.redis, c.redis === 'down' ? 'bad' : c.redis === 'up' ? 'good' : 'dim']]]);
+    num(sum(Object.values(c.invalidations), (v) => v)), [shared, shared === 'down' ? 'bad' : shared === 'up' ? 'good' : 'dim']]]);
   last = s;
 }
 async function tick() {

@@ -5,7 +5,7 @@
  */
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { HostPort } from '../config/config.ts';
 import type { OpenSocket } from '../systemd/types.ts';
 import { dashboardHtml, dashboardPolicy } from './dashboard.ts';
@@ -24,6 +24,8 @@ export interface HttpOptions {
   hosts(): readonly string[];
   readonly metrics: Pick<Metrics, 'text' | 'contentType'>;
   readonly sources: StatsSources;
+  /** The figures of the whole Weir; absent: `sources` are all of it. */
+  readonly gather?: (() => Promise<StatsSources>) | undefined;
   serving(): ServingState;
   /** Monotonic time in ms. */
   nowMs(): number;
@@ -33,6 +35,8 @@ export interface HttpOptions {
 export interface HttpServer {
   /** Resolves to the port. Rejects with an error for the operator if it cannot listen on the address. */
   listen(): Promise<number>;
+  /** Serves a connection that another process has accepted. */
+  accept(socket: Socket): void;
   close(): Promise<void>;
 }
 
@@ -57,7 +61,11 @@ export function createHttpServer(options: HttpOptions): HttpServer {
     if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
     else socket.destroy();
   });
-  return { listen: () => listen(server, options), close: () => close(server) };
+  return {
+    listen: () => listen(server, options),
+    accept: (socket) => void server.emit('connection', socket),
+    close: () => close(server),
+  };
 }
 
 function listen(server: Server, { listen: { host, port }, open, log }: HttpOptions): Promise<number> {
@@ -85,7 +93,11 @@ function explain(error: NodeJS.ErrnoException, host: string, port: number): stri
 }
 
 function close(server: Server): Promise<void> {
-  if (!server.listening) return Promise.resolve();
+  if (!server.listening) {
+    // Of a worker, which serves connections without listening.
+    server.closeIdleConnections();
+    return Promise.resolve();
+  }
   return new Promise((resolve) => {
     server.close(() => resolve());
     server.closeIdleConnections();
@@ -120,7 +132,7 @@ async function answerTo(options: HttpOptions, request: IncomingMessage): Promise
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     return { status: 405, type: plain, body: 'only GET\n', headers: { Allow: 'GET, HEAD' } };
   }
-  const { sources, metrics } = options;
+  const { metrics } = options;
   const path = (request.url ?? '').split('?', 1)[0] ?? '';
   const { host } = request.headers;
   // Health checks are exempt: they reveal little, and load balancers send all kinds of host names.
@@ -134,12 +146,13 @@ async function answerTo(options: HttpOptions, request: IncomingMessage): Promise
     case '/healthz':
       return { status: 200, type: plain, body: 'ok\n' };
     case '/readyz': {
-      const { isReady, reasons, notes } = readiness(sources, options.serving());
+      const sources = await sourcesOf(options);
+      const { isReady, reasons, notes } = readiness(sources, sources.whole?.serving ?? options.serving());
       const body = `${JSON.stringify({ ready: isReady, reasons, notes })}\n`;
       return { status: isReady ? 200 : 503, type: json, body };
     }
     case '/stats.json':
-      return { status: 200, type: json, body: JSON.stringify(statsJson(sources, options.nowMs())) };
+      return { status: 200, type: json, body: JSON.stringify(statsJson(await sourcesOf(options), options.nowMs())) };
     case '/':
       return {
         status: 200,
@@ -150,4 +163,8 @@ async function answerTo(options: HttpOptions, request: IncomingMessage): Promise
     default:
       return { status: 404, type: plain, body: 'not here: try / /metrics /healthz /readyz /stats.json\n' };
   }
+}
+
+async function sourcesOf({ gather, sources }: HttpOptions): Promise<StatsSources> {
+  return gather === undefined ? sources : gather();
 }

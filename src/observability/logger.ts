@@ -14,6 +14,8 @@ export interface LoggerOptions {
   readonly format: 'json' | 'pretty';
   /** Default: standard output. */
   readonly destination?: DestinationStream | undefined;
+  /** Fields of every line. */
+  readonly fields?: Readonly<Record<string, string | number>>;
 }
 
 export interface Logger {
@@ -30,7 +32,7 @@ export function createLogger(options: LoggerOptions): Logger {
   const logger: Pino = pino(
     {
       level: options.level,
-      base: null,
+      base: options.fields ?? null,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },

@@ -23,7 +23,7 @@ function registerLevels(one: One): void {
   one(
     'counter',
     'weir_cache_second_level_hits_total',
-    'Of the hits, those out of Redis',
+    'Of the hits, those out of Redis, or out of the memory that the workers share',
     (stats) => stats.hitsSecondLevel,
   );
   one('counter', 'weir_cache_misses_total', 'Cacheable statements that a database answered', (stats) => stats.misses);
@@ -57,11 +57,21 @@ function registerInvalidations(registry: Registry, sources: StatsSources): void 
   pulled(
     registry,
     'gauge',
-    'weir_cache_lease_valid',
-    'Cached answers may be shown: all Weirs that share the Redis are heard of; absent without Redis',
+    'weir_cache_workers_up',
+    'The memory that the workers share without Redis can be used; absent with one worker, or with Redis',
     () => {
-      const { redis, hasLease } = sources.cacheStats();
-      return redis === 'off' ? [] : [{ labels: {}, value: hasLease ? 1 : 0 }];
+      const { workers } = sources.cacheStats();
+      return workers === 'off' ? [] : [{ labels: {}, value: workers === 'up' ? 1 : 0 }];
+    },
+  );
+  pulled(
+    registry,
+    'gauge',
+    'weir_cache_lease_valid',
+    'Cached answers may be shown: all Weirs that share the Redis, or all workers, are heard of; absent if nothing is shared',
+    () => {
+      const { redis, workers, hasLease } = sources.cacheStats();
+      return redis === 'off' && workers === 'off' ? [] : [{ labels: {}, value: hasLease ? 1 : 0 }];
     },
   );
 }
@@ -70,13 +80,13 @@ function registerPeers(one: One): void {
   one(
     'counter',
     'weir_cache_held_writes_total',
-    'Writes that could not be announced through Redis and had to wait until no other Weir can show cached answers',
+    'Writes that could not be announced to the other Weirs or workers and had to wait until these can show no cached answers',
     (stats) => stats.writesHeld,
   );
   one(
     'counter',
     'weir_cache_unannounced_writes_total',
-    'Writes that went on without having been announced through Redis',
+    'Writes that went on without having been announced to the other Weirs or workers',
     (stats) => stats.writesUnannounced,
   );
   one(

@@ -121,25 +121,4 @@ export function registerPools(registry: Registry, sources: StatsSources): void {
       yield { labels: labelsOf(pool.stats()), boundsSeconds, counts, sum: sumSeconds, count };
     }
   });
-  registerResizes(registry, sources);
-}
-
-/** Keeps totals over all pools, including those that were removed. Keys of PoolStats.resizes are `direction:reason`. */
-function registerResizes(registry: Registry, sources: StatsSources): void {
-  const totals = new Map<string, number>();
-  const seen = new WeakMap<object, Readonly<Record<string, number>>>();
-  pulled(registry, 'counter', 'weir_pool_resizes_total', "Changes of a pool's size, by direction and reason", () => {
-    for (const pool of sources.pools()) {
-      const { resizes } = pool.stats();
-      const before = seen.get(pool) ?? {};
-      for (const [key, count] of Object.entries(resizes)) {
-        totals.set(key, (totals.get(key) ?? 0) + Math.max(0, count - (before[key] ?? 0)));
-      }
-      seen.set(pool, { ...resizes });
-    }
-    return [...totals].map(([key, value]) => {
-      const [direction = '', reason = ''] = key.split(':', 2);
-      return { labels: { direction, reason }, value };
-    });
-  });
 }

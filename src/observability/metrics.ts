@@ -1,16 +1,17 @@
 /**
- * /metrics: one prom-client registry per app. Most values are read from the other rooms at each scrape (metric-*.ts);
- * rare events (refused log-ins, ejections, unexpected errors) are counted here. Made by the app.
+ * /metrics: one prom-client registry per app. Values are read from the other rooms at each scrape (metric-*.ts); rare
+ * events are counted in process-counters.ts. With several workers, the figures are those of all. Made by the app.
  */
 import { Registry } from 'prom-client';
-import { createEventLoopDelay } from './event-loop.ts';
 import { registerCache } from './metric-cache.ts';
 import { registerNodes } from './metric-nodes.ts';
 import { registerClients, registerPools } from './metric-pools.ts';
-import { registerProcess } from './metric-process.ts';
+import { registerProcess, registerReasons } from './metric-process.ts';
 import { registerQueries } from './metric-queries.ts';
-import { pulled, pulledSummary } from './pulled-metric.ts';
-import type { StatsSources } from './types.ts';
+import { registerWorkers } from './metric-workers.ts';
+import { ProcessCounters } from './process-counters.ts';
+import { pulled } from './pulled-metric.ts';
+import type { ProcessFigures, StatsSources, WorkerFigures } from './types.ts';
 
 export interface Metrics {
   /** For the Content-Type header. */
@@ -25,6 +26,8 @@ export interface Metrics {
   unexpectedError(): void;
   /** p99 of the event loop's delay over the last 10 to 20 s, in ms. */
   eventLoopDelayMs(): number;
+  /** Counts and measures of this process alone. */
+  ofProcess(): ProcessFigures;
   close(): void;
 }
 
@@ -35,61 +38,86 @@ const groups: readonly ((registry: Registry, sources: StatsSources) => void)[] =
   registerQueries,
   registerNodes,
   registerCache,
+  registerStuck,
+  registerWorkers,
 ];
 
-/** Counts by reason. Further distinct reasons count as 'other'. */
-const mostReasons = 30;
-
-class ReasonCounter {
-  private readonly counts = new Map<string, number>();
-
-  add(reason: string): void {
-    const key = this.counts.has(reason) || this.counts.size < mostReasons ? reason : 'other';
-    this.counts.set(key, (this.counts.get(key) ?? 0) + 1);
-  }
-
-  *samples(): Generator<{ labels: { reason: string }; value: number }> {
-    for (const [reason, value] of this.counts) yield { labels: { reason }, value };
-  }
-}
-
-export function createMetrics(sources: StatsSources): Metrics {
-  const registry = new Registry();
-  const authFailures = new ReasonCounter();
-  const ejections = new ReasonCounter();
-  const eventLoop = createEventLoopDelay();
-  let unexpected = 0;
-
-  for (const register of groups) register(registry, sources);
-  pulled(registry, 'counter', 'weir_node_ejections_total', 'Times a node was taken out of routing', () =>
-    ejections.samples(),
-  );
-  pulled(registry, 'counter', 'weir_auth_failures_total', 'Log-ins of clients refused', () => authFailures.samples());
-  pulled(
-    registry,
-    'counter',
-    'weir_unexpected_errors_total',
-    'Errors that nothing was prepared for: report them',
-    () => [{ labels: {}, value: unexpected }],
-  );
+function registerStuck(registry: Registry, sources: StatsSources): void {
   pulled(registry, 'counter', 'weir_stuck_total', 'Connections that had to be closed as stuck: report them', () =>
     Object.entries(sources.stuck()).map(([kind, value]) => ({ labels: { kind }, value })),
   );
-  pulledSummary(
-    registry,
-    'weir_event_loop_delay_seconds',
-    'How late timers fire; above 0.02 Weir itself is the bottleneck',
-    () => eventLoop.summary(),
-  );
-  registerProcess(registry, sources.version);
+}
+
+/** What one scrape reads; what is costly, once. */
+class Scrape {
+  readonly sources: StatsSources;
+  private readonly ofProcess: () => ProcessFigures;
+  private figures: ProcessFigures | undefined;
+  private rows: readonly WorkerFigures[] | undefined;
+
+  constructor(sources: StatsSources, ofProcess: () => ProcessFigures) {
+    this.sources = sources;
+    this.ofProcess = ofProcess;
+  }
+
+  process(): ProcessFigures {
+    return (this.figures ??= this.sources.whole?.process ?? this.ofProcess());
+  }
+
+  workers(): readonly WorkerFigures[] {
+    return (this.rows ??= [...this.sources.workers()]);
+  }
+}
+
+/**
+ * @param own the figures of this process
+ * @param gather those of the whole Weir; undefined: this process is all of it
+ */
+export function createMetrics(own: StatsSources, gather?: () => Promise<StatsSources>): Metrics {
+  const registry = new Registry();
+  const counters = new ProcessCounters();
+  const ofProcess = (): ProcessFigures => counters.read(own);
+  let scrape = new Scrape(own, ofProcess);
+  const sources = following(() => scrape);
+  for (const register of groups) register(registry, sources);
+  registerReasons(registry, () => scrape.process());
+  registerProcess(registry, own.version, () => scrape.process());
 
   return {
     contentType: registry.contentType,
-    text: () => registry.metrics(),
-    authFailed: (reason) => authFailures.add(reason),
-    nodeEjected: (reason) => ejections.add(reason),
-    unexpectedError: () => void unexpected++,
-    eventLoopDelayMs: () => (eventLoop.summary().quantiles.get(0.99) ?? 0) * 1000,
-    close: () => eventLoop.close(),
+    async text() {
+      const now = gather === undefined ? own : await gather();
+      scrape = new Scrape(now, ofProcess);
+      // Reads every metric before its first await, so that another scrape cannot come in between.
+      return registry.metrics();
+    },
+    authFailed: (reason) => counters.authFailures.add(reason),
+    nodeEjected: (reason) => counters.ejections.add(reason),
+    unexpectedError: () => void counters.unexpectedErrors++,
+    eventLoopDelayMs: () => (counters.eventLoop.summary().quantiles.get(0.99) ?? 0) * 1000,
+    ofProcess,
+    close: () => counters.eventLoop.close(),
+  };
+}
+
+/** Reads from the sources of the present scrape. */
+function following(scrape: () => Scrape): StatsSources {
+  const now = (): StatsSources => scrape().sources;
+  return {
+    get version() {
+      return now().version;
+    },
+    get whole() {
+      return now().whole;
+    },
+    pools: () => now().pools(),
+    replicationServers: () => now().replicationServers(),
+    clients: () => now().clients(),
+    databaseStats: () => now().databaseStats(),
+    topologies: () => now().topologies(),
+    databases: () => now().databases(),
+    cacheStats: () => now().cacheStats(),
+    stuck: () => now().stuck(),
+    workers: () => scrape().workers(),
   };
 }

@@ -68,12 +68,16 @@ function* databaseNotes({ databases }: Pick<StatsSources, 'databases'>): Iterabl
 }
 
 function* cacheNotes({ cacheStats }: Pick<StatsSources, 'cacheStats'>): Iterable<string> {
-  const { redis, redisProblem, hasLease } = cacheStats();
+  const { redis, redisProblem, workers, workersProblem, hasLease } = cacheStats();
   const what = 'nothing is cached, queries go to the servers';
   if (redis === 'down') {
     yield `Redis (cache.redis) cannot be used (${redisProblem ?? 'not in step yet'}): ${what}. Start or mend it, Weir finds it by itself`;
   } else if (redisProblem !== undefined) {
     yield `Redis (cache.redis): ${redisProblem}`;
+  } else if (workers === 'down') {
+    yield `the supervisor of the workers cannot be asked (${workersProblem ?? 'not in step yet'}): ${what}`;
+  } else if (!hasLease && workers === 'up') {
+    yield `${what} until all workers are heard of: the log says which are missing (cache_members)`;
   } else if (!hasLease) {
     yield `${what} until all Weirs that share the Redis are heard of: the log says which are missing (cache_members)`;
   }

@@ -18,9 +18,7 @@ export function statsJson(sources: StatsSources, nowMs: number): object {
   }
   return {
     version: sources.version,
-    uptimeSeconds: Math.round(process.uptime()),
-    atMs: nowMs,
-    residentBytes: process.memoryUsage.rss(),
+    ...ofProcess(sources, nowMs),
     clients,
     pinnedClients: pinned,
     databases: Array.from(sources.databaseStats(), databaseJson),
@@ -29,6 +27,15 @@ export function statsJson(sources: StatsSources, nowMs: number): object {
     cache: sources.cacheStats(),
     stuck: sources.stuck(),
   };
+}
+
+/** Readers compute rates from two answers, which may come from two workers: then `atMs` is time that both have. */
+function ofProcess({ whole }: StatsSources, nowMs: number): object {
+  if (whole === undefined)
+    return { uptimeSeconds: Math.round(process.uptime()), atMs: nowMs, residentBytes: process.memoryUsage.rss() };
+  const { startedAtSeconds, residentBytes } = whole.process;
+  const atMs = Date.now();
+  return { uptimeSeconds: Math.round(atMs / 1000 - startedAtSeconds), atMs, residentBytes };
 }
 
 function databaseJson(stats: ReturnType<StatsSources['databaseStats']> extends Iterable<infer T> ? T : never): object {

@@ -8,6 +8,66 @@ import type { PoolControl, ServerStats } from '../pool/types.ts';
 import type { ClientStats, DatabaseStats, StuckKind } from '../session/types.ts';
 import type { TopologySnapshot } from '../topology/types.ts';
 
+/** Counts of events by a word, such as the reason. */
+export type Counts = Readonly<Record<string, number>>;
+
+/** What a process counts and measures of itself; or all workers together. */
+export interface ProcessFigures {
+  readonly authFailures: Counts;
+  readonly ejections: Counts;
+  /** By `direction:reason`, over all pools since the start. */
+  readonly resizes: Counts;
+  readonly unexpectedErrors: number;
+  /** Delays in seconds: quantiles of the last 10 to 20 s, sum and count since the start. */
+  readonly eventLoop: {
+    readonly quantiles: ReadonlyMap<number, number>;
+    readonly sum: number;
+    readonly count: number;
+  };
+  readonly cpuSeconds: number;
+  /** Epoch seconds. */
+  readonly startedAtSeconds: number;
+  readonly residentBytes: number;
+  readonly heapUsedBytes: number;
+  readonly externalBytes: number;
+  /** Undefined on systems other than Linux. */
+  readonly openFiles: number | undefined;
+}
+
+/** `starting`: it is not given clients yet; `ending`: not any more. */
+export type ShownWorkerState = 'starting' | 'ready' | 'emptying' | 'ending';
+
+/** A row of SHOW WORKERS: one process of this Weir. */
+export interface WorkerFigures {
+  /** From 1. A worker that takes the place of another has its number. */
+  readonly number: number;
+  readonly pid: number;
+  readonly state: ShownWorkerState;
+  /** Epoch milliseconds. */
+  readonly startedAtMs: number;
+  readonly restarts: number;
+  /** These are undefined if the worker has not answered. `servers`: open server connections, those of replication too. */
+  readonly version: string | undefined;
+  readonly clients: number | undefined;
+  readonly servers: number | undefined;
+  readonly process: ProcessFigures | undefined;
+}
+
+/** What there is besides the figures when they are those of several workers. */
+export interface WholeWeir {
+  /** All processes together. */
+  readonly process: ProcessFigures;
+  readonly serving: ServingState;
+  /** Numbers of the workers that did not answer in time. */
+  readonly silent: readonly number[];
+}
+
+/**
+ * How much of every worker is asked for. totals: clients that differ in nothing that is counted are one row with a number,
+ * and prepared statements are left out. rows: everything.
+ */
+export type FiguresDetail = 'totals' | 'rows';
+
 /** Each call returns the present figures; its result may be iterated once. */
 export interface StatsSources {
   /** The version of Weir, for example "0.1.0". */
@@ -33,6 +93,10 @@ export interface StatsSources {
   cacheStats(): CacheStats;
   /** Number of stuck connections that the watchdog has closed since the start, by kind. */
   stuck(): Readonly<Record<StuckKind, number>>;
+  /** The processes of this Weir. */
+  workers(): Iterable<WorkerFigures>;
+  /** Undefined: these are the figures of one process. */
+  readonly whole?: WholeWeir | undefined;
 }
 
 /** The state of the process, for /readyz. */

@@ -11,6 +11,27 @@ export interface PoolSize {
   readonly max: number;
 }
 
+/** The size of a pool now, and the part that this process has in it. */
+export class CurrentSize implements PoolSize {
+  limit: number;
+  min: number;
+  max: number;
+  /** Set if the pool is in several processes (BudgetMember.keepAtLeast, keepAtMost). */
+  atLeast = Infinity;
+  atMost = Infinity;
+
+  constructor({ defaultPoolSize, minPoolSize, maxPoolSize }: PoolSettings) {
+    this.limit = defaultPoolSize;
+    this.min = minPoolSize;
+    this.max = maxPoolSize;
+  }
+
+  /** Connections that this process keeps open without clients. */
+  get minHere(): number {
+    return Math.min(this.min, this.atLeast);
+  }
+}
+
 export interface Bounds {
   readonly min?: number | undefined;
   readonly max?: number | undefined;

@@ -4,7 +4,7 @@
  */
 import type { ServerConnection } from '../backend/server.ts';
 import type { WeirError } from '../errors/errors.ts';
-import type { BudgetMember } from './budget.ts';
+import type { BudgetMember } from './budget-types.ts';
 import { failedLogin } from './failed-login.ts';
 import type { ConnectProblem } from './options.ts';
 import type { PoolState } from './pool-state.ts';
@@ -14,6 +14,8 @@ import type { Returns } from './returns.ts';
 const maxLogins = { warm: 2, empty: 4 };
 /** After a refusal that is not for now only (no such database, wrong password), the next try is at least this much later. */
 const refusedMs = 2_000;
+/** For this long after a client had to share a server, the pool is taken to want another one. */
+const sharingMs = 100;
 
 export class Logins implements BudgetMember {
   private readonly state: PoolState;
@@ -22,6 +24,7 @@ export class Logins implements BudgetMember {
   /** Why the last log-in failed; undefined: it did not. */
   lastError: WeirError | undefined;
   private refusal: { readonly error: WeirError; readonly untilMs: number } | undefined;
+  private sharing: { readonly clients: number; readonly untilMs: number } | undefined;
 
   constructor(state: PoolState, returns: Returns) {
     this.state = state;
@@ -34,18 +37,46 @@ export class Logins implements BudgetMember {
    * @param sharing how many clients share a server for want of another one
    */
   open(sharing = 0): void {
-    const { state } = this;
-    if (state.isClosed || state.isPaused) return;
-    if (state.options.nowMs() < this.retryAtMs) return;
-    for (;;) {
-      const coming = state.logins + state.resetting.size;
-      const isWanted =
-        state.queue.length + sharing > coming || state.all.size + state.logins < Math.min(state.min, state.limit);
-      if (!isWanted || state.all.size + state.logins >= state.limit) return;
-      if (state.logins >= (state.all.size === 0 ? maxLogins.empty : maxLogins.warm)) return;
-      if (!state.options.budget.tryTake(this)) return;
+    if (!this.mayOpen) return;
+    while (this.missing(sharing) > 0) {
+      if (!this.state.options.budget.tryTake(this)) return this.refusedPlace(sharing);
       this.login();
     }
+  }
+
+  private get mayOpen(): boolean {
+    const { state } = this;
+    return !state.isClosed && !state.isPaused && state.options.nowMs() >= this.retryAtMs;
+  }
+
+  /** How many connections would be opened now. */
+  private missing(sharing: number): number {
+    const { all, logins, size } = this.state;
+    const forClients = this.missingForClients(sharing);
+    const forMin = Math.min(size.minHere, size.limit) - all.size - logins;
+    return Math.min(Math.max(forClients, forMin), this.mostNow);
+  }
+
+  private missingForClients(sharing: number): number {
+    const { queue, logins, resetting } = this.state;
+    return queue.length + sharing - logins - resetting.size;
+  }
+
+  /** How many may be opened now, by the limit of the pool and that of log-ins at the same time. */
+  private get mostNow(): number {
+    const { all, logins, size } = this.state;
+    return Math.min(size.limit - all.size - logins, (all.size === 0 ? maxLogins.empty : maxLogins.warm) - logins);
+  }
+
+  /** Remembers for the budget that clients who share a server would use another one. */
+  private refusedPlace(sharing: number): void {
+    if (sharing > 0) this.sharing = { clients: sharing, untilMs: this.state.options.nowMs() + sharingMs };
+  }
+
+  private get sharingNow(): number {
+    const { sharing } = this;
+    if (sharing !== undefined && this.state.options.nowMs() >= sharing.untilMs) this.sharing = undefined;
+    return this.sharing?.clients ?? 0;
   }
 
   /** The error for a client that would begin to wait now, if the last log-in was refused; undefined: it may wait. */
@@ -70,9 +101,15 @@ export class Logins implements BudgetMember {
   }
 
   /** Opens one for the client whose server Pool.renew() has closed. Undefined: the log-in failed, or the new one is closed already. */
-  async renew(): Promise<ServerConnection | undefined> {
+  async renew(closed: ServerConnection): Promise<ServerConnection | undefined> {
     const { state } = this;
     state.logins++;
+    const isVacated = state.options.budget.vacated(this, closed);
+    if (isVacated !== undefined && !(await isVacated)) {
+      state.logins--;
+      this.open();
+      return undefined;
+    }
     const fresh = await state.options
       .connect((gone) => this.closed(gone))
       .catch((problem: ConnectProblem) => void this.failed(problem));
@@ -112,8 +149,9 @@ export class Logins implements BudgetMember {
     state.figures.connectProblem = this.lastError = undefined;
     this.retryAtMs = 0;
     this.refusal = undefined;
+    state.options.budget.opened(this, server);
     if (!server.isAlive) {
-      state.options.budget.give();
+      state.options.budget.give(this, server);
       return false;
     }
     state.add(server);
@@ -124,7 +162,7 @@ export class Logins implements BudgetMember {
     const { state } = this;
     const { serverLoginRetryMs } = state.settings;
     state.logins--;
-    state.options.budget.give();
+    state.options.budget.give(this);
     state.figures.connectFailed(problem);
     const now = state.options.nowMs();
     this.retryAtMs = now + serverLoginRetryMs;
@@ -145,17 +183,81 @@ export class Logins implements BudgetMember {
   private closed(server: ServerConnection): void {
     // False if it was closed before addToPool(), which gives its place back.
     if (!this.state.remove(server)) return;
-    this.state.options.budget.give();
+    this.state.options.budget.give(this, server);
     this.open();
   }
 
+  /* ---- for the budget ---- */
+
+  get database(): string {
+    return this.state.options.database;
+  }
+
+  get user(): string {
+    return this.state.options.user;
+  }
+
+  get node(): string {
+    return this.state.options.node;
+  }
+
+  get limit(): number {
+    return this.state.size.limit;
+  }
+
+  get min(): number {
+    return this.state.size.min;
+  }
+
+  get inUse(): number {
+    return this.state.all.size - this.state.idle.length;
+  }
+
+  get waiting(): number {
+    return this.mayOpen ? this.state.queue.length + this.sharingNow : 0;
+  }
+
+  get wanted(): number {
+    return this.mayOpen ? Math.max(0, Math.min(this.missingForClients(this.sharingNow), this.mostNow)) : 0;
+  }
+
+  get wantedForMin(): number {
+    const { all, logins, size } = this.state;
+    return this.mayOpen ? Math.max(0, Math.min(size.minHere - all.size - logins, this.mostNow)) : 0;
+  }
+
   yieldIdle(): boolean {
-    const { queue, all, min, idle } = this.state;
-    if (queue.length > 0 || all.size <= min) return false;
-    const [server] = idle;
-    if (server === undefined) return false;
-    server.close('another pool of this node needs the place');
-    return true;
+    const { queue, all, size } = this.state;
+    return queue.length === 0 && all.size > size.minHere && this.closeFirstIdle('another pool of this node');
+  }
+
+  closeIdle(): boolean {
+    return this.state.queue.length === 0 && this.closeFirstIdle('another worker');
+  }
+
+  private closeFirstIdle(whoNeedsIt: string): boolean {
+    const [server] = this.state.idle;
+    server?.close(`${whoNeedsIt} needs the place`);
+    return server !== undefined;
+  }
+
+  retry(): void {
+    this.open(this.sharingNow);
+  }
+
+  keepAtLeast(count: number): void {
+    if (count === this.state.size.atLeast) return;
+    this.state.size.atLeast = count;
+    this.open();
+  }
+
+  keepAtMost(count: number): void {
+    this.state.size.atMost = count;
+  }
+
+  /** The limit or the minimum of the pool has changed. */
+  sizeChanged(): void {
+    this.state.options.budget.resized(this);
   }
 
   /** The pool is closed and opens no more connections. */

@@ -4,7 +4,7 @@
 import type { ServerConnection } from '../backend/server.ts';
 import type { PoolSettings } from '../config/config.ts';
 import type { WeirError } from '../errors/errors.ts';
-import type { NodeBudget } from './budget.ts';
+import type { Budget } from './budget-types.ts';
 import type { PoolStats } from './types.ts';
 
 /** Why a log-in failed, and what that means for clients that wait. */
@@ -23,7 +23,7 @@ export interface PoolOptions {
   readonly user: string;
   readonly node: string;
   readonly settings: PoolSettings;
-  readonly budget: NodeBudget;
+  readonly budget: Budget;
   readonly nowMs: () => number;
   readonly random: () => number;
   /** Opens one connection; rejects with a ConnectProblem. `onClosed` tells of its end, whenever that is. */

@@ -4,6 +4,7 @@
  */
 import type { ServerConnection } from '../backend/server.ts';
 import type { PoolSettings } from '../config/config.ts';
+import { CurrentSize } from './bounds.ts';
 import { Lanes } from './lanes.ts';
 import type { PoolOptions } from './options.ts';
 import { PoolFigures } from './pool-figures.ts';
@@ -13,9 +14,7 @@ import { WaitQueue } from './wait-queue.ts';
 export class PoolState {
   readonly options: PoolOptions;
   settings: PoolSettings;
-  limit: number;
-  min: number;
-  max: number;
+  readonly size: CurrentSize;
   isPaused = false;
   isClosed = false;
   readonly queue = new WaitQueue();
@@ -31,12 +30,9 @@ export class PoolState {
   private readonly expiresAtMs = new WeakMap<ServerConnection, number>();
 
   constructor(options: PoolOptions) {
-    const { defaultPoolSize, minPoolSize, maxPoolSize } = options.settings;
     this.options = options;
     this.settings = options.settings;
-    this.limit = defaultPoolSize;
-    this.min = minPoolSize;
-    this.max = maxPoolSize;
+    this.size = new CurrentSize(options.settings);
   }
 
   add(server: ServerConnection): void {
@@ -62,7 +58,9 @@ export class PoolState {
 
   /** It must be closed instead of handed out. */
   isUnwanted(server: ServerConnection): boolean {
-    return server.isCloseNeeded || this.isClosed || this.isPaused || this.all.size > this.limit;
+    const { size } = this;
+    if (this.all.size > size.limit || this.all.size > size.atMost) return true;
+    return server.isCloseNeeded || this.isClosed || this.isPaused;
   }
 
   /** False: it cannot be handed out, and is closed. */
@@ -93,9 +91,9 @@ export class PoolState {
       user: this.options.user,
       node: this.options.node,
       poolMode: this.settings.poolMode,
-      limit: this.limit,
-      min: this.min,
-      max: this.max,
+      limit: this.size.limit,
+      min: this.size.min,
+      max: this.size.max,
       active: this.all.size - this.idle.length - this.resetting.size,
       idle: this.idle.length,
       login: this.logins,

@@ -6,7 +6,7 @@
 import type { PoolSettings } from '../config/config.ts';
 import { WeirError } from '../errors/errors.ts';
 import type { ServerConnection } from '../backend/server.ts';
-import { isOtherSize, resized, type Bounds } from './bounds.ts';
+import { isOtherSize, resized, type Bounds, type PoolSize } from './bounds.ts';
 import { takeIdle } from './idle.ts';
 import { Logins } from './logins.ts';
 import type { PoolOptions } from './options.ts';
@@ -132,7 +132,7 @@ export class Pool implements PoolControl {
     if (isPossible) state.all.delete(server);
     state.lanes.leave(server);
     server.close('its client cannot use it');
-    return isPossible ? this.logins.renew() : Promise.resolve(undefined);
+    return isPossible ? this.logins.renew(server) : Promise.resolve(undefined);
   }
 
   /** The last checkout was not for a client: SHOW STATS counts the servers that clients get. */
@@ -143,35 +143,45 @@ export class Pool implements PoolControl {
   /* ---- for operators and the resize controller ---- */
 
   get limit(): number {
-    return this.state.limit;
+    return this.state.size.limit;
   }
 
   get min(): number {
-    return this.state.min;
+    return this.state.size.min;
   }
 
   get max(): number {
-    return this.state.max;
+    return this.state.size.max;
   }
 
   setLimit(limit: number, reason: ResizeReason, why: string): void {
     const { state } = this;
     const to = Math.max(1, Math.floor(limit));
-    if (to === state.limit) return;
-    state.figures.resized({ atMs: Date.now(), from: state.limit, to, reason, why });
-    state.limit = to;
-    while (state.all.size > state.limit && state.idle.length > 0)
+    if (to === state.size.limit) return;
+    state.figures.resized({ atMs: Date.now(), from: state.size.limit, to, reason, why });
+    state.size.limit = to;
+    while (state.all.size > state.size.limit && state.idle.length > 0)
       (state.idle[0] as ServerConnection).close('the pool was made smaller');
     state.options.onResize(this.stats());
+    this.logins.sizeChanged();
     this.logins.open();
   }
 
   setBounds(bounds: Bounds, why: string): void {
-    const { limit, min, max } = resized(this.state, bounds);
-    this.state.min = min;
-    this.state.max = max;
+    const { limit, min, max } = resized(this.state.size, bounds);
+    this.state.size.min = min;
+    this.state.size.max = max;
     this.setLimit(limit, 'operator', why);
+    this.logins.sizeChanged();
     this.logins.open();
+  }
+
+  /** The size that the pool has in all processes together was set in another one. */
+  setSize({ limit, min }: Pick<PoolSize, 'limit' | 'min'>, why: string): void {
+    const { size } = this.state;
+    size.min = min;
+    size.max = Math.max(size.max, limit);
+    this.setLimit(limit, 'budget', why);
   }
 
   /** New settings after a reload. If the sizes in them are the same, those that an operator or the controller has set stay. */
@@ -180,15 +190,16 @@ export class Pool implements PoolControl {
     const before = state.settings;
     state.settings = settings;
     if (!isOtherSize(before, settings)) return this.logins.open();
-    state.min = settings.minPoolSize;
-    state.max = settings.maxPoolSize;
+    state.size.min = settings.minPoolSize;
+    state.size.max = settings.maxPoolSize;
     const isOtherDefault = before.defaultPoolSize !== settings.defaultPoolSize;
-    const limit = isOtherDefault ? settings.defaultPoolSize : state.limit;
+    const limit = isOtherDefault ? settings.defaultPoolSize : state.size.limit;
     this.setLimit(
-      resized({ limit, min: state.min, max: state.max }, {}).limit,
+      resized({ limit, min: state.size.min, max: state.size.max }, {}).limit,
       'reload',
       'the configuration was reloaded',
     );
+    this.logins.sizeChanged();
     this.logins.open();
   }
 

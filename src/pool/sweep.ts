@@ -21,12 +21,13 @@ export function sweepPool(state: PoolState, loginError: WeirError | undefined, n
 }
 
 function closeIdle(state: PoolState, nowMs: number): void {
-  const { idle, all, min } = state;
+  const { idle, all, size } = state;
   const { serverIdleTimeoutMs } = state.settings;
   // The first one has been idle for longest: the others are handed out before it.
   while (idle.length > 0) {
     const server = idle[0] as ServerConnection;
-    const isSurplus = serverIdleTimeoutMs > 0 && nowMs - server.requestAtMs > serverIdleTimeoutMs && all.size > min;
+    const isSurplus =
+      serverIdleTimeoutMs > 0 && nowMs - server.requestAtMs > serverIdleTimeoutMs && all.size > size.minHere;
     if (!isSurplus && !server.isCloseNeeded) break;
     server.close(isSurplus ? 'server_idle_timeout' : 'no longer needed');
   }
@@ -36,8 +37,15 @@ function closeIdle(state: PoolState, nowMs: number): void {
 
 /** Looks at the whole queue: a client that comes from the queue of another pool has waited longer than its place says. */
 function endWaits(state: PoolState, loginError: WeirError | undefined, nowMs: number): void {
-  const { limit, logins, isPaused } = state;
-  const now = { open: state.all.size, resetting: state.resetting.size, limit, logins, loginError, isPaused };
+  const { size, logins, isPaused } = state;
+  const now = {
+    open: state.all.size,
+    resetting: state.resetting.size,
+    limit: size.limit,
+    logins,
+    loginError,
+    isPaused,
+  };
   for (const { sinceMs, waiter } of state.queue.takeWhere((entry) => nowMs >= entry.deadlineMs)) {
     state.figures.waitTimeouts++;
     state.figures.waited(nowMs - sinceMs);

@@ -32,7 +32,7 @@ export function waitTimeout(of: Of, state: WaitState, waitedMs: number): WeirErr
   return new WeirError('query_wait_timeout', { waited: Math.round(waitedMs), pool, ...reasonOf(of, state) });
 }
 
-function reasonOf({ database, node, budget }: Of, state: WaitState): Reason {
+function reasonOf({ database, user, node, budget }: Of, state: WaitState): Reason {
   const { isPaused, open, limit, logins, loginError, resetting } = state;
   if (isPaused) {
     return {
@@ -49,8 +49,11 @@ function reasonOf({ database, node, budget }: Of, state: WaitState): Reason {
       todo: 'Mend what the log-in fails of: SHOW NODES and the log have more; or shorten transactions.',
     };
   }
-  const { shortage } = budget;
+  const shortage = budget.shortage({ database, user, node });
   if (shortage !== undefined && logins === 0) {
+    if (shortage === 'pool') {
+      return { why: `all ${limit} connections of the pool are busy, ${open} of them in this worker${cleaned}`, todo };
+    }
     const whose = shortage === 'database' ? 'max_db_connections allows' : 'the server can spare';
     const why = `no connection to ${node} is left of those that ${whose}; this pool has ${open} of its ${limit}`;
     return { why, todo: adviceFor[shortage] };

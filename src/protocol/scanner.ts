@@ -48,6 +48,20 @@ export class FrameScanner {
     return this.rest?.length ?? 0;
   }
 
+  /** Every frame that has begun to be passed on was passed on whole. */
+  get isBetweenMessages(): boolean {
+    return this.streaming === 0;
+  }
+
+  /** Removes and returns what has arrived and was not passed on. Call between messages. */
+  takeUnread(): Buffer {
+    const collected = this.partial?.subarray(0, this.partialLength) ?? Buffer.alloc(0);
+    const unread = Buffer.concat([collected, this.rest ?? Buffer.alloc(0)]);
+    this.partial = this.rest = undefined;
+    this.partialLength = 0;
+    return unread;
+  }
+
   /**
    * Takes the next bytes of the stream. A stopped scanner keeps them until resume(); since the caller pauses its
    * socket, that is one chunk at most.

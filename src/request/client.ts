@@ -33,6 +33,8 @@ export class ClientSession extends Session implements WireHandler {
   readonly intake: Intake;
   private readonly onClosed: (session: ClientSession) => void;
   readonly timeSlice: TimeSlice;
+  /** The client is to be given to another process (hand-over.ts). */
+  handOver: { schedule(): void } | undefined;
   /** Seconds in which the client's socket was not read. */
   unreadSeconds = 0;
 
@@ -122,6 +124,11 @@ export class ClientSession extends Session implements WireHandler {
     for (const request of this.again.splice(0)) request.cache.flight?.abandon();
     this.moments.closed();
     this.onClosed(this);
+    this.handOver?.schedule();
+  }
+
+  answered(): void {
+    this.handOver?.schedule();
   }
 
   /** The client has left: an idle server is reset and kept; a busy one is cancelled and closed. */

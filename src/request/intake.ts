@@ -42,7 +42,7 @@ export class Intake implements FrameSink, RequestReader {
   /** Requests on their way through handle-request.ts, until they are sent or answered. The first is processed next. */
   private readonly pending: Request[] = [];
   /** Messages are ignored until the next Sync, as after an ErrorResponse. */
-  private isSkipping = false;
+  isSkipping = false;
   private gathering: NodeJS.Timeout | undefined;
   readonly copyIn: CopyIn;
 

@@ -1,6 +1,5 @@
 /** A client's row of SHOW CLIENTS. Reads the session and changes nothing. */
 import { TxStatus } from '../protocol/codes.ts';
-import { lastRoute } from './last-route.ts';
 import type { Session } from './session.ts';
 import type { ClientState, ClientStats } from './types.ts';
 
@@ -30,6 +29,6 @@ export function clientStats(session: Session): ClientStats {
     node: session.server?.node.name ?? '',
     pins: [...session.state.pins],
     preparedStatements: session.prepared.all.size,
-    lastRoute: lastRoute(session.lastRequest),
+    lastRoute: session.lastRoute,
   };
 }

@@ -49,6 +49,7 @@ export abstract class ClientRecord implements SessionOfConcerns {
   /** The server connection that the session has at present. */
   server: ServerConnection | undefined;
   private lastAnswered: Request | undefined;
+  private routeElsewhere: string | undefined;
 
   /** State that follows the client from request to request: settings, prepared statements, writes ... */
   readonly concerns: Concerns;
@@ -82,6 +83,17 @@ export abstract class ClientRecord implements SessionOfConcerns {
     return this.lastAnswered;
   }
 
+  /** How the last statement was answered, as text. */
+  get lastRoute(): string {
+    const { lastAnswered, routeElsewhere } = this;
+    return lastAnswered === undefined && routeElsewhere !== undefined ? routeElsewhere : lastRoute(lastAnswered);
+  }
+
+  /** The session comes from another process. @param route of its last statement there */
+  arrivedWith(route: string): void {
+    this.routeElsewhere = route;
+  }
+
   /** The client has the whole answer to the request. */
   wasAnswered(request: Request): void {
     this.lastAnswered = request;
@@ -103,7 +115,7 @@ export abstract class ClientRecord implements SessionOfConcerns {
   }
 
   showSetting(name: string): string {
-    if (name === 'weir.last_route') return lastRoute(this.lastRequest);
+    if (name === 'weir.last_route') return this.lastRoute;
     const { routing, cache } = this.services;
     return this.concerns.preferences.show(name, {
       consistency: routing().consistency,

@@ -40,6 +40,15 @@ export class Preferences {
 
   static readonly none = new Preferences('auto', '', undefined, undefined);
 
+  static of(
+    route: Forced,
+    routeBy: string,
+    consistency: Consistency | undefined,
+    cache: CacheWish | undefined,
+  ): Preferences {
+    return new Preferences(route, routeBy, consistency, cache);
+  }
+
   /**
    * @param value undefined: back to the default
    * @throws WeirError unknown_weir_setting, invalid_weir_setting

@@ -64,6 +64,8 @@ export abstract class Session extends ServerHold {
   abstract readonly isBetweenMessages: boolean;
   /** Takes the request through its steps until it waits or is done. */
   abstract advance(request: Request, next: Outcome): void;
+  /** All requests that were sent are answered. */
+  abstract answered(): void;
   protected abstract haltReading(): void;
   /** Reads the next requests, unless the output to the client is full or its time slice is over. */
   protected abstract readOn(): void;
@@ -188,7 +190,7 @@ export abstract class Session extends ServerHold {
   /** The last answer has come. */
   becameQuiet(): void {
     const step = this.quietStep;
-    if (step === undefined) return;
+    if (step === undefined) return this.answered();
     this.quietStep = undefined;
     this.goOn(step);
   }

@@ -5,6 +5,8 @@
 import type { PinReason, SessionEffects } from '../binding/plan.ts';
 import { pinsThat } from '../binding/session-state.ts';
 import type { StatementFacts } from '../sql/facts.ts';
+import { Fields } from '../util/fields.ts';
+import { packSettings, settingsIn, type PackedSettings } from './packed-settings.ts';
 import { readingOf, unknownPath, type Reading } from './reading.ts';
 import { changeSetting, endSavepoint, resetSettings, type Draft } from './settings-draft.ts';
 import { replaySql, Settings, settingFromText } from './settings.ts';
@@ -24,6 +26,15 @@ const noPins: ReadonlySet<PinReason> = new Set();
 
 /** Pins that a rollback undoes. */
 const takenBack: ReadonlySet<PinReason> = new Set(pinsThat('isTakenBack'));
+
+type PackedReported = readonly (readonly [name: string, value: string])[];
+
+export interface PackedState {
+  readonly start: PackedSettings;
+  readonly settings: PackedSettings;
+  readonly startReported: PackedReported;
+  readonly reported: PackedReported;
+}
 
 export class SessionState {
   /** As of the last commit: the settings that any server must have for this client. */
@@ -46,6 +57,32 @@ export class SessionState {
     this.start = start;
     this.settings = start;
     this.reported = this.startReported = reported;
+  }
+
+  /** No transaction, no pins: pack() has everything. */
+  get isAtRest(): boolean {
+    return this.draft === undefined && this.pinReasons === undefined;
+  }
+
+  /** For another process; call at rest. */
+  pack(): PackedState {
+    return {
+      start: packSettings(this.start),
+      settings: packSettings(this.settings),
+      startReported: [...this.startReported],
+      reported: [...this.reported],
+    };
+  }
+
+  /** @throws ShapeError */
+  static unpack(packed: unknown): SessionState {
+    const fields = new Fields('the session state', packed, ['start', 'settings', 'startReported', 'reported']);
+    const reportedIn = (name: string): ReadonlyMap<string, string> =>
+      new Map(fields.rows(name, 2).map(([key = '', value = '']) => [key, value]));
+    const state = new SessionState(settingsIn(fields, 'start'), reportedIn('startReported'));
+    state.settings = settingsIn(fields, 'settings');
+    state.reported = reportedIn('reported');
+    return state;
   }
 
   get pins(): ReadonlySet<PinReason> {

@@ -3,6 +3,7 @@
  * user, settings) share one name on the servers, whatever clients call them. One StatementBook for all sessions of the
  * process.
  */
+import { randomUUID } from 'node:crypto';
 import type { Description } from '../protocol/description.ts';
 import type { Classified, StatementKind } from '../sql/facts.ts';
 import type { Settings } from './settings.ts';
@@ -65,6 +66,8 @@ export class StatementBook {
   private readonly catalogIds = new WeakMap<object, number>();
   private unused = 0;
   private unusedBytes = 0;
+  /** Identifies this book among those of other processes, whose names of statements are the same. */
+  readonly id = randomUUID();
   private lastId = 0;
   private lastCatalogId = 0;
   private epoch = 0;

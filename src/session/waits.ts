@@ -43,6 +43,10 @@ export const shortWaits = {
     atMost: 'the end of that connection; the watchdog',
   },
   copy: { until: 'the server has said whether a COPY goes on', atMost: 'the end of that connection; the watchdog' },
+  'hand-over': {
+    until: 'the client is given to another process, or it is clear that it cannot be yet',
+    atMost: 'the next turn of the event loop',
+  },
   'rest of pipeline': {
     until: 'all that came with a refused BEGIN was read',
     atMost: 'the next turn of the event loop',

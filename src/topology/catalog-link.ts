@@ -6,10 +6,18 @@
 import type { NodeConfig } from '../config/config.ts';
 import type { CatalogConnections, ConnectionHolder } from './catalog-connections.ts';
 import { ProbeError } from './probe.ts';
-import type { ConnectProbe, ProbeConnection } from './samples.ts';
+import type { ProbeConnection, ProbeFailure } from './samples.ts';
+
+/** What a catalog watch needs of a connection. */
+export type CatalogConnection = Pick<ProbeConnection, 'query' | 'close'>;
 
 export interface CatalogLinkOptions {
-  readonly connect: ConnectProbe;
+  /** As ConnectProbe. */
+  readonly connect: (
+    node: NodeConfig,
+    onLost: (failure: ProbeFailure) => void,
+    signal: AbortSignal,
+  ) => Promise<CatalogConnection>;
   /** Whether the log-in that `connect` used is still among the configured or borrowed ones. Absent: always. */
   readonly isOffered?: (node: NodeConfig) => boolean;
   /** Limits the catalog connections to the node's server; absent: no limit. */
@@ -21,7 +29,7 @@ export class CatalogLink implements ConnectionHolder {
   /** A question is under way, or about to be asked. */
   readonly #isBusy: () => boolean;
   #abort = new AbortController();
-  #open: { readonly node: NodeConfig; readonly connection: ProbeConnection } | undefined;
+  #open: { readonly node: NodeConfig; readonly connection: CatalogConnection } | undefined;
   #share: CatalogConnections | undefined;
   #crowd: CatalogConnections | undefined;
 
@@ -49,7 +57,7 @@ export class CatalogLink implements ConnectionHolder {
     return this.#share?.hasWaiters === true;
   }
 
-  async to(node: NodeConfig): Promise<ProbeConnection> {
+  async to(node: NodeConfig): Promise<CatalogConnection> {
     if (this.#open?.node === node && this.#options.isOffered?.(node) !== false) return this.#open.connection;
     await this.hangUp();
     const connections = this.#options.catalogConnectionsAt?.(node);

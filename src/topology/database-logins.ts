@@ -1,8 +1,11 @@
 /**
  * Which log-ins the monitor of one database uses: those for the server as a whole, and those for the catalog of this
- * database. monitor-logins.ts lists them in order. Called by topology.ts.
+ * database, and how it is read. monitor-logins.ts lists them in order. Called by topology.ts.
  */
 import type { NodeConfig } from '../config/config.ts';
+import type { CatalogReadingsOptions } from './catalog-readings.ts';
+import { sharedReading } from './catalog-sharing.ts';
+import type { Monitors } from './member.ts';
 import { catalogLogins, monitorLogins } from './monitor-logins.ts';
 import type { LoginSources } from './monitor-logins.ts';
 import type { TopologyOptions } from './options.ts';
@@ -33,8 +36,22 @@ export function loginsOf(options: TopologyOptions): (node: NodeConfig) => readon
   return (node) => monitorLogins(sources, node);
 }
 
+/** How this process reads the catalog itself. */
+export function ownReading(options: TopologyOptions, monitors: Monitors): CatalogReadingsOptions {
+  const { readCatalog, catalogFingerprint: fingerprint } = options;
+  const catalogConnectionsAt = (node: NodeConfig) => monitors.catalogConnectionsAt(node);
+  return { ...catalogLogin(options), readCatalog, fingerprint, catalogConnectionsAt };
+}
+
+/** How the watch of this process reads the catalog: itself, or through the process that reads it for all. */
+export function watchReading(options: TopologyOptions, monitors: Monitors): CatalogReadingsOptions {
+  const { sharedCatalogs, databaseName } = options;
+  const own = ownReading(options, monitors);
+  return sharedCatalogs === undefined ? own : sharedReading(sharedCatalogs, databaseName, own);
+}
+
 /** Connects with the first log-in that this database accepts, to read its catalog. */
-export function catalogLogin(options: TopologyOptions): Pick<SchemaWatchOptions, 'connect' | 'isOffered'> {
+function catalogLogin(options: TopologyOptions): Pick<SchemaWatchOptions, 'connect' | 'isOffered'> {
   if (options.connect !== undefined) return { connect: options.connect };
   const sources = loginSources(options, CATALOG_TIMEOUT_MS);
   let used: string | undefined;

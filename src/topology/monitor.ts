@@ -6,19 +6,23 @@
 import type { Clock } from '../util/clock.ts';
 import type { NodeConfig } from '../config/config.ts';
 import type { Assessor } from './assess.ts';
+import type { Member, MemberOptions } from './member.ts';
 import { ProbeError } from './probe.ts';
 import type { NodeIdentity, ProbeFailure, ProbeRow, ProbeSample } from './samples.ts';
 import type { MonitorLogin } from './server-connector.ts';
-import type { Member, MemberOptions } from './server-monitor.ts';
 import type { ProbeTicker } from './ticker.ts';
 import type { Tick } from './types.ts';
 
 export interface MonitorOptions {
+  /** The name that clients use. */
+  readonly database: string;
   readonly nodes: readonly NodeConfig[];
   readonly assessor: Assessor;
   readonly ticker: ProbeTicker;
   readonly join: (options: MemberOptions) => Member;
   readonly logins: (node: NodeConfig) => readonly MonitorLogin[];
+  /** The clients' users whose log-ins are among them. */
+  readonly borrowedUsers: (node: NodeConfig) => readonly string[];
   readonly clock: Clock;
   readonly maxReplicaLagMs: number;
   /** A read waits for the next answer of any node: probe without a pause. */
@@ -109,12 +113,15 @@ export class Monitor {
   }
 
   #watch(node: NodeConfig, index: number): Member {
-    const { assessor, ticker, join, logins } = this.#options;
+    const { database, assessor, ticker, join, logins, borrowedUsers } = this.#options;
     let tick: Tick | undefined;
     let identity: NodeIdentity | undefined;
     return join({
+      database,
       node,
       logins: () => logins(node),
+      borrowedUsers: () => borrowedUsers(node),
+      isTickAwaited: () => index === assessor.primaryIndex && ticker.isDemanded(),
       events: {
         connected: (found) => {
           identity = found;
@@ -154,7 +161,7 @@ export class Monitor {
       if (index === primary) continue;
       const isAwaited = this.#options.assessor.isAwaited(index, now);
       const minGapMs = this.#options.isUrgent() ? 0 : isAwaited ? FAST_INTERVAL_MS * 0.8 : this.#calmMs / 2;
-      if (watcher.sinceSentMs >= minGapMs) watcher.hurry(0);
+      if (watcher.sinceSentMs >= minGapMs) watcher.refresh();
     }
   }
 

@@ -5,10 +5,11 @@ import type { Catalog } from '../catalog/types.ts';
 import type { DatabaseConfig, NodeConfig, RoutingSettings, TlsSide } from '../config/config.ts';
 import type { Clock } from '../util/clock.ts';
 import type { TopologyLog } from './announce.ts';
+import type { SharedCatalogs } from './catalog-sharing.ts';
+import type { Monitors } from './member.ts';
 import type { Credentials } from './probe.ts';
 import type { ConnectProbe, ProbeQuery } from './samples.ts';
 import type { MonitorLogin } from './server-connector.ts';
-import type { ServerMonitors } from './server-monitors.ts';
 import type { NodeFailure } from './types.ts';
 
 export interface TopologyOptions {
@@ -33,9 +34,13 @@ export interface TopologyOptions {
   /** For the metric node_ejections_total{reason}. */
   readonly onEjection?: (node: string, reason: NodeFailure) => void;
   /** Shared by all databases, so that a server is probed only once; absent: this database has its own. */
-  readonly monitors?: ServerMonitors;
+  readonly monitors?: Monitors;
+  /** Set if one process of several reads the catalogs for all; absent: this process reads them itself. */
+  readonly sharedCatalogs?: SharedCatalogs;
   /** Log-ins of clients that the servers have accepted, used when the monitor has none of its own. */
   readonly borrowedLogins?: (node: NodeConfig, queryTimeoutMs: number) => readonly MonitorLogin[];
+  /** The clients' users in `borrowedLogins`. */
+  readonly borrowedUsers?: (node: NodeConfig) => readonly string[];
   /** Whether a client used the database lately. Absent: always true. */
   readonly isUsed?: () => boolean;
   /** Replaces real connections; for tests. */

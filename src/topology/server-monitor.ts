@@ -5,19 +5,12 @@
  */
 import type { NodeConfig } from '../config/config.ts';
 import type { Clock } from '../util/clock.ts';
+import type { Member, MemberOptions } from './member.ts';
 import { ServerConnector } from './server-connector.ts';
 import type { MonitorLogin } from './server-connector.ts';
 import type { NodeIdentity, ProbeFailure, ProbeRow, ProbeSample } from './samples.ts';
 import { Watcher } from './watcher.ts';
 import type { WatcherEvents } from './watcher.ts';
-
-/** A node of one database. */
-export interface MemberOptions {
-  readonly node: NodeConfig;
-  /** The log-ins that this database offers, best first. May change from call to call. */
-  readonly logins: () => readonly MonitorLogin[];
-  readonly events: WatcherEvents;
-}
 
 /**
  * A member also takes an answer that another member's probe brings before its own is due: this share of its interval
@@ -30,7 +23,7 @@ export class ServerMonitor {
   readonly #clock: Clock;
   readonly #watcher: Watcher;
   readonly #connector: ServerConnector;
-  readonly #members = new Set<Member>();
+  readonly #members = new Set<ServerMember>();
   #identity: NodeIdentity | undefined;
   #failure: ProbeFailure | undefined;
 
@@ -55,8 +48,8 @@ export class ServerMonitor {
     return this.#watcher;
   }
 
-  join(options: MemberOptions): Member {
-    const member = new Member(this, options, this.#clock);
+  join(options: MemberOptions): ServerMember {
+    const member = new ServerMember(this, options, this.#clock);
     this.#members.add(member);
     if (this.#identity !== undefined) member.events.connected(this.#identity);
     else if (this.#failure !== undefined) member.events.failed(this.#failure);
@@ -67,7 +60,7 @@ export class ServerMonitor {
     return member;
   }
 
-  async leave(member: Member): Promise<void> {
+  async leave(member: ServerMember): Promise<void> {
     if (!this.#members.delete(member)) return;
     if (this.#members.size === 0) return this.#watcher.stop();
     this.#connector.loginsChanged();
@@ -121,8 +114,8 @@ export class ServerMonitor {
   }
 }
 
-/** One database's subscription to one server. */
-export class Member {
+/** A member whose server is probed by this process. */
+export class ServerMember implements Member {
   readonly events: WatcherEvents;
   readonly logins: () => readonly MonitorLogin[];
   /** When its next probe is due (monotonic ms). */
@@ -141,21 +134,28 @@ export class Member {
     this.dueAtMs = clock.nowMs();
   }
 
-  /** Milliseconds since the last probe was sent whose answer this member took or will take. */
   get sinceSentMs(): number {
     return this.#clock.nowMs() - this.#sentAtMs;
   }
 
-  /** Probe `minGapMs` after the last probe, or now if that is past. */
   hurry(minGapMs: number): void {
-    this.dueAtMs = Math.min(this.dueAtMs, Math.max(this.#clock.nowMs(), this.#sentAtMs + minGapMs));
+    this.#hurryTo(this.#sentAtMs + minGapMs);
+  }
+
+  /** As `hurry`, but after the last probe of the server, whichever members it was for. */
+  hurryAfterAny(minGapMs: number): void {
+    this.#hurryTo(this.#clock.nowMs() - this.#monitor.watcher.sinceSentMs + minGapMs);
+  }
+
+  #hurryTo(atMs: number): void {
+    this.dueAtMs = Math.min(this.dueAtMs, Math.max(this.#clock.nowMs(), atMs));
     this.#monitor.watcher.hurryTo(this.dueAtMs);
   }
 
-  /**
-   * Something suggests that the server's state has changed: probe now. The answer to a probe already under way does
-   * not count.
-   */
+  refresh(): void {
+    this.hurry(0);
+  }
+
   suspect(): void {
     this.#isSuspect = true;
     this.dueAtMs = this.#clock.nowMs();

@@ -5,15 +5,14 @@
 import type { NodeConfig, TlsSide } from '../config/config.ts';
 import type { Clock } from '../util/clock.ts';
 import { CatalogConnections } from './catalog-connections.ts';
-import { ServerMonitor } from './server-monitor.ts';
-import type { MemberOptions, Member } from './server-monitor.ts';
+import type { MemberOptions, Monitors } from './member.ts';
+import { ServerMonitor, type ServerMember } from './server-monitor.ts';
 
-export class ServerMonitors {
+export class ServerMonitors implements Monitors {
   readonly #byKey = new Map<string, ServerMonitor>();
   readonly #connections = new Map<string, CatalogConnections>();
 
-  /** @param tls the current settings: with other settings, a server gets another monitor */
-  join(options: MemberOptions, tls: TlsSide, connectTimeoutMs: number, clock: Clock): Member {
+  join(options: MemberOptions, tls: TlsSide, connectTimeoutMs: number, clock: Clock): ServerMember {
     const key = JSON.stringify([serverOf(options.node), tls]);
     let monitor = this.#byKey.get(key);
     if (monitor === undefined)

@@ -6,7 +6,9 @@ import type { NodeConfig } from '../config/config.ts';
 import { announce } from './announce.ts';
 import { Assessor, differs } from './assess.ts';
 import type { Catalog } from '../catalog/types.ts';
-import { catalogLogin, loginsOf } from './database-logins.ts';
+import { CatalogReadings } from './catalog-readings.ts';
+import { loginsOf, ownReading, watchReading } from './database-logins.ts';
+import type { Monitors } from './member.ts';
 import { Monitor } from './monitor.ts';
 import type { TopologyOptions } from './options.ts';
 import { Outcomes } from './outcomes.ts';
@@ -22,7 +24,12 @@ export type { TopologyOptions } from './options.ts';
 /** How long clients wait at most for the first state of the nodes and the first catalog. */
 const SETTLE_MS = 3000;
 
-export function createTopology(options: TopologyOptions): Topology {
+/** A topology that can also read the catalog for other processes of the same Weir. */
+export interface ReadingTopology extends Topology {
+  readonly readings: CatalogReadings;
+}
+
+export function createTopology(options: TopologyOptions): ReadingTopology {
   return new DatabaseTopology(options);
 }
 
@@ -32,11 +39,12 @@ function catalogSource(snapshot: TopologySnapshot): CatalogSource | undefined {
   return replica === undefined ? undefined : { node: replica.config, isPrimary: false };
 }
 
-class DatabaseTopology implements Topology {
+class DatabaseTopology implements ReadingTopology {
   readonly ticker: ProbeTicker;
   readonly schema: SchemaWatch;
+  /** Unused if this process is the whole Weir. */
+  readonly readings: CatalogReadings;
   readonly #options: TopologyOptions;
-  readonly #nodes: readonly NodeConfig[];
   readonly #assessor: Assessor;
   readonly #monitor: Monitor;
   readonly #outcomes: Outcomes;
@@ -51,7 +59,6 @@ class DatabaseTopology implements Topology {
   constructor(options: TopologyOptions) {
     const { clock, database, databaseName, routing } = options;
     this.#options = options;
-    this.#nodes = [database.primary, ...database.replicas];
     this.ticker = createTicker(() => this.#monitor.wake());
     this.#assessor = new Assessor({
       databaseName,
@@ -62,6 +69,7 @@ class DatabaseTopology implements Topology {
     });
     const monitors = options.monitors ?? new ServerMonitors();
     this.#monitor = this.#makeMonitor(monitors);
+    this.readings = new CatalogReadings(ownReading(options, monitors));
     this.schema = this.#makeSchemaWatch(monitors);
     this.#outcomes = this.#makeOutcomes();
     this.#presence = new Presence({
@@ -73,14 +81,21 @@ class DatabaseTopology implements Topology {
     this.#startedAtMs = clock.nowMs();
   }
 
-  #makeMonitor(monitors: ServerMonitors): Monitor {
+  get #nodes(): readonly NodeConfig[] {
+    const { primary, replicas } = this.#options.database;
+    return [primary, ...replicas];
+  }
+
+  #makeMonitor(monitors: Monitors): Monitor {
     const options = this.#options;
     return new Monitor({
+      database: options.databaseName,
       nodes: this.#nodes,
       assessor: this.#assessor,
       ticker: this.ticker,
       join: (member) => monitors.join(member, options.tls, options.connectTimeoutMs, options.clock),
       logins: loginsOf(options),
+      borrowedUsers: options.borrowedUsers ?? (() => []),
       clock: options.clock,
       maxReplicaLagMs: options.routing.maxReplicaLagMs,
       onNews: () => {
@@ -91,15 +106,12 @@ class DatabaseTopology implements Topology {
     });
   }
 
-  #makeSchemaWatch(monitors: ServerMonitors): SchemaWatch {
+  #makeSchemaWatch(monitors: Monitors): SchemaWatch {
     const options = this.#options;
     return new SchemaWatch({
-      ...catalogLogin(options),
+      ...watchReading(options, monitors),
       ...(options.isUsed === undefined ? {} : { isUsed: options.isUsed }),
-      catalogConnectionsAt: (node) => monitors.catalogConnectionsAt(node),
       source: () => catalogSource(this.#assessor.snapshot),
-      readCatalog: options.readCatalog,
-      fingerprint: options.catalogFingerprint,
       onCatalog: (catalog) => this.#catalogRead(catalog),
       onConfirmed: () => options.onCatalogConfirmed?.(),
       onProblem: (problem) => this.#catalogFailed(problem),
@@ -278,6 +290,6 @@ class DatabaseTopology implements Topology {
   }
 
   async stop(): Promise<void> {
-    await Promise.all([this.#monitor.stop(), this.schema.stop()]);
+    await Promise.all([this.#monitor.stop(), this.schema.stop(), this.readings.stop()]);
   }
 }

@@ -3,17 +3,23 @@
  * topics in its own interface; here they are put together. Types only.
  */
 import type { Channel } from './channel.ts';
+import type { ConsoleTopicsOfSupervisor, ConsoleTopicsOfWorker } from './console-topics.ts';
+import type { LeaseTopicsOfSupervisor, LeaseTopicsOfWorker } from './lease-topics.ts';
+import type { MonitorTopicsOfSupervisor, MonitorTopicsOfWorker } from './monitor-messages.ts';
+import type { StampTopicsOfSupervisor, StampTopicsOfWorker } from './stamp-topics.ts';
 
 /** Clients: who serves them, who may come in. The socket of a client travels beside the message. */
 export interface ClientTopicsOfWorker {
   /** The worker serves: it may be given clients. */
-  readonly ready: { readonly body: undefined; readonly reply: undefined };
+  readonly ready: { readonly body: undefined; readonly reply: void };
   /** As many connections that the worker was given have closed. */
-  readonly closed: { readonly body: number; readonly reply: undefined };
+  readonly closed: { readonly body: number; readonly reply: void };
   /** A client has logged in: may it come in under max_client_conn, which counts for all workers? */
   readonly enter: { readonly body: undefined; readonly reply: boolean };
   /** As many of those that were let in have left. */
-  readonly left: { readonly body: number; readonly reply: undefined };
+  readonly left: { readonly body: number; readonly reply: void };
+  /** A client came with its session from another worker, which had let it in. */
+  readonly arrived: { readonly body: undefined; readonly reply: void };
   /** A CancelRequest for a client that this worker does not have: was it another's? */
   readonly cancel: { readonly body: CancelKey; readonly reply: boolean };
 }
@@ -21,7 +27,14 @@ export interface ClientTopicsOfWorker {
 export interface ClientTopicsOfSupervisor {
   readonly cancel: { readonly body: CancelKey; readonly reply: boolean };
   /** End: let statements and transactions finish first, or at once. Answered when nothing is left. */
-  readonly end: { readonly body: EndMode; readonly reply: undefined };
+  readonly end: { readonly body: EndMode; readonly reply: void };
+  /**
+   * Give all clients away that can be moved, each as soon as it is at rest. Answered with how many are left when none can be
+   * moved any more, or after so many milliseconds.
+   */
+  /** Answered when the backend has ended, which another worker has left. Fails if the worker cannot find that out. */
+  readonly backendGone: { readonly body: LostBackendOf; readonly reply: void };
+  readonly empty: { readonly body: number; readonly reply: number };
 }
 
 export interface CancelKey {
@@ -29,12 +42,27 @@ export interface CancelKey {
   readonly secret: Uint8Array;
 }
 
+export interface LostBackendOf {
+  readonly database: string;
+  readonly host: string;
+  readonly port: number;
+  readonly processId: number;
+}
+
 export type EndMode = 'now' | 'wait-for-servers' | 'wait-for-clients';
 
 /** What workers say. */
-export type WorkerTopics = Topical<ClientTopicsOfWorker>;
+export type WorkerTopics = Topical<
+  ClientTopicsOfWorker & ConsoleTopicsOfWorker & LeaseTopicsOfWorker & MonitorTopicsOfWorker & StampTopicsOfWorker
+>;
 /** What the supervisor says. */
-export type SupervisorTopics = Topical<ClientTopicsOfSupervisor>;
+export type SupervisorTopics = Topical<
+  ClientTopicsOfSupervisor &
+    ConsoleTopicsOfSupervisor &
+    LeaseTopicsOfSupervisor &
+    MonitorTopicsOfSupervisor &
+    StampTopicsOfSupervisor
+>;
 
 /** An interface as a Topics, which has an index signature. */
 type Topical<T> = { readonly [Topic in keyof T]: T[Topic] };

@@ -1,5 +1,5 @@
 /**
- * One or two Weirs with the real cache around a simulated database: a primary where commits are visible before they are
+ * One or two Weirs, or three workers of one Weir, with the real cache around a simulated database: a primary where commits are visible before they are
  * acknowledged, a replica that applies later, LSN probes, a Redis whose commands and messages take their time.
  * Each method is one step of somebody; every answer that a session gets is checked. simulation.ts chooses the steps.
  */
@@ -9,7 +9,13 @@ import type { Flight, Lookup, WriteGuard } from '../../src/cache/types.ts';
 import { createTicker } from '../../src/topology/ticker.ts';
 import { createManualClock } from '../../src/util/clock.ts';
 import { answerOf, textIn } from './answers.ts';
+import { Channel } from '../../src/workers/channel.ts';
+import type { SupervisorTopics, WorkerTopics } from '../../src/workers/messages.ts';
+import { StampTransport } from '../../src/workers/stamp-transport.ts';
+import { Stamps } from '../../src/workers/stamps.ts';
+import { StepWire } from '../workers/step-wire.ts';
 import { MemoryRedis } from './memory-redis.ts';
+import { Backends } from './simulated-backends.ts';
 import { random, tables, tagOf, queries, zero } from './simulation-types.ts';
 import type { Acknowledged, Mutant, Query, Read, Scenario, Session } from './simulation-types.ts';
 import type { Table, Values, Weir, Write } from './simulation-types.ts';
@@ -25,7 +31,18 @@ export class World {
   protected readonly chance: () => number;
   protected readonly clock = createManualClock(1_000);
   protected readonly redis = new MemoryRedis(this.clock.nowMs);
+  protected readonly stamps = new Stamps({
+    now: this.clock.nowMs,
+    name: 'supervisor',
+    maxBytes: 1_000_000,
+    isFirst: true,
+    unexpected: (error) => void (this.problem ??= String(error)),
+  });
+  protected readonly backends = new Backends();
   protected readonly weirs: Weir[] = [];
+  private made = 0;
+  protected kills = 0;
+  protected inherited = 0;
   protected readonly sessions: Session[] = [];
   protected readonly primary = zero();
   protected readonly replica = zero();
@@ -42,34 +59,87 @@ export class World {
     this.mutant = mutant;
     this.chance = random(seed);
     for (let w = 0; w < scenario.weirs; w++) this.addWeir(w);
-    for (let s = 0; s < 5; s++) {
-      const weir = this.weirs[s % this.weirs.length]!;
-      const freshness = weir.cache.newFreshness();
-      this.sessions.push({
-        name: `s${s}`,
-        weir,
-        zone: s < 4 ? 'UTC' : 'Asia/Tokyo',
-        freshness,
-        written: zero(),
-        read: zero(),
-        ownTick: 0,
-        moveTick: 0,
-        // They ask Redis each time, and so bring the stamps up to date for all.
-        isStrict: s > 2 && scenario.mutesMessages !== true,
-        state: 'idle',
-      });
-    }
+    for (let s = 0; s < 5; s++) this.sessions.push(this.newSession(s, this.weirs[s % this.weirs.length]!));
   }
 
-  protected addWeir(w: number): void {
-    const port = this.scenario.weirs === 1 ? undefined : this.redis.port(`weir${w}`);
+  protected newSession(s: number, weir: Weir): Session {
+    const freshness = weir.cache.newFreshness();
+    return {
+      isGone: false,
+      name: `s${s}`,
+      weir,
+      zone: s < 4 ? 'UTC' : 'Asia/Tokyo',
+      freshness,
+      written: zero(),
+      read: zero(),
+      ownTick: 0,
+      moveTick: 0,
+      // They ask Redis each time, and so bring the stamps up to date for all.
+      isStrict: s > 2 && this.scenario.mutesMessages !== true,
+      state: 'idle',
+    };
+  }
+
+  protected addWeir(w: number): Weir {
+    const instanceId = `weir${this.made++}`;
+    const port = this.scenario.weirs === 2 ? this.redis.port(instanceId) : undefined;
+    const worker = this.scenario.weirs === 3 ? this.makeWorker(instanceId) : undefined;
+    const transport = port ?? worker?.transport;
     const ticks = createTicker(() => undefined);
+    const log = (_level: string, event: string): void => void (event === 'cache_inherited' && this.inherited++);
     const cache = createCache(
-      { settings: settings({ ttlMs: 3_600_000 }), log: () => undefined, now: this.clock.nowMs, instanceId: `weir${w}` },
-      { random: () => 0, ...this.mutant.parts, ...(port === undefined ? {} : { transport: port }) },
+      { settings: settings({ ttlMs: 3_600_000 }), log, now: this.clock.nowMs, instanceId },
+      { random: () => 0, ...this.mutant.parts, ...(transport === undefined ? {} : { transport }) },
     );
-    cache.attach(prefix, ticks);
-    this.weirs.push({ cache, ticks, port, probe: undefined });
+    cache.attach(
+      prefix,
+      ticks,
+      worker === undefined ? undefined : ({ processId }) => this.backends.whenGone(processId),
+    );
+    return (this.weirs[w] = { cache, ticks, port, worker, probe: undefined });
+  }
+
+  private makeWorker(instanceId: string) {
+    const unexpected = (error: unknown): void => void (this.problem ??= String(error));
+    const wire = new StepWire(this.clock.nowMs);
+    const end = this.stamps.attach(new Channel<WorkerTopics, SupervisorTopics>(wire.supervisor, unexpected));
+    const channel = new Channel<SupervisorTopics, WorkerTopics>(wire.worker, unexpected);
+    return { wire, end, transport: new StampTransport(channel, instanceId) };
+  }
+
+  /** kill -9: its backends go on, its clients connect to the worker that takes its place. */
+  protected kill(w: number): void {
+    const weir = this.weirs[w]!;
+    const { wire, end } = weir.worker!;
+    const isFirst = this.chance() < 0.5;
+    if (isFirst) end.processEnded();
+    wire.close(Math.floor(this.chance() * (wire.sent + 1)));
+    if (!isFirst) end.processEnded();
+    this.kills++;
+    const left = this.sessions.filter((session) => session.weir === weir);
+    const running = left.flatMap(({ state }) => (typeof state === 'object' && 'table' in state ? [state] : []));
+    for (const write of running) {
+      if (write.state === 'sent' && !write.isAnnounced) this.backendEnds(write, false);
+      else this.backends.leave(write);
+    }
+    this.backends.afterAll(running, () => end.backendsGone());
+    const next = this.addWeir(w);
+    for (const session of left) {
+      session.isGone = true;
+      this.sessions[this.sessions.indexOf(session)] = this.newSession(Number(session.name.slice(1)), next);
+    }
+    void weir.cache.stop();
+    void next.cache.start();
+  }
+
+  /** The backend of a worker that was killed comes to its end. */
+  protected backendEnds(write: Write, commits: boolean): void {
+    if (write.state === 'sent') {
+      if (commits) this.commit(write);
+      else this.aborted.add(`${write.table} ${write.value}`);
+    }
+    this.writing.delete(write.table);
+    this.backends.ended(write.processId);
   }
 
   // Reads.
@@ -106,6 +176,7 @@ export class World {
   }
 
   protected received(session: Session, query: Query, owed: { demand: Values; cached: Values }, lookup: Lookup): void {
+    if (session.isGone) return;
     const { demand, cached } = owed;
     if (lookup.kind === 'wait') {
       session.state = 'waiting';
@@ -185,10 +256,13 @@ export class World {
     if (this.writing.has(table)) return;
     this.writing.add(table);
     const value = ++this.counters[table];
-    const close = (): WriteGuard => session.weir.cache.close([tagOf[table]], false, prefix, session.freshness);
+    const processId = this.backends.begin();
+    const backend = session.weir.worker === undefined ? undefined : { node: { host: 'db', port: 5432 }, processId };
+    const close = (): WriteGuard => session.weir.cache.close([tagOf[table]], false, prefix, session.freshness, backend);
     const guard = this.mutant.neverCloses === true ? undefined : close();
     if (this.mutant.bumpsBeforeCommit === true) guard?.committed(session.weir.ticks.next(), session.weir.ticks);
-    const write: Write = { table, value, guard, isAnnounced: guard?.announced === undefined, state: 'sent' };
+    const isAnnounced = guard?.announced === undefined;
+    const write: Write = { table, value, guard, processId, isAnnounced, state: 'sent' };
     void guard?.announced?.then(() => (write.isAnnounced = true));
     session.state = write;
   }
@@ -231,6 +305,7 @@ export class World {
 
   protected ended(session: Session, write: Write): void {
     this.writing.delete(write.table);
+    this.backends.ended(write.processId);
     session.state = 'idle';
   }
 
@@ -256,7 +331,9 @@ export class World {
 
   protected async drain(): Promise<void> {
     for (let round = 0; round < 20; round++) {
-      for (const { port } of this.weirs) {
+      for (const { port, worker } of this.weirs) {
+        while (worker?.wire.has('up') === true) worker.wire.deliver('up');
+        while (worker?.wire.has('down') === true) worker.wire.deliver('down');
         if (port === undefined) continue;
         if (port.isWaiting) port.connect();
         while (port.commands.length > 0) port.execute();

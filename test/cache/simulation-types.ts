@@ -5,12 +5,14 @@
 import type { CacheParts } from '../../src/cache/parts.ts';
 import type { Flight, ResultCache, SessionFreshness, WriteGuard } from '../../src/cache/types.ts';
 import type { ProbeTicker } from '../../src/topology/ticker.ts';
+import type { WorkerEnd } from '../../src/workers/stamps.ts';
+import type { StepWire } from '../workers/step-wire.ts';
 import type { MemoryPort } from './memory-redis.ts';
 import { prefix } from './support.ts';
 
 export interface Scenario {
-  /** 1: without Redis; 2: two Weirs with it. */
-  readonly weirs: 1 | 2;
+  /** 1: without Redis; 2: two Weirs with it; 3: the workers of one Weir, over channels to their supervisor. */
+  readonly weirs: 1 | 2 | 3;
   readonly steps: number;
   /** The second Weir loses its connection to Redis now and then; it does not write then, it only reads. */
   readonly losesReader?: boolean;
@@ -22,6 +24,10 @@ export interface Scenario {
   readonly dropsMessages?: boolean;
   /** Now and then nothing arrives on a subscription for long, while commands are carried out and answered. */
   readonly mutesMessages?: boolean;
+  /** Workers only: now and then nothing goes through a channel for a while. */
+  readonly stallsChannels?: boolean;
+  /** Workers only: now and then one is killed, and another takes its place. */
+  readonly kills?: boolean;
 }
 
 /** A rule taken out. Those of the session are played by the simulation, those of the cache by its parts. */
@@ -55,6 +61,7 @@ export interface Weir {
   readonly cache: ResultCache;
   readonly ticks: ProbeTicker;
   readonly port: MemoryPort | undefined;
+  readonly worker: { readonly wire: StepWire; readonly end: WorkerEnd } | undefined;
   probe: number | undefined;
 }
 
@@ -62,6 +69,7 @@ export interface Write {
   readonly table: Table;
   readonly value: number;
   readonly guard: WriteGuard | undefined;
+  readonly processId: number;
   /** It may be sent to the database. */
   isAnnounced: boolean;
   state: 'sent' | 'visible' | 'lost';
@@ -77,6 +85,8 @@ export interface Read {
 
 export interface Session {
   readonly name: string;
+  /** The client of a worker that was killed: nobody hears what it gets. */
+  isGone: boolean;
   readonly weir: Weir;
   readonly zone: string;
   readonly freshness: SessionFreshness;
@@ -113,6 +123,8 @@ export interface Tally {
   hitsSecondLevel: number;
   stores: number;
   writes: number;
+  kills: number;
+  inherited: number;
 }
 
-export const emptyTally = (): Tally => ({ hits: 0, hitsSecondLevel: 0, stores: 0, writes: 0 });
+export const emptyTally = (): Tally => ({ hits: 0, hitsSecondLevel: 0, stores: 0, writes: 0, kills: 0, inherited: 0 });

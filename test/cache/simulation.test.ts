@@ -14,6 +14,10 @@ const lossy: Scenario = { ...pair, losesReader: true };
 const dropping: Scenario = { ...pair, dropsMessages: true };
 const partitioned: Scenario = { ...pair, steps: 2_000, losesAnybody: true, staysAway: true };
 const muted: Scenario = { ...pair, mutesMessages: true };
+const workers: Scenario = { weirs: 3, steps: 1_500 };
+const stalled: Scenario = { ...workers, stallsChannels: true };
+const killed: Scenario = { ...workers, kills: true };
+const worst: Scenario = { ...workers, stallsChannels: true, kills: true };
 const rough: Scenario = { ...pair, losesAnybody: true, dropsMessages: true };
 
 beforeAll(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] }));
@@ -41,6 +45,10 @@ describe('nothing is wrong', () => {
     ['when one of them is cut off for long', partitioned, 80],
     ['when only the messages do not arrive', muted, 80],
     ['when everybody loses everything, also in the middle of writes', rough, 80],
+    ['in three workers over their supervisor', workers, 40],
+    ['when channels to the supervisor stall', stalled, 40],
+    ['when workers are killed between any two messages', killed, 80],
+    ['when channels stall and workers are killed', worst, 80],
   ] as const)('%s', async (_name, scenario, seeds) => {
     const tally = emptyTally();
     expect(await firstProblem(seeds, scenario, {}, tally)).toBeUndefined();
@@ -71,6 +79,6 @@ describe('every rule is needed', () => {
     ['9: settings not in the key', alone, { parts: { fullKey: (key) => fullKey({ ...key, settings: '' }) } }],
     ['12: what a session has read is forgotten', pair, { parts: { ignoresFreshness: true } }],
   ])('%s', async (_name, scenario, mutant) => {
-    expect(await firstProblem(400, scenario, mutant)).toBeDefined();
+    expect(await firstProblem(600, scenario, mutant)).toBeDefined();
   });
 });

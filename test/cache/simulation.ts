@@ -6,6 +6,7 @@
 import type { Lookup } from '../../src/cache/types.ts';
 import { answerOf } from './answers.ts';
 import type { MemoryPort } from './memory-redis.ts';
+import type { StepWire } from '../workers/step-wire.ts';
 import { parse, pick, turn, World } from './simulated-world.ts';
 import { emptyTally, queries, tables, tagOf, zero } from './simulation-types.ts';
 import type { Mutant, Query, Scenario, Session, Tally, Values, Write } from './simulation-types.ts';
@@ -42,7 +43,12 @@ class Simulation extends World {
   }
 
   async stop(): Promise<void> {
-    for (const { cache } of this.weirs) await cache.stop();
+    this.stamps.stop();
+    const stopping = this.weirs.map(({ cache }) => cache.stop());
+    // A worker that leaves waits a moment for its supervisor.
+    await turn();
+    this.passTime(1_000);
+    await Promise.all(stopping);
   }
 
   addTo(tally: Tally): void {
@@ -53,6 +59,8 @@ class Simulation extends World {
       tally.stores += stats.stores;
     }
     tally.writes += this.log.length;
+    tally.kills += this.kills;
+    tally.inherited += this.inherited;
   }
 
   /** Everything that can happen next; twice in the list is twice as likely. */
@@ -63,6 +71,12 @@ class Simulation extends World {
     for (const weir of this.weirs) {
       list.push(() => this.probe(weir));
       if (weir.port !== undefined) this.portActions(weir.port, list);
+      if (weir.worker !== undefined) this.wireActions(weir.worker.wire, list);
+    }
+    if (this.scenario.kills === true && this.chance() < 0.03) list.push(() => this.kill(Math.floor(this.chance() * 3)));
+    for (const write of this.backends.left) {
+      if (this.chance() < 0.2) list.push(() => this.backendEnds(write, this.chance() < 0.7));
+      if (write.state === 'sent' && this.chance() < 0.2) list.push(() => this.commit(write));
     }
     if (this.clock.nowMs() < 6_000) list.push(() => this.passTime(this.chance() < 0.02 ? 1_000 : 5));
     return list;
@@ -118,6 +132,16 @@ class Simulation extends World {
     if (mayLose && port.isConnected && this.chance() < 0.02) list.push(() => port.disconnect('cut'));
   }
 
+  private wireActions(wire: StepWire, list: (() => void)[]): void {
+    for (let i = 0; i < 5; i++) {
+      if (wire.has('up')) list.push(() => wire.deliver('up'));
+      if (wire.has('down')) list.push(() => wire.deliver('down'));
+    }
+    if (this.scenario.stallsChannels === true && this.chance() < 0.01) {
+      list.push(() => void (wire.stalledUntilMs = this.clock.nowMs() + (this.chance() < 0.5 ? 200 : 4_000)));
+    }
+  }
+
   /** The worst loss: of everything that a warm reader should hear, with nothing after it by which it would notice, or little. */
   private async loseTheLast(): Promise<void> {
     const [writer, reader] = this.sessions;
@@ -136,7 +160,7 @@ class Simulation extends World {
     for (const table of tables) {
       const value = ++this.counters[table];
       const guard = writer.weir.cache.close([tagOf[table]], false, prefix, writer.freshness);
-      const write: Write = { table, value, guard, isAnnounced: true, state: 'sent' };
+      const write: Write = { table, value, guard, processId: 0, isAnnounced: true, state: 'sent' };
       this.commit(write);
       this.acknowledge(writer, write);
     }
@@ -179,6 +203,7 @@ class Simulation extends World {
       else if (session.state.state === 'visible') this.acknowledge(session, session.state);
       else this.abort(session, session.state);
     }
+    for (const write of [...this.backends.left]) this.backendEnds(write, true);
     await this.loseTheLast();
     for (let second = 0; second < 15; second++) {
       await this.drain();

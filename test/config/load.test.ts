@@ -1,6 +1,6 @@
 /** From text, environment and flags to a checked configuration, and the messages on the way there. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Config } from '../../src/config/config.ts';
@@ -202,8 +202,6 @@ describe('messages', () => {
 
 describe('what comes later is refused, and says so', () => {
   it.each([
-    'workers: 2',
-    'workers: auto',
     'routing: { auto_discover: true }',
     'cache: { mode: strict }',
     'cache: { out_of_band_writes: logical-replication }',
@@ -212,10 +210,33 @@ describe('what comes later is refused, and says so', () => {
   });
 
   it('and what is there now is accepted', () => {
-    const text = `workers: 1\nauth: { query: null, dbname: null }\nrouting: { auto_discover: false, consistency: strict }
+    const text = `workers: 2\nauth: { query: null, dbname: null }\nrouting: { auto_discover: false, consistency: strict }
 cache: { mode: bounded, out_of_band_writes: off }`;
     expect(load(withDatabase(text)).routing.consistency).toBe('strict');
     expect(load(withDatabase('cache: { out_of_band_writes: false }')).cache.mode).toBe('session');
+  });
+});
+
+describe('workers', () => {
+  const allowed = 'an integer from 1 to 128, or auto (one for each core)';
+
+  it('a number of processes, or one for each core', () => {
+    expect(load(withDatabase('')).workers).toBe(1);
+    expect(load(withDatabase('workers: 3')).workers).toBe(3);
+    const cores = Math.min(128, availableParallelism());
+    expect(load(withDatabase('workers: auto')).workers).toBe(cores);
+    expect(load(withDatabase(''), { env: { WEIR_WORKERS: 'auto' } }).workers).toBe(cores);
+    expect(load(withDatabase('workers: auto'), { env: { WEIR_WORKERS: '2' } }).workers).toBe(2);
+  });
+
+  it.each(['workers: 0', 'workers: 129', 'workers: all', 'workers: 1.5', 'workers: null'])('%s is refused', (text) => {
+    expect(onlyProblem(withDatabase(text))).toContain(`is not ${allowed}`);
+  });
+
+  it('nor is anything else in the environment', () => {
+    expect(onlyProblem(withDatabase(''), { env: { WEIR_WORKERS: '0' } })).toBe(
+      `WEIR_WORKERS: workers: "0" is not ${allowed}`,
+    );
   });
 });
 
@@ -258,7 +279,9 @@ describe('environment', () => {
   });
 
   it('what comes later is refused there, too', () => {
-    expect(onlyProblem(withDatabase(''), { env: { WEIR_WORKERS: 'auto' } })).toContain('comes in a later version');
+    expect(onlyProblem(withDatabase(''), { env: { WEIR_ROUTING_AUTO_DISCOVER: 'on' } })).toContain(
+      'comes in a later version',
+    );
   });
 
   it('a variable that names no setting is a warning; those of Kubernetes are not', () => {

@@ -1,5 +1,6 @@
 /** A ConsoleSources whose figures are made up and whose actions are written down; one PoolControl that obeys. */
 import type { ConsoleSources, DatabaseRow, SettingRow } from '../../src/console/sources.ts';
+import type { ProcessFigures, WorkerFigures } from '../../src/observability/types.ts';
 import type { PoolControl, PoolStats, ResizeReason, ServerStats, WaitHistogram } from '../../src/pool/types.ts';
 import { durationBoundsSeconds } from '../../src/session/types.ts';
 import type { ClientStats, DatabaseStats } from '../../src/session/types.ts';
@@ -180,6 +181,38 @@ export function fakeDatabaseStats(changes: Partial<DatabaseStats> = {}): Databas
   };
 }
 
+export function fakeProcess(changes: Partial<ProcessFigures> = {}): ProcessFigures {
+  return {
+    authFailures: { password: 2 },
+    ejections: { connect: 1 },
+    resizes: {},
+    unexpectedErrors: 0,
+    eventLoop: { quantiles: new Map([[0.99, 0.004]]), sum: 1.5, count: 300 },
+    cpuSeconds: 12.5,
+    startedAtSeconds: connectedAtMs / 1000,
+    residentBytes: 90_000_000,
+    heapUsedBytes: 30_000_000,
+    externalBytes: 4_000_000,
+    openFiles: 25,
+    ...changes,
+  };
+}
+
+export function fakeWorker(changes: Partial<WorkerFigures> = {}): WorkerFigures {
+  return {
+    number: 1,
+    pid: 4242,
+    state: 'ready',
+    startedAtMs: connectedAtMs,
+    restarts: 0,
+    version: '0.1.0',
+    clients: 2,
+    servers: 1,
+    process: fakeProcess(),
+    ...changes,
+  };
+}
+
 const database: DatabaseRow = {
   name: 'shop',
   host: 'db1',
@@ -239,6 +272,7 @@ export function fakeSources(changes: Partial<ConsoleSources> = {}): FakeSources 
     databaseStats: () => [fakeDatabaseStats()],
     settings: () => settings,
     users: () => ['app', 'weir'],
+    workers: () => [fakeWorker()],
     preparedStatements: () => [{ database: 'shop', user: 'app', query: 'SELECT $1', clients: 2, servers: 1 }],
     stuck: () => ({
       ...{ client_waiting: 0, client_asleep: 0, client_paused: 0, answer_lost: 1 },
@@ -262,6 +296,8 @@ export function fakeSources(changes: Partial<ConsoleSources> = {}): FakeSources 
       malformed: 0,
       redis: 'up',
       redisProblem: undefined,
+      workersProblem: undefined,
+      workers: 'off' as const,
     }),
     pause: (name) => note('pause', name),
     resume: (name) => note('resume', name),

@@ -11,6 +11,7 @@ import type { NodeConfig, PoolSettings } from '../../src/config/config.ts';
 import type { WeirError } from '../../src/errors/errors.ts';
 import { TurnWriter } from '../../src/net/turn.ts';
 import { NodeBudget } from '../../src/pool/budget.ts';
+import type { Budget } from '../../src/pool/budget-types.ts';
 import { Pool, type ConnectProblem } from '../../src/pool/pool.ts';
 import type { QueueEntry, Waiter } from '../../src/pool/wait-queue.ts';
 import { commandComplete, errorResponse, readyForQuery } from '../../src/protocol/write.ts';
@@ -59,6 +60,12 @@ class FakeSocket extends Duplex {
     this.said += text;
     if (text.includes('DISCARD ALL')) this.answerReset();
     done();
+  }
+
+  /** As PostgreSQL does: the backend ends, and then its end of the connection is closed. */
+  override _final(done: () => void): void {
+    done();
+    setImmediate(() => this.push(null));
   }
 
   answerReset(): void {
@@ -116,7 +123,11 @@ export class Scene {
   private readonly sockets = new Map<ServerConnection, FakeSocket>();
   private ids = 0;
 
-  constructor(settings: Partial<PoolSettings> = {}, budget = new NodeBudget(), clock = createManualClock(1_000)) {
+  constructor(
+    settings: Partial<PoolSettings> = {},
+    budget: Budget = new NodeBudget(),
+    clock = createManualClock(1_000),
+  ) {
     this.clock = clock;
     this.settings = { ...poolSettings, ...settings };
     this.pool = new Pool({
@@ -184,6 +195,11 @@ export class Scene {
     });
     this.sockets.set(server, socket);
     return server;
+  }
+
+  /** Connections of which the server has not closed its end. */
+  get connected(): number {
+    return [...this.sockets.values()].filter((socket) => !socket.closed).length;
   }
 
   socketOf(server: ServerConnection): FakeSocket {

@@ -97,4 +97,17 @@ export interface Concern {
   clientLeft?(server: ServerConnection): void;
   /** The session has ended. */
   closed?(): void;
+
+  /* ---- hand-over to another process (request/hand-over.ts) ---- */
+
+  /**
+   * Asked while the session has no server and no request under way. @param isLate the client has waited long: state that
+   * a client could hardly notice the loss of is given up @returns what the hand-over must wait for, as text; undefined:
+   * nothing
+   */
+  holdsUp?(isLate: boolean): string | undefined;
+  /** Its state as plain data; undefined: none. Changes nothing. */
+  pack?(): unknown;
+  /** In the other process, before anything else: takes what pack() returned there. @throws ShapeError */
+  unpack?(packed: unknown): void;
 }

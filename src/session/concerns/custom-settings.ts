@@ -5,6 +5,7 @@
  */
 import type { ServerConnection } from '../../backend/server.ts';
 import { TxStatus } from '../../protocol/codes.ts';
+import { Fields } from '../../util/fields.ts';
 import { quoteLiteral, type Settings } from '../settings.ts';
 import type { Request } from '../request.ts';
 import type { Concern, ConcernOwner } from './concern.ts';
@@ -67,6 +68,14 @@ export class CustomSettings implements Concern {
       if (request.attempt.hasError && request.attempt.statementIndex === 0) continue;
       for (const name of customSettings.makes) (this.names ??= new Set()).add(name);
     }
+  }
+
+  pack(): { readonly names: readonly string[] } | undefined {
+    return this.names === undefined ? undefined : { names: [...this.names] };
+  }
+
+  unpack(packed: unknown): void {
+    this.names = new Set(new Fields('the custom settings', packed, ['names']).texts('names'));
   }
 }
 

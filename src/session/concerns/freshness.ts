@@ -5,11 +5,18 @@
  */
 import type { SessionFreshness, UnderWay } from '../../cache/types.ts';
 import { TxStatus } from '../../protocol/codes.ts';
+import { Fields } from '../../util/fields.ts';
 import type { Request } from '../request.ts';
 import type { Concern, ConcernOwner } from './concern.ts';
 import { SessionTokens } from './tokens.ts';
 
 const maxKept = 8;
+
+interface PackedFreshness {
+  readonly hasWritten: boolean;
+  readonly hasRead: boolean;
+  readonly isUnproven: boolean;
+}
 
 export class Freshness implements Concern {
   private readonly session: ConcernOwner;
@@ -62,6 +69,25 @@ export class Freshness implements Concern {
     const { cache } = this.session.services;
     if (!cache.isEnabled) return;
     for (const plan of request.plans) if (plan.reads.length > 0) cache.noteRead(plan.reads, this.seen);
+  }
+
+  holdsUp(isLate: boolean): string | undefined {
+    if (isLate || this.ahead?.every((one) => one.isOver()) !== false) return undefined;
+    return 'a write that it may have seen is not visible on the primary yet';
+  }
+
+  /** Ticks mean nothing in another process: what counts is whether there is something to be older than. */
+  pack(): PackedFreshness {
+    return { ...this.tokens.pack(), isUnproven: this.seen.isUnproven };
+  }
+
+  /** Everything that the session has written and read came before the next tick, and before its next cached answer. */
+  unpack(packed: unknown): void {
+    const fields = new Fields('the freshness', packed, ['hasWritten', 'hasRead', 'isUnproven']);
+    const { services, database } = this.session;
+    this.tokens.arrive(database.topology.ticker, fields.flag('hasWritten'), fields.flag('hasRead'));
+    services.cache.arrive(this.seen, fields.flag('isUnproven'));
+    this.tokens.schema.wrote(database.topology.schema);
   }
 
   private noteAhead(request: Request): void {

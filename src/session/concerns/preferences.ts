@@ -3,6 +3,7 @@
  */
 import type { Plan } from '../../binding/plan.ts';
 import type { Consistency } from '../../config/config.ts';
+import { packPreferences, preferencesIn, type PackedPreferences } from '../packed-preferences.ts';
 import type { CacheWish, Forced, Preferences } from '../preferences.ts';
 import type { Concern } from './concern.ts';
 
@@ -52,5 +53,13 @@ export class SessionPreferences implements Concern {
 
   effectsDone({ effects }: Plan): void {
     if (effects.discards === 'all' || effects.resetsAll) this.now = this.start;
+  }
+
+  pack(): PackedPreferences | undefined {
+    return this.now === this.start ? undefined : packPreferences(this.now);
+  }
+
+  unpack(packed: unknown): void {
+    this.now = preferencesIn('the preferences', packed);
   }
 }

@@ -6,6 +6,7 @@ import { TxStatus } from '../../protocol/codes.ts';
 import type { Plan } from '../../binding/plan.ts';
 import type { Classified, StatementFacts } from '../../sql/facts.ts';
 import { hasTimeWord } from '../../sql/time-words.ts';
+import { arrive, otherCatalog, packStatements, statementsIn, type PackedStatements } from '../packed-statements.ts';
 import { isDescribedByNames, maySpeakOfNames, type Borrowed, type Statement } from '../statements.ts';
 import type { Request } from '../request.ts';
 import type { Concern, ConcernOwner } from './concern.ts';
@@ -264,6 +265,24 @@ export class PreparedStatements implements Concern {
 
   serverForgotten(): void {
     this.evicted = undefined;
+  }
+
+  holdsUp(): string | undefined {
+    if (this.isUnsure) return 'the answer to a Parse or Close';
+    return this.ownNames === undefined || this.ownNames.size === 0 ? undefined : 'statements that its server knows';
+  }
+
+  pack(): PackedStatements | undefined {
+    return packStatements(this.owner.services.book, this.all, this.unnamed.statement, this.borrowed);
+  }
+
+  unpack(packed: unknown): void {
+    const { book } = this.owner.services;
+    const { named, unnamed, borrowed } = statementsIn(packed);
+    const classify = (text: Buffer): Classified => this.owner.classify(text);
+    for (const each of named) (this.statements ??= new Map()).set(each.name, arrive(book, each, classify));
+    if (unnamed !== undefined) this.unnamed.arrive(unnamed);
+    for (const name of borrowed) this.borrow(name, { ddlHere: book.ddlHere, catalogMark: otherCatalog });
   }
 
   closed(): void {

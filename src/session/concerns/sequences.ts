@@ -8,6 +8,7 @@
 import type { ServerConnection } from '../../backend/server.ts';
 import type { Pool } from '../../pool/pool.ts';
 import { TxStatus } from '../../protocol/codes.ts';
+import { Fields } from '../../util/fields.ts';
 import type { Request } from '../request.ts';
 import type { Concern, ConcernOwner } from './concern.ts';
 
@@ -98,6 +99,22 @@ export class Sequences implements Concern {
 
   serverLeft(): void {
     this.hasAdvanced = false;
+  }
+
+  /** The values stay with a server of this process. A client asks for them at once, if ever. */
+  holdsUp(isLate: boolean): string | undefined {
+    const { lastServer } = this;
+    if (isLate || lastServer?.isAlive !== true || !this.isLatest(lastServer)) return undefined;
+    return 'it may ask for the sequence values that it has just obtained';
+  }
+
+  pack(): { readonly asks: true } | undefined {
+    return this.asks ? { asks: true } : undefined;
+  }
+
+  unpack(packed: unknown): void {
+    this.asks = new Fields('the sequences', packed, ['asks']).flag('asks');
+    if (this.asks) this.session.database.common.hasAskedSequences = true;
   }
 
   /** The session ends: no request will ask for its values. */

@@ -5,6 +5,7 @@
 import type { ServerConnection } from '../../backend/server.ts';
 import type { Plan } from '../../binding/plan.ts';
 import type { Classified, StatementFacts } from '../../sql/facts.ts';
+import { Fields } from '../../util/fields.ts';
 import type { Preferences } from '../preferences.ts';
 import type { Request } from '../request.ts';
 import type { Concern, ConcernOwner } from './concern.ts';
@@ -62,6 +63,10 @@ function having(moment: keyof Concern): readonly number[] {
   return rows.flatMap(([, Row], at) => (moment in Row.prototype ? [at] : []));
 }
 
+function nameOf(place: number): string {
+  return rows[place]?.[0] ?? '';
+}
+
 const isReady = having('isReady');
 const prepareServer = having('prepareServer');
 const serverPrepared = having('serverPrepared');
@@ -80,6 +85,8 @@ const serverLeft = having('serverLeft');
 const serverForgotten = having('serverForgotten');
 const clientLeft = having('clientLeft');
 const closed = having('closed');
+const holdsUp = having('holdsUp');
+const pack = having('pack');
 
 /** A concern that is known to implement the moment. */
 type Having = Required<Concern>;
@@ -201,5 +208,31 @@ export class Moments {
 
   closed(): void {
     for (const place of closed) this.at(place).closed();
+  }
+
+  /** @returns what the hand-over waits for; undefined: nothing */
+  holdsUp(isLate: boolean): string | undefined {
+    for (const place of holdsUp) {
+      const why = this.at(place).holdsUp(isLate);
+      if (why !== undefined) return why;
+    }
+    return undefined;
+  }
+
+  /** @returns by the concern's name in the table: what unpack() takes in another process */
+  pack(): Readonly<Record<string, unknown>> {
+    const packed: Record<string, unknown> = {};
+    for (const place of pack) {
+      const own = this.at(place).pack();
+      if (own !== undefined) packed[nameOf(place)] = own;
+    }
+    return packed;
+  }
+
+  /** @throws ShapeError */
+  unpack(packed: Readonly<Record<string, unknown>>): void {
+    const known = pack.map(nameOf);
+    const fields = new Fields('the concerns', packed, known);
+    for (const place of pack) if (fields.has(nameOf(place))) this.at(place).unpack(fields.value(nameOf(place)));
   }
 }

@@ -51,6 +51,20 @@ export class SessionTokens {
     return seen;
   }
 
+  pack(): { readonly hasWritten: boolean; readonly hasRead: boolean } {
+    return { hasWritten: this.writeTick !== 0, hasRead: this.readTick !== 0 };
+  }
+
+  /**
+   * The session comes from another process: what it wrote and read there lies before the next tick. The node of its last
+   * read is not taken over, because another configuration may give that name to another server.
+   */
+  arrive(ticker: LsnTicker, hasWritten: boolean, hasRead: boolean): void {
+    this.ticker = ticker;
+    if (hasWritten || hasRead) this.readTick = ticker.next();
+    if (hasWritten) this.writeTick = this.readTick;
+  }
+
   private follow(ticker: LsnTicker): void {
     if (this.ticker === ticker) return;
     this.ticker = ticker;

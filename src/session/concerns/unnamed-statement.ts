@@ -1,6 +1,7 @@
 /** The unnamed prepared statement of a client. Part of prepared-statements.ts. */
 import type { Classified } from '../../sql/facts.ts';
 import type { SessionState } from '../state.ts';
+import type { ArrivedStatement } from '../packed-statements.ts';
 import type { Statement } from '../statements.ts';
 
 /** What it needs of its session. */
@@ -29,6 +30,12 @@ export class UnnamedStatement {
     const { live } = this.owner.state;
     const classified = this.owner.classify(own);
     return (this.current = { serverName: '', sql: own, types: Buffer.from(types), classified, settings: live });
+  }
+
+  /** It was parsed in another process. */
+  arrive({ sql, types, settings, description }: ArrivedStatement): void {
+    const classified = this.owner.classify(sql);
+    this.current = { serverName: '', sql, types, classified, settings, ...(description && { description }) };
   }
 
   /**

@@ -9,6 +9,7 @@ import { bothGuards } from '../../cache/guard.ts';
 import type { WriteGuard } from '../../cache/types.ts';
 import type { Plan, SessionEffects } from '../../binding/plan.ts';
 import type { StatementFacts } from '../../sql/facts.ts';
+import { Fields } from '../../util/fields.ts';
 import { after, commitsByItself, eventOf, type Phase, type TransactionEvent } from '../transaction.ts';
 import type { Request } from '../request.ts';
 import type { Concern, ConcernOwner } from './concern.ts';
@@ -20,6 +21,9 @@ interface Owner extends ConcernOwner {
   readonly concerns: { readonly freshness: Freshness };
 }
 
+/** How long after DDL of its own a session tells the process that it is handed to of it. */
+const ddlToldMs = 10_000;
+
 export class Writes implements Concern {
   private readonly session: Owner;
   /** Everything written whose outcome is not decided: in flight, or in the open transaction. */
@@ -27,6 +31,8 @@ export class Writes implements Concern {
   /** The part of it that the open transaction wrote in requests already answered. */
   private open: WriteSet | undefined;
   private phase: Phase = 'implicit';
+  /** When the session last committed DDL. */
+  private ddlAtMs: number | undefined;
 
   constructor(session: Owner) {
     this.session = session;
@@ -191,6 +197,7 @@ export class Writes implements Concern {
     request.attempt.guard?.committed(topology.ticker.next(), topology.ticker);
     concerns.freshness.tokens.schema.wrote(topology.schema);
     if (undecided?.changesCatalog !== true) return;
+    this.ddlAtMs = services.nowMs();
     services.book.ddlDone();
     topology.catalogChanged();
     if (undecided.changesDefaults) database.defaultsChanged();
@@ -203,6 +210,26 @@ export class Writes implements Concern {
     this.phase = phaseOf(status);
     this.open = undefined;
     if (this.session.inFlight.length === 0) this.undecided = undefined;
+  }
+
+  /* ---- hand-over ---- */
+
+  holdsUp(): string | undefined {
+    return this.hasUndecided ? 'the outcome of what it has written' : undefined;
+  }
+
+  /** DDL a moment ago: the other process may not have heard of it yet. */
+  pack(): { readonly hasJustChangedCatalog: true } | undefined {
+    if (this.ddlAtMs === undefined || this.session.services.nowMs() - this.ddlAtMs > ddlToldMs) return undefined;
+    return { hasJustChangedCatalog: true };
+  }
+
+  unpack(packed: unknown): void {
+    const fields = new Fields('the writes', packed, ['hasJustChangedCatalog']);
+    if (!fields.flag('hasJustChangedCatalog')) return;
+    this.ddlAtMs = this.session.services.nowMs();
+    this.session.services.book.catalogChanged();
+    this.session.database.topology.catalogChanged();
   }
 
   /** The outcome of requests in flight is decided when the backend has exited. */

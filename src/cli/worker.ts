@@ -1,0 +1,73 @@
+/**
+ * `weir worker`: one of several processes that serve clients. Started by a supervisor (supervise.ts) with the arguments of
+ * `weir serve` and its own post; not for people.
+ */
+import type { Socket } from 'node:net';
+import { giveAllAway } from '../app/emptying.ts';
+import type { Loaded } from '../config/load.ts';
+import { createLogger } from '../observability/logger.ts';
+import { WorkerLink, type WorkerPost } from '../workers/worker-link.ts';
+import { CommandError, exitCodes, UsageError, type CliIo, type ExitCode } from './io.ts';
+import { loadAll, serveOptions, sourceOf } from './serve.ts';
+import type { CreateServedApp } from './served-app.ts';
+import type { Arguments, Verb } from './verbs.ts';
+
+/** Of a worker whose supervisor is gone. */
+const orphanedExitMs = 1_000;
+
+function postOf(args: Arguments): WorkerPost {
+  const [post] = args.positionals;
+  if (post === undefined || process.send === undefined) throw new UsageError('weir serve starts its workers itself');
+  return JSON.parse(post) as WorkerPost;
+}
+
+async function work(args: Arguments, io: CliIo, loadApp: () => Promise<CreateServedApp>): Promise<ExitCode> {
+  const post = postOf(args);
+  const source = sourceOf({ ...args, positionals: [] }, io.env);
+  const reloadConfig = (): Loaded => loadAll(source);
+  const { result, users } = reloadConfig();
+  if ('problems' in result) throw new CommandError(result.problems);
+  const bugs: { report: ((error: unknown) => void) | undefined } = { report: undefined };
+  const unexpected = (error: unknown): void => {
+    if (bugs.report === undefined) io.err(`unexpected error: ${String(error)}\n`);
+    else bugs.report(error);
+  };
+  process.on('uncaughtException', unexpected);
+  process.on('unhandledRejection', unexpected);
+  // The supervisor decides: a Ctrl-C in a terminal reaches all processes.
+  for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined);
+  const link = new WorkerLink(post, process, unexpected);
+  const createApp = await loadApp();
+  const logger = createLogger({ ...result.config.log, fields: { worker: post.number } });
+  const served = await createApp(result.config, { users, reloadConfig, surroundings: { worker: link }, logger });
+  bugs.report = served.noteUnexpected;
+  await served.start();
+  const { handOvers } = served;
+  if (handOvers !== undefined) {
+    const way = { give: (socket: Socket, packed: unknown) => link.give(socket, packed), unexpected };
+    link.onMoved((socket, packed) => void handOvers.receive(packed, socket).catch(unexpected));
+    link.onEmpty((withinMs) => giveAllAway(handOvers, way, withinMs));
+  }
+  const ended = new Promise<ExitCode>((resolve) => {
+    link.onEnd(async (mode) => {
+      await (mode === 'now' ? served.stop() : served.drain(mode));
+      resolve(exitCodes.done);
+    });
+    process.on('SIGTERM', () => void served.drain().then(() => resolve(exitCodes.done), unexpected));
+    link.onOrphaned(() => {
+      setTimeout(() => resolve(exitCodes.refused), orphanedExitMs);
+      void served.stop().then(() => resolve(exitCodes.refused), unexpected);
+    });
+  });
+  link.ready();
+  return ended;
+}
+
+export function workerVerb(loadApp: () => Promise<CreateServedApp>): Verb {
+  return {
+    synopsis: '',
+    about: 'One of the processes of `weir serve`, which starts them.',
+    options: serveOptions,
+    run: (args, io) => work(args, io, loadApp),
+  };
+}

@@ -1,0 +1,68 @@
+/**
+ * Metrics of each process of this Weir: one series with `workers: 1`. Dashboards and alerts of users depend on the names and
+ * labels: a change needs a line in the CHANGELOG. Called by metrics.ts.
+ */
+import type { Registry } from 'prom-client';
+import { pulled } from './pulled-metric.ts';
+import type { Sample } from './pulled-metric.ts';
+import type { StatsSources, WorkerFigures } from './types.ts';
+
+/** `value` is undefined if the worker did not answer. */
+interface WorkerMetric {
+  readonly type: 'gauge' | 'counter';
+  readonly name: string;
+  readonly help: string;
+  readonly value: (worker: WorkerFigures) => number | undefined;
+}
+
+const workerMetrics: readonly WorkerMetric[] = [
+  { type: 'gauge', name: 'weir_worker_clients', help: 'Clients of a worker', value: ({ clients }) => clients },
+  {
+    type: 'gauge',
+    name: 'weir_worker_servers',
+    help: 'Server connections of a worker',
+    value: ({ servers }) => servers,
+  },
+  {
+    type: 'counter',
+    name: 'weir_worker_cpu_seconds_total',
+    help: 'CPU time that a worker has used',
+    value: ({ process }) => process?.cpuSeconds,
+  },
+  {
+    type: 'gauge',
+    name: 'weir_worker_resident_memory_bytes',
+    help: 'Resident memory of a worker',
+    value: ({ process }) => process?.residentBytes,
+  },
+  {
+    type: 'gauge',
+    name: 'weir_worker_event_loop_delay_seconds',
+    help: 'How late timers of a worker fire, at quantile 0.99 of the last 10 to 20 s',
+    value: ({ process }) => process?.eventLoop.quantiles.get(0.99),
+  },
+  {
+    type: 'counter',
+    name: 'weir_worker_restarts_total',
+    help: 'Times that a worker was started again',
+    value: ({ restarts }) => restarts,
+  },
+];
+
+export function registerWorkers(registry: Registry, sources: StatsSources): void {
+  for (const { type, name, help, value } of workerMetrics) {
+    pulled(registry, type, name, help, function* (): Generator<Sample> {
+      for (const worker of sources.workers()) {
+        const now = value(worker);
+        if (now !== undefined) yield { labels: { worker: String(worker.number) }, value: now };
+      }
+    });
+  }
+  pulled(
+    registry,
+    'gauge',
+    'weir_workers_silent',
+    'Workers that did not answer in time: the other figures are without them',
+    () => [{ labels: {}, value: sources.whole?.silent.length ?? 0 }],
+  );
+}

@@ -1,0 +1,34 @@
+/**
+ * A question to another process whose answer has a time limit. Used by the supervisor, which must wait for no worker for
+ * ever.
+ */
+import { ChannelClosed } from './channel.ts';
+
+export type Answer<T> =
+  | { readonly kind: 'answer'; readonly value: T }
+  | { readonly kind: 'refused'; readonly error: Error }
+  /** It has ended. */
+  | { readonly kind: 'gone' }
+  /** It did not answer in time. */
+  | { readonly kind: 'silent' };
+
+/**
+ * Never rejects.
+ * @param limitMs undefined: as long as the other process lives
+ */
+export function answerOf<T>(question: Promise<T>, limitMs: number | undefined): Promise<Answer<T>> {
+  return new Promise((resolve) => {
+    const timer = limitMs === undefined ? undefined : setTimeout(() => resolve({ kind: 'silent' }), limitMs);
+    const end = (answer: Answer<T>): void => {
+      clearTimeout(timer);
+      resolve(answer);
+    };
+    question.then(
+      (value) => end({ kind: 'answer', value }),
+      (error: unknown) => {
+        if (error instanceof ChannelClosed) end({ kind: 'gone' });
+        else end({ kind: 'refused', error: error instanceof Error ? error : new Error(String(error)) });
+      },
+    );
+  });
+}

@@ -1,0 +1,217 @@
+/**
+ * How the figures of several workers become one: a rule for each field of each row. A field that is added to a row and not
+ * to these tables does not compile.
+ */
+import type { CacheStats, StoreState } from '../cache/types.ts';
+import type { DatabaseRow, PreparedRow } from '../console/sources.ts';
+import type { ProcessFigures } from '../observability/types.ts';
+import type { PoolStats, ResizeRecord, WaitHistogram } from '../pool/types.ts';
+import type { DatabaseStats, StuckKind } from '../session/types.ts';
+import type { NodeLoad, NodeState } from '../topology/types.ts';
+import type { Figures, PoolFigures, TopologyFigures } from './figures.ts';
+import { all, any, byKey, count, countArray, countArrays, countList, counts, each, earliest } from './merge-rules.ts';
+import { first, firstKnown, largest, row, sharedCounts, sum, sumIfKnown, union } from './merge-rules.ts';
+import type { Rule, Rules } from './merge-rules.ts';
+
+const same = <V>(): Rule<V> => first as Rule<unknown> as Rule<V>;
+const known = <V>(): Rule<V> => firstKnown as Rule<V>;
+const keyOf = (...parts: readonly string[]): string => parts.join('\0');
+
+const lastResize: Rule<ResizeRecord | undefined> = {
+  join: (a, b) => ((b?.atMs ?? 0) > (a?.atMs ?? 0) ? b : a),
+  after: (now) => now,
+};
+
+/** Limits are those of the whole Weir, in every worker. */
+const pool: Rules<PoolStats> = {
+  database: same(),
+  user: same(),
+  node: same(),
+  poolMode: same(),
+  limit: largest,
+  min: largest,
+  max: largest,
+  active: sum,
+  idle: sum,
+  login: sum,
+  resetting: sum,
+  pinned: sum,
+  waiting: sum,
+  maxWaitMs: largest,
+  isPaused: any,
+  checkouts: count,
+  waitedTotalMs: count,
+  waits: count,
+  waitTimeouts: count,
+  heldTotalMs: count,
+  connects: count,
+  connectFailures: count,
+  connectProblem: known(),
+  lastResize,
+  resizes: sharedCounts(),
+};
+
+const waits: Rules<WaitHistogram> = { boundsSeconds: same(), counts: countList, sumSeconds: count, count };
+
+export const poolKey = ({ stats: { database, user, node } }: PoolFigures): string => keyOf(database, user, node);
+
+const pools = byKey<PoolFigures>(poolKey, row({ stats: row(pool), waits: row(waits) }));
+
+const database: Rules<DatabaseRow> = {
+  name: same(),
+  host: same(),
+  port: same(),
+  serverDatabase: same(),
+  forceUser: same(),
+  defaultPoolSize: same(),
+  minPoolSize: same(),
+  maxPoolSize: same(),
+  serverLifetimeMs: same(),
+  poolMode: same(),
+  loadBalanceHosts: same(),
+  maxDbConnections: same(),
+  isPaused: any,
+  isDisabled: any,
+  problem: known(),
+  replicas: same(),
+};
+
+const databaseStats: Rules<DatabaseStats> = {
+  database: same(),
+  xacts: count,
+  queries: count,
+  receivedBytes: count,
+  sentBytes: count,
+  xactMs: count,
+  queryMs: count,
+  waitMs: count,
+  misroutes: count,
+  recoveryConflicts: count,
+  replications: count,
+  clientParses: count,
+  serverParses: count,
+  binds: count,
+  byLabel: countArray,
+  durations: countArrays,
+  durationSums: countArray,
+};
+
+const load: Rules<NodeLoad> = {
+  outstanding: sum,
+  ewma: largest,
+  ewmaAtMs: same(),
+  fallbackReads: sum,
+  fallbackRoom: sum,
+};
+
+/** Of the worker that knows more about the nodes, and what each worker adds. */
+const node: Rules<NodeState> = {
+  config: same(),
+  name: same(),
+  role: same(),
+  isUp: same(),
+  isDraining: any,
+  ejectedUntilMs: largest,
+  lsn: same(),
+  lagMs: same(),
+  lagBytes: same(),
+  caughtUpAtMs: same(),
+  isLagging: same(),
+  isCatchingUp: same(),
+  timeline: same(),
+  slowStart: same(),
+  problem: known(),
+  connectionLimit: same(),
+  serverVersion: known(),
+  load: row(load),
+};
+
+const nodeRule = row(node);
+
+/** Of two, the one to be shown: settled, then of the later epoch. */
+function leading(a: TopologyFigures, b: TopologyFigures): readonly [TopologyFigures, TopologyFigures] {
+  const isBetter = a.isSettled === b.isSettled ? b.epoch > a.epoch : b.isSettled;
+  return isBetter ? [b, a] : [a, b];
+}
+
+const topology: Rule<TopologyFigures> = {
+  join(a, b) {
+    const [shown, other] = leading(a, b);
+    const others = new Map(other.nodes.map((each) => [each.name, each]));
+    const nodes = shown.nodes.map((each) => {
+      const seen = others.get(each.name);
+      return seen === undefined ? each : nodeRule.join(each, seen);
+    });
+    return { ...shown, nodes };
+  },
+  after: (now) => now,
+};
+
+const prepared: Rules<PreparedRow> = { database: same(), user: same(), query: same(), clients: sum, servers: sum };
+
+const worstStore: Rule<StoreState> = { join: (a, b) => (a === 'off' || b === 'down' ? b : a), after: (now) => now };
+
+const cache: Rules<CacheStats> = {
+  entries: sum,
+  bytes: sum,
+  maxBytes: sum,
+  hits: count,
+  hitsSecondLevel: count,
+  misses: count,
+  stores: count,
+  evictions: count,
+  malformed: count,
+  invalidations: counts(),
+  hasLease: all,
+  undecided: sum,
+  redis: worstStore,
+  workers: worstStore,
+  workersProblem: known(),
+  writesHeld: count,
+  writesUnannounced: count,
+  redisLosses: count,
+  redisProblem: known(),
+};
+
+const largestEach: Rule<ReadonlyMap<number, number>> = {
+  join: (a, b) => new Map(Array.from(a, ([quantile, value]) => [quantile, Math.max(value, b.get(quantile) ?? 0)])),
+  after: (now) => now,
+};
+
+const processFigures: Rules<ProcessFigures> = {
+  authFailures: counts(),
+  ejections: counts(),
+  resizes: sharedCounts(),
+  unexpectedErrors: count,
+  eventLoop: row({ quantiles: largestEach, sum: count, count }),
+  cpuSeconds: count,
+  startedAtSeconds: earliest,
+  residentBytes: sum,
+  heapUsedBytes: sum,
+  externalBytes: sum,
+  openFiles: sumIfKnown,
+};
+
+export const figureTable: Rules<Figures> = {
+  atMs: same(),
+  version: same(),
+  maxClientConn: largest,
+  pools,
+  clients: each(),
+  servers: each(),
+  replicationServers: each(),
+  databases: byKey(({ name }) => name, row(database)),
+  databaseStats: byKey((stats) => stats.database, row(databaseStats)),
+  topologies: byKey((each) => each.database, topology),
+  cacheStats: row(cache),
+  stuck: counts<StuckKind>(),
+  settings: same(),
+  users: union,
+  prepared: byKey((each) => keyOf(each.database, each.user, each.query), row(prepared)),
+  periods: each(),
+  process: row(processFigures),
+  // While one worker is replaced, the others take new clients.
+  serving: row({ isListening: any, isDraining: all }),
+};
+
+export const figureRules: Rule<Figures> = row(figureTable);

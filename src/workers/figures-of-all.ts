@@ -1,0 +1,106 @@
+/**
+ * Asks all workers for their figures, and keeps what those have counted that are gone. Part of the supervisor; made by
+ * switchboard.ts. Does not merge: the worker that wants to know does.
+ */
+import { answerOf } from './ask.ts';
+import type { AskedFigures, Figures } from './figures.ts';
+import type { Gathered, WorkerInfo } from './merged-sources.ts';
+import { countedIn, joinPast, vanished, withoutForgotten, type PastFigures } from './past.ts';
+import type { KnownWorker, Member } from './switchboard-types.ts';
+
+export interface FiguresOptions {
+  members(): Iterable<Member>;
+  /** Those too that have not started yet. */
+  workers(): Iterable<KnownWorker>;
+  isDraining(): boolean;
+  nowMs(): number;
+  /** How long a worker may take to answer. */
+  readonly limitMs: number;
+}
+
+interface Starts {
+  readonly pid: number;
+  readonly restarts: number;
+}
+
+export interface FiguresState {
+  readonly past: PastFigures;
+  /** By the number of a worker: its present process, and how many it has had before. */
+  readonly starts: ReadonlyMap<number, Starts>;
+}
+
+export class FiguresOfAll {
+  private readonly options: FiguresOptions;
+  private past: PastFigures;
+  /** What each worker had counted when it was last asked. */
+  private readonly last = new Map<Member, PastFigures>();
+  private readonly starts: Map<number, Starts>;
+
+  /** @param state of the supervisor before */
+  constructor(options: FiguresOptions, { past, starts }: FiguresState) {
+    this.options = options;
+    this.past = past;
+    this.starts = new Map(starts);
+  }
+
+  /** For the next supervisor, which asks the same workers. */
+  state(): FiguresState {
+    return { past: this.past, starts: this.starts };
+  }
+
+  joined({ worker }: Member): void {
+    const { number, pid } = worker;
+    const before = this.starts.get(number);
+    if (before === undefined) this.starts.set(number, { pid, restarts: 0 });
+    else if (before.pid !== pid) this.starts.set(number, { pid, restarts: before.restarts + 1 });
+  }
+
+  left(member: Member): void {
+    const counted = this.last.get(member);
+    this.last.delete(member);
+    if (counted !== undefined) this.past = joinPast(this.past, counted);
+  }
+
+  async gather(detail: AskedFigures): Promise<Gathered> {
+    const { limitMs } = this.options;
+    const asked = await Promise.all(
+      Array.from(this.options.members(), async (member) => {
+        const answer = await answerOf(member.worker.channel.ask('figures', detail), limitMs);
+        if (answer.kind === 'answer') this.note(member, answer.value);
+        return { member, answer };
+      }),
+    );
+    const figures = new Map<KnownWorker, Figures>();
+    const silent: Member[] = [];
+    for (const { member, answer } of asked) {
+      if (answer.kind === 'answer') figures.set(member.worker, answer.value);
+      else if (answer.kind !== 'gone') silent.push(member);
+    }
+    if (silent.length === 0) this.past = withoutForgotten(this.past, [...figures.values()]);
+    const workers = [...this.options.workers()].filter(({ state }) => state !== 'gone');
+    return {
+      workers: workers.map((worker) => ({ info: this.infoOf(worker), figures: figures.get(worker) })),
+      past: silent.reduce((past, member) => joinPast(past, this.last.get(member) ?? {}), this.past),
+      silent: silent.map(({ worker }) => worker.number),
+      isDraining: this.options.isDraining(),
+    };
+  }
+
+  private note(member: Member, figures: Figures): void {
+    // It may have left between its answer and now; then what it has counted is in `past` already, as of before.
+    if (member.worker.channel.isClosed) return;
+    const before = this.last.get(member);
+    if (before !== undefined) this.past = joinPast(this.past, vanished(before, figures));
+    this.last.set(member, countedIn(figures));
+  }
+
+  private infoOf({ number, pid, state, startedAtMs }: KnownWorker): WorkerInfo {
+    return {
+      number,
+      pid,
+      state: state === 'gone' ? 'ending' : state,
+      startedAtMs: Date.now() - this.options.nowMs() + startedAtMs,
+      restarts: this.starts.get(number)?.restarts ?? 0,
+    };
+  }
+}

@@ -1,0 +1,132 @@
+/**
+ * In the supervisor: which worker is the lead, which probes the servers for all, and what workers and lead say to each other.
+ * A lead stays until it ends, or until its event loop has not run for two seconds: after a shorter stall, new connections
+ * to all servers would cost more than they bring. Made by supervisor.ts.
+ */
+import type { Log } from '../observability/types.ts';
+import type { WorkerChannel } from './messages.ts';
+import type { LeadAnswer } from './monitor-messages.ts';
+import { ProvenLogins } from './proven-logins.ts';
+
+/** A worker, as far as it matters here. */
+export interface Follower {
+  /** Its place. The worker that replaces it has the same, and both are there for a while. */
+  readonly number: number;
+  readonly state: string;
+  readonly channel: Pick<WorkerChannel, 'on' | 'tell' | 'ask'>;
+}
+
+const silentMs = 2_000;
+const askEveryMs = 500;
+
+export class Lead {
+  private readonly log: Log;
+  private readonly nowMs: () => number;
+  private readonly followers = new Set<Follower>();
+  /** By the numbers under which the lead knows them; no two workers ever have the same. */
+  private readonly byId = new Map<number, Follower>();
+  private readonly logins = new ProvenLogins();
+  private lead: Follower | undefined;
+  private term = 0;
+  private lastId = 0;
+  /** When it last showed that its event loop runs. */
+  private answeredAtMs = 0;
+  private isAsked = false;
+  private askedAtMs = 0;
+  private sweptAtMs = 0;
+
+  constructor(log: Log, nowMs: () => number) {
+    this.log = log;
+    this.nowMs = nowMs;
+  }
+
+  /** The place of the lead. */
+  get number(): number | undefined {
+    return this.lead?.number;
+  }
+
+  /** @returns call it when the process of the worker has ended */
+  attach(worker: Follower): () => void {
+    const { channel } = worker;
+    const id = ++this.lastId;
+    this.byId.set(id, worker);
+    channel.on('follow', () => this.join(worker));
+    channel.on('toLead', ({ term, message }) => {
+      if (term === this.term) this.lead?.channel.tell('toLead', { worker: id, message });
+    });
+    channel.on('askLead', async ({ term, question }): Promise<LeadAnswer> => {
+      if (term !== this.term || this.lead === undefined) return { kind: 'no lead' };
+      return this.lead.channel.ask('askLead', { worker: id, question }).catch((): LeadAnswer => ({ kind: 'no lead' }));
+    });
+    channel.on('fromLead', ({ worker: to, term, news }) => {
+      if (worker === this.lead && term === this.term) this.byId.get(to)?.channel.tell('fromLead', { term, news });
+    });
+    channel.on('proven', (proven) => {
+      this.logins.add(proven);
+      for (const other of this.followers) if (other !== worker) other.channel.tell('proven', proven);
+    });
+    return () => this.gone(worker, id);
+  }
+
+  private gone(worker: Follower, id: number): void {
+    this.byId.delete(id);
+    if (!this.followers.delete(worker)) return;
+    if (worker === this.lead) this.choose();
+    else this.lead?.channel.tell('workerGone', id);
+  }
+
+  /** Call several times a second. */
+  sweep(): void {
+    const { lead } = this;
+    const now = this.nowMs();
+    const wasStalled = now - this.sweptAtMs > askEveryMs;
+    this.sweptAtMs = now;
+    if (lead === undefined) return;
+    // It stops its monitors at some moment before its process ends.
+    if (lead.state === 'ending' && this.hasReady(lead)) return this.choose(lead);
+    // This process was stalled itself: the answer may wait unread.
+    if (wasStalled) this.answeredAtMs = now;
+    if (now - this.answeredAtMs > silentMs && this.followers.size > 1) {
+      this.log('warn', 'lead_silent', `worker ${lead.number} does not answer: another one probes the servers`);
+      return this.choose(lead);
+    }
+    if (this.isAsked || now - this.askedAtMs < askEveryMs) return;
+    this.isAsked = true;
+    this.askedAtMs = now;
+    const { term } = this;
+    const answered = (): void => {
+      if (term !== this.term) return;
+      this.isAsked = false;
+      this.answeredAtMs = this.nowMs();
+    };
+    lead.channel.ask('alive', undefined).then(answered, () => undefined);
+  }
+
+  private hasReady(except: Follower): boolean {
+    for (const follower of this.followers) if (follower !== except && follower.state === 'ready') return true;
+    return false;
+  }
+
+  private join(worker: Follower): void {
+    for (const proven of this.logins.all()) worker.channel.tell('proven', proven);
+    this.followers.add(worker);
+    if (this.lead === undefined) this.choose();
+    else worker.channel.tell('lead', { term: this.term, isThisWorker: false });
+  }
+
+  /** The lowest number that serves, or at least has started. */
+  private choose(except?: Follower): void {
+    const able = [...this.followers].filter((each) => each !== except).sort((a, b) => a.number - b.number);
+    this.lead = able.find(({ state }) => state === 'ready') ?? able[0];
+    this.term++;
+    this.isAsked = false;
+    this.answeredAtMs = this.nowMs();
+    if (this.lead === undefined) return;
+    const { number } = this.lead;
+    this.log('info', 'lead', `worker ${number} probes the servers for all`, { worker: number });
+    // The lead first: what others say to it comes after.
+    this.lead.channel.tell('lead', { term: this.term, isThisWorker: true });
+    for (const follower of this.followers)
+      if (follower !== this.lead) follower.channel.tell('lead', { term: this.term, isThisWorker: false });
+  }
+}

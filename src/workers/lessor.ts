@@ -1,0 +1,193 @@
+/**
+ * The supervisor's side of the leases of places: hears what the workers need, asks sizing/leases.ts, and tells the workers what
+ * it decides. Knows the backend of each place, so that those of a worker that dies are free only when they have ended. The
+ * other end is leased-places.ts.
+ */
+import { Leases } from '../sizing/leases.ts';
+import { leaseKey, type LeaseDecision, type LeasedPool, type LeaseSize } from '../sizing/lease-types.ts';
+import type { WorkerChannel } from './messages.ts';
+
+/** A place whose connection was lost: its backend may still run. */
+export interface LostPlace {
+  readonly pool: LeasedPool;
+  readonly host: string;
+  readonly port: number;
+  /** Undefined: its log-in was under way. */
+  readonly processId: number | undefined;
+  /** How long ago its log-in was complete, as far as it was. */
+  readonly openForMs: number;
+}
+
+export interface LessorOptions {
+  nowMs(): number;
+  /** One promise for each place, which resolves when its backend is known to be gone. After a rejection it is asked for anew. */
+  whenGone(places: readonly LostPlace[]): readonly Promise<void>[];
+  unexpected(error: unknown): void;
+}
+
+interface Opened {
+  readonly processId: number;
+  readonly atMs: number;
+}
+
+interface Worker {
+  readonly channel: WorkerChannel;
+  /** By pool (leaseKey) and the worker's number of the place. */
+  readonly opened: Map<string, Map<number, Opened>>;
+}
+
+/** After whenGone() has failed: perhaps the worker that was asked has died, too. */
+const askAgainMs = 1_000;
+
+export class Lessor {
+  private readonly options: LessorOptions;
+  private readonly leases = new Leases();
+  private readonly workers = new Map<number, Worker>();
+  private timer: NodeJS.Timeout | undefined;
+  private isStopped = false;
+
+  constructor(options: LessorOptions) {
+    this.options = options;
+  }
+
+  /** @param id never used before */
+  add(id: number, channel: WorkerChannel): void {
+    const worker = { channel, opened: new Map() };
+    this.workers.set(id, worker);
+    this.listen(id, worker);
+    channel.onClosed(() => this.died(id, worker));
+  }
+
+  /** The size of a pool that is in use, for all workers together. */
+  setSize(pool: LeasedPool, size: LeaseSize): void {
+    this.leases.setSize(pool, size);
+    this.decide();
+  }
+
+  /** What a server can spare for all databases and workers. */
+  setServerLimit(server: string, limit: number): void {
+    this.leases.setLimit(server, undefined, limit);
+    this.decide();
+  }
+
+  /** Places that the worker has. */
+  placesOf(id: number): number {
+    return this.leases.placesOf(id);
+  }
+
+  stop(): void {
+    this.isStopped = true;
+    clearTimeout(this.timer);
+  }
+
+  /* ---- what workers say ---- */
+
+  private listen(id: number, { channel, opened }: Worker): void {
+    const { leases, options } = this;
+    channel.on('leaseJoin', ({ pool, size }) => {
+      leases.join(id, pool, size);
+      return this.decide();
+    });
+    channel.on('leaseLeave', (pool) => {
+      leases.leave(id, pool);
+      return this.decide();
+    });
+    channel.on('leaseSize', ({ pool, size }) => {
+      leases.setSize(pool, size, id);
+      return this.decide();
+    });
+    channel.on('leaseLimit', ({ server, database, limit }) => {
+      leases.setLimit(server, database, limit);
+      return this.decide();
+    });
+    channel.on('leaseLoads', ({ heard, loads }) => {
+      for (const { pool, load } of loads) leases.load(id, pool, heard, load, options.nowMs());
+      return this.decide();
+    });
+    channel.on('leaseOpened', ({ pool, place, processId }) => {
+      const key = leaseKey(pool);
+      const places = opened.get(key) ?? new Map<number, Opened>();
+      opened.set(key, places.set(place, { processId, atMs: options.nowMs() }));
+      return undefined;
+    });
+    channel.on('leaseVacated', ({ pool, place }) => void this.close(opened, pool, place));
+    channel.on('leaseReturned', ({ pool, place, isGone }) => {
+      const backend = place === undefined ? undefined : this.close(opened, pool, place);
+      if (isGone) {
+        leases.returned(id, pool, place !== undefined, options.nowMs());
+      } else {
+        leases.lost(id, pool, options.nowMs());
+        this.wait([this.lostPlace(pool, backend)]);
+      }
+      return this.decide();
+    });
+  }
+
+  private close(opened: Worker['opened'], pool: LeasedPool, place: number): Opened | undefined {
+    const key = leaseKey(pool);
+    const places = opened.get(key);
+    const backend = places?.get(place);
+    places?.delete(place);
+    if (places?.size === 0) opened.delete(key);
+    return backend;
+  }
+
+  private died(id: number, { opened }: Worker): void {
+    this.workers.delete(id);
+    if (this.isStopped) return;
+    const lost: LostPlace[] = [];
+    for (const { pool, places } of this.leases.died(id)) {
+      const backends: (Opened | undefined)[] = [...(opened.get(leaseKey(pool))?.values() ?? [])];
+      // The others were spare, or their log-ins were under way.
+      while (backends.length < places) backends.push(undefined);
+      for (const backend of backends) lost.push(this.lostPlace(pool, backend));
+    }
+    this.wait(lost);
+    this.decide();
+  }
+
+  /* ---- lost places ---- */
+
+  private lostPlace(pool: LeasedPool, backend: Opened | undefined): LostPlace {
+    const colon = pool.server.lastIndexOf(':');
+    return {
+      pool,
+      host: pool.server.slice(0, colon),
+      port: Number(pool.server.slice(colon + 1)),
+      processId: backend?.processId,
+      openForMs: backend === undefined ? 0 : this.options.nowMs() - backend.atMs,
+    };
+  }
+
+  private wait(lost: readonly LostPlace[]): void {
+    if (lost.length === 0 || this.isStopped) return;
+    const ends = this.options.whenGone(lost);
+    lost.forEach((place, index) => {
+      (ends[index] ?? Promise.reject(new Error('whenGone() has no promise for a place'))).then(
+        () => {
+          this.leases.freed(place.pool);
+          this.decide();
+        },
+        () => void setTimeout(() => this.wait([place]), askAgainMs).unref(),
+      );
+    });
+  }
+
+  /* ---- what they are told ---- */
+
+  private decide(): undefined {
+    clearTimeout(this.timer);
+    if (this.isStopped) return undefined;
+    const nowMs = this.options.nowMs();
+    const { decisions, againAtMs } = this.leases.decide(nowMs);
+    const byWorker = new Map<number, LeaseDecision[]>();
+    for (const decision of decisions) {
+      const list = byWorker.get(decision.worker);
+      if (list === undefined) byWorker.set(decision.worker, [decision]);
+      else list.push(decision);
+    }
+    for (const [worker, list] of byWorker) this.workers.get(worker)?.channel.tell('leases', list);
+    if (againAtMs !== undefined) this.timer = setTimeout(() => this.decide(), againAtMs - nowMs).unref();
+    return undefined;
+  }
+}

@@ -1,0 +1,38 @@
+/**
+ * When a worker that has ended is started again: at once if it has served for a while, else with growing pauses. Pure; one
+ * object for each place of a worker.
+ */
+/** A worker that served for this long was sound: the next start is the first again. */
+const soundMs = 60_000;
+const firstPauseMs = 500;
+const longestPauseMs = 30_000;
+/** So many starts in a row without serving: it is not chance. */
+export const hopelessAfter = 3;
+
+export class Restarts {
+  /** Since the start of Weir, for SHOW WORKERS. */
+  count = 0;
+  private failures = 0;
+  private isFirst = true;
+
+  /** Starts in a row of which none served. */
+  get failedStarts(): number {
+    return this.failures;
+  }
+
+  /**
+   * A worker has ended unasked.
+   * @param servedMs how long it served; undefined: it ended before it could
+   * @returns after how many milliseconds to start the next
+   */
+  pauseAfter(servedMs: number | undefined): number {
+    this.count++;
+    this.failures = servedMs === undefined ? this.failures + 1 : 0;
+    if (servedMs !== undefined && servedMs >= soundMs) this.isFirst = true;
+    if (this.isFirst && servedMs !== undefined) {
+      this.isFirst = false;
+      return 0;
+    }
+    return Math.min(longestPauseMs, firstPauseMs * 2 ** Math.max(0, this.failures - 1));
+  }
+}

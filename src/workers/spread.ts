@@ -1,0 +1,73 @@
+/**
+ * Gives each new connection to the worker with the fewest. While no worker serves, connections wait; what waits too long,
+ * or is too much, is closed. Made by the supervisor.
+ */
+import type { Socket } from 'node:net';
+import type { Entry } from './ipc.ts';
+
+/** A worker, as far as it matters here. */
+export interface Taker {
+  readonly connections: number;
+  /** False: it is gone. */
+  give(entry: Entry, socket: Socket): boolean;
+}
+
+interface Waiting {
+  readonly entry: Entry;
+  readonly socket: Socket;
+  readonly sinceMs: number;
+}
+
+export interface SpreadOptions {
+  /** The workers that serve. */
+  takers(): Iterable<Taker>;
+  /** Connections that may wait for a worker. */
+  mostWaiting(): number;
+  /** How long they may. */
+  longestWaitMs(): number;
+  nowMs(): number;
+}
+
+export class Spread {
+  private readonly options: SpreadOptions;
+  private readonly waiting: Waiting[] = [];
+
+  constructor(options: SpreadOptions) {
+    this.options = options;
+  }
+
+  get waitingCount(): number {
+    return this.waiting.length;
+  }
+
+  add(entry: Entry, socket: Socket): void {
+    socket.on('error', () => socket.destroy());
+    if (this.waiting.length === 0 && this.give(entry, socket)) return;
+    if (this.waiting.length >= this.options.mostWaiting()) return void socket.destroy();
+    this.waiting.push({ entry, socket, sinceMs: this.options.nowMs() });
+  }
+
+  /** A worker serves now. */
+  retry(): void {
+    while (this.waiting.length > 0) {
+      const { entry, socket } = this.waiting[0] as Waiting;
+      if (!socket.destroyed && !this.give(entry, socket)) return;
+      this.waiting.shift();
+    }
+  }
+
+  /** Closes what has waited too long. */
+  sweep(): void {
+    const oldestMs = this.options.nowMs() - this.options.longestWaitMs();
+    while (this.waiting[0] !== undefined && this.waiting[0].sinceMs < oldestMs) this.waiting.shift()?.socket.destroy();
+  }
+
+  close(): void {
+    for (const { socket } of this.waiting.splice(0)) socket.destroy();
+  }
+
+  private give(entry: Entry, socket: Socket): boolean {
+    const takers = [...this.options.takers()].sort((a, b) => a.connections - b.connections);
+    return takers.some((taker) => taker.give(entry, socket));
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * A worker's connection to its supervisor: clients come in through it, and what counts for the whole Weir is asked there.
+ * Made by cli/worker.ts; used by app/.
+ */
+import type { Socket } from 'node:net';
+import type { HostPort } from '../config/config.ts';
+import { Channel } from './channel.ts';
+import { ipcWire, type IpcEnd, type SocketWire } from './ipc.ts';
+import type { CancelKey, EndMode, SupervisorChannel } from './messages.ts';
+
+/** What the supervisor tells a worker on its command line, as JSON. */
+export interface WorkerPost {
+  /** From 1. */
+  readonly number: number;
+  /** How many workers there are. */
+  readonly workers: number;
+  /** How often the worker at this place was replaced. */
+  readonly generation: number;
+  readonly listen: HostPort;
+  readonly socketPath: string | undefined;
+  readonly http: HostPort | undefined;
+}
+
+/** A connection for which the worker is not prepared. */
+const destroy = (socket: Socket): void => void socket.destroy();
+
+type ConnectionListener = (layer: 'plain' | 'local', socket: Socket) => void;
+
+export class WorkerLink {
+  readonly number: number;
+  readonly channel: SupervisorChannel;
+  readonly address: HostPort;
+  readonly socketPath: string | undefined;
+  readonly http: HostPort | undefined;
+  /** Which numbers its clients get: no two workers share one. */
+  readonly numbers: { readonly every: number; readonly from: number };
+  private readonly wire: SocketWire;
+  private serveClient: ConnectionListener | undefined;
+  private serveHttp: ((socket: Socket) => void) | undefined;
+  /** The supervisor may end a worker that is still starting: it ends as soon as it can. */
+  private readonly early: [EndMode, () => void][] = [];
+  private end: (mode: EndMode) => Promise<void> = (mode) => new Promise((ended) => this.early.push([mode, ended]));
+
+  constructor(post: WorkerPost, end: IpcEnd, unexpected: (error: unknown) => void) {
+    this.number = post.number;
+    this.address = post.listen;
+    this.socketPath = post.socketPath;
+    this.http = post.http;
+    // A worker and the one that replaces it are there at the same time.
+    this.numbers = { every: 2 * post.workers, from: 2 * (post.number - 1) + (post.generation % 2) };
+    this.wire = ipcWire(end);
+    this.channel = new Channel(this.wire, unexpected);
+    this.channel.on('cancel', () => false);
+    this.channel.on('end', (mode) => this.end(mode));
+    this.wire.onSocket((entry, socket) => {
+      socket.once('close', () => this.channel.tell('closed', 1));
+      if (entry === 'http') (this.serveHttp ?? destroy)(socket);
+      else if (this.serveClient === undefined) destroy(socket);
+      else this.serveClient(entry, socket);
+    });
+  }
+
+  onConnection(listener: ConnectionListener): void {
+    this.serveClient = listener;
+  }
+
+  onHttp(listener: (socket: Socket) => void): void {
+    this.serveHttp = listener;
+  }
+
+  /** The worker serves. */
+  ready(): void {
+    this.channel.tell('ready', undefined);
+  }
+
+  /** False also when the supervisor is gone. */
+  tryEnter(): Promise<boolean> {
+    return this.channel.ask('enter', undefined).catch(() => false);
+  }
+
+  readonly leave = (): void => this.channel.tell('left', 1);
+
+  /** Resolves when the worker that has this client has cancelled, or when there is none. */
+  async cancelElsewhere(key: CancelKey): Promise<void> {
+    await this.channel.ask('cancel', key).catch(() => undefined);
+  }
+
+  /** @param cancel false: the worker has no such client */
+  /** Gives a client with its session away. False: the supervisor is gone. */
+  give(socket: Socket, packed: unknown): boolean {
+    return this.wire.sendMoved(socket, { packed, ahead: Buffer.alloc(0) });
+  }
+
+  /** Clients with their sessions, from other workers. */
+  onMoved(receive: (socket: Socket, packed: unknown) => void): void {
+    this.wire.onMoved((socket, { packed, ahead }) => {
+      socket.once('close', () => this.channel.tell('closed', 1));
+      if (ahead.length > 0) socket.unshift(ahead);
+      receive(socket, packed);
+    });
+  }
+
+  /** @param empty resolves to how many clients are left */
+  onEmpty(empty: (withinMs: number) => Promise<number>): void {
+    this.channel.on('empty', empty);
+  }
+
+  /** A client that another worker had let in counts here now. */
+  arrived(): void {
+    this.channel.tell('arrived', undefined);
+  }
+
+  onCancel(cancel: (key: CancelKey) => boolean | Promise<boolean>): void {
+    this.channel.on('cancel', cancel);
+  }
+
+  onEnd(end: (mode: EndMode) => Promise<void>): void {
+    this.end = end;
+    for (const [mode, ended] of this.early.splice(0)) void end(mode).then(ended);
+  }
+
+  /** The supervisor is gone, whatever ended it. */
+  onOrphaned(listener: () => void): void {
+    this.channel.onClosed(listener);
+  }
+}

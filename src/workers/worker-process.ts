@@ -1,0 +1,114 @@
+/**
+ * One worker, as its supervisor has it: its process, its channel, its state and how many clients it has. Made by
+ * supervisor.ts; a worker that has ended is replaced by a new object.
+ */
+import type { ChildProcess } from 'node:child_process';
+import type { Socket } from 'node:net';
+import { Channel } from './channel.ts';
+import { ipcWire, type Entry, type Moved, type SocketWire } from './ipc.ts';
+import type { EndMode, SupervisorTopics, WorkerTopics } from './messages.ts';
+import { nextWorkerState, type WorkerEvent, type WorkerState } from './worker-state.ts';
+
+export interface WorkerExit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+export interface WorkerEvents {
+  /** The worker could serve. Resolves when it may: it has done what operators have set. */
+  prepare(worker: WorkerProcess): Promise<void>;
+  serves(worker: WorkerProcess): void;
+  /** It gives a client away. */
+  moved(worker: WorkerProcess, socket: Socket, moved: Moved): void;
+  /** Called once; all that it had is gone. */
+  exited(worker: WorkerProcess, exit: WorkerExit): void;
+  unexpected(error: unknown): void;
+}
+
+export class WorkerProcess {
+  /** Its place, from 1. The worker that replaces it has the same number. */
+  readonly number: number;
+  readonly channel: Channel<WorkerTopics, SupervisorTopics>;
+  readonly startedAtMs: number;
+  /** Connections that it was given and that are open, log-ins and HTTP included. */
+  connections = 0;
+  /** Clients of its that count under max_client_conn. */
+  entered = 0;
+  servesSinceMs: number | undefined;
+  private current: WorkerState = 'starting';
+  private readonly process: ChildProcess;
+  private readonly wire: SocketWire;
+  private readonly events: WorkerEvents;
+
+  constructor(number: number, process: ChildProcess, nowMs: () => number, events: WorkerEvents) {
+    this.number = number;
+    this.process = process;
+    this.events = events;
+    this.startedAtMs = nowMs();
+    this.wire = ipcWire(process);
+    this.wire.onMoved((socket, moved) => events.moved(this, socket, moved));
+    this.channel = new Channel(this.wire, events.unexpected);
+    this.channel.on('ready', async () => {
+      await events.prepare(this);
+      if (this.current === 'gone') return undefined;
+      this.servesSinceMs = nowMs();
+      this.move('serves');
+      if (this.current === 'ready') events.serves(this);
+      return undefined;
+    });
+    this.channel.on('closed', (count) => void (this.connections -= count));
+    process.once('error', () => this.exited({ code: null, signal: null }));
+    // Not 'close': a grandchild may hold its output open.
+    process.once('exit', (code, signal) => this.exited({ code, signal }));
+  }
+
+  get state(): WorkerState {
+    return this.current;
+  }
+
+  get pid(): number {
+    return this.process.pid ?? 0;
+  }
+
+  /** False: it is gone, and the connection is still the caller's. */
+  give(entry: Entry, socket: Socket): boolean {
+    if (!this.wire.sendSocket(entry, socket)) return false;
+    this.connections++;
+    return true;
+  }
+
+  /** A client with its session, from another worker. False: it is gone, and the connection is still the caller's. */
+  giveMoved(socket: Socket, moved: Moved): boolean {
+    if (!this.wire.sendMoved(socket, moved)) return false;
+    this.connections++;
+    return true;
+  }
+
+  /** Its clients go to other workers, as far as they can. Resolves to how many are left. */
+  async empty(withinMs: number): Promise<number> {
+    this.move('replaced');
+    return this.channel.ask('empty', withinMs).catch(() => 0);
+  }
+
+  /** Resolves when it has ended what it does, or is gone. */
+  async end(mode: EndMode): Promise<void> {
+    this.move('told to end');
+    await this.channel.ask('end', mode).catch(() => undefined);
+  }
+
+  kill(): void {
+    this.process.kill('SIGKILL');
+  }
+
+  private exited(exit: WorkerExit): void {
+    if (this.current === 'gone') return;
+    this.move('exited');
+    this.events.exited(this, exit);
+  }
+
+  private move(event: WorkerEvent): void {
+    const next = nextWorkerState(this.current, event);
+    if (next === undefined) this.events.unexpected(new Error(`worker ${this.number}: ${event} while ${this.current}`));
+    else this.current = next;
+  }
+}

@@ -1,0 +1,396 @@
+/**
+ * Every column of every SHOW command, run in one of three workers, says what the three together should say: counts are the
+ * sum of the parts, limits those of the whole. Fails when a column is added for which nobody has said what it is for several
+ * workers, or when the figures of a worker are lost, counted twice, or read on the clock of another.
+ */
+import { beforeAll, describe, expect, test } from 'vitest';
+import { commands } from '../../src/console/commands.ts';
+import type { ConsoleSources } from '../../src/console/sources.ts';
+import type { Totals } from '../../src/console/stats-types.ts';
+import type { Value } from '../../src/console/types.ts';
+import { fakeClient, fakeDatabaseStats, fakeNode, fakePool, fakeServer, fakeSources } from '../console/fakes.ts';
+import { Rig, run, type TestWorker } from './rig.ts';
+
+/** Numbers that differ from worker to worker, the same in each run. */
+function dice(seed: number): (below: number) => number {
+  let state = seed * 2654435761;
+  return (below) => {
+    state = (Math.imul(state ^ (state >>> 15), 2246822519) + 374761393) >>> 0;
+    return 1 + (state % below);
+  };
+}
+
+type PoolChanges = Parameters<typeof fakePool>[0];
+
+function sourcesOf(number: number, clockMs: number): Partial<ConsoleSources> {
+  const roll = dice(number);
+  const base = fakeSources();
+  const counters = (): PoolChanges => ({
+    ...{ active: roll(9), idle: roll(9), login: roll(9), resetting: roll(9), pinned: roll(9), waiting: roll(9) },
+    ...{ maxWaitMs: roll(9000) + 0.123, checkouts: roll(9999), waitedTotalMs: roll(9999), waits: roll(999) },
+    ...{ waitTimeouts: roll(99), connects: roll(99), connectFailures: roll(99) },
+    ...{ limit: 40, min: 2, max: 60, isPaused: number === 2 },
+  });
+  const resize = { atMs: 9, from: 20, to: 40, reason: 'pressure', why: 'clients waited' } as const;
+  const pools = [
+    fakePool({ ...counters(), lastResize: resize }),
+    fakePool({ ...counters(), node: 'db2', connectProblem: number === 3 ? 'refused' : undefined }),
+    fakePool({ ...counters(), user: `only ${number}` }),
+  ];
+  const clients = Array.from({ length: 10 * number }, (_, i) =>
+    fakeClient({
+      id: i * 3 + number,
+      serverId: i * 3 + number,
+      node: i % 2 === 0 ? 'db1' : 'db2',
+      state: i % 3 === 0 ? 'waiting' : 'active',
+      pins: i % 4 === 0 ? ['LISTEN'] : [],
+      applicationName: `app ${number}`,
+    }),
+  );
+  const stats = fakeDatabaseStats();
+  for (const key of ['xacts', 'queries', 'receivedBytes', 'sentBytes', 'xactMs', 'queryMs', 'waitMs'] as const) {
+    stats[key] = roll(1e6);
+  }
+  for (const key of ['misroutes', 'clientParses', 'serverParses', 'binds', 'replications'] as const) {
+    stats[key] = roll(1e6);
+  }
+  stats.byLabel.forEach((_, index) => (stats.byLabel[index] = roll(1000)));
+  for (const list of stats.durations) list.forEach((_, index) => (list[index] = roll(100)));
+  const nodes = [
+    fakeNode({ load: { ...fakeNode().load, outstanding: roll(50), ewma: roll(5) } }),
+    fakeNode({
+      name: 'db2',
+      role: 'replica',
+      ejectedUntilMs: number === 2 ? clockMs + performance.now() + 60_000 : 0,
+      problem: 'slow',
+      load: { ...fakeNode().load, outstanding: roll(50), ewma: roll(5) },
+    }),
+  ];
+  const snapshot = { database: 'shop', primary: nodes[0], replicas: nodes.slice(1), nodes, epoch: 7 };
+  const cache = base.cacheStats();
+  const filled = {
+    ...{ ...cache, entries: roll(99), bytes: roll(9999), hits: roll(999), hitsSecondLevel: roll(99) },
+    ...{ misses: roll(999), stores: roll(99), evictions: roll(99), malformed: roll(9) },
+    invalidations: { local: roll(99), peer: roll(99), operator: roll(9), catalog: roll(9), gap: roll(9) },
+  };
+  const prepared = [
+    { database: 'shop', user: 'app', query: 'SELECT $1', clients: roll(9), servers: roll(9) },
+    { database: 'shop', user: `only ${number}`, query: 'SELECT 2', clients: 1, servers: 1 },
+  ];
+  const [row] = [...base.databases()];
+  return {
+    pools: () => pools,
+    clients: () => clients,
+    servers: () => clients.map(({ id }) => fakeServer({ id, clientId: id })),
+    replicationServers: () => [fakeServer({ id: 1000 + number, replication: 'physical' })],
+    databaseStats: () => [stats],
+    topologies: () => [{ database: 'shop', isSettled: true, snapshot: () => snapshot }],
+    databases: () => (row === undefined ? [] : [{ ...row, isPaused: number === 2, problem: 'its catalog' }]),
+    cacheStats: () => filled,
+    users: () => ['app', `only ${number}`],
+    preparedStatements: () => prepared,
+  };
+}
+
+const totalsOf = (roll: (below: number) => number): Totals => ({
+  database: 'shop',
+  ...{ serverAssignments: roll(9999), xacts: roll(9999), queries: roll(9999), received: roll(9999), sent: roll(9999) },
+  ...{ xactUs: roll(1e6), queryUs: roll(1e6), waitUs: roll(1e6) },
+  ...{ clientParses: roll(9999), serverParses: roll(9999), binds: roll(9999) },
+});
+
+/** How a column of three workers follows from the columns of each. */
+type Kind =
+  /** Part of what names the row. */
+  | 'key'
+  | 'sum'
+  /** Per second, rounded in each part. */
+  | 'rate'
+  | 'largest'
+  /** The same in each. */
+  | 'same'
+  /** As one of them has it. */
+  | 'one'
+  /** A mean or quantile: between the smallest and the largest of the parts. */
+  | 'between'
+  /** Has a test of its own below. */
+  | 'own';
+
+type Columns = Readonly<Record<string, Kind>>;
+
+const columns = (table: Partial<Record<Kind, string>>): Columns =>
+  Object.fromEntries(
+    Object.entries(table).flatMap(([kind, names]) => names.split(/\s+/).map((name) => [name, kind as Kind])),
+  );
+
+const statsCounts = 'server_assignment_count xact_count query_count';
+const statsTimes = 'xact_time query_time wait_time';
+const parses = 'client_parse_count server_parse_count bind_count';
+const prefixed = (prefix: string, names: string): string =>
+  names
+    .split(' ')
+    .map((name) => prefix + name)
+    .join(' ');
+
+const expected: Readonly<Record<string, Columns>> = {
+  POOLS: columns({
+    key: 'database user node',
+    sum: `cl_active cl_waiting cl_active_cancel_req cl_waiting_cancel_req sv_active sv_active_cancel sv_being_canceled sv_idle
+      sv_used sv_tested sv_login pinned resetting checkouts waits wait_timeouts connects connect_failures`,
+    largest: 'maxwait limit min max paused',
+    one: 'maxwait_us connect_problem last_resize',
+    between: 'avg_wait_us',
+    same: 'pool_mode load_balance_hosts',
+  }),
+  CLIENTS: columns({
+    key: 'id',
+    same: `type user database replication state addr port local_addr local_port connect_time request_time wait wait_us
+      close_needed ptr link remote_pid tls application_name prepared_statements session_state node pins last_route`,
+  }),
+  SERVERS: columns({
+    key: 'id',
+    same: `type user database replication state addr port local_addr local_port connect_time request_time wait wait_us
+      close_needed ptr link remote_pid tls application_name prepared_statements node server_version`,
+  }),
+  DATABASES: columns({
+    key: 'name',
+    sum: 'current_connections current_client_connections',
+    largest: 'max_client_connections paused disabled',
+    same: `host port database force_user pool_size min_pool_size reserve_pool_size server_lifetime pool_mode
+      load_balance_hosts max_connections max_pool_size replicas problem`,
+  }),
+  NODES: columns({
+    key: 'database node',
+    sum: 'connections outstanding',
+    largest: 'slowdown',
+    one: 'state',
+    same: 'host port role lag_ms lag_bytes lsn connection_limit slow_start weight server_version problem',
+  }),
+  STATS: columns({
+    key: 'database',
+    sum: `${prefixed('total_', `${statsCounts} received sent ${statsTimes} ${parses}`)} to_primary to_replica from_cache errors
+      misroutes`,
+    rate: prefixed('avg_', `${statsCounts} recv sent ${parses}`),
+    between: `${prefixed('avg_', statsTimes)} query_time_p50 query_time_p99`,
+  }),
+  STATS_TOTALS: columns({ key: 'database', sum: `${statsCounts} bytes_received bytes_sent ${statsTimes} ${parses}` }),
+  STATS_AVERAGES: columns({
+    key: 'database',
+    rate: `${statsCounts} bytes_received bytes_sent ${prefixed('avg_', parses)}`,
+    between: statsTimes,
+  }),
+  TOTALS: columns({ key: 'name', own: 'value' }),
+  LISTS: columns({ key: 'list', own: 'items' }),
+  CONFIG: columns({ key: 'key', same: 'value default changeable' }),
+  USERS: columns({
+    key: 'name',
+    sum: 'max_user_connections current_connections max_user_client_connections current_client_connections',
+    same: 'pool_size reserve_pool_size pool_mode',
+  }),
+  PREPARED: columns({ key: 'database user query', sum: 'clients servers' }),
+  CACHE: columns({
+    sum: `entries bytes max_bytes hits hits_second_level misses stores evictions invalidations_local invalidations_peer
+      invalidations_operator invalidations_catalog invalidations_gap malformed_entries`,
+    between: 'hit_ratio',
+    same: 'redis redis_problem workers workers_problem',
+  }),
+  STATE: columns({ key: 'key', own: 'value' }),
+  VERSION: columns({ same: 'version' }),
+  WORKERS: columns({
+    own: 'worker pid state clients servers started_at restarts cpu_seconds memory_bytes event_loop_p99_ms version',
+  }),
+  HELP: columns({ key: 'command', same: 'role what' }),
+};
+
+const rig = new Rig();
+const workers: TestWorker[] = [];
+
+beforeAll(async () => {
+  for (const number of [1, 2, 3]) {
+    const clockMs = number * 1e7;
+    workers.push(
+      rig.add({
+        number,
+        clockMs,
+        sources: sourcesOf(number, clockMs),
+        process: { cpuSeconds: number, residentBytes: number * 1e6 },
+        period: { seconds: 60 * number, added: [totalsOf(dice(number + 10))] },
+      }),
+    );
+  }
+  await Promise.all(workers.map(({ gather }) => gather('totals')));
+});
+
+const periodOf = async (worker: TestWorker): Promise<ConsoleSources> => {
+  // What the console of this worker alone would show: its own figures, with the period that the rig has given it.
+  const roll = dice(workers.indexOf(worker) + 11);
+  return { ...worker.sources, periods: [{ seconds: 60 * (workers.indexOf(worker) + 1), added: [totalsOf(roll)] }] };
+};
+
+async function parts(command: string): Promise<Record<string, Value>[][]> {
+  return Promise.all(
+    workers.map(async (worker) => (await run({ ...worker, gather: () => periodOf(worker) }, command)).rows),
+  );
+}
+
+const numbers = (values: readonly (Value | undefined)[]): number[] =>
+  values.filter((value): value is number => typeof value === 'number');
+
+function check(kind: Kind, whole: Value | undefined, values: readonly (Value | undefined)[]): void {
+  const all = numbers(values);
+  const sum = all.reduce((a, b) => a + b, 0);
+  switch (kind) {
+    case 'key':
+    case 'own':
+      return;
+    case 'sum':
+      expect(whole).toBe(sum);
+      return;
+    case 'rate':
+      expect(Math.abs(Number(whole) - sum)).toBeLessThanOrEqual(2);
+      return;
+    case 'largest':
+      expect(whole).toBe(Math.max(...all));
+      return;
+    case 'same':
+      for (const value of values) expect(whole).toEqual(value);
+      return;
+    case 'one':
+      expect(values).toContain(whole);
+      return;
+    case 'between':
+      expect(whole).toBeGreaterThanOrEqual(Math.min(...all) - 0.01);
+      expect(whole).toBeLessThanOrEqual(Math.max(...all) + 0.01);
+  }
+}
+
+describe.each(Object.entries(expected))('SHOW %s', (name, table) => {
+  const command = commands.get(`SHOW ${name}`);
+  const keyOf = (row: Record<string, Value>): string =>
+    Object.entries(table)
+      .filter(([, kind]) => kind === 'key')
+      .map(([column]) => String(row[column]))
+      .join('\0');
+
+  test('has no column of which nobody has said what it is for several workers', () => {
+    expect(command?.columns.map((column) => column.name).filter((column) => !(column in table))).toEqual([]);
+    expect(Object.keys(table).sort()).toEqual(command?.columns.map((column) => column.name).sort());
+  });
+
+  test('says the same in each worker, and what the three say together', async () => {
+    const alone = await parts(`SHOW ${name}`);
+    for (const worker of workers) {
+      const { rows, notices } = await run(worker, `SHOW ${name}`);
+      expect(notices).toEqual([]);
+      if (Object.values(table).every((kind) => kind === 'own')) continue;
+      const keys = new Set(alone.flat().map(keyOf));
+      expect(new Set(rows.map(keyOf))).toEqual(keys);
+      expect(rows).toHaveLength(keys.size);
+      for (const row of rows) {
+        const same = alone.flatMap((part) => part.filter((other) => keyOf(other) === keyOf(row)));
+        for (const [column, kind] of Object.entries(table)) {
+          check(
+            kind,
+            row[column],
+            same.map((other) => other[column]),
+          );
+        }
+      }
+    }
+  });
+});
+
+test('every SHOW command is in the table', () => {
+  const names = [...commands.keys()].filter((name) => name.startsWith('SHOW ')).map((name) => name.slice(5));
+  expect(names.sort()).toEqual(Object.keys(expected).sort());
+});
+
+describe('what has a rule of its own', () => {
+  const first = (): TestWorker => workers[0] as TestWorker;
+  const named = async (command: string, key: string, value: string): Promise<Map<Value, Value>> => {
+    const { rows } = await run(first(), command);
+    return new Map(rows.map((row) => [row[key] ?? null, row[value] ?? null]));
+  };
+
+  test('TOTALS: totals add up, rates too, times are means', async () => {
+    const whole = await named('SHOW TOTALS', 'name', 'value');
+    const alone = (await parts('SHOW TOTALS')).map((rows) => new Map(rows.map((row) => [row['name'], row['value']])));
+    for (const [name, value] of whole) {
+      const values = alone.map((part) => part.get(name));
+      const kind = /^total_/.test(String(name)) ? 'sum' : /_time$/.test(String(name)) ? 'between' : 'rate';
+      check(kind, value, values);
+    }
+    expect(whole.size).toBe(16);
+  });
+
+  test('a mean over periods of different length weighs by events, and a rate is the sum of rates', async () => {
+    const { rows } = await run(first(), 'SHOW STATS');
+    const periods = workers.map((_, index) => ({ seconds: 60 * (index + 1), added: totalsOf(dice(index + 11)) }));
+    const queries = periods.reduce((sum, { added }) => sum + added.queries, 0);
+    const queryUs = periods.reduce((sum, { added }) => sum + added.queryUs, 0);
+    expect(rows[0]?.['avg_query_time']).toBe(Math.round(queryUs / queries));
+    const rate = periods.reduce((sum, { seconds, added }) => sum + added.queries / seconds, 0);
+    expect(rows[0]?.['avg_query_count']).toBe(Math.round(rate));
+  });
+
+  test('LISTS counts what is there once as one', async () => {
+    const lists = await named('SHOW LISTS', 'list', 'items');
+    expect(Object.fromEntries(lists)).toMatchObject({
+      databases: 1,
+      users: 4,
+      pools: 5,
+      used_clients: 60,
+      used_servers: 60,
+      nodes: 2,
+      stuck: 3,
+    });
+    const pinned = workers.flatMap(({ sources }) => [...sources.clients()].filter(({ pins }) => pins.length > 0));
+    expect(lists.get('pinned_clients')).toBe(pinned.length);
+  });
+
+  test('STATE: paused when one worker has it so', async () => {
+    expect((await named('SHOW STATE', 'key', 'value')).get('paused')).toBe('yes');
+  });
+
+  test('NODES: ejected by one worker, on its own clock', async () => {
+    for (const worker of workers) {
+      const { rows } = await run(worker, 'SHOW NODES');
+      expect(rows.map((row) => row['state'])).toEqual(['up', 'ejected']);
+    }
+  });
+
+  test('POOLS: the longest wait, whole', async () => {
+    const longest = (rows: readonly Record<string, Value>[]): number[] =>
+      rows.map((row) => Number(row['maxwait']) * 1e6 + Number(row['maxwait_us']));
+    const { rows } = await run(first(), 'SHOW POOLS');
+    const alone = (await parts('SHOW POOLS')).map(longest);
+    expect(longest(rows)[0]).toBe(Math.max(...alone.map((waits) => waits[0] ?? 0)));
+  });
+
+  test('WORKERS: one row for each', async () => {
+    const { rows } = await run(first(), 'SHOW WORKERS');
+    expect(rows.map((row) => row['worker'])).toEqual([1, 2, 3]);
+    expect(rows.map((row) => row['pid'])).toEqual([4001, 4002, 4003]);
+    expect(rows.map((row) => row['clients'])).toEqual([10, 20, 30]);
+    expect(rows.map((row) => row['servers'])).toEqual([10, 20, 30]);
+    expect(rows.map((row) => row['cpu_seconds'])).toEqual([1, 2, 3]);
+    expect(rows.map((row) => row['memory_bytes'])).toEqual([1e6, 2e6, 3e6]);
+    expect(rows[0]).toMatchObject({ state: 'ready', restarts: 0, event_loop_p99_ms: 4, version: '0.1.0' });
+  });
+
+  test('no password of a node leaves its worker', async () => {
+    const heard: unknown[] = [];
+    const { channel } = first().known;
+    const ask = channel.ask.bind(channel);
+    channel.ask = (async (topic, body) => {
+      const reply = await ask(topic, body);
+      heard.push(reply);
+      return reply;
+    }) as typeof channel.ask;
+    await run(first(), 'SHOW NODES');
+    channel.ask = ask;
+    const gathered = JSON.stringify(heard);
+    expect(gathered).toContain('db1');
+    expect(gathered).not.toContain('geheim');
+  });
+});
