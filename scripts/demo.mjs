@@ -1,5 +1,5 @@
 // npm run demo: installs what is missing, builds, and shows Weir at work (integration/harness/demo.ts).
-// `npm run demo -- --once` is a short scripted tour that ends by itself.
+// `npm run demo -- --once` is a short scripted tour that ends by itself; `-- --workers 2` runs a Weir of two processes.
 import { installPackages, installProgram } from './lib/install.mjs';
 import { build } from './lib/build.mjs';
 

@@ -1,7 +1,9 @@
 /**
  * `npm run demo`: a primary, two replicas, a Redis if there is one, and Weir in front of them with a small data set, until
- * Ctrl-C; with --once a scripted tour instead (demo-tour.ts). scripts/demo.mjs builds and starts it.
+ * Ctrl-C; with --once a scripted tour instead (demo-tour.ts), with --workers a Weir of several processes. scripts/demo.mjs builds
+ * and starts it.
  */
+import { parseArgs } from 'node:util';
 import { startCluster } from './cluster.ts';
 import { isPortFree } from './child.ts';
 import type { Cluster } from './cluster.ts';
@@ -64,7 +66,7 @@ async function usualPorts(): Promise<WeirConfig> {
   return areFree ? { listen: '127.0.0.1:6432', http: '127.0.0.1:9432' } : {};
 }
 
-async function startDemo(run: RunDir): Promise<Demo> {
+async function startDemo(run: RunDir, workers: number): Promise<Demo> {
   say('Starting a PostgreSQL primary and two streaming replicas ...');
   const cluster = await startCluster({ run });
   say(`  PostgreSQL ${cluster.version}: ${cluster.nodes.map((node) => `${node.name} on ${node.port}`).join(', ')}`);
@@ -73,7 +75,7 @@ async function startDemo(run: RunDir): Promise<Demo> {
   say('Loading customers, products and orders ...');
   await loadShop(cluster);
   const cache = { enabled: true, ...(redis === undefined ? {} : { redis: redis.url }) };
-  const config = weirConfig(cluster, { database: DATABASE }, { cache });
+  const config = weirConfig(cluster, { database: DATABASE }, { cache, workers });
   say('Starting Weir ...');
   const weir = await startWeir({ ...config, ...(await usualPorts()) }, { run });
   return { cluster, redis, weir, config, run };
@@ -87,7 +89,7 @@ function inSql(url: string, ...statements: readonly string[]): string {
     : `psql "$${url}" ${words.map((word) => `-c ${word}`).join(' ')}`;
 }
 
-function introduce({ weir, redis }: Demo): void {
+function introduce({ weir, redis, config }: Demo): void {
   const read = (...first: readonly string[]): string =>
     inSql('DATABASE_URL', ...first, 'SELECT count(*) FROM orders', 'SHOW weir.last_route');
   const update = `UPDATE customers SET city = 'Quito' WHERE id = 1`;
@@ -98,7 +100,7 @@ Weir is up. Any PostgreSQL client will do. In another terminal, in this folder:
   export DATABASE_URL=${weir.url({ database: DATABASE })}
   export WEIR_ADMIN_URL=${weir.adminUrl()}
 
-Three things to try:
+Things to try:
 
   1. A routed read: which node answered, and why
      ${read(`SET weir.cache = 'off'`)}
@@ -110,13 +112,18 @@ Three things to try:
   3. A resize, at once, on the running system
      node bin/weir.js resize ${DATABASE}.app --max 40
      node bin/weir.js pools
-
+${Number(config.workers) > 1 ? severalWorkers : ''}
 Metrics:    http://127.0.0.1:${weir.httpPort}/metrics
 Dashboard:  http://127.0.0.1:${weir.httpPort}/
 Config:     ${weir.configFile}
 ${redis === undefined ? '' : `Another Weir: WEIR_HTTP=null node bin/weir.js serve --config ${weir.configFile} --listen 127.0.0.1:6433\n`}
 Ctrl-C stops all of it and leaves nothing behind.`);
 }
+
+const severalWorkers = `
+  4. Its processes, and who has which clients; kill -9 one of them, and look again
+     node bin/weir.js workers
+`;
 
 async function stopDemo(demo: Demo): Promise<void> {
   await demo.weir.stop();
@@ -129,10 +136,25 @@ function untilToldToStop(demo: Demo, stopped: Promise<undefined>): Promise<undef
   return Promise.race([stopped, demo.weir.exited.then(() => undefined)]);
 }
 
+/** @returns why not, in words, if they cannot be read */
+function readOptions(argv: readonly string[]): { isTour: boolean; workers: number } | string {
+  try {
+    const { values } = parseArgs({
+      args: [...argv],
+      options: { once: { type: 'boolean', default: false }, workers: { type: 'string', default: '1' } },
+    });
+    const workers = Number(values.workers);
+    if (!Number.isInteger(workers) || workers < 1) return `--workers ${values.workers}: not a number of processes`;
+    return { isTour: values.once, workers };
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
 export async function main(argv: readonly string[]): Promise<number> {
-  const unknown = argv.find((word) => word !== '--once');
-  if (unknown !== undefined) {
-    console.error(`unknown argument ${unknown}\nusage: npm run demo [-- --once]`);
+  const options = readOptions(argv);
+  if (typeof options === 'string') {
+    console.error(`${options}\nusage: npm run demo [-- [--once] [--workers N]]`);
     return 2;
   }
   const run = openRunDir();
@@ -148,11 +170,11 @@ export async function main(argv: readonly string[]): Promise<number> {
       });
     }
   });
-  const demo = await Promise.race([startDemo(run), stopped]);
+  const demo = await Promise.race([startDemo(run, options.workers), stopped]);
   // Interrupted while starting: the watchdog cleans up, as after a second Ctrl-C.
   if (demo === undefined) process.exit(130);
   try {
-    if (argv.includes('--once')) return await tour(demo);
+    if (options.isTour) return await tour(demo);
     introduce(demo);
     await untilToldToStop(demo, stopped);
     return 0;
