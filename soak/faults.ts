@@ -1,6 +1,7 @@
 /**
  * What goes wrong, each for a while, and always mended at its end. By name, so that a run can be told to play only some.
  */
+import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PgNode } from '../integration/harness/pg-node.ts';
 import type { Random } from './random.ts';
@@ -214,6 +215,53 @@ const weirs: readonly Fault[] = [
         else toPrimary.cut();
         await sleep(random.between(50, 600));
       }
+    },
+  },
+];
+
+/** Process IDs of the workers of one of the Weirs; it has several. */
+function workersOf({ weir }: Place): number[] {
+  const children = readFileSync(`/proc/${weir.pid}/task/${weir.pid}/children`, 'latin1');
+  return children.trim().split(' ').filter(Boolean).map(Number);
+}
+
+function signalWorker(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It has ended meanwhile.
+  }
+}
+
+/** Only for Weirs of several workers. */
+export const workerFaults: readonly Fault[] = [
+  {
+    name: 'kill-worker',
+    group: 'weir',
+    async play(stage, random) {
+      const pids = workersOf(random.pick(stage.places));
+      if (pids.length > 0) signalWorker(random.pick(pids), 'SIGKILL');
+      await sleep(random.between(500, 3_000));
+    },
+  },
+  {
+    name: 'freeze-worker',
+    group: 'weir',
+    async play(stage, random) {
+      const pids = workersOf(random.pick(stage.places));
+      if (pids.length === 0) return;
+      const pid = random.pick(pids);
+      signalWorker(pid, 'SIGSTOP');
+      await sleep(random.between(100, 6_000));
+      signalWorker(pid, 'SIGCONT');
+    },
+  },
+  {
+    name: 'restart-workers',
+    group: 'weir',
+    async play(stage, random) {
+      random.pick(stage.places).weir.signal('SIGUSR2');
+      await sleep(random.between(1_000, 6_000));
     },
   },
 ];

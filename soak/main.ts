@@ -4,7 +4,7 @@
  */
 import { parseArgs } from 'node:util';
 import { openRunDir } from '../integration/harness/run-dir.ts';
-import { faults } from './faults.ts';
+import { faults as usualFaults, workerFaults } from './faults.ts';
 import { kinds } from './kinds.ts';
 import { formKinds } from './model.ts';
 import { runSoak } from './run.ts';
@@ -15,11 +15,12 @@ const usage = `npm run soak -- [--minutes N] [--reads N] [--seed S] [--faults NA
   --minutes N   how long at most (2)
   --reads N     over as soon as so many reads are checked
   --seed S      plays the same schedule of faults and the same choices again
-  --faults      only these: ${faults.map(({ name }) => name).join(', ')}
+  --faults      only these: ${[...usualFaults, ...workerFaults].map(({ name }) => name).join(', ')}
   --kinds       only these writes: ${kinds.map(({ name }) => name).join('; ')}
   --forms       only these reads: ${formKinds.join(', ')}
   --without     none of these faults, kinds or forms
-  --worlds      shared (two Weirs over a Redis), alone (one without); both unless given`;
+  --worlds      shared (two Weirs over a Redis), alone (one without); both unless given
+  --workers N   each Weir has N processes (1), of which some are killed, stopped and replaced, too`;
 
 /** All unless some are named, and none of those left out. */
 function select<T>(all: readonly T[], nameOf: (one: T) => string, only: string | undefined, without: string): T[] {
@@ -41,6 +42,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     forms: { type: 'string' },
     worlds: { type: 'string' },
     without: { type: 'string', default: '' },
+    workers: { type: 'string', default: '1' },
     help: { type: 'boolean', default: false },
   } as const;
   const { values } = parseArgs({ args: [...argv], options });
@@ -50,6 +52,10 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
   const pick = <T>(all: readonly T[], nameOf: (one: T) => string, only: string | undefined): T[] =>
     select(all, nameOf, only, values.without);
+  const workers = Number(values.workers);
+  const worlds = select(['shared', 'alone'] as const, (name) => name, values.worlds, '');
+  const all = workers > 1 ? [...usualFaults, ...workerFaults] : usualFaults;
+  const faults = worlds.includes('shared') ? all : all.filter(({ group }) => group !== 'redis');
   const seed = Number(values.seed ?? Date.now() % 1_000_000);
   const run = openRunDir();
   console.log(`seed ${seed}`);
@@ -60,10 +66,11 @@ export async function main(argv: readonly string[]): Promise<number> {
       seconds: Number(values.minutes) * 60,
       reads: Number(values.reads),
       calm: 0.4,
+      config: { workers },
       faults: pick(faults, ({ name }) => name, values.faults),
       kinds: pick(kinds, ({ name }) => name, values.kinds),
       forms: pick(formKinds, (name) => name, values.forms),
-      worlds: select(['shared', 'alone'] as const, (name) => name, values.worlds, ''),
+      worlds,
       say: (line) => console.log(line),
     });
     return report(result);
