@@ -201,12 +201,7 @@ describe('SIGHUP', () => {
     const config = weirConfig(useCluster(), { database, replicas: [] });
     const at = (weir = await startWeir(config));
     const console = await connectPg(at.adminUrl());
-    const base = {
-      ...config,
-      listen: `127.0.0.1:${at.port}`,
-      http: `127.0.0.1:${at.httpPort}`,
-      auth: { type: 'scram-sha-256', admin_users: ['weir'], file: 'users.txt' },
-    };
+    const base = JSON.parse(readFileSync(at.configFile, 'utf8')) as WeirConfig;
     const value = async (key: string): Promise<string> => {
       const { rows } = await console.query<Record<string, string>>(`SHOW ${key}`);
       return Object.values(rows[0] ?? {})[0] ?? '';
