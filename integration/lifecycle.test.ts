@@ -136,8 +136,11 @@ describe('shutdown_timeout', () => {
     await cut;
     expect(await told).toMatchObject({ code: '57P01' });
     expect(await at.exited).toEqual({ code: 0, signal: null });
-    const line = at.logs.find(({ event }) => event === 'shutdown_cut');
-    expect(line).toMatchObject({ level: 'warn', clients: 2, servers: 2, statements: 1 });
+    // One line of each process that cuts something.
+    const lines = at.logs.filter(({ event }) => event === 'shutdown_cut');
+    const sum = (field: string): number => lines.reduce((total, line) => total + Number(line[field]), 0);
+    expect(new Set(lines.map(({ level }) => level))).toEqual(new Set(['warn']));
+    expect([sum('clients'), sum('servers'), sum('statements')]).toEqual([2, 2, 1]);
     await until('the statement to be cancelled', async () => (await sleeping()) === 0);
   });
 
@@ -201,12 +204,7 @@ describe('SIGHUP', () => {
     const config = weirConfig(useCluster(), { database, replicas: [] });
     const at = (weir = await startWeir(config));
     const console = await connectPg(at.adminUrl());
-    const base = {
-      ...config,
-      listen: `127.0.0.1:${at.port}`,
-      http: `127.0.0.1:${at.httpPort}`,
-      auth: { type: 'scram-sha-256', admin_users: ['weir'], file: 'users.txt' },
-    };
+    const base = JSON.parse(readFileSync(at.configFile, 'utf8')) as WeirConfig;
     const value = async (key: string): Promise<string> => {
       const { rows } = await console.query<Record<string, string>>(`SHOW ${key}`);
       return Object.values(rows[0] ?? {})[0] ?? '';

@@ -16,6 +16,7 @@ import { Frontend, describeType, maxAuthMessageLength } from '../protocol/codes.
 import { ProtocolError } from '../protocol/read.ts';
 import { authenticationOk } from '../protocol/write.ts';
 import { certificateOf } from './certificate.ts';
+import { processCancel } from './cancel-request.ts';
 import { closeAfter, fatal, fatalOfOldProtocol, noMessage } from './close-connection.ts';
 import { addressOf, type Logins } from './logins.ts';
 import type { Layer, Startup } from './startup.ts';
@@ -41,9 +42,6 @@ export interface LoginContext {
   readonly clientSlots: ClientSlots;
   readonly consoleSlots: ClientSlots;
 }
-
-/** Longest wait for a cancel request to be processed. */
-const maxCancelMs = 10_000;
 
 /** The reason by which a refusal is counted. Errors without one (shutting_down, internal_error) are not counted. */
 const reasons: Partial<Record<ErrorName, RefusalReason>> = {
@@ -100,7 +98,7 @@ export async function logIn(socket: Socket | TLSSocket, layer: Layer, context: L
     if (packet.kind === 'tls') {
       context.startTls(socket, packet.isDirect, reader.detach());
     } else if (packet.kind === 'cancel') {
-      await cancel(packet.processId, packet.secret, context);
+      await processCancel(socket, packet, context.options);
       reader.detach();
       // Not destroyed: libpq reports an error if a TLS connection ends without a close_notify alert.
       closeAfter(socket, noMessage);
@@ -252,17 +250,6 @@ function passToSession(
     remoteAddress: layer === 'local' ? localAddress : addressOf(socket),
     remotePort: socket.remotePort ?? 0,
   });
-}
-
-/** Processes a CancelRequest. Waits for its end, because for the client the request is done when Weir closes. */
-async function cancel(processId: number, secret: Buffer, context: LoginContext): Promise<void> {
-  let deadline: NodeJS.Timeout | undefined;
-  const isOver = new Promise<void>((resolve) => (deadline = setTimeout(resolve, maxCancelMs)));
-  try {
-    await Promise.race([isOver, new Promise<void>((done) => context.options.onCancel(processId, secret, done))]);
-  } finally {
-    clearTimeout(deadline);
-  }
 }
 
 /** The error that the client gets for an exception that ended its log-in. */

@@ -15,6 +15,7 @@ import type { PreparedStatements } from './concerns/prepared-statements.ts';
 import { makeConcerns, Moments, type Concerns, type SessionOfConcerns } from './concerns/table.ts';
 import type { Database, Services } from './context.ts';
 import type { Preferences } from './preferences.ts';
+import type { Reading } from './reading.ts';
 import type { SessionState } from './state.ts';
 import type { Request } from './request.ts';
 
@@ -107,9 +108,8 @@ export abstract class ClientRecord implements SessionOfConcerns {
    * Classifies a text. In an encoding other than UTF-8 a character may end in the byte of a backslash, and with
    * standard_conforming_strings = off a backslash decides where a string ends: such a text is not parsed.
    */
-  classify(sql: Buffer): Classified {
+  classify(sql: Buffer, { isUtf8, hasStandardStrings }: Reading = this.state.reading): Classified {
     const { classifier, functionCall } = this.services;
-    const { isUtf8, hasStandardStrings } = this.state.reading;
     if ((isUtf8 || isAscii(sql)) && (hasStandardStrings || !sql.includes(backslash))) return classifier.classify(sql);
     return mayLeaveState(sql) ? classifier.classify(unreadText) : functionCall;
   }

@@ -263,6 +263,11 @@ export class SessionState {
     return (this.known = reading);
   }
 
+  /** How texts were read while these settings were in force. */
+  readingIn(settings: Settings): Reading {
+    return readingOf(settings, this.startReported);
+  }
+
   /** The settings on the server while this client has it, including uncommitted changes. */
   get live(): Settings {
     return this.draft?.settings ?? this.settings;

@@ -50,7 +50,7 @@ export class Supervisor {
   /** Resolves when nothing of Weir runs any more. */
   readonly whenEnded: Promise<void>;
   private ended: () => void = () => undefined;
-  private isEnding = false;
+  private phase: 'starting' | 'serving' | 'ending' = 'starting';
   private lastId = 0;
   private readonly sweeper: NodeJS.Timeout;
 
@@ -59,8 +59,7 @@ export class Supervisor {
     const { config, log, nowMs, passedFds, unexpected } = options;
     this.fleet = this.makeFleet();
     this.spread = new Spread({
-      // While Weir drains, load balancers still send clients (shutdown_delay), and /readyz must say why not.
-      takers: () => (this.isEnding ? this.fleet.alive() : this.fleet.ready()),
+      takers: () => this.takers(),
       mostWaiting: () => config.maxClientConn,
       longestWaitMs: () => config.clientLoginTimeoutMs,
       nowMs,
@@ -78,7 +77,7 @@ export class Supervisor {
     this.stamps = new Stamps({ now: nowMs, name: randomUUID(), maxBytes, isFirst: true, unexpected });
     this.switchboard = new Switchboard({
       workers: () => this.fleet.alive(),
-      isDraining: () => this.isEnding,
+      isDraining: () => this.phase === 'ending',
       shutdown: (mode) => void setImmediate(() => void this.end(mode)),
       nowMs,
       log,
@@ -118,6 +117,8 @@ export class Supervisor {
       await this.listening.open();
       await this.fleet.start();
       this.switchboard.start();
+      this.phase = 'serving';
+      this.spread.retry();
     } catch (error) {
       await this.end('now');
       throw error;
@@ -144,7 +145,7 @@ export class Supervisor {
   /** Ends all workers, then everything else. A second call with `now` cuts the first short. */
   async end(mode: EndMode): Promise<void> {
     const { config } = this.options;
-    this.isEnding = true;
+    this.phase = 'ending';
     const delayMs = mode === 'now' ? 0 : config.shutdownDelayMs;
     const doors = setTimeout(() => this.listening.closeForClients(), delayMs);
     const graceMs = mode === 'now' ? killAfterMs : delayMs + config.shutdownTimeoutMs + killAfterMs;
@@ -160,6 +161,20 @@ export class Supervisor {
     this.stamps.stop();
     this.listening.close();
     this.ended();
+  }
+
+  /** The workers that may be given connections. */
+  private takers(): Iterable<WorkerProcess> {
+    switch (this.phase) {
+      // A Weir that answers is complete: it obeys signals, and all its workers can be asked.
+      case 'starting':
+        return [];
+      case 'serving':
+        return this.fleet.ready();
+      // While Weir drains, load balancers still send clients (shutdown_delay), and /readyz must say why not.
+      case 'ending':
+        return this.fleet.alive();
+    }
   }
 
   private sweep(): void {

@@ -7,6 +7,7 @@ import type { Plan } from '../../binding/plan.ts';
 import type { Classified, StatementFacts } from '../../sql/facts.ts';
 import { hasTimeWord } from '../../sql/time-words.ts';
 import { arrive, otherCatalog, packStatements, statementsIn, type PackedStatements } from '../packed-statements.ts';
+import type { Reading } from '../reading.ts';
 import { isDescribedByNames, maySpeakOfNames, type Borrowed, type Statement } from '../statements.ts';
 import type { Request } from '../request.ts';
 import type { Concern, ConcernOwner } from './concern.ts';
@@ -17,7 +18,7 @@ import type { Writes } from './writes.ts';
 interface Owner extends ConcernOwner {
   readonly identity: { readonly user: string };
   readonly concerns: { readonly writes: Writes };
-  classify(sql: Buffer): Classified;
+  classify(sql: Buffer, reading?: Reading): Classified;
 }
 
 /**
@@ -279,8 +280,11 @@ export class PreparedStatements implements Concern {
   unpack(packed: unknown): void {
     const { book } = this.owner.services;
     const { named, unnamed, borrowed } = statementsIn(packed);
-    const classify = (text: Buffer): Classified => this.owner.classify(text);
-    for (const each of named) (this.statements ??= new Map()).set(each.name, arrive(book, each, classify));
+    for (const each of named) {
+      const reading = this.owner.state.readingIn(each.settings);
+      const statement = arrive(book, each, (text) => this.owner.classify(text, reading));
+      (this.statements ??= new Map()).set(each.name, statement);
+    }
     if (unnamed !== undefined) this.unnamed.arrive(unnamed);
     for (const name of borrowed) this.borrow(name, { ddlHere: book.ddlHere, catalogMark: otherCatalog });
   }

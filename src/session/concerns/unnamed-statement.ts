@@ -1,5 +1,6 @@
 /** The unnamed prepared statement of a client. Part of prepared-statements.ts. */
 import type { Classified } from '../../sql/facts.ts';
+import type { Reading } from '../reading.ts';
 import type { SessionState } from '../state.ts';
 import type { ArrivedStatement } from '../packed-statements.ts';
 import type { Statement } from '../statements.ts';
@@ -7,7 +8,7 @@ import type { Statement } from '../statements.ts';
 /** What it needs of its session. */
 interface Owner {
   readonly state: SessionState;
-  classify(sql: Buffer): Classified;
+  classify(sql: Buffer, reading?: Reading): Classified;
 }
 
 export class UnnamedStatement {
@@ -34,7 +35,7 @@ export class UnnamedStatement {
 
   /** It was parsed in another process. */
   arrive({ sql, types, settings, description }: ArrivedStatement): void {
-    const classified = this.owner.classify(sql);
+    const classified = this.owner.classify(sql, this.owner.state.readingIn(settings));
     this.current = { serverName: '', sql, types, classified, settings, ...(description && { description }) };
   }
 
