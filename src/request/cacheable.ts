@@ -29,7 +29,7 @@ export function cacheObstacle(session: Session, request: Request): string {
   if (session.status !== TxStatus.Idle) return 'in a transaction';
   if (session.state.isPinned) return 'the session has state of its own on a server';
   if (request.target.attempts > 0) return 'a second attempt';
-  const bind = find(request, Frontend.Bind);
+  const bind = request.form.binds ? find(request, Frontend.Bind) : undefined;
   if (bind !== undefined && hasTimeWord(bind.buffer, bind.start, bind.end))
     return "a parameter may mean the current time ('now', 'today')";
   return '';
@@ -57,8 +57,10 @@ export function cacheTags(request: Request): readonly Tag[] {
   return hints.length === 0 ? reads : [...reads, ...hints.map((tag) => `t:${tag}`)];
 }
 
-function find(request: Request, type: number): Message | undefined {
-  return request.messages?.find((message) => message.type === type);
+function find({ messages }: Request, type: number): Message | undefined {
+  if (messages === undefined) return undefined;
+  for (const message of messages) if (message.type === type) return message;
+  return undefined;
 }
 
 function keyOf(
@@ -81,7 +83,7 @@ function keyOf(
 }
 
 export function cacheKey(session: Session, request: Request): KeyParts {
-  const query = find(request, Frontend.Query);
+  const query = request.form.isSimple ? find(request, Frontend.Query) : undefined;
   if (query !== undefined) {
     return keyOf(session, request, query.buffer.subarray(query.start + 5, query.end - 1), undefined, undefined);
   }

@@ -253,8 +253,10 @@ export class Intake implements FrameSink, RequestReader {
 
   /** The request was sent or answered, so the next one is processed. */
   entered(request: Request): void {
-    const at = this.pending.indexOf(request);
-    if (at !== -1) this.pending.splice(at, 1);
+    const { pending } = this;
+    const at = pending.indexOf(request);
+    if (at === 0) pending.shift();
+    else if (at !== -1) pending.splice(at, 1);
   }
 
   /** The client is gone. */

@@ -87,8 +87,10 @@ class TemplateClassifier implements Classifier {
     const { comments } = scanner;
     const hints = comments.hasAny ? readHints(sql, comments.leadEnd, comments.tailStart) : undefined;
     const classified = hints === undefined ? found : { facts: found.facts, hints };
-    // A text with constants is seldom repeated. A text that could not be parsed is tried again the next time.
-    if (!scanner.hasConstants && found.facts.unparsed === undefined) this.#recent.note(sql, classified);
+    // A text that could not be parsed is tried again the next time.
+    if (found.facts.unparsed !== undefined) return classified;
+    if (scanner.hasConstants) this.#recent.noteSecond(sql, classified);
+    else this.#recent.note(sql, classified);
     return classified;
   }
 

@@ -1,11 +1,12 @@
 /**
- * Remembers recent texts and their facts. A program that puts no constants into its SQL repeats the same few texts, and comparing
- * a text with a known one is faster than scanning it. Each text belongs to one slot; a new text in a slot replaces the old one.
- * Bounded: 256 slots of at most 1 KiB. Used by classifier.ts.
+ * Remembers recent texts and their facts: comparing a text with a known one is faster than scanning it. A program that puts no
+ * constants into its SQL repeats the same few texts. Others repeat a text with constants only if they ask for the same again, so
+ * such a text is remembered when it comes for the second time. Each text belongs to one slot; a new text in a slot replaces the
+ * old one. Bounded: 1,024 slots of at most 1 KiB. Used by classifier.ts.
  */
 import type { Classified } from './facts.ts';
 
-const slotCount = 256;
+const slotCount = 1024;
 const longestBytes = 1024;
 
 interface Slot {
@@ -15,22 +16,40 @@ interface Slot {
 
 export class RecentTexts {
   readonly #slots = new Array<Slot | undefined>(slotCount).fill(undefined);
+  /** By slot: hash of the last text for which `noteSecond` was called. */
+  readonly #firstTime = new Int32Array(slotCount);
 
   find(sql: Buffer): Classified | undefined {
-    const slot = this.#slots[slotOf(sql)];
+    const slot = this.#slots[slotOf(hashOf(sql))];
     return slot !== undefined && slot.text.length === sql.length && slot.text.equals(sql) ? slot.classified : undefined;
   }
 
   /** Copies the text. */
   note(sql: Buffer, classified: Classified): void {
-    if (sql.length <= longestBytes) this.#slots[slotOf(sql)] = { text: Buffer.from(sql), classified };
+    if (sql.length <= longestBytes) this.#slots[slotOf(hashOf(sql))] = { text: Buffer.from(sql), classified };
+  }
+
+  /** Like `note`, if no other text of its slot has come since the same call for this text. */
+  noteSecond(sql: Buffer, classified: Classified): void {
+    const hash = hashOf(sql);
+    const at = slotOf(hash);
+    if (this.#firstTime[at] === hash) this.note(sql, classified);
+    else this.#firstTime[at] = hash;
   }
 }
 
-/** From the length and four bytes in the second half, where texts of one program differ most. */
-function slotOf(sql: Buffer): number {
+/**
+ * From the length, the last eight bytes, and four bytes in the second half, where texts of one program differ most. Two texts may
+ * have the same hash.
+ */
+function hashOf(sql: Buffer): number {
   const { length } = sql;
   let hash = length;
-  for (let i = 1; i <= 4; i++) hash = hash * 31 + (sql[length - ((length * i) >> 3) - 1] ?? 0);
-  return hash & (slotCount - 1);
+  for (let i = Math.max(0, length - 8); i < length; i++) hash = Math.imul(hash, 31) + (sql[i] as number);
+  for (let i = 1; i <= 4; i++) hash = Math.imul(hash, 31) + (sql[length - ((length * i) >> 3) - 1] ?? 0);
+  return hash | 0;
+}
+
+function slotOf(hash: number): number {
+  return (hash ^ (hash >>> 13)) & (slotCount - 1);
 }

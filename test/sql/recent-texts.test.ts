@@ -50,6 +50,35 @@ test('a text without constants is not parsed or scanned again, hints included', 
   expect(classify(classifier, sql)).toBe(first);
 });
 
+test('a text with constants is remembered when it comes for the second time, with its own hints', async () => {
+  const classifier = await createClassifier({ parser });
+  const [one, other] = ["/* weir:route=replica */ select a from t where b = 'x1'", "select a from t where b = 'x2'"];
+  const first = classify(classifier, one);
+  const second = classify(classifier, one);
+  expect(second).not.toBe(first);
+  expect(classify(classifier, one)).toBe(second);
+  classify(classifier, other);
+  expect(classify(classifier, other).hints).toBeUndefined();
+  expect(classify(classifier, one)).toEqual(first);
+});
+
+test('a text with constants that comes once pushes nothing out', () => {
+  const recent = new RecentTexts();
+  const known = { facts: { template: '', statements: [], unparsed: undefined }, hints: undefined };
+  const often = Buffer.from('select $1');
+  recent.note(often, known);
+  for (let i = 0; i < 20_000; i++) recent.noteSecond(Buffer.from(`select ${i}`), { ...known });
+  expect(recent.find(often)).toBe(known);
+});
+
+test('of 100 texts that differ in a number at their end, most are remembered', () => {
+  const recent = new RecentTexts();
+  const known = { facts: { template: '', statements: [], unparsed: undefined }, hints: undefined };
+  const texts = Array.from({ length: 100 }, (_, i) => Buffer.from(`select a from some_table where id = ${i};`));
+  for (const text of [...texts, ...texts, ...texts, ...texts]) recent.noteSecond(text, known);
+  expect(texts.filter((text) => recent.find(text) === known).length).toBeGreaterThan(70);
+});
+
 test('the buffer of a text may be used again for something else', () => {
   const recent = new RecentTexts();
   const known = { facts: { template: '', statements: [], unparsed: undefined }, hints: undefined };
