@@ -77,6 +77,8 @@ export class LeasedBudget implements Budget {
       // The supervisor forgets it when a database has no pool any more.
       if (this.limit !== Infinity) this.tellLimit();
       account.size = { limit, min };
+      // When it left, the supervisor forgot what it wanted.
+      account.forgetTold();
       this.channel.tell('leaseJoin', { pool: account.pool, size: account.size });
     }
     account.members.add(member);
