@@ -15,11 +15,12 @@ import { limitRepeats } from '../observability/bounded-log.ts';
 import { createMetrics, type Metrics } from '../observability/metrics.ts';
 import { NodeBudgets } from '../pool/budget.ts';
 import type { Pool } from '../pool/pool.ts';
+import { resizeLine } from '../pool/resize-words.ts';
 import type { PoolStats } from '../pool/types.ts';
 import { createLatencyBaselines } from '../routing/latency.ts';
 import type { Services } from '../session/context.ts';
 import { StatementBook } from '../session/statements.ts';
-import { createResizeLoop, type ResizeLoop } from '../sizing/resize-loop.ts';
+import { createResizeLoop, type ResizeLoop, type ResizeSources } from '../sizing/resize-loop.ts';
 import type { Classifier } from '../sql/facts.ts';
 import { systemClock } from '../util/clock.ts';
 import { createGather } from '../workers/all-workers.ts';
@@ -37,6 +38,7 @@ import type { WorkerLink } from '../workers/worker-link.ts';
 import { LeasedPlaces } from '../workers/leased-places.ts';
 import type { SharedMonitors } from '../workers/shared-monitors.ts';
 import { StampTransport } from '../workers/stamp-transport.ts';
+import { WorkerResizing } from '../workers/worker-resizing.ts';
 import { Watchdog } from './watchdog.ts';
 import { shareMonitors } from './worker-monitors.ts';
 
@@ -175,7 +177,7 @@ export class Parts {
     const { channel } = worker;
     const places = new LeasedPlaces({
       channel,
-      onSize: (pool, size) => this.directory.get(pool.database)?.setPoolSize(pool, size),
+      onSize: (pool, size, resize) => this.directory.get(pool.database)?.setPoolSize(pool, size, resize),
     });
     const monitors = shareMonitors({
       worker,
@@ -266,16 +268,21 @@ export class Parts {
   }
 
   private makeResizing(): ResizeLoop {
-    const { current } = this.options;
-    return createResizeLoop({
-      sources: {
-        pools: () => this.sources.pools() as Iterable<Pool>,
-        topologies: () => this.sources.topologies(),
-        settings: () => current.config.resize,
-        poolSettings: (name) => this.directory.get(name)?.settings() ?? current.config.pool,
-      },
-      clock: systemClock,
-      onError: this.noteUnexpected,
+    const { current, worker } = this.options;
+    const { shared, noteUnexpected: onError } = this;
+    const sources: ResizeSources = {
+      pools: () => this.sources.pools() as Iterable<Pool>,
+      topologies: () => this.sources.topologies(),
+      settings: () => current.config.resize,
+      poolSettings: (name) => this.directory.get(name)?.settings() ?? current.config.pool,
+    };
+    if (worker === undefined || shared === undefined) return createResizeLoop({ sources, clock: systemClock, onError });
+    return new WorkerResizing({
+      channel: worker.channel,
+      leadTerm: () => shared.monitors.leadTerm,
+      sources,
+      nowMs: systemClock.nowMs,
+      onError,
     });
   }
 
@@ -283,10 +290,11 @@ export class Parts {
     return (this.lastServerId += this.options.worker?.numbers.every ?? 1);
   }
 
-  private logResize({ database, user, node, lastResize }: PoolStats): void {
-    if (lastResize === undefined) return;
-    const { from, to, reason, why } = lastResize;
-    const fields = { database, user, node, from, to, reason };
-    this.options.logs.log('info', 'pool_resize', `${database}.${user} on ${node}: ${from} -> ${to}: ${why}`, fields);
+  /** Of a change that all workers make, the supervisor writes the line. */
+  private logResize(stats: PoolStats): void {
+    const { lastResize } = stats;
+    if (lastResize === undefined || this.shared !== undefined) return;
+    const { message, fields } = resizeLine(stats, lastResize);
+    this.options.logs.log('info', 'pool_resize', message, fields);
   }
 }

@@ -7,6 +7,9 @@ import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Config, HostPort } from '../config/config.ts';
 import type { Log } from '../observability/types.ts';
+import { resizeLine } from '../pool/resize-words.ts';
+import type { ResizeRecord } from '../pool/types.ts';
+import type { LeasedPool } from '../sizing/lease-types.ts';
 import type { PassedFd } from '../systemd/open-sockets.ts';
 import { Fleet } from './fleet.ts';
 import type { Moved } from './ipc.ts';
@@ -15,6 +18,7 @@ import { Lessor } from './lessor.ts';
 import { Listening } from './listening.ts';
 import { whenGone } from './lost-places.ts';
 import type { CancelKey, EndMode } from './messages.ts';
+import { Resizes } from './resizes.ts';
 import { Seats } from './seats.ts';
 import { Spread } from './spread.ts';
 import { Stamps } from './stamps.ts';
@@ -45,6 +49,7 @@ export class Supervisor {
   private readonly lessor: Lessor;
   private readonly stamps: Stamps;
   private readonly lead: Lead;
+  private readonly resizes: Resizes;
   /** Consoles and HTTP of the workers reach all of them through it. */
   readonly switchboard: Switchboard;
   /** Resolves when nothing of Weir runs any more. */
@@ -82,6 +87,8 @@ export class Supervisor {
       nowMs,
       log,
     });
+    const sizesVersion = (): number | undefined => this.switchboard.sizesVersion;
+    this.resizes = new Resizes({ lead: this.lead, lessor: this.lessor, sizesVersion, log });
     this.sweeper = setInterval(() => this.sweep(), sweepMs).unref();
     this.whenEnded = new Promise((resolve) => (this.ended = resolve));
   }
@@ -108,7 +115,20 @@ export class Supervisor {
       asked: () => [...this.fleet.ready()][0],
       connectTimeoutMs: () => config.pool.serverConnectTimeoutMs,
     };
-    return new Lessor({ nowMs, unexpected, whenGone: (places) => whenGone(places, options) });
+    return new Lessor({
+      nowMs,
+      unexpected,
+      whenGone: (places) => whenGone(places, options),
+      resized: (pool, resize, isProven) => this.resized(pool, resize, isProven),
+    });
+  }
+
+  private resized(pool: LeasedPool, resize: ResizeRecord, isProven: boolean): void {
+    this.switchboard.resized(resize);
+    // Without a successful log-in the name may be a typing error: its pools are not logged.
+    if (!isProven) return;
+    const { message, fields } = resizeLine({ ...pool, user: pool.user ?? '' }, resize);
+    this.options.log('info', 'pool_resize', message, fields);
   }
 
   /** Resolves when every worker serves; rejects when one cannot be started, or Weir cannot listen. Nothing runs then. */
@@ -186,7 +206,8 @@ export class Supervisor {
   private connect(worker: WorkerProcess): () => void {
     const end = this.stamps.attach(worker.channel);
     const leaveLead = this.lead.attach(worker);
-    this.lessor.add(++this.lastId, worker.channel);
+    this.lessor.add(++this.lastId, worker.channel, () => worker.state === 'starting');
+    this.resizes.attach(worker.channel);
     worker.channel.on('enter', () => this.seats.tryEnter(worker));
     worker.channel.on('arrived', () => this.seats.arrived(worker));
     worker.channel.on('left', (count) => this.seats.leave(worker, count));
