@@ -46,7 +46,6 @@ export class Fleet {
   /** Every process that has not exited, those included that are replaced or about to replace one. */
   private readonly processes = new Set<WorkerProcess>();
   private phase: 'starting' | 'serving' | 'ending' = 'starting';
-  private replacing: Promise<void> | undefined;
   private onEmpty: () => void = () => undefined;
 
   constructor(options: FleetOptions) {
@@ -91,20 +90,11 @@ export class Fleet {
     }
   }
 
-  /** Replaces all workers, one by one. Rejects if the next cannot be started: those that are left go on. */
-  replaceAll(): Promise<void> {
-    this.replacing ??= this.replaceEach().finally(() => (this.replacing = undefined));
-    return this.replacing;
-  }
-
-  private async replaceEach(): Promise<void> {
-    for (const place of this.places) {
-      if (this.phase !== 'serving') throw new Error('Weir starts or ends: nothing is replaced');
-      await this.replace(place);
-    }
-  }
-
-  private async replace(place: Place): Promise<void> {
+  /** Replaces the worker with this number. Rejects, with words for the operator, if no other can be started. */
+  async replace(number: number): Promise<void> {
+    const place = this.places[number - 1];
+    if (place === undefined) throw new Error(`there is no worker ${number}`);
+    if (this.phase !== 'serving') throw new Error('Weir starts or ends: nothing is replaced');
     const fresh = await this.startFresh(place);
     const old = place.worker;
     clearTimeout(place.timer);

@@ -6,6 +6,7 @@ import type { Channel } from './channel.ts';
 import type { ConsoleTopicsOfSupervisor, ConsoleTopicsOfWorker } from './console-topics.ts';
 import type { LeaseTopicsOfSupervisor, LeaseTopicsOfWorker } from './lease-topics.ts';
 import type { MonitorTopicsOfSupervisor, MonitorTopicsOfWorker } from './monitor-messages.ts';
+import type { RestartTopicsOfWorker } from './restart-topics.ts';
 import type { StampTopicsOfSupervisor, StampTopicsOfWorker } from './stamp-topics.ts';
 
 /** Clients: who serves them, who may come in. The socket of a client travels beside the message. */
@@ -53,7 +54,12 @@ export type EndMode = 'now' | 'wait-for-servers' | 'wait-for-clients';
 
 /** What workers say. */
 export type WorkerTopics = Topical<
-  ClientTopicsOfWorker & ConsoleTopicsOfWorker & LeaseTopicsOfWorker & MonitorTopicsOfWorker & StampTopicsOfWorker
+  ClientTopicsOfWorker &
+    ConsoleTopicsOfWorker &
+    LeaseTopicsOfWorker &
+    MonitorTopicsOfWorker &
+    RestartTopicsOfWorker &
+    StampTopicsOfWorker
 >;
 /** What the supervisor says. */
 export type SupervisorTopics = Topical<

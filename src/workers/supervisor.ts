@@ -15,6 +15,7 @@ import { Lessor } from './lessor.ts';
 import { Listening } from './listening.ts';
 import { whenGone } from './lost-places.ts';
 import type { CancelKey, EndMode } from './messages.ts';
+import { RollingRestart } from './rolling-restart.ts';
 import { Seats } from './seats.ts';
 import { Spread } from './spread.ts';
 import { Stamps } from './stamps.ts';
@@ -45,6 +46,7 @@ export class Supervisor {
   private readonly lessor: Lessor;
   private readonly stamps: Stamps;
   private readonly lead: Lead;
+  private readonly restarts: RollingRestart;
   /** Consoles and HTTP of the workers reach all of them through it. */
   readonly switchboard: Switchboard;
   /** Resolves when nothing of Weir runs any more. */
@@ -58,6 +60,12 @@ export class Supervisor {
     this.options = options;
     const { config, log, nowMs, passedFds, unexpected } = options;
     this.fleet = this.makeFleet();
+    this.restarts = new RollingRestart({
+      workers: config.workers,
+      replace: (number) => this.fleet.replace(number),
+      epochMs: Date.now,
+      log,
+    });
     this.spread = new Spread({
       // While Weir drains, load balancers still send clients (shutdown_delay), and /readyz must say why not.
       takers: () => (this.isEnding ? this.fleet.alive() : this.fleet.ready()),
@@ -136,9 +144,9 @@ export class Supervisor {
     return this.listening.socketPath();
   }
 
-  /** Replaces all workers, one by one. Rejects if the next cannot be started: those that are left go on. */
-  restart(): Promise<void> {
-    return this.fleet.replaceAll();
+  /** Replaces all workers one by one, or joins the restart that is under way. */
+  restart(): ReturnType<RollingRestart['begin']> {
+    return this.restarts.begin();
   }
 
   /** Ends all workers, then everything else. A second call with `now` cuts the first short. */
@@ -175,6 +183,11 @@ export class Supervisor {
     worker.channel.on('enter', () => this.seats.tryEnter(worker));
     worker.channel.on('arrived', () => this.seats.arrived(worker));
     worker.channel.on('left', (count) => this.seats.leave(worker, count));
+    worker.channel.on('restart', () => {
+      const { restart, isJoined } = this.restarts.begin();
+      return { restart, isJoined };
+    });
+    worker.channel.on('restarts', () => this.restarts.rows());
     worker.channel.on('cancel', (key) => this.cancel(worker, key));
     return () => {
       end.processEnded();

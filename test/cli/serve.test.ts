@@ -9,8 +9,13 @@ import { diffConfig } from '../../src/config/change.ts';
 import type { Config } from '../../src/config/config.ts';
 import type { ServeDeps, ServedApp } from '../../src/cli/serve.ts';
 import { WeirError } from '../../src/errors/errors.ts';
+import type { RestartRow } from '../../src/console/sources.ts';
+import { fakeRestart } from '../console/fakes.ts';
 import { fakeProcess, runInMemory } from './run-in-memory.ts';
 import type { CliRun } from './run-in-memory.ts';
+
+/** With workers, which it replaces. */
+type Restarting = FakeApp & { restart: NonNullable<ServedApp['restart']> };
 
 class FakeApp implements ServedApp {
   readonly calls: string[] = [];
@@ -160,6 +165,25 @@ describe('weir serve', () => {
     for (const signal of signals) events.emit(signal, signal);
     expect((await run).code).toBe(code);
     expect(app.calls.at(-1)).toBe('stop');
+  });
+
+  it('SIGUSR2 replaces the workers, says how it ended, and joins what is under way; one process has none', async () => {
+    const { app, events, output } = await serving();
+    events.emit('SIGUSR2', 'SIGUSR2');
+    expect(output()).toContain('weir: SIGUSR2: restarts the workers one by one, but this Weir has none (workers: 1)');
+    const restart = fakeRestart({ state: 'running' });
+    let end: (row: RestartRow) => void = () => undefined;
+    const over = new Promise<RestartRow>((resolve) => (end = resolve));
+    let isJoined = false;
+    (app as Restarting).restart = () => ({ restart, isJoined, over });
+    events.emit('SIGUSR2', 'SIGUSR2');
+    expect(output()).toContain('weir: SIGUSR2: the workers are replaced one by one\n');
+    isJoined = true;
+    events.emit('SIGUSR2', 'SIGUSR2');
+    expect(output()).toContain('weir: SIGUSR2: a restart is under way already\n');
+    end(fakeRestart({ state: 'failed', problem: 'no worker is replaced' }));
+    await turn();
+    expect(output().match(/weir: restart: .*/g)).toEqual(['weir: restart: no worker is replaced']);
   });
 
   it('ends when the app has ended by itself', async () => {
