@@ -30,6 +30,8 @@ export interface SupervisorOptions {
   readonly nowMs: () => number;
   /** Starts the process of a worker, with IPC. */
   fork(number: number, generation: number): ChildProcess;
+  /** What workers write to their standard error. */
+  says(chunk: Buffer): void;
   unexpected(error: unknown): void;
 }
 
@@ -106,6 +108,7 @@ export class Supervisor {
       prepare: (worker) => this.switchboard.admit(worker),
       serves: () => this.spread.retry(),
       moved: (socket, moved) => this.passOn(socket, moved),
+      says: (chunk) => this.options.says(chunk),
       emptyWithinMs: () => config.shutdownTimeoutMs,
       unexpected,
     });
