@@ -1,6 +1,6 @@
 /** `weir serve` around an app that only notes what it is told: start, signals, reload, the last net. */
 import type { EventEmitter } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -259,6 +259,13 @@ describe('weir serve', () => {
     expect(code).toBe(1);
     expect(err.split('\n')).toHaveLength(3);
     expect(err).toMatch(/weir\.yaml:1: pool_mod: unknown key.*\n.*weir\.yaml:2: listen: 5 is not HOST:PORT/);
+  });
+
+  it('more workers than the memory allows: the arithmetic, exit code 1, and nothing starts', async () => {
+    writeFileSync(file, `workers: 4\ncache: { enabled: true, max_memory: 1024GB }\n${readFileSync(file, 'utf8')}`);
+    const { code, err } = await runInMemory(['serve', '--config', file]);
+    expect(code).toBe(1);
+    expect(err).toContain('workers: 4: 4 x 60 MB + 5 x 1048576 MB (cache.max_memory, once more for the supervisor) = ');
   });
 
   it('a bad users file stops the start', async () => {
