@@ -5,8 +5,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { Child, closeClients, connectPg, startWeir, useCluster, weirConfig } from './harness/index.ts';
-import type { WeirOptions, WeirProcess } from './harness/index.ts';
+import type pg from 'pg';
+import { Child, closeClients, connectPg, startWeir, until, useCluster, weirConfig } from './harness/index.ts';
+import type { WeirConfig, WeirOptions, WeirProcess } from './harness/index.ts';
+import { CertificateAuthority } from './harness/certs.ts';
 import { checkoutDir, currentRun } from './harness/run-dir.ts';
 
 let database: string;
@@ -20,8 +22,8 @@ afterEach(async () => {
 });
 afterAll(() => useCluster().dropDatabase(database));
 
-async function start(workers: number, options: WeirOptions = {}): Promise<WeirProcess> {
-  weir = await startWeir(weirConfig(useCluster(), { database, replicas: [] }, { workers }), options);
+async function start(workers: number, options: WeirOptions = {}, more: WeirConfig = {}): Promise<WeirProcess> {
+  weir = await startWeir(weirConfig(useCluster(), { database, replicas: [] }, { workers, ...more }), options);
   return weir;
 }
 
@@ -110,4 +112,42 @@ test('one process says what to do instead', async () => {
   expect(code).toBe(1);
   expect(output).toContain('ERROR: this Weir is one process (workers: 1)');
   expect(output).toContain('so_reuseport');
+});
+
+test('TLS clients are ended once, late, one after the other, and not in their transactions', async () => {
+  const { cert, key } = new CertificateAuthority().server(['localhost']);
+  const files = { cert: join(currentRun().dir, 'restart.crt'), key: join(currentRun().dir, 'restart.key') };
+  writeFileSync(files.cert, cert);
+  writeFileSync(files.key, key);
+  await start(2, {}, { tls: { client: { mode: 'allow', ...files } } });
+  const ends: { readonly code: string | undefined; readonly atMs: number }[] = [];
+  const open = async (): Promise<pg.Client> => {
+    const client = await connectPg(weir!.url({ database }), { ssl: { rejectUnauthorized: false } });
+    client.on('error', (error: Error & { code?: string }) => {
+      if (error.code !== undefined) ends.push({ code: error.code, atMs: performance.now() });
+    });
+    return client;
+  };
+  const plain = await connectPg(weir!.url({ database }));
+  const busy = await open();
+  await busy.query('BEGIN');
+  for (let i = 0; i < 9; i++) await open();
+  const restarted = run('restart');
+  await until('the ends', () => ends.length === 9, { timeoutMs: 60_000 });
+  expect(ends.map(({ code }) => code)).toEqual(Array.from({ length: 9 }, () => '57P01'));
+  expect(ends[8]!.atMs - ends[0]!.atMs).toBeGreaterThan(300);
+  // All workers were replaced before: whoever connects again comes to a new one, and stays.
+  const again = await open();
+  await busy.query('SELECT 1');
+  await busy.query('COMMIT');
+  const { code, output } = await restarted;
+  expect([code, output]).toEqual([
+    0,
+    expect.stringContaining(
+      'all 2 workers are replaced; 10 clients that cannot change their worker (TLS) had to connect again\n',
+    ),
+  ]);
+  expect(ends).toHaveLength(10);
+  await again.query('SELECT 1');
+  await plain.query('SELECT 1');
 });

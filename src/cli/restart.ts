@@ -60,8 +60,10 @@ async function restart(args: Arguments, io: CliIo): Promise<ExitCode> {
   return exitCodes.done;
 }
 
-function outcome({ replaced }: Row): string {
-  return `all ${String(replaced)} workers are replaced`;
+function outcome(row: Row): string {
+  const ended = Number(row['ended_clients'] ?? 0);
+  const clients = ended === 0 ? '' : `; ${ended} clients that cannot change their worker (TLS) had to connect again`;
+  return `all ${String(row['replaced'])} workers are replaced${clients}`;
 }
 
 function tooLate({ replaced, workers }: Row, timeoutMs: number): string[] {

@@ -117,6 +117,8 @@ export interface RestartRow {
   readonly workers: number;
   /** Of them, those that are replaced already. */
   readonly replaced: number;
+  /** Clients that could not change their worker, and had to connect again. */
+  readonly endedClients: number;
   /** Epoch ms. */
   readonly startedAtMs: number;
   readonly finishedAtMs: number | undefined;

@@ -5,6 +5,7 @@
 import type { ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
 import type { Log } from '../observability/types.ts';
+import { Departures } from './departures.ts';
 import type { Moved } from './ipc.ts';
 import type { EndMode } from './messages.ts';
 import { hopelessAfter, Restarts } from './restarts.ts';
@@ -27,6 +28,8 @@ export interface FleetOptions {
   says(chunk: Buffer): void;
   /** How long a worker that is replaced waits for its clients to come to rest. */
   emptyWithinMs(): number;
+  /** How long a worker may take to end when it has been told. */
+  endWithinMs(): number;
   unexpected(error: unknown): void;
 }
 
@@ -50,10 +53,17 @@ export class Fleet {
   /** Every process that has not exited, those included that are replaced or about to replace one. */
   private readonly processes = new Set<WorkerProcess>();
   private phase: 'starting' | 'serving' | 'ending' = 'starting';
+  private readonly departures: Departures;
   private onEmpty: () => void = () => undefined;
 
   constructor(options: FleetOptions) {
     this.options = options;
+    this.departures = new Departures({
+      log: options.log,
+      emptyWithinMs: () => options.emptyWithinMs(),
+      endWithinMs: () => options.endWithinMs(),
+      isServing: () => this.phase === 'serving',
+    });
     this.places = Array.from({ length: options.workers }, (_, index) => ({
       number: index + 1,
       restarts: new Restarts(),
@@ -98,11 +108,12 @@ export class Fleet {
     if (place === undefined) throw new Error(`there is no worker ${number}`);
     if (this.phase !== 'serving') throw new Error('Weir starts or ends: nothing is replaced');
     const old = await this.swap(place);
-    if (old === undefined) return;
-    const left = await old.empty(this.options.emptyWithinMs());
-    if (left > 0)
-      this.options.log('warn', 'restart_cut', `${left} clients of worker ${old.number} did not come to rest in time`);
-    await old.end('wait-for-servers');
+    if (old !== undefined) await this.departures.empty(old);
+  }
+
+  /** After the last replace(). Resolves to how many clients had to connect again, when the old workers have ended. */
+  finishReplacing(): Promise<number> {
+    return this.departures.finish();
   }
 
   /** @returns the worker that gets no new clients any more; undefined: there was none that served */

@@ -10,6 +10,8 @@ export interface RestartParts {
   readonly workers: number;
   /** Replaces one. Rejects, with words for the operator, when none can be started in its place: the old one goes on. */
   replace(number: number): Promise<void>;
+  /** Ends the old workers that still have clients. Resolves to how many clients had to connect again. */
+  finish(): Promise<number>;
   epochMs(): number;
   readonly log: Log;
 }
@@ -47,6 +49,7 @@ export class RollingRestart {
       state: 'running',
       workers: parts.workers,
       replaced: 0,
+      endedClients: 0,
       startedAtMs: parts.epochMs(),
       finishedAtMs: undefined,
       problem: undefined,
@@ -59,18 +62,20 @@ export class RollingRestart {
   private async run(row: Mutable<RestartRow>): Promise<RestartRow> {
     const { log, workers } = this.parts;
     log('info', 'restart', `the ${workers} workers are replaced one by one`, { restart: row.number });
+    let problem: string | undefined;
     try {
       for (let number = 1; number <= workers; number++) {
         await this.parts.replace(number);
         row.replaced++;
       }
-      row.state = 'done';
-      log('info', 'restart', `all ${workers} workers are replaced`, { restart: row.number });
     } catch (error) {
-      row.state = 'failed';
-      row.problem = failure(row, error);
-      log('error', 'restart_failed', row.problem, { restart: row.number });
+      problem = failure(row, error);
     }
+    row.endedClients = await this.parts.finish();
+    row.problem = problem;
+    row.state = problem === undefined ? 'done' : 'failed';
+    if (problem === undefined) log('info', 'restart', `all ${workers} workers are replaced`, { restart: row.number });
+    else log('error', 'restart_failed', problem, { restart: row.number });
     row.finishedAtMs = this.parts.epochMs();
     return { ...row };
   }

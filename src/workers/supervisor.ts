@@ -65,6 +65,7 @@ export class Supervisor {
     this.restarts = new RollingRestart({
       workers: config.workers,
       replace: (number) => this.fleet.replace(number),
+      finish: () => this.fleet.finishReplacing(),
       epochMs: Date.now,
       log,
     });
@@ -110,6 +111,7 @@ export class Supervisor {
       moved: (socket, moved) => this.passOn(socket, moved),
       says: (chunk) => this.options.says(chunk),
       emptyWithinMs: () => config.shutdownTimeoutMs,
+      endWithinMs: () => config.shutdownDelayMs + config.shutdownTimeoutMs + killAfterMs,
       unexpected,
     });
   }

@@ -7,7 +7,7 @@ import type { Socket } from 'node:net';
 import { Channel } from './channel.ts';
 import { ipcWire, type Entry, type Moved, type SocketWire } from './ipc.ts';
 import { LastWords } from './last-words.ts';
-import type { EndMode, SupervisorTopics, WorkerTopics } from './messages.ts';
+import type { Emptied, EndMode, PartingTimes, SupervisorTopics, WorkerTopics } from './messages.ts';
 import { nextWorkerState, type WorkerEvent, type WorkerState } from './worker-state.ts';
 
 export interface WorkerExit {
@@ -109,10 +109,15 @@ export class WorkerProcess {
     return true;
   }
 
-  /** Its clients go to other workers, as far as they can. Resolves to how many are left. */
-  async empty(withinMs: number): Promise<number> {
+  /** Its clients go to other workers, as far as they can. */
+  empty(withinMs: number): Promise<Emptied> {
     this.move('replaced');
-    return this.channel.ask('empty', withinMs).catch(() => 0);
+    return this.channel.ask('empty', withinMs);
+  }
+
+  /** Clients that cannot go are ended. Resolves to how many it were. */
+  part(times: PartingTimes): Promise<number> {
+    return this.channel.ask('part', times);
   }
 
   /** Resolves when it has ended what it does, or is gone. */

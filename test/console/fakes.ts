@@ -41,7 +41,16 @@ export function fakePoolStats(changes: Partial<PoolStats> = {}): PoolStats {
 
 export function fakeRestart(changes: Partial<RestartRow> = {}): RestartRow {
   const times = { startedAtMs: connectedAtMs, finishedAtMs: connectedAtMs + 9_000 };
-  return { number: 3, state: 'done', workers: 4, replaced: 4, ...times, problem: undefined, ...changes };
+  return {
+    number: 3,
+    state: 'done',
+    workers: 4,
+    replaced: 4,
+    endedClients: 2,
+    ...times,
+    problem: undefined,
+    ...changes,
+  };
 }
 
 export interface FakePool extends PoolControl {

@@ -27,6 +27,7 @@ function bench(workers = 3): Bench {
         settle = (error) => (error === undefined ? resolve() : reject(error));
       });
     },
+    finish: () => Promise.resolve(5),
     epochMs: () => (epochMs += 1_000),
     log: (level, event, message) => void logged.push(`${level} ${event}: ${message}`),
   });
@@ -49,7 +50,15 @@ describe('a restart', () => {
     expect(second).toMatchObject({ isJoined: true, restart: { number: 1, state: 'running', replaced: 1 } });
     await finish();
     await finish();
-    const done = { number: 1, state: 'done', workers: 3, replaced: 3, startedAtMs: 1_000, finishedAtMs: 2_000 };
+    const done = {
+      number: 1,
+      state: 'done',
+      workers: 3,
+      replaced: 3,
+      endedClients: 5,
+      startedAtMs: 1_000,
+      finishedAtMs: 2_000,
+    };
     expect(await first.over).toEqual({ ...done, problem: undefined });
     expect(await second.over).toEqual(await first.over);
     expect(restarts.rows()).toEqual([await first.over]);
