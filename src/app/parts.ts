@@ -201,7 +201,7 @@ export class Parts {
   }
 
   private makeSources(): ConsoleSources {
-    const { version, current, requests } = this.options;
+    const { version, current, requests, worker } = this.options;
     const { directory, clients, services, watchdog } = this;
     const parts = {
       version,
@@ -213,7 +213,7 @@ export class Parts {
       watchdog,
       process: () => this.metrics.ofProcess(),
     };
-    return createSources(parts, createActions({ ...parts, ...requests }));
+    return createSources(parts, createActions({ ...parts, ...requests, worker }));
   }
 
   private makeConsole(): Console {

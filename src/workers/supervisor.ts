@@ -19,6 +19,7 @@ import { Listening } from './listening.ts';
 import { whenGone } from './lost-places.ts';
 import type { CancelKey, EndMode } from './messages.ts';
 import { Resizes } from './resizes.ts';
+import { RollingRestart } from './rolling-restart.ts';
 import { Seats } from './seats.ts';
 import { Spread } from './spread.ts';
 import { Stamps } from './stamps.ts';
@@ -33,6 +34,8 @@ export interface SupervisorOptions {
   readonly nowMs: () => number;
   /** Starts the process of a worker, with IPC. */
   fork(number: number, generation: number): ChildProcess;
+  /** What workers write to their standard error. */
+  says(chunk: Buffer): void;
   unexpected(error: unknown): void;
 }
 
@@ -50,6 +53,7 @@ export class Supervisor {
   private readonly stamps: Stamps;
   private readonly lead: Lead;
   private readonly resizes: Resizes;
+  private readonly restarts: RollingRestart;
   /** Consoles and HTTP of the workers reach all of them through it. */
   readonly switchboard: Switchboard;
   /** Resolves when nothing of Weir runs any more. */
@@ -57,12 +61,18 @@ export class Supervisor {
   private ended: () => void = () => undefined;
   private phase: 'starting' | 'serving' | 'ending' = 'starting';
   private lastId = 0;
-  private readonly sweeper: NodeJS.Timeout;
 
   constructor(options: SupervisorOptions) {
     this.options = options;
     const { config, log, nowMs, passedFds, unexpected } = options;
     this.fleet = this.makeFleet();
+    this.restarts = new RollingRestart({
+      workers: config.workers,
+      replace: (number) => this.fleet.replace(number),
+      finish: () => this.fleet.finishReplacing(),
+      epochMs: Date.now,
+      log,
+    });
     this.spread = new Spread({
       takers: () => this.takers(),
       mostWaiting: () => config.maxClientConn,
@@ -89,8 +99,8 @@ export class Supervisor {
     });
     const sizesVersion = (): number | undefined => this.switchboard.sizesVersion;
     this.resizes = new Resizes({ lead: this.lead, lessor: this.lessor, sizesVersion, log });
-    this.sweeper = setInterval(() => this.sweep(), sweepMs).unref();
-    this.whenEnded = new Promise((resolve) => (this.ended = resolve));
+    const sweeper = setInterval(() => this.sweep(), sweepMs).unref();
+    this.whenEnded = new Promise<void>((resolve) => (this.ended = resolve)).finally(() => clearInterval(sweeper));
   }
 
   private makeFleet(): Fleet {
@@ -104,7 +114,9 @@ export class Supervisor {
       prepare: (worker) => this.switchboard.admit(worker),
       serves: () => this.spread.retry(),
       moved: (socket, moved) => this.passOn(socket, moved),
+      says: (chunk) => this.options.says(chunk),
       emptyWithinMs: () => config.shutdownTimeoutMs,
+      endWithinMs: () => config.shutdownDelayMs + config.shutdownTimeoutMs + killAfterMs,
       unexpected,
     });
   }
@@ -157,9 +169,9 @@ export class Supervisor {
     return this.listening.socketPath();
   }
 
-  /** Replaces all workers, one by one. Rejects if the next cannot be started: those that are left go on. */
-  restart(): Promise<void> {
-    return this.fleet.replaceAll();
+  /** Replaces all workers one by one, or joins the restart that is under way. */
+  restart(): ReturnType<RollingRestart['begin']> {
+    return this.restarts.begin();
   }
 
   /** Ends all workers, then everything else. A second call with `now` cuts the first short. */
@@ -174,7 +186,6 @@ export class Supervisor {
     await this.fleet.end(mode);
     clearTimeout(killer);
     clearTimeout(doors);
-    clearInterval(this.sweeper);
     this.spread.close();
     this.switchboard.stop();
     this.lessor.stop();
@@ -211,6 +222,11 @@ export class Supervisor {
     worker.channel.on('enter', () => this.seats.tryEnter(worker));
     worker.channel.on('arrived', () => this.seats.arrived(worker));
     worker.channel.on('left', (count) => this.seats.leave(worker, count));
+    worker.channel.on('restart', () => {
+      const { restart, isJoined } = this.restarts.begin();
+      return { restart, isJoined };
+    });
+    worker.channel.on('restarts', () => this.restarts.rows());
     worker.channel.on('cancel', (key) => this.cancel(worker, key));
     return () => {
       end.processEnded();

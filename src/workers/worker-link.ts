@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 import type { HostPort } from '../config/config.ts';
 import { Channel } from './channel.ts';
 import { ipcWire, type IpcEnd, type SocketWire } from './ipc.ts';
-import type { CancelKey, EndMode, SupervisorChannel } from './messages.ts';
+import type { CancelKey, Emptied, EndMode, PartingTimes, SupervisorChannel } from './messages.ts';
 
 /** What the supervisor tells a worker on its command line, as JSON. */
 export interface WorkerPost {
@@ -100,9 +100,14 @@ export class WorkerLink {
     });
   }
 
-  /** @param empty resolves to how many clients are left */
-  onEmpty(empty: (withinMs: number) => Promise<number>): void {
+  /** The worker is being replaced. */
+  onEmpty(empty: (withinMs: number) => Promise<Emptied>): void {
     this.channel.on('empty', empty);
+  }
+
+  /** @param part resolves to how many clients it has ended */
+  onPart(part: (times: PartingTimes) => Promise<number>): void {
+    this.channel.on('part', part);
   }
 
   /** A client that another worker had let in counts here now. */
