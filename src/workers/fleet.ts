@@ -109,6 +109,8 @@ export class Fleet {
     const old = place.worker;
     clearTimeout(place.timer);
     place.worker = fresh;
+    // Started meanwhile, after a death: nobody needs it any more, and it may never get as far as to serve.
+    if (old?.state === 'starting') void old.end('now');
     if (old?.state !== 'ready') return;
     const left = await old.empty(this.options.emptyWithinMs());
     if (left > 0)
@@ -121,6 +123,7 @@ export class Fleet {
       const { worker, outcome } = this.startAt(place);
       const what = await outcome;
       if (what.serves) return worker;
+      if (this.phase === 'ending') throw new Error('Weir ends: nothing is replaced');
       if (tries < hopelessAfter) continue;
       throw new Error(`${ended(worker, what.exit)}, ${tries} times before it served: the old workers go on`);
     }
