@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import type { ScramKeys } from '../auth/scram.ts';
 import type { Config } from '../config/config.ts';
 import { WeirError } from '../errors/errors.ts';
+import type { Listener } from '../frontend/listener.ts';
 import { canGiveAway } from '../net/give-away.ts';
 import { ignoreError } from '../net/message-reader.ts';
 import { errorResponse } from '../protocol/write.ts';
@@ -44,6 +45,7 @@ export interface HandOverParts {
   readonly users: ReadonlyMap<string, string>;
   readonly credentials: Credentials;
   readonly reception: Pick<Reception, 'takePlace' | 'left'>;
+  readonly listener: Pick<Listener, 'loggingIn'>;
 }
 
 export class HandOvers {
@@ -62,6 +64,11 @@ export class HandOvers {
     return [...this.parts.clients.sessions()]
       .filter((each) => whyNot(each) === undefined)
       .map((each) => each.identity.id);
+  }
+
+  /** How many may become such clients: they log in, or have come from another process just now. */
+  get arriving(): number {
+    return this.parts.listener.loggingIn + this.parts.clients.arriving;
   }
 
   /**

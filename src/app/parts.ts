@@ -249,10 +249,10 @@ export class Parts {
     });
     const listenerOptions = reception.listenerOptions();
     const listener = worker === undefined ? createListener(listenerOptions) : createReceiver(listenerOptions, worker);
-    return { console, reception, listener, handOvers: this.makeHandOvers(reception) };
+    return { console, reception, listener, handOvers: this.makeHandOvers(reception, listener) };
   }
 
-  private makeHandOvers(reception: Reception): HandOvers {
+  private makeHandOvers(reception: Reception, listener: Listener): HandOvers {
     const { current } = this.options;
     return new HandOvers({
       config: () => current.config,
@@ -262,6 +262,7 @@ export class Parts {
       users: current.users,
       credentials: this.secrets.credentials,
       reception,
+      listener,
     });
   }
 
