@@ -82,6 +82,16 @@ test('kill -9 of the supervisor takes the workers with it, busy ones, too', asyn
   expect(await useCluster().query('SELECT n FROM kept', { database })).toEqual([]);
 });
 
+test('kill -9 of the supervisor ends a worker, too, that has only just been started', async () => {
+  await start();
+  weir.signal('SIGUSR2');
+  await until('a new worker', () => linesOf(weir, 'worker_started').length > WORKERS);
+  const pids = processTree(weir.pid);
+  process.kill(weir.pid, 'SIGKILL');
+  expect(pids).toHaveLength(WORKERS + 2);
+  await nothingIsLeft(pids);
+});
+
 test('SIGTERM lets every worker finish what it has begun, and leaves nothing', async () => {
   await start();
   const clients = await everywhere();
