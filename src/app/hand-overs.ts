@@ -7,6 +7,7 @@ import type { ScramKeys } from '../auth/scram.ts';
 import type { Config } from '../config/config.ts';
 import type { ConsoleSession } from '../console/session.ts';
 import { WeirError } from '../errors/errors.ts';
+import type { Listener } from '../frontend/listener.ts';
 import { canGiveAway } from '../net/give-away.ts';
 import { ignoreError } from '../net/message-reader.ts';
 import { errorResponse } from '../protocol/write.ts';
@@ -46,6 +47,7 @@ export interface HandOverParts {
   readonly users: ReadonlyMap<string, string>;
   readonly credentials: Credentials;
   readonly reception: Pick<Reception, 'takePlace' | 'left'>;
+  readonly listener: Pick<Listener, 'loggingIn'>;
 }
 
 export class HandOvers {
@@ -76,6 +78,11 @@ export class HandOvers {
   /** Sessions of the admin console cannot be handed over either. */
   consoles(): Iterable<ConsoleSession> {
     return this.parts.clients.consoles();
+  }
+
+  /** How many may become such clients: they log in, or have come from another process just now. */
+  get arriving(): number {
+    return this.parts.listener.loggingIn + this.parts.clients.arriving;
   }
 
   /**

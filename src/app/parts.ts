@@ -251,10 +251,10 @@ export class Parts {
     });
     const listenerOptions = reception.listenerOptions();
     const listener = worker === undefined ? createListener(listenerOptions) : createReceiver(listenerOptions, worker);
-    return { console, reception, listener, handOvers: this.makeHandOvers(reception) };
+    return { console, reception, listener, handOvers: this.makeHandOvers(reception, listener) };
   }
 
-  private makeHandOvers(reception: Reception): HandOvers {
+  private makeHandOvers(reception: Reception, listener: Listener): HandOvers {
     const { current } = this.options;
     return new HandOvers({
       config: () => current.config,
@@ -264,6 +264,7 @@ export class Parts {
       users: current.users,
       credentials: this.secrets.credentials,
       reception,
+      listener,
     });
   }
 
@@ -292,9 +293,8 @@ export class Parts {
 
   /** Of a change that all workers make, the supervisor writes the line. */
   private logResize(stats: PoolStats): void {
-    const { lastResize } = stats;
-    if (lastResize === undefined || this.shared !== undefined) return;
-    const { message, fields } = resizeLine(stats, lastResize);
+    if (stats.lastResize === undefined || this.shared !== undefined) return;
+    const { message, fields } = resizeLine(stats, stats.lastResize);
     this.options.logs.log('info', 'pool_resize', message, fields);
   }
 }

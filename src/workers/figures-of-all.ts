@@ -90,6 +90,8 @@ export class FiguresOfAll {
     }
     if (silent.length === 0) this.past = withoutForgotten(this.past, [...figures.values()]);
     const workers = [...this.options.workers()].filter(({ state }) => state !== 'gone');
+    // One that was started later may have a lower number.
+    workers.sort((a, b) => a.number - b.number);
     return {
       workers: workers.map((worker) => ({ info: this.infoOf(worker), figures: figures.get(worker) })),
       past: silent.reduce((past, member) => joinPast(past, this.last.get(member) ?? {}), this.past),
