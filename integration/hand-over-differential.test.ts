@@ -6,29 +6,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { expectedOf } from './differential/compare.ts';
 import { Stage } from './differential/stage.ts';
-import type { Script, Way } from './differential/script.ts';
-import { extendedProtocol } from './differential/scripts/extended.ts';
-import { readOnly } from './differential/scripts/read-only.ts';
-import { prepared } from './differential/scripts/prepared.ts';
-import { alteredTables } from './differential/scripts/altered-tables.ts';
-import { batches } from './differential/scripts/batches.ts';
-import { commits } from './differential/scripts/commits.ts';
-import { constants } from './differential/scripts/readings.ts';
-import { customSettings } from './differential/scripts/custom-settings.ts';
-import { copy } from './differential/scripts/copy.ts';
-import { copiedData } from './differential/scripts/copy-data.ts';
-import { copySyncs } from './differential/scripts/copy-syncs.ts';
-import { functions } from './differential/scripts/functions.ts';
-import { notifications } from './differential/scripts/notifications.ts';
-import { ownNames } from './differential/scripts/own-names.ts';
-import { roles } from './differential/scripts/roles.ts';
-import { sessionObjects } from './differential/scripts/session-objects.ts';
-import { settings } from './differential/scripts/settings.ts';
-import { settingsForms } from './differential/scripts/settings-forms.ts';
-import { startup } from './differential/scripts/startup.ts';
-import { state } from './differential/scripts/state.ts';
-import { transactions } from './differential/scripts/transactions.ts';
-import { twoPhase } from './differential/scripts/two-phase.ts';
+import type { Way } from './differential/script.ts';
+import { topics } from './differential/topics.ts';
 
 let stage: Stage;
 const moving: readonly Way[] = ['turns', 'evicting'];
@@ -46,31 +25,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await stage.close();
 });
-
-const topics: Readonly<Record<string, readonly Script[]>> = {
-  transactions,
-  twoPhase,
-  commits,
-  extendedProtocol,
-  prepared,
-  ownNames,
-  readOnly,
-  alteredTables,
-  settings,
-  settingsForms,
-  roles,
-  startup,
-  state,
-  constants,
-  customSettings,
-  copy,
-  copiedData,
-  copySyncs,
-  sessionObjects,
-  notifications,
-  functions,
-  batches,
-};
 
 for (const [topic, scripts] of Object.entries(topics)) {
   describe(topic, () => {

@@ -28,6 +28,8 @@ export interface AnnouncementRules {
   send(tags: readonly Tag[], token: string, note: string): Promise<boolean>;
   /** Number of the current connection to Redis; 0: none. */
   connection(): number;
+  /** How often Redis was lost. */
+  losses(): number;
   /** Redis did not confirm in time on that connection. */
   tooSlow(connection: number): void;
   /** A write goes on without having been announced. */
@@ -45,9 +47,7 @@ export class Announcements {
   private readonly rules: AnnouncementRules;
   private readonly open = new Map<string, OpenWrite>();
   readonly figures = { writesHeld: 0, writesUnannounced: 0 };
-  /** How often Redis was lost. */
-  private losses = 0;
-  /** Value of `losses` at the last log line about waiting writes. */
+  /** Number of losses of Redis at the last log line about waiting writes. */
   private loggedLoss = -1;
 
   constructor(rules: AnnouncementRules) {
@@ -74,12 +74,11 @@ export class Announcements {
   }
 
   /**
-   * Repeats announcements that are a third of a marker's life old; after a loss of Redis (`all`), those of every open
-   * write.
+   * Repeats announcements that are a third of a marker's life old; `all`, if Redis may have lost the others, those of
+   * every open write.
    */
   renew(all: boolean): void {
     const now = this.rules.now();
-    if (all) this.losses++;
     for (const [token, write] of this.open)
       if (all || now - write.sentAtMs >= markerMs / 3) void this.send(token, write);
   }
@@ -114,8 +113,9 @@ export class Announcements {
 
   private noteHeld(leftMs: number): void {
     this.figures.writesHeld++;
-    if (this.loggedLoss === this.losses) return;
-    this.loggedLoss = this.losses;
+    const losses = this.rules.losses();
+    if (this.loggedLoss === losses) return;
+    this.loggedLoss = losses;
     const { event, peer } = this.rules.words;
     const text = `writes wait ${Math.ceil(leftMs)} ms until no other ${peer} can show cached answers, then go on unannounced`;
     this.rules.log('warn', event, text);

@@ -9,7 +9,7 @@ import type { PeersOptions } from './parts.ts';
 import { storeWords, type StoreWords } from './store-words.ts';
 import type { HelloReply, HelloRequest } from './transport.ts';
 
-export type MembershipLinks = Pick<AnnouncementRules, 'send' | 'connection' | 'tooSlow' | 'unannounced'> &
+export type MembershipLinks = Pick<AnnouncementRules, 'send' | 'connection' | 'losses' | 'tooSlow' | 'unannounced'> &
   Pick<OrphanRules, 'opened'>;
 
 export class Membership {

@@ -50,6 +50,7 @@ export class RedisSync {
     this.membership = new Membership(options, {
       ...writes,
       connection: () => this.connection.number,
+      losses: () => this.losses,
       tooSlow: (connection) => this.failed(connection, 'a write could not be announced in time'),
       unannounced: () => (this.needsNewIncarnation = true),
     });

@@ -44,25 +44,16 @@ function registerInvalidations(registry: Registry, sources: StatsSources): void 
   pulled(registry, 'counter', 'weir_cache_invalidations_total', 'Invalidations by what asked for them', () =>
     Object.entries(sources.cacheStats().invalidations).map(([source, value]) => ({ labels: { source }, value })),
   );
-  pulled(
-    registry,
-    'gauge',
-    'weir_cache_redis_up',
-    'The second level can be reached; absent when none is configured',
-    () => {
-      const { redis } = sources.cacheStats();
-      return redis === 'off' ? [] : [{ labels: {}, value: redis === 'up' ? 1 : 0 }];
-    },
-  );
-  pulled(
-    registry,
-    'gauge',
+  const up = (name: string, help: string, which: 'redis' | 'workers'): void =>
+    pulled(registry, 'gauge', name, help, () => {
+      const state = sources.cacheStats()[which];
+      return state === 'off' ? [] : [{ labels: {}, value: state === 'up' ? 1 : 0 }];
+    });
+  up('weir_cache_redis_up', 'The second level can be reached; absent when none is configured', 'redis');
+  up(
     'weir_cache_workers_up',
     'The memory that the workers share without Redis can be used; absent with one worker, or with Redis',
-    () => {
-      const { workers } = sources.cacheStats();
-      return workers === 'off' ? [] : [{ labels: {}, value: workers === 'up' ? 1 : 0 }];
-    },
+    'workers',
   );
   pulled(
     registry,

@@ -3,13 +3,14 @@
  * handle-request.ts and the steps.
  */
 import { Frontend } from '../protocol/codes.ts';
-import { endOfString, readName } from '../protocol/read.ts';
+import { endOfString } from '../protocol/read.ts';
 import { TxStatus } from '../protocol/codes.ts';
 import type { KeyParts } from '../cache/types.ts';
 import type { Consistency } from '../config/config.ts';
 import type { Tag } from '../binding/plan.ts';
 import { hasTimeWord } from '../sql/time-words.ts';
 import type { Session } from '../session/session.ts';
+import { statementName } from './statement-name.ts';
 import type { Message, Request } from '../session/request.ts';
 
 /** Message sequences of a single statement with all of its rows: simple, or Parse and Describe as drivers send them. */
@@ -95,8 +96,7 @@ export function cacheKey(session: Session, request: Request): KeyParts {
     const sqlEnd = endOfString(buffer, sqlStart, end);
     return keyOf(session, request, buffer.subarray(sqlStart, sqlEnd), buffer.subarray(sqlEnd + 1, end), values);
   }
-  const name = readName(bind.buffer, portalEnd + 1, nameEnd);
-  const statement = session.prepared.get(name);
+  const statement = session.prepared.get(statementName(bind) as string);
   const key = keyOf(session, request, statement?.sql ?? Buffer.alloc(0), statement?.types, values);
   // The result type is part of the key: a client that was told an older one must not get rows of the new one.
   return { ...key, shape: `${request.form.shape} ${statement?.description?.resultType ?? ''}` };

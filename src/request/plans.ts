@@ -85,11 +85,10 @@ export function notePlan(session: Session, request: Request, message: Message): 
       request.form.note(buffer[start + 5] === 0 ? 'B' : 'b');
       return noteUse(session, request, statementName(message) as string);
     case Frontend.Describe: {
-      endOfString(buffer, start + 6, end);
       const name = statementName(message);
       request.form.note(name === undefined ? 'D' : 'S');
-      if (name !== undefined) noteUse(session, request, name);
-      return;
+      if (name === undefined) return void endOfString(buffer, start + 6, end);
+      return noteUse(session, request, name);
     }
     case Frontend.Execute:
       notePortal(session, request, readName(buffer, start + 5, endOfString(buffer, start + 5, end)));

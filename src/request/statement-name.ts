@@ -1,6 +1,6 @@
 /**
- * The name of the statement that a message uses. Read once per message: several steps ask for it, and a copy of a few
- * bytes into a string is a tenth of what Weir does for a Bind.
+ * The name of the statement that a Bind or Describe uses. Several steps of a request need it, so it is read once and kept
+ * with the message.
  */
 import { Frontend } from '../protocol/codes.ts';
 import { endOfString, readName } from '../protocol/read.ts';

@@ -87,7 +87,7 @@ class TemplateClassifier implements Classifier {
     const { comments } = scanner;
     const hints = comments.hasAny ? readHints(sql, comments.leadEnd, comments.tailStart) : undefined;
     const classified = hints === undefined ? found : { facts: found.facts, hints };
-    // A text with constants seldom comes again. One that could not be parsed may be when it comes again.
+    // A text with constants is seldom repeated. A text that could not be parsed is tried again the next time.
     if (!scanner.hasConstants && found.facts.unparsed === undefined) this.#recent.note(sql, classified);
     return classified;
   }

@@ -1,7 +1,7 @@
 /**
- * Remembers the facts of texts that came lately, byte for byte: a program that sends no constants in its SQL repeats the same few
- * texts, and comparing bytes is several times faster than scanning them. Each text has one slot, and the last one that came keeps
- * it. Bounded: 256 slots of at most 1 KiB. Used by classifier.ts.
+ * Remembers recent texts and their facts. A program that puts no constants into its SQL repeats the same few texts, and comparing
+ * a text with a known one is faster than scanning it. Each text belongs to one slot; a new text in a slot replaces the old one.
+ * Bounded: 256 slots of at most 1 KiB. Used by classifier.ts.
  */
 import type { Classified } from './facts.ts';
 

@@ -9,8 +9,8 @@ import type { PoolStats, ResizeRecord, WaitHistogram } from '../pool/types.ts';
 import type { DatabaseStats, StuckKind } from '../session/types.ts';
 import type { NodeLoad, NodeState } from '../topology/types.ts';
 import type { Figures, PoolFigures, TopologyFigures } from './figures.ts';
-import { all, any, byKey, count, countArray, countArrays, countList, counts, each, earliest } from './merge-rules.ts';
-import { first, firstKnown, largest, row, sharedCounts, sum, sumIfKnown, union } from './merge-rules.ts';
+import { byKey, count, countArray, countArrays, countList, counts, each, earliest } from './merge-rules.ts';
+import { first, firstKnown, ifAll, ifAny, largest, row, sharedCounts, sum, sumIfKnown, union } from './merge-rules.ts';
 import type { Rule, Rules } from './merge-rules.ts';
 
 const same = <V>(): Rule<V> => first as Rule<unknown> as Rule<V>;
@@ -38,7 +38,7 @@ const pool: Rules<PoolStats> = {
   pinned: sum,
   waiting: sum,
   maxWaitMs: largest,
-  isPaused: any,
+  isPaused: ifAny,
   checkouts: count,
   waitedTotalMs: count,
   waits: count,
@@ -70,8 +70,8 @@ const database: Rules<DatabaseRow> = {
   poolMode: same(),
   loadBalanceHosts: same(),
   maxDbConnections: same(),
-  isPaused: any,
-  isDisabled: any,
+  isPaused: ifAny,
+  isDisabled: ifAny,
   problem: known(),
   replicas: same(),
 };
@@ -110,7 +110,7 @@ const node: Rules<NodeState> = {
   name: same(),
   role: same(),
   isUp: same(),
-  isDraining: any,
+  isDraining: ifAny,
   ejectedUntilMs: largest,
   lsn: same(),
   lagMs: same(),
@@ -162,7 +162,7 @@ const cache: Rules<CacheStats> = {
   evictions: count,
   malformed: count,
   invalidations: counts(),
-  hasLease: all,
+  hasLease: ifAll,
   undecided: sum,
   redis: worstStore,
   workers: worstStore,
@@ -211,7 +211,7 @@ export const figureTable: Rules<Figures> = {
   periods: each(),
   process: row(processFigures),
   // While one worker is replaced, the others take new clients.
-  serving: row({ isListening: any, isDraining: all }),
+  serving: row({ isListening: ifAny, isDraining: ifAll }),
 };
 
 export const figureRules: Rule<Figures> = row(figureTable);

@@ -24,8 +24,8 @@ export const sum: Rule<number> = { join: (a, b) => a + b, after: keep };
 export const count: Rule<number> = { join: (a, b) => a + b, after: (a, b) => a + b };
 export const largest: Rule<number> = { join: Math.max, after: keep };
 export const earliest: Rule<number> = { join: Math.min, after: Math.min };
-export const any: Rule<boolean> = { join: (a, b) => a || b, after: keep };
-export const all: Rule<boolean> = { join: (a, b) => a && b, after: keep };
+export const ifAny: Rule<boolean> = { join: (a, b) => a || b, after: keep };
+export const ifAll: Rule<boolean> = { join: (a, b) => a && b, after: keep };
 /** Not known on every system. */
 export const sumIfKnown: Rule<number | undefined> = {
   join: (a, b) => (a === undefined || b === undefined ? undefined : a + b),

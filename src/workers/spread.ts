@@ -28,6 +28,11 @@ export interface SpreadOptions {
   nowMs(): number;
 }
 
+/** Those with the fewest connections come first. */
+export function fewestFirst<T extends Pick<Taker, 'connections'>>(takers: Iterable<T>): T[] {
+  return [...takers].sort((a, b) => a.connections - b.connections);
+}
+
 export class Spread {
   private readonly options: SpreadOptions;
   private readonly waiting: Waiting[] = [];
@@ -67,7 +72,6 @@ export class Spread {
   }
 
   private give(entry: Entry, socket: Socket): boolean {
-    const takers = [...this.options.takers()].sort((a, b) => a.connections - b.connections);
-    return takers.some((taker) => taker.give(entry, socket));
+    return fewestFirst(this.options.takers()).some((taker) => taker.give(entry, socket));
   }
 }

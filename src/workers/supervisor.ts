@@ -21,7 +21,7 @@ import type { CancelKey, EndMode } from './messages.ts';
 import { Resizes } from './resizes.ts';
 import { RollingRestart } from './rolling-restart.ts';
 import { Seats } from './seats.ts';
-import { Spread } from './spread.ts';
+import { fewestFirst, Spread } from './spread.ts';
 import { Stamps } from './stamps.ts';
 import { Switchboard } from './switchboard.ts';
 import type { WorkerProcess } from './worker-process.ts';
@@ -237,8 +237,7 @@ export class Supervisor {
 
   /** A client that a worker gives away goes on in the one with the fewest. */
   private passOn(socket: Socket, moved: Moved): void {
-    const takers = [...this.fleet.ready()].sort((a, b) => a.connections - b.connections);
-    if (!takers.some((taker) => taker.giveMoved(socket, moved))) socket.destroy();
+    if (!fewestFirst(this.fleet.ready()).some((taker) => taker.giveMoved(socket, moved))) socket.destroy();
   }
 
   /** A CancelRequest that reached a worker without that client: the others are asked. */

@@ -126,7 +126,7 @@ function oweDescribe(session: Session, name: string): void {
 /** A Bind or Describe of a statement that the server no longer has. Its name is in bytes [from, to). */
 function forwardGone(session: Session, message: Message, from: number, to: number, instead: Buffer): void {
   const server = session.server as ServerConnection;
-  const name = readName(message.buffer, from, to);
+  const name = statementName(message) as string;
   server.send(replaced(message, from, to, session.prepared.get(name)?.serverName ?? name).buffer);
   server.isMidMessage = isPiece(message);
   const kind = message.type === Frontend.Bind ? Owed.Bind : Owed.Describe;

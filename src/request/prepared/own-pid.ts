@@ -5,12 +5,13 @@
  * forward.ts.
  */
 import { Frontend } from '../../protocol/codes.ts';
-import { endOfString, readName } from '../../protocol/read.ts';
+import { endOfString } from '../../protocol/read.ts';
 import type { ServerConnection } from '../../backend/server.ts';
 import { readValues, type BoundValue } from './bound-settings.ts';
 import type { Session } from '../../session/session.ts';
 import { passesNames } from './names.ts';
 import { replaced } from './replaced.ts';
+import { statementName } from '../statement-name.ts';
 import { isPiece, type Message, type Request } from '../../session/request.ts';
 
 /**
@@ -71,9 +72,8 @@ function inText(
 }
 
 function inValues(session: Session, server: ServerConnection, request: Request, message: Message): Message {
-  const { buffer, start, end } = message;
-  const nameStart = endOfString(buffer, start + 5, end) + 1;
-  const statement = session.prepared.get(readName(buffer, nameStart, endOfString(buffer, nameStart, end)));
+  const { buffer, start } = message;
+  const statement = session.prepared.get(statementName(message) as string);
   const values = readValues(message);
   if (statement === undefined || values === undefined) return message;
   const places = new Map<number, BoundValue>();

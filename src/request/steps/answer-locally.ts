@@ -17,6 +17,7 @@ import {
 } from '../../protocol/write.ts';
 import { WeirError } from '../../errors/errors.ts';
 import type { QueryFacts, StatementFacts } from '../../sql/facts.ts';
+import { statementName } from '../statement-name.ts';
 import type { Session } from '../../session/session.ts';
 import type { Message, Request } from '../../session/request.ts';
 
@@ -111,11 +112,8 @@ function answerMessage(session: Session, message: Message, portals: Map<string, 
       return session.say(parseComplete);
     }
     case Frontend.Bind: {
-      const portalEnd = endOfString(buffer, start + 5, end);
-      portals.set(
-        readName(buffer, start + 5, portalEnd),
-        factsOf(session, readName(buffer, portalEnd + 1, endOfString(buffer, portalEnd + 1, end))),
-      );
+      const portal = readName(buffer, start + 5, endOfString(buffer, start + 5, end));
+      portals.set(portal, factsOf(session, statementName(message) as string));
       return session.say(bindComplete);
     }
     case Frontend.Describe: {
