@@ -151,3 +151,15 @@ test('TLS clients are ended once, late, one after the other, and not in their tr
   await again.query('SELECT 1');
   await plain.query('SELECT 1');
 });
+
+test('a transaction longer than shutdown_timeout: its client changes its worker when it has ended', async () => {
+  await start(2, {}, { shutdown_timeout: '10s' });
+  const client = await connectPg(weir!.url({ database }));
+  await client.query("SET application_name = 'late'");
+  await client.query('BEGIN');
+  const restarted = run('restart');
+  await until('the time to be over', () => weir!.output.includes('restart_cut'), { timeoutMs: 60_000 });
+  await client.query('COMMIT');
+  expect((await restarted).code).toBe(0);
+  expect((await client.query('SHOW application_name')).rows).toEqual([{ application_name: 'late' }]);
+});
