@@ -85,7 +85,6 @@ export class WorkerLink {
     await this.channel.ask('cancel', key).catch(() => undefined);
   }
 
-  /** @param cancel false: the worker has no such client */
   /** Gives a client with its session away. False: the supervisor is gone. */
   give(socket: Socket, packed: unknown): boolean {
     return this.wire.sendMoved(socket, { packed, ahead: Buffer.alloc(0) });
@@ -115,6 +114,7 @@ export class WorkerLink {
     this.channel.tell('arrived', undefined);
   }
 
+  /** @param cancel false: the worker has no such client */
   onCancel(cancel: (key: CancelKey) => boolean | Promise<boolean>): void {
     this.channel.on('cancel', cancel);
   }
