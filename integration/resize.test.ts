@@ -1,14 +1,17 @@
 /**
  * Pools that resize while clients run through them: under pressure by themselves, by an operator, and against what the
- * server can spare. Counted on the server (pg_stat_activity), not by Weir.
+ * server can spare. Counted on the server (pg_stat_activity), not by Weir. WEIR_TEST_WORKERS=2: with as many processes.
  */
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { closeClients, connectPg, startWeirInProcess, until, useCluster, users, weirConfig } from './harness/index.ts';
-import type { WeirConfig, WeirInProcess } from './harness/index.ts';
+import { closeClients, connectPg, startWeir, startWeirInProcess, until } from './harness/index.ts';
+import { useCluster, users, weirConfig } from './harness/index.ts';
+import type { WeirConfig, WeirInProcess, WeirProcess } from './harness/index.ts';
+
+type Weir = WeirInProcess | WeirProcess;
 
 let database: string;
-let weir: WeirInProcess | undefined;
+let weir: Weir | undefined;
 
 beforeAll(async () => {
   database = await useCluster().createDatabase();
@@ -20,9 +23,10 @@ afterEach(async () => {
 });
 afterAll(() => useCluster().dropDatabase(database));
 
-async function start(more: WeirConfig, serverUser: string = users.app): Promise<WeirInProcess> {
+async function start(more: WeirConfig, serverUser: string = users.app): Promise<Weir> {
   const options = { database, serverUser, replicas: [] };
-  weir = await startWeirInProcess(weirConfig(useCluster(), options, { log: { level: 'error' }, ...more }));
+  const config = weirConfig(useCluster(), options, { log: { level: 'error' }, ...more });
+  weir = await (process.env['WEIR_TEST_WORKERS'] === undefined ? startWeirInProcess(config) : startWeir(config));
   return weir;
 }
 
@@ -50,7 +54,7 @@ interface Load {
 }
 
 /** Clients that ask again as soon as they are answered, each holding a server for `holdMs`. */
-async function startLoad(at: WeirInProcess, clients: number, holdMs: number): Promise<Load> {
+async function startLoad(at: Weir, clients: number, holdMs: number): Promise<Load> {
   let isOver = false;
   let answers = 0;
   const one = async (client: pg.Client): Promise<void> => {

@@ -25,3 +25,5 @@ export { until } from './until.ts';
 export { useCluster, useRedis } from './use.ts';
 export { startWeir, stuckLines, weirConfig, WeirProcess } from './weir.ts';
 export type { WeirAddresses, WeirConfig, WeirOptions } from './weir.ts';
+export { askConsole, ConnectionCounter, linesOf, pidOf, startWorkers, workerOf, workersOf } from './workers.ts';
+export type { WorkerRow } from './workers.ts';

@@ -103,6 +103,14 @@ export class Clients {
     return this.seats.size;
   }
 
+  /** Those that have a number and no session yet. */
+  get arriving(): number {
+    let arriving = 0;
+    for (const { session, replication, console } of this.seats.values())
+      if (session === undefined && replication === undefined && console === undefined) arriving++;
+    return arriving;
+  }
+
   get(id: number): ClientSession | ReplicationSession | undefined {
     const seat = this.seats.get(id);
     return seat?.session ?? seat?.replication;

@@ -17,6 +17,7 @@ import type { Tag } from '../binding/plan.ts';
 import { explainStatement } from '../request/explain.ts';
 import type { SourceParts } from './console-sources.ts';
 import type { DatabaseRuntime } from './database.ts';
+import type { WorkerLink } from '../workers/worker-link.ts';
 import type { Config } from '../config/config.ts';
 
 export interface ActionParts extends SourceParts {
@@ -24,6 +25,8 @@ export interface ActionParts extends SourceParts {
   reload(): Promise<readonly string[]>;
   apply(config: Config): Promise<void>;
   shutdown(mode: 'now' | 'wait-for-servers' | 'wait-for-clients'): Promise<void>;
+  /** Undefined: this process is the whole Weir. */
+  readonly worker: Pick<WorkerLink, 'channel'> | undefined;
 }
 
 const pollMs = 20;
@@ -42,6 +45,7 @@ export function createActions(parts: ActionParts): ConsoleActions {
     ...killing(parts, chosen),
     reload: () => parts.reload(),
     shutdown: (mode) => parts.shutdown(mode),
+    ...restarting(parts),
     async setDraining(node, isDraining) {
       let isFound = false;
       for (const database of parts.directory.all())
@@ -98,6 +102,19 @@ function pausing(
         [...database.pools()].some((pool) => [...pool.servers()].some((server) => server.isCloseNeeded));
       await until(() => !databases.some(isMarked), signal);
     },
+  };
+}
+
+function restarting({ worker }: ActionParts): Pick<ConsoleActions, 'restart' | 'restarts'> {
+  return {
+    async restart() {
+      if (worker !== undefined) return worker.channel.ask('restart', undefined);
+      throw refused(
+        'this Weir is one process (workers: 1): there are no workers to replace one by one',
+        'Start the new Weir beside this one (so_reuseport), or let systemd hold the sockets, and then drain this one: SIGTERM, or weir drain --wait. For most settings weir reload is enough.',
+      );
+    },
+    restarts: async () => (worker === undefined ? [] : worker.channel.ask('restarts', undefined)),
   };
 }
 

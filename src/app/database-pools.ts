@@ -3,7 +3,7 @@
  * (max_db_connections) of each node's connections. Follows the topology and the configuration. Made by database.ts.
  */
 import type { DatabaseConfig, NodeConfig } from '../config/config.ts';
-import { nodeCapacity } from '../sizing/resize-loop.ts';
+import { nodeCapacity } from '../sizing/controller.ts';
 import { KeptBounds } from '../pool/bounds.ts';
 import type { Budget, Reserved } from '../pool/budget-types.ts';
 import { Pool, type ConnectProblem } from '../pool/pool.ts';

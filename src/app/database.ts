@@ -7,6 +7,7 @@ import type { DatabaseConfig, NodeConfig, PoolSettings } from '../config/config.
 import { isOtherSize, type KeptBounds } from '../pool/bounds.ts';
 import type { Reserved } from '../pool/budget-types.ts';
 import type { Pool } from '../pool/pool.ts';
+import type { ResizeRecord } from '../pool/types.ts';
 import type { ClientSession } from '../request/client.ts';
 import type { Database, Parked } from '../session/context.ts';
 import { newDatabaseStats } from '../request/count.ts';
@@ -165,8 +166,8 @@ export class DatabaseRuntime implements Database {
   }
 
   /** The size of a pool has changed for all workers of this Weir. */
-  setPoolSize(name: Pick<LeasedPool, 'user' | 'node'>, size: LeaseSize): void {
-    for (const pool of this.ofNodes.of(name.node)) if (pool.user === name.user) pool.setSize(size, 'for all workers');
+  setPoolSize(name: Pick<LeasedPool, 'user' | 'node'>, size: LeaseSize, resize: ResizeRecord | undefined): void {
+    for (const pool of this.ofNodes.of(name.node)) if (pool.user === name.user) pool.setSize(size, resize);
   }
 
   cancel(server: ServerConnection, isWanted?: () => boolean): Promise<void> {

@@ -16,11 +16,11 @@ export interface Way {
 const pollMs = 20;
 
 /**
- * Resolves when no client is left that could be moved, or after `withinMs`. Then those that have not left stay.
+ * Resolves when no client is left that could be moved, and none is on its way in, or after `withinMs`. Then those that have not left stay.
  * @returns how many of them there are
  */
 export async function giveAllAway(
-  handOvers: Pick<HandOvers, 'clients' | 'begin' | 'receive'>,
+  handOvers: Pick<HandOvers, 'clients' | 'arriving' | 'begin' | 'receive'>,
   way: Way,
   withinMs: number,
 ): Promise<number> {
@@ -39,8 +39,11 @@ export async function giveAllAway(
       if (typeof client !== 'string') follow(client).catch(way.unexpected);
     }
     await sleep(pollMs);
-  } while ((leaving.size > 0 || handOvers.clients().length > 0) && systemClock.nowMs() < untilMs);
-  const left = leaving.size;
+  } while (
+    (leaving.size > 0 || handOvers.clients().length > 0 || handOvers.arriving > 0) &&
+    systemClock.nowMs() < untilMs
+  );
+  const left = leaving.size + handOvers.arriving;
   for (const client of leaving) client.cancel();
   return left;
 }

@@ -5,7 +5,9 @@
 import type { Socket } from 'node:net';
 import type { ScramKeys } from '../auth/scram.ts';
 import type { Config } from '../config/config.ts';
+import type { ConsoleSession } from '../console/session.ts';
 import { WeirError } from '../errors/errors.ts';
+import type { Listener } from '../frontend/listener.ts';
 import { canGiveAway } from '../net/give-away.ts';
 import { ignoreError } from '../net/message-reader.ts';
 import { errorResponse } from '../protocol/write.ts';
@@ -13,6 +15,7 @@ import { ClientSession } from '../request/client.ts';
 import { HandOver } from '../request/hand-over.ts';
 import type { Services } from '../session/context.ts';
 import { packedVersion, unpackSession, type PackedSession, type Unpacked } from '../session/packed.ts';
+import type { ReplicationSession } from '../session/replication.ts';
 import { Fields, ShapeError } from '../util/fields.ts';
 import type { Clients } from './clients.ts';
 import type { Credential, Credentials } from './credentials.ts';
@@ -44,6 +47,7 @@ export interface HandOverParts {
   readonly users: ReadonlyMap<string, string>;
   readonly credentials: Credentials;
   readonly reception: Pick<Reception, 'takePlace' | 'left'>;
+  readonly listener: Pick<Listener, 'loggingIn'>;
 }
 
 export class HandOvers {
@@ -62,6 +66,23 @@ export class HandOvers {
     return [...this.parts.clients.sessions()]
       .filter((each) => whyNot(each) === undefined)
       .map((each) => each.identity.id);
+  }
+
+  /** Clients that cannot be handed over at all. */
+  *staying(): Iterable<ClientSession | ReplicationSession> {
+    const { clients } = this.parts;
+    for (const session of clients.sessions()) if (!canMove(session)) yield session;
+    yield* clients.replications();
+  }
+
+  /** Sessions of the admin console cannot be handed over either. */
+  consoles(): Iterable<ConsoleSession> {
+    return this.parts.clients.consoles();
+  }
+
+  /** How many may become such clients: they log in, or have come from another process just now. */
+  get arriving(): number {
+    return this.parts.listener.loggingIn + this.parts.clients.arriving;
   }
 
   /**
@@ -174,8 +195,12 @@ function isSame(one: ReadonlyMap<string, string>, other: ReadonlyMap<string, str
   return one.size === other.size && [...one].every(([name, value]) => other.get(name) === value);
 }
 
+function canMove({ identity, wire }: ClientSession): boolean {
+  return !identity.hasTls && canGiveAway(wire.socket);
+}
+
 function whyNot(session: ClientSession): string | undefined {
-  if (session.identity.hasTls || !canGiveAway(session.wire.socket)) return 'a TLS connection cannot change its process';
+  if (!canMove(session)) return 'a TLS connection cannot change its process';
   return session.handOver === undefined ? undefined : 'it is being handed over already';
 }
 

@@ -66,8 +66,7 @@ export class Lifecycle {
     parts.directory.open(current.config);
     this.sweeper.start();
     parts.entrance.console.start();
-    // The size of a pool is that of all workers together: one worker alone cannot judge it.
-    if (this.surroundings.worker === undefined) parts.resizing.start();
+    parts.resizing.start();
     try {
       const open = await openSockets(this.surroundings.passedFds ?? []);
       const { clients, http } = assignSockets(open, current.config.http);

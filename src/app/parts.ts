@@ -15,11 +15,12 @@ import { limitRepeats } from '../observability/bounded-log.ts';
 import { createMetrics, type Metrics } from '../observability/metrics.ts';
 import { NodeBudgets } from '../pool/budget.ts';
 import type { Pool } from '../pool/pool.ts';
+import { resizeLine } from '../pool/resize-words.ts';
 import type { PoolStats } from '../pool/types.ts';
 import { createLatencyBaselines } from '../routing/latency.ts';
 import type { Services } from '../session/context.ts';
 import { StatementBook } from '../session/statements.ts';
-import { createResizeLoop, type ResizeLoop } from '../sizing/resize-loop.ts';
+import { createResizeLoop, type ResizeLoop, type ResizeSources } from '../sizing/resize-loop.ts';
 import type { Classifier } from '../sql/facts.ts';
 import { systemClock } from '../util/clock.ts';
 import { createGather } from '../workers/all-workers.ts';
@@ -37,6 +38,7 @@ import type { WorkerLink } from '../workers/worker-link.ts';
 import { LeasedPlaces } from '../workers/leased-places.ts';
 import type { SharedMonitors } from '../workers/shared-monitors.ts';
 import { StampTransport } from '../workers/stamp-transport.ts';
+import { WorkerResizing } from '../workers/worker-resizing.ts';
 import { Watchdog } from './watchdog.ts';
 import { shareMonitors } from './worker-monitors.ts';
 
@@ -175,7 +177,7 @@ export class Parts {
     const { channel } = worker;
     const places = new LeasedPlaces({
       channel,
-      onSize: (pool, size) => this.directory.get(pool.database)?.setPoolSize(pool, size),
+      onSize: (pool, size, resize) => this.directory.get(pool.database)?.setPoolSize(pool, size, resize),
     });
     const monitors = shareMonitors({
       worker,
@@ -199,7 +201,7 @@ export class Parts {
   }
 
   private makeSources(): ConsoleSources {
-    const { version, current, requests } = this.options;
+    const { version, current, requests, worker } = this.options;
     const { directory, clients, services, watchdog } = this;
     const parts = {
       version,
@@ -211,7 +213,7 @@ export class Parts {
       watchdog,
       process: () => this.metrics.ofProcess(),
     };
-    return createSources(parts, createActions({ ...parts, ...requests }));
+    return createSources(parts, createActions({ ...parts, ...requests, worker }));
   }
 
   private makeConsole(): Console {
@@ -249,10 +251,10 @@ export class Parts {
     });
     const listenerOptions = reception.listenerOptions();
     const listener = worker === undefined ? createListener(listenerOptions) : createReceiver(listenerOptions, worker);
-    return { console, reception, listener, handOvers: this.makeHandOvers(reception) };
+    return { console, reception, listener, handOvers: this.makeHandOvers(reception, listener) };
   }
 
-  private makeHandOvers(reception: Reception): HandOvers {
+  private makeHandOvers(reception: Reception, listener: Listener): HandOvers {
     const { current } = this.options;
     return new HandOvers({
       config: () => current.config,
@@ -262,20 +264,26 @@ export class Parts {
       users: current.users,
       credentials: this.secrets.credentials,
       reception,
+      listener,
     });
   }
 
   private makeResizing(): ResizeLoop {
-    const { current } = this.options;
-    return createResizeLoop({
-      sources: {
-        pools: () => this.sources.pools() as Iterable<Pool>,
-        topologies: () => this.sources.topologies(),
-        settings: () => current.config.resize,
-        poolSettings: (name) => this.directory.get(name)?.settings() ?? current.config.pool,
-      },
-      clock: systemClock,
-      onError: this.noteUnexpected,
+    const { current, worker } = this.options;
+    const { shared, noteUnexpected: onError } = this;
+    const sources: ResizeSources = {
+      pools: () => this.sources.pools() as Iterable<Pool>,
+      topologies: () => this.sources.topologies(),
+      settings: () => current.config.resize,
+      poolSettings: (name) => this.directory.get(name)?.settings() ?? current.config.pool,
+    };
+    if (worker === undefined || shared === undefined) return createResizeLoop({ sources, clock: systemClock, onError });
+    return new WorkerResizing({
+      channel: worker.channel,
+      leadTerm: () => shared.monitors.leadTerm,
+      sources,
+      nowMs: systemClock.nowMs,
+      onError,
     });
   }
 
@@ -283,10 +291,10 @@ export class Parts {
     return (this.lastServerId += this.options.worker?.numbers.every ?? 1);
   }
 
-  private logResize({ database, user, node, lastResize }: PoolStats): void {
-    if (lastResize === undefined) return;
-    const { from, to, reason, why } = lastResize;
-    const fields = { database, user, node, from, to, reason };
-    this.options.logs.log('info', 'pool_resize', `${database}.${user} on ${node}: ${from} -> ${to}: ${why}`, fields);
+  /** Of a change that all workers make, the supervisor writes the line. */
+  private logResize(stats: PoolStats): void {
+    if (stats.lastResize === undefined || this.shared !== undefined) return;
+    const { message, fields } = resizeLine(stats, stats.lastResize);
+    this.options.logs.log('info', 'pool_resize', message, fields);
   }
 }

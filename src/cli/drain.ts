@@ -59,7 +59,8 @@ async function drainWeir(args: Arguments, io: CliIo, timeout: string | undefined
   return exitCodes.done;
 }
 
-function parseTimeout(text: string): number {
+/** @throws UsageError */
+export function parseTimeout(text: string): number {
   const parsed = duration(1, longestDurationMs).parseText(text);
   if ('refused' in parsed) throw new UsageError(`--timeout ${text} ${parsed.refused}`);
   return parsed.value;

@@ -6,7 +6,7 @@ import type { Verb } from './verbs.ts';
 const groups: readonly (readonly [string, readonly string[]])[] = [
   ['Run', ['serve', 'check', 'demo']],
   ['Look', ['pools', 'nodes', 'clients', 'servers', 'databases', 'stats', 'cache', 'config', 'workers', 'explain']],
-  ['Act', ['resize', 'pause', 'resume', 'reload', 'drain', 'undrain', 'kill', 'invalidate']],
+  ['Act', ['resize', 'pause', 'resume', 'reload', 'restart', 'drain', 'undrain', 'kill', 'invalidate']],
 ];
 
 function firstSentence(text: string): string {

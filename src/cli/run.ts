@@ -1,6 +1,6 @@
 /**
  * Runs a command line: finds the verb, parses its arguments, prints its errors and returns the exit code. The verbs are
- * in serve.ts, check.ts, demo.ts and verbs.ts. Called by main.ts.
+ * in serve.ts, check.ts, demo.ts, restart.ts and verbs.ts. Called by main.ts.
  */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -12,11 +12,12 @@ import type { CliIo, ExitCode } from './io.ts';
 import { CommandError, UsageError, exitCodes } from './io.ts';
 import { overview, verbHelp } from './help.ts';
 import type { CreateServedApp, ProcessEvents } from './serve.ts';
+import { restartVerb } from './restart.ts';
 import { serveVerb } from './serve.ts';
 import { superviseWorkers } from './supervise.ts';
 import { workerVerb } from './worker.ts';
 import type { Arguments, Verb } from './verbs.ts';
-import { adminVerbs } from './verbs.ts';
+import { adminVerbs, consoleOptions } from './verbs.ts';
 
 export interface CliDeps {
   /** Imports the app. Only `weir serve` calls it, because the other verbs start faster without. */
@@ -40,6 +41,7 @@ export async function runCli(argv: readonly string[], io: CliIo, deps: CliDeps):
       worker: workerVerb(deps.loadApp),
       check,
       demo,
+      restart: restartVerb(consoleOptions),
       ...adminVerbs,
     }),
   );

@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { loadAccessOf } from '../app/access.ts';
+import { beyondMachine, thisMachine } from '../config/capacity.ts';
 import type { Loaded, ServeFlags } from '../config/load.ts';
 import { loadConfig } from '../config/load.ts';
 import { knownUsers, parseUsersFile } from '../config/users.ts';
@@ -87,6 +88,8 @@ export async function serve(
   const first = loadAll(source);
   if ('problems' in first.result) throw new CommandError(first.result.problems);
   for (const warning of first.result.warnings) io.err(`warning: ${warning}\n`);
+  const tooMuch = beyondMachine(first.result.config, thisMachine());
+  if (tooMuch.length > 0) throw new CommandError(tooMuch);
   const reloadConfig = (): Loaded => loadAll(source);
   const systemd = createServiceManager(io.env, (text) => io.err(`weir: ${text}\n`));
   const surroundings = {

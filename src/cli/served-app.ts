@@ -6,6 +6,7 @@ import type { Surroundings } from '../app/lifecycle.ts';
 import type { ConfigDiff } from '../config/change.ts';
 import type { Config, HostPort } from '../config/config.ts';
 import type { Loaded } from '../config/load.ts';
+import type { BegunRestart, RestartRow } from '../console/sources.ts';
 import type { Logger } from '../observability/logger.ts';
 
 /** The part of the app that `weir serve` uses. */
@@ -22,8 +23,8 @@ export interface ServedApp {
   readonly ended?: Promise<void>;
   /** Clients that go to another worker, or come from one. */
   readonly handOvers?: HandOvers;
-  /** Replaces all workers, one by one. Rejects with words if the new ones cannot serve; the old ones go on then. */
-  restart?(): Promise<void>;
+  /** Replaces all workers one by one, or joins the restart that is under way. `over` resolves to what became of it. */
+  restart?(): BegunRestart & { readonly over: Promise<RestartRow> };
   /** Logs and counts an error that was not caught. */
   noteUnexpected?(error: unknown): void;
 }

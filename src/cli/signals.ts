@@ -110,11 +110,10 @@ function noteUnexpected({ app, io }: Serving, error: unknown): void {
 function restart({ app, io }: Serving): void {
   if (app.restart === undefined)
     return void io.err('weir: SIGUSR2: restarts the workers one by one, but this Weir has none (workers: 1)\n');
-  io.err('weir: SIGUSR2: the workers are replaced one by one\n');
-  app.restart().then(
-    () => io.err('weir: all workers are replaced\n'),
-    (error: unknown) => io.err(`weir: restart: ${error instanceof Error ? error.message : String(error)}\n`),
-  );
+  const { isJoined, over } = app.restart();
+  io.err(`weir: SIGUSR2: ${isJoined ? 'a restart is under way already' : 'the workers are replaced one by one'}\n`);
+  // The request that has begun it says how it ends.
+  if (!isJoined) void over.then((row) => io.err(`weir: restart: ${row.problem ?? 'all workers are replaced'}\n`));
 }
 
 async function reload(serving: Serving): Promise<void> {

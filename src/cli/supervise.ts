@@ -16,7 +16,7 @@ import type { ServedApp } from './served-app.ts';
 
 function forkWorker(serveArguments: readonly string[], post: WorkerPost): ChildProcess {
   const args = ['worker', JSON.stringify(post), ...serveArguments];
-  return fork(process.argv[1] ?? '', args, { serialization: 'advanced' });
+  return fork(process.argv[1] ?? '', args, { serialization: 'advanced', stdio: ['inherit', 'inherit', 'pipe', 'ipc'] });
 }
 
 /** @param serveArguments those of `weir serve`, which each worker gets, too */
@@ -37,6 +37,7 @@ export function superviseWorkers(
     log: logs.log,
     nowMs: systemClock.nowMs,
     unexpected: noteUnexpected,
+    says: (chunk) => void process.stderr.write(chunk),
     fork: (number, generation) =>
       forkWorker(serveArguments, { number, workers, generation, ...addressesOf(supervisor) }),
   });

@@ -31,7 +31,7 @@ export interface Verb {
   run(args: Arguments, io: CliIo): Promise<ExitCode>;
 }
 
-const consoleOptions: Readonly<Record<string, OptionSpec>> = {
+export const consoleOptions: Readonly<Record<string, OptionSpec>> = {
   url: {
     type: 'string',
     value: 'URL',

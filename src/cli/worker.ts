@@ -4,6 +4,8 @@
  */
 import type { Socket } from 'node:net';
 import { giveAllAway } from '../app/emptying.ts';
+import type { HandOvers } from '../app/hand-overs.ts';
+import { part } from '../app/parting.ts';
 import type { Loaded } from '../config/load.ts';
 import { createLogger } from '../observability/logger.ts';
 import { WorkerLink, type WorkerPost } from '../workers/worker-link.ts';
@@ -19,6 +21,26 @@ function postOf(args: Arguments): WorkerPost {
   const [post] = args.positionals;
   if (post === undefined || process.send === undefined) throw new UsageError('weir serve starts its workers itself');
   return JSON.parse(post) as WorkerPost;
+}
+
+/** What the worker does with its clients when it is replaced, and with those of others. */
+function passClientsOn(link: WorkerLink, handOvers: HandOvers, unexpected: (error: unknown) => void): void {
+  const way = { give: (socket: Socket, packed: unknown) => link.give(socket, packed), unexpected };
+  link.onMoved((socket, packed) => void handOvers.receive(packed, socket).catch(unexpected));
+  link.onEmpty(async (withinMs) => {
+    const late = await giveAllAway(handOvers, way, withinMs);
+    return { late, stay: [...handOvers.staying()].length + [...handOvers.consoles()].length };
+  });
+  const parting = {
+    staying: () => handOvers.staying(),
+    consoles: () => handOvers.consoles(),
+    random: Math.random,
+  };
+  link.onPart(async ({ overMs, graceMs }) => {
+    // Those who were late may have come to rest; those who log in now, too.
+    const [ended] = await Promise.all([part(parting, overMs, graceMs), giveAllAway(handOvers, way, overMs + graceMs)]);
+    return ended;
+  });
 }
 
 async function work(args: Arguments, io: CliIo, loadApp: () => Promise<CreateServedApp>): Promise<ExitCode> {
@@ -42,12 +64,7 @@ async function work(args: Arguments, io: CliIo, loadApp: () => Promise<CreateSer
   const served = await createApp(result.config, { users, reloadConfig, surroundings: { worker: link }, logger });
   bugs.report = served.noteUnexpected;
   await served.start();
-  const { handOvers } = served;
-  if (handOvers !== undefined) {
-    const way = { give: (socket: Socket, packed: unknown) => link.give(socket, packed), unexpected };
-    link.onMoved((socket, packed) => void handOvers.receive(packed, socket).catch(unexpected));
-    link.onEmpty((withinMs) => giveAllAway(handOvers, way, withinMs));
-  }
+  if (served.handOvers !== undefined) passClientsOn(link, served.handOvers, unexpected);
   const ended = new Promise<ExitCode>((resolve) => {
     link.onEnd(async (mode) => {
       await (mode === 'now' ? served.stop() : served.drain(mode));

@@ -4,6 +4,7 @@
  */
 import { didYouMean } from '../config/suggest.ts';
 import { WeirError } from '../errors/errors.ts';
+import { restart } from './restart.ts';
 import { readList, readName, readNumber, readOptionalName, readPair, readTable, readValue, Scanner } from './parse.ts';
 import { shorten, syntaxError } from './parse.ts';
 import type { CommandContext, ConsoleColumn, ConsoleCommand, Run } from './types.ts';
@@ -227,6 +228,7 @@ export const actions: readonly ConsoleCommand[] = [
   kill,
   action('KILL_CLIENT', 'client-id', 'end a client', (scanner) => killClient(readId(scanner))),
   reload,
+  restart,
   shutdown,
   set,
   invalidate,

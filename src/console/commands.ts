@@ -3,6 +3,7 @@
  * PgBouncer sends a NOTICE, because many drivers drop notices.
  */
 import { actions } from './actions.ts';
+import { showRestarts } from './restart.ts';
 import { showConnections } from './show.ts';
 import { showFigures } from './show-stats.ts';
 import { showTopology } from './show-topology.ts';
@@ -17,6 +18,7 @@ const all: ConsoleCommand[] = [
   ...showTopology,
   ...showFigures,
   showWorkers,
+  showRestarts,
   show<ConsoleCommand>(
     'HELP',
     'this table',

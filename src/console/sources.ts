@@ -109,6 +109,29 @@ export interface ExplainRequest {
  */
 export type ShutdownMode = 'now' | 'wait-for-servers' | 'wait-for-clients';
 
+/** One rolling restart of the workers. Survives a structured clone. */
+export interface RestartRow {
+  /** From 1, since Weir was started. */
+  readonly number: number;
+  readonly state: 'running' | 'done' | 'failed';
+  readonly workers: number;
+  /** Of them, those that are replaced already. */
+  readonly replaced: number;
+  /** Clients that could not change their worker, and had to connect again. */
+  readonly endedClients: number;
+  /** Epoch ms. */
+  readonly startedAtMs: number;
+  readonly finishedAtMs: number | undefined;
+  /** Why it has failed, in words. */
+  readonly problem: string | undefined;
+}
+
+export interface BegunRestart {
+  readonly restart: RestartRow;
+  /** It was under way already. */
+  readonly isJoined: boolean;
+}
+
 /** DETAIL of the 57P01 that ends sessions of the console when wait-for-clients is complete; `weir drain --wait` reads it. */
 export const lastClientLeft = 'The last client has left.';
 
@@ -138,6 +161,10 @@ export interface ConsoleActions {
   killDatabase(database: string | undefined): Promise<void>;
   /** Resolves as soon as the shutdown has begun. */
   shutdown(mode: ShutdownMode): Promise<void>;
+  /** Has all workers replaced one by one. Resolves as soon as that has begun. Refused where there is one process. */
+  restart(): Promise<BegunRestart>;
+  /** The last restarts, the newest first. */
+  restarts(): Promise<readonly RestartRow[]>;
   /** Starts or ends draining of a node, in every database that has a node of this name. False: none has. */
   setDraining(node: string, isDraining: boolean): Promise<boolean>;
   /** Takes effect at once. Refuses names for which there is no pool. */

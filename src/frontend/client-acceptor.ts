@@ -24,6 +24,8 @@ import type { AcceptorOptions, ClientSlots } from './types.ts';
 const consoleReserve = 8;
 
 export interface ClientAcceptor {
+  /** Connections that are logging in now, or ask for a cancel. */
+  readonly loggingIn: number;
   /** Takes a new connection. Never throws. */
   accept(socket: Socket, layer: 'plain' | 'local'): void;
   /**
@@ -80,6 +82,10 @@ class Acceptor implements ClientAcceptor {
       logIn: (socket, layer) => this.begin(socket, layer),
     });
     this.context = this.makeLoginContext(options.tls, options.auth);
+  }
+
+  get loggingIn(): number {
+    return this.running.size;
   }
 
   accept(socket: Socket, layer: 'plain' | 'local'): void {

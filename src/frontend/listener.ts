@@ -16,6 +16,8 @@ import { openUnixSocket } from './unix-socket.ts';
 export type { AcceptorOptions, ListenerOptions, LoggedInClient, RefusalReason } from './types.ts';
 
 export interface Listener {
+  /** Connections that are logging in now, or ask for a cancel. */
+  readonly loggingIn: number;
   /**
    * Listens on the sockets that are open already, and opens what is not among them. Rejects with an error that names the
    * address and what to do.
@@ -56,6 +58,10 @@ class AddressListener implements Listener {
     this.acceptor = createAcceptor(options);
     this.own = createServer(clientSocketOptions);
     this.own.on('connection', (socket) => this.acceptor.accept(socket, 'plain'));
+  }
+
+  get loggingIn(): number {
+    return this.acceptor.loggingIn;
   }
 
   async listen(open: readonly OpenSocket[] = []): Promise<void> {

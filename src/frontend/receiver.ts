@@ -22,6 +22,9 @@ export interface ConnectionSource {
 export function createReceiver(options: ListenerOptions, source: ConnectionSource): Listener {
   const acceptor = createAcceptor(options);
   return {
+    get loggingIn(): number {
+      return acceptor.loggingIn;
+    },
     listen() {
       source.onConnection((layer, socket) => {
         if (layer === 'plain') setOptions(socket);

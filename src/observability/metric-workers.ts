@@ -13,6 +13,8 @@ interface WorkerMetric {
   readonly name: string;
   readonly help: string;
   readonly value: (worker: WorkerFigures) => number | undefined;
+  /** While a worker is replaced, two processes have its number. Default: their sum. */
+  readonly join?: (a: number, b: number) => number;
 }
 
 const workerMetrics: readonly WorkerMetric[] = [
@@ -40,24 +42,33 @@ const workerMetrics: readonly WorkerMetric[] = [
     name: 'weir_worker_event_loop_delay_seconds',
     help: 'How late timers of a worker fire, at quantile 0.99 of the last 10 to 20 s',
     value: ({ process }) => process?.eventLoop.quantiles.get(0.99),
+    join: Math.max,
   },
   {
     type: 'counter',
     name: 'weir_worker_restarts_total',
     help: 'Times that a worker was started again',
     value: ({ restarts }) => restarts,
+    join: Math.max,
   },
 ];
 
-export function registerWorkers(registry: Registry, sources: StatsSources): void {
-  for (const { type, name, help, value } of workerMetrics) {
-    pulled(registry, type, name, help, function* (): Generator<Sample> {
-      for (const worker of sources.workers()) {
-        const now = value(worker);
-        if (now !== undefined) yield { labels: { worker: String(worker.number) }, value: now };
-      }
-    });
+const sum = (a: number, b: number): number => a + b;
+
+function samplesOf({ value, join = sum }: WorkerMetric, workers: Iterable<WorkerFigures>): Sample[] {
+  const byNumber = new Map<number, number>();
+  for (const worker of workers) {
+    const now = value(worker);
+    if (now === undefined) continue;
+    const before = byNumber.get(worker.number);
+    byNumber.set(worker.number, before === undefined ? now : join(before, now));
   }
+  return [...byNumber].map(([number, joined]) => ({ labels: { worker: String(number) }, value: joined }));
+}
+
+export function registerWorkers(registry: Registry, sources: StatsSources): void {
+  for (const metric of workerMetrics)
+    pulled(registry, metric.type, metric.name, metric.help, () => samplesOf(metric, sources.workers()));
   pulled(
     registry,
     'gauge',

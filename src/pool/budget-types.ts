@@ -3,6 +3,7 @@
  * supervisor of several processes (workers/leased-budget.ts). Types only.
  */
 import type { ServerConnection } from '../backend/server.ts';
+import type { ResizeRecord } from './types.ts';
 
 export interface PoolName {
   readonly database: string;
@@ -18,6 +19,8 @@ export interface BudgetMember extends PoolName {
   /** The limit and the minimum of the pool, in all processes together. */
   readonly limit: number;
   readonly min: number;
+  /** The last change of the limit. */
+  readonly lastResize: ResizeRecord | undefined;
   /** Connections that clients use, or that are being made ready for the next one. */
   readonly inUse: number;
   /** Clients that wait for a connection, unless the pool opens none at the moment (PAUSE, server_login_retry). */

@@ -5,6 +5,7 @@
 import type { ServerConnection } from '../backend/server.ts';
 import type { WeirError } from '../errors/errors.ts';
 import type { BudgetMember } from './budget-types.ts';
+import type { ResizeRecord } from './types.ts';
 import { failedLogin } from './failed-login.ts';
 import type { ConnectProblem } from './options.ts';
 import type { PoolState } from './pool-state.ts';
@@ -207,6 +208,10 @@ export class Logins implements BudgetMember {
 
   get min(): number {
     return this.state.size.min;
+  }
+
+  get lastResize(): ResizeRecord | undefined {
+    return this.state.figures.lastResize;
   }
 
   get inUse(): number {

@@ -1,5 +1,6 @@
 /** The counters of one pool and its wait histogram. Plain fields, read at scrape; see pool/types.ts for meanings. */
 import type { ConnectProblem } from './options.ts';
+import { resizeKey } from './resize-words.ts';
 import type { PoolStats, ResizeRecord, WaitHistogram } from './types.ts';
 
 const waitBoundsSeconds: readonly number[] = [
@@ -55,7 +56,7 @@ export class PoolFigures {
 
   resized(record: ResizeRecord): void {
     this.lastResize = record;
-    const key = `${record.to > record.from ? 'up' : 'down'}:${record.reason}`;
+    const key = resizeKey(record);
     this.resizes[key] = (this.resizes[key] ?? 0) + 1;
   }
 

@@ -13,7 +13,7 @@ import type { PoolOptions } from './options.ts';
 import { PoolState } from './pool-state.ts';
 import { Returns } from './returns.ts';
 import { sweepPool } from './sweep.ts';
-import type { PoolControl, PoolStats, ResizeReason, WaitHistogram } from './types.ts';
+import type { PoolControl, PoolStats, ResizeReason, ResizeRecord, WaitHistogram } from './types.ts';
 import type { QueueEntry, Waiter } from './wait-queue.ts';
 
 export type { ConnectProblem, PoolOptions } from './options.ts';
@@ -159,12 +159,16 @@ export class Pool implements PoolControl {
     const to = Math.max(1, Math.floor(limit));
     if (to === state.size.limit) return;
     state.figures.resized({ atMs: Date.now(), from: state.size.limit, to, reason, why });
-    state.size.limit = to;
-    while (state.all.size > state.size.limit && state.idle.length > 0)
-      (state.idle[0] as ServerConnection).close('the pool was made smaller');
+    this.moveLimit(to);
     state.options.onResize(this.stats());
     this.logins.sizeChanged();
     this.logins.open();
+  }
+
+  private moveLimit(to: number): void {
+    const { all, idle, size } = this.state;
+    size.limit = to;
+    while (all.size > to && idle.length > 0) (idle[0] as ServerConnection).close('the pool was made smaller');
   }
 
   setBounds(bounds: Bounds, why: string): void {
@@ -176,12 +180,13 @@ export class Pool implements PoolControl {
     this.logins.open();
   }
 
-  /** The size that the pool has in all processes together was set in another one. */
-  setSize({ limit, min }: Pick<PoolSize, 'limit' | 'min'>, why: string): void {
-    const { size } = this.state;
-    size.min = min;
-    size.max = Math.max(size.max, limit);
-    this.setLimit(limit, 'budget', why);
+  /** The size that the pool has in all processes together, which count and log changes elsewhere. */
+  setSize({ limit, min }: Pick<PoolSize, 'limit' | 'min'>, lastResize: ResizeRecord | undefined): void {
+    const { size, figures } = this.state;
+    Object.assign(size, { min, max: Math.max(size.max, limit) });
+    figures.lastResize = lastResize ?? figures.lastResize;
+    this.moveLimit(limit);
+    this.logins.open();
   }
 
   /** New settings after a reload. If the sizes in them are the same, those that an operator or the controller has set stay. */

@@ -3,6 +3,7 @@
  * the sums right; decides nothing.
  */
 import type { Shortage } from '../pool/budget-types.ts';
+import type { ResizeRecord } from '../pool/types.ts';
 import { leaseKey, type LeasedPool, type LeaseSize } from './lease-types.ts';
 
 /** A limit, and the places that count against it. */
@@ -31,6 +32,8 @@ export class Account {
   held = 0;
   /** Since when it has had some, or none, without a break. */
   sinceMs = 0;
+  /** Number of the last decision about the size that was sent to the worker. */
+  lastSize = 0;
   /** As it said last (LeaseLoad), less what it has been granted since. */
   need = 0;
   closing = 0;
@@ -64,6 +67,8 @@ export class PoolRecord {
   readonly database: Level;
   readonly server: ServerRecord;
   min = 0;
+  /** The last change of the limit. */
+  lastResize: ResizeRecord | undefined;
   /** Places of workers that have died, until their backends are gone. */
   lost = 0;
   /** How many connections may be closed for the sake of another worker: grows with time. */
@@ -92,6 +97,10 @@ export class PoolRecord {
   resize({ limit, min }: LeaseSize): void {
     this.own.limit = limit;
     this.min = min;
+  }
+
+  isUsedByOthers(than: Account): boolean {
+    return [...this.accounts.values()].some((account) => account !== than && account.isJoined);
   }
 
   get size(): LeaseSize {

@@ -3,6 +3,7 @@
  * decides (leases.ts). A place is the right to one server connection of one pool. Types only.
  */
 import type { Shortage } from '../pool/budget-types.ts';
+import type { ResizeRecord } from '../pool/types.ts';
 
 /** A pool of the whole Weir. */
 export interface LeasedPool {
@@ -43,8 +44,18 @@ type LeaseDecisionKind =
   | { readonly kind: 'floor'; readonly count: number }
   /** Why it does not get what it wants. */
   | { readonly kind: 'short'; readonly level: Shortage }
-  /** The pool has another size than this worker believes. */
-  | { readonly kind: 'size'; readonly size: LeaseSize };
+  /** The pool has another size than this worker believes, since `resize` if that is known. */
+  | { readonly kind: 'size'; readonly size: LeaseSize; readonly resize: ResizeRecord | undefined };
+
+/** What a worker says of the size of a pool. */
+export interface SaidSize {
+  readonly pool: LeasedPool;
+  readonly size: LeaseSize;
+  /** The last change of the limit in the worker. */
+  readonly resize: ResizeRecord | undefined;
+  /** How many decisions about sizes the worker had heard of when it said that. */
+  readonly heard: number;
+}
 
 /** Reads the name of a pool as one text. */
 export function leaseKey({ database, user, node, server }: LeasedPool): string {

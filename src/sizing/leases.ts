@@ -3,9 +3,11 @@
  * of a worker says who gets places and who closes connections for others. Never gives more than a limit allows; a place is
  * free when its connection is known to be gone. No timers: the caller says what time it is. Used by workers/lessor.ts.
  */
+import type { ResizeRecord } from '../pool/types.ts';
 import { Recalls, findTargets } from './lease-recalls.ts';
 import { Account, ServerRecord, type PoolRecord } from './lease-records.ts';
-import type { LeaseDecision, LeaseLoad, LeasedPool, LeaseSize } from './lease-types.ts';
+import { LeaseSizes } from './lease-sizes.ts';
+import type { LeaseDecision, LeaseLoad, LeasedPool, LeaseSize, SaidSize } from './lease-types.ts';
 
 /** While a worker waits for a place, decide() is to be called again after this time. */
 const againAfterMs = 10;
@@ -24,17 +26,19 @@ export class Leases {
   /** Grants sent to each worker. */
   private readonly grants = new Map<number, number>();
   private decisions: LeaseDecision[] = [];
+  private readonly sizes = new LeaseSizes((decision) => this.decisions.push(decision));
 
   /* ---- what happens ---- */
 
   /** A worker uses the pool. Its size counts only if no other worker uses it yet. */
   join(worker: number, name: LeasedPool, size: LeaseSize): void {
     const pool = this.change(name.server).pool(name);
-    if (pool.accounts.size === 0) pool.resize(size);
-    else if (pool.own.limit !== size.limit || pool.min !== size.min)
-      this.decisions.push({ kind: 'size', worker, pool: name, size: pool.size });
-    this.accountOf(worker, pool).isJoined = true;
-    this.shareMinimum(pool);
+    const isNew = pool.accounts.size === 0;
+    const account = this.accountOf(worker, pool);
+    if (isNew) pool.resize(size);
+    else if (pool.own.limit !== size.limit || pool.min !== size.min) this.sizes.tell(account);
+    account.isJoined = true;
+    this.sizes.shareMinimum(pool);
   }
 
   /** It does not any more, and gives back what it still has. */
@@ -44,20 +48,28 @@ export class Leases {
     account.isJoined = false;
     account.wanted = account.wantedForMin = 0;
     account.askedAtMs = undefined;
-    this.shareMinimum(account.pool);
+    this.sizes.shareMinimum(account.pool);
     this.change(name.server).tidy(account.pool);
   }
 
-  /** The size of a pool that is in use. @param worker one that has it already, as the others have or will have */
-  setSize(name: LeasedPool, size: LeaseSize, worker?: number): void {
+  /** The size of a pool that is in use, for all workers. @param resize the change, if the limit is another one now */
+  setSize(name: LeasedPool, size: LeaseSize, resize?: ResizeRecord): void {
     const pool = this.servers.get(name.server)?.find(name);
     if (pool === undefined) return;
     this.change(name.server);
-    pool.resize(size);
-    this.shareMinimum(pool);
-    if (worker !== undefined) return;
-    for (const account of pool.accounts.values())
-      if (account.isJoined) this.decisions.push({ kind: 'size', worker: account.worker, pool: name, size });
+    this.sizes.set(pool, size, resize);
+  }
+
+  /**
+   * The pool has another size in one worker, as it has in the others or will have: an operator has changed it there.
+   * @param isStarting it does what operators had set before, while the pool may have another size since
+   * @returns the change, if it is new and one of the limit
+   */
+  sizeSaid(worker: number, said: SaidSize, isStarting = false): ResizeRecord | undefined {
+    const account = this.find(worker, said.pool);
+    if (account === undefined) return undefined;
+    this.change(said.pool.server);
+    return this.sizes.said(account, said, isStarting);
   }
 
   /** What the server can spare, or with `database` max_db_connections. */
@@ -107,6 +119,7 @@ export class Leases {
   died(worker: number): { readonly pool: LeasedPool; readonly places: number }[] {
     const had: { pool: LeasedPool; places: number }[] = [];
     this.grants.delete(worker);
+    this.sizes.forget(worker);
     for (const server of this.servers.values()) {
       for (const pool of [...server.pools.values()]) {
         const account = pool.accounts.get(worker);
@@ -115,7 +128,7 @@ export class Leases {
         if (account.held > 0) had.push({ pool: pool.name, places: account.held });
         pool.lost += account.held;
         pool.accounts.delete(worker);
-        this.shareMinimum(pool);
+        this.sizes.shareMinimum(pool);
         server.tidy(pool);
       }
     }
@@ -205,18 +218,6 @@ export class Leases {
     if (level === undefined || level === told.short) return;
     told.short = level;
     this.decisions.push({ kind: 'short', worker, pool: pool.name, level });
-  }
-
-  /** The workers that use the pool share its minimum. */
-  private shareMinimum(pool: PoolRecord): void {
-    const joined = [...pool.accounts.values()].filter(({ isJoined }) => isJoined);
-    joined.sort((a, b) => a.worker - b.worker);
-    joined.forEach(({ worker, told }, index) => {
-      const count = Math.floor(pool.min / joined.length) + (index < pool.min % joined.length ? 1 : 0);
-      if (count === told.floor) return;
-      told.floor = count;
-      this.decisions.push({ kind: 'floor', worker, pool: pool.name, count });
-    });
   }
 
   /* ---- records ---- */

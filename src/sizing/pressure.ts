@@ -1,7 +1,7 @@
 /**
  * Decides how many connections one pool needs and wants, from its figures of half a second, and gives the reason as
  * text. A pool grows by Little's law with square-root staffing (Halfin and Whitt, 1981), and shrinks to its peak of
- * the last `shrink_after`. The caller keeps the PoolMemory. Sees one pool only; called by resize-loop.ts.
+ * the last `shrink_after`. The caller keeps the PoolMemory. Sees one pool only; called by controller.ts.
  */
 import type { PoolStats, ResizeReason } from '../pool/types.ts';
 import { remaining } from '../util/ewma.ts';

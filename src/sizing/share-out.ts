@@ -1,7 +1,7 @@
 /**
  * Divides the connections of a node among pools that together want more than `cap`: max-min fair, in integers,
  * deterministic. First every pool gets its floor, then its need, then up to its present limit, then what it wants.
- * Called by sizing/resize-loop.ts.
+ * Called by sizing/controller.ts.
  */
 export interface Claim {
   /** It gets at least this, even if the floors together exceed `cap`. */

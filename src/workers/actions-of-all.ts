@@ -31,6 +31,7 @@ export class ActionsOfAll {
   private readonly options: ActionsOptions;
   private readonly operators: OperatorLog;
   private lastId = 0;
+  private readonly sizing = { version: 0, underWay: 0 };
   /** Changes of the configuration are made one after the other. */
   private changing: Promise<unknown> = Promise.resolve();
 
@@ -45,6 +46,22 @@ export class ActionsOfAll {
     return this.operators.state();
   }
 
+  /** Grows with each action that may change the sizes of pools; undefined while one is under way. */
+  get sizesVersion(): number | undefined {
+    return this.sizing.underWay > 0 ? undefined : this.sizing.version;
+  }
+
+  private async whileSizing<T>(run: () => Promise<T>): Promise<T> {
+    const { sizing } = this;
+    sizing.version++;
+    sizing.underWay++;
+    try {
+      return await run();
+    } finally {
+      sizing.underWay--;
+    }
+  }
+
   begin(): Running {
     return { id: ++this.lastId, members: [...this.options.members()], isCanceled: false };
   }
@@ -54,7 +71,12 @@ export class ActionsOfAll {
     for (const { worker } of running.members) worker.channel.tell('cancelAct', running.id);
   }
 
-  async act(action: Action, running: Running): Promise<ActReply> {
+  act(action: Action, running: Running): Promise<ActReply> {
+    const act = (): Promise<ActReply> => this.actNow(action, running);
+    return action.do === 'resizePool' ? this.whileSizing(act) : act();
+  }
+
+  private async actNow(action: Action, running: Running): Promise<ActReply> {
     // Before any worker has answered: PAUSE may wait for long, and a worker that starts meanwhile must pause too.
     const order = this.operators.add(action, this.options.nowMs());
     const { members } = running;
@@ -92,7 +114,7 @@ export class ActionsOfAll {
 
   /** Rejects with a WeirError when a worker refuses; nothing has changed in any then. */
   change(change: Change): Promise<readonly string[]> {
-    const done = this.changing.then(() => this.changeNow(change));
+    const done = this.changing.then(() => this.whileSizing(() => this.changeNow(change)));
     this.changing = done.catch(() => undefined);
     return done;
   }

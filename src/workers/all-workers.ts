@@ -15,11 +15,13 @@ export function createGather(channel: SupervisorChannel, own: { sources(): Conso
   return async (detail) => {
     const gathered = await channel.ask('gather', detail);
     const notices = gathered.silent.map((number) => `worker ${number} does not answer: the figures are without it`);
-    const { explainRoute } = own.sources();
+    const { explainRoute, restart, restarts } = own.sources();
     return {
       ...mergeFigures(gathered, own.nowMs()),
       ...actionsOfAll(channel, nextId, notices),
       explainRoute,
+      restart,
+      restarts,
       notices: () => notices,
     };
   };
@@ -30,7 +32,7 @@ function actionsOfAll(
   channel: SupervisorChannel,
   nextId: () => number,
   notices: string[],
-): Omit<ConsoleActions, 'explainRoute'> {
+): Omit<ConsoleActions, 'explainRoute' | 'restart' | 'restarts'> {
   const act = async (action: Action, signal?: AbortSignal): Promise<readonly Outcome[]> => {
     const id = nextId();
     const cancel = (): void => channel.tell('cancelAct', id);

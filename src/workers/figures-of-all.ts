@@ -2,6 +2,8 @@
  * Asks all workers for their figures, and keeps what those have counted that are gone. Part of the supervisor; made by
  * switchboard.ts. Does not merge: the worker that wants to know does.
  */
+import { resizeKey } from '../pool/resize-words.ts';
+import type { ResizeRecord } from '../pool/types.ts';
 import { answerOf } from './ask.ts';
 import type { AskedFigures, Figures } from './figures.ts';
 import type { Gathered, WorkerInfo } from './merged-sources.ts';
@@ -27,6 +29,8 @@ export interface FiguresState {
   readonly past: PastFigures;
   /** By the number of a worker: its present process, and how many it has had before. */
   readonly starts: ReadonlyMap<number, Starts>;
+  /** Changes of the sizes of pools, by resizeKey(). */
+  readonly resizes: Readonly<Record<string, number>>;
 }
 
 export class FiguresOfAll {
@@ -35,17 +39,25 @@ export class FiguresOfAll {
   /** What each worker had counted when it was last asked. */
   private readonly last = new Map<Member, PastFigures>();
   private readonly starts: Map<number, Starts>;
+  private readonly resizes: Record<string, number>;
 
   /** @param state of the supervisor before */
-  constructor(options: FiguresOptions, { past, starts }: FiguresState) {
+  constructor(options: FiguresOptions, { past, starts, resizes }: FiguresState) {
     this.options = options;
     this.past = past;
     this.starts = new Map(starts);
+    this.resizes = { ...resizes };
   }
 
   /** For the next supervisor, which asks the same workers. */
   state(): FiguresState {
-    return { past: this.past, starts: this.starts };
+    return { past: this.past, starts: this.starts, resizes: this.resizes };
+  }
+
+  /** Each worker has made the change: it counts once. */
+  resized(resize: ResizeRecord): void {
+    const key = resizeKey(resize);
+    this.resizes[key] = (this.resizes[key] ?? 0) + 1;
   }
 
   joined({ worker }: Member): void {
@@ -78,11 +90,14 @@ export class FiguresOfAll {
     }
     if (silent.length === 0) this.past = withoutForgotten(this.past, [...figures.values()]);
     const workers = [...this.options.workers()].filter(({ state }) => state !== 'gone');
+    // One that was started later may have a lower number.
+    workers.sort((a, b) => a.number - b.number);
     return {
       workers: workers.map((worker) => ({ info: this.infoOf(worker), figures: figures.get(worker) })),
       past: silent.reduce((past, member) => joinPast(past, this.last.get(member) ?? {}), this.past),
       silent: silent.map(({ worker }) => worker.number),
       isDraining: this.options.isDraining(),
+      resizes: this.resizes,
     };
   }
 

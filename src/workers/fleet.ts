@@ -5,6 +5,7 @@
 import type { ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
 import type { Log } from '../observability/types.ts';
+import { Departures } from './departures.ts';
 import type { Moved } from './ipc.ts';
 import type { EndMode } from './messages.ts';
 import { hopelessAfter, Restarts } from './restarts.ts';
@@ -23,8 +24,12 @@ export interface FleetOptions {
   serves(worker: WorkerProcess): void;
   /** A worker that is replaced gives a client away. */
   moved(socket: Socket, moved: Moved): void;
+  /** What workers write to their standard error. */
+  says(chunk: Buffer): void;
   /** How long a worker that is replaced waits for its clients to come to rest. */
   emptyWithinMs(): number;
+  /** How long a worker may take to end when it has been told. */
+  endWithinMs(): number;
   unexpected(error: unknown): void;
 }
 
@@ -36,6 +41,8 @@ interface Place {
   /** Undefined: it has ended, and the next is not started yet. */
   worker: WorkerProcess | undefined;
   timer: NodeJS.Timeout | undefined;
+  /** Another worker is started for it, whatever becomes of the one that is there. */
+  isReplaced: boolean;
 }
 
 type Outcome = { readonly serves: true } | { readonly serves: false; readonly exit: WorkerExit };
@@ -46,17 +53,24 @@ export class Fleet {
   /** Every process that has not exited, those included that are replaced or about to replace one. */
   private readonly processes = new Set<WorkerProcess>();
   private phase: 'starting' | 'serving' | 'ending' = 'starting';
-  private replacing: Promise<void> | undefined;
+  private readonly departures: Departures;
   private onEmpty: () => void = () => undefined;
 
   constructor(options: FleetOptions) {
     this.options = options;
+    this.departures = new Departures({
+      log: options.log,
+      emptyWithinMs: () => options.emptyWithinMs(),
+      endWithinMs: () => options.endWithinMs(),
+      isServing: () => this.phase === 'serving',
+    });
     this.places = Array.from({ length: options.workers }, (_, index) => ({
       number: index + 1,
       restarts: new Restarts(),
       generation: 0,
       worker: undefined,
       timer: undefined,
+      isReplaced: false,
     }));
   }
 
@@ -83,47 +97,58 @@ export class Fleet {
       if (what.serves) return;
       if (this.phase === 'ending') throw new Error('Weir was stopped before it served');
       const pauseMs = place.restarts.pauseAfter(undefined);
-      if (place.restarts.failedStarts >= hopelessAfter)
-        throw new Error(
-          `${ended(worker, what.exit)}, ${hopelessAfter} times before it served; its last words are above`,
-        );
+      if (place.restarts.failedStarts >= hopelessAfter) throw await hopeless(worker, what.exit, hopelessAfter);
       await new Promise((resolve) => (place.timer = setTimeout(resolve, pauseMs)));
     }
   }
 
-  /** Replaces all workers, one by one. Rejects if the next cannot be started: those that are left go on. */
-  replaceAll(): Promise<void> {
-    this.replacing ??= this.replaceEach().finally(() => (this.replacing = undefined));
-    return this.replacing;
+  /** Replaces the worker with this number. Rejects, with words for the operator, if no other can be started. */
+  async replace(number: number): Promise<void> {
+    const place = this.places[number - 1];
+    if (place === undefined) throw new Error(`there is no worker ${number}`);
+    if (this.phase !== 'serving') throw new Error('Weir starts or ends: nothing is replaced');
+    const old = await this.swap(place);
+    if (old !== undefined) await this.departures.empty(old);
   }
 
-  private async replaceEach(): Promise<void> {
-    for (const place of this.places) {
-      if (this.phase !== 'serving') throw new Error('Weir starts or ends: nothing is replaced');
-      await this.replace(place);
-    }
+  /** After the last replace(). Resolves to how many clients had to connect again, when the old workers have ended. */
+  finishReplacing(): Promise<number> {
+    return this.departures.finish();
   }
 
-  private async replace(place: Place): Promise<void> {
-    const fresh = await this.startFresh(place);
-    const old = place.worker;
+  /** @returns the worker that gets no new clients any more; undefined: there was none that served */
+  private async swap(place: Place): Promise<WorkerProcess | undefined> {
     clearTimeout(place.timer);
-    place.worker = fresh;
-    if (old?.state !== 'ready') return;
-    const left = await old.empty(this.options.emptyWithinMs());
-    if (left > 0)
-      this.options.log('warn', 'restart_cut', `${left} clients of worker ${old.number} did not come to rest in time`);
-    await old.end('wait-for-servers');
+    place.isReplaced = true;
+    try {
+      const fresh = await this.startFresh(place);
+      const old = place.worker;
+      place.worker = fresh;
+      // Started after a death, and it may never get as far as to serve.
+      if (old?.state === 'starting') void old.end('now');
+      return old?.state === 'ready' ? old : undefined;
+    } finally {
+      place.isReplaced = false;
+      // One of the two has died meanwhile.
+      if (place.worker === undefined || place.worker.state === 'gone') this.startLater(place, 0);
+    }
   }
 
   private async startFresh(place: Place): Promise<WorkerProcess> {
     for (let tries = 1; ; tries++) {
       const { worker, outcome } = this.startAt(place);
       const what = await outcome;
+      if (this.phase === 'ending') throw new Error('Weir ends: nothing is replaced');
       if (what.serves) return worker;
-      if (tries < hopelessAfter) continue;
-      throw new Error(`${ended(worker, what.exit)}, ${tries} times before it served: the old workers go on`);
+      if (tries >= hopelessAfter) throw await hopeless(worker, what.exit, tries);
     }
+  }
+
+  private startLater(place: Place, pauseMs: number): void {
+    place.worker = undefined;
+    if (this.phase !== 'serving') return;
+    clearTimeout(place.timer);
+    place.timer = setTimeout(() => (place.worker = this.startAt(place).worker), pauseMs);
   }
 
   /** Ends all. Resolves when no process is left. A second call with `now` cuts the first short. */
@@ -146,9 +171,11 @@ export class Fleet {
   private startAt(place: Place): { readonly worker: WorkerProcess; readonly outcome: Promise<Outcome> } {
     const { options } = this;
     const { number } = place;
+    const post = { number, generation: this.nextGeneration(place) };
     let resolve: (outcome: Outcome) => void = () => undefined;
     const outcome = new Promise<Outcome>((settle) => (resolve = settle));
-    const worker: WorkerProcess = new WorkerProcess(number, options.fork(number, place.generation++), options.nowMs, {
+    const worker: WorkerProcess = new WorkerProcess(post, options.fork(number, post.generation), options.nowMs, {
+      says: options.says,
       prepare: options.prepare,
       serves: () => {
         options.log('info', 'worker_ready', `worker ${number} serves`, { worker: number, pid: worker.pid });
@@ -170,6 +197,15 @@ export class Fleet {
     return { worker, outcome };
   }
 
+  /** Numbers of clients depend on whether the generation is even: two processes of one place must differ there. */
+  private nextGeneration(place: Place): number {
+    const isTaken = (generation: number): boolean =>
+      [...this.processes].some((each) => each.number === place.number && (each.generation - generation) % 2 === 0);
+    const next = isTaken(place.generation) ? place.generation + 1 : place.generation;
+    place.generation = next + 1;
+    return next;
+  }
+
   private exited(place: Place, worker: WorkerProcess, exit: WorkerExit): void {
     if (this.phase === 'ending' && this.processes.size === 0) this.onEmpty();
     // One that was replaced, or was to replace another, is not missed.
@@ -177,17 +213,19 @@ export class Fleet {
     const { log, nowMs } = this.options;
     const servedMs = worker.servesSinceMs === undefined ? undefined : nowMs() - worker.servesSinceMs;
     const pauseMs = place.restarts.pauseAfter(servedMs);
-    const next = pauseMs === 0 ? 'it is started again' : `it is started again in ${pauseMs} ms`;
+    const again = pauseMs === 0 ? 'it is started again' : `it is started again in ${pauseMs} ms`;
+    const next = place.isReplaced ? 'it is being replaced' : again;
     const level = place.restarts.failedStarts >= hopelessAfter ? 'error' : 'warn';
     const fields = { worker: worker.number, pid: worker.pid, connections: worker.connections };
-    log(level, 'worker_died', `${ended(worker, exit)}: ${next}`, fields);
-    place.worker = undefined;
-    place.timer = setTimeout(() => (place.worker = this.startAt(place).worker), pauseMs);
+    void worker.epitaph(exit).then((how) => log(level, 'worker_died', `${how}: ${next}`, fields));
+    if (place.isReplaced) place.worker = undefined;
+    else this.startLater(place, pauseMs);
   }
 }
 
-function ended({ number }: WorkerProcess, { code, signal }: WorkerExit): string {
-  return `worker ${number} has ended (${signal ?? `exit code ${code ?? 'unknown'}`})`;
+/** Why no worker can be started, with what the last one said. */
+async function hopeless(worker: WorkerProcess, exit: WorkerExit, tries: number): Promise<Error> {
+  return new Error(`${tries} times in a row, ${await worker.epitaph(exit)}`);
 }
 
 function andThen(first: () => void, second: () => void): () => void {

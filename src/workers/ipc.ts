@@ -75,7 +75,11 @@ export function ipcWire(end: IpcEnd): SocketWire {
       if (end.connected) send({ envelope });
     },
     onEnvelope: (listener) => void envelopes.push(listener),
-    onClosed: (listener) => void end.on('disconnect', listener),
+    onClosed(listener) {
+      // The other process may have ended while this one was starting: then 'disconnect' is over.
+      if (end.connected) end.on('disconnect', listener);
+      else listener();
+    },
     sendSocket(entry, socket) {
       if (!end.connected) return false;
       send({ entry }, socket);

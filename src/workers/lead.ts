@@ -45,6 +45,16 @@ export class Lead {
     return this.lead?.number;
   }
 
+  /** Does the worker with this channel lead, since that term? */
+  isLeading(channel: Pick<Follower['channel'], 'on'>, term: number): boolean {
+    return this.lead?.channel === channel && this.term === term;
+  }
+
+  /** The workers that can lead and be led, by numbers that no two workers ever have. */
+  *all(): Iterable<readonly [id: number, worker: Follower]> {
+    for (const entry of this.byId) if (this.followers.has(entry[1])) yield entry;
+  }
+
   /** @returns call it when the process of the worker has ended */
   attach(worker: Follower): () => void {
     const { channel } = worker;

@@ -2,7 +2,7 @@
  * What a worker and the supervisor say to each other about places for server connections (leased-places.ts, lessor.ts). Types
  * only.
  */
-import type { LeaseDecision, LeaseLoad, LeasedPool, LeaseSize } from '../sizing/lease-types.ts';
+import type { LeaseDecision, LeaseLoad, LeasedPool, LeaseSize, SaidSize } from '../sizing/lease-types.ts';
 
 export interface LeaseTopicsOfWorker {
   /** The worker uses a pool, or does not any more. */
@@ -12,10 +12,7 @@ export interface LeaseTopicsOfWorker {
   };
   readonly leaseLeave: { readonly body: LeasedPool; readonly reply: undefined };
   /** RESIZE or a reload has changed the size of a pool, in all workers. */
-  readonly leaseSize: {
-    readonly body: { readonly pool: LeasedPool; readonly size: LeaseSize };
-    readonly reply: undefined;
-  };
+  readonly leaseSize: { readonly body: SaidSize; readonly reply: undefined };
   /** What the server (host:port) can spare, or with `database` max_db_connections. */
   readonly leaseLimit: {
     readonly body: { readonly server: string; readonly database: string | undefined; readonly limit: number };

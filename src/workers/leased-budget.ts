@@ -18,6 +18,8 @@ export interface PlacesOfWorker {
   account(pool: LeasedPool): LeaseAccount;
   accountsOf(server: string, database: string): Iterable<LeaseAccount>;
   nextReserved(): number;
+  /** Decisions of the supervisor about sizes that this worker has heard of. */
+  readonly sizesHeard: number;
   want(account: LeaseAccount): void;
   giveBack(account: LeaseAccount, place: number | undefined, isGone: boolean): void;
   tidy(account: LeaseAccount): void;
@@ -75,6 +77,8 @@ export class LeasedBudget implements Budget {
       // The supervisor forgets it when a database has no pool any more.
       if (this.limit !== Infinity) this.tellLimit();
       account.size = { limit, min };
+      // When it left, the supervisor forgot what it wanted.
+      account.forgetTold();
       this.channel.tell('leaseJoin', { pool: account.pool, size: account.size });
     }
     account.members.add(member);
@@ -88,10 +92,11 @@ export class LeasedBudget implements Budget {
 
   resized(member: BudgetMember): void {
     const account = this.accountOf(member);
-    const { limit, min } = member;
+    const { limit, min, lastResize: resize } = member;
     if (account.size?.limit === limit && account.size.min === min) return;
     account.size = { limit, min };
-    this.channel.tell('leaseSize', { pool: account.pool, size: { limit, min } });
+    const { sizesHeard: heard } = this.places;
+    this.channel.tell('leaseSize', { pool: account.pool, size: account.size, resize, heard });
   }
 
   tryTake(forWhom: BudgetMember): boolean {

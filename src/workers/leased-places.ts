@@ -4,6 +4,7 @@
  */
 import type { Budgets, ServerAddress } from '../pool/budget-types.ts';
 import { leaseKey, type LeaseDecision, type LeasedPool, type LeaseSize } from '../sizing/lease-types.ts';
+import type { ResizeRecord } from '../pool/types.ts';
 import type { SupervisorChannel } from './messages.ts';
 import { LeaseAccount } from './lease-account.ts';
 import { LeasedBudget, type PlacesOfWorker } from './leased-budget.ts';
@@ -14,7 +15,7 @@ const reportMs = 20;
 export interface LeasedPlacesOptions {
   readonly channel: SupervisorChannel;
   /** The supervisor has changed the size of a pool, or knows a newer one: to be set in the pool of that name. */
-  onSize(pool: LeasedPool, size: LeaseSize): void;
+  onSize(pool: LeasedPool, size: LeaseSize, resize: ResizeRecord | undefined): void;
 }
 
 export class LeasedPlaces implements Budgets, PlacesOfWorker {
@@ -23,6 +24,7 @@ export class LeasedPlaces implements Budgets, PlacesOfWorker {
   private readonly servers = new Map<string, ServerLimit>();
   /** Grants received. */
   private heard = 0;
+  sizesHeard = 0;
   private lastReserved = 0;
   private timer: NodeJS.Timeout | undefined;
 
@@ -94,6 +96,7 @@ export class LeasedPlaces implements Budgets, PlacesOfWorker {
 
   private obey(decision: LeaseDecision): void {
     const account = this.find(decision.pool);
+    if (decision.kind === 'size') this.sizesHeard++;
     if (decision.kind === 'grant') return this.granted(decision.pool, account, decision.count);
     if (account === undefined) return;
     switch (decision.kind) {
@@ -112,7 +115,7 @@ export class LeasedPlaces implements Budgets, PlacesOfWorker {
         return;
       case 'size':
         account.size = decision.size;
-        this.options.onSize(decision.pool, decision.size);
+        this.options.onSize(decision.pool, decision.size, decision.resize);
     }
   }
 

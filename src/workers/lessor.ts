@@ -4,7 +4,8 @@
  * other end is leased-places.ts.
  */
 import { Leases } from '../sizing/leases.ts';
-import { leaseKey, type LeaseDecision, type LeasedPool, type LeaseSize } from '../sizing/lease-types.ts';
+import { leaseKey, type LeaseDecision, type LeasedPool } from '../sizing/lease-types.ts';
+import type { ResizeRecord } from '../pool/types.ts';
 import type { WorkerChannel } from './messages.ts';
 
 /** A place whose connection was lost: its backend may still run. */
@@ -22,6 +23,8 @@ export interface LessorOptions {
   nowMs(): number;
   /** One promise for each place, which resolves when its backend is known to be gone. After a rejection it is asked for anew. */
   whenGone(places: readonly LostPlace[]): readonly Promise<void>[];
+  /** The limit of a pool has changed, whoever did that. @param isProven the server has let somebody log in to the database */
+  resized(pool: LeasedPool, resize: ResizeRecord, isProven: boolean): void;
   unexpected(error: unknown): void;
 }
 
@@ -32,6 +35,7 @@ interface Opened {
 
 interface Worker {
   readonly channel: WorkerChannel;
+  isStarting(): boolean;
   /** By pool (leaseKey) and the worker's number of the place. */
   readonly opened: Map<string, Map<number, Opened>>;
 }
@@ -43,6 +47,8 @@ export class Lessor {
   private readonly options: LessorOptions;
   private readonly leases = new Leases();
   private readonly workers = new Map<number, Worker>();
+  /** Databases to which somebody could log in. */
+  private readonly proven = new Set<string>();
   private timer: NodeJS.Timeout | undefined;
   private isStopped = false;
 
@@ -50,18 +56,28 @@ export class Lessor {
     this.options = options;
   }
 
-  /** @param id never used before */
-  add(id: number, channel: WorkerChannel): void {
-    const worker = { channel, opened: new Map() };
+  /**
+   * @param id never used before
+   * @param isStarting it does not serve yet
+   */
+  add(id: number, channel: WorkerChannel, isStarting = (): boolean => false): void {
+    const worker = { channel, opened: new Map(), isStarting };
     this.workers.set(id, worker);
     this.listen(id, worker);
     channel.onClosed(() => this.died(id, worker));
   }
 
-  /** The size of a pool that is in use, for all workers together. */
-  setSize(pool: LeasedPool, size: LeaseSize): void {
-    this.leases.setSize(pool, size);
+  /** Changes the limit of a pool for all workers together, if it is still the one from which that was decided. */
+  resize(pool: LeasedPool, resize: ResizeRecord): void {
+    const size = this.leases.sizeOf(pool);
+    if (size?.limit !== resize.from) return;
+    this.leases.setSize(pool, { limit: resize.to, min: size.min }, resize);
+    this.resized(pool, resize);
     this.decide();
+  }
+
+  private resized(pool: LeasedPool, resize: ResizeRecord): void {
+    this.options.resized(pool, resize, this.proven.has(pool.database));
   }
 
   /** What a server can spare for all databases and workers. */
@@ -82,7 +98,7 @@ export class Lessor {
 
   /* ---- what workers say ---- */
 
-  private listen(id: number, { channel, opened }: Worker): void {
+  private listen(id: number, { channel, opened, isStarting }: Worker): void {
     const { leases, options } = this;
     channel.on('leaseJoin', ({ pool, size }) => {
       leases.join(id, pool, size);
@@ -92,8 +108,9 @@ export class Lessor {
       leases.leave(id, pool);
       return this.decide();
     });
-    channel.on('leaseSize', ({ pool, size }) => {
-      leases.setSize(pool, size, id);
+    channel.on('leaseSize', (said) => {
+      const resize = leases.sizeSaid(id, said, isStarting());
+      if (resize !== undefined) this.resized(said.pool, resize);
       return this.decide();
     });
     channel.on('leaseLimit', ({ server, database, limit }) => {
@@ -106,6 +123,7 @@ export class Lessor {
     });
     channel.on('leaseOpened', ({ pool, place, processId }) => {
       const key = leaseKey(pool);
+      this.proven.add(pool.database);
       const places = opened.get(key) ?? new Map<number, Opened>();
       opened.set(key, places.set(place, { processId, atMs: options.nowMs() }));
       return undefined;

@@ -22,6 +22,8 @@ export interface Gathered {
   readonly silent: readonly number[];
   /** The whole Weir takes no new clients any more. */
   readonly isDraining: boolean;
+  /** Changes of the sizes of pools, by direction and reason. */
+  readonly resizes: Readonly<Record<string, number>>;
 }
 
 export type ConsoleReads = Omit<ConsoleSources, keyof ConsoleActions>;
@@ -34,7 +36,7 @@ export function joinFigures(list: readonly Figures[]): Figures {
 }
 
 /** @param nowMs monotonic time of this process, which times in the figures are then relative to */
-export function mergeFigures({ workers, past, silent, isDraining }: Gathered, nowMs: number): ConsoleReads {
+export function mergeFigures({ workers, past, silent, isDraining, resizes }: Gathered, nowMs: number): ConsoleReads {
   const known = workers.flatMap(({ figures }) => (figures === undefined ? [] : [onClock(figures, nowMs)]));
   const all = addPast(joinFigures(known), past);
   const serving: ServingState = { ...all.serving, isDraining: isDraining || all.serving.isDraining };
@@ -55,7 +57,7 @@ export function mergeFigures({ workers, past, silent, isDraining }: Gathered, no
     preparedStatements: () => all.prepared,
     workers: () => workers.map(({ info, figures }) => workerRow(info, figures)),
     periods: all.periods,
-    whole: { process: all.process, serving, silent },
+    whole: { process: { ...all.process, resizes }, serving, silent },
   };
 }
 

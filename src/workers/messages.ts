@@ -6,6 +6,8 @@ import type { Channel } from './channel.ts';
 import type { ConsoleTopicsOfSupervisor, ConsoleTopicsOfWorker } from './console-topics.ts';
 import type { LeaseTopicsOfSupervisor, LeaseTopicsOfWorker } from './lease-topics.ts';
 import type { MonitorTopicsOfSupervisor, MonitorTopicsOfWorker } from './monitor-messages.ts';
+import type { ResizeTopicsOfSupervisor, ResizeTopicsOfWorker } from './resize-messages.ts';
+import type { RestartTopicsOfWorker } from './restart-topics.ts';
 import type { StampTopicsOfSupervisor, StampTopicsOfWorker } from './stamp-topics.ts';
 
 /** Clients: who serves them, who may come in. The socket of a client travels beside the message. */
@@ -28,13 +30,29 @@ export interface ClientTopicsOfSupervisor {
   readonly cancel: { readonly body: CancelKey; readonly reply: boolean };
   /** End: let statements and transactions finish first, or at once. Answered when nothing is left. */
   readonly end: { readonly body: EndMode; readonly reply: void };
-  /**
-   * Give all clients away that can be moved, each as soon as it is at rest. Answered with how many are left when none can be
-   * moved any more, or after so many milliseconds.
-   */
   /** Answered when the backend has ended, which another worker has left. Fails if the worker cannot find that out. */
   readonly backendGone: { readonly body: LostBackendOf; readonly reply: void };
-  readonly empty: { readonly body: number; readonly reply: number };
+  /**
+   * Give all clients away that can be moved, each as soon as it is at rest. Answered when no such client is left, or after so
+   * many milliseconds.
+   */
+  readonly empty: { readonly body: number; readonly reply: Emptied };
+  /** End the clients that cannot be moved, spread out over time. Answered with how many it were. */
+  readonly part: { readonly body: PartingTimes; readonly reply: number };
+}
+
+export interface Emptied {
+  /** Clients that could be moved, and did not come to rest in time. */
+  readonly late: number;
+  /** Clients that cannot be moved. */
+  readonly stay: number;
+}
+
+export interface PartingTimes {
+  /** So long the ends are spread over. */
+  readonly overMs: number;
+  /** So long the last ones may then take to reach a boundary. */
+  readonly graceMs: number;
 }
 
 export interface CancelKey {
@@ -53,7 +71,13 @@ export type EndMode = 'now' | 'wait-for-servers' | 'wait-for-clients';
 
 /** What workers say. */
 export type WorkerTopics = Topical<
-  ClientTopicsOfWorker & ConsoleTopicsOfWorker & LeaseTopicsOfWorker & MonitorTopicsOfWorker & StampTopicsOfWorker
+  ClientTopicsOfWorker &
+    ConsoleTopicsOfWorker &
+    LeaseTopicsOfWorker &
+    MonitorTopicsOfWorker &
+    ResizeTopicsOfWorker &
+    RestartTopicsOfWorker &
+    StampTopicsOfWorker
 >;
 /** What the supervisor says. */
 export type SupervisorTopics = Topical<
@@ -61,6 +85,7 @@ export type SupervisorTopics = Topical<
     ConsoleTopicsOfSupervisor &
     LeaseTopicsOfSupervisor &
     MonitorTopicsOfSupervisor &
+    ResizeTopicsOfSupervisor &
     StampTopicsOfSupervisor
 >;
 

@@ -16,6 +16,7 @@ export class Reservation implements BudgetMember {
   readonly node: string;
   readonly limit = Infinity;
   readonly min = 0;
+  readonly lastResize = undefined;
   readonly wantedForMin = 0;
   private readonly options: ReservationOptions;
   private state: 'waiting' | 'reserved' | 'over' = 'waiting';

@@ -70,6 +70,11 @@ export class SharedMonitors implements Monitors, SharedCatalogs, ToLead {
     return this.role === 'lead';
   }
 
+  /** Number of the time for which this worker is the lead; undefined: it is not. */
+  get leadTerm(): number | undefined {
+    return this.isLead ? this.term : undefined;
+  }
+
   /** This process watches the database for another worker. */
   holds(database: string): boolean {
     return this.host.holds(database);

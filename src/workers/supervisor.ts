@@ -7,6 +7,9 @@ import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Config, HostPort } from '../config/config.ts';
 import type { Log } from '../observability/types.ts';
+import { resizeLine } from '../pool/resize-words.ts';
+import type { ResizeRecord } from '../pool/types.ts';
+import type { LeasedPool } from '../sizing/lease-types.ts';
 import type { PassedFd } from '../systemd/open-sockets.ts';
 import { Fleet } from './fleet.ts';
 import type { Moved } from './ipc.ts';
@@ -15,6 +18,8 @@ import { Lessor } from './lessor.ts';
 import { Listening } from './listening.ts';
 import { whenGone } from './lost-places.ts';
 import type { CancelKey, EndMode } from './messages.ts';
+import { Resizes } from './resizes.ts';
+import { RollingRestart } from './rolling-restart.ts';
 import { Seats } from './seats.ts';
 import { fewestFirst, Spread } from './spread.ts';
 import { Stamps } from './stamps.ts';
@@ -29,6 +34,8 @@ export interface SupervisorOptions {
   readonly nowMs: () => number;
   /** Starts the process of a worker, with IPC. */
   fork(number: number, generation: number): ChildProcess;
+  /** What workers write to their standard error. */
+  says(chunk: Buffer): void;
   unexpected(error: unknown): void;
 }
 
@@ -45,6 +52,8 @@ export class Supervisor {
   private readonly lessor: Lessor;
   private readonly stamps: Stamps;
   private readonly lead: Lead;
+  private readonly resizes: Resizes;
+  private readonly restarts: RollingRestart;
   /** Consoles and HTTP of the workers reach all of them through it. */
   readonly switchboard: Switchboard;
   /** Resolves when nothing of Weir runs any more. */
@@ -52,12 +61,18 @@ export class Supervisor {
   private ended: () => void = () => undefined;
   private phase: 'starting' | 'serving' | 'ending' = 'starting';
   private lastId = 0;
-  private readonly sweeper: NodeJS.Timeout;
 
   constructor(options: SupervisorOptions) {
     this.options = options;
     const { config, log, nowMs, passedFds, unexpected } = options;
     this.fleet = this.makeFleet();
+    this.restarts = new RollingRestart({
+      workers: config.workers,
+      replace: (number) => this.fleet.replace(number),
+      finish: () => this.fleet.finishReplacing(),
+      epochMs: Date.now,
+      log,
+    });
     this.spread = new Spread({
       takers: () => this.takers(),
       mostWaiting: () => config.maxClientConn,
@@ -82,8 +97,10 @@ export class Supervisor {
       nowMs,
       log,
     });
-    this.sweeper = setInterval(() => this.sweep(), sweepMs).unref();
-    this.whenEnded = new Promise((resolve) => (this.ended = resolve));
+    const sizesVersion = (): number | undefined => this.switchboard.sizesVersion;
+    this.resizes = new Resizes({ lead: this.lead, lessor: this.lessor, sizesVersion, log });
+    const sweeper = setInterval(() => this.sweep(), sweepMs).unref();
+    this.whenEnded = new Promise<void>((resolve) => (this.ended = resolve)).finally(() => clearInterval(sweeper));
   }
 
   private makeFleet(): Fleet {
@@ -97,7 +114,9 @@ export class Supervisor {
       prepare: (worker) => this.switchboard.admit(worker),
       serves: () => this.spread.retry(),
       moved: (socket, moved) => this.passOn(socket, moved),
+      says: (chunk) => this.options.says(chunk),
       emptyWithinMs: () => config.shutdownTimeoutMs,
+      endWithinMs: () => config.shutdownDelayMs + config.shutdownTimeoutMs + killAfterMs,
       unexpected,
     });
   }
@@ -108,7 +127,20 @@ export class Supervisor {
       asked: () => [...this.fleet.ready()][0],
       connectTimeoutMs: () => config.pool.serverConnectTimeoutMs,
     };
-    return new Lessor({ nowMs, unexpected, whenGone: (places) => whenGone(places, options) });
+    return new Lessor({
+      nowMs,
+      unexpected,
+      whenGone: (places) => whenGone(places, options),
+      resized: (pool, resize, isProven) => this.resized(pool, resize, isProven),
+    });
+  }
+
+  private resized(pool: LeasedPool, resize: ResizeRecord, isProven: boolean): void {
+    this.switchboard.resized(resize);
+    // Without a successful log-in the name may be a typing error: its pools are not logged.
+    if (!isProven) return;
+    const { message, fields } = resizeLine({ ...pool, user: pool.user ?? '' }, resize);
+    this.options.log('info', 'pool_resize', message, fields);
   }
 
   /** Resolves when every worker serves; rejects when one cannot be started, or Weir cannot listen. Nothing runs then. */
@@ -137,9 +169,9 @@ export class Supervisor {
     return this.listening.socketPath();
   }
 
-  /** Replaces all workers, one by one. Rejects if the next cannot be started: those that are left go on. */
-  restart(): Promise<void> {
-    return this.fleet.replaceAll();
+  /** Replaces all workers one by one, or joins the restart that is under way. */
+  restart(): ReturnType<RollingRestart['begin']> {
+    return this.restarts.begin();
   }
 
   /** Ends all workers, then everything else. A second call with `now` cuts the first short. */
@@ -154,7 +186,6 @@ export class Supervisor {
     await this.fleet.end(mode);
     clearTimeout(killer);
     clearTimeout(doors);
-    clearInterval(this.sweeper);
     this.spread.close();
     this.switchboard.stop();
     this.lessor.stop();
@@ -186,10 +217,16 @@ export class Supervisor {
   private connect(worker: WorkerProcess): () => void {
     const end = this.stamps.attach(worker.channel);
     const leaveLead = this.lead.attach(worker);
-    this.lessor.add(++this.lastId, worker.channel);
+    this.lessor.add(++this.lastId, worker.channel, () => worker.state === 'starting');
+    this.resizes.attach(worker.channel);
     worker.channel.on('enter', () => this.seats.tryEnter(worker));
     worker.channel.on('arrived', () => this.seats.arrived(worker));
     worker.channel.on('left', (count) => this.seats.leave(worker, count));
+    worker.channel.on('restart', () => {
+      const { restart, isJoined } = this.restarts.begin();
+      return { restart, isJoined };
+    });
+    worker.channel.on('restarts', () => this.restarts.rows());
     worker.channel.on('cancel', (key) => this.cancel(worker, key));
     return () => {
       end.processEnded();

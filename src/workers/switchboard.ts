@@ -4,6 +4,7 @@
  */
 import type { ShutdownMode } from '../console/sources.ts';
 import type { Log } from '../observability/types.ts';
+import type { ResizeRecord } from '../pool/types.ts';
 import { ActionsOfAll, type Running } from './actions-of-all.ts';
 import type { Action, ActReply, ActRequest, Change } from './console-topics.ts';
 import { FiguresOfAll, type FiguresState } from './figures-of-all.ts';
@@ -33,7 +34,7 @@ export interface SwitchboardState {
   readonly figures: FiguresState;
 }
 
-const nothing: SwitchboardState = { holding: [], figures: { past: {}, starts: new Map() } };
+const nothing: SwitchboardState = { holding: [], figures: { past: {}, starts: new Map(), resizes: {} } };
 
 const defaultFiguresLimitMs = 2_000;
 const defaultActionLimitMs = 15_000;
@@ -102,6 +103,16 @@ export class Switchboard {
   /** Call it before a worker is told to end, so that nothing of what it has counted is lost. */
   async look(): Promise<void> {
     await this.figures.gather('counts');
+  }
+
+  /** Grows with each action of operators that may change the sizes of pools; undefined while one is under way. */
+  get sizesVersion(): number | undefined {
+    return this.actions.sizesVersion;
+  }
+
+  /** The limit of a pool has changed. */
+  resized(resize: ResizeRecord): void {
+    this.figures.resized(resize);
   }
 
   state(): SwitchboardState {

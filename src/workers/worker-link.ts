@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 import type { HostPort } from '../config/config.ts';
 import { Channel } from './channel.ts';
 import { ipcWire, type IpcEnd, type SocketWire } from './ipc.ts';
-import type { CancelKey, EndMode, SupervisorChannel } from './messages.ts';
+import type { CancelKey, Emptied, EndMode, PartingTimes, SupervisorChannel } from './messages.ts';
 
 /** What the supervisor tells a worker on its command line, as JSON. */
 export interface WorkerPost {
@@ -85,7 +85,6 @@ export class WorkerLink {
     await this.channel.ask('cancel', key).catch(() => undefined);
   }
 
-  /** @param cancel false: the worker has no such client */
   /** Gives a client with its session away. False: the supervisor is gone. */
   give(socket: Socket, packed: unknown): boolean {
     return this.wire.sendMoved(socket, { packed, ahead: Buffer.alloc(0) });
@@ -100,9 +99,14 @@ export class WorkerLink {
     });
   }
 
-  /** @param empty resolves to how many clients are left */
-  onEmpty(empty: (withinMs: number) => Promise<number>): void {
+  /** The worker is being replaced. */
+  onEmpty(empty: (withinMs: number) => Promise<Emptied>): void {
     this.channel.on('empty', empty);
+  }
+
+  /** @param part resolves to how many clients it has ended */
+  onPart(part: (times: PartingTimes) => Promise<number>): void {
+    this.channel.on('part', part);
   }
 
   /** A client that another worker had let in counts here now. */
@@ -110,6 +114,7 @@ export class WorkerLink {
     this.channel.tell('arrived', undefined);
   }
 
+  /** @param cancel false: the worker has no such client */
   onCancel(cancel: (key: CancelKey) => boolean | Promise<boolean>): void {
     this.channel.on('cancel', cancel);
   }

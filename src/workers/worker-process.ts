@@ -6,13 +6,17 @@ import type { ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { Channel } from './channel.ts';
 import { ipcWire, type Entry, type Moved, type SocketWire } from './ipc.ts';
-import type { EndMode, SupervisorTopics, WorkerTopics } from './messages.ts';
+import { LastWords } from './last-words.ts';
+import type { Emptied, EndMode, PartingTimes, SupervisorTopics, WorkerTopics } from './messages.ts';
 import { nextWorkerState, type WorkerEvent, type WorkerState } from './worker-state.ts';
 
 export interface WorkerExit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
 }
+
+/** A worker that has not said by then that it could serve hangs. */
+const startLimitMs = 60_000;
 
 export interface WorkerEvents {
   /** The worker could serve. Resolves when it may: it has done what operators have set. */
@@ -23,11 +27,15 @@ export interface WorkerEvents {
   /** Called once; all that it had is gone. */
   exited(worker: WorkerProcess, exit: WorkerExit): void;
   unexpected(error: unknown): void;
+  /** What it writes to its standard error, if that is a pipe. */
+  says(chunk: Buffer): void;
 }
 
 export class WorkerProcess {
   /** Its place, from 1. The worker that replaces it has the same number. */
   readonly number: number;
+  /** How often its place was filled before. */
+  readonly generation: number;
   readonly channel: Channel<WorkerTopics, SupervisorTopics>;
   readonly startedAtMs: number;
   /** Connections that it was given and that are open, log-ins and HTTP included. */
@@ -35,20 +43,37 @@ export class WorkerProcess {
   /** Clients of its that count under max_client_conn. */
   entered = 0;
   servesSinceMs: number | undefined;
+  /** It was killed, because it did not start in time. */
+  private hasHung = false;
+  private readonly startTimer: NodeJS.Timeout;
+  private readonly lastWords: LastWords;
   private current: WorkerState = 'starting';
   private readonly process: ChildProcess;
   private readonly wire: SocketWire;
   private readonly events: WorkerEvents;
 
-  constructor(number: number, process: ChildProcess, nowMs: () => number, events: WorkerEvents) {
-    this.number = number;
+  constructor(
+    post: { number: number; generation: number },
+    process: ChildProcess,
+    nowMs: () => number,
+    events: WorkerEvents,
+  ) {
+    this.number = post.number;
+    this.generation = post.generation;
     this.process = process;
     this.events = events;
     this.startedAtMs = nowMs();
+    this.lastWords = new LastWords(process.stderr, (chunk) => events.says(chunk));
+    this.startTimer = setTimeout(() => {
+      this.hasHung = true;
+      this.kill();
+    }, startLimitMs);
     this.wire = ipcWire(process);
     this.wire.onMoved((socket, moved) => events.moved(this, socket, moved));
     this.channel = new Channel(this.wire, events.unexpected);
     this.channel.on('ready', async () => {
+      clearTimeout(this.startTimer);
+      this.lastWords.forget();
       await events.prepare(this);
       if (this.current === 'gone') return undefined;
       this.servesSinceMs = nowMs();
@@ -84,10 +109,15 @@ export class WorkerProcess {
     return true;
   }
 
-  /** Its clients go to other workers, as far as they can. Resolves to how many are left. */
-  async empty(withinMs: number): Promise<number> {
+  /** Its clients go to other workers, as far as they can. */
+  empty(withinMs: number): Promise<Emptied> {
     this.move('replaced');
-    return this.channel.ask('empty', withinMs).catch(() => 0);
+    return this.channel.ask('empty', withinMs);
+  }
+
+  /** Clients that cannot go are ended. Resolves to how many it were. */
+  part(times: PartingTimes): Promise<number> {
+    return this.channel.ask('part', times);
   }
 
   /** Resolves when it has ended what it does, or is gone. */
@@ -100,8 +130,18 @@ export class WorkerProcess {
     this.process.kill('SIGKILL');
   }
 
+  /** Call it when it has exited. Resolves to how it has ended, and what it said last, in words. */
+  async epitaph({ code, signal }: WorkerExit): Promise<string> {
+    const how = this.hasHung
+      ? `did not start within ${startLimitMs / 1000} s`
+      : `has ended (${signal ?? exitText(code)})`;
+    const said = await this.lastWords.afterExit();
+    return `worker ${this.number} ${how}${said === '' ? '' : `: ${said}`}`;
+  }
+
   private exited(exit: WorkerExit): void {
     if (this.current === 'gone') return;
+    clearTimeout(this.startTimer);
     this.move('exited');
     this.events.exited(this, exit);
   }
@@ -111,4 +151,8 @@ export class WorkerProcess {
     if (next === undefined) this.events.unexpected(new Error(`worker ${this.number}: ${event} while ${this.current}`));
     else this.current = next;
   }
+}
+
+function exitText(code: number | null): string {
+  return code === null ? 'it could not be started' : `exit code ${code}`;
 }

@@ -291,6 +291,75 @@ describe('weir drain --wait', () => {
   });
 });
 
+describe('weir restart', () => {
+  const columns: FakeAnswer['columns'] = [
+    ['restart', int8Type],
+    ['state', textType],
+    ['workers', int8Type],
+    ['replaced', int8Type],
+    ['started_at', textType],
+    ['problem', textType],
+  ];
+  const at = '2026-01-02 03:04:05 UTC';
+  const row = (state: string, replaced: number, problem: string | null = null, number = 7): (string | null)[] => {
+    return [String(number), state, '3', String(replaced), at, problem];
+  };
+  const answering = (...then: FakeAnswer[]): ((query: string) => FakeAnswer) => {
+    return (query) =>
+      query === 'RESTART'
+        ? { columns, rows: [row('running', 0)], tag: 'RESTART' }
+        : ((then.length > 1 ? then.shift() : then[0]) ?? {});
+  };
+
+  it('waits until all are replaced', async () => {
+    const run = await weir(
+      ['restart'],
+      answering({ columns, rows: [row('running', 1)] }, { columns, rows: [row('done', 3)] }),
+    );
+    expect(run.queries).toEqual(['RESTART', 'SHOW RESTARTS', 'SHOW RESTARTS']);
+    expect(run).toMatchObject({ code: 0, out: 'all 3 workers are replaced\n', err: '' });
+  });
+
+  it('as JSON, and finds its own restart when another has begun', async () => {
+    const rows = [row('running', 0, null, 8), row('done', 3)];
+    const run = await weir(['restart', '--json'], answering({ columns, rows }));
+    expect(run.code).toBe(0);
+    expect(JSON.parse(run.out)).toEqual([
+      { restart: 7, state: 'done', workers: 3, replaced: 3, started_at: at, problem: null },
+    ]);
+  });
+
+  it('says why the old workers were kept', async () => {
+    const run = await weir(
+      ['restart'],
+      answering({ columns, rows: [row('failed', 0, 'no worker is replaced: crashed')] }),
+    );
+    expect(run).toMatchObject({ code: 1, out: '', err: 'ERROR: no worker is replaced: crashed\n' });
+  });
+
+  it('asks on when its console has ended with its worker', async () => {
+    const ended: FakeAnswer = { error: { code: '57P01', message: 'Weir is shutting down' } };
+    const run = await weir(['restart'], answering(ended, { columns, rows: [row('done', 3)] }));
+    expect(run).toMatchObject({ code: 0, out: 'all 3 workers are replaced\n', err: '' });
+  });
+
+  it('gives up after --timeout; the restart goes on', async () => {
+    const run = await weir(['restart', '--timeout', '40ms'], answering({ columns, rows: [row('running', 2)] }));
+    expect(run.code).toBe(1);
+    expect(run.err).toContain('2 of 3 workers are replaced after 40ms\nHINT: The restart goes on.');
+  });
+
+  it('does not take the restart of another Weir for its own', async () => {
+    const run = await weir(['restart'], answering({ columns, rows: [] }));
+    expect(run).toMatchObject({ code: 1, err: 'Weir was stopped and started while its workers were replaced\n' });
+  });
+
+  it('says what one process says', async () => {
+    const run = await weir(['restart'], { error: { message: 'this Weir is one process', detail: 'Start the new' } });
+    expect(run).toMatchObject({ code: 1, err: 'ERROR: this Weir is one process\nDETAIL: Start the new\n' });
+  });
+});
+
 describe('wrong usage is exit code 2, and nothing is sent', () => {
   it.each([
     [[], 'usage: weir COMMAND'],
@@ -299,6 +368,8 @@ describe('wrong usage is exit code 2, and nothing is sent', () => {
     [['pools', 'shop'], 'too many arguments: shop'],
     [['pools', '--jsn'], "Unknown option '--jsn'"],
     [['pools', '--url'], "'--url <value>' argument missing"],
+    [['restart', 'now'], 'too many arguments: now'],
+    [['restart', '--timeout', '30'], '--timeout 30 has no unit: write 30s'],
     [['drain'], 'missing NODE'],
     [['drain', ' '], 'NODE is empty'],
     [['drain', '--wait', 'db2'], '--wait drains Weir itself: leave out db2'],
@@ -333,7 +404,7 @@ describe('help and version', () => {
     expect(code).toBe(0);
     const verbs =
       'serve check demo pools nodes clients servers databases stats cache config explain resize pause resume reload';
-    for (const verb of `${verbs} drain undrain kill invalidate`.split(' '))
+    for (const verb of `${verbs} restart drain undrain kill invalidate`.split(' '))
       expect(out).toMatch(new RegExp(`^  ${verb} +\\S`, 'm'));
     expect(Math.max(...out.split('\n').map((line) => line.length))).toBeLessThanOrEqual(120);
   });

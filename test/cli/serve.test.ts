@@ -1,6 +1,6 @@
 /** `weir serve` around an app that only notes what it is told: start, signals, reload, the last net. */
 import type { EventEmitter } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -9,8 +9,13 @@ import { diffConfig } from '../../src/config/change.ts';
 import type { Config } from '../../src/config/config.ts';
 import type { ServeDeps, ServedApp } from '../../src/cli/serve.ts';
 import { WeirError } from '../../src/errors/errors.ts';
+import type { RestartRow } from '../../src/console/sources.ts';
+import { fakeRestart } from '../console/fakes.ts';
 import { fakeProcess, runInMemory } from './run-in-memory.ts';
 import type { CliRun } from './run-in-memory.ts';
+
+/** With workers, which it replaces. */
+type Restarting = FakeApp & { restart: NonNullable<ServedApp['restart']> };
 
 class FakeApp implements ServedApp {
   readonly calls: string[] = [];
@@ -162,6 +167,25 @@ describe('weir serve', () => {
     expect(app.calls.at(-1)).toBe('stop');
   });
 
+  it('SIGUSR2 replaces the workers, says how it ended, and joins what is under way; one process has none', async () => {
+    const { app, events, output } = await serving();
+    events.emit('SIGUSR2', 'SIGUSR2');
+    expect(output()).toContain('weir: SIGUSR2: restarts the workers one by one, but this Weir has none (workers: 1)');
+    const restart = fakeRestart({ state: 'running' });
+    let end: (row: RestartRow) => void = () => undefined;
+    const over = new Promise<RestartRow>((resolve) => (end = resolve));
+    let isJoined = false;
+    (app as Restarting).restart = () => ({ restart, isJoined, over });
+    events.emit('SIGUSR2', 'SIGUSR2');
+    expect(output()).toContain('weir: SIGUSR2: the workers are replaced one by one\n');
+    isJoined = true;
+    events.emit('SIGUSR2', 'SIGUSR2');
+    expect(output()).toContain('weir: SIGUSR2: a restart is under way already\n');
+    end(fakeRestart({ state: 'failed', problem: 'no worker is replaced' }));
+    await turn();
+    expect(output().match(/weir: restart: .*/g)).toEqual(['weir: restart: no worker is replaced']);
+  });
+
   it('ends when the app has ended by itself', async () => {
     const { app, run } = await serving();
     app.finishByItself();
@@ -235,6 +259,13 @@ describe('weir serve', () => {
     expect(code).toBe(1);
     expect(err.split('\n')).toHaveLength(3);
     expect(err).toMatch(/weir\.yaml:1: pool_mod: unknown key.*\n.*weir\.yaml:2: listen: 5 is not HOST:PORT/);
+  });
+
+  it('more workers than the memory allows: the arithmetic, exit code 1, and nothing starts', async () => {
+    writeFileSync(file, `workers: 4\ncache: { enabled: true, max_memory: 1024GB }\n${readFileSync(file, 'utf8')}`);
+    const { code, err } = await runInMemory(['serve', '--config', file]);
+    expect(code).toBe(1);
+    expect(err).toContain('workers: 4: 4 x 60 MB + 5 x 1048576 MB (cache.max_memory, once more for the supervisor) = ');
   });
 
   it('a bad users file stops the start', async () => {

@@ -111,6 +111,10 @@ describe('who may run what', () => {
   });
 });
 
+it('RESTART begins one, or joins it, and shows it', async () => {
+  expect(await bench().run('RESTART')).toEqual([[3, 'running', 4, 1, 2, '2026-01-02 03:04:05 UTC', null, null]]);
+});
+
 describe('the language', () => {
   it.each([
     ['resize pool shop.app max 40;', 'resizePool {"database":"shop","user":"app","max":40}'],
@@ -125,6 +129,7 @@ describe('the language', () => {
     ['KILL 7', 'killClient 7'],
     ['KILL shop', 'killDatabase "shop"'],
     ['KILL', 'killDatabase everything'],
+    ['RESTART', 'restart'],
     ['SHUTDOWN', 'shutdown "now"'],
     ['SHUTDOWN wait_for_clients', 'shutdown "wait-for-clients"'],
     ["SET cache.ttl = '30s'", 'setSetting "cache.ttl" "30s"'],

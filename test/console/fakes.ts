@@ -1,5 +1,5 @@
 /** A ConsoleSources whose figures are made up and whose actions are written down; one PoolControl that obeys. */
-import type { ConsoleSources, DatabaseRow, SettingRow } from '../../src/console/sources.ts';
+import type { ConsoleSources, DatabaseRow, RestartRow, SettingRow } from '../../src/console/sources.ts';
 import type { ProcessFigures, WorkerFigures } from '../../src/observability/types.ts';
 import type { PoolControl, PoolStats, ResizeReason, ServerStats, WaitHistogram } from '../../src/pool/types.ts';
 import { durationBoundsSeconds } from '../../src/session/types.ts';
@@ -35,6 +35,20 @@ export function fakePoolStats(changes: Partial<PoolStats> = {}): PoolStats {
     connectProblem: undefined,
     lastResize: undefined,
     resizes: {},
+    ...changes,
+  };
+}
+
+export function fakeRestart(changes: Partial<RestartRow> = {}): RestartRow {
+  const times = { startedAtMs: connectedAtMs, finishedAtMs: connectedAtMs + 9_000 };
+  return {
+    number: 3,
+    state: 'done',
+    workers: 4,
+    replaced: 4,
+    endedClients: 2,
+    ...times,
+    problem: undefined,
     ...changes,
   };
 }
@@ -307,6 +321,11 @@ export function fakeSources(changes: Partial<ConsoleSources> = {}): FakeSources 
     waitClose: (name) => note('waitClose', name),
     killDatabase: (name) => note('killDatabase', name),
     shutdown: (mode) => note('shutdown', mode),
+    async restart() {
+      await note('restart');
+      return { restart: fakeRestart({ state: 'running', replaced: 1, finishedAtMs: undefined }), isJoined: true };
+    },
+    restarts: () => Promise.resolve([fakeRestart(), fakeRestart({ number: 2, state: 'failed', problem: 'crashed' })]),
     setSetting: (key, value) => note('setSetting', key, value),
     invalidate: (request) => note('invalidate', request),
     async reload() {

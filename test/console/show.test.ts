@@ -190,6 +190,14 @@ describe('rows', () => {
     ]);
   });
 
+  it('RESTARTS has what became of each', async () => {
+    const times = { started_at: '2026-01-02 03:04:05 UTC', finished_at: '2026-01-02 03:04:14 UTC' };
+    expect(await rowsOf('SHOW RESTARTS')).toEqual([
+      { restart: 3, state: 'done', workers: 4, replaced: 4, ended_clients: 2, ...times, problem: null },
+      { restart: 2, state: 'failed', workers: 4, replaced: 4, ended_clients: 2, ...times, problem: 'crashed' },
+    ]);
+  });
+
   it('STATS: microseconds, and where the statements went', async () => {
     const [row] = await rowsOf('SHOW STATS');
     expect(row).toMatchObject({

@@ -152,6 +152,7 @@ export class LeaseWorld {
   private readonly mail: { atMs: number; run: () => void }[] = [];
   private readonly lastMailMs = new Map<string, number>();
   private readonly sizes = new Map<string, LeaseSize>();
+  private readonly pools = new Map<string, LeasedPool>();
   private readonly limits = new Map<string, number>();
   private againAtMs = Infinity;
   private lastId = 0;
@@ -177,10 +178,16 @@ export class LeaseWorld {
     const worker = new Worker(++this.lastId, this);
     this.workers.set(worker.id, worker);
     for (const [pool, size] of pools) {
+      this.pools.set(leaseKey(pool), pool);
       if (!this.sizes.has(leaseKey(pool))) this.sizes.set(leaseKey(pool), size);
       const now = this.sizes.get(leaseKey(pool)) ?? size;
       worker.parts.set(leaseKey(pool), new Part(pool, now));
-      this.say(worker, (leases) => leases.join(worker.id, pool, now));
+      this.say(worker, (leases) => {
+        // As leased-budget.ts: the supervisor forgets it when a database has no pool any more.
+        const limit = this.limits.get(`${pool.server}/${pool.database}`);
+        if (limit !== undefined) leases.setLimit(pool.server, pool.database, limit);
+        leases.join(worker.id, pool, now);
+      });
     }
     this.history.push(`${this.nowMs}: worker ${worker.id} starts`);
     return worker;
@@ -277,21 +284,23 @@ export class LeaseWorld {
   /** The server sees no more connections than there are places, and of these no more than the limits, unless one was lowered. */
   private check(): void {
     const seen = new Map<string, number>();
-    const pools = new Map<string, LeasedPool>();
     const see = (pool: LeasedPool): void => {
       for (const key of keysOf(pool)) seen.set(key, (seen.get(key) ?? 0) + 1);
-      pools.set(leaseKey(pool), pool);
     };
     for (const worker of this.workers.values())
       for (const part of worker.parts.values()) for (const _ of part.connections) see(part.pool);
     for (const { pool } of this.orphans) see(pool);
-    for (const pool of pools.values()) {
+    // Levels without a connection, too: their places are granted, or of a worker that has died. Of a pool that no worker uses
+    // any more, nothing is known of its database.
+    const taken = new Map<string, number>();
+    for (const pool of this.pools.values()) {
       const { pool: own, database, server } = this.leases.taken(pool);
-      const [ownKey, databaseKey, serverKey] = keysOf(pool);
-      this.checkLevel(ownKey, own, seen, this.leases.sizeOf(pool)?.limit);
-      this.checkLevel(databaseKey, database, seen);
-      this.checkLevel(serverKey, server, seen);
+      keysOf(pool).forEach((key, index) => {
+        taken.set(key, Math.max(taken.get(key) ?? 0, [own, database, server][index] ?? 0));
+      });
     }
+    const limits = new Map([...this.pools].map(([key, pool]) => [key, this.leases.sizeOf(pool)?.limit]));
+    for (const [key, places] of taken) this.checkLevel(key, places, seen, limits.get(key));
   }
 
   private checkLevel(key: string, taken: number, seen: ReadonlyMap<string, number>, size?: number): void {

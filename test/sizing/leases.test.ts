@@ -4,6 +4,8 @@
  * no place is lost or counted twice. Fails when a place is free too early, or never again. A seed makes a history again.
  */
 import { describe, expect, test } from 'vitest';
+import { Leases } from '../../src/sizing/leases.ts';
+import type { SaidSize } from '../../src/sizing/lease-types.ts';
 import { LeaseWorld, type WorldPool } from './lease-world.ts';
 
 const shop: WorldPool = { database: 'shop', user: 'app', node: 'db1', server: 'db:5432' };
@@ -11,20 +13,28 @@ const other: WorldPool = { database: 'other', user: 'app', node: 'db1', server: 
 const reports: WorldPool = { database: 'shop', user: 'reports', node: 'db1', server: 'db:5432' };
 const pools = [shop, other, reports];
 
+function run(seed: number, steps: number): void {
+  const world = new LeaseWorld(seed);
+  try {
+    world.live(pools, steps);
+    world.comeToRest(pools);
+  } catch (error) {
+    throw new Error(`seed ${seed}: ${(error as Error).message}\n${world.history.slice(-40).join('\n')}`, {
+      cause: error,
+    });
+  }
+}
+
 describe('random histories', () => {
-  test.each(Array.from({ length: 4 }, (_, index) => index))('group %i of 15', (group) => {
-    for (let seed = group * 15; seed < group * 15 + 15; seed++) {
-      const world = new LeaseWorld(seed);
-      try {
-        world.live(pools, 100);
-        world.comeToRest(pools);
-      } catch (error) {
-        throw new Error(`seed ${seed}: ${(error as Error).message}\n${world.history.slice(-40).join('\n')}`, {
-          cause: error,
-        });
-      }
-    }
+  test.each(Array.from({ length: 6 }, (_, index) => index))('group %i of 15', (group) => {
+    for (let seed = group * 15; seed < group * 15 + 15; seed++) run(seed, 200);
   });
+
+  test.each([
+    [1104, 150],
+    [1489, 300],
+    [1503, 300],
+  ])('seed %i of %i steps, in which something was wrong once', run);
 });
 
 describe('a pool of 10', () => {
@@ -142,4 +152,57 @@ test('an idle connection of another pool makes room on a full server, but not on
   two.clients(other, 4);
   world.pass(1_000);
   expect([one.open(shop), two.open(other)]).toEqual([1, 3]);
+});
+
+describe('the size of a pool', () => {
+  const big = { limit: 10, min: 0 };
+  const resize = { atMs: 1, from: 10, to: 7, reason: 'operator', why: 'RESIZE POOL' } as const;
+  const said = (limit: number, heard: number): SaidSize => ({ pool: shop, size: { limit, min: 0 }, resize, heard });
+
+  /** Two workers that have joined. */
+  function leases(): Leases {
+    const both = new Leases();
+    both.join(1, shop, big);
+    both.join(2, shop, big);
+    both.decide(0);
+    return both;
+  }
+
+  test('that all workers change is one change', () => {
+    const both = leases();
+    expect(both.sizeSaid(1, said(7, 0))).toMatchObject({ from: 10, to: 7, reason: 'operator' });
+    expect(both.sizeSaid(2, said(7, 0))).toBeUndefined();
+    expect(both.decide(0).decisions).toEqual([]);
+    expect(both.sizeOf(shop)).toEqual({ limit: 7, min: 0 });
+  });
+
+  test('is not what a worker says that has not heard of the last one', () => {
+    const both = leases();
+    both.setSize(shop, { limit: 20, min: 0 }, { ...resize, to: 20 });
+    expect(both.sizeSaid(1, said(7, 0))).toBeUndefined();
+    expect(both.sizeOf(shop)?.limit).toBe(20);
+    expect(both.sizeSaid(1, said(7, 1))).toMatchObject({ from: 20, to: 7 });
+  });
+
+  test('is told to a worker that joins with another one, with its reason; what it says before it has heard is out of date', () => {
+    const both = leases();
+    both.setSize(shop, { limit: 20, min: 0 }, { ...resize, to: 20 });
+    both.decide(0);
+    both.join(3, shop, big);
+    expect(both.sizeSaid(3, said(7, 0))).toBeUndefined();
+    const { decisions } = both.decide(0);
+    expect(decisions).toEqual([
+      { kind: 'size', worker: 3, pool: shop, size: { limit: 20, min: 0 }, resize: { ...resize, to: 20 } },
+    ]);
+    expect(both.sizeOf(shop)?.limit).toBe(20);
+  });
+
+  test('is not that of a worker that starts, unless nobody else uses the pool', () => {
+    const both = leases();
+    expect(both.sizeSaid(2, said(7, 0), true)).toBeUndefined();
+    expect(both.sizeOf(shop)?.limit).toBe(10);
+    expect(both.decide(0).decisions).toMatchObject([{ kind: 'size', worker: 2, size: big }]);
+    both.died(1);
+    expect(both.sizeSaid(2, said(7, 1), true)).toMatchObject({ from: 10, to: 7 });
+  });
 });

@@ -1,8 +1,9 @@
 /** When pools grow and shrink, and how nodes share out their connections. Fails if a pool passes a limit or swings. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { nodeCapacity } from '../../src/sizing/controller.ts';
 import { PeakWindow } from '../../src/sizing/peak-window.ts';
-import { createResizeLoop, nodeCapacity } from '../../src/sizing/resize-loop.ts';
+import { createResizeLoop } from '../../src/sizing/resize-loop.ts';
 import type { ResizeLoop } from '../../src/sizing/resize-loop.ts';
 import { shareOut } from '../../src/sizing/share-out.ts';
 import type { ResizeRecord } from '../../src/pool/types.ts';

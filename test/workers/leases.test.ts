@@ -65,6 +65,7 @@ class World {
   readonly lessor = new Lessor({
     nowMs: () => performance.now(),
     whenGone: (places) => places.map((place) => new Promise<void>((gone) => this.lost.push({ place, gone }))),
+    resized: () => undefined,
     unexpected: (error) => void this.bugs.push(error),
   });
   readonly workers = [1, 2, 3].map((id) => new Worker(id, this.lessor, (error) => void this.bugs.push(error)));

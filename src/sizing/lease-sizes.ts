@@ -1,0 +1,66 @@
+/**
+ * The sizes of pools in the account of leases.ts: which worker is to be told of a change, which is its part of the minimum, and
+ * whether what a worker says of a size is news or out of date. Decides on no size itself.
+ */
+import type { ResizeRecord } from '../pool/types.ts';
+import type { Account, PoolRecord } from './lease-records.ts';
+import type { LeaseDecision, LeaseSize, SaidSize } from './lease-types.ts';
+
+export class LeaseSizes {
+  private readonly push: (decision: LeaseDecision) => void;
+  /** Decisions about sizes that each worker was sent. */
+  private readonly sent = new Map<number, number>();
+
+  constructor(push: (decision: LeaseDecision) => void) {
+    this.push = push;
+  }
+
+  /** For all workers. */
+  set(pool: PoolRecord, size: LeaseSize, resize: ResizeRecord | undefined): void {
+    this.resize(pool, size, resize);
+    for (const account of pool.accounts.values()) if (account.isJoined) this.tell(account);
+  }
+
+  /** See Leases.sizeSaid(). */
+  said(account: Account, { size, resize, heard }: SaidSize, isStarting: boolean): ResizeRecord | undefined {
+    // It does not know yet what was decided meanwhile, and will do that.
+    if (heard < account.lastSize) return undefined;
+    const { pool } = account;
+    if (isStarting && pool.isUsedByOthers(account)) return void this.tell(account);
+    const from = pool.own.limit;
+    const change = resize === undefined || from === size.limit ? undefined : { ...resize, from, to: size.limit };
+    this.resize(pool, size, change);
+    return change;
+  }
+
+  private resize(pool: PoolRecord, size: LeaseSize, resize: ResizeRecord | undefined): void {
+    pool.resize(size);
+    pool.lastResize = resize ?? pool.lastResize;
+    this.shareMinimum(pool);
+  }
+
+  /** Tells the worker what the size is. */
+  tell(account: Account): void {
+    const { worker, pool } = account;
+    account.lastSize = (this.sent.get(worker) ?? 0) + 1;
+    this.sent.set(worker, account.lastSize);
+    this.push({ kind: 'size', worker, pool: pool.name, size: pool.size, resize: pool.lastResize });
+  }
+
+  /** The worker has died. */
+  forget(worker: number): void {
+    this.sent.delete(worker);
+  }
+
+  /** The workers that use the pool share its minimum. */
+  shareMinimum(pool: PoolRecord): void {
+    const joined = [...pool.accounts.values()].filter(({ isJoined }) => isJoined);
+    joined.sort((a, b) => a.worker - b.worker);
+    joined.forEach(({ worker, told }, index) => {
+      const count = Math.floor(pool.min / joined.length) + (index < pool.min % joined.length ? 1 : 0);
+      if (count === told.floor) return;
+      told.floor = count;
+      this.push({ kind: 'floor', worker, pool: pool.name, count });
+    });
+  }
+}

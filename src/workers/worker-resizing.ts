@@ -1,0 +1,97 @@
+/**
+ * Resizes the pools of all workers, if this worker is the lead: every half second it gets the figures of all through the
+ * supervisor, decides as a single process does (sizing/controller.ts), and has the supervisor set the limits. A worker that
+ * has just become the lead makes no pool larger before it has seen two samples. Made by the app.
+ */
+import { ResizeController } from '../sizing/controller.ts';
+import type { LeasedPool } from '../sizing/lease-types.ts';
+import { MergedSamples } from '../sizing/merged-samples.ts';
+import { resizeEveryMs, type ResizeLoop, type ResizeSources } from '../sizing/resize-loop.ts';
+import { ChannelClosed } from './channel.ts';
+import type { SupervisorChannel } from './messages.ts';
+import { PoolSamples } from './pool-samples.ts';
+import type { DecidedResize, GatheredSamples } from './resize-messages.ts';
+import { sharedTime } from './shared-time.ts';
+
+export interface WorkerResizingOptions {
+  readonly channel: Pick<SupervisorChannel, 'on' | 'tell' | 'ask'>;
+  /** Number of the time for which this worker is the lead; undefined: it is not. */
+  leadTerm(): number | undefined;
+  readonly sources: ResizeSources;
+  nowMs(): number;
+  onError(error: unknown): void;
+}
+
+/** What the lead knows: the next one begins anew. */
+class Leading {
+  readonly term: number;
+  readonly merged = new MergedSamples();
+  readonly controller = new ResizeController<LeasedPool>();
+  hasSeen = false;
+
+  constructor(term: number) {
+    this.term = term;
+  }
+}
+
+export class WorkerResizing implements ResizeLoop {
+  private readonly options: WorkerResizingOptions;
+  private readonly samples: PoolSamples;
+  private leading: Leading | undefined;
+  private isAsking = false;
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(options: WorkerResizingOptions) {
+    this.options = options;
+    const { sources, nowMs, channel } = options;
+    const time = sharedTime(nowMs);
+    this.samples = new PoolSamples(sources, () => time.toShared(nowMs()));
+    channel.on('takeSamples', () => this.samples.take());
+  }
+
+  start(): void {
+    this.samples.start();
+    this.timer ??= setInterval(() => this.tick(), resizeEveryMs).unref();
+  }
+
+  stop(): void {
+    this.samples.stop();
+    clearInterval(this.timer);
+    this.timer = undefined;
+  }
+
+  tick(): void {
+    const term = this.options.leadTerm();
+    if (term === undefined) this.leading = undefined;
+    else if (this.leading?.term !== term) this.leading = new Leading(term);
+    if (this.leading === undefined || this.isAsking || !this.options.sources.settings().enabled) return;
+    this.isAsking = true;
+    void this.resize(this.leading)
+      .catch((error: unknown) => {
+        if (!(error instanceof ChannelClosed)) this.options.onError(error);
+      })
+      .finally(() => (this.isAsking = false));
+  }
+
+  private async resize(leading: Leading): Promise<void> {
+    const { channel } = this.options;
+    const { term } = leading;
+    const gathered = await channel.ask('gatherSamples', { term });
+    if (gathered === undefined) return;
+    const resizes = this.decide(leading, gathered);
+    if (resizes.length > 0) channel.tell('resizePools', { term, version: gathered.version, resizes });
+  }
+
+  /** Without the figures of all workers nothing is decided: what is not known must not make a pool larger, or smaller. */
+  private decide(leading: Leading, { workers, isComplete }: GatheredSamples): DecidedResize[] {
+    const { merged, controller, hasSeen } = leading;
+    merged.add(workers, isComplete);
+    if (!isComplete) return [];
+    const { nowMs, sources } = this.options;
+    leading.hasSeen = true;
+    const resizes = controller.decide(merged.take(), sources.settings(), nowMs());
+    return resizes
+      .filter(({ from, to }) => hasSeen || to < from)
+      .map(({ key: pool, from, to, reason, why }) => ({ pool, from, to, reason, why }));
+  }
+}
