@@ -15,8 +15,8 @@ export default defineConfig({
           include: ['integration/**/*.test.ts'],
           testTimeout: 300_000,
           hookTimeout: 300_000,
-          // One cluster serves the whole run, and some files break it on purpose: one file at a time.
-          fileParallelism: false,
+          // Each worker has a cluster and a Redis of its own (integration/harness/global-setup.ts). Tests wait most of the time.
+          maxWorkers: Math.min(availableParallelism(), 2),
           globalSetup: ['integration/harness/global-setup.ts'],
         },
       },

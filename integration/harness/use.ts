@@ -1,6 +1,6 @@
 /**
- * What a test file gets from the run: the one cluster and the one Redis that global-setup.ts started. A file that
- * breaks nodes starts its own with startCluster() or startRedis().
+ * What a test file gets from the run: the cluster and the Redis that global-setup.ts started for its worker of vitest. A
+ * file that breaks nodes starts its own with startCluster() or startRedis().
  */
 import { inject } from 'vitest';
 import { ClusterView } from './cluster-view.ts';
@@ -9,17 +9,22 @@ import type { RedisFacts } from './redis.ts';
 
 declare module 'vitest' {
   export interface ProvidedContext {
-    weirCluster: ClusterFacts;
-    weirRedis: RedisFacts | null;
+    weirClusters: readonly ClusterFacts[];
+    weirRedises: readonly RedisFacts[];
   }
 }
 
 /** The shared cluster: make a database of your own in it, and leave its nodes as they are. */
 export function useCluster(): ClusterView {
-  return new ClusterView(inject('weirCluster'));
+  return new ClusterView(inject('weirClusters')[worker()] as ClusterFacts);
 }
 
 /** The shared Redis, or null when the machine has none: `describe.skipIf(useRedis() === null)`. */
 export function useRedis(): RedisFacts | null {
-  return inject('weirRedis');
+  return inject('weirRedises')[worker()] ?? null;
+}
+
+/** Index of this worker of vitest. */
+function worker(): number {
+  return Number(process.env.VITEST_POOL_ID) - 1;
 }
