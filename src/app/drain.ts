@@ -23,6 +23,8 @@ export interface DrainParts {
   readonly listener: Pick<Listener, 'stopAccepting'>;
   readonly reception: { isDraining: boolean };
   readonly log: Log;
+  /** Only of a worker: resolves when no other worker has clients either. */
+  othersAreDone?(): Promise<void>;
   /** Everything is being stopped: there is nothing left to wait for. */
   isStopped(): boolean;
   /** Called when the drain begins, and when it becomes a shorter one. */
@@ -39,6 +41,8 @@ export class Drain {
   /** shutdown_timeout counts from here; undefined while clients are waited for. */
   private endingSinceMs: number | undefined;
   private running: Promise<void> | undefined;
+  /** Of the other workers. */
+  private others: 'not asked' | 'have clients' | 'done' = 'not asked';
 
   constructor(parts: DrainParts) {
     this.parts = parts;
@@ -62,7 +66,7 @@ export class Drain {
     if (this.parts.isStopped()) return;
     this.phase = 'no new clients';
     this.refuseNewClients(this.mode ?? mode);
-    while (this.left() > 0 && !this.isTimeOver()) {
+    while (!this.isOver() && !this.isTimeOver()) {
       if (this.parts.isStopped()) return;
       if (this.mode === 'wait-for-servers') this.endAtBoundaries();
       await sleep(pollMs);
@@ -96,6 +100,17 @@ export class Drain {
     }
     const what = mode === 'wait-for-servers' ? 'statements in flight end first' : 'those who are connected may stay';
     log('info', 'draining', `no new clients; ${what}`, { clients: clients.count });
+  }
+
+  /** No client is left, neither here nor in another worker. */
+  private isOver(): boolean {
+    const { othersAreDone } = this.parts;
+    if (this.left() > 0) return false;
+    if (this.others === 'not asked' && othersAreDone !== undefined) {
+      this.others = 'have clients';
+      void othersAreDone().then(() => (this.others = 'done'));
+    }
+    return this.others !== 'have clients';
   }
 
   /** wait-for-clients does not wait for sessions of the admin console. */

@@ -125,6 +125,7 @@ export class Lifecycle {
 
   private makeDrain(): Drain {
     const { clients, directory, entrance } = this.parts;
+    const { worker } = this.surroundings;
     return new Drain({
       config: () => this.current.config,
       clients,
@@ -132,6 +133,7 @@ export class Lifecycle {
       listener: entrance.listener,
       reception: entrance.reception,
       log: this.logs.log,
+      ...(worker !== undefined && { othersAreDone: () => worker.drained() }),
       isStopped: () => this.state === 'stopped',
       onMode: (mode) => this.surroundings.onEnding?.(mode),
     });

@@ -14,6 +14,8 @@ export interface ConnectionSource {
   /** Where the supervisor listens. */
   readonly address: HostPort;
   readonly socketPath: string | undefined;
+  /** As of a Listener. */
+  stopAccepting(where: 'shared' | 'inherited'): void;
   /** Connections arrive paused. There is one listener. */
   onConnection(listener: (layer: 'plain' | 'local', socket: Socket) => void): void;
 }
@@ -34,8 +36,7 @@ export function createReceiver(options: ListenerOptions, source: ConnectionSourc
     },
     address: () => source.address,
     socketPath: () => source.socketPath,
-    // The supervisor stops accepting.
-    stopAccepting: () => undefined,
+    stopAccepting: (where) => source.stopAccepting(where),
     close: () => acceptor.close(),
     reload: (tls, auth) => acceptor.reload(tls, auth),
   };

@@ -8,6 +8,7 @@ import type { Log } from '../observability/types.ts';
 import { Departures } from './departures.ts';
 import type { Moved } from './ipc.ts';
 import type { EndMode } from './messages.ts';
+import { LastClients } from './last-clients.ts';
 import { hopelessAfter, Restarts } from './restarts.ts';
 import { WorkerProcess, type WorkerExit } from './worker-process.ts';
 
@@ -54,6 +55,7 @@ export class Fleet {
   private readonly processes = new Set<WorkerProcess>();
   private phase: 'starting' | 'serving' | 'ending' = 'starting';
   private readonly departures: Departures;
+  private readonly lastClients = new LastClients<WorkerProcess>();
   private onEmpty: () => void = () => undefined;
 
   constructor(options: FleetOptions) {
@@ -77,6 +79,11 @@ export class Fleet {
   /** The workers that get new clients. */
   *ready(): Iterable<WorkerProcess> {
     for (const { worker } of this.places) if (worker?.state === 'ready') yield worker;
+  }
+
+  /** The workers that answer clients, also those that end. */
+  *answering(): Iterable<WorkerProcess> {
+    for (const worker of this.processes) if (worker.servesSinceMs !== undefined) yield worker;
   }
 
   alive(): Iterable<WorkerProcess> {
@@ -151,12 +158,20 @@ export class Fleet {
     place.timer = setTimeout(() => (place.worker = this.startAt(place).worker), pauseMs);
   }
 
+  /** This worker has no clients left. Resolves when no worker has; at once if only this worker ends. */
+  drained(worker: WorkerProcess): Promise<void> {
+    return this.lastClients.whenNoneIsLeft(worker);
+  }
+
   /** Ends all. Resolves when no process is left. A second call with `now` cuts the first short. */
   async end(mode: EndMode): Promise<void> {
     this.phase = 'ending';
     for (const place of this.places) clearTimeout(place.timer);
     const isEmpty = new Promise<void>((resolve) => (this.onEmpty = andThen(this.onEmpty, resolve)));
-    for (const worker of this.processes) void worker.end(mode);
+    for (const worker of this.processes) {
+      if (worker.state === 'ready' || worker.state === 'emptying') this.lastClients.waitFor(worker);
+      void worker.end(mode);
+    }
     if (this.processes.size === 0) this.onEmpty();
     await isEmpty;
   }
@@ -186,6 +201,7 @@ export class Fleet {
       exited: (_gone, exit) => {
         this.processes.delete(worker);
         afterwards();
+        this.lastClients.gone(worker);
         resolve({ serves: false, exit });
         this.exited(place, worker, exit);
       },

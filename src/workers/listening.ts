@@ -98,10 +98,16 @@ export class Listening {
     return inherited === undefined ? this.local?.path : `the Unix socket of ${inherited.name}`;
   }
 
-  /** No new clients. HTTP goes on, so that /readyz can say so. */
+  /** Stops accepting clients where another Weir can. Elsewhere workers refuse them in words. */
+  stopAccepting(where: 'shared' | 'inherited'): void {
+    if (where === 'inherited') for (const entry of ['plain', 'local'] as const) this.closeInherited(entry);
+    else if (this.options.config.soReuseport && this.clients.listening) this.clients.close();
+  }
+
+  /** No clients at all. HTTP goes on. */
   closeForClients(): void {
     if (this.clients.listening) this.clients.close();
-    for (const entry of ['plain', 'local'] as const) this.closeInherited(entry);
+    this.stopAccepting('inherited');
     this.local?.close();
     this.local = undefined;
   }

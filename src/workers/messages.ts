@@ -22,6 +22,10 @@ export interface ClientTopicsOfWorker {
   readonly left: { readonly body: number; readonly reply: void };
   /** A client came with its session from another worker, which had let it in. */
   readonly arrived: { readonly body: undefined; readonly reply: void };
+  /** Weir drains, and no client of this worker is left. Answered when none of any worker is. */
+  readonly drained: { readonly body: undefined; readonly reply: void };
+  /** Weir drains: no new clients, where another Weir takes them. */
+  readonly stopAccepting: { readonly body: 'shared' | 'inherited'; readonly reply: void };
   /** A CancelRequest for a client that this worker does not have: was it another's? */
   readonly cancel: { readonly body: CancelKey; readonly reply: boolean };
 }

@@ -179,13 +179,12 @@ export class Supervisor {
     const { config } = this.options;
     this.phase = 'ending';
     const delayMs = mode === 'now' ? 0 : config.shutdownDelayMs;
-    const doors = setTimeout(() => this.listening.closeForClients(), delayMs);
+    if (mode === 'now') this.listening.closeForClients();
     const graceMs = mode === 'now' ? killAfterMs : delayMs + config.shutdownTimeoutMs + killAfterMs;
     // SHUTDOWN WAIT_FOR_CLIENTS has no end but that of the last client.
     const killer = mode === 'wait-for-clients' ? undefined : setTimeout(() => this.fleet.kill(), graceMs);
     await this.fleet.end(mode);
     clearTimeout(killer);
-    clearTimeout(doors);
     this.spread.close();
     this.switchboard.stop();
     this.lessor.stop();
@@ -202,9 +201,9 @@ export class Supervisor {
         return [];
       case 'serving':
         return this.fleet.ready();
-      // While Weir drains, load balancers still send clients (shutdown_delay), and /readyz must say why not.
+      // While Weir drains, workers refuse clients in words, but not consoles and CancelRequests; /readyz must say why.
       case 'ending':
-        return this.fleet.alive();
+        return this.fleet.answering();
     }
   }
 
@@ -227,6 +226,11 @@ export class Supervisor {
       return { restart, isJoined };
     });
     worker.channel.on('restarts', () => this.restarts.rows());
+    worker.channel.on('drained', () => this.fleet.drained(worker));
+    worker.channel.on('stopAccepting', (where) => {
+      // A worker that is only replaced leaves the doors open.
+      if (this.phase === 'ending') this.listening.stopAccepting(where);
+    });
     worker.channel.on('cancel', (key) => this.cancel(worker, key));
     return () => {
       end.processEnded();

@@ -80,6 +80,15 @@ export class WorkerLink {
 
   readonly leave = (): void => this.channel.tell('left', 1);
 
+  stopAccepting(where: 'shared' | 'inherited'): void {
+    this.channel.tell('stopAccepting', where);
+  }
+
+  /** No client is left here. Resolves when no worker has any; at once if only this worker ends. */
+  async drained(): Promise<void> {
+    await this.channel.ask('drained', undefined).catch(() => undefined);
+  }
+
   /** Resolves when the worker that has this client has cancelled, or when there is none. */
   async cancelElsewhere(key: CancelKey): Promise<void> {
     await this.channel.ask('cancel', key).catch(() => undefined);

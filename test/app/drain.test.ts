@@ -51,7 +51,7 @@ function add(isIdle: boolean, to = clients): Client {
   return client;
 }
 
-function makeDrain(): Drain {
+function makeDrain(othersAreDone?: () => Promise<void>): Drain {
   const registry = {
     get count() {
       return clients.size + consoles.size;
@@ -67,6 +67,7 @@ function makeDrain(): Drain {
     listener: { stopAccepting: (where) => void log.push(`leave ${where}`) },
     reception,
     log: (_level, event, message, fields) => void log.push(`${event} ${message} ${JSON.stringify(fields ?? {})}`),
+    ...(othersAreDone && { othersAreDone }),
     isStopped: () => isStopped,
     onMode: (mode) => void log.push(mode),
   });
@@ -158,5 +159,29 @@ describe('shutdown_delay', () => {
     isStopped = true;
     await over;
     expect(reception.isDraining).toBe(false);
+  });
+});
+
+describe('one of several workers', () => {
+  it('stays until the others have no clients either, and only then tells consoles that the last one has left', async () => {
+    const [client, console] = [add(true), add(true, consoles)];
+    let [asked, done] = [0, (): void => undefined];
+    const drain = makeDrain(() => {
+      asked++;
+      return new Promise((resolve) => (done = resolve));
+    });
+    const over = drain.run('wait-for-clients');
+    expect([await state(over), asked]).toEqual(['waits', 0]);
+    clients.delete(client);
+    expect([await state(over), asked, console.ended]).toEqual(['waits', 1, undefined]);
+    done();
+    await over;
+    expect(console.ended).toBe(lastClientLeft);
+  });
+
+  it('waits for them no longer than shutdown_timeout', async () => {
+    config = { ...config, shutdownTimeoutMs: 50 };
+    await makeDrain(() => new Promise(() => undefined)).run('wait-for-servers');
+    expect(log.join()).not.toContain('shutdown_cut');
   });
 });
