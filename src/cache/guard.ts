@@ -53,7 +53,7 @@ export class Guards {
     this.rules = rules;
   }
 
-  /** @param all close everything in the database of `prefix` */
+  /** @param all close everything in the database of `prefix`; '': in all databases */
   close(
     tags: readonly Tag[],
     all: boolean,

@@ -87,7 +87,8 @@ export class SharedStamps {
   private reportDdl(tags: readonly Tag[]): void {
     for (const tag of tags) {
       const prefix = catalogOf(tag);
-      if (prefix !== undefined) this.options.peersDdl(prefix);
+      // Without a prefix, the other Weir does not know the catalog of the database.
+      if (prefix !== undefined) this.options.peersDdl(prefix === '' ? undefined : prefix);
     }
   }
 

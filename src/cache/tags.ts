@@ -9,7 +9,7 @@ import { noSuchTick } from '../util/ticks.ts';
 import { TagState, type TagKind } from './tag-state.ts';
 import type { TickSource } from './types.ts';
 
-/** The tags of one answer, sorted by name, including the `all` of each database. */
+/** The tags of one answer, sorted by name, including the `all` of each database and `everything`. */
 export interface TagSet {
   readonly states: readonly TagState[];
   /** Names in the same order, for Redis. */
@@ -33,6 +33,9 @@ function split(tag: Tag): { kind: TagKind; prefix: string | undefined } {
   return { kind, prefix: match[1] ?? '' };
 }
 
+/** What a write closes if the catalog of its database is not known, so that not even the database can be named. */
+const everythingTag = 'all';
+
 export class TagTable {
   private readonly states = new Map<Tag, TagState>();
   private readonly sources = new Map<string, TickSource>();
@@ -44,11 +47,14 @@ export class TagTable {
   private epoch = 0;
   /** There may have been writes to tags that the table does not know: new tags count as just written. */
   private isForgetful = false;
+  /** Part of every answer of any database. */
+  private readonly everything: TagState;
 
   constructor(hasPeers: boolean, maxTags: number) {
     this.hasPeers = hasPeers;
     this.maxTags = maxTags;
     this.isForgetful = hasPeers;
+    this.everything = this.state(everythingTag);
   }
 
   /**
@@ -85,7 +91,7 @@ export class TagTable {
     for (const tag of tags) {
       const state = this.state(tag);
       found.add(state);
-      if (state.all !== undefined) found.add(state.all);
+      if (state.all !== undefined) found.add(state.all).add(this.everything);
     }
     const states = [...found].sort((a, b) => (a.tag < b.tag ? -1 : 1));
     const set = { states, names: states.map((state) => state.tag), epoch: this.epoch };
@@ -106,7 +112,8 @@ export class TagTable {
 
   /** @returns tick of the newest write to anything in the database of `prefix`, as a tick of `source`; 0: never */
   lastWriteInDatabase(prefix: string, source: TickSource, isCertain = false): Tick {
-    return this.state(`${prefix}all`).newestWriteIn(source, isCertain);
+    const inDatabase = this.state(`${prefix}all`).newestWriteIn(source, isCertain);
+    return Math.max(inDatabase, this.everything.newestWriteIn(source, isCertain));
   }
 
   /** Another Weir wrote a tag that is not in the table: counts it for its database. */

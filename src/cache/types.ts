@@ -138,7 +138,7 @@ export interface ResultCache {
   noteRead(tags: readonly Tag[], freshness: SessionFreshness): void;
   /**
    * Closes the tags before a COMMIT, an autocommit write or a Sync is sent. @param all close everything in the
-   * database of `prefix`
+   * database of `prefix`; if that is '', in all databases
    */
   close(tags: readonly Tag[], all: boolean, prefix: string, freshness: SessionFreshness, backend?: Backend): WriteGuard;
   /** @returns the writes to these tags that are in progress; undefined: none */

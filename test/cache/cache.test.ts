@@ -164,6 +164,20 @@ describe('rule 2: close, commit, open', () => {
     expect(peek(b).kind).toBe('hit');
   });
 
+  it('a write in a database that nobody can name closes the answers of all', () => {
+    const b = bench();
+    fill(b);
+    const guard = b.cache.close([], true, '', b.cache.newFreshness());
+    expect(said(peek(b))).toBe('miss: a write to one of its tables is under way');
+    guard.rolledBack();
+    expect(said(peek(b))).toBe('alice');
+    b.cache.close([], true, '', b.cache.newFreshness()).committed(4, b.ticks);
+    expect(peek(b).kind).toBe('miss');
+    expect(b.cache.lastWrite([users], b.ticks)).toBe(4);
+    expect(b.cache.lastWriteInDatabase(prefix, b.ticks)).toBe(4);
+    expect(b.cache.lastWriteInDatabase('7001.6.', b.ticks)).toBe(4);
+  });
+
   describe('with an unknown outcome', () => {
     beforeEach(() => void vi.useFakeTimers());
     afterEach(() => void vi.useRealTimers());

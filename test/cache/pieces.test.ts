@@ -144,11 +144,11 @@ describe('tags', () => {
     expect(table.size).toBeLessThanOrEqual(7);
   });
 
-  it("resolve to each database's `all` as well, in one order, once", () => {
+  it("resolve to each database's `all` and the `all` of all databases as well, in one order, once", () => {
     const table = new TagTable(false, 100);
     const set = table.resolve([`${prefix}r2`, `${prefix}r1`, `${prefix}r2`, 't:r1']);
-    expect(set.names).toEqual([`${prefix}all`, `${prefix}r1`, `${prefix}r2`, 't:r1']);
-    expect(set.states.map(({ kind }) => kind)).toEqual(['all', 'relation', 'relation', 'user']);
+    expect(set.names).toEqual([`${prefix}all`, `${prefix}r1`, `${prefix}r2`, 'all', 't:r1']);
+    expect(set.states.map(({ kind }) => kind)).toEqual(['all', 'relation', 'relation', 'all', 'user']);
     const tags = [`${prefix}r1`];
     expect(table.resolve(tags)).toBe(table.resolve(tags));
   });

@@ -1,10 +1,12 @@
 /** The concerns of a session are told of what happens in the order of their table, and only those that have something to do. */
 import { expect, test } from 'vitest';
+import { planWithoutCatalog } from '../../src/binding/make-plan.ts';
 import type { Plan } from '../../src/binding/plan.ts';
 import { TxStatus } from '../../src/protocol/codes.ts';
 import type { ServerConnection } from '../../src/backend/server.ts';
 import { makeConcerns, Moments, type SessionOfConcerns } from '../../src/session/concerns/table.ts';
 import { Request } from '../../src/session/request.ts';
+import { createClassifier } from '../../src/sql/classifier.ts';
 
 const server = {} as ServerConnection;
 
@@ -51,4 +53,28 @@ test('after a text was executed, or a part of it, the pins come before what is d
 test('a concern that has nothing to do in a moment is not asked', () => {
   expect(told('beforeCommit', (moments) => moments.beforeCommit(new Request())).names).toEqual(['writes']);
   expect(told('clientLeft', (moments) => moments.clientLeft(server)).names).toEqual(['sequences']);
+});
+
+test('before the first catalog is read, a statement closes everything in all databases', async () => {
+  const classifier = await createClassifier();
+  const closed: unknown[][] = [];
+  const cache = { newFreshness: () => ({}), close: (...what: unknown[]) => void closed.push(what) };
+  const database = { tagPrefix: () => undefined, topology: { catalog: () => undefined } };
+  const server = { sessionState: {} };
+  const session = { services: { cache }, database, server, status: TxStatus.Idle, inFlight: { length: 0 } };
+  const { writes } = Object.assign(session, {
+    concerns: makeConcerns(session as unknown as SessionOfConcerns),
+  }).concerns;
+  const write = (sql: string): void => {
+    const request = new Request();
+    request.isComplete = request.form.executes = true;
+    request.addPlan(planWithoutCatalog(classifier.classify(Buffer.from(sql)).facts));
+    writes.beforeSend(request);
+    writes.guard(request);
+  };
+  write('UPDATE board SET n = 1');
+  // Without its database, nobody could ask the server what became of it.
+  expect(closed.pop()).toEqual([[], true, '', {}, undefined]);
+  write('CREATE TABLE other ()');
+  expect(closed.pop()).toEqual([['cat'], true, '', {}, undefined]);
 });

@@ -5,6 +5,11 @@
 import type { Plan, Tag } from '../../binding/plan.ts';
 import type { Catalog } from '../../catalog/types.ts';
 
+/**
+ * The prefix of tags that stand for all databases. Used before the first catalog is read: this process does not know the tags
+ * of the database, but other Weirs may.
+ */
+export const anyDatabase = '';
 /** Bit of WriteSet.extent. */
 export const everything = 2;
 

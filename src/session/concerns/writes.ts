@@ -14,7 +14,7 @@ import { after, commitsByItself, eventOf, type Phase, type TransactionEvent } fr
 import type { Request } from '../request.ts';
 import type { Concern, ConcernOwner } from './concern.ts';
 import type { Freshness } from './freshness.ts';
-import { everything, WriteSet } from './write-set.ts';
+import { anyDatabase, everything, WriteSet } from './write-set.ts';
 
 /** What it needs of its session in addition. */
 interface Owner extends ConcernOwner {
@@ -95,20 +95,19 @@ export class Writes implements Concern {
     return guard;
   }
 
-  /**
-   * Closes the tags of all undecided writes. @returns undefined: there are none, or the database's tags are not known
-   * yet
-   */
+  /** Closes the tags of all undecided writes. @returns undefined: there are none */
   private closeAll(): WriteGuard | undefined {
     const { undecided } = this;
     const { services, database, concerns, server } = this.session;
     if (undecided === undefined || undecided.isEmpty) return undefined;
-    const prefix = database.tagPrefix();
-    if (prefix === undefined) return undefined;
+    const prefix = database.tagPrefix() ?? anyDatabase;
+    const isNamed = prefix !== anyDatabase;
     undecided.knownBy(database.topology.catalog());
     const tags = [...undecided.tags];
     if (undecided.changesCatalog) tags.push(`${prefix}cat`);
-    return services.cache.close(tags, undecided.all, prefix, concerns.freshness.seen, server);
+    // Other Weirs can find out what became of a write only if they know its database.
+    const backend = isNamed ? server : undefined;
+    return services.cache.close(tags, undecided.all || !isNamed, prefix, concerns.freshness.seen, backend);
   }
 
   /* ---- what the server says ---- */
