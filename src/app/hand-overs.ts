@@ -19,6 +19,7 @@ import type { Credential, Credentials } from './credentials.ts';
 import type { DatabaseRuntime } from './database.ts';
 import type { Directory } from './directory.ts';
 import type { Reception } from './reception.ts';
+import { countInUsage, leaveAtClose } from './while-open.ts';
 
 /** What travels beside the socket. Survives a structured clone; the other end must take it for `unknown`. */
 export interface PackedClient {
@@ -120,9 +121,8 @@ export class HandOvers {
     const key = { id, secret };
     if (!clients.admit(key)) throw new Error(`there is a client ${id} already`);
     reception.takePlace(socket);
-    socket.once('close', () => clients.leave(key));
-    database.usage.clients++;
-    socket.once('close', () => void database.usage.clients--);
+    leaveAtClose(socket, clients, key);
+    countInUsage(socket, database);
     await database.use();
     if (socket.destroyed) return;
     const session = this.makeSession(unpacked, database, socket);

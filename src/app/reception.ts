@@ -28,6 +28,7 @@ import type { Directory } from './directory.ts';
 import type { CancelKey } from '../workers/messages.ts';
 import type { WorkerLink } from '../workers/worker-link.ts';
 import { RefusedByServer, openReplication } from './replication.ts';
+import { countInUsage, leaveAtClose } from './while-open.ts';
 
 export interface ReceptionParts {
   config(): Config;
@@ -131,12 +132,12 @@ export class Reception {
     const { worker } = this.parts;
     if (worker === undefined) this.places++;
     else worker.arrived();
-    socket.once('close', worker === undefined ? () => void this.places-- : worker.leave);
+    socket.on('close', worker === undefined ? () => void this.places-- : worker.leave);
   }
 
   private receive(client: LoggedInClient): void {
     const key = this.parts.clients.register(client.protocolMinor);
-    client.socket.once('close', () => this.parts.clients.leave(key));
+    leaveAtClose(client.socket, this.parts.clients, key);
     if (client.isConsole) return this.serveConsole(client, key);
     const { replication } = client;
     const isServed =
@@ -154,8 +155,7 @@ export class Reception {
     const { directory, clients, services } = this.parts;
     const database = directory.find(client.database);
     if (database === undefined) throw new WeirError('no_such_database', { database: client.database });
-    database.usage.clients++;
-    client.socket.once('close', () => void database.usage.clients--);
+    countInUsage(client.socket, database);
     // Logs in first, so that the catalog is not requested for a database that the server does not have.
     const first = database.isProven ? undefined : await database.welcome.receive(client.user, client.parameters);
     await database.use();

@@ -17,6 +17,7 @@ import type { NodeState, Topology, TopologySnapshot } from '../topology/types.ts
 import { identityOf, type Clients, type Key } from './clients.ts';
 import type { DatabaseRuntime } from './database.ts';
 import type { Directory } from './directory.ts';
+import { countInUsage } from './while-open.ts';
 
 export interface ReplicationParts {
   readonly directory: Directory;
@@ -45,8 +46,7 @@ export async function openReplication(
 ): Promise<void> {
   const { socket } = client;
   const database = findDatabase(client.database, kind, parts.directory);
-  database.usage.clients++;
-  socket.once('close', () => void database.usage.clients--);
+  countInUsage(socket, database);
   const { preferences, parameters } = readParameters(client.parameters);
   const node = await findNode(database, preferences, parts.services);
   if (socket.destroyed) return;

@@ -17,15 +17,12 @@ export class TimeSlice {
   private beganAtMs = 0;
   private messages = 0;
   private readonly nowMs: () => number;
-  private readonly next: () => void;
+  private readonly goOn: () => void;
 
   /** @param goOn called in a later turn of the event loop each time a slice has ended */
   constructor(nowMs: () => number, goOn: () => void) {
     this.nowMs = nowMs;
-    this.next = (): void => {
-      this.isOver = false;
-      goOn();
-    };
+    this.goOn = goOn;
   }
 
   /** Call when a chunk of the client's bytes has come. */
@@ -48,6 +45,9 @@ export class TimeSlice {
 
   private rest(): void {
     this.isOver = true;
-    setImmediate(this.next);
+    setImmediate(() => {
+      this.isOver = false;
+      this.goOn();
+    });
   }
 }

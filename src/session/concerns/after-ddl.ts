@@ -21,14 +21,20 @@ interface Owner extends ConcernOwner {
 /** If it ran more distinct texts than this, the pin for functions replaces this pin once the catalog has been read. */
 const maxTexts = 64;
 
+/** What has happened since the pin began. */
+class SincePinned {
+  /** The statements that the session has run. */
+  readonly texts = new Set<QueryFacts>();
+  /** Whether the catalog was compared after the session last ran such a statement. */
+  readonly proof = new SchemaProof();
+  /** The session has run such a statement since the proof was requested. */
+  isNew = false;
+}
+
 export class AfterDdl implements Concern, PinnedAfterDdl {
   private readonly session: Owner;
-  /** Statements run since this pin began; undefined: the session is not pinned for this reason. */
-  private texts: Set<QueryFacts> | undefined;
-  /** Whether the catalog was compared after the session last ran such a statement. */
-  private readonly proof = new SchemaProof();
-  /** The session has run such a statement since the proof was requested. */
-  private isNew = false;
+  /** undefined: the session is not pinned for this reason. */
+  private since: SincePinned | undefined;
 
   constructor(session: Owner) {
     this.session = session;
@@ -40,20 +46,20 @@ export class AfterDdl implements Concern, PinnedAfterDdl {
 
   /** Ends the pin if the catalog is known again. @returns true if this call ended it */
   private confirm(status: number): boolean {
-    const { texts, session } = this;
+    const { since, session } = this;
     const { state, services, database } = session;
-    if (texts === undefined) return false;
+    if (since === undefined) return false;
     if (!state.pins.has(NOT_READ_YET)) {
       this.leave();
       return false;
     }
-    if (this.isNew || status !== TxStatus.Idle || session.inFlight.length > 0) return false;
+    if (since.isNew || status !== TxStatus.Idle || session.inFlight.length > 0) return false;
     const catalog = database.topology.catalog();
-    if (!this.proof.isThere(database.topology.schema) || catalog === undefined) return false;
+    if (!since.proof.isThere(database.topology.schema) || catalog === undefined) return false;
     const { role, searchPath } = state.reading;
     const user = role ?? database.serverUser(session.identity.user);
-    let leavesState = texts.size > maxTexts;
-    for (const facts of texts) {
+    let leavesState = since.texts.size > maxTexts;
+    for (const facts of since.texts) {
       const { pins } = services.binder.bind(facts, catalog, searchPath, user).effects;
       leavesState ||= pins.includes(IN_FUNCTION);
       if (pins.includes(NOT_READ_YET)) services.binder.learnUnknown(facts);
@@ -65,17 +71,17 @@ export class AfterDdl implements Concern, PinnedAfterDdl {
   }
 
   private leave(): void {
-    if (this.texts === undefined) return;
-    this.texts = undefined;
+    if (this.since === undefined) return;
+    this.since = undefined;
     this.session.database.common.pinnedAfterDdl.delete(this);
   }
 
   private ran({ effects, facts }: Plan): void {
     if (!effects.pins.includes(NOT_READ_YET) || !this.session.state.pins.has(NOT_READ_YET)) return;
-    if (this.texts === undefined) this.session.database.common.pinnedAfterDdl.add(this);
-    this.texts ??= new Set();
-    if (this.texts.size <= maxTexts) this.texts.add(facts);
-    this.isNew = true;
+    if (this.since === undefined) this.session.database.common.pinnedAfterDdl.add(this);
+    const since = (this.since ??= new SincePinned());
+    if (since.texts.size <= maxTexts) since.texts.add(facts);
+    since.isNew = true;
   }
 
   /* ---- moments: in the table it comes after the pins ---- */
@@ -89,9 +95,10 @@ export class AfterDdl implements Concern, PinnedAfterDdl {
   }
 
   readyForQuery(_request: Request, status: number): void {
-    if (this.texts === undefined || status !== TxStatus.Idle || this.session.inFlight.length > 0) return;
-    if (this.isNew) this.proof.wrote(this.session.database.topology.schema);
-    this.isNew = false;
+    const { since } = this;
+    if (since === undefined || status !== TxStatus.Idle || this.session.inFlight.length > 0) return;
+    if (since.isNew) since.proof.wrote(this.session.database.topology.schema);
+    since.isNew = false;
     // The caller gives the server back after this in any case (request/settle.ts).
     this.confirm(status);
   }
