@@ -28,6 +28,8 @@ const changed = { code: '0A000', routine: 'RevalidateCachedQuery', message: 'cac
 let weir: WeirProcess;
 let database: string;
 let others: pg.Client[];
+/** Number of the present test; a table has it in its name, so that no catalog of an earlier test has that table. */
+let made = 0;
 
 beforeAll(async () => {
   database = await cluster.createDatabase();
@@ -35,11 +37,12 @@ beforeAll(async () => {
 });
 beforeEach(async () => {
   await admin('CREATE TABLE t (i int); INSERT INTO t VALUES (1); ALTER TABLE t OWNER TO app');
+  await admin(`CREATE TABLE made_${++made} (); ALTER TABLE made_${made} OWNER TO app`);
   others = await Promise.all(Array.from({ length: servers }, connect));
 });
 afterEach(async () => {
   await closeClients();
-  await admin('DROP TABLE t');
+  await admin(`DROP TABLE t, made_${made}`);
 });
 afterAll(async () => {
   await weir.stop();
@@ -66,11 +69,11 @@ async function rows(): Promise<number> {
   return row?.n ?? -1;
 }
 
-/** Weir has noticed the table, so it can tell what only reads. */
+/** Weir has noticed this test's tables, so it can tell what only reads. */
 async function known(): Promise<void> {
   const client = await connect();
-  await until('Weir to know the table', async () => {
-    await client.query('SELECT i FROM t');
+  await until('Weir to know the tables', async () => {
+    await client.query(`SELECT FROM made_${made}`);
     const { rows: shown } = await client.query<Record<string, string>>('SHOW weir.last_route');
     return shown[0]?.['weir.last_route']?.includes('unknown') === false;
   });
