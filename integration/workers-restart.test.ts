@@ -124,7 +124,9 @@ describe.skipIf(pgbench === undefined)('pgbench -c 20 while workers are replaced
 
   async function load(mode: string): Promise<void> {
     const scripts = ['-b', 'tpcb-like@1', '-b', 'select-only@4'];
-    const args = ['-n', '-c', '20', '-j', '2', '-T', '15', '-M', mode, ...scripts, weir.url({ database })];
+    // A thread for each client: with -M prepared, pgbench blocks its whole thread until a Parse is answered. If that waits for a
+    // server, and all are held by transactions of the same thread, nothing goes on until query_wait_timeout.
+    const args = ['-n', '-c', '20', '-j', '20', '-T', '15', '-M', mode, ...scripts, weir.url({ database })];
     const { code, stdout, stderr } = await runProgram(pgbench!, args);
     // A client that has lost its connection is one that pgbench has "aborted".
     expect(stderr).not.toMatch(/error|aborted|fatal/i);
