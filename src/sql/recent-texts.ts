@@ -16,8 +16,8 @@ interface Slot {
 
 export class RecentTexts {
   readonly #slots = new Array<Slot | undefined>(slotCount).fill(undefined);
-  /** By slot: hash of the last text for which `noteSecond` was called. */
-  readonly #firstTime = new Int32Array(slotCount);
+  /** By slot: hash of the last text for which `noteIfRepeated` was called. */
+  readonly #lastHashes = new Int32Array(slotCount);
 
   find(sql: Buffer): Classified | undefined {
     const slot = this.#slots[slotOf(hashOf(sql))];
@@ -26,15 +26,19 @@ export class RecentTexts {
 
   /** Copies the text. */
   note(sql: Buffer, classified: Classified): void {
-    if (sql.length <= longestBytes) this.#slots[slotOf(hashOf(sql))] = { text: Buffer.from(sql), classified };
+    this.#keep(slotOf(hashOf(sql)), sql, classified);
   }
 
-  /** Like `note`, if no other text of its slot has come since the same call for this text. */
-  noteSecond(sql: Buffer, classified: Classified): void {
+  /** The first call for a text only marks its slot. The second copies the text, unless another one has marked the slot meanwhile. */
+  noteIfRepeated(sql: Buffer, classified: Classified): void {
     const hash = hashOf(sql);
-    const at = slotOf(hash);
-    if (this.#firstTime[at] === hash) this.note(sql, classified);
-    else this.#firstTime[at] = hash;
+    const slot = slotOf(hash);
+    if (this.#lastHashes[slot] === hash) this.#keep(slot, sql, classified);
+    else this.#lastHashes[slot] = hash;
+  }
+
+  #keep(slot: number, sql: Buffer, classified: Classified): void {
+    if (sql.length <= longestBytes) this.#slots[slot] = { text: Buffer.from(sql), classified };
   }
 }
 

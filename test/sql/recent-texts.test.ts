@@ -6,6 +6,7 @@ import type { Classified, Classifier } from '../../src/sql/facts.ts';
 import { loadParser, type SqlParser } from '../../src/sql/parser.ts';
 import { RecentTexts } from '../../src/sql/recent-texts.ts';
 
+const known: Classified = { facts: { template: '', statements: [], unparsed: undefined }, hints: undefined };
 let parser: SqlParser;
 
 beforeAll(async () => {
@@ -64,24 +65,21 @@ test('a text with constants is remembered when it comes for the second time, wit
 
 test('a text with constants that comes once pushes nothing out', () => {
   const recent = new RecentTexts();
-  const known = { facts: { template: '', statements: [], unparsed: undefined }, hints: undefined };
   const often = Buffer.from('select $1');
   recent.note(often, known);
-  for (let i = 0; i < 20_000; i++) recent.noteSecond(Buffer.from(`select ${i}`), { ...known });
+  for (let i = 0; i < 20_000; i++) recent.noteIfRepeated(Buffer.from(`select ${i}`), { ...known });
   expect(recent.find(often)).toBe(known);
 });
 
 test('of 100 texts that differ in a number at their end, most are remembered', () => {
   const recent = new RecentTexts();
-  const known = { facts: { template: '', statements: [], unparsed: undefined }, hints: undefined };
   const texts = Array.from({ length: 100 }, (_, i) => Buffer.from(`select a from some_table where id = ${i};`));
-  for (const text of [...texts, ...texts, ...texts, ...texts]) recent.noteSecond(text, known);
+  for (const text of [...texts, ...texts, ...texts, ...texts]) recent.noteIfRepeated(text, known);
   expect(texts.filter((text) => recent.find(text) === known).length).toBeGreaterThan(70);
 });
 
 test('the buffer of a text may be used again for something else', () => {
   const recent = new RecentTexts();
-  const known = { facts: { template: '', statements: [], unparsed: undefined }, hints: undefined };
   const buffer = Buffer.from('select $1');
   recent.note(buffer, known);
   buffer.write('delete $1');
@@ -91,7 +89,6 @@ test('the buffer of a text may be used again for something else', () => {
 
 test('texts of every length up to the limit are found, longer ones and an empty one do no harm', () => {
   const recent = new RecentTexts();
-  const known = { facts: { template: '', statements: [], unparsed: undefined }, hints: undefined };
   for (const length of [0, 1, 2, 3, 4, 7, 8, 1023, 1024]) {
     recent.note(Buffer.alloc(length, 'a'), known);
     expect(recent.find(Buffer.alloc(length, 'a'))).toBe(known);
