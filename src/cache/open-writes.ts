@@ -18,10 +18,26 @@ export class Inheritance {
   isWhole = true;
 }
 
+/** Survives a structured clone. */
+export interface OpenWritesState {
+  readonly writes: ReadonlyMap<string, ReadonlyMap<string, string>>;
+  readonly gone: ReadonlySet<string>;
+}
+
 export class OpenWrites {
   /** Owner -> token -> note. An owner without an open write is not in it. */
-  private readonly writes = new Map<string, Map<string, string>>();
-  private readonly gone = new Set<string>();
+  private readonly writes: Map<string, Map<string, string>>;
+  private readonly gone: Set<string>;
+
+  /** @param state of another process */
+  constructor(state?: OpenWritesState) {
+    this.writes = new Map(Array.from(state?.writes ?? [], ([owner, known]) => [owner, new Map(known)] as const));
+    this.gone = new Set(state?.gone);
+  }
+
+  state(): OpenWritesState {
+    return { writes: this.writes, gone: this.gone };
+  }
 
   has(token: string): boolean {
     const owner = ownerOf(token);

@@ -20,20 +20,30 @@ export type Granted = Omit<HelloReply, 'incarnation' | 'messages'> & {
   readonly hasLost: boolean;
 };
 
+/** Survives a structured clone. */
+export type SharedMembersState = ReadonlyMap<string, Member>;
+
 export interface SharedMembersOptions {
   /** Names this memory in each `echo`: an echo of another memory proves nothing. */
   readonly generation: string;
   readonly writes: OpenWrites;
   /** No lease is granted within one lease after this time: a member of an earlier memory may have one, or write. */
   readonly bornMs: number;
+  /** Of another process, with the same clock. */
+  readonly state?: SharedMembersState | undefined;
 }
 
 export class SharedMembers {
   private readonly options: SharedMembersOptions;
-  private readonly members = new Map<string, Member>();
+  private readonly members: Map<string, Member>;
 
   constructor(options: SharedMembersOptions) {
     this.options = options;
+    this.members = new Map(options.state);
+  }
+
+  state(): SharedMembersState {
+    return this.members;
   }
 
   hello(from: string, request: HelloRequest, nowMs: number): Granted {

@@ -6,9 +6,9 @@
  */
 import { LRUCache } from 'lru-cache';
 import type { Tag } from '../binding/plan.ts';
-import { OpenWrites } from './open-writes.ts';
-import { SharedMembers } from './shared-members.ts';
-import { SharedTags, type Renewed } from './shared-tags.ts';
+import { OpenWrites, type OpenWritesState } from './open-writes.ts';
+import { SharedMembers, type SharedMembersState } from './shared-members.ts';
+import { SharedTags, type Renewed, type SharedTagsState } from './shared-tags.ts';
 import { owned } from './store.ts';
 import { markerMs, stampText } from './transport.ts';
 import type { EntryWrite, HelloReply, HelloRequest, OpenReply, ReadReply } from './transport.ts';
@@ -24,6 +24,21 @@ export interface SharedMemoryOptions {
   readonly isFirst: boolean;
   /** To all members, in this order. */
   publish(text: string): void;
+  /** This memory goes on with it; `name` and `isFirst` must be those of the memory before. */
+  readonly state?: SharedMemoryState | undefined;
+}
+
+/**
+ * All but the second level, so that the same memory goes on in another process with the same clock. Survives a structured
+ * clone.
+ */
+export interface SharedMemoryState {
+  readonly bornMs: number;
+  readonly incarnations: number;
+  readonly messages: number;
+  readonly writes: OpenWritesState;
+  readonly tags: SharedTagsState;
+  readonly members: SharedMembersState;
 }
 
 interface Stored {
@@ -36,21 +51,44 @@ const entryBytes = 500;
 
 export class SharedMemory {
   private readonly options: SharedMemoryOptions;
-  private readonly writes = new OpenWrites();
-  private readonly tags = new SharedTags((token) => this.writes.has(token));
+  private readonly bornMs: number;
+  private readonly writes: OpenWrites;
+  private readonly tags: SharedTags;
   private readonly members: SharedMembers;
   private readonly entries: LRUCache<string, Stored>;
   private incarnation: string;
-  private incarnations = 1;
-  private messages = 0;
+  private incarnations: number;
+  private messages: number;
 
   constructor(options: SharedMemoryOptions) {
     this.options = options;
-    const { name, isFirst, maxBytes } = options;
-    this.incarnation = `${name}-1`;
-    const bornMs = isFirst ? -Infinity : options.now();
-    this.members = new SharedMembers({ generation: name, writes: this.writes, bornMs });
+    const { name, isFirst, maxBytes, state } = options;
+    this.incarnations = state?.incarnations ?? 1;
+    this.messages = state?.messages ?? 0;
+    this.incarnation = `${name}-${this.incarnations}`;
+    this.bornMs = state?.bornMs ?? (isFirst ? -Infinity : options.now());
+    this.writes = new OpenWrites(state?.writes);
+    this.tags = new SharedTags((token) => this.writes.has(token), state?.tags);
+    const { bornMs, writes } = this;
+    this.members = new SharedMembers({ generation: name, writes, bornMs, state: state?.members });
     this.entries = new LRUCache({ maxSize: maxBytes, sizeCalculation: ({ payload }) => payload.length + entryBytes });
+  }
+
+  state(): SharedMemoryState {
+    const { bornMs, incarnations, messages, writes, tags, members } = this;
+    return {
+      bornMs,
+      incarnations,
+      messages,
+      writes: writes.state(),
+      tags: tags.state(),
+      members: members.state(),
+    };
+  }
+
+  /** Another process goes on with its state, or nobody does. */
+  clear(): void {
+    this.entries.clear();
   }
 
   hello(from: string, request: HelloRequest): HelloReply {

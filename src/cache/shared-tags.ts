@@ -20,16 +20,35 @@ export interface LookedUp {
 /** More tags than a worker knows (cache.ts). The least recently used lose their stamp, and with it their answers. */
 const maxStamps = 100_000;
 
+/** Survives a structured clone. */
+export interface SharedTagsState {
+  /** The least recently used first. */
+  readonly stamps: readonly (readonly [Tag, number])[];
+  readonly markers: ReadonlyMap<Tag, ReadonlyMap<string, number>>;
+  readonly last: number;
+}
+
 export class SharedTags {
   private readonly stamps = new LRUCache<Tag, number>({ max: maxStamps });
   /** Tag -> token -> deadline. Only tags that a write has closed. */
-  private readonly markers = new Map<Tag, Map<string, number>>();
-  private last = 0;
+  private readonly markers: Map<Tag, Map<string, number>>;
+  private last: number;
   private readonly isOpen: (token: string) => boolean;
 
-  /** @param isOpen its end was not heard of, and it has a note: such a write keeps its tags closed */
-  constructor(isOpen: (token: string) => boolean) {
+  /**
+   * @param isOpen its end was not heard of, and it has a note: such a write keeps its tags closed
+   * @param state of another process, with the same clock
+   */
+  constructor(isOpen: (token: string) => boolean, state?: SharedTagsState) {
     this.isOpen = isOpen;
+    this.last = state?.last ?? 0;
+    this.markers = new Map(Array.from(state?.markers ?? [], ([tag, marked]) => [tag, new Map(marked)] as const));
+    for (const [tag, stamp] of state?.stamps ?? []) this.stamps.set(tag, stamp);
+  }
+
+  state(): SharedTagsState {
+    const stamps = Array.from(this.stamps.rkeys(), (tag) => [tag, this.stamps.peek(tag) ?? 0] as const);
+    return { stamps, markers: this.markers, last: this.last };
   }
 
   bump(tag: Tag): number {

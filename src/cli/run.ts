@@ -14,6 +14,7 @@ import { overview, verbHelp } from './help.ts';
 import type { CreateServedApp, ProcessEvents } from './serve.ts';
 import { restartVerb } from './restart.ts';
 import { serveVerb } from './serve.ts';
+import { successorVerb } from './successor.ts';
 import { superviseWorkers } from './supervise.ts';
 import { workerVerb } from './worker.ts';
 import type { Arguments, Verb } from './verbs.ts';
@@ -39,6 +40,7 @@ export async function runCli(argv: readonly string[], io: CliIo, deps: CliDeps):
         Promise.resolve(superviseWorkers(config, surroundings, argv.slice(1))),
       ),
       worker: workerVerb(deps.loadApp),
+      successor: successorVerb(argv.slice(2)),
       check,
       demo,
       restart: restartVerb(consoleOptions),

@@ -13,8 +13,8 @@ import type { ShutdownMode } from '../console/sources.ts';
 import { createServiceManager, type ServiceManager } from '../systemd/notify.ts';
 import { passedFds } from '../systemd/open-sockets.ts';
 import type { CliIo, ExitCode } from './io.ts';
-import { CommandError, UsageError } from './io.ts';
-import { untilEnded } from './signals.ts';
+import { CommandError, exitCodes, UsageError } from './io.ts';
+import { untilEnded, type Serving } from './signals.ts';
 import type { CreateServedApp, ProcessEvents, ServedApp, Supervise } from './served-app.ts';
 import type { Arguments, OptionSpec, Verb } from './verbs.ts';
 import { textOf, textsOf } from './verbs.ts';
@@ -113,12 +113,19 @@ export async function serve(
   const print = first.result.config.log.format === 'json' ? io.err : io.out;
   print(`weir: ${where}\n`);
   systemd.ready(where);
-  const code = await untilEnded({ app, reloadConfig, io, events, systemd });
-  await systemd.end();
-  return code;
+  return untilOver({ app, reloadConfig, io, events, systemd });
 }
 
-function tellEnding(mode: ShutdownMode, systemd: ServiceManager): void {
+/** Serves, and if another process takes over, does what is left to do. */
+export async function untilOver(serving: Serving): Promise<ExitCode> {
+  const { app, events, systemd } = serving;
+  const outcome = await untilEnded(serving);
+  await systemd.end();
+  if (outcome !== 'succeeded') return outcome;
+  return (await app.afterSuccession?.(events)) ?? exitCodes.done;
+}
+
+export function tellEnding(mode: ShutdownMode, systemd: ServiceManager): void {
   // TimeoutStopSec= would count from STOPPING=1, and clients may stay for longer.
   if (mode === 'wait-for-clients') systemd.status('no new clients; ends when the last one has left');
   else systemd.stopping(mode === 'now' ? 'stops' : 'no new clients; statements and transactions in flight end first');

@@ -8,6 +8,7 @@ import type { Config, HostPort } from '../config/config.ts';
 import type { Loaded } from '../config/load.ts';
 import type { BegunRestart, RestartRow } from '../console/sources.ts';
 import type { Logger } from '../observability/logger.ts';
+import type { ExitCode } from './io.ts';
 
 /** The part of the app that `weir serve` uses. */
 export interface ServedApp {
@@ -25,6 +26,10 @@ export interface ServedApp {
   readonly handOvers?: HandOvers;
   /** Replaces all workers one by one, or joins the restart that is under way. `over` resolves to what became of it. */
   restart?(): BegunRestart & { readonly over: Promise<RestartRow> };
+  /** Resolves when another process has taken its place. */
+  readonly succeeded?: Promise<void>;
+  /** What this process has to do then; resolves to its exit code. */
+  afterSuccession?(events: ProcessEvents): Promise<ExitCode>;
   /** Logs and counts an error that was not caught. */
   noteUnexpected?(error: unknown): void;
 }

@@ -19,11 +19,16 @@ export interface Serving {
   readonly systemd: ServiceManager;
 }
 
+export type Outcome = ExitCode | 'succeeded';
+
+/** What is a matter of the process that serves. */
+export const servingSignals = ['SIGHUP', 'SIGTERM', 'SIGINT', 'SIGUSR1', 'SIGUSR2', 'SIGQUIT'] as const;
+
 /** After a second signal, the process ends at the latest after this. */
 const forcedExitMs = 1_000;
 
-/** Resolves to the exit code when a signal or SHUTDOWN has ended the app. */
-export async function untilEnded(serving: Serving): Promise<ExitCode> {
+/** Resolves to the exit code when a signal or SHUTDOWN has ended the app; or when another process has taken its place. */
+export async function untilEnded(serving: Serving): Promise<Outcome> {
   const { app, events } = serving;
   const unexpected = (error: unknown): void => noteUnexpected(serving, error);
   const ending = new Ending(serving, unexpected);
@@ -39,6 +44,7 @@ export async function untilEnded(serving: Serving): Promise<ExitCode> {
   events.on('uncaughtException', unexpected);
   events.on('unhandledRejection', unexpected);
   if (app.ended !== undefined) ending.watch(app.ended);
+  void app.succeeded?.then(() => ending.succeeded());
   const code = await ending.finished;
   for (const [signal, listener] of onSignal) events.off(signal, listener);
   events.off('uncaughtException', unexpected);
@@ -48,11 +54,11 @@ export async function untilEnded(serving: Serving): Promise<ExitCode> {
 
 /** How far the end has come, and with which exit code it ends. */
 class Ending {
-  readonly finished: Promise<ExitCode>;
+  readonly finished: Promise<Outcome>;
   private readonly serving: Serving;
   private readonly unexpected: (error: unknown) => void;
   private state: 'serving' | 'draining' | 'cut short' = 'serving';
-  private finish: (code: ExitCode) => void = () => undefined;
+  private finish: (outcome: Outcome) => void = () => undefined;
   private forcedExit: NodeJS.Timeout | undefined;
 
   constructor(serving: Serving, unexpected: (error: unknown) => void) {
@@ -84,6 +90,10 @@ class Ending {
     this.watch(this.serving.app.stop());
   }
 
+  succeeded(): void {
+    this.finish('succeeded');
+  }
+
   watch(task: Promise<void>): void {
     task.then(
       // After a second signal the drain was not complete, so the exit code is not 0.
@@ -113,7 +123,8 @@ function restart({ app, io }: Serving): void {
   const { isJoined, over } = app.restart();
   io.err(`weir: SIGUSR2: ${isJoined ? 'a restart is under way already' : 'the workers are replaced one by one'}\n`);
   // The request that has begun it says how it ends.
-  if (!isJoined) void over.then((row) => io.err(`weir: restart: ${row.problem ?? 'all workers are replaced'}\n`));
+  if (!isJoined)
+    void over.then((row) => io.err(`weir: restart: ${row.problem ?? 'the supervisor and all workers are replaced'}\n`));
 }
 
 async function reload(serving: Serving): Promise<void> {

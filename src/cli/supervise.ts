@@ -1,8 +1,10 @@
 /**
- * `weir serve` with several workers: makes the supervisor of workers/supervisor.ts as the app that is served. Called by
- * serve.ts. Each worker is `weir worker` (worker.ts) with the same arguments.
+ * `weir serve` with several workers: makes the supervisor of workers/supervisor.ts as the app that is served, in a process that
+ * goes on as the parent of the next supervisor when that has taken over. Called by serve.ts; successor.ts makes the next
+ * one. Each worker is `weir worker` (worker.ts) with the same arguments.
  */
 import { fork, type ChildProcess } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Logs } from '../app/logs.ts';
 import type { Surroundings } from '../app/lifecycle.ts';
 import { diffConfig, keepNotReloadable } from '../config/change.ts';
@@ -10,13 +12,60 @@ import type { Config } from '../config/config.ts';
 import { createLogger } from '../observability/logger.ts';
 import { systemClock } from '../util/clock.ts';
 import type { EndMode } from '../workers/messages.ts';
+import { Parent } from '../workers/parent.ts';
+import { machineNowMs } from '../workers/shared-time.ts';
+import type { SuccessorPost } from '../workers/supervisor-ports.ts';
+import type { SupervisorOptions } from '../workers/supervisor-types.ts';
 import { Supervisor } from '../workers/supervisor.ts';
 import type { WorkerPost } from '../workers/worker-link.ts';
-import type { ServedApp } from './served-app.ts';
+import { exitCodes, type ExitCode } from './io.ts';
+import type { ProcessEvents, ServedApp } from './served-app.ts';
+import { servingSignals } from './signals.ts';
 
-function forkWorker(serveArguments: readonly string[], post: WorkerPost): ChildProcess {
+/** After it was told to stop at once. */
+const stopLimitMs = 3_000;
+/** Its last words are written by then. */
+const lastWordsMs = 100;
+
+const program = (): string => process.argv[1] ?? '';
+
+export function forkWorker(serveArguments: readonly string[], post: WorkerPost): ChildProcess {
   const args = ['worker', JSON.stringify(post), ...serveArguments];
-  return fork(process.argv[1] ?? '', args, { serialization: 'advanced', stdio: ['inherit', 'inherit', 'pipe', 'ipc'] });
+  return fork(program(), args, { serialization: 'advanced', stdio: ['inherit', 'inherit', 'pipe', 'ipc'] });
+}
+
+function forkSupervisor(serveArguments: readonly string[], post: SuccessorPost, fds: readonly number[]): ChildProcess {
+  const args = ['successor', JSON.stringify(post), ...serveArguments];
+  return fork(program(), args, {
+    serialization: 'advanced',
+    stdio: ['inherit', 'inherit', 'pipe', 'ipc', ...fds],
+    // systemd accepts signs of life from any process of the service, but names the one that it has started.
+    env: { ...process.env, WATCHDOG_PID: undefined },
+  });
+}
+
+/** What every supervisor needs, the first and the next ones. */
+export interface Common {
+  readonly logs: Logs;
+  readonly noteUnexpected: (error: unknown) => void;
+  readonly options: Pick<SupervisorOptions, 'config' | 'log' | 'nowMs' | 'unexpected' | 'says' | 'fork'>;
+}
+
+export function commonOf(config: Config, serveArguments: readonly string[]): Common {
+  const logs = new Logs(createLogger(config.log), systemClock.nowMs);
+  const noteUnexpected = (error: unknown): void => {
+    const bug = error instanceof Error ? error : new Error(String(error));
+    logs.log('error', 'unexpected_error', bug.message, { stack: bug.stack });
+  };
+  const options = {
+    config,
+    log: logs.log,
+    nowMs: machineNowMs,
+    unexpected: noteUnexpected,
+    says: (chunk: Buffer): void => void process.stderr.write(chunk),
+    fork: (post: WorkerPost): ChildProcess => forkWorker(serveArguments, post),
+  };
+  return { logs, noteUnexpected, options };
 }
 
 /** @param serveArguments those of `weir serve`, which each worker gets, too */
@@ -25,30 +74,26 @@ export function superviseWorkers(
   surroundings: Surroundings,
   serveArguments: readonly string[],
 ): ServedApp {
-  const logs = new Logs(createLogger(config.log), systemClock.nowMs);
-  const noteUnexpected = (error: unknown): void => {
-    const bug = error instanceof Error ? error : new Error(String(error));
-    logs.log('error', 'unexpected_error', bug.message, { stack: bug.stack });
-  };
-  const { workers } = config;
-  const supervisor: Supervisor = new Supervisor({
-    config,
-    passedFds: surroundings.passedFds ?? [],
-    log: logs.log,
-    nowMs: systemClock.nowMs,
-    unexpected: noteUnexpected,
-    says: (chunk) => void process.stderr.write(chunk),
-    fork: (number, generation) =>
-      forkWorker(serveArguments, { number, workers, generation, ...addressesOf(supervisor) }),
+  const common = commonOf(config, serveArguments);
+  const parent = new Parent({
+    fork: (post, fds) => forkSupervisor(serveArguments, post, fds),
+    says: common.options.says,
   });
-  return { ...served(supervisor, config, surroundings, logs), noteUnexpected };
+  const supervisor = new Supervisor({
+    ...common.options,
+    workers: config.workers,
+    passedFds: surroundings.passedFds ?? [],
+    parent,
+  });
+  return {
+    ...served(supervisor, config, surroundings, common),
+    afterSuccession: (events) => untilChildEnded(parent, events),
+  };
 }
 
-function addressesOf(supervisor: Supervisor): Pick<WorkerPost, 'listen' | 'socketPath' | 'http'> {
-  return { listen: supervisor.listenAddress(), socketPath: supervisor.socketPath(), http: supervisor.httpAddress() };
-}
-
-function served(supervisor: Supervisor, config: Config, { onEnding }: Surroundings, logs: Logs): ServedApp {
+/** The supervisor as an app. */
+export function served(supervisor: Supervisor, config: Config, { onEnding }: Surroundings, common: Common): ServedApp {
+  const { logs, noteUnexpected } = common;
   let running = config;
   const flushing = setInterval(() => logs.flush(), 1_000).unref();
   const end = async (mode: EndMode): Promise<void> => {
@@ -69,7 +114,34 @@ function served(supervisor: Supervisor, config: Config, { onEnding }: Surroundin
     },
     restart: () => supervisor.restart(),
     ended: supervisor.whenEnded,
+    succeeded: supervisor.whenLeft,
+    async afterSuccession() {
+      // What became of the restart is still to be said.
+      await sleep(lastWordsMs);
+      clearInterval(flushing);
+      logs.flush();
+      return exitCodes.done;
+    },
     listenAddress: () => supervisor.listenAddress(),
     httpAddress: () => supervisor.httpAddress(),
+    noteUnexpected,
   };
+}
+
+/** Signals are for the supervisor that works now; its end is the end of this process. */
+async function untilChildEnded(parent: Parent, events: ProcessEvents): Promise<ExitCode> {
+  let stopping: NodeJS.Timeout | undefined;
+  let isDraining = false;
+  const pass = (signal: NodeJS.Signals): void => {
+    parent.pass(signal);
+    const isStop = signal === 'SIGQUIT' || (isDraining && (signal === 'SIGTERM' || signal === 'SIGINT'));
+    // In case it hangs.
+    if (isStop) stopping ??= setTimeout(() => parent.killAll(), stopLimitMs);
+    isDraining ||= signal === 'SIGTERM' || signal === 'SIGINT';
+  };
+  for (const signal of servingSignals) events.on(signal, pass);
+  const { code } = await parent.ended;
+  for (const signal of servingSignals) events.off(signal, pass);
+  clearTimeout(stopping);
+  return code === exitCodes.done || code === exitCodes.usage ? code : exitCodes.refused;
 }

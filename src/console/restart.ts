@@ -13,6 +13,7 @@ const shown = [
   r.text('state', (row) => row.state),
   r.int('workers', (row) => row.workers),
   r.int('replaced', (row) => row.replaced),
+  r.text('supervisor', (row) => (row.isSupervisorReplaced ? 'new' : 'old')),
   r.int('ended_clients', (row) => row.endedClients),
   r.text('started_at', (row) => timestamp(row.startedAtMs)),
   r.text('finished_at', (row) => timestamp(row.finishedAtMs ?? 0)),

@@ -117,6 +117,8 @@ export interface RestartRow {
   readonly workers: number;
   /** Of them, those that are replaced already. */
   readonly replaced: number;
+  /** The supervisor, which is replaced last, is the new one. */
+  readonly isSupervisorReplaced: boolean;
   /** Clients that could not change their worker, and had to connect again. */
   readonly endedClients: number;
   /** Epoch ms. */

@@ -22,6 +22,7 @@ export interface UnixSocketOptions {
 
 export interface UnixSocket {
   readonly path: string;
+  readonly server: Server;
   close(): void;
 }
 
@@ -52,16 +53,43 @@ export async function openUnixSocket(options: UnixSocketOptions): Promise<UnixSo
     throw refuse(code === 'EACCES' ? 'Weir may not write into the directory' : message, error);
   }
   server.on('error', (error) => options.onError(error));
-  const { ino } = statSync(path);
+  return opened(server, path);
+}
+
+function opened(server: Server, path: string): UnixSocket {
+  const lock = `${path}.lock`;
+  const ino = statSync(path, { throwIfNoEntry: false })?.ino;
   return {
     path,
+    server,
     close() {
       server.close();
       // Not if another process has replaced the socket file.
-      if (statSync(path, { throwIfNoEntry: false })?.ino === ino) unlinkSync(path);
+      if (ino !== undefined && statSync(path, { throwIfNoEntry: false })?.ino === ino) unlinkSync(path);
       if (ownerOf(lock) === process.pid) rmSync(lock, { force: true });
     },
   };
+}
+
+/** Goes on listening on a socket that another process has opened and passed on; its files belong to this process now. */
+export function takeUnixSocket(
+  fd: number,
+  path: string,
+  options: Omit<UnixSocketOptions, 'dir' | 'port' | 'mode'>,
+): UnixSocket {
+  const { pauseOnConnect = false } = options;
+  const server = createServer({ pauseOnConnect }, (socket) => options.onConnection(socket));
+  server.on('error', (error) => options.onError(error));
+  server.listen({ fd, backlog });
+  const lock = `${path}.lock`;
+  // Renamed, so that there is a lock at every moment.
+  try {
+    writeFileSync(`${lock}.${process.pid}`, `${process.pid}\n`, { mode: 0o644 });
+    renameSync(`${lock}.${process.pid}`, lock);
+  } catch (error) {
+    options.onError(error as Error);
+  }
+  return opened(server, path);
 }
 
 /**

@@ -121,6 +121,11 @@ export class ServerRecord {
     return level;
   }
 
+  /** max_db_connections, as far as it is known. */
+  limits(): Iterable<readonly [name: string, level: Level]> {
+    return this.databases;
+  }
+
   pool(name: LeasedPool): PoolRecord {
     const key = leaseKey(name);
     let pool = this.pools.get(key);

@@ -9,10 +9,16 @@ import type { LeaseDecision, LeaseSize, SaidSize } from './lease-types.ts';
 export class LeaseSizes {
   private readonly push: (decision: LeaseDecision) => void;
   /** Decisions about sizes that each worker was sent. */
-  private readonly sent = new Map<number, number>();
+  private readonly sent: Map<number, number>;
 
-  constructor(push: (decision: LeaseDecision) => void) {
+  constructor(push: (decision: LeaseDecision) => void, sent: ReadonlyMap<number, number> = new Map()) {
     this.push = push;
+    this.sent = new Map(sent);
+  }
+
+  /** For the next supervisor. */
+  state(): ReadonlyMap<number, number> {
+    return this.sent;
   }
 
   /** For all workers. */

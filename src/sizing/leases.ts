@@ -7,10 +7,13 @@ import type { ResizeRecord } from '../pool/types.ts';
 import { Recalls, findTargets } from './lease-recalls.ts';
 import { Account, ServerRecord, type PoolRecord } from './lease-records.ts';
 import { LeaseSizes } from './lease-sizes.ts';
+import { restoreServers, stateOfServers, type LeasesState } from './lease-state.ts';
 import type { LeaseDecision, LeaseLoad, LeasedPool, LeaseSize, SaidSize } from './lease-types.ts';
 
 /** While a worker waits for a place, decide() is to be called again after this time. */
 const againAfterMs = 10;
+
+const nothing: LeasesState = { servers: [], grants: new Map(), sizes: new Map() };
 
 export interface LeaseDecisions {
   /** To be sent in this order. */
@@ -20,13 +23,26 @@ export interface LeaseDecisions {
 }
 
 export class Leases {
-  private readonly servers = new Map<string, ServerRecord>();
+  private readonly servers: Map<string, ServerRecord>;
   /** Servers of which something has changed since the last decision. */
-  private readonly changed = new Set<ServerRecord>();
+  private readonly changed: Set<ServerRecord>;
   /** Grants sent to each worker. */
-  private readonly grants = new Map<number, number>();
+  private readonly grants: Map<number, number>;
   private decisions: LeaseDecision[] = [];
-  private readonly sizes = new LeaseSizes((decision) => this.decisions.push(decision));
+  private readonly sizes: LeaseSizes;
+
+  /** @param state of the supervisor whose place this one takes */
+  constructor({ servers, grants, sizes }: LeasesState = nothing) {
+    this.servers = restoreServers(servers);
+    this.changed = new Set(this.servers.values());
+    this.grants = new Map(grants);
+    this.sizes = new LeaseSizes((decision) => this.decisions.push(decision), sizes);
+  }
+
+  /** For the next supervisor. Call it when what was decided was sent. */
+  state(): LeasesState {
+    return { servers: stateOfServers(this.servers), grants: this.grants, sizes: this.sizes.state() };
+  }
 
   /* ---- what happens ---- */
 

@@ -11,6 +11,8 @@ export type SendToSystemd = (assignments: readonly string[]) => Promise<string |
 
 export interface ServiceManager {
   ready(status: string): void;
+  /** This process takes the place of another one of the service, which had said that it was ready. */
+  tookOver(status: string): void;
   reloading(): void;
   /** TimeoutStopSec= counts from here. */
   stopping(status: string): void;
@@ -52,6 +54,8 @@ export function createServiceManager(
   const watchdog = watchdogMs === undefined ? undefined : setInterval(() => notifier?.keepAlive(), watchdogMs).unref();
   return {
     ready: (status) => tell('READY=1', statusOf(status)),
+    // The other one had been silent for some time already.
+    tookOver: (status) => tell('WATCHDOG=1', statusOf(status)),
     // CLOCK_MONOTONIC, from which systemd sees that this is the answer to its own request.
     reloading: () => tell('RELOADING=1', `MONOTONIC_USEC=${process.hrtime.bigint() / 1_000n}`),
     stopping: (status) => tell('STOPPING=1', statusOf(status)),

@@ -5,7 +5,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import type { HostPort } from '../config/config.ts';
 import { backlog, clientSocketOptions } from '../util/listen-options.ts';
-import type { OpenSocket } from './types.ts';
+import type { ListenHandle, OpenSocket } from './types.ts';
 
 const firstFd = 3;
 
@@ -53,7 +53,13 @@ async function openSocket(passed: PassedFd, pauseOnConnect: boolean): Promise<Op
       passOn((socket) => void target.emit('connection', socket));
     },
     close: () => void server.close(),
+    handle: () => handleOf(server),
   };
+}
+
+/** @param server must be listening */
+export function handleOf(server: Server): ListenHandle {
+  return (server as unknown as { _handle: ListenHandle })._handle;
 }
 
 async function listenOn(server: Server, { fd, name }: PassedFd): Promise<void> {

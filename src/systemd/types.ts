@@ -17,4 +17,12 @@ export interface OpenSocket {
   moveTo(server: Server): void;
   /** Those who connect later wait for the next Weir. */
   close(): void;
+  /** For a process that shall listen there, too. */
+  handle(): ListenHandle;
+}
+
+/** The handle of a listening server in Node, which has no public name. */
+export interface ListenHandle {
+  readonly fd: number;
+  close(): void;
 }

@@ -18,6 +18,15 @@ export interface ActionsOptions {
   readonly limitMs: number;
 }
 
+/** Survives a structured clone. */
+export interface ActionsState {
+  /** What operators have set and what still holds. */
+  readonly holding: readonly (Action | Change)[];
+  /** The last number of an action: workers may have it under way. */
+  readonly lastId: number;
+  readonly sizesVersion: number;
+}
+
 /** An action that is under way. */
 export interface Running {
   readonly id: number;
@@ -30,20 +39,22 @@ const waits = (action: Action): boolean => action.do === 'pause' || action.do ==
 export class ActionsOfAll {
   private readonly options: ActionsOptions;
   private readonly operators: OperatorLog;
-  private lastId = 0;
-  private readonly sizing = { version: 0, underWay: 0 };
+  private lastId: number;
+  private readonly sizing: { version: number; underWay: number };
   /** Changes of the configuration are made one after the other. */
   private changing: Promise<unknown> = Promise.resolve();
 
-  /** @param holding what operators have set with the supervisor before */
-  constructor(options: ActionsOptions, holding: readonly (Action | Change)[]) {
+  /** @param state of the supervisor before */
+  constructor(options: ActionsOptions, { holding, lastId, sizesVersion }: ActionsState) {
     this.options = options;
     this.operators = new OperatorLog(holding);
+    this.lastId = lastId;
+    this.sizing = { version: sizesVersion, underWay: 0 };
   }
 
-  /** What operators have set and what still holds. */
-  holding(): readonly (Action | Change)[] {
-    return this.operators.state();
+  /** For the next supervisor. Call it while no change is under way. */
+  state(): ActionsState {
+    return { holding: this.operators.state(), lastId: this.lastId, sizesVersion: this.sizing.version };
   }
 
   /** Grows with each action that may change the sizes of pools; undefined while one is under way. */

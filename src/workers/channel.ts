@@ -44,19 +44,43 @@ export class Channel<Heard extends Topics, Said extends Topics> {
   private readonly handlers = new Map<keyof Heard, (body: never) => unknown>();
   private readonly waiting = new Map<number, Waiting>();
   private readonly closedListeners = new Set<() => void>();
-  private lastId = 0;
+  /** Questions of the other end that are not answered yet, and their topics. */
+  private readonly answering = new Map<number, keyof Heard>();
+  private lastId: number;
   private closed = false;
 
-  /** @param unexpected told of errors that are not WeirErrors: bugs */
-  constructor(wire: Wire, unexpected: (error: unknown) => void) {
+  /**
+   * @param unexpected told of errors that are not WeirErrors: bugs
+   * @param lastId of another channel over the same wire, whose questions may still be answered: nobody wants to know
+   */
+  constructor(wire: Wire, unexpected: (error: unknown) => void, lastId = 0) {
     this.wire = wire;
     this.unexpected = unexpected;
+    this.lastId = lastId;
     wire.onEnvelope((envelope) => this.receive(envelope));
     wire.onClosed(() => this.end());
   }
 
   get isClosed(): boolean {
     return this.closed;
+  }
+
+  /** Of the last question that was asked here. */
+  get lastQuestion(): number {
+    return this.lastId;
+  }
+
+  /** How many questions of the other end are not answered yet. */
+  get unanswered(): number {
+    return this.answering.size;
+  }
+
+  /** Gives up all questions of the other end that are not answered yet. */
+  refuseUnanswered(error: (topic: keyof Heard) => Error): void {
+    for (const [id, topic] of this.answering) {
+      if (!this.closed) this.wire.send({ kind: 'failure', id, error: packError(error(topic)) });
+    }
+    this.answering.clear();
   }
 
   /** One handler per topic. What it throws is the answer of a question; for what is only told, it is unexpected. */
@@ -119,13 +143,14 @@ export class Channel<Heard extends Topics, Said extends Topics> {
 
   private async answer(id: number, topic: string, body: unknown): Promise<void> {
     let reply: Envelope;
+    this.answering.set(id, topic);
     try {
       reply = { kind: 'answer', id, body: await this.handle(topic, body) };
     } catch (error) {
       if (!(error instanceof WeirError)) this.unexpected(error);
       reply = { kind: 'failure', id, error: packError(error) };
     }
-    if (!this.closed) this.wire.send(reply);
+    if (this.answering.delete(id) && !this.closed) this.wire.send(reply);
   }
 
   private end(): void {

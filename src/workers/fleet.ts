@@ -2,37 +2,15 @@
  * The worker processes of a Weir: starts one at each place, starts another where one has ended, replaces them one by one, and
  * ends them all. Made by the supervisor, which connects each to the rest.
  */
-import type { ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
-import type { Log } from '../observability/types.ts';
 import { Departures } from './departures.ts';
 import type { Moved } from './ipc.ts';
 import type { EndMode } from './messages.ts';
+import type { FleetOptions, FleetState } from './fleet-types.ts';
 import { LastClients } from './last-clients.ts';
 import { hopelessAfter, Restarts } from './restarts.ts';
-import { WorkerProcess, type WorkerExit } from './worker-process.ts';
-
-export interface FleetOptions {
-  readonly workers: number;
-  readonly log: Log;
-  readonly nowMs: () => number;
-  /** Starts the process of a worker, with IPC. */
-  fork(number: number, generation: number): ChildProcess;
-  /** Called for each new process, before anything that it says is heard. @returns what to do when it has exited */
-  connect(worker: WorkerProcess): () => void;
-  /** Resolves when a worker that could serve may. */
-  prepare(worker: WorkerProcess): Promise<void>;
-  serves(worker: WorkerProcess): void;
-  /** A worker that is replaced gives a client away. */
-  moved(socket: Socket, moved: Moved): void;
-  /** What workers write to their standard error. */
-  says(chunk: Buffer): void;
-  /** How long a worker that is replaced waits for its clients to come to rest. */
-  emptyWithinMs(): number;
-  /** How long a worker may take to end when it has been told. */
-  endWithinMs(): number;
-  unexpected(error: unknown): void;
-}
+import type { WorkerBody, WorkerExit } from './worker-body.ts';
+import { WorkerProcess, type ServingSince, type WorkerPlace } from './worker-process.ts';
 
 interface Place {
   readonly number: number;
@@ -46,6 +24,13 @@ interface Place {
   isReplaced: boolean;
 }
 
+interface Making {
+  resolve(outcome: Outcome): void;
+  connect(worker: WorkerProcess): () => void;
+  /** What the supervisor before knew of it. */
+  readonly since?: ServingSince;
+}
+
 type Outcome = { readonly serves: true } | { readonly serves: false; readonly exit: WorkerExit };
 
 export class Fleet {
@@ -53,7 +38,8 @@ export class Fleet {
   private readonly places: readonly Place[];
   /** Every process that has not exited, those included that are replaced or about to replace one. */
   private readonly processes = new Set<WorkerProcess>();
-  private phase: 'starting' | 'serving' | 'ending' = 'starting';
+  /** 'left': another supervisor has the workers. */
+  private phase: 'starting' | 'serving' | 'ending' | 'left' = 'starting';
   private readonly departures: Departures;
   private readonly lastClients = new LastClients<WorkerProcess>();
   private onEmpty: () => void = () => undefined;
@@ -68,8 +54,8 @@ export class Fleet {
     });
     this.places = Array.from({ length: options.workers }, (_, index) => ({
       number: index + 1,
-      restarts: new Restarts(),
-      generation: 0,
+      restarts: new Restarts(options.state?.[index]?.restarts),
+      generation: options.state?.[index]?.generation ?? 0,
       worker: undefined,
       timer: undefined,
       isReplaced: false,
@@ -88,6 +74,34 @@ export class Fleet {
 
   alive(): Iterable<WorkerProcess> {
     return this.processes;
+  }
+
+  /** Why not every place has one worker that serves, and no other process is left; in words. */
+  get problem(): string | undefined {
+    for (const { number, worker, isReplaced } of this.places)
+      if (worker?.state !== 'ready' || isReplaced) return `worker ${number} does not serve`;
+    return this.processes.size > this.places.length ? 'an old worker has not ended' : undefined;
+  }
+
+  state(): FleetState {
+    return this.places.map(({ generation, restarts }) => ({ generation, restarts: restarts.state() }));
+  }
+
+  /** A worker that serves, from the supervisor before. @param connect as in FleetOptions */
+  goOn(since: ServingSince, body: WorkerBody, connect: (worker: WorkerProcess) => () => void): void {
+    const place = this.places[since.number - 1];
+    if (place === undefined) throw new Error(`there is no place for worker ${since.number}`);
+    place.worker = this.make(place, since, body, { resolve: () => undefined, connect, since });
+    this.phase = 'serving';
+  }
+
+  /** Another supervisor has them. */
+  letGo(): void {
+    this.phase = 'left';
+    for (const place of this.places) clearTimeout(place.timer);
+    for (const worker of this.processes) worker.letGo();
+    this.processes.clear();
+    this.onEmpty();
   }
 
   /** Resolves when every worker serves; rejects when one has ended three times before it could. */
@@ -185,20 +199,29 @@ export class Fleet {
 
   private startAt(place: Place): { readonly worker: WorkerProcess; readonly outcome: Promise<Outcome> } {
     const { options } = this;
-    const { number } = place;
-    const post = { number, generation: this.nextGeneration(place) };
+    const at = { number: place.number, generation: this.nextGeneration(place) };
     let resolve: (outcome: Outcome) => void = () => undefined;
     const outcome = new Promise<Outcome>((settle) => (resolve = settle));
-    const worker: WorkerProcess = new WorkerProcess(post, options.fork(number, post.generation), options.nowMs, {
+    const body = options.fork(at);
+    const worker = this.make(place, at, body, { resolve, connect: options.connect });
+    const message = `worker ${at.number} is started`;
+    body.onStarted(() => options.log('info', 'worker_started', message, { worker: at.number, pid: worker.pid }));
+    return { worker, outcome };
+  }
+
+  private make(place: Place, at: WorkerPlace, body: WorkerBody, { resolve, connect, since }: Making): WorkerProcess {
+    const { options } = this;
+    const { number } = place;
+    const events = {
       says: options.says,
       prepare: options.prepare,
-      serves: () => {
+      serves: (): void => {
         options.log('info', 'worker_ready', `worker ${number} serves`, { worker: number, pid: worker.pid });
         resolve({ serves: true });
         options.serves(worker);
       },
-      moved: (_from, socket, moved) => options.moved(socket, moved),
-      exited: (_gone, exit) => {
+      moved: (_from: WorkerProcess, socket: Socket, moved: Moved) => options.moved(socket, moved),
+      exited: (_gone: WorkerProcess, exit: WorkerExit): void => {
         this.processes.delete(worker);
         afterwards();
         this.lastClients.gone(worker);
@@ -206,11 +229,11 @@ export class Fleet {
         this.exited(place, worker, exit);
       },
       unexpected: options.unexpected,
-    });
-    const afterwards = options.connect(worker);
+    };
+    const worker: WorkerProcess = new WorkerProcess(at, body, options.nowMs, events, since);
+    const afterwards = connect(worker);
     this.processes.add(worker);
-    options.log('info', 'worker_started', `worker ${number} is started`, { worker: number, pid: worker.pid });
-    return { worker, outcome };
+    return worker;
   }
 
   /** Numbers of clients depend on whether the generation is even: two processes of one place must differ there. */

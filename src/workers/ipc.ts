@@ -10,8 +10,11 @@ import type { Envelope, Wire } from './channel.ts';
 export type Entry = 'plain' | 'local' | 'http';
 
 export interface SocketWire extends Wire {
-  /** Gives a connection away: this process closes its own copy once the other has it. False: the other is gone. */
-  sendSocket(entry: Entry, socket: Socket): boolean;
+  /**
+   * Gives a connection away: this process closes its own copy once the other has it. False: the other is gone.
+   * @param ahead bytes that were read from it on the way
+   */
+  sendSocket(entry: Entry, socket: Socket, ahead?: Uint8Array): boolean;
   /** Sockets arrive paused. */
   onSocket(listener: (entry: Entry, socket: Socket) => void): void;
   /** Gives a client with its session away (app/hand-overs.ts). False: the other is gone. */
@@ -28,11 +31,13 @@ export interface Moved {
   readonly ahead: Uint8Array;
 }
 
-/** What travels: one of the three. */
+/** What travels: one of the first three. */
 interface Message {
   readonly envelope?: Envelope;
   readonly entry?: Entry;
   readonly moved?: Moved;
+  /** Of a connection with an `entry`. */
+  readonly ahead?: Uint8Array | undefined;
 }
 
 /** A child, or this process if it is one. */
@@ -42,7 +47,7 @@ export type IpcEnd = ChildProcess | NodeJS.Process;
  * Node begins to read a socket that comes over IPC before 'message' is emitted. Takes what it has read, and stops it: whoever
  * passes the socket on would lose what comes later.
  */
-function readAhead(socket: Socket): Buffer {
+export function readAhead(socket: Socket): Buffer {
   const { _handle: handle } = socket as unknown as { _handle: { reading?: boolean; readStop?(): number } | null };
   const ahead = (socket.read() as Buffer | null) ?? Buffer.alloc(0);
   handle?.readStop?.();
@@ -55,7 +60,7 @@ export function ipcWire(end: IpcEnd): SocketWire {
   const sockets: ((entry: Entry, socket: Socket) => void)[] = [];
   const movers: ((socket: Socket, moved: Moved) => void)[] = [];
   end.on('message', (message, handle) => {
-    const { envelope, entry, moved } = message as Message;
+    const { envelope, entry, moved, ahead: before } = message as Message;
     if (moved !== undefined && handle !== undefined) {
       const ahead = Buffer.concat([moved.ahead, readAhead(handle as Socket)]);
       for (const listener of movers) listener(handle as Socket, { packed: moved.packed, ahead });
@@ -63,6 +68,7 @@ export function ipcWire(end: IpcEnd): SocketWire {
     if (envelope !== undefined) for (const listener of envelopes) listener(envelope);
     // Undefined: the connection was closed on the way.
     if (entry === undefined || handle === undefined) return;
+    if (before !== undefined && before.length > 0) (handle as Socket).unshift(before);
     for (const listener of sockets) listener(entry, handle as Socket);
   });
   // An error means that the other process is gone; 'disconnect' follows.
@@ -80,9 +86,9 @@ export function ipcWire(end: IpcEnd): SocketWire {
       if (end.connected) end.on('disconnect', listener);
       else listener();
     },
-    sendSocket(entry, socket) {
+    sendSocket(entry, socket, ahead) {
       if (!end.connected) return false;
-      send({ entry }, socket);
+      send(ahead === undefined ? { entry } : { entry, ahead }, socket);
       return true;
     },
     onSocket: (listener) => void sockets.push(listener),

@@ -3,6 +3,7 @@
  * A lead stays until it ends, or until its event loop has not run for two seconds: after a shorter stall, new connections
  * to all servers would cost more than they bring. Made by supervisor.ts.
  */
+import type { Proven } from '../auth/types.ts';
 import type { Log } from '../observability/types.ts';
 import type { WorkerChannel } from './messages.ts';
 import type { LeadAnswer } from './monitor-messages.ts';
@@ -14,6 +15,22 @@ export interface Follower {
   readonly number: number;
   readonly state: string;
   readonly channel: Pick<WorkerChannel, 'on' | 'tell' | 'ask'>;
+}
+
+/** For the next supervisor; survives a structured clone. */
+export interface LeadState {
+  readonly term: number;
+  readonly lastId: number;
+  /** The number of the lead among all(). */
+  readonly lead: number | undefined;
+  readonly logins: readonly Proven[];
+}
+
+/** What the supervisor before knew of a worker. */
+export interface FollowerState {
+  /** Its number among all(). */
+  readonly id: number;
+  readonly isFollower: boolean;
 }
 
 const silentMs = 2_000;
@@ -34,10 +51,38 @@ export class Lead {
   private isAsked = false;
   private askedAtMs = 0;
   private sweptAtMs = 0;
+  /** The lead that the supervisor before had chosen, until it is attached here. */
+  private expected: number | undefined;
+  private isStopped = false;
 
-  constructor(log: Log, nowMs: () => number) {
+  /** @param state of the supervisor whose place this one takes */
+  constructor(log: Log, nowMs: () => number, state?: LeadState) {
     this.log = log;
     this.nowMs = nowMs;
+    if (state === undefined) return;
+    this.term = state.term;
+    this.lastId = state.lastId;
+    this.expected = state.lead;
+    for (const proven of state.logins) this.logins.add(proven);
+  }
+
+  state(): LeadState {
+    const { term, lastId, lead, logins } = this;
+    return { term, lastId, lead: lead === undefined ? undefined : this.idOf(lead), logins: [...logins.all()] };
+  }
+
+  stateOf(worker: Follower): FollowerState {
+    return { id: this.idOf(worker) ?? 0, isFollower: this.followers.has(worker) };
+  }
+
+  private idOf(worker: Follower): number | undefined {
+    for (const [id, each] of this.byId) if (each === worker) return id;
+    return undefined;
+  }
+
+  /** Another supervisor goes on from here: nobody is told anything any more. */
+  stop(): void {
+    this.isStopped = true;
   }
 
   /** The place of the lead. */
@@ -55,11 +100,15 @@ export class Lead {
     for (const entry of this.byId) if (this.followers.has(entry[1])) yield entry;
   }
 
-  /** @returns call it when the process of the worker has ended */
-  attach(worker: Follower): () => void {
+  /**
+   * @param since what the supervisor before knew of it
+   * @returns call it when the process of the worker has ended
+   */
+  attach(worker: Follower, since?: FollowerState): () => void {
     const { channel } = worker;
-    const id = ++this.lastId;
+    const id = since?.id ?? ++this.lastId;
     this.byId.set(id, worker);
+    if (since?.isFollower === true) this.goOn(worker, id);
     channel.on('follow', () => this.join(worker));
     channel.on('toLead', ({ term, message }) => {
       if (term === this.term) this.lead?.channel.tell('toLead', { worker: id, message });
@@ -78,7 +127,16 @@ export class Lead {
     return () => this.gone(worker, id);
   }
 
+  private goOn(worker: Follower, id: number): void {
+    this.followers.add(worker);
+    if (id !== this.expected) return;
+    this.expected = undefined;
+    this.lead = worker;
+    this.answeredAtMs = this.nowMs();
+  }
+
   private gone(worker: Follower, id: number): void {
+    if (this.isStopped) return;
     this.byId.delete(id);
     if (!this.followers.delete(worker)) return;
     if (worker === this.lead) this.choose();
@@ -87,6 +145,7 @@ export class Lead {
 
   /** Call several times a second. */
   sweep(): void {
+    if (this.isStopped) return;
     const { lead } = this;
     const now = this.nowMs();
     const wasStalled = now - this.sweptAtMs > askEveryMs;

@@ -4,6 +4,7 @@
  * other end is leased-places.ts.
  */
 import { Leases } from '../sizing/leases.ts';
+import type { LeasesState } from '../sizing/lease-state.ts';
 import { leaseKey, type LeaseDecision, type LeasedPool } from '../sizing/lease-types.ts';
 import type { ResizeRecord } from '../pool/types.ts';
 import type { WorkerChannel } from './messages.ts';
@@ -26,12 +27,25 @@ export interface LessorOptions {
   /** The limit of a pool has changed, whoever did that. @param isProven the server has let somebody log in to the database */
   resized(pool: LeasedPool, resize: ResizeRecord, isProven: boolean): void;
   unexpected(error: unknown): void;
+  /** Of the supervisor whose place this one takes. */
+  readonly state?: LessorState | undefined;
+}
+
+/** For the next supervisor; survives a structured clone. */
+export interface LessorState {
+  readonly leases: LeasesState;
+  readonly proven: ReadonlySet<string>;
+  /** Places whose backends may still run. */
+  readonly lost: readonly LostPlace[];
 }
 
 interface Opened {
   readonly processId: number;
   readonly atMs: number;
 }
+
+/** Open connections by pool (leaseKey) and the worker's number of the place. */
+export type OpenedPlaces = ReadonlyMap<string, ReadonlyMap<number, Opened>>;
 
 interface Worker {
   readonly channel: WorkerChannel;
@@ -45,23 +59,46 @@ const askAgainMs = 1_000;
 
 export class Lessor {
   private readonly options: LessorOptions;
-  private readonly leases = new Leases();
+  private readonly leases: Leases;
   private readonly workers = new Map<number, Worker>();
   /** Databases to which somebody could log in. */
-  private readonly proven = new Set<string>();
+  private readonly proven: Set<string>;
+  /** Places whose backends may still run. */
+  private readonly lost: Set<LostPlace>;
   private timer: NodeJS.Timeout | undefined;
   private isStopped = false;
 
   constructor(options: LessorOptions) {
+    const { state } = options;
     this.options = options;
+    this.leases = new Leases(state?.leases);
+    this.proven = new Set(state?.proven);
+    this.lost = new Set(state?.lost);
+  }
+
+  /** Call it when all workers of the supervisor before are added. */
+  goOn(): void {
+    this.wait([...this.lost]);
+    this.decide();
+  }
+
+  state(): LessorState {
+    return { leases: this.leases.state(), proven: this.proven, lost: [...this.lost] };
+  }
+
+  /** Where the worker has connections, for the next supervisor. */
+  openedBy(id: number): OpenedPlaces {
+    return this.workers.get(id)?.opened ?? new Map();
   }
 
   /**
-   * @param id never used before
+   * @param id never used before, but by the same worker with the supervisor before
    * @param isStarting it does not serve yet
+   * @param opened where it has connections, as that supervisor knew
    */
-  add(id: number, channel: WorkerChannel, isStarting = (): boolean => false): void {
-    const worker = { channel, opened: new Map(), isStarting };
+  add(id: number, channel: WorkerChannel, isStarting = (): boolean => false, opened: OpenedPlaces = new Map()): void {
+    const places = Array.from(opened, ([key, backends]) => [key, new Map(backends)] as const);
+    const worker = { channel, opened: new Map(places), isStarting };
     this.workers.set(id, worker);
     this.listen(id, worker);
     channel.onClosed(() => this.died(id, worker));
@@ -181,8 +218,10 @@ export class Lessor {
     if (lost.length === 0 || this.isStopped) return;
     const ends = this.options.whenGone(lost);
     lost.forEach((place, index) => {
+      this.lost.add(place);
       (ends[index] ?? Promise.reject(new Error('whenGone() has no promise for a place'))).then(
         () => {
+          this.lost.delete(place);
           this.leases.freed(place.pool);
           this.decide();
         },

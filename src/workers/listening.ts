@@ -1,20 +1,37 @@
 /**
- * The sockets on which a Weir with several processes listens: TCP, the Unix socket, HTTP. Accepts connections and passes
- * them on unread. Made by the supervisor.
+ * The sockets on which a Weir with several processes listens: TCP, the Unix socket, HTTP. Opens them, or takes them over from the
+ * supervisor before. Accepts connections and passes them on unread. Made by the supervisor.
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Config, HostPort } from '../config/config.ts';
 import { listenTcp } from '../frontend/listen-tcp.ts';
-import { openUnixSocket, type UnixSocket } from '../frontend/unix-socket.ts';
+import { openUnixSocket, takeUnixSocket, type UnixSocket } from '../frontend/unix-socket.ts';
 import type { Log } from '../observability/types.ts';
-import { assignSockets, openSockets, type PassedFd } from '../systemd/open-sockets.ts';
-import type { OpenSocket } from '../systemd/types.ts';
+import { assignSockets, handleOf, openSockets, type PassedFd } from '../systemd/open-sockets.ts';
+import type { ListenHandle, OpenSocket } from '../systemd/types.ts';
+import { backlog } from '../util/listen-options.ts';
 import type { Entry } from './ipc.ts';
+
+/** A listening socket that goes from one supervisor to the next. */
+export interface PassedListener {
+  readonly entry: Entry;
+  /** Of the socket unit; undefined: Weir has opened it. */
+  readonly unit: string | undefined;
+  /** Of a Unix socket that Weir has opened. */
+  readonly path: string | undefined;
+}
+
+export interface OpenListener {
+  readonly listener: PassedListener;
+  readonly handle: ListenHandle;
+}
 
 export interface ListeningOptions {
   readonly config: Config;
   /** Sockets that systemd has opened. */
   readonly passedFds: readonly PassedFd[];
+  /** Instead of all others: those of the supervisor before, as file descriptors. */
+  readonly taken?: readonly (PassedListener & { readonly fd: number })[] | undefined;
   readonly log: Log;
   /** A new connection, paused. */
   onSocket(entry: Entry, socket: Socket): void;
@@ -62,13 +79,49 @@ export class Listening {
         dir: config.unixSocketDir,
         mode: config.unixSocketMode,
         port: this.address().port,
-        pauseOnConnect: true,
-        onConnection: (socket) => this.options.onSocket('local', socket),
-        onError: cannotAccept,
+        ...this.localOptions(),
       });
     }
     if (config.http !== undefined && uses.http === undefined)
       await listenTcp(this.http, config.http, 'http', cannotAccept);
+  }
+
+  private localOptions(): Pick<Parameters<typeof openUnixSocket>[0], 'pauseOnConnect' | 'onConnection' | 'onError'> {
+    return {
+      pauseOnConnect: true,
+      onConnection: (socket) => this.options.onSocket('local', socket),
+      onError: (error) => this.cannotAccept(error),
+    };
+  }
+
+  /** Accepts from the sockets of the supervisor before. */
+  async take(): Promise<void> {
+    for (const { entry, unit, path, fd } of this.options.taken ?? []) {
+      if (unit !== undefined) {
+        for (const socket of await openSockets([{ fd, name: unit }], true)) this.acceptFrom(socket, entry);
+      } else if (path !== undefined) {
+        this.local = takeUnixSocket(fd, path, this.localOptions());
+      } else {
+        const server = entry === 'http' ? this.http : this.clients;
+        server.on('error', (error) => this.cannotAccept(error));
+        server.listen({ fd, backlog });
+      }
+    }
+  }
+
+  /** What the next supervisor has to listen on. */
+  passed(): OpenListener[] {
+    const own = (entry: Entry, server: Server | undefined, path?: string): OpenListener[] =>
+      server?.listening === true ? [{ listener: { entry, unit: undefined, path }, handle: handleOf(server) }] : [];
+    const units = Array.from(this.inherited, ([entry, sockets]) =>
+      sockets.map((socket) => ({ listener: { entry, unit: socket.name, path: undefined }, handle: socket.handle() })),
+    );
+    return [
+      ...own('plain', this.clients),
+      ...own('http', this.http),
+      ...own('local', this.local?.server, this.local?.path),
+      ...units.flat(),
+    ];
   }
 
   private acceptFrom(socket: OpenSocket, entry: Entry): void {
@@ -88,9 +141,10 @@ export class Listening {
   }
 
   httpAddress(): HostPort | undefined {
-    const { http } = this.options.config;
-    if (http === undefined) return undefined;
-    return this.inherited.get('http')?.[0]?.address ?? addressOf(this.http, http);
+    const inherited = this.inherited.get('http')?.[0]?.address;
+    const { http, listen } = this.options.config;
+    if (inherited !== undefined || (http === undefined && !this.http.listening)) return inherited;
+    return addressOf(this.http, http ?? listen);
   }
 
   socketPath(): string | undefined {
@@ -116,6 +170,13 @@ export class Listening {
     this.closeForClients();
     if (this.http.listening) this.http.close();
     this.closeInherited('http');
+  }
+
+  /** The next supervisor listens: the files of the Unix socket stay. */
+  release(): void {
+    this.local?.server.close();
+    this.local = undefined;
+    this.close();
   }
 
   private closeInherited(entry: Entry): void {

@@ -9,11 +9,29 @@ const longestPauseMs = 30_000;
 /** So many starts in a row without serving: it is not chance. */
 export const hopelessAfter = 3;
 
+/** For the next supervisor; survives a structured clone. */
+export interface RestartsState {
+  readonly count: number;
+  readonly failures: number;
+  readonly isFirst: boolean;
+}
+
 export class Restarts {
   /** Since the start of Weir, for SHOW WORKERS. */
-  count = 0;
-  private failures = 0;
-  private isFirst = true;
+  count: number;
+  private failures: number;
+  private isFirst: boolean;
+
+  constructor({ count, failures, isFirst }: RestartsState = { count: 0, failures: 0, isFirst: true }) {
+    this.count = count;
+    this.failures = failures;
+    this.isFirst = isFirst;
+  }
+
+  state(): RestartsState {
+    const { count, failures, isFirst } = this;
+    return { count, failures, isFirst };
+  }
 
   /** Starts in a row of which none served. */
   get failedStarts(): number {

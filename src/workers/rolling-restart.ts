@@ -8,12 +8,21 @@ import type { Log } from '../observability/types.ts';
 export interface RestartParts {
   /** How many there are; their numbers begin with 1. */
   readonly workers: number;
+  /** Starts the next supervisor, which starts the new workers. Rejects, with words for the operator. */
+  prepare(): Promise<void>;
   /** Replaces one. Rejects, with words for the operator, when none can be started in its place: the old one goes on. */
   replace(number: number): Promise<void>;
   /** Ends the old workers that still have clients. Resolves to how many clients had to connect again. */
   finish(): Promise<number>;
+  /**
+   * The next supervisor takes over. Rejects, with words for the operator, when it cannot: this one goes on.
+   * @param isWanted false: not all workers are replaced
+   */
+  handOver(isWanted: boolean): Promise<void>;
   epochMs(): number;
   readonly log: Log;
+  /** What the supervisor before has kept. */
+  readonly rows?: readonly RestartRow[] | undefined;
 }
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
@@ -23,16 +32,25 @@ const mostKept = 10;
 export class RollingRestart {
   private readonly parts: RestartParts;
   /** The newest first. */
-  private readonly kept: Mutable<RestartRow>[] = [];
+  private readonly kept: Mutable<RestartRow>[];
   private running: Promise<RestartRow> | undefined;
 
   constructor(parts: RestartParts) {
     this.parts = parts;
+    this.kept = (parts.rows ?? []).map((row) => ({ ...row }));
   }
 
   /** The last ones, the newest first. */
   rows(): readonly RestartRow[] {
     return this.kept.map((row) => ({ ...row }));
+  }
+
+  /** For the next supervisor, which has taken over when it reads this. */
+  rowsAfter(): readonly RestartRow[] {
+    const finishedAtMs = this.parts.epochMs();
+    return this.kept.map((row) =>
+      row.state === 'running' ? { ...row, state: 'done', isSupervisorReplaced: true, finishedAtMs } : { ...row },
+    );
   }
 
   /** Begins one, or joins the one that is under way. `over` resolves to what became of it. */
@@ -49,6 +67,7 @@ export class RollingRestart {
       state: 'running',
       workers: parts.workers,
       replaced: 0,
+      isSupervisorReplaced: false,
       endedClients: 0,
       startedAtMs: parts.epochMs(),
       finishedAtMs: undefined,
@@ -64,6 +83,7 @@ export class RollingRestart {
     log('info', 'restart', `the ${workers} workers are replaced one by one`, { restart: row.number });
     let problem: string | undefined;
     try {
+      await this.parts.prepare();
       for (let number = 1; number <= workers; number++) {
         await this.parts.replace(number);
         row.replaced++;
@@ -72,9 +92,16 @@ export class RollingRestart {
       problem = failure(row, error);
     }
     row.endedClients = await this.parts.finish();
+    try {
+      await this.parts.handOver(problem === undefined);
+      row.isSupervisorReplaced = problem === undefined;
+    } catch (error) {
+      problem ??= `all ${workers} workers are replaced, but not the supervisor: ${wordsOf(error)}`;
+    }
     row.problem = problem;
     row.state = problem === undefined ? 'done' : 'failed';
-    if (problem === undefined) log('info', 'restart', `all ${workers} workers are replaced`, { restart: row.number });
+    const done = `the supervisor and all ${workers} workers are replaced`;
+    if (problem === undefined) log('info', 'restart', done, { restart: row.number });
     else log('error', 'restart_failed', problem, { restart: row.number });
     row.finishedAtMs = this.parts.epochMs();
     return { ...row };
@@ -83,5 +110,7 @@ export class RollingRestart {
 
 function failure({ replaced, workers }: RestartRow, error: unknown): string {
   const what = replaced === 0 ? 'no worker is replaced' : `only ${replaced} of ${workers} workers are replaced`;
-  return `${what}, the old ones go on: ${error instanceof Error ? error.message : String(error)}`;
+  return `${what}, the old ones go on: ${wordsOf(error)}`;
 }
+
+const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -27,6 +27,11 @@ export class Seats {
     worker.entered++;
   }
 
+  /** Its clients were let in by the supervisor before. */
+  goOn(worker: Seated): void {
+    this.taken += worker.entered;
+  }
+
   leave(worker: Seated, count: number): void {
     const left = Math.min(count, worker.entered);
     worker.entered -= left;

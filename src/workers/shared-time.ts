@@ -12,7 +12,8 @@ const readings = 16;
 /** Longer than the error of computing with times since the start of the machine. */
 const roundingMs = 0.001;
 
-const machineNowMs = (): number => {
+/** Monotonic; the same for all processes of the machine. */
+export const machineNowMs = (): number => {
   const [seconds, nanoseconds] = process.hrtime();
   return seconds * 1e3 + nanoseconds / 1e6;
 };

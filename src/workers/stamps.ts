@@ -3,7 +3,7 @@
  * they arrive, and sends each worker its answers and all messages, in order. A worker that does not read loses messages, and
  * notices by their numbers. Made by the supervisor, if workers are not 1 and cache.redis is not set.
  */
-import { SharedMemory } from '../cache/shared-memory.ts';
+import { SharedMemory, type SharedMemoryState } from '../cache/shared-memory.ts';
 import type { WorkerChannel } from './messages.ts';
 import type { StampCalls, StampCommand, StampKind, StampWord } from './stamp-topics.ts';
 
@@ -18,6 +18,15 @@ export interface StampsOptions {
   readonly isFirst: boolean;
   /** Told of errors: bugs. */
   unexpected(error: unknown): void;
+  /** Of the supervisor whose place this one takes: the same name, the same clock. */
+  readonly state?: SharedMemoryState | undefined;
+}
+
+/** What the supervisor before knew of a worker. */
+export interface StampLinkState {
+  readonly member: string | undefined;
+  readonly isSubscribed: boolean;
+  readonly unheardBytes: number;
 }
 
 /** A worker that has not asked for a lease since so many bytes of messages were sent to it gets no more until it does. */
@@ -32,6 +41,8 @@ export interface WorkerEnd {
 }
 
 const sweepMs = 60_000;
+
+const unknown: StampLinkState = { member: undefined, isSubscribed: false, unheardBytes: 0 };
 
 interface Link {
   readonly channel: WorkerChannel;
@@ -54,18 +65,33 @@ export class Stamps {
 
   constructor(options: StampsOptions) {
     this.options = options;
-    const { now, name, maxBytes, isFirst } = options;
-    this.memory = new SharedMemory({ now, name, maxBytes, isFirst, publish: (text) => this.publish(text) });
+    const { now, name, maxBytes, isFirst, state } = options;
+    this.memory = new SharedMemory({ now, name, maxBytes, isFirst, state, publish: (text) => this.publish(text) });
     this.sweeping = setInterval(() => this.memory.sweep(), sweepMs).unref();
+  }
+
+  /** For the next supervisor; everything so far is sent first. */
+  state(): SharedMemoryState {
+    this.flush();
+    return this.memory.state();
+  }
+
+  stateOf(channel: WorkerChannel): StampLinkState {
+    const { member, isSubscribed, unheardBytes } = [...this.links].find((link) => link.channel === channel) ?? unknown;
+    return { member, isSubscribed, unheardBytes };
   }
 
   stop(): void {
     clearInterval(this.sweeping);
+    this.memory.clear();
   }
 
-  /** Call before the first message of the worker can arrive. */
-  attach(channel: WorkerChannel): WorkerEnd {
-    const link: Link = { channel, member: undefined, isSubscribed: false, unheardBytes: 0, unsent: [] };
+  /**
+   * Call before the first message of the worker can arrive.
+   * @param since what the supervisor before knew of it
+   */
+  attach(channel: WorkerChannel, since = unknown): WorkerEnd {
+    const link: Link = { channel, ...since, unsent: [] };
     this.links.add(link);
     channel.on('stamps', ({ member, commands }) => {
       link.member = member;

@@ -1,78 +1,57 @@
 /**
- * The process that `weir serve` starts when `workers` is more than 1: listens, gives each new client to the worker with the
- * fewest, and keeps what counts for all workers together. Knows nothing of the protocol. Made by cli/supervise.ts.
+ * The process that `weir serve` starts when `workers` is more than 1, or the one that has taken its place: listens, gives each
+ * new client to the worker with the fewest, and keeps what counts for all workers together. Knows nothing of the protocol.
+ * Made by cli/supervise.ts.
  */
-import type { ChildProcess } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
-import type { Config, HostPort } from '../config/config.ts';
-import type { Log } from '../observability/types.ts';
-import { resizeLine } from '../pool/resize-words.ts';
-import type { ResizeRecord } from '../pool/types.ts';
-import type { LeasedPool } from '../sizing/lease-types.ts';
-import type { PassedFd } from '../systemd/open-sockets.ts';
+import type { HostPort } from '../config/config.ts';
 import { Fleet } from './fleet.ts';
-import type { Moved } from './ipc.ts';
-import { Lead } from './lead.ts';
-import { Lessor } from './lessor.ts';
+import { ForAll, type WorkerForAll } from './for-all.ts';
+import type { Entry, Moved } from './ipc.ts';
+import { HandingOver } from './handing-over.ts';
 import { Listening } from './listening.ts';
-import { whenGone } from './lost-places.ts';
 import type { CancelKey, EndMode } from './messages.ts';
-import { Resizes } from './resizes.ts';
+import type { RelayedWorker } from './relayed-worker.ts';
 import { RollingRestart } from './rolling-restart.ts';
-import { Seats } from './seats.ts';
 import { fewestFirst, Spread } from './spread.ts';
-import { Stamps } from './stamps.ts';
+import { Succession } from './succession.ts';
+import type { SupervisorOptions } from './supervisor-types.ts';
 import { Switchboard } from './switchboard.ts';
-import type { WorkerProcess } from './worker-process.ts';
-
-export interface SupervisorOptions {
-  readonly config: Config;
-  /** Sockets that systemd has opened. */
-  readonly passedFds: readonly PassedFd[];
-  readonly log: Log;
-  readonly nowMs: () => number;
-  /** Starts the process of a worker, with IPC. */
-  fork(number: number, generation: number): ChildProcess;
-  /** What workers write to their standard error. */
-  says(chunk: Buffer): void;
-  unexpected(error: unknown): void;
-}
+import { bodyOfChild, type WorkerBody } from './worker-body.ts';
+import type { WorkerPlace, WorkerProcess } from './worker-process.ts';
 
 /** After shutdown_timeout, workers have this long to close what they have. */
 const killAfterMs = 10_000;
 const sweepMs = 250;
+/** The next supervisor, which has nothing to do, has this long to end. */
+const successorEndMs = 2_000;
 
 export class Supervisor {
   private readonly options: SupervisorOptions;
   private readonly listening: Listening;
   private readonly fleet: Fleet;
   private readonly spread: Spread;
-  private readonly seats: Seats;
-  private readonly lessor: Lessor;
-  private readonly stamps: Stamps;
-  private readonly lead: Lead;
-  private readonly resizes: Resizes;
+  private readonly forAll: ForAll;
   private readonly restarts: RollingRestart;
+  private readonly succession: Succession;
   /** Consoles and HTTP of the workers reach all of them through it. */
   readonly switchboard: Switchboard;
   /** Resolves when nothing of Weir runs any more. */
   readonly whenEnded: Promise<void>;
   private ended: () => void = () => undefined;
-  private phase: 'starting' | 'serving' | 'ending' = 'starting';
-  private lastId = 0;
+  /** Resolves when the next supervisor works. */
+  readonly whenLeft: Promise<void>;
+  private left: () => void = () => undefined;
+  private readonly sweeper: NodeJS.Timeout;
+  /** 'left': another supervisor has taken over. */
+  private phase: 'starting' | 'serving' | 'ending' | 'left' = 'starting';
+  private endMode: EndMode | undefined;
 
   constructor(options: SupervisorOptions) {
     this.options = options;
-    const { config, log, nowMs, passedFds, unexpected } = options;
+    const { config, log, nowMs, passedFds, unexpected, before, workers } = options;
     this.fleet = this.makeFleet();
-    this.restarts = new RollingRestart({
-      workers: config.workers,
-      replace: (number) => this.fleet.replace(number),
-      finish: () => this.fleet.finishReplacing(),
-      epochMs: Date.now,
-      log,
-    });
+    this.restarts = this.makeRestarts();
     this.spread = new Spread({
       takers: () => this.takers(),
       mostWaiting: () => config.maxClientConn,
@@ -82,34 +61,41 @@ export class Supervisor {
     this.listening = new Listening({
       config,
       passedFds,
+      taken: before?.listeners,
       log,
       onSocket: (entry, socket) => this.spread.add(entry, socket),
     });
-    this.seats = new Seats(() => config.maxClientConn);
-    this.lessor = this.makeLessor();
-    this.lead = new Lead(log, nowMs);
-    const { maxMemoryBytes: maxBytes } = config.cache;
-    this.stamps = new Stamps({ now: nowMs, name: randomUUID(), maxBytes, isFirst: true, unexpected });
+    this.succession = new Succession({ parent: options.parent, workers, listeners: () => this.listening.passed() });
     this.switchboard = new Switchboard({
       workers: () => this.fleet.alive(),
       isDraining: () => this.phase === 'ending',
       shutdown: (mode) => void setImmediate(() => void this.end(mode)),
       nowMs,
       log,
+      state: before?.state.switchboard,
     });
-    const sizesVersion = (): number | undefined => this.switchboard.sizesVersion;
-    this.resizes = new Resizes({ lead: this.lead, lessor: this.lessor, sizesVersion, log });
-    const sweeper = setInterval(() => this.sweep(), sweepMs).unref();
-    this.whenEnded = new Promise<void>((resolve) => (this.ended = resolve)).finally(() => clearInterval(sweeper));
+    this.forAll = new ForAll({
+      config,
+      log,
+      nowMs,
+      ready: () => this.fleet.ready(),
+      sizesVersion: () => this.switchboard.sizesVersion,
+      resized: (resize) => this.switchboard.resized(resize),
+      unexpected,
+      state: before?.state.forAll,
+    });
+    this.whenLeft = new Promise((resolve) => (this.left = resolve));
+    this.sweeper = setInterval(() => this.sweep(), sweepMs).unref();
+    this.whenEnded = new Promise<void>((resolve) => (this.ended = resolve)).finally(() => clearInterval(this.sweeper));
   }
 
   private makeFleet(): Fleet {
-    const { config, log, nowMs, unexpected } = this.options;
+    const { config, log, nowMs, unexpected, workers, before } = this.options;
     return new Fleet({
-      workers: config.workers,
+      workers,
       log,
       nowMs,
-      fork: (number, generation) => this.options.fork(number, generation),
+      fork: (place) => this.fork(place),
       connect: (worker) => this.connect(worker),
       prepare: (worker) => this.switchboard.admit(worker),
       serves: () => this.spread.retry(),
@@ -118,29 +104,34 @@ export class Supervisor {
       emptyWithinMs: () => config.shutdownTimeoutMs,
       endWithinMs: () => config.shutdownDelayMs + config.shutdownTimeoutMs + killAfterMs,
       unexpected,
+      state: before?.state.fleet,
     });
   }
 
-  private makeLessor(): Lessor {
-    const { config, nowMs, unexpected } = this.options;
-    const options = {
-      asked: () => [...this.fleet.ready()][0],
-      connectTimeoutMs: () => config.pool.serverConnectTimeoutMs,
+  private makeRestarts(): RollingRestart {
+    const { workers, log, before } = this.options;
+    return new RollingRestart({
+      workers,
+      prepare: () => this.succession.prepare(),
+      replace: (number) => this.fleet.replace(number),
+      finish: () => this.fleet.finishReplacing(),
+      handOver: (isWanted) => this.handOver(isWanted),
+      epochMs: Date.now,
+      log,
+      rows: before?.state.restarts,
+    });
+  }
+
+  private fork(place: WorkerPlace): WorkerBody {
+    const { options, listening } = this;
+    const post = {
+      ...place,
+      workers: options.workers,
+      listen: listening.address(),
+      socketPath: listening.socketPath(),
+      http: listening.httpAddress(),
     };
-    return new Lessor({
-      nowMs,
-      unexpected,
-      whenGone: (places) => whenGone(places, options),
-      resized: (pool, resize, isProven) => this.resized(pool, resize, isProven),
-    });
-  }
-
-  private resized(pool: LeasedPool, resize: ResizeRecord, isProven: boolean): void {
-    this.switchboard.resized(resize);
-    // Without a successful log-in the name may be a typing error: its pools are not logged.
-    if (!isProven) return;
-    const { message, fields } = resizeLine({ ...pool, user: pool.user ?? '' }, resize);
-    this.options.log('info', 'pool_resize', message, fields);
+    return this.succession.fork(post) ?? bodyOfChild(options.fork(post));
   }
 
   /** Resolves when every worker serves; rejects when one cannot be started, or Weir cannot listen. Nothing runs then. */
@@ -157,6 +148,25 @@ export class Supervisor {
     }
   }
 
+  /**
+   * Goes on where the supervisor before has ended. Rejects if that cannot be; that one must go on then.
+   * @param bodies the workers by the numbers that the supervisor before has given them
+   */
+  async goOn(bodies: ReadonlyMap<number, RelayedWorker>): Promise<void> {
+    const known = this.options.before?.state.workers ?? [];
+    if (known.some(({ worker }) => !bodies.has(worker))) throw new Error('a worker is gone');
+    await this.listening.take();
+    for (const { worker, since, forAll } of known) {
+      const body = bodies.get(worker) as RelayedWorker;
+      body.leaveStderr();
+      this.fleet.goOn(since, body, (adopted) => this.connect(adopted, forAll));
+    }
+    this.forAll.goOn();
+    this.switchboard.start();
+    this.phase = 'serving';
+    this.spread.retry();
+  }
+
   listenAddress(): HostPort {
     return this.listening.address();
   }
@@ -165,32 +175,61 @@ export class Supervisor {
     return this.listening.httpAddress();
   }
 
-  socketPath(): string | undefined {
-    return this.listening.socketPath();
-  }
-
-  /** Replaces all workers one by one, or joins the restart that is under way. */
+  /** Replaces all workers one by one and then the supervisor, or joins the restart that is under way. */
   restart(): ReturnType<RollingRestart['begin']> {
     return this.restarts.begin();
   }
 
   /** Ends all workers, then everything else. A second call with `now` cuts the first short. */
   async end(mode: EndMode): Promise<void> {
+    if (this.hasLeft()) return this.succession.shutDown(mode);
     const { config } = this.options;
     this.phase = 'ending';
+    this.endMode = mode;
     const delayMs = mode === 'now' ? 0 : config.shutdownDelayMs;
     if (mode === 'now') this.listening.closeForClients();
     const graceMs = mode === 'now' ? killAfterMs : delayMs + config.shutdownTimeoutMs + killAfterMs;
     // SHUTDOWN WAIT_FOR_CLIENTS has no end but that of the last client.
     const killer = mode === 'wait-for-clients' ? undefined : setTimeout(() => this.fleet.kill(), graceMs);
+    this.succession.stop();
     await this.fleet.end(mode);
     clearTimeout(killer);
-    this.spread.close();
-    this.switchboard.stop();
-    this.lessor.stop();
-    this.stamps.stop();
+    // The next supervisor has taken over meanwhile, and ends Weir.
+    if (this.hasLeft()) return new Promise(() => undefined);
+    await this.succession.end(successorEndMs);
+    this.stop();
     this.listening.close();
     this.ended();
+  }
+
+  private hasLeft(): boolean {
+    return this.phase === 'left';
+  }
+
+  private stop(): void {
+    this.spread.close();
+    this.switchboard.stop();
+    this.forAll.stop();
+  }
+
+  /** Resolves when the next supervisor works. Rejects with words for the operator. */
+  private async handOver(isWanted: boolean): Promise<void> {
+    if (!isWanted) return this.succession.dismiss();
+    const { fleet, forAll, switchboard, restarts } = this;
+    const isServing = (): boolean => this.phase === 'serving';
+    await this.succession.handOver(new HandingOver({ fleet, forAll, switchboard, restarts, isServing }));
+    if (this.endMode !== undefined) this.succession.shutDown(this.endMode);
+    this.leave();
+  }
+
+  /** Another supervisor has the sockets, the workers, and what is known of them. */
+  leave(): void {
+    this.phase = 'left';
+    clearInterval(this.sweeper);
+    this.listening.release();
+    this.fleet.letGo();
+    this.stop();
+    this.left();
   }
 
   /** The workers that may be given connections. */
@@ -198,6 +237,7 @@ export class Supervisor {
     switch (this.phase) {
       // A Weir that answers is complete: it obeys signals, and all its workers can be asked.
       case 'starting':
+      case 'left':
         return [];
       case 'serving':
         return this.fleet.ready();
@@ -209,38 +249,38 @@ export class Supervisor {
 
   private sweep(): void {
     this.spread.sweep();
-    this.lead.sweep();
+    this.forAll.sweep();
   }
 
-  /** @returns what to do when the worker has exited */
-  private connect(worker: WorkerProcess): () => void {
-    const end = this.stamps.attach(worker.channel);
-    const leaveLead = this.lead.attach(worker);
-    this.lessor.add(++this.lastId, worker.channel, () => worker.state === 'starting');
-    this.resizes.attach(worker.channel);
-    worker.channel.on('enter', () => this.seats.tryEnter(worker));
-    worker.channel.on('arrived', () => this.seats.arrived(worker));
-    worker.channel.on('left', (count) => this.seats.leave(worker, count));
-    worker.channel.on('restart', () => {
+  /**
+   * @param since what the supervisor before knew of it
+   * @returns what to do when the worker has exited
+   */
+  private connect(worker: WorkerProcess, since?: WorkerForAll): () => void {
+    const { channel } = worker;
+    const gone = this.forAll.attach(worker, since);
+    if (since !== undefined) this.switchboard.goOn(worker);
+    channel.on('restart', () => {
       const { restart, isJoined } = this.restarts.begin();
       return { restart, isJoined };
     });
-    worker.channel.on('restarts', () => this.restarts.rows());
-    worker.channel.on('drained', () => this.fleet.drained(worker));
-    worker.channel.on('stopAccepting', (where) => {
+    channel.on('restarts', () => this.restarts.rows());
+    channel.on('drained', () => this.fleet.drained(worker));
+    channel.on('stopAccepting', (where) => {
       // A worker that is only replaced leaves the doors open.
       if (this.phase === 'ending') this.listening.stopAccepting(where);
     });
-    worker.channel.on('cancel', (key) => this.cancel(worker, key));
-    return () => {
-      end.processEnded();
-      this.seats.leaveAll(worker);
-      leaveLead();
-    };
+    channel.on('cancel', (key) => this.cancel(worker, key));
+    return gone;
+  }
+
+  /** A connection that the supervisor before had accepted. */
+  accepted(entry: Entry, socket: Socket, ahead: Uint8Array): void {
+    this.spread.add(entry, socket, ahead);
   }
 
   /** A client that a worker gives away goes on in the one with the fewest. */
-  private passOn(socket: Socket, moved: Moved): void {
+  passOn(socket: Socket, moved: Moved): void {
     if (!fewestFirst(this.fleet.ready()).some((taker) => taker.giveMoved(socket, moved))) socket.destroy();
   }
 

@@ -5,8 +5,8 @@
 import type { ShutdownMode } from '../console/sources.ts';
 import type { Log } from '../observability/types.ts';
 import type { ResizeRecord } from '../pool/types.ts';
-import { ActionsOfAll, type Running } from './actions-of-all.ts';
-import type { Action, ActReply, ActRequest, Change } from './console-topics.ts';
+import { ActionsOfAll, type ActionsState, type Running } from './actions-of-all.ts';
+import type { ActReply, ActRequest, Change } from './console-topics.ts';
 import { FiguresOfAll, type FiguresState } from './figures-of-all.ts';
 import type { KnownWorker, Member } from './switchboard-types.ts';
 
@@ -22,7 +22,7 @@ export interface SwitchboardOptions {
   nowMs(): number;
   readonly log: Log;
   /** Of the supervisor whose place this one takes. */
-  readonly state?: SwitchboardState;
+  readonly state?: SwitchboardState | undefined;
   /** How long a worker may take to give its figures, and to carry out an action. */
   readonly figuresLimitMs?: number;
   readonly actionLimitMs?: number;
@@ -30,11 +30,14 @@ export interface SwitchboardOptions {
 
 /** What the next supervisor has to know; can be sent to another process. */
 export interface SwitchboardState {
-  readonly holding: readonly (Action | Change)[];
+  readonly actions: ActionsState;
   readonly figures: FiguresState;
 }
 
-const nothing: SwitchboardState = { holding: [], figures: { past: {}, starts: new Map(), resizes: {} } };
+const nothing: SwitchboardState = {
+  actions: { holding: [], lastId: 0, sizesVersion: 0 },
+  figures: { past: {}, starts: new Map(), resizes: {} },
+};
 
 const defaultFiguresLimitMs = 2_000;
 const defaultActionLimitMs = 15_000;
@@ -69,7 +72,7 @@ export class Switchboard {
         log,
         limitMs: actionLimitMs,
       },
-      state.holding,
+      state.actions,
     );
   }
 
@@ -95,6 +98,14 @@ export class Switchboard {
     return member.caughtUp;
   }
 
+  /** A worker that the supervisor before had admitted. */
+  goOn(worker: KnownWorker): void {
+    const member: Member = { worker, caughtUp: Promise.resolve() };
+    this.members.add(member);
+    this.figures.joined(member);
+    this.listen(member);
+  }
+
   /** Reads the configuration again in all workers, as after SIGHUP. Resolves to what could not be applied, in words. */
   reload(): Promise<readonly string[]> {
     return this.change({ do: 'reload' });
@@ -116,7 +127,7 @@ export class Switchboard {
   }
 
   state(): SwitchboardState {
-    return { holding: this.actions.holding(), figures: this.figures.state() };
+    return { actions: this.actions.state(), figures: this.figures.state() };
   }
 
   private async change(change: Change): Promise<readonly string[]> {

@@ -2,17 +2,27 @@
  * One worker, as its supervisor has it: its process, its channel, its state and how many clients it has. Made by
  * supervisor.ts; a worker that has ended is replaced by a new object.
  */
-import type { ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { Channel } from './channel.ts';
-import { ipcWire, type Entry, type Moved, type SocketWire } from './ipc.ts';
+import type { Entry, Moved } from './ipc.ts';
 import { LastWords } from './last-words.ts';
 import type { Emptied, EndMode, PartingTimes, SupervisorTopics, WorkerTopics } from './messages.ts';
+import type { WorkerBody, WorkerExit } from './worker-body.ts';
 import { nextWorkerState, type WorkerEvent, type WorkerState } from './worker-state.ts';
 
-export interface WorkerExit {
-  readonly code: number | null;
-  readonly signal: NodeJS.Signals | null;
+export interface WorkerPlace {
+  readonly number: number;
+  readonly generation: number;
+}
+
+/** What the supervisor before knew of a worker that serves; survives a structured clone. */
+export interface ServingSince extends WorkerPlace {
+  readonly startedAtMs: number;
+  readonly servesSinceMs: number;
+  readonly connections: number;
+  readonly entered: number;
+  /** Of the last question that it was asked. */
+  readonly lastQuestion: number;
 }
 
 /** A worker that has not said by then that it could serve hangs. */
@@ -48,29 +58,24 @@ export class WorkerProcess {
   private readonly startTimer: NodeJS.Timeout;
   private readonly lastWords: LastWords;
   private current: WorkerState = 'starting';
-  private readonly process: ChildProcess;
-  private readonly wire: SocketWire;
+  readonly body: WorkerBody;
   private readonly events: WorkerEvents;
 
-  constructor(
-    post: { number: number; generation: number },
-    process: ChildProcess,
-    nowMs: () => number,
-    events: WorkerEvents,
-  ) {
+  /** @param since what the supervisor before knew of it; undefined: it has just been started */
+  constructor(post: WorkerPlace, body: WorkerBody, nowMs: () => number, events: WorkerEvents, since?: ServingSince) {
     this.number = post.number;
     this.generation = post.generation;
-    this.process = process;
+    this.body = body;
     this.events = events;
-    this.startedAtMs = nowMs();
-    this.lastWords = new LastWords(process.stderr, (chunk) => events.says(chunk));
+    this.startedAtMs = since?.startedAtMs ?? nowMs();
+    this.lastWords = new LastWords(body.stderr, (chunk) => events.says(chunk));
     this.startTimer = setTimeout(() => {
       this.hasHung = true;
       this.kill();
     }, startLimitMs);
-    this.wire = ipcWire(process);
-    this.wire.onMoved((socket, moved) => events.moved(this, socket, moved));
-    this.channel = new Channel(this.wire, events.unexpected);
+    if (since !== undefined) this.goOn(since);
+    body.wire.onMoved((socket, moved) => events.moved(this, socket, moved));
+    this.channel = new Channel(body.wire, events.unexpected, since?.lastQuestion);
     this.channel.on('ready', async () => {
       clearTimeout(this.startTimer);
       this.lastWords.forget();
@@ -82,9 +87,24 @@ export class WorkerProcess {
       return undefined;
     });
     this.channel.on('closed', (count) => void (this.connections -= count));
-    process.once('error', () => this.exited({ code: null, signal: null }));
-    // Not 'close': a grandchild may hold its output open.
-    process.once('exit', (code, signal) => this.exited({ code, signal }));
+    body.onExit((exit) => this.exited(exit));
+  }
+
+  private goOn({ servesSinceMs, connections, entered }: ServingSince): void {
+    clearTimeout(this.startTimer);
+    this.lastWords.forget();
+    this.servesSinceMs = servesSinceMs;
+    this.connections = connections;
+    this.entered = entered;
+    this.move('serves');
+  }
+
+  /** For the next supervisor. Undefined: it does not serve, or not as it should. */
+  since(): ServingSince | undefined {
+    const { number, generation, startedAtMs, servesSinceMs, connections, entered } = this;
+    if (this.current !== 'ready' || this.channel.isClosed || servesSinceMs === undefined) return undefined;
+    const { lastQuestion } = this.channel;
+    return { number, generation, startedAtMs, servesSinceMs, connections, entered, lastQuestion };
   }
 
   get state(): WorkerState {
@@ -92,19 +112,19 @@ export class WorkerProcess {
   }
 
   get pid(): number {
-    return this.process.pid ?? 0;
+    return this.body.pid;
   }
 
   /** False: it is gone, and the connection is still the caller's. */
-  give(entry: Entry, socket: Socket): boolean {
-    if (!this.wire.sendSocket(entry, socket)) return false;
+  give(entry: Entry, socket: Socket, ahead?: Uint8Array): boolean {
+    if (!this.body.wire.sendSocket(entry, socket, ahead)) return false;
     this.connections++;
     return true;
   }
 
   /** A client with its session, from another worker. False: it is gone, and the connection is still the caller's. */
   giveMoved(socket: Socket, moved: Moved): boolean {
-    if (!this.wire.sendMoved(socket, moved)) return false;
+    if (!this.body.wire.sendMoved(socket, moved)) return false;
     this.connections++;
     return true;
   }
@@ -127,7 +147,7 @@ export class WorkerProcess {
   }
 
   kill(): void {
-    this.process.kill('SIGKILL');
+    this.body.kill();
   }
 
   /** Call it when it has exited. Resolves to how it has ended, and what it said last, in words. */
@@ -137,6 +157,12 @@ export class WorkerProcess {
       : `has ended (${signal ?? exitText(code)})`;
     const said = await this.lastWords.afterExit();
     return `worker ${this.number} ${how}${said === '' ? '' : `: ${said}`}`;
+  }
+
+  /** Another supervisor has it from now on. */
+  letGo(): void {
+    clearTimeout(this.startTimer);
+    this.current = 'gone';
   }
 
   private exited(exit: WorkerExit): void {

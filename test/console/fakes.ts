@@ -46,6 +46,7 @@ export function fakeRestart(changes: Partial<RestartRow> = {}): RestartRow {
     state: 'done',
     workers: 4,
     replaced: 4,
+    isSupervisorReplaced: true,
     endedClients: 2,
     ...times,
     problem: undefined,

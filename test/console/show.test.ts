@@ -193,8 +193,26 @@ describe('rows', () => {
   it('RESTARTS has what became of each', async () => {
     const times = { started_at: '2026-01-02 03:04:05 UTC', finished_at: '2026-01-02 03:04:14 UTC' };
     expect(await rowsOf('SHOW RESTARTS')).toEqual([
-      { restart: 3, state: 'done', workers: 4, replaced: 4, ended_clients: 2, ...times, problem: null },
-      { restart: 2, state: 'failed', workers: 4, replaced: 4, ended_clients: 2, ...times, problem: 'crashed' },
+      {
+        restart: 3,
+        state: 'done',
+        workers: 4,
+        replaced: 4,
+        supervisor: 'new',
+        ended_clients: 2,
+        ...times,
+        problem: null,
+      },
+      {
+        restart: 2,
+        state: 'failed',
+        workers: 4,
+        replaced: 4,
+        supervisor: 'new',
+        ended_clients: 2,
+        ...times,
+        problem: 'crashed',
+      },
     ]);
   });
 

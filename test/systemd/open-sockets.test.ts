@@ -28,7 +28,13 @@ describe('what each is for', () => {
   const socket = (name: string, port?: number): OpenSocket => ({
     name,
     address: port === undefined ? undefined : { host: '0.0.0.0', port },
-    ...{ onConnection: nothing, onError: nothing, moveTo: nothing, close: nothing },
+    ...{
+      onConnection: nothing,
+      onError: nothing,
+      moveTo: nothing,
+      close: nothing,
+      handle: () => ({ fd: -1, close: nothing }),
+    },
   });
   const names = (sockets: readonly OpenSocket[], where: typeof http | undefined = http): unknown => {
     const uses = assignSockets(sockets, where);

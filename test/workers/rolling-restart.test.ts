@@ -21,6 +21,11 @@ function bench(workers = 3): Bench {
   let epochMs = 0;
   const restarts = new RollingRestart({
     workers,
+    prepare: () => next.prepare(),
+    handOver: (isWanted) => {
+      handedOver.push(isWanted);
+      return next.handOver();
+    },
     replace: (number) => {
       begun.push(number);
       return new Promise((resolve, reject) => {
@@ -55,6 +60,7 @@ describe('a restart', () => {
       state: 'done',
       workers: 3,
       replaced: 3,
+      isSupervisorReplaced: true,
       endedClients: 5,
       startedAtMs: 1_000,
       finishedAtMs: 2_000,

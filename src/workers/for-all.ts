@@ -1,0 +1,159 @@
+/**
+ * What counts for all workers together: seats, places for server connections, stamps of the cache, the lead, sizes of pools. Made by
+ * the supervisor, which tells it of each worker.
+ */
+import { randomUUID } from 'node:crypto';
+import type { SharedMemoryState } from '../cache/shared-memory.ts';
+import type { Config } from '../config/config.ts';
+import type { Log } from '../observability/types.ts';
+import { resizeLine } from '../pool/resize-words.ts';
+import type { ResizeRecord } from '../pool/types.ts';
+import type { LeasedPool } from '../sizing/lease-types.ts';
+import { Lead, type FollowerState, type LeadState } from './lead.ts';
+import { Lessor, type LessorState, type OpenedPlaces } from './lessor.ts';
+import { whenGone } from './lost-places.ts';
+import { Resizes } from './resizes.ts';
+import { Seats } from './seats.ts';
+import { Stamps, type StampLinkState } from './stamps.ts';
+import type { WorkerProcess } from './worker-process.ts';
+
+export interface ForAllOptions {
+  readonly config: Config;
+  readonly log: Log;
+  readonly nowMs: () => number;
+  /** The workers that serve. */
+  ready(): Iterable<WorkerProcess>;
+  /** Grows with each change of sizes by operators; undefined while one is under way. */
+  sizesVersion(): number | undefined;
+  /** The limit of a pool has changed. */
+  resized(resize: ResizeRecord): void;
+  unexpected(error: unknown): void;
+  /** Of the supervisor whose place this one takes. */
+  readonly state?: ForAllState | undefined;
+}
+
+/** Survives a structured clone. */
+export interface ForAllState {
+  readonly lastId: number;
+  readonly lessor: LessorState;
+  readonly lead: LeadState;
+  readonly stamps: { readonly name: string; readonly memory: SharedMemoryState };
+}
+
+/** What is known of one worker. */
+export interface WorkerForAll {
+  /** As the account of places has it. */
+  readonly id: number;
+  readonly opened: OpenedPlaces;
+  readonly follower: FollowerState;
+  readonly stamps: StampLinkState;
+}
+
+export class ForAll {
+  private readonly options: ForAllOptions;
+  private readonly seats: Seats;
+  private readonly lessor: Lessor;
+  private readonly lead: Lead;
+  private readonly stamps: Stamps;
+  private readonly resizes: Resizes;
+  /** Of this memory of stamps. */
+  private readonly name: string;
+  private readonly ids = new Map<WorkerProcess, number>();
+  private lastId: number;
+
+  constructor(options: ForAllOptions) {
+    this.options = options;
+    const { config, log, nowMs, unexpected, state } = options;
+    this.lastId = state?.lastId ?? 0;
+    this.name = state?.stamps.name ?? randomUUID();
+    this.seats = new Seats(() => config.maxClientConn);
+    this.lessor = this.makeLessor();
+    this.lead = new Lead(log, nowMs, state?.lead);
+    this.stamps = new Stamps({
+      now: nowMs,
+      name: this.name,
+      maxBytes: config.cache.maxMemoryBytes,
+      isFirst: true,
+      unexpected,
+      state: state?.stamps.memory,
+    });
+    const { lead, lessor } = this;
+    this.resizes = new Resizes({ lead, lessor, sizesVersion: () => options.sizesVersion(), log });
+  }
+
+  private makeLessor(): Lessor {
+    const { config, nowMs, unexpected, state } = this.options;
+    const options = {
+      asked: () => [...this.options.ready()][0],
+      connectTimeoutMs: () => config.pool.serverConnectTimeoutMs,
+    };
+    return new Lessor({
+      nowMs,
+      unexpected,
+      whenGone: (places) => whenGone(places, options),
+      resized: (pool, resize, isProven) => this.resized(pool, resize, isProven),
+      state: state?.lessor,
+    });
+  }
+
+  private resized(pool: LeasedPool, resize: ResizeRecord, isProven: boolean): void {
+    this.options.resized(resize);
+    // Without a successful log-in the name may be a typing error: its pools are not logged.
+    if (!isProven) return;
+    const { message, fields } = resizeLine({ ...pool, user: pool.user ?? '' }, resize);
+    this.options.log('info', 'pool_resize', message, fields);
+  }
+
+  /**
+   * Call it before anything that the worker says can be heard.
+   * @param since what the supervisor before knew of it
+   * @returns call it when the process of the worker has ended
+   */
+  attach(worker: WorkerProcess, since?: WorkerForAll): () => void {
+    const { channel } = worker;
+    const id = since?.id ?? ++this.lastId;
+    this.ids.set(worker, id);
+    const end = this.stamps.attach(channel, since?.stamps);
+    const leaveLead = this.lead.attach(worker, since?.follower);
+    this.lessor.add(id, channel, () => worker.state === 'starting', since?.opened);
+    this.resizes.attach(channel);
+    this.seats.goOn(worker);
+    channel.on('enter', () => this.seats.tryEnter(worker));
+    channel.on('arrived', () => this.seats.arrived(worker));
+    channel.on('left', (count) => this.seats.leave(worker, count));
+    return () => {
+      this.ids.delete(worker);
+      end.processEnded();
+      this.seats.leaveAll(worker);
+      leaveLead();
+    };
+  }
+
+  /** Call it when all workers of the supervisor before are attached. */
+  goOn(): void {
+    this.lessor.goOn();
+  }
+
+  sweep(): void {
+    this.lead.sweep();
+  }
+
+  /** For the next supervisor. Ask for this first: it sends what is due. */
+  state(): ForAllState {
+    const { lastId, name } = this;
+    const stamps = { name, memory: this.stamps.state() };
+    return { lastId, lessor: this.lessor.state(), lead: this.lead.state(), stamps };
+  }
+
+  stateOf(worker: WorkerProcess): WorkerForAll {
+    const id = this.ids.get(worker) ?? 0;
+    const stamps = this.stamps.stateOf(worker.channel);
+    return { id, opened: this.lessor.openedBy(id), follower: this.lead.stateOf(worker), stamps };
+  }
+
+  stop(): void {
+    this.lead.stop();
+    this.lessor.stop();
+    this.stamps.stop();
+  }
+}
