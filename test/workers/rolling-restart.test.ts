@@ -10,6 +10,10 @@ interface Bench {
   /** Numbers of the workers whose replacement has begun. */
   readonly begun: number[];
   readonly logged: string[];
+  /** Whether it was wanted, each time. */
+  readonly handedOver: boolean[];
+  /** What the next supervisor does. */
+  readonly next: { prepare(): Promise<void>; handOver(): Promise<void> };
   /** The replacement that is under way. */
   finish(error?: Error): Promise<void>;
 }
@@ -17,6 +21,8 @@ interface Bench {
 function bench(workers = 3): Bench {
   const begun: number[] = [];
   const logged: string[] = [];
+  const handedOver: boolean[] = [];
+  const next = { prepare: () => Promise.resolve(), handOver: () => Promise.resolve() };
   let settle: (error?: Error) => void = () => undefined;
   let epochMs = 0;
   const restarts = new RollingRestart({
@@ -36,11 +42,14 @@ function bench(workers = 3): Bench {
     epochMs: () => (epochMs += 1_000),
     log: (level, event, message) => void logged.push(`${level} ${event}: ${message}`),
   });
+  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
   const finish = async (error?: Error): Promise<void> => {
+    // The next supervisor may be starting.
+    await turn();
     settle(error);
-    await new Promise((resolve) => setImmediate(resolve));
+    await turn();
   };
-  return { restarts, begun, logged, finish };
+  return { restarts, begun, logged, handedOver, next, finish };
 }
 
 describe('a restart', () => {
@@ -92,6 +101,30 @@ describe('a restart', () => {
       [2, 'failed'],
       [1, 'failed'],
     ]);
+  });
+
+  test('begins with the next supervisor, which takes over at the end; if it cannot start, no worker is replaced', async () => {
+    const { restarts, begun, handedOver, next, finish } = bench(1);
+    next.prepare = () => Promise.reject(new Error('3 times in a row, the new supervisor has ended'));
+    const { over } = restarts.begin();
+    expect((await over).problem).toBe(
+      'no worker is replaced, the old ones go on: 3 times in a row, the new supervisor has ended',
+    );
+    expect([begun, handedOver]).toEqual([[], [false]]);
+    next.prepare = () => Promise.resolve();
+    next.handOver = () => {
+      expect(restarts.rowsAfter()[0]).toMatchObject({ number: 2, state: 'done', isSupervisorReplaced: true });
+      return Promise.reject(new Error('it is gone'));
+    };
+    const again = restarts.begin();
+    await finish();
+    expect(await again.over).toMatchObject({
+      state: 'failed',
+      replaced: 1,
+      isSupervisorReplaced: false,
+      problem: 'all 1 workers are replaced, but not the supervisor: it is gone',
+    });
+    expect(handedOver).toEqual([false, true]);
   });
 
   test('the last ten are kept', async () => {
