@@ -218,8 +218,7 @@ test('the caches of the workers stay in step, and go on', async () => {
   const [writer, reader] = clients as [pg.Client, pg.Client];
   const seen = async (client: pg.Client): Promise<number> =>
     (await client.query<{ n: number }>('SELECT n FROM board WHERE id = 1')).rows[0]!.n;
-  const hits = async (): Promise<number> =>
-    Number(/^weir_cache_hits_total (\d+)/m.exec((await weir.http()).body)?.[1]);
+  const hits = async (): Promise<number> => Number(/^weir_cache_hits_total (\d+)/m.exec((await weir.http()).body)?.[1]);
   let n = 0;
   let isOver = false;
   const writing = (async (): Promise<void> => {

@@ -68,7 +68,7 @@ test('a configuration that is refused changes nothing, and is the answer; the ne
   const refused = await run('restart');
   expect(refused.code).toBe(1);
   expect(refused.output).toMatch(
-    /^ERROR: no worker is replaced, the old ones go on: 3 times in a row, worker 1 has ended \(exit code 1\): .*default_pool_size/m,
+    /^ERROR: no worker is replaced, the old ones go on: 3 times in a row, the new supervisor has ended \(exit code 1\): .*default_pool_size/m,
   );
   expect(await pids()).toEqual(before);
   weir!.rewriteConfig(good);

@@ -1,8 +1,8 @@
 /**
  * What goes wrong, each for a while, and always mended at its end. By name, so that a run can be told to play only some.
  */
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { allProcesses, processTree } from '../scripts/lib/processes.mjs';
 import type { PgNode } from '../integration/harness/pg-node.ts';
 import type { Random } from './random.ts';
 import type { Place, Stage } from './stage.ts';
@@ -221,8 +221,13 @@ const weirs: readonly Fault[] = [
 
 /** Process IDs of the workers of one of the Weirs; it has several. */
 function workersOf({ weir }: Place): number[] {
-  const children = readFileSync(`/proc/${weir.pid}/task/${weir.pid}/children`, 'latin1');
-  return children.trim().split(' ').filter(Boolean).map(Number);
+  // After a restart they are children of a supervisor that is a child itself.
+  const tree = new Set(processTree(weir.pid));
+  const isWorker = ({ pid, command }: { pid: number; command: string }): boolean =>
+    tree.has(pid) && command.includes(' worker ');
+  return allProcesses()
+    .filter(isWorker)
+    .map(({ pid }) => pid);
 }
 
 function signalWorker(pid: number, signal: NodeJS.Signals): void {

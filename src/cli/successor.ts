@@ -110,14 +110,15 @@ async function succeed(args: Arguments, io: CliIo, serveArguments: readonly stri
   const common = commonOf(config, serveArguments);
   events.on('uncaughtException', common.noteUnexpected);
   events.on('unhandledRejection', common.noteUnexpected);
-  let systemd: ServiceManager | undefined;
+  const manager: { told: ServiceManager | undefined } = { told: undefined };
   const onEnding = (mode: EndMode): void => {
-    if (systemd !== undefined) tellEnding(mode, systemd);
+    if (manager.told !== undefined) tellEnding(mode, manager.told);
   };
   const app = await untilTakenOver({ config, post, parent, events, common, onEnding });
   if (app === undefined) return exitCodes.done;
   events.removeAllListeners('uncaughtException').removeAllListeners('unhandledRejection');
-  systemd = createServiceManager(io.env, (text) => io.err(`weir: ${text}\n`));
+  const systemd = createServiceManager(io.env, (text) => io.err(`weir: ${text}\n`));
+  manager.told = systemd;
   systemd.tookOver(`listening on ${formatHostPort(app.listenAddress())}; the supervisor is a new one`);
   return untilOver({ app, reloadConfig, io, events: events as NodeJS.Process, systemd });
 }

@@ -9,6 +9,8 @@ import type { Moved, SocketWire } from './ipc.ts';
 import type { FromSuccessor, ToSuccessor } from './succession-messages.ts';
 import type { WorkerBody, WorkerExit } from './worker-body.ts';
 
+type FromWorker = Extract<FromSuccessor, { readonly worker: number }>;
+
 /** False: the next supervisor is gone. */
 export type SendToSuccessor = (message: ToSuccessor, socket?: Socket, ahead?: Uint8Array) => boolean;
 
@@ -71,7 +73,7 @@ export class RemoteWorker implements WorkerBody {
     this.exited = listener;
   }
 
-  hear(message: FromSuccessor, socket: Socket | undefined, ahead: Uint8Array): void {
+  hear(message: FromWorker, socket: Socket | undefined, ahead: Uint8Array): void {
     switch (message.did) {
       case 'fork':
         this.processId = message.pid;

@@ -5,6 +5,7 @@
  */
 import { vi } from 'vitest';
 import { createCache } from '../../src/cache/cache.ts';
+import type { SharedMemoryState } from '../../src/cache/shared-memory.ts';
 import type { Flight, Lookup, WriteGuard } from '../../src/cache/types.ts';
 import { createTicker } from '../../src/topology/ticker.ts';
 import { createManualClock } from '../../src/util/clock.ts';
@@ -31,13 +32,7 @@ export class World {
   protected readonly chance: () => number;
   protected readonly clock = createManualClock(1_000);
   protected readonly redis = new MemoryRedis(this.clock.nowMs);
-  protected readonly stamps = new Stamps({
-    now: this.clock.nowMs,
-    name: 'supervisor',
-    maxBytes: 1_000_000,
-    isFirst: true,
-    unexpected: (error) => void (this.problem ??= String(error)),
-  });
+  protected stamps = this.makeStamps();
   protected readonly backends = new Backends();
   protected readonly weirs: Weir[] = [];
   private made = 0;
@@ -102,9 +97,36 @@ export class World {
   private makeWorker(instanceId: string) {
     const unexpected = (error: unknown): void => void (this.problem ??= String(error));
     const wire = new StepWire(this.clock.nowMs);
-    const end = this.stamps.attach(new Channel<WorkerTopics, SupervisorTopics>(wire.supervisor, unexpected));
+    const supervisor = new Channel<WorkerTopics, SupervisorTopics>(wire.supervisor, unexpected);
+    const end = this.stamps.attach(supervisor);
     const channel = new Channel<SupervisorTopics, WorkerTopics>(wire.worker, unexpected);
-    return { wire, end, transport: new StampTransport(channel, instanceId) };
+    return { wire, end, supervisor, transport: new StampTransport(channel, instanceId) };
+  }
+
+  private makeStamps(state?: SharedMemoryState): Stamps {
+    return new Stamps({
+      now: this.clock.nowMs,
+      name: 'supervisor',
+      maxBytes: 1_000_000,
+      isFirst: true,
+      unexpected: (error) => void (this.problem ??= String(error)),
+      state,
+    });
+  }
+
+  /** Another supervisor hears what is on its way to this one. */
+  protected succeed(): void {
+    const { stamps } = this;
+    const unexpected = (error: unknown): void => void (this.problem ??= String(error));
+    this.stamps = this.makeStamps(structuredClone(stamps.state()));
+    stamps.stop();
+    for (const { worker } of this.weirs) {
+      if (worker === undefined) continue;
+      const since = structuredClone(stamps.stateOf(worker.supervisor));
+      const { lastQuestion } = worker.supervisor;
+      worker.supervisor = new Channel<WorkerTopics, SupervisorTopics>(worker.wire.supervisor, unexpected, lastQuestion);
+      worker.end = this.stamps.attach(worker.supervisor, since);
+    }
   }
 
   /** kill -9: its backends go on, its clients connect to the worker that takes its place. */

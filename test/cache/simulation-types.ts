@@ -6,6 +6,7 @@ import type { CacheParts } from '../../src/cache/parts.ts';
 import type { Flight, ResultCache, SessionFreshness, WriteGuard } from '../../src/cache/types.ts';
 import type { ProbeTicker } from '../../src/topology/ticker.ts';
 import type { WorkerEnd } from '../../src/workers/stamps.ts';
+import type { WorkerChannel } from '../../src/workers/messages.ts';
 import type { StepWire } from '../workers/step-wire.ts';
 import type { MemoryPort } from './memory-redis.ts';
 import { prefix } from './support.ts';
@@ -28,6 +29,8 @@ export interface Scenario {
   readonly stallsChannels?: boolean;
   /** Workers only: now and then one is killed, and another takes its place. */
   readonly kills?: boolean;
+  /** Workers only: now and then another supervisor goes on with the state of the one before. */
+  readonly succeeds?: boolean;
 }
 
 /** A rule taken out. Those of the session are played by the simulation, those of the cache by its parts. */
@@ -61,7 +64,7 @@ export interface Weir {
   readonly cache: ResultCache;
   readonly ticks: ProbeTicker;
   readonly port: MemoryPort | undefined;
-  readonly worker: { readonly wire: StepWire; readonly end: WorkerEnd } | undefined;
+  readonly worker: { readonly wire: StepWire; end: WorkerEnd; supervisor: WorkerChannel } | undefined;
   probe: number | undefined;
 }
 

@@ -18,6 +18,7 @@ const workers: Scenario = { weirs: 3, steps: 1_500 };
 const stalled: Scenario = { ...workers, stallsChannels: true };
 const killed: Scenario = { ...workers, kills: true };
 const worst: Scenario = { ...workers, stallsChannels: true, kills: true };
+const succeeded: Scenario = { ...workers, stallsChannels: true, succeeds: true };
 const rough: Scenario = { ...pair, losesAnybody: true, dropsMessages: true };
 
 beforeAll(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] }));
@@ -47,6 +48,7 @@ describe('nothing is wrong', () => {
     ['when everybody loses everything, also in the middle of writes', rough, 80],
     ['in three workers over their supervisor', workers, 40],
     ['when channels to the supervisor stall', stalled, 40],
+    ['when another supervisor takes over between any two messages', succeeded, 60],
     ['when workers are killed between any two messages', killed, 80],
     ['when channels stall and workers are killed', worst, 80],
   ] as const)('%s', async (_name, scenario, seeds) => {

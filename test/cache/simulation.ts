@@ -74,6 +74,7 @@ class Simulation extends World {
       if (weir.worker !== undefined) this.wireActions(weir.worker.wire, list);
     }
     if (this.scenario.kills === true && this.chance() < 0.03) list.push(() => this.kill(Math.floor(this.chance() * 3)));
+    if (this.scenario.succeeds === true && this.chance() < 0.02) list.push(() => this.succeed());
     for (const write of this.backends.left) {
       if (this.chance() < 0.2) list.push(() => this.backendEnds(write, this.chance() < 0.7));
       if (write.state === 'sent' && this.chance() < 0.2) list.push(() => this.commit(write));

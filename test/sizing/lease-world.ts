@@ -3,6 +3,7 @@
  * order, some milliseconds late; log-ins and closing take time; workers die between any two messages. After each step the
  * limits are checked against what a server would see.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { Leases } from '../../src/sizing/leases.ts';
 import { leaseKey, type LeaseDecision, type LeasedPool, type LeaseSize } from '../../src/sizing/lease-types.ts';
 
@@ -145,7 +146,8 @@ export class LeaseWorld {
   /** Connections that were closed. */
   closes = 0;
   readonly history: string[] = [];
-  readonly leases = new Leases();
+  /** Of the supervisor that works now. */
+  leases = new Leases();
   readonly workers = new Map<number, Worker>();
   /** Backends of workers that have died, by pool. */
   private readonly orphans: { pool: LeasedPool; untilMs: number }[] = [];
@@ -223,6 +225,15 @@ export class LeaseWorld {
   limitDatabase(server: string, database: string, limit: number): void {
     this.limits.set(`${server}/${database}`, limit);
     this.leases.setLimit(server, database, limit);
+  }
+
+  /** Another supervisor goes on with the state of this one. */
+  succeed(): void {
+    this.decide();
+    const state = structuredClone(this.leases.state());
+    this.leases = new Leases(state);
+    if (!isDeepStrictEqual(this.leases.state(), state)) throw new Error('the state is not what it was');
+    this.decide();
   }
 
   pass(ms: number): void {
@@ -314,7 +325,8 @@ export class LeaseWorld {
 
   /* ---- random histories ---- */
 
-  live(pools: readonly LeasedPool[], steps: number): void {
+  /** @param everySteps another supervisor takes over after so many steps, again and again */
+  live(pools: readonly LeasedPool[], steps: number, everySteps = Infinity): void {
     const sizes = pools.map((pool) => [pool, { limit: this.draw(1, 10), min: this.draw(0, 2) }] as const);
     if (this.draw(0, 1) === 1) this.limitServer('db:5432', this.draw(3, 15));
     if (this.draw(0, 1) === 1) this.limitDatabase('db:5432', 'shop', this.draw(2, 10));
@@ -322,6 +334,7 @@ export class LeaseWorld {
     for (let i = 0; i < steps; i++) {
       this.act(pools, sizes);
       this.pass(this.draw(1, 15));
+      if (i % everySteps === 0) this.succeed();
     }
   }
 

@@ -13,10 +13,10 @@ const other: WorldPool = { database: 'other', user: 'app', node: 'db1', server: 
 const reports: WorldPool = { database: 'shop', user: 'reports', node: 'db1', server: 'db:5432' };
 const pools = [shop, other, reports];
 
-function run(seed: number, steps: number): void {
+function run(seed: number, steps: number, everySteps?: number): void {
   const world = new LeaseWorld(seed);
   try {
-    world.live(pools, steps);
+    world.live(pools, steps, everySteps);
     world.comeToRest(pools);
   } catch (error) {
     throw new Error(`seed ${seed}: ${(error as Error).message}\n${world.history.slice(-40).join('\n')}`, {
@@ -30,11 +30,15 @@ describe('random histories', () => {
     for (let seed = group * 15; seed < group * 15 + 15; seed++) run(seed, 200);
   });
 
+  test.each([1, 7])('with another supervisor after each %i steps', (everySteps) => {
+    for (let seed = 200; seed < 220; seed++) run(seed, 200, everySteps);
+  });
+
   test.each([
     [1104, 150],
     [1489, 300],
     [1503, 300],
-  ])('seed %i of %i steps, in which something was wrong once', run);
+  ])('seed %i of %i steps, in which something was wrong once', (seed, steps) => run(seed, steps));
 });
 
 describe('a pool of 10', () => {

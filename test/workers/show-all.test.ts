@@ -199,7 +199,10 @@ const expected: Readonly<Record<string, Columns>> = {
   WORKERS: columns({
     own: 'worker pid state clients servers started_at restarts cpu_seconds memory_bytes event_loop_p99_ms version',
   }),
-  RESTARTS: columns({ key: 'restart', same: 'state workers replaced ended_clients started_at finished_at problem' }),
+  RESTARTS: columns({
+    key: 'restart',
+    same: 'state workers replaced supervisor ended_clients started_at finished_at problem',
+  }),
   HELP: columns({ key: 'command', same: 'role what' }),
 };
 
