@@ -13,7 +13,7 @@ import type { ShutdownMode } from '../console/sources.ts';
 import { createServiceManager, type ServiceManager } from '../systemd/notify.ts';
 import { passedFds } from '../systemd/open-sockets.ts';
 import type { CliIo, ExitCode } from './io.ts';
-import { CommandError, exitCodes, UsageError } from './io.ts';
+import { CommandError, UsageError } from './io.ts';
 import { untilEnded, type Serving } from './signals.ts';
 import type { CreateServedApp, ProcessEvents, ServedApp, Supervise } from './served-app.ts';
 import type { Arguments, OptionSpec, Verb } from './verbs.ts';
@@ -118,11 +118,9 @@ export async function serve(
 
 /** Serves, and if another process takes over, does what is left to do. */
 export async function untilOver(serving: Serving): Promise<ExitCode> {
-  const { app, events, systemd } = serving;
   const outcome = await untilEnded(serving);
-  await systemd.end();
-  if (outcome !== 'succeeded') return outcome;
-  return (await app.afterSuccession?.(events)) ?? exitCodes.done;
+  await serving.systemd.end();
+  return typeof outcome === 'number' ? outcome : outcome.after;
 }
 
 export function tellEnding(mode: ShutdownMode, systemd: ServiceManager): void {

@@ -19,7 +19,12 @@ export interface Serving {
   readonly systemd: ServiceManager;
 }
 
-export type Outcome = ExitCode | 'succeeded';
+type Finish = ExitCode | 'succeeded';
+
+/** Another process has taken the place of this one, which ends with that exit code when it is not needed any more. */
+export interface Succeeded {
+  readonly after: Promise<ExitCode>;
+}
 
 /** What is a matter of the process that serves. */
 export const servingSignals = ['SIGHUP', 'SIGTERM', 'SIGINT', 'SIGUSR1', 'SIGUSR2', 'SIGQUIT'] as const;
@@ -28,7 +33,7 @@ export const servingSignals = ['SIGHUP', 'SIGTERM', 'SIGINT', 'SIGUSR1', 'SIGUSR
 const forcedExitMs = 1_000;
 
 /** Resolves to the exit code when a signal or SHUTDOWN has ended the app; or when another process has taken its place. */
-export async function untilEnded(serving: Serving): Promise<Outcome> {
+export async function untilEnded(serving: Serving): Promise<ExitCode | Succeeded> {
   const { app, events } = serving;
   const unexpected = (error: unknown): void => noteUnexpected(serving, error);
   const ending = new Ending(serving, unexpected);
@@ -45,20 +50,26 @@ export async function untilEnded(serving: Serving): Promise<Outcome> {
   events.on('unhandledRejection', unexpected);
   if (app.ended !== undefined) ending.watch(app.ended);
   void app.succeeded?.then(() => ending.succeeded());
-  const code = await ending.finished;
+  const outcome = await ending.finished;
+  // Before the listeners are gone: a signal in between would end this process.
+  const after = outcome === 'succeeded' ? afterSuccession(serving) : Promise.resolve(outcome);
   for (const [signal, listener] of onSignal) events.off(signal, listener);
   events.off('uncaughtException', unexpected);
   events.off('unhandledRejection', unexpected);
-  return code;
+  return outcome === 'succeeded' ? { after } : outcome;
+}
+
+async function afterSuccession({ app, events }: Serving): Promise<ExitCode> {
+  return (await app.afterSuccession?.(events)) ?? exitCodes.done;
 }
 
 /** How far the end has come, and with which exit code it ends. */
 class Ending {
-  readonly finished: Promise<Outcome>;
+  readonly finished: Promise<Finish>;
   private readonly serving: Serving;
   private readonly unexpected: (error: unknown) => void;
   private state: 'serving' | 'draining' | 'cut short' = 'serving';
-  private finish: (outcome: Outcome) => void = () => undefined;
+  private finish: (outcome: Finish) => void = () => undefined;
   private forcedExit: NodeJS.Timeout | undefined;
 
   constructor(serving: Serving, unexpected: (error: unknown) => void) {

@@ -87,7 +87,7 @@ export function superviseWorkers(
   });
   return {
     ...served(supervisor, config, surroundings, common),
-    afterSuccession: (events) => untilChildEnded(parent, events),
+    afterSuccession: (events) => untilChildEnded(parent, events, common.noteUnexpected),
   };
 }
 
@@ -129,7 +129,11 @@ export function served(supervisor: Supervisor, config: Config, { onEnding }: Sur
 }
 
 /** Signals are for the supervisor that works now; its end is the end of this process. */
-async function untilChildEnded(parent: Parent, events: ProcessEvents): Promise<ExitCode> {
+async function untilChildEnded(
+  parent: Parent,
+  events: ProcessEvents,
+  unexpected: (error: unknown) => void,
+): Promise<ExitCode> {
   let stopping: NodeJS.Timeout | undefined;
   let isDraining = false;
   const pass = (signal: NodeJS.Signals): void => {
@@ -140,8 +144,12 @@ async function untilChildEnded(parent: Parent, events: ProcessEvents): Promise<E
     isDraining ||= signal === 'SIGTERM' || signal === 'SIGINT';
   };
   for (const signal of servingSignals) events.on(signal, pass);
+  events.on('uncaughtException', unexpected);
+  events.on('unhandledRejection', unexpected);
   const { code } = await parent.ended;
   for (const signal of servingSignals) events.off(signal, pass);
+  events.off('uncaughtException', unexpected);
+  events.off('unhandledRejection', unexpected);
   clearTimeout(stopping);
   return code === exitCodes.done || code === exitCodes.usage ? code : exitCodes.refused;
 }
