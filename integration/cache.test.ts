@@ -5,24 +5,17 @@
  */
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import {
-  closeClients,
-  connectPg,
-  connectPostgresJs,
-  hasRedis,
-  startRedis,
-  startWeirInProcess,
-} from './harness/index.ts';
+import { closeClients, connectPg, connectPostgresJs, hasRedis, startRedis, startTestWeir } from './harness/index.ts';
 import { until, useCluster, users, weirConfig } from './harness/index.ts';
-import type { Redis, WeirInProcess } from './harness/index.ts';
+import type { Redis, TestWeir } from './harness/index.ts';
 
 const cluster = useCluster();
 
 describe.skipIf(!hasRedis())('the result cache', () => {
   let redis: Redis;
   let database: string;
-  let one: WeirInProcess;
-  let two: WeirInProcess;
+  let one: TestWeir;
+  let two: TestWeir;
 
   beforeAll(async () => {
     database = await cluster.createDatabase();
@@ -64,7 +57,7 @@ describe.skipIf(!hasRedis())('the result cache', () => {
         log: { level: 'error' },
       },
     );
-    [one, two] = [await startWeirInProcess(config), await startWeirInProcess(config)];
+    [one, two] = [await startTestWeir(config), await startTestWeir(config)];
     await until(
       'both to be in step',
       async () => (await figure(one, 'redis_up')) + (await figure(two, 'redis_up')) === 2,
@@ -102,7 +95,7 @@ describe.skipIf(!hasRedis())('the result cache', () => {
   }
 
   /** One of the weir_cache_* metrics. */
-  async function figure(weir: WeirInProcess, name: string): Promise<number> {
+  async function figure(weir: TestWeir, name: string): Promise<number> {
     const text = await (await fetch(`http://127.0.0.1:${weir.httpPort}/metrics`)).text();
     return Number(new RegExp(`^weir_cache_${name} (\\d+)`, 'm').exec(text)?.[1]);
   }

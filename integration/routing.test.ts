@@ -10,14 +10,14 @@ import {
   connectPostgresJs,
   lastRoute,
   startCluster,
-  startWeirInProcess,
+  startTestWeir,
   until,
   weirConfig,
 } from './harness/index.ts';
-import type { Cluster, WeirConfig, WeirInProcess } from './harness/index.ts';
+import type { Cluster, TestWeir, WeirConfig } from './harness/index.ts';
 
 let cluster: Cluster;
-const weirs: WeirInProcess[] = [];
+const weirs: TestWeir[] = [];
 
 beforeAll(async () => {
   cluster = await startCluster();
@@ -40,8 +40,8 @@ afterEach(async () => {
 });
 afterAll(() => cluster.stop());
 
-async function start(more: WeirConfig = {}): Promise<WeirInProcess> {
-  const weir = await startWeirInProcess(weirConfig(cluster, {}, more));
+async function start(more: WeirConfig = {}): Promise<TestWeir> {
+  const weir = await startTestWeir(weirConfig(cluster, {}, more));
   weirs.push(weir);
   return weir;
 }
@@ -252,7 +252,7 @@ describe('reads are spread', () => {
     const { postgres } = config['databases'] as Record<string, { replicas: WeirConfig[] }>;
     const [one, two] = postgres!.replicas;
     postgres!.replicas = [{ ...one, weight: 4 }, { ...two }];
-    const weir = await startWeirInProcess(config);
+    const weir = await startTestWeir(config);
     weirs.push(weir);
     return connectPg(weir.url());
   }
@@ -305,9 +305,9 @@ describe('reads are spread', () => {
 });
 
 describe('what a statement is decides where it goes', () => {
-  let weir: WeirInProcess;
+  let weir: TestWeir;
   beforeAll(async () => {
-    weir = await startWeirInProcess(weirConfig(cluster, {}, { routing: { max_replica_lag: '1h' } }));
+    weir = await startTestWeir(weirConfig(cluster, {}, { routing: { max_replica_lag: '1h' } }));
   });
   afterAll(() => weir.stop());
 

@@ -49,7 +49,7 @@ export class DatabaseRuntime implements Database {
     this.stats = newDatabaseStats(name);
     this.usage = new Usage(shared.services.nowMs());
     this.logins = new ServerLogins({ name, shared, config: () => this.config, topology: () => this.topology });
-    this.welcome = new WelcomeDesk(this, shared.services);
+    this.welcome = new WelcomeDesk(this, shared.services, shared.welcomePeers);
     this.defaults = new DefaultsKeeper({
       pools: () => this.pools(),
       sessions: () => this.sessions(),
@@ -140,6 +140,10 @@ export class DatabaseRuntime implements Database {
 
   defaultsKnown(): Promise<void> {
     return this.defaults.whenKnown();
+  }
+
+  defaultsKey(): string | undefined {
+    return this.defaults.key;
   }
 
   serverUser(user: string): string {

@@ -2,6 +2,7 @@
  * ALTER ROLE ... SET and ALTER DATABASE ... SET count for sessions that begin afterwards. So pools replace the servers that
  * logged in before, and sessions that began before keep the settings they began with. Called by database.ts.
  */
+import { createHash } from 'node:crypto';
 import type { Pool } from '../pool/pool.ts';
 import type { ClientSession } from '../request/client.ts';
 import { isSameFor, keptDefaults } from '../catalog/defaults.ts';
@@ -42,6 +43,12 @@ export class DefaultsKeeper {
         resolve();
       };
     });
+  }
+
+  /** Undefined: not known, or about to be read again. */
+  get key(): string | undefined {
+    if (this.current === undefined || this.known !== undefined) return undefined;
+    return createHash('sha256').update(this.current.key).digest('base64');
   }
 
   whenKnown(): Promise<void> {

@@ -11,6 +11,7 @@ import { resizeLine } from '../pool/resize-words.ts';
 import type { ResizeRecord } from '../pool/types.ts';
 import type { LeasedPool } from '../sizing/lease-types.ts';
 import type { PassedFd } from '../systemd/open-sockets.ts';
+import { firstKnown } from './ask.ts';
 import { Fleet } from './fleet.ts';
 import type { Moved } from './ipc.ts';
 import { Lead } from './lead.ts';
@@ -232,6 +233,9 @@ export class Supervisor {
       if (this.phase === 'ending') this.listening.stopAccepting(where);
     });
     worker.channel.on('cancel', (key) => this.cancel(worker, key));
+    worker.channel.on('welcome', (question) =>
+      firstKnown(this.others(worker).map((other) => other.channel.ask('welcome', question))),
+    );
     return () => {
       end.processEnded();
       this.seats.leaveAll(worker);
@@ -244,10 +248,15 @@ export class Supervisor {
     if (!fewestFirst(this.fleet.ready()).some((taker) => taker.giveMoved(socket, moved))) socket.destroy();
   }
 
+  private others(than: WorkerProcess): WorkerProcess[] {
+    return [...this.fleet.alive()].filter((worker) => worker !== than);
+  }
+
   /** A CancelRequest that reached a worker without that client: the others are asked. */
   private async cancel(from: WorkerProcess, key: CancelKey): Promise<boolean> {
-    const others = [...this.fleet.alive()].filter((worker) => worker !== from);
-    const found = await Promise.all(others.map((other) => other.channel.ask('cancel', key).catch(() => false)));
+    const found = await Promise.all(
+      this.others(from).map((other) => other.channel.ask('cancel', key).catch(() => false)),
+    );
     return found.includes(true);
   }
 }

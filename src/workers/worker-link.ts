@@ -4,6 +4,8 @@
  */
 import type { Socket } from 'node:net';
 import type { HostPort } from '../config/config.ts';
+import type { WelcomePeers } from '../session/welcome-types.ts';
+import { answerOf } from './ask.ts';
 import { Channel } from './channel.ts';
 import { ipcWire, type IpcEnd, type SocketWire } from './ipc.ts';
 import type { CancelKey, Emptied, EndMode, PartingTimes, SupervisorChannel } from './messages.ts';
@@ -24,6 +26,9 @@ export interface WorkerPost {
 /** A connection for which the worker is not prepared. */
 const destroy = (socket: Socket): void => void socket.destroy();
 
+/** A log-in does not wait longer for what other workers know: there are servers to ask. */
+const patienceMs = 100;
+
 type ConnectionListener = (layer: 'plain' | 'local', socket: Socket) => void;
 
 export class WorkerLink {
@@ -34,6 +39,12 @@ export class WorkerLink {
   readonly http: HostPort | undefined;
   /** Which numbers its clients get: no two workers share one. */
   readonly numbers: { readonly every: number; readonly from: number };
+  readonly welcomePeers: WelcomePeers = {
+    ask: async (question) => {
+      const answer = await answerOf(this.channel.ask('welcome', question), patienceMs);
+      return answer.kind === 'answer' ? answer.value : undefined;
+    },
+  };
   private readonly wire: SocketWire;
   private serveClient: ConnectionListener | undefined;
   private serveHttp: ((socket: Socket) => void) | undefined;
@@ -51,6 +62,7 @@ export class WorkerLink {
     this.wire = ipcWire(end);
     this.channel = new Channel(this.wire, unexpected);
     this.channel.on('cancel', () => false);
+    this.channel.on('welcome', () => undefined);
     this.channel.on('end', (mode) => this.end(mode));
     this.wire.onSocket((entry, socket) => {
       socket.once('close', () => this.channel.tell('closed', 1));
