@@ -24,7 +24,7 @@ export { PASSWORD, SUPERUSER, users } from './template.ts';
 export { startTestWeir } from './test-weir.ts';
 export { until } from './until.ts';
 export { useCluster, useRedis } from './use.ts';
-export { startWeir, stuckLines, weirConfig, WeirProcess } from './weir.ts';
+export { startWeir, stuckLines, weirConfig, WeirProcess, workersOfTests } from './weir.ts';
 export type { TestWeir, WeirAddresses, WeirConfig, WeirOptions } from './weir.ts';
 export { askConsole, ConnectionCounter, linesOf, pidOf, startWorkers, workerOf, workersOf } from './workers.ts';
 export type { WorkerRow } from './workers.ts';

@@ -23,7 +23,7 @@ function startedAs(weir: WeirProcess): TestWeir {
     url: (options) => weir.url(options),
     adminUrl: () => weir.adminUrl(),
     ended: weir.exited,
-    drain: () => weir.stop('SIGTERM'),
-    stop: () => weir.stop('SIGQUIT'),
+    drain: () => weir.stop(),
+    stop: () => weir.stopAtOnce(),
   };
 }

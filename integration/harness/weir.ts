@@ -160,11 +160,18 @@ export class WeirProcess implements WeirAddresses {
     this.#child.signal(signal);
   }
 
-  /** Throws unless it ends by itself with exit code 0 and nobody was ever stuck in it. SIGQUIT: it does not drain. */
-  async stop(signal: 'SIGTERM' | 'SIGQUIT' = 'SIGTERM'): Promise<void> {
-    const exit = await this.#child.stop(signal);
+  /** Throws unless it ends by itself with exit code 0 and nobody was ever stuck in it. */
+  async stop(): Promise<void> {
+    const exit = await this.#child.stop('SIGTERM');
     this.#expectNothingStuck();
     if (exit.code !== 0) throw new Error(`Weir ended with ${JSON.stringify(exit)}:\n${this.output.slice(-8000)}`);
+  }
+
+  /** Without a drain; throws if somebody was stuck in it. On a slow machine what hangs is left, with exit code 1. */
+  async stopAtOnce(): Promise<void> {
+    const exit = await this.#child.stop('SIGQUIT');
+    this.#expectNothingStuck();
+    if (exit.code === null) throw new Error(`Weir was ended by ${exit.signal ?? ''}:\n${this.output.slice(-8000)}`);
   }
 
   /** kill -9; throws if somebody was stuck in it. */

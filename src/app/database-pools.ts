@@ -159,6 +159,7 @@ export class DatabasePools {
     if (primary === undefined) return;
     const { shared } = this.parts;
     const { limit } = shared.budgets.ofServer(primary.config);
-    primary.load.fallbackRoom = fallbackRoom(this.of(primary.name), shared.config().resize.enabled, limit);
+    const isResizing = shared.config().resize.enabled;
+    primary.load.fallbackRoom = fallbackRoom(this.of(primary.name), isResizing, limit, shared.processes);
   }
 }

@@ -164,6 +164,7 @@ export class Parts {
       users: current.users,
       ...this.secrets,
       budgets: this.shared?.places ?? new NodeBudgets(),
+      processes: this.options.worker?.workers ?? 1,
       welcomePeers: this.options.worker?.welcomePeers,
       nextServerId: () => this.nextServerId(),
       onResize: (stats: PoolStats) => this.logResize(stats),

@@ -26,6 +26,8 @@ export interface Shared {
   readonly monitors: Monitors;
   /** Undefined: this process is the whole Weir. */
   readonly sharedCatalogs: SharedCatalogs | undefined;
+  /** How many processes this Weir has. */
+  readonly processes: number;
   /** Undefined: this process is the whole Weir. */
   readonly welcomePeers: WelcomePeers | undefined;
   readonly said: Said;

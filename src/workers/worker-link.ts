@@ -33,6 +33,8 @@ type ConnectionListener = (layer: 'plain' | 'local', socket: Socket) => void;
 
 export class WorkerLink {
   readonly number: number;
+  /** How many workers there are. */
+  readonly workers: number;
   readonly channel: SupervisorChannel;
   readonly address: HostPort;
   readonly socketPath: string | undefined;
@@ -54,6 +56,7 @@ export class WorkerLink {
 
   constructor(post: WorkerPost, end: IpcEnd, unexpected: (error: unknown) => void) {
     this.number = post.number;
+    this.workers = post.workers;
     this.address = post.listen;
     this.socketPath = post.socketPath;
     this.http = post.http;
