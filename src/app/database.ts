@@ -138,6 +138,11 @@ export class DatabaseRuntime implements Database {
     this.defaults.suspect();
   }
 
+  /** The same by another Weir or worker, perhaps before it is committed. */
+  defaultsChangeElsewhere(isDecided: boolean): void {
+    this.defaults.suspect(isDecided);
+  }
+
   defaultsKnown(): Promise<void> {
     return this.defaults.whenKnown();
   }

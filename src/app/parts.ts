@@ -103,7 +103,7 @@ export class Parts {
       settings: current.config.cache,
       log: logs.cacheLog,
       now: systemClock.nowMs,
-      peersDdl: (prefix) => this.directory.peersDdl(prefix),
+      peersDdl: (prefix, about) => this.directory.peersDdl(prefix, about),
       ...(worker !== undefined && { shareWithWorkers: (id: string) => new StampTransport(worker.channel, id) }),
     });
     this.services = this.makeServices();
