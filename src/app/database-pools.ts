@@ -59,6 +59,8 @@ export class DatabasePools {
       nowMs: services.nowMs,
       random: services.random,
       connect: async (onClosed) => {
+        // A new server has the new defaults: sessions that began before must have noted by then what they began with.
+        await this.parts.defaults.whenKnown();
         const defaults = this.parts.defaults.current;
         const server = await this.parts.logins.connect(node, user, onClosed).catch((problem: ConnectProblem) => {
           if (problem.refusal !== undefined) this.parts.borrowed().refused(node, user);
