@@ -141,6 +141,8 @@ export class DatabaseRuntime implements Database {
   /** The same by another Weir or worker, perhaps before it is committed. */
   defaultsChangeElsewhere(isDecided: boolean): void {
     this.defaults.suspect(isDecided);
+    // What is being read now may be from before it.
+    if (isDecided) this.topology.catalogChanged();
   }
 
   defaultsKnown(): Promise<void> {

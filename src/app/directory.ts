@@ -126,8 +126,8 @@ export class Directory {
     this.shared.services.book.catalogChanged();
     for (const database of this.databases.values()) {
       if (prefix !== undefined && database.tagPrefix() !== prefix) continue;
-      database.topology.schema.hurry();
-      if (about !== 'catalog') database.defaultsChangeElsewhere(about === 'defaults, decided');
+      if (about === 'catalog') database.topology.schema.hurry();
+      else database.defaultsChangeElsewhere(about === 'defaults, decided');
     }
   }
 
