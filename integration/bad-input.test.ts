@@ -8,12 +8,12 @@ import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Frontend } from '../src/protocol/codes.ts';
 import { errorResponse, frame } from '../src/protocol/write.ts';
-import type { WeirInProcess, WeirProcess } from './harness/index.ts';
+import type { TestWeir, WeirProcess } from './harness/index.ts';
 import {
   closeClients,
   connectPg,
   startWeir,
-  startWeirInProcess,
+  startTestWeir,
   until,
   useCluster,
   users,
@@ -63,9 +63,9 @@ async function startImpostor(answer: (socket: Socket) => void): Promise<number> 
 
 let weir: WeirProcess;
 /** One that lets everybody in, so that the bytes can be written by hand. */
-let raw: WeirInProcess;
+let raw: TestWeir;
 beforeAll(async () => {
-  raw = await startWeirInProcess(weirConfig(cluster, { serverUser: users.trust }, { auth: { type: 'trust' } }));
+  raw = await startTestWeir(weirConfig(cluster, { serverUser: users.trust }, { auth: { type: 'trust' } }));
   const databases: Record<string, unknown> = {};
   for (const [name, answer] of Object.entries(impostors)) {
     const url = `postgres://app:secret@127.0.0.1:${await startImpostor(answer)}/shop`;

@@ -23,19 +23,19 @@ import {
   closeClients,
   hasRedis,
   startRedis,
-  startWeirInProcess,
+  startTestWeir,
   until,
   useCluster,
   users,
   weirConfig,
 } from './harness/index.ts';
-import type { Redis, WeirInProcess } from './harness/index.ts';
+import type { Redis, TestWeir } from './harness/index.ts';
 
 const cluster = useCluster();
 let database: string;
 let redis: Redis | undefined;
-let weir: WeirInProcess;
-let other: WeirInProcess | undefined;
+let weir: TestWeir;
+let other: TestWeir | undefined;
 const open: RawClient[] = [];
 let tables = 0;
 
@@ -45,8 +45,8 @@ beforeAll(async () => {
   const cache = redis === undefined ? {} : { cache: { enabled: true, redis: redis.url } };
   const pool = { default_pool_size: 1, max_pool_size: 1, resize: { enabled: false } };
   const config = weirConfig(cluster, { database, replicas: [] }, { ...pool, ...cache });
-  weir = await startWeirInProcess(config);
-  if (redis !== undefined) other = await startWeirInProcess(config);
+  weir = await startTestWeir(config);
+  if (redis !== undefined) other = await startTestWeir(config);
 });
 afterEach(async () => {
   for (const client of open.splice(0)) client.close();
@@ -63,7 +63,7 @@ afterAll(async () => {
 const sources: Record<string, (sql: string) => Promise<unknown>> = {
   'beside Weir': (sql) => cluster.query(`SET ROLE ${users.app}; ${sql}`, { database }),
   'through another Weir': async (sql) => {
-    const client = await connectPg((other as WeirInProcess).url({ database }));
+    const client = await connectPg((other as TestWeir).url({ database }));
     await client.query(sql);
   },
 };
@@ -111,7 +111,7 @@ const exactOnlyBetweenWeirs: Record<string, (sql: string) => Sent[][]> = {
   ],
 };
 
-async function rawClient(to: WeirInProcess = weir): Promise<RawClient> {
+async function rawClient(to: TestWeir = weir): Promise<RawClient> {
   const client = await RawClient.open(
     { host: to.host, port: to.port, user: users.app, password: cluster.password, database },
     {},
@@ -230,7 +230,7 @@ test.each(Object.entries(statements))(
 
 test('in a READ ONLY transaction on a replica, behind its first statement: it has failed, as nothing of it runs again', async () => {
   const pool = { default_pool_size: 1, max_pool_size: 1, resize: { enabled: false } };
-  const replicating = await startWeirInProcess(
+  const replicating = await startTestWeir(
     weirConfig(
       cluster,
       { database, replicas: [cluster.replicas[0]!] },

@@ -15,12 +15,12 @@ import { connectServer } from '../src/backend/login.ts';
 import type { TlsMode } from '../src/config/config.ts';
 import { AuthCode } from '../src/protocol/codes.ts';
 import { authentication, sslRequest, strings } from '../src/protocol/write.ts';
-import type { WeirInProcess } from './harness/index.ts';
+import type { TestWeir } from './harness/index.ts';
 import {
   CertificateAuthority,
   PASSWORD,
   runPsql,
-  startWeirInProcess,
+  startTestWeir,
   useCluster,
   users,
   weirConfig,
@@ -37,7 +37,7 @@ const authority = new CertificateAuthority({ cert: cluster.caCert, key: cluster.
 const ca = save('ca.crt', cluster.caCert);
 
 const own = authority.server();
-let weir: WeirInProcess;
+let weir: TestWeir;
 const closing: (() => void)[] = [];
 
 beforeAll(async () => {
@@ -49,7 +49,7 @@ beforeAll(async () => {
   const file = save('users.txt', `"${users.app}" "${row?.secret ?? ''}"\n"${users.monitor}" "${PASSWORD}"\n`);
   const auth = { type: 'scram-sha-256', file, user: users.monitor };
   const tls = { client, server: { mode: 'require' } };
-  weir = await startWeirInProcess(weirConfig(cluster, { serverUser: null }, { auth, tls }));
+  weir = await startTestWeir(weirConfig(cluster, { serverUser: null }, { auth, tls }));
 });
 afterEach(() => {
   for (const close of closing.splice(0)) close();

@@ -12,14 +12,14 @@ import {
   connectPostgresJs,
   findProgram,
   runPsql,
-  startWeirInProcess,
+  startTestWeir,
   until,
   useCluster,
   weirConfig,
 } from './harness/index.ts';
-import type { WeirInProcess } from './harness/index.ts';
+import type { TestWeir } from './harness/index.ts';
 
-let weir: WeirInProcess;
+let weir: TestWeir;
 let database: string;
 
 beforeAll(async () => {
@@ -30,7 +30,7 @@ beforeAll(async () => {
     cache: { enabled: true },
     log: { level: 'error' },
   };
-  weir = await startWeirInProcess(weirConfig(useCluster(), { database }, settings));
+  weir = await startTestWeir(weirConfig(useCluster(), { database }, settings));
 });
 afterEach(closeClients);
 afterAll(async () => {
@@ -276,7 +276,7 @@ describe('what commands do', () => {
 
 describe('SHUTDOWN', () => {
   test.each(['', ' WAIT_FOR_SERVERS', ' WAIT_FOR_CLIENTS'])('SHUTDOWN%s answers, and then does it', async (how) => {
-    const own = await startWeirInProcess(weirConfig(useCluster(), { database }));
+    const own = await startTestWeir(weirConfig(useCluster(), { database }));
     const client = await connectPg(own.url({ database }));
     const isGone = new Promise((resolve) => client.once('error', resolve));
     await client.query('BEGIN');
@@ -293,7 +293,7 @@ describe('SHUTDOWN', () => {
       if (how === ' WAIT_FOR_CLIENTS') await client.end();
       else await isGone;
     }
-    await own.app.ended;
+    await own.ended;
     await own.stop();
   });
 });

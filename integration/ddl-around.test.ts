@@ -5,24 +5,16 @@
  */
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import {
-  closeClients,
-  connectPg,
-  lastRoute,
-  startWeirInProcess,
-  until,
-  useCluster,
-  weirConfig,
-} from './harness/index.ts';
-import type { WeirInProcess } from './harness/index.ts';
+import { closeClients, connectPg, lastRoute, startTestWeir, until, useCluster, weirConfig } from './harness/index.ts';
+import type { TestWeir } from './harness/index.ts';
 
 const cluster = useCluster();
 let database: string;
-let weir: WeirInProcess;
+let weir: TestWeir;
 
 beforeAll(async () => {
   database = await cluster.createDatabase();
-  weir = await startWeirInProcess(
+  weir = await startTestWeir(
     weirConfig(
       cluster,
       { database },

@@ -5,12 +5,12 @@
 import { connect, type Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { startupMessage } from '../src/protocol/write.ts';
-import { closeClients, connectPg, startWeirInProcess, until, useCluster, users, weirConfig } from './harness/index.ts';
-import type { WeirInProcess } from './harness/index.ts';
+import { closeClients, connectPg, startTestWeir, until, useCluster, users, weirConfig } from './harness/index.ts';
+import type { TestWeir } from './harness/index.ts';
 
 const cluster = useCluster();
 const sockets: Socket[] = [];
-let weir: WeirInProcess;
+let weir: TestWeir;
 
 afterEach(async () => {
   for (const socket of sockets.splice(0)) socket.destroy();
@@ -41,7 +41,7 @@ async function stranger(localAddress: string, says: boolean): Promise<Stranger> 
 }
 
 test('strangers keep no client out, however many they are', async () => {
-  weir = await startWeirInProcess(weirConfig(cluster, {}, { max_client_conn: 20, max_client_logins: 50 }));
+  weir = await startTestWeir(weirConfig(cluster, {}, { max_client_conn: 20, max_client_logins: 50 }));
   for (let i = 0; i < 25; i++) await stranger('127.0.0.1', true);
   for (let i = 0; i < 40; i++) await stranger('127.0.0.1', false);
   const clients = await Promise.all(Array.from({ length: 20 }, () => connectPg(weir.url())));
@@ -50,7 +50,7 @@ test('strangers keep no client out, however many they are', async () => {
 });
 
 test('beyond max_client_logins the address with most of them gives way, its oldest first, and is told', async () => {
-  weir = await startWeirInProcess(weirConfig(cluster, {}, { max_client_logins: 10 }));
+  weir = await startTestWeir(weirConfig(cluster, {}, { max_client_logins: 10 }));
   const quiet = await stranger('127.0.0.2', true);
   const crowd: Stranger[] = [];
   for (let i = 0; i < 30; i++) crowd.push(await stranger('127.0.0.1', true));
@@ -61,7 +61,7 @@ test('beyond max_client_logins the address with most of them gives way, its olde
 });
 
 test('client_login_timeout ends what does not log in, and a reload changes it', async () => {
-  weir = await startWeirInProcess(weirConfig(cluster, {}, { client_login_timeout: '300ms' }));
+  weir = await startTestWeir(weirConfig(cluster, {}, { client_login_timeout: '300ms' }));
   const [silent, asked] = [await stranger('127.0.0.1', false), await stranger('127.0.0.1', true)];
   await until('both to be gone', () => silent.isClosed && asked.isClosed);
   expect(silent.heard + asked.heard).toMatch(/log-in.*0\.3/s);

@@ -10,11 +10,11 @@ import {
   connectPostgresJs,
   lastRoute,
   startCluster,
-  startWeirInProcess,
+  startTestWeir,
   until,
 } from './harness/index.ts';
 import { users, weirConfig } from './harness/index.ts';
-import type { Cluster, PgNode, WeirConfig, WeirInProcess } from './harness/index.ts';
+import type { Cluster, PgNode, TestWeir, WeirConfig } from './harness/index.ts';
 
 /** Asks until a replica (or the named one) has answered. */
 function onReplica(client: pg.Client, sql: string, replica = 'replica'): Promise<boolean> {
@@ -25,7 +25,7 @@ function onReplica(client: pg.Client, sql: string, replica = 'replica'): Promise
 }
 
 /** The first sample of that name whose line contains `label`. */
-async function metric(weir: WeirInProcess, name: string, label = ''): Promise<number> {
+async function metric(weir: TestWeir, name: string, label = ''): Promise<number> {
   const text = await (await fetch(`http://127.0.0.1:${weir.httpPort}/metrics`)).text();
   const line = text.split('\n').find((each) => each.startsWith(name) && each.includes(label));
   return Number(line?.slice(line.lastIndexOf(' ') + 1));
@@ -77,7 +77,7 @@ afterEach(closeClients);
 
 describe('with two replicas', () => {
   let cluster: Cluster;
-  let weir: WeirInProcess;
+  let weir: TestWeir;
 
   beforeAll(async () => {
     cluster = await startCluster();
@@ -92,7 +92,7 @@ describe('with two replicas', () => {
       CREATE FUNCTION sneaky(who text) RETURNS int LANGUAGE plpgsql STABLE AS 'BEGIN PERFORM note(who); RETURN 1; END';
       GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC;`);
     await cluster.waitForReplicas();
-    weir = await startWeirInProcess(weirConfig(cluster, {}, more));
+    weir = await startTestWeir(weirConfig(cluster, {}, more));
   });
   afterAll(async () => {
     await weir.stop();
@@ -217,7 +217,7 @@ describe('with two replicas', () => {
 
 describe('when the primary goes', () => {
   let cluster: Cluster;
-  let weir: WeirInProcess;
+  let weir: TestWeir;
   /** Wrote on the first timeline and has done nothing since. */
   let veteran: pg.Client;
 
@@ -229,7 +229,7 @@ describe('when the primary goes', () => {
       GRANT ALL ON log, quiet TO PUBLIC;`);
     await cluster.waitForReplicas();
     // A member of pg_monitor sees at once which timeline a replica follows.
-    weir = await startWeirInProcess(weirConfig(cluster, { serverUser: users.monitor }));
+    weir = await startTestWeir(weirConfig(cluster, { serverUser: users.monitor }));
   });
   afterAll(async () => {
     await veteran.end();

@@ -6,11 +6,11 @@ import type { Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { closeClients, connectPg, startWeirInProcess, until, useCluster, weirConfig } from './harness/index.ts';
-import type { WeirInProcess } from './harness/index.ts';
+import { closeClients, connectPg, startTestWeir, until, useCluster, weirConfig } from './harness/index.ts';
+import type { TestWeir } from './harness/index.ts';
 
 let database: string;
-let weir: WeirInProcess;
+let weir: TestWeir;
 let console: pg.Client;
 
 beforeAll(async () => {
@@ -30,7 +30,7 @@ async function start(servers: number): Promise<void> {
     cache: { enabled: false },
     log: { level: 'error' },
   };
-  weir = await startWeirInProcess(weirConfig(useCluster(), { database, replicas: [] }, more));
+  weir = await startTestWeir(weirConfig(useCluster(), { database, replicas: [] }, more));
   console = await connectPg(weir.adminUrl());
 }
 

@@ -4,12 +4,12 @@
  */
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { closeClients, connectPg, startWeirInProcess, useCluster, weirConfig } from './harness/index.ts';
-import type { WeirInProcess } from './harness/index.ts';
+import { closeClients, connectPg, startTestWeir, useCluster, weirConfig } from './harness/index.ts';
+import type { TestWeir } from './harness/index.ts';
 
 const cluster = useCluster();
 let database: string;
-let weir: WeirInProcess;
+let weir: TestWeir;
 
 beforeAll(async () => {
   database = await cluster.createDatabase();
@@ -24,7 +24,7 @@ async function start(mode: string): Promise<void> {
   const sizes = { default_pool_size: 1, max_pool_size: 1, resize: { enabled: false }, log: { level: 'error' } };
   // Only a superuser may LOAD what is not in $libdir/plugins.
   const target = { database, serverUser: cluster.superuser, replicas: [] };
-  weir = await startWeirInProcess(weirConfig(cluster, target, { pool_mode: mode, ...sizes }));
+  weir = await startTestWeir(weirConfig(cluster, target, { pool_mode: mode, ...sizes }));
 }
 
 const connect = (): Promise<pg.Client> => connectPg(weir.url({ database }));

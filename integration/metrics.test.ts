@@ -8,20 +8,20 @@ import {
   connectPg,
   freePort,
   startWeir,
-  startWeirInProcess,
+  startTestWeir,
   until,
   useCluster,
   weirConfig,
 } from './harness/index.ts';
-import type { WeirInProcess } from './harness/index.ts';
+import type { TestWeir } from './harness/index.ts';
 
-let weir: WeirInProcess;
+let weir: TestWeir;
 let database: string;
 
 beforeAll(async () => {
   database = await useCluster().createDatabase();
   const more = { cache: { enabled: true }, log: { level: 'error' } };
-  weir = await startWeirInProcess(weirConfig(useCluster(), { database }, more));
+  weir = await startTestWeir(weirConfig(useCluster(), { database }, more));
 });
 afterEach(closeClients);
 afterAll(async () => {

@@ -10,17 +10,9 @@ import { createClassifier } from '../src/sql/classifier.ts';
 import type { Classifier } from '../src/sql/facts.ts';
 import type { Catalog } from '../src/catalog/types.ts';
 import { readCatalog } from '../src/catalog/read-catalog.ts';
-import {
-  closeClients,
-  connectPg,
-  hasRedis,
-  pgUrl,
-  startRedis,
-  startWeirInProcess,
-  SUPERUSER,
-} from './harness/index.ts';
+import { closeClients, connectPg, hasRedis, pgUrl, startRedis, startTestWeir, SUPERUSER } from './harness/index.ts';
 import { until, useCluster, users, weirConfig } from './harness/index.ts';
-import type { Redis, WeirInProcess } from './harness/index.ts';
+import type { Redis, TestWeir } from './harness/index.ts';
 
 const cluster = useCluster();
 const binder = createBinder({ readOnlyFunctions: [], cacheTables: [] });
@@ -164,7 +156,7 @@ describe('which plans may be kept', () => {
 
 describe.skipIf(!hasRedis())('clients of Weir', () => {
   let redis: Redis;
-  let weir: WeirInProcess;
+  let weir: TestWeir;
 
   beforeAll(async () => {
     redis = await startRedis();
@@ -173,7 +165,7 @@ describe.skipIf(!hasRedis())('clients of Weir', () => {
       auth: { user: users.monitor },
       log: { level: 'error' },
     };
-    weir = await startWeirInProcess(weirConfig(cluster, { database, serverUser: null }, more));
+    weir = await startTestWeir(weirConfig(cluster, { database, serverUser: null }, more));
   });
   afterEach(closeClients);
   afterAll(async () => {

@@ -14,17 +14,17 @@ import {
   closeClients,
   connectPg,
   lastRoute,
-  startWeirInProcess,
+  startTestWeir,
   until,
   useCluster,
   users,
   weirConfig,
 } from './harness/index.ts';
-import type { WeirInProcess } from './harness/index.ts';
+import type { TestWeir } from './harness/index.ts';
 
 const cluster = useCluster();
 let database: string;
-let weir: WeirInProcess;
+let weir: TestWeir;
 let direct: pg.Client;
 const open: RawClient[] = [];
 
@@ -36,7 +36,7 @@ beforeAll(async () => {
   );
   await cluster.waitForReplicas();
   const settings = { default_pool_size: 2, max_pool_size: 2, routing: { consistency: 'session' } };
-  weir = await startWeirInProcess(
+  weir = await startTestWeir(
     weirConfig(cluster, { database }, { ...settings, auth: { type: 'trust' }, cache: { enabled: true } }),
   );
 });

@@ -6,12 +6,12 @@ import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Connection } from '../soak/connection.ts';
 import { query } from '../src/protocol/write.ts';
-import { closeClients, connectPg, startWeirInProcess, until, useCluster, users, weirConfig } from './harness/index.ts';
-import type { WeirConfig, WeirInProcess } from './harness/index.ts';
+import { closeClients, connectPg, startTestWeir, until, useCluster, users, weirConfig } from './harness/index.ts';
+import type { TestWeir, WeirConfig } from './harness/index.ts';
 
 let database: string;
 let second: string;
-let weir: WeirInProcess;
+let weir: TestWeir;
 
 beforeAll(async () => {
   database = await useCluster().createDatabase();
@@ -28,7 +28,7 @@ afterAll(async () => {
 
 async function start(more: WeirConfig): Promise<void> {
   const base = { resize: { enabled: false }, log: { level: 'error' } };
-  weir = await startWeirInProcess(weirConfig(useCluster(), { database, replicas: [] }, { ...base, ...more }));
+  weir = await startTestWeir(weirConfig(useCluster(), { database, replicas: [] }, { ...base, ...more }));
 }
 
 const connect = (to = database): Promise<pg.Client> => connectPg(weir.url({ database: to }));

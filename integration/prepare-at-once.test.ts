@@ -8,12 +8,12 @@ import { Backend } from '../src/protocol/codes.ts';
 import { readErrorFields } from '../src/protocol/read.ts';
 import { closeStatement, describeStatement, parse, query, run, sync, type Sent } from './differential/messages.ts';
 import { RawClient } from './differential/raw-client.ts';
-import { closeClients, findProgram, pgUrl, runProgram, startWeirInProcess } from './harness/index.ts';
-import { until, useCluster, users, weirConfig, type WeirInProcess } from './harness/index.ts';
+import { closeClients, findProgram, pgUrl, runProgram, startTestWeir } from './harness/index.ts';
+import { until, useCluster, users, weirConfig, type TestWeir } from './harness/index.ts';
 
 const cluster = useCluster();
 let database: string;
-let weir: WeirInProcess;
+let weir: TestWeir;
 const open: RawClient[] = [];
 let names = 0;
 
@@ -30,7 +30,7 @@ beforeAll(async () => {
     { database, serverUser: null, replicas: [] },
     { ...settings, auth: { user: users.monitor } },
   );
-  weir = await startWeirInProcess(config);
+  weir = await startTestWeir(config);
   const client = await rawClient();
   await until('the catalog to be known', async () => {
     await ask(client, parse(`n${++names}`, 'SELECT 1'), sync);

@@ -14,16 +14,16 @@ import {
   lastRoute,
   PASSWORD,
   startCluster,
-  startWeirInProcess,
+  startTestWeir,
   until,
   users,
   weirConfig,
 } from './harness/index.ts';
-import type { Cluster, WeirInProcess } from './harness/index.ts';
+import type { Cluster, TestWeir } from './harness/index.ts';
 import { untilReplicaTakesAll } from './read-only/on-replica.ts';
 
 let cluster: Cluster;
-let weir: WeirInProcess;
+let weir: TestWeir;
 let probe: pg.Client;
 
 /** All of them are in routing.read_only_functions, and none of them keeps to it. */
@@ -40,7 +40,7 @@ beforeAll(async () => {
   cluster = await startCluster({ replicas: 1, settings });
   await cluster.query(`GRANT CREATE ON SCHEMA public TO ${users.app}; SET ROLE ${users.app}; ${fixtures}`);
   await cluster.waitForReplicas();
-  weir = await startWeirInProcess(
+  weir = await startTestWeir(
     weirConfig(
       cluster,
       {},

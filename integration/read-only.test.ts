@@ -27,22 +27,22 @@ import {
   lastRoute,
   PASSWORD,
   startCluster,
-  startWeirInProcess,
+  startTestWeir,
   users,
   weirConfig,
 } from './harness/index.ts';
-import type { Cluster, WeirInProcess } from './harness/index.ts';
+import type { Cluster, TestWeir } from './harness/index.ts';
 import { untilReplicaTakesAll } from './read-only/on-replica.ts';
 import { alike, deeds, fixtures, questions } from './read-only/statements.ts';
 
 let cluster: Cluster;
-let weir: WeirInProcess;
+let weir: TestWeir;
 
 beforeAll(async () => {
   cluster = await startCluster({ replicas: 1 });
   await cluster.query(`GRANT CREATE ON SCHEMA public TO ${users.app}; SET ROLE ${users.app}; ${fixtures}`);
   await cluster.waitForReplicas();
-  weir = await startWeirInProcess(weirConfig(cluster, {}, { auth: { type: 'trust' }, log: { level: 'error' } }));
+  weir = await startTestWeir(weirConfig(cluster, {}, { auth: { type: 'trust' }, log: { level: 'error' } }));
   probe = new pg.Client({ connectionString: weir.url() });
   await probe.connect();
 });

@@ -8,13 +8,13 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import type { Cluster, WeirConfig, WeirInProcess } from './harness/index.ts';
+import type { Cluster, TestWeir, WeirConfig } from './harness/index.ts';
 import {
   PASSWORD,
   findProgram,
   runProgram,
   startCluster,
-  startWeirInProcess,
+  startTestWeir,
   until,
   useCluster,
   users,
@@ -24,7 +24,7 @@ import { majorVersionOf, serverBin } from './harness/programs.ts';
 
 const env = { PGPASSWORD: PASSWORD };
 const dirs: string[] = [];
-const started: WeirInProcess[] = [];
+const started: TestWeir[] = [];
 const newDir = (): string => {
   const dir = mkdtempSync(join(tmpdir(), 'weir-replication-'));
   dirs.push(dir);
@@ -36,9 +36,9 @@ afterEach(async () => {
   for (const dir of dirs.splice(0)) rmSync(dir, { recursive: true, force: true });
 });
 
-async function start(cluster: Parameters<typeof weirConfig>[0], more: WeirConfig = {}): Promise<WeirInProcess> {
+async function start(cluster: Parameters<typeof weirConfig>[0], more: WeirConfig = {}): Promise<TestWeir> {
   const auth = { type: 'scram-sha-256', user: users.monitor };
-  const weir = await startWeirInProcess(weirConfig(cluster, { serverUser: null }, { auth, ...more }));
+  const weir = await startTestWeir(weirConfig(cluster, { serverUser: null }, { auth, ...more }));
   started.push(weir);
   return weir;
 }
@@ -58,15 +58,7 @@ describe.skipIf(bin === undefined)('the programs of PostgreSQL', () => {
   afterAll(() => cluster.stop());
 
   const program = (name: string): string => join(bin ?? '', name);
-  const where = (weir: WeirInProcess): string[] => [
-    '-h',
-    weir.host,
-    '-p',
-    String(weir.port),
-    '-U',
-    users.replicator,
-    '-w',
-  ];
+  const where = (weir: TestWeir): string[] => ['-h', weir.host, '-p', String(weir.port), '-U', users.replicator, '-w'];
 
   test.each([
     ['streaming WAL beside it', ['-X', 'stream']],
@@ -156,8 +148,8 @@ describe('a subscriber', () => {
   test('copies what is there, follows large transactions, and finds its place again', async () => {
     const auth = { type: 'trust', user: users.monitor };
     const login = { serverUser: 'publisher' };
-    const open = async (more: WeirConfig = {}): Promise<WeirInProcess> => {
-      const weir = await startWeirInProcess(weirConfig(cluster, login, { auth, ...more }));
+    const open = async (more: WeirConfig = {}): Promise<TestWeir> => {
+      const weir = await startTestWeir(weirConfig(cluster, login, { auth, ...more }));
       started.push(weir);
       return weir;
     };

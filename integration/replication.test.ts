@@ -10,14 +10,14 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { readErrorFields } from '../src/protocol/read.ts';
 import { cancelRequest, frame, parse, query, startupMessage, sync } from '../src/protocol/write.ts';
-import type { WeirConfig, WeirInProcess } from './harness/index.ts';
+import type { TestWeir, WeirConfig } from './harness/index.ts';
 import {
   SUPERUSER,
   TcpRelay,
   closeClients,
   connectPg,
   pgUrl,
-  startWeirInProcess,
+  startTestWeir,
   until,
   useCluster,
   users,
@@ -25,7 +25,7 @@ import {
 } from './harness/index.ts';
 
 const cluster = useCluster();
-const started: WeirInProcess[] = [];
+const started: TestWeir[] = [];
 const clients: Walker[] = [];
 const relays: TcpRelay[] = [];
 afterEach(async () => {
@@ -36,8 +36,8 @@ afterEach(async () => {
 });
 
 /** Everybody is let in by name, and logged in to the server as the same user. */
-async function start(more: WeirConfig = {}): Promise<WeirInProcess> {
-  const weir = await startWeirInProcess(
+async function start(more: WeirConfig = {}): Promise<TestWeir> {
+  const weir = await startTestWeir(
     weirConfig(cluster, { serverUser: null }, { auth: { type: 'trust', user: users.monitor }, ...more }),
   );
   started.push(weir);
@@ -343,7 +343,7 @@ describe('who may, and where', () => {
     const { host, port } = cluster.primary;
     const primary = `postgres://${host}:${port}`;
     const config = { databases: { '*': { primary } }, auth: { type: 'trust', user: users.monitor } };
-    const weir = await startWeirInProcess(config);
+    const weir = await startTestWeir(config);
     started.push(weir);
     const walker = await walk(weir, { ...physical, database: 'replication' });
     expect(await walker.row('IDENTIFY_SYSTEM')).toHaveLength(4);

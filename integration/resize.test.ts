@@ -1,17 +1,15 @@
 /**
  * Pools that resize while clients run through them: under pressure by themselves, by an operator, and against what the
- * server can spare. Counted on the server (pg_stat_activity), not by Weir. WEIR_TEST_WORKERS=2: with as many processes.
+ * server can spare. Counted on the server (pg_stat_activity), not by Weir.
  */
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { closeClients, connectPg, startWeir, startWeirInProcess, until } from './harness/index.ts';
+import { closeClients, connectPg, startTestWeir, until } from './harness/index.ts';
 import { useCluster, users, weirConfig } from './harness/index.ts';
-import type { WeirConfig, WeirInProcess, WeirProcess } from './harness/index.ts';
-
-type Weir = WeirInProcess | WeirProcess;
+import type { TestWeir, WeirConfig } from './harness/index.ts';
 
 let database: string;
-let weir: Weir | undefined;
+let weir: TestWeir | undefined;
 
 beforeAll(async () => {
   database = await useCluster().createDatabase();
@@ -23,10 +21,10 @@ afterEach(async () => {
 });
 afterAll(() => useCluster().dropDatabase(database));
 
-async function start(more: WeirConfig, serverUser: string = users.app): Promise<Weir> {
+async function start(more: WeirConfig, serverUser: string = users.app): Promise<TestWeir> {
   const options = { database, serverUser, replicas: [] };
   const config = weirConfig(useCluster(), options, { log: { level: 'error' }, ...more });
-  weir = await (process.env['WEIR_TEST_WORKERS'] === undefined ? startWeirInProcess(config) : startWeir(config));
+  weir = await startTestWeir(config);
   return weir;
 }
 
@@ -54,7 +52,7 @@ interface Load {
 }
 
 /** Clients that ask again as soon as they are answered, each holding a server for `holdMs`. */
-async function startLoad(at: Weir, clients: number, holdMs: number): Promise<Load> {
+async function startLoad(at: TestWeir, clients: number, holdMs: number): Promise<Load> {
   let isOver = false;
   let answers = 0;
   const one = async (client: pg.Client): Promise<void> => {

@@ -4,12 +4,12 @@
  */
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { closeClients, connectPg, startWeirInProcess, until, useCluster, weirConfig } from './harness/index.ts';
-import type { WeirInProcess } from './harness/index.ts';
+import { closeClients, connectPg, startTestWeir, until, useCluster, weirConfig } from './harness/index.ts';
+import type { TestWeir } from './harness/index.ts';
 
 const cluster = useCluster();
 let database: string;
-let weir: WeirInProcess;
+let weir: TestWeir;
 let a: pg.Client;
 let b: pg.Client;
 
@@ -17,7 +17,7 @@ beforeAll(async () => {
   database = await cluster.createDatabase();
   const sizes = { default_pool_size: 3, min_pool_size: 3, max_pool_size: 3, server_round_robin: true };
   const more = { pool_mode: 'transaction', resize: { enabled: false }, log: { level: 'error' }, ...sizes };
-  weir = await startWeirInProcess(weirConfig(cluster, { database, replicas: [] }, more));
+  weir = await startTestWeir(weirConfig(cluster, { database, replicas: [] }, more));
 });
 beforeEach(async () => {
   [a, b] = [await connectPg(`${weir.url({ database })}?application_name=a`), await connectPg(weir.url({ database }))];

@@ -14,8 +14,8 @@ import { MessageReader, ReadError } from '../src/net/message-reader.ts';
 import type { Message } from '../src/net/message-reader.ts';
 import { readErrorFields } from '../src/protocol/read.ts';
 import { cancelRequest, query, readyForQuery, sslRequest, strings } from '../src/protocol/write.ts';
-import type { WeirInProcess } from './harness/index.ts';
-import { CertificateAuthority, startWeirInProcess, until, useCluster, users, weirConfig } from './harness/index.ts';
+import type { TestWeir } from './harness/index.ts';
+import { CertificateAuthority, startTestWeir, until, useCluster, users, weirConfig } from './harness/index.ts';
 
 const cluster = useCluster();
 const sockets: Socket[] = [];
@@ -24,13 +24,13 @@ const save = (name: string, text: string): string => {
   writeFileSync(join(dir, name), text, { mode: 0o600 });
   return join(dir, name);
 };
-let weir: WeirInProcess;
+let weir: TestWeir;
 
 beforeAll(async () => {
   const { cert, key } = new CertificateAuthority({ cert: cluster.caCert, key: cluster.caKey }).server();
   const client = { mode: 'prefer', cert: save('server.crt', cert), key: save('server.key', key) };
   const more = { auth: { type: 'trust' }, tls: { client } };
-  weir = await startWeirInProcess(weirConfig(cluster, { serverUser: users.trust }, more));
+  weir = await startTestWeir(weirConfig(cluster, { serverUser: users.trust }, more));
 });
 afterEach(() => {
   for (const socket of sockets.splice(0)) socket.destroy();

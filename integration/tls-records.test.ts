@@ -10,8 +10,8 @@ import { connect as connectTls } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Backend } from '../src/protocol/codes.ts';
 import { query, sslRequest, startupMessage } from '../src/protocol/write.ts';
-import type { WeirInProcess } from './harness/index.ts';
-import { CertificateAuthority, startWeirInProcess, TcpRelay, useCluster, users, weirConfig } from './harness/index.ts';
+import type { TestWeir } from './harness/index.ts';
+import { CertificateAuthority, startTestWeir, TcpRelay, useCluster, users, weirConfig } from './harness/index.ts';
 
 const cluster = useCluster();
 const dir = mkdtempSync(join(tmpdir(), 'weir-records-'));
@@ -27,10 +27,10 @@ const libpqRoomBytes = 8192;
 const overheadBytes = { 'TLSv1.2': 8 + 16, 'TLSv1.3': 1 + 16 } as const;
 const applicationData = 23;
 
-let weir: WeirInProcess;
+let weir: TestWeir;
 let relay: TcpRelay;
 beforeAll(async () => {
-  weir = await startWeirInProcess(
+  weir = await startTestWeir(
     weirConfig(
       cluster,
       {},

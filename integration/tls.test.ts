@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { tmpdir } from 'node:os';
 import type { ConnectionOptions } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import type { WeirConfig, WeirInProcess } from './harness/index.ts';
+import type { TestWeir, WeirConfig } from './harness/index.ts';
 import {
   CertificateAuthority,
   PASSWORD,
@@ -16,7 +16,7 @@ import {
   connectPostgresJs,
   findProgram,
   runPsql,
-  startWeirInProcess,
+  startTestWeir,
   useCluster,
   users,
   weirConfig,
@@ -41,7 +41,7 @@ const checked: ConnectionOptions = { ca: cluster.caCert };
 const withCertificate: ConnectionOptions = { ...checked, cert: client.cert, key: client.key };
 const hasPsql = findProgram('psql') !== undefined;
 
-let weir: WeirInProcess | undefined;
+let weir: TestWeir | undefined;
 afterEach(async () => {
   await closeClients();
   await weir?.stop();
@@ -49,8 +49,8 @@ afterEach(async () => {
 });
 afterAll(() => rmSync(dir, { recursive: true }));
 
-async function start(more: WeirConfig, serverUser: string | null = users.app): Promise<WeirInProcess> {
-  weir = await startWeirInProcess(weirConfig(cluster, { serverUser }, more));
+async function start(more: WeirConfig, serverUser: string | null = users.app): Promise<TestWeir> {
+  weir = await startTestWeir(weirConfig(cluster, { serverUser }, more));
   return weir;
 }
 
@@ -61,7 +61,7 @@ interface Who {
 }
 
 /** current_user and whether the server's own connection has TLS; or the SQLSTATE, or what else went wrong. */
-async function logIn(at: WeirInProcess, { user = users.app, password = PASSWORD, ssl }: Who = {}): Promise<string> {
+async function logIn(at: TestWeir, { user = users.app, password = PASSWORD, ssl }: Who = {}): Promise<string> {
   const url = `postgres://${user}:${encodeURIComponent(password)}@${at.host}:${at.port}/postgres`;
   try {
     const connected = await connectPg(url, ssl === undefined ? { ssl: false } : { ssl });

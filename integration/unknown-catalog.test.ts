@@ -10,19 +10,19 @@ import {
   hasRedis,
   lastRoute,
   startRedis,
-  startWeirInProcess,
+  startTestWeir,
   SUPERUSER,
   until,
   useCluster,
   users,
   weirConfig,
 } from './harness/index.ts';
-import type { Redis, WeirInProcess } from './harness/index.ts';
+import type { Redis, TestWeir } from './harness/index.ts';
 
 describe.skipIf(!hasRedis())('a Weir that does not know the catalog yet', () => {
   let database: string;
   let redis: Redis;
-  const weirs: WeirInProcess[] = [];
+  const weirs: TestWeir[] = [];
 
   beforeAll(async () => {
     const cluster = useCluster();
@@ -44,7 +44,7 @@ describe.skipIf(!hasRedis())('a Weir that does not know the catalog yet', () => 
   async function clientOfNewWeir(): Promise<pg.Client> {
     const cache = { enabled: true, redis: redis.url };
     const options = { database, serverUser: null };
-    const weir = await startWeirInProcess(weirConfig(useCluster(), options, { cache, auth: { user: users.monitor } }));
+    const weir = await startTestWeir(weirConfig(useCluster(), options, { cache, auth: { user: users.monitor } }));
     weirs.push(weir);
     const client = await connectPg(weir.url({ database }));
     await client.query(`SET weir.consistency = 'strict'`);

@@ -73,6 +73,7 @@ async function main() {
   try {
     await checkAndRunUnitTests(tally, join(dir, reports), { isQuick: false });
     await runTests(tally, 'integration', join(dir, reports));
+    await runTests(tally, 'workers', join(dir, reports));
     await checkLeftovers(dir, reports, before);
   } finally {
     rmSync(dir, { recursive: true, force: true });

@@ -38,6 +38,8 @@ export interface App {
   reload(config: Config, users: ReadonlyMap<string, string>): Promise<ConfigDiff>;
   listenAddress(): HostPort;
   httpAddress(): HostPort | undefined;
+  /** All servers were looked at, or have had their time to answer. */
+  isSettled(): boolean;
   /** How many connections the watchdog has closed. */
   stuck(): Readonly<Record<StuckKind, number>>;
   /** Clients that go to another process of this Weir, or come from one. */
@@ -87,6 +89,7 @@ export async function createApp(config: Config, deps: AppDeps): Promise<App> {
     reload: (next, users) => reload.reload(next, users),
     listenAddress: () => parts.entrance.listener.address(),
     httpAddress: () => lifecycle.httpAddress(),
+    isSettled: () => [...parts.directory.all()].every(({ topology }) => topology.isSettled),
     stuck: () => parts.watchdog.counts,
     handOvers: parts.entrance.handOvers,
     ended: lifecycle.ended,

@@ -10,9 +10,9 @@ import type { UrlOptions } from './cluster-view.ts';
 import { currentRun } from './run-dir.ts';
 import { until } from './until.ts';
 import { completeConfig } from './weir.ts';
-import type { WeirAddresses, WeirConfig } from './weir.ts';
+import type { TestWeir, WeirConfig } from './weir.ts';
 
-export class WeirInProcess implements WeirAddresses {
+export class WeirInProcess implements TestWeir {
   readonly host = '127.0.0.1';
   readonly app: App;
   readonly port: number;
@@ -30,6 +30,10 @@ export class WeirInProcess implements WeirAddresses {
 
   adminUrl(): string {
     return pgUrl(this, { user: 'weir', database: 'weir' });
+  }
+
+  get ended(): Promise<void> {
+    return this.app.ended;
   }
 
   /** Drains: what is in flight ends, then everything stops. */

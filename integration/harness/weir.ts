@@ -90,6 +90,16 @@ export interface WeirAddresses {
   adminUrl(): string;
 }
 
+/** What most tests need of it: see test-weir.ts. */
+export interface TestWeir extends WeirAddresses {
+  /** Resolves when it has ended by itself, after SHUTDOWN. */
+  readonly ended: Promise<unknown>;
+  /** Drains: what is in flight ends, then everything stops. */
+  drain(): Promise<void>;
+  /** Throws if somebody was stuck in it. */
+  stop(): Promise<void>;
+}
+
 export class WeirProcess implements WeirAddresses {
   readonly host = '127.0.0.1';
   readonly port: number;
@@ -150,11 +160,18 @@ export class WeirProcess implements WeirAddresses {
     this.#child.signal(signal);
   }
 
-  /** SIGTERM; throws unless it ends by itself with exit code 0 and nobody was ever stuck in it. */
-  async stop(graceMs = 30_000): Promise<void> {
-    const exit = await this.#child.stop('SIGTERM', graceMs);
+  /** Throws unless it ends by itself with exit code 0 and nobody was ever stuck in it. */
+  async stop(): Promise<void> {
+    const exit = await this.#child.stop('SIGTERM');
     this.#expectNothingStuck();
     if (exit.code !== 0) throw new Error(`Weir ended with ${JSON.stringify(exit)}:\n${this.output.slice(-8000)}`);
+  }
+
+  /** Without a drain; throws if somebody was stuck in it. On a slow machine what hangs is left, with exit code 1. */
+  async stopAtOnce(): Promise<void> {
+    const exit = await this.#child.stop('SIGQUIT');
+    this.#expectNothingStuck();
+    if (exit.code === null) throw new Error(`Weir was ended by ${exit.signal ?? ''}:\n${this.output.slice(-8000)}`);
   }
 
   /** kill -9; throws if somebody was stuck in it. */
@@ -187,7 +204,7 @@ async function tryStart(config: WeirConfig | string, options: WeirOptions): Prom
   const { run = currentRun(), checkout = checkoutDir, env = {}, nodeArgs = [], waitUntilReady = true } = options;
   const dir = mkdtempSync(join(run.dir, 'weir-'));
   const configFile = join(dir, 'weir.yaml');
-  const text = typeof config === 'string' ? config : JSON.stringify(await completeConfig(config, dir), null, 2);
+  const text = typeof config === 'string' ? config : JSON.stringify(await processConfig(config, dir), null, 2);
   writeFileSync(configFile, text, { mode: 0o600 });
   const facts = { port: portOf(text, 'listen'), httpPort: portOf(text, 'http'), configFile };
   const args = [...nodeArgs, join(checkout, 'bin/weir.js'), 'serve', '--config', configFile];
@@ -203,21 +220,27 @@ async function tryStart(config: WeirConfig | string, options: WeirOptions): Prom
   return isUp && child.isRunning ? new WeirProcess(child, facts) : child.output;
 }
 
-/**
- * Fills in what a test does not care about: ports and the file of users. WEIR_TEST_WORKERS=3: with as many workers, unless
- * the test says how many.
- */
+/** How many workers a Weir has that is a process, unless the test says how many. */
+export function workersOfTests(): number | undefined {
+  const { WEIR_TEST_WORKERS: workers } = process.env;
+  return workers === undefined ? undefined : Number(workers);
+}
+
+/** Fills in what a test does not care about: ports and the file of users. */
 export async function completeConfig(config: WeirConfig, dir: string): Promise<WeirConfig> {
   const [port = 0, httpPort = 0] = await freePorts(2);
   const auth: WeirConfig = isRecord(config['auth']) ? config['auth'] : {};
-  const { WEIR_TEST_WORKERS: workers } = process.env;
   return {
-    ...(workers === undefined ? {} : { workers: Number(workers) }),
     listen: `127.0.0.1:${port}`,
     http: `127.0.0.1:${httpPort}`,
     ...config,
     auth: { file: usersFile(dir), admin_users: ['weir'], ...auth },
   };
+}
+
+async function processConfig(config: WeirConfig, dir: string): Promise<WeirConfig> {
+  const workers = workersOfTests();
+  return completeConfig(workers === undefined ? config : { workers, ...config }, dir);
 }
 
 function portOf(text: string, key: string): number {

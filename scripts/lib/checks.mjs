@@ -67,7 +67,7 @@ function capture(script, args) {
 
 /**
  * @param {import('./tally.mjs').Tally} tally
- * @param {'unit' | 'integration'} project
+ * @param {'unit' | 'integration' | 'workers'} project workers: integration tests of a Weir with several
  * @param {string} dir where the report goes
  * @param {Record<string, string>} [env]
  */

@@ -59,6 +59,8 @@ export class DatabasePools {
       nowMs: services.nowMs,
       random: services.random,
       connect: async (onClosed) => {
+        // A new server has the new defaults: sessions that began before must have noted by then what they began with.
+        await this.parts.defaults.whenKnown();
         const defaults = this.parts.defaults.current;
         const server = await this.parts.logins.connect(node, user, onClosed).catch((problem: ConnectProblem) => {
           if (problem.refusal !== undefined) this.parts.borrowed().refused(node, user);
@@ -159,6 +161,7 @@ export class DatabasePools {
     if (primary === undefined) return;
     const { shared } = this.parts;
     const { limit } = shared.budgets.ofServer(primary.config);
-    primary.load.fallbackRoom = fallbackRoom(this.of(primary.name), shared.config().resize.enabled, limit);
+    const isResizing = shared.config().resize.enabled;
+    primary.load.fallbackRoom = fallbackRoom(this.of(primary.name), isResizing, limit, shared.processes);
   }
 }

@@ -49,7 +49,7 @@ export class DatabaseRuntime implements Database {
     this.stats = newDatabaseStats(name);
     this.usage = new Usage(shared.services.nowMs());
     this.logins = new ServerLogins({ name, shared, config: () => this.config, topology: () => this.topology });
-    this.welcome = new WelcomeDesk(this, shared.services);
+    this.welcome = new WelcomeDesk(this, shared.services, shared.welcomePeers);
     this.defaults = new DefaultsKeeper({
       pools: () => this.pools(),
       sessions: () => this.sessions(),
@@ -138,8 +138,19 @@ export class DatabaseRuntime implements Database {
     this.defaults.suspect();
   }
 
+  /** The same by another Weir or worker, perhaps before it is committed. */
+  defaultsChangeElsewhere(isDecided: boolean): void {
+    this.defaults.suspect(isDecided);
+    // What is being read now may be from before it.
+    if (isDecided) this.topology.catalogChanged();
+  }
+
   defaultsKnown(): Promise<void> {
     return this.defaults.whenKnown();
+  }
+
+  defaultsKey(): string | undefined {
+    return this.defaults.key;
   }
 
   serverUser(user: string): string {

@@ -2,6 +2,7 @@
  * The databases that clients can name: the configured ones, made at once, and those of "*", made when a client first names
  * one.
  */
+import type { PeersDdl } from '../cache/shared-stamps.ts';
 import type { Config, DatabaseConfig, NodeConfig } from '../config/config.ts';
 import type { ServerConnection } from '../backend/server.ts';
 import { limitRepeats } from '../observability/bounded-log.ts';
@@ -121,10 +122,12 @@ export class Directory {
    * Called when another Weir process begins DDL or has run it.
    * @param prefix Catalog.tagPrefix of the database; undefined: it may have been any database
    */
-  peersDdl(prefix: string | undefined): void {
+  peersDdl(prefix: string | undefined, about: PeersDdl): void {
     this.shared.services.book.catalogChanged();
     for (const database of this.databases.values()) {
-      if (prefix === undefined || database.tagPrefix() === prefix) database.topology.schema.hurry();
+      if (prefix !== undefined && database.tagPrefix() !== prefix) continue;
+      if (about === 'catalog') database.topology.schema.hurry();
+      else database.defaultsChangeElsewhere(about === 'defaults, decided');
     }
   }
 

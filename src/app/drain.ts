@@ -127,10 +127,10 @@ export class Drain {
   private endAtBoundaries(): void {
     for (const session of this.parts.clients.all())
       if (session.isIdle) session.terminate(new WeirError('shutting_down'));
-    this.closeConsoles();
+    for (const each of this.parts.clients.consoles()) if (!each.isAnswering) each.close(new WeirError('shutting_down'));
   }
 
-  private closeConsoles(detail?: string): void {
+  private closeConsoles(detail: string): void {
     for (const each of this.parts.clients.consoles()) each.close(new WeirError('shutting_down', {}, detail));
   }
 }

@@ -36,12 +36,15 @@ function giveUp(pool: Pool, why: string): void {
   }
 }
 
-/** How many reads may fall back to a primary at once: half of what its pools can grow to. */
-export function fallbackRoom(pools: Iterable<Pool>, isResizing: boolean, spare: number): number {
+/**
+ * How many reads may fall back to a primary at once: half of what its pools can grow to, an equal part of it in each of several
+ * processes, and at least one.
+ */
+export function fallbackRoom(pools: Iterable<Pool>, isResizing: boolean, spare: number, processes: number): number {
   let places = 0;
   for (const pool of pools) {
     const { limit, max } = pool.stats();
     places += isResizing ? max : limit;
   }
-  return Math.max(1, Math.floor(Math.min(places === 0 ? Infinity : places, spare) / 2));
+  return Math.max(1, Math.floor(Math.min(places === 0 ? Infinity : places, spare) / 2 / processes));
 }

@@ -103,7 +103,7 @@ export class Parts {
       settings: current.config.cache,
       log: logs.cacheLog,
       now: systemClock.nowMs,
-      peersDdl: (prefix) => this.directory.peersDdl(prefix),
+      peersDdl: (prefix, about) => this.directory.peersDdl(prefix, about),
       ...(worker !== undefined && { shareWithWorkers: (id: string) => new StampTransport(worker.channel, id) }),
     });
     this.services = this.makeServices();
@@ -164,6 +164,8 @@ export class Parts {
       users: current.users,
       ...this.secrets,
       budgets: this.shared?.places ?? new NodeBudgets(),
+      processes: this.options.worker?.workers ?? 1,
+      welcomePeers: this.options.worker?.welcomePeers,
       nextServerId: () => this.nextServerId(),
       onResize: (stats: PoolStats) => this.logResize(stats),
       onEjection: (_node: string, reason: string) => this.metrics.nodeEjected(reason),
@@ -179,14 +181,10 @@ export class Parts {
       channel,
       onSize: (pool, size, resize) => this.directory.get(pool.database)?.setPoolSize(pool, size, resize),
     });
-    const monitors = shareMonitors({
-      worker,
-      current,
-      credentials: this.secrets.credentials,
-      directory: () => this.directory,
-    });
-    const sources = (): ConsoleSources => this.sources;
-    return { places, monitors, gather: createGather(channel, { sources, nowMs: systemClock.nowMs }) };
+    const { credentials } = this.secrets;
+    const monitors = shareMonitors({ worker, current, credentials, directory: () => this.directory });
+    const gather = createGather(channel, { sources: () => this.sources, nowMs: systemClock.nowMs });
+    return { places, monitors, gather };
   }
 
   private makeAuthQuery(): AuthQuery {

@@ -157,7 +157,8 @@ export class Reception {
     if (database === undefined) throw new WeirError('no_such_database', { database: client.database });
     countInUsage(client.socket, database);
     // Logs in first, so that the catalog is not requested for a database that the server does not have.
-    const first = database.isProven ? undefined : await database.welcome.receive(client.user, client.parameters);
+    const isProven = database.isProven || (await database.welcome.isKnownElsewhere(client.user));
+    const first = isProven ? undefined : await database.welcome.receive(client.user, client.parameters);
     await database.use();
     const { settings, preferences, reported, notices } = await database.welcome.receive(client.user, client.parameters);
     if (client.socket.destroyed) return;

@@ -2,6 +2,7 @@
  * ALTER ROLE ... SET and ALTER DATABASE ... SET count for sessions that begin afterwards. So pools replace the servers that
  * logged in before, and sessions that began before keep the settings they began with. Called by database.ts.
  */
+import { createHash } from 'node:crypto';
 import type { Pool } from '../pool/pool.ts';
 import type { ClientSession } from '../request/client.ts';
 import { isSameFor, keptDefaults } from '../catalog/defaults.ts';
@@ -25,16 +26,25 @@ export class DefaultsKeeper {
   private readonly parts: DefaultsParts;
   private known: Promise<void> | undefined;
   private settle: () => void = () => undefined;
+  /** False: what is read now may be from before the change. */
+  private isDecided = true;
 
   constructor(parts: DefaultsParts) {
     this.parts = parts;
   }
 
-  /** Called when the defaults may have changed: new clients wait, maxWaitMs at most, until the catalog has been read again. */
-  suspect(): void {
+  /**
+   * Called when the defaults may have changed, or may be about to: new clients wait, maxWaitMs at most, until the catalog has
+   * been read again after that was decided.
+   */
+  suspect(isDecided = true): void {
+    this.isDecided = isDecided;
     if (this.known !== undefined) return;
     this.known = new Promise((resolve) => {
-      const timer = setTimeout(() => this.settle(), maxWaitMs);
+      const timer = setTimeout(() => {
+        this.isDecided = true;
+        this.settle();
+      }, maxWaitMs);
       timer.unref();
       this.settle = (): void => {
         clearTimeout(timer);
@@ -42,6 +52,12 @@ export class DefaultsKeeper {
         resolve();
       };
     });
+  }
+
+  /** Undefined: not known, or about to be read again. */
+  get key(): string | undefined {
+    if (this.current === undefined || this.known !== undefined) return undefined;
+    return createHash('sha256').update(this.current.key).digest('base64');
   }
 
   whenKnown(): Promise<void> {
@@ -52,7 +68,7 @@ export class DefaultsKeeper {
     const before = this.current;
     this.current = after;
     if (before !== undefined && before.key !== after.key) this.change(before, after);
-    this.settle();
+    if (this.isDecided) this.settle();
   }
 
   private change(before: SessionDefaults, after: SessionDefaults): void {

@@ -8,6 +8,7 @@ import type { Budgets } from '../pool/budget-types.ts';
 import type { PoolStats } from '../pool/types.ts';
 import type { ClientSession } from '../request/client.ts';
 import type { Services } from '../session/context.ts';
+import type { WelcomePeers } from '../session/welcome-types.ts';
 import type { SharedCatalogs } from '../topology/catalog-sharing.ts';
 import type { Monitors } from '../topology/member.ts';
 import type { Credentials } from './credentials.ts';
@@ -25,6 +26,10 @@ export interface Shared {
   readonly monitors: Monitors;
   /** Undefined: this process is the whole Weir. */
   readonly sharedCatalogs: SharedCatalogs | undefined;
+  /** How many processes this Weir has. */
+  readonly processes: number;
+  /** Undefined: this process is the whole Weir. */
+  readonly welcomePeers: WelcomePeers | undefined;
   readonly said: Said;
   /** For failed log-ins: repeated failures are combined into one line. */
   readonly loginLog: Log;

@@ -1,6 +1,6 @@
 /**
- * What a worker shares with the others about the servers: the monitors of one of them, and the log-ins that clients have
- * proven. Made by parts.ts in each of several workers.
+ * What a worker shares with the others about the servers: the monitors of one of them, the log-ins that clients have
+ * proven, and what servers report at log-in. Made by parts.ts in each of several workers.
  */
 import type { Proven } from '../auth/types.ts';
 import { ProbeError } from '../topology/probe.ts';
@@ -27,6 +27,7 @@ export function shareMonitors(parts: WorkerMonitorsParts): SharedMonitors {
   worker.channel.on('proven', (proven) => {
     if (credentials.learn(withBuffers(proven))) directory().credentialsChanged(proven.user);
   });
+  worker.channel.on('welcome', (question) => directory().get(question.database)?.welcome.answer(question));
   return new SharedMonitors({
     channel: worker.channel,
     time: sharedTime(),

@@ -111,7 +111,7 @@ class Cache implements ResultCache {
         this.store.clear();
       },
       peerBumped: () => this.counts.invalidations.peer++,
-      peersDdl: (prefix) => options.peersDdl?.(prefix),
+      peersDdl: (prefix, about) => options.peersDdl?.(prefix, about),
       rules: parts,
       settings: options.settings,
     });

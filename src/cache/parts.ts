@@ -5,7 +5,7 @@
 import type { CacheSettings } from '../config/config.ts';
 import type { Log } from '../observability/types.ts';
 import type { FlightPlan } from './flights.ts';
-import type { SharedStampsOptions } from './shared-stamps.ts';
+import type { PeersDdl, SharedStampsOptions } from './shared-stamps.ts';
 import type { TagState } from './tag-state.ts';
 import type { TagSet } from './tags.ts';
 import type { Transport } from './transport.ts';
@@ -19,7 +19,7 @@ export interface CacheOptions {
   /** Unique among all Weirs; by default random. */
   readonly instanceId?: string;
   /** See SharedStampsOptions. */
-  readonly peersDdl?: (prefix: string | undefined) => void;
+  readonly peersDdl?: (prefix: string | undefined, about: PeersDdl) => void;
   /** In a worker: makes the Transport to the store of all workers, which is used without Redis. */
   readonly shareWithWorkers?: ((instanceId: string) => Transport) | undefined;
 }

@@ -6,8 +6,11 @@
 import type { Tag } from '../binding/plan.ts';
 import type { PeerMessage } from './messages.ts';
 import type { TagState } from './tag-state.ts';
-import { catalogOf, type TagSet, type TagTable } from './tags.ts';
+import { catalogOf, defaultsSuffix, type TagSet, type TagTable } from './tags.ts';
 import { markerMs } from './transport.ts';
+
+/** What the DDL is about; of the defaults of new sessions, whether it is known what became of it. */
+export type PeersDdl = 'catalog' | 'defaults, undecided' | 'defaults, decided';
 
 export interface SharedStampsOptions {
   readonly table: TagTable;
@@ -18,9 +21,9 @@ export interface SharedStampsOptions {
   /**
    * DDL of another Weir begins or ends in the database of that prefix; undefined: perhaps, in any database, because
    * messages were missed. Statements are prepared anew already at the beginning, because the message about the end may
-   * come after the other Weir's client was answered.
+   * come after the other Weir's client was answered. So new clients wait already then if it is about their defaults.
    */
-  peersDdl(prefix: string | undefined): void;
+  peersDdl(prefix: string | undefined, about: PeersDdl): void;
   /** An answer of Redis proves that every visible write was announced. False in ttl mode, which announces none. */
   readonly confirms: boolean;
 }
@@ -63,7 +66,7 @@ export class SharedStamps {
   apply(message: PeerMessage): void {
     const isOwn = message.from === this.options.instanceId;
     if (message.kind === 'reset' || (message.kind === 'close' && isOwn)) return;
-    if (!isOwn && message.token !== '') this.reportDdl(message.tags);
+    if (!isOwn && message.token !== '') this.reportDdl(message.tags, message.kind === 'close');
     message.tags.forEach((tag, i) => {
       const state = this.table.peek(tag);
       if (state === undefined) {
@@ -84,11 +87,13 @@ export class SharedStamps {
   }
 
   /** Not called for a message without a token: then no statement has run, a Weir has only read its catalog again. */
-  private reportDdl(tags: readonly Tag[]): void {
+  private reportDdl(tags: readonly Tag[], isUndecided: boolean): void {
     for (const tag of tags) {
       const prefix = catalogOf(tag);
+      if (prefix === undefined) continue;
+      const ofDefaults = isUndecided ? 'defaults, undecided' : 'defaults, decided';
       // Without a prefix, the other Weir does not know the catalog of the database.
-      if (prefix !== undefined) this.options.peersDdl(prefix === '' ? undefined : prefix);
+      this.options.peersDdl(prefix === '' ? undefined : prefix, tag.endsWith(defaultsSuffix) ? ofDefaults : 'catalog');
     }
   }
 

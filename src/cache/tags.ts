@@ -18,7 +18,7 @@ export interface TagSet {
   readonly epoch: number;
 }
 
-const ofDatabase = /^(.*?)(r\d+|cat|all)$/s;
+const ofDatabase = /^(.*?)(r\d+|cat|def|all)$/s;
 
 /** @returns the prefix of the database, for a catalog tag; undefined for other tags */
 export function catalogOf(tag: Tag): string | undefined {
@@ -26,10 +26,13 @@ export function catalogOf(tag: Tag): string | undefined {
   return kind === 'catalog' ? prefix : undefined;
 }
 
+/** Behind the prefix of a database: ALTER ROLE or ALTER DATABASE, which may change the defaults of new sessions. No answer has it. */
+export const defaultsSuffix = 'def';
+
 function split(tag: Tag): { kind: TagKind; prefix: string | undefined } {
   const match = tag.startsWith('t:') ? null : ofDatabase.exec(tag);
   if (match === null) return { kind: 'user', prefix: undefined };
-  const kind = match[2] === 'all' ? 'all' : match[2] === 'cat' ? 'catalog' : 'relation';
+  const kind = match[2] === 'all' ? 'all' : match[2] === 'cat' || match[2] === defaultsSuffix ? 'catalog' : 'relation';
   return { kind, prefix: match[1] ?? '' };
 }
 

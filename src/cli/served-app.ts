@@ -22,6 +22,8 @@ export interface ServedApp {
   httpAddress(): HostPort | undefined;
   /** Resolves when the app has ended by SHUTDOWN on the admin console. */
   readonly ended?: Promise<void>;
+  /** All servers were looked at, or have had their time to answer. */
+  isSettled?(): boolean;
   /** Clients that go to another worker, or come from one. */
   readonly handOvers?: HandOvers;
   /** Replaces all workers one by one, or joins the restart that is under way. `over` resolves to what became of it. */

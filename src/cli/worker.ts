@@ -3,6 +3,7 @@
  * `weir serve` and its own post; not for people.
  */
 import type { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { giveAllAway } from '../app/emptying.ts';
 import type { HandOvers } from '../app/hand-overs.ts';
 import { part } from '../app/parting.ts';
@@ -11,11 +12,12 @@ import { createLogger } from '../observability/logger.ts';
 import { WorkerLink, type WorkerPost } from '../workers/worker-link.ts';
 import { CommandError, exitCodes, UsageError, type CliIo, type ExitCode } from './io.ts';
 import { loadAll, serveOptions, sourceOf } from './serve.ts';
-import type { CreateServedApp } from './served-app.ts';
+import type { CreateServedApp, ServedApp } from './served-app.ts';
 import type { Arguments, Verb } from './verbs.ts';
 
 /** Of a worker whose supervisor is gone. */
 const orphanedExitMs = 1_000;
+const lookEveryMs = 10;
 
 function postOf(args: Arguments): WorkerPost {
   const [post] = args.positionals;
@@ -43,6 +45,11 @@ function passClientsOn(link: WorkerLink, handOvers: HandOvers, unexpected: (erro
   });
 }
 
+/** The first read of a client finds a replica, or the servers have had their time to answer. */
+async function settled({ isSettled }: ServedApp, isEnding: () => boolean): Promise<void> {
+  while (isSettled?.() === false && !isEnding()) await sleep(lookEveryMs);
+}
+
 async function work(args: Arguments, io: CliIo, loadApp: () => Promise<CreateServedApp>): Promise<ExitCode> {
   const post = postOf(args);
   const source = sourceOf({ ...args, positionals: [] }, io.env);
@@ -65,8 +72,10 @@ async function work(args: Arguments, io: CliIo, loadApp: () => Promise<CreateSer
   bugs.report = served.noteUnexpected;
   await served.start();
   if (served.handOvers !== undefined) passClientsOn(link, served.handOvers, unexpected);
+  let isEnding = false;
   const ended = new Promise<ExitCode>((resolve) => {
     link.onEnd(async (mode) => {
+      isEnding = true;
       await (mode === 'now' ? served.stop() : served.drain(mode));
       resolve(exitCodes.done);
     });
@@ -76,7 +85,7 @@ async function work(args: Arguments, io: CliIo, loadApp: () => Promise<CreateSer
       void served.stop().then(() => resolve(exitCodes.refused), unexpected);
     });
   });
-  link.ready();
+  void settled(served, () => isEnding).then(() => link.ready());
   return ended;
 }
 

@@ -205,12 +205,18 @@ const explain: ConsoleCommand = {
   },
 };
 
+function endless(command: ConsoleCommand): ConsoleCommand {
+  return { ...command, isEndless: true };
+}
+
 export const actions: readonly ConsoleCommand[] = [
   resize,
-  onDatabase(
-    'PAUSE',
-    'wait until all servers are released, and keep clients waiting until RESUME',
-    (context, database) => context.sources.pause(database, context.signal),
+  endless(
+    onDatabase(
+      'PAUSE',
+      'wait until all servers are released, and keep clients waiting until RESUME',
+      (context, database) => context.sources.pause(database, context.signal),
+    ),
   ),
   onDatabase('RESUME', 'end a PAUSE or a KILL', ({ sources }, database) => sources.resume(database)),
   onOneDatabase('DISABLE', 'refuse new clients', ({ sources }, database) => sources.disable(database)),
@@ -218,10 +224,12 @@ export const actions: readonly ConsoleCommand[] = [
   onDatabase('RECONNECT', 'close server connections when they are next released', ({ sources }, database) =>
     sources.reconnect(database),
   ),
-  onDatabase(
-    'WAIT_CLOSE',
-    'wait until a RECONNECT or RELOAD has reached every server connection',
-    (context, database) => context.sources.waitClose(database, context.signal),
+  endless(
+    onDatabase(
+      'WAIT_CLOSE',
+      'wait until a RECONNECT or RELOAD has reached every server connection',
+      (context, database) => context.sources.waitClose(database, context.signal),
+    ),
   ),
   draining('DRAIN', 'no new work for a node'),
   draining('UNDRAIN', 'work for a node again'),

@@ -41,6 +41,8 @@ export interface ConsoleSessionOptions {
 export interface ConsoleSession {
   /** Resolves when the connection is closed; never rejects. */
   readonly closed: Promise<void>;
+  /** A statement is running that ends by itself: with several workers, each must have done it before it is answered. */
+  readonly isAnswering: boolean;
   /** Ends the statement that is running, after a CancelRequest. */
   cancel(): void;
   /** Sends `reason` as an ErrorResponse and closes the connection. */
@@ -64,7 +66,7 @@ class Session implements ConsoleSession {
   private readonly console: Console;
   private readonly options: ConsoleSessionOptions;
   private readonly splitter = new MessageSplitter(maxMessageBytes);
-  private running: AbortController | undefined;
+  private running: { readonly abort: AbortController; readonly isEndless: boolean } | undefined;
   private isProcessing = false;
   private isOver = false;
   private isSkippingToSync = false;
@@ -97,8 +99,12 @@ class Session implements ConsoleSession {
     socket.resume();
   }
 
+  get isAnswering(): boolean {
+    return this.running?.isEndless === false;
+  }
+
   cancel(): void {
-    this.running?.abort();
+    this.running?.abort.abort();
   }
 
   close(reason: WeirError): void {
@@ -144,7 +150,7 @@ class Session implements ConsoleSession {
   private end(): void {
     if (this.isOver) return;
     this.isOver = true;
-    this.running?.abort();
+    this.running?.abort.abort();
     this.resolveClosed();
   }
 
@@ -225,12 +231,13 @@ class Session implements ConsoleSession {
 
   /** Runs a statement and sends its notices. @returns its rows */
   private async run(statement: ConsoleStatement): Promise<Iterator<readonly Value[]>> {
-    const running = new AbortController();
-    this.running = running;
+    const { isEndless = false } = statement.command;
+    const abort = new AbortController();
+    this.running = { abort, isEndless };
     try {
       // Earlier answers must not wait for a command that may take long.
       this.out.write();
-      const result = await this.console.execute(statement, { user: this.user, signal: running.signal });
+      const result = await this.console.execute(statement, { user: this.user, signal: abort.signal });
       for (const message of result.notices ?? []) {
         this.out.send(noticeResponse({ severity: 'NOTICE', sqlstate: '00000', message }));
       }

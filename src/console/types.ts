@@ -49,6 +49,8 @@ export interface ConsoleCommand {
   readonly columns: readonly ConsoleColumn[];
   /** The tag of CommandComplete. */
   readonly tag: string;
+  /** It waits for what clients and servers do, without an end of its own. */
+  readonly isEndless?: boolean;
   /**
    * Reads the arguments after the name.
    * @throws WeirError console_syntax

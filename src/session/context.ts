@@ -66,6 +66,8 @@ export interface Database {
   defaultsChanged(): void;
   /** Resolves when the defaults of new sessions are known, or after a short timeout. */
   defaultsKnown(): Promise<void>;
+  /** The same in two processes if they know of the same defaults of new sessions; undefined: they are not known. */
+  defaultsKey(): string | undefined;
   /** Prefix of the cache tags; undefined until the catalog was read for the first time. */
   tagPrefix(): string | undefined;
 }

@@ -5,46 +5,66 @@
  */
 import { WeirError } from '../errors/errors.ts';
 import type { ServerConnection } from '../backend/server.ts';
-import type { Pool } from '../pool/pool.ts';
 import { backendKeyData, parameterStatus, readyForQuery } from '../protocol/write.ts';
-import type { NodeState } from '../topology/types.ts';
+import { checkoutAny, tryAny, type FoundServer } from './any-server.ts';
 import type { Database, Services } from './context.ts';
 import { noteReplayed } from './concerns/custom-settings.ts';
 import { wantedBy } from './login-notices.ts';
 import type { Preferences } from './preferences.ts';
 import { Settings, replaySql, settingsOf } from './settings.ts';
 import { readStartup } from './startup.ts';
+import type { Reported, WelcomePeers, WelcomeQuestion } from './welcome-types.ts';
 
 /** What a server reported after log-in. */
 interface Learned {
-  readonly reported: ReadonlyMap<string, string>;
+  readonly reported: Reported;
   /** Notices of its log-in, if it was opened for this client. */
   readonly notices: readonly Buffer[];
+  /** Another worker has asked the server. */
+  readonly isHearsay: boolean;
 }
 
-export interface Welcome extends Learned {
+export interface Welcome extends Omit<Learned, 'isHearsay'> {
   readonly settings: Settings;
   readonly preferences: Preferences;
 }
 
 /** Maximum number of (user, settings) pairs remembered per database. */
 const keptWelcomes = 1_000;
+/** How often other workers are asked while a client waits for a server. */
+const askAgainMs = 200;
 
 export class WelcomeDesk {
   private readonly database: Database;
   private readonly services: Services;
-  private known = new Map<string, ReadonlyMap<string, string>>();
+  /** Undefined: this process is the whole Weir. */
+  private readonly peers: WelcomePeers | undefined;
+  private known = new Map<string, Reported>();
   private asking = new Map<string, Promise<Learned>>();
 
-  constructor(database: Database, services: Services) {
+  constructor(database: Database, services: Services, peers: WelcomePeers | undefined) {
     this.database = database;
     this.services = services;
+    this.peers = peers;
   }
 
   /** Servers may report other values from now on (reload, another primary, other defaults). */
   forget(): void {
     this.known = new Map();
     this.asking = new Map();
+  }
+
+  /** For another worker. */
+  answer({ user, settings, defaults }: WelcomeQuestion): Reported | undefined {
+    if (defaults !== undefined && defaults !== this.database.defaultsKey()) return undefined;
+    return this.known.get(`${user}\n${settings}`);
+  }
+
+  /** Could the user log in to a server from another worker? */
+  async isKnownElsewhere(user: string): Promise<boolean> {
+    const { name: database } = this.database;
+    const question = { database, user, settings: Settings.none.key, defaults: undefined };
+    return (await this.peers?.ask(question)) !== undefined;
   }
 
   /** @throws WeirError when no server can be had, or a startup setting is refused by the server */
@@ -65,13 +85,15 @@ export class WelcomeDesk {
     const key = `${user}\n${settings.key}`;
     const { known, asking } = this;
     const reported = known.get(key);
-    if (reported !== undefined) return Promise.resolve({ reported, notices: [] });
+    if (reported !== undefined) return Promise.resolve({ reported, notices: [], isHearsay: false });
     let answer = asking.get(key);
     if (answer === undefined) {
       answer = this.ask(user, settings).finally(() => asking.delete(key));
       asking.set(key, answer);
       answer.then(
         (learned) => {
+          // As it is kept, it must be forgotten when this process hears of a change.
+          if (learned.isHearsay) return;
           if (known.size >= keptWelcomes) known.delete(known.keys().next().value as string);
           known.set(key, learned.reported);
         },
@@ -82,7 +104,9 @@ export class WelcomeDesk {
   }
 
   private async ask(user: string, settings: Settings): Promise<Learned> {
-    const { pool, server: used } = await checkoutAny(this.database, this.services, user);
+    const found = await this.serverOrHearsay(user, settings);
+    if (!('server' in found)) return { reported: found, notices: [], isHearsay: true };
+    const { pool, server: used } = found;
     const notices = used.login.takeNotices();
     // Earlier use of a server may prevent a setting: ask a new connection before refusing it.
     const server = (await takes(used, settings)) === undefined ? used : await pool.renew(used);
@@ -97,7 +121,52 @@ export class WelcomeDesk {
     const reported = new Map(server.login.parameters);
     server.login.takeNotices();
     pool.checkin(server, false);
-    return { reported, notices };
+    return { reported, notices, isHearsay: false };
+  }
+
+  /** A server, or what another worker knows: with that, a client need not wait until it gets a server. */
+  private async serverOrHearsay(user: string, settings: Settings): Promise<FoundServer | Reported> {
+    const { database, services, peers } = this;
+    if (peers === undefined) return checkoutAny(database, services, user);
+    return tryAny(database, user) ?? (await this.hearsay(user, settings)) ?? this.whicheverIsFirst(user, settings);
+  }
+
+  /** Another worker may get a server first, and its client may keep it. */
+  private whicheverIsFirst(user: string, settings: Settings): Promise<FoundServer | Reported> {
+    return new Promise((resolve, reject) => {
+      const search = new AbortController();
+      const timer = setInterval(() => {
+        void this.hearsay(user, settings).then((reported) => {
+          if (reported === undefined || search.signal.aborted) return;
+          stop();
+          resolve(reported);
+        });
+      }, askAgainMs);
+      const stop = (): void => {
+        clearInterval(timer);
+        search.abort();
+      };
+      checkoutAny(this.database, this.services, user, search.signal).then(
+        (found) => {
+          if (search.signal.aborted) return found.pool.checkin(found.server, false);
+          stop();
+          resolve(found);
+        },
+        (error: unknown) => {
+          clearInterval(timer);
+          reject(error);
+        },
+      );
+    });
+  }
+
+  /** What another worker knows, if it knows of the same defaults of new sessions. */
+  private async hearsay(user: string, settings: Settings): Promise<Reported | undefined> {
+    const { known, database } = this;
+    const defaults = database.defaultsKey();
+    if (defaults === undefined) return undefined;
+    const reported = await this.peers?.ask({ database: database.name, user, settings: settings.key, defaults });
+    return known === this.known ? reported : undefined;
   }
 }
 
@@ -112,58 +181,6 @@ async function takes(server: ServerConnection, settings: Settings): Promise<stri
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
-}
-
-/** A server of any node that is up, the primary first. */
-async function checkoutAny(
-  database: Database,
-  services: Services,
-  user: string,
-): Promise<{ pool: Pool; server: ServerConnection }> {
-  const sinceMs = services.nowMs();
-  for (;;) {
-    const node = await anyNode(database, sinceMs);
-    const pool = database.pool(node, user);
-    const server = pool.tryCheckout() ?? (await waitFor(pool, node, sinceMs));
-    if (server === undefined) continue;
-    pool.uncountCheckout();
-    return { pool, server };
-  }
-}
-
-function anyNode(database: Database, sinceMs: number): Promise<NodeState> {
-  return new Promise((resolve, reject) => {
-    const look = (): void => {
-      const { primary, nodes } = database.topology.snapshot();
-      const node = primary?.isUp === true ? primary : nodes.find((candidate) => candidate.isUp);
-      if (node !== undefined) return resolve(node);
-      const deadlineMs = sinceMs + database.settings().queryWaitTimeoutMs;
-      const why = nodes.map((each) => `${each.name}: ${each.problem ?? 'not up'}`).join('; ');
-      database.park({
-        deadlineMs,
-        retry: look,
-        expired: () => reject(new WeirError('no_node', { database: database.name, why })),
-      });
-    };
-    look();
-  });
-}
-
-/** Resolves to undefined if another node should be tried. */
-function waitFor(pool: Pool, node: NodeState, sinceMs: number): Promise<ServerConnection | undefined> {
-  return new Promise((resolve, reject) => {
-    pool.wait(
-      {
-        mayGoElsewhere: node.role === 'replica',
-        mayShare: () => false,
-        granted: resolve,
-        // A replica is used only if the primary is not up, so its refusal is final.
-        refused: (error, isElsewhere) =>
-          isElsewhere && error.errorName !== 'server_refused' ? resolve(undefined) : reject(error),
-      },
-      sinceMs,
-    );
-  });
 }
 
 /** @returns the messages between AuthenticationOk and the client's first statement */

@@ -32,3 +32,14 @@ export function answerOf<T>(question: Promise<T>, limitMs: number | undefined): 
     );
   });
 }
+
+/** The first answer that is not undefined, without waiting for the others. Undefined: nobody knows. Never rejects. */
+export async function firstKnown<T>(questions: readonly Promise<T | undefined>[]): Promise<T | undefined> {
+  const unknown = new Error('not known');
+  const known = questions.map(async (question) => {
+    const answer = await question;
+    if (answer === undefined) throw unknown;
+    return answer;
+  });
+  return Promise.any(known).catch(() => undefined);
+}

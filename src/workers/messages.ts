@@ -3,6 +3,7 @@
  * topics in its own interface; here they are put together. Types only.
  */
 import type { Channel } from './channel.ts';
+import type { Reported, WelcomeQuestion } from '../session/welcome-types.ts';
 import type { ConsoleTopicsOfSupervisor, ConsoleTopicsOfWorker } from './console-topics.ts';
 import type { LeaseTopicsOfSupervisor, LeaseTopicsOfWorker } from './lease-topics.ts';
 import type { MonitorTopicsOfSupervisor, MonitorTopicsOfWorker } from './monitor-messages.ts';
@@ -28,10 +29,13 @@ export interface ClientTopicsOfWorker {
   readonly stopAccepting: { readonly body: 'shared' | 'inherited'; readonly reply: void };
   /** A CancelRequest for a client that this worker does not have: was it another's? */
   readonly cancel: { readonly body: CancelKey; readonly reply: boolean };
+  /** A client logs in, and this worker has no server to ask: does another worker know what servers report? */
+  readonly welcome: { readonly body: WelcomeQuestion; readonly reply: Reported | undefined };
 }
 
 export interface ClientTopicsOfSupervisor {
   readonly cancel: { readonly body: CancelKey; readonly reply: boolean };
+  readonly welcome: { readonly body: WelcomeQuestion; readonly reply: Reported | undefined };
   /** End: let statements and transactions finish first, or at once. Answered when nothing is left. */
   readonly end: { readonly body: EndMode; readonly reply: void };
   /** Answered when the backend has ended, which another worker has left. Fails if the worker cannot find that out. */

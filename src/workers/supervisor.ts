@@ -5,6 +5,7 @@
  */
 import type { Socket } from 'node:net';
 import type { HostPort } from '../config/config.ts';
+import { firstKnown } from './ask.ts';
 import { Fleet } from './fleet.ts';
 import { ForAll, type WorkerForAll } from './for-all.ts';
 import type { Entry, Moved } from './ipc.ts';
@@ -271,6 +272,9 @@ export class Supervisor {
       if (this.phase === 'ending') this.listening.stopAccepting(where);
     });
     channel.on('cancel', (key) => this.cancel(worker, key));
+    channel.on('welcome', (question) =>
+      firstKnown(this.others(worker).map((other) => other.channel.ask('welcome', question))),
+    );
     return gone;
   }
 
@@ -284,10 +288,15 @@ export class Supervisor {
     if (!fewestFirst(this.fleet.ready()).some((taker) => taker.giveMoved(socket, moved))) socket.destroy();
   }
 
+  private others(than: WorkerProcess): WorkerProcess[] {
+    return [...this.fleet.alive()].filter((worker) => worker !== than);
+  }
+
   /** A CancelRequest that reached a worker without that client: the others are asked. */
   private async cancel(from: WorkerProcess, key: CancelKey): Promise<boolean> {
-    const others = [...this.fleet.alive()].filter((worker) => worker !== from);
-    const found = await Promise.all(others.map((other) => other.channel.ask('cancel', key).catch(() => false)));
+    const found = await Promise.all(
+      this.others(from).map((other) => other.channel.ask('cancel', key).catch(() => false)),
+    );
     return found.includes(true);
   }
 }

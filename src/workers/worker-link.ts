@@ -4,6 +4,8 @@
  */
 import type { Socket } from 'node:net';
 import type { HostPort } from '../config/config.ts';
+import type { WelcomePeers } from '../session/welcome-types.ts';
+import { answerOf } from './ask.ts';
 import { Channel } from './channel.ts';
 import { ipcWire, type IpcEnd, type SocketWire } from './ipc.ts';
 import type { CancelKey, Emptied, EndMode, PartingTimes, SupervisorChannel } from './messages.ts';
@@ -24,16 +26,27 @@ export interface WorkerPost {
 /** A connection for which the worker is not prepared. */
 const destroy = (socket: Socket): void => void socket.destroy();
 
+/** A log-in does not wait longer for what other workers know: there are servers to ask. */
+const patienceMs = 100;
+
 type ConnectionListener = (layer: 'plain' | 'local', socket: Socket) => void;
 
 export class WorkerLink {
   readonly number: number;
+  /** How many workers there are. */
+  readonly workers: number;
   readonly channel: SupervisorChannel;
   readonly address: HostPort;
   readonly socketPath: string | undefined;
   readonly http: HostPort | undefined;
   /** Which numbers its clients get: no two workers share one. */
   readonly numbers: { readonly every: number; readonly from: number };
+  readonly welcomePeers: WelcomePeers = {
+    ask: async (question) => {
+      const answer = await answerOf(this.channel.ask('welcome', question), patienceMs);
+      return answer.kind === 'answer' ? answer.value : undefined;
+    },
+  };
   private readonly wire: SocketWire;
   private serveClient: ConnectionListener | undefined;
   private serveHttp: ((socket: Socket) => void) | undefined;
@@ -43,6 +56,7 @@ export class WorkerLink {
 
   constructor(post: WorkerPost, end: IpcEnd, unexpected: (error: unknown) => void) {
     this.number = post.number;
+    this.workers = post.workers;
     this.address = post.listen;
     this.socketPath = post.socketPath;
     this.http = post.http;
@@ -51,6 +65,7 @@ export class WorkerLink {
     this.wire = ipcWire(end);
     this.channel = new Channel(this.wire, unexpected);
     this.channel.on('cancel', () => false);
+    this.channel.on('welcome', () => undefined);
     this.channel.on('end', (mode) => this.end(mode));
     this.wire.onSocket((entry, socket) => {
       socket.once('close', () => this.channel.tell('closed', 1));

@@ -14,6 +14,8 @@ import { until } from '../../integration/harness/until.ts';
 
 class Client {
   isIdle: boolean;
+  /** Of a console. */
+  isAnswering = false;
   readonly inFlight: unknown[] = [];
   ended: string | undefined;
   private readonly leave: () => void;
@@ -86,6 +88,17 @@ describe('wait-for-servers', () => {
     await drain;
     expect(busy.ended).toBe('57P01');
     expect(log.slice(0, 3)).toEqual(['wait-for-servers', 'leave shared', 'leave inherited']);
+  });
+
+  it('ends a console that runs a command when it has been answered: all workers may drain before that', async () => {
+    const console = add(true, consoles);
+    console.isAnswering = true;
+    const drain = makeDrain().run('wait-for-servers');
+    expect(await state(drain)).toBe('waits');
+    expect(console.ended).toBeUndefined();
+    console.isAnswering = false;
+    await drain;
+    expect(console.ended).toBe('');
   });
 
   it('cuts, counts and says what is left after shutdown_timeout', async () => {

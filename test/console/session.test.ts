@@ -236,6 +236,28 @@ describe('the protocol', () => {
     });
   });
 
+  it('says while a statement runs that ends by itself, so that a drain lets it be answered', async () => {
+    let done: () => void = () => undefined;
+    const runs = (): Promise<void> => new Promise((resolve) => (done = resolve));
+    Object.assign(sources, { resume: runs, pause: runs });
+    await withPg(async (client) => {
+      const [session] = server.sessions;
+      for (const [command, isAnswering] of [
+        ['RESUME', true],
+        ['PAUSE', false],
+      ] as const) {
+        done = () => undefined;
+        const before = done;
+        const answered = client.query(command);
+        await vi.waitFor(() => expect(done).not.toBe(before));
+        expect(session?.isAnswering).toBe(isAnswering);
+        done();
+        await answered;
+        expect(session?.isAnswering).toBe(false);
+      }
+    });
+  });
+
   it('stops waiting for a client that went away', async () => {
     const signals: AbortSignal[] = [];
     Object.assign(sources, {

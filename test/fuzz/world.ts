@@ -227,6 +227,7 @@ export function makeWorld(options: WorldOptions): World {
   const database: Database = {
     defaultsChanged: () => undefined,
     defaultsKnown: () => Promise.resolve(),
+    defaultsKey: () => undefined,
     name: 'shop',
     topology,
     stats: newDatabaseStats('shop'),

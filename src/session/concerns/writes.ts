@@ -105,6 +105,7 @@ export class Writes implements Concern {
     undecided.knownBy(database.topology.catalog());
     const tags = [...undecided.tags];
     if (undecided.changesCatalog) tags.push(`${prefix}cat`);
+    if (undecided.changesDefaults) tags.push(`${prefix}def`);
     // Other Weirs can find out what became of a write only if they know its database.
     const backend = isNamed ? server : undefined;
     return services.cache.close(tags, undecided.all || !isNamed, prefix, concerns.freshness.seen, backend);
