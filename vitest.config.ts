@@ -17,8 +17,6 @@ const withWorkers = [
   'cache',
   'cancels',
   'refused',
-  'load',
-  'pool-modes',
   'console',
   'metrics',
   'cli',

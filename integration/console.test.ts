@@ -286,6 +286,8 @@ describe('SHUTDOWN', () => {
     if (how !== '') {
       await until('new clients to be refused', async () => {
         const late = await connectPg(own.url({ database })).catch((error: unknown) => error);
+        // A worker lets clients in until it has heard of it.
+        if (!(late instanceof Error)) await (late as pg.Client).end();
         return late instanceof Error && /57P01|ECONN/.test(String((late as { code?: string }).code));
       });
       await client.query('COMMIT');
