@@ -6,7 +6,7 @@ import type { ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
 import type { Log } from '../observability/types.ts';
 import { Departures } from './departures.ts';
-import type { Moved } from './ipc.ts';
+import type { Moved, Returned } from './ipc.ts';
 import type { EndMode } from './messages.ts';
 import { LastClients } from './last-clients.ts';
 import { hopelessAfter, Restarts } from './restarts.ts';
@@ -25,6 +25,8 @@ export interface FleetOptions {
   serves(worker: WorkerProcess): void;
   /** A worker that is replaced gives a client away. */
   moved(socket: Socket, moved: Moved): void;
+  /** It gives a connection away as it came in. */
+  returned(socket: Socket, returned: Returned): void;
   /** What workers write to their standard error. */
   says(chunk: Buffer): void;
   /** How long a worker that is replaced waits for its clients to come to rest. */
@@ -198,6 +200,7 @@ export class Fleet {
         options.serves(worker);
       },
       moved: (_from, socket, moved) => options.moved(socket, moved),
+      returned: (_from, socket, returned) => options.returned(socket, returned),
       exited: (_gone, exit) => {
         this.processes.delete(worker);
         afterwards();

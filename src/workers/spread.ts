@@ -9,12 +9,13 @@ import type { Entry } from './ipc.ts';
 export interface Taker {
   readonly connections: number;
   /** False: it is gone. */
-  give(entry: Entry, socket: Socket): boolean;
+  give(entry: Entry, socket: Socket, ahead?: Uint8Array): boolean;
 }
 
 interface Waiting {
   readonly entry: Entry;
   readonly socket: Socket;
+  readonly ahead: Uint8Array | undefined;
   readonly sinceMs: number;
 }
 
@@ -45,18 +46,19 @@ export class Spread {
     return this.waiting.length;
   }
 
-  add(entry: Entry, socket: Socket): void {
+  /** @param ahead bytes that were read from it already, by a worker that has given it back */
+  add(entry: Entry, socket: Socket, ahead?: Uint8Array): void {
     socket.on('error', () => socket.destroy());
-    if (this.waiting.length === 0 && this.give(entry, socket)) return;
+    if (this.waiting.length === 0 && this.give(entry, socket, ahead)) return;
     if (this.waiting.length >= this.options.mostWaiting()) return void socket.destroy();
-    this.waiting.push({ entry, socket, sinceMs: this.options.nowMs() });
+    this.waiting.push({ entry, socket, ahead, sinceMs: this.options.nowMs() });
   }
 
   /** A worker serves now. */
   retry(): void {
     while (this.waiting.length > 0) {
-      const { entry, socket } = this.waiting[0] as Waiting;
-      if (!socket.destroyed && !this.give(entry, socket)) return;
+      const { entry, socket, ahead } = this.waiting[0] as Waiting;
+      if (!socket.destroyed && !this.give(entry, socket, ahead)) return;
       this.waiting.shift();
     }
   }
@@ -71,7 +73,7 @@ export class Spread {
     for (const { socket } of this.waiting.splice(0)) socket.destroy();
   }
 
-  private give(entry: Entry, socket: Socket): boolean {
-    return fewestFirst(this.options.takers()).some((taker) => taker.give(entry, socket));
+  private give(entry: Entry, socket: Socket, ahead: Uint8Array | undefined): boolean {
+    return fewestFirst(this.options.takers()).some((taker) => taker.give(entry, socket, ahead));
   }
 }

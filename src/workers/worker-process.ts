@@ -5,7 +5,7 @@
 import type { ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { Channel } from './channel.ts';
-import { ipcWire, type Entry, type Moved, type SocketWire } from './ipc.ts';
+import { ipcWire, type Entry, type Moved, type Returned, type SocketWire } from './ipc.ts';
 import { LastWords } from './last-words.ts';
 import type { Emptied, EndMode, PartingTimes, SupervisorTopics, WorkerTopics } from './messages.ts';
 import { nextWorkerState, type WorkerEvent, type WorkerState } from './worker-state.ts';
@@ -24,6 +24,8 @@ export interface WorkerEvents {
   serves(worker: WorkerProcess): void;
   /** It gives a client away. */
   moved(worker: WorkerProcess, socket: Socket, moved: Moved): void;
+  /** It gives a connection away as it came in. */
+  returned(worker: WorkerProcess, socket: Socket, returned: Returned): void;
   /** Called once; all that it had is gone. */
   exited(worker: WorkerProcess, exit: WorkerExit): void;
   unexpected(error: unknown): void;
@@ -70,6 +72,7 @@ export class WorkerProcess {
     }, startLimitMs);
     this.wire = ipcWire(process);
     this.wire.onMoved((socket, moved) => events.moved(this, socket, moved));
+    this.wire.onReturned((socket, returned) => events.returned(this, socket, returned));
     this.channel = new Channel(this.wire, events.unexpected);
     this.channel.on('ready', async () => {
       clearTimeout(this.startTimer);
@@ -96,8 +99,8 @@ export class WorkerProcess {
   }
 
   /** False: it is gone, and the connection is still the caller's. */
-  give(entry: Entry, socket: Socket): boolean {
-    if (!this.wire.sendSocket(entry, socket)) return false;
+  give(entry: Entry, socket: Socket, ahead?: Uint8Array): boolean {
+    if (!this.wire.sendSocket(entry, socket, ahead)) return false;
     this.connections++;
     return true;
   }
