@@ -1,0 +1,57 @@
+/**
+ * What the soak test sees of processes in /proc: children, open files, memory, ports. Linux only.
+ */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+
+export function childrenOf(pid: number): number[] {
+  try {
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1');
+    return children.trim().split(' ').filter(Boolean).map(Number);
+  } catch {
+    return [];
+  }
+}
+
+export function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export function openFiles(pid: number): number {
+  return readdirSync(`/proc/${pid}/fd`).length;
+}
+
+/** In MB. */
+export function residentMb(pid: number): number {
+  const match = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  return Number(match?.[1] ?? 0) / 1024;
+}
+
+/** The sockets of a process, by the numbers that the kernel gives them. */
+function socketsOf(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).flatMap((name) => {
+      const inode = /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${name}`))?.[1];
+      return inode === undefined ? [] : [inode];
+    });
+  } catch {
+    // It has ended, or closed a file meanwhile.
+    return [];
+  }
+}
+
+/** Ports of the processes' TCP connections (proc(5), /proc/net/tcp: hexadecimal address and port). */
+export function portsOf(pids: readonly number[], side: 'own' | 'other'): Set<number> {
+  const inodes = new Set(pids.flatMap(socketsOf));
+  const ports = new Set<number>();
+  for (const line of readFileSync('/proc/net/tcp', 'latin1').split('\n').slice(1)) {
+    const fields = line.trim().split(/\s+/);
+    const address = fields[side === 'own' ? 1 : 2];
+    if (inodes.has(fields[9] ?? '')) ports.add(parseInt(address?.split(':')[1] ?? '', 16));
+  }
+  return ports;
+}
