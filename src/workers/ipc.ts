@@ -100,7 +100,11 @@ function readAhead(socket: Socket): Buffer {
 const noBytes = new Uint8Array();
 
 /** @param socket undefined: the connection was closed on the way */
-function receive({ envelope, entry, ahead, moved, returned }: Message, socket: Socket | undefined, to: Listeners): void {
+function receive(
+  { envelope, entry, ahead, moved, returned }: Message,
+  socket: Socket | undefined,
+  to: Listeners,
+): void {
   if (envelope !== undefined) for (const listener of to.envelopes) listener(envelope);
   if (socket === undefined) return;
   if (entry !== undefined) for (const listener of to.sockets) listener(entry, socket, ahead ?? noBytes);
