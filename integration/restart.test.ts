@@ -14,6 +14,7 @@ import {
   closeClients,
   connectPg,
   linesOf,
+  pidOf,
   startWeir,
   until,
   useCluster,
@@ -117,6 +118,27 @@ test('at start: three tries, then exit code 1 with the reason', async () => {
     /cannot start: 3 times in a row, worker [12] has ended \(exit code 1\): Error: it never starts/,
   );
   expect(failure.match(/throw new Error/g)).toHaveLength(6);
+});
+
+test('a worker that dies and cannot be started again is tried ever later, the others go on, and it comes back', async () => {
+  const preload = join(currentRun().dir, `preload-later-${process.pid}.mjs`);
+  writeFileSync(preload, '');
+  await start(2, { env: { NODE_OPTIONS: `--import ${preload}` } });
+  await until('both to serve', () => linesOf(weir!, 'worker_ready').length === 2);
+  writeFileSync(preload, "if (process.argv[2] === 'worker') throw new Error('it starts no more');\n");
+  process.kill(pidOf(weir!, 1), 'SIGKILL');
+  const failures = (): string[] =>
+    linesOf(weir!, 'worker_died')
+      .map(({ msg }) => String(msg))
+      .filter((text) => text.includes('it starts no more'));
+  await until('four failures', () => failures().length >= 4, { timeoutMs: 200_000 });
+  const pausesMs = failures().map((text) => Number(/it is started again in (\d+) ms/.exec(text)?.[1]));
+  expect(pausesMs.slice(0, 4)).toEqual([500, 1_000, 2_000, 4_000]);
+  const client = await connectPg(weir!.url({ database }));
+  expect((await client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+  writeFileSync(preload, '');
+  await until('it to serve again', () => linesOf(weir!, 'worker_ready').length === 3, { timeoutMs: 200_000 });
+  expect(linesOf(weir!, 'worker_ready').at(-1)).toMatchObject({ worker: 1 });
 });
 
 test('one process says what to do instead', async () => {
