@@ -12,6 +12,7 @@ import { findProgram } from '../integration/harness/programs.ts';
 import { PASSWORD, serverDir, users } from '../integration/harness/template.ts';
 import { until } from '../integration/harness/until.ts';
 import { startWeir, weirConfig } from '../integration/harness/weir.ts';
+import { processTree } from '../scripts/lib/processes.mjs';
 import type { WeirConfig, WeirProcess } from '../integration/harness/weir.ts';
 import { versionOf } from './machine.ts';
 
@@ -23,12 +24,15 @@ export interface Contestant {
   readonly port: number;
   /** The proxy's process; undefined for the direct connection. */
   readonly pid: number | undefined;
+  /** All its processes; none for the direct connection. */
+  pids(): readonly number[];
   url(user?: string): string;
   stop(): Promise<void>;
 }
 
 function contestant(name: string, port: number, pid: number | undefined, stop: () => Promise<void>): Contestant {
-  return { name, port, pid, url: (user = users.app) => pgUrl({ port }, { user, database: DATABASE }), stop };
+  const pids = (): readonly number[] => (pid === undefined ? [] : processTree(pid));
+  return { name, port, pid, pids, url: (user = users.app) => pgUrl({ port }, { user, database: DATABASE }), stop };
 }
 
 export function direct(cluster: Cluster): Contestant {

@@ -28,7 +28,7 @@ function startupMessage(): Buffer {
 /** ReadyForQuery, idle: what a log-in ends with. */
 const readyForQuery = Buffer.from([0x5a, 0, 0, 0, 5, 0x49]);
 
-function logIn(port: number): Promise<Socket> {
+export function logIn(port: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
     let got = Buffer.alloc(0);
     const socket = connect(port, '127.0.0.1', () => socket.write(startupMessage()));
@@ -46,7 +46,7 @@ function logIn(port: number): Promise<Socket> {
   });
 }
 
-async function logInMany(port: number, count: number): Promise<Socket[]> {
+export async function logInMany(port: number, count: number): Promise<Socket[]> {
   const sockets: Socket[] = [];
   while (sockets.length < count) {
     const batch = Math.min(AT_ONCE, count - sockets.length);

@@ -9,12 +9,26 @@ import { spawnSync } from 'node:child_process';
 /** Clock ticks per second of /proc/PID/stat: 100 on every Linux that Node runs on (man 5 proc, USER_HZ). */
 const TICKS_PER_SECOND = 100;
 
-/** User and system time of a process so far, in seconds; undefined without /proc. */
-export function cpuSeconds(pid: number | undefined): number | undefined {
-  if (pid === undefined || !existsSync(`/proc/${pid}/stat`)) return undefined;
+/** Fields of /proc/PID/stat, counted from the state: utime and stime; the same of children that have ended (cutime, cstime). */
+const own = [11, 12] as const;
+const ofEndedChildren = [13, 14] as const;
+
+function secondsIn(pid: number | 'self', [user, system]: readonly [number, number]): number | undefined {
+  if (!existsSync(`/proc/${pid}/stat`)) return undefined;
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+  return (Number(fields[user]) + Number(fields[system])) / TICKS_PER_SECOND;
+}
+
+/** User and system time of processes so far, in seconds; undefined for none, and without /proc. */
+export function cpuSeconds(pids: readonly number[]): number | undefined {
+  const all = pids.map((pid) => secondsIn(pid, own)).filter((seconds) => seconds !== undefined);
+  return all.length === 0 ? undefined : all.reduce((sum, seconds) => sum + seconds, 0);
+}
+
+/** The same of all programs that this process has run to their end. */
+export function cpuSecondsOfEnded(): number | undefined {
+  return secondsIn('self', ofEndedChildren);
 }
 
 /** Resident memory of a process in bytes; undefined without /proc. */
@@ -22,6 +36,19 @@ export function residentBytes(pid: number): number | undefined {
   if (!existsSync(`/proc/${pid}/status`)) return undefined;
   const match = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
   return match === null ? undefined : Number(match[1]) * 1024;
+}
+
+/**
+ * The part of a process's memory that is its own: what several processes share is divided by their number. Undefined where the
+ * kernel does not tell.
+ */
+export function proportionalBytes(pid: number): number | undefined {
+  try {
+    const match = /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'));
+    return match === null ? undefined : Number(match[1]) * 1024;
+  } catch {
+    return undefined;
+  }
 }
 
 /** How many files this process and its children may hold open. */

@@ -23,6 +23,9 @@ import type { Section } from './report.ts';
 import { replayedSettings } from './replay.ts';
 import { resizeUnderLoad } from './resize.ts';
 import { addedLatency, cachedReads, selectOnly, tpcB } from './throughput.ts';
+import { workersCached } from './workers-cached.ts';
+import { workersIdle, workersSpread } from './workers-clients.ts';
+import { workersFairness, workersSelectOnly } from './workers.ts';
 
 const benchmarks: Readonly<Record<string, (context: BenchContext) => Promise<Section>>> = {
   simple: (context) => selectOnly(context, 'simple'),
@@ -37,6 +40,16 @@ const benchmarks: Readonly<Record<string, (context: BenchContext) => Promise<Sec
   copy: bulkCopy,
   resize: resizeUnderLoad,
   classify: classification,
+  'workers-select': workersSelectOnly,
+  'workers-fair': workersFairness,
+  'workers-cached': workersCached,
+  'workers-idle': workersIdle,
+  'workers-spread': workersSpread,
+};
+
+/** --only takes these, too. */
+const groups: Readonly<Record<string, readonly string[]>> = {
+  workers: Object.keys(benchmarks).filter((name) => name.startsWith('workers-')),
 };
 
 /** pgbench's manual: at least as many branches as clients, or their update contention is what is measured. */
@@ -44,7 +57,7 @@ const SCALE = 40;
 
 const usage = `npm run bench -- [--quick] [--only NAME]... [--seconds N] [--rounds N]
   --quick      a few seconds each: to see that it works; does not touch docs/benchmarks.md
-  --only NAME  one of: ${Object.keys(benchmarks).join(' ')}; prints, does not touch docs/benchmarks.md
+  --only NAME  one of: ${Object.keys(benchmarks).join(' ')}; workers: all of these; prints, does not touch docs/benchmarks.md
   --seconds N  of each measurement (8)
   --rounds N   how often each is repeated (3)
   --against DIR  also measures the Weir of another checkout (built with "npm run build"), in turns with this one`;
@@ -70,12 +83,13 @@ function readOptions(argv: readonly string[]): Options | string {
     },
   });
   if (values.help) return usage;
-  const unknown = values.only.find((name) => !(name in benchmarks));
+  const only = values.only.flatMap((name) => groups[name] ?? [name]);
+  const unknown = only.find((name) => !(name in benchmarks));
   if (unknown !== undefined) return `no benchmark is called "${unknown}"\n${usage}`;
   const seconds = Number(values.seconds ?? (values.quick ? 2 : 8));
   const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
   if (!(seconds >= 1) || !(rounds >= 1)) return usage;
-  return { isQuick: values.quick, only: values.only, seconds, rounds, against: values.against };
+  return { isQuick: values.quick, only, seconds, rounds, against: values.against };
 }
 
 async function load(cluster: Cluster, scale: number): Promise<void> {

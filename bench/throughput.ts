@@ -14,28 +14,31 @@ import type { Section, Target } from './report.ts';
 
 const CLIENTS = 32;
 
-interface Measured {
+export interface Measured {
   readonly name: string;
   readonly tps: number | undefined;
   /** Transactions per second of every round. */
   readonly rounds: readonly number[];
   readonly cpuUs: number | undefined;
   readonly latencyUs: number | undefined;
+  /** CPU time of the proxy in one second, and of the load: 1 is a whole core. */
+  readonly cores: number | undefined;
+  readonly loadCores: number | undefined;
 }
 
 /** Every contestant in turn, as often as there are rounds. */
 export async function sideBySide(
   context: BenchContext,
   contestants: readonly Contestant[],
-  job: Omit<PgbenchJob, 'url' | 'seconds' | 'pid'>,
+  job: Omit<PgbenchJob, 'url' | 'seconds' | 'pids'>,
 ): Promise<Measured[]> {
   const results = new Map<string, PgbenchResult[]>(contestants.map(({ name }) => [name, []]));
   // Pools fill, catalogs are read and code is compiled before anything counts.
   for (const { url } of contestants) await runPgbench({ ...job, url: url(), seconds: context.isQuick ? 1 : 3 });
   for (let round = 1; round <= context.rounds; round++) {
     // There and back: who is measured first in a round is not always the same.
-    for (const { name, url, pid } of round % 2 === 1 ? contestants : contestants.toReversed()) {
-      const result = await runPgbench({ ...job, url: url(), pid, seconds: context.seconds });
+    for (const { name, url, pids } of round % 2 === 1 ? contestants : contestants.toReversed()) {
+      const result = await runPgbench({ ...job, url: url(), pids: pids(), seconds: context.seconds });
       results.get(name)?.push(result);
       context.progress(`  round ${round}, ${name}: ${Math.round(result.tps)} tps`);
     }
@@ -48,8 +51,14 @@ export async function sideBySide(
       tps: medianOf(all.map((one) => one.tps)),
       cpuUs: medianOf(all.map((one) => one.cpuPerTransactionUs)),
       latencyUs: medianOf(all.map((one) => one.medianLatencyUs)),
+      cores: medianOf(all.map((one) => coresOf(one, one.cpuSeconds))),
+      loadCores: medianOf(all.map((one) => coresOf(one, one.loadCpuSeconds))),
     };
   });
+}
+
+function coresOf({ tps, transactions }: PgbenchResult, seconds: number | undefined): number | undefined {
+  return seconds === undefined ? undefined : (seconds * tps) / transactions;
 }
 
 const tpsOf = (measured: readonly Measured[], name: string): number | undefined =>

@@ -1,12 +1,26 @@
 /**
  * `weir restart` against a real Weir: all workers are replaced and the clients stay; a new configuration or new code that cannot
- * start changes nothing, and its words are the answer. Fails when an old worker ends for a new one that does not serve.
+ * start changes nothing, and its words are the answer. Fails when an old worker ends for a new one that does not serve, or when
+ * connections that never log in hold it up.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type pg from 'pg';
-import { Child, closeClients, connectPg, startWeir, until, useCluster, weirConfig } from './harness/index.ts';
+import { startupMessage } from '../src/protocol/write.ts';
+import {
+  Child,
+  closeClients,
+  connectPg,
+  linesOf,
+  pidOf,
+  startWeir,
+  until,
+  useCluster,
+  users,
+  weirConfig,
+} from './harness/index.ts';
 import type { WeirConfig, WeirOptions, WeirProcess } from './harness/index.ts';
 import { CertificateAuthority } from './harness/certs.ts';
 import { checkoutDir, currentRun } from './harness/run-dir.ts';
@@ -106,6 +120,27 @@ test('at start: three tries, then exit code 1 with the reason', async () => {
   expect(failure.match(/throw new Error/g)).toHaveLength(6);
 });
 
+test('a worker that dies and cannot be started again is tried ever later, the others go on, and it comes back', async () => {
+  const preload = join(currentRun().dir, `preload-later-${process.pid}.mjs`);
+  writeFileSync(preload, '');
+  await start(2, { env: { NODE_OPTIONS: `--import ${preload}` } });
+  await until('both to serve', () => linesOf(weir!, 'worker_ready').length === 2);
+  writeFileSync(preload, "if (process.argv[2] === 'worker') throw new Error('it starts no more');\n");
+  process.kill(pidOf(weir!, 1), 'SIGKILL');
+  const failures = (): string[] =>
+    linesOf(weir!, 'worker_died')
+      .map(({ msg }) => String(msg))
+      .filter((text) => text.includes('it starts no more'));
+  await until('four failures', () => failures().length >= 4, { timeoutMs: 200_000 });
+  const pausesMs = failures().map((text) => Number(/it is started again in (\d+) ms/.exec(text)?.[1]));
+  expect(pausesMs.slice(0, 4)).toEqual([500, 1_000, 2_000, 4_000]);
+  const client = await connectPg(weir!.url({ database }));
+  expect((await client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+  writeFileSync(preload, '');
+  await until('it to serve again', () => linesOf(weir!, 'worker_ready').length === 3, { timeoutMs: 200_000 });
+  expect(linesOf(weir!, 'worker_ready').at(-1)).toMatchObject({ worker: 1 });
+});
+
 test('one process says what to do instead', async () => {
   await start(1);
   const { code, output } = await run('restart');
@@ -162,4 +197,51 @@ test('a transaction longer than shutdown_timeout: its client changes its worker 
   await client.query('COMMIT');
   expect((await restarted).code).toBe(0);
   expect((await client.query('SHOW application_name')).rows).toEqual([{ application_name: 'late' }]);
+});
+
+/** A connection that says what the test says, and no more. */
+class Caller {
+  received = '';
+  isClosed = false;
+  private readonly socket: Socket;
+
+  constructor(at: WeirProcess) {
+    this.socket = connect(at.port, at.host);
+    this.socket.on('data', (chunk) => (this.received += chunk.toString('latin1')));
+    this.socket.on('error', () => undefined).once('close', () => (this.isClosed = true));
+  }
+
+  say(bytes: Buffer): void {
+    this.socket.write(bytes);
+  }
+
+  async isAskedForPassword(): Promise<void> {
+    await until('it to be asked for its password', () => this.received !== '' || this.isClosed);
+    expect(this.received).toMatch(/^R[^]*SCRAM-SHA-256/);
+  }
+
+  close(): void {
+    this.socket.destroy();
+  }
+}
+
+test('connections that do not log in hold up nothing: untouched ones change their worker, others have until the end', async () => {
+  // Whatever waits for these hangs.
+  await start(2, {}, { shutdown_timeout: '30m', client_login_timeout: '30m' });
+  const hello = startupMessage({ user: users.app, database });
+  const [silent, midWord, midLogin] = [new Caller(weir!), new Caller(weir!), new Caller(weir!)];
+  midWord.say(hello.subarray(0, 9));
+  midLogin.say(hello);
+  await midLogin.isAskedForPassword();
+  const { code, output } = await run('restart');
+  expect([code, output]).toEqual([0, expect.stringContaining('all 2 workers are replaced')]);
+  expect(output).not.toContain('had to connect again');
+  await until('the end of the one that was asked', () => midLogin.isClosed);
+  expect(midLogin.received).toContain('57P01');
+  silent.say(hello);
+  midWord.say(hello.subarray(9));
+  await Promise.all([silent.isAskedForPassword(), midWord.isAskedForPassword()]);
+  silent.close();
+  midWord.close();
+  for (const event of ['restart_cut', 'unexpected_error']) expect(linesOf(weir!, event)).toEqual([]);
 });

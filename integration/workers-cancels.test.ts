@@ -21,7 +21,7 @@ import type { WeirProcess } from './harness/index.ts';
 
 const WORKERS = 3;
 const SLEEPERS = 12;
-const wanted = Number(process.env['WEIR_CANCELS'] ?? 300);
+const wanted = Number(process.env['WEIR_CANCELS'] ?? 2_000);
 let database: string;
 let weir: WeirProcess;
 

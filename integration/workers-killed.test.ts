@@ -118,6 +118,29 @@ test('only its own clients notice, the limit holds throughout, and the next work
   expect(linesOf(weir, 'unexpected_error')).toEqual([]);
 });
 
+test('connections that wait for a worker which dies are given to another one', async () => {
+  await start();
+  const pid = pidOf(weir, 1);
+  process.kill(pid, 'SIGSTOP');
+  let served = 0;
+  const clients = Promise.allSettled(
+    Array.from({ length: 8 * WORKERS }, async () => {
+      const client = await connect();
+      served++;
+      return client;
+    }),
+  );
+  // The rest waits for the one that stands still.
+  await until('others to be served', () => served >= WORKERS);
+  await kill(1);
+  const settled = await clients;
+  // One may have been on its way.
+  expect(settled.filter(({ status }) => status === 'rejected').length).toBeLessThanOrEqual(1);
+  for (const each of settled)
+    if (each.status === 'fulfilled') expect((await each.value.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+  expect(linesOf(weir, 'unexpected_error')).toEqual([]);
+});
+
 test('each death is counted, and the next start comes later', async () => {
   await start();
   for (let kills = 1; kills <= 3; kills++) {

@@ -1,7 +1,7 @@
 /**
  * Workers that are replaced while pgbench runs through them, in its three modes: no statement fails, no connection is lost, there
- * are never more server connections than the pool allows, and all workers are other processes afterwards. Fails if a client
- * notices its move to another worker, or if two workers hold the places of one.
+ * are never more server connections than the pool allows, and all workers are other processes afterwards. WEIR_RESTARTS=20 replaces
+ * them more often. Fails if a client notices its move to another worker, or if two workers hold the places of one.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import {
@@ -24,6 +24,7 @@ import type { WeirProcess } from './harness/index.ts';
 
 const WORKERS = 3;
 const POOL = 6;
+const CLIENTS = 50;
 /** Of all workers, in each mode. */
 const RESTARTS = Number(process.env['WEIR_RESTARTS'] ?? 2);
 const pgbench = findProgram('pgbench');
@@ -58,19 +59,28 @@ const start = (): Promise<WeirProcess> =>
 
 const replaced = (): number => weir.output.split('all workers are replaced').length - 1;
 
-/** Replaces all workers again and again, and has the load run again and again, until both have been done. */
-async function restartDuring(load: () => Promise<void>): Promise<void> {
+/**
+ * Replaces all workers again and again, and has the load run again and again, until both have been done.
+ * @returns how often the load has run, and the numbers of all clients that were seen
+ */
+async function restartDuring(load: () => Promise<void>): Promise<{ loads: number; ids: ReadonlySet<string> }> {
   let isOver = false;
+  let loads = 0;
+  const ids = new Set<string>();
   const loading = (async (): Promise<void> => {
-    do await load();
-    while (replaced() < RESTARTS);
+    do {
+      loads++;
+      await load();
+    } while (replaced() < RESTARTS);
   })().finally(() => (isOver = true));
   loading.catch(() => undefined);
   for (let asked = 1; !isOver; asked++) {
     weir.signal('SIGUSR2');
     await until('all workers to be replaced', () => replaced() === asked, { timeoutMs: 200_000 });
+    for (const { id } of await askConsole<{ id: string }>(weir, 'SHOW CLIENTS')) ids.add(id);
   }
   await loading;
+  return { loads, ids };
 }
 
 test('clients that connect while workers are replaced are let in, served and kept', async () => {
@@ -98,35 +108,43 @@ test('clients that connect while workers are replaced are let in, served and kep
   expect(linesOf(weir, 'unexpected_error')).toEqual([]);
 });
 
-describe.skipIf(pgbench === undefined)('pgbench -c 20 while workers are replaced', () => {
+describe.skipIf(pgbench === undefined)(`pgbench -c ${CLIENTS} while workers are replaced`, () => {
   beforeAll(async () => {
     const url = useCluster().url(undefined, { database });
     const { code, stderr } = await runProgram(pgbench!, ['-i', '-q', '-s', '2', url]);
     expect([code, stderr]).toEqual([0, expect.any(String)]);
   });
 
-  test.each(['simple', 'extended', 'prepared'])('-M %s: nothing fails, nobody is disconnected', async (mode) => {
-    weir = await start();
-    const pids = Array.from({ length: WORKERS }, (_, i) => pidOf(weir, i + 1));
-    const counter = await ConnectionCounter.start(useCluster(), database, users.app);
-    await restartDuring(() => load(mode));
-    await counter.stop();
-    expect(counter.samples).toBeGreaterThan(100);
-    expect(counter.most).toBeGreaterThan(1);
-    expect(counter.most).toBeLessThanOrEqual(POOL);
-    await nothingIsLeft();
-    const now = await workersOf(weir);
-    expect(now.map(({ worker, state }) => [worker, state])).toEqual([1, 2, 3].map((n) => [n, 'ready']));
-    for (const { pid } of now) expect(pids).not.toContain(pid);
-    for (const event of ['restart_cut', 'unexpected_error', 'worker_died']) expect(linesOf(weir, event)).toEqual([]);
-    for (const pid of pids) expect(() => process.kill(pid, 0), `worker ${pid} still runs`).toThrow();
-  });
+  test.each(['simple', 'extended', 'prepared'])(
+    '-M %s: nothing fails, nobody is disconnected',
+    async (mode) => {
+      weir = await start();
+      const pids = Array.from({ length: WORKERS }, (_, i) => pidOf(weir, i + 1));
+      const counter = await ConnectionCounter.start(useCluster(), database, users.app);
+      const { loads, ids } = await restartDuring(() => load(mode));
+      await counter.stop();
+      // Whoever connects again has another number.
+      expect(ids.size).toBeGreaterThan(0);
+      expect(ids.size).toBeLessThanOrEqual(loads * CLIENTS);
+      expect(counter.samples).toBeGreaterThan(100);
+      expect(counter.most).toBeGreaterThan(1);
+      expect(counter.most).toBeLessThanOrEqual(POOL);
+      await nothingIsLeft();
+      const now = await workersOf(weir);
+      expect(now.map(({ worker, state }) => [worker, state])).toEqual([1, 2, 3].map((n) => [n, 'ready']));
+      for (const { pid } of now) expect(pids).not.toContain(pid);
+      for (const event of ['restart_cut', 'unexpected_error', 'worker_died']) expect(linesOf(weir, event)).toEqual([]);
+      for (const pid of pids) expect(() => process.kill(pid, 0), `worker ${pid} still runs`).toThrow();
+    },
+    120_000 + RESTARTS * 30_000,
+  );
 
   async function load(mode: string): Promise<void> {
     const scripts = ['-b', 'tpcb-like@1', '-b', 'select-only@4'];
     // A thread for each client: with -M prepared, pgbench blocks its whole thread until a Parse is answered. If that waits for a
     // server, and all are held by transactions of the same thread, nothing goes on until query_wait_timeout.
-    const args = ['-n', '-c', '20', '-j', '20', '-T', '15', '-M', mode, ...scripts, weir.url({ database })];
+    const threads = ['-c', String(CLIENTS), '-j', String(CLIENTS)];
+    const args = ['-n', ...threads, '-T', '15', '-M', mode, ...scripts, weir.url({ database })];
     const { code, stdout, stderr } = await runProgram(pgbench!, args);
     // A client that has lost its connection is one that pgbench has "aborted".
     expect(stderr).not.toMatch(/error|aborted|fatal/i);

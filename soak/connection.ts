@@ -31,8 +31,15 @@ interface Waiting {
   reject(error: Error): void;
 }
 
+/** Told when a connection ends without its client's doing. */
+export type OnCut = (connection: Connection, why: string) => void;
+
 export class Connection implements FrameSink {
   isLost = false;
+  readonly openedAtMs = performance.now();
+  /** Of this end; 0 until it is connected. */
+  port = 0;
+  private readonly onCut: OnCut | undefined;
   private readonly socket: Socket;
   private readonly at: { host: string; port: number };
   private readonly scanner = new FrameScanner(this);
@@ -43,23 +50,31 @@ export class Connection implements FrameSink {
   private sqlstate = '';
   private message = '';
 
-  private constructor(socket: Socket, at: { host: string; port: number }) {
+  private constructor(socket: Socket, at: { host: string; port: number }, onCut?: OnCut) {
     this.socket = socket;
     this.at = at;
+    this.onCut = onCut;
+    socket.once('connect', () => (this.port = socket.localPort ?? 0));
     socket.on('data', (chunk) => this.scanner.push(chunk));
     socket.on('error', () => undefined);
-    socket.once('close', () => this.lost());
+    socket.once('close', () => this.cut());
+  }
+
+  get isLoggedIn(): boolean {
+    return this.key !== undefined;
   }
 
   static async open(
     at: { host: string; port: number },
     parameters: Readonly<Record<string, string>>,
+    onCut?: OnCut,
   ): Promise<Connection> {
     const socket = connect(at.port, at.host);
     socket.setNoDelay(true);
-    const connection = new Connection(socket, at);
+    const connection = new Connection(socket, at, onCut);
     const [answer] = await connection.send(startupMessage(parameters), 1);
     if (answer!.sqlstate !== '') {
+      onCut?.(connection, `the log-in was refused (${answer!.sqlstate} ${answer!.message})`);
       connection.drop();
       throw new LostError(`the log-in was refused (${answer!.sqlstate})`);
     }
@@ -96,6 +111,11 @@ export class Connection implements FrameSink {
 
   end(): void {
     if (!this.isLost) this.socket.end(terminate);
+    this.lost();
+  }
+
+  private cut(): void {
+    if (!this.isLost) this.onCut?.(this, `the connection has ended ${this.sqlstate} ${this.message}`.trimEnd());
     this.lost();
   }
 

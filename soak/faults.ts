@@ -2,8 +2,8 @@
  * What goes wrong, each for a while, and always mended at its end. By name, so that a run can be told to play only some.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { allProcesses, processTree } from '../scripts/lib/processes.mjs';
 import type { PgNode } from '../integration/harness/pg-node.ts';
+import { workersOf } from './processes.ts';
 import type { Random } from './random.ts';
 import type { Place, Stage } from './stage.ts';
 
@@ -11,6 +11,8 @@ export interface Fault {
   readonly name: string;
   /** Two at once are of different groups. */
   readonly group: 'node' | 'redis' | 'weir' | 'client';
+  /** No client may lose anything, but those of a worker that is killed. */
+  readonly isHarmless?: boolean;
   play(stage: Stage, random: Random): Promise<void>;
 }
 
@@ -219,17 +221,6 @@ const weirs: readonly Fault[] = [
   },
 ];
 
-/** Process IDs of the workers of one of the Weirs; it has several. */
-function workersOf({ weir }: Place): number[] {
-  // After a restart they are children of a supervisor that is a child itself.
-  const tree = new Set(processTree(weir.pid));
-  const isWorker = ({ pid, command }: { pid: number; command: string }): boolean =>
-    tree.has(pid) && command.includes(' worker ');
-  return allProcesses()
-    .filter(isWorker)
-    .map(({ pid }) => pid);
-}
-
 function signalWorker(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
@@ -243,17 +234,20 @@ export const workerFaults: readonly Fault[] = [
   {
     name: 'kill-worker',
     group: 'weir',
+    isHarmless: true,
     async play(stage, random) {
-      const pids = workersOf(random.pick(stage.places));
-      if (pids.length > 0) signalWorker(random.pick(pids), 'SIGKILL');
+      const { weir } = random.pick(stage.places);
+      const pids = workersOf(weir.pid);
+      if (pids.length > 0) stage.killed.kill(weir.pid, random.pick(pids));
       await sleep(random.between(500, 3_000));
     },
   },
   {
     name: 'freeze-worker',
     group: 'weir',
+    isHarmless: true,
     async play(stage, random) {
-      const pids = workersOf(random.pick(stage.places));
+      const pids = workersOf(random.pick(stage.places).weir.pid);
       if (pids.length === 0) return;
       const pid = random.pick(pids);
       signalWorker(pid, 'SIGSTOP');
@@ -264,9 +258,35 @@ export const workerFaults: readonly Fault[] = [
   {
     name: 'restart-workers',
     group: 'weir',
+    isHarmless: true,
     async play(stage, random) {
       random.pick(stage.places).weir.signal('SIGUSR2');
       await sleep(random.between(1_000, 6_000));
+    },
+  },
+  {
+    name: 'resize-pool',
+    group: 'client',
+    isHarmless: true,
+    async play(stage, random) {
+      const place = random.pick(stage.places);
+      for (let i = 0; i < 3; i++) {
+        await stage.ask(place, `RESIZE POOL ${place.world.name}.app MIN 0 MAX ${Math.round(random.between(3, 20))}`);
+        await sleep(random.between(100, 1_000));
+      }
+      await stage.ask(place, `RESIZE POOL ${place.world.name}.app MIN 0 MAX 20`);
+    },
+  },
+  {
+    name: 'reload',
+    group: 'client',
+    isHarmless: true,
+    async play(stage, random) {
+      const place = random.pick(stage.places);
+      for (let i = 0; i < 3; i++) {
+        place.weir.signal('SIGHUP');
+        await sleep(random.between(100, 1_500));
+      }
     },
   },
 ];
@@ -312,6 +332,7 @@ const lullMs = 7_000;
 const lull: Fault = {
   name: 'lull',
   group: 'client',
+  isHarmless: true,
   async play(stage) {
     for (const world of stage.worlds) world.pauses++;
     await sleep(lullMs);

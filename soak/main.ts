@@ -20,7 +20,11 @@ const usage = `npm run soak -- [--minutes N] [--reads N] [--seed S] [--faults NA
   --forms       only these reads: ${formKinds.join(', ')}
   --without     none of these faults, kinds or forms
   --worlds      shared (two Weirs over a Redis), alone (one without); both unless given
-  --workers N   each Weir has N processes (1), of which some are killed, stopped and replaced, too`;
+  --workers N   each Weir has N processes (1), of which some are killed and stopped; every 10 s one Weir is restarted; each has pgbench
+                beside the other clients, and must leave nothing behind. With --faults workers (all that concern workers only),
+                nobody but the clients of a killed worker may lose anything`;
+
+const ofWorkers = workerFaults.map(({ name }) => name).join(',');
 
 /** All unless some are named, and none of those left out. */
 function select<T>(all: readonly T[], nameOf: (one: T) => string, only: string | undefined, without: string): T[] {
@@ -67,7 +71,8 @@ export async function main(argv: readonly string[]): Promise<number> {
       reads: Number(values.reads),
       calm: 0.4,
       config: { workers },
-      faults: pick(faults, ({ name }) => name, values.faults),
+      rolling: workers > 1,
+      faults: pick(faults, ({ name }) => name, values.faults === 'workers' ? ofWorkers : values.faults),
       kinds: pick(kinds, ({ name }) => name, values.kinds),
       forms: pick(formKinds, (name) => name, values.forms),
       worlds,

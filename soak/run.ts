@@ -8,11 +8,13 @@ import type { WeirConfig } from '../integration/harness/weir.ts';
 import type { Fault } from './faults.ts';
 import { faults as allFaults } from './faults.ts';
 import type { Anomaly, Level } from './history.ts';
+import { KilledWorkers } from './killed-workers.ts';
 import { kinds as allKinds } from './kinds.ts';
 import type { Kind } from './kinds.ts';
 import { formKinds, formsOf, tables as allTables } from './model.ts';
 import type { FormKind, Table } from './model.ts';
 import { Random } from './random.ts';
+import { Rolling } from './rolling.ts';
 import { Stage } from './stage.ts';
 import { usualMeasures } from './world.ts';
 import type { Measures, World } from './world.ts';
@@ -41,6 +43,8 @@ export interface RunOptions extends Partial<Measures> {
   readonly calm?: number;
   /** Of each reading session the level; undefined: what the configuration says, judged as `session`. */
   readonly readers?: readonly (Level | undefined)[];
+  /** Weirs of several workers: every 10 s one is restarted, each has pgbench as well and must leave nothing behind. */
+  readonly rolling?: boolean;
   /** Over as soon as something is found. */
   readonly stopsAtFirst?: boolean;
   readonly say?: (line: string) => void;
@@ -56,6 +60,8 @@ export interface Result {
   readonly anomalies: readonly Anomaly[];
   readonly unexpected: readonly string[];
   readonly stuck: readonly string[];
+  /** What Weirs have left behind, and what became more and more: see rolling.ts. */
+  readonly left: readonly string[];
   readonly byFault: ReadonlyMap<string, number>;
   /** Why reads went to the primary, of the sample. */
   readonly byReason: ReadonlyMap<string, number>;
@@ -72,10 +78,14 @@ const readers: readonly Level[] = [...Array.from({ length: 10 }, () => 'session'
 export async function runSoak(options: RunOptions): Promise<Result> {
   const random = new Random(options.seed);
   const { tables = allTables } = options;
+  const killed = new KilledWorkers();
+  const isHarmless = (options.faults ?? allFaults).every((fault) => fault.isHarmless === true);
   const stage = await Stage.start({
     ...options,
     random: random.fork(),
+    killed,
     world: {
+      killed: isHarmless ? killed : undefined,
       ...usualMeasures,
       ...options,
       kinds: options.kinds ?? allKinds,
@@ -102,6 +112,8 @@ class Run {
   private readonly stuck = new Set<string>();
   private playing: string[] = [];
   private told = 0;
+  /** What is not as it was at the beginning. */
+  private readonly left: string[] = [];
 
   constructor(stage: Stage, options: RunOptions, random: Random) {
     this.stage = stage;
@@ -119,6 +131,8 @@ class Run {
 
   async go(): Promise<Result> {
     const working = Promise.all(this.worlds.map((world) => world.work()));
+    const rolling =
+      this.options.rolling === true ? new Rolling(this.stage, this.options.run, this.isStrict) : undefined;
     const ticker = setInterval(() => this.tick(), 1_000);
     try {
       await Promise.race([this.playFaults(), working]);
@@ -127,11 +141,16 @@ class Run {
       for (const world of this.worlds) world.isOver = true;
       const late = sleep(stuckMs, 'late' as const);
       if ((await Promise.race([working, late])) === 'late') this.noteStuck(0);
+      this.left.push(...((await rolling?.end()) ?? []));
     } finally {
       clearInterval(ticker);
     }
     this.tick();
     return this.result();
+  }
+
+  private get isStrict(): boolean {
+    return this.worlds.some(({ options }) => options.killed !== undefined);
   }
 
   private get reads(): number {
@@ -221,6 +240,7 @@ class Run {
       },
       anomalies: worlds.flatMap(({ ledger }) => ledger.anomalies),
       unexpected: worlds.flatMap(({ unexpected }) => unexpected),
+      left: this.left,
       stuck: [...this.stuck],
       byFault: this.byFault,
       byReason: merged(({ byReason }) => byReason),

@@ -2,6 +2,7 @@
  * Everything real that a run needs: a primary and two replicas, a Redis, two Weirs over it with relays between, one Weir
  * without Redis. The faults (faults.ts) act on it.
  */
+import pg from 'pg';
 import { startCluster } from '../integration/harness/cluster.ts';
 import type { Cluster } from '../integration/harness/cluster.ts';
 import { pgUrl } from '../integration/harness/cluster-view.ts';
@@ -13,6 +14,7 @@ import type { RunDir } from '../integration/harness/run-dir.ts';
 import { SUPERUSER } from '../integration/harness/template.ts';
 import { merge, startWeir, weirConfig } from '../integration/harness/weir.ts';
 import type { WeirConfig, WeirProcess } from '../integration/harness/weir.ts';
+import type { KilledWorkers } from './killed-workers.ts';
 import { schema } from './model.ts';
 import type { Random } from './random.ts';
 import { World } from './world.ts';
@@ -22,6 +24,8 @@ export interface StageOptions {
   readonly run: RunDir;
   readonly random: Random;
   readonly world: WorldOptions;
+  /** Notes which workers were killed. */
+  readonly killed: KilledWorkers;
   /** Laid over every Weir's configuration, at any depth. */
   readonly config?: WeirConfig;
   /** Nobody knows of the replicas: what is old is of a cache. */
@@ -45,6 +49,7 @@ export interface Place extends Seat {
 export class Stage {
   readonly cluster: Cluster;
   readonly redis: Redis;
+  readonly killed: KilledWorkers;
   readonly worlds: World[] = [];
   readonly places: Place[] = [];
   private readonly options: StageOptions;
@@ -54,6 +59,7 @@ export class Stage {
   private constructor(cluster: Cluster, redis: Redis, options: StageOptions) {
     this.cluster = cluster;
     this.redis = redis;
+    this.killed = options.killed;
     this.options = options;
     for (const node of cluster.nodes) this.names.set(node, node.name);
   }
@@ -145,6 +151,21 @@ export class Stage {
       await cluster.rejoin(old);
     } finally {
       for (const world of worlds) world.pauses--;
+    }
+  }
+
+  /** Of the admin console; who answers may be gone before it does. */
+  async ask({ weir }: Place, sql: string): Promise<Record<string, string>[]> {
+    const client = new pg.Client({ connectionString: weir.adminUrl(), connectionTimeoutMillis: 5_000 });
+    client.on('error', () => undefined);
+    try {
+      await client.connect();
+      return (await client.query<Record<string, string>>(sql)).rows;
+    } catch {
+      // Its worker was killed or replaced.
+      return [];
+    } finally {
+      await client.end().catch(() => undefined);
     }
   }
 

@@ -8,6 +8,7 @@ import type { WeirProcess } from '../integration/harness/weir.ts';
 import { Connection, LostError } from './connection.ts';
 import { Ledger, Via } from './history.ts';
 import type { Level } from './history.ts';
+import type { KilledWorkers } from './killed-workers.ts';
 import type { Kind } from './kinds.ts';
 import { registerNames, registerOf, slots, tables, writtenAround, writtenByNews } from './model.ts';
 import type { Form, Table } from './model.ts';
@@ -41,6 +42,8 @@ export const usualMeasures: Measures = {
 };
 
 export interface WorldOptions extends Measures {
+  /** Only clients of killed workers may lose anything; undefined: other faults are played, too. */
+  readonly killed?: KilledWorkers | undefined;
   readonly kinds: readonly Kind[];
   readonly forms: readonly Form[];
   readonly hasTransactions: boolean;
@@ -57,6 +60,8 @@ export interface Seat {
 
 /** What a read that reached the primary or a replica may fail with, whatever the fault. */
 const expectedStates = /^(08|57P|57014|40001|40P01|53300|58|25P02|55000)/;
+/** The same if servers are well, and workers the only ones that die: what one client does to another. */
+const strictlyExpected = /^(40001|40P01)/;
 const hotTargets = 40;
 
 export class World {
@@ -137,12 +142,21 @@ export class World {
 
   async connect(parameters: Readonly<Record<string, string>> = {}): Promise<{ connection: Connection; via: Via }> {
     const { weir, via } = this.random.pick(this.seats);
-    const connection = await Connection.open(weir, { user: 'app', database: this.name, ...parameters });
+    const onCut = (lost: Connection, why: string): void => this.cut(lost, why);
+    const connection = await Connection.open(weir, { user: 'app', database: this.name, ...parameters }, onCut);
     return { connection, via };
   }
 
   elsewhere(): Promise<{ connection: Connection; via: Via }> {
     return this.connect();
+  }
+
+  private cut({ port, openedAtMs, isLoggedIn }: Connection, why: string): void {
+    const { killed } = this.options;
+    if (killed === undefined || killed.explains(port, openedAtMs, isLoggedIn) || this.unexpected.length > 100) return;
+    this.unexpected.push(
+      `${why}: it was not of a worker that was killed (port ${port}, at ${this.nowMs().toFixed(0)})`,
+    );
   }
 
   /* ---- past Weir ---- */
@@ -241,7 +255,8 @@ export class World {
     const { sqlstate, message } = what;
     const kind = `${sqlstate} ${message}`;
     this.bySqlstate.set(kind, (this.bySqlstate.get(kind) ?? 0) + 1);
-    if (expectedStates.test(sqlstate) || this.unexpected.length > 100) return;
+    const expected = this.options.killed === undefined ? expectedStates : strictlyExpected;
+    if (expected.test(sqlstate) || this.unexpected.length > 100) return;
     this.unexpected.push(`${sqlstate} ${message} (${where})`);
   }
 

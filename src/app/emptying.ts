@@ -1,31 +1,45 @@
 /**
- * A worker that is replaced gives its clients to the others: each as soon as it is at rest, those that log in meanwhile, too.
- * Called by cli/worker.ts when the supervisor asks for it.
+ * A worker that is replaced gives its clients to the others: each as soon as it is at rest, those that log in meanwhile, too, and at
+ * once the connections whose client has sent nothing yet. Called by cli/worker.ts when the supervisor asks for it.
  */
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { GiveConnection } from '../frontend/types.ts';
 import { systemClock } from '../util/clock.ts';
 import type { HandOvers, LeavingClient } from './hand-overs.ts';
 
 export interface Way {
   /** False: nobody takes it. */
   give(socket: Socket, packed: unknown): boolean;
+  readonly giveFresh: GiveConnection;
   unexpected(error: unknown): void;
+}
+
+export interface Patience {
+  /** For clients that could be moved and are not at rest. */
+  readonly withinMs: number;
+  /** For log-ins that wait for their client: it may never send anything. */
+  readonly loginsMs: number;
+}
+
+/** Clients and log-ins that are left, and could be moved later. */
+export interface Left {
+  /** Clients that did not come to rest, and log-ins that are not complete. */
+  readonly late: number;
+  /** Log-ins that wait for their client. */
+  readonly silent: number;
 }
 
 const pollMs = 20;
 
-/**
- * Resolves when no client is left that could be moved, and none is on its way in, or after `withinMs`. Then those that have not left stay.
- * @returns how many of them there are
- */
+/** Resolves when no client is left that could be moved, and none is on its way in, or when patience is over. Those that are left stay. */
 export async function giveAllAway(
-  handOvers: Pick<HandOvers, 'clients' | 'arriving' | 'begin' | 'receive'>,
+  handOvers: Pick<HandOvers, 'clients' | 'arriving' | 'waitingForClient' | 'begin' | 'receive' | 'giveFreshAway'>,
   way: Way,
-  withinMs: number,
-): Promise<number> {
+  { withinMs, loginsMs }: Patience,
+): Promise<Left> {
   const leaving = new Set<LeavingClient>();
-  const untilMs = systemClock.nowMs() + withinMs;
+  const sinceMs = systemClock.nowMs();
   const follow = async (client: LeavingClient): Promise<void> => {
     leaving.add(client);
     const given = await client.done;
@@ -33,17 +47,20 @@ export async function giveAllAway(
     if (given !== undefined && !way.give(given.socket, given.packed))
       await handOvers.receive(given.packed, given.socket);
   };
+  let left: Left;
+  let isOver: boolean;
   do {
+    handOvers.giveFreshAway(way.giveFresh);
     for (const id of handOvers.clients()) {
       const client = handOvers.begin(id);
       if (typeof client !== 'string') follow(client).catch(way.unexpected);
     }
     await sleep(pollMs);
-  } while (
-    (leaving.size > 0 || handOvers.clients().length > 0 || handOvers.arriving > 0) &&
-    systemClock.nowMs() < untilMs
-  );
-  const left = leaving.size + handOvers.arriving;
+    const { arriving, waitingForClient: silent } = handOvers;
+    left = { late: leaving.size + handOvers.clients().length + arriving - silent, silent };
+    const passedMs = systemClock.nowMs() - sinceMs;
+    isOver = passedMs >= withinMs || (left.late === 0 && (silent === 0 || passedMs >= loginsMs));
+  } while (!isOver);
   for (const client of leaving) client.cancel();
   return left;
 }

@@ -8,6 +8,7 @@ import type { Config } from '../config/config.ts';
 import type { ConsoleSession } from '../console/session.ts';
 import { WeirError } from '../errors/errors.ts';
 import type { Listener } from '../frontend/listener.ts';
+import type { GiveConnection } from '../frontend/types.ts';
 import { canGiveAway } from '../net/give-away.ts';
 import { ignoreError } from '../net/message-reader.ts';
 import { errorResponse } from '../protocol/write.ts';
@@ -48,7 +49,7 @@ export interface HandOverParts {
   readonly users: ReadonlyMap<string, string>;
   readonly credentials: Credentials;
   readonly reception: Pick<Reception, 'takePlace' | 'left'>;
-  readonly listener: Pick<Listener, 'loggingIn'>;
+  readonly listener: Pick<Listener, 'arrivals'>;
 }
 
 export class HandOvers {
@@ -83,7 +84,17 @@ export class HandOvers {
 
   /** How many may become such clients: they log in, or have come from another process just now. */
   get arriving(): number {
-    return this.parts.listener.loggingIn + this.parts.clients.arriving;
+    return this.parts.listener.arrivals.loggingIn + this.parts.clients.arriving;
+  }
+
+  /** Of these, so many are in the middle of a log-in that goes on when their client sends something. */
+  get waitingForClient(): number {
+    return this.parts.listener.arrivals.waitingForClient;
+  }
+
+  /** Gives away all connections of which nothing was taken yet, as they are. */
+  giveFreshAway(give: GiveConnection): void {
+    this.parts.listener.arrivals.giveFreshAway(give);
   }
 
   /**

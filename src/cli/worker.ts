@@ -2,9 +2,8 @@
  * `weir worker`: one of several processes that serve clients. Started by a supervisor (supervise.ts) with the arguments of
  * `weir serve` and its own post; not for people.
  */
-import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { giveAllAway } from '../app/emptying.ts';
+import { giveAllAway, type Way } from '../app/emptying.ts';
 import type { HandOvers } from '../app/hand-overs.ts';
 import { part } from '../app/parting.ts';
 import type { Loaded } from '../config/load.ts';
@@ -14,6 +13,12 @@ import { CommandError, exitCodes, UsageError, type CliIo, type ExitCode } from '
 import { loadAll, serveOptions, sourceOf } from './serve.ts';
 import type { CreateServedApp, ServedApp } from './served-app.ts';
 import type { Arguments, Verb } from './verbs.ts';
+
+/**
+ * Drivers answer within a round trip. Longer silence is that of a client that may never log in: the other workers are replaced
+ * meanwhile, and it has until the end of that.
+ */
+const silentLoginMs = 2_000;
 
 /** Of a worker whose supervisor is gone. */
 const orphanedExitMs = 1_000;
@@ -27,11 +32,15 @@ function postOf(args: Arguments): WorkerPost {
 
 /** What the worker does with its clients when it is replaced, and with those of others. */
 function passClientsOn(link: WorkerLink, handOvers: HandOvers, unexpected: (error: unknown) => void): void {
-  const way = { give: (socket: Socket, packed: unknown) => link.give(socket, packed), unexpected };
+  const way: Way = {
+    give: (socket, packed) => link.give(socket, packed),
+    giveFresh: (layer, socket, unread) => link.giveBack(layer, socket, unread),
+    unexpected,
+  };
   link.onMoved((socket, packed) => void handOvers.receive(packed, socket).catch(unexpected));
   link.onEmpty(async (withinMs) => {
-    const late = await giveAllAway(handOvers, way, withinMs);
-    return { late, stay: [...handOvers.staying()].length + [...handOvers.consoles()].length };
+    const left = await giveAllAway(handOvers, way, { withinMs, loginsMs: silentLoginMs });
+    return { ...left, stay: [...handOvers.staying()].length + [...handOvers.consoles()].length };
   });
   const parting = {
     staying: () => handOvers.staying(),
@@ -40,7 +49,8 @@ function passClientsOn(link: WorkerLink, handOvers: HandOvers, unexpected: (erro
   };
   link.onPart(async ({ overMs, graceMs }) => {
     // Those who were late may have come to rest; those who log in now, too.
-    const [ended] = await Promise.all([part(parting, overMs, graceMs), giveAllAway(handOvers, way, overMs + graceMs)]);
+    const patience = { withinMs: overMs + graceMs, loginsMs: overMs };
+    const [ended] = await Promise.all([part(parting, overMs, graceMs), giveAllAway(handOvers, way, patience)]);
     return ended;
   });
 }

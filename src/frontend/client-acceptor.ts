@@ -13,19 +13,18 @@ import type { MessageReader } from '../net/message-reader.ts';
 import { ignoreError } from '../net/message-reader.ts';
 import { clientTls } from '../net/tls.ts';
 import { closeAfter, fatal } from './close-connection.ts';
+import { FreshConnections } from './fresh-connections.ts';
 import { Handshakes } from './handshakes.ts';
 import type { LoginContext } from './login.ts';
 import { logIn } from './login.ts';
 import { Logins } from './logins.ts';
 import type { Layer } from './startup.ts';
-import type { AcceptorOptions, ClientSlots } from './types.ts';
+import type { AcceptorOptions, Arrivals, ClientSlots, GiveConnection } from './types.ts';
 
 /** Console clients let in above max_client_conn. */
 const consoleReserve = 8;
 
-export interface ClientAcceptor {
-  /** Connections that are logging in now, or ask for a cancel. */
-  readonly loggingIn: number;
+export interface ClientAcceptor extends Arrivals {
   /** Takes a new connection. Never throws. */
   accept(socket: Socket, layer: 'plain' | 'local'): void;
   /**
@@ -66,6 +65,7 @@ class Acceptor implements ClientAcceptor {
   private readonly clientSlots: ClientSlots;
   private readonly consoleSlots = makeConsoleSlots(consoleReserve);
   private readonly readers = new Set<MessageReader>();
+  private readonly fresh = new FreshConnections();
   private readonly running = new Set<Promise<void>>();
   /** As of the last reload. */
   private context: LoginContext;
@@ -85,7 +85,17 @@ class Acceptor implements ClientAcceptor {
   }
 
   get loggingIn(): number {
-    return this.running.size;
+    return this.running.size + this.handshakes.count;
+  }
+
+  get waitingForClient(): number {
+    let waiting = this.handshakes.count;
+    for (const reader of this.readers) if (reader.isWaiting) waiting++;
+    return waiting;
+  }
+
+  giveFreshAway(give: GiveConnection): void {
+    this.fresh.giveAll(give);
   }
 
   accept(socket: Socket, layer: 'plain' | 'local'): void {
@@ -103,7 +113,7 @@ class Acceptor implements ClientAcceptor {
   }
 
   private makeLoginContext(tlsSide: TlsSide, auth: AuthOptions, previous?: LoginContext): LoginContext {
-    const { options, handshakes, logins, readers, clientSlots, consoleSlots } = this;
+    const { options, handshakes, logins, readers, fresh, clientSlots, consoleSlots } = this;
     const tls = clientTls(tlsSide);
     const loginTimeoutMs = options.loginTimeoutMs();
     const negotiatedTls = handshakes.server(tls, 'tls', loginTimeoutMs);
@@ -115,6 +125,7 @@ class Acceptor implements ClientAcceptor {
       loginTimeoutMs,
       logins,
       readers,
+      fresh,
       startTls: (socket, isDirect, leftover) =>
         handshakes.begin(socket, leftover, isDirect ? directTls : negotiatedTls),
       clientSlots,

@@ -35,6 +35,11 @@ export class Handshakes {
     this.options = options;
   }
 
+  /** Handshakes that are not over. */
+  get count(): number {
+    return this.entrys.size;
+  }
+
   /** The server does not listen: `begin` passes it sockets, after the answer to SSLRequest or for direct TLS. */
   server(tls: LoginContext['tls'], layer: Layer, loginTimeoutMs: number): TlsServer | undefined {
     if (tls === undefined) return undefined;

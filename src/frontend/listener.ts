@@ -9,15 +9,14 @@ import type { OpenSocket } from '../systemd/types.ts';
 import { clientSocketOptions } from '../util/listen-options.ts';
 import { createAcceptor, type ClientAcceptor } from './client-acceptor.ts';
 import { listenTcp } from './listen-tcp.ts';
-import type { ListenerOptions } from './types.ts';
+import type { Arrivals, ListenerOptions } from './types.ts';
 import type { UnixSocket } from './unix-socket.ts';
 import { openUnixSocket } from './unix-socket.ts';
 
 export type { AcceptorOptions, ListenerOptions, LoggedInClient, RefusalReason } from './types.ts';
 
 export interface Listener {
-  /** Connections that are logging in now, or ask for a cancel. */
-  readonly loggingIn: number;
+  readonly arrivals: Arrivals;
   /**
    * Listens on the sockets that are open already, and opens what is not among them. Rejects with an error that names the
    * address and what to do.
@@ -60,8 +59,8 @@ class AddressListener implements Listener {
     this.own.on('connection', (socket) => this.acceptor.accept(socket, 'plain'));
   }
 
-  get loggingIn(): number {
-    return this.acceptor.loggingIn;
+  get arrivals(): Arrivals {
+    return this.acceptor;
   }
 
   async listen(open: readonly OpenSocket[] = []): Promise<void> {

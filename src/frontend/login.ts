@@ -18,6 +18,7 @@ import { authenticationOk } from '../protocol/write.ts';
 import { certificateOf } from './certificate.ts';
 import { processCancel } from './cancel-request.ts';
 import { closeAfter, fatal, fatalOfOldProtocol, noMessage } from './close-connection.ts';
+import { GivenAwayError, type FreshConnections } from './fresh-connections.ts';
 import { addressOf, type Logins } from './logins.ts';
 import type { Layer, Startup } from './startup.ts';
 import { OldProtocolError, OtherProtocolError, readFirstPacket, terminated } from './startup.ts';
@@ -33,6 +34,7 @@ export interface LoginContext {
   readonly logins: Logins;
   /** The readers of all log-ins. Failing a reader ends its log-in. */
   readonly readers: Set<MessageReader>;
+  readonly fresh: FreshConnections;
   /**
    * Starts the TLS handshake, after which a new log-in begins with the TLSSocket.
    * @param leftover bytes that were read from the socket
@@ -92,9 +94,15 @@ export async function logIn(socket: Socket | TLSSocket, layer: Layer, context: L
   const entry = context.logins.enter(addressOf(socket), () => reader.fail(new WeirError('too_many_logins')));
   let user: string | undefined;
   context.readers.add(reader);
+  context.fresh.add(reader, socket, layer);
   try {
     const negotiable = { canTls: context.tls !== undefined, layer };
-    const packet = await readFirstPacket(reader, (byte) => socket.write(byte), negotiable);
+    const say = (byte: 'S' | 'N'): void => {
+      context.fresh.delete(reader);
+      socket.write(byte);
+    };
+    const packet = await readFirstPacket(reader, say, negotiable);
+    context.fresh.delete(reader);
     if (packet.kind === 'tls') {
       context.startTls(socket, packet.isDirect, reader.detach());
     } else if (packet.kind === 'cancel') {
@@ -110,11 +118,13 @@ export async function logIn(socket: Socket | TLSSocket, layer: Layer, context: L
       passToSession(packet.startup, isConsole, socket, layer, reader, context);
     }
   } catch (error) {
+    if (error instanceof GivenAwayError) return;
     reader.detach();
     slot.leave();
     refuse(socket, error, user, context);
   } finally {
     context.readers.delete(reader);
+    context.fresh.delete(reader);
     entry.leave();
   }
 }

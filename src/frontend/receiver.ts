@@ -24,9 +24,7 @@ export interface ConnectionSource {
 export function createReceiver(options: ListenerOptions, source: ConnectionSource): Listener {
   const acceptor = createAcceptor(options);
   return {
-    get loggingIn(): number {
-      return acceptor.loggingIn;
-    },
+    arrivals: acceptor,
     listen() {
       source.onConnection((layer, socket) => {
         if (layer === 'plain') setOptions(socket);

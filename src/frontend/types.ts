@@ -43,6 +43,22 @@ export interface LoggedInClient {
   readonly remotePort: number;
 }
 
+/**
+ * Takes a connection as it came in. False: it could not be taken.
+ * @param unread what its client has sent and Weir has not taken
+ */
+export type GiveConnection = (layer: 'plain' | 'local', socket: Socket, unread: Buffer) => boolean;
+
+/** Who is on the way in. */
+export interface Arrivals {
+  /** Connections that log in now, TLS handshakes included, or ask for a cancel. */
+  readonly loggingIn: number;
+  /** Of these, so many wait for their client to send something. */
+  readonly waitingForClient: number;
+  /** Gives away all of which nothing was taken yet. Their clients notice nothing. */
+  giveFreshAway(give: GiveConnection): void;
+}
+
 export interface AcceptorOptions {
   readonly tls: TlsSide;
   readonly auth: AuthOptions;

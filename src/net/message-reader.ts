@@ -126,6 +126,11 @@ export class MessageReader {
     return this.buffered > 0 || this.socket.readableLength > 0;
   }
 
+  /** Nothing goes on before the peer has sent more. */
+  get isWaiting(): boolean {
+    return this.waiter !== undefined;
+  }
+
   /** Rejects the pending read and all later ones with this error. A second call has no effect. */
   fail(error: Error): void {
     if (this.failure !== undefined) return;

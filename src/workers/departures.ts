@@ -1,10 +1,11 @@
 /**
  * The old workers of a rolling restart, on their way out: each gives away the clients that can be moved. The others (TLS,
  * replication, the console) stay with it until all workers are replaced, so that they have to connect again only once; so do those
- * whose transaction lasts too long, and they are given away if it ends by then. Made by fleet.ts.
+ * whose transaction or log-in lasts too long, and they are given away if it ends by then. Made by fleet.ts.
  */
 import type { Log } from '../observability/types.ts';
 import { answerOf } from './ask.ts';
+import type { Emptied } from './messages.ts';
 import type { WorkerProcess } from './worker-process.ts';
 
 type Leaver = Pick<WorkerProcess, 'number' | 'state' | 'empty' | 'part' | 'end' | 'kill'>;
@@ -19,6 +20,7 @@ export interface DepartureOptions {
   isServing(): boolean;
 }
 
+const nobody: Emptied = { late: 0, silent: 0, stay: 0 };
 /** Of the clients that cannot be moved, so many a second are ended at least; all of them within shutdown_timeout. */
 const msForEach = 100;
 /** A worker that has not answered so long after it should have is stuck. */
@@ -38,10 +40,10 @@ export class Departures {
     const { log, emptyWithinMs } = this.options;
     const withinMs = emptyWithinMs();
     const answer = await answerOf(worker.empty(withinMs), withinMs + slackMs);
-    const { late, stay } = answer.kind === 'answer' ? answer.value : { late: 0, stay: 0 };
+    const { late, silent, stay } = answer.kind === 'answer' ? answer.value : nobody;
     if (late > 0) log('warn', 'restart_cut', `${late} clients of worker ${worker.number} did not come to rest in time`);
-    // Those who were late can still be moved until all workers are replaced.
-    if (stay > 0 || late > 0) this.staying.push({ worker, clients: stay });
+    // Those who were late, or log in later, can still be moved until all workers are replaced.
+    if (stay > 0 || late > 0 || silent > 0) this.staying.push({ worker, clients: stay });
     else this.endings.push(this.end(worker));
   }
 

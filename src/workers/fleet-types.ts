@@ -3,7 +3,7 @@
  */
 import type { Socket } from 'node:net';
 import type { Log } from '../observability/types.ts';
-import type { Moved } from './ipc.ts';
+import type { Moved, Returned } from './ipc.ts';
 import type { RestartsState } from './restarts.ts';
 import type { WorkerBody } from './worker-body.ts';
 import type { WorkerPlace, WorkerProcess } from './worker-process.ts';
@@ -21,6 +21,8 @@ export interface FleetOptions {
   serves(worker: WorkerProcess): void;
   /** A worker that is replaced gives a client away. */
   moved(socket: Socket, moved: Moved): void;
+  /** It gives a connection away as it came in. */
+  returned(socket: Socket, returned: Returned): void;
   /** What workers write to their standard error. */
   says(chunk: Buffer): void;
   /** How long a worker that is replaced waits for its clients to come to rest. */

@@ -4,7 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import { Departures } from './departures.ts';
-import type { Moved } from './ipc.ts';
+import type { Moved, Returned } from './ipc.ts';
 import type { EndMode } from './messages.ts';
 import type { FleetOptions, FleetState } from './fleet-types.ts';
 import { LastClients } from './last-clients.ts';
@@ -221,6 +221,7 @@ export class Fleet {
         options.serves(worker);
       },
       moved: (_from: WorkerProcess, socket: Socket, moved: Moved) => options.moved(socket, moved),
+      returned: (_from: WorkerProcess, socket: Socket, returned: Returned) => options.returned(socket, returned),
       exited: (_gone: WorkerProcess, exit: WorkerExit): void => {
         this.processes.delete(worker);
         afterwards();

@@ -11,12 +11,17 @@ export type Entry = 'plain' | 'local' | 'http';
 
 export interface SocketWire extends Wire {
   /**
-   * Gives a connection away: this process closes its own copy once the other has it. False: the other is gone.
+   * Gives a connection away: this process closes its own copy once the other has it. False: the other is gone. If it goes before the
+   * connection is on its way, that comes back (onReturned). The same for a client with its session (onMoved).
    * @param ahead bytes that were read from it on the way
    */
   sendSocket(entry: Entry, socket: Socket, ahead?: Uint8Array): boolean;
   /** Sockets arrive paused. */
-  onSocket(listener: (entry: Entry, socket: Socket) => void): void;
+  onSocket(listener: (entry: Entry, socket: Socket, ahead: Uint8Array) => void): void;
+  /** Gives a connection back as it came in. False: the other is gone. */
+  sendBack(socket: Socket, returned: Returned): boolean;
+  /** Nothing more is read from the socket before the listener returns. */
+  onReturned(listener: (socket: Socket, returned: Returned) => void): void;
   /** Gives a client with its session away (app/hand-overs.ts). False: the other is gone. */
   sendMoved(socket: Socket, moved: Moved): boolean;
   /** Nothing more is read from the socket before the listener returns. */
@@ -31,72 +36,136 @@ export interface Moved {
   readonly ahead: Uint8Array;
 }
 
-/** What travels: one of the first three. */
+/** What travels with the socket of a connection that a worker gives back. */
+export interface Returned {
+  readonly entry: Entry;
+  /** Bytes that Node had read, before those that are read next. */
+  readonly ahead: Uint8Array;
+}
+
+/** What travels: an envelope, or one of the others with a socket. */
 interface Message {
   readonly envelope?: Envelope;
   readonly entry?: Entry;
+  /** Only beside `entry`. */
+  readonly ahead?: Uint8Array;
+  readonly returned?: Returned;
   readonly moved?: Moved;
-  /** Of a connection with an `entry`. */
-  readonly ahead?: Uint8Array | undefined;
 }
 
 /** A child, or this process if it is one. */
 export type IpcEnd = ChildProcess | NodeJS.Process;
+
+/** What Node keeps of a socket. */
+interface Handle {
+  reading?: boolean;
+  readStop?(): number;
+  close(): void;
+}
+
+function handleOf(socket: Socket): Handle | undefined {
+  return (socket as unknown as { _handle: Handle | null })._handle ?? undefined;
+}
+
+const pollMs = 100;
+
+/**
+ * Calls the listener once when the other process is gone, at once if it has ended while this one was starting. Node emits no
+ * 'disconnect' while it waits for the other to confirm a socket: who dies then would not be missed.
+ */
+function whenGone(end: IpcEnd, listener: () => void): void {
+  if (!end.connected) return listener();
+  const gone = (): void => {
+    clearInterval(timer);
+    end.off('disconnect', gone);
+    listener();
+  };
+  const timer = setInterval(() => {
+    if (!end.connected) gone();
+  }, pollMs).unref();
+  end.on('disconnect', gone);
+}
 
 /**
  * Node begins to read a socket that comes over IPC before 'message' is emitted. Takes what it has read, and stops it: whoever
  * passes the socket on would lose what comes later.
  */
 export function readAhead(socket: Socket): Buffer {
-  const { _handle: handle } = socket as unknown as { _handle: { reading?: boolean; readStop?(): number } | null };
+  const handle = handleOf(socket);
   const ahead = (socket.read() as Buffer | null) ?? Buffer.alloc(0);
   handle?.readStop?.();
-  if (handle !== null) handle.reading = false;
+  if (handle !== undefined) handle.reading = false;
   return ahead;
 }
 
+const noBytes = new Uint8Array();
+
+/** @param socket undefined: the connection was closed on the way */
+function receive(
+  { envelope, entry, ahead, moved, returned }: Message,
+  socket: Socket | undefined,
+  to: Listeners,
+): void {
+  if (envelope !== undefined) for (const listener of to.envelopes) listener(envelope);
+  if (socket === undefined) return;
+  if (entry !== undefined) for (const listener of to.sockets) listener(entry, socket, ahead ?? noBytes);
+  if (moved !== undefined) {
+    const all = { ...moved, ahead: Buffer.concat([moved.ahead, readAhead(socket)]) };
+    for (const listener of to.movers) listener(socket, all);
+  }
+  if (returned !== undefined) {
+    const all = { ...returned, ahead: Buffer.concat([returned.ahead, readAhead(socket)]) };
+    for (const listener of to.returners) listener(socket, all);
+  }
+}
+
+interface Listeners {
+  readonly envelopes: ((envelope: Envelope) => void)[];
+  readonly sockets: ((entry: Entry, socket: Socket, ahead: Uint8Array) => void)[];
+  readonly movers: ((socket: Socket, moved: Moved) => void)[];
+  readonly returners: ((socket: Socket, returned: Returned) => void)[];
+}
+
 export function ipcWire(end: IpcEnd): SocketWire {
-  const envelopes: ((envelope: Envelope) => void)[] = [];
-  const sockets: ((entry: Entry, socket: Socket) => void)[] = [];
-  const movers: ((socket: Socket, moved: Moved) => void)[] = [];
-  end.on('message', (message, handle) => {
-    const { envelope, entry, moved, ahead: before } = message as Message;
-    if (moved !== undefined && handle !== undefined) {
-      const ahead = Buffer.concat([moved.ahead, readAhead(handle as Socket)]);
-      for (const listener of movers) listener(handle as Socket, { packed: moved.packed, ahead });
+  const listeners: Listeners = { envelopes: [], sockets: [], movers: [], returners: [] };
+  end.on('message', (message, handle) => receive(message as Message, handle as Socket | undefined, listeners));
+  const unsent = new Map<Socket, Message>();
+  /** Of the socket that was sent last. Node closes it when the other process has it. */
+  let lastSent: Handle | undefined;
+  // Node sends one socket at a time, and forgets those that still wait when the other process is gone. Nothing was read from
+  // these since: they come back. The one that was on its way is lost.
+  whenGone(end, () => {
+    lastSent?.close();
+    for (const [socket, { entry, ahead = noBytes, moved }] of unsent) {
+      if (entry !== undefined) for (const listener of listeners.returners) listener(socket, { entry, ahead });
+      if (moved !== undefined) for (const listener of listeners.movers) listener(socket, moved);
     }
-    if (envelope !== undefined) for (const listener of envelopes) listener(envelope);
-    // Undefined: the connection was closed on the way.
-    if (entry === undefined || handle === undefined) return;
-    if (before !== undefined && before.length > 0) (handle as Socket).unshift(before);
-    for (const listener of sockets) listener(entry, handle as Socket);
+    unsent.clear();
   });
-  // An error means that the other process is gone; 'disconnect' follows.
-  const send = (message: Message, socket?: Socket): void =>
-    void end.send?.(message, socket, { keepOpen: false }, (error) => {
-      if (error !== null) socket?.destroy();
+  const sendWith = (socket: Socket, message: Message): boolean => {
+    if (!end.connected) return false;
+    const handle = handleOf(socket);
+    unsent.set(socket, message);
+    end.send?.(message, socket, { keepOpen: false }, (error) => {
+      unsent.delete(socket);
+      // The other process is gone.
+      if (error !== null) socket.destroy();
+      else lastSent = handle;
     });
+    return true;
+  };
   return {
     send: (envelope) => {
-      if (end.connected) send({ envelope });
+      // An error means that the other process is gone: onClosed() tells.
+      if (end.connected) end.send?.({ envelope }, undefined, {}, () => undefined);
     },
-    onEnvelope: (listener) => void envelopes.push(listener),
-    onClosed(listener) {
-      // The other process may have ended while this one was starting: then 'disconnect' is over.
-      if (end.connected) end.on('disconnect', listener);
-      else listener();
-    },
-    sendSocket(entry, socket, ahead) {
-      if (!end.connected) return false;
-      send(ahead === undefined ? { entry } : { entry, ahead }, socket);
-      return true;
-    },
-    onSocket: (listener) => void sockets.push(listener),
-    sendMoved(socket, moved) {
-      if (!end.connected) return false;
-      send({ moved }, socket);
-      return true;
-    },
-    onMoved: (listener) => void movers.push(listener),
+    onEnvelope: (listener) => void listeners.envelopes.push(listener),
+    onClosed: (listener) => whenGone(end, listener),
+    sendSocket: (entry, socket, ahead) => sendWith(socket, ahead === undefined ? { entry } : { entry, ahead }),
+    onSocket: (listener) => void listeners.sockets.push(listener),
+    sendBack: (socket, returned) => sendWith(socket, { returned }),
+    onReturned: (listener) => void listeners.returners.push(listener),
+    sendMoved: (socket, moved) => sendWith(socket, { moved }),
+    onMoved: (listener) => void listeners.movers.push(listener),
   };
 }

@@ -41,8 +41,8 @@ export interface ClientTopicsOfSupervisor {
   /** Answered when the backend has ended, which another worker has left. Fails if the worker cannot find that out. */
   readonly backendGone: { readonly body: LostBackendOf; readonly reply: void };
   /**
-   * Give all clients away that can be moved, each as soon as it is at rest. Answered when no such client is left, or after so
-   * many milliseconds.
+   * Give all clients away that can be moved, each as soon as it is at rest. Answered when no such client is left but log-ins
+   * whose client sends nothing, or after so many milliseconds.
    */
   readonly empty: { readonly body: number; readonly reply: Emptied };
   /** End the clients that cannot be moved, spread out over time. Answered with how many it were. */
@@ -52,6 +52,8 @@ export interface ClientTopicsOfSupervisor {
 export interface Emptied {
   /** Clients that could be moved, and did not come to rest in time. */
   readonly late: number;
+  /** Log-ins that wait for their client, which sends nothing. */
+  readonly silent: number;
   /** Clients that cannot be moved. */
   readonly stay: number;
 }

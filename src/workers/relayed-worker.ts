@@ -7,7 +7,7 @@ import type { ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import type { Envelope } from './channel.ts';
-import type { Moved, SocketWire } from './ipc.ts';
+import type { Moved, Returned, SocketWire } from './ipc.ts';
 import type { FromSuccessor } from './succession-messages.ts';
 import { bodyOfChild, type WorkerBody, type WorkerExit } from './worker-body.ts';
 
@@ -27,6 +27,7 @@ export class RelayedWorker implements WorkerBody {
   private readonly held: (() => void)[] = [];
   private readonly envelopes: ((envelope: Envelope) => void)[] = [];
   private readonly movers: ((socket: Socket, moved: Moved) => void)[] = [];
+  private readonly returners: ((socket: Socket, returned: Returned) => void)[] = [];
   private readonly closers: (() => void)[] = [];
   private exited: (exit: WorkerExit) => void = () => undefined;
 
@@ -41,6 +42,7 @@ export class RelayedWorker implements WorkerBody {
       ...this.outer,
       onEnvelope: (listener) => void this.envelopes.push(listener),
       onMoved: (listener) => void this.movers.push(listener),
+      onReturned: (listener) => void this.returners.push(listener),
       onClosed: (listener) => void this.closers.push(listener),
     };
     this.relay();
@@ -59,6 +61,11 @@ export class RelayedWorker implements WorkerBody {
       const { packed, ahead } = moved;
       const relayed = (): void => send({ did: 'moved', worker, packed }, socket, ahead);
       this.pass(relayed, () => this.movers.forEach((listener) => listener(socket, moved)));
+    });
+    outer.onReturned((socket, returned) => {
+      const { entry, ahead } = returned;
+      const relayed = (): void => send({ did: 'return', worker, entry }, socket, ahead);
+      this.pass(relayed, () => this.returners.forEach((listener) => listener(socket, returned)));
     });
     outer.onClosed(() => {
       const own = (): void => this.closers.splice(0).forEach((listener) => listener());

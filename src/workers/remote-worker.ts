@@ -5,7 +5,7 @@
 import type { Socket } from 'node:net';
 import { PassThrough } from 'node:stream';
 import type { Envelope } from './channel.ts';
-import type { Moved, SocketWire } from './ipc.ts';
+import type { Moved, Returned, SocketWire } from './ipc.ts';
 import type { FromSuccessor, ToSuccessor } from './succession-messages.ts';
 import type { WorkerBody, WorkerExit } from './worker-body.ts';
 
@@ -23,6 +23,7 @@ export class RemoteWorker implements WorkerBody {
   private state: 'open' | 'closed' | 'exited' = 'open';
   private readonly envelopes: ((envelope: Envelope) => void)[] = [];
   private readonly movers: ((socket: Socket, moved: Moved) => void)[] = [];
+  private readonly returners: ((socket: Socket, returned: Returned) => void)[] = [];
   private readonly closers: (() => void)[] = [];
   private started: () => void = () => undefined;
   private exited: (exit: WorkerExit) => void = () => undefined;
@@ -54,8 +55,10 @@ export class RemoteWorker implements WorkerBody {
         else listener();
       },
       sendSocket: (entry, socket, ahead) => isOpen() && this.send({ do: 'socket', worker, entry }, socket, ahead),
-      // The next supervisor gives sockets to its workers; they send none back.
+      // Only supervisors give new connections away; a worker gives them back.
       onSocket: () => undefined,
+      sendBack: () => false,
+      onReturned: (listener) => void this.returners.push(listener),
       sendMoved: (socket, { packed, ahead }) => isOpen() && this.send({ do: 'moved', worker, packed }, socket, ahead),
       onMoved: (listener) => void this.movers.push(listener),
     };
@@ -83,6 +86,9 @@ export class RemoteWorker implements WorkerBody {
       case 'moved':
         if (socket === undefined) return;
         return this.movers.forEach((listener) => listener(socket, { packed: message.packed, ahead }));
+      case 'return':
+        if (socket === undefined) return;
+        return this.returners.forEach((listener) => listener(socket, { entry: message.entry, ahead }));
       case 'write':
         return void this.stderr.write(message.chunk);
       case 'close':

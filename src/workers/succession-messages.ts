@@ -39,7 +39,9 @@ export type FromSuccessor =
   | { readonly did: 'start'; readonly format: number }
   | { readonly did: 'fork'; readonly worker: number; readonly pid: number }
   | { readonly did: 'envelope'; readonly worker: number; readonly envelope: Envelope }
+  /** The socket of a client travels beside these two. */
   | { readonly did: 'moved'; readonly worker: number; readonly packed: unknown }
+  | { readonly did: 'return'; readonly worker: number; readonly entry: Entry }
   | { readonly did: 'write'; readonly worker: number; readonly chunk: Uint8Array }
   | { readonly did: 'close'; readonly worker: number }
   | { readonly did: 'exit'; readonly worker: number; readonly exit: WorkerExit }

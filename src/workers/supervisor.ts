@@ -101,6 +101,7 @@ export class Supervisor {
       prepare: (worker) => this.switchboard.admit(worker),
       serves: () => this.spread.retry(),
       moved: (socket, moved) => this.passOn(socket, moved),
+      returned: (socket, { entry, ahead }) => this.spread.add(entry, socket, ahead),
       says: (chunk) => this.options.says(chunk),
       emptyWithinMs: () => config.shutdownTimeoutMs,
       endWithinMs: () => config.shutdownDelayMs + config.shutdownTimeoutMs + killAfterMs,

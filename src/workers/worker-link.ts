@@ -67,8 +67,9 @@ export class WorkerLink {
     this.channel.on('cancel', () => false);
     this.channel.on('welcome', () => undefined);
     this.channel.on('end', (mode) => this.end(mode));
-    this.wire.onSocket((entry, socket) => {
+    this.wire.onSocket((entry, socket, ahead) => {
       socket.once('close', () => this.channel.tell('closed', 1));
+      if (ahead.length > 0) socket.unshift(ahead);
       if (entry === 'http') (this.serveHttp ?? destroy)(socket);
       else if (this.serveClient === undefined) destroy(socket);
       else this.serveClient(entry, socket);
@@ -112,6 +113,11 @@ export class WorkerLink {
   /** Gives a client with its session away. False: the supervisor is gone. */
   give(socket: Socket, packed: unknown): boolean {
     return this.wire.sendMoved(socket, { packed, ahead: Buffer.alloc(0) });
+  }
+
+  /** Gives a connection back as it came in. False: the supervisor is gone. */
+  giveBack(entry: 'plain' | 'local', socket: Socket, ahead: Buffer): boolean {
+    return this.wire.sendBack(socket, { entry, ahead });
   }
 
   /** Clients with their sessions, from other workers. */

@@ -4,7 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import { Channel } from './channel.ts';
-import type { Entry, Moved } from './ipc.ts';
+import type { Entry, Moved, Returned } from './ipc.ts';
 import { LastWords } from './last-words.ts';
 import type { Emptied, EndMode, PartingTimes, SupervisorTopics, WorkerTopics } from './messages.ts';
 import type { WorkerBody, WorkerExit } from './worker-body.ts';
@@ -34,6 +34,8 @@ export interface WorkerEvents {
   serves(worker: WorkerProcess): void;
   /** It gives a client away. */
   moved(worker: WorkerProcess, socket: Socket, moved: Moved): void;
+  /** It gives a connection away as it came in. */
+  returned(worker: WorkerProcess, socket: Socket, returned: Returned): void;
   /** Called once; all that it had is gone. */
   exited(worker: WorkerProcess, exit: WorkerExit): void;
   unexpected(error: unknown): void;
@@ -75,6 +77,7 @@ export class WorkerProcess {
     }, startLimitMs);
     if (since !== undefined) this.goOn(since);
     body.wire.onMoved((socket, moved) => events.moved(this, socket, moved));
+    body.wire.onReturned((socket, returned) => events.returned(this, socket, returned));
     this.channel = new Channel(body.wire, events.unexpected, since?.lastQuestion);
     this.channel.on('ready', async () => {
       clearTimeout(this.startTimer);

@@ -2,6 +2,7 @@
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { WeirError } from '../../src/errors/errors.ts';
+import { createAcceptor } from '../../src/frontend/client-acceptor.ts';
 import { createListener } from '../../src/frontend/listener.ts';
 import { Request } from '../../src/protocol/codes.ts';
 import { cancelRequest, query, sslRequest, startupMessage, strings, terminate } from '../../src/protocol/write.ts';
@@ -508,5 +509,53 @@ describe('the listener', () => {
     });
     await Promise.all(crowd);
     expect(fixture.clients).toHaveLength(1_000);
+  });
+});
+
+describe('connections that are given away', () => {
+  /** Everybody who comes to the fixture is given to another acceptor when `pass` is called. */
+  async function withAnother(overrides: Partial<AcceptorOptions> = {}) {
+    const { fixture, dial } = await open(overrides);
+    const seen = newRecord();
+    const other = createAcceptor(doorOptions({}, seen).options);
+    const layers: string[] = [];
+    const pass = (): void =>
+      fixture.listener.arrivals.giveFreshAway((layer, socket, unread) => {
+        layers.push(`${layer} ${unread.length}`);
+        if (unread.length > 0) socket.unshift(unread);
+        other.accept(socket, layer);
+        return true;
+      });
+    return { fixture, dial, pass, layers, others: seen.clients };
+  }
+
+  it('go on elsewhere as if they had come there, with what was sent so far', async () => {
+    const { fixture, dial, pass, layers, others } = await withAnother();
+    const silent = await dial();
+    const inMidWord = (await dial()).say(startupMessage(ann).subarray(0, 9));
+    await until('both to be there', () => fixture.listener.arrivals.waitingForClient === 2);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    pass();
+    expect(layers).toEqual(['plain 0', 'plain 9']);
+    await expectReady(silent.startup(ann));
+    await expectReady(inMidWord.say(startupMessage(ann).subarray(9)));
+    expect(others).toHaveLength(2);
+    expect(fixture.clients).toEqual([]);
+    await until('nobody to log in', () => fixture.listener.arrivals.loggingIn === 0);
+    expect(fixture.refusals).toEqual([]);
+    expect(fixture.logged).toEqual([]);
+    expect(fixture.seats()).toBe(0);
+  });
+
+  it('are those only that were sent nothing: the others log in where they are', async () => {
+    const { fixture, dial, pass, layers } = await withAnother({ auth: { type: 'md5', users: () => 'secret' } });
+    const asked = (await dial()).say(sslRequest);
+    expect(await asked.reader.nextByte()).toBe(0x4e);
+    const challenged = (await dial()).startup(ann);
+    expect((await challenged.next()).type).toBe(0x52);
+    pass();
+    expect(layers).toEqual([]);
+    expect(fixture.listener.arrivals).toMatchObject({ loggingIn: 2, waitingForClient: 2 });
+    expect((await asked.startup(ann).next()).type).toBe(0x52);
   });
 });

@@ -50,7 +50,7 @@ function bench(): { readonly departures: Departures; readonly logged: string[] }
 
 test('without clients a worker ends at once', async () => {
   const { departures, logged } = bench();
-  const worker = new Worker(1, { late: 0, stay: 0 });
+  const worker = new Worker(1, { late: 0, silent: 0, stay: 0 });
   await departures.empty(worker);
   expect(worker.done).toEqual([`empty ${graceMs}`, 'end wait-for-servers']);
   expect(await departures.finish()).toBe(0);
@@ -60,7 +60,7 @@ test('without clients a worker ends at once', async () => {
 
 test('those who cannot be moved are ended after all workers are replaced, spread over time', async () => {
   const { departures } = bench();
-  const workers = [new Worker(1, { late: 0, stay: 20 }), new Worker(2, { late: 0, stay: 30 })];
+  const workers = [new Worker(1, { late: 0, silent: 0, stay: 20 }), new Worker(2, { late: 0, silent: 0, stay: 30 })];
   for (const worker of workers) await departures.empty(worker);
   for (const { done } of workers) expect(done).toEqual([`empty ${graceMs}`]);
   expect(await departures.finish()).toBe(50);
@@ -72,11 +72,22 @@ test('those who cannot be moved are ended after all workers are replaced, spread
 
 test('those who were late can still be moved until all workers are replaced', async () => {
   const { departures, logged } = bench();
-  const worker = new Worker(1, { late: 2, stay: 0 });
+  const worker = new Worker(1, { late: 2, silent: 0, stay: 0 });
   await departures.empty(worker);
   expect(worker.done).toEqual([`empty ${graceMs}`]);
   expect(await departures.finish()).toBe(0);
   expect(worker.done).toEqual([`empty ${graceMs}`, 'part', 'end wait-for-servers']);
   expect(worker.times).toEqual([{ overMs: 0, graceMs }]);
   expect(logged).toEqual(['warn restart_cut: 2 clients of worker 1 did not come to rest in time']);
+});
+
+test('a log-in that waits for its client does not hold up the others, and has until all workers are replaced', async () => {
+  const { departures, logged } = bench();
+  const worker = new Worker(1, { late: 0, silent: 3, stay: 0 });
+  await departures.empty(worker);
+  expect(worker.done).toEqual([`empty ${graceMs}`]);
+  await departures.finish();
+  expect(worker.done).toEqual([`empty ${graceMs}`, 'part', 'end wait-for-servers']);
+  expect(worker.times).toEqual([{ overMs: 0, graceMs }]);
+  expect(logged).toEqual([]);
 });

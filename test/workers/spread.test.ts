@@ -14,10 +14,12 @@ class FakeWorker implements Taker {
   connections = 0;
   isGone = false;
   readonly given: Entry[] = [];
+  readonly aheads: (string | undefined)[] = [];
 
-  give(entry: Entry): boolean {
+  give(entry: Entry, _socket: Socket, ahead?: Uint8Array): boolean {
     if (this.isGone) return false;
     this.given.push(entry);
+    this.aheads.push(ahead === undefined ? undefined : Buffer.from(ahead).toString());
     this.connections++;
     return true;
   }
@@ -53,6 +55,16 @@ describe('new connections', () => {
     spread.add('plain', new Socket());
     expect(workers[1]?.connections).toBe(1);
     expect(spread.waitingCount).toBe(0);
+  });
+
+  test('that another worker has given back keep the bytes that were read from them, also while they wait', () => {
+    const workers: FakeWorker[] = [];
+    const { spread } = spreadOver(workers);
+    spread.add('plain', new Socket(), Buffer.from('one'));
+    workers.push(new FakeWorker());
+    spread.retry();
+    spread.add('local', new Socket(), Buffer.from('two'));
+    expect(workers[0]?.aheads).toEqual(['one', 'two']);
   });
 
   test('wait while there is no worker, in order, and are served by the next one', () => {
