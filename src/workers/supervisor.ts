@@ -5,13 +5,13 @@
  */
 import type { Socket } from 'node:net';
 import type { HostPort } from '../config/config.ts';
-import { firstKnown } from './ask.ts';
+import { answerFromOthers } from './ask-others.ts';
 import { Fleet } from './fleet.ts';
 import { ForAll, type WorkerForAll } from './for-all.ts';
 import type { Entry, Moved } from './ipc.ts';
 import { HandingOver } from './handing-over.ts';
 import { Listening } from './listening.ts';
-import type { CancelKey, EndMode } from './messages.ts';
+import type { EndMode, WorkerChannel } from './messages.ts';
 import type { RelayedWorker } from './relayed-worker.ts';
 import { RollingRestart } from './rolling-restart.ts';
 import { fewestFirst, Spread } from './spread.ts';
@@ -272,10 +272,7 @@ export class Supervisor {
       // A worker that is only replaced leaves the doors open.
       if (this.phase === 'ending') this.listening.stopAccepting(where);
     });
-    channel.on('cancel', (key) => this.cancel(worker, key));
-    channel.on('welcome', (question) =>
-      firstKnown(this.others(worker).map((other) => other.channel.ask('welcome', question))),
-    );
+    answerFromOthers(channel, () => this.channelsBut(channel));
     return gone;
   }
 
@@ -289,15 +286,7 @@ export class Supervisor {
     if (!fewestFirst(this.fleet.ready()).some((taker) => taker.giveMoved(socket, moved))) socket.destroy();
   }
 
-  private others(than: WorkerProcess): WorkerProcess[] {
-    return [...this.fleet.alive()].filter((worker) => worker !== than);
-  }
-
-  /** A CancelRequest that reached a worker without that client: the others are asked. */
-  private async cancel(from: WorkerProcess, key: CancelKey): Promise<boolean> {
-    const found = await Promise.all(
-      this.others(from).map((other) => other.channel.ask('cancel', key).catch(() => false)),
-    );
-    return found.includes(true);
+  private channelsBut(own: WorkerChannel): WorkerChannel[] {
+    return Array.from(this.fleet.alive(), ({ channel }) => channel).filter((channel) => channel !== own);
   }
 }

@@ -317,7 +317,7 @@ describe('weir restart', () => {
       answering({ columns, rows: [row('running', 1)] }, { columns, rows: [row('done', 3)] }),
     );
     expect(run.queries).toEqual(['RESTART', 'SHOW RESTARTS', 'SHOW RESTARTS']);
-    expect(run).toMatchObject({ code: 0, out: 'all 3 workers are replaced\n', err: '' });
+    expect(run).toMatchObject({ code: 0, out: 'the supervisor and all 3 workers are replaced\n', err: '' });
   });
 
   it('as JSON, and finds its own restart when another has begun', async () => {
@@ -340,7 +340,7 @@ describe('weir restart', () => {
   it('asks on when its console has ended with its worker', async () => {
     const ended: FakeAnswer = { error: { code: '57P01', message: 'Weir is shutting down' } };
     const run = await weir(['restart'], answering(ended, { columns, rows: [row('done', 3)] }));
-    expect(run).toMatchObject({ code: 0, out: 'all 3 workers are replaced\n', err: '' });
+    expect(run).toMatchObject({ code: 0, out: 'the supervisor and all 3 workers are replaced\n', err: '' });
   });
 
   it('gives up after --timeout; the restart goes on', async () => {
