@@ -243,7 +243,7 @@ describe('what commands do', () => {
     await console.query("SET query_wait_timeout = '7s'");
     expect(await value()).toBe('7s');
     await expect(console.query("SET query_wait_timeout = 'soon'")).rejects.toThrow('query_wait_timeout');
-    await expect(console.query("SET listen = '127.0.0.1:1'")).rejects.toThrow('restart');
+    await expect(console.query("SET listen = '127.0.0.1:1'")).rejects.toThrow('needs a new start of Weir');
     await console.query('RELOAD');
     expect(await value()).toBe(before);
   });

@@ -223,9 +223,9 @@ describe('SIGHUP', () => {
       listen: `127.0.0.1:${at.httpPort + 1}`,
     });
     at.signal('SIGHUP');
-    await until('the report', () => at.output.includes('needs a restart'));
+    await until('the report', () => at.output.includes('needs a new start of Weir'));
     expect(at.output).toMatch(/reload: changed .*max_client_conn/);
-    expect(at.output).toMatch(/needs a restart: listen\n/);
+    expect(at.output).toMatch(/needs a new start of Weir: listen\n/);
     expect(await value('query_wait_timeout')).toBe('7s');
     expect((await client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
     await connectPg(at.url({ database }));

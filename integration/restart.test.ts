@@ -179,7 +179,7 @@ test('TLS clients are ended once, late, one after the other, and not in their tr
   expect([code, output]).toEqual([
     0,
     expect.stringContaining(
-      'all 2 workers are replaced; 10 clients that cannot change their worker (TLS) had to connect again\n',
+      'all 2 workers are replaced; 10 clients could not change their worker and had to connect again\n',
     ),
   ]);
   expect(ends).toHaveLength(10);

@@ -21,6 +21,7 @@ export interface PartingParts {
 }
 
 const pollMs = 20;
+const replaced = 'a restart has replaced the process of Weir that served this connection';
 
 /** When each is due, in ms from now: evenly spread, each at random within its part. */
 export function dueTimes(count: number, overMs: number, random: () => number): number[] {
@@ -29,7 +30,7 @@ export function dueTimes(count: number, overMs: number, random: () => number): n
 
 /**
  * Ends each at its first boundary after it is due, the consoles at the end. Resolves when none is left, or after `overMs` + `graceMs`.
- * @returns how many it has ended
+ * @returns how many have to connect again
  */
 export async function part(parts: PartingParts, overMs: number, graceMs: number): Promise<number> {
   const first = [...parts.staying()];
@@ -45,12 +46,14 @@ export async function part(parts: PartingParts, overMs: number, graceMs: number)
       left++;
       // Who has come since then is due at the end.
       if (passedMs < (due.get(client) ?? overMs) || !client.isIdle) continue;
-      client.terminate(new WeirError('shutting_down'));
+      client.terminate(new WeirError('shutting_down', {}, replaced));
       ended.add(client);
     }
     if (left === 0 || passedMs >= overMs + graceMs) break;
     await sleep(pollMs);
   }
-  for (const console of parts.consoles()) console.close(new WeirError('shutting_down'));
-  return ended.size;
+  for (const console of parts.consoles()) console.close(new WeirError('shutting_down', {}, replaced));
+  // The others are cut off when the process ends.
+  const cutOff = [...parts.staying()].filter((client) => !ended.has(client)).length;
+  return ended.size + cutOff;
 }

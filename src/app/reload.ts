@@ -2,7 +2,7 @@
  * Applies a new configuration after SIGHUP, or RELOAD or SET on the admin console: all of it or, if any part cannot be used,
  * nothing. Called by app.ts.
  */
-import { diffConfig, keepNotReloadable, type ConfigDiff } from '../config/change.ts';
+import { diffConfig, keepNotReloadable, whatChanges, type ConfigDiff } from '../config/change.ts';
 import type { Config } from '../config/config.ts';
 import type { Loaded } from '../config/load.ts';
 import { WeirError } from '../errors/errors.ts';
@@ -80,7 +80,7 @@ export class Reload {
   /** @returns a line for each setting that the file changes and a reload does not */
   async reloadRead(config: Config, users: Users): Promise<readonly string[]> {
     const { notReloadable } = await this.reload(config, users);
-    return notReloadable.map((key) => `${key} needs a restart`);
+    return notReloadable.map((key) => `${key} needs ${whatChanges(key)}`);
   }
 
   async reloadFromFile(): Promise<readonly string[]> {

@@ -8,6 +8,7 @@ import type { Config, PoolSettings } from '../config/config.ts';
 import { WeirError } from '../errors/errors.ts';
 import { isOtherSize } from '../pool/bounds.ts';
 import type { Applied, Change } from '../workers/console-topics.ts';
+import { supervisorSettings, type SupervisorSettings } from '../workers/settings-topics.ts';
 import type { StagedChanges } from '../workers/worker-answers.ts';
 import type { Current } from './current.ts';
 import type { Reload, Users } from './reload.ts';
@@ -50,6 +51,10 @@ export class StagedChange implements StagedChanges {
     const notices = await ready();
     const resized = [...before].filter(([database, sizes]) => isOtherSize(sizes, database.settings()));
     return { notices, resized: resized.map(([{ name }]) => name) };
+  }
+
+  settings(): SupervisorSettings {
+    return supervisorSettings(this.current.config);
   }
 
   private prepareSetting(key: string, value: string): string {

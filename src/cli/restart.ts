@@ -62,7 +62,7 @@ async function restart(args: Arguments, io: CliIo): Promise<ExitCode> {
 
 function outcome(row: Row): string {
   const ended = Number(row['ended_clients'] ?? 0);
-  const clients = ended === 0 ? '' : `; ${ended} clients that cannot change their worker (TLS) had to connect again`;
+  const clients = ended === 0 ? '' : `; ${ended} clients could not change their worker and had to connect again`;
   return `the supervisor and all ${String(row['replaced'])} workers are replaced${clients}`;
 }
 

@@ -3,7 +3,7 @@
  * stops at once. SIGUSR1, as in HAProxy, waits for clients to leave (WAIT_FOR_CLIENTS). SIGQUIT stops at once. SIGUSR2
  * replaces the workers of a Weir with several. Called by serve.ts; the supervisor of several workers can use it, too.
  */
-import type { ConfigDiff } from '../config/change.ts';
+import { whatChanges, type ConfigDiff } from '../config/change.ts';
 import type { Loaded } from '../config/load.ts';
 import { WeirError } from '../errors/errors.ts';
 import type { ServiceManager } from '../systemd/notify.ts';
@@ -171,6 +171,9 @@ async function reloadConfiguration({ app, reloadConfig, io }: Serving): Promise<
   const changed =
     reloadable.length === 0 ? 'no setting changed; files were read again' : `changed ${reloadable.join(', ')}`;
   io.err(`weir: reload: ${changed}\n`);
-  if (notReloadable.length > 0) io.err(`weir: reload: needs a restart: ${notReloadable.join(', ')}\n`);
+  for (const what of ['a restart', 'a new start of Weir'] as const) {
+    const keys = notReloadable.filter((key) => whatChanges(key) === what);
+    if (keys.length > 0) io.err(`weir: reload: needs ${what}: ${keys.join(', ')}\n`);
+  }
   return `reload: ${changed}`;
 }

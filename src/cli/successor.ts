@@ -4,6 +4,7 @@
  */
 import { EventEmitter } from 'node:events';
 import { beyondMachine, thisMachine } from '../config/capacity.ts';
+import { diffConfig, withFixed } from '../config/change.ts';
 import type { Config } from '../config/config.ts';
 import type { Loaded } from '../config/load.ts';
 import { formatHostPort } from '../config/values.ts';
@@ -64,7 +65,7 @@ function untilTakenOver({ config, post, parent, events, common, onEnding }: Wait
         const { listeners } = post;
         const next = new Supervisor({
           ...common.options,
-          workers: post.workers,
+          workers: config.workers,
           passedFds: [],
           parent,
           before: { state, listeners },
@@ -102,7 +103,9 @@ async function succeed(args: Arguments, io: CliIo, serveArguments: readonly stri
   const { result } = reloadConfig();
   if ('problems' in result) throw new CommandError(result.problems);
   for (const warning of result.warnings) io.err(`warning: ${warning}\n`);
-  const config = { ...result.config, workers: post.workers };
+  const config = withFixed(result.config, post.fixed);
+  const { notReloadable: others } = diffConfig(config, result.config);
+  if (others.length > 0) io.err(`weir: restart: needs a new start of Weir: ${others.join(', ')}\n`);
   const tooMuch = beyondMachine(config, thisMachine());
   if (tooMuch.length > 0) throw new CommandError(tooMuch);
   const parent = new ChildOfParent(process);

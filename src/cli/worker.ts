@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { giveAllAway, type Way } from '../app/emptying.ts';
 import type { HandOvers } from '../app/hand-overs.ts';
 import { part } from '../app/parting.ts';
+import { withFixed } from '../config/change.ts';
 import type { Loaded } from '../config/load.ts';
 import { createLogger } from '../observability/logger.ts';
 import { WorkerLink, type WorkerPost } from '../workers/worker-link.ts';
@@ -50,8 +51,12 @@ function passClientsOn(link: WorkerLink, handOvers: HandOvers, unexpected: (erro
   link.onPart(async ({ overMs, graceMs }) => {
     // Those who were late may have come to rest; those who log in now, too.
     const patience = { withinMs: overMs + graceMs, loginsMs: overMs };
-    const [ended] = await Promise.all([part(parting, overMs, graceMs), giveAllAway(handOvers, way, patience)]);
-    return ended;
+    const [ended, { late }] = await Promise.all([
+      part(parting, overMs, graceMs),
+      giveAllAway(handOvers, way, patience),
+    ]);
+    // Those who are still late end with the worker.
+    return ended + late;
   });
 }
 
@@ -66,6 +71,7 @@ async function work(args: Arguments, io: CliIo, loadApp: () => Promise<CreateSer
   const reloadConfig = (): Loaded => loadAll(source);
   const { result, users } = reloadConfig();
   if ('problems' in result) throw new CommandError(result.problems);
+  const config = withFixed(result.config, post.fixed);
   const bugs: { report: ((error: unknown) => void) | undefined } = { report: undefined };
   const unexpected = (error: unknown): void => {
     if (bugs.report === undefined) io.err(`unexpected error: ${String(error)}\n`);
@@ -77,8 +83,8 @@ async function work(args: Arguments, io: CliIo, loadApp: () => Promise<CreateSer
   for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined);
   const link = new WorkerLink(post, process, unexpected);
   const createApp = await loadApp();
-  const logger = createLogger({ ...result.config.log, fields: { worker: post.number } });
-  const served = await createApp(result.config, { users, reloadConfig, surroundings: { worker: link }, logger });
+  const logger = createLogger({ ...config.log, fields: { worker: post.number } });
+  const served = await createApp(config, { users, reloadConfig, surroundings: { worker: link }, logger });
   bugs.report = served.noteUnexpected;
   await served.start();
   if (served.handOvers !== undefined) passClientsOn(link, served.handOvers, unexpected);

@@ -34,6 +34,28 @@ export function diffConfig(before: Config, after: Config): ConfigDiff {
   return diff;
 }
 
+/** What it takes to change a setting that is not reloadable, in words. */
+export function whatChanges(key: string): 'a restart' | 'a new start of Weir' {
+  return isSettingKey(key) && settingOf(key).isFixed ? 'a new start of Weir' : 'a restart';
+}
+
+/** By key, of those that a rolling restart does not change. Goes from process to process as JSON. */
+export type FixedSettings = Readonly<Partial<Record<SettingKey, unknown>>>;
+
+const fixedKeys = settingKeys.filter((key) => settingOf(key).isFixed);
+
+export function fixedSettings(config: Config): FixedSettings {
+  const values = valuesOf(config);
+  return Object.fromEntries(fixedKeys.map((key) => [key, values[key]]));
+}
+
+/** `config` of the file, with the fixed settings as Weir was started with them. */
+export function withFixed(config: Config, fixed: FixedSettings): Config {
+  let values = valuesOf(config);
+  for (const key of fixedKeys) values = withValue(values, key, fixed[key]);
+  return assemble(values, config.databases);
+}
+
 /** `next`, with everything that only a restart applies left as it is in `running`. */
 export function keepNotReloadable(running: Config, next: Config): Config {
   const old = valuesOf(running);
@@ -54,7 +76,7 @@ export function changeSetting(config: Config, key: string, text: string): Change
   const setting = settingOf(key);
   const parsed = setting.type.parseText(text);
   if ('refused' in parsed) return { problem: refusal('SET', key, text, parsed.refused) };
-  if (!setting.isReloadable) return { problem: `${key} needs a restart: set it in the configuration file` };
+  if (!setting.isReloadable) return { problem: `${key} needs ${whatChanges(key)}: set it in the configuration file` };
   const before = valuesOf(config);
   const fitted = fitSizes(withValue(before, key, parsed.value), new Set([key]));
   if (fitted.problem !== undefined) return { problem: fitted.problem };

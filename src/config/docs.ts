@@ -29,8 +29,8 @@ value out of range is an error, all of them are reported at once, and nothing st
 - **Durations** have a unit: \`500ms\`, \`30s\`, \`10m\`, \`1h\`. **Sizes** have one too: \`256KB\`, \`128MB\`, \`1GB\` (1 KB = 1024 bytes).
 - **Environment**: the variable in the last column overrides the file; lists are written \`a,b\`, null as \`null\`, and an
   empty variable counts as not set. Flags of \`weir serve\` override both.
-- **Changeable**: *reload* settings are applied by \`weir reload\`, \`RELOAD\` and SIGHUP; the others need a *restart*, and a
-  reload names them.
+- **Changeable**: *reload* settings are applied by \`weir reload\`, \`RELOAD\` and SIGHUP; the others need a *restart*
+  (of several workers: \`weir restart\`), or a *new start* of Weir, and a reload names them.
 - File names are relative to the folder of the configuration file.
 `;
 
@@ -76,7 +76,7 @@ export function settingsPage(): string {
       `\`${key}\`${setting.isPerDatabase ? ' *' : ''}`,
       `\`${setting.type.format(setting.default)}\``,
       setting.type.allowed + (setting.type.later === undefined ? '' : `; in a later version: ${setting.type.later}`),
-      setting.isReloadable ? 'reload' : 'restart',
+      setting.isReloadable ? 'reload' : setting.isFixed ? 'new start' : 'restart',
       setting.about,
       `\`${environmentName(key)}\``,
     ];

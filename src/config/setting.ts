@@ -12,6 +12,8 @@ export interface Setting<T, Field extends string | undefined = string | undefine
   readonly default: T;
   /** A reload or SET can change it; otherwise a restart is needed. */
   readonly isReloadable: boolean;
+  /** A rolling restart of several workers does not change it either: the sockets stay open, and there are as many workers. */
+  readonly isFixed: boolean;
   /** Can also be set under `databases.NAME`. */
   readonly isPerDatabase: boolean;
   /** One sentence for the documentation. */
@@ -31,7 +33,7 @@ export type FieldsOf<Table extends Rows> = {
   readonly [Key in keyof Table as NonNullable<Table[Key]['field']>]: ValueOf<Table[Key]>;
 };
 
-type Scope = 'restart' | 'reload' | 'per database';
+type Scope = 'new start' | 'restart' | 'reload' | 'per database';
 
 export function setting<Field extends string | undefined, T>(
   field: Field,
@@ -44,7 +46,8 @@ export function setting<Field extends string | undefined, T>(
     field,
     type,
     default: standard,
-    isReloadable: scope !== 'restart',
+    isReloadable: scope !== 'restart' && scope !== 'new start',
+    isFixed: scope === 'new start',
     isPerDatabase: scope === 'per database',
     about,
   };

@@ -3,6 +3,7 @@
  * for signals. Made by cli/successor.ts.
  */
 import type { Socket } from 'node:net';
+import type { FixedSettings } from '../config/change.ts';
 import { onFrame, sendFrame, sendListener } from './frames.ts';
 import type { IpcEnd } from './ipc.ts';
 import type { OpenListener } from './listening.ts';
@@ -53,12 +54,12 @@ export class ChildOfParent implements StartsSuccessor {
     this.tell({ do: 'took over' });
   }
 
-  start(listeners: readonly OpenListener[], workers: number): SuccessorPort {
+  start(listeners: readonly OpenListener[], fixed: FixedSettings): SuccessorPort {
     const id = `${process.pid}-${++this.lastId}`;
     const started: Started = { hear: () => undefined, ended: () => undefined };
     this.started.set(id, started);
     for (const { handle } of listeners) sendListener(this.end, toParent({ do: 'listener' }), handle);
-    this.tell({ do: 'start', id, workers, listeners: listeners.map(({ listener }) => listener) });
+    this.tell({ do: 'start', id, fixed, listeners: listeners.map(({ listener }) => listener) });
     return {
       send: (body, socket, ahead) => sendFrame(this.end, { at: { id }, body, ahead }, socket),
       onMessage: (listener) => void (started.hear = listener),

@@ -1,5 +1,5 @@
 /**
- * What counts for all workers together: seats, places for server connections, stamps of the cache, the lead, sizes of pools. Made by
+ * What counts for all workers together: settings, seats, places for server connections, stamps of the cache, the lead, sizes of pools. Made by
  * the supervisor, which tells it of each worker.
  */
 import { randomUUID } from 'node:crypto';
@@ -14,6 +14,8 @@ import { Lessor, type LessorState, type OpenedPlaces } from './lessor.ts';
 import { whenGone } from './lost-places.ts';
 import { Resizes } from './resizes.ts';
 import { Seats } from './seats.ts';
+import { SettingsInForce } from './settings-in-force.ts';
+import { supervisorSettings, type SupervisorSettings } from './settings-topics.ts';
 import { Stamps, type StampLinkState } from './stamps.ts';
 import type { WorkerProcess } from './worker-process.ts';
 
@@ -37,6 +39,7 @@ export interface ForAllState {
   readonly lastId: number;
   readonly lessor: LessorState;
   readonly lead: LeadState;
+  readonly settings: SupervisorSettings;
   readonly stamps: { readonly name: string; readonly memory: SharedMemoryState };
 }
 
@@ -56,6 +59,7 @@ export class ForAll {
   private readonly lead: Lead;
   private readonly stamps: Stamps;
   private readonly resizes: Resizes;
+  private readonly inForce: SettingsInForce;
   /** Of this memory of stamps. */
   private readonly name: string;
   private readonly ids = new Map<WorkerProcess, number>();
@@ -66,7 +70,8 @@ export class ForAll {
     const { config, log, nowMs, unexpected, state } = options;
     this.lastId = state?.lastId ?? 0;
     this.name = state?.stamps.name ?? randomUUID();
-    this.seats = new Seats(() => config.maxClientConn);
+    this.inForce = new SettingsInForce(state?.settings ?? supervisorSettings(config));
+    this.seats = new Seats(() => this.settings.maxClientConn);
     this.lessor = this.makeLessor();
     this.lead = new Lead(log, nowMs, state?.lead);
     this.stamps = new Stamps({
@@ -82,10 +87,10 @@ export class ForAll {
   }
 
   private makeLessor(): Lessor {
-    const { config, nowMs, unexpected, state } = this.options;
+    const { nowMs, unexpected, state } = this.options;
     const options = {
       asked: () => [...this.options.ready()][0],
-      connectTimeoutMs: () => config.pool.serverConnectTimeoutMs,
+      connectTimeoutMs: () => this.settings.serverConnectTimeoutMs,
     };
     return new Lessor({
       nowMs,
@@ -118,6 +123,7 @@ export class ForAll {
     this.lessor.add(id, channel, () => worker.state === 'starting', since?.opened);
     this.resizes.attach(channel);
     this.seats.goOn(worker);
+    this.inForce.attach(worker);
     channel.on('enter', () => this.seats.tryEnter(worker));
     channel.on('arrived', () => this.seats.arrived(worker));
     channel.on('left', (count) => this.seats.leave(worker, count));
@@ -127,6 +133,16 @@ export class ForAll {
       this.seats.leaveAll(worker);
       leaveLead();
     };
+  }
+
+  /** As they are in force now. */
+  get settings(): SupervisorSettings {
+    return this.inForce.current;
+  }
+
+  /** The worker could serve, and does now. */
+  serves(worker: WorkerProcess): void {
+    this.inForce.serves(worker);
   }
 
   /** Call it when all workers of the supervisor before are attached. */
@@ -142,7 +158,7 @@ export class ForAll {
   state(): ForAllState {
     const { lastId, name } = this;
     const stamps = { name, memory: this.stamps.state() };
-    return { lastId, lessor: this.lessor.state(), lead: this.lead.state(), stamps };
+    return { lastId, lessor: this.lessor.state(), lead: this.lead.state(), settings: this.settings, stamps };
   }
 
   stateOf(worker: WorkerProcess): WorkerForAll {

@@ -9,6 +9,7 @@ import type { LeaseTopicsOfSupervisor, LeaseTopicsOfWorker } from './lease-topic
 import type { MonitorTopicsOfSupervisor, MonitorTopicsOfWorker } from './monitor-messages.ts';
 import type { ResizeTopicsOfSupervisor, ResizeTopicsOfWorker } from './resize-messages.ts';
 import type { RestartTopicsOfWorker } from './restart-topics.ts';
+import type { SettingsTopicsOfWorker } from './settings-topics.ts';
 import type { StampTopicsOfSupervisor, StampTopicsOfWorker } from './stamp-topics.ts';
 
 /** Clients: who serves them, who may come in. The socket of a client travels beside the message. */
@@ -45,7 +46,7 @@ export interface ClientTopicsOfSupervisor {
    * whose client sends nothing, or after so many milliseconds.
    */
   readonly empty: { readonly body: number; readonly reply: Emptied };
-  /** End the clients that cannot be moved, spread out over time. Answered with how many it were. */
+  /** End the clients that cannot be moved, spread out over time. Answered with how many have to connect again, the late ones included. */
   readonly part: { readonly body: PartingTimes; readonly reply: number };
 }
 
@@ -87,6 +88,7 @@ export type WorkerTopics = Topical<
     MonitorTopicsOfWorker &
     ResizeTopicsOfWorker &
     RestartTopicsOfWorker &
+    SettingsTopicsOfWorker &
     StampTopicsOfWorker
 >;
 /** What the supervisor says. */

@@ -5,6 +5,7 @@
  */
 import type { ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
+import type { FixedSettings } from '../config/change.ts';
 import type { ListenHandle } from '../systemd/types.ts';
 import { onFrame, sendFrame } from './frames.ts';
 import { LastWords } from './last-words.ts';
@@ -63,12 +64,12 @@ export class Parent implements StartsSuccessor {
   }
 
   /** For the supervisor in this process. */
-  start(listeners: readonly OpenListener[], workers: number): SuccessorPort {
+  start(listeners: readonly OpenListener[], fixed: FixedSettings): SuccessorPort {
     const id = `${process.pid}-${++this.lastId}`;
     const passed = listeners.map(({ listener }) => listener);
     const kept = this.fork(
       id,
-      workers,
+      fixed,
       passed,
       listeners.map(({ handle }) => handle.fd),
     );
@@ -89,8 +90,8 @@ export class Parent implements StartsSuccessor {
     for (const { child } of this.children.values()) child.kill('SIGKILL');
   }
 
-  private fork(id: string, workers: number, listeners: readonly PassedListener[], fds: readonly number[]): Kept {
-    const post = { workers, listeners: listeners.map((listener, index) => ({ ...listener, fd: firstFd + index })) };
+  private fork(id: string, fixed: FixedSettings, listeners: readonly PassedListener[], fds: readonly number[]): Kept {
+    const post = { fixed, listeners: listeners.map((listener, index) => ({ ...listener, fd: firstFd + index })) };
     const child = this.options.fork(post, fds);
     const words = new LastWords(child.stderr, (chunk) => this.options.says(chunk));
     const kept: Kept = { id, child, words, hear: () => undefined, ended: () => undefined };
@@ -125,7 +126,7 @@ export class Parent implements StartsSuccessor {
         const handles = this.listeners.splice(0);
         this.fork(
           order.id,
-          order.workers,
+          order.fixed,
           order.listeners,
           handles.map(({ fd }) => fd),
         );

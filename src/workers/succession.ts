@@ -4,6 +4,7 @@
  * fails. Made by supervisor.ts.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { FixedSettings } from '../config/change.ts';
 import type { OpenListener } from './listening.ts';
 import type { EndMode } from './messages.ts';
 import { NextSupervisor } from './next-supervisor.ts';
@@ -15,7 +16,7 @@ import type { WorkerPost } from './worker-link.ts';
 
 export interface SuccessionOptions {
   readonly parent: StartsSuccessor;
-  readonly workers: number;
+  readonly fixed: FixedSettings;
   listeners(): readonly OpenListener[];
 }
 
@@ -56,8 +57,8 @@ export class Succession {
   async prepare(): Promise<void> {
     for (let tries = 1; ; tries++) {
       if (this.isStopped) throw new Error('Weir ends: nothing is replaced');
-      const { parent, workers } = this.options;
-      const next = new NextSupervisor(parent.start(this.options.listeners(), workers));
+      const { parent, fixed } = this.options;
+      const next = new NextSupervisor(parent.start(this.options.listeners(), fixed));
       this.all.add(next);
       void next.whenEnded.then(() => this.all.delete(next));
       const problem = await next.whenStarted;

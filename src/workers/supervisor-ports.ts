@@ -3,6 +3,7 @@
  * on what they say, with sockets, and reads nothing of it. Types only.
  */
 import type { Socket } from 'node:net';
+import type { FixedSettings } from '../config/change.ts';
 import type { OpenListener, PassedListener } from './listening.ts';
 
 /** What one supervisor says to the other. Must survive a structured clone. */
@@ -26,13 +27,12 @@ export interface PredecessorPort {
 
 /** Starts the next supervisor. */
 export interface StartsSuccessor {
-  start(listeners: readonly OpenListener[], workers: number): SuccessorPort;
+  start(listeners: readonly OpenListener[], fixed: FixedSettings): SuccessorPort;
 }
 
 /** What the next supervisor is told on its command line, as JSON. */
 export interface SuccessorPost {
-  /** How many workers there are. */
-  readonly workers: number;
+  readonly fixed: FixedSettings;
   readonly listeners: readonly (PassedListener & { readonly fd: number })[];
 }
 
@@ -43,7 +43,7 @@ export type ToParent =
   | {
       readonly do: 'start';
       readonly id: string;
-      readonly workers: number;
+      readonly fixed: FixedSettings;
       readonly listeners: readonly PassedListener[];
     }
   | { readonly do: 'kill'; readonly id: string }

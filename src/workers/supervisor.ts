@@ -4,6 +4,7 @@
  * Made by cli/supervise.ts.
  */
 import type { Socket } from 'node:net';
+import { fixedSettings } from '../config/change.ts';
 import type { HostPort } from '../config/config.ts';
 import { answerFromOthers } from './ask-others.ts';
 import { Fleet } from './fleet.ts';
@@ -14,6 +15,7 @@ import { Listening } from './listening.ts';
 import type { EndMode, WorkerChannel } from './messages.ts';
 import type { RelayedWorker } from './relayed-worker.ts';
 import { RollingRestart } from './rolling-restart.ts';
+import { endWithinMs } from './settings-in-force.ts';
 import { fewestFirst, Spread } from './spread.ts';
 import { Succession } from './succession.ts';
 import type { SupervisorOptions } from './supervisor-types.ts';
@@ -21,8 +23,6 @@ import { Switchboard } from './switchboard.ts';
 import { bodyOfChild, type WorkerBody } from './worker-body.ts';
 import type { WorkerPlace, WorkerProcess } from './worker-process.ts';
 
-/** After shutdown_timeout, workers have this long to close what they have. */
-const killAfterMs = 10_000;
 const sweepMs = 250;
 /** The next supervisor, which has nothing to do, has this long to end. */
 const successorEndMs = 2_000;
@@ -50,13 +50,13 @@ export class Supervisor {
 
   constructor(options: SupervisorOptions) {
     this.options = options;
-    const { config, log, nowMs, passedFds, unexpected, before, workers } = options;
+    const { config, log, nowMs, passedFds, unexpected, before } = options;
     this.fleet = this.makeFleet();
     this.restarts = this.makeRestarts();
     this.spread = new Spread({
       takers: () => this.takers(),
-      mostWaiting: () => config.maxClientConn,
-      longestWaitMs: () => config.clientLoginTimeoutMs,
+      mostWaiting: () => this.forAll.settings.maxClientConn,
+      longestWaitMs: () => this.forAll.settings.clientLoginTimeoutMs,
       nowMs,
     });
     this.listening = new Listening({
@@ -66,7 +66,11 @@ export class Supervisor {
       log,
       onSocket: (entry, socket) => this.spread.add(entry, socket),
     });
-    this.succession = new Succession({ parent: options.parent, workers, listeners: () => this.listening.passed() });
+    this.succession = new Succession({
+      parent: options.parent,
+      fixed: fixedSettings(config),
+      listeners: () => this.listening.passed(),
+    });
     this.switchboard = new Switchboard({
       workers: () => this.fleet.alive(),
       isDraining: () => this.phase === 'ending',
@@ -91,7 +95,7 @@ export class Supervisor {
   }
 
   private makeFleet(): Fleet {
-    const { config, log, nowMs, unexpected, workers, before } = this.options;
+    const { log, nowMs, unexpected, workers, before } = this.options;
     return new Fleet({
       workers,
       log,
@@ -99,12 +103,15 @@ export class Supervisor {
       fork: (place) => this.fork(place),
       connect: (worker) => this.connect(worker),
       prepare: (worker) => this.switchboard.admit(worker),
-      serves: () => this.spread.retry(),
+      serves: (worker) => {
+        this.forAll.serves(worker);
+        this.spread.retry();
+      },
       moved: (socket, moved) => this.passOn(socket, moved),
       returned: (socket, { entry, ahead }) => this.spread.add(entry, socket, ahead),
       says: (chunk) => this.options.says(chunk),
-      emptyWithinMs: () => config.shutdownTimeoutMs,
-      endWithinMs: () => config.shutdownDelayMs + config.shutdownTimeoutMs + killAfterMs,
+      emptyWithinMs: () => this.forAll.settings.shutdownTimeoutMs,
+      endWithinMs: () => endWithinMs(this.forAll.settings, 'wait-for-servers'),
       unexpected,
       state: before?.state.fleet,
     });
@@ -129,6 +136,7 @@ export class Supervisor {
     const post = {
       ...place,
       workers: options.workers,
+      fixed: fixedSettings(options.config),
       listen: listening.address(),
       socketPath: listening.socketPath(),
       http: listening.httpAddress(),
@@ -185,14 +193,12 @@ export class Supervisor {
   /** Ends all workers, then everything else. A second call with `now` cuts the first short. */
   async end(mode: EndMode): Promise<void> {
     if (this.hasLeft()) return this.succession.shutDown(mode);
-    const { config } = this.options;
     this.phase = 'ending';
     this.endMode = mode;
-    const delayMs = mode === 'now' ? 0 : config.shutdownDelayMs;
     if (mode === 'now') this.listening.closeForClients();
-    const graceMs = mode === 'now' ? killAfterMs : delayMs + config.shutdownTimeoutMs + killAfterMs;
     // SHUTDOWN WAIT_FOR_CLIENTS has no end but that of the last client.
-    const killer = mode === 'wait-for-clients' ? undefined : setTimeout(() => this.fleet.kill(), graceMs);
+    const isEndless = mode === 'wait-for-clients';
+    const killer = isEndless ? undefined : setTimeout(() => this.fleet.kill(), endWithinMs(this.forAll.settings, mode));
     this.succession.stop();
     await this.fleet.end(mode);
     clearTimeout(killer);

@@ -6,6 +6,7 @@ import type { ConsoleActions } from '../console/sources.ts';
 import type { Action, Applied, Change, Outcome } from './console-topics.ts';
 import { collectFigures, type OwnFigures } from './figures.ts';
 import type { SupervisorChannel } from './messages.ts';
+import type { SupervisorSettings } from './settings-topics.ts';
 
 /** Changes of the configuration in two steps. Implemented by app/staged-change.ts. */
 export interface StagedChanges {
@@ -16,6 +17,8 @@ export interface StagedChanges {
    */
   prepare(change: Change): string;
   apply(): Promise<Applied>;
+  /** As they are in force. */
+  settings(): SupervisorSettings;
   discard(): void;
 }
 
@@ -40,7 +43,12 @@ export function answerSupervisor(channel: SupervisorChannel, side: WorkerSide): 
   });
   channel.on('cancelAct', (id) => void running.get(id)?.abort());
   channel.on('prepare', (change) => side.changes.prepare(change));
-  channel.on('apply', () => side.changes.apply());
+  channel.on('apply', async () => {
+    const applied = await side.changes.apply();
+    channel.tell('settings', side.changes.settings());
+    return applied;
+  });
+  channel.tell('settings', side.changes.settings());
   channel.on('discard', () => void side.changes.discard());
 }
 

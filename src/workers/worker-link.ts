@@ -4,6 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import type { HostPort } from '../config/config.ts';
+import type { FixedSettings } from '../config/change.ts';
 import type { WelcomePeers } from '../session/welcome-types.ts';
 import { answerOf } from './ask.ts';
 import { Channel } from './channel.ts';
@@ -18,6 +19,7 @@ export interface WorkerPost {
   readonly workers: number;
   /** How often the worker at this place was replaced. */
   readonly generation: number;
+  readonly fixed: FixedSettings;
   readonly listen: HostPort;
   readonly socketPath: string | undefined;
   readonly http: HostPort | undefined;

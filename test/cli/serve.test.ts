@@ -204,7 +204,7 @@ describe('weir serve', () => {
     expect(app.calls).toEqual(['start', 'reload']);
     expect([...app.users.keys()]).toEqual(['new']);
     expect(output()).toContain('changed default_pool_size, max_pool_size, auth.file, databases.shop');
-    expect(output()).toContain('needs a restart: listen\n');
+    expect(output()).toContain('needs a new start of Weir: listen\n');
     events.emit('SIGTERM', 'SIGTERM');
     app.finishDrain();
     await run;

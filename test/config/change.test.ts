@@ -1,7 +1,14 @@
 /** SHOW CONFIG, reload and SET: rows, differences, merges. */
 import { describe, expect, it } from 'vitest';
 import { assemble, defaultValues, valuesOf } from '../../src/config/assemble.ts';
-import { changeSetting, diffConfig, keepNotReloadable } from '../../src/config/change.ts';
+import {
+  changeSetting,
+  diffConfig,
+  fixedSettings,
+  keepNotReloadable,
+  withFixed,
+  type FixedSettings,
+} from '../../src/config/change.ts';
 import type { Config } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { SettingValues } from '../../src/config/settings.ts';
@@ -70,6 +77,16 @@ describe('listSettings', () => {
   });
 });
 
+it('a rolling restart keeps what only a new start changes, through JSON, too', () => {
+  const running = load(`workers: 2\nlisten: 127.0.0.1:6000\nhttp: null\n${shop}`);
+  const file = load(`workers: 4\nlisten: 127.0.0.1:7000\nhttp: 127.0.0.1:8000\nmax_client_conn: 77\n${shop}`);
+  const fixed = JSON.parse(JSON.stringify(fixedSettings(running))) as FixedSettings;
+  const config = withFixed(file, fixed);
+  expect(config).toMatchObject({ workers: 2, listen: { port: 6000 }, maxClientConn: 77 });
+  expect(config.http).toBeUndefined();
+  expect(diffConfig(config, file).notReloadable).toEqual(['listen', 'http', 'workers']);
+});
+
 describe('diffConfig and keepNotReloadable', () => {
   it('nothing differs from itself', () => {
     expect(diffConfig(load(shop), load(shop))).toEqual({ reloadable: [], notReloadable: [] });
@@ -119,7 +136,8 @@ describe('changeSetting', () => {
   it.each([
     ['max_pool_sice', '5', 'the nearest is max_pool_size'],
     ['max_pool_size', 'many', '"many" is not an integer'],
-    ['listen', '127.0.0.1:1', 'needs a restart'],
+    ['listen', '127.0.0.1:1', 'needs a new start of Weir'],
+    ['cache.ttl', '1s', 'needs a restart'],
     ['auth.file', '/nowhere/users.txt', 'does not exist'],
     ['tls.client.mode', 'require', 'tls.client.cert: is missing'],
     ['auth.type', 'cert', 'auth.type: cert needs tls.client.ca'],

@@ -11,7 +11,9 @@ import { memoryWires } from './memory-wire.ts';
 import type { SupervisorChannel, WorkerChannel } from '../../src/workers/messages.ts';
 import { Switchboard, type SwitchboardOptions } from '../../src/workers/switchboard.ts';
 import type { KnownWorker } from '../../src/workers/switchboard-types.ts';
+import { supervisorSettings } from '../../src/workers/settings-topics.ts';
 import { answerSupervisor, type WorkerSide } from '../../src/workers/worker-answers.ts';
+import { defaults } from '../config/defaults.ts';
 import { fakeProcess, fakeSources } from '../console/fakes.ts';
 
 export interface TestWorker {
@@ -72,6 +74,7 @@ export class Rig {
     const note = (error: unknown): void => void this.unexpected.push(error);
     const ofSupervisor: WorkerChannel = new Channel(a, note);
     const ofWorker: SupervisorChannel = new Channel(b, note);
+    ofSupervisor.on('settings', () => undefined);
     const { number, pid = 4000 + number, startedAtMs = this.nowMs, clockMs = 0 } = options;
     const sources = fakeSources(options.sources);
     const changes: string[] = [];
@@ -126,6 +129,7 @@ function sideOf(
         return Promise.resolve(applied);
       },
       discard: () => void changes.push('discard'),
+      settings: () => supervisorSettings(defaults),
     },
   };
 }

@@ -29,6 +29,7 @@ const post: WorkerPost = {
   workers: 1,
   generation: 0,
   listen: { host: '127.0.0.1', port: 1 },
+  fixed: {},
   socketPath: undefined,
   http: undefined,
 };
@@ -102,7 +103,7 @@ class Now {
   slow: Promise<void> | undefined;
 
   constructor(parent: StartsSuccessor) {
-    this.succession = new Succession({ parent, workers: 1, listeners: () => [] });
+    this.succession = new Succession({ parent, fixed: {}, listeners: () => [] });
   }
 
   async fork(): Promise<void> {
