@@ -8,7 +8,7 @@ import type { Moved, Returned } from './ipc.ts';
 import type { EndMode } from './messages.ts';
 import type { FleetOptions, FleetState } from './fleet-types.ts';
 import { LastClients } from './last-clients.ts';
-import { hopelessAfter, Restarts } from './restarts.ts';
+import { hopelessAfter, Restarts, WeirEnds } from './restarts.ts';
 import type { WorkerBody, WorkerExit } from './worker-body.ts';
 import { WorkerProcess, type ServingSince, type WorkerPlace } from './worker-process.ts';
 
@@ -127,7 +127,8 @@ export class Fleet {
   async replace(number: number): Promise<void> {
     const place = this.places[number - 1];
     if (place === undefined) throw new Error(`there is no worker ${number}`);
-    if (this.phase !== 'serving') throw new Error('Weir starts or ends: nothing is replaced');
+    if (this.phase === 'starting') throw new Error('Weir is still starting');
+    if (this.phase !== 'serving') throw new WeirEnds();
     const old = await this.swap(place);
     if (old !== undefined) await this.departures.empty(old);
   }
@@ -159,7 +160,7 @@ export class Fleet {
     for (let tries = 1; ; tries++) {
       const { worker, outcome } = this.startAt(place);
       const what = await outcome;
-      if (this.phase === 'ending') throw new Error('Weir ends: nothing is replaced');
+      if (this.phase === 'ending') throw new WeirEnds();
       if (what.serves) return worker;
       if (tries >= hopelessAfter) throw await hopeless(worker, what.exit, tries);
     }

@@ -9,6 +9,14 @@ const longestPauseMs = 30_000;
 /** So many starts in a row without serving: it is not chance. */
 export const hopelessAfter = 3;
 
+/** Why a restart stops half-way: the whole Weir is ending. */
+export class WeirEnds extends Error {
+  constructor() {
+    super('Weir ends');
+    this.name = 'WeirEnds';
+  }
+}
+
 /** For the next supervisor; survives a structured clone. */
 export interface RestartsState {
   readonly count: number;

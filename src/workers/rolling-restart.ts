@@ -4,6 +4,7 @@
  */
 import type { BegunRestart, RestartRow } from '../console/sources.ts';
 import type { Log } from '../observability/types.ts';
+import { WeirEnds } from './restarts.ts';
 
 export interface RestartParts {
   /** How many there are; their numbers begin with 1. */
@@ -109,6 +110,7 @@ export class RollingRestart {
 }
 
 function failure({ replaced, workers }: RestartRow, error: unknown): string {
+  if (error instanceof WeirEnds) return `Weir ends: ${replaced} of ${workers} workers were replaced`;
   const what = replaced === 0 ? 'no worker is replaced' : `only ${replaced} of ${workers} workers are replaced`;
   return `${what}, the old ones go on: ${wordsOf(error)}`;
 }

@@ -8,7 +8,7 @@ import type { FixedSettings } from '../config/change.ts';
 import type { OpenListener } from './listening.ts';
 import type { EndMode } from './messages.ts';
 import { NextSupervisor } from './next-supervisor.ts';
-import { hopelessAfter } from './restarts.ts';
+import { hopelessAfter, WeirEnds } from './restarts.ts';
 import type { SupervisorState } from './succession-messages.ts';
 import type { StartsSuccessor } from './supervisor-ports.ts';
 import type { WorkerBody } from './worker-body.ts';
@@ -56,7 +56,7 @@ export class Succession {
   /** Starts the next supervisor. Rejects with words for the operator. */
   async prepare(): Promise<void> {
     for (let tries = 1; ; tries++) {
-      if (this.isStopped) throw new Error('Weir ends: nothing is replaced');
+      if (this.isStopped) throw new WeirEnds();
       const { parent, fixed } = this.options;
       const next = new NextSupervisor(parent.start(this.options.listeners(), fixed));
       this.all.add(next);

@@ -3,6 +3,7 @@
  * run at once, when a failure is not told, or when a worker is skipped.
  */
 import { describe, expect, test } from 'vitest';
+import { WeirEnds } from '../../src/workers/restarts.ts';
 import { RollingRestart } from '../../src/workers/rolling-restart.ts';
 
 interface Bench {
@@ -101,6 +102,14 @@ describe('a restart', () => {
       [2, 'failed'],
       [1, 'failed'],
     ]);
+  });
+
+  test('says in plain words that Weir ends', async () => {
+    const { restarts, finish } = bench();
+    const { over } = restarts.begin();
+    await finish();
+    await finish(new WeirEnds());
+    expect((await over).problem).toBe('Weir ends: 1 of 3 workers were replaced');
   });
 
   test('begins with the next supervisor, which takes over at the end; if it cannot start, no worker is replaced', async () => {
