@@ -2,6 +2,7 @@
  * The commands that change something: RESIZE POOL, PAUSE ... SET, INVALIDATE; and EXPLAIN ROUTE. Parses their arguments
  * and calls `ConsoleActions`. Only admin_users may run them, except for EXPLAIN ROUTE, which changes nothing.
  */
+import { whatChanges } from '../config/change.ts';
 import { didYouMean } from '../config/suggest.ts';
 import { WeirError } from '../errors/errors.ts';
 import { restart } from './restart.ts';
@@ -150,7 +151,9 @@ const set = action('SET', 'key = value', 'change a setting until the next RELOAD
       throw refused(`there is no setting "${shorten(key)}"${guess === undefined ? '' : `; did you mean ${guess}?`}`);
     }
     if (!known.isChangeable)
-      throw refused(`${known.key} cannot be changed while Weir runs: edit the configuration and restart`);
+      throw refused(
+        `${known.key} cannot be changed while Weir runs: edit the configuration, and then it needs ${whatChanges(known.key)}`,
+      );
     await sources.setSetting(known.key, value);
     return {};
   };

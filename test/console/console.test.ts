@@ -175,7 +175,10 @@ describe('the language', () => {
     ['KILL 99', '55000 there is no client 99; SHOW CLIENTS lists them by id'],
     ['DRAIN db9', '55000 there is no node "db9"; nodes are db1, db2'],
     ['SET cache.tl = 1', '55000 there is no setting "cache.tl"; did you mean cache.ttl?'],
-    ['SET listen = x', '55000 listen cannot be changed while Weir runs: edit the configuration and restart'],
+    [
+      'SET listen = x',
+      '55000 listen cannot be changed while Weir runs: edit the configuration, and then it needs a new start of Weir',
+    ],
     ['SET cache.ttl', '42601 write SET key = value'],
     ['SET cache.ttl =', '42601 missing value of "cache.ttl"'],
     ['INVALIDATE users', '42601 write INVALIDATE TABLE t, INVALIDATE TAG t or INVALIDATE ALL'],
