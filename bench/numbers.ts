@@ -14,6 +14,11 @@ export function medianOf(values: readonly (number | undefined)[]): number | unde
   return known.length === 0 ? undefined : median(known);
 }
 
+/** Undefined when one of the two could not be measured. */
+export function difference(after: number | undefined, before: number | undefined): number | undefined {
+  return after === undefined || before === undefined ? undefined : after - before;
+}
+
 /** 12345.6 -> "12,346"; three significant digits below a hundred; "-" for nothing. */
 export function show(value: number | undefined): string {
   if (value === undefined || Number.isNaN(value)) return '-';

@@ -5,7 +5,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { findProgram, runProgram } from '../integration/harness/programs.ts';
 import { cpuSeconds, cpuSecondsOfEnded } from './machine.ts';
-import { median } from './numbers.ts';
+import { difference, median } from './numbers.ts';
 
 export type Protocol = 'simple' | 'extended' | 'prepared';
 
@@ -74,10 +74,6 @@ export async function runPgbench(job: PgbenchJob): Promise<PgbenchResult> {
     medianLatencyUs: logged?.medianLatencyUs,
     byClient: logged?.byClient ?? new Map(),
   };
-}
-
-function difference(after: number | undefined, before: number | undefined): number | undefined {
-  return after === undefined || before === undefined ? undefined : after - before;
 }
 
 /**

@@ -2,13 +2,14 @@
  * Many clients of four workers: what idle ones cost, and how evenly those are spread that connect at once.
  */
 import type { Socket } from 'node:net';
-import { connectPg } from '../integration/harness/clients.ts';
 import { until } from '../integration/harness/until.ts';
+import { workersOf } from '../integration/harness/workers.ts';
 import { startWeirContestant } from './contestants.ts';
 import type { WeirContestant } from './contestants.ts';
 import type { BenchContext } from './context.ts';
 import { logIn, logInMany } from './idle.ts';
 import { openFilesLimit, proportionalBytes, residentBytes } from './machine.ts';
+import { difference } from './numbers.ts';
 import { atMost } from './report.ts';
 import type { Section } from './report.ts';
 
@@ -33,26 +34,6 @@ const asMany = (context: BenchContext, wanted: number): number =>
 const fewer = (clients: number, wanted: number): string[] =>
   clients < wanted ? [`${clients} clients instead of ${wanted} (quick run, or ulimit -n).`] : [];
 
-interface WorkerRow {
-  readonly worker: number;
-  readonly pid: number;
-  readonly clients: number;
-}
-
-async function workersOf({ weir }: WeirContestant): Promise<WorkerRow[]> {
-  const admin = await connectPg(weir.adminUrl());
-  try {
-    const { rows } = await admin.query<Record<'worker' | 'pid' | 'clients', string>>('SHOW WORKERS');
-    return rows.map(({ worker, pid, clients }) => ({
-      worker: Number(worker),
-      pid: Number(pid),
-      clients: Number(clients),
-    }));
-  } finally {
-    await admin.end();
-  }
-}
-
 function closeAll(sockets: readonly Socket[]): void {
   for (const socket of sockets) socket.destroy();
 }
@@ -68,14 +49,14 @@ export async function workersIdle(context: BenchContext): Promise<Section> {
   const weir = await start(context, clients);
   try {
     closeAll(await logInMany(weir.port, WARM_UP));
-    await until('them to have left', async () => (await workersOf(weir)).every((row) => row.clients === 0));
+    await until('them to have left', async () => (await workersOf(weir.weir)).every((row) => row.clients === 0));
     const pids = weir.pids();
     const look = (): { resident: number | undefined; own: number | undefined }[] =>
       pids.map((pid) => ({ resident: residentBytes(pid), own: proportionalBytes(pid) }));
     const before = look();
     const sockets = await logInMany(weir.port, clients);
     const after = look();
-    const perWorker = await workersOf(weir);
+    const perWorker = await workersOf(weir.weir);
     closeAll(sockets);
     const mb = (bytes: number | undefined): number | undefined => (bytes === undefined ? undefined : bytes / MB);
     const workers = pids.flatMap((pid, i) => (perWorker.some((row) => row.pid === pid) ? [i] : []));
@@ -112,10 +93,6 @@ export async function workersIdle(context: BenchContext): Promise<Section> {
   }
 }
 
-function difference(after: number | undefined, before: number | undefined): number | undefined {
-  return after === undefined || before === undefined ? undefined : after - before;
-}
-
 function largest(values: readonly (number | undefined)[]): number | undefined {
   const known = values.filter((value) => value !== undefined);
   return known.length === 0 ? undefined : Math.max(...known);
@@ -130,7 +107,7 @@ export async function workersSpread(context: BenchContext): Promise<Section> {
     const seconds = (performance.now() - startMs) / 1_000;
     const sockets = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
     const why = new Set(results.flatMap((result) => (result.status === 'rejected' ? [String(result.reason)] : [])));
-    const rows = await workersOf(weir);
+    const rows = await workersOf(weir.weir);
     closeAll(sockets);
     const mean = sockets.length / WORKERS;
     return {

@@ -9,17 +9,18 @@ import { join } from 'node:path';
 import type pg from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { allProcesses, processTree } from '../scripts/lib/processes.mjs';
-import { isPortFree } from './harness/child.ts';
 import { currentRun } from './harness/run-dir.ts';
 import {
   askConsole,
   closeClients,
-  connectPg,
   ConnectionCounter,
+  connectPg,
+  isProcessRunning,
   linesOf,
   pidOf,
   startWorkers,
   until,
+  untilNothingIsLeft,
   useCluster,
   users,
   weirConfig,
@@ -65,20 +66,8 @@ function successors(): number[] {
     .map(({ pid }) => pid);
 }
 
-function runs(pid: number): boolean {
-  return allProcesses().some((each) => each.pid === pid);
-}
-
-async function nothingIsLeft(pids: readonly number[]): Promise<void> {
-  await until('all processes to be gone', () => pids.every((pid) => !runs(pid)));
-  for (const port of [weir.port, weir.httpPort])
-    await until(`port ${port} to be free`, () => isPortFree(port), { timeoutMs: 10_000 });
-  const sql = 'SELECT usename, application_name, state, query FROM pg_stat_activity WHERE datname = $1';
-  await until('its server connections to be gone', async () => {
-    const rows = await useCluster().query(sql, { values: [database] });
-    return rows.length === 0;
-  });
-}
+const nothingIsLeft = (pids: readonly number[]): Promise<void> =>
+  untilNothingIsLeft(weir, pids, useCluster(), database);
 
 /** Connects all the time. Resolves to how often that was, or rejects at the first refusal. */
 async function knock(isOver: () => boolean): Promise<number> {
@@ -265,7 +254,7 @@ test('kill -9 of the new supervisor before it works: the old one goes on, and th
   await restarted(1);
   expect(successors()).toHaveLength(1);
   await (await connectPg(weir.url({ database }))).query('SELECT 1');
-  await until('the old processes to be gone', () => before.slice(1).every((pid) => !runs(pid)));
+  await until('the old processes to be gone', () => before.slice(1).every((pid) => !isProcessRunning(pid)));
   expect(processTree(weir.pid)).toHaveLength(2 + WORKERS);
   expect(linesOf(weir, 'unexpected_error')).toEqual([]);
 });

@@ -6,14 +6,15 @@
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { processTree } from '../scripts/lib/processes.mjs';
-import { isPortFree } from './harness/child.ts';
 import {
   closeClients,
   connectPg,
+  isProcessRunning,
   linesOf,
   pidOf,
   startWorkers,
   until,
+  untilNothingIsLeft,
   useCluster,
   users,
   weirConfig,
@@ -45,25 +46,8 @@ async function start(): Promise<void> {
 const connect = (): Promise<pg.Client> => connectPg(weir.url({ database }));
 const everywhere = (): Promise<pg.Client[]> => Promise.all(Array.from({ length: 2 * WORKERS }, connect));
 
-function runs(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-async function nothingIsLeft(pids: readonly number[]): Promise<void> {
-  await until('all processes to be gone', () => pids.every((pid) => !runs(pid)));
-  for (const port of [weir.port, weir.httpPort])
-    await until(`port ${port} to be free`, () => isPortFree(port), { timeoutMs: 10_000 });
-  const sql = 'SELECT usename, application_name, state, query FROM pg_stat_activity WHERE datname = $1';
-  await until('its server connections to be gone', async () => {
-    const rows = await useCluster().query(sql, { values: [database] });
-    return rows.length === 0;
-  });
-}
+const nothingIsLeft = (pids: readonly number[]): Promise<void> =>
+  untilNothingIsLeft(weir, pids, useCluster(), database);
 
 test('kill -9 of the supervisor takes the workers with it, busy ones, too', async () => {
   await start();
@@ -121,7 +105,7 @@ test('SIGTERM while workers are replaced: the one that is about to serve ends, a
   const pids = processTree(weir.pid);
   const fresh = linesOf(weir, 'worker_started').at(-1)!['pid'] as number;
   weir.signal('SIGTERM');
-  await until('the new one to be gone', () => !runs(fresh));
+  await until('the new one to be gone', () => !isProcessRunning(fresh));
   await holder.query('COMMIT');
   expect(await weir.exited).toEqual({ code: 0, signal: null });
   await nothingIsLeft(pids);
@@ -140,7 +124,7 @@ test('a worker that is being started again when all are replaced does not stay b
   }
   weir.signal('SIGUSR2');
   await until('all workers to be replaced', () => weir.output.includes('all workers are replaced'));
-  await until('the old ones to be gone', () => pids.slice(1).every((pid) => !runs(pid)));
+  await until('the old ones to be gone', () => pids.slice(1).every((pid) => !isProcessRunning(pid)));
   // The first process stays, and the new supervisor is another one.
   await until('one process for each place', () => processTree(weir.pid).length === WORKERS + 2, { timeoutMs: 20_000 });
   expect((await workersOf(weir)).map(({ worker, state }) => [worker, state])).toEqual(

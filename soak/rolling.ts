@@ -1,7 +1,7 @@
 /**
  * What is added for Weirs of several workers: a restart of one of them every 10 s, pgbench beside the checker, and at the end
- * nothing may be left: no client, no server connection, no lock, no open file, no process; and the supervisor's memory has not
- * grown. Used by run.ts.
+ * nothing may be left: no client, no server connection, no lock, no open file, no process; and the memory of the process that was
+ * started, which stays through all restarts, has not grown. Used by run.ts.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,15 +10,16 @@ import { Child } from '../integration/harness/child.ts';
 import { findProgram } from '../integration/harness/programs.ts';
 import type { RunDir } from '../integration/harness/run-dir.ts';
 import { until } from '../integration/harness/until.ts';
+import { isProcessRunning } from '../integration/harness/workers.ts';
 import { median } from '../bench/numbers.ts';
 import { processTree } from '../scripts/lib/processes.mjs';
-import { isRunning, openFiles, portsOf, residentMb } from './processes.ts';
+import { openFiles, portsOf, residentMb } from './processes.ts';
 import type { Place, Stage } from './stage.ts';
 
 const restartEveryMs = 10_000;
 const sampleEveryMs = 5_000;
 const clients = 4;
-/** What an idle supervisor may have open more than at the start: a connection that has not been closed yet. */
+/** What that process may have open more than at the start: a connection that has not been closed yet. */
 const slackFiles = 8;
 /** Of the last third of the samples against the second. */
 const mayGrow = 1.25;
@@ -154,7 +155,9 @@ export class Rolling {
     if (beginning?.pid !== weir.pid) return;
     const most = beginning.files + slackFiles;
     await until('its files to be closed', () => openFiles(weir.pid) <= most, { timeoutMs: 20_000 }).catch(() => {
-      this.problems.push(`${name}: the supervisor has ${openFiles(weir.pid)} open files, ${beginning.files} at first`);
+      this.problems.push(
+        `${name}: the first process has ${openFiles(weir.pid)} open files, ${beginning.files} at first`,
+      );
     });
   }
 
@@ -165,7 +168,7 @@ export class Rolling {
       const [before, after] = [median(samples.slice(third, 2 * third)), median(samples.slice(-third))];
       if (after > before * mayGrow && after > before + mayGrowMb)
         this.problems.push(
-          `memory of the supervisor ${pid} grows: ${before.toFixed(0)} MB, then ${after.toFixed(0)} MB`,
+          `memory of the first process ${pid} grows: ${before.toFixed(0)} MB, then ${after.toFixed(0)} MB`,
         );
     }
   }
@@ -175,8 +178,8 @@ export class Rolling {
     if (!weir.isRunning) return;
     const pids = processTree(weir.pid);
     await weir.stop().catch((error: unknown) => void this.problems.push(`${name}: ${String(error).slice(0, 2_000)}`));
-    await until('its processes to end', () => !pids.some(isRunning), { timeoutMs: 15_000 }).catch(() => {
-      this.problems.push(`${name}: processes are left: ${pids.filter(isRunning).join(', ')}`);
+    await until('its processes to end', () => !pids.some(isProcessRunning), { timeoutMs: 15_000 }).catch(() => {
+      this.problems.push(`${name}: processes are left: ${pids.filter(isProcessRunning).join(', ')}`);
     });
     for (const line of weir.output.split('\n'))
       if (/"event":"unexpected_error"/.test(line)) this.problems.push(`${name}: ${line.slice(0, 1_000)}`);

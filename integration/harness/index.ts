@@ -26,5 +26,15 @@ export { until } from './until.ts';
 export { useCluster, useRedis } from './use.ts';
 export { startWeir, stuckLines, weirConfig, WeirProcess, workersOfTests } from './weir.ts';
 export type { TestWeir, WeirAddresses, WeirConfig, WeirOptions } from './weir.ts';
-export { askConsole, ConnectionCounter, linesOf, pidOf, startWorkers, workerOf, workersOf } from './workers.ts';
+export {
+  askConsole,
+  ConnectionCounter,
+  isProcessRunning,
+  linesOf,
+  pidOf,
+  startWorkers,
+  untilNothingIsLeft,
+  workerOf,
+  workersOf,
+} from './workers.ts';
 export type { WorkerRow } from './workers.ts';

@@ -3,7 +3,9 @@
  * connections the whole has at any moment, counted on the server.
  */
 import pg from 'pg';
+import { allProcesses } from '../../scripts/lib/processes.mjs';
 import type { ClusterView } from './cluster-view.ts';
+import { isPortFree } from './child.ts';
 import { SUPERUSER } from './template.ts';
 import { until } from './until.ts';
 import { startWeir } from './weir.ts';
@@ -35,6 +37,31 @@ export async function askConsole<R extends pg.QueryResultRow>(weir: WeirProcess,
   } finally {
     await client.end().catch(() => undefined);
   }
+}
+
+/** A process that has ended does not, also if nobody has waited for it. */
+export function isProcessRunning(processId: number): boolean {
+  return allProcesses().some(({ pid }) => pid === processId);
+}
+
+/**
+ * After the end of a Weir: its processes, its ports and its connections to that database are gone.
+ * @param pids of its processes, while it ran
+ */
+export async function untilNothingIsLeft(
+  weir: WeirProcess,
+  pids: readonly number[],
+  cluster: ClusterView,
+  database: string,
+): Promise<void> {
+  await until('all processes to be gone', () => !pids.some(isProcessRunning));
+  for (const port of [weir.port, weir.httpPort])
+    await until(`port ${port} to be free`, () => isPortFree(port), { timeoutMs: 10_000 });
+  const sql = 'SELECT usename, application_name, state, query FROM pg_stat_activity WHERE datname = $1';
+  await until('its server connections to be gone', async () => {
+    const rows = await cluster.query(sql, { values: [database] });
+    return rows.length === 0;
+  });
 }
 
 /** SHOW WORKERS. */

@@ -110,7 +110,7 @@ export class MergedSamples {
   add(workers: readonly SamplesOfWorker[], isComplete: boolean): void {
     for (const { worker, samples } of workers) for (const sample of samples) this.poolOf(sample).add(worker, sample);
     if (!isComplete) return;
-    // Of earlier rounds: workers that have ended, and pools that no worker has any more.
+    // Forgets what earlier rounds have added of workers that have ended, and of pools that all workers have closed.
     const present = new Map(workers.map(({ worker, samples }) => [worker, new Set(samples)]));
     for (const [key, merged] of this.pools) {
       for (const [worker, sample] of merged.samples)

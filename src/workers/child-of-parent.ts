@@ -5,7 +5,7 @@
 import type { Socket } from 'node:net';
 import type { FixedSettings } from '../config/change.ts';
 import { onFrame, sendFrame, sendListener } from './frames.ts';
-import type { IpcEnd } from './ipc.ts';
+import { whenGone, type IpcEnd } from './ipc.ts';
 import type { OpenListener } from './listening.ts';
 import type {
   Frame,
@@ -45,8 +45,7 @@ export class ChildOfParent implements StartsSuccessor {
 
   /** The parent is gone, whatever ended it. */
   onOrphaned(listener: () => void): void {
-    if (this.end.connected === true) this.end.on('disconnect', listener);
-    else listener();
+    whenGone(this.end, listener);
   }
 
   /** Call it after the supervisor before was told. */

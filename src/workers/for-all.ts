@@ -1,6 +1,6 @@
 /**
- * What counts for all workers together: settings, seats, places for server connections, stamps of the cache, the lead, sizes of pools. Made by
- * the supervisor, which tells it of each worker.
+ * What counts for all workers together: settings, max_client_conn, places for server connections, stamps of the cache, the lead,
+ * sizes of pools. Made by the supervisor, which tells it of each worker.
  */
 import { randomUUID } from 'node:crypto';
 import type { SharedMemoryState } from '../cache/shared-memory.ts';

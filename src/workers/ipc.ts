@@ -73,7 +73,7 @@ const pollMs = 100;
  * Calls the listener once when the other process is gone, at once if it has ended while this one was starting. Node emits no
  * 'disconnect' while it waits for the other to confirm a socket: who dies then would not be missed.
  */
-function whenGone(end: IpcEnd, listener: () => void): void {
+export function whenGone(end: IpcEnd, listener: () => void): void {
   if (!end.connected) return listener();
   const gone = (): void => {
     clearInterval(timer);

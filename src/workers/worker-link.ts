@@ -102,7 +102,7 @@ export class WorkerLink {
     this.channel.tell('stopAccepting', where);
   }
 
-  /** No client is left here. Resolves when no worker has any; at once if only this worker ends. */
+  /** Weir drains, and the last client of this worker has left. Resolves when that of every worker has; at once if only this worker ends. */
   async drained(): Promise<void> {
     await this.channel.ask('drained', undefined).catch(() => undefined);
   }
