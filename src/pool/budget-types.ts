@@ -23,6 +23,8 @@ export interface BudgetMember extends PoolName {
   readonly lastResize: ResizeRecord | undefined;
   /** Connections that clients use, or that are being made ready for the next one. */
   readonly inUse: number;
+  /** The most that were in use at the same time since the last call. */
+  takePeakInUse(): number;
   /** Clients that wait for a connection, unless the pool opens none at the moment (PAUSE, server_login_retry). */
   readonly waiting: number;
   /** How many connections it would open now for clients, and for its minimum, if it got the places. */

@@ -25,7 +25,8 @@ export class Logins implements BudgetMember {
   /** Why the last log-in failed; undefined: it did not. */
   lastError: WeirError | undefined;
   private refusal: { readonly error: WeirError; readonly untilMs: number } | undefined;
-  private sharing: { readonly clients: number; readonly untilMs: number } | undefined;
+  /** Clients that share a server for want of another one, and until when they are taken to want it. */
+  private readonly sharing = { clients: 0, untilMs: 0 };
 
   constructor(state: PoolState, returns: Returns) {
     this.state = state;
@@ -71,13 +72,14 @@ export class Logins implements BudgetMember {
 
   /** Remembers for the budget that clients who share a server would use another one. */
   private refusedPlace(sharing: number): void {
-    if (sharing > 0) this.sharing = { clients: sharing, untilMs: this.state.options.nowMs() + sharingMs };
+    if (sharing === 0) return;
+    this.sharing.clients = sharing;
+    this.sharing.untilMs = this.state.options.nowMs() + sharingMs;
   }
 
   private get sharingNow(): number {
-    const { sharing } = this;
-    if (sharing !== undefined && this.state.options.nowMs() >= sharing.untilMs) this.sharing = undefined;
-    return this.sharing?.clients ?? 0;
+    const { clients, untilMs } = this.sharing;
+    return clients > 0 && this.state.options.nowMs() < untilMs ? clients : 0;
   }
 
   /** The error for a client that would begin to wait now, if the last log-in was refused; undefined: it may wait. */
@@ -216,6 +218,13 @@ export class Logins implements BudgetMember {
 
   get inUse(): number {
     return this.state.all.size - this.state.idle.length;
+  }
+
+  takePeakInUse(): number {
+    const { figures } = this.state;
+    const peak = Math.max(figures.peakForBudget, this.inUse);
+    figures.peakForBudget = 0;
+    return peak;
   }
 
   get waiting(): number {

@@ -36,6 +36,8 @@ export class PoolFigures {
   maxWaitMs = 0;
   peakInUse = 0;
   serverFull = 0;
+  /** As peakInUse, since the budget last took it. */
+  peakForBudget = 0;
   private readonly buckets = new Float64Array(waitBoundsSeconds.length + 1);
 
   waited(ms: number): void {

@@ -70,6 +70,7 @@ export class PoolState {
     this.figures.checkouts++;
     const inUse = this.all.size - this.idle.length - this.resetting.size;
     if (inUse > this.figures.peakInUse) this.figures.peakInUse = inUse;
+    if (inUse > this.figures.peakForBudget) this.figures.peakForBudget = inUse;
     return true;
   }
 

@@ -4,7 +4,7 @@
 import type { BudgetMember, Shortage } from '../pool/budget-types.ts';
 import type { LeaseLoad, LeasedPool, LeaseSize } from '../sizing/lease-types.ts';
 
-/** The need is the most of so many samples, so that a moment without clients is not taken for the end of a load. */
+/** What it needs and wants is the most of so many samples, so that a moment without clients is not taken for the end of a load. */
 const samples = 3;
 
 export class LeaseAccount {
@@ -26,7 +26,7 @@ export class LeaseAccount {
   size: LeaseSize | undefined;
   /** The supervisor knows that the worker wants places, and has not granted any since. */
   isAsking = false;
-  private readonly needs: number[] = [];
+  private samples: { need: number; wanted: number }[] = [];
   private told: LeaseLoad | undefined;
 
   constructor(pool: LeasedPool) {
@@ -54,7 +54,7 @@ export class LeaseAccount {
     const isKnown =
       told?.need === load.need &&
       told.closing === load.closing &&
-      told.wanted === load.wanted &&
+      isAbout(told.wanted, load.wanted) &&
       told.wantedForMin === load.wantedForMin;
     if (isKnown) return undefined;
     return (this.told = load);
@@ -64,6 +64,7 @@ export class LeaseAccount {
   forgetTold(): void {
     this.told = undefined;
     this.isAsking = false;
+    for (const sample of this.samples) sample.wanted = 0;
   }
 
   private load(isSampled: boolean): LeaseLoad {
@@ -72,7 +73,7 @@ export class LeaseAccount {
     let wanted = 0;
     let wantedForMin = 0;
     for (const member of this.members) {
-      need += member.inUse + member.waiting;
+      need += member.takePeakInUse() + member.waiting;
       limit = Math.max(limit, member.limit);
       wanted += member.wanted;
       wantedForMin += member.wantedForMin;
@@ -82,10 +83,15 @@ export class LeaseAccount {
       need += member.inUse;
       if (member.inUse === 0) this.leaving.delete(member);
     }
-    if (isSampled || this.needs.length === 0) this.needs.push(need);
-    else this.needs.push(Math.max(need, this.needs.pop() ?? 0));
-    if (this.needs.length > samples) this.needs.shift();
-    return { need: Math.max(...this.needs), closing: this.closing, wanted, wantedForMin };
+    const last = isSampled ? undefined : this.samples.at(-1);
+    if (last === undefined) this.samples = [...this.samples.slice(1 - samples), { need, wanted }];
+    else Object.assign(last, { need: Math.max(last.need, need), wanted: Math.max(last.wanted, wanted) });
+    return {
+      need: Math.max(...this.samples.map((sample) => sample.need)),
+      closing: this.closing,
+      wanted: Math.max(...this.samples.map((sample) => sample.wanted)),
+      wantedForMin,
+    };
   }
 
   /** Closes idle connections that others need. True: it has no more than it may keep. */
@@ -106,4 +112,9 @@ export class LeaseAccount {
     member.keepAtMost(this.recall.isNext ? Math.max(0, this.recall.keep - leaving) : Infinity);
     member.keepAtLeast(this.floor);
   }
+}
+
+/** While a pool is full, many numbers of clients wait in turn; the supervisor need not hear of each. */
+function isAbout(told: number, now: number): boolean {
+  return now <= 2 * told && told <= 2 * now;
 }

@@ -31,6 +31,8 @@ export class LeasedBudget implements Budget {
   private readonly places: PlacesOfWorker;
   private readonly channel: SupervisorChannel;
   private maxDbConnections = Infinity;
+  /** Of pools that may open connections: looked for whenever a client waits. */
+  private readonly joined = new Map<BudgetMember, LeaseAccount>();
 
   constructor(server: string, database: string, places: PlacesOfWorker, channel: SupervisorChannel) {
     this.server = server;
@@ -82,11 +84,13 @@ export class LeasedBudget implements Budget {
       this.channel.tell('leaseJoin', { pool: account.pool, size: account.size });
     }
     account.members.add(member);
+    this.joined.set(member, account);
     account.instruct(member);
   }
 
   private leaveAccount(account: LeaseAccount, member: BudgetMember): void {
     account.members.delete(member);
+    this.joined.delete(member);
     if (account.members.size === 0) this.channel.tell('leaseLeave', account.pool);
   }
 
@@ -184,8 +188,8 @@ export class LeasedBudget implements Budget {
     return { database: this.database, user, node, server: this.server };
   }
 
-  private accountOf({ user, node }: PoolName): LeaseAccount {
-    return this.places.account(this.leased(user, node));
+  private accountOf(member: BudgetMember): LeaseAccount {
+    return this.joined.get(member) ?? this.places.account(this.leased(member.user, member.node));
   }
 
   private takeFrom(account: LeaseAccount): boolean {

@@ -33,6 +33,10 @@ export class Reservation implements BudgetMember {
     return Number(this.state === 'reserved');
   }
 
+  takePeakInUse(): number {
+    return this.inUse;
+  }
+
   get waiting(): number {
     return Number(this.state === 'waiting');
   }

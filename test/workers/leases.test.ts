@@ -118,6 +118,28 @@ describe('three workers that share a limit of 10', () => {
     expect(world.bugs).toEqual([]);
   });
 
+  test('what a worker uses between two reports counts: busy pools keep their connections', async () => {
+    world = new World();
+    const [one, two] = world.workers as [Worker, Worker, Worker];
+    one.want(30);
+    two.want(30);
+    await world.until('both have the same', () => one.open === 5 && two.open === 5);
+    one.want(0);
+    const backends = (): unknown[] =>
+      [one, two].map((worker) => Array.from(worker.scene.pool.servers(), (s) => s.processId));
+    const before = backends();
+    const untilMs = performance.now() + 500;
+    await world.until('many reports were sent', () => {
+      // All are used, but at none of the moments at which a report is made.
+      one.want(5);
+      one.want(0);
+      return performance.now() >= untilMs;
+    });
+    expect(backends()).toEqual(before);
+    await world.until('when they are not used any more, they go where they are needed', () => two.open === 10);
+    expect(world.bugs).toEqual([]);
+  });
+
   test('the places of a worker that dies are free when its backends are gone', async () => {
     world = new World();
     const [one, two] = world.workers as [Worker, Worker, Worker];
