@@ -16,8 +16,8 @@ import type { Section } from './report.ts';
 const WORKERS = 4;
 const IDLE = 5_000;
 const AT_ONCE = 10_000;
-/** As in idle.ts. */
-const WARM_UP = 300;
+/** As in idle.ts, for each of them. */
+const WARM_UP = 300 * WORKERS;
 const MB = 2 ** 20;
 
 const start = (context: BenchContext, clients: number): Promise<WeirContestant> =>

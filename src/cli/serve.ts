@@ -13,6 +13,7 @@ import type { ShutdownMode } from '../console/sources.ts';
 import { createServiceManager, type ServiceManager } from '../systemd/notify.ts';
 import { passedFds } from '../systemd/open-sockets.ts';
 import type { CliIo, ExitCode } from './io.ts';
+import { keepParserSmall } from './heap-flags.ts';
 import { CommandError, UsageError } from './io.ts';
 import { untilEnded, type Serving } from './signals.ts';
 import type { CreateServedApp, ProcessEvents, ServedApp, Supervise } from './served-app.ts';
@@ -100,7 +101,10 @@ export async function serve(
   try {
     const { config } = first.result;
     if (supervise !== undefined && config.workers > 1) app = await supervise(config, surroundings);
-    else app = await (await loadApp())(config, { users: first.users, reloadConfig, surroundings });
+    else {
+      keepParserSmall();
+      app = await (await loadApp())(config, { users: first.users, reloadConfig, surroundings });
+    }
     await app.start();
   } catch (error) {
     await systemd.end();

@@ -18,6 +18,7 @@ import type { SuccessorPost } from '../workers/supervisor-ports.ts';
 import type { SupervisorOptions } from '../workers/supervisor-types.ts';
 import { Supervisor } from '../workers/supervisor.ts';
 import type { WorkerPost } from '../workers/worker-link.ts';
+import { execArgvOfWorker, keepSupervisorSmall } from './heap-flags.ts';
 import { exitCodes, type ExitCode } from './io.ts';
 import type { ProcessEvents, ServedApp } from './served-app.ts';
 import { servingSignals } from './signals.ts';
@@ -31,7 +32,11 @@ const program = (): string => process.argv[1] ?? '';
 
 export function forkWorker(serveArguments: readonly string[], post: WorkerPost): ChildProcess {
   const args = ['worker', JSON.stringify(post), ...serveArguments];
-  return fork(program(), args, { serialization: 'advanced', stdio: ['inherit', 'inherit', 'pipe', 'ipc'] });
+  return fork(program(), args, {
+    serialization: 'advanced',
+    stdio: ['inherit', 'inherit', 'pipe', 'ipc'],
+    execArgv: execArgvOfWorker(),
+  });
 }
 
 function forkSupervisor(serveArguments: readonly string[], post: SuccessorPost, fds: readonly number[]): ChildProcess {
@@ -52,6 +57,7 @@ export interface Common {
 }
 
 export function commonOf(config: Config, serveArguments: readonly string[]): Common {
+  keepSupervisorSmall();
   const logs = new Logs(createLogger(config.log), systemClock.nowMs);
   const noteUnexpected = (error: unknown): void => {
     const bug = error instanceof Error ? error : new Error(String(error));

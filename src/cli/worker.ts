@@ -10,6 +10,7 @@ import { withFixed } from '../config/change.ts';
 import type { Loaded } from '../config/load.ts';
 import { createLogger } from '../observability/logger.ts';
 import { WorkerLink, type WorkerPost } from '../workers/worker-link.ts';
+import { keepWorkerSmall } from './heap-flags.ts';
 import { CommandError, exitCodes, UsageError, type CliIo, type ExitCode } from './io.ts';
 import { loadAll, serveOptions, sourceOf } from './serve.ts';
 import type { CreateServedApp, ServedApp } from './served-app.ts';
@@ -66,6 +67,7 @@ async function settled({ isSettled }: ServedApp, isEnding: () => boolean): Promi
 }
 
 async function work(args: Arguments, io: CliIo, loadApp: () => Promise<CreateServedApp>): Promise<ExitCode> {
+  keepWorkerSmall();
   const post = postOf(args);
   const source = sourceOf({ ...args, positionals: [] }, io.env);
   const reloadConfig = (): Loaded => loadAll(source);
