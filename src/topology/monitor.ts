@@ -48,6 +48,8 @@ export class Monitor {
   /** In the order of the nodes; empty while the monitor is stopped. */
   #watchers: readonly Member[] = [];
   readonly #calmMs: number;
+  /** Interval at the primary while a session waits for a tick. */
+  readonly #tickMs: number;
   #demandedAtMs = -Infinity;
   #sweepTimer: NodeJS.Timeout | undefined;
   #sweptAtMs = 0;
@@ -56,6 +58,8 @@ export class Monitor {
     this.#options = options;
     // Often enough to notice a lag of a quarter of max_replica_lag.
     this.#calmMs = Math.min(CALM_INTERVAL_MS, Math.max(FAST_INTERVAL_MS, options.maxReplicaLagMs / 4));
+    // Ticks tell what a replica must have replayed. All reads ask for some, also where there is no replica.
+    this.#tickMs = options.nodes.length > 1 ? FAST_INTERVAL_MS : this.#calmMs;
   }
 
   start(): void {
@@ -83,7 +87,7 @@ export class Monitor {
   wake(): void {
     this.#demandedAtMs = this.#options.clock.nowMs();
     const primary = this.#options.assessor.primaryIndex;
-    if (primary !== undefined) this.#watchers[primary]?.hurry(FAST_INTERVAL_MS);
+    if (primary !== undefined) this.#watchers[primary]?.hurry(this.#tickMs);
   }
 
   /** Probes all nodes now: the primary at once, the replicas as soon as it has answered. */
@@ -178,7 +182,7 @@ export class Monitor {
     const { assessor, ticker, clock } = this.#options;
     const now = clock.nowMs();
     if (this.#options.isUrgent()) return URGENT_INTERVAL_MS;
-    if (index === assessor.primaryIndex) return ticker.isDemanded() ? FAST_INTERVAL_MS : this.#calmMs;
+    if (index === assessor.primaryIndex) return ticker.isDemanded() ? this.#tickMs : this.#calmMs;
     const isMissing = !(assessor.snapshot.primary?.isUp ?? false);
     const isDemanded = now - this.#demandedAtMs < DEMAND_LASTS_MS;
     if (isMissing || (isDemanded && assessor.isAwaited(index, now))) return FAST_INTERVAL_MS;

@@ -93,6 +93,21 @@ describe('topology', () => {
     await eventually('the ticks', () => topology.ticker.lsnOf(ticks[99]!) === 1000);
   });
 
+  it('probes a server without replicas no more often for sessions that ask for ticks: no replica waits for them', async () => {
+    const [lone, primary] = [fakeCluster(['db1']), fakeCluster(names)];
+    const routing = { maxReplicaLagMs: 4000, primaryReads: 'when-needed' } as const;
+    const without = start(lone, { database: databaseConfig(0), routing }).topology;
+    const withReplicas = start(primary, { routing }).topology;
+    await eventually('both up', () => without.snapshot().primary?.isUp === true && isReady(withReplicas));
+    const before = [lone.node('db1').probes, primary.node('db1').probes] as const;
+    await eventually('many probes', () => {
+      without.ticker.next();
+      withReplicas.ticker.next();
+      return primary.node('db1').probes - before[1] >= 12;
+    });
+    expect(lone.node('db1').probes - before[0]).toBeLessThan(6);
+  });
+
   it('notices a lost primary at once and a promoted replica without being told', async () => {
     const cluster = fakeCluster(names);
     const { topology, lines } = start(cluster);
