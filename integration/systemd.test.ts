@@ -135,6 +135,33 @@ describe('socket activation', () => {
     expect(pid(1)).not.toBe(pid(0));
   });
 
+  test('with several workers, `weir restart` keeps the sockets and the process that systemd has started', async () => {
+    const path = join(dir, '.s.PGSQL.6432');
+    const [tcp, unix, http] = [await open(local), await open({ path }), await open(local)];
+    const more = { http: `127.0.0.1:${http.port}`, workers: 2 };
+    const { child, go, pid } = await makeService([tcp, unix, http], 'a:b:c', more);
+    const url = pgUrl({ port: tcp.port }, { database });
+    go();
+    await listening(child);
+    const client = await connectPg(url);
+    for (let restarts = 1; restarts <= 2; restarts++) {
+      process.kill(pid(0), 'SIGUSR2');
+      const done = (): boolean =>
+        child.output.split('the supervisor and all workers are replaced').length - 1 === restarts;
+      await until('the restart', done, { timeoutMs: 200_000 });
+      await served(client);
+      await served(await connectPg(url));
+      const viaUnix = { host: dir, port: 6432, user: 'app', password: PASSWORD, database };
+      await served(await connectPg('', { connectionString: undefined, ...viaUnix }));
+      expect((await fetch(`http://127.0.0.1:${http.port}/readyz`)).status).toBe(200);
+    }
+    expect(child.output.match(/^started /gm)).toHaveLength(1);
+    await closeClients();
+    process.kill(pid(0), 'SIGTERM');
+    await until('it to end', () => child.output.includes('ended 0'));
+    expect(statSync(path).isSocket()).toBe(true);
+  });
+
   test('a drain that waits for clients refuses newcomers: nobody knows when the next Weir comes', async () => {
     const tcp = await open(local);
     const { child, go, pid } = await makeService([tcp], 'weir.socket');
@@ -179,7 +206,11 @@ describe('what systemd is told', () => {
   let told: string;
 
   /** @param script what stands in for systemd-notify does; undefined: there is none */
-  async function start(script: string | undefined, more: Record<string, string> = {}): Promise<WeirProcess> {
+  async function start(
+    script: string | undefined,
+    more: Record<string, string> = {},
+    workers = 1,
+  ): Promise<WeirProcess> {
     told = join(dir, 'told');
     if (script !== undefined) {
       writeFileSync(join(dir, 'systemd-notify'), `#!/bin/sh\n${script}\n`);
@@ -189,7 +220,7 @@ describe('what systemd is told', () => {
       PATH: script === undefined ? dir : `${dir}:${process.env['PATH'] ?? ''}`,
       NOTIFY_SOCKET: '/run/notify',
     };
-    const config = weirConfig(cluster, { database, replicas: [] });
+    const config = weirConfig(cluster, { database, replicas: [] }, { workers });
     const weir = await startWeir(config, { env: { ...env, ...more } });
     weirs.push(weir);
     return weir;
@@ -236,6 +267,28 @@ describe('what systemd is told', () => {
   test('the watchdog, as long as the event loop runs', async () => {
     await start(noting(), { WATCHDOG_USEC: '200000' });
     await until('three signs of life', () => lines().filter((line) => line === 'WATCHDOG=1').length >= 3);
+  });
+
+  test('with several workers, also by the supervisor that a restart has put in the place of the first', async () => {
+    const weir = await start(noting(), { WATCHDOG_USEC: '200000' }, 2);
+    await hears('READY=1');
+    const signs = (): number => lines().filter((line) => line === 'WATCHDOG=1').length;
+    await until('a sign of life', () => signs() > 0);
+    weir.signal('SIGUSR2');
+    await until('the restart', () => weir.output.includes('the supervisor and all workers are replaced'), {
+      timeoutMs: 200_000,
+    });
+    const before = signs();
+    await until('three more signs of life', () => signs() >= before + 3);
+    const config = readFileSync(weir.configFile, 'utf8');
+    weir.rewriteConfig({ ...(JSON.parse(config) as WeirConfig), query_wait_timeout: '7s' });
+    weir.signal('SIGHUP');
+    await hears('changed query_wait_timeout');
+    weir.signal('SIGTERM');
+    expect(await weir.exited).toEqual({ code: 0, signal: null });
+    const told = lines().filter((line) => line !== 'WATCHDOG=1');
+    expect(told.filter((line) => line.startsWith('RELOADING=1'))).toHaveLength(1);
+    expect(told.slice(-2)).toEqual([expect.stringMatching(/^STOPPING=1 /), 'STOPPING=1 STATUS=stops']);
   });
 
   test('no systemd-notify, or one that fails: said once, and Weir works', async () => {

@@ -105,6 +105,7 @@ export function served(supervisor: Supervisor, config: Config, { onEnding }: Sur
   const end = async (mode: EndMode): Promise<void> => {
     onEnding?.(mode);
     await supervisor.end(mode);
+    if (mode !== 'now') onEnding?.('now');
     clearInterval(flushing);
     logs.end('stopped', 'weir has stopped');
   };
