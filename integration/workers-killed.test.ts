@@ -3,6 +3,7 @@
  * never has more connections than allowed, and the supervisor starts another, later each time. Fails if a death reaches
  * anybody else, if places are given away before the dead worker's backends have ended, or are never given again.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import {
@@ -134,6 +135,30 @@ test('connections that wait for a worker which dies are given to another one', a
   await until('others to be served', () => served >= WORKERS);
   await kill(1);
   const settled = await clients;
+  // One may have been on its way.
+  expect(settled.filter(({ status }) => status === 'rejected').length).toBeLessThanOrEqual(1);
+  for (const each of settled)
+    if (each.status === 'fulfilled') expect((await each.value.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+  expect(linesOf(weir, 'unexpected_error')).toEqual([]);
+});
+
+test('a worker that hangs gets no new clients, and is killed and replaced when it hangs for long', async () => {
+  await start();
+  process.kill(pidOf(weir, 2), 'SIGSTOP');
+  const clients: Promise<pg.Client>[] = [];
+  const isServedSoon = async (): Promise<boolean> => {
+    const client = connect();
+    client.catch(() => undefined);
+    clients.push(client);
+    return Promise.race([client.then(() => true), sleep(1_000, false)]);
+  };
+  // Some come before the supervisor knows, and wait.
+  for (let inARow = 0; inARow < 4 * WORKERS;) inARow = (await isServedSoon()) ? inARow + 1 : 0;
+  expect(died()).toEqual([]);
+  await until('its death', () => died().length === 1);
+  expect(died()[0]).toMatchObject({ worker: 2, msg: expect.stringContaining('has not answered for 30 s') as string });
+  await until('another worker', () => ready() === WORKERS + 1);
+  const settled = await Promise.allSettled(clients);
   // One may have been on its way.
   expect(settled.filter(({ status }) => status === 'rejected').length).toBeLessThanOrEqual(1);
   for (const each of settled)

@@ -68,6 +68,6 @@ export class Departures {
     // Weir itself ends, and has told it how.
     if (!this.options.isServing() || worker.state === 'gone') return;
     const answer = await answerOf(worker.end('wait-for-servers'), this.options.endWithinMs());
-    if (answer.kind === 'silent') worker.kill();
+    if (answer.kind === 'silent') worker.kill('did not answer');
   }
 }

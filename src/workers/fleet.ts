@@ -194,7 +194,7 @@ export class Fleet {
   kill(): void {
     for (const worker of this.processes) {
       this.options.log('warn', 'worker_killed', `worker ${worker.number} did not end in time: it is killed`);
-      worker.kill();
+      worker.kill('did not end in time');
     }
   }
 

@@ -16,6 +16,7 @@ import { Resizes } from './resizes.ts';
 import { Seats } from './seats.ts';
 import { SettingsInForce } from './settings-in-force.ts';
 import { supervisorSettings, type SupervisorSettings } from './settings-topics.ts';
+import { awake, killHung } from './silent-workers.ts';
 import { Stamps, type StampLinkState } from './stamps.ts';
 import type { WorkerProcess } from './worker-process.ts';
 
@@ -150,8 +151,14 @@ export class ForAll {
     this.lessor.goOn();
   }
 
+  /** The workers that may be given clients. */
+  takers(): readonly WorkerProcess[] {
+    return awake(this.options.ready(), (worker) => this.lead.silentMs(worker));
+  }
+
   sweep(): void {
     this.lead.sweep();
+    killHung(this.options.ready(), (worker) => this.lead.silentMs(worker), this.options.log);
   }
 
   /** For the next supervisor. Ask for this first: it sends what is due. */

@@ -5,6 +5,7 @@
  */
 import type { Proven } from '../auth/types.ts';
 import type { Log } from '../observability/types.ts';
+import { Liveness } from './liveness.ts';
 import type { WorkerChannel } from './messages.ts';
 import type { LeadAnswer } from './monitor-messages.ts';
 import { ProvenLogins } from './proven-logins.ts';
@@ -33,12 +34,11 @@ export interface FollowerState {
   readonly isFollower: boolean;
 }
 
-const silentMs = 2_000;
-const askEveryMs = 500;
+const longestSilenceMs = 2_000;
 
 export class Lead {
   private readonly log: Log;
-  private readonly nowMs: () => number;
+  private readonly liveness: Liveness;
   private readonly followers = new Set<Follower>();
   /** By the numbers under which the lead knows them; no two workers ever have the same. */
   private readonly byId = new Map<number, Follower>();
@@ -46,11 +46,6 @@ export class Lead {
   private lead: Follower | undefined;
   private term = 0;
   private lastId = 0;
-  /** When it last showed that its event loop runs. */
-  private answeredAtMs = 0;
-  private isAsked = false;
-  private askedAtMs = 0;
-  private sweptAtMs = 0;
   /** The lead that the supervisor before had chosen, until it is attached here. */
   private expected: number | undefined;
   private isStopped = false;
@@ -58,7 +53,7 @@ export class Lead {
   /** @param state of the supervisor whose place this one takes */
   constructor(log: Log, nowMs: () => number, state?: LeadState) {
     this.log = log;
-    this.nowMs = nowMs;
+    this.liveness = new Liveness(nowMs);
     if (state === undefined) return;
     this.term = state.term;
     this.lastId = state.lastId;
@@ -132,7 +127,6 @@ export class Lead {
     if (id !== this.expected) return;
     this.expected = undefined;
     this.lead = worker;
-    this.answeredAtMs = this.nowMs();
   }
 
   private gone(worker: Follower, id: number): void {
@@ -146,29 +140,27 @@ export class Lead {
   /** Call several times a second. */
   sweep(): void {
     if (this.isStopped) return;
+    this.liveness.sweep(this.channels());
     const { lead } = this;
-    const now = this.nowMs();
-    const wasStalled = now - this.sweptAtMs > askEveryMs;
-    this.sweptAtMs = now;
     if (lead === undefined) return;
     // It stops its monitors at some moment before its process ends.
     if (lead.state === 'ending' && this.hasReady(lead)) return this.choose(lead);
-    // This process was stalled itself: the answer may wait unread.
-    if (wasStalled) this.answeredAtMs = now;
-    if (now - this.answeredAtMs > silentMs && this.followers.size > 1) {
-      this.log('warn', 'lead_silent', `worker ${lead.number} does not answer: another one probes the servers`);
-      return this.choose(lead);
-    }
-    if (this.isAsked || now - this.askedAtMs < askEveryMs) return;
-    this.isAsked = true;
-    this.askedAtMs = now;
-    const { term } = this;
-    const answered = (): void => {
-      if (term !== this.term) return;
-      this.isAsked = false;
-      this.answeredAtMs = this.nowMs();
-    };
-    lead.channel.ask('alive', undefined).then(answered, () => undefined);
+    if (!this.isSilent(lead) || this.followers.size === 1) return;
+    this.log('warn', 'lead_silent', `worker ${lead.number} does not answer: another one probes the servers`);
+    this.choose(lead);
+  }
+
+  private *channels(): Iterable<Follower['channel']> {
+    for (const { channel } of this.followers) yield channel;
+  }
+
+  /** For how long the event loop of the worker has not run, as far as is known. */
+  silentMs({ channel }: Pick<Follower, 'channel'>): number {
+    return this.liveness.silentMs(channel);
+  }
+
+  private isSilent(worker: Follower): boolean {
+    return this.silentMs(worker) > longestSilenceMs;
   }
 
   private hasReady(except: Follower): boolean {
@@ -186,10 +178,9 @@ export class Lead {
   /** The lowest number that serves, or at least has started. */
   private choose(except?: Follower): void {
     const able = [...this.followers].filter((each) => each !== except).sort((a, b) => a.number - b.number);
-    this.lead = able.find(({ state }) => state === 'ready') ?? able[0];
+    const ready = able.filter(({ state }) => state === 'ready');
+    this.lead = ready.find((each) => !this.isSilent(each)) ?? ready[0] ?? able[0];
     this.term++;
-    this.isAsked = false;
-    this.answeredAtMs = this.nowMs();
     if (this.lead === undefined) return;
     const { number } = this.lead;
     this.log('info', 'lead', `worker ${number} probes the servers for all`, { worker: number });

@@ -248,7 +248,7 @@ export class Supervisor {
       case 'left':
         return [];
       case 'serving':
-        return this.fleet.ready();
+        return this.forAll.takers();
       // While Weir drains, workers refuse clients in words, but not consoles and CancelRequests; /readyz must say why.
       case 'ending':
         return this.fleet.answering();
@@ -289,7 +289,7 @@ export class Supervisor {
 
   /** A client that a worker gives away goes on in the one with the fewest. */
   passOn(socket: Socket, moved: Moved): void {
-    if (!fewestFirst(this.fleet.ready()).some((taker) => taker.giveMoved(socket, moved))) socket.destroy();
+    if (!fewestFirst(this.forAll.takers()).some((taker) => taker.giveMoved(socket, moved))) socket.destroy();
   }
 
   private channelsBut(own: WorkerChannel): WorkerChannel[] {

@@ -55,8 +55,8 @@ export class WorkerProcess {
   /** Clients of its that count under max_client_conn. */
   entered = 0;
   servesSinceMs: number | undefined;
-  /** It was killed, because it did not start in time. */
-  private hasHung = false;
+  /** Why it was killed; undefined: it was not. */
+  private killedFor: string | undefined;
   private readonly startTimer: NodeJS.Timeout;
   private readonly lastWords: LastWords;
   private current: WorkerState = 'starting';
@@ -71,10 +71,7 @@ export class WorkerProcess {
     this.events = events;
     this.startedAtMs = since?.startedAtMs ?? nowMs();
     this.lastWords = new LastWords(body.stderr, (chunk) => events.says(chunk));
-    this.startTimer = setTimeout(() => {
-      this.hasHung = true;
-      this.kill();
-    }, startLimitMs);
+    this.startTimer = setTimeout(() => this.kill(`did not start within ${startLimitMs / 1000} s`), startLimitMs);
     if (since !== undefined) this.goOn(since);
     body.wire.onMoved((socket, moved) => events.moved(this, socket, moved));
     body.wire.onReturned((socket, returned) => events.returned(this, socket, returned));
@@ -149,15 +146,19 @@ export class WorkerProcess {
     await this.channel.ask('end', mode).catch(() => undefined);
   }
 
-  kill(): void {
+  get isKilled(): boolean {
+    return this.killedFor !== undefined;
+  }
+
+  /** @param why after "worker 1 ..." */
+  kill(why: string): void {
+    this.killedFor = why;
     this.body.kill();
   }
 
   /** Call it when it has exited. Resolves to how it has ended, and what it said last, in words. */
   async epitaph({ code, signal }: WorkerExit): Promise<string> {
-    const how = this.hasHung
-      ? `did not start within ${startLimitMs / 1000} s`
-      : `has ended (${signal ?? exitText(code)})`;
+    const how = this.killedFor ?? `has ended (${signal ?? exitText(code)})`;
     const said = await this.lastWords.afterExit();
     return `worker ${this.number} ${how}${said === '' ? '' : `: ${said}`}`;
   }
