@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { PgNode } from '../integration/harness/pg-node.ts';
 import { workersOf } from './processes.ts';
 import type { Random } from './random.ts';
+import { mostServers } from './stage.ts';
 import type { Place, Stage } from './stage.ts';
 
 export interface Fault {
@@ -271,10 +272,13 @@ export const workerFaults: readonly Fault[] = [
     async play(stage, random) {
       const place = random.pick(stage.places);
       for (let i = 0; i < 3; i++) {
-        await stage.ask(place, `RESIZE POOL ${place.world.name}.app MIN 0 MAX ${Math.round(random.between(3, 20))}`);
+        await stage.ask(
+          place,
+          `RESIZE POOL ${place.world.name}.app MIN 0 MAX ${Math.round(random.between(3, mostServers))}`,
+        );
         await sleep(random.between(100, 1_000));
       }
-      await stage.ask(place, `RESIZE POOL ${place.world.name}.app MIN 0 MAX 20`);
+      await stage.ask(place, `RESIZE POOL ${place.world.name}.app MIN 0 MAX ${mostServers}`);
     },
   },
   {

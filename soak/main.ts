@@ -9,7 +9,7 @@ import { kinds } from './kinds.ts';
 import { formKinds } from './model.ts';
 import { runSoak } from './run.ts';
 import type { Result } from './run.ts';
-import { problemsOf } from './report.ts';
+import { leastShare, leastShareRolling, problemsOf } from './report.ts';
 
 const usage = `npm run soak -- [--minutes N] [--reads N] [--seed S] [--faults NAME,...|none] [--kinds NAME,...] [--forms NAME,...] [--without NAME,...]
   --minutes N   how long at most (2)
@@ -69,7 +69,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       seed,
       seconds: Number(values.minutes) * 60,
       reads: Number(values.reads),
-      calm: 0.4,
+      calm: workers > 1 ? 0.15 : 0.4,
       config: { workers },
       rolling: workers > 1,
       faults: pick(faults, ({ name }) => name, values.faults === 'workers' ? ofWorkers : values.faults),
@@ -78,7 +78,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       worlds,
       say: (line) => console.log(line),
     });
-    return report(result);
+    return report(result, workers > 1 ? leastShareRolling : leastShare);
   } finally {
     await run.remove();
   }
@@ -89,14 +89,15 @@ function mostOften(counts: ReadonlyMap<string, number>): ReadonlyMap<string, num
   return new Map([...counts].sort(([, one], [, other]) => other - one).slice(0, 10));
 }
 
-function report(result: Result): number {
+function report(result: Result, least: number): number {
   const list = (counts: ReadonlyMap<string, number>): string =>
     [...counts].map(([name, count]) => `${name} ${count}`).join(', ');
   console.log(`writes: ${list(result.byKind)}`);
   console.log(`on the primary because: ${list(mostOften(result.byReason))}`);
   console.log(`faults: ${list(result.byFault)}`);
   console.log(`errors: ${list(result.bySqlstate)}`);
-  const problems = problemsOf(result);
+  for (const line of result.figures) console.log(line);
+  const problems = problemsOf(result, least);
   for (const problem of problems) console.log(problem);
   const { reads, writes, unknown, anomalies, seconds, share } = result;
   const served = `cache ${(share.cache * 100).toFixed(1)} %, replicas ${(share.replica * 100).toFixed(1)} %`;

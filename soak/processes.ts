@@ -1,26 +1,58 @@
 /**
- * What the soak test sees of processes in /proc: workers, open files, memory, ports. Linux only.
+ * What the soak test sees of processes in /proc: workers and supervisors, open files, memory, ports. Linux only.
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { allProcesses, processTree, type ProcessEntry } from '../scripts/lib/processes.mjs';
+import { allProcesses } from '../scripts/lib/processes.mjs';
 
-/** Of a Weir that has several. After a restart they are children of a supervisor that is a child itself. */
+/** `first`: the process that was started, which is the supervisor until the first restart and the parent of others then. */
+export type Role = 'first' | 'supervisor' | 'worker';
+
+export interface WeirPart {
+  readonly pid: number;
+  readonly role: Role;
+}
+
+const roleWords: readonly (readonly [string, Role])[] = [
+  [' worker ', 'worker'],
+  [' successor ', 'supervisor'],
+];
+
+/** All processes of a Weir, the first one first. After a restart, workers are children of a supervisor that is a child itself. */
+export function partsOf(weirPid: number): WeirPart[] {
+  const all = allProcesses();
+  const parts: WeirPart[] = [{ pid: weirPid, role: 'first' }];
+  for (const { pid: parent } of parts) {
+    for (const { pid, ppid, command } of all) {
+      const role = ppid === parent ? roleWords.find(([word]) => command.includes(word))?.[1] : undefined;
+      if (role !== undefined) parts.push({ pid, role });
+    }
+  }
+  return parts;
+}
+
 export function workersOf(weirPid: number): number[] {
-  const tree = new Set(processTree(weirPid));
-  const isWorker = ({ pid, command }: ProcessEntry): boolean => tree.has(pid) && command.includes(' worker ');
-  return allProcesses()
-    .filter(isWorker)
+  return partsOf(weirPid)
+    .filter(({ role }) => role === 'worker')
     .map(({ pid }) => pid);
 }
 
-export function openFiles(pid: number): number {
-  return readdirSync(`/proc/${pid}/fd`).length;
+/** undefined: it has ended. */
+export function openFiles(pid: number): number | undefined {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).length;
+  } catch {
+    return undefined;
+  }
 }
 
-/** In MB. */
-export function residentMb(pid: number): number {
-  const match = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  return Number(match?.[1] ?? 0) / 1024;
+/** In MB; undefined: it has ended. */
+export function residentMb(pid: number): number | undefined {
+  try {
+    const match = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
+    return match === null ? undefined : Number(match[1]) / 1024;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The sockets of a process, by the numbers that the kernel gives them. */
@@ -36,14 +68,28 @@ function socketsOf(pid: number): string[] {
   }
 }
 
-/** Ports of the processes' TCP connections (proc(5), /proc/net/tcp: hexadecimal address and port). */
-export function portsOf(pids: readonly number[], side: 'own' | 'other'): Set<number> {
-  const inodes = new Set(pids.flatMap(socketsOf));
-  const ports = new Set<number>();
+export interface Connection {
+  /** Of the process itself. */
+  readonly port: number;
+  readonly otherPort: number;
+}
+
+/**
+ * TCP connections of each process (proc(5), /proc/net/tcp: hexadecimal address and port). The kernel takes many milliseconds to
+ * write that table: not for every day.
+ */
+export function connectionsOf(pids: readonly number[]): ReadonlyMap<number, readonly Connection[]> {
+  const bySocket = new Map<string, Connection>();
   for (const line of readFileSync('/proc/net/tcp', 'latin1').split('\n').slice(1)) {
     const fields = line.trim().split(/\s+/);
-    const address = fields[side === 'own' ? 1 : 2];
-    if (inodes.has(fields[9] ?? '')) ports.add(parseInt(address?.split(':')[1] ?? '', 16));
+    const [port = 0, otherPort = 0] = [fields[1], fields[2]].map((address) =>
+      parseInt(address?.split(':')[1] ?? '0', 16),
+    );
+    bySocket.set(fields[9] ?? '', { port, otherPort });
   }
-  return ports;
+  const known = (socket: string): Connection[] => {
+    const connection = bySocket.get(socket);
+    return connection === undefined ? [] : [connection];
+  };
+  return new Map(pids.map((pid) => [pid, socketsOf(pid).flatMap(known)]));
 }

@@ -36,6 +36,9 @@ export interface StageOptions {
   readonly worlds?: readonly ('shared' | 'alone')[];
 }
 
+/** Of one Weir to one server; nobody sets it higher. */
+export const mostServers = 20;
+
 /** A Weir with what stands between it and the others. */
 export interface Place extends Seat {
   readonly world: World;
@@ -108,7 +111,7 @@ export class Stage {
         auth: { type: 'trust' },
         query_wait_timeout: '20s',
         default_pool_size: 12,
-        max_pool_size: 20,
+        max_pool_size: mostServers,
         routing: { max_replica_lag: '1s' },
         // Longer than any faults in a row; a Weir that was killed keeps the others uncached for as long.
         cache: { enabled: true, ttl: '10m', member_timeout: '20s', ...redis },

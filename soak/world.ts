@@ -153,7 +153,8 @@ export class World {
 
   private cut({ port, openedAtMs, isLoggedIn }: Connection, why: string): void {
     const { killed } = this.options;
-    if (killed === undefined || killed.explains(port, openedAtMs, isLoggedIn) || this.unexpected.length > 100) return;
+    if (killed === undefined || killed.explains(port, openedAtMs, isLoggedIn, why)) return;
+    if (this.unexpected.length > 100) return;
     this.unexpected.push(
       `${why}: it was not of a worker that was killed (port ${port}, at ${this.nowMs().toFixed(0)})`,
     );

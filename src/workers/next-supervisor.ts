@@ -24,6 +24,7 @@ type Answer = 'freeze' | 'take over';
 
 export class NextSupervisor {
   private readonly port: SuccessorPort;
+  /** Also those that have exited: connections that were on their way to one come back after that. */
   private readonly workers = new Map<number, RemoteWorker>();
   private state: 'starting' | 'started' | 'not needed' | 'gone' = 'starting';
   private lastId = 0;
@@ -59,9 +60,9 @@ export class NextSupervisor {
     return worker;
   }
 
-  /** The number of a worker that it has started; undefined: it has not. */
+  /** The number of a worker that it has started; undefined: it has not, or the worker has exited. */
   numberOf(body: WorkerBody): number | undefined {
-    for (const [id, worker] of this.workers) if (worker === body) return id;
+    for (const [id, worker] of this.workers) if (worker === body && !worker.isGone) return id;
     return undefined;
   }
 
@@ -92,7 +93,7 @@ export class NextSupervisor {
   dismiss(): void {
     if (this.state === 'gone') return;
     this.state = 'not needed';
-    if (this.workers.size === 0) this.send({ do: 'end' });
+    this.endIfEmpty();
   }
 
   kill(): void {
@@ -134,20 +135,20 @@ export class NextSupervisor {
         return this.answered(new Error(message.why));
       default:
         this.workers.get(message.worker)?.hear(message, socket, ahead);
-        if (message.did === 'exit') this.forget(message.worker);
+        if (message.did === 'exit' && this.state === 'not needed') this.endIfEmpty();
     }
   }
 
-  private forget(worker: number): void {
-    this.workers.delete(worker);
-    if (this.state === 'not needed') this.dismiss();
+  private endIfEmpty(): void {
+    if ([...this.workers.values()].every(({ isGone }) => isGone)) this.send({ do: 'end' });
   }
 
   private gone(how: string): void {
     this.state = 'gone';
     this.started(how);
     this.answered(new Error(how));
-    const ends = Array.from(this.workers.values(), (worker) => exitOf(worker));
+    // Whoever has exited already may have given its process ID to another process.
+    const ends = [...this.workers.values()].filter(({ isGone }) => !isGone).map((worker) => exitOf(worker));
     this.workers.clear();
     void Promise.all(ends).then(() => this.ended());
   }

@@ -80,18 +80,23 @@ export class Successor {
   private carry(message: ForWorker, socket: Socket | undefined, ahead: Uint8Array): void {
     const { worker: id } = message;
     if (message.do === 'fork') return this.fork(id, message.post);
+    // Undefined: it has exited, and the supervisor before did not know that yet.
     const worker = this.workers.get(id);
-    if (worker === undefined) return void socket?.destroy();
     switch (message.do) {
       case 'kill':
-        return worker.kill();
+        return worker?.kill();
       case 'envelope':
-        return worker.wire.send(message.envelope);
-      case 'socket':
-        if (socket !== undefined && !worker.wire.sendSocket(message.entry, socket, ahead)) socket.destroy();
-        return;
-      case 'moved':
-        if (socket !== undefined && !worker.wire.sendMoved(socket, { packed: message.packed, ahead })) socket.destroy();
+        return worker?.wire.send(message.envelope);
+      case 'socket': {
+        const { entry } = message;
+        if (socket === undefined || worker?.wire.sendSocket(entry, socket, ahead) === true) return;
+        return this.tell({ did: 'return', worker: id, entry }, socket, ahead);
+      }
+      case 'moved': {
+        const { packed } = message;
+        if (socket === undefined || worker?.wire.sendMoved(socket, { packed, ahead }) === true) return;
+        return this.tell({ did: 'moved', worker: id, packed }, socket, ahead);
+      }
     }
   }
 

@@ -1,8 +1,9 @@
 /**
  * A supervisor and the next one, between whom workers change: both sides with the parent process between them, in memory. Fails
- * when something that a worker says is lost, comes twice or out of order, when an answer goes astray, or when the old one does
- * not go on after the new one has refused or died.
+ * when something that a worker says is lost, comes twice or out of order, when an answer goes astray, when a client is lost that was
+ * given to a worker which had died, or when the old one does not go on after the new one has refused or died.
  */
+import { Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Channel, type Topics } from '../../src/workers/channel.ts';
 import { ChildOfParent } from '../../src/workers/child-of-parent.ts';
@@ -212,6 +213,60 @@ describe('a worker of the next supervisor', () => {
     await expect.poll(() => now.exits, { timeout: 60_000 }).toEqual(['SIGKILL']);
     expect(now.succession.fork(post)).toBeUndefined();
     await expect(now.succession.handOver(now.handOver)).rejects.toThrow('the new supervisor has ended');
+  });
+});
+
+describe('clients on their way to a worker of the next supervisor', () => {
+  const noBytes = Buffer.alloc(0);
+
+  /** @returns what has come back */
+  function comingBack(now: Now): string[] {
+    const back: string[] = [];
+    now.body!.wire.onMoved((_socket, { packed }) => back.push(String(packed)));
+    now.body!.wire.onReturned((_socket, { entry }) => back.push(entry));
+    return back;
+  }
+
+  function send(now: Now): boolean[] {
+    const { wire } = now.body!;
+    return [
+      wire.sendSocket('plain', new Socket(), noBytes),
+      wire.sendMoved(new Socket(), { packed: 'session', ahead: noBytes }),
+    ];
+  }
+
+  test('come back when it dies before Node has sent them', async () => {
+    const { now, next } = await prepared();
+    const back = comingBack(now);
+    expect(send(now)).toEqual([true, true]);
+    await settled();
+    expect(back).toEqual([]);
+    next.workers[0]!.process.exit(null);
+    await settled();
+    expect(now.exits).toEqual(['SIGKILL']);
+    expect(back).toEqual(['plain', 'session']);
+  });
+
+  test('come back when it has died, and the present supervisor did not know', async () => {
+    const { now, next } = await prepared();
+    const back = comingBack(now);
+    next.workers[0]!.process.exit(null);
+    expect(send(now)).toEqual([true, true]);
+    await settled();
+    expect(back).toEqual(['plain', 'session']);
+  });
+
+  test('come back when the next supervisor has forgotten it, and the present one has not heard that yet', async () => {
+    const { now, next } = await prepared();
+    const back = comingBack(now);
+    next.workers[0]!.process.exit(null);
+    // It has exited, which is said on the way through the parent.
+    await new Promise(setImmediate);
+    expect(now.exits).toEqual([]);
+    expect(send(now)).toEqual([true, true]);
+    await settled();
+    expect(now.exits).toEqual(['SIGKILL']);
+    expect(back).toEqual(['plain', 'session']);
   });
 });
 
