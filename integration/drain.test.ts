@@ -89,6 +89,7 @@ describe('shutdown_delay', () => {
     expect((await weir.http('/healthz')).status).toBe(200);
     expect([await newcomer(weir), await one(client)]).toEqual(['served', served]);
     const console = await connectPg(weir.adminUrl());
+    expect((await console.query('SHOW STATE')).rows).toContainEqual({ key: 'draining', value: 'yes' });
     await console.query(`SET shutdown_delay = '1ms'`);
     expect(await ended).toMatchObject({ code: '57P01' });
     expect(await weir.exited).toEqual({ code: 0, signal: null });

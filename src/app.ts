@@ -63,6 +63,7 @@ export async function createApp(config: Config, deps: AppDeps): Promise<App> {
       reload: () => reload.reloadFromFile(),
       apply: (next) => reload.apply(next),
       shutdown: (mode) => lifecycle.shutdown(mode),
+      isDraining: () => lifecycle.serving().isDraining,
     },
   });
   const reload: Reload = new Reload(current, logs, parts, () => deps.reloadConfig());

@@ -23,6 +23,7 @@ export interface SourceParts {
   readonly users: ReadonlyMap<string, string>;
   readonly watchdog: Watchdog;
   process(): ProcessFigures;
+  isDraining(): boolean;
 }
 
 export function createSources(parts: SourceParts, actions: ConsoleActions): ConsoleSources {
@@ -32,6 +33,9 @@ export function createSources(parts: SourceParts, actions: ConsoleActions): Cons
     version: parts.version,
     get maxClientConn() {
       return parts.config().maxClientConn;
+    },
+    get isDraining() {
+      return parts.isDraining();
     },
     *pools() {
       for (const database of directory.all()) yield* database.pools();

@@ -27,7 +27,7 @@ import { createGather } from '../workers/all-workers.ts';
 import { AuthQuery } from './auth-query.ts';
 import { Clients } from './clients.ts';
 import { createActions, type ActionParts } from './console-actions.ts';
-import { createSources } from './console-sources.ts';
+import { createSources, type SourceParts } from './console-sources.ts';
 import { Credentials } from './credentials.ts';
 import type { Current } from './current.ts';
 import { Directory } from './directory.ts';
@@ -47,7 +47,7 @@ export interface PartsOptions {
   readonly current: Current;
   readonly logs: Logs;
   readonly classifier: Classifier;
-  readonly requests: Pick<ActionParts, 'reload' | 'apply' | 'shutdown'>;
+  readonly requests: Pick<ActionParts, 'reload' | 'apply' | 'shutdown'> & Pick<SourceParts, 'isDraining'>;
   /** Undefined: this process is the whole Weir. */
   readonly worker: WorkerLink | undefined;
 }
@@ -210,6 +210,7 @@ export class Parts {
       users: current.users,
       watchdog,
       process: () => this.metrics.ofProcess(),
+      isDraining: requests.isDraining,
     };
     return createSources(parts, createActions({ ...parts, ...requests, worker }));
   }

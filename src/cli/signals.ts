@@ -29,7 +29,7 @@ export interface Succeeded {
 /** What is a matter of the process that serves. */
 export const servingSignals = ['SIGHUP', 'SIGTERM', 'SIGINT', 'SIGUSR1', 'SIGUSR2', 'SIGQUIT'] as const;
 
-/** After a second signal, the process ends at the latest after this. */
+/** When it is to stop at once, the process ends at the latest after this. */
 const forcedExitMs = 1_000;
 
 /** Resolves to the exit code when a signal or SHUTDOWN has ended the app; or when another process has taken its place. */
@@ -95,8 +95,8 @@ class Ending {
 
   stop(signal: string): void {
     this.say(signal, 'stopping at once');
-    // In case stop() hangs.
-    this.forcedExit ??= setTimeout(() => this.finish(exitCodes.refused), forcedExitMs);
+    // In case stop() hangs, or the workers take their time.
+    this.forcedExit ??= setTimeout(() => this.finish(this.exitCode()), forcedExitMs);
     if (this.state === 'draining') this.state = 'cut short';
     this.watch(this.serving.app.stop());
   }
@@ -107,13 +107,17 @@ class Ending {
 
   watch(task: Promise<void>): void {
     task.then(
-      // After a second signal the drain was not complete, so the exit code is not 0.
-      () => this.finish(this.state === 'cut short' ? exitCodes.refused : exitCodes.done),
+      () => this.finish(this.exitCode()),
       (error: unknown) => {
         this.unexpected(error);
         this.finish(exitCodes.refused);
       },
     );
+  }
+
+  /** After a second signal the drain was not complete, so the exit code is not 0. */
+  private exitCode(): ExitCode {
+    return this.state === 'cut short' ? exitCodes.refused : exitCodes.done;
   }
 
   private say(signal: string, what: string): void {

@@ -143,11 +143,18 @@ async function untilChildEnded(
 ): Promise<ExitCode> {
   let stopping: NodeJS.Timeout | undefined;
   let isDraining = false;
+  /** It hung, and was killed. */
+  let killed: ExitCode | undefined;
+  const kill = (code: ExitCode): void => {
+    killed = code;
+    parent.killAll();
+  };
   const pass = (signal: NodeJS.Signals): void => {
     parent.pass(signal);
     const isStop = signal === 'SIGQUIT' || (isDraining && (signal === 'SIGTERM' || signal === 'SIGINT'));
-    // In case it hangs.
-    if (isStop) stopping ??= setTimeout(() => parent.killAll(), stopLimitMs);
+    // In case it hangs. As in signals.ts, a drain that is cut short is not a success.
+    const code = isDraining ? exitCodes.refused : exitCodes.done;
+    if (isStop) stopping ??= setTimeout(() => kill(code), stopLimitMs);
     isDraining ||= signal === 'SIGTERM' || signal === 'SIGINT';
   };
   for (const signal of servingSignals) events.on(signal, pass);
@@ -158,5 +165,6 @@ async function untilChildEnded(
   events.off('uncaughtException', unexpected);
   events.off('unhandledRejection', unexpected);
   clearTimeout(stopping);
+  if (killed !== undefined) return killed;
   return code === exitCodes.done || code === exitCodes.usage ? code : exitCodes.refused;
 }

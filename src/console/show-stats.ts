@@ -245,7 +245,7 @@ const text = columnsOf<NamedText>();
 
 const state = show<NamedText>(
   'STATE',
-  'whether Weir works or is paused',
+  'whether Weir works, is paused or drains',
   [text.text('key', (row) => row.key), text.text('value', (row) => row.value)],
   ({ sources }) => {
     const databases = [...sources.databases()];
@@ -254,6 +254,7 @@ const state = show<NamedText>(
       { key: 'active', value: isPaused ? 'no' : 'yes' },
       { key: 'paused', value: isPaused ? 'yes' : 'no' },
       { key: 'suspended', value: 'no' },
+      { key: 'draining', value: sources.isDraining ? 'yes' : 'no' },
     ];
   },
 );

@@ -187,6 +187,8 @@ export interface ConsoleSources extends StatsSources, ConsoleActions {
   preparedStatements(): Iterable<PreparedRow>;
   /** max_client_conn. */
   readonly maxClientConn: number;
+  /** The end of Weir has begun: a drain, or at once. */
+  readonly isDraining: boolean;
   /** One for each worker, when these are the figures of several; absent: the console keeps that of this process. */
   readonly periods?: readonly StatsPeriod[] | undefined;
   /** What the operator has to know about the figures and actions since they were gathered, as text. */

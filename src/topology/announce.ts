@@ -1,32 +1,81 @@
 /**
- * Logs what changed between two snapshots, one line per change. Decides nothing. Called by topology.ts.
+ * Logs what changes in the snapshots of a topology, one line per change. A node that has not answered yet keeps the state that
+ * was last told: a worker that starts, or comes to probe the servers, is no news of a server. Made by topology.ts.
  */
 import { NO_LOGIN } from './server-connector.ts';
 import type { NodeState, TopologySnapshot } from './types.ts';
 
 export type TopologyLog = (level: 'debug' | 'info' | 'warn' | 'error', event: object, message: string) => void;
 
-export function announce(before: TopologySnapshot, after: TopologySnapshot, log: TopologyLog): void {
+export class Announcer {
+  private readonly log: TopologyLog;
+  private before: TopologySnapshot;
+  /** As last told. */
+  private told: readonly NodeState[];
+  private catalogProblem: string | undefined;
+
+  constructor(snapshot: TopologySnapshot, log: TopologyLog) {
+    this.log = log;
+    this.before = snapshot;
+    this.told = snapshot.nodes;
+  }
+
+  announce(after: TopologySnapshot): void {
+    const { log, before, told } = this;
+    const { database } = after;
+    announcePrimary(before, after, log);
+    const news = after.nodes.map((node, index) => newsOf(told[index] ?? node, node));
+    announceLogin(database, told, news, log);
+    for (const [index, node] of news.entries()) announceNode(database, told[index] ?? node, node, log);
+    this.before = after;
+    this.told = news;
+  }
+
+  /** Logs a problem once, however often the attempt is repeated. */
+  catalogFailed(problem: string): void {
+    if (problem === this.catalogProblem) return;
+    this.catalogProblem = problem;
+    this.log('warn', { event: 'catalog', database: this.before.database, problem }, problem);
+  }
+
+  catalogIsKnown(): void {
+    this.catalogProblem = undefined;
+  }
+}
+
+/** The state to be told. What an operator has done is, in any case. */
+function newsOf(told: NodeState, node: NodeState): NodeState {
+  if (node.isUnheard === true) return { ...told, isDraining: node.isDraining };
+  return node.isLagUnproven === true && node.isUp ? { ...node, isLagging: told.isLagging === true } : node;
+}
+
+function announcePrimary(before: TopologySnapshot, after: TopologySnapshot, log: TopologyLog): void {
   const { database, epoch } = after;
   if (before.epoch !== after.epoch && after.primary !== undefined) {
     const { name, timeline } = after.primary;
     const event = { event: 'new primary', database, node: name, before: before.primary?.name, timeline, epoch };
-    log(before.epoch === 0 ? 'info' : 'warn', event, `${name} is the primary`);
+    log(isOtherPrimary(before.primary, after.primary) ? 'warn' : 'info', event, `${name} is the primary`);
   } else if (before.primary !== undefined && after.primary === undefined) {
     log('error', { event: 'no primary', database, before: before.primary.name }, `${database} has no primary`);
   }
-  announceLogin(before, after, log);
-  for (const [index, node] of after.nodes.entries()) {
-    const was = before.nodes[index];
-    if (was !== undefined) announceNode(database, was, node, log);
-  }
+}
+
+/** The first one that is found is no change; nor is it one if only its timeline could not be seen. */
+function isOtherPrimary(before: NodeState | undefined, after: NodeState): boolean {
+  if (before === undefined) return false;
+  if (before.name !== after.name) return true;
+  return before.timeline !== undefined && after.timeline !== undefined && before.timeline !== after.timeline;
 }
 
 /** One line for the whole database, not one per node. */
-function announceLogin(before: TopologySnapshot, after: TopologySnapshot, log: TopologyLog): void {
-  const { database } = after;
-  const lacked = before.nodes.some(lacksLogin);
-  const lacks = after.nodes.some(lacksLogin);
+function announceLogin(
+  database: string,
+  before: readonly NodeState[],
+  after: readonly NodeState[],
+  log: TopologyLog,
+): void {
+  const lacked = before.some(lacksLogin);
+  const lacks = after.some(lacksLogin);
   if (lacks && !lacked) log('warn', { event: 'no monitor login', database }, NO_LOGIN);
   if (lacked && !lacks) log('info', { event: 'monitor login', database }, 'the monitor has a log-in now');
 }

@@ -9,7 +9,7 @@ import type { Contender, Incumbent } from './elect.ts';
 import { explain, isEjected, noteFailure } from './ejection.ts';
 import { createLagHistory } from './lag.ts';
 import type { LagHistory } from './lag.ts';
-import { isSameState, newNodeRecord } from './node-record.ts';
+import { isAnswerExpected, isSameState, newNodeRecord } from './node-record.ts';
 import type { NodeRecord } from './node-record.ts';
 import { nodeState, type Office } from './node-state.ts';
 import type { NodeIdentity, ProbeFailure, ProbeSample } from './samples.ts';
@@ -33,6 +33,8 @@ export const REPLICA_SILENCE_MS = 1500;
 export const PRIMARY_SILENCE_MS = 5000;
 /** How long the first election waits for nodes that have neither answered nor failed. */
 const SETTLE_MS = 1000;
+/** Lag is known after several answers of the primary. */
+const LAG_SETTLES_MS = 2000;
 /** A replica that exceeded max_replica_lag takes reads again when its lag is below this share of it. */
 const BACK_IN_SHARE = 0.8;
 
@@ -45,6 +47,8 @@ export class Assessor {
   #winner: number | undefined;
   #refusals: ReadonlyMap<number, string> = new Map();
   #epoch = 0;
+  /** Since when the lag of replicas is measured without interruption. */
+  #lagSinceMs = -Infinity;
   #snapshot: TopologySnapshot;
 
   constructor(options: AssessorOptions) {
@@ -74,6 +78,11 @@ export class Assessor {
     record.timeline = undefined;
   }
 
+  /** Another process probes the node for this one from now on. */
+  moved(index: number, nowMs: number): void {
+    this.#records[index]!.movedAtMs = nowMs;
+  }
+
   /** A connection attempt failed, or the connection (or its probe) was lost. */
   failed(index: number, failure: ProbeFailure, nowMs: number): void {
     const record = this.#records[index]!;
@@ -96,6 +105,7 @@ export class Assessor {
     record.hasTried = true;
     record.failure = undefined;
     record.stoppedSinceMs = undefined;
+    const isFirst = record.sample === undefined;
     record.sample = sample;
     record.answeredAtMs = nowMs;
     record.isSilent = false;
@@ -106,6 +116,7 @@ export class Assessor {
       : sample.timeline;
     this.#elect(nowMs);
     if (index === this.#winner) {
+      if (isFirst) this.#lagSinceMs = nowMs;
       if (sample.lsn > 0) this.#lag.note(sentAtMs, sample.lsn);
     } else {
       this.#judgeLag(record, nowMs);
@@ -194,6 +205,7 @@ export class Assessor {
     if (before === undefined) return;
     this.#ticker.newEpoch();
     this.#lag.clear();
+    this.#lagSinceMs = nowMs;
     for (const record of this.#records) {
       record.caughtUpAtMs = -Infinity;
       record.isLagging = true;
@@ -207,6 +219,12 @@ export class Assessor {
   #lagTime(nowMs: number): number {
     const primary = this.#incumbent === undefined ? undefined : this.#records[this.#incumbent.index];
     return primary?.stoppedSinceMs ?? nowMs;
+  }
+
+  #isLagUnproven(nowMs: number): boolean {
+    const primary = this.#incumbent === undefined ? undefined : this.#records[this.#incumbent.index];
+    if (primary !== undefined && isAnswerExpected(primary, nowMs)) return true;
+    return nowMs - this.#lagSinceMs < LAG_SETTLES_MS;
   }
 
   #judgeLag(record: NodeRecord, nowMs: number): void {
@@ -231,6 +249,8 @@ export class Assessor {
       refusals: this.#refusals,
       lagTimeMs: this.#lagTime(nowMs),
       newestLsn: this.#lag.newestLsn(),
+      isElectionOpen: this.#incumbent === undefined && this.#records.some((record) => isAnswerExpected(record, nowMs)),
+      isLagUnproven: this.#isLagUnproven(nowMs),
     };
     const nodes = this.#records.map((record, index) => nodeState(record, index, office, nowMs));
     const hidden = this.primaryIndex ?? 0;

@@ -142,6 +142,7 @@ export class Monitor {
           else this.#sampled(index, sample, sentAtMs, tick);
         },
         failed: (failure) => this.#failed(index, failure),
+        moved: () => assessor.moved(index, this.#options.clock.nowMs()),
         intervalMs: () => this.#intervalMs(index),
       },
     });

@@ -6,6 +6,7 @@ import type { NodeConfig } from '../config/config.ts';
 import { newEjectionState } from './ejection.ts';
 import type { EjectionState } from './ejection.ts';
 import type { NodeIdentity, ProbeFailure, ProbeSample } from './samples.ts';
+import { NO_LOGIN } from './server-connector.ts';
 import type { NodeLoad, NodeState, Tick } from './types.ts';
 
 export interface NodeRecord {
@@ -18,6 +19,8 @@ export interface NodeRecord {
   /** The last answer on the current connection. */
   sample: ProbeSample | undefined;
   answeredAtMs: number;
+  /** When another process began to probe it for this one; -Infinity: never. */
+  movedAtMs: number;
   isSilent: boolean;
   /** Set while there is no connection. */
   failure: ProbeFailure | undefined;
@@ -55,6 +58,7 @@ export function newNodeRecord(config: NodeConfig, nowMs: number): NodeRecord {
     identity: undefined,
     sample: undefined,
     answeredAtMs: nowMs,
+    movedAtMs: -Infinity,
     isSilent: false,
     failure: undefined,
     stoppedSinceMs: undefined,
@@ -92,6 +96,26 @@ export function slowStartAt(record: NodeRecord, nowMs: number): number {
   return Math.min(1, SLOW_START_FLOOR + (1 - SLOW_START_FLOOR) * Math.max(0, share));
 }
 
+/** A node that was asked is not waited for in silence for longer than this: then it is a problem. */
+const HOPE_MS = 10_000;
+
+/** It was asked and has neither answered nor failed since; also if another process asks it now. */
+export function isAnswerExpected(record: NodeRecord, nowMs: number): boolean {
+  if (record.failure !== undefined) return false;
+  const hasMoved = record.movedAtMs >= record.answeredAtMs;
+  if (record.sample !== undefined && !(record.isSilent && hasMoved)) return false;
+  return nowMs - Math.max(record.movedAtMs, record.answeredAtMs) < HOPE_MS;
+}
+
+/** After this, a process that has begun to probe for others knows all log-ins that they know. */
+const LOGINS_COME_MS = 3_000;
+
+/** It is asked by another process than before, to which no log-in is known yet. */
+export function isLoginExpected({ identity, failure, movedAtMs }: NodeRecord, nowMs: number): boolean {
+  const hasNone = identity?.isMute === true || failure?.problem === NO_LOGIN;
+  return hasNone && nowMs - movedAtMs < LOGINS_COME_MS;
+}
+
 /** @returns true if the two differ at most in positions, lag figures and the slow start */
 export function isSameState(a: NodeState | undefined, b: NodeState): boolean {
   return (
@@ -102,6 +126,8 @@ export function isSameState(a: NodeState | undefined, b: NodeState): boolean {
     a.ejectedUntilMs === b.ejectedUntilMs &&
     a.isLagging === b.isLagging &&
     a.isCatchingUp === b.isCatchingUp &&
+    a.isUnheard === b.isUnheard &&
+    a.isLagUnproven === b.isLagUnproven &&
     a.problem === b.problem &&
     a.connectionLimit === b.connectionLimit &&
     a.serverVersion === b.serverVersion

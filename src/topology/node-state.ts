@@ -5,7 +5,7 @@
  */
 import type { Incumbent } from './elect.ts';
 import { isEjected } from './ejection.ts';
-import { cameUp, slowStartAt, wentDown } from './node-record.ts';
+import { cameUp, isAnswerExpected, isLoginExpected, slowStartAt, wentDown } from './node-record.ts';
 import type { NodeRecord } from './node-record.ts';
 import type { NodeRole, NodeState } from './types.ts';
 
@@ -17,6 +17,10 @@ export interface Office {
   /** The present by the time that lag is measured against (monotonic ms); see Assessor. */
   readonly lagTimeMs: number;
   readonly newestLsn: number;
+  /** A node may still answer that is to be the first primary. */
+  readonly isElectionOpen: boolean;
+  /** The lag of replicas is measured anew since a moment ago. */
+  readonly isLagUnproven: boolean;
 }
 
 /** Builds the state. Also updates the record when the node came up or went down. */
@@ -41,12 +45,19 @@ export function nodeState(record: NodeRecord, index: number, office: Office, now
     isLagging: !isPrimary && record.isLagging,
     isCatchingUp: !isPrimary && record.catchUpTick !== undefined,
     ...(record.timeline === undefined ? {} : { timeline: record.timeline }),
+    isUnheard: isUnheard(record, office, nowMs),
+    isLagUnproven: !isPrimary && office.isLagUnproven,
     slowStart: isPrimary ? 1 : slowStartAt(record, nowMs),
     problem: obstacle ?? remarkOn(record, role, nowMs),
     connectionLimit: record.identity?.connectionLimit ?? 0,
     serverVersion: record.identity?.serverVersion,
     load: record.load,
   };
+}
+
+function isUnheard(record: NodeRecord, office: Office, nowMs: number): boolean {
+  if (isAnswerExpected(record, nowMs) || isLoginExpected(record, nowMs)) return true;
+  return office.isElectionOpen && record.failure === undefined;
 }
 
 function roleOf(record: NodeRecord, index: number, office: Office): NodeRole {

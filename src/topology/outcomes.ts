@@ -29,6 +29,8 @@ interface Awaited extends LostBackend {
 const SHORTEST_PAUSE_MS = 10;
 const LONGEST_PAUSE_MS = 1_000;
 const ANSWER_MS = 5_000;
+/** It is said of a server that cannot be queried for this long; shorter, another process may only begin to probe it. */
+const UNKNOWN_MS = 2_000;
 /**
  * A process must be this much younger than the lost connection to count as another one; allows for clocks being set.
  */
@@ -49,8 +51,8 @@ export class Outcomes {
   #isAsking = false;
   /** The timer has a longer pause than the shortest: `look()` then starts it anew with the shortest. */
   #isPatient = false;
-  /** Servers for which a log line said that they cannot be queried: one line each, until they answer. */
-  readonly #unreachable = new Set<string>();
+  /** Servers that cannot be queried, since when, and whether a log line has said so: one each, until they answer. */
+  readonly #unreachable = new Map<string, { readonly sinceMs: number; isSaid: boolean }>();
 
   constructor(options: OutcomesOptions) {
     this.#options = options;
@@ -134,8 +136,11 @@ export class Outcomes {
       this.#unreachable.delete(server);
     } catch (error) {
       const problem = error instanceof Error ? error.message : String(error);
-      if (this.#unreachable.has(server)) return;
-      this.#unreachable.add(server);
+      const now = clock.nowMs();
+      const known = this.#unreachable.get(server) ?? { sinceMs: now, isSaid: false };
+      this.#unreachable.set(server, known);
+      if (known.isSaid || now - known.sinceMs < UNKNOWN_MS) return;
+      known.isSaid = true;
       const what = { event: 'outcome_unknown', node: server, problem, backends: ones.length };
       log(
         'warn',

@@ -3,7 +3,7 @@
  * no rules of its own. Made by the app, one per database that clients use.
  */
 import type { NodeConfig } from '../config/config.ts';
-import { announce } from './announce.ts';
+import { Announcer } from './announce.ts';
 import { Assessor, differs } from './assess.ts';
 import type { Catalog } from '../catalog/types.ts';
 import { CatalogReadings } from './catalog-readings.ts';
@@ -49,12 +49,12 @@ class DatabaseTopology implements ReadingTopology {
   readonly #monitor: Monitor;
   readonly #outcomes: Outcomes;
   readonly #presence: Presence;
+  readonly #announcer: Announcer;
   readonly #asking = new Set<() => void>();
   readonly #listeners = new Set<(snapshot: TopologySnapshot) => void>();
   #seen: TopologySnapshot;
   #isSettled = false;
   #startedAtMs: number;
-  #catalogProblem: string | undefined;
 
   constructor(options: TopologyOptions) {
     const { clock, database, databaseName, routing } = options;
@@ -78,6 +78,7 @@ class DatabaseTopology implements ReadingTopology {
       ask: async (sql, values) => this.#monitor.ask(this.#assessor.primaryIndex ?? -1, sql, values),
     });
     this.#seen = this.#assessor.snapshot;
+    this.#announcer = new Announcer(this.#seen, options.log);
     this.#startedAtMs = clock.nowMs();
   }
 
@@ -114,7 +115,7 @@ class DatabaseTopology implements ReadingTopology {
       source: () => catalogSource(this.#assessor.snapshot),
       onCatalog: (catalog) => this.#catalogRead(catalog),
       onConfirmed: () => options.onCatalogConfirmed?.(),
-      onProblem: (problem) => this.#catalogFailed(problem),
+      onProblem: (problem) => this.#announcer.catalogFailed(problem),
     });
   }
 
@@ -136,16 +137,9 @@ class DatabaseTopology implements ReadingTopology {
 
   #catalogRead(catalog: Catalog): void {
     const { log, databaseName, onCatalog } = this.#options;
-    this.#catalogProblem = undefined;
+    this.#announcer.catalogIsKnown();
     log('debug', { event: 'catalog', database: databaseName, version: catalog.version }, 'read the catalog');
     onCatalog?.(catalog);
-  }
-
-  /** Logs a problem once, however often the attempt is repeated. */
-  #catalogFailed(problem: string): void {
-    if (problem === this.#catalogProblem) return;
-    this.#catalogProblem = problem;
-    this.#options.log('warn', { event: 'catalog', database: this.database, problem }, problem);
   }
 
   get database(): string {
@@ -197,7 +191,7 @@ class DatabaseTopology implements ReadingTopology {
     const after = this.#assessor.snapshot;
     if (before === after) return;
     if (differs(before, after)) {
-      announce(before, after, log);
+      this.#announcer.announce(after);
       if (before.epoch !== after.epoch && before.epoch > 0) this.schema.changed();
       else this.schema.kick();
     } else if (routing.primaryReads !== 'never' && after.primary?.isUp) {

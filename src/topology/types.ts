@@ -54,6 +54,13 @@ export interface NodeState {
   readonly timeline?: number;
   /** Share of its normal load: rises from 0.1 to 1 in the 30 s after coming back. */
   readonly slowStart: number;
+  /**
+   * It was asked a moment ago, or by another process before, and has neither answered nor failed: what is known of it is no
+   * news. It takes no work.
+   */
+  readonly isUnheard?: boolean;
+  /** Replica: its lag is measured anew since a moment ago, so that it lags is no news. */
+  readonly isLagUnproven?: boolean;
   /** Current problem or remark as text, for SHOW NODES; undefined: none. */
   readonly problem: string | undefined;
   /** Connections that the server offers to ordinary roles: max_connections less its reserves; 0: not known yet. */

@@ -14,6 +14,8 @@ export interface WatcherEvents {
   sampled(sample: ProbeSample, sentAtMs: number): void;
   /** The attempt, the connection or the probe failed; the watcher tries again by itself. */
   failed(failure: ProbeFailure): void;
+  /** Another process probes the server for this one from now on. */
+  moved?(): void;
   /** Milliseconds from the last probe sent to the next one. */
   intervalMs(): number;
 }

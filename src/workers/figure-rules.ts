@@ -119,6 +119,8 @@ const node: Rules<NodeState> = {
   isLagging: same(),
   isCatchingUp: same(),
   timeline: same(),
+  isUnheard: same(),
+  isLagUnproven: same(),
   slowStart: same(),
   problem: known(),
   connectionLimit: same(),

@@ -43,6 +43,7 @@ export function mergeFigures({ workers, past, silent, isDraining, resizes }: Gat
   return {
     version: all.version,
     maxClientConn: all.maxClientConn,
+    isDraining: serving.isDraining,
     pools: () => all.pools.map(({ stats, waits }) => ({ stats: () => stats, waitHistogram: () => waits })),
     clients: () => clientsOf(all),
     servers: () => all.servers,

@@ -86,6 +86,7 @@ export class SharedMonitors implements Monitors, SharedCatalogs, ToLead {
     const member: SwitchedMember = new SwitchedMember({
       makeLocal: () => this.parts.local.join(options, tls, connectTimeoutMs, clock),
       makeRemote: () => this.makeRemote(options, clock),
+      moved: () => options.events.moved?.(),
       left: () => this.members.delete(member),
     });
     this.members.add(member);

@@ -9,6 +9,8 @@ import { LeadLost, type RemoteMember } from './remote-member.ts';
 export interface SwitchedMemberParts {
   makeLocal(): Member;
   makeRemote(): RemoteMember;
+  /** Another process probes the server from now on. */
+  moved(): void;
   left(): void;
 }
 
@@ -25,8 +27,9 @@ export class SwitchedMember implements Member {
   /** Another worker leads, or this one; or this is the first time. */
   follow(isLead: boolean): void {
     const { local, remote } = this;
+    if (isLead && local !== undefined) return;
+    this.parts.moved();
     if (isLead) {
-      if (local !== undefined) return;
       this.remote = undefined;
       void remote?.leave();
       this.local = this.parts.makeLocal();

@@ -25,6 +25,8 @@ class FakeApp implements ServedApp {
   /** Why it refuses the next reload. */
   refusal: WeirError | undefined;
   finishDrain: () => void = () => undefined;
+  /** Once told to stop. */
+  hangs = false;
   finishByItself: () => void = () => undefined;
   readonly unexpected: unknown[] = [];
   readonly ended = new Promise<void>((resolve) => (this.finishByItself = resolve));
@@ -44,6 +46,7 @@ class FakeApp implements ServedApp {
   }
   stop(): Promise<void> {
     this.calls.push('stop');
+    if (this.hangs) return new Promise(() => undefined);
     return Promise.resolve();
   }
   reload(config: Config, users: ReadonlyMap<string, string>): ReturnType<typeof diffConfig> {
@@ -165,6 +168,18 @@ describe('weir serve', () => {
     for (const signal of signals) events.emit(signal, signal);
     expect((await run).code).toBe(code);
     expect(app.calls.at(-1)).toBe('stop');
+  });
+
+  it.each([
+    [['SIGQUIT'], 0],
+    [['SIGQUIT', 'SIGQUIT'], 0],
+    [['SIGTERM', 'SIGQUIT'], 1],
+    [['SIGTERM', 'SIGTERM'], 1],
+  ])('%j ends with the same exit code %i if the app hangs', async (signals, code) => {
+    const { app, events, run } = await serving();
+    app.hangs = true;
+    for (const signal of signals) events.emit(signal, signal);
+    expect((await run).code).toBe(code);
   });
 
   it('SIGUSR2 replaces the workers, says how it ended, and joins what is under way; one process has none', async () => {

@@ -278,6 +278,7 @@ export function fakeSources(changes: Partial<ConsoleSources> = {}): FakeSources 
     asked,
     version: '0.1.0',
     maxClientConn: 10_000,
+    isDraining: false,
     pools: () => [pool],
     clients: () => [fakeClient(), fakeClient({ id: 8, state: 'idle', serverId: 0, node: '', pins: [], lastRoute: '' })],
     servers: () => [fakeServer()],

@@ -185,6 +185,7 @@ describe('rows', () => {
     expect(await rowsOf('SHOW HELP')).toHaveLength(commands.size);
     expect(await rowsOf('SHOW VERSION')).toEqual([{ version: 'Weir 0.1.0' }]);
     expect(await rowsOf('SHOW STATE')).toContainEqual({ key: 'paused', value: 'no' });
+    expect(await rowsOf('SHOW STATE')).toContainEqual({ key: 'draining', value: 'no' });
     expect(await rowsOf('SHOW PREPARED')).toEqual([
       { database: 'shop', user: 'app', clients: 2, servers: 1, query: 'SELECT $1' },
     ]);

@@ -448,6 +448,15 @@ describe('figures', () => {
     expect(await reasons()).toEqual(['Weir is shutting down']);
   });
 
+  test('SHOW STATE: draining when the whole Weir is', async () => {
+    const { rig, workers } = three((number) => ({ serving: { isListening: true, isDraining: number !== 2 } }));
+    const draining = async (): Promise<unknown> =>
+      (await run(at(workers, 0), 'SHOW STATE')).rows.find(({ key }) => key === 'draining')?.['value'];
+    expect(await draining()).toBe('no');
+    rig.isDraining = true;
+    expect(await draining()).toBe('yes');
+  });
+
   test('a worker that starts or ends is shown, with what is known of it', async () => {
     const { rig, workers } = three();
     rig.add({ number: 4 }, false);
