@@ -1,5 +1,6 @@
 /**
- * Asks a server about the catalog of one database for all processes of one Weir: on one connection, one question at a time.
+ * Asks servers about the catalog of one database for all processes of one Weir: one question at a time at each node, so that one
+ * which does not answer keeps no question to another one waiting. A connection is kept to the node that was asked last.
  * Who asks what another process waits for shares the answer, provided that the question has not been sent yet: an answer is
  * never older than the question. Used by topology.ts in the process that monitors for all; catalog-sharing.ts asks.
  */
@@ -17,76 +18,110 @@ export interface CatalogReadingsOptions extends CatalogLinkOptions {
 
 /** A question that has not been sent. */
 interface Pending {
-  readonly node: NodeConfig;
   readonly question: CatalogQuestion;
   readonly answer: Promise<readonly ProbeRow[]>;
   resolve(rows: readonly ProbeRow[]): void;
   reject(error: unknown): void;
 }
 
+/** The questions to one node, and the connection on which they are asked. */
+interface Asked {
+  readonly node: NodeConfig;
+  readonly link: CatalogLink;
+  readonly pending: Pending[];
+  isAsking: boolean;
+}
+
 export class CatalogReadings {
   readonly #options: CatalogReadingsOptions;
-  readonly #link: CatalogLink;
-  readonly #pending: Pending[] = [];
+  readonly #nodes = new Map<NodeConfig, Asked>();
+  /** The node that was asked last. */
+  #last: NodeConfig | undefined;
   /** Numbers of the processes that may ask again soon: the connection is kept for them. */
   readonly #askers = new Set<number>();
-  #isAsking = false;
   #isStopped = false;
 
   constructor(options: CatalogReadingsOptions) {
     this.#options = options;
-    this.#link = new CatalogLink(options, () => this.#isAsking);
   }
 
   /** @param asker number of the process */
   ask(asker: number, node: NodeConfig, question: CatalogQuestion): Promise<readonly ProbeRow[]> {
     if (this.#isStopped) return Promise.reject(new ProbeError('stopped', false));
     this.#askers.add(asker);
-    const same = this.#pending.find((each) => each.node === node && each.question === question);
+    this.#last = node;
+    void this.#leaveUnneeded();
+    const asked = this.#nodes.get(node) ?? this.#begin(node);
+    const same = asked.pending.find((each) => each.question === question);
     if (same !== undefined) return same.answer;
-    const pending = newPending(node, question);
-    this.#pending.push(pending);
-    if (!this.#isAsking) void this.#askAll();
+    const pending = newPending(question);
+    asked.pending.push(pending);
+    if (!asked.isAsking) void this.#askAll(asked);
     return pending.answer;
   }
 
   /** The process does not need the catalog any more, for now. */
   release(asker: number): void {
     this.#askers.delete(asker);
-    if (this.#askers.size > 0 || this.#isAsking) return;
-    void this.#link.hangUp();
-    this.#link.leaveCrowd();
+    void this.#leaveUnneeded();
   }
 
   async stop(): Promise<void> {
     this.#isStopped = true;
-    this.#link.stop();
-    for (const { reject } of this.#pending.splice(0)) reject(new ProbeError('stopped', false));
-    await this.#link.hangUp();
-    this.#link.leaveCrowd();
+    this.#askers.clear();
+    for (const { link, pending } of this.#nodes.values()) {
+      link.stop();
+      for (const { reject } of pending.splice(0)) reject(new ProbeError('stopped', false));
+    }
+    await Promise.all([...this.#nodes.values()].map((asked) => this.#leave(asked)));
   }
 
-  async #askAll(): Promise<void> {
-    this.#isAsking = true;
+  #begin(node: NodeConfig): Asked {
+    const asked: Asked = {
+      node,
+      link: new CatalogLink(this.#options, () => asked.isAsking),
+      pending: [],
+      isAsking: false,
+    };
+    this.#nodes.set(node, asked);
+    return asked;
+  }
+
+  #isNeeded(asked: Asked): boolean {
+    return asked.isAsking || (asked.node === this.#last && this.#askers.size > 0);
+  }
+
+  async #leaveUnneeded(): Promise<void> {
+    const unneeded = [...this.#nodes.values()].filter((asked) => !this.#isNeeded(asked));
+    await Promise.all(unneeded.map((asked) => this.#leave(asked)));
+  }
+
+  async #leave(asked: Asked): Promise<void> {
+    this.#nodes.delete(asked.node);
+    await asked.link.hangUp();
+    asked.link.leaveCrowd();
+  }
+
+  async #askAll(asked: Asked): Promise<void> {
+    const { link, pending } = asked;
+    asked.isAsking = true;
     for (;;) {
-      const next = this.#pending.shift();
+      const next = pending.shift();
       if (next === undefined) break;
       try {
-        next.resolve(await this.#answer(next));
+        next.resolve(await this.#answer(asked, next.question));
       } catch (error) {
-        await this.#link.hangUp();
+        await link.hangUp();
         next.reject(error);
       }
-      if (this.#link.isAwaited) await this.#link.hangUp();
+      if (link.isAwaited) await link.hangUp();
     }
-    this.#isAsking = false;
-    if (this.#askers.size > 0) return;
-    await this.#link.hangUp();
-    if (this.#askers.size === 0) this.#link.leaveCrowd();
+    asked.isAsking = false;
+    await this.#leaveUnneeded();
   }
 
-  async #answer({ node, question }: Pending): Promise<readonly ProbeRow[]> {
-    const { query } = await this.#link.to(node);
+  async #answer({ node, link }: Asked, question: CatalogQuestion): Promise<readonly ProbeRow[]> {
+    const { query } = await link.to(node);
     const { fingerprint, readCatalog } = this.#options;
     if (question === 'catalog') return record(query, readCatalog);
     if (fingerprint === undefined) throw new ProbeError('fingerprints are not taken', false);
@@ -94,12 +129,12 @@ export class CatalogReadings {
   }
 }
 
-function newPending(node: NodeConfig, question: CatalogQuestion): Pending {
+function newPending(question: CatalogQuestion): Pending {
   let resolve: Pending['resolve'] = () => undefined;
   let reject: Pending['reject'] = () => undefined;
   const answer = new Promise<readonly ProbeRow[]>((onAnswer, onError) => {
     resolve = onAnswer;
     reject = onError;
   });
-  return { node, question, answer, resolve, reject };
+  return { question, answer, resolve, reject };
 }
