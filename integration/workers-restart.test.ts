@@ -55,6 +55,10 @@ const start = (): Promise<WeirProcess> =>
         max_pool_size: POOL,
         resize: { enabled: false },
         server_idle_timeout: '1s',
+        // For what hangs: on a busy machine, 50 log-ins at once take long.
+        client_login_timeout: '2m',
+        query_wait_timeout: '2m',
+        server_connect_timeout: '1m',
       },
     ),
   );
@@ -153,7 +157,7 @@ describe.skipIf(pgbench === undefined)(`pgbench -c ${CLIENTS} while workers are 
     const args = ['-n', ...threads, '-T', '15', '-M', mode, ...scripts, weir.url({ database })];
     const { code, stdout, stderr } = await runProgram(pgbench!, args);
     // A client that has lost its connection is one that pgbench has "aborted".
-    expect(stderr).not.toMatch(/error|aborted|fatal/i);
+    expect(stderr.split('\n').filter((line) => /error|aborted|fatal/i.test(line))).toEqual([]);
     expect([code, stdout]).toEqual([0, expect.stringMatching(/number of failed transactions: 0 /)]);
   }
 

@@ -3,7 +3,7 @@
  * worker, and by the worker for its supervisor.
  */
 import type { ChildProcess } from 'node:child_process';
-import type { Socket } from 'node:net';
+import { Socket, type SocketConstructorOpts } from 'node:net';
 import type { Envelope, Wire } from './channel.ts';
 
 /** Where a connection came in: TCP, the Unix socket, or the port of HTTP. */
@@ -12,7 +12,7 @@ export type Entry = 'plain' | 'local' | 'http';
 export interface SocketWire extends Wire {
   /**
    * Gives a connection away: this process closes its own copy once the other has it. False: the other is gone. If it goes before the
-   * connection is on its way, that comes back (onReturned). The same for a client with its session (onMoved).
+   * connection is on its way, that comes back (onReturned).
    * @param ahead bytes that were read from it on the way
    */
   sendSocket(entry: Entry, socket: Socket, ahead?: Uint8Array): boolean;
@@ -22,10 +22,18 @@ export interface SocketWire extends Wire {
   sendBack(socket: Socket, returned: Returned): boolean;
   /** Nothing more is read from the socket before the listener returns. */
   onReturned(listener: (socket: Socket, returned: Returned) => void): void;
-  /** Gives a client with its session away (app/hand-overs.ts). False: the other is gone. */
+  /**
+   * Gives a client with its session away (app/hand-overs.ts). False: the other is gone. If it goes before it has confirmed the
+   * client, that comes back (onMoved): whoever takes a client waits for whenWritten() first.
+   */
   sendMoved(socket: Socket, moved: Moved): boolean;
   /** Nothing more is read from the socket before the listener returns. */
   onMoved(listener: (socket: Socket, moved: Moved) => void): void;
+  /**
+   * Calls when all that was said until now has left this process, Node's confirmations of sockets included: the other reads it also if
+   * this process dies. At once if the other is gone.
+   */
+  whenWritten(listener: () => void): void;
 }
 
 /** What travels with the socket of a client that changes its worker. */
@@ -58,6 +66,8 @@ export type IpcEnd = ChildProcess | NodeJS.Process;
 
 /** What Node keeps of a socket. */
 interface Handle {
+  /** Less than 0: it is closed. */
+  readonly fd?: number;
   reading?: boolean;
   readStop?(): number;
   close(): void;
@@ -126,16 +136,26 @@ interface Listeners {
   readonly returners: ((socket: Socket, returned: Returned) => void)[];
 }
 
+/** Undefined: it has been confirmed, or was no client. */
+function unconfirmed(handle: Handle, moved: Moved | undefined): { socket: Socket; moved: Moved } | undefined {
+  if (moved === undefined || (handle.fd ?? -1) < 0) return undefined;
+  // The socket that had it has given it up when it was sent.
+  const options = { handle, pauseOnCreate: true, readable: true, writable: true };
+  return { socket: new Socket(options as SocketConstructorOpts), moved };
+}
+
 export function ipcWire(end: IpcEnd): SocketWire {
   const listeners: Listeners = { envelopes: [], sockets: [], movers: [], returners: [] };
   end.on('message', (message, handle) => receive(message as Message, handle as Socket | undefined, listeners));
   const unsent = new Map<Socket, Message>();
-  /** Of the socket that was sent last. Node closes it when the other process has it. */
-  let lastSent: Handle | undefined;
+  /** The one that was sent last. Node closes the handle when the other process has confirmed it. */
+  let lastSent: { readonly handle: Handle; readonly moved: Moved | undefined } | undefined;
   // Node sends one socket at a time, and forgets those that still wait when the other process is gone. Nothing was read from
-  // these since: they come back. The one that was on its way is lost.
+  // these since: they come back. So does a client on its way that nobody has confirmed; a connection that has only come in is lost.
   whenGone(end, () => {
-    lastSent?.close();
+    const client = lastSent === undefined ? undefined : unconfirmed(lastSent.handle, lastSent.moved);
+    if (client !== undefined) for (const listener of listeners.movers) listener(client.socket, client.moved);
+    else lastSent?.handle.close();
     for (const [socket, { entry, ahead = noBytes, moved }] of unsent) {
       if (entry !== undefined) for (const listener of listeners.returners) listener(socket, { entry, ahead });
       if (moved !== undefined) for (const listener of listeners.movers) listener(socket, moved);
@@ -150,7 +170,7 @@ export function ipcWire(end: IpcEnd): SocketWire {
       unsent.delete(socket);
       // The other process is gone.
       if (error !== null) socket.destroy();
-      else lastSent = handle;
+      else if (handle !== undefined) lastSent = { handle, moved: message.moved };
     });
     return true;
   };
@@ -167,5 +187,10 @@ export function ipcWire(end: IpcEnd): SocketWire {
     onReturned: (listener) => void listeners.returners.push(listener),
     sendMoved: (socket, moved) => sendWith(socket, { moved }),
     onMoved: (listener) => void listeners.movers.push(listener),
+    whenWritten: (listener) => {
+      if (!end.connected) listener();
+      // Without an envelope: nobody listens to it.
+      else end.send?.({}, undefined, {}, () => listener());
+    },
   };
 }

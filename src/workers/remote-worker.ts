@@ -61,6 +61,8 @@ export class RemoteWorker implements WorkerBody {
       onReturned: (listener) => void this.returners.push(listener),
       sendMoved: (socket, { packed, ahead }) => isOpen() && this.send({ do: 'moved', worker, packed }, socket, ahead),
       onMoved: (listener) => void this.movers.push(listener),
+      // Only workers take clients.
+      whenWritten: (listener) => listener(),
     };
   }
 

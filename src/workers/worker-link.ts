@@ -127,7 +127,8 @@ export class WorkerLink {
     this.wire.onMoved((socket, { packed, ahead }) => {
       socket.once('close', () => this.channel.tell('closed', 1));
       if (ahead.length > 0) socket.unshift(ahead);
-      receive(socket, packed);
+      // If this process dies before, the supervisor gives the client to another worker: nothing may have been done for it.
+      this.wire.whenWritten(() => receive(socket, packed));
     });
   }
 
