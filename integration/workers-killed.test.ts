@@ -177,9 +177,9 @@ test('each death is counted, and the next start comes later', async () => {
   expect(next[0]).toBe('it is started again');
   for (const words of next.slice(1)) expect(words).toMatch(/^it is started again in \d+ ms$/);
   const { body } = await weir.http();
-  expect(body).toMatch(/^weir_worker_restarts_total\{worker="2"\} 3$/m);
-  expect(body).toMatch(/^weir_worker_restarts_total\{worker="1"\} 0$/m);
-  expect((await workersOf(weir)).map(({ worker, restarts }) => [worker, restarts])).toEqual([
+  expect(body).toMatch(/^weir_worker_deaths_total\{worker="2"\} 3$/m);
+  expect(body).toMatch(/^weir_worker_restarts_total\{worker="2"\} 0$/m);
+  expect((await workersOf(weir)).map(({ worker, deaths }) => [worker, deaths])).toEqual([
     [1, 0],
     [2, 3],
     [3, 0],

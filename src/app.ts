@@ -14,6 +14,7 @@ import type { ConfigDiff } from './config/change.ts';
 import type { Config, HostPort } from './config/config.ts';
 import type { Loaded } from './config/load.ts';
 import { createLogger, type Logger } from './observability/logger.ts';
+import type { Log } from './observability/types.ts';
 import type { StuckKind } from './session/types.ts';
 import { createClassifier } from './sql/classifier.ts';
 import { systemClock } from './util/clock.ts';
@@ -45,6 +46,7 @@ export interface App {
   /** Clients that go to another process of this Weir, or come from one. */
   readonly handOvers: HandOvers;
   readonly ended: Promise<void>;
+  readonly log: Log;
   noteUnexpected(error: unknown): void;
 }
 
@@ -94,6 +96,7 @@ export async function createApp(config: Config, deps: AppDeps): Promise<App> {
     stuck: () => parts.watchdog.counts,
     handOvers: parts.entrance.handOvers,
     ended: lifecycle.ended,
+    log: logs.log,
     noteUnexpected: parts.noteUnexpected,
   };
 }

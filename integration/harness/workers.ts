@@ -18,6 +18,7 @@ export interface WorkerRow {
   readonly clients: number;
   readonly servers: number;
   readonly restarts: number;
+  readonly deaths: number;
 }
 
 /** Starts Weir and waits until every worker serves: it is ready as soon as one does. */
@@ -74,6 +75,7 @@ export async function workersOf(weir: WeirProcess): Promise<WorkerRow[]> {
     clients: Number(row['clients']),
     servers: Number(row['servers']),
     restarts: Number(row['restarts']),
+    deaths: Number(row['deaths']),
   }));
 }
 

@@ -80,6 +80,7 @@ function ownRow(parts: SourceParts): WorkerFigures {
     state: 'ready',
     startedAtMs: ofProcess.startedAtSeconds * 1000,
     restarts: 0,
+    deaths: 0,
     version: parts.version,
     clients: [...clients.all()].length,
     servers,

@@ -8,6 +8,7 @@ import type { Config, HostPort } from '../config/config.ts';
 import type { Loaded } from '../config/load.ts';
 import type { BegunRestart, RestartRow } from '../console/sources.ts';
 import type { Logger } from '../observability/logger.ts';
+import type { Log } from '../observability/types.ts';
 import type { ExitCode } from './io.ts';
 
 /** The part of the app that `weir serve` uses. */
@@ -32,6 +33,8 @@ export interface ServedApp {
   readonly succeeded?: Promise<void>;
   /** What this process has to do then; resolves to its exit code. */
   afterSuccession?(events: ProcessEvents): Promise<ExitCode>;
+  /** Its log. */
+  log?: Log;
   /** Logs and counts an error that was not caught. */
   noteUnexpected?(error: unknown): void;
 }

@@ -131,10 +131,14 @@ function noteUnexpected({ app, io }: Serving, error: unknown): void {
   else io.err(`unexpected error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
 }
 
+const whyNoRestart = 'a restart replaces workers one by one, but this Weir is one process (workers: 1)';
+
 /** Only a Weir with several workers can replace them. */
 function restart({ app, io }: Serving): void {
-  if (app.restart === undefined)
-    return void io.err('weir: SIGUSR2: restarts the workers one by one, but this Weir has none (workers: 1)\n');
+  if (app.restart === undefined) {
+    app.log?.('warn', 'restart_refused', `SIGUSR2: ${whyNoRestart}`);
+    return;
+  }
   const { isJoined, over } = app.restart();
   io.err(`weir: SIGUSR2: ${isJoined ? 'a restart is under way already' : 'the workers are replaced one by one'}\n`);
   // The request that has begun it says how it ends.

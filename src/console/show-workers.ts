@@ -24,6 +24,7 @@ export const showWorkers: ConsoleCommand = show<WorkerFigures>(
     w.int('servers', (row) => row.servers ?? null),
     w.text('started_at', (row) => timestamp(row.startedAtMs)),
     w.int('restarts', (row) => row.restarts),
+    w.int('deaths', (row) => row.deaths),
     w.float('cpu_seconds', (row) => row.process?.cpuSeconds ?? null),
     w.int('memory_bytes', (row) => row.process?.residentBytes ?? null),
     w.float('event_loop_p99_ms', eventLoopP99),

@@ -23,6 +23,8 @@ export interface UnixSocketOptions {
 export interface UnixSocket {
   readonly path: string;
   readonly server: Server;
+  /** The lock file names this process from now on: another one had it, and does not go on. */
+  claim(): void;
   close(): void;
 }
 
@@ -53,15 +55,16 @@ export async function openUnixSocket(options: UnixSocketOptions): Promise<UnixSo
     throw refuse(code === 'EACCES' ? 'Weir may not write into the directory' : message, error);
   }
   server.on('error', (error) => options.onError(error));
-  return opened(server, path);
+  return opened(server, path, options.onError);
 }
 
-function opened(server: Server, path: string): UnixSocket {
+function opened(server: Server, path: string, onError: (error: Error) => void): UnixSocket {
   const lock = `${path}.lock`;
   const ino = statSync(path, { throwIfNoEntry: false })?.ino;
   return {
     path,
     server,
+    claim: () => claimLock(lock, onError),
     close() {
       server.close();
       // Not if another process has replaced the socket file.
@@ -81,15 +84,19 @@ export function takeUnixSocket(
   const server = createServer({ pauseOnConnect }, (socket) => options.onConnection(socket));
   server.on('error', (error) => options.onError(error));
   server.listen({ fd, backlog });
-  const lock = `${path}.lock`;
-  // Renamed, so that there is a lock at every moment.
+  const taken = opened(server, path, options.onError);
+  taken.claim();
+  return taken;
+}
+
+/** Renamed, so that there is a lock at every moment. */
+function claimLock(lock: string, onError: (error: Error) => void): void {
   try {
     writeFileSync(`${lock}.${process.pid}`, `${process.pid}\n`, { mode: 0o644 });
     renameSync(`${lock}.${process.pid}`, lock);
   } catch (error) {
-    options.onError(error as Error);
+    onError(error as Error);
   }
-  return opened(server, path);
 }
 
 /**

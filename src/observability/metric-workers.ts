@@ -47,8 +47,15 @@ const workerMetrics: readonly WorkerMetric[] = [
   {
     type: 'counter',
     name: 'weir_worker_restarts_total',
-    help: 'Times that a worker was started again',
+    help: 'Times that a restart has replaced a worker',
     value: ({ restarts }) => restarts,
+    join: Math.max,
+  },
+  {
+    type: 'counter',
+    name: 'weir_worker_deaths_total',
+    help: 'Times that a worker has died and another was started',
+    value: ({ deaths }) => deaths,
     join: Math.max,
   },
 ];

@@ -45,7 +45,10 @@ export interface WorkerFigures {
   readonly state: ShownWorkerState;
   /** Epoch milliseconds. */
   readonly startedAtMs: number;
+  /** How often a restart has replaced it. */
   readonly restarts: number;
+  /** How often it has died and another was started. */
+  readonly deaths: number;
   /** These are undefined if the worker has not answered. `servers`: open server connections, those of replication too. */
   readonly version: string | undefined;
   readonly clients: number | undefined;

@@ -22,8 +22,12 @@ export interface FiguresOptions {
 
 interface Starts {
   readonly pid: number;
+  /** It was there still when the next one came. */
   readonly restarts: number;
+  readonly deaths: number;
 }
+
+const none = { restarts: 0, deaths: 0 };
 
 export interface FiguresState {
   readonly past: PastFigures;
@@ -60,11 +64,21 @@ export class FiguresOfAll {
     this.resizes[key] = (this.resizes[key] ?? 0) + 1;
   }
 
-  joined({ worker }: Member): void {
-    const { number, pid } = worker;
+  joined(member: Member): void {
+    const { number, pid } = member.worker;
     const before = this.starts.get(number);
-    if (before === undefined) this.starts.set(number, { pid, restarts: 0 });
-    else if (before.pid !== pid) this.starts.set(number, { pid, restarts: before.restarts + 1 });
+    if (before?.pid === pid) return;
+    const { restarts, deaths } = before ?? none;
+    if (before === undefined) this.starts.set(number, { pid, restarts, deaths });
+    else if (this.isReplacing(member)) this.starts.set(number, { pid, restarts: restarts + 1, deaths });
+    else this.starts.set(number, { pid, restarts, deaths: deaths + 1 });
+  }
+
+  /** The one whose place it takes is there still. */
+  private isReplacing(member: Member): boolean {
+    for (const other of this.options.members())
+      if (other !== member && other.worker.number === member.worker.number) return true;
+    return false;
   }
 
   left(member: Member): void {
@@ -110,12 +124,14 @@ export class FiguresOfAll {
   }
 
   private infoOf({ number, pid, state, startedAtMs }: KnownWorker): WorkerInfo {
+    const { restarts, deaths } = this.starts.get(number) ?? none;
     return {
       number,
       pid,
       state: state === 'gone' ? 'ending' : state,
       startedAtMs: Date.now() - this.options.nowMs() + startedAtMs,
-      restarts: this.starts.get(number)?.restarts ?? 0,
+      restarts,
+      deaths,
     };
   }
 }

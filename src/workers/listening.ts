@@ -172,6 +172,11 @@ export class Listening {
     this.closeInherited('http');
   }
 
+  /** The next supervisor does not take over: the files of the Unix socket are this process's again. */
+  claim(): void {
+    this.local?.claim();
+  }
+
   /** The next supervisor listens: the files of the Unix socket stay. */
   release(): void {
     this.local?.server.close();

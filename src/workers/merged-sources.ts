@@ -11,7 +11,7 @@ import { onClock, type Figures, type TopologyFigures } from './figures.ts';
 import { addPast, type PastFigures } from './past.ts';
 
 /** What the supervisor knows of a worker by itself. */
-export type WorkerInfo = Pick<WorkerFigures, 'number' | 'pid' | 'state' | 'startedAtMs' | 'restarts'>;
+export type WorkerInfo = Pick<WorkerFigures, 'number' | 'pid' | 'state' | 'startedAtMs' | 'restarts' | 'deaths'>;
 
 /** The figures of all workers, as the supervisor has gathered them. */
 export interface Gathered {

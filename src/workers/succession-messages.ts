@@ -15,7 +15,7 @@ import type { WorkerPost } from './worker-link.ts';
 import type { ServingSince } from './worker-process.ts';
 
 /** Of the messages here, of the state, and of what workers and supervisor say. Another one with each change that matters. */
-export const successionFormat = 1;
+export const successionFormat = 2;
 
 /** To the next supervisor. `worker`: a number that the sender has given. */
 export type ToSuccessor =

@@ -18,6 +18,8 @@ export interface SuccessionOptions {
   readonly parent: StartsSuccessor;
   readonly fixed: FixedSettings;
   listeners(): readonly OpenListener[];
+  /** The next one has not taken over, and maybe tried. */
+  goesOn(): void;
 }
 
 /** What the supervisor knows when it wants to hand over. */
@@ -87,6 +89,7 @@ export class Succession {
       await this.tryUntilDone(next, what);
     } catch (error) {
       this.dismiss();
+      this.options.goesOn();
       throw error;
     }
   }

@@ -70,6 +70,7 @@ export class Supervisor {
       parent: options.parent,
       fixed: fixedSettings(config),
       listeners: () => this.listening.passed(),
+      goesOn: () => this.listening.claim(),
     });
     this.switchboard = new Switchboard({
       workers: () => this.fleet.alive(),

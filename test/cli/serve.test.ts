@@ -184,8 +184,10 @@ describe('weir serve', () => {
 
   it('SIGUSR2 replaces the workers, says how it ended, and joins what is under way; one process has none', async () => {
     const { app, events, output } = await serving();
+    const lines: string[] = [];
+    (app as ServedApp).log = (_level, _event, message) => void lines.push(message);
     events.emit('SIGUSR2', 'SIGUSR2');
-    expect(output()).toContain('weir: SIGUSR2: restarts the workers one by one, but this Weir has none (workers: 1)');
+    expect(lines).toEqual([expect.stringContaining('this Weir is one process (workers: 1)')]);
     const restart = fakeRestart({ state: 'running' });
     let end: (row: RestartRow) => void = () => undefined;
     const over = new Promise<RestartRow>((resolve) => (end = resolve));
@@ -199,6 +201,16 @@ describe('weir serve', () => {
     end(fakeRestart({ state: 'failed', problem: 'no worker is replaced' }));
     await turn();
     expect(output().match(/weir: restart: .*/g)).toEqual(['weir: restart: no worker is replaced']);
+  });
+
+  it('SIGUSR2 to one process: a log line as all others', async () => {
+    const { app, events, output } = await serving();
+    const lines: unknown[] = [];
+    (app as ServedApp).log = (...line) => void lines.push(line);
+    events.emit('SIGUSR2', 'SIGUSR2');
+    const message = 'SIGUSR2: a restart replaces workers one by one, but this Weir is one process (workers: 1)';
+    expect(lines).toEqual([['warn', 'restart_refused', message]]);
+    expect(output()).not.toContain('SIGUSR2');
   });
 
   it('ends when the app has ended by itself', async () => {

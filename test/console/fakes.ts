@@ -220,6 +220,7 @@ export function fakeWorker(changes: Partial<WorkerFigures> = {}): WorkerFigures 
     state: 'ready',
     startedAtMs: connectedAtMs,
     restarts: 0,
+    deaths: 0,
     version: '0.1.0',
     clients: 2,
     servers: 1,

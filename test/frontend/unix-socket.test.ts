@@ -2,7 +2,16 @@
  * Weir listens on a Unix socket with the mode that is configured, and clears up what a crash has left. Fails if it takes the
  * socket of a process that is alive.
  */
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import type { Server, Socket } from 'node:net';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -66,6 +75,15 @@ describe('a Unix socket', () => {
     expect(readdirSync(dir).sort()).toEqual(['.s.PGSQL.6432', '.s.PGSQL.6432.lock']);
     expect(await hello()).toBe('hello');
     expect(seen).toBe(1);
+    socket.close();
+    expect(readdirSync(dir)).toEqual([]);
+  });
+
+  it('has the lock of this process again after another one had taken it, but did not go on', async () => {
+    const socket = await open();
+    writeFileSync(lock, `${process.ppid}\n`);
+    socket.claim();
+    expect(readFileSync(lock, 'utf8')).toBe(`${process.pid}\n`);
     socket.close();
     expect(readdirSync(dir)).toEqual([]);
   });

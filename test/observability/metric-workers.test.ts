@@ -9,7 +9,7 @@ import type { StatsSources, WorkerFigures } from '../../src/observability/types.
 
 function worker(number: number, clients: number, restarts: number, delay: number): WorkerFigures {
   const process = { cpuSeconds: 1.5, residentBytes: 1000, eventLoop: { quantiles: new Map([[0.99, delay]]) } };
-  return { number, clients, servers: 2, restarts, process } as unknown as WorkerFigures;
+  return { number, clients, servers: 2, restarts, deaths: 2, process } as unknown as WorkerFigures;
 }
 
 test('two processes at one place are one series: sums, and the largest delay', async () => {
@@ -30,5 +30,7 @@ test('two processes at one place are one series: sums, and the largest delay', a
     'weir_worker_event_loop_delay_seconds{worker="2"} 0.1',
     'weir_worker_restarts_total{worker="1"} 1',
     'weir_worker_restarts_total{worker="2"} 0',
+    'weir_worker_deaths_total{worker="1"} 2',
+    'weir_worker_deaths_total{worker="2"} 2',
   ]);
 });

@@ -197,7 +197,7 @@ const expected: Readonly<Record<string, Columns>> = {
   STATE: columns({ key: 'key', own: 'value' }),
   VERSION: columns({ same: 'version' }),
   WORKERS: columns({
-    own: 'worker pid state clients servers started_at restarts cpu_seconds memory_bytes event_loop_p99_ms version',
+    own: 'worker pid state clients servers started_at restarts deaths cpu_seconds memory_bytes event_loop_p99_ms version',
   }),
   RESTARTS: columns({
     key: 'restart',

@@ -103,8 +103,11 @@ class Now {
   /** An answer that is not given yet. */
   slow: Promise<void> | undefined;
 
+  /** How often the next one did not take over. */
+  wentOn = 0;
+
   constructor(parent: StartsSuccessor) {
-    this.succession = new Succession({ parent, fixed: {}, listeners: () => [] });
+    this.succession = new Succession({ parent, fixed: {}, listeners: () => [], goesOn: () => this.wentOn++ });
   }
 
   async fork(): Promise<void> {
@@ -324,6 +327,7 @@ describe('when it takes over', () => {
     await settled();
     const n = await counter.stop();
     expect([now.heard, next.heard]).toEqual([upTo(n), []]);
+    expect(now.wentOn).toBe(1);
     // Its worker lives: it stays as long as that.
     expect(next.isEnded).toBe(false);
     next.workers[0]!.process.exit(0);
@@ -338,6 +342,7 @@ describe('when it takes over', () => {
     await new Promise(setImmediate);
     next.process.exit(null);
     await over;
+    expect(now.wentOn).toBe(1);
     await expect.poll(() => now.exits, { timeout: 60_000 }).toEqual(['SIGKILL']);
   });
 

@@ -383,13 +383,27 @@ describe('figures', () => {
     pools[1]?.push(fakePool({ checkouts: 2 }));
     expect(await checkoutsOf(one)).toBe(33);
     const { rows } = await run(one, 'SHOW WORKERS');
-    expect(rows.map((row) => [row['worker'], row['restarts']])).toEqual([
-      [1, 0],
-      [2, 0],
-      [3, 1],
+    expect(rows.map((row) => [row['worker'], row['restarts'], row['deaths']])).toEqual([
+      [1, 0, 0],
+      [2, 0, 0],
+      [3, 0, 1],
     ]);
     // What there is now is of those that live.
     expect((await run(one, 'SHOW POOLS')).rows[0]).toMatchObject({ sv_active: 9, cl_waiting: 12 });
+  });
+
+  test('SHOW WORKERS: one that takes the place of another which lives is a restart, else there was a death', async () => {
+    const rig = new Rig();
+    const before = [rig.add({ number: 1, pid: 1 }), rig.add({ number: 2, pid: 2 })];
+    const fresh = rig.add({ number: 1, pid: 3 });
+    before[0]?.die();
+    before[1]?.die();
+    rig.add({ number: 2, pid: 4 });
+    const { rows } = await run(fresh, 'SHOW WORKERS');
+    expect(rows.map(({ worker, restarts, deaths }) => [worker, restarts, deaths])).toEqual([
+      [1, 1, 0],
+      [2, 0, 1],
+    ]);
   });
 
   test('a worker that dies while it is asked does not hold up the others', async () => {
