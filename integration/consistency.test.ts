@@ -7,12 +7,15 @@ import { describe, expect, test } from 'vitest';
 import { faults } from '../soak/faults.ts';
 import { problemsOf } from '../soak/report.ts';
 import { runSoak } from '../soak/run.ts';
-import { currentRun, hasRedis } from './harness/index.ts';
+import { currentRun, hasRedis, workersOfTests } from './harness/index.ts';
 
 const seconds = Number(process.env['WEIR_CHECK_SECONDS'] ?? 120);
 const seed = Number(process.env['WEIR_CONSISTENCY_SEED'] ?? 975_868);
-/** On a machine that is busy with other things the replicas are behind for longer; the soak wants more. */
-const least = 0.3;
+/**
+ * On a machine that is busy with other things the replicas are behind for longer; the soak wants more. Workers that share the
+ * cores are, too, and none of them uses what another is writing.
+ */
+const least = workersOfTests() === undefined ? 0.3 : 0.15;
 
 describe.skipIf(!hasRedis())('histories of sessions', () => {
   test(`nothing is wrong, nobody is stuck, whatever happens (WEIR_CONSISTENCY_SEED=${seed})`, async () => {
@@ -27,8 +30,8 @@ describe.skipIf(!hasRedis())('histories of sessions', () => {
     );
     expect(problemsOf(result, least)).toEqual([]);
     expect(cache + replica).toBeGreaterThan(least);
-    expect(cache).toBeGreaterThan(0.1);
-    expect(replica).toBeGreaterThan(0.1);
+    expect(cache).toBeGreaterThan(least / 3);
+    expect(replica).toBeGreaterThan(least / 3);
     expect(result.reads).toBeGreaterThan(100 * seconds);
     expect(result.writes).toBeGreaterThan(seconds);
   }, 900_000);

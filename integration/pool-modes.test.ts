@@ -6,7 +6,16 @@ import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Connection } from '../soak/connection.ts';
 import { query } from '../src/protocol/write.ts';
-import { closeClients, connectPg, startTestWeir, until, useCluster, users, weirConfig } from './harness/index.ts';
+import {
+  closeClients,
+  connectPg,
+  fillOtherWorkers,
+  startTestWeir,
+  until,
+  useCluster,
+  users,
+  weirConfig,
+} from './harness/index.ts';
 import type { TestWeir, WeirConfig } from './harness/index.ts';
 
 let database: string;
@@ -68,6 +77,7 @@ test('max_prepared_statements = 0: a name is passed on as it is, and nobody else
 describe('pool_mode session', () => {
   test('a client keeps its server with all that is on it, and the next one finds it clean', async () => {
     await start({ pool_mode: 'session', default_pool_size: 1, max_pool_size: 1 });
+    await fillOtherWorkers(weir);
     const first = await connect();
     const pid = await pidOf(first);
     await first.query('CREATE TEMPORARY TABLE mine (n int)');
@@ -103,6 +113,7 @@ describe('pool_mode session', () => {
 describe('pool_mode transaction', () => {
   test('clients share servers between transactions, never inside of one', async () => {
     await start({ default_pool_size: 1, max_pool_size: 1 });
+    await fillOtherWorkers(weir);
     const [a, b] = [await connect(), await connect()];
     const pid = await pidOf(a);
     expect(await pidOf(b)).toBe(pid);
@@ -131,6 +142,7 @@ describe('pool_mode transaction', () => {
 describe('pool_mode statement', () => {
   test('takes statements and refuses transaction blocks, and the client goes on', async () => {
     await start({ pool_mode: 'statement', default_pool_size: 1, max_pool_size: 1 });
+    await fillOtherWorkers(weir);
     const client = await connect();
     await client.query('CREATE TABLE noted (n int)');
     for (const begin of ['BEGIN', 'START TRANSACTION READ ONLY', 'begin; insert into noted values (1)']) {

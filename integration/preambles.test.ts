@@ -8,6 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import {
   closeClients,
   connectPg,
+  fillOtherWorkers,
   RawClient,
   startWeir,
   until,
@@ -26,6 +27,8 @@ beforeAll(async () => {
   database = await cluster.createDatabase();
   const pool = { default_pool_size: 2, max_pool_size: 2, resize: { enabled: false } };
   weir = await startWeir(weirConfig(cluster, { database, replicas: [] }, { auth: { type: 'trust' }, ...pool }));
+  // A server changes its clients only within a worker.
+  await fillOtherWorkers(weir, 6);
 });
 afterEach(closeClients);
 afterAll(async () => {
@@ -415,6 +418,7 @@ async function run(client: pg.Client, step: Step, isNamed: boolean): Promise<voi
 async function pinsOf(name: string): Promise<string> {
   const admin = await connectPg(weir.adminUrl());
   const { rows } = await admin.query('SHOW CLIENTS');
+  await admin.end();
   // Its application_name may be what it tests: the only client but the admin's own.
   const clients = rows.filter((each) => each.database === database);
   expect(clients.length, name).toBeGreaterThan(0);

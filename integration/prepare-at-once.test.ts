@@ -8,7 +8,7 @@ import { Backend } from '../src/protocol/codes.ts';
 import { readErrorFields } from '../src/protocol/read.ts';
 import { closeStatement, describeStatement, parse, query, run, sync, type Sent } from './differential/messages.ts';
 import { RawClient } from './differential/raw-client.ts';
-import { closeClients, findProgram, pgUrl, runProgram, startTestWeir } from './harness/index.ts';
+import { closeClients, fillOtherWorkers, findProgram, pgUrl, runProgram, startTestWeir } from './harness/index.ts';
 import { until, useCluster, users, weirConfig, type TestWeir } from './harness/index.ts';
 
 const cluster = useCluster();
@@ -31,6 +31,8 @@ beforeAll(async () => {
     { ...settings, auth: { user: users.monitor } },
   );
   weir = await startTestWeir(config);
+  // What is prepared in one worker no other knows.
+  await fillOtherWorkers(weir, 10);
   const client = await rawClient();
   await until('the catalog to be known', async () => {
     await ask(client, parse(`n${++names}`, 'SELECT 1'), sync);

@@ -6,12 +6,15 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import {
   closeClients,
   connectPg,
+  connectToEach,
+  lastRoute,
   startCluster,
   startWeir,
   until,
   useRedis,
   users,
   weirConfig,
+  workersOfTests,
 } from './harness/index.ts';
 import type { Cluster, WeirConfig, WeirProcess } from './harness/index.ts';
 
@@ -40,10 +43,24 @@ async function seesNoPrimary(weir: WeirProcess): Promise<boolean> {
   return rows.some(({ node, state }) => node === 'primary' && state === 'down');
 }
 
+/** It is ready as soon as one worker is; the others have been told how far the servers are a moment later. */
+async function untilEachIsReady(weir: WeirProcess): Promise<void> {
+  if (workersOfTests() === undefined) return;
+  for (const client of await connectToEach(() => connectPg(weir.url({ user: users.app })))) {
+    await until('a worker to know of the replicas', async () => {
+      await client.query('/* weir: cache=off */ SELECT n FROM early');
+      return (await lastRoute(client)).startsWith('replica');
+    });
+    await client.end();
+  }
+}
+
 beforeAll(async () => {
   own = await startCluster();
   await own.query(
-    tables.map((name) => `CREATE TABLE ${name} AS SELECT 1 AS n; GRANT ALL ON ${name} TO public;`).join(' '),
+    [...tables, 'early']
+      .map((name) => `CREATE TABLE ${name} AS SELECT 1 AS n; GRANT ALL ON ${name} TO public;`)
+      .join(' '),
   );
   await own.waitForReplicas();
   for (const { what, cache } of caches) {
@@ -52,7 +69,9 @@ beforeAll(async () => {
       { serverUser: null },
       { cache, query_wait_timeout: '3s', auth: { user: users.monitor } },
     );
-    weirs.set(what, await startWeir(config));
+    const weir = await startWeir(config);
+    weirs.set(what, weir);
+    await untilEachIsReady(weir);
   }
   await own.kill(own.primary);
   for (const weir of weirs.values()) await until('the loss to be seen', () => seesNoPrimary(weir));

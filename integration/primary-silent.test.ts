@@ -4,7 +4,16 @@
  */
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { closeClients, connectPg, startCluster, startWeir, TcpRelay, until, weirConfig } from './harness/index.ts';
+import {
+  closeClients,
+  connectPg,
+  fillOtherWorkers,
+  startCluster,
+  startWeir,
+  TcpRelay,
+  until,
+  weirConfig,
+} from './harness/index.ts';
 import type { Cluster, WeirProcess } from './harness/index.ts';
 
 let cluster: Cluster;
@@ -26,6 +35,8 @@ beforeAll(async () => {
     tls: { server: { mode: 'disable' } },
   };
   weir = await startWeir(weirConfig(cluster, { primary: { port: relay.port } }, more));
+  // Each worker judges by itself whether the primary is down, and has asked by itself where a write is.
+  await fillOtherWorkers(weir, 6);
 });
 afterEach(async () => {
   relay.pass();

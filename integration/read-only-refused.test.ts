@@ -11,6 +11,7 @@ import { a, b, script, type Step } from './differential/script.ts';
 import {
   closeClients,
   connectPg,
+  fillOtherWorkers,
   lastRoute,
   PASSWORD,
   startCluster,
@@ -47,6 +48,8 @@ beforeAll(async () => {
       { auth: { type: 'trust' }, log: { level: 'error' }, routing: { read_only_functions: ['ro_says'] } },
     ),
   );
+  // What a replica has replayed is known in one worker before it is in another.
+  await fillOtherWorkers(weir);
   probe = new pg.Client({ connectionString: weir.url() });
   await probe.connect();
 });

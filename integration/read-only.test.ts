@@ -24,6 +24,7 @@ import { a, script, type Step } from './differential/script.ts';
 import {
   closeClients,
   connectPg,
+  fillOtherWorkers,
   lastRoute,
   PASSWORD,
   startCluster,
@@ -43,6 +44,8 @@ beforeAll(async () => {
   await cluster.query(`GRANT CREATE ON SCHEMA public TO ${users.app}; SET ROLE ${users.app}; ${fixtures}`);
   await cluster.waitForReplicas();
   weir = await startTestWeir(weirConfig(cluster, {}, { auth: { type: 'trust' }, log: { level: 'error' } }));
+  // What a replica has replayed is known in one worker before it is in another.
+  await fillOtherWorkers(weir);
   probe = new pg.Client({ connectionString: weir.url() });
   await probe.connect();
 });

@@ -4,7 +4,15 @@
  */
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { TcpRelay, closeClients, connectPg, startWeir, useCluster, weirConfig } from './harness/index.ts';
+import {
+  closeClients,
+  connectPg,
+  fillOtherWorkers,
+  startWeir,
+  TcpRelay,
+  useCluster,
+  weirConfig,
+} from './harness/index.ts';
 import type { WeirProcess } from './harness/index.ts';
 
 const cluster = useCluster();
@@ -22,12 +30,14 @@ afterAll(async () => {
   await cluster.dropDatabase(database);
 });
 
-/** A Weir with so many servers, to each of which it speaks through the relay in plain. */
-function weirWith(servers: number): Promise<WeirProcess> {
+/** A Weir with so many servers, to each of which it speaks through the relay in plain; all clients are in one process. */
+async function weirWith(servers: number): Promise<WeirProcess> {
   const pool = { default_pool_size: servers, max_pool_size: servers, resize: { enabled: false } };
-  return startWeir(
+  const weir = await startWeir(
     weirConfig(cluster, { database, primary: relay, replicas: [] }, { ...pool, tls: { server: { mode: 'disable' } } }),
   );
+  await fillOtherWorkers(weir);
+  return weir;
 }
 
 /** The texts of all Query messages on the connection on which `marker` is asked, from there on. */

@@ -4,7 +4,15 @@
  */
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { closeClients, connectPg, startTestWeir, until, useCluster, weirConfig } from './harness/index.ts';
+import {
+  closeClients,
+  connectPg,
+  fillOtherWorkers,
+  startTestWeir,
+  until,
+  useCluster,
+  weirConfig,
+} from './harness/index.ts';
 import type { TestWeir } from './harness/index.ts';
 
 const cluster = useCluster();
@@ -18,6 +26,8 @@ beforeAll(async () => {
   const sizes = { default_pool_size: 3, min_pool_size: 3, max_pool_size: 3, server_round_robin: true };
   const more = { pool_mode: 'transaction', resize: { enabled: false }, log: { level: 'error' }, ...sizes };
   weir = await startTestWeir(weirConfig(cluster, { database, replicas: [] }, more));
+  // A server changes its clients only within a worker.
+  await fillOtherWorkers(weir, 5);
 });
 beforeEach(async () => {
   [a, b] = [await connectPg(`${weir.url({ database })}?application_name=a`), await connectPg(weir.url({ database }))];

@@ -3,7 +3,7 @@
  * on the same server ever does.
  */
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { closeClients, connectPg, startWeir, useCluster, weirConfig } from './harness/index.ts';
+import { closeClients, connectPg, fillOtherWorkers, startWeir, useCluster, weirConfig } from './harness/index.ts';
 import type { WeirProcess } from './harness/index.ts';
 
 type Client = Awaited<ReturnType<typeof connectPg>>;
@@ -25,6 +25,8 @@ beforeAll(async () => {
   database = await cluster.createDatabase();
   const pools = { default_pool_size: 1, max_pool_size: 1, resize: { enabled: false } };
   weir = await startWeir(weirConfig(cluster, { database, replicas: [] }, pools));
+  // A server changes its clients only within a worker.
+  await fillOtherWorkers(weir);
 });
 afterEach(closeClients);
 afterAll(async () => {

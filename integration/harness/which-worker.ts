@@ -1,0 +1,59 @@
+/**
+ * For tests of what one process does, in a Weir that may have several workers (WEIR_TEST_WORKERS): all clients come to the same
+ * worker, or there is a client in each. With one process both are so anyway.
+ */
+import pg from 'pg';
+import { until } from './until.ts';
+import { workersOfTests } from './weir.ts';
+import type { WeirAddresses } from './weir.ts';
+import { workerOf } from './workers.ts';
+
+/**
+ * From now on clients come to the same worker, while no more than `atOnce` are connected: the other workers have more,
+ * which stay until Weir ends.
+ */
+export async function fillOtherWorkers(weir: Pick<WeirAddresses, 'adminUrl'>, atOnce = 3): Promise<void> {
+  const workers = workersOfTests() ?? 1;
+  if (workers === 1) return;
+  const connect = (): Promise<pg.Client> => connectedTo(weir.adminUrl());
+  const each = await clientsOfEach(connect, workers, atOnce + 1);
+  const chosen = each.keys().next().value;
+  await Promise.all((each.get(chosen!) ?? []).map((client) => client.end()));
+  await until('clients to come to the same worker', async () => {
+    const client = await connect();
+    await client.end();
+    return workerOf(client, workers) === chosen;
+  });
+}
+
+/** One client in each worker. */
+export async function connectToEach(connect: () => Promise<pg.Client>): Promise<pg.Client[]> {
+  const workers = workersOfTests() ?? 1;
+  if (workers === 1) return [await connect()];
+  const each = [...(await clientsOfEach(connect, workers, 1)).values()];
+  await Promise.all(each.flatMap(([, ...more]) => more.map((client) => client.end())));
+  return each.map(([client]) => client!);
+}
+
+/** By the number of the worker, until there are as many in each. */
+async function clientsOfEach(
+  connect: () => Promise<pg.Client>,
+  workers: number,
+  least: number,
+): Promise<Map<number, pg.Client[]>> {
+  const each = new Map<number, pg.Client[]>();
+  await until(`${least} clients in each worker`, async () => {
+    const client = await connect();
+    const worker = workerOf(client, workers);
+    each.set(worker, [...(each.get(worker) ?? []), client]);
+    return each.size === workers && [...each.values()].every((those) => those.length >= least);
+  });
+  return each;
+}
+
+async function connectedTo(url: string): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: url });
+  client.on('error', () => undefined);
+  await client.connect();
+  return client;
+}
