@@ -26,6 +26,8 @@ export interface BorrowedParts {
   isPrimary(node: NodeConfig): boolean;
   /** Called when a log-in was added or removed. */
   onChange(): void;
+  /** Called when a server has refused a client's user, borrowed here or not. */
+  onRefused(node: NodeConfig, user: string): void;
 }
 
 interface Borrowed {
@@ -72,8 +74,10 @@ export class BorrowedLogins {
 
   /** Called when a server refuses the user. A refusal by the primary holds for all nodes; a replica may only lag behind. */
   refused(node: NodeConfig, user: string): void {
+    if (node.user !== undefined) return;
+    this.parts.onRefused(node, user);
     const known = this.byUser.get(user);
-    if (known === undefined || node.user !== undefined) return;
+    if (known === undefined) return;
     if (this.parts.isPrimary(node)) {
       this.byUser.delete(user);
       return this.parts.onChange();

@@ -113,6 +113,7 @@ function makeTopology(parts: DatabaseTopologyParts): Made {
     nowMs: shared.services.nowMs,
     isPrimary: (node) => topology.snapshot().primary?.name === node.name,
     onChange: () => topology.loginsChanged(),
+    onRefused: (node, as) => shared.onLoginRefused(name, node, as),
   });
   const topology = createTopology({
     database: config,

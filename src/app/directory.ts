@@ -29,7 +29,7 @@ export class Directory {
   private readonly workers: SharedMonitors | undefined;
 
   constructor(
-    shared: Omit<Shared, 'monitors' | 'sharedCatalogs' | 'said' | 'loginLog'>,
+    shared: Omit<Shared, 'monitors' | 'sharedCatalogs' | 'onLoginRefused' | 'said' | 'loginLog'>,
     workers: SharedMonitors | undefined,
   ) {
     this.workers = workers;
@@ -38,6 +38,7 @@ export class Directory {
       config: () => shared.config(),
       monitors: workers ?? new ServerMonitors(),
       sharedCatalogs: workers,
+      onLoginRefused: (database, node, user) => workers?.loginRefused(database, node, user),
       said: new Map(),
       loginLog: limitRepeats(shared.services.log, shared.services.nowMs),
     };

@@ -2,7 +2,7 @@
  * What all databases share. Made by directory.ts. Types only.
  */
 import type { KeyDeriver } from '../auth/keys.ts';
-import type { Config } from '../config/config.ts';
+import type { Config, NodeConfig } from '../config/config.ts';
 import type { Log } from '../observability/types.ts';
 import type { Budgets } from '../pool/budget-types.ts';
 import type { PoolStats } from '../pool/types.ts';
@@ -26,6 +26,8 @@ export interface Shared {
   readonly monitors: Monitors;
   /** Undefined: this process is the whole Weir. */
   readonly sharedCatalogs: SharedCatalogs | undefined;
+  /** A server has refused a client's user: tells the worker that may have borrowed the log-in. */
+  onLoginRefused(database: string, node: NodeConfig, user: string): void;
   /** How many processes this Weir has. */
   readonly processes: number;
   /** Undefined: this process is the whole Weir. */

@@ -44,6 +44,7 @@ export function shareMonitors(parts: WorkerMonitorsParts): SharedMonitors {
       borrow: (name, node, users) => {
         for (const user of users) directory().get(name)?.monitored.borrowed.accepted(node, user);
       },
+      refused: (name, node, user) => directory().get(name)?.monitored.borrowed.refused(node, user),
       askCatalog: async (asker, name, node, question) => {
         const database = directory().find(name);
         if (database === undefined) throw new ProbeError('it is not configured', false);

@@ -17,6 +17,8 @@ export interface HostedDatabases {
   join(database: string, node: NodeConfig, events: WatcherEvents): ServerMember | undefined;
   /** Servers have accepted these users in another worker. */
   borrow(database: string, node: NodeConfig, users: readonly string[]): void;
+  /** The node has refused this user in another worker. */
+  refused(database: string, node: NodeConfig, user: string): void;
   /** @param asker number of the worker. Rejects with ProbeError. */
   askCatalog(
     asker: number,
@@ -69,6 +71,7 @@ export class MonitorHost {
   receive(worker: number, message: WatchMessage): void {
     if (message.kind === 'watch') return this.watch(worker, message);
     if (message.kind === 'release') return this.release(worker, message.database);
+    if (message.kind === 'refused') return this.databases.refused(message.database, message.node, message.user);
     const hosted = this.byWorker.get(worker)?.get(message.id);
     if (hosted === undefined) return;
     switch (message.kind) {

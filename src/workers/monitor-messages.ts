@@ -26,6 +26,8 @@ export type WatchMessage =
   | { readonly kind: 'suspect'; readonly id: number }
   | { readonly kind: 'interval'; readonly id: number; readonly intervalMs: number }
   | { readonly kind: 'logins'; readonly id: number; readonly borrowedUsers: readonly string[] }
+  /** The node has refused this client's user, whom the lead may have borrowed. */
+  | { readonly kind: 'refused'; readonly database: string; readonly node: NodeConfig; readonly user: string }
   | { readonly kind: 'leave'; readonly id: number }
   | { readonly kind: 'release'; readonly database: string };
 

@@ -80,6 +80,11 @@ export class SharedMonitors implements Monitors, SharedCatalogs, ToLead {
     return this.host.holds(database);
   }
 
+  /** A node has refused a client's user here: the lead may have borrowed that log-in. */
+  loginRefused(database: string, node: NodeConfig, user: string): void {
+    this.send({ kind: 'refused', database, node, user });
+  }
+
   /* ---- members ---- */
 
   join(options: MemberOptions, tls: TlsSide, connectTimeoutMs: number, clock: Clock): Member {

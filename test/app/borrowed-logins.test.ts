@@ -20,7 +20,7 @@ const replica = node('replica');
 
 function open() {
   const secrets = new Map<string, string>();
-  const world = { nowMs: 0, changes: 0, secrets };
+  const world = { nowMs: 0, changes: 0, secrets, refused: [] as string[] };
   const logins = new BorrowedLogins({
     databaseName: 'shop',
     link: () => Promise.reject(new Error('not used')),
@@ -28,6 +28,7 @@ function open() {
     nowMs: () => world.nowMs,
     isPrimary: ({ name }) => name === 'primary',
     onChange: () => world.changes++,
+    onRefused: (at, user) => world.refused.push(`${user} at ${at.name}`),
   });
   const users = (at: NodeConfig): string[] =>
     logins.of(at, 1000).map(({ key }) => (JSON.parse(key) as string[])[2] as string);
@@ -67,6 +68,10 @@ describe('log-ins of clients', () => {
     logins.refused(primary, 'ann');
     expect([users(primary), users(replica)]).toEqual([['bob'], ['bob']]);
     expect(world.changes).toBe(4);
+    // Another process may have borrowed one that is not known here.
+    logins.refused(primary, 'cid');
+    logins.refused(node('own', 'app'), 'app');
+    expect(world.refused).toEqual(['ann at replica', 'ann at primary', 'cid at primary']);
   });
 
   it('are not used with another secret than the one that was accepted', () => {

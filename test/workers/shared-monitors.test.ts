@@ -112,6 +112,8 @@ interface World {
   start(number: number): Worker;
   /** Questions about the catalog that reached the server. */
   readonly readings: { count: number; hold: Promise<void> };
+  /** Log-ins that a lead was told are refused elsewhere. */
+  readonly refused: string[];
 }
 
 function world(pick: (n: number) => number, maxLateMs: number): World {
@@ -119,6 +121,7 @@ function world(pick: (n: number) => number, maxLateMs: number): World {
   const bugs: unknown[] = [];
   const lead = new Lead(() => undefined, systemClock.nowMs);
   const readings = { count: 0, hold: Promise.resolve() };
+  const refused: string[] = [];
   const start = (number: number): Worker => {
     const [ours, theirs, close] = lateWires(pick, maxLateMs);
     const unexpected = (error: unknown): void => void bugs.push(error);
@@ -149,6 +152,7 @@ function world(pick: (n: number) => number, maxLateMs: number): World {
       databases: {
         join: (database, at, events) => local.join({ database, node: at, logins, events }, noTls, 100, systemClock),
         borrow: () => undefined,
+        refused: (database, { name }, user) => void refused.push(`${number}: ${user} at ${name} of ${database}`),
         askCatalog: (asker, _database, _at, question) => catalog.ask(asker, node, question),
         releaseCatalog: (asker) => catalog.release(asker),
       },
@@ -164,7 +168,7 @@ function world(pick: (n: number) => number, maxLateMs: number): World {
       },
     });
   };
-  return { lead, server, bugs, start, readings };
+  return { lead, server, bugs, start, readings, refused };
 }
 
 /** What monitor.ts does for a primary. */
@@ -302,6 +306,15 @@ test('a lead that is told to end leads no more, before its process has ended', a
   expect(first.failures + second.failures).toBe(0);
   expect(all.bugs).toEqual([]);
   for (const worker of [first, second]) await worker.leave();
+});
+
+test('the lead hears which client log-ins servers refuse to other workers', async () => {
+  const all = world(numbers(7), 0);
+  const workers = [1, 2].map((number) => all.start(number));
+  await vi.waitFor(() => expect(workers.every(({ samples }) => samples > 0)).toBe(true), 5_000);
+  for (const [i, { monitors }] of workers.entries()) monitors.loginRefused('shop', node as NodeConfig, `user${i + 1}`);
+  await vi.waitFor(() => expect(all.refused).toEqual([`1: user2 at ${node.name} of shop`]), 5_000);
+  for (const worker of workers) await worker.leave();
 });
 
 test('what several workers ask of a catalog is asked once, by a run that begins after the question', async () => {
