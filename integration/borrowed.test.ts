@@ -28,6 +28,8 @@ import {
   useCluster,
   users,
   weirConfig,
+  workerOf,
+  workersOfTests,
 } from './harness/index.ts';
 import type { Redis, TestWeir } from './harness/index.ts';
 
@@ -111,6 +113,9 @@ const exactOnlyBetweenWeirs: Record<string, (sql: string) => Sent[][]> = {
   ],
 };
 
+/** As each was told at its log-in. */
+const processIds = new WeakMap<RawClient, number>();
+
 async function rawClient(to: TestWeir = weir): Promise<RawClient> {
   const client = await RawClient.open(
     { host: to.host, port: to.port, user: users.app, password: cluster.password, database },
@@ -118,8 +123,21 @@ async function rawClient(to: TestWeir = weir): Promise<RawClient> {
   );
   open.push(client);
   await client.until(() => client.received.some(({ type }) => type === Backend.ReadyForQuery));
+  const key = client.received.find(({ type }) => type === Backend.BackendKeyData);
+  processIds.set(client, key?.body.readInt32BE(0) ?? 0);
   client.received.length = 0;
   return client;
+}
+
+/** At the same worker, if there are several: each has servers of its own. */
+async function rawClientBeside(other: RawClient, to: TestWeir): Promise<RawClient> {
+  const workers = workersOfTests() ?? 1;
+  const workerNumber = (of: RawClient): number => workerOf({ processID: processIds.get(of) ?? 0 }, workers);
+  for (let i = 0; i < 10 * workers; i++) {
+    const client = await rawClient(to);
+    if (workers === 1 || workerNumber(client) === workerNumber(other)) return client;
+  }
+  throw new Error('no client comes to that worker');
 }
 
 interface Told {
@@ -241,7 +259,8 @@ test('in a READ ONLY transaction on a replica, behind its first statement: it ha
     const t = `t${++tables}`;
     await cluster.query(`SET ROLE ${users.app}; CREATE TABLE ${t} (i int); INSERT INTO ${t} VALUES (1)`, { database });
     await cluster.waitForReplicas();
-    const [old, late] = [await rawClient(replicating), await rawClient(replicating)];
+    const old = await rawClient(replicating);
+    const late = await rawClientBeside(old, replicating);
     const routed = async (client: RawClient): Promise<string> => {
       client.send(query('SHOW weir.last_route').bytes);
       await client.until(() => client.received.at(-1)?.type === Backend.ReadyForQuery);

@@ -5,7 +5,17 @@
  */
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { closeClients, connectPg, lastRoute, startTestWeir, until, useCluster, weirConfig } from './harness/index.ts';
+import {
+  closeClients,
+  connectPg,
+  lastRoute,
+  startTestWeir,
+  until,
+  useCluster,
+  weirConfig,
+  workerOf,
+  workersOfTests,
+} from './harness/index.ts';
 import type { TestWeir } from './harness/index.ts';
 
 const cluster = useCluster();
@@ -144,6 +154,22 @@ test.each(Object.entries(ways))('%s', async (name, way) => {
   }
 });
 
+/** Another client of that client's worker. */
+async function connectBeside(client: pg.Client, workers: number): Promise<pg.Client> {
+  for (let i = 0; i < 10 * workers; i++) {
+    const other = await connectPg(weir.url({ database }));
+    if (workerOf(other, workers) === workerOf(client, workers)) return other;
+  }
+  throw new Error('no client comes to that worker');
+}
+
+/** The worker of that client knows of the table, and of the DDL of the same transaction. */
+const untilKnown = (client: pg.Client, table: string): Promise<unknown> =>
+  until(`${table} to be known`, async () => {
+    await client.query(`SELECT FROM ${table}`);
+    return !(await lastRoute(client)).includes('unknown');
+  });
+
 /** Bound when nobody knew of the trigger, committed when everybody does: what it wrote is not what its plan says. */
 test('a transaction that was under way when the DDL was noticed', async () => {
   const direct = await connectPg(cluster.url(cluster.primary, { user: cluster.superuser, database }));
@@ -161,10 +187,13 @@ test('a transaction that was under way when the DDL was noticed', async () => {
     });
   await untilCached();
   const noticedBefore = await noticed();
-  await direct.query(trigger('late'));
+  await direct.query(`BEGIN; ${trigger('late')} CREATE TABLE late_known (); COMMIT`);
   await writer.query('BEGIN');
   await writer.query('UPDATE late_source SET v = v + 1');
   await until('the DDL to be noticed', async () => (await noticed()) > noticedBefore);
+  const workers = workersOfTests();
+  if (workers !== undefined)
+    for (const client of [await connectBeside(writer, workers), reader]) await untilKnown(client, 'late_known');
   await untilCached();
   await writer.query('COMMIT');
   expect([await ask(reader), await ask(writer)]).toEqual([11, 11]);

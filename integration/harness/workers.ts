@@ -80,8 +80,8 @@ export async function workersOf(weir: WeirProcess): Promise<WorkerRow[]> {
 }
 
 /** The number of the worker that let this client in: its process ID tells. */
-export function workerOf(client: pg.Client, workers: number): number {
-  const { processID } = client as unknown as { processID: number };
+export function workerOf(client: pg.Client | { readonly processID: number }, workers: number): number {
+  const { processID } = client as { readonly processID: number };
   return Math.floor((processID % (2 * workers)) / 2) + 1;
 }
 
