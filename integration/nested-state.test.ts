@@ -5,7 +5,15 @@
  */
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { closeClients, connectPg, startWeir, until, useCluster, weirConfig } from './harness/index.ts';
+import {
+  closeClients,
+  connectPg,
+  fillOtherWorkers,
+  startWeir,
+  until,
+  useCluster,
+  weirConfig,
+} from './harness/index.ts';
 import type { WeirProcess } from './harness/index.ts';
 import { callers, leaves, schemaOf } from './corpus/nested.ts';
 import type { Leaf } from './corpus/nested.ts';
@@ -34,6 +42,8 @@ beforeAll(async () => {
       { default_pool_size: 1, max_pool_size: 1, resize: { enabled: false } },
     ),
   );
+  // A server changes its clients only within a worker.
+  await fillOtherWorkers(weir);
 }, 120_000);
 afterEach(closeClients);
 afterAll(async () => {

@@ -1,13 +1,13 @@
 /**
  * Two Weirs over one Redis under load, one of them cut off from Redis in every way, and back: no read is older than its level
  * allows, whichever side was asked (docs/consistency.md, "Leases"). Each table has one writer that counts up, so every check
- * is a comparison of two numbers.
+ * is a comparison of two numbers. Of several workers, each is to the others what another Weir is.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { closeClients, connectPg, hasRedis, startRedis, startWeir, until, weirConfig } from './harness/index.ts';
-import { TcpRelay, useCluster } from './harness/index.ts';
+import { TcpRelay, useCluster, workerOf, workersOfTests } from './harness/index.ts';
 import type { Redis, WeirProcess } from './harness/index.ts';
 
 const leaseMs = 1_000;
@@ -27,6 +27,8 @@ class Register {
   readonly side: Side;
   /** Strict reads ask Redis, and so tell their Weir of what it has not heard: some tables are left to the others. */
   readonly isForStrict: boolean;
+  /** Which of the side's workers its writer is in. */
+  worker = 1;
   issued = 0;
   private readonly acks: { readonly value: number; readonly atMs: number }[] = [];
 
@@ -57,6 +59,8 @@ const registers = (['cut off', 'healthy'] as const).flatMap((side, s) =>
 /** One client of one Weir: what it reads never goes back, and is judged by when it was asked for. */
 class Session {
   readonly side: Side;
+  /** Which of the side's workers it is in. */
+  readonly worker: number;
   private readonly level: Level;
   private readonly client: pg.Client;
   private readonly load: Load;
@@ -67,6 +71,7 @@ class Session {
     this.side = side;
     this.level = level;
     this.client = client;
+    this.worker = workerOf(client, workersOfTests() ?? 1);
   }
 
   static async open(load: Load, side: Side, level: Level): Promise<Session> {
@@ -78,7 +83,8 @@ class Session {
   async read(register: Register, hint = ''): Promise<number> {
     const { seen, level, side, load } = this;
     const atMs = performance.now();
-    const ofThisWeir = side === register.side || level === 'strict' ? register.newest : 0;
+    const isOfThisWeir = side === register.side && this.worker === register.worker;
+    const ofThisWeir = isOfThisWeir || level === 'strict' ? register.newest : 0;
     const owed = Math.max(seen.get(register) ?? 0, ofThisWeir, register.before(atMs - longestMs));
     const owedByCache = Math.max(owed, register.before(atMs - leaseMs));
     const { rows } = await this.client.query<{ n: number }>(`${hint}SELECT n FROM ${register.table}`);
@@ -127,8 +133,11 @@ class Load {
         const others = tables.filter((one) => one.side !== side);
         this.run(this.readOn(await Session.open(this, side, level), others));
       }
-      for (const register of registers.filter((one) => one.side === side))
-        this.run(this.writeOn(await Session.open(this, side, 'session'), register));
+      for (const register of registers.filter((one) => one.side === side)) {
+        const writer = await Session.open(this, side, 'session');
+        register.worker = writer.worker;
+        this.run(this.writeOn(writer, register));
+      }
     }
   }
 

@@ -4,7 +4,16 @@
  */
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { closeClients, connectPg, lastRoute, startCluster, startWeir, until, weirConfig } from './harness/index.ts';
+import {
+  closeClients,
+  connectPg,
+  fillOtherWorkers,
+  lastRoute,
+  startCluster,
+  startWeir,
+  until,
+  weirConfig,
+} from './harness/index.ts';
 import type { Cluster, WeirProcess } from './harness/index.ts';
 
 let cluster: Cluster;
@@ -14,6 +23,8 @@ beforeAll(async () => {
   const settings = { max_standby_streaming_delay: '0', hot_standby_feedback: 'off' };
   cluster = await startCluster({ replicas: 1, settings });
   weir = await startWeir(weirConfig(cluster));
+  // What a new session begins with is learned in each worker.
+  await fillOtherWorkers(weir, 6);
 });
 afterEach(closeClients);
 afterAll(async () => {
