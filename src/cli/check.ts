@@ -5,6 +5,7 @@
 import { AuthQuery } from '../app/auth-query.ts';
 import { createKeyDeriver } from '../auth/keys.ts';
 import { parseSecret } from '../auth/secrets.ts';
+import { beyondMachine, thisMachine } from '../config/capacity.ts';
 import type { Config, DatabaseConfig, NodeConfig } from '../config/config.ts';
 import { redactUrl } from '../config/redact.ts';
 import type { CliIo, ExitCode } from './io.ts';
@@ -158,6 +159,7 @@ export const check: Verb = {
     for (const database of config.databases.values()) parts.push(await checkDatabase(config, database, users));
     parts.push(await checkAuthQuery(config, users));
     parts.push(await checkRedis(config));
+    parts.push({ rows: [], problems: beyondMachine(config, thisMachine()), notes: [] });
     return report(parts, config, users.size, io);
   },
 };

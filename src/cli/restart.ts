@@ -23,7 +23,7 @@ export function restartVerb(consoleOptions: Readonly<Record<string, OptionSpec>>
   return {
     synopsis: '[--timeout TIME]',
     about:
-      'Replaces the workers one by one, with the new configuration and code. Their clients go on. Waits until that is over, and says what became of it (RESTART).',
+      'Replaces the workers one by one, with the new configuration and code; needs workers above 1. Clients go on, but for those on TLS, of session pools, and pinned ones, which have to connect again. Waits until that is over, and says what became of it (RESTART).',
     options: {
       timeout: {
         type: 'string',

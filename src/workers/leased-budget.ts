@@ -9,8 +9,10 @@ import type { LeaseAccount } from './lease-account.ts';
 import type { SupervisorChannel } from './messages.ts';
 import { Reservation } from './reservation.ts';
 
-/** How long a replication connection waits for a place that an idle connection leaves. */
+/** How long a replication connection waits for a place that an idle connection leaves, once it is known that there is no other. */
 const reserveMs = 1_000;
+/** The same, while the supervisor has not said why there is none. */
+const answerMs = 10_000;
 
 /** All places of the worker (leased-places.ts). */
 export interface PlacesOfWorker {
@@ -155,7 +157,10 @@ export class LeasedBudget implements Budget {
       });
       this.joinAccount(account, member);
       member.retry();
+      const startedAtMs = performance.now();
       const giveUp = (): void => {
+        const isAnswered = account.shortage !== undefined || performance.now() - startedAtMs >= answerMs;
+        if (!isAnswered) return void setTimeout(giveUp, reserveMs).unref();
         if (!member.giveUp()) return;
         this.leaveAccount(account, member);
         this.places.tidy(account);
