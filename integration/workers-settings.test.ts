@@ -80,6 +80,7 @@ test('what only a new start changes is as it was after a restart, and RELOAD nam
   await restarted(1);
   expect(await shown()).toEqual(before);
   expect(weir.output).toContain('weir: restart: needs a new start of Weir: listen, http, workers\n');
+  expect((await askConsole(weir, 'SHOW RESTARTS'))[0]).toMatchObject({ needs_new_start: 'listen, http, workers' });
   weir.signal('SIGHUP');
   await until('the reload', () =>
     weir.output.includes('weir: reload: needs a new start of Weir: listen, http, workers\n'),

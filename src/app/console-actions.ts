@@ -12,7 +12,7 @@ import type {
   ResizeRequest,
 } from '../console/sources.ts';
 import { WeirError } from '../errors/errors.ts';
-import { resized } from '../pool/bounds.ts';
+import { resized, type PoolSize } from '../pool/bounds.ts';
 import type { Tag } from '../binding/plan.ts';
 import { explainStatement } from '../request/explain.ts';
 import type { SourceParts } from './console-sources.ts';
@@ -193,10 +193,12 @@ function resizeDatabase(database: DatabaseRuntime, request: ResizeRequest): Resi
     }
     if (pools.length > 0) continue;
     const { defaultPoolSize, minPoolSize, maxPoolSize } = database.settings();
-    const size = { limit: defaultPoolSize, min: minPoolSize, max: maxPoolSize };
+    let size: PoolSize = { limit: defaultPoolSize, min: minPoolSize, max: maxPoolSize };
+    const whose = forced ?? user ?? '*';
+    for (const kept of database.bounds.of(whose, node.name)) size = resized(size, kept);
     const { limit, ...rest } = resized(size, bounds);
-    const toCome = { database: database.name, user: forced ?? user ?? '*', node: node.name, isToCome: true } as const;
-    outcomes.push({ ...toCome, before: defaultPoolSize, after: limit, ...rest });
+    const toCome = { database: database.name, user: whose, node: node.name, isToCome: true } as const;
+    outcomes.push({ ...toCome, before: size.limit, after: limit, ...rest });
   }
   if (outcomes.length > 0) database.bounds.keep({ user, node: nodeName, min, max });
   return outcomes;

@@ -16,7 +16,7 @@ export function drainVerb(ofNode: Verb): Verb {
   return {
     synopsis: 'NODE | --wait [--timeout TIME]',
     about:
-      'Sends no new work to a node; with --wait, ends Weir when its clients have left: /readyz says 503, then no new clients come in, and the last one to leave ends it (SHUTDOWN WAIT_FOR_CLIENTS).',
+      'Sends no new work to a node; with --wait, ends Weir when its clients have left. For that, /readyz says 503, then no new clients come in, and the last one to leave ends it (SHUTDOWN WAIT_FOR_CLIENTS).',
     options: {
       wait: { type: 'boolean', about: 'Drain Weir itself, and wait until its last client has left.' },
       timeout: {

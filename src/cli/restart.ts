@@ -63,7 +63,9 @@ async function restart(args: Arguments, io: CliIo): Promise<ExitCode> {
 function outcome(row: Row): string {
   const ended = Number(row['ended_clients'] ?? 0);
   const clients = ended === 0 ? '' : `; ${ended} clients could not change their worker and had to connect again`;
-  return `the supervisor and all ${String(row['replaced'])} workers are replaced${clients}`;
+  const kept = row['needs_new_start'] ?? null;
+  const settings = kept === null ? '' : `\nnot changed, needs a new start of Weir: ${String(kept)}`;
+  return `the supervisor and all ${String(row['replaced'])} workers are replaced${clients}${settings}`;
 }
 
 function tooLate({ replaced, workers }: Row, timeoutMs: number): string[] {

@@ -52,10 +52,20 @@ interface Waiting {
   readonly events: NodeJS.EventEmitter;
   readonly common: Common;
   onEnding(mode: EndMode): void;
+  /** Changed settings that stay as they are until Weir is started anew. */
+  readonly kept: readonly string[];
 }
 
 /** Resolves when this process works; undefined: it is not needed, or the one before is gone. */
-function untilTakenOver({ config, post, parent, events, common, onEnding }: Waiting): Promise<ServedApp | undefined> {
+function untilTakenOver({
+  config,
+  post,
+  parent,
+  events,
+  common,
+  onEnding,
+  kept,
+}: Waiting): Promise<ServedApp | undefined> {
   return new Promise((resolve) => {
     let supervisor: Supervisor | undefined;
     const successor = new Successor({
@@ -92,7 +102,7 @@ function untilTakenOver({ config, post, parent, events, common, onEnding }: Wait
       if (supervisor === undefined) resolve(undefined);
       else events.emit('SIGQUIT', 'the parent process is gone');
     });
-    successor.start();
+    successor.start(kept);
   });
 }
 
@@ -104,8 +114,8 @@ async function succeed(args: Arguments, io: CliIo, serveArguments: readonly stri
   if ('problems' in result) throw new CommandError(result.problems);
   for (const warning of result.warnings) io.err(`warning: ${warning}\n`);
   const config = withFixed(result.config, post.fixed);
-  const { notReloadable: others } = diffConfig(config, result.config);
-  if (others.length > 0) io.err(`weir: restart: needs a new start of Weir: ${others.join(', ')}\n`);
+  const { notReloadable: kept } = diffConfig(config, result.config);
+  if (kept.length > 0) io.err(`weir: restart: needs a new start of Weir: ${kept.join(', ')}\n`);
   const tooMuch = beyondMachine(config, thisMachine());
   if (tooMuch.length > 0) throw new CommandError(tooMuch);
   const parent = new ChildOfParent(process);
@@ -117,7 +127,7 @@ async function succeed(args: Arguments, io: CliIo, serveArguments: readonly stri
   const onEnding = (mode: EndMode): void => {
     if (manager.told !== undefined) tellEnding(mode, manager.told);
   };
-  const app = await untilTakenOver({ config, post, parent, events, common, onEnding });
+  const app = await untilTakenOver({ config, post, parent, events, common, onEnding, kept });
   if (app === undefined) return exitCodes.done;
   events.removeAllListeners('uncaughtException').removeAllListeners('unhandledRejection');
   const systemd = createServiceManager(io.env, (text) => io.err(`weir: ${text}\n`));

@@ -18,6 +18,7 @@ const shown = [
   r.text('started_at', (row) => timestamp(row.startedAtMs)),
   r.text('finished_at', (row) => timestamp(row.finishedAtMs ?? 0)),
   r.text('problem', (row) => row.problem ?? null),
+  r.text('needs_new_start', (row) => (row.kept.length === 0 ? null : row.kept.join(', '))),
 ];
 
 const columns: readonly ConsoleColumn[] = shown.map(({ name, type }) => ({ name, type }));

@@ -126,6 +126,8 @@ export interface RestartRow {
   readonly finishedAtMs: number | undefined;
   /** Why it has failed, in words. */
   readonly problem: string | undefined;
+  /** Changed settings that stay as they were until Weir is started anew. */
+  readonly kept: readonly string[];
 }
 
 export interface BegunRestart {

@@ -62,13 +62,19 @@ export interface BoundsFor extends Bounds {
   readonly node: string | undefined;
 }
 
+/** Commands of operators. */
+const mostKept = 1_000;
+
 /** The bounds that operators have set since the configuration was read. Pools made later get them, too. */
 export class KeptBounds {
   private kept: BoundsFor[] = [];
 
   keep({ user, node, min, max }: BoundsFor): void {
-    this.kept = this.kept.filter((other) => other.user !== user || other.node !== node);
+    // What has only one of them changes the size that those before it have left, as it does with a pool in use.
+    if (min !== undefined && max !== undefined)
+      this.kept = this.kept.filter((other) => other.user !== user || other.node !== node);
     this.kept.push({ user, node, min, max });
+    if (this.kept.length > mostKept) this.kept.shift();
   }
 
   /** Those for one pool, in the order in which they were set. */

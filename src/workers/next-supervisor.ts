@@ -34,6 +34,8 @@ export class NextSupervisor {
   /** Resolves to why it cannot be used; undefined: it can. */
   readonly whenStarted: Promise<string | undefined>;
   readonly whenEnded: Promise<void>;
+  /** Changed settings that stay as they are until Weir is started anew. Known when it has started. */
+  kept: readonly string[] = [];
 
   constructor(port: SuccessorPort) {
     this.port = port;
@@ -126,6 +128,7 @@ export class NextSupervisor {
       case 'start': {
         const isKnown = message.format === successionFormat;
         if (isKnown && this.state === 'starting') this.state = 'started';
+        this.kept = message.kept;
         return this.started(isKnown ? undefined : otherFormat(message.format));
       }
       case 'freeze':

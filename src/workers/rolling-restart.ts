@@ -9,8 +9,11 @@ import { WeirEnds } from './restarts.ts';
 export interface RestartParts {
   /** How many there are; their numbers begin with 1. */
   readonly workers: number;
-  /** Starts the next supervisor, which starts the new workers. Rejects, with words for the operator. */
-  prepare(): Promise<void>;
+  /**
+   * Starts the next supervisor, which starts the new workers. Rejects, with words for the operator.
+   * @returns changed settings that stay as they are until Weir is started anew
+   */
+  prepare(): Promise<readonly string[]>;
   /** Replaces one. Rejects, with words for the operator, when none can be started in its place: the old one goes on. */
   replace(number: number): Promise<void>;
   /** Ends the old workers that still have clients. Resolves to how many clients had to connect again. */
@@ -73,6 +76,7 @@ export class RollingRestart {
       startedAtMs: parts.epochMs(),
       finishedAtMs: undefined,
       problem: undefined,
+      kept: [],
     };
     kept.unshift(row);
     kept.splice(mostKept);
@@ -84,7 +88,7 @@ export class RollingRestart {
     log('info', 'restart', `the ${workers} workers are replaced one by one`, { restart: row.number });
     let problem: string | undefined;
     try {
-      await this.parts.prepare();
+      row.kept = await this.parts.prepare();
       for (let number = 1; number <= workers; number++) {
         await this.parts.replace(number);
         row.replaced++;

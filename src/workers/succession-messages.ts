@@ -36,7 +36,8 @@ export type ToSuccessor =
 
 /** From the next supervisor. */
 export type FromSuccessor =
-  | { readonly did: 'start'; readonly format: number }
+  /** `kept`: changed settings that stay as they are until Weir is started anew. */
+  | { readonly did: 'start'; readonly format: number; readonly kept: readonly string[] }
   | { readonly did: 'fork'; readonly worker: number; readonly pid: number }
   | { readonly did: 'envelope'; readonly worker: number; readonly envelope: Envelope }
   /** The socket of a client travels beside these two. */

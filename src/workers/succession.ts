@@ -56,7 +56,7 @@ export class Succession {
   }
 
   /** Starts the next supervisor. Rejects with words for the operator. */
-  async prepare(): Promise<void> {
+  async prepare(): Promise<readonly string[]> {
     for (let tries = 1; ; tries++) {
       if (this.isStopped) throw new WeirEnds();
       const { parent, fixed } = this.options;
@@ -64,7 +64,7 @@ export class Succession {
       this.all.add(next);
       void next.whenEnded.then(() => this.all.delete(next));
       const problem = await next.whenStarted;
-      if (problem === undefined) return void (this.next = next);
+      if (problem === undefined) return (this.next = next).kept;
       next.kill();
       if (tries >= hopelessAfter) throw new Error(`${tries} times in a row, the new supervisor ${problem}`);
     }

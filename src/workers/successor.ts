@@ -42,9 +42,9 @@ export class Successor {
     options.predecessor.onMessage((body, socket, ahead) => this.heard(body as ToSuccessor, socket, ahead));
   }
 
-  /** This process could serve. */
-  start(): void {
-    this.tell({ did: 'start', format: successionFormat });
+  /** This process could serve. @param kept changed settings that stay as they are until Weir is started anew */
+  start(kept: readonly string[]): void {
+    this.tell({ did: 'start', format: successionFormat, kept });
   }
 
   private tell(message: FromSuccessor, socket?: Socket, ahead?: Uint8Array): void {

@@ -112,7 +112,9 @@ describe('who may run what', () => {
 });
 
 it('RESTART begins one, or joins it, and shows it', async () => {
-  expect(await bench().run('RESTART')).toEqual([[3, 'running', 4, 1, 'new', 2, '2026-01-02 03:04:05 UTC', null, null]]);
+  expect(await bench().run('RESTART')).toEqual([
+    [3, 'running', 4, 1, 'new', 2, '2026-01-02 03:04:05 UTC', null, null, null],
+  ]);
 });
 
 describe('the language', () => {

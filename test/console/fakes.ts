@@ -50,6 +50,7 @@ export function fakeRestart(changes: Partial<RestartRow> = {}): RestartRow {
     endedClients: 2,
     ...times,
     problem: undefined,
+    kept: [],
     ...changes,
   };
 }

@@ -203,6 +203,7 @@ describe('rows', () => {
         ended_clients: 2,
         ...times,
         problem: null,
+        needs_new_start: null,
       },
       {
         restart: 2,
@@ -213,6 +214,7 @@ describe('rows', () => {
         ended_clients: 2,
         ...times,
         problem: 'crashed',
+        needs_new_start: null,
       },
     ]);
   });

@@ -326,8 +326,8 @@ describe('bounds for pools to come', () => {
     kept.keep({ ...everybody, max: 5 });
     kept.keep({ ...everybody, user: 'app', node: 'db2', max: 7 });
     kept.keep(everybody);
-    expect([...kept.of('other', 'db1')].map((bounds) => bounds.max)).toEqual([40]);
-    expect([...kept.of('app', 'db2')].map((bounds) => bounds.max)).toEqual([7, 40]);
+    expect([...kept.of('other', 'db1')].map((bounds) => bounds.max)).toEqual([5, 40]);
+    expect([...kept.of('app', 'db2')].map((bounds) => bounds.max)).toEqual([5, 7, 40]);
     kept.forget();
     expect([...kept.of('app', 'db2')]).toEqual([]);
   });

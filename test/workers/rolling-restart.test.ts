@@ -14,7 +14,7 @@ interface Bench {
   /** Whether it was wanted, each time. */
   readonly handedOver: boolean[];
   /** What the next supervisor does. */
-  readonly next: { prepare(): Promise<void>; handOver(): Promise<void> };
+  readonly next: { prepare(): Promise<readonly string[]>; handOver(): Promise<void> };
   /** The replacement that is under way. */
   finish(error?: Error): Promise<void>;
 }
@@ -23,7 +23,7 @@ function bench(workers = 3): Bench {
   const begun: number[] = [];
   const logged: string[] = [];
   const handedOver: boolean[] = [];
-  const next = { prepare: () => Promise.resolve(), handOver: () => Promise.resolve() };
+  const next = { prepare: () => Promise.resolve(['listen']), handOver: () => Promise.resolve() };
   let settle: (error?: Error) => void = () => undefined;
   let epochMs = 0;
   const restarts = new RollingRestart({
@@ -74,6 +74,7 @@ describe('a restart', () => {
       endedClients: 5,
       startedAtMs: 1_000,
       finishedAtMs: 2_000,
+      kept: ['listen'],
     };
     expect(await first.over).toEqual({ ...done, problem: undefined });
     expect(await second.over).toEqual(await first.over);
@@ -120,7 +121,7 @@ describe('a restart', () => {
       'no worker is replaced, the old ones go on: 3 times in a row, the new supervisor has ended',
     );
     expect([begun, handedOver]).toEqual([[], [false]]);
-    next.prepare = () => Promise.resolve();
+    next.prepare = () => Promise.resolve([]);
     next.handOver = () => {
       expect(restarts.rowsAfter()[0]).toMatchObject({ number: 2, state: 'done', isSupervisorReplaced: true });
       return Promise.reject(new Error('it is gone'));

@@ -201,7 +201,7 @@ const expected: Readonly<Record<string, Columns>> = {
   }),
   RESTARTS: columns({
     key: 'restart',
-    same: 'state workers replaced supervisor ended_clients started_at finished_at problem',
+    same: 'state workers replaced supervisor ended_clients started_at finished_at problem needs_new_start',
   }),
   HELP: columns({ key: 'command', same: 'role what' }),
 };

@@ -146,7 +146,7 @@ beforeEach(() => {
   nexts = [];
   makeNext = (pid) => {
     const next = new Next(pid);
-    next.successor.start();
+    next.successor.start([]);
     return next;
   };
   parent = new Parent({
