@@ -184,9 +184,11 @@ test('what operators have set holds for a worker that the new supervisor starts'
   const ready = linesOf(weir, 'worker_ready').length;
   process.kill(pidOf(weir, 1), 'SIGKILL');
   await until('another one', () => linesOf(weir, 'worker_ready').length > ready);
-  expect((await workersOf(weir)).map(({ worker, state, restarts }) => [worker, state, restarts])).toEqual([
-    [1, 'ready', 2],
-    [2, 'ready', 1],
+  expect(
+    (await workersOf(weir)).map(({ worker, state, restarts, deaths }) => [worker, state, restarts, deaths]),
+  ).toEqual([
+    [1, 'ready', 1, 1],
+    [2, 'ready', 1, 0],
   ]);
   for (let i = 0; i < 2 * WORKERS; i++) await expect(connectPg(weir.url({ database }))).rejects.toThrow('disabled');
   await askConsole(weir, `ENABLE ${database}`);
