@@ -92,7 +92,6 @@ function untilTakenOver({
       moved: (socket, moved) => supervisor?.passOn(socket, moved),
       shutDown: (mode) => void setImmediate(() => events.emit(signalOf[mode], signalOf[mode])),
       tookOver() {
-        parent.tookOver();
         if (supervisor !== undefined) resolve(served(supervisor, config, { onEnding }, common));
       },
       end: () => resolve(undefined),

@@ -34,6 +34,7 @@ export class ChildOfParent implements StartsSuccessor {
     this.end = end;
     this.predecessor = {
       send: (body, socket, ahead) => sendFrame(end, { at: 'current', body, ahead }, socket),
+      tookOver: (body) => void sendFrame(end, { at: 'current', body, tookOver: true }),
       onMessage: (listener) => void (this.hearPredecessor = listener),
     };
     onFrame(end, (frame, handle) => this.heard(frame, handle as Socket | undefined));
@@ -46,11 +47,6 @@ export class ChildOfParent implements StartsSuccessor {
   /** The parent is gone, whatever ended it. */
   onOrphaned(listener: () => void): void {
     whenGone(this.end, listener);
-  }
-
-  /** Call it after the supervisor before was told. */
-  tookOver(): void {
-    this.tell({ do: 'took over' });
   }
 
   start(listeners: readonly OpenListener[], fixed: FixedSettings): SuccessorPort {

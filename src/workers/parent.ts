@@ -107,17 +107,28 @@ export class Parent implements StartsSuccessor {
     return kept;
   }
 
-  private heard(from: Kept, { at, body, ahead }: Frame, handle: Socket | ListenHandle | undefined): void {
-    if (at === 'parent') return this.order(from, body as ToParent, handle as ListenHandle | undefined);
-    const socket = handle as Socket | undefined;
+  private heard(from: Kept, frame: Frame, handle: Socket | ListenHandle | undefined): void {
+    if (frame.at === 'parent') return this.order(frame.body as ToParent, handle as ListenHandle | undefined);
+    this.passOn(from, frame, handle as Socket | undefined);
+    if (frame.tookOver === true) this.tookOver(from);
+  }
+
+  private passOn(from: Kept, { at, body, ahead }: Frame, socket: Socket | undefined): void {
     const { current } = this;
     if (at === 'current' && current === undefined) return from.hear(body, socket, ahead ?? Buffer.alloc(0));
-    const to = at === 'current' ? current : this.children.get(at.id);
+    const to = at === 'current' ? current : this.children.get((at as { id: string }).id);
     const frame: Frame = { at: at === 'current' ? { id: from.id } : 'current', body, ahead };
     if (to === undefined || !sendFrame(to.child, frame, socket)) socket?.destroy();
   }
 
-  private order(from: Kept, order: ToParent, handle: ListenHandle | undefined): void {
+  private tookOver(from: Kept): void {
+    this.current = from;
+    // From now on it is one that has served: what it says is not why it could not start.
+    from.words.forget();
+    this.succeed();
+  }
+
+  private order(order: ToParent, handle: ListenHandle | undefined): void {
     switch (order.do) {
       case 'listener':
         if (handle !== undefined) this.listeners.push(handle);
@@ -135,12 +146,6 @@ export class Parent implements StartsSuccessor {
       }
       case 'kill':
         return void this.children.get(order.id)?.child.kill('SIGKILL');
-      case 'took over': {
-        this.current = from;
-        // From now on it is one that has served: what it says is not why it could not start.
-        from.words.forget();
-        this.succeed();
-      }
     }
   }
 

@@ -126,7 +126,8 @@ export class Successor {
     try {
       await this.options.takeOver(state, this.workers);
       this.state = 'works';
-      this.tell({ did: 'take over' });
+      const last: FromSuccessor = { did: 'take over' };
+      this.options.predecessor.tookOver(last);
       this.options.tookOver();
       for (const worker of this.workers.values()) worker.take();
     } catch (error) {

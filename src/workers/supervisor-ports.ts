@@ -22,6 +22,8 @@ export interface SuccessorPort {
 /** The supervisor that works now, as the next one has it. When it is gone, so is this process. */
 export interface PredecessorPort {
   send(body: unknown, socket?: Socket, ahead?: Uint8Array): boolean;
+  /** Says something for the last time: from the moment in which that is heard, this process works. */
+  tookOver(body: unknown): void;
   onMessage(listener: Heard): void;
 }
 
@@ -46,9 +48,7 @@ export type ToParent =
       readonly fixed: FixedSettings;
       readonly listeners: readonly PassedListener[];
     }
-  | { readonly do: 'kill'; readonly id: string }
-  /** This child works from now on: signals are for it, and its end is the end. */
-  | { readonly do: 'took over' };
+  | { readonly do: 'kill'; readonly id: string };
 
 /** What the parent says to a child. */
 export type FromParent =
@@ -61,4 +61,6 @@ export interface Frame {
   readonly at: 'parent' | 'current' | { readonly id: string };
   readonly body: unknown;
   readonly ahead?: Uint8Array | undefined;
+  /** This child works from now on: signals are for it, and its end is the end. Known when `body` is: no signal is lost between. */
+  readonly tookOver?: boolean;
 }

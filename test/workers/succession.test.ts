@@ -72,7 +72,7 @@ class Next {
       accepted: () => undefined,
       moved: () => undefined,
       shutDown: (mode) => void this.signals.push(mode),
-      tookOver: () => this.child.tookOver(),
+      tookOver: () => undefined,
       end: () => {
         this.isEnded = true;
         this.process.exit(0);
@@ -285,7 +285,6 @@ describe('when it takes over', () => {
     expect(now.heard.length).toBeGreaterThan(3);
     expect(next.heard.length).toBeGreaterThan(3);
     expect(await next.channel!.ask('twice', 5)).toBe(10);
-    await parent.succeeded;
     parent.pass('SIGHUP');
     await settled();
     expect(next.signals).toEqual(['SIGHUP']);
