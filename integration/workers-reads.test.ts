@@ -52,6 +52,9 @@ describe.each(stores)('through %s', (store) => {
       const inStep = linesOf(weir, event).filter(isInStep);
       return new Set(inStep.map(({ worker }) => worker)).size === WORKERS;
     });
+    await until('all workers to have a lease', async () =>
+      /^weir_cache_lease_valid 1$/m.test((await weir.http()).body),
+    );
   });
   afterEach(closeClients);
   afterAll(async () => {
