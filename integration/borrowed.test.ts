@@ -21,6 +21,7 @@ import { RawClient } from './differential/raw-client.ts';
 import {
   connectPg,
   closeClients,
+  connectBeside,
   hasRedis,
   startRedis,
   startTestWeir,
@@ -28,8 +29,6 @@ import {
   useCluster,
   users,
   weirConfig,
-  workerOf,
-  workersOfTests,
 } from './harness/index.ts';
 import type { Redis, TestWeir } from './harness/index.ts';
 
@@ -130,15 +129,12 @@ async function rawClient(to: TestWeir = weir): Promise<RawClient> {
 }
 
 /** At the same worker, if there are several: each has servers of its own. */
-async function rawClientBeside(other: RawClient, to: TestWeir): Promise<RawClient> {
-  const workers = workersOfTests() ?? 1;
-  const workerNumber = (of: RawClient): number => workerOf({ processID: processIds.get(of) ?? 0 }, workers);
-  for (let i = 0; i < 10 * workers; i++) {
-    const client = await rawClient(to);
-    if (workers === 1 || workerNumber(client) === workerNumber(other)) return client;
-  }
-  throw new Error('no client comes to that worker');
-}
+const rawClientBeside = (other: RawClient, to: TestWeir): Promise<RawClient> =>
+  connectBeside(
+    other,
+    () => rawClient(to),
+    (client) => ({ processID: processIds.get(client) ?? 0 }),
+  );
 
 interface Told {
   readonly errors: readonly string[];

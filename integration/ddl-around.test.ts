@@ -7,13 +7,13 @@ import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import {
   closeClients,
+  connectBeside,
   connectPg,
   lastRoute,
   startTestWeir,
   until,
   useCluster,
   weirConfig,
-  workerOf,
   workersOfTests,
 } from './harness/index.ts';
 import type { TestWeir } from './harness/index.ts';
@@ -155,13 +155,12 @@ test.each(Object.entries(ways))('%s', async (name, way) => {
 });
 
 /** Another client of that client's worker. */
-async function connectBeside(client: pg.Client, workers: number): Promise<pg.Client> {
-  for (let i = 0; i < 10 * workers; i++) {
-    const other = await connectPg(weir.url({ database }));
-    if (workerOf(other, workers) === workerOf(client, workers)) return other;
-  }
-  throw new Error('no client comes to that worker');
-}
+const beside = (client: pg.Client): Promise<pg.Client> =>
+  connectBeside(
+    client,
+    () => connectPg(weir.url({ database })),
+    (of) => of,
+  );
 
 /** The worker of that client knows of the table, and of the DDL of the same transaction. */
 const untilKnown = (client: pg.Client, table: string): Promise<unknown> =>
@@ -191,9 +190,8 @@ test('a transaction that was under way when the DDL was noticed', async () => {
   await writer.query('BEGIN');
   await writer.query('UPDATE late_source SET v = v + 1');
   await until('the DDL to be noticed', async () => (await noticed()) > noticedBefore);
-  const workers = workersOfTests();
-  if (workers !== undefined)
-    for (const client of [await connectBeside(writer, workers), reader]) await untilKnown(client, 'late_known');
+  if (workersOfTests() !== undefined)
+    for (const client of [await beside(writer), reader]) await untilKnown(client, 'late_known');
   await untilCached();
   await writer.query('COMMIT');
   expect([await ask(reader), await ask(writer)]).toEqual([11, 11]);

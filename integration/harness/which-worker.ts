@@ -35,6 +35,21 @@ export async function connectToEach(connect: () => Promise<pg.Client>): Promise<
   return each.map(([client]) => client!);
 }
 
+/** Another client of the same worker. @param keyOf what the client was told at its log-in */
+export async function connectBeside<T>(
+  client: T,
+  connect: () => Promise<T>,
+  keyOf: (of: T) => Parameters<typeof workerOf>[0],
+): Promise<T> {
+  const workers = workersOfTests() ?? 1;
+  const numberOf = (of: T): number => workerOf(keyOf(of), workers);
+  for (let i = 0; i < 10 * workers; i++) {
+    const other = await connect();
+    if (workers === 1 || numberOf(other) === numberOf(client)) return other;
+  }
+  throw new Error('no client comes to that worker');
+}
+
 /** By the number of the worker, until there are as many in each. */
 async function clientsOfEach(
   connect: () => Promise<pg.Client>,

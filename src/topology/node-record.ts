@@ -96,24 +96,24 @@ export function slowStartAt(record: NodeRecord, nowMs: number): number {
   return Math.min(1, SLOW_START_FLOOR + (1 - SLOW_START_FLOOR) * Math.max(0, share));
 }
 
-/** A node that was asked is not waited for in silence for longer than this: then it is a problem. */
-const HOPE_MS = 10_000;
+/** If a node has not answered within this time, the log says that it has a problem. */
+const ANSWER_EXPECTED_MS = 10_000;
 
 /** It was asked and has neither answered nor failed since; also if another process asks it now. */
 export function isAnswerExpected(record: NodeRecord, nowMs: number): boolean {
   if (record.failure !== undefined) return false;
   const hasMoved = record.movedAtMs >= record.answeredAtMs;
   if (record.sample !== undefined && !(record.isSilent && hasMoved)) return false;
-  return nowMs - Math.max(record.movedAtMs, record.answeredAtMs) < HOPE_MS;
+  return nowMs - Math.max(record.movedAtMs, record.answeredAtMs) < ANSWER_EXPECTED_MS;
 }
 
 /** After this, a process that has begun to probe for others knows all log-ins that they know. */
-const LOGINS_COME_MS = 3_000;
+const LOGINS_EXPECTED_MS = 3_000;
 
 /** It is asked by another process than before, to which no log-in is known yet. */
 export function isLoginExpected({ identity, failure, movedAtMs }: NodeRecord, nowMs: number): boolean {
   const hasNone = identity?.isMute === true || failure?.problem === NO_LOGIN;
-  return hasNone && nowMs - movedAtMs < LOGINS_COME_MS;
+  return hasNone && nowMs - movedAtMs < LOGINS_EXPECTED_MS;
 }
 
 /** @returns true if the two differ at most in positions, lag figures and the slow start */

@@ -114,7 +114,7 @@ export class LeaseAccount {
   }
 }
 
-/** While a pool is full, many numbers of clients wait in turn; the supervisor need not hear of each. */
+/** While a pool is full, the number of clients that wait changes all the time: the supervisor hears when it has doubled or halved. */
 function isAbout(told: number, now: number): boolean {
   return now <= 2 * told && told <= 2 * now;
 }

@@ -44,8 +44,6 @@ interface Kept {
 const firstFd = 4;
 
 export class Parent implements StartsSuccessor {
-  /** Resolves when a child has taken the place of the supervisor in this process. */
-  readonly succeeded: Promise<void>;
   /** Resolves when the supervisor that works has ended, and none is left. */
   readonly ended: Promise<ParentExit>;
   private readonly options: ParentOptions;
@@ -54,12 +52,10 @@ export class Parent implements StartsSuccessor {
   private current: Kept | undefined;
   private readonly listeners: ListenHandle[] = [];
   private lastId = 0;
-  private succeed: () => void = () => undefined;
   private end: (exit: ParentExit) => void = () => undefined;
 
   constructor(options: ParentOptions) {
     this.options = options;
-    this.succeeded = new Promise((resolve) => (this.succeed = resolve));
     this.ended = new Promise((resolve) => (this.end = resolve));
   }
 
@@ -108,15 +104,21 @@ export class Parent implements StartsSuccessor {
   }
 
   private heard(from: Kept, frame: Frame, handle: Socket | ListenHandle | undefined): void {
-    if (frame.at === 'parent') return this.order(frame.body as ToParent, handle as ListenHandle | undefined);
-    this.passOn(from, frame, handle as Socket | undefined);
-    if (frame.tookOver === true) this.tookOver(from);
+    const { at, body, ahead, tookOver = false } = frame;
+    if (at === 'parent') return this.order(body as ToParent, handle as ListenHandle | undefined);
+    this.passOn(from, at, { body, ahead }, handle as Socket | undefined);
+    if (tookOver) this.tookOver(from);
   }
 
-  private passOn(from: Kept, { at, body, ahead }: Frame, socket: Socket | undefined): void {
+  private passOn(
+    from: Kept,
+    at: Exclude<Frame['at'], 'parent'>,
+    { body, ahead }: Pick<Frame, 'body' | 'ahead'>,
+    socket: Socket | undefined,
+  ): void {
     const { current } = this;
     if (at === 'current' && current === undefined) return from.hear(body, socket, ahead ?? Buffer.alloc(0));
-    const to = at === 'current' ? current : this.children.get((at as { id: string }).id);
+    const to = at === 'current' ? current : this.children.get(at.id);
     const frame: Frame = { at: at === 'current' ? { id: from.id } : 'current', body, ahead };
     if (to === undefined || !sendFrame(to.child, frame, socket)) socket?.destroy();
   }
@@ -125,7 +127,6 @@ export class Parent implements StartsSuccessor {
     this.current = from;
     // From now on it is one that has served: what it says is not why it could not start.
     from.words.forget();
-    this.succeed();
   }
 
   private order(order: ToParent, handle: ListenHandle | undefined): void {

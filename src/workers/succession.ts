@@ -18,7 +18,7 @@ export interface SuccessionOptions {
   readonly parent: StartsSuccessor;
   readonly fixed: FixedSettings;
   listeners(): readonly OpenListener[];
-  /** The next one has not taken over, and maybe tried. */
+  /** The next supervisor does not take over: this one goes on. */
   goesOn(): void;
 }
 

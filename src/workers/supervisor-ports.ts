@@ -61,6 +61,9 @@ export interface Frame {
   readonly at: 'parent' | 'current' | { readonly id: string };
   readonly body: unknown;
   readonly ahead?: Uint8Array | undefined;
-  /** This child works from now on: signals are for it, and its end is the end. Known when `body` is: no signal is lost between. */
+  /**
+   * The child that sends it works from now on: signals are for it, and its end is the end. It comes with the `body` that makes the
+   * supervisor before stop, so that at every moment one of the two gets the signals.
+   */
   readonly tookOver?: boolean;
 }
