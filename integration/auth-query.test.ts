@@ -117,11 +117,13 @@ describe('users whom only pg_authid knows', () => {
       const { stdout } = await runPsql(url('aq_app', PASSWORD), 'SELECT current_user');
       expect(stdout).toContain('aq_app');
     }
-    // Reads go to replicas by the same keys.
+    // Reads go to replicas by the same keys, as soon as a replica has answered the monitor in time.
     await clients[0]!.query(`SET weir.route = 'replica'`);
-    await clients[0]!.query('SELECT count(*) FROM pg_class');
-    const { rows } = await clients[0]!.query<{ 'weir.last_route': string }>('SHOW weir.last_route');
-    expect(rows[0]?.['weir.last_route']).toContain('replica');
+    await until('a replica to be read from', async () => {
+      await clients[0]!.query('SELECT count(*) FROM pg_class');
+      const { rows } = await clients[0]!.query<{ 'weir.last_route': string }>('SHOW weir.last_route');
+      return rows[0]?.['weir.last_route'].includes('replica');
+    });
   });
 
   test('wrong, expired, missing and unknown are told apart by nobody but the log', async () => {

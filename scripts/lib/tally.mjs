@@ -1,6 +1,7 @@
 // Counts what passed, failed and was skipped, over checks (types, lint) and vitest runs, and says it at the end in the
 // one line that people and CI look for.
 import { existsSync, readFileSync } from 'node:fs';
+import { stripVTControlCharacters } from 'node:util';
 import { root, say } from './shell.mjs';
 
 export class Tally {
@@ -38,7 +39,7 @@ export class Tally {
           const group = `${short(file)}: ${test.ancestorTitles?.[0] ?? test.fullName}`;
           skips.set(group, (skips.get(group) ?? 0) + 1);
         }
-        if (test.status === 'failed') failures.push(`${short(file)}: ${test.fullName}`);
+        if (test.status === 'failed') failures.push(`${short(file)}: ${test.fullName}`, ...whyOf(test));
       }
       if (status === 'failed' && assertionResults.every((test) => test.status !== 'failed')) {
         count.failed++;
@@ -92,6 +93,15 @@ function longestOf(testResults) {
     .slice(0, 5)
     .map(({ name, seconds }) => `${short(name)} ${seconds} s`)
     .join(', ');
+}
+
+/** The beginning of what a failed test said: of a long output, often only the end is kept. A line each, at most four. */
+function whyOf({ failureMessages = [] }) {
+  return failureMessages
+    .flatMap((message) => stripVTControlCharacters(message).split('\n'))
+    .filter((line) => line.trim() !== '')
+    .slice(0, 4)
+    .map((line) => `  ${line.trim().replace(`${root}/`, '').slice(0, 300)}`);
 }
 
 const short = (file) => file.replace(`${root}/`, '');

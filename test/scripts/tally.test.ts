@@ -23,7 +23,14 @@ function tallyOf(files: readonly FileResult[], exitCode: number): Tally {
     status,
     message,
     ...(took === undefined ? {} : { startTime: 5_000, endTime: 5_000 + 1_000 * took }),
-    assertionResults: tests.map((state, n) => ({ status: state, fullName: `test ${n}` })),
+    assertionResults: tests.map((state, n) => ({
+      status: state,
+      fullName: `test ${n}`,
+      failureMessages:
+        state === 'failed'
+          ? ['\x1b[31mAssertionError\x1b[39m: expected 1 to be 2\n\n    at x.ts:3\n    at y\n    at z\n    at w']
+          : [],
+    })),
   }));
   const file = join(dir, 'report.json');
   writeFileSync(file, JSON.stringify({ testResults }));
@@ -71,10 +78,11 @@ test('the five files that took longest are named, the longest first', () => {
 });
 
 describe('counts as failed', () => {
-  test('a failed test, by name', () => {
+  test('a failed test, by name, with the beginning of what it said', () => {
     const tally = tallyOf([{ status: 'failed', tests: ['passed', 'failed'] }], 1);
     expect(lastLine(tally)).toBe('1 passed, 1 failed');
-    expect(tally.summary()).toContain('file0.test.ts: test 1');
+    expect(tally.summary()).toContain('file0.test.ts: test 1\n           AssertionError: expected 1 to be 2\n');
+    expect(tally.summary()).not.toContain('at w');
   });
 
   test('a file that could not be loaded', () => {
