@@ -226,12 +226,12 @@ describe.skipIf(!hasRedis())('the write of a Weir that was killed', () => {
     const [frozen, other] = [await scene.weir(), await scene.weir()];
     await scene.prime(other, 0);
     const { ended } = await scene.update(frozen);
-    frozen.signal('SIGSTOP');
+    frozen.signalTree('SIGSTOP');
     try {
       await isInherited(other);
       await scene.expectClosed(other);
     } finally {
-      frozen.signal('SIGCONT');
+      frozen.signalTree('SIGCONT');
     }
     await until('its owner to be heard of', async () => (await undecided(other)) === 0);
     await scene.prime(other, 0, readOther);

@@ -6,6 +6,7 @@ import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import {
   closeClients,
+  connectBeside,
   connectPg,
   connectPostgresJs,
   lastRoute,
@@ -107,15 +108,16 @@ describe('with two replicas', () => {
 
     test('runs once more on the primary, once only, and is known from then on', async () => {
       const client = await connect();
-      await onReplica(client, 'SELECT 1');
+      await onReplica(client, 'SELECT count(*) FROM visits');
       const before = { visits: await visits(), misroutes: await metric(weir, 'weir_misroutes_total') };
       const { rows } = await client.query("SELECT visit('simple') AS n");
       expect(rows).toEqual([{ n: String(before.visits + 1) }]);
       expect(await lastRoute(client)).toMatch(/^primary; .*25006/);
       expect(await metric(weir, 'weir_misroutes_total')).toBe(before.misroutes + 1);
 
-      const other = await connect();
-      await onReplica(other, 'SELECT 1');
+      // Each worker learns for itself.
+      const other = await connectBeside(client, connect, (of) => of);
+      await onReplica(other, 'SELECT count(*) FROM visits');
       await other.query("SELECT visit('again') AS n");
       expect(await lastRoute(other)).toMatch(/^primary; /);
       expect(await metric(weir, 'weir_misroutes_total')).toBe(before.misroutes + 1);
@@ -300,7 +302,9 @@ describe('when the primary goes', () => {
   });
 
   test('deposed but alive: what is open there is cut off, nothing new goes there', async () => {
-    const [open, other] = [await connect(), await connect()];
+    const open = await connect();
+    // The other workers hear of it a moment later.
+    const other = await connectBeside(open, connect, (of) => of);
     await open.query('BEGIN');
     await open.query('INSERT INTO log VALUES (7, 1)');
     await cluster.promote(nodeOf(cluster, 'replica2'));

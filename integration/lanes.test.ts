@@ -6,8 +6,19 @@ import type { Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { closeClients, connectPg, startTestWeir, until, useCluster, weirConfig } from './harness/index.ts';
+import {
+  closeClients,
+  connectPg,
+  fillOtherWorkers,
+  startTestWeir,
+  until,
+  useCluster,
+  weirConfig,
+} from './harness/index.ts';
 import type { TestWeir } from './harness/index.ts';
+
+/** At once, in any test. */
+const mostClients = 52;
 
 let database: string;
 let weir: TestWeir;
@@ -31,6 +42,8 @@ async function start(servers: number): Promise<void> {
     log: { level: 'error' },
   };
   weir = await startTestWeir(weirConfig(useCluster(), { database, replicas: [] }, more));
+  // A lane is of the clients of one worker.
+  await fillOtherWorkers(weir, mostClients);
   console = await connectPg(weir.adminUrl());
 }
 

@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { frame, query, sync } from '../src/protocol/write.ts';
-import { RawClient, startWeir, until, useCluster, users, weirConfig } from './harness/index.ts';
+import { fillOtherWorkers, RawClient, startWeir, until, useCluster, users, weirConfig } from './harness/index.ts';
 import type { WeirConfig, WeirProcess } from './harness/index.ts';
 
 const MB = 1024 * 1024;
@@ -159,6 +159,8 @@ describe('a client that does not read', () => {
 
   test('but goes on asking holds up nobody who uses the same server, and is not read from any more', async () => {
     await start({ default_pool_size: 1, max_pool_size: 1 });
+    // Where the server goes from worker to worker, several of its questions are sent at once.
+    await fillOtherWorkers(weir);
     const client = await connectRaw();
     const other = await connectRaw();
     const questions = 3_000;
@@ -166,7 +168,7 @@ describe('a client that does not read', () => {
     client.socket.pause();
     for (let i = 0; i < questions; i++) {
       client.socket.write(query(`SELECT repeat('x', 7000) || ${i}`));
-      expect((await other.ask(`SELECT ${i}`)).values).toEqual([String(i)]);
+      expect(await other.ask(`SELECT ${i}`)).toEqual({ values: [String(i)], sqlstate: undefined });
     }
     const { body } = await weir.http();
     const [, answered] = /^weir_queries_total\{.*route="primary".*result="ok".*\} (\d+)$/m.exec(body) ?? [];
@@ -213,7 +215,7 @@ describe('very many clients', () => {
 
   test('ten thousand on twenty servers: each asks and is answered, and none costs much while idle', async () => {
     const count = affordable(10_000);
-    await start({ default_pool_size: 20, max_pool_size: 20, max_client_conn: 20_000 });
+    await start({ default_pool_size: 20, max_pool_size: 20, max_client_conn: 15_000 });
     await crowd(200);
     const before = await memory();
     const clients = await crowd(count - 200);

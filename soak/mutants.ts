@@ -12,6 +12,9 @@ const usual = {
   faults: [],
 } as const satisfies Partial<Mutant>;
 
+/** What it is about happens within one process: with several, the clients that it takes seldom come to the same one. */
+const inOneProcess = { ...usual, config: { workers: 1 } } as const satisfies Partial<Mutant>;
+
 /** Each writes its own tables and nothing else, so that answers of the others live for a while. */
 const singly = ['simple', 'two statements in one Query', 'partitioned', 'parent of a child', 'copy'];
 
@@ -131,7 +134,7 @@ export const mutants: readonly Mutant[] = [
     faults: ['pause-replay'],
   },
   {
-    ...usual,
+    ...inOneProcess,
     rule: 4,
     name: 'a flight is joined whatever was written since',
     changes: [
@@ -234,7 +237,7 @@ export const mutants: readonly Mutant[] = [
     forms: ['moment'],
   },
   {
-    ...usual,
+    ...inOneProcess,
     rule: 11,
     name: 'transactions are answered from the cache',
     changes: inTransactions(`
@@ -250,7 +253,7 @@ export const mutants: readonly Mutant[] = [
     forms: ['table', 'read only'],
   },
   {
-    ...usual,
+    ...inOneProcess,
     rule: 11,
     name: 'what transactions read is kept',
     changes: [

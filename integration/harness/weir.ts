@@ -160,6 +160,11 @@ export class WeirProcess implements WeirAddresses {
     this.#child.signal(signal);
   }
 
+  /** To its workers, too. */
+  signalTree(signal: NodeJS.Signals): void {
+    this.#child.signalTree(signal);
+  }
+
   /** Throws unless it ends by itself with exit code 0 and nobody was ever stuck in it. */
   async stop(): Promise<void> {
     const exit = await this.#child.stop('SIGTERM');

@@ -46,8 +46,8 @@ export interface ReceptionParts {
   readonly worker: WorkerLink | undefined;
 }
 
-function maxLogins({ maxClientLogins, maxClientConn }: Config): number {
-  return maxClientLogins === 0 ? maxClientConn : maxClientLogins;
+function maxLogins({ maxClientLogins, maxClientConn, workers }: Config): number {
+  return maxClientLogins === 0 ? maxClientConn : Math.max(1, Math.floor(maxClientLogins / workers));
 }
 
 export class Reception {

@@ -77,12 +77,14 @@ export class SharedStamps {
         this.addMarker(state, message.token);
         return;
       }
+      // Else the tag is new in Redis, or was read of again: no write is known.
+      const isWrite = message.token !== '' || state.writes.hasMarkers();
       if (state.writes.hasMarkers()) {
         state.writes.endMarker(message.token);
         state.changed();
       }
       const stamp = message.stamps[i];
-      if (stamp !== undefined) this.bumped(state, stamp, isOwn);
+      if (stamp !== undefined) this.bumped(state, stamp, isOwn, isWrite);
     });
   }
 
@@ -108,7 +110,7 @@ export class SharedStamps {
     if (!isOwn) state.writtenNow(wasKnown);
   }
 
-  private bumped(state: TagState, stamp: number, isOwn: boolean): void {
+  private bumped(state: TagState, stamp: number, isOwn: boolean, isWrite: boolean): void {
     const { shared } = state;
     if (stamp <= shared.highest) return;
     if (!isOwn) this.options.peerBumped();
@@ -119,7 +121,7 @@ export class SharedStamps {
     // The stamp is not known, or this Weir's own bump is in progress: the next answer of Redis must have at least
     // this stamp.
     shared.highest = stamp;
-    if (!isOwn) state.writtenNow();
+    if (!isOwn) state.writtenNow(isWrite);
   }
 
   private addMarker(state: TagState, token: string): void {

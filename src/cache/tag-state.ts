@@ -140,6 +140,7 @@ export class TagState {
       // asked.
       this.shared.value = 0;
       this.validStamp = noStamp;
+      this.writtenNow();
     }
     if (this.writes.hasMarkers()) return true;
     this.changed();

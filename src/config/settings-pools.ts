@@ -129,7 +129,7 @@ const clientLimits = {
     integer(0, 1_000_000),
     0,
     'reload',
-    'Connections at the same time that have not proven yet who they are; 0 = as many as max_client_conn. Beyond it the oldest of the address with most of them is refused.',
+    'Connections at the same time that have not proven yet who they are; 0 = as many as max_client_conn. Beyond it the oldest of the address with most of them is refused. Each worker has its part of them.',
   ),
   client_login_timeout: setting(
     'clientLoginTimeoutMs',

@@ -165,7 +165,8 @@ const cache: Rules<CacheStats> = {
   malformed: count,
   invalidations: counts(),
   hasLease: ifAll,
-  undecided: sum,
+  // Of a write whose Weir or worker is gone, each knows.
+  undecided: largest,
   redis: worstStore,
   workers: worstStore,
   workersProblem: known(),
