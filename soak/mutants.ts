@@ -32,7 +32,8 @@ const leased = {
   forms: ['view'],
   tables: tablesOfSingly,
   isPrimaryOnly: true,
-  config: { cache: { lease: '500ms' } },
+  // A Weir of several workers owes its clients only what several Weirs do: what the others wrote is seen within a lease.
+  config: { workers: 1, cache: { lease: '500ms' } },
   boundMs: 550,
   readers: Array.from({ length: 12 }, () => 'session' as const),
   sessionBatches: 1,
@@ -333,7 +334,7 @@ export const mutants: readonly Mutant[] = [
     changes: [{ file: 'cache/announcements.js', from: 'rules.ignoresLeases ? 0', to: 'true ? 0' }],
     ...asked,
     // The time in which the others would still show what they have.
-    config: { cache: { lease: '2s' } },
+    config: { workers: 1, cache: { lease: '2s' } },
     faults: ['cut-redis'],
   },
 ];
