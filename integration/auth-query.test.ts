@@ -14,6 +14,7 @@ import {
   closeClients,
   connectPg,
   findProgram,
+  lastRoute,
   runPsql,
   startWeir,
   until,
@@ -121,8 +122,7 @@ describe('users whom only pg_authid knows', () => {
     await clients[0]!.query(`SET weir.route = 'replica'`);
     await until('a replica to be read from', async () => {
       await clients[0]!.query('SELECT count(*) FROM pg_class');
-      const { rows } = await clients[0]!.query<{ 'weir.last_route': string }>('SHOW weir.last_route');
-      return rows[0]?.['weir.last_route'].includes('replica');
+      return (await lastRoute(clients[0]!)).includes('replica');
     });
   });
 

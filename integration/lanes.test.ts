@@ -17,7 +17,7 @@ import {
 } from './harness/index.ts';
 import type { TestWeir } from './harness/index.ts';
 
-/** At once, in any test. */
+/** No test has more clients at the same time. */
 const mostClients = 52;
 
 let database: string;

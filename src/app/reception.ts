@@ -46,6 +46,7 @@ export interface ReceptionParts {
   readonly worker: WorkerLink | undefined;
 }
 
+/** Of this process. The setting is for all workers together, and clients are spread evenly over them. */
 function maxLogins({ maxClientLogins, maxClientConn, workers }: Config): number {
   return maxClientLogins === 0 ? maxClientConn : Math.max(1, Math.floor(maxClientLogins / workers));
 }

@@ -77,9 +77,10 @@ export class SharedStamps {
         this.addMarker(state, message.token);
         return;
       }
-      // Else the tag is new in Redis, or was read of again: no write is known.
-      const isWrite = message.token !== '' || state.writes.hasMarkers();
-      if (state.writes.hasMarkers()) {
+      const wasClosed = state.writes.hasMarkers();
+      // Otherwise another Weir was only the first to ask for the stamp of this tag, or has read its catalog again.
+      const isWrite = message.token !== '' || wasClosed;
+      if (wasClosed) {
         state.writes.endMarker(message.token);
         state.changed();
       }

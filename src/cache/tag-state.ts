@@ -140,6 +140,7 @@ export class TagState {
       // asked.
       this.shared.value = 0;
       this.validStamp = noStamp;
+      // Its write may have been committed.
       this.writtenNow();
     }
     if (this.writes.hasMarkers()) return true;

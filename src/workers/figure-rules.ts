@@ -165,7 +165,7 @@ const cache: Rules<CacheStats> = {
   malformed: count,
   invalidations: counts(),
   hasLease: ifAll,
-  // Of a write whose Weir or worker is gone, each knows.
+  // If a Weir or a worker is gone, all workers know of its write: their sum would count it several times.
   undecided: largest,
   redis: worstStore,
   workers: worstStore,
