@@ -166,6 +166,25 @@ describe.skipIf(!hasRedis())('the cache over Redis', () => {
     expect(await said(a)).toBe('1: alice');
   });
 
+  it('tells the others of what is committed while the rest of the write is under way', async () => {
+    const [a, b] = [await weir(), await weir()];
+    await up(a, b);
+    await fill(a, 'alice');
+    expect(await said(b)).toBe('2: alice');
+    const guard = a.cache.close([users], false, prefix, a.cache.newFreshness());
+    await guard.announced;
+    const tick = b.cache.lastWrite([users], b.ticks);
+    guard.acknowledged(a.ticks.next(), a.ticks);
+    await until('b to hear of it', () => b.cache.lastWrite([users], b.ticks) > tick);
+    // What else it may commit is not over.
+    for (const made of [a, b]) expect((await look(made)).kind).toBe('miss');
+    expect(b.cache.underWay([users])?.isOver()).toBe(false);
+    guard.committed(a.ticks.next(), a.ticks);
+    await until('b to hear of its end', () => b.cache.underWay([users]) === undefined);
+    await fill(b, 'bob');
+    expect(await said(a)).toBe('2: bob');
+  });
+
   it('says which setting of Redis is to blame where keys are thrown away, and does not start anew without end', async () => {
     const a = await weir();
     await up(a);

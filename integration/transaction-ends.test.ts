@@ -16,6 +16,7 @@ import {
   RawClient,
   startCluster,
   startWeir,
+  startWorkers,
   until,
   weirConfig,
 } from './harness/index.ts';
@@ -61,6 +62,8 @@ const all: readonly Form[] = preludes.flatMap((prelude) =>
 /** Every other one: an odd number of ways to send them, so that each of these comes with every second of the rest. */
 const forms = all.filter((_, i) => i % 2 === 0);
 
+/** The replica replays only when the test says so. */
+const more = { routing: { max_replica_lag: '1h' }, cache: { enabled: true, ttl: '1h' }, auth: { type: 'trust' } };
 let cluster: Cluster;
 let weir: WeirProcess;
 let database: string;
@@ -82,7 +85,6 @@ beforeAll(async () => {
     CREATE FUNCTION bump(t text) RETURNS int LANGUAGE plpgsql AS $$
       BEGIN EXECUTE format('UPDATE %I SET v = v + 1', t); RETURN 1; END $$;`;
   await cluster.query(set, { database });
-  const more = { routing: { max_replica_lag: '1h' }, cache: { enabled: true, ttl: '1h' }, auth: { type: 'trust' } };
   weir = await startWeir(weirConfig(cluster, { database }, more));
 });
 afterEach(() => {
@@ -95,8 +97,8 @@ afterAll(async () => {
   await cluster.stop();
 });
 
-async function connect(): Promise<RawClient> {
-  const client = await RawClient.connect(weir, { user: 'app', database });
+async function connect(to = weir): Promise<RawClient> {
+  const client = await RawClient.connect(to, { user: 'app', database });
   open.add(client);
   return client;
 }
@@ -195,16 +197,20 @@ async function prime(reader: RawClient, names: readonly string[]): Promise<void>
 /** The same in each worker, if Weir has several. */
 async function primeEach(table: string): Promise<void> {
   for (const client of await connectToEach(() => connectPg(weir.url({ database, user: 'app' })))) {
-    for (const [sql, where] of [
-      [read(table), 'cache'],
-      [readUncached(table), 'replica'],
-    ] as const) {
-      await until(`${table} to be answered by the ${where}`, async () => {
-        await client.query(sql);
-        return (await lastRoute(client)).startsWith(where);
-      });
-    }
+    await primeOne(client, table);
     await client.end();
+  }
+}
+
+async function primeOne(client: pg.Client, table: string): Promise<void> {
+  for (const [sql, where] of [
+    [read(table), 'cache'],
+    [readUncached(table), 'replica'],
+  ] as const) {
+    await until(`${table} to be answered by the ${where}`, async () => {
+      await client.query(sql);
+      return (await lastRoute(client)).startsWith(where);
+    });
   }
 }
 
@@ -434,4 +440,29 @@ test.each(['COMMIT; BEGIN', 'COMMIT AND CHAIN'])('a client that leaves without w
     return (await direct.query(busy, [`${end}%`])).rows.length === 0;
   });
   expect(await compare(table, direct, 'afterwards')).toEqual([]);
+});
+
+test('what a batch has committed before its Sync is read through every worker', async () => {
+  const direct = await connectPg(cluster.url(cluster.primary, { database }));
+  await cluster.resumeReplay(cluster.replicas[0]!);
+  await direct.query('CREATE TABLE early (v int); ALTER TABLE early OWNER TO app; INSERT INTO early VALUES (0)');
+  await cluster.waitForReplicas();
+  const workers = 3;
+  const several = await startWorkers(workers, weirConfig(cluster, { database }, more));
+  try {
+    const readers = await connectToEach(() => connectPg(several.url({ database, user: 'app' })), workers);
+    for (const reader of readers) await primeOne(reader, 'early');
+    await cluster.pauseReplay(cluster.replicas[0]!);
+    const writer = await connect(several);
+    await flushed(writer, ['UPDATE early SET v = 1', 'COMMIT', 'BEGIN', 'SELECT 1/0']);
+    for (const reader of readers)
+      for (const sql of [read('early'), readUncached('early')])
+        await until(
+          `the commit to be seen by ${sql}`,
+          async () => (await reader.query<{ v: string }>(sql)).rows[0]!.v === '1',
+        );
+    writer.end();
+  } finally {
+    await several.stop();
+  }
 });

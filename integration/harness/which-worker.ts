@@ -27,8 +27,10 @@ export async function fillOtherWorkers(weir: Pick<WeirAddresses, 'adminUrl'>, at
 }
 
 /** One client in each worker. */
-export async function connectToEach(connect: () => Promise<pg.Client>): Promise<pg.Client[]> {
-  const workers = workersOfTests() ?? 1;
+export async function connectToEach(
+  connect: () => Promise<pg.Client>,
+  workers = workersOfTests() ?? 1,
+): Promise<pg.Client[]> {
   if (workers === 1) return [await connect()];
   const each = [...(await clientsOfEach(connect, workers, 1)).values()];
   await Promise.all(each.flatMap(([, ...more]) => more.map((client) => client.end())));

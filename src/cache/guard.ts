@@ -67,6 +67,9 @@ export class Guards {
   }
 }
 
+/** 'unknown': its connection was lost. Only 'under way' takes an outcome. */
+type GuardState = 'under way' | 'unknown' | 'over';
+
 class Guard implements WriteGuard {
   readonly announced: Promise<void> | undefined = undefined;
   private readonly rules: GuardRules;
@@ -75,7 +78,8 @@ class Guard implements WriteGuard {
   /** Those of `states` that this guard closes, and bumps on commit. */
   private readonly held: readonly TagState[];
   private readonly freshness: Freshness;
-  private isSettled = false;
+  private state: GuardState = 'under way';
+  private isPartDue = false;
 
   /** @param backend where the write runs; undefined: other Weirs cannot find out its outcome */
   constructor(
@@ -102,13 +106,16 @@ class Guard implements WriteGuard {
   }
 
   acknowledged(tick: Tick, source: TickSource): void {
-    if (this.isSettled) return;
+    if (this.state !== 'under way') return;
     for (const state of this.states) state.writtenAt(tick, source);
+    if (this.isPartDue || this.rules.peers === undefined || this.held.length === 0) return;
+    this.isPartDue = true;
+    // Usually ReadyForQuery is in the same bytes, and its message says all.
+    queueMicrotask(() => this.tellPart());
   }
 
   committed(tick: Tick, source: TickSource): void {
-    if (this.isSettled) return;
-    this.isSettled = true;
+    if (this.state !== 'under way') return;
     for (const state of this.states) state.writtenAt(tick, source);
     this.freshness.wrote(this.rules.table.nextOrder());
     if (this.rules.isByTime) {
@@ -119,14 +126,12 @@ class Guard implements WriteGuard {
   }
 
   rolledBack(): void {
-    if (this.isSettled) return;
-    this.isSettled = true;
-    this.open(false);
+    if (this.state === 'under way') this.open(false);
   }
 
   unknown(whenDecided: Promise<void>): void {
-    if (this.isSettled) return;
-    this.isSettled = true;
+    if (this.state !== 'under way') return;
+    this.state = 'unknown';
     this.rules.undecided(1);
     for (const state of this.states) state.changeUndecided(1);
     void whenDecided.then(() => {
@@ -139,7 +144,16 @@ class Guard implements WriteGuard {
     });
   }
 
+  /** The other Weirs learn that the tags were written; their markers stay. */
+  private tellPart(): void {
+    this.isPartDue = false;
+    if (this.state === 'over') return;
+    for (const state of this.held) this.rules.table.bump(state);
+    void this.rules.peers?.opened(`${this.token}:part`, this.held, true);
+  }
+
   private open(bump: boolean): void {
+    this.state = 'over';
     const { table, peers } = this.rules;
     for (const state of this.states) {
       state.writes.endOwn(this.token);

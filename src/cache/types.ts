@@ -79,8 +79,8 @@ export interface WriteGuard {
    */
   readonly announced: Promise<void> | undefined;
   /**
-   * Part of the write was committed, and more may follow: from now on no replica answers with older data. The tags
-   * stay closed.
+   * Part of the write was committed, and more may follow: from now on no replica answers with older data, and the other
+   * Weirs are told so. The tags stay closed.
    * @param source the ticker that gave out `tick`
    */
   acknowledged(tick: Tick, source: TickSource): void;
