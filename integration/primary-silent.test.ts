@@ -13,6 +13,7 @@ import {
   TcpRelay,
   until,
   weirConfig,
+  workersOfTests,
 } from './harness/index.ts';
 import type { Cluster, WeirProcess } from './harness/index.ts';
 
@@ -42,7 +43,7 @@ afterEach(async () => {
   relay.pass();
   for (const node of cluster.replicas) await cluster.query('SELECT pg_wal_replay_resume()', { node });
   await closeClients();
-  await until('the primary to be up', async () => (await stateOfPrimary()) === 'up');
+  await untilPrimaryIs('up');
 });
 afterAll(async () => {
   await weir?.stop();
@@ -50,12 +51,15 @@ afterAll(async () => {
   await cluster.stop();
 });
 
-async function stateOfPrimary(): Promise<string | undefined> {
-  const console = await connectPg(weir.adminUrl());
-  const { rows } = await console.query<{ node: string; state: string }>('SHOW NODES');
-  await console.end();
-  return rows.find(({ node }) => node === 'primary')?.state;
+/** As every worker has it in its log: a console may be told by the first worker that knows. */
+function isPrimary(state: 'up' | 'down'): boolean {
+  const changes = weir.logs.filter(({ event, node }) => node === 'primary' && /^node_(up|down)$/.test(String(event)));
+  const last = new Map(changes.map(({ worker, event }) => [worker, event]));
+  return last.size === (workersOfTests() ?? 1) && [...last.values()].every((event) => event === `node_${state}`);
 }
+
+const untilPrimaryIs = (state: 'up' | 'down'): Promise<boolean> =>
+  until(`the primary to be ${state}`, () => isPrimary(state));
 
 async function pauseReplay(): Promise<void> {
   await cluster.waitForReplicas();
@@ -80,7 +84,7 @@ describe.each(['before', 'behind'])('a write that is acknowledged %s it', (when)
     await pauseReplay();
     relay.blackhole({ saying: 'weir monitor' });
     if (when === 'before') await writer.query('COMMIT');
-    await until('the primary to be taken for down', async () => (await stateOfPrimary()) === 'down');
+    await untilPrimaryIs('down');
     if (when === 'behind') await writer.query('COMMIT');
 
     expect(await read(reader, 'left_alone')).toBe(7);
@@ -105,14 +109,14 @@ test('a write of which it is known where it is in the WAL is waited for on the r
     return route.startsWith('primary') && !route.includes('not known');
   });
   relay.blackhole({ saying: 'weir monitor' });
-  await until('the primary to be taken for down', async () => (await stateOfPrimary()) === 'down');
+  await untilPrimaryIs('down');
   const another = await connectPg(weir.url());
   const reading = read(another);
   expect(await Promise.race([reading, stillWaits()])).toBe('waits');
   for (const node of cluster.replicas) await cluster.query('SELECT pg_wal_replay_resume()', { node });
   expect(await reading).toBe(before + 1);
   expect(await routeOf(another)).toMatch(/^replica/);
-  expect(await stateOfPrimary()).toBe('down');
+  expect(isPrimary('down')).toBe(true);
 });
 
 /** A client waits that is not served. */
