@@ -189,7 +189,8 @@ class Cache implements ResultCache {
   }
 
   stats(): CacheStats {
-    return this.counts.stats(this.store, this.peers, this.second, this.now() < this.lease.untilMs);
+    const { isEnabled, store, peers, second } = this;
+    return this.counts.stats(store, peers, second, { isEnabled, hasLease: this.now() < this.lease.untilMs });
   }
 
   start(): Promise<void> {

@@ -24,8 +24,14 @@ export class Counts {
   stores = 0;
   readonly invalidations = { local: 0, peer: 0, operator: 0, catalog: 0, gap: 0 };
 
-  stats(store: Store, peers: Peers | undefined, second: SecondLevel | undefined, hasLease: boolean): CacheStats {
+  stats(
+    store: Store,
+    peers: Peers | undefined,
+    second: SecondLevel | undefined,
+    is: Pick<CacheStats, 'isEnabled' | 'hasLease'>,
+  ): CacheStats {
     return {
+      isEnabled: is.isEnabled,
       entries: store.size,
       bytes: store.bytes,
       maxBytes: store.maxBytes,
@@ -35,7 +41,7 @@ export class Counts {
       stores: this.stores,
       evictions: store.evictions,
       invalidations: { ...this.invalidations },
-      hasLease,
+      hasLease: is.hasLease,
       ...(peers?.figures ?? noFigures),
       undecided: this.undecided,
       malformed: second?.malformed ?? 0,

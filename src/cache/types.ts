@@ -177,6 +177,8 @@ export interface PeerFigures {
 export type StoreState = 'off' | 'up' | 'down';
 
 export interface CacheStats extends PeerFigures {
+  /** cache.enabled. Stores are shared also without it, for what others have written. */
+  readonly isEnabled: boolean;
   readonly entries: number;
   readonly bytes: number;
   readonly maxBytes: number;

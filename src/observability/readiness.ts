@@ -68,17 +68,21 @@ function* databaseNotes({ databases }: Pick<StatsSources, 'databases'>): Iterabl
 }
 
 function* cacheNotes({ cacheStats }: Pick<StatsSources, 'cacheStats'>): Iterable<string> {
-  const { redis, redisProblem, workers, workersProblem, hasLease } = cacheStats();
-  const what = 'nothing is cached, queries go to the servers';
+  const { isEnabled, redis, redisProblem, workers, workersProblem, hasLease } = cacheStats();
+  const what = isEnabled
+    ? 'nothing is cached, queries go to the servers'
+    : 'what others write through Weir is not heard of, and a replica may lack it';
   if (redis === 'down') {
     yield `Redis (cache.redis) cannot be used (${redisProblem ?? 'not in step yet'}): ${what}. Start or mend it, Weir finds it by itself`;
   } else if (redisProblem !== undefined) {
     yield `Redis (cache.redis): ${redisProblem}`;
   } else if (workers === 'down') {
     yield `the supervisor of the workers cannot be asked (${workersProblem ?? 'not in step yet'}): ${what}`;
-  } else if (!hasLease && workers === 'up') {
+  } else if (hasLease || !isEnabled) {
+    return;
+  } else if (workers === 'up') {
     yield `${what} until all workers are heard of: the log says which are missing (cache_members)`;
-  } else if (!hasLease) {
+  } else {
     yield `${what} until all Weirs that share the Redis are heard of: the log says which are missing (cache_members)`;
   }
 }

@@ -154,6 +154,7 @@ const prepared: Rules<PreparedRow> = { database: same(), user: same(), query: sa
 const worstStore: Rule<StoreState> = { join: (a, b) => (a === 'off' || b === 'down' ? b : a), after: (now) => now };
 
 const cache: Rules<CacheStats> = {
+  isEnabled: ifAny,
   entries: sum,
   bytes: sum,
   maxBytes: sum,

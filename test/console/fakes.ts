@@ -297,6 +297,7 @@ export function fakeSources(changes: Partial<ConsoleSources> = {}): FakeSources 
       ...{ server_paused: 0, server_unheld: 0, server_owes_nobody: 0 },
     }),
     cacheStats: () => ({
+      isEnabled: true,
       entries: 3,
       bytes: 4096,
       maxBytes: 1 << 27,

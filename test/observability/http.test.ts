@@ -124,6 +124,16 @@ describe('http', () => {
     expect(await (await get('/readyz')).text()).toContain('until all Weirs that share the Redis are heard of');
   });
 
+  it('does not speak of cached answers where the cache is off', async () => {
+    const cache = { ...sources.cacheStats(), isEnabled: false, redis: 'off', hasLease: false };
+    const notesFor = async (workers: string): Promise<unknown> => {
+      Object.assign(sources, { cacheStats: () => ({ ...cache, workers }) });
+      return ((await (await get('/readyz')).json()) as { notes: string[] }).notes.slice(1);
+    };
+    expect(await notesFor('up')).toEqual([]);
+    expect(await notesFor('down')).toEqual([expect.stringMatching(/supervisor.*a replica may lack it/)]);
+  });
+
   it('notes a node that an operator has drained', async () => {
     const nodes = [fakeNode({}), fakeNode({ name: 'db2', isDraining: true })];
     const snapshot = { database: 'shop', primary: nodes[0], replicas: [nodes[1]], nodes, epoch: 0 };
