@@ -21,7 +21,6 @@ export interface PartingParts {
 }
 
 const pollMs = 20;
-const replaced = 'a restart has replaced the process of Weir that served this connection';
 
 /** When each is due, in ms from now: evenly spread, each at random within its part. */
 export function dueTimes(count: number, overMs: number, random: () => number): number[] {
@@ -46,13 +45,13 @@ export async function part(parts: PartingParts, overMs: number, graceMs: number)
       left++;
       // Who has come since then is due at the end.
       if (passedMs < (due.get(client) ?? overMs) || !client.isIdle) continue;
-      client.terminate(new WeirError('shutting_down', {}, replaced));
+      client.terminate(new WeirError('replaced'));
       ended.add(client);
     }
     if (left === 0 || passedMs >= overMs + graceMs) break;
     await sleep(pollMs);
   }
-  for (const console of parts.consoles()) console.close(new WeirError('shutting_down', {}, replaced));
+  for (const console of parts.consoles()) console.close(new WeirError('replaced'));
   // The others are cut off when the process ends.
   const cutOff = [...parts.staying()].filter((client) => !ended.has(client)).length;
   return ended.size + cutOff;

@@ -130,6 +130,13 @@ export const sessionErrors = {
     message: 'Weir is shutting down',
     hint: 'Connect again: another Weir, or this one after its restart, will take over.',
   },
+  replaced: {
+    sqlstate: '57P01',
+    severity: 'FATAL',
+    level: 'info',
+    message: 'terminating connection: a restart of Weir has replaced the process that served it',
+    hint: 'Connect again: Weir goes on serving.',
+  },
   killed: {
     sqlstate: '57P01',
     severity: 'FATAL',
