@@ -9,6 +9,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import {
   closeClients,
   connectPg,
+  connectToEach,
   hasRedis,
   lastRoute,
   linesOf,
@@ -18,7 +19,6 @@ import {
   useCluster,
   users,
   weirConfig,
-  workerOf,
 } from './harness/index.ts';
 import type { Redis, WeirProcess } from './harness/index.ts';
 
@@ -63,14 +63,9 @@ describe.each(stores)('through %s', (store) => {
     await useCluster().dropDatabase(database);
   });
 
-  /** One client of each worker, in their order. */
+  /** One client of each worker. */
   async function oneOfEach(level: string): Promise<pg.Client[]> {
-    const found = new Map<number, pg.Client>();
-    while (found.size < WORKERS) {
-      const client = await connectPg(weir.url({ database }));
-      found.set(workerOf(client, WORKERS), client);
-    }
-    const clients = Array.from({ length: WORKERS }, (_, i) => found.get(i + 1)!);
+    const clients = await connectToEach(() => connectPg(weir.url({ database })), WORKERS);
     for (const client of clients) await client.query(`SET weir.consistency = '${level}'`);
     return clients;
   }
