@@ -98,7 +98,8 @@ describe.skipIf(!hasLoginTriggers)('what the server remarks during log-in', () =
   });
 
   test('of a server that was opened for nobody is told to nobody', async () => {
-    const weir = await start({ min_pool_size: 2 });
+    // A client of another worker would have a server opened for it.
+    const weir = await start({ min_pool_size: 2, workers: 1 });
     await until('its servers', async () => {
       const { body } = await weir.http();
       return /weir_server_connections\{[^}]*state="idle"[^}]*\} 2/.test(body);
