@@ -127,7 +127,8 @@ export class Directory {
     this.shared.services.book.catalogChanged();
     for (const database of this.databases.values()) {
       if (prefix !== undefined && database.tagPrefix() !== prefix) continue;
-      if (about === 'catalog') database.topology.schema.hurry();
+      if (about === 'catalog, perhaps') database.topology.schema.hurry();
+      else if (about === 'catalog, changed') database.topology.catalogChanged();
       else database.defaultsChangeElsewhere(about === 'defaults, decided');
     }
   }

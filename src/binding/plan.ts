@@ -48,7 +48,7 @@ export interface Plan {
   /** Which tables it writes is not known, so it counts as a write to every table. */
   readonly writesAll: boolean;
   readonly changesCatalog: boolean;
-  /** Tags of what the answer of a read depends on, with the tag of the catalog. Empty if it reads no table. */
+  /** Tags of what the answer of a read depends on, with the tag of the catalog. Empty if it names nothing of the catalog. */
   readonly reads: readonly Tag[];
   readonly isCacheable: boolean;
   /** Why it is not cacheable; "" if it is. */

@@ -145,7 +145,7 @@ export class RedisSync {
       this.state = 'up';
       this.connection.isSlow = false;
       this.upSinceMs = this.options.now();
-      this.options.peersDdl(undefined, 'catalog');
+      this.options.peersDdl(undefined, 'catalog, perhaps');
       const { event, peer, store } = this.words;
       this.options.log('info', event, `in step with the other ${peer}s through ${store}`);
       // Redis grants a lease only to a Weir that has proven to have received the previous answer.

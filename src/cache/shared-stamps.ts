@@ -3,14 +3,16 @@
  * they were given, and messages, which arrive in order but on another connection. The higher of two stamps is the
  * newer. peers.ts and redis-sync.ts pass on only what is of the current incarnation and arrived without a gap.
  */
-import type { Tag } from '../binding/plan.ts';
 import type { PeerMessage } from './messages.ts';
 import type { TagState } from './tag-state.ts';
 import { catalogOf, defaultsSuffix, type TagSet, type TagTable } from './tags.ts';
 import { markerMs } from './transport.ts';
 
-/** What the DDL is about; of the defaults of new sessions, whether it is known what became of it. */
-export type PeersDdl = 'catalog' | 'defaults, undecided' | 'defaults, decided';
+/**
+ * What the DDL is about, and what is known of it: the catalog may change soon, or has been changed; it is known, or not, what became of a
+ * change of the defaults of new sessions.
+ */
+export type PeersDdl = 'catalog, perhaps' | 'catalog, changed' | 'defaults, undecided' | 'defaults, decided';
 
 export interface SharedStampsOptions {
   readonly table: TagTable;
@@ -66,7 +68,7 @@ export class SharedStamps {
   apply(message: PeerMessage): void {
     const isOwn = message.from === this.options.instanceId;
     if (message.kind === 'reset' || (message.kind === 'close' && isOwn)) return;
-    if (!isOwn && message.token !== '') this.reportDdl(message.tags, message.kind === 'close');
+    if (!isOwn && message.token !== '') this.reportDdl(message);
     message.tags.forEach((tag, i) => {
       const state = this.table.peek(tag);
       if (state === undefined) {
@@ -90,13 +92,15 @@ export class SharedStamps {
   }
 
   /** Not called for a message without a token: then no statement has run, a Weir has only read its catalog again. */
-  private reportDdl(tags: readonly Tag[], isUndecided: boolean): void {
-    for (const tag of tags) {
+  private reportDdl(message: Exclude<PeerMessage, { kind: 'reset' }>): void {
+    const isClose = message.kind === 'close';
+    const ofCatalog = isClose || message.stamps.length === 0 ? 'catalog, perhaps' : 'catalog, changed';
+    const ofDefaults = isClose ? 'defaults, undecided' : 'defaults, decided';
+    for (const tag of message.tags) {
       const prefix = catalogOf(tag);
       if (prefix === undefined) continue;
-      const ofDefaults = isUndecided ? 'defaults, undecided' : 'defaults, decided';
       // Without a prefix, the other Weir does not know the catalog of the database.
-      this.options.peersDdl(prefix === '' ? undefined : prefix, tag.endsWith(defaultsSuffix) ? ofDefaults : 'catalog');
+      this.options.peersDdl(prefix === '' ? undefined : prefix, tag.endsWith(defaultsSuffix) ? ofDefaults : ofCatalog);
     }
   }
 

@@ -5,9 +5,8 @@ import { SharedStamps } from '../../src/cache/shared-stamps.ts';
 import { TagTable } from '../../src/cache/tags.ts';
 import { markerMs } from '../../src/cache/transport.ts';
 
-const tag = 'db:r1';
-
-function world() {
+function world(tag = 'db:r1') {
+  const ddl: string[] = [];
   let ticks = 0;
   let nowMs = 0;
   const source = { next: () => ++ticks, lsnOf: () => undefined };
@@ -19,7 +18,7 @@ function world() {
     instanceId: 'own',
     now: () => nowMs,
     peerBumped: () => undefined,
-    peersDdl: () => undefined,
+    peersDdl: (prefix, about) => ddl.push(`${prefix}: ${about}`),
     confirms: true,
   });
   let number = 0;
@@ -29,6 +28,7 @@ function world() {
   };
   return {
     say,
+    ddl,
     /** As if another Weir had died: nobody says any more that its writes are under way. */
     lapse: () => {
       nowMs += markerMs + 1;
@@ -70,4 +70,18 @@ test('is not known to be written when another Weir was the first to ask for its 
   const { say, isWritten } = world();
   say({ kind: 'open', token: '', stamps: [7] });
   expect(isWritten()).toBe(false);
+});
+
+test('DDL of another Weir: it may come, has come, or was rolled back', () => {
+  const { say, ddl } = world('db:cat');
+  say({ kind: 'close', token: 'w:1' });
+  expect(ddl).toEqual(['db:: catalog, perhaps']);
+  say({ kind: 'open', token: 'w:1', stamps: [7] });
+  expect(ddl.splice(0)).toEqual(['db:: catalog, perhaps', 'db:: catalog, changed']);
+  say({ kind: 'close', token: 'w:2' });
+  say({ kind: 'open', token: 'w:2', stamps: [] });
+  expect(ddl.splice(0)).toEqual(['db:: catalog, perhaps', 'db:: catalog, perhaps']);
+  // It has only read the catalog again.
+  say({ kind: 'open', token: '', stamps: [8] });
+  expect(ddl).toEqual([]);
 });
