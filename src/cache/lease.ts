@@ -18,6 +18,8 @@ interface Listener {
   readonly log: Log;
   readonly words: StoreWords;
   readonly instanceId: string;
+  /** cache.enabled: else nobody misses the lease. */
+  readonly isEnabled: boolean;
   now(): number;
 }
 
@@ -51,15 +53,19 @@ export class Lease {
   }
 
   /** An answer to `hello` has arrived, on any connection. */
-  heard(reply: HelloReply, { now, log, words, instanceId }: Listener): void {
+  heard(reply: HelloReply, { now, log, words, instanceId, isEnabled }: Listener): void {
     this.echo = reply.echo;
     this.heardMs = now();
     this.members = reply.members;
     const missing = reply.missing.filter((id) => id !== instanceId).join(', ');
     if (missing === this.missing) return;
     this.missing = missing;
-    if (missing === '') return log('info', 'cache_members', `all ${words.sharers} are heard of`);
-    log('warn', 'cache_members', `${words.sharers} are missing, so nothing is cached for now: ${missing}`);
+    if (missing === '') return log(isEnabled ? 'info' : 'debug', 'cache_members', `all ${words.sharers} are heard of`);
+    log(
+      isEnabled ? 'warn' : 'debug',
+      'cache_members',
+      `${words.sharers} are missing, so nothing is cached for now: ${missing}`,
+    );
   }
 
   /**

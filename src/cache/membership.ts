@@ -43,8 +43,8 @@ export class Membership {
   }
 
   heard(reply: HelloReply): void {
-    const { log, now, instanceId } = this.options;
-    this.lease.heard(reply, { log, words: this.words, instanceId, now });
+    const { log, now, instanceId, settings } = this.options;
+    this.lease.heard(reply, { log, words: this.words, instanceId, now, isEnabled: settings.enabled });
     this.orphans.learn(reply);
   }
 }

@@ -22,7 +22,7 @@ export const showWorkers: ConsoleCommand = show<WorkerFigures>(
     w.text('state', (row) => row.state),
     w.int('clients', (row) => row.clients ?? null),
     w.int('servers', (row) => row.servers ?? null),
-    w.text('started_at', (row) => timestamp(row.startedAtMs)),
+    w.text('started_at', (row) => (row.startedAtMs === undefined ? null : timestamp(row.startedAtMs))),
     w.int('restarts', (row) => row.restarts),
     w.int('deaths', (row) => row.deaths),
     w.float('cpu_seconds', (row) => row.process?.cpuSeconds ?? null),

@@ -5,7 +5,7 @@
 import type { Registry } from 'prom-client';
 import { pulled } from './pulled-metric.ts';
 import type { Sample } from './pulled-metric.ts';
-import type { StatsSources, WorkerFigures } from './types.ts';
+import { workerStates, type StatsSources, type WorkerFigures } from './types.ts';
 
 /** `value` is undefined if the worker did not answer. */
 interface WorkerMetric {
@@ -76,6 +76,13 @@ function samplesOf({ value, join = sum }: WorkerMetric, workers: Iterable<Worker
 export function registerWorkers(registry: Registry, sources: StatsSources): void {
   for (const metric of workerMetrics)
     pulled(registry, metric.type, metric.name, metric.help, () => samplesOf(metric, sources.workers()));
+  pulled(registry, 'gauge', 'weir_workers', 'Workers by state, as in SHOW WORKERS', () => {
+    const present = Array.from(sources.workers(), ({ state }) => state);
+    return workerStates.map((state) => ({
+      labels: { state },
+      value: present.filter((each) => each === state).length,
+    }));
+  });
   pulled(
     registry,
     'gauge',

@@ -20,7 +20,7 @@ export interface Readiness {
  * balancer.
  */
 export function readiness(
-  sources: Pick<StatsSources, 'topologies' | 'databases' | 'cacheStats'>,
+  sources: Pick<StatsSources, 'topologies' | 'databases' | 'cacheStats' | 'workers'>,
   state: ServingState,
 ): Readiness {
   const reasons: string[] = [];
@@ -35,7 +35,12 @@ export function readiness(
   return {
     isReady: reasons.length === 0,
     reasons,
-    notes: [...notesOf(sources.topologies()), ...databaseNotes(sources), ...cacheNotes(sources)],
+    notes: [
+      ...notesOf(sources.topologies()),
+      ...databaseNotes(sources),
+      ...cacheNotes(sources),
+      ...workerNotes(sources),
+    ],
   };
 }
 
@@ -85,6 +90,12 @@ function* cacheNotes({ cacheStats }: Pick<StatsSources, 'cacheStats'>): Iterable
   } else {
     yield `${what} until all Weirs that share the Redis are heard of: the log says which are missing (cache_members)`;
   }
+}
+
+function* workerNotes({ workers }: Pick<StatsSources, 'workers'>): Iterable<string> {
+  for (const { number, state } of workers())
+    if (state === 'gone')
+      yield `worker ${number} has ended, and no other has taken its place: the log says why (worker_died)`;
 }
 
 function unreachable(snapshot: TopologySnapshot): string | undefined {

@@ -34,17 +34,19 @@ export interface ProcessFigures {
   readonly openFiles: number | undefined;
 }
 
-/** `starting`: it is not given clients yet; `ending`: not any more. */
-export type ShownWorkerState = 'starting' | 'ready' | 'emptying' | 'ending';
+/** `starting`: it is not given clients yet; `ending`: not any more; `gone`: it has ended, and no other has taken its place. */
+export const workerStates = ['starting', 'ready', 'emptying', 'ending', 'gone'] as const;
+export type ShownWorkerState = (typeof workerStates)[number];
 
 /** A row of SHOW WORKERS: one process of this Weir. */
 export interface WorkerFigures {
   /** From 1. A worker that takes the place of another has its number. */
   readonly number: number;
+  /** Of one that is gone, the last it had. */
   readonly pid: number;
   readonly state: ShownWorkerState;
-  /** Epoch milliseconds. */
-  readonly startedAtMs: number;
+  /** Epoch milliseconds; undefined: it is gone. */
+  readonly startedAtMs: number | undefined;
   /** How often a restart has replaced it. */
   readonly restarts: number;
   /** How often it has died and another was started. */

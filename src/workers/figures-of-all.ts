@@ -104,15 +104,25 @@ export class FiguresOfAll {
     }
     if (silent.length === 0) this.past = withoutForgotten(this.past, [...figures.values()]);
     const workers = [...this.options.workers()].filter(({ state }) => state !== 'gone');
+    const rows = workers.map((worker) => ({ info: this.infoOf(worker), figures: figures.get(worker) }));
+    for (const info of this.gone(workers)) rows.push({ info, figures: undefined });
     // One that was started later may have a lower number.
-    workers.sort((a, b) => a.number - b.number);
+    rows.sort((a, b) => a.info.number - b.info.number);
     return {
-      workers: workers.map((worker) => ({ info: this.infoOf(worker), figures: figures.get(worker) })),
+      workers: rows,
       past: silent.reduce((past, member) => joinPast(past, this.last.get(member) ?? {}), this.past),
       silent: silent.map(({ worker }) => worker.number),
       isDraining: this.options.isDraining(),
       resizes: this.resizes,
     };
+  }
+
+  /** Those that have ended while nobody has taken their place. */
+  private *gone(workers: readonly KnownWorker[]): Generator<WorkerInfo> {
+    for (const [number, starts] of this.starts) {
+      if (workers.some((worker) => worker.number === number)) continue;
+      yield { number, ...starts, state: 'gone', startedAtMs: undefined };
+    }
   }
 
   private note(member: Member, figures: Figures): void {
@@ -128,7 +138,7 @@ export class FiguresOfAll {
     return {
       number,
       pid,
-      state: state === 'gone' ? 'ending' : state,
+      state,
       startedAtMs: Date.now() - this.options.nowMs() + startedAtMs,
       restarts,
       deaths,

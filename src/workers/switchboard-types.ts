@@ -8,7 +8,7 @@ import type { WorkerChannel } from './messages.ts';
 export interface KnownWorker {
   readonly number: number;
   readonly pid: number;
-  readonly state: ShownWorkerState | 'gone';
+  readonly state: ShownWorkerState;
   /** Monotonic ms. It has read its configuration after that. */
   readonly startedAtMs: number;
   readonly channel: WorkerChannel;

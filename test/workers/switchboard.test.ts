@@ -406,6 +406,36 @@ describe('figures', () => {
     ]);
   });
 
+  test('a worker that is gone has its row, its metrics and a note of /readyz until another takes its place', async () => {
+    const rig = new Rig();
+    const one = rig.add({ number: 1, pid: 1 });
+    rig.add({ number: 2, pid: 2 }).die();
+    const rowsNow = async (): Promise<unknown[]> =>
+      (await run(one, 'SHOW WORKERS')).rows.map(({ worker, pid, state, started_at: at }) => [
+        worker,
+        pid,
+        state,
+        at === null,
+      ]);
+    const notesNow = async (): Promise<readonly string[]> =>
+      readiness(await one.gather('totals'), { isListening: true, isDraining: false }).notes;
+    const metrics = createMetrics(one.sources, () => one.gather('totals'));
+    try {
+      expect((await rowsNow())[1]).toEqual([2, 2, 'gone', true]);
+      expect(await notesNow()).toContainEqual(expect.stringMatching(/^worker 2 has ended/));
+      const text = await metrics.text();
+      expect(text).toMatch(/^weir_workers\{state="gone"\} 1$/m);
+      expect(text).toMatch(/^weir_workers\{state="ready"\} 1$/m);
+      expect(text).toMatch(/^weir_worker_deaths_total\{worker="2"\} 0$/m);
+      rig.add({ number: 2, pid: 3 });
+      expect((await rowsNow())[1]).toEqual([2, 3, 'ready', false]);
+      expect(await notesNow()).not.toContainEqual(expect.stringMatching(/^worker/));
+      expect(await metrics.text()).toMatch(/^weir_workers\{state="gone"\} 0$/m);
+    } finally {
+      metrics.close();
+    }
+  });
+
   test('a worker that dies while it is asked does not hold up the others', async () => {
     const { workers } = three((number) => (number === 2 ? { isSilent: true } : {}));
     const asking = run(at(workers, 0), 'SHOW CLIENTS');
