@@ -149,20 +149,27 @@ test('one process says what to do instead', async () => {
   expect(output).toContain('so_reuseport');
 });
 
+interface End {
+  readonly why: string;
+  readonly atMs: number;
+}
+
+function noting(ends: End[], client: pg.Client): pg.Client {
+  client.on('error', (error: Error & { code?: string }) => {
+    if (error.code !== undefined) ends.push({ why: `${error.code} ${error.message}`, atMs: performance.now() });
+  });
+  return client;
+}
+
 test('TLS clients are ended once, late, one after the other, and not in their transactions', async () => {
   const { cert, key } = new CertificateAuthority().server(['localhost']);
   const files = { cert: join(currentRun().dir, 'restart.crt'), key: join(currentRun().dir, 'restart.key') };
   writeFileSync(files.cert, cert);
   writeFileSync(files.key, key);
   await start(2, {}, { tls: { client: { mode: 'allow', ...files } } });
-  const ends: { readonly why: string; readonly atMs: number }[] = [];
-  const open = async (): Promise<pg.Client> => {
-    const client = await connectPg(weir!.url({ database }), { ssl: { rejectUnauthorized: false } });
-    client.on('error', (error: Error & { code?: string }) => {
-      if (error.code !== undefined) ends.push({ why: `${error.code} ${error.message}`, atMs: performance.now() });
-    });
-    return client;
-  };
+  const ends: End[] = [];
+  const open = async (): Promise<pg.Client> =>
+    noting(ends, await connectPg(weir!.url({ database }), { ssl: { rejectUnauthorized: false } }));
   const plain = await connectPg(weir!.url({ database }));
   const busy = await open();
   await busy.query('BEGIN');
@@ -185,6 +192,27 @@ test('TLS clients are ended once, late, one after the other, and not in their tr
   expect(ends).toHaveLength(10);
   await again.query('SELECT 1');
   await plain.query('SELECT 1');
+});
+
+test('clients that stay pinned are ended last, one after the other; one that gives its server back goes on', async () => {
+  await start(2, {}, { shutdown_timeout: '4s', default_pool_size: 20 });
+  const ends: End[] = [];
+  const clients: pg.Client[] = [];
+  for (let i = 0; i < 11; i++) {
+    const client = noting(ends, await connectPg(weir!.url({ database })));
+    await client.query('LISTEN news');
+    clients.push(client);
+  }
+  const restarted = run('restart');
+  const cuts = (): number => linesOf(weir!, 'restart_cut').length;
+  await until('both workers to be replaced', () => cuts() === 2, { timeoutMs: 60_000 });
+  await clients[0]!.query('UNLISTEN *');
+  const { code, output } = await restarted;
+  expect([code, output]).toEqual([0, expect.stringContaining('10 clients could not change their worker')]);
+  expect(new Set(ends.map(({ why }) => why))).toEqual(new Set([expect.stringMatching(/^57P01 .* a restart of Weir/)]));
+  expect(ends).toHaveLength(10);
+  expect(ends[9]!.atMs - ends[0]!.atMs).toBeGreaterThan(200);
+  await clients[0]!.query('SELECT 1');
 });
 
 test('a transaction longer than shutdown_timeout: its client changes its worker when it has ended', async () => {

@@ -77,6 +77,11 @@ export class HandOvers {
     yield* clients.replications();
   }
 
+  /** Clients that could be handed over if they gave back their server: pinned ones, and those of session pools. */
+  *keeping(): Iterable<ClientSession> {
+    for (const session of this.parts.clients.sessions()) if (canMove(session) && session.keepsServer) yield session;
+  }
+
   /** Sessions of the admin console cannot be handed over either. */
   consoles(): Iterable<ConsoleSession> {
     return this.parts.clients.consoles();

@@ -1,6 +1,7 @@
 /**
- * The end of the clients that cannot be moved to another worker, when theirs is replaced: one after the other, spread over time with
- * jitter, so that the pools of applications connect again smoothly; each at a boundary. Called by cli/worker.ts.
+ * The end of the clients that cannot be moved to another worker, when theirs is replaced, and of those that do not come to rest: one
+ * after the other, spread over time with jitter, so that the pools of applications connect again smoothly; each at a boundary. Called
+ * by cli/worker.ts.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WeirError } from '../errors/errors.ts';
@@ -16,38 +17,63 @@ export interface StayingClient {
 export interface PartingParts {
   /** Those that cannot be moved, those included that have logged in meanwhile. */
   staying(): Iterable<StayingClient>;
+  /** Those that could be moved if they did not keep a server. */
+  keeping(): Iterable<StayingClient>;
   consoles(): Iterable<{ close(reason: WeirError): void }>;
   random(): number;
 }
 
 const pollMs = 20;
+/** Clients that keep a server have until the last moment to give it back: then they are ended, so long for each. */
+const msForEach = 100;
 
 /** When each is due, in ms from now: evenly spread, each at random within its part. */
 export function dueTimes(count: number, overMs: number, random: () => number): number[] {
   return Array.from({ length: count }, (_, index) => ((index + random()) / count) * overMs);
 }
 
+/** When each is due, in ms from now. */
+function schedule(
+  clients: Iterable<StayingClient>,
+  fromMs: number,
+  overMs: number,
+  random: () => number,
+): Map<StayingClient, number> {
+  const all = [...clients];
+  const times = dueTimes(all.length, overMs, random);
+  return new Map(all.map((client, index) => [client, fromMs + (times[index] ?? 0)]));
+}
+
 /**
- * Ends each at its first boundary after it is due, the consoles at the end. Resolves when none is left, or after `overMs` + `graceMs`.
- * @returns how many have to connect again
+ * Ends each at its first boundary after it is due, the consoles at the end. Those that stay are due within `overMs`, those that keep a
+ * server at the end of `graceMs` after that. Resolves when none is left, or after both times.
+ * @returns how many have to connect again; of those that keep a server, only who was ended here
  */
 export async function part(parts: PartingParts, overMs: number, graceMs: number): Promise<number> {
-  const first = [...parts.staying()];
-  const times = dueTimes(first.length, overMs, parts.random);
-  const due = new Map(first.map((client, index) => [client, times[index] ?? 0]));
+  const due = schedule(parts.staying(), 0, overMs, parts.random);
   const ended = new Set<StayingClient>();
   const sinceMs = systemClock.nowMs();
+  let areAllDue = false;
   for (;;) {
     const passedMs = systemClock.nowMs() - sinceMs;
+    if (passedMs >= overMs && !areAllDue) {
+      areAllDue = true;
+      const keeping = [...parts.keeping()];
+      const spanMs = Math.min(graceMs, keeping.length * msForEach);
+      for (const [client, atMs] of schedule(keeping, overMs + graceMs - spanMs, spanMs, parts.random))
+        due.set(client, atMs);
+    }
     let left = 0;
-    for (const client of parts.staying()) {
-      if (ended.has(client)) continue;
+    const endDue = (client: StayingClient, otherwiseMs: number): void => {
+      if (ended.has(client)) return;
       left++;
-      // Who has come since then is due at the end.
-      if (passedMs < (due.get(client) ?? overMs) || !client.isIdle) continue;
+      if (passedMs < (due.get(client) ?? otherwiseMs) || !client.isIdle) return;
       client.terminate(new WeirError('replaced'));
       ended.add(client);
-    }
+    };
+    // Who has come since then is due at the end.
+    for (const client of parts.staying()) endDue(client, overMs);
+    for (const client of parts.keeping()) endDue(client, Infinity);
     if (left === 0 || passedMs >= overMs + graceMs) break;
     await sleep(pollMs);
   }

@@ -46,18 +46,16 @@ function passClientsOn(link: WorkerLink, handOvers: HandOvers, unexpected: (erro
   });
   const parting = {
     staying: () => handOvers.staying(),
+    keeping: () => handOvers.keeping(),
     consoles: () => handOvers.consoles(),
     random: Math.random,
   };
   link.onPart(async ({ overMs, graceMs }) => {
     // Those who were late may have come to rest; those who log in now, too.
     const patience = { withinMs: overMs + graceMs, loginsMs: overMs };
-    const [ended, { late }] = await Promise.all([
-      part(parting, overMs, graceMs),
-      giveAllAway(handOvers, way, patience),
-    ]);
-    // Those who are still late end with the worker.
-    return ended + late;
+    const [ended] = await Promise.all([part(parting, overMs, graceMs), giveAllAway(handOvers, way, patience)]);
+    // Those who are still here end with the worker.
+    return ended + handOvers.clients().length + handOvers.arriving - handOvers.waitingForClient;
   });
 }
 

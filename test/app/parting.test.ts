@@ -29,9 +29,11 @@ test('each is due in its own part of the time, at random within it', () => {
 
 interface Bench {
   readonly clients: Set<StayingClient & { isIdle: boolean }>;
+  /** Those that keep a server. */
+  readonly keeping: Set<StayingClient>;
   /** Who has ended, with the time in ms. */
   readonly ends: { readonly who: string; readonly atMs: number }[];
-  add(who: string, isIdle?: boolean): { isIdle: boolean };
+  add(who: string, isIdle?: boolean, among?: Set<StayingClient>): { isIdle: boolean };
   run(overMs: number, graceMs: number): Promise<number>;
 }
 
@@ -39,24 +41,31 @@ function bench(): Bench {
   const sinceMs = performance.now();
   const ends: { who: string; atMs: number }[] = [];
   const clients: Bench['clients'] = new Set();
+  const keeping: Bench['keeping'] = new Set();
   const note = (who: string): void => void ends.push({ who, atMs: performance.now() - sinceMs });
   return {
     clients,
+    keeping,
     ends,
-    add(who, isIdle = true) {
+    add(who, isIdle = true, among: Set<StayingClient> = clients) {
       const client = {
         isIdle,
         terminate: ({ sqlstate }: { sqlstate: string }) => {
           note(`${who} ${sqlstate}`);
-          clients.delete(client);
+          among.delete(client);
         },
       };
-      clients.add(client);
+      among.add(client);
       return client;
     },
     run: (overMs, graceMs) =>
       part(
-        { staying: () => clients, consoles: () => [{ close: () => note('console') }], random: Math.random },
+        {
+          staying: () => clients,
+          keeping: () => keeping,
+          consoles: () => [{ close: () => note('console') }],
+          random: Math.random,
+        },
         overMs,
         graceMs,
       ),
@@ -91,4 +100,18 @@ test('but not for ever, and with nobody it is over at once', async () => {
   const startedMs = performance.now();
   expect(await bench().run(60_000, 60_000)).toBe(0);
   expect(performance.now() - startedMs).toBeLessThan(5_000);
+});
+
+test('those that keep a server have until the end, then one after the other; who gives it back, or is busy, is left alone', async () => {
+  const { add, run, ends, keeping } = bench();
+  add('staying');
+  for (let i = 0; i < 4; i++) add(`k${i}`, true, keeping);
+  add('in a transaction', false, keeping);
+  const freed = add('freed', true, keeping);
+  setTimeout(() => keeping.delete(freed as StayingClient), 200);
+  // The busy one is counted by who tries to move it.
+  expect(await run(50, 1_500)).toBe(5);
+  expect(ends.map(({ who }) => who)).toEqual(['staying 57P01', ...[0, 1, 2, 3].map((i) => `k${i} 57P01`), 'console']);
+  expect(ends[1]!.atMs).toBeGreaterThan(900);
+  expect(ends[4]!.atMs - ends[1]!.atMs).toBeGreaterThan(50);
 });
