@@ -270,6 +270,11 @@ test('kill -9 of the new supervisor when it works: Weir ends, and leaves nothing
   process.kill(successors()[0]!, 'SIGKILL');
   expect(await weir.exited).toEqual({ code: 1, signal: null });
   await nothingIsLeft(pids);
+  expect(
+    linesOf(weir, 'supervisor_gone')
+      .map(({ level, worker }) => [level, worker])
+      .sort(),
+  ).toEqual(Array.from({ length: WORKERS }, (_, i) => ['error', i + 1]));
 });
 
 test('kill -9 of the first process: its supervisor and all workers end, also in mid-restart', async () => {

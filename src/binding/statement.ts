@@ -194,7 +194,7 @@ export function bindStatement(facts: StatementFacts, context: BindContext): Boun
     changesCatalog: kind.changesCatalog || reach.mayDefine,
     isCacheable: cacheWhy === '',
     cacheWhy,
-    reads: why === undefined && dependsOnCatalog(facts) ? readTags(reach, context) : [],
+    reads: why === undefined && dependsOnCatalog(facts, reach) ? readTags(reach, context) : [],
     effects,
     functionsAskSequences: reach.asks.sequences,
     showsNames: (planned ?? reach).asks.preparedNames || readsNames(facts),
@@ -276,8 +276,8 @@ function isAllowed(oid: number, { cacheTables, catalog }: BindContext): boolean 
 }
 
 /** DDL can change the answer: a function, a type or an operator can be another one by now, as a table can. */
-function dependsOnCatalog({ reads, functions, operators, casts, textCasts }: StatementFacts): boolean {
-  return reads.length + functions.length + operators.length + casts.length + textCasts.length > 0;
+function dependsOnCatalog({ functions, operators, casts, textCasts }: StatementFacts, { relations }: Reach): boolean {
+  return relations.size + functions.length + operators.length + casts.length + textCasts.length > 0;
 }
 
 function readTags(reach: Reach, context: BindContext): readonly Tag[] {

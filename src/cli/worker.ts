@@ -97,6 +97,8 @@ async function work(args: Arguments, io: CliIo, loadApp: () => Promise<CreateSer
     });
     process.on('SIGTERM', () => void served.drain().then(() => resolve(exitCodes.done), unexpected));
     link.onOrphaned(() => {
+      if (!isEnding)
+        logger.log('error', 'supervisor_gone', 'the supervisor has ended without a word: so does this worker');
       setTimeout(() => resolve(exitCodes.refused), orphanedExitMs);
       void served.stop().then(() => resolve(exitCodes.refused), unexpected);
     });
