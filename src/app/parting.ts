@@ -6,6 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WeirError } from '../errors/errors.ts';
 import { systemClock } from '../util/clock.ts';
+import { msForEach } from '../workers/departures.ts';
 
 /** A client with a session, or of replication. */
 export interface StayingClient {
@@ -24,15 +25,13 @@ export interface PartingParts {
 }
 
 const pollMs = 20;
-/** Clients that keep a server have until the last moment to give it back: then they are ended, so long for each. */
-const msForEach = 100;
 
 /** When each is due, in ms from now: evenly spread, each at random within its part. */
 export function dueTimes(count: number, overMs: number, random: () => number): number[] {
   return Array.from({ length: count }, (_, index) => ((index + random()) / count) * overMs);
 }
 
-/** When each is due, in ms from now. */
+/** @returns when each is due, in ms from now, between `fromMs` and `overMs` after that */
 function schedule(
   clients: Iterable<StayingClient>,
   fromMs: number,
@@ -44,6 +43,17 @@ function schedule(
   return new Map(all.map((client, index) => [client, fromMs + (times[index] ?? 0)]));
 }
 
+/** The same for clients that may still give their server back: as late as possible, all due by `endMs`. */
+function scheduleLast(
+  clients: readonly StayingClient[],
+  endMs: number,
+  atMostMs: number,
+  random: () => number,
+): Map<StayingClient, number> {
+  const spanMs = Math.min(atMostMs, clients.length * msForEach);
+  return schedule(clients, endMs - spanMs, spanMs, random);
+}
+
 /**
  * Ends each at its first boundary after it is due, the consoles at the end. Those that stay are due within `overMs`, those that keep a
  * server at the end of `graceMs` after that. Resolves when none is left, or after both times.
@@ -53,27 +63,22 @@ export async function part(parts: PartingParts, overMs: number, graceMs: number)
   const due = schedule(parts.staying(), 0, overMs, parts.random);
   const ended = new Set<StayingClient>();
   const sinceMs = systemClock.nowMs();
-  let areAllDue = false;
+  let dueOfKeeping: Map<StayingClient, number> | undefined;
   for (;;) {
     const passedMs = systemClock.nowMs() - sinceMs;
-    if (passedMs >= overMs && !areAllDue) {
-      areAllDue = true;
-      const keeping = [...parts.keeping()];
-      const spanMs = Math.min(graceMs, keeping.length * msForEach);
-      for (const [client, atMs] of schedule(keeping, overMs + graceMs - spanMs, spanMs, parts.random))
-        due.set(client, atMs);
-    }
+    if (passedMs >= overMs)
+      dueOfKeeping ??= scheduleLast([...parts.keeping()], overMs + graceMs, graceMs, parts.random);
     let left = 0;
-    const endDue = (client: StayingClient, otherwiseMs: number): void => {
+    const endWhenDue = (client: StayingClient, dueMs: number): void => {
       if (ended.has(client)) return;
       left++;
-      if (passedMs < (due.get(client) ?? otherwiseMs) || !client.isIdle) return;
+      if (passedMs < dueMs || !client.isIdle) return;
       client.terminate(new WeirError('replaced'));
       ended.add(client);
     };
     // Who has come since then is due at the end.
-    for (const client of parts.staying()) endDue(client, overMs);
-    for (const client of parts.keeping()) endDue(client, Infinity);
+    for (const client of parts.staying()) endWhenDue(client, due.get(client) ?? overMs);
+    for (const client of parts.keeping()) endWhenDue(client, dueOfKeeping?.get(client) ?? Infinity);
     if (left === 0 || passedMs >= overMs + graceMs) break;
     await sleep(pollMs);
   }

@@ -190,7 +190,7 @@ class Cache implements ResultCache {
 
   stats(): CacheStats {
     const { isEnabled, store, peers, second } = this;
-    return this.counts.stats(store, peers, second, { isEnabled, hasLease: this.now() < this.lease.untilMs });
+    return { isEnabled, hasLease: this.now() < this.lease.untilMs, ...this.counts.stats(store, peers, second) };
   }
 
   start(): Promise<void> {

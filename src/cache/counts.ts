@@ -28,10 +28,8 @@ export class Counts {
     store: Store,
     peers: Peers | undefined,
     second: SecondLevel | undefined,
-    is: Pick<CacheStats, 'isEnabled' | 'hasLease'>,
-  ): CacheStats {
+  ): Omit<CacheStats, 'isEnabled' | 'hasLease'> {
     return {
-      isEnabled: is.isEnabled,
       entries: store.size,
       bytes: store.bytes,
       maxBytes: store.maxBytes,
@@ -41,7 +39,6 @@ export class Counts {
       stores: this.stores,
       evictions: store.evictions,
       invalidations: { ...this.invalidations },
-      hasLease: is.hasLease,
       ...(peers?.figures ?? noFigures),
       undecided: this.undecided,
       malformed: second?.malformed ?? 0,

@@ -79,6 +79,7 @@ class Guard implements WriteGuard {
   private readonly held: readonly TagState[];
   private readonly freshness: Freshness;
   private state: GuardState = 'under way';
+  /** tellPart() runs at the end of this turn of the event loop. */
   private isPartDue = false;
 
   /** @param backend where the write runs; undefined: other Weirs cannot find out its outcome */
@@ -144,7 +145,7 @@ class Guard implements WriteGuard {
     });
   }
 
-  /** The other Weirs learn that the tags were written; their markers stay. */
+  /** Tells the other Weirs that the tags were written. The token is not that of the write, so their markers for it stay. */
   private tellPart(): void {
     this.isPartDue = false;
     if (this.state === 'over') return;

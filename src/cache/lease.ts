@@ -60,12 +60,12 @@ export class Lease {
     const missing = reply.missing.filter((id) => id !== instanceId).join(', ');
     if (missing === this.missing) return;
     this.missing = missing;
-    if (missing === '') return log(isEnabled ? 'info' : 'debug', 'cache_members', `all ${words.sharers} are heard of`);
-    log(
-      isEnabled ? 'warn' : 'debug',
-      'cache_members',
-      `${words.sharers} are missing, so nothing is cached for now: ${missing}`,
-    );
+    const level = missing === '' ? 'info' : 'warn';
+    const text =
+      missing === ''
+        ? `all ${words.sharers} are heard of`
+        : `${words.sharers} are missing, so nothing is cached for now: ${missing}`;
+    log(isEnabled ? level : 'debug', 'cache_members', text);
   }
 
   /**

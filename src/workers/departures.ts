@@ -21,8 +21,8 @@ export interface DepartureOptions {
 }
 
 const nobody: Emptied = { late: 0, silent: 0, stay: 0 };
-/** Of the clients that cannot be moved, so many a second are ended at least; all of them within shutdown_timeout. */
-const msForEach = 100;
+/** Time for each client that is ended: of many, all within shutdown_timeout. */
+export const msForEach = 100;
 /** A worker that has not answered so long after it should have is stuck. */
 const slackMs = 10_000;
 
