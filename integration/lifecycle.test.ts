@@ -291,14 +291,18 @@ describe('two hundred clients', () => {
     const at = await start({ default_pool_size: 10, max_pool_size: 60, max_client_conn: 500 });
     const console = await connectPg(at.adminUrl());
     let isOver = false;
-    const loaded = load(at, 8).finally(() => (isOver = true));
+    let rounds = 0;
+    const working = async (): Promise<void> => {
+      do await load(at, 8);
+      while (rounds <= 10);
+    };
+    const loaded = working().finally(() => (isOver = true));
     loaded.catch(() => undefined);
     const busy = async (): Promise<boolean> => {
       const { rows } = await console.query<{ database: string; sv_active: string }>('SHOW POOLS');
       return rows.some((row) => row.database === database && Number(row.sv_active) > 0);
     };
     await until('the load to be on', busy);
-    let rounds = 0;
     while (!isOver) {
       const size = [30, 2, 20, 5, 40, 1][rounds++ % 6] ?? 10;
       const { rows } = await console.query(`RESIZE POOL ${database} MIN ${Math.min(size, 3)} MAX ${size}`);
@@ -312,6 +316,5 @@ describe('two hundred clients', () => {
       await until('work to go on', async () => isOver || (await busy()));
     }
     await loaded;
-    expect(rounds).toBeGreaterThan(10);
   });
 });

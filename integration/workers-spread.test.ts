@@ -1,6 +1,7 @@
 /**
  * 200 clients that connect at once are spread over four workers, and every one is served. Fails if one worker gets more than 1.3
- * times the mean, if a client gets no answer, or if the figures of the workers are not those of their clients.
+ * times the mean, if a client gets no answer, if the figures of the workers are not those of their clients, or if a worker that
+ * stands still holds up more than a few.
  */
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -8,6 +9,7 @@ import {
   askConsole,
   closeClients,
   connectPg,
+  pidOf,
   startWorkers,
   until,
   useCluster,
@@ -74,4 +76,21 @@ test('those who come when a worker has lost its clients go to that one', async (
   const again = await Promise.all(lonely.map(connect));
   expect(again.filter((client) => workerOf(client, WORKERS) === 2).length).toBeGreaterThan(again.length / 2);
   await served([...clients.filter((client) => !lonely.includes(client)), ...again]);
+});
+
+test('a worker that stands still holds up only the few connections that are on their way to it', async () => {
+  await closeClients();
+  await until('everyone to have left', async () => (await workersOf(weir)).every(({ clients }) => clients === 0));
+  // Not the one that probes the servers for all.
+  const stopped = pidOf(weir, 3);
+  process.kill(stopped, 'SIGSTOP');
+  let connected = 0;
+  const all = Promise.all(Array.from({ length: 100 }, () => connect().then(() => connected++)));
+  all.catch(() => undefined);
+  try {
+    await until('nearly all to be let in', () => connected >= 100 - 8);
+  } finally {
+    process.kill(stopped, 'SIGCONT');
+  }
+  await all;
 });

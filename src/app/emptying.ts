@@ -1,5 +1,5 @@
 /**
- * A worker that is replaced gives its clients to the others: each as soon as it is at rest, those that log in meanwhile, too, and at
+ * A worker that is replaced gives its clients to the others: each as soon as it is at rest, a few at a time, those that log in meanwhile, too, and at
  * once the connections whose client has sent nothing yet. Called by cli/worker.ts when the supervisor asks for it.
  */
 import type { Socket } from 'node:net';
@@ -12,6 +12,8 @@ export interface Way {
   /** False: nobody takes it. */
   give(socket: Socket, packed: unknown): boolean;
   readonly giveFresh: GiveConnection;
+  /** Resolves, never at once, when all that was given has left this process. */
+  written(): Promise<void>;
   unexpected(error: unknown): void;
 }
 
@@ -31,6 +33,8 @@ export interface Left {
 }
 
 const pollMs = 20;
+/** The others are served meanwhile, and what this process says does not wait long behind those that go. */
+const atOnce = 16;
 
 /** Resolves when no client is left that could be moved, and none is on its way in, or when patience is over. Those that are left stay. */
 export async function giveAllAway(
@@ -51,11 +55,12 @@ export async function giveAllAway(
   let isOver: boolean;
   do {
     handOvers.giveFreshAway(way.giveFresh);
-    for (const id of handOvers.clients()) {
+    const staying = handOvers.clients();
+    for (const id of staying.slice(0, atOnce)) {
       const client = handOvers.begin(id);
       if (typeof client !== 'string') follow(client).catch(way.unexpected);
     }
-    await sleep(pollMs);
+    await (staying.length > atOnce ? way.written() : sleep(pollMs));
     const { arriving, waitingForClient: silent } = handOvers;
     left = { late: leaving.size + handOvers.clients().length + arriving - silent, silent };
     const passedMs = systemClock.nowMs() - sinceMs;

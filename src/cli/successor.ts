@@ -92,7 +92,14 @@ function untilTakenOver({
       moved: (socket, moved) => supervisor?.passOn(socket, moved),
       shutDown: (mode) => void setImmediate(() => events.emit(signalOf[mode], signalOf[mode])),
       tookOver() {
-        if (supervisor !== undefined) resolve(served(supervisor, config, { onEnding }, common));
+        if (supervisor === undefined) return;
+        const app = served(supervisor, config, { onEnding }, common);
+        const afterSuccession: ServedApp['afterSuccession'] = async (serveEvents) => {
+          // Connections on their way to the next one.
+          await parent.written();
+          return (await app.afterSuccession?.(serveEvents)) ?? exitCodes.done;
+        };
+        resolve({ ...app, afterSuccession });
       },
       end: () => resolve(undefined),
       unexpected: common.noteUnexpected,

@@ -37,6 +37,7 @@ function passClientsOn(link: WorkerLink, handOvers: HandOvers, unexpected: (erro
   const way: Way = {
     give: (socket, packed) => link.give(socket, packed),
     giveFresh: (layer, socket, unread) => link.giveBack(layer, socket, unread),
+    written: () => link.written(),
     unexpected,
   };
   link.onMoved((socket, packed) => void handOvers.receive(packed, socket).catch(unexpected));

@@ -47,6 +47,7 @@ export class Channel<Heard extends Topics, Said extends Topics> {
   /** Questions of the other end that are not answered yet, and their topics. */
   private readonly answering = new Map<number, keyof Heard>();
   private lastId: number;
+  private heardCount = 0;
   private closed = false;
 
   /**
@@ -63,6 +64,11 @@ export class Channel<Heard extends Topics, Said extends Topics> {
 
   get isClosed(): boolean {
     return this.closed;
+  }
+
+  /** How many messages of the other end have come. */
+  get heard(): number {
+    return this.heardCount;
   }
 
   /** Of the last question that was asked here. */
@@ -113,6 +119,7 @@ export class Channel<Heard extends Topics, Said extends Topics> {
   }
 
   private receive(envelope: Envelope): void {
+    this.heardCount++;
     switch (envelope.kind) {
       case 'tell':
         void this.handle(envelope.topic, envelope.body).catch(this.unexpected);

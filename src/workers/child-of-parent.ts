@@ -49,6 +49,16 @@ export class ChildOfParent implements StartsSuccessor {
     whenGone(this.end, listener);
   }
 
+  /** Resolves when all that was said, with its sockets, has left this process, or the parent is gone. */
+  written(): Promise<void> {
+    const { end } = this;
+    return new Promise((resolve) => {
+      // Without a frame: nobody listens to it.
+      if (end.connected) end.send?.({}, undefined, {}, () => resolve());
+      else resolve();
+    });
+  }
+
   start(listeners: readonly OpenListener[], fixed: FixedSettings): SuccessorPort {
     const id = `${process.pid}-${++this.lastId}`;
     const started: Started = { hear: () => undefined, ended: () => undefined };

@@ -215,6 +215,7 @@ export class Fleet {
     const { number } = place;
     const events = {
       says: options.says,
+      hasRoom: () => options.hasRoom(),
       prepare: options.prepare,
       serves: (): void => {
         options.log('info', 'worker_ready', `worker ${number} serves`, { worker: number, pid: worker.pid });

@@ -15,7 +15,7 @@ export interface Follower {
   /** Its place. The worker that replaces it has the same, and both are there for a while. */
   readonly number: number;
   readonly state: string;
-  readonly channel: Pick<WorkerChannel, 'on' | 'tell' | 'ask'>;
+  readonly channel: Pick<WorkerChannel, 'on' | 'tell' | 'ask' | 'heard'>;
 }
 
 /** For the next supervisor; survives a structured clone. */
@@ -145,7 +145,8 @@ export class Lead {
     if (lead === undefined) return;
     // It stops its monitors at some moment before its process ends.
     if (lead.state === 'ending' && this.hasReady(lead)) return this.choose(lead);
-    if (!this.isSilent(lead) || this.followers.size === 1) return;
+    // When none is awake, another one would be no better.
+    if (!this.isSilent(lead) || !this.hasAwake()) return;
     this.log('warn', 'lead_silent', `worker ${lead.number} does not answer: another one probes the servers`);
     this.choose(lead);
   }
@@ -163,6 +164,11 @@ export class Lead {
     return this.silentMs(worker) > longestSilenceMs;
   }
 
+  private hasAwake(): boolean {
+    for (const follower of this.followers) if (!this.isSilent(follower)) return true;
+    return false;
+  }
+
   private hasReady(except: Follower): boolean {
     for (const follower of this.followers) if (follower !== except && follower.state === 'ready') return true;
     return false;
@@ -175,11 +181,12 @@ export class Lead {
     else worker.channel.tell('lead', { term: this.term, isThisWorker: false });
   }
 
-  /** The lowest number that serves, or at least has started. */
+  /** The lowest number that is awake and serves, or at least has started. */
   private choose(except?: Follower): void {
     const able = [...this.followers].filter((each) => each !== except).sort((a, b) => a.number - b.number);
-    const ready = able.filter(({ state }) => state === 'ready');
-    this.lead = ready.find((each) => !this.isSilent(each)) ?? ready[0] ?? able[0];
+    const awake = able.filter((each) => !this.isSilent(each));
+    const among = awake.length > 0 ? awake : able;
+    this.lead = among.find(({ state }) => state === 'ready') ?? among[0];
     this.term++;
     if (this.lead === undefined) return;
     const { number } = this.lead;

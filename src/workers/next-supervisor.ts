@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Socket } from 'node:net';
+import type { Entry, Moved } from './ipc.ts';
 import { isProcessGone } from './process-gone.ts';
 import { RemoteWorker } from './remote-worker.ts';
 import { successionFormat, type FromSuccessor, type SupervisorState, type ToSuccessor } from './succession-messages.ts';
@@ -19,6 +20,7 @@ const answerLimitMs = 10_000;
 /** Workers whose supervisor is gone end within a second. */
 const orphanedMs = 2_000;
 const pollMs = 20;
+const noWorker = 0;
 
 type Answer = 'freeze' | 'take over';
 
@@ -85,6 +87,16 @@ export class NextSupervisor {
   /** Resolves when it works in place of this one. Rejects with words: nothing has changed then, unless it is gone. */
   takeOver(state: SupervisorState): Promise<void> {
     return this.ask({ do: 'take over', state });
+  }
+
+  /** It has taken over: it decides which worker gets the connection. */
+  accepted(entry: Entry, socket: Socket, ahead: Uint8Array | undefined): void {
+    if (!this.send({ do: 'socket', worker: noWorker, entry }, socket, ahead)) socket.destroy();
+  }
+
+  /** The same for a client. */
+  moved(socket: Socket, { packed, ahead }: Moved): void {
+    if (!this.send({ do: 'moved', worker: noWorker, packed }, socket, ahead)) socket.destroy();
   }
 
   shutDown(mode: EndMode): void {

@@ -16,7 +16,7 @@ import type { EndMode, WorkerChannel } from './messages.ts';
 import type { RelayedWorker } from './relayed-worker.ts';
 import { RollingRestart } from './rolling-restart.ts';
 import { endWithinMs } from './settings-in-force.ts';
-import { fewestFirst, Spread } from './spread.ts';
+import { Spread } from './spread.ts';
 import { Succession } from './succession.ts';
 import type { SupervisorOptions } from './supervisor-types.ts';
 import { Switchboard } from './switchboard.ts';
@@ -108,6 +108,7 @@ export class Supervisor {
         this.forAll.serves(worker);
         this.spread.retry();
       },
+      hasRoom: () => this.spread.retry(),
       moved: (socket, moved) => this.passOn(socket, moved),
       returned: (socket, { entry, ahead }) => this.spread.add(entry, socket, ahead),
       says: (chunk) => this.options.says(chunk),
@@ -228,6 +229,7 @@ export class Supervisor {
     const isServing = (): boolean => this.phase === 'serving';
     await this.succession.handOver(new HandingOver({ fleet, forAll, switchboard, restarts, isServing }));
     if (this.endMode !== undefined) this.succession.shutDown(this.endMode);
+    this.spread.leaveTo(this.succession);
     this.leave();
   }
 
@@ -290,7 +292,7 @@ export class Supervisor {
 
   /** A client that a worker gives away goes on in the one with the fewest. */
   passOn(socket: Socket, moved: Moved): void {
-    if (!fewestFirst(this.forAll.takers()).some((taker) => taker.giveMoved(socket, moved))) socket.destroy();
+    this.spread.addMoved(socket, moved);
   }
 
   private channelsBut(own: WorkerChannel): WorkerChannel[] {

@@ -122,6 +122,11 @@ export class WorkerLink {
     return this.wire.sendBack(socket, { entry, ahead });
   }
 
+  /** Resolves, never at once, when all that was given away has left this process. */
+  written(): Promise<void> {
+    return new Promise((resolve) => this.wire.whenWritten(() => setImmediate(resolve)));
+  }
+
   /** Clients with their sessions, from other workers. */
   onMoved(receive: (socket: Socket, packed: unknown) => void): void {
     this.wire.onMoved((socket, { packed, ahead }) => {

@@ -4,9 +4,10 @@
  */
 import type { Socket } from 'node:net';
 import { Channel } from './channel.ts';
-import type { Entry, Moved, Returned } from './ipc.ts';
+import type { Entry, Moved, Returned, SocketWire } from './ipc.ts';
 import { LastWords } from './last-words.ts';
 import type { Emptied, EndMode, PartingTimes, SupervisorTopics, WorkerTopics } from './messages.ts';
+import { Passing, type Room } from './passing.ts';
 import type { WorkerBody, WorkerExit } from './worker-body.ts';
 import { nextWorkerState, type WorkerEvent, type WorkerState } from './worker-state.ts';
 
@@ -32,6 +33,8 @@ export interface WorkerEvents {
   /** The worker could serve. Resolves when it may: it has done what operators have set. */
   prepare(worker: WorkerProcess): Promise<void>;
   serves(worker: WorkerProcess): void;
+  /** More can be given to it than before. */
+  hasRoom(): void;
   /** It gives a client away. */
   moved(worker: WorkerProcess, socket: Socket, moved: Moved): void;
   /** It gives a connection away as it came in. */
@@ -59,6 +62,7 @@ export class WorkerProcess {
   private killedFor: string | undefined;
   private readonly startTimer: NodeJS.Timeout;
   private readonly lastWords: LastWords;
+  private readonly passing: Passing;
   private current: WorkerState = 'starting';
   readonly body: WorkerBody;
   private readonly events: WorkerEvents;
@@ -76,6 +80,11 @@ export class WorkerProcess {
     body.wire.onMoved((socket, moved) => events.moved(this, socket, moved));
     body.wire.onReturned((socket, returned) => events.returned(this, socket, returned));
     this.channel = new Channel(body.wire, events.unexpected, since?.lastQuestion);
+    this.passing = new Passing({
+      ask: () => this.channel.ask('alive', undefined),
+      hasRoom: () => events.hasRoom(),
+      nowMs,
+    });
     this.channel.on('ready', async () => {
       clearTimeout(this.startTimer);
       this.lastWords.forget();
@@ -115,17 +124,24 @@ export class WorkerProcess {
     return this.body.pid;
   }
 
-  /** False: it is gone, and the connection is still the caller's. */
-  give(entry: Entry, socket: Socket, ahead?: Uint8Array): boolean {
-    if (!this.body.wire.sendSocket(entry, socket, ahead)) return false;
-    this.connections++;
-    return true;
+  get room(): Room {
+    return this.passing.room;
   }
 
-  /** A client with its session, from another worker. False: it is gone, and the connection is still the caller's. */
+  /** False: it is gone, and the connection is still the caller's. */
+  give(entry: Entry, socket: Socket, ahead?: Uint8Array): boolean {
+    return this.pass((wire) => wire.sendSocket(entry, socket, ahead));
+  }
+
+  /** A client with its session, from another worker. False: as in give(). */
   giveMoved(socket: Socket, moved: Moved): boolean {
-    if (!this.body.wire.sendMoved(socket, moved)) return false;
+    return this.pass((wire) => wire.sendMoved(socket, moved));
+  }
+
+  private pass(send: (wire: SocketWire) => boolean): boolean {
+    if (!send(this.body.wire)) return false;
     this.connections++;
+    this.passing.sent();
     return true;
   }
 

@@ -46,10 +46,27 @@ beforeEach(() => (givenFresh = 0));
 const way: Way = {
   give: () => true,
   giveFresh: () => ++givenFresh > 0,
+  written: () => sleep(0),
   unexpected(error) {
     throw error;
   },
 };
+
+test('many go a few at a time, the next ones when those have left this process', async () => {
+  const worker = new Worker();
+  for (let id = 1; id <= 50; id++) worker.seat(id);
+  const writtenAt: number[] = [];
+  const slow: Way = {
+    ...way,
+    async written() {
+      writtenAt.push(worker.given.length);
+      await sleep(0);
+    },
+  };
+  expect(await giveAllAway(worker, slow, patient)).toEqual({ late: 0, silent: 0 });
+  expect(writtenAt).toEqual([16, 32, 48]);
+  expect(worker.given).toHaveLength(50);
+});
 
 test('those who are logging in are waited for, and given away, too', async () => {
   const worker = new Worker();

@@ -13,10 +13,14 @@ class Worker {
   asked = 0;
   private readonly unanswered: (() => void)[] = [];
   readonly channel = {
+    heard: 0,
     ask: (): Promise<never> => {
       this.asked++;
       return new Promise<never>((resolve) => {
-        const answer = (): void => resolve(true as never);
+        const answer = (): void => {
+          this.channel.heard++;
+          resolve(true as never);
+        };
         if (this.isRunning) answer();
         else this.unanswered.push(answer);
       });
@@ -77,6 +81,21 @@ test('a worker that does not answer gets no clients until it does again', async 
   await world.pass(250);
   expect(world.awake).toEqual([1, 2, 3]);
   expect(world.log).toEqual([]);
+});
+
+test('one that says anything is awake, although what it was asked waits behind something', async () => {
+  const world = new World();
+  await world.pass(1_000);
+  const [first] = world.workers as [Worker, Worker, Worker];
+  first.isRunning = false;
+  for (let i = 0; i < 40; i++) {
+    first.channel.heard++;
+    await world.pass(1_000);
+  }
+  expect(world.awake).toEqual([1, 2, 3]);
+  expect(world.log).toEqual([]);
+  await world.pass(3_000);
+  expect(world.awake).toEqual([2, 3]);
 });
 
 test('it is killed once when it has not answered for thirty seconds', async () => {

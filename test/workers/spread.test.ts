@@ -1,10 +1,11 @@
 /**
- * Where new connections go, how many clients come in, and when a dead worker is started again. Fails when a worker gets
+ * Where new connections go, and clients that change their worker, how many clients come in, and when a dead worker is started again. Fails when a worker gets
  * more than its share, when a connection is given to nobody and kept, or when max_client_conn is exceeded or leaks.
  */
 import { Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import type { Entry } from '../../src/workers/ipc.ts';
+import { Passing, type Room } from '../../src/workers/passing.ts';
 import { hopelessAfter, Restarts } from '../../src/workers/restarts.ts';
 import { Seats } from '../../src/workers/seats.ts';
 import { Spread, type Taker } from '../../src/workers/spread.ts';
@@ -12,14 +13,25 @@ import { nextWorkerState, type WorkerEvent, type WorkerState } from '../../src/w
 
 class FakeWorker implements Taker {
   connections = 0;
-  isGone = false;
-  readonly given: Entry[] = [];
+  room: Room = 'free';
+  /** It is gone. */
+  isClosed = false;
+  readonly given: (Entry | 'moved')[] = [];
   readonly aheads: (string | undefined)[] = [];
 
   give(entry: Entry, _socket: Socket, ahead?: Uint8Array): boolean {
-    if (this.isGone) return false;
-    this.given.push(entry);
+    if (!this.take(entry)) return false;
     this.aheads.push(ahead === undefined ? undefined : Buffer.from(ahead).toString());
+    return true;
+  }
+
+  giveMoved(): boolean {
+    return this.take('moved');
+  }
+
+  private take(what: Entry | 'moved'): boolean {
+    if (this.isClosed) return false;
+    this.given.push(what);
     this.connections++;
     return true;
   }
@@ -50,7 +62,7 @@ describe('new connections', () => {
 
   test('a worker that is gone gets none, and the others do', () => {
     const workers = [new FakeWorker(), new FakeWorker()];
-    (workers[0] as FakeWorker).isGone = true;
+    (workers[0] as FakeWorker).isClosed = true;
     const { spread } = spreadOver(workers);
     spread.add('plain', new Socket());
     expect(workers[1]?.connections).toBe(1);
@@ -80,6 +92,24 @@ describe('new connections', () => {
     expect(spread.waitingCount).toBe(0);
   });
 
+  test('wait a moment for the worker with the fewest; when it is stuck, another one gets them', () => {
+    const workers = [new FakeWorker(), new FakeWorker()] as const;
+    const { spread } = spreadOver([...workers]);
+    workers[1].connections = 5;
+    workers[0].room = 'soon';
+    spread.add('plain', new Socket());
+    expect(spread.waitingCount).toBe(1);
+    workers[0].room = 'stuck';
+    spread.sweep();
+    expect([spread.waitingCount, workers[0].connections, workers[1].connections]).toEqual([0, 0, 6]);
+    workers[1].room = 'stuck';
+    spread.add('plain', new Socket());
+    expect(spread.waitingCount).toBe(1);
+    workers[0].room = 'free';
+    spread.retry();
+    expect([spread.waitingCount, workers[0].connections, workers[1].connections]).toEqual([0, 1, 6]);
+  });
+
   test('are closed when they are too many or wait too long', () => {
     const { spread, clock } = spreadOver([], 2);
     const sockets = [new Socket(), new Socket(), new Socket()];
@@ -92,6 +122,67 @@ describe('new connections', () => {
     spread.sweep();
     expect(spread.waitingCount).toBe(0);
     expect(sockets.map((socket) => socket.destroyed)).toEqual([true, true, true]);
+  });
+});
+
+describe('clients that change their worker', () => {
+  const moved = { packed: 'session', ahead: new Uint8Array() };
+
+  test('go before the new connections, none is too much, and they are closed after the same time', () => {
+    const worker = new FakeWorker();
+    worker.isClosed = true;
+    const { spread, clock } = spreadOver([worker], 1);
+    const sockets = [new Socket(), new Socket(), new Socket()] as const;
+    spread.add('plain', new Socket());
+    spread.addMoved(sockets[0], moved);
+    spread.addMoved(sockets[1], moved);
+    worker.isClosed = false;
+    spread.retry();
+    expect(worker.given).toEqual(['moved', 'moved', 'plain']);
+    worker.isClosed = true;
+    spread.addMoved(sockets[2], moved);
+    clock.nowMs = 1001;
+    spread.sweep();
+    expect(sockets.map((socket) => socket.destroyed)).toEqual([false, false, true]);
+  });
+
+  test('and connections go to the next supervisor when that works', () => {
+    const { spread } = spreadOver([]);
+    spread.add('http', new Socket(), Buffer.from('one'));
+    spread.addMoved(new Socket(), moved);
+    const heard: unknown[] = [];
+    spread.leaveTo({
+      accepted: (entry, _socket, ahead) => heard.push([entry, Buffer.from(ahead ?? '').toString()]),
+      moved: (_socket, what) => heard.push(what),
+    });
+    expect(heard).toEqual([moved, ['http', 'one']]);
+    expect(spread.waitingCount).toBe(0);
+  });
+});
+
+describe('connections on their way to a worker', () => {
+  test('are few at a time; there is room again when it says that it has them', async () => {
+    const asked: (() => void)[] = [];
+    let rooms = 0;
+    let nowMs = 0;
+    const passing = new Passing({
+      ask: () => new Promise<void>((resolve) => asked.push(resolve)),
+      hasRoom: () => void rooms++,
+      nowMs: () => nowMs,
+    });
+    let sent = 0;
+    const fill = (): void => {
+      for (; passing.room === 'free'; sent++) passing.sent();
+    };
+    fill();
+    expect([sent, asked.length, rooms]).toEqual([8, 2, 0]);
+    expect(passing.room).toBe('soon');
+    nowMs = 100;
+    expect(passing.room).toBe('stuck');
+    asked[0]!();
+    await new Promise((resolve) => setImmediate(resolve));
+    fill();
+    expect([sent, asked.length, rooms]).toEqual([12, 3, 1]);
   });
 });
 
