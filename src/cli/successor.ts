@@ -56,6 +56,17 @@ interface Waiting {
   readonly kept: readonly string[];
 }
 
+/** When another supervisor has taken over, connections may still be on their way there. */
+function endingLate(app: ServedApp, parent: ChildOfParent): ServedApp {
+  return {
+    ...app,
+    async afterSuccession(events) {
+      await parent.written();
+      return (await app.afterSuccession?.(events)) ?? exitCodes.done;
+    },
+  };
+}
+
 /** Resolves when this process works; undefined: it is not needed, or the one before is gone. */
 function untilTakenOver({
   config,
@@ -93,13 +104,7 @@ function untilTakenOver({
       shutDown: (mode) => void setImmediate(() => events.emit(signalOf[mode], signalOf[mode])),
       tookOver() {
         if (supervisor === undefined) return;
-        const app = served(supervisor, config, { onEnding }, common);
-        const afterSuccession: ServedApp['afterSuccession'] = async (serveEvents) => {
-          // Connections on their way to the next one.
-          await parent.written();
-          return (await app.afterSuccession?.(serveEvents)) ?? exitCodes.done;
-        };
-        resolve({ ...app, afterSuccession });
+        resolve(endingLate(served(supervisor, config, { onEnding }, common), parent));
       },
       end: () => resolve(undefined),
       unexpected: common.noteUnexpected,

@@ -19,7 +19,7 @@ export interface FleetOptions {
   /** Resolves when a worker that could serve may. */
   prepare(worker: WorkerProcess): Promise<void>;
   serves(worker: WorkerProcess): void;
-  /** More can be given to one of them than before. */
+  /** More can be given to workers than before. */
   hasRoom(): void;
   /** A worker that is replaced gives a client away. */
   moved(socket: Socket, moved: Moved): void;

@@ -221,6 +221,7 @@ export class Fleet {
         options.log('info', 'worker_ready', `worker ${number} serves`, { worker: number, pid: worker.pid });
         resolve({ serves: true });
         options.serves(worker);
+        options.hasRoom();
       },
       moved: (_from: WorkerProcess, socket: Socket, moved: Moved) => options.moved(socket, moved),
       returned: (_from: WorkerProcess, socket: Socket, returned: Returned) => options.returned(socket, returned),

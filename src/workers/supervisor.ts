@@ -104,10 +104,7 @@ export class Supervisor {
       fork: (place) => this.fork(place),
       connect: (worker) => this.connect(worker),
       prepare: (worker) => this.switchboard.admit(worker),
-      serves: (worker) => {
-        this.forAll.serves(worker);
-        this.spread.retry();
-      },
+      serves: (worker) => this.forAll.serves(worker),
       hasRoom: () => this.spread.retry(),
       moved: (socket, moved) => this.passOn(socket, moved),
       returned: (socket, { entry, ahead }) => this.spread.add(entry, socket, ahead),
