@@ -106,6 +106,7 @@ export class Logins implements BudgetMember {
   /** Opens one for the client whose server Pool.renew() has closed. Undefined: the log-in failed, or the new one is closed already. */
   async renew(closed: ServerConnection): Promise<ServerConnection | undefined> {
     const { state } = this;
+    const { reconnects } = state;
     state.logins++;
     const isVacated = state.options.budget.vacated(this, closed);
     if (isVacated !== undefined && !(await isVacated)) {
@@ -117,7 +118,7 @@ export class Logins implements BudgetMember {
       .connect((gone) => this.closed(gone))
       .catch((problem: ConnectProblem) => void this.failed(problem));
     if (fresh === undefined) return undefined;
-    if (!this.addToPool(fresh)) this.open();
+    if (!this.addToPool(fresh, reconnects)) this.open();
     else if (state.isUnwanted(fresh)) fresh.close('no longer needed');
     else if (state.handedOut(fresh)) {
       // The client was counted when it got the server before this one.
@@ -128,24 +129,28 @@ export class Logins implements BudgetMember {
   }
 
   private login(): void {
+    const { reconnects } = this.state;
     this.state.logins++;
     this.state.options
       .connect((server) => this.closed(server))
       .then(
-        (server) => this.loggedIn(server),
+        (server) => this.loggedIn(server, reconnects),
         (problem: ConnectProblem) => this.failed(problem),
       );
   }
 
-  private loggedIn(server: ServerConnection): void {
-    if (this.addToPool(server)) this.returns.available(server);
+  private loggedIn(server: ServerConnection, reconnects: number): void {
+    if (this.addToPool(server, reconnects)) this.returns.available(server);
     // It was opened for no client, or for one that has left meanwhile.
     if (server.state === 'idle') server.login.takeNotices();
     this.open();
   }
 
-  /** False: it is closed already. */
-  private addToPool(server: ServerConnection): boolean {
+  /**
+   * @param reconnects when its log-in began
+   * @returns false: it is closed already
+   */
+  private addToPool(server: ServerConnection, reconnects: number): boolean {
     const { state } = this;
     state.logins--;
     state.figures.connects++;
@@ -157,6 +162,8 @@ export class Logins implements BudgetMember {
       state.options.budget.give(this, server);
       return false;
     }
+    // It may have begun with what is not so any more.
+    if (reconnects !== state.reconnects) server.isCloseNeeded = true;
     state.add(server);
     return server.move('logged in');
   }

@@ -27,6 +27,8 @@ export class PoolState {
   readonly resetting = new Map<ServerConnection, number>();
   /** Log-ins under way. */
   logins = 0;
+  /** How often replaceAll() was called. */
+  reconnects = 0;
   private readonly expiresAtMs = new WeakMap<ServerConnection, number>();
 
   constructor(options: PoolOptions) {
@@ -40,6 +42,12 @@ export class PoolState {
     // Connections opened together should not all end together.
     const lifetimeMs = this.settings.serverLifetimeMs * (0.9 + 0.1 * this.options.random());
     if (lifetimeMs > 0) this.expiresAtMs.set(server, this.options.nowMs() + lifetimeMs);
+  }
+
+  /** Closes every connection when it is next given back; those whose log-in is under way, when that has succeeded. */
+  replaceAll(): void {
+    this.reconnects++;
+    for (const server of this.all) server.isCloseNeeded = true;
   }
 
   /** False: it was not there. */

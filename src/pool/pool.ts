@@ -229,7 +229,7 @@ export class Pool implements PoolControl {
   }
 
   reconnect(): void {
-    for (const server of this.state.all) server.isCloseNeeded = true;
+    this.state.replaceAll();
     for (const server of [...this.state.idle]) server.close('RECONNECT');
   }
 

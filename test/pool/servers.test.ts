@@ -274,6 +274,20 @@ describe('operators', () => {
     expect(old?.isAlive).toBe(false);
   });
 
+  test('RECONNECT reaches a server whose log-in is under way: the client gets one that has logged in since', async () => {
+    const scene = new Scene({ defaultPoolSize: 2 });
+    const client = scene.wait('client');
+    const [login] = scene.logins;
+    scene.pool.reconnect();
+    const old = login!.succeed();
+    await settled();
+    expect(old.isAlive).toBe(false);
+    expect(client.server).toBeUndefined();
+    const [fresh] = await scene.logIn();
+    expect(client.server).toBe(fresh);
+    expect(scene.pool.servers().size).toBe(1);
+  });
+
   test('RECONNECT reaches a server that is being cleaned', async () => {
     const scene = new Scene({ defaultPoolSize: 1 });
     const client = scene.wait('client');
