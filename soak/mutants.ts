@@ -153,8 +153,8 @@ export const mutants: readonly Mutant[] = [
     ],
     kinds: ['simple'],
     forms: ['heavy'],
-    heavyRows: 100_000,
-    pauseMs: 20,
+    heavyRows: 30_000,
+    pauseMs: 100,
   },
   {
     ...leased,
