@@ -117,9 +117,9 @@ test('clients work through several restarts; every supervisor is another process
     expect(processTree(weir.pid)).toHaveLength(2 + WORKERS);
   }
   isOver = true;
-  await working;
+  const done = await working;
   expect(supervisors.size).toBe(RESTARTS);
-  expect(Math.min(...(await working))).toBeGreaterThan(10);
+  expect(Math.min(...done)).toBeGreaterThan(10);
   await counter.stop();
   expect(counter.most).toBeLessThanOrEqual(POOL);
   expect(lost).toEqual([]);

@@ -1,6 +1,6 @@
 /**
- * A worker that is replaced gives its clients to the others: each as soon as it is at rest, a few at a time, those that log in meanwhile, too, and at
- * once the connections whose client has sent nothing yet. Called by cli/worker.ts when the supervisor asks for it.
+ * A worker that is replaced gives its clients to the others: each as soon as it is at rest, a few at a time, those that log in
+ * meanwhile, too, and at once the connections whose client has sent nothing yet. Called by cli/worker.ts when the supervisor asks.
  */
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -33,7 +33,7 @@ export interface Left {
 }
 
 const pollMs = 20;
-/** The others are served meanwhile, and what this process says does not wait long behind those that go. */
+/** So many begin to leave together: the others are served meanwhile, and what this process says does not wait long behind them. */
 const atOnce = 16;
 
 /** Resolves when no client is left that could be moved, and none is on its way in, or when patience is over. Those that are left stay. */

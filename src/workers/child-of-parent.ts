@@ -5,7 +5,7 @@
 import type { Socket } from 'node:net';
 import type { FixedSettings } from '../config/change.ts';
 import { onFrame, sendFrame, sendListener } from './frames.ts';
-import { whenGone, type IpcEnd } from './ipc.ts';
+import { whenGone, whenWritten, type IpcEnd } from './ipc.ts';
 import type { OpenListener } from './listening.ts';
 import type {
   Frame,
@@ -51,12 +51,7 @@ export class ChildOfParent implements StartsSuccessor {
 
   /** Resolves when all that was said, with its sockets, has left this process, or the parent is gone. */
   written(): Promise<void> {
-    const { end } = this;
-    return new Promise((resolve) => {
-      // Without a frame: nobody listens to it.
-      if (end.connected) end.send?.({}, undefined, {}, () => resolve());
-      else resolve();
-    });
+    return new Promise((resolve) => whenWritten(this.end, resolve));
   }
 
   start(listeners: readonly OpenListener[], fixed: FixedSettings): SuccessorPort {

@@ -96,6 +96,13 @@ export function whenGone(end: IpcEnd, listener: () => void): void {
   end.on('disconnect', gone);
 }
 
+/** Calls when all that was said until now has left this process, Node's confirmations of sockets included; at once if the other is gone. */
+export function whenWritten(end: IpcEnd, listener: () => void): void {
+  if (!end.connected) listener();
+  // Neither an envelope nor a frame: nobody listens to it.
+  else end.send?.({}, undefined, {}, () => listener());
+}
+
 /**
  * Node begins to read a socket that comes over IPC before 'message' is emitted. Takes what it has read, and stops it: whoever
  * passes the socket on would lose what comes later.
@@ -187,10 +194,6 @@ export function ipcWire(end: IpcEnd): SocketWire {
     onReturned: (listener) => void listeners.returners.push(listener),
     sendMoved: (socket, moved) => sendWith(socket, { moved }),
     onMoved: (listener) => void listeners.movers.push(listener),
-    whenWritten: (listener) => {
-      if (!end.connected) listener();
-      // Without an envelope: nobody listens to it.
-      else end.send?.({}, undefined, {}, () => listener());
-    },
+    whenWritten: (listener) => whenWritten(end, listener),
   };
 }

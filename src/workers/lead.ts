@@ -9,6 +9,7 @@ import { Liveness } from './liveness.ts';
 import type { WorkerChannel } from './messages.ts';
 import type { LeadAnswer } from './monitor-messages.ts';
 import { ProvenLogins } from './proven-logins.ts';
+import { awake, longestSilenceMs } from './silent-workers.ts';
 
 /** A worker, as far as it matters here. */
 export interface Follower {
@@ -33,8 +34,6 @@ export interface FollowerState {
   readonly id: number;
   readonly isFollower: boolean;
 }
-
-const longestSilenceMs = 2_000;
 
 export class Lead {
   private readonly log: Log;
@@ -184,8 +183,7 @@ export class Lead {
   /** The lowest number that is awake and serves, or at least has started. */
   private choose(except?: Follower): void {
     const able = [...this.followers].filter((each) => each !== except).sort((a, b) => a.number - b.number);
-    const awake = able.filter((each) => !this.isSilent(each));
-    const among = awake.length > 0 ? awake : able;
+    const among = awake(able, (each) => this.silentMs(each));
     this.lead = among.find(({ state }) => state === 'ready') ?? among[0];
     this.term++;
     if (this.lead === undefined) return;

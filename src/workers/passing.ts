@@ -6,7 +6,7 @@
 
 const mostUnderWay = 8;
 const askAfter = 4;
-/** Usually it is a few ms. */
+/** A worker whose event loop runs takes a connection within a few ms. */
 const stuckAfterMs = 100;
 
 /** 'soon': what is on its way will have arrived in a moment; 'stuck': that takes long. */
@@ -46,7 +46,7 @@ export class Passing {
   private async confirm(): Promise<void> {
     const count = this.sinceAsked;
     this.sinceAsked = 0;
-    // It is gone: nobody gives it anything.
+    // Rejected: the worker is gone, and nobody gives it anything any more.
     await this.parts.ask().catch(() => undefined);
     this.underWay -= count;
     this.parts.hasRoom();

@@ -1,6 +1,6 @@
 /**
  * What becomes of workers that do not answer: they get no new clients, and after a long time they are killed, so that others
- * get what waits for them. Called by for-all.ts.
+ * get what waits for them. Called by for-all.ts and lead.ts.
  */
 import type { Log } from '../observability/types.ts';
 
@@ -12,15 +12,15 @@ export interface Answering {
 }
 
 /** Longer than a collection of garbage, or a statement of many megabytes. */
-const avoidAfterMs = 2_000;
+export const longestSilenceMs = 2_000;
 const killAfterMs = 30_000;
 
 type SilentMs<T> = (worker: T) => number;
 
-/** Those that may be given clients: all if none answers. */
+/** Those that may be given clients, or lead: all if none answers. */
 export function awake<T>(workers: Iterable<T>, silentMs: SilentMs<T>): readonly T[] {
   const all = [...workers];
-  const found = all.filter((worker) => silentMs(worker) <= avoidAfterMs);
+  const found = all.filter((worker) => silentMs(worker) <= longestSilenceMs);
   return found.length > 0 ? found : all;
 }
 

@@ -4,6 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import type { Entry, Moved } from './ipc.ts';
+import type { NextSupervisor } from './next-supervisor.ts';
 import type { Room } from './passing.ts';
 
 /** A worker, as far as it matters here. Both methods: false, it is gone. */
@@ -26,17 +27,11 @@ interface MovedClient {
   readonly moved: Moved;
 }
 
-type Comer = NewConnection | MovedClient;
+type Arrival = NewConnection | MovedClient;
 
 interface Waiting {
-  readonly comer: Comer;
+  readonly arrival: Arrival;
   readonly sinceMs: number;
-}
-
-/** Takes what is left when another supervisor works. */
-export interface Heir {
-  accepted(entry: Entry, socket: Socket, ahead: Uint8Array | undefined): void;
-  moved(socket: Socket, moved: Moved): void;
 }
 
 export interface SpreadOptions {
@@ -54,9 +49,9 @@ function fewestFirst(takers: Iterable<Taker>): Taker[] {
   return [...takers].sort((a, b) => a.connections - b.connections);
 }
 
-function giveTo(taker: Taker, comer: Comer): boolean {
-  if ('moved' in comer) return taker.giveMoved(comer.socket, comer.moved);
-  return taker.give(comer.entry, comer.socket, comer.ahead);
+function giveTo(taker: Taker, arrival: Arrival): boolean {
+  if ('moved' in arrival) return taker.giveMoved(arrival.socket, arrival.moved);
+  return taker.give(arrival.entry, arrival.socket, arrival.ahead);
 }
 
 export class Spread {
@@ -83,10 +78,10 @@ export class Spread {
     this.wait(this.clients, { socket, moved });
   }
 
-  private wait(queue: Waiting[], comer: Comer): void {
-    const { socket } = comer;
+  private wait(queue: Waiting[], arrival: Arrival): void {
+    const { socket } = arrival;
     socket.on('error', () => socket.destroy());
-    queue.push({ comer, sinceMs: this.options.nowMs() });
+    queue.push({ arrival, sinceMs: this.options.nowMs() });
     this.retry();
   }
 
@@ -94,8 +89,8 @@ export class Spread {
   retry(): void {
     for (const queue of [this.clients, this.connections]) {
       while (queue[0] !== undefined) {
-        const { comer } = queue[0];
-        if (!comer.socket.destroyed && !this.give(comer)) return;
+        const { arrival } = queue[0];
+        if (!arrival.socket.destroyed && !this.give(arrival)) return;
         queue.shift();
       }
     }
@@ -105,7 +100,7 @@ export class Spread {
   sweep(): void {
     const oldestMs = this.options.nowMs() - this.options.longestWaitMs();
     for (const queue of [this.clients, this.connections])
-      while (queue[0] !== undefined && queue[0].sinceMs < oldestMs) queue.shift()?.comer.socket.destroy();
+      while (queue[0] !== undefined && queue[0].sinceMs < oldestMs) queue.shift()?.arrival.socket.destroy();
     this.retry();
   }
 
@@ -114,22 +109,22 @@ export class Spread {
   }
 
   close(): void {
-    for (const { comer } of this.takeAll()) comer.socket.destroy();
+    for (const { arrival } of this.takeAll()) arrival.socket.destroy();
   }
 
-  /** Nothing waits here any more. */
-  leaveTo(heir: Heir): void {
-    for (const { comer } of this.takeAll()) {
-      if ('moved' in comer) heir.moved(comer.socket, comer.moved);
-      else heir.accepted(comer.entry, comer.socket, comer.ahead);
+  /** Another supervisor works now: what waits here is for that one. */
+  leaveTo(next: Pick<NextSupervisor, 'accepted' | 'moved'>): void {
+    for (const { arrival } of this.takeAll()) {
+      if ('moved' in arrival) next.moved(arrival.socket, arrival.moved);
+      else next.accepted(arrival.entry, arrival.socket, arrival.ahead);
     }
   }
 
-  private give(comer: Comer): boolean {
+  private give(arrival: Arrival): boolean {
     for (const taker of fewestFirst(this.options.takers())) {
       // Who has the fewest gets it, unless that takes long.
       if (taker.room === 'soon') return false;
-      if (taker.room === 'free' && giveTo(taker, comer)) return true;
+      if (taker.room === 'free' && giveTo(taker, arrival)) return true;
     }
     return false;
   }

@@ -3,15 +3,12 @@
  * gives it all state when no old worker is left. Until then this supervisor decides everything, and goes on if the next one
  * fails. Made by supervisor.ts.
  */
-import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FixedSettings } from '../config/change.ts';
-import type { Entry, Moved } from './ipc.ts';
 import type { OpenListener } from './listening.ts';
 import type { EndMode } from './messages.ts';
 import { NextSupervisor } from './next-supervisor.ts';
 import { hopelessAfter, WeirEnds } from './restarts.ts';
-import type { Heir } from './spread.ts';
 import type { SupervisorState } from './succession-messages.ts';
 import type { StartsSuccessor } from './supervisor-ports.ts';
 import type { WorkerBody } from './worker-body.ts';
@@ -46,7 +43,7 @@ const patientTries = 20;
 /** So long a worker may not serve, or a change be under way, until the supervisor stays the old one. */
 const handOverWithinMs = 60_000;
 
-export class Succession implements Heir {
+export class Succession {
   private readonly options: SuccessionOptions;
   /** The one that starts new workers. */
   private next: NextSupervisor | undefined;
@@ -84,12 +81,13 @@ export class Succession implements Heir {
     this.next = undefined;
   }
 
-  /** Resolves when the next supervisor works. Rejects with words for the operator: this one goes on. */
-  async handOver(what: HandOver): Promise<void> {
+  /** Resolves to the next supervisor when that works. Rejects with words for the operator: this one goes on. */
+  async handOver(what: HandOver): Promise<NextSupervisor> {
     const { next } = this;
     try {
       if (next?.isUsable !== true) throw new Error('the new supervisor has ended');
       await this.tryUntilDone(next, what);
+      return next;
     } catch (error) {
       this.dismiss();
       this.options.goesOn();
@@ -123,15 +121,6 @@ export class Succession implements Heir {
     what.refuseUnanswered();
     await next.takeOver(what.state(numberOf));
     return undefined;
-  }
-
-  /** It has taken over, and this supervisor has still a connection that waited for a worker. */
-  accepted(entry: Entry, socket: Socket, ahead: Uint8Array | undefined): void {
-    this.next?.accepted(entry, socket, ahead);
-  }
-
-  moved(socket: Socket, moved: Moved): void {
-    this.next?.moved(socket, moved);
   }
 
   /** It has taken over, and this supervisor was told to end meanwhile. */

@@ -224,9 +224,10 @@ export class Supervisor {
     if (!isWanted) return this.succession.dismiss();
     const { fleet, forAll, switchboard, restarts } = this;
     const isServing = (): boolean => this.phase === 'serving';
-    await this.succession.handOver(new HandingOver({ fleet, forAll, switchboard, restarts, isServing }));
+    const what = new HandingOver({ fleet, forAll, switchboard, restarts, isServing });
+    const next = await this.succession.handOver(what);
     if (this.endMode !== undefined) this.succession.shutDown(this.endMode);
-    this.spread.leaveTo(this.succession);
+    this.spread.leaveTo(next);
     this.leave();
   }
 

@@ -1,6 +1,7 @@
 /**
- * Where new connections go, and clients that change their worker, how many clients come in, and when a dead worker is started again. Fails when a worker gets
- * more than its share, when a connection is given to nobody and kept, or when max_client_conn is exceeded or leaks.
+ * Where new connections go, and clients that change their worker, how many clients come in, and when a dead worker is started
+ * again. Fails when a worker gets more than its share, when a connection is given to nobody and kept, or when max_client_conn is
+ * exceeded or leaks.
  */
 import { Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
