@@ -5,7 +5,15 @@
  */
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { closeClients, connectPg, connectPostgresJs, hasRedis, startRedis, startTestWeir } from './harness/index.ts';
+import {
+  closeClients,
+  connectBeside,
+  connectPg,
+  connectPostgresJs,
+  hasRedis,
+  startRedis,
+  startTestWeir,
+} from './harness/index.ts';
 import { until, useCluster, users, weirConfig, workersOfTests } from './harness/index.ts';
 import type { Redis, TestWeir } from './harness/index.ts';
 
@@ -238,11 +246,16 @@ describe.skipIf(!hasRedis())('the result cache', () => {
     ];
 
     test.each(changes)('that %s has made', async (_what, ask, change, after) => {
-      const [a, b, c] = [await connect(one), await connect(two), await connect(two)];
+      const [a, b] = [await connect(one), await connect(two)];
+      const c = await connectBeside(
+        b,
+        () => connect(two),
+        (of) => of,
+      );
       await cached(a, ask);
       await cached(b, ask);
       await b.query(change);
-      // In its own Weir at once, for whoever asks; in the other when the message has come.
+      // In its own process at once, for whoever asks; in the others when the message has come.
       expect((await c.query(ask)).rows).toEqual(after);
       expect((await b.query(ask)).rows).toEqual(after);
       const isSame = (rows: unknown): boolean => JSON.stringify(rows) === JSON.stringify(after);

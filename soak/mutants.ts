@@ -153,7 +153,9 @@ export const mutants: readonly Mutant[] = [
     ],
     kinds: ['simple'],
     forms: ['heavy'],
-    heavyRows: 30_000,
+    // Of few rows, each asked for as long as a few writes take: one of them is mostly being read when its writer writes.
+    heavyRows: 200_000,
+    writers: 2,
     pauseMs: 100,
   },
   {
