@@ -21,7 +21,7 @@ import { RawClient } from './differential/raw-client.ts';
 import {
   connectPg,
   closeClients,
-  connectBeside,
+  connectBesideBy,
   hasRedis,
   startRedis,
   startTestWeir,
@@ -130,7 +130,7 @@ async function rawClient(to: TestWeir = weir): Promise<RawClient> {
 
 /** At the same worker, if there are several: each has servers of its own. */
 const rawClientBeside = (other: RawClient, to: TestWeir): Promise<RawClient> =>
-  connectBeside(
+  connectBesideBy(
     other,
     () => rawClient(to),
     (client) => ({ processID: processIds.get(client) ?? 0 }),

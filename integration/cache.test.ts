@@ -247,11 +247,7 @@ describe.skipIf(!hasRedis())('the result cache', () => {
 
     test.each(changes)('that %s has made', async (_what, ask, change, after) => {
       const [a, b] = [await connect(one), await connect(two)];
-      const c = await connectBeside(
-        b,
-        () => connect(two),
-        (of) => of,
-      );
+      const c = await connectBeside(b, () => connect(two));
       await cached(a, ask);
       await cached(b, ask);
       await b.query(change);

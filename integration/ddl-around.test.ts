@@ -156,11 +156,7 @@ test.each(Object.entries(ways))('%s', async (name, way) => {
 
 /** Another client of that client's worker. */
 const beside = (client: pg.Client): Promise<pg.Client> =>
-  connectBeside(
-    client,
-    () => connectPg(weir.url({ database })),
-    (of) => of,
-  );
+  connectBeside(client, () => connectPg(weir.url({ database })));
 
 /** The worker of that client knows of the table, and of the DDL of the same transaction. */
 const untilKnown = (client: pg.Client, table: string): Promise<unknown> =>

@@ -116,7 +116,7 @@ describe('with two replicas', () => {
       expect(await metric(weir, 'weir_misroutes_total')).toBe(before.misroutes + 1);
 
       // Each worker learns for itself.
-      const other = await connectBeside(client, connect, (of) => of);
+      const other = await connectBeside(client, connect);
       await onReplica(other, 'SELECT count(*) FROM visits');
       await other.query("SELECT visit('again') AS n");
       expect(await lastRoute(other)).toMatch(/^primary; /);
@@ -304,7 +304,7 @@ describe('when the primary goes', () => {
   test('deposed but alive: what is open there is cut off, nothing new goes there', async () => {
     const open = await connect();
     // The other workers hear of it a moment later.
-    const other = await connectBeside(open, connect, (of) => of);
+    const other = await connectBeside(open, connect);
     await open.query('BEGIN');
     await open.query('INSERT INTO log VALUES (7, 1)');
     await cluster.promote(nodeOf(cluster, 'replica2'));

@@ -8,6 +8,7 @@ import { connect as connectTcp } from 'node:net';
 import { join } from 'node:path';
 import type pg from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { sslRequest } from '../src/protocol/write.ts';
 import { allProcesses, processTree } from '../scripts/lib/processes.mjs';
 import { currentRun } from './harness/run-dir.ts';
 import {
@@ -69,10 +70,8 @@ function successors(): number[] {
 const nothingIsLeft = (pids: readonly number[]): Promise<void> =>
   untilNothingIsLeft(weir, pids, useCluster(), database);
 
-/** A server answers it before anybody has logged in. */
-const sslRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
-
-function answered(): Promise<void> {
+/** Connects and leaves. Resolves when SSLRequest was answered, which needs no log-in; rejects if it was not. */
+function connectAndAsk(): Promise<void> {
   return new Promise((resolve, reject) => {
     const socket = connectTcp(weir.port, '127.0.0.1', () => socket.write(sslRequest));
     socket.once('data', () => {
@@ -87,7 +86,7 @@ function answered(): Promise<void> {
 /** Connects again as soon as it was answered. Resolves to how often that was, or rejects at the first refusal. */
 async function knock(isOver: () => boolean): Promise<number> {
   let count = 0;
-  for (; !isOver(); count++) await answered();
+  for (; !isOver(); count++) await connectAndAsk();
   return count;
 }
 

@@ -153,7 +153,7 @@ export const mutants: readonly Mutant[] = [
     ],
     kinds: ['simple'],
     forms: ['heavy'],
-    // Of few rows, each asked for as long as a few writes take: one of them is mostly being read when its writer writes.
+    // Each writer has one row, and a read of it takes as long as several writes: mostly one is under way when the row is written.
     heavyRows: 200_000,
     writers: 2,
     pauseMs: 100,

@@ -26,7 +26,7 @@ export { until } from './until.ts';
 export { useCluster, useRedis } from './use.ts';
 export { startWeir, stuckLines, weirConfig, WeirProcess, workersOfTests } from './weir.ts';
 export type { TestWeir, WeirAddresses, WeirConfig, WeirOptions } from './weir.ts';
-export { connectBeside, connectToEach, fillOtherWorkers } from './which-worker.ts';
+export { connectBeside, connectBesideBy, connectToEach, fillOtherWorkers } from './which-worker.ts';
 export {
   askConsole,
   ConnectionCounter,

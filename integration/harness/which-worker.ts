@@ -37,8 +37,13 @@ export async function connectToEach(
   return each.map(([client]) => client!);
 }
 
-/** Another client of the same worker. @param keyOf what the client was told at its log-in */
-export async function connectBeside<T>(
+/** Another client of the same worker. */
+export function connectBeside(client: pg.Client, connect: () => Promise<pg.Client>): Promise<pg.Client> {
+  return connectBesideBy(client, connect, (of) => of);
+}
+
+/** The same for other kinds of clients. @param keyOf what the client was told at its log-in */
+export async function connectBesideBy<T>(
   client: T,
   connect: () => Promise<T>,
   keyOf: (of: T) => Parameters<typeof workerOf>[0],
