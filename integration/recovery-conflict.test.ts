@@ -132,27 +132,26 @@ test('a replica has no serializable transactions: such a read runs on the primar
     await cluster.waitForReplicas();
     const admin = await connectPg(weir.adminUrl());
     await admin.query('RECONNECT');
-    const client = await connectPg(weir.url());
-    await until('servers that begin with it', async () => {
-      const { rows } = await client.query('SHOW transaction_isolation');
-      return (rows[0] as Record<string, string>)['transaction_isolation'] === 'serializable';
-    });
+    const read = async (client: pg.Client, where: string, values?: unknown[]): Promise<string> => {
+      const { rows } = await client.query<{ n: number }>(`SELECT count(*)::int AS n FROM serial ${where}`, values);
+      expect(rows[0]?.n).toBe(100);
+      return lastRoute(client);
+    };
     for (const values of [undefined, [1]]) {
-      const where = values === undefined ? '' : 'WHERE n >= $1';
       await until('a read that a replica refused', async () => {
-        const { rows } = await client.query<{ n: number }>(`SELECT count(*)::int AS n FROM serial ${where}`, values);
-        expect(rows[0]?.n).toBe(100);
-        return /^primary; .*a replica runs no serializable transactions/.test(await lastRoute(client));
+        // Each time a new one: a client keeps the defaults that Weir knew when it came.
+        const client = await connectPg(weir.url());
+        const route = await read(client, values === undefined ? '' : 'WHERE n >= $1', values);
+        await client.end();
+        return /^primary; .*a replica runs no serializable transactions/.test(route);
       });
     }
     // One whose settings have to be brought along to the replica.
     const other = await connectPg(weir.url());
     await other.query("SET work_mem = '3MB'");
-    await until('a replica that cannot be set up', async () => {
-      const { rows } = await other.query<{ n: number }>('SELECT count(*)::int AS n FROM serial');
-      expect(rows[0]?.n).toBe(100);
-      return /^primary; .*replica1 does not take the settings of the session/.test(await lastRoute(other));
-    });
+    await until('a replica that cannot be set up', async () =>
+      /^primary; .*replica1 does not take the settings of the session/.test(await read(other, '')),
+    );
   } finally {
     await cluster.query('ALTER ROLE app RESET default_transaction_isolation');
   }
