@@ -10,6 +10,7 @@ import type { Plan } from '../src/binding/plan.ts';
 import { createClassifier } from '../src/sql/classifier.ts';
 import type { Classifier } from '../src/sql/facts.ts';
 import type { Catalog } from '../src/catalog/types.ts';
+import { QUERIES } from '../src/catalog/queries.ts';
 import { catalogFingerprint, readCatalog } from '../src/catalog/read-catalog.ts';
 import { SCHEMA } from './corpus/schema.ts';
 import { STATEMENTS, UNTRIED } from './corpus/statements.ts';
@@ -222,6 +223,26 @@ describe('reading the catalog', () => {
       ]);
     } finally {
       await client.end();
+    }
+  });
+
+  test('functions that initdb made are kept from the previous reading, until one is altered', async () => {
+    const read = async (previous: Catalog): Promise<{ seen: Catalog; asked: string[] }> => {
+      const asked: string[] = [];
+      const query = queryOf(primary);
+      const seen = await readCatalog((sql) => (asked.push(sql), query(sql)), { previous });
+      return { seen, asked };
+    };
+    const same = await read(catalog);
+    expect(same.asked).not.toContain(QUERIES.systemFunctions);
+    expect(same.seen.systemFunctions.all.length).toBeGreaterThan(2500);
+    const volatility = (seen: Catalog): unknown => seen.findFunctions(undefined, 'initcap', 1, [])[0]?.volatility;
+    expect(volatility(same.seen)).toBe('immutable');
+    await primary.query('ALTER FUNCTION pg_catalog.initcap(text) VOLATILE');
+    try {
+      expect(volatility((await read(same.seen)).seen)).toBe('volatile');
+    } finally {
+      await primary.query('ALTER FUNCTION pg_catalog.initcap(text) IMMUTABLE');
     }
   });
 

@@ -129,7 +129,7 @@ function makeTopology(parts: DatabaseTopologyParts): Made {
     isUsed: () => parts.isUsed(),
     clock: systemClock,
     log: topologyLog(shared.services, shared.said, serversOf(config)),
-    readCatalog: (query) => readCatalog(async (sql) => [...(await query(sql))]),
+    readCatalog: (query, previous) => readCatalog(async (sql) => [...(await query(sql))], { previous }),
     catalogFingerprint: (query) => catalogFingerprint(async (sql) => [...(await query(sql))]),
     onCatalog: (catalog) => {
       shared.services.cache.attach(catalog.tagPrefix, topology.ticker, topology.whenForeignGone);

@@ -5,9 +5,10 @@
 import { createInterner, FIRST_USER_OID, num, parseTokens, pushTo, str, volatilityOf, worst } from './rows.ts';
 import type { Row } from './rows.ts';
 import { isHarmlessTriggerBody } from './trigger-body.ts';
-import type { CatalogFunction, Volatility } from './types.ts';
+import type { CatalogFunction, SystemFunctions, Volatility } from './types.ts';
 
 export interface Functions {
+  readonly system: SystemFunctions;
   readonly byOid: ReadonlyMap<number, CatalogFunction>;
   /** schema -> name -> overloads. */
   readonly byName: ReadonlyMap<string, ReadonlyMap<string, readonly CatalogFunction[]>>;
@@ -28,24 +29,44 @@ const noParts: readonly number[] = [];
 /** After this many rows (some milliseconds) the event loop runs, so that clients do not wait. */
 const ROWS_AT_ONCE = 1000;
 
-export async function readFunctions(rows: readonly Row[]): Promise<Functions> {
-  const declared = new Map<number, Volatility>();
-  for (const row of rows) declared.set(num(row, 'oid'), volatilityOf(str(row, 'volatility')));
+/** @param rows of QUERIES.systemFunctions */
+export async function readSystemFunctions(version: string, rows: readonly Row[]): Promise<SystemFunctions> {
+  const declared = declaredIn(rows);
+  const intern = createInterner();
+  const all: CatalogFunction[] = [];
+  for (const [i, row] of rows.entries()) {
+    if (i % ROWS_AT_ONCE === ROWS_AT_ONCE - 1) await new Promise(setImmediate);
+    all.push(toFunction(row, declared, intern));
+  }
+  return { version, all };
+}
 
+/** @param rows of QUERIES.userFunctions */
+export async function readFunctions(system: SystemFunctions, rows: readonly Row[]): Promise<Functions> {
+  const declared = declaredIn(rows);
+  for (const { oid, volatility } of system.all) declared.set(oid, volatility);
   const intern = createInterner();
   const byOid = new Map<number, CatalogFunction>();
   const byName = new Map<string, Map<string, CatalogFunction[]>>();
   const columnFunctions: CatalogFunction[] = [];
-  for (const [i, row] of rows.entries()) {
-    if (i % ROWS_AT_ONCE === ROWS_AT_ONCE - 1) await new Promise(setImmediate);
-    const found = toFunction(row, declared, intern);
+  const add = (found: CatalogFunction): void => {
     byOid.set(found.oid, found);
     let names = byName.get(found.schema);
     if (names === undefined) byName.set(found.schema, (names = new Map()));
     pushTo(names, found.name, found);
+  };
+  system.all.forEach(add);
+  for (const [i, row] of rows.entries()) {
+    if (i % ROWS_AT_ONCE === ROWS_AT_ONCE - 1) await new Promise(setImmediate);
+    const found = toFunction(row, declared, intern);
+    add(found);
     if (num(row, 'columnlike') === 1 && found.minArgs <= 1) columnFunctions.push(found);
   }
-  return { byOid, byName, columnFunctions };
+  return { system, byOid, byName, columnFunctions };
+}
+
+function declaredIn(rows: readonly Row[]): Map<number, Volatility> {
+  return new Map(rows.map((row) => [num(row, 'oid'), volatilityOf(str(row, 'volatility'))]));
 }
 
 function toFunction(

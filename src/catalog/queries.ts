@@ -1,62 +1,13 @@
 /**
  * The SQL that reads the system catalog of a database: one statement per system table, for PostgreSQL 13 to 18, all names
- * qualified. Stored expressions (pg_node_tree) are searched on the server with TOKENS, since only a few numbers in them
- * matter. read-catalog.ts runs the statements; the readers beside it make a Catalog of the rows.
+ * qualified. read-catalog.ts runs the statements; the readers beside it make a Catalog of the rows.
  */
-import { sessionWords } from '../util/session-words.ts';
-
-/**
- * What is searched for in a pg_node_tree. pg_depend is not enough: it has no entry for objects that initdb created, so it
- * does not show that a view calls nextval() or CURRENT_DATE. Blanks in identifiers are escaped in a node tree, so no name
- * can match these patterns.
- */
-const TOKENS =
-  ':(?:relid|funcid|opfuncid|aggfnoid|winfnoid|resulttype) [1-9][0-9]*|:hasForUpdate true' +
-  String.raw`|:typid [1-9][0-9]*|:coltypes \(o [0-9 ]+\)` +
-  String.raw`|\{SQLVALUEFUNCTION|\{NEXTVALUEEXPR|\{TABLESAMPLECLAUSE` +
-  // current_setting('name'), common in row security policies: with the bytes of its first argument.
-  String.raw`|:funcid (?:2077|3294) [^{}]*:args \(\{CONST [^{}]*\]`;
-
-/**
- * The same for column defaults, constraints and indexes, of which there are many: only user functions, currval(),
- * lastval(), and built-ins that change the session: set_config(), setseed(), advisory locks.
- */
-const RELEVANT_FUNCTIONS = ':(?:funcid|opfuncid) [1-9][0-9]{4,}|:funcid (?:1575|2559|2078|1599|288[0-9]) ';
-
-function tokens(expression: string, pattern = TOKENS): string {
-  return `(SELECT pg_catalog.string_agg(DISTINCT m[1], ';') FROM pg_catalog.regexp_matches(${expression}, '(${pattern})', 'g') m)`;
-}
+import { FUNCTION_QUERIES, IN_C } from './function-queries.ts';
+import { RELEVANT_FUNCTIONS, tokens } from './tree-tokens.ts';
 
 const INDEX_TEXT = `(coalesce(indexprs::text, '') || coalesce(indpred::text, ''))`;
 
-const IN_C = `l.lanname IN ('c', 'internal')`;
-/** A user may declare a built-in under another name with another volatility; if the built-in is volatile, so is this. */
-const VOLATILITY = `
-  CASE WHEN l.lanname = 'internal' AND p.oid >= 16384 AND EXISTS (
-    SELECT FROM pg_catalog.pg_proc b WHERE b.oid < 16384 AND b.prosrc = p.prosrc AND b.provolatile = 'v')
-  THEN 'v' ELSE p.provolatile::text END`;
-
-/** Longer function bodies are not read. */
-const MAX_BODY_CHARS = 100_000;
-
-/** The source of a function. A body in standard SQL (BEGIN ATOMIC, RETURN) is not stored as text and is printed first. */
-const SOURCE = String.raw`
-  CASE WHEN p.oid < 16384 THEN '' WHEN p.prosrc = '' AND l.lanname = 'sql' AND p.prokind <> 'a'
-  THEN pg_catalog.regexp_replace(pg_catalog.pg_get_functiondef(p.oid), '^.*?\n(?=BEGIN ATOMIC|RETURN )', '')
-  ELSE p.prosrc END`;
-
 const NOT_TEMPORARY = `c.relpersistence <> 't' AND n.nspname !~ '^pg_(toast|temp)'`;
-
-/** Words in a function body that may change the catalog. */
-const DDL_WORDS = String.raw`\m(create|alter|drop|grant|revoke|execute|import|security|comment|reindex)\M`;
-
-/** Words in a function body that read the session's last value of a sequence. */
-const ASKING = String.raw`\m(currval|lastval)\M`;
-/** current_setting() of a custom setting. */
-const ASKED = String.raw`\ycurrent_setting\s*\(\s*\x27([a-z_][\w$]*(?:\.[a-z_][\w$]*)+)\x27`;
-
-/** Words in a function body that may change session state. */
-const SESSION_STATE_WORDS = sessionWords(String.raw`\y`);
 
 /** A type of `t` that is neither text nor made of it. */
 const PLAIN_TYPE = `t.oid < 16384 AND t.typcategory IN ('N', 'D', 'T', 'B')`;
@@ -152,31 +103,7 @@ export const QUERIES = {
     SELECT partrelid, ${tokens('partexprs::text', RELEVANT_FUNCTIONS)}
     FROM pg_catalog.pg_partitioned_table WHERE partexprs::text ~ '${RELEVANT_FUNCTIONS}'`,
 
-  functions: `
-    SELECT p.oid, n.nspname AS schema, p.proname AS name, ${VOLATILITY} AS volatility, p.prokind::text AS kind,
-           l.lanname AS language, p.pronargs AS args, p.pronargdefaults AS defaults, (p.provariadic <> 0)::int AS variadic,
-           a.aggkind::text AS aggregate,
-           pg_catalog.concat_ws(';', a.aggtransfn::oid, a.aggfinalfn::oid, a.aggcombinefn::oid, a.aggmtransfn::oid,
-             a.aggminvtransfn::oid, a.aggmfinalfn::oid) AS parts,
-           CASE WHEN p.oid >= 16384 AND p.pronargdefaults > 0 THEN ${tokens('p.proargdefaults::text')} END AS tokens,
-           (p.provolatile = 'v' AND s.source ~* '${DDL_WORDS}')::int AS defining,
-           (s.source ~* '${SESSION_STATE_WORDS}')::int AS leaving, (s.source ~* '${ASKING}')::int AS asking,
-           CASE WHEN p.oid >= 16384 THEN
-             (SELECT pg_catalog.string_agg(DISTINCT pg_catalog.lower(m[1]), ';')
-              FROM pg_catalog.regexp_matches(s.source, '${ASKED}', 'gi') m) END AS asked,
-           (p.oid >= 16384 AND (p.provolatile = 'v' OR NOT ${IN_C}) AND p.pronargs >= 1
-             AND (t.typtype IN ('c', 'p') OR (t.typtype = 'd' AND b.typtype = 'c')))::int AS columnlike,
-           (p.prorettype = 2279)::int AS trigger,
-           CASE WHEN l.lanname IN ('sql', 'plpgsql') AND pg_catalog.length(s.source) BETWEEN 1 AND ${MAX_BODY_CHARS}
-             THEN s.source END AS body
-    FROM pg_catalog.pg_proc p
-    JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-    JOIN pg_catalog.pg_language l ON l.oid = p.prolang
-    LEFT JOIN pg_catalog.pg_aggregate a ON a.aggfnoid = p.oid
-    LEFT JOIN pg_catalog.pg_type t ON t.oid = p.proargtypes[0]
-    LEFT JOIN pg_catalog.pg_type b ON b.oid = t.typbasetype
-    CROSS JOIN LATERAL (SELECT ${SOURCE} AS source OFFSET 0) s
-    WHERE n.nspname !~ '^pg_temp'`,
+  ...FUNCTION_QUERIES,
 
   operators: `
     SELECT o.oprname AS name, (o.oid >= 16384)::int AS own, p.provolatile::text AS volatility,

@@ -4,20 +4,22 @@
  * (binding/binder.ts), nor when to read again (topology/schema-watch.ts, with catalogFingerprint).
  */
 import { hiddenFunctions, readOperators, readTypes, type Types } from './casts.ts';
-import { readFunctions } from './functions.ts';
+import { readFunctions, readSystemFunctions } from './functions.ts';
 import { containingTypes, QUERIES } from './queries.ts';
 import { readRelations, type RelationRows } from './relations.ts';
 import { num, str } from './rows.ts';
 import type { Query, Row } from './rows.ts';
 import { createCatalog, type CatalogParts } from './snapshot.ts';
 import { readSessionDefaults } from './defaults.ts';
-import type { Catalog } from './types.ts';
+import type { Catalog, SystemFunctions } from './types.ts';
 
 export { catalogFingerprint } from './fingerprint.ts';
 
 export interface ReadCatalogOptions {
   /** Catalog.version of the result; default: the monotonic clock of the process in microseconds, so that it grows. */
   readonly version?: number;
+  /** The last catalog of this database or of another one: what has not changed since is taken from it. */
+  readonly previous?: Catalog | undefined;
 }
 
 /**
@@ -63,8 +65,8 @@ async function readHead(
 
 async function readAll(query: Query, options: ReadCatalogOptions): Promise<Catalog> {
   const head = await readHead(query);
-  const functionRows = await query(QUERIES.functions);
-  const functions = await readFunctions(functionRows);
+  const system = await systemFunctions(query, head.tagPrefix, options.previous);
+  const functions = await readFunctions(system, await query(QUERIES.userFunctions));
   const operatorRows = await query(QUERIES.operators);
   const castRows = await query(QUERIES.casts);
   const typeRows = await query(QUERIES.types);
@@ -100,6 +102,17 @@ async function readAll(query: Query, options: ReadCatalogOptions): Promise<Catal
     hiddenFunctions: hidden.hidden,
     assignmentFunctions: hidden.onAssignment,
   });
+}
+
+async function systemFunctions(
+  query: Query,
+  tagPrefix: string,
+  previous: Catalog | undefined,
+): Promise<SystemFunctions> {
+  const version = str((await query(QUERIES.systemFunctionsVersion))[0] ?? {}, 'version');
+  const known = previous?.systemFunctions;
+  if (previous?.tagPrefix === tagPrefix && known?.version === version) return known;
+  return readSystemFunctions(version, await query(QUERIES.systemFunctions));
 }
 
 type RowsOnRelations = Pick<

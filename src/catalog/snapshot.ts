@@ -63,6 +63,7 @@ export function createCatalog(parts: CatalogParts): Catalog {
     hiddenFunctions: parts.hiddenFunctions,
     assignmentFunctions: parts.assignmentFunctions,
     columnFunctions: functions.columnFunctions,
+    systemFunctions: functions.system,
     notes: parts.notes,
     searchPathOf: (user) => sessionDefaults.of(user).get('search_path') ?? parts.searchPath,
     sessionDefaults,

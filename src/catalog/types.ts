@@ -89,6 +89,13 @@ export interface CatalogFunction {
   readonly parts: readonly number[];
 }
 
+/** The functions that initdb made. They are most of all and hardly ever change, so the next reading may keep them. */
+export interface SystemFunctions {
+  /** Changes with any of them. */
+  readonly version: string;
+  readonly all: readonly CatalogFunction[];
+}
+
 /** Defaults by ALTER ROLE ... SET and ALTER DATABASE ... SET. Names in lower case, values as set_config() takes them. */
 export interface SessionDefaults {
   /** Two objects with the same key have the same defaults. */
@@ -157,6 +164,7 @@ export interface Catalog {
   readonly assignmentFunctions: readonly CatalogFunction[];
   /** User functions that `row.name` may call (one argument, of a composite type). Without immutable ones in C. */
   readonly columnFunctions: readonly CatalogFunction[];
+  readonly systemFunctions: SystemFunctions;
   /** What could not be read, in words. */
   readonly notes: readonly string[];
   /** Name to show: "public.users". */

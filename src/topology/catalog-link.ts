@@ -3,13 +3,17 @@
  * another watch waits for a connection to that server (catalog-connections.ts). Sends no queries itself. Made by
  * schema-watch.ts.
  */
+import type { Catalog } from '../catalog/types.ts';
 import type { NodeConfig } from '../config/config.ts';
 import type { CatalogConnections, ConnectionHolder } from './catalog-connections.ts';
 import { ProbeError } from './probe.ts';
-import type { ProbeConnection, ProbeFailure } from './samples.ts';
+import type { ProbeConnection, ProbeFailure, ProbeQuery } from './samples.ts';
 
 /** What a catalog watch needs of a connection. */
 export type CatalogConnection = Pick<ProbeConnection, 'query' | 'close'>;
+
+/** Reads the catalog; what has not changed since `previous`, of the same database or not, may be taken from there. */
+export type CatalogReader = (query: ProbeQuery, previous?: Catalog) => Promise<Catalog>;
 
 export interface CatalogLinkOptions {
   /** As ConnectProbe. */

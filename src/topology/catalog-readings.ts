@@ -4,16 +4,15 @@
  * Who asks what another process waits for shares the answer, provided that the question has not been sent yet: an answer is
  * never older than the question. Used by topology.ts in the process that monitors for all; catalog-sharing.ts asks.
  */
-import type { Catalog } from '../catalog/types.ts';
 import type { NodeConfig } from '../config/config.ts';
-import { CatalogLink, type CatalogLinkOptions } from './catalog-link.ts';
+import { CatalogLink, type CatalogLinkOptions, type CatalogReader } from './catalog-link.ts';
 import { record, type CatalogQuestion } from './catalog-sharing.ts';
 import { ProbeError } from './probe.ts';
 import type { ProbeQuery, ProbeRow } from './samples.ts';
 
 export interface CatalogReadingsOptions extends CatalogLinkOptions {
   readonly fingerprint: ((query: ProbeQuery) => Promise<string>) | undefined;
-  readonly readCatalog: (query: ProbeQuery) => Promise<Catalog>;
+  readonly readCatalog: CatalogReader;
 }
 
 /** A question that has not been sent. */

@@ -2,8 +2,8 @@
  * Reads a catalog through another process of the same Weir: that process records the queries and their rows
  * (catalog-readings.ts); this one makes the catalog of them as if it had asked the server itself. Used by topology.ts.
  */
-import type { Catalog } from '../catalog/types.ts';
 import type { NodeConfig } from '../config/config.ts';
+import type { CatalogReader } from './catalog-link.ts';
 import { ProbeError } from './probe.ts';
 import type { ProbeQuery, ProbeRow } from './samples.ts';
 import type { SchemaWatchOptions } from './schema-watch.ts';
@@ -35,15 +35,12 @@ export function sharedReading(shared: SharedCatalogs, database: string, own: Omi
       }),
     fingerprint:
       fingerprint === undefined ? undefined : async (ask) => String((await ask('fingerprint'))[0]?.['fingerprint']),
-    readCatalog: async (ask) => readCatalog(replay(await ask('catalog'))),
+    readCatalog: async (ask, previous) => readCatalog(replay(await ask('catalog')), previous),
   };
 }
 
 /** @returns one row for each query: its text, and its rows or why it failed */
-export async function record(
-  query: ProbeQuery,
-  readCatalog: (query: ProbeQuery) => Promise<Catalog>,
-): Promise<ProbeRow[]> {
+export async function record(query: ProbeQuery, readCatalog: CatalogReader): Promise<ProbeRow[]> {
   const recorded: ProbeRow[] = [];
   await readCatalog(async (sql) => {
     try {
@@ -58,12 +55,18 @@ export async function record(
   return recorded;
 }
 
-/** The same code asks the same queries, in the same order, if it gets the same rows. */
+/**
+ * The same code asks the same queries, in the same order, if it gets the same rows; but not those of which this process knows
+ * the answer from its previous catalog.
+ */
 function replay(recorded: readonly ProbeRow[]): ProbeQuery {
   let next = 0;
   return (text) => {
-    const { sql, rows, problem } = recorded[next++] ?? {};
-    if (sql !== text) return Promise.reject(new ProbeError('the catalog was read by another version of Weir', false));
+    while (next < recorded.length && recorded[next]?.['sql'] !== text) next++;
+    const found = recorded[next++];
+    if (found === undefined)
+      return Promise.reject(new ProbeError('the catalog was read by another version of Weir', false));
+    const { rows, problem } = found;
     if (problem !== undefined) return Promise.reject(new Error(String(problem)));
     return Promise.resolve(rows as ProbeRow[]);
   };

@@ -5,6 +5,7 @@ import type { Catalog } from '../catalog/types.ts';
 import type { DatabaseConfig, NodeConfig, RoutingSettings, TlsSide } from '../config/config.ts';
 import type { Clock } from '../util/clock.ts';
 import type { TopologyLog } from './announce.ts';
+import type { CatalogReader } from './catalog-link.ts';
 import type { SharedCatalogs } from './catalog-sharing.ts';
 import type { Monitors } from './member.ts';
 import type { Credentials } from './probe.ts';
@@ -26,7 +27,7 @@ export interface TopologyOptions {
   readonly connectTimeoutMs: number;
   readonly clock: Clock;
   readonly log: TopologyLog;
-  readonly readCatalog: (query: ProbeQuery) => Promise<Catalog>;
+  readonly readCatalog: CatalogReader;
   readonly catalogFingerprint?: (query: ProbeQuery) => Promise<string>;
   readonly onCatalog?: (catalog: Catalog) => void;
   /** The catalog was read from the primary, or a comparison with the primary found it unchanged. */

@@ -5,7 +5,7 @@
  * Does not know what a catalog contains (catalog/read-catalog.ts). Made by topology.ts.
  */
 import type { NodeConfig } from '../config/config.ts';
-import { CatalogLink, type CatalogLinkOptions } from './catalog-link.ts';
+import { CatalogLink, type CatalogLinkOptions, type CatalogReader } from './catalog-link.ts';
 import type { Catalog } from '../catalog/types.ts';
 import { LookPace } from './look-pace.ts';
 import { asProbeFailure } from './probe.ts';
@@ -23,7 +23,7 @@ export interface CatalogSource {
 export interface SchemaWatchOptions extends CatalogLinkOptions {
   /** The node to read from now: the primary if it is up, else any replica that is; undefined: no node is up. */
   readonly source: () => CatalogSource | undefined;
-  readonly readCatalog: (query: ProbeQuery) => Promise<Catalog>;
+  readonly readCatalog: CatalogReader;
   /** Returns a short text that differs when the catalog does; undefined: only changes made through Weir are noticed. */
   readonly fingerprint: ((query: ProbeQuery) => Promise<string>) | undefined;
   readonly onCatalog: (catalog: Catalog) => void;
@@ -276,7 +276,7 @@ export class SchemaWatch implements SchemaClock {
     const number = this.next++;
     // Read before the catalog: a change between the two then shows as a difference at the next look.
     const fingerprint = await this.#options.fingerprint?.(connection.query);
-    const catalog = await this.#options.readCatalog(connection.query);
+    const catalog = await this.#options.readCatalog(connection.query, this.#last?.catalog);
     if (changes !== this.#changes) return true;
     this.#last = { catalog, fingerprint, isFromPrimary: source.isPrimary, changes };
     this.#isCompared = true;

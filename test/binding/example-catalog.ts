@@ -161,6 +161,7 @@ export function exampleCatalog(options: ExampleCatalogOptions = {}): Catalog {
     },
     relations: new Map(RELATIONS.map((one) => [one.oid, one])),
     functions: {
+      system: { version: '', all: [] },
       byOid: new Map(functions.map((one) => [one.oid, one])),
       byName,
       columnFunctions: options.columnFunctions ?? [],

@@ -243,7 +243,7 @@ describe('trees', () => {
 describe('functions', () => {
   test('an aggregate is as volatile as its parts, a call as its defaults', async () => {
     const catalog = await read({
-      functions: [
+      userFunctions: [
         func(30001, 'step', { volatility: 'v' }),
         func(30002, 'calm', { volatility: 's' }),
         func(30003, 'agg', { kind: 'a', aggregate: 'n', parts: '30001;0;0;0', args: 1 }),
@@ -265,7 +265,7 @@ describe('functions', () => {
 
   test('candidates are chosen by number of arguments, defaults, VARIADIC and ordered sets included', async () => {
     const catalog = await read({
-      functions: [
+      userFunctions: [
         func(30001, 'f', { args: 1 }),
         func(30002, 'f', { args: 3, defaults: 1 }),
         func(30003, 'f', { args: 1, variadic: 1, schema: 'other' }),
@@ -284,16 +284,42 @@ describe('functions', () => {
   });
 });
 
+describe('functions that initdb made', () => {
+  const script = (version: string, volatility: string, system = '77'): Script => ({
+    system: [{ id: system }],
+    systemFunctionsVersion: [{ version }],
+    systemFunctions: [func(1000, 'step', { volatility })],
+    userFunctions: [func(30003, 'agg', { kind: 'a', aggregate: 'n', parts: '1000;0;0;0', args: 1 })],
+  });
+  const volatilities = (catalog: Catalog): unknown[] =>
+    [1000, 30003].map((oid) => catalog.functionByOid(oid)?.volatility);
+
+  test('are read once, as long as they are the same ones of the same database', async () => {
+    const previous = await read(script('1', 'v'));
+    expect(volatilities(previous)).toEqual(['volatile', 'volatile']);
+    const { query, log } = scripted(script('1', 'i'));
+    const kept = await readCatalog(query, { previous });
+    expect(log).not.toContain(QUERIES.systemFunctions);
+    expect(volatilities(kept)).toEqual(['volatile', 'volatile']);
+    expect(kept.findFunctions(undefined, 'step', 0, []).map(({ oid }) => oid)).toEqual([1000]);
+  });
+
+  test.each([
+    ['changed', script('2', 'i')],
+    ['of another cluster', script('1', 'i', '78')],
+  ])('are read again when they are %s', async (_what, next) => {
+    const previous = await read(script('1', 'v'));
+    const catalog = await readCatalog(scripted(next).query, { previous });
+    expect(volatilities(catalog)).toEqual(['immutable', 'immutable']);
+  });
+});
+
 describe('views and policies', () => {
   test('immutable built-ins are left out of what a view calls, the rest is in', async () => {
     const catalog = await read({
       relations: [table(20001, 't'), table(20002, 'v', { kind: 'v' }), table(20003, 'secret', { rls: 1 })],
-      functions: [
-        func(1000, 'lower'),
-        func(1001, 'now', { volatility: 's' }),
-        func(1002, 'pg_walfile_name'),
-        func(30001, 'own'),
-      ],
+      systemFunctions: [func(1000, 'lower'), func(1001, 'now', { volatility: 's' }), func(1002, 'pg_walfile_name')],
+      userFunctions: [func(30001, 'own')],
       views: [
         {
           relation: 20002,
@@ -347,7 +373,7 @@ describe('types and operators', () => {
   test('a domain is as bad as its checks and its base; what contains it, too', async () => {
     const { query, log } = scripted(
       {
-        functions: [func(30001, 'noisy', { volatility: 'v' }), func(30002, 'calm', { volatility: 's' })],
+        userFunctions: [func(30001, 'noisy', { volatility: 'v' }), func(30002, 'calm', { volatility: 's' })],
         types: [
           type(23, 'int4'),
           type(2205, 'regclass', { input: 's' }),
@@ -398,7 +424,7 @@ describe('types and operators', () => {
 
   test('user functions behind unspoken operators and casts are found', async () => {
     const catalog = await read({
-      functions: [30001, 30002, 30003, 30004].map((oid) => func(oid, `f${oid}`, { volatility: 'v' })),
+      userFunctions: [30001, 30002, 30003, 30004].map((oid) => func(oid, `f${oid}`, { volatility: 'v' })),
       operators: [
         { name: '=', own: 0, volatility: 'i', function: null },
         { name: '=', own: 1, volatility: 'v', function: 30001 },
