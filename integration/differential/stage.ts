@@ -91,7 +91,8 @@ export class Stage {
     this.port = port;
   }
 
-  static async open(): Promise<Stage> {
+  /** @param hidesCatalog Weir never gets to know the catalog of the database */
+  static async open({ hidesCatalog = false } = {}): Promise<Stage> {
     const cluster = useCluster();
     const database = await cluster.createDatabase();
     const admin = new pg.Client({
@@ -102,6 +103,8 @@ export class Stage {
     await admin.query(`SET ROLE ${users.app}`);
     await admin.query(fixtures);
     await admin.query('RESET ROLE');
+    // A part that only Weir reads: it knows the whole catalog or nothing.
+    if (hidesCatalog) await admin.query('REVOKE SELECT ON pg_catalog.pg_policy FROM PUBLIC');
     await cluster.waitForReplicas();
     const weir = await startWeirInProcess(configuration(database));
     return new Stage(database, admin, weir, cluster.primary.port);
@@ -110,6 +113,11 @@ export class Stage {
   private address(port: number, database: string): Parameters<typeof play>[1] {
     const { password, users: names } = useCluster();
     return { host: '127.0.0.1', port, user: names.app, password, database };
+  }
+
+  /** For a client of any kind. */
+  urlOf(way: Way): string {
+    return this.weir.url({ database: way });
   }
 
   private async sweepUp(): Promise<void> {

@@ -15,7 +15,10 @@ export function boundTo(plan: Plan, settings: readonly SettingChange[]): Plan {
   const [statement] = plan.facts.statements;
   if (statement === undefined) return plan;
   const bound = { ...statement, settings, boundSettings: undefined, hidesSettings: false };
-  const { isSuspect, pins } = plan.effects;
+  const {
+    effects: { isSuspect, pins },
+    customSettings: asks,
+  } = plan;
   const namePins = pins.filter((reason) => reason === IN_FUNCTION || reason === NOT_READ_YET);
   const effects = effectsOf(bound, isSuspect, plan.facts.template, namePins);
   return {
@@ -23,6 +26,6 @@ export function boundTo(plan: Plan, settings: readonly SettingChange[]): Plan {
     facts: { ...plan.facts, statements: [bound] },
     effects,
     hasEffects: hasAnyEffect(effects),
-    customSettings: customSettingsOf([bound], () => plan.customSettings?.asks ?? []),
+    customSettings: customSettingsOf([bound], () => (asks?.asksAny === true ? 'any' : (asks?.asks ?? []))),
   };
 }

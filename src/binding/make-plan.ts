@@ -220,7 +220,7 @@ export function planWithoutCatalog(facts: QueryFacts): Plan {
     ...withEffects(statements, effects),
     ...sequencesOf(statements, mayRun, mayRun),
     showsNames: statements.some(readsNames),
-    customSettings: customSettingsOf(statements),
+    customSettings: customSettingsOf(statements, (i) => (mayRun(i) ? 'any' : [])),
   };
 }
 

@@ -26,7 +26,7 @@ function bitsOf(plan: Plan): number {
     (plan.mayAdvanceSequences ? mayAdvanceSequences : 0) |
     (plan.asksSequences ? asksSequences : 0) |
     (plan.asksByName ? asksByName : 0) |
-    (customSettings !== undefined && customSettings.asks.length > 0 ? asksCustom : 0)
+    (customSettings !== undefined && (customSettings.asksAny || customSettings.asks.length > 0) ? asksCustom : 0)
   );
 }
 

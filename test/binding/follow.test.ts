@@ -68,7 +68,19 @@ describe('state', () => {
       asksSettings: ['app.tenant'],
     });
     const plan = planWith([asking, body(31002, 'outer', 'SELECT tenant()')], 'SELECT outer() FROM users');
-    expect(plan).toMatchObject({ isRead: true, hasEffects: false, customSettings: { asks: ['app.tenant'] } });
+    expect(plan).toMatchObject({
+      isRead: true,
+      hasEffects: false,
+      customSettings: { asks: ['app.tenant'], asksAny: false },
+    });
+  });
+
+  test('any setting may be asked for while the catalog is not known', () => {
+    const asksAny = (sql: string): boolean =>
+      binderOf().bind(factsOf(sql), undefined, undefined, 'app').customSettings?.asksAny ?? false;
+    for (const sql of ['SELECT f()', 'INSERT INTO t VALUES (1)', 'CALL p()', 'DO $$ BEGIN END $$', 'EXECUTE p'])
+      expect([sql, asksAny(sql)]).toEqual([sql, true]);
+    for (const sql of ['SELECT 1', 'BEGIN', 'SHOW work_mem']) expect([sql, asksAny(sql)]).toEqual([sql, false]);
   });
 
   test('unknown while the catalog is: also a view, an operator or a cast may leave some', () => {

@@ -80,6 +80,12 @@ export const customSettings = [
     c(ask('app.third')),
     a(ask('app.third')),
   ]),
+  script('a text that fails at one that cannot be set', [
+    a('SET app.good = \'x\'; SET app."b""d" = \'y\''),
+    a(ask('app.b"d')),
+    b(ask('app.good')),
+    a(ask('app.good')),
+  ]),
   script('a function that asks', [
     a("SET app.who = 'anna'"),
     a('SELECT f_who()'),

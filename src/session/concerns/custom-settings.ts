@@ -4,6 +4,7 @@
  * correctly: one without the name, opened if necessary, or, if the session has set it before, one with it.
  */
 import type { ServerConnection } from '../../backend/server.ts';
+import { madeBy } from '../../binding/settings.ts';
 import { TxStatus } from '../../protocol/codes.ts';
 import { Fields } from '../../util/fields.ts';
 import { quoteLiteral, type Settings } from '../settings.ts';
@@ -23,7 +24,7 @@ export class CustomSettings implements Concern {
   isForeign(server: ServerConnection, request: Request): boolean {
     const { customSettings } = server.sessionState;
     if (!request.planned.asksCustom || customSettings === undefined) return false;
-    return askedBy(request).some((name) => customSettings.has(name) && !this.isKnown(name));
+    return askedBy(request, customSettings).some((name) => !this.isKnown(name));
   }
 
   private isKnown(name: string): boolean {
@@ -35,9 +36,8 @@ export class CustomSettings implements Concern {
     const { names } = this;
     if (!request.planned.asksCustom || names === undefined) return none;
     const { live } = this.session.state;
-    return askedBy(request).filter(
-      (name) =>
-        names.has(name) && live.entry(name) === undefined && server.sessionState.customSettings?.has(name) !== true,
+    return askedBy(request, names).filter(
+      (name) => live.entry(name) === undefined && server.sessionState.customSettings?.has(name) !== true,
     );
   }
 
@@ -61,12 +61,13 @@ export class CustomSettings implements Concern {
   /** A rollback does not remove such a name. */
   readyForQuery(request: Request): void {
     const { server } = this.session;
-    for (const { customSettings } of request.plans) {
+    for (const { customSettings, facts } of request.plans) {
       if (customSettings === undefined || server === undefined || customSettings.makes.length === 0) continue;
       for (const name of customSettings.makes) (server.sessionState.customSettings ??= new Set()).add(name);
-      // The failed statement may or may not have set the name.
-      if (request.attempt.hasError && request.attempt.statementIndex === 0) continue;
-      for (const name of customSettings.makes) (this.names ??= new Set()).add(name);
+      // The failed statement may or may not have set the name; it may be one that cannot be set.
+      const { hasError, statementIndex } = request.attempt;
+      const made = hasError ? madeBy(facts.statements.slice(0, statementIndex)) : customSettings.makes;
+      for (const name of made) (this.names ??= new Set()).add(name);
     }
   }
 
@@ -81,14 +82,16 @@ export class CustomSettings implements Concern {
 
 const none: readonly string[] = [];
 
-function askedBy(request: Request): readonly string[] {
+/** @returns those of `names` that the request reads, or may read, without having created them before */
+function askedBy(request: Request, names: ReadonlySet<string>): readonly string[] {
   const made = new Set<string>();
-  const asked: string[] = [];
+  const asked = new Set<string>();
   for (const { customSettings } of request.plans) {
-    for (const name of customSettings?.asks ?? []) if (!made.has(name)) asked.push(name);
-    for (const name of customSettings?.makes ?? []) made.add(name);
+    if (customSettings === undefined) continue;
+    for (const name of customSettings.asksAny ? names : customSettings.asks) if (!made.has(name)) asked.add(name);
+    for (const name of customSettings.makes) made.add(name);
   }
-  return asked;
+  return [...asked].filter((name) => names.has(name));
 }
 
 /** Notes that these settings were replayed onto the server. */
