@@ -65,11 +65,10 @@ export const FUNCTION_QUERIES = {
   // A text that changes with the rows of systemFunctions: those that initdb made, which hardly anybody ever alters.
   systemFunctionsVersion: `
     SELECT pg_catalog.concat_ws('/', pg_catalog.current_setting('server_version_num'), pg_catalog.count(*),
-             pg_catalog.sum(p.xmin::text::bigint),
+             pg_catalog.sum(xmin::text::bigint),
              (SELECT pg_catalog.sum(xmin::text::bigint) FROM pg_catalog.pg_aggregate WHERE aggfnoid < 16384),
-             pg_catalog.string_agg(DISTINCT n.nspname, '/')) AS version
-    FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-    WHERE p.oid < 16384`,
+             (SELECT pg_catalog.sum(xmin::text::bigint) FROM pg_catalog.pg_namespace WHERE oid < 16384)) AS version
+    FROM pg_catalog.pg_proc WHERE oid < 16384`,
 
   systemFunctions: functionsWhere('p.oid < 16384'),
   userFunctions: functionsWhere('p.oid >= 16384'),
