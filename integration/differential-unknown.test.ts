@@ -2,12 +2,12 @@
  * No client can tell Weir from PostgreSQL while Weir does not know the catalog either: just started, after DDL, or not
  * allowed to read it. The scripts of differential.test.ts on few servers, which all clients use in turn.
  */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connectPg, lastRoute } from './harness/index.ts';
 import { expectedOf } from './differential/compare.ts';
+import { testEachScript } from './differential/each-script.ts';
 import { Stage } from './differential/stage.ts';
 import type { Way } from './differential/script.ts';
-import { topics } from './differential/topics.ts';
 
 let stage: Stage;
 
@@ -29,18 +29,14 @@ afterAll(async () => {
   await stage.close();
 });
 
-for (const [topic, scripts] of Object.entries(topics)) {
-  describe(topic, () => {
-    test.each(scripts.map((script) => [script.name, script] as const))('%s', async (_name, script) => {
-      const direct = await stage.playDirectly(script);
-      for (const [way, exempt] of Object.entries(exceptions) as [Way, ReadonlySet<string>][]) {
-        if (!script.ways.includes(way) || exempt.has(script.name)) continue;
-        const through = await stage.playThrough(way, script);
-        expect(through, `through Weir, ${way}`).toEqual(expectedOf(direct, through));
-      }
-    });
-  });
-}
+testEachScript(async (script) => {
+  const direct = await stage.playDirectly(script);
+  for (const [way, exempt] of Object.entries(exceptions) as [Way, ReadonlySet<string>][]) {
+    if (!script.ways.includes(way) || exempt.has(script.name)) continue;
+    const through = await stage.playThrough(way, script);
+    expect(through, `through Weir, ${way}`).toEqual(expectedOf(direct, through));
+  }
+});
 
 test('and all that time it did not know it', async () => {
   const client = await connectPg(stage.urlOf('pooled'));

@@ -3,11 +3,11 @@
  * every pool mode, and what came back must be the same byte for byte, but for what differential/compare.ts allows. Batches
  * also come message by message, so that Weir begins them before their Sync.
  */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect } from 'vitest';
 import { expectedOf } from './differential/compare.ts';
+import { testEachScript } from './differential/each-script.ts';
 import { Stage } from './differential/stage.ts';
 import { hasBatches, type Way } from './differential/script.ts';
-import { topics } from './differential/topics.ts';
 
 let stage: Stage;
 const oneByOne: readonly Way[] = ['pooled', 'turns'];
@@ -26,19 +26,15 @@ afterAll(async () => {
   await stage.close();
 });
 
-for (const [topic, scripts] of Object.entries(topics)) {
-  describe(topic, () => {
-    test.each(scripts.map((script) => [script.name, script] as const))('%s', async (_name, script) => {
-      const direct = await stage.playDirectly(script);
-      for (const way of script.ways) {
-        const through = await stage.playThrough(way, script);
-        expect(through, `through Weir, ${way}`).toEqual(expectedOf(direct, through));
-      }
-      if (!hasBatches(script) || differsInPieces.has(script.name)) return;
-      for (const way of oneByOne.filter((each) => script.ways.includes(each))) {
-        const through = await stage.playThrough(way, script, 'one by one');
-        expect(through, `through Weir message by message, ${way}`).toEqual(expectedOf(direct, through));
-      }
-    });
-  });
-}
+testEachScript(async (script) => {
+  const direct = await stage.playDirectly(script);
+  for (const way of script.ways) {
+    const through = await stage.playThrough(way, script);
+    expect(through, `through Weir, ${way}`).toEqual(expectedOf(direct, through));
+  }
+  if (!hasBatches(script) || differsInPieces.has(script.name)) return;
+  for (const way of oneByOne.filter((each) => script.ways.includes(each))) {
+    const through = await stage.playThrough(way, script, 'one by one');
+    expect(through, `through Weir message by message, ${way}`).toEqual(expectedOf(direct, through));
+  }
+});

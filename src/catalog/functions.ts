@@ -31,38 +31,39 @@ const ROWS_AT_ONCE = 1000;
 
 /** @param rows of QUERIES.systemFunctions */
 export async function readSystemFunctions(version: string, rows: readonly Row[]): Promise<SystemFunctions> {
-  const declared = declaredIn(rows);
-  const intern = createInterner();
-  const all: CatalogFunction[] = [];
-  for (const [i, row] of rows.entries()) {
-    if (i % ROWS_AT_ONCE === ROWS_AT_ONCE - 1) await new Promise(setImmediate);
-    all.push(toFunction(row, declared, intern));
-  }
-  return { version, all };
+  return { version, all: await functionsIn(rows, declaredIn(rows)) };
 }
 
 /** @param rows of QUERIES.userFunctions */
 export async function readFunctions(system: SystemFunctions, rows: readonly Row[]): Promise<Functions> {
   const declared = declaredIn(rows);
   for (const { oid, volatility } of system.all) declared.set(oid, volatility);
-  const intern = createInterner();
+  const own = await functionsIn(rows, declared);
   const byOid = new Map<number, CatalogFunction>();
   const byName = new Map<string, Map<string, CatalogFunction[]>>();
-  const columnFunctions: CatalogFunction[] = [];
-  const add = (found: CatalogFunction): void => {
+  for (const found of [...system.all, ...own]) {
     byOid.set(found.oid, found);
     let names = byName.get(found.schema);
     if (names === undefined) byName.set(found.schema, (names = new Map()));
     pushTo(names, found.name, found);
-  };
-  system.all.forEach(add);
+  }
+  const isColumnLike = (row: Row | undefined): boolean => row !== undefined && num(row, 'columnlike') === 1;
+  const columnFunctions = own.filter(({ minArgs }, i) => minArgs <= 1 && isColumnLike(rows[i]));
+  return { system, byOid, byName, columnFunctions };
+}
+
+/** One for each row, in their order. */
+async function functionsIn(
+  rows: readonly Row[],
+  declared: ReadonlyMap<number, Volatility>,
+): Promise<CatalogFunction[]> {
+  const intern = createInterner();
+  const all: CatalogFunction[] = [];
   for (const [i, row] of rows.entries()) {
     if (i % ROWS_AT_ONCE === ROWS_AT_ONCE - 1) await new Promise(setImmediate);
-    const found = toFunction(row, declared, intern);
-    add(found);
-    if (num(row, 'columnlike') === 1 && found.minArgs <= 1) columnFunctions.push(found);
+    all.push(toFunction(row, declared, intern));
   }
-  return { system, byOid, byName, columnFunctions };
+  return all;
 }
 
 function declaredIn(rows: readonly Row[]): Map<number, Volatility> {

@@ -18,7 +18,7 @@ export { catalogFingerprint } from './fingerprint.ts';
 export interface ReadCatalogOptions {
   /** Catalog.version of the result; default: the monotonic clock of the process in microseconds, so that it grows. */
   readonly version?: number;
-  /** The last catalog of this database or of another one: what has not changed since is taken from it. */
+  /** The catalog that was read last, of whatever database: what is still the same is taken from it. */
   readonly previous?: Catalog | undefined;
 }
 

@@ -12,7 +12,7 @@ import type { ProbeConnection, ProbeFailure, ProbeQuery } from './samples.ts';
 /** What a catalog watch needs of a connection. */
 export type CatalogConnection = Pick<ProbeConnection, 'query' | 'close'>;
 
-/** Reads the catalog; what has not changed since `previous`, of the same database or not, may be taken from there. */
+/** Reads the catalog. `previous` is the one that was read last, of whatever database: what is still the same is taken from it. */
 export type CatalogReader = (query: ProbeQuery, previous?: Catalog) => Promise<Catalog>;
 
 export interface CatalogLinkOptions {
