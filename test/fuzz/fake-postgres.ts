@@ -222,6 +222,7 @@ export class FakePostgres {
         text.end();
         const sql = (kind === 0x53 ? this.statements : this.portals).get(name);
         if (sql === undefined) throw new SqlError(kind === 0x53 ? '26000' : '34000', `"${name}" does not exist`);
+        if (/^select/i.test(sql)) this.checkTransaction(sql);
         if (kind === 0x53) this.say(parameterDescription([]));
         return this.say(/^select/i.test(sql) ? rowDescription([{ name: 'text' }]) : noData);
       }
@@ -231,6 +232,7 @@ export class FakePostgres {
         text.end();
         const sql = this.portals.get(name);
         if (sql === undefined) throw new SqlError('34000', `portal "${name}" does not exist`);
+        this.checkTransaction(sql);
         return this.execute(sql, false, () => undefined);
       }
       case Frontend.Close: {
@@ -265,6 +267,7 @@ export class FakePostgres {
     text.end();
     const sql = this.statements.get(name);
     if (sql === undefined) throw new SqlError('26000', `prepared statement "${name}" does not exist`);
+    this.checkTransaction(sql);
     this.portals.set(portal, sql);
     this.say(bindComplete);
   }
@@ -291,12 +294,17 @@ export class FakePostgres {
     }
   }
 
+  /** @throws SqlError in a failed transaction, if the statement does not end it */
+  private checkTransaction(sql: string): void {
+    if (this.status === 'E' && !/^(commit|rollback|end)\b/i.test(sql)) {
+      throw new SqlError('25P02', 'current transaction is aborted');
+    }
+  }
+
   /** @throws SqlError if it is not understood, or not allowed now */
   private check(sql: string): void {
     const text = sql.trim();
-    if (this.status === 'E' && !/^(commit|rollback|end)\b/i.test(text)) {
-      throw new SqlError('25P02', 'current transaction is aborted');
-    }
+    this.checkTransaction(text);
     if (
       text !== '' &&
       !/^(begin|commit|rollback|end|savepoint|release|set|reset|discard|copy|insert|update|delete|select|fail)\b/i.test(
