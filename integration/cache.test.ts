@@ -5,15 +5,7 @@
  */
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import {
-  closeClients,
-  connectBeside,
-  connectPg,
-  connectPostgresJs,
-  hasRedis,
-  startRedis,
-  startTestWeir,
-} from './harness/index.ts';
+import { closeClients, connectPg, connectPostgresJs, hasRedis, startRedis, startTestWeir } from './harness/index.ts';
 import { until, useCluster, users, weirConfig, workersOfTests } from './harness/index.ts';
 import type { Redis, TestWeir } from './harness/index.ts';
 
@@ -246,12 +238,11 @@ describe.skipIf(!hasRedis())('the result cache', () => {
     ];
 
     test.each(changes)('that %s has made', async (_what, ask, change, after) => {
-      const [a, b] = [await connect(one), await connect(two)];
-      const c = await connectBeside(b, () => connect(two));
+      const [a, b, c] = [await connect(one), await connect(two), await connect(two)];
       await cached(a, ask);
       await cached(b, ask);
       await b.query(change);
-      // In its own process at once, for whoever asks; in the others when the message has come.
+      // In its own Weir at once, for whoever asks; in the other one when the message has come.
       expect((await c.query(ask)).rows).toEqual(after);
       expect((await b.query(ask)).rows).toEqual(after);
       const isSame = (rows: unknown): boolean => JSON.stringify(rows) === JSON.stringify(after);
@@ -273,9 +264,7 @@ describe.skipIf(!hasRedis())('the result cache', () => {
     });
 
     test('of rights: who may no longer read gets the error, not the answer', async () => {
-      const admin = await connect(one);
-      // Clients of other workers hear of it a moment later (docs/consistency.md).
-      const reader = await connectBeside(admin, () => connect(one, users.app2));
+      const [admin, reader] = [await connect(one), await connect(one, users.app2)];
       const ask = 'SELECT n FROM items WHERE id = 1';
       await cached(reader, ask);
       await admin.query('REVOKE ALL ON items FROM PUBLIC');

@@ -32,7 +32,7 @@ const leased = {
   forms: ['view'],
   tables: tablesOfSingly,
   isPrimaryOnly: true,
-  // A Weir of several workers owes its clients only what several Weirs do: what the others wrote is seen within a lease.
+  // It is about what several Weirs owe each other: workers of one tell each other more.
   config: { workers: 1, cache: { lease: '500ms' } },
   boundMs: 550,
   readers: Array.from({ length: 12 }, () => 'session' as const),

@@ -4,7 +4,6 @@
  */
 import { createKeyDeriver, type KeyDeriver } from '../auth/keys.ts';
 import { createBinder } from '../binding/binder.ts';
-import { createCache } from '../cache/cache.ts';
 import type { ResultCache } from '../cache/types.ts';
 import { createConsole, type Console } from '../console/console.ts';
 import type { ConsoleSources, Gather } from '../console/sources.ts';
@@ -34,10 +33,10 @@ import { Directory } from './directory.ts';
 import { HandOvers } from './hand-overs.ts';
 import type { Logs } from './logs.ts';
 import { Reception } from './reception.ts';
+import { createSharedCache } from './shared-cache.ts';
 import type { WorkerLink } from '../workers/worker-link.ts';
 import { LeasedPlaces } from '../workers/leased-places.ts';
 import type { SharedMonitors } from '../workers/shared-monitors.ts';
-import { StampTransport } from '../workers/stamp-transport.ts';
 import { WorkerResizing } from '../workers/worker-resizing.ts';
 import { Watchdog } from './watchdog.ts';
 import { shareMonitors } from './worker-monitors.ts';
@@ -99,12 +98,10 @@ export class Parts {
     const { current, logs, worker } = options;
     this.lastServerId = worker?.numbers.from ?? 0;
     this.clients = new Clients(undefined, worker?.numbers);
-    this.cache = createCache({
-      settings: current.config.cache,
+    this.cache = createSharedCache(worker, current, {
       log: logs.cacheLog,
       now: systemClock.nowMs,
       peersDdl: (prefix, about) => this.directory.peersDdl(prefix, about),
-      ...(worker !== undefined && { shareWithWorkers: (id: string) => new StampTransport(worker.channel, id) }),
     });
     this.services = this.makeServices();
     this.secrets = { credentials: new Credentials(current.users), keys: createKeyDeriver() };

@@ -82,6 +82,7 @@ class Cache implements ResultCache {
       peers: this.peers,
       isByTime,
       undecided,
+      now: options.now,
       bumped: (state) => void this.counts.invalidations[state.kind === 'catalog' ? 'catalog' : 'local']++,
     });
     const { hashKey } = parts;
@@ -114,6 +115,7 @@ class Cache implements ResultCache {
       peersDdl: (prefix, about) => options.peersDdl?.(prefix, about),
       rules: parts,
       settings: options.settings,
+      knownToWorkers: options.knownToWorkers,
     });
   }
 
@@ -168,16 +170,20 @@ class Cache implements ResultCache {
     return this.guards.close(tags, all, prefix, session as Freshness, backend);
   }
 
+  async heardOf(token: string): Promise<void> {
+    await this.peers?.heardOf(token);
+  }
+
   underWay(tags: readonly Tag[]): UnderWay | undefined {
     return writesUnderWay(tags, this.table.resolve(tags).states, this.now());
   }
 
   lastWrite(tags: readonly Tag[], source: TickSource, isCertain = false): Tick {
-    return this.table.lastWrite(tags, source, isCertain);
+    return this.table.lastWrite(tags, source, this.now(), isCertain);
   }
 
   lastWriteInDatabase(prefix: string, source: TickSource, isCertain = false): Tick {
-    return this.table.lastWriteInDatabase(prefix, source, isCertain);
+    return this.table.lastWriteInDatabase(prefix, source, this.now(), isCertain);
   }
 
   invalidate(tags: readonly Tag[], by: 'operator' | 'catalog' = 'operator'): Promise<void> {

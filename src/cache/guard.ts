@@ -7,10 +7,12 @@
 import type { Tag } from '../binding/plan.ts';
 import type { Tick } from '../topology/types.ts';
 import type { Freshness } from './freshness.ts';
+import { endOf } from './heard-writes.ts';
 import { noteOf } from './orphaned-writes.ts';
 import type { Peers } from './peers.ts';
 import type { TagState } from './tag-state.ts';
 import type { TagTable } from './tags.ts';
+import { promptMs } from './transport.ts';
 import type { Backend, TickSource, WriteGuard } from './types.ts';
 
 export interface GuardRules {
@@ -18,6 +20,8 @@ export interface GuardRules {
   readonly peers: Peers | undefined;
   /** ttl mode: answers stay until they expire; statements invalidate only catalog and user tags. */
   readonly isByTime: boolean;
+  /** Monotonic milliseconds. */
+  now(): number;
   bumped(state: TagState): void;
   /** Changes the number of writes of unknown outcome by `change`. */
   undecided(change: number): void;
@@ -72,6 +76,8 @@ type GuardState = 'under way' | 'unknown' | 'over';
 
 class Guard implements WriteGuard {
   readonly announced: Promise<void> | undefined = undefined;
+  known: Promise<void> | undefined = undefined;
+  private readonly closedAtMs: number;
   private readonly rules: GuardRules;
   private readonly token: string;
   private readonly states: readonly TagState[];
@@ -81,6 +87,7 @@ class Guard implements WriteGuard {
   private state: GuardState = 'under way';
   /** tellPart() runs at the end of this turn of the event loop. */
   private isPartDue = false;
+  private parts = 0;
 
   /** @param backend where the write runs; undefined: other Weirs cannot find out its outcome */
   constructor(
@@ -92,6 +99,7 @@ class Guard implements WriteGuard {
     backend: Backend | undefined,
   ) {
     this.rules = rules;
+    this.closedAtMs = rules.now();
     this.token = token;
     this.states = states;
     this.freshness = freshness;
@@ -104,6 +112,7 @@ class Guard implements WriteGuard {
     if (rules.peers === undefined || this.held.length === 0) return;
     const tags = names(this.held);
     this.announced = rules.peers.closed(token, tags, backend === undefined ? '' : noteOf(prefix, backend, tags));
+    this.known = rules.peers.knownToWorkers(token, this.held);
   }
 
   acknowledged(tick: Tick, source: TickSource): void {
@@ -112,7 +121,8 @@ class Guard implements WriteGuard {
     if (this.isPartDue || this.rules.peers === undefined || this.held.length === 0) return;
     this.isPartDue = true;
     // Usually ReadyForQuery is in the same bytes, and its message says all.
-    queueMicrotask(() => this.tellPart());
+    const told = Promise.resolve().then(() => this.tellPart());
+    if (!this.isPrompt) this.known = told;
   }
 
   committed(tick: Tick, source: TickSource): void {
@@ -146,11 +156,11 @@ class Guard implements WriteGuard {
   }
 
   /** Tells the other Weirs that the tags were written. The token is not that of the write, so their markers for it stay. */
-  private tellPart(): void {
+  private async tellPart(): Promise<void> {
     this.isPartDue = false;
     if (this.state === 'over') return;
     for (const state of this.held) this.rules.table.bump(state);
-    void this.rules.peers?.opened(`${this.token}:part`, this.held, true);
+    await this.tell(`${this.token}:part:${++this.parts}`, true);
   }
 
   private open(bump: boolean): void {
@@ -171,7 +181,20 @@ class Guard implements WriteGuard {
         state.changed();
       }
     }
-    if (this.held.length > 0) void peers?.opened(this.token, this.held, bump);
+    const known = this.tell(this.token, bump);
+    if (!this.isPrompt) this.known = known;
+  }
+
+  /** See promptMs. */
+  private get isPrompt(): boolean {
+    return this.rules.now() - this.closedAtMs <= promptMs;
+  }
+
+  private tell(token: string, bump: boolean): Promise<void> | undefined {
+    const { peers } = this.rules;
+    if (peers === undefined || this.held.length === 0) return undefined;
+    void peers.opened(token, this.held, bump);
+    return bump && !this.isPrompt ? peers.knownToWorkers(endOf(token), this.held) : undefined;
   }
 }
 
@@ -185,6 +208,11 @@ export function bothGuards(one: WriteGuard, other: WriteGuard): WriteGuard {
   };
   return {
     announced: other.announced,
+    get known() {
+      return one.known === undefined || other.known === undefined
+        ? (one.known ?? other.known)
+        : Promise.all([one.known, other.known]).then(() => undefined);
+    },
     acknowledged: (tick, source) => both((guard) => guard.acknowledged(tick, source))(),
     committed: (tick, source) => both((guard) => guard.committed(tick, source))(),
     rolledBack: both((guard) => guard.rolledBack()),

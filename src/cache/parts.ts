@@ -11,6 +11,12 @@ import type { TagSet } from './tags.ts';
 import type { Transport } from './transport.ts';
 import type { KeyParts } from './types.ts';
 
+/**
+ * Resolves when all other workers of this Weir know of the write with that token, or of its end; undefined: it matters to none of
+ * them. Never rejects.
+ */
+export type KnownToWorkers = (token: string, changesCatalog: boolean) => Promise<void> | undefined;
+
 export interface CacheOptions {
   readonly settings: CacheSettings;
   readonly log: Log;
@@ -22,6 +28,8 @@ export interface CacheOptions {
   readonly peersDdl?: (prefix: string | undefined, about: PeersDdl) => void;
   /** In a worker: makes the Transport to the store of all workers, which is used without Redis. */
   readonly shareWithWorkers?: ((instanceId: string) => Transport) | undefined;
+  /** In a worker: see KnownToWorkers. */
+  readonly knownToWorkers?: KnownToWorkers | undefined;
 }
 
 export interface CacheParts extends PeerRules {
@@ -41,6 +49,7 @@ export interface PeersOptions extends SharedStampsOptions {
   readonly transport: Transport;
   readonly log: Log;
   readonly settings: CacheSettings;
+  readonly knownToWorkers?: KnownToWorkers | undefined;
   /** Everything learned from Redis is void: empty level 1. */
   forget(): void;
   /** Changes the number of writes of unknown outcome by `change`. */

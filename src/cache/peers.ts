@@ -3,11 +3,11 @@
  * answers to shared-stamps.ts. While Redis and this Weir are not in step (redis-sync.ts), the cache is not used.
  */
 import type { Tag } from '../binding/plan.ts';
-import { answerWithin } from './deadlines.ts';
+import { answerWithin, waitAtMost } from './deadlines.ts';
 import type { Lease } from './lease.ts';
 import type { Membership } from './membership.ts';
 import type { PeersOptions } from './parts.ts';
-import { RedisSync } from './redis-sync.ts';
+import { maxSilentSeconds, RedisSync } from './redis-sync.ts';
 import { SharedStamps } from './shared-stamps.ts';
 import type { TagState } from './tag-state.ts';
 import type { TagSet, TagTable } from './tags.ts';
@@ -132,6 +132,28 @@ export class Peers {
    */
   closed(token: string, names: readonly Tag[], note: string): Promise<void> {
     return this.membership.announcements.announce(token, names, note);
+  }
+
+  /**
+   * Call after `closed`, or with endOf(token) after `opened`. Resolves when the other workers of this Weir have heard of it, or have
+   * no lease any more; undefined: nobody needs to wait for that. Never rejects.
+   */
+  knownToWorkers(token: string, states: readonly TagState[]): Promise<void> | undefined {
+    // Without a connection the write was announced to nobody, and sent when nobody had a lease.
+    if (this.sync.connection.number === 0) return undefined;
+    const known = this.options.knownToWorkers?.(
+      token,
+      states.some(({ kind }) => kind === 'catalog'),
+    );
+    return known && waitAtMost(known, this.lease.lengthMs);
+  }
+
+  /**
+   * Resolves when this Weir has heard of that write of another worker, or of its end, or shows nothing that it makes out of date: a lease from
+   * before it is over by then.
+   */
+  async heardOf(token: string): Promise<void> {
+    if (this.sync.isUp) await this.stamps.heard.whenHeard(token, this.lease.lengthMs + maxSilentSeconds * 1_000);
   }
 
   /** The outcome of the write is known. With `bump`, the caller has already given each tag a new stamp. */

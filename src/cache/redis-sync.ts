@@ -14,7 +14,8 @@ import type { HelloReply, Transport } from './transport.ts';
 
 const checkMs = 1_000;
 const renewalsPerLease = 3;
-const maxSilentSeconds = 2;
+/** Then its connection counts as lost. */
+export const maxSilentSeconds = 2;
 /** After being in step for this time, earlier refusals no longer lengthen the delay before the next attempt. */
 const settledMs = 30_000;
 
@@ -167,6 +168,7 @@ export class RedisSync {
 
   private loseTrust(): void {
     this.commands.refuseAll();
+    this.stamps.heard.forget();
     if (this.options.rules.keepsTrust) return;
     this.membership.lease.drop();
     this.options.table.reset();

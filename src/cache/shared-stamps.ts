@@ -3,10 +3,10 @@
  * they were given, and messages, which arrive in order but on another connection. The higher of two stamps is the
  * newer. peers.ts and redis-sync.ts pass on only what is of the current incarnation and arrived without a gap.
  */
+import { endOf, HeardWrites } from './heard-writes.ts';
 import type { PeerMessage } from './messages.ts';
 import type { TagState } from './tag-state.ts';
 import { catalogOf, defaultsSuffix, type TagSet, type TagTable } from './tags.ts';
-import { markerMs } from './transport.ts';
 
 /**
  * What the DDL is about, and what is known of it: the catalog may change soon, or has been changed; it is known, or not, what became of a
@@ -35,6 +35,7 @@ const maxMarkersPerTag = 1_000;
 export class SharedStamps {
   private readonly options: SharedStampsOptions;
   private readonly table: TagTable;
+  readonly heard = new HeardWrites();
 
   constructor(options: SharedStampsOptions) {
     this.options = options;
@@ -70,9 +71,10 @@ export class SharedStamps {
     if (message.kind === 'reset' || (message.kind === 'close' && isOwn)) return;
     if (!isOwn && message.token !== '') this.reportDdl(message);
     message.tags.forEach((tag, i) => {
-      const state = this.table.peek(tag);
+      // One that is being written must be known: no replica may answer with it.
+      const state = message.kind === 'close' ? this.table.state(tag) : this.table.peek(tag);
       if (state === undefined) {
-        if (message.kind !== 'close' && !isOwn) this.table.writtenUnknown(tag);
+        if (!isOwn) this.table.writtenUnknown(tag);
         return;
       }
       if (message.kind === 'close') {
@@ -89,6 +91,7 @@ export class SharedStamps {
       const stamp = message.stamps[i];
       if (stamp !== undefined) this.bumped(state, stamp, isOwn, isWrite);
     });
+    if (!isOwn) this.heard.note(message.kind === 'close' ? message.token : endOf(message.token));
   }
 
   /** Not called for a message without a token: then no statement has run, a Weir has only read its catalog again. */
@@ -133,8 +136,9 @@ export class SharedStamps {
     if ((state.writes.markers?.size ?? 0) >= maxMarkersPerTag) {
       state.writes.markers = undefined;
       state.shared.value = 0;
+      state.writtenNow(false);
     }
-    state.writes.addMarker(token, this.options.now() + markerMs);
+    state.writes.addMarker(token, this.options.now());
     state.changed();
   }
 }

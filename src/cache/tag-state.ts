@@ -7,6 +7,7 @@ import type { Tag } from '../binding/plan.ts';
 import type { Tick } from '../topology/types.ts';
 import { noSuchTick } from '../util/ticks.ts';
 import { LastWrite } from './last-write.ts';
+import { markerMs, promptMarkerMs } from './transport.ts';
 import type { TickSource } from './types.ts';
 
 export type TagKind = 'relation' | 'catalog' | 'all' | 'user';
@@ -14,12 +15,20 @@ export type TagKind = 'relation' | 'catalog' | 'all' | 'user';
 /** Not a stamp: the tag is closed, or its stamp in Redis is not known. */
 export const noStamp = -1;
 
+/** Another Weir is writing. Times are monotonic ms. */
+interface Marker {
+  /** Then it lapses, unless it is renewed. */
+  readonly untilMs: number;
+  /** Until then it may be acknowledged without another message (promptMs). */
+  readonly promptUntilMs: number;
+}
+
 /** The writes to one tag that are between close and outcome. */
 export class TagWrites {
   /** Tokens of the writes of this process, whether they close the tag or not; undefined: none. */
   own: Set<string> | undefined = undefined;
-  /** Writes of other Weirs: token -> when the marker lapses (monotonic ms) unless it is renewed; undefined: none. */
-  markers: Map<string, number> | undefined = undefined;
+  /** Writes of other Weirs, by token; undefined: none. */
+  markers: Map<string, Marker> | undefined = undefined;
   /** Called when one of the writes may be over. */
   watchers: Set<() => void> | undefined = undefined;
 
@@ -39,8 +48,10 @@ export class TagWrites {
     if (this.own?.delete(token) === true && this.own.size === 0) this.own = undefined;
   }
 
-  addMarker(token: string, untilMs: number): void {
-    (this.markers ??= new Map<string, number>()).set(token, untilMs);
+  addMarker(token: string, nowMs: number): void {
+    this.markers ??= new Map<string, Marker>();
+    const promptUntilMs = this.markers.get(token)?.promptUntilMs ?? nowMs + promptMarkerMs;
+    this.markers.set(token, { untilMs: nowMs + markerMs, promptUntilMs });
   }
 
   endMarker(token: string): void {
@@ -51,10 +62,17 @@ export class TagWrites {
     return this.markers !== undefined;
   }
 
+  /** A write of another Weir may have been acknowledged just now. */
+  isPrompt(nowMs: number): boolean {
+    if (this.markers === undefined) return false;
+    for (const { promptUntilMs } of this.markers.values()) if (promptUntilMs > nowMs) return true;
+    return false;
+  }
+
   /** @returns whether the marker of another Weir had lapsed */
   dropLapsed(nowMs: number): boolean {
     let hasLapsed = false;
-    for (const [token, untilMs] of this.markers ?? []) {
+    for (const [token, { untilMs }] of this.markers ?? []) {
       if (untilMs > nowMs) continue;
       this.endMarker(token);
       hasLapsed = true;
@@ -82,6 +100,8 @@ class DatabaseWrites {
   readonly newest = new LastWrite();
   /** Number of writes of unknown outcome. */
   undecided = 0;
+  /** Tags that another Weir is writing. */
+  readonly marked = new Set<TagState>();
 }
 
 export class TagState {
@@ -126,6 +146,9 @@ export class TagState {
   /** Call after any change of `stamp`, `closed`, `shared` or `writes`. */
   changed(): void {
     const { markers, watchers } = this.writes;
+    const marked = (this.database ?? this.all?.database)?.marked;
+    if (markers === undefined) marked?.delete(this);
+    else marked?.add(this);
     const isValid = this.closed === 0 && this.shared.value !== 0 && markers === undefined;
     this.validStamp = isValid ? this.stamp : noStamp;
     if (watchers !== undefined) for (const watcher of watchers) watcher();
@@ -184,7 +207,8 @@ export class TagState {
   /**
    * For an `all` tag. @returns tick of the newest write to anything in its database, as a tick of `source`; 0: never
    */
-  newestWriteIn(source: TickSource, isCertain: boolean): Tick {
+  newestWriteIn(source: TickSource, isCertain: boolean, nowMs: number): Tick {
+    for (const { writes } of this.database?.marked ?? []) if (writes.isPrompt(nowMs)) return source.next();
     if (this.database === undefined) return this.newestInDatabase?.in(source, isCertain) ?? 0;
     return this.database.undecided > 0 ? noSuchTick : this.database.newest.in(source, isCertain);
   }

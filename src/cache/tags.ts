@@ -103,20 +103,21 @@ export class TagTable {
   }
 
   /** @returns the newest tick of `source` at which one of the tags was written; 0: never */
-  lastWrite(tags: readonly Tag[], source: TickSource, isCertain = false): Tick {
+  lastWrite(tags: readonly Tag[], source: TickSource, nowMs: number, isCertain = false): Tick {
     let newest: Tick = 0;
     for (const state of this.resolve(tags).states) {
       if (state.undecided > 0) return noSuchTick;
-      const tick = state.kind === 'user' ? 0 : state.lastWriteIn(source, isCertain);
+      if (state.kind === 'user') continue;
+      const tick = state.writes.isPrompt(nowMs) ? source.next() : state.lastWriteIn(source, isCertain);
       if (tick > newest) newest = tick;
     }
     return newest;
   }
 
   /** @returns tick of the newest write to anything in the database of `prefix`, as a tick of `source`; 0: never */
-  lastWriteInDatabase(prefix: string, source: TickSource, isCertain = false): Tick {
-    const inDatabase = this.state(`${prefix}all`).newestWriteIn(source, isCertain);
-    return Math.max(inDatabase, this.everything.newestWriteIn(source, isCertain));
+  lastWriteInDatabase(prefix: string, source: TickSource, nowMs: number, isCertain = false): Tick {
+    const inDatabase = this.state(`${prefix}all`).newestWriteIn(source, isCertain, nowMs);
+    return Math.max(inDatabase, this.everything.newestWriteIn(source, isCertain, nowMs));
   }
 
   /** Another Weir wrote a tag that is not in the table: counts it for its database. */
@@ -163,12 +164,12 @@ export class TagTable {
     return state;
   }
 
-  /** Forgets the oldest unused tag, never a closed one: its guard still has to open it. */
+  /** Forgets the oldest unused tag, never one that is being written. */
   private forgetOne(): void {
     let steps = 0;
     let fallback: TagState | undefined;
     for (const state of this.states.values()) {
-      const mayGo = state.closed === 0 && state.kind !== 'all';
+      const mayGo = state.closed === 0 && !state.writes.hasMarkers() && state.kind !== 'all';
       if (mayGo && state.entries === 0) {
         this.drop(state);
         return;

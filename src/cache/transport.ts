@@ -114,6 +114,13 @@ export interface EntryWrite {
 /** How long a close marker is valid without being renewed. */
 export const markerMs = 10_000;
 
+/**
+ * A write that is acknowledged within `promptMs` after it was announced is seen by the clients of all workers without a further wait:
+ * for `promptMarkerMs` after they have heard of it, or until they hear of its end, the others read its tables from no replica.
+ */
+export const promptMs = 500;
+export const promptMarkerMs = 2_000;
+
 /** @returns the beginning of an entry's value: Redis returns the entry only if its own stamps give the same text */
 export function stampText(incarnation: string, stamps: readonly number[]): string {
   return `${incarnation}|${stamps.join(',')}|`;

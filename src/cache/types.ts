@@ -86,6 +86,11 @@ export interface WriteGuard {
   acknowledged(tick: Tick, source: TickSource): void;
   /** The write was committed: bumps the tags, then opens them. Also updates the session's freshness. */
   committed(tick: Tick, source: TickSource): void;
+  /**
+   * After either: resolves when the other workers of this Weir know of it, and no client may be told before; undefined:
+   * nobody needs to wait. Never rejects.
+   */
+  readonly known: Promise<void> | undefined;
   /** The write was certainly not committed: opens the tags without a bump. */
   rolledBack(): void;
   /**
@@ -141,6 +146,8 @@ export interface ResultCache {
    * database of `prefix`; if that is '', in all databases
    */
   close(tags: readonly Tag[], all: boolean, prefix: string, freshness: SessionFreshness, backend?: Backend): WriteGuard;
+  /** Resolves when that commit of another worker is known here, or nothing is shown that it makes out of date. */
+  heardOf(token: string): Promise<void>;
   /** @returns the writes to these tags that are in progress; undefined: none */
   underWay(tags: readonly Tag[]): UnderWay | undefined;
   /**

@@ -37,6 +37,8 @@ export class Wire {
   /** Whether the socket is read: the last answer of the handler's mayRead. */
   isReading = true;
   private isClosed = false;
+  /** How many holdUntil() go on. */
+  private holds = 0;
   private isEnding = false;
   receivedBytes = 0;
   sentBytes = 0;
@@ -101,13 +103,23 @@ export class Wire {
     if (!this.isScheduled) {
       this.isScheduled = true;
       this.turn.schedule(this);
-    } else if (this.pendingBytes > highWaterBytes) {
+    } else if (this.pendingBytes > highWaterBytes && this.holds === 0) {
       this.write();
     }
   }
 
+  /** Sends nothing of this turn, or later, before that has resolved. It must not reject. */
+  holdUntil(over: Promise<void>): void {
+    this.holds++;
+    void over.then(() => {
+      this.holds--;
+      if (this.holds === 0 && this.isScheduled) this.flush();
+    });
+  }
+
   /** Called by the TurnWriter. */
   flush(): void {
+    if (this.holds > 0) return;
     const { turnBytes } = this;
     this.isScheduled = false;
     this.turnBytes = 0;
@@ -172,7 +184,7 @@ export class Wire {
     if (!this.isReading && !this.willDrain) this.send(bytes);
   }
 
-  /** Sends what is queued and `lastWords`, then closes. The peer has five seconds to read it. */
+  /** Sends what is queued, also what is held, and `lastWords`, then closes. The peer has five seconds to read it. */
   end(lastWords?: Buffer): void {
     if (this.isClosed || this.isEnding) return;
     if (lastWords !== undefined) this.send(lastWords);
@@ -192,9 +204,9 @@ export class Wire {
     this.close(undefined);
   }
 
-  /** Gives what is queued to the kernel without waiting for the end of this turn. */
+  /** Gives what is queued to the kernel without waiting for the end of this turn, unless it is held. */
   writeNow(): void {
-    if (this.pendingBytes > 0 && !this.isClosed) this.write();
+    if (this.pendingBytes > 0 && !this.isClosed && this.holds === 0) this.write();
   }
 
   /** The kernel has everything that was sent. */

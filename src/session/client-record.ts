@@ -62,6 +62,7 @@ export abstract class ClientRecord implements SessionOfConcerns {
   abstract readonly inFlight: Ring<Request>;
   abstract readonly poolMode: PoolMode;
   abstract release(): void;
+  abstract holdAnswers(until: Promise<void> | undefined): void;
 
   constructor(
     identity: ClientIdentity,

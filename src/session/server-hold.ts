@@ -102,6 +102,11 @@ export abstract class ServerHold extends ClientRecord {
     if (this.server !== undefined) this.pool?.setLane(this.server, isLane);
   }
 
+  /** What was said to the client in this turn, and what follows, is sent when that has resolved. */
+  holdAnswers(until: Promise<void> | undefined): void {
+    if (until !== undefined) this.wire.holdUntil(until);
+  }
+
   /** Gives the server back if nothing keeps it. In a lane, the last session does. */
   release(): void {
     const { server, pool } = this;

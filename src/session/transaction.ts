@@ -3,6 +3,7 @@
  * what was written from "open" to "committed" or "rolled back". A table without state, so that every cell can be
  * tested; used by concerns/writes.ts. In doubt the result is "committed".
  */
+import { TxStatus } from '../protocol/codes.ts';
 import type { StatementFacts } from '../sql/facts.ts';
 
 /**
@@ -174,4 +175,16 @@ export function commitsByItself({ kind, transaction }: StatementFacts, template:
     default:
       return transaction === 'commit-prepared';
   }
+}
+
+/** @param status in ReadyForQuery */
+export function phaseOf(status: number): Phase {
+  if (status === TxStatus.Idle) return 'implicit';
+  return status === TxStatus.InTransaction ? 'block' : 'failed';
+}
+
+/** @param status in ReadyForQuery */
+export function readyEvent(status: number): TransactionEvent {
+  if (status === TxStatus.Idle) return 'idle';
+  return status === TxStatus.InTransaction ? 'in block' : 'in failed block';
 }

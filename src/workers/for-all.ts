@@ -1,6 +1,6 @@
 /**
- * What counts for all workers together: settings, max_client_conn, places for server connections, stamps of the cache, the lead,
- * sizes of pools. Made by the supervisor, which tells it of each worker.
+ * What counts for all workers together: settings, max_client_conn, places for server connections, stamps of the cache, which
+ * writes all know of, the lead, sizes of pools. Made by the supervisor, which tells it of each worker.
  */
 import { randomUUID } from 'node:crypto';
 import type { SharedMemoryState } from '../cache/shared-memory.ts';
@@ -9,6 +9,7 @@ import type { Log } from '../observability/types.ts';
 import { resizeLine } from '../pool/resize-words.ts';
 import type { ResizeRecord } from '../pool/types.ts';
 import type { LeasedPool } from '../sizing/lease-types.ts';
+import { HeardByAll } from './known-writes.ts';
 import { Lead, type FollowerState, type LeadState } from './lead.ts';
 import { Lessor, type LessorState, type OpenedPlaces } from './lessor.ts';
 import { whenGone } from './lost-places.ts';
@@ -26,6 +27,8 @@ export interface ForAllOptions {
   readonly nowMs: () => number;
   /** The workers that serve. */
   ready(): Iterable<WorkerProcess>;
+  /** All that have clients, also those that end. */
+  serving(): Iterable<WorkerProcess>;
   /** Grows with each change of sizes by operators; undefined while one is under way. */
   sizesVersion(): number | undefined;
   /** The limit of a pool has changed. */
@@ -59,6 +62,7 @@ export class ForAll {
   private readonly lessor: Lessor;
   private readonly lead: Lead;
   private readonly stamps: Stamps;
+  private readonly heard: HeardByAll;
   private readonly resizes: Resizes;
   private readonly inForce: SettingsInForce;
   /** Of this memory of stamps. */
@@ -83,6 +87,7 @@ export class ForAll {
       unexpected,
       state: state?.stamps.memory,
     });
+    this.heard = new HeardByAll(nowMs, options.serving);
     const { lead, lessor } = this;
     this.resizes = new Resizes({ lead, lessor, sizesVersion: () => options.sizesVersion(), log });
   }
@@ -123,6 +128,7 @@ export class ForAll {
     const leaveLead = this.lead.attach(worker, since?.follower);
     this.lessor.add(id, channel, () => worker.state === 'starting', since?.opened);
     this.resizes.attach(channel);
+    channel.on('writes', (writes) => this.heard.ask(channel, writes));
     this.seats.goOn(worker);
     this.inForce.attach(worker);
     channel.on('enter', () => this.seats.tryEnter(worker));

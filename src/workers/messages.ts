@@ -4,6 +4,7 @@
  */
 import type { Channel } from './channel.ts';
 import type { Reported, WelcomeQuestion } from '../session/welcome-types.ts';
+import type { WriteTopicsOfSupervisor, WriteTopicsOfWorker } from './write-topics.ts';
 import type { ConsoleTopicsOfSupervisor, ConsoleTopicsOfWorker } from './console-topics.ts';
 import type { LeaseTopicsOfSupervisor, LeaseTopicsOfWorker } from './lease-topics.ts';
 import type { MonitorTopicsOfSupervisor, MonitorTopicsOfWorker } from './monitor-messages.ts';
@@ -83,6 +84,7 @@ export type EndMode = 'now' | 'wait-for-servers' | 'wait-for-clients';
 /** What workers say. */
 export type WorkerTopics = Topical<
   ClientTopicsOfWorker &
+    WriteTopicsOfWorker &
     ConsoleTopicsOfWorker &
     LeaseTopicsOfWorker &
     MonitorTopicsOfWorker &
@@ -94,6 +96,7 @@ export type WorkerTopics = Topical<
 /** What the supervisor says. */
 export type SupervisorTopics = Topical<
   ClientTopicsOfSupervisor &
+    WriteTopicsOfSupervisor &
     ConsoleTopicsOfSupervisor &
     LeaseTopicsOfSupervisor &
     MonitorTopicsOfSupervisor &

@@ -85,6 +85,7 @@ export class Supervisor {
       log,
       nowMs,
       ready: () => this.fleet.ready(),
+      serving: () => this.fleet.answering(),
       sizesVersion: () => this.switchboard.sizesVersion,
       resized: (resize) => this.switchboard.resized(resize),
       unexpected,

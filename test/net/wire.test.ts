@@ -158,6 +158,49 @@ describe.each(Object.entries(ways))('a wire over %s', (_way, { listen, event, di
     expect(end.bytes.toString()).toBe('x');
   });
 
+  test('sends nothing while it is held, and all of it in order afterwards', async () => {
+    const { far, end } = await pair();
+    const heard: Buffer[] = [];
+    far.on('data', (chunk: Buffer) => heard.push(chunk));
+    const text = (): string => Buffer.concat(heard).toString();
+    end.wire.start(Buffer.alloc(0));
+    end.wire.send(Buffer.from('before '));
+    await until('what was sent before', () => text() === 'before ');
+    const releases: (() => void)[] = [];
+    const hold = (): void => end.wire.holdUntil(new Promise((resolve) => releases.push(resolve)));
+    end.wire.send(Buffer.from('of this turn '));
+    hold();
+    hold();
+    // More than is otherwise written before the turn ends.
+    for (let i = 0; i < 3; i++) end.wire.send(Buffer.alloc(200_000, 'x'));
+    end.wire.writeNow();
+    expect([end.wire.isFull, end.wire.willDrain, end.wire.isDrained]).toEqual([true, true, false]);
+    releases[0]!();
+    for (let turns = 0; turns < 10; turns++) await new Promise((resolve) => void setImmediate(resolve));
+    expect(text()).toBe('before ');
+    const drains = end.drains;
+    releases[1]!();
+    await until('the rest', () => text() === `before of this turn ${'x'.repeat(600_000)}`);
+    await until('it to say that it is not full', () => end.drains > drains);
+    end.wire.send(Buffer.from('after'));
+    await until('what comes later', () => text().endsWith('xafter'));
+  });
+
+  test('that is held and ends has said everything; a hold of what is closed does nothing', async () => {
+    const { far, end } = await pair();
+    let text = '';
+    far.on('data', (chunk: Buffer) => (text += chunk.toString()));
+    end.wire.start(Buffer.alloc(0));
+    let release: () => void = () => undefined;
+    end.wire.holdUntil(new Promise((resolve) => (release = resolve)));
+    end.wire.send(Buffer.from('answer, '));
+    end.wire.end(Buffer.from('last words'));
+    await until('all', () => text === 'answer, last words');
+    release();
+    await new Promise((resolve) => void setImmediate(resolve));
+    expect(end.closes).toEqual([undefined]);
+  });
+
   test.each([1, 2, 5])('is full of %i large pieces and says so when it is not any more', async (pieces) => {
     const { far, end } = await pair();
     end.wire.start(Buffer.alloc(0));

@@ -25,6 +25,8 @@ export interface ConcernOwner {
   readonly inFlight: Ring<Request>;
   readonly poolMode: PoolMode;
   release(): void;
+  /** What was said to the client in this turn, and what follows, is sent when that has resolved. */
+  holdAnswers(until: Promise<void> | undefined): void;
 }
 
 export interface Concern {

@@ -10,7 +10,8 @@ import type { WriteGuard } from '../../cache/types.ts';
 import type { Plan, SessionEffects } from '../../binding/plan.ts';
 import type { StatementFacts } from '../../sql/facts.ts';
 import { Fields } from '../../util/fields.ts';
-import { after, commitsByItself, eventOf, type Phase, type TransactionEvent } from '../transaction.ts';
+import { after, commitsByItself, eventOf, phaseOf, readyEvent } from '../transaction.ts';
+import type { Phase, TransactionEvent } from '../transaction.ts';
 import type { Request } from '../request.ts';
 import type { Concern, ConcernOwner } from './concern.ts';
 import type { Freshness } from './freshness.ts';
@@ -158,6 +159,7 @@ export class Writes implements Concern {
     request.attempt.guard ??= this.closeAll();
     const { ticker } = this.session.database.topology;
     request.attempt.guard?.acknowledged(ticker.next(), ticker);
+    this.session.holdAnswers(request.attempt.guard?.known);
   }
 
   /* ---- ReadyForQuery ---- */
@@ -195,6 +197,7 @@ export class Writes implements Concern {
       if (guard !== undefined) addGuard(request, guard);
     }
     request.attempt.guard?.committed(topology.ticker.next(), topology.ticker);
+    this.session.holdAnswers(request.attempt.guard?.known);
     concerns.freshness.tokens.schema.wrote(topology.schema);
     if (undecided?.changesCatalog !== true) return;
     this.ddlAtMs = services.nowMs();
@@ -287,14 +290,4 @@ function mayHaveCommitted(request: Request): boolean {
     return failing === undefined || commitsByItself(failing, last.facts.template);
   }
   return request.plans.some(({ facts }) => facts.statements.some((one) => commitsByItself(one, facts.template)));
-}
-
-function phaseOf(status: number): Phase {
-  if (status === TxStatus.Idle) return 'implicit';
-  return status === TxStatus.InTransaction ? 'block' : 'failed';
-}
-
-function readyEvent(status: number): TransactionEvent {
-  if (status === TxStatus.Idle) return 'idle';
-  return status === TxStatus.InTransaction ? 'in block' : 'in failed block';
 }
