@@ -208,9 +208,11 @@ export class TagState {
    * For an `all` tag. @returns tick of the newest write to anything in its database, as a tick of `source`; 0: never
    */
   newestWriteIn(source: TickSource, isCertain: boolean, nowMs: number): Tick {
-    for (const { writes } of this.database?.marked ?? []) if (writes.isPrompt(nowMs)) return source.next();
-    if (this.database === undefined) return this.newestInDatabase?.in(source, isCertain) ?? 0;
-    return this.database.undecided > 0 ? noSuchTick : this.database.newest.in(source, isCertain);
+    const { database } = this;
+    if (database === undefined) return this.newestInDatabase?.in(source, isCertain) ?? 0;
+    if (database.undecided > 0) return noSuchTick;
+    for (const { writes } of database.marked) if (writes.isPrompt(nowMs)) return source.next();
+    return database.newest.in(source, isCertain);
   }
 
   /** @param change 1: a write of unknown outcome more, -1: the outcome of one is known now */

@@ -12,6 +12,7 @@ import { SharedStamps } from '../../src/cache/shared-stamps.ts';
 import { TagTable } from '../../src/cache/tags.ts';
 import { promptMarkerMs, promptMs } from '../../src/cache/transport.ts';
 import { createManualClock, type ManualClock } from '../../src/util/clock.ts';
+import { noSuchTick } from '../../src/util/ticks.ts';
 import { Channel } from '../../src/workers/channel.ts';
 import { KnownWrites, HeardByAll } from '../../src/workers/known-writes.ts';
 import type { SupervisorTopics, WorkerChannel, WorkerTopics } from '../../src/workers/messages.ts';
@@ -261,6 +262,7 @@ describe('in the other worker', () => {
       table.lastWriteInDatabase('db:', ticks, clock.nowMs()),
     ];
     return {
+      table,
       stamps,
       needed,
       begin: (tags = ['db:r1']) => stamps.apply({ ...common, number: ++number, kind: 'close', tags }),
@@ -313,6 +315,14 @@ describe('in the other worker', () => {
     undone.begin();
     undone.end();
     expect(undone.needed()).toEqual(then);
+  });
+
+  test('and none at all beside a write of unknown outcome', () => {
+    const { table, needed, begin } = other();
+    needed();
+    table.state('db:r2').changeUndecided(1);
+    begin();
+    expect(needed()[2]).toBe(noSuchTick);
   });
 
   test('of all tables, if it may have written any', () => {
