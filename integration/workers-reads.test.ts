@@ -1,7 +1,7 @@
 /**
  * Clients of three workers that share the cache, through the memory of their supervisor and through Redis: what was acknowledged to
- * one is seen by all, `session` or `strict`, and own writes and reads count also when a client changes its worker. That cache and replicas really answer is counted. Fails if a worker shows
- * what another has made out of date.
+ * one is seen by all, with `session` and `strict`; own writes and reads count also when a client changes its worker. That cache
+ * and replicas really answer is counted. Fails if a worker shows what another has made out of date.
  */
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';

@@ -12,7 +12,7 @@ import { noteOf } from './orphaned-writes.ts';
 import type { Peers } from './peers.ts';
 import type { TagState } from './tag-state.ts';
 import type { TagTable } from './tags.ts';
-import { promptMs } from './transport.ts';
+import { shortWriteMs } from './transport.ts';
 import type { Backend, TickSource, WriteGuard } from './types.ts';
 
 export interface GuardRules {
@@ -76,7 +76,7 @@ type GuardState = 'under way' | 'unknown' | 'over';
 
 class Guard implements WriteGuard {
   readonly announced: Promise<void> | undefined = undefined;
-  known: Promise<void> | undefined = undefined;
+  knownToWorkers: Promise<void> | undefined = undefined;
   private readonly closedAtMs: number;
   private readonly rules: GuardRules;
   private readonly token: string;
@@ -112,7 +112,7 @@ class Guard implements WriteGuard {
     if (rules.peers === undefined || this.held.length === 0) return;
     const tags = names(this.held);
     this.announced = rules.peers.closed(token, tags, backend === undefined ? '' : noteOf(prefix, backend, tags));
-    this.known = rules.peers.knownToWorkers(token, this.held);
+    this.knownToWorkers = rules.peers.knownToWorkers(token, this.held);
   }
 
   acknowledged(tick: Tick, source: TickSource): void {
@@ -122,7 +122,7 @@ class Guard implements WriteGuard {
     this.isPartDue = true;
     // Usually ReadyForQuery is in the same bytes, and its message says all.
     const told = Promise.resolve().then(() => this.tellPart());
-    if (!this.isPrompt) this.known = told;
+    if (!this.isShort) this.knownToWorkers = told;
   }
 
   committed(tick: Tick, source: TickSource): void {
@@ -181,20 +181,22 @@ class Guard implements WriteGuard {
         state.changed();
       }
     }
-    const known = this.tell(this.token, bump);
-    if (!this.isPrompt) this.known = known;
+    void this.tell(this.token, bump);
   }
 
-  /** See promptMs. */
-  private get isPrompt(): boolean {
-    return this.rules.now() - this.closedAtMs <= promptMs;
+  /** See shortWriteMs. */
+  private get isShort(): boolean {
+    return this.rules.now() - this.closedAtMs <= shortWriteMs;
   }
 
+  /** Tells the other Weirs of a part, or of the end. @returns for what its client has to wait; undefined: for nothing more than before */
   private tell(token: string, bump: boolean): Promise<void> | undefined {
     const { peers } = this.rules;
     if (peers === undefined || this.held.length === 0) return undefined;
     void peers.opened(token, this.held, bump);
-    return bump && !this.isPrompt ? peers.knownToWorkers(endOf(token), this.held) : undefined;
+    if (this.isShort) return undefined;
+    this.knownToWorkers = bump ? peers.knownToWorkers(endOf(token), this.held) : undefined;
+    return this.knownToWorkers;
   }
 }
 
@@ -208,10 +210,9 @@ export function bothGuards(one: WriteGuard, other: WriteGuard): WriteGuard {
   };
   return {
     announced: other.announced,
-    get known() {
-      return one.known === undefined || other.known === undefined
-        ? (one.known ?? other.known)
-        : Promise.all([one.known, other.known]).then(() => undefined);
+    get knownToWorkers() {
+      const both = [one.knownToWorkers, other.knownToWorkers].filter((known) => known !== undefined);
+      return both.length === 0 ? undefined : Promise.all(both).then(() => undefined);
     },
     acknowledged: (tick, source) => both((guard) => guard.acknowledged(tick, source))(),
     committed: (tick, source) => both((guard) => guard.committed(tick, source))(),

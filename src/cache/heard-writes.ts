@@ -1,9 +1,9 @@
 /**
- * Of which writes of other processes, and of which ends of them, this one has heard, and who waits to hear of one. Filled by
- * shared-stamps.ts.
+ * Which messages about writes of other processes have arrived here, and who waits for one of them. Filled by shared-stamps.ts,
+ * asked through peers.ts.
  */
 
-/** What a message about the end of a write is called here; its beginning has the token itself. */
+/** The name of the end of a write, as something to be heard of; that of its beginning is its token. */
 export const endOf = (token: string): string => `${token} is over`;
 
 /** More than can be sent while one message is under way. */
@@ -12,13 +12,13 @@ const mostRemembered = 10_000;
 export class HeardWrites {
   /** Tokens, the newest last. */
   private readonly heard = new Set<string>();
+  /** By token, what ends each wait. */
   private readonly waiting = new Map<string, Set<() => void>>();
 
   note(token: string): void {
     this.heard.add(token);
     if (this.heard.size > mostRemembered) this.heard.delete(this.heard.keys().next().value!);
-    for (const resolve of this.waiting.get(token) ?? []) resolve();
-    this.waiting.delete(token);
+    for (const end of this.waiting.get(token) ?? []) end();
   }
 
   /** Resolves when its message has arrived, or after `mostMs`. */
@@ -41,6 +41,6 @@ export class HeardWrites {
   /** Nothing that was learned counts any more, so nobody needs to wait. */
   forget(): void {
     this.heard.clear();
-    for (const all of [...this.waiting.values()]) for (const end of [...all]) end();
+    for (const all of this.waiting.values()) for (const end of all) end();
   }
 }

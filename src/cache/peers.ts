@@ -149,8 +149,8 @@ export class Peers {
   }
 
   /**
-   * Resolves when this Weir has heard of that write of another worker, or of its end, or shows nothing that it makes out of date: a lease from
-   * before it is over by then.
+   * Resolves when this Weir has heard of that write of another worker, or of its end, or shows nothing that it makes out of date:
+   * a lease from before the write is over by then.
    */
   async heardOf(token: string): Promise<void> {
     if (this.sync.isUp) await this.stamps.heard.whenHeard(token, this.lease.lengthMs + maxSilentSeconds * 1_000);

@@ -7,7 +7,7 @@ import type { Tag } from '../binding/plan.ts';
 import type { Tick } from '../topology/types.ts';
 import { noSuchTick } from '../util/ticks.ts';
 import { LastWrite } from './last-write.ts';
-import { markerMs, promptMarkerMs } from './transport.ts';
+import { markerMs, noReplicaMs } from './transport.ts';
 import type { TickSource } from './types.ts';
 
 export type TagKind = 'relation' | 'catalog' | 'all' | 'user';
@@ -19,8 +19,8 @@ export const noStamp = -1;
 interface Marker {
   /** Then it lapses, unless it is renewed. */
   readonly untilMs: number;
-  /** Until then it may be acknowledged without another message (promptMs). */
-  readonly promptUntilMs: number;
+  /** Until then no replica may be read (noReplicaMs). */
+  readonly noReplicaUntilMs: number;
 }
 
 /** The writes to one tag that are between close and outcome. */
@@ -50,8 +50,8 @@ export class TagWrites {
 
   addMarker(token: string, nowMs: number): void {
     this.markers ??= new Map<string, Marker>();
-    const promptUntilMs = this.markers.get(token)?.promptUntilMs ?? nowMs + promptMarkerMs;
-    this.markers.set(token, { untilMs: nowMs + markerMs, promptUntilMs });
+    const noReplicaUntilMs = this.markers.get(token)?.noReplicaUntilMs ?? nowMs + noReplicaMs;
+    this.markers.set(token, { untilMs: nowMs + markerMs, noReplicaUntilMs });
   }
 
   endMarker(token: string): void {
@@ -62,10 +62,10 @@ export class TagWrites {
     return this.markers !== undefined;
   }
 
-  /** A write of another Weir may have been acknowledged just now. */
-  isPrompt(nowMs: number): boolean {
+  /** A write of another Weir may have been committed just now, and its message be under way: no replica may be read. */
+  forbidReplicas(nowMs: number): boolean {
     if (this.markers === undefined) return false;
-    for (const { promptUntilMs } of this.markers.values()) if (promptUntilMs > nowMs) return true;
+    for (const { noReplicaUntilMs } of this.markers.values()) if (noReplicaUntilMs > nowMs) return true;
     return false;
   }
 
@@ -211,7 +211,7 @@ export class TagState {
     const { database } = this;
     if (database === undefined) return this.newestInDatabase?.in(source, isCertain) ?? 0;
     if (database.undecided > 0) return noSuchTick;
-    for (const { writes } of database.marked) if (writes.isPrompt(nowMs)) return source.next();
+    for (const { writes } of database.marked) if (writes.forbidReplicas(nowMs)) return source.next();
     return database.newest.in(source, isCertain);
   }
 

@@ -108,7 +108,7 @@ export class TagTable {
     for (const state of this.resolve(tags).states) {
       if (state.undecided > 0) return noSuchTick;
       if (state.kind === 'user') continue;
-      const tick = state.writes.isPrompt(nowMs) ? source.next() : state.lastWriteIn(source, isCertain);
+      const tick = state.writes.forbidReplicas(nowMs) ? source.next() : state.lastWriteIn(source, isCertain);
       if (tick > newest) newest = tick;
     }
     return newest;

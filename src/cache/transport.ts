@@ -115,11 +115,12 @@ export interface EntryWrite {
 export const markerMs = 10_000;
 
 /**
- * A write that is acknowledged within `promptMs` after it was announced is seen by the clients of all workers without a further wait:
- * for `promptMarkerMs` after they have heard of it, or until they hear of its end, the others read its tables from no replica.
+ * Who has heard of a write reads its tables from no replica for so long, or until it hears of the end of the write. Much longer than
+ * shortWriteMs, so that the message about the end of a short write arrives before.
  */
-export const promptMs = 500;
-export const promptMarkerMs = 2_000;
+export const noReplicaMs = 2_000;
+/** The client of a write that took longer is answered only when the other workers have heard of its end, too. */
+export const shortWriteMs = 500;
 
 /** @returns the beginning of an entry's value: Redis returns the entry only if its own stamps give the same text */
 export function stampText(incarnation: string, stamps: readonly number[]): string {

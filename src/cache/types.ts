@@ -87,10 +87,10 @@ export interface WriteGuard {
   /** The write was committed: bumps the tags, then opens them. Also updates the session's freshness. */
   committed(tick: Tick, source: TickSource): void;
   /**
-   * After either: resolves when the other workers of this Weir know of it, and no client may be told before; undefined:
-   * nobody needs to wait. Never rejects.
+   * Resolves when the other workers of this Weir know of what was acknowledged or committed last: the client must not be answered
+   * before. Undefined: it need not wait. Never rejects.
    */
-  readonly known: Promise<void> | undefined;
+  readonly knownToWorkers: Promise<void> | undefined;
   /** The write was certainly not committed: opens the tags without a bump. */
   rolledBack(): void;
   /**
@@ -146,7 +146,7 @@ export interface ResultCache {
    * database of `prefix`; if that is '', in all databases
    */
   close(tags: readonly Tag[], all: boolean, prefix: string, freshness: SessionFreshness, backend?: Backend): WriteGuard;
-  /** Resolves when that commit of another worker is known here, or nothing is shown that it makes out of date. */
+  /** Resolves when that write of another worker, or the end of it, is known here, or nothing is shown that it makes out of date. */
   heardOf(token: string): Promise<void>;
   /** @returns the writes to these tags that are in progress; undefined: none */
   underWay(tags: readonly Tag[]): UnderWay | undefined;

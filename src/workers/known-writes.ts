@@ -1,12 +1,12 @@
 /**
- * Between the workers of one Weir a write is known before its client is answered: the client's worker asks, the supervisor asks the others,
- * and each answers when the message of that write has arrived there. So a client of any worker sees what was acknowledged to a
- * client of another one (docs/consistency.md). The message goes through the store that they share.
+ * A client is told of its commit when all workers know of the write: its worker asks the supervisor, that asks the others, and each
+ * answers when the message about the write has arrived there, through the store that they share. So what was acknowledged to one
+ * client is seen by the clients of all workers (docs/consistency.md).
  */
 import type { Writes } from './write-topics.ts';
 import type { SupervisorChannel, WorkerChannel } from './messages.ts';
 
-/** In a worker. */
+/** In a worker: asks about its own writes, and answers about those of others. */
 export class KnownWrites {
   private readonly channel: SupervisorChannel;
   private readonly patienceMs: number;
@@ -49,7 +49,7 @@ export class KnownWrites {
   }
 }
 
-/** The question may come so long before the message: then its worker has given up the store (cache/redis-sync.ts). */
+/** The message may come so long after the question; a worker whose message takes longer has lost the store (cache/redis-sync.ts). */
 const longestTellingMs = 2_000;
 
 interface Unanswered {
@@ -57,7 +57,7 @@ interface Unanswered {
   sinceMs: number;
 }
 
-/** In the supervisor. */
+/** In the supervisor: asks all other workers about the writes of one. */
 export class HeardByAll {
   private readonly unanswered = new WeakMap<WorkerChannel, Unanswered>();
   private readonly nowMs: () => number;

@@ -3,7 +3,7 @@
  */
 
 export interface Writes {
-  /** As their messages have them (cache/guard.ts). */
+  /** Of the writes, or of their ends, as their messages have them (cache/guard.ts). */
   readonly tokens: readonly string[];
   /** A worker that has not heard of an earlier one for so long has no lease any more: it is not waited for. */
   readonly patienceMs: number;

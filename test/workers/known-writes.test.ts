@@ -1,7 +1,7 @@
 /**
- * The client of a write is not answered before all other workers know of it, and they read no replica that may lack it: nobody waits for one that is gone or serves nobody, nor for ever for one that
- * is silent.
- * Fails if a worker that may show what is out of date is not waited for.
+ * The client of a write is not answered before all other workers know of the write, and they read no replica that may lack it. Nobody
+ * waits for a worker that is gone or serves nobody, nor for ever for one that is silent. Fails if a worker that may show what is
+ * out of date is not waited for.
  */
 import { beforeEach, describe, expect, test } from 'vitest';
 import { Guards } from '../../src/cache/guard.ts';
@@ -10,7 +10,7 @@ import { endOf, HeardWrites } from '../../src/cache/heard-writes.ts';
 import type { Peers } from '../../src/cache/peers.ts';
 import { SharedStamps } from '../../src/cache/shared-stamps.ts';
 import { TagTable } from '../../src/cache/tags.ts';
-import { promptMarkerMs, promptMs } from '../../src/cache/transport.ts';
+import { noReplicaMs, shortWriteMs } from '../../src/cache/transport.ts';
 import { createManualClock, type ManualClock } from '../../src/util/clock.ts';
 import { noSuchTick } from '../../src/util/ticks.ts';
 import { Channel } from '../../src/workers/channel.ts';
@@ -187,7 +187,7 @@ describe('who waits', () => {
     return {
       told,
       asked,
-      known: () => guard.known,
+      known: () => guard.knownToWorkers,
       acknowledge: () => guard.acknowledged(1, ticks),
       commit: () => guard.committed(1, ticks),
       rollBack: () => guard.rolledBack(),
@@ -198,7 +198,7 @@ describe('who waits', () => {
     const { told, asked, known, commit } = guardOf();
     const before = known();
     expect(before).toBeDefined();
-    clock.advance(promptMs);
+    clock.advance(shortWriteMs);
     commit();
     expect(known()).toBe(before);
     await known();
@@ -207,7 +207,7 @@ describe('who waits', () => {
 
   test('for the end of a long one its client', async () => {
     const { told, asked, known, acknowledge, commit } = guardOf();
-    clock.advance(promptMs + 1);
+    clock.advance(shortWriteMs + 1);
     // In the same bytes.
     acknowledge();
     commit();
@@ -222,7 +222,7 @@ describe('who waits', () => {
     const { told, asked, known, acknowledge, commit } = guardOf();
     acknowledge();
     await isOver(Promise.resolve());
-    clock.advance(promptMs + 1);
+    clock.advance(shortWriteMs + 1);
     acknowledge();
     await known();
     commit();
@@ -233,7 +233,7 @@ describe('who waits', () => {
 
   test('for the end of one that was rolled back nobody', () => {
     const { told, asked, known, rollBack } = guardOf();
-    clock.advance(promptMs + 1);
+    clock.advance(shortWriteMs + 1);
     rollBack();
     expect([known(), told, asked]).toEqual([undefined, ['a:1', 'a:1 false'], ['a:1']]);
   });
@@ -303,7 +303,7 @@ describe('in the other worker', () => {
     const before = long.needed();
     for (let i = 0; i < 9; i++) long.probed();
     long.begin();
-    clock.advance(promptMarkerMs - 1);
+    clock.advance(noReplicaMs - 1);
     // Said again, so that it does not lapse.
     long.begin();
     expect(long.needed()[0]).toBe(10);

@@ -159,7 +159,7 @@ export class Writes implements Concern {
     request.attempt.guard ??= this.closeAll();
     const { ticker } = this.session.database.topology;
     request.attempt.guard?.acknowledged(ticker.next(), ticker);
-    this.session.holdAnswers(request.attempt.guard?.known);
+    this.session.holdAnswers(request.attempt.guard?.knownToWorkers);
   }
 
   /* ---- ReadyForQuery ---- */
@@ -197,7 +197,7 @@ export class Writes implements Concern {
       if (guard !== undefined) addGuard(request, guard);
     }
     request.attempt.guard?.committed(topology.ticker.next(), topology.ticker);
-    this.session.holdAnswers(request.attempt.guard?.known);
+    this.session.holdAnswers(request.attempt.guard?.knownToWorkers);
     concerns.freshness.tokens.schema.wrote(topology.schema);
     if (undecided?.changesCatalog !== true) return;
     this.ddlAtMs = services.nowMs();
