@@ -30,10 +30,22 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   session: ['net', 'protocol', 'sql', 'binding', 'routing', 'topology', 'cache', 'pool', 'backend'],
   request: ['session', 'net', 'protocol', 'sql', 'binding', 'routing', 'topology', 'cache', 'pool', 'backend'],
   sizing: ['pool', 'topology'],
-  console: ['protocol', 'pool', 'cache', 'topology', 'session', 'config'],
+  console: ['protocol', 'pool', 'cache', 'topology', 'session', 'config', 'memory'],
   observability: [],
+  memory: [],
   systemd: [],
-  workers: ['frontend', 'cache', 'pool', 'sizing', 'console', 'topology', 'config', 'observability', 'systemd'],
+  workers: [
+    'frontend',
+    'cache',
+    'pool',
+    'sizing',
+    'console',
+    'topology',
+    'config',
+    'observability',
+    'systemd',
+    'memory',
+  ],
 };
 
 /** These put the others together and may import whatever they compose. */

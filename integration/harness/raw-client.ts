@@ -24,6 +24,8 @@ export class RawClient implements FrameSink {
   /** ReadyForQuery so far. */
   readies = 0;
   private values: string[] = [];
+  /** Of the last ErrorResponse. */
+  lastSqlstate: string | undefined;
   private sqlstate: string | undefined;
   private readonly scanner = new FrameScanner(this);
   private readonly waiting: { resolve: (answer: RawAnswer) => void; reject: (error: Error) => void }[] = [];
@@ -84,7 +86,8 @@ export class RawClient implements FrameSink {
 
   frame(type: number, buffer: Buffer, start: number, end: number): boolean {
     if (type === Backend.DataRow) this.values.push(firstValue(buffer, start, end));
-    if (type === Backend.ErrorResponse) this.sqlstate = readErrorFields(buffer, start + 5, end).get('C');
+    if (type === Backend.ErrorResponse)
+      this.lastSqlstate = this.sqlstate = readErrorFields(buffer, start + 5, end).get('C');
     if (type === Backend.ReadyForQuery) {
       this.readies++;
       this.waiting.shift()?.resolve({ values: this.values, sqlstate: this.sqlstate });

@@ -1,5 +1,6 @@
 /**
- * Loads the rules of auth.hba_file. Called when a configuration is checked (cli/serve.ts) and when it is applied.
+ * Loads the rules of auth.hba_file, and says who may use the admin console. Called when a configuration is checked
+ * (cli/serve.ts), when it is applied, and by parts.ts.
  */
 import type { Access, LoadedAccess } from '../auth/hba/load.ts';
 import { loadAccess } from '../auth/hba/load.ts';
@@ -18,4 +19,10 @@ export function accessOf(config: Config): Access | undefined {
   if (loaded === undefined) return undefined;
   if ('problems' in loaded) throw new Error(loaded.problems.join('; '));
   return loaded.access;
+}
+
+/** undefined: the user may not use the admin console. */
+export function consoleRoleOf(user: string, { auth }: Config): 'admin' | 'stats' | undefined {
+  if (auth.adminUsers.includes(user)) return 'admin';
+  return auth.statsUsers.includes(user) ? 'stats' : undefined;
 }

@@ -65,6 +65,7 @@ export class Lifecycle {
     await parts.cache.start();
     parts.directory.open(current.config);
     this.sweeper.start();
+    parts.memory.start();
     parts.entrance.console.start();
     parts.resizing.start();
     try {
@@ -150,6 +151,7 @@ export class Lifecycle {
     const { parts } = this;
     parts.entrance.reception.isDraining = true;
     this.sweeper.stop();
+    parts.memory.stop();
     parts.entrance.console.stop();
     parts.resizing.stop();
     const stops = new Stops();

@@ -23,6 +23,7 @@ import { createResizeLoop, type ResizeLoop, type ResizeSources } from '../sizing
 import type { Classifier } from '../sql/facts.ts';
 import { systemClock } from '../util/clock.ts';
 import { createGather } from '../workers/all-workers.ts';
+import { consoleRoleOf } from './access.ts';
 import { AuthQuery } from './auth-query.ts';
 import { Clients } from './clients.ts';
 import { createActions, type ActionParts } from './console-actions.ts';
@@ -32,6 +33,7 @@ import type { Current } from './current.ts';
 import { Directory } from './directory.ts';
 import { HandOvers } from './hand-overs.ts';
 import type { Logs } from './logs.ts';
+import { Memory } from './memory.ts';
 import { Reception } from './reception.ts';
 import { createSharedCache } from './shared-cache.ts';
 import type { WorkerLink } from '../workers/worker-link.ts';
@@ -77,10 +79,10 @@ interface Entrance {
 }
 
 export class Parts {
-  readonly cache: ResultCache;
   readonly clients: Clients;
   readonly directory: Directory;
   readonly authQuery: AuthQuery;
+  readonly memory: Memory;
   readonly watchdog: Watchdog;
   readonly sources: ConsoleSources;
   readonly metrics: Metrics;
@@ -98,12 +100,9 @@ export class Parts {
     const { current, logs, worker } = options;
     this.lastServerId = worker?.numbers.from ?? 0;
     this.clients = new Clients(undefined, worker?.numbers);
-    this.cache = createSharedCache(worker, current, {
-      log: logs.cacheLog,
-      now: systemClock.nowMs,
-      peersDdl: (prefix, about) => this.directory.peersDdl(prefix, about),
-    });
     this.services = this.makeServices();
+    const { clients, services, noteUnexpected: onError } = this;
+    this.memory = new Memory({ current, clients, services, processes: worker?.workers ?? 1, log: logs.log, onError });
     this.secrets = { credentials: new Credentials(current.users), keys: createKeyDeriver() };
     this.shared = worker === undefined ? undefined : this.makeShared(worker);
     this.directory = this.makeDirectory();
@@ -117,6 +116,10 @@ export class Parts {
     this.metrics = createMetrics(this.sources, this.totals);
     this.entrance = this.makeEntrance();
     this.resizing = this.makeResizing();
+  }
+
+  get cache(): ResultCache {
+    return this.services.cache;
   }
 
   /** The figures of all workers, for /metrics and HTTP; undefined: `sources` are all of it. */
@@ -133,13 +136,17 @@ export class Parts {
   };
 
   private makeServices(): Services {
-    const { current, logs, classifier } = this.options;
+    const { current, logs, classifier, worker } = this.options;
     const { routing, cache } = current.config;
     return {
       turn: new TurnWriter(),
       classifier,
       binder: createBinder({ readOnlyFunctions: routing.readOnlyFunctions, cacheTables: cache.tables }),
-      cache: this.cache,
+      cache: createSharedCache(worker, current, {
+        log: logs.cacheLog,
+        now: systemClock.nowMs,
+        peersDdl: (prefix, about) => this.directory.peersDdl(prefix, about),
+      }),
       book: new StatementBook(),
       baselines: createLatencyBaselines(),
       functionCall: classifier.classify(Buffer.from('CALL function_call()')),
@@ -197,7 +204,7 @@ export class Parts {
 
   private makeSources(): ConsoleSources {
     const { version, current, requests, worker } = this.options;
-    const { directory, clients, services, watchdog } = this;
+    const { directory, clients, services, watchdog, memory } = this;
     const parts = {
       version,
       config: () => current.config,
@@ -206,6 +213,7 @@ export class Parts {
       services,
       users: current.users,
       watchdog,
+      memory,
       process: () => this.metrics.ofProcess(),
       isDraining: requests.isDraining,
     };
@@ -214,15 +222,10 @@ export class Parts {
 
   private makeConsole(): Console {
     const { current, logs } = this.options;
-    const roleOf = (user: string): 'admin' | 'stats' | undefined => {
-      const { adminUsers, statsUsers } = current.config.auth;
-      if (adminUsers.includes(user)) return 'admin';
-      return statsUsers.includes(user) ? 'stats' : undefined;
-    };
     return createConsole({
       sources: this.sources,
       gather: this.shared?.gather,
-      roleOf,
+      roleOf: (user) => consoleRoleOf(user, current.config),
       nowMs: systemClock.nowMs,
       log: logs.log,
     });
@@ -243,6 +246,7 @@ export class Parts {
       authQuery: this.authQuery,
       nextServerId: () => this.nextServerId(),
       metrics: this.metrics,
+      memory: this.memory.monitor.gate,
       worker,
     });
     const listenerOptions = reception.listenerOptions();

@@ -11,6 +11,7 @@ import type { Console } from '../console/console.ts';
 import { WeirError } from '../errors/errors.ts';
 import type { ListenerOptions, LoggedInClient } from '../frontend/listener.ts';
 import { limitRepeats } from '../observability/bounded-log.ts';
+import type { MemoryGate } from '../memory/types.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Log } from '../observability/types.ts';
 import type { ErrorFields } from '../protocol/write.ts';
@@ -42,6 +43,7 @@ export interface ReceptionParts {
   readonly authQuery: AuthQuery;
   nextServerId(): number;
   readonly metrics: Pick<Metrics, 'authFailed'>;
+  readonly memory: MemoryGate;
   /** Undefined: this process is the whole Weir. */
   readonly worker: WorkerLink | undefined;
 }
@@ -94,6 +96,7 @@ export class Reception {
       maxClientConn: () => parts.config().maxClientConn,
       loginTimeoutMs: () => parts.config().clientLoginTimeoutMs,
       maxLogins: () => maxLogins(parts.config()),
+      memory: parts.memory,
       // The workers of one Weir have max_client_conn together: only their supervisor knows.
       isFull: () => parts.worker === undefined && this.places >= parts.config().maxClientConn,
       tryEnter: () => parts.worker?.tryEnter() ?? this.tryEnter(),

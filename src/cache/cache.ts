@@ -223,6 +223,10 @@ class Cache implements ResultCache {
     }
   }
 
+  keepShare(share: number): number {
+    return this.store.keepShare(share);
+  }
+
   private miss(lookup: Lookup): Lookup {
     this.counts.misses++;
     return lookup;

@@ -3,6 +3,7 @@
  * decide whether an answer may be shown: cache.ts asks `isCurrent`. Maintains each tag's number of entries.
  */
 import { LRUCache } from 'lru-cache';
+import { trim } from '../util/trim.ts';
 import { noStamp, type TagState } from './tag-state.ts';
 import type { TagSet } from './tags.ts';
 import type { Lookup } from './types.ts';
@@ -72,10 +73,12 @@ export function makeEntry(key: string, what: Omit<Entry, 'hit' | 'bytes'>, parts
 export class Store {
   private readonly entries: LRUCache<string, Entry>;
   readonly maxBytes: number;
+  /** Less than maxBytes while memory is short. */
+  private allowedBytes: number;
   evictions = 0;
 
   constructor(maxBytes: number) {
-    this.maxBytes = maxBytes;
+    this.maxBytes = this.allowedBytes = maxBytes;
     this.entries = new LRUCache<string, Entry>({
       maxSize: maxBytes,
       sizeCalculation: (entry) => entry.bytes,
@@ -91,9 +94,16 @@ export class Store {
   }
 
   set(key: string, entry: Entry): void {
-    if (entry.bytes > this.maxBytes) return;
+    if (entry.bytes > this.allowedBytes) return;
     for (const state of entry.states) state.entries++;
     this.entries.set(key, entry);
+    if (this.entries.calculatedSize > this.allowedBytes) trim(this.entries, this.allowedBytes);
+  }
+
+  /** @param share of maxBytes that may be used from now on. @returns the bytes given back */
+  keepShare(share: number): number {
+    this.allowedBytes = this.maxBytes * share;
+    return trim(this.entries, this.allowedBytes);
   }
 
   delete(key: string): void {

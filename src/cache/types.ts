@@ -163,6 +163,8 @@ export interface ResultCache {
    */
   invalidate(tags: readonly Tag[], by?: 'operator' | 'catalog'): Promise<void>;
   invalidateAll(): Promise<void>;
+  /** @param share of cache.max_memory that answers may use from now on. @returns the bytes given back */
+  keepShare(share: number): number;
   stats(): CacheStats;
   start(): Promise<void>;
   stop(): Promise<void>;

@@ -272,6 +272,7 @@ const explain: Verb = {
 
 export const adminVerbs: Readonly<Record<string, Verb>> = {
   workers: showVerb('WORKERS', 'Processes of this Weir: clients, servers, memory and CPU.'),
+  memory: showVerb('MEMORY', 'Memory of each process: its limit, what is in use, and what is done when it is short.'),
   pools: showVerb('POOLS', 'Pools: connections by state, clients waiting, limits and the last resize.'),
   nodes: showVerb('NODES', 'Servers: role, health, lag and load.'),
   clients: showVerb('CLIENTS', 'Clients, what they do, and why they are pinned to a server.'),

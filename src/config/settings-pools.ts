@@ -5,7 +5,7 @@
 import type { Rows } from './setting.ts';
 import { atLeast1ms, hour, minute, orZero, second, setting } from './setting.ts';
 import { workers } from './workers.ts';
-import { boolean, fileMode, hostPort, integer, list, oneOf, optional, string } from './values.ts';
+import { boolean, fileMode, hostPort, integer, list, oneOf, optional, size, string } from './values.ts';
 
 const poolModes = oneOf(['session', 'transaction', 'statement']);
 const connections = integer(0, 100_000);
@@ -61,6 +61,13 @@ const listening = {
     1,
     'new start',
     'Processes that serve clients, as one Weir; `auto`: one for each core.',
+  ),
+  memory_limit: setting(
+    'memoryLimitBytes',
+    size(16 * 1024 ** 2, undefined, 'find out'),
+    0,
+    'reload',
+    'Memory that Weir may have, all workers together; at 0.8 of it caches shrink and new clients wait, at 0.9 the clients that hold most are ended (docs/memory.md). 0: what its cgroup may have, else the machine.',
   ),
 } as const satisfies Rows;
 

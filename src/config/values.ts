@@ -92,11 +92,13 @@ export function duration(min: number, max: number, zero?: string): ValueType<num
   return { name: 'duration', allowed, parse, parseText: parse, format: formatDuration };
 }
 
-/** In bytes; 1 KB = 1024 bytes, as in PostgreSQL. */
-export function size(min: number, max: number = largestSize): ValueType<number> {
-  const allowed = `a size from ${formatSize(min)} to ${formatSize(max)} (units KB MB GB)`;
+/** In bytes; 1 KB = 1024 bytes, as in PostgreSQL. @param zero what 0 means, in words; undefined: it is not allowed without a unit */
+export function size(min: number, max: number = largestSize, zero?: string): ValueType<number> {
+  const range = `a size from ${formatSize(min)} to ${formatSize(max)} (units KB MB GB)`;
+  const allowed = `${range}${zero === undefined ? '' : `; 0 = ${zero}`}`;
   const refused = { refused: `is not ${allowed}` };
   const parse = (raw: unknown): Parsed<number> => {
+    if (zero !== undefined && (raw === 0 || raw === '0')) return { value: 0 };
     if (typeof raw === 'number') return { refused: `has no unit: write ${raw}KB or ${raw}MB; ${allowed}` };
     if (typeof raw !== 'string') return refused;
     const match = /^(\d{1,15}(?:\.\d{1,6})?)\s*([a-zA-Z]+)$/.exec(raw.trim());

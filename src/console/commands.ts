@@ -4,6 +4,7 @@
  */
 import { actions } from './actions.ts';
 import { showRestarts } from './restart.ts';
+import { showMemory } from './show-memory.ts';
 import { showConnections } from './show.ts';
 import { showFigures } from './show-stats.ts';
 import { showTopology } from './show-topology.ts';
@@ -18,6 +19,7 @@ const all: ConsoleCommand[] = [
   ...showTopology,
   ...showFigures,
   showWorkers,
+  showMemory,
   showRestarts,
   show<ConsoleCommand>(
     'HELP',

@@ -19,6 +19,13 @@ export const loginErrors = {
     message: 'too many log-ins at the same time',
     hint: 'Try again in a moment.',
   },
+  memory_wait: {
+    sqlstate: '53200',
+    severity: 'FATAL',
+    level: 'warn',
+    message: 'Weir is short of memory, and had no room for another client within {seconds} s (client_login_timeout)',
+    hint: 'Try again in a moment. SHOW MEMORY on the admin console tells how much is in use.',
+  },
   no_such_database: {
     sqlstate: '3D000',
     severity: 'FATAL',

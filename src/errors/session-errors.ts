@@ -143,6 +143,13 @@ export const sessionErrors = {
     level: 'info',
     message: 'terminating connection due to administrator command (KILL)',
   },
+  memory_shed: {
+    sqlstate: '53200',
+    severity: 'FATAL',
+    level: 'warn',
+    message: 'terminating connection: Weir is short of memory, and this client held {bytes} bytes of {what}',
+    hint: 'Read answers as they come, and keep fewer and shorter prepared statements; or give Weir more memory (memory_limit).',
+  },
   client_idle_timeout: {
     sqlstate: '57P05',
     severity: 'FATAL',

@@ -23,6 +23,7 @@ import { addressOf, type Logins } from './logins.ts';
 import type { Layer, Startup } from './startup.ts';
 import { OldProtocolError, OtherProtocolError, readFirstPacket, terminated } from './startup.ts';
 import type { AcceptorOptions, ClientSlots, RefusalReason } from './types.ts';
+import { waitForMemory } from './wait-for-memory.ts';
 
 /** What a log-in needs from frontend/client-acceptor.ts. */
 export interface LoginContext {
@@ -68,6 +69,7 @@ const reasons: Partial<Record<ErrorName, RefusalReason>> = {
   auth_query_failed: 'auth-query',
   too_many_clients: 'too-many',
   too_many_logins: 'too-many',
+  memory_wait: 'memory',
 };
 
 /** Thrown to end a log-in: `error` is for the client, `why` for the log. */
@@ -114,6 +116,7 @@ export async function logIn(socket: Socket | TLSSocket, layer: Layer, context: L
       user = packet.startup.user;
       const isConsole = checkBeforeAuthentication(packet.startup, socket, layer, context);
       await authenticate(packet.startup, isConsole, socket, layer, reader, context);
+      if (!isConsole && context.options.memory?.isOpen === false) await waitForMemory(reader, context);
       await takeSlot(packet.startup, isConsole, slot, context);
       passToSession(packet.startup, isConsole, socket, layer, reader, context);
     }

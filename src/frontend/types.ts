@@ -6,6 +6,7 @@ import type { TLSSocket } from 'node:tls';
 import type { ReplicationKind } from '../auth/types.ts';
 import type { AuthOptions } from '../auth/authenticator.ts';
 import type { HostPort, TlsSide } from '../config/config.ts';
+import type { MemoryGate } from '../memory/types.ts';
 import type { Log } from '../observability/types.ts';
 
 /** Label `reason` of `auth_failures_total`. An unknown user counts as wrong-password. */
@@ -17,6 +18,7 @@ export type RefusalReason =
   | 'protocol'
   | 'timeout'
   | 'too-many'
+  | 'memory'
   | 'auth-query'
   | 'hba';
 
@@ -81,6 +83,8 @@ export interface AcceptorOptions {
    * client_login_timeout, from connection to authentication; starts again after a TLS handshake. Read at each reload.
    */
   loginTimeoutMs(): number;
+  /** New clients wait there while memory is short, except for the console. Absent: never. */
+  readonly memory?: MemoryGate | undefined;
   /** max_client_logins: log-ins at the same time, which do not count under max_client_conn yet. */
   maxLogins(): number;
   onClient(client: LoggedInClient): void;

@@ -52,6 +52,7 @@ export class MessageReader {
   private end = 0;
   private waiter: Waiter | undefined;
   private failure: Error | undefined;
+  private onFailure: ((error: Error) => void) | undefined;
   private readonly onData = (chunk: Buffer): void => this.gather(chunk);
   private readonly onEnd = (): void =>
     this.fail(new ReadError('closed', 'the connection was closed by the other side'));
@@ -139,6 +140,15 @@ export class MessageReader {
     const waiter = this.waiter;
     this.waiter = undefined;
     waiter?.reject(error);
+    this.onFailure?.(error);
+  }
+
+  /** Rejects as a read would: the peer has left, the deadline has passed, or the owner gave up. Does not read. */
+  failed(): Promise<never> {
+    return new Promise((_, reject) => {
+      if (this.failure === undefined) this.onFailure = reject;
+      else reject(this.failure);
+    });
   }
 
   /**

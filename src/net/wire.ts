@@ -161,6 +161,16 @@ export class Wire {
     return !this.isClosed && this.socket.writableLength + this.pendingBytes > highWaterBytes;
   }
 
+  /** Bytes that the kernel has not taken, because the peer does not read them. */
+  get unsentBytes(): number {
+    return this.pendingBytes + this.socket.writableLength;
+  }
+
+  /** Bytes that the kernel has taken. */
+  get takenBytes(): number {
+    return this.sentBytes - this.socket.writableLength;
+  }
+
   /** Bytes wait to be sent, so that `drained` will be called. */
   get willDrain(): boolean {
     return this.pendingBytes > 0 || this.socket.writableNeedDrain;
@@ -186,12 +196,21 @@ export class Wire {
 
   /** Sends what is queued, also what is held, and `lastWords`, then closes. The peer has five seconds to read it. */
   end(lastWords?: Buffer): void {
+    this.endWithin(5_000, (socket) => socket.destroy(), lastWords);
+  }
+
+  /** The same for a peer that holds too much memory: what it does not read very soon is dropped, by the kernel too. */
+  endSoon(lastWords: Buffer): void {
+    this.endWithin(500, dropUnsent, lastWords);
+  }
+
+  private endWithin(ms: number, cut: (socket: Socket) => void, lastWords: Buffer | undefined): void {
     if (this.isClosed || this.isEnding) return;
     if (lastWords !== undefined) this.send(lastWords);
     if (this.pendingBytes > 0) this.write();
     this.isEnding = true;
     const socket = this.socket;
-    const deadline = setTimeout(() => socket.destroy(), 5_000);
+    const deadline = setTimeout(() => cut(socket), ms);
     deadline.unref();
     socket.once('close', () => clearTimeout(deadline));
     // Closing a socket with unread input sends a reset, which can make the peer lose the last message.
@@ -234,4 +253,10 @@ export class Wire {
     if (!isGentle) this.socket.destroy();
     this.handler.closed(error);
   }
+}
+
+/** After a reset the kernel keeps nothing of what the peer has not read. Only TCP without TLS has one. */
+function dropUnsent(socket: Socket): void {
+  if (socket.remoteAddress === undefined || 'encrypted' in socket) socket.destroy();
+  else socket.resetAndDestroy();
 }

@@ -4,6 +4,7 @@
  */
 import type { CacheStats } from '../cache/types.ts';
 import type { LogLevel } from '../errors/errors.ts';
+import type { MemoryFigures } from '../memory/types.ts';
 import type { PoolControl, ServerStats } from '../pool/types.ts';
 import type { ClientStats, DatabaseStats, StuckKind } from '../session/types.ts';
 import type { TopologySnapshot } from '../topology/types.ts';
@@ -56,6 +57,7 @@ export interface WorkerFigures {
   readonly clients: number | undefined;
   readonly servers: number | undefined;
   readonly process: ProcessFigures | undefined;
+  readonly memory: MemoryFigures | undefined;
 }
 
 /** What there is besides the figures when they are those of several workers. */
@@ -98,6 +100,8 @@ export interface StatsSources {
   cacheStats(): CacheStats;
   /** Number of stuck connections that the watchdog has closed since the start, by kind. */
   stuck(): Readonly<Record<StuckKind, number>>;
+  /** What it may have and uses of memory, and what was done while it was short. */
+  memory(): MemoryFigures;
   /** The processes of this Weir. */
   workers(): Iterable<WorkerFigures>;
   /** Undefined: these are the figures of one process. */

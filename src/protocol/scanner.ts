@@ -48,6 +48,11 @@ export class FrameScanner {
     return this.rest?.length ?? 0;
   }
 
+  /** Memory of what has arrived and was not passed on. */
+  get heldBytes(): number {
+    return (this.partial?.length ?? 0) + this.restBytes;
+  }
+
   /** Every frame that has begun to be passed on was passed on whole. */
   get isBetweenMessages(): boolean {
     return this.streaming === 0;

@@ -19,6 +19,7 @@ import { cancelInLane } from './lane.ts';
 import { clientStats } from '../session/client-figures.ts';
 import { probeUnread } from '../session/probe-unread.ts';
 import { Receiver } from './receiver.ts';
+import { noteTaken } from '../session/taken.ts';
 import { leaveFlight } from './load.ts';
 import { Session, type Outcome } from '../session/session.ts';
 import { TimeSlice } from './time-slice.ts';
@@ -37,6 +38,9 @@ export class ClientSession extends Session implements WireHandler {
   handOver: { schedule(): void } | undefined;
   /** Seconds in which the client's socket was not read. */
   unreadSeconds = 0;
+  /** How far the client has read (session/taken.ts). */
+  takenBytes = 0;
+  untakenSeconds = 0;
 
   constructor(
     socket: Socket | TLSSocket,
@@ -181,6 +185,7 @@ export class ClientSession extends Session implements WireHandler {
 
   /** Called about once a second: checks the client's own timeouts. @param nowMs monotonic ms */
   sweep(nowMs: number): void {
+    noteTaken(this);
     probeUnread(this);
     if (!this.isReady || this.inFlight.length > 0) return;
     const { clientIdleTimeoutMs, idleTransactionTimeoutMs } = this.database.settings();

@@ -38,9 +38,9 @@ export interface ReadingSession extends Session {
 export class Intake implements FrameSink, RequestReader {
   private readonly session: ReadingSession;
   /** The batch whose Sync has not come. */
-  private batch: Request | undefined;
+  batch: Request | undefined;
   /** Requests on their way through handle-request.ts, until they are sent or answered. The first is processed next. */
-  private readonly pending: Request[] = [];
+  readonly pending: Request[] = [];
   /** Messages are ignored until the next Sync, as after an ErrorResponse. */
   isSkipping = false;
   private gathering: NodeJS.Timeout | undefined;

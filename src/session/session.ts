@@ -208,16 +208,12 @@ export abstract class Session extends ServerHold {
 
   /** Sends the error as FATAL and closes the connection. */
   terminate(error: WeirError): void {
-    if (this.phase === 'closed') return;
-    this.wire.end(
-      errorResponse({
-        severity: 'FATAL',
-        sqlstate: error.sqlstate,
-        message: error.message,
-        detail: error.detail,
-        hint: error.hint,
-      }),
-    );
+    if (this.phase !== 'closed') this.wire.end(lastWords(error));
+  }
+
+  /** The same for a client that holds too much memory: it does not get long to read it. */
+  shed(error: WeirError): void {
+    if (this.phase !== 'closed') this.wire.endSoon(lastWords(error));
   }
 
   /** Closes without an error message, after what was relayed. */
@@ -236,4 +232,8 @@ export abstract class Session extends ServerHold {
     this.services.unexpected(bug);
     this.terminate(new WeirError('internal_error', { what: bug.message }));
   }
+}
+
+function lastWords({ sqlstate, message, detail, hint }: WeirError): Buffer {
+  return errorResponse({ severity: 'FATAL', sqlstate, message, detail, hint });
 }

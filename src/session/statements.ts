@@ -66,6 +66,8 @@ export class StatementBook {
   private readonly catalogIds = new WeakMap<object, number>();
   private unused = 0;
   private unusedBytes = 0;
+  /** Less than 1 while memory is short. */
+  private keptShare = 1;
   /** Identifies this book among those of other processes, whose names of statements are the same. */
   readonly id = randomUUID();
   private lastId = 0;
@@ -165,12 +167,32 @@ export class StatementBook {
     if (entry === undefined || entry.users === 0) return;
     if (--entry.users > 0 || !this.isListed(entry)) return;
     this.count(entry, 1);
-    if (this.unused <= keptUnused && this.unusedBytes <= keptUnusedBytes) return;
+    if (!this.isWithin(this.keptShare)) this.dropUnused(this.keptShare / 2);
+  }
+
+  /** How many clients have the statement. */
+  usersOf(statement: Statement): number {
+    return this.byStatement.get(statement)?.users ?? 0;
+  }
+
+  /** @param share of unused statements that are kept from now on. @returns the bytes given back */
+  keepShare(share: number): number {
+    const before = this.unusedBytes;
+    this.keptShare = share;
+    if (!this.isWithin(share)) this.dropUnused(share);
+    return before - this.unusedBytes;
+  }
+
+  private isWithin(share: number): boolean {
+    return this.unused <= keptUnused * share && this.unusedBytes <= keptUnusedBytes * share;
+  }
+
+  private dropUnused(share: number): void {
     for (const [key, old] of this.entries) {
       if (old.users > 0) continue;
       this.entries.delete(key);
       this.count(old, -1);
-      if (this.unused <= keptUnused / 2 && this.unusedBytes <= keptUnusedBytes / 2) return;
+      if (this.isWithin(share)) return;
     }
   }
 

@@ -17,6 +17,7 @@ import { Reading } from './reading.ts';
 import { RecentTexts } from './recent-texts.ts';
 import { MALFORMED, Scanner } from './scanner.ts';
 import { toParsable, toTemplate } from './template.ts';
+import { trim } from '../util/trim.ts';
 
 export interface ClassifierOptions {
   /** Templates whose facts are kept. */
@@ -55,10 +56,14 @@ class TemplateClassifier implements Classifier {
   readonly #recent = new RecentTexts();
   readonly #maxParseBytes: number;
   readonly #maxScanBytes: number;
+  readonly #maxCacheBytes: number;
+  /** Less than that while memory is short. */
+  #allowedBytes: number;
 
   constructor(parser: SqlParser, options: ClassifierOptions) {
     const maxSize = options.maxCacheBytes ?? 16 * 1024 * 1024;
     this.#parser = parser;
+    this.#maxCacheBytes = this.#allowedBytes = maxSize;
     this.#maxParseBytes = options.maxParseBytes ?? 16 * 1024;
     this.#maxScanBytes = options.maxScanBytes ?? 256 * 1024;
     this.#scanner = new Scanner(this.#maxParseBytes);
@@ -117,7 +122,7 @@ class TemplateClassifier implements Classifier {
     // A syntax error may come from a stand-in, or from this text alone, so it must not count for the whole template.
     const isFinal = facts.unparsed === undefined && !reading.needsText;
     const entry: Entry = isFinal ? { facts, hints: undefined } : BY_TEXT;
-    this.#templates.set(key, entry);
+    this.#keep(this.#templates, key, entry);
     return entry;
   }
 
@@ -131,7 +136,7 @@ class TemplateClassifier implements Classifier {
     if (!this.#parser.isReady) return this.#unread(sql, NOT_READY);
     const template = key === undefined ? firstKeyword(sql) : toTemplate(decodeKey(key));
     const classified = { facts: this.#read(bare.toString(), template, new Reading(false)), hints: undefined };
-    this.#texts.set(textKey, classified);
+    this.#keep(this.#texts, textKey, classified);
     return classified;
   }
 
@@ -158,8 +163,18 @@ class TemplateClassifier implements Classifier {
     const known = this.#texts.get(key);
     if (known !== undefined) return known;
     const classified = unknownText(sql, reason);
-    this.#texts.set(key, classified);
+    this.#keep(this.#texts, key, classified);
     return classified;
+  }
+
+  keepShare(share: number): number {
+    this.#allowedBytes = this.#maxCacheBytes * share;
+    return trim(this.#templates, this.#allowedBytes) + trim(this.#texts, this.#allowedBytes);
+  }
+
+  #keep<V extends Entry>(cache: LRUCache<string, V>, key: string, entry: V): void {
+    cache.set(key, entry);
+    if (cache.calculatedSize > this.#allowedBytes) trim(cache, this.#allowedBytes);
   }
 }
 

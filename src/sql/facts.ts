@@ -193,4 +193,6 @@ export interface Classified {
 export interface Classifier {
   /** `sql` are the bytes of the text without the terminating zero. Never throws. */
   classify(sql: Buffer): Classified;
+  /** @param share of their size that its caches may use from now on. @returns the bytes given back, roughly */
+  keepShare(share: number): number;
 }

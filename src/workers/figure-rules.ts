@@ -4,13 +4,26 @@
  */
 import type { CacheStats, StoreState } from '../cache/types.ts';
 import type { DatabaseRow, PreparedRow } from '../console/sources.ts';
+import { memoryStates, type MemoryFigures, type MemoryState, type ShedReason } from '../memory/types.ts';
 import type { ProcessFigures } from '../observability/types.ts';
 import type { PoolStats, ResizeRecord, WaitHistogram } from '../pool/types.ts';
 import type { DatabaseStats, StuckKind } from '../session/types.ts';
 import type { NodeLoad, NodeState } from '../topology/types.ts';
 import type { Figures, PoolFigures, TopologyFigures } from './figures.ts';
 import { byKey, count, countArray, countArrays, countList, counts, each, earliest } from './merge-rules.ts';
-import { first, firstKnown, ifAll, ifAny, largest, row, sharedCounts, sum, sumIfKnown, union } from './merge-rules.ts';
+import {
+  first,
+  firstKnown,
+  ifAll,
+  ifAny,
+  ifBoth,
+  largest,
+  row,
+  sharedCounts,
+  sum,
+  sumIfKnown,
+  union,
+} from './merge-rules.ts';
 import type { Rule, Rules } from './merge-rules.ts';
 
 const same = <V>(): Rule<V> => first as Rule<unknown> as Rule<V>;
@@ -196,6 +209,26 @@ const processFigures: Rules<ProcessFigures> = {
   openFiles: sumIfKnown,
 };
 
+const worstMemory: Rule<MemoryState> = {
+  join: (a, b) => (memoryStates.indexOf(b) > memoryStates.indexOf(a) ? b : a),
+  after: (now) => now,
+};
+
+const memory: Rules<MemoryFigures> = {
+  state: worstMemory,
+  share: largest,
+  usedBytes: sum,
+  limitBytes: sum,
+  limitFrom: same(),
+  residentBytes: sum,
+  heapUsedBytes: sum,
+  heapLimitBytes: sum,
+  cacheShare: { join: Math.min, after: (now) => now },
+  waitingClients: sum,
+  shedClients: counts<ShedReason>(),
+  refusedClients: count,
+};
+
 export const figureTable: Rules<Figures> = {
   atMs: same(),
   version: same(),
@@ -214,6 +247,7 @@ export const figureTable: Rules<Figures> = {
   prepared: byKey((each) => keyOf(each.database, each.user, each.query), row(prepared)),
   periods: each(),
   process: row(processFigures),
+  memory: ifBoth(row(memory)),
   // While one worker is replaced, the others take new clients.
   serving: row({ isListening: ifAny, isDraining: ifAll }),
 };

@@ -5,6 +5,7 @@
 import type { CacheStats } from '../cache/types.ts';
 import type { ConsoleSources, DatabaseRow, PreparedRow, SettingRow } from '../console/sources.ts';
 import type { StatsPeriod } from '../console/stats-types.ts';
+import type { MemoryFigures } from '../memory/types.ts';
 import type { FiguresDetail, ProcessFigures, ServingState } from '../observability/types.ts';
 import type { PoolStats, ServerStats, WaitHistogram } from '../pool/types.ts';
 import type { ClientStats, DatabaseStats, StuckKind } from '../session/types.ts';
@@ -50,6 +51,7 @@ export interface Figures {
   readonly prepared: readonly PreparedRow[];
   readonly periods: readonly StatsPeriod[];
   readonly process: ProcessFigures;
+  readonly memory: MemoryFigures;
   readonly serving: ServingState;
 }
 
@@ -86,6 +88,7 @@ export function collectFigures(own: OwnFigures, detail: AskedFigures): Figures {
     prepared: detail === 'rows' ? [...sources.preparedStatements()] : [],
     periods: [own.period()],
     process: own.process(),
+    memory: sources.memory(),
     serving: own.serving(),
   };
 }

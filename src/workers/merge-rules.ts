@@ -88,6 +88,12 @@ export function row<T extends object>(rules: Rules<T>): Rule<T> {
   return { join: (a, b) => combine(rules, a, b, 'join'), after: (a, b) => combine(rules, a, b, 'after') };
 }
 
+/** A figure that a worker of an older version, which a restart is about to replace, does not have. */
+export function ifBoth<V>(rule: Rule<V>): Rule<V> {
+  const known = (a: V, b: V, by: 'join' | 'after'): V => (a === undefined ? b : b === undefined ? a : rule[by](a, b));
+  return { join: (a, b) => known(a, b, 'join'), after: (a, b) => known(a, b, 'after') };
+}
+
 /**
  * Rows that several workers may have, joined by their key. What a worker that is gone has counted is added to rows that
  * still exist.

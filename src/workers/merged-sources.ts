@@ -53,6 +53,7 @@ export function mergeFigures({ workers, past, silent, isDraining, resizes }: Gat
     topologies: () => all.topologies.map(topologyOf),
     cacheStats: () => all.cacheStats,
     stuck: () => all.stuck,
+    memory: () => all.memory,
     settings: () => all.settings,
     users: () => all.users,
     preparedStatements: () => all.prepared,
@@ -89,5 +90,6 @@ function workerRow(info: WorkerInfo, figures: Figures | undefined): WorkerFigure
     clients,
     servers: figures?.servers.length,
     process: figures?.process,
+    memory: figures?.memory,
   };
 }

@@ -7,7 +7,7 @@ import type { Figures } from './figures.ts';
 import type { Rule } from './merge-rules.ts';
 
 /** Figures with counters in them. */
-const countedKeys = ['pools', 'databaseStats', 'cacheStats', 'stuck', 'process'] as const;
+const countedKeys = ['pools', 'databaseStats', 'cacheStats', 'stuck', 'process', 'memory'] as const;
 type CountedKey = (typeof countedKeys)[number];
 
 export type PastFigures = { readonly [Key in CountedKey]?: Figures[Key] };
@@ -46,11 +46,12 @@ export function addPast(now: Figures, past: PastFigures): Figures {
     cacheStats: added('cacheStats'),
     stuck: added('stuck'),
     process: added('process'),
+    memory: added('memory'),
   };
 }
 
-export function countedIn({ pools, databaseStats, cacheStats, stuck, process }: Figures): PastFigures {
-  return { pools, databaseStats, cacheStats, stuck, process };
+export function countedIn({ pools, databaseStats, cacheStats, stuck, process, memory }: Figures): PastFigures {
+  return { pools, databaseStats, cacheStats, stuck, process, memory };
 }
 
 /** Pools and databases that a worker had and has no more. */

@@ -1,5 +1,6 @@
 /** A ConsoleSources whose figures are made up and whose actions are written down; one PoolControl that obeys. */
 import type { ConsoleSources, DatabaseRow, RestartRow, SettingRow } from '../../src/console/sources.ts';
+import type { MemoryFigures } from '../../src/memory/types.ts';
 import type { ProcessFigures, WorkerFigures } from '../../src/observability/types.ts';
 import type { PoolControl, PoolStats, ResizeReason, ServerStats, WaitHistogram } from '../../src/pool/types.ts';
 import { durationBoundsSeconds } from '../../src/session/types.ts';
@@ -214,6 +215,24 @@ export function fakeProcess(changes: Partial<ProcessFigures> = {}): ProcessFigur
   };
 }
 
+export function fakeMemory(changes: Partial<MemoryFigures> = {}): MemoryFigures {
+  return {
+    state: 'normal',
+    share: 0.25,
+    usedBytes: 64_000_000,
+    limitBytes: 256_000_000,
+    limitFrom: 'memory_limit',
+    residentBytes: 90_000_000,
+    heapUsedBytes: 30_000_000,
+    heapLimitBytes: 2_000_000_000,
+    cacheShare: 1,
+    waitingClients: 0,
+    shedClients: { unread: 3, statement: 2, prepared: 1 },
+    refusedClients: 4,
+    ...changes,
+  };
+}
+
 export function fakeWorker(changes: Partial<WorkerFigures> = {}): WorkerFigures {
   return {
     number: 1,
@@ -226,6 +245,7 @@ export function fakeWorker(changes: Partial<WorkerFigures> = {}): WorkerFigures 
     clients: 2,
     servers: 1,
     process: fakeProcess(),
+    memory: fakeMemory(),
     ...changes,
   };
 }
@@ -292,6 +312,7 @@ export function fakeSources(changes: Partial<ConsoleSources> = {}): FakeSources 
     users: () => ['app', 'weir'],
     workers: () => [fakeWorker()],
     preparedStatements: () => [{ database: 'shop', user: 'app', query: 'SELECT $1', clients: 2, servers: 1 }],
+    memory: () => fakeMemory(),
     stuck: () => ({
       ...{ client_waiting: 0, client_asleep: 0, client_paused: 0, answer_lost: 1 },
       ...{ server_paused: 0, server_unheld: 0, server_owes_nobody: 0 },

@@ -8,7 +8,15 @@ import { commands } from '../../src/console/commands.ts';
 import type { ConsoleSources } from '../../src/console/sources.ts';
 import type { Totals } from '../../src/console/stats-types.ts';
 import type { Value } from '../../src/console/types.ts';
-import { fakeClient, fakeDatabaseStats, fakeNode, fakePool, fakeServer, fakeSources } from '../console/fakes.ts';
+import {
+  fakeClient,
+  fakeDatabaseStats,
+  fakeMemory,
+  fakeNode,
+  fakePool,
+  fakeServer,
+  fakeSources,
+} from '../console/fakes.ts';
 import { Rig, run, type TestWorker } from './rig.ts';
 
 /** Numbers that differ from worker to worker, the same in each run. */
@@ -87,6 +95,12 @@ function sourcesOf(number: number, clockMs: number): Partial<ConsoleSources> {
     topologies: () => [{ database: 'shop', isSettled: true, snapshot: () => snapshot }],
     databases: () => (row === undefined ? [] : [{ ...row, isPaused: number === 2, problem: 'its catalog' }]),
     cacheStats: () => filled,
+    memory: () =>
+      fakeMemory({
+        state: number === 2 ? 'tight' : 'normal',
+        usedBytes: number * 1e6,
+        shedClients: { unread: number, statement: 0, prepared: 0 },
+      }),
     users: () => ['app', `only ${number}`],
     preparedStatements: () => prepared,
   };
@@ -198,6 +212,10 @@ const expected: Readonly<Record<string, Columns>> = {
   VERSION: columns({ same: 'version' }),
   WORKERS: columns({
     own: 'worker pid state clients servers started_at restarts deaths cpu_seconds memory_bytes event_loop_p99_ms version',
+  }),
+  MEMORY: columns({
+    own: `worker state share used_bytes limit_bytes limit_from resident_bytes heap_bytes heap_limit_bytes caches
+      waiting_clients refused_clients shed_unread shed_statement shed_prepared`,
   }),
   RESTARTS: columns({
     key: 'restart',
@@ -380,6 +398,15 @@ describe('what has a rule of its own', () => {
     expect(rows.map((row) => row['cpu_seconds'])).toEqual([1, 2, 3]);
     expect(rows.map((row) => row['memory_bytes'])).toEqual([1e6, 2e6, 3e6]);
     expect(rows[0]).toMatchObject({ state: 'ready', restarts: 0, event_loop_p99_ms: 4, version: '0.1.0' });
+  });
+
+  test('MEMORY: one row for each', async () => {
+    const { rows } = await run(first(), 'SHOW MEMORY');
+    expect(rows.map((row) => row['worker'])).toEqual([1, 2, 3]);
+    expect(rows.map((row) => row['state'])).toEqual(['normal', 'tight', 'normal']);
+    expect(rows.map((row) => row['used_bytes'])).toEqual([1e6, 2e6, 3e6]);
+    expect(rows.map((row) => row['shed_unread'])).toEqual([1, 2, 3]);
+    expect(rows[0]).toMatchObject({ limit_bytes: 256_000_000, limit_from: 'memory_limit', caches: 1 });
   });
 
   test('no password of a node leaves its worker', async () => {

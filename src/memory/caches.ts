@@ -1,0 +1,47 @@
+/**
+ * Halves the size of all caches while memory is short, and lets them grow again afterwards. What they hold can be had again from a
+ * server or by parsing, so they give way before any client does. Called by monitor.ts.
+ */
+import type { Cache } from './types.ts';
+
+const leastShare = 1 / 256;
+/** Caches grow only while less than this share of memory is in use: doubled, they must not make it short at once. */
+const growBelowShare = 0.65;
+const growEveryMs = 5_000;
+
+export class Caches {
+  private readonly caches: readonly Cache[];
+  private sizeShare = 1;
+  private changedAtMs = -Infinity;
+
+  constructor(caches: readonly Cache[]) {
+    this.caches = caches;
+  }
+
+  /** Of their full size, the part that they may have. */
+  get share(): number {
+    return this.sizeShare;
+  }
+
+  /**
+   * Halves what they may have until they give something back: far from full, they would not notice the first times.
+   * @returns the bytes that they have given back, roughly
+   */
+  shrink(nowMs: number): number {
+    let freed = 0;
+    while (freed === 0 && this.sizeShare > leastShare) freed = this.resize(this.sizeShare / 2, nowMs);
+    return freed;
+  }
+
+  /** @param usedShare share of memory in use */
+  mayGrow(usedShare: number, nowMs: number): void {
+    if (this.sizeShare === 1 || usedShare >= growBelowShare || nowMs - this.changedAtMs < growEveryMs) return;
+    this.resize(Math.min(1, this.sizeShare * 2), nowMs);
+  }
+
+  private resize(share: number, nowMs: number): number {
+    this.sizeShare = share;
+    this.changedAtMs = nowMs;
+    return this.caches.reduce((freed, cache) => freed + cache.keepShare(share), 0);
+  }
+}

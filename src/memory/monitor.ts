@@ -1,0 +1,148 @@
+/**
+ * Looks at memory from time to time and decides: at 0.8 of what the process may have, caches shrink and new clients wait; at 0.9,
+ * the largest holders are shed. Before it does anything, garbage is collected, since what nobody uses any more must not cost a
+ * client its connection. Made by app/memory.ts, which has the timer. No I/O.
+ */
+import { Caches } from './caches.ts';
+import { Gate } from './gate.ts';
+import { InUse } from './in-use.ts';
+import { pickLargest } from './largest.ts';
+import { calmShare, nextMemoryState, tightShare } from './state.ts';
+import type { Cache, Holder, Limit, MemoryFigures, MemoryState, Reading, ShedReason } from './types.ts';
+
+/** Between two looks: while all is well, and while it is not. */
+const calmMs = 250;
+const busyMs = 100;
+/** Garbage is collected at most once in this time, and for at most this share of the time. */
+const collectEveryMs = 500;
+const collectShare = 0.05;
+/**
+ * Clients in a transaction are shed too once memory has been critical for so long, or this share is in use: by then the others
+ * were not enough. It takes a second until it is known of a client that it does not read.
+ */
+const transactionsAfterMs = 3_000;
+const transactionsShare = 0.96;
+
+export interface MemoryOptions {
+  /** What this process may have at present. */
+  limit(): Limit;
+  read(): Reading;
+  /** Collects garbage. */
+  collect(): void;
+  nowMs(): number;
+  readonly caches: readonly Cache[];
+  /** The clients that hold much. */
+  holders(): Iterable<Holder>;
+  onState(now: MemoryState, before: MemoryState, figures: MemoryFigures): void;
+  onShed(holder: Holder, figures: MemoryFigures): void;
+}
+
+export class MemoryMonitor {
+  readonly gate = new Gate();
+  private readonly options: MemoryOptions;
+  private readonly caches: Caches;
+  private readonly inUse = new InUse();
+  private readonly shedClients: Record<ShedReason, number> = { unread: 0, statement: 0, prepared: 0 };
+  private state: MemoryState = 'normal';
+  private reading: Reading;
+  private limit: Limit;
+  private usedBytes = 0;
+  private nextCollectionMs = -Infinity;
+  /** Garbage was collected, and nothing was decided since. */
+  private isCollected = false;
+  private criticalSinceMs = Infinity;
+
+  constructor(options: MemoryOptions) {
+    this.options = options;
+    this.caches = new Caches(options.caches);
+    this.reading = options.read();
+    this.limit = options.limit();
+    this.look(options.nowMs());
+  }
+
+  /** One look. @returns ms until the next */
+  pass(): number {
+    const { options } = this;
+    const nowMs = options.nowMs();
+    this.look(nowMs);
+    if (this.state === 'normal' && this.share < tightShare) {
+      this.isCollected = false;
+      this.caches.mayGrow(this.share, nowMs);
+      this.gate.set(true);
+      return calmMs;
+    }
+    // Buffers are freed a moment after their collection: the next look sees it.
+    if (this.isCollected) this.decide(nowMs);
+    else if (nowMs >= this.nextCollectionMs) this.collect(nowMs);
+    return busyMs;
+  }
+
+  private look(nowMs: number): void {
+    this.reading = this.options.read();
+    this.limit = this.options.limit();
+    this.usedBytes = this.inUse.note(this.reading, this.limit, nowMs);
+  }
+
+  private get share(): number {
+    const { heapUsedBytes, heapLimitBytes } = this.reading;
+    return Math.max(this.usedBytes / this.limit.bytes, heapUsedBytes / heapLimitBytes);
+  }
+
+  private collect(nowMs: number): void {
+    this.options.collect();
+    const tookMs = this.options.nowMs() - nowMs;
+    this.nextCollectionMs = nowMs + Math.max(collectEveryMs, tookMs / collectShare);
+    this.isCollected = true;
+  }
+
+  private decide(nowMs: number): void {
+    this.isCollected = false;
+    this.enter(nextMemoryState(this.state, this.share), nowMs);
+    this.gate.set(this.state === 'normal');
+    if (this.share < tightShare) return;
+    const freedBytes = this.caches.shrink(nowMs);
+    if (this.state === 'critical') this.shed(this.excessBytes - freedBytes, nowMs);
+  }
+
+  /** What must be given back so that memory is no longer critical. */
+  private get excessBytes(): number {
+    const { heapUsedBytes, heapLimitBytes } = this.reading;
+    return Math.max(this.usedBytes - calmShare * this.limit.bytes, heapUsedBytes - calmShare * heapLimitBytes);
+  }
+
+  private shed(neededBytes: number, nowMs: number): void {
+    const { options, shedClients, share, criticalSinceMs } = this;
+    const withTransactions = share >= transactionsShare || nowMs - criticalSinceMs >= transactionsAfterMs;
+    for (const holder of pickLargest(options.holders(), neededBytes, withTransactions)) {
+      shedClients[holder.reason]++;
+      options.onShed(holder, this.figures());
+      holder.shed();
+    }
+  }
+
+  private enter(next: MemoryState, nowMs: number): void {
+    const before = this.state;
+    if (next === before) return;
+    this.state = next;
+    this.criticalSinceMs = next === 'critical' ? nowMs : Infinity;
+    this.options.onState(next, before, this.figures());
+  }
+
+  figures(): MemoryFigures {
+    const { state, share, usedBytes, limit, reading, gate } = this;
+    return {
+      state,
+      share,
+      usedBytes,
+      limitBytes: limit.bytes,
+      limitFrom: limit.from,
+      residentBytes: reading.residentBytes,
+      heapUsedBytes: reading.heapUsedBytes,
+      heapLimitBytes: reading.heapLimitBytes,
+      cacheShare: this.caches.share,
+      waitingClients: gate.waitingClients,
+      shedClients: { ...this.shedClients },
+      refusedClients: gate.refusedClients,
+    };
+  }
+}
