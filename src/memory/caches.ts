@@ -24,19 +24,24 @@ export class Caches {
   }
 
   /**
-   * Halves what they may have until they give something back: far from full, they would not notice the first times.
+   * Halves what they may have until they give so much back, and something at least: far from full, they do not notice the first
+   * times.
    * @returns the bytes that they have given back, roughly
    */
-  shrink(nowMs: number): number {
+  shrink(neededBytes: number, nowMs: number): number {
     let freed = 0;
-    while (freed === 0 && this.sizeShare > leastShare) freed = this.resize(this.sizeShare / 2, nowMs);
+    while (freed < Math.max(1, neededBytes) && this.sizeShare > leastShare) {
+      freed += this.resize(this.sizeShare / 2, nowMs);
+    }
     return freed;
   }
 
-  /** @param usedShare share of memory in use */
-  mayGrow(usedShare: number, nowMs: number): void {
-    if (this.sizeShare === 1 || usedShare >= growBelowShare || nowMs - this.changedAtMs < growEveryMs) return;
+  /** @param usedShare share of memory in use. @returns false: they would grow if less were in use */
+  grow(usedShare: number, nowMs: number): boolean {
+    if (this.sizeShare === 1 || nowMs - this.changedAtMs < growEveryMs) return true;
+    if (usedShare >= growBelowShare) return false;
     this.resize(Math.min(1, this.sizeShare * 2), nowMs);
+    return true;
   }
 
   private resize(share: number, nowMs: number): number {

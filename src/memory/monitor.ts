@@ -16,6 +16,8 @@ const busyMs = 100;
 /** Garbage is collected at most once in this time, and for at most this share of the time. */
 const collectEveryMs = 500;
 const collectShare = 0.05;
+/** And less often when only caches have to know whether they may grow. */
+const collectForCachesMs = 10_000;
 /**
  * Clients in a transaction are shed too once memory has been critical for so long, or this share is in use: by then the others
  * were not enough. It takes a second until it is known of a client that it does not read.
@@ -67,8 +69,10 @@ export class MemoryMonitor {
     this.look(nowMs);
     if (this.state === 'normal' && this.share < tightShare) {
       this.isCollected = false;
-      this.caches.mayGrow(this.share, nowMs);
       this.gate.set(true);
+      // Some of what is in use may be garbage.
+      const isIdle = nowMs >= this.nextCollectionMs + collectForCachesMs;
+      if (!this.caches.grow(this.share, nowMs) && isIdle) this.collect(nowMs);
       return calmMs;
     }
     // Buffers are freed a moment after their collection: the next look sees it.
@@ -99,9 +103,10 @@ export class MemoryMonitor {
     this.isCollected = false;
     this.enter(nextMemoryState(this.state, this.share), nowMs);
     this.gate.set(this.state === 'normal');
-    if (this.share < tightShare) return;
-    const freedBytes = this.caches.shrink(nowMs);
-    if (this.state === 'critical') this.shed(this.excessBytes - freedBytes, nowMs);
+    if (this.state === 'normal') return;
+    const neededBytes = this.excessBytes;
+    const freedBytes = this.caches.shrink(neededBytes, nowMs);
+    if (this.state === 'critical') this.shed(neededBytes - freedBytes, nowMs);
   }
 
   /** What must be given back so that memory is no longer critical. */

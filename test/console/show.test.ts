@@ -7,7 +7,7 @@ import { createStatsWindow, durationQuantileUs } from '../../src/console/stats-w
 import { createManualClock } from '../../src/util/clock.ts';
 import type { DatabaseRow } from '../../src/console/sources.ts';
 import type { ClientStats } from '../../src/session/types.ts';
-import { fakeClient, fakeDatabaseStats, fakePool, fakeServer, fakeSources } from './fakes.ts';
+import { fakeClient, fakeDatabaseStats, fakePool, fakeServer, fakeSources, fakeWorker } from './fakes.ts';
 
 const columnsOf = (name: string): string[] =>
   (commands.get(`SHOW ${name}`)?.columns ?? []).map((column) => column.name);
@@ -216,6 +216,16 @@ describe('rows', () => {
         problem: 'crashed',
         needs_new_start: null,
       },
+    ]);
+  });
+
+  it('MEMORY: the limit and where it comes from, and who was ended', async () => {
+    const [row] = await rowsOf('SHOW MEMORY');
+    expect(row).toMatchObject({ worker: 1, state: 'normal', share: 0.25, limit_from: 'memory_limit', caches: 1 });
+    expect(row).toMatchObject({ limit_bytes: 256_000_000, refused_clients: 4, shed_unread: 3, shed_prepared: 1 });
+    const gone = fakeWorker({ state: 'gone', memory: undefined });
+    expect(await rowsOf('SHOW MEMORY', fakeSources({ workers: () => [gone] }))).toMatchObject([
+      { worker: 1, state: null, used_bytes: null, shed_unread: null },
     ]);
   });
 

@@ -225,4 +225,29 @@ describe.each(Object.entries(ways))('a wire over %s', (_way, { listen, event, di
     await once(far, 'end');
     expect(Buffer.concat(heard).toString()).toBe('ab');
   });
+
+  test('that ends soon says its last words to who reads', async () => {
+    const { far, end } = await pair();
+    end.wire.start(Buffer.alloc(0));
+    const heard: Buffer[] = [];
+    far.on('data', (chunk) => heard.push(chunk));
+    end.wire.send(Buffer.from('a'));
+    end.wire.endSoon(Buffer.from('b'));
+    await once(far, 'end');
+    expect(Buffer.concat(heard).toString()).toBe('ab');
+    expect(end.closes).toEqual([undefined]);
+  });
+
+  test('that ends soon is cut off from who does not read', async () => {
+    const { near, far, end } = await pair();
+    end.wire.start(Buffer.alloc(0));
+    far.pause();
+    const megabyte = Buffer.alloc(2 ** 20);
+    for (let sent = 0; sent < 40; sent++) end.wire.send(megabyte);
+    await until('the kernel to take no more', () => end.wire.unsentBytes > 0 && !end.wire.hasPending);
+    expect(end.wire.takenBytes + end.wire.unsentBytes).toBe(40 * 2 ** 20);
+    end.wire.endSoon(Buffer.from('b'));
+    expect(end.wire.isOpen).toBe(false);
+    await until('it to be closed', () => near.destroyed);
+  });
 });

@@ -70,6 +70,14 @@ const contract: readonly (readonly [string, string, string])[] = [
   ['cache_invalidations_total', 'counter', 'source'],
   ['cache_entries', 'gauge', ''],
   ['cache_bytes', 'gauge', ''],
+  ['memory_share', 'gauge', ''],
+  ['memory_used_bytes', 'gauge', ''],
+  ['memory_limit_bytes', 'gauge', ''],
+  ['memory_state', 'gauge', 'state'],
+  ['memory_cache_share', 'gauge', ''],
+  ['memory_waiting_clients', 'gauge', ''],
+  ['memory_refused_clients_total', 'counter', ''],
+  ['memory_shed_clients_total', 'counter', 'reason'],
   ['misroutes_total', 'counter', 'database'],
   ['auth_failures_total', 'counter', 'reason'],
   ['event_loop_delay_seconds', 'summary', 'quantile'],
@@ -118,6 +126,9 @@ describe('/metrics', () => {
     expect(find(lines, 'weir_cache_invalidations_total', { source: 'peer' })).toBe(2);
     expect(find(lines, 'weir_node_up', { node: 'db2' })).toBe(0);
     expect(find(lines, 'weir_build_info', { version: '0.1.0' })).toBe(1);
+    expect(find(lines, 'weir_memory_shed_clients_total', { reason: 'unread' })).toBe(3);
+    expect(find(lines, 'weir_memory_state', { state: 'normal' })).toBe(1);
+    expect(find(lines, 'weir_memory_state', { state: 'critical' })).toBe(0);
   });
 
   it('leaves out a lag that is not known: 0 would look healthy', async () => {
