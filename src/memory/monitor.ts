@@ -19,18 +19,19 @@ const collectShare = 0.05;
 /** And less often when only caches have to know whether they may grow. */
 const collectForCachesMs = 10_000;
 /**
- * Clients in a transaction are shed too once memory has been critical for so long, or this share is in use: by then the others
- * were not enough. It takes a second until it is known of a client that it does not read.
+ * Clients in a transaction are shed too when the others were not enough so many times in a row and for so long, or this share is in
+ * use. It takes a second until it is known of a client that it does not read.
  */
-const transactionsAfterMs = 3_000;
+const transactionsAfterTimes = 3;
+const transactionsAfterMs = 2_000;
 const transactionsShare = 0.96;
 
 export interface MemoryOptions {
   /** What this process may have at present. */
   limit(): Limit;
   read(): Reading;
-  /** Collects garbage. */
-  collect(): void;
+  /** Collects garbage. @returns the CPU time that it took, in ms */
+  collect(): number;
   nowMs(): number;
   readonly caches: readonly Cache[];
   /** The clients that hold much. */
@@ -52,7 +53,9 @@ export class MemoryMonitor {
   private nextCollectionMs = -Infinity;
   /** Garbage was collected, and nothing was decided since. */
   private isCollected = false;
-  private criticalSinceMs = Infinity;
+  /** How often in a row, and since when, the clients outside of transactions held too little. */
+  private shortTimes = 0;
+  private shortSinceMs = 0;
 
   constructor(options: MemoryOptions) {
     this.options = options;
@@ -93,20 +96,20 @@ export class MemoryMonitor {
   }
 
   private collect(nowMs: number): void {
-    this.options.collect();
-    const tookMs = this.options.nowMs() - nowMs;
+    const tookMs = this.options.collect();
     this.nextCollectionMs = nowMs + Math.max(collectEveryMs, tookMs / collectShare);
     this.isCollected = true;
   }
 
   private decide(nowMs: number): void {
     this.isCollected = false;
-    this.enter(nextMemoryState(this.state, this.share), nowMs);
+    this.enter(nextMemoryState(this.state, this.share));
     this.gate.set(this.state === 'normal');
     if (this.state === 'normal') return;
     const neededBytes = this.excessBytes;
     const freedBytes = this.caches.shrink(neededBytes, nowMs);
     if (this.state === 'critical') this.shed(neededBytes - freedBytes, nowMs);
+    else this.shortTimes = 0;
   }
 
   /** What must be given back so that memory is no longer critical. */
@@ -116,20 +119,29 @@ export class MemoryMonitor {
   }
 
   private shed(neededBytes: number, nowMs: number): void {
-    const { options, shedClients, share, criticalSinceMs } = this;
-    const withTransactions = share >= transactionsShare || nowMs - criticalSinceMs >= transactionsAfterMs;
-    for (const holder of pickLargest(options.holders(), neededBytes, withTransactions)) {
+    const { options, shedClients } = this;
+    const holders = [...options.holders()];
+    let picked = pickLargest(holders, neededBytes, false);
+    if (sumOf(picked) >= neededBytes) this.shortTimes = 0;
+    else if (this.mustTakeAll(nowMs)) picked = pickLargest(holders, neededBytes, true);
+    for (const holder of picked) {
       shedClients[holder.reason]++;
       options.onShed(holder, this.figures());
       holder.shed();
     }
   }
 
-  private enter(next: MemoryState, nowMs: number): void {
+  /** The clients outside of transactions hold too little. */
+  private mustTakeAll(nowMs: number): boolean {
+    if (this.shortTimes++ === 0) this.shortSinceMs = nowMs;
+    if (this.share >= transactionsShare) return true;
+    return this.shortTimes >= transactionsAfterTimes && nowMs - this.shortSinceMs >= transactionsAfterMs;
+  }
+
+  private enter(next: MemoryState): void {
     const before = this.state;
     if (next === before) return;
     this.state = next;
-    this.criticalSinceMs = next === 'critical' ? nowMs : Infinity;
     this.options.onState(next, before, this.figures());
   }
 
@@ -150,4 +162,8 @@ export class MemoryMonitor {
       refusedClients: gate.refusedClients,
     };
   }
+}
+
+function sumOf(holders: readonly Holder[]): number {
+  return holders.reduce((sum, { bytes }) => sum + bytes, 0);
 }

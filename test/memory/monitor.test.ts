@@ -80,6 +80,7 @@ class Rig {
       collect: () => {
         this.collections++;
         this.garbageMB = 0;
+        return 15;
       },
       nowMs: () => this.clock.nowMs(),
       caches: [cache],
@@ -215,6 +216,7 @@ describe('the monitor', () => {
     const rig = new Rig();
     const inTransaction = rig.hold(780, 'prepared', true);
     rig.pass(1_500);
+    expect(rig.figures.state).toBe('critical');
     expect(inTransaction.isShed).toBe(false);
     rig.pass(3_000);
     expect(inTransaction.isShed).toBe(true);
