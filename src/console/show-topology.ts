@@ -107,6 +107,10 @@ const nodes = show<NodeRow>(
     n.float('weight', ({ node }) => node.config.weight),
     n.text('server_version', ({ node }) => node.serverVersion ?? null),
     n.text('problem', ({ node }) => node.problem ?? null),
+    n.text('circuit', ({ node }) => node.circuit ?? 'closed'),
+    n.text('circuit_reason', ({ node }) =>
+      (node.circuit ?? 'closed') === 'closed' ? null : (node.circuitWhy ?? null),
+    ),
   ],
   nodeRows,
 );

@@ -102,6 +102,8 @@ const load: Rules<NodeLoad> = {
   ewmaAtMs: same(),
   fallbackReads: sum,
   fallbackRoom: sum,
+  answered: sum,
+  trials: sum,
 };
 
 /** Of the worker that knows more about the nodes, and what each worker adds. */
@@ -112,6 +114,10 @@ const node: Rules<NodeState> = {
   isUp: same(),
   isDraining: ifAny,
   ejectedUntilMs: largest,
+  // Replaced by those of the worker whose circuit is furthest from closed.
+  circuit: same(),
+  circuitSinceMs: same(),
+  circuitWhy: same(),
   lsn: same(),
   lagMs: same(),
   lagBytes: same(),
@@ -128,7 +134,17 @@ const node: Rules<NodeState> = {
   load: row(load),
 };
 
-const nodeRule = row(node);
+const nodeRow = row(node);
+const circuitRank = { closed: 0, 'half-open': 1, open: 2 } as const;
+const rankOf = ({ circuit = 'closed' }: NodeState): number => circuitRank[circuit];
+
+/** Each worker has a circuit of its own: state, time and reason are those of one of them. */
+function joinNodes(a: NodeState, b: NodeState): NodeState {
+  const { circuit, circuitSinceMs, circuitWhy } = rankOf(b) > rankOf(a) ? b : a;
+  const joined = nodeRow.join(a, b);
+  if (circuit === undefined || circuitSinceMs === undefined || circuitWhy === undefined) return joined;
+  return { ...joined, circuit, circuitSinceMs, circuitWhy };
+}
 
 /** Of two, the one to be shown: settled, then of the later epoch. */
 function leading(a: TopologyFigures, b: TopologyFigures): readonly [TopologyFigures, TopologyFigures] {
@@ -142,7 +158,7 @@ const topology: Rule<TopologyFigures> = {
     const others = new Map(other.nodes.map((each) => [each.name, each]));
     const nodes = shown.nodes.map((each) => {
       const seen = others.get(each.name);
-      return seen === undefined ? each : nodeRule.join(each, seen);
+      return seen === undefined ? each : joinNodes(each, seen);
     });
     return { ...shown, nodes };
   },

@@ -134,6 +134,7 @@ export function onClock(figures: Figures, nowMs: number): Figures {
   const shifted = (node: NodeState): NodeState => ({
     ...node,
     ejectedUntilMs: node.ejectedUntilMs === 0 ? 0 : node.ejectedUntilMs + shiftMs,
+    ...(node.circuitSinceMs === undefined ? {} : { circuitSinceMs: node.circuitSinceMs + shiftMs }),
     ...(node.caughtUpAtMs === undefined ? {} : { caughtUpAtMs: node.caughtUpAtMs + shiftMs }),
   });
   const topologies = figures.topologies.map((topology) => ({ ...topology, nodes: topology.nodes.map(shifted) }));

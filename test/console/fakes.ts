@@ -161,7 +161,7 @@ export function fakeNode(changes: Partial<NodeState> = {}): NodeState {
     problem: undefined,
     connectionLimit: 97,
     serverVersion: '18.4',
-    load: { outstanding: 2, ewma: 1.25, ewmaAtMs: 0, fallbackReads: 0, fallbackRoom: Infinity },
+    load: { outstanding: 2, ewma: 1.25, ewmaAtMs: 0, fallbackReads: 0, fallbackRoom: Infinity, answered: 0, trials: 0 },
     ...changes,
   };
 }

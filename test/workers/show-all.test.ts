@@ -63,6 +63,9 @@ function sourcesOf(number: number, clockMs: number): Partial<ConsoleSources> {
       role: 'replica',
       ejectedUntilMs: number === 2 ? clockMs + performance.now() + 60_000 : 0,
       problem: 'slow',
+      circuit: number === 2 ? 'open' : number === 1 ? 'half-open' : 'closed',
+      circuitSinceMs: clockMs + performance.now(),
+      circuitWhy: `seen by ${number}`,
       load: { ...fakeNode().load, outstanding: roll(50), ewma: roll(5) },
     }),
   ];
@@ -163,7 +166,7 @@ const expected: Readonly<Record<string, Columns>> = {
     key: 'database node',
     sum: 'connections outstanding',
     largest: 'slowdown',
-    one: 'state',
+    one: 'state circuit circuit_reason',
     same: 'host port role lag_ms lag_bytes lsn connection_limit slow_start weight server_version problem',
   }),
   STATS: columns({
@@ -360,6 +363,10 @@ describe('what has a rule of its own', () => {
     for (const worker of workers) {
       const { rows } = await run(worker, 'SHOW NODES');
       expect(rows.map((row) => row['state'])).toEqual(['up', 'ejected']);
+      expect(rows.map((row) => [row['circuit'], row['circuit_reason']])).toEqual([
+        ['closed', null],
+        ['open', 'seen by 2'],
+      ]);
     }
   });
 
