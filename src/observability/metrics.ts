@@ -8,6 +8,7 @@ import { registerNodes } from './metric-nodes.ts';
 import { registerClients, registerPools } from './metric-pools.ts';
 import { registerProcess, registerReasons } from './metric-process.ts';
 import { registerQueries } from './metric-queries.ts';
+import { registerScale } from './metric-scale.ts';
 import { registerWorkers } from './metric-workers.ts';
 import { ProcessCounters } from './process-counters.ts';
 import { pulled } from './pulled-metric.ts';
@@ -37,6 +38,7 @@ const groups: readonly ((registry: Registry, sources: StatsSources) => void)[] =
   registerPools,
   registerQueries,
   registerNodes,
+  registerScale,
   registerCache,
   registerStuck,
   registerWorkers,
@@ -96,7 +98,10 @@ export function createMetrics(own: StatsSources, gather?: () => Promise<StatsSou
     unexpectedError: () => void counters.unexpectedErrors++,
     eventLoopDelayMs: () => (counters.eventLoop.summary().quantiles.get(0.99) ?? 0) * 1000,
     ofProcess,
-    close: () => counters.eventLoop.close(),
+    close: () => {
+      counters.eventLoop.close();
+      counters.busy.close();
+    },
   };
 }
 

@@ -11,6 +11,14 @@ import type { TopologySnapshot } from '../topology/types.ts';
 /** Counts of events by a word, such as the reason. */
 export type Counts = Readonly<Record<string, number>>;
 
+/** The share of the time in which the event loop was busy: over the last seconds, and at the peak of the last minute. */
+export interface BusyShare {
+  readonly average: number;
+  readonly peak: number;
+  /** For how long that has been observed. */
+  readonly observedMs: number;
+}
+
 /** What a process counts and measures of itself; or all workers together. */
 export interface ProcessFigures {
   readonly authFailures: Counts;
@@ -24,6 +32,7 @@ export interface ProcessFigures {
     readonly sum: number;
     readonly count: number;
   };
+  readonly busy: BusyShare;
   readonly cpuSeconds: number;
   /** Epoch seconds. */
   readonly startedAtSeconds: number;
@@ -92,6 +101,10 @@ export interface StatsSources {
     readonly name: string;
     readonly isPaused: boolean;
     readonly isDisabled: boolean;
+    /** Per node; 0 = as many as the node can spare. */
+    readonly maxDbConnections: number;
+    /** Its pools may grow to max_pool_size. */
+    readonly isResizing: boolean;
     /** Why it cannot be used, or not fully, even if its nodes are up. */
     readonly problem: string | undefined;
   }>;

@@ -8,6 +8,7 @@ import { CurrentSize } from './bounds.ts';
 import { Lanes } from './lanes.ts';
 import type { PoolOptions } from './options.ts';
 import { PoolFigures } from './pool-figures.ts';
+import { RecentLoad } from '../util/recent-load.ts';
 import type { PoolStats } from './types.ts';
 import { WaitQueue } from './wait-queue.ts';
 
@@ -19,6 +20,7 @@ export class PoolState {
   isClosed = false;
   readonly queue = new WaitQueue();
   readonly figures = new PoolFigures();
+  readonly load: RecentLoad;
   readonly lanes = new Lanes();
   readonly all = new Set<ServerConnection>();
   /** Those in the state "idle", in the order of their last use. */
@@ -35,6 +37,7 @@ export class PoolState {
     this.options = options;
     this.settings = options.settings;
     this.size = new CurrentSize(options.settings);
+    this.load = new RecentLoad(options.nowMs());
   }
 
   add(server: ServerConnection): void {
@@ -92,7 +95,13 @@ export class PoolState {
     return oldest === undefined ? 0 : this.options.nowMs() - oldest.sinceMs;
   }
 
+  /** Called about ten times a second. */
+  noteLoad(nowMs: number): void {
+    this.load.note(nowMs, this.all.size - this.idle.length + this.queue.length);
+  }
+
   stats(): PoolStats {
+    const now = this.options.nowMs();
     let pinned = 0;
     for (const server of this.all) if (server.holders.last?.isPinned === true) pinned++;
     return {
@@ -110,6 +119,9 @@ export class PoolState {
       pinned,
       waiting: this.queue.length,
       maxWaitMs: this.longestWaitMs(),
+      load: this.load.average,
+      peakLoad: this.load.peak(now),
+      loadObservedMs: this.load.observedMs(now),
       isPaused: this.isPaused,
       ...this.figures.counters(),
     };

@@ -9,6 +9,7 @@ import { waitTimeout } from './wait-timeout.ts';
 
 /** @param loginError why the last log-in failed; undefined: it did not */
 export function sweepPool(state: PoolState, loginError: WeirError | undefined, nowMs: number): void {
+  state.noteLoad(nowMs);
   if (state.queue.length > 0) endWaits(state, loginError, nowMs);
   closeIdle(state, nowMs);
   // In use: closed when it comes back. Looked for here and not there, because a server comes back thousands of times a second.

@@ -36,6 +36,11 @@ export interface PoolStats {
   readonly waiting: number;
   /** How long the oldest waiter of now has waited; 0 without one. */
   readonly maxWaitMs: number;
+  /** Connections in use and clients waiting: over the last seconds, and at the peak of the last minute. */
+  readonly load: number;
+  readonly peakLoad: number;
+  /** For how long that has been observed; ms. */
+  readonly loadObservedMs: number;
   readonly isPaused: boolean;
   readonly checkouts: number;
   /** Sum and count of waits of those that had to wait, since start. */

@@ -5,6 +5,7 @@
  */
 import type { ResizeReason } from '../pool/types.ts';
 import type { NodeState } from '../topology/types.ts';
+import { spareConnections } from '../util/spare-connections.ts';
 import { assess, newPoolMemory } from './pressure.ts';
 import type { Demand, PoolMemory, PoolSample, ResizeSettings } from './pressure.ts';
 import { shareOut } from './share-out.ts';
@@ -41,7 +42,7 @@ export function nodeCapacity(
   maxDbConnections: number,
 ): number | undefined {
   const limit = node?.connectionLimit ?? 0;
-  const spare = limit === 0 ? undefined : Math.max(1, limit - Math.max(2, Math.ceil(limit / 10)));
+  const spare = limit === 0 ? undefined : spareConnections(limit);
   if (maxDbConnections === 0) return spare;
   return spare === undefined ? maxDbConnections : Math.min(spare, maxDbConnections);
 }

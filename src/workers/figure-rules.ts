@@ -10,7 +10,19 @@ import type { DatabaseStats, StuckKind } from '../session/types.ts';
 import type { NodeLoad, NodeState } from '../topology/types.ts';
 import type { Figures, PoolFigures, TopologyFigures } from './figures.ts';
 import { byKey, count, countArray, countArrays, countList, counts, each, earliest } from './merge-rules.ts';
-import { first, firstKnown, ifAll, ifAny, largest, row, sharedCounts, sum, sumIfKnown, union } from './merge-rules.ts';
+import {
+  first,
+  firstKnown,
+  ifAll,
+  ifAny,
+  largest,
+  row,
+  sharedCounts,
+  smallest,
+  sum,
+  sumIfKnown,
+  union,
+} from './merge-rules.ts';
 import type { Rule, Rules } from './merge-rules.ts';
 
 const same = <V>(): Rule<V> => first as Rule<unknown> as Rule<V>;
@@ -38,6 +50,10 @@ const pool: Rules<PoolStats> = {
   pinned: sum,
   waiting: sum,
   maxWaitMs: largest,
+  load: sum,
+  // At most: the workers need not have had their peaks at the same time.
+  peakLoad: sum,
+  loadObservedMs: smallest,
   isPaused: ifAny,
   checkouts: count,
   waitedTotalMs: count,
@@ -70,6 +86,7 @@ const database: Rules<DatabaseRow> = {
   poolMode: same(),
   loadBalanceHosts: same(),
   maxDbConnections: same(),
+  isResizing: same(),
   isPaused: ifAny,
   isDisabled: ifAny,
   problem: known(),
@@ -204,6 +221,8 @@ const processFigures: Rules<ProcessFigures> = {
   resizes: sharedCounts(),
   unexpectedErrors: count,
   eventLoop: row({ quantiles: largestEach, sum: count, count }),
+  // Of all workers, each alone is asked for.
+  busy: row({ average: largest, peak: largest, observedMs: smallest }),
   cpuSeconds: count,
   startedAtSeconds: earliest,
   residentBytes: sum,
