@@ -5,6 +5,7 @@
  */
 import type { PoolStats, ResizeReason } from '../pool/types.ts';
 import { remaining } from '../util/ewma.ts';
+import { serversForLoad } from '../util/staffing.ts';
 import { PeakWindow } from './peak-window.ts';
 
 export interface ResizeSettings {
@@ -71,8 +72,6 @@ const longestBackoffMs = 10_000;
 /** After this time without another 53300, the pool may grow freely again. */
 const forgetFullMs = 60_000;
 const shrinkEveryMs = 10_000;
-/** Square-root staffing: servers = load + staffing * sqrt(load). */
-const staffing = 1.5;
 
 export function newPoolMemory(
   { stats }: Pick<PoolSample, 'stats'>,
@@ -162,7 +161,7 @@ function updateMemory(sample: PoolSample, memory: PoolMemory, settings: ResizeSe
 function wantedUnderPressure({ stats, defaultSize }: PoolSample, memory: PoolMemory, settings: ResizeSettings): number {
   const inUse = stats.active + stats.resetting;
   const load = memory.arrivals * memory.holdMs;
-  const forLoad = Math.ceil(load + staffing * Math.sqrt(load)) + stats.pinned;
+  const forLoad = serversForLoad(load) + stats.pinned;
   // Servers per waiting client: within the target, one server can serve targetWaitMs / holdMs clients in turn.
   const each = memory.holdMs === 0 ? 1 : Math.min(1, memory.holdMs / Math.max(1, settings.targetWaitMs));
   const forWaiters = stats.waiting === 0 ? 0 : Math.max(inUse, stats.limit) + Math.ceil(stats.waiting * each);
