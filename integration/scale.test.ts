@@ -3,7 +3,16 @@
  * node that is down is not known, and nothing advises to scale down because of it. A minute of quiet is test/observability's.
  */
 import { afterEach, describe, expect, test } from 'vitest';
-import { closeClients, connectPg, startCluster, startWeir, until, useCluster, weirConfig } from './harness/index.ts';
+import {
+  askConsole,
+  closeClients,
+  connectPg,
+  startCluster,
+  startWeir,
+  until,
+  useCluster,
+  weirConfig,
+} from './harness/index.ts';
 import type { WeirProcess } from './harness/index.ts';
 
 const cluster = useCluster();
@@ -81,6 +90,14 @@ describe.each([1, 2])('with workers: %i', (workers) => {
     expect(full.reason).toContain(`${database} on primary`);
     expect(await sample('weir_saturation', database, 'primary')).toBeGreaterThan(0.8);
     expect(await sample('weir_scale_advice', database, 'primary')).toBe(1);
+    const lines = await askConsole<Record<string, string>>(weir, `EXPLAIN POOL "${database}"`);
+    const valueOf = (item: string): string | undefined =>
+      lines.find((row) => row['node'] === 'primary' && row['item'] === item)?.['value'];
+    expect(valueOf('size')).toBe('may have 2 connections now, at least 0, at most 2');
+    expect(valueOf('would grow')).toContain('not: it is as large as its maximum');
+    expect(valueOf('workers')).toBe(
+      workers === 1 ? undefined : 'the 2 places are leased to 2 workers, by what each needs',
+    );
     isOver = true;
     await Promise.all(load);
     const calm = await until('the load to be over', async () => {
