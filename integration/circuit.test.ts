@@ -7,6 +7,8 @@ import {
   askConsole,
   closeClients,
   connectPg,
+  connectToEach,
+  lastRoute,
   linesOf,
   startCluster,
   startWeir,
@@ -100,7 +102,14 @@ test('errors of statements never open it, nor servers that an administrator ends
 
 test('a replica that is stopped (SIGSTOP): reads go elsewhere, then a few of them close it again', async () => {
   await start(2);
-  const client = await connectPg(weir.url());
+  // Each worker has a circuit of its own.
+  const clients = await connectToEach(() => connectPg(weir.url()));
+  for (const client of clients) {
+    await until('reads to go to replicas', async () => {
+      await client.query('SELECT n FROM t');
+      return (await lastRoute(client)).startsWith('replica');
+    });
+  }
   const frozen = own.replicas[1]!;
   frozen.freeze();
   try {
@@ -108,13 +117,15 @@ test('a replica that is stopped (SIGSTOP): reads go elsewhere, then a few of the
     expect((await circuitOf('replica2')).circuit_reason).toBe('does not answer probes');
     expect(await isState('replica2', 'open')).toBe(1);
     const before = await metric('weir_queries_total', { route: 'replica', result: 'ok' });
-    for (let i = 0; i < 20; i++) expect((await client.query('SELECT n FROM t')).rows).toEqual([{ n: 1 }]);
-    expect(await metric('weir_queries_total', { route: 'replica', result: 'ok' })).toBeGreaterThanOrEqual(before + 20);
+    for (const client of clients)
+      for (let i = 0; i < 20; i++) expect((await client.query('SELECT n FROM t')).rows).toEqual([{ n: 1 }]);
+    const after = await metric('weir_queries_total', { route: 'replica', result: 'ok' });
+    expect(after).toBeGreaterThanOrEqual(before + 20 * clients.length);
   } finally {
     frozen.thaw();
   }
   await until('reads to close it', async () => {
-    await client.query('SELECT n FROM t');
+    for (const client of clients) await client.query('SELECT n FROM t');
     return (await circuitOf('replica2')).circuit === 'closed';
   });
   const states = linesOf(weir, 'circuit')

@@ -22,6 +22,7 @@ export const circuitEventMeanings = {
   'time is up': 'The time that too many failures keep it open is over.',
   'trial failed': 'A statement or a log-in has met a transport failure.',
   'trials answered': 'Three statements or log-ins were answered.',
+  'nothing failed': 'It has been half-open for a minute, with less to do than that, and nothing has failed.',
 } as const;
 
 export type CircuitEvent = keyof typeof circuitEventMeanings;
@@ -29,7 +30,13 @@ export type CircuitEvent = keyof typeof circuitEventMeanings;
 export const circuitStates: StateTable<CircuitState, CircuitEvent> = {
   closed: { 'too many failures': 'open', 'node down': 'open' },
   open: { 'node up': 'closed', 'node back': 'half-open', 'time is up': 'half-open' },
-  'half-open': { 'trial failed': 'open', 'node down': 'open', 'node up': 'closed', 'trials answered': 'closed' },
+  'half-open': {
+    'trial failed': 'open',
+    'node down': 'open',
+    'node up': 'closed',
+    'trials answered': 'closed',
+    'nothing failed': 'closed',
+  },
 };
 
 export function nextCircuitState(state: CircuitState, event: CircuitEvent): CircuitState {

@@ -35,6 +35,8 @@ const OUTCOMES_TO_JUDGE = 20;
 const FAILED_SHARE = 0.5;
 /** So many answers close a circuit that is half-open. */
 const TRIALS_TO_CLOSE = 3;
+/** One with less to do is closed after this time without a failure. */
+const TRIAL_LASTS_MS = 60_000;
 /** After this time without an ejection, the next one has the shortest duration again. */
 const FORGIVEN_AFTER_MS = 600_000;
 
@@ -136,6 +138,8 @@ export function follow(circuit: Circuit, seen: Seen, nowMs: number): void {
     move(circuit, 'time is up', 'the time without work is over', nowMs);
   } else if (circuit.seenAnswers - circuit.answersBefore >= TRIALS_TO_CLOSE) {
     move(circuit, 'trials answered', `${TRIALS_TO_CLOSE} statements or log-ins were answered`, nowMs);
+  } else if (nowMs - circuit.sinceMs > TRIAL_LASTS_MS) {
+    move(circuit, 'nothing failed', 'nothing has failed for a minute', nowMs);
   }
 }
 

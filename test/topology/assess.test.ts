@@ -416,6 +416,19 @@ describe('circuit', () => {
     expect(all.node(1)).toMatchObject({ circuit: 'closed', circuitWhy: '3 statements or log-ins were answered' });
   });
 
+  it('closes after a minute half-open in which nothing failed, also without anything to do', () => {
+    const all = running(2);
+    fail(all, 1, 5);
+    all.clock.advance(30_001);
+    probe(all);
+    all.clock.advance(60_000);
+    probe(all);
+    expect(all.node(1).circuit).toBe('half-open');
+    all.clock.advance(1);
+    probe(all);
+    expect(all.node(1)).toMatchObject({ circuit: 'closed', circuitWhy: 'nothing has failed for a minute' });
+  });
+
   it('opens again, for longer, when a trial fails', () => {
     const all = running(2);
     fail(all, 1, 5);
