@@ -204,7 +204,11 @@ test('the only primary: a write fails at once while log-ins fail, and trials clo
 test('a primary that is down: writes wait for failover_wait, later ones fail at once; reads go on', async () => {
   await start(2, { routing: { failover_wait: '1s' } }, own.primary);
   const client = await connectPg(weir.url());
-  await client.query('SELECT n FROM t');
+  // A session that has last read on the primary must not see older data, and would wait for it.
+  await until('reads to go to replicas', async () => {
+    await client.query('SELECT n FROM t');
+    return (await lastRoute(client)).startsWith('replica');
+  });
   await own.kill(own.primary);
   try {
     await until('the circuit to open', async () => (await circuitOf('primary')).circuit === 'open');
