@@ -77,6 +77,20 @@ export const sessionErrors = {
     message: 'waited {waited} ms for a server connection of {pool}, longer than query_wait_timeout: {why}',
     hint: '{todo}',
   },
+  limit_reached: {
+    sqlstate: '53400',
+    severity: 'ERROR',
+    level: 'info',
+    message: 'the limit "{limit}" of {rate} is reached for {whom}',
+    hint: 'Try again in {ms} ms.',
+  },
+  limits_unknown: {
+    sqlstate: '53400',
+    severity: 'ERROR',
+    level: 'debug',
+    message: 'the limits of this client cannot be checked, because their Redis (limits_redis) is gone: {why}',
+    hint: 'Try again when Redis is back. With limits_fail = open, each Weir goes on by itself.',
+  },
   not_in_pool_mode: {
     sqlstate: '0A000',
     severity: 'ERROR',

@@ -4,6 +4,7 @@
  */
 import { Registry } from 'prom-client';
 import { registerCache } from './metric-cache.ts';
+import { registerLimits } from './metric-limits.ts';
 import { registerNodes } from './metric-nodes.ts';
 import { registerClients, registerPools } from './metric-pools.ts';
 import { registerProcess, registerReasons } from './metric-process.ts';
@@ -39,6 +40,7 @@ const groups: readonly ((registry: Registry, sources: StatsSources) => void)[] =
   registerNodes,
   registerCache,
   registerStuck,
+  registerLimits,
   registerWorkers,
 ];
 
@@ -118,6 +120,7 @@ function following(scrape: () => Scrape): StatsSources {
     databases: () => now().databases(),
     cacheStats: () => now().cacheStats(),
     stuck: () => now().stuck(),
+    limits: () => now().limits(),
     workers: () => scrape().workers(),
   };
 }

@@ -4,6 +4,7 @@
 import type { ServerConnection } from '../backend/server.ts';
 import type { ResultCache } from '../cache/types.ts';
 import type { PoolSettings, RoutingSettings } from '../config/config.ts';
+import type { LimitsInForce } from '../limits/types.ts';
 import type { TurnWriter } from '../net/turn.ts';
 import type { Log } from '../observability/types.ts';
 import type { Pool } from '../pool/pool.ts';
@@ -23,6 +24,7 @@ export interface Services {
   readonly cache: ResultCache;
   readonly book: StatementBook;
   readonly baselines: LatencyBaselines;
+  readonly limits: LimitsInForce;
   /** Classification of a FunctionCall: it may do anything. */
   readonly functionCall: Classified;
   /** Classification of a statement prepared with SQL PREPARE: like EXECUTE. */

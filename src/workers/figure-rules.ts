@@ -4,13 +4,15 @@
  */
 import type { CacheStats, StoreState } from '../cache/types.ts';
 import type { DatabaseRow, PreparedRow } from '../console/sources.ts';
+import type { BucketFigures, LimitFigures } from '../limits/types.ts';
 import type { ProcessFigures } from '../observability/types.ts';
 import type { PoolStats, ResizeRecord, WaitHistogram } from '../pool/types.ts';
 import type { DatabaseStats, StuckKind } from '../session/types.ts';
 import type { NodeLoad, NodeState } from '../topology/types.ts';
 import type { Figures, PoolFigures, TopologyFigures } from './figures.ts';
 import { byKey, count, countArray, countArrays, countList, counts, each, earliest } from './merge-rules.ts';
-import { first, firstKnown, ifAll, ifAny, largest, row, sharedCounts, sum, sumIfKnown, union } from './merge-rules.ts';
+import { first, firstKnown, ifAll, ifAny, largest, row, sharedCounts, smallest } from './merge-rules.ts';
+import { sum, sumIfKnown, union } from './merge-rules.ts';
 import type { Rule, Rules } from './merge-rules.ts';
 
 const same = <V>(): Rule<V> => first as Rule<unknown> as Rule<V>;
@@ -177,6 +179,23 @@ const cache: Rules<CacheStats> = {
   redisProblem: known(),
 };
 
+/** What is left is the same for all: who has heard last knows of least. */
+const bucket: Rules<BucketFigures> = { whom: same(), tokens: smallest, refused: count, sinceMs: earliest };
+
+const limit: Rules<LimitFigures> = {
+  name: same(),
+  kind: same(),
+  rate: same(),
+  burst: same(),
+  buckets: largest,
+  refused: count,
+  sinceMs: earliest,
+  problem: known(),
+  whom: byKey(({ whom }) => whom, row(bucket)),
+};
+
+const limits = byKey<LimitFigures>(({ name, kind, rate, burst }) => keyOf(name, kind, rate, String(burst)), row(limit));
+
 const largestEach: Rule<ReadonlyMap<number, number>> = {
   join: (a, b) => new Map(Array.from(a, ([quantile, value]) => [quantile, Math.max(value, b.get(quantile) ?? 0)])),
   after: (now) => now,
@@ -209,6 +228,7 @@ export const figureTable: Rules<Figures> = {
   topologies: byKey((each) => each.database, topology),
   cacheStats: row(cache),
   stuck: counts<StuckKind>(),
+  limits,
   settings: same(),
   users: union,
   prepared: byKey((each) => keyOf(each.database, each.user, each.query), row(prepared)),

@@ -136,6 +136,7 @@ export function makeWorld(options: WorldOptions): World {
     binder: createBinder({ readOnlyFunctions: [], cacheTables: [] }),
     cache,
     book: new StatementBook(),
+    limits: { active: undefined },
     baselines: createLatencyBaselines(),
     functionCall: classifier.classify(Buffer.from('CALL function_call()')),
     sqlPrepared: classifier.classify(Buffer.from('EXECUTE "\u0001"')),

@@ -8,7 +8,15 @@ import { commands } from '../../src/console/commands.ts';
 import type { ConsoleSources } from '../../src/console/sources.ts';
 import type { Totals } from '../../src/console/stats-types.ts';
 import type { Value } from '../../src/console/types.ts';
-import { fakeClient, fakeDatabaseStats, fakeNode, fakePool, fakeServer, fakeSources } from '../console/fakes.ts';
+import {
+  fakeClient,
+  fakeDatabaseStats,
+  fakeLimit,
+  fakeNode,
+  fakePool,
+  fakeServer,
+  fakeSources,
+} from '../console/fakes.ts';
 import { Rig, run, type TestWorker } from './rig.ts';
 
 /** Numbers that differ from worker to worker, the same in each run. */
@@ -77,6 +85,14 @@ function sourcesOf(number: number, clockMs: number): Partial<ConsoleSources> {
     { database: 'shop', user: 'app', query: 'SELECT $1', clients: roll(9), servers: roll(9) },
     { database: 'shop', user: `only ${number}`, query: 'SELECT 2', clients: 1, servers: 1 },
   ];
+  const limits = [
+    fakeLimit({
+      ...{ refused: roll(99), buckets: 10 * number },
+      whom: ['app', `only ${number}`].map((user) => ({
+        ...{ whom: `user=${user}`, tokens: 10 * number + 0.5, refused: roll(99), sinceMs: 1_000_000 },
+      })),
+    }),
+  ];
   const [row] = [...base.databases()];
   return {
     pools: () => pools,
@@ -89,6 +105,7 @@ function sourcesOf(number: number, clockMs: number): Partial<ConsoleSources> {
     cacheStats: () => filled,
     users: () => ['app', `only ${number}`],
     preparedStatements: () => prepared,
+    limits: () => limits,
   };
 }
 
@@ -133,6 +150,13 @@ const prefixed = (prefix: string, names: string): string =>
     .join(' ');
 
 const expected: Readonly<Record<string, Columns>> = {
+  LIMITS: columns({
+    key: 'limit kind whom',
+    sum: 'refused',
+    same: 'rate burst since',
+    one: 'problem',
+    own: 'buckets tokens',
+  }),
   POOLS: columns({
     key: 'database user node',
     sum: `cl_active cl_waiting cl_active_cancel_req cl_waiting_cancel_req sv_active sv_active_cancel sv_being_canceled sv_idle
@@ -315,6 +339,13 @@ describe('what has a rule of its own', () => {
     const { rows } = await run(first(), command);
     return new Map(rows.map((row) => [row[key] ?? null, row[value] ?? null]));
   };
+
+  test('LIMITS: who has heard last knows of the fewest tokens; each knows of most of the buckets', async () => {
+    const tokens = await named('SHOW LIMITS', 'whom', 'tokens');
+    expect([tokens.get('user=app'), tokens.get('user=only 3'), tokens.get(null)]).toEqual([10, 30, null]);
+    const buckets = await named('SHOW LIMITS', 'whom', 'buckets');
+    expect([buckets.get(null), buckets.get('user=app')]).toEqual([30, null]);
+  });
 
   test('TOTALS: totals add up, rates too, times are means', async () => {
     const whole = await named('SHOW TOTALS', 'name', 'value');
