@@ -14,8 +14,6 @@ import { limitRepeats } from '../observability/bounded-log.ts';
 import { createMetrics, type Metrics } from '../observability/metrics.ts';
 import { NodeBudgets } from '../pool/budget.ts';
 import type { Pool } from '../pool/pool.ts';
-import { resizeLine } from '../pool/resize-words.ts';
-import type { PoolStats } from '../pool/types.ts';
 import { createLatencyBaselines } from '../routing/latency.ts';
 import type { Services } from '../session/context.ts';
 import { StatementBook } from '../session/statements.ts';
@@ -32,12 +30,14 @@ import type { Current } from './current.ts';
 import { Directory } from './directory.ts';
 import { HandOvers } from './hand-overs.ts';
 import type { Logs } from './logs.ts';
+import { poolLog } from './pool-log.ts';
 import { Reception } from './reception.ts';
 import { createSharedCache } from './shared-cache.ts';
 import type { WorkerLink } from '../workers/worker-link.ts';
 import { LeasedPlaces } from '../workers/leased-places.ts';
 import type { SharedMonitors } from '../workers/shared-monitors.ts';
 import { WorkerResizing } from '../workers/worker-resizing.ts';
+import { priorityOf } from './user-priority.ts';
 import { Watchdog } from './watchdog.ts';
 import { shareMonitors } from './worker-monitors.ts';
 
@@ -147,6 +147,7 @@ export class Parts {
       nowMs: systemClock.nowMs,
       random: Math.random,
       routing: () => current.config.routing,
+      priorityOf: (user) => priorityOf(user, current.config),
       maxEntrySizeBytes: () => current.config.cache.maxEntrySizeBytes,
       unexpected: this.noteUnexpected,
       log: logs.log,
@@ -164,7 +165,7 @@ export class Parts {
       processes: this.options.worker?.workers ?? 1,
       welcomePeers: this.options.worker?.welcomePeers,
       nextServerId: () => this.nextServerId(),
-      onResize: (stats: PoolStats) => this.logResize(stats),
+      ...poolLog(this.options.logs.log, this.shared !== undefined),
       onEjection: (_node: string, reason: string) => this.metrics.nodeEjected(reason),
       sessions: () => this.clients.sessions(),
     };
@@ -285,12 +286,5 @@ export class Parts {
 
   private nextServerId(): number {
     return (this.lastServerId += this.options.worker?.numbers.every ?? 1);
-  }
-
-  /** Of a change that all workers make, the supervisor writes the line. */
-  private logResize(stats: PoolStats): void {
-    if (stats.lastResize === undefined || this.shared !== undefined) return;
-    const { message, fields } = resizeLine(stats, stats.lastResize);
-    this.options.logs.log('info', 'pool_resize', message, fields);
   }
 }
