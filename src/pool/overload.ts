@@ -1,7 +1,7 @@
 /**
  * Whether a pool has more work than it can do, by the rule of CoDel (Nichols and Jacobson, 2012): a queue is too long if even
- * the shortest wait of a whole interval was above the target, and it does not get shorter by itself as after a burst. Used by
- * sweep.ts and pool-state.ts.
+ * the shortest wait of a whole interval was above the target. Here it must also be so long that the oldest would be refused, and
+ * not get shorter by itself as after a burst. Used by sweep.ts and pool-state.ts.
  */
 import type { PoolSettings } from '../config/config.ts';
 import type { StateTable } from '../util/state-table.ts';
@@ -28,6 +28,8 @@ export interface QueueLook {
   readonly isAtCapacity: boolean;
 }
 
+/** Looks that are further apart than this: Weir itself was held up, which says nothing about the servers. */
+const heldUpMs = 250;
 /** A queue that is shorter than this part of what it was an interval ago is taken to end by itself. */
 const notShorter = 0.9;
 
@@ -42,6 +44,7 @@ export class Overload {
   private served = 0;
   private waitingBefore = 0;
   private endsMs = 0;
+  private lookedMs = 0;
   /** Clients served per ms in the last whole interval. */
   private rate = 0;
 
@@ -63,6 +66,9 @@ export class Overload {
   /** @returns whether the state has changed */
   look(look: QueueLook, settings: OverloadSettings): boolean {
     const { nowMs, waiting, oldestMs, isAtCapacity } = look;
+    const isHeldUp = nowMs - this.lookedMs > heldUpMs;
+    this.lookedMs = nowMs;
+    if (isHeldUp && this.current === 'healthy') this.begin(nowMs, waiting, settings);
     const isWatched = isAtCapacity && oldestMs > 0 && settings.queueTargetMs > 0;
     if (!isWatched) {
       this.begin(nowMs, waiting, settings);
@@ -76,8 +82,11 @@ export class Overload {
     this.rate = this.served / settings.queueIntervalMs;
     const isDraining = waiting < this.waitingBefore * notShorter;
     this.begin(nowMs, waiting, settings);
-    if (this.current === 'healthy')
-      return smallestMs > settings.queueTargetMs && !isDraining && this.move('every wait above queue_target');
+    if (this.current === 'healthy') {
+      // While nobody waits for as long as clients are refused after, the order of arrival serves everybody: no change is better.
+      const isHopeless = oldestMs >= longestWaitMs(settings, false) && !isDraining;
+      return smallestMs > settings.queueTargetMs && isHopeless && this.move('every wait above queue_target');
+    }
     return smallestMs <= settings.queueTargetMs && this.move('a wait within queue_target');
   }
 

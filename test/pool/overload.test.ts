@@ -75,6 +75,20 @@ describe('an overload', () => {
     });
   });
 
+  test('is none while everybody is served within queue_interval in the order of arrival, however long the queue', async () => {
+    const busy = new Busy();
+    await busy.begin();
+    for (let i = 0; i < 60; i++) busy.come(`patient ${i}`);
+    // Eight of sixty in each tenth of a second, and as many come anew: each waits for 800 ms.
+    for (let round = 0; round < 100; round++) {
+      for (let j = 0; j < 8; j++) busy.come(`again ${busy.serve()}`);
+      await busy.scene.advance(100);
+    }
+    expect(busy.scene.overloads).toEqual([]);
+    expect(busy.scene.pool.stats().earlyRefusals).toBe(0);
+    expect(busy.scene.pool.stats().maxWaitMs).toBeGreaterThan(700);
+  });
+
   test('ends when the queue is empty, and the next ones are served in the order in which they come', async () => {
     const busy = new Busy();
     await busy.begin();
@@ -193,6 +207,16 @@ describe('an overload', () => {
     expect(scene.overloads).toEqual([true]);
   });
 
+  test('is none if Weir itself was held up', async () => {
+    const busy = new Busy();
+    await busy.begin();
+    for (let i = 0; i < 20; i++) {
+      busy.come(`client ${i}`);
+      await busy.scene.advance(300);
+    }
+    expect(busy.scene.overloads).toEqual([]);
+  });
+
   test('low priority is refused after twice queue_target', async () => {
     const busy = new Busy();
     await busy.begin();
@@ -210,7 +234,7 @@ describe('an overload', () => {
     const overload = new Overload();
     let nowMs = 0;
     const look = (): boolean =>
-      overload.look({ nowMs: (nowMs += 100), waiting: 9, oldestMs: 500, isAtCapacity: true }, settings);
+      overload.look({ nowMs: (nowMs += 100), waiting: 9, oldestMs: 1_500, isAtCapacity: true }, settings);
     expect(overload.drainMs(10_000, settings)).toBe(1_000);
     look();
     while (nowMs < 3_000) {
