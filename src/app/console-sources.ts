@@ -179,6 +179,7 @@ function databaseRow(parts: SourceParts, database: DatabaseRuntime): DatabaseRow
     poolMode: pool.poolMode,
     loadBalanceHosts: parts.config().routing.loadBalanceHosts,
     maxDbConnections: pool.maxDbConnections,
+    reservePoolSize: pool.reservePoolSize,
     isPaused: database.paused,
     isDisabled: database.isDisabled,
     // Clients choose the names under "*", so problems of such databases are not shown.

@@ -12,8 +12,6 @@ import { limitRepeats } from '../observability/bounded-log.ts';
 import { createMetrics, type Metrics } from '../observability/metrics.ts';
 import { NodeBudgets } from '../pool/budget.ts';
 import type { Pool } from '../pool/pool.ts';
-import { resizeLine } from '../pool/resize-words.ts';
-import type { PoolStats } from '../pool/types.ts';
 import { createResizeLoop, type ResizeLoop, type ResizeSources } from '../sizing/resize-loop.ts';
 import type { Classifier } from '../sql/facts.ts';
 import { systemClock } from '../util/clock.ts';
@@ -27,6 +25,7 @@ import type { Current } from './current.ts';
 import { Directory } from './directory.ts';
 import { HandOvers } from './hand-overs.ts';
 import type { Logs } from './logs.ts';
+import { poolLog } from './pool-log.ts';
 import { Reception } from './reception.ts';
 import { createServices, type AppServices } from './services.ts';
 import { createSharedCache } from './shared-cache.ts';
@@ -140,7 +139,7 @@ export class Parts {
       processes: this.options.worker?.workers ?? 1,
       welcomePeers: this.options.worker?.welcomePeers,
       nextServerId: () => this.nextServerId(),
-      onResize: (stats: PoolStats) => this.logResize(stats),
+      ...poolLog(this.options.logs.log, this.shared !== undefined),
       onEjection: (_node: string, reason: string) => this.metrics.nodeEjected(reason),
       sessions: () => this.clients.sessions(),
     };
@@ -263,12 +262,5 @@ export class Parts {
 
   private nextServerId(): number {
     return (this.lastServerId += this.options.worker?.numbers.every ?? 1);
-  }
-
-  /** Of a change that all workers make, the supervisor writes the line. */
-  private logResize(stats: PoolStats): void {
-    if (stats.lastResize === undefined || this.shared !== undefined) return;
-    const { message, fields } = resizeLine(stats, stats.lastResize);
-    this.options.logs.log('info', 'pool_resize', message, fields);
   }
 }

@@ -13,6 +13,7 @@ import type { WorkerLink } from '../workers/worker-link.ts';
 import type { Current } from './current.ts';
 import { Limits } from './limits.ts';
 import type { Logs } from './logs.ts';
+import { priorityOf } from './user-priority.ts';
 
 export interface AppServices extends Services {
   readonly limits: Limits;
@@ -44,6 +45,7 @@ export function createServices(options: ServicesOptions): AppServices {
     nowMs: systemClock.nowMs,
     random: Math.random,
     routing: () => current.config.routing,
+    priorityOf: (user) => priorityOf(user, current.config),
     maxEntrySizeBytes: () => current.config.cache.maxEntrySizeBytes,
     unexpected: (error) => options.noteUnexpected(error),
     log: logs.log,

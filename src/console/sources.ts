@@ -26,6 +26,7 @@ export interface DatabaseRow {
   readonly loadBalanceHosts: RoutingSettings['loadBalanceHosts'];
   /** Per node; 0 = as many as the node can spare. */
   readonly maxDbConnections: number;
+  readonly reservePoolSize: number;
   readonly isPaused: boolean;
   /** It refuses new clients (DISABLE). */
   readonly isDisabled: boolean;

@@ -16,6 +16,7 @@ import type { PreparedStatements } from './concerns/prepared-statements.ts';
 import { makeConcerns, Moments, type Concerns, type SessionOfConcerns } from './concerns/table.ts';
 import type { Database, Services } from './context.ts';
 import { Meter } from './meter.ts';
+import type { Priority } from '../pool/waiter.ts';
 import type { Preferences } from './preferences.ts';
 import type { Reading } from './reading.ts';
 import type { SessionState } from './state.ts';
@@ -135,7 +136,17 @@ export abstract class ClientRecord implements SessionOfConcerns {
     return this.concerns.preferences.show(name, {
       consistency: routing().consistency,
       isCacheEnabled: cache.isEnabled,
+      priority: this.defaultPriority,
     });
+  }
+
+  private get defaultPriority(): Priority {
+    return this.services.priorityOf(this.identity.user);
+  }
+
+  /** Its place in the queue of a pool. */
+  get priority(): Priority {
+    return this.concerns.preferences.priority ?? this.defaultPriority;
   }
 
   /**

@@ -8,6 +8,7 @@ import type { LimitsInForce } from '../limits/types.ts';
 import type { TurnWriter } from '../net/turn.ts';
 import type { Log } from '../observability/types.ts';
 import type { Pool } from '../pool/pool.ts';
+import type { Priority } from '../pool/waiter.ts';
 import type { LatencyBaselines } from '../routing/latency.ts';
 import type { Binder } from '../binding/plan.ts';
 import type { SharedBySessions } from './shared-by-sessions.ts';
@@ -32,6 +33,8 @@ export interface Services {
   readonly nowMs: () => number;
   readonly random: () => number;
   routing(): RoutingSettings;
+  /** What the configuration says of the user. */
+  priorityOf(user: string): Priority;
   maxEntrySizeBytes(): number;
   /** Reports a bug: it is counted and logged, and the connection is closed. */
   unexpected(error: Error): void;

@@ -143,6 +143,7 @@ export function makeWorld(options: WorldOptions): World {
     nowMs,
     random: Math.random,
     routing: () => routing,
+    priorityOf: () => 'normal',
     maxEntrySizeBytes: () => 1 << 20,
     unexpected: (error) => unexpected.push(error),
     log,
@@ -219,6 +220,7 @@ export function makeWorld(options: WorldOptions): World {
         random: Math.random,
         connect: (onClosed) => open(node, onClosed),
         onResize: () => undefined,
+        onOverload: () => undefined,
       });
       pools.set(node.name, (found = { pool, budget }));
     }

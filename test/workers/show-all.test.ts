@@ -36,7 +36,7 @@ function sourcesOf(number: number, clockMs: number): Partial<ConsoleSources> {
   const counters = (): PoolChanges => ({
     ...{ active: roll(9), idle: roll(9), login: roll(9), resetting: roll(9), pinned: roll(9), waiting: roll(9) },
     ...{ maxWaitMs: roll(9000) + 0.123, checkouts: roll(9999), waitedTotalMs: roll(9999), waits: roll(999) },
-    ...{ waitTimeouts: roll(99), connects: roll(99), connectFailures: roll(99) },
+    ...{ waitTimeouts: roll(99), earlyRefusals: roll(99), connects: roll(99), connectFailures: roll(99) },
     ...{ limit: 40, min: 2, max: 60, isPaused: number === 2 },
   });
   const resize = { atMs: 9, from: 20, to: 40, reason: 'pressure', why: 'clients waited' } as const;
@@ -160,8 +160,8 @@ const expected: Readonly<Record<string, Columns>> = {
   POOLS: columns({
     key: 'database user node',
     sum: `cl_active cl_waiting cl_active_cancel_req cl_waiting_cancel_req sv_active sv_active_cancel sv_being_canceled sv_idle
-      sv_used sv_tested sv_login pinned resetting checkouts waits wait_timeouts connects connect_failures`,
-    largest: 'maxwait limit min max paused',
+      sv_used sv_tested sv_login pinned resetting checkouts waits wait_timeouts early_refusals connects connect_failures`,
+    largest: 'maxwait limit min max paused overloaded',
     one: 'maxwait_us connect_problem last_resize',
     between: 'avg_wait_us',
     same: 'pool_mode load_balance_hosts',
