@@ -1,7 +1,7 @@
 /**
  * Whether a pool has more work than it can do, by the rule of CoDel (Nichols and Jacobson, 2012): a queue is too long if even
- * the shortest wait of a whole interval was above the target. Here it must also be so long that the oldest would be refused, and
- * not get shorter by itself as after a burst. Used by sweep.ts and pool-state.ts.
+ * the shortest wait of a whole interval was above the target. Here clients must also give up, or wait for so long that they would
+ * be refused in a queue that does not get shorter by itself. Used by sweep.ts and pool-state.ts.
  */
 import type { PoolSettings } from '../config/config.ts';
 import type { StateTable } from '../util/state-table.ts';
@@ -19,6 +19,8 @@ export interface QueueLook {
   readonly nowMs: number;
   /** Clients in the queue. */
   readonly waiting: number;
+  /** Clients that have left it without a server, since the start. */
+  readonly gaveUp: number;
   /** How long the oldest has waited; 0: nobody waits. */
   readonly oldestMs: number;
   /**
@@ -32,7 +34,11 @@ export interface QueueLook {
 const heldUpMs = 250;
 /** A queue that is shorter than this part of what it was an interval ago is taken to end by itself. */
 const notShorter = 0.9;
+/** If more of the clients than this part of those served leave without a server, they do not have the time to wait. */
+const manyGiveUp = 0.1;
 
+/** What an interval begins with. */
+type Beginning = Pick<QueueLook, 'nowMs' | 'waiting' | 'gaveUp'>;
 type OverloadSettings = Pick<PoolSettings, 'queueTargetMs' | 'queueIntervalMs'>;
 
 export class Overload {
@@ -42,7 +48,7 @@ export class Overload {
   /** Of this interval. */
   private smallestMs = Infinity;
   private served = 0;
-  private waitingBefore = 0;
+  private before = { waiting: 0, gaveUp: 0 };
   private endsMs = 0;
   private lookedMs = 0;
   /** Clients served per ms in the last whole interval. */
@@ -55,45 +61,50 @@ export class Overload {
   /** A client gets a server after it has waited. */
   granted(waitedMs: number): void {
     this.served++;
-    if (waitedMs < this.smallestMs) this.smallestMs = waitedMs;
+    // In an overload those who come last are served first, so short waits of theirs say nothing.
+    if (this.current === 'healthy') this.smallestMs = Math.min(this.smallestMs, waitedMs);
   }
 
   /** The pool may have more servers from now on: whether that is enough is seen after a whole interval. */
-  grew(nowMs: number, waiting: number, settings: OverloadSettings): void {
-    this.begin(nowMs, waiting, settings);
+  grew(look: Beginning, settings: OverloadSettings): void {
+    this.begin(look, settings);
   }
 
   /** @returns whether the state has changed */
   look(look: QueueLook, settings: OverloadSettings): boolean {
-    const { nowMs, waiting, oldestMs, isAtCapacity } = look;
+    const { nowMs, oldestMs, isAtCapacity } = look;
     const isHeldUp = nowMs - this.lookedMs > heldUpMs;
     this.lookedMs = nowMs;
-    if (isHeldUp && this.current === 'healthy') this.begin(nowMs, waiting, settings);
+    if (isHeldUp && this.current === 'healthy') this.begin(look, settings);
     const isWatched = isAtCapacity && oldestMs > 0 && settings.queueTargetMs > 0;
     if (!isWatched) {
-      this.begin(nowMs, waiting, settings);
+      this.begin(look, settings);
       return this.current === 'overloaded' && this.move('another reason to wait');
     }
-    // In an overload those who come last are served first, so short waits of theirs say nothing: the oldest must have waited little.
+    // Only the oldest can tell that it is over.
     if (this.current === 'overloaded') this.smallestMs = Math.min(this.smallestMs, oldestMs);
     if (nowMs < this.endsMs) return false;
     // Nobody was served in the whole interval: the oldest is the one with the shortest wait to come.
     const smallestMs = this.smallestMs === Infinity ? oldestMs : this.smallestMs;
     this.rate = this.served / settings.queueIntervalMs;
-    const isDraining = waiting < this.waitingBefore * notShorter;
-    this.begin(nowMs, waiting, settings);
-    if (this.current === 'healthy') {
-      // While nobody waits for as long as clients are refused after, the order of arrival serves everybody: no change is better.
-      const isHopeless = oldestMs >= longestWaitMs(settings, false) && !isDraining;
+    const isHopeless = this.isHopeless(look, settings);
+    this.begin(look, settings);
+    if (this.current === 'healthy')
       return smallestMs > settings.queueTargetMs && isHopeless && this.move('every wait above queue_target');
-    }
     return smallestMs <= settings.queueTargetMs && this.move('a wait within queue_target');
   }
 
-  private begin(nowMs: number, waiting: number, { queueIntervalMs }: OverloadSettings): void {
+  /** As long as the order of arrival serves everybody in time, no other order is better. */
+  private isHopeless({ waiting, gaveUp, oldestMs }: QueueLook, settings: OverloadSettings): boolean {
+    const { before, served } = this;
+    if (gaveUp - before.gaveUp > served * manyGiveUp) return true;
+    return oldestMs >= longestWaitMs(settings, false) && waiting >= before.waiting * notShorter;
+  }
+
+  private begin({ nowMs, waiting, gaveUp }: Beginning, { queueIntervalMs }: OverloadSettings): void {
     this.smallestMs = Infinity;
     this.served = 0;
-    this.waitingBefore = waiting;
+    this.before = { waiting, gaveUp };
     this.endsMs = nowMs + queueIntervalMs;
   }
 

@@ -66,7 +66,8 @@ export class PoolState {
   /** Idle servers above the limit are closed, those in use when they come back. */
   moveLimit(to: number): void {
     const { all, idle, size, overload, queue, options, settings } = this;
-    if (to > size.limit) overload.grew(options.nowMs(), queue.length, settings);
+    if (to > size.limit)
+      overload.grew({ nowMs: options.nowMs(), waiting: queue.length, gaveUp: queue.gaveUp }, settings);
     size.limit = to;
     while (all.size > to && idle.length > 0) (idle[0] as ServerConnection).close('the pool was made smaller');
   }

@@ -59,7 +59,8 @@ function endWaits(state: PoolState, loginError: WeirError | undefined, nowMs: nu
 function watchLoad(state: PoolState, loginError: WeirError | undefined, nowMs: number): void {
   const { overload, queue, options, settings } = state;
   const isAtCapacity = loginError === undefined && state.isAtCapacity;
-  const look = { nowMs, waiting: queue.length, oldestMs: state.longestWaitMs(), isAtCapacity };
+  const { length: waiting, gaveUp } = queue;
+  const look = { nowMs, waiting, gaveUp, oldestMs: state.longestWaitMs(), isAtCapacity };
   if (overload.look(look, settings)) {
     queue.isNewestFirst = overload.state === 'overloaded';
     options.onOverload(state.stats());
@@ -67,7 +68,6 @@ function watchLoad(state: PoolState, loginError: WeirError | undefined, nowMs: n
   if (overload.state === 'healthy') return;
   const mostMs = longestWaitMs(settings, false);
   const mostForLowMs = longestWaitMs(settings, true);
-  const waiting = queue.length;
   const late = queue.takeWhere(
     ({ sinceMs, waiter }) => nowMs - sinceMs > (waiter.priority === 'low' ? mostForLowMs : mostMs),
   );

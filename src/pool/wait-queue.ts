@@ -17,6 +17,8 @@ export class WaitQueue {
   /** Set in an overload. */
   isNewestFirst = false;
   private readonly lines: WaitLine[] = [];
+  /** Clients that have left while they waited, since the start. */
+  gaveUp = 0;
   private count = 0;
   private taken = 0;
 
@@ -43,7 +45,10 @@ export class WaitQueue {
     const same = this.lines.find((line) => line.user === user && line.priority === priority);
     if (same === undefined || same.length === 0) this.shares.joined(user);
     if (same !== undefined) return same;
-    const line = new WaitLine(user, priority, () => void this.count--);
+    const line = new WaitLine(user, priority, () => {
+      this.count--;
+      this.gaveUp++;
+    });
     const empty = this.lines.findIndex(({ length }) => length === 0);
     if (empty === -1) this.lines.push(line);
     else this.lines[empty] = line;

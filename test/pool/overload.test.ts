@@ -89,6 +89,22 @@ describe('an overload', () => {
     expect(busy.scene.pool.stats().maxWaitMs).toBeGreaterThan(700);
   });
 
+  test('begins when clients give up, even if none waits for as long as queue_interval', async () => {
+    const busy = new Busy();
+    await busy.begin();
+    for (let round = 0; round < 20; round++) {
+      for (let i = 0; i < 4; i++) busy.come(`impatient ${round} ${i}`);
+      busy.serve();
+      await busy.scene.advance(100);
+      // They leave after half a second.
+      for (const { name, ticket } of busy.clients) if (name.startsWith(`impatient ${round - 5} `)) ticket?.cancel();
+    }
+    expect(busy.scene.pool.stats().maxWaitMs).toBeLessThan(1_000);
+    expect(busy.scene.overloads).toEqual([true]);
+    busy.come('newest');
+    expect(busy.serve()).toBe('newest');
+  });
+
   test('ends when the queue is empty, and the next ones are served in the order in which they come', async () => {
     const busy = new Busy();
     await busy.begin();
@@ -100,6 +116,19 @@ describe('an overload', () => {
     busy.come('one');
     busy.come('two');
     expect([busy.serve(), busy.serve()]).toEqual(['one', 'two']);
+  });
+
+  test('goes on while the newest are served at once and others wait', async () => {
+    const busy = new Busy();
+    await busy.begin();
+    await busy.pass(1_200, false);
+    for (let i = 0; i < 50; i++) {
+      busy.come(`newer ${i}`);
+      busy.come(`newest ${i}`);
+      expect(busy.serve()).toBe(`newest ${i}`);
+      await busy.scene.advance(100);
+    }
+    expect(busy.scene.overloads).toEqual([true]);
   });
 
   test('ends when the oldest has waited little', async () => {
@@ -234,7 +263,7 @@ describe('an overload', () => {
     const overload = new Overload();
     let nowMs = 0;
     const look = (): boolean =>
-      overload.look({ nowMs: (nowMs += 100), waiting: 9, oldestMs: 1_500, isAtCapacity: true }, settings);
+      overload.look({ nowMs: (nowMs += 100), waiting: 9, gaveUp: 0, oldestMs: 1_500, isAtCapacity: true }, settings);
     expect(overload.drainMs(10_000, settings)).toBe(1_000);
     look();
     while (nowMs < 3_000) {
