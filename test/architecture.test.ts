@@ -14,7 +14,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   util: [],
   errors: [],
   balancing: [],
-  config: ['balancing', 'auth'],
+  config: ['balancing', 'auth', 'limits'],
   protocol: [],
   sql: [],
   catalog: [],
@@ -24,6 +24,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   cache: ['protocol', 'sql'],
   binding: ['sql', 'catalog'],
   routing: ['topology', 'balancing'],
+  limits: ['auth', 'cache'],
   frontend: ['net', 'protocol', 'auth'],
   backend: ['net', 'protocol', 'auth'],
   pool: ['backend'],
@@ -33,7 +34,18 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   console: ['protocol', 'pool', 'cache', 'topology', 'session', 'config'],
   observability: [],
   systemd: [],
-  workers: ['frontend', 'cache', 'pool', 'sizing', 'console', 'topology', 'config', 'observability', 'systemd'],
+  workers: [
+    'frontend',
+    'limits',
+    'cache',
+    'pool',
+    'sizing',
+    'console',
+    'topology',
+    'config',
+    'observability',
+    'systemd',
+  ],
 };
 
 /** These put the others together and may import whatever they compose. */

@@ -12,6 +12,7 @@ import type { DatabaseStats } from '../session/types.ts';
 import type { Clients } from './clients.ts';
 import type { DatabaseRuntime } from './database.ts';
 import type { Directory } from './directory.ts';
+import type { Limits } from './limits.ts';
 import type { Watchdog } from './watchdog.ts';
 
 export interface SourceParts {
@@ -22,6 +23,7 @@ export interface SourceParts {
   readonly services: Services;
   readonly users: ReadonlyMap<string, string>;
   readonly watchdog: Watchdog;
+  readonly limits: Limits;
   process(): ProcessFigures;
   isDraining(): boolean;
 }
@@ -57,6 +59,7 @@ export function createSources(parts: SourceParts, actions: ConsoleActions): Cons
       for (const database of directory.all()) yield databaseRow(parts, database);
     },
     stuck: () => parts.watchdog.counts,
+    limits: () => parts.limits.figures(),
     settings: () => listSettings(parts.config()),
     users: () => parts.users.keys(),
     *workers() {
@@ -177,6 +180,7 @@ function databaseRow(parts: SourceParts, database: DatabaseRuntime): DatabaseRow
     loadBalanceHosts: parts.config().routing.loadBalanceHosts,
     maxDbConnections: pool.maxDbConnections,
     isResizing: parts.config().resize.enabled,
+    reservePoolSize: pool.reservePoolSize,
     isPaused: database.paused,
     isDisabled: database.isDisabled,
     // Clients choose the names under "*", so problems of such databases are not shown.

@@ -3,22 +3,15 @@
  * stops nothing: that is lifecycle.ts. Console commands such as RELOAD and SHUTDOWN are passed on to `requests`.
  */
 import { createKeyDeriver, type KeyDeriver } from '../auth/keys.ts';
-import { createBinder } from '../binding/binder.ts';
 import type { ResultCache } from '../cache/types.ts';
 import { createConsole, type Console } from '../console/console.ts';
 import type { ConsoleSources, Gather } from '../console/sources.ts';
 import { createListener, type Listener } from '../frontend/listener.ts';
 import { createReceiver } from '../frontend/receiver.ts';
-import { TurnWriter } from '../net/turn.ts';
 import { limitRepeats } from '../observability/bounded-log.ts';
 import { createMetrics, type Metrics } from '../observability/metrics.ts';
 import { NodeBudgets } from '../pool/budget.ts';
 import type { Pool } from '../pool/pool.ts';
-import { resizeLine } from '../pool/resize-words.ts';
-import type { PoolStats } from '../pool/types.ts';
-import { createLatencyBaselines } from '../routing/latency.ts';
-import type { Services } from '../session/context.ts';
-import { StatementBook } from '../session/statements.ts';
 import { createResizeLoop, type ResizeLoop, type ResizeSources } from '../sizing/resize-loop.ts';
 import type { Classifier } from '../sql/facts.ts';
 import { systemClock } from '../util/clock.ts';
@@ -32,7 +25,9 @@ import type { Current } from './current.ts';
 import { Directory } from './directory.ts';
 import { HandOvers } from './hand-overs.ts';
 import type { Logs } from './logs.ts';
+import { poolLog } from './pool-log.ts';
 import { Reception } from './reception.ts';
+import { createServices, type AppServices } from './services.ts';
 import { createSharedCache } from './shared-cache.ts';
 import type { WorkerLink } from '../workers/worker-link.ts';
 import { LeasedPlaces } from '../workers/leased-places.ts';
@@ -89,7 +84,7 @@ export class Parts {
   private readonly options: PartsOptions;
   /** Undefined: this process is the whole Weir. */
   private readonly shared: SharedWithWorkers | undefined;
-  private readonly services: Services;
+  readonly services: AppServices;
   private readonly secrets: Secrets;
   private lastServerId: number;
 
@@ -103,7 +98,8 @@ export class Parts {
       now: systemClock.nowMs,
       peersDdl: (prefix, about) => this.directory.peersDdl(prefix, about),
     });
-    this.services = this.makeServices();
+    const { cache, noteUnexpected } = this;
+    this.services = createServices({ ...options, cache, noteUnexpected });
     this.secrets = { credentials: new Credentials(current.users), keys: createKeyDeriver() };
     this.shared = worker === undefined ? undefined : this.makeShared(worker);
     this.directory = this.makeDirectory();
@@ -132,27 +128,6 @@ export class Parts {
     this.options.logs.log('error', 'unexpected_error', bug.message, { stack: bug.stack });
   };
 
-  private makeServices(): Services {
-    const { current, logs, classifier } = this.options;
-    const { routing, cache } = current.config;
-    return {
-      turn: new TurnWriter(),
-      classifier,
-      binder: createBinder({ readOnlyFunctions: routing.readOnlyFunctions, cacheTables: cache.tables }),
-      cache: this.cache,
-      book: new StatementBook(),
-      baselines: createLatencyBaselines(),
-      functionCall: classifier.classify(Buffer.from('CALL function_call()')),
-      sqlPrepared: classifier.classify(Buffer.from('EXECUTE "\u0001"')),
-      nowMs: systemClock.nowMs,
-      random: Math.random,
-      routing: () => current.config.routing,
-      maxEntrySizeBytes: () => current.config.cache.maxEntrySizeBytes,
-      unexpected: this.noteUnexpected,
-      log: logs.log,
-    };
-  }
-
   private makeDirectory(): Directory {
     const { current } = this.options;
     const shared = {
@@ -164,7 +139,7 @@ export class Parts {
       processes: this.options.worker?.workers ?? 1,
       welcomePeers: this.options.worker?.welcomePeers,
       nextServerId: () => this.nextServerId(),
-      onResize: (stats: PoolStats) => this.logResize(stats),
+      ...poolLog(this.options.logs.log, this.shared !== undefined),
       onEjection: (_node: string, reason: string) => this.metrics.nodeEjected(reason),
       sessions: () => this.clients.sessions(),
     };
@@ -206,6 +181,7 @@ export class Parts {
       services,
       users: current.users,
       watchdog,
+      limits: services.limits,
       process: () => this.metrics.ofProcess(),
       isDraining: requests.isDraining,
     };
@@ -243,6 +219,7 @@ export class Parts {
       authQuery: this.authQuery,
       nextServerId: () => this.nextServerId(),
       metrics: this.metrics,
+      limits: this.services.limits,
       worker,
     });
     const listenerOptions = reception.listenerOptions();
@@ -285,12 +262,5 @@ export class Parts {
 
   private nextServerId(): number {
     return (this.lastServerId += this.options.worker?.numbers.every ?? 1);
-  }
-
-  /** Of a change that all workers make, the supervisor writes the line. */
-  private logResize(stats: PoolStats): void {
-    if (stats.lastResize === undefined || this.shared !== undefined) return;
-    const { message, fields } = resizeLine(stats, stats.lastResize);
-    this.options.logs.log('info', 'pool_resize', message, fields);
   }
 }

@@ -4,6 +4,7 @@
  */
 import { actions } from './actions.ts';
 import { showRestarts } from './restart.ts';
+import { showLimits } from './show-limits.ts';
 import { showConnections } from './show.ts';
 import { showFigures } from './show-stats.ts';
 import { showTopology } from './show-topology.ts';
@@ -17,6 +18,7 @@ const all: ConsoleCommand[] = [
   ...showConnections,
   ...showTopology,
   ...showFigures,
+  showLimits,
   showWorkers,
   showRestarts,
   show<ConsoleCommand>(

@@ -28,6 +28,7 @@ export interface DatabaseRow {
   readonly maxDbConnections: number;
   /** resize.enabled: its pools may grow to max_pool_size. */
   readonly isResizing: boolean;
+  readonly reservePoolSize: number;
   readonly isPaused: boolean;
   /** It refuses new clients (DISABLE). */
   readonly isDisabled: boolean;

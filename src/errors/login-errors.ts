@@ -19,6 +19,13 @@ export const loginErrors = {
     message: 'too many log-ins at the same time',
     hint: 'Try again in a moment.',
   },
+  connection_limit_reached: {
+    sqlstate: '53400',
+    severity: 'FATAL',
+    level: 'debug',
+    message: 'the limit "{limit}" of {rate} is reached for {whom}',
+    hint: 'Try again in {ms} ms.',
+  },
   no_such_database: {
     sqlstate: '3D000',
     severity: 'FATAL',

@@ -4,6 +4,7 @@
  */
 import { Registry } from 'prom-client';
 import { registerCache } from './metric-cache.ts';
+import { registerLimits } from './metric-limits.ts';
 import { registerNodes } from './metric-nodes.ts';
 import { registerClients, registerPools } from './metric-pools.ts';
 import { registerProcess, registerReasons } from './metric-process.ts';
@@ -41,6 +42,7 @@ const groups: readonly ((registry: Registry, sources: StatsSources) => void)[] =
   registerScale,
   registerCache,
   registerStuck,
+  registerLimits,
   registerWorkers,
 ];
 
@@ -123,6 +125,7 @@ function following(scrape: () => Scrape): StatsSources {
     databases: () => now().databases(),
     cacheStats: () => now().cacheStats(),
     stuck: () => now().stuck(),
+    limits: () => now().limits(),
     workers: () => scrape().workers(),
   };
 }

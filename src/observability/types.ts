@@ -4,6 +4,7 @@
  */
 import type { CacheStats } from '../cache/types.ts';
 import type { LogLevel } from '../errors/errors.ts';
+import type { LimitFigures } from '../limits/types.ts';
 import type { PoolControl, ServerStats } from '../pool/types.ts';
 import type { ClientStats, DatabaseStats, StuckKind } from '../session/types.ts';
 import type { TopologySnapshot } from '../topology/types.ts';
@@ -111,6 +112,8 @@ export interface StatsSources {
   cacheStats(): CacheStats;
   /** Number of stuck connections that the watchdog has closed since the start, by kind. */
   stuck(): Readonly<Record<StuckKind, number>>;
+  /** The rate limits and their buckets. */
+  limits(): Iterable<LimitFigures>;
   /** The processes of this Weir. */
   workers(): Iterable<WorkerFigures>;
   /** Undefined: these are the figures of one process. */

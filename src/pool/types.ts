@@ -5,7 +5,7 @@
 import type { ReplicationKind } from '../auth/types.ts';
 import type { PoolMode } from '../config/config.ts';
 
-export type ResizeReason = 'pressure' | 'surplus' | 'operator' | 'server-full' | 'budget' | 'reload';
+export type ResizeReason = 'pressure' | 'surplus' | 'operator' | 'server-full' | 'budget' | 'reserve' | 'reload';
 
 export interface ResizeRecord {
   readonly atMs: number;
@@ -42,11 +42,15 @@ export interface PoolStats {
   /** For how long that has been observed; ms. */
   readonly loadObservedMs: number;
   readonly isPaused: boolean;
+  /** It has more work than it can do (overload.ts). */
+  readonly isOverloaded: boolean;
   readonly checkouts: number;
   /** Sum and count of waits of those that had to wait, since start. */
   readonly waitedTotalMs: number;
   readonly waits: number;
   readonly waitTimeouts: number;
+  /** Clients that were told early to come back, in an overload. */
+  readonly earlyRefusals: number;
   /** Sum of time between checkout and checkin, since start. */
   readonly heldTotalMs: number;
   readonly connects: number;

@@ -18,6 +18,7 @@ import type { Preferences } from '../session/preferences.ts';
 import { cancelInLane } from './lane.ts';
 import { clientStats } from '../session/client-figures.ts';
 import { probeUnread } from '../session/probe-unread.ts';
+import { countBytes } from './limited.ts';
 import { Receiver } from './receiver.ts';
 import { leaveFlight } from './load.ts';
 import { Session, type Outcome } from '../session/session.ts';
@@ -123,6 +124,7 @@ export class ClientSession extends Session implements WireHandler {
     this.intake.left();
     for (const request of this.again.splice(0)) request.cache.flight?.abandon();
     this.moments.closed();
+    countBytes(this);
     this.onClosed(this);
     this.handOver?.schedule();
   }
@@ -182,6 +184,7 @@ export class ClientSession extends Session implements WireHandler {
   /** Called about once a second: checks the client's own timeouts. @param nowMs monotonic ms */
   sweep(nowMs: number): void {
     probeUnread(this);
+    countBytes(this);
     if (!this.isReady || this.inFlight.length > 0) return;
     const { clientIdleTimeoutMs, idleTransactionTimeoutMs } = this.database.settings();
     const idleMs = nowMs - this.requestAtMs;

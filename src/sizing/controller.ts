@@ -7,8 +7,9 @@ import type { ResizeReason } from '../pool/types.ts';
 import type { NodeState } from '../topology/types.ts';
 import { spareConnections } from '../util/spare-connections.ts';
 import { assess, newPoolMemory } from './pressure.ts';
-import type { Demand, PoolMemory, PoolSample, ResizeSettings } from './pressure.ts';
+import type { PoolMemory } from './pressure.ts';
 import { shareOut } from './share-out.ts';
+import type { Demand, PoolSample, ResizeSettings } from './types.ts';
 
 /** A pool and its figures since the last decision. */
 export interface SampledPool<Key extends object> {
@@ -64,6 +65,8 @@ export class ResizeController<Key extends object> {
   /** @param nowMs monotonic time */
   decide(pools: readonly SampledPool<Key>[], settings: ResizeSettings, nowMs: number): PoolResize<Key>[] {
     const entries = pools.map((pool) => this.assess(pool, settings, nowMs));
+    // Without resizing only a reserve is used and given up; no pool has to make room for others.
+    if (!settings.enabled) return entries.flatMap((entry) => resizeOf(entry) ?? []);
     for (const group of groupBy(entries, (entry) => entry.databaseKey)) {
       const cap = group[0]?.maxDbConnections ?? 0;
       if (cap > 0) divide(group, cap, 'max_db_connections leaves');

@@ -4,6 +4,7 @@
  */
 import type { CacheStats, StoreState } from '../cache/types.ts';
 import type { DatabaseRow, PreparedRow } from '../console/sources.ts';
+import type { BucketFigures, LimitFigures } from '../limits/types.ts';
 import type { ProcessFigures } from '../observability/types.ts';
 import type { PoolStats, ResizeRecord, WaitHistogram } from '../pool/types.ts';
 import type { DatabaseStats, StuckKind } from '../session/types.ts';
@@ -55,10 +56,12 @@ const pool: Rules<PoolStats> = {
   peakLoad: sum,
   loadObservedMs: smallest,
   isPaused: ifAny,
+  isOverloaded: ifAny,
   checkouts: count,
   waitedTotalMs: count,
   waits: count,
   waitTimeouts: count,
+  earlyRefusals: count,
   heldTotalMs: count,
   connects: count,
   connectFailures: count,
@@ -87,6 +90,7 @@ const database: Rules<DatabaseRow> = {
   loadBalanceHosts: same(),
   maxDbConnections: same(),
   isResizing: same(),
+  reservePoolSize: same(),
   isPaused: ifAny,
   isDisabled: ifAny,
   problem: known(),
@@ -210,6 +214,23 @@ const cache: Rules<CacheStats> = {
   redisProblem: known(),
 };
 
+/** What is left is the same for all: who has heard last knows of least. */
+const bucket: Rules<BucketFigures> = { whom: same(), tokens: smallest, refused: count, sinceMs: earliest };
+
+const limit: Rules<LimitFigures> = {
+  name: same(),
+  kind: same(),
+  rate: same(),
+  burst: same(),
+  buckets: largest,
+  refused: count,
+  sinceMs: earliest,
+  problem: known(),
+  whom: byKey(({ whom }) => whom, row(bucket)),
+};
+
+const limits = byKey<LimitFigures>(({ name, kind, rate, burst }) => keyOf(name, kind, rate, String(burst)), row(limit));
+
 const largestEach: Rule<ReadonlyMap<number, number>> = {
   join: (a, b) => new Map(Array.from(a, ([quantile, value]) => [quantile, Math.max(value, b.get(quantile) ?? 0)])),
   after: (now) => now,
@@ -244,6 +265,7 @@ export const figureTable: Rules<Figures> = {
   topologies: byKey((each) => each.database, topology),
   cacheStats: row(cache),
   stuck: counts<StuckKind>(),
+  limits,
   settings: same(),
   users: union,
   prepared: byKey((each) => keyOf(each.database, each.user, each.query), row(prepared)),

@@ -53,6 +53,7 @@ export function mergeFigures({ workers, past, silent, isDraining, resizes }: Gat
     topologies: () => all.topologies.map(topologyOf),
     cacheStats: () => all.cacheStats,
     stuck: () => all.stuck,
+    limits: () => all.limits,
     settings: () => all.settings,
     users: () => all.users,
     preparedStatements: () => all.prepared,

@@ -1,4 +1,5 @@
 /** A ConsoleSources whose figures are made up and whose actions are written down; one PoolControl that obeys. */
+import type { LimitFigures } from '../../src/limits/types.ts';
 import type { ConsoleSources, DatabaseRow, RestartRow, SettingRow } from '../../src/console/sources.ts';
 import type { ProcessFigures, WorkerFigures } from '../../src/observability/types.ts';
 import type { PoolControl, PoolStats, ResizeReason, ServerStats, WaitHistogram } from '../../src/pool/types.ts';
@@ -28,10 +29,12 @@ export function fakePoolStats(changes: Partial<PoolStats> = {}): PoolStats {
     loadObservedMs: 90_000,
     maxWaitMs: 1234.567,
     isPaused: false,
+    isOverloaded: false,
     checkouts: 1000,
     waitedTotalMs: 500,
     waits: 100,
     waitTimeouts: 2,
+    earlyRefusals: 3,
     heldTotalMs: 5000,
     connects: 9,
     connectFailures: 1,
@@ -248,6 +251,7 @@ const database: DatabaseRow = {
   loadBalanceHosts: 'least-load',
   isResizing: true,
   maxDbConnections: 0,
+  reservePoolSize: 0,
   isPaused: false,
   isDisabled: false,
   problem: undefined,
@@ -297,6 +301,7 @@ export function fakeSources(changes: Partial<ConsoleSources> = {}): FakeSources 
     users: () => ['app', 'weir'],
     workers: () => [fakeWorker()],
     preparedStatements: () => [{ database: 'shop', user: 'app', query: 'SELECT $1', clients: 2, servers: 1 }],
+    limits: () => [fakeLimit()],
     stuck: () => ({
       ...{ client_waiting: 0, client_asleep: 0, client_paused: 0, answer_lost: 1 },
       ...{ server_paused: 0, server_unheld: 0, server_owes_nobody: 0 },
@@ -358,6 +363,16 @@ export function fakeSources(changes: Partial<ConsoleSources> = {}): FakeSources 
       await note('explainRoute', request);
       return [{ item: 'route', value: 'replica db2' }];
     },
+    ...changes,
+  };
+}
+
+export function fakeLimit(changes: Partial<LimitFigures> = {}): LimitFigures {
+  const sinceMs = Date.UTC(2026, 10, 21, 12, 4, 18);
+  return {
+    ...{ name: 'user=*', kind: 'statements', rate: '500/s', burst: 1000, buckets: 1, refused: 3, sinceMs },
+    problem: undefined,
+    whom: [{ whom: 'user=app', tokens: 12.5, refused: 3, sinceMs }],
     ...changes,
   };
 }

@@ -8,7 +8,15 @@ import { commands } from '../../src/console/commands.ts';
 import type { ConsoleSources } from '../../src/console/sources.ts';
 import type { Totals } from '../../src/console/stats-types.ts';
 import type { Value } from '../../src/console/types.ts';
-import { fakeClient, fakeDatabaseStats, fakeNode, fakePool, fakeServer, fakeSources } from '../console/fakes.ts';
+import {
+  fakeClient,
+  fakeDatabaseStats,
+  fakeLimit,
+  fakeNode,
+  fakePool,
+  fakeServer,
+  fakeSources,
+} from '../console/fakes.ts';
 import { Rig, run, type TestWorker } from './rig.ts';
 
 /** Numbers that differ from worker to worker, the same in each run. */
@@ -28,7 +36,7 @@ function sourcesOf(number: number, clockMs: number): Partial<ConsoleSources> {
   const counters = (): PoolChanges => ({
     ...{ active: roll(9), idle: roll(9), login: roll(9), resetting: roll(9), pinned: roll(9), waiting: roll(9) },
     ...{ maxWaitMs: roll(9000) + 0.123, checkouts: roll(9999), waitedTotalMs: roll(9999), waits: roll(999) },
-    ...{ waitTimeouts: roll(99), connects: roll(99), connectFailures: roll(99) },
+    ...{ waitTimeouts: roll(99), earlyRefusals: roll(99), connects: roll(99), connectFailures: roll(99) },
     ...{ limit: 40, min: 2, max: 60, isPaused: number === 2 },
   });
   const resize = { atMs: 9, from: 20, to: 40, reason: 'pressure', why: 'clients waited' } as const;
@@ -80,6 +88,14 @@ function sourcesOf(number: number, clockMs: number): Partial<ConsoleSources> {
     { database: 'shop', user: 'app', query: 'SELECT $1', clients: roll(9), servers: roll(9) },
     { database: 'shop', user: `only ${number}`, query: 'SELECT 2', clients: 1, servers: 1 },
   ];
+  const limits = [
+    fakeLimit({
+      ...{ refused: roll(99), buckets: 10 * number },
+      whom: ['app', `only ${number}`].map((user) => ({
+        ...{ whom: `user=${user}`, tokens: 10 * number + 0.5, refused: roll(99), sinceMs: 1_000_000 },
+      })),
+    }),
+  ];
   const [row] = [...base.databases()];
   return {
     pools: () => pools,
@@ -92,6 +108,7 @@ function sourcesOf(number: number, clockMs: number): Partial<ConsoleSources> {
     cacheStats: () => filled,
     users: () => ['app', `only ${number}`],
     preparedStatements: () => prepared,
+    limits: () => limits,
   };
 }
 
@@ -136,11 +153,18 @@ const prefixed = (prefix: string, names: string): string =>
     .join(' ');
 
 const expected: Readonly<Record<string, Columns>> = {
+  LIMITS: columns({
+    key: 'limit kind whom',
+    sum: 'refused',
+    same: 'rate burst since',
+    one: 'problem',
+    own: 'buckets tokens',
+  }),
   POOLS: columns({
     key: 'database user node',
     sum: `cl_active cl_waiting cl_active_cancel_req cl_waiting_cancel_req sv_active sv_active_cancel sv_being_canceled sv_idle
-      sv_used sv_tested sv_login pinned resetting checkouts waits wait_timeouts connects connect_failures`,
-    largest: 'maxwait limit min max paused',
+      sv_used sv_tested sv_login pinned resetting checkouts waits wait_timeouts early_refusals connects connect_failures`,
+    largest: 'maxwait limit min max paused overloaded',
     one: 'maxwait_us connect_problem last_resize',
     between: 'avg_wait_us',
     same: 'pool_mode load_balance_hosts',
@@ -318,6 +342,13 @@ describe('what has a rule of its own', () => {
     const { rows } = await run(first(), command);
     return new Map(rows.map((row) => [row[key] ?? null, row[value] ?? null]));
   };
+
+  test('LIMITS: who has heard last knows of the fewest tokens; each knows of most of the buckets', async () => {
+    const tokens = await named('SHOW LIMITS', 'whom', 'tokens');
+    expect([tokens.get('user=app'), tokens.get('user=only 3'), tokens.get(null)]).toEqual([10, 30, null]);
+    const buckets = await named('SHOW LIMITS', 'whom', 'buckets');
+    expect([buckets.get(null), buckets.get('user=app')]).toEqual([30, null]);
+  });
 
   test('TOTALS: totals add up, rates too, times are means', async () => {
     const whole = await named('SHOW TOTALS', 'name', 'value');

@@ -116,6 +116,8 @@ function takeServer(session: Session, request: Request, node: NodeState): Outcom
   return session.waitFor('server', request, (goOn) => {
     const ticket = pool.wait(
       {
+        user: session.user,
+        priority: request.hints?.priority ?? session.priority,
         mayGoElsewhere: request.planned.isRead && node.role === 'replica',
         mayShare: (lane) => request.target.isShort && isFit(session, request, lane),
         granted: (granted) => {
