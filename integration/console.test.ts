@@ -264,6 +264,27 @@ describe('what commands do', () => {
     expect(await read()).not.toMatch(/\bhit\b/);
   });
 
+  test('EXPLAIN POOL tells why a pool has its size', async () => {
+    const client = await connectPg(weir.url({ database }));
+    await client.query('SELECT 1');
+    const console = await admin();
+    const valueOf = async (item: string): Promise<string> => {
+      const { rows } = await console.query<Record<string, string>>(`EXPLAIN POOL "${database}"`);
+      return rows
+        .filter((row) => row['node'] === 'primary' && row['item'] === item)
+        .map((row) => row['value'])
+        .join('; ');
+    };
+    await console.query(`RESIZE POOL "${database}" NODE primary MAX 31`);
+    expect(await valueOf('size')).toMatch(/^may have \d+ connections now, at least \d+, at most 31$/);
+    expect(await valueOf('set by')).toContain('max: RESIZE POOL (the configuration has max_pool_size');
+    expect(await valueOf('server')).toMatch(/^primary offers 197 connections .* \d+ of them free$/);
+    expect(await valueOf('would grow')).toContain('to at most 31');
+    await expect(console.query(`EXPLAIN POOL "${database}".nobody`)).rejects.toThrow(
+      /there is no pool of .*nobody yet/,
+    );
+  });
+
   test('EXPLAIN ROUTE tells and does not run', async () => {
     const console = await admin();
     const { rows } = await console.query<{ item: string; value: string }>('EXPLAIN ROUTE DROP TABLE nothing');

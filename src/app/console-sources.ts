@@ -13,6 +13,7 @@ import type { Clients } from './clients.ts';
 import type { DatabaseRuntime } from './database.ts';
 import type { Directory } from './directory.ts';
 import type { Memory } from './memory.ts';
+import type { Limits } from './limits.ts';
 import type { Watchdog } from './watchdog.ts';
 
 export interface SourceParts {
@@ -24,6 +25,7 @@ export interface SourceParts {
   readonly users: ReadonlyMap<string, string>;
   readonly watchdog: Watchdog;
   readonly memory: Memory;
+  readonly limits: Limits;
   process(): ProcessFigures;
   isDraining(): boolean;
 }
@@ -60,6 +62,7 @@ export function createSources(parts: SourceParts, actions: ConsoleActions): Cons
     },
     stuck: () => parts.watchdog.counts,
     memory: () => parts.memory.monitor.figures(),
+    limits: () => parts.limits.figures(),
     settings: () => listSettings(parts.config()),
     users: () => parts.users.keys(),
     *workers() {
@@ -180,6 +183,8 @@ function databaseRow(parts: SourceParts, database: DatabaseRuntime): DatabaseRow
     poolMode: pool.poolMode,
     loadBalanceHosts: parts.config().routing.loadBalanceHosts,
     maxDbConnections: pool.maxDbConnections,
+    isResizing: parts.config().resize.enabled,
+    reservePoolSize: pool.reservePoolSize,
     isPaused: database.paused,
     isDisabled: database.isDisabled,
     // Clients choose the names under "*", so problems of such databases are not shown.

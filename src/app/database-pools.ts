@@ -75,6 +75,7 @@ export class DatabasePools {
         // Without a successful log-in the name may be a typing error: its pools are not logged.
         if (this.isProven) this.parts.shared.onResize(stats);
       },
+      onOverload: (stats) => this.parts.shared.onOverload(stats),
     });
     pool.role = role;
     for (const bounds of this.bounds.of(user, node.name)) pool.setBounds(bounds, 'RESIZE POOL before it was used');

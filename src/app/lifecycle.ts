@@ -63,6 +63,7 @@ export class Lifecycle {
   async start(): Promise<void> {
     const { parts, current } = this;
     await parts.cache.start();
+    parts.services.limits.apply(current.config.limits);
     parts.directory.open(current.config);
     this.sweeper.start();
     parts.memory.start();
@@ -159,6 +160,7 @@ export class Lifecycle {
     for (const session of parts.clients.all()) session.terminate(new WeirError('shutting_down'));
     for (const each of parts.clients.consoles()) each.close(new WeirError('shutting_down'));
     parts.authQuery.stop();
+    parts.services.limits.stop();
     await stops.stop('servers', parts.directory.stop());
     await stops.stop('the cache', parts.cache.stop());
     await stops.stop('http', this.http?.close());

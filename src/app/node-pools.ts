@@ -16,6 +16,8 @@ export function followNode(pool: Pool, node: NodeState, primary: NodeState | und
   const isUsable = node.isUp && node.role !== 'unknown';
   // Clients that wait for a node that cannot serve them any more are routed again.
   if (!isUsable || node.role !== pool.role) pool.sendElsewhere(node.problem ?? `${node.name} is ${node.role}`);
+  // Nobody else can do the work of the primary: its clients are told at once, when they are routed again.
+  else if (node.role === 'primary' && node.ejectedUntilMs > 0) pool.sendElsewhere(node.circuitWhy ?? 'circuit open');
   const isDeposed = primary !== undefined && primary.name !== node.name;
   if (pool.role === 'primary' && isDeposed) closeDeposed(pool, `${primary.name} is the primary now`);
   else if (pool.role === 'replica' && !isUsable) giveUp(pool, node.problem ?? 'it is down');

@@ -3,22 +3,15 @@
  * stops nothing: that is lifecycle.ts. Console commands such as RELOAD and SHUTDOWN are passed on to `requests`.
  */
 import { createKeyDeriver, type KeyDeriver } from '../auth/keys.ts';
-import { createBinder } from '../binding/binder.ts';
 import type { ResultCache } from '../cache/types.ts';
 import { createConsole, type Console } from '../console/console.ts';
 import type { ConsoleSources, Gather } from '../console/sources.ts';
 import { createListener, type Listener } from '../frontend/listener.ts';
 import { createReceiver } from '../frontend/receiver.ts';
-import { TurnWriter } from '../net/turn.ts';
 import { limitRepeats } from '../observability/bounded-log.ts';
 import { createMetrics, type Metrics } from '../observability/metrics.ts';
 import { NodeBudgets } from '../pool/budget.ts';
 import type { Pool } from '../pool/pool.ts';
-import { resizeLine } from '../pool/resize-words.ts';
-import type { PoolStats } from '../pool/types.ts';
-import { createLatencyBaselines } from '../routing/latency.ts';
-import type { Services } from '../session/context.ts';
-import { StatementBook } from '../session/statements.ts';
 import { createResizeLoop, type ResizeLoop, type ResizeSources } from '../sizing/resize-loop.ts';
 import type { Classifier } from '../sql/facts.ts';
 import { systemClock } from '../util/clock.ts';
@@ -34,7 +27,9 @@ import { Directory } from './directory.ts';
 import { HandOvers } from './hand-overs.ts';
 import type { Logs } from './logs.ts';
 import { Memory } from './memory.ts';
+import { poolLog } from './pool-log.ts';
 import { Reception } from './reception.ts';
+import { createServices, type AppServices } from './services.ts';
 import { createSharedCache } from './shared-cache.ts';
 import type { WorkerLink } from '../workers/worker-link.ts';
 import { LeasedPlaces } from '../workers/leased-places.ts';
@@ -91,7 +86,7 @@ export class Parts {
   private readonly options: PartsOptions;
   /** Undefined: this process is the whole Weir. */
   private readonly shared: SharedWithWorkers | undefined;
-  private readonly services: Services;
+  readonly services: AppServices;
   private readonly secrets: Secrets;
   private lastServerId: number;
 
@@ -100,9 +95,18 @@ export class Parts {
     const { current, logs, worker } = options;
     this.lastServerId = worker?.numbers.from ?? 0;
     this.clients = new Clients(undefined, worker?.numbers);
-    this.services = this.makeServices();
-    const { clients, services, noteUnexpected: onError } = this;
-    this.memory = new Memory({ current, clients, services, processes: worker?.workers ?? 1, log: logs.log, onError });
+    const cache = createSharedCache(worker, current, {
+      log: logs.cacheLog,
+      now: systemClock.nowMs,
+      peersDdl: (prefix, about) => this.directory.peersDdl(prefix, about),
+    });
+    const { noteUnexpected } = this;
+    this.services = createServices({ ...options, cache, noteUnexpected });
+    const { clients, services } = this;
+    this.memory = new Memory({
+      ...{ current, clients, services, processes: worker?.workers ?? 1, log: logs.log },
+      onError: noteUnexpected,
+    });
     this.secrets = { credentials: new Credentials(current.users), keys: createKeyDeriver() };
     this.shared = worker === undefined ? undefined : this.makeShared(worker);
     this.directory = this.makeDirectory();
@@ -135,31 +139,6 @@ export class Parts {
     this.options.logs.log('error', 'unexpected_error', bug.message, { stack: bug.stack });
   };
 
-  private makeServices(): Services {
-    const { current, logs, classifier, worker } = this.options;
-    const { routing, cache } = current.config;
-    return {
-      turn: new TurnWriter(),
-      classifier,
-      binder: createBinder({ readOnlyFunctions: routing.readOnlyFunctions, cacheTables: cache.tables }),
-      cache: createSharedCache(worker, current, {
-        log: logs.cacheLog,
-        now: systemClock.nowMs,
-        peersDdl: (prefix, about) => this.directory.peersDdl(prefix, about),
-      }),
-      book: new StatementBook(),
-      baselines: createLatencyBaselines(),
-      functionCall: classifier.classify(Buffer.from('CALL function_call()')),
-      sqlPrepared: classifier.classify(Buffer.from('EXECUTE "\u0001"')),
-      nowMs: systemClock.nowMs,
-      random: Math.random,
-      routing: () => current.config.routing,
-      maxEntrySizeBytes: () => current.config.cache.maxEntrySizeBytes,
-      unexpected: this.noteUnexpected,
-      log: logs.log,
-    };
-  }
-
   private makeDirectory(): Directory {
     const { current } = this.options;
     const shared = {
@@ -171,7 +150,7 @@ export class Parts {
       processes: this.options.worker?.workers ?? 1,
       welcomePeers: this.options.worker?.welcomePeers,
       nextServerId: () => this.nextServerId(),
-      onResize: (stats: PoolStats) => this.logResize(stats),
+      ...poolLog(this.options.logs.log, this.shared !== undefined),
       onEjection: (_node: string, reason: string) => this.metrics.nodeEjected(reason),
       sessions: () => this.clients.sessions(),
     };
@@ -214,6 +193,7 @@ export class Parts {
       users: current.users,
       watchdog,
       memory,
+      limits: services.limits,
       process: () => this.metrics.ofProcess(),
       isDraining: requests.isDraining,
     };
@@ -247,6 +227,7 @@ export class Parts {
       nextServerId: () => this.nextServerId(),
       metrics: this.metrics,
       memory: this.memory.monitor.gate,
+      limits: this.services.limits,
       worker,
     });
     const listenerOptions = reception.listenerOptions();
@@ -289,12 +270,5 @@ export class Parts {
 
   private nextServerId(): number {
     return (this.lastServerId += this.options.worker?.numbers.every ?? 1);
-  }
-
-  /** Of a change that all workers make, the supervisor writes the line. */
-  private logResize(stats: PoolStats): void {
-    if (stats.lastResize === undefined || this.shared !== undefined) return;
-    const { message, fields } = resizeLine(stats, stats.lastResize);
-    this.options.logs.log('info', 'pool_resize', message, fields);
   }
 }

@@ -28,6 +28,7 @@ import type { DatabaseRuntime } from './database.ts';
 import type { Directory } from './directory.ts';
 import type { CancelKey } from '../workers/messages.ts';
 import type { WorkerLink } from '../workers/worker-link.ts';
+import type { Limits } from './limits.ts';
 import { RefusedByServer, openReplication } from './replication.ts';
 import { countInUsage, leaveAtClose } from './while-open.ts';
 
@@ -44,6 +45,7 @@ export interface ReceptionParts {
   nextServerId(): number;
   readonly metrics: Pick<Metrics, 'authFailed'>;
   readonly memory: MemoryGate;
+  readonly limits: Limits;
   /** Undefined: this process is the whole Weir. */
   readonly worker: WorkerLink | undefined;
 }
@@ -93,6 +95,7 @@ export class Reception {
       findDatabase: (name) => (consoleNames.includes(name) ? 'console' : parts.directory.admits(name)),
       consoleNames,
       consoleUserAllowed: (user) => parts.console.roleOf(user) !== undefined,
+      overLimit: (user, database, address) => parts.limits.active?.connect({ user, database, address }),
       maxClientConn: () => parts.config().maxClientConn,
       loginTimeoutMs: () => parts.config().clientLoginTimeoutMs,
       maxLogins: () => maxLogins(parts.config()),

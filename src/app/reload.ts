@@ -56,6 +56,7 @@ export class Reload {
     current.users.clear();
     for (const [name, secret] of secrets) current.users.set(name, secret);
     this.logs.setLevel(next.log.level);
+    parts.services.limits.apply(next.limits);
     await parts.directory.reconfigure(before, next);
   }
 

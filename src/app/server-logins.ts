@@ -97,7 +97,9 @@ export class ServerLogins {
     const { name, shared } = this.parts;
     const where = { database: name, node: node.name, sqlstate: error.sqlstate };
     shared.loginLog('warn', 'server_login_failed', error.message, where);
-    if (error.isTransport) this.parts.topology().reportFailure(node.name, 'connect', error.message);
+    if (!error.isTransport) return;
+    const isLate = error.message.startsWith('timed out');
+    this.parts.topology().reportFailure(node.name, isLate ? 'timeout' : 'connect', error.message);
   }
 
   private problemOf(node: NodeConfig, error: unknown): ConnectProblem {

@@ -37,6 +37,7 @@ export interface Shared {
   readonly loginLog: Log;
   nextServerId(): number;
   onResize(stats: PoolStats): void;
+  onOverload(stats: PoolStats): void;
   onEjection(node: string, reason: string): void;
   /** The client sessions of all databases. */
   sessions(): Iterable<ClientSession>;

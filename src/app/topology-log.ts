@@ -14,6 +14,7 @@ const groups: Readonly<Record<string, string>> = {
   'no primary': 'primary',
   lagging: 'lag',
   'caught up': 'lag',
+  circuit: 'circuit',
   'no monitor login': 'login',
   'monitor login': 'login',
 };

@@ -1,6 +1,6 @@
 /**
  * Runs a command line: finds the verb, parses its arguments, prints its errors and returns the exit code. The verbs are
- * in serve.ts, check.ts, demo.ts, restart.ts and verbs.ts. Called by main.ts.
+ * in serve.ts, check.ts, demo.ts, restart.ts, explain.ts and verbs.ts. Called by main.ts.
  */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -8,6 +8,7 @@ import { didYouMean } from '../config/suggest.ts';
 import { check } from './check.ts';
 import { demo } from './demo.ts';
 import { drainVerb } from './drain.ts';
+import { explainVerb } from './explain.ts';
 import type { CliIo, ExitCode } from './io.ts';
 import { CommandError, UsageError, exitCodes } from './io.ts';
 import { overview, verbHelp } from './help.ts';
@@ -44,6 +45,7 @@ export async function runCli(argv: readonly string[], io: CliIo, deps: CliDeps):
       check,
       demo,
       restart: restartVerb(consoleOptions),
+      explain: explainVerb(consoleOptions),
       ...adminVerbs,
     }),
   );

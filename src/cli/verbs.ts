@@ -87,7 +87,7 @@ function countOf(args: Arguments, name: string): number | undefined {
  * Checks the number of positional arguments.
  * @throws UsageError
  */
-function positionals(args: Arguments, least: number, most: number, what: string): readonly string[] {
+export function positionals(args: Arguments, least: number, most: number, what: string): readonly string[] {
   const { positionals: given } = args;
   if (given.length < least) throw new UsageError(`missing ${what}`);
   if (given.length > most) throw new UsageError(`too many arguments: ${given.slice(most).join(' ')}`);
@@ -96,7 +96,7 @@ function positionals(args: Arguments, least: number, most: number, what: string)
   return given;
 }
 
-function print(results: readonly AdminResult[], args: Arguments, io: CliIo, done: string): void {
+export function print(results: readonly AdminResult[], args: Arguments, io: CliIo, done: string): void {
   if (args.values['json'] === true) {
     io.out(`${JSON.stringify(results.flatMap(asObjects), null, 2)}\n`);
     return;
@@ -111,7 +111,7 @@ function print(results: readonly AdminResult[], args: Arguments, io: CliIo, done
   if (withRows.length === 0) io.out(`${done}\n`);
 }
 
-async function command(text: string | readonly string[], args: Arguments, io: CliIo): Promise<AdminResult[]> {
+export async function command(text: string | readonly string[], args: Arguments, io: CliIo): Promise<AdminResult[]> {
   const commands = typeof text === 'string' ? [text] : text;
   return runOnConsole(adminUrl(textOf(args, 'url'), io.env), commands, io);
 }
@@ -246,30 +246,6 @@ const invalidate: Verb = {
   },
 };
 
-const explain: Verb = {
-  synopsis: '"SQL" [--database NAME] [--user NAME]',
-  about: 'How a statement would be classified, routed and cached, and why. Nothing is run.',
-  options: {
-    database: {
-      type: 'string',
-      value: 'NAME',
-      about: 'Whose tables are meant, when several databases are configured.',
-    },
-    user: { type: 'string', value: 'NAME', about: 'Whose search_path counts; default the user of the admin console.' },
-    ...consoleOptions,
-  },
-  async run(args, io) {
-    const [sql = ''] = positionals(args, 1, 1, '"SQL"');
-    const [database, user] = [textOf(args, 'database'), textOf(args, 'user')];
-    const options: string[] = [];
-    if (database !== undefined) options.push(`DATABASE ${quoteName(database)}`);
-    if (user !== undefined) options.push(`USER ${quoteName(user)}`);
-    const where = options.length === 0 ? '' : `(${options.join(', ')}) `;
-    print(await command(`EXPLAIN ROUTE ${where}${sql}`, args, io), args, io, '(no answer)');
-    return exitCodes.done;
-  },
-};
-
 export const adminVerbs: Readonly<Record<string, Verb>> = {
   workers: showVerb('WORKERS', 'Processes of this Weir: clients, servers, memory and CPU.'),
   memory: showVerb('MEMORY', 'Memory of each process: its limit, what is in use, and what is done when it is short.'),
@@ -280,6 +256,7 @@ export const adminVerbs: Readonly<Record<string, Verb>> = {
   databases: showVerb('DATABASES', 'Databases that clients can ask for.'),
   stats: showVerb('STATS', 'Counters per database.'),
   cache: showVerb('CACHE', 'The result cache: entries, memory, hits and invalidations.'),
+  limits: showVerb('LIMITS', 'Rate limits: tokens left, and what was refused.'),
   config: showVerb('CONFIG', 'Settings: value, default, and whether a reload can change them.'),
   resize,
   pause: nameVerb(
@@ -295,5 +272,4 @@ export const adminVerbs: Readonly<Record<string, Verb>> = {
   undrain: nameVerb('UNDRAIN', 'NODE', true, 'Takes a drained node back.', (name) => `${name} gets work again`),
   kill,
   invalidate,
-  explain,
 };

@@ -5,6 +5,7 @@
 import type { Config, DatabaseConfig, PoolSettings } from './config.ts';
 import type { FieldsOf, Rows, ValuesIn } from './setting.ts';
 import { authRows, tlsClientRows, tlsServerRows } from './settings-auth.ts';
+import { limitRows } from './settings-limits.ts';
 import { generalRows, poolRows } from './settings-pools.ts';
 import { cacheRows, routingRows } from './settings-reads.ts';
 import type { SettingKey, SettingValues } from './settings.ts';
@@ -18,6 +19,7 @@ export function assemble(values: SettingValues, databases: ReadonlyMap<string, D
   return {
     ...fieldsOf(generalRows, values),
     pool: assemblePool(values),
+    limits: fieldsOf(limitRows, values),
     auth: fieldsOf(authRows, values),
     tls: { client: fieldsOf(tlsClientRows, values), server: fieldsOf(tlsServerRows, values) },
     databases,
@@ -33,6 +35,7 @@ export function valuesOf(config: Config): SettingValues {
   return {
     ...valuesIn(generalRows, config),
     ...valuesIn(poolRows, config.pool),
+    ...valuesIn(limitRows, config.limits),
     ...valuesIn(authRows, config.auth),
     ...valuesIn(tlsClientRows, config.tls.client),
     ...valuesIn(tlsServerRows, config.tls.server),

@@ -60,6 +60,7 @@ export interface KeyedProblem {
 export function crossCheck(config: Config): KeyedProblem[] {
   return [
     ...checkSocket(config),
+    ...checkPriorities(config),
     ...checkReusePort(config),
     ...checkTls('client', config.tls.client),
     ...checkTls('server', config.tls.server),
@@ -71,6 +72,12 @@ function checkSocket({ unixSocketDir: dir }: Config): KeyedProblem[] {
   if (dir === undefined) return [];
   const isDirectory = statSync(dir, { throwIfNoEntry: false })?.isDirectory() === true;
   return isDirectory ? [] : [{ key: 'unix_socket_dir', text: `${dir} is not a directory` }];
+}
+
+function checkPriorities({ highPriorityUsers, lowPriorityUsers }: Config): KeyedProblem[] {
+  const both = highPriorityUsers.filter((user) => lowPriorityUsers.includes(user));
+  if (both.length === 0) return [];
+  return [{ key: 'low_priority_users', text: `${both.join(', ')}: also in high_priority_users` }];
 }
 
 /** Option `reusePort` of net.Server.listen(); an older Node ignores it, and the second Weir would not start. */

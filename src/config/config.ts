@@ -4,6 +4,7 @@
  */
 import type { FieldsOf } from './setting.ts';
 import type { authRows, tlsClientRows, tlsServerRows } from './settings-auth.ts';
+import type { limitRows } from './settings-limits.ts';
 import type { generalRows, poolRows } from './settings-pools.ts';
 import type { cacheRows, routingRows } from './settings-reads.ts';
 import type { logRows, resizeRows } from './settings.ts';
@@ -14,6 +15,7 @@ export type { HostPort } from './values.ts';
 export type PoolSettings = FieldsOf<typeof poolRows>;
 export type RoutingSettings = FieldsOf<typeof routingRows>;
 export type CacheSettings = FieldsOf<typeof cacheRows>;
+export type LimitSettings = FieldsOf<typeof limitRows>;
 export type TlsSide = FieldsOf<typeof tlsClientRows>;
 
 export type PoolMode = PoolSettings['poolMode'];
@@ -45,6 +47,7 @@ export interface DatabaseConfig {
 
 export interface Config extends FieldsOf<typeof generalRows> {
   readonly pool: PoolSettings;
+  readonly limits: LimitSettings;
   readonly auth: FieldsOf<typeof authRows>;
   readonly tls: { readonly client: TlsSide; readonly server: FieldsOf<typeof tlsServerRows> };
   readonly databases: ReadonlyMap<string, DatabaseConfig>;

@@ -109,6 +109,40 @@ const poolSizes = {
   ),
 } as const satisfies Rows;
 
+const reserve = {
+  reserve_pool_size: setting(
+    'reservePoolSize',
+    connections,
+    0,
+    'per database',
+    'Connections beyond max_pool_size that a pool may open for clients that have waited reserve_pool_timeout.',
+  ),
+  reserve_pool_timeout: setting(
+    'reservePoolTimeoutMs',
+    atLeast1ms,
+    500,
+    'per database',
+    'How long a client waits before the reserve of its pool is used.',
+  ),
+} as const satisfies Rows;
+
+const userPriorities = {
+  high_priority_users: setting(
+    'highPriorityUsers',
+    list('user names'),
+    [],
+    'reload',
+    'Users whose statements are served first when clients wait for a server connection.',
+  ),
+  low_priority_users: setting(
+    'lowPriorityUsers',
+    list('user names'),
+    [],
+    'reload',
+    'Users whose statements are served last then, and refused first in an overload.',
+  ),
+} as const satisfies Rows;
+
 const clientLimits = {
   max_client_conn: setting(
     'maxClientConn',
@@ -154,6 +188,20 @@ const poolTimes = {
     30 * second,
     'per database',
     'How long a client may wait for a server connection before it gets an error.',
+  ),
+  queue_target: setting(
+    'queueTargetMs',
+    orZero('off'),
+    50,
+    'per database',
+    'A pool is overloaded when no client has waited less than this for a whole queue_interval; then those who came last are served first, and those who have waited longest are refused early.',
+  ),
+  queue_interval: setting(
+    'queueIntervalMs',
+    atLeast1ms,
+    second,
+    'per database',
+    'How long that must last; also how long a client may wait in an overload (with low priority: twice queue_target).',
   ),
   server_lifetime: setting(
     'serverLifetimeMs',
@@ -214,8 +262,15 @@ const poolTimes = {
 } as const satisfies Rows;
 
 /** The fields of Config that are in no section. */
-export const generalRows = { ...listening, ...clientLimits } as const;
+export const generalRows = { ...listening, ...clientLimits, ...userPriorities } as const;
 /** Config.pool, and the pool of each database. */
-export const poolRows = { ...poolSizes, ...poolTimes } as const;
+export const poolRows = { ...poolSizes, ...reserve, ...poolTimes } as const;
 /** All of them, in the order of SHOW CONFIG and docs/settings.md. */
-export const poolSettings = { ...listening, ...poolSizes, ...clientLimits, ...poolTimes } as const;
+export const poolSettings = {
+  ...listening,
+  ...poolSizes,
+  ...reserve,
+  ...clientLimits,
+  ...userPriorities,
+  ...poolTimes,
+} as const;

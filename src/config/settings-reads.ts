@@ -3,7 +3,7 @@
  */
 import { policyNames } from '../balancing/policies.ts';
 import type { Rows } from './setting.ts';
-import { atLeast1ms, minute, second, setting } from './setting.ts';
+import { atLeast1ms, minute, orZero, second, setting } from './setting.ts';
 import { boolean, duration, list, oneOf, onlyForNow, optional, redisUrl, size } from './values.ts';
 
 export const routingRows = {
@@ -41,6 +41,13 @@ export const routingRows = {
     'when-needed',
     'reload',
     'Whether reads go to the primary: never, when no replica may take them, or always as one of the nodes.',
+  ),
+  'routing.failover_wait': setting(
+    'failoverWaitMs',
+    orZero('they get 57P03 at once'),
+    30 * second,
+    'reload',
+    'For how long after a node went down statements that no other node can take wait for it or for its successor; later ones get 57P03 at once.',
   ),
   'routing.auto_discover': setting(
     undefined,

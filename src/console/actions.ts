@@ -1,10 +1,12 @@
 /**
  * The commands that change something: RESIZE POOL, PAUSE ... SET, INVALIDATE; and EXPLAIN ROUTE. Parses their arguments
- * and calls `ConsoleActions`. Only admin_users may run them, except for EXPLAIN ROUTE, which changes nothing.
+ * and calls `ConsoleActions`. Only admin_users may run them, except for EXPLAIN, which changes nothing.
  */
 import { whatChanges } from '../config/change.ts';
 import { didYouMean } from '../config/suggest.ts';
 import { WeirError } from '../errors/errors.ts';
+import { explainPool } from './explain-pool.ts';
+import { knownDatabase } from './known-database.ts';
 import { restart } from './restart.ts';
 import { readList, readName, readNumber, readOptionalName, readPair, readTable, readValue, Scanner } from './parse.ts';
 import { shorten, syntaxError } from './parse.ts';
@@ -35,16 +37,6 @@ function onDatabase(
       return {};
     };
   });
-}
-
-function knownDatabase({ sources }: CommandContext, database: string): void {
-  const names = [...sources.databases()].map((row) => row.name);
-  // With a "*" entry any name may be a database: the action checks it.
-  if (names.includes(database) || names.includes('*')) return;
-  const guess = didYouMean(database, names);
-  throw refused(
-    `there is no database "${shorten(database)}"${guess === undefined ? '' : `; did you mean "${guess}"?`}`,
-  );
 }
 
 function onOneDatabase(
@@ -244,4 +236,5 @@ export const actions: readonly ConsoleCommand[] = [
   set,
   invalidate,
   explain,
+  explainPool,
 ];

@@ -5,6 +5,7 @@
 import { actions } from './actions.ts';
 import { showRestarts } from './restart.ts';
 import { showMemory } from './show-memory.ts';
+import { showLimits } from './show-limits.ts';
 import { showConnections } from './show.ts';
 import { showFigures } from './show-stats.ts';
 import { showTopology } from './show-topology.ts';
@@ -18,6 +19,7 @@ const all: ConsoleCommand[] = [
   ...showConnections,
   ...showTopology,
   ...showFigures,
+  showLimits,
   showWorkers,
   showMemory,
   showRestarts,

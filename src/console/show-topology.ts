@@ -41,7 +41,7 @@ const databases = show<DatabaseView>(
     d.text('force_user', ({ row }) => row.forceUser ?? null),
     d.int('pool_size', ({ row }) => row.defaultPoolSize),
     d.int('min_pool_size', ({ row }) => row.minPoolSize),
-    d.int('reserve_pool_size', () => 0),
+    d.int('reserve_pool_size', ({ row }) => row.reservePoolSize),
     d.int('server_lifetime', ({ row }) => row.serverLifetimeMs / 1000),
     d.text('pool_mode', ({ row }) => row.poolMode),
     d.text('load_balance_hosts', ({ row }) => (row.replicas > 0 ? row.loadBalanceHosts : null)),
@@ -107,6 +107,10 @@ const nodes = show<NodeRow>(
     n.float('weight', ({ node }) => node.config.weight),
     n.text('server_version', ({ node }) => node.serverVersion ?? null),
     n.text('problem', ({ node }) => node.problem ?? null),
+    n.text('circuit', ({ node }) => node.circuit ?? 'closed'),
+    n.text('circuit_reason', ({ node }) =>
+      (node.circuit ?? 'closed') === 'closed' ? null : (node.circuitWhy ?? null),
+    ),
   ],
   nodeRows,
 );

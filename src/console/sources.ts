@@ -26,6 +26,9 @@ export interface DatabaseRow {
   readonly loadBalanceHosts: RoutingSettings['loadBalanceHosts'];
   /** Per node; 0 = as many as the node can spare. */
   readonly maxDbConnections: number;
+  /** resize.enabled: its pools may grow to max_pool_size. */
+  readonly isResizing: boolean;
+  readonly reservePoolSize: number;
   readonly isPaused: boolean;
   /** It refuses new clients (DISABLE). */
   readonly isDisabled: boolean;

@@ -26,6 +26,13 @@ export const loginErrors = {
     message: 'Weir is short of memory, and had no room for another client within {seconds} s (client_login_timeout)',
     hint: 'Try again in a moment. SHOW MEMORY on the admin console tells how much is in use.',
   },
+  connection_limit_reached: {
+    sqlstate: '53400',
+    severity: 'FATAL',
+    level: 'debug',
+    message: 'the limit "{limit}" of {rate} is reached for {whom}',
+    hint: 'Try again in {ms} ms.',
+  },
   no_such_database: {
     sqlstate: '3D000',
     severity: 'FATAL',

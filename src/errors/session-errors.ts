@@ -77,6 +77,28 @@ export const sessionErrors = {
     message: 'waited {waited} ms for a server connection of {pool}, longer than query_wait_timeout: {why}',
     hint: '{todo}',
   },
+  limit_reached: {
+    sqlstate: '53400',
+    severity: 'ERROR',
+    level: 'info',
+    message: 'the limit "{limit}" of {rate} is reached for {whom}',
+    hint: 'Try again in {ms} ms.',
+  },
+  limits_unknown: {
+    sqlstate: '53400',
+    severity: 'ERROR',
+    level: 'debug',
+    message: 'the limits of this client cannot be checked, because their Redis (limits_redis) is gone: {why}',
+    hint: 'Try again when Redis is back. With limits_fail = open, each Weir goes on by itself.',
+  },
+  pool_overloaded: {
+    sqlstate: '53400',
+    severity: 'ERROR',
+    level: 'info',
+    message:
+      'waited {waited} ms for a server connection of {pool}, which has more work than it can do: all {open} connections are busy and {waiting} clients wait',
+    hint: 'Try again in {retry} ms. {todo}',
+  },
   not_in_pool_mode: {
     sqlstate: '0A000',
     severity: 'ERROR',
@@ -114,7 +136,7 @@ export const sessionErrors = {
     severity: 'ERROR',
     level: 'info',
     message: 'unrecognized configuration parameter "{name}"',
-    hint: 'Weir knows weir.route, weir.consistency, weir.cache and weir.last_route.',
+    hint: 'Weir knows weir.route, weir.consistency, weir.cache, weir.priority and weir.last_route.',
   },
   invalid_weir_setting: {
     sqlstate: '22023',

@@ -8,7 +8,6 @@ import { TLSSocket } from 'node:tls';
 import type { Authenticator } from '../auth/authenticator.ts';
 import { endPointHash } from '../auth/channel-binding.ts';
 import type { Exchange } from '../auth/types.ts';
-import type { ErrorName } from '../errors/errors.ts';
 import { WeirError } from '../errors/errors.ts';
 import { MessageReader, ReadError } from '../net/message-reader.ts';
 import type { ClientTlsContext } from '../net/tls.ts';
@@ -20,9 +19,10 @@ import { processCancel } from './cancel-request.ts';
 import { closeAfter, fatal, fatalOfOldProtocol, noMessage } from './close-connection.ts';
 import { GivenAwayError, type FreshConnections } from './fresh-connections.ts';
 import { addressOf, type Logins } from './logins.ts';
+import { reasons } from './refusal-reasons.ts';
 import type { Layer, Startup } from './startup.ts';
 import { OldProtocolError, OtherProtocolError, readFirstPacket, terminated } from './startup.ts';
-import type { AcceptorOptions, ClientSlots, RefusalReason } from './types.ts';
+import type { AcceptorOptions, ClientSlots } from './types.ts';
 import { waitForMemory } from './wait-for-memory.ts';
 
 /** What a log-in needs from frontend/client-acceptor.ts. */
@@ -45,32 +45,6 @@ export interface LoginContext {
   readonly clientSlots: ClientSlots;
   readonly consoleSlots: ClientSlots;
 }
-
-/** The reason by which a refusal is counted. Errors without one (shutting_down, internal_error) are not counted. */
-const reasons: Partial<Record<ErrorName, RefusalReason>> = {
-  authentication_failed: 'wrong-password',
-  certificate_failed: 'no-certificate',
-  certificate_required: 'no-certificate',
-  hba_no_entry: 'hba',
-  hba_rejects: 'hba',
-  tls_required: 'tls-required',
-  no_such_database: 'no-database',
-  database_disabled: 'no-database',
-  not_console_user: 'no-database',
-  protocol_violation: 'protocol',
-  channel_binding_downgrade: 'protocol',
-  channel_binding_failed: 'protocol',
-  unencrypted_data: 'protocol',
-  invalid_replication: 'protocol',
-  unsupported_protocol: 'protocol',
-  no_startup_user: 'protocol',
-  not_supported: 'protocol',
-  login_timeout: 'timeout',
-  auth_query_failed: 'auth-query',
-  too_many_clients: 'too-many',
-  too_many_logins: 'too-many',
-  memory_wait: 'memory',
-};
 
 /** Thrown to end a log-in: `error` is for the client, `why` for the log. */
 class Refusal extends Error {
@@ -183,6 +157,10 @@ function checkBeforeAuthentication(startup: Startup, socket: Socket, layer: Laye
   // Checked before authentication, to save the work, and again after it.
   if (context.clientSlots.isFull() && !(mayUseConsole && !context.consoleSlots.isFull()))
     throw new WeirError('too_many_clients', { limit: options.maxClientConn() });
+  // Before authentication, so that there are not more guesses of passwords than that. Operators always come in.
+  const address = layer === 'local' ? undefined : addressOf(socket);
+  const overLimit = mayUseConsole ? undefined : options.overLimit?.(startup.user, startup.database, address);
+  if (overLimit !== undefined) throw overLimit;
   return isConsole;
 }
 

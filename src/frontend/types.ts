@@ -7,6 +7,7 @@ import type { ReplicationKind } from '../auth/types.ts';
 import type { AuthOptions } from '../auth/authenticator.ts';
 import type { HostPort, TlsSide } from '../config/config.ts';
 import type { MemoryGate } from '../memory/types.ts';
+import type { WeirError } from '../errors/errors.ts';
 import type { Log } from '../observability/types.ts';
 
 /** Label `reason` of `auth_failures_total`. An unknown user counts as wrong-password. */
@@ -69,6 +70,8 @@ export interface AcceptorOptions {
   /** All names of the admin console. */
   readonly consoleNames: readonly string[];
   consoleUserAllowed(user: string): boolean;
+  /** Counts a connection against the limits. @returns why it is refused. `address` undefined: a Unix socket */
+  overLimit?(user: string, database: string, address: string | undefined): WeirError | undefined;
   /** max_client_conn, for the error message. */
   maxClientConn(): number;
   /** Is max_client_conn reached? */

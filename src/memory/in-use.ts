@@ -1,7 +1,7 @@
 /**
  * How much of its resident memory a process uses. What was freed stays resident for long: the allocator, V8 and libpg-query's
  * WebAssembly keep their pages. So resident memory counts in full only while it grows; after that, of what is not the heap and not a
- * buffer, only as much as the process needs without clients (docs/adr/0012-memory.md). Made by monitor.ts.
+ * buffer, only as much as the process needs without clients (docs/adr/0014-memory.md). Made by monitor.ts.
  */
 import type { Limit, Reading } from './types.ts';
 

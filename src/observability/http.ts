@@ -1,5 +1,5 @@
 /**
- * The HTTP server: /metrics, /healthz, /readyz, /stats.json and the dashboard at /. Only GET and HEAD, without
+ * The HTTP server: /metrics, /healthz, /readyz, /scale, /stats.json and the dashboard at /. Only GET and HEAD, without
  * authentication: it reads figures and changes nothing, and should listen on an address that only operators can reach.
  * Made by the app.
  */
@@ -12,6 +12,7 @@ import { dashboardHtml, dashboardPolicy } from './dashboard.ts';
 import { isKnownHost } from './http-host.ts';
 import type { Metrics } from './metrics.ts';
 import { readiness } from './readiness.ts';
+import { scaleJson } from './scale.ts';
 import { statsJson } from './stats-json.ts';
 import type { Log, ServingState, StatsSources } from './types.ts';
 
@@ -153,6 +154,8 @@ async function answerTo(options: HttpOptions, request: IncomingMessage): Promise
     }
     case '/stats.json':
       return { status: 200, type: json, body: JSON.stringify(statsJson(await sourcesOf(options), options.nowMs())) };
+    case '/scale':
+      return { status: 200, type: json, body: JSON.stringify(scaleJson(await sourcesOf(options), options.nowMs())) };
     case '/':
       return {
         status: 200,
@@ -161,7 +164,7 @@ async function answerTo(options: HttpOptions, request: IncomingMessage): Promise
         headers: { 'Content-Security-Policy': dashboardPolicy },
       };
     default:
-      return { status: 404, type: plain, body: 'not here: try / /metrics /healthz /readyz /stats.json\n' };
+      return { status: 404, type: plain, body: 'not here: try / /metrics /healthz /readyz /scale /stats.json\n' };
   }
 }
 

@@ -3,7 +3,7 @@
  * a line in the CHANGELOG. Called by metrics.ts.
  */
 import type { Registry } from 'prom-client';
-import type { NodeState } from '../topology/types.ts';
+import type { CircuitState, NodeState } from '../topology/types.ts';
 import { pulled } from './pulled-metric.ts';
 import type { Sample } from './pulled-metric.ts';
 import type { StatsSources } from './types.ts';
@@ -44,7 +44,10 @@ const nodeMetrics: readonly NodeMetric[] = [
   },
 ];
 
+const circuitStates: readonly CircuitState[] = ['closed', 'open', 'half-open'];
+
 export function registerNodes(registry: Registry, sources: StatsSources): void {
+  registerCircuit(registry, sources);
   for (const { name, help, value } of nodeMetrics) {
     pulled(registry, 'gauge', name, help, function* (): Generator<Sample> {
       for (const topology of sources.topologies()) {
@@ -56,4 +59,16 @@ export function registerNodes(registry: Registry, sources: StatsSources): void {
       }
     });
   }
+}
+
+/** One sample for each state, 1 for the present one: a label that changes would leave the old series behind. */
+function registerCircuit(registry: Registry, sources: StatsSources): void {
+  pulled(registry, 'gauge', 'weir_node_circuit', 'State of the circuit breaker: 1', function* (): Generator<Sample> {
+    for (const topology of sources.topologies()) {
+      for (const { name: node, circuit = 'closed' } of topology.snapshot().nodes) {
+        for (const state of circuitStates)
+          yield { labels: { database: topology.database, node, state }, value: state === circuit ? 1 : 0 };
+      }
+    }
+  });
 }

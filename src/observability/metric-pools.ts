@@ -76,6 +76,18 @@ const poolMetrics: readonly PoolMetric[] = [
     value: (stats) => stats.waitTimeouts,
   },
   {
+    type: 'gauge',
+    name: 'weir_pool_overloaded',
+    help: '1: the pool has more work than it can do, and refuses early those who have waited longest',
+    value: (stats) => (stats.isOverloaded ? 1 : 0),
+  },
+  {
+    type: 'counter',
+    name: 'weir_pool_early_refusals_total',
+    help: 'Clients that were told early to come back, in an overload',
+    value: (stats) => stats.earlyRefusals,
+  },
+  {
     type: 'counter',
     name: 'weir_server_connects_total',
     help: 'Server connections opened',

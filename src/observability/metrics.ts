@@ -5,10 +5,12 @@
 import { Registry } from 'prom-client';
 import { registerCache } from './metric-cache.ts';
 import { registerMemory } from './metric-memory.ts';
+import { registerLimits } from './metric-limits.ts';
 import { registerNodes } from './metric-nodes.ts';
 import { registerClients, registerPools } from './metric-pools.ts';
 import { registerProcess, registerReasons } from './metric-process.ts';
 import { registerQueries } from './metric-queries.ts';
+import { registerScale } from './metric-scale.ts';
 import { registerWorkers } from './metric-workers.ts';
 import { ProcessCounters } from './process-counters.ts';
 import { pulled } from './pulled-metric.ts';
@@ -38,9 +40,11 @@ const groups: readonly ((registry: Registry, sources: StatsSources) => void)[] =
   registerPools,
   registerQueries,
   registerNodes,
+  registerScale,
   registerCache,
   registerStuck,
   registerMemory,
+  registerLimits,
   registerWorkers,
 ];
 
@@ -98,7 +102,10 @@ export function createMetrics(own: StatsSources, gather?: () => Promise<StatsSou
     unexpectedError: () => void counters.unexpectedErrors++,
     eventLoopDelayMs: () => (counters.eventLoop.summary().quantiles.get(0.99) ?? 0) * 1000,
     ofProcess,
-    close: () => counters.eventLoop.close(),
+    close: () => {
+      counters.eventLoop.close();
+      counters.busy.close();
+    },
   };
 }
 
@@ -121,6 +128,7 @@ function following(scrape: () => Scrape): StatsSources {
     cacheStats: () => now().cacheStats(),
     stuck: () => now().stuck(),
     memory: () => now().memory(),
+    limits: () => now().limits(),
     workers: () => scrape().workers(),
   };
 }

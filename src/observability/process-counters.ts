@@ -3,6 +3,7 @@
  * CPU, event loop, open files. Read by metrics.ts at each scrape; in a Weir with several workers, also for the others.
  */
 import { readdirSync } from 'node:fs';
+import { createBusyShare } from './busy-share.ts';
 import { createEventLoopDelay } from './event-loop.ts';
 import type { ProcessFigures, StatsSources } from './types.ts';
 
@@ -45,6 +46,7 @@ export class ProcessCounters {
   readonly ejections = new ReasonCounter();
   unexpectedErrors = 0;
   readonly eventLoop = createEventLoopDelay();
+  readonly busy = createBusyShare();
   private readonly resizes = new ResizeTotals();
   private readonly startedAtSeconds = Date.now() / 1000 - process.uptime();
 
@@ -57,6 +59,7 @@ export class ProcessCounters {
       resizes: this.resizes.read(sources.pools()),
       unexpectedErrors: this.unexpectedErrors,
       eventLoop: this.eventLoop.summary(),
+      busy: this.busy.read(),
       cpuSeconds: (user + system) / 1e6,
       startedAtSeconds: this.startedAtSeconds,
       residentBytes: rss,

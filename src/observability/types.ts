@@ -5,12 +5,21 @@
 import type { CacheStats } from '../cache/types.ts';
 import type { LogLevel } from '../errors/errors.ts';
 import type { MemoryFigures } from '../memory/types.ts';
+import type { LimitFigures } from '../limits/types.ts';
 import type { PoolControl, ServerStats } from '../pool/types.ts';
 import type { ClientStats, DatabaseStats, StuckKind } from '../session/types.ts';
 import type { TopologySnapshot } from '../topology/types.ts';
 
 /** Counts of events by a word, such as the reason. */
 export type Counts = Readonly<Record<string, number>>;
+
+/** The share of the time in which the event loop was busy: over the last seconds, and at the peak of the last minute. */
+export interface BusyShare {
+  readonly average: number;
+  readonly peak: number;
+  /** For how long that has been observed. */
+  readonly observedMs: number;
+}
 
 /** What a process counts and measures of itself; or all workers together. */
 export interface ProcessFigures {
@@ -25,6 +34,7 @@ export interface ProcessFigures {
     readonly sum: number;
     readonly count: number;
   };
+  readonly busy: BusyShare;
   readonly cpuSeconds: number;
   /** Epoch seconds. */
   readonly startedAtSeconds: number;
@@ -94,6 +104,10 @@ export interface StatsSources {
     readonly name: string;
     readonly isPaused: boolean;
     readonly isDisabled: boolean;
+    /** Per node; 0 = as many as the node can spare. */
+    readonly maxDbConnections: number;
+    /** Its pools may grow to max_pool_size. */
+    readonly isResizing: boolean;
     /** Why it cannot be used, or not fully, even if its nodes are up. */
     readonly problem: string | undefined;
   }>;
@@ -102,6 +116,8 @@ export interface StatsSources {
   stuck(): Readonly<Record<StuckKind, number>>;
   /** What it may have and uses of memory, and what was done while it was short. */
   memory(): MemoryFigures;
+  /** The rate limits and their buckets. */
+  limits(): Iterable<LimitFigures>;
   /** The processes of this Weir. */
   workers(): Iterable<WorkerFigures>;
   /** Undefined: these are the figures of one process. */

@@ -30,4 +30,6 @@ export interface PoolOptions {
   readonly connect: (onClosed: (server: ServerConnection) => void) => Promise<ServerConnection>;
   /** The limit of the pool has changed; `lastResize` says why. */
   readonly onResize: (stats: PoolStats) => void;
+  /** An overload of the pool has begun or ended. */
+  readonly onOverload: (stats: PoolStats) => void;
 }

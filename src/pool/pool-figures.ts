@@ -62,6 +62,11 @@ export class PoolFigures {
     this.resizes[key] = (this.resizes[key] ?? 0) + 1;
   }
 
+  /** How long a client has a server on average. */
+  get meanHoldMs(): number {
+    return this.checkouts === 0 ? 0 : this.heldTotalMs / this.checkouts;
+  }
+
   counters(): Counters {
     const { checkouts, waitedTotalMs, waits, waitTimeouts, heldTotalMs } = this;
     const { connects, connectFailures, connectProblem, lastResize, resizes } = this;

@@ -1,14 +1,17 @@
 /**
  * What a pool has at the moment: its servers, the clients that wait, its limits and counters. pool.ts, which hands servers out,
- * returns.ts, which takes them back, and logins.ts, which opens them, share it. Opens and closes nothing.
+ * returns.ts, which takes them back, and logins.ts, which opens them, share it.
  */
 import type { ServerConnection } from '../backend/server.ts';
 import type { PoolSettings } from '../config/config.ts';
 import { CurrentSize } from './bounds.ts';
 import { Lanes } from './lanes.ts';
+import { Overload } from './overload.ts';
 import type { PoolOptions } from './options.ts';
 import { PoolFigures } from './pool-figures.ts';
+import { RecentLoad } from '../util/recent-load.ts';
 import type { PoolStats } from './types.ts';
+import type { QueueEntry } from './wait-line.ts';
 import { WaitQueue } from './wait-queue.ts';
 
 export class PoolState {
@@ -18,7 +21,9 @@ export class PoolState {
   isPaused = false;
   isClosed = false;
   readonly queue = new WaitQueue();
+  readonly overload = new Overload();
   readonly figures = new PoolFigures();
+  readonly load: RecentLoad;
   readonly lanes = new Lanes();
   readonly all = new Set<ServerConnection>();
   /** Those in the state "idle", in the order of their last use. */
@@ -35,6 +40,7 @@ export class PoolState {
     this.options = options;
     this.settings = options.settings;
     this.size = new CurrentSize(options.settings);
+    this.load = new RecentLoad(options.nowMs());
   }
 
   add(server: ServerConnection): void {
@@ -60,6 +66,15 @@ export class PoolState {
     return true;
   }
 
+  /** Idle servers above the limit are closed, those in use when they come back. */
+  moveLimit(to: number): void {
+    const { all, idle, size, overload, queue, options, settings } = this;
+    if (to > size.limit)
+      overload.grew({ nowMs: options.nowMs(), waiting: queue.length, gaveUp: queue.gaveUp }, settings);
+    size.limit = to;
+    while (all.size > to && idle.length > 0) (idle[0] as ServerConnection).close('the pool was made smaller');
+  }
+
   isExpired(server: ServerConnection, nowMs: number): boolean {
     return nowMs >= (this.expiresAtMs.get(server) ?? Infinity);
   }
@@ -82,9 +97,27 @@ export class PoolState {
     return true;
   }
 
+  /** Takes the client that is served next out of the queue. @param server the one it gets for itself; undefined: it shares one */
+  takeNext(nowMs: number, server?: ServerConnection): QueueEntry {
+    const { figures, overload, queue } = this;
+    const entry = queue.take(figures.meanHoldMs, server);
+    const waitedMs = nowMs - entry.sinceMs;
+    figures.waited(waitedMs);
+    overload.granted(waitedMs);
+    return entry;
+  }
+
   /** The last checkout was not for another client: SHOW STATS counts the servers that clients get. */
   uncountCheckout(): void {
     this.figures.checkouts--;
+  }
+
+  /** All servers that the pool can have now are there, so a client can only wait for another client's. */
+  get isAtCapacity(): boolean {
+    const { all, logins, options, settings, size } = this;
+    // With pool_mode = session a client waits until another one leaves: that is no overload.
+    if (all.size === 0 || this.isPaused || settings.poolMode === 'session') return false;
+    return all.size >= size.limit || (logins === 0 && options.budget.shortage(options) !== undefined);
   }
 
   longestWaitMs(): number {
@@ -92,7 +125,13 @@ export class PoolState {
     return oldest === undefined ? 0 : this.options.nowMs() - oldest.sinceMs;
   }
 
+  /** Called about ten times a second. */
+  noteLoad(nowMs: number): void {
+    this.load.note(nowMs, this.all.size - this.idle.length + this.queue.length);
+  }
+
   stats(): PoolStats {
+    const now = this.options.nowMs();
     let pinned = 0;
     for (const server of this.all) if (server.holders.last?.isPinned === true) pinned++;
     return {
@@ -110,6 +149,11 @@ export class PoolState {
       pinned,
       waiting: this.queue.length,
       maxWaitMs: this.longestWaitMs(),
+      load: this.load.average,
+      peakLoad: this.load.peak(now),
+      loadObservedMs: this.load.observedMs(now),
+      isOverloaded: this.overload.state === 'overloaded',
+      earlyRefusals: this.overload.refusals,
       isPaused: this.isPaused,
       ...this.figures.counters(),
     };

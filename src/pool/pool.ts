@@ -14,7 +14,8 @@ import { PoolState } from './pool-state.ts';
 import { Returns } from './returns.ts';
 import { sweepPool } from './sweep.ts';
 import type { PoolControl, PoolStats, ResizeReason, ResizeRecord, WaitHistogram } from './types.ts';
-import type { QueueEntry, Waiter } from './wait-queue.ts';
+import type { QueueEntry } from './wait-line.ts';
+import type { Waiter } from './waiter.ts';
 
 export type { ConnectProblem, PoolOptions } from './options.ts';
 
@@ -159,16 +160,10 @@ export class Pool implements PoolControl {
     const to = Math.max(1, Math.floor(limit));
     if (to === state.size.limit) return;
     state.figures.resized({ atMs: Date.now(), from: state.size.limit, to, reason, why });
-    this.moveLimit(to);
+    state.moveLimit(to);
     state.options.onResize(this.stats());
     this.logins.sizeChanged();
     this.logins.open();
-  }
-
-  private moveLimit(to: number): void {
-    const { all, idle, size } = this.state;
-    size.limit = to;
-    while (all.size > to && idle.length > 0) (idle[0] as ServerConnection).close('the pool was made smaller');
   }
 
   setBounds(bounds: Bounds, why: string): void {
@@ -182,10 +177,11 @@ export class Pool implements PoolControl {
 
   /** The size that the pool has in all processes together, which count and log changes elsewhere. */
   setSize({ limit, min }: Pick<PoolSize, 'limit' | 'min'>, lastResize: ResizeRecord | undefined): void {
-    const { size, figures } = this.state;
-    Object.assign(size, { min, max: Math.max(size.max, limit) });
+    const { size, figures, settings } = this.state;
+    // The limit may be above the maximum by the reserve; by more, if another process knows of a new maximum first.
+    Object.assign(size, { min, max: Math.max(size.max, limit - settings.reservePoolSize) });
     figures.lastResize = lastResize ?? figures.lastResize;
-    this.moveLimit(limit);
+    this.state.moveLimit(limit);
     this.logins.open();
   }
 

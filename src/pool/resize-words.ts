@@ -1,6 +1,6 @@
 /**
- * A change of a pool's size as the log and the metrics say it, the same for one process and for several. Used by the app and
- * by the supervisor.
+ * A change of a pool's size, or of its state, as the log and the metrics say it, the same for one process and for several. Used by
+ * the app and by the supervisor.
  */
 import type { PoolStats, ResizeRecord } from './types.ts';
 
@@ -9,7 +9,7 @@ export function resizeKey({ from, to, reason }: Pick<ResizeRecord, 'from' | 'to'
   return `${to > from ? 'up' : 'down'}:${reason}`;
 }
 
-interface ResizeLine {
+interface LogLine {
   readonly message: string;
   readonly fields: Readonly<Record<string, unknown>>;
 }
@@ -17,7 +17,15 @@ interface ResizeLine {
 export function resizeLine(
   { database, user, node }: Pick<PoolStats, 'database' | 'user' | 'node'>,
   { from, to, reason, why }: ResizeRecord,
-): ResizeLine {
+): LogLine {
   const fields = { database, user, node, from, to, reason };
   return { message: `${database}.${user} on ${node}: ${from} -> ${to}: ${why}`, fields };
+}
+
+export function overloadLine({ database, user, node, isOverloaded, waiting, limit }: PoolStats): LogLine {
+  const pool = `${database}.${user} on ${node}`;
+  const fields = { database, user, node, overloaded: isOverloaded };
+  if (!isOverloaded) return { message: `${pool}: no longer overloaded`, fields };
+  const busy = `all ${limit} connections are busy and ${waiting} clients wait, none of them for less than queue_target`;
+  return { message: `${pool}: overloaded: ${busy}; the newest are served first, the oldest refused early`, fields };
 }

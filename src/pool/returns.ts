@@ -1,11 +1,11 @@
 /**
- * Takes servers back into a pool: resets them if needed, and then hands them to the client that has waited longest, keeps them
+ * Takes servers back into a pool: resets them if needed, and then hands them to the client that is next in the queue, keeps them
  * idle, or closes them. Made by pool.ts; logins.ts brings it the new ones.
  */
 import type { ServerConnection } from '../backend/server.ts';
 import type { PoolState } from './pool-state.ts';
 import { resetServer } from './reset.ts';
-import type { QueueEntry } from './wait-queue.ts';
+import type { QueueEntry } from './wait-line.ts';
 
 const resetTimeoutMs = 5_000;
 
@@ -20,7 +20,9 @@ export class Returns {
   checkin(server: ServerConnection, isDirty: boolean): void {
     const { state } = this;
     const nowMs = state.options.nowMs();
-    state.figures.heldTotalMs += nowMs - server.requestAtMs;
+    const heldMs = nowMs - server.requestAtMs;
+    state.figures.heldTotalMs += heldMs;
+    state.queue.shares.returned(server, heldMs);
     if (server.state === 'shared') state.lanes.leave(server);
     if (server.isAlive && server.move('given back')) this.assign(server, isDirty, nowMs);
   }
@@ -71,13 +73,11 @@ export class Returns {
     state.idle.push(server);
   }
 
-  /** Hands it to the client that has waited longest. There must be one. */
+  /** Hands it to the client that is next in the queue. There must be one. */
   grant(server: ServerConnection, nowMs = this.state.options.nowMs()): void {
     const { state } = this;
     if (!state.handedOut(server, nowMs)) return;
-    const entry = state.queue.take() as QueueEntry;
-    state.figures.waited(nowMs - entry.sinceMs);
-    entry.waiter.granted(server);
+    state.takeNext(nowMs, server).waiter.granted(server);
     this.fillLane(server);
   }
 
@@ -87,12 +87,11 @@ export class Returns {
     if (state.queue.length === 0) return;
     const now = state.options.nowMs();
     while (state.queue.length > 0 && !state.isPaused) {
-      const first = state.queue.oldest() as QueueEntry;
-      if (!state.lanes.takes(server, now) || !first.waiter.mayShare(server)) return;
-      state.queue.take();
+      const next = state.queue.next() as QueueEntry;
+      if (!state.lanes.takes(server, now) || !next.waiter.mayShare(server)) return;
+      state.takeNext(now);
       state.figures.checkouts++;
-      state.figures.waited(now - first.sinceMs);
-      first.waiter.granted(server);
+      next.waiter.granted(server);
     }
   }
 

@@ -1,15 +1,18 @@
 /**
  * What a pool does because time has passed: closes idle servers that are not needed or too old, refuses clients that have waited
- * query_wait_timeout, and tells short reads in a slow lane to run elsewhere. Called by pool.ts about ten times a second.
+ * query_wait_timeout or, in an overload, too long for it, and tells short reads in a slow lane to run elsewhere. Called by pool.ts about ten times a second.
  */
 import type { ServerConnection } from '../backend/server.ts';
 import type { WeirError } from '../errors/errors.ts';
 import type { PoolState } from './pool-state.ts';
-import { waitTimeout } from './wait-timeout.ts';
+import { longestWaitMs } from './overload.ts';
+import { overloaded, waitTimeout } from './wait-timeout.ts';
 
 /** @param loginError why the last log-in failed; undefined: it did not */
 export function sweepPool(state: PoolState, loginError: WeirError | undefined, nowMs: number): void {
+  state.noteLoad(nowMs);
   if (state.queue.length > 0) endWaits(state, loginError, nowMs);
+  watchLoad(state, loginError, nowMs);
   closeIdle(state, nowMs);
   // In use: closed when it comes back. Looked for here and not there, because a server comes back thousands of times a second.
   for (const server of state.all) {
@@ -50,5 +53,29 @@ function endWaits(state: PoolState, loginError: WeirError | undefined, nowMs: nu
     state.figures.waitTimeouts++;
     state.figures.waited(nowMs - sinceMs);
     waiter.refused(waitTimeout(state.options, now, nowMs - sinceMs), false);
+  }
+}
+
+/** Notices the beginning and the end of an overload; in it, tells those early who have waited longest. */
+function watchLoad(state: PoolState, loginError: WeirError | undefined, nowMs: number): void {
+  const { overload, queue, options, settings } = state;
+  const isAtCapacity = loginError === undefined && state.isAtCapacity;
+  const { length: waiting, gaveUp } = queue;
+  const look = { nowMs, waiting, gaveUp, oldestMs: state.longestWaitMs(), isAtCapacity };
+  if (overload.look(look, settings)) {
+    queue.isNewestFirst = overload.state === 'overloaded';
+    options.onOverload(state.stats());
+  }
+  if (overload.state === 'healthy') return;
+  const mostMs = longestWaitMs(settings, false);
+  const mostForLowMs = longestWaitMs(settings, true);
+  const late = queue.takeWhere(
+    ({ sinceMs, waiter }) => nowMs - sinceMs > (waiter.priority === 'low' ? mostForLowMs : mostMs),
+  );
+  for (const { sinceMs, waiter } of late) {
+    overload.refusals++;
+    state.figures.waited(nowMs - sinceMs);
+    const retryMs = overload.drainMs(waiting, settings);
+    waiter.refused(overloaded(options, { open: state.all.size, waiting, retryMs }, nowMs - sinceMs), false);
   }
 }

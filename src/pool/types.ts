@@ -5,7 +5,7 @@
 import type { ReplicationKind } from '../auth/types.ts';
 import type { PoolMode } from '../config/config.ts';
 
-export type ResizeReason = 'pressure' | 'surplus' | 'operator' | 'server-full' | 'budget' | 'reload';
+export type ResizeReason = 'pressure' | 'surplus' | 'operator' | 'server-full' | 'budget' | 'reserve' | 'reload';
 
 export interface ResizeRecord {
   readonly atMs: number;
@@ -36,12 +36,21 @@ export interface PoolStats {
   readonly waiting: number;
   /** How long the oldest waiter of now has waited; 0 without one. */
   readonly maxWaitMs: number;
+  /** Connections in use and clients waiting: over the last seconds, and at the peak of the last minute. */
+  readonly load: number;
+  readonly peakLoad: number;
+  /** For how long that has been observed; ms. */
+  readonly loadObservedMs: number;
   readonly isPaused: boolean;
+  /** It has more work than it can do (overload.ts). */
+  readonly isOverloaded: boolean;
   readonly checkouts: number;
   /** Sum and count of waits of those that had to wait, since start. */
   readonly waitedTotalMs: number;
   readonly waits: number;
   readonly waitTimeouts: number;
+  /** Clients that were told early to come back, in an overload. */
+  readonly earlyRefusals: number;
   /** Sum of time between checkout and checkin, since start. */
   readonly heldTotalMs: number;
   readonly connects: number;

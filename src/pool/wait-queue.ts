@@ -1,47 +1,26 @@
 /**
- * The queue of clients that wait for a server of a pool: first come, first served. One that leaves holds up nobody. Used by
- * pool.ts and returns.ts.
+ * The queue of clients that wait for a server of a pool. Served are those of the highest priority, of them the user who has had
+ * least of the servers' time, and of that user's clients the one that has waited longest; in an overload (overload.ts) the one
+ * that came last. Used by pool.ts and returns.ts.
  */
-import { Ring } from '../util/ring.ts';
 import type { ServerConnection } from '../backend/server.ts';
-import type { WeirError } from '../errors/errors.ts';
+import { ServiceShares } from './service-shares.ts';
+import { WaitLine, type QueueEntry } from './wait-line.ts';
+import { priorities, type Waiter } from './waiter.ts';
 
-/** A client that wants a server. Either granted() or refused() is called, once, unless its queue entry was cancelled. */
-export interface Waiter {
-  /** It is a read that another node could run as well. */
-  readonly mayGoElsewhere: boolean;
-  /** May it share this server with other clients (lanes.ts)? */
-  mayShare(server: ServerConnection): boolean;
-  granted(server: ServerConnection): void;
-  /** `isElsewhere`: nothing is wrong with the request, which should be routed again. */
-  refused(error: WeirError, isElsewhere: boolean): void;
-}
-
-export class QueueEntry {
-  readonly waiter: Waiter;
-  readonly sinceMs: number;
-  readonly deadlineMs: number;
-  isDone = false;
-  private readonly queue: WaitQueue;
-
-  constructor(queue: WaitQueue, waiter: Waiter, sinceMs: number, deadlineMs: number) {
-    this.queue = queue;
-    this.waiter = waiter;
-    this.sinceMs = sinceMs;
-    this.deadlineMs = deadlineMs;
-  }
-
-  /** The client does not wait any more. */
-  cancel(): void {
-    if (this.isDone) return;
-    this.isDone = true;
-    this.queue.left();
-  }
-}
+/** One of so many clients is one of the lowest priority: it waits for longer, but not for ever. */
+const lowestEvery = 10;
+const lowestFirst = [...priorities].reverse();
 
 export class WaitQueue {
-  private readonly entries = new Ring<QueueEntry>();
+  readonly shares = new ServiceShares();
+  /** Set in an overload. */
+  isNewestFirst = false;
+  private readonly lines: WaitLine[] = [];
+  /** Clients that have left while they waited, since the start. */
+  gaveUp = 0;
   private count = 0;
+  private taken = 0;
 
   get length(): number {
     return this.count;
@@ -49,53 +28,81 @@ export class WaitQueue {
 
   /** Including the entries of clients that have left. */
   get places(): number {
-    return this.entries.length;
+    return this.lines.reduce((sum, line) => sum + line.places, 0);
   }
 
-  join(waiter: Waiter, nowMs: number, deadlineMs: number): QueueEntry {
-    const entry = new QueueEntry(this, waiter, nowMs, deadlineMs);
-    this.entries.push(entry);
+  /** For users and priorities; not more than the most that were needed at once. */
+  get lineCount(): number {
+    return this.lines.length;
+  }
+
+  join(waiter: Waiter, sinceMs: number, deadlineMs: number): QueueEntry {
     this.count++;
-    return entry;
+    return this.lineOf(waiter).join(waiter, sinceMs, deadlineMs);
+  }
+
+  private lineOf({ user, priority }: Waiter): WaitLine {
+    const same = this.lines.find((line) => line.user === user && line.priority === priority);
+    if (same === undefined || same.length === 0) this.shares.joined(user);
+    if (same !== undefined) return same;
+    const line = new WaitLine(user, priority, () => {
+      this.count--;
+      this.gaveUp++;
+    });
+    const empty = this.lines.findIndex(({ length }) => length === 0);
+    if (empty === -1) this.lines.push(line);
+    else this.lines[empty] = line;
+    return line;
   }
 
   /** The entry that has been in the queue for longest. */
   oldest(): QueueEntry | undefined {
-    for (let entry = this.entries.peek(); entry !== undefined; entry = this.entries.peek()) {
-      if (!entry.isDone) return entry;
-      this.entries.shift();
+    let oldest: QueueEntry | undefined;
+    for (const line of this.lines) {
+      const first = line.oldest();
+      if (first !== undefined && (oldest === undefined || first.sinceMs < oldest.sinceMs)) oldest = first;
+    }
+    return oldest;
+  }
+
+  /** The entry that is served next. */
+  next(): QueueEntry | undefined {
+    const line = this.lines.length === 1 ? this.lines[0] : this.nextLine();
+    return this.isNewestFirst ? line?.newest() : line?.oldest();
+  }
+
+  private nextLine(): WaitLine | undefined {
+    const isForLow = !this.isNewestFirst && this.taken % lowestEvery === lowestEvery - 1;
+    for (const priority of isForLow ? lowestFirst : priorities) {
+      let best: WaitLine | undefined;
+      for (const line of this.lines) {
+        if (line.priority !== priority || line.length === 0) continue;
+        if (best === undefined || this.shares.hadMs(line.user) < this.shares.hadMs(best.user)) best = line;
+      }
+      if (best !== undefined) return best;
     }
     return undefined;
   }
 
-  /** Takes the oldest out of the queue. */
-  take(): QueueEntry | undefined {
-    const entry = this.oldest();
-    if (entry === undefined) return undefined;
-    this.entries.shift();
-    entry.isDone = true;
+  /**
+   * Takes out the one that is served next. There must be one.
+   * @param meanHoldMs how long a client has a server
+   * @param server the one that it gets for itself; undefined: it shares one
+   */
+  take(meanHoldMs: number, server?: ServerConnection): QueueEntry {
+    const entry = this.next() as QueueEntry;
+    entry.line.take(entry);
     this.count--;
+    this.taken++;
+    if (this.lines.length > 1) this.shares.granted(entry.waiter.user, meanHoldMs, server);
     return entry;
   }
 
-  /** Takes out the entries for which `leaves` is true, in order. */
+  /** Takes out the entries for which `leaves` is true; those of one user in order. */
   takeWhere(leaves: (entry: QueueEntry) => boolean): QueueEntry[] {
     const taken: QueueEntry[] = [];
-    this.entries.filter((entry) => {
-      if (entry.isDone) return false;
-      if (!leaves(entry)) return true;
-      entry.isDone = true;
-      this.count--;
-      taken.push(entry);
-      return false;
-    });
+    for (const line of this.lines) line.takeWhere(leaves, taken);
+    this.count -= taken.length;
     return taken;
-  }
-
-  /** Called by QueueEntry.cancel only. */
-  left(): void {
-    this.count--;
-    // Entries of clients that have left must not pile up behind one that waits for long.
-    if (this.entries.length > 64 && this.entries.length > 4 * this.count) this.entries.filter((entry) => !entry.isDone);
   }
 }

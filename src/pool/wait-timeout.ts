@@ -1,5 +1,5 @@
 /**
- * The error for a client that has waited query_wait_timeout for a server: why it got none, and what an operator can do. Of
+ * The error for a client that has waited query_wait_timeout for a server, or too long for an overload: why it got none, and what an operator can do. Of
  * several reasons it names the one that has to be dealt with first. Used by sweep.ts.
  */
 import { WeirError } from '../errors/errors.ts';
@@ -30,6 +30,22 @@ export function waitTimeout(of: Of, state: WaitState, waitedMs: number): WeirErr
   if (!isPaused && open === 0 && loginError !== undefined) return loginError;
   const pool = `${of.database}.${of.user} on ${of.node}`;
   return new WeirError('query_wait_timeout', { waited: Math.round(waitedMs), pool, ...reasonOf(of, state) });
+}
+
+/** The error for a client that is refused early in an overload. */
+export function overloaded(
+  { database, user, node }: Of,
+  now: { readonly open: number; readonly waiting: number; readonly retryMs: number },
+  waitedMs: number,
+): WeirError {
+  return new WeirError('pool_overloaded', {
+    waited: Math.round(waitedMs),
+    pool: `${database}.${user} on ${node}`,
+    open: now.open,
+    waiting: now.waiting,
+    retry: now.retryMs,
+    todo: 'SHOW POOLS says how large the pool is, docs/overload.md what can be done.',
+  });
 }
 
 function reasonOf({ database, user, node, budget }: Of, state: WaitState): Reason {

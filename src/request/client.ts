@@ -18,6 +18,7 @@ import type { Preferences } from '../session/preferences.ts';
 import { cancelInLane } from './lane.ts';
 import { clientStats } from '../session/client-figures.ts';
 import { probeUnread } from '../session/probe-unread.ts';
+import { countBytes } from './limited.ts';
 import { Receiver } from './receiver.ts';
 import { noteTaken } from '../session/taken.ts';
 import { leaveFlight } from './load.ts';
@@ -127,6 +128,7 @@ export class ClientSession extends Session implements WireHandler {
     this.intake.left();
     for (const request of this.again.splice(0)) request.cache.flight?.abandon();
     this.moments.closed();
+    countBytes(this);
     this.onClosed(this);
     this.handOver?.schedule();
   }
@@ -187,6 +189,7 @@ export class ClientSession extends Session implements WireHandler {
   sweep(nowMs: number): void {
     noteTaken(this);
     probeUnread(this);
+    countBytes(this);
     if (!this.isReady || this.inFlight.length > 0) return;
     const { clientIdleTimeoutMs, idleTransactionTimeoutMs } = this.database.settings();
     const idleMs = nowMs - this.requestAtMs;

@@ -46,6 +46,18 @@ export function handleRequest(session: Session, request: Request): void {
   advance(session, request, arrived(session, request));
 }
 
+/**
+ * The same when all requests in flight are answered. Only then it is known whether the client is in a transaction.
+ * @param check why the request is refused; undefined: it is not
+ */
+export function handleIfAllowed(session: Session, request: Request, check: () => WeirError | undefined): void {
+  const goOn = (): Outcome => {
+    const error = check();
+    return error === undefined ? arrived(session, request) : refuse(session, request, error);
+  };
+  advance(session, request, whenQuiet(session, request, goOn));
+}
+
 function arrived(session: Session, request: Request): Outcome {
   if (request.form.locals > 0) return whenQuiet(session, request, sayLocally);
   if (session.poolMode === 'statement' && request.planned.begins) return whenQuiet(session, request, refuseTransaction);

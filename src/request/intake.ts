@@ -11,7 +11,7 @@ import type { RequestReader, Session } from '../session/session.ts';
 import type { TimeSlice } from './time-slice.ts';
 import { CopyIn } from './copy-in.ts';
 import { forward } from './prepared/forward.ts';
-import { handleRequest } from './handle-request.ts';
+import { handleWithinLimits } from './limited.ts';
 import { leaveFlight } from './load.ts';
 import { notePlan } from './plans.ts';
 import { refuse } from './refuse.ts';
@@ -243,7 +243,7 @@ export class Intake implements FrameSink, RequestReader {
     }
     session.move(request, 'submitted');
     this.pending.push(request);
-    handleRequest(session, request);
+    handleWithinLimits(session, request);
   }
 
   /** Puts requests that will run again before all others. */

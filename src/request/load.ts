@@ -17,6 +17,12 @@ export function fellBack(session: Session, request: Request, primary: NodeState)
   primary.load.fallbackReads++;
 }
 
+/** A read goes to a replica whose circuit is half-open: few may at the same time, and one that waits there counts, too. */
+export function isTrial(request: Request, replica: NodeState): void {
+  request.target.trial = replica.load;
+  replica.load.trials++;
+}
+
 /** Call when the request is about to be sent to its node. */
 export function enterFlight(session: Session, request: Request): void {
   request.target.outstandingOn = request.target.node?.load;
@@ -29,14 +35,22 @@ export function enterFlight(session: Session, request: Request): void {
 export function leaveFlight(session: Session, request: Request, event: RequestEvent): void {
   giveRoom(session, request);
   session.move(request, event);
-  if (request.target.outstandingOn !== undefined) request.target.outstandingOn.outstanding--;
+  const load = request.target.outstandingOn;
+  if (load !== undefined) {
+    load.outstanding--;
+    if (event === 'settled') load.answered++;
+  }
   request.target.outstandingOn = undefined;
   session.changeKeptBytes(-request.target.keptBytes);
   request.target.keptBytes = 0;
 }
 
-/** The request no longer counts as a read that fell back, so another one may use the primary. */
+/** The request no longer counts as a trial, nor as a read that fell back, so another one may use the primary. */
 export function giveRoom(session: Session, request: Request): void {
+  if (request.target.trial !== undefined) {
+    request.target.trial.trials--;
+    request.target.trial = undefined;
+  }
   const load = request.target.fallback;
   if (load === undefined) return;
   request.target.fallback = undefined;

@@ -7,6 +7,7 @@ import { WeirError } from '../errors/errors.ts';
 import type { Outcome, Session } from '../session/session.ts';
 import type { Message, Request } from '../session/request.ts';
 import { awaitsPeers } from './await-peers.ts';
+import { countFurther } from './limited.ts';
 import { forwardAll } from './prepared/forward-all.ts';
 import { failBatch } from './prepared/owe.ts';
 
@@ -20,6 +21,7 @@ const syncMessage: Message = {
 
 /** @param known number of plans that the request had before this message */
 export function sendMore(session: Session, request: Request, message: Message, known: number): void {
+  countFurther(session, message.type);
   if (request.form.locals > 0) return refuseLocal(session, request, message);
   session.moments.beforeMore(request, known);
   const passOn = (): Outcome => {

@@ -36,7 +36,7 @@ export function serverLost(session: Session, end: End, isMidMessage: boolean, is
   session.forgetServer();
   const { topology } = session.database;
   if (node !== undefined && isNodeAtFault && session.inFlight.length > 0)
-    topology.reportFailure(node.name, 'lost', why);
+    topology.reportFailure(node.name, end.finalMessage === undefined ? 'lost' : 'shutdown', why);
   // The client has got half of a message: it would take an error for the rest of it.
   if (isCutOff) return session.cutOff(why);
   const requests: Request[] = [];

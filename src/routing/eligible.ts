@@ -9,6 +9,9 @@ import type { RoutingFacts } from './types.ts';
 /** As RoutingFacts.avoid: avoid every replica. No node has this name. */
 export const anyReplica = '*';
 
+/** So many reads, or clients that wait for the primary, may be under way at a node whose circuit is half-open. */
+export const MAX_TRIALS = 3;
+
 /** The part of RoutingFacts that decides whether a replica is eligible. */
 export type Demands = Pick<RoutingFacts, 'avoid' | 'consistency' | 'needLsn' | 'lastNode' | 'moveLsn' | 'nowMs'>;
 
@@ -19,6 +22,7 @@ export type Obstacle =
   | 'draining'
   | 'avoided'
   | 'ejected'
+  | 'on trial'
   | 'lagging'
   | 'catching up'
   | 'need not known'
@@ -36,6 +40,7 @@ export function obstacleOf(node: NodeState, facts: Demands, maxReplicaLagMs: num
   if (node.isDraining) return 'draining';
   if (node.name === facts.avoid || facts.avoid === anyReplica) return 'avoided';
   if (node.ejectedUntilMs > facts.nowMs) return 'ejected';
+  if (isOnTrial(node) && node.load.trials >= MAX_TRIALS) return 'on trial';
   if (isLagging(node, facts.nowMs, maxReplicaLagMs)) return 'lagging';
   if (facts.consistency === 'eventual') return 'none';
   if (node.isCatchingUp === true) return 'catching up';
@@ -44,6 +49,11 @@ export function obstacleOf(node: NodeState, facts: Demands, maxReplicaLagMs: num
   if (facts.lastNode === '' || facts.lastNode === node.name) return 'none';
   if (facts.moveLsn === undefined) return 'move not known';
   return node.lsn >= facts.moveLsn ? 'none' : 'behind move';
+}
+
+/** Its circuit is not closed: what it gets now is a trial. */
+export function isOnTrial({ circuit }: NodeState): boolean {
+  return circuit !== 'closed' && circuit !== undefined;
 }
 
 /** The replica may not answer only because it has not replayed enough WAL, or because the LSN is not known. */
@@ -76,7 +86,9 @@ export function describeObstacle(node: NodeState, facts: Demands, obstacle: Obst
     case 'avoided':
       return `${node.name} has just failed it`;
     case 'ejected':
-      return `${node.name} is ejected for ${Math.ceil((node.ejectedUntilMs - facts.nowMs) / 1000)} s`;
+      return `${node.name} is ejected for ${Math.ceil((node.ejectedUntilMs - facts.nowMs) / 1000)} s${node.circuitWhy === undefined ? '' : ` (circuit open: ${node.circuitWhy})`}`;
+    case 'on trial':
+      return `${node.name} is on trial (its circuit is half-open), and ${MAX_TRIALS} reads are under way there`;
     case 'lagging':
       return `${node.name} lags ${describeLag(node, facts.nowMs)}`;
     case 'catching up':

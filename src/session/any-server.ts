@@ -32,7 +32,7 @@ export async function checkoutAny(
     const pool = database.pool(node, user);
     const found = checkedOut(pool);
     if (found !== undefined) return found;
-    const server = await waitFor(pool, node, sinceMs, signal);
+    const server = await waitFor(pool, { node, user, sinceMs }, signal);
     if (server === undefined) continue;
     pool.uncountCheckout();
     return { pool, server };
@@ -77,13 +77,14 @@ function anyNode(database: Database, sinceMs: number, signal: AbortSignal | unde
 /** Resolves to undefined if another node should be tried. */
 function waitFor(
   pool: Pool,
-  node: NodeState,
-  sinceMs: number,
+  { node, user, sinceMs }: { readonly node: NodeState; readonly user: string; readonly sinceMs: number },
   signal: AbortSignal | undefined,
 ): Promise<ServerConnection | undefined> {
   return new Promise((resolve, reject) => {
     const entry = pool.wait(
       {
+        user,
+        priority: 'normal',
         mayGoElsewhere: node.role === 'replica',
         mayShare: () => false,
         granted: resolve,

@@ -6,6 +6,7 @@ import { isAscii } from 'node:buffer';
 import type { ServerConnection } from '../backend/server.ts';
 import type { Tag } from '../binding/plan.ts';
 import type { PoolMode } from '../config/config.ts';
+import type { Who } from '../limits/types.ts';
 import type { Classified } from '../sql/facts.ts';
 import type { NodeState } from '../topology/types.ts';
 import type { Ring } from '../util/ring.ts';
@@ -14,6 +15,8 @@ import { lastRoute } from './last-route.ts';
 import type { PreparedStatements } from './concerns/prepared-statements.ts';
 import { makeConcerns, Moments, type Concerns, type SessionOfConcerns } from './concerns/table.ts';
 import type { Database, Services } from './context.ts';
+import { Meter } from './meter.ts';
+import type { Priority } from '../pool/waiter.ts';
 import type { Preferences } from './preferences.ts';
 import type { Reading } from './reading.ts';
 import type { SessionState } from './state.ts';
@@ -30,6 +33,8 @@ export interface ClientIdentity {
   readonly secret: Buffer;
 }
 
+/** What stands for the address of a client on a Unix socket. */
+const localAddress = 'unix';
 const backslash = 0x5c;
 /** Classified in place of a text that cannot be read and may change session state. */
 const unreadText = Buffer.from("DO 'LISTEN anything'");
@@ -49,6 +54,8 @@ export abstract class ClientRecord implements SessionOfConcerns {
   readonly startPreferences: Preferences;
   /** The server connection that the session has at present. */
   server: ServerConnection | undefined;
+  /** undefined: there were no limits so far. */
+  meter: Meter | undefined;
   private lastAnswered: Request | undefined;
   private routeElsewhere: string | undefined;
 
@@ -76,8 +83,16 @@ export abstract class ClientRecord implements SessionOfConcerns {
     this.services = services;
     this.state = state;
     this.startPreferences = preferences;
+    this.meter = services.limits.active === undefined ? undefined : new Meter(this.who, 0);
     this.concerns = makeConcerns(this);
     this.moments = new Moments(this.concerns);
+  }
+
+  /** The client as limits see it. */
+  get who(): Who {
+    const { user, remoteAddress } = this.identity;
+    const address = remoteAddress === localAddress ? undefined : remoteAddress;
+    return { user, database: this.database.name, address };
   }
 
   /** The last request that was answered. */
@@ -121,7 +136,17 @@ export abstract class ClientRecord implements SessionOfConcerns {
     return this.concerns.preferences.show(name, {
       consistency: routing().consistency,
       isCacheEnabled: cache.isEnabled,
+      priority: this.defaultPriority,
     });
+  }
+
+  private get defaultPriority(): Priority {
+    return this.services.priorityOf(this.identity.user);
+  }
+
+  /** Its place in the queue of a pool. */
+  get priority(): Priority {
+    return this.concerns.preferences.priority ?? this.defaultPriority;
   }
 
   /**

@@ -4,9 +4,11 @@
 import type { ServerConnection } from '../backend/server.ts';
 import type { ResultCache } from '../cache/types.ts';
 import type { PoolSettings, RoutingSettings } from '../config/config.ts';
+import type { LimitsInForce } from '../limits/types.ts';
 import type { TurnWriter } from '../net/turn.ts';
 import type { Log } from '../observability/types.ts';
 import type { Pool } from '../pool/pool.ts';
+import type { Priority } from '../pool/waiter.ts';
 import type { LatencyBaselines } from '../routing/latency.ts';
 import type { Binder } from '../binding/plan.ts';
 import type { SharedBySessions } from './shared-by-sessions.ts';
@@ -23,6 +25,7 @@ export interface Services {
   readonly cache: ResultCache;
   readonly book: StatementBook;
   readonly baselines: LatencyBaselines;
+  readonly limits: LimitsInForce;
   /** Classification of a FunctionCall: it may do anything. */
   readonly functionCall: Classified;
   /** Classification of a statement prepared with SQL PREPARE: like EXECUTE. */
@@ -30,6 +33,8 @@ export interface Services {
   readonly nowMs: () => number;
   readonly random: () => number;
   routing(): RoutingSettings;
+  /** What the configuration says of the user. */
+  priorityOf(user: string): Priority;
   maxEntrySizeBytes(): number;
   /** Reports a bug: it is counted and logged, and the connection is closed. */
   unexpected(error: Error): void;

@@ -1,6 +1,7 @@
 /**
  * The weir.* settings of a session as plain data, for its hand-over to another process (packed.ts).
  */
+import { priorities } from '../pool/waiter.ts';
 import { Fields, ShapeError } from '../util/fields.ts';
 import { Preferences } from './preferences.ts';
 
@@ -9,22 +10,32 @@ export interface PackedPreferences {
   readonly routeBy: string;
   readonly consistency?: string;
   readonly cache?: string | number;
+  readonly priority?: string;
 }
 
-export function packPreferences({ route, routeBy, consistency, cache }: Preferences): PackedPreferences {
-  return { route, routeBy, ...(consistency !== undefined && { consistency }), ...(cache !== undefined && { cache }) };
+export function packPreferences({ route, routeBy, consistency, cache, priority }: Preferences): PackedPreferences {
+  return {
+    route,
+    routeBy,
+    ...(consistency !== undefined && { consistency }),
+    ...(cache !== undefined && { cache }),
+    ...(priority !== undefined && { priority }),
+  };
 }
 
 /** @throws ShapeError */
 export function preferencesIn(what: string, value: unknown): Preferences {
-  const fields = new Fields(what, value, ['route', 'routeBy', 'consistency', 'cache']);
+  const fields = new Fields(what, value, ['route', 'routeBy', 'consistency', 'cache', 'priority']);
   const cache = fields.value('cache');
   if (cache !== undefined && cache !== 'on' && cache !== 'off' && typeof cache !== 'number')
     throw new ShapeError(`"cache" of ${what} is not a wish`);
-  return Preferences.of(
-    fields.oneOf('route', ['auto', 'primary', 'replica'] as const),
-    fields.text('routeBy'),
-    fields.has('consistency') ? fields.oneOf('consistency', ['eventual', 'session', 'strict'] as const) : undefined,
+  return Preferences.of({
+    route: fields.oneOf('route', ['auto', 'primary', 'replica'] as const),
+    routeBy: fields.text('routeBy'),
+    consistency: fields.has('consistency')
+      ? fields.oneOf('consistency', ['eventual', 'session', 'strict'] as const)
+      : undefined,
     cache,
-  );
+    priority: fields.has('priority') ? fields.oneOf('priority', priorities) : undefined,
+  });
 }

@@ -1,15 +1,17 @@
 /**
- * A session's settings for routing and caching: weir.route, weir.consistency, weir.cache. An immutable value.
+ * A session's settings for routing, caching and waiting: weir.route, weir.consistency, weir.cache, weir.priority. An immutable
+ * value.
  */
 import type { Consistency } from '../config/config.ts';
 import { WeirError } from '../errors/errors.ts';
+import { priorities, type Priority } from '../pool/waiter.ts';
 
 export type Forced = 'auto' | 'primary' | 'replica';
 /** 'on', 'off', or a time to live in ms. */
 export type CacheWish = 'on' | 'off' | number;
 
 /** Names for SET and SHOW. weir.last_route is not here, because it can only be shown. */
-export const weirSettingNames = ['weir.route', 'weir.consistency', 'weir.cache'] as const;
+export const weirSettingNames = ['weir.route', 'weir.consistency', 'weir.cache', 'weir.priority'] as const;
 
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
 
@@ -19,34 +21,48 @@ export function parseDurationMs(text: string): number | undefined {
   return match === null ? undefined : Number(match[1]) * (unitMs[match[2] as string] as number);
 }
 
-export class Preferences {
+/** What is so without a setting of the session. */
+export interface Defaults {
+  readonly consistency: Consistency;
+  readonly isCacheEnabled: boolean;
+  readonly priority: Priority;
+}
+
+interface Values {
   readonly route: Forced;
   /** Source of the route, as text. */
   readonly routeBy: string;
   readonly consistency: Consistency | undefined;
   readonly cache: CacheWish | undefined;
+  /** Undefined: as the configuration says of the user. */
+  readonly priority: Priority | undefined;
+}
 
-  private constructor(
-    route: Forced,
-    routeBy: string,
-    consistency: Consistency | undefined,
-    cache: CacheWish | undefined,
-  ) {
+export class Preferences implements Values {
+  readonly route: Forced;
+  readonly routeBy: string;
+  readonly consistency: Consistency | undefined;
+  readonly cache: CacheWish | undefined;
+  readonly priority: Priority | undefined;
+
+  private constructor({ route, routeBy, consistency, cache, priority }: Values) {
     this.route = route;
     this.routeBy = routeBy;
     this.consistency = consistency;
     this.cache = cache;
+    this.priority = priority;
   }
 
-  static readonly none = new Preferences('auto', '', undefined, undefined);
+  static readonly none = new Preferences({
+    route: 'auto',
+    routeBy: '',
+    consistency: undefined,
+    cache: undefined,
+    priority: undefined,
+  });
 
-  static of(
-    route: Forced,
-    routeBy: string,
-    consistency: Consistency | undefined,
-    cache: CacheWish | undefined,
-  ): Preferences {
-    return new Preferences(route, routeBy, consistency, cache);
+  static of(values: Values): Preferences {
+    return new Preferences(values);
   }
 
   /**
@@ -60,19 +76,24 @@ export class Preferences {
         const route = plain ?? 'auto';
         if (route !== 'auto' && route !== 'primary' && route !== 'replica')
           throw invalid(name, value, 'auto, primary, replica');
-        return new Preferences(route, 'weir.route', this.consistency, this.cache);
+        return new Preferences({ ...this, route, routeBy: 'weir.route' });
       }
       case 'weir.consistency': {
         if (plain !== undefined && plain !== 'eventual' && plain !== 'session' && plain !== 'strict') {
           throw invalid(name, value, 'eventual, session, strict');
         }
-        return new Preferences(this.route, this.routeBy, plain, this.cache);
+        return new Preferences({ ...this, consistency: plain });
       }
       case 'weir.cache': {
-        const wish = plain === undefined || plain === 'on' || plain === 'off' ? plain : parseDurationMs(plain);
-        if (plain !== undefined && wish === undefined)
+        const cache = plain === undefined || plain === 'on' || plain === 'off' ? plain : parseDurationMs(plain);
+        if (plain !== undefined && cache === undefined)
           throw invalid(name, value, 'on, off, or a time to live such as 30s');
-        return new Preferences(this.route, this.routeBy, this.consistency, wish);
+        return new Preferences({ ...this, cache });
+      }
+      case 'weir.priority': {
+        if (plain !== undefined && plain !== 'high' && plain !== 'normal' && plain !== 'low')
+          throw invalid(name, value, priorities.join(', '));
+        return new Preferences({ ...this, priority: plain });
       }
       default:
         throw new WeirError('unknown_weir_setting', { name });
@@ -91,11 +112,11 @@ export class Preferences {
     };
     const route = routes[value.trim().toLowerCase()];
     if (route === undefined) throw invalid('target_session_attrs', value, Object.keys(routes).join(', '));
-    return new Preferences(route, 'target_session_attrs', this.consistency, this.cache);
+    return new Preferences({ ...this, route, routeBy: 'target_session_attrs' });
   }
 
   /** As SHOW prints it. */
-  show(name: string, defaults: { consistency: Consistency; isCacheEnabled: boolean }): string {
+  show(name: string, defaults: Defaults): string {
     switch (name) {
       case 'weir.route':
         return this.route;
@@ -105,6 +126,8 @@ export class Preferences {
         return typeof this.cache === 'number'
           ? `${this.cache}ms`
           : (this.cache ?? (defaults.isCacheEnabled ? 'on' : 'off'));
+      case 'weir.priority':
+        return this.priority ?? defaults.priority;
       default:
         throw new WeirError('unknown_weir_setting', { name });
     }

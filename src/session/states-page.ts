@@ -1,5 +1,6 @@
 /** Prints docs/states.md from the tables of states (npm run docs). */
 import { serverEventMeanings, serverStateMeanings, serverStates } from '../backend/server-state.ts';
+import { circuitEventMeanings, circuitStateMeanings, circuitStates } from '../topology/circuit-state.ts';
 import { requestEventMeanings, requestStateMeanings, requestStates } from './request-state.ts';
 import { cancellableWaits, shortWaits } from './waits.ts';
 
@@ -27,8 +28,8 @@ function waitRows(waits: typeof cancellableWaits | typeof shortWaits): (readonly
 export function statesPage(): string {
   return `# States
 
-<!-- Made by \`npm run docs\` from src/session/request-state.ts, src/session/waits.ts and src/backend/server-state.ts: change it
-there. -->
+<!-- Made by \`npm run docs\` from src/session/request-state.ts, src/session/waits.ts, src/backend/server-state.ts and
+src/topology/circuit-state.ts: change it there. -->
 
 An event that is not in the row of a state is a bug of Weir's: it is counted (\`weir_unexpected_errors_total\`), logged, and
 closes that one connection.
@@ -52,5 +53,11 @@ ${table(['what', 'ends when', 'at most'], waitRows(shortWaits))}
 From the end of its log-in to its end. \`SHOW SERVERS\` calls "shared" active, and "being cancelled" and "resetting" tested;
 "unassigned" lasts no longer than a function call.
 
-${machine(serverStates, serverStateMeanings, serverEventMeanings)}`;
+${machine(serverStates, serverStateMeanings, serverEventMeanings)}
+## The circuit of a node
+
+The circuit breaker of each node of a database: \`SHOW NODES\` has it as \`circuit\`, with the reason. Each worker has its own.
+An event that is not in the row of a state changes nothing.
+
+${machine(circuitStates, circuitStateMeanings, circuitEventMeanings)}`;
 }

@@ -21,10 +21,11 @@ export class Target {
   avoid = '';
   /** A read short enough to share a server with others' (request/lane.ts). */
   isShort = false;
-  /** Only load.ts changes these three. */
+  /** Only load.ts changes these four. */
   keptBytes = 0;
   outstandingOn: NodeLoad | undefined;
   fallback: NodeLoad | undefined;
+  trial: NodeLoad | undefined;
 }
 
 export class CacheUse {

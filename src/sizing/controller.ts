@@ -5,9 +5,11 @@
  */
 import type { ResizeReason } from '../pool/types.ts';
 import type { NodeState } from '../topology/types.ts';
+import { spareConnections } from '../util/spare-connections.ts';
 import { assess, newPoolMemory } from './pressure.ts';
-import type { Demand, PoolMemory, PoolSample, ResizeSettings } from './pressure.ts';
+import type { PoolMemory } from './pressure.ts';
 import { shareOut } from './share-out.ts';
+import type { Demand, PoolSample, ResizeSettings } from './types.ts';
 
 /** A pool and its figures since the last decision. */
 export interface SampledPool<Key extends object> {
@@ -41,7 +43,7 @@ export function nodeCapacity(
   maxDbConnections: number,
 ): number | undefined {
   const limit = node?.connectionLimit ?? 0;
-  const spare = limit === 0 ? undefined : Math.max(1, limit - Math.max(2, Math.ceil(limit / 10)));
+  const spare = limit === 0 ? undefined : spareConnections(limit);
   if (maxDbConnections === 0) return spare;
   return spare === undefined ? maxDbConnections : Math.min(spare, maxDbConnections);
 }
@@ -63,6 +65,8 @@ export class ResizeController<Key extends object> {
   /** @param nowMs monotonic time */
   decide(pools: readonly SampledPool<Key>[], settings: ResizeSettings, nowMs: number): PoolResize<Key>[] {
     const entries = pools.map((pool) => this.assess(pool, settings, nowMs));
+    // Without resizing only a reserve is used and given up; no pool has to make room for others.
+    if (!settings.enabled) return entries.flatMap((entry) => resizeOf(entry) ?? []);
     for (const group of groupBy(entries, (entry) => entry.databaseKey)) {
       const cap = group[0]?.maxDbConnections ?? 0;
       if (cap > 0) divide(group, cap, 'max_db_connections leaves');

@@ -16,6 +16,8 @@ export interface WorkerSample {
   readonly peaks: readonly PeakSlot[];
   readonly serverFull: number;
   readonly defaultSize: number;
+  readonly reserveSize: number;
+  readonly reserveTimeoutMs: number;
   /** 0: no bound. */
   readonly maxDbConnections: number;
   /** Of the server, 0: this worker does not know it. */
@@ -68,6 +70,8 @@ class MergedPool {
         peakInUse: this.peakInUse(),
         serverFull: this.serverFull,
         defaultSize: Math.min(...samples.map(({ defaultSize }) => defaultSize)),
+        reserveSize: Math.min(...samples.map(({ reserveSize }) => reserveSize)),
+        reserveTimeoutMs: Math.max(...samples.map(({ reserveTimeoutMs }) => reserveTimeoutMs)),
       },
       server: this.pool.server,
       connectionLimit: leastKnown(samples.map(({ connectionLimit }) => connectionLimit)),

@@ -3,39 +3,12 @@
  * text. A pool grows by Little's law with square-root staffing (Halfin and Whitt, 1981), and shrinks to its peak of
  * the last `shrink_after`. The caller keeps the PoolMemory. Sees one pool only; called by controller.ts.
  */
-import type { PoolStats, ResizeReason } from '../pool/types.ts';
+import type { ResizeReason } from '../pool/types.ts';
 import { remaining } from '../util/ewma.ts';
+import { serversForLoad } from '../util/staffing.ts';
 import { PeakWindow } from './peak-window.ts';
-
-export interface ResizeSettings {
-  readonly enabled: boolean;
-  readonly targetWaitMs: number;
-  readonly shrinkAfterMs: number;
-}
-
-/** Figures of a pool at one tick. maxWaitMs, peakInUse and serverFull are since the tick before. */
-export interface PoolSample {
-  readonly stats: PoolStats;
-  readonly maxWaitMs: number;
-  readonly peakInUse: number;
-  readonly serverFull: number;
-  /** default_pool_size: an unused pool does not shrink below it. */
-  readonly defaultSize: number;
-}
-
-/** What a pool asks for, in connections. */
-export interface Demand {
-  /** min_pool_size: it never gets less. */
-  readonly floor: number;
-  /** The least it needs for its present load. */
-  readonly need: number;
-  readonly want: number;
-  /** Connections in use, in reset or in log-in, which a smaller limit does not close at once. */
-  readonly busy: number;
-  readonly reason: ResizeReason | undefined;
-  /** The reason as text; '' if it wants no change. */
-  readonly why: string;
-}
+import type { Demand, PoolSample, ResizeSettings } from './types.ts';
+import { newReserveMemory, reserveDemand, type ReserveMemory } from './reserve.ts';
 
 /**
  * Set after the server refused a connection (SQLSTATE 53300): the limit, until when it holds, and the length of the
@@ -62,6 +35,7 @@ export interface PoolMemory {
   lastShrinkMs: number;
   limit: number;
   ceiling: Ceiling | undefined;
+  readonly reserve: ReserveMemory;
 }
 
 const averageOverMs = 2_000;
@@ -71,8 +45,6 @@ const longestBackoffMs = 10_000;
 /** After this time without another 53300, the pool may grow freely again. */
 const forgetFullMs = 60_000;
 const shrinkEveryMs = 10_000;
-/** Square-root staffing: servers = load + staffing * sqrt(load). */
-const staffing = 1.5;
 
 export function newPoolMemory(
   { stats }: Pick<PoolSample, 'stats'>,
@@ -91,6 +63,7 @@ export function newPoolMemory(
     lastShrinkMs: nowMs,
     limit: stats.limit,
     ceiling: undefined,
+    reserve: newReserveMemory(),
   };
 }
 
@@ -112,6 +85,11 @@ export function assess(sample: PoolSample, memory: PoolMemory, settings: ResizeS
 
   const full = serverFull(sample, memory, floor, nowMs);
   if (full !== undefined) return makeDemand(full.want, full.want, 'server-full', full.why);
+
+  const reserve = reserveDemand(sample, memory.reserve, settings.enabled ? stats.max : 0, nowMs);
+  if (reserve !== undefined)
+    return { floor, need: Math.max(floor, Math.min(stats.limit, stats.max)), busy, ...reserve };
+  if (!settings.enabled) return makeDemand(stats.limit, stats.limit, undefined, '');
 
   const isStarved = stats.waiting > 0 && stats.active + stats.resetting >= stats.limit;
   const isSaturated = sample.peakInUse >= stats.limit || isStarved;
@@ -162,7 +140,7 @@ function updateMemory(sample: PoolSample, memory: PoolMemory, settings: ResizeSe
 function wantedUnderPressure({ stats, defaultSize }: PoolSample, memory: PoolMemory, settings: ResizeSettings): number {
   const inUse = stats.active + stats.resetting;
   const load = memory.arrivals * memory.holdMs;
-  const forLoad = Math.ceil(load + staffing * Math.sqrt(load)) + stats.pinned;
+  const forLoad = serversForLoad(load) + stats.pinned;
   // Servers per waiting client: within the target, one server can serve targetWaitMs / holdMs clients in turn.
   const each = memory.holdMs === 0 ? 1 : Math.min(1, memory.holdMs / Math.max(1, settings.targetWaitMs));
   const forWaiters = stats.waiting === 0 ? 0 : Math.max(inUse, stats.limit) + Math.ceil(stats.waiting * each);

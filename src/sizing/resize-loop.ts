@@ -2,16 +2,23 @@
  * Resizes all pools of this process every half second: reads the figures of each pool, lets controller.ts decide, and sets
  * the limits. Made by the app if the process is the whole Weir.
  */
+import type { PoolSettings } from '../config/config.ts';
 import type { PoolControl, PoolStats } from '../pool/types.ts';
 import type { NodeState, TopologySnapshot } from '../topology/types.ts';
 import type { Clock } from '../util/clock.ts';
 import { ResizeController, type SampledPool } from './controller.ts';
-import type { ResizeSettings } from './pressure.ts';
+import type { ResizeSettings } from './types.ts';
+
+/** Of a database. */
+export type SizingSettings = Pick<
+  PoolSettings,
+  'defaultPoolSize' | 'maxDbConnections' | 'reservePoolSize' | 'reservePoolTimeoutMs'
+>;
 
 export interface PoolSources {
   pools(): Iterable<PoolControl>;
   topologies(): Iterable<{ readonly database: string; snapshot(): TopologySnapshot }>;
-  poolSettings(database: string): { readonly defaultPoolSize: number; readonly maxDbConnections: number };
+  poolSettings(database: string): SizingSettings;
 }
 
 export interface ResizeSources extends PoolSources {
@@ -42,7 +49,6 @@ export function createResizeLoop(options: ResizeLoopOptions): ResizeLoop {
 
   const decide = (): void => {
     const settings = sources.settings();
-    if (!settings.enabled) return;
     const nodeOf = findNodes(sources);
     const pools = Array.from(sources.pools(), (pool) => sampled(pool, sources, nodeOf));
     for (const { key, to, reason, why } of controller.decide(pools, settings, clock.nowMs())) {
@@ -70,7 +76,9 @@ export function createResizeLoop(options: ResizeLoopOptions): ResizeLoop {
 
 function sampled(pool: PoolControl, sources: PoolSources, nodeOf: FindNode): SampledPool<PoolControl> {
   const stats = pool.stats();
-  const { defaultPoolSize, maxDbConnections } = sources.poolSettings(stats.database);
+  const { defaultPoolSize, maxDbConnections, reservePoolSize, reservePoolTimeoutMs } = sources.poolSettings(
+    stats.database,
+  );
   const node = nodeOf(stats);
   return {
     key: pool,
@@ -80,6 +88,8 @@ function sampled(pool: PoolControl, sources: PoolSources, nodeOf: FindNode): Sam
       peakInUse: pool.takePeakInUse(),
       serverFull: pool.takeServerFull(),
       defaultSize: defaultPoolSize,
+      reserveSize: reservePoolSize,
+      reserveTimeoutMs: reservePoolTimeoutMs,
     },
     server: node === undefined ? undefined : serverOf(node),
     connectionLimit: node?.connectionLimit ?? 0,

@@ -169,6 +169,7 @@ export interface Hints {
   readonly consistency: 'eventual' | 'session' | 'strict' | undefined;
   /** 'on', 'off', or a time to live in milliseconds. */
   readonly cache: 'on' | 'off' | number | undefined;
+  readonly priority: 'high' | 'normal' | 'low' | undefined;
   readonly tags: readonly string[];
   /** What was wrong in the comment, in words; such a hint is ignored and the reason says so. */
   readonly problem: string | undefined;

@@ -52,7 +52,14 @@ function commentText(sql: Buffer, start: number, end: number): string | undefine
 }
 
 function emptyHints(): Draft {
-  return { route: undefined, consistency: undefined, cache: undefined, tags: [], problem: undefined };
+  return {
+    route: undefined,
+    consistency: undefined,
+    cache: undefined,
+    priority: undefined,
+    tags: [],
+    problem: undefined,
+  };
 }
 
 function readWords(text: string, hints: Draft): Draft {
@@ -88,10 +95,15 @@ function readWord(name: string, value: string, hints: Draft): string | undefined
       hints.cache = cache;
       return undefined;
     }
+    case 'priority':
+      if (lower !== 'high' && lower !== 'normal' && lower !== 'low') return `priority=${value}: high, normal or low`;
+      if (hints.priority !== undefined && hints.priority !== lower) return 'priority is given twice';
+      hints.priority = lower;
+      return undefined;
     case 'tags':
       return readTags(value, hints);
     default:
-      return `${name}: known are route, consistency, cache and tags`;
+      return `${name}: known are route, consistency, cache, priority and tags`;
   }
 }
 

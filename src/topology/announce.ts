@@ -26,7 +26,10 @@ export class Announcer {
     announcePrimary(before, after, log);
     const news = after.nodes.map((node, index) => newsOf(told[index] ?? node, node));
     announceLogin(database, told, news, log);
-    for (const [index, node] of news.entries()) announceNode(database, told[index] ?? node, node, log);
+    for (const [index, node] of news.entries()) {
+      announceNode(database, told[index] ?? node, node, log);
+      announceCircuit(database, told[index] ?? node, node, log);
+    }
     this.before = after;
     this.told = news;
   }
@@ -78,6 +81,20 @@ function announceLogin(
   const lacks = after.some(lacksLogin);
   if (lacks && !lacked) log('warn', { event: 'no monitor login', database }, NO_LOGIN);
   if (lacked && !lacks) log('info', { event: 'monitor login', database }, 'the monitor has a log-in now');
+}
+
+/** The line of a node that is down has its reason, too; this one is for programs that follow the circuit. */
+function announceCircuit(database: string, was: NodeState, node: NodeState, log: TopologyLog): void {
+  const { name, circuit = 'closed', circuitWhy: reason = '' } = node;
+  const before = was.circuit ?? 'closed';
+  if (before === circuit && was.circuitSinceMs === node.circuitSinceMs) return;
+  if (before === 'closed' && circuit === 'closed') return;
+  const level = node.ejectedUntilMs > 0 ? 'warn' : 'info';
+  log(
+    level,
+    { event: 'circuit', database, node: name, circuit, before, reason },
+    `circuit of ${name} is ${circuit}: ${reason}`,
+  );
 }
 
 const lacksLogin = ({ problem }: NodeState): boolean => problem === NO_LOGIN;

@@ -6,7 +6,8 @@
 import type { DatabaseConfig } from '../config/config.ts';
 import { elect } from './elect.ts';
 import type { Contender, Incumbent } from './elect.ts';
-import { explain, isEjected, noteFailure } from './ejection.ts';
+import { judgeFailure, judgePrimary } from './circuit-judge.ts';
+import { explain, takesOffice } from './circuit.ts';
 import { createLagHistory } from './lag.ts';
 import type { LagHistory } from './lag.ts';
 import { isAnswerExpected, isSameState, newNodeRecord } from './node-record.ts';
@@ -14,13 +15,16 @@ import type { NodeRecord } from './node-record.ts';
 import { nodeState, type Office } from './node-state.ts';
 import type { NodeIdentity, ProbeFailure, ProbeSample } from './samples.ts';
 import type { ProbeTicker } from './ticker.ts';
-import type { TopologySnapshot } from './types.ts';
+import type { NodeFailure, TopologySnapshot } from './types.ts';
 
 export interface AssessorOptions {
   /** The database name that clients use. */
   readonly databaseName: string;
   readonly database: DatabaseConfig;
   readonly maxReplicaLagMs: number;
+  /** Reads may go to the primary: the last replica can be ejected, too. */
+  readonly primaryTakesReads: boolean;
+  readonly onPrimaryEjected?: (node: string) => void;
   readonly ticker: ProbeTicker;
   readonly nowMs: number;
 }
@@ -88,7 +92,7 @@ export class Assessor {
     const record = this.#records[index]!;
     record.hasTried = true;
     record.failure = failure;
-    explain(record.ejection, nowMs);
+    explain(record.circuit, nowMs);
     record.stoppedSinceMs = failure.isStopped ? (record.stoppedSinceMs ?? nowMs) : undefined;
     if (record.sample !== undefined && record.sample.isInRecovery) {
       // A standby that crashed can come back at an older position than sessions have already read from it. Until it
@@ -118,6 +122,7 @@ export class Assessor {
     if (index === this.#winner) {
       if (isFirst) this.#lagSinceMs = nowMs;
       if (sample.lsn > 0) this.#lag.note(sentAtMs, sample.lsn);
+      if (judgePrimary(record, sentAtMs, nowMs)) this.#options.onPrimaryEjected?.(record.config.name);
     } else {
       this.#judgeLag(record, nowMs);
     }
@@ -142,19 +147,22 @@ export class Assessor {
   }
 
   /** @returns true if this failure ejected the node */
-  reportFailure(index: number, nowMs: number): boolean {
-    const record = this.#records[index]!;
-    if (index === this.primaryIndex || record.failure !== undefined) return false;
-    const others = this.#snapshot.replicas.filter((node) => node.name !== record.config.name);
-    const usableOthers = others.filter((node) => node.isUp && !node.isDraining && node.ejectedUntilMs <= nowMs).length;
-    const ejected = this.#records.filter((other) => isEjected(other.ejection, nowMs)).length;
-    const wasEjected = noteFailure(record.ejection, nowMs, this.#records.length - 1, ejected, usableOthers);
-    if (wasEjected) this.refresh(nowMs);
-    return wasEjected;
+  reportFailure(index: number, kind: NodeFailure, detail: string, nowMs: number): boolean {
+    const field = {
+      records: this.#records,
+      snapshot: this.#snapshot,
+      primaryIndex: this.primaryIndex,
+      primaryTakesReads: this.#options.primaryTakesReads,
+    };
+    const isEjected = judgeFailure(field, index, { kind, detail }, nowMs);
+    if (isEjected) this.refresh(nowMs);
+    return isEjected;
   }
 
   reportSuccess(index: number): void {
-    this.#records[index]!.ejection.failuresInRow = 0;
+    const { load, circuit } = this.#records[index]!;
+    load.answered++;
+    circuit.failuresInRow = 0;
   }
 
   setDraining(index: number, isDraining: boolean, nowMs: number): void {
@@ -203,6 +211,7 @@ export class Assessor {
     }
     this.#epoch++;
     if (before === undefined) return;
+    if (before.index !== result.winner) takesOffice(this.#records[result.winner]!.circuit, nowMs);
     this.#ticker.newEpoch();
     this.#lag.clear();
     this.#lagSinceMs = nowMs;

@@ -3,8 +3,8 @@
  * by assess.ts and node-state.ts. All other code sees NodeState.
  */
 import type { NodeConfig } from '../config/config.ts';
-import { newEjectionState } from './ejection.ts';
-import type { EjectionState } from './ejection.ts';
+import { newCircuit } from './circuit.ts';
+import type { Circuit } from './circuit.ts';
 import type { NodeIdentity, ProbeFailure, ProbeSample } from './samples.ts';
 import { NO_LOGIN } from './server-connector.ts';
 import type { NodeLoad, NodeState, Tick } from './types.ts';
@@ -12,7 +12,7 @@ import type { NodeLoad, NodeState, Tick } from './types.ts';
 export interface NodeRecord {
   readonly config: NodeConfig;
   readonly load: NodeLoad;
-  readonly ejection: EjectionState;
+  readonly circuit: Circuit;
   readonly bornAtMs: number;
   hasTried: boolean;
   identity: NodeIdentity | undefined;
@@ -51,8 +51,16 @@ const OWN_START_MS = 10_000;
 export function newNodeRecord(config: NodeConfig, nowMs: number): NodeRecord {
   return {
     config,
-    load: { outstanding: 0, ewma: 1, ewmaAtMs: nowMs, fallbackReads: 0, fallbackRoom: Infinity },
-    ejection: newEjectionState(),
+    load: {
+      outstanding: 0,
+      ewma: 1,
+      ewmaAtMs: nowMs,
+      fallbackReads: 0,
+      fallbackRoom: Infinity,
+      answered: 0,
+      trials: 0,
+    },
+    circuit: newCircuit(nowMs),
     bornAtMs: nowMs,
     hasTried: false,
     identity: undefined,
@@ -82,6 +90,11 @@ export function cameUp(record: NodeRecord, nowMs: number): void {
   record.wasUp = true;
 }
 
+/** It came up a moment after it had gone down. */
+export function wasShortlyAway({ wasUp, downSinceMs, bornAtMs }: NodeRecord, nowMs: number): boolean {
+  return nowMs - downSinceMs <= SHORT_ABSENCE_MS || (!wasUp && nowMs - bornAtMs <= OWN_START_MS);
+}
+
 export function wentDown(record: NodeRecord, nowMs: number): void {
   record.isUp = false;
   record.downSinceMs = nowMs;
@@ -91,7 +104,7 @@ export function wentDown(record: NodeRecord, nowMs: number): void {
  * @returns the share of its normal load: rises from 0.1 to 1 in the 30 s after the node came up or its ejection ended
  */
 export function slowStartAt(record: NodeRecord, nowMs: number): number {
-  const from = Math.max(record.slowStartFromMs, record.ejection.untilMs === 0 ? -Infinity : record.ejection.untilMs);
+  const from = Math.max(record.slowStartFromMs, record.circuit.untilMs === 0 ? -Infinity : record.circuit.untilMs);
   const share = (nowMs - from) / SLOW_START_MS;
   return Math.min(1, SLOW_START_FLOOR + (1 - SLOW_START_FLOOR) * Math.max(0, share));
 }
@@ -124,6 +137,8 @@ export function isSameState(a: NodeState | undefined, b: NodeState): boolean {
     a.isUp === b.isUp &&
     a.isDraining === b.isDraining &&
     a.ejectedUntilMs === b.ejectedUntilMs &&
+    a.circuit === b.circuit &&
+    a.circuitSinceMs === b.circuitSinceMs &&
     a.isLagging === b.isLagging &&
     a.isCatchingUp === b.isCatchingUp &&
     a.isUnheard === b.isUnheard &&

@@ -4,9 +4,10 @@
  * each snapshot.
  */
 import type { Incumbent } from './elect.ts';
-import { isEjected } from './ejection.ts';
-import { cameUp, isAnswerExpected, isLoginExpected, slowStartAt, wentDown } from './node-record.ts';
+import { follow, isEjected, noteAnswers } from './circuit.ts';
+import { cameUp, isAnswerExpected, isLoginExpected, slowStartAt, wasShortlyAway, wentDown } from './node-record.ts';
 import type { NodeRecord } from './node-record.ts';
+import { NO_LOGIN } from './server-connector.ts';
 import type { NodeRole, NodeState } from './types.ts';
 
 /** The result of the election, and the primary's position. */
@@ -23,11 +24,12 @@ export interface Office {
   readonly isLagUnproven: boolean;
 }
 
-/** Builds the state. Also updates the record when the node came up or went down. */
+/** Builds the state. Also updates the record when the node came up or went down, and its circuit. */
 export function nodeState(record: NodeRecord, index: number, office: Office, nowMs: number): NodeState {
   const role = roleOf(record, index, office);
   const obstacle = obstacleOf(record, index, role, office);
   const isUp = obstacle === undefined;
+  followCircuit(record, role, isUp, isUnheard(record, office, nowMs), nowMs);
   if (isUp !== record.isUp) (isUp ? cameUp : wentDown)(record, nowMs);
   const isPrimary = role === 'primary';
   const lagMs = isPrimary ? 0 : office.lagTimeMs - record.caughtUpAtMs;
@@ -37,7 +39,10 @@ export function nodeState(record: NodeRecord, index: number, office: Office, now
     role,
     isUp,
     isDraining: record.isDraining,
-    ejectedUntilMs: isEjected(record.ejection, nowMs) ? record.ejection.untilMs : 0,
+    ejectedUntilMs: isEjected(record.circuit, nowMs) ? record.circuit.untilMs : 0,
+    circuit: record.circuit.state,
+    circuitSinceMs: record.circuit.sinceMs,
+    circuitWhy: record.circuit.why,
     lsn: record.lsn,
     lagMs,
     lagBytes: isPrimary ? 0 : record.lsn > 0 ? Math.max(0, office.newestLsn - record.lsn) : Infinity,
@@ -53,6 +58,16 @@ export function nodeState(record: NodeRecord, index: number, office: Office, now
     serverVersion: record.identity?.serverVersion,
     load: record.load,
   };
+}
+
+function followCircuit(record: NodeRecord, role: NodeRole, isUp: boolean, isUnheard: boolean, nowMs: number): void {
+  const { circuit, failure, isSilent } = record;
+  noteAnswers(circuit, record.load, nowMs);
+  // A monitor without a log-in knows nothing of what the servers do for clients.
+  if (isUnheard || failure?.problem === NO_LOGIN) return;
+  const problem = failure?.problem ?? (isSilent ? 'does not answer probes' : undefined);
+  const wasShort = wasShortlyAway(record, nowMs);
+  follow(circuit, { isPrimary: role === 'primary', isUp, failure: problem, isSilent, wasShort }, nowMs);
 }
 
 function isUnheard(record: NodeRecord, office: Office, nowMs: number): boolean {
@@ -96,8 +111,8 @@ function obstacleOf(record: NodeRecord, index: number, role: NodeRole, office: O
 
 /** What SHOW NODES says of a node that is up; undefined: nothing. */
 function remarkOn(record: NodeRecord, role: NodeRole, nowMs: number): string | undefined {
+  if (isEjected(record.circuit, nowMs)) return `ejected: ${record.circuit.why}`;
   if (role === 'replica') {
-    if (isEjected(record.ejection, nowMs)) return 'ejected after repeated connection failures';
     if (record.lsn === 0) return 'has replayed nothing yet';
     if (record.caughtUpAtMs === -Infinity) return 'how far it lags is not known yet';
     if (record.isLagging) return 'lags more than max_replica_lag';

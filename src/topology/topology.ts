@@ -64,6 +64,8 @@ class DatabaseTopology implements ReadingTopology {
       databaseName,
       database,
       maxReplicaLagMs: routing.maxReplicaLagMs,
+      primaryTakesReads: routing.primaryReads !== 'never',
+      onPrimaryEjected: (node) => options.onEjection?.(node, 'connect'),
       ticker: this.ticker,
       nowMs: clock.nowMs(),
     });
@@ -211,14 +213,10 @@ class DatabaseTopology implements ReadingTopology {
   }
 
   reportFailure(node: string, failure: NodeFailure, detail: string): void {
-    const { log, clock, onEjection } = this.#options;
+    const { clock, onEjection } = this.#options;
     const index = this.#assessor.indexOf(node);
     if (index < 0) return;
-    if (this.#assessor.reportFailure(index, clock.nowMs())) {
-      const fields = { event: 'ejected', database: this.database, node, reason: failure, detail };
-      log('warn', fields, `${node} is ejected`);
-      onEjection?.(node, failure);
-    }
+    if (this.#assessor.reportFailure(index, failure, detail, clock.nowMs())) onEjection?.(node, failure);
     this.#monitor.probeNow(index);
     this.#notice();
   }

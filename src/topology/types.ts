@@ -7,6 +7,9 @@ import type { Catalog } from '../catalog/types.ts';
 
 export type NodeRole = 'primary' | 'replica' | 'unknown';
 
+/** The circuit breaker of a node (topology/circuit-state.ts). */
+export type CircuitState = 'closed' | 'open' | 'half-open';
+
 /** Load of one node, written by sessions, read by routing. One object for the life of the process. */
 export interface NodeLoad {
   /** Requests sent and not yet answered. */
@@ -21,6 +24,10 @@ export interface NodeLoad {
   fallbackReads: number;
   /** Limit on `fallbackReads`: half of what this database's pools may grow to on the node. */
   fallbackRoom: number;
+  /** Statements and log-ins that it has answered since the start, with an error or without. */
+  answered: number;
+  /** Reads that were sent to it as a trial while its circuit is half-open, and are not answered yet. */
+  trials: number;
 }
 
 /** One node as the monitor last saw it. Immutable, except for the shared object `load`. */
@@ -34,6 +41,10 @@ export interface NodeState {
   readonly isDraining: boolean;
   /** Monotonic ms until which the node is ejected; 0: it is not. */
   readonly ejectedUntilMs: number;
+  /** Its circuit breaker; absent: closed. Since when (monotonic ms), and why in words. */
+  readonly circuit?: CircuitState;
+  readonly circuitSinceMs?: number;
+  readonly circuitWhy?: string;
   /** Replica: lower bound of its replay position (LSN as a number). Primary: newest insert LSN seen. */
   readonly lsn: number;
   /** Replica: upper bound of its lag in ms (topology/lag.ts); primary: 0; not known: Infinity. */
@@ -142,7 +153,10 @@ export interface Topology {
   lastCatalog(): Catalog | undefined;
   /** A client of Weir ran DDL, GRANT or the like: read the catalog again. Until then `catalog()` is undefined. */
   catalogChanged(): void;
-  /** Reports a transport failure of a pooled connection (never an SQL error, never a full pool). */
+  /**
+   * Reports a transport failure of a pooled connection (never an SQL error, never a full pool). "shutdown": the server has
+   * said why it ends the connection, which does not count against its node.
+   */
   reportFailure(node: string, failure: NodeFailure, detail: string): void;
   reportSuccess(node: string): void;
   /**

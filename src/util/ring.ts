@@ -1,5 +1,5 @@
 /**
- * A first-in first-out queue in a ring buffer that grows. Removes items without moving the others, and keeps no
+ * A queue in a ring buffer that grows; items leave at either end. Removes items without moving the others, and keeps no
  * reference to removed items.
  */
 export class Ring<T> {
@@ -35,6 +35,16 @@ export class Ring<T> {
     const item = this.items[this.head];
     this.items[this.head] = undefined;
     this.head = (this.head + 1) & (this.items.length - 1);
+    this.count--;
+    return item;
+  }
+
+  /** Removes the last item. */
+  pop(): T | undefined {
+    if (this.count === 0) return undefined;
+    const at = (this.head + this.count - 1) & (this.items.length - 1);
+    const item = this.items[at];
+    this.items[at] = undefined;
     this.count--;
     return item;
   }

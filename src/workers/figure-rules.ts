@@ -5,6 +5,7 @@
 import type { CacheStats, StoreState } from '../cache/types.ts';
 import type { DatabaseRow, PreparedRow } from '../console/sources.ts';
 import { memoryStates, type MemoryFigures, type MemoryState, type ShedReason } from '../memory/types.ts';
+import type { BucketFigures, LimitFigures } from '../limits/types.ts';
 import type { ProcessFigures } from '../observability/types.ts';
 import type { PoolStats, ResizeRecord, WaitHistogram } from '../pool/types.ts';
 import type { DatabaseStats, StuckKind } from '../session/types.ts';
@@ -20,6 +21,7 @@ import {
   largest,
   row,
   sharedCounts,
+  smallest,
   sum,
   sumIfKnown,
   union,
@@ -51,11 +53,17 @@ const pool: Rules<PoolStats> = {
   pinned: sum,
   waiting: sum,
   maxWaitMs: largest,
+  load: sum,
+  // At most: the workers need not have had their peaks at the same time.
+  peakLoad: sum,
+  loadObservedMs: smallest,
   isPaused: ifAny,
+  isOverloaded: ifAny,
   checkouts: count,
   waitedTotalMs: count,
   waits: count,
   waitTimeouts: count,
+  earlyRefusals: count,
   heldTotalMs: count,
   connects: count,
   connectFailures: count,
@@ -83,6 +91,8 @@ const database: Rules<DatabaseRow> = {
   poolMode: same(),
   loadBalanceHosts: same(),
   maxDbConnections: same(),
+  isResizing: same(),
+  reservePoolSize: same(),
   isPaused: ifAny,
   isDisabled: ifAny,
   problem: known(),
@@ -115,6 +125,8 @@ const load: Rules<NodeLoad> = {
   ewmaAtMs: same(),
   fallbackReads: sum,
   fallbackRoom: sum,
+  answered: sum,
+  trials: sum,
 };
 
 /** Of the worker that knows more about the nodes, and what each worker adds. */
@@ -125,6 +137,10 @@ const node: Rules<NodeState> = {
   isUp: same(),
   isDraining: ifAny,
   ejectedUntilMs: largest,
+  // Replaced by those of the worker whose circuit is furthest from closed.
+  circuit: same(),
+  circuitSinceMs: same(),
+  circuitWhy: same(),
   lsn: same(),
   lagMs: same(),
   lagBytes: same(),
@@ -141,7 +157,17 @@ const node: Rules<NodeState> = {
   load: row(load),
 };
 
-const nodeRule = row(node);
+const nodeRow = row(node);
+const circuitRank = { closed: 0, 'half-open': 1, open: 2 } as const;
+const rankOf = ({ circuit = 'closed' }: NodeState): number => circuitRank[circuit];
+
+/** Each worker has a circuit of its own: state, time and reason are those of one of them. */
+function joinNodes(a: NodeState, b: NodeState): NodeState {
+  const { circuit, circuitSinceMs, circuitWhy } = rankOf(b) > rankOf(a) ? b : a;
+  const joined = nodeRow.join(a, b);
+  if (circuit === undefined || circuitSinceMs === undefined || circuitWhy === undefined) return joined;
+  return { ...joined, circuit, circuitSinceMs, circuitWhy };
+}
 
 /** Of two, the one to be shown: settled, then of the later epoch. */
 function leading(a: TopologyFigures, b: TopologyFigures): readonly [TopologyFigures, TopologyFigures] {
@@ -155,7 +181,7 @@ const topology: Rule<TopologyFigures> = {
     const others = new Map(other.nodes.map((each) => [each.name, each]));
     const nodes = shown.nodes.map((each) => {
       const seen = others.get(each.name);
-      return seen === undefined ? each : nodeRule.join(each, seen);
+      return seen === undefined ? each : joinNodes(each, seen);
     });
     return { ...shown, nodes };
   },
@@ -190,6 +216,23 @@ const cache: Rules<CacheStats> = {
   redisProblem: known(),
 };
 
+/** What is left is the same for all: who has heard last knows of least. */
+const bucket: Rules<BucketFigures> = { whom: same(), tokens: smallest, refused: count, sinceMs: earliest };
+
+const limit: Rules<LimitFigures> = {
+  name: same(),
+  kind: same(),
+  rate: same(),
+  burst: same(),
+  buckets: largest,
+  refused: count,
+  sinceMs: earliest,
+  problem: known(),
+  whom: byKey(({ whom }) => whom, row(bucket)),
+};
+
+const limits = byKey<LimitFigures>(({ name, kind, rate, burst }) => keyOf(name, kind, rate, String(burst)), row(limit));
+
 const largestEach: Rule<ReadonlyMap<number, number>> = {
   join: (a, b) => new Map(Array.from(a, ([quantile, value]) => [quantile, Math.max(value, b.get(quantile) ?? 0)])),
   after: (now) => now,
@@ -201,6 +244,8 @@ const processFigures: Rules<ProcessFigures> = {
   resizes: sharedCounts(),
   unexpectedErrors: count,
   eventLoop: row({ quantiles: largestEach, sum: count, count }),
+  // Of all workers, each alone is asked for.
+  busy: row({ average: largest, peak: largest, observedMs: smallest }),
   cpuSeconds: count,
   startedAtSeconds: earliest,
   residentBytes: sum,
@@ -242,6 +287,7 @@ export const figureTable: Rules<Figures> = {
   topologies: byKey((each) => each.database, topology),
   cacheStats: row(cache),
   stuck: counts<StuckKind>(),
+  limits,
   settings: same(),
   users: union,
   prepared: byKey((each) => keyOf(each.database, each.user, each.query), row(prepared)),

@@ -6,6 +6,7 @@ import type { CacheStats } from '../cache/types.ts';
 import type { ConsoleSources, DatabaseRow, PreparedRow, SettingRow } from '../console/sources.ts';
 import type { StatsPeriod } from '../console/stats-types.ts';
 import type { MemoryFigures } from '../memory/types.ts';
+import type { LimitFigures } from '../limits/types.ts';
 import type { FiguresDetail, ProcessFigures, ServingState } from '../observability/types.ts';
 import type { PoolStats, ServerStats, WaitHistogram } from '../pool/types.ts';
 import type { ClientStats, DatabaseStats, StuckKind } from '../session/types.ts';
@@ -46,6 +47,7 @@ export interface Figures {
   readonly topologies: readonly TopologyFigures[];
   readonly cacheStats: CacheStats;
   readonly stuck: Readonly<Record<StuckKind, number>>;
+  readonly limits: readonly LimitFigures[];
   readonly settings: readonly SettingRow[];
   readonly users: readonly string[];
   readonly prepared: readonly PreparedRow[];
@@ -83,6 +85,7 @@ export function collectFigures(own: OwnFigures, detail: AskedFigures): Figures {
     topologies: Array.from(sources.topologies(), topologyFigures),
     cacheStats: { ...sources.cacheStats() },
     stuck: { ...sources.stuck() },
+    limits: limitsOf(sources, detail),
     settings: detail === 'counts' ? [] : [...sources.settings()],
     users: [...sources.users()],
     prepared: detail === 'rows' ? [...sources.preparedStatements()] : [],
@@ -91,6 +94,12 @@ export function collectFigures(own: OwnFigures, detail: AskedFigures): Figures {
     memory: sources.memory(),
     serving: own.serving(),
   };
+}
+
+/** Buckets come and go: what was counted in each is not kept when the worker has ended. */
+function limitsOf(sources: ConsoleSources, detail: AskedFigures): readonly LimitFigures[] {
+  const limits = [...sources.limits()];
+  return detail === 'counts' ? limits.map((limit) => ({ ...limit, whom: [] })) : limits;
 }
 
 function clientsOf(sources: ConsoleSources, detail: AskedFigures): readonly ClientTally[] {
@@ -137,6 +146,7 @@ export function onClock(figures: Figures, nowMs: number): Figures {
   const shifted = (node: NodeState): NodeState => ({
     ...node,
     ejectedUntilMs: node.ejectedUntilMs === 0 ? 0 : node.ejectedUntilMs + shiftMs,
+    ...(node.circuitSinceMs === undefined ? {} : { circuitSinceMs: node.circuitSinceMs + shiftMs }),
     ...(node.caughtUpAtMs === undefined ? {} : { caughtUpAtMs: node.caughtUpAtMs + shiftMs }),
   });
   const topologies = figures.topologies.map((topology) => ({ ...topology, nodes: topology.nodes.map(shifted) }));

@@ -1,10 +1,12 @@
 /**
  * What counts for all workers together: settings, max_client_conn, places for server connections, stamps of the cache, which
- * writes all know of, the lead, sizes of pools. Made by the supervisor, which tells it of each worker.
+ * writes all know of, the lead, sizes of pools, rate limits. Made by the supervisor, which tells it of each worker.
  */
 import { randomUUID } from 'node:crypto';
 import type { SharedMemoryState } from '../cache/shared-memory.ts';
 import type { Config } from '../config/config.ts';
+import { CentralBuckets } from '../limits/central.ts';
+import type { BucketState } from '../limits/types.ts';
 import type { Log } from '../observability/types.ts';
 import { resizeLine } from '../pool/resize-words.ts';
 import type { ResizeRecord } from '../pool/types.ts';
@@ -45,6 +47,8 @@ export interface ForAllState {
   readonly lead: LeadState;
   readonly settings: SupervisorSettings;
   readonly stamps: { readonly name: string; readonly memory: SharedMemoryState };
+  /** undefined: that supervisor knew no rate limits. */
+  readonly buckets?: readonly BucketState[];
 }
 
 /** What is known of one worker. */
@@ -65,6 +69,7 @@ export class ForAll {
   private readonly heard: HeardByAll;
   private readonly resizes: Resizes;
   private readonly inForce: SettingsInForce;
+  private readonly buckets: CentralBuckets;
   /** Of this memory of stamps. */
   private readonly name: string;
   private readonly ids = new Map<WorkerProcess, number>();
@@ -76,6 +81,7 @@ export class ForAll {
     this.lastId = state?.lastId ?? 0;
     this.name = state?.stamps.name ?? randomUUID();
     this.inForce = new SettingsInForce(state?.settings ?? supervisorSettings(config));
+    this.buckets = new CentralBuckets(nowMs, state?.buckets);
     this.seats = new Seats(() => this.settings.maxClientConn);
     this.lessor = this.makeLessor();
     this.lead = new Lead(log, nowMs, state?.lead);
@@ -131,6 +137,7 @@ export class ForAll {
     channel.on('writes', (writes) => this.heard.ask(channel, writes));
     this.seats.goOn(worker);
     this.inForce.attach(worker);
+    channel.on('limits', (spent) => this.buckets.exchange(spent));
     channel.on('enter', () => this.seats.tryEnter(worker));
     channel.on('arrived', () => this.seats.arrived(worker));
     channel.on('left', (count) => this.seats.leave(worker, count));
@@ -171,7 +178,8 @@ export class ForAll {
   state(): ForAllState {
     const { lastId, name } = this;
     const stamps = { name, memory: this.stamps.state() };
-    return { lastId, lessor: this.lessor.state(), lead: this.lead.state(), settings: this.settings, stamps };
+    const buckets = this.buckets.state();
+    return { lastId, lessor: this.lessor.state(), lead: this.lead.state(), settings: this.settings, stamps, buckets };
   }
 
   stateOf(worker: WorkerProcess): WorkerForAll {

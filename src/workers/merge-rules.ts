@@ -23,6 +23,7 @@ export const sum: Rule<number> = { join: (a, b) => a + b, after: keep };
 /** How many there were since the start. */
 export const count: Rule<number> = { join: (a, b) => a + b, after: (a, b) => a + b };
 export const largest: Rule<number> = { join: Math.max, after: keep };
+export const smallest: Rule<number> = { join: Math.min, after: keep };
 export const earliest: Rule<number> = { join: Math.min, after: Math.min };
 export const ifAny: Rule<boolean> = { join: (a, b) => a || b, after: keep };
 export const ifAll: Rule<boolean> = { join: (a, b) => a && b, after: keep };

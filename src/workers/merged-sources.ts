@@ -54,6 +54,7 @@ export function mergeFigures({ workers, past, silent, isDraining, resizes }: Gat
     cacheStats: () => all.cacheStats,
     stuck: () => all.stuck,
     memory: () => all.memory,
+    limits: () => all.limits,
     settings: () => all.settings,
     users: () => all.users,
     preparedStatements: () => all.prepared,

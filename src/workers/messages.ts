@@ -7,6 +7,7 @@ import type { Reported, WelcomeQuestion } from '../session/welcome-types.ts';
 import type { WriteTopicsOfSupervisor, WriteTopicsOfWorker } from './write-topics.ts';
 import type { ConsoleTopicsOfSupervisor, ConsoleTopicsOfWorker } from './console-topics.ts';
 import type { LeaseTopicsOfSupervisor, LeaseTopicsOfWorker } from './lease-topics.ts';
+import type { LimitTopicsOfWorker } from './limit-topics.ts';
 import type { MonitorTopicsOfSupervisor, MonitorTopicsOfWorker } from './monitor-messages.ts';
 import type { ResizeTopicsOfSupervisor, ResizeTopicsOfWorker } from './resize-messages.ts';
 import type { RestartTopicsOfWorker } from './restart-topics.ts';
@@ -87,6 +88,7 @@ export type WorkerTopics = Topical<
     WriteTopicsOfWorker &
     ConsoleTopicsOfWorker &
     LeaseTopicsOfWorker &
+    LimitTopicsOfWorker &
     MonitorTopicsOfWorker &
     ResizeTopicsOfWorker &
     RestartTopicsOfWorker &

@@ -7,7 +7,7 @@ import type { Figures } from './figures.ts';
 import type { Rule } from './merge-rules.ts';
 
 /** Figures with counters in them. */
-const countedKeys = ['pools', 'databaseStats', 'cacheStats', 'stuck', 'process', 'memory'] as const;
+const countedKeys = ['pools', 'databaseStats', 'cacheStats', 'stuck', 'limits', 'process', 'memory'] as const;
 type CountedKey = (typeof countedKeys)[number];
 
 export type PastFigures = { readonly [Key in CountedKey]?: Figures[Key] };
@@ -45,13 +45,14 @@ export function addPast(now: Figures, past: PastFigures): Figures {
     databaseStats: added('databaseStats'),
     cacheStats: added('cacheStats'),
     stuck: added('stuck'),
+    limits: added('limits'),
     process: added('process'),
     memory: added('memory'),
   };
 }
 
-export function countedIn({ pools, databaseStats, cacheStats, stuck, process, memory }: Figures): PastFigures {
-  return { pools, databaseStats, cacheStats, stuck, process, memory };
+export function countedIn({ pools, databaseStats, cacheStats, stuck, limits, process, memory }: Figures): PastFigures {
+  return { pools, databaseStats, cacheStats, stuck, limits, process, memory };
 }
 
 /** Pools and databases that a worker had and has no more. */

@@ -51,7 +51,8 @@ export class PoolSamples {
     const found = nodeOf(stats);
     if (found === undefined) return undefined;
     const { database, user, node } = stats;
-    const { defaultPoolSize, maxDbConnections } = this.sources.poolSettings(database);
+    const { defaultPoolSize, maxDbConnections, reservePoolSize, reservePoolTimeoutMs } =
+      this.sources.poolSettings(database);
     return {
       pool: { database, user, node, server: serverOf(found) },
       stats,
@@ -59,6 +60,8 @@ export class PoolSamples {
       peaks: this.peaksOf(pool).take(),
       serverFull: pool.takeServerFull(),
       defaultSize: defaultPoolSize,
+      reserveSize: reservePoolSize,
+      reserveTimeoutMs: reservePoolTimeoutMs,
       maxDbConnections,
       connectionLimit: found.connectionLimit,
     };

@@ -64,7 +64,7 @@ export class WorkerResizing implements ResizeLoop {
     const term = this.options.leadTerm();
     if (term === undefined) this.leading = undefined;
     else if (this.leading?.term !== term) this.leading = new Leading(term);
-    if (this.leading === undefined || this.isAsking || !this.options.sources.settings().enabled) return;
+    if (this.leading === undefined || this.isAsking) return;
     this.isAsking = true;
     void this.resize(this.leading)
       .catch((error: unknown) => {

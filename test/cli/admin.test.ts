@@ -136,6 +136,7 @@ describe('commands', () => {
     ],
     [['resize', '"my.shop".app', '--min', '0'], ['RESIZE POOL "my.shop".app MIN 0'], 'was resized'],
     [['explain', 'SELECT 1'], ['EXPLAIN ROUTE SELECT 1'], '(no answer)'],
+    [['explain', '--pool', 'shop.app.web'], ['EXPLAIN POOL "shop"."app.web"'], '(no answer)'],
     [
       ['explain', '--database', 'shop', '--user', 'app', 'SELECT 1'],
       ['EXPLAIN ROUTE (DATABASE "shop", USER "app") SELECT 1'],
@@ -146,6 +147,37 @@ describe('commands', () => {
     expect(run.queries).toEqual(queries);
     expect(run.out).toContain(said);
     expect(run.code).toBe(0);
+  });
+
+  const poolColumns = ['database', 'user', 'node', 'item', 'value'].map((name) => [name, textType] as const);
+  const poolRows = [
+    ['shop', 'app', 'db1', 'size', 'may have 20'],
+    ['shop', 'app', 'db1', 'would grow', 'when clients wait\u001b[2J'],
+    ['shop', 'app', 'db2', 'size', 'may have 3'],
+  ];
+
+  it('explain --pool prints a line for each item', async () => {
+    const run = await weir(['explain', '--pool', 'shop'], { columns: poolColumns, rows: poolRows });
+    expect(run.out).toBe(
+      [
+        'shop.app on db1',
+        '  size               may have 20',
+        '  would grow         when clients wait?[2J',
+        '',
+        'shop.app on db2',
+        '  size               may have 3',
+        '',
+      ].join('\n'),
+    );
+    await running?.close();
+    const asJson = await weir(['explain', '--pool', 'shop', '--json'], { columns: poolColumns, rows: poolRows });
+    expect((JSON.parse(asJson.out) as object[])[0]).toEqual({
+      database: 'shop',
+      user: 'app',
+      node: 'db1',
+      item: 'size',
+      value: 'may have 20',
+    });
   });
 
   it('resize prints before -> after', async () => {

@@ -71,6 +71,7 @@ const examples: Readonly<Record<string, string>> = {
   SET: 'SET cache.ttl = 30s',
   INVALIDATE: 'INVALIDATE ALL',
   'EXPLAIN ROUTE': 'EXPLAIN ROUTE SELECT 1',
+  'EXPLAIN POOL': 'EXPLAIN POOL shop.app',
 };
 const textOf = (name: string): string => examples[name] ?? name;
 
@@ -95,9 +96,9 @@ describe('who may run what', () => {
     });
   }
 
-  it('stats users have SHOW and EXPLAIN ROUTE, nothing else', () => {
+  it('stats users have SHOW and EXPLAIN, nothing else', () => {
     const open = [...commands.values()].filter((command) => command.role === 'stats').map((command) => command.name);
-    expect(open.filter((name) => !name.startsWith('SHOW '))).toEqual(['EXPLAIN ROUTE']);
+    expect(open.filter((name) => !name.startsWith('SHOW '))).toEqual(['EXPLAIN ROUTE', 'EXPLAIN POOL']);
   });
 
   it('takes a role away at once', async () => {

@@ -1,4 +1,5 @@
 /** A ConsoleSources whose figures are made up and whose actions are written down; one PoolControl that obeys. */
+import type { LimitFigures } from '../../src/limits/types.ts';
 import type { ConsoleSources, DatabaseRow, RestartRow, SettingRow } from '../../src/console/sources.ts';
 import type { MemoryFigures } from '../../src/memory/types.ts';
 import type { ProcessFigures, WorkerFigures } from '../../src/observability/types.ts';
@@ -24,12 +25,17 @@ export function fakePoolStats(changes: Partial<PoolStats> = {}): PoolStats {
     resetting: 1,
     pinned: 1,
     waiting: 4,
+    load: 3,
+    peakLoad: 5,
+    loadObservedMs: 90_000,
     maxWaitMs: 1234.567,
     isPaused: false,
+    isOverloaded: false,
     checkouts: 1000,
     waitedTotalMs: 500,
     waits: 100,
     waitTimeouts: 2,
+    earlyRefusals: 3,
     heldTotalMs: 5000,
     connects: 9,
     connectFailures: 1,
@@ -162,7 +168,7 @@ export function fakeNode(changes: Partial<NodeState> = {}): NodeState {
     problem: undefined,
     connectionLimit: 97,
     serverVersion: '18.4',
-    load: { outstanding: 2, ewma: 1.25, ewmaAtMs: 0, fallbackReads: 0, fallbackRoom: Infinity },
+    load: { outstanding: 2, ewma: 1.25, ewmaAtMs: 0, fallbackReads: 0, fallbackRoom: Infinity, answered: 0, trials: 0 },
     ...changes,
   };
 }
@@ -205,6 +211,7 @@ export function fakeProcess(changes: Partial<ProcessFigures> = {}): ProcessFigur
     resizes: {},
     unexpectedErrors: 0,
     eventLoop: { quantiles: new Map([[0.99, 0.004]]), sum: 1.5, count: 300 },
+    busy: { average: 0.2, peak: 0.25, observedMs: 90_000 },
     cpuSeconds: 12.5,
     startedAtSeconds: connectedAtMs / 1000,
     residentBytes: 90_000_000,
@@ -262,7 +269,9 @@ const database: DatabaseRow = {
   serverLifetimeMs: 3_600_000,
   poolMode: 'transaction',
   loadBalanceHosts: 'least-load',
+  isResizing: true,
   maxDbConnections: 0,
+  reservePoolSize: 0,
   isPaused: false,
   isDisabled: false,
   problem: undefined,
@@ -313,6 +322,7 @@ export function fakeSources(changes: Partial<ConsoleSources> = {}): FakeSources 
     workers: () => [fakeWorker()],
     preparedStatements: () => [{ database: 'shop', user: 'app', query: 'SELECT $1', clients: 2, servers: 1 }],
     memory: () => fakeMemory(),
+    limits: () => [fakeLimit()],
     stuck: () => ({
       ...{ client_waiting: 0, client_asleep: 0, client_paused: 0, answer_lost: 1 },
       ...{ server_paused: 0, server_unheld: 0, server_owes_nobody: 0 },
@@ -374,6 +384,16 @@ export function fakeSources(changes: Partial<ConsoleSources> = {}): FakeSources 
       await note('explainRoute', request);
       return [{ item: 'route', value: 'replica db2' }];
     },
+    ...changes,
+  };
+}
+
+export function fakeLimit(changes: Partial<LimitFigures> = {}): LimitFigures {
+  const sinceMs = Date.UTC(2026, 10, 21, 12, 4, 18);
+  return {
+    ...{ name: 'user=*', kind: 'statements', rate: '500/s', burst: 1000, buckets: 1, refused: 3, sinceMs },
+    problem: undefined,
+    whom: [{ whom: 'user=app', tokens: 12.5, refused: 3, sinceMs }],
     ...changes,
   };
 }

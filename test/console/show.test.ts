@@ -58,7 +58,7 @@ describe('columns', () => {
 
   it('are followed by ours', () => {
     expect(columnsOf('POOLS').slice(17)).toEqual(
-      'node limit min max pinned resetting paused checkouts waits avg_wait_us wait_timeouts connects connect_failures connect_problem last_resize'.split(
+      'node limit min max pinned resetting paused overloaded checkouts waits avg_wait_us wait_timeouts early_refusals connects connect_failures connect_problem last_resize'.split(
         ' ',
       ),
     );
@@ -69,7 +69,7 @@ describe('columns', () => {
       'to_primary to_replica from_cache errors misroutes query_time_p50 query_time_p99'.split(' '),
     );
     expect(columnsOf('NODES')).toEqual(
-      'database node host port role state lag_ms lag_bytes lsn connections connection_limit outstanding slowdown slow_start weight server_version problem'.split(
+      'database node host port role state lag_ms lag_bytes lsn connections connection_limit outstanding slowdown slow_start weight server_version problem circuit circuit_reason'.split(
         ' ',
       ),
     );

@@ -136,12 +136,14 @@ export function makeWorld(options: WorldOptions): World {
     binder: createBinder({ readOnlyFunctions: [], cacheTables: [] }),
     cache,
     book: new StatementBook(),
+    limits: { active: undefined },
     baselines: createLatencyBaselines(),
     functionCall: classifier.classify(Buffer.from('CALL function_call()')),
     sqlPrepared: classifier.classify(Buffer.from('EXECUTE "\u0001"')),
     nowMs,
     random: Math.random,
     routing: () => routing,
+    priorityOf: () => 'normal',
     maxEntrySizeBytes: () => 1 << 20,
     unexpected: (error) => unexpected.push(error),
     log,
@@ -218,6 +220,7 @@ export function makeWorld(options: WorldOptions): World {
         random: Math.random,
         connect: (onClosed) => open(node, onClosed),
         onResize: () => undefined,
+        onOverload: () => undefined,
       });
       pools.set(node.name, (found = { pool, budget }));
     }

@@ -57,6 +57,8 @@ const contract: readonly (readonly [string, string, string])[] = [
   ['pool_waiting', 'gauge', 'database user node'],
   ['pool_wait_seconds', 'histogram', 'database user node'],
   ['pool_resizes_total', 'counter', 'direction reason'],
+  ['limit_refusals_total', 'counter', 'limit kind'],
+  ['limit_buckets', 'gauge', 'limit kind'],
   ['queries_total', 'counter', 'database route cache result'],
   ['query_duration_seconds', 'histogram', 'database route'],
   ['replica_lag_bytes', 'gauge', 'database node'],

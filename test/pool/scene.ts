@@ -13,7 +13,8 @@ import { TurnWriter } from '../../src/net/turn.ts';
 import { NodeBudget } from '../../src/pool/budget.ts';
 import type { Budget } from '../../src/pool/budget-types.ts';
 import { Pool, type ConnectProblem } from '../../src/pool/pool.ts';
-import type { QueueEntry, Waiter } from '../../src/pool/wait-queue.ts';
+import type { QueueEntry } from '../../src/pool/wait-line.ts';
+import type { Waiter } from '../../src/pool/waiter.ts';
 import { commandComplete, errorResponse, readyForQuery } from '../../src/protocol/write.ts';
 import { createManualClock, type ManualClock } from '../../src/util/clock.ts';
 import { defaults } from '../config/defaults.ts';
@@ -116,6 +117,8 @@ export class Scene {
   readonly closed: string[] = [];
   /** Bugs that a server has met. */
   readonly unexpected: string[] = [];
+  /** The beginnings and ends of overloads. */
+  readonly overloads: boolean[] = [];
   /** What `random` gives. */
   draw = 0;
   readonly onReset: { mode: FakeSocket['onReset'] } = { mode: 'done' };
@@ -140,6 +143,7 @@ export class Scene {
       random: () => this.draw,
       connect: (onClosed) => this.connect(onClosed),
       onResize: () => undefined,
+      onOverload: ({ isOverloaded }) => void this.overloads.push(isOverloaded),
     });
   }
 
@@ -209,7 +213,7 @@ export class Scene {
   /** A client that takes an idle server, or joins the queue. */
   wait(
     name: string,
-    waiter: Partial<Pick<Waiter, 'mayGoElsewhere' | 'mayShare'>> = {},
+    waiter: Partial<Pick<Waiter, 'user' | 'priority' | 'mayGoElsewhere' | 'mayShare'>> = {},
     sinceMs?: number,
     onGranted: () => void = () => undefined,
   ): Client {
@@ -229,6 +233,8 @@ export class Scene {
     }
     client.ticket = this.pool.wait(
       {
+        user: 'app',
+        priority: 'normal',
         mayGoElsewhere: false,
         mayShare: () => false,
         ...waiter,

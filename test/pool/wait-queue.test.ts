@@ -1,6 +1,7 @@
 /** Who gets a server when: the queue in front of a pool, its deadlines, and those who leave it. */
 import { describe, expect, test } from 'vitest';
-import { WaitQueue, type Waiter } from '../../src/pool/wait-queue.ts';
+import { WaitQueue } from '../../src/pool/wait-queue.ts';
+import type { Waiter } from '../../src/pool/waiter.ts';
 import { Scene, settled } from './scene.ts';
 
 describe('the queue', () => {
@@ -92,6 +93,8 @@ describe('the queue', () => {
   test('a thousand who leave behind one who stays take no room', () => {
     const queue = new WaitQueue();
     const waiter: Waiter = {
+      user: 'app',
+      priority: 'normal',
       mayGoElsewhere: false,
       mayShare: () => false,
       granted: () => undefined,
@@ -101,7 +104,7 @@ describe('the queue', () => {
     for (let i = 0; i < 1_000; i++) queue.join(waiter, 0, 1).cancel();
     expect(queue.length).toBe(1);
     expect(queue.places).toBeLessThan(100);
-    expect(queue.take()).toBe(stays);
+    expect(queue.take(1)).toBe(stays);
     expect(queue.oldest()).toBeUndefined();
   });
 });

@@ -80,7 +80,15 @@ describe('least-load', () => {
   });
 
   it('forgets a slow spell that nobody has confirmed lately', () => {
-    const old = { outstanding: 0, ewma: 10, ewmaAtMs: NOW - 120_000, fallbackReads: 0, fallbackRoom: Infinity };
+    const old = {
+      outstanding: 0,
+      ewma: 10,
+      ewmaAtMs: NOW - 120_000,
+      fallbackReads: 0,
+      fallbackRoom: Infinity,
+      answered: 0,
+      trials: 0,
+    };
     near(tally([node('db2', { load: old }), node('db3')])['db2'], 1 / 2);
   });
 

@@ -32,7 +32,7 @@ export function node(
     problem: undefined,
     connectionLimit: 97,
     serverVersion: '18.4',
-    load: { outstanding, ewma, ewmaAtMs: NOW, fallbackReads: 0, fallbackRoom: Infinity },
+    load: { outstanding, ewma, ewmaAtMs: NOW, fallbackReads: 0, fallbackRoom: Infinity, answered: 0, trials: 0 },
     ...rest,
   };
 }

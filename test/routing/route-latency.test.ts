@@ -6,7 +6,15 @@ import { describe, expect, it } from 'vitest';
 import { createLatencyBaselines, noteLatency } from '../../src/routing/latency.ts';
 import type { NodeLoad } from '../../src/topology/types.ts';
 
-const idle = (): NodeLoad => ({ outstanding: 0, ewma: 1, ewmaAtMs: 0, fallbackReads: 0, fallbackRoom: Infinity });
+const idle = (): NodeLoad => ({
+  outstanding: 0,
+  ewma: 1,
+  ewmaAtMs: 0,
+  fallbackReads: 0,
+  fallbackRoom: Infinity,
+  answered: 0,
+  trials: 0,
+});
 
 describe('latency, told apart from the statement', () => {
   it('does not make a node look slow because it got the slow statements', () => {

@@ -45,6 +45,7 @@ test('settings, start settings and what was reported are the same afterwards', (
 test.each([
   Preferences.none,
   Preferences.none.with('weir.route', 'replica').with('weir.cache', '30s'),
+  Preferences.none.with('weir.priority', 'low'),
   Preferences.none.withTarget('read-write').with('weir.consistency', 'strict').with('weir.cache', 'off'),
 ])('preferences', (preferences) => {
   expect(preferencesIn('it', structuredClone(packPreferences(preferences)))).toEqual(preferences);

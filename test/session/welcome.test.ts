@@ -6,7 +6,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { ServerConnection } from '../../src/backend/server.ts';
 import type { Pool } from '../../src/pool/pool.ts';
-import type { Waiter } from '../../src/pool/wait-queue.ts';
+import type { Waiter } from '../../src/pool/waiter.ts';
 import type { Database, Services } from '../../src/session/context.ts';
 import { Settings } from '../../src/session/settings.ts';
 import { WelcomeDesk } from '../../src/session/welcome.ts';

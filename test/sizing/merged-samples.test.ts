@@ -161,6 +161,8 @@ class World {
       peaks,
       serverFull,
       defaultSize: 5,
+      reserveSize: 0,
+      reserveTimeoutMs: 500,
       maxDbConnections: 0,
       connectionLimit,
     };
@@ -234,6 +236,8 @@ function sampleOf(stats: Partial<PoolStats>, more: Partial<WorkerSample> = {}): 
     peaks: [],
     serverFull: 0,
     defaultSize: 5,
+    reserveSize: 0,
+    reserveTimeoutMs: 500,
     maxDbConnections: 0,
     connectionLimit: 100,
     ...more,

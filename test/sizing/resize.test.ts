@@ -26,7 +26,7 @@ const quiet = { active: 0, idle: 0, login: 0, resetting: 0, pinned: 0, waiting: 
 
 function world(
   pools: FakePool[],
-  options: { connectionLimit?: number; maxDbConnections?: number; defaultSize?: number } = {},
+  options: { connectionLimit?: number; maxDbConnections?: number; defaultSize?: number; reserveSize?: number } = {},
 ): World {
   const clock = createManualClock(1_000_000);
   const resizes: string[] = [];
@@ -46,6 +46,8 @@ function world(
       poolSettings: () => ({
         defaultPoolSize: options.defaultSize ?? 20,
         maxDbConnections: options.maxDbConnections ?? 0,
+        reservePoolSize: options.reserveSize ?? 0,
+        reservePoolTimeoutMs: 500,
       }),
     },
     onError: (error) => {
@@ -427,5 +429,86 @@ describe('the peak of a window', () => {
         }
       }),
     );
+  });
+});
+
+describe('the reserve', () => {
+  /** All servers of the pool are busy, and one client has waited so long. */
+  const stuck = (pool: FakePool, waitedMs: number): void => {
+    const { limit } = pool.stats();
+    pool.peakInUse = limit;
+    pool.maxWaitMs = waitedMs;
+    pool.set({ active: limit, idle: 0, waiting: waitedMs > 0 ? 3 : 0, maxWaitMs: waitedMs });
+  };
+  const freed = (pool: FakePool): void => {
+    pool.peakInUse = 2;
+    pool.maxWaitMs = 0;
+    pool.set({ active: 2, idle: pool.stats().limit - 2, waiting: 0, maxWaitMs: 0 });
+  };
+  const inForce = { ...quiet, limit: 10, min: 0, max: 10 };
+
+  it('is used when a client has waited reserve_pool_timeout in a pool of max_pool_size, and given back later', () => {
+    const pool = fakePool(inForce);
+    const { step, resizes } = world([pool], { reserveSize: 5, defaultSize: 10 });
+    step(() => stuck(pool, 400));
+    expect(pool.stats().limit).toBe(10);
+    step(() => stuck(pool, 600));
+    expect(pool.stats().limit).toBe(13);
+    step(() => stuck(pool, 700));
+    expect(pool.stats().limit).toBe(15);
+    for (let i = 0; i < 50; i++) step(() => stuck(pool, 900));
+    expect(pool.stats().limit).toBe(15);
+    for (let i = 0; i < 15; i++) step(() => freed(pool));
+    expect(pool.stats().limit).toBe(15);
+    for (let i = 0; i < 10; i++) step(() => freed(pool));
+    expect(pool.stats().limit).toBe(10);
+    expect(resizes).toEqual([
+      'app 10->13 reserve: a client has waited 600 ms (reserve_pool_timeout 500 ms); node db1 can spare 890',
+      'app 13->15 reserve: a client has waited 700 ms (reserve_pool_timeout 500 ms); node db1 can spare 887',
+      'app 15->10 surplus: its reserve is no longer needed',
+    ]);
+  });
+
+  it('stays while its connections are in use', () => {
+    const pool = fakePool(inForce);
+    const { step } = world([pool], { reserveSize: 5, defaultSize: 10 });
+    step(() => stuck(pool, 600));
+    for (let i = 0; i < 100; i++) step(() => stuck(pool, 0));
+    expect(pool.stats().limit).toBe(13);
+  });
+
+  it('is there without resizing, too: beyond the size that the pool has', () => {
+    const pool = fakePool({ ...inForce, max: 100 });
+    const { step, settings } = world([pool], { reserveSize: 2, defaultSize: 10 });
+    settings.enabled = false;
+    for (let i = 0; i < 10; i++) step(() => stuck(pool, 600));
+    expect(pool.stats().limit).toBe(12);
+    for (let i = 0; i < 30; i++) step(() => freed(pool));
+    expect(pool.stats().limit).toBe(10);
+  });
+
+  it('with resizing is used after the pool has grown to its maximum', () => {
+    const pool = fakePool({ ...inForce, max: 12 });
+    const { step, resizes } = world([pool], { reserveSize: 2, defaultSize: 10 });
+    for (let i = 0; i < 10; i++) step(() => stuck(pool, 600));
+    expect(pool.stats().limit).toBe(14);
+    expect(resizes.map((line) => line.split(':')[0])).toEqual(['app 10->12 pressure', 'app 12->14 reserve']);
+  });
+
+  it('is no more than max_db_connections leaves', () => {
+    const pool = fakePool(inForce);
+    const { step } = world([pool], { reserveSize: 5, defaultSize: 10, maxDbConnections: 11 });
+    for (let i = 0; i < 10; i++) step(() => stuck(pool, 600));
+    expect(pool.stats().limit).toBe(11);
+  });
+
+  it('an operator who resizes the pool wins: what he has set is its size', () => {
+    const pool = fakePool(inForce);
+    const { step } = world([pool], { reserveSize: 5, defaultSize: 10 });
+    step(() => stuck(pool, 600));
+    expect(pool.stats().limit).toBe(13);
+    pool.setBounds({ max: 4 }, 'RESIZE POOL');
+    for (let i = 0; i < 30; i++) step(() => freed(pool));
+    expect(pool.stats().limit).toBe(4);
   });
 });

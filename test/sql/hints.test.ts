@@ -10,7 +10,14 @@ function hintsOf(comment: string): Hints | undefined {
   return readHints(sql, sql.length, sql.length);
 }
 
-const NONE: Hints = { route: undefined, consistency: undefined, cache: undefined, tags: [], problem: undefined };
+const NONE: Hints = {
+  route: undefined,
+  consistency: undefined,
+  cache: undefined,
+  priority: undefined,
+  tags: [],
+  problem: undefined,
+};
 
 describe('what a hint may say', () => {
   test.each<[string, Partial<Hints>]>([

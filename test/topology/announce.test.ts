@@ -20,6 +20,7 @@ function scene() {
     database: databaseConfig(2),
     maxReplicaLagMs: 1000,
     ticker: createTicker(() => undefined),
+    primaryTakesReads: true,
     nowMs: clock.nowMs(),
   });
   const alarms: string[] = [];

@@ -16,6 +16,7 @@ function scene(replicas = 2, maxReplicaLagMs = 1000) {
     database: databaseConfig(replicas),
     maxReplicaLagMs,
     ticker,
+    primaryTakesReads: true,
     nowMs: clock.nowMs(),
   });
   const sample = (index: number, what: ProbeSample): void => {
@@ -319,27 +320,77 @@ describe('health', () => {
   });
 });
 
-describe('ejection', () => {
-  const fail = (all: ReturnType<typeof running>, index: number, times: number): boolean[] =>
-    Array.from({ length: times }, () => all.brain.reportFailure(index, all.clock.nowMs()));
+describe('circuit', () => {
+  type All = ReturnType<typeof running>;
+  const fail = (all: All, index: number, times: number, kind: 'connect' | 'lost' | 'shutdown' = 'lost'): boolean[] =>
+    Array.from({ length: times }, () => all.brain.reportFailure(index, kind, 'ECONNRESET', all.clock.nowMs()));
+  /** What the node has answered; statements count in its load, and the next probe takes notice. */
+  const answer = (all: All, index: number, times: number): void => void (all.node(index).load.answered += times);
+  const probe = (all: All): void => {
+    all.primary(0, 100);
+    for (let index = 1; index < all.brain.snapshot.nodes.length; index++) all.standby(index, 100);
+  };
 
-  it('follows five failures in a row, not five in all', () => {
+  it('opens after five failures in a row, not five in all', () => {
     const all = running(2);
     fail(all, 1, 4);
     all.brain.reportSuccess(1);
+    fail(all, 1, 4);
+    answer(all, 1, 1);
     expect(fail(all, 1, 5)).toEqual([false, false, false, false, true]);
-    expect(all.node(1).ejectedUntilMs).toBe(all.clock.nowMs() + 30_000);
+    expect(all.node(1)).toMatchObject({ circuit: 'open', ejectedUntilMs: all.clock.nowMs() + 30_000, isUp: true });
+    expect(all.node(1).circuitWhy).toBe('5 transport failures in a row (ECONNRESET); next trial in 30 s');
+    expect(all.node(1).problem).toContain('5 transport failures in a row');
   });
 
-  it('never takes more than half of the replicas, nor the last one', () => {
-    const one = running(1);
-    expect(fail(one, 1, 20)).not.toContain(true);
+  it('opens when half of at least twenty outcomes in ten seconds are failures, answers in between or not', () => {
+    const all = running(2);
+    const round = (answers: number): boolean[] => {
+      answer(all, 1, answers);
+      all.clock.advance(500);
+      return fail(all, 1, 1);
+    };
+    for (let i = 0; i < 9; i++) expect(round(1)).toEqual([false]);
+    answer(all, 1, 1);
+    expect(fail(all, 1, 1)).toEqual([true]);
+    expect(all.node(1).circuitWhy).toMatch(/^10 of 20 statements and log-ins of the last 10 s met a transport failure/);
+  });
+
+  it('stays closed while fewer than half fail, and when the failures are further apart', () => {
+    const all = running(2);
+    for (let i = 0; i < 40; i++) {
+      answer(all, 1, 2);
+      expect(fail(all, 1, 1)).toEqual([false]);
+    }
+    const slow = running(2);
+    for (let i = 0; i < 40; i++) {
+      slow.clock.advance(2_000);
+      answer(slow, 1, 1);
+      expect(fail(slow, 1, 1)).toEqual([false]);
+    }
+    expect(slow.node(1).circuit).toBe('closed');
+  });
+
+  it('does not count that a server says why it ends a connection', () => {
+    const all = running(2);
+    expect(fail(all, 1, 50, 'shutdown')).not.toContain(true);
+  });
+
+  it('never takes more than half of several replicas, and the last node that takes reads neither', () => {
     const two = running(2);
     expect(fail(two, 1, 5)).toContain(true);
     expect(fail(two, 2, 20)).not.toContain(true);
     const other = running(2);
     other.lose(2);
+    other.lose(0);
     expect(fail(other, 1, 20)).not.toContain(true);
+  });
+
+  it('takes the only replica if the primary takes reads', () => {
+    expect(fail(running(1), 1, 5)).toContain(true);
+    const alone = running(1);
+    alone.brain.setDraining(0, true, alone.clock.nowMs());
+    expect(fail(alone, 1, 20)).not.toContain(true);
   });
 
   it('leaves half of many in the field', () => {
@@ -350,32 +401,108 @@ describe('ejection', () => {
     expect(fail(four, 4, 20)).not.toContain(true);
   });
 
-  it('lasts longer each time, and ends with a slow start', () => {
+  it('is half-open after its time, closes after three answers, and begins with a slow start', () => {
     const all = running(2);
     fail(all, 1, 5);
     all.clock.advance(30_001);
-    all.primary(0, 100);
-    all.standby(1, 100);
-    expect(all.node(1).ejectedUntilMs).toBe(0);
+    probe(all);
+    expect(all.node(1)).toMatchObject({ circuit: 'half-open', ejectedUntilMs: 0 });
     expect(all.node(1).slowStart).toBeLessThan(0.2);
-    fail(all, 1, 5);
-    expect(all.node(1).ejectedUntilMs).toBe(all.clock.nowMs() + 60_000);
+    answer(all, 1, 2);
+    probe(all);
+    expect(all.node(1).circuit).toBe('half-open');
+    answer(all, 1, 1);
+    probe(all);
+    expect(all.node(1)).toMatchObject({ circuit: 'closed', circuitWhy: '3 statements or log-ins were answered' });
   });
 
-  it('is taken back when its own probe fails as well: a node that is down is no riddle', () => {
+  it('closes after a minute half-open in which nothing failed, also without anything to do', () => {
+    const all = running(2);
+    fail(all, 1, 5);
+    all.clock.advance(30_001);
+    probe(all);
+    all.clock.advance(60_000);
+    probe(all);
+    expect(all.node(1).circuit).toBe('half-open');
+    all.clock.advance(1);
+    probe(all);
+    expect(all.node(1)).toMatchObject({ circuit: 'closed', circuitWhy: 'nothing has failed for a minute' });
+  });
+
+  it('opens again, for longer, when a trial fails', () => {
+    const all = running(2);
+    fail(all, 1, 5);
+    all.clock.advance(30_001);
+    probe(all);
+    expect(fail(all, 1, 1)).toEqual([true]);
+    expect(all.node(1)).toMatchObject({ circuit: 'open', ejectedUntilMs: all.clock.nowMs() + 60_000 });
+    expect(all.node(1).circuitWhy).toContain('a trial has failed');
+  });
+
+  it('is taken back when its own probe fails as well: then it is open because the node is down', () => {
     const all = running(2);
     expect(fail(all, 1, 5)).toContain(true);
     all.lose(1);
-    expect(all.node(1)).toMatchObject({ isUp: false, ejectedUntilMs: 0 });
+    expect(all.node(1)).toMatchObject({ isUp: false, ejectedUntilMs: 0, circuit: 'open' });
     expect(fail(all, 1, 20)).not.toContain(true);
     all.connect(1);
     all.standby(1, 100);
-    expect(all.node(1)).toMatchObject({ isUp: true, ejectedUntilMs: 0 });
+    expect(all.node(1)).toMatchObject({ isUp: true, ejectedUntilMs: 0, circuit: 'closed' });
     expect(fail(all, 1, 5)).toContain(true);
     expect(all.node(1).ejectedUntilMs).toBe(all.clock.nowMs() + 30_000);
   });
 
-  it('never happens to the primary', () => {
-    expect(fail(running(2), 0, 20)).not.toContain(true);
+  it('follows the monitor: open while the node is down, half-open when a replica was away for longer', () => {
+    const all = running(2);
+    all.lose(1, 'ECONNREFUSED');
+    expect(all.node(1)).toMatchObject({ circuit: 'open', circuitWhy: 'ECONNREFUSED' });
+    all.clock.advance(5_000);
+    probe(all);
+    expect(all.node(1)).toMatchObject({ isUp: true, circuit: 'half-open' });
+    expect(fail(all, 1, 1)).toEqual([true]);
+  });
+
+  it('is open while a node does not answer its probes', () => {
+    const all = running(2);
+    all.clock.advance(REPLICA_SILENCE_MS + 1);
+    all.primary(0, 100);
+    all.standby(2, 100);
+    all.brain.sweep(all.clock.nowMs());
+    expect(all.node(1)).toMatchObject({ circuit: 'open', circuitWhy: 'does not answer probes' });
+    expect(all.node(2).circuit).toBe('closed');
+  });
+
+  it('of the primary opens only if log-ins fail and a later probe is answered all the same, for a second', () => {
+    const all = running(2);
+    expect(fail(all, 0, 50, 'lost')).not.toContain(true);
+    all.clock.advance(10);
+    probe(all);
+    expect(all.node(0).circuit).toBe('closed');
+    fail(all, 0, 5, 'connect');
+    expect(all.node(0).circuit).toBe('closed');
+    all.clock.advance(10);
+    probe(all);
+    expect(all.node(0)).toMatchObject({ circuit: 'open', ejectedUntilMs: all.clock.nowMs() + 1_000, isUp: true });
+    all.clock.advance(1_001);
+    probe(all);
+    expect(all.node(0).circuit).toBe('half-open');
+    answer(all, 0, 3);
+    probe(all);
+    expect(all.node(0).circuit).toBe('closed');
+  });
+
+  it('of a primary that goes down is open until it is up, or closed when another one takes office', () => {
+    const all = running(2);
+    fail(all, 0, 5, 'connect');
+    all.lose(0, 'ECONNREFUSED');
+    expect(all.node(0)).toMatchObject({ circuit: 'open', circuitWhy: 'ECONNREFUSED', ejectedUntilMs: 0 });
+    all.clock.advance(20_000);
+    all.connect(0);
+    all.primary(0, 100);
+    expect(all.node(0).circuit).toBe('closed');
+    fail(all, 1, 5);
+    all.lose(0);
+    all.primary(1, 120, 2);
+    expect(all.node(1)).toMatchObject({ role: 'primary', circuit: 'closed', ejectedUntilMs: 0 });
   });
 });

@@ -82,7 +82,10 @@ class World {
           pools: () => [pool],
           topologies: () => [{ database: 'shop', snapshot: () => topology }],
           settings: () => ({ enabled: true, targetWaitMs: 10, shrinkAfterMs: 300_000 }),
-          poolSettings: () => ({ defaultPoolSize: 5, maxDbConnections: 0 }),
+          poolSettings: () => ({
+            ...{ defaultPoolSize: 5, maxDbConnections: 0 },
+            ...{ reservePoolSize: 0, reservePoolTimeoutMs: 500 },
+          }),
         },
         nowMs: () => this.nowMs,
         onError: note,

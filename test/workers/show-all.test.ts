@@ -12,6 +12,7 @@ import {
   fakeClient,
   fakeDatabaseStats,
   fakeMemory,
+  fakeLimit,
   fakeNode,
   fakePool,
   fakeServer,
@@ -36,7 +37,7 @@ function sourcesOf(number: number, clockMs: number): Partial<ConsoleSources> {
   const counters = (): PoolChanges => ({
     ...{ active: roll(9), idle: roll(9), login: roll(9), resetting: roll(9), pinned: roll(9), waiting: roll(9) },
     ...{ maxWaitMs: roll(9000) + 0.123, checkouts: roll(9999), waitedTotalMs: roll(9999), waits: roll(999) },
-    ...{ waitTimeouts: roll(99), connects: roll(99), connectFailures: roll(99) },
+    ...{ waitTimeouts: roll(99), earlyRefusals: roll(99), connects: roll(99), connectFailures: roll(99) },
     ...{ limit: 40, min: 2, max: 60, isPaused: number === 2 },
   });
   const resize = { atMs: 9, from: 20, to: 40, reason: 'pressure', why: 'clients waited' } as const;
@@ -71,6 +72,9 @@ function sourcesOf(number: number, clockMs: number): Partial<ConsoleSources> {
       role: 'replica',
       ejectedUntilMs: number === 2 ? clockMs + performance.now() + 60_000 : 0,
       problem: 'slow',
+      circuit: number === 2 ? 'open' : number === 1 ? 'half-open' : 'closed',
+      circuitSinceMs: clockMs + performance.now(),
+      circuitWhy: `seen by ${number}`,
       load: { ...fakeNode().load, outstanding: roll(50), ewma: roll(5) },
     }),
   ];
@@ -84,6 +88,14 @@ function sourcesOf(number: number, clockMs: number): Partial<ConsoleSources> {
   const prepared = [
     { database: 'shop', user: 'app', query: 'SELECT $1', clients: roll(9), servers: roll(9) },
     { database: 'shop', user: `only ${number}`, query: 'SELECT 2', clients: 1, servers: 1 },
+  ];
+  const limits = [
+    fakeLimit({
+      ...{ refused: roll(99), buckets: 10 * number },
+      whom: ['app', `only ${number}`].map((user) => ({
+        ...{ whom: `user=${user}`, tokens: 10 * number + 0.5, refused: roll(99), sinceMs: 1_000_000 },
+      })),
+    }),
   ];
   const [row] = [...base.databases()];
   return {
@@ -103,6 +115,7 @@ function sourcesOf(number: number, clockMs: number): Partial<ConsoleSources> {
       }),
     users: () => ['app', `only ${number}`],
     preparedStatements: () => prepared,
+    limits: () => limits,
   };
 }
 
@@ -147,11 +160,18 @@ const prefixed = (prefix: string, names: string): string =>
     .join(' ');
 
 const expected: Readonly<Record<string, Columns>> = {
+  LIMITS: columns({
+    key: 'limit kind whom',
+    sum: 'refused',
+    same: 'rate burst since',
+    one: 'problem',
+    own: 'buckets tokens',
+  }),
   POOLS: columns({
     key: 'database user node',
     sum: `cl_active cl_waiting cl_active_cancel_req cl_waiting_cancel_req sv_active sv_active_cancel sv_being_canceled sv_idle
-      sv_used sv_tested sv_login pinned resetting checkouts waits wait_timeouts connects connect_failures`,
-    largest: 'maxwait limit min max paused',
+      sv_used sv_tested sv_login pinned resetting checkouts waits wait_timeouts early_refusals connects connect_failures`,
+    largest: 'maxwait limit min max paused overloaded',
     one: 'maxwait_us connect_problem last_resize',
     between: 'avg_wait_us',
     same: 'pool_mode load_balance_hosts',
@@ -177,7 +197,7 @@ const expected: Readonly<Record<string, Columns>> = {
     key: 'database node',
     sum: 'connections outstanding',
     largest: 'slowdown',
-    one: 'state',
+    one: 'state circuit circuit_reason',
     same: 'host port role lag_ms lag_bytes lsn connection_limit slow_start weight server_version problem',
   }),
   STATS: columns({
@@ -334,6 +354,13 @@ describe('what has a rule of its own', () => {
     return new Map(rows.map((row) => [row[key] ?? null, row[value] ?? null]));
   };
 
+  test('LIMITS: who has heard last knows of the fewest tokens; each knows of most of the buckets', async () => {
+    const tokens = await named('SHOW LIMITS', 'whom', 'tokens');
+    expect([tokens.get('user=app'), tokens.get('user=only 3'), tokens.get(null)]).toEqual([10, 30, null]);
+    const buckets = await named('SHOW LIMITS', 'whom', 'buckets');
+    expect([buckets.get(null), buckets.get('user=app')]).toEqual([30, null]);
+  });
+
   test('TOTALS: totals add up, rates too, times are means', async () => {
     const whole = await named('SHOW TOTALS', 'name', 'value');
     const alone = (await parts('SHOW TOTALS')).map((rows) => new Map(rows.map((row) => [row['name'], row['value']])));
@@ -378,6 +405,10 @@ describe('what has a rule of its own', () => {
     for (const worker of workers) {
       const { rows } = await run(worker, 'SHOW NODES');
       expect(rows.map((row) => row['state'])).toEqual(['up', 'ejected']);
+      expect(rows.map((row) => [row['circuit'], row['circuit_reason']])).toEqual([
+        ['closed', null],
+        ['open', 'seen by 2'],
+      ]);
     }
   });
 

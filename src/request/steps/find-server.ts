@@ -7,14 +7,15 @@ import type { ServerConnection } from '../../backend/server.ts';
 import type { Pool } from '../../pool/pool.ts';
 import type { Decision } from '../../routing/decision.ts';
 import { route } from '../../routing/route.ts';
-import type { Route, RoutingFacts } from '../../routing/types.ts';
-import { anyReplica } from '../../routing/eligible.ts';
+import type { RoutingFacts } from '../../routing/types.ts';
+import { anyReplica, isOnTrial } from '../../routing/eligible.ts';
+import { circuitRefusal, worthWaitingUntil } from '../../routing/worth-waiting.ts';
 import type { NodeState } from '../../topology/types.ts';
 import { avoidNode, maxAttempts } from '../run-again.ts';
 import { awaitsReplica } from '../await-replica.ts';
 import { consistencyOf } from '../cacheable.ts';
 import { isFit, isShortRead, serverAtOnce } from '../lane.ts';
-import { fellBack, giveRoom } from '../load.ts';
+import { fellBack, giveRoom, isTrial } from '../load.ts';
 import { refuse } from '../refuse.ts';
 import type { Outcome, Session } from '../../session/session.ts';
 import type { Request } from '../../session/request.ts';
@@ -89,6 +90,7 @@ export function findServer(session: Session, request: Request): Outcome {
     if (waits !== undefined) return waits;
     fellBack(session, request, node);
   } else if (node.role === 'replica') {
+    if (isOnTrial(node)) isTrial(request, node);
     session.stranded.over();
   }
   // A read with `eventual` consistency may go to a replica that has not replayed enough: its answer must not fill the cache.
@@ -109,9 +111,13 @@ function takeServer(session: Session, request: Request, node: NodeState): Outcom
     return session.waitShortly('server reset', request, (goOn) => void reset.then(() => goOn('find server')));
   const server = serverAtOnce(session, request, pool);
   if (server !== undefined) return attach(session, request, pool, server);
+  const refusal = circuitRefusal(node, () => pool.stats().waiting, session.services.nowMs());
+  if (refusal !== undefined) return refuse(session, request, noNode(session, refusal));
   return session.waitFor('server', request, (goOn) => {
     const ticket = pool.wait(
       {
+        user: session.user,
+        priority: request.hints?.priority ?? session.priority,
         mayGoElsewhere: request.planned.isRead && node.role === 'replica',
         mayShare: (lane) => request.target.isShort && isFit(session, request, lane),
         granted: (granted) => {
@@ -146,21 +152,38 @@ function refusedByPool(session: Session, request: Request, error: WeirError, isE
   return 'find server';
 }
 
-/** No node can take it: wait until the topology changes, at most query_wait_timeout. */
-function park(session: Session, request: Request, decision: Route): Outcome {
-  const timeoutMs = session.database.settings().queryWaitTimeoutMs;
+const noNode = (session: Session, why: string): WeirError =>
+  new WeirError('no_node', { database: session.database.name, why });
+
+/**
+ * No node can take it: wait until the topology changes, at most query_wait_timeout, and not for a node whose circuit stays
+ * open.
+ */
+function park(session: Session, request: Request, decision: Decision): Outcome {
+  const { database, services } = session;
+  const { failoverWaitMs } = services.routing();
+  const worthUntilMs = worthWaitingUntil(decision, failoverWaitMs);
+  const deadlineMs = request.receivedAtMs + database.settings().queryWaitTimeoutMs;
+  const expired = (): Outcome => {
+    const isCut = worthUntilMs < deadlineMs;
+    const why = isCut ? `${decision.why()}; ${notWorth(worthUntilMs, failoverWaitMs)}` : decision.why();
+    return refuse(session, request, noNode(session, why));
+  };
+  if (worthUntilMs <= services.nowMs()) return expired();
   return session.waitFor('node', request, (goOn) =>
-    session.database.park({
-      deadlineMs: request.receivedAtMs + timeoutMs,
+    database.park({
+      deadlineMs: Math.min(deadlineMs, worthUntilMs),
       retry: () =>
         goOn(() => {
           request.target.avoid = '';
           return 'find server';
         }),
-      expired: () =>
-        goOn(() =>
-          refuse(session, request, new WeirError('no_node', { database: session.database.name, why: decision.why() })),
-        ),
+      expired: () => goOn(expired),
     }),
   );
+}
+
+function notWorth(worthUntilMs: number, failoverWaitMs: number): string {
+  if (worthUntilMs === -Infinity) return 'its circuit is open';
+  return `its circuit has been open for longer than routing.failover_wait (${failoverWaitMs} ms)`;
 }

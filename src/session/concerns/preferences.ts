@@ -3,8 +3,9 @@
  */
 import type { Plan } from '../../binding/plan.ts';
 import type { Consistency } from '../../config/config.ts';
+import type { Priority } from '../../pool/waiter.ts';
 import { packPreferences, preferencesIn, type PackedPreferences } from '../packed-preferences.ts';
-import type { CacheWish, Forced, Preferences } from '../preferences.ts';
+import type { CacheWish, Defaults, Forced, Preferences } from '../preferences.ts';
 import type { Concern } from './concern.ts';
 
 /** What it needs of its session. */
@@ -37,6 +38,10 @@ export class SessionPreferences implements Concern {
     return this.now.cache;
   }
 
+  get priority(): Priority | undefined {
+    return this.now.priority;
+  }
+
   /**
    * @param value undefined: back to the default
    * @throws WeirError unknown_weir_setting, invalid_weir_setting
@@ -45,7 +50,7 @@ export class SessionPreferences implements Concern {
     this.now = this.now.with(name, value);
   }
 
-  show(name: string, defaults: { consistency: Consistency; isCacheEnabled: boolean }): string {
+  show(name: string, defaults: Defaults): string {
     return this.now.show(name, defaults);
   }
 

@@ -1,0 +1,69 @@
+/** The loads of the simulator, each of which a fixed size of the pool is wrong for in its own way. */
+import type { Load } from './simulate.ts';
+
+const node = { cores: 8, penalty: 0.004 };
+const minute = 60;
+/** A client of a web page. */
+const patient = 30_000;
+
+/** Log-normal, as times of statements are: most are short, a few very long. */
+function around(ms: number, random: () => number, spread = 0.8): number {
+  const normal = Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+  return ms * Math.exp(spread * normal - (spread * spread) / 2);
+}
+
+const cpuBound = (random: () => number): { cpuMs: number; waitMs: number; hasLock: boolean } => ({
+  cpuMs: around(4, random),
+  waitMs: 0,
+  hasLock: false,
+});
+
+export const loads = {
+  cpu: {
+    name: 'CPU-bound, 100 clients',
+    ...{ node, work: cpuBound, clients: () => 100, thinkMs: 5, patienceMs: patient, seconds: minute },
+  },
+  wait: {
+    name: 'wait-bound, 80 clients',
+    ...{ node, clients: () => 80, thinkMs: 5, patienceMs: patient, seconds: minute },
+    work: (random) => ({ cpuMs: around(0.5, random), waitMs: around(20, random, 0.3), hasLock: false }),
+  },
+  lock: {
+    name: 'one hot row, 60 clients',
+    ...{ node, clients: () => 60, thinkMs: 5, patienceMs: patient, seconds: minute },
+    work: (random) => ({ cpuMs: around(1, random), waitMs: 0, hasLock: true }),
+  },
+  mixed: {
+    name: 'reads, reports and a hot row, 80 clients',
+    ...{ node, clients: () => 80, thinkMs: 10, patienceMs: patient, seconds: minute },
+    work: (random) => {
+      const kind = random();
+      if (kind < 0.1) return { cpuMs: around(1, random), waitMs: 0, hasLock: true };
+      return { cpuMs: around(kind < 0.15 ? 40 : 2, random), waitMs: 0, hasLock: false };
+    },
+  },
+  switching: {
+    name: 'CPU-bound and wait-bound, every 10 s',
+    ...{ node, clients: () => 80, thinkMs: 5, patienceMs: patient, seconds: minute },
+    work: (random, nowMs) =>
+      Math.floor(nowMs / 10_000) % 2 === 0
+        ? cpuBound(random)
+        : { cpuMs: around(0.5, random), waitMs: around(20, random, 0.3), hasLock: false },
+  },
+  burst: {
+    name: '200 clients that appear in a second, every 20 s',
+    ...{ node, thinkMs: 20, patienceMs: patient, seconds: minute, work: cpuBound },
+    clients: (nowMs) => (nowMs % 20_000 < 5_000 ? 200 : 10),
+  },
+  overload: {
+    name: '5 x what the node can do, clients give up after 1 s',
+    ...{ node, patienceMs: 1_000, seconds: minute, work: cpuBound },
+    perSecond: () => 5 * 2_000,
+  },
+  slow: {
+    name: 'the node loses three quarters of its cores for 20 s, clients give up after 1 s',
+    node: { cores: 2, penalty: 0.004 },
+    ...{ patienceMs: 1_000, seconds: minute, work: cpuBound },
+    perSecond: (nowMs) => (nowMs % 40_000 > 20_000 ? 2_000 : 300),
+  },
+} as const satisfies Readonly<Record<string, Load>>;

@@ -1,0 +1,30 @@
+/**
+ * `npm run simulate`: the pool and the controller of Weir in simulated time, against pools of fixed sizes that wait in the order of
+ * arrival, as PgBouncer's do. scripts/simulate.mjs starts it.
+ */
+import { loads } from './loads.ts';
+import { simulate, type Figures, type Policy } from './simulate.ts';
+
+const fixed = (size: number): Policy => ({
+  name: `fixed ${size}`,
+  settings: { defaultPoolSize: size, maxPoolSize: size, queueTargetMs: 0 },
+  isResizing: false,
+});
+
+export const fixedPolicies = [5, 10, 20, 50, 100].map(fixed);
+export const weirPolicy: Policy = { name: 'Weir', settings: {}, isResizing: true };
+
+function row(name: string, figures: Figures): string {
+  const { perSecond, goodput, p50Ms, p99Ms, refusedPerSecond, gaveUpPerSecond, resizes, size } = figures;
+  const numbers = [perSecond, 100 * goodput, p50Ms, p99Ms, refusedPerSecond, gaveUpPerSecond, resizes, size];
+  return `| ${[name, ...numbers.map((each) => each.toFixed(each < 10 ? 1 : 0))].join(' | ')} |`;
+}
+
+const only = process.argv.slice(2);
+for (const [name, load] of Object.entries(loads)) {
+  if (only.length > 0 && !only.includes(name)) continue;
+  console.log(`\n### ${load.name}\n`);
+  console.log('| pool | answers/s in time | % of the CPU | p50 ms | p99 ms | refused/s | gave up/s | resizes | size |');
+  console.log('| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |');
+  for (const policy of [...fixedPolicies, weirPolicy]) console.log(row(policy.name, await simulate(load, policy)));
+}

@@ -1,0 +1,53 @@
+/**
+ * What every session of an app gets: see session/context.ts. Made by parts.ts.
+ */
+import { createBinder } from '../binding/binder.ts';
+import type { ResultCache } from '../cache/types.ts';
+import { TurnWriter } from '../net/turn.ts';
+import { createLatencyBaselines } from '../routing/latency.ts';
+import type { Services } from '../session/context.ts';
+import { StatementBook } from '../session/statements.ts';
+import type { Classifier } from '../sql/facts.ts';
+import { systemClock } from '../util/clock.ts';
+import type { WorkerLink } from '../workers/worker-link.ts';
+import type { Current } from './current.ts';
+import { Limits } from './limits.ts';
+import type { Logs } from './logs.ts';
+import { priorityOf } from './user-priority.ts';
+
+export interface AppServices extends Services {
+  readonly limits: Limits;
+}
+
+export interface ServicesOptions {
+  readonly current: Current;
+  readonly logs: Logs;
+  readonly classifier: Classifier;
+  readonly cache: ResultCache;
+  /** Undefined: this process is the whole Weir. */
+  readonly worker: WorkerLink | undefined;
+  noteUnexpected(error: unknown): void;
+}
+
+export function createServices(options: ServicesOptions): AppServices {
+  const { current, logs, classifier, cache, worker } = options;
+  const { routing, cache: settings } = current.config;
+  return {
+    turn: new TurnWriter(),
+    classifier,
+    binder: createBinder({ readOnlyFunctions: routing.readOnlyFunctions, cacheTables: settings.tables }),
+    cache,
+    book: new StatementBook(),
+    baselines: createLatencyBaselines(),
+    limits: new Limits({ worker, log: logs.log, nowMs: systemClock.nowMs, epochMs: Date.now }),
+    functionCall: classifier.classify(Buffer.from('CALL function_call()')),
+    sqlPrepared: classifier.classify(Buffer.from('EXECUTE "\u0001"')),
+    nowMs: systemClock.nowMs,
+    random: Math.random,
+    routing: () => current.config.routing,
+    priorityOf: (user) => priorityOf(user, current.config),
+    maxEntrySizeBytes: () => current.config.cache.maxEntrySizeBytes,
+    unexpected: (error) => options.noteUnexpected(error),
+    log: logs.log,
+  };
+}

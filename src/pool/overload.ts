@@ -1,0 +1,130 @@
+/**
+ * Whether a pool has more work than it can do, by the rule of CoDel (Nichols and Jacobson, 2012): a queue is too long if even
+ * the shortest wait of a whole interval was above the target. Here clients must also give up, or wait for so long that they would
+ * be refused in a queue that does not get shorter by itself. Used by sweep.ts and pool-state.ts.
+ */
+import type { PoolSettings } from '../config/config.ts';
+import type { StateTable } from '../util/state-table.ts';
+
+export const overloadStates = {
+  healthy: { 'every wait above queue_target': 'overloaded' },
+  overloaded: { 'a wait within queue_target': 'healthy', 'another reason to wait': 'healthy' },
+} as const satisfies StateTable<'healthy' | 'overloaded', string>;
+
+export type OverloadState = keyof typeof overloadStates;
+type OverloadEvent = { [State in OverloadState]: keyof (typeof overloadStates)[State] }[OverloadState];
+
+/** The pool, about ten times a second. */
+export interface QueueLook {
+  readonly nowMs: number;
+  /** Clients in the queue. */
+  readonly waiting: number;
+  /** Clients that have left it without a server, since the start. */
+  readonly gaveUp: number;
+  /** How long the oldest has waited; 0: nobody waits. */
+  readonly oldestMs: number;
+  /**
+   * Clients wait because all servers that the pool can have are busy with others, and for no other reason: it is not paused, does
+   * not grow, and its node is there.
+   */
+  readonly isAtCapacity: boolean;
+}
+
+/** Looks that are further apart than this: Weir itself was held up, which says nothing about the servers. */
+const heldUpMs = 250;
+/** A queue that is shorter than this part of what it was an interval ago is taken to end by itself. */
+const notShorter = 0.9;
+/** If more of the clients than this part of those served leave without a server, they do not have the time to wait. */
+const manyGiveUp = 0.1;
+
+/** What an interval begins with. */
+type Beginning = Pick<QueueLook, 'nowMs' | 'waiting' | 'gaveUp'>;
+type OverloadSettings = Pick<PoolSettings, 'queueTargetMs' | 'queueIntervalMs'>;
+
+export class Overload {
+  /** Clients that were refused early, since the start. */
+  refusals = 0;
+  private current: OverloadState = 'healthy';
+  /** Of this interval. */
+  private smallestMs = Infinity;
+  private served = 0;
+  private before = { waiting: 0, gaveUp: 0 };
+  private endsMs = 0;
+  private lookedMs = 0;
+  /** Clients served per ms in the last whole interval. */
+  private rate = 0;
+
+  get state(): OverloadState {
+    return this.current;
+  }
+
+  /** A client gets a server after it has waited. */
+  granted(waitedMs: number): void {
+    this.served++;
+    // In an overload those who come last are served first, so short waits of theirs say nothing.
+    if (this.current === 'healthy') this.smallestMs = Math.min(this.smallestMs, waitedMs);
+  }
+
+  /** The pool may have more servers from now on: whether that is enough is seen after a whole interval. */
+  grew(look: Beginning, settings: OverloadSettings): void {
+    this.begin(look, settings);
+  }
+
+  /** @returns whether the state has changed */
+  look(look: QueueLook, settings: OverloadSettings): boolean {
+    const { nowMs, oldestMs, isAtCapacity } = look;
+    const isHeldUp = nowMs - this.lookedMs > heldUpMs;
+    this.lookedMs = nowMs;
+    if (isHeldUp && this.current === 'healthy') this.begin(look, settings);
+    const isWatched = isAtCapacity && oldestMs > 0 && settings.queueTargetMs > 0;
+    if (!isWatched) {
+      this.begin(look, settings);
+      return this.current === 'overloaded' && this.move('another reason to wait');
+    }
+    // Only the oldest can tell that it is over.
+    if (this.current === 'overloaded') this.smallestMs = Math.min(this.smallestMs, oldestMs);
+    if (nowMs < this.endsMs) return false;
+    // Nobody was served in the whole interval: the oldest is the one with the shortest wait to come.
+    const smallestMs = this.smallestMs === Infinity ? oldestMs : this.smallestMs;
+    this.rate = this.served / settings.queueIntervalMs;
+    const isHopeless = this.isHopeless(look, settings);
+    this.begin(look, settings);
+    if (this.current === 'healthy')
+      return smallestMs > settings.queueTargetMs && isHopeless && this.move('every wait above queue_target');
+    return smallestMs <= settings.queueTargetMs && this.move('a wait within queue_target');
+  }
+
+  /** As long as the order of arrival serves everybody in time, no other order is better. */
+  private isHopeless({ waiting, gaveUp, oldestMs }: QueueLook, settings: OverloadSettings): boolean {
+    const { before, served } = this;
+    if (gaveUp - before.gaveUp > served * manyGiveUp) return true;
+    return oldestMs >= longestWaitMs(settings, false) && waiting >= before.waiting * notShorter;
+  }
+
+  private begin({ nowMs, waiting, gaveUp }: Beginning, { queueIntervalMs }: OverloadSettings): void {
+    this.smallestMs = Infinity;
+    this.served = 0;
+    this.before = { waiting, gaveUp };
+    this.endsMs = nowMs + queueIntervalMs;
+  }
+
+  private move(event: OverloadEvent): true {
+    const next: Partial<Record<OverloadEvent, OverloadState>> = overloadStates[this.current];
+    this.current = next[event] ?? this.current;
+    return true;
+  }
+
+  /** When so many clients will have been served, at the rate of the last interval; ms, at least one interval. */
+  drainMs(clients: number, { queueIntervalMs }: OverloadSettings): number {
+    const ms = this.rate === 0 ? 0 : clients / this.rate;
+    return Math.round(Math.min(Math.max(ms, queueIntervalMs), 60_000));
+  }
+}
+
+/**
+ * How long a client may wait in an overload; ms. Not less than an interval: clients that are refused come back, and a client that
+ * is patient, such as a batch job, should not be told so a thousand times a second.
+ */
+export function longestWaitMs({ queueTargetMs, queueIntervalMs }: OverloadSettings, isLow: boolean): number {
+  return isLow ? 2 * queueTargetMs : Math.max(2 * queueTargetMs, queueIntervalMs);
+}

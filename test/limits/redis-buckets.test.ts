@@ -1,0 +1,106 @@
+/**
+ * A Redis that refuses, lies, is silent or is not there counts as gone, with the reason; it crashes nothing, takes no memory,
+ * and is used again when it answers as it should.
+ */
+import { once } from 'node:events';
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { RedisBuckets } from '../../src/limits/redis-buckets.ts';
+import type { Spent } from '../../src/limits/types.ts';
+
+const spent: readonly Spent[] = [{ key: 'k', perMs: 0.1, burst: 80, spent: 1, left: 79 }];
+const stops: (() => void)[] = [];
+afterEach(() => {
+  for (const stop of stops.splice(0)) stop();
+});
+
+interface Liar {
+  readonly url: string;
+  /** What it answers to the EVAL of an exchange; to everything else it answers as Redis does. */
+  answer: (socket: Socket) => void;
+}
+
+async function liar(answer: (socket: Socket) => void): Promise<Liar> {
+  const sockets = new Set<Socket>();
+  const server: Server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => undefined);
+    socket.on('data', (chunk) => {
+      const text = chunk.toString('latin1');
+      for (const [, word, rest] of text.matchAll(/\r\n(CLIENT|AUTH|SELECT|EVAL)\r\n([^]*?)(?=\*|$)/g)) {
+        if (word !== 'EVAL') socket.write('+OK\r\n');
+        else if (/\r\n\$1\r\n0\r\n/.test(rest ?? '') || text.includes('\r\n$1\r\n0\r\n')) socket.write('*0\r\n');
+        else self.answer(socket);
+      }
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  stops.push(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  const self: Liar = { url: `redis://127.0.0.1:${(server.address() as AddressInfo).port}`, answer };
+  return self;
+}
+
+function bucketsAt(url: string): { buckets: RedisBuckets; lines: string[] } {
+  const lines: string[] = [];
+  const log = (_level: string, _event: string, message: string): void => void lines.push(message);
+  const buckets = new RedisBuckets({ url, consequence: 'until then, alone', log });
+  stops.push(() => buckets.stop());
+  return { buckets, lines };
+}
+
+const isReady = (buckets: RedisBuckets): Promise<void> =>
+  vi.waitFor(() => expect(buckets.isReady).toBe(true), { timeout: 10_000, interval: 5 });
+
+describe('Redis', () => {
+  it('that answers is used', async () => {
+    const { url } = await liar((socket) => socket.write('*1\r\n$4\r\n12.5\r\n'));
+    const { buckets, lines } = bucketsAt(url);
+    expect(buckets.problem).toBeUndefined();
+    await isReady(buckets);
+    expect(await buckets.exchange(spent)).toEqual([12.5]);
+    expect(lines).toEqual([]);
+  });
+
+  it.each([
+    ['an error', '-OOM command not allowed\r\n', 'OOM'],
+    ['another number of answers', '*2\r\n$1\r\n1\r\n$1\r\n2\r\n', 'something else'],
+    ['no list', '$1\r\n1\r\n', 'something else'],
+    ['words for numbers', '*1\r\n$3\r\nabc\r\n', 'numbers that are none'],
+    ['no number', '*1\r\n$3\r\nNaN\r\n', 'numbers that are none'],
+    ['an empty number', '*1\r\n*0\r\n', 'numbers that are none'],
+    ['a huge announcement', '*1\r\n$999999999\r\n', 'it sends'],
+    ['another protocol', 'HTTP/1.1 400 Bad Request\r\n', 'it sends'],
+  ])('that sends %s is gone, until it does not any more', async (_what, bytes, why) => {
+    const redis = await liar((socket) => socket.write(bytes));
+    const { buckets, lines } = bucketsAt(redis.url);
+    await isReady(buckets);
+    await expect(buckets.exchange(spent)).rejects.toThrow();
+    await vi.waitFor(() => expect(buckets.problem).toContain(why));
+    expect(lines.join()).toContain('until then, alone');
+    redis.answer = (socket) => socket.write('*1\r\n$1\r\n7\r\n');
+    await isReady(buckets);
+    expect(await buckets.exchange(spent)).toEqual([7]);
+    expect(lines).toHaveLength(2);
+  });
+
+  it('that is silent is gone', async () => {
+    const { url } = await liar(() => undefined);
+    const { buckets } = bucketsAt(url);
+    await isReady(buckets);
+    await expect(buckets.exchange(spent)).rejects.toThrow('does not answer');
+    expect(buckets.problem).toBe('it does not answer');
+  });
+
+  it('that is not there is gone, and is said to be once', async () => {
+    const { url } = await liar(() => undefined);
+    for (const stop of stops.splice(0)) stop();
+    const { buckets, lines } = bucketsAt(url);
+    await vi.waitFor(() => expect(buckets.problem).toContain('ECONNREFUSED'));
+    await expect(buckets.exchange(spent)).rejects.toThrow('not connected');
+    expect(lines).toHaveLength(1);
+  });
+});
