@@ -6,7 +6,6 @@ import type { ServerConnection } from '../backend/server.ts';
 import type { PoolSettings } from '../config/config.ts';
 import { CurrentSize } from './bounds.ts';
 import { Lanes } from './lanes.ts';
-import { Overload } from './overload.ts';
 import type { PoolOptions } from './options.ts';
 import { PoolFigures } from './pool-figures.ts';
 import { RecentLoad } from '../util/recent-load.ts';
@@ -21,7 +20,6 @@ export class PoolState {
   isPaused = false;
   isClosed = false;
   readonly queue = new WaitQueue();
-  readonly overload = new Overload();
   readonly figures = new PoolFigures();
   readonly load: RecentLoad;
   readonly lanes = new Lanes();
@@ -68,9 +66,9 @@ export class PoolState {
 
   /** Idle servers above the limit are closed, those in use when they come back. */
   moveLimit(to: number): void {
-    const { all, idle, size, overload, queue, options, settings } = this;
+    const { all, idle, size, queue, options, settings } = this;
     if (to > size.limit)
-      overload.grew({ nowMs: options.nowMs(), waiting: queue.length, gaveUp: queue.gaveUp }, settings);
+      queue.overload.grew({ nowMs: options.nowMs(), waiting: queue.length, gaveUp: queue.gaveUp }, settings);
     size.limit = to;
     while (all.size > to && idle.length > 0) (idle[0] as ServerConnection).close('the pool was made smaller');
   }
@@ -99,11 +97,11 @@ export class PoolState {
 
   /** Takes the client that is served next out of the queue. @param server the one it gets for itself; undefined: it shares one */
   takeNext(nowMs: number, server?: ServerConnection): QueueEntry {
-    const { figures, overload, queue } = this;
+    const { figures, queue } = this;
     const entry = queue.take(figures.meanHoldMs, server);
     const waitedMs = nowMs - entry.sinceMs;
     figures.waited(waitedMs);
-    overload.granted(waitedMs);
+    queue.overload.granted(waitedMs);
     return entry;
   }
 
@@ -152,8 +150,8 @@ export class PoolState {
       load: this.load.average,
       peakLoad: this.load.peak(now),
       loadObservedMs: this.load.observedMs(now),
-      isOverloaded: this.overload.state === 'overloaded',
-      earlyRefusals: this.overload.refusals,
+      isOverloaded: this.queue.overload.state === 'overloaded',
+      earlyRefusals: this.queue.overload.refusals,
       isPaused: this.isPaused,
       ...this.figures.counters(),
     };

@@ -58,14 +58,12 @@ function endWaits(state: PoolState, loginError: WeirError | undefined, nowMs: nu
 
 /** Notices the beginning and the end of an overload; in it, tells those early who have waited longest. */
 function watchLoad(state: PoolState, loginError: WeirError | undefined, nowMs: number): void {
-  const { overload, queue, options, settings } = state;
+  const { queue, options, settings } = state;
+  const { overload } = queue;
   const isAtCapacity = loginError === undefined && state.isAtCapacity;
   const { length: waiting, gaveUp } = queue;
   const look = { nowMs, waiting, gaveUp, oldestMs: state.longestWaitMs(), isAtCapacity };
-  if (overload.look(look, settings)) {
-    queue.isNewestFirst = overload.state === 'overloaded';
-    options.onOverload(state.stats());
-  }
+  if (overload.look(look, settings)) options.onOverload(state.stats());
   if (overload.state === 'healthy') return;
   const mostMs = longestWaitMs(settings, false);
   const mostForLowMs = longestWaitMs(settings, true);

@@ -4,6 +4,7 @@
  * that came last. Used by pool.ts and returns.ts.
  */
 import type { ServerConnection } from '../backend/server.ts';
+import { Overload } from './overload.ts';
 import { ServiceShares } from './service-shares.ts';
 import { WaitLine, type QueueEntry } from './wait-line.ts';
 import { priorities, type Waiter } from './waiter.ts';
@@ -14,8 +15,7 @@ const lowestFirst = [...priorities].reverse();
 
 export class WaitQueue {
   readonly shares = new ServiceShares();
-  /** Set in an overload. */
-  isNewestFirst = false;
+  readonly overload = new Overload();
   private readonly lines: WaitLine[] = [];
   /** Clients that have left while they waited, since the start. */
   gaveUp = 0;
@@ -63,6 +63,10 @@ export class WaitQueue {
       if (first !== undefined && (oldest === undefined || first.sinceMs < oldest.sinceMs)) oldest = first;
     }
     return oldest;
+  }
+
+  private get isNewestFirst(): boolean {
+    return this.overload.state === 'overloaded';
   }
 
   /** The entry that is served next. */

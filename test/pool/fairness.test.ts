@@ -34,7 +34,10 @@ describe('priorities', () => {
 
   test('in an overload not even that', () => {
     const queue = new WaitQueue();
-    queue.isNewestFirst = true;
+    const full = { waiting: 1, gaveUp: 0, oldestMs: 2_000, isAtCapacity: true };
+    for (let nowMs = 0; nowMs <= 1_200; nowMs += 100)
+      queue.overload.look({ ...full, nowMs }, { queueTargetMs: 50, queueIntervalMs: 1_000 });
+    expect(queue.overload.state).toBe('overloaded');
     queue.join(waiterOf('app', 'low'), 0, 1_000);
     for (let i = 1; i < 30; i++) queue.join(waiterOf('app', 'high'), i, 1_000);
     const order = Array.from({ length: 29 }, () => queue.take(1).sinceMs);
