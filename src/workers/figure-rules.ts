@@ -4,8 +4,6 @@
  */
 import type { CacheStats, StoreState } from '../cache/types.ts';
 import type { DatabaseRow, PreparedRow } from '../console/sources.ts';
-import { memoryStates, type MemoryFigures, type MemoryState, type ShedReason } from '../memory/types.ts';
-import type { BucketFigures, LimitFigures } from '../limits/types.ts';
 import type { ProcessFigures } from '../observability/types.ts';
 import type { PoolStats, ResizeRecord, WaitHistogram } from '../pool/types.ts';
 import type { DatabaseStats, StuckKind } from '../session/types.ts';
@@ -17,7 +15,6 @@ import {
   firstKnown,
   ifAll,
   ifAny,
-  ifBoth,
   largest,
   row,
   sharedCounts,
@@ -27,6 +24,7 @@ import {
   union,
 } from './merge-rules.ts';
 import type { Rule, Rules } from './merge-rules.ts';
+import { limits, memory } from './pressure-rules.ts';
 
 const same = <V>(): Rule<V> => first as Rule<unknown> as Rule<V>;
 const known = <V>(): Rule<V> => firstKnown as Rule<V>;
@@ -216,23 +214,6 @@ const cache: Rules<CacheStats> = {
   redisProblem: known(),
 };
 
-/** What is left is the same for all: who has heard last knows of least. */
-const bucket: Rules<BucketFigures> = { whom: same(), tokens: smallest, refused: count, sinceMs: earliest };
-
-const limit: Rules<LimitFigures> = {
-  name: same(),
-  kind: same(),
-  rate: same(),
-  burst: same(),
-  buckets: largest,
-  refused: count,
-  sinceMs: earliest,
-  problem: known(),
-  whom: byKey(({ whom }) => whom, row(bucket)),
-};
-
-const limits = byKey<LimitFigures>(({ name, kind, rate, burst }) => keyOf(name, kind, rate, String(burst)), row(limit));
-
 const largestEach: Rule<ReadonlyMap<number, number>> = {
   join: (a, b) => new Map(Array.from(a, ([quantile, value]) => [quantile, Math.max(value, b.get(quantile) ?? 0)])),
   after: (now) => now,
@@ -254,26 +235,6 @@ const processFigures: Rules<ProcessFigures> = {
   openFiles: sumIfKnown,
 };
 
-const worstMemory: Rule<MemoryState> = {
-  join: (a, b) => (memoryStates.indexOf(b) > memoryStates.indexOf(a) ? b : a),
-  after: (now) => now,
-};
-
-const memory: Rules<MemoryFigures> = {
-  state: worstMemory,
-  share: largest,
-  usedBytes: sum,
-  limitBytes: sum,
-  limitFrom: same(),
-  residentBytes: sum,
-  heapUsedBytes: sum,
-  heapLimitBytes: sum,
-  cacheShare: { join: Math.min, after: (now) => now },
-  waitingClients: sum,
-  shedClients: counts<ShedReason>(),
-  refusedClients: count,
-};
-
 export const figureTable: Rules<Figures> = {
   atMs: same(),
   version: same(),
@@ -293,7 +254,7 @@ export const figureTable: Rules<Figures> = {
   prepared: byKey((each) => keyOf(each.database, each.user, each.query), row(prepared)),
   periods: each(),
   process: row(processFigures),
-  memory: ifBoth(row(memory)),
+  memory,
   // While one worker is replaced, the others take new clients.
   serving: row({ isListening: ifAny, isDraining: ifAll }),
 };

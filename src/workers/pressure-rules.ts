@@ -1,0 +1,63 @@
+/** How the figures of rate limits and memory of several workers become one. Part of figure-rules.ts. */
+import type { BucketFigures, LimitFigures } from '../limits/types.ts';
+import { memoryStates, type MemoryFigures, type MemoryState, type ShedReason } from '../memory/types.ts';
+import {
+  byKey,
+  count,
+  counts,
+  earliest,
+  first,
+  firstKnown,
+  ifBoth,
+  largest,
+  row,
+  smallest,
+  sum,
+} from './merge-rules.ts';
+import type { Rule, Rules } from './merge-rules.ts';
+
+const same = <V>(): Rule<V> => first as Rule<unknown> as Rule<V>;
+const known = <V>(): Rule<V> => firstKnown as Rule<V>;
+const keyOf = (...parts: readonly string[]): string => parts.join('\0');
+
+/** What is left is the same for all: who has heard last knows of least. */
+const bucket: Rules<BucketFigures> = { whom: same(), tokens: smallest, refused: count, sinceMs: earliest };
+
+const limit: Rules<LimitFigures> = {
+  name: same(),
+  kind: same(),
+  rate: same(),
+  burst: same(),
+  buckets: largest,
+  refused: count,
+  sinceMs: earliest,
+  problem: known(),
+  whom: byKey(({ whom }) => whom, row(bucket)),
+};
+
+export const limits = byKey<LimitFigures>(
+  ({ name, kind, rate, burst }) => keyOf(name, kind, rate, String(burst)),
+  row(limit),
+);
+
+const worstMemory: Rule<MemoryState> = {
+  join: (a, b) => (memoryStates.indexOf(b) > memoryStates.indexOf(a) ? b : a),
+  after: (now) => now,
+};
+
+const memoryFigures: Rules<MemoryFigures> = {
+  state: worstMemory,
+  share: largest,
+  usedBytes: sum,
+  limitBytes: sum,
+  limitFrom: same(),
+  residentBytes: sum,
+  heapUsedBytes: sum,
+  heapLimitBytes: sum,
+  cacheShare: { join: Math.min, after: (now) => now },
+  waitingClients: sum,
+  shedClients: counts<ShedReason>(),
+  refusedClients: count,
+};
+
+export const memory = ifBoth(row(memoryFigures));
