@@ -49,7 +49,9 @@ export class Clients {
     };
     const run = (server: ServerConnection): void => {
       pooled.take(server);
+      const sentAtMs = events.nowMs();
       this.node.run(work, () => {
+        pooled.pool.atOnce.ended(events.nowMs() - sentAtMs, work.cpuMs + work.waitMs);
         // PostgreSQL finishes what it has begun, also for a client that is gone.
         pooled.giveBack(server);
         end('answered');

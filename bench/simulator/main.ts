@@ -12,11 +12,14 @@ const fixed = (size: number): Policy => ({
 });
 
 export const fixedPolicies = [5, 10, 20, 50, 100].map(fixed);
-export const weirPolicy: Policy = { name: 'Weir', settings: {}, isResizing: true };
+export const weirPolicies: readonly Policy[] = [
+  { name: 'Weir', settings: {}, isResizing: true },
+  { name: 'Weir, resize.mode on', settings: {}, isResizing: true, mode: 'on' },
+];
 
 function row(name: string, figures: Figures): string {
-  const { perSecond, goodput, p50Ms, p99Ms, refusedPerSecond, gaveUpPerSecond, resizes, size } = figures;
-  const numbers = [perSecond, 100 * goodput, p50Ms, p99Ms, refusedPerSecond, gaveUpPerSecond, resizes, size];
+  const { perSecond, goodput, p50Ms, p99Ms, refusedPerSecond, gaveUpPerSecond, resizes, size, atOnce } = figures;
+  const numbers = [perSecond, 100 * goodput, p50Ms, p99Ms, refusedPerSecond, gaveUpPerSecond, resizes, size, atOnce];
   return `| ${[name, ...numbers.map((each) => each.toFixed(each < 10 ? 1 : 0))].join(' | ')} |`;
 }
 
@@ -24,7 +27,9 @@ const only = process.argv.slice(2);
 for (const [name, load] of Object.entries(loads)) {
   if (only.length > 0 && !only.includes(name)) continue;
   console.log(`\n### ${load.name}\n`);
-  console.log('| pool | answers/s in time | % of the CPU | p50 ms | p99 ms | refused/s | gave up/s | resizes | size |');
-  console.log('| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |');
-  for (const policy of [...fixedPolicies, weirPolicy]) console.log(row(policy.name, await simulate(load, policy)));
+  console.log(
+    '| pool | answers/s in time | % of the CPU | p50 ms | p99 ms | refused/s | gave up/s | resizes | size | at once |',
+  );
+  console.log('| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |');
+  for (const policy of [...fixedPolicies, ...weirPolicies]) console.log(row(policy.name, await simulate(load, policy)));
 }

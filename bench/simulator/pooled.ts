@@ -10,6 +10,7 @@ import { TurnWriter } from '../../src/net/turn.ts';
 import { NodeBudget } from '../../src/pool/budget.ts';
 import { Pool } from '../../src/pool/pool.ts';
 import { createResizeLoop, resizeEveryMs, type ResizeLoop } from '../../src/sizing/resize-loop.ts';
+import { AtOnceLoop, type ResizeMode } from '../../src/sizing/at-once-loop.ts';
 import type { ResizeSettings } from '../../src/sizing/types.ts';
 import type { NodeState } from '../../src/topology/types.ts';
 import type { Events } from './events.ts';
@@ -48,6 +49,7 @@ class Silence extends Duplex {
 export interface PooledOptions {
   readonly settings: PoolSettings;
   readonly resize: ResizeSettings;
+  readonly mode: ResizeMode;
   /** max_connections of the server. */
   readonly connectionLimit: number;
 }
@@ -55,12 +57,13 @@ export interface PooledOptions {
 export class Pooled {
   readonly pool: Pool;
   resizes = 0;
+  readonly said: string[] = [];
   private readonly events: Events;
   private readonly turn = new TurnWriter();
   private readonly loop: ResizeLoop;
   private ids = 0;
 
-  constructor(events: Events, random: () => number, { settings, resize, connectionLimit }: PooledOptions) {
+  constructor(events: Events, random: () => number, { settings, resize, mode, connectionLimit }: PooledOptions) {
     this.events = events;
     const budget = new NodeBudget();
     budget.limit = connectionLimit;
@@ -89,8 +92,21 @@ export class Pooled {
         throw error;
       },
     });
+    const atOnce = new AtOnceLoop({
+      pools: () => [this.pool],
+      mode: () => mode,
+      isBusy: () => false,
+      nowMs: () => events.nowMs(),
+      onError: (error) => {
+        throw error;
+      },
+      say: (_pool, message) => void this.said.push(`${Math.round(events.nowMs())} ms: ${message}`),
+    });
     this.every(sweepEveryMs, () => this.pool.sweep());
-    this.every(resizeEveryMs, () => this.loop.tick());
+    this.every(resizeEveryMs, () => {
+      this.loop.tick();
+      atOnce.tick();
+    });
   }
 
   private every(ms: number, happens: () => void): void {

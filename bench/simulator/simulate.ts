@@ -1,6 +1,7 @@
 /** Plays one load against one way to size a pool, and tells what came out. The same seed gives the same figures. */
 import type { PoolSettings } from '../../src/config/config.ts';
 import { assemble, defaultValues } from '../../src/config/assemble.ts';
+import type { ResizeMode } from '../../src/sizing/at-once-loop.ts';
 import { Clients } from './clients.ts';
 import { Events, numbersFrom } from './events.ts';
 import { SimulatedNode, type NodeModel, type Work } from './node.ts';
@@ -11,6 +12,7 @@ export interface Policy {
   readonly name: string;
   readonly settings: Partial<PoolSettings>;
   readonly isResizing: boolean;
+  readonly mode?: ResizeMode;
 }
 
 export interface Load {
@@ -38,6 +40,9 @@ export interface Figures {
   readonly gaveUpPerSecond: number;
   readonly resizes: number;
   readonly size: number;
+  /** Statements that may run at once at the end; Infinity: no limit. */
+  readonly atOnce: number;
+  readonly said: readonly string[];
 }
 
 /** The first seconds are not counted: pools are empty then. */
@@ -51,6 +56,7 @@ export async function simulate(load: Load, policy: Policy, seed = 1): Promise<Fi
   const pooled = new Pooled(events, random, {
     settings: { ...pool, ...policy.settings },
     resize: { ...resize, enabled: policy.isResizing },
+    mode: policy.mode ?? 'off',
     connectionLimit: 200,
   });
   const clients = new Clients(events, pooled, node, warmUpMs);
@@ -70,6 +76,8 @@ export async function simulate(load: Load, policy: Policy, seed = 1): Promise<Fi
     gaveUpPerSecond: gaveUp / load.seconds,
     resizes: pooled.resizes,
     size: limit,
+    atOnce: pooled.pool.atOnce.limit,
+    said: pooled.said,
   };
 }
 

@@ -12,7 +12,6 @@ import { limitRepeats } from '../observability/bounded-log.ts';
 import { createMetrics, type Metrics } from '../observability/metrics.ts';
 import { NodeBudgets } from '../pool/budget.ts';
 import type { Pool } from '../pool/pool.ts';
-import { createResizeLoop, type ResizeLoop, type ResizeSources } from '../sizing/resize-loop.ts';
 import type { Classifier } from '../sql/facts.ts';
 import { systemClock } from '../util/clock.ts';
 import { createGather } from '../workers/all-workers.ts';
@@ -29,12 +28,12 @@ import type { Logs } from './logs.ts';
 import { Memory } from './memory.ts';
 import { poolLog } from './pool-log.ts';
 import { Reception } from './reception.ts';
+import { createResizing, type Resizing } from './resizing.ts';
 import { createServices, type AppServices } from './services.ts';
 import { createSharedCache } from './shared-cache.ts';
 import type { WorkerLink } from '../workers/worker-link.ts';
 import { LeasedPlaces } from '../workers/leased-places.ts';
 import type { SharedMonitors } from '../workers/shared-monitors.ts';
-import { WorkerResizing } from '../workers/worker-resizing.ts';
 import { Watchdog } from './watchdog.ts';
 import { shareMonitors } from './worker-monitors.ts';
 
@@ -82,7 +81,7 @@ export class Parts {
   readonly sources: ConsoleSources;
   readonly metrics: Metrics;
   readonly entrance: Entrance;
-  readonly resizing: ResizeLoop;
+  readonly resizing: Resizing;
   private readonly options: PartsOptions;
   /** Undefined: this process is the whole Weir. */
   private readonly shared: SharedWithWorkers | undefined;
@@ -249,21 +248,18 @@ export class Parts {
     });
   }
 
-  private makeResizing(): ResizeLoop {
-    const { current, worker } = this.options;
+  private makeResizing(): Resizing {
+    const { current, worker, logs } = this.options;
     const { shared, noteUnexpected: onError } = this;
-    const sources: ResizeSources = {
-      pools: () => this.sources.pools() as Iterable<Pool>,
-      topologies: () => this.sources.topologies(),
-      settings: () => current.config.resize,
-      poolSettings: (name) => this.directory.get(name)?.settings() ?? current.config.pool,
-    };
-    if (worker === undefined || shared === undefined) return createResizeLoop({ sources, clock: systemClock, onError });
-    return new WorkerResizing({
-      channel: worker.channel,
-      leadTerm: () => shared.monitors.leadTerm,
-      sources,
-      nowMs: systemClock.nowMs,
+    return createResizing({
+      current,
+      log: logs.log,
+      sources: {
+        pools: () => this.sources.pools() as Iterable<Pool>,
+        topologies: () => this.sources.topologies(),
+        poolSettings: (name) => this.directory.get(name)?.settings() ?? current.config.pool,
+      },
+      worker: worker && shared && { link: worker, leadTerm: () => shared.monitors.leadTerm },
       onError,
     });
   }

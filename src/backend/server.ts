@@ -4,6 +4,7 @@
  * the pool is told of the end through ServerOwner. Made by app/server-logins.ts.
  */
 import { Owed, type Answer, type AnswerQueue } from '../protocol/answers.ts';
+import { TxStatus } from '../protocol/codes.ts';
 import { terminate } from '../protocol/write.ts';
 import { mayReadFor } from '../net/flow.ts';
 import { Wire, type WireHandler } from '../net/wire.ts';
@@ -161,6 +162,11 @@ export class ServerConnection implements WireHandler, MessageSource {
   /** No answer is owed, and no message, batch or COPY has begun that has not ended. */
   get isQuiet(): boolean {
     return this.answers.isQuiet && !this.isMidMessage;
+  }
+
+  /** Its client keeps it and asks nothing: idle in transaction, or pinned. */
+  get isKeptIdle(): boolean {
+    return this.isQuiet && (this.incoming.txStatus !== TxStatus.Idle || this.holders.last?.isPinned === true);
   }
 
   /** The receiver of the next answer. */

@@ -14,6 +14,13 @@ import { boolean, oneOf } from './values.ts';
 
 export const resizeRows = {
   'resize.enabled': setting('enabled', boolean(), true, 'reload', 'Let pools grow and shrink by themselves.'),
+  'resize.mode': setting(
+    'mode',
+    oneOf(['off', 'observe', 'on']),
+    'off',
+    'reload',
+    'Statements at once: `on` finds for each pool the smallest number with which as much is done as with more, and lets others wait; `observe` only says what it sees.',
+  ),
   'resize.target_wait': setting(
     'targetWaitMs',
     atLeast1ms,

@@ -52,6 +52,7 @@ export function emptyPool(row: DatabaseRow, user: string, node: string): PoolSta
     peakLoad: 0,
     loadObservedMs: 0,
     isPaused: row.isPaused,
+    atOnce: undefined,
     isOverloaded: false,
     checkouts: 0,
     waitedTotalMs: 0,

@@ -98,6 +98,7 @@ const pools = show<PoolRow>(
     p.int('pinned', ({ pool }) => pool.pinned),
     p.int('resetting', ({ pool }) => pool.resetting),
     p.int('paused', ({ pool }) => (pool.isPaused ? 1 : 0)),
+    p.int('statements_at_once', ({ pool }) => pool.atOnce ?? null),
     p.int('overloaded', ({ pool }) => (pool.isOverloaded ? 1 : 0)),
     p.int('checkouts', ({ pool }) => pool.checkouts),
     p.int('waits', ({ pool }) => pool.waits),

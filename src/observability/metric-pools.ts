@@ -77,6 +77,12 @@ const poolMetrics: readonly PoolMetric[] = [
   },
   {
     type: 'gauge',
+    name: 'weir_pool_statement_limit',
+    help: 'Statements that may run at once: fewer than connections, if resize.mode is on and more would do no more',
+    value: (stats) => stats.atOnce ?? stats.limit,
+  },
+  {
+    type: 'gauge',
     name: 'weir_pool_overloaded',
     help: '1: the pool has more work than it can do, and refuses early those who have waited longest',
     value: (stats) => (stats.isOverloaded ? 1 : 0),

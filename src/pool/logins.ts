@@ -60,7 +60,9 @@ export class Logins implements BudgetMember {
   }
 
   private missingForClients(sharing: number): number {
-    const { queue, logins, resetting } = this.state;
+    const { queue, logins, resetting, idle, isHeldBack } = this.state;
+    // They wait for the end of a statement, not for a connection.
+    if (isHeldBack || idle.length > 0) return 0;
     return queue.length + sharing - logins - resetting.size;
   }
 
@@ -228,10 +230,7 @@ export class Logins implements BudgetMember {
   }
 
   takePeakInUse(): number {
-    const { figures } = this.state;
-    const peak = Math.max(figures.peakForBudget, this.inUse);
-    figures.peakForBudget = 0;
-    return peak;
+    return this.state.figures.takePeak('peakForBudget', this.inUse);
   }
 
   get waiting(): number {

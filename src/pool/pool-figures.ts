@@ -50,6 +50,13 @@ export class PoolFigures {
     this.buckets[i] = (this.buckets[i] as number) + 1;
   }
 
+  /** The largest since the last call; `now` counts, too. */
+  takePeak(which: 'maxWaitMs' | 'peakInUse' | 'peakForBudget' | 'serverFull', now: number): number {
+    const peak = Math.max(this[which], now);
+    this[which] = 0;
+    return peak;
+  }
+
   connectFailed({ message, isServerFull }: ConnectProblem): void {
     this.connectFailures++;
     this.connectProblem = message;

@@ -115,7 +115,15 @@ export class PoolState {
     const { all, logins, options, settings, size } = this;
     // With pool_mode = session a client waits until another one leaves: that is no overload.
     if (all.size === 0 || this.isPaused || settings.poolMode === 'session') return false;
-    return all.size >= size.limit || (logins === 0 && options.budget.shortage(options) !== undefined);
+    if (all.size >= size.limit || this.isHeldBack) return true;
+    return logins === 0 && options.budget.shortage(options) !== undefined;
+  }
+
+  /** Clients without a server have to wait, although one may be idle: as many statements run as may. */
+  get isHeldBack(): boolean {
+    const { queue, all, idle } = this;
+    const { atOnce } = queue;
+    return atOnce.isLimited && atOnce.isFull(all, all.size - idle.length);
   }
 
   longestWaitMs(): number {
@@ -153,6 +161,7 @@ export class PoolState {
       isOverloaded: this.queue.overload.state === 'overloaded',
       earlyRefusals: this.queue.overload.refusals,
       isPaused: this.isPaused,
+      atOnce: this.queue.atOnce.isLimited ? this.queue.atOnce.limit : undefined,
       ...this.figures.counters(),
     };
   }

@@ -12,6 +12,7 @@ import { Logins } from './logins.ts';
 import type { PoolOptions } from './options.ts';
 import { PoolState } from './pool-state.ts';
 import { Returns } from './returns.ts';
+import type { StatementsAtOnce } from './statements-at-once.ts';
 import { sweepPool } from './sweep.ts';
 import type { PoolControl, PoolStats, ResizeReason, ResizeRecord, WaitHistogram } from './types.ts';
 import type { QueueEntry } from './wait-line.ts';
@@ -28,6 +29,7 @@ export class Pool implements PoolControl {
   readonly node: string;
   /** The node's role as of the last change of the topology. When it changes, all servers are closed. */
   role: 'primary' | 'replica' | 'unknown' = 'unknown';
+  readonly atOnce: StatementsAtOnce;
   private readonly state: PoolState;
   private readonly returns: Returns;
   private readonly logins: Logins;
@@ -38,6 +40,7 @@ export class Pool implements PoolControl {
     this.user = options.user;
     this.node = options.node;
     this.state = new PoolState(options);
+    this.atOnce = this.state.queue.atOnce;
     this.returns = new Returns(this.state);
     this.logins = new Logins(this.state, this.returns);
   }
@@ -50,7 +53,7 @@ export class Pool implements PoolControl {
    */
   tryCheckout(isFit?: (server: ServerConnection) => boolean): ServerConnection | undefined {
     const { state } = this;
-    if (state.idle.length === 0 || state.queue.length > 0 || state.isPaused) return undefined;
+    if (state.idle.length === 0 || state.queue.length > 0 || state.isPaused || state.isHeldBack) return undefined;
     const server = takeIdle(state.idle, state.settings.serverRoundRobin, isFit);
     return state.handedOut(server) ? server : this.tryCheckout(isFit);
   }
@@ -76,7 +79,7 @@ export class Pool implements PoolControl {
     this.joinUntilMs = now + joinMs;
     const server = state.lanes.choose(now, isFit);
     if (server !== undefined) state.figures.checkouts++;
-    this.logins.open(1);
+    if (!state.isHeldBack) this.logins.open(1);
     return server;
   }
 
@@ -91,6 +94,11 @@ export class Pool implements PoolControl {
     const server = state.lanes.joinable(now, isFit);
     if (server !== undefined) state.figures.checkouts++;
     return server;
+  }
+
+  /** A statement of a transaction that goes on has ended: another one may begin. */
+  statementEnded(): void {
+    if (this.atOnce.isLimited) this.returns.serveIdle();
   }
 
   /** A client has left the lane: clients from the head of the queue may take its place. */
@@ -213,9 +221,7 @@ export class Pool implements PoolControl {
     const { state } = this;
     state.isPaused = false;
     this.logins.endPause();
-    while (state.idle.length > 0 && state.queue.length > 0) {
-      this.returns.grant(takeIdle(state.idle, state.settings.serverRoundRobin));
-    }
+    this.returns.serveIdle();
     this.logins.open();
   }
 
@@ -248,10 +254,15 @@ export class Pool implements PoolControl {
     const now = this.state.options.nowMs();
     sweepPool(this.state, this.logins.lastError, now);
     this.returns.sweep(now);
+    this.returns.serveIdle();
     this.logins.open();
   }
 
   /* ---- figures ---- */
+
+  get isSession(): boolean {
+    return this.state.settings.poolMode === 'session';
+  }
 
   servers(): ReadonlySet<ServerConnection> {
     return this.state.all;
@@ -266,24 +277,15 @@ export class Pool implements PoolControl {
   }
 
   takeMaxWaitMs(): number {
-    const { figures } = this.state;
-    const max = Math.max(figures.maxWaitMs, this.state.longestWaitMs());
-    figures.maxWaitMs = 0;
-    return max;
+    return this.state.figures.takePeak('maxWaitMs', this.state.longestWaitMs());
   }
 
   takePeakInUse(): number {
-    const { figures } = this.state;
-    const peak = Math.max(figures.peakInUse, this.inUse);
-    figures.peakInUse = 0;
-    return peak;
+    return this.state.figures.takePeak('peakInUse', this.inUse);
   }
 
   takeServerFull(): number {
-    const { figures } = this.state;
-    const times = figures.serverFull;
-    figures.serverFull = 0;
-    return times;
+    return this.state.figures.takePeak('serverFull', 0);
   }
 
   waitHistogram(): WaitHistogram {

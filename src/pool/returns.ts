@@ -3,6 +3,7 @@
  * idle, or closes them. Made by pool.ts; logins.ts brings it the new ones.
  */
 import type { ServerConnection } from '../backend/server.ts';
+import { takeIdle } from './idle.ts';
 import type { PoolState } from './pool-state.ts';
 import { resetServer } from './reset.ts';
 import type { QueueEntry } from './wait-line.ts';
@@ -67,10 +68,17 @@ export class Returns {
   available(server: ServerConnection, nowMs = this.state.options.nowMs()): void {
     const { state } = this;
     if (state.isUnwanted(server)) return server.close('no longer needed');
-    if (state.queue.length > 0) return this.grant(server, nowMs);
+    if (state.queue.length > 0 && !state.isHeldBack) return this.grant(server, nowMs);
     if (!server.move('kept idle')) return;
     server.requestAtMs = nowMs;
     state.idle.push(server);
+  }
+
+  /** Hands idle servers to those who wait, who have waited for the end of a pause, or for another statement. */
+  serveIdle(): void {
+    const { state } = this;
+    while (state.idle.length > 0 && state.queue.length > 0 && !state.isPaused && !state.isHeldBack)
+      this.grant(takeIdle(state.idle, state.settings.serverRoundRobin));
   }
 
   /** Hands it to the client that is next in the queue. There must be one. */

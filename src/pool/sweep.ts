@@ -11,6 +11,8 @@ import { overloaded, waitTimeout } from './wait-timeout.ts';
 /** @param loginError why the last log-in failed; undefined: it did not */
 export function sweepPool(state: PoolState, loginError: WeirError | undefined, nowMs: number): void {
   state.noteLoad(nowMs);
+  const { atOnce, length: waiting } = state.queue;
+  if (atOnce.isMeasured) atOnce.look(state.all, waiting);
   if (state.queue.length > 0) endWaits(state, loginError, nowMs);
   watchLoad(state, loginError, nowMs);
   closeIdle(state, nowMs);
@@ -48,6 +50,7 @@ function endWaits(state: PoolState, loginError: WeirError | undefined, nowMs: nu
     logins,
     loginError,
     isPaused,
+    isHeldBack: state.isHeldBack,
   };
   for (const { sinceMs, waiter } of state.queue.takeWhere((entry) => nowMs >= entry.deadlineMs)) {
     state.figures.waitTimeouts++;

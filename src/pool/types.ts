@@ -42,6 +42,8 @@ export interface PoolStats {
   /** For how long that has been observed; ms. */
   readonly loadObservedMs: number;
   readonly isPaused: boolean;
+  /** How many statements may run at once (resize.mode); undefined: as many as there are servers. */
+  readonly atOnce: number | undefined;
   /** It has more work than it can do (overload.ts). */
   readonly isOverloaded: boolean;
   readonly checkouts: number;

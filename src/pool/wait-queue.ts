@@ -5,6 +5,7 @@
  */
 import type { ServerConnection } from '../backend/server.ts';
 import { Overload } from './overload.ts';
+import { StatementsAtOnce } from './statements-at-once.ts';
 import { ServiceShares } from './service-shares.ts';
 import { WaitLine, type QueueEntry } from './wait-line.ts';
 import { priorities, type Waiter } from './waiter.ts';
@@ -16,6 +17,8 @@ const lowestFirst = [...priorities].reverse();
 export class WaitQueue {
   readonly shares = new ServiceShares();
   readonly overload = new Overload();
+  /** How many of those who leave it may be served at once. */
+  readonly atOnce = new StatementsAtOnce();
   private readonly lines: WaitLine[] = [];
   /** Clients that have left while they waited, since the start. */
   gaveUp = 0;

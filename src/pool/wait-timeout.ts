@@ -13,6 +13,8 @@ export interface WaitState {
   readonly open: number;
   readonly resetting: number;
   readonly logins: number;
+  /** As many statements run as may (statements-at-once.ts). */
+  readonly isHeldBack: boolean;
   /** Why the last log-in failed; undefined: it did not. */
   readonly loginError: WeirError | undefined;
 }
@@ -49,7 +51,7 @@ export function overloaded(
 }
 
 function reasonOf({ database, user, node, budget }: Of, state: WaitState): Reason {
-  const { isPaused, open, limit, logins, loginError, resetting } = state;
+  const { isPaused, open, limit, logins, loginError, resetting, isHeldBack } = state;
   if (isPaused) {
     return {
       why: `database "${database}" is paused by an operator (PAUSE or KILL)`,
@@ -58,6 +60,12 @@ function reasonOf({ database, user, node, budget }: Of, state: WaitState): Reaso
   }
   const cleaned = resetting === 0 ? '' : ` (${resetting} of them being made ready for the next client)`;
   const todo = 'Look at SHOW POOLS, raise max_pool_size, or shorten transactions.';
+  if (isHeldBack) {
+    return {
+      why: `as many statements run as do the most work together (resize.mode = on)`,
+      todo: 'Look at statements_at_once in SHOW POOLS; a larger pool does not help.',
+    };
+  }
   if (open >= limit) return { why: `all ${open} connections of the pool are busy${cleaned}`, todo };
   if (loginError !== undefined) {
     return {

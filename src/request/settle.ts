@@ -4,7 +4,8 @@
  */
 import { TxStatus } from '../protocol/codes.ts';
 import type { ServerConnection } from '../backend/server.ts';
-import { noteLatency } from '../routing/latency.ts';
+import type { StatementsAtOnce } from '../pool/statements-at-once.ts';
+import { noteBaseline, noteLatency } from '../routing/latency.ts';
 import { mayBeKept, settlePassedOver } from './run-again.ts';
 import type { Session } from '../session/session.ts';
 import { countAnswer } from './count.ts';
@@ -34,6 +35,7 @@ export function settle(session: Session, request: Request, status: number): void
   const isPassedOver = request.state === 'passed over';
   leaveFlight(session, request, 'settled');
   noteSpeed(session, request, now);
+  if (session.pool?.atOnce.isMeasured === true) noteWork(session, session.pool.atOnce, request, now);
   if (isPassedOver) {
     session.moments.transactionLost(status);
     return settlePassedOver(session, request);
@@ -68,4 +70,16 @@ function noteSpeed(session: Session, request: Request, nowMs: number): void {
   const latencyMs = nowMs - request.attempt.sentAtMs;
   const facts = request.plans[0]?.facts;
   if (facts !== undefined) noteLatency(node.load, session.services.baselines.of(facts, latencyMs), latencyMs, nowMs);
+}
+
+/** For the search for how many statements may run at once: how long it took, and how long it would have taken alone. */
+function noteWork(session: Session, atOnce: StatementsAtOnce, request: Request, nowMs: number): void {
+  const facts = request.plans[0]?.facts;
+  if (facts === undefined || request.attempt.hasError) return;
+  const latencyMs = nowMs - request.attempt.sentAtMs;
+  const { baselines } = session.services;
+  const baseline = baselines.of(facts, latencyMs);
+  // Those of reads follow noteSpeed().
+  if (!request.planned.isRead) noteBaseline(baseline, latencyMs);
+  atOnce.ended(latencyMs, baseline.latencyMs);
 }

@@ -44,10 +44,15 @@ export function createLatencyBaselines(maxTemplates = 10_000): LatencyBaselines 
   };
 }
 
+/** The baseline of a template follows the latency of one of its statements. */
+export function noteBaseline(baseline: LatencyBaseline, latencyMs: number): void {
+  baseline.latencyMs += (latencyMs - baseline.latencyMs) * (latencyMs < baseline.latencyMs ? DOWN : UP);
+}
+
 /** Notes that a node answered a read after `latencyMs`: updates the baseline of the template and the node's `load`. */
 export function noteLatency(load: NodeLoad, baseline: LatencyBaseline, latencyMs: number, nowMs: number): void {
   const ratio = (latencyMs + SOFTENING_MS) / (baseline.latencyMs + SOFTENING_MS);
-  baseline.latencyMs += (latencyMs - baseline.latencyMs) * (latencyMs < baseline.latencyMs ? DOWN : UP);
+  noteBaseline(baseline, latencyMs);
   const sample = Math.min(WORST_RATIO, Math.max(BEST_RATIO, ratio));
   load.ewma = peakEwma(load.ewma, sample, nowMs - load.ewmaAtMs, LOAD_MEMORY_MS);
   load.ewmaAtMs = nowMs;

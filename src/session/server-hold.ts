@@ -111,7 +111,7 @@ export abstract class ServerHold extends ClientRecord {
   release(): void {
     const { server, pool } = this;
     if (server === undefined || pool === undefined || this.inFlight.length > 0) return;
-    if (server.sharers === 1 && (!server.isQuiet || this.mustStay)) return;
+    if (server.sharers === 1 && (!server.isQuiet || this.mustStay)) return pool.statementEnded();
     this.detach(server);
     if (server.sharers === 0) pool.checkin(server, server.sessionState.isSuspect);
     else pool.fillLane(server);

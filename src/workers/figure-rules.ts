@@ -56,6 +56,8 @@ const pool: Rules<PoolStats> = {
   peakLoad: sum,
   loadObservedMs: smallest,
   isPaused: ifAny,
+  // Each worker has its own; together they may have no limit if one has none.
+  atOnce: sumIfKnown,
   isOverloaded: ifAny,
   checkouts: count,
   waitedTotalMs: count,

@@ -35,6 +35,18 @@ test('under a steady load the size comes to rest', async () => {
   expect(resizes).toBeLessThanOrEqual(10);
 });
 
+test('with resize.mode on, as much is done as with the best fixed size, from a pool that has grown far beyond it', async () => {
+  const best = await simulate({ ...loads.cpu, seconds: 30 }, sized(10, 0));
+  const weir: Policy = { name: 'Weir', settings: {}, isResizing: true, mode: 'on' };
+  const found = await simulate({ ...loads.cpu, seconds: 30 }, weir);
+  expect(found.size).toBeGreaterThan(50);
+  expect(found.atOnce).toBeLessThan(15);
+  // The search, which takes a third of this time, is included.
+  expect(found.perSecond).toBeGreaterThan(0.93 * best.perSecond);
+  const waiting = await simulate({ ...loads.wait, seconds: 10 }, weir);
+  expect(waiting.atOnce).toBe(Infinity);
+});
+
 test('the same seed gives the same figures', async () => {
   const mixed = { ...loads.mixed, seconds: 2 };
   const weir: Policy = { name: 'Weir', settings: {}, isResizing: true };

@@ -30,6 +30,7 @@ export function fakePoolStats(changes: Partial<PoolStats> = {}): PoolStats {
     loadObservedMs: 90_000,
     maxWaitMs: 1234.567,
     isPaused: false,
+    atOnce: undefined,
     isOverloaded: false,
     checkouts: 1000,
     waitedTotalMs: 500,

@@ -58,7 +58,7 @@ describe('columns', () => {
 
   it('are followed by ours', () => {
     expect(columnsOf('POOLS').slice(17)).toEqual(
-      'node limit min max pinned resetting paused overloaded checkouts waits avg_wait_us wait_timeouts early_refusals connects connect_failures connect_problem last_resize'.split(
+      'node limit min max pinned resetting paused statements_at_once overloaded checkouts waits avg_wait_us wait_timeouts early_refusals connects connect_failures connect_problem last_resize'.split(
         ' ',
       ),
     );

@@ -174,7 +174,7 @@ const expected: Readonly<Record<string, Columns>> = {
     largest: 'maxwait limit min max paused overloaded',
     one: 'maxwait_us connect_problem last_resize',
     between: 'avg_wait_us',
-    same: 'pool_mode load_balance_hosts',
+    same: 'pool_mode load_balance_hosts statements_at_once',
   }),
   CLIENTS: columns({
     key: 'id',

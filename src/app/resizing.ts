@@ -1,0 +1,80 @@
+/**
+ * Starts what sizes the pools: the resize controller (connections), of this process or of all workers, and the search for how many
+ * statements may run at once, of each process for itself. Made by parts.ts.
+ */
+import { boundedLog, withoutFigures } from '../observability/bounded-log.ts';
+import type { Log } from '../observability/types.ts';
+import type { Pool } from '../pool/pool.ts';
+import { AtOnceLoop } from '../sizing/at-once-loop.ts';
+import { createResizeLoop, type ResizeLoop, type ResizeSources } from '../sizing/resize-loop.ts';
+import { systemClock } from '../util/clock.ts';
+import type { WorkerLink } from '../workers/worker-link.ts';
+import { WorkerResizing } from '../workers/worker-resizing.ts';
+import type { Current } from './current.ts';
+
+export interface ResizingParts {
+  readonly current: Current;
+  readonly log: Log;
+  readonly sources: Pick<ResizeSources, 'topologies' | 'poolSettings'> & { pools(): Iterable<Pool> };
+  /** Undefined: this process is the whole Weir. */
+  readonly worker: { readonly link: WorkerLink; leadTerm(): number | undefined } | undefined;
+  onError(error: unknown): void;
+}
+
+/** Above this share of its time the event loop of Weir is what clients wait for. */
+const busyShare = 0.9;
+/** A search that follows a changing load may say much. */
+const lines = { burst: 10, windowMs: 60_000 };
+
+export interface Resizing {
+  start(): void;
+  stop(): void;
+}
+
+export function createResizing({ current, log, sources, worker, onError }: ResizingParts): Resizing {
+  const settings = (): typeof current.config.resize => current.config.resize;
+  const ofConnections: ResizeSources = { ...sources, settings };
+  const loop: ResizeLoop =
+    worker === undefined
+      ? createResizeLoop({ sources: ofConnections, clock: systemClock, onError })
+      : new WorkerResizing({
+          channel: worker.link.channel,
+          leadTerm: worker.leadTerm,
+          sources: ofConnections,
+          nowMs: systemClock.nowMs,
+          onError,
+        });
+  const atOnceLog = boundedLog(log, { nowMs: systemClock.nowMs, kindOf: withoutFigures, ...lines });
+  const atOnce = new AtOnceLoop({
+    pools: sources.pools,
+    mode: () => settings().mode,
+    isBusy: busySinceLastAsked(),
+    nowMs: systemClock.nowMs,
+    say: ({ database, user, node }, message, change) =>
+      atOnceLog.log('info', 'statements_at_once', `${database}.${user} on ${node}: ${message}`, {
+        ...{ database, user, node },
+        ...(change !== undefined && { from: change.from, to: change.to }),
+      }),
+    onError,
+  });
+  return {
+    start() {
+      loop.start();
+      atOnce.start();
+    },
+    stop() {
+      loop.stop();
+      atOnce.stop();
+    },
+  };
+}
+
+function busySinceLastAsked(): () => boolean {
+  let before = performance.eventLoopUtilization();
+  return () => {
+    const now = performance.eventLoopUtilization();
+    const { utilization } = performance.eventLoopUtilization(now, before);
+    before = now;
+    return utilization > busyShare;
+  };
+}

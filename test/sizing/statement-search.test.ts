@@ -1,0 +1,108 @@
+/** How many statements at once the search settles on, for servers of which the best number is known. */
+import { describe, expect, test } from 'vitest';
+import { StatementSearch, type SettledChange, type WorkWindow } from '../../src/sizing/statement-search.ts';
+
+/** Work in a window with so many statements at once, as part of the most that there is. */
+type Law = (running: number) => number;
+
+/** Cores, and what each statement beyond them costs all others. */
+const cores =
+  (count: number, penalty: number): Law =>
+  (running) =>
+    Math.min(1, running / count) / (1 + penalty * Math.max(0, running - count));
+
+interface Play {
+  readonly changes: SettledChange[];
+  readonly search: StatementSearch;
+}
+
+function window(law: Law, clients: number, limit: number, changes: Partial<WorkWindow> = {}): WorkWindow {
+  const running = Math.min(clients, limit);
+  const done = 4_000 * law(running);
+  return {
+    count: Math.round(done / 4),
+    aloneMs: done,
+    latencyMs: running * 500,
+    running,
+    isHoldingBack: clients > limit,
+    isContaminated: false,
+    ...changes,
+  };
+}
+
+function play(law: Law, clients: number, windows: number, search = new StatementSearch()): Play {
+  const changes: SettledChange[] = [];
+  for (let i = 0; i < windows; i++) {
+    const change = search.next(window(law, clients, search.limit));
+    if (change !== undefined) changes.push(change);
+  }
+  return { changes, search };
+}
+
+describe('settles', () => {
+  test.each([
+    ['8 cores', cores(8, 0.004), 8],
+    ['2 cores', cores(2, 0.01), 2],
+    ['32 cores', cores(32, 0.002), 32],
+    ['one lock', cores(1, 0.02), 2],
+  ] as const)('on what does the most with %s, from 100 clients', (_, law, best) => {
+    const { search } = play(law, 100, 120);
+    expect(search.base).toBeGreaterThanOrEqual(best * 0.95);
+    expect(search.base).toBeLessThanOrEqual(best * 1.3);
+    expect(law(search.base)).toBeGreaterThan(0.95);
+  });
+
+  test('within half a minute, and says what it has seen', () => {
+    const { changes } = play(cores(8, 0.004), 100, 60);
+    expect(changes[0]).toEqual({
+      from: 100,
+      to: 70,
+      why: expect.stringMatching(/^with 70 at once 1\d\d % is done of/),
+    });
+    expect(changes.at(-1)?.to).toBeLessThanOrEqual(11);
+  });
+
+  test('and then changes nothing: a flat law costs no more than a few looks', () => {
+    const search = play(cores(8, 0.004), 100, 120).search;
+    expect(play(cores(8, 0.004), 100, 600, search).changes.length).toBeLessThanOrEqual(3);
+  });
+
+  test('never at less than two', () => {
+    expect(play(() => 1, 100, 400).search.base).toBe(2);
+  });
+});
+
+test('no limit where statements do not slow each other down', () => {
+  const search = new StatementSearch();
+  for (let i = 0; i < 200; i++)
+    search.next({ ...window((n) => n / 80, 80, search.limit), latencyMs: 2_000, aloneMs: 2_000 });
+  expect(search.limit).toBe(Infinity);
+});
+
+test('another mix of statements, of which more at once do more: the limit follows', () => {
+  const { search } = play(cores(8, 0.004), 100, 120);
+  const waits = (running: number): number => running / 100;
+  for (let i = 0; i < 60; i++) {
+    const now = window(waits, 100, search.limit);
+    search.next({ ...now, count: Math.round(now.aloneMs / 20) + 20, latencyMs: now.aloneMs });
+  }
+  expect(Math.min(search.base, 100)).toBeGreaterThan(60);
+});
+
+test('when nobody has to wait any more there is no limit, and the next time begins where this one ended', () => {
+  const { search } = play(cores(8, 0.004), 100, 120);
+  const { base } = search;
+  const over = play(cores(8, 0.004), 4, 30, search).changes;
+  expect(over).toEqual([{ from: base, to: Infinity, why: 'nobody had to wait for it any more' }]);
+  const again = play(cores(8, 0.004), 100, 8, search).changes;
+  expect(again[0]?.to).toBe(base);
+});
+
+test.each([
+  ['Weir itself was busy', { isContaminated: true }],
+  ['too few statements ended', { count: 3 }],
+])('windows in which %s decide nothing', (_, changes) => {
+  const search = new StatementSearch();
+  for (let i = 0; i < 200; i++) search.next(window(cores(8, 0.004), 100, search.limit, changes));
+  expect(search.limit).toBe(Infinity);
+});
