@@ -26,7 +26,13 @@ afterAll(() => useCluster().dropDatabase(database));
 
 /** A pool of two servers that does not grow. */
 async function start(more: WeirConfig = {}): Promise<void> {
-  const base = { resize: { enabled: false }, log: { level: 'error' }, default_pool_size: 2, max_pool_size: 2 };
+  const base = {
+    resize: { enabled: false },
+    log: { level: 'error' },
+    default_pool_size: 2,
+    max_pool_size: 2,
+    queue_patience: '1s',
+  };
   weir = await startTestWeir(weirConfig(useCluster(), { database, replicas: [] }, { ...base, ...more }));
   console = await connectPg(weir.adminUrl());
 }
@@ -170,6 +176,38 @@ describe('an overload', () => {
     expect(await pool()).toMatchObject({ overloaded: 0, early_refusals: 0, cl_waiting: 20 });
     await admin(`RESUME ${database}`);
     expect(await all).toEqual(Array.from({ length: 20 }, () => 'done'));
+  });
+
+  test('of clients that give up needs no setting: who comes last is answered, and those who stay are told', async () => {
+    await start({ queue_patience: 0 });
+    const patient = await Promise.all(Array.from({ length: 4 }, connect));
+    const running = load(patient, () => ({ text: slow }));
+    let isOver = false;
+    // They come, wait for half a second, and leave.
+    const impatient = Array.from({ length: 16 }, async () => {
+      while (!isOver) {
+        const client = await connect();
+        const told = client.query(slow).catch(() => undefined);
+        await Promise.race([told, sleep(500)]);
+        (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+      }
+    });
+    await until('an overload', async () => (await pool()).overloaded === 1);
+    await until('a refusal', async () => Number((await pool()).early_refusals) > 0);
+    isOver = true;
+    await Promise.all(impatient);
+    const told = await running.stop();
+    expect(told.filter((one) => one !== 'done').map((one) => (one as Told).code)).toContain('53400');
+  });
+
+  test('is none while nobody gives up: everybody is answered in turn', async () => {
+    await start({ queue_patience: 0 });
+    const clients = await Promise.all(Array.from({ length: 20 }, connect));
+    const running = load(clients, () => ({ text: slow }));
+    // Each waits for three seconds.
+    await until('a wait of two seconds', async () => Number((await pool()).maxwait) >= 2);
+    expect((await running.stop()).filter((told) => told !== 'done')).toEqual([]);
+    expect(await pool()).toMatchObject({ overloaded: 0, early_refusals: 0 });
   });
 
   test('is none if the pool may grow: nobody is refused', async () => {

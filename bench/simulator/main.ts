@@ -20,7 +20,7 @@ export const weirPolicies: readonly Policy[] = [
 function row(name: string, figures: Figures): string {
   const { perSecond, goodput, p50Ms, p99Ms, refusedPerSecond, gaveUpPerSecond, resizes, size, atOnce } = figures;
   const numbers = [perSecond, 100 * goodput, p50Ms, p99Ms, refusedPerSecond, gaveUpPerSecond, resizes, size, atOnce];
-  return `| ${[name, ...numbers.map((each) => each.toFixed(each < 10 ? 1 : 0))].join(' | ')} |`;
+  return `| ${[name, ...numbers.map((each) => (each === Infinity ? '-' : each.toFixed(each < 10 ? 1 : 0)))].join(' | ')} |`;
 }
 
 const only = process.argv.slice(2);

@@ -194,7 +194,7 @@ const poolTimes = {
     orZero('off'),
     50,
     'per database',
-    'A pool is overloaded when no client has waited less than this for a whole queue_interval; then those who came last are served first, and those who have waited longest are refused early.',
+    'A pool is overloaded when no client has waited less than this for a whole queue_interval, and clients give up; then those who came last are served first, and those who have waited longest are refused early. 0 = never.',
   ),
   queue_interval: setting(
     'queueIntervalMs',
@@ -202,6 +202,13 @@ const poolTimes = {
     second,
     'per database',
     'How long that must last; also how long a client may wait in an overload (with low priority: twice queue_target).',
+  ),
+  queue_patience: setting(
+    'queuePatienceMs',
+    orZero('seen from those who give up'),
+    0,
+    'per database',
+    'How long clients are known to wait: a pool whose clients wait longer is overloaded even if none is seen to give up, and refuses them.',
   ),
   server_lifetime: setting(
     'serverLifetimeMs',

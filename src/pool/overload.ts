@@ -1,7 +1,7 @@
 /**
  * Whether a pool has more work than it can do, by the rule of CoDel (Nichols and Jacobson, 2012): a queue is too long if even
- * the shortest wait of a whole interval was above the target. Here clients must also give up, or wait for so long that they would
- * be refused in a queue that does not get shorter by itself. Part of the queue
+ * the shortest wait of a whole interval was above the target. Here clients must also give up, or wait for longer than queue_patience
+ * in a queue that does not get shorter by itself: many clients are patient, and served best in the order in which they come. Part of the queue
  * (wait-queue.ts), looked at by sweep.ts.
  */
 import type { PoolSettings } from '../config/config.ts';
@@ -40,7 +40,7 @@ const manyGiveUp = 0.1;
 
 /** What an interval begins with. */
 type Beginning = Pick<QueueLook, 'nowMs' | 'waiting' | 'gaveUp'>;
-type OverloadSettings = Pick<PoolSettings, 'queueTargetMs' | 'queueIntervalMs'>;
+type OverloadSettings = Pick<PoolSettings, 'queueTargetMs' | 'queueIntervalMs' | 'queuePatienceMs'>;
 
 export class Overload {
   /** Clients that were refused early, since the start. */
@@ -99,7 +99,8 @@ export class Overload {
   private isHopeless({ waiting, gaveUp, oldestMs }: QueueLook, settings: OverloadSettings): boolean {
     const { before, served } = this;
     if (gaveUp - before.gaveUp > served * manyGiveUp) return true;
-    return oldestMs >= longestWaitMs(settings, false) && waiting >= before.waiting * notShorter;
+    const { queuePatienceMs } = settings;
+    return queuePatienceMs > 0 && oldestMs >= queuePatienceMs && waiting >= before.waiting * notShorter;
   }
 
   private begin({ nowMs, waiting, gaveUp }: Beginning, { queueIntervalMs }: OverloadSettings): void {
@@ -122,10 +123,11 @@ export class Overload {
   }
 }
 
-/**
- * How long a client may wait in an overload; ms. Not less than an interval: clients that are refused come back, and a client that
- * is patient, such as a batch job, should not be told so a thousand times a second.
- */
-export function longestWaitMs({ queueTargetMs, queueIntervalMs }: OverloadSettings, isLow: boolean): number {
-  return isLow ? 2 * queueTargetMs : Math.max(2 * queueTargetMs, queueIntervalMs);
+/** How long a client may wait in an overload; ms. Clients that are refused come back, so not less than an interval, unless asked for. */
+export function longestWaitMs(
+  { queueTargetMs, queueIntervalMs, queuePatienceMs }: OverloadSettings,
+  isLow: boolean,
+): number {
+  if (isLow) return 2 * queueTargetMs;
+  return queuePatienceMs > 0 ? queuePatienceMs : Math.max(2 * queueTargetMs, queueIntervalMs);
 }

@@ -36,7 +36,7 @@ describe('priorities', () => {
     const queue = new WaitQueue();
     const full = { waiting: 1, gaveUp: 0, oldestMs: 2_000, isAtCapacity: true };
     for (let nowMs = 0; nowMs <= 1_200; nowMs += 100)
-      queue.overload.look({ ...full, nowMs }, { queueTargetMs: 50, queueIntervalMs: 1_000 });
+      queue.overload.look({ ...full, nowMs }, { queueTargetMs: 50, queueIntervalMs: 1_000, queuePatienceMs: 1_000 });
     expect(queue.overload.state).toBe('overloaded');
     queue.join(waiterOf('app', 'low'), 0, 1_000);
     for (let i = 1; i < 30; i++) queue.join(waiterOf('app', 'high'), i, 1_000);

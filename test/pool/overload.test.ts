@@ -4,7 +4,7 @@ import { NodeBudget } from '../../src/pool/budget.ts';
 import { Overload } from '../../src/pool/overload.ts';
 import { Scene, type Client } from './scene.ts';
 
-const settings = { queueTargetMs: 50, queueIntervalMs: 1_000 };
+const settings = { queueTargetMs: 50, queueIntervalMs: 1_000, queuePatienceMs: 1_000 };
 
 /** A pool of one server and its holder, with a client that comes every 100 ms and one served every 200 ms. */
 class Busy {
@@ -13,7 +13,7 @@ class Busy {
   private holder: Client | undefined;
 
   constructor(changes: ConstructorParameters<typeof Scene>[0] = {}) {
-    this.scene = new Scene({ defaultPoolSize: 1, ...changes });
+    this.scene = new Scene({ defaultPoolSize: 1, queuePatienceMs: 1_000, ...changes });
   }
 
   async begin(): Promise<void> {
@@ -90,7 +90,7 @@ describe('an overload', () => {
   });
 
   test('begins when clients give up, even if none waits for as long as queue_interval', async () => {
-    const busy = new Busy();
+    const busy = new Busy({ queuePatienceMs: 0 });
     await busy.begin();
     for (let round = 0; round < 20; round++) {
       for (let i = 0; i < 4; i++) busy.come(`impatient ${round} ${i}`);
@@ -178,6 +178,7 @@ describe('an overload', () => {
 
   test.each([
     ['with queue_target = 0', { queueTargetMs: 0 }],
+    ['while nobody gives up, and it is not known how long clients wait', { queuePatienceMs: 0 }],
     ['with pool_mode = session', { poolMode: 'session' as const }],
   ])('never begins %s', async (_, changes) => {
     const busy = new Busy(changes);
@@ -226,7 +227,7 @@ describe('an overload', () => {
   test('is one if the node has no place for more connections, although the pool might have more', async () => {
     const budget = new NodeBudget();
     budget.limit = 1;
-    const scene = new Scene({ defaultPoolSize: 5 }, budget);
+    const scene = new Scene({ defaultPoolSize: 5, queuePatienceMs: 1_000 }, budget);
     scene.wait('holder');
     await scene.logIn();
     for (let i = 0; i < 30; i++) {

@@ -10,8 +10,8 @@ function asks(client: Client): void {
   Object.defineProperty(client.server, 'isKeptIdle', { value: false, configurable: true });
 }
 
-async function poolOf(servers: number, atOnce: number): Promise<Scene> {
-  const scene = new Scene({ defaultPoolSize: servers });
+async function poolOf(servers: number, atOnce: number, queuePatienceMs = 0): Promise<Scene> {
+  const scene = new Scene({ defaultPoolSize: servers, queuePatienceMs });
   await scene.fill(servers);
   scene.pool.atOnce.limit = atOnce;
   return scene;
@@ -106,7 +106,7 @@ describe('a limit of statements at once', () => {
   });
 
   test('counts as all that the pool can do: an overload is seen', async () => {
-    const scene = await poolOf(4, 1);
+    const scene = await poolOf(4, 1, 1_000);
     scene.wait('one');
     for (let i = 0; i < 30; i++) {
       scene.wait(`client ${i}`);
