@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 // Time limits are for what hangs, not for what is slow: a machine may be ten times slower than usual for a while.
 
@@ -25,10 +26,34 @@ const withWorkers = [
   'session-defaults',
 ];
 
+/** The files that take longest, by far: begun last, one of them would run alone while the other core has nothing to do. */
+const longest = [
+  'consistency-rules',
+  'memory',
+  'hand-over-differential',
+  'differential',
+  'read-only',
+  'consistency',
+  'nested-state',
+  'crash',
+  'restart-supervisor',
+];
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification): number => {
+      const at = longest.findIndex((name) => moduleId.endsWith(`/integration/${name}.test.ts`));
+      return at === -1 ? longest.length : at;
+    };
+    return (await super.sort(files)).sort((a, b) => rank(a) - rank(b));
+  }
+}
+
 export default defineConfig({
   test: {
     // Unless told, vitest leaves one core idle: half of a small machine.
     maxWorkers: availableParallelism(),
+    sequence: { sequencer: LongestFirst },
     projects: [
       { test: { name: 'unit', include: ['test/**/*.test.ts'], testTimeout: 300_000 } },
       {
