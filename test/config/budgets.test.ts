@@ -104,6 +104,16 @@ describe('what is refused, in words', () => {
 
   it('text that is not YAML', () => expect(type.parseText('{ reads: ')).toHaveProperty('refused'));
 
+  it('a lag above which replicas get no reads is a warning', () => {
+    const text = `
+auth: { type: trust }
+budgets: { replica_lag: 2s }
+databases: { shop: { primary: postgres://db1 }, blog: { primary: postgres://db2, budgets: { replica_lag: 1s } } }`;
+    expect(loadConfig({ text, file: '/nowhere/weir.yaml', env: {} }).warnings).toEqual([
+      'budgets of shop: replica_lag (2s) is above routing.max_replica_lag (1s): such a replica gets no reads long before it uses up the budget',
+    ]);
+  });
+
   it('with the place in the file', () => {
     const text = 'databases:\n  shop:\n    primary: postgres://db1\n    budgets: { errors: 0 }\n';
     const result = loadConfig({ text, file: '/nowhere/weir.yaml', env: {} });
