@@ -14,7 +14,8 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   util: [],
   errors: [],
   balancing: [],
-  config: ['balancing', 'auth', 'limits'],
+  budgets: [],
+  config: ['balancing', 'auth', 'limits', 'budgets'],
   protocol: [],
   sql: [],
   catalog: [],
@@ -31,7 +32,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   session: ['net', 'protocol', 'sql', 'binding', 'routing', 'topology', 'cache', 'pool', 'backend'],
   request: ['session', 'net', 'protocol', 'sql', 'binding', 'routing', 'topology', 'cache', 'pool', 'backend'],
   sizing: ['pool', 'topology'],
-  console: ['protocol', 'pool', 'cache', 'topology', 'session', 'config', 'memory'],
+  console: ['protocol', 'pool', 'cache', 'topology', 'session', 'config', 'memory', 'budgets'],
   observability: [],
   memory: [],
   systemd: [],
@@ -71,7 +72,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Rooms that decide and never act: no socket, file, process or timer. */
-const pureRooms = ['protocol', 'sql', 'catalog', 'binding', 'balancing', 'routing', 'sizing'];
+const pureRooms = ['protocol', 'sql', 'catalog', 'binding', 'balancing', 'routing', 'sizing', 'budgets'];
 const pureBuiltins = ['node:buffer', 'node:crypto', 'node:util'];
 
 const MAX_LINES = 300;

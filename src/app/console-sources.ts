@@ -7,6 +7,7 @@ import { listSettings } from '../config/show.ts';
 import type { Config } from '../config/config.ts';
 import type { ProcessFigures, WorkerFigures } from '../observability/types.ts';
 import type { ServerStats } from '../pool/types.ts';
+import type { Budgets } from './budgets.ts';
 import type { Services } from '../session/context.ts';
 import type { DatabaseStats } from '../session/types.ts';
 import type { Clients } from './clients.ts';
@@ -26,6 +27,7 @@ export interface SourceParts {
   readonly watchdog: Watchdog;
   readonly memory: Memory;
   readonly limits: Limits;
+  readonly budgets: Pick<Budgets, 'figures'>;
   process(): ProcessFigures;
   isDraining(): boolean;
 }
@@ -63,6 +65,7 @@ export function createSources(parts: SourceParts, actions: ConsoleActions): Cons
     stuck: () => parts.watchdog.counts,
     memory: () => parts.memory.monitor.figures(),
     limits: () => parts.limits.figures(),
+    budgets: () => parts.budgets.figures(),
     settings: () => listSettings(parts.config()),
     users: () => parts.users.keys(),
     *workers() {

@@ -68,7 +68,8 @@ export class Lifecycle {
     this.sweeper.start();
     parts.memory.start();
     parts.entrance.console.start();
-    parts.resizing.start();
+    parts.regular.resizing.start();
+    parts.regular.budgets.start();
     try {
       const open = await openSockets(this.surroundings.passedFds ?? []);
       const { clients, http } = assignSockets(open, current.config.http);
@@ -154,7 +155,8 @@ export class Lifecycle {
     this.sweeper.stop();
     parts.memory.stop();
     parts.entrance.console.stop();
-    parts.resizing.stop();
+    parts.regular.resizing.stop();
+    parts.regular.budgets.stop();
     const stops = new Stops();
     await stops.stop('log-ins', parts.entrance.listener.close());
     for (const session of parts.clients.all()) session.terminate(new WeirError('shutting_down'));

@@ -17,6 +17,7 @@ import { systemClock } from '../util/clock.ts';
 import { createGather } from '../workers/all-workers.ts';
 import { consoleRoleOf } from './access.ts';
 import { AuthQuery } from './auth-query.ts';
+import { Budgets } from './budgets.ts';
 import { Clients } from './clients.ts';
 import { createActions, type ActionParts } from './console-actions.ts';
 import { createSources, type SourceParts } from './console-sources.ts';
@@ -72,6 +73,12 @@ interface Entrance {
   readonly handOvers: HandOvers;
 }
 
+/** The parts that do something every so often, by a timer of their own. */
+interface Regular {
+  readonly resizing: Resizing;
+  readonly budgets: Budgets;
+}
+
 export class Parts {
   readonly clients: Clients;
   readonly directory: Directory;
@@ -81,7 +88,7 @@ export class Parts {
   readonly sources: ConsoleSources;
   readonly metrics: Metrics;
   readonly entrance: Entrance;
-  readonly resizing: Resizing;
+  readonly regular: Regular;
   private readonly options: PartsOptions;
   /** Undefined: this process is the whole Weir. */
   private readonly shared: SharedWithWorkers | undefined;
@@ -118,7 +125,7 @@ export class Parts {
     this.sources = this.makeSources();
     this.metrics = createMetrics(this.sources, this.totals);
     this.entrance = this.makeEntrance();
-    this.resizing = this.makeResizing();
+    this.regular = { resizing: this.makeResizing(), budgets: this.makeBudgets() };
   }
 
   get cache(): ResultCache {
@@ -192,11 +199,24 @@ export class Parts {
       users: current.users,
       watchdog,
       memory,
+      budgets: { figures: () => this.regular.budgets.figures() },
       limits: services.limits,
       process: () => this.metrics.ofProcess(),
       isDraining: requests.isDraining,
     };
     return createSources(parts, createActions({ ...parts, ...requests, worker }));
+  }
+
+  private makeBudgets(): Budgets {
+    const { shared } = this;
+    return new Budgets({
+      config: () => this.options.current.config,
+      own: () => this.sources,
+      gather: this.totals,
+      leadTerm: () => (shared === undefined ? 0 : shared.monitors.leadTerm),
+      nowMs: systemClock.nowMs,
+      onError: this.noteUnexpected,
+    });
   }
 
   private makeConsole(): Console {

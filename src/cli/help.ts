@@ -5,7 +5,10 @@ import type { Verb } from './verbs.ts';
 
 const groups: readonly (readonly [string, readonly string[]])[] = [
   ['Run', ['serve', 'check', 'demo']],
-  ['Look', ['pools', 'nodes', 'clients', 'servers', 'databases', 'stats', 'cache', 'config', 'workers', 'explain']],
+  [
+    'Look',
+    ['pools', 'nodes', 'clients', 'servers', 'databases', 'stats', 'cache', 'budgets', 'config', 'workers', 'explain'],
+  ],
   ['Act', ['resize', 'pause', 'resume', 'reload', 'restart', 'drain', 'undrain', 'kill', 'invalidate']],
 ];
 

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { didYouMean } from '../config/suggest.ts';
+import { budgetsVerb } from './budgets.ts';
 import { check } from './check.ts';
 import { demo } from './demo.ts';
 import { drainVerb } from './drain.ts';
@@ -51,6 +52,8 @@ export async function runCli(argv: readonly string[], io: CliIo, deps: CliDeps):
   );
   const drainNode = verbs.get('drain');
   if (drainNode !== undefined) verbs.set('drain', drainVerb(drainNode));
+  const show = verbs.get('budgets');
+  if (show !== undefined) verbs.set('budgets', budgetsVerb(show));
   const [name, ...rest] = argv;
   try {
     if (name === undefined) {

@@ -9,6 +9,7 @@ import type { Config, TlsSide } from './config.ts';
 import type { SettingKey, SettingValues } from './settings.ts';
 import { withValue } from './assemble.ts';
 import { consoleNames } from './console-names.ts';
+import { formatDuration } from './values.ts';
 
 export interface FittedSizes {
   readonly values: SettingValues;
@@ -199,6 +200,18 @@ function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || host.startsWith('127.');
 }
 
+/** Of budgets of lag that replicas exceed only when they get no reads any more. */
+function lagWarnings({ databases, routing: { maxReplicaLagMs } }: Config): string[] {
+  return [...databases.values()].flatMap(({ name, pool }) =>
+    (pool.budgets.replica_lag ?? []).flatMap(({ limit }) => {
+      if (limit * 1000 <= maxReplicaLagMs) return [];
+      const [own, most] = [formatDuration(Math.round(limit * 1000)), formatDuration(maxReplicaLagMs)];
+      const lag = `budgets of ${name}: replica_lag (${own}) is above routing.max_replica_lag (${most})`;
+      return [`${lag}: such a replica gets no reads long before it uses up the budget`];
+    }),
+  );
+}
+
 /** Warnings: valid settings that are probably not intended. @param users names of the users who can log in with a secret */
 export function warningsFor(config: Config, users: ReadonlySet<string>): string[] {
   const warnings: string[] = [];
@@ -222,6 +235,7 @@ export function warningsFor(config: Config, users: ReadonlySet<string>): string[
   if (type !== 'hba' && config.auth.hbaFile !== undefined) {
     warnings.push(`auth.hba_file: is not used, because auth.type is ${type}`);
   }
+  warnings.push(...lagWarnings(config));
   if (!config.cache.enabled && config.cache.redis !== undefined) {
     warnings.push('cache.redis: is not used, because cache.enabled is false');
   }

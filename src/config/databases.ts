@@ -81,7 +81,7 @@ function parseDatabase(name: string, body: unknown, context: DatabasesContext): 
     const parsed = parseWith(settingOf(key).type, value, place !== undefined);
     if ('refused' in parsed) fail(key, value, parsed.refused, place);
     else {
-      values = withValue(values, key, parsed.value);
+      values = withOwn(values, key, parsed.value);
       explicit.add(key);
     }
   }
@@ -97,6 +97,11 @@ function parseDatabase(name: string, body: unknown, context: DatabasesContext): 
   const nodes = parseNodes(primary, said.get('replicas')?.value, path, context);
   if (nodes === undefined) return undefined;
   return { name, primary: nodes[0], replicas: nodes.slice(1), pool: assemblePool(fitted.values) };
+}
+
+function withOwn(values: SettingValues, key: SettingKey, own: unknown): SettingValues {
+  const { type } = settingOf(key);
+  return withValue(values, key, type.over === undefined ? own : type.over(values[key], own));
 }
 
 interface Said {

@@ -2,6 +2,7 @@
  * The part of the table of settings without a section of its own: where Weir listens, how many connections there are on
  * both sides, and how long they last. Put together with the others in settings.ts.
  */
+import { budgetRows } from './settings-budgets.ts';
 import type { Rows } from './setting.ts';
 import { atLeast1ms, hour, minute, orZero, second, setting } from './setting.ts';
 import { workers } from './workers.ts';
@@ -271,7 +272,7 @@ const poolTimes = {
 /** The fields of Config that are in no section. */
 export const generalRows = { ...listening, ...clientLimits, ...userPriorities } as const;
 /** Config.pool, and the pool of each database. */
-export const poolRows = { ...poolSizes, ...reserve, ...poolTimes } as const;
+export const poolRows = { ...poolSizes, ...reserve, ...poolTimes, ...budgetRows } as const;
 /** All of them, in the order of SHOW CONFIG and docs/settings.md. */
 export const poolSettings = {
   ...listening,
@@ -280,4 +281,5 @@ export const poolSettings = {
   ...clientLimits,
   ...userPriorities,
   ...poolTimes,
+  ...budgetRows,
 } as const;

@@ -26,6 +26,8 @@ export interface ValueType<T> {
   parseText(text: string): Parsed<T>;
   /** The value as it would be written in the file, secrets redacted. */
   format(value: T): string;
+  /** What a database says for itself, put over what is set for all; absent: it replaces that. */
+  over?(global: T, own: T): T;
 }
 
 const millisecondsPer: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };

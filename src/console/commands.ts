@@ -4,6 +4,7 @@
  */
 import { actions } from './actions.ts';
 import { showRestarts } from './restart.ts';
+import { showBudgets } from './show-budgets.ts';
 import { showMemory } from './show-memory.ts';
 import { showLimits } from './show-limits.ts';
 import { showConnections } from './show.ts';
@@ -20,6 +21,7 @@ const all: ConsoleCommand[] = [
   ...showTopology,
   ...showFigures,
   showLimits,
+  showBudgets,
   showWorkers,
   showMemory,
   showRestarts,

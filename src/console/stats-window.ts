@@ -5,6 +5,7 @@
  */
 import { durationBoundsSeconds } from '../session/types.ts';
 import type { DatabaseStats } from '../session/types.ts';
+import { quantileOf } from '../util/histogram.ts';
 import type { ConsoleSources } from './sources.ts';
 import type { StatsPeriod, Totals } from './stats-types.ts';
 
@@ -207,17 +208,6 @@ export function durationQuantileUs(stats: DatabaseStats, quantile: number): numb
   const counts = new Array<number>(durationBoundsSeconds.length + 1).fill(0);
   for (const route of stats.durations)
     for (let i = 0; i < counts.length; i++) counts[i] = (counts[i] ?? 0) + (route[i] ?? 0);
-  const total = counts.reduce((sum, count) => sum + count, 0);
-  if (total === 0) return null;
-  let before = 0;
-  for (let i = 0; i < durationBoundsSeconds.length; i++) {
-    const inBucket = counts[i] ?? 0;
-    if (before + inBucket >= quantile * total && inBucket > 0) {
-      const low = i === 0 ? 0 : (durationBoundsSeconds[i - 1] ?? 0);
-      const high = durationBoundsSeconds[i] ?? low;
-      return (low + ((quantile * total - before) / inBucket) * (high - low)) * 1e6;
-    }
-    before += inBucket;
-  }
-  return (durationBoundsSeconds.at(-1) ?? 0) * 1e6;
+  const seconds = quantileOf(durationBoundsSeconds, counts, quantile);
+  return seconds === undefined ? null : seconds * 1e6;
 }

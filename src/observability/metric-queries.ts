@@ -4,7 +4,7 @@
  * metrics.ts.
  */
 import type { Registry } from 'prom-client';
-import { durationBoundsSeconds } from '../session/types.ts';
+import { durationBoundsSeconds, durationPlaces } from '../session/types.ts';
 import type { CacheLabel, DatabaseStats, ResultLabel, RouteLabel } from '../session/types.ts';
 import { createLabelLimiter, type LabelLimiter } from './label-limiter.ts';
 import { pulled, pulledHistogram, summed } from './pulled-metric.ts';
@@ -33,6 +33,11 @@ const databaseCounters: readonly DatabaseCounter[] = [
     help: 'Reads that a replica cancelled in favour of its replay; they ran again',
     value: (stats) => stats.recoveryConflicts,
   },
+  {
+    name: 'weir_unserved_total',
+    help: 'Statements that failed because the server or Weir could not serve them',
+    value: (stats) => stats.unserved,
+  },
   { name: 'weir_transactions_total', help: 'Transactions', value: (stats) => stats.xacts },
   { name: 'weir_received_bytes_total', help: 'Bytes from clients', value: (stats) => stats.receivedBytes },
   { name: 'weir_sent_bytes_total', help: 'Bytes to clients', value: (stats) => stats.sentBytes },
@@ -53,7 +58,7 @@ export function registerQueries(registry: Registry, sources: StatsSources): void
     "Time from a statement's arrival to the end of its answer",
     function* () {
       for (const stats of sources.databaseStats()) {
-        for (const [index, route] of routes.entries()) {
+        for (const [index, { route }] of durationPlaces.entries()) {
           const sample = durationSample(stats.durations[index], stats.durationSums[index]);
           if (sample.count > 0) yield { labels: { ...limiter.one(stats.database), route }, ...sample };
         }

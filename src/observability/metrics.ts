@@ -3,6 +3,7 @@
  * events are counted in process-counters.ts. With several workers, the figures are those of all. Made by the app.
  */
 import { Registry } from 'prom-client';
+import { registerBudgets } from './metric-budgets.ts';
 import { registerCache } from './metric-cache.ts';
 import { registerMemory } from './metric-memory.ts';
 import { registerLimits } from './metric-limits.ts';
@@ -45,6 +46,7 @@ const groups: readonly ((registry: Registry, sources: StatsSources) => void)[] =
   registerStuck,
   registerMemory,
   registerLimits,
+  registerBudgets,
   registerWorkers,
 ];
 
@@ -129,6 +131,7 @@ function following(scrape: () => Scrape): StatsSources {
     stuck: () => now().stuck(),
     memory: () => now().memory(),
     limits: () => now().limits(),
+    budgets: () => now().budgets(),
     workers: () => scrape().workers(),
   };
 }

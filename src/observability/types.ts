@@ -2,6 +2,7 @@
  * What metrics, health checks and the dashboard read from the other rooms. Implemented by the app; the admin console's
  * `ConsoleSources` includes it. Also the type of the log. Types only.
  */
+import type { BudgetFigures } from '../budgets/types.ts';
 import type { CacheStats } from '../cache/types.ts';
 import type { LogLevel } from '../errors/errors.ts';
 import type { MemoryFigures } from '../memory/types.ts';
@@ -118,6 +119,8 @@ export interface StatsSources {
   memory(): MemoryFigures;
   /** The rate limits and their buckets. */
   limits(): Iterable<LimitFigures>;
+  /** The budgets (service levels), judged. */
+  budgets(): Iterable<BudgetFigures>;
   /** The processes of this Weir. */
   workers(): Iterable<WorkerFigures>;
   /** Undefined: these are the figures of one process. */

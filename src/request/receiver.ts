@@ -15,6 +15,7 @@ import { runsWithAnew } from './prepared/borrowed.ts';
 import { leaveSlowLane } from './lane.ts';
 import { settle } from './settle.ts';
 import { serverLost } from './server-lost.ts';
+import { isUnservedByServer } from './unserved.ts';
 import type { Request } from '../session/request.ts';
 
 const syntaxError = '42601';
@@ -91,8 +92,8 @@ export class Receiver implements AnswerReceiver {
     const { session } = this;
     const request = session.inFlight.peek();
     if (request === undefined) return this.relay(buffer, start, end);
-    request.attempt.failed();
     const sqlstate = fields.get('C') ?? '';
+    request.attempt.failed(isUnservedByServer(sqlstate));
     if (sqlstate === syntaxError && isUnparsable(request, fields)) request.attempt.noteUnparsable();
     session.intake.copyIn.heard();
     session.moments.failed(request);

@@ -4,6 +4,8 @@
 import { errorResponse } from '../protocol/write.ts';
 import type { WeirError } from '../errors/errors.ts';
 import { answered } from './answered.ts';
+import { countCutOff } from './count.ts';
+import { isUnservedByWeir } from './unserved.ts';
 import type { Session } from '../session/session.ts';
 import type { Request } from '../session/request.ts';
 
@@ -11,6 +13,7 @@ export function refuse(session: Session, request: Request, error: WeirError): 'w
   request.cache.flight?.abandon();
   // The client's transaction has ended on its replica and has not begun again elsewhere: it is lost.
   if (session.concerns.opening.isToBegin) {
+    countCutOff(session, 1, isUnservedByWeir(error));
     session.terminate(error);
     return 'done';
   }
@@ -21,6 +24,7 @@ export function refuse(session: Session, request: Request, error: WeirError): 'w
     setImmediate(() =>
       goOn(() => {
         if (session.isBetweenMessages) return sayRefused(session, request, error);
+        countCutOff(session, 1, isUnservedByWeir(error));
         session.terminate(error);
         return 'done';
       }),
@@ -29,7 +33,7 @@ export function refuse(session: Session, request: Request, error: WeirError): 'w
 }
 
 function sayRefused(session: Session, request: Request, error: WeirError): 'done' {
-  request.attempt.failed();
+  request.attempt.failed(isUnservedByWeir(error));
   session.say(errorResponse(error));
   return answered(session, request);
 }

@@ -9,10 +9,16 @@ import { errorResponse, readyForQuery, toldAsError } from '../protocol/write.ts'
 import type { End, FinalMessage } from '../backend/receiver.ts';
 import { WeirError } from '../errors/errors.ts';
 import type { Session } from '../session/session.ts';
-import { countAnswer } from './count.ts';
+import { countAnswer, countCutOff } from './count.ts';
 import { avoidNode, canRunAgain, runAgain } from './run-again.ts';
 import { leaveFlight } from './load.ts';
 import type { Request } from '../session/request.ts';
+import { isUnservedByServer } from './unserved.ts';
+
+/** @param words the server's last */
+function isUnserved(words: FinalMessage | undefined): boolean {
+  return words === undefined || isUnservedByServer(words.sqlstate);
+}
 
 function hasSeenSomething(request: Request | undefined): boolean {
   return request === undefined || request.state === 'shown' || request.state === 'taken back';
@@ -38,7 +44,7 @@ export function serverLost(session: Session, end: End, isMidMessage: boolean, is
   if (node !== undefined && isNodeAtFault && session.inFlight.length > 0)
     topology.reportFailure(node.name, end.finalMessage === undefined ? 'lost' : 'shutdown', why);
   // The client has got half of a message: it would take an error for the rest of it.
-  if (isCutOff) return session.cutOff(why);
+  if (isCutOff) return cutOff(session, why, words);
   const requests: Request[] = [];
   for (let request = session.inFlight.shift(); request !== undefined; request = session.inFlight.shift())
     requests.push(request);
@@ -52,10 +58,10 @@ export function serverLost(session: Session, end: End, isMidMessage: boolean, is
   for (const request of requests) request.cache.flight?.abandon();
   session.moments.transactionLost(TxStatus.Idle);
   if (hadState) {
-    for (const request of requests) leaveFlight(session, request, 'abandoned');
+    abandon(session, requests, words);
     return endWith(session, why, words);
   }
-  for (const request of requests) giveUp(session, request, toldTo(why, words));
+  for (const request of requests) giveUp(session, request, toldTo(why, words), words);
   session.intake.serverLost();
   session.rolledBack();
   if (again.length > 0) {
@@ -69,12 +75,18 @@ export function serverLost(session: Session, end: End, isMidMessage: boolean, is
   else if (requests.length > 0) session.becameQuiet();
 }
 
+function abandon(session: Session, requests: readonly Request[], words: FinalMessage | undefined): void {
+  const endsItself = requests[0]?.attempt.endsSession === true;
+  countCutOff(session, requests.length, !endsItself && isUnserved(words));
+  for (const request of requests) leaveFlight(session, request, 'abandoned');
+}
+
 /** Sends the client the error in place of the rest of the answer, unless it has got one, and ReadyForQuery. */
-function giveUp(session: Session, request: Request, error: Buffer): void {
+function giveUp(session: Session, request: Request, error: Buffer, words: FinalMessage | undefined): void {
   const isTold = request.attempt.hasError && request.state !== 'passed over';
   leaveFlight(session, request, 'given up');
   if (!isTold) session.say(error);
-  request.attempt.failed();
+  request.attempt.failed(isUnserved(words));
   session.wasAnswered(request);
   countAnswer(session, request);
   if (request.isComplete) session.say(readyForQuery('I'));
@@ -89,6 +101,11 @@ const idleSessionTimeout = '57P05';
 
 function isForClient(session: Session, words: FinalMessage | undefined): boolean {
   return words !== undefined && (words.sqlstate !== idleSessionTimeout || session.keepsServer);
+}
+
+function cutOff(session: Session, why: string, words: FinalMessage | undefined): void {
+  countCutOff(session, session.inFlight.length, isUnserved(words));
+  session.cutOff(why);
 }
 
 /** Ends the connection as PostgreSQL does: its message, byte for byte, and nothing after it. */

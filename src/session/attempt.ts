@@ -12,7 +12,7 @@ export class Attempt {
    * `unparsable`: neither Weir's parser nor the server's understood the text. Then it is a syntax error, and not a
    * statement unknown to Weir that may have committed something.
    */
-  private failure: 'none' | 'failed' | 'unparsable' = 'none';
+  private failure: 'none' | 'failed' | 'unparsable' | 'unserved' = 'none';
   guard: WriteGuard | undefined;
   /** WriteSet.extent when `guard` was made. */
   guardedWrites = 0;
@@ -44,8 +44,13 @@ export class Attempt {
     return this.failure === 'unparsable';
   }
 
-  failed(): void {
-    if (this.failure === 'none') this.failure = 'failed';
+  /** It failed for a reason that is not its own (request/unserved.ts). */
+  get isUnserved(): boolean {
+    return this.failure === 'unserved';
+  }
+
+  failed(isUnserved = false): void {
+    if (this.failure === 'none') this.failure = isUnserved ? 'unserved' : 'failed';
   }
 
   noteUnparsable(): void {

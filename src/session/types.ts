@@ -65,6 +65,8 @@ export interface DatabaseStats {
   waitMs: number;
   /** 25006 from a replica: a statement taken for a read was not one. */
   misroutes: number;
+  /** Statements that failed for a reason that is not their own: see request/unserved.ts. */
+  unserved: number;
   /** Reads that a replica cancelled because they conflicted with recovery. */
   recoveryConflicts: number;
   /** Replication connections opened. */
@@ -79,12 +81,22 @@ export interface DatabaseStats {
   /** index = routeIndex * 6 + cacheIndex * 2 + resultIndex, in the order of the label types above. */
   readonly byLabel: Float64Array;
   /**
-   * Per route label: histogram of query durations, bounds in seconds (see durationBoundsSeconds), not cumulative; last
-   * = above.
+   * Per place of durationPlaces: histogram of query durations, bounds in seconds (see durationBoundsSeconds), not
+   * cumulative; last = above.
    */
   readonly durations: readonly Float64Array[];
   readonly durationSums: Float64Array;
 }
+
+/** The route labels; what provably only reads on the primary is apart from what else it does. */
+export const durationPlaces: readonly { readonly route: RouteLabel; readonly isRead?: boolean }[] = [
+  { route: 'primary', isRead: false },
+  { route: 'replica', isRead: true },
+  { route: 'cache', isRead: true },
+  // Answered by Weir itself: SHOW weir.x, refusals.
+  { route: 'none' },
+  { route: 'primary', isRead: true },
+];
 
 /** Bucket bounds of query_duration_seconds. */
 export const durationBoundsSeconds: readonly number[] = [

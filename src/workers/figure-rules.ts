@@ -15,6 +15,7 @@ import {
   firstKnown,
   ifAll,
   ifAny,
+  ifBoth,
   largest,
   row,
   sharedCounts,
@@ -24,7 +25,7 @@ import {
   union,
 } from './merge-rules.ts';
 import type { Rule, Rules } from './merge-rules.ts';
-import { limits, memory } from './pressure-rules.ts';
+import { budgets, limits, memory } from './pressure-rules.ts';
 
 const same = <V>(): Rule<V> => first as Rule<unknown> as Rule<V>;
 const known = <V>(): Rule<V> => firstKnown as Rule<V>;
@@ -109,6 +110,7 @@ const databaseStats: Rules<DatabaseStats> = {
   queryMs: count,
   waitMs: count,
   misroutes: count,
+  unserved: ifBoth(count),
   recoveryConflicts: count,
   replications: count,
   clientParses: count,
@@ -251,6 +253,7 @@ export const figureTable: Rules<Figures> = {
   cacheStats: row(cache),
   stuck: counts<StuckKind>(),
   limits,
+  budgets,
   settings: same(),
   users: union,
   prepared: byKey((each) => keyOf(each.database, each.user, each.query), row(prepared)),

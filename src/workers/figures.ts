@@ -2,6 +2,7 @@
  * Everything that a worker shows of itself, as plain data that another process can be sent. collectFigures() makes it;
  * figure-rules.ts says how those of several workers become one.
  */
+import type { BudgetFigures } from '../budgets/types.ts';
 import type { CacheStats } from '../cache/types.ts';
 import type { ConsoleSources, DatabaseRow, PreparedRow, SettingRow } from '../console/sources.ts';
 import type { StatsPeriod } from '../console/stats-types.ts';
@@ -48,6 +49,7 @@ export interface Figures {
   readonly cacheStats: CacheStats;
   readonly stuck: Readonly<Record<StuckKind, number>>;
   readonly limits: readonly LimitFigures[];
+  readonly budgets: readonly BudgetFigures[];
   readonly settings: readonly SettingRow[];
   readonly users: readonly string[];
   readonly prepared: readonly PreparedRow[];
@@ -86,6 +88,7 @@ export function collectFigures(own: OwnFigures, detail: AskedFigures): Figures {
     cacheStats: { ...sources.cacheStats() },
     stuck: { ...sources.stuck() },
     limits: limitsOf(sources, detail),
+    budgets: detail === 'counts' ? [] : [...sources.budgets()],
     settings: detail === 'counts' ? [] : [...sources.settings()],
     users: [...sources.users()],
     prepared: detail === 'rows' ? [...sources.preparedStatements()] : [],

@@ -61,11 +61,13 @@ const addLists = (a: readonly number[], b: readonly number[]): readonly number[]
   a.map((value, index) => value + (b[index] ?? 0));
 export const countList: Rule<readonly number[]> = { join: addLists, after: addLists };
 
-const addArrays = (a: Float64Array, b: Float64Array): Float64Array => a.map((value, index) => value + (b[index] ?? 0));
+/** One may be shorter: a worker of an older version has it, which a restart is about to replace. */
+const addArrays = (a: Float64Array, b: Float64Array): Float64Array =>
+  a.length < b.length ? addArrays(b, a) : a.map((value, index) => value + (b[index] ?? 0));
 export const countArray: Rule<Float64Array> = { join: addArrays, after: addArrays };
 
 const addArrayLists = (a: readonly Float64Array[], b: readonly Float64Array[]): readonly Float64Array[] =>
-  a.map((list, index) => addArrays(list, b[index] ?? new Float64Array(0)));
+  a.length < b.length ? addArrayLists(b, a) : a.map((list, index) => addArrays(list, b[index] ?? new Float64Array(0)));
 export const countArrays: Rule<readonly Float64Array[]> = { join: addArrayLists, after: addArrayLists };
 
 /** Rows of which each worker has its own. */

@@ -55,6 +55,7 @@ export function mergeFigures({ workers, past, silent, isDraining, resizes }: Gat
     stuck: () => all.stuck,
     memory: () => all.memory,
     limits: () => all.limits,
+    budgets: () => all.budgets,
     settings: () => all.settings,
     users: () => all.users,
     preparedStatements: () => all.prepared,

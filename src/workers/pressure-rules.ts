@@ -1,4 +1,5 @@
-/** How the figures of rate limits and memory of several workers become one. Part of figure-rules.ts. */
+/** How the figures of rate limits, budgets and memory of several workers become one. Part of figure-rules.ts. */
+import type { BudgetFigures } from '../budgets/types.ts';
 import type { BucketFigures, LimitFigures } from '../limits/types.ts';
 import { memoryStates, type MemoryFigures, type MemoryState, type ShedReason } from '../memory/types.ts';
 import {
@@ -39,6 +40,14 @@ export const limits = byKey<LimitFigures>(
   ({ name, kind, rate, burst }) => keyOf(name, kind, rate, String(burst)),
   row(limit),
 );
+
+/** One worker, the lead, observes the budgets of all. */
+const observer: Rule<BudgetFigures> = {
+  join: (a, b) => (b.observedMs > a.observedMs ? b : a),
+  after: (now) => now,
+};
+
+export const budgets = ifBoth(byKey<BudgetFigures>(({ database, budget }) => keyOf(database, budget), observer));
 
 const worstMemory: Rule<MemoryState> = {
   join: (a, b) => (memoryStates.indexOf(b) > memoryStates.indexOf(a) ? b : a),

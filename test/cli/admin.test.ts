@@ -38,7 +38,7 @@ const pools: FakeAnswer = {
 };
 
 describe('SHOW verbs', () => {
-  it.each(['pools', 'nodes', 'clients', 'servers', 'databases', 'stats', 'cache', 'config'])(
+  it.each(['pools', 'nodes', 'clients', 'servers', 'databases', 'stats', 'cache', 'budgets', 'config'])(
     'weir %s',
     async (verb) => {
       const run = await weir([verb], pools);
@@ -435,7 +435,7 @@ describe('help and version', () => {
     const { code, out } = await runInMemory(['help']);
     expect(code).toBe(0);
     const verbs =
-      'serve check demo pools nodes clients servers databases stats cache config explain resize pause resume reload';
+      'serve check demo pools nodes clients servers databases stats cache budgets config explain resize pause resume reload';
     for (const verb of `${verbs} restart drain undrain kill invalidate`.split(' '))
       expect(out).toMatch(new RegExp(`^  ${verb} +\\S`, 'm'));
     expect(Math.max(...out.split('\n').map((line) => line.length))).toBeLessThanOrEqual(120);

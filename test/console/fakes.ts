@@ -1,4 +1,5 @@
 /** A ConsoleSources whose figures are made up and whose actions are written down; one PoolControl that obeys. */
+import type { BudgetFigures } from '../../src/budgets/types.ts';
 import type { LimitFigures } from '../../src/limits/types.ts';
 import type { ConsoleSources, DatabaseRow, RestartRow, SettingRow } from '../../src/console/sources.ts';
 import type { MemoryFigures } from '../../src/memory/types.ts';
@@ -179,7 +180,7 @@ export function fakeDatabaseStats(changes: Partial<DatabaseStats> = {}): Databas
   byLabel.set([10, 1, 0, 0, 5, 0], 0); // primary: hit ok, hit error, ...
   byLabel.set([0, 0, 40, 2, 0, 0], 6); // replica
   byLabel.set([30, 0, 0, 0, 0, 0], 12); // cache
-  const durations = Array.from({ length: 4 }, () => new Float64Array(durationBoundsSeconds.length + 1));
+  const durations = Array.from({ length: 5 }, () => new Float64Array(durationBoundsSeconds.length + 1));
   durations[0]?.set([4, 3, 2, 1]);
   const last = durations[1];
   if (last !== undefined) last[durationBoundsSeconds.length] = 1;
@@ -193,6 +194,7 @@ export function fakeDatabaseStats(changes: Partial<DatabaseStats> = {}): Databas
     queryMs: 88,
     waitMs: 12.5,
     misroutes: 1,
+    unserved: 2,
     recoveryConflicts: 0,
     replications: 0,
     clientParses: 7,
@@ -200,7 +202,7 @@ export function fakeDatabaseStats(changes: Partial<DatabaseStats> = {}): Databas
     binds: 9,
     byLabel,
     durations,
-    durationSums: Float64Array.from([0.001, 12, 0, 0]),
+    durationSums: Float64Array.from([0.001, 12, 0, 0, 0]),
     ...changes,
   };
 }
@@ -324,6 +326,7 @@ export function fakeSources(changes: Partial<ConsoleSources> = {}): FakeSources 
     preparedStatements: () => [{ database: 'shop', user: 'app', query: 'SELECT $1', clients: 2, servers: 1 }],
     memory: () => fakeMemory(),
     limits: () => [fakeLimit()],
+    budgets: () => [fakeBudget()],
     stuck: () => ({
       ...{ client_waiting: 0, client_asleep: 0, client_paused: 0, answer_lost: 1 },
       ...{ server_paused: 0, server_unheld: 0, server_owes_nobody: 0 },
@@ -395,6 +398,14 @@ export function fakeLimit(changes: Partial<LimitFigures> = {}): LimitFigures {
     ...{ name: 'user=*', kind: 'statements', rate: '500/s', burst: 1000, buckets: 1, refused: 3, sinceMs },
     problem: undefined,
     whom: [{ whom: 'user=app', tokens: 12.5, refused: 3, sinceMs }],
+    ...changes,
+  };
+}
+
+export function fakeBudget(changes: Partial<BudgetFigures> = {}): BudgetFigures {
+  return {
+    ...{ database: 'shop', budget: 'reads_p95', objective: 'p95 <= 50ms', unit: 'seconds', limit: 0.05, value: 0.0382 },
+    ...{ burn5m: 2.5, burn1h: 0.4, observedMs: 3_600_000, state: 'burning', why: '12.5% of 800 reads' },
     ...changes,
   };
 }

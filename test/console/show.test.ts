@@ -7,7 +7,7 @@ import { createStatsWindow, durationQuantileUs } from '../../src/console/stats-w
 import { createManualClock } from '../../src/util/clock.ts';
 import type { DatabaseRow } from '../../src/console/sources.ts';
 import type { ClientStats } from '../../src/session/types.ts';
-import { fakeClient, fakeDatabaseStats, fakePool, fakeServer, fakeSources, fakeWorker } from './fakes.ts';
+import { fakeBudget, fakeClient, fakeDatabaseStats, fakePool, fakeServer, fakeSources, fakeWorker } from './fakes.ts';
 
 const columnsOf = (name: string): string[] =>
   (commands.get(`SHOW ${name}`)?.columns ?? []).map((column) => column.name);
@@ -242,6 +242,27 @@ describe('rows', () => {
       errors: 3,
       misroutes: 1,
     });
+  });
+});
+
+describe('SHOW BUDGETS', () => {
+  it('says what is known, in words, and NULL for what is not', async () => {
+    const unknown = { value: null, burn5m: null, burn1h: null, state: 'unknown', why: 'no replicas' } as const;
+    const budgets = [fakeBudget(), fakeBudget({ budget: 'errors', unit: 'ratio', value: 0.0005 }), fakeBudget(unknown)];
+    const rows = await rowsOf('SHOW BUDGETS', fakeSources({ budgets: () => budgets }));
+    expect(rows[0]).toEqual({
+      ...{
+        database: 'shop',
+        budget: 'reads_p95',
+        objective: 'p95 <= 50ms',
+        value: '38.2ms',
+        burn_5m: 2.5,
+        burn_1h: 0.4,
+      },
+      ...{ state: 'burning', why: '12.5% of 800 reads' },
+    });
+    expect(rows[1]).toMatchObject({ value: '0.05%' });
+    expect(rows[2]).toMatchObject({ value: null, burn_5m: null, burn_1h: null, state: 'unknown', why: 'no replicas' });
   });
 });
 

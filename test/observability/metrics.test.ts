@@ -4,7 +4,7 @@ import { createMetrics } from '../../src/observability/metrics.ts';
 import type { Metrics } from '../../src/observability/metrics.ts';
 import type { ServerStats } from '../../src/pool/types.ts';
 import type { StatsSources } from '../../src/observability/types.ts';
-import { fakeClient, fakeDatabaseStats, fakePool, fakeServer, fakeSources } from '../console/fakes.ts';
+import { fakeBudget, fakeClient, fakeDatabaseStats, fakePool, fakeServer, fakeSources } from '../console/fakes.ts';
 
 let metrics: Metrics | undefined;
 afterEach(() => metrics?.close());
@@ -59,6 +59,9 @@ const contract: readonly (readonly [string, string, string])[] = [
   ['pool_resizes_total', 'counter', 'direction reason'],
   ['limit_refusals_total', 'counter', 'limit kind'],
   ['limit_buckets', 'gauge', 'limit kind'],
+  ['budget_burn_rate', 'gauge', 'database budget window'],
+  ['budget_objective_seconds', 'gauge', 'database budget'],
+  ['unserved_total', 'counter', 'database'],
   ['queries_total', 'counter', 'database route cache result'],
   ['query_duration_seconds', 'histogram', 'database route'],
   ['replica_lag_bytes', 'gauge', 'database node'],
@@ -131,6 +134,33 @@ describe('/metrics', () => {
     expect(find(lines, 'weir_memory_shed_clients_total', { reason: 'unread' })).toBe(3);
     expect(find(lines, 'weir_memory_state', { state: 'normal' })).toBe(1);
     expect(find(lines, 'weir_memory_state', { state: 'critical' })).toBe(0);
+  });
+
+  it('has burn rates over both windows, and leaves out what is not known: 0 would look healthy', async () => {
+    const none = { burn5m: null, burn1h: null };
+    const budgets = [
+      fakeBudget(),
+      fakeBudget({ budget: 'errors', unit: 'ratio', limit: 0.001, burn5m: null, burn1h: 3 }),
+      fakeBudget({ budget: 'replica_lag', observedMs: 0, ...none }),
+    ];
+    const { lines } = await scrape(fakeSources({ budgets: () => budgets }));
+    expect(find(lines, 'weir_budget_burn_rate', { budget: 'reads_p95', window: '5m' })).toBe(2.5);
+    expect(find(lines, 'weir_budget_burn_rate', { budget: 'reads_p95', window: '1h' })).toBe(0.4);
+    expect(find(lines, 'weir_budget_burn_rate', { budget: 'errors', window: '1h' })).toBe(3);
+    expect(lines.filter(({ name }) => name === 'weir_budget_burn_rate')).toHaveLength(3);
+    expect(find(lines, 'weir_budget_objective_seconds', { budget: 'reads_p95' })).toBe(0.05);
+    expect(find(lines, 'weir_budget_objective_ratio', { budget: 'errors' })).toBe(0.001);
+    expect(lines.filter(({ name }) => name.startsWith('weir_budget_objective'))).toHaveLength(2);
+  });
+
+  it('durations on the primary are one series, whether they are of reads or not', async () => {
+    const stats = fakeDatabaseStats();
+    stats.durations[4]?.set([7]);
+    const { lines } = await scrape(fakeSources({ databaseStats: () => [stats] }));
+    expect(find(lines, 'weir_query_duration_seconds_count', { route: 'primary' })).toBe(17);
+    expect(
+      lines.filter(({ name, labels }) => name.endsWith('duration_seconds_count') && labels['route'] === 'primary'),
+    ).toHaveLength(1);
   });
 
   it('leaves out a lag that is not known: 0 would look healthy', async () => {

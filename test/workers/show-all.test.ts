@@ -9,6 +9,7 @@ import type { ConsoleSources } from '../../src/console/sources.ts';
 import type { Totals } from '../../src/console/stats-types.ts';
 import type { Value } from '../../src/console/types.ts';
 import {
+  fakeBudget,
   fakeClient,
   fakeDatabaseStats,
   fakeMemory,
@@ -97,6 +98,7 @@ function sourcesOf(number: number, clockMs: number): Partial<ConsoleSources> {
       })),
     }),
   ];
+  const unobserved = { value: null, burn5m: null, burn1h: null, state: 'unknown', why: 'not observed yet' } as const;
   const [row] = [...base.databases()];
   return {
     pools: () => pools,
@@ -116,6 +118,8 @@ function sourcesOf(number: number, clockMs: number): Partial<ConsoleSources> {
     users: () => ['app', `only ${number}`],
     preparedStatements: () => prepared,
     limits: () => limits,
+    // The second worker is the lead.
+    budgets: () => [fakeBudget(number === 2 ? { observedMs: 5_000 } : { ...unobserved, observedMs: 0 })],
   };
 }
 
@@ -167,6 +171,7 @@ const expected: Readonly<Record<string, Columns>> = {
     one: 'problem',
     own: 'buckets tokens',
   }),
+  BUDGETS: columns({ key: 'database budget', same: 'objective', own: 'value burn_5m burn_1h state why' }),
   POOLS: columns({
     key: 'database user node',
     sum: `cl_active cl_waiting cl_active_cancel_req cl_waiting_cancel_req sv_active sv_active_cancel sv_being_canceled sv_idle
@@ -429,6 +434,13 @@ describe('what has a rule of its own', () => {
     expect(rows.map((row) => row['cpu_seconds'])).toEqual([1, 2, 3]);
     expect(rows.map((row) => row['memory_bytes'])).toEqual([1e6, 2e6, 3e6]);
     expect(rows[0]).toMatchObject({ state: 'ready', restarts: 0, event_loop_p99_ms: 4, version: '0.1.0' });
+  });
+
+  test('BUDGETS: as the worker says that observes them for all', async () => {
+    const { rows } = await run(workers[2] as TestWorker, 'SHOW BUDGETS');
+    expect(rows).toEqual([
+      expect.objectContaining({ budget: 'reads_p95', value: '38.2ms', burn_5m: 2.5, burn_1h: 0.4, state: 'burning' }),
+    ]);
   });
 
   test('MEMORY: one row for each', async () => {

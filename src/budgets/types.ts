@@ -1,0 +1,63 @@
+/**
+ * Budgets (service levels): how much may be slow, fail or be full, and how fast that is used up. Not to be confused with the
+ * budgets of connections in pool/. Types, and the keys of the setting.
+ */
+
+/** Keys of the setting `budgets`, in the order in which they are shown. */
+export const budgetKeys = ['reads', 'writes', 'errors', 'pool_utilisation', 'replica_lag'] as const;
+export type BudgetKey = (typeof budgetKeys)[number];
+
+/** An objective, and how much may miss it. */
+export interface Objective {
+  /** Unique in its database: "reads_p95", "errors". Label of the metrics. */
+  readonly name: string;
+  readonly key: BudgetKey;
+  /** Of reads and writes: "p95". */
+  readonly percentile?: string;
+  readonly unit: 'seconds' | 'ratio';
+  /** What is to be kept: seconds, or a share. Of `errors` it is the share that may fail. */
+  readonly limit: number;
+  /** The share of statements, or of the time, that may miss it: the budget. */
+  readonly share: number;
+}
+
+/** The setting: by key; an empty list in a database takes back what is set for all databases. */
+export type BudgetSettings = Readonly<Partial<Record<BudgetKey, readonly Objective[]>>>;
+
+/** ok: within the budget, for an hour. burning: faster than allowed. spent: that of an hour is used up. */
+export type BudgetState = 'ok' | 'burning' | 'spent' | 'unknown';
+
+/** Utilisation or lag, or why it is not known. */
+export type Gauge = { readonly value: number } | { readonly unknown: string };
+
+/** What a database has counted since the start, and its gauges now. */
+export interface Reading {
+  readonly database: string;
+  /** Histograms of durations, not cumulative (util/histogram.ts). */
+  readonly reads: Float64Array;
+  readonly writes: Float64Array;
+  readonly statements: number;
+  /** Of them, those that failed for a reason that is not their own. */
+  readonly unserved: number;
+  readonly utilisation: Gauge;
+  readonly lag: Gauge;
+}
+
+/** A budget of a database, as it is shown. Survives a structured clone. */
+export interface BudgetFigures {
+  readonly database: string;
+  readonly budget: string;
+  /** In words: "p95 <= 50ms". */
+  readonly objective: string;
+  readonly unit: Objective['unit'];
+  readonly limit: number;
+  /** Of the last minute, or the last sample of utilisation and lag; null: not known. */
+  readonly value: number | null;
+  /** 1: exactly as fast as allowed. null: nothing to count. */
+  readonly burn5m: number | null;
+  readonly burn1h: number | null;
+  /** For how long it has been observed, at most an hour counts; 0: not here, or not yet. */
+  readonly observedMs: number;
+  readonly state: BudgetState;
+  readonly why: string;
+}

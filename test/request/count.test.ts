@@ -1,0 +1,75 @@
+/** Where a statement is counted: reads on the primary apart from what else it does, and failures that are not the statement's own. */
+import { describe, expect, it } from 'vitest';
+import { countAnswer, countCutOff, newDatabaseStats } from '../../src/request/count.ts';
+import { Request } from '../../src/session/request.ts';
+import type { Session } from '../../src/session/session.ts';
+import { durationPlaces } from '../../src/session/types.ts';
+import { fakeNode } from '../console/fakes.ts';
+
+function scene() {
+  const stats = newDatabaseStats('shop');
+  const session = { database: { stats }, wasActive: () => undefined } as unknown as Session;
+  const count = (change: (request: Request) => void): void => {
+    const request = new Request();
+    change(request);
+    countAnswer(session, request, 30);
+  };
+  const placesUsed = (): unknown[] =>
+    durationPlaces.flatMap((place, i) => ((stats.durations[i]?.[8] ?? 0) > 0 ? [place] : []));
+  return { stats, session, count, placesUsed };
+}
+
+const on = (role: 'primary' | 'replica') => fakeNode({ role });
+
+describe('durations', () => {
+  it.each([
+    [
+      'a read on the primary',
+      { route: 'primary', isRead: true },
+      (request: Request) => (request.target.node = on('primary')),
+    ],
+    [
+      'a write',
+      { route: 'primary', isRead: false },
+      (request: Request) => {
+        request.target.node = on('primary');
+        request.planned.noRead('writes');
+      },
+    ],
+    [
+      'a read on a replica',
+      { route: 'replica', isRead: true },
+      (request: Request) => (request.target.node = on('replica')),
+    ],
+    ['a hit', { route: 'cache', isRead: true }, (request: Request) => (request.cache.label = 'hit')],
+    ['what Weir answers itself', { route: 'none' }, () => undefined],
+  ])('%s', (_what, place, change) => {
+    const { stats, count, placesUsed } = scene();
+    count(change);
+    expect(placesUsed()).toEqual([place]);
+    expect(stats.queries).toBe(1);
+    expect(stats.durationSums.reduce((a, b) => a + b)).toBeCloseTo(0.03);
+  });
+});
+
+describe('failures', () => {
+  it('are counted as not served only if they are not their own; the first error of a request decides', () => {
+    const { stats, count } = scene();
+    count(({ attempt }) => attempt.failed());
+    count(({ attempt }) => attempt.failed(true));
+    count(({ attempt }) => {
+      attempt.failed();
+      attempt.failed(true);
+    });
+    count(() => undefined);
+    expect([stats.unserved, stats.queries]).toEqual([1, 4]);
+    expect(stats.byLabel.reduce((sum, n, i) => sum + (i % 2 === 1 ? n : 0), 0)).toBe(3);
+  });
+
+  it('of requests whose connection ends with them are counted, too', () => {
+    const { stats, session } = scene();
+    countCutOff(session, 3, true);
+    countCutOff(session, 5, false);
+    expect([stats.unserved, stats.queries]).toEqual([3, 0]);
+  });
+});
