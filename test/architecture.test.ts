@@ -34,6 +34,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   console: ['protocol', 'pool', 'cache', 'topology', 'session', 'config', 'memory'],
   observability: [],
   memory: [],
+  forecast: [],
   systemd: [],
   workers: [
     'frontend',

@@ -194,6 +194,7 @@ export class Parts {
       watchdog,
       memory,
       limits: services.limits,
+      forecast: services.forecast,
       process: () => this.metrics.ofProcess(),
       isDraining: requests.isDraining,
     };
@@ -252,17 +253,20 @@ export class Parts {
   private makeResizing(): ResizeLoop {
     const { current, worker } = this.options;
     const { shared, noteUnexpected: onError } = this;
+    const { forecast } = this.services;
     const sources: ResizeSources = {
       pools: () => this.sources.pools() as Iterable<Pool>,
       topologies: () => this.sources.topologies(),
       settings: () => current.config.resize,
       poolSettings: (name) => this.directory.get(name)?.settings() ?? current.config.pool,
     };
-    if (worker === undefined || shared === undefined) return createResizeLoop({ sources, clock: systemClock, onError });
+    if (worker === undefined || shared === undefined)
+      return createResizeLoop({ sources, clock: systemClock, forecast, onError });
     return new WorkerResizing({
       channel: worker.channel,
       leadTerm: () => shared.monitors.leadTerm,
       sources,
+      forecast,
       nowMs: systemClock.nowMs,
       onError,
     });

@@ -5,6 +5,7 @@
 import { actions } from './actions.ts';
 import { showRestarts } from './restart.ts';
 import { showMemory } from './show-memory.ts';
+import { showForecast } from './show-forecast.ts';
 import { showLimits } from './show-limits.ts';
 import { showConnections } from './show.ts';
 import { showFigures } from './show-stats.ts';
@@ -20,6 +21,7 @@ const all: ConsoleCommand[] = [
   ...showTopology,
   ...showFigures,
   showLimits,
+  showForecast,
   showWorkers,
   showMemory,
   showRestarts,

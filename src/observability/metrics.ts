@@ -4,6 +4,7 @@
  */
 import { Registry } from 'prom-client';
 import { registerCache } from './metric-cache.ts';
+import { registerForecast } from './metric-forecast.ts';
 import { registerMemory } from './metric-memory.ts';
 import { registerLimits } from './metric-limits.ts';
 import { registerNodes } from './metric-nodes.ts';
@@ -45,6 +46,7 @@ const groups: readonly ((registry: Registry, sources: StatsSources) => void)[] =
   registerStuck,
   registerMemory,
   registerLimits,
+  registerForecast,
   registerWorkers,
 ];
 
@@ -129,6 +131,7 @@ function following(scrape: () => Scrape): StatsSources {
     stuck: () => now().stuck(),
     memory: () => now().memory(),
     limits: () => now().limits(),
+    forecast: () => now().forecast(),
     workers: () => scrape().workers(),
   };
 }

@@ -4,6 +4,7 @@
  */
 import type { CacheStats } from '../cache/types.ts';
 import type { LogLevel } from '../errors/errors.ts';
+import type { ForecastFigures } from '../forecast/types.ts';
 import type { MemoryFigures } from '../memory/types.ts';
 import type { LimitFigures } from '../limits/types.ts';
 import type { PoolControl, ServerStats } from '../pool/types.ts';
@@ -118,6 +119,8 @@ export interface StatsSources {
   memory(): MemoryFigures;
   /** The rate limits and their buckets. */
   limits(): Iterable<LimitFigures>;
+  /** What pools will need, by time of day; none while that is off. */
+  forecast(): Iterable<ForecastFigures>;
   /** The processes of this Weir. */
   workers(): Iterable<WorkerFigures>;
   /** Undefined: these are the figures of one process. */

@@ -24,7 +24,7 @@ import {
   union,
 } from './merge-rules.ts';
 import type { Rule, Rules } from './merge-rules.ts';
-import { limits, memory } from './pressure-rules.ts';
+import { forecast, limits, memory } from './pressure-rules.ts';
 
 const same = <V>(): Rule<V> => first as Rule<unknown> as Rule<V>;
 const known = <V>(): Rule<V> => firstKnown as Rule<V>;
@@ -249,6 +249,7 @@ export const figureTable: Rules<Figures> = {
   cacheStats: row(cache),
   stuck: counts<StuckKind>(),
   limits,
+  forecast,
   settings: same(),
   users: union,
   prepared: byKey((each) => keyOf(each.database, each.user, each.query), row(prepared)),

@@ -6,6 +6,7 @@ import type { CacheStats } from '../cache/types.ts';
 import type { ConsoleSources, DatabaseRow, PreparedRow, SettingRow } from '../console/sources.ts';
 import type { StatsPeriod } from '../console/stats-types.ts';
 import type { MemoryFigures } from '../memory/types.ts';
+import type { ForecastFigures } from '../forecast/types.ts';
 import type { LimitFigures } from '../limits/types.ts';
 import type { FiguresDetail, ProcessFigures, ServingState } from '../observability/types.ts';
 import type { PoolStats, ServerStats, WaitHistogram } from '../pool/types.ts';
@@ -48,6 +49,7 @@ export interface Figures {
   readonly cacheStats: CacheStats;
   readonly stuck: Readonly<Record<StuckKind, number>>;
   readonly limits: readonly LimitFigures[];
+  readonly forecast: readonly ForecastFigures[];
   readonly settings: readonly SettingRow[];
   readonly users: readonly string[];
   readonly prepared: readonly PreparedRow[];
@@ -86,6 +88,7 @@ export function collectFigures(own: OwnFigures, detail: AskedFigures): Figures {
     cacheStats: { ...sources.cacheStats() },
     stuck: { ...sources.stuck() },
     limits: limitsOf(sources, detail),
+    forecast: detail === 'counts' ? [] : [...sources.forecast()],
     settings: detail === 'counts' ? [] : [...sources.settings()],
     users: [...sources.users()],
     prepared: detail === 'rows' ? [...sources.preparedStatements()] : [],

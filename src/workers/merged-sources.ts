@@ -55,6 +55,7 @@ export function mergeFigures({ workers, past, silent, isDraining, resizes }: Gat
     stuck: () => all.stuck,
     memory: () => all.memory,
     limits: () => all.limits,
+    forecast: () => all.forecast,
     settings: () => all.settings,
     users: () => all.users,
     preparedStatements: () => all.prepared,

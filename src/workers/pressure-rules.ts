@@ -1,4 +1,5 @@
-/** How the figures of rate limits and memory of several workers become one. Part of figure-rules.ts. */
+/** How the figures of rate limits, memory and forecasts of several workers become one. Part of figure-rules.ts. */
+import type { ForecastFigures } from '../forecast/types.ts';
 import type { BucketFigures, LimitFigures } from '../limits/types.ts';
 import { memoryStates, type MemoryFigures, type MemoryState, type ShedReason } from '../memory/types.ts';
 import {
@@ -38,6 +39,11 @@ const limit: Rules<LimitFigures> = {
 export const limits = byKey<LimitFigures>(
   ({ name, kind, rate, burst }) => keyOf(name, kind, rate, String(burst)),
   row(limit),
+);
+
+/** The worker that resizes the pools of all has the forecasts; for a moment two may. */
+export const forecast = ifBoth(
+  byKey<ForecastFigures>(({ database, user, node }) => keyOf(database, user, node), same()),
 );
 
 const worstMemory: Rule<MemoryState> = {

@@ -59,6 +59,8 @@ const contract: readonly (readonly [string, string, string])[] = [
   ['pool_resizes_total', 'counter', 'direction reason'],
   ['limit_refusals_total', 'counter', 'limit kind'],
   ['limit_buckets', 'gauge', 'limit kind'],
+  ['forecast_connections', 'gauge', 'database user node'],
+  ['forecast_confidence', 'gauge', 'database user node'],
   ['queries_total', 'counter', 'database route cache result'],
   ['query_duration_seconds', 'histogram', 'database route'],
   ['replica_lag_bytes', 'gauge', 'database node'],

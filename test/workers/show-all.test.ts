@@ -11,6 +11,7 @@ import type { Value } from '../../src/console/types.ts';
 import {
   fakeClient,
   fakeDatabaseStats,
+  fakeForecast,
   fakeMemory,
   fakeLimit,
   fakeNode,
@@ -116,6 +117,8 @@ function sourcesOf(number: number, clockMs: number): Partial<ConsoleSources> {
     users: () => ['app', `only ${number}`],
     preparedStatements: () => prepared,
     limits: () => limits,
+    // Only the worker that resizes the pools of all has them.
+    forecast: () => (number === 2 ? [fakeForecast(), fakeForecast({ user: 'bob', predicted: 3 })] : []),
   };
 }
 
@@ -160,6 +163,7 @@ const prefixed = (prefix: string, names: string): string =>
     .join(' ');
 
 const expected: Readonly<Record<string, Columns>> = {
+  FORECAST: columns({ key: 'database user node', one: 'now predicted at confidence warmed why' }),
   LIMITS: columns({
     key: 'limit kind whom',
     sum: 'refused',
