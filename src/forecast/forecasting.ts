@@ -69,7 +69,8 @@ export class Forecasting implements ForecastHost, Predictor {
   private begin(path: string): Open {
     const { pools, problem, isReadOnly } = readState(path, this.options.epochMs());
     if (problem === undefined) {
-      const what = pools.length === 0 ? 'begins with nothing' : `knows ${pools.length} pools`;
+      const pool = pools.length === 1 ? 'pool' : 'pools';
+      const what = pools.length === 0 ? 'begins with nothing' : `knows ${pools.length} ${pool}`;
       this.options.log('info', 'forecast_state', `forecast.file ${path}: ${what}`);
     } else {
       const message = `forecast.file ${path} is not used: ${problem}; forecasts begin anew`;

@@ -153,7 +153,7 @@ describe('the file', () => {
     const next = new World();
     next.epochMs = world.epochMs;
     await next.live(10_000, 0);
-    expect(next.logged).toEqual([`info forecast_state: forecast.file ${path}: knows 1 pools`]);
+    expect(next.logged).toEqual([`info forecast_state: forecast.file ${path}: knows 1 pool`]);
   });
 
   test('that cannot be written: one line, one more when it can be again, and forecasts go on', async () => {
