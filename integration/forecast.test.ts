@@ -60,7 +60,7 @@ async function openOnServer(): Promise<number> {
   return row?.n ?? 0;
 }
 
-type Row = Record<string, string | null>;
+type Row = Record<string, string | number | null>;
 
 async function row(console: pg.Client, command: string): Promise<Row> {
   const { rows } = await console.query<Row>(command);
@@ -80,7 +80,7 @@ test('its connections are open before it comes, and an operator wins', async () 
   writeForecast(12);
   const at = await start();
   const console = await used(at);
-  expect(await row(console, 'SHOW FORECAST')).toMatchObject({ user: users.app, node: 'primary', confidence: '0.99' });
+  expect(await row(console, 'SHOW FORECAST')).toMatchObject({ user: users.app, node: 'primary', confidence: 0.99 });
   expect(await openOnServer()).toBeLessThan(5);
   expect(await row(console, 'SHOW POOLS')).toMatchObject({ limit: '5', last_resize: null });
 
@@ -150,7 +150,7 @@ test.each([
   expect((await client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
   const console = await connectPg(at.adminUrl());
   await until('the forecast', async () => (await row(console, 'SHOW FORECAST'))['why'] !== undefined);
-  expect(await row(console, 'SHOW FORECAST')).toMatchObject({ predicted: null, confidence: '0', warmed: '0' });
+  expect(await row(console, 'SHOW FORECAST')).toMatchObject({ predicted: null, confidence: 0, warmed: '0' });
   expect(readFileSync(`${file}.corrupt`, 'utf8')).toBe(damaged);
   await closeClients();
   await at.stop();
