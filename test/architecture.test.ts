@@ -35,6 +35,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   console: ['protocol', 'pool', 'cache', 'topology', 'session', 'config', 'memory', 'budgets'],
   observability: [],
   memory: [],
+  forecast: [],
   systemd: [],
   workers: [
     'frontend',

@@ -5,6 +5,7 @@ import { shownState } from '../backend/server-state.ts';
 import type { ConsoleActions, ConsoleSources, DatabaseRow, PreparedRow } from '../console/sources.ts';
 import { listSettings } from '../config/show.ts';
 import type { Config } from '../config/config.ts';
+import type { Forecasting } from '../forecast/forecasting.ts';
 import type { ProcessFigures, WorkerFigures } from '../observability/types.ts';
 import type { ServerStats } from '../pool/types.ts';
 import type { Budgets } from './budgets.ts';
@@ -28,6 +29,7 @@ export interface SourceParts {
   readonly memory: Memory;
   readonly limits: Limits;
   readonly budgets: Pick<Budgets, 'figures'>;
+  readonly forecast: Pick<Forecasting, 'figures'>;
   process(): ProcessFigures;
   isDraining(): boolean;
 }
@@ -66,6 +68,7 @@ export function createSources(parts: SourceParts, actions: ConsoleActions): Cons
     memory: () => parts.memory.monitor.figures(),
     limits: () => parts.limits.figures(),
     budgets: () => parts.budgets.figures(),
+    forecast: () => parts.forecast.figures(),
     settings: () => listSettings(parts.config()),
     users: () => parts.users.keys(),
     *workers() {

@@ -201,6 +201,7 @@ export class Parts {
       memory,
       budgets: { figures: () => this.regular.budgets.figures() },
       limits: services.limits,
+      forecast: services.forecast,
       process: () => this.metrics.ofProcess(),
       isDraining: requests.isDraining,
     };
@@ -279,6 +280,7 @@ export class Parts {
         topologies: () => this.sources.topologies(),
         poolSettings: (name) => this.directory.get(name)?.settings() ?? current.config.pool,
       },
+      forecast: this.services.forecast,
       worker: worker && shared && { link: worker, leadTerm: () => shared.monitors.leadTerm },
       onError,
     });

@@ -2,6 +2,7 @@
  * Starts what sizes the pools: the resize controller (connections), of this process or of all workers, and the search for how many
  * statements may run at once, of each process for itself. Made by parts.ts.
  */
+import type { Forecasting } from '../forecast/forecasting.ts';
 import { boundedLog, withoutFigures } from '../observability/bounded-log.ts';
 import type { Log } from '../observability/types.ts';
 import type { Pool } from '../pool/pool.ts';
@@ -16,6 +17,7 @@ export interface ResizingParts {
   readonly current: Current;
   readonly log: Log;
   readonly sources: Pick<ResizeSources, 'topologies' | 'poolSettings'> & { pools(): Iterable<Pool> };
+  readonly forecast: Forecasting;
   /** Undefined: this process is the whole Weir. */
   readonly worker: { readonly link: WorkerLink; leadTerm(): number | undefined } | undefined;
   onError(error: unknown): void;
@@ -31,16 +33,17 @@ export interface Resizing {
   stop(): void;
 }
 
-export function createResizing({ current, log, sources, worker, onError }: ResizingParts): Resizing {
+export function createResizing({ current, log, sources, forecast, worker, onError }: ResizingParts): Resizing {
   const settings = (): typeof current.config.resize => current.config.resize;
   const ofConnections: ResizeSources = { ...sources, settings };
   const loop: ResizeLoop =
     worker === undefined
-      ? createResizeLoop({ sources: ofConnections, clock: systemClock, onError })
+      ? createResizeLoop({ sources: ofConnections, clock: systemClock, forecast, onError })
       : new WorkerResizing({
           channel: worker.link.channel,
           leadTerm: worker.leadTerm,
           sources: ofConnections,
+          forecast,
           nowMs: systemClock.nowMs,
           onError,
         });

@@ -5,6 +5,7 @@ import { createBinder } from '../binding/binder.ts';
 import type { ResultCache } from '../cache/types.ts';
 import { TurnWriter } from '../net/turn.ts';
 import { createLatencyBaselines } from '../routing/latency.ts';
+import { Forecasting } from '../forecast/forecasting.ts';
 import type { Services } from '../session/context.ts';
 import { StatementBook } from '../session/statements.ts';
 import type { Classifier } from '../sql/facts.ts';
@@ -17,6 +18,7 @@ import { priorityOf } from './user-priority.ts';
 
 export interface AppServices extends Services {
   readonly limits: Limits;
+  readonly forecast: Forecasting;
 }
 
 export interface ServicesOptions {
@@ -40,6 +42,12 @@ export function createServices(options: ServicesOptions): AppServices {
     book: new StatementBook(),
     baselines: createLatencyBaselines(),
     limits: new Limits({ worker, log: logs.log, nowMs: systemClock.nowMs, epochMs: Date.now }),
+    forecast: new Forecasting({
+      settings: () => current.config.forecast,
+      nowMs: systemClock.nowMs,
+      epochMs: Date.now,
+      log: logs.log,
+    }),
     functionCall: classifier.classify(Buffer.from('CALL function_call()')),
     sqlPrepared: classifier.classify(Buffer.from('EXECUTE "\u0001"')),
     nowMs: systemClock.nowMs,

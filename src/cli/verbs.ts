@@ -257,6 +257,7 @@ export const adminVerbs: Readonly<Record<string, Verb>> = {
   stats: showVerb('STATS', 'Counters per database.'),
   cache: showVerb('CACHE', 'The result cache: entries, memory, hits and invalidations.'),
   budgets: showVerb('BUDGETS', 'Budgets (service levels): how fast they are used up, and why.'),
+  forecast: showVerb('FORECAST', 'Connections that pools will need, from the load at the same time of other days.'),
   limits: showVerb('LIMITS', 'Rate limits: tokens left, and what was refused.'),
   config: showVerb('CONFIG', 'Settings: value, default, and whether a reload can change them.'),
   resize,

@@ -9,7 +9,7 @@ import { limitRows } from './settings-limits.ts';
 import { generalRows, poolRows } from './settings-pools.ts';
 import { cacheRows, routingRows } from './settings-reads.ts';
 import type { SettingKey, SettingValues } from './settings.ts';
-import { logRows, resizeRows, settingKeys, settingOf } from './settings.ts';
+import { forecastRows, logRows, resizeRows, settingKeys, settingOf } from './settings.ts';
 
 export function assemblePool(values: SettingValues): PoolSettings {
   return fieldsOf(poolRows, values);
@@ -26,6 +26,7 @@ export function assemble(values: SettingValues, databases: ReadonlyMap<string, D
     routing: fieldsOf(routingRows, values),
     cache: fieldsOf(cacheRows, values),
     resize: fieldsOf(resizeRows, values),
+    forecast: fieldsOf(forecastRows, values),
     log: fieldsOf(logRows, values),
   };
 }
@@ -42,6 +43,7 @@ export function valuesOf(config: Config): SettingValues {
     ...valuesIn(routingRows, config.routing),
     ...valuesIn(cacheRows, config.cache),
     ...valuesIn(resizeRows, config.resize),
+    ...valuesIn(forecastRows, config.forecast),
     ...valuesIn(logRows, config.log),
   };
 }

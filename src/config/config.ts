@@ -7,7 +7,7 @@ import type { authRows, tlsClientRows, tlsServerRows } from './settings-auth.ts'
 import type { limitRows } from './settings-limits.ts';
 import type { generalRows, poolRows } from './settings-pools.ts';
 import type { cacheRows, routingRows } from './settings-reads.ts';
-import type { logRows, resizeRows } from './settings.ts';
+import type { forecastRows, logRows, resizeRows } from './settings.ts';
 
 export type { HostPort } from './values.ts';
 
@@ -16,6 +16,7 @@ export type PoolSettings = FieldsOf<typeof poolRows>;
 export type RoutingSettings = FieldsOf<typeof routingRows>;
 export type CacheSettings = FieldsOf<typeof cacheRows>;
 export type LimitSettings = FieldsOf<typeof limitRows>;
+export type ForecastSettings = FieldsOf<typeof forecastRows>;
 export type TlsSide = FieldsOf<typeof tlsClientRows>;
 
 export type PoolMode = PoolSettings['poolMode'];
@@ -54,5 +55,6 @@ export interface Config extends FieldsOf<typeof generalRows> {
   readonly routing: RoutingSettings;
   readonly cache: CacheSettings;
   readonly resize: FieldsOf<typeof resizeRows>;
+  readonly forecast: ForecastSettings;
   readonly log: FieldsOf<typeof logRows>;
 }

@@ -47,6 +47,7 @@ export type LoadResult =
 const fileKeys: readonly SettingKey[] = [
   'unix_socket_dir',
   'auth.file',
+  'forecast.file',
   'auth.hba_file',
   'auth.ident_file',
   'tls.client.cert',

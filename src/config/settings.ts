@@ -9,8 +9,8 @@ import { authRows, tlsClientRows, tlsServerRows } from './settings-auth.ts';
 import { poolSettings } from './settings-pools.ts';
 import { cacheRows, routingRows } from './settings-reads.ts';
 import type { Rows, Setting, ValuesIn } from './setting.ts';
-import { atLeast1ms, minute, setting } from './setting.ts';
-import { boolean, oneOf } from './values.ts';
+import { atLeast1ms, hour, minute, second, setting } from './setting.ts';
+import { boolean, duration, fraction, oneOf, optional, string } from './values.ts';
 
 export const resizeRows = {
   'resize.enabled': setting('enabled', boolean(), true, 'reload', 'Let pools grow and shrink by themselves.'),
@@ -34,6 +34,30 @@ export const resizeRows = {
     5 * minute,
     'reload',
     'A pool shrinks when it had connections to spare for this long.',
+  ),
+} as const satisfies Rows;
+
+export const forecastRows = {
+  'forecast.file': setting(
+    'file',
+    optional(string('a file name')),
+    undefined,
+    'reload',
+    'File in which Weir keeps what it has learned of the load of each pool by time of day, to open connections before it comes: see docs/forecast.md. null: off.',
+  ),
+  'forecast.confidence': setting(
+    'confidence',
+    fraction(),
+    0.8,
+    'reload',
+    'A pool is warmed when its forecast has at least this confidence.',
+  ),
+  'forecast.ahead': setting(
+    'aheadMs',
+    duration(second, hour),
+    minute,
+    'reload',
+    'How long before a predicted load its connections are opened.',
   ),
 } as const satisfies Rows;
 
@@ -63,6 +87,7 @@ export const settings = {
   ...routingRows,
   ...cacheRows,
   ...resizeRows,
+  ...forecastRows,
   ...logRows,
 } as const;
 

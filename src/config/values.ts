@@ -73,6 +73,15 @@ export function integer(min: number, max: number): ValueType<number> {
   };
 }
 
+/** A part of something. */
+export function fraction(): ValueType<number> {
+  const allowed = 'a number from 0 to 1';
+  const parse = (raw: unknown): Parsed<number> =>
+    typeof raw === 'number' && isBetween(raw, 0, 1) ? { value: raw } : { refused: `is not ${allowed}` };
+  const parseText = (text: string): Parsed<number> => parse(/^\d*\.?\d+$/.test(text.trim()) ? Number(text) : text);
+  return { name: 'number', allowed, parse, parseText, format: String };
+}
+
 /** In milliseconds. `zero` says in words what 0 means; without it 0 is refused like any other value below `min`. */
 export function duration(min: number, max: number, zero?: string): ValueType<number> {
   const range = `from ${formatDuration(min)} to ${formatDuration(max)}`;

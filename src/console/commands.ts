@@ -6,6 +6,7 @@ import { actions } from './actions.ts';
 import { showRestarts } from './restart.ts';
 import { showBudgets } from './show-budgets.ts';
 import { showMemory } from './show-memory.ts';
+import { showForecast } from './show-forecast.ts';
 import { showLimits } from './show-limits.ts';
 import { showConnections } from './show.ts';
 import { showFigures } from './show-stats.ts';
@@ -22,6 +23,7 @@ const all: ConsoleCommand[] = [
   ...showFigures,
   showLimits,
   showBudgets,
+  showForecast,
   showWorkers,
   showMemory,
   showRestarts,

@@ -3,6 +3,7 @@
  * SHOW POOLS, so it speaks for all workers. Parsed here; `weir explain --pool` prints it.
  */
 import { WeirError } from '../errors/errors.ts';
+import type { ForecastFigures } from '../forecast/types.ts';
 import type { PoolStats } from '../pool/types.ts';
 import type { NodeState } from '../topology/types.ts';
 import { spareConnections } from '../util/spare-connections.ts';
@@ -16,6 +17,7 @@ interface Facts {
   readonly pool: PoolStats;
   readonly row: DatabaseRow | undefined;
   readonly node: NodeState | undefined;
+  readonly forecast: ForecastFigures | undefined;
   readonly all: readonly PoolStats[];
   readonly servers: ReadonlyMap<string, string>;
   readonly workers: number;
@@ -80,6 +82,14 @@ function loadLine({ pool }: Facts): Line {
     'load',
     `${load.toFixed(1)} connections in use or wanted over the last seconds, each held for ${holdMs.toFixed(1)} ms on average${rate}; about ${enough} connections are enough for that`,
   ];
+}
+
+/** Nothing while forecasts are off. */
+function forecastLines({ forecast }: Facts): Line[] {
+  if (forecast === undefined) return [];
+  const { why, warmed } = forecast;
+  const kept = warmed === 0 ? 'no connection is' : `${warmed} connections are`;
+  return [['forecast', `${why}; ${kept} kept open ahead of the load`]];
 }
 
 /** The limits besides its own maximum, and what is left of each. */
@@ -159,6 +169,7 @@ function linesOf(facts: Facts): Line[] {
     lastResizeLine(facts),
     nowLine(facts),
     loadLine(facts),
+    ...forecastLines(facts),
     ...boundLines(facts),
     ...changeLines(facts),
   ];
@@ -171,12 +182,16 @@ function factsOf(sources: ConsoleSources, nowMs: number): (pool: PoolStats) => F
   const nodes = new Map<string, NodeState>();
   for (const topology of sources.topologies())
     for (const node of topology.snapshot().nodes) nodes.set(`${topology.database}\0${node.name}`, node);
+  const keyOf = ({ database, user, node }: Pick<PoolStats, 'database' | 'user' | 'node'>): string =>
+    `${database}\0${user}\0${node}`;
+  const forecasts = new Map(Array.from(sources.forecast(), (forecast) => [keyOf(forecast), forecast]));
   const servers = new Map(Array.from(nodes, ([key, node]) => [key, serverOf(node)]));
   const workers = [...sources.workers()].filter(({ state }) => state !== 'gone').length;
   return (pool) => ({
     pool,
     row: databases.get(pool.database),
     node: nodes.get(`${pool.database}\0${pool.node}`),
+    forecast: forecasts.get(keyOf(pool)),
     all,
     servers,
     workers,

@@ -18,7 +18,7 @@ th{color:var(--dim);font-weight:500;font-size:12px;border-bottom:1px solid var(-
 td.n,th.n{text-align:right}td.wrap{white-space:normal;min-width:220px}.good{color:var(--good)}.bad{color:var(--bad)}.warn{color:var(--warn)}
 svg{display:block;width:100%;height:48px;margin-top:6px}polyline{fill:none;stroke:var(--accent);stroke-width:1.5;vector-effect:non-scaling-stroke}
 .meter{display:inline-block;width:90px;height:8px;background:var(--line);border-radius:4px;overflow:hidden;vertical-align:middle;margin-right:8px}
-.meter i{display:block;height:100%;background:var(--accent)}#stale{display:none}`;
+.meter i{display:block;height:100%;background:var(--accent)}#stale,#ahead{display:none}`;
 
 const script = `
 'use strict';
@@ -41,9 +41,14 @@ const fill = (id, heads, rows) => {
 };
 const meter = (used, of, text) => { const s = make('span'), m = make('span', undefined, 'meter'), i = make('i'); i.style.width = Math.min(100, of > 0 ? 100 * used / of : 0) + '%'; m.append(i); s.append(m, document.createTextNode(text)); return s; };
 const sum = (list, f) => list.reduce((t, x) => t + f(x), 0);
-const plot = () => {
-  const top = Math.max(1, ...history), step = 300 / 149;
-  $('line').setAttribute('points', history.map((v, i) => (i * step).toFixed(1) + ',' + (46 - 44 * v / top).toFixed(1)).join(' '));
+const points = (list, step) => { const top = Math.max(1, ...list); return list.map((v, i) => (i * step).toFixed(1) + ',' + (46 - 44 * v / top).toFixed(1)).join(' '); };
+const plot = () => $('line').setAttribute('points', points(history, 300 / 149));
+const svg = (tag, attributes) => { const e = document.createElementNS($('line').namespaceURI, tag); Object.entries(attributes).forEach(([k, v]) => e.setAttribute(k, v)); return e; };
+const day = (list) => {
+  if (!list.length) return make('span', 'not known yet', 'dim');
+  const s = svg('svg', { viewBox: '0 0 300 48', preserveAspectRatio: 'none', role: 'img', 'aria-label': 'connections needed in the next 24 hours' });
+  s.append(svg('polyline', { points: points(list, 300 / Math.max(1, list.length - 1)) }));
+  return s;
 };
 function draw(s) {
   const seconds = last ? (s.atMs - last.atMs) / 1000 : 0;
@@ -69,6 +74,9 @@ function draw(s) {
     [p.connectProblem || (p.lastResize ? p.lastResize.from + ' \\u2192 ' + p.lastResize.to + ' ' + p.lastResize.reason + ': ' + p.lastResize.why : ''), p.connectProblem ? 'wrap bad' : 'wrap dim']]));
   fill('databases', ['database', '#queries', '#transactions', '#to primary', '#to replicas', '#from cache', '#errors', '#misroutes', '#mean time'], s.databases.map((d) => [
     d.database, num(d.queries), num(d.xacts), num(d.primary), num(d.replica), num(d.cache), num(d.errors), num(d.misroutes), d.queries ? num(1000 * d.queryMs / d.queries) + ' \\u00b5s' : '']));
+  $('ahead').style.display = s.forecast.length ? 'block' : 'none';
+  fill('forecast', ['pool', 'node', '#now', '#predicted', '#confidence', '#warmed', 'next 24 hours', 'why'], s.forecast.map((f) => [
+    f.database + '.' + f.user, f.node, num(f.now), num(f.predicted), num(100 * f.confidence) + ' %', num(f.warmed), day(f.day), [f.why, 'wrap dim']]));
   const c = s.cache;
   const shared = c.workers === 'off' ? c.redis : c.workers;
   fill('cache', ['filled', '#entries', '#hits', c.workers === 'off' ? '#of them Redis' : '#of them shared', '#misses', '#stores', '#evictions', '#invalidations', c.workers === 'off' ? 'Redis' : 'workers'], [[
@@ -94,6 +102,7 @@ export const dashboardHtml = `<!doctype html>
 <section><h2>Queries per second, last five minutes</h2><svg viewBox="0 0 300 48" preserveAspectRatio="none" role="img" aria-label="queries per second"><polyline id="line"/></svg></section>
 <section><h2>Nodes</h2><div id="nodes"></div></section>
 <section><h2>Pools</h2><div id="pools"></div></section>
+<section id="ahead"><h2>Forecast</h2><div id="forecast"></div></section>
 <section><h2>Databases</h2><div id="databases"></div></section>
 <section><h2>Cache</h2><div id="cache"></div></section>
 <p class="dim">Metrics for Prometheus: <a href="metrics">metrics</a>. Raw figures: <a href="stats.json">stats.json</a>.</p>

@@ -5,6 +5,7 @@
 import { Registry } from 'prom-client';
 import { registerBudgets } from './metric-budgets.ts';
 import { registerCache } from './metric-cache.ts';
+import { registerForecast } from './metric-forecast.ts';
 import { registerMemory } from './metric-memory.ts';
 import { registerLimits } from './metric-limits.ts';
 import { registerNodes } from './metric-nodes.ts';
@@ -47,6 +48,7 @@ const groups: readonly ((registry: Registry, sources: StatsSources) => void)[] =
   registerMemory,
   registerLimits,
   registerBudgets,
+  registerForecast,
   registerWorkers,
 ];
 
@@ -132,6 +134,7 @@ function following(scrape: () => Scrape): StatsSources {
     memory: () => now().memory(),
     limits: () => now().limits(),
     budgets: () => now().budgets(),
+    forecast: () => now().forecast(),
     workers: () => scrape().workers(),
   };
 }

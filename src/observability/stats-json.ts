@@ -24,6 +24,7 @@ export function statsJson(sources: StatsSources, nowMs: number): object {
     databases: Array.from(sources.databaseStats(), databaseJson),
     nodes: nodesJson(sources, nowMs),
     pools: poolsJson(sources),
+    forecast: forecastJson(sources),
     cache: sources.cacheStats(),
     stuck: sources.stuck(),
   };
@@ -87,4 +88,8 @@ function poolsJson(sources: StatsSources): object[] {
     });
   }
   return pools;
+}
+
+function forecastJson(sources: StatsSources): object[] {
+  return [...sources.forecast()].slice(0, mostPools).map((row) => ({ ...row, predicted: row.predicted ?? null }));
 }

@@ -5,6 +5,7 @@
 import type { BudgetFigures } from '../budgets/types.ts';
 import type { CacheStats } from '../cache/types.ts';
 import type { LogLevel } from '../errors/errors.ts';
+import type { ForecastFigures } from '../forecast/types.ts';
 import type { MemoryFigures } from '../memory/types.ts';
 import type { LimitFigures } from '../limits/types.ts';
 import type { PoolControl, ServerStats } from '../pool/types.ts';
@@ -121,6 +122,8 @@ export interface StatsSources {
   limits(): Iterable<LimitFigures>;
   /** The budgets (service levels), judged. */
   budgets(): Iterable<BudgetFigures>;
+  /** What pools will need, by time of day; none while that is off. */
+  forecast(): Iterable<ForecastFigures>;
   /** The processes of this Weir. */
   workers(): Iterable<WorkerFigures>;
   /** Undefined: these are the figures of one process. */

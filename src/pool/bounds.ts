@@ -19,6 +19,8 @@ export class CurrentSize implements PoolSize {
   /** Set if the pool is in several processes (BudgetMember.keepAtLeast, keepAtMost). */
   atLeast = Infinity;
   atMost = Infinity;
+  /** Connections to be open ahead of a predicted load (PoolControl.keepWarm). */
+  warm = 0;
 
   constructor({ defaultPoolSize, minPoolSize, maxPoolSize }: PoolSettings) {
     this.limit = defaultPoolSize;
@@ -28,7 +30,8 @@ export class CurrentSize implements PoolSize {
 
   /** Connections that this process keeps open without clients. */
   get minHere(): number {
-    return Math.min(this.min, this.atLeast);
+    // The part of one of several processes has what is to be warm in it.
+    return this.atLeast === Infinity ? this.min : this.atLeast;
   }
 }
 

@@ -6,7 +6,7 @@ import type { ServerConnection } from '../backend/server.ts';
 import type { WeirError } from '../errors/errors.ts';
 import type { BudgetMember } from './budget-types.ts';
 import type { ResizeRecord } from './types.ts';
-import { failedLogin } from './failed-login.ts';
+import { failedLogin, refuseWaiting } from './failed-login.ts';
 import type { ConnectProblem } from './options.ts';
 import type { PoolState } from './pool-state.ts';
 import type { Returns } from './returns.ts';
@@ -46,6 +46,20 @@ export class Logins implements BudgetMember {
     }
   }
 
+  /** Opens connections ahead of a predicted load, in places that no other pool has to give up. */
+  private openAhead(): void {
+    const { size, options } = this.state;
+    if (size.warm === 0 || !this.mayOpen) return;
+    const isRoom = (): boolean => options.budget.shortage(options) === undefined && options.budget.tryTake(this);
+    while (Math.min(this.below(size.warm), this.mostNow) > 0 && isRoom()) this.login();
+  }
+
+  /** Called twice a second, so that a place which another pool has been given is not taken back at once. */
+  keepWarm(count: number): void {
+    this.state.size.warm = count;
+    this.openAhead();
+  }
+
   private get mayOpen(): boolean {
     const { state } = this;
     return !state.isClosed && !state.isPaused && state.options.nowMs() >= this.retryAtMs;
@@ -53,10 +67,13 @@ export class Logins implements BudgetMember {
 
   /** How many connections would be opened now. */
   private missing(sharing: number): number {
-    const { all, logins, size } = this.state;
     const forClients = this.missingForClients(sharing);
-    const forMin = Math.min(size.minHere, size.limit) - all.size - logins;
-    return Math.min(Math.max(forClients, forMin), this.mostNow);
+    return Math.min(Math.max(forClients, this.below(this.state.size.minHere)), this.mostNow);
+  }
+
+  private below(count: number): number {
+    const { all, logins, size } = this.state;
+    return Math.min(count, size.limit) - all.size - logins;
   }
 
   private missingForClients(sharing: number): number {
@@ -146,6 +163,7 @@ export class Logins implements BudgetMember {
     // It was opened for no client, or for one that has left meanwhile.
     if (server.state === 'idle') server.login.takeNotices();
     this.open();
+    this.openAhead();
   }
 
   /**
@@ -182,14 +200,8 @@ export class Logins implements BudgetMember {
     if (problem.refusal !== undefined) {
       this.retryAtMs = now + Math.max(refusedMs, serverLoginRetryMs);
       this.refusal = { error, untilMs: this.retryAtMs };
-      // Clients that have a server keep it. Those in the queue would only wait for the same refusal.
-      if (state.all.size === 0)
-        for (const { waiter } of state.queue.takeWhere(() => true)) waiter.refused(error, waiter.mayGoElsewhere);
-    } else if (!problem.isServerFull) {
-      for (const entry of state.queue.takeWhere((waiting) => waiting.waiter.mayGoElsewhere)) {
-        entry.waiter.refused(error, true);
-      }
     }
+    refuseWaiting(state, problem, error);
   }
 
   private closed(server: ServerConnection): void {
@@ -242,8 +254,7 @@ export class Logins implements BudgetMember {
   }
 
   get wantedForMin(): number {
-    const { all, logins, size } = this.state;
-    return this.mayOpen ? Math.max(0, Math.min(size.minHere - all.size - logins, this.mostNow)) : 0;
+    return this.mayOpen ? Math.max(0, Math.min(this.below(this.state.size.minHere), this.mostNow)) : 0;
   }
 
   yieldIdle(): boolean {

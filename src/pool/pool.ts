@@ -174,6 +174,10 @@ export class Pool implements PoolControl {
     this.logins.open();
   }
 
+  keepWarm(count: number): void {
+    this.logins.keepWarm(count);
+  }
+
   setBounds(bounds: Bounds, why: string): void {
     const { limit, min, max } = resized(this.state.size, bounds);
     this.state.size.min = min;

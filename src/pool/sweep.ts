@@ -32,7 +32,9 @@ function closeIdle(state: PoolState, nowMs: number): void {
   while (idle.length > 0) {
     const server = idle[0] as ServerConnection;
     const isSurplus =
-      serverIdleTimeoutMs > 0 && nowMs - server.requestAtMs > serverIdleTimeoutMs && all.size > size.minHere;
+      serverIdleTimeoutMs > 0 &&
+      nowMs - server.requestAtMs > serverIdleTimeoutMs &&
+      all.size > Math.max(size.minHere, size.warm);
     if (!isSurplus && !server.isCloseNeeded) break;
     server.close(isSurplus ? 'server_idle_timeout' : 'no longer needed');
   }

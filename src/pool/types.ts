@@ -5,7 +5,8 @@
 import type { ReplicationKind } from '../auth/types.ts';
 import type { PoolMode } from '../config/config.ts';
 
-export type ResizeReason = 'pressure' | 'surplus' | 'operator' | 'server-full' | 'budget' | 'reserve' | 'reload';
+export type ResizeReason =
+  'pressure' | 'predicted' | 'surplus' | 'operator' | 'server-full' | 'budget' | 'reserve' | 'reload';
 
 export interface ResizeRecord {
   readonly atMs: number;
@@ -82,6 +83,8 @@ export interface PoolControl {
   takeServerFull(): number;
   /** Takes effect at once: grows for waiters, closes idle ones, the rest when they come back. */
   setLimit(limit: number, reason: ResizeReason, why: string): void;
+  /** Keeps so many connections open ahead of a predicted load, within the limit; 0: none. Their minimum stays. */
+  keepWarm(count: number): void;
   /** Bounds by an operator; the limit is moved into them. */
   setBounds(bounds: { min?: number | undefined; max?: number | undefined }, why: string): void;
   pause(): void;

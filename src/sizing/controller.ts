@@ -8,8 +8,9 @@ import type { NodeState } from '../topology/types.ts';
 import { spareConnections } from '../util/spare-connections.ts';
 import { assess, newPoolMemory } from './pressure.ts';
 import type { PoolMemory } from './pressure.ts';
+import { foreseen, loadOf } from './foreseen.ts';
 import { shareOut } from './share-out.ts';
-import type { Demand, PoolSample, ResizeSettings } from './types.ts';
+import type { Demand, PoolSample, Predictor, ResizeSettings } from './types.ts';
 
 /** A pool and its figures since the last decision. */
 export interface SampledPool<Key extends object> {
@@ -55,35 +56,67 @@ interface Entry<Key extends object> extends SampledPool<Key> {
   /** nodeKey with the database. */
   readonly databaseKey: string;
   want: number;
+  /** Of what is predicted, as much as the pool may have. */
+  readonly ahead: number;
   /** What its node can spare, as text: part of the reason for a growth. */
   room: string;
 }
 
 export class ResizeController<Key extends object> {
   private readonly memories = new WeakMap<Key, PoolMemory>();
+  /** Connections that pools are to keep open ahead of their load, since the last decision; others: none. */
+  readonly warm = new Map<Key, number>();
 
   /** @param nowMs monotonic time */
-  decide(pools: readonly SampledPool<Key>[], settings: ResizeSettings, nowMs: number): PoolResize<Key>[] {
-    const entries = pools.map((pool) => this.assess(pool, settings, nowMs));
+  decide(
+    pools: readonly SampledPool<Key>[],
+    settings: ResizeSettings,
+    nowMs: number,
+    predictor?: Predictor,
+  ): PoolResize<Key>[] {
+    const entries = pools.map((pool) => this.assess(pool, settings, nowMs, predictor));
     // Without resizing only a reserve is used and given up; no pool has to make room for others.
-    if (!settings.enabled) return entries.flatMap((entry) => resizeOf(entry) ?? []);
-    for (const group of groupBy(entries, (entry) => entry.databaseKey)) {
-      const cap = group[0]?.maxDbConnections ?? 0;
-      if (cap > 0) divide(group, cap, 'max_db_connections leaves');
-    }
-    for (const group of groupBy(entries, (entry) => entry.nodeKey)) divideNode(group);
+    if (settings.enabled) divideAll(entries);
+    this.noteWarm(entries, predictor);
     return entries.flatMap((entry) => resizeOf(entry) ?? []);
   }
 
-  private assess(pool: SampledPool<Key>, settings: ResizeSettings, nowMs: number): Entry<Key> {
+  private noteWarm(entries: readonly Entry<Key>[], predictor: Predictor | undefined): void {
+    this.warm.clear();
+    if (predictor === undefined) return;
+    for (const { key, sample, ahead, want } of entries) {
+      const count = Math.min(ahead, want);
+      predictor.warmed(sample.stats, count);
+      if (count > 0) this.warm.set(key, count);
+    }
+  }
+
+  private assess(
+    pool: SampledPool<Key>,
+    settings: ResizeSettings,
+    nowMs: number,
+    predictor: Predictor | undefined,
+  ): Entry<Key> {
     const { key, sample, server } = pool;
     const { database, node } = sample.stats;
     const memory = this.memories.get(key) ?? newPoolMemory(sample, settings, nowMs);
     this.memories.set(key, memory);
-    const demand = assess(sample, memory, settings, nowMs);
+    const reactive = assess(sample, memory, settings, nowMs);
+    if (!sample.stats.isPaused) predictor?.observe(sample.stats, loadOf(sample, reactive));
+    // After 53300 no more is tried for a load that is not there.
+    const most = settings.enabled && memory.ceiling === undefined ? Infinity : sample.stats.limit;
+    const { demand, ahead } = foreseen(sample.stats, reactive, predictor?.predicted(sample.stats), most);
     const nodeKey = server ?? `${database}\0${node}`;
-    return { ...pool, demand, nodeKey, databaseKey: `${database}\0${nodeKey}`, want: demand.want, room: '' };
+    return { ...pool, demand, ahead, nodeKey, databaseKey: `${database}\0${nodeKey}`, want: demand.want, room: '' };
   }
+}
+
+function divideAll(entries: readonly Entry<object>[]): void {
+  for (const group of groupBy(entries, (entry) => entry.databaseKey)) {
+    const cap = group[0]?.maxDbConnections ?? 0;
+    if (cap > 0) divide(group, cap, 'max_db_connections leaves');
+  }
+  for (const group of groupBy(entries, (entry) => entry.nodeKey)) divideNode(group);
 }
 
 function groupBy<T>(entries: readonly T[], key: (entry: T) => string): Iterable<T[]> {

@@ -67,6 +67,8 @@ export class PoolRecord {
   readonly database: Level;
   readonly server: ServerRecord;
   min = 0;
+  /** Connections to be open ahead of a predicted load. Their places are free for those who have clients. */
+  warm = 0;
   /** The last change of the limit. */
   lastResize: ResizeRecord | undefined;
   /** Places of workers that have died, until their backends are gone. */
@@ -79,6 +81,11 @@ export class PoolRecord {
     this.name = name;
     this.database = database;
     this.server = server;
+  }
+
+  /** The workers together open so many without clients. */
+  get least(): number {
+    return Math.max(this.min, Math.min(this.warm, this.own.limit));
   }
 
   get room(): number {

@@ -3,7 +3,7 @@
  * whether what a worker says of a size is news or out of date. Decides on no size itself.
  */
 import type { ResizeRecord } from '../pool/types.ts';
-import type { Account, PoolRecord } from './lease-records.ts';
+import type { Account, PoolRecord, ServerRecord } from './lease-records.ts';
 import type { LeaseDecision, LeaseSize, SaidSize } from './lease-types.ts';
 
 export class LeaseSizes {
@@ -58,12 +58,25 @@ export class LeaseSizes {
     this.sent.delete(worker);
   }
 
-  /** The workers that use the pool share its minimum. */
+  /** @returns the servers where that is a change */
+  *keepWarm(servers: Iterable<ServerRecord>, counts: ReadonlyMap<string, number>): Iterable<ServerRecord> {
+    for (const server of servers) {
+      for (const [key, pool] of server.pools) {
+        const count = counts.get(key) ?? 0;
+        if (count === 0 && pool.warm === 0) continue;
+        pool.warm = count;
+        this.shareMinimum(pool);
+        yield server;
+      }
+    }
+  }
+
+  /** The workers that use the pool share its minimum, or what is to be open ahead of a load. */
   shareMinimum(pool: PoolRecord): void {
     const joined = [...pool.accounts.values()].filter(({ isJoined }) => isJoined);
     joined.sort((a, b) => a.worker - b.worker);
     joined.forEach(({ worker, told }, index) => {
-      const count = Math.floor(pool.min / joined.length) + (index < pool.min % joined.length ? 1 : 0);
+      const count = Math.floor(pool.least / joined.length) + (index < pool.least % joined.length ? 1 : 0);
       if (count === told.floor) return;
       told.floor = count;
       this.push({ kind: 'floor', worker, pool: pool.name, count });

@@ -88,6 +88,11 @@ export class Leases {
     return this.sizes.said(account, said, isStarting);
   }
 
+  /** Connections to be open ahead of a load, by leaseKey(); none in other pools. */
+  keepWarm(counts: ReadonlyMap<string, number>): void {
+    for (const server of this.sizes.keepWarm(this.servers.values(), counts)) this.changed.add(server);
+  }
+
   /** What the server can spare, or with `database` max_db_connections. */
   setLimit(address: string, database: string | undefined, limit: number): void {
     const server = this.change(address);
@@ -278,7 +283,7 @@ function isServable({ wanted, kept, target, pool }: Account): boolean {
 }
 
 function isBelowMinimum({ wantedForMin, pool }: Account): boolean {
-  return wantedForMin > 0 && pool.own.taken < pool.min && pool.room > 0;
+  return wantedForMin > 0 && pool.own.taken < pool.least && pool.room > 0;
 }
 
 /** Of those who may get a place, the one that has fewest; of several, the one that waits for longest. */

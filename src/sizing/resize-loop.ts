@@ -7,7 +7,7 @@ import type { PoolControl, PoolStats } from '../pool/types.ts';
 import type { NodeState, TopologySnapshot } from '../topology/types.ts';
 import type { Clock } from '../util/clock.ts';
 import { ResizeController, type SampledPool } from './controller.ts';
-import type { ResizeSettings } from './types.ts';
+import type { ForecastHost, ResizeSettings } from './types.ts';
 
 /** Of a database. */
 export type SizingSettings = Pick<
@@ -29,6 +29,8 @@ export interface ResizeSources extends PoolSources {
 export interface ResizeLoopOptions {
   readonly sources: ResizeSources;
   readonly clock: Clock;
+  /** Undefined: pools are never warmed. */
+  readonly forecast?: ForecastHost;
   /** The loop goes on after an error, which should not happen. */
   onError(error: unknown): void;
 }
@@ -43,7 +45,7 @@ export interface ResizeLoop {
 export const resizeEveryMs = 500;
 
 export function createResizeLoop(options: ResizeLoopOptions): ResizeLoop {
-  const { sources, clock } = options;
+  const { sources, clock, forecast } = options;
   const controller = new ResizeController<PoolControl>();
   let timer: NodeJS.Timeout | undefined;
 
@@ -51,9 +53,10 @@ export function createResizeLoop(options: ResizeLoopOptions): ResizeLoop {
     const settings = sources.settings();
     const nodeOf = findNodes(sources);
     const pools = Array.from(sources.pools(), (pool) => sampled(pool, sources, nodeOf));
-    for (const { key, to, reason, why } of controller.decide(pools, settings, clock.nowMs())) {
+    for (const { key, to, reason, why } of controller.decide(pools, settings, clock.nowMs(), forecast?.tick())) {
       key.setLimit(to, reason, why);
     }
+    for (const { key } of pools) key.keepWarm(controller.warm.get(key) ?? 0);
   };
 
   const tick = (): void => {
@@ -70,6 +73,7 @@ export function createResizeLoop(options: ResizeLoopOptions): ResizeLoop {
     stop() {
       clearInterval(timer);
       timer = undefined;
+      forecast?.rest();
     },
   };
 }

@@ -33,3 +33,27 @@ export interface Demand {
   /** The reason as text; '' if it wants no change. */
   readonly why: string;
 }
+
+/** What a pool will need soon. */
+export interface Prediction {
+  readonly connections: number;
+  /** In words: "at 09:00 UTC this pool usually needs 34 (confidence 0.86)". */
+  readonly why: string;
+}
+
+/** Learns what pools need, and says what they will need (forecast/forecasting.ts). */
+export interface Predictor {
+  /** @param load connections that it needs at this moment */
+  observe(pool: PoolStats, load: number): void;
+  /** Undefined: nothing, or not surely enough. */
+  predicted(pool: PoolStats): Prediction | undefined;
+  /** So many connections are kept open ahead of the load. */
+  warmed(pool: PoolStats, count: number): void;
+}
+
+export interface ForecastHost {
+  /** Call it before each decision on the sizes of all pools. Undefined: it is off. */
+  tick(): Predictor | undefined;
+  /** This process does not decide (any more). */
+  rest(): void;
+}

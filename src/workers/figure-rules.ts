@@ -25,7 +25,7 @@ import {
   union,
 } from './merge-rules.ts';
 import type { Rule, Rules } from './merge-rules.ts';
-import { budgets, limits, memory } from './pressure-rules.ts';
+import { budgets, forecast, limits, memory } from './pressure-rules.ts';
 
 const same = <V>(): Rule<V> => first as Rule<unknown> as Rule<V>;
 const known = <V>(): Rule<V> => firstKnown as Rule<V>;
@@ -254,6 +254,7 @@ export const figureTable: Rules<Figures> = {
   stuck: counts<StuckKind>(),
   limits,
   budgets,
+  forecast,
   settings: same(),
   users: union,
   prepared: byKey((each) => keyOf(each.database, each.user, each.query), row(prepared)),

@@ -7,6 +7,7 @@ import type { CacheStats } from '../cache/types.ts';
 import type { ConsoleSources, DatabaseRow, PreparedRow, SettingRow } from '../console/sources.ts';
 import type { StatsPeriod } from '../console/stats-types.ts';
 import type { MemoryFigures } from '../memory/types.ts';
+import type { ForecastFigures } from '../forecast/types.ts';
 import type { LimitFigures } from '../limits/types.ts';
 import type { FiguresDetail, ProcessFigures, ServingState } from '../observability/types.ts';
 import type { PoolStats, ServerStats, WaitHistogram } from '../pool/types.ts';
@@ -50,6 +51,7 @@ export interface Figures {
   readonly stuck: Readonly<Record<StuckKind, number>>;
   readonly limits: readonly LimitFigures[];
   readonly budgets: readonly BudgetFigures[];
+  readonly forecast: readonly ForecastFigures[];
   readonly settings: readonly SettingRow[];
   readonly users: readonly string[];
   readonly prepared: readonly PreparedRow[];
@@ -89,6 +91,7 @@ export function collectFigures(own: OwnFigures, detail: AskedFigures): Figures {
     stuck: { ...sources.stuck() },
     limits: limitsOf(sources, detail),
     budgets: detail === 'counts' ? [] : [...sources.budgets()],
+    forecast: detail === 'counts' ? [] : [...sources.forecast()],
     settings: detail === 'counts' ? [] : [...sources.settings()],
     users: [...sources.users()],
     prepared: detail === 'rows' ? [...sources.preparedStatements()] : [],

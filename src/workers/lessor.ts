@@ -8,6 +8,7 @@ import type { LeasesState } from '../sizing/lease-state.ts';
 import { leaseKey, type LeaseDecision, type LeasedPool } from '../sizing/lease-types.ts';
 import type { ResizeRecord } from '../pool/types.ts';
 import type { WorkerChannel } from './messages.ts';
+import type { WarmPool } from './resize-messages.ts';
 
 /** A place whose connection was lost: its backend may still run. */
 export interface LostPlace {
@@ -110,6 +111,12 @@ export class Lessor {
     if (size?.limit !== resize.from) return;
     this.leases.setSize(pool, { limit: resize.to, min: size.min }, resize);
     this.resized(pool, resize);
+    this.decide();
+  }
+
+  /** Connections to be open ahead of a load, in all workers together; none in other pools. */
+  keepWarm(pools: readonly WarmPool[]): void {
+    this.leases.keepWarm(new Map(pools.map(({ pool, count }) => [leaseKey(pool), count])));
     this.decide();
   }
 

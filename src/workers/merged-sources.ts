@@ -56,6 +56,7 @@ export function mergeFigures({ workers, past, silent, isDraining, resizes }: Gat
     memory: () => all.memory,
     limits: () => all.limits,
     budgets: () => all.budgets,
+    forecast: () => all.forecast,
     settings: () => all.settings,
     users: () => all.users,
     preparedStatements: () => all.prepared,

@@ -1,5 +1,6 @@
-/** How the figures of rate limits, budgets and memory of several workers become one. Part of figure-rules.ts. */
+/** How the figures of rate limits, budgets, memory and forecasts of several workers become one. Part of figure-rules.ts. */
 import type { BudgetFigures } from '../budgets/types.ts';
+import type { ForecastFigures } from '../forecast/types.ts';
 import type { BucketFigures, LimitFigures } from '../limits/types.ts';
 import { memoryStates, type MemoryFigures, type MemoryState, type ShedReason } from '../memory/types.ts';
 import {
@@ -48,6 +49,10 @@ const observer: Rule<BudgetFigures> = {
 };
 
 export const budgets = ifBoth(byKey<BudgetFigures>(({ database, budget }) => keyOf(database, budget), observer));
+/** The worker that resizes the pools of all has the forecasts; for a moment two may. */
+export const forecast = ifBoth(
+  byKey<ForecastFigures>(({ database, user, node }) => keyOf(database, user, node), same()),
+);
 
 const worstMemory: Rule<MemoryState> = {
   join: (a, b) => (memoryStates.indexOf(b) > memoryStates.indexOf(a) ? b : a),

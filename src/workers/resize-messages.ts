@@ -23,11 +23,22 @@ export interface DecidedResize {
   readonly why: string;
 }
 
+/** A pool that is to have so many connections open ahead of its load. */
+export interface WarmPool {
+  readonly pool: LeasedPool;
+  readonly count: number;
+}
+
 export interface ResizeTopicsOfWorker {
   /** Answered with undefined if the worker does not lead (any more). */
   readonly gatherSamples: { readonly body: { readonly term: number }; readonly reply: GatheredSamples | undefined };
   readonly resizePools: {
     readonly body: { readonly term: number; readonly version: number; readonly resizes: readonly DecidedResize[] };
+    readonly reply: void;
+  };
+  /** All that are to be warm; said again with each decision, so that nobody has to remember it. */
+  readonly warmPools: {
+    readonly body: { readonly term: number; readonly pools: readonly WarmPool[] };
     readonly reply: void;
   };
 }

@@ -12,7 +12,7 @@ import type { DecidedResize, GatheredSamples } from './resize-messages.ts';
 
 export interface ResizesOptions {
   readonly lead: Pick<Lead, 'isLeading' | 'all'>;
-  readonly lessor: Pick<Lessor, 'resize'>;
+  readonly lessor: Pick<Lessor, 'resize' | 'keepWarm'>;
   /** Grows with each change of sizes by operators; undefined while one is under way. */
   sizesVersion(): number | undefined;
   readonly log: Log;
@@ -32,11 +32,14 @@ export class Resizes {
   }
 
   attach(channel: Pick<WorkerChannel, 'on'>): void {
-    const { lead, sizesVersion } = this.options;
+    const { lead, lessor, sizesVersion } = this.options;
     channel.on('gatherSamples', ({ term }) => (lead.isLeading(channel, term) ? this.gather() : undefined));
     channel.on('resizePools', ({ term, version, resizes }) => {
       if (!lead.isLeading(channel, term) || sizesVersion() !== version) return;
       for (const resize of resizes) this.resize(resize);
+    });
+    channel.on('warmPools', ({ term, pools }) => {
+      if (lead.isLeading(channel, term)) lessor.keepWarm(pools);
     });
   }
 

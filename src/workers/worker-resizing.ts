@@ -8,6 +8,7 @@ import type { LeasedPool } from '../sizing/lease-types.ts';
 import { MergedSamples } from '../sizing/merged-samples.ts';
 import { resizeEveryMs, type ResizeLoop, type ResizeSources } from '../sizing/resize-loop.ts';
 import { ChannelClosed } from './channel.ts';
+import type { ForecastHost } from '../sizing/types.ts';
 import type { SupervisorChannel } from './messages.ts';
 import { PoolSamples } from './pool-samples.ts';
 import type { DecidedResize, GatheredSamples } from './resize-messages.ts';
@@ -18,6 +19,8 @@ export interface WorkerResizingOptions {
   /** Number of the time for which this worker is the lead; undefined: it is not. */
   leadTerm(): number | undefined;
   readonly sources: ResizeSources;
+  /** Undefined: pools are never warmed. */
+  readonly forecast?: ForecastHost;
   nowMs(): number;
   onError(error: unknown): void;
 }
@@ -28,6 +31,7 @@ class Leading {
   readonly merged = new MergedSamples();
   readonly controller = new ResizeController<LeasedPool>();
   hasSeen = false;
+  hasWarmed = false;
 
   constructor(term: number) {
     this.term = term;
@@ -58,12 +62,15 @@ export class WorkerResizing implements ResizeLoop {
     this.samples.stop();
     clearInterval(this.timer);
     this.timer = undefined;
+    this.leading = undefined;
+    this.options.forecast?.rest();
   }
 
   tick(): void {
     const term = this.options.leadTerm();
     if (term === undefined) this.leading = undefined;
     else if (this.leading?.term !== term) this.leading = new Leading(term);
+    if (this.leading === undefined) this.options.forecast?.rest();
     if (this.leading === undefined || this.isAsking) return;
     this.isAsking = true;
     void this.resize(this.leading)
@@ -78,6 +85,8 @@ export class WorkerResizing implements ResizeLoop {
     const { term } = leading;
     const gathered = await channel.ask('gatherSamples', { term });
     if (gathered === undefined) return;
+    // It has stopped, or another worker leads.
+    if (this.leading !== leading) return;
     const resizes = this.decide(leading, gathered);
     if (resizes.length > 0) channel.tell('resizePools', { term, version: gathered.version, resizes });
   }
@@ -87,11 +96,22 @@ export class WorkerResizing implements ResizeLoop {
     const { merged, controller, hasSeen } = leading;
     merged.add(workers, isComplete);
     if (!isComplete) return [];
-    const { nowMs, sources } = this.options;
+    const { nowMs, sources, forecast } = this.options;
     leading.hasSeen = true;
-    const resizes = controller.decide(merged.take(), sources.settings(), nowMs());
+    const predictor = forecast?.tick();
+    const resizes = controller.decide(merged.take(), sources.settings(), nowMs(), predictor);
+    this.warm(leading, predictor !== undefined);
     return resizes
       .filter(({ from, to }) => hasSeen || to < from)
       .map(({ key: pool, from, to, reason, why }) => ({ pool, from, to, reason, why }));
+  }
+
+  /** A supervisor of an older version, which a restart is about to replace, is not told what it would not understand. */
+  private warm(leading: Leading, isForecasting: boolean): void {
+    const { term, controller } = leading;
+    if (!isForecasting && !leading.hasWarmed) return;
+    const pools = Array.from(controller.warm, ([pool, count]) => ({ pool, count }));
+    leading.hasWarmed = pools.length > 0;
+    this.options.channel.tell('warmPools', { term, pools });
   }
 }

@@ -49,12 +49,20 @@ describe('a pool as the configuration has it', () => {
     expect(line(lines, 'load')).toMatch(
       /4\.0 connections .* 5\.0 ms on average, about 800\.0 a second; about 8 connections/,
     );
+    expect(line(lines, 'forecast')).toContain(
+      'at 09:00 UTC this pool usually needs 34 (confidence 0.86); 34 connections are kept open ahead of the load',
+    );
     expect(line(lines, 'server')).toContain('db1 offers 97 connections');
     expect(line(lines, 'server')).toContain('Weir may open 87, 80 of them free');
     expect(line(lines, 'would grow')).toContain('wait for longer than 10ms while all 20 are in use, to at most 100');
     expect(line(lines, 'would shrink')).toContain('not: 20 is the least');
     expect(lines.some((each) => each.includes('held back by') || each.includes('workers'))).toBe(false);
   });
+});
+
+it('has no line about a forecast while there is none', async () => {
+  const lines = await explain('shop.app', { ...asSources(fakePoolStats()), forecast: () => [] });
+  expect(lines.some((each) => each.includes('forecast'))).toBe(false);
 });
 
 describe('a pool that was changed', () => {

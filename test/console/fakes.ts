@@ -1,5 +1,6 @@
 /** A ConsoleSources whose figures are made up and whose actions are written down; one PoolControl that obeys. */
 import type { BudgetFigures } from '../../src/budgets/types.ts';
+import type { ForecastFigures } from '../../src/forecast/types.ts';
 import type { LimitFigures } from '../../src/limits/types.ts';
 import type { ConsoleSources, DatabaseRow, RestartRow, SettingRow } from '../../src/console/sources.ts';
 import type { MemoryFigures } from '../../src/memory/types.ts';
@@ -93,6 +94,9 @@ export function fakePool(changes: Partial<PoolStats> = {}): FakePool {
       const lastResize = { atMs: 0, from: stats.limit, to: limit, reason, why };
       const key = `${limit > stats.limit ? 'up' : 'down'}:${reason}`;
       stats = { ...stats, limit, lastResize, resizes: { ...stats.resizes, [key]: (stats.resizes[key] ?? 0) + 1 } };
+    },
+    keepWarm: (count: number) => {
+      if (count > 0) calls.push(`warm ${count}`);
     },
     setBounds(bounds, why) {
       stats = { ...stats, min: bounds.min ?? stats.min, max: bounds.max ?? stats.max };
@@ -243,6 +247,14 @@ export function fakeMemory(changes: Partial<MemoryFigures> = {}): MemoryFigures 
   };
 }
 
+export function fakeForecast(changes: Partial<ForecastFigures> = {}): ForecastFigures {
+  return {
+    ...{ database: 'shop', user: 'app', node: 'db1', now: 4, predicted: 34, atMs: connectedAtMs, confidence: 0.8649 },
+    ...{ warmed: 34, why: 'at 09:00 UTC this pool usually needs 34 (confidence 0.86)', day: [4, 34, 4] },
+    ...changes,
+  };
+}
+
 export function fakeWorker(changes: Partial<WorkerFigures> = {}): WorkerFigures {
   return {
     number: 1,
@@ -327,6 +339,7 @@ export function fakeSources(changes: Partial<ConsoleSources> = {}): FakeSources 
     memory: () => fakeMemory(),
     limits: () => [fakeLimit()],
     budgets: () => [fakeBudget()],
+    forecast: () => [fakeForecast()],
     stuck: () => ({
       ...{ client_waiting: 0, client_asleep: 0, client_paused: 0, answer_lost: 1 },
       ...{ server_paused: 0, server_unheld: 0, server_owes_nobody: 0 },

@@ -7,7 +7,8 @@ import { createStatsWindow, durationQuantileUs } from '../../src/console/stats-w
 import { createManualClock } from '../../src/util/clock.ts';
 import type { DatabaseRow } from '../../src/console/sources.ts';
 import type { ClientStats } from '../../src/session/types.ts';
-import { fakeBudget, fakeClient, fakeDatabaseStats, fakePool, fakeServer, fakeSources, fakeWorker } from './fakes.ts';
+import { fakeBudget, fakeClient, fakeDatabaseStats, fakePool, fakeServer } from './fakes.ts';
+import { fakeForecast, fakeSources, fakeWorker } from './fakes.ts';
 
 const columnsOf = (name: string): string[] =>
   (commands.get(`SHOW ${name}`)?.columns ?? []).map((column) => column.name);
@@ -227,6 +228,20 @@ describe('rows', () => {
     expect(await rowsOf('SHOW MEMORY', fakeSources({ workers: () => [gone] }))).toMatchObject([
       { worker: 1, state: null, used_bytes: null, shed_unread: null },
     ]);
+  });
+
+  it('FORECAST: what pools will need, and why they are warmed', async () => {
+    expect(await rowsOf('SHOW FORECAST')).toEqual([
+      {
+        ...{ database: 'shop', user: 'app', node: 'db1', now: 4, predicted: 34, at: '2026-01-02 03:04:05 UTC' },
+        ...{ confidence: 0.864, warmed: 34, why: 'at 09:00 UTC this pool usually needs 34 (confidence 0.86)' },
+      },
+    ]);
+    const unknown = fakeForecast({ predicted: undefined, confidence: 0, warmed: 0, day: [] });
+    expect(await rowsOf('SHOW FORECAST', fakeSources({ forecast: () => [unknown] }))).toMatchObject([
+      { predicted: null, confidence: 0 },
+    ]);
+    expect(await rowsOf('SHOW FORECAST', fakeSources({ forecast: () => [] }))).toEqual([]);
   });
 
   it('STATS: microseconds, and where the statements went', async () => {

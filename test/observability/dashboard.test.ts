@@ -47,6 +47,7 @@ function open(answer: () => Promise<{ ok: boolean; status: number; json(): unkno
       hidden: false,
       getElementById: (id: string) => elements.get(id),
       createElement: () => new FakeNode(),
+      createElementNS: (_namespace: string, tag: string) => new FakeNode(`<${tag}>`),
       createTextNode: (text: string) => new FakeNode(text),
     },
     Node: FakeNode,
@@ -92,6 +93,7 @@ describe('the dashboard', () => {
     expect(text('pools')).toContain(`shop.${hostile}`);
     expect(text('pools')).toContain('20 \u2192 28 pressure: clients waited 38 ms');
     expect(text('nodes')).toContain(`down | 2 | 1.3 | ${hostile}`);
+    expect(text('forecast')).toContain('4 | 34 | 86.5 % | 34 | <svg> | <polyline> | at 09:00 UTC');
     expect(text('cache')).toContain('4 KB / 128 MB');
     expect(page.elements.get('line')?.attributes['points']).toMatch(/^0\.0,46\.0 2\.0,/);
   });

@@ -62,6 +62,8 @@ const contract: readonly (readonly [string, string, string])[] = [
   ['budget_burn_rate', 'gauge', 'database budget window'],
   ['budget_objective_seconds', 'gauge', 'database budget'],
   ['unserved_total', 'counter', 'database'],
+  ['forecast_connections', 'gauge', 'database user node'],
+  ['forecast_confidence', 'gauge', 'database user node'],
   ['queries_total', 'counter', 'database route cache result'],
   ['query_duration_seconds', 'histogram', 'database route'],
   ['replica_lag_bytes', 'gauge', 'database node'],

@@ -118,6 +118,29 @@ describe('three workers that share a limit of 10', () => {
     expect(world.bugs).toEqual([]);
   });
 
+  test('share what is to be open ahead of a load, and give it to clients wherever they come', async () => {
+    world = new World();
+    const [one, , three] = world.workers as [Worker, Worker, Worker];
+    const { lessor } = world;
+    const pool = { database: 'shop', user: 'app', node: 'db1', server: '127.0.0.1:5432' };
+    /** As the lead does, again and again. */
+    const untilWarm = (count: number, open: string): Promise<number> =>
+      (world as World).until(open, () => {
+        lessor.keepWarm(count === 0 ? [] : [{ pool, count }]);
+        return world?.open.join() === open;
+      });
+    await untilWarm(8, '3,3,2');
+    expect(one.scene.pool.stats()).toMatchObject({ idle: 3, min: 0, limit: 10 });
+    // More than the limit is never open.
+    await untilWarm(30, '4,3,3');
+    three.want(10);
+    await untilWarm(30, '0,0,10');
+    three.want(4);
+    await untilWarm(0, '0,0,10');
+    expect(world.most).toBe(10);
+    expect(world.bugs).toEqual([]);
+  });
+
   test('what a worker uses between two reports counts: busy pools keep their connections', async () => {
     world = new World();
     const [one, two] = world.workers as [Worker, Worker, Worker];

@@ -5,6 +5,7 @@
  */
 import { describe, expect, test } from 'vitest';
 import type { LeasedPool } from '../../src/sizing/lease-types.ts';
+import type { Predictor } from '../../src/sizing/types.ts';
 import { Channel } from '../../src/workers/channel.ts';
 import { Lead, type Follower } from '../../src/workers/lead.ts';
 import type { SupervisorTopics, WorkerTopics } from '../../src/workers/messages.ts';
@@ -23,6 +24,7 @@ interface Worker {
   readonly known: Follower;
   readonly gone: () => void;
   isSilent: boolean;
+  isResting: boolean;
 }
 
 class World {
@@ -31,6 +33,8 @@ class World {
   /** Called when a worker is asked for its figures. */
   onSample = (): void => undefined;
   readonly resized: string[] = [];
+  readonly warmed: string[] = [];
+  predictor: Predictor | undefined;
   readonly logged: string[] = [];
   readonly unexpected: unknown[] = [];
   readonly lead = new Lead(
@@ -39,7 +43,10 @@ class World {
   );
   readonly resizes = new Resizes({
     lead: this.lead,
-    lessor: { resize: (pool, { from, to, reason }) => this.resize(pool, from, to, reason) },
+    lessor: {
+      resize: (pool, { from, to, reason }) => this.resize(pool, from, to, reason),
+      keepWarm: (pools) => void this.warmed.push(pools.map(({ pool, count }) => `${pool.user} ${count}`).join()),
+    },
     sizesVersion: () => this.version,
     log: (level, event, message) => void this.logged.push(`${level} ${event}: ${message}`),
     limitMs: 100,
@@ -66,6 +73,7 @@ class World {
       pool,
       known,
       isSilent: false,
+      isResting: false,
       gone: this.lead.attach(known),
       resizing: new WorkerResizing({
         channel: {
@@ -86,6 +94,10 @@ class World {
             ...{ defaultPoolSize: 5, maxDbConnections: 0 },
             ...{ reservePoolSize: 0, reservePoolTimeoutMs: 500 },
           }),
+        },
+        forecast: {
+          tick: () => this.predictor,
+          rest: () => void (worker.isResting = true),
         },
         nowMs: () => this.nowMs,
         onError: note,
@@ -178,5 +190,65 @@ describe('three workers', () => {
     await settled();
     expect(world.resized).toHaveLength(1);
     expect(world.unexpected).toEqual([]);
+  });
+});
+
+describe('a predicted load', () => {
+  const why = 'at 09:00 UTC this pool usually needs 34 (confidence 0.86)';
+  const loads: number[] = [];
+  const predictor = (connections: number | undefined): Predictor => ({
+    observe: (_pool, load) => void loads.push(load),
+    predicted: () => (connections === undefined ? undefined : { connections, why }),
+    warmed: () => undefined,
+  });
+
+  test('is decided by the lead for all, said with each decision, and ended by it', async () => {
+    const world = new World();
+    await settled();
+    await world.tick(0);
+    expect(world.warmed).toEqual([]);
+    world.predictor = predictor(34);
+    await world.tick(0);
+    expect([world.resized, world.warmed]).toEqual([['app 10->34 predicted'], ['app 34']]);
+    // Four in use in each of the workers.
+    expect(loads.at(-1)).toBe(12);
+    await world.tick(0);
+    expect(world.warmed).toEqual(['app 34', 'app 34']);
+    world.predictor = predictor(undefined);
+    await world.tick(0);
+    expect(world.warmed.at(-1)).toBe('');
+    world.predictor = undefined;
+    await world.quietTicks();
+    expect(world.warmed).toHaveLength(3);
+    expect(world.resized).toHaveLength(1);
+    expect(world.unexpected).toEqual([]);
+  });
+
+  test('is not the business of the other workers, nor of a lead that stops', async () => {
+    const world = new World();
+    await settled();
+    world.predictor = predictor(34);
+    await world.tick(0);
+    expect(world.workers.map(({ isResting }) => isResting)).toEqual([false, true, true]);
+    const [first] = world.workers;
+    first?.resizing.stop();
+    expect(first?.isResting).toBe(true);
+    await world.tick(0);
+    for (const { resizing } of world.workers) resizing.stop();
+  });
+
+  test('goes on with the next lead, and loses to what an operator sets meanwhile', async () => {
+    const world = new World();
+    await settled();
+    world.predictor = predictor(34);
+    await world.quietTicks();
+    const [first] = world.workers.splice(0, 1);
+    first?.gone();
+    await settled();
+    const before = world.warmed.length;
+    for (const { pool } of world.workers) pool.set({ limit: 5, max: 5 });
+    await world.quietTicks();
+    expect(world.warmed.slice(before)).toEqual(['app 5', 'app 5', 'app 5']);
+    expect(world.resized).toEqual(['app 10->34 predicted']);
   });
 });

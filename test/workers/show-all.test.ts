@@ -12,6 +12,7 @@ import {
   fakeBudget,
   fakeClient,
   fakeDatabaseStats,
+  fakeForecast,
   fakeMemory,
   fakeLimit,
   fakeNode,
@@ -120,6 +121,8 @@ function sourcesOf(number: number, clockMs: number): Partial<ConsoleSources> {
     limits: () => limits,
     // The second worker is the lead.
     budgets: () => [fakeBudget(number === 2 ? { observedMs: 5_000 } : { ...unobserved, observedMs: 0 })],
+    // Only the worker that resizes the pools of all has them.
+    forecast: () => (number === 2 ? [fakeForecast(), fakeForecast({ user: 'bob', predicted: 3 })] : []),
   };
 }
 
@@ -164,6 +167,7 @@ const prefixed = (prefix: string, names: string): string =>
     .join(' ');
 
 const expected: Readonly<Record<string, Columns>> = {
+  FORECAST: columns({ key: 'database user node', one: 'now predicted at confidence warmed why' }),
   LIMITS: columns({
     key: 'limit kind whom',
     sum: 'refused',
