@@ -19,7 +19,7 @@ export interface Outcome {
   readonly idleHours: number;
   /** Growths with the reason "predicted". */
   readonly predicted: number;
-  /** What was predicted for each five minutes of the last day but two, and what it was. */
+  /** What was predicted for each five minutes of the last day but three, and what it was. */
   readonly plot: readonly { readonly predicted: number | undefined; readonly demand: number }[];
 }
 
