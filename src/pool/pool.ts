@@ -207,11 +207,8 @@ export class Pool implements PoolControl {
     state.size.max = settings.maxPoolSize;
     const isOtherDefault = before.defaultPoolSize !== settings.defaultPoolSize;
     const limit = isOtherDefault ? settings.defaultPoolSize : state.size.limit;
-    this.setLimit(
-      resized({ limit, min: state.size.min, max: state.size.max }, {}).limit,
-      'reload',
-      'the configuration was reloaded',
-    );
+    const fitted = resized({ limit, min: state.size.min, max: state.size.max }, {});
+    this.setLimit(fitted.limit, 'reload', 'the configuration was reloaded');
     this.logins.sizeChanged();
     this.logins.open();
   }
