@@ -11,13 +11,14 @@ import type { NodeLoad, NodeState } from '../topology/types.ts';
 import type { Figures, PoolFigures, TopologyFigures } from './figures.ts';
 import { byKey, count, countArray, countArrays, countList, counts, each, earliest } from './merge-rules.ts';
 import {
-  first,
-  firstKnown,
+  joined,
+  known,
   ifAll,
   ifAny,
   ifBoth,
   largest,
   row,
+  same,
   sharedCounts,
   smallest,
   sum,
@@ -26,10 +27,6 @@ import {
 } from './merge-rules.ts';
 import type { Rule, Rules } from './merge-rules.ts';
 import { budgets, forecast, limits, memory } from './pressure-rules.ts';
-
-const same = <V>(): Rule<V> => first as Rule<unknown> as Rule<V>;
-const known = <V>(): Rule<V> => firstKnown as Rule<V>;
-const keyOf = (...parts: readonly string[]): string => parts.join('\0');
 
 const lastResize: Rule<ResizeRecord | undefined> = {
   join: (a, b) => ((b?.atMs ?? 0) > (a?.atMs ?? 0) ? b : a),
@@ -75,7 +72,7 @@ const pool: Rules<PoolStats> = {
 
 const waits: Rules<WaitHistogram> = { boundsSeconds: same(), counts: countList, sumSeconds: count, count };
 
-export const poolKey = ({ stats: { database, user, node } }: PoolFigures): string => keyOf(database, user, node);
+export const poolKey = ({ stats: { database, user, node } }: PoolFigures): string => joined(database, user, node);
 
 const pools = byKey<PoolFigures>(poolKey, row({ stats: row(pool), waits: row(waits) }));
 
@@ -257,7 +254,7 @@ export const figureTable: Rules<Figures> = {
   forecast,
   settings: same(),
   users: union,
-  prepared: byKey((each) => keyOf(each.database, each.user, each.query), row(prepared)),
+  prepared: byKey((each) => joined(each.database, each.user, each.query), row(prepared)),
   periods: each(),
   process: row(processFigures),
   memory,

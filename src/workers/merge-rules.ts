@@ -14,10 +14,14 @@ export type Rules<T> = { readonly [Key in keyof T]-?: Rule<T[Key]> };
 
 const keep = <V>(now: V): V => now;
 
+const first: Rule<never> = { join: keep, after: keep };
+const firstKnown: Rule<unknown> = { join: (a, b) => a ?? b, after: keep };
 /** Where all workers have the same: that of the first. */
-export const first: Rule<never> = { join: keep, after: keep };
+export const same = <V>(): Rule<V> => first as Rule<unknown> as Rule<V>;
 /** What only some of them may know: that of the first who does. */
-export const firstKnown: Rule<unknown> = { join: (a, b) => a ?? b, after: keep };
+export const known = <V>(): Rule<V> => firstKnown as Rule<V>;
+/** The parts of a key as one text. */
+export const joined = (...parts: readonly string[]): string => parts.join('\0');
 /** How many there are now. */
 export const sum: Rule<number> = { join: (a, b) => a + b, after: keep };
 /** How many there were since the start. */

@@ -8,19 +8,16 @@ import {
   count,
   counts,
   earliest,
-  first,
-  firstKnown,
+  joined,
+  known,
   ifBoth,
   largest,
   row,
+  same,
   smallest,
   sum,
 } from './merge-rules.ts';
 import type { Rule, Rules } from './merge-rules.ts';
-
-const same = <V>(): Rule<V> => first as Rule<unknown> as Rule<V>;
-const known = <V>(): Rule<V> => firstKnown as Rule<V>;
-const keyOf = (...parts: readonly string[]): string => parts.join('\0');
 
 /** What is left is the same for all: who has heard last knows of least. */
 const bucket: Rules<BucketFigures> = { whom: same(), tokens: smallest, refused: count, sinceMs: earliest };
@@ -38,7 +35,7 @@ const limit: Rules<LimitFigures> = {
 };
 
 export const limits = byKey<LimitFigures>(
-  ({ name, kind, rate, burst }) => keyOf(name, kind, rate, String(burst)),
+  ({ name, kind, rate, burst }) => joined(name, kind, rate, String(burst)),
   row(limit),
 );
 
@@ -48,10 +45,10 @@ const observer: Rule<BudgetFigures> = {
   after: (now) => now,
 };
 
-export const budgets = ifBoth(byKey<BudgetFigures>(({ database, budget }) => keyOf(database, budget), observer));
+export const budgets = ifBoth(byKey<BudgetFigures>(({ database, budget }) => joined(database, budget), observer));
 /** The worker that resizes the pools of all has the forecasts; for a moment two may. */
 export const forecast = ifBoth(
-  byKey<ForecastFigures>(({ database, user, node }) => keyOf(database, user, node), same()),
+  byKey<ForecastFigures>(({ database, user, node }) => joined(database, user, node), same()),
 );
 
 const worstMemory: Rule<MemoryState> = {
