@@ -6,6 +6,7 @@ import type { Forecasting } from '../forecast/forecasting.ts';
 import { boundedLog, withoutFigures } from '../observability/bounded-log.ts';
 import type { Log } from '../observability/types.ts';
 import type { Pool } from '../pool/pool.ts';
+import { poolInWords } from '../pool/resize-words.ts';
 import { AtOnceLoop } from '../sizing/at-once-loop.ts';
 import { createResizeLoop, type ResizeLoop, type ResizeSources } from '../sizing/resize-loop.ts';
 import { systemClock } from '../util/clock.ts';
@@ -54,7 +55,7 @@ export function createResizing({ current, log, sources, forecast, worker, onErro
     isBusy: busySinceLastAsked(),
     nowMs: systemClock.nowMs,
     say: ({ database, user, node }, message, change) =>
-      atOnceLog.log('info', 'statements_at_once', `${database}.${user} on ${node}: ${message}`, {
+      atOnceLog.log('info', 'statements_at_once', `${poolInWords({ database, user, node })}: ${message}`, {
         ...{ database, user, node },
         ...(change !== undefined && { from: change.from, to: change.to }),
       }),

@@ -1,8 +1,8 @@
 /**
  * Whether a pool has more work than it can do, by the rule of CoDel (Nichols and Jacobson, 2012): a queue is too long if even
- * the shortest wait of a whole interval was above the target. Here clients must also give up, or wait for longer than queue_patience
- * in a queue that does not get shorter by itself: many clients are patient, and served best in the order in which they come. Part of the queue
- * (wait-queue.ts), looked at by sweep.ts.
+ * the shortest wait of a whole interval was above the target. Here clients must also give up, or wait for longer than
+ * queue_patience in a queue that does not get shorter by itself: patient clients are served best in the order in which they
+ * come. Part of the queue (wait-queue.ts), looked at by sweep.ts.
  */
 import type { PoolSettings } from '../config/config.ts';
 import type { StateTable } from '../util/state-table.ts';

@@ -2,11 +2,17 @@
  * A change of a pool's size, or of its state, as the log and the metrics say it, the same for one process and for several. Used by
  * the app and by the supervisor.
  */
+import type { PoolName } from './budget-types.ts';
 import type { PoolStats, ResizeRecord } from './types.ts';
 
 /** `direction:reason`, as in PoolStats.resizes. */
 export function resizeKey({ from, to, reason }: Pick<ResizeRecord, 'from' | 'to' | 'reason'>): string {
   return `${to > from ? 'up' : 'down'}:${reason}`;
+}
+
+/** A pool as logs and errors name it. */
+export function poolInWords({ database, user, node }: PoolName): string {
+  return `${database}.${user} on ${node}`;
 }
 
 interface LogLine {
@@ -19,11 +25,11 @@ export function resizeLine(
   { from, to, reason, why }: ResizeRecord,
 ): LogLine {
   const fields = { database, user, node, from, to, reason };
-  return { message: `${database}.${user} on ${node}: ${from} -> ${to}: ${why}`, fields };
+  return { message: `${poolInWords(fields)}: ${from} -> ${to}: ${why}`, fields };
 }
 
 export function overloadLine({ database, user, node, isOverloaded, waiting, limit }: PoolStats): LogLine {
-  const pool = `${database}.${user} on ${node}`;
+  const pool = poolInWords({ database, user, node });
   const fields = { database, user, node, overloaded: isOverloaded };
   if (!isOverloaded) return { message: `${pool}: no longer overloaded`, fields };
   const busy = `all ${limit} connections are busy and ${waiting} clients wait, none of them for less than queue_target`;

@@ -1,6 +1,7 @@
 /**
  * What a pool does because time has passed: closes idle servers that are not needed or too old, refuses clients that have waited
- * query_wait_timeout or, in an overload, too long for it, and tells short reads in a slow lane to run elsewhere. Called by pool.ts about ten times a second.
+ * query_wait_timeout or, in an overload, less, and tells short reads in a slow lane to run elsewhere. Called by pool.ts about ten
+ * times a second.
  */
 import type { ServerConnection } from '../backend/server.ts';
 import type { WeirError } from '../errors/errors.ts';

@@ -1,9 +1,10 @@
 /**
- * The error for a client that has waited query_wait_timeout for a server, or too long for an overload: why it got none, and what an operator can do. Of
- * several reasons it names the one that has to be dealt with first. Used by sweep.ts.
+ * The error for a client that has waited query_wait_timeout for a server, or that is refused early in an overload: why it got none,
+ * and what an operator can do. Of several reasons it names the one that has to be dealt with first. Used by sweep.ts.
  */
 import { WeirError } from '../errors/errors.ts';
 import type { PoolOptions } from './options.ts';
+import { poolInWords } from './resize-words.ts';
 
 /** The pool at the end of the wait. */
 export interface WaitState {
@@ -30,19 +31,19 @@ export function waitTimeout(of: Of, state: WaitState, waitedMs: number): WeirErr
   const { isPaused, open, loginError } = state;
   // The reason of the server says more than that there is no connection.
   if (!isPaused && open === 0 && loginError !== undefined) return loginError;
-  const pool = `${of.database}.${of.user} on ${of.node}`;
-  return new WeirError('query_wait_timeout', { waited: Math.round(waitedMs), pool, ...reasonOf(of, state) });
+  const facts = { waited: Math.round(waitedMs), pool: poolInWords(of) };
+  return new WeirError('query_wait_timeout', { ...facts, ...reasonOf(of, state) });
 }
 
 /** The error for a client that is refused early in an overload. */
 export function overloaded(
-  { database, user, node }: Of,
+  of: Of,
   now: { readonly open: number; readonly waiting: number; readonly retryMs: number },
   waitedMs: number,
 ): WeirError {
   return new WeirError('pool_overloaded', {
     waited: Math.round(waitedMs),
-    pool: `${database}.${user} on ${node}`,
+    pool: poolInWords(of),
     open: now.open,
     waiting: now.waiting,
     retry: now.retryMs,
