@@ -60,6 +60,24 @@ describe('resident memory', () => {
     expect(process.note(915, 40)).toBe(915);
   });
 
+  test('that grows a little beside what was freed counts without that', () => {
+    const process = new Process();
+    process.note(100, 40);
+    process.note(900, 800);
+    process.note(900, 200, 6_000);
+    // More than noise, and not all of what was freed long ago with it.
+    expect(process.note(915, 200)).toBe(315);
+    expect(process.note(1_000, 280)).toBe(480);
+  });
+
+  test('that is freed and given back at once leaves nothing that is kept', () => {
+    const process = new Process();
+    process.note(100, 40);
+    process.note(900, 800);
+    process.note(300, 200, 6_000);
+    expect(process.note(700, 200)).toBe(700);
+  });
+
   test('that was given back and comes again is new', () => {
     const process = new Process();
     process.note(100, 40);
