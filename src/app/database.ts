@@ -10,7 +10,7 @@ import type { Pool } from '../pool/pool.ts';
 import type { ResizeRecord } from '../pool/types.ts';
 import type { ClientSession } from '../request/client.ts';
 import type { Database, Parked } from '../session/context.ts';
-import { newDatabaseStats } from '../request/count.ts';
+import { countTags, newDatabaseStats } from '../request/count.ts';
 import { SharedBySessions } from '../session/shared-by-sessions.ts';
 import { WelcomeDesk } from '../session/welcome.ts';
 import type { NodeState, Topology } from '../topology/types.ts';
@@ -47,6 +47,7 @@ export class DatabaseRuntime implements Database {
     this.config = config;
     this.shared = shared;
     this.stats = newDatabaseStats(name);
+    countTags(this.stats, config.pool.budgets);
     this.usage = new Usage(shared.services.nowMs());
     this.logins = new ServerLogins({ name, shared, config: () => this.config, topology: () => this.topology });
     this.welcome = new WelcomeDesk(this, shared.services, shared.welcomePeers);
@@ -226,6 +227,7 @@ export class DatabaseRuntime implements Database {
     const hadNodes = JSON.stringify([this.config.primary, this.config.replicas]);
     if (isOtherSize(this.config.pool, config.pool)) this.bounds.forget();
     this.config = config;
+    countTags(this.stats, config.pool.budgets);
     this.ofNodes.reconfigure(this.topology.snapshot());
     if (!isTopologyStale && hadNodes === JSON.stringify([config.primary, config.replicas])) {
       // Passwords of clients may have changed.

@@ -4,13 +4,14 @@
  */
 import { countAbove, quantileOf, totalOf } from '../util/histogram.ts';
 import { percentiles } from './objectives.ts';
-import type { Gauge, Objective, Reading } from './types.ts';
+import type { Counted, Gauge, Objective, Reading } from './types.ts';
 import { BudgetWindow, type Sums } from './window.ts';
 
 /** "Now" is the last minute, of samples every five seconds. */
 const recentSamples = 12;
 
-type Added = Pick<Reading, 'reads' | 'writes' | 'statements' | 'unserved'>;
+/** Counted since the last sample. */
+type Added = Counted & Pick<Reading, 'tagged'>;
 
 export class DatabaseBudgets {
   private readonly bounds: readonly number[];
@@ -44,27 +45,29 @@ export class DatabaseBudgets {
   }
 
   /** Of the last minute, or the last sample of a gauge. */
-  valueOf({ key, percentile = '' }: Objective): Gauge {
+  valueOf({ key, percentile = '', tag }: Objective): Gauge {
     if (this.last === undefined) return { unknown: 'not observed yet' };
     if (key === 'pool_utilisation') return this.last.utilisation;
     if (key === 'replica_lag') return this.last.lag;
     const none = { unknown: `no ${key === 'errors' ? 'statements' : key} in the last minute` };
+    const recent = this.recent.flatMap((added) => countedOf(added, tag) ?? []);
     if (key === 'errors') {
-      const { missed, total } = addUp(this.recent.map(failures));
+      const { missed, total } = addUp(recent.map(failures));
       return total === 0 ? none : { value: missed / total };
     }
     const counts = new Float64Array(this.bounds.length + 1);
-    for (const added of this.recent) added[key].forEach((count, i) => (counts[i] = (counts[i] as number) + count));
+    for (const added of recent) added[key].forEach((count, i) => (counts[i] = (counts[i] as number) + count));
     const value = quantileOf(this.bounds, counts, 1 - (percentiles[percentile] ?? 0));
     return value === undefined ? none : { value };
   }
 
-  private sumsOf({ key, limit }: Objective, reading: Reading, added: Added | undefined): Sums {
+  private sumsOf({ key, limit, tag }: Objective, reading: Reading, added: Added | undefined): Sums {
     if (key === 'pool_utilisation') return gaugeSums(reading.utilisation, limit);
     if (key === 'replica_lag') return gaugeSums(reading.lag, limit);
-    if (added === undefined) return nothing;
-    if (key === 'errors') return failures(added);
-    return { missed: countAbove(this.bounds, added[key], limit), total: totalOf(added[key]) };
+    const counted = added === undefined ? undefined : countedOf(added, tag);
+    if (counted === undefined) return nothing;
+    if (key === 'errors') return failures(counted);
+    return { missed: countAbove(this.bounds, counted[key], limit), total: totalOf(counted[key]) };
   }
 }
 
@@ -75,7 +78,7 @@ function gaugeSums(gauge: Gauge, limit: number): Sums {
 }
 
 /** Statements whose connection was lost with them are not counted as answered. */
-function failures({ statements, unserved }: Added): Sums {
+function failures({ statements, unserved }: Counted): Sums {
   return { missed: unserved, total: Math.max(statements, unserved) };
 }
 
@@ -87,6 +90,19 @@ function addUp(list: readonly Sums[]): Sums {
 const grown = (now: number, before: number): number => Math.max(0, now - before);
 
 function difference(now: Reading, before: Reading): Added {
+  const tagged = new Map<string, Counted>();
+  for (const [tag, counted] of now.tagged) {
+    const last = before.tagged.get(tag);
+    if (last !== undefined) tagged.set(tag, grownBy(counted, last));
+  }
+  return { ...grownBy(now, before), tagged };
+}
+
+function countedOf(added: Added, tag: string | undefined): Counted | undefined {
+  return tag === undefined ? added : added.tagged.get(tag);
+}
+
+function grownBy(now: Counted, before: Counted): Counted {
   const of = (key: 'reads' | 'writes'): Float64Array => now[key].map((count, i) => grown(count, before[key][i] ?? 0));
   return {
     reads: of('reads'),

@@ -33,8 +33,13 @@ export function lag(seconds: number): Objective {
   return { name: 'replica_lag', key: 'replica_lag', unit: 'seconds', limit: seconds, share: shareOfTime };
 }
 
+/** The same for the statements with a tag only. */
+export function ofTag(tag: string, objective: Objective): Objective {
+  return { ...objective, tag, name: `${tag}:${objective.name}` };
+}
+
 export function objectivesOf(settings: BudgetSettings): readonly Objective[] {
-  return budgetKeys.flatMap((key) => settings[key] ?? []);
+  return [...budgetKeys.flatMap((key) => settings[key] ?? []), ...Object.values(settings.tags ?? {}).flat()];
 }
 
 /** At most four digits: "38.2ms", "0.05%". */

@@ -9,9 +9,11 @@ export type BudgetKey = (typeof budgetKeys)[number];
 
 /** An objective, and how much may miss it. */
 export interface Objective {
-  /** Unique in its database: "reads_p95", "errors". Label of the metrics. */
+  /** Unique in its database: "reads_p95", "errors", "checkout:errors". Label of the metrics. */
   readonly name: string;
   readonly key: BudgetKey;
+  /** Only of statements with this tag in their hint; undefined: of all. */
+  readonly tag?: string;
   /** Of reads and writes: "p95". */
   readonly percentile?: string;
   readonly unit: 'seconds' | 'ratio';
@@ -22,7 +24,10 @@ export interface Objective {
 }
 
 /** The setting: by key; an empty list in a database takes back what is set for all databases. */
-export type BudgetSettings = Readonly<Partial<Record<BudgetKey, readonly Objective[]>>>;
+export type BudgetSettings = Readonly<Partial<Record<BudgetKey, readonly Objective[]>>> & {
+  /** By tag. */
+  readonly tags?: Readonly<Record<string, readonly Objective[]>>;
+};
 
 /** ok: within the budget, for an hour. burning: faster than allowed. spent: that of an hour is used up. */
 export type BudgetState = 'ok' | 'burning' | 'spent' | 'unknown';
@@ -30,15 +35,21 @@ export type BudgetState = 'ok' | 'burning' | 'spent' | 'unknown';
 /** Utilisation or lag, or why it is not known. */
 export type Gauge = { readonly value: number } | { readonly unknown: string };
 
-/** What a database has counted since the start, and its gauges now. */
-export interface Reading {
-  readonly database: string;
+/** What has been counted of statements. */
+export interface Counted {
   /** Histograms of durations, not cumulative (util/histogram.ts). */
   readonly reads: Float64Array;
   readonly writes: Float64Array;
   readonly statements: number;
   /** Of them, those that failed for a reason that is not their own. */
   readonly unserved: number;
+}
+
+/** What a database has counted since the start, and its gauges now. */
+export interface Reading extends Counted {
+  readonly database: string;
+  /** Of tags that have a budget. */
+  readonly tagged: ReadonlyMap<string, Counted>;
   readonly utilisation: Gauge;
   readonly lag: Gauge;
 }

@@ -2,13 +2,18 @@
  * The type of the setting `budgets`: a map of objectives, each of which has a budget. A database changes the map for all
  * databases key by key. Used by settings-budgets.ts.
  */
-import { errorShare, lag, latency, percentiles, utilisation } from '../budgets/objectives.ts';
+import { errorShare, lag, latency, ofTag, percentiles, utilisation } from '../budgets/objectives.ts';
 import { budgetKeys, type BudgetKey, type BudgetSettings, type Objective } from '../budgets/types.ts';
 import { didYouMean } from './suggest.ts';
 import { duration, formatDuration, longestDurationMs, type Parsed, type ValueType } from './values.ts';
 import { entriesOf, readYaml } from './yaml.ts';
 
 const example = '{ reads: { p95: 50ms }, errors: 0.1% }';
+/** Each takes memory in every process, and a line for each of its budgets. */
+const mostTags = 20;
+/** Those that are about statements, which have tags. */
+const tagKeys = ['reads', 'writes', 'errors'] as const;
+const allKeys = [...budgetKeys, 'tags'] as const;
 /** Durations of statements are counted up to 10 s; what takes longer is one number. */
 const statementTime = duration(1, 10_000);
 const lagTime = duration(1, longestDurationMs);
@@ -17,12 +22,12 @@ const lagTime = duration(1, longestDurationMs);
 class Refused extends Error {}
 
 export function budgetMap(): ValueType<BudgetSettings> {
-  const allowed = `a map such as ${example} with the keys ${budgetKeys.join(', ')}`;
+  const allowed = `a map such as ${example} with the keys ${allKeys.join(', ')}`;
   const parse = (raw: unknown): Parsed<BudgetSettings> => {
     const entries = entriesOf(raw);
     if (entries === undefined) return { refused: `is not ${allowed}` };
     try {
-      return { value: Object.fromEntries(entries.map(([key, value]) => [known(key), objectives(known(key), value)])) };
+      return { value: settingsIn(entries) };
     } catch (error) {
       if (error instanceof Refused) return { refused: `is wrong: ${error.message}` };
       throw error;
@@ -43,10 +48,42 @@ function unknown(what: string, key: string, keys: readonly string[]): Refused {
   return new Refused(`unknown ${what} ${key.slice(0, 63)}${hint}`);
 }
 
-function known(key: string): BudgetKey {
-  const found = budgetKeys.find((each) => each === key);
-  if (found === undefined) throw unknown('budget', key, budgetKeys);
+/** @throws Refused */
+function settingsIn(entries: readonly (readonly [string, unknown])[]): BudgetSettings {
+  const found: { -readonly [Key in keyof BudgetSettings]: BudgetSettings[Key] } = {};
+  for (const [name, raw] of entries) {
+    const key = known('budget', name, allKeys);
+    if (key === 'tags') found.tags = tagged(raw);
+    else found[key] = objectives(key, raw);
+  }
   return found;
+}
+
+function known<Key extends string>(what: string, key: string, keys: readonly Key[]): Key {
+  const found = keys.find((each) => each === key);
+  if (found === undefined) throw unknown(what, key, keys);
+  return found;
+}
+
+/** @throws Refused */
+function tagged(raw: unknown): NonNullable<BudgetSettings['tags']> {
+  if (raw === null || raw === undefined) return {};
+  const entries = entriesOf(raw);
+  if (entries === undefined) throw new Refused('tags is not a map such as { checkout: { reads: { p95: 20ms } } }');
+  if (entries.length > mostTags) throw new Refused(`tags has ${entries.length} tags: at most ${mostTags} are counted`);
+  return Object.fromEntries(entries.map(([tag, own]) => [tag, ofOneTag(tag, own)]));
+}
+
+function ofOneTag(tag: string, raw: unknown): readonly Objective[] {
+  const label = `tag ${tag.slice(0, 63)}`;
+  // In a hint, a tag ends at a comma or a space.
+  if (!/^[^\s,]{1,200}$/.test(tag)) throw new Refused(`${label}: no hint can name it`);
+  const entries = entriesOf(raw) ?? [];
+  if (entries.length === 0) throw new Refused(`${label} is not a map such as { reads: { p95: 20ms } }`);
+  return entries.flatMap(([name, value]) => {
+    const key = known(`budget of ${label}`, name, tagKeys);
+    return objectives(key, value).map((objective) => ofTag(tag, objective));
+  });
 }
 
 /** @throws Refused */
@@ -119,7 +156,19 @@ function format(settings: BudgetSettings): string {
     const list = settings[key];
     return list === undefined ? [] : [`${key}: ${formatList(list)}`];
   });
+  if (settings.tags !== undefined) parts.push(`tags: ${formatTags(settings.tags)}`);
   return parts.length === 0 ? '{}' : `{ ${parts.join(', ')} }`;
+}
+
+function formatTags(tags: NonNullable<BudgetSettings['tags']>): string {
+  const parts = Object.entries(tags).map(([tag, list]) => {
+    const own = tagKeys.flatMap((key) => {
+      const ofKey = list.filter((each) => each.key === key);
+      return ofKey.length === 0 ? [] : [`${key}: ${formatList(ofKey)}`];
+    });
+    return `${/^[A-Za-z_]\w*$/.test(tag) ? tag : JSON.stringify(tag)}: { ${own.join(', ')} }`;
+  });
+  return parts.length === 0 ? 'null' : `{ ${parts.join(', ')} }`;
 }
 
 function formatList(list: readonly Objective[]): string {

@@ -2,8 +2,8 @@
  * Reads what budgets are judged by (budgets/) from the figures that there are: durations and errors of statements, how full the
  * nodes are, and how far the replicas lag. Called by the app every few seconds if there are budgets.
  */
-import type { Gauge, Reading } from '../budgets/types.ts';
-import { durationBoundsSeconds, durationPlaces, type DatabaseStats } from '../session/types.ts';
+import type { Counted, Gauge, Reading } from '../budgets/types.ts';
+import { durationBoundsSeconds, durationPlaces, type DatabaseStats, type TaggedStats } from '../session/types.ts';
 import type { NodeState } from '../topology/types.ts';
 import { saturationRows } from './saturation.ts';
 import type { StatsSources } from './types.ts';
@@ -14,10 +14,11 @@ export function* budgetReadings(sources: StatsSources, nowMs: number): Generator
   const unknown = { unknown: 'not known: Weir has not looked at the nodes yet' };
   for (const stats of sources.databaseStats()) {
     const { database, queries: statements, unserved } = stats;
+    const tagged = new Map(taggedOf(stats).map((each) => [each.tag, copyOf(each)]));
     const reads = durationsOf(stats, true);
     const writes = durationsOf(stats, false);
     const [utilisation, lag] = [utilisations.get(database) ?? unknown, lags.get(database) ?? unknown];
-    yield { database, reads, writes, statements, unserved, utilisation, lag };
+    yield { database, reads, writes, statements, unserved, tagged, utilisation, lag };
   }
 }
 
@@ -28,6 +29,14 @@ function durationsOf({ durations }: DatabaseStats, isRead: boolean): Float64Arra
     durations[place]?.forEach((count, i) => (counts[i] = (counts[i] as number) + count));
   }
   return counts;
+}
+
+/** A worker of an older version does not have it. */
+const taggedOf = ({ tagged }: Partial<DatabaseStats>): readonly TaggedStats[] => tagged ?? [];
+
+/** What goes on being counted must not change a reading. */
+function copyOf({ reads, writes, statements, unserved }: TaggedStats): Counted {
+  return { reads: reads.slice(), writes: writes.slice(), statements, unserved };
 }
 
 /** The fullest node of each database. */

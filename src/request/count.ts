@@ -2,8 +2,9 @@
  * Counts an answered request in the statistics of its database: plain fields, read at a scrape. Called once per
  * request.
  */
+import type { BudgetSettings } from '../budgets/types.ts';
 import type { Session } from '../session/session.ts';
-import { durationBoundsSeconds, durationPlaces, type DatabaseStats } from '../session/types.ts';
+import { durationBoundsSeconds, durationPlaces, type DatabaseStats, type TaggedStats } from '../session/types.ts';
 import type { Request } from '../session/request.ts';
 
 const routeIndex = { primary: 0, replica: 1, cache: 2, none: 3 } as const;
@@ -11,8 +12,9 @@ const routeIndex = { primary: 0, replica: 1, cache: 2, none: 3 } as const;
 const primaryReads = 4;
 const cacheIndex = { hit: 0, miss: 1, off: 2 } as const;
 
+const histogram = (): Float64Array => new Float64Array(durationBoundsSeconds.length + 1);
+
 export function newDatabaseStats(database: string): DatabaseStats {
-  const histogram = (): Float64Array => new Float64Array(durationBoundsSeconds.length + 1);
   return {
     database,
     xacts: 0,
@@ -32,7 +34,17 @@ export function newDatabaseStats(database: string): DatabaseStats {
     byLabel: new Float64Array(24),
     durations: durationPlaces.map(histogram),
     durationSums: new Float64Array(durationPlaces.length),
+    tagged: [],
   };
+}
+
+/** Counts from now on the statements with tags that have a budget. */
+export function countTags(stats: DatabaseStats, { tags = {} }: BudgetSettings): void {
+  stats.tagged = Object.keys(tags).map(
+    (tag) =>
+      stats.tagged.find((each) => each.tag === tag) ??
+      ({ tag, statements: 0, unserved: 0, reads: histogram(), writes: histogram() } satisfies TaggedStats),
+  );
 }
 
 function bump(counts: Float64Array, index: number, by = 1): void {
@@ -49,20 +61,38 @@ export function countAnswer(session: Session, request: Request, nowMs = session.
   const at = routeIndex[route];
   const { hasError } = request.attempt;
   bump(stats.byLabel, at * 6 + cacheIndex[request.cache.label] * 2 + (hasError ? 1 : 0));
-  if (hasError && request.attempt.isUnserved) stats.unserved++;
+  const isUnserved = hasError && request.attempt.isUnserved;
+  if (isUnserved) stats.unserved++;
   const seconds = durationMs / 1000;
   let bucket = 0;
   while (bucket < durationBoundsSeconds.length && seconds > (durationBoundsSeconds[bucket] as number)) bucket++;
   const place = at === routeIndex.primary && request.planned.isRead ? primaryReads : at;
   bump(stats.durations[place] as Float64Array, bucket);
   bump(stats.durationSums, place, seconds);
+  if (stats.tagged.length > 0)
+    for (const tagged of taggedOf(stats, request)) {
+      tagged.statements++;
+      if (isUnserved) tagged.unserved++;
+      const { route: by, isRead } = durationPlaces[place] as (typeof durationPlaces)[number];
+      if (by !== 'none') bump(isRead === true ? tagged.reads : tagged.writes, bucket);
+    }
   stats.queries++;
   stats.queryMs += durationMs;
   if (request.attempt.sentAtMs > 0) stats.waitMs += request.attempt.sentAtMs - request.receivedAtMs;
   session.wasActive(nowMs);
 }
 
+/** Those of the tags in its hint that have a budget. */
+function taggedOf({ tagged }: DatabaseStats, { hints }: Request): readonly TaggedStats[] {
+  return hints === undefined ? [] : tagged.filter(({ tag }) => hints.tags.includes(tag));
+}
+
 /** Requests whose answer cannot be told because their connection ends. They are not in `queries`. */
-export function countCutOff(session: Session, requests: number, isUnserved: boolean): void {
-  if (isUnserved) session.database.stats.unserved += requests;
+export function countCutOff(session: Session, requests: Iterable<Request>, isUnserved: boolean): void {
+  if (!isUnserved) return;
+  const { stats } = session.database;
+  for (const request of requests) {
+    stats.unserved++;
+    for (const tagged of taggedOf(stats, request)) tagged.unserved++;
+  }
 }

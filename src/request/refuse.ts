@@ -13,7 +13,7 @@ export function refuse(session: Session, request: Request, error: WeirError): 'w
   request.cache.flight?.abandon();
   // The client's transaction has ended on its replica and has not begun again elsewhere: it is lost.
   if (session.concerns.opening.isToBegin) {
-    countCutOff(session, 1, isUnservedByWeir(error));
+    countCutOff(session, [request], isUnservedByWeir(error));
     session.terminate(error);
     return 'done';
   }
@@ -24,7 +24,7 @@ export function refuse(session: Session, request: Request, error: WeirError): 'w
     setImmediate(() =>
       goOn(() => {
         if (session.isBetweenMessages) return sayRefused(session, request, error);
-        countCutOff(session, 1, isUnservedByWeir(error));
+        countCutOff(session, [request], isUnservedByWeir(error));
         session.terminate(error);
         return 'done';
       }),

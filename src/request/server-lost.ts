@@ -77,7 +77,7 @@ export function serverLost(session: Session, end: End, isMidMessage: boolean, is
 
 function abandon(session: Session, requests: readonly Request[], words: FinalMessage | undefined): void {
   const endsItself = requests[0]?.attempt.endsSession === true;
-  countCutOff(session, requests.length, !endsItself && isUnserved(words));
+  countCutOff(session, requests, !endsItself && isUnserved(words));
   for (const request of requests) leaveFlight(session, request, 'abandoned');
 }
 
@@ -104,7 +104,7 @@ function isForClient(session: Session, words: FinalMessage | undefined): boolean
 }
 
 function cutOff(session: Session, why: string, words: FinalMessage | undefined): void {
-  countCutOff(session, session.inFlight.length, isUnserved(words));
+  countCutOff(session, session.inFlight, isUnserved(words));
   session.cutOff(why);
 }
 

@@ -86,6 +86,18 @@ export interface DatabaseStats {
    */
   readonly durations: readonly Float64Array[];
   readonly durationSums: Float64Array;
+  /** Of tags that have a budget. */
+  tagged: readonly TaggedStats[];
+}
+
+/** What is counted of the statements with a tag in their hint. */
+export interface TaggedStats {
+  readonly tag: string;
+  statements: number;
+  unserved: number;
+  /** Histograms of durations, as above. */
+  readonly reads: Float64Array;
+  readonly writes: Float64Array;
 }
 
 /** The route labels; what provably only reads on the primary is apart from what else it does. */

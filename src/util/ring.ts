@@ -26,6 +26,11 @@ export class Ring<T> {
     return index < 0 || index >= this.count ? undefined : this.items[(this.head + index) & (this.items.length - 1)];
   }
 
+  /** From the head on. */
+  *[Symbol.iterator](): Generator<T> {
+    for (let i = 0; i < this.count; i++) yield this.at(i) as T;
+  }
+
   last(): T | undefined {
     return this.at(this.count - 1);
   }

@@ -6,7 +6,7 @@ import type { CacheStats, StoreState } from '../cache/types.ts';
 import type { DatabaseRow, PreparedRow } from '../console/sources.ts';
 import type { ProcessFigures } from '../observability/types.ts';
 import type { PoolStats, ResizeRecord, WaitHistogram } from '../pool/types.ts';
-import type { DatabaseStats, StuckKind } from '../session/types.ts';
+import type { DatabaseStats, StuckKind, TaggedStats } from '../session/types.ts';
 import type { NodeLoad, NodeState } from '../topology/types.ts';
 import type { Figures, PoolFigures, TopologyFigures } from './figures.ts';
 import { byKey, count, countArray, countArrays, countList, counts, each, earliest } from './merge-rules.ts';
@@ -97,6 +97,14 @@ const database: Rules<DatabaseRow> = {
   replicas: same(),
 };
 
+const tagged: Rules<TaggedStats> = {
+  tag: same(),
+  statements: count,
+  unserved: count,
+  reads: countArray,
+  writes: countArray,
+};
+
 const databaseStats: Rules<DatabaseStats> = {
   database: same(),
   xacts: count,
@@ -116,6 +124,7 @@ const databaseStats: Rules<DatabaseStats> = {
   byLabel: countArray,
   durations: countArrays,
   durationSums: countArray,
+  tagged: ifBoth(byKey(({ tag }) => tag, row(tagged))),
 };
 
 const load: Rules<NodeLoad> = {

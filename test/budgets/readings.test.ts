@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Reading } from '../../src/budgets/types.ts';
 import { budgetReadings } from '../../src/observability/budget-readings.ts';
+import type { DatabaseStats } from '../../src/session/types.ts';
 import type { StatsSources } from '../../src/observability/types.ts';
 import type { NodeState } from '../../src/topology/types.ts';
 import { totalOf } from '../../src/util/histogram.ts';
@@ -30,9 +31,24 @@ describe('durations', () => {
     expect(reading).toMatchObject({ database: 'shop', statements: 31, unserved: 4 });
   });
 
-  it('a worker of an older version has fewer places', () => {
-    const stats = fakeDatabaseStats();
-    const older = { ...stats, durations: stats.durations.slice(0, 4) };
+  it('those of tags stay as they were read while more is counted', () => {
+    const counted = {
+      tag: 'checkout',
+      statements: 3,
+      unserved: 1,
+      reads: new Float64Array(17),
+      writes: new Float64Array(17),
+    };
+    const reading = read({ databaseStats: () => [fakeDatabaseStats({ tagged: [counted] })] });
+    counted.statements++;
+    counted.reads[0] = 5;
+    expect(reading.tagged.get('checkout')).toMatchObject({ statements: 3, unserved: 1 });
+    expect(totalOf(reading.tagged.get('checkout')?.reads ?? [])).toBe(0);
+  });
+
+  it('a worker of an older version has fewer places, and no tags', () => {
+    const { tagged: _, ...stats } = fakeDatabaseStats();
+    const older = { ...stats, durations: stats.durations.slice(0, 4) } as unknown as DatabaseStats;
     expect(totalOf(read({ databaseStats: () => [older] }).reads)).toBe(1);
   });
 });

@@ -1,7 +1,7 @@
 /** A tracker behind a clock, and readings that are added to. */
 import { objectivesOf } from '../../src/budgets/objectives.ts';
 import { BudgetTracker } from '../../src/budgets/tracker.ts';
-import type { BudgetFigures, Gauge, Objective, Reading } from '../../src/budgets/types.ts';
+import type { BudgetFigures, Counted, Gauge, Objective, Reading } from '../../src/budgets/types.ts';
 import { budgetMap } from '../../src/config/budgets.ts';
 import { durationBoundsSeconds } from '../../src/session/types.ts';
 
@@ -11,6 +11,8 @@ export function objectives(text: string): readonly Objective[] {
   return objectivesOf(parsed.value);
 }
 
+const width = durationBoundsSeconds.length + 1;
+
 export interface Happened {
   /** How many took up to so many ms. */
   readonly reads?: Readonly<Record<number, number>>;
@@ -19,7 +21,33 @@ export interface Happened {
   readonly unserved?: number;
 }
 
-const width = durationBoundsSeconds.length + 1;
+/** What has been counted since the start. */
+class Counts {
+  readonly reads = new Float64Array(width);
+  readonly writes = new Float64Array(width);
+  statements = 0;
+  unserved = 0;
+
+  add({ reads = {}, writes = {}, statements = 0, unserved = 0 }: Happened): void {
+    addTo(this.reads, reads);
+    addTo(this.writes, writes);
+    this.statements += statements;
+    this.unserved += unserved;
+  }
+
+  now(): Counted {
+    const { reads, writes, statements, unserved } = this;
+    return { reads: reads.slice(), writes: writes.slice(), statements, unserved };
+  }
+}
+
+function addTo(counts: Float64Array, added: Readonly<Record<number, number>>): void {
+  for (const [ms, count] of Object.entries(added)) {
+    const found = durationBoundsSeconds.findIndex((bound) => Number(ms) / 1000 <= bound);
+    const at = found === -1 ? width - 1 : found;
+    counts[at] = (counts[at] ?? 0) + count;
+  }
+}
 
 export class Scene {
   nowMs = 7_777_777;
@@ -27,10 +55,8 @@ export class Scene {
   objectives: readonly Objective[];
   utilisation: Gauge = { unknown: 'no traffic' };
   lag: Gauge = { unknown: 'no replicas' };
-  private reads = new Float64Array(width);
-  private writes = new Float64Array(width);
-  private statements = 0;
-  private unserved = 0;
+  private all = new Counts();
+  private readonly tagged = new Map<string, Counts>();
 
   constructor(text: string) {
     this.objectives = objectives(text);
@@ -46,24 +72,18 @@ export class Scene {
     }
   }
 
-  happen({ reads = {}, writes = {}, statements = 0, unserved = 0 }: Happened): void {
-    this.add(this.reads, reads);
-    this.add(this.writes, writes);
-    this.statements += statements;
-    this.unserved += unserved;
-  }
-
-  private add(counts: Float64Array, added: Readonly<Record<number, number>>): void {
-    for (const [ms, count] of Object.entries(added)) {
-      const found = durationBoundsSeconds.findIndex((bound) => Number(ms) / 1000 <= bound);
-      const at = found === -1 ? width - 1 : found;
-      counts[at] = (counts[at] ?? 0) + count;
-    }
+  happen(happened: Happened, tag?: string): void {
+    this.all.add(happened);
+    if (tag === undefined) return;
+    const counts = this.tagged.get(tag) ?? new Counts();
+    this.tagged.set(tag, counts);
+    counts.add(happened);
   }
 
   reading(database = 'shop'): Reading {
-    const { reads, writes, statements, unserved, utilisation, lag } = this;
-    return { database, reads: reads.slice(), writes: writes.slice(), statements, unserved, utilisation, lag };
+    const { utilisation, lag } = this;
+    const tagged = new Map(Array.from(this.tagged, ([tag, counts]) => [tag, counts.now()]));
+    return { database, ...this.all.now(), tagged, utilisation, lag };
   }
 
   sample(reading = this.reading()): void {
@@ -82,8 +102,6 @@ export class Scene {
 
   /** The figures of the process begin anew. */
   restart(): void {
-    this.reads = new Float64Array(width);
-    this.writes = new Float64Array(width);
-    [this.statements, this.unserved] = [0, 0];
+    this.all = new Counts();
   }
 }

@@ -150,6 +150,29 @@ describe('utilisation and lag', () => {
   });
 });
 
+describe('of a tag', () => {
+  const text = '{ reads: { p95: 50ms }, tags: { checkout: { reads: { p95: 50ms }, errors: 1% } } }';
+
+  it('only its statements burn it', () => {
+    const scene = new Scene(text);
+    scene.happen({ reads: { 10: 1 }, statements: 1 }, 'checkout');
+    scene.run(5);
+    scene.happen({ reads: { 100: 10 }, statements: 10, unserved: 5 });
+    scene.happen({ reads: { 10: 9, 100: 1 }, statements: 10, unserved: 1 }, 'checkout');
+    scene.run(5);
+    expect(scene.row('checkout:reads_p95')).toMatchObject({ burn5m: 2 });
+    expect(scene.row('checkout:errors')).toMatchObject({ burn5m: 10, value: 0.1 });
+    expect(scene.row('reads_p95')).toMatchObject({ burn5m: 10.48 });
+  });
+
+  it('without a statement nothing is known', () => {
+    const scene = new Scene(text);
+    scene.run(60, { reads: { 10: 1 }, statements: 1 });
+    expect(scene.row('checkout:reads_p95')).toMatchObject({ value: null, burn5m: null, state: 'unknown' });
+    expect(scene.row('checkout:errors').why).toContain('no statements');
+  });
+});
+
 describe('what changes', () => {
   it('another limit begins anew; other budgets go on', () => {
     const scene = new Scene('{ reads: { p95: 50ms }, errors: 1% }');

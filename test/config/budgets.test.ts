@@ -52,6 +52,25 @@ describe('objectives', () => {
     ]);
   });
 
+  it('of a tag are named after it', () => {
+    const tags = { checkout: { errors: '1%', reads: { p95: '20ms' } }, 'user:42': { writes: { p99: '1s' } } };
+    const parsed = type.parse({ errors: '2%', tags });
+    if ('refused' in parsed) throw new Error(parsed.refused);
+    expect(objectivesOf(parsed.value).map(({ name, tag, limit }) => [name, tag, limit])).toEqual([
+      ['errors', undefined, 0.02],
+      ['checkout:errors', 'checkout', 0.01],
+      ['checkout:reads_p95', 'checkout', 0.02],
+      ['user:42:writes_p99', 'user:42', 1],
+    ]);
+    const shown = type.format(parsed.value);
+    expect(shown).toBe(
+      '{ errors: 2%, tags: { checkout: { reads: { p95: 20ms }, errors: 1% }, "user:42": { writes: { p99: 1s } } } }',
+    );
+    const again = type.parseText(shown);
+    expect('value' in again && type.format(again.value)).toBe(shown);
+    expect(type.format({ tags: {} })).toBe('{ tags: null }');
+  });
+
   it.each([null, undefined, {}])('%s: none', (raw) => {
     expect(type.parse(raw)).toEqual({ value: {} });
     expect(type.format({})).toBe('{}');
@@ -100,6 +119,16 @@ describe('what is refused, in words', () => {
     ['an empty pool', { pool_utilisation: '0.0%' }, 'pool_utilisation is 0, and then each statement is beyond it'],
     ['no lag', { replica_lag: 0 }, 'replica_lag is 0, and a replica always lags by something'],
     ['lag without a unit', { replica_lag: 100 }, 'replica_lag has no unit'],
+    ['tags in a list', { tags: ['checkout'] }, 'tags is not a map such as { checkout: { reads: { p95: 20ms } } }'],
+    ['a tag without a budget', { tags: { checkout: {} } }, 'tag checkout is not a map such as'],
+    ['a tag that no hint can name', { tags: { 'a b': { errors: '1%' } } }, 'tag a b: no hint can name it'],
+    ['what is of nodes, for a tag', { tags: { a: { replica_lag: '1s' } } }, 'unknown budget of tag a replica_lag'],
+    ['a contradiction in a tag', { tags: { a: { reads: { p50: '2s', p90: '1s' } } } }, 'contradict each other'],
+    [
+      'many tags',
+      { tags: Object.fromEntries(Array.from({ length: 21 }, (_, i) => [`t${i}`, { errors: '1%' }])) },
+      'tags has 21 tags: at most 20 are counted',
+    ],
   ])('%s', (_what, raw, why) => expect(refused(raw)).toContain(why));
 
   it('text that is not YAML', () => expect(type.parseText('{ reads: ')).toHaveProperty('refused'));

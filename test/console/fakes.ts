@@ -207,6 +207,7 @@ export function fakeDatabaseStats(changes: Partial<DatabaseStats> = {}): Databas
     byLabel,
     durations,
     durationSums: Float64Array.from([0.001, 12, 0, 0, 0]),
+    tagged: [],
     ...changes,
   };
 }

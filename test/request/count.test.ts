@@ -1,6 +1,6 @@
 /** Where a statement is counted: reads on the primary apart from what else it does, and failures that are not the statement's own. */
 import { describe, expect, it } from 'vitest';
-import { countAnswer, countCutOff, newDatabaseStats } from '../../src/request/count.ts';
+import { countAnswer, countCutOff, countTags, newDatabaseStats } from '../../src/request/count.ts';
 import { Request } from '../../src/session/request.ts';
 import type { Session } from '../../src/session/session.ts';
 import { durationPlaces } from '../../src/session/types.ts';
@@ -52,6 +52,47 @@ describe('durations', () => {
   });
 });
 
+describe('tags', () => {
+  const hints = { tags: ['checkout', 'user:42', 'other'] } as unknown as Request['hints'];
+  const of = (...tags: string[]) => ({ tags: Object.fromEntries(tags.map((tag) => [tag, []])) });
+
+  it('only those with a budget are counted, also of what is cut off', () => {
+    const { stats, session, count } = scene();
+    countTags(stats, of('checkout', 'user:42'));
+    count(() => undefined);
+    count((request) => {
+      request.hints = hints;
+      request.cache.label = 'hit';
+    });
+    count((request) => {
+      request.hints = hints;
+      request.target.node = on('primary');
+      request.planned.noRead('writes');
+      request.attempt.failed(true);
+    });
+    const lost = new Request();
+    lost.hints = hints;
+    countCutOff(session, [lost], true);
+    const [checkout, user] = stats.tagged;
+    expect(checkout).toMatchObject({ tag: 'checkout', statements: 2, unserved: 2 });
+    expect([checkout?.reads[8], checkout?.writes[8]]).toEqual([1, 1]);
+    expect(user).toMatchObject({ tag: 'user:42', statements: 2, unserved: 2 });
+  });
+
+  it('what has been counted stays when the tags change', () => {
+    const { stats, count } = scene();
+    countTags(stats, of('checkout', 'user:42'));
+    count((request) => (request.hints = hints));
+    countTags(stats, of('other', 'checkout'));
+    expect(stats.tagged.map(({ tag, statements }) => [tag, statements])).toEqual([
+      ['other', 0],
+      ['checkout', 1],
+    ]);
+    countTags(stats, {});
+    expect(stats.tagged).toEqual([]);
+  });
+});
+
 describe('failures', () => {
   it('are counted as not served only if they are not their own; the first error of a request decides', () => {
     const { stats, count } = scene();
@@ -68,8 +109,8 @@ describe('failures', () => {
 
   it('of requests whose connection ends with them are counted, too', () => {
     const { stats, session } = scene();
-    countCutOff(session, 3, true);
-    countCutOff(session, 5, false);
+    countCutOff(session, [new Request(), new Request(), new Request()], true);
+    countCutOff(session, [new Request()], false);
     expect([stats.unserved, stats.queries]).toEqual([3, 0]);
   });
 });
