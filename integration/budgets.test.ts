@@ -3,6 +3,7 @@
  * is lost burns that of errors, a reload changes an objective; for one process, and for two workers together, whichever is asked.
  */
 import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import {
@@ -46,6 +47,7 @@ interface Row {
   readonly burn_1h: number | null;
   readonly state: string;
   readonly why: string;
+  readonly actions: string;
 }
 
 async function budget(name: string): Promise<Row> {
@@ -238,4 +240,61 @@ test('when the worker that observes dies, another one goes on', async () => {
   await slowReads(await clients(2));
   const row = await untilBudget('to burn', 'reads_p95', ({ why }) => why.includes(' of 2 reads'));
   expect(row).toMatchObject({ state: 'burning', burn_5m: 20 });
+});
+
+describe.each([1, 2])('actions while a budget burns, with workers: %i', (workers) => {
+  /** One connection, which grows for nothing else. */
+  const pool = { default_pool_size: 1, max_pool_size: 3, min_pool_size: 1, workers, resize: { target_wait: '10m' } };
+  const cache = { enabled: true, mode: 'ttl', ttl: '5s' };
+  const actions = ['prefer_cache', 'shed_low_priority', 'raise_pool'];
+
+  const start = async (): Promise<void> => {
+    const budgets = { reads: { p95: '10ms' }, actions };
+    const config = weirConfig(cluster, { database, replicas: [] }, { budgets, ...pool, cache });
+    weir = workers === 1 ? await startWeir(config) : await startWorkers(workers, config);
+    await observed('reads_p95');
+    await slowReads([await connectPg(weir.url({ database }))]);
+    const row = await untilBudget('to burn', 'reads_p95', ({ state }) => state === 'burning');
+    expect(row.actions).toBe('prefer_cache, shed_low_priority, raise_pool');
+    const lines = weir.logs.filter(({ event }) => event === 'budget_action').map(({ msg }) => String(msg));
+    for (const action of actions) expect(lines.filter((line) => line.startsWith(action))).toHaveLength(1);
+    expect(lines[0]).toContain(`is in force for ${database}: budget reads_p95 burns: 100% of 1 reads`);
+  };
+
+  test('low priority does not wait, and the pool grows', async () => {
+    await start();
+    const all = await clients(4);
+    const low = await connectPg(weir.url({ database }));
+    await low.query("SET weir.priority = 'low'");
+    let reads: Promise<unknown> = Promise.resolve();
+    await whileLocked(async () => {
+      reads = Promise.all(all.map((client) => client.query('SELECT count(*) FROM held WHERE n > $1', [1])));
+      await until('the pool to have grown, and one to wait', async () => {
+        const rows = await askConsole<pg.QueryResultRow>(weir, 'SHOW POOLS');
+        const found = rows.find((row) => row['database'] === database);
+        return Number(found?.['sv_active']) === 3 && Number(found?.['cl_waiting']) === 1;
+      });
+      await expect(low.query('SELECT 1 FROM held')).rejects.toMatchObject({
+        code: '53400',
+        message: expect.stringMatching(/statements of low priority do not wait .*: budget reads_p95 burns/) as string,
+      });
+    });
+    await reads;
+    // Nobody is in its way any more.
+    expect((await low.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+  });
+
+  test('`eventual` readers get older answers of the cache, and nobody else does', async () => {
+    await start();
+    const readers = await clients(4);
+    const read = async (client: pg.Client, consistency: string): Promise<boolean> => {
+      await client.query(`/* weir: consistency=${consistency} */ SELECT n FROM held WHERE n < 5`);
+      const { rows } = await client.query<Record<string, string>>('SHOW weir.last_route');
+      return String(Object.values(rows[0] ?? {})[0]).startsWith('cache; hit');
+    };
+    for (const client of readers) await read(client, 'session');
+    await sleep(5_100);
+    for (const client of readers) expect(await read(client, 'eventual')).toBe(true);
+    expect(await read(readers[0] as pg.Client, 'session')).toBe(false);
+  });
 });

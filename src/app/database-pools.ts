@@ -75,6 +75,7 @@ export class DatabasePools {
         // Without a successful log-in the name may be a typing error: its pools are not logged.
         if (this.isProven) this.parts.shared.onResize(stats);
       },
+      lowDoesNotWait: () => services.budgetActions.why('shed_low_priority', this.parts.name),
       onOverload: (stats) => this.parts.shared.onOverload(stats),
     });
     pool.role = role;

@@ -215,6 +215,9 @@ export class Parts {
       own: () => this.sources,
       gather: this.totals,
       leadTerm: () => (shared === undefined ? 0 : shared.monitors.leadTerm),
+      channel: this.options.worker?.channel,
+      inForce: this.services.budgetActions,
+      log: this.options.logs.log,
       nowMs: systemClock.nowMs,
       onError: this.noteUnexpected,
     });
@@ -281,6 +284,7 @@ export class Parts {
         poolSettings: (name) => this.directory.get(name)?.settings() ?? current.config.pool,
       },
       forecast: this.services.forecast,
+      budgetActions: this.services.budgetActions,
       worker: worker && shared && { link: worker, leadTerm: () => shared.monitors.leadTerm },
       onError,
     });

@@ -2,6 +2,7 @@
  * Starts what sizes the pools: the resize controller (connections), of this process or of all workers, and the search for how many
  * statements may run at once, of each process for itself. Made by parts.ts.
  */
+import type { ActionsInForce } from '../budgets/actions.ts';
 import type { Forecasting } from '../forecast/forecasting.ts';
 import { boundedLog, withoutFigures } from '../observability/bounded-log.ts';
 import type { Log } from '../observability/types.ts';
@@ -19,6 +20,7 @@ export interface ResizingParts {
   readonly log: Log;
   readonly sources: Pick<ResizeSources, 'topologies' | 'poolSettings'> & { pools(): Iterable<Pool> };
   readonly forecast: Forecasting;
+  readonly budgetActions: Pick<ActionsInForce, 'why'>;
   /** Undefined: this process is the whole Weir. */
   readonly worker: { readonly link: WorkerLink; leadTerm(): number | undefined } | undefined;
   onError(error: unknown): void;
@@ -34,9 +36,11 @@ export interface Resizing {
   stop(): void;
 }
 
-export function createResizing({ current, log, sources, forecast, worker, onError }: ResizingParts): Resizing {
+export function createResizing(parts: ResizingParts): Resizing {
+  const { current, log, sources, forecast, worker, onError } = parts;
   const settings = (): typeof current.config.resize => current.config.resize;
-  const ofConnections: ResizeSources = { ...sources, settings };
+  const raiseWhy = (database: string): string | undefined => parts.budgetActions.why('raise_pool', database);
+  const ofConnections: ResizeSources = { ...sources, settings: () => ({ ...settings(), raiseWhy }) };
   const loop: ResizeLoop =
     worker === undefined
       ? createResizeLoop({ sources: ofConnections, clock: systemClock, forecast, onError })

@@ -1,6 +1,7 @@
 /**
  * What every session of an app gets: see session/context.ts. Made by parts.ts.
  */
+import { ActionsInForce } from '../budgets/actions.ts';
 import { createBinder } from '../binding/binder.ts';
 import type { ResultCache } from '../cache/types.ts';
 import { TurnWriter } from '../net/turn.ts';
@@ -17,6 +18,7 @@ import type { Logs } from './logs.ts';
 import { priorityOf } from './user-priority.ts';
 
 export interface AppServices extends Services {
+  readonly budgetActions: ActionsInForce;
   readonly limits: Limits;
   readonly forecast: Forecasting;
 }
@@ -53,6 +55,7 @@ export function createServices(options: ServicesOptions): AppServices {
     nowMs: systemClock.nowMs,
     random: Math.random,
     routing: () => current.config.routing,
+    budgetActions: new ActionsInForce(systemClock.nowMs),
     priorityOf: (user) => priorityOf(user, current.config),
     maxEntrySizeBytes: () => current.config.cache.maxEntrySizeBytes,
     unexpected: (error) => options.noteUnexpected(error),

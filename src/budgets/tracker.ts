@@ -4,7 +4,8 @@
  */
 import { DatabaseBudgets } from './database-budgets.ts';
 import { judge } from './judge.ts';
-import type { BudgetFigures, Objective, Reading } from './types.ts';
+import { calledFor } from './actions.ts';
+import type { BudgetAction, BudgetFigures, Objective, Reading } from './types.ts';
 
 /** Bounds memory: clients choose the names of databases under "*". Each budget takes 6 KB. */
 export const mostDatabases = 100;
@@ -36,13 +37,20 @@ export class BudgetTracker {
   }
 
   /** @param names of databases to be shown besides those that were sampled */
-  figures(names: Iterable<string>, objectivesOf: ObjectivesOf, nowMs: number): BudgetFigures[] {
+  figures(
+    names: Iterable<string>,
+    objectivesOf: ObjectivesOf,
+    nowMs: number,
+    actionsOf: (database: string) => readonly BudgetAction[] = () => [],
+  ): BudgetFigures[] {
     const all = new Set([...names, ...this.databases.keys()]);
     return [...all].flatMap((database) => {
       const budgets = this.databases.get(database);
+      const wanted = actionsOf(database);
       return objectivesOf(database).map((objective) => {
         const now = budgets?.valueOf(objective) ?? { unknown: '' };
-        const row = judge(database, objective, budgets?.windowOf(objective), now, nowMs);
+        const judged = judge(database, objective, budgets?.windowOf(objective), now, nowMs);
+        const row = { ...judged, actions: calledFor(objective.key, judged.burn5m, wanted) };
         if (budgets !== undefined || this.databases.size < mostDatabases) return row;
         return { ...row, why: `not observed: there are more than ${mostDatabases} databases with budgets` };
       });

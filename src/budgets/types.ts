@@ -7,6 +7,18 @@
 export const budgetKeys = ['reads', 'writes', 'errors', 'pool_utilisation', 'replica_lag'] as const;
 export type BudgetKey = (typeof budgetKeys)[number];
 
+/** What may be done while a budget burns. */
+export const budgetActions = ['prefer_cache', 'shed_low_priority', 'raise_pool'] as const;
+export type BudgetAction = (typeof budgetActions)[number];
+
+/** Survives a structured clone. */
+export interface ActionInForce {
+  readonly database: string;
+  readonly action: BudgetAction;
+  /** In words. */
+  readonly why: string;
+}
+
 /** An objective, and how much may miss it. */
 export interface Objective {
   /** Unique in its database: "reads_p95", "errors", "checkout:errors". Label of the metrics. */
@@ -27,6 +39,7 @@ export interface Objective {
 export type BudgetSettings = Readonly<Partial<Record<BudgetKey, readonly Objective[]>>> & {
   /** By tag. */
   readonly tags?: Readonly<Record<string, readonly Objective[]>>;
+  readonly actions?: readonly BudgetAction[];
 };
 
 /** ok: within the budget, for an hour. burning: faster than allowed. spent: that of an hour is used up. */
@@ -71,4 +84,6 @@ export interface BudgetFigures {
   readonly observedMs: number;
   readonly state: BudgetState;
   readonly why: string;
+  /** What it calls for now, of what the configuration allows. */
+  readonly actions: readonly BudgetAction[];
 }

@@ -143,19 +143,20 @@ class Cache implements ResultCache {
     freshness: SessionFreshness,
     ticks: TickSource,
     isStrict = false,
+    stretch = 1,
   ): Lookup {
     if (!this.isEnabled) return off;
     const set = this.table.resolve(tags);
     const full = this.parts.fullKey(key);
     // For `strict`, only Redis knows of every write: its message may not have arrived here yet.
     const entry = isStrict && this.second !== undefined ? undefined : this.store.get(full);
-    if (entry !== undefined && this.mayShow(entry, set, ttlMs, freshness as Freshness)) {
+    const request = { key: full, set, ttlMs, stretch, freshness: freshness as Freshness, ticks };
+    if (entry !== undefined && this.mayShow(entry, request)) {
       this.counts.hits++;
       return entry.hit;
     }
     const now = this.now();
     for (const state of set.states) if (state.isClosed(now)) return this.miss(closed);
-    const request = { key: full, set, ttlMs, freshness: freshness as Freshness, ticks };
     if (this.second === undefined) return this.askDatabase(request, true);
     if (this.peers?.isUsable !== true) return this.miss(outOfStep);
     if (!(now < this.lease.untilMs)) return this.miss(noLease[this.peers.kind]);
@@ -232,13 +233,14 @@ class Cache implements ResultCache {
     return lookup;
   }
 
-  private mayShow(entry: Entry, set: TagSet, ttlMs: number, freshness: Freshness): boolean {
+  private mayShow(entry: Entry, { set, ttlMs, stretch, freshness }: Request): boolean {
     const now = this.now();
+    const { filledAtMs, expiresAtMs } = entry;
     return (
       now < this.lease.untilMs &&
       this.parts.isCurrent(entry.states, entry.stamps) &&
-      now < entry.expiresAtMs &&
-      now - entry.filledAtMs < ttlMs &&
+      now < filledAtMs + stretch * (expiresAtMs - filledAtMs) &&
+      now - filledAtMs < ttlMs &&
       isSameSet(entry.states, set.states) &&
       (freshness.accepts(entry.states, entry.order, entry.isWhole) || this.parts.ignoresFreshness)
     );
@@ -264,7 +266,7 @@ class Cache implements ResultCache {
 
   private async joined(plan: FlightPlan, request: Request): Promise<Lookup> {
     const entry = await this.flights.join(plan);
-    if (entry === undefined || !this.mayShow(entry, request.set, request.ttlMs, request.freshness)) {
+    if (entry === undefined || !this.mayShow(entry, request)) {
       return this.askDatabase(request, false);
     }
     this.counts.hits++;
@@ -274,17 +276,17 @@ class Cache implements ResultCache {
   }
 
   private async askPeers(second: SecondLevel, request: Request, form: ReturnType<typeof answerForm>): Promise<Lookup> {
-    const { key, set, ttlMs, freshness } = request;
+    const { key, set } = request;
     const found = await second.find(key, form, set);
     if (found === 'unreachable') return this.miss(outOfStep);
     if (found === 'closed') return this.miss(closed);
     const first = this.store.get(key);
-    if (first !== undefined && this.mayShow(first, set, ttlMs, freshness)) {
+    if (first !== undefined && this.mayShow(first, request)) {
       this.counts.hits++;
       return first.hit;
     }
     const { entry } = found;
-    if (entry !== undefined && this.mayShow(entry, set, ttlMs, freshness)) {
+    if (entry !== undefined && this.mayShow(entry, request)) {
       this.store.set(key, entry);
       this.counts.hits++;
       this.counts.hitsSecondLevel++;

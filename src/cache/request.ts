@@ -10,6 +10,8 @@ export interface Request {
   readonly key: string;
   readonly set: TagSet;
   readonly ttlMs: number;
+  /** So many times its time to live an answer is shown. */
+  readonly stretch: number;
   readonly freshness: Freshness;
   readonly ticks: TickSource;
 }

@@ -130,6 +130,7 @@ export interface ResultCache {
    * @param tags everything the answer depends on, user tags included
    * @param ttlMs limit of its time to live; Infinity: only cache.ttl
    * @param isStrict no commit that any client knows of may be missing: Redis confirms each answer
+   * @param stretch so many times its time to live is an answer shown; 1: no longer than it
    */
   lookup(
     key: KeyParts,
@@ -138,6 +139,7 @@ export interface ResultCache {
     freshness: SessionFreshness,
     ticks: TickSource,
     isStrict?: boolean,
+    stretch?: number,
   ): Lookup;
   /** Notes that an answer with these tags came from a database instead of the cache (rule 12). */
   noteRead(tags: readonly Tag[], freshness: SessionFreshness): void;

@@ -3,7 +3,14 @@
  * databases key by key. Used by settings-budgets.ts.
  */
 import { errorShare, lag, latency, ofTag, percentiles, utilisation } from '../budgets/objectives.ts';
-import { budgetKeys, type BudgetKey, type BudgetSettings, type Objective } from '../budgets/types.ts';
+import {
+  budgetActions,
+  budgetKeys,
+  type BudgetAction,
+  type BudgetKey,
+  type BudgetSettings,
+  type Objective,
+} from '../budgets/types.ts';
 import { didYouMean } from './suggest.ts';
 import { duration, formatDuration, longestDurationMs, type Parsed, type ValueType } from './values.ts';
 import { entriesOf, readYaml } from './yaml.ts';
@@ -13,7 +20,7 @@ const example = '{ reads: { p95: 50ms }, errors: 0.1% }';
 const mostTags = 20;
 /** Those that are about statements, which have tags. */
 const tagKeys = ['reads', 'writes', 'errors'] as const;
-const allKeys = [...budgetKeys, 'tags'] as const;
+const allKeys = [...budgetKeys, 'tags', 'actions'] as const;
 /** Durations of statements are counted up to 10 s; what takes longer is one number. */
 const statementTime = duration(1, 10_000);
 const lagTime = duration(1, longestDurationMs);
@@ -54,6 +61,7 @@ function settingsIn(entries: readonly (readonly [string, unknown])[]): BudgetSet
   for (const [name, raw] of entries) {
     const key = known('budget', name, allKeys);
     if (key === 'tags') found.tags = tagged(raw);
+    else if (key === 'actions') found.actions = actions(raw);
     else found[key] = objectives(key, raw);
   }
   return found;
@@ -63,6 +71,14 @@ function known<Key extends string>(what: string, key: string, keys: readonly Key
   const found = keys.find((each) => each === key);
   if (found === undefined) throw unknown(what, key, keys);
   return found;
+}
+
+/** @throws Refused */
+function actions(raw: unknown): readonly BudgetAction[] {
+  if (raw === null || raw === undefined) return [];
+  if (!Array.isArray(raw)) throw new Refused(`actions is not a list such as [${budgetActions.join(', ')}]`);
+  const wanted = new Set(raw.map((each) => known('action', String(each), budgetActions)));
+  return budgetActions.filter((action) => wanted.has(action));
 }
 
 /** @throws Refused */
@@ -157,6 +173,7 @@ function format(settings: BudgetSettings): string {
     return list === undefined ? [] : [`${key}: ${formatList(list)}`];
   });
   if (settings.tags !== undefined) parts.push(`tags: ${formatTags(settings.tags)}`);
+  if (settings.actions !== undefined) parts.push(`actions: [${settings.actions.join(', ')}]`);
   return parts.length === 0 ? '{}' : `{ ${parts.join(', ')} }`;
 }
 

@@ -99,6 +99,14 @@ export const sessionErrors = {
       'waited {waited} ms for a server connection of {pool}, which has more work than it can do: all {open} connections are busy and {waiting} clients wait',
     hint: 'Try again in {retry} ms. {todo}',
   },
+  low_priority_shed: {
+    sqlstate: '53400',
+    severity: 'ERROR',
+    level: 'info',
+    message:
+      'no server connection of {pool} was free, and statements of low priority do not wait for one at present: {why}',
+    hint: 'Try again later, or with another weir.priority. The action shed_low_priority of the budgets ends when the budget no longer burns: docs/budgets.md.',
+  },
   not_in_pool_mode: {
     sqlstate: '0A000',
     severity: 'ERROR',

@@ -30,6 +30,8 @@ export interface PoolOptions {
   readonly connect: (onClosed: (server: ServerConnection) => void) => Promise<ServerConnection>;
   /** The limit of the pool has changed; `lastResize` says why. */
   readonly onResize: (stats: PoolStats) => void;
+  /** Why clients of low priority do not wait at present; undefined: they do. */
+  readonly lowDoesNotWait?: () => string | undefined;
   /** An overload of the pool has begun or ended. */
   readonly onOverload: (stats: PoolStats) => void;
 }

@@ -7,7 +7,7 @@ import type { ServerConnection } from '../backend/server.ts';
 import type { WeirError } from '../errors/errors.ts';
 import type { PoolState } from './pool-state.ts';
 import { longestWaitMs } from './overload.ts';
-import { overloaded, waitTimeout } from './wait-timeout.ts';
+import { overloaded, shedForBudget, waitTimeout } from './wait-timeout.ts';
 
 /** @param loginError why the last log-in failed; undefined: it did not */
 export function sweepPool(state: PoolState, loginError: WeirError | undefined, nowMs: number): void {
@@ -15,6 +15,7 @@ export function sweepPool(state: PoolState, loginError: WeirError | undefined, n
   const { atOnce, length: waiting } = state.queue;
   if (atOnce.isMeasured) atOnce.look(state.all, waiting);
   if (state.queue.length > 0) endWaits(state, loginError, nowMs);
+  if (state.queue.length > 0) shedLow(state, nowMs);
   watchLoad(state, loginError, nowMs);
   closeIdle(state, nowMs);
   // In use: closed when it comes back. Looked for here and not there, because a server comes back thousands of times a second.
@@ -59,6 +60,16 @@ function endWaits(state: PoolState, loginError: WeirError | undefined, nowMs: nu
     state.figures.waitTimeouts++;
     state.figures.waited(nowMs - sinceMs);
     waiter.refused(waitTimeout(state.options, now, nowMs - sinceMs), false);
+  }
+}
+
+/** While a budget burns, if its actions ask for it: those of low priority make room for the others. */
+function shedLow({ queue, options, figures, isPaused }: PoolState, nowMs: number): void {
+  const why = isPaused ? undefined : options.lowDoesNotWait?.();
+  if (why === undefined) return;
+  for (const { sinceMs, waiter } of queue.takeWhere((entry) => entry.waiter.priority === 'low')) {
+    figures.waited(nowMs - sinceMs);
+    waiter.refused(shedForBudget(options, why), false);
   }
 }
 

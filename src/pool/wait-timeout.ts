@@ -51,6 +51,11 @@ export function overloaded(
   });
 }
 
+/** The error for a client of low priority while a budget burns. @param why in words */
+export function shedForBudget(of: Of, why: string): WeirError {
+  return new WeirError('low_priority_shed', { pool: poolInWords(of), why });
+}
+
 function reasonOf({ database, user, node, budget }: Of, state: WaitState): Reason {
   const { isPaused, open, limit, logins, loginError, resetting, isHeldBack } = state;
   if (isPaused) {

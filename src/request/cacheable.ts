@@ -45,6 +45,15 @@ export function cacheTtlMs(session: Session, request: Request): number {
   return typeof wanted === 'number' ? wanted : Infinity;
 }
 
+/** While a budget burns, whoever accepts any age of an answer gets one that is this many times as old. */
+const stretched = 4;
+
+/** @returns so many times its time to live an answer is shown. A time that was asked for is kept. */
+export function cacheStretch(session: Session, request: Request, consistency: Consistency): number {
+  if (consistency !== 'eventual' || typeof wish(session, request) === 'number') return 1;
+  return session.services.budgetActions.why('prefer_cache', session.database.name) === undefined ? 1 : stretched;
+}
+
 export function consistencyOf(session: Session, request: Request): Consistency {
   return (
     request.hints?.consistency ?? session.concerns.preferences.consistency ?? session.services.routing().consistency

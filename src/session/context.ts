@@ -33,6 +33,8 @@ export interface Services {
   readonly nowMs: () => number;
   readonly random: () => number;
   routing(): RoutingSettings;
+  /** What is done because a budget burns (budgets/actions.ts); undefined: it is not done. */
+  readonly budgetActions: { why(action: 'prefer_cache' | 'shed_low_priority', database: string): string | undefined };
   /** What the configuration says of the user. */
   priorityOf(user: string): Priority;
   maxEntrySizeBytes(): number;

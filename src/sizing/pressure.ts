@@ -93,11 +93,13 @@ export function assess(sample: PoolSample, memory: PoolMemory, settings: ResizeS
 
   const isStarved = stats.waiting > 0 && stats.active + stats.resetting >= stats.limit;
   const isSaturated = sample.peakInUse >= stats.limit || isStarved;
-  if (sample.maxWaitMs > settings.targetWaitMs && isSaturated) {
-    const wanted = wantedUnderPressure(sample, memory, settings);
+  const raiseWhy = settings.raiseWhy?.(stats.database);
+  const targetWaitMs = raiseWhy === undefined ? settings.targetWaitMs : 0;
+  if (sample.maxWaitMs > targetWaitMs && isSaturated) {
+    const wanted = wantedUnderPressure(sample, memory, targetWaitMs);
     const want = Math.min(wanted, memory.ceiling?.limit ?? Infinity);
     if (want > stats.limit) {
-      const target = `clients waited ${Math.round(sample.maxWaitMs)} ms (target ${settings.targetWaitMs} ms)`;
+      const target = `clients waited ${Math.round(sample.maxWaitMs)} ms (target ${targetWaitMs} ms${raiseWhy === undefined ? '' : `, as ${raiseWhy}`})`;
       return makeDemand(want, want, 'pressure', `${target}; ${wanted} wanted instead of ${stats.limit}`);
     }
     return makeDemand(stats.limit, stats.limit, undefined, '');
@@ -137,12 +139,12 @@ function updateMemory(sample: PoolSample, memory: PoolMemory, settings: ResizeSe
 }
 
 /** Enough for the load and for the clients that wait now; at least one more than the limit, at most twice as many. */
-function wantedUnderPressure({ stats, defaultSize }: PoolSample, memory: PoolMemory, settings: ResizeSettings): number {
+function wantedUnderPressure({ stats, defaultSize }: PoolSample, memory: PoolMemory, targetWaitMs: number): number {
   const inUse = stats.active + stats.resetting;
   const load = memory.arrivals * memory.holdMs;
   const forLoad = serversForLoad(load) + stats.pinned;
   // Servers per waiting client: within the target, one server can serve targetWaitMs / holdMs clients in turn.
-  const each = memory.holdMs === 0 ? 1 : Math.min(1, memory.holdMs / Math.max(1, settings.targetWaitMs));
+  const each = memory.holdMs === 0 ? 1 : Math.min(1, memory.holdMs / Math.max(1, targetWaitMs));
   const forWaiters = stats.waiting === 0 ? 0 : Math.max(inUse, stats.limit) + Math.ceil(stats.waiting * each);
   const most = Math.max(stats.limit * 2, defaultSize);
   return Math.min(Math.max(stats.limit + 1, forLoad, forWaiters), most);

@@ -5,6 +5,8 @@ export interface ResizeSettings {
   readonly enabled: boolean;
   readonly targetWaitMs: number;
   readonly shrinkAfterMs: number;
+  /** Why the pools of a database grow as soon as anybody waits; undefined: only above the target. */
+  raiseWhy?(database: string): string | undefined;
 }
 
 /** Figures of a pool at one tick. maxWaitMs, peakInUse and serverFull are since the tick before. */

@@ -137,6 +137,10 @@ export class ForAll {
     channel.on('writes', (writes) => this.heard.ask(channel, writes));
     this.seats.goOn(worker);
     this.inForce.attach(worker);
+    channel.on('budgetActions', ({ term, actions }) => {
+      if (!this.lead.isLeading(channel, term)) return;
+      for (const each of this.options.serving()) if (each !== worker) each.channel.tell('budgetActions', actions);
+    });
     channel.on('limits', (spent) => this.buckets.exchange(spent));
     channel.on('enter', () => this.seats.tryEnter(worker));
     channel.on('arrived', () => this.seats.arrived(worker));

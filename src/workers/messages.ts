@@ -5,6 +5,7 @@
 import type { Channel } from './channel.ts';
 import type { Reported, WelcomeQuestion } from '../session/welcome-types.ts';
 import type { WriteTopicsOfSupervisor, WriteTopicsOfWorker } from './write-topics.ts';
+import type { BudgetTopicsOfSupervisor, BudgetTopicsOfWorker } from './budget-topics.ts';
 import type { ConsoleTopicsOfSupervisor, ConsoleTopicsOfWorker } from './console-topics.ts';
 import type { LeaseTopicsOfSupervisor, LeaseTopicsOfWorker } from './lease-topics.ts';
 import type { LimitTopicsOfWorker } from './limit-topics.ts';
@@ -85,6 +86,7 @@ export type EndMode = 'now' | 'wait-for-servers' | 'wait-for-clients';
 /** What workers say. */
 export type WorkerTopics = Topical<
   ClientTopicsOfWorker &
+    BudgetTopicsOfWorker &
     WriteTopicsOfWorker &
     ConsoleTopicsOfWorker &
     LeaseTopicsOfWorker &
@@ -98,6 +100,7 @@ export type WorkerTopics = Topical<
 /** What the supervisor says. */
 export type SupervisorTopics = Topical<
   ClientTopicsOfSupervisor &
+    BudgetTopicsOfSupervisor &
     WriteTopicsOfSupervisor &
     ConsoleTopicsOfSupervisor &
     LeaseTopicsOfSupervisor &

@@ -3,11 +3,14 @@
  * does not lead samples, if a new lead goes on with old samples, or if nobody's budgets cost anything.
  */
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { ActionsInForce } from '../../src/budgets/actions.ts';
 import { Budgets, sampleEveryMs, type BudgetsOptions } from '../../src/app/budgets.ts';
 import type { Config } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { StatsSources } from '../../src/observability/types.ts';
-import { ChannelClosed } from '../../src/workers/channel.ts';
+import { Channel, ChannelClosed } from '../../src/workers/channel.ts';
+import type { SupervisorTopics, WorkerTopics } from '../../src/workers/messages.ts';
+import { memoryWires } from '../workers/memory-wire.ts';
 import { fakeDatabaseStats, fakeSources } from '../console/fakes.ts';
 
 function configOf(budgets: string): Config {
@@ -24,11 +27,16 @@ function scene(changes: Partial<BudgetsOptions> = {}) {
   const figures: StatsSources = fakeSources({ databaseStats: read });
   const state = { nowMs: 1e6, config: configOf('{ reads: { p95: 50ms } }'), term: 0 as number | undefined };
   const errors: unknown[] = [];
+  const lines: string[] = [];
+  const inForce = new ActionsInForce(() => state.nowMs);
   const budgets = new Budgets({
     config: () => state.config,
     own: () => figures,
     gather: undefined,
     leadTerm: () => state.term,
+    channel: undefined,
+    inForce,
+    log: (_level, _event, message) => void lines.push(message),
     nowMs: () => state.nowMs,
     onError: (error) => void errors.push(error),
     ...changes,
@@ -39,7 +47,23 @@ function scene(changes: Partial<BudgetsOptions> = {}) {
     state.nowMs += sampleEveryMs;
     await budgets.tick();
   };
-  return { budgets, state, errors, read, tick, figures };
+  /** What was slow is forgotten. */
+  const quiet = async (): Promise<void> => {
+    for (let ms = 0; ms < 310_000; ms += sampleEveryMs) await tick();
+  };
+  return { budgets, state, errors, read, tick, quiet, figures, inForce, lines };
+}
+
+/** Between a worker and the supervisor. */
+function channels() {
+  const unexpected = (error: unknown): void => {
+    throw error;
+  };
+  const [up, down] = memoryWires();
+  return {
+    ours: new Channel<SupervisorTopics, WorkerTopics>(down, unexpected),
+    theirs: new Channel<WorkerTopics, SupervisorTopics>(up, unexpected),
+  };
 }
 
 afterEach(() => vi.useRealTimers());
@@ -67,6 +91,27 @@ describe('a single process', () => {
     await tick();
     await tick();
     expect(budgets.figures()).toMatchObject([{ burn5m: null, state: 'unknown' }]);
+  });
+
+  it('takes the actions that are wanted while a budget burns, and says when they begin and end', async () => {
+    const { state, tick, quiet, inForce, lines } = scene();
+    state.config = configOf('{ reads: { p95: 50ms }, actions: [raise_pool, shed_low_priority] }');
+    await tick();
+    await tick(100);
+    expect(inForce.all.map(({ database, action }) => [database, action])).toEqual([
+      ['shop', 'shed_low_priority'],
+      ['shop', 'raise_pool'],
+    ]);
+    expect(inForce.why('prefer_cache', 'shop')).toBeUndefined();
+    await tick(1);
+    expect(lines).toHaveLength(2);
+    expect(lines[0]).toMatch(/^shed_low_priority is in force for shop: budget reads_p95 burns: 100% of 100 reads/);
+    state.config = configOf('{ reads: { p95: 50ms }, actions: [raise_pool] }');
+    await tick(1);
+    expect(lines[2]).toBe('shed_low_priority is no longer in force for shop');
+    await quiet();
+    expect(lines[3]).toBe('raise_pool is no longer in force for shop');
+    expect(inForce.all).toEqual([]);
   });
 
   it('every five seconds, until it is stopped', async () => {
@@ -103,6 +148,26 @@ describe('of several workers', () => {
     await tick();
     await tick();
     expect(budgets.figures()).toMatchObject([{ burn5m: null, observedMs: sampleEveryMs }]);
+  });
+
+  it('tells the others what is in force, and that nothing is any more; others hear it', async () => {
+    const { ours, theirs } = channels();
+    const all: { current?: StatsSources } = {};
+    const { state, tick, quiet, figures, inForce } = scene({
+      gather: async () => all.current as StatsSources,
+      channel: ours,
+    });
+    all.current = figures;
+    const told: unknown[] = [];
+    theirs.on('budgetActions', ({ term, actions }) => void told.push([term, actions.map(({ action }) => action)]));
+    state.config = configOf('{ reads: { p95: 50ms }, actions: [raise_pool] }');
+    state.term = 7;
+    await tick();
+    await tick(100);
+    await quiet();
+    await vi.waitFor(() => expect(told).toEqual([...Array.from({ length: 60 }, () => [7, ['raise_pool']]), [7, []]]));
+    theirs.tell('budgetActions', [{ database: 'shop', action: 'prefer_cache', why: 'slow' }]);
+    await vi.waitFor(() => expect(inForce.why('prefer_cache', 'shop')).toBe('slow'));
   });
 
   it('what is gathered while the lead changes is not used', async () => {

@@ -52,6 +52,19 @@ describe('hits', () => {
     expect(peek(b).kind).toBe('miss');
   });
 
+  it('is shown for several times its time to live to whom that does not matter', () => {
+    const b = bench({ ttlMs: 1_000 });
+    fill(b);
+    const tags = [users, catalogTag];
+    const old = (ttlMs = Infinity) => b.cache.lookup(read, tags, ttlMs, b.cache.newFreshness(), b.ticks, false, 4).kind;
+    b.clock.advance(3_999);
+    expect(old()).toBe('hit');
+    // Without a hit, it is asked for once.
+    expect([old(3_000), peek(b).kind]).toEqual(['miss', 'wait']);
+    b.clock.advance(1);
+    expect(old()).toBe('wait');
+  });
+
   it('spreads the ends of lives below cache.ttl', () => {
     const b = bench({ ttlMs: 1_000 }, { random: () => 1 });
     fill(b);

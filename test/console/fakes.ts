@@ -420,6 +420,7 @@ export function fakeBudget(changes: Partial<BudgetFigures> = {}): BudgetFigures 
   return {
     ...{ database: 'shop', budget: 'reads_p95', objective: 'p95 <= 50ms', unit: 'seconds', limit: 0.05, value: 0.0382 },
     ...{ burn5m: 2.5, burn1h: 0.4, observedMs: 3_600_000, state: 'burning', why: '12.5% of 800 reads' },
+    actions: ['raise_pool'],
     ...changes,
   };
 }

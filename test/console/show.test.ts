@@ -271,6 +271,7 @@ describe('SHOW BUDGETS', () => {
         budget: 'reads_p95',
         objective: 'p95 <= 50ms',
         value: '38.2ms',
+        actions: 'raise_pool',
         burn_5m: 2.5,
         burn_1h: 0.4,
       },

@@ -137,6 +137,7 @@ export function makeWorld(options: WorldOptions): World {
     cache,
     book: new StatementBook(),
     limits: { active: undefined },
+    budgetActions: { why: () => undefined },
     baselines: createLatencyBaselines(),
     functionCall: classifier.classify(Buffer.from('CALL function_call()')),
     sqlPrepared: classifier.classify(Buffer.from('EXECUTE "\u0001"')),

@@ -119,6 +119,8 @@ export class Scene {
   readonly unexpected: string[] = [];
   /** The beginnings and ends of overloads. */
   readonly overloads: boolean[] = [];
+  /** Why clients of low priority do not wait. */
+  lowDoesNotWait: string | undefined;
   /** What `random` gives. */
   draw = 0;
   readonly onReset: { mode: FakeSocket['onReset'] } = { mode: 'done' };
@@ -143,6 +145,7 @@ export class Scene {
       random: () => this.draw,
       connect: (onClosed) => this.connect(onClosed),
       onResize: () => undefined,
+      lowDoesNotWait: () => this.lowDoesNotWait,
       onOverload: ({ isOverloaded }) => void this.overloads.push(isOverloaded),
     });
   }

@@ -10,6 +10,24 @@ function told({ refusal }: Client): string {
   return `${error?.sqlstate} ${error?.message} | ${error?.hint}`;
 }
 
+test('while a budget burns, those of low priority do not wait, except for the end of a pause', async () => {
+  const scene = new Scene({ defaultPoolSize: 1, queryWaitTimeoutMs: waitMs });
+  scene.wait('has it', { priority: 'low' });
+  await scene.logIn();
+  const [low, other] = [scene.wait('low', { priority: 'low' }), scene.wait('other')];
+  scene.lowDoesNotWait = 'budget reads_p95 burns';
+  scene.pool.pause();
+  await scene.advance(100);
+  expect(low.refusal).toBeUndefined();
+  scene.pool.resume();
+  await scene.advance(100);
+  expect(told(low)).toMatch(
+    /^53400 no server connection of shop\.app on db1.* was free, .*: budget reads_p95 burns \|/,
+  );
+  expect(other.refusal).toBeUndefined();
+  expect(scene.served).toEqual(['has it']);
+});
+
 describe('query_wait_timeout says why', () => {
   test('all connections are busy', async () => {
     const scene = new Scene({ defaultPoolSize: 1, queryWaitTimeoutMs: waitMs });

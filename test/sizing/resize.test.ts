@@ -17,7 +17,12 @@ interface World {
   readonly pools: FakePool[];
   readonly loop: ResizeLoop;
   readonly resizes: string[];
-  readonly settings: { enabled: boolean; targetWaitMs: number; shrinkAfterMs: number };
+  readonly settings: {
+    enabled: boolean;
+    targetWaitMs: number;
+    shrinkAfterMs: number;
+    raiseWhy?: (database: string) => string | undefined;
+  };
   /** Half a second passes, with `load` having written down what happened in it. */
   step(load?: () => void): void;
 }
@@ -30,7 +35,7 @@ function world(
 ): World {
   const clock = createManualClock(1_000_000);
   const resizes: string[] = [];
-  const settings = { enabled: true, targetWaitMs: 10, shrinkAfterMs: 300_000 };
+  const settings: World['settings'] = { enabled: true, targetWaitMs: 10, shrinkAfterMs: 300_000 };
   const node = fakeNode({ connectionLimit: options.connectionLimit ?? 1_000 });
   const snapshot = { database: 'shop', primary: node, replicas: [], nodes: [node], epoch: 1 };
   const loop = createResizeLoop({
@@ -95,6 +100,27 @@ function closedLoop(pool: FakePool, clients: number, holdMs: number): void {
     heldTotalMs: stats.heldTotalMs + checkouts * holdMs,
   });
 }
+
+describe('growing while a budget burns', () => {
+  it('begins as soon as anybody waits, in that database only, and within max_pool_size', () => {
+    const pools = ['shop', 'blog'].map((database) => fakePool({ ...quiet, database, limit: 10, max: 12 }));
+    const { step, settings, resizes } = world(pools);
+    const load = (): void => {
+      for (const pool of pools) {
+        const { limit } = pool.stats();
+        pool.peakInUse = limit;
+        pool.maxWaitMs = 3;
+        pool.set({ active: limit, waiting: 1 });
+      }
+    };
+    step(load);
+    expect(resizes).toEqual([]);
+    settings.raiseWhy = (database) => (database === 'shop' ? 'budget reads_p95 burns' : undefined);
+    for (let i = 0; i < 10; i++) step(load);
+    expect(pools.map((pool) => pool.stats().limit)).toEqual([12, 10]);
+    expect(resizes[0]).toContain('pressure: clients waited 3 ms (target 0 ms, as budget reads_p95 burns)');
+  });
+});
 
 describe('growing', () => {
   it.each([

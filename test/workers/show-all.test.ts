@@ -175,7 +175,7 @@ const expected: Readonly<Record<string, Columns>> = {
     one: 'problem',
     own: 'buckets tokens',
   }),
-  BUDGETS: columns({ key: 'database budget', same: 'objective', own: 'value burn_5m burn_1h state why' }),
+  BUDGETS: columns({ key: 'database budget', same: 'objective', own: 'value burn_5m burn_1h state why actions' }),
   POOLS: columns({
     key: 'database user node',
     sum: `cl_active cl_waiting cl_active_cancel_req cl_waiting_cancel_req sv_active sv_active_cancel sv_being_canceled sv_idle

@@ -2,7 +2,7 @@
 import { Frontend } from '../../protocol/codes.ts';
 import { Capture } from '../../cache/capture.ts';
 import type { Lookup } from '../../cache/types.ts';
-import { cacheKey, cacheTags, cacheTtlMs, consistencyOf } from '../cacheable.ts';
+import { cacheKey, cacheStretch, cacheTags, cacheTtlMs, consistencyOf } from '../cacheable.ts';
 import { countAnswer } from '../count.ts';
 import { enterParsed } from '../prepared/from-cache.ts';
 import type { Outcome, Session } from '../../session/session.ts';
@@ -14,8 +14,16 @@ export function lookUp(session: Session, request: Request): Outcome {
   const tags = cacheTags(request);
   const { seen, tokens } = session.concerns.freshness;
   if (seen.isUnproven && tokens.schema.isThere(session.database.topology.schema)) seen.proven();
-  const isStrict = consistencyOf(session, request) === 'strict';
-  const found = cache.lookup(cacheKey(session, request), tags, cacheTtlMs(session, request), seen, ticker, isStrict);
+  const consistency = consistencyOf(session, request);
+  const found = cache.lookup(
+    cacheKey(session, request),
+    tags,
+    cacheTtlMs(session, request),
+    seen,
+    ticker,
+    consistency === 'strict',
+    cacheStretch(session, request, consistency),
+  );
   if (found.kind !== 'wait') return take(session, request, found);
   return session.waitFor('cache', request, (goOn) => {
     found.result.then(
