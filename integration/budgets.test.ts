@@ -257,7 +257,10 @@ describe.each([1, 2])('actions while a budget burns, with workers: %i', (workers
     const row = await untilBudget('to burn', 'reads_p95', ({ state }) => state === 'burning');
     expect(row.actions).toBe('prefer_cache, shed_low_priority, raise_pool');
     const lines = weir.logs.filter(({ event }) => event === 'budget_action').map(({ msg }) => String(msg));
-    for (const action of actions) expect(lines.filter((line) => line.startsWith(action))).toHaveLength(1);
+    for (const action of actions) {
+      expect(lines.filter((line) => line.startsWith(action))).toHaveLength(1);
+      expect(await metric('weir_budget_action', `,action="${action}"`)).toBe(1);
+    }
     expect(lines[0]).toContain(`is in force for ${database}: budget reads_p95 burns: 100% of 1 reads`);
   };
 

@@ -60,6 +60,7 @@ const contract: readonly (readonly [string, string, string])[] = [
   ['limit_refusals_total', 'counter', 'limit kind'],
   ['limit_buckets', 'gauge', 'limit kind'],
   ['budget_burn_rate', 'gauge', 'database budget window'],
+  ['budget_action', 'gauge', 'action database'],
   ['budget_objective_seconds', 'gauge', 'database budget'],
   ['unserved_total', 'counter', 'database'],
   ['forecast_connections', 'gauge', 'database user node'],
