@@ -66,7 +66,7 @@ function endWaits(state: PoolState, loginError: WeirError | undefined, nowMs: nu
 function watchLoad(state: PoolState, loginError: WeirError | undefined, nowMs: number): void {
   const { queue, options, settings } = state;
   const { overload } = queue;
-  const isAtCapacity = loginError === undefined && state.isAtCapacity;
+  const isAtCapacity = loginError === undefined && state.looksFull();
   const { length: waiting, gaveUp } = queue;
   const look = { nowMs, waiting, gaveUp, oldestMs: state.longestWaitMs(), isAtCapacity };
   if (overload.look(look, settings)) options.onOverload(state.stats());
