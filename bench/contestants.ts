@@ -51,8 +51,7 @@ let bouncers = 0;
 export async function startPgBouncer(
   cluster: Cluster,
   authType: 'scram-sha-256' | 'trust',
-  poolSize = POOL_SIZE,
-  name = 'PgBouncer',
+  { poolSize = POOL_SIZE, name = 'PgBouncer', more = '' } = {},
 ): Promise<PgBouncer | undefined> {
   const program = findProgram('pgbouncer');
   const version = versionOf(program);
@@ -79,6 +78,7 @@ max_client_conn = 10000
 ignore_startup_parameters = extra_float_digits
 server_tls_sslmode = disable
 ${canPrepare ? 'max_prepared_statements = 500' : ''}
+${more}
 `,
   );
   const child = new Child(cluster.run, program, ['-q', join(dir, 'pgbouncer.ini')], { asServerUser: true, cwd: dir });

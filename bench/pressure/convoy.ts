@@ -21,7 +21,7 @@ export const pressureConvoy = (context: BenchContext): Promise<Section> =>
     const contestants: Contestant[] = [
       direct,
       ...(await bouncer()),
-      ...(await bouncer(100)),
+      ...(await bouncer({ size: 100 })),
       await weir(`Weir, ${SIZE}`, fixed),
       await weir('Weir as it comes, up to 100'),
       await weir('Weir, resize.mode on', { resize: { mode: 'on' } }),

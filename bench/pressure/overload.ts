@@ -64,6 +64,7 @@ const WORDS = { leaves: 'clients that leave', stays: 'clients that stay' } as co
 /** Those whose pool has the same size. */
 const ofOneSize = async ({ bouncer, weir }: Setting): Promise<Contestant[]> => [
   ...(await bouncer()),
+  ...(await bouncer({ queryWaitTimeoutSeconds: 0.5 })),
   await weir(WEIR, fixed),
   await weir(`${WEIR}, queue_patience 1s`, { ...fixed, queue_patience: '1s' }),
 ];

@@ -25,7 +25,7 @@ export interface Setting {
   readonly cluster: Cluster;
   readonly direct: Contestant;
   /** PgBouncer with so many connections; none where it is not installed. */
-  bouncer(size?: number): Promise<Contestant[]>;
+  bouncer(options?: { size?: number; queryWaitTimeoutSeconds?: number }): Promise<Contestant[]>;
   /** A Weir with the defaults, and `more` on top. */
   weir(name: string, more?: WeirConfig): Promise<Contestant>;
 }
@@ -46,8 +46,10 @@ export async function withSetting<T>(
     return await measure({
       cluster,
       direct: direct(cluster),
-      bouncer: async (size = SIZE) => {
-        const bouncer = await startPgBouncer(cluster, 'trust', size, `PgBouncer, ${size}`);
+      bouncer: async ({ size: poolSize = SIZE, queryWaitTimeoutSeconds: seconds } = {}) => {
+        const name = `PgBouncer, ${poolSize}${seconds === undefined ? '' : `, query_wait_timeout ${seconds} s`}`;
+        const more = seconds === undefined ? '' : `query_wait_timeout = ${seconds}`;
+        const bouncer = await startPgBouncer(cluster, 'trust', { poolSize, name, more });
         if (bouncer === undefined) return [];
         started.push(bouncer);
         return [bouncer];
