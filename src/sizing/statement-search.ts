@@ -45,7 +45,7 @@ export type SearchState = keyof typeof searchStates;
 const leastCount = 20;
 /** Slower than alone by this factor: worth a look. */
 const slowedDown = 1.5;
-const slowWindows = 4;
+const slowWindows = 2;
 /** The smaller number is kept if it does as much of the other's work; the larger one if it does as much more. */
 const nearlyAll = 0.97;
 const more = 1.03;
@@ -186,9 +186,9 @@ export class StatementSearch {
     const comparison = this.comparison as Comparison;
     const { done, ended, direction } = comparison;
     const isSmaller = (comparison.played % 2 === 0) === (direction === 'down');
-    // Where the smaller number held nobody back, the load was less, and the two cannot be compared.
-    const isUseless =
-      window.count + window.left < leastCount || window.isContaminated || (isSmaller && !window.isHoldingBack);
+    // Where the smaller number held nobody back, or the larger one was not used, the load was less, and the two cannot be compared.
+    const isLessLoad = isSmaller ? !window.isHoldingBack : window.running < Math.min(comparison.candidate, this.base);
+    const isUseless = window.count + window.left < leastCount || window.isContaminated || isLessLoad;
     if (isUseless) {
       if (++comparison.useless >= 2 * pairs) this.rest();
       return undefined;
