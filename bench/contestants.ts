@@ -30,7 +30,7 @@ export interface Contestant {
   stop(): Promise<void>;
 }
 
-function contestant(name: string, port: number, pid: number | undefined, stop: () => Promise<void>): Contestant {
+export function contestant(name: string, port: number, pid: number | undefined, stop: () => Promise<void>): Contestant {
   const pids = (): readonly number[] => (pid === undefined ? [] : processTree(pid));
   return { name, port, pid, pids, url: (user = users.app) => pgUrl({ port }, { user, database: DATABASE }), stop };
 }
@@ -45,10 +45,13 @@ export interface PgBouncer extends Contestant {
   readonly canPrepare: boolean;
 }
 
+let bouncers = 0;
+
 /** PgBouncer in transaction mode; undefined when this machine has none. */
 export async function startPgBouncer(
   cluster: Cluster,
   authType: 'scram-sha-256' | 'trust',
+  { poolSize = POOL_SIZE, name = 'PgBouncer', more = '' } = {},
 ): Promise<PgBouncer | undefined> {
   const program = findProgram('pgbouncer');
   const version = versionOf(program);
@@ -56,7 +59,7 @@ export async function startPgBouncer(
   const [major = 0, minor = 0] = version.split('.').map(Number);
   const canPrepare = major > 1 || minor >= 21;
   // A directory that PgBouncer's user can read; it refuses to run as root, too.
-  const dir = serverDir(cluster.run, `pgbouncer-${authType}`);
+  const dir = serverDir(cluster.run, `pgbouncer${++bouncers}`);
   const port = await freePort();
   writeFileSync(join(dir, 'users.txt'), [users.app, users.trust].map((name) => `"${name}" "${PASSWORD}"\n`).join(''));
   writeFileSync(
@@ -70,17 +73,18 @@ unix_socket_dir =
 auth_type = ${authType}
 auth_file = ${join(dir, 'users.txt')}
 pool_mode = transaction
-default_pool_size = ${POOL_SIZE}
+default_pool_size = ${poolSize}
 max_client_conn = 10000
 ignore_startup_parameters = extra_float_digits
 server_tls_sslmode = disable
 ${canPrepare ? 'max_prepared_statements = 500' : ''}
+${more}
 `,
   );
   const child = new Child(cluster.run, program, ['-q', join(dir, 'pgbouncer.ini')], { asServerUser: true, cwd: dir });
   await until('PgBouncer to listen', () => !child.isRunning || listens(port));
   if (!child.isRunning) throw new Error(`PgBouncer did not start:\n${child.output}`);
-  const base = contestant('PgBouncer', port, child.pid, async () => void (await child.kill()));
+  const base = contestant(name, port, child.pid, async () => void (await child.kill()));
   return { ...base, version, canPrepare };
 }
 

@@ -16,6 +16,9 @@ import type { Weirs } from './contestants.ts';
 import type { BenchContext } from './context.ts';
 import { bulkCopy } from './copy.ts';
 import { idleClients } from './idle.ts';
+import { pressureConvoy } from './pressure/convoy.ts';
+import { pressureCpu, pressureOverload, pressureStaying } from './pressure/overload.ts';
+import { pressureRush } from './pressure/rush.ts';
 import { machineFacts, versionOf } from './machine.ts';
 import { findPgbench } from './pgbench.ts';
 import { digest, page, sectionText } from './report.ts';
@@ -40,6 +43,11 @@ const benchmarks: Readonly<Record<string, (context: BenchContext) => Promise<Sec
   copy: bulkCopy,
   resize: resizeUnderLoad,
   classify: classification,
+  'pressure-overload': pressureOverload,
+  'pressure-staying': pressureStaying,
+  'pressure-cpu': pressureCpu,
+  'pressure-convoy': pressureConvoy,
+  'pressure-rush': pressureRush,
   'workers-select': workersSelectOnly,
   'workers-fair': workersFairness,
   'workers-cached': workersCached,
@@ -48,16 +56,19 @@ const benchmarks: Readonly<Record<string, (context: BenchContext) => Promise<Sec
 };
 
 /** --only takes these, too. */
-const groups: Readonly<Record<string, readonly string[]>> = {
-  workers: Object.keys(benchmarks).filter((name) => name.startsWith('workers-')),
-};
+const groups: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
+  ['pressure', 'workers'].map((group) => [
+    group,
+    Object.keys(benchmarks).filter((name) => name.startsWith(`${group}-`)),
+  ]),
+);
 
 /** pgbench's manual: at least as many branches as clients, or their update contention is what is measured. */
 const SCALE = 40;
 
 const usage = `npm run bench -- [--quick] [--only NAME]... [--seconds N] [--rounds N]
   --quick      a few seconds each: to see that it works; does not touch docs/benchmarks.md
-  --only NAME  one of: ${Object.keys(benchmarks).join(' ')}; workers: all of these; prints, does not touch docs/benchmarks.md
+  --only NAME  one of: ${Object.keys(benchmarks).join(' ')}; pressure, workers: all of these; prints, does not touch docs/benchmarks.md
   --seconds N  of each measurement (8)
   --rounds N   how often each is repeated (3)
   --against DIR  also measures the Weir of another checkout (built with "npm run build"), in turns with this one`;

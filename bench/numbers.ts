@@ -25,3 +25,18 @@ export function show(value: number | undefined): string {
   if (Math.abs(value) >= 100) return Math.round(value).toLocaleString('en-US');
   return String(Number(value.toPrecision(3)));
 }
+
+/** The value below which that part of all is. @param sorted from small to large; undefined for none */
+export function quantile(sorted: readonly number[], part: number): number | undefined {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))];
+}
+
+/** Bars of text, one for each value, the longest as long as the width. */
+export function bars(values: readonly (readonly [string, number])[], width = 50): string[] {
+  const most = Math.max(...values.map(([, value]) => value));
+  const label = Math.max(...values.map(([name]) => name.length));
+  return values.map(([name, value]) => {
+    const length = most === 0 ? 0 : Math.round((value / most) * width);
+    return `${name.padEnd(label)} |${'#'.repeat(length)} ${show(value)}`;
+  });
+}

@@ -23,6 +23,8 @@ export interface Section {
   readonly rows: readonly Row[];
   readonly targets: readonly Target[];
   readonly notes: readonly string[];
+  /** Lines of text, drawn below the table. */
+  readonly plot?: readonly string[];
 }
 
 export function atLeast(text: string, value: number | undefined, limit: number, unit = ' x'): Target {
@@ -47,7 +49,8 @@ export function sectionText(section: Section): string {
   const cell = (value: number | string | undefined): string => (typeof value === 'string' ? value : show(value));
   const rows = section.rows.map(({ label, cells }) => [label, ...cells.map(cell)]);
   const notes = section.notes.map((note) => `- ${note}`).join('\n');
-  const parts = [`## ${section.title}`, section.about, table(section.columns, rows), notes];
+  const plot = section.plot === undefined ? '' : ['```', ...section.plot, '```'].join('\n');
+  const parts = [`## ${section.title}`, section.about, table(section.columns, rows), plot, notes];
   return parts.filter((part) => part !== '').join('\n\n');
 }
 

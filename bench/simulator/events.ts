@@ -15,6 +15,7 @@ export class Events implements Clock {
   private readonly heap: Event[] = [];
   private now = 0;
   private planned = 0;
+  private isTurnOver = false;
 
   nowMs(): number {
     return this.now;
@@ -28,6 +29,11 @@ export class Events implements Clock {
     return () => void (event.isCancelled = true);
   }
 
+  /** What happens now goes on in the next turn of the event loop (sockets that close). */
+  needsTurn(): void {
+    this.isTurnOver = true;
+  }
+
   /** Lets time pass. What the production code does in promises is done before the next event. */
   async run(untilMs: number): Promise<void> {
     for (let next = this.heap[0]; next !== undefined && next.atMs <= untilMs; next = this.heap[0]) {
@@ -36,6 +42,9 @@ export class Events implements Clock {
       this.now = next.atMs;
       next.happens();
       for (let i = 0; i < 4; i++) await Promise.resolve();
+      if (!this.isTurnOver) continue;
+      this.isTurnOver = false;
+      for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve));
     }
     this.now = untilMs;
   }

@@ -2,6 +2,8 @@
 import type { Load } from './simulate.ts';
 
 const node = { cores: 8, penalty: 0.004 };
+/** Each of two replicas. */
+const small = { cores: 4, penalty: 0.004 };
 const minute = 60;
 /** A client of a web page. */
 const patient = 30_000;
@@ -65,5 +67,24 @@ export const loads = {
     node: { cores: 2, penalty: 0.004 },
     ...{ patienceMs: 1_000, seconds: minute, work: cpuBound },
     perSecond: (nowMs) => (nowMs % 40_000 > 20_000 ? 2_000 : 300),
+  },
+  'slow-replica': {
+    name: 'reads on two replicas, one of them five times as slow for 20 s of 40, clients give up after 1 s',
+    ...{ node: small, replicas: 1, patienceMs: 1_000, seconds: minute, work: cpuBound },
+    perSecond: () => 1_000,
+    slowness: (nowMs) => (nowMs % 40_000 > 20_000 ? 5 : 1),
+  },
+  'lost-replica': {
+    name: 'reads on two replicas, one of them lost for 20 s of 40, clients give up after 1 s',
+    ...{ node: small, replicas: 1, patienceMs: 1_000, seconds: minute, work: cpuBound },
+    perSecond: () => 800,
+    isDown: (nowMs) => nowMs % 40_000 > 20_000,
+  },
+  herd: {
+    name: 'a restart every 20 s, after which 1,000 clients come at once and give up after 1 s',
+    ...{ node, thinkMs: 1_000, patienceMs: 1_000, seconds: minute, work: cpuBound },
+    // All connections end with the restart.
+    isDown: (nowMs) => nowMs % 20_000 > 19_000,
+    clients: (nowMs) => (nowMs % 20_000 > 19_000 ? 0 : 1_000),
   },
 } as const satisfies Readonly<Record<string, Load>>;

@@ -9,17 +9,30 @@ const fixed = (size: number): Policy => ({
   name: `fixed ${size}`,
   settings: { defaultPoolSize: size, maxPoolSize: size, queueTargetMs: 0 },
   isResizing: false,
+  isPlain: true,
 });
 
 export const fixedPolicies = [5, 10, 20, 50, 100].map(fixed);
+/** Its defaults: 20 connections, one log-in at a time. */
+export const pgbouncer: Policy = { ...fixed(20), name: 'PgBouncer', loginsAtOnce: 1 };
 export const weirPolicies: readonly Policy[] = [
   { name: 'Weir', settings: {}, isResizing: true },
   { name: 'Weir, resize.mode on', settings: {}, isResizing: true, mode: 'on' },
 ];
 
 function row(name: string, figures: Figures): string {
-  const { perSecond, goodput, p50Ms, p99Ms, refusedPerSecond, gaveUpPerSecond, resizes, size, atOnce } = figures;
-  const numbers = [perSecond, 100 * goodput, p50Ms, p99Ms, refusedPerSecond, gaveUpPerSecond, resizes, size, atOnce];
+  const { perSecond, goodput, p50Ms, p99Ms, refusedPerSecond, gaveUpPerSecond, resizesPerHour, size, atOnce } = figures;
+  const numbers = [
+    perSecond,
+    100 * goodput,
+    p50Ms,
+    p99Ms,
+    refusedPerSecond,
+    gaveUpPerSecond,
+    resizesPerHour,
+    size,
+    atOnce,
+  ];
   return `| ${[name, ...numbers.map((each) => (each === Infinity ? '-' : each.toFixed(each < 10 ? 1 : 0)))].join(' | ')} |`;
 }
 
@@ -28,8 +41,9 @@ for (const [name, load] of Object.entries(loads)) {
   if (only.length > 0 && !only.includes(name)) continue;
   console.log(`\n### ${load.name}\n`);
   console.log(
-    '| pool | answers/s in time | % of the CPU | p50 ms | p99 ms | refused/s | gave up/s | resizes | size | at once |',
+    '| pool | answers/s in time | % of the CPU | p50 ms | p99 ms | refused/s | gave up/s | resizes/h | size | at once |',
   );
   console.log('| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |');
-  for (const policy of [...fixedPolicies, ...weirPolicies]) console.log(row(policy.name, await simulate(load, policy)));
+  for (const policy of [...fixedPolicies, pgbouncer, ...weirPolicies])
+    console.log(row(policy.name, await simulate(load, policy)));
 }

@@ -26,8 +26,13 @@ interface Running {
   readonly done: () => void;
 }
 
+/** One that was sent. */
+interface Sent {
+  isCancelled: boolean;
+}
+
 export class SimulatedNode {
-  model: NodeModel;
+  readonly model: NodeModel;
   private readonly events: Events;
   private running: Running[] = [];
   private readonly lockQueue: (() => void)[] = [];
@@ -42,20 +47,35 @@ export class SimulatedNode {
     this.model = model;
   }
 
-  run({ cpuMs, waitMs, hasLock }: Work, done: () => void): void {
-    if (waitMs > 0) this.events.after(waitMs, () => this.runOnCpu(cpuMs, hasLock, done));
-    else this.runOnCpu(cpuMs, hasLock, done);
+  /** Each statement takes so many times as long, alone. */
+  slowness = 1;
+  /** It takes no log-ins and no statements, and has ended all connections. */
+  isDown = false;
+
+  /** @returns ends it, unless it is over: nobody is told */
+  run({ cpuMs, waitMs, hasLock }: Work, done: () => void): () => void {
+    const sent: Sent = { isCancelled: false };
+    const answer = (): void => {
+      if (!sent.isCancelled) done();
+    };
+    if (waitMs > 0) this.events.after(waitMs, () => sent.isCancelled || this.runOnCpu(cpuMs, hasLock, sent, answer));
+    else this.runOnCpu(cpuMs, hasLock, sent, answer);
+    return () => {
+      sent.isCancelled = true;
+      this.drop(answer);
+    };
   }
 
-  private runOnCpu(cpuMs: number, hasLock: boolean, done: () => void): void {
+  private runOnCpu(cpuMs: number, hasLock: boolean, sent: Sent, done: () => void): void {
     if (cpuMs === 0) return done();
     if (!hasLock) return this.add(cpuMs, done);
     const locked = (): void => {
+      if (sent.isCancelled) return this.unlock();
       this.isLocked = true;
-      // Who waits for a lock is woken, looks whether it has it, and sleeps again: with many, that takes time.
+      // Who waits for a lock is woken, looks whether it has it, and sleeps again: with many, that takes time. One that has it and is
+      // cancelled keeps it until then: it rolls back.
       this.add(cpuMs * (1 + 0.02 * this.lockQueue.length), () => {
-        this.isLocked = false;
-        this.lockQueue.shift()?.();
+        this.unlock();
         done();
       });
     };
@@ -63,9 +83,21 @@ export class SimulatedNode {
     else locked();
   }
 
+  private unlock(): void {
+    this.isLocked = false;
+    this.lockQueue.shift()?.();
+  }
+
+  private drop(done: () => void): void {
+    if (!this.running.some((each) => each.done === done)) return;
+    this.passTime();
+    this.running = this.running.filter((each) => each.done !== done);
+    this.planNext();
+  }
+
   private add(cpuMs: number, done: () => void): void {
     this.passTime();
-    this.running.push({ doneAt: this.progress + cpuMs, done });
+    this.running.push({ doneAt: this.progress + cpuMs * this.slowness, done });
     this.planNext();
   }
 

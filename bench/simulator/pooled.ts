@@ -14,6 +14,7 @@ import { AtOnceLoop, type ResizeMode } from '../../src/sizing/at-once-loop.ts';
 import type { ResizeSettings } from '../../src/sizing/types.ts';
 import type { NodeState } from '../../src/topology/types.ts';
 import type { Events } from './events.ts';
+import type { SimulatedNode } from './node.ts';
 
 const sweepEveryMs = 100;
 /** fork(), SCRAM and the first statements on a machine of today. */
@@ -52,6 +53,8 @@ export interface PooledOptions {
   readonly mode: ResizeMode;
   /** max_connections of the server. */
   readonly connectionLimit: number;
+  /** Log-ins at the same time; undefined: as many as the pool begins. PgBouncer: 1. */
+  readonly loginsAtOnce: number | undefined;
 }
 
 export class Pooled {
@@ -62,15 +65,22 @@ export class Pooled {
   private readonly turn = new TurnWriter();
   private readonly loop: ResizeLoop;
   private ids = 0;
+  private readonly loginQueue: (() => void)[] = [];
+  private logins = 0;
+  private readonly loginsAtOnce: number;
+  private readonly server: SimulatedNode;
 
-  constructor(events: Events, random: () => number, { settings, resize, mode, connectionLimit }: PooledOptions) {
+  constructor(events: Events, random: () => number, server: SimulatedNode, options: PooledOptions) {
+    const { settings, resize, mode, connectionLimit } = options;
     this.events = events;
+    this.server = server;
+    this.loginsAtOnce = options.loginsAtOnce ?? Infinity;
     const budget = new NodeBudget();
     budget.limit = connectionLimit;
     this.pool = new Pool({
       ...{ database: 'shop', user: 'app', node: 'db1', settings, budget, random },
       nowMs: () => events.nowMs(),
-      connect: (onClosed) => new Promise((resolve) => events.after(loginMs, () => resolve(this.connected(onClosed)))),
+      connect: (onClosed) => this.connect(onClosed),
       onResize: () => void this.resizes++,
       onOverload: nothing,
     });
@@ -116,6 +126,24 @@ export class Pooled {
     });
   }
 
+  private connect(onClosed: (server: ServerConnection) => void): Promise<ServerConnection> {
+    return new Promise((resolve, reject) => {
+      const over = (): void => {
+        this.logins--;
+        this.loginQueue.shift()?.();
+        // A ConnectProblem, which Pool takes from the connector.
+        if (this.server.isDown) reject({ message: 'connection refused', isServerFull: false });
+        else resolve(this.connected(onClosed));
+      };
+      const begin = (): void => {
+        this.logins++;
+        this.events.after(this.server.isDown ? 1 : loginMs, over);
+      };
+      if (this.logins < this.loginsAtOnce) begin();
+      else this.loginQueue.push(begin);
+    });
+  }
+
   private connected(onClosed: (server: ServerConnection) => void): ServerConnection {
     const id = ++this.ids;
     const link = {
@@ -136,6 +164,13 @@ export class Pooled {
   /** The client has the server from now on. */
   take(server: ServerConnection): void {
     server.holders.add(client);
+  }
+
+  /** Its client has left in mid-statement, or the node is gone. */
+  end(server: ServerConnection, why: string): void {
+    server.holders.remove(client);
+    server.destroy(why);
+    this.events.needsTurn();
   }
 
   giveBack(server: ServerConnection): void {

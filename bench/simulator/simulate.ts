@@ -4,7 +4,8 @@ import { assemble, defaultValues } from '../../src/config/assemble.ts';
 import type { ResizeMode } from '../../src/sizing/at-once-loop.ts';
 import { Clients } from './clients.ts';
 import { Events, numbersFrom } from './events.ts';
-import { SimulatedNode, type NodeModel, type Work } from './node.ts';
+import type { NodeModel, Work } from './node.ts';
+import { Place, Places } from './places.ts';
 import { Pooled } from './pooled.ts';
 
 /** A way to size a pool. */
@@ -13,11 +14,21 @@ export interface Policy {
   readonly settings: Partial<PoolSettings>;
   readonly isResizing: boolean;
   readonly mode?: ResizeMode;
+  /** Log-ins at the same time; left out: as Weir does. */
+  readonly loginsAtOnce?: number;
+  /** As PgBouncer's clients: replicas in turns, and what a client has left runs to its end. */
+  readonly isPlain?: boolean;
 }
 
 export interface Load {
   readonly name: string;
   readonly node: NodeModel;
+  /** More nodes of this kind: reads may go to any. */
+  readonly replicas?: number;
+  /** When the last of the nodes is down: its connections end, and it takes none. */
+  isDown?(nowMs: number): boolean;
+  /** How much slower it is than the others. */
+  slowness?(nowMs: number): number;
   /** The work of the next statement. */
   work(random: () => number, nowMs: number): Work;
   /** Open: so many statements come in a second, whatever becomes of them. */
@@ -32,13 +43,15 @@ export interface Load {
 export interface Figures {
   /** Answers in a second that came before their clients gave up. */
   readonly perSecond: number;
-  /** The same as part of the CPU that the node has. */
+  /** The same as part of the CPU that the nodes have. */
   readonly goodput: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly refusedPerSecond: number;
   readonly gaveUpPerSecond: number;
   readonly resizes: number;
+  /** Resizes in an hour, if it went on like in the last half. */
+  readonly resizesPerHour: number;
   readonly size: number;
   /** Statements that may run at once at the end; Infinity: no limit. */
   readonly atOnce: number;
@@ -51,34 +64,59 @@ const warmUpMs = 3_000;
 export async function simulate(load: Load, policy: Policy, seed = 1): Promise<Figures> {
   const events = new Events();
   const random = numbersFrom(seed);
-  const node = new SimulatedNode(events, load.node);
-  const { pool, resize } = assemble(defaultValues(), new Map());
-  const pooled = new Pooled(events, random, {
-    settings: { ...pool, ...policy.settings },
-    resize: { ...resize, enabled: policy.isResizing },
-    mode: policy.mode ?? 'off',
-    connectionLimit: 200,
-  });
-  const clients = new Clients(events, pooled, node, warmUpMs);
+  const places = placesOf(load, policy, events, random);
+  const clients = new Clients(events, places, { fromMs: warmUpMs, isCancelling: policy.isPlain !== true });
   if (load.perSecond !== undefined) comeAndGo(load, load.perSecond, clients, events, random);
   else askAgain(load, clients, events, random);
+  if (load.isDown !== undefined || load.slowness !== undefined) disturb(load, places, events);
   const endMs = warmUpMs + load.seconds * 1000;
+  const resizes = (): number => places.all.reduce((sum, { pooled }) => sum + pooled.resizes, 0);
+  await events.run(endMs / 2);
+  const resizesBefore = resizes();
   await events.run(endMs);
   const { answeredMs, goodCpuMs, refused, gaveUp } = clients.outcomes;
   const sorted = [...answeredMs].sort((a, b) => a - b);
-  const { limit } = pooled.pool.stats();
+  const { pooled } = places.all[0] as Place;
   return {
     perSecond: sorted.length / load.seconds,
-    goodput: goodCpuMs / (load.seconds * 1000 * load.node.cores),
+    goodput: goodCpuMs / (load.seconds * 1000 * load.node.cores * places.all.length),
     p50Ms: sorted[Math.floor(sorted.length * 0.5)] ?? Infinity,
     p99Ms: sorted[Math.floor(sorted.length * 0.99)] ?? Infinity,
     refusedPerSecond: refused / load.seconds,
     gaveUpPerSecond: gaveUp / load.seconds,
-    resizes: pooled.resizes,
-    size: limit,
+    resizes: resizes(),
+    resizesPerHour: ((resizes() - resizesBefore) * 3_600_000) / (endMs / 2),
+    size: pooled.pool.stats().limit,
     atOnce: pooled.pool.atOnce.limit,
     said: pooled.said,
   };
+}
+
+function placesOf(load: Load, policy: Policy, events: Events, random: () => number): Places {
+  const { pool, resize } = assemble(defaultValues(), new Map());
+  const options = {
+    settings: { ...pool, ...policy.settings },
+    resize: { ...resize, enabled: policy.isResizing },
+    mode: policy.mode ?? 'off',
+    connectionLimit: 200,
+    loginsAtOnce: policy.loginsAtOnce,
+  } as const;
+  const all = Array.from(
+    { length: 1 + (load.replicas ?? 0) },
+    () => new Place(events, load.node, (node) => new Pooled(events, random, node, options)),
+  );
+  return new Places(events, random, all, policy.isPlain !== true);
+}
+
+/** What happens to the last node. */
+function disturb(load: Load, places: Places, events: Events): void {
+  const last = places.all.at(-1) as Place;
+  const look = (): void => {
+    places.setDown(last, load.isDown?.(events.nowMs()) ?? false);
+    last.node.slowness = load.slowness?.(events.nowMs()) ?? 1;
+    events.after(100, look);
+  };
+  look();
 }
 
 function comeAndGo(

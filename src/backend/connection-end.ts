@@ -15,12 +15,12 @@ const sessionTimeouts: ReadonlySet<string> = new Set(['25P03', '25P04', '57P05']
 export class ConnectionEnd {
   private why: string | undefined;
   private finalMessage: FinalMessage | undefined;
-  private isClosedByWeir = false;
+  isByWeir = false;
 
   /** Weir closes the connection. If the server has said before why it ends, that stays the reason. */
   closedByWeir(why: string): void {
     this.why ??= why;
-    this.isClosedByWeir = true;
+    this.isByWeir = true;
   }
 
   /** A message of the server could not be processed. */
@@ -51,7 +51,7 @@ export class ConnectionEnd {
     const { finalMessage } = this;
     const why = (this.why ??= error?.message ?? gone);
     const isTimeout = finalMessage !== undefined && sessionTimeouts.has(finalMessage.sqlstate);
-    return { why, finalMessage, isNodeAtFault: !this.isClosedByWeir && !isTimeout };
+    return { why, finalMessage, isNodeAtFault: !this.isByWeir && !isTimeout };
   }
 }
 

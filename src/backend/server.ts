@@ -97,6 +97,11 @@ export class ServerConnection implements WireHandler, MessageSource {
     return this.current !== 'closed';
   }
 
+  /** Otherwise the server, or the network, has ended it. */
+  get isClosedByWeir(): boolean {
+    return this.connectionEnd.isByWeir;
+  }
+
   /** While it is being reset: resolves when that is over, one way or the other. */
   get reset(): Promise<void> | undefined {
     return this.current === 'resetting' ? this.lastReset : undefined;

@@ -21,6 +21,11 @@ export class CurrentSize implements PoolSize {
   atMost = Infinity;
   /** Connections to be open ahead of a predicted load (PoolControl.keepWarm). */
   warm = 0;
+  /**
+   * So many were open when there could be no more; those that have been closed since, because clients left them in mid-statement,
+   * are being replaced. Infinity: the pool may still grow, or has lost servers otherwise.
+   */
+  reached = Infinity;
 
   constructor({ defaultPoolSize, minPoolSize, maxPoolSize }: PoolSettings) {
     this.limit = defaultPoolSize;

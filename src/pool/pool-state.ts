@@ -43,6 +43,9 @@ export class PoolState {
 
   add(server: ServerConnection): void {
     this.all.add(server);
+    const { size } = this;
+    if (this.all.size >= size.limit) size.reached = this.all.size;
+    else if (this.all.size > size.reached) size.reached = Infinity;
     // Connections opened together should not all end together.
     const lifetimeMs = this.settings.serverLifetimeMs * (0.9 + 0.1 * this.options.random());
     if (lifetimeMs > 0) this.expiresAtMs.set(server, this.options.nowMs() + lifetimeMs);
@@ -61,6 +64,7 @@ export class PoolState {
     this.lanes.leave(server);
     const at = this.idle.indexOf(server);
     if (at !== -1) this.idle.splice(at, 1);
+    if (at !== -1 || !server.isClosedByWeir) this.size.reached = Infinity;
     return true;
   }
 
@@ -70,6 +74,7 @@ export class PoolState {
     if (to > size.limit)
       queue.overload.grew({ nowMs: options.nowMs(), waiting: queue.length, gaveUp: queue.gaveUp }, settings);
     size.limit = to;
+    size.reached = all.size >= to ? to : Infinity;
     while (all.size > to && idle.length > 0) (idle[0] as ServerConnection).close('the pool was made smaller');
   }
 
@@ -110,13 +115,18 @@ export class PoolState {
     this.figures.checkouts--;
   }
 
-  /** All servers that the pool can have now are there, so a client can only wait for another client's. */
-  get isAtCapacity(): boolean {
+  /**
+   * All servers that the pool can have now are there, or were and are being replaced, so a client can only wait for another
+   * client's. Clients that give up in mid-statement have theirs closed: in an overload some are always missing.
+   */
+  looksFull(): boolean {
     const { all, logins, options, settings, size } = this;
     // With pool_mode = session a client waits until another one leaves: that is no overload.
-    if (all.size === 0 || this.isPaused || settings.poolMode === 'session') return false;
-    if (all.size >= size.limit || this.isHeldBack) return true;
-    return logins === 0 && options.budget.shortage(options) !== undefined;
+    if (this.isPaused || settings.poolMode === 'session') return false;
+    if (size.reached !== Infinity || this.isHeldBack) return true;
+    if (all.size === 0 || logins > 0 || options.budget.shortage(options) === undefined) return false;
+    size.reached = all.size;
+    return true;
   }
 
   /** Clients without a server have to wait, although one may be idle: as many statements run as may. */

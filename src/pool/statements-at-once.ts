@@ -7,8 +7,13 @@ import type { ServerConnection } from '../backend/server.ts';
 
 /** Since the last take(). */
 export interface AtOnceFigures {
+  /** Statements that ended. */
   readonly count: number;
+  /** Those whose clients left in the middle of them. */
+  readonly left: number;
+  /** How long all of these took. */
   readonly latencyMs: number;
+  /** What those that ended would have taken alone. */
   readonly aloneMs: number;
   /** On average over the looks, about ten a second. */
   readonly running: number;
@@ -21,6 +26,7 @@ export class StatementsAtOnce {
   /** resize.mode is not off: what statements take is noted. */
   isMeasured = false;
   private count = 0;
+  private abandoned = 0;
   private latencyMs = 0;
   private aloneMs = 0;
   private looks = 0;
@@ -43,6 +49,12 @@ export class StatementsAtOnce {
     this.aloneMs += Math.min(aloneMs, latencyMs);
   }
 
+  /** Its client has left in the middle of it: it took time, and was of use to nobody. */
+  left(latencyMs: number): void {
+    this.abandoned++;
+    this.latencyMs += latencyMs;
+  }
+
   /** Called about ten times a second. */
   look(servers: ReadonlySet<ServerConnection>, waiting: number): void {
     const running = runningOn(servers);
@@ -52,9 +64,9 @@ export class StatementsAtOnce {
   }
 
   take(): AtOnceFigures {
-    const { count, latencyMs, aloneMs, running, looks, holding } = this;
-    this.count = this.latencyMs = this.aloneMs = this.looks = this.running = this.holding = 0;
-    return { count, latencyMs, aloneMs, running: looks === 0 ? 0 : running / looks, isHoldingBack: holding > 0 };
+    const { count, abandoned: left, latencyMs, aloneMs, running, looks, holding } = this;
+    this.count = this.abandoned = this.latencyMs = this.aloneMs = this.looks = this.running = this.holding = 0;
+    return { count, left, latencyMs, aloneMs, running: looks === 0 ? 0 : running / looks, isHoldingBack: holding > 0 };
   }
 }
 

@@ -77,7 +77,7 @@ function shedLow({ queue, options, figures, isPaused }: PoolState, nowMs: number
 function watchLoad(state: PoolState, loginError: WeirError | undefined, nowMs: number): void {
   const { queue, options, settings } = state;
   const { overload } = queue;
-  const isAtCapacity = loginError === undefined && state.isAtCapacity;
+  const isAtCapacity = loginError === undefined && state.looksFull();
   const { length: waiting, gaveUp } = queue;
   const look = { nowMs, waiting, gaveUp, oldestMs: state.longestWaitMs(), isAtCapacity };
   if (overload.look(look, settings)) options.onOverload(state.stats());

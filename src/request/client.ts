@@ -151,6 +151,9 @@ export class ClientSession extends Session implements WireHandler {
       pool.checkin(server, server.sessionState.isSuspect || this.state.isPinned || this.poolMode === 'session');
       return;
     }
+    const request = this.inFlight.peek();
+    if (request !== undefined && pool.atOnce.isMeasured)
+      pool.atOnce.left(this.services.nowMs() - request.attempt.sentAtMs);
     if (server.isAlive && !server.isQuiet) void this.database.cancel(server);
     server.destroy('its client left in mid-statement or in a transaction');
   }

@@ -84,9 +84,10 @@ export class AtOnceLoop {
   }
 
   private search(pool: LimitedPool, window: WorkWindow): void {
-    const { search } = this.of(pool);
-    const change = search.next(window);
-    this.limit(pool, search.limit);
+    const watched = this.of(pool);
+    const change = watched.search.next(window);
+    if (change?.to === Infinity) watched.search = new StatementSearch(watched.search.found);
+    this.limit(pool, watched.search.limit);
     if (change !== undefined) this.options.say(pool, inWords(change), change);
   }
 

@@ -4,11 +4,14 @@
  * each statement takes alone, so that another mix of statements does not look like another speed. Called by at-once-loop.ts.
  */
 import type { StateTable } from '../util/state-table.ts';
+import { FoundLimits, isSameMix } from './found-limits.ts';
 
 /** What happened in half a second. */
 export interface WorkWindow {
-  /** Statements that ended; their time, and what they would have taken alone; ms. */
+  /** Statements that ended, and those that their clients left in the middle. */
   readonly count: number;
+  readonly left: number;
+  /** The time of all of them, and what those that ended would have taken alone; ms. */
   readonly latencyMs: number;
   readonly aloneMs: number;
   /** Statements at once, on average. */
@@ -27,7 +30,12 @@ export interface SettledChange {
 
 export const searchStates = {
   free: { 'statements slow each other down': 'comparing' },
-  comparing: { decided: 'comparing', 'neither is better': 'holding', 'nobody is held back': 'free' },
+  comparing: {
+    decided: 'comparing',
+    'the mix has changed': 'comparing',
+    'neither is better': 'holding',
+    'nobody is held back': 'free',
+  },
   holding: { 'time to look again': 'comparing', 'the mix has changed': 'comparing', 'nobody is held back': 'free' },
 } as const satisfies StateTable<'free' | 'comparing' | 'holding', string>;
 
@@ -37,7 +45,7 @@ export type SearchState = keyof typeof searchStates;
 const leastCount = 20;
 /** Slower than alone by this factor: worth a look. */
 const slowedDown = 1.5;
-const slowWindows = 4;
+const slowWindows = 2;
 /** The smaller number is kept if it does as much of the other's work; the larger one if it does as much more. */
 const nearlyAll = 0.97;
 const more = 1.03;
@@ -50,13 +58,17 @@ const shortestHold = 10;
 const longestHold = 120;
 /** So many windows without anybody held back: the load is gone. */
 const idleWindows = 20;
-/** A change of the time that statements take alone, on average. */
-const otherMix = 1.5;
+/** So many windows in a row with another mix of statements. */
+const otherMixWindows = 2;
+/** With so many statements on each side, the smaller number must also have ended this part of the other's, or short ones starve. */
+const asMany = { least: 300, part: 0.9 };
 
 interface Comparison {
   readonly direction: 'down' | 'up';
   readonly candidate: number;
+  /** Work, and statements. */
   readonly done: { candidate: number; base: number };
+  readonly ended: { candidate: number; base: number };
   /** Windows played, and thrown away. */
   played: number;
   useless: number;
@@ -66,16 +78,23 @@ export class StatementSearch {
   state: SearchState = 'free';
   /** Statements at once that are kept now; Infinity: no limit. */
   base = Infinity;
+  readonly found: FoundLimits;
   private comparison: Comparison | undefined;
-  private remembered = Infinity;
   private slow = 0;
   private peak = 0;
   private idle = 0;
   private holdFor = shortestHold;
   private held = 0;
   private step = steps.down;
+  /** What a statement of this mix takes alone; 0: not known yet. */
   private meanMs = 0;
+  private otherMix = 0;
   private triedUp = false;
+
+  /** @param found what earlier searches of this pool have found */
+  constructor(found = new FoundLimits()) {
+    this.found = found;
+  }
 
   /** The limit for the next window. */
   get limit(): number {
@@ -83,41 +102,81 @@ export class StatementSearch {
     return comparison === undefined || comparison.played % 2 === 1 ? base : comparison.candidate;
   }
 
-  /** A window has passed. @returns a change that is kept, to be told */
+  /**
+   * A window has passed.
+   * @returns a change that is kept, to be told. One to Infinity ends the search: the next one begins with what this one has found
+   */
   next(window: WorkWindow): SettledChange | undefined {
     if (this.state === 'free') return this.watch(window);
     this.idle = window.isHoldingBack ? 0 : this.idle + 1;
     if (this.idle >= idleWindows) return this.letGo('nobody had to wait for it any more');
+    if (this.isOtherMix(window)) return this.follow(window.aloneMs / window.count);
     return this.state === 'comparing' ? this.compare(window) : this.hold(window);
   }
 
-  /** No limit any more. */
-  letGo(why: string): SettledChange | undefined {
+  private letGo(why: string): SettledChange {
     const from = this.base;
-    Object.assign(this, new StatementSearch());
-    // The next time may be as this time: it is tried first.
-    this.remembered = from;
-    return from === Infinity ? undefined : { from, to: Infinity, why };
+    this.keepFound();
+    this.state = 'free';
+    this.base = Infinity;
+    this.comparison = undefined;
+    return { from, to: Infinity, why };
   }
 
-  private watch({ count, latencyMs, aloneMs, running, isContaminated }: WorkWindow): undefined {
-    const isSlow = count >= leastCount && latencyMs > slowedDown * aloneMs && running > leastLimit && !isContaminated;
+  private keepFound(): void {
+    this.found.keep({ meanMs: this.meanMs, limit: this.base, isSettled: this.state === 'holding' });
+  }
+
+  private watch(window: WorkWindow): SettledChange | undefined {
+    const { count, left, latencyMs, aloneMs, running, isContaminated } = window;
+    const isSlow =
+      count + left >= leastCount && latencyMs > slowedDown * aloneMs && running > leastLimit && !isContaminated;
     this.slow = isSlow ? this.slow + 1 : 0;
     this.peak = isSlow ? Math.max(this.peak, Math.ceil(running)) : 0;
-    if (this.slow < slowWindows) return;
+    if (!isSlow) return undefined;
+    const meanMs = aloneMs / Math.max(1, count);
+    if (this.found.of(meanMs) !== undefined) return this.follow(meanMs);
+    if (this.slow < slowWindows) return undefined;
     this.base = this.peak;
-    this.begin('down', this.remembered);
+    this.meanMs = meanMs;
+    this.begin('down');
+    return undefined;
   }
 
-  private begin(direction: 'down' | 'up', first = Infinity): void {
+  private isOtherMix({ count, aloneMs, isContaminated }: WorkWindow): boolean {
+    if (count < leastCount || isContaminated || aloneMs === 0) return false;
+    const meanMs = aloneMs / count;
+    if (this.meanMs === 0) this.meanMs = meanMs;
+    this.otherMix = isSameMix(meanMs, this.meanMs) ? 0 : this.otherMix + 1;
+    return this.otherMix >= otherMixWindows;
+  }
+
+  /** Another mix of statements: what was found for it before, or a search for more. */
+  private follow(meanMs: number): SettledChange | undefined {
+    const { base: from } = this;
+    const known = this.found.of(meanMs);
+    if (this.meanMs > 0) this.keepFound();
+    this.meanMs = meanMs;
+    this.otherMix = 0;
+    this.holdFor = shortestHold;
+    this.base = known?.limit ?? from;
+    const isUp = known === undefined || known.isSettled;
+    this.triedUp = isUp;
+    this.step = !isUp ? steps.down : known === undefined ? steps.fastUp : steps.up;
+    this.begin(isUp ? 'up' : 'down');
+    if (this.base === from) return undefined;
+    return { from, to: this.base, why: 'as it was found for such statements before' };
+  }
+
+  private begin(direction: 'down' | 'up'): void {
     const { base, step } = this;
-    const stepped = direction === 'down' ? Math.floor(base * step) : Math.ceil(base * step);
-    const candidate = direction === 'down' ? Math.min(stepped, first) : stepped;
+    const candidate = direction === 'down' ? Math.floor(base * step) : Math.ceil(base * step);
     this.state = 'comparing';
     this.comparison = {
       direction,
       candidate: Math.max(leastLimit, candidate === base ? base + (direction === 'down' ? -1 : 1) : candidate),
       done: { candidate: 0, base: 0 },
+      ended: { candidate: 0, base: 0 },
       played: 0,
       useless: 0,
     };
@@ -125,21 +184,24 @@ export class StatementSearch {
 
   private compare(window: WorkWindow): SettledChange | undefined {
     const comparison = this.comparison as Comparison;
-    const { done, direction } = comparison;
+    const { done, ended, direction } = comparison;
     const isSmaller = (comparison.played % 2 === 0) === (direction === 'down');
-    // Where the smaller number held nobody back, the load was less, and the two cannot be compared.
-    const isUseless = window.count < leastCount || window.isContaminated || (isSmaller && !window.isHoldingBack);
+    // Where the smaller number held nobody back, or the larger one was not used, the load was less, and the two cannot be compared.
+    const isLessLoad = isSmaller ? !window.isHoldingBack : window.running < Math.min(comparison.candidate, this.base);
+    const isUseless = window.count + window.left < leastCount || window.isContaminated || isLessLoad;
     if (isUseless) {
       if (++comparison.useless >= 2 * pairs) this.rest();
       return undefined;
     }
-    if (comparison.played++ % 2 === 0) done.candidate += window.aloneMs;
-    else done.base += window.aloneMs;
+    const side = comparison.played++ % 2 === 0 ? 'candidate' : 'base';
+    done[side] += window.aloneMs;
+    ended[side] += window.count;
     if (comparison.played % 2 === 1) return undefined;
     const ratio = done.base === 0 ? 1 : done.candidate / done.base;
     const isPlain = ratio < plainly.less || ratio > plainly.more;
     if (comparison.played < 2 * pairs && !isPlain) return undefined;
-    return ratio >= (direction === 'down' ? nearlyAll : more)
+    const isFewer = direction === 'down' && ended.base >= asMany.least && ended.candidate < asMany.part * ended.base;
+    return ratio >= (direction === 'down' ? nearlyAll : more) && !isFewer
       ? this.accept(comparison, ratio)
       : this.reject(comparison);
   }
@@ -172,22 +234,16 @@ export class StatementSearch {
     this.state = 'holding';
     this.comparison = undefined;
     this.held = 0;
-    this.meanMs = 0;
   }
 
-  private hold({ count, aloneMs, isContaminated }: WorkWindow): undefined {
+  private hold({ count, left, isContaminated }: WorkWindow): undefined {
     this.held++;
-    if (count < leastCount || isContaminated) return;
-    const meanMs = aloneMs / count;
-    if (this.meanMs === 0) this.meanMs = meanMs;
-    const isOtherMix = Math.max(meanMs / this.meanMs, this.meanMs / meanMs) > otherMix;
-    if (isOtherMix) this.holdFor = shortestHold;
-    else if (this.held < this.holdFor) return;
-    else this.holdFor = Math.min(longestHold, this.holdFor * 2);
-    // A new mix may want many more; otherwise a look at both sides.
-    const isUp = isOtherMix || this.base <= leastLimit;
+    if (count + left < leastCount || isContaminated || this.held < this.holdFor) return;
+    this.holdFor = Math.min(longestHold, this.holdFor * 2);
+    // A look at both sides.
+    const isUp = this.base <= leastLimit;
     this.triedUp = isUp;
-    this.step = isOtherMix ? steps.fastUp : isUp ? steps.up : steps.fineDown;
+    this.step = isUp ? steps.up : steps.fineDown;
     this.begin(isUp ? 'up' : 'down');
   }
 }

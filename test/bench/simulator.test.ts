@@ -30,9 +30,13 @@ test('clients that are patient, and served within a second in the order of arriv
 });
 
 test('under a steady load the size comes to rest', async () => {
-  const { resizes } = await simulate({ ...loads.cpu, seconds: 30 }, { name: 'Weir', settings: {}, isResizing: true });
+  const { resizes, resizesPerHour } = await simulate(
+    { ...loads.cpu, seconds: 30 },
+    { name: 'Weir', settings: {}, isResizing: true },
+  );
   expect(resizes).toBeGreaterThan(0);
   expect(resizes).toBeLessThanOrEqual(10);
+  expect(resizesPerHour).toBe(0);
 });
 
 test('with resize.mode on, as much is done as with the best fixed size, from a pool that has grown far beyond it', async () => {
@@ -45,6 +49,64 @@ test('with resize.mode on, as much is done as with the best fixed size, from a p
   expect(found.perSecond).toBeGreaterThan(0.93 * best.perSecond);
   const waiting = await simulate({ ...loads.wait, seconds: 10 }, weir);
   expect(waiting.atOnce).toBe(Infinity);
+});
+
+const on: Policy = { name: 'Weir', settings: {}, isResizing: true, mode: 'on' };
+const plain = (size: number): Policy => ({ ...sized(size, 0), isPlain: true });
+
+describe('a load that changes, with resize.mode on: what the best fixed size does, which is known only afterwards', () => {
+  test.each([
+    ['CPU-bound and wait-bound in turns', loads.switching, 100],
+    ['bursts', loads.burst, 10],
+  ] as const)(
+    '%s',
+    async (_, load, bestSize) => {
+      const best = await simulate(load, plain(bestSize));
+      const { perSecond, resizesPerHour } = await simulate(load, on);
+      // The search is included.
+      expect(perSecond).toBeGreaterThan(0.95 * best.perSecond);
+      expect(resizesPerHour).toBeLessThan(400);
+    },
+    120_000,
+  );
+});
+
+describe('of two replicas', () => {
+  const pgbouncer: Policy = { ...plain(20), loginsAtOnce: 1 };
+
+  test('one is lost: reads go to the other at once', async () => {
+    const load = { ...loads['lost-replica'], seconds: 12, isDown: (ms: number) => ms % 10_000 > 5_000 };
+    const { perSecond, refusedPerSecond, gaveUpPerSecond, p99Ms } = await simulate(load, sized(20, 50));
+    expect(perSecond).toBeGreaterThan(0.95 * 800);
+    expect(refusedPerSecond + gaveUpPerSecond).toBeLessThan(1);
+    expect(p99Ms).toBeLessThan(100);
+    const inTurns = await simulate(load, pgbouncer);
+    expect(inTurns.perSecond).toBeLessThan(0.9 * perSecond);
+  });
+
+  test('one is slow: it gets less', async () => {
+    const load = { ...loads['slow-replica'], seconds: 12, slowness: (ms: number) => (ms % 10_000 > 5_000 ? 5 : 1) };
+    const { perSecond, gaveUpPerSecond, p99Ms } = await simulate(load, sized(20, 50));
+    expect(perSecond).toBeGreaterThan(0.95 * 1_000);
+    expect(gaveUpPerSecond).toBeLessThan(1);
+    expect(p99Ms).toBeLessThan(200);
+    const inTurns = await simulate(load, pgbouncer);
+    expect(inTurns.perSecond).toBeLessThan(0.95 * perSecond);
+  });
+});
+
+test('after a restart everybody comes at once, and is served before giving up', async () => {
+  const herd = {
+    ...loads.herd,
+    seconds: 9,
+    isDown: (ms: number) => ms % 6_000 > 5_000,
+    clients: (ms: number) => (ms % 6_000 > 5_000 ? 0 : 1_000),
+  };
+  for (const policy of [sized(20, 50), on]) {
+    const { perSecond, refusedPerSecond, gaveUpPerSecond } = await simulate(herd, policy);
+    expect(perSecond).toBeGreaterThan(700);
+    expect(refusedPerSecond + gaveUpPerSecond).toBeLessThan(5);
+  }
 });
 
 test('the same seed gives the same figures', async () => {

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { NodeBudget } from '../../src/pool/budget.ts';
 import { Overload } from '../../src/pool/overload.ts';
-import { Scene, type Client } from './scene.ts';
+import { Scene, settled, type Client } from './scene.ts';
 
 const settings = { queueTargetMs: 50, queueIntervalMs: 1_000, queuePatienceMs: 1_000 };
 
@@ -212,6 +212,46 @@ describe('an overload', () => {
     await busy.scene.logIn();
     await busy.pass(1_200, false);
     expect(busy.scene.overloads).toEqual([true]);
+  });
+
+  test('begins although clients leave in mid-statement, so that some servers are always being replaced', async () => {
+    const scene = new Scene({ defaultPoolSize: 2 });
+    await scene.fill(2);
+    const holders: Client[] = [];
+    let left = 0;
+    for (let round = 0; round < 20; round++) {
+      for (let i = 0; i < 8; i++) holders.push(scene.wait(`impatient ${round} ${i}`));
+      await scene.advance(100);
+      for (const client of holders) {
+        if (client.server?.isAlive !== true || scene.overloads.length > 0) continue;
+        client.server.destroy('its client left in mid-statement or in a transaction');
+        left++;
+      }
+      // Nobody stays for longer than half a second.
+      for (const { name, ticket } of holders) if (name.startsWith(`impatient ${round - 5} `)) ticket?.cancel();
+      await settled();
+      // The new ones have not logged in yet.
+      expect(scene.pool.stats().active).toBe(scene.overloads.length > 0 ? 2 : 0);
+      await scene.advance(100);
+      await scene.logIn();
+    }
+    expect(left).toBeGreaterThan(5);
+    expect(scene.overloads).toEqual([true]);
+  });
+
+  test('is not a server that closes its connections', async () => {
+    const scene = new Scene({ defaultPoolSize: 2 });
+    await scene.fill(2);
+    const clients: Client[] = [];
+    for (let round = 0; round < 20; round++) {
+      for (let i = 0; i < 8; i++) clients.push(scene.wait(`impatient ${round} ${i}`));
+      for (const { server } of clients) if (server?.isAlive === true) scene.socketOf(server).push(null);
+      await settled();
+      await scene.advance(100);
+      for (const { name, ticket } of clients) if (name.startsWith(`impatient ${round - 5} `)) ticket?.cancel();
+      await scene.logIn();
+    }
+    expect(scene.overloads).toEqual([]);
   });
 
   test('is not a node that cannot be reached', async () => {

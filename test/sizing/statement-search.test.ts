@@ -21,6 +21,7 @@ function window(law: Law, clients: number, limit: number, changes: Partial<WorkW
   const done = 4_000 * law(running);
   return {
     count: Math.round(done / 4),
+    left: 0,
     aloneMs: done,
     latencyMs: running * 500,
     running,
@@ -92,10 +93,47 @@ test('another mix of statements, of which more at once do more: the limit follow
 test('when nobody has to wait any more there is no limit, and the next time begins where this one ended', () => {
   const { search } = play(cores(8, 0.004), 100, 120);
   const { base } = search;
-  const over = play(cores(8, 0.004), 4, 30, search).changes;
+  const over = play(cores(8, 0.004), 4, 20, search).changes;
   expect(over).toEqual([{ from: base, to: Infinity, why: 'nobody had to wait for it any more' }]);
-  const again = play(cores(8, 0.004), 100, 8, search).changes;
+  expect(search.limit).toBe(Infinity);
+  const again = play(cores(8, 0.004), 100, 8, new StatementSearch(search.found)).changes;
   expect(again[0]?.to).toBe(base);
+});
+
+test('a mix that comes back has its limit at once', () => {
+  const { search } = play(cores(8, 0.004), 100, 120);
+  const { base } = search;
+  // Statements of 20 ms that wait, for ten seconds.
+  const waits = (running: number): number => running / 100;
+  for (let i = 0; i < 20; i++) {
+    const now = window(waits, 100, search.limit);
+    search.next({ ...now, count: Math.round(now.aloneMs / 20) + 20, latencyMs: now.aloneMs });
+  }
+  expect(search.base).toBeGreaterThan(2 * base);
+  const { changes } = play(cores(8, 0.004), 100, 2, search);
+  expect(changes).toEqual([{ from: expect.any(Number), to: base, why: 'as it was found for such statements before' }]);
+});
+
+test('where so many run at once that every client leaves before its answer, fewer are tried until they do not', () => {
+  // With more than forty at once nobody waits for the end.
+  const search = new StatementSearch();
+  for (let i = 0; i < 60; i++) {
+    const now = window(cores(8, 0.004), 100, search.limit);
+    const isInVain = now.running > 40;
+    search.next(isInVain ? { ...now, count: 0, left: 100, aloneMs: 0 } : now);
+  }
+  expect(search.base).toBeLessThanOrEqual(12);
+});
+
+test('short statements must not starve: as much work with far fewer statements is not as good', () => {
+  const search = new StatementSearch();
+  for (let i = 0; i < 60; i++) {
+    // The work is that of a few long statements, whatever the limit; the short ones need room beside them.
+    const running = Math.min(60, search.limit);
+    const now = { ...window(() => 1, 60, search.limit), latencyMs: 10_000 };
+    search.next({ ...now, count: 50 * running });
+  }
+  expect(search.base).toBeGreaterThan(50);
 });
 
 test.each([
