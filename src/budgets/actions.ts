@@ -23,15 +23,10 @@ export function calledFor(
   return burn5m === null || burn5m <= 1 ? [] : wanted.filter((action) => calledBy[action].includes(key));
 }
 
-/** A worker of an older version says nothing of actions. */
-type Judged = Omit<BudgetFigures, 'actions'> & Partial<Pick<BudgetFigures, 'actions'>>;
-
-const none: readonly BudgetAction[] = [];
-
 /** The first budget that calls for an action is its reason. */
-export function actionsOf(rows: readonly Judged[]): ActionInForce[] {
+export function actionsOf(rows: readonly BudgetFigures[]): ActionInForce[] {
   const found = new Map<string, ActionInForce>();
-  for (const { database, budget, actions = none, why } of rows)
+  for (const { database, budget, actions = [], why } of rows)
     for (const action of actions) {
       const key = `${action} ${database}`;
       if (!found.has(key)) found.set(key, { database, action, why: `budget ${budget} burns: ${why}` });

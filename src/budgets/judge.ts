@@ -15,7 +15,7 @@ export function judge(
   window: BudgetWindow | undefined,
   now: Gauge,
   nowMs: number,
-): Omit<BudgetFigures, 'actions'> {
+): BudgetFigures {
   const { name: budget, unit, limit } = objective;
   const about = { database, budget, objective: objectiveText(objective), unit, limit };
   if (window === undefined)

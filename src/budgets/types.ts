@@ -84,6 +84,6 @@ export interface BudgetFigures {
   readonly observedMs: number;
   readonly state: BudgetState;
   readonly why: string;
-  /** What it calls for now, of what the configuration allows. */
-  readonly actions: readonly BudgetAction[];
+  /** What it calls for now, of what the configuration allows; undefined: a worker of an older version does not say. */
+  readonly actions?: readonly BudgetAction[];
 }

@@ -8,9 +8,6 @@ import type { ConsoleCommand } from './types.ts';
 
 const column = columnsOf<BudgetFigures>();
 
-/** A worker of an older version does not have it. */
-const actionsOf = ({ actions }: Partial<BudgetFigures>): readonly string[] => actions ?? [];
-
 export const showBudgets: ConsoleCommand = show<BudgetFigures>(
   'BUDGETS',
   'budgets (service levels): how fast they are used up, and why',
@@ -23,7 +20,7 @@ export const showBudgets: ConsoleCommand = show<BudgetFigures>(
     column.float('burn_1h', (row) => row.burn1h),
     column.text('state', (row) => row.state),
     column.text('why', (row) => row.why),
-    column.text('actions', (row) => actionsOf(row).join(', ')),
+    column.text('actions', ({ actions = [] }) => actions.join(', ')),
   ],
   ({ sources }) => sources.budgets(),
 );

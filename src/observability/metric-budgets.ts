@@ -3,7 +3,6 @@
  * are names of databases and of the settings; at most 100 databases are observed. Called by metrics.ts.
  */
 import type { Registry } from 'prom-client';
-import { actionsOf } from '../budgets/actions.ts';
 import { pulled, type Sample } from './pulled-metric.ts';
 import type { StatsSources } from './types.ts';
 
@@ -21,10 +20,18 @@ export function registerBudgets(registry: Registry, sources: StatsSources): void
       }
     },
   );
-  pulled(registry, 'gauge', 'weir_budget_action', 'Actions in force because a budget burns', function* () {
-    for (const { database, action } of actionsOf([...sources.budgets()]))
-      yield { labels: { database, action }, value: 1 };
-  });
+  pulled(
+    registry,
+    'gauge',
+    'weir_budget_action',
+    'Actions in force because a budget burns',
+    function* (): Generator<Sample> {
+      const inForce = new Map<string, Sample['labels']>();
+      for (const { database, actions = [] } of sources.budgets())
+        for (const action of actions) inForce.set(`${action} ${database}`, { database, action });
+      for (const labels of inForce.values()) yield { labels, value: 1 };
+    },
+  );
   for (const unit of ['seconds', 'ratio'] as const) {
     const name = unit === 'seconds' ? 'weir_budget_objective_seconds' : 'weir_budget_objective_ratio';
     pulled(registry, 'gauge', name, 'What a budget is about: the limit that is to be kept', function* () {
