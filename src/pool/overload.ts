@@ -4,11 +4,12 @@
  * queue_patience in a queue that does not get shorter by itself: patient clients are served best in the order in which they
  * come. Part of the queue (wait-queue.ts), looked at by sweep.ts.
  */
+import type { LineFigures } from './wait-line.ts';
 import type { PoolSettings } from '../config/config.ts';
 import type { StateTable } from '../util/state-table.ts';
 
 export const overloadStates = {
-  healthy: { 'every wait above queue_target': 'overloaded' },
+  healthy: { 'clients wait in vain': 'overloaded' },
   overloaded: { 'a wait within queue_target': 'healthy', 'another reason to wait': 'healthy' },
 } as const satisfies StateTable<'healthy' | 'overloaded', string>;
 
@@ -20,10 +21,10 @@ export interface QueueLook {
   readonly nowMs: number;
   /** Clients in the queue. */
   readonly waiting: number;
-  /** Clients that have left it without a server, since the start. */
-  readonly gaveUp: number;
   /** How long the oldest has waited; 0: nobody waits. */
   readonly oldestMs: number;
+  /** Those of the same user and priority as the oldest, in this interval: others may be served before them. Undefined: nobody waits. */
+  readonly line: Readonly<LineFigures> | undefined;
   /**
    * Clients wait because all servers that the pool can have are busy with others, and for no other reason: it is not paused, does
    * not grow, and its node is there.
@@ -39,17 +40,19 @@ const notShorter = 0.9;
 const manyGiveUp = 0.1;
 
 /** What an interval begins with. */
-type Beginning = Pick<QueueLook, 'nowMs' | 'waiting' | 'gaveUp'>;
+type Beginning = Pick<QueueLook, 'nowMs' | 'waiting'>;
 type OverloadSettings = Pick<PoolSettings, 'queueTargetMs' | 'queueIntervalMs' | 'queuePatienceMs'>;
 
 export class Overload {
   /** Clients that were refused early, since the start. */
   refusals = 0;
   private current: OverloadState = 'healthy';
-  /** Of this interval. */
+  /** Its number, and the clients served in it. */
+  interval = 0;
+  served = 0;
+  /** In an overload, how long the oldest had waited, at the least. */
   private smallestMs = Infinity;
-  private served = 0;
-  private before = { waiting: 0, gaveUp: 0 };
+  private before: Beginning = { nowMs: 0, waiting: 0 };
   private endsMs = 0;
   private lookedMs = 0;
   /** Clients served per ms in the last whole interval. */
@@ -59,13 +62,6 @@ export class Overload {
     return this.current;
   }
 
-  /** A client gets a server after it has waited. */
-  granted(waitedMs: number): void {
-    this.served++;
-    // In an overload those who come last are served first, so short waits of theirs say nothing.
-    if (this.current === 'healthy') this.smallestMs = Math.min(this.smallestMs, waitedMs);
-  }
-
   /** The pool may have more servers from now on: whether that is enough is seen after a whole interval. */
   grew(look: Beginning, settings: OverloadSettings): void {
     this.begin(look, settings);
@@ -73,7 +69,7 @@ export class Overload {
 
   /** @returns whether the state has changed */
   look(look: QueueLook, settings: OverloadSettings): boolean {
-    const { nowMs, oldestMs, isAtCapacity } = look;
+    const { nowMs, oldestMs, isAtCapacity, line } = look;
     const isHeldUp = nowMs - this.lookedMs > heldUpMs;
     this.lookedMs = nowMs;
     if (isHeldUp && this.current === 'healthy') this.begin(look, settings);
@@ -82,31 +78,27 @@ export class Overload {
       this.begin(look, settings);
       return this.current === 'overloaded' && this.move('another reason to wait');
     }
-    // Only the oldest can tell that it is over.
+    // Those who come last are served first, so short waits of theirs say nothing: only the oldest can tell that it is over.
     if (this.current === 'overloaded') this.smallestMs = Math.min(this.smallestMs, oldestMs);
     if (nowMs < this.endsMs) return false;
-    // Nobody was served in the whole interval: the oldest is the one with the shortest wait to come.
-    const smallestMs = this.smallestMs === Infinity ? oldestMs : this.smallestMs;
-    this.rate = this.served / settings.queueIntervalMs;
-    const isHopeless = this.isHopeless(look, settings);
+    const { smallestMs } = this;
+    this.rate = this.served / (nowMs - this.before.nowMs);
+    const isHopeless = line !== undefined && (isGivenUp(line, oldestMs, settings) || this.isTooLate(look, settings));
     this.begin(look, settings);
-    if (this.current === 'healthy')
-      return smallestMs > settings.queueTargetMs && isHopeless && this.move('every wait above queue_target');
+    if (this.current === 'healthy') return isHopeless && this.move('clients wait in vain');
     return smallestMs <= settings.queueTargetMs && this.move('a wait within queue_target');
   }
 
-  /** As long as the order of arrival serves everybody in time, no other order is better. */
-  private isHopeless({ waiting, gaveUp, oldestMs }: QueueLook, settings: OverloadSettings): boolean {
-    const { before, served } = this;
-    if (gaveUp - before.gaveUp > served * manyGiveUp) return true;
-    const { queuePatienceMs } = settings;
-    return queuePatienceMs > 0 && oldestMs >= queuePatienceMs && waiting >= before.waiting * notShorter;
+  /** The oldest has waited for longer than clients do, and those behind it will, too. */
+  private isTooLate({ waiting, oldestMs }: QueueLook, { queuePatienceMs }: OverloadSettings): boolean {
+    return queuePatienceMs > 0 && oldestMs >= queuePatienceMs && waiting >= this.before.waiting * notShorter;
   }
 
-  private begin({ nowMs, waiting, gaveUp }: Beginning, { queueIntervalMs }: OverloadSettings): void {
+  private begin({ nowMs, waiting }: Beginning, { queueIntervalMs }: OverloadSettings): void {
+    this.interval++;
     this.smallestMs = Infinity;
     this.served = 0;
-    this.before = { waiting, gaveUp };
+    this.before = { nowMs, waiting };
     this.endsMs = nowMs + queueIntervalMs;
   }
 
@@ -121,6 +113,13 @@ export class Overload {
     const ms = this.rate === 0 ? 0 : clients / this.rate;
     return Math.round(Math.min(Math.max(ms, queueIntervalMs), 60_000));
   }
+}
+
+/** The rule of CoDel, and that clients leave: as long as the order of arrival serves everybody in time, no other order is better. */
+function isGivenUp(line: Readonly<LineFigures>, oldestMs: number, { queueTargetMs }: OverloadSettings): boolean {
+  // Nobody was served in the whole interval: the oldest is the one with the shortest wait to come.
+  const smallestMs = line.served === 0 ? oldestMs : line.smallestMs;
+  return smallestMs > queueTargetMs && line.gaveUp > line.served * manyGiveUp;
 }
 
 /** How long a client may wait in an overload; ms. Clients that are refused come back, so not less than an interval, unless asked for. */

@@ -71,8 +71,7 @@ export class PoolState {
   /** Idle servers above the limit are closed, those in use when they come back. */
   moveLimit(to: number): void {
     const { all, idle, size, queue, options, settings } = this;
-    if (to > size.limit)
-      queue.overload.grew({ nowMs: options.nowMs(), waiting: queue.length, gaveUp: queue.gaveUp }, settings);
+    if (to > size.limit) queue.overload.grew({ nowMs: options.nowMs(), waiting: queue.length }, settings);
     size.limit = to;
     size.reached = all.size >= to ? to : Infinity;
     while (all.size > to && idle.length > 0) (idle[0] as ServerConnection).close('the pool was made smaller');
@@ -106,7 +105,7 @@ export class PoolState {
     const entry = queue.take(figures.meanHoldMs, server);
     const waitedMs = nowMs - entry.sinceMs;
     figures.waited(waitedMs);
-    queue.overload.granted(waitedMs);
+    queue.granted(entry, waitedMs);
     return entry;
   }
 

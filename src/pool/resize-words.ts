@@ -32,6 +32,6 @@ export function overloadLine({ database, user, node, isOverloaded, waiting, limi
   const pool = poolInWords({ database, user, node });
   const fields = { database, user, node, overloaded: isOverloaded };
   if (!isOverloaded) return { message: `${pool}: no longer overloaded`, fields };
-  const busy = `all ${limit} connections are busy and ${waiting} clients wait, none of them for less than queue_target`;
-  return { message: `${pool}: overloaded: ${busy}; the newest are served first, the oldest refused early`, fields };
+  const why = `${waiting} clients wait for ${limit} connections, longer than queue_target, and leave without one or have no time left`;
+  return { message: `${pool}: overloaded: ${why}; the newest are served first, the oldest refused early`, fields };
 }

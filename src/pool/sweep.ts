@@ -78,8 +78,9 @@ function watchLoad(state: PoolState, loginError: WeirError | undefined, nowMs: n
   const { queue, options, settings } = state;
   const { overload } = queue;
   const isAtCapacity = loginError === undefined && state.looksFull();
-  const { length: waiting, gaveUp } = queue;
-  const look = { nowMs, waiting, gaveUp, oldestMs: state.longestWaitMs(), isAtCapacity };
+  const { length: waiting } = queue;
+  const line = queue.oldest()?.line.figuresIn(overload.interval);
+  const look = { nowMs, waiting, oldestMs: state.longestWaitMs(), line, isAtCapacity };
   if (overload.look(look, settings)) options.onOverload(state.stats());
   if (overload.state === 'healthy') return;
   const mostMs = longestWaitMs(settings, false);
@@ -91,6 +92,7 @@ function watchLoad(state: PoolState, loginError: WeirError | undefined, nowMs: n
     overload.refusals++;
     state.figures.waited(nowMs - sinceMs);
     const retryMs = overload.drainMs(waiting, settings);
-    waiter.refused(overloaded(options, { open: state.all.size, waiting, retryMs }, nowMs - sinceMs), false);
+    const now = { open: state.all.size, isHeldBack: state.isHeldBack, waiting, retryMs };
+    waiter.refused(overloaded(options, now, nowMs - sinceMs), false);
   }
 }

@@ -28,12 +28,22 @@ export class QueueEntry {
   }
 }
 
+/** What became of the clients of a line in one interval. */
+export interface LineFigures {
+  /** Infinity: nobody was served. */
+  smallestMs: number;
+  served: number;
+  gaveUp: number;
+}
+
 export class WaitLine {
   readonly user: string;
   readonly priority: Priority;
   private readonly entries = new Ring<QueueEntry>();
   private count = 0;
   private readonly onLeft: () => void;
+  private figures: LineFigures = newFigures();
+  private interval = 0;
 
   /** @param onLeft is called when a client leaves by itself */
   constructor(user: string, priority: Priority, onLeft: () => void) {
@@ -56,6 +66,13 @@ export class WaitLine {
     this.entries.push(entry);
     this.count++;
     return entry;
+  }
+
+  /** @param interval another number than the last time: they begin anew */
+  figuresIn(interval: number): LineFigures {
+    if (interval !== this.interval) this.figures = newFigures();
+    this.interval = interval;
+    return this.figures;
   }
 
   oldest(): QueueEntry | undefined {
@@ -102,3 +119,5 @@ export class WaitLine {
     if (this.entries.length > 64 && this.entries.length > 4 * this.count) this.entries.filter((entry) => !entry.isDone);
   }
 }
+
+const newFigures = (): LineFigures => ({ smallestMs: Infinity, served: 0, gaveUp: 0 });

@@ -10,9 +10,8 @@ import { ServiceShares } from './service-shares.ts';
 import { WaitLine, type QueueEntry } from './wait-line.ts';
 import { priorities, type Waiter } from './waiter.ts';
 
-/** One of so many clients is one of the lowest priority: it waits for longer, but not for ever. */
-const lowestEvery = 10;
-const lowestFirst = [...priorities].reverse();
+/** One of so many clients is one of a lower priority than the highest: they wait for longer, but not for ever. */
+const lowerEvery = 10;
 
 export class WaitQueue {
   readonly shares = new ServiceShares();
@@ -20,8 +19,6 @@ export class WaitQueue {
   /** How many of those who leave it may be served at once. */
   readonly atOnce = new StatementsAtOnce();
   private readonly lines: WaitLine[] = [];
-  /** Clients that have left while they waited, since the start. */
-  gaveUp = 0;
   private count = 0;
   private taken = 0;
 
@@ -50,7 +47,7 @@ export class WaitQueue {
     if (same !== undefined) return same;
     const line = new WaitLine(user, priority, () => {
       this.count--;
-      this.gaveUp++;
+      line.figuresIn(this.overload.interval).gaveUp++;
     });
     const empty = this.lines.findIndex(({ length }) => length === 0);
     if (empty === -1) this.lines.push(line);
@@ -79,8 +76,10 @@ export class WaitQueue {
   }
 
   private nextLine(): WaitLine | undefined {
-    const isForLow = !this.isNewestFirst && this.taken % lowestEvery === lowestEvery - 1;
-    for (const priority of isForLow ? lowestFirst : priorities) {
+    const isForLower = !this.isNewestFirst && this.taken % lowerEvery === lowerEvery - 1;
+    const lower = isForLower ? this.oldestLower() : undefined;
+    if (lower !== undefined) return lower;
+    for (const priority of priorities) {
       let best: WaitLine | undefined;
       for (const line of this.lines) {
         if (line.priority !== priority || line.length === 0) continue;
@@ -89,6 +88,27 @@ export class WaitQueue {
       if (best !== undefined) return best;
     }
     return undefined;
+  }
+
+  /** Of the lines below the highest priority there is, the one whose oldest client has waited for longest. */
+  private oldestLower(): WaitLine | undefined {
+    const highest = priorities.find((priority) =>
+      this.lines.some((line) => line.priority === priority && line.length > 0),
+    );
+    let found: QueueEntry | undefined;
+    for (const line of this.lines) {
+      const oldest = line.priority === highest ? undefined : line.oldest();
+      if (oldest !== undefined && (found === undefined || oldest.sinceMs < found.sinceMs)) found = oldest;
+    }
+    return found?.line;
+  }
+
+  /** A client that was taken out gets a server. */
+  granted({ line }: QueueEntry, waitedMs: number): void {
+    const figures = line.figuresIn(this.overload.interval);
+    figures.served++;
+    figures.smallestMs = Math.min(figures.smallestMs, waitedMs);
+    this.overload.served++;
   }
 
   /**

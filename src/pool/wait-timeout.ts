@@ -20,6 +20,8 @@ export interface WaitState {
   readonly loginError: WeirError | undefined;
 }
 
+const heldBack = 'as many statements run as do the most work together (resize.mode = on)';
+
 interface Reason {
   readonly why: string;
   readonly todo: string;
@@ -38,13 +40,13 @@ export function waitTimeout(of: Of, state: WaitState, waitedMs: number): WeirErr
 /** The error for a client that is refused early in an overload. */
 export function overloaded(
   of: Of,
-  now: { readonly open: number; readonly waiting: number; readonly retryMs: number },
+  now: { readonly open: number; readonly isHeldBack: boolean; readonly waiting: number; readonly retryMs: number },
   waitedMs: number,
 ): WeirError {
   return new WeirError('pool_overloaded', {
     waited: Math.round(waitedMs),
     pool: poolInWords(of),
-    open: now.open,
+    busy: now.isHeldBack ? heldBack : `all ${now.open} connections are busy`,
     waiting: now.waiting,
     retry: now.retryMs,
     todo: 'SHOW POOLS says how large the pool is, docs/overload.md what can be done.',
@@ -68,7 +70,7 @@ function reasonOf({ database, user, node, budget }: Of, state: WaitState): Reaso
   const todo = 'Look at SHOW POOLS, raise max_pool_size, or shorten transactions.';
   if (isHeldBack) {
     return {
-      why: `as many statements run as do the most work together (resize.mode = on)`,
+      why: heldBack,
       todo: 'Look at statements_at_once in SHOW POOLS; a larger pool does not help.',
     };
   }

@@ -41,11 +41,14 @@ export function reserveDemand(
   const most = base + reserveSize;
   const busy = stats.active + stats.resetting;
   if (stats.waiting > 0 || busy > base) memory.lastNeededMs = nowMs;
-  const isLate = stats.waiting > 0 && stats.maxWaitMs >= reserveTimeoutMs && busy >= stats.limit;
+  // In an overload nobody waits for so long any more.
+  const isDue = stats.maxWaitMs >= reserveTimeoutMs || stats.isOverloaded;
+  const isLate = stats.waiting > 0 && isDue && busy >= stats.limit;
   if (isLate && base >= top && stats.limit < most) {
     const want = Math.min(most, stats.limit + stats.waiting);
     memory.used = { base, limit: want };
-    const why = `a client has waited ${Math.round(stats.maxWaitMs)} ms (reserve_pool_timeout ${reserveTimeoutMs} ms)`;
+    const waited = `a client has waited ${Math.round(stats.maxWaitMs)} ms (reserve_pool_timeout ${reserveTimeoutMs} ms)`;
+    const why = stats.isOverloaded ? 'the pool is overloaded' : waited;
     return { want, reason: 'reserve', why };
   }
   if (used === undefined) return undefined;

@@ -32,9 +32,21 @@ describe('priorities', () => {
     expect(order.flatMap((priority, at) => (priority === 'low' ? [at] : []))).toEqual([9, 19, 29, 39]);
   });
 
+  test('normal has its turns too, by who has waited longest', () => {
+    const queue = new WaitQueue();
+    for (let i = 0; i < 200; i++) queue.join(waiterOf('app', 'high'), i, 1_000);
+    for (let i = 0; i < 10; i++) queue.join(waiterOf('app', 'low'), 2 * i, 1_000);
+    for (let i = 0; i < 10; i++) queue.join(waiterOf('app', 'normal'), 2 * i + 1, 1_000);
+    const order = Array.from({ length: 80 }, () => queue.take(1).waiter.priority);
+    expect(order.filter((priority) => priority !== 'high')).toEqual(
+      Array.from({ length: 4 }, () => ['low', 'normal']).flat(),
+    );
+  });
+
   test('in an overload not even that', () => {
     const queue = new WaitQueue();
-    const full = { waiting: 1, gaveUp: 0, oldestMs: 2_000, isAtCapacity: true };
+    const line = { smallestMs: Infinity, served: 0, gaveUp: 0 };
+    const full = { waiting: 1, line, oldestMs: 2_000, isAtCapacity: true };
     for (let nowMs = 0; nowMs <= 1_200; nowMs += 100)
       queue.overload.look({ ...full, nowMs }, { queueTargetMs: 50, queueIntervalMs: 1_000, queuePatienceMs: 1_000 });
     expect(queue.overload.state).toBe('overloaded');

@@ -65,7 +65,7 @@ describe('an overload', () => {
       refusal: { isElsewhere: false, error: { sqlstate: '53400', errorName: 'pool_overloaded' } },
     });
     expect(refused[0]?.refusal?.error.message).toMatch(
-      /^waited 1\d\d\d ms for a server connection of shop\.app on db1, which has more work than it can do: all 1 connections are busy and \d+ clients wait$/,
+      /^waited 1\d\d\d ms for a server connection of shop\.app on db1, which has more work than it can do: all 1 connections are busy, and \d+ clients wait$/,
     );
     expect(refused[0]?.refusal?.error.hint).toMatch(/^Try again in [1-9]\d{3,4} ms\. /);
     expect(busy.scene.pool.stats()).toMatchObject({
@@ -103,6 +103,38 @@ describe('an overload', () => {
     expect(busy.scene.overloads).toEqual([true]);
     busy.come('newest');
     expect(busy.serve()).toBe('newest');
+  });
+
+  test.each([
+    ['a client of high priority', { priority: 'high' as const }],
+    ['a client of another user', { user: 'other' }],
+  ])('begins although %s is served at once', async (_, favoured) => {
+    const busy = new Busy({ queuePatienceMs: 0 });
+    await busy.begin();
+    for (let round = 0; round < 30; round++) {
+      for (let i = 0; i < 4; i++) busy.come(`impatient ${round} ${i}`);
+      busy.come(`favoured ${round}`, favoured);
+      busy.serve();
+      await busy.scene.advance(50);
+      busy.serve();
+      await busy.scene.advance(50);
+      for (const { name, ticket } of busy.clients) if (name.startsWith(`impatient ${round - 12} `)) ticket?.cancel();
+    }
+    expect(busy.scene.served.filter((name) => name.startsWith('favoured')).length).toBeGreaterThan(10);
+    expect(busy.scene.overloads).toEqual([true]);
+  });
+
+  test('begins when the oldest waits longer than queue_patience, although others are served at once', async () => {
+    const busy = new Busy({ queuePatienceMs: 500 });
+    await busy.begin();
+    for (let round = 0; round < 30; round++) {
+      busy.come(`patient ${round}`);
+      busy.come(`favoured ${round}`, { priority: 'high' });
+      busy.serve();
+      await busy.scene.advance(100);
+    }
+    expect(busy.scene.overloads).toEqual([true]);
+    expect(busy.scene.pool.stats().earlyRefusals).toBeGreaterThan(10);
   });
 
   test('ends when the queue is empty, and the next ones are served in the order in which they come', async () => {
@@ -300,15 +332,37 @@ describe('an overload', () => {
     expect(normal.refusal).toBeUndefined();
   });
 
+  test('with few statements at once the error does not speak of busy connections', async () => {
+    const busy = new Busy({ defaultPoolSize: 2, maxPoolSize: 2 });
+    await busy.begin();
+    busy.scene.pool.atOnce.limit = 1;
+    await busy.pass(2_500, false);
+    const refused = busy.clients.find(({ refusal }) => refusal !== undefined);
+    expect(refused?.refusal?.error.message).toContain('as many statements run as do the most work together');
+  });
+
+  test('the hint goes by the time that has passed, not by a queue_interval shorter than the time between two looks', () => {
+    const overload = new Overload();
+    const short = { ...settings, queueIntervalMs: 10 };
+    const line = { smallestMs: 500, served: 1, gaveUp: 1 };
+    for (let nowMs = 100; nowMs < 2_000; nowMs += 100) {
+      overload.served += 5;
+      overload.look({ nowMs, waiting: 9, line, oldestMs: 1_500, isAtCapacity: true }, short);
+    }
+    expect(overload.state).toBe('overloaded');
+    expect(overload.drainMs(100, short)).toBe(2_000);
+  });
+
   test('the hint is the time in which those who wait would be served, a minute at most', () => {
     const overload = new Overload();
+    const line = { smallestMs: 500, served: 10, gaveUp: 0 };
     let nowMs = 0;
     const look = (): boolean =>
-      overload.look({ nowMs: (nowMs += 100), waiting: 9, gaveUp: 0, oldestMs: 1_500, isAtCapacity: true }, settings);
+      overload.look({ nowMs: (nowMs += 100), waiting: 9, line, oldestMs: 1_500, isAtCapacity: true }, settings);
     expect(overload.drainMs(10_000, settings)).toBe(1_000);
     look();
     while (nowMs < 3_000) {
-      overload.granted(500);
+      overload.served++;
       look();
     }
     expect(overload.state).toBe('overloaded');

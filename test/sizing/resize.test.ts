@@ -473,6 +473,15 @@ describe('the reserve', () => {
   };
   const inForce = { ...quiet, limit: 10, min: 0, max: 10 };
 
+  it('is used in an overload, in which nobody waits for so long any more', () => {
+    const pool = fakePool({ ...quiet, limit: 10, max: 10 });
+    const { step, resizes } = world([pool], { reserveSize: 2, defaultSize: 10 });
+    step(() => pool.set({ active: 10, waiting: 30, maxWaitMs: 100 }));
+    expect(resizes).toEqual([]);
+    step(() => pool.set({ isOverloaded: true }));
+    expect(resizes).toEqual(['app 10->12 reserve: the pool is overloaded; node db1 can spare 890']);
+  });
+
   it('is used when a client has waited reserve_pool_timeout in a pool of max_pool_size, and given back later', () => {
     const pool = fakePool(inForce);
     const { step, resizes } = world([pool], { reserveSize: 5, defaultSize: 10 });
