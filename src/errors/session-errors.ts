@@ -96,7 +96,7 @@ export const sessionErrors = {
     severity: 'ERROR',
     level: 'info',
     message:
-      'waited {waited} ms for a server connection of {pool}, which has more work than it can do: {busy}, and {waiting} clients wait',
+      'waited {waited} ms for a server connection of {pool}, which has more work than it can do: {busy} and {waiting} clients wait',
     hint: 'Try again in {retry} ms. {todo}',
   },
   low_priority_shed: {
