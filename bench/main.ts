@@ -3,6 +3,7 @@
  * builds and starts it.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startCluster } from '../integration/harness/cluster.ts';
@@ -21,6 +22,7 @@ import { pressureCpu, pressureOverload, pressureStaying } from './pressure/overl
 import { pressureRush } from './pressure/rush.ts';
 import { machineFacts, versionOf } from './machine.ts';
 import { findPgbench } from './pgbench.ts';
+import { withSections } from './page.ts';
 import { digest, page, sectionText } from './report.ts';
 import type { Section } from './report.ts';
 import { replayedSettings } from './replay.ts';
@@ -69,6 +71,7 @@ const SCALE = 40;
 const usage = `npm run bench -- [--quick] [--only NAME]... [--seconds N] [--rounds N]
   --quick      a few seconds each: to see that it works; does not touch docs/benchmarks.md
   --only NAME  one of: ${Object.keys(benchmarks).join(' ')}; pressure, workers: all of these; prints, does not touch docs/benchmarks.md
+  --write      with --only: puts what was measured into docs/benchmarks.md as it is
   --seconds N  of each measurement (8)
   --rounds N   how often each is repeated (3)
   --against DIR  also measures the Weir of another checkout (built with "npm run build"), in turns with this one`;
@@ -76,6 +79,7 @@ const usage = `npm run bench -- [--quick] [--only NAME]... [--seconds N] [--roun
 interface Options {
   readonly isQuick: boolean;
   readonly only: readonly string[];
+  readonly isWriting: boolean;
   readonly seconds: number;
   readonly rounds: number;
   readonly against: string | undefined;
@@ -87,6 +91,7 @@ function readOptions(argv: readonly string[]): Options | string {
     options: {
       quick: { type: 'boolean', default: false },
       only: { type: 'string', multiple: true, default: [] },
+      write: { type: 'boolean', default: false },
       seconds: { type: 'string' },
       rounds: { type: 'string' },
       against: { type: 'string' },
@@ -100,7 +105,7 @@ function readOptions(argv: readonly string[]): Options | string {
   const seconds = Number(values.seconds ?? (values.quick ? 2 : 8));
   const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
   if (!(seconds >= 1) || !(rounds >= 1)) return usage;
-  return { isQuick: values.quick, only, seconds, rounds, against: values.against };
+  return { isQuick: values.quick, only, isWriting: values.write, seconds, rounds, against: values.against };
 }
 
 async function load(cluster: Cluster, scale: number): Promise<void> {
@@ -173,6 +178,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     // One that could not be started has been reported by the benchmark that wanted it.
     for (const weir of (await weirs?.catch(() => [])) ?? []) await weir.stop();
     if (isWhole(options, failed)) writeDown(page(facts, how, sections), digest(facts, sections));
+    else if (options.isWriting) addToPage(options, sections);
     else console.log(page(facts, how, sections));
     return failed.length === 0 ? 0 : 1;
   } finally {
@@ -183,6 +189,17 @@ export async function main(argv: readonly string[]): Promise<number> {
 
 function isWhole(options: Options, failed: readonly string[]): boolean {
   return !options.isQuick && options.only.length === 0 && options.against === undefined && failed.length === 0;
+}
+
+/** What was measured by itself, with how busy the machine was. */
+function addToPage({ rounds, seconds }: Options, sections: readonly Section[]): void {
+  const file = join(checkoutDir, 'docs/benchmarks.md');
+  const busy = loadavg()
+    .map((load) => load.toFixed(1))
+    .join(', ');
+  const measured = `Measured by itself: ${rounds} rounds of ${seconds} s each; load of the machine over the last 1, 5 and 15 minutes ${busy}.`;
+  writeFileSync(file, withSections(readFileSync(file, 'utf8'), sections, measured));
+  console.log('docs/benchmarks.md has what was measured.');
 }
 
 /** The page, and its short form in the README. */

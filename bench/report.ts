@@ -40,9 +40,16 @@ function verdict({ isMet }: Target): string {
   return isMet ? 'pass' : 'FAIL';
 }
 
+/** Its line in the table of targets. */
+export function targetRow(target: Target): string {
+  return tableLine([target.text, target.measured, verdict(target)]);
+}
+
+const tableLine = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+
 function table(columns: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
-  return [line(columns), line(columns.map((_, i) => (i === 0 ? '---' : '---:'))), ...rows.map(line)].join('\n');
+  const under = columns.map((_, i) => (i === 0 ? '---' : '---:'));
+  return [columns, under, ...rows].map(tableLine).join('\n');
 }
 
 export function sectionText(section: Section): string {

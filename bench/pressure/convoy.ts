@@ -26,7 +26,7 @@ export const pressureConvoy = (context: BenchContext): Promise<Section> =>
       await weir('Weir as it comes, up to 100'),
       await weir('Weir, resize.mode on', { resize: { mode: 'on' } }),
     ];
-    const times = { warmUpSeconds: context.isQuick ? 2 : 6, seconds: context.seconds };
+    const times = { warmUpSeconds: 2, seconds: context.seconds };
     const results = await inTurns(
       context,
       contestants,

@@ -17,6 +17,7 @@ const waitCapacity = SIZE / 0.25;
 const cpuSql = 'SELECT count(*) FROM generate_series(1, 150000)';
 const mostClients = 800;
 const WEIR = `Weir, ${SIZE}`;
+const TOLD = `${WEIR}, queue_patience 1s`;
 
 const loadOf = ({ seconds }: BenchContext, more: Pick<OpenLoad, 'sql' | 'whoGivesUp'>, capacity: number) => ({
   ...{ perSecond: Math.round(TIMES * capacity), warmUpSeconds: 3, seconds, patienceMs, mostClients },
@@ -27,7 +28,7 @@ async function measure(
   context: BenchContext,
   contestants: readonly Contestant[],
   load: Omit<OpenLoad, 'port'>,
-  capacity: number,
+  { capacity, of: whose = WEIR }: { capacity: number; of?: string },
 ): Promise<Pick<Section, 'columns' | 'rows' | 'plot' | 'targets'>> {
   const results = await inTurns(
     context,
@@ -59,14 +60,13 @@ async function measure(
   };
 }
 
-const WORDS = { leaves: 'clients that leave', stays: 'clients that stay' } as const;
+const WORDS = { leaves: 'clients that leave', stays: 'clients that stay, queue_patience' } as const;
 
 /** Those whose pool has the same size. */
 const ofOneSize = async ({ bouncer, weir }: Setting): Promise<Contestant[]> => [
   ...(await bouncer()),
-  ...(await bouncer({ queryWaitTimeoutSeconds: 0.5 })),
+  ...(await bouncer({ queryWaitTimeoutSeconds: patienceMs / 2_000 })),
   await weir(WEIR, fixed),
-  await weir(`${WEIR}, queue_patience 1s`, { ...fixed, queue_patience: '1s' }),
 ];
 
 /** The servers wait: how many statements they can do is known, and the machine has time for everybody. */
@@ -76,7 +76,7 @@ export const pressureOverload = (context: BenchContext): Promise<Section> =>
     return {
       title: 'Pressure: 5 x overload',
       about: `\`${waitSql}\` on ${SIZE} servers, which is ${waitCapacity} a second; ${load.perSecond} a second come. A client that has waited for a second closes its connection, and another one connects.`,
-      ...(await measure(context, await ofOneSize(setting), load, waitCapacity)),
+      ...(await measure(context, await ofOneSize(setting), load, { capacity: waitCapacity })),
       notes: [],
     };
   });
@@ -85,10 +85,11 @@ export const pressureOverload = (context: BenchContext): Promise<Section> =>
 export const pressureStaying = (context: BenchContext): Promise<Section> =>
   withSetting(context, async (setting) => {
     const load = loadOf(context, { sql: waitSql, whoGivesUp: 'stays' }, waitCapacity);
+    const patient = await setting.weir(TOLD, { ...fixed, queue_patience: `${patienceMs}ms` });
     return {
       title: 'Pressure: 5 x overload, clients that stay',
       about: `The same, but a client that has waited for a second keeps its connection, and takes the answer when it comes, for nothing. ${mostClients} clients; who finds none of them free has given up, too.`,
-      ...(await measure(context, await ofOneSize(setting), load, waitCapacity)),
+      ...(await measure(context, [...(await ofOneSize(setting)), patient], load, { capacity: waitCapacity, of: TOLD })),
       notes: [
         'Nobody is seen to give up here, so Weir keeps the order of arrival unless it is told how long clients wait.',
       ],
@@ -115,10 +116,13 @@ export const pressureCpu = (context: BenchContext): Promise<Section> =>
       await setting.weir('Weir as it comes, up to 100'),
       await setting.weir('Weir, resize.mode on', { resize: { mode: 'on' } }),
     ];
+    // The search for how many run at once takes its time, and remembers.
+    for (const { port } of contestants)
+      await playOpen({ ...load, port, warmUpSeconds: 0, seconds: context.isQuick ? 2 : 8 });
     return {
       title: 'Pressure: 5 x overload, CPU-bound',
       about: `\`${cpuSql}\`: ${Math.round(capacity)} a second at best, without a proxy; ${load.perSecond} a second come. Clients, proxy and server share the cores, so nobody reaches that.`,
-      ...(await measure(context, contestants, load, capacity)),
+      ...(await measure(context, contestants, load, { capacity })),
       targets: [],
       notes: [],
     };

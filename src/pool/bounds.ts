@@ -22,8 +22,8 @@ export class CurrentSize implements PoolSize {
   /** Connections to be open ahead of a predicted load (PoolControl.keepWarm). */
   warm = 0;
   /**
-   * So many were open when there could be no more; those that have been closed since, because clients left them in mid-statement,
-   * are being replaced. Infinity: the pool may still grow, or has lost servers otherwise.
+   * So many were open when there could be no more, or when a client left one in mid-statement while others waited. Those that are
+   * closed for that are being replaced. Infinity: the pool grows, or has lost servers otherwise.
    */
   reached = Infinity;
 

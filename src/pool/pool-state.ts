@@ -45,10 +45,15 @@ export class PoolState {
     this.all.add(server);
     const { size } = this;
     if (this.all.size >= size.limit) size.reached = this.all.size;
-    else if (this.all.size > size.reached) size.reached = Infinity;
+    else if (this.all.size > size.reached) size.reached = this.whileGrowing;
     // Connections opened together should not all end together.
     const lifetimeMs = this.settings.serverLifetimeMs * (0.9 + 0.1 * this.options.random());
     if (lifetimeMs > 0) this.expiresAtMs.set(server, this.options.nowMs() + lifetimeMs);
+  }
+
+  /** An overload does not end because the pool gets larger, but when that has helped: only then may all wait in turn again. */
+  private get whileGrowing(): number {
+    return this.queue.overload.state === 'overloaded' ? this.all.size : Infinity;
   }
 
   /** Closes every connection when it is next given back; those whose log-in is under way, when that has succeeded. */
@@ -64,7 +69,10 @@ export class PoolState {
     this.lanes.leave(server);
     const at = this.idle.indexOf(server);
     if (at !== -1) this.idle.splice(at, 1);
-    if (at !== -1 || !server.isClosedByWeir) this.size.reached = Infinity;
+    const { size, all, queue } = this;
+    if (at !== -1 || !server.isClosedByWeir) size.reached = Infinity;
+    // A pool whose servers are closed as fast as they log in does not grow, whatever its limit.
+    else if (queue.length > 0 && size.reached === Infinity) size.reached = all.size + 1;
     return true;
   }
 
@@ -73,7 +81,7 @@ export class PoolState {
     const { all, idle, size, queue, options, settings } = this;
     if (to > size.limit) queue.overload.grew({ nowMs: options.nowMs(), waiting: queue.length }, settings);
     size.limit = to;
-    size.reached = all.size >= to ? to : Infinity;
+    size.reached = all.size >= to ? to : this.whileGrowing;
     while (all.size > to && idle.length > 0) (idle[0] as ServerConnection).close('the pool was made smaller');
   }
 
