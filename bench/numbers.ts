@@ -40,3 +40,13 @@ export function bars(values: readonly (readonly [string, number])[], width = 50)
     return `${name.padEnd(label)} |${'#'.repeat(length)} ${show(value)}`;
   });
 }
+
+const levels = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'] as const;
+
+/** A line of text for each row of values over time: the highest of all is a whole block. */
+export function lines(rows: readonly (readonly [string, readonly number[]])[]): string[] {
+  const most = Math.max(1, ...rows.flatMap(([, values]) => values));
+  const label = Math.max(...rows.map(([name]) => name.length));
+  const level = (value: number): string => levels[Math.ceil((value / most) * (levels.length - 1))] ?? '?';
+  return rows.map(([name, values]) => `${name.padEnd(label)} |${values.map(level).join('')}|`);
+}

@@ -11,6 +11,8 @@ export interface Outcomes {
   goodCpuMs: number;
   refused: number;
   gaveUp: number;
+  /** Answers in time, by the second in which they came. */
+  readonly bySecond: number[];
 }
 
 type End = 'answered' | 'refused' | 'gave up';
@@ -26,7 +28,7 @@ interface Asked {
 }
 
 export function newOutcomes(): Outcomes {
-  return { answeredMs: [], goodCpuMs: 0, refused: 0, gaveUp: 0 };
+  return { answeredMs: [], goodCpuMs: 0, refused: 0, gaveUp: 0, bySecond: [] };
 }
 
 export class Clients {
@@ -147,6 +149,8 @@ export class Clients {
     if (how === 'refused') outcomes.refused++;
     else if (how === 'gave up') outcomes.gaveUp++;
     else {
+      const second = Math.floor((this.events.nowMs() - this.fromMs) / 1000);
+      outcomes.bySecond[second] = (outcomes.bySecond[second] ?? 0) + 1;
       outcomes.answeredMs.push(tookMs);
       outcomes.goodCpuMs += cpuMs;
     }

@@ -2,6 +2,7 @@
  * `npm run simulate`: the pool and the controller of Weir in simulated time, against pools of fixed sizes that wait in the order of
  * arrival, as PgBouncer's do. scripts/simulate.mjs starts it.
  */
+import { lines } from '../numbers.ts';
 import { loads } from './loads.ts';
 import { simulate, type Figures, type Policy } from './simulate.ts';
 
@@ -44,6 +45,11 @@ for (const [name, load] of Object.entries(loads)) {
     '| pool | answers/s in time | % of the CPU | p50 ms | p99 ms | refused/s | gave up/s | resizes/h | size | at once |',
   );
   console.log('| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |');
-  for (const policy of [...fixedPolicies, pgbouncer, ...weirPolicies])
-    console.log(row(policy.name, await simulate(load, policy)));
+  const plot: [string, readonly number[]][] = [];
+  for (const policy of [...fixedPolicies, pgbouncer, ...weirPolicies]) {
+    const figures = await simulate(load, policy);
+    console.log(row(policy.name, figures));
+    plot.push([policy.name, figures.bySecond]);
+  }
+  console.log(`\nanswers in time, second by second\n\`\`\`\n${lines(plot.slice(-3)).join('\n')}\n\`\`\``);
 }

@@ -56,6 +56,8 @@ export interface Figures {
   /** Statements that may run at once at the end; Infinity: no limit. */
   readonly atOnce: number;
   readonly said: readonly string[];
+  /** Answers in time in each second. */
+  readonly bySecond: readonly number[];
 }
 
 /** The first seconds are not counted: pools are empty then. */
@@ -74,7 +76,7 @@ export async function simulate(load: Load, policy: Policy, seed = 1): Promise<Fi
   await events.run(endMs / 2);
   const resizesBefore = resizes();
   await events.run(endMs);
-  const { answeredMs, goodCpuMs, refused, gaveUp } = clients.outcomes;
+  const { answeredMs, goodCpuMs, refused, gaveUp, bySecond } = clients.outcomes;
   const sorted = [...answeredMs].sort((a, b) => a - b);
   const { pooled } = places.all[0] as Place;
   return {
@@ -89,6 +91,7 @@ export async function simulate(load: Load, policy: Policy, seed = 1): Promise<Fi
     size: pooled.pool.stats().limit,
     atOnce: pooled.pool.atOnce.limit,
     said: pooled.said,
+    bySecond: Array.from({ length: load.seconds }, (_, second) => bySecond[second] ?? 0),
   };
 }
 

@@ -23,6 +23,15 @@ describe('five times what the node can do, and clients that give up after a seco
   });
 });
 
+test.each([
+  ['notices it although clients leave in mid-statement', 'off', 0.6],
+  ['and, with resize.mode on, does as much as with the best size', 'on', 0.9],
+] as const)('a pool that grows in the overload %s', async (_, mode, least) => {
+  const overload = { ...loads.overload, perSecond: () => 6_000, seconds: 12 };
+  const { goodput } = await simulate(overload, { name: 'Weir', settings: {}, isResizing: true, mode });
+  expect(goodput).toBeGreaterThan(least);
+});
+
 test('clients that are patient, and served within a second in the order of arrival, are never refused', async () => {
   const { refusedPerSecond, gaveUpPerSecond, p99Ms } = await simulate({ ...loads.cpu, seconds: 5 }, sized(5, 50));
   expect({ refusedPerSecond, gaveUpPerSecond }).toEqual({ refusedPerSecond: 0, gaveUpPerSecond: 0 });
