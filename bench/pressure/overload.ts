@@ -124,6 +124,8 @@ export const pressureCpu = (context: BenchContext): Promise<Section> =>
       about: `\`${cpuSql}\`: ${Math.round(capacity)} a second at best, without a proxy; ${load.perSecond} a second come. Clients, proxy and server share the cores, so nobody reaches that.`,
       ...(await measure(context, contestants, load, { capacity })),
       targets: [],
-      notes: [],
+      notes: [
+        'The capacity was measured in a minute of its own: on a machine that is busy with other things, more than that may be reached later.',
+      ],
     };
   });
