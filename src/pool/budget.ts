@@ -138,15 +138,20 @@ export class NodeBudget implements Budget {
 
   /* ---- for the share of the node ---- */
 
-  /** What it has, and what the members need. */
-  usage(): { readonly open: number; readonly need: number; readonly most: number; readonly pids: readonly number[] } {
+  /** The backends of its connections. */
+  pids(): readonly number[] {
+    return this.places.pids();
+  }
+
+  /** What the members need, at most since the last call, and what they may have by their own limits. */
+  demand(): { readonly need: number; readonly most: number } {
     let need = 0;
     let most = 0;
     for (const member of this.members) {
       need += Math.min(member.limit, Math.max(member.inUse, member.takePeakInUse()) + member.waiting);
       most += member.limit;
     }
-    return { open: this.taken, need, most, pids: this.places.pids() };
+    return { need, most };
   }
 
   /** Connections above the limit are closed: idle ones now, others when they come back. */

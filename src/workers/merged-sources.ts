@@ -55,6 +55,7 @@ export function mergeFigures({ workers, past, silent, isDraining, resizes }: Gat
     stuck: () => all.stuck,
     memory: () => all.memory,
     limits: () => all.limits,
+    connectionBudget: () => all.connectionBudget,
     budgets: () => all.budgets,
     forecast: () => all.forecast,
     settings: () => all.settings,
