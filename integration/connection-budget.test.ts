@@ -246,7 +246,7 @@ test('the workers of a Weir have its share together, also when the lead is kille
   expect(watching.most).toBeLessThanOrEqual(budget);
 });
 
-test('without Redis each has its fixed share', async () => {
+test('without Redis each has its fixed share, and a reload may change that', async () => {
   const watching = await watch();
   const noRedis = { budget: { redis: null, share: 0.25, max_connections: budget } };
   const [one, two] = await Promise.all([weir('', noRedis), weir('', noRedis)]);
@@ -258,7 +258,16 @@ test('without Redis each has its fixed share', async () => {
       'a quarter',
       ({ open, limit, state }) => open === 3 && limit === 3 && state === 'fixed share',
     );
-  expect(watching.most).toBe(6);
+  await until('both to be seen', () => watching.most === 6);
+  // A reload changes the share, and where it comes from.
+  await askConsole(one, "SET budget.share = '0.5'");
+  await untilShown(one, 'a half', ({ open, limit }) => open === 6 && limit === 6);
+  for (const each of [one, two]) await askConsole(each, `SET budget.redis = '${redisUrl()}'`);
+  await untilShown(one, 'both to share', ({ open, weirs, state }) => open >= 4 && weirs === 2 && state === 'granted');
+  await untilShown(two, 'both to share', ({ open, weirs, state }) => open >= 4 && weirs === 2 && state === 'granted');
+  for (const each of [one, two]) await askConsole(each, "SET budget.redis = 'null'");
+  await untilShown(two, 'a quarter again', ({ open, state }) => open === 3 && state === 'fixed share');
+  expect(watching.most).toBeLessThanOrEqual(budget);
 });
 
 /** Says something to Redis, and returns the bytes of its answer. */

@@ -161,8 +161,8 @@ export class DatabasePools {
   refreshRoom({ primary }: TopologySnapshot): void {
     if (primary === undefined) return;
     const { shared } = this.parts;
-    const { limit } = shared.budgets.ofServer(primary.config);
+    const most = shared.connectionBudget().most(primary.config);
     const isResizing = shared.config().resize.enabled;
-    primary.load.fallbackRoom = fallbackRoom(this.of(primary.name), isResizing, limit, shared.processes);
+    primary.load.fallbackRoom = fallbackRoom(this.of(primary.name), isResizing, most, shared.processes);
   }
 }

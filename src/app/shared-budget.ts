@@ -72,6 +72,7 @@ export class SharedBudget {
       this.ledgers?.stop();
       this.url = redis;
       this.ledgers = redis === undefined ? undefined : new RedisLedgers(redis);
+      if (redis === undefined) for (const { key } of this.servers.values()) void this.options.keeper.drop(key);
     }
     for (const server of this.servers.values()) this.setLimit(server);
     this.follow();
@@ -94,6 +95,13 @@ export class SharedBudget {
     server.spare = spare ?? server.spare;
     if (serverVersion !== undefined) server.identity = `${systemId ?? 'unknown'}@${server.key.toLowerCase()}`;
     this.setLimit(server);
+  }
+
+  /** How many connections this Weir may have at most, whatever the other Weirs have. */
+  most(address: ServerAddress): number {
+    const server = this.servers.get(keyOf(address));
+    const { limit } = this.options.budgets.ofServer(address);
+    return server === undefined || this.settings.redis === undefined ? limit : (this.budgetOf(server) ?? limit);
   }
 
   figures(): ConnectionBudgetFigures[] {

@@ -24,7 +24,7 @@ export interface Shared {
   /** How many connections the pools may open on each server. */
   readonly budgets: Budgets;
   /** How many of them this Weir may have. */
-  connectionBudget(): Pick<SharedBudget, 'begin' | 'learned'>;
+  connectionBudget(): Pick<SharedBudget, 'begin' | 'learned' | 'most'>;
   /** One per server (host and port), whatever databases and pools use it. */
   readonly monitors: Monitors;
   /** Undefined: this process is the whole Weir. */

@@ -52,6 +52,11 @@ export class OwnShare {
     this.shownUntilMs = state.shownUntilMs;
   }
 
+  /** It had as many before it was shared. */
+  keep(open: number): void {
+    this.lease = open;
+  }
+
   /** For the next supervisor. The question that is under way is given up. */
   handOver(): OwnShareState {
     const { id, seq, lease, validUntilMs, shownUntilMs } = this;

@@ -80,10 +80,13 @@ export class ShareBook implements ShareKeeper {
     return this.shares.get(server)?.limit(this.nowMs(), open);
   }
 
-  /** From now on the server is shared: without an answer there are no connections to it. */
+  /** From now on the server is shared: without an answer no connections are opened to it. */
   begin(server: string): OwnShare {
     let share = this.shares.get(server);
-    if (share === undefined) this.shares.set(server, (share = new OwnShare(this.id)));
+    if (share !== undefined) return share;
+    share = new OwnShare(this.id);
+    share.keep(this.places.open(server));
+    this.shares.set(server, share);
     return share;
   }
 
