@@ -51,7 +51,7 @@ const talker: Rule<ConnectionBudgetFigures> = {
   after: (now, gone) => ({ ...now, refusals: refusals.after(now.refusals, gone.refusals) }),
 };
 
-export const connectionBudget = byKey<ConnectionBudgetFigures>(({ server }) => server, talker);
+export const connectionBudget = ifBoth(byKey<ConnectionBudgetFigures>(({ server }) => server, talker));
 
 /** One worker, the lead, observes the budgets of all. */
 const observer: Rule<BudgetFigures> = {
