@@ -16,6 +16,7 @@ import type { DatabaseRuntime } from './database.ts';
 import type { Directory } from './directory.ts';
 import type { Memory } from './memory.ts';
 import type { Limits } from './limits.ts';
+import type { SharedBudget } from './shared-budget.ts';
 import type { Watchdog } from './watchdog.ts';
 
 export interface SourceParts {
@@ -29,6 +30,7 @@ export interface SourceParts {
   readonly memory: Memory;
   readonly limits: Limits;
   readonly budgets: Pick<Budgets, 'figures'>;
+  readonly connections: Pick<SharedBudget, 'figures'>;
   readonly forecast: Pick<Forecasting, 'figures'>;
   process(): ProcessFigures;
   isDraining(): boolean;
@@ -67,6 +69,7 @@ export function createSources(parts: SourceParts, actions: ConsoleActions): Cons
     stuck: () => parts.watchdog.counts,
     memory: () => parts.memory.monitor.figures(),
     limits: () => parts.limits.figures(),
+    connectionBudget: () => parts.connections.figures(),
     budgets: () => parts.budgets.figures(),
     forecast: () => parts.forecast.figures(),
     settings: () => listSettings(parts.config()),

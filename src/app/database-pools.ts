@@ -89,6 +89,7 @@ export class DatabasePools {
     const key = `${node.host}:${node.port}`;
     let budget = this.budgets.get(key);
     if (budget === undefined) {
+      this.parts.shared.connectionBudget().begin(node);
       budget = this.parts.shared.budgets.ofDatabase(node, this.parts.name);
       this.budgets.set(key, budget);
     }
@@ -151,9 +152,7 @@ export class DatabasePools {
 
   private refreshBudgets(snapshot: TopologySnapshot): void {
     for (const node of snapshot.nodes) {
-      const spare = nodeCapacity(node, 0);
-      // Without a value, the limit stays as another database with the same server may have set it.
-      if (spare !== undefined) this.parts.shared.budgets.ofServer(node.config).limit = spare;
+      this.parts.shared.connectionBudget().learned(node, nodeCapacity(node, 0));
       this.budgetOf(node.config);
     }
   }
@@ -162,8 +161,8 @@ export class DatabasePools {
   refreshRoom({ primary }: TopologySnapshot): void {
     if (primary === undefined) return;
     const { shared } = this.parts;
-    const { limit } = shared.budgets.ofServer(primary.config);
+    const most = shared.connectionBudget().most(primary.config);
     const isResizing = shared.config().resize.enabled;
-    primary.load.fallbackRoom = fallbackRoom(this.of(primary.name), isResizing, limit, shared.processes);
+    primary.load.fallbackRoom = fallbackRoom(this.of(primary.name), isResizing, most, shared.processes);
   }
 }

@@ -5,6 +5,7 @@
 import type { PeersDdl } from '../cache/shared-stamps.ts';
 import type { Config, DatabaseConfig, NodeConfig } from '../config/config.ts';
 import type { ServerConnection } from '../backend/server.ts';
+import type { Budgets } from '../pool/budget-types.ts';
 import { limitRepeats } from '../observability/bounded-log.ts';
 import type { LostBackend } from '../topology/types.ts';
 import { ServerMonitors } from '../topology/server-monitors.ts';
@@ -70,6 +71,10 @@ export class Directory {
     const database = new DatabaseRuntime(name, config, this.shared);
     this.databases.set(name, database);
     return database;
+  }
+
+  get budgets(): Budgets {
+    return this.shared.budgets;
   }
 
   /** For PAUSE and the like: another worker has this database by the entry "*", and this one must obey, too. */

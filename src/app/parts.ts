@@ -31,6 +31,7 @@ import { poolLog } from './pool-log.ts';
 import { Reception } from './reception.ts';
 import { createResizing, type Resizing } from './resizing.ts';
 import { createServices, type AppServices } from './services.ts';
+import { createSharedBudget } from './create-shared-budget.ts';
 import { createSharedCache } from './shared-cache.ts';
 import type { WorkerLink } from '../workers/worker-link.ts';
 import { LeasedPlaces } from '../workers/leased-places.ts';
@@ -77,6 +78,7 @@ interface Entrance {
 interface Regular {
   readonly resizing: Resizing;
   readonly budgets: Budgets;
+  readonly connections: ReturnType<typeof createSharedBudget>;
 }
 
 export class Parts {
@@ -125,7 +127,9 @@ export class Parts {
     this.sources = this.makeSources();
     this.metrics = createMetrics(this.sources, this.totals);
     this.entrance = this.makeEntrance();
-    this.regular = { resizing: this.makeResizing(), budgets: this.makeBudgets() };
+    const { directory, shared } = this;
+    const connections = createSharedBudget({ current, directory, log: logs.log, worker, shared });
+    this.regular = { resizing: this.makeResizing(), budgets: this.makeBudgets(), connections };
   }
 
   get cache(): ResultCache {
@@ -153,6 +157,7 @@ export class Parts {
       users: current.users,
       ...this.secrets,
       budgets: this.shared?.places ?? new NodeBudgets(),
+      connectionBudget: () => this.regular.connections,
       processes: this.options.worker?.workers ?? 1,
       welcomePeers: this.options.worker?.welcomePeers,
       nextServerId: () => this.nextServerId(),
@@ -197,11 +202,10 @@ export class Parts {
       clients,
       services,
       users: current.users,
-      watchdog,
-      memory,
+      ...{ watchdog, memory },
       budgets: { figures: () => this.regular.budgets.figures() },
-      limits: services.limits,
-      forecast: services.forecast,
+      connections: { figures: () => this.regular.connections.figures() },
+      ...{ limits: services.limits, forecast: services.forecast },
       process: () => this.metrics.ofProcess(),
       isDraining: requests.isDraining,
     };

@@ -12,6 +12,7 @@ import type { WelcomePeers } from '../session/welcome-types.ts';
 import type { SharedCatalogs } from '../topology/catalog-sharing.ts';
 import type { Monitors } from '../topology/member.ts';
 import type { Credentials } from './credentials.ts';
+import type { SharedBudget } from './shared-budget.ts';
 import type { Said } from './topology-log.ts';
 
 export interface Shared {
@@ -22,6 +23,8 @@ export interface Shared {
   readonly keys: KeyDeriver;
   /** How many connections the pools may open on each server. */
   readonly budgets: Budgets;
+  /** How many of them this Weir may have. */
+  connectionBudget(): Pick<SharedBudget, 'begin' | 'learned' | 'most'>;
   /** One per server (host and port), whatever databases and pools use it. */
   readonly monitors: Monitors;
   /** Undefined: this process is the whole Weir. */

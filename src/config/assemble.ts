@@ -4,6 +4,7 @@
  */
 import type { Config, DatabaseConfig, PoolSettings } from './config.ts';
 import type { FieldsOf, Rows, ValuesIn } from './setting.ts';
+import { connectionBudgetRows } from './settings-connection-budget.ts';
 import { authRows, tlsClientRows, tlsServerRows } from './settings-auth.ts';
 import { limitRows } from './settings-limits.ts';
 import { generalRows, poolRows } from './settings-pools.ts';
@@ -20,6 +21,7 @@ export function assemble(values: SettingValues, databases: ReadonlyMap<string, D
     ...fieldsOf(generalRows, values),
     pool: assemblePool(values),
     limits: fieldsOf(limitRows, values),
+    budget: fieldsOf(connectionBudgetRows, values),
     auth: fieldsOf(authRows, values),
     tls: { client: fieldsOf(tlsClientRows, values), server: fieldsOf(tlsServerRows, values) },
     databases,
@@ -37,6 +39,7 @@ export function valuesOf(config: Config): SettingValues {
     ...valuesIn(generalRows, config),
     ...valuesIn(poolRows, config.pool),
     ...valuesIn(limitRows, config.limits),
+    ...valuesIn(connectionBudgetRows, config.budget),
     ...valuesIn(authRows, config.auth),
     ...valuesIn(tlsClientRows, config.tls.client),
     ...valuesIn(tlsServerRows, config.tls.server),

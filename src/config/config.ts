@@ -4,6 +4,7 @@
  */
 import type { FieldsOf } from './setting.ts';
 import type { authRows, tlsClientRows, tlsServerRows } from './settings-auth.ts';
+import type { connectionBudgetRows } from './settings-connection-budget.ts';
 import type { limitRows } from './settings-limits.ts';
 import type { generalRows, poolRows } from './settings-pools.ts';
 import type { cacheRows, routingRows } from './settings-reads.ts';
@@ -15,6 +16,7 @@ export type { HostPort } from './values.ts';
 export type PoolSettings = FieldsOf<typeof poolRows>;
 export type RoutingSettings = FieldsOf<typeof routingRows>;
 export type CacheSettings = FieldsOf<typeof cacheRows>;
+export type ConnectionBudgetSettings = FieldsOf<typeof connectionBudgetRows>;
 export type LimitSettings = FieldsOf<typeof limitRows>;
 export type ForecastSettings = FieldsOf<typeof forecastRows>;
 export type TlsSide = FieldsOf<typeof tlsClientRows>;
@@ -49,6 +51,7 @@ export interface DatabaseConfig {
 export interface Config extends FieldsOf<typeof generalRows> {
   readonly pool: PoolSettings;
   readonly limits: LimitSettings;
+  readonly budget: ConnectionBudgetSettings;
   readonly auth: FieldsOf<typeof authRows>;
   readonly tls: { readonly client: TlsSide; readonly server: FieldsOf<typeof tlsServerRows> };
   readonly databases: ReadonlyMap<string, DatabaseConfig>;

@@ -4,6 +4,7 @@
  * settings-reads.ts. The loader, the type Config, environment names, SHOW CONFIG, SET, reload and docs/settings.md use the
  * table. The section `databases`, whose keys are names that the user chooses, is in databases.ts.
  */
+import { connectionBudgetRows } from './settings-connection-budget.ts';
 import { limitRows } from './settings-limits.ts';
 import { authRows, tlsClientRows, tlsServerRows } from './settings-auth.ts';
 import { poolSettings } from './settings-pools.ts';
@@ -81,6 +82,7 @@ export const logRows = {
 export const settings = {
   ...poolSettings,
   ...limitRows,
+  ...connectionBudgetRows,
   ...authRows,
   ...tlsClientRows,
   ...tlsServerRows,

@@ -4,6 +4,7 @@
  */
 import { actions } from './actions.ts';
 import { showRestarts } from './restart.ts';
+import { showConnectionBudget } from './show-connection-budget.ts';
 import { showBudgets } from './show-budgets.ts';
 import { showMemory } from './show-memory.ts';
 import { showForecast } from './show-forecast.ts';
@@ -23,6 +24,7 @@ const all: ConsoleCommand[] = [
   ...showFigures,
   showLimits,
   showBudgets,
+  showConnectionBudget,
   showForecast,
   showWorkers,
   showMemory,

@@ -1,17 +1,15 @@
 /**
- * Buckets that several Weirs have together in Redis. Keeps one connection, and makes the next one a second after it is lost.
- * Redis may refuse, send nonsense or be silent: then it counts as gone until an exchange has worked. Made by app/limits.ts.
+ * Buckets that several Weirs have together in Redis. Redis may refuse, send nonsense or be silent: then it counts as gone until an
+ * exchange has worked. Made by app/limits.ts.
  */
 import { createHash } from 'node:crypto';
-import { addressOf, RedisLink } from '../cache/redis-link.ts';
+import { RedisCaller } from '../cache/redis-caller.ts';
+import { addressOf } from '../cache/redis-link.ts';
 import type { Reply } from '../cache/resp.ts';
 import type { Log } from '../observability/types.ts';
 import { keyPrefix, script } from './redis-script.ts';
 import type { SharedBuckets, Spent } from './types.ts';
 
-/** After so long without an answer, Redis counts as gone. */
-const answerWithinMs = 1_000;
-const againAfterMs = 1_000;
 /** Of one exchange: 1000 numbers. */
 const maxReplyBytes = 64 * 1024;
 
@@ -24,81 +22,40 @@ export interface RedisBucketsOptions {
 
 export class RedisBuckets implements SharedBuckets {
   private readonly options: RedisBucketsOptions;
-  private link: RedisLink | undefined;
-  private retry: NodeJS.Timeout | undefined;
-  private state: 'starting' | 'ready' | 'gone' | 'stopped' = 'starting';
-  private why = '';
+  private readonly redis: RedisCaller;
 
   constructor(options: RedisBucketsOptions) {
     this.options = options;
-    this.connect();
+    this.redis = new RedisCaller({
+      url: options.url,
+      clientName: 'weir-limits',
+      maxReplyBytes,
+      check: () => this.exchange([]),
+      onReady: (isAgain) => {
+        if (isAgain) this.say('info', 'answers again: limits are shared');
+      },
+      onGone: (why) => this.say('warn', `${why}; ${options.consequence}`),
+    });
+    this.redis.start();
   }
 
   get isReady(): boolean {
-    return this.state === 'ready';
+    return this.redis.isReady;
   }
 
   /** Why Redis cannot be used; undefined: it can, or is only just being asked for the first time. */
   get problem(): string | undefined {
-    return this.state === 'gone' ? this.why : undefined;
+    return this.redis.problem;
   }
 
-  async exchange(spent: readonly Spent[]): Promise<readonly number[]> {
-    const { link } = this;
-    if (link === undefined) throw new Error('not connected');
+  exchange(spent: readonly Spent[]): Promise<readonly number[]> {
     const keys = spent.map(({ key }) => keyPrefix + createHash('sha256').update(key).digest('base64url'));
     const values = spent.flatMap(({ spent: count, left, perMs, burst }) => [count, left, perMs, burst].map(String));
-    const deadline = setTimeout(() => link.end(new Error('it does not answer')), answerWithinMs).unref();
-    try {
-      return numbersOf(await link.call(['EVAL', script, keys.length, ...keys, ...values]), spent.length);
-    } catch (error) {
-      link.end(error as Error);
-      throw error;
-    } finally {
-      clearTimeout(deadline);
-    }
+    return this.redis.call(script, keys, values, (reply) => numbersOf(reply, spent.length));
   }
 
   stop(): void {
-    this.state = 'stopped';
-    clearTimeout(this.retry);
-    this.link?.end(new Error('stopped'));
-  }
-
-  private connect(): void {
-    const address = addressOf(this.options.url);
-    const { user, password, db } = address;
-    const link = new RedisLink(
-      address,
-      { maxBytes: maxReplyBytes },
-      { onLost: (lost, error) => lost === this.link && this.lost(error), onMessage: () => undefined },
-    );
-    this.link = link;
-    const refused = (error: Error): void => link.end(error);
-    if (password !== '') link.call(user === '' ? ['AUTH', password] : ['AUTH', user, password]).catch(refused);
-    if (db !== 0) link.call(['SELECT', db]).catch(refused);
-    // The name is only for CLIENT LIST, so a refusal of this command does not matter.
-    link.call(['CLIENT', 'SETNAME', 'weir-limits']).catch(() => undefined);
-    this.exchange([]).then(
-      () => this.ready(),
-      () => undefined,
-    );
-  }
-
-  private ready(): void {
-    if (this.state === 'stopped') return;
-    if (this.state === 'gone') this.say('info', 'answers again: limits are shared');
-    this.state = 'ready';
-  }
-
-  private lost(error: Error): void {
-    this.link = undefined;
-    if (this.state === 'stopped') return;
-    const isNew = this.state !== 'gone';
-    this.state = 'gone';
-    this.why = error.message;
-    if (isNew) this.say('warn', `${error.message}; ${this.options.consequence}`);
-    this.retry = setTimeout(() => this.connect(), againAfterMs).unref();
+    this.redis.stop();
   }
 
   private say(level: 'info' | 'warn', what: string): void {

@@ -7,6 +7,7 @@ import { registerBudgets } from './metric-budgets.ts';
 import { registerCache } from './metric-cache.ts';
 import { registerForecast } from './metric-forecast.ts';
 import { registerMemory } from './metric-memory.ts';
+import { registerConnectionBudget } from './metric-connection-budget.ts';
 import { registerLimits } from './metric-limits.ts';
 import { registerNodes } from './metric-nodes.ts';
 import { registerClients, registerPools } from './metric-pools.ts';
@@ -47,6 +48,7 @@ const groups: readonly ((registry: Registry, sources: StatsSources) => void)[] =
   registerStuck,
   registerMemory,
   registerLimits,
+  registerConnectionBudget,
   registerBudgets,
   registerForecast,
   registerWorkers,
@@ -133,6 +135,7 @@ function following(scrape: () => Scrape): StatsSources {
     stuck: () => now().stuck(),
     memory: () => now().memory(),
     limits: () => now().limits(),
+    connectionBudget: () => now().connectionBudget(),
     budgets: () => now().budgets(),
     forecast: () => now().forecast(),
     workers: () => scrape().workers(),

@@ -9,6 +9,7 @@ import type { ForecastFigures } from '../forecast/types.ts';
 import type { MemoryFigures } from '../memory/types.ts';
 import type { LimitFigures } from '../limits/types.ts';
 import type { PoolControl, ServerStats } from '../pool/types.ts';
+import type { ConnectionBudgetFigures } from '../shares/types.ts';
 import type { ClientStats, DatabaseStats, StuckKind } from '../session/types.ts';
 import type { TopologySnapshot } from '../topology/types.ts';
 
@@ -120,6 +121,8 @@ export interface StatsSources {
   memory(): MemoryFigures;
   /** The rate limits and their buckets. */
   limits(): Iterable<LimitFigures>;
+  /** The connections that several Weirs have together. */
+  connectionBudget(): Iterable<ConnectionBudgetFigures>;
   /** The budgets (service levels), judged. */
   budgets(): Iterable<BudgetFigures>;
   /** What pools will need, by time of day; none while that is off. */

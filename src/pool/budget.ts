@@ -3,17 +3,32 @@
  * and for one database no more of them than max_db_connections. A pool that needs a connection makes another pool close an
  * idle one. Used by logins.ts; made by app/.
  */
-import type { Budget, BudgetMember, Budgets, Reserved, ServerAddress } from './budget-types.ts';
+import type { Budget, BudgetMember, Budgets, PlaceUser, Reserved, ServerAddress } from './budget-types.ts';
+import { ExactPlaces } from './exact-places.ts';
 
-/** What the budget of a node calls of its members. */
+/** What the budget of a node calls of whoever takes a place. */
 type Yielding = Pick<BudgetMember, 'yieldIdle'>;
+
+/** What a Weir may have of the connections that several Weirs have together; it may change at any moment. */
+export interface ShareOfNode {
+  /** @param open what it has */
+  limit(open: number): number;
+  /** A pool needs a place, and there is none. */
+  short(): void;
+  /** Resolves when the backend is known to be gone, whose connection was lost. */
+  whenGone(processId: number): Promise<void>;
+}
 
 export class NodeBudget implements Budget {
   /** Infinity until the node was asked. */
   limit = Infinity;
+  /** Set where places are exact: a place is free when the backend has ended, not when its connection is being closed. */
+  share: ShareOfNode | undefined;
   private taken = 0;
-  private readonly members = new Set<Yielding>();
+  private readonly members = new Set<BudgetMember>();
   private readonly ofNode: NodeBudget | undefined;
+  /** Of the node. */
+  private readonly places = new ExactPlaces(() => this.freed());
 
   /** @param ofNode of the budget of one database: that of the whole node, in which each of its connections counts, too */
   constructor(ofNode?: NodeBudget) {
@@ -26,16 +41,16 @@ export class NodeBudget implements Budget {
 
   /** Which limit is reached: that of the database, or that of the node. */
   shortage(): 'database' | 'node' | undefined {
-    if (this.taken >= this.limit) return this.ofNode === undefined ? 'node' : 'database';
+    if (this.room <= 0) return this.ofNode === undefined ? 'node' : 'database';
     return this.ofNode?.shortage();
   }
 
-  join(member: Yielding): void {
+  join(member: BudgetMember): void {
     this.members.add(member);
     this.ofNode?.join(member);
   }
 
-  leave(member: Yielding): void {
+  leave(member: BudgetMember): void {
     this.members.delete(member);
     this.ofNode?.leave(member);
   }
@@ -47,37 +62,110 @@ export class NodeBudget implements Budget {
     return true;
   }
 
+  private get room(): number {
+    const { share, taken, limit } = this;
+    return (share === undefined ? limit : Math.min(limit, share.limit(taken))) - taken;
+  }
+
   private makeRoom(forWhom: Yielding): boolean {
-    if (this.taken < this.limit) return true;
+    if (this.room > 0) return true;
+    this.share?.short();
+    // Connections that are being closed leave places in a moment.
+    if (this.places.closing > 0) return false;
     for (const member of this.members) {
-      if (member !== forWhom && member.yieldIdle() && this.taken < this.limit) return true;
+      if (member !== forWhom && member.yieldIdle() && this.room > 0) return true;
+      if (this.places.closing > 0) return false;
     }
     return false;
   }
 
   /** A connection is closed, or its log-in has failed. */
-  give(): void {
+  give(_member?: unknown, server?: PlaceUser): void {
+    if (this.ofNode !== undefined) {
+      this.taken--;
+      this.ofNode.give(_member, server);
+    } else if (server === undefined) this.freed();
+    else this.places.give(server, this.share);
+  }
+
+  private freed(): void {
     this.taken--;
-    this.ofNode?.give();
+    if (this.share !== undefined) this.retry();
+  }
+
+  /** Whoever waits for a place may look again. */
+  retry(): void {
+    for (const member of this.members) if (this.room > 0 && member.waiting > 0) member.retry();
   }
 
   reserve(): Promise<Reserved | undefined> {
     const isTaken = this.tryTake({ yieldIdle: () => false });
-    return Promise.resolve(isTaken ? { opened: () => undefined, release: () => this.give() } : undefined);
+    return Promise.resolve(isTaken ? this.reserved() : undefined);
   }
 
-  /* Members look at their limits themselves, and a place is free as soon as its connection is being closed. */
+  private reserved(): Reserved {
+    const { places } = this.ofNode ?? this;
+    let pid: number | undefined;
+    return {
+      opened: (processId) => places.opened((pid = processId)),
+      release: (isGone) => {
+        const { share } = this.ofNode ?? this;
+        if (this.ofNode !== undefined) this.taken--;
+        if (pid === undefined) (this.ofNode ?? this).freed();
+        else places.closed(pid, isGone, share);
+      },
+    };
+  }
+
+  /* Members look at their limits themselves. */
 
   resized(): void {
     return undefined;
   }
 
-  opened(): void {
-    return undefined;
+  opened(_member: unknown, { processId }: PlaceUser): void {
+    (this.ofNode ?? this).places.opened(processId);
   }
 
-  vacated(): undefined {
-    return undefined;
+  vacated(_member: unknown, server: PlaceUser): Promise<boolean> | undefined {
+    const { places, share } = this.ofNode ?? this;
+    if (share === undefined) return void places.forget(server.processId);
+    return places.vacated(server, share).then((isGone) => {
+      if (!isGone && this.ofNode !== undefined) this.taken--;
+      return isGone;
+    });
+  }
+
+  /* ---- for the share of the node ---- */
+
+  /** The backends of its connections. */
+  pids(): readonly number[] {
+    return this.places.pids();
+  }
+
+  /** What the members need, at most since the last call, and what they may have by their own limits. */
+  demand(): { readonly need: number; readonly most: number } {
+    let need = 0;
+    let most = 0;
+    for (const member of this.members) {
+      need += Math.min(member.limit, Math.max(member.inUse, member.takePeakInUse()) + member.waiting);
+      most += member.limit;
+    }
+    return { need, most };
+  }
+
+  /** Connections above the limit are closed: idle ones now, others when they come back. */
+  closeAbove(limit: number): void {
+    const isOver = (): boolean => this.taken - this.places.closing > limit;
+    for (const member of this.members) while (isOver() && member.closeIdle());
+    let over = Math.max(0, this.taken - this.places.closing - limit);
+    const keep = new Map(Array.from(this.members, (member) => [member, member.inUse]));
+    for (; over > 0; over--) {
+      const [largest] = [...keep].sort(([, a], [, b]) => b - a);
+      if (largest === undefined || largest[1] === 0) break;
+      keep.set(largest[0], largest[1] - 1);
+    }
+    for (const [member, count] of keep) member.keepAtMost(count < member.inUse ? count : Infinity);
   }
 }
 

@@ -155,6 +155,19 @@ export class ServerRecord {
     if (![...this.pools.values()].some((other) => other.name.database === database)) this.databases.delete(database);
   }
 
+  /** What the workers need, and what its pools may have by their own limits. */
+  demand(): { readonly need: number; readonly most: number } {
+    let need = 0;
+    let most = 0;
+    for (const { accounts, own } of this.pools.values()) {
+      let ofPool = 0;
+      for (const account of accounts.values()) ofPool += account.need;
+      need += Math.min(ofPool, own.limit);
+      most += own.limit;
+    }
+    return { need, most };
+  }
+
   *accounts(): Iterable<Account> {
     for (const pool of this.pools.values()) yield* pool.accounts.values();
   }

@@ -61,3 +61,7 @@ export interface SaidSize {
 export function leaseKey({ database, user, node, server }: LeasedPool): string {
   return JSON.stringify([database, user ?? null, node, server]);
 }
+
+export function serverOfKey(key: string): string {
+  return String((JSON.parse(key) as readonly unknown[])[3]);
+}

@@ -165,12 +165,12 @@ export class Leases {
   /** Places that are not free, by limit: the pools, their databases (on the server), and the server. */
   taken(name: LeasedPool): { readonly pool: number; readonly database: number; readonly server: number } {
     const server = this.servers.get(name.server);
-    const pool = server?.find(name);
-    return {
-      pool: pool?.own.taken ?? 0,
-      database: pool?.database.taken ?? 0,
-      server: server?.level.taken ?? 0,
-    };
+    const { own, database } = server?.find(name) ?? {};
+    return { pool: own?.taken ?? 0, database: database?.taken ?? 0, server: server?.level.taken ?? 0 };
+  }
+
+  serverOf(address: string): ServerRecord | undefined {
+    return this.servers.get(address);
   }
 
   placesOf(worker: number): number {

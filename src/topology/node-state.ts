@@ -56,6 +56,7 @@ export function nodeState(record: NodeRecord, index: number, office: Office, now
     problem: obstacle ?? remarkOn(record, role, nowMs),
     connectionLimit: record.identity?.connectionLimit ?? 0,
     serverVersion: record.identity?.serverVersion,
+    ...(record.identity?.systemId === undefined ? {} : { systemId: record.identity.systemId }),
     load: record.load,
   };
 }

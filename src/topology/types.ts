@@ -77,6 +77,8 @@ export interface NodeState {
   /** Connections that the server offers to ordinary roles: max_connections less its reserves; 0: not known yet. */
   readonly connectionLimit: number;
   readonly serverVersion: string | undefined;
+  /** Of its cluster; absent: not known. */
+  readonly systemId?: string;
   readonly load: NodeLoad;
 }
 

@@ -26,7 +26,7 @@ import {
   union,
 } from './merge-rules.ts';
 import type { Rule, Rules } from './merge-rules.ts';
-import { budgets, forecast, limits, memory } from './pressure-rules.ts';
+import { budgets, connectionBudget, forecast, limits, memory } from './pressure-rules.ts';
 
 const lastResize: Rule<ResizeRecord | undefined> = {
   join: (a, b) => ((b?.atMs ?? 0) > (a?.atMs ?? 0) ? b : a),
@@ -161,6 +161,7 @@ const node: Rules<NodeState> = {
   slowStart: same(),
   problem: known(),
   connectionLimit: same(),
+  systemId: same(),
   serverVersion: known(),
   load: row(load),
 };
@@ -259,6 +260,7 @@ export const figureTable: Rules<Figures> = {
   cacheStats: row(cache),
   stuck: counts<StuckKind>(),
   limits,
+  connectionBudget,
   budgets,
   forecast,
   settings: same(),

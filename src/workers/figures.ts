@@ -8,6 +8,7 @@ import type { ConsoleSources, DatabaseRow, PreparedRow, SettingRow } from '../co
 import type { StatsPeriod } from '../console/stats-types.ts';
 import type { MemoryFigures } from '../memory/types.ts';
 import type { ForecastFigures } from '../forecast/types.ts';
+import type { ConnectionBudgetFigures } from '../shares/types.ts';
 import type { LimitFigures } from '../limits/types.ts';
 import type { FiguresDetail, ProcessFigures, ServingState } from '../observability/types.ts';
 import type { PoolStats, ServerStats, WaitHistogram } from '../pool/types.ts';
@@ -50,6 +51,7 @@ export interface Figures {
   readonly cacheStats: CacheStats;
   readonly stuck: Readonly<Record<StuckKind, number>>;
   readonly limits: readonly LimitFigures[];
+  readonly connectionBudget: readonly ConnectionBudgetFigures[];
   readonly budgets: readonly BudgetFigures[];
   readonly forecast: readonly ForecastFigures[];
   readonly settings: readonly SettingRow[];
@@ -90,6 +92,7 @@ export function collectFigures(own: OwnFigures, detail: AskedFigures): Figures {
     cacheStats: { ...sources.cacheStats() },
     stuck: { ...sources.stuck() },
     limits: limitsOf(sources, detail),
+    connectionBudget: [...sources.connectionBudget()],
     budgets: detail === 'counts' ? [] : [...sources.budgets()],
     forecast: detail === 'counts' ? [] : [...sources.forecast()],
     settings: detail === 'counts' ? [] : [...sources.settings()],

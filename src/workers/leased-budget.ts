@@ -2,8 +2,8 @@
  * The budget of one database on one server in a worker: its places are leased from the supervisor. A place goes back when the
  * server has closed the connection, since only then its backend has ended. Made by leased-places.ts, used by the pools.
  */
-import type { Socket } from 'node:net';
 import type { Budget, BudgetMember, PlaceUser, PoolName, Reserved, Shortage } from '../pool/budget-types.ts';
+import { whenClosed } from '../pool/exact-places.ts';
 import type { LeasedPool } from '../sizing/lease-types.ts';
 import type { LeaseAccount } from './lease-account.ts';
 import type { SupervisorChannel } from './messages.ts';
@@ -211,10 +211,4 @@ export class LeasedBudget implements Budget {
     const { server, database } = this;
     this.channel.tell('leaseLimit', { server, database, limit: this.maxDbConnections });
   }
-}
-
-/** `isGone`: the server has closed its end, too; it does that when the backend has ended. */
-function whenClosed(socket: Socket, closed: (isGone: boolean) => void): void {
-  if (socket.closed) closed(socket.readableEnded);
-  else socket.once('close', () => closed(socket.readableEnded));
 }

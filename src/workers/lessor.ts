@@ -3,12 +3,14 @@
  * it decides. Knows the backend of each place, so that those of a worker that dies are free only when they have ended. The
  * other end is leased-places.ts.
  */
+import type { OwnShareState } from '../shares/own-share.ts';
 import { Leases } from '../sizing/leases.ts';
 import type { LeasesState } from '../sizing/lease-state.ts';
-import { leaseKey, type LeaseDecision, type LeasedPool } from '../sizing/lease-types.ts';
+import { leaseKey, serverOfKey, type LeaseDecision, type LeasedPool } from '../sizing/lease-types.ts';
 import type { ResizeRecord } from '../pool/types.ts';
 import type { WorkerChannel } from './messages.ts';
 import type { WarmPool } from './resize-messages.ts';
+import { SupervisorShares } from './supervisor-shares.ts';
 
 /** A place whose connection was lost: its backend may still run. */
 export interface LostPlace {
@@ -35,6 +37,8 @@ export interface LessorOptions {
 /** For the next supervisor; survives a structured clone. */
 export interface LessorState {
   readonly leases: LeasesState;
+  /** Of what several Weirs have together. */
+  readonly shares: ReadonlyMap<string, OwnShareState>;
   readonly proven: ReadonlySet<string>;
   /** Places whose backends may still run. */
   readonly lost: readonly LostPlace[];
@@ -61,6 +65,7 @@ const askAgainMs = 1_000;
 export class Lessor {
   private readonly options: LessorOptions;
   private readonly leases: Leases;
+  private readonly shares: SupervisorShares;
   private readonly workers = new Map<number, Worker>();
   /** Databases to which somebody could log in. */
   private readonly proven: Set<string>;
@@ -73,6 +78,13 @@ export class Lessor {
     const { state } = options;
     this.options = options;
     this.leases = new Leases(state?.leases);
+    this.shares = new SupervisorShares({
+      leases: this.leases,
+      nowMs: options.nowMs,
+      pids: (server) => this.pidsAt(server),
+      changed: () => this.decide(),
+      state: state?.shares,
+    });
     this.proven = new Set(state?.proven);
     this.lost = new Set(state?.lost);
   }
@@ -84,7 +96,8 @@ export class Lessor {
   }
 
   state(): LessorState {
-    return { leases: this.leases.state(), proven: this.proven, lost: [...this.lost] };
+    const { leases, shares, proven, lost } = this;
+    return { leases: leases.state(), shares: shares.state(), proven, lost: [...lost] };
   }
 
   /** Where the worker has connections, for the next supervisor. */
@@ -102,6 +115,7 @@ export class Lessor {
     const worker = { channel, opened: new Map(places), isStarting };
     this.workers.set(id, worker);
     this.listen(id, worker);
+    this.shares.attach(channel);
     channel.onClosed(() => this.died(id, worker));
   }
 
@@ -158,7 +172,8 @@ export class Lessor {
       return this.decide();
     });
     channel.on('leaseLimit', ({ server, database, limit }) => {
-      leases.setLimit(server, database, limit);
+      if (database === undefined) this.shares.spared(server, limit);
+      else leases.setLimit(server, database, limit);
       return this.decide();
     });
     channel.on('leaseLoads', ({ heard, loads }) => {
@@ -183,6 +198,17 @@ export class Lessor {
       }
       return this.decide();
     });
+  }
+
+  /** The backends of all workers at the server, lost ones included. */
+  private pidsAt(server: string): readonly number[] {
+    const pids: number[] = [];
+    for (const { opened } of this.workers.values())
+      for (const [key, places] of opened)
+        if (serverOfKey(key) === server) for (const { processId } of places.values()) pids.push(processId);
+    for (const { pool, processId } of this.lost)
+      if (pool.server === server && processId !== undefined) pids.push(processId);
+    return pids;
   }
 
   private close(opened: Worker['opened'], pool: LeasedPool, place: number): Opened | undefined {
@@ -243,6 +269,7 @@ export class Lessor {
     clearTimeout(this.timer);
     if (this.isStopped) return undefined;
     const nowMs = this.options.nowMs();
+    this.shares.apply();
     const { decisions, againAtMs } = this.leases.decide(nowMs);
     const byWorker = new Map<number, LeaseDecision[]>();
     for (const decision of decisions) {

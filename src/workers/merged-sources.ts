@@ -55,6 +55,8 @@ export function mergeFigures({ workers, past, silent, isDraining, resizes }: Gat
     stuck: () => all.stuck,
     memory: () => all.memory,
     limits: () => all.limits,
+    // Workers of an older version do not say.
+    connectionBudget: () => (all as Partial<Figures>).connectionBudget ?? [],
     budgets: () => all.budgets,
     forecast: () => all.forecast,
     settings: () => all.settings,

@@ -13,6 +13,7 @@ import type { MonitorTopicsOfSupervisor, MonitorTopicsOfWorker } from './monitor
 import type { ResizeTopicsOfSupervisor, ResizeTopicsOfWorker } from './resize-messages.ts';
 import type { RestartTopicsOfWorker } from './restart-topics.ts';
 import type { SettingsTopicsOfWorker } from './settings-topics.ts';
+import type { ShareTopicsOfWorker } from './share-topics.ts';
 import type { StampTopicsOfSupervisor, StampTopicsOfWorker } from './stamp-topics.ts';
 
 /** Clients: who serves them, who may come in. The socket of a client travels beside the message. */
@@ -95,6 +96,7 @@ export type WorkerTopics = Topical<
     ResizeTopicsOfWorker &
     RestartTopicsOfWorker &
     SettingsTopicsOfWorker &
+    ShareTopicsOfWorker &
     StampTopicsOfWorker
 >;
 /** What the supervisor says. */

@@ -1,5 +1,6 @@
 /** How the figures of rate limits, budgets, memory and forecasts of several workers become one. Part of figure-rules.ts. */
 import type { BudgetFigures } from '../budgets/types.ts';
+import type { ConnectionBudgetFigures } from '../shares/types.ts';
 import type { ForecastFigures } from '../forecast/types.ts';
 import type { BucketFigures, LimitFigures } from '../limits/types.ts';
 import { memoryStates, type MemoryFigures, type MemoryState, type ShedReason } from '../memory/types.ts';
@@ -38,6 +39,19 @@ export const limits = byKey<LimitFigures>(
   ({ name, kind, rate, burst }) => joined(name, kind, rate, String(burst)),
   row(limit),
 );
+
+const refusals: Rule<Readonly<Record<string, number>>> = counts();
+
+/** One worker, the lead, talks to the other Weirs. */
+const talker: Rule<ConnectionBudgetFigures> = {
+  join: (a, b) => {
+    const [told, other] = b.weirs !== undefined || a.state === 'fixed share' ? [b, a] : [a, b];
+    return { ...told, refusals: refusals.join(told.refusals, other.refusals) };
+  },
+  after: (now, gone) => ({ ...now, refusals: refusals.after(now.refusals, gone.refusals) }),
+};
+
+export const connectionBudget = ifBoth(byKey<ConnectionBudgetFigures>(({ server }) => server, talker));
 
 /** One worker, the lead, observes the budgets of all. */
 const observer: Rule<BudgetFigures> = {

@@ -1,6 +1,7 @@
 /** A ConsoleSources whose figures are made up and whose actions are written down; one PoolControl that obeys. */
 import type { BudgetFigures } from '../../src/budgets/types.ts';
 import type { ForecastFigures } from '../../src/forecast/types.ts';
+import type { ConnectionBudgetFigures } from '../../src/shares/types.ts';
 import type { LimitFigures } from '../../src/limits/types.ts';
 import type { ConsoleSources, DatabaseRow, RestartRow, SettingRow } from '../../src/console/sources.ts';
 import type { MemoryFigures } from '../../src/memory/types.ts';
@@ -338,6 +339,7 @@ export function fakeSources(changes: Partial<ConsoleSources> = {}): FakeSources 
     workers: () => [fakeWorker()],
     preparedStatements: () => [{ database: 'shop', user: 'app', query: 'SELECT $1', clients: 2, servers: 1 }],
     memory: () => fakeMemory(),
+    connectionBudget: () => [fakeConnectionBudget()],
     limits: () => [fakeLimit()],
     budgets: () => [fakeBudget()],
     forecast: () => [fakeForecast()],
@@ -403,6 +405,14 @@ export function fakeSources(changes: Partial<ConsoleSources> = {}): FakeSources 
       return [{ item: 'route', value: 'replica db2' }];
     },
     ...changes,
+  };
+}
+
+export function fakeConnectionBudget(more: Partial<ConnectionBudgetFigures> = {}): ConnectionBudgetFigures {
+  return {
+    ...{ server: 'db1:5432', budget: 80, from: 'budget.max_connections', share: 0.25, limit: 8, open: 5, weirs: 3 },
+    ...{ state: 'granted', why: 'fair share', refusals: { 'fair share': 4 } },
+    ...more,
   };
 }
 

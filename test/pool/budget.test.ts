@@ -1,5 +1,5 @@
 /** Pools that share what one PostgreSQL server can spare. */
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { NodeBudget } from '../../src/pool/budget.ts';
 import { createManualClock } from '../../src/util/clock.ts';
 import { Scene } from './scene.ts';
@@ -108,5 +108,66 @@ describe('a database that may have only so many on the node (max_db_connections)
     await small.fill(2);
     small.pool.close();
     expect(node.used).toBe(0);
+  });
+});
+
+describe('a node that several Weirs have together', () => {
+  function shared(limit: number): {
+    budget: NodeBudget;
+    one: Scene;
+    two: Scene;
+    share: { most: number; short: number };
+  } {
+    const { budget, one, two } = twoPools(Infinity, { defaultPoolSize: 5 });
+    const share = { most: limit, short: 0 };
+    budget.share = {
+      limit: () => share.most,
+      short: () => share.short++,
+      whenGone: () => Promise.resolve(),
+    };
+    return { budget, one, two, share };
+  }
+
+  test('has as many connections as the share allows at that moment', async () => {
+    const { budget, one, share } = shared(2);
+    for (let i = 0; i < 5; i++) one.wait(`client ${i}`);
+    await one.logIn();
+    expect(budget.used).toBe(2);
+    expect(share.short).toBeGreaterThan(0);
+    expect(budget.demand()).toEqual({ need: 5, most: 10 });
+    share.most = 4;
+    budget.retry();
+    await one.logIn();
+    await one.logIn();
+    expect(budget.used).toBe(4);
+    expect(budget.pids()).toHaveLength(4);
+  });
+
+  test('a place is free when the backend has ended, and goes to whoever waits then', async () => {
+    const { budget, one, two } = shared(2);
+    await one.fill(2);
+    const client = two.wait('client');
+    expect(one.pool.servers().size).toBe(1);
+    expect(two.logins).toHaveLength(0);
+    expect(budget.used).toBe(2);
+    await vi.waitFor(() => expect(two.logins).toHaveLength(1));
+    expect(budget.used).toBe(2);
+    await two.logIn();
+    expect(client.server).toBeDefined();
+  });
+
+  test('one that is to have less closes idle connections, then those that come back, and none in use', async () => {
+    const { budget, one, share } = shared(4);
+    await one.fill(4);
+    const clients = ['a', 'b'].map((name) => one.wait(name));
+    share.most = 1;
+    budget.closeAbove(1);
+    expect(one.pool.servers().size).toBe(2);
+    await vi.waitFor(() => expect(budget.used).toBe(2));
+    budget.closeAbove(1);
+    for (const client of clients) one.giveBack(client);
+    await vi.waitFor(() => expect(budget.used).toBe(1));
+    budget.closeAbove(1);
+    expect(one.pool.servers().size).toBe(1);
   });
 });

@@ -10,6 +10,7 @@ import type { Totals } from '../../src/console/stats-types.ts';
 import type { Value } from '../../src/console/types.ts';
 import {
   fakeBudget,
+  fakeConnectionBudget,
   fakeClient,
   fakeDatabaseStats,
   fakeForecast,
@@ -120,6 +121,10 @@ function sourcesOf(number: number, clockMs: number): Partial<ConsoleSources> {
     preparedStatements: () => prepared,
     limits: () => limits,
     // The second worker is the lead.
+    connectionBudget: () => [
+      fakeConnectionBudget(number === 2 ? {} : { weirs: undefined, limit: 0, state: 'fixed share' }),
+    ],
+    // The second worker is the lead.
     budgets: () => [fakeBudget(number === 2 ? { observedMs: 5_000 } : { ...unobserved, observedMs: 0 })],
     // Only the worker that resizes the pools of all has them.
     forecast: () => (number === 2 ? [fakeForecast(), fakeForecast({ user: 'bob', predicted: 3 })] : []),
@@ -176,6 +181,7 @@ const expected: Readonly<Record<string, Columns>> = {
     own: 'buckets tokens',
   }),
   BUDGETS: columns({ key: 'database budget', same: 'objective', own: 'value burn_5m burn_1h state why actions' }),
+  CONNECTION_BUDGET: columns({ key: 'server', same: 'budget from share', own: 'limit open weirs state why' }),
   POOLS: columns({
     key: 'database user node',
     sum: `cl_active cl_waiting cl_active_cancel_req cl_waiting_cancel_req sv_active sv_active_cancel sv_being_canceled sv_idle
@@ -404,6 +410,12 @@ describe('what has a rule of its own', () => {
     });
     const pinned = workers.flatMap(({ sources }) => [...sources.clients()].filter(({ pins }) => pins.length > 0));
     expect(lists.get('pinned_clients')).toBe(pinned.length);
+  });
+
+  test('CONNECTION_BUDGET: as the lead has it', async () => {
+    const { rows } = await run(first(), 'SHOW CONNECTION_BUDGET');
+    expect(rows).toHaveLength(1);
+    expect(rows[0]).toMatchObject({ limit: 8, open: 5, weirs: 3, state: 'granted', why: 'fair share' });
   });
 
   test('STATE: paused when one worker has it so', async () => {
