@@ -25,6 +25,9 @@ export type Verdict =
   | 'strict'
   | 'no replicas configured'
   | 'balanced'
+  | 'hash of the hint'
+  | 'hash of the weir.key'
+  | 'hash of the user'
   | 'no replica eligible'
   | 'no room to fall back';
 
@@ -98,6 +101,9 @@ function explain(decision: Decision): string {
     case 'no replicas configured':
       return join(decision.plan, forcedNotFollowed(decision), 'no replicas configured', onPrimary(decision));
     case 'balanced':
+    case 'hash of the hint':
+    case 'hash of the weir.key':
+    case 'hash of the user':
       return join(decision.plan, forced(decision), demand(decision), picked(decision));
     case 'no replica eligible':
       return join(decision.plan, forced(decision), demand(decision), obstacles(decision), fallback(decision));
@@ -137,7 +143,8 @@ function picked(decision: Decision): string {
   if (node === undefined) return '';
   const state = node.role === 'primary' ? `${node.name} is the primary` : stateOf(node, decision);
   if (cost === noCost) {
-    return `${state}; picked ${node.name} (${settings.loadBalanceHosts})`;
+    const how = decision.verdict === 'balanced' ? settings.loadBalanceHosts : decision.verdict;
+    return `${state}; picked ${node.name} (${how})`;
   }
   const price = `${node.name} (cost ${cost.toFixed(1)})`;
   if (other === undefined) {

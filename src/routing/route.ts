@@ -35,8 +35,9 @@ export function route(
   const isPrimaryIncluded = settings.primaryReads === 'always-included' && facts.forced !== 'replica';
   const set = candidates(facts, snapshot, settings.maxReplicaLagMs, isPrimaryIncluded ? primary : undefined);
   if (set !== 0) {
-    const decision = new Decision('balanced', undefined, facts, snapshot, settings);
-    policies[settings.loadBalanceHosts](decision, snapshot.nodes, set, random, turn, facts.nowMs);
+    const verdict = settings.loadBalanceHosts === 'hash' ? (`hash of the ${facts.keyBy}` as const) : 'balanced';
+    const decision = new Decision(verdict, undefined, facts, snapshot, settings);
+    policies[settings.loadBalanceHosts](decision, snapshot.nodes, set, random, turn, facts.nowMs, facts.key);
     return decision;
   }
 
