@@ -119,6 +119,7 @@ function makeTopology(parts: DatabaseTopologyParts): Made {
     database: config,
     databaseName: name,
     routing,
+    slowStartMs: () => shared.config().routing.slowStartMs,
     monitorCredentials: user === undefined ? undefined : { user, password: shared.users.get(user) },
     borrowedLogins: (node, queryTimeoutMs) => borrowed.of(node, queryTimeoutMs),
     borrowedUsers: (node) => borrowed.usersAt(node),

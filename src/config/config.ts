@@ -36,6 +36,8 @@ export interface NodeConfig {
   readonly password: string | undefined;
   /** Share of reads relative to the other replicas, > 0. */
   readonly weight: number;
+  /** Availability zone; undefined: not known. */
+  readonly zone?: string | undefined;
 }
 
 export interface DatabaseConfig {

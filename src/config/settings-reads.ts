@@ -4,7 +4,7 @@
 import { policyNames } from '../balancing/policies.ts';
 import type { Rows } from './setting.ts';
 import { atLeast1ms, minute, orZero, second, setting } from './setting.ts';
-import { boolean, duration, list, oneOf, onlyForNow, optional, redisUrl, size } from './values.ts';
+import { boolean, duration, list, oneOf, onlyForNow, optional, redisUrl, size, string } from './values.ts';
 
 export const routingRows = {
   'routing.load_balance_hosts': setting(
@@ -41,6 +41,20 @@ export const routingRows = {
     'when-needed',
     'reload',
     'Whether reads go to the primary: never, when no replica may take them, or always as one of the nodes.',
+  ),
+  'routing.zone': setting(
+    'zone',
+    optional(string('the name of a zone')),
+    undefined,
+    'reload',
+    'The availability zone of this Weir: reads prefer replicas of the same zone.',
+  ),
+  'routing.slow_start': setting(
+    'slowStartMs',
+    orZero('it gets its full share at once'),
+    30 * second,
+    'reload',
+    'For how long the share of reads of a replica that has come, or come back, rises to what it is by weight.',
   ),
   'routing.failover_wait': setting(
     'failoverWaitMs',

@@ -111,6 +111,7 @@ const nodes = show<NodeRow>(
     n.text('circuit_reason', ({ node }) =>
       (node.circuit ?? 'closed') === 'closed' ? null : (node.circuitWhy ?? null),
     ),
+    n.text('zone', ({ node }) => node.config.zone ?? null),
   ],
   nodeRows,
 );

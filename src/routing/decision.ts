@@ -17,6 +17,8 @@ export interface RouteSettings {
   readonly loadBalanceHosts: BalanceHosts;
   readonly maxReplicaLagMs: number;
   readonly primaryReads: PrimaryReads;
+  /** Reads prefer its replicas; undefined: all are alike. */
+  readonly zone?: string | undefined;
 }
 
 export type Verdict =
@@ -141,7 +143,8 @@ function demand({ consistency, needLsn }: Decision): string {
 function picked(decision: Decision): string {
   const { node, other, cost, otherCost, settings } = decision;
   if (node === undefined) return '';
-  const state = node.role === 'primary' ? `${node.name} is the primary` : stateOf(node, decision);
+  const position = node.role === 'primary' ? `${node.name} is the primary` : stateOf(node, decision);
+  const state = join(position, zoneOf(node, settings));
   if (cost === noCost) {
     const how = decision.verdict === 'balanced' ? settings.loadBalanceHosts : decision.verdict;
     return `${state}; picked ${node.name} (${how})`;
@@ -153,6 +156,11 @@ function picked(decision: Decision): string {
   }
   const relation = cost <= otherCost ? 'over' : 'by draw, close to';
   return `${state}; picked ${price} ${relation} ${other.name} (cost ${otherCost.toFixed(1)})`;
+}
+
+function zoneOf({ config }: NodeState, { zone }: RouteSettings): string {
+  if (zone === undefined) return '';
+  return config.zone === zone ? `zone=${zone} preferred` : `no replica of zone ${zone} is eligible and has room`;
 }
 
 function stateOf(node: NodeState, { consistency, nowMs }: Decision): string {

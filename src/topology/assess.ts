@@ -22,6 +22,8 @@ export interface AssessorOptions {
   readonly databaseName: string;
   readonly database: DatabaseConfig;
   readonly maxReplicaLagMs: number;
+  /** routing.slow_start; absent: 30 s. */
+  readonly slowStartMs?: () => number;
   /** Reads may go to the primary: the last replica can be ejected, too. */
   readonly primaryTakesReads: boolean;
   readonly onPrimaryEjected?: (node: string) => void;
@@ -37,6 +39,7 @@ export const REPLICA_SILENCE_MS = 1500;
 export const PRIMARY_SILENCE_MS = 5000;
 /** How long the first election waits for nodes that have neither answered nor failed. */
 const SETTLE_MS = 1000;
+const SLOW_START_MS = 30_000;
 /** Lag is known after several answers of the primary. */
 const LAG_SETTLES_MS = 2000;
 /** A replica that exceeded max_replica_lag takes reads again when its lag is below this share of it. */
@@ -260,6 +263,7 @@ export class Assessor {
       newestLsn: this.#lag.newestLsn(),
       isElectionOpen: this.#incumbent === undefined && this.#records.some((record) => isAnswerExpected(record, nowMs)),
       isLagUnproven: this.#isLagUnproven(nowMs),
+      slowStartMs: this.#options.slowStartMs?.() ?? SLOW_START_MS,
     };
     const nodes = this.#records.map((record, index) => nodeState(record, index, office, nowMs));
     const hidden = this.primaryIndex ?? 0;

@@ -38,7 +38,6 @@ export interface NodeRecord {
   slowStartFromMs: number;
 }
 
-const SLOW_START_MS = 30_000;
 const SLOW_START_FLOOR = 0.1;
 /**
  * After an absence shorter than this (an administrator terminated the probe connection) the server's caches are still
@@ -101,11 +100,12 @@ export function wentDown(record: NodeRecord, nowMs: number): void {
 }
 
 /**
- * @returns the share of its normal load: rises from 0.1 to 1 in the 30 s after the node came up or its ejection ended
+ * @returns the share of its normal load: rises from 0.1 to 1 in `durationMs` after the node came up or its ejection ended
  */
-export function slowStartAt(record: NodeRecord, nowMs: number): number {
+export function slowStartAt(record: NodeRecord, durationMs: number, nowMs: number): number {
+  if (durationMs === 0) return 1;
   const from = Math.max(record.slowStartFromMs, record.circuit.untilMs === 0 ? -Infinity : record.circuit.untilMs);
-  const share = (nowMs - from) / SLOW_START_MS;
+  const share = (nowMs - from) / durationMs;
   return Math.min(1, SLOW_START_FLOOR + (1 - SLOW_START_FLOOR) * Math.max(0, share));
 }
 

@@ -64,6 +64,7 @@ class DatabaseTopology implements ReadingTopology {
       databaseName,
       database,
       maxReplicaLagMs: routing.maxReplicaLagMs,
+      ...(options.slowStartMs === undefined ? {} : { slowStartMs: options.slowStartMs }),
       primaryTakesReads: routing.primaryReads !== 'never',
       onPrimaryEjected: (node) => options.onEjection?.(node, 'connect'),
       ticker: this.ticker,

@@ -28,6 +28,8 @@ export interface NodeLoad {
   answered: number;
   /** Reads that were sent to it as a trial while its circuit is half-open, and are not answered yet. */
   trials: number;
+  /** Clients wait for a connection to it: with zones, others take its reads. Kept only where zones are set. */
+  isFull?: boolean;
 }
 
 /** One node as the monitor last saw it. Immutable, except for the shared object `load`. */
@@ -63,7 +65,7 @@ export interface NodeState {
   readonly isCatchingUp?: boolean;
   /** Timeline that it is proven to be on; absent: not known. */
   readonly timeline?: number;
-  /** Share of its normal load: rises from 0.1 to 1 in the 30 s after coming back. */
+  /** Share of its normal load: rises from 0.1 to 1 in the time of routing.slow_start after coming back. */
   readonly slowStart: number;
   /**
    * It was asked a moment ago, or by another process before, and has neither answered nor failed: what is known of it is no
