@@ -3,14 +3,15 @@
  * are up, lag, are ejected, or are catching up. No sockets and no timers: the time is an argument. Called by
  * monitor.ts and, with scripted answers, by tests.
  */
-import type { DatabaseConfig } from '../config/config.ts';
+import type { DatabaseConfig, NodeConfig } from '../config/config.ts';
+import { isSameServer, rearranged, type Origins } from './changed-nodes.ts';
 import { elect } from './elect.ts';
-import type { Contender, Incumbent } from './elect.ts';
+import type { Incumbent } from './elect.ts';
 import { judgeFailure, judgePrimary } from './circuit-judge.ts';
 import { explain, takesOffice } from './circuit.ts';
 import { createLagHistory } from './lag.ts';
 import type { LagHistory } from './lag.ts';
-import { isAnswerExpected, isSameState, newNodeRecord } from './node-record.ts';
+import { contenderOf, isAnswerExpected, newcomer, newNodeRecord } from './node-record.ts';
 import type { NodeRecord } from './node-record.ts';
 import { nodeState, type Office } from './node-state.ts';
 import type { NodeIdentity, ProbeFailure, ProbeSample } from './samples.ts';
@@ -47,7 +48,7 @@ const BACK_IN_SHARE = 0.8;
 
 export class Assessor {
   readonly #options: AssessorOptions;
-  readonly #records: readonly NodeRecord[];
+  #records: readonly NodeRecord[];
   readonly #ticker: ProbeTicker;
   readonly #lag: LagHistory = createLagHistory();
   #incumbent: Incumbent | undefined;
@@ -72,6 +73,31 @@ export class Assessor {
 
   get primaryIndex(): number | undefined {
     return this.#winner ?? this.#incumbent?.index;
+  }
+
+  /** The nodes, in the order of their indices. */
+  get configs(): readonly NodeConfig[] {
+    return this.#records.map(({ config }) => config);
+  }
+
+  /** System identifier of the cluster; undefined: not known. */
+  get systemId(): string | undefined {
+    return this.#incumbent?.systemId;
+  }
+
+  /** @returns undefined: the primary is not among them, and nothing has changed */
+  setNodes(configs: readonly NodeConfig[], nowMs: number): Origins | undefined {
+    const office = this.primaryIndex === undefined ? undefined : this.#records[this.primaryIndex];
+    if (office !== undefined && !configs.some((config) => isSameServer(office.config, config))) return undefined;
+    const { records, origins } = rearranged(this.#records, configs, (config) =>
+      newcomer(config, this.#ticker.next(), nowMs),
+    );
+    this.#records = records;
+    if (this.#incumbent !== undefined)
+      this.#incumbent = { ...this.#incumbent, index: origins.indexOf(this.#incumbent.index) };
+    if (this.#winner !== undefined) this.#winner = origins.indexOf(this.#winner);
+    this.refresh(nowMs);
+    return origins;
   }
 
   indexOf(name: string): number {
@@ -187,12 +213,7 @@ export class Assessor {
   }
 
   #elect(nowMs: number): void {
-    const contenders = this.#records.map<Contender>((record) => ({
-      name: record.config.name,
-      isInRecovery: record.sample?.isInRecovery,
-      timeline: record.timeline,
-      systemId: record.identity?.systemId,
-    }));
+    const contenders = this.#records.map(contenderOf);
     const isSettled = this.#records.every((record) => record.hasTried) || nowMs - this.#options.nowMs > SETTLE_MS;
     const result = elect(contenders, this.#incumbent, 0, isSettled);
     this.#refusals = result.refusals;
@@ -276,13 +297,4 @@ export class Assessor {
       epoch: this.#epoch,
     };
   }
-}
-
-/** @returns true if the snapshots differ in roles, health or eligibility; false if only positions (LSN, lag) differ */
-export function differs(before: TopologySnapshot, after: TopologySnapshot): boolean {
-  return (
-    before.epoch !== after.epoch ||
-    before.primary?.name !== after.primary?.name ||
-    after.nodes.some((node, index) => !isSameState(before.nodes[index], node))
-  );
 }

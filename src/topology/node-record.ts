@@ -5,12 +5,14 @@
 import type { NodeConfig } from '../config/config.ts';
 import { newCircuit } from './circuit.ts';
 import type { Circuit } from './circuit.ts';
+import type { Contender } from './elect.ts';
 import type { NodeIdentity, ProbeFailure, ProbeSample } from './samples.ts';
 import { NO_LOGIN } from './server-connector.ts';
 import type { NodeLoad, NodeState, Tick } from './types.ts';
 
 export interface NodeRecord {
-  readonly config: NodeConfig;
+  /** A reload may change its weight and zone. */
+  config: NodeConfig;
   readonly load: NodeLoad;
   readonly circuit: Circuit;
   readonly bornAtMs: number;
@@ -80,6 +82,18 @@ export function newNodeRecord(config: NodeConfig, nowMs: number): NodeRecord {
     downSinceMs: nowMs,
     slowStartFromMs: -Infinity,
   };
+}
+
+/**
+ * Of a node that is added while Weir runs. It begins slowly, and with what the primary has now: its name may have been that of
+ * a server that was further.
+ */
+export function newcomer(config: NodeConfig, catchUpTick: Tick, nowMs: number): NodeRecord {
+  return { ...newNodeRecord(config, nowMs), downSinceMs: -Infinity, catchUpTick };
+}
+
+export function contenderOf({ config, sample, timeline, identity }: NodeRecord): Contender {
+  return { name: config.name, isInRecovery: sample?.isInRecovery, timeline, systemId: identity?.systemId };
 }
 
 export function cameUp(record: NodeRecord, nowMs: number): void {

@@ -4,8 +4,10 @@
  */
 import type { NodeConfig } from '../config/config.ts';
 import { Announcer } from './announce.ts';
-import { Assessor, differs } from './assess.ts';
+import { Assessor } from './assess.ts';
 import type { Catalog } from '../catalog/types.ts';
+import { catalogSource } from './catalog-source.ts';
+import { differs } from './changed-nodes.ts';
 import { CatalogReadings } from './catalog-readings.ts';
 import { loginsOf, ownReading, watchReading } from './database-logins.ts';
 import type { Monitors } from './member.ts';
@@ -13,8 +15,9 @@ import { Monitor } from './monitor.ts';
 import type { TopologyOptions } from './options.ts';
 import { Outcomes } from './outcomes.ts';
 import { Presence } from './presence.ts';
-import { SchemaWatch, type CatalogSource } from './schema-watch.ts';
+import { SchemaWatch } from './schema-watch.ts';
 import { ServerMonitors } from './server-monitors.ts';
+import type { Tried } from './trial.ts';
 import { createTicker } from './ticker.ts';
 import type { ProbeTicker } from './ticker.ts';
 import type { LostBackend, NodeFailure, ServerAddress, Topology, TopologySnapshot } from './types.ts';
@@ -31,12 +34,6 @@ export interface ReadingTopology extends Topology {
 
 export function createTopology(options: TopologyOptions): ReadingTopology {
   return new DatabaseTopology(options);
-}
-
-function catalogSource(snapshot: TopologySnapshot): CatalogSource | undefined {
-  if (snapshot.primary?.isUp) return { node: snapshot.primary.config, isPrimary: true };
-  const replica = snapshot.replicas.find((node) => node.isUp && node.role === 'replica');
-  return replica === undefined ? undefined : { node: replica.config, isPrimary: false };
 }
 
 class DatabaseTopology implements ReadingTopology {
@@ -86,8 +83,7 @@ class DatabaseTopology implements ReadingTopology {
   }
 
   get #nodes(): readonly NodeConfig[] {
-    const { primary, replicas } = this.#options.database;
-    return [primary, ...replicas];
+    return this.#assessor.configs;
   }
 
   #makeMonitor(monitors: Monitors): Monitor {
@@ -238,6 +234,18 @@ class DatabaseTopology implements ReadingTopology {
     this.#assessor.setDraining(index, isDraining, this.#options.clock.nowMs());
     this.#notice();
     return true;
+  }
+
+  setNodes(nodes: readonly NodeConfig[]): boolean {
+    const origins = this.#assessor.setNodes(nodes, this.#options.clock.nowMs());
+    if (origins === undefined) return false;
+    void this.#monitor.setNodes(nodes, origins);
+    this.#notice();
+    return true;
+  }
+
+  tryNode(node: NodeConfig): Promise<Tried> {
+    return this.#monitor.tryNode(node);
   }
 
   whenGone(backend: LostBackend): Promise<void> {

@@ -4,6 +4,7 @@
  */
 import type { NodeConfig } from '../config/config.ts';
 import type { Catalog } from '../catalog/types.ts';
+import type { Tried } from './trial.ts';
 
 export type NodeRole = 'primary' | 'replica' | 'unknown';
 
@@ -166,6 +167,13 @@ export interface Topology {
    */
   suspectRole(node: string): void;
   setDraining(node: string, isDraining: boolean): boolean;
+  /**
+   * Other nodes from now on, the configured primary first. What is known of those that stay is kept; a new one takes reads as
+   * soon as it is known to be ready. False: the primary is not among them, and nothing has changed.
+   */
+  setNodes(nodes: readonly NodeConfig[]): boolean;
+  /** Looks at a server that may become a node. Never rejects. */
+  tryNode(node: NodeConfig): Promise<Tried>;
   /**
    * The connection to a backend was lost in the middle of a write: resolves when the write is committed or never will
    * be. Does not resolve while that cannot be found out.

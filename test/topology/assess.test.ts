@@ -1,6 +1,7 @@
 /** From samples of the nodes to roles, lag and health. Fails if a node that is not known to be fresh takes reads. */
 import { describe, expect, it } from 'vitest';
-import { Assessor, differs, PRIMARY_SILENCE_MS, REPLICA_SILENCE_MS } from '../../src/topology/assess.ts';
+import { differs } from '../../src/topology/changed-nodes.ts';
+import { Assessor, PRIMARY_SILENCE_MS, REPLICA_SILENCE_MS } from '../../src/topology/assess.ts';
 import type { AssessorOptions } from '../../src/topology/assess.ts';
 import type { ProbeSample } from '../../src/topology/samples.ts';
 import { createTicker } from '../../src/topology/ticker.ts';
