@@ -125,13 +125,21 @@ export class DatabasePools {
     this.fill(snapshot);
   }
 
-  /** Called when the configured nodes have changed: a server in use is closed when its client releases it. */
+  /** Called when the primary is another server: a server in use is closed when its client releases it. */
   replace(): void {
-    for (const pool of this.all()) {
-      pool.reconnect();
-      pool.close();
+    this.drop([...this.byNode.keys()]);
+  }
+
+  /** These nodes are gone, or other servers have their names. */
+  drop(nodes: readonly string[]): void {
+    for (const node of nodes) {
+      const pools = [...this.of(node)];
+      this.byNode.delete(node);
+      for (const pool of pools) {
+        pool.reconnect();
+        pool.close();
+      }
     }
-    this.byNode.clear();
   }
 
   pause(): void {

@@ -4,6 +4,7 @@
  */
 import type { ServerConnection } from '../backend/server.ts';
 import type { DatabaseConfig, NodeConfig, PoolSettings } from '../config/config.ts';
+import { nodesOf } from '../config/node-changes.ts';
 import { isOtherSize, type KeptBounds } from '../pool/bounds.ts';
 import type { Reserved } from '../pool/budget-types.ts';
 import type { Pool } from '../pool/pool.ts';
@@ -18,6 +19,7 @@ import { Cancels } from './cancels.ts';
 import { DatabasePools } from './database-pools.ts';
 import { CurrentTopology } from './database-topology.ts';
 import { forgetAnswers } from './forget-answers.ts';
+import { changesOf, logNodeChanges } from './node-log.ts';
 import { ServerLogins } from './server-logins.ts';
 import { DefaultsKeeper } from './session-defaults.ts';
 import type { LeasedPool, LeaseSize } from '../sizing/lease-types.ts';
@@ -224,12 +226,12 @@ export class DatabaseRuntime implements Database {
 
   /** Applies a new configuration. Pools of removed nodes end when their servers are released. */
   async reconfigure(config: DatabaseConfig, isTopologyStale: boolean): Promise<void> {
-    const hadNodes = JSON.stringify([this.config.primary, this.config.replicas]);
+    const before = this.config;
     if (isOtherSize(this.config.pool, config.pool)) this.bounds.forget();
     this.config = config;
     countTags(this.stats, config.pool.budgets);
     this.ofNodes.reconfigure(this.topology.snapshot());
-    if (!isTopologyStale && hadNodes === JSON.stringify([config.primary, config.replicas])) {
+    if (!isTopologyStale && this.changeNodes(before)) {
       // Passwords of clients may have changed.
       return this.topology.loginsChanged();
     }
@@ -237,6 +239,19 @@ export class DatabaseRuntime implements Database {
     this.ofNodes.replace();
     this.welcome.forget();
     await this.current.replace();
+  }
+
+  /** False: the primary is another server, so that nothing of what is known of the nodes holds. */
+  private changeNodes(before: DatabaseConfig): boolean {
+    const { config, shared } = this;
+    if (JSON.stringify(before.primary) !== JSON.stringify(config.primary)) return false;
+    if (JSON.stringify(before.replicas) === JSON.stringify(config.replicas)) return true;
+    if (!this.topology.setNodes(nodesOf(config))) return false;
+    const changed = changesOf(before, config);
+    // What waits for them is routed again, now that they are no nodes any more.
+    this.ofNodes.drop(changed.gone.map(({ name }) => name));
+    logNodeChanges(shared.services.log, this.name, changed);
+    return true;
   }
 
   async stop(): Promise<void> {

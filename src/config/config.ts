@@ -38,6 +38,8 @@ export interface NodeConfig {
   readonly weight: number;
   /** Availability zone; undefined: not known. */
   readonly zone?: string | undefined;
+  /** Who has named it; absent: the configuration. */
+  readonly source?: 'operator' | 'replication' | 'dns' | undefined;
 }
 
 export interface DatabaseConfig {

@@ -3,6 +3,7 @@
  * PgBouncer sends a NOTICE, because many drivers drop notices.
  */
 import { actions } from './actions.ts';
+import { nodeCommands } from './node-commands.ts';
 import { showRestarts } from './restart.ts';
 import { showBudgets } from './show-budgets.ts';
 import { showMemory } from './show-memory.ts';
@@ -38,6 +39,7 @@ const all: ConsoleCommand[] = [
     () => all,
   ),
   ...actions,
+  ...nodeCommands,
 ];
 
 export const commands: ReadonlyMap<string, ConsoleCommand> = new Map(all.map((command) => [command.name, command]));

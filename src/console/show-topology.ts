@@ -112,6 +112,7 @@ const nodes = show<NodeRow>(
       (node.circuit ?? 'closed') === 'closed' ? null : (node.circuitWhy ?? null),
     ),
     n.text('zone', ({ node }) => node.config.zone ?? null),
+    n.text('source', ({ node }) => node.config.source ?? 'configuration'),
   ],
   nodeRows,
 );

@@ -18,6 +18,7 @@ import { Presence } from './presence.ts';
 import { SchemaWatch } from './schema-watch.ts';
 import { ServerMonitors } from './server-monitors.ts';
 import type { Tried } from './trial.ts';
+import type { MonitorLogin } from './server-connector.ts';
 import { createTicker } from './ticker.ts';
 import type { ProbeTicker } from './ticker.ts';
 import type { LostBackend, NodeFailure, ServerAddress, Topology, TopologySnapshot } from './types.ts';
@@ -30,6 +31,8 @@ const SETTLE_MS = 3000;
 /** A topology that can also read the catalog for other processes of the same Weir. */
 export interface ReadingTopology extends Topology {
   readonly readings: CatalogReadings;
+  /** How its monitor logs in to a server. */
+  loginsAt(node: NodeConfig): readonly MonitorLogin[];
 }
 
 export function createTopology(options: TopologyOptions): ReadingTopology {
@@ -82,15 +85,11 @@ class DatabaseTopology implements ReadingTopology {
     this.#startedAtMs = clock.nowMs();
   }
 
-  get #nodes(): readonly NodeConfig[] {
-    return this.#assessor.configs;
-  }
-
   #makeMonitor(monitors: Monitors): Monitor {
     const options = this.#options;
     return new Monitor({
       database: options.databaseName,
-      nodes: this.#nodes,
+      nodes: this.#assessor.configs,
       assessor: this.#assessor,
       ticker: this.ticker,
       join: (member) => monitors.join(member, options.tls, options.connectTimeoutMs, options.clock),
@@ -121,7 +120,7 @@ class DatabaseTopology implements ReadingTopology {
   #makeOutcomes(): Outcomes {
     const { clock, log } = this.#options;
     const indexAt = ({ host, port }: ServerAddress): number =>
-      this.#nodes.findIndex((node) => node.host === host && node.port === port);
+      this.#assessor.configs.findIndex((node) => node.host === host && node.port === port);
     return new Outcomes({
       ask: async (server, sql, values) => {
         const index = indexAt(server);
@@ -246,6 +245,10 @@ class DatabaseTopology implements ReadingTopology {
 
   tryNode(node: NodeConfig): Promise<Tried> {
     return this.#monitor.tryNode(node);
+  }
+
+  loginsAt(node: NodeConfig): readonly MonitorLogin[] {
+    return loginsOf(this.#options)(node);
   }
 
   whenGone(backend: LostBackend): Promise<void> {
