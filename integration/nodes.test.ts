@@ -3,12 +3,14 @@
  * statement, what cannot be a replica is refused with the reason, and a reload keeps what operators have done.
  */
 import { readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import {
   askConsole,
   closeClients,
   connectPg,
+  currentRun,
   freePort,
   lastRoute,
   linesOf,
@@ -22,6 +24,7 @@ import {
   weirConfig,
   workersOf,
 } from './harness/index.ts';
+import { openTemplate } from './harness/template.ts';
 import type { Cluster, PgNode, WeirConfig, WeirProcess } from './harness/index.ts';
 
 const DATABASE = 'postgres';
@@ -147,7 +150,9 @@ test.each([1, 3])('ten times a replica comes and goes under load, with %i worker
 });
 
 test('what cannot be a replica of the cluster is refused, with the reason, and never read', async () => {
-  const other = await startCluster({ replicas: 1 });
+  // With a template of its own, and so another system identifier.
+  const bin = dirname(openTemplate(currentRun()).binaries.postgres);
+  const other = await startCluster({ replicas: 1, bin });
   try {
     await start(1);
     const nobody = { name: 'nobody', port: await freePort() };

@@ -283,6 +283,6 @@ it('NODE ADD looks at the node first, and adds it by its name', async () => {
   await run("NODE ADD shop 'postgres://db4:5433/shop' WEIGHT 2.5 ZONE eu-1a");
   expect(sources.asked).toEqual([
     'tryNode {"database":"shop","url":"postgres://db4:5433/shop","zone":"eu-1a","weight":2.5}',
-    'changeNodes {"do":"addNode","node":{"name":"db4","database":"shop","url":"postgres://db4:5433/shop","zone":"eu-1a","weight":2.5}}',
+    'changeNodes {"do":"addNode","node":{"database":"shop","url":"postgres://db4:5433/shop","name":"db4","zone":"eu-1a","weight":2.5}}',
   ]);
 });

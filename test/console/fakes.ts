@@ -383,7 +383,7 @@ export function fakeSources(changes: Partial<ConsoleSources> = {}): FakeSources 
     setSetting: (key, value) => note('setSetting', key, value),
     async tryNode(added) {
       await note('tryNode', added);
-      return { name: 'db4', ...added };
+      return { ...added, name: added.name ?? 'db4' };
     },
     async changeNodes(change) {
       await note('changeNodes', change);
