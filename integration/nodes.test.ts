@@ -14,6 +14,7 @@ import {
   freePort,
   lastRoute,
   linesOf,
+  PASSWORD,
   pgUrl,
   pidOf,
   startCluster,
@@ -67,12 +68,20 @@ const add = (node: { port: number; name: string }, more = ''): Promise<unknown> 
   askConsole(weir, `NODE ADD ${DATABASE} '${urlOf(node)}' NAME ${node.name} ${more}`);
 const remove = (name: string): Promise<unknown> => askConsole(weir, `NODE REMOVE ${DATABASE} ${name}`);
 
-/** Clients that read, write, and read in transactions until it is stopped. */
+/**
+ * Clients that read, write, and read in transactions until it is stopped. isMovable: without what must fail if a server is shut
+ * down, which is a transaction that has begun there.
+ */
 class Load {
+  private readonly isMovable: boolean;
   readonly errors: unknown[] = [];
   statements = 0;
   private isOver = false;
   private readonly loops: Promise<void>[] = [];
+
+  constructor({ isMovable = false } = {}) {
+    this.isMovable = isMovable;
+  }
 
   async begin(clients: number): Promise<void> {
     for (let number = 0; number < clients; number++) {
@@ -94,7 +103,7 @@ class Load {
 
   private async one(client: pg.Client, number: number, round: number): Promise<void> {
     if (number === 0) await client.query('UPDATE t SET n = n');
-    else if (number === 1) {
+    else if (number === 1 && !this.isMovable) {
       await client.query('BEGIN READ ONLY');
       await client.query('SELECT n, pg_sleep(0.03) FROM t');
       await client.query('SELECT n FROM t');
@@ -116,9 +125,9 @@ class Load {
 }
 
 /** Connections of clients' users at the server itself that have read the table. */
-async function readersAt(node: PgNode): Promise<number> {
+async function readersAt(node: PgNode, cluster = own): Promise<number> {
   const sql = `SELECT count(*)::int AS n FROM pg_stat_activity WHERE usename = $1 AND query LIKE 'SELECT n%'`;
-  return Number((await own.query(sql, { node, values: [users.app] }))[0]?.['n']);
+  return Number((await cluster.query(sql, { node, values: [users.app] }))[0]?.['n']);
 }
 
 const connectionsAt = async (node: PgNode): Promise<number> => {
@@ -214,3 +223,100 @@ test.each([1, 2])(
     ]);
   },
 );
+
+const standbyOf = (cluster: Cluster, node: PgNode, name: string): Promise<unknown> =>
+  cluster
+    .query(
+      `ALTER SYSTEM SET primary_conninfo = 'host=127.0.0.1 port=${cluster.primary.port} user=${users.replicator} ` +
+        `password=${PASSWORD} application_name=${name} sslmode=disable'`,
+      { node },
+    )
+    .then(() => cluster.query('SELECT pg_reload_conf()', { node }));
+
+const withPort = (node: PgNode): string => `${node.name}:${node.port}`;
+const foundNow = async (): Promise<string[]> =>
+  (await nodesNow())
+    .filter(({ source, state }) => source === 'replication' && state === 'up')
+    .map(({ node }) => node)
+    .sort();
+const problemNow = async (): Promise<string> =>
+  String(
+    (await askConsole<pg.QueryResultRow>(weir, 'SHOW DATABASES')).find(({ name }) => name === DATABASE)?.['problem'],
+  );
+
+test.each([1, 3])('finds replicas in pg_stat_replication, and follows them, with %i workers', async (workers) => {
+  const cluster = await startCluster();
+  try {
+    await cluster.query('CREATE TABLE t AS SELECT 1 AS n; ALTER TABLE t ADD UNIQUE (n); GRANT ALL ON t TO public');
+    for (const node of cluster.replicas) await standbyOf(cluster, node, withPort(node));
+    await cluster.query(`GRANT pg_monitor TO ${users.app}`);
+    const routing = { auto_discover: true, discover_forget: '1s', load_balance_hosts: 'random' };
+    const config = weirConfig(cluster, { replicas: [] }, { routing });
+    weir = workers > 1 ? await startWorkers(workers, config) : await startWeir(config);
+    await until('both to be found', async () => (await foundNow()).join() === 'replica1,replica2', {
+      timeoutMs: 20_000,
+    });
+    const load = new Load({ isMovable: true });
+    await load.begin(9);
+    const [first, second] = cluster.replicas as [PgNode, PgNode];
+    for (const node of [first, second])
+      await until(`reads at ${node.name}`, async () => (await readersAt(node, cluster)) > 0, { timeoutMs: 10_000 });
+    // A walsender that is gone for a moment takes nothing away.
+    await cluster.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_replication`);
+    expect(await foundNow()).toEqual(['replica1', 'replica2']);
+    // Weir did not find it: it came, and went.
+    await cluster.stopNode(second);
+    await until('it is forgotten', async () => (await namesNow()).join() === 'primary,replica1');
+    await cluster.start(second);
+    await until('it is found again', async () => (await foundNow()).join() === 'replica1,replica2');
+    await until('it serves reads', async () => (await readersAt(second, cluster)) > 0, { timeoutMs: 10_000 });
+    await load.end();
+    expect(load.errors).toEqual([]);
+    expect(linesOf(weir, 'node_removed')[0]).toMatchObject({ node: 'replica2', source: 'replication' });
+
+    // A failover to a node that was found.
+    await cluster.kill(cluster.primary);
+    await cluster.promote(first);
+    const client = await connectPg(weir.url({ database: DATABASE, user: users.app }));
+    await until('writes to the new primary', async () => {
+      await client.query('UPDATE t SET n = n');
+      return (await lastRoute(client)).startsWith('replica1');
+    });
+    await until('all to be nodes', async () => (await namesNow()).sort().join() === 'primary,replica1,replica2');
+    await expect(remove('replica1')).rejects.toThrow(/no node "replica1"|is the primary of postgres/);
+  } finally {
+    await closeClients();
+    await cluster.stop();
+  }
+});
+
+test('what was found and cannot be used is shown, costs nothing, and one server is not two nodes', async () => {
+  const cluster = await startCluster();
+  try {
+    const [first, second] = cluster.replicas as [PgNode, PgNode];
+    await standbyOf(cluster, first, withPort(first));
+    await standbyOf(cluster, second, 'replica2:1');
+    const routing = { auto_discover: true };
+    const localhost = { name: 'named', host: 'localhost', port: first.port };
+    weir = await startWeir(weirConfig(cluster, { replicas: [localhost] }, { routing }));
+    await until('what is missing to be said', async () => (await problemNow()).includes('grant pg_monitor'));
+    await cluster.query(`GRANT pg_monitor TO ${users.app}`);
+    await until('it is shown', async () => (await problemNow()).includes('found 127.0.0.1:1 in pg_stat_replication'));
+    expect(await problemNow()).toMatch(/which is not used: cannot connect: .*ECONNREFUSED/);
+    const client = await connectPg(weir.url({ database: DATABASE, user: users.app }));
+    for (let round = 0; round < 50; round++) await client.query('SELECT 1');
+    expect(await namesNow()).toEqual(['primary', 'named']);
+    expect(await problemNow()).not.toContain(String(first.port));
+    expect(linesOf(weir, 'discovery').filter(({ address }) => address !== undefined)).toHaveLength(1);
+    // Mended: it is found.
+    await standbyOf(cluster, second, withPort(second));
+    await until('it is found', async () => (await foundNow()).join() === 'replica2');
+    expect(await problemNow()).toBe('null');
+    // Switched off: what was found goes.
+    await askConsole(weir, 'SET routing.auto_discover = off');
+    await until('it is gone', async () => (await namesNow()).join() === 'primary,named');
+  } finally {
+    await closeClients();
+    await cluster.stop();
+  }
+});

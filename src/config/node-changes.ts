@@ -7,7 +7,7 @@ import { nameNodes } from './databases.ts';
 import { parseNode } from './node-url.ts';
 
 /** As many as fit into the bits of an integer (balancing/node-set.ts). */
-const mostNodes = 31;
+export const mostNodes = 31;
 
 /** A node as an operator has named it. */
 export interface AddedNode {

@@ -6,6 +6,7 @@ import type { NodeConfig } from '../config/config.ts';
 import type { Member, MemberOptions } from './member.ts';
 import type { NodeIdentity, ProbeSample } from './samples.ts';
 import type { MonitorLogin } from './server-connector.ts';
+import { SERVER_ID_SQL } from './standbys.ts';
 
 /** What came out of it. */
 export interface Tried {
@@ -13,6 +14,8 @@ export interface Tried {
   readonly problem: string | undefined;
   /** It answered, so that another attempt will hardly help. */
   readonly isAnswer: boolean;
+  /** See SERVER_ID_SQL. */
+  readonly serverId?: unknown;
 }
 
 export interface TrialOptions {
@@ -54,12 +57,21 @@ export function tryNode(options: TrialOptions): Promise<Tried> {
       events: {
         connected: (found) => (identity = found),
         sending: () => undefined,
-        sampled: (sample) => settle({ problem: problemOf(identity, sample, options.systemId), isAnswer: true }),
+        sampled: (sample) => {
+          const problem = problemOf(identity, sample, options.systemId);
+          if (problem !== undefined) settle({ problem, isAnswer: true });
+          else void idOf(member).then((serverId) => settle({ problem, isAnswer: true, serverId }));
+        },
         failed: ({ problem }) => settle({ problem, isAnswer: false }),
         intervalMs: () => INTERVAL_MS,
       },
     });
   });
+}
+
+async function idOf(member: Member | undefined): Promise<unknown> {
+  const rows = await member?.ask(SERVER_ID_SQL).catch(() => []);
+  return rows?.[0]?.['id'];
 }
 
 function problemOf(
