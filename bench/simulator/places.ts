@@ -26,6 +26,7 @@ const mostTrials = 3;
 export class Place {
   readonly node: SimulatedNode;
   readonly pooled: Pooled;
+  readonly name = 'simulated';
   readonly config = { weight: 1 };
   readonly slowStart = 1;
   readonly load = {
@@ -65,7 +66,7 @@ export class Places {
     for (const [index, place] of all.entries()) if (takesWork(place)) set |= 1 << index;
     if (set === 0) return all[0] as Place;
     const pick: Pick<Place> = { node: undefined, cost: 0, other: undefined, otherCost: 0 };
-    policies['least-load'](pick, all, set, this.random, this.turn, this.events.nowMs());
+    policies['least-load'](pick, all, set, this.random, this.turn, this.events.nowMs(), '');
     return pick.node as Place;
   }
 

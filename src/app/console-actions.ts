@@ -17,6 +17,7 @@ import type { Tag } from '../binding/plan.ts';
 import { explainStatement } from '../request/explain.ts';
 import type { SourceParts } from './console-sources.ts';
 import type { DatabaseRuntime } from './database.ts';
+import { changedNodes, tryNode } from './node-changes.ts';
 import type { WorkerLink } from '../workers/worker-link.ts';
 import type { Config } from '../config/config.ts';
 
@@ -57,6 +58,11 @@ export function createActions(parts: ActionParts): ConsoleActions {
       const changed = changeSetting(parts.config(), key, value);
       if ('problem' in changed) throw refused(changed.problem);
       await parts.apply(changed.config);
+    },
+    tryNode: (added) => tryNode(parts.config(), added, parts.directory.all()),
+    async changeNodes(change) {
+      await parts.apply(changedNodes(parts.config(), change, parts.directory.all()));
+      return [];
     },
     invalidate: (request) => invalidate(parts, request),
     explainRoute: (request) => explainRoute(parts, request),

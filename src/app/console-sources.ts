@@ -197,7 +197,7 @@ function databaseRow(parts: SourceParts, database: DatabaseRuntime): DatabaseRow
     isPaused: database.paused,
     isDisabled: database.isDisabled,
     // Clients choose the names under "*", so problems of such databases are not shown.
-    problem: parts.config().databases.has(database.name) ? database.topology.problem : undefined,
+    problem: parts.config().databases.has(database.name) ? database.problem : undefined,
     replicas: configuration.replicas.length,
   };
 }

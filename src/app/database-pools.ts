@@ -9,7 +9,7 @@ import type { Budget, Reserved } from '../pool/budget-types.ts';
 import { Pool, type ConnectProblem } from '../pool/pool.ts';
 import type { NodeState, TopologySnapshot } from '../topology/types.ts';
 import type { BorrowedLogins } from './borrowed-logins.ts';
-import { fallbackRoom, followNode, isToBeFilled } from './node-pools.ts';
+import { fallbackRoom, followNode, hasWaiting, isToBeFilled } from './node-pools.ts';
 import type { ServerLogins } from './server-logins.ts';
 import type { DefaultsKeeper } from './session-defaults.ts';
 import type { Shared } from './shared.ts';
@@ -126,13 +126,21 @@ export class DatabasePools {
     this.fill(snapshot);
   }
 
-  /** Called when the configured nodes have changed: a server in use is closed when its client releases it. */
+  /** Called when the primary is another server: a server in use is closed when its client releases it. */
   replace(): void {
-    for (const pool of this.all()) {
-      pool.reconnect();
-      pool.close();
+    this.drop([...this.byNode.keys()]);
+  }
+
+  /** These nodes are gone, or other servers have their names. */
+  drop(nodes: readonly string[]): void {
+    for (const node of nodes) {
+      const pools = [...this.of(node)];
+      this.byNode.delete(node);
+      for (const pool of pools) {
+        pool.reconnect();
+        pool.close();
+      }
     }
-    this.byNode.clear();
   }
 
   pause(): void {
@@ -157,8 +165,10 @@ export class DatabasePools {
     }
   }
 
-  /** Computes anew how many reads may fall back to the primary. */
-  refreshRoom({ primary }: TopologySnapshot): void {
+  /** Computes anew how many reads may fall back to the primary and, where zones count, which nodes have no room. */
+  refreshRoom({ primary, nodes }: TopologySnapshot): void {
+    if (this.parts.shared.config().routing.zone !== undefined)
+      for (const { name, load } of nodes) load.isFull = hasWaiting(this.of(name));
     if (primary === undefined) return;
     const { shared } = this.parts;
     const most = shared.connectionBudget().most(primary.config);

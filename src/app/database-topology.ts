@@ -9,6 +9,7 @@ import { readCatalog } from '../catalog/read-catalog.ts';
 import type { CatalogQuestion } from '../topology/catalog-sharing.ts';
 import { ProbeError } from '../topology/probe.ts';
 import type { ProbeRow } from '../topology/samples.ts';
+import type { MonitorLogin } from '../topology/server-connector.ts';
 import { createTopology, type ReadingTopology } from '../topology/topology.ts';
 import type { Topology, TopologySnapshot } from '../topology/types.ts';
 import { systemClock } from '../util/clock.ts';
@@ -53,6 +54,11 @@ export class CurrentTopology {
 
   get borrowed(): BorrowedLogins {
     return this.made.borrowed;
+  }
+
+  /** Log-ins for a server that this process watches for another worker. */
+  loginsAt(node: NodeConfig): readonly MonitorLogin[] {
+    return this.made.topology.loginsAt(node);
   }
 
   /** Asks the database's own server for any worker. */
@@ -119,6 +125,7 @@ function makeTopology(parts: DatabaseTopologyParts): Made {
     database: config,
     databaseName: name,
     routing,
+    slowStartMs: () => shared.config().routing.slowStartMs,
     monitorCredentials: user === undefined ? undefined : { user, password: shared.users.get(user) },
     borrowedLogins: (node, queryTimeoutMs) => borrowed.of(node, queryTimeoutMs),
     borrowedUsers: (node) => borrowed.usersAt(node),

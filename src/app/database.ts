@@ -4,6 +4,7 @@
  */
 import type { ServerConnection } from '../backend/server.ts';
 import type { DatabaseConfig, NodeConfig, PoolSettings } from '../config/config.ts';
+import { nodesOf } from '../config/node-changes.ts';
 import { isOtherSize, type KeptBounds } from '../pool/bounds.ts';
 import type { Reserved } from '../pool/budget-types.ts';
 import type { Pool } from '../pool/pool.ts';
@@ -15,9 +16,11 @@ import { SharedBySessions } from '../session/shared-by-sessions.ts';
 import { WelcomeDesk } from '../session/welcome.ts';
 import type { NodeState, Topology } from '../topology/types.ts';
 import { Cancels } from './cancels.ts';
+import { DatabaseNodes } from './database-nodes.ts';
 import { DatabasePools } from './database-pools.ts';
 import { CurrentTopology } from './database-topology.ts';
 import { forgetAnswers } from './forget-answers.ts';
+import { changesOf, logNodeChanges } from './node-log.ts';
 import { ServerLogins } from './server-logins.ts';
 import { DefaultsKeeper } from './session-defaults.ts';
 import type { LeasedPool, LeaseSize } from '../sizing/lease-types.ts';
@@ -35,7 +38,7 @@ export class DatabaseRuntime implements Database {
   isDisabled = false;
   readonly logins: ServerLogins;
   private readonly shared: Shared;
-  private config: DatabaseConfig;
+  private readonly nodes: DatabaseNodes;
   private readonly current: CurrentTopology;
   private readonly defaults: DefaultsKeeper;
   private readonly ofNodes: DatabasePools;
@@ -44,8 +47,14 @@ export class DatabaseRuntime implements Database {
 
   constructor(name: string, config: DatabaseConfig, shared: Shared) {
     this.name = name;
-    this.config = config;
     this.shared = shared;
+    this.nodes = new DatabaseNodes(config, {
+      name,
+      shared,
+      topology: () => this.topology,
+      // The primary in office is never forgotten, so that nothing else can have changed.
+      changed: (before, why) => void this.changeNodes(before, why),
+    });
     this.stats = newDatabaseStats(name);
     countTags(this.stats, config.pool.budgets);
     this.usage = new Usage(shared.services.nowMs());
@@ -82,8 +91,18 @@ export class DatabaseRuntime implements Database {
     return this.current;
   }
 
+  /** What an operator should know, although all nodes may be up. */
+  get problem(): string | undefined {
+    return this.topology.problem ?? this.nodes.problem;
+  }
+
+  /** With the nodes that were found. */
   get configuration(): DatabaseConfig {
-    return this.config;
+    return this.nodes.config;
+  }
+
+  private get config(): DatabaseConfig {
+    return this.nodes.config;
   }
 
   get paused(): boolean {
@@ -198,6 +217,7 @@ export class DatabaseRuntime implements Database {
 
   /** Called about ten times a second. */
   sweep(nowMs: number): void {
+    this.nodes.sweep(nowMs);
     this.ofNodes.refreshRoom(this.topology.snapshot());
     this.roomLeft();
     this.waiting.sweep(nowMs);
@@ -224,12 +244,12 @@ export class DatabaseRuntime implements Database {
 
   /** Applies a new configuration. Pools of removed nodes end when their servers are released. */
   async reconfigure(config: DatabaseConfig, isTopologyStale: boolean): Promise<void> {
-    const hadNodes = JSON.stringify([this.config.primary, this.config.replicas]);
-    if (isOtherSize(this.config.pool, config.pool)) this.bounds.forget();
-    this.config = config;
+    const before = this.config;
+    if (isOtherSize(before.pool, config.pool)) this.bounds.forget();
+    this.nodes.reconfigure(config);
     countTags(this.stats, config.pool.budgets);
     this.ofNodes.reconfigure(this.topology.snapshot());
-    if (!isTopologyStale && hadNodes === JSON.stringify([config.primary, config.replicas])) {
+    if (!isTopologyStale && this.changeNodes(before)) {
       // Passwords of clients may have changed.
       return this.topology.loginsChanged();
     }
@@ -239,7 +259,21 @@ export class DatabaseRuntime implements Database {
     await this.current.replace();
   }
 
+  /** False: the primary is another server, so that nothing of what is known of the nodes holds. */
+  private changeNodes(before: DatabaseConfig, why?: string): boolean {
+    const { config, shared } = this;
+    if (JSON.stringify(before.primary) !== JSON.stringify(config.primary)) return false;
+    if (JSON.stringify(before.replicas) === JSON.stringify(config.replicas)) return true;
+    if (!this.topology.setNodes(nodesOf(config))) return false;
+    const changed = changesOf(before, config);
+    // What waits for them is routed again, now that they are no nodes any more.
+    this.ofNodes.drop(changed.gone.map(({ name }) => name));
+    logNodeChanges(shared.services.log, this.name, changed, why);
+    return true;
+  }
+
   async stop(): Promise<void> {
+    this.nodes.stop();
     this.current.leave();
     for (const pool of this.pools()) pool.close();
     // Statements of disconnected clients must not keep running on the servers.

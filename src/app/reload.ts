@@ -4,6 +4,7 @@
  */
 import { diffConfig, keepNotReloadable, whatChanges, type ConfigDiff } from '../config/change.ts';
 import type { Config } from '../config/config.ts';
+import { keepAddedNodes } from '../config/node-changes.ts';
 import type { Loaded } from '../config/load.ts';
 import { WeirError } from '../errors/errors.ts';
 import { clientTls, serverTlsOptions } from '../net/tls.ts';
@@ -13,6 +14,11 @@ import type { Logs } from './logs.ts';
 import type { Parts } from './parts.ts';
 
 export type Users = ReadonlyMap<string, string>;
+
+export interface Reloaded extends ConfigDiff {
+  /** What has become of nodes, in words. */
+  readonly nodes: readonly string[];
+}
 
 export class Reload {
   private readonly current: Current;
@@ -61,15 +67,18 @@ export class Reload {
     await parts.directory.reconfigure(before, next);
   }
 
-  async reload(next: Config, nextUsers: Users): Promise<ConfigDiff> {
+  /** @param file the configuration as it says; nodes that operators have added stay */
+  async reload(file: Config, nextUsers: Users): Promise<Reloaded> {
     const { current } = this;
+    const { config: next, notices: nodes } = keepAddedNodes(current.config, file);
     const diff = diffConfig(current.config, next);
     await this.apply(keepNotReloadable(current.config, next), nextUsers);
     this.logs.log('info', 'reload', 'the configuration was reloaded', {
       changed: diff.reloadable,
       needsRestart: diff.notReloadable,
+      ...(nodes.length === 0 ? {} : { nodes }),
     });
-    return diff;
+    return { ...diff, nodes };
   }
 
   /** @throws WeirError for a bad file */
@@ -79,10 +88,10 @@ export class Reload {
     return { config: result.config, users };
   }
 
-  /** @returns a line for each setting that the file changes and a reload does not */
+  /** @returns a line for each setting that the file changes and a reload does not, and for nodes that were added by hand */
   async reloadRead(config: Config, users: Users): Promise<readonly string[]> {
-    const { notReloadable } = await this.reload(config, users);
-    return notReloadable.map((key) => `${key} needs ${whatChanges(key)}`);
+    const { notReloadable, nodes } = await this.reload(config, users);
+    return [...notReloadable.map((key) => `${key} needs ${whatChanges(key)}`), ...nodes];
   }
 
   async reloadFromFile(): Promise<readonly string[]> {

@@ -5,18 +5,25 @@
 import { createHash } from 'node:crypto';
 import { changeSetting, keepNotReloadable } from '../config/change.ts';
 import type { Config, PoolSettings } from '../config/config.ts';
+import type { NodeChange } from '../config/node-changes.ts';
 import { WeirError } from '../errors/errors.ts';
 import { isOtherSize } from '../pool/bounds.ts';
+import type { Topology } from '../topology/types.ts';
 import type { Applied, Change } from '../workers/console-topics.ts';
 import { supervisorSettings, type SupervisorSettings } from '../workers/settings-topics.ts';
 import type { StagedChanges } from '../workers/worker-answers.ts';
 import type { Current } from './current.ts';
+import { changedNodes } from './node-changes.ts';
 import type { Reload, Users } from './reload.ts';
 
 type Steps = Pick<Reload, 'read' | 'check' | 'apply' | 'reloadRead'>;
 
 interface Databases {
-  all(): Iterable<{ readonly name: string; settings(): PoolSettings }>;
+  all(): Iterable<{
+    readonly name: string;
+    readonly topology: Pick<Topology, 'snapshot' | 'tryNode'>;
+    settings(): PoolSettings;
+  }>;
 }
 
 /** A change that was checked. Resolves to what could not be applied, in words. */
@@ -36,7 +43,14 @@ export class StagedChange implements StagedChanges {
 
   prepare(change: Change): string {
     this.ready = undefined;
-    return change.do === 'set' ? this.prepareSetting(change.key, change.value) : this.prepareReload();
+    switch (change.do) {
+      case 'set':
+        return this.prepareSetting(change.key, change.value);
+      case 'reload':
+        return this.prepareReload();
+      default:
+        return this.prepareNodes(change);
+    }
   }
 
   discard(): void {
@@ -66,6 +80,17 @@ export class StagedChange implements StagedChanges {
       return [];
     };
     return `${key} = ${value}`;
+  }
+
+  private prepareNodes(change: Change & NodeChange): string {
+    const { current, databases, reload } = this;
+    changedNodes(current.config, change, databases.all(), change.isAgain);
+    this.ready = async () => {
+      // Made of the configuration as it is then.
+      await reload.apply(changedNodes(current.config, change, databases.all(), change.isAgain));
+      return [];
+    };
+    return JSON.stringify(change);
   }
 
   private prepareReload(): string {

@@ -36,8 +36,8 @@ export function shareMonitors(parts: WorkerMonitorsParts): SharedMonitors {
       join: (name, node, events) => {
         const database = directory().find(name);
         if (database === undefined) return undefined;
-        // The log-ins are those of the database itself, which watches the same servers here.
-        const options = { database: name, node, logins: () => [], events };
+        // The database may not have the node here, or not yet.
+        const options = { database: name, node, logins: () => database.monitored.loginsAt(node), events };
         const { serverConnectTimeoutMs } = database.settings();
         return local.join(options, current.config.tls.server, serverConnectTimeoutMs, systemClock);
       },

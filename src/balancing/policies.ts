@@ -2,6 +2,7 @@
  * The table of balancing policies, by the words of the setting routing.load_balance_hosts. The setting allows exactly
  * these words; routing/route.ts calls the policy.
  */
+import { byHash } from './hash.ts';
 import { leastLoad } from './least-load.ts';
 import { randomly } from './random.ts';
 import { roundRobin } from './round-robin.ts';
@@ -13,6 +14,7 @@ export const policies = {
   'round-robin': roundRobin,
   random: randomly,
   weighted,
+  hash: byHash,
 } as const satisfies Readonly<Record<string, Policy>>;
 
 export type BalanceHosts = keyof typeof policies;

@@ -9,7 +9,7 @@ const groups: readonly (readonly [string, readonly string[]])[] = [
     'Look',
     ['pools', 'nodes', 'clients', 'servers', 'databases', 'stats', 'cache', 'budgets', 'config', 'workers', 'explain'],
   ],
-  ['Act', ['resize', 'pause', 'resume', 'reload', 'restart', 'drain', 'undrain', 'kill', 'invalidate']],
+  ['Act', ['resize', 'pause', 'resume', 'reload', 'restart', 'drain', 'undrain', 'node', 'kill', 'invalidate']],
 ];
 
 function firstSentence(text: string): string {

@@ -1,6 +1,6 @@
 /**
  * Runs a command line: finds the verb, parses its arguments, prints its errors and returns the exit code. The verbs are
- * in serve.ts, check.ts, demo.ts, restart.ts, explain.ts and verbs.ts. Called by main.ts.
+ * in serve.ts, check.ts, demo.ts, restart.ts, explain.ts, node.ts and verbs.ts. Called by main.ts.
  */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -10,6 +10,7 @@ import { check } from './check.ts';
 import { demo } from './demo.ts';
 import { drainVerb } from './drain.ts';
 import { explainVerb } from './explain.ts';
+import { nodeVerb } from './node.ts';
 import type { CliIo, ExitCode } from './io.ts';
 import { CommandError, UsageError, exitCodes } from './io.ts';
 import { overview, verbHelp } from './help.ts';
@@ -47,6 +48,7 @@ export async function runCli(argv: readonly string[], io: CliIo, deps: CliDeps):
       demo,
       restart: restartVerb(consoleOptions),
       explain: explainVerb(consoleOptions),
+      node: nodeVerb(consoleOptions),
       ...adminVerbs,
     }),
   );

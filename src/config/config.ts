@@ -38,6 +38,10 @@ export interface NodeConfig {
   readonly password: string | undefined;
   /** Share of reads relative to the other replicas, > 0. */
   readonly weight: number;
+  /** Availability zone; undefined: not known. */
+  readonly zone?: string | undefined;
+  /** Who has named it; absent: the configuration. */
+  readonly source?: 'operator' | 'replication' | 'dns' | undefined;
 }
 
 export interface DatabaseConfig {

@@ -45,14 +45,15 @@ the same name on the server. \`weir\` and \`pgbouncer\` are the admin console an
 | \`replicas\` | list of nodes | Servers that take reads. |
 ${perDatabaseKeys.map((key) => `| \`${key}\` | | As above, for this database. |`).join('\n')}
 
-A **node** is a URL, \`postgres://user:password@host:5432/database\`, or a map \`{ url, weight, name }\`:
+A **node** is a URL, \`postgres://user:password@host:5432/database\`, or a map \`{ url, weight, name, zone }\`:
 
 - With \`user:password\`, Weir logs in to the server as this user (and the user may log in to Weir with this password);
   without, as the client's own user. In both, write \`@ : / # %\` as \`%40 %3A %2F %23 %25\`.
 - The port is 5432 unless given; IPv6 addresses are written \`[::1]\`. No parameters: TLS is set under \`tls.server\`.
 - The database is the one of the primary, or else the name of the entry.
-- \`weight\` (1): share of reads relative to the other replicas, for \`load_balance_hosts: weighted\`.
+- \`weight\` (1): share of reads relative to the other replicas, unless \`load_balance_hosts\` is round-robin or random.
 - \`name\`: how SHOW NODES, DRAIN and metrics call it; the host, or \`host:port\` when two nodes share a host.
+- \`zone\`: its availability zone, for \`routing.zone\`.
 
 The environment overrides \`primary\` and the pool settings of a database that is in the file:
 \`WEIR_DATABASES_SHOP_PRIMARY\`, \`WEIR_DATABASES_SHOP_POOL_MODE\` (every character that is no letter or digit becomes \`_\`).

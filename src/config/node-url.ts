@@ -1,5 +1,5 @@
 /**
- * Parses a node of the configuration: a URL, or `{ url, weight, name }`. Pure. Its messages never contain a password.
+ * Parses a node of the configuration: a URL, or `{ url, weight, name, zone }`. Pure. Its messages never contain a password.
  * Called by databases.ts.
  */
 import type { NodeConfig } from './config.ts';
@@ -15,7 +15,7 @@ const noHost = '-';
 const socketExample = 'postgres:///database?host=/run/postgresql';
 /** Maximum bytes of the directory: the size of sun_path less the name of the socket. */
 const longestSocketDir = 90;
-const nodeKeys = ['url', 'weight', 'name'];
+const nodeKeys = ['url', 'weight', 'name', 'zone'];
 const heaviest = 1000;
 /** Common parameters of libpq and JDBC URLs, which Weir refuses by name. */
 const parameters = [
@@ -120,11 +120,15 @@ function socketOf(url: URL): SocketAddress | { readonly refused: string } {
   };
 }
 
+/** Of nodes and zones. */
+export const isNodeName = (name: unknown): name is string => typeof name === 'string' && /^[^\s"';]{1,63}$/.test(name);
+export const badNodeName = 'that is not a text of 1 to 63 characters without blanks and quotes';
+
 /** Parses a node in either form from its YAML value. */
 export function parseNode(raw: unknown): ParsedNode {
   if (typeof raw === 'string') return parseNodeUrl(raw);
   if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) {
-    return { refused: `is not a URL such as ${example} nor a map { url, weight, name }` };
+    return { refused: `is not a URL such as ${example} nor a map { url, weight, name, zone }` };
   }
   const fields = new Map<string, unknown>(Object.entries(raw));
   for (const key of fields.keys()) {
@@ -139,9 +143,8 @@ export function parseNode(raw: unknown): ParsedNode {
   if (typeof weight !== 'number' || !(weight > 0 && weight <= heaviest)) {
     return { refused: `has a weight that is not a number above 0 and up to ${heaviest}` };
   }
-  const name = fields.get('name') ?? undefined;
-  if (name !== undefined && (typeof name !== 'string' || !/^[^\s"';]{1,63}$/.test(name))) {
-    return { refused: 'has a name that is not a text of 1 to 63 characters without blanks and quotes' };
-  }
-  return { node: { ...parsed.node, weight, name } };
+  const [name, zone] = [fields.get('name') ?? undefined, fields.get('zone') ?? undefined];
+  if (name !== undefined && !isNodeName(name)) return { refused: `has a name ${badNodeName}` };
+  if (zone !== undefined && !isNodeName(zone)) return { refused: `has a zone ${badNodeName}` };
+  return { node: { ...parsed.node, weight, name, ...(zone === undefined ? {} : { zone }) } };
 }

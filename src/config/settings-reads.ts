@@ -4,7 +4,8 @@
 import { policyNames } from '../balancing/policies.ts';
 import type { Rows } from './setting.ts';
 import { atLeast1ms, minute, orZero, second, setting } from './setting.ts';
-import { boolean, duration, list, oneOf, onlyForNow, optional, redisUrl, size } from './values.ts';
+import { boolean, duration, integer, list, oneOf, optional, redisUrl, size, string } from './values.ts';
+import type { Parsed, ValueType } from './values.ts';
 
 export const routingRows = {
   'routing.load_balance_hosts': setting(
@@ -42,6 +43,20 @@ export const routingRows = {
     'reload',
     'Whether reads go to the primary: never, when no replica may take them, or always as one of the nodes.',
   ),
+  'routing.zone': setting(
+    'zone',
+    optional(string('the name of a zone')),
+    undefined,
+    'reload',
+    'The availability zone of this Weir: reads prefer replicas of the same zone.',
+  ),
+  'routing.slow_start': setting(
+    'slowStartMs',
+    orZero('it gets its full share at once'),
+    30 * second,
+    'reload',
+    'For how long the share of reads of a replica that has come, or come back, rises to what it is by weight.',
+  ),
   'routing.failover_wait': setting(
     'failoverWaitMs',
     orZero('they get 57P03 at once'),
@@ -50,11 +65,25 @@ export const routingRows = {
     'For how long after a node went down statements that no other node can take wait for it or for its successor; later ones get 57P03 at once.',
   ),
   'routing.auto_discover': setting(
+    'autoDiscover',
+    discovery(),
+    'off',
+    'reload',
+    'Find replicas in pg_stat_replication of the primary: see docs/nodes.md.',
+  ),
+  'routing.discover_port': setting(
+    'discoverPort',
+    optional(integer(1, 65_535)),
     undefined,
-    onlyForNow(false, 'boolean', 'finding replicas in pg_stat_replication'),
-    false,
-    'restart',
-    'Find replicas in pg_stat_replication of the primary.',
+    'reload',
+    'Port of replicas that were found; null: that of the primary. An application_name such as db2:5433 wins.',
+  ),
+  'routing.discover_forget': setting(
+    'discoverForgetMs',
+    atLeast1ms,
+    minute,
+    'reload',
+    'A replica that was found is forgotten when it is down and has not been in pg_stat_replication for so long.',
   ),
 } as const satisfies Rows;
 
@@ -125,3 +154,22 @@ export const cacheRows = {
     'Tables whose reads may be cached; empty = every table that is safe.',
   ),
 } as const satisfies Rows;
+
+/** true and false, as in a file that only switches it on or off; replication says the same as true. */
+function discovery(): ValueType<'off' | 'replication'> {
+  const words = oneOf(['off', 'replication']);
+  const allowed = 'false, or true (replication says the same)';
+  const parse = (raw: unknown): Parsed<'off' | 'replication'> => {
+    const isOn = boolean().parse(raw);
+    if ('value' in isOn) return { value: isOn.value ? 'replication' : 'off' };
+    const parsed = words.parse(raw);
+    return 'refused' in parsed ? { refused: `is not ${allowed}` } : parsed;
+  };
+  return {
+    name: 'enum',
+    allowed,
+    parse,
+    parseText: (text) => parse(text.trim()),
+    format: (value) => String(value !== 'off'),
+  };
+}

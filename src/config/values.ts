@@ -162,23 +162,6 @@ export function oneOf<const T extends string>(words: readonly T[], later: readon
   };
 }
 
-/** A setting with one value for now: everything else comes in a later version. */
-export function onlyForNow<const T extends number | boolean>(value: T, name: string, later: string): ValueType<T> {
-  const allowed = String(value);
-  const parse = (raw: unknown): Parsed<T> => {
-    if (raw === value) return { value };
-    return { refused: `comes in a later version of Weir (${later}); until then use ${allowed}` };
-  };
-  return {
-    name,
-    allowed,
-    later,
-    parse,
-    parseText: (text) => (text.trim() === allowed ? { value } : parse(text)),
-    format: String,
-  };
-}
-
 export function string(what: string): ValueType<string> {
   const allowed = what;
   const parse = (raw: unknown): Parsed<string> =>

@@ -3,6 +3,7 @@
  * PgBouncer sends a NOTICE, because many drivers drop notices.
  */
 import { actions } from './actions.ts';
+import { nodeCommands } from './node-commands.ts';
 import { showRestarts } from './restart.ts';
 import { showConnectionBudget } from './show-connection-budget.ts';
 import { showBudgets } from './show-budgets.ts';
@@ -40,6 +41,7 @@ const all: ConsoleCommand[] = [
     () => all,
   ),
   ...actions,
+  ...nodeCommands,
 ];
 
 export const commands: ReadonlyMap<string, ConsoleCommand> = new Map(all.map((command) => [command.name, command]));

@@ -111,6 +111,8 @@ const nodes = show<NodeRow>(
     n.text('circuit_reason', ({ node }) =>
       (node.circuit ?? 'closed') === 'closed' ? null : (node.circuitWhy ?? null),
     ),
+    n.text('zone', ({ node }) => node.config.zone ?? null),
+    n.text('source', ({ node }) => node.config.source ?? 'configuration'),
   ],
   nodeRows,
 );

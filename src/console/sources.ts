@@ -4,6 +4,7 @@
  * `no_such_database` ...), whose text is shown to the operator. Types only.
  */
 import type { PoolMode, RoutingSettings } from '../config/config.ts';
+import type { AddedNode, NodeChange } from '../config/node-changes.ts';
 import type { FiguresDetail, StatsSources } from '../observability/types.ts';
 import type { ServerStats } from '../pool/types.ts';
 import type { StatsPeriod } from './stats-types.ts';
@@ -178,6 +179,13 @@ export interface ConsoleActions {
   resizePool(request: ResizeRequest): Promise<readonly ResizeOutcome[]>;
   /** Refuses a bad value. The console has checked that the key exists and is changeable. */
   setSetting(key: string, value: string): Promise<void>;
+  /**
+   * Looks at a node that may be added, and resolves to it with its name. Refuses one that cannot be reached, or is not a standby
+   * of the cluster.
+   */
+  tryNode(added: AddedNode): Promise<AddedNode>;
+  /** Adds or removes a node, at once. Resolves to what the operator has to know. */
+  changeNodes(change: NodeChange): Promise<readonly string[]>;
   /** Resolves when every reachable Weir process has been told. Refuses a table that no database has. */
   invalidate(request: InvalidateRequest): Promise<void>;
   explainRoute(request: ExplainRequest): Promise<readonly ExplainRow[]>;

@@ -144,7 +144,7 @@ export const sessionErrors = {
     severity: 'ERROR',
     level: 'info',
     message: 'unrecognized configuration parameter "{name}"',
-    hint: 'Weir knows weir.route, weir.consistency, weir.cache, weir.priority and weir.last_route.',
+    hint: 'Weir knows weir.route, weir.consistency, weir.cache, weir.priority, weir.key and weir.last_route.',
   },
   invalid_weir_setting: {
     sqlstate: '22023',

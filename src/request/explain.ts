@@ -26,6 +26,8 @@ export function explainStatement(database: Database, services: Services, user: s
       avoid: '',
       lastNode: '',
       moveLsn: 0,
+      key: hints?.key ?? user,
+      keyBy: hints?.key === undefined ? 'user' : 'hint',
       nowMs: services.nowMs(),
     },
     database.topology.snapshot(),

@@ -17,6 +17,8 @@ export interface RouteSettings {
   readonly loadBalanceHosts: BalanceHosts;
   readonly maxReplicaLagMs: number;
   readonly primaryReads: PrimaryReads;
+  /** Reads prefer its replicas; undefined: all are alike. */
+  readonly zone?: string | undefined;
 }
 
 export type Verdict =
@@ -25,6 +27,9 @@ export type Verdict =
   | 'strict'
   | 'no replicas configured'
   | 'balanced'
+  | 'hash of the hint'
+  | 'hash of the weir.key'
+  | 'hash of the user'
   | 'no replica eligible'
   | 'no room to fall back';
 
@@ -98,6 +103,9 @@ function explain(decision: Decision): string {
     case 'no replicas configured':
       return join(decision.plan, forcedNotFollowed(decision), 'no replicas configured', onPrimary(decision));
     case 'balanced':
+    case 'hash of the hint':
+    case 'hash of the weir.key':
+    case 'hash of the user':
       return join(decision.plan, forced(decision), demand(decision), picked(decision));
     case 'no replica eligible':
       return join(decision.plan, forced(decision), demand(decision), obstacles(decision), fallback(decision));
@@ -135,9 +143,11 @@ function demand({ consistency, needLsn }: Decision): string {
 function picked(decision: Decision): string {
   const { node, other, cost, otherCost, settings } = decision;
   if (node === undefined) return '';
-  const state = node.role === 'primary' ? `${node.name} is the primary` : stateOf(node, decision);
+  const position = node.role === 'primary' ? `${node.name} is the primary` : stateOf(node, decision);
+  const state = join(position, zoneOf(node, settings));
   if (cost === noCost) {
-    return `${state}; picked ${node.name} (${settings.loadBalanceHosts})`;
+    const how = decision.verdict === 'balanced' ? settings.loadBalanceHosts : decision.verdict;
+    return `${state}; picked ${node.name} (${how})`;
   }
   const price = `${node.name} (cost ${cost.toFixed(1)})`;
   if (other === undefined) {
@@ -146,6 +156,11 @@ function picked(decision: Decision): string {
   }
   const relation = cost <= otherCost ? 'over' : 'by draw, close to';
   return `${state}; picked ${price} ${relation} ${other.name} (cost ${otherCost.toFixed(1)})`;
+}
+
+function zoneOf({ config }: NodeState, { zone }: RouteSettings): string {
+  if (zone === undefined) return '';
+  return config.zone === zone ? `zone=${zone} preferred` : `no replica of zone ${zone} is eligible and has room`;
 }
 
 function stateOf(node: NodeState, { consistency, nowMs }: Decision): string {

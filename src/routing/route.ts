@@ -35,8 +35,10 @@ export function route(
   const isPrimaryIncluded = settings.primaryReads === 'always-included' && facts.forced !== 'replica';
   const set = candidates(facts, snapshot, settings.maxReplicaLagMs, isPrimaryIncluded ? primary : undefined);
   if (set !== 0) {
-    const decision = new Decision('balanced', undefined, facts, snapshot, settings);
-    policies[settings.loadBalanceHosts](decision, snapshot.nodes, set, random, turn, facts.nowMs);
+    const verdict = settings.loadBalanceHosts === 'hash' ? (`hash of the ${facts.keyBy}` as const) : 'balanced';
+    const decision = new Decision(verdict, undefined, facts, snapshot, settings);
+    const preferred = settings.zone === undefined ? set : ofZone(settings.zone, snapshot.nodes, set);
+    policies[settings.loadBalanceHosts](decision, snapshot.nodes, preferred, random, turn, facts.nowMs, facts.key);
     return decision;
   }
 
@@ -77,4 +79,18 @@ function candidates(
     if (node === primary || obstacleOf(node, facts, maxReplicaLagMs) === 'none') set |= 1 << index;
   }
   return set;
+}
+
+/** @returns those of `set` that have room and are in the zone; else those that have room; else all */
+function ofZone(zone: string, nodes: readonly NodeState[], set: number): number {
+  let own = 0;
+  let roomy = 0;
+  for (let index = 0; set >>> index !== 0; index++) {
+    if (((set >>> index) & 1) === 0) continue;
+    const { config, load } = nodes[index]!;
+    if (load.isFull === true) continue;
+    roomy |= 1 << index;
+    if (config.zone === zone) own |= 1 << index;
+  }
+  return own || roomy || set;
 }

@@ -23,6 +23,9 @@ export interface RoutingFacts {
   /** LSN that any other replica must have replayed, so that the session does not see older data than it has read;
    *  undefined: not known yet. */
   readonly moveLsn: number | undefined;
+  /** For load_balance_hosts = hash: reads with the same key go to the same node. */
+  readonly key: string;
+  readonly keyBy: 'hint' | 'weir.key' | 'user';
   readonly nowMs: number;
 }
 

@@ -137,6 +137,7 @@ export abstract class ClientRecord implements SessionOfConcerns {
       consistency: routing().consistency,
       isCacheEnabled: cache.isEnabled,
       priority: this.defaultPriority,
+      key: this.identity.user,
     });
   }
 

@@ -11,21 +11,23 @@ export interface PackedPreferences {
   readonly consistency?: string;
   readonly cache?: string | number;
   readonly priority?: string;
+  readonly key?: string;
 }
 
-export function packPreferences({ route, routeBy, consistency, cache, priority }: Preferences): PackedPreferences {
+export function packPreferences({ route, routeBy, consistency, cache, priority, key }: Preferences): PackedPreferences {
   return {
     route,
     routeBy,
     ...(consistency !== undefined && { consistency }),
     ...(cache !== undefined && { cache }),
     ...(priority !== undefined && { priority }),
+    ...(key !== undefined && { key }),
   };
 }
 
 /** @throws ShapeError */
 export function preferencesIn(what: string, value: unknown): Preferences {
-  const fields = new Fields(what, value, ['route', 'routeBy', 'consistency', 'cache', 'priority']);
+  const fields = new Fields(what, value, ['route', 'routeBy', 'consistency', 'cache', 'priority', 'key']);
   const cache = fields.value('cache');
   if (cache !== undefined && cache !== 'on' && cache !== 'off' && typeof cache !== 'number')
     throw new ShapeError(`"cache" of ${what} is not a wish`);
@@ -37,5 +39,6 @@ export function preferencesIn(what: string, value: unknown): Preferences {
       : undefined,
     cache,
     priority: fields.has('priority') ? fields.oneOf('priority', priorities) : undefined,
+    key: fields.has('key') ? fields.text('key') : undefined,
   });
 }

@@ -1,6 +1,6 @@
 /**
- * A session's settings for routing, caching and waiting: weir.route, weir.consistency, weir.cache, weir.priority. An immutable
- * value.
+ * A session's settings for routing, caching and waiting: weir.route, weir.consistency, weir.cache, weir.priority, weir.key.
+ * An immutable value.
  */
 import type { Consistency } from '../config/config.ts';
 import { WeirError } from '../errors/errors.ts';
@@ -11,7 +11,10 @@ export type Forced = 'auto' | 'primary' | 'replica';
 export type CacheWish = 'on' | 'off' | number;
 
 /** Names for SET and SHOW. weir.last_route is not here, because it can only be shown. */
-export const weirSettingNames = ['weir.route', 'weir.consistency', 'weir.cache', 'weir.priority'] as const;
+export const weirSettingNames = ['weir.route', 'weir.consistency', 'weir.cache', 'weir.priority', 'weir.key'] as const;
+
+/** As long as the key of a hint may be. */
+const keyCharsMax = 200;
 
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
 
@@ -26,6 +29,8 @@ export interface Defaults {
   readonly consistency: Consistency;
   readonly isCacheEnabled: boolean;
   readonly priority: Priority;
+  /** Of load_balance_hosts = hash: the user. */
+  readonly key: string;
 }
 
 interface Values {
@@ -36,6 +41,8 @@ interface Values {
   readonly cache: CacheWish | undefined;
   /** Undefined: as the configuration says of the user. */
   readonly priority: Priority | undefined;
+  /** Undefined: the user's name is the key. */
+  readonly key: string | undefined;
 }
 
 export class Preferences implements Values {
@@ -44,13 +51,15 @@ export class Preferences implements Values {
   readonly consistency: Consistency | undefined;
   readonly cache: CacheWish | undefined;
   readonly priority: Priority | undefined;
+  readonly key: string | undefined;
 
-  private constructor({ route, routeBy, consistency, cache, priority }: Values) {
+  private constructor({ route, routeBy, consistency, cache, priority, key }: Values) {
     this.route = route;
     this.routeBy = routeBy;
     this.consistency = consistency;
     this.cache = cache;
     this.priority = priority;
+    this.key = key;
   }
 
   static readonly none = new Preferences({
@@ -59,6 +68,7 @@ export class Preferences implements Values {
     consistency: undefined,
     cache: undefined,
     priority: undefined,
+    key: undefined,
   });
 
   static of(values: Values): Preferences {
@@ -95,6 +105,10 @@ export class Preferences implements Values {
           throw invalid(name, value, priorities.join(', '));
         return new Preferences({ ...this, priority: plain });
       }
+      case 'weir.key':
+        if (value !== undefined && (value === '' || value.length > keyCharsMax))
+          throw invalid(name, value.slice(0, keyCharsMax), `1 to ${keyCharsMax} characters`);
+        return new Preferences({ ...this, key: value });
       default:
         throw new WeirError('unknown_weir_setting', { name });
     }
@@ -128,6 +142,8 @@ export class Preferences implements Values {
           : (this.cache ?? (defaults.isCacheEnabled ? 'on' : 'off'));
       case 'weir.priority':
         return this.priority ?? defaults.priority;
+      case 'weir.key':
+        return this.key ?? defaults.key;
       default:
         throw new WeirError('unknown_weir_setting', { name });
     }

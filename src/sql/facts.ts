@@ -170,6 +170,8 @@ export interface Hints {
   /** 'on', 'off', or a time to live in milliseconds. */
   readonly cache: 'on' | 'off' | number | undefined;
   readonly priority: 'high' | 'normal' | 'low' | undefined;
+  /** For load_balance_hosts = hash. */
+  readonly key: string | undefined;
   readonly tags: readonly string[];
   /** What was wrong in the comment, in words; such a hint is ignored and the reason says so. */
   readonly problem: string | undefined;

@@ -10,6 +10,7 @@ const PREFIX = 'weir:';
 const COMMENT_MAX = 16 * 1024;
 const TAGS_MAX = 64;
 const TAG_CHARS_MAX = 200;
+const KEY_CHARS_MAX = 200;
 const CACHE_MS_MAX = 30 * 24 * 3_600_000;
 const PROBLEM_MAX = 200;
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
@@ -57,6 +58,7 @@ function emptyHints(): Draft {
     consistency: undefined,
     cache: undefined,
     priority: undefined,
+    key: undefined,
     tags: [],
     problem: undefined,
   };
@@ -100,10 +102,15 @@ function readWord(name: string, value: string, hints: Draft): string | undefined
       if (hints.priority !== undefined && hints.priority !== lower) return 'priority is given twice';
       hints.priority = lower;
       return undefined;
+    case 'key':
+      if (value === '' || value.length > KEY_CHARS_MAX) return `key=${value}: 1 to ${KEY_CHARS_MAX} characters`;
+      if (hints.key !== undefined && hints.key !== value) return 'key is given twice';
+      hints.key = value;
+      return undefined;
     case 'tags':
       return readTags(value, hints);
     default:
-      return `${name}: known are route, consistency, cache, priority and tags`;
+      return `${name}: known are route, consistency, cache, priority, key and tags`;
   }
 }
 

@@ -21,14 +21,16 @@ export class Announcer {
   }
 
   announce(after: TopologySnapshot): void {
-    const { log, before, told } = this;
+    const { log, told } = this;
     const { database } = after;
-    announcePrimary(before, after, log);
-    const news = after.nodes.map((node, index) => newsOf(told[index] ?? node, node));
+    announcePrimary(this.before, after, log);
+    const before = new Map(told.map((node) => [node.name, node]));
+    const news = after.nodes.map((node) => newsOf(before.get(node.name) ?? unheard(node), node));
     announceLogin(database, told, news, log);
-    for (const [index, node] of news.entries()) {
-      announceNode(database, told[index] ?? node, node, log);
-      announceCircuit(database, told[index] ?? node, node, log);
+    for (const node of news) {
+      const was = before.get(node.name) ?? unheard(node);
+      announceNode(database, was, node, log);
+      announceCircuit(database, was, node, log);
     }
     this.before = after;
     this.told = news;
@@ -45,6 +47,9 @@ export class Announcer {
     this.catalogProblem = undefined;
   }
 }
+
+/** A node that was added while Weir runs, as if it had been told before it was heard of. */
+const unheard = (node: NodeState): NodeState => ({ ...node, isUp: false, problem: undefined });
 
 /** The state to be told. What an operator has done is, in any case. */
 function newsOf(told: NodeState, node: NodeState): NodeState {

@@ -3,14 +3,15 @@
  * are up, lag, are ejected, or are catching up. No sockets and no timers: the time is an argument. Called by
  * monitor.ts and, with scripted answers, by tests.
  */
-import type { DatabaseConfig } from '../config/config.ts';
+import type { DatabaseConfig, NodeConfig } from '../config/config.ts';
+import { isSameServer, rearranged, type Origins } from './changed-nodes.ts';
 import { elect } from './elect.ts';
-import type { Contender, Incumbent } from './elect.ts';
+import type { Incumbent } from './elect.ts';
 import { judgeFailure, judgePrimary } from './circuit-judge.ts';
 import { explain, takesOffice } from './circuit.ts';
 import { createLagHistory } from './lag.ts';
 import type { LagHistory } from './lag.ts';
-import { isAnswerExpected, isSameState, newNodeRecord } from './node-record.ts';
+import { contenderOf, isAnswerExpected, newcomer, newNodeRecord } from './node-record.ts';
 import type { NodeRecord } from './node-record.ts';
 import { nodeState, type Office } from './node-state.ts';
 import type { NodeIdentity, ProbeFailure, ProbeSample } from './samples.ts';
@@ -22,6 +23,8 @@ export interface AssessorOptions {
   readonly databaseName: string;
   readonly database: DatabaseConfig;
   readonly maxReplicaLagMs: number;
+  /** routing.slow_start; absent: 30 s. */
+  readonly slowStartMs?: () => number;
   /** Reads may go to the primary: the last replica can be ejected, too. */
   readonly primaryTakesReads: boolean;
   readonly onPrimaryEjected?: (node: string) => void;
@@ -37,6 +40,7 @@ export const REPLICA_SILENCE_MS = 1500;
 export const PRIMARY_SILENCE_MS = 5000;
 /** How long the first election waits for nodes that have neither answered nor failed. */
 const SETTLE_MS = 1000;
+const SLOW_START_MS = 30_000;
 /** Lag is known after several answers of the primary. */
 const LAG_SETTLES_MS = 2000;
 /** A replica that exceeded max_replica_lag takes reads again when its lag is below this share of it. */
@@ -44,7 +48,7 @@ const BACK_IN_SHARE = 0.8;
 
 export class Assessor {
   readonly #options: AssessorOptions;
-  readonly #records: readonly NodeRecord[];
+  #records: readonly NodeRecord[];
   readonly #ticker: ProbeTicker;
   readonly #lag: LagHistory = createLagHistory();
   #incumbent: Incumbent | undefined;
@@ -69,6 +73,31 @@ export class Assessor {
 
   get primaryIndex(): number | undefined {
     return this.#winner ?? this.#incumbent?.index;
+  }
+
+  /** The nodes, in the order of their indices. */
+  get configs(): readonly NodeConfig[] {
+    return this.#records.map(({ config }) => config);
+  }
+
+  /** System identifier of the cluster; undefined: not known. */
+  get systemId(): string | undefined {
+    return this.#incumbent?.systemId;
+  }
+
+  /** @returns undefined: the primary is not among them, and nothing has changed */
+  setNodes(configs: readonly NodeConfig[], nowMs: number): Origins | undefined {
+    const office = this.primaryIndex === undefined ? undefined : this.#records[this.primaryIndex];
+    if (office !== undefined && !configs.some((config) => isSameServer(office.config, config))) return undefined;
+    const { records, origins } = rearranged(this.#records, configs, (config) =>
+      newcomer(config, this.#ticker.next(), nowMs),
+    );
+    this.#records = records;
+    if (this.#incumbent !== undefined)
+      this.#incumbent = { ...this.#incumbent, index: origins.indexOf(this.#incumbent.index) };
+    if (this.#winner !== undefined) this.#winner = origins.indexOf(this.#winner);
+    this.refresh(nowMs);
+    return origins;
   }
 
   indexOf(name: string): number {
@@ -184,12 +213,7 @@ export class Assessor {
   }
 
   #elect(nowMs: number): void {
-    const contenders = this.#records.map<Contender>((record) => ({
-      name: record.config.name,
-      isInRecovery: record.sample?.isInRecovery,
-      timeline: record.timeline,
-      systemId: record.identity?.systemId,
-    }));
+    const contenders = this.#records.map(contenderOf);
     const isSettled = this.#records.every((record) => record.hasTried) || nowMs - this.#options.nowMs > SETTLE_MS;
     const result = elect(contenders, this.#incumbent, 0, isSettled);
     this.#refusals = result.refusals;
@@ -260,6 +284,7 @@ export class Assessor {
       newestLsn: this.#lag.newestLsn(),
       isElectionOpen: this.#incumbent === undefined && this.#records.some((record) => isAnswerExpected(record, nowMs)),
       isLagUnproven: this.#isLagUnproven(nowMs),
+      slowStartMs: this.#options.slowStartMs?.() ?? SLOW_START_MS,
     };
     const nodes = this.#records.map((record, index) => nodeState(record, index, office, nowMs));
     const hidden = this.primaryIndex ?? 0;
@@ -272,13 +297,4 @@ export class Assessor {
       epoch: this.#epoch,
     };
   }
-}
-
-/** @returns true if the snapshots differ in roles, health or eligibility; false if only positions (LSN, lag) differ */
-export function differs(before: TopologySnapshot, after: TopologySnapshot): boolean {
-  return (
-    before.epoch !== after.epoch ||
-    before.primary?.name !== after.primary?.name ||
-    after.nodes.some((node, index) => !isSameState(before.nodes[index], node))
-  );
 }

@@ -6,16 +6,19 @@
 import type { Clock } from '../util/clock.ts';
 import type { NodeConfig } from '../config/config.ts';
 import type { Assessor } from './assess.ts';
+import type { Origins } from './changed-nodes.ts';
 import type { Member, MemberOptions } from './member.ts';
 import { ProbeError } from './probe.ts';
 import type { NodeIdentity, ProbeFailure, ProbeRow, ProbeSample } from './samples.ts';
 import type { MonitorLogin } from './server-connector.ts';
+import { tryNode, type Tried } from './trial.ts';
 import type { ProbeTicker } from './ticker.ts';
 import type { Tick } from './types.ts';
 
 export interface MonitorOptions {
   /** The name that clients use. */
   readonly database: string;
+  /** At first. */
   readonly nodes: readonly NodeConfig[];
   readonly assessor: Assessor;
   readonly ticker: ProbeTicker;
@@ -43,13 +46,18 @@ const URGENT_INTERVAL_MS = 2;
 const DEMAND_LASTS_MS = 1000;
 const SWEEP_MS = 250;
 
+interface Watched {
+  readonly node: NodeConfig;
+  /** undefined: it is being made. */
+  member: Member | undefined;
+}
+
 export class Monitor {
   readonly #options: MonitorOptions;
   /** In the order of the nodes; empty while the monitor is stopped. */
-  #watchers: readonly Member[] = [];
+  #watched: readonly Watched[] = [];
+  #nodes: readonly NodeConfig[];
   readonly #calmMs: number;
-  /** Interval at the primary while a session waits for a tick. */
-  readonly #tickMs: number;
   #demandedAtMs = -Infinity;
   #sweepTimer: NodeJS.Timeout | undefined;
   #sweptAtMs = 0;
@@ -58,8 +66,12 @@ export class Monitor {
     this.#options = options;
     // Often enough to notice a lag of a quarter of max_replica_lag.
     this.#calmMs = Math.min(CALM_INTERVAL_MS, Math.max(FAST_INTERVAL_MS, options.maxReplicaLagMs / 4));
-    // Ticks tell what a replica must have replayed. All reads ask for some, also where there is no replica.
-    this.#tickMs = options.nodes.length > 1 ? FAST_INTERVAL_MS : this.#calmMs;
+    this.#nodes = options.nodes;
+  }
+
+  /** Interval at the primary while a session waits for a tick. All reads ask for some, also where there is no replica. */
+  get #tickMs(): number {
+    return this.#nodes.length > 1 ? FAST_INTERVAL_MS : this.#calmMs;
   }
 
   start(): void {
@@ -67,17 +79,32 @@ export class Monitor {
     this.#sweptAtMs = this.#options.clock.nowMs();
     this.#sweepTimer = setInterval(() => this.#sweep(), SWEEP_MS);
     this.#sweepTimer.unref();
-    const watchers: Member[] = [];
-    this.#watchers = watchers;
-    for (const [index, node] of this.#options.nodes.entries()) watchers.push(this.#watch(node, index));
+    this.#watched = this.#nodes.map((node) => ({ node, member: undefined }));
+    for (const watched of this.#watched) this.#watch(watched);
+  }
+
+  /** The assessor has other nodes now. Resolves when those that are gone are left. */
+  async setNodes(nodes: readonly NodeConfig[], origins: Origins): Promise<void> {
+    this.#nodes = nodes;
+    if (this.#sweepTimer === undefined) return;
+    const before = this.#watched;
+    this.#watched = nodes.map((node, index) => before[origins[index] ?? -1] ?? { node, member: undefined });
+    for (const watched of this.#watched) if (!before.includes(watched)) this.#watch(watched);
+    const gone = before.filter((watched) => !this.#watched.includes(watched));
+    await Promise.all(gone.map(({ member }) => member?.leave()));
+  }
+
+  /** Looks at a server that is not a node yet. */
+  tryNode(node: NodeConfig): Promise<Tried> {
+    return tryNode({ ...this.#options, node, systemId: this.#options.assessor.systemId });
   }
 
   async stop(): Promise<void> {
     clearInterval(this.#sweepTimer);
     this.#sweepTimer = undefined;
-    const watchers = this.#watchers;
-    this.#watchers = [];
-    await Promise.all(watchers.map((watcher) => watcher.leave()));
+    const watched = this.#watched;
+    this.#watched = [];
+    await Promise.all(watched.map(({ member }) => member?.leave()));
   }
 
   /**
@@ -87,69 +114,76 @@ export class Monitor {
   wake(): void {
     this.#demandedAtMs = this.#options.clock.nowMs();
     const primary = this.#options.assessor.primaryIndex;
-    if (primary !== undefined) this.#watchers[primary]?.hurry(this.#tickMs);
+    if (primary !== undefined) this.#watched[primary]?.member?.hurry(this.#tickMs);
   }
 
   /** Probes all nodes now: the primary at once, the replicas as soon as it has answered. */
   askAll(): void {
     this.#demandedAtMs = this.#options.clock.nowMs();
     const primary = this.#options.assessor.primaryIndex;
-    if (primary !== undefined) this.#watchers[primary]?.hurry(0);
+    if (primary !== undefined) this.#watched[primary]?.member?.hurry(0);
   }
 
   /** Probes the node now, because something suggests that its state has changed. */
   probeNow(index: number): void {
-    this.#watchers[index]?.suspect();
+    this.#watched[index]?.member?.suspect();
   }
 
   /** The set of available log-ins may have changed: tries to log in again. */
   loginsChanged(): void {
-    for (const watcher of this.#watchers) {
-      watcher.loginsChanged();
-      watcher.suspect();
+    for (const { member } of this.#watched) {
+      member?.loginsChanged();
+      member?.suspect();
     }
   }
 
   async ask(index: number, sql: string, values: readonly unknown[]): Promise<ProbeRow[]> {
-    const watcher = this.#watchers[index];
+    const watcher = this.#watched[index]?.member;
     if (watcher === undefined) throw new ProbeError('it is not watched', false);
     return watcher.ask(sql, values);
   }
 
-  #watch(node: NodeConfig, index: number): Member {
+  /** Events of a node that is gone have no index. */
+  #watch(watched: Watched): void {
     const { database, assessor, ticker, join, logins, borrowedUsers } = this.#options;
+    const { node } = watched;
+    const at = (): number => this.#watched.indexOf(watched);
     let tick: Tick | undefined;
     let identity: NodeIdentity | undefined;
-    return join({
+    watched.member = join({
       database,
       node,
       logins: () => logins(node),
       borrowedUsers: () => borrowedUsers(node),
-      isTickAwaited: () => index === assessor.primaryIndex && ticker.isDemanded(),
+      isTickAwaited: () => at() === assessor.primaryIndex && ticker.isDemanded(),
       events: {
         connected: (found) => {
           identity = found;
-          assessor.connected(index, found);
+          if (at() >= 0) assessor.connected(at(), found);
         },
         sending: () => {
-          tick = index === assessor.primaryIndex ? ticker.begin() : undefined;
+          tick = at() === assessor.primaryIndex ? ticker.begin() : undefined;
         },
         sampled: (sample, sentAtMs) => {
+          const index = at();
           // A node that listens but accepts no log-in of the monitor counts as up only if it is the configured
           // primary (index 0).
           if (identity?.isMute === true && index !== 0)
             this.#failed(index, { problem: identity.limitation ?? 'does not let the monitor in', isStopped: false });
           else this.#sampled(index, sample, sentAtMs, tick);
         },
-        failed: (failure) => this.#failed(index, failure),
-        moved: () => assessor.moved(index, this.#options.clock.nowMs()),
-        intervalMs: () => this.#intervalMs(index),
+        failed: (failure) => this.#failed(at(), failure),
+        moved: () => {
+          if (at() >= 0) assessor.moved(at(), this.#options.clock.nowMs());
+        },
+        intervalMs: () => this.#intervalMs(at()),
       },
     });
   }
 
   #sampled(index: number, sample: ProbeSample, sentAtMs: number, tick: Tick | undefined): void {
     const { assessor, ticker, clock } = this.#options;
+    if (index < 0) return;
     assessor.sampled(index, sample, sentAtMs, clock.nowMs());
     if (index === assessor.primaryIndex && !sample.isInRecovery) {
       // If this sample caused an election, a new epoch has begun: the ticker ignores the tick, which is of the old
@@ -162,26 +196,28 @@ export class Monitor {
 
   #askReplicas(primary: number): void {
     const now = this.#options.clock.nowMs();
-    for (const [index, watcher] of this.#watchers.entries()) {
-      if (index === primary) continue;
+    for (const [index, { member }] of this.#watched.entries()) {
+      if (index === primary || member === undefined) continue;
       const isAwaited = this.#options.assessor.isAwaited(index, now);
       const minGapMs = this.#options.isUrgent() ? 0 : isAwaited ? FAST_INTERVAL_MS * 0.8 : this.#calmMs / 2;
-      if (watcher.sinceSentMs >= minGapMs) watcher.refresh();
+      if (member.sinceSentMs >= minGapMs) member.refresh();
     }
   }
 
   #failed(index: number, failure: ProbeFailure): void {
     const { assessor, clock } = this.#options;
+    if (index < 0) return;
     const wasPrimary = index === assessor.primaryIndex;
     assessor.failed(index, failure, clock.nowMs());
     // Find the new primary soon: a promoted replica says so in its next answer.
-    if (wasPrimary) for (const watcher of this.#watchers) watcher.hurry(FAST_INTERVAL_MS);
+    if (wasPrimary) for (const { member } of this.#watched) member?.hurry(FAST_INTERVAL_MS);
     this.#options.onNews();
   }
 
   #intervalMs(index: number): number {
     const { assessor, ticker, clock } = this.#options;
     const now = clock.nowMs();
+    if (index < 0) return CALM_INTERVAL_MS;
     if (this.#options.isUrgent()) return URGENT_INTERVAL_MS;
     if (index === assessor.primaryIndex) return ticker.isDemanded() ? this.#tickMs : this.#calmMs;
     const isMissing = !(assessor.snapshot.primary?.isUp ?? false);

@@ -5,12 +5,14 @@
 import type { NodeConfig } from '../config/config.ts';
 import { newCircuit } from './circuit.ts';
 import type { Circuit } from './circuit.ts';
+import type { Contender } from './elect.ts';
 import type { NodeIdentity, ProbeFailure, ProbeSample } from './samples.ts';
 import { NO_LOGIN } from './server-connector.ts';
 import type { NodeLoad, NodeState, Tick } from './types.ts';
 
 export interface NodeRecord {
-  readonly config: NodeConfig;
+  /** A reload may change its weight and zone. */
+  config: NodeConfig;
   readonly load: NodeLoad;
   readonly circuit: Circuit;
   readonly bornAtMs: number;
@@ -38,7 +40,6 @@ export interface NodeRecord {
   slowStartFromMs: number;
 }
 
-const SLOW_START_MS = 30_000;
 const SLOW_START_FLOOR = 0.1;
 /**
  * After an absence shorter than this (an administrator terminated the probe connection) the server's caches are still
@@ -83,6 +84,18 @@ export function newNodeRecord(config: NodeConfig, nowMs: number): NodeRecord {
   };
 }
 
+/**
+ * Of a node that is added while Weir runs. It begins slowly, and with what the primary has now: its name may have been that of
+ * a server that was further.
+ */
+export function newcomer(config: NodeConfig, catchUpTick: Tick, nowMs: number): NodeRecord {
+  return { ...newNodeRecord(config, nowMs), downSinceMs: -Infinity, catchUpTick };
+}
+
+export function contenderOf({ config, sample, timeline, identity }: NodeRecord): Contender {
+  return { name: config.name, isInRecovery: sample?.isInRecovery, timeline, systemId: identity?.systemId };
+}
+
 export function cameUp(record: NodeRecord, nowMs: number): void {
   const absence = nowMs - record.downSinceMs;
   if (absence > (record.wasUp ? SHORT_ABSENCE_MS : OWN_START_MS)) record.slowStartFromMs = nowMs;
@@ -101,11 +114,12 @@ export function wentDown(record: NodeRecord, nowMs: number): void {
 }
 
 /**
- * @returns the share of its normal load: rises from 0.1 to 1 in the 30 s after the node came up or its ejection ended
+ * @returns the share of its normal load: rises from 0.1 to 1 in `durationMs` after the node came up or its ejection ended
  */
-export function slowStartAt(record: NodeRecord, nowMs: number): number {
+export function slowStartAt(record: NodeRecord, durationMs: number, nowMs: number): number {
+  if (durationMs === 0) return 1;
   const from = Math.max(record.slowStartFromMs, record.circuit.untilMs === 0 ? -Infinity : record.circuit.untilMs);
-  const share = (nowMs - from) / SLOW_START_MS;
+  const share = (nowMs - from) / durationMs;
   return Math.min(1, SLOW_START_FLOOR + (1 - SLOW_START_FLOOR) * Math.max(0, share));
 }
 

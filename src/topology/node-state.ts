@@ -22,6 +22,8 @@ export interface Office {
   readonly isElectionOpen: boolean;
   /** The lag of replicas is measured anew since a moment ago. */
   readonly isLagUnproven: boolean;
+  /** routing.slow_start */
+  readonly slowStartMs: number;
 }
 
 /** Builds the state. Also updates the record when the node came up or went down, and its circuit. */
@@ -52,7 +54,7 @@ export function nodeState(record: NodeRecord, index: number, office: Office, now
     ...(record.timeline === undefined ? {} : { timeline: record.timeline }),
     isUnheard: isUnheard(record, office, nowMs),
     isLagUnproven: !isPrimary && office.isLagUnproven,
-    slowStart: isPrimary ? 1 : slowStartAt(record, nowMs),
+    slowStart: isPrimary ? 1 : slowStartAt(record, office.slowStartMs, nowMs),
     problem: obstacle ?? remarkOn(record, role, nowMs),
     connectionLimit: record.identity?.connectionLimit ?? 0,
     serverVersion: record.identity?.serverVersion,

@@ -18,6 +18,8 @@ export interface TopologyOptions {
   /** The database name that clients use; under a "*" entry the actual name, which is also the name on the server. */
   readonly databaseName: string;
   readonly routing: Pick<RoutingSettings, 'maxReplicaLagMs' | 'primaryReads'>;
+  /** routing.slow_start, which a reload may change; absent: the default. */
+  readonly slowStartMs?: () => number;
   /**
    * The monitor's log-in at nodes without user:password in their URL; undefined: the one in the primary's URL, if any.
    */

@@ -4,8 +4,10 @@
  */
 import type { NodeConfig } from '../config/config.ts';
 import { Announcer } from './announce.ts';
-import { Assessor, differs } from './assess.ts';
+import { Assessor } from './assess.ts';
 import type { Catalog } from '../catalog/types.ts';
+import { catalogSource } from './catalog-source.ts';
+import { differs } from './changed-nodes.ts';
 import { CatalogReadings } from './catalog-readings.ts';
 import { loginsOf, ownReading, watchReading } from './database-logins.ts';
 import type { Monitors } from './member.ts';
@@ -13,8 +15,10 @@ import { Monitor } from './monitor.ts';
 import type { TopologyOptions } from './options.ts';
 import { Outcomes } from './outcomes.ts';
 import { Presence } from './presence.ts';
-import { SchemaWatch, type CatalogSource } from './schema-watch.ts';
+import { SchemaWatch } from './schema-watch.ts';
 import { ServerMonitors } from './server-monitors.ts';
+import type { Tried } from './trial.ts';
+import type { MonitorLogin } from './server-connector.ts';
 import { createTicker } from './ticker.ts';
 import type { ProbeTicker } from './ticker.ts';
 import type { LostBackend, NodeFailure, ServerAddress, Topology, TopologySnapshot } from './types.ts';
@@ -27,16 +31,12 @@ const SETTLE_MS = 3000;
 /** A topology that can also read the catalog for other processes of the same Weir. */
 export interface ReadingTopology extends Topology {
   readonly readings: CatalogReadings;
+  /** How its monitor logs in to a server. */
+  loginsAt(node: NodeConfig): readonly MonitorLogin[];
 }
 
 export function createTopology(options: TopologyOptions): ReadingTopology {
   return new DatabaseTopology(options);
-}
-
-function catalogSource(snapshot: TopologySnapshot): CatalogSource | undefined {
-  if (snapshot.primary?.isUp) return { node: snapshot.primary.config, isPrimary: true };
-  const replica = snapshot.replicas.find((node) => node.isUp && node.role === 'replica');
-  return replica === undefined ? undefined : { node: replica.config, isPrimary: false };
 }
 
 class DatabaseTopology implements ReadingTopology {
@@ -64,6 +64,7 @@ class DatabaseTopology implements ReadingTopology {
       databaseName,
       database,
       maxReplicaLagMs: routing.maxReplicaLagMs,
+      ...(options.slowStartMs === undefined ? {} : { slowStartMs: options.slowStartMs }),
       primaryTakesReads: routing.primaryReads !== 'never',
       onPrimaryEjected: (node) => options.onEjection?.(node, 'connect'),
       ticker: this.ticker,
@@ -84,16 +85,11 @@ class DatabaseTopology implements ReadingTopology {
     this.#startedAtMs = clock.nowMs();
   }
 
-  get #nodes(): readonly NodeConfig[] {
-    const { primary, replicas } = this.#options.database;
-    return [primary, ...replicas];
-  }
-
   #makeMonitor(monitors: Monitors): Monitor {
     const options = this.#options;
     return new Monitor({
       database: options.databaseName,
-      nodes: this.#nodes,
+      nodes: this.#assessor.configs,
       assessor: this.#assessor,
       ticker: this.ticker,
       join: (member) => monitors.join(member, options.tls, options.connectTimeoutMs, options.clock),
@@ -124,7 +120,7 @@ class DatabaseTopology implements ReadingTopology {
   #makeOutcomes(): Outcomes {
     const { clock, log } = this.#options;
     const indexAt = ({ host, port }: ServerAddress): number =>
-      this.#nodes.findIndex((node) => node.host === host && node.port === port);
+      this.#assessor.configs.findIndex((node) => node.host === host && node.port === port);
     return new Outcomes({
       ask: async (server, sql, values) => {
         const index = indexAt(server);
@@ -237,6 +233,22 @@ class DatabaseTopology implements ReadingTopology {
     this.#assessor.setDraining(index, isDraining, this.#options.clock.nowMs());
     this.#notice();
     return true;
+  }
+
+  setNodes(nodes: readonly NodeConfig[]): boolean {
+    const origins = this.#assessor.setNodes(nodes, this.#options.clock.nowMs());
+    if (origins === undefined) return false;
+    void this.#monitor.setNodes(nodes, origins);
+    this.#notice();
+    return true;
+  }
+
+  tryNode(node: NodeConfig): Promise<Tried> {
+    return this.#monitor.tryNode(node);
+  }
+
+  loginsAt(node: NodeConfig): readonly MonitorLogin[] {
+    return loginsOf(this.#options)(node);
   }
 
   whenGone(backend: LostBackend): Promise<void> {

@@ -4,6 +4,7 @@
  */
 import type { NodeConfig } from '../config/config.ts';
 import type { Catalog } from '../catalog/types.ts';
+import type { Tried } from './trial.ts';
 
 export type NodeRole = 'primary' | 'replica' | 'unknown';
 
@@ -28,6 +29,8 @@ export interface NodeLoad {
   answered: number;
   /** Reads that were sent to it as a trial while its circuit is half-open, and are not answered yet. */
   trials: number;
+  /** Clients wait for a connection to it: with zones, others take its reads. Kept only where zones are set. */
+  isFull?: boolean;
 }
 
 /** One node as the monitor last saw it. Immutable, except for the shared object `load`. */
@@ -63,7 +66,7 @@ export interface NodeState {
   readonly isCatchingUp?: boolean;
   /** Timeline that it is proven to be on; absent: not known. */
   readonly timeline?: number;
-  /** Share of its normal load: rises from 0.1 to 1 in the 30 s after coming back. */
+  /** Share of its normal load: rises from 0.1 to 1 in the time of routing.slow_start after coming back. */
   readonly slowStart: number;
   /**
    * It was asked a moment ago, or by another process before, and has neither answered nor failed: what is known of it is no
@@ -166,6 +169,13 @@ export interface Topology {
    */
   suspectRole(node: string): void;
   setDraining(node: string, isDraining: boolean): boolean;
+  /**
+   * Other nodes from now on, the configured primary first. What is known of those that stay is kept; a new one takes reads as
+   * soon as it is known to be ready. False: the primary is not among them, and nothing has changed.
+   */
+  setNodes(nodes: readonly NodeConfig[]): boolean;
+  /** Looks at a server that may become a node. Never rejects. */
+  tryNode(node: NodeConfig): Promise<Tried>;
   /**
    * The connection to a backend was lost in the middle of a write: resolves when the write is committed or never will
    * be. Does not resolve while that cannot be found out.

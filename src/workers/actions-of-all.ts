@@ -110,10 +110,9 @@ export class ActionsOfAll {
   async catchUp({ worker }: Member, what = this.operators.for(worker.startedAtMs)): Promise<void> {
     const { log, limitMs } = this.options;
     for (const each of what) {
-      const done =
-        each.do === 'set' || each.do === 'reload'
-          ? worker.channel.ask('prepare', each).then(() => worker.channel.ask('apply', undefined))
-          : worker.channel.ask('act', { id: ++this.lastId, action: each });
+      const done = isChange(each)
+        ? worker.channel.ask('prepare', again(each)).then(() => worker.channel.ask('apply', undefined))
+        : worker.channel.ask('act', { id: ++this.lastId, action: each });
       const answer = await answerOf<unknown>(done, limitMs);
       if (answer.kind === 'gone') return;
       if (answer.kind === 'answer') continue;
@@ -177,6 +176,12 @@ export class ActionsOfAll {
     }
   }
 }
+
+const isChange = (what: Action | Change): what is Change =>
+  what.do === 'set' || what.do === 'reload' || what.do === 'addNode' || what.do === 'removeNode';
+
+const again = (change: Change): Change =>
+  change.do === 'addNode' || change.do === 'removeNode' ? { ...change, isAgain: true } : change;
 
 function replyOf(members: readonly Member[], answers: readonly Answer<Outcome>[]): ActReply {
   const outcomes: Outcome[] = [];

@@ -15,13 +15,14 @@ export function createGather(channel: SupervisorChannel, own: { sources(): Conso
   return async (detail) => {
     const gathered = await channel.ask('gather', detail);
     const notices = gathered.silent.map((number) => `worker ${number} does not answer: the figures are without it`);
-    const { explainRoute, restart, restarts } = own.sources();
+    const { explainRoute, restart, restarts, tryNode } = own.sources();
     return {
       ...mergeFigures(gathered, own.nowMs()),
       ...actionsOfAll(channel, nextId, notices),
       explainRoute,
       restart,
       restarts,
+      tryNode,
       notices: () => notices,
     };
   };
@@ -32,7 +33,7 @@ function actionsOfAll(
   channel: SupervisorChannel,
   nextId: () => number,
   notices: string[],
-): Omit<ConsoleActions, 'explainRoute' | 'restart' | 'restarts'> {
+): Omit<ConsoleActions, 'explainRoute' | 'restart' | 'restarts' | 'tryNode'> {
   const act = async (action: Action, signal?: AbortSignal): Promise<readonly Outcome[]> => {
     const id = nextId();
     const cancel = (): void => channel.tell('cancelAct', id);
@@ -59,6 +60,7 @@ function actionsOfAll(
     setDraining: async (node, isDraining) => (await act({ do: 'setDraining', node, isDraining })).includes(true),
     resizePool: async (request) => mergeResizes(await act({ do: 'resizePool', request })),
     reload: () => channel.ask('change', { do: 'reload' }),
+    changeNodes: (change) => channel.ask('change', change),
     async setSetting(key, value) {
       notices.push(...(await channel.ask('change', { do: 'set', key, value })));
     },

@@ -2,6 +2,7 @@
  * What supervisor and workers say to each other about figures, and about the actions of operators. Said by
  * all-workers.ts, switchboard.ts and worker-answers.ts. Types only.
  */
+import type { NodeChange } from '../config/node-changes.ts';
 import type { InvalidateRequest, ResizeOutcome, ResizeRequest, ShutdownMode } from '../console/sources.ts';
 import type { FiguresDetail } from '../observability/types.ts';
 import type { AskedFigures, Figures } from './figures.ts';
@@ -23,7 +24,11 @@ export type Action =
 export type Outcome = undefined | boolean | readonly ResizeOutcome[];
 
 /** A change of the configuration: every worker checks it before any applies it. */
-export type Change = { readonly do: 'reload' } | { readonly do: 'set'; readonly key: string; readonly value: string };
+export type Change =
+  | { readonly do: 'reload' }
+  | { readonly do: 'set'; readonly key: string; readonly value: string }
+  /** isAgain: an operator has made it before the worker was started. */
+  | (NodeChange & { readonly isAgain?: boolean });
 
 export interface ActRequest {
   /** For cancelAct. */

@@ -135,6 +135,7 @@ const load: Rules<NodeLoad> = {
   fallbackRoom: sum,
   answered: sum,
   trials: sum,
+  isFull: ifAny,
 };
 
 /** Of the worker that knows more about the nodes, and what each worker adds. */

@@ -1,5 +1,5 @@
 /**
- * What operators have set and what still holds: PAUSE, DISABLE, DRAIN, RESIZE POOL, SET, RELOAD. Kept by the supervisor for
+ * What operators have set and what still holds: PAUSE, DISABLE, DRAIN, RESIZE POOL, SET, RELOAD, NODE ADD. Kept by the supervisor for
  * workers that start later. What is void by a later action is not kept, so it does not grow. No I/O.
  */
 import type { ResizeRequest } from '../console/sources.ts';
@@ -31,10 +31,19 @@ function isVoidBy(older: Action | Change, newer: Action | Change): boolean {
     case 'set':
       return older.do === 'set' && older.key === newer.key;
     case 'reload':
-      return older.do === 'reload' || older.do === 'set';
+      // The file wins: nodes that it names are back.
+      return older.do === 'reload' || older.do === 'set' || older.do === 'removeNode';
+    case 'removeNode':
+      return isOfNode(older, newer.database, newer.node);
     default:
       return false;
   }
+}
+
+/** Removed again, or twice. */
+function isOfNode(older: Action | Change, database: string, node: string): boolean {
+  if (older.do === 'removeNode') return older.database === database && older.node === node;
+  return older.do === 'addNode' && older.node.database === database && older.node.name === node;
 }
 
 const isSamePools = (a: ResizeRequest, b: ResizeRequest): boolean =>
@@ -150,6 +159,8 @@ export class OperatorLog {
       case 'resizePool':
       case 'set':
       case 'reload':
+      case 'addNode':
+      case 'removeNode':
         return true;
       case 'setDraining':
         return what.isDraining;

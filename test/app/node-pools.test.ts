@@ -2,7 +2,7 @@
  * How many reads may use a primary for want of a replica. Fails if several processes together take more than half of it.
  */
 import { expect, test } from 'vitest';
-import { fallbackRoom } from '../../src/app/node-pools.ts';
+import { fallbackRoom, hasWaiting } from '../../src/app/node-pools.ts';
 import type { Pool } from '../../src/pool/pool.ts';
 
 const pool = (limit: number, max: number): Pool => ({ stats: () => ({ limit, max }) }) as unknown as Pool;
@@ -19,4 +19,11 @@ test('each of several processes has an equal part of it, and at least one', () =
   expect(fallbackRoom([pool(20, 100)], true, Infinity, 3)).toBe(16);
   expect(fallbackRoom([pool(4, 4)], true, Infinity, 3)).toBe(1);
   expect(fallbackRoom([], true, Infinity, 3)).toBe(Infinity);
+});
+
+test('a node has no room if clients wait for any of its pools', () => {
+  const waiting = (count: number): Pool => ({ stats: () => ({ waiting: count }) }) as unknown as Pool;
+  expect(hasWaiting([])).toBe(false);
+  expect(hasWaiting([waiting(0)])).toBe(false);
+  expect(hasWaiting([waiting(0), waiting(2)])).toBe(true);
 });

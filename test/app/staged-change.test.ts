@@ -8,12 +8,15 @@ import { StagedChange } from '../../src/app/staged-change.ts';
 import type { Config } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { WeirError } from '../../src/errors/errors.ts';
+import { node, snapshot } from '../routing/route-fixture.ts';
 
 function configOf(text: string): Config {
   const loaded = loadConfig({ text: `databases: { shop: { primary: 'postgres://db1/shop' } }\n${text}`, env: {} });
   if ('problems' in loaded) throw new Error(loaded.problems.join('; '));
   return loaded.config;
 }
+
+const snapshotOf = (primary: string) => snapshot([], node(primary, { role: 'primary' }));
 
 let current: { config: Config; users: Map<string, string> };
 let file: { config: Config; users: Map<string, string> };
@@ -44,7 +47,15 @@ beforeEach(() => {
         return ['workers needs a restart'];
       },
     },
-    { all: () => [{ name: 'shop', settings: () => (current.config.databases.get('shop') ?? current.config).pool }] },
+    {
+      all: () => [
+        {
+          name: 'shop',
+          topology: { snapshot: () => snapshotOf('db1'), tryNode: () => Promise.reject(new Error('not asked for')) },
+          settings: () => (current.config.databases.get('shop') ?? current.config).pool,
+        },
+      ],
+    },
   );
 });
 

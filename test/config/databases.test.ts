@@ -127,6 +127,7 @@ describe('databases', () => {
       'unknown key "wieght"; the nearest known key is weight',
     ],
     [{ shop: { primary: { url: 'postgres://db1', weight: 0 } } }, 'weight that is not a number above 0'],
+    [{ shop: { primary: { url: 'postgres://db1', zone: 'eu 1' } } }, 'has a zone that is not a text'],
     [{ shop: { primary: { url: 'postgres://db1', weight: '2' } } }, 'weight that is not a number above 0'],
     [{ shop: { primary: { url: 'postgres://db1', name: 'a b' } } }, 'name that is not a text'],
     [{ shop: { primary: 'postgres://db1', replicas: ['postgres://db1:5432'] } }, 'the node db1:5432 is named twice'],

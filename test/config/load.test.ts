@@ -201,11 +201,7 @@ describe('messages', () => {
 });
 
 describe('what comes later is refused, and says so', () => {
-  it.each([
-    'routing: { auto_discover: true }',
-    'cache: { mode: strict }',
-    'cache: { out_of_band_writes: logical-replication }',
-  ])('%s', (text) => {
+  it.each(['cache: { mode: strict }', 'cache: { out_of_band_writes: logical-replication }'])('%s', (text) => {
     expect(onlyProblem(withDatabase(text))).toContain('comes in a later version');
   });
 
@@ -279,9 +275,18 @@ describe('environment', () => {
   });
 
   it('what comes later is refused there, too', () => {
-    expect(onlyProblem(withDatabase(''), { env: { WEIR_ROUTING_AUTO_DISCOVER: 'on' } })).toContain(
-      'comes in a later version',
-    );
+    expect(onlyProblem(withDatabase(''), { env: { WEIR_CACHE_MODE: 'strict' } })).toContain('comes in a later version');
+  });
+
+  it.each([
+    ['true', 'replication'],
+    ['on', 'replication'],
+    ['replication', 'replication'],
+    ['false', 'off'],
+    ['off', 'off'],
+  ])('WEIR_ROUTING_AUTO_DISCOVER=%s', (text, expected) => {
+    const config = load(withDatabase(''), { env: { WEIR_ROUTING_AUTO_DISCOVER: text } });
+    expect(config.routing.autoDiscover).toBe(expected);
   });
 
   it('a variable that names no setting is a warning; those of Kubernetes are not', () => {

@@ -62,6 +62,8 @@ const examples: Readonly<Record<string, string>> = {
   ENABLE: 'ENABLE shop',
   RECONNECT: 'RECONNECT',
   WAIT_CLOSE: 'WAIT_CLOSE shop',
+  'NODE ADD': "NODE ADD shop 'postgres://db4'",
+  'NODE REMOVE': 'NODE REMOVE shop db4',
   DRAIN: 'DRAIN db2',
   UNDRAIN: 'UNDRAIN db2',
   KILL: 'KILL 7',
@@ -127,6 +129,7 @@ describe('the language', () => {
     ['PAUSE', 'pause everything'],
     ['pause "shop" -- now', 'pause "shop"'],
     ['/* a /* nested */ comment */ RESUME shop', 'resume "shop"'],
+    ['NODE REMOVE shop "db 4"', 'changeNodes {"do":"removeNode","database":"shop","node":"db 4"}'],
     ['DRAIN db2', 'setDraining "db2" true'],
     ['UNDRAIN db2', 'setDraining "db2" false'],
     ['KILL 7', 'killClient 7'],
@@ -171,6 +174,9 @@ describe('the language', () => {
     ['RESIZE POOL shop MIN 9 MAX 3', '42601 MIN 9 is more than MAX 3'],
     ['RESIZE POOL shop SIZE 9', '42601 RESIZE POOL takes NODE, MIN and MAX, not "SIZE"'],
     ['RESIZE POOL shoop MAX 3', '55000 there is no database "shoop"; did you mean "shop"?'],
+    ['NODE ADD shop', "42601 missing URL of the node: write NODE ADD db 'postgres://host:5432'"],
+    ["NODE ADD shop 'postgres://db4' COLOUR red", '42601 NODE ADD takes NAME, ZONE and WEIGHT, not "COLOUR"'],
+    ['NODE REMOVE shop', '42601 missing name of a node'],
     ['PAUSE shop now', '42601 "now" is too much; the syntax is PAUSE [db]'],
     ['PAUSE "shop', '42601 unterminated quoted name'],
     ['PAUSE nowhere', '55000 there is no database "nowhere"'],
@@ -270,4 +276,13 @@ describe('the language', () => {
       { numRuns: 3000 },
     );
   });
+});
+
+it('NODE ADD looks at the node first, and adds it by its name', async () => {
+  const { sources, run } = bench();
+  await run("NODE ADD shop 'postgres://db4:5433/shop' WEIGHT 2.5 ZONE eu-1a");
+  expect(sources.asked).toEqual([
+    'tryNode {"database":"shop","url":"postgres://db4:5433/shop","zone":"eu-1a","weight":2.5}',
+    'changeNodes {"do":"addNode","node":{"database":"shop","url":"postgres://db4:5433/shop","name":"db4","zone":"eu-1a","weight":2.5}}',
+  ]);
 });

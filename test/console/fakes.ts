@@ -383,6 +383,14 @@ export function fakeSources(changes: Partial<ConsoleSources> = {}): FakeSources 
     },
     restarts: () => Promise.resolve([fakeRestart(), fakeRestart({ number: 2, state: 'failed', problem: 'crashed' })]),
     setSetting: (key, value) => note('setSetting', key, value),
+    async tryNode(added) {
+      await note('tryNode', added);
+      return { ...added, name: added.name ?? 'db4' };
+    },
+    async changeNodes(change) {
+      await note('changeNodes', change);
+      return [];
+    },
     invalidate: (request) => note('invalidate', request),
     async reload() {
       await note('reload');

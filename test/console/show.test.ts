@@ -70,7 +70,7 @@ describe('columns', () => {
       'to_primary to_replica from_cache errors misroutes query_time_p50 query_time_p99'.split(' '),
     );
     expect(columnsOf('NODES')).toEqual(
-      'database node host port role state lag_ms lag_bytes lsn connections connection_limit outstanding slowdown slow_start weight server_version problem circuit circuit_reason'.split(
+      'database node host port role state lag_ms lag_bytes lsn connections connection_limit outstanding slowdown slow_start weight server_version problem circuit circuit_reason zone source'.split(
         ' ',
       ),
     );

@@ -169,6 +169,8 @@ export function makeWorld(options: WorldOptions): World {
     reportFailure: () => undefined,
     reportSuccess: () => undefined,
     suspectRole: () => undefined,
+    setNodes: () => false,
+    tryNode: async () => ({ problem: undefined, isAnswer: true }),
     setDraining: () => false,
     whenGone: () => Promise.resolve(),
     whenForeignGone: () => Promise.resolve(),

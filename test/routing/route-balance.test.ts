@@ -209,3 +209,58 @@ describe('route: whatever comes', () => {
     );
   });
 });
+
+describe('hash', () => {
+  const keys = Array.from({ length: ROUNDS }, (_, index) => `cart ${index}`);
+  const nodeOf = (key: string, replicas: readonly NodeState[]): string =>
+    route(facts({ key }), snapshot(replicas), settings({ loadBalanceHosts: 'hash' }), chance(), { value: 0 }).node!
+      .name;
+  const shareOf = (name: string, replicas: readonly NodeState[]): number =>
+    keys.filter((key) => nodeOf(key, replicas) === name).length;
+  const three = [node('db2'), node('db3'), node('db4')];
+
+  it('gives a key the same node each time, whatever the order and the load of the nodes', () => {
+    const busy = [node('db4', { outstanding: 99 }), node('db2', { ewma: 9 }), node('db3')];
+    for (const key of keys.slice(0, 200)) expect(nodeOf(key, busy)).toBe(nodeOf(key, three));
+  });
+
+  it('is the same in every process and version: clients are spread over several Weirs', () => {
+    expect(['a', 'b', 'c', 'cart 1', 'cart 2', 'ü'].map((key) => nodeOf(key, three))).toEqual([
+      'db2',
+      'db3',
+      'db3',
+      'db3',
+      'db2',
+      'db2',
+    ]);
+  });
+
+  it('spreads keys by weight', () => {
+    for (const { name } of three) near(shareOf(name, three), 1 / 3);
+    near(shareOf('db3', [node('db2'), node('db3', { weight: 3 })]), 3 / 4);
+    near(shareOf('db3', [node('db2'), node('db3', { slowStart: 0.1 })]), 0.1 / 1.1);
+  });
+
+  it('moves only the keys of the node that is gone, and those to all others', () => {
+    const rest = [node('db2'), node('db3', { isUp: false }), node('db4')];
+    const moved = new Set<string>();
+    for (const key of keys) {
+      const before = nodeOf(key, three);
+      const after = nodeOf(key, rest);
+      if (before === 'db3') moved.add(after);
+      else expect(after).toBe(before);
+    }
+    expect(moved).toEqual(new Set(['db2', 'db4']));
+  });
+
+  it('says whose hash it was', () => {
+    const decision = route(
+      facts({ key: 'cart 1', keyBy: 'weir.key' }),
+      snapshot(three),
+      settings({ loadBalanceHosts: 'hash' }),
+      chance(),
+      { value: 0 },
+    );
+    expect(decision.why()).toMatch(/; picked db\d \(hash of the weir.key\)$/);
+  });
+});

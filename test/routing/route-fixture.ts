@@ -59,6 +59,8 @@ export function facts(more: Partial<RoutingFacts> = {}): RoutingFacts {
     avoid: '',
     lastNode: '',
     moveLsn: 0,
+    key: 'app',
+    keyBy: 'user',
     nowMs: NOW,
     ...more,
   };

@@ -286,3 +286,57 @@ describe('route: truth table', () => {
     expect(answer.why()).toBe(before);
   });
 });
+
+describe('zones', () => {
+  const inZone = (name: string, zone: string | undefined, more: Parameters<typeof node>[1] = {}): NodeState => {
+    const made = node(name, more);
+    return { ...made, config: { ...made.config, zone } };
+  };
+  const decide = (replicas: readonly NodeState[], zone: string | undefined = 'a') =>
+    route(facts(), snapshot(replicas), settings({ zone }), chance(), { value: 0 });
+  const picks = (replicas: readonly NodeState[], zone?: string): Set<string | undefined> =>
+    new Set(
+      Array.from(
+        { length: 200 },
+        (_, seed) => route(facts(), snapshot(replicas), settings({ zone }), chance(seed), { value: 0 }).node?.name,
+      ),
+    );
+  const load = {
+    outstanding: 0,
+    ewma: 1,
+    ewmaAtMs: NOW,
+    fallbackReads: 0,
+    fallbackRoom: Infinity,
+    answered: 0,
+    trials: 0,
+  };
+
+  it('prefers its own, however busy', () => {
+    const replicas = [inZone('db2', 'b'), inZone('db3', 'a', { outstanding: 50 }), inZone('db4', undefined)];
+    expect(picks(replicas, 'a')).toEqual(new Set(['db3']));
+    expect(decide(replicas).why()).toMatch(/; zone=a preferred; picked db3/);
+  });
+
+  it('balances within its own', () => {
+    expect(picks([inZone('db2', 'a'), inZone('db3', 'a'), inZone('db4', 'b')], 'a')).toEqual(new Set(['db2', 'db3']));
+  });
+
+  it.each([
+    ['is down', { isUp: false }],
+    ['is ejected', { ejectedUntilMs: NOW + 1000 }],
+    ['lags', { isLagging: true }],
+    ['has clients that wait', { load: { ...load, isFull: true } }],
+  ])('goes to another if its own %s', (_what, more) => {
+    const replicas = [inZone('db2', 'b'), inZone('db3', 'a', more)];
+    expect(decide(replicas).node?.name).toBe('db2');
+    expect(decide(replicas).why()).toContain('no replica of zone a is eligible and has room');
+  });
+
+  it('has all alike if all are full, or no zone is set', () => {
+    const full = { load: { ...load, isFull: true } };
+    expect(picks([inZone('db2', 'b', full), inZone('db3', 'a', full)], 'a')).toEqual(new Set(['db2', 'db3']));
+    expect(picks([inZone('db2', 'b'), inZone('db3', 'a')])).toEqual(new Set(['db2', 'db3']));
+    const unset = route(facts(), snapshot([inZone('db2', 'b')]), settings(), chance(), { value: 0 });
+    expect(unset.why()).not.toContain('zone');
+  });
+});

@@ -15,6 +15,7 @@ const NONE: Hints = {
   consistency: undefined,
   cache: undefined,
   priority: undefined,
+  key: undefined,
   tags: [],
   problem: undefined,
 };
@@ -37,6 +38,7 @@ describe('what a hint may say', () => {
     ['/* weir: cache=2h */', { cache: 7_200_000 }],
     ['/* weir: cache=0 */', { cache: 'off' }],
     ['/* weir: cache=0s */', { cache: 'off' }],
+    ['/* weir: key=Cart:42 */', { key: 'Cart:42' }],
     ['/* weir: tags=user:42,users */', { tags: ['user:42', 'users'] }],
     ['/* weir: tags=a tags=b,a */', { tags: ['a', 'b'] }],
     ['/* weir: tags=a=b */', { tags: ['a=b'] }],
@@ -56,6 +58,9 @@ describe('what makes no sense is left out and named', () => {
   test.each<[string, RegExp, Partial<Hints>]>([
     ['/* weir: route=nowhere */', /route=nowhere/, {}],
     ['/* weir: routes=replica cache=1s */', /routes: known are/, { cache: 1000 }],
+    ['/* weir: key= */', /key=/, {}],
+    [`/* weir: key=${'x'.repeat(201)} */`, /key=x+/, {}],
+    ['/* weir: key=a key=b */', /key is given twice/, { key: 'a' }],
     ['/* weir: replica */', /replica: known are/, {}],
     ['/* weir: consistency=maybe */', /consistency=maybe/, {}],
     ['/* weir: cache=soon */', /cache=soon/, {}],

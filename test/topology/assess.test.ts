@@ -1,6 +1,8 @@
 /** From samples of the nodes to roles, lag and health. Fails if a node that is not known to be fresh takes reads. */
 import { describe, expect, it } from 'vitest';
-import { Assessor, differs, PRIMARY_SILENCE_MS, REPLICA_SILENCE_MS } from '../../src/topology/assess.ts';
+import { differs } from '../../src/topology/changed-nodes.ts';
+import { Assessor, PRIMARY_SILENCE_MS, REPLICA_SILENCE_MS } from '../../src/topology/assess.ts';
+import type { AssessorOptions } from '../../src/topology/assess.ts';
 import type { ProbeSample } from '../../src/topology/samples.ts';
 import { createTicker } from '../../src/topology/ticker.ts';
 import type { ProbeTicker } from '../../src/topology/ticker.ts';
@@ -8,7 +10,7 @@ import { createManualClock } from '../../src/util/clock.ts';
 import { databaseConfig, identity } from './fixtures.ts';
 
 /** A brain, its clock, and words for what nodes answer. Node 0 is the configured primary. */
-function scene(replicas = 2, maxReplicaLagMs = 1000) {
+function scene(replicas = 2, maxReplicaLagMs = 1000, more: Partial<AssessorOptions> = {}) {
   const clock = createManualClock(1_000_000);
   const ticker: ProbeTicker = createTicker(() => undefined);
   const brain = new Assessor({
@@ -18,6 +20,7 @@ function scene(replicas = 2, maxReplicaLagMs = 1000) {
     ticker,
     primaryTakesReads: true,
     nowMs: clock.nowMs(),
+    ...more,
   });
   const sample = (index: number, what: ProbeSample): void => {
     const tick = index === brain.primaryIndex ? ticker.begin() : undefined;
@@ -43,8 +46,8 @@ function scene(replicas = 2, maxReplicaLagMs = 1000) {
   };
 }
 
-function running(replicas = 2) {
-  const all = scene(replicas);
+function running(replicas = 2, more: Partial<AssessorOptions> = {}) {
+  const all = scene(replicas, 1000, more);
   for (let index = 0; index <= replicas; index++) all.connect(index);
   for (let index = 1; index <= replicas; index++) all.standby(index, 100);
   all.primary(0, 100);
@@ -289,6 +292,24 @@ describe('health', () => {
     primary(0, 100);
     standby(1, 100);
     expect(node(1).slowStart).toBe(1);
+  });
+
+  it('lets it start as slowly as routing.slow_start says', () => {
+    for (const [slowStartMs, share] of [
+      [0, 1],
+      [2000, 0.55],
+    ] as const) {
+      const { clock, lose, connect, primary, standby, node } = running(1, { slowStartMs: () => slowStartMs });
+      lose(1);
+      clock.advance(5000);
+      connect(1);
+      primary(0, 100);
+      standby(1, 100);
+      clock.advance(1000);
+      primary(0, 100);
+      standby(1, 100);
+      expect(node(1).slowStart).toBeCloseTo(share);
+    }
   });
 
   it('does not make it start slowly after a blink', () => {

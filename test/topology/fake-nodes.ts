@@ -13,6 +13,7 @@ export interface FakeNode {
   /** Connections open right now. */
   open: number;
   connects: number;
+  systemId: string;
   /** Answers wait until this is resolved. */
   hold: Promise<void> | undefined;
   /** Ends all its connections. */
@@ -36,6 +37,7 @@ export function fakeCluster(names: readonly string[]): FakeCluster {
       probes: 0,
       open: 0,
       connects: 0,
+      systemId: 'A',
       hold: undefined,
       cut(problem) {
         for (const lost of [...listeners]) lost({ problem, isStopped: false });
@@ -67,7 +69,7 @@ export function fakeCluster(names: readonly string[]): FakeCluster {
     };
     losers.get(config.name)?.add(lost);
     const connection: ProbeConnection = {
-      identity: identity(),
+      identity: identity(server.systemId),
       async probe() {
         server.probes++;
         const { sample } = server;

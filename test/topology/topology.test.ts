@@ -8,8 +8,8 @@ import type { TopologyOptions } from '../../src/topology/topology.ts';
 import type { Topology, TopologySnapshot } from '../../src/topology/types.ts';
 import { systemClock } from '../../src/util/clock.ts';
 import { fakeCatalog, fakeCluster } from './fake-nodes.ts';
-import type { FakeCluster } from './fake-nodes.ts';
-import { databaseConfig, noTls } from './fixtures.ts';
+import type { FakeCluster, FakeNode } from './fake-nodes.ts';
+import { databaseConfig, nodeConfig, noTls } from './fixtures.ts';
 
 const running: Topology[] = [];
 afterEach(async () => {
@@ -368,5 +368,93 @@ describe('without credentials', () => {
       await topology.stop();
       server.close();
     }
+  });
+});
+
+describe('nodes that come and go', () => {
+  const nodes = (...which: readonly string[]) => which.map((name) => nodeConfig(name));
+
+  it('reads from a new one when it has what the primary had, and knows the others as before', async () => {
+    const cluster = fakeCluster([...names, 'db4']);
+    const { topology, lines } = start(cluster);
+    await eventually('everything up', () => isReady(topology));
+    const before = topology.snapshot();
+    cluster.node('db4').sample = { isInRecovery: true, lsn: 500, timeline: 1 };
+    const connects = cluster.node('db2').connects;
+    expect(topology.setNodes(nodes('db1', 'db3', 'db4', 'db2'))).toBe(true);
+    expect(topology.snapshot().nodes.map((node) => node.name)).toEqual(['db1', 'db3', 'db4', 'db2']);
+    const db4 = () => topology.snapshot().nodes[2]!;
+    await eventually('it is up', () => db4().isUp);
+    expect(db4()).toMatchObject({ isCatchingUp: true });
+    cluster.node('db4').sample = { isInRecovery: true, lsn: 1000, timeline: 1 };
+    await eventually('it has caught up', () => db4().isCatchingUp === false && db4().isLagging === false);
+    expect(db4().slowStart).toBeLessThan(1);
+    expect(topology.snapshot().epoch).toBe(before.epoch);
+    expect(topology.snapshot().nodes[3]!.load).toBe(before.nodes[1]!.load);
+    expect(cluster.node('db2').connects).toBe(connects);
+    expect(lines.filter(({ message }) => message === 'db4 is up (replica)')).toHaveLength(1);
+  });
+
+  it('leaves one that is gone, and tells listeners', async () => {
+    const cluster = fakeCluster(names);
+    const { topology } = start(cluster);
+    await eventually('everything up', () => isReady(topology));
+    const told: string[][] = [];
+    topology.onChange((snapshot) => told.push(snapshot.nodes.map((node) => node.name)));
+    expect(topology.setNodes(nodes('db1', 'db3'))).toBe(true);
+    expect(told).toEqual([['db1', 'db3']]);
+    await eventually('no connection to it', () => cluster.node('db2').open === 0);
+    cluster.node('db3').cut('lost');
+    await eventually(
+      'the other comes back',
+      () => cluster.node('db3').connects > 1 && topology.snapshot().nodes[1]!.isUp,
+    );
+    expect(topology.snapshot().replicas.map((node) => node.name)).toEqual(['db3']);
+  });
+
+  it('changes a weight without a new connection', async () => {
+    const cluster = fakeCluster(names);
+    const { topology } = start(cluster);
+    await eventually('everything up', () => isReady(topology));
+    expect(topology.setNodes([nodeConfig('db1'), nodeConfig('db2', { weight: 5, zone: 'a' }), nodeConfig('db3')])).toBe(
+      true,
+    );
+    expect(topology.snapshot().nodes[1]!.config).toMatchObject({ weight: 5, zone: 'a' });
+    expect(topology.snapshot().nodes[1]!.isUp).toBe(true);
+    expect(cluster.node('db2').connects).toBe(1);
+  });
+
+  it('keeps its nodes if the primary in office is not among the new ones', async () => {
+    const cluster = fakeCluster(names);
+    const { topology } = start(cluster);
+    await eventually('everything up', () => isReady(topology));
+    cluster.node('db3').sample = { isInRecovery: false, lsn: 1000, timeline: 2 };
+    await eventually('a failover', () => topology.snapshot().primary?.name === 'db3');
+    expect(topology.setNodes(nodes('db1', 'db2'))).toBe(false);
+    expect(topology.setNodes(nodes('db1', 'db3'))).toBe(true);
+    expect(topology.snapshot().primary?.name).toBe('db3');
+    const tick = topology.ticker.next();
+    await eventually('a tick of the new primary', () => topology.ticker.lsnOf(tick) === 1000);
+  });
+
+  it.each<[string, (node: FakeNode) => void, RegExp | undefined]>([
+    ['a standby of the cluster', () => undefined, undefined],
+    [
+      'a standby of another',
+      (node) => (node.systemId = 'B'),
+      /belongs to another cluster \(system identifier B, not A\)/,
+    ],
+    ['a primary', (node) => (node.sample = { isInRecovery: false, lsn: 1, timeline: 1 }), /is not a standby/],
+    ['one that is down', (node) => (node.down = { problem: 'cannot connect: refused', isStopped: true }), /refused/],
+  ])('looks at %s before it is a node', async (_what, prepare, problem) => {
+    const cluster = fakeCluster([...names, 'db4']);
+    const { topology } = start(cluster);
+    await eventually('everything up', () => isReady(topology));
+    prepare(cluster.node('db4'));
+    const tried = await topology.tryNode(nodeConfig('db4'));
+    if (problem === undefined) expect(tried.problem).toBeUndefined();
+    else expect(tried.problem).toMatch(problem);
+    expect(topology.snapshot().nodes).toHaveLength(3);
+    await eventually('no connection to it', () => cluster.node('db4').open === 0);
   });
 });

@@ -18,6 +18,11 @@ class ModelWorker {
   readonly disabled = new Set<string>();
   readonly draining = new Set<string>();
   readonly settings = new Map<string, string>();
+  /** Two are named by the file. */
+  readonly nodes = new Map<string, string>([
+    ['shop db1', 'file'],
+    ['shop db2', 'file'],
+  ]);
   readonly pools = new Map<string, PoolSize>();
 
   constructor() {
@@ -65,8 +70,17 @@ class ModelWorker {
         if (what.key !== 'sizes') return [];
         this.newSizes(what.value);
         return [what.value];
+      case 'addNode': {
+        const key = `${what.node.database} ${what.node.name ?? ''}`;
+        if (!this.nodes.has(key)) this.nodes.set(key, what.node.url);
+        break;
+      }
+      case 'removeNode':
+        this.nodes.delete(`${what.database} ${what.node}`);
+        break;
       case 'reload':
         this.settings.clear();
+        for (const name of ['shop db1', 'shop db2']) this.nodes.set(name, 'file');
         break;
       default:
     }
@@ -80,6 +94,7 @@ class ModelWorker {
       disabled: [...this.disabled].sort(),
       draining: [...this.draining].sort(),
       settings: [...this.settings].filter(([key]) => key !== 'sizes').sort(),
+      nodes: [...this.nodes].sort(),
       pools: pools.sort(),
     };
   }
@@ -98,7 +113,13 @@ function anything(roll: (below: number) => number): Action | Change {
   const maybe = <T>(value: T): T | undefined => (roll(2) === 0 ? value : undefined);
   const database = one(databases);
   const bound = (): number => 1 + roll(60);
-  switch (roll(10)) {
+  switch (roll(12)) {
+    case 10: {
+      const node = one(['db1', 'db2', 'db3', 'db4']);
+      return { do: 'addNode', node: { database, name: node, url: `postgres://${node}${one(['a', 'b'])}` } };
+    }
+    case 11:
+      return { do: 'removeNode', database, node: one(['db1', 'db2', 'db3', 'db4']) };
     case 0:
     case 1:
       return { do: one(['pause', 'resume', 'killDatabase'] as const), database: maybe(database) };
@@ -151,11 +172,11 @@ test('does not grow with the number of commands', () => {
   const roll = random(7);
   const log = new OperatorLog();
   for (let step = 0; step < 20_000; step++) log.add(anything(roll), step);
-  expect(log.for(0).length).toBeLessThanOrEqual(1_000 + 20);
+  expect(log.for(0).length).toBeLessThanOrEqual(1_000 + 36);
   for (const database of databases) {
     log.add({ do: 'resizePool', request: { database, user: undefined, node: undefined, min: 1, max: 2 } }, 0);
   }
-  expect(log.for(0).length).toBeLessThanOrEqual(20);
+  expect(log.for(0).length).toBeLessThanOrEqual(36);
 });
 
 test('a worker that has read its configuration before the last RELOAD reads it again, and only then', () => {

@@ -213,7 +213,7 @@ const expected: Readonly<Record<string, Columns>> = {
     sum: 'connections outstanding',
     largest: 'slowdown',
     one: 'state circuit circuit_reason',
-    same: 'host port role lag_ms lag_bytes lsn connection_limit slow_start weight server_version problem',
+    same: 'host port role lag_ms lag_bytes lsn connection_limit slow_start weight server_version problem zone source',
   }),
   STATS: columns({
     key: 'database',

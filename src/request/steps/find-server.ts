@@ -61,6 +61,8 @@ function routingFacts(session: Session, request: Request): RoutingFacts {
     avoid: request.target.avoid,
     lastNode: tokens.lastNode,
     moveLsn: tokens.moveLsn(ticker),
+    key: request.hints?.key ?? preferences.key ?? session.identity.user,
+    keyBy: request.hints?.key !== undefined ? 'hint' : preferences.key !== undefined ? 'weir.key' : 'user',
     nowMs: services.nowMs(),
   };
 }

@@ -42,6 +42,10 @@ export class SessionPreferences implements Concern {
     return this.now.priority;
   }
 
+  get key(): string | undefined {
+    return this.now.key;
+  }
+
   /**
    * @param value undefined: back to the default
    * @throws WeirError unknown_weir_setting, invalid_weir_setting

@@ -1,0 +1,188 @@
+/**
+ * routing.auto_discover: finds the replicas of one database in pg_stat_replication, looks at each before it is used, and forgets
+ * one that is gone for long. What cannot be used costs nothing but a look now and then. Made by database.ts.
+ */
+import type { DatabaseConfig, NodeConfig, RoutingSettings } from '../config/config.ts';
+import { isSameNode, mostNodes, nodesOf } from '../config/node-changes.ts';
+import type { Log } from '../observability/types.ts';
+import { SERVER_ID_SQL, STANDBYS_SQL, standbysIn } from '../topology/standbys.ts';
+import type { NodeState, Topology } from '../topology/types.ts';
+
+export interface DiscoveryParts {
+  readonly database: string;
+  settings(): Pick<RoutingSettings, 'autoDiscover' | 'discoverPort' | 'discoverForgetMs'>;
+  /** Without what was found. */
+  configured(): DatabaseConfig;
+  topology(): Pick<Topology, 'snapshot' | 'ask' | 'tryNode'>;
+  /** @param why some are gone */
+  onChange(found: readonly NodeConfig[], why: string): void;
+  readonly log: Log;
+  nowMs(): number;
+}
+
+interface Attempt {
+  readonly problem: string | undefined;
+  readonly againAtMs: number;
+  readonly delayMs: number;
+}
+
+const roundMs = 1_500;
+const firstDelayMs = 2_000;
+const longestDelayMs = 60_000;
+
+const keyOf = ({ host, port }: NodeConfig): string => `${host}:${port}`;
+
+export class Discovery {
+  private readonly parts: DiscoveryParts;
+  private nodes: readonly NodeConfig[] = [];
+  /** When each of them was last in the view. */
+  private readonly seenAtMs = new Map<string, number>();
+  /** What was found and is not used. */
+  private readonly attempts = new Map<string, Attempt>();
+  private general: string | undefined;
+  private dueAtMs = 0;
+  private isRunning = false;
+  private isStopped = false;
+
+  constructor(parts: DiscoveryParts) {
+    this.parts = parts;
+  }
+
+  /** Those that do not stand in the configuration by now. */
+  get found(): readonly NodeConfig[] {
+    const configured = nodesOf(this.parts.configured());
+    return this.nodes.filter((node) => !configured.some((other) => isSameNode(other, node)));
+  }
+
+  /** What an operator should know, as text. */
+  get problem(): string | undefined {
+    const unused = [...this.attempts].flatMap(([key, { problem }]) =>
+      problem === undefined ? [] : [`found ${key} in pg_stat_replication, which is not used: ${problem}`],
+    );
+    const problems = this.general === undefined ? unused : [this.general, ...unused];
+    return problems.length === 0 ? undefined : problems.join('; ');
+  }
+
+  /** Called about ten times a second. */
+  sweep(nowMs: number): void {
+    if (this.parts.settings().autoDiscover === 'off') return this.nodes.length > 0 ? this.end() : undefined;
+    if (this.isRunning || nowMs < this.dueAtMs) return;
+    this.isRunning = true;
+    this.dueAtMs = nowMs + roundMs;
+    void this.round().finally(() => (this.isRunning = false));
+  }
+
+  stop(): void {
+    this.isStopped = true;
+  }
+
+  private end(): void {
+    this.attempts.clear();
+    this.general = undefined;
+    this.change([], 'routing.auto_discover is off');
+  }
+
+  /** Never rejects. While the primary cannot be asked, everything stays. */
+  private async round(): Promise<void> {
+    const { topology, settings, configured } = this.parts;
+    const { primary } = topology().snapshot();
+    if (primary?.isUp !== true) return;
+    let rows;
+    try {
+      rows = await topology().ask(primary.name, STANDBYS_SQL);
+    } catch (error) {
+      this.tell(`pg_stat_replication cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+      return;
+    }
+    if (this.isStopped) return;
+    const { primary: first } = configured();
+    const { nodes, hidden } = standbysIn(rows, first, settings().discoverPort ?? first.port);
+    this.tell(
+      hidden === 0
+        ? undefined
+        : `${hidden} standbys in pg_stat_replication cannot be seen: grant pg_monitor to the monitor's user`,
+    );
+    this.forget(nodes);
+    await Promise.all(nodes.map((node) => this.consider(node)));
+  }
+
+  private tell(problem: string | undefined): void {
+    if (problem !== undefined && problem !== this.general)
+      this.parts.log('warn', 'discovery', problem, { database: this.parts.database });
+    this.general = problem;
+  }
+
+  /** A walsender may be gone for a moment: a node goes only if it is down, too, and for long. */
+  private forget(now: readonly NodeConfig[]): void {
+    const nowMs = this.parts.nowMs();
+    for (const node of now) this.seenAtMs.set(keyOf(node), nowMs);
+    for (const key of this.attempts.keys()) if (!now.some((node) => keyOf(node) === key)) this.attempts.delete(key);
+    const { discoverForgetMs } = this.parts.settings();
+    const kept = this.found.filter((node) => {
+      const state = this.stateOf(node);
+      const isUsed = state === undefined || state.isUp || state.role === 'primary';
+      return isUsed || nowMs - (this.seenAtMs.get(keyOf(node)) ?? -Infinity) < discoverForgetMs;
+    });
+    for (const key of this.seenAtMs.keys())
+      if (![...kept, ...now].some((node) => keyOf(node) === key)) this.seenAtMs.delete(key);
+    if (kept.length < this.nodes.length)
+      this.change(kept, `it is down, and not in pg_stat_replication for ${discoverForgetMs / 1000} s`);
+  }
+
+  private stateOf({ name }: NodeConfig): NodeState | undefined {
+    return this.parts
+      .topology()
+      .snapshot()
+      .nodes.find((node) => node.name === name);
+  }
+
+  private async consider(node: NodeConfig): Promise<void> {
+    const key = keyOf(node);
+    const before = this.attempts.get(key);
+    const known = [...nodesOf(this.parts.configured()), ...this.nodes];
+    if (known.some((other) => keyOf(other) === key)) return void this.attempts.delete(key);
+    if (before !== undefined && this.parts.nowMs() < before.againAtMs) return;
+    const problem = await this.look(node);
+    if (this.isStopped || this.parts.settings().autoDiscover === 'off') return;
+    if (problem === undefined) this.use(node);
+    else this.postpone(key, problem.isTwin ? undefined : problem.text, before);
+  }
+
+  /** @returns why it is not used */
+  private async look(node: NodeConfig): Promise<{ readonly text: string; readonly isTwin: boolean } | undefined> {
+    const topology = this.parts.topology();
+    if (topology.snapshot().nodes.length >= mostNodes)
+      return { text: `the database has ${mostNodes} nodes`, isTwin: false };
+    const { problem, serverId } = await topology.tryNode(node);
+    if (problem !== undefined) return { text: problem, isTwin: false };
+    const ids = topology.snapshot().nodes.map(async ({ name, isUp }) => {
+      const rows = isUp ? await topology.ask(name, SERVER_ID_SQL).catch(() => []) : [];
+      return { name, id: rows[0]?.['id'] };
+    });
+    const twin = (await Promise.all(ids)).find(({ id }) => id !== undefined && id === serverId);
+    return twin === undefined ? undefined : { text: `it is ${twin.name}`, isTwin: true };
+  }
+
+  private use(node: NodeConfig): void {
+    const taken = [...nodesOf(this.parts.configured()), ...this.nodes];
+    // Another may have come in the meantime.
+    if (taken.length >= mostNodes || taken.some((other) => keyOf(other) === keyOf(node))) return;
+    const names = [node.name, node.host, keyOf(node)];
+    const name = names.find((each) => !taken.some((other) => other.name === each)) ?? `${keyOf(node)}/found`;
+    this.attempts.delete(keyOf(node));
+    this.change([...this.nodes, { ...node, name }], '');
+  }
+
+  private postpone(key: string, problem: string | undefined, before: Attempt | undefined): void {
+    const delayMs = before === undefined ? firstDelayMs : Math.min(longestDelayMs, before.delayMs * 2);
+    this.attempts.set(key, { problem, delayMs, againAtMs: this.parts.nowMs() + delayMs });
+    if (problem === undefined || problem === before?.problem) return;
+    const message = `found ${key} in pg_stat_replication, which is not used: ${problem}`;
+    this.parts.log('warn', 'discovery', message, { database: this.parts.database, address: key, problem });
+  }
+
+  private change(nodes: readonly NodeConfig[], why: string): void {
+    this.nodes = nodes;
+    this.parts.onChange(nodes, why);
+  }
+}
