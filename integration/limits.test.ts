@@ -56,6 +56,11 @@ async function weirWith(limits: readonly object[], more: WeirConfig = {}): Promi
   return weir;
 }
 
+/** How many connections the Redis has accepted; that of the question is one of them. */
+async function connectionsOf(redis: Redis): Promise<number> {
+  return Number(/total_connections_received:(\d+)/.exec(await redis.command('INFO stats'))?.[1]);
+}
+
 interface Refusal {
   readonly code: string;
   readonly severity: string;
@@ -517,6 +522,41 @@ describe('several Weirs with one Redis', () => {
     expect(Number((await limitRow(weir))['refused'])).toBeGreaterThan(0);
     await redis.start();
     await until('Redis to be used again', async () => (await refusal(client.query('SELECT 1'))) === undefined);
+  });
+
+  test.each([
+    ['is full', 'CONFIG SET maxmemory 1', 'CONFIG SET maxmemory 0', 'OOM'],
+    ['is a replica', 'REPLICAOF 127.0.0.1 1', 'REPLICAOF NO ONE', 'READONLY'],
+  ])('a Redis that %s is gone: with limits_fail closed, nothing passes', async (_what, breaks, mends, why) => {
+    const [weir] = (await shared('closed', { user: '*', statements: '1000/s' }, 1)) as [TestWeir];
+    const [client] = (await clientsAt([weir], 1)) as [pg.Client];
+    await client.query('SELECT 1');
+    await redis.command(breaks);
+    try {
+      await until('a refusal', async () => (await refusal(client.query('SELECT 1'))) !== undefined);
+      expect((await limitRow(weir))['problem']).toContain(why);
+      const before = await connectionsOf(redis);
+      await until('Weir to try again, twice', async () => {
+        expect(await refusal(client.query('SELECT 1'))).toMatchObject({ code: '53400' });
+        return (await connectionsOf(redis)) >= before + 4;
+      });
+    } finally {
+      await redis.command(mends);
+    }
+    await until('Redis to be used again', async () => (await refusal(client.query('SELECT 1'))) === undefined);
+  });
+
+  test('a key of the wrong type is overwritten', async () => {
+    const [weir] = (await shared('closed', { user: '*', statements: '1/h', burst: 20 }, 1)) as [TestWeir];
+    const [client] = (await clientsAt([weir], 1)) as [pg.Client];
+    await client.query('SELECT 1');
+    const bucket = /weir:limit:(?!probe)\S+/;
+    const key = await until('its bucket', async () => bucket.exec(await redis.command('KEYS *'))?.[0]);
+    await redis.command(`DEL ${key}`);
+    await redis.command(`LPUSH ${key} x`);
+    await client.query('SELECT 1');
+    await until('a bucket again', async () => (await redis.command(`TYPE ${key}`)) === '+string\r\n');
+    expect((await limitRow(weir))['problem']).toBeNull();
   });
 
   test('a Redis that is frozen holds nobody up', async () => {

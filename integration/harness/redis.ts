@@ -68,14 +68,18 @@ export class Redis implements RedisFacts {
     await this.start();
   }
 
-  /** One command without arguments, e.g. FLUSHALL; errors are no concern. */
-  command(name: string): Promise<void> {
+  /** One command as a line, e.g. FLUSHALL; errors are no concern. @returns the first bytes of the answer */
+  command(line: string): Promise<string> {
     return new Promise((resolve) => {
-      const socket = connect(this.port, '127.0.0.1', () => socket.write(`${name}\r\n`));
+      let answer = '';
+      const socket = connect(this.port, '127.0.0.1', () => socket.write(`${line}\r\n`));
       socket.setTimeout(1000, () => socket.destroy());
       socket.on('error', () => undefined);
-      socket.once('data', () => socket.destroy());
-      socket.once('close', () => resolve());
+      socket.once('data', (data) => {
+        answer = data.toString('latin1');
+        socket.destroy();
+      });
+      socket.once('close', () => resolve(answer));
     });
   }
 

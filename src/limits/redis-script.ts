@@ -5,6 +5,8 @@
 
 /** The prefix of all keys; behind it the digest of the key of a bucket. */
 export const keyPrefix = 'weir:limit:';
+/** Written to learn whether Redis takes writes. No digest of a bucket. */
+export const probeKey = `${keyPrefix}probe`;
 
 /** A bucket that nobody uses for a day is forgotten, even if it is not full. */
 export const script = `
@@ -16,7 +18,9 @@ for i, key in ipairs(KEYS) do
   local spent, said = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
   local per_ms, burst = tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
   local tokens = said
-  local had, since = string.match(redis.call('GET', key) or '', '^(%S+) (%S+)$')
+  -- A key of another type, which somebody else has written, is an error here: it is overwritten.
+  local text = redis.pcall('GET', key)
+  local had, since = string.match(type(text) == 'string' and text or '', '^(%S+) (%S+)$')
   had, since = tonumber(had or ''), tonumber(since or '')
   if had and since then
     local filled = math.min(burst, had + math.max(0, now - since) * per_ms)

@@ -18,6 +18,9 @@ interface Liar {
   readonly url: string;
   /** What it answers to the EVAL of an exchange; to everything else it answers as Redis does. */
   answer: (socket: Socket) => void;
+  /** To the probe after connecting. */
+  answerProbe: (socket: Socket) => void;
+  probes: number;
 }
 
 async function liar(answer: (socket: Socket) => void): Promise<Liar> {
@@ -27,10 +30,13 @@ async function liar(answer: (socket: Socket) => void): Promise<Liar> {
     socket.on('error', () => undefined);
     socket.on('data', (chunk) => {
       const text = chunk.toString('latin1');
-      for (const [, word, rest] of text.matchAll(/\r\n(CLIENT|AUTH|SELECT|EVAL)\r\n([^]*?)(?=\*|$)/g)) {
+      for (const [, word] of text.matchAll(/\r\n(CLIENT|AUTH|SELECT|EVAL)\r\n/g)) {
         if (word !== 'EVAL') socket.write('+OK\r\n');
-        else if (/\r\n\$1\r\n0\r\n/.test(rest ?? '') || text.includes('\r\n$1\r\n0\r\n')) socket.write('*0\r\n');
-        else self.answer(socket);
+        else if (!text.includes('\r\nweir:limit:probe\r\n')) self.answer(socket);
+        else {
+          self.probes++;
+          self.answerProbe(socket);
+        }
       }
     });
   });
@@ -40,14 +46,16 @@ async function liar(answer: (socket: Socket) => void): Promise<Liar> {
     for (const socket of sockets) socket.destroy();
     server.close();
   });
-  const self: Liar = { url: `redis://127.0.0.1:${(server.address() as AddressInfo).port}`, answer };
+  const answerProbe = (socket: Socket): void => void socket.write('*1\r\n$1\r\n1\r\n');
+  const { port } = server.address() as AddressInfo;
+  const self: Liar = { url: `redis://127.0.0.1:${port}`, answer, answerProbe, probes: 0 };
   return self;
 }
 
-function bucketsAt(url: string): { buckets: RedisBuckets; lines: string[] } {
+function bucketsAt(url: string, steadyMs = 20): { buckets: RedisBuckets; lines: string[] } {
   const lines: string[] = [];
   const log = (_level: string, _event: string, message: string): void => void lines.push(message);
-  const buckets = new RedisBuckets({ url, consequence: 'until then, alone', log });
+  const buckets = new RedisBuckets({ url, consequence: 'until then, alone', log, steadyMs });
   stops.push(() => buckets.stop());
   return { buckets, lines };
 }
@@ -84,7 +92,32 @@ describe('Redis', () => {
     redis.answer = (socket) => socket.write('*1\r\n$1\r\n7\r\n');
     await isReady(buckets);
     expect(await buckets.exchange(spent)).toEqual([7]);
-    expect(lines).toHaveLength(2);
+    await vi.waitFor(() => expect(lines).toHaveLength(2));
+    expect(lines[1]).toContain('answers again');
+  });
+
+  it('that takes no writes is gone, until it takes them', async () => {
+    const redis = await liar((socket) => socket.write('*1\r\n$1\r\n7\r\n'));
+    const works = redis.answerProbe;
+    redis.answerProbe = (socket) => socket.write('-READONLY You can not write against a read only replica.\r\n');
+    const { buckets, lines } = bucketsAt(redis.url);
+    await vi.waitFor(() => expect(redis.probes).toBe(2), { timeout: 10_000 });
+    await vi.waitFor(() => expect(buckets.problem).toContain('READONLY'));
+    expect(lines).toHaveLength(1);
+    redis.answerProbe = works;
+    await isReady(buckets);
+    expect(buckets.problem).toBeUndefined();
+  });
+
+  it('that works and fails in turn is said to be gone once', async () => {
+    const redis = await liar((socket) => socket.write('-OOM command not allowed\r\n'));
+    const { buckets, lines } = bucketsAt(redis.url, 60_000);
+    for (let i = 0; i < 3; i++) {
+      await isReady(buckets);
+      await expect(buckets.exchange(spent)).rejects.toThrow('OOM');
+    }
+    expect(redis.probes).toBe(3);
+    expect(lines).toHaveLength(1);
   });
 
   it('that is silent is gone', async () => {
