@@ -134,12 +134,12 @@ function mayFollowOpening(session: Session, request: Request): boolean {
 }
 
 function sayLocally(session: Session, request: Request): Outcome {
-  if (session.status === TxStatus.Failed) {
-    session.say(errorResponse({ severity: 'ERROR', sqlstate: '25P02', message: abortedText }));
-    request.attempt.failed();
-  } else if (answerLocally(session, request)) {
-    request.attempt.failed();
+  if (session.status !== TxStatus.Failed) {
+    const error = answerLocally(session, request);
+    return error === undefined ? answered(session, request) : refuse(session, request, error);
   }
+  session.say(errorResponse({ severity: 'ERROR', sqlstate: '25P02', message: abortedText }));
+  request.attempt.failed();
   return answered(session, request);
 }
 

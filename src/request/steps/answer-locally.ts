@@ -9,7 +9,6 @@ import {
   closeComplete,
   commandComplete,
   dataRow,
-  errorResponse,
   noData,
   parameterDescription,
   parseComplete,
@@ -68,8 +67,8 @@ function describe(facts: QueryFacts): Buffer {
   return columns.length === 0 ? noData : rowDescription(columns.map((name) => ({ name })));
 }
 
-/** Answers the whole request; the caller sends ReadyForQuery. @returns true if there was an error */
-export function answerLocally(session: Session, request: Request): boolean {
+/** Answers the whole request; the caller sends the error, if there was one, and ReadyForQuery. */
+export function answerLocally(session: Session, request: Request): WeirError | undefined {
   try {
     if (request.form.locals !== request.plans.length) {
       throw new WeirError('not_supported', { what: 'a weir.* setting in one batch with other statements' });
@@ -83,11 +82,10 @@ export function answerLocally(session: Session, request: Request): boolean {
       const portals = new Map<string, QueryFacts>();
       for (const message of request.messages ?? []) answerMessage(session, message, portals);
     }
-    return false;
+    return undefined;
   } catch (error) {
     if (!(error instanceof WeirError)) throw error;
-    session.say(errorResponse(error));
-    return true;
+    return error;
   }
 }
 
