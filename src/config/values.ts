@@ -205,7 +205,7 @@ export function formatHostPort(address: HostPort): string {
   return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
 }
 
-/** `host:port`, `[v6]:port`, `*:port` for every address. Port 0 = any free one. */
+/** `host:port`, `[v6]:port`, `*:port` for every address, of IPv6 too where the machine has it. Port 0 = any free one. */
 export function hostPort(): ValueType<HostPort> {
   const allowed = 'HOST:PORT, such as 127.0.0.1:6432, [::1]:6432 or *:6432 for every address (port 0 to 65535)';
   const refused = { refused: `is not ${allowed}` };
@@ -215,7 +215,7 @@ export function hostPort(): ValueType<HostPort> {
     const port = Number(match?.[3]);
     const host = match?.[1] ?? match?.[2];
     if (host === undefined || !isBetween(port, 0, 65535)) return refused;
-    return { value: { host: host === '*' ? '0.0.0.0' : host, port } };
+    return { value: { host, port } };
   };
   return { name: 'host:port', allowed, parse, parseText: parse, format: formatHostPort };
 }

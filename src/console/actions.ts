@@ -54,6 +54,8 @@ function onOneDatabase(
   });
 }
 
+const mostConnections = 1_000_000;
+
 function readResize(scanner: Scanner): ResizeRequest {
   const [database, user] = readPair(scanner, 'pool');
   let node: string | undefined;
@@ -61,8 +63,8 @@ function readResize(scanner: Scanner): ResizeRequest {
   let max: number | undefined;
   while (!scanner.isAtEnd()) {
     if (scanner.takeKeyword('NODE')) node = readName(scanner, 'node');
-    else if (scanner.takeKeyword('MIN')) min = readNumber(scanner, 'MIN');
-    else if (scanner.takeKeyword('MAX')) max = readNumber(scanner, 'MAX');
+    else if (scanner.takeKeyword('MIN')) min = readNumber(scanner, 'MIN', mostConnections);
+    else if (scanner.takeKeyword('MAX')) max = readNumber(scanner, 'MAX', mostConnections, 1);
     else throw syntaxError(`RESIZE POOL takes NODE, MIN and MAX, not "${shorten(scanner.peek().text)}"`);
   }
   if (min === undefined && max === undefined) throw syntaxError('RESIZE POOL wants MIN n, MAX n or both');

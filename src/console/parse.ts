@@ -198,12 +198,12 @@ function readParts(scanner: Scanner, what: string, isFolded = false): string[] {
   return parts;
 }
 
-/** Reads a whole number from 0 to `max`. */
-export function readNumber(scanner: Scanner, what: string, max = 1_000_000): number {
+/** Reads a whole number from 0 to `max`. @param least as the message has it, if the caller refuses what is less */
+export function readNumber(scanner: Scanner, what: string, max = 1_000_000, least = 0): number {
   const token = scanner.isAtEnd() ? undefined : scanner.next();
   const value = token === undefined || !/^\d{1,15}$/.test(token.text) ? NaN : Number(token.text);
   if (!(value <= max)) {
-    throw syntaxError(`${what} wants a whole number from 0 to ${max}, not "${shorten(token?.text ?? '')}"`);
+    throw syntaxError(`${what} wants a whole number from ${least} to ${max}, not "${shorten(token?.text ?? '')}"`);
   }
   return value;
 }

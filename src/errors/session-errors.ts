@@ -146,6 +146,13 @@ export const sessionErrors = {
     message: 'unrecognized configuration parameter "{name}"',
     hint: 'Weir knows weir.route, weir.consistency, weir.cache, weir.priority, weir.key and weir.last_route.',
   },
+  misplaced_weir_setting: {
+    sqlstate: '0A000',
+    severity: 'ERROR',
+    level: 'info',
+    message: '{what} cannot set "{name}", which is a setting of Weir and not of the server',
+    hint: "SET {name} = ... does it for a session, options='-c {name}=...' in the connection string from its start, a comment for a statement.",
+  },
   invalid_weir_setting: {
     sqlstate: '22023',
     severity: 'ERROR',

@@ -43,6 +43,7 @@ export function listenTcp(
     });
     // Node 20 has no reusePort; config/checks.ts refuses so_reuseport there.
     const where: ListenOptions & { reusePort?: boolean } = { port, backlog };
+    // Without a host, Node listens on :: for IPv6 and IPv4, or on 0.0.0.0 where there is no IPv6.
     if (host !== '*') where.host = host;
     if (isShared) where.reusePort = true;
     server.listen(where, () => {

@@ -79,7 +79,7 @@ function listen(server: Server, { listen: { host, port }, open, log }: HttpOptio
       server.on('error', (error) => log('error', 'http_error', `http: ${error.message}`));
       resolve((server.address() as AddressInfo).port);
     });
-    if (open === undefined) server.listen({ host, port });
+    if (open === undefined) server.listen(host === '*' ? { port } : { host, port });
     else open.moveTo(server);
   });
 }

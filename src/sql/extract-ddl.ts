@@ -125,8 +125,15 @@ export function readDefinition(tag: string, body: Ast, draft: Draft): boolean {
     draft,
   );
   if (body['oncommit'] === 'ONCOMMIT_DROP') draft.temporary.isDroppedOnCommit = true;
+  draft.name = storedName(body);
   readMentions(body, target, draft);
   return true;
+}
+
+/** ALTER ROLE, DATABASE or SYSTEM ... SET: the name. RESET takes away what a server has got without Weir. */
+function storedName(body: Ast): string | undefined {
+  const set = bodyOf(body['setstmt'], 'VariableSetStmt') ?? astOf(body['setstmt']);
+  return textOf(set['kind']) === 'VAR_SET_VALUE' ? textOf(set['name'])?.toLowerCase() : undefined;
 }
 
 function typeOf(body: Ast): string | undefined {

@@ -146,7 +146,7 @@ export interface StatementFacts {
   readonly discards: 'all' | 'plans' | 'temp' | 'sequences' | undefined;
   /** SHOW x: the name, lower case. */
   readonly shows: string | undefined;
-  /** Names for PREPARE / EXECUTE / DEALLOCATE (undefined with kind deallocate: ALL), DECLARE / FETCH / CLOSE, LISTEN / UNLISTEN ("*"), NOTIFY, SAVEPOINT. */
+  /** Names for PREPARE / EXECUTE / DEALLOCATE (undefined with kind deallocate: ALL), DECLARE / FETCH / CLOSE, LISTEN / UNLISTEN ("*"), NOTIFY, SAVEPOINT, ALTER ROLE / DATABASE / SYSTEM ... SET. */
   readonly name: string | undefined;
   /** The prepared statement that EXECUTE runs: by itself, in EXPLAIN, or in CREATE TABLE AS. */
   readonly executes: string | undefined;

@@ -1,5 +1,6 @@
 /**
- * Statements that Weir answers itself: SET, RESET and SHOW of weir.* names, in the simple and in the extended protocol.
+ * Statements that Weir answers itself: SET, RESET and SHOW of weir.* names, in the simple and in the extended protocol, and
+ * errors for weir.* names in set_config() and ALTER ROLE.
  * They never reach a server. A batch is either all of this kind or has none of it.
  */
 import { Frontend } from '../../protocol/codes.ts';
@@ -20,7 +21,27 @@ import { statementName } from '../statement-name.ts';
 import type { Session } from '../../session/session.ts';
 import type { Message, Request } from '../../session/request.ts';
 
+/** set_config(), or ALTER ROLE or DATABASE ... SET, of a weir.* name: the server would take it, and nothing would happen. */
+function misplaced({ kind, verb, name, functions }: StatementFacts): WeirError | undefined {
+  const stored = (kind === 'grant' || kind === 'ddl') && name?.startsWith('weir.') === true ? name : undefined;
+  if (stored !== undefined) return new WeirError('misplaced_weir_setting', { what: `${verb} ... SET`, name: stored });
+  for (const { name: called, firstConstant } of functions) {
+    if (called !== 'set_config' || firstConstant?.toLowerCase().startsWith('weir.') !== true) continue;
+    return new WeirError('misplaced_weir_setting', { what: 'set_config()', name: firstConstant.toLowerCase() });
+  }
+  return undefined;
+}
+
+/** @throws WeirError if the text sets a weir.* name in a way that only a server has */
+function checkPlaces({ statements }: QueryFacts): void {
+  for (const statement of statements) {
+    const error = misplaced(statement);
+    if (error !== undefined) throw error;
+  }
+}
+
 function isLocalStatement(facts: StatementFacts): boolean {
+  if (misplaced(facts) !== undefined) return true;
   if (facts.kind === 'show') return facts.shows?.startsWith('weir.') === true;
   return facts.kind === 'set' && facts.settings.some((change) => change.name.startsWith('weir.'));
 }
@@ -39,6 +60,7 @@ export function isLocal(facts: QueryFacts): boolean {
 
 /** Executes such a text. @returns its messages, without RowDescription and ReadyForQuery. @throws WeirError */
 function execute(session: Session, facts: QueryFacts): { columns: string[]; answer: Buffer } {
+  checkPlaces(facts);
   const [statement] = facts.statements;
   if (statement === undefined || facts.statements.length > 1) {
     throw new WeirError('not_supported', { what: 'a weir.* setting together with other statements in one text' });
@@ -70,6 +92,7 @@ function describe(facts: QueryFacts): Buffer {
 /** Answers the whole request; the caller sends the error, if there was one, and ReadyForQuery. */
 export function answerLocally(session: Session, request: Request): WeirError | undefined {
   try {
+    for (const { facts } of request.plans) checkPlaces(facts);
     if (request.form.locals !== request.plans.length) {
       throw new WeirError('not_supported', { what: 'a weir.* setting in one batch with other statements' });
     }
@@ -104,6 +127,7 @@ function answerMessage(session: Session, message: Message, portals: Map<string, 
       const name = readName(buffer, start + 5, nameEnd);
       const sql = buffer.subarray(nameEnd + 1, sqlEnd);
       const types = buffer.subarray(sqlEnd + 1, end);
+      checkPlaces(session.classify(sql).facts);
       if (name === '') session.prepared.unnamed.parse(sql, types);
       else if (session.prepared.named(name) !== undefined) throw new WeirError('statement_exists', { name });
       else session.prepared.enter(name, sql, types);
