@@ -253,6 +253,25 @@ describe('a transaction', () => {
   });
 });
 
+describe('what is free', () => {
+  test('texts without a statement; COMMIT PREPARED and ROLLBACK PREPARED are not refused', async () => {
+    const weir = await weirWith([{ user: '*', statements: '1/h', burst: 2 }]);
+    const client = await connectPg(weir.url({ database }));
+    const empty = ['', ';', '-- nothing', '/* nothing */ ;'];
+    for (const text of empty) await client.query(text);
+    await client.query({ name: 'empty', text: '' });
+    expect(await limitRow(weir, 'user=app')).toMatchObject({ tokens: '2' });
+    await client.query('SELECT 1; ; SELECT 2');
+    expect(await refusal(client.query('SELECT 1'))).toMatchObject({ code: '53400' });
+    for (const text of empty) await client.query(text);
+    for (const sql of ["COMMIT PREPARED 'none'", "ROLLBACK PREPARED 'none'"]) {
+      const error = await refusal(client.query(sql));
+      expect(error?.code).not.toBe('53400');
+      expect(error).toBeDefined();
+    }
+  });
+});
+
 describe('bytes', () => {
   test('over the limit refuse the next statement, not the answer that is under way', async () => {
     const weir = await weirWith([{ user: '*', bytes: '1KB/h', burst: '200KB' }]);

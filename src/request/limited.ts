@@ -4,6 +4,7 @@
  */
 import type { WeirError } from '../errors/errors.ts';
 import type { StatementLimiter } from '../limits/types.ts';
+import type { StatementFacts, TransactionVerb } from '../sql/facts.ts';
 import { Frontend, TxStatus } from '../protocol/codes.ts';
 import { Meter } from '../session/meter.ts';
 import type { Request } from '../session/request.ts';
@@ -65,19 +66,30 @@ function meterOf(session: Session, limiter: StatementLimiter): Meter {
   return meter;
 }
 
+const ends: ReadonlySet<TransactionVerb | undefined> = new Set([
+  'commit',
+  'rollback',
+  // A prepared transaction holds its locks until then.
+  'commit-prepared',
+  'rollback-prepared',
+]);
+
 function endsTransaction({ plans }: Request): boolean {
   if (plans.length === 0) return false;
-  return plans.every(({ transaction }) => transaction === 'commit' || transaction === 'rollback');
+  return plans.every(({ transaction }) => ends.has(transaction));
 }
 
 const isStatement = (type: number): boolean =>
   type === Frontend.Query || type === Frontend.Execute || type === Frontend.FunctionCall;
 
-/** Each Execute, and each statement in the text of a Query. */
+/** Each Execute, and each statement in the text of a Query. Texts without a statement ('', a comment) are none. */
 function statementsIn({ messages = [], form, plans }: Request): number {
+  if (plans.length > 0 && plans.every(({ facts }) => facts.statements.every(isEmpty))) return 0;
   let count = 0;
   for (const { type } of messages) if (isStatement(type)) count++;
   if (!form.isSimple) return count;
-  const inText = plans.at(-1)?.facts.statements.length ?? 1;
-  return count - 1 + Math.max(1, inText);
+  const inText = plans.at(-1)?.facts.statements.filter((statement) => !isEmpty(statement)).length ?? 1;
+  return count - 1 + inText;
 }
+
+const isEmpty = ({ kind }: StatementFacts): boolean => kind === 'empty';
