@@ -38,6 +38,11 @@ const databaseCounters: readonly DatabaseCounter[] = [
     help: 'Statements that failed because the server or Weir could not serve them',
     value: (stats) => stats.unserved,
   },
+  {
+    name: 'weir_ignored_hints_total',
+    help: 'Statements whose hint had a word that was ignored, because it is unknown or its value is not allowed',
+    value: (stats) => stats.ignoredHints,
+  },
   { name: 'weir_transactions_total', help: 'Transactions', value: (stats) => stats.xacts },
   { name: 'weir_received_bytes_total', help: 'Bytes from clients', value: (stats) => stats.receivedBytes },
   { name: 'weir_sent_bytes_total', help: 'Bytes to clients', value: (stats) => stats.sentBytes },

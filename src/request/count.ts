@@ -26,6 +26,7 @@ export function newDatabaseStats(database: string): DatabaseStats {
     waitMs: 0,
     misroutes: 0,
     unserved: 0,
+    ignoredHints: 0,
     recoveryConflicts: 0,
     replications: 0,
     clientParses: 0,
@@ -76,10 +77,19 @@ export function countAnswer(session: Session, request: Request, nowMs = session.
       const { route: by, isRead } = durationPlaces[place] as (typeof durationPlaces)[number];
       if (by !== 'none') bump(isRead === true ? tagged.reads : tagged.writes, bucket);
     }
+  if (request.hints?.problem !== undefined) noteIgnoredHint(session, request.hints.problem);
   stats.queries++;
   stats.queryMs += durationMs;
   if (request.attempt.sentAtMs > 0) stats.waitMs += request.attempt.sentAtMs - request.receivedAtMs;
   session.wasActive(nowMs);
+}
+
+/** One line for the first, the tenth, the hundredth ... of a database: an application sends the same hint all the time. */
+function noteIgnoredHint({ database: { stats }, services }: Session, problem: string): void {
+  const count = ++stats.ignoredHints;
+  if (!Number.isInteger(Math.log10(count))) return;
+  const message = `part of a hint was ignored: ${problem}; the next such line comes at ${count * 10} of them`;
+  services.log('warn', 'hint_ignored', message, { database: stats.database, count });
 }
 
 /** Those of the tags in its hint that have a budget. */

@@ -67,6 +67,8 @@ export interface DatabaseStats {
   misroutes: number;
   /** Statements that failed for a reason that is not their own: see request/unserved.ts. */
   unserved: number;
+  /** Statements whose hint had a word that was ignored, because it is none or its value is not allowed. */
+  ignoredHints: number;
   /** Reads that a replica cancelled because they conflicted with recovery. */
   recoveryConflicts: number;
   /** Replication connections opened. */

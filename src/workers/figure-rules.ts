@@ -116,6 +116,7 @@ const databaseStats: Rules<DatabaseStats> = {
   waitMs: count,
   misroutes: count,
   unserved: ifBoth(count),
+  ignoredHints: ifBoth(count),
   recoveryConflicts: count,
   replications: count,
   clientParses: count,

@@ -200,6 +200,7 @@ export function fakeDatabaseStats(changes: Partial<DatabaseStats> = {}): Databas
     waitMs: 12.5,
     misroutes: 1,
     unserved: 2,
+    ignoredHints: 0,
     recoveryConflicts: 0,
     replications: 0,
     clientParses: 7,

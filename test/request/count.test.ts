@@ -1,6 +1,7 @@
 /** Where a statement is counted: reads on the primary apart from what else it does, and failures that are not the statement's own. */
 import { describe, expect, it } from 'vitest';
 import { countAnswer, countCutOff, countTags, newDatabaseStats } from '../../src/request/count.ts';
+import { readHints } from '../../src/sql/hints.ts';
 import { Request } from '../../src/session/request.ts';
 import type { Session } from '../../src/session/session.ts';
 import { durationPlaces } from '../../src/session/types.ts';
@@ -8,7 +9,9 @@ import { fakeNode } from '../console/fakes.ts';
 
 function scene() {
   const stats = newDatabaseStats('shop');
-  const session = { database: { stats }, wasActive: () => undefined } as unknown as Session;
+  const lines: string[] = [];
+  const services = { log: (_level: string, _event: string, message: string) => void lines.push(message) };
+  const session = { database: { stats }, services, wasActive: () => undefined } as unknown as Session;
   const count = (change: (request: Request) => void): void => {
     const request = new Request();
     change(request);
@@ -16,7 +19,7 @@ function scene() {
   };
   const placesUsed = (): unknown[] =>
     durationPlaces.flatMap((place, i) => ((stats.durations[i]?.[8] ?? 0) > 0 ? [place] : []));
-  return { stats, session, count, placesUsed };
+  return { stats, session, count, placesUsed, lines };
 }
 
 const on = (role: 'primary' | 'replica') => fakeNode({ role });
@@ -49,6 +52,19 @@ describe('durations', () => {
     expect(placesUsed()).toEqual([place]);
     expect(stats.queries).toBe(1);
     expect(stats.durationSums.reduce((a, b) => a + b)).toBeCloseTo(0.03);
+  });
+});
+
+describe('hints', () => {
+  it('with a word that is ignored are counted, and logged at the first, the tenth, the hundredth', () => {
+    const { stats, count, lines } = scene();
+    const wrong = readHints(Buffer.from('/* weir: priority=high, */ SELECT 1'), 27, 35);
+    expect(wrong?.problem).toContain('priority=high,');
+    for (let i = 0; i < 120; i++) count((request) => (request.hints = wrong));
+    count(() => undefined);
+    expect(stats.ignoredHints).toBe(120);
+    expect(lines).toHaveLength(3);
+    expect(lines[0]).toContain('weir hint priority=high,: high, normal or low');
   });
 });
 
