@@ -170,7 +170,7 @@ export const mutants: readonly Mutant[] = [
     rule: 6,
     name: 'answers live for ever',
     changes: [
-      { file: 'cache/cache.js', from: 'now - entry.filledAtMs < ttlMs &&', to: 'true &&' },
+      { file: 'cache/cache.js', from: 'now - filledAtMs < ttlMs &&', to: 'true &&' },
       { file: 'cache/fills.js', from: 'Math.min(plan.ttlMs, ', to: 'Math.min(Infinity, ' },
     ],
   },

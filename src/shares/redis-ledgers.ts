@@ -6,7 +6,7 @@ import { RedisCaller } from '../cache/redis-caller.ts';
 import type { Reply } from '../cache/resp.ts';
 import { decide } from './decide.ts';
 import { formatLedger, parseLedger } from './ledger-format.ts';
-import { keyPrefix, readScript, writeScript } from './redis-script.ts';
+import { keyPrefix, probeScript, readScript, writeScript } from './redis-script.ts';
 import type { Answer, Ledger, Said } from './types.ts';
 
 /** A ledger of 200 Weirs with 1000 connections each. */
@@ -32,7 +32,8 @@ export class RedisLedgers {
       url,
       clientName: 'weir-budget',
       maxReplyBytes,
-      check: () => this.redis.call('return 1', [], [], (reply) => expectOne(reply)),
+      // Reading alone would say nothing of a Redis that is full or a replica.
+      check: () => this.redis.call(probeScript, [`${keyPrefix}probe`], [], (reply) => expectOne(reply)),
       onReady: () => undefined,
       onGone: () => undefined,
     });

@@ -16,6 +16,10 @@ local value = redis.call('TYPE', KEYS[1]).ok == 'string' and redis.call('GET', K
 local stamp = redis.sha1hex(value)
 `;
 
+/** A Redis that is full, or a replica, refuses it. */
+export const probeScript = `redis.call('SET', KEYS[1], '1', 'PX', '60000')
+return 1`;
+
 export const readScript = `${common}
 return {string.format('%.0f', now), run, stamp, value}
 `;
