@@ -35,8 +35,14 @@ export const searchStates = {
     'the mix has changed': 'comparing',
     'neither is better': 'holding',
     'nobody is held back': 'free',
+    'hardly anything ends': 'free',
   },
-  holding: { 'time to look again': 'comparing', 'the mix has changed': 'comparing', 'nobody is held back': 'free' },
+  holding: {
+    'time to look again': 'comparing',
+    'the mix has changed': 'comparing',
+    'nobody is held back': 'free',
+    'hardly anything ends': 'free',
+  },
 } as const satisfies StateTable<'free' | 'comparing' | 'holding', string>;
 
 export type SearchState = keyof typeof searchStates;
@@ -58,6 +64,8 @@ const shortestHold = 10;
 const longestHold = 120;
 /** So many windows without anybody held back: the load is gone. */
 const idleWindows = 20;
+/** So many windows in a row in which clients were held back, and too few statements ended: perhaps because of the limit. */
+const fewWindows = 4;
 /** So many windows in a row with another mix of statements. */
 const otherMixWindows = 2;
 /** With so many statements on each side, the smaller number must also have ended this part of the other's, or short ones starve. */
@@ -83,6 +91,7 @@ export class StatementSearch {
   private slow = 0;
   private peak = 0;
   private idle = 0;
+  private few = 0;
   private holdFor = shortestHold;
   private held = 0;
   private step = steps.down;
@@ -110,6 +119,8 @@ export class StatementSearch {
     if (this.state === 'free') return this.watch(window);
     this.idle = window.isHoldingBack ? 0 : this.idle + 1;
     if (this.idle >= idleWindows) return this.letGo('nobody had to wait for it any more');
+    this.few = window.isHoldingBack && endsTooFew(window) ? this.few + 1 : 0;
+    if (this.few >= fewWindows) return this.letGo('too few statements end to tell what it is good for');
     if (this.isOtherMix(window)) return this.follow(window.aloneMs / window.count);
     return this.state === 'comparing' ? this.compare(window) : this.hold(window);
   }
@@ -188,7 +199,7 @@ export class StatementSearch {
     const isSmaller = (comparison.played % 2 === 0) === (direction === 'down');
     // Where the smaller number held nobody back, or the larger one was not used, the load was less, and the two cannot be compared.
     const isLessLoad = isSmaller ? !window.isHoldingBack : window.running < Math.min(comparison.candidate, this.base);
-    const isUseless = window.count + window.left < leastCount || window.isContaminated || isLessLoad;
+    const isUseless = endsTooFew(window) || window.isContaminated || isLessLoad;
     if (isUseless) {
       if (++comparison.useless >= 2 * pairs) this.rest();
       return undefined;
@@ -236,9 +247,9 @@ export class StatementSearch {
     this.held = 0;
   }
 
-  private hold({ count, left, isContaminated }: WorkWindow): undefined {
+  private hold(window: WorkWindow): undefined {
     this.held++;
-    if (count + left < leastCount || isContaminated || this.held < this.holdFor) return;
+    if (endsTooFew(window) || window.isContaminated || this.held < this.holdFor) return;
     this.holdFor = Math.min(longestHold, this.holdFor * 2);
     // A look at both sides.
     const isUp = this.base <= leastLimit;
@@ -247,3 +258,5 @@ export class StatementSearch {
     this.begin(isUp ? 'up' : 'down');
   }
 }
+
+const endsTooFew = ({ count, left }: WorkWindow): boolean => count + left < leastCount;

@@ -100,6 +100,30 @@ test('when nobody has to wait any more there is no limit, and the next time begi
   expect(again[0]?.to).toBe(base);
 });
 
+test('a limit at which hardly anything ends is given up, and comes back with what it was found for', () => {
+  const { search } = play(cores(8, 0.004), 100, 120);
+  const { found, base } = search;
+  // They wait for a lock, or sleep: as many as may, and too few to compare anything.
+  const stuck = (limit: number): WorkWindow =>
+    window(cores(8, 0.004), 100, limit, { count: 3, aloneMs: 3, latencyMs: 500 * limit });
+  const changes = Array.from({ length: 4 }, () => search.next(stuck(search.limit)));
+  expect(changes.slice(0, 3)).toEqual([undefined, undefined, undefined]);
+  expect(changes[3]).toEqual({ from: base, to: Infinity, why: 'too few statements end to tell what it is good for' });
+  expect(search.limit).toBe(Infinity);
+  const again = new StatementSearch(found);
+  play(cores(8, 0.004), 100, 2, again);
+  expect(again.limit).toBeLessThanOrEqual(2 * base);
+});
+
+test('a moment in which nothing ends changes nothing', () => {
+  const { search } = play(cores(8, 0.004), 100, 120);
+  const { base } = search;
+  for (let i = 0; i < 3; i++) search.next(window(cores(8, 0.004), 100, search.limit, { count: 0, aloneMs: 0 }));
+  play(cores(8, 0.004), 100, 1, search);
+  for (let i = 0; i < 3; i++) search.next(window(cores(8, 0.004), 100, search.limit, { count: 0, aloneMs: 0 }));
+  expect(search.base).toBe(base);
+});
+
 test('a mix that comes back has its limit at once', () => {
   const { search } = play(cores(8, 0.004), 100, 120);
   const { base } = search;
