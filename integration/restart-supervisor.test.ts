@@ -96,7 +96,7 @@ async function work(client: pg.Client, isOver: () => boolean): Promise<number> {
     expect((await client.query<{ n: number }>('SELECT $1::int AS n', [done])).rows).toEqual([{ n: done }]);
     if (done % 5 === 0) {
       await client.query('BEGIN');
-      await client.query("SELECT set_config('weir.none', 'x', true)");
+      await client.query("SELECT set_config('app.none', 'x', true)");
       await client.query('COMMIT');
     }
   }
