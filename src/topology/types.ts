@@ -84,6 +84,8 @@ export interface NodeState {
   readonly serverVersion: string | undefined;
   /** Of its cluster; absent: not known. */
   readonly systemId?: string;
+  /** NodeIdentity.serverId; absent: not known. */
+  readonly serverId?: string;
   readonly load: NodeLoad;
 }
 
