@@ -76,10 +76,12 @@ export class Discovery {
     this.isStopped = true;
   }
 
+  /** The primary in office stays: without it nothing else that is known of the nodes would hold. */
   private end(): void {
     this.attempts.clear();
     this.general = undefined;
-    this.change([], 'routing.auto_discover is off');
+    const kept = this.nodes.filter((node) => this.stateOf(node)?.role === 'primary');
+    if (kept.length < this.nodes.length) this.change(kept, 'routing.auto_discover is off');
   }
 
   /** Never rejects. While the primary cannot be asked, everything stays. */
@@ -103,6 +105,7 @@ export class Discovery {
         : `${hidden} standbys in pg_stat_replication cannot be seen: grant pg_monitor to the monitor's user`,
     );
     this.forget(nodes);
+    this.dropTwin();
     await Promise.all(nodes.map((node) => this.consider(node)));
   }
 
@@ -127,6 +130,24 @@ export class Discovery {
       if (![...kept, ...now].some((node) => keyOf(node) === key)) this.seenAtMs.delete(key);
     if (kept.length < this.nodes.length)
       this.change(kept, `it is down, and not in pg_stat_replication for ${discoverForgetMs / 1000} s`);
+  }
+
+  /** Two addresses that were found at once, or one of a node that did not answer then. At most one each time. */
+  private dropTwin(): void {
+    const { nodes } = this.parts.topology().snapshot();
+    const twinOf = (node: NodeConfig): NodeState | undefined => {
+      const state = this.stateOf(node);
+      if (state?.serverId === undefined || state.role === 'primary') return undefined;
+      const { name, serverId } = state;
+      return nodes.find((other) => other.name !== name && other.isUp && other.serverId === serverId);
+    };
+    // The last that has come first.
+    for (const node of [...this.found].reverse()) {
+      const twin = twinOf(node);
+      if (twin === undefined) continue;
+      const kept = this.nodes.filter((other) => other !== node);
+      return this.change(kept, `it is ${twin.name} under another address`);
+    }
   }
 
   private stateOf({ name }: NodeConfig): NodeState | undefined {
@@ -155,7 +176,11 @@ export class Discovery {
       return { text: `the database has ${mostNodes} nodes`, isTwin: false };
     const { problem, serverId } = await topology.tryNode(node);
     if (problem !== undefined) return { text: problem, isTwin: false };
-    const ids = topology.snapshot().nodes.map(async ({ name, isUp }) => {
+    const { nodes } = topology.snapshot();
+    const isNamed = ({ name }: NodeState): boolean => nodesOf(this.parts.configured()).some((own) => own.name === name);
+    const silent = nodes.find((other) => other.isUnheard === true && isNamed(other));
+    if (silent !== undefined) return { text: `it may be ${silent.name}`, isTwin: true };
+    const ids = nodes.map(async ({ name, isUp }) => {
       const rows = isUp ? await topology.ask(name, SERVER_ID_SQL).catch(() => []) : [];
       return { name, id: rows[0]?.['id'] };
     });

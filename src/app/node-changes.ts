@@ -34,7 +34,19 @@ export function changedNodes(
   const changed = withNodeChange(config, change, isPrimary);
   if ('config' in changed) return changed.config;
   if (isAgain) return config;
-  throw refused(changed.problem);
+  const found = change.do === 'removeNode' ? whyFoundStays(change, ofEntry(config, all, change.database)) : undefined;
+  throw refused(found ?? changed.problem);
+}
+
+/** SHOW NODES lists what was found, although no configuration has it. Undefined: it was not found. */
+function whyFoundStays(
+  { database, node }: { readonly database: string; readonly node: string },
+  databases: readonly WithTopology[],
+): string | undefined {
+  const nodes = databases.flatMap(({ topology }) => topology.snapshot().nodes);
+  const { source = 'operator' } = nodes.find(({ name }) => name === node)?.config ?? {};
+  if (source === 'operator') return undefined;
+  return `${database} has no node "${node}" that NODE ADD or the configuration has named and so can be removed: it was found, and goes when it is down (routing.auto_discover); DRAIN keeps reads from it`;
 }
 
 /** Resolves to it with its name. Rejects with WeirError if it cannot be reached, or is not a standby of the cluster. */

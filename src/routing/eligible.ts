@@ -46,7 +46,7 @@ export function obstacleOf(node: NodeState, facts: Demands, maxReplicaLagMs: num
   if (node.isCatchingUp === true) return 'catching up';
   if (facts.needLsn === undefined) return 'need not known';
   if (!(node.lsn >= facts.needLsn)) return 'behind need';
-  if (facts.lastNode === '' || facts.lastNode === node.name) return 'none';
+  if (facts.lastNode === node.name) return 'none';
   if (facts.moveLsn === undefined) return 'move not known';
   return node.lsn >= facts.moveLsn ? 'none' : 'behind move';
 }
@@ -98,9 +98,11 @@ export function describeObstacle(node: NodeState, facts: Demands, obstacle: Obst
     case 'behind need':
       return `${node.name} replayed only ${formatLsn(node.lsn)}`;
     case 'move not known':
-      return `${node.name}: how far ${facts.lastNode} was when last read is not known yet`;
+      return facts.lastNode === ''
+        ? `${node.name}: how far earlier reads were is not known yet`
+        : `${node.name}: how far ${facts.lastNode} was when last read is not known yet`;
     case 'behind move':
-      return `${node.name} replayed only ${formatLsn(node.lsn)}, reads on ${facts.lastNode} were at ${formatLsn(facts.moveLsn ?? 0)}`;
+      return `${node.name} replayed only ${formatLsn(node.lsn)}, ${facts.lastNode === '' ? 'earlier reads' : `reads on ${facts.lastNode}`} were at ${formatLsn(facts.moveLsn ?? 0)}`;
   }
 }
 

@@ -18,7 +18,7 @@ export interface RoutingFacts {
   readonly needLsn: number | undefined;
   /** Name of the node that has just failed this request and must not get it again; '' = none. */
   readonly avoid: string;
-  /** Name of the node that the session last read from; '' = none yet. */
+  /** Name of the node that the session last read from; '' = none yet, or none of the nodes that there are now. */
   readonly lastNode: string;
   /** LSN that any other replica must have replayed, so that the session does not see older data than it has read;
    *  undefined: not known yet. */

@@ -92,6 +92,7 @@ export class Assessor {
     const { records, origins } = rearranged(this.#records, configs, (config) =>
       newcomer(config, this.#ticker.next(), nowMs),
     );
+    for (const record of this.#records) if (!records.includes(record)) record.load.isGone = true;
     this.#records = records;
     if (this.#incumbent !== undefined)
       this.#incumbent = { ...this.#incumbent, index: origins.indexOf(this.#incumbent.index) };
@@ -123,11 +124,10 @@ export class Assessor {
     record.failure = failure;
     explain(record.circuit, nowMs);
     record.stoppedSinceMs = failure.isStopped ? (record.stoppedSinceMs ?? nowMs) : undefined;
-    if (record.sample !== undefined && record.sample.isInRecovery) {
-      // A standby that crashed can come back at an older position than sessions have already read from it. Until it
-      // has replayed the primary's position as of now, it only takes reads with eventual consistency.
-      record.catchUpTick = this.#ticker.next();
-    }
+    // A server that crashed, also a primary that comes back as a standby, can be at an older position than sessions have
+    // already read from it. Until it has replayed the primary's position as of now, it only takes reads with eventual
+    // consistency.
+    if (record.sample !== undefined) record.catchUpTick = this.#ticker.next();
     record.sample = undefined;
     this.refresh(nowMs);
   }

@@ -10,6 +10,8 @@ export interface Contender {
   readonly isInRecovery: boolean | undefined;
   readonly timeline: number | undefined;
   readonly systemId: string | undefined;
+  /** NodeIdentity.serverId */
+  readonly serverId?: string | undefined;
 }
 
 /** The last elected primary, which may be down now; `timeline` and `systemId` as of its last election. */
@@ -48,20 +50,37 @@ export function elect(
   const refusals = new Map<number, string>();
   if (incumbent === undefined && !isSettled) return { winner: undefined, refusals };
 
-  const claimants: number[] = [];
+  const all: number[] = [];
   for (const [index, node] of nodes.entries()) {
     if (node.isInRecovery !== false) continue;
     if (incumbent !== undefined && index !== incumbent.index && isForeign(node, incumbent.systemId)) {
       refusals.set(index, `belongs to another cluster (system identifier ${node.systemId}, not ${incumbent.systemId})`);
     } else {
-      claimants.push(index);
+      all.push(index);
     }
   }
+  const claimants = withoutTwins(nodes, all, incumbent?.index ?? configured, refusals);
   const isThere = incumbent?.isStanding === true && nodes[incumbent.index]?.isInRecovery === false;
   const winner = isThere
     ? challenge(nodes, claimants, incumbent, refusals)
     : succeed(nodes, claimants, incumbent, configured, refusals);
   return { winner, refusals };
+}
+
+/** A server that is named under two addresses is one claimant, or it would stand in its own way. */
+function withoutTwins(
+  nodes: readonly Contender[],
+  claimants: readonly number[],
+  preferred: number,
+  refusals: Map<number, string>,
+): readonly number[] {
+  return claimants.filter((index) => {
+    const { serverId } = nodes[index]!;
+    const twins = serverId === undefined ? [index] : claimants.filter((other) => nodes[other]!.serverId === serverId);
+    const kept = twins.includes(preferred) ? preferred : twins[0]!;
+    if (kept !== index) refusals.set(index, `is ${nodes[kept]!.name} under another address`);
+    return kept === index;
+  });
 }
 
 /** The incumbent still answers as a primary: only a higher timeline replaces it. */

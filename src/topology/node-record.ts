@@ -93,7 +93,8 @@ export function newcomer(config: NodeConfig, catchUpTick: Tick, nowMs: number): 
 }
 
 export function contenderOf({ config, sample, timeline, identity }: NodeRecord): Contender {
-  return { name: config.name, isInRecovery: sample?.isInRecovery, timeline, systemId: identity?.systemId };
+  const { systemId, serverId } = identity ?? {};
+  return { name: config.name, isInRecovery: sample?.isInRecovery, timeline, systemId, serverId };
 }
 
 export function cameUp(record: NodeRecord, nowMs: number): void {

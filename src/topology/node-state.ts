@@ -58,6 +58,7 @@ export function nodeState(record: NodeRecord, index: number, office: Office, now
     problem: obstacle ?? remarkOn(record, role, nowMs),
     connectionLimit: record.identity?.connectionLimit ?? 0,
     serverVersion: record.identity?.serverVersion,
+    ...(record.identity?.serverId === undefined ? {} : { serverId: record.identity.serverId }),
     ...(record.identity?.systemId === undefined ? {} : { systemId: record.identity.systemId }),
     load: record.load,
   };

@@ -30,6 +30,7 @@ SELECT current_setting('server_version') AS server_version,
     - coalesce(current_setting('reserved_connections', true), '0')::int AS connection_limit,
   pg_size_bytes(current_setting('wal_segment_size'))::text AS wal_segment_size,
   current_setting('wal_block_size')::int AS wal_block_size,
+  extract(epoch FROM pg_postmaster_start_time())::text AS server_id,
   has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') AS may_identify,
   has_function_privilege('pg_catalog.pg_control_checkpoint()', 'EXECUTE')
     AND has_function_privilege('pg_catalog.pg_control_recovery()', 'EXECUTE') AS may_control,

@@ -261,6 +261,7 @@ async function identify(query: (text: string) => Promise<readonly ProbeRow[]>): 
     identity: {
       systemId: typeof control?.['system_id'] === 'string' ? control['system_id'] : undefined,
       serverVersion: String(row['server_version']),
+      serverId: typeof row['server_id'] === 'string' ? row['server_id'] : undefined,
       connectionLimit: Math.max(0, Number(row['connection_limit'])),
       seesWalReceiver: mayStats,
       limitation:

@@ -9,6 +9,8 @@ export interface NodeIdentity {
   /** From pg_control_system(); undefined: not permitted to see it. */
   readonly systemId: string | undefined;
   readonly serverVersion: string;
+  /** When it was started: tells one server under two addresses. Absent: an older worker asked. */
+  readonly serverId?: string | undefined;
   /** max_connections less superuser_reserved_connections and reserved_connections. */
   readonly connectionLimit: number;
   /**

@@ -5,9 +5,13 @@
 import type { NodeConfig } from '../config/config.ts';
 import type { ProbeRow } from './samples.ts';
 
-/** Without subscribers, whose walsenders decode: they have a logical slot. */
+/**
+ * Without subscribers, whose walsenders decode: they have a logical slot. A standby that has no name of its own has that of the
+ * cluster, which all of them share.
+ */
 export const STANDBYS_SQL = `
-SELECT host(r.client_addr) AS host, r.application_name, r.state
+SELECT host(r.client_addr) AS host, r.state,
+  nullif(r.application_name, pg_catalog.current_setting('cluster_name')) AS application_name
 FROM pg_catalog.pg_stat_replication AS r
 WHERE NOT EXISTS (
   SELECT FROM pg_catalog.pg_replication_slots AS s WHERE s.active_pid = r.pid AND s.slot_type = 'logical')`;
@@ -34,9 +38,18 @@ export function standbysIn(rows: readonly ProbeRow[], primary: NodeConfig, port:
     if (typeof host !== 'string' || (state !== 'streaming' && state !== 'catchup')) continue;
     const node = { ...named(typeof said === 'string' ? said : '', host, port), host, source: 'replication' } as const;
     const { user, password, database } = primary;
-    nodes.set(`${host}:${node.port}`, { ...node, user, password, database, weight: 1 });
+    const key = `${host}:${node.port}`;
+    const other = nodes.get(key)?.name;
+    const name = other !== undefined && other < node.name ? other : node.name;
+    nodes.set(key, { ...node, name, user, password, database, weight: 1 });
   }
-  return { nodes: [...nodes.values()], hidden };
+  return { nodes: withOwnNames([...nodes.values()]), hidden };
+}
+
+/** Not by who came first: other workers, which may see them in another order, must call them the same. */
+function withOwnNames(nodes: readonly NodeConfig[]): readonly NodeConfig[] {
+  const isShared = ({ name }: NodeConfig): boolean => nodes.filter((other) => other.name === name).length > 1;
+  return nodes.map((node) => (isShared(node) ? { ...node, name: `${node.host}:${node.port}` } : node));
 }
 
 /** `db2:5433` says its port. `walreceiver` is what every standby is called whose primary_conninfo says nothing. */

@@ -294,6 +294,7 @@ class DatabaseTopology implements ReadingTopology {
   }
 
   async stop(): Promise<void> {
+    for (const { load } of this.#assessor.snapshot.nodes) load.isGone = true;
     await Promise.all([this.#monitor.stop(), this.schema.stop(), this.readings.stop()]);
   }
 }

@@ -31,6 +31,8 @@ export interface NodeLoad {
   trials: number;
   /** Clients wait for a connection to it: with zones, others take its reads. Kept only where zones are set. */
   isFull?: boolean;
+  /** It is no node any more, though statements may still run there. */
+  isGone?: boolean;
 }
 
 /** One node as the monitor last saw it. Immutable, except for the shared object `load`. */
@@ -82,6 +84,8 @@ export interface NodeState {
   readonly serverVersion: string | undefined;
   /** Of its cluster; absent: not known. */
   readonly systemId?: string;
+  /** NodeIdentity.serverId; absent: not known. */
+  readonly serverId?: string;
   readonly load: NodeLoad;
 }
 

@@ -137,6 +137,7 @@ const load: Rules<NodeLoad> = {
   answered: sum,
   trials: sum,
   isFull: ifAny,
+  isGone: ifAny,
 };
 
 /** Of the worker that knows more about the nodes, and what each worker adds. */
@@ -164,6 +165,7 @@ const node: Rules<NodeState> = {
   problem: known(),
   connectionLimit: same(),
   systemId: same(),
+  serverId: known(),
   serverVersion: known(),
   load: row(load),
 };

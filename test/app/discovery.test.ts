@@ -6,6 +6,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { Discovery } from '../../src/app/discovery.ts';
 import type { DatabaseConfig, NodeConfig } from '../../src/config/config.ts';
 import { createManualClock, type ManualClock } from '../../src/util/clock.ts';
+import type { NodeState } from '../../src/topology/types.ts';
 import { node, snapshot } from '../routing/route-fixture.ts';
 import { databaseConfig } from '../topology/fixtures.ts';
 
@@ -16,6 +17,10 @@ let problems: Map<string, string>;
 let serverIds: Map<string, string>;
 let down: Set<string>;
 let found: readonly NodeConfig[];
+/** Other nodes than those that were found. */
+let others: NodeState[];
+/** A node that was found and is the primary now. */
+let office: string;
 let why: string[];
 let lines: string[];
 let configured: DatabaseConfig;
@@ -33,17 +38,25 @@ beforeEach(() => {
   rows = [row(2), row(3)];
   [tried, why, lines, found] = [[], [], [], []];
   [problems, serverIds, down] = [new Map(), new Map(), new Set()];
+  [others, office] = [[], ''];
   configured = databaseConfig(0);
   autoDiscover = 'replication';
-  const nodes = (): readonly string[] => found.map(({ name }) => name);
+  const stateOf = ({ name, host }: NodeConfig): NodeState =>
+    node(name, {
+      isUp: !down.has(name),
+      role: name === office ? 'primary' : 'replica',
+      serverId: serverIds.get(host) ?? host,
+    });
   discovery = new Discovery({
     database: 'shop',
     settings: () => ({ autoDiscover, discoverPort: undefined, discoverForgetMs: 60_000 }),
     configured: () => configured,
     topology: () => ({
-      snapshot: () => snapshot(nodes().map((name) => node(name, { isUp: !down.has(name) }))),
+      snapshot: () => snapshot([...others, ...found.map(stateOf)]),
       ask: async (name, sql) => {
-        if (sql.includes('postmaster')) return [{ id: serverIds.get(name) ?? name }];
+        const other = others.find((each) => each.name === name);
+        if (other?.isUnheard === true) throw new Error('not logged in');
+        if (sql.includes('postmaster')) return [{ id: other?.serverId ?? serverIds.get(name) ?? name }];
         if (rows instanceof Error) throw rows;
         return rows;
       },
@@ -100,6 +113,38 @@ describe('what is found', () => {
     expect(discovery.problem).toBeUndefined();
   });
 
+  test('waits until the nodes have been heard of that it may be', async () => {
+    rows = [row(2)];
+    serverIds.set('10.0.0.2', 'same');
+    configured = { ...configured, replicas: [{ ...configured.primary, name: 'db2', host: 'db2' }] };
+    others = [node('db2', { isUp: false, isUnheard: true })];
+    expect(await after(0)).toEqual([]);
+    others = [node('db2', { serverId: 'same' })];
+    for (let second = 0; second < 10; second++) expect(await after(1000)).toEqual([]);
+    expect(discovery.problem).toBeUndefined();
+    others = [node('db2', { isUp: false })];
+    for (let second = 0; second < 60; second++) await after(1000);
+    expect(found.map(({ name }) => name)).toEqual(['r2']);
+  });
+
+  test('under two addresses at once is one node', async () => {
+    serverIds.set('10.0.0.2', 'same').set('10.0.0.3', 'same').set('r2', 'same').set('r3', 'same');
+    await after(0);
+    expect(await after(2000)).toEqual(['r2']);
+    expect(why).toEqual(['it is r2 under another address']);
+    for (let second = 0; second < 10; second++) expect(await after(1000)).toEqual(['r2']);
+  });
+
+  test('and turns out to be a node that is back goes, unless it is the primary now', async () => {
+    await after(0);
+    office = 'r2';
+    others = [node('db2', { serverId: '10.0.0.2' }), node('db3', { serverId: '10.0.0.3', isUp: false })];
+    expect(await after(2000)).toEqual(['r2', 'r3']);
+    office = '';
+    expect(await after(2000)).toEqual(['r3']);
+    expect(why).toEqual(['it is db2 under another address']);
+  });
+
   test('has another name if that is taken', async () => {
     configured = { ...configured, replicas: [{ ...configured.primary, name: 'r2', host: 'other' }] };
     expect(await after(0)).toEqual(['10.0.0.2', 'r3']);
@@ -139,6 +184,16 @@ describe('what is gone', () => {
     autoDiscover = 'off';
     expect(await after(1000)).toEqual([]);
     expect(why).toEqual(['routing.auto_discover is off']);
+  });
+
+  test('but not the primary in office', async () => {
+    await after(0);
+    office = 'r2';
+    autoDiscover = 'off';
+    for (let second = 0; second < 3; second++) expect(await after(1000)).toEqual(['r2']);
+    expect(why).toEqual(['routing.auto_discover is off']);
+    office = '';
+    expect(await after(1000)).toEqual([]);
   });
 });
 

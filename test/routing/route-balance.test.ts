@@ -189,8 +189,7 @@ describe('route: whatever comes', () => {
               (!candidate.isCatchingUp &&
                 asked.needLsn !== undefined &&
                 candidate.lsn >= asked.needLsn &&
-                (asked.lastNode === '' ||
-                  asked.lastNode === candidate.name ||
+                (asked.lastNode === candidate.name ||
                   (asked.moveLsn !== undefined && candidate.lsn >= asked.moveLsn))));
           const open = replicas.filter(isOpen);
           if (picked === undefined) {

@@ -145,6 +145,20 @@ const table: readonly Row[] = [
     why: /reads on db1/,
   },
   {
+    what: 'does not go anywhere behind its reads on a server that is gone, or in another process',
+    facts: { lastNode: '', moveLsn: 1001 },
+    to: 'db1',
+    isFallback: true,
+    why: /db2 replayed only 0\/3E8, earlier reads were at 0\/3E9/,
+  },
+  {
+    what: 'nor before it is known how far those were',
+    facts: { lastNode: '', moveLsn: undefined },
+    to: 'db1',
+    isFallback: true,
+    why: /how far earlier reads were is not known yet/,
+  },
+  {
     what: 'not to one that came back and may be behind',
     snapshot: one({ isCatchingUp: true }),
     facts: { lastNode: 'db2' },

@@ -120,6 +120,33 @@ describe('roles', () => {
     expect(names().replicas).toEqual(['db1']);
   });
 
+  it('asks it to be as far as the new primary was when it went, since sessions have read there', () => {
+    const { lose, primary, connect, standby, node } = running();
+    lose(0);
+    primary(1, 520, 2);
+    connect(0);
+    standby(0, 500, 2);
+    primary(1, 530, 2);
+    standby(0, 500, 2);
+    expect(node(0)).toMatchObject({ role: 'replica', isUp: true, isCatchingUp: true });
+    primary(1, 540, 2);
+    standby(0, 540, 2);
+    expect(node(0).isCatchingUp).toBe(false);
+  });
+
+  it('tells who still reads on a server that is no node any more, though another one has its name', () => {
+    const { brain, clock } = running();
+    const before = brain.snapshot.nodes;
+    const [db1, db2, db3] = before.map(({ config }) => config);
+    brain.setNodes([db1!, db2!, { ...db3!, host: 'elsewhere' }], clock.nowMs());
+    expect(before.map(({ load }) => load.isGone === true)).toEqual([false, false, true]);
+    expect(brain.snapshot.nodes.map(({ name, load }) => [name, load.isGone === true])).toEqual([
+      ['db1', false],
+      ['db2', false],
+      ['db3', false],
+    ]);
+  });
+
   it('has no primary when it was demoted and no other came forward', () => {
     const { standby, brain } = running();
     standby(0, 100, 1);

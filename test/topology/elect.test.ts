@@ -16,6 +16,8 @@ const standby = (name: string, timeline: number, systemId = 'A'): Contender => (
   systemId,
 });
 const gone = (name: string): Contender => ({ name, isInRecovery: undefined, timeline: undefined, systemId: undefined });
+/** Named twice, under two addresses. */
+const twice = (node: Contender): Contender => ({ ...node, serverId: 'started at noon' });
 const office = (index: number, timeline: number, isStanding: boolean): Incumbent => ({
   index,
   timeline,
@@ -33,6 +35,20 @@ describe('elect', () => {
     refused?: Readonly<Record<number, RegExp>>;
   }[] = [
     { what: 'the configured primary', nodes: [primary('db1', 1), standby('db2', 1)], winner: 0 },
+    {
+      what: 'the successor, though it is named under two addresses',
+      nodes: [gone('db1'), twice(primary('db2', 2)), standby('db3', 1), twice(primary('10.0.0.2', 2))],
+      incumbent: office(0, 1, false),
+      winner: 1,
+      refused: { 3: /is db2 under another address/ },
+    },
+    {
+      what: 'the address in office, if the server is named under two',
+      nodes: [twice(primary('db1', 2)), standby('db2', 2), twice(primary('10.0.0.1', 2))],
+      incumbent: office(2, 2, true),
+      winner: 2,
+      refused: { 0: /is 10.0.0.1 under another address/ },
+    },
     {
       what: 'nobody before everybody had a chance to speak',
       nodes: [primary('db1', 1), gone('db2')],

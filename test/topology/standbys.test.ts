@@ -33,9 +33,16 @@ test.each([
 
 test('no base backup, no Unix socket, nothing twice; what cannot be seen is counted', () => {
   expect(found(row('10.0.0.2', 'a', 'backup'), row(null, 'b'), row('10.0.0.3', 'c'), row('10.0.0.3', 'd'))).toEqual([
-    'd 10.0.0.3 5432',
+    'c 10.0.0.3 5432',
   ]);
   expect(standbysIn([row(null, 'a', null), row(null, 'b', null)], primary, 5432)).toEqual({ nodes: [], hidden: 2 });
+});
+
+test('they are called the same in every process, whatever the order of the rows', () => {
+  const rows = [row('10.0.0.3', 'main'), row('10.0.0.2', 'main'), row('10.0.0.4', 'db4'), row('10.0.0.4', 'receiver')];
+  const names = ['10.0.0.2:5432 10.0.0.2 5432', '10.0.0.3:5432 10.0.0.3 5432', 'db4 10.0.0.4 5432'];
+  expect(found(...rows).sort()).toEqual(names);
+  expect(found(...rows.reverse()).sort()).toEqual(names);
 });
 
 test('they are logged in to as the primary is', () => {

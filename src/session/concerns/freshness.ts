@@ -61,8 +61,10 @@ export class Freshness implements Concern {
     const { ticker } = this.session.database.topology;
     const { node } = request.target;
     if (node !== undefined && (isIdle || request.attempt.hasCommitted)) {
-      if (request.planned.isRead && this.session.status === TxStatus.Idle) this.tokens.read(ticker, node.name);
-      else this.tokens.wrote(ticker, node.name);
+      // Another server may have its name by now, which is perhaps not as far.
+      const name = node.load.isGone === true ? '' : node.name;
+      if (request.planned.isRead && this.session.status === TxStatus.Idle) this.tokens.read(ticker, name);
+      else this.tokens.wrote(ticker, name);
     }
     fillCache(request, isIdle);
     if (node?.role === 'replica') this.noteAhead(request);

@@ -12,7 +12,7 @@ export class SessionTokens {
   private readTick: Tick = 0;
   /** The ticker that gave out these ticks. */
   private ticker: LsnTicker | undefined;
-  /** Node of the last read; '': none yet. */
+  /** Node of the last read; '': none yet, or it is no node any more. */
   lastNode = '';
   readonly schema = new SchemaProof();
 
@@ -68,6 +68,8 @@ export class SessionTokens {
   private follow(ticker: LsnTicker): void {
     if (this.ticker === ticker) return;
     this.ticker = ticker;
+    // The name may be that of another server by now.
+    this.lastNode = '';
     if (this.writeTick !== 0) this.writeTick = ticker.next();
     if (this.readTick !== 0) this.readTick = ticker.next();
   }
