@@ -15,6 +15,8 @@ export interface SupervisorSharesOptions {
   pids(server: string): readonly number[];
   /** A limit may be another one: places are to be given or taken anew. */
   changed(): void;
+  /** Weir ends, not only one of its workers. */
+  isEnding(): boolean;
   /** Of the supervisor before. */
   readonly state: ReadonlyMap<string, OwnShareState> | undefined;
 }
@@ -36,7 +38,10 @@ export class SupervisorShares implements Places {
 
   attach(channel: WorkerChannel): void {
     const { book } = this;
-    channel.on('shareSay', ({ server, options }) => book.say(server, options));
+    channel.on('shareSay', ({ server, options }) => {
+      // A lead that is replaced says that it leaves, but the other workers go on.
+      return book.say(server, { ...options, isLeaving: options.isLeaving && this.options.isEnding() });
+    });
     channel.on('shareHear', ({ server, seq, answer }) => book.hear(server, seq, answer));
     channel.on('shareShow', (server) => book.show(server));
     channel.on('shareShown', ({ server, atMs, others }) => book.shown(server, atMs, others));

@@ -67,6 +67,7 @@ class World {
     whenGone: (places) => places.map((place) => new Promise<void>((gone) => this.lost.push({ place, gone }))),
     resized: () => undefined,
     unexpected: (error) => void this.bugs.push(error),
+    isEnding: () => false,
   });
   readonly workers = [1, 2, 3].map((id) => new Worker(id, this.lessor, (error) => void this.bugs.push(error)));
   most = 0;
