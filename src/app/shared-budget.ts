@@ -72,10 +72,18 @@ export class SharedBudget {
       this.ledgers?.stop();
       this.url = redis;
       this.ledgers = redis === undefined ? undefined : new RedisLedgers(redis);
-      if (redis === undefined) for (const { key } of this.servers.values()) void this.options.keeper.drop(key);
+      if (redis === undefined) for (const server of this.servers.values()) this.endSharing(server);
     }
     for (const server of this.servers.values()) this.setLimit(server);
     this.follow();
+  }
+
+  private endSharing(server: Server): void {
+    const { keeper, local, budgets } = this.options;
+    void keeper.drop(server.key);
+    local?.end(server.key);
+    // What Redis had granted, perhaps nothing, must not stay: a monitor that has to borrow a log-in could never find out more.
+    if (this.budgetOf(server) === undefined) budgets.ofServer(addressOf(server.key)).limit = Infinity;
   }
 
   /** Call it before there is a connection to the server. */
@@ -106,7 +114,8 @@ export class SharedBudget {
 
   figures(): ConnectionBudgetFigures[] {
     if (this.isOff) return [];
-    return Array.from(this.servers.values(), (server) => this.figuresOf(server));
+    const used = this.used();
+    return [...this.servers.values()].filter(({ key }) => used.has(key)).map((server) => this.figuresOf(server));
   }
 
   private get settings(): ConnectionBudgetSettings {
@@ -165,11 +174,8 @@ export class SharedBudget {
   /** Begins what is to be said of a server, and ends it where it is not used any more, or another worker is the lead. */
   private follow(): void {
     const isLead = this.options.leadTerm() !== undefined;
-    const used = new Map<string, boolean>();
     const { ledgers } = this;
-    if (ledgers !== undefined && isLead)
-      for (const topology of this.options.topologies())
-        for (const { config } of topology.snapshot().nodes) used.set(keyOf(config), config.user !== undefined);
+    const used = ledgers !== undefined && isLead ? this.used() : new Map<string, boolean>();
     for (const server of this.servers.values()) if (!used.has(server.key)) this.endExchange(server);
     if (ledgers === undefined) return;
     for (const [key, hasLogin] of used) {
@@ -177,6 +183,17 @@ export class SharedBudget {
       this.setLimit(server);
       server.exchange ??= this.beginExchange(server, ledgers, hasLogin);
     }
+  }
+
+  /** The servers of all databases, and whether a monitor has a log-in of its own there. */
+  private used(): Map<string, boolean> {
+    const used = new Map<string, boolean>();
+    for (const topology of this.options.topologies())
+      for (const { config } of topology.snapshot().nodes) {
+        const key = keyOf(config);
+        used.set(key, used.get(key) === true || config.user !== undefined);
+      }
+    return used;
   }
 
   /** @param hasLogin the monitor can log in without one that a client has proven */
