@@ -251,13 +251,13 @@ export class SharedBudget {
   private figuresOf(server: Server): ConnectionBudgetFigures {
     const { exchange, key } = server;
     const { share, maxConnections } = this.settings;
-    const { limit } = this.options.budgets.ofServer(addressOf(key));
+    const { limit, used } = this.options.budgets.ofServer(addressOf(key));
     const common = { server: key, share, refusals: { ...server.refusals } };
     const budget = this.budgetOf(server);
     const from = maxConnections !== 0 && budget === maxConnections ? 'budget.max_connections' : 'server';
     if (exchange === undefined) {
-      const open = this.options.local?.open(key) ?? 0;
-      return { ...common, budget, from, limit, open, weirs: undefined, state: 'fixed share', why: 'budget.share' };
+      const fixed = { state: 'fixed share', why: 'budget.share' } as const;
+      return { ...common, budget, from, limit, open: used, weirs: undefined, ...fixed };
     }
     const { state, limit: leased, open, answer, problem } = exchange.standing;
     const why = state === 'granted' ? (answer?.why ?? '') : (problem ?? this.ledgers?.problem ?? '');

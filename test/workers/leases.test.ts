@@ -207,6 +207,7 @@ describe('three workers that share a limit of 10', () => {
     one.places.ofServer(address).limit = 10;
     one.want(30);
     await world.until('one has all', () => one.open === 10);
+    expect(one.places.ofServer(address).used).toBe(10);
     let refused: unknown = 'nothing yet';
     void one.places
       .ofDatabase(address, 'shop')
