@@ -11,6 +11,7 @@ import type { Terms } from '../shares/own-share.ts';
 import { RedisLedgers } from '../shares/redis-ledgers.ts';
 import type { ShareKeeper } from '../shares/share-book.ts';
 import type { ConnectionBudgetFigures, ShareState } from '../shares/types.ts';
+import { nodeCapacity } from '../sizing/controller.ts';
 import type { NodeState, Topology } from '../topology/types.ts';
 import type { LocalShares } from './local-shares.ts';
 import { stateInWords } from './shared-budget-words.ts';
@@ -180,9 +181,20 @@ export class SharedBudget {
     if (ledgers === undefined) return;
     for (const [key, hasLogin] of used) {
       const server = this.serverOf(addressOf(key));
+      if (server.identity === undefined) this.learnAll(key);
       this.setLimit(server);
       server.exchange ??= this.beginExchange(server, ledgers, hasLogin);
     }
+  }
+
+  /**
+   * After a reload, nobody may have called learned() yet. Whoever has connections must not take part as one that needs its first
+   * connection to find out more: then all but one would be closed.
+   */
+  private learnAll(key: string): void {
+    for (const topology of this.options.topologies())
+      for (const node of topology.snapshot().nodes)
+        if (keyOf(node.config) === key) this.learned(node, nodeCapacity(node, 0));
   }
 
   /** The servers of all databases, and whether a monitor has a log-in of its own there. */

@@ -1,10 +1,11 @@
 /** What a Weir may have of the connections of a server, when its settings change. */
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { LocalShares } from '../../src/app/local-shares.ts';
 import { SharedBudget } from '../../src/app/shared-budget.ts';
 import type { Config } from '../../src/config/config.ts';
 import { NodeBudgets } from '../../src/pool/budget.ts';
 import type { ConnectionBudgetSettings } from '../../src/config/config.ts';
+import { nodeCapacity } from '../../src/sizing/controller.ts';
 import type { Topology } from '../../src/topology/types.ts';
 import { createManualClock } from '../../src/util/clock.ts';
 import { defaults } from '../config/defaults.ts';
@@ -20,11 +21,12 @@ afterEach(() => stop?.());
 function start(settings: ConnectionBudgetSettings): {
   readonly budgets: NodeBudgets;
   readonly budget: SharedBudget;
-  readonly nodes: { config: typeof address }[];
+  readonly nodes: object[];
+  readonly local: LocalShares;
   reload(settings: ConnectionBudgetSettings): void;
 } {
   let now = settings;
-  const nodes = [{ config: address }];
+  const nodes: object[] = [{ config: address }];
   const budgets = new NodeBudgets();
   const { nowMs } = createManualClock(1_000);
   const local = new LocalShares({ budgets, nowMs, short: () => undefined, whenGone: () => Promise.resolve() });
@@ -46,7 +48,7 @@ function start(settings: ConnectionBudgetSettings): {
     now = to;
     budget.apply();
   };
-  return { budgets, budget, nodes, reload };
+  return { budgets, budget, nodes, local, reload };
 }
 
 test.each([off, { ...off, share: 0.5 }])(
@@ -59,6 +61,14 @@ test.each([off, { ...off, share: 0.5 }])(
     expect(place.tryTake({ yieldIdle: () => false })).toBe(true);
   },
 );
+
+test('with Redis from a reload on, the first word to the others says what the server can spare, if that is known', () => {
+  const { nodes, local, reload } = start(off);
+  nodes[0] = { config: address, systemId: '7', serverVersion: 150_000, connectionLimit: 100 };
+  const say = vi.spyOn(local.book, 'say');
+  reload({ ...off, redis });
+  expect(say.mock.calls[0]?.[1].terms.budget).toBe(nodeCapacity({ connectionLimit: 100 }, 0));
+});
 
 test('a server that no database uses any more is not shown', () => {
   const { budget, nodes, reload } = start({ ...off, redis });
