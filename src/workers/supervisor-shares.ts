@@ -48,10 +48,19 @@ export class SupervisorShares implements Places {
     channel.on('shareDrop', (server) => book.drop(server));
   }
 
-  /** What a worker says of the server. That of a shared one is found out with the other Weirs. */
+  /**
+   * What a worker says of the server. That of a shared one is found out with the other Weirs. 0: it waits until the lead does that,
+   * which may read the settings later than a worker that was started meanwhile. Then the others go on as before.
+   */
   spared(server: string, limit: number): void {
+    if (limit === 0 && this.isInUse(server)) return;
     this.spare.set(server, limit);
     if (this.limitNow(server) === undefined) this.options.leases.setLimit(server, undefined, limit);
+  }
+
+  private isInUse(server: string): boolean {
+    const { taken, limit } = this.options.leases.serverOf(server)?.level ?? { taken: 0, limit: 0 };
+    return taken > 0 || (limit > 0 && limit !== Infinity);
   }
 
   /** Before each decision: a share may have ended by itself. */
