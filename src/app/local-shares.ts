@@ -46,13 +46,15 @@ export class LocalShares implements Places {
     this.end(server);
     const budget = this.budgetOf(server);
     budget.share ??= this.shareOf(server, () => Infinity);
-    if (limit < budget.limit) budget.closeAbove(limit);
     budget.limit = limit;
+    budget.closeAbove(limit);
     budget.retry();
   }
 
   end(server: string): void {
-    this.budgetOf(server).share = undefined;
+    const budget = this.budgetOf(server);
+    budget.share = undefined;
+    budget.closeAbove(Infinity);
     if (this.servers.delete(server)) void this.book.drop(server);
   }
 

@@ -11,6 +11,7 @@ import type { Terms } from '../shares/own-share.ts';
 import { RedisLedgers } from '../shares/redis-ledgers.ts';
 import type { ShareKeeper } from '../shares/share-book.ts';
 import type { ConnectionBudgetFigures, ShareState } from '../shares/types.ts';
+import { nodeCapacity } from '../sizing/controller.ts';
 import type { NodeState, Topology } from '../topology/types.ts';
 import type { LocalShares } from './local-shares.ts';
 import { stateInWords } from './shared-budget-words.ts';
@@ -72,10 +73,18 @@ export class SharedBudget {
       this.ledgers?.stop();
       this.url = redis;
       this.ledgers = redis === undefined ? undefined : new RedisLedgers(redis);
-      if (redis === undefined) for (const { key } of this.servers.values()) void this.options.keeper.drop(key);
+      if (redis === undefined) for (const server of this.servers.values()) this.endSharing(server);
     }
     for (const server of this.servers.values()) this.setLimit(server);
     this.follow();
+  }
+
+  private endSharing(server: Server): void {
+    const { keeper, local, budgets } = this.options;
+    void keeper.drop(server.key);
+    local?.end(server.key);
+    // What Redis had granted, perhaps nothing, must not stay: a monitor that has to borrow a log-in could never find out more.
+    if (this.budgetOf(server) === undefined) budgets.ofServer(addressOf(server.key)).limit = Infinity;
   }
 
   /** Call it before there is a connection to the server. */
@@ -106,7 +115,8 @@ export class SharedBudget {
 
   figures(): ConnectionBudgetFigures[] {
     if (this.isOff) return [];
-    return Array.from(this.servers.values(), (server) => this.figuresOf(server));
+    const used = this.used();
+    return [...this.servers.values()].filter(({ key }) => used.has(key)).map((server) => this.figuresOf(server));
   }
 
   private get settings(): ConnectionBudgetSettings {
@@ -165,18 +175,37 @@ export class SharedBudget {
   /** Begins what is to be said of a server, and ends it where it is not used any more, or another worker is the lead. */
   private follow(): void {
     const isLead = this.options.leadTerm() !== undefined;
-    const used = new Map<string, boolean>();
     const { ledgers } = this;
-    if (ledgers !== undefined && isLead)
-      for (const topology of this.options.topologies())
-        for (const { config } of topology.snapshot().nodes) used.set(keyOf(config), config.user !== undefined);
+    const used = ledgers !== undefined && isLead ? this.used() : new Map<string, boolean>();
     for (const server of this.servers.values()) if (!used.has(server.key)) this.endExchange(server);
     if (ledgers === undefined) return;
     for (const [key, hasLogin] of used) {
       const server = this.serverOf(addressOf(key));
+      if (server.identity === undefined) this.learnAll(key);
       this.setLimit(server);
       server.exchange ??= this.beginExchange(server, ledgers, hasLogin);
     }
+  }
+
+  /**
+   * After a reload, nobody may have called learned() yet. Whoever has connections must not take part as one that needs its first
+   * connection to find out more: then all but one would be closed.
+   */
+  private learnAll(key: string): void {
+    for (const topology of this.options.topologies())
+      for (const node of topology.snapshot().nodes)
+        if (keyOf(node.config) === key) this.learned(node, nodeCapacity(node, 0));
+  }
+
+  /** The servers of all databases, and whether a monitor has a log-in of its own there. */
+  private used(): Map<string, boolean> {
+    const used = new Map<string, boolean>();
+    for (const topology of this.options.topologies())
+      for (const { config } of topology.snapshot().nodes) {
+        const key = keyOf(config);
+        used.set(key, used.get(key) === true || config.user !== undefined);
+      }
+    return used;
   }
 
   /** @param hasLogin the monitor can log in without one that a client has proven */
@@ -234,13 +263,13 @@ export class SharedBudget {
   private figuresOf(server: Server): ConnectionBudgetFigures {
     const { exchange, key } = server;
     const { share, maxConnections } = this.settings;
-    const { limit } = this.options.budgets.ofServer(addressOf(key));
+    const { limit, used } = this.options.budgets.ofServer(addressOf(key));
     const common = { server: key, share, refusals: { ...server.refusals } };
     const budget = this.budgetOf(server);
     const from = maxConnections !== 0 && budget === maxConnections ? 'budget.max_connections' : 'server';
     if (exchange === undefined) {
-      const open = this.options.local?.open(key) ?? 0;
-      return { ...common, budget, from, limit, open, weirs: undefined, state: 'fixed share', why: 'budget.share' };
+      const fixed = { state: 'fixed share', why: 'budget.share' } as const;
+      return { ...common, budget, from, limit, open: used, weirs: undefined, ...fixed };
     }
     const { state, limit: leased, open, answer, problem } = exchange.standing;
     const why = state === 'granted' ? (answer?.why ?? '') : (problem ?? this.ledgers?.problem ?? '');

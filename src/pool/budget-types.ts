@@ -84,8 +84,8 @@ export interface Reserved {
 
 /** Makes the budgets, which count in this process or for several. */
 export interface Budgets {
-  /** What the server can spare for all databases; set it when it is known. */
-  ofServer(address: ServerAddress): { limit: number };
+  /** What the server can spare for all databases (set it when it is known), and the places that this process has there. */
+  ofServer(address: ServerAddress): { limit: number; readonly used: number };
   /** Called once per database and server. */
   ofDatabase(address: ServerAddress, database: string): Budget;
 }

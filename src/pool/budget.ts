@@ -25,6 +25,8 @@ export class NodeBudget implements Budget {
   /** Set where places are exact: a place is free when the backend has ended, not when its connection is being closed. */
   share: ShareOfNode | undefined;
   private taken = 0;
+  /** Members are held to fewer connections than they use, until there are only so many in all. */
+  private heldTo: number | undefined;
   private readonly members = new Set<BudgetMember>();
   private readonly ofNode: NodeBudget | undefined;
   /** Of the node. */
@@ -90,6 +92,8 @@ export class NodeBudget implements Budget {
 
   private freed(): void {
     this.taken--;
+    // Whoever was held to less may not be any more: else it would close at once what it opens in this place.
+    if (this.heldTo !== undefined) this.closeAbove(this.heldTo);
     if (this.share !== undefined) this.retry();
   }
 
@@ -154,7 +158,7 @@ export class NodeBudget implements Budget {
     return { need, most };
   }
 
-  /** Connections above the limit are closed: idle ones now, others when they come back. */
+  /** Connections above the limit are closed: idle ones now, others when they come back. Infinity: none any more. */
   closeAbove(limit: number): void {
     const isOver = (): boolean => this.taken - this.places.closing > limit;
     for (const member of this.members) while (isOver() && member.closeIdle());
@@ -165,7 +169,12 @@ export class NodeBudget implements Budget {
       if (largest === undefined || largest[1] === 0) break;
       keep.set(largest[0], largest[1] - 1);
     }
-    for (const [member, count] of keep) member.keepAtMost(count < member.inUse ? count : Infinity);
+    this.heldTo = undefined;
+    for (const [member, count] of keep) {
+      const isHeld = count < member.inUse;
+      member.keepAtMost(isHeld ? count : Infinity);
+      if (isHeld) this.heldTo = limit;
+    }
   }
 }
 

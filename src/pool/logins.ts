@@ -192,7 +192,6 @@ export class Logins implements BudgetMember {
     const { state } = this;
     const { serverLoginRetryMs } = state.settings;
     state.logins--;
-    state.options.budget.give(this);
     state.figures.connectFailed(problem);
     const now = state.options.nowMs();
     this.retryAtMs = now + serverLoginRetryMs;
@@ -201,6 +200,8 @@ export class Logins implements BudgetMember {
       this.retryAtMs = now + Math.max(refusedMs, serverLoginRetryMs);
       this.refusal = { error, untilMs: this.retryAtMs };
     }
+    // Now that this pool does not log in for a while: whoever else waits may have the place.
+    state.options.budget.give(this);
     refuseWaiting(state, problem, error);
   }
 

@@ -74,9 +74,10 @@ export function seenIn(
       const oldestMs = silentMs + sinceMs + marginMs;
       const youngestMs = (absentForMs ?? 0) - marginMs;
       const mayBeIts = ({ pid, application_name: name, age_ms: age }: Row): boolean => {
-        if (besidePools.test(String(name))) return false;
         const isYoung = typeof age === 'number' && age < youngestMs;
+        // Clients may give their connections any name.
         if (known.has(Number(pid))) return !isYoung;
+        if (besidePools.test(String(name))) return false;
         const isOld = typeof age === 'number' && age > oldestMs && seq > 0;
         if ((absentForMs ?? 0) > unknownMs) return false;
         return !claimed.has(Number(pid)) && !isYoung && !isOld;

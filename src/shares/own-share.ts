@@ -88,7 +88,9 @@ export class OwnShare {
 
   /** What to say to the others. The answer to what was said before does not count any more. */
   say(nowMs: number, usage: Usage, seen: Seen | undefined, isLeaving: boolean): Said {
-    const { open, need, want, pids } = usage;
+    const { open, need, want } = usage;
+    // What stands between Weir and PostgreSQL may answer with numbers of its own.
+    const pids = usage.pids.filter((pid) => pid > 0);
     this.askedMs = nowMs;
     // The grant before holds on, at most as it is now.
     const limit = isLeaving ? 0 : Math.max(this.limit(nowMs, open), nowMs < this.shownUntilMs ? this.lease : 0);

@@ -6,7 +6,7 @@ import { RedisCaller } from '../cache/redis-caller.ts';
 import type { Reply } from '../cache/resp.ts';
 import { decide } from './decide.ts';
 import { formatLedger, parseLedger } from './ledger-format.ts';
-import { keyPrefix, probeScript, readScript, writeScript } from './redis-script.ts';
+import { keyPrefix, longestMs, probeScript, readScript, writeScript } from './redis-script.ts';
 import type { Answer, Ledger, Said } from './types.ts';
 
 /** A ledger of 200 Weirs with 1000 connections each. */
@@ -51,14 +51,21 @@ export class RedisLedgers {
    */
   async exchange(server: string, said: Said): Promise<Answer | undefined> {
     const key = keyPrefix + server;
+    let slow = 0;
     for (let tries = 0; tries < mostTries; tries++) {
       const { nowMs, run, stamp, text } = await this.redis.call(readScript, [key], [], readOf);
       const decision = decide(parseLedger(text), run, said, nowMs, this.remembered.get(server));
       if (decision.kind === 'overtaken') return undefined;
       if (decision.kind === 'full') throw new Error('more than 200 Weirs share the server');
       const value = formatLedger(decision.ledger);
+      const sinceMs = performance.now();
       const isWritten = await this.redis.call(writeScript, [key], [stamp, run, String(nowMs), value], isOne);
-      if (!isWritten) continue;
+      if (!isWritten) {
+        // Once, it may be this process that was held up.
+        if (performance.now() - sinceMs > longestMs && ++slow > 1)
+          throw new Error(`it takes longer than ${longestMs} ms to answer`);
+        continue;
+      }
       this.remembered.set(server, decision.ledger);
       return decision.answer;
     }

@@ -24,9 +24,12 @@ export const readScript = `${common}
 return {string.format('%.0f', now), run, stamp, value}
 `;
 
+/** Between the two scripts. */
+export const longestMs = 500;
+
 /** A Weir that was stopped between the two scripts must not write what was true before. */
 export const writeScript = `${common}
-if stamp ~= ARGV[1] or run ~= ARGV[2] or math.abs(now - ARGV[3]) > 500 then return 0 end
+if stamp ~= ARGV[1] or run ~= ARGV[2] or math.abs(now - ARGV[3]) > ${longestMs} then return 0 end
 redis.call('SET', KEYS[1], ARGV[4], 'PX', '86400000')
 return 1
 `;

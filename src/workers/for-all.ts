@@ -109,6 +109,8 @@ export class ForAll {
       unexpected,
       whenGone: (places) => whenGone(places, options),
       resized: (pool, resize, isProven) => this.resized(pool, resize, isProven),
+      // All workers are told to end at once; one that is replaced ends when the next one is ready.
+      isEnding: () => [...this.options.ready()].length === 0,
       state: state?.lessor,
     });
   }

@@ -40,8 +40,17 @@ export class LeasedPlaces implements Budgets, PlacesOfWorker {
   ofServer({ host, port }: ServerAddress): ServerLimit {
     const server = `${host}:${port}`;
     let limit = this.servers.get(server);
-    if (limit === undefined) this.servers.set(server, (limit = new ServerLimit(server, this.options.channel)));
+    if (limit === undefined) {
+      limit = new ServerLimit(server, this.options.channel, () => this.usedAt(server));
+      this.servers.set(server, limit);
+    }
     return limit;
+  }
+
+  private usedAt(server: string): number {
+    let used = 0;
+    for (const { pool, places } of this.accounts.values()) if (pool.server === server) used += places;
+    return used;
   }
 
   ofDatabase({ host, port }: ServerAddress, database: string): LeasedBudget {
@@ -164,11 +173,17 @@ export class LeasedPlaces implements Budgets, PlacesOfWorker {
 class ServerLimit {
   private readonly server: string;
   private readonly channel: SupervisorChannel;
+  private readonly countUsed: () => number;
   private known = Infinity;
 
-  constructor(server: string, channel: SupervisorChannel) {
+  constructor(server: string, channel: SupervisorChannel, countUsed: () => number) {
     this.server = server;
     this.channel = channel;
+    this.countUsed = countUsed;
+  }
+
+  get used(): number {
+    return this.countUsed();
   }
 
   get limit(): number {

@@ -30,6 +30,8 @@ export interface LessorOptions {
   /** The limit of a pool has changed, whoever did that. @param isProven the server has let somebody log in to the database */
   resized(pool: LeasedPool, resize: ResizeRecord, isProven: boolean): void;
   unexpected(error: unknown): void;
+  /** Weir ends, not only one of its workers. */
+  isEnding(): boolean;
   /** Of the supervisor whose place this one takes. */
   readonly state?: LessorState | undefined;
 }
@@ -83,6 +85,7 @@ export class Lessor {
       nowMs: options.nowMs,
       pids: (server) => this.pidsAt(server),
       changed: () => this.decide(),
+      isEnding: () => options.isEnding(),
       state: state?.shares,
     });
     this.proven = new Set(state?.proven);

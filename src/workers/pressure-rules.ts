@@ -42,11 +42,12 @@ export const limits = byKey<LimitFigures>(
 
 const refusals: Rule<Readonly<Record<string, number>>> = counts();
 
-/** One worker, the lead, talks to the other Weirs. */
+/** One worker, the lead, talks to the other Weirs, and says what all workers have. With a fixed share each says what it has. */
 const talker: Rule<ConnectionBudgetFigures> = {
   join: (a, b) => {
     const [told, other] = b.weirs !== undefined || a.state === 'fixed share' ? [b, a] : [a, b];
-    return { ...told, refusals: refusals.join(told.refusals, other.refusals) };
+    const open = told.state === 'fixed share' ? told.open + other.open : told.open;
+    return { ...told, open, refusals: refusals.join(told.refusals, other.refusals) };
   },
   after: (now, gone) => ({ ...now, refusals: refusals.after(now.refusals, gone.refusals) }),
 };

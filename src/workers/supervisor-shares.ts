@@ -15,6 +15,8 @@ export interface SupervisorSharesOptions {
   pids(server: string): readonly number[];
   /** A limit may be another one: places are to be given or taken anew. */
   changed(): void;
+  /** Weir ends, not only one of its workers. */
+  isEnding(): boolean;
   /** Of the supervisor before. */
   readonly state: ReadonlyMap<string, OwnShareState> | undefined;
 }
@@ -36,17 +38,29 @@ export class SupervisorShares implements Places {
 
   attach(channel: WorkerChannel): void {
     const { book } = this;
-    channel.on('shareSay', ({ server, options }) => book.say(server, options));
+    channel.on('shareSay', ({ server, options }) => {
+      // A lead that is replaced says that it leaves, but the other workers go on.
+      return book.say(server, { ...options, isLeaving: options.isLeaving && this.options.isEnding() });
+    });
     channel.on('shareHear', ({ server, seq, answer }) => book.hear(server, seq, answer));
     channel.on('shareShow', (server) => book.show(server));
     channel.on('shareShown', ({ server, atMs, others }) => book.shown(server, atMs, others));
     channel.on('shareDrop', (server) => book.drop(server));
   }
 
-  /** What a worker says of the server. That of a shared one is found out with the other Weirs. */
+  /**
+   * What a worker says of the server. That of a shared one is found out with the other Weirs. 0: it waits until the lead does that,
+   * which may read the settings later than a worker that was started meanwhile. Then the others go on as before.
+   */
   spared(server: string, limit: number): void {
+    if (limit === 0 && this.isInUse(server)) return;
     this.spare.set(server, limit);
     if (this.limitNow(server) === undefined) this.options.leases.setLimit(server, undefined, limit);
+  }
+
+  private isInUse(server: string): boolean {
+    const { taken, limit } = this.options.leases.serverOf(server)?.level ?? { taken: 0, limit: 0 };
+    return taken > 0 || (limit > 0 && limit !== Infinity);
   }
 
   /** Before each decision: a share may have ended by itself. */

@@ -2,7 +2,7 @@
 import { describe, expect, test, vi } from 'vitest';
 import { NodeBudget } from '../../src/pool/budget.ts';
 import { createManualClock } from '../../src/util/clock.ts';
-import { Scene } from './scene.ts';
+import { Scene, settled } from './scene.ts';
 
 function twoPools(limit: number, settings = {}): { budget: NodeBudget; one: Scene; two: Scene } {
   const budget = new NodeBudget();
@@ -169,5 +169,14 @@ describe('a node that several Weirs have together', () => {
     await vi.waitFor(() => expect(budget.used).toBe(1));
     budget.closeAbove(1);
     expect(one.pool.servers().size).toBe(1);
+  });
+
+  test('a log-in that fails is tried again after server_login_retry, not at once because its place is free', async () => {
+    const { one } = shared(4);
+    for (let i = 0; i < 3; i++) one.wait(`client ${i}`);
+    const begun = one.logins.length;
+    one.logins[0]?.fail();
+    await settled();
+    expect(one.logins.length).toBe(begun - 1);
   });
 });

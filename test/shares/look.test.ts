@@ -28,6 +28,11 @@ describe('a look at the server', () => {
     expect(shownName({ id: own, limit: Infinity, open: 1 })).toBe(`weir monitor ${own} 999999 1`);
   });
 
+  it('counts what a silent Weir has told of, whatever name its client has given it', () => {
+    const late = [{ id: dead, seq: 4, pids: [1], silentMs: 10_000, absentForMs: 8_000 }];
+    expect(seenIn([row(1, 'weir monitor')], answer(late), 0, own, []).absent[0]?.left).toBe(1);
+  });
+
   it('counts what may be of a silent Weir: what it has told of, and what began while it was silent', () => {
     const late = [{ id: dead, seq: 4, pids: [1, 2], silentMs: 10_000, absentForMs: 8_000 }];
     const rows = [

@@ -27,6 +27,11 @@ describe('the share of a Weir', () => {
     expect(share.state(1_000)).toBe('starting');
   });
 
+  it('tells of backends only what a ledger can say: a number below 0 would make it nonsense for all Weirs', () => {
+    const share = new OwnShare('aaaaaaaaaaaa');
+    expect(share.say(1_000, { ...usage(3), pids: [7, -5, 0] }, undefined, false).pids).toEqual([7]);
+  });
+
   it('is what Redis has granted, from before it was asked', () => {
     const share = granted(8);
     expect([share.limit(3_999, 2), share.state(3_999)]).toEqual([8, 'granted']);

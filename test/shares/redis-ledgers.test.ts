@@ -72,6 +72,17 @@ describe('a Redis', () => {
     expect(asked).toBe(20);
   });
 
+  it('that takes too long is not taken for others who write', async () => {
+    let asked = 0;
+    const url = await liar((socket) => {
+      asked++;
+      const read = `*4\r\n${bulk('5000')}${bulk('ab')}${bulk('stamp')}${bulk('')}`;
+      if (asked % 2 === 1) socket.write(read);
+      else setTimeout(() => socket.write(':0\r\n'), 550);
+    });
+    await expect(ledgersAt(url).exchange('server', said)).rejects.toThrow('takes longer than 500 ms');
+  });
+
   it('that lies all the time is said to be gone once, and gives no connections', async () => {
     const ledgers = ledgersAt(await liar((socket) => socket.write(':5\r\n')));
     const states: ShareState[] = [];

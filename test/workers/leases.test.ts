@@ -67,6 +67,7 @@ class World {
     whenGone: (places) => places.map((place) => new Promise<void>((gone) => this.lost.push({ place, gone }))),
     resized: () => undefined,
     unexpected: (error) => void this.bugs.push(error),
+    isEnding: () => false,
   });
   readonly workers = [1, 2, 3].map((id) => new Worker(id, this.lessor, (error) => void this.bugs.push(error)));
   most = 0;
@@ -206,6 +207,7 @@ describe('three workers that share a limit of 10', () => {
     one.places.ofServer(address).limit = 10;
     one.want(30);
     await world.until('one has all', () => one.open === 10);
+    expect(one.places.ofServer(address).used).toBe(10);
     let refused: unknown = 'nothing yet';
     void one.places
       .ofDatabase(address, 'shop')

@@ -8,6 +8,8 @@ import { commands } from '../../src/console/commands.ts';
 import type { ConsoleSources } from '../../src/console/sources.ts';
 import type { Totals } from '../../src/console/stats-types.ts';
 import type { Value } from '../../src/console/types.ts';
+import type { ConnectionBudgetFigures } from '../../src/shares/types.ts';
+import { connectionBudget } from '../../src/workers/pressure-rules.ts';
 import {
   fakeBudget,
   fakeConnectionBudget,
@@ -416,6 +418,13 @@ describe('what has a rule of its own', () => {
     const { rows } = await run(first(), 'SHOW CONNECTION_BUDGET');
     expect(rows).toHaveLength(1);
     expect(rows[0]).toMatchObject({ limit: 8, open: 5, weirs: 3, state: 'granted', why: 'fair share' });
+  });
+
+  test('CONNECTION_BUDGET: with a fixed share, what all workers have open', () => {
+    const fixed = (open: number): readonly ConnectionBudgetFigures[] => [
+      fakeConnectionBudget({ weirs: undefined, state: 'fixed share', open }),
+    ];
+    expect(connectionBudget.join(fixed(3), fixed(4))).toMatchObject([{ open: 7 }]);
   });
 
   test('STATE: paused when one worker has it so', async () => {
