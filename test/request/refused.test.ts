@@ -7,11 +7,13 @@ import { until } from '../../integration/harness/until.ts';
 import { WeirError } from '../../src/errors/errors.ts';
 import { Backend } from '../../src/protocol/codes.ts';
 import { readErrorFields } from '../../src/protocol/read.ts';
-import { query } from '../../src/protocol/write.ts';
+import { errorResponse, query } from '../../src/protocol/write.ts';
 import type { Pool } from '../../src/pool/pool.ts';
 import type { Waiter } from '../../src/pool/waiter.ts';
+import { Settings } from '../../src/session/settings.ts';
 import { durationPlaces } from '../../src/session/types.ts';
 import { createClassifier } from '../../src/sql/classifier.ts';
+import type { Mind } from '../fuzz/fake-postgres.ts';
 import { framesOf } from '../fuzz/rude-client.ts';
 import { makeWorld, type World } from '../fuzz/world.ts';
 
@@ -70,4 +72,24 @@ test('a transaction that moves to the primary goes before those that have not be
   socket.write(query("SELECT nextval('s')"));
   await until('it to wait for a server of the primary', () => waited.length > 0, { intervalMs: 1 });
   expect(waited.map(({ priority }) => priority)).toEqual(['high']);
+});
+
+test('a session that loses what it has on its server loses its connection, too', async () => {
+  world.stop();
+  let isRefusing = false;
+  const wrong = errorResponse({ severity: 'ERROR', sqlstate: '22023', message: 'it takes no such setting any more' });
+  const mind: Mind = (message) => (isRefusing && message[0] === Backend.CommandComplete ? wrong : message);
+  world = makeWorld({ classifier, poolSize: 1, mind });
+  const { ask, socket } = await connect();
+  for (const text of ["SET application_name = 'me'", 'SELECT pg_advisory_lock(1)'])
+    expect(await ask(text)).toBeUndefined();
+  const [session] = world.sessions;
+  expect([...session!.state.pins]).not.toEqual([]);
+  // As if the server had forgotten the setting: it is replayed, and refused.
+  session!.server!.sessionState.settings = Settings.none;
+  isRefusing = true;
+  let isClosed = false;
+  socket.on('close', () => (isClosed = true));
+  socket.write(query('UPDATE t SET a = 1'));
+  await until('the end of the connection', () => isClosed, { intervalMs: 1, timeoutMs: 2_000 });
 });
