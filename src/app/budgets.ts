@@ -68,7 +68,9 @@ export class Budgets {
   }
 
   async tick(): Promise<void> {
-    const term = this.isWanted() ? this.options.leadTerm() : undefined;
+    const isWanted = this.isWanted();
+    if (!isWanted) this.endActions();
+    const term = isWanted ? this.options.leadTerm() : undefined;
     if (term === undefined || term !== this.term) this.tracker.forget();
     this.term = term;
     if (term === undefined || this.isAsking) return;
@@ -93,6 +95,13 @@ export class Budgets {
     // Said for as long as one is in force, and once more: nobody has to remember what was said before.
     if (actions.length > 0 || inForce.all.length > 0) channel?.tell('budgetActions', { term, actions });
     inForce.set(actions);
+  }
+
+  /** A reload has taken back all budgets: each process ends for itself what is in force. */
+  private endActions(): void {
+    const { inForce, leadTerm } = this.options;
+    if (leadTerm() !== undefined) this.logChanges(inForce.all, []);
+    if (inForce.all.length > 0) inForce.set([]);
   }
 
   private logChanges(before: readonly ActionInForce[], now: readonly ActionInForce[]): void {

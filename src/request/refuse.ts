@@ -14,8 +14,10 @@ import type { Request } from '../session/request.ts';
 export function refuse(session: Session, request: Request, error: WeirError): 'waits' | 'done' {
   request.cache.flight?.abandon();
   const isInBlock = session.status !== TxStatus.Idle;
-  // The client's transaction is lost: it has ended on its replica and has not begun again elsewhere, or its server is gone.
-  if (session.concerns.opening.isToBegin || (isInBlock && session.server === undefined)) {
+  // What the client had on its server is gone: its transaction, also one that has ended on its replica and has not begun again
+  // elsewhere, or what has pinned it there.
+  const isLost = session.server === undefined && (isInBlock || session.state.isPinned);
+  if (session.concerns.opening.isToBegin || isLost) {
     countCutOff(session, [request], isUnservedByWeir(error));
     session.terminate(error);
     return 'done';

@@ -23,9 +23,13 @@ export class FoundLimits {
 
   keep(found: FoundLimit): void {
     if (found.meanMs <= 0 || found.limit === Infinity) return;
-    this.kept = this.kept.filter(({ meanMs }) => !isSameMix(meanMs, found.meanMs));
+    this.forget(found.meanMs);
     this.kept.push(found);
     if (this.kept.length > mostKept) this.kept.shift();
+  }
+
+  forget(of: number): void {
+    this.kept = this.kept.filter(({ meanMs }) => !isSameMix(meanMs, of));
   }
 
   of(meanMs: number): FoundLimit | undefined {

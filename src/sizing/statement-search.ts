@@ -99,6 +99,8 @@ export class StatementSearch {
   private meanMs = 0;
   private otherMix = 0;
   private triedUp = false;
+  /** Enough statements have ended while there was a limit for this mix. */
+  private isOfUse = false;
 
   /** @param found what earlier searches of this pool have found */
   constructor(found = new FoundLimits()) {
@@ -120,6 +122,7 @@ export class StatementSearch {
     this.idle = window.isHoldingBack ? 0 : this.idle + 1;
     if (this.idle >= idleWindows) return this.letGo('nobody had to wait for it any more');
     this.few = window.isHoldingBack && endsTooFew(window) ? this.few + 1 : 0;
+    this.isOfUse ||= !endsTooFew(window);
     if (this.few >= fewWindows) return this.letGo('too few statements end to tell what it is good for');
     if (this.isOtherMix(window)) return this.follow(window.aloneMs / window.count);
     return this.state === 'comparing' ? this.compare(window) : this.hold(window);
@@ -127,7 +130,9 @@ export class StatementSearch {
 
   private letGo(why: string): SettledChange {
     const from = this.base;
-    this.keepFound();
+    // Or the first slow statements would bring it back, to be given up again two seconds later.
+    if (this.isOfUse) this.keepFound();
+    else this.found.forget(this.meanMs);
     this.state = 'free';
     this.base = Infinity;
     this.comparison = undefined;
@@ -168,6 +173,7 @@ export class StatementSearch {
     const known = this.found.of(meanMs);
     if (this.meanMs > 0) this.keepFound();
     this.meanMs = meanMs;
+    this.isOfUse = false;
     this.otherMix = 0;
     this.holdFor = shortestHold;
     this.base = known?.limit ?? from;

@@ -114,6 +114,18 @@ describe('a single process', () => {
     expect(inForce.all).toEqual([]);
   });
 
+  it('ends the actions at once when the budgets are taken back, and says so', async () => {
+    const { state, tick, inForce, lines } = scene();
+    state.config = configOf('{ reads: { p95: 50ms }, actions: [raise_pool] }');
+    await tick();
+    await tick(100);
+    expect(inForce.all).toHaveLength(1);
+    state.config = configOf('{ actions: [raise_pool] }');
+    await tick();
+    expect(inForce.all).toEqual([]);
+    expect(lines.at(-1)).toBe('raise_pool is no longer in force for shop');
+  });
+
   it('every five seconds, until it is stopped', async () => {
     vi.useFakeTimers();
     const { budgets, read } = scene();

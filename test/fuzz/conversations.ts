@@ -1,7 +1,7 @@
 /**
  * What proper clients say, for tests in which one of the two sides dies or misbehaves at each of its messages.
  */
-import { describe as describeMessage, query, sync } from '../../src/protocol/write.ts';
+import { describe as describeMessage, flush, query, sync } from '../../src/protocol/write.ts';
 import { bind, copyData, copyDone, execute, parseText } from './frames.ts';
 import type { WorldOptions } from './world.ts';
 
@@ -11,6 +11,8 @@ export interface Conversation {
   readonly readies: number;
   /** It only reads: as long as no row was shown, nobody notices that a server died. */
   readonly isRead?: boolean;
+  /** SQLSTATE of the error with which Weir itself answers a message, whatever becomes of the server. */
+  readonly ownError?: string;
   readonly options?: Partial<WorldOptions>;
 }
 
@@ -35,6 +37,27 @@ export const conversations: Readonly<Record<string, Conversation>> = {
   'a transaction': {
     says: [query('BEGIN'), query('INSERT INTO lines VALUES (5)'), query('COMMIT'), query("SELECT 'after'")],
     readies: 4,
+  },
+  'an error of Weir in a transaction': {
+    says: [query('BEGIN'), query('SET weir.bogus = 1'), query('INSERT INTO lines VALUES (7)'), query('COMMIT')],
+    readies: 4,
+    ownError: '42704',
+  },
+  'an error of Weir in a batch that is flushed before its Sync': {
+    says: [
+      query('BEGIN'),
+      Buffer.concat([parseText('', 'SET weir.bogus = 1'), bind('', ''), execute(''), flush]),
+      Buffer.concat([parseText('w', 'INSERT INTO lines VALUES (8)'), bind('', 'w'), execute(''), sync]),
+      batch('', 'ROLLBACK'),
+      query("SELECT 'after'"),
+    ],
+    readies: 4,
+    ownError: '42704',
+  },
+  'an error of Weir in a transaction that may still move': {
+    says: [query('BEGIN READ ONLY'), query('SET weir.bogus = 1'), query("SELECT 'x'"), query('ROLLBACK')],
+    readies: 4,
+    ownError: '42704',
   },
   'a setting to be replayed': { says: [query("SET application_name = 'me'"), query("SELECT 'x'")], readies: 2 },
   'a statement that another server has to prepare': {

@@ -59,6 +59,8 @@ const texts = [
   'SET work_mem = 1000',
   "SET weir.route = 'replica'",
   'SHOW weir.last_route',
+  'SET weir.bogus = 1',
+  "SELECT set_config('weir.route', 'primary', false)",
   'DISCARD ALL',
   '',
   ';',

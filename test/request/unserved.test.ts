@@ -21,8 +21,12 @@ describe('an error of Weir', () => {
     '%s: Weir could not serve the statement',
     (name) => expect(is(name as ErrorName)).toBe(true),
   );
-  it.each(['limit_reached', 'protocol_violation', 'query_canceled', 'not_in_pool_mode', 'not_supported'])(
-    '%s is of the statement, or of its client',
-    (name) => expect(is(name as ErrorName)).toBe(false),
-  );
+  it.each([
+    'limit_reached',
+    'low_priority_shed',
+    'protocol_violation',
+    'query_canceled',
+    'not_in_pool_mode',
+    'not_supported',
+  ])('%s is of the statement, or of its client', (name) => expect(is(name as ErrorName)).toBe(false));
 });

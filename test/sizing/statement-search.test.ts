@@ -115,6 +115,21 @@ test('a limit at which hardly anything ends is given up, and comes back with wha
   expect(again.limit).toBeLessThanOrEqual(2 * base);
 });
 
+test('a found limit at which hardly anything ends again is forgotten: the pool does not go back to it every other second', () => {
+  let { search } = play(cores(8, 0.004), 100, 120);
+  const { base } = search;
+  const limits: number[] = [];
+  for (let i = 0; i < 60; i++) {
+    limits.push(search.limit);
+    // Of a few, all wait for a lock that the others have to give back.
+    const count = search.limit === Infinity ? 60 : 3;
+    const now = { count, aloneMs: count * 4, latencyMs: 500 * Math.min(100, search.limit) };
+    const change = search.next(window(cores(8, 0.004), 100, search.limit, now));
+    if (change?.to === Infinity) search = new StatementSearch(search.found);
+  }
+  expect(limits.slice(20).filter((limit) => limit <= 2 * base)).toEqual([]);
+});
+
 test('a moment in which nothing ends changes nothing', () => {
   const { search } = play(cores(8, 0.004), 100, 120);
   const { base } = search;

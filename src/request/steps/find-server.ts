@@ -5,6 +5,7 @@
 import { WeirError } from '../../errors/errors.ts';
 import type { ServerConnection } from '../../backend/server.ts';
 import type { Pool } from '../../pool/pool.ts';
+import type { Priority } from '../../pool/waiter.ts';
 import type { Decision } from '../../routing/decision.ts';
 import { route } from '../../routing/route.ts';
 import type { RoutingFacts } from '../../routing/types.ts';
@@ -119,7 +120,7 @@ function takeServer(session: Session, request: Request, node: NodeState): Outcom
     const ticket = pool.wait(
       {
         user: session.user,
-        priority: request.hints?.priority ?? session.priority,
+        priority: priorityOf(session, request),
         mayGoElsewhere: request.planned.isRead && node.role === 'replica',
         mayShare: (lane) => request.target.isShort && isFit(session, request, lane),
         granted: (granted) => {
@@ -134,12 +135,19 @@ function takeServer(session: Session, request: Request, node: NodeState): Outcom
   });
 }
 
+/** A transaction that is open already, and moves to another server, goes before those that have not begun. */
+function priorityOf(session: Session, request: Request): Priority {
+  return session.concerns.opening.isToBegin ? 'high' : (request.hints?.priority ?? session.priority);
+}
+
 function attach(session: Session, request: Request, pool: Pool, server: ServerConnection): Outcome {
   session.attached(pool, server, request.target.node);
   return 'prepare new server';
 }
 
 function refusedByPool(session: Session, request: Request, error: WeirError, isElsewhere: boolean): Outcome {
+  // Weir's own choice, not what the node took for it: slow statements must not be the reason why statements are refused.
+  if (error.errorName === 'low_priority_shed') request.target.node = undefined;
   if (!isElsewhere) return refuse(session, request, error);
   if (request.target.node?.role === 'replica') {
     request.target.attempts++;
