@@ -3,10 +3,11 @@
  * one that is gone for long. What cannot be used costs nothing but a look now and then. Made by database.ts.
  */
 import type { DatabaseConfig, NodeConfig, RoutingSettings } from '../config/config.ts';
-import { isSameNode, mostNodes, nodesOf } from '../config/node-changes.ts';
+import { isSameNode, nodesOf } from '../config/node-changes.ts';
 import type { Log } from '../observability/types.ts';
-import { SERVER_ID_SQL, STANDBYS_SQL, standbysIn } from '../topology/standbys.ts';
+import { STANDBYS_SQL, standbysIn } from '../topology/standbys.ts';
 import type { NodeState, Topology } from '../topology/types.ts';
+import { addressOf, freeName, NodeTrials } from './node-trials.ts';
 
 export interface DiscoveryParts {
   readonly database: string;
@@ -16,29 +17,20 @@ export interface DiscoveryParts {
   topology(): Pick<Topology, 'snapshot' | 'ask' | 'tryNode'>;
   /** @param why some are gone */
   onChange(found: readonly NodeConfig[], why: string): void;
+  /** See NodeTrialsParts. */
+  readonly serverIds: Map<string, unknown>;
   readonly log: Log;
   nowMs(): number;
 }
 
-interface Attempt {
-  readonly problem: string | undefined;
-  readonly againAtMs: number;
-  readonly delayMs: number;
-}
-
 const roundMs = 1_500;
-const firstDelayMs = 2_000;
-const longestDelayMs = 60_000;
-
-const keyOf = ({ host, port }: NodeConfig): string => `${host}:${port}`;
 
 export class Discovery {
   private readonly parts: DiscoveryParts;
   private nodes: readonly NodeConfig[] = [];
   /** When each of them was last in the view. */
   private readonly seenAtMs = new Map<string, number>();
-  /** What was found and is not used. */
-  private readonly attempts = new Map<string, Attempt>();
+  private readonly trials: NodeTrials;
   private general: string | undefined;
   private dueAtMs = 0;
   private isRunning = false;
@@ -46,6 +38,12 @@ export class Discovery {
 
   constructor(parts: DiscoveryParts) {
     this.parts = parts;
+    this.trials = new NodeTrials({
+      ...parts,
+      where: 'pg_stat_replication',
+      isWanted: () => !this.isStopped && parts.settings().autoDiscover !== 'off',
+      use: (node) => this.use(node),
+    });
   }
 
   /** Those that do not stand in the configuration by now. */
@@ -56,9 +54,7 @@ export class Discovery {
 
   /** What an operator should know, as text. */
   get problem(): string | undefined {
-    const unused = [...this.attempts].flatMap(([key, { problem }]) =>
-      problem === undefined ? [] : [`found ${key} in pg_stat_replication, which is not used: ${problem}`],
-    );
+    const { problems: unused } = this.trials;
     const problems = this.general === undefined ? unused : [this.general, ...unused];
     return problems.length === 0 ? undefined : problems.join('; ');
   }
@@ -78,7 +74,7 @@ export class Discovery {
 
   /** The primary in office stays: without it nothing else that is known of the nodes would hold. */
   private end(): void {
-    this.attempts.clear();
+    this.trials.keep([]);
     this.general = undefined;
     const kept = this.nodes.filter((node) => this.stateOf(node)?.role === 'primary');
     if (kept.length < this.nodes.length) this.change(kept, 'routing.auto_discover is off');
@@ -118,16 +114,16 @@ export class Discovery {
   /** A walsender may be gone for a moment: a node goes only if it is down, too, and for long. */
   private forget(now: readonly NodeConfig[]): void {
     const nowMs = this.parts.nowMs();
-    for (const node of now) this.seenAtMs.set(keyOf(node), nowMs);
-    for (const key of this.attempts.keys()) if (!now.some((node) => keyOf(node) === key)) this.attempts.delete(key);
+    for (const node of now) this.seenAtMs.set(addressOf(node), nowMs);
+    this.trials.keep(now);
     const { discoverForgetMs } = this.parts.settings();
     const kept = this.found.filter((node) => {
       const state = this.stateOf(node);
       const isUsed = state === undefined || state.isUp || state.role === 'primary';
-      return isUsed || nowMs - (this.seenAtMs.get(keyOf(node)) ?? -Infinity) < discoverForgetMs;
+      return isUsed || nowMs - (this.seenAtMs.get(addressOf(node)) ?? -Infinity) < discoverForgetMs;
     });
     for (const key of this.seenAtMs.keys())
-      if (![...kept, ...now].some((node) => keyOf(node) === key)) this.seenAtMs.delete(key);
+      if (![...kept, ...now].some((node) => addressOf(node) === key)) this.seenAtMs.delete(key);
     if (kept.length < this.nodes.length)
       this.change(kept, `it is down, and not in pg_stat_replication for ${discoverForgetMs / 1000} s`);
   }
@@ -158,52 +154,17 @@ export class Discovery {
   }
 
   private async consider(node: NodeConfig): Promise<void> {
-    const key = keyOf(node);
-    const before = this.attempts.get(key);
     const known = [...nodesOf(this.parts.configured()), ...this.nodes];
-    if (known.some((other) => keyOf(other) === key)) return void this.attempts.delete(key);
-    if (before !== undefined && this.parts.nowMs() < before.againAtMs) return;
-    const problem = await this.look(node);
-    if (this.isStopped || this.parts.settings().autoDiscover === 'off') return;
-    if (problem === undefined) this.use(node);
-    else this.postpone(key, problem.isTwin ? undefined : problem.text, before);
-  }
-
-  /** @returns why it is not used */
-  private async look(node: NodeConfig): Promise<{ readonly text: string; readonly isTwin: boolean } | undefined> {
-    const topology = this.parts.topology();
-    if (topology.snapshot().nodes.length >= mostNodes)
-      return { text: `the database has ${mostNodes} nodes`, isTwin: false };
-    const { problem, serverId } = await topology.tryNode(node);
-    if (problem !== undefined) return { text: problem, isTwin: false };
-    const { nodes } = topology.snapshot();
-    const isNamed = ({ name }: NodeState): boolean => nodesOf(this.parts.configured()).some((own) => own.name === name);
-    const silent = nodes.find((other) => other.isUnheard === true && isNamed(other));
-    if (silent !== undefined) return { text: `it may be ${silent.name}`, isTwin: true };
-    const ids = nodes.map(async ({ name, isUp }) => {
-      const rows = isUp ? await topology.ask(name, SERVER_ID_SQL).catch(() => []) : [];
-      return { name, id: rows[0]?.['id'] };
-    });
-    const twin = (await Promise.all(ids)).find(({ id }) => id !== undefined && id === serverId);
-    return twin === undefined ? undefined : { text: `it is ${twin.name}`, isTwin: true };
+    if (known.some((other) => addressOf(other) === addressOf(node))) this.trials.settled(node);
+    else await this.trials.consider(node);
   }
 
   private use(node: NodeConfig): void {
     const taken = [...nodesOf(this.parts.configured()), ...this.nodes];
     // Another may have come in the meantime.
-    if (taken.length >= mostNodes || taken.some((other) => keyOf(other) === keyOf(node))) return;
-    const names = [node.name, node.host, keyOf(node)];
-    const name = names.find((each) => !taken.some((other) => other.name === each)) ?? `${keyOf(node)}/found`;
-    this.attempts.delete(keyOf(node));
+    if (taken.some((other) => addressOf(other) === addressOf(node))) return;
+    const name = freeName([node.name, node.host, addressOf(node)], taken);
     this.change([...this.nodes, { ...node, name }], '');
-  }
-
-  private postpone(key: string, problem: string | undefined, before: Attempt | undefined): void {
-    const delayMs = before === undefined ? firstDelayMs : Math.min(longestDelayMs, before.delayMs * 2);
-    this.attempts.set(key, { problem, delayMs, againAtMs: this.parts.nowMs() + delayMs });
-    if (problem === undefined || problem === before?.problem) return;
-    const message = `found ${key} in pg_stat_replication, which is not used: ${problem}`;
-    this.parts.log('warn', 'discovery', message, { database: this.parts.database, address: key, problem });
   }
 
   private change(nodes: readonly NodeConfig[], why: string): void {

@@ -42,6 +42,17 @@ export interface NodeConfig {
   readonly zone?: string | undefined;
   /** Who has named it; absent: the configuration. */
   readonly source?: 'operator' | 'replication' | 'dns' | undefined;
+  /** The name that its certificate must have, and that TLS asks for; absent: the host. */
+  readonly tlsName?: string | undefined;
+}
+
+/** Replicas found in DNS: each address of the host (A, AAAA), or each target of its SRV records, is a node. */
+export interface DnsReplicas extends Omit<NodeConfig, 'name' | 'weight' | 'source' | 'tlsName'> {
+  readonly kind: 'a' | 'srv';
+  /** What the names of the nodes begin with; undefined: the host, and nothing for SRV. */
+  readonly name: string | undefined;
+  /** Undefined: 1, or what an SRV record says. */
+  readonly weight: number | undefined;
 }
 
 export interface DatabaseConfig {
@@ -49,6 +60,8 @@ export interface DatabaseConfig {
   readonly name: string;
   readonly primary: NodeConfig;
   readonly replicas: readonly NodeConfig[];
+  /** Absent: none. */
+  readonly dns?: readonly DnsReplicas[] | undefined;
   readonly pool: PoolSettings;
 }
 

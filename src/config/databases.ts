@@ -2,10 +2,11 @@
  * The `databases` section: nodes, their names, and the pool settings of each database over the global ones.
  * Called by load.ts. Node URLs are parsed by node-url.ts.
  */
-import type { DatabaseConfig, NodeConfig } from './config.ts';
+import type { DatabaseConfig, DnsReplicas, NodeConfig } from './config.ts';
 import type { SettingKey, SettingValues } from './settings.ts';
 import { environmentName, isSettingKey, settingKeys, settingOf } from './settings.ts';
 import { assemblePool, withValue } from './assemble.ts';
+import { dnsKeyOf, isFoundInDns, parseDnsReplicas } from './dns-replicas.ts';
 import { consoleNames } from './console-names.ts';
 import type { Place } from './gather.ts';
 import { fromEnvironment, parseWith, refusal, unknownKey } from './gather.ts';
@@ -96,7 +97,8 @@ function parseDatabase(name: string, body: unknown, context: DatabasesContext): 
   }
   const nodes = parseNodes(primary, said.get('replicas')?.value, path, context);
   if (nodes === undefined) return undefined;
-  return { name, primary: nodes[0], replicas: nodes.slice(1), pool: assemblePool(fitted.values) };
+  const [first, ...replicas] = nodes.nodes;
+  return { name, primary: first, replicas, ...withDns(nodes.dns), pool: assemblePool(fitted.values) };
 }
 
 function withOwn(values: SettingValues, key: SettingKey, own: unknown): SettingValues {
@@ -126,12 +128,19 @@ function withEnvironment(
   return said;
 }
 
+interface Nodes {
+  readonly nodes: [NodeConfig, ...NodeConfig[]];
+  readonly dns: readonly DnsReplicas[];
+}
+
+const withDns = (dns: readonly DnsReplicas[]): Pick<DatabaseConfig, 'dns'> => (dns.length === 0 ? {} : { dns });
+
 function parseNodes(
   primary: Said,
   rawReplicas: unknown,
   path: readonly string[],
   context: DatabasesContext,
-): [NodeConfig, ...NodeConfig[]] | undefined {
+): Nodes | undefined {
   const name = path[1] ?? '';
   const label = path.join('.');
   const before = context.problems.length;
@@ -141,8 +150,10 @@ function parseNodes(
     context.problems.push(refusal(place, `${label}.replicas`, rawReplicas, 'is not a list of nodes: write [URL, URL]'));
   }
   const raws = [primary.value, ...(Array.isArray(list) ? (list as readonly unknown[]) : [])];
+  const isDns = (index: number): boolean => index > 0 && isFoundInDns(raws[index]);
   const parsed: UnnamedNode[] = [];
   raws.forEach((raw, index) => {
+    if (isDns(index)) return;
     const key = index === 0 ? 'primary' : `replicas.${index - 1}`;
     const place = (index === 0 ? primary.place : undefined) ?? context.placeOf([...path, ...key.split('.')]);
     const node = parseNode(raw);
@@ -153,8 +164,24 @@ function parseNodes(
   const named = nameNodes(parsed, name);
   const problem = 'problem' in named ? named.problem : undefined;
   if (problem !== undefined) context.problems.push(`${context.placeOf(path)}: ${label}: ${problem}`);
-  return 'nodes' in named ? named.nodes : undefined;
+  if (!('nodes' in named)) return undefined;
+  const dns: DnsReplicas[] = [];
+  raws.forEach((raw, index) => {
+    if (!isDns(index) || !isFoundInDns(raw)) return;
+    const found = parseDnsReplicas(raw, named.nodes[0]);
+    const key = `replicas.${index - 1}`;
+    const refused = 'refused' in found ? found.refused : problemOfTwins(dns, found.entry);
+    if (refused !== undefined)
+      context.problems.push(refusal(context.placeOf([...path, ...key.split('.')]), `${label}.${key}`, raw, refused));
+    else if ('entry' in found) dns.push(found.entry);
+  });
+  return context.problems.length > before ? undefined : { nodes: named.nodes, dns };
 }
+
+const problemOfTwins = (others: readonly DnsReplicas[], entry: DnsReplicas): string | undefined =>
+  others.some((other) => dnsKeyOf({ ...other, name: undefined }) === dnsKeyOf({ ...entry, name: undefined }))
+    ? 'is the same name in DNS as another entry'
+    : undefined;
 
 /** Gives each node its name and its database on the server; the first one is the primary. */
 export function nameNodes(

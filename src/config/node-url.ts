@@ -15,7 +15,7 @@ const noHost = '-';
 const socketExample = 'postgres:///database?host=/run/postgresql';
 /** Maximum bytes of the directory: the size of sun_path less the name of the socket. */
 const longestSocketDir = 90;
-const nodeKeys = ['url', 'weight', 'name', 'zone'];
+const nodeKeys = ['url', 'weight', 'name', 'zone', 'dns'];
 const heaviest = 1000;
 /** Common parameters of libpq and JDBC URLs, which Weir refuses by name. */
 const parameters = [
@@ -135,6 +135,8 @@ export function parseNode(raw: unknown): ParsedNode {
     if (nodeKeys.includes(key)) continue;
     return { refused: `has the unknown key "${key.slice(0, 80)}"; the nearest known key is ${nearest(key, nodeKeys)}` };
   }
+  if ((fields.get('dns') ?? undefined) !== undefined)
+    return { refused: 'has dns: only an entry of replicas in the file can have it' };
   const url = fields.get('url');
   if (typeof url !== 'string') return { refused: `has no url: write { url: ${example} }` };
   const parsed = parseNodeUrl(url);

@@ -1,6 +1,7 @@
 /**
  * The rows of the table of settings (settings.ts) about reads: where they are sent, and the result cache.
  */
+import { isIPv4, isIPv6 } from 'node:net';
 import { policyNames } from '../balancing/policies.ts';
 import type { Rows } from './setting.ts';
 import { atLeast1ms, minute, orZero, second, setting } from './setting.ts';
@@ -85,6 +86,13 @@ export const routingRows = {
     'reload',
     'A replica that was found is forgotten when it is down and has not been in pg_stat_replication for so long.',
   ),
+  'routing.dns_servers': setting(
+    'dnsServers',
+    dnsServers(),
+    [],
+    'reload',
+    'Whom replicas with dns are asked for; empty: the DNS servers of the system. See docs/nodes.md.',
+  ),
 } as const satisfies Rows;
 
 export const cacheRows = {
@@ -154,6 +162,28 @@ export const cacheRows = {
     'Tables whose reads may be cached; empty = every table that is safe.',
   ),
 } as const satisfies Rows;
+
+/** At most as many as there may be in a line of resolv.conf, and some more. */
+function dnsServers(): ValueType<readonly string[]> {
+  const addresses = list('addresses of DNS servers');
+  const allowed = 'a list of at most 8 addresses of DNS servers, such as 10.0.0.2, 10.0.0.2:5353 or [fd00::2]:53';
+  const isServer = (text: string): boolean => {
+    const [, v6, v4, port] = /^(?:\[([^\]]+)\]|([\d.]+))(?::(\d{1,5}))?$/.exec(text) ?? [];
+    const isAddress = isIPv6(text) || isIPv6(v6 ?? '') || isIPv4(v4 ?? '');
+    return isAddress && (port === undefined || (Number(port) >= 1 && Number(port) <= 65_535));
+  };
+  const check = (parsed: Parsed<readonly string[]>): Parsed<readonly string[]> =>
+    'value' in parsed && parsed.value.length <= 8 && parsed.value.every(isServer)
+      ? parsed
+      : { refused: `is not ${allowed}` };
+  return {
+    ...addresses,
+    allowed,
+    parse: (raw) => check(addresses.parse(raw)),
+    // The brackets of an IPv6 address are not those of the list.
+    parseText: (text) => check(addresses.parseText(/^\[[\da-f:.]+\](:\d+)?$/i.test(text.trim()) ? `[${text}]` : text)),
+  };
+}
 
 /** true and false, as in a file that only switches it on or off; replication says the same as true. */
 function discovery(): ValueType<'off' | 'replication'> {

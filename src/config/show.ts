@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { valuesOf } from './assemble.ts';
-import type { Config, NodeConfig } from './config.ts';
+import type { Config, DnsReplicas, NodeConfig } from './config.ts';
 import { perDatabaseKeys } from './databases.ts';
 import { settingKeys, settingOf } from './settings.ts';
 import { formatHostPort } from './values.ts';
@@ -32,7 +32,7 @@ export function listSettings(config: Config): SettingRow[] {
   for (const database of config.databases.values()) {
     const prefix = `databases.${database.name}`;
     rows.push({ key: `${prefix}.primary`, value: nodeUrl(database.primary), default: '', isChangeable: true });
-    const replicas = `[${database.replicas.map(nodeUrl).join(', ')}]`;
+    const replicas = `[${[...database.replicas.map(nodeUrl), ...(database.dns ?? []).map(dnsEntry)].join(', ')}]`;
     rows.push({ key: `${prefix}.replicas`, value: replicas, default: '[]', isChangeable: true });
     const own = valuesOf({ ...config, pool: database.pool });
     for (const key of perDatabaseKeys) {
@@ -53,9 +53,14 @@ export function listSettings(config: Config): SettingRow[] {
 }
 
 /** The node as a URL, its password as ***. */
-export function nodeUrl(node: NodeConfig): string {
+export function nodeUrl(node: Omit<NodeConfig, 'name' | 'weight'>): string {
   const user =
     node.user === undefined ? '' : `${encodeURIComponent(node.user)}${node.password === undefined ? '' : ':***'}@`;
   const database = node.database === undefined ? '' : `/${encodeURIComponent(node.database)}`;
   return `postgres://${user}${formatHostPort(node)}${database}`;
+}
+
+function dnsEntry(entry: DnsReplicas): string {
+  const url = nodeUrl(entry);
+  return `{ url: ${entry.kind === 'srv' ? url.replace(/:5432(?=\/|$)/, '') : url}, dns: ${entry.kind} }`;
 }

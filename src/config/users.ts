@@ -81,5 +81,6 @@ function* nodesOf(
   for (const database of config.databases.values()) {
     yield database.primary;
     yield* database.replicas;
+    yield* database.dns ?? [];
   }
 }

@@ -12,7 +12,7 @@ export type Origins = readonly (number | undefined)[];
 /** Weight, zone and where it was named may change without a new connection. */
 export function isSameServer(a: NodeConfig, b: NodeConfig): boolean {
   const isSameLogin = a.user === b.user && a.password === b.password && a.database === b.database;
-  return a.name === b.name && a.host === b.host && a.port === b.port && isSameLogin;
+  return a.name === b.name && a.host === b.host && a.port === b.port && a.tlsName === b.tlsName && isSameLogin;
 }
 
 /** What is known of a node that stays is kept. @param make the record of a new one */

@@ -40,8 +40,15 @@ function attempts(mode: TlsMode, options: ConnectionOptions, host: string): read
   }
 }
 
-/** @returns the transports to try, in order. Rejects if a certificate or key file cannot be read. */
-export async function transportAttempts(tls: TlsSide, host: string): Promise<readonly TransportAttempt[]> {
+/**
+ * @param tlsName the name that the certificate must have, if that is not the host
+ * @returns the transports to try, in order. Rejects if a certificate or key file cannot be read.
+ */
+export async function transportAttempts(
+  tls: TlsSide,
+  host: string,
+  tlsName?: string,
+): Promise<readonly TransportAttempt[]> {
   // No TLS over Unix sockets, as in libpq.
   if (tls.mode === 'disable' || isSocketDir(host)) return [false];
   const [ca, cert, key] = await Promise.all([pem(tls.ca), pem(tls.cert), pem(tls.key)]);
@@ -49,6 +56,7 @@ export async function transportAttempts(tls: TlsSide, host: string): Promise<rea
     ...(ca === undefined ? {} : { ca }),
     ...(cert === undefined ? {} : { cert }),
     ...(key === undefined ? {} : { key }),
+    ...(tlsName === undefined ? {} : { servername: tlsName }),
   };
-  return attempts(tls.mode, options, host);
+  return attempts(tls.mode, options, tlsName ?? host);
 }

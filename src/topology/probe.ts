@@ -89,7 +89,7 @@ async function connectPg(
 ): Promise<ProbeConnection> {
   let transports: readonly TransportAttempt[];
   try {
-    transports = await transportAttempts(options.tls, node.host);
+    transports = await transportAttempts(options.tls, node.host, node.tlsName);
   } catch (error) {
     throw asProbeFailure(error, 'cannot read the files of tls.server');
   }

@@ -13,7 +13,7 @@ export class ServerMonitors implements Monitors {
   readonly #connections = new Map<string, CatalogConnections>();
 
   join(options: MemberOptions, tls: TlsSide, connectTimeoutMs: number, clock: Clock): ServerMember {
-    const key = JSON.stringify([serverOf(options.node), tls]);
+    const key = JSON.stringify([serverOf(options.node), options.node.tlsName, tls]);
     let monitor = this.#byKey.get(key);
     if (monitor === undefined)
       this.#byKey.set(key, (monitor = new ServerMonitor(options.node, clock, connectTimeoutMs)));

@@ -59,7 +59,8 @@ export function tryNode(options: TrialOptions): Promise<Tried> {
         sending: () => undefined,
         sampled: (sample) => {
           const problem = problemOf(identity, sample, options.systemId);
-          if (problem !== undefined) settle({ problem, isAnswer: true });
+          const isForeign = identity?.isMute === true || identity?.systemId !== options.systemId;
+          if (problem !== undefined && isForeign) settle({ problem, isAnswer: true });
           else void idOf(member).then((serverId) => settle({ problem, isAnswer: true, serverId }));
         },
         failed: ({ problem }) => settle({ problem, isAnswer: false }),

@@ -51,6 +51,7 @@ beforeEach(() => {
     database: 'shop',
     settings: () => ({ autoDiscover, discoverPort: undefined, discoverForgetMs: 60_000 }),
     configured: () => configured,
+    serverIds: new Map(),
     topology: () => ({
       snapshot: () => snapshot([...others, ...found.map(stateOf)]),
       ask: async (name, sql) => {
