@@ -11,6 +11,7 @@ export { Cluster, startCluster } from './cluster.ts';
 export type { ClusterOptions } from './cluster.ts';
 export { ClusterView, pgUrl } from './cluster-view.ts';
 export type { ClusterFacts, UrlOptions } from './cluster-view.ts';
+export { DnsServer } from './dns.ts';
 export { startWeirInProcess, WeirInProcess } from './in-process.ts';
 export { PgNode } from './pg-node.ts';
 export type { NodeFacts, StopMode } from './pg-node.ts';

@@ -35,7 +35,7 @@ export interface RelayTarget {
 }
 
 export class TcpRelay {
-  readonly host = '127.0.0.1';
+  readonly host: string;
   /** Each chunk, in both directions, is passed on this much later. */
   delayMs = 0;
   /** Bytes passed so far to the server and to the client, over all connections. */
@@ -51,15 +51,17 @@ export class TcpRelay {
   readonly #pairs = new Set<Pair>();
   readonly #listener: Server;
 
-  private constructor(target: RelayTarget) {
+  private constructor(target: RelayTarget, host: string) {
+    this.host = host;
     this.#target = target;
     this.#listener = createServer({ allowHalfOpen: true }, (client) => this.#accept(client));
   }
 
-  static async start(target: RelayTarget): Promise<TcpRelay> {
-    const relay = new TcpRelay(target);
+  /** @param at where it listens; default a free port of 127.0.0.1 */
+  static async start(target: RelayTarget, at: { host?: string; port?: number } = {}): Promise<TcpRelay> {
+    const relay = new TcpRelay(target, at.host ?? '127.0.0.1');
     await new Promise<void>((resolve, reject) => {
-      relay.#listener.once('error', reject).listen(0, relay.host, resolve);
+      relay.#listener.once('error', reject).listen(at.port ?? 0, relay.host, resolve);
     });
     return relay;
   }

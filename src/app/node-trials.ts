@@ -53,6 +53,8 @@ export class NodeTrials {
   /** What was found and is not used. */
   private readonly attempts = new Map<string, Attempt>();
   private readonly underWay = new Set<string>();
+  /** How often nodes have gone. */
+  private departures = 0;
 
   constructor(parts: NodeTrialsParts) {
     this.parts = parts;
@@ -60,7 +62,9 @@ export class NodeTrials {
 
   /** What an operator should know of what is not used. */
   get problems(): readonly string[] {
-    return [...this.attempts].flatMap(([key, { problem }]) => (problem === undefined ? [] : [this.words(key, problem)]));
+    return [...this.attempts].flatMap(([key, { problem }]) =>
+      problem === undefined ? [] : [this.words(key, problem)],
+    );
   }
 
   /** Forgets all others. */
@@ -76,6 +80,7 @@ export class NodeTrials {
 
   /** A node is gone: what was the same server may be one now. */
   retryTwins(): void {
+    this.departures++;
     for (const [key, { problem }] of this.attempts) if (problem === undefined) this.attempts.delete(key);
   }
 
@@ -85,10 +90,13 @@ export class NodeTrials {
     const before = this.attempts.get(key);
     if (this.underWay.has(key) || (before !== undefined && this.parts.nowMs() < before.againAtMs)) return;
     this.underWay.add(key);
+    const { departures } = this;
     const look = await this.look(node).finally(() => this.underWay.delete(key));
     if (!this.parts.isWanted(node)) return;
-    if (look.isTwin || this.isTwin(node, look.serverId)) this.postpone(key, undefined, before);
-    else if (look.problem !== undefined) this.postpone(key, look.problem, before);
+    if (look.isTwin || this.isTwin(node, look.serverId)) {
+      // It may have been the twin of one that has gone in the meantime.
+      if (departures === this.departures) this.postpone(key, undefined, before);
+    } else if (look.problem !== undefined) this.postpone(key, look.problem, before);
     else this.use(node, look.serverId);
   }
 
@@ -101,7 +109,7 @@ export class NodeTrials {
     const { nodes } = topology.snapshot();
     const named = nodesOf(this.parts.configured()).map(({ name }) => name);
     // It may be one that has not been heard of yet.
-    if (nodes.some(({ name, isUnheard }) => isUnheard === true && named.includes(name)))
+    if (problem === undefined && nodes.some(({ name, isUnheard }) => isUnheard === true && named.includes(name)))
       return { problem, serverId, isTwin: true };
     const others = nodes.filter(({ config }) => addressOf(config) !== addressOf(node));
     const ids = others.map(async ({ name, isUp }) => {
@@ -114,13 +122,19 @@ export class NodeTrials {
   /** The same server has become a node while this one was looked at. */
   private isTwin(node: NodeConfig, serverId: unknown): boolean {
     if (serverId === undefined) return false;
-    const others = this.parts.topology().snapshot().nodes.map(({ config }) => addressOf(config));
+    const others = this.parts
+      .topology()
+      .snapshot()
+      .nodes.map(({ config }) => addressOf(config));
     return others.some((key) => key !== addressOf(node) && this.parts.serverIds.get(key) === serverId);
   }
 
   private use(node: NodeConfig, serverId: unknown): void {
     const { parts } = this;
-    const nodes = parts.topology().snapshot().nodes.map(({ config }) => addressOf(config));
+    const nodes = parts
+      .topology()
+      .snapshot()
+      .nodes.map(({ config }) => addressOf(config));
     if (nodes.length >= mostNodes) return;
     for (const key of parts.serverIds.keys()) if (!nodes.includes(key)) parts.serverIds.delete(key);
     parts.serverIds.set(addressOf(node), serverId);

@@ -97,8 +97,7 @@ function parseDatabase(name: string, body: unknown, context: DatabasesContext): 
   }
   const nodes = parseNodes(primary, said.get('replicas')?.value, path, context);
   if (nodes === undefined) return undefined;
-  const [first, ...replicas] = nodes.nodes;
-  return { name, primary: first, replicas, ...withDns(nodes.dns), pool: assemblePool(fitted.values) };
+  return { name, ...nodes, pool: assemblePool(fitted.values) };
 }
 
 function withOwn(values: SettingValues, key: SettingKey, own: unknown): SettingValues {
@@ -128,12 +127,7 @@ function withEnvironment(
   return said;
 }
 
-interface Nodes {
-  readonly nodes: [NodeConfig, ...NodeConfig[]];
-  readonly dns: readonly DnsReplicas[];
-}
-
-const withDns = (dns: readonly DnsReplicas[]): Pick<DatabaseConfig, 'dns'> => (dns.length === 0 ? {} : { dns });
+type Nodes = Pick<DatabaseConfig, 'primary' | 'replicas' | 'dns'>;
 
 function parseNodes(
   primary: Said,
@@ -175,7 +169,9 @@ function parseNodes(
       context.problems.push(refusal(context.placeOf([...path, ...key.split('.')]), `${label}.${key}`, raw, refused));
     else if ('entry' in found) dns.push(found.entry);
   });
-  return context.problems.length > before ? undefined : { nodes: named.nodes, dns };
+  if (context.problems.length > before) return undefined;
+  const [first, ...replicas] = named.nodes;
+  return { primary: first, replicas, ...(dns.length === 0 ? {} : { dns }) };
 }
 
 const problemOfTwins = (others: readonly DnsReplicas[], entry: DnsReplicas): string | undefined =>

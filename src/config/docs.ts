@@ -54,6 +54,8 @@ A **node** is a URL, \`postgres://user:password@host:5432/database\`, or a map \
 - \`weight\` (1): share of reads relative to the other replicas, unless \`load_balance_hosts\` is round-robin or random.
 - \`name\`: how SHOW NODES, DRAIN and metrics call it; the host, or \`host:port\` when two nodes share a host.
 - \`zone\`: its availability zone, for \`routing.zone\`.
+- \`dns\` (only in \`replicas\`): \`a\` makes a replica of each address of the host, \`srv\` of each target of its SRV records
+  ([dns.md](dns.md)).
 
 The environment overrides \`primary\` and the pool settings of a database that is in the file:
 \`WEIR_DATABASES_SHOP_PRIMARY\`, \`WEIR_DATABASES_SHOP_POOL_MODE\` (every character that is no letter or digit becomes \`_\`).

@@ -91,7 +91,7 @@ export const routingRows = {
     dnsServers(),
     [],
     'reload',
-    'Whom replicas with dns are asked for; empty: the DNS servers of the system. See docs/nodes.md.',
+    'Whom replicas with dns are asked for; empty: the DNS servers of the system. See docs/dns.md.',
   ),
 } as const satisfies Rows;
 

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
 import { parseNodeUrl } from '../../src/config/node-url.ts';
+import { listSettings } from '../../src/config/show.ts';
 
 function load(databases: unknown): ReturnType<typeof loadConfig> {
   return loadConfig({ text: JSON.stringify({ auth: { type: 'trust' }, databases }), env: {} });
@@ -154,4 +155,85 @@ describe('databases', () => {
     const result = loadConfig({ text, file: 'weir.yaml', env: {} });
     expect('problems' in result ? result.problems[0] : '').toMatch(/^weir\.yaml:6: databases\.shop\.replicas\.1: /);
   });
+});
+
+describe('replicas found in DNS', () => {
+  const shop = (...replicas: unknown[]): unknown => ({ shop: { primary: 'postgres://app:pw@db1/shop', replicas } });
+
+  it('stand beside those that have a node of their own', () => {
+    const result = load(
+      shop({ url: 'postgres://app:pw@Replicas.example.com:5433', dns: 'a', zone: 'eu-1a' }, 'postgres://db2', {
+        url: 'postgres://_postgresql._tcp.example.com/shop',
+        dns: 'srv',
+        weight: 2,
+        name: 'r',
+      }),
+    );
+    if ('problems' in result) throw new Error(result.problems.join());
+    const { replicas, dns } = result.config.databases.get('shop')!;
+    expect(replicas.map(({ name }) => name)).toEqual(['db2']);
+    expect(dns).toEqual([
+      {
+        ...{ kind: 'a', host: 'replicas.example.com', port: 5433, name: undefined, weight: undefined, zone: 'eu-1a' },
+        ...{ database: 'shop', user: 'app', password: 'pw' },
+      },
+      expect.objectContaining({ kind: 'srv', host: '_postgresql._tcp.example.com', weight: 2, name: 'r' }),
+    ]);
+    const row = listSettings(result.config).find(({ key }) => key === 'databases.shop.replicas');
+    expect(row?.value).toBe(
+      '[postgres://db2:5432/shop, { url: postgres://app:***@replicas.example.com:5433/shop, dns: a }, ' +
+        '{ url: postgres://_postgresql._tcp.example.com/shop, dns: srv }]',
+    );
+  });
+
+  it.each([
+    [{ url: 'postgres://r.test', dns: 'mx' }, 'has a dns that is neither a (addresses: A and AAAA) nor srv'],
+    [{ url: 'postgres://10.0.0.1', dns: 'a' }, 'names no host of DNS'],
+    [{ url: 'postgres://[::1]', dns: 'a' }, 'names no host of DNS'],
+    [{ url: 'postgres:///shop?host=/run', dns: 'a' }, 'names no host of DNS'],
+    [{ url: `postgres://${'x'.repeat(64)}.test`, dns: 'a' }, 'names no host of DNS'],
+    [{ url: 'postgres://_pg._tcp.test:5432', dns: 'srv' }, 'has a port in its URL'],
+    [{ url: 'postgres://r.test/other', dns: 'a' }, 'has another database than its primary'],
+    [{ dns: 'a' }, 'has no url'],
+    [{ url: 'postgres://r.test', dns: 'a', wait: 1 }, 'unknown key "wait"'],
+    [{ url: 'postgres://r.test', dns: 'a', weight: -1 }, 'weight that is not a number above 0'],
+  ])('%j is refused', (entry, expected) => {
+    expect(problem(shop(entry))).toContain(expected);
+    expect(problem(shop(entry))).toContain('databases.shop.replicas.0');
+  });
+
+  it('a name is there once, and the primary has none', () => {
+    const entry = { url: 'postgres://r.test', dns: 'a' };
+    expect(problem(shop(entry, { ...entry, name: 'r', weight: 2 }))).toContain('is the same name in DNS as another');
+    expect(problem({ shop: { primary: entry } })).toContain('has dns: only an entry of replicas');
+  });
+});
+
+describe('routing.dns_servers', () => {
+  const servers = (value: unknown): unknown => {
+    const text = JSON.stringify({ auth: { type: 'trust' }, databases: { shop: { primary: 'postgres://db1' } } });
+    const env = typeof value === 'string' ? { WEIR_ROUTING_DNS_SERVERS: value } : {};
+    const routing = typeof value === 'string' ? {} : { routing: { dns_servers: value } };
+    const result = loadConfig({ text: JSON.stringify({ ...(JSON.parse(text) as object), ...routing }), env });
+    return 'config' in result ? result.config.routing.dnsServers : result.problems.join();
+  };
+
+  it.each([
+    [[], []],
+    [
+      ['10.0.0.2', '10.0.0.3:5353', '[fd00::2]:53', 'fd00::2'],
+      ['10.0.0.2', '10.0.0.3:5353', '[fd00::2]:53', 'fd00::2'],
+    ],
+    ['10.0.0.2,10.0.0.3:5353', ['10.0.0.2', '10.0.0.3:5353']],
+    ['[::1]:53', ['[::1]:53']],
+  ])('%j', (value, expected) => {
+    expect(servers(value)).toEqual(expected);
+  });
+
+  it.each([[['dns.example.com']], [['10.0.0.2:0']], [['10.0.0.256']], [Array(9).fill('10.0.0.2')], ['x']])(
+    '%j is refused',
+    (value) => {
+      expect(servers(value)).toContain('is not a list of at most 8 addresses of DNS servers');
+    },
+  );
 });
