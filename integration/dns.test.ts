@@ -2,8 +2,9 @@
  * Replicas come and go by what DNS answers while clients read and write, without a failed statement; a DNS that fails changes
  * nothing; what is of another cluster is never read.
  */
+import { writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import {
@@ -280,6 +281,34 @@ test('a server of another cluster and the primary are never used as replicas', a
   } finally {
     await closeClients();
     await other.stop();
+  }
+});
+
+test('verify-full checks the certificate for the name, not for the address', async () => {
+  // The certificates of the servers are for localhost and 127.0.0.1.
+  const relay = await TcpRelay.start(one(), { host: '127.0.0.2' });
+  const ca = join(currentRun().dir, 'dns-ca.pem');
+  writeFileSync(ca, own.caCert);
+  try {
+    for (const name of ['localhost', 'other.test']) dns.setAddresses(name, ['127.0.0.2']);
+    const more = { tls: { server: { mode: 'verify-full', ca } } };
+    await start({ url: urlTo('other.test', relay.port), dns: 'a' }, 1, more);
+    await until('it to be refused', async () => (await problemNow()).includes("does not match certificate's altnames"));
+    weir.rewriteConfig(await rewritten({ url: urlTo('localhost', relay.port), dns: 'a' }));
+    await askConsole(weir, 'RELOAD');
+    await until('it to be found', async () => (await foundNow()) === 'localhost-127.0.0.2');
+    const client = await connectPg(weir.url({ database: DATABASE, user: users.app }));
+    await until('reads there', async () => {
+      await client.query('SELECT n FROM t');
+      return (await readersAt(one())) > 0;
+    });
+    const sql = `SELECT bool_and(s.ssl) AS is_encrypted FROM pg_stat_ssl AS s JOIN pg_stat_activity AS a USING (pid)
+      WHERE a.usename = $1`;
+    expect(await own.query(sql, { node: one(), values: [users.app] })).toEqual([{ is_encrypted: true }]);
+    expect(await problemNow()).toBe('null');
+  } finally {
+    await closeClients();
+    await relay.stop();
   }
 });
 

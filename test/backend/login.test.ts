@@ -467,6 +467,15 @@ describe('TLS', () => {
     }
   });
 
+  it('verify-full checks the certificate for the name of a node found in DNS, and asks for it', async () => {
+    const server = await tlsServer(elsewhere);
+    const node = { ...server.node, tlsName: 'elsewhere.example' };
+    expect((await logIn(server, { node, tls: tls('verify-full', caFile) })).hasTls).toBe(true);
+    const other = { ...server.node, tlsName: 'other.example' };
+    const error = await failure(server, { node: other, tls: tls('verify-full', caFile) });
+    expect(error.message).toMatch(/does not match|altnames/);
+  });
+
   it('prefer goes on without TLS when the handshake fails', async () => {
     const server = await fake(async (peer, count) => {
       if (count === 1) {
