@@ -8,6 +8,7 @@ import { parseSecret } from '../auth/secrets.ts';
 import { beyondMachine, thisMachine } from '../config/capacity.ts';
 import type { Config, DatabaseConfig, NodeConfig } from '../config/config.ts';
 import { redactUrl } from '../config/redact.ts';
+import { checkDns } from './check-dns.ts';
 import type { CliIo, ExitCode } from './io.ts';
 import { CommandError, exitCodes } from './io.ts';
 import type { Credentials, NodeReport } from './probe.ts';
@@ -157,6 +158,7 @@ export const check: Verb = {
     const { config } = result;
     const parts: Found[] = [];
     for (const database of config.databases.values()) parts.push(await checkDatabase(config, database, users));
+    parts.push(await checkDns(config));
     parts.push(await checkAuthQuery(config, users));
     parts.push(await checkRedis(config));
     parts.push({ rows: [], problems: beyondMachine(config, thisMachine()), notes: [] });

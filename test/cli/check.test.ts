@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { DnsServer } from '../../integration/harness/dns.ts';
 import type { FakeAnswer, FakeConsole } from './fake-console.ts';
 import { boolType, startFakeConsole, textType } from './fake-console.ts';
 import type { CliRun } from './run-in-memory.ts';
@@ -151,4 +152,28 @@ describe('weir check', () => {
       /users\.txt: line 1: .*\n1 problem/,
     );
   });
+});
+
+it('says what DNS answers for replicas found there', async () => {
+  const dns = await DnsServer.start();
+  try {
+    dns.setAddresses('r.test', ['10.0.0.2', 'fd00::2']);
+    dns.setServices('_pg._tcp.test', [{ target: 'r.test', port: 5433 }]);
+    const of = (kind: string, host: string): object => ({ url: `postgres://${host}`, dns: kind });
+    const shop = {
+      primary: `postgres://app:pw@127.0.0.1:${await postgres(answer(false, '1000'))}`,
+      replicas: [of('a', 'r.test'), of('srv', '_pg._tcp.test'), of('a', 'gone.test')],
+    };
+    const { out, err, code } = await check({
+      auth: { type: 'trust' },
+      databases: { shop },
+      routing: { dns_servers: [dns.address] },
+    });
+    expect(out).toContain('note: shop: r.test in DNS: 10.0.0.2:5432, [fd00::2]:5432');
+    expect(out).toContain('note: shop: _pg._tcp.test in DNS: 10.0.0.2:5433, [fd00::2]:5433');
+    expect(err).toContain('shop: gone.test in DNS: it has no address');
+    expect(code).toBe(1);
+  } finally {
+    await dns.stop();
+  }
 });
