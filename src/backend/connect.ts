@@ -125,7 +125,8 @@ async function askForTls(socket: Socket, signal: AbortSignal): Promise<boolean> 
  */
 export async function openSocket({ node, tls, attempt, signal }: OpenOptions): Promise<Socket | TLSSocket> {
   // No TLS over Unix sockets, as in libpq.
-  const options = attempt === 'no' || isSocketDir(node.host) ? undefined : serverTlsOptions(tls, node.tlsName ?? node.host);
+  const options =
+    attempt === 'no' || isSocketDir(node.host) ? undefined : serverTlsOptions(tls, node.tlsName ?? node.host);
   const plain = await openTcp(node, signal);
   try {
     if (options === undefined) return plain;
