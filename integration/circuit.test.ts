@@ -10,7 +10,7 @@ import {
   connectToEach,
   lastRoute,
   linesOf,
-  startCluster,
+  startClusterWithTable,
   startWeir,
   TcpRelay,
   until,
@@ -23,9 +23,7 @@ let relays: { primary: TcpRelay; replica1: TcpRelay };
 let weir: WeirProcess;
 
 beforeAll(async () => {
-  own = await startCluster();
-  await own.query('CREATE TABLE t AS SELECT 1 AS n; ALTER TABLE t ADD UNIQUE (n); GRANT ALL ON t TO public');
-  await own.waitForReplicas();
+  own = await startClusterWithTable();
 });
 
 beforeEach(async () => {

@@ -16,6 +16,7 @@ import {
   linesOf,
   PASSWORD,
   startCluster,
+  startClusterWithTable,
   startWeir,
   startWorkers,
   TcpRelay,
@@ -33,9 +34,7 @@ let dns: DnsServer;
 let weir: WeirProcess;
 
 beforeAll(async () => {
-  own = await startCluster();
-  await own.query('CREATE TABLE t AS SELECT 1 AS n; ALTER TABLE t ADD UNIQUE (n); GRANT ALL ON t TO public');
-  await own.waitForReplicas();
+  own = await startClusterWithTable();
 });
 beforeEach(async () => {
   dns = await DnsServer.start();

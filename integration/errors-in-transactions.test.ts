@@ -1,5 +1,5 @@
 /**
- * An error that Weir itself answers in an open transaction block makes the transaction fail, as any error does in PostgreSQL:
+ * An error that Weir itself answers in an open transaction block makes the transaction fail, like every error in PostgreSQL:
  * nothing of it is committed, whatever the client sends after it.
  */
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';

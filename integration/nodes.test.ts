@@ -18,6 +18,7 @@ import {
   pgUrl,
   pidOf,
   startCluster,
+  startClusterWithTable,
   startWeir,
   startWorkers,
   until,
@@ -33,9 +34,7 @@ let own: Cluster;
 let weir: WeirProcess;
 
 beforeAll(async () => {
-  own = await startCluster();
-  await own.query('CREATE TABLE t AS SELECT 1 AS n; ALTER TABLE t ADD UNIQUE (n); GRANT ALL ON t TO public');
-  await own.waitForReplicas();
+  own = await startClusterWithTable();
 });
 afterEach(async () => {
   await closeClients();

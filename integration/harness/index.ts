@@ -8,6 +8,7 @@ export type { Certificate } from './certs.ts';
 export { Child, freePort, freePorts } from './child.ts';
 export { closeClients, connectPg, connectPostgresJs, lastRoute } from './clients.ts';
 export { Cluster, startCluster } from './cluster.ts';
+export { startClusterWithTable } from './own-cluster.ts';
 export type { ClusterOptions } from './cluster.ts';
 export { ClusterView, pgUrl } from './cluster-view.ts';
 export type { ClusterFacts, UrlOptions } from './cluster-view.ts';

@@ -13,6 +13,7 @@ import { fallbackRoom, followNode, hasWaiting, isToBeFilled } from './node-pools
 import type { ServerLogins } from './server-logins.ts';
 import type { DefaultsKeeper } from './session-defaults.ts';
 import type { Shared } from './shared.ts';
+import { serverKey } from '../util/server-key.ts';
 
 /** Accessors to the current state of the database. */
 export interface PoolParts {
@@ -86,7 +87,7 @@ export class DatabasePools {
 
   /** The database's own limit (max_db_connections), within the limit of the server for all databases. */
   private budgetOf(node: NodeConfig): Budget {
-    const key = `${node.host}:${node.port}`;
+    const key = serverKey(node);
     let budget = this.budgets.get(key);
     if (budget === undefined) {
       this.parts.shared.connectionBudget().begin(node);

@@ -7,7 +7,8 @@ import { isSameNode, nodesOf } from '../config/node-changes.ts';
 import type { Log } from '../observability/types.ts';
 import { STANDBYS_SQL, standbysIn } from '../topology/standbys.ts';
 import type { NodeState, Topology } from '../topology/types.ts';
-import { addressOf, freeName, NodeTrials } from './node-trials.ts';
+import { freeName, NodeTrials } from './node-trials.ts';
+import { serverKey } from '../util/server-key.ts';
 
 export interface DiscoveryParts {
   readonly database: string;
@@ -114,16 +115,16 @@ export class Discovery {
   /** A walsender may be gone for a moment: a node goes only if it is down, too, and for long. */
   private forget(now: readonly NodeConfig[]): void {
     const nowMs = this.parts.nowMs();
-    for (const node of now) this.seenAtMs.set(addressOf(node), nowMs);
+    for (const node of now) this.seenAtMs.set(serverKey(node), nowMs);
     this.trials.keep(now);
     const { discoverForgetMs } = this.parts.settings();
     const kept = this.found.filter((node) => {
       const state = this.stateOf(node);
       const isUsed = state === undefined || state.isUp || state.role === 'primary';
-      return isUsed || nowMs - (this.seenAtMs.get(addressOf(node)) ?? -Infinity) < discoverForgetMs;
+      return isUsed || nowMs - (this.seenAtMs.get(serverKey(node)) ?? -Infinity) < discoverForgetMs;
     });
     for (const key of this.seenAtMs.keys())
-      if (![...kept, ...now].some((node) => addressOf(node) === key)) this.seenAtMs.delete(key);
+      if (![...kept, ...now].some((node) => serverKey(node) === key)) this.seenAtMs.delete(key);
     if (kept.length < this.nodes.length)
       this.change(kept, `it is down, and not in pg_stat_replication for ${discoverForgetMs / 1000} s`);
   }
@@ -155,15 +156,15 @@ export class Discovery {
 
   private async consider(node: NodeConfig): Promise<void> {
     const known = [...nodesOf(this.parts.configured()), ...this.nodes];
-    if (known.some((other) => addressOf(other) === addressOf(node))) this.trials.settled(node);
+    if (known.some((other) => serverKey(other) === serverKey(node))) this.trials.settled(node);
     else await this.trials.consider(node);
   }
 
   private use(node: NodeConfig): void {
     const taken = [...nodesOf(this.parts.configured()), ...this.nodes];
     // Another may have come in the meantime.
-    if (taken.some((other) => addressOf(other) === addressOf(node))) return;
-    const name = freeName([node.name, node.host, addressOf(node)], taken);
+    if (taken.some((other) => serverKey(other) === serverKey(node))) return;
+    const name = freeName([node.name, node.host, serverKey(node)], taken);
     this.change([...this.nodes, { ...node, name }], '');
   }
 

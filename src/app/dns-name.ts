@@ -5,7 +5,7 @@
 import type { DnsReplicas, NodeConfig } from '../config/config.ts';
 import type { Log } from '../observability/types.ts';
 import type { DnsAddress, DnsLookup } from '../topology/dns-lookup.ts';
-import { addressOf } from './node-trials.ts';
+import { serverKey } from '../util/server-key.ts';
 
 const shortestTtlMs = 1_000;
 const longestTtlMs = 60_000;
@@ -90,7 +90,7 @@ export class DnsName {
 /** A node as the entry says, at one address. Its name is the same for all Weirs, whatever the other addresses are. */
 function nodeAt(entry: DnsReplicas, { host, port, target, weight }: DnsAddress): NodeConfig {
   const { kind, name, zone, database, user, password } = entry;
-  const own = kind === 'a' ? `${name ?? entry.host}-${host}` : addressOf({ host: target, port });
+  const own = kind === 'a' ? `${name ?? entry.host}-${host}` : serverKey({ host: target, port });
   return {
     name: kind === 'srv' && name !== undefined ? `${name}-${own}` : own,
     ...{ host, port, database, user, password },

@@ -10,7 +10,8 @@ import type { Log } from '../observability/types.ts';
 import type { DnsLookup } from '../topology/dns-lookup.ts';
 import type { Topology } from '../topology/types.ts';
 import { DnsName } from './dns-name.ts';
-import { addressOf, freeName, NodeTrials } from './node-trials.ts';
+import { freeName, NodeTrials } from './node-trials.ts';
+import { serverKey } from '../util/server-key.ts';
 
 export interface DnsFinderParts {
   readonly database: string;
@@ -51,7 +52,7 @@ export class DnsFinder {
     this.trials = new NodeTrials({
       ...parts,
       where: 'DNS',
-      isWanted: (node) => this.candidates().some((other) => addressOf(other.node) === addressOf(node)),
+      isWanted: (node) => this.candidates().some((other) => serverKey(other.node) === serverKey(node)),
       use: (node) => this.use(node),
     });
     this.reconfigure();
@@ -117,10 +118,10 @@ export class DnsFinder {
 
   /** Those that the last answers have, as their entries say now. The primary in office stays. */
   private stillUsed(): readonly Used[] {
-    const configured = nodesOf(this.parts.configured()).map(addressOf);
+    const configured = nodesOf(this.parts.configured()).map(serverKey);
     return this.used.flatMap(({ entry, node }) => {
-      const now = this.names.get(entry)?.nodes.find((other) => addressOf(other) === addressOf(node));
-      if (configured.includes(addressOf(node))) return [];
+      const now = this.names.get(entry)?.nodes.find((other) => serverKey(other) === serverKey(node));
+      if (configured.includes(serverKey(node))) return [];
       if (now !== undefined) return [{ entry, node: { ...now, name: node.name } }];
       return this.isPrimary(node) ? [{ entry, node }] : [];
     });
@@ -142,11 +143,11 @@ export class DnsFinder {
   /** What DNS names and is no node: the first entry that has it counts. */
   private candidates(): readonly Used[] {
     if (this.isStopped) return [];
-    const taken = new Set([...nodesOf(this.parts.configured()), ...this.found].map(addressOf));
+    const taken = new Set([...nodesOf(this.parts.configured()), ...this.found].map(serverKey));
     return [...this.names].flatMap(([entry, { nodes }]) =>
       nodes.flatMap((node) => {
-        if (taken.has(addressOf(node))) return [];
-        taken.add(addressOf(node));
+        if (taken.has(serverKey(node))) return [];
+        taken.add(serverKey(node));
         return [{ entry, node }];
       }),
     );
@@ -161,10 +162,10 @@ export class DnsFinder {
   }
 
   private use(tried: NodeConfig): void {
-    const candidate = this.candidates().find(({ node }) => addressOf(node) === addressOf(tried));
+    const candidate = this.candidates().find(({ node }) => serverKey(node) === serverKey(tried));
     if (candidate === undefined) return;
     const { entry, node } = candidate;
-    const names = [node.name, `${node.name}-${node.host}`, `${node.name}-${addressOf(node)}`];
+    const names = [node.name, `${node.name}-${node.host}`, `${node.name}-${serverKey(node)}`];
     const name = freeName(names, [...nodesOf(this.parts.configured()), ...this.found]);
     this.used = [...this.used, { entry, node: { ...node, name } }];
     this.parts.onChange('');

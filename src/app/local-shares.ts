@@ -5,6 +5,7 @@
 import type { NodeBudget, NodeBudgets, ShareOfNode } from '../pool/budget.ts';
 import { ShareBook, wishOf, type Places } from '../shares/share-book.ts';
 import type { Usage } from '../shares/types.ts';
+import { addressOfKey } from '../util/server-key.ts';
 
 /** A moment without clients is not taken for the end of a load. */
 const samples = 3;
@@ -46,9 +47,7 @@ export class LocalShares implements Places {
     this.end(server);
     const budget = this.budgetOf(server);
     budget.share ??= this.shareOf(server, () => Infinity);
-    budget.limit = limit;
-    budget.closeAbove(limit);
-    budget.retry();
+    holdTo(budget, limit);
   }
 
   end(server: string): void {
@@ -67,8 +66,7 @@ export class LocalShares implements Places {
   }
 
   private budgetOf(server: string): NodeBudget {
-    const colon = server.lastIndexOf(':');
-    return this.options.budgets.ofServer({ host: server.slice(0, colon), port: Number(server.slice(colon + 1)) });
+    return this.options.budgets.ofServer(addressOfKey(server));
   }
 
   /* ---- for the book ---- */
@@ -93,8 +91,12 @@ export class LocalShares implements Places {
     const { budget } = this.servers.get(server) ?? {};
     const limit = budget === undefined ? undefined : this.book.limit(server, budget.used);
     if (budget === undefined || limit === undefined) return;
-    budget.limit = limit;
-    budget.closeAbove(limit);
-    budget.retry();
+    holdTo(budget, limit);
   }
+}
+
+function holdTo(budget: NodeBudget, limit: number): void {
+  budget.limit = limit;
+  budget.closeAbove(limit);
+  budget.retry();
 }

@@ -7,6 +7,7 @@ import { mostNodes, nodesOf } from '../config/node-changes.ts';
 import type { Log } from '../observability/types.ts';
 import { SERVER_ID_SQL } from '../topology/standbys.ts';
 import type { Topology } from '../topology/types.ts';
+import { serverKey } from '../util/server-key.ts';
 
 export interface NodeTrialsParts {
   readonly database: string;
@@ -40,8 +41,6 @@ interface Look {
 const firstDelayMs = 2_000;
 const longestDelayMs = 60_000;
 
-export const addressOf = ({ host, port }: Pick<NodeConfig, 'host' | 'port'>): string => `${host}:${port}`;
-
 /** The first of the names that no other node has. */
 export function freeName(names: readonly string[], others: readonly NodeConfig[]): string {
   const isFree = (name: string): boolean => !others.some((other) => other.name === name);
@@ -69,13 +68,13 @@ export class NodeTrials {
 
   /** Forgets all others. */
   keep(found: readonly NodeConfig[]): void {
-    const keys = new Set(found.map(addressOf));
+    const keys = new Set(found.map(serverKey));
     for (const key of this.attempts.keys()) if (!keys.has(key)) this.attempts.delete(key);
   }
 
   /** It is a node. */
   settled(node: NodeConfig): void {
-    this.attempts.delete(addressOf(node));
+    this.attempts.delete(serverKey(node));
   }
 
   /** A node is gone: what was the same server may be one now. */
@@ -86,7 +85,7 @@ export class NodeTrials {
 
   /** Tries it, unless that was done not long ago. Never rejects. */
   async consider(node: NodeConfig): Promise<void> {
-    const key = addressOf(node);
+    const key = serverKey(node);
     const before = this.attempts.get(key);
     if (this.underWay.has(key) || (before !== undefined && this.parts.nowMs() < before.againAtMs)) return;
     this.underWay.add(key);
@@ -111,7 +110,7 @@ export class NodeTrials {
     // It may be one that has not been heard of yet.
     if (problem === undefined && nodes.some(({ name, isUnheard }) => isUnheard === true && named.includes(name)))
       return { problem, serverId, isTwin: true };
-    const others = nodes.filter(({ config }) => addressOf(config) !== addressOf(node));
+    const others = nodes.filter(({ config }) => serverKey(config) !== serverKey(node));
     const ids = others.map(async ({ name, isUp }) => {
       const rows = isUp ? await topology.ask(name, SERVER_ID_SQL).catch(() => []) : [];
       return rows[0]?.['id'];
@@ -125,8 +124,8 @@ export class NodeTrials {
     const others = this.parts
       .topology()
       .snapshot()
-      .nodes.map(({ config }) => addressOf(config));
-    return others.some((key) => key !== addressOf(node) && this.parts.serverIds.get(key) === serverId);
+      .nodes.map(({ config }) => serverKey(config));
+    return others.some((key) => key !== serverKey(node) && this.parts.serverIds.get(key) === serverId);
   }
 
   private use(node: NodeConfig, serverId: unknown): void {
@@ -134,11 +133,11 @@ export class NodeTrials {
     const nodes = parts
       .topology()
       .snapshot()
-      .nodes.map(({ config }) => addressOf(config));
+      .nodes.map(({ config }) => serverKey(config));
     if (nodes.length >= mostNodes) return;
     for (const key of parts.serverIds.keys()) if (!nodes.includes(key)) parts.serverIds.delete(key);
-    parts.serverIds.set(addressOf(node), serverId);
-    this.attempts.delete(addressOf(node));
+    parts.serverIds.set(serverKey(node), serverId);
+    this.attempts.delete(serverKey(node));
     parts.use(node);
   }
 

@@ -15,6 +15,7 @@ import { nodeCapacity } from '../sizing/controller.ts';
 import type { NodeState, Topology } from '../topology/types.ts';
 import type { LocalShares } from './local-shares.ts';
 import { stateInWords } from './shared-budget-words.ts';
+import { addressOfKey, serverKey } from '../util/server-key.ts';
 
 export interface SharedBudgetOptions {
   config(): Config;
@@ -84,18 +85,18 @@ export class SharedBudget {
     void keeper.drop(server.key);
     local?.end(server.key);
     // What Redis had granted, perhaps nothing, must not stay: a monitor that has to borrow a log-in could never find out more.
-    if (this.budgetOf(server) === undefined) budgets.ofServer(addressOf(server.key)).limit = Infinity;
+    if (this.budgetOf(server) === undefined) budgets.ofServer(addressOfKey(server.key)).limit = Infinity;
   }
 
   /** Call it before there is a connection to the server. */
   begin(address: ServerAddress): void {
-    if (this.isOff || this.servers.has(keyOf(address))) return;
+    if (this.isOff || this.servers.has(serverKey(address))) return;
     this.setLimit(this.serverOf(address));
   }
 
   /** @param spare what the server can spare */
   learned({ config, systemId, serverVersion }: NodeState, spare: number | undefined): void {
-    if (this.isOff && !this.servers.has(keyOf(config))) {
+    if (this.isOff && !this.servers.has(serverKey(config))) {
       // Without a value, the limit stays as another database with the same server may have set it.
       if (spare !== undefined) this.options.budgets.ofServer(config).limit = spare;
       return;
@@ -108,7 +109,7 @@ export class SharedBudget {
 
   /** How many connections this Weir may have at most, whatever the other Weirs have. */
   most(address: ServerAddress): number {
-    const server = this.servers.get(keyOf(address));
+    const server = this.servers.get(serverKey(address));
     const { limit } = this.options.budgets.ofServer(address);
     return server === undefined || this.settings.redis === undefined ? limit : (this.budgetOf(server) ?? limit);
   }
@@ -129,7 +130,7 @@ export class SharedBudget {
   }
 
   private serverOf(address: ServerAddress): Server {
-    const key = keyOf(address);
+    const key = serverKey(address);
     let server = this.servers.get(key);
     if (server === undefined) {
       const nothing = { spare: undefined, identity: undefined, exchange: undefined };
@@ -152,7 +153,7 @@ export class SharedBudget {
 
   private setLimit(server: Server): void {
     const { local, budgets } = this.options;
-    const place = budgets.ofServer(addressOf(server.key));
+    const place = budgets.ofServer(addressOfKey(server.key));
     if (this.settings.redis !== undefined) {
       if (local !== undefined) local.begin(server.key);
       else if (place.limit === Infinity) place.limit = 0;
@@ -180,7 +181,7 @@ export class SharedBudget {
     for (const server of this.servers.values()) if (!used.has(server.key)) this.endExchange(server);
     if (ledgers === undefined) return;
     for (const [key, hasLogin] of used) {
-      const server = this.serverOf(addressOf(key));
+      const server = this.serverOf(addressOfKey(key));
       if (server.identity === undefined) this.learnAll(key);
       this.setLimit(server);
       server.exchange ??= this.beginExchange(server, ledgers, hasLogin);
@@ -194,7 +195,7 @@ export class SharedBudget {
   private learnAll(key: string): void {
     for (const topology of this.options.topologies())
       for (const node of topology.snapshot().nodes)
-        if (keyOf(node.config) === key) this.learned(node, nodeCapacity(node, 0));
+        if (serverKey(node.config) === key) this.learned(node, nodeCapacity(node, 0));
   }
 
   /** The servers of all databases, and whether a monitor has a log-in of its own there. */
@@ -202,7 +203,7 @@ export class SharedBudget {
     const used = new Map<string, boolean>();
     for (const topology of this.options.topologies())
       for (const { config } of topology.snapshot().nodes) {
-        const key = keyOf(config);
+        const key = serverKey(config);
         used.set(key, used.get(key) === true || config.user !== undefined);
       }
     return used;
@@ -237,7 +238,7 @@ export class SharedBudget {
   private async ask(key: string, sql: string, values: readonly unknown[]): Promise<Record<string, unknown>[]> {
     let problem: unknown = new Error('no database uses the server');
     for (const topology of this.options.topologies()) {
-      const node = topology.snapshot().nodes.find(({ config }) => keyOf(config) === key);
+      const node = topology.snapshot().nodes.find(({ config }) => serverKey(config) === key);
       if (node === undefined) continue;
       try {
         return await topology.ask(node.name, sql, values);
@@ -254,16 +255,16 @@ export class SharedBudget {
   }
 
   async whenGone(key: string, processId: number): Promise<void> {
-    const { host, port } = addressOf(key);
+    const { host, port } = addressOfKey(key);
     for (const topology of this.options.topologies())
-      if (topology.snapshot().nodes.some(({ config }) => keyOf(config) === key))
+      if (topology.snapshot().nodes.some(({ config }) => serverKey(config) === key))
         return topology.whenForeignGone({ node: { host, port }, processId });
   }
 
   private figuresOf(server: Server): ConnectionBudgetFigures {
     const { exchange, key } = server;
     const { share, maxConnections } = this.settings;
-    const { limit, used } = this.options.budgets.ofServer(addressOf(key));
+    const { limit, used } = this.options.budgets.ofServer(addressOfKey(key));
     const common = { server: key, share, refusals: { ...server.refusals } };
     const budget = this.budgetOf(server);
     const from = maxConnections !== 0 && budget === maxConnections ? 'budget.max_connections' : 'server';
@@ -280,13 +281,4 @@ export class SharedBudget {
     const level = state === 'granted' || state === 'starting' ? 'info' : 'warn';
     this.options.log(level, 'connection_budget', stateInWords(key, state, why), { server: key, state });
   }
-}
-
-function keyOf({ host, port }: ServerAddress): string {
-  return `${host}:${port}`;
-}
-
-function addressOf(key: string): ServerAddress {
-  const colon = key.lastIndexOf(':');
-  return { host: key.slice(0, colon), port: Number(key.slice(colon + 1)) };
 }

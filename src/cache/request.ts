@@ -10,7 +10,7 @@ export interface Request {
   readonly key: string;
   readonly set: TagSet;
   readonly ttlMs: number;
-  /** So many times its time to live an answer is shown. */
+  /** An answer is shown for this many times its time to live. */
   readonly stretch: number;
   readonly freshness: Freshness;
   readonly ticks: TickSource;

@@ -130,7 +130,7 @@ export interface ResultCache {
    * @param tags everything the answer depends on, user tags included
    * @param ttlMs limit of its time to live; Infinity: only cache.ttl
    * @param isStrict no commit that any client knows of may be missing: Redis confirms each answer
-   * @param stretch so many times its time to live is an answer shown; 1: no longer than it
+   * @param stretch an answer is shown for this many times its time to live; 1: not beyond it
    */
   lookup(
     key: KeyParts,

@@ -2,6 +2,7 @@
  * The part of `weir check` about replicas that are found in DNS: what DNS answers now. Called by check.ts.
  */
 import type { Config } from '../config/config.ts';
+import { formatHostPort } from '../config/values.ts';
 import { createDnsLookup } from '../topology/dns-lookup.ts';
 
 export interface DnsFound {
@@ -17,7 +18,7 @@ export async function checkDns(config: Config): Promise<DnsFound> {
       const what = `${name}: ${entry.host} in DNS`;
       try {
         const { addresses, problem } = await lookup.ask(entry, []);
-        const list = addresses.map(({ host, port }) => (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`));
+        const list = addresses.map(formatHostPort);
         const found = `${what}: ${list.join(', ')}`;
         return { note: found, problem: problem === undefined ? undefined : `${what}: ${problem}` };
       } catch (error) {

@@ -14,6 +14,7 @@ import type { UnnamedNode } from './node-url.ts';
 import { parseNode } from './node-url.ts';
 import { fitSizes } from './checks.ts';
 import { entriesOf } from './yaml.ts';
+import { formatHostPort } from './values.ts';
 
 export const perDatabaseKeys: readonly SettingKey[] = settingKeys.filter((key) => settingOf(key).isPerDatabase);
 const databaseKeys = ['primary', 'replicas', ...perDatabaseKeys];
@@ -184,23 +185,22 @@ export function nameNodes(
   nodes: readonly UnnamedNode[],
   database: string,
 ): { readonly nodes: [NodeConfig, ...NodeConfig[]] } | { readonly problem: string } {
-  const address = (node: UnnamedNode): string =>
-    node.host.includes(':') ? `[${node.host}]:${node.port}` : `${node.host}:${node.port}`;
   const [primary] = nodes;
   if (primary === undefined) return { problem: 'has no primary' };
   const result: NodeConfig[] = [];
   const taken = new Map<string, string>();
   for (const node of nodes) {
     const isHostShared = nodes.some((other) => other !== node && other.host === node.host);
-    if (nodes.some((other) => other !== node && address(other) === address(node))) {
-      return { problem: `the node ${address(node)} is named twice: give each server once` };
+    if (nodes.some((other) => other !== node && formatHostPort(other) === formatHostPort(node))) {
+      return { problem: `the node ${formatHostPort(node)} is named twice: give each server once` };
     }
-    const name = node.name ?? (isHostShared ? address(node) : node.host);
+    const name = node.name ?? (isHostShared ? formatHostPort(node) : node.host);
     const other = taken.get(name);
-    if (other !== undefined) return { problem: `the name ${name} is given to both ${other} and ${address(node)}` };
-    taken.set(name, address(node));
+    if (other !== undefined)
+      return { problem: `the name ${name} is given to both ${other} and ${formatHostPort(node)}` };
+    taken.set(name, formatHostPort(node));
     if (node.database !== undefined && primary.database !== undefined && node.database !== primary.database) {
-      return { problem: `${address(node)} has another database than its primary; a replica has the same ones` };
+      return { problem: `${formatHostPort(node)} has another database than its primary; a replica has the same ones` };
     }
     const own = node.database ?? primary.database ?? (database === '*' ? undefined : database);
     result.push({ ...node, name, database: own });

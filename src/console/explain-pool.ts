@@ -12,6 +12,7 @@ import { knownDatabase } from './known-database.ts';
 import { readPair, shorten } from './parse.ts';
 import type { ConsoleSources, DatabaseRow } from './sources.ts';
 import { timestamp, type CommandContext, type ConsoleCommand } from './types.ts';
+import { serverKey } from '../util/server-key.ts';
 
 interface Facts {
   readonly pool: PoolStats;
@@ -27,7 +28,6 @@ interface Facts {
 
 type Line = readonly [item: string, value: string];
 
-const serverOf = ({ config }: NodeState): string => `${config.host}:${config.port}`;
 const openOf = ({ active, idle, login, resetting }: PoolStats): number => active + idle + login + resetting;
 
 /** As an age, because clocks of operators differ. */
@@ -109,7 +109,7 @@ function boundLines(facts: Facts): Line[] {
     lines.push(['server', 'what it can spare is not known yet: no pool grows until it is']);
   } else {
     const spare = spareConnections(node.connectionLimit);
-    const open = sum(all.filter((each) => servers.get(`${each.database}\0${each.node}`) === serverOf(node)));
+    const open = sum(all.filter((each) => servers.get(`${each.database}\0${each.node}`) === serverKey(node.config)));
     lines.push([
       'server',
       `${pool.node} offers ${node.connectionLimit} connections (max_connections less its reserves), Weir may open ${spare}, ${Math.max(0, spare - open)} of them free`,
@@ -185,7 +185,7 @@ function factsOf(sources: ConsoleSources, nowMs: number): (pool: PoolStats) => F
   const keyOf = ({ database, user, node }: Pick<PoolStats, 'database' | 'user' | 'node'>): string =>
     `${database}\0${user}\0${node}`;
   const forecasts = new Map(Array.from(sources.forecast(), (forecast) => [keyOf(forecast), forecast]));
-  const servers = new Map(Array.from(nodes, ([key, node]) => [key, serverOf(node)]));
+  const servers = new Map(Array.from(nodes, ([key, node]) => [key, serverKey(node.config)]));
   const workers = [...sources.workers()].filter(({ state }) => state !== 'gone').length;
   return (pool) => ({
     pool,

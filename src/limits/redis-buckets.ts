@@ -12,7 +12,7 @@ import type { SharedBuckets, Spent } from './types.ts';
 
 /** So long an answering Redis must go on before the log says that it is back, and a loss is a new one. */
 const defaultSteadyMs = 10_000;
-/** An exchange that reads and writes as any other does, of a bucket that Redis forgets after a second. */
+/** An exchange that reads and writes like every other one, of a bucket that Redis forgets after a second. */
 const probe: Spent = { key: 'probe', perMs: 1, burst: 1, spent: 0, left: 1 };
 /** Of one exchange: 1000 numbers. */
 const maxReplyBytes = 64 * 1024;

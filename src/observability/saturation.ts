@@ -7,6 +7,7 @@ import type { PoolStats } from '../pool/types.ts';
 import type { NodeState } from '../topology/types.ts';
 import { spareConnections } from '../util/spare-connections.ts';
 import type { StatsSources } from './types.ts';
+import { serverKey } from '../util/server-key.ts';
 
 export type Advice = 'up' | 'hold' | 'down';
 /** What more of would help: see docs/scaling.md. */
@@ -73,11 +74,11 @@ export function saturationRows(sources: StatsSources, nowMs: number): Saturation
   return [...rows, weirRow(sources, silent)];
 }
 
-const serverOf = ({ config }: NodeState): string => `${config.host}:${config.port}`;
-
 function serversOf(topologies: readonly { database: string; nodes: readonly NodeState[] }[]): Map<string, string> {
   return new Map(
-    topologies.flatMap(({ database, nodes }) => nodes.map((node) => [`${database}\0${node.name}`, serverOf(node)])),
+    topologies.flatMap(({ database, nodes }) =>
+      nodes.map((node) => [`${database}\0${node.name}`, serverKey(node.config)]),
+    ),
   );
 }
 
@@ -90,7 +91,8 @@ function openElsewhere(
 ): number {
   let open = 0;
   for (const pool of pools) {
-    if (pool.database === database || servers.get(`${pool.database}\0${pool.node}`) !== serverOf(node)) continue;
+    if (pool.database === database || servers.get(`${pool.database}\0${pool.node}`) !== serverKey(node.config))
+      continue;
     open += pool.active + pool.resetting + pool.login;
   }
   return open;

@@ -5,6 +5,7 @@
  */
 import type { Budget, BudgetMember, Budgets, PlaceUser, Reserved, ServerAddress } from './budget-types.ts';
 import { ExactPlaces } from './exact-places.ts';
+import { serverKey } from '../util/server-key.ts';
 
 /** What the budget of a node calls of whoever takes a place. */
 type Yielding = Pick<BudgetMember, 'yieldIdle'>;
@@ -182,8 +183,8 @@ export class NodeBudget implements Budget {
 export class NodeBudgets implements Budgets {
   private readonly servers = new Map<string, NodeBudget>();
 
-  ofServer({ host, port }: ServerAddress): NodeBudget {
-    const key = `${host}:${port}`;
+  ofServer(address: ServerAddress): NodeBudget {
+    const key = serverKey(address);
     let budget = this.servers.get(key);
     if (budget === undefined) this.servers.set(key, (budget = new NodeBudget()));
     return budget;

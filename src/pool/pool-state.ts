@@ -45,14 +45,14 @@ export class PoolState {
     this.all.add(server);
     const { size } = this;
     if (this.all.size >= size.limit) size.reached = this.all.size;
-    else if (this.all.size > size.reached) size.reached = this.whileGrowing;
+    else if (this.all.size > size.reached) size.reached = this.reachedWhileGrowing;
     // Connections opened together should not all end together.
     const lifetimeMs = this.settings.serverLifetimeMs * (0.9 + 0.1 * this.options.random());
     if (lifetimeMs > 0) this.expiresAtMs.set(server, this.options.nowMs() + lifetimeMs);
   }
 
   /** An overload does not end because the pool gets larger, but when that has helped: only then may all wait in turn again. */
-  private get whileGrowing(): number {
+  private get reachedWhileGrowing(): number {
     return this.queue.overload.state === 'overloaded' ? this.all.size : Infinity;
   }
 
@@ -81,7 +81,7 @@ export class PoolState {
     const { all, idle, size, queue, options, settings } = this;
     if (to > size.limit) queue.overload.grew({ nowMs: options.nowMs(), waiting: queue.length }, settings);
     size.limit = to;
-    size.reached = all.size >= to ? to : this.whileGrowing;
+    size.reached = all.size >= to ? to : this.reachedWhileGrowing;
     while (all.size > to && idle.length > 0) (idle[0] as ServerConnection).close('the pool was made smaller');
   }
 

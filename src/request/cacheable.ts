@@ -45,10 +45,10 @@ export function cacheTtlMs(session: Session, request: Request): number {
   return typeof wanted === 'number' ? wanted : Infinity;
 }
 
-/** While a budget burns, whoever accepts any age of an answer gets one that is this many times as old. */
+/** With prefer_cache, while a budget burns, `eventual` readers are shown an answer for this many times its time to live. */
 const stretched = 4;
 
-/** @returns so many times its time to live an answer is shown. A time that was asked for is kept. */
+/** @returns for how many times its time to live an answer is shown. A time that the statement or SET asked for is kept. */
 export function cacheStretch(session: Session, request: Request, consistency: Consistency): number {
   if (consistency !== 'eventual' || typeof wish(session, request) === 'number') return 1;
   return session.services.budgetActions.why('prefer_cache', session.database.name) === undefined ? 1 : stretched;

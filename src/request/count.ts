@@ -70,13 +70,7 @@ export function countAnswer(session: Session, request: Request, nowMs = session.
   const place = at === routeIndex.primary && request.planned.isRead ? primaryReads : at;
   bump(stats.durations[place] as Float64Array, bucket);
   bump(stats.durationSums, place, seconds);
-  if (stats.tagged.length > 0)
-    for (const tagged of taggedOf(stats, request)) {
-      tagged.statements++;
-      if (isUnserved) tagged.unserved++;
-      const { route: by, isRead } = durationPlaces[place] as (typeof durationPlaces)[number];
-      if (by !== 'none') bump(isRead === true ? tagged.reads : tagged.writes, bucket);
-    }
+  if (stats.tagged.length > 0) countTagged(taggedOf(stats, request), place, bucket, isUnserved);
   if (request.hints?.problem !== undefined) noteIgnoredHint(session, request.hints.problem);
   stats.queries++;
   stats.queryMs += durationMs;
@@ -90,6 +84,16 @@ function noteIgnoredHint({ database: { stats }, services }: Session, problem: st
   if (!Number.isInteger(Math.log10(count))) return;
   const message = `part of a hint was ignored: ${problem}; the next such line comes at ${count * 10} of them`;
   services.log('warn', 'hint_ignored', message, { database: stats.database, count });
+}
+
+function countTagged(all: readonly TaggedStats[], place: number, bucket: number, isUnserved: boolean): void {
+  const { isRead } = durationPlaces[place] as (typeof durationPlaces)[number];
+  for (const tagged of all) {
+    tagged.statements++;
+    if (isUnserved) tagged.unserved++;
+    // What Weir answers itself is neither.
+    if (isRead !== undefined) bump(isRead ? tagged.reads : tagged.writes, bucket);
+  }
 }
 
 /** Those of the tags in its hint that have a budget. */

@@ -8,6 +8,7 @@ import type { NodeState, TopologySnapshot } from '../topology/types.ts';
 import type { Clock } from '../util/clock.ts';
 import { ResizeController, type SampledPool } from './controller.ts';
 import type { ForecastHost, ResizeSettings } from './types.ts';
+import { serverKey } from '../util/server-key.ts';
 
 /** Of a database. */
 export type SizingSettings = Pick<
@@ -95,7 +96,7 @@ function sampled(pool: PoolControl, sources: PoolSources, nodeOf: FindNode): Sam
       reserveSize: reservePoolSize,
       reserveTimeoutMs: reservePoolTimeoutMs,
     },
-    server: node === undefined ? undefined : serverOf(node),
+    server: node === undefined ? undefined : serverKey(node.config),
     connectionLimit: node?.connectionLimit ?? 0,
     maxDbConnections,
   };
@@ -110,8 +111,4 @@ export function findNodes(sources: Pick<PoolSources, 'topologies'>): FindNode {
     for (const node of topology.snapshot().nodes) nodes.set(`${topology.database}\0${node.name}`, node);
   }
   return ({ database, node }) => nodes.get(`${database}\0${node}`);
-}
-
-export function serverOf({ config }: Pick<NodeState, 'config'>): string {
-  return `${config.host}:${config.port}`;
 }

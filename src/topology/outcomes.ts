@@ -7,6 +7,7 @@ import type { Clock } from '../util/clock.ts';
 import type { TopologyLog } from './announce.ts';
 import type { ProbeRow } from './samples.ts';
 import type { LostBackend, NodeState, ServerAddress } from './types.ts';
+import { serverKey } from '../util/server-key.ts';
 
 export interface OutcomesOptions {
   /** Queries the server, or the primary if the server is not known. Rejects if it cannot be queried now. */
@@ -61,7 +62,7 @@ export class Outcomes {
   /** Resolves when the backend has exited, so that its transaction's outcome is final. May never resolve. */
   whenGone(backend: LostBackend): Promise<void> {
     const { node, processId, connectedAtMs } = backend;
-    const key = `${node.host}:${node.port}/${processId}/${connectedAtMs}`;
+    const key = `${serverKey(node)}/${processId}/${connectedAtMs}`;
     const known = this.#awaited.get(key);
     if (known !== undefined) return known.gone;
     let resolve = (): void => undefined;
@@ -124,7 +125,7 @@ export class Outcomes {
   async #ask(ones: readonly Awaited[]): Promise<void> {
     const { ask, clock, log } = this.#options;
     const { node } = ones[0] as Awaited;
-    const server = `${node.host}:${node.port}`;
+    const server = serverKey(node);
     try {
       const pids = ones.map(({ processId }) => processId);
       const askedAtMs = clock.nowMs();

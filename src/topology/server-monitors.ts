@@ -7,13 +7,14 @@ import type { Clock } from '../util/clock.ts';
 import { CatalogConnections } from './catalog-connections.ts';
 import type { MemberOptions, Monitors } from './member.ts';
 import { ServerMonitor, type ServerMember } from './server-monitor.ts';
+import { serverKey } from '../util/server-key.ts';
 
 export class ServerMonitors implements Monitors {
   readonly #byKey = new Map<string, ServerMonitor>();
   readonly #connections = new Map<string, CatalogConnections>();
 
   join(options: MemberOptions, tls: TlsSide, connectTimeoutMs: number, clock: Clock): ServerMember {
-    const key = JSON.stringify([serverOf(options.node), options.node.tlsName, tls]);
+    const key = JSON.stringify([serverKey(options.node), options.node.tlsName, tls]);
     let monitor = this.#byKey.get(key);
     if (monitor === undefined)
       this.#byKey.set(key, (monitor = new ServerMonitor(options.node, clock, connectTimeoutMs)));
@@ -29,11 +30,9 @@ export class ServerMonitors implements Monitors {
   }
 
   catalogConnectionsAt(node: NodeConfig): CatalogConnections {
-    const key = serverOf(node);
+    const key = serverKey(node);
     let connections = this.#connections.get(key);
     if (connections === undefined) this.#connections.set(key, (connections = new CatalogConnections()));
     return connections;
   }
 }
-
-const serverOf = (node: NodeConfig): string => `${node.host}:${node.port}`;

@@ -4,6 +4,7 @@
  */
 import type { NodeConfig } from '../config/config.ts';
 import type { ProbeRow } from './samples.ts';
+import { serverKey } from '../util/server-key.ts';
 
 /**
  * Without subscribers, whose walsenders decode: they have a logical slot. A standby that has no name of its own has that of the
@@ -38,7 +39,7 @@ export function standbysIn(rows: readonly ProbeRow[], primary: NodeConfig, port:
     if (typeof host !== 'string' || (state !== 'streaming' && state !== 'catchup')) continue;
     const node = { ...named(typeof said === 'string' ? said : '', host, port), host, source: 'replication' } as const;
     const { user, password, database } = primary;
-    const key = `${host}:${node.port}`;
+    const key = serverKey(node);
     const other = nodes.get(key)?.name;
     const name = other !== undefined && other < node.name ? other : node.name;
     nodes.set(key, { ...node, name, user, password, database, weight: 1 });
@@ -49,7 +50,7 @@ export function standbysIn(rows: readonly ProbeRow[], primary: NodeConfig, port:
 /** Not by who came first: other workers, which may see them in another order, must call them the same. */
 function withOwnNames(nodes: readonly NodeConfig[]): readonly NodeConfig[] {
   const isShared = ({ name }: NodeConfig): boolean => nodes.filter((other) => other.name === name).length > 1;
-  return nodes.map((node) => (isShared(node) ? { ...node, name: `${node.host}:${node.port}` } : node));
+  return nodes.map((node) => (isShared(node) ? { ...node, name: serverKey(node) } : node));
 }
 
 /** `db2:5433` says its port. `walreceiver` is what every standby is called whose primary_conninfo says nothing. */

@@ -8,6 +8,7 @@ import type { ResizeRecord } from '../pool/types.ts';
 import type { SupervisorChannel } from './messages.ts';
 import { LeaseAccount } from './lease-account.ts';
 import { LeasedBudget, type PlacesOfWorker } from './leased-budget.ts';
+import { serverKey } from '../util/server-key.ts';
 
 /** How often the supervisor is told of changed loads. */
 const reportMs = 20;
@@ -37,8 +38,8 @@ export class LeasedPlaces implements Budgets, PlacesOfWorker {
     options.channel.onClosed(() => this.stop());
   }
 
-  ofServer({ host, port }: ServerAddress): ServerLimit {
-    const server = `${host}:${port}`;
+  ofServer(address: ServerAddress): ServerLimit {
+    const server = serverKey(address);
     let limit = this.servers.get(server);
     if (limit === undefined) {
       limit = new ServerLimit(server, this.options.channel, () => this.usedAt(server));
@@ -53,8 +54,8 @@ export class LeasedPlaces implements Budgets, PlacesOfWorker {
     return used;
   }
 
-  ofDatabase({ host, port }: ServerAddress, database: string): LeasedBudget {
-    return new LeasedBudget(`${host}:${port}`, database, this, this.options.channel);
+  ofDatabase(address: ServerAddress, database: string): LeasedBudget {
+    return new LeasedBudget(serverKey(address), database, this, this.options.channel);
   }
 
   stop(): void {

@@ -5,7 +5,8 @@
 import type { PoolControl } from '../pool/types.ts';
 import type { WorkerSample } from '../sizing/merged-samples.ts';
 import { notePeakEveryMs, PeakSlots } from '../sizing/peak-slots.ts';
-import { findNodes, serverOf, type FindNode, type PoolSources } from '../sizing/resize-loop.ts';
+import { findNodes, type FindNode, type PoolSources } from '../sizing/resize-loop.ts';
+import { serverKey } from '../util/server-key.ts';
 
 export class PoolSamples {
   private readonly sources: PoolSources;
@@ -54,7 +55,7 @@ export class PoolSamples {
     const { defaultPoolSize, maxDbConnections, reservePoolSize, reservePoolTimeoutMs } =
       this.sources.poolSettings(database);
     return {
-      pool: { database, user, node, server: serverOf(found) },
+      pool: { database, user, node, server: serverKey(found.config) },
       stats,
       maxWaitMs: pool.takeMaxWaitMs(),
       peaks: this.peaksOf(pool).take(),

@@ -21,6 +21,19 @@ function shares(): { readonly local: LocalShares; readonly one: Scene; readonly 
   return { local, one, budgets };
 }
 
+/** Four connections were open, and the share has become one. */
+async function squeezed(): Promise<ReturnType<typeof shares>> {
+  const all = shares();
+  const { local, one, budgets } = all;
+  local.beginFixed(server, 4);
+  const clients = ['a', 'b', 'c', 'd'].map((name) => one.wait(name));
+  await one.logIn();
+  local.beginFixed(server, 1);
+  for (const client of clients) one.giveBack(client);
+  await vi.waitFor(() => expect(budgets.ofServer(address).used).toBe(1));
+  return all;
+}
+
 async function servedInTurn(scene: Scene, count: number): Promise<number> {
   const clients = Array.from({ length: count }, (_, i) => scene.wait(`client ${i}`));
   // Not until nobody logs in any more: a pool that is held to less closes each connection when it is there, and begins anew.
@@ -34,25 +47,13 @@ async function servedInTurn(scene: Scene, count: number): Promise<number> {
 }
 
 test('a pool that had to close connections for a smaller share keeps them when the share is larger again', async () => {
-  const { local, one, budgets } = shares();
-  local.beginFixed(server, 4);
-  const clients = ['a', 'b', 'c', 'd'].map((name) => one.wait(name));
-  await one.logIn();
-  local.beginFixed(server, 1);
-  for (const client of clients) one.giveBack(client);
-  await vi.waitFor(() => expect(budgets.ofServer(address).used).toBe(1));
+  const { local, one } = await squeezed();
   local.beginFixed(server, 4);
   expect(await servedInTurn(one, 4)).toBe(4);
 });
 
 test('nor is it held to its part of it when the share has ended', async () => {
-  const { local, one, budgets } = shares();
-  local.beginFixed(server, 4);
-  const clients = ['a', 'b', 'c', 'd'].map((name) => one.wait(name));
-  await one.logIn();
-  local.beginFixed(server, 1);
-  for (const client of clients) one.giveBack(client);
-  await vi.waitFor(() => expect(budgets.ofServer(address).used).toBe(1));
+  const { local, one, budgets } = await squeezed();
   local.end(server);
   budgets.ofServer(address).limit = 4;
   expect(await servedInTurn(one, 4)).toBe(4);

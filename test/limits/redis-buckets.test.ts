@@ -2,11 +2,11 @@
  * A Redis that refuses, lies, is silent or is not there counts as gone, with the reason; it crashes nothing, takes no memory,
  * and is used again when it answers as it should.
  */
-import { once } from 'node:events';
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { RedisBuckets } from '../../src/limits/redis-buckets.ts';
 import type { Spent } from '../../src/limits/types.ts';
+import { startLyingRedis } from '../cache/lying-redis.ts';
 
 const spent: readonly Spent[] = [{ key: 'k', perMs: 0.1, burst: 80, spent: 1, left: 79 }];
 const stops: (() => void)[] = [];
@@ -24,31 +24,19 @@ interface Liar {
 }
 
 async function liar(answer: (socket: Socket) => void): Promise<Liar> {
-  const sockets = new Set<Socket>();
-  const server: Server = createServer((socket) => {
-    sockets.add(socket);
-    socket.on('error', () => undefined);
-    socket.on('data', (chunk) => {
-      const text = chunk.toString('latin1');
-      for (const [, word] of text.matchAll(/\r\n(CLIENT|AUTH|SELECT|EVAL)\r\n/g)) {
-        if (word !== 'EVAL') socket.write('+OK\r\n');
-        else if (!text.includes('\r\nweir:limit:probe\r\n')) self.answer(socket);
-        else {
-          self.probes++;
-          self.answerProbe(socket);
-        }
+  const redis = await startLyingRedis((text, socket) => {
+    for (const [, word] of text.matchAll(/\r\n(CLIENT|AUTH|SELECT|EVAL)\r\n/g)) {
+      if (word !== 'EVAL') socket.write('+OK\r\n');
+      else if (!text.includes('\r\nweir:limit:probe\r\n')) self.answer(socket);
+      else {
+        self.probes++;
+        self.answerProbe(socket);
       }
-    });
+    }
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  stops.push(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
+  stops.push(() => redis.stop());
   const answerProbe = (socket: Socket): void => void socket.write('*1\r\n$1\r\n1\r\n');
-  const { port } = server.address() as AddressInfo;
-  const self: Liar = { url: `redis://127.0.0.1:${port}`, answer, answerProbe, probes: 0 };
+  const self: Liar = { url: redis.url, answer, answerProbe, probes: 0 };
   return self;
 }
 

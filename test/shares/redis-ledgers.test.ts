@@ -1,10 +1,11 @@
 /** A Redis that lies or is gone: it counts as gone, that is said once, and nothing it says is believed. */
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Exchange } from '../../src/shares/exchange.ts';
 import { RedisLedgers } from '../../src/shares/redis-ledgers.ts';
 import { ShareBook } from '../../src/shares/share-book.ts';
 import type { Said, ShareState } from '../../src/shares/types.ts';
+import { startLyingRedis } from '../cache/lying-redis.ts';
 
 const stops: (() => void)[] = [];
 afterEach(() => {
@@ -13,23 +14,13 @@ afterEach(() => {
 
 /** Answers each script as `answer` says, and the check of the connection as Redis does. */
 async function liar(answer: (socket: Socket) => void): Promise<string> {
-  const sockets = new Set<Socket>();
-  const server: Server = createServer((socket) => {
-    sockets.add(socket);
-    socket.on('error', () => undefined);
-    socket.on('data', (chunk) => {
-      const text = chunk.toString('latin1');
-      if (text.includes('SETNAME')) socket.write('+OK\r\n');
-      if (text.includes('return 1\r\n')) socket.write(':1\r\n');
-      if (text.includes('sha1hex')) answer(socket);
-    });
+  const redis = await startLyingRedis((text, socket) => {
+    if (text.includes('SETNAME')) socket.write('+OK\r\n');
+    if (text.includes('return 1\r\n')) socket.write(':1\r\n');
+    if (text.includes('sha1hex')) answer(socket);
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  stops.push(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return `redis://127.0.0.1:${(server.address() as AddressInfo).port}/0`;
+  stops.push(() => redis.stop());
+  return redis.url;
 }
 
 function ledgersAt(url: string): RedisLedgers {
