@@ -9,6 +9,7 @@ import type { PoolForecastState } from './types.ts';
 
 /** A thousand pools have about 4 MB. */
 const largestBytes = 32 * 1024 * 1024;
+const unwritten = 'so nothing is written there';
 
 export interface ReadState {
   readonly pools: readonly PoolForecastState[];
@@ -21,8 +22,11 @@ export interface ReadState {
 export function readState(path: string, nowMs: number): ReadState {
   let why: string;
   try {
-    const { size } = statSync(path);
-    const read = size > largestBytes ? { problem: 'it is too large' } : decodeState(readFileSync(path, 'utf8'), nowMs);
+    const stats = statSync(path);
+    // A device never ends, a pipe may never answer, and what is in a directory is of use to others.
+    if (!stats.isFile()) return { pools: [], problem: `it is no regular file, ${unwritten}`, isReadOnly: true };
+    const read =
+      stats.size > largestBytes ? { problem: 'it is too large' } : decodeState(readFileSync(path, 'utf8'), nowMs);
     if ('pools' in read) return { pools: read.pools, problem: undefined, isReadOnly: false };
     why = read.problem;
   } catch (error) {
@@ -34,7 +38,7 @@ export function readState(path: string, nowMs: number): ReadState {
     renameSync(path, aside);
     return { pools: [], problem: `${why}; it is kept as ${aside}`, isReadOnly: false };
   } catch (error) {
-    const stays = `it cannot be renamed (${codeOf(error)}), so nothing is written there`;
+    const stays = `it cannot be renamed (${codeOf(error)}), ${unwritten}`;
     return { pools: [], problem: `${why}; ${stays}`, isReadOnly: true };
   }
 }

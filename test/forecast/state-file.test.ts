@@ -2,7 +2,16 @@
  * The state file of forecasts: whatever is in it, Weir goes on, says so in one line, and nothing is lost. Fails if a file that
  * cannot be used is overwritten, if half a file can ever be read, or if the log repeats itself.
  */
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -170,13 +179,20 @@ describe('the file', () => {
     expect(kept(world.file)).toMatchObject([{ user: 'app' }]);
   });
 
-  test('that is a directory, which cannot be read: it is kept aside', async () => {
-    mkdirSync(path);
+  // A device never ends, a pipe never answers, and other programs need what is in a directory.
+  test.each([
+    ['a directory', () => mkdirSync(path)],
+    ['a device', () => symlinkSync('/dev/null', path)],
+  ])('that is %s is left alone', async (_what, make) => {
+    make();
     const world = new World();
-    await world.live(10_000, 3);
-    expect(world.logged[0]).toContain('it cannot be read (EISDIR); it is kept as');
-    expect(existsSync(`${path}.corrupt`)).toBe(true);
-    expect(kept()).toEqual([]);
+    await world.live(400_000, 3);
+    world.forecasting.rest();
+    expect(world.logged).toEqual([
+      `warn forecast_state: forecast.file ${path} is not used: it is no regular file, so nothing is written there; forecasts begin anew`,
+    ]);
+    expect(readdirSync(folder)).toEqual(['forecast.json']);
+    expect(statSync(path).isFile()).toBe(false);
   });
 
   test('that cannot be kept aside is not written either', async () => {
