@@ -67,6 +67,13 @@ export class Budgets {
     );
   }
 
+  /** After a reload: what it has taken back ends now, not with the next sample. */
+  apply(): void {
+    if (!this.isWanted()) return this.endActions();
+    const term = this.options.leadTerm();
+    if (term !== undefined && term === this.term) this.decide(term);
+  }
+
   async tick(): Promise<void> {
     const isWanted = this.isWanted();
     if (!isWanted) this.endActions();
@@ -88,8 +95,13 @@ export class Budgets {
   }
 
   private sample(sources: StatsSources, term: number): void {
-    const { inForce, channel, nowMs } = this.options;
+    const { nowMs } = this.options;
     this.tracker.sample(budgetReadings(sources, nowMs()), (name) => this.objectivesOf(name), nowMs());
+    this.decide(term);
+  }
+
+  private decide(term: number): void {
+    const { inForce, channel } = this.options;
     const actions = actionsOf(this.figures());
     this.logChanges(inForce.all, actions);
     // Said for as long as one is in force, and once more: nobody has to remember what was said before.

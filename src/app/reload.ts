@@ -65,6 +65,7 @@ export class Reload {
     parts.services.limits.apply(next.limits);
     parts.regular.connections.apply();
     await parts.directory.reconfigure(before, next);
+    parts.regular.budgets.apply();
   }
 
   /** @param file the configuration as it says; nodes that operators have added stay */

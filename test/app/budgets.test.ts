@@ -114,6 +114,25 @@ describe('a single process', () => {
     expect(inForce.all).toEqual([]);
   });
 
+  it.each([
+    ['the action', '{ reads: { p95: 50ms }, actions: [raise_pool] }'],
+    ['the budget', '{ writes: { p95: 50ms }, actions: [raise_pool, shed_low_priority] }'],
+    ['all budgets', '{}'],
+  ])('ends an action with the reload that takes back %s, without another sample', async (_what, text) => {
+    const { budgets, state, tick, read, inForce, lines } = scene();
+    state.config = configOf('{ reads: { p95: 50ms }, actions: [raise_pool, shed_low_priority] }');
+    await tick();
+    await tick(100);
+    expect(inForce.why('shed_low_priority', 'shop')).toBeDefined();
+    read.mockClear();
+    state.config = configOf(text);
+    budgets.apply();
+    expect(inForce.why('shed_low_priority', 'shop')).toBeUndefined();
+    expect(inForce.why('raise_pool', 'shop') !== undefined).toBe(text.includes('reads'));
+    expect(lines).toContain('shed_low_priority is no longer in force for shop');
+    expect(read).not.toHaveBeenCalled();
+  });
+
   it('ends the actions at once when the budgets are taken back, and says so', async () => {
     const { state, tick, inForce, lines } = scene();
     state.config = configOf('{ reads: { p95: 50ms }, actions: [raise_pool] }');
@@ -180,6 +199,38 @@ describe('of several workers', () => {
     await vi.waitFor(() => expect(told).toEqual([...Array.from({ length: 60 }, () => [7, ['raise_pool']]), [7, []]]));
     theirs.tell('budgetActions', [{ database: 'shop', action: 'prefer_cache', why: 'slow' }]);
     await vi.waitFor(() => expect(inForce.why('prefer_cache', 'shop')).toBe('slow'));
+  });
+
+  it('the lead tells the others what a reload ends; they wait for its word, but know by themselves that there are no budgets', async () => {
+    const { ours, theirs } = channels();
+    const all: { current?: StatsSources } = {};
+    const { budgets, state, tick, figures, inForce } = scene({
+      gather: async () => all.current as StatsSources,
+      channel: ours,
+    });
+    all.current = figures;
+    const told: unknown[] = [];
+    theirs.on('budgetActions', ({ term, actions }) => void told.push([term, actions.map(({ action }) => action)]));
+    state.config = configOf('{ reads: { p95: 50ms }, actions: [raise_pool] }');
+    state.term = 7;
+    await tick();
+    await tick(100);
+    state.config = configOf('{ reads: { p95: 50ms } }');
+    budgets.apply();
+    await vi.waitFor(() =>
+      expect(told).toEqual([
+        [7, ['raise_pool']],
+        [7, []],
+      ]),
+    );
+    state.term = undefined;
+    inForce.set([{ database: 'shop', action: 'raise_pool', why: 'slow' }]);
+    budgets.apply();
+    expect(inForce.all).toHaveLength(1);
+    state.config = configOf('{}');
+    budgets.apply();
+    expect(inForce.all).toEqual([]);
+    await vi.waitFor(() => expect(told).toHaveLength(2));
   });
 
   it('what is gathered while the lead changes is not used', async () => {
