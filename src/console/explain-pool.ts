@@ -96,6 +96,11 @@ function forecastLines({ forecast }: Facts): Line[] {
 function boundLines(facts: Facts): Line[] {
   const { pool, row, node, all, servers } = facts;
   const lines: Line[] = [];
+  if (pool.atOnce !== undefined)
+    lines.push([
+      'statements',
+      `${pool.atOnce} may run at once (resize.mode = on), as more would do no more: clients wait for that even while connections are idle`,
+    ]);
   const sum = (pools: readonly PoolStats[]): number => pools.reduce((total, each) => total + openOf(each), 0);
   if ((row?.maxDbConnections ?? 0) > 0) {
     const limit = row?.maxDbConnections ?? 0;

@@ -107,6 +107,14 @@ describe('what holds a pool back', () => {
     expect(await held({}, { topologies: () => topologies })).toContain('db1 is down: refused');
   });
 
+  it('statements at once, for which clients wait although connections are idle', async () => {
+    const lines = await explain('shop.app', asSources(fakePoolStats({ atOnce: 9 })));
+    expect(line(lines, 'statements')).toContain(
+      '9 may run at once (resize.mode = on), as more would do no more: clients wait for that even while connections are idle',
+    );
+    expect(line(await explain('shop.app', asSources(fakePoolStats())), 'statements')).toContain('no line');
+  });
+
   it('max_db_connections, with what other pools have of it, and workers that share it', async () => {
     const pools = asSources(fakePoolStats(), fakePoolStats({ user: 'other' }));
     const lines = await explain('shop.app', {
