@@ -199,6 +199,26 @@ test('the only primary: a write fails at once while log-ins fail, and trials clo
   });
 });
 
+test.each([
+  ['without a replica it is refused at once', 0],
+  ['with one it comes in, and reads', 1],
+])('the first client of a user while the circuit of the primary is open: %s', async (_, replicas) => {
+  await start(replicas);
+  const client = await connectPg(weir.url());
+  await client.query('UPDATE t SET n = n');
+  // What servers report is forgotten, too.
+  await askConsole(weir, 'RECONNECT');
+  relays.primary.setMode('refuse');
+  await expect(client.query('UPDATE t SET n = n')).rejects.toMatchObject({ code: '57P03' });
+  if (replicas === 0) {
+    const refused = { code: '57P03', message: expect.stringMatching(/circuit of primary primary is/) as string };
+    for (let i = 0; i < 3; i++) await expect(connectPg(weir.url())).rejects.toMatchObject(refused);
+  } else {
+    const late = await connectPg(weir.url());
+    expect((await late.query('/* weir: route=replica */ SELECT n FROM t')).rows).toEqual([{ n: 1 }]);
+  }
+});
+
 test('a primary that is down: writes wait for failover_wait, later ones fail at once; reads go on', async () => {
   await start(2, { routing: { failover_wait: '1s' } }, own.primary);
   const client = await connectPg(weir.url());

@@ -168,7 +168,7 @@ test('what cannot be a replica of the cluster is refused, with the reason, and n
     await expect(add(foreign)).rejects.toThrow(/foreign was not added: belongs to another cluster \(system identifier/);
     await expect(add({ name: 'single', port: other.primary.port })).rejects.toThrow(/belongs to another cluster/);
     await expect(add(nobody)).rejects.toThrow(/nobody was not added: cannot connect: .*ECONNREFUSED/);
-    await expect(add(one())).rejects.toThrow(/named twice/);
+    await expect(add(one())).rejects.toThrow(/is a node of .* already: replica1/);
     await expect(add({ name: one().name, port: two().port })).rejects.toThrow(/the name replica1 is given to both/);
     await expect(askConsole(weir, `NODE ADD shop '${urlOf(two())}'`)).rejects.toThrow(/has no database "shop"/);
     await expect(askConsole(weir, `NODE ADD ${DATABASE} 'db2'`)).rejects.toThrow(/is not a URL/);

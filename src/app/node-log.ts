@@ -31,7 +31,7 @@ export function logNodeChanges(log: Log, database: string, { gone, come }: NodeC
     return { database, node: name, host, port, source: source ?? 'configuration' };
   };
   for (const node of gone) {
-    const reason = why ?? 'it is not one of the nodes any more';
+    const reason = why ?? 'an operator or the configuration has removed it';
     log('info', 'node_removed', `${node.name} gets no new work: ${reason}`, { ...about(node), reason });
   }
   for (const node of come) {

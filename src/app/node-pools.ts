@@ -51,8 +51,11 @@ export function fallbackRoom(pools: Iterable<Pool>, isResizing: boolean, spare: 
   return Math.max(1, Math.floor(Math.min(places === 0 ? Infinity : places, spare) / 2 / processes));
 }
 
-/** Clients wait for a connection of one of the pools. */
+/** Clients wait for a connection of one of the pools: more of them than connections are being opened for. */
 export function hasWaiting(pools: Iterable<Pool>): boolean {
-  for (const pool of pools) if (pool.stats().waiting > 0) return true;
+  for (const pool of pools) {
+    const { waiting, login } = pool.stats();
+    if (waiting > login) return true;
+  }
   return false;
 }

@@ -7,7 +7,10 @@ const groups: readonly (readonly [string, readonly string[]])[] = [
   ['Run', ['serve', 'check', 'demo']],
   [
     'Look',
-    ['pools', 'nodes', 'clients', 'servers', 'databases', 'stats', 'cache', 'budgets', 'config', 'workers', 'explain'],
+    [
+      ...['pools', 'nodes', 'clients', 'servers', 'databases', 'stats', 'cache', 'limits', 'budgets', 'memory'],
+      ...['forecast', 'config', 'workers', 'explain'],
+    ],
   ],
   ['Act', ['resize', 'pause', 'resume', 'reload', 'restart', 'drain', 'undrain', 'node', 'kill', 'invalidate']],
 ];

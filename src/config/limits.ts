@@ -4,9 +4,10 @@
  */
 import type { Limit, LimitKind, RateUnit } from '../limits/types.ts';
 import { networkKey, parseNetwork } from '../limits/whom.ts';
+import { formatSize } from '../util/format-size.ts';
 import { didYouMean } from './suggest.ts';
 import type { Parsed, ValueType } from './values.ts';
-import { formatSize, size } from './values.ts';
+import { size } from './values.ts';
 import { entriesOf, readYaml } from './yaml.ts';
 
 const kinds: readonly LimitKind[] = ['statements', 'connections', 'bytes'];

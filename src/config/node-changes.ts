@@ -5,6 +5,7 @@
 import type { Config, DatabaseConfig, NodeConfig } from './config.ts';
 import { nameNodes } from './databases.ts';
 import { parseNode } from './node-url.ts';
+import { formatHostPort } from './values.ts';
 
 /** As many as fit into the bits of an integer (balancing/node-set.ts). */
 export const mostNodes = 31;
@@ -43,6 +44,9 @@ export function nodeToAdd(config: Config, added: AddedNode): NodeConfig | Proble
   const parsed = parseNode({ url, weight, name, zone });
   if ('refused' in parsed) return { problem: `the node ${parsed.refused}` };
   if (nodesOf(database).length >= mostNodes) return { problem: `${database.name} has ${mostNodes} nodes already` };
+  const same = nodesOf(database).find((node) => formatHostPort(node) === formatHostPort(parsed.node));
+  if (same !== undefined)
+    return { problem: `${formatHostPort(parsed.node)} is a node of ${database.name} already: ${same.name}` };
   const named = nameNodes([...nodesOf(database), parsed.node], database.name);
   if ('problem' in named) return { problem: `${database.name}: ${named.problem}` };
   return { ...named.nodes.at(-1)!, source: 'operator' };

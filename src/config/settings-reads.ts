@@ -70,7 +70,7 @@ export const routingRows = {
     discovery(),
     'off',
     'reload',
-    'Find replicas in pg_stat_replication of the primary: see docs/nodes.md.',
+    'Find replicas in pg_stat_replication of the primary: see docs/discovery.md.',
   ),
   'routing.discover_port': setting(
     'discoverPort',

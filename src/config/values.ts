@@ -2,6 +2,7 @@
  * The types that a setting can have: how a YAML value or a text from the environment becomes a checked value, how it
  * is printed back, and what is allowed in words. Pure; the table of settings (settings.ts) is made of these.
  */
+import { formatSize } from '../util/format-size.ts';
 import { didYouMean } from './suggest.ts';
 import { redactUrl } from './redact.ts';
 
@@ -43,15 +44,6 @@ export function formatDuration(ms: number): string {
     if (ms % size === 0) return `${ms / size}${unit}`;
   }
   return `${ms}ms`;
-}
-
-export function formatSize(bytes: number): string {
-  if (bytes === 0) return '0';
-  for (const unit of ['GB', 'MB', 'KB']) {
-    const size = bytesPer[unit] ?? 1;
-    if (bytes % size === 0) return `${bytes / size}${unit}`;
-  }
-  return `${bytes}B`;
 }
 
 function isBetween(value: number, min: number, max: number): boolean {

@@ -5,6 +5,7 @@
  */
 import { WeirError } from '../errors/errors.ts';
 import type { Log } from '../observability/types.ts';
+import { formatSize } from '../util/format-size.ts';
 import type { Bucket } from './bucket.ts';
 import { Buckets } from './buckets.ts';
 import type { Account, BucketFigures, Hold, Limit, LimitFigures, LimitKind, StatementLimiter, Who } from './types.ts';
@@ -47,7 +48,8 @@ const logEveryMs = 60_000;
 const mostShown = 100;
 
 export const perMsOf = ({ amount, unit }: Limit): number => amount / unitMs[unit];
-export const rateOf = ({ kind, amount, unit }: Limit): string => `${amount} ${kind}/${unit}`;
+export const rateOf = ({ kind, amount, unit }: Limit): string =>
+  kind === 'bytes' ? `${formatSize(amount)}/${unit}` : `${amount} ${kind}/${unit}`;
 
 export class Limiter implements StatementLimiter {
   private readonly options: LimiterOptions;
@@ -138,7 +140,7 @@ export class Limiter implements StatementLimiter {
         .sort((a, b) => a.left(now) / a.burst - b.left(now) / b.burst)
         .slice(0, mostShown)
         .map(shown);
-      const rate = `${amount}/${unit}`;
+      const rate = `${kind === 'bytes' ? formatSize(amount) : amount}/${unit}`;
       return { name, kind, rate, burst, buckets: buckets.length, refused, sinceMs, problem, whom };
     });
   }

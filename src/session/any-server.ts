@@ -1,10 +1,12 @@
 /**
- * A server of any node that is up, the primary first: to find out what a server reports to a client that logs in. Used by
- * welcome.ts.
+ * A server of any node that is up, the primary first unless its circuit lets nobody through: to find out what a server reports
+ * to a client that logs in. Used by welcome.ts.
  */
 import type { ServerConnection } from '../backend/server.ts';
 import { WeirError } from '../errors/errors.ts';
 import type { Pool } from '../pool/pool.ts';
+import { isOnTrial } from '../routing/eligible.ts';
+import { circuitRefusal } from '../routing/worth-waiting.ts';
 import type { NodeState } from '../topology/types.ts';
 import type { Database, Services } from './context.ts';
 
@@ -14,8 +16,8 @@ export interface FoundServer {
 }
 
 /** Undefined: none is idle. */
-export function tryAny(database: Database, user: string): FoundServer | undefined {
-  const node = upNode(database);
+export function tryAny(database: Database, services: Services, user: string): FoundServer | undefined {
+  const node = upNode(database, user, services.nowMs());
   return node === undefined ? undefined : checkedOut(database.pool(node, user));
 }
 
@@ -28,10 +30,13 @@ export async function checkoutAny(
 ): Promise<FoundServer> {
   const sinceMs = services.nowMs();
   for (;;) {
-    const node = await anyNode(database, sinceMs, signal);
+    const find = (): NodeState | undefined => upNode(database, user, services.nowMs());
+    const node = await anyNode(database, find, sinceMs, signal);
     const pool = database.pool(node, user);
     const found = checkedOut(pool);
     if (found !== undefined) return found;
+    const why = refusalOf(database, node, user, services.nowMs());
+    if (why !== undefined) throw new WeirError('no_node', { database: database.name, why });
     const server = await waitFor(pool, { node, user, sinceMs }, signal);
     if (server === undefined) continue;
     pool.uncountCheckout();
@@ -46,16 +51,29 @@ function checkedOut(pool: Pool): FoundServer | undefined {
   return { pool, server };
 }
 
-function upNode(database: Database): NodeState | undefined {
+/** Undefined: none is up. */
+function upNode(database: Database, user: string, nowMs: number): NodeState | undefined {
   const { primary, nodes } = database.topology.snapshot();
-  return primary?.isUp === true ? primary : nodes.find((candidate) => candidate.isUp);
+  if (primary?.isUp !== true) return nodes.find((candidate) => candidate.isUp);
+  if (refusalOf(database, primary, user, nowMs) === undefined) return primary;
+  return nodes.find((candidate) => candidate.isUp && !isOnTrial(candidate)) ?? primary;
 }
 
-function anyNode(database: Database, sinceMs: number, signal: AbortSignal | undefined): Promise<NodeState> {
+/** Why nobody may wait there; undefined: one may. */
+function refusalOf(database: Database, node: NodeState, user: string, nowMs: number): string | undefined {
+  return circuitRefusal(node, () => database.pool(node, user).stats().waiting, nowMs);
+}
+
+function anyNode(
+  database: Database,
+  find: () => NodeState | undefined,
+  sinceMs: number,
+  signal: AbortSignal | undefined,
+): Promise<NodeState> {
   return new Promise((resolve, reject) => {
     let leave = (): void => undefined;
     const look = (): void => {
-      const node = upNode(database);
+      const node = find();
       if (node !== undefined) return resolve(node);
       const deadlineMs = sinceMs + database.settings().queryWaitTimeoutMs;
       const { nodes } = database.topology.snapshot();
@@ -88,7 +106,7 @@ function waitFor(
         mayGoElsewhere: node.role === 'replica',
         mayShare: () => false,
         granted: resolve,
-        // A replica is used only if the primary is not up, so its refusal is final.
+        // A replica is used only if the primary cannot be, so its refusal is final.
         refused: (error, isElsewhere) =>
           isElsewhere && error.errorName !== 'server_refused' ? resolve(undefined) : reject(error),
       },

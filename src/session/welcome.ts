@@ -128,7 +128,9 @@ export class WelcomeDesk {
   private async serverOrHearsay(user: string, settings: Settings): Promise<FoundServer | Reported> {
     const { database, services, peers } = this;
     if (peers === undefined) return checkoutAny(database, services, user);
-    return tryAny(database, user) ?? (await this.hearsay(user, settings)) ?? this.whicheverIsFirst(user, settings);
+    return (
+      tryAny(database, services, user) ?? (await this.hearsay(user, settings)) ?? this.whicheverIsFirst(user, settings)
+    );
   }
 
   /** Another worker may get a server first, and its client may keep it. */

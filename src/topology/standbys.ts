@@ -1,6 +1,6 @@
 /**
  * The standbys in pg_stat_replication of a primary, as nodes. The view has the address of a standby, but not the port that it
- * listens on: see docs/nodes.md. Pure. Used by app/discovery.ts.
+ * listens on: see docs/discovery.md. Pure. Used by app/discovery.ts.
  */
 import type { NodeConfig } from '../config/config.ts';
 import type { ProbeRow } from './samples.ts';

@@ -21,9 +21,11 @@ test('each of several processes has an equal part of it, and at least one', () =
   expect(fallbackRoom([], true, Infinity, 3)).toBe(Infinity);
 });
 
-test('a node has no room if clients wait for any of its pools', () => {
-  const waiting = (count: number): Pool => ({ stats: () => ({ waiting: count }) }) as unknown as Pool;
+test('a node has no room if clients wait for any of its pools for which no connection is being opened', () => {
+  const waiting = (count: number, login = 0): Pool => ({ stats: () => ({ waiting: count, login }) }) as unknown as Pool;
   expect(hasWaiting([])).toBe(false);
   expect(hasWaiting([waiting(0)])).toBe(false);
   expect(hasWaiting([waiting(0), waiting(2)])).toBe(true);
+  expect(hasWaiting([waiting(1, 1), waiting(2, 3)])).toBe(false);
+  expect(hasWaiting([waiting(1, 1), waiting(3, 2)])).toBe(true);
 });

@@ -452,7 +452,7 @@ describe('help and version', () => {
     expect(code).toBe(0);
     const verbs =
       'serve check demo pools nodes clients servers databases stats cache budgets config explain resize pause resume reload';
-    for (const verb of `${verbs} restart drain undrain kill invalidate`.split(' '))
+    for (const verb of `${verbs} restart drain undrain kill invalidate limits memory forecast workers node`.split(' '))
       expect(out).toMatch(new RegExp(`^  ${verb} +\\S`, 'm'));
     expect(Math.max(...out.split('\n').map((line) => line.length))).toBeLessThanOrEqual(120);
   });

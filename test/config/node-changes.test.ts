@@ -41,7 +41,7 @@ describe('a change', () => {
   });
 
   it.each<[string, NodeChange, RegExp]>([
-    ['a server twice', add('postgres://db2:5432'), /db2:5432 is named twice/],
+    ['a server twice', add('postgres://db2:5432'), /db2:5432 is a node of shop already: db2/],
     ['a name twice', add('postgres://db3', { name: 'db2' }), /the name db2 is given to both/],
     ['an unknown database', add('postgres://db3', {}, 'blog'), /no database "blog"; it has shop, \*/],
     ['no URL', add('db3'), /the node is not a URL/],

@@ -69,7 +69,8 @@ describe('bytes and connections', () => {
     const { limiter, clock, run } = limiterOf([{ user: '*', bytes: '1KB/s' }]);
     expect(run()).toBeUndefined();
     limiter.spendBytes(limiter.accountOf(who(), undefined), 3 * 1024);
-    expect(run()).toBe('the limit "user=*" of 1024 bytes/s is reached for user=alice');
+    expect(run()).toBe('the limit "user=*" of 1KB/s is reached for user=alice');
+    expect(limiter.figures(undefined)[0]?.rate).toBe('1KB/s');
     clock.advance(2_001);
     expect(run()).toBeUndefined();
   });
