@@ -214,9 +214,10 @@ describe('log-in to PostgreSQL', () => {
 
 /** A listener whose clients are each given a server of their own: the two doors and nothing between them. */
 async function startPipe(options: Partial<ListenerOptions>, server: Partial<ConnectOptions> = {}): Promise<string> {
-  const join = async ({ socket, leftover, user, database }: LoggedInClient): Promise<void> => {
+  const join = async ({ socket, unsent, leftover, user, database }: LoggedInClient): Promise<void> => {
     try {
       const link = await logIn(user, { database, ...server });
+      unsent.send();
       for (const [name, value] of link.parameters) socket.write(parameterStatus(name, value));
       socket.write(Buffer.concat([backendKeyData(link.processId, link.secretKey), readyForQuery('I')]));
       link.socket.write(leftover);

@@ -155,6 +155,7 @@ export class Reception {
   private serveConsole(client: LoggedInClient, key: Key): void {
     const { clients, console, log } = this.parts;
     const cancelKey = { processId: key.id, secret: key.secret };
+    client.unsent.send();
     clients.seat(key.id, { console: serveConsole(client, console, { log, cancelKey }) });
   }
 
@@ -167,7 +168,10 @@ export class Reception {
     const isProven = database.isProven || (await database.welcome.isKnownElsewhere(client.user));
     const first = isProven ? undefined : await database.welcome.receive(client.user, client.parameters);
     await database.use();
-    const { settings, preferences, reported, notices } = await database.welcome.receive(client.user, client.parameters);
+    const { settings, preferences, reported, statuses, notices } = await database.welcome.receive(
+      client.user,
+      client.parameters,
+    );
     if (client.socket.destroyed) return;
     const session = new ClientSession(
       client.socket,
@@ -179,7 +183,8 @@ export class Reception {
       (closed) => this.left(closed, database, key),
     );
     clients.seat(key.id, { session });
-    session.say(greeting(reported, key.id, key.secret, [...(first?.notices ?? []), ...notices]));
+    session.say(client.unsent.take());
+    session.say(greeting(statuses, key.id, key.secret, [...(first?.notices ?? []), ...notices]));
     session.wire.start(client.leftover);
   }
 
@@ -201,6 +206,7 @@ export class Reception {
 
   private endWith(client: LoggedInClient, said: Omit<ErrorFields, 'severity'>): void {
     const { sqlstate, message, detail, hint } = said;
+    client.unsent.send();
     client.socket.end(errorResponse({ severity: 'FATAL', sqlstate, message, detail, hint }));
     client.socket.resume();
   }

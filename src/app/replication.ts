@@ -12,6 +12,7 @@ import type { Services } from '../session/context.ts';
 import { Preferences } from '../session/preferences.ts';
 import { ReplicationSession } from '../session/replication.ts';
 import { parseOptions } from '../session/startup.ts';
+import { statusesOf } from '../session/learned.ts';
 import { greeting } from '../session/welcome.ts';
 import type { NodeState, Topology, TopologySnapshot } from '../topology/types.ts';
 import { identityOf, type Clients, type Key } from './clients.ts';
@@ -99,7 +100,8 @@ function seat(client: LoggedInClient, kind: ReplicationKind, key: Key, opened: O
   clients.seat(key.id, { replication: session });
   database.stats.replications++;
   services.log('info', 'replication_begun', `a ${kind} replication connection to ${node.name}`, about);
-  session.start(greeting(link.parameters, key.id, key.secret, link.notices), client.leftover);
+  const hello = greeting(statusesOf(link.parameters), key.id, key.secret, link.notices);
+  session.start(Buffer.concat([client.unsent.take(), hello]), client.leftover);
 }
 
 /** Asks the node's monitor whether the node answers and the server process still exists. */

@@ -23,6 +23,7 @@ import { reasons } from './refusal-reasons.ts';
 import type { Layer, Startup } from './startup.ts';
 import { OldProtocolError, OtherProtocolError, readFirstPacket, terminated } from './startup.ts';
 import type { AcceptorOptions, ClientSlots } from './types.ts';
+import { Unsent } from './unsent.ts';
 import { waitForMemory } from './wait-for-memory.ts';
 
 /** What a log-in needs from frontend/client-acceptor.ts. */
@@ -57,6 +58,12 @@ class Refusal extends Error {
   }
 }
 
+/** Both directions of a connection during its log-in. */
+interface Conversation {
+  readonly reader: MessageReader;
+  readonly unsent: Unsent;
+}
+
 /** The address of a client on a Unix socket, as PgBouncer shows it. */
 const localAddress = 'unix';
 
@@ -67,6 +74,7 @@ const localAddress = 'unix';
 export async function logIn(socket: Socket | TLSSocket, layer: Layer, context: LoginContext): Promise<void> {
   const reader = new MessageReader(socket, context.loginTimeoutMs);
   const slot = new ClientSlot(socket);
+  const unsent = new Unsent(socket);
   const entry = context.logins.enter(addressOf(socket), () => reader.fail(new WeirError('too_many_logins')));
   let user: string | undefined;
   context.readers.add(reader);
@@ -89,15 +97,16 @@ export async function logIn(socket: Socket | TLSSocket, layer: Layer, context: L
     } else {
       user = packet.startup.user;
       const isConsole = checkBeforeAuthentication(packet.startup, socket, layer, context);
-      await authenticate(packet.startup, isConsole, socket, layer, reader, context);
+      await authenticate(packet.startup, isConsole, socket, layer, { reader, unsent }, context);
       if (!isConsole && context.options.memory?.isOpen === false) await waitForMemory(reader, context);
       await takeSlot(packet.startup, isConsole, slot, context);
-      passToSession(packet.startup, isConsole, socket, layer, reader, context);
+      passToSession(packet.startup, isConsole, socket, layer, { reader, unsent }, context);
     }
   } catch (error) {
     if (error instanceof GivenAwayError) return;
     reader.detach();
     slot.leave();
+    unsent.send();
     refuse(socket, error, user, context);
   } finally {
     context.readers.delete(reader);
@@ -183,7 +192,7 @@ async function authenticate(
   isConsole: boolean,
   socket: Socket,
   layer: Layer,
-  reader: MessageReader,
+  { reader, unsent }: Conversation,
   context: LoginContext,
 ): Promise<void> {
   const exchange: Exchange = {
@@ -195,8 +204,9 @@ async function authenticate(
     remoteAddress: layer === 'local' ? undefined : addressOf(socket),
     certificate: certificateOf(socket),
     channelBinding: () => ownEndPoint(socket),
-    send: (frame) => void socket.write(frame),
+    send: (frame) => unsent.say(frame),
     receive: async () => {
+      unsent.send();
       const { type, body } = await reader.next(maxAuthMessageLength);
       if (type === Frontend.Terminate) throw terminated();
       if (type !== Frontend.Password) throw new ProtocolError(`expected a password, got ${describeType(type)}`);
@@ -212,7 +222,7 @@ function passToSession(
   isConsole: boolean,
   socket: Socket,
   layer: Layer,
-  reader: MessageReader,
+  { reader, unsent }: Conversation,
   context: LoginContext,
 ): void {
   const { user, database, parameters, replication } = startup;
@@ -227,9 +237,10 @@ function passToSession(
   if (found === 'unknown' && replication !== 'physical') throw new WeirError('no_such_database', { database });
   if (found === 'disabled') throw new WeirError('database_disabled', { database });
   if (socket.destroyed || socket.readableEnded) throw new ReadError('closed', 'the client went away');
-  socket.write(authenticationOk);
+  unsent.say(authenticationOk);
   options.onClient({
     socket,
+    unsent,
     leftover: reader.detach(),
     user,
     database,
@@ -241,6 +252,7 @@ function passToSession(
     remoteAddress: layer === 'local' ? localAddress : addressOf(socket),
     remotePort: socket.remotePort ?? 0,
   });
+  unsent.sendSoon();
 }
 
 /** The error that the client gets for an exception that ended its log-in. */

@@ -9,6 +9,7 @@ import type { HostPort, TlsSide } from '../config/config.ts';
 import type { MemoryGate } from '../memory/types.ts';
 import type { WeirError } from '../errors/errors.ts';
 import type { Log } from '../observability/types.ts';
+import type { Unsent } from './unsent.ts';
 
 /** Label `reason` of `auth_failures_total`. An unknown user counts as wrong-password. */
 export type RefusalReason =
@@ -24,11 +25,13 @@ export type RefusalReason =
   | 'hba';
 
 /**
- * A client that has logged in and was sent AuthenticationOk. The session sends ParameterStatus and all that follows.
+ * A client that has logged in. The session sends it `unsent`, then ParameterStatus and all that follows.
  */
 export interface LoggedInClient {
   /** Paused, with no listeners but one for 'error'. The owner attaches its own, processes `leftover` and resumes it. */
   readonly socket: Socket | TLSSocket;
+  /** AuthenticationOk, and before it what else the log-in has not sent: is sent before anything else, or at the end of this turn. */
+  readonly unsent: Unsent;
   /** Bytes that the client sent after its log-in. */
   readonly leftover: Buffer;
   readonly user: string;

@@ -21,6 +21,9 @@ export class ReadError extends Error {
   }
 }
 
+/** Made once, because nobody reads it as a rule, and an Error records its stack: that is a noticeable part of a log-in. */
+const detached = new ReadError('aborted', 'the reader was detached');
+
 /** A message without its length field. `body` is a part of the buffer it arrived in. */
 export interface Message {
   readonly type: number;
@@ -157,7 +160,7 @@ export class MessageReader {
    * @returns the bytes that were not taken
    */
   detach(): Buffer {
-    this.fail(new ReadError('aborted', 'the reader was detached'));
+    this.fail(detached);
     this.socket.pause();
     this.socket.off('data', this.onData);
     this.socket.off('end', this.onEnd);

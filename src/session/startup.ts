@@ -52,17 +52,17 @@ export function parseOptions(options: string): [name: string, value: string][] {
 
 /**
  * @param parameters of the StartupMessage, without user and database
- * @param reported what a server of this database reports by default: a parameter of the same value is not a setting
+ * @param byDefault what a server of this database reports by default, by the name in lower case: a parameter of the same value is not
+ * a setting
  * @throws WeirError for an unknown weir.* name or value, or an option that is not a setting
  */
-export function readStartup(parameters: ReadonlyMap<string, string>, reported: ReadonlyMap<string, string>): Startup {
+export function readStartup(parameters: ReadonlyMap<string, string>, byDefault: ReadonlyMap<string, string>): Startup {
   const wanted = new Map<string, string>();
   for (const [name, value] of parseOptions(parameters.get('options') ?? '')) wanted.set(name, value);
   for (const [name, value] of parameters) {
     const lower = name.toLowerCase();
     if (!notSettings.has(lower) && !lower.startsWith('_pq_.')) wanted.set(lower, value);
   }
-  const byDefault = new Map([...reported].map(([name, value]) => [name.toLowerCase(), value]));
   let preferences = Preferences.none;
   const settings: [string, Setting][] = [];
   for (const [name, value] of wanted) {

@@ -5,26 +5,18 @@
  */
 import { WeirError } from '../errors/errors.ts';
 import type { ServerConnection } from '../backend/server.ts';
-import { backendKeyData, parameterStatus, readyForQuery } from '../protocol/write.ts';
+import { backendKeyData, readyForQuery } from '../protocol/write.ts';
 import { checkoutAny, tryAny, type FoundServer } from './any-server.ts';
 import type { Database, Services } from './context.ts';
 import { noteReplayed } from './concerns/custom-settings.ts';
+import { Learned } from './learned.ts';
 import { wantedBy } from './login-notices.ts';
 import type { Preferences } from './preferences.ts';
 import { Settings, replaySql, settingsOf } from './settings.ts';
 import { readStartup } from './startup.ts';
 import type { Reported, WelcomePeers, WelcomeQuestion } from './welcome-types.ts';
 
-/** What a server reported after log-in. */
-interface Learned {
-  readonly reported: Reported;
-  /** Notices of its log-in, if it was opened for this client. */
-  readonly notices: readonly Buffer[];
-  /** Another worker has asked the server. */
-  readonly isHearsay: boolean;
-}
-
-export interface Welcome extends Omit<Learned, 'isHearsay'> {
+export interface Welcome extends Pick<Learned, 'reported' | 'statuses' | 'notices'> {
   readonly settings: Settings;
   readonly preferences: Preferences;
 }
@@ -39,7 +31,7 @@ export class WelcomeDesk {
   private readonly services: Services;
   /** Undefined: this process is the whole Weir. */
   private readonly peers: WelcomePeers | undefined;
-  private known = new Map<string, Reported>();
+  private known = new Map<string, Learned>();
   private asking = new Map<string, Promise<Learned>>();
 
   constructor(database: Database, services: Services, peers: WelcomePeers | undefined) {
@@ -57,7 +49,7 @@ export class WelcomeDesk {
   /** For another worker. */
   answer({ user, settings, defaults }: WelcomeQuestion): Reported | undefined {
     if (defaults !== undefined && defaults !== this.database.defaultsKey()) return undefined;
-    return this.known.get(`${user}\n${settings}`);
+    return this.known.get(`${user}\n${settings}`)?.reported;
   }
 
   /** Could the user log in to a server from another worker? */
@@ -73,19 +65,20 @@ export class WelcomeDesk {
       await this.database.defaultsKnown();
       const { known } = this;
       const plain = await this.reportedWith(user, Settings.none);
-      const { settings, preferences } = readStartup(parameters, plain.reported);
+      const { settings, preferences } = readStartup(parameters, plain.byLowerName);
       const own = settings.size === 0 ? plain : await this.reportedWith(user, settings);
       const notices = wantedBy(settings, plain.notices.length > 0 ? plain.notices : own.notices);
       // forget() was called meanwhile: start again, because the values may be out of date.
-      if (known === this.known) return { settings, preferences, reported: own.reported, notices };
+      const { reported, statuses } = own;
+      if (known === this.known) return { settings, preferences, reported, statuses, notices };
     }
   }
 
   private reportedWith(user: string, settings: Settings): Promise<Learned> {
     const key = `${user}\n${settings.key}`;
     const { known, asking } = this;
-    const reported = known.get(key);
-    if (reported !== undefined) return Promise.resolve({ reported, notices: [], isHearsay: false });
+    const kept = known.get(key);
+    if (kept !== undefined) return Promise.resolve(kept);
     let answer = asking.get(key);
     if (answer === undefined) {
       answer = this.ask(user, settings).finally(() => asking.delete(key));
@@ -95,7 +88,7 @@ export class WelcomeDesk {
           // As it is kept, it must be forgotten when this process hears of a change.
           if (learned.isHearsay) return;
           if (known.size >= keptWelcomes) known.delete(known.keys().next().value as string);
-          known.set(key, learned.reported);
+          known.set(key, learned.withoutNotices());
         },
         () => undefined,
       );
@@ -105,7 +98,7 @@ export class WelcomeDesk {
 
   private async ask(user: string, settings: Settings): Promise<Learned> {
     const found = await this.serverOrHearsay(user, settings);
-    if (!('server' in found)) return { reported: found, notices: [], isHearsay: true };
+    if (!('server' in found)) return new Learned(found, { isHearsay: true });
     const { pool, server: used } = found;
     const notices = used.login.takeNotices();
     // Earlier use of a server may prevent a setting: ask a new connection before refusing it.
@@ -121,7 +114,7 @@ export class WelcomeDesk {
     const reported = new Map(server.login.parameters);
     server.login.takeNotices();
     pool.checkin(server, false);
-    return { reported, notices, isHearsay: false };
+    return new Learned(reported, { notices });
   }
 
   /** A server, or what another worker knows: with that, a client need not wait until it gets a server. */
@@ -185,13 +178,10 @@ async function takes(server: ServerConnection, settings: Settings): Promise<stri
   }
 }
 
-/** @returns the messages between AuthenticationOk and the client's first statement */
-export function greeting(
-  reported: ReadonlyMap<string, string>,
-  processId: number,
-  secret: Buffer,
-  notices: readonly Buffer[] = [],
-): Buffer {
-  const parts = [...reported].map(([name, value]) => parameterStatus(name, value));
-  return Buffer.concat([...parts, backendKeyData(processId, secret), ...notices, readyForQuery('I')]);
+/**
+ * @param statuses the ParameterStatus messages
+ * @returns the messages between AuthenticationOk and the client's first statement
+ */
+export function greeting(statuses: Buffer, processId: number, secret: Buffer, notices: readonly Buffer[] = []): Buffer {
+  return Buffer.concat([statuses, backendKeyData(processId, secret), ...notices, readyForQuery('I')]);
 }

@@ -1,6 +1,8 @@
 /** ClientAcceptor, byte by byte: what a client is sent, in which order, and how it is refused. */
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { createKeyDeriver } from '../../src/auth/keys.ts';
+import { checkServerFinal, clientFinal, clientFirst, readServerFirst } from '../../src/auth/scram-client.ts';
 import { WeirError } from '../../src/errors/errors.ts';
 import { createAcceptor } from '../../src/frontend/client-acceptor.ts';
 import { createListener } from '../../src/frontend/listener.ts';
@@ -340,6 +342,22 @@ describe('password messages', () => {
     expect(refusal.sqlstate).toBe('08P01');
     expect(refusal.message).toMatch(message);
     expect(fixture.refusals).toEqual(['protocol']);
+  });
+
+  it('a client that is refused after its proof gets the answer to the proof first', async () => {
+    const auth = { type: 'scram-sha-256', users: () => 'secret' } as const;
+    const { dial } = await open({ auth, tryEnter: () => false });
+    const client = (await dial()).startup(ann);
+    await client.next();
+    const first = Buffer.from(clientFirst('abc', 'none'));
+    const length = Buffer.from([0, 0, 0, first.length]);
+    client.say(passwordMessage(Buffer.concat([strings('SCRAM-SHA-256'), length, first])));
+    const challenge = readServerFirst((await client.next()).body.subarray(4), 'abc');
+    const keys = await createKeyDeriver().derive('secret', challenge.salt, challenge.iterations);
+    const { message, serverSignature } = clientFinal(keys, 'abc', challenge, 'none');
+    client.say(passwordMessage(Buffer.from(message)));
+    checkServerFinal((await client.next()).body.subarray(4), serverSignature);
+    expect((await client.refusal()).sqlstate).toBe('53300');
   });
 
   it('unknown users are challenged like known ones, with the same salt each time', async () => {

@@ -103,7 +103,7 @@ export async function startFixture(overrides: Partial<AcceptorOptions> = {}): Pr
 }
 
 /** The scripted session: each query has one row, the user's name. */
-function serve({ socket, leftover, user }: LoggedInClient): void {
+function serve({ socket, unsent, leftover, user }: LoggedInClient): void {
   socket.on('error', () => socket.destroy());
   if (leftover.length > 0) socket.unshift(leftover);
   const reader = new MessageReader(socket, undefined);
@@ -120,6 +120,7 @@ function serve({ socket, leftover, user }: LoggedInClient): void {
   };
   socket.write(
     Buffer.concat([
+      unsent.take(),
       parameterStatus('server_version', '18.0'),
       parameterStatus('client_encoding', 'UTF8'),
       backendKeyData(7, Buffer.from([1, 2, 3, 4])),

@@ -19,6 +19,7 @@ import { Preferences } from '../../src/session/preferences.ts';
 import { Settings } from '../../src/session/settings.ts';
 import { SessionState } from '../../src/session/state.ts';
 import { StatementBook } from '../../src/session/statements.ts';
+import { statusesOf } from '../../src/session/learned.ts';
 import { greeting } from '../../src/session/welcome.ts';
 import type { Classifier } from '../../src/sql/facts.ts';
 import { createTicker } from '../../src/topology/ticker.ts';
@@ -273,7 +274,7 @@ export function makeWorld(options: WorldOptions): World {
       (closed) => void sessions.delete(closed),
     );
     sessions.add(session);
-    session.say(greeting(reported, identity.id, secret));
+    session.say(greeting(statusesOf(reported), identity.id, secret));
     session.wire.start(Buffer.alloc(0));
     return theirs;
   }

@@ -1,6 +1,7 @@
 /** Settings that follow a client: what is replayed, and what transactions and savepoints make of them. */
 import { describe, expect, test } from 'vitest';
 import { Random } from '../../soak/random.ts';
+import { Learned } from '../../src/session/learned.ts';
 import { Settings, replaySql, settingFromText } from '../../src/session/settings.ts';
 import { parseOptions, readStartup } from '../../src/session/startup.ts';
 import { SessionState } from '../../src/session/state.ts';
@@ -109,17 +110,19 @@ describe('startup', () => {
   });
 
   test('asking for what the server does anyway is no setting', () => {
-    const reported = new Map([
-      ['client_encoding', 'UTF8'],
-      ['DateStyle', 'ISO, MDY'],
-    ]);
+    const { byLowerName } = new Learned(
+      new Map([
+        ['client_encoding', 'UTF8'],
+        ['DateStyle', 'ISO, MDY'],
+      ]),
+    );
     const parameters = new Map([
       ['client_encoding', 'utf-8'],
       ['DateStyle', 'ISO'],
       ['options', '-c weir.route=replica'],
       ['application_name', 'x'],
     ]);
-    const { settings, preferences } = readStartup(parameters, reported);
+    const { settings, preferences } = readStartup(parameters, byLowerName);
     expect([...settings.names()]).toEqual(['application_name']);
     expect(preferences.route).toBe('replica');
   });
