@@ -90,7 +90,7 @@ async function addressesOf(resolver: Asked, name: string, before: readonly strin
   };
 }
 
-type Records = PromiseSettledResult<readonly { readonly address: string; readonly ttl: number }[]>;
+type Records = PromiseSettledResult<readonly { readonly address: string; readonly ttl: number | undefined }[]>;
 
 function familyOf(result: Records, before: readonly string[]): Found {
   if (result.status === 'rejected') {
@@ -98,8 +98,9 @@ function familyOf(result: Records, before: readonly string[]): Found {
     return { hosts: before, ttlMs: unansweredTtlMs, problem: wordsOf(result.reason) };
   }
   const hosts = [...new Set(result.value.map(({ address }) => address))].sort();
-  const ttlMs = Math.min(...result.value.map(({ ttl }) => ttl * 1000));
-  return { hosts, ttlMs, problem: undefined };
+  // Node knows the TTL of the first 256 addresses only.
+  const ttls = result.value.map(({ ttl }) => ttl).filter((ttl) => ttl !== undefined);
+  return { hosts, ttlMs: Math.min(...ttls) * 1000, problem: undefined };
 }
 
 async function askAddresses(

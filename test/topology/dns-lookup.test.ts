@@ -62,6 +62,12 @@ describe('addresses', () => {
     dns.setAddresses('r.test', many);
     expect((await lookup.ask(a, [])).addresses).toHaveLength(64);
   });
+
+  test('the TTL holds for more than Node knows it of', async () => {
+    const many = Array.from({ length: 300 }, (_, index) => `10.0.${index >> 8}.${index & 255}`);
+    dns.setAddresses('r.test', many, 7);
+    expect((await lookup.ask(a, [])).ttlMs).toBe(7000);
+  });
 });
 
 describe('SRV records', () => {
