@@ -19,6 +19,8 @@ export class CurrentSize implements PoolSize {
   /** Set if the pool is in several processes (BudgetMember.keepAtLeast, keepAtMost). */
   atLeast = Infinity;
   atMost = Infinity;
+  /** One more is closed when it comes back, for a pool that has none. Infinity: no. */
+  yieldTo = Infinity;
   /** Connections to be open ahead of a predicted load (PoolControl.keepWarm). */
   warm = 0;
   /**

@@ -32,6 +32,12 @@ export interface BudgetMember extends PoolName {
   readonly wantedForMin: number;
   /** Closes an idle connection for another pool. False: there is none that the pool can do without. */
   yieldIdle(): boolean;
+  /** For how long its clients have waited while it has no connection and none is being opened; 0: not so. */
+  readonly starvedMs: number;
+  /** The next connection that comes back, or one that is idle, is closed for a pool that has none. False: it has none either. */
+  yieldNext(): boolean;
+  /** That is not needed any more. */
+  keepNext(): void;
   /** Closes an idle connection that other processes need more, even one of the minimum. False: there is none. */
   closeIdle(): boolean;
   /** A place may be free that tryTake() has refused. */

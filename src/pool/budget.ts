@@ -8,7 +8,10 @@ import { ExactPlaces } from './exact-places.ts';
 import { serverKey } from '../util/server-key.ts';
 
 /** What the budget of a node calls of whoever takes a place. */
-type Yielding = Pick<BudgetMember, 'yieldIdle'>;
+type Yielding = Pick<BudgetMember, 'yieldIdle' | 'starvedMs'>;
+
+/** A pool that has no connection for so long, while its clients wait, takes turns with those that have. */
+const turnMs = 500;
 
 /** What a Weir may have of the connections that several Weirs have together; it may change at any moment. */
 export interface ShareOfNode {
@@ -79,7 +82,25 @@ export class NodeBudget implements Budget {
       if (member !== forWhom && member.yieldIdle() && this.room > 0) return true;
       if (this.places.closing > 0) return false;
     }
+    if (forWhom.starvedMs >= turnMs) this.takeTurn();
     return false;
+  }
+
+  /** Of pools that never have an idle connection, the one with most closes the next that comes back. */
+  private takeTurn(): void {
+    const most = [...this.members].sort((a, b) => b.inUse - a.inUse).find((member) => member.yieldNext());
+    if (most === undefined) return;
+    // Of those that have as many, another one is next.
+    this.members.delete(most);
+    this.members.add(most);
+  }
+
+  /** Before those that had it: whoever has waited longest without any. */
+  private serveStarved(): void {
+    const starved = [...this.members].filter(({ starvedMs }) => starvedMs >= turnMs);
+    starved.sort((a, b) => b.starvedMs - a.starvedMs);
+    for (const member of starved) if (this.room > 0) member.retry();
+    if (starved.every(({ starvedMs }) => starvedMs === 0)) for (const member of this.members) member.keepNext();
   }
 
   /** A connection is closed, or its log-in has failed. */
@@ -95,6 +116,7 @@ export class NodeBudget implements Budget {
     this.taken--;
     // Whoever was held to less may not be any more: else it would close at once what it opens in this place.
     if (this.heldTo !== undefined) this.closeAbove(this.heldTo);
+    this.serveStarved();
     if (this.share !== undefined) this.retry();
   }
 
@@ -104,7 +126,7 @@ export class NodeBudget implements Budget {
   }
 
   reserve(): Promise<Reserved | undefined> {
-    const isTaken = this.tryTake({ yieldIdle: () => false });
+    const isTaken = this.tryTake({ yieldIdle: () => false, starvedMs: 0 });
     return Promise.resolve(isTaken ? this.reserved() : undefined);
   }
 

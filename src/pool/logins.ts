@@ -10,6 +10,7 @@ import { failedLogin, refuseWaiting } from './failed-login.ts';
 import type { ConnectProblem } from './options.ts';
 import type { PoolState } from './pool-state.ts';
 import type { Returns } from './returns.ts';
+import { closeIdle, yieldIdle, yieldNext } from './yielding.ts';
 
 /** Log-ins at the same time: of a pool that has a server, and of one that has none. */
 const maxLogins = { warm: 2, empty: 4 };
@@ -27,6 +28,9 @@ export class Logins implements BudgetMember {
   private refusal: { readonly error: WeirError; readonly untilMs: number } | undefined;
   /** Clients that share a server for want of another one, and until when they are taken to want it. */
   private readonly sharing = { clients: 0, untilMs: 0 };
+  readonly yieldIdle = (): boolean => yieldIdle(this.state);
+  readonly yieldNext = (): boolean => yieldNext(this.state);
+  readonly closeIdle = (): boolean => closeIdle(this.state);
 
   constructor(state: PoolState, returns: Returns) {
     this.state = state;
@@ -258,19 +262,13 @@ export class Logins implements BudgetMember {
     return this.mayOpen ? Math.max(0, Math.min(this.below(this.state.size.minHere), this.mostNow)) : 0;
   }
 
-  yieldIdle(): boolean {
-    const { queue, all, size } = this.state;
-    return queue.length === 0 && all.size > size.minHere && this.closeFirstIdle('another pool of this node');
+  get starvedMs(): number {
+    const { all, logins } = this.state;
+    return all.size + logins === 0 && this.mayOpen ? this.state.longestWaitMs() : 0;
   }
 
-  closeIdle(): boolean {
-    return this.state.queue.length === 0 && this.closeFirstIdle('another worker');
-  }
-
-  private closeFirstIdle(whoNeedsIt: string): boolean {
-    const [server] = this.state.idle;
-    server?.close(`${whoNeedsIt} needs the place`);
-    return server !== undefined;
+  keepNext(): void {
+    this.state.size.yieldTo = Infinity;
   }
 
   retry(): void {

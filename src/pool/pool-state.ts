@@ -70,6 +70,7 @@ export class PoolState {
     const at = this.idle.indexOf(server);
     if (at !== -1) this.idle.splice(at, 1);
     const { size, all, queue } = this;
+    size.yieldTo = Infinity;
     if (at !== -1 || !server.isClosedByWeir) size.reached = Infinity;
     // A pool whose servers are closed as fast as they log in does not grow, whatever its limit.
     else if (queue.length > 0 && size.reached === Infinity) size.reached = all.size + 1;
@@ -92,7 +93,7 @@ export class PoolState {
   /** It must be closed instead of handed out. */
   isUnwanted(server: ServerConnection): boolean {
     const { size } = this;
-    if (this.all.size > size.limit || this.all.size > size.atMost) return true;
+    if (this.all.size > Math.min(size.limit, size.atMost, size.yieldTo)) return true;
     return server.isCloseNeeded || this.isClosed || this.isPaused;
   }
 

@@ -18,6 +18,7 @@ export class Reservation implements BudgetMember {
   readonly min = 0;
   readonly lastResize = undefined;
   readonly wantedForMin = 0;
+  readonly starvedMs = 0;
   private readonly options: ReservationOptions;
   private state: 'waiting' | 'reserved' | 'over' = 'waiting';
 
@@ -67,6 +68,14 @@ export class Reservation implements BudgetMember {
 
   yieldIdle(): boolean {
     return false;
+  }
+
+  yieldNext(): boolean {
+    return false;
+  }
+
+  keepNext(): void {
+    return undefined;
   }
 
   closeIdle(): boolean {

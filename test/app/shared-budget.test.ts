@@ -56,9 +56,9 @@ test.each([off, { ...off, share: 0.5 }])(
   (settings) => {
     const { budgets, reload } = start({ ...off, redis });
     const place = budgets.ofServer(address);
-    expect(place.tryTake({ yieldIdle: () => false })).toBe(false);
+    expect(place.tryTake({ yieldIdle: () => false, starvedMs: 0 })).toBe(false);
     reload(settings);
-    expect(place.tryTake({ yieldIdle: () => false })).toBe(true);
+    expect(place.tryTake({ yieldIdle: () => false, starvedMs: 0 })).toBe(true);
   },
 );
 

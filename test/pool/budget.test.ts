@@ -39,6 +39,41 @@ describe('the budget of a node', () => {
     expect(two.logins).toHaveLength(0);
   });
 
+  test('pools that always have clients take turns if there are fewer places than pools', async () => {
+    const { budget, one, two } = twoPools(1, { defaultPoolSize: 1 });
+    const first = one.wait('first');
+    await one.logIn();
+    const second = one.wait('second');
+    const other = two.wait('other');
+    await two.advance(400);
+    one.giveBack(first);
+    expect(second.server).toBeDefined();
+    const third = one.wait('third');
+    await two.advance(200);
+    one.giveBack(second);
+    expect([third.server, budget.used]).toEqual([undefined, 1]);
+    await two.logIn();
+    expect(other.server).toBeDefined();
+    two.wait('next');
+    await one.advance(600);
+    two.giveBack(other);
+    await one.logIn();
+    expect([third.server === undefined, budget.used]).toEqual([false, 1]);
+  });
+
+  test('a pool that has more gives up one of them, once', async () => {
+    const { budget, one, two } = twoPools(2, { defaultPoolSize: 2 });
+    const clients = ['a', 'b'].map((name) => one.wait(name));
+    await one.logIn();
+    for (const name of ['c', 'd', 'e']) one.wait(name);
+    const other = two.wait('other');
+    await two.advance(600);
+    for (const client of clients) one.giveBack(client);
+    expect(one.pool.servers().size).toBe(1);
+    await two.logIn();
+    expect([other.server === undefined, budget.used]).toEqual([false, 2]);
+  });
+
   test('a place that is given back is taken by whoever waits, at the next look', async () => {
     const { one, two } = twoPools(1, { defaultPoolSize: 1 });
     const first = one.wait('first');
