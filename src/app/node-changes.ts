@@ -46,7 +46,7 @@ function whyFoundStays(
   const nodes = databases.flatMap(({ topology }) => topology.snapshot().nodes);
   const { source = 'operator' } = nodes.find(({ name }) => name === node)?.config ?? {};
   if (source === 'operator') return undefined;
-  return `${database} has no node "${node}" that NODE ADD or the configuration has named and so can be removed: it was found, and goes when it is down (routing.auto_discover); DRAIN keeps reads from it`;
+  return `${database} has no node "${node}" that NODE ADD or the configuration has named and so can be removed: it was found, and goes when it is down (routing.auto_discover) or DNS does not name it; DRAIN keeps reads from it`;
 }
 
 /** Resolves to it with its name. Rejects with WeirError if it cannot be reached, or is not a standby of the cluster. */

@@ -13,6 +13,8 @@ export const shownMs = 3_000;
 /** A late Weir whose monitor was not seen for so long opens nothing any more. Longer than shownMs, in case a clock jumps. */
 const absentMs = 7_000;
 export const mostWeirs = 200;
+/** With fewer connections than Weirs that have clients, other ones have them after so long. */
+export const turnMs = 5_000;
 
 type Members = Map<string, Member>;
 
@@ -144,16 +146,23 @@ function limitOf(
 /** Everybody gets one connection, then what its clients need, then what it has open, then what it would like to have. */
 function targetOf(id: string, members: Members, cap: number, nowMs: number): number {
   const living = [...members.values()].filter((member) => !isLate(member, nowMs));
-  // With fewer connections than Weirs, those that have clients come first.
-  living.sort((a, b) => Number(b.need > 0) - Number(a.need > 0) || (a.id < b.id ? -1 : 1));
-  const claims = living.map(({ need, want, open }, index) => ({
+  const inOrder = inTurn(living, cap, nowMs);
+  const claims = inOrder.map(({ need, want, open }, index) => ({
     floor: index < cap ? 1 : 0,
     need,
     want: Math.max(need, want, open),
     limit: open,
     busy: 0,
   }));
-  return shareOut(claims, cap)[living.findIndex((member) => member.id === id)] ?? 0;
+  return shareOut(claims, cap)[inOrder.findIndex((member) => member.id === id)] ?? 0;
+}
+
+/** Those that have clients come first. With fewer connections than these, they take turns. */
+function inTurn(living: readonly Member[], cap: number, nowMs: number): readonly Member[] {
+  const byId = [...living].sort((a, b) => (a.id < b.id ? -1 : 1));
+  const busy = byId.filter(({ need }) => need > 0);
+  const first = busy.length > cap ? (Math.floor(nowMs / turnMs) * cap) % busy.length : 0;
+  return [...busy.slice(first), ...busy.slice(0, first), ...byId.filter(({ need }) => need <= 0)];
 }
 
 function answerOf(

@@ -50,6 +50,22 @@ describe('a decision', () => {
     expect(scene.say(say(a, { need: 5, want: 6 }))).toMatchObject({ limit: 6, why: 'need met', weirs: 2 });
   });
 
+  it('lets Weirs that have clients take turns if there are fewer connections', () => {
+    const scene = Scene.settled();
+    const ids = [a, b, 'cccccccccccc'];
+    const limits = new Map(ids.map((id) => [id, 0]));
+    const had = new Set<string>();
+    for (let second = 0; second < 30; second++, scene.nowMs += 1_000) {
+      for (const id of ids) {
+        const limit = limits.get(id) ?? 0;
+        limits.set(id, scene.say(say(id, { limit, open: limit, need: 3, want: 4, budget: 1 })).limit);
+        if (limits.get(id) === 1) had.add(id);
+        expect([...limits.values()].reduce((sum, each) => sum + each, 0)).toBeLessThanOrEqual(1);
+      }
+    }
+    expect(had).toEqual(new Set(ids));
+  });
+
   it('gives what another Weir is to give up only when that has said that it has', () => {
     const scene = Scene.settled();
     scene.say(say(a, { need: 10, want: 12 }));
