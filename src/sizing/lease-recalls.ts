@@ -10,6 +10,8 @@ import { shareOut } from './share-out.ts';
 const settleMs = 20;
 /** A worker that has got none for as long takes turns with those that have, if there are fewer places than workers. */
 const turnMs = 100;
+/** The same for a pool that has none in any worker, and those of other pools. */
+const poolTurnMs = 500;
 /** Connections per second and pool that are closed for others: as many as this, or the limit of the pool. */
 const leastMovesPerSecond = 20;
 
@@ -103,6 +105,7 @@ export class Recalls {
       const isAskedBefore = this.recalledBefore(donor) > donor.recalled;
       if (!isAskedBefore && donor.pool.moves < 1) return undefined;
       if (surplus(donor) > 0 && this.maySpare(donor, asking)) return [1, Number(isAskedBefore), surplus(donor)];
+      if (this.takesTurn(donor, asking)) return [-1, Number(isAskedBefore), left(donor)];
       if (!this.hasMoreThanItsShare(donor, asking)) return undefined;
       return [0, Number(isAskedBefore), left(donor) - donor.target];
     });
@@ -121,6 +124,12 @@ export class Recalls {
     const has = Math.max(0, asking.kept) + this.comingTo(asking);
     if (donor.pool !== asking.pool || left(donor) <= donor.target || has >= asking.target) return false;
     return has === 0 || left(donor) - has >= 2;
+  }
+
+  /** The pool gets one connection of another one, although that has clients. */
+  private takesTurn(donor: Account, { pool, waitingSinceMs }: Account): boolean {
+    if (donor.pool === pool || this.nowMs - waitingSinceMs < poolTurnMs) return false;
+    return [...pool.accounts.values()].every((account) => account.kept <= 0 && this.comingTo(account) === 0);
   }
 
   private comingTo(account: Account): number {

@@ -53,6 +53,12 @@ export class Account {
     this.pool = pool;
   }
 
+  /** Since when it has waited: if it has none, at most since it had one. */
+  get waitingSinceMs(): number {
+    const { askedAtMs = Infinity, sinceMs } = this;
+    return this.kept > 0 ? askedAtMs : Math.max(askedAtMs, sinceMs);
+  }
+
   /** Places whose connections are not being closed. */
   get kept(): number {
     return this.held - this.closing;

@@ -32,7 +32,7 @@ interface PoolState {
   readonly accounts: readonly AccountState[];
 }
 
-type AccountState = Omit<Account, 'pool' | 'kept' | 'target' | 'recalled'>;
+type AccountState = Omit<Account, 'pool' | 'kept' | 'waitingSinceMs' | 'target' | 'recalled'>;
 
 export function stateOfServers(servers: ReadonlyMap<string, ServerRecord>): ServerState[] {
   return Array.from(servers, ([address, server]) => ({

@@ -291,9 +291,9 @@ function poorest(server: ServerRecord, may: (account: Account) => boolean): Acco
   let found: Account | undefined;
   for (const account of server.accounts()) {
     if (!may(account)) continue;
-    const { kept, askedAtMs = Infinity } = account;
-    if (found === undefined || kept < found.kept || (kept === found.kept && askedAtMs < (found.askedAtMs ?? Infinity)))
-      found = account;
+    const { kept, waitingSinceMs } = account;
+    const isLonger = found !== undefined && kept === found.kept && waitingSinceMs < found.waitingSinceMs;
+    if (found === undefined || kept < found.kept || isLonger) found = account;
   }
   return found;
 }

@@ -158,6 +158,26 @@ test('an idle connection of another pool makes room on a full server, but not on
   expect([one.open(shop), two.open(other)]).toEqual([1, 3]);
 });
 
+test('pools that always have clients take turns on a server with fewer places than pools', () => {
+  const world = new LeaseWorld(10);
+  world.limitServer('db:5432', 2);
+  const each = pools.map((pool) => [pool, { limit: 10, min: 0 }] as const);
+  const workers = [1, 2].map(() => world.start(each.map((pool) => [...pool])));
+  for (const worker of workers) worker.clients(shop, 5);
+  world.pass(1_000);
+  for (const worker of workers) for (const pool of pools) worker.clients(pool, 5);
+  const served = pools.map(() => 0);
+  for (let step = 0; step < 6_000; step++) {
+    world.pass(1);
+    pools.forEach((pool, index) => {
+      served[index] = (served[index] ?? 0) + workers.reduce((sum, worker) => sum + worker.open(pool), 0);
+    });
+  }
+  for (const ms of served) expect(ms).toBeGreaterThan(500);
+  // Workers take turns within a pool, too.
+  expect(world.closes).toBeLessThan(150);
+});
+
 describe('the size of a pool', () => {
   const big = { limit: 10, min: 0 };
   const resize = { atMs: 1, from: 10, to: 7, reason: 'operator', why: 'RESIZE POOL' } as const;
