@@ -1,5 +1,6 @@
 /** Simulated clients: they ask, wait, give up, and note what became of each statement. */
 import type { ServerConnection } from '../../src/backend/server.ts';
+import { createLatencyBaselines, noteAlone } from '../../src/routing/latency.ts';
 import type { Events } from './events.ts';
 import type { Work } from './node.ts';
 import type { Place, Places } from './places.ts';
@@ -33,6 +34,7 @@ export function newOutcomes(): Outcomes {
 
 export class Clients {
   readonly outcomes = newOutcomes();
+  private readonly baselines = createLatencyBaselines();
   private readonly events: Events;
   private readonly places: Places;
   private readonly fromMs: number;
@@ -102,7 +104,7 @@ export class Clients {
 
   private run(asked: Asked, place: Place, server: ServerConnection): void {
     const { pooled, node, load, running } = place;
-    const { cpuMs, waitMs } = asked.work;
+    const { template } = asked.work;
     pooled.take(server);
     const sentAtMs = this.events.nowMs();
     let isLeft = false;
@@ -111,8 +113,11 @@ export class Clients {
       const tookMs = this.events.nowMs() - sentAtMs;
       running.delete(lost);
       load.outstanding--;
-      pooled.pool.atOnce.ended(tookMs, cpuMs + waitMs);
-      this.places.answered(place, tookMs, cpuMs > waitMs ? 'cpu' : 'wait');
+      const now = this.events.nowMs();
+      const baseline = this.baselines.of(template, tookMs);
+      noteAlone(baseline, tookMs, now);
+      pooled.pool.atOnce.ended(tookMs, baseline.aloneMs, baseline.number);
+      this.places.answered(place, tookMs, template);
       pooled.giveBack(server);
       asked.end?.('answered');
     });

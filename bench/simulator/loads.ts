@@ -1,4 +1,5 @@
 /** The loads of the simulator, each of which a fixed size of the pool is wrong for in its own way. */
+import type { Work } from './node.ts';
 import type { Load } from './simulate.ts';
 
 const node = { cores: 8, penalty: 0.004 };
@@ -14,9 +15,24 @@ function around(ms: number, random: () => number, spread = 0.8): number {
   return ms * Math.exp(spread * normal - (spread * spread) / 2);
 }
 
-const cpuBound = (random: () => number): { cpuMs: number; waitMs: number; hasLock: boolean } => ({
+const cpuBound = (random: () => number): Work => ({
+  template: 'cpu',
   cpuMs: around(4, random),
   waitMs: 0,
+  hasLock: false,
+});
+
+const hotRow = (random: () => number): Work => ({
+  template: 'lock',
+  cpuMs: around(1, random),
+  waitMs: 0,
+  hasLock: true,
+});
+
+const waitBound = (random: () => number): Work => ({
+  template: 'wait',
+  cpuMs: around(0.5, random),
+  waitMs: around(20, random, 0.3),
   hasLock: false,
 });
 
@@ -28,29 +44,27 @@ export const loads = {
   wait: {
     name: 'wait-bound, 80 clients',
     ...{ node, clients: () => 80, thinkMs: 5, patienceMs: patient, seconds: minute },
-    work: (random) => ({ cpuMs: around(0.5, random), waitMs: around(20, random, 0.3), hasLock: false }),
+    work: waitBound,
   },
   lock: {
     name: 'one hot row, 60 clients',
     ...{ node, clients: () => 60, thinkMs: 5, patienceMs: patient, seconds: minute },
-    work: (random) => ({ cpuMs: around(1, random), waitMs: 0, hasLock: true }),
+    work: hotRow,
   },
   mixed: {
     name: 'reads, reports and a hot row, 80 clients',
     ...{ node, clients: () => 80, thinkMs: 10, patienceMs: patient, seconds: minute },
     work: (random) => {
       const kind = random();
-      if (kind < 0.1) return { cpuMs: around(1, random), waitMs: 0, hasLock: true };
-      return { cpuMs: around(kind < 0.15 ? 40 : 2, random), waitMs: 0, hasLock: false };
+      if (kind < 0.1) return hotRow(random);
+      const [template, cpuMs] = kind < 0.15 ? (['report', 40] as const) : (['read', 2] as const);
+      return { template, cpuMs: around(cpuMs, random), waitMs: 0, hasLock: false };
     },
   },
   switching: {
     name: 'CPU-bound and wait-bound, every 10 s',
     ...{ node, clients: () => 80, thinkMs: 5, patienceMs: patient, seconds: minute },
-    work: (random, nowMs) =>
-      Math.floor(nowMs / 10_000) % 2 === 0
-        ? cpuBound(random)
-        : { cpuMs: around(0.5, random), waitMs: around(20, random, 0.3), hasLock: false },
+    work: (random, nowMs) => (Math.floor(nowMs / 10_000) % 2 === 0 ? cpuBound(random) : waitBound(random)),
   },
   burst: {
     name: '200 clients that appear in a second, every 20 s',

@@ -48,6 +48,10 @@ for (const [name, load] of Object.entries(loads)) {
   const plot: [string, readonly number[]][] = [];
   for (const policy of [...fixedPolicies, pgbouncer, ...weirPolicies]) {
     const figures = await simulate(load, policy);
+    if (policy.mode === 'on') {
+      const later = await simulate({ ...load, warmUpSeconds: 120 }, policy);
+      console.log(row(`${policy.name}, in the third minute`, later));
+    }
     console.log(row(policy.name, figures));
     plot.push([policy.name, figures.bySecond]);
   }

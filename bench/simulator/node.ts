@@ -6,6 +6,8 @@
 import type { Events } from './events.ts';
 
 export interface Work {
+  /** Which statement it is. */
+  readonly template: string;
   /** On a core, alone. */
   readonly cpuMs: number;
   /** Without a core. */

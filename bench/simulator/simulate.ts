@@ -38,6 +38,8 @@ export interface Load {
   readonly thinkMs?: number;
   readonly patienceMs: number;
   readonly seconds: number;
+  /** Not counted before: pools are empty then. Left out: 3. */
+  readonly warmUpSeconds?: number;
 }
 
 export interface Figures {
@@ -60,13 +62,11 @@ export interface Figures {
   readonly bySecond: readonly number[];
 }
 
-/** The first seconds are not counted: pools are empty then. */
-const warmUpMs = 3_000;
-
 export async function simulate(load: Load, policy: Policy, seed = 1): Promise<Figures> {
   const events = new Events();
   const random = numbersFrom(seed);
   const places = placesOf(load, policy, events, random);
+  const warmUpMs = 1000 * (load.warmUpSeconds ?? 3);
   const clients = new Clients(events, places, { fromMs: warmUpMs, isCancelling: policy.isPlain !== true });
   if (load.perSecond !== undefined) comeAndGo(load, load.perSecond, clients, events, random);
   else askAgain(load, clients, events, random);

@@ -4,6 +4,7 @@
  * Part of wait-queue.ts; sizing/at-once-loop.ts finds the number.
  */
 import type { ServerConnection } from '../backend/server.ts';
+import { StatementMix } from './statement-mix.ts';
 
 /** Since the last take(). */
 export interface AtOnceFigures {
@@ -15,6 +16,8 @@ export interface AtOnceFigures {
   readonly latencyMs: number;
   /** What those that ended would have taken alone. */
   readonly aloneMs: number;
+  /** Which they were. */
+  readonly mix: StatementMix;
   /** On average over the looks, about ten a second. */
   readonly running: number;
   readonly isHoldingBack: boolean;
@@ -29,6 +32,7 @@ export class StatementsAtOnce {
   private abandoned = 0;
   private latencyMs = 0;
   private aloneMs = 0;
+  private mix = new StatementMix();
   private looks = 0;
   private running = 0;
   private holding = 0;
@@ -42,11 +46,13 @@ export class StatementsAtOnce {
     return inUse >= this.limit && runningOn(servers) >= this.limit;
   }
 
-  /** A statement has ended. @param aloneMs what it would have taken alone */
-  ended(latencyMs: number, aloneMs: number): void {
+  /** A statement has ended. @param aloneMs what it would have taken alone @param template its number */
+  ended(latencyMs: number, aloneMs: number, template: number): void {
+    const workMs = Math.min(aloneMs, latencyMs);
     this.count++;
     this.latencyMs += latencyMs;
-    this.aloneMs += Math.min(aloneMs, latencyMs);
+    this.aloneMs += workMs;
+    this.mix.add(template, workMs);
   }
 
   /** Its client has left in the middle of it: it took time, and was of use to nobody. */
@@ -64,9 +70,11 @@ export class StatementsAtOnce {
   }
 
   take(): AtOnceFigures {
-    const { count, abandoned: left, latencyMs, aloneMs, running, looks, holding } = this;
+    const { count, abandoned: left, latencyMs, aloneMs, mix, running, looks, holding } = this;
     this.count = this.abandoned = this.latencyMs = this.aloneMs = this.looks = this.running = this.holding = 0;
-    return { count, left, latencyMs, aloneMs, running: looks === 0 ? 0 : running / looks, isHoldingBack: holding > 0 };
+    this.mix = new StatementMix();
+    const average = looks === 0 ? 0 : running / looks;
+    return { count, left, latencyMs, aloneMs, mix, running: average, isHoldingBack: holding > 0 };
   }
 }
 

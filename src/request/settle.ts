@@ -5,7 +5,7 @@
 import { TxStatus } from '../protocol/codes.ts';
 import type { ServerConnection } from '../backend/server.ts';
 import type { StatementsAtOnce } from '../pool/statements-at-once.ts';
-import { noteBaseline, noteLatency } from '../routing/latency.ts';
+import { noteAlone, noteLatency } from '../routing/latency.ts';
 import { mayBeKept, settlePassedOver } from './run-again.ts';
 import type { Session } from '../session/session.ts';
 import { countAnswer } from './count.ts';
@@ -79,7 +79,6 @@ function noteWork(session: Session, atOnce: StatementsAtOnce, request: Request, 
   const latencyMs = nowMs - request.attempt.sentAtMs;
   const { baselines } = session.services;
   const baseline = baselines.of(facts, latencyMs);
-  // Those of reads follow noteSpeed().
-  if (!request.planned.isRead) noteBaseline(baseline, latencyMs);
-  atOnce.ended(latencyMs, baseline.latencyMs);
+  noteAlone(baseline, latencyMs, nowMs);
+  atOnce.ended(latencyMs, baseline.aloneMs, baseline.number);
 }

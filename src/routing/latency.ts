@@ -16,9 +16,17 @@ const BEST_RATIO = 0.5;
 const DOWN = 0.5;
 const UP = 0.01;
 
+/** What its statements took at best is forgotten by this part a second. */
+const RISE_PER_SECOND = 0.005;
+
 /** Baseline latency of one template: a low quantile of its latencies. */
 export interface LatencyBaseline {
   latencyMs: number;
+  /** What a statement takes with no others beside it: about the least that was seen in the last minutes. */
+  aloneMs: number;
+  raisedAtMs: number;
+  /** The how manieth template that was seen: tells them apart. */
+  readonly number: number;
 }
 
 /** Baselines of the most recently used templates. */
@@ -30,12 +38,14 @@ export interface LatencyBaselines {
 }
 
 export function createLatencyBaselines(maxTemplates = 10_000): LatencyBaselines {
+  let seen = 0;
   const cells = new LRUCache<string | object, LatencyBaseline>({ max: maxTemplates });
   return {
     of(template, firstLatencyMs) {
       let cell = cells.get(template);
       if (cell === undefined) {
-        cell = { latencyMs: firstLatencyMs };
+        const number = seen++;
+        cell = { latencyMs: firstLatencyMs, aloneMs: firstLatencyMs, raisedAtMs: -Infinity, number };
         cells.set(template, cell);
       }
       return cell;
@@ -45,12 +55,29 @@ export function createLatencyBaselines(maxTemplates = 10_000): LatencyBaselines 
 }
 
 /** The baseline of a template follows the latency of one of its statements. */
-export function noteBaseline(baseline: LatencyBaseline, latencyMs: number): void {
+function noteBaseline(baseline: Pick<LatencyBaseline, 'latencyMs'>, latencyMs: number): void {
   baseline.latencyMs += (latencyMs - baseline.latencyMs) * (latencyMs < baseline.latencyMs ? DOWN : UP);
 }
 
+/**
+ * What a statement takes alone follows a faster one. It rises with time and not with each slower one: where all wait for one lock, all
+ * are slow, and none of them says what it would take without the others.
+ */
+export function noteAlone(baseline: LatencyBaseline, latencyMs: number, nowMs: number): void {
+  if (latencyMs < baseline.aloneMs) baseline.aloneMs += (latencyMs - baseline.aloneMs) * DOWN;
+  else if (nowMs - baseline.raisedAtMs >= 1000) {
+    baseline.aloneMs += (latencyMs - baseline.aloneMs) * RISE_PER_SECOND;
+    baseline.raisedAtMs = nowMs;
+  }
+}
+
 /** Notes that a node answered a read after `latencyMs`: updates the baseline of the template and the node's `load`. */
-export function noteLatency(load: NodeLoad, baseline: LatencyBaseline, latencyMs: number, nowMs: number): void {
+export function noteLatency(
+  load: NodeLoad,
+  baseline: Pick<LatencyBaseline, 'latencyMs'>,
+  latencyMs: number,
+  nowMs: number,
+): void {
   const ratio = (latencyMs + SOFTENING_MS) / (baseline.latencyMs + SOFTENING_MS);
   noteBaseline(baseline, latencyMs);
   const sample = Math.min(WORST_RATIO, Math.max(BEST_RATIO, ratio));

@@ -3,8 +3,9 @@
  * turns, window by window, and keeps the smaller one if it does at least 97 % of what the larger one does. Work is counted in what
  * each statement takes alone, so that another mix of statements does not look like another speed. Called by at-once-loop.ts.
  */
+import { StatementMix } from '../pool/statement-mix.ts';
 import type { StateTable } from '../util/state-table.ts';
-import { FoundLimits, isSameMix } from './found-limits.ts';
+import { FoundLimits } from './found-limits.ts';
 
 /** What happened in half a second. */
 export interface WorkWindow {
@@ -14,6 +15,7 @@ export interface WorkWindow {
   /** The time of all of them, and what those that ended would have taken alone; ms. */
   readonly latencyMs: number;
   readonly aloneMs: number;
+  readonly mix: StatementMix;
   /** Statements at once, on average. */
   readonly running: number;
   /** Clients waited because of the limit. */
@@ -56,14 +58,18 @@ const slowWindows = 2;
 const nearlyAll = 0.97;
 const more = 1.03;
 /** A difference this large is believed after one pair of windows. */
-const plainly = { less: 0.85, more: 1.05 };
+const plainly = { less: 0.85, more: 1.05, muchMore: 1.12 };
+/** Beyond what the numbers allow, by this factor: chance does not explain it. */
+const implausible = 1.1;
+/** Statements at once, on average, of what the limit allows, while clients wait all the time. */
+const nearlyFull = 0.8;
 const pairs = 3;
 const leastLimit = 2;
-const steps = { down: 0.7, fineDown: 0.85, up: 1.25, fastUp: 2 };
+const steps = { fastDown: 0.5, down: 0.7, fineDown: 0.85, up: 1.25, fastUp: 2 };
 const shortestHold = 10;
 const longestHold = 120;
 /** So many windows without anybody held back: the load is gone. */
-const idleWindows = 20;
+const idleWindows = 120;
 /** So many windows in a row in which clients were held back, and too few statements ended: perhaps because of the limit. */
 const fewWindows = 4;
 /** So many windows in a row with another mix of statements. */
@@ -74,8 +80,8 @@ const asMany = { least: 300, part: 0.9 };
 interface Comparison {
   readonly direction: 'down' | 'up';
   readonly candidate: number;
-  /** Work, and statements. */
-  readonly done: { candidate: number; base: number };
+  readonly done: { candidate: StatementMix; base: StatementMix };
+  /** How many statements. */
   readonly ended: { candidate: number; base: number };
   /** Windows played, and thrown away. */
   played: number;
@@ -95,8 +101,8 @@ export class StatementSearch {
   private holdFor = shortestHold;
   private held = 0;
   private step = steps.down;
-  /** What a statement of this mix takes alone; 0: not known yet. */
-  private meanMs = 0;
+  /** Of the statements for which the limit is looked for; undefined: not known yet. */
+  private mix: StatementMix | undefined;
   private otherMix = 0;
   private triedUp = false;
   /** Enough statements have ended while there was a limit for this mix. */
@@ -124,7 +130,7 @@ export class StatementSearch {
     this.few = window.isHoldingBack && endsTooFew(window) ? this.few + 1 : 0;
     this.isOfUse ||= !endsTooFew(window);
     if (this.few >= fewWindows) return this.letGo('too few statements end to tell what it is good for');
-    if (this.isOtherMix(window)) return this.follow(window.aloneMs / window.count);
+    if (this.isOtherMix(window)) return this.follow(window.mix);
     return this.state === 'comparing' ? this.compare(window) : this.hold(window);
   }
 
@@ -132,7 +138,7 @@ export class StatementSearch {
     const from = this.base;
     // Or the first slow statements would bring it back, to be given up again two seconds later.
     if (this.isOfUse) this.keepFound();
-    else this.found.forget(this.meanMs);
+    else if (this.mix !== undefined) this.found.forget(this.mix);
     this.state = 'free';
     this.base = Infinity;
     this.comparison = undefined;
@@ -140,39 +146,38 @@ export class StatementSearch {
   }
 
   private keepFound(): void {
-    this.found.keep({ meanMs: this.meanMs, limit: this.base, isSettled: this.state === 'holding' });
+    if (this.mix !== undefined)
+      this.found.keep({ mix: this.mix, limit: this.base, isSettled: this.state === 'holding' });
   }
 
   private watch(window: WorkWindow): SettledChange | undefined {
-    const { count, left, latencyMs, aloneMs, running, isContaminated } = window;
+    const { count, left, latencyMs, aloneMs, mix, running, isContaminated } = window;
     const isSlow =
       count + left >= leastCount && latencyMs > slowedDown * aloneMs && running > leastLimit && !isContaminated;
     this.slow = isSlow ? this.slow + 1 : 0;
     this.peak = isSlow ? Math.max(this.peak, Math.ceil(running)) : 0;
     if (!isSlow) return undefined;
-    const meanMs = aloneMs / Math.max(1, count);
-    if (this.found.of(meanMs) !== undefined) return this.follow(meanMs);
+    if (this.found.of(mix) !== undefined) return this.follow(mix);
     if (this.slow < slowWindows) return undefined;
     this.base = this.peak;
-    this.meanMs = meanMs;
+    this.mix = count < leastCount ? undefined : mix;
     this.begin('down');
     return undefined;
   }
 
-  private isOtherMix({ count, aloneMs, isContaminated }: WorkWindow): boolean {
-    if (count < leastCount || isContaminated || aloneMs === 0) return false;
-    const meanMs = aloneMs / count;
-    if (this.meanMs === 0) this.meanMs = meanMs;
-    this.otherMix = isSameMix(meanMs, this.meanMs) ? 0 : this.otherMix + 1;
+  private isOtherMix({ count, mix, isContaminated }: WorkWindow): boolean {
+    if (count < leastCount || isContaminated) return false;
+    this.mix ??= mix;
+    this.otherMix = mix.isLike(this.mix) ? 0 : this.otherMix + 1;
     return this.otherMix >= otherMixWindows;
   }
 
   /** Another mix of statements: what was found for it before, or a search for more. */
-  private follow(meanMs: number): SettledChange | undefined {
+  private follow(mix: StatementMix): SettledChange | undefined {
     const { base: from } = this;
-    const known = this.found.of(meanMs);
-    if (this.meanMs > 0) this.keepFound();
-    this.meanMs = meanMs;
+    const known = this.found.of(mix);
+    this.keepFound();
+    this.mix = mix;
     this.isOfUse = false;
     this.otherMix = 0;
     this.holdFor = shortestHold;
@@ -185,17 +190,17 @@ export class StatementSearch {
     return { from, to: this.base, why: 'as it was found for such statements before' };
   }
 
-  private begin(direction: 'down' | 'up'): void {
+  private begin(direction: 'down' | 'up', useless = 0): void {
     const { base, step } = this;
-    const candidate = direction === 'down' ? Math.floor(base * step) : Math.ceil(base * step);
+    const candidate = direction === 'down' ? Math.round(base * step) : Math.ceil(base * step);
     this.state = 'comparing';
     this.comparison = {
       direction,
       candidate: Math.max(leastLimit, candidate === base ? base + (direction === 'down' ? -1 : 1) : candidate),
-      done: { candidate: 0, base: 0 },
+      done: { candidate: new StatementMix(), base: new StatementMix() },
       ended: { candidate: 0, base: 0 },
       played: 0,
-      useless: 0,
+      useless,
     };
   }
 
@@ -203,24 +208,34 @@ export class StatementSearch {
     const comparison = this.comparison as Comparison;
     const { done, ended, direction } = comparison;
     const isSmaller = (comparison.played % 2 === 0) === (direction === 'down');
-    // Where the smaller number held nobody back, or the larger one was not used, the load was less, and the two cannot be compared.
-    const isLessLoad = isSmaller ? !window.isHoldingBack : window.running < Math.min(comparison.candidate, this.base);
+    // Where the smaller number did not hold clients back all the time, or the larger one was not used, the load was less, and the
+    // two cannot be compared.
+    const smaller = Math.min(comparison.candidate, this.base);
+    const isLessLoad = (isSmaller && !window.isHoldingBack) || window.running < (isSmaller ? nearlyFull : 1) * smaller;
     const isUseless = endsTooFew(window) || window.isContaminated || isLessLoad;
     if (isUseless) {
-      if (++comparison.useless >= 2 * pairs) this.rest();
+      // While nobody is held back, the load is away: the comparison goes on when it is back.
+      if (window.isHoldingBack && ++comparison.useless >= 2 * pairs) this.rest();
       return undefined;
     }
     const side = comparison.played++ % 2 === 0 ? 'candidate' : 'base';
-    done[side] += window.aloneMs;
+    done[side].addAll(window.mix);
     ended[side] += window.count;
     if (comparison.played % 2 === 1) return undefined;
-    const ratio = done.base === 0 ? 1 : done.candidate / done.base;
-    const isPlain = ratio < plainly.less || ratio > plainly.more;
+    const ratio = done.candidate.partOf(done.base);
+    if (isImplausible(ratio, comparison.candidate / this.base)) return this.again(comparison);
+    const isPlain = ratio < plainly.less || ratio > (direction === 'down' ? plainly.more : plainly.muchMore);
     if (comparison.played < 2 * pairs && !isPlain) return undefined;
     const isFewer = direction === 'down' && ended.base >= asMany.least && ended.candidate < asMany.part * ended.base;
     return ratio >= (direction === 'down' ? nearlyAll : more) && !isFewer
       ? this.accept(comparison, ratio)
       : this.reject(comparison);
+  }
+
+  /** The load was not the same in both windows. */
+  private again({ direction, useless }: Comparison): undefined {
+    this.begin(direction, useless + 2);
+    if (useless + 2 >= 2 * pairs) this.rest();
   }
 
   private accept({ direction, candidate }: Comparison, ratio: number): SettledChange {
@@ -229,6 +244,7 @@ export class StatementSearch {
     this.holdFor = shortestHold;
     this.triedUp = direction === 'up' ? false : this.triedUp;
     if (direction === 'up') this.step = Math.min(steps.fastUp, this.step * steps.up);
+    else if (this.step <= steps.down) this.step = ratio > plainly.more ? steps.fastDown : steps.down;
     if (candidate > leastLimit || direction === 'up') this.begin(direction);
     else this.rest();
     const percent = Math.round(100 * ratio);
@@ -255,7 +271,7 @@ export class StatementSearch {
 
   private hold(window: WorkWindow): undefined {
     this.held++;
-    if (endsTooFew(window) || window.isContaminated || this.held < this.holdFor) return;
+    if (!window.isHoldingBack || endsTooFew(window) || window.isContaminated || this.held < this.holdFor) return;
     this.holdFor = Math.min(longestHold, this.holdFor * 2);
     // A look at both sides.
     const isUp = this.base <= leastLimit;
@@ -264,5 +280,9 @@ export class StatementSearch {
     this.begin(isUp ? 'up' : 'down');
   }
 }
+
+/** With twice as many statements at once, at most twice as much is done, and with half as many at least half as much. */
+const isImplausible = (done: number, atOnce: number): boolean =>
+  atOnce > 1 ? done > atOnce * implausible : done * implausible < atOnce;
 
 const endsTooFew = ({ count, left }: WorkWindow): boolean => count + left < leastCount;

@@ -40,7 +40,7 @@ class Scene {
     for (let i = 0; i < windows; i++) {
       const running = Math.min(100, atOnce.limit);
       const count = Math.round((1_000 * Math.min(1, running / 8)) / (1 + 0.004 * Math.max(0, running - 8)));
-      for (let j = 0; j < count; j++) atOnce.ended((running * 500) / count, 4);
+      for (let j = 0; j < count; j++) atOnce.ended((running * 500) / count, 4, 0);
       this.nowMs += 500;
       this.loop.tick();
     }

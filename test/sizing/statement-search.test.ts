@@ -1,5 +1,6 @@
 /** How many statements at once the search settles on, for servers of which the best number is known. */
 import { describe, expect, test } from 'vitest';
+import { StatementMix } from '../../src/pool/statement-mix.ts';
 import { StatementSearch, type SettledChange, type WorkWindow } from '../../src/sizing/statement-search.ts';
 
 /** Work in a window with so many statements at once, as part of the most that there is. */
@@ -16,7 +17,15 @@ interface Play {
   readonly search: StatementSearch;
 }
 
-function window(law: Law, clients: number, limit: number, changes: Partial<WorkWindow> = {}): WorkWindow {
+function mixOf(kind: number, { count, aloneMs }: { count: number; aloneMs: number }): StatementMix {
+  const mix = new StatementMix();
+  mix.add(kind, aloneMs, count);
+  return mix;
+}
+
+type Figures = Omit<WorkWindow, 'mix'>;
+
+function figures(law: Law, clients: number, limit: number, changes: Partial<Figures> = {}): Figures {
   const running = Math.min(clients, limit);
   const done = 4_000 * law(running);
   return {
@@ -29,6 +38,18 @@ function window(law: Law, clients: number, limit: number, changes: Partial<WorkW
     isContaminated: false,
     ...changes,
   };
+}
+
+function window(law: Law, clients: number, limit: number, changes: Partial<Figures> = {}): WorkWindow {
+  const figuresNow = figures(law, clients, limit, changes);
+  return { ...figuresNow, mix: mixOf(0, figuresNow) };
+}
+
+/** Statements of 20 ms that wait for something else than the server: with more at once more is done. */
+function waiting(limit: number): WorkWindow {
+  const now = figures((running) => running / 100, 100, limit);
+  const changed = { ...now, count: Math.round(now.aloneMs / 20) + 20, latencyMs: now.aloneMs };
+  return { ...changed, mix: mixOf(1, changed) };
 }
 
 function play(law: Law, clients: number, windows: number, search = new StatementSearch()): Play {
@@ -76,24 +97,21 @@ describe('settles', () => {
 test('no limit where statements do not slow each other down', () => {
   const search = new StatementSearch();
   for (let i = 0; i < 200; i++)
-    search.next({ ...window((n) => n / 80, 80, search.limit), latencyMs: 2_000, aloneMs: 2_000 });
+    search.next(window((n) => n / 80, 80, search.limit, { latencyMs: 2_000, aloneMs: 2_000 }));
   expect(search.limit).toBe(Infinity);
 });
 
 test('another mix of statements, of which more at once do more: the limit follows', () => {
   const { search } = play(cores(8, 0.004), 100, 120);
-  const waits = (running: number): number => running / 100;
-  for (let i = 0; i < 60; i++) {
-    const now = window(waits, 100, search.limit);
-    search.next({ ...now, count: Math.round(now.aloneMs / 20) + 20, latencyMs: now.aloneMs });
-  }
+  for (let i = 0; i < 60; i++) search.next(waiting(search.limit));
   expect(Math.min(search.base, 100)).toBeGreaterThan(60);
 });
 
 test('when nobody has to wait any more there is no limit, and the next time begins where this one ended', () => {
   const { search } = play(cores(8, 0.004), 100, 120);
   const { base } = search;
-  const over = play(cores(8, 0.004), 4, 20, search).changes;
+  expect(play(cores(8, 0.004), 4, 119, search).changes).toEqual([]);
+  const over = play(cores(8, 0.004), 4, 1, search).changes;
   expect(over).toEqual([{ from: base, to: Infinity, why: 'nobody had to wait for it any more' }]);
   expect(search.limit).toBe(Infinity);
   const again = play(cores(8, 0.004), 100, 8, new StatementSearch(search.found)).changes;
@@ -142,12 +160,7 @@ test('a moment in which nothing ends changes nothing', () => {
 test('a mix that comes back has its limit at once', () => {
   const { search } = play(cores(8, 0.004), 100, 120);
   const { base } = search;
-  // Statements of 20 ms that wait, for ten seconds.
-  const waits = (running: number): number => running / 100;
-  for (let i = 0; i < 20; i++) {
-    const now = window(waits, 100, search.limit);
-    search.next({ ...now, count: Math.round(now.aloneMs / 20) + 20, latencyMs: now.aloneMs });
-  }
+  for (let i = 0; i < 20; i++) search.next(waiting(search.limit));
   expect(search.base).toBeGreaterThan(2 * base);
   const { changes } = play(cores(8, 0.004), 100, 2, search);
   expect(changes).toEqual([{ from: expect.any(Number), to: base, why: 'as it was found for such statements before' }]);
@@ -157,9 +170,8 @@ test('where so many run at once that every client leaves before its answer, fewe
   // With more than forty at once nobody waits for the end.
   const search = new StatementSearch();
   for (let i = 0; i < 60; i++) {
-    const now = window(cores(8, 0.004), 100, search.limit);
-    const isInVain = now.running > 40;
-    search.next(isInVain ? { ...now, count: 0, left: 100, aloneMs: 0 } : now);
+    const isInVain = search.limit > 40;
+    search.next(window(cores(8, 0.004), 100, search.limit, isInVain ? { count: 0, left: 100, aloneMs: 0 } : {}));
   }
   expect(search.base).toBeLessThanOrEqual(12);
 });
@@ -169,8 +181,10 @@ test('short statements must not starve: as much work with far fewer statements i
   for (let i = 0; i < 60; i++) {
     // The work is that of a few long statements, whatever the limit; the short ones need room beside them.
     const running = Math.min(60, search.limit);
-    const now = { ...window(() => 1, 60, search.limit), latencyMs: 10_000 };
-    search.next({ ...now, count: 50 * running });
+    const mix = mixOf(0, { count: 20, aloneMs: 3_900 });
+    mix.add(1, 100, 50 * running);
+    const now = figures(() => 1, 60, search.limit, { latencyMs: 10_000, count: 50 * running });
+    search.next({ ...now, mix });
   }
   expect(search.base).toBeGreaterThan(50);
 });
@@ -182,4 +196,34 @@ test.each([
   const search = new StatementSearch();
   for (let i = 0; i < 200; i++) search.next(window(cores(8, 0.004), 100, search.limit, changes));
   expect(search.limit).toBe(Infinity);
+});
+
+test('what is known of a statement changes with the limit where all wait for one lock, and is no other mix', () => {
+  const search = new StatementSearch();
+  const changes: SettledChange[] = [];
+  let leastMs = Infinity;
+  for (let i = 0; i < 400; i++) {
+    const running = Math.min(60, search.limit);
+    // A lock of 4 ms that all want: each waits for all that came before it.
+    leastMs = Math.min(leastMs * 1.05, 4 * running);
+    const count = 125;
+    const change = search.next(
+      window(() => 1, 60, search.limit, { count, aloneMs: count * leastMs, latencyMs: count * 4 * running }),
+    );
+    if (change !== undefined) changes.push(change);
+  }
+  expect(changes.filter(({ why }) => why.startsWith('as it was found'))).toEqual([]);
+});
+
+test('the end of a burst, in which the last clients are served, is not taken for what a number does', () => {
+  const { search } = play(cores(8, 0.004), 100, 120);
+  const { base } = search;
+  for (let burst = 0; burst < 40; burst++) {
+    play(cores(8, 0.004), 100, 9, search);
+    // They went in the middle of the window.
+    search.next(window(cores(8, 0.004), 100, search.limit, { running: 3, count: 200, aloneMs: 800 }));
+    play(cores(8, 0.004), 2, 20, search);
+  }
+  expect(search.base).toBeGreaterThanOrEqual(base * 0.7);
+  expect(search.base).toBeLessThanOrEqual(base * 1.3);
 });
