@@ -2,7 +2,7 @@
  * The pools of one database: one for each node and user, made when it is first needed, within the database's share
  * (max_db_connections) of each node's connections. Follows the topology and the configuration. Made by database.ts.
  */
-import type { DatabaseConfig, NodeConfig } from '../config/config.ts';
+import type { DatabaseConfig, NodeConfig, PoolSettings } from '../config/config.ts';
 import { nodeCapacity } from '../sizing/controller.ts';
 import { KeptBounds } from '../pool/bounds.ts';
 import type { Budget, Reserved } from '../pool/budget-types.ts';
@@ -20,6 +20,8 @@ export interface PoolParts {
   readonly name: string;
   readonly shared: Shared;
   config(): DatabaseConfig;
+  /** Of the pools whose connections are logged in as this user. */
+  settings(user: string): PoolSettings;
   readonly logins: ServerLogins;
   /** The borrowed log-ins of the current topology. */
   borrowed(): BorrowedLogins;
@@ -55,7 +57,7 @@ export class DatabasePools {
       database: this.parts.name,
       user,
       node: node.name,
-      settings: this.parts.config().pool,
+      settings: this.parts.settings(user),
       budget: this.budgetOf(node),
       nowMs: services.nowMs,
       random: services.random,
@@ -122,7 +124,7 @@ export class DatabasePools {
 
   /** Applies changed settings of the configuration. */
   reconfigure(snapshot: TopologySnapshot): void {
-    for (const pool of this.all()) pool.reconfigure(this.parts.config().pool);
+    for (const pool of this.all()) pool.reconfigure(this.parts.settings(pool.user));
     this.refreshBudgets(snapshot);
     this.fill(snapshot);
   }
@@ -156,7 +158,8 @@ export class DatabasePools {
 
   /** Makes the pools that need no client: min_pool_size is set and the configuration names the user of the node. */
   private fill(snapshot: TopologySnapshot): void {
-    for (const node of snapshot.nodes) if (isToBeFilled(node, this.parts.config().pool)) this.pool(node, '');
+    for (const node of snapshot.nodes)
+      if (isToBeFilled(node, this.parts.settings(node.config.user ?? ''))) this.pool(node, '');
   }
 
   private refreshBudgets(snapshot: TopologySnapshot): void {

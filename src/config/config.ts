@@ -65,6 +65,16 @@ export interface DatabaseConfig {
   readonly pool: PoolSettings;
 }
 
+/** What is set for one user, in the section `users`; absent: as the database says. */
+export interface UserConfig extends Partial<
+  Pick<
+    PoolSettings,
+    'reservePoolSize' | 'poolMode' | 'queryWaitTimeoutMs' | 'idleTransactionTimeoutMs' | 'clientIdleTimeoutMs'
+  >
+> {
+  readonly poolSize?: number;
+}
+
 export interface Config extends FieldsOf<typeof generalRows> {
   readonly pool: PoolSettings;
   readonly limits: LimitSettings;
@@ -72,6 +82,7 @@ export interface Config extends FieldsOf<typeof generalRows> {
   readonly auth: FieldsOf<typeof authRows>;
   readonly tls: { readonly client: TlsSide; readonly server: FieldsOf<typeof tlsServerRows> };
   readonly databases: ReadonlyMap<string, DatabaseConfig>;
+  readonly users: ReadonlyMap<string, UserConfig>;
   readonly routing: RoutingSettings;
   readonly cache: CacheSettings;
   readonly resize: FieldsOf<typeof resizeRows>;

@@ -3,7 +3,8 @@
  * Called by scripts/docs.mjs, and by a test that compares the result with the files.
  */
 import { errorTable } from '../errors/error-table.ts';
-import { environmentName, settingKeys, settingOf } from './settings.ts';
+import { environmentName, settingKeys, settingOf, settings } from './settings.ts';
+import { userKeys } from './user-settings.ts';
 import { perDatabaseKeys } from './databases.ts';
 
 function cell(text: string): string {
@@ -61,6 +62,20 @@ The environment overrides \`primary\` and the pool settings of a database that i
 \`WEIR_DATABASES_SHOP_PRIMARY\`, \`WEIR_DATABASES_SHOP_POOL_MODE\` (every character that is no letter or digit becomes \`_\`).
 `;
 
+const usersSection = `
+## \`users\`
+
+A map from a user name to what holds for this user alone: it wins over the database's own settings and the global ones.
+Without: as the database says. As in PgBouncer, pools and their servers go by the user as whom Weir logs in to the server: that of
+the URL of the node, else the client's own. Changeable by reload; not in the environment.
+
+| key | allowed | what it is |
+|---|---|---|
+${Object.entries(userKeys)
+  .map(([key, { like, about }]) => row([`\`${key}\``, settings[like].type.allowed, about]))
+  .join('\n')}
+`;
+
 /** docs/settings.md */
 export function settingsPage(): string {
   const parts = [settingsHead];
@@ -85,7 +100,7 @@ export function settingsPage(): string {
     ];
     parts.push(`${row(cells)}\n`);
   }
-  parts.push(`\n${databasesSection}`);
+  parts.push(`\n${databasesSection}${usersSection}`);
   return parts.join('');
 }
 

@@ -1,5 +1,5 @@
 /**
- * A configuration as rows for SHOW CONFIG: every setting, then what each database says for itself. Secrets are redacted.
+ * A configuration as rows for SHOW CONFIG: every setting, then what each database and user says for itself. Secrets are redacted.
  * Called by the admin console and `weir check`.
  */
 import { isDeepStrictEqual } from 'node:util';
@@ -7,6 +7,7 @@ import { valuesOf } from './assemble.ts';
 import type { Config, DnsReplicas, NodeConfig } from './config.ts';
 import { perDatabaseKeys } from './databases.ts';
 import { settingKeys, settingOf } from './settings.ts';
+import { formatUser } from './user-settings.ts';
 import { formatHostPort } from './values.ts';
 
 /** Columns of PgBouncer's SHOW CONFIG. */
@@ -48,6 +49,10 @@ export function listSettings(config: Config): SettingRow[] {
         isChangeable: true,
       });
     }
+  }
+  for (const [name, user] of config.users) {
+    for (const [key, value] of formatUser(user))
+      rows.push({ key: `users.${name}.${key}`, value, default: '', isChangeable: true });
   }
   return rows;
 }

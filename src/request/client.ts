@@ -194,7 +194,7 @@ export class ClientSession extends Session implements WireHandler {
     probeUnread(this);
     countBytes(this);
     if (!this.isReady || this.inFlight.length > 0) return;
-    const { clientIdleTimeoutMs, idleTransactionTimeoutMs } = this.database.settings();
+    const { clientIdleTimeoutMs, idleTransactionTimeoutMs } = this.database.settings(this.user);
     const idleMs = nowMs - this.requestAtMs;
     if (this.status !== TxStatus.Idle) {
       if (idleTransactionTimeoutMs > 0 && idleMs > idleTransactionTimeoutMs)

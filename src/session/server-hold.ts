@@ -29,7 +29,7 @@ export abstract class ServerHold extends ClientRecord {
   }
 
   get poolMode(): PoolMode {
-    return this.database.settings().poolMode;
+    return this.database.settings(this.identity.user).poolMode;
   }
 
   /** Transaction status as of the last ReadyForQuery. */

@@ -173,7 +173,7 @@ function park(session: Session, request: Request, decision: Decision): Outcome {
   const { database, services } = session;
   const { failoverWaitMs } = services.routing();
   const worthUntilMs = worthWaitingUntil(decision, failoverWaitMs);
-  const deadlineMs = request.receivedAtMs + database.settings().queryWaitTimeoutMs;
+  const deadlineMs = request.receivedAtMs + database.settings(session.user).queryWaitTimeoutMs;
   const expired = (): Outcome => {
     const isCut = worthUntilMs < deadlineMs;
     const why = isCut ? `${decision.why()}; ${notWorth(worthUntilMs, failoverWaitMs)}` : decision.why();

@@ -1,0 +1,108 @@
+/**
+ * The section `users`: what holds for one user alone, in one process and in several, before and after a reload. Fails when a
+ * user's pool grows beyond pool_size, when another user is affected, or when a reload changes nothing.
+ */
+import type pg from 'pg';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { askConsole, closeClients, connectPg, startWeir, startWorkers, until, useCluster } from './harness/index.ts';
+import { users, weirConfig } from './harness/index.ts';
+import type { WeirConfig, WeirProcess } from './harness/index.ts';
+
+let database: string;
+let weir: WeirProcess;
+
+beforeAll(async () => (database = await useCluster().createDatabase()));
+afterEach(async () => {
+  await closeClients();
+  if (weir.isRunning) await weir.stop();
+});
+afterAll(() => useCluster().dropDatabase(database));
+
+const configWith = (more: WeirConfig): WeirConfig =>
+  weirConfig(useCluster(), { database, serverUser: null, replicas: [] }, { auth: { user: users.monitor }, ...more });
+
+async function start(workers: number, more: WeirConfig): Promise<void> {
+  const config = configWith(more);
+  weir = workers === 1 ? await startWeir(config) : await startWorkers(workers, config);
+}
+
+async function reload(workers: number, more: WeirConfig): Promise<void> {
+  weir.rewriteConfig({ ...configWith(more), workers });
+  await askConsole(weir, 'RELOAD');
+}
+
+const connect = (user: string): Promise<pg.Client> => connectPg(weir.url({ database, user }));
+
+async function backends(user: string): Promise<number> {
+  const [row] = await useCluster().query<{ n: number }>(
+    `SELECT count(*)::int AS n FROM pg_stat_activity WHERE datname = $1 AND usename = $2`,
+    { values: [database, user] },
+  );
+  return row?.n ?? 0;
+}
+
+/** So many connections are open when ten clients have had their answers. */
+async function opened(user: string): Promise<number> {
+  const clients = await Promise.all(Array.from({ length: 10 }, () => connect(user)));
+  await Promise.all(clients.map((client) => client.query('SELECT pg_sleep(0.3)')));
+  await Promise.all(clients.map((client) => client.end()));
+  return backends(user);
+}
+
+describe.each([1, 2])('users, with workers: %i', (workers) => {
+  test('pool_size is the most connections of a user, and of no other', async () => {
+    await start(workers, { users: { app2: { pool_size: 2 } } });
+    expect(await opened(users.app2)).toBe(2);
+    expect(await opened(users.app)).toBeGreaterThan(2);
+    await reload(workers, { users: { app2: { pool_size: 4 } } });
+    expect(await opened(users.app2)).toBe(4);
+    await reload(workers, { users: { app2: { pool_size: 1 } } });
+    await until('the pool to be smaller', async () => (await backends(users.app2)) === 1);
+    await reload(workers, {});
+    expect(await opened(users.app2)).toBeGreaterThan(4);
+  });
+
+  test('pool_mode and client_idle_timeout are those of the user, and SHOW tells', async () => {
+    await start(workers, {
+      pool_mode: 'transaction',
+      users: { app2: { pool_mode: 'session', reserve_pool_size: 3, client_idle_timeout: '1s' } },
+    });
+    const [own, other] = [await connect(users.app2), await connect(users.app)];
+    const ended = new Promise((resolve) => own.once('error', resolve));
+    const rows = [own, other].map(async (client) => (await client.query('SELECT 1 AS one')).rows);
+    expect(await Promise.all(rows)).toEqual([[{ one: 1 }], [{ one: 1 }]]);
+    const pools = await askConsole<{ user: string; pool_mode: string }>(weir, 'SHOW POOLS');
+    const modes = Object.fromEntries(pools.map((pool) => [pool.user, pool.pool_mode]));
+    expect(modes).toMatchObject({ [users.app2]: 'session', [users.app]: 'transaction' });
+    const shown = (await askConsole(weir, 'SHOW USERS')).find(({ name }) => name === users.app2);
+    expect(shown).toMatchObject({ pool_mode: 'session', reserve_pool_size: '3', pool_size: null });
+    expect(String(await ended)).toContain('client_idle_timeout');
+    expect((await other.query('SELECT 2 AS two')).rows).toEqual([{ two: 2 }]);
+  });
+
+  test('in session mode by the user, a client keeps its server', async () => {
+    await start(workers, { users: { app2: { pool_mode: 'session', pool_size: 1, query_wait_timeout: '1s' } } });
+    const first = await connect(users.app2);
+    await first.query('SELECT 1');
+    const second = connect(users.app2).then((client) => client.query('SELECT 1'));
+    await expect(second).rejects.toMatchObject({ code: '53400' });
+    await first.end();
+    const third = await connect(users.app2);
+    expect((await third.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+  });
+});
+
+test('where the URL names the user of the servers, the pool goes by that user', async () => {
+  const { app2, app } = users;
+  weir = await startWeir(
+    weirConfig(
+      useCluster(),
+      { database, serverUser: app, replicas: [] },
+      { users: { app2: { pool_size: 9 }, app: { pool_size: 2 } } },
+    ),
+  );
+  await opened(app2);
+  expect(await backends(app2)).toBe(0);
+  const [pool] = (await askConsole(weir, 'SHOW POOLS')).filter((row) => row['database'] === database);
+  expect(pool).toMatchObject({ user: app, limit: '2', max: '2' });
+});
