@@ -80,6 +80,36 @@ describe.each([1, 2])('users, with workers: %i', (workers) => {
     expect((await other.query('SELECT 2 AS two')).rows).toEqual([{ two: 2 }]);
   });
 
+  test('max_user_connections counts the connections of a user to all databases, before and after a reload', async () => {
+    const two = await useCluster().createDatabase();
+    const databases = {
+      [two]: { primary: { url: `postgres://127.0.0.1:${useCluster().primary.port}/${two}`, name: 'primary' } },
+    };
+    const both = async (user: string): Promise<number> => {
+      const clients = await Promise.all(
+        [database, two, database, two, database, two].map((name) => connectPg(weir.url({ database: name, user }))),
+      );
+      await Promise.all(clients.map((client) => client.query('SELECT pg_sleep(0.2)')));
+      await Promise.all(clients.map((client) => client.end()));
+      const [row] = await useCluster().query<{ n: number }>(
+        'SELECT count(*)::int AS n FROM pg_stat_activity WHERE datname = ANY($1) AND usename = $2',
+        { values: [[database, two], user] },
+      );
+      return row?.n ?? 0;
+    };
+    await start(workers, { databases, max_user_connections: 5, users: { app2: { max_user_connections: 2 } } });
+    expect(await both(users.app2)).toBe(2);
+    const shown = (await askConsole(weir, 'SHOW USERS')).map(({ name, max_user_connections: max }) => [name, max]);
+    expect(Object.fromEntries(shown)).toMatchObject({ app2: '2', app: '5' });
+    await reload(workers, { databases, users: { app2: { max_user_connections: 4 } } });
+    expect(await both(users.app2)).toBe(4);
+    expect(await both(users.app)).toBe(6);
+    await reload(workers, { databases, max_user_connections: 1 });
+    await until('the connections to be closed', async () => (await both(users.app2)) === 1);
+    await weir.stop();
+    await useCluster().dropDatabase(two);
+  });
+
   test('in session mode by the user, a client keeps its server', async () => {
     await start(workers, { users: { app2: { pool_mode: 'session', pool_size: 1, query_wait_timeout: '1s' } } });
     const first = await connect(users.app2);

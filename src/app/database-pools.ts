@@ -82,6 +82,7 @@ export class DatabasePools {
       onOverload: (stats) => this.parts.shared.onOverload(stats),
     });
     pool.role = role;
+    this.limitUser(node, user);
     for (const bounds of this.bounds.of(user, node.name)) pool.setBounds(bounds, 'RESIZE POOL before it was used');
     if (this.isPaused) pool.pause();
     return pool;
@@ -98,6 +99,17 @@ export class DatabasePools {
     }
     budget.limit = this.parts.config().pool.maxDbConnections || Infinity;
     return budget;
+  }
+
+  private limitUsers(node: NodeConfig): void {
+    for (const { user } of this.of(node.name)) this.limitUser(node, user);
+  }
+
+  /** max_user_connections of the user, on the server of the node. */
+  private limitUser(node: NodeConfig, user: string): void {
+    const { maxUserConnections, users } = this.parts.shared.config();
+    const limit = users.get(user)?.maxUserConnections ?? maxUserConnections;
+    this.budgetOf(node).limitUser(user, limit || Infinity);
   }
 
   /** Reserves a connection for use outside of the pools (replication). Undefined: the limit is reached. */
@@ -166,11 +178,17 @@ export class DatabasePools {
     for (const node of snapshot.nodes) {
       this.parts.shared.connectionBudget().learned(node, nodeCapacity(node, 0));
       this.budgetOf(node.config);
+      this.limitUsers(node.config);
     }
   }
 
-  /** Computes anew how many reads may fall back to the primary and, where zones count, which nodes have no room. */
+  /**
+   * Computes anew how many reads may fall back to the primary and, where zones count, which nodes have no room. Connections above a
+   * limit of their user that was lowered while they were in use are closed when they are idle.
+   */
   refreshRoom({ primary, nodes }: TopologySnapshot): void {
+    const { maxUserConnections, users } = this.parts.shared.config();
+    if (maxUserConnections > 0 || users.size > 0) for (const { config } of nodes) this.limitUsers(config);
     if (this.parts.shared.config().routing.zone !== undefined)
       for (const { name, load } of nodes) load.isFull = hasWaiting(this.of(name));
     if (primary === undefined) return;

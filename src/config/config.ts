@@ -73,6 +73,7 @@ export interface UserConfig extends Partial<
   >
 > {
   readonly poolSize?: number;
+  readonly maxUserConnections?: number;
 }
 
 export interface Config extends FieldsOf<typeof generalRows> {

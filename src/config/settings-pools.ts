@@ -110,6 +110,16 @@ const poolSizes = {
   ),
 } as const satisfies Rows;
 
+const userSizes = {
+  max_user_connections: setting(
+    'maxUserConnections',
+    connections,
+    0,
+    'reload',
+    'Server connections per node over all pools of a user, whatever their databases; 0 = no limit. A user may have an own one (users).',
+  ),
+} as const satisfies Rows;
+
 const reserve = {
   reserve_pool_size: setting(
     'reservePoolSize',
@@ -270,13 +280,14 @@ const poolTimes = {
 } as const satisfies Rows;
 
 /** The fields of Config that are in no section. */
-export const generalRows = { ...listening, ...clientLimits, ...userPriorities } as const;
+export const generalRows = { ...listening, ...userSizes, ...clientLimits, ...userPriorities } as const;
 /** Config.pool, and the pool of each database. */
 export const poolRows = { ...poolSizes, ...reserve, ...poolTimes, ...budgetRows } as const;
 /** All of them, in the order of SHOW CONFIG and docs/settings.md. */
 export const poolSettings = {
   ...listening,
   ...poolSizes,
+  ...userSizes,
   ...reserve,
   ...clientLimits,
   ...userPriorities,

@@ -25,6 +25,11 @@ export const userKeys = {
     about: 'Connections beyond it, for clients that have waited reserve_pool_timeout.',
   },
   pool_mode: { like: 'pool_mode', field: 'poolMode', about: 'As above, for the pools of the user.' },
+  max_user_connections: {
+    like: 'max_user_connections',
+    field: 'maxUserConnections',
+    about: 'Server connections per node over all pools of the user; 0 = no limit.',
+  },
   query_wait_timeout: { like: 'query_wait_timeout', field: 'queryWaitTimeoutMs', about: 'As above.' },
   idle_transaction_timeout: { like: 'idle_transaction_timeout', field: 'idleTransactionTimeoutMs', about: 'As above.' },
   client_idle_timeout: {
@@ -95,7 +100,7 @@ export function formatUser(user: UserConfig): (readonly [key: string, value: str
 /** The settings of a pool whose connections are logged in as the user. */
 export function poolSettingsOf(pool: PoolSettings, user: UserConfig | undefined): PoolSettings {
   if (user === undefined) return pool;
-  const { poolSize, clientIdleTimeoutMs: _ofClients, ...same } = user;
+  const { poolSize, clientIdleTimeoutMs: _ofClients, maxUserConnections: _ofAllPools, ...same } = user;
   const own = { ...pool, ...same };
   if (poolSize === undefined) return own;
   // A size that was set for the user is the most, as in PgBouncer: the pool does not grow beyond it.

@@ -164,6 +164,8 @@ interface UserRow {
 
 function userRows({ sources }: CommandContext): Iterable<UserRow> {
   const rows = new Map<string, UserRow>();
+  /** Set for all users. */
+  const ofAll = new Map<string, string>();
   const row = (name: string): UserRow => {
     const found = rows.get(name) ?? { name, servers: 0, clients: 0, own: new Map<string, string>() };
     rows.set(name, found);
@@ -173,9 +175,11 @@ function userRows({ sources }: CommandContext): Iterable<UserRow> {
   for (const { key, value } of sources.settings()) {
     const [, name, own] = /^users\.(.*)\.(\w+)$/s.exec(key) ?? [];
     if (name !== undefined && own !== undefined) row(name).own.set(own, value);
+    else if (key === 'max_user_connections') ofAll.set(key, value);
   }
   for (const client of sources.clients()) row(client.user).clients++;
   for (const { user, count } of openServers(sources)) row(user).servers += count;
+  for (const { own } of rows.values()) for (const [key, value] of ofAll) if (!own.has(key)) own.set(key, value);
   return rows.values();
 }
 
@@ -189,7 +193,7 @@ const users = show<UserRow>(
     user.text('pool_size', ({ own }) => own.get('pool_size') ?? null),
     user.text('reserve_pool_size', ({ own }) => own.get('reserve_pool_size') ?? null),
     user.text('pool_mode', ({ own }) => own.get('pool_mode') ?? null),
-    user.int('max_user_connections', () => 0),
+    user.int('max_user_connections', ({ own }) => Number(own.get('max_user_connections') ?? 0)),
     user.int('current_connections', (row) => row.servers),
     user.int('max_user_client_connections', () => 0),
     user.int('current_client_connections', (row) => row.clients),
