@@ -2,10 +2,12 @@
  * The section `users`: what holds for one user alone, in one process and in several, before and after a reload. Fails when a
  * user's pool grows beyond pool_size, when another user is affected, or when a reload changes nothing.
  */
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { askConsole, closeClients, connectPg, startWeir, startWorkers, until, useCluster } from './harness/index.ts';
-import { users, weirConfig } from './harness/index.ts';
+import { CertificateAuthority, currentRun, users, weirConfig } from './harness/index.ts';
 import type { WeirConfig, WeirProcess } from './harness/index.ts';
 
 let database: string;
@@ -32,6 +34,17 @@ async function reload(workers: number, more: WeirConfig): Promise<void> {
 }
 
 const connect = (user: string): Promise<pg.Client> => connectPg(weir.url({ database, user }));
+
+/** Files of a certificate that clients are shown. */
+function ownCertificate(): { cert: string; key: string } {
+  const cluster = useCluster();
+  const dir = mkdtempSync(join(currentRun().dir, 'limits-'));
+  const { cert, key } = new CertificateAuthority({ cert: cluster.caCert, key: cluster.caKey }).server(['localhost']);
+  const files = { cert: join(dir, 'server.crt'), key: join(dir, 'server.key') };
+  writeFileSync(files.cert, cert);
+  writeFileSync(files.key, key, { mode: 0o600 });
+  return files;
+}
 
 async function backends(user: string): Promise<number> {
   const [row] = await useCluster().query<{ n: number }>(
@@ -108,6 +121,33 @@ describe.each([1, 2])('users, with workers: %i', (workers) => {
     await until('the connections to be closed', async () => (await both(users.app2)) === 1);
     await weir.stop();
     await useCluster().dropDatabase(two);
+  });
+
+  test('max_user_client_connections and max_db_client_connections refuse one client more, until one leaves', async () => {
+    const limited = {
+      tls: { client: ownCertificate() },
+      max_user_client_connections: 3,
+      users: { app2: { max_user_client_connections: 2 } },
+    };
+    await start(workers, { ...limited, databases: { [database]: { max_db_client_connections: 4 } } });
+    const came = async (user: string, ssl = false): Promise<pg.Client | string> =>
+      connectPg(weir.url({ database, user }), { ssl: ssl && { rejectUnauthorized: false } }).catch(
+        (error: unknown) => `${(error as { code?: string }).code} ${(error as Error).message}`,
+      );
+    const ofUser = '53300 client connections exceeded (max_user_client_connections)';
+    const ofDatabase = '53300 client connections exceeded (max_db_client_connections)';
+    const first = (await came(users.app2, true)) as pg.Client;
+    expect(await came(users.app2)).not.toBeTypeOf('string');
+    expect(await came(users.app2, true)).toBe(ofUser);
+    expect([typeof (await came(users.app)), typeof (await came(users.app))]).toEqual(['object', 'object']);
+    expect(await came(users.monitor)).toBe(ofDatabase);
+    const shown = (await askConsole(weir, 'SHOW DATABASES')).find(({ name }) => name === database);
+    expect(shown).toMatchObject({ max_client_connections: '4', current_client_connections: '4' });
+    await first.end();
+    await until('a client to be let in', async () => typeof (await came(users.app2)) !== 'string');
+    await reload(workers, { ...limited, users: {} });
+    expect(await came(users.app2)).not.toBeTypeOf('string');
+    expect(await came(users.app2)).toBe(ofUser);
   });
 
   test('in session mode by the user, a client keeps its server', async () => {

@@ -20,6 +20,7 @@ import { ClientSession } from '../request/client.ts';
 import type { Services } from '../session/context.ts';
 import { SessionState } from '../session/state.ts';
 import { greeting } from '../session/welcome.ts';
+import { ClientCounts, clientLimitsOf, type ClientLimits, type Guest } from '../util/client-counts.ts';
 import { accessOf } from './access.ts';
 import type { AuthQuery } from './auth-query.ts';
 import { identityOf, type Clients, type Key } from './clients.ts';
@@ -58,7 +59,9 @@ function maxLogins({ maxClientLogins, maxClientConn, workers }: Config): number 
 export class Reception {
   isDraining = false;
   private readonly parts: ReceptionParts;
-  private places = 0;
+  private readonly counts = new ClientCounts();
+  /** Of the configuration that they were read from. */
+  private limits: { readonly config: Config; readonly of: ClientLimits } | undefined;
 
   constructor(parts: ReceptionParts) {
     this.parts = parts;
@@ -100,10 +103,10 @@ export class Reception {
       loginTimeoutMs: () => parts.config().clientLoginTimeoutMs,
       maxLogins: () => maxLogins(parts.config()),
       memory: parts.memory,
-      // The workers of one Weir have max_client_conn together: only their supervisor knows.
-      isFull: () => parts.worker === undefined && this.places >= parts.config().maxClientConn,
-      tryEnter: () => parts.worker?.tryEnter() ?? this.tryEnter(),
-      leave: parts.worker === undefined ? () => void this.places-- : parts.worker.leave,
+      // The workers of one Weir have their limits together: only their supervisor knows.
+      isFull: () => parts.worker === undefined && this.counts.taken >= parts.config().maxClientConn,
+      tryEnter: (guest) => parts.worker?.tryEnter(guest) ?? this.counts.tryEnter(guest, this.clientLimits),
+      leave: this.leave,
       onClient: (client) => this.receive(client),
       onCancel: (processId, secret, done) => this.cancel(processId, secret, done),
       onRefused: (reason) => parts.metrics.authFailed(reason),
@@ -113,11 +116,17 @@ export class Reception {
     };
   }
 
-  private tryEnter(): boolean {
-    if (this.places >= this.parts.config().maxClientConn) return false;
-    this.places++;
-    return true;
+  private get clientLimits(): ClientLimits {
+    const config = this.parts.config();
+    if (this.limits?.config !== config) this.limits = { config, of: clientLimitsOf(config) };
+    return this.limits.of;
   }
+
+  private readonly leave = (guest: Guest | undefined): void => {
+    const { worker } = this.parts;
+    if (worker === undefined) this.counts.add(guest, -1);
+    else worker.leave(guest);
+  };
 
   /** A key that is not of this process may be of another worker. An unknown one is ignored, as in PostgreSQL. */
   private cancel(id: number, secret: Buffer, done: () => void): void {
@@ -135,11 +144,11 @@ export class Reception {
   }
 
   /** Counts a client that comes from another process, where it was let in. It leaves when the socket closes. */
-  takePlace(socket: Socket): void {
+  takePlace(socket: Socket, guest: Guest): void {
     const { worker } = this.parts;
-    if (worker === undefined) this.places++;
-    else worker.arrived();
-    socket.on('close', worker === undefined ? () => void this.places-- : worker.leave);
+    if (worker === undefined) this.counts.add(guest, 1);
+    else worker.arrived(guest);
+    socket.on('close', () => this.leave(guest));
   }
 
   private receive(client: LoggedInClient): void {

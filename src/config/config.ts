@@ -74,6 +74,7 @@ export interface UserConfig extends Partial<
 > {
   readonly poolSize?: number;
   readonly maxUserConnections?: number;
+  readonly maxUserClientConnections?: number;
 }
 
 export interface Config extends FieldsOf<typeof generalRows> {

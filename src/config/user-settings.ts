@@ -30,6 +30,11 @@ export const userKeys = {
     field: 'maxUserConnections',
     about: 'Server connections per node over all pools of the user; 0 = no limit.',
   },
+  max_user_client_connections: {
+    like: 'max_user_client_connections',
+    field: 'maxUserClientConnections',
+    about: 'Client connections of the user; 0 = no limit.',
+  },
   query_wait_timeout: { like: 'query_wait_timeout', field: 'queryWaitTimeoutMs', about: 'As above.' },
   idle_transaction_timeout: { like: 'idle_transaction_timeout', field: 'idleTransactionTimeoutMs', about: 'As above.' },
   client_idle_timeout: {
@@ -97,10 +102,16 @@ export function formatUser(user: UserConfig): (readonly [key: string, value: str
   });
 }
 
+/** Without what concerns all pools of the user together, and its clients. */
+function fieldsOfPools(user: UserConfig): UserConfig {
+  const { maxUserConnections: _pools, maxUserClientConnections: _clients, clientIdleTimeoutMs: _idle, ...same } = user;
+  return same;
+}
+
 /** The settings of a pool whose connections are logged in as the user. */
 export function poolSettingsOf(pool: PoolSettings, user: UserConfig | undefined): PoolSettings {
   if (user === undefined) return pool;
-  const { poolSize, clientIdleTimeoutMs: _ofClients, maxUserConnections: _ofAllPools, ...same } = user;
+  const { poolSize, ...same } = fieldsOfPools(user);
   const own = { ...pool, ...same };
   if (poolSize === undefined) return own;
   // A size that was set for the user is the most, as in PgBouncer: the pool does not grow beyond it.

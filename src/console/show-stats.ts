@@ -175,7 +175,7 @@ function userRows({ sources }: CommandContext): Iterable<UserRow> {
   for (const { key, value } of sources.settings()) {
     const [, name, own] = /^users\.(.*)\.(\w+)$/s.exec(key) ?? [];
     if (name !== undefined && own !== undefined) row(name).own.set(own, value);
-    else if (key === 'max_user_connections') ofAll.set(key, value);
+    else if (/^max_user_(client_)?connections$/.test(key)) ofAll.set(key, value);
   }
   for (const client of sources.clients()) row(client.user).clients++;
   for (const { user, count } of openServers(sources)) row(user).servers += count;
@@ -195,7 +195,7 @@ const users = show<UserRow>(
     user.text('pool_mode', ({ own }) => own.get('pool_mode') ?? null),
     user.int('max_user_connections', ({ own }) => Number(own.get('max_user_connections') ?? 0)),
     user.int('current_connections', (row) => row.servers),
-    user.int('max_user_client_connections', () => 0),
+    user.int('max_user_client_connections', ({ own }) => Number(own.get('max_user_client_connections') ?? 0)),
     user.int('current_client_connections', (row) => row.clients),
   ],
   userRows,
