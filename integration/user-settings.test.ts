@@ -150,6 +150,56 @@ describe.each([1, 2])('users, with workers: %i', (workers) => {
     expect(await came(users.app2)).toBe(ofUser);
   });
 
+  test('query_timeout and transaction_timeout end a client and what it runs, until a reload lifts them', async () => {
+    await start(workers, {
+      users: { app2: { query_timeout: '1s' }, monitor: { transaction_timeout: '1s' } },
+    });
+    const running = async (user: string): Promise<number> => {
+      const [row] = await useCluster().query<{ n: number }>(
+        `SELECT count(*)::int AS n FROM pg_stat_activity WHERE datname = $1 AND usename = $2 AND query ~ 'pg_sleep'
+         AND state = 'active'`,
+        { values: [database, user] },
+      );
+      return row?.n ?? 0;
+    };
+    const simple = await connect(users.app2);
+    await expect(simple.query('SELECT pg_sleep(60)')).rejects.toMatchObject({ code: '57014' });
+    const extended = await connect(users.app2);
+    await expect(extended.query('SELECT pg_sleep($1)', [60])).rejects.toMatchObject({
+      code: '57014',
+      message: 'query timeout (query_timeout = 1 s)',
+    });
+    await until('the statements to be cancelled', async () => (await running(users.app2)) === 0);
+    // Several statements may take longer than that in all.
+    const batch = await connect(users.app2);
+    const answers = Array.from({ length: 6 }, () => batch.query('SELECT pg_sleep(0.4)'));
+    expect(await Promise.all(answers)).toHaveLength(6);
+    const idle = await connect(users.monitor);
+    const ended = new Promise<{ code?: string }>((resolve) => idle.once('error', resolve));
+    await idle.query('BEGIN');
+    await idle.query('SELECT 1');
+    expect(await ended).toMatchObject({ code: '25P04' });
+    const other = await connect(users.app);
+    await other.query('BEGIN');
+    expect((await other.query('SELECT pg_sleep(2.5)')).rows).toHaveLength(1);
+    await reload(workers, {});
+    expect((await (await connect(users.app2)).query('SELECT pg_sleep(2.5)')).rows).toHaveLength(1);
+  });
+
+  test('query_wait_notify tells a client that it is queued, once', async () => {
+    await start(workers, { query_wait_notify: '100ms', users: { app2: { pool_size: 1 } } });
+    const [holder, queued] = [await connect(users.app2), await connect(users.app2)];
+    await holder.query('BEGIN');
+    await holder.query('SELECT 1');
+    const notices: string[] = [];
+    queued.on('notice', ({ message }) => notices.push(message ?? ''));
+    const answer = queued.query('SELECT 2 AS two');
+    await until('the notice', () => notices.length > 0);
+    await holder.query('COMMIT');
+    expect((await answer).rows).toEqual([{ two: 2 }]);
+    expect(notices).toEqual(['No server connection available in postgres backend, client being queued']);
+  });
+
   test('in session mode by the user, a client keeps its server', async () => {
     await start(workers, { users: { app2: { pool_mode: 'session', pool_size: 1, query_wait_timeout: '1s' } } });
     const first = await connect(users.app2);

@@ -69,7 +69,13 @@ export interface DatabaseConfig {
 export interface UserConfig extends Partial<
   Pick<
     PoolSettings,
-    'reservePoolSize' | 'poolMode' | 'queryWaitTimeoutMs' | 'idleTransactionTimeoutMs' | 'clientIdleTimeoutMs'
+    | 'reservePoolSize'
+    | 'poolMode'
+    | 'queryWaitTimeoutMs'
+    | 'queryTimeoutMs'
+    | 'transactionTimeoutMs'
+    | 'idleTransactionTimeoutMs'
+    | 'clientIdleTimeoutMs'
   >
 > {
   readonly poolSize?: number;

@@ -14,6 +14,13 @@ export const poolTimes = {
     'per database',
     'How long a client may wait for a server connection before it gets an error.',
   ),
+  query_wait_notify: setting(
+    'queryWaitNotifyMs',
+    orZero('never'),
+    0,
+    'per database',
+    'A client that has waited so long for a server connection gets a NOTICE that it is queued.',
+  ),
   queue_target: setting(
     'queueTargetMs',
     orZero('off'),
@@ -76,6 +83,20 @@ export const poolTimes = {
     0,
     'per database',
     'Clients that send nothing for longer than this, outside a transaction, are disconnected.',
+  ),
+  query_timeout: setting(
+    'queryTimeoutMs',
+    orZero('never'),
+    0,
+    'per database',
+    'Clients whose statement runs, or waits, for longer than this are disconnected, and it is cancelled; looked at once a second. statement_timeout of PostgreSQL is kinder.',
+  ),
+  transaction_timeout: setting(
+    'transactionTimeoutMs',
+    orZero('never'),
+    0,
+    'per database',
+    'Clients whose transaction is open for longer than this are disconnected, and it is rolled back; looked at once a second.',
   ),
   idle_transaction_timeout: setting(
     'idleTransactionTimeoutMs',

@@ -36,6 +36,8 @@ export const userKeys = {
     about: 'Client connections of the user; 0 = no limit.',
   },
   query_wait_timeout: { like: 'query_wait_timeout', field: 'queryWaitTimeoutMs', about: 'As above.' },
+  query_timeout: { like: 'query_timeout', field: 'queryTimeoutMs', about: 'As above.' },
+  transaction_timeout: { like: 'transaction_timeout', field: 'transactionTimeoutMs', about: 'As above.' },
   idle_transaction_timeout: { like: 'idle_transaction_timeout', field: 'idleTransactionTimeoutMs', about: 'As above.' },
   client_idle_timeout: {
     like: 'client_idle_timeout',
