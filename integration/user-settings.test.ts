@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { askConsole, closeClients, connectPg, startWeir, startWorkers, until, useCluster } from './harness/index.ts';
-import { CertificateAuthority, currentRun, users, weirConfig } from './harness/index.ts';
+import { CertificateAuthority, currentRun, linesOf, PASSWORD, SUPERUSER, users, weirConfig } from './harness/index.ts';
 import type { WeirConfig, WeirProcess } from './harness/index.ts';
 
 let database: string;
@@ -200,6 +200,31 @@ describe.each([1, 2])('users, with workers: %i', (workers) => {
     expect(notices).toEqual(['No server connection available in postgres backend, client being queued']);
   });
 
+  test('connect_query has run on each server before a client gets it, also after a reset', async () => {
+    const sql = "SET work_mem = '7MB'; SET TimeZone = 'Asia/Tokyo'";
+    await start(workers, {
+      databases: { [database]: { connect_query: sql } },
+      users: { app2: { pool_mode: 'session' } },
+    });
+    const shown = async (client: pg.Client): Promise<string[]> =>
+      (
+        await client.query('SELECT current_setting($1) AS a, current_setting($2) AS b', ['work_mem', 'TimeZone'])
+      ).rows.map(({ a, b }) => `${a} ${b}`);
+    for (const user of [users.app, users.app2, users.app2, users.app2]) {
+      const client = await connect(user);
+      expect(await shown(client)).toEqual(['7MB Asia/Tokyo']);
+      await client.query("SET work_mem = '9MB'");
+      await client.end();
+    }
+    // What fails is logged, and the client is served.
+    await reload(workers, { databases: { [database]: { connect_query: 'SELECT 1/0' } } });
+    await askConsole(weir, 'RECONNECT');
+    const client = await connect(users.app);
+    expect((await client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+    await until('a line in the log', () => linesOf(weir, 'connect_query_failed').length > 0);
+    expect(linesOf(weir, 'connect_query_failed')[0]).toMatchObject({ msg: 'division by zero' });
+  });
+
   test('in session mode by the user, a client keeps its server', async () => {
     await start(workers, { users: { app2: { pool_mode: 'session', pool_size: 1, query_wait_timeout: '1s' } } });
     const first = await connect(users.app2);
@@ -210,6 +235,50 @@ describe.each([1, 2])('users, with workers: %i', (workers) => {
     const third = await connect(users.app2);
     expect((await third.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
   });
+});
+
+test('auth_user, auth_query and auth_dbname of a database are for its clients alone', async () => {
+  const cluster = useCluster();
+  const other = await cluster.createDatabase();
+  await cluster.query(`CREATE ROLE own_auth LOGIN PASSWORD '${PASSWORD}'`);
+  await cluster.query(
+    'CREATE TABLE who (name text, secret text); INSERT INTO who SELECT rolname, rolpassword FROM pg_authid',
+    {
+      database: other,
+    },
+  );
+  const file = join(mkdtempSync(join(currentRun().dir, 'auth-')), 'users.txt');
+  writeFileSync(file, [SUPERUSER, 'weir'].map((name) => `"${name}" "${PASSWORD}"\n`).join(''), { mode: 0o600 });
+  const own = {
+    auth_user: SUPERUSER,
+    auth_query: 'SELECT name, secret FROM public.who WHERE name = $1',
+    auth_dbname: other,
+  };
+  const at = (name: string): string => `postgres://127.0.0.1:${cluster.primary.port}/${name}`;
+  const config = weirConfig(
+    cluster,
+    { database, serverUser: null, replicas: [] },
+    {
+      auth: { file, user: SUPERUSER },
+      databases: { [database]: own, [other]: { primary: { url: at(other), name: 'primary' } } },
+    },
+  );
+  weir = await startWeir(config);
+  const client = await connectPg(weir.url({ database, user: 'own_auth' }));
+  expect((await client.query('SELECT current_user AS me')).rows).toEqual([{ me: 'own_auth' }]);
+  const wrong = connectPg(weir.url({ database, user: 'own_auth', password: 'wrong' }));
+  await expect(wrong).rejects.toMatchObject({ code: '28P01' });
+  await expect(connectPg(weir.url({ database: other, user: 'own_auth' }))).rejects.toMatchObject({ code: '28P01' });
+  weir.rewriteConfig({
+    ...config,
+    auth: { type: 'scram-sha-256', admin_users: ['weir'], file, user: SUPERUSER, query: 'default' },
+  });
+  await askConsole(weir, 'RELOAD');
+  const byDefault = await connectPg(weir.url({ database: other, user: 'own_auth' }));
+  expect((await byDefault.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+  await weir.stop();
+  await cluster.dropDatabase(other);
+  await cluster.query('DROP ROLE own_auth');
 });
 
 test('where the URL names the user of the servers, the pool goes by that user', async () => {

@@ -70,10 +70,12 @@ export class DatabasePools {
           throw problem;
         });
         this.parts.borrowed().accepted(node, user);
+        await this.parts.logins.connectQuery(server);
         this.isProven = true;
         if (defaults !== undefined && defaults.key !== this.parts.defaults.current?.key) server.isCloseNeeded = true;
         return server;
       },
+      afterReset: (server) => this.parts.logins.connectQuery(server),
       onResize: (stats) => {
         // Without a successful log-in the name may be a typing error: its pools are not logged.
         if (this.isProven) this.parts.shared.onResize(stats);

@@ -56,6 +56,11 @@ function maxLogins({ maxClientLogins, maxClientConn, workers }: Config): number 
   return maxClientLogins === 0 ? maxClientConn : Math.max(1, Math.floor(maxClientLogins / workers));
 }
 
+/** For all databases, or for one. */
+function hasAuthQuery({ auth, databases }: Config): boolean {
+  return auth.query !== undefined || [...databases.values()].some((each) => each.auth?.query !== undefined);
+}
+
 export class Reception {
   isDraining = false;
   private readonly parts: ReceptionParts;
@@ -75,7 +80,7 @@ export class Reception {
       type: auth.type,
       access: accessOf(config),
       users: (name) => users.get(name),
-      lookUp: auth.query === undefined ? undefined : (user, database) => authQuery.lookUp(user, database),
+      lookUp: !hasAuthQuery(config) ? undefined : (user, database) => authQuery.lookUp(user, database),
       onProven: (proven) => {
         if (!credentials.learn(proven)) return;
         directory.credentialsChanged(proven.user);

@@ -63,7 +63,11 @@ export interface DatabaseConfig {
   /** Absent: none. */
   readonly dns?: readonly DnsReplicas[] | undefined;
   readonly pool: PoolSettings;
+  /** What wins over `auth` for its clients (auth_user, auth_query, auth_dbname); absent: nothing. */
+  readonly auth?: DatabaseAuth;
 }
+
+export type DatabaseAuth = Partial<Pick<FieldsOf<typeof authRows>, 'user' | 'query' | 'dbname'>>;
 
 /** What is set for one user, in the section `users`; absent: as the database says. */
 export interface UserConfig extends Partial<

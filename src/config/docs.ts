@@ -45,6 +45,7 @@ the same name on the server. \`weir\` and \`pgbouncer\` are the admin console an
 | \`primary\` | node | The server that takes writes. Needed. |
 | \`replicas\` | list of nodes | Servers that take reads. |
 ${perDatabaseKeys.map((key) => `| \`${key}\` | | As above, for this database. |`).join('\n')}
+| \`auth_user\`, \`auth_query\`, \`auth_dbname\` | | For clients of this database instead of \`auth.user\`, \`auth.query\` and \`auth.dbname\`. |
 
 A **node** is a URL, \`postgres://user:password@host:5432/database\`, or a map \`{ url, weight, name, zone }\`:
 

@@ -4,7 +4,7 @@
  */
 import type { Rows } from './setting.ts';
 import { atLeast1ms, hour, minute, orZero, second, setting } from './setting.ts';
-import { boolean, integer } from './values.ts';
+import { boolean, integer, optional, string } from './values.ts';
 
 export const poolTimes = {
   query_wait_timeout: setting(
@@ -76,6 +76,13 @@ export const poolTimes = {
     second,
     'per database',
     'Pause after a failed log-in to a server; it grows while log-ins go on failing.',
+  ),
+  connect_query: setting(
+    'connectQuery',
+    optional(string('a statement, or several')),
+    undefined,
+    'per database',
+    'Runs on each server connection when it is opened, before a client gets it, and again when it was reset (DISCARD ALL); an error is logged. Not for search_path, roles and client_encoding: use ALTER ROLE ... SET for those.',
   ),
   client_idle_timeout: setting(
     'clientIdleTimeoutMs',

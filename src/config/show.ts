@@ -5,7 +5,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { valuesOf } from './assemble.ts';
 import type { Config, DnsReplicas, NodeConfig } from './config.ts';
-import { perDatabaseKeys } from './databases.ts';
+import { authKeys, perDatabaseKeys } from './databases.ts';
 import { settingKeys, settingOf } from './settings.ts';
 import { formatUser } from './user-settings.ts';
 import { formatHostPort } from './values.ts';
@@ -35,6 +35,10 @@ export function listSettings(config: Config): SettingRow[] {
     rows.push({ key: `${prefix}.primary`, value: nodeUrl(database.primary), default: '', isChangeable: true });
     const replicas = `[${[...database.replicas.map(nodeUrl), ...(database.dns ?? []).map(dnsEntry)].join(', ')}]`;
     rows.push({ key: `${prefix}.replicas`, value: replicas, default: '[]', isChangeable: true });
+    for (const [key, { field }] of Object.entries(authKeys)) {
+      const value = database.auth?.[field];
+      if (value !== undefined) rows.push({ key: `${prefix}.${key}`, value, default: '', isChangeable: true });
+    }
     const own = valuesOf({ ...config, pool: database.pool });
     for (const key of perDatabaseKeys) {
       const setting = settingOf(key);

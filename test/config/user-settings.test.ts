@@ -69,3 +69,30 @@ describe('users', () => {
     expect('config' in set && set.config.users).toEqual(before.users);
   });
 });
+
+describe('what a database says for itself', () => {
+  const problemsOf = (own: string): readonly string[] => {
+    const text = `databases: { shop: { primary: "postgres://db1/shop", ${own} } }`;
+    const result = loadConfig({ text, env: {} });
+    return 'problems' in result ? result.problems : [];
+  };
+
+  it('auth_query, auth_user and auth_dbname win over those of all, and are checked as those are', () => {
+    const entry = 'auth_query: "SELECT n, s FROM u WHERE n = $1", auth_user: asker, auth_dbname: shop';
+    const config = load('', `databases: { shop: { primary: "postgres://db1/shop", ${entry} } }`);
+    expect(config.databases.get('shop')?.auth).toMatchObject({ user: 'asker', dbname: 'shop' });
+    expect(listSettings(config).find(({ key }) => key === 'databases.shop.auth_user')?.value).toBe('asker');
+    expect(problemsOf('auth_query: "SELECT 1", auth_user: a')[0]).toContain('of database shop: has no $1');
+    expect(problemsOf('auth_query: "SELECT $1"')[0]).toContain(
+      'of database shop: is missing: auth.query needs somebody',
+    );
+    expect(problemsOf('auth_dbname: nowhere')[0]).toContain('of database shop: there is no database nowhere');
+    expect(problemsOf('auth_user: [a]')[0]).toContain('databases.shop.auth_user: a list of 1 is not a user name');
+  });
+
+  it('connect_query cannot change what names mean', () => {
+    expect(problemsOf('connect_query: "SET work_mem = \'4MB\'"')).toEqual([]);
+    expect(problemsOf('connect_query: "SET search_path = x"')[0]).toContain('it cannot change search_path');
+    expect(problemsOf('connect_query: "set role boss"')[0]).toContain('it cannot change role');
+  });
+});
