@@ -4,7 +4,7 @@
  */
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type pg from 'pg';
+import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { askConsole, closeClients, connectPg, startWeir, startWorkers, until, useCluster } from './harness/index.ts';
 import { CertificateAuthority, currentRun, linesOf, PASSWORD, SUPERUSER, users, weirConfig } from './harness/index.ts';
@@ -223,6 +223,25 @@ describe.each([1, 2])('users, with workers: %i', (workers) => {
     expect((await client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
     await until('a line in the log', () => linesOf(weir, 'connect_query_failed').length > 0);
     expect(linesOf(weir, 'connect_query_failed')[0]).toMatchObject({ msg: 'division by zero' });
+  });
+
+  test('ignore_startup_parameters drops what it names, and login_notify_message greets', async () => {
+    await start(workers, { ignore_startup_parameters: ['geqo', 'no_such_parameter'], login_notify_message: 'hello' });
+    const options = '-c no_such_parameter=1 -c geqo=off -c work_mem=5MB';
+    const client = new pg.Client({ connectionString: weir.url({ database, user: users.app }), options });
+    const notices: (string | undefined)[] = [];
+    client.on('notice', ({ message }) => notices.push(message));
+    await client.connect();
+    const { rows } = await client.query('SELECT current_setting($1) AS a, current_setting($2) AS b', [
+      'geqo',
+      'work_mem',
+    ]);
+    expect(rows).toEqual([{ a: 'on', b: '5MB' }]);
+    expect(notices).toEqual(['hello']);
+    await client.end();
+    await reload(workers, {});
+    const refused = connectPg(weir.url({ database, user: users.app }), { options });
+    await expect(refused).rejects.toMatchObject({ message: expect.stringContaining('no_such_parameter') as string });
   });
 
   test('in session mode by the user, a client keeps its server', async () => {

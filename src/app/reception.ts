@@ -15,9 +15,10 @@ import type { MemoryGate } from '../memory/types.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Log } from '../observability/types.ts';
 import type { ErrorFields } from '../protocol/write.ts';
-import { errorResponse } from '../protocol/write.ts';
+import { errorResponse, noticeResponse } from '../protocol/write.ts';
 import { ClientSession } from '../request/client.ts';
 import type { Services } from '../session/context.ts';
+import { dropIgnored } from '../session/ignored-parameters.ts';
 import { SessionState } from '../session/state.ts';
 import { greeting } from '../session/welcome.ts';
 import { ClientCounts, clientLimitsOf, type ClientLimits, type Guest } from '../util/client-counts.ts';
@@ -160,10 +161,14 @@ export class Reception {
     const key = this.parts.clients.register(client.protocolMinor);
     leaveAtClose(client.socket, this.parts.clients, key);
     if (client.isConsole) return this.serveConsole(client, key);
+    this.serve(client, key).catch((error: unknown) => this.turnAway(client, error));
+  }
+
+  private async serve(client: LoggedInClient, key: Key): Promise<void> {
+    dropIgnored(client.parameters, this.parts.config().ignoreStartupParameters);
     const { replication } = client;
-    const isServed =
-      replication === undefined ? this.welcome(client, key) : openReplication(client, replication, key, this.parts);
-    isServed.catch((error: unknown) => this.turnAway(client, error));
+    if (replication === undefined) await this.welcome(client, key);
+    else await openReplication(client, replication, key, this.parts);
   }
 
   private serveConsole(client: LoggedInClient, key: Key): void {
@@ -198,8 +203,14 @@ export class Reception {
     );
     clients.seat(key.id, { session });
     session.say(client.unsent.take());
-    session.say(greeting(statuses, key.id, key.secret, [...(first?.notices ?? []), ...notices]));
+    session.say(greeting(statuses, key.id, key.secret, [...this.loginNotice(), ...(first?.notices ?? []), ...notices]));
     session.wire.start(client.leftover);
+  }
+
+  /** login_notify_message. */
+  private loginNotice(): Buffer[] {
+    const { loginNotifyMessage: message } = this.parts.config();
+    return message === undefined ? [] : [noticeResponse({ severity: 'NOTICE', sqlstate: '00000', message })];
   }
 
   /** The session has ended. */

@@ -4,7 +4,7 @@
  */
 import type { Rows } from './setting.ts';
 import { atLeast1ms, orZero, second, setting } from './setting.ts';
-import { integer, list } from './values.ts';
+import { integer, list, optional, string } from './values.ts';
 
 export const userSizes = {
   max_user_connections: setting(
@@ -68,6 +68,20 @@ export const clientLimits = {
     0,
     'reload',
     'Connections at the same time that have not proven yet who they are; 0 = as many as max_client_conn. Beyond it the oldest of the address with most of them is refused. Each worker has its part of them.',
+  ),
+  ignore_startup_parameters: setting(
+    'ignoreStartupParameters',
+    list('parameter names'),
+    [],
+    'reload',
+    'Parameters of clients’ connection strings that are dropped instead of being set on the server; `options`: those in the options that PgBouncer does not track.',
+  ),
+  login_notify_message: setting(
+    'loginNotifyMessage',
+    optional(string('a text')),
+    undefined,
+    'reload',
+    'A NOTICE that each client gets when it has logged in.',
   ),
   client_login_timeout: setting(
     'clientLoginTimeoutMs',
