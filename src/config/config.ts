@@ -19,7 +19,9 @@ export type CacheSettings = FieldsOf<typeof cacheRows>;
 export type ConnectionBudgetSettings = FieldsOf<typeof connectionBudgetRows>;
 export type LimitSettings = FieldsOf<typeof limitRows>;
 export type ForecastSettings = FieldsOf<typeof forecastRows>;
-export type TlsSide = FieldsOf<typeof tlsClientRows>;
+type TlsFields = FieldsOf<typeof tlsClientRows>;
+/** TLS on one side; without protocols: TLS 1.2 and 1.3. */
+export type TlsSide = Pick<TlsFields, 'mode' | 'cert' | 'key' | 'ca'> & Partial<TlsFields>;
 
 export type PoolMode = PoolSettings['poolMode'];
 export type TlsMode = TlsSide['mode'];
@@ -92,7 +94,7 @@ export interface Config extends FieldsOf<typeof generalRows> {
   readonly limits: LimitSettings;
   readonly budget: ConnectionBudgetSettings;
   readonly auth: FieldsOf<typeof authRows>;
-  readonly tls: { readonly client: TlsSide; readonly server: FieldsOf<typeof tlsServerRows> };
+  readonly tls: { readonly client: TlsFields; readonly server: FieldsOf<typeof tlsServerRows> };
   readonly databases: ReadonlyMap<string, DatabaseConfig>;
   readonly users: ReadonlyMap<string, UserConfig>;
   readonly routing: RoutingSettings;
