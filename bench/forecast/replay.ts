@@ -31,7 +31,7 @@ export interface ReplayOptions {
   readonly learnDays?: number;
 }
 
-const { pool: settings, resize, forecast } = assemble(defaultValues(), new Map());
+const { pool: settings, resize, forecast } = assemble(defaultValues(), { databases: new Map(), users: new Map() });
 const bucketMs = 300_000;
 /** How long a statement holds its connection, and a log-in takes (TLS and SCRAM, to another zone). */
 const holdMs = 20;

@@ -96,7 +96,7 @@ export async function simulate(load: Load, policy: Policy, seed = 1): Promise<Fi
 }
 
 function placesOf(load: Load, policy: Policy, events: Events, random: () => number): Places {
-  const { pool, resize } = assemble(defaultValues(), new Map());
+  const { pool, resize } = assemble(defaultValues(), { databases: new Map(), users: new Map() });
   const options = {
     settings: { ...pool, ...policy.settings },
     resize: { ...resize, enabled: policy.isResizing },

@@ -57,6 +57,8 @@ interface Question {
   readonly user: string;
   /** The database on whose primary the query runs. */
   readonly database: string;
+  /** The one that the client has named. */
+  readonly clientDatabase: string;
   readonly deadline: Deadline;
   readonly endsAtMs: number;
   readonly answer: Promise<string | undefined>;
@@ -79,24 +81,34 @@ export class AuthQuery {
    * Rejects with LookUpFailed.
    */
   lookUp(user: string, clientDatabase: string): Promise<string | undefined> {
-    const { auth, databases } = this.parts.config();
+    const { databases } = this.parts.config();
+    const client = databases.get(clientDatabase) ?? databases.get('*');
+    const auth = this.authOf(clientDatabase);
     const database = auth.dbname ?? clientDatabase;
     const entry = databases.get(database) ?? databases.get('*');
-    if (entry === undefined || Buffer.byteLength(user) > longestNameBytes) return Promise.resolve(undefined);
+    if (auth.query === undefined || entry === undefined || Buffer.byteLength(user) > longestNameBytes)
+      return Promise.resolve(undefined);
     const desk = this.deskOf(entry.name);
-    const key = `${database}\0${user}`;
+    // Databases that ask another database may do so with other queries.
+    const key = `${client?.name ?? ''}\0${database}\0${user}`;
     let question = desk.waiting.get(key);
     if (question === undefined) {
       if (desk.waiting.size >= maxWaiting) {
         const error = new WeirError('too_many_logins');
         return Promise.reject(new LookUpFailed(error, `${maxWaiting} users wait for auth.query`));
       }
-      question = newQuestion(user, database, entry.pool.serverConnectTimeoutMs);
+      question = newQuestion({ user, database, clientDatabase }, entry.pool.serverConnectTimeoutMs);
       desk.waiting.set(key, question);
       this.watch(desk, key, question);
       this.next(desk);
     }
     return question.answer;
+  }
+
+  /** Whom and what to ask for clients of the database. */
+  private authOf(clientDatabase: string): Pick<Config['auth'], 'user' | 'query' | 'dbname'> {
+    const { auth, databases } = this.parts.config();
+    return { ...auth, ...(databases.get(clientDatabase) ?? databases.get('*'))?.auth };
   }
 
   stop(): void {
@@ -150,8 +162,9 @@ export class AuthQuery {
   }
 
   private async rowsFor(question: Question, desk: Desk): Promise<(string | null)[][]> {
-    const { user, database, deadline, endsAtMs } = question;
-    const { auth, tls } = this.parts.config();
+    const { user, database, clientDatabase, deadline, endsAtMs } = question;
+    const { tls } = this.parts.config();
+    const auth = this.authOf(clientDatabase);
     const node = await this.parts.primaryOf(database, deadline.signal);
     const login = {
       node,
@@ -212,15 +225,15 @@ const newConnections = (): OwnConnections<AuthQueryConnection> =>
     keepIdleMs,
   });
 
-function newQuestion(user: string, database: string, timeoutMs: number): Question {
+function newQuestion(about: Pick<Question, 'user' | 'database' | 'clientDatabase'>, timeoutMs: number): Question {
   const deadline = createDeadline(timeoutMs, undefined, (message) => new Error(message));
   let settle: Question['settle'] = () => undefined;
   const answer = new Promise<string | undefined>((resolve, reject) => {
     settle = (asked) => {
-      asked.then(resolve, (error: unknown) => reject(toFailure(user, error))).finally(() => deadline.clear());
+      asked.then(resolve, (error: unknown) => reject(toFailure(about.user, error))).finally(() => deadline.clear());
     };
   });
-  return { user, database, deadline, endsAtMs: performance.now() + timeoutMs, answer, settle };
+  return { ...about, deadline, endsAtMs: performance.now() + timeoutMs, answer, settle };
 }
 
 /**

@@ -198,7 +198,7 @@ function resizeDatabase(database: DatabaseRuntime, request: ResizeRequest): Resi
       outcomes.push({ database: database.name, user: pool.user, node: node.name, before, ...after });
     }
     if (pools.length > 0) continue;
-    const { defaultPoolSize, minPoolSize, maxPoolSize } = database.settings();
+    const { defaultPoolSize, minPoolSize, maxPoolSize } = database.poolSettings(forced ?? user ?? '*');
     let size: PoolSize = { limit: defaultPoolSize, min: minPoolSize, max: maxPoolSize };
     const whose = forced ?? user ?? '*';
     for (const kept of database.bounds.of(whose, node.name)) size = resized(size, kept);

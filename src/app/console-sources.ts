@@ -192,6 +192,7 @@ function databaseRow(parts: SourceParts, database: DatabaseRuntime): DatabaseRow
     poolMode: pool.poolMode,
     loadBalanceHosts: parts.config().routing.loadBalanceHosts,
     maxDbConnections: pool.maxDbConnections,
+    maxDbClientConnections: pool.maxDbClientConnections,
     isResizing: parts.config().resize.enabled,
     reservePoolSize: pool.reservePoolSize,
     isPaused: database.paused,

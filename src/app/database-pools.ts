@@ -2,7 +2,7 @@
  * The pools of one database: one for each node and user, made when it is first needed, within the database's share
  * (max_db_connections) of each node's connections. Follows the topology and the configuration. Made by database.ts.
  */
-import type { DatabaseConfig, NodeConfig } from '../config/config.ts';
+import type { DatabaseConfig, NodeConfig, PoolSettings } from '../config/config.ts';
 import { nodeCapacity } from '../sizing/controller.ts';
 import { KeptBounds } from '../pool/bounds.ts';
 import type { Budget, Reserved } from '../pool/budget-types.ts';
@@ -20,6 +20,8 @@ export interface PoolParts {
   readonly name: string;
   readonly shared: Shared;
   config(): DatabaseConfig;
+  /** Of the pools whose connections are logged in as this user. */
+  settings(user: string): PoolSettings;
   readonly logins: ServerLogins;
   /** The borrowed log-ins of the current topology. */
   borrowed(): BorrowedLogins;
@@ -55,7 +57,7 @@ export class DatabasePools {
       database: this.parts.name,
       user,
       node: node.name,
-      settings: this.parts.config().pool,
+      settings: this.parts.settings(user),
       budget: this.budgetOf(node),
       nowMs: services.nowMs,
       random: services.random,
@@ -68,10 +70,12 @@ export class DatabasePools {
           throw problem;
         });
         this.parts.borrowed().accepted(node, user);
+        await this.parts.logins.connectQuery(server);
         this.isProven = true;
         if (defaults !== undefined && defaults.key !== this.parts.defaults.current?.key) server.isCloseNeeded = true;
         return server;
       },
+      afterReset: (server) => this.parts.logins.connectQuery(server),
       onResize: (stats) => {
         // Without a successful log-in the name may be a typing error: its pools are not logged.
         if (this.isProven) this.parts.shared.onResize(stats);
@@ -80,6 +84,7 @@ export class DatabasePools {
       onOverload: (stats) => this.parts.shared.onOverload(stats),
     });
     pool.role = role;
+    this.limitUser(node, user);
     for (const bounds of this.bounds.of(user, node.name)) pool.setBounds(bounds, 'RESIZE POOL before it was used');
     if (this.isPaused) pool.pause();
     return pool;
@@ -96,6 +101,17 @@ export class DatabasePools {
     }
     budget.limit = this.parts.config().pool.maxDbConnections || Infinity;
     return budget;
+  }
+
+  private limitUsers(node: NodeConfig): void {
+    for (const { user } of this.of(node.name)) this.limitUser(node, user);
+  }
+
+  /** max_user_connections of the user, on the server of the node. */
+  private limitUser(node: NodeConfig, user: string): void {
+    const { maxUserConnections, users } = this.parts.shared.config();
+    const limit = users.get(user)?.maxUserConnections ?? maxUserConnections;
+    this.budgetOf(node).limitUser(user, limit || Infinity);
   }
 
   /** Reserves a connection for use outside of the pools (replication). Undefined: the limit is reached. */
@@ -122,7 +138,7 @@ export class DatabasePools {
 
   /** Applies changed settings of the configuration. */
   reconfigure(snapshot: TopologySnapshot): void {
-    for (const pool of this.all()) pool.reconfigure(this.parts.config().pool);
+    for (const pool of this.all()) pool.reconfigure(this.parts.settings(pool.user));
     this.refreshBudgets(snapshot);
     this.fill(snapshot);
   }
@@ -156,18 +172,25 @@ export class DatabasePools {
 
   /** Makes the pools that need no client: min_pool_size is set and the configuration names the user of the node. */
   private fill(snapshot: TopologySnapshot): void {
-    for (const node of snapshot.nodes) if (isToBeFilled(node, this.parts.config().pool)) this.pool(node, '');
+    for (const node of snapshot.nodes)
+      if (isToBeFilled(node, this.parts.settings(node.config.user ?? ''))) this.pool(node, '');
   }
 
   private refreshBudgets(snapshot: TopologySnapshot): void {
     for (const node of snapshot.nodes) {
       this.parts.shared.connectionBudget().learned(node, nodeCapacity(node, 0));
       this.budgetOf(node.config);
+      this.limitUsers(node.config);
     }
   }
 
-  /** Computes anew how many reads may fall back to the primary and, where zones count, which nodes have no room. */
+  /**
+   * Computes anew how many reads may fall back to the primary and, where zones count, which nodes have no room. Connections above a
+   * limit of their user that was lowered while they were in use are closed when they are idle.
+   */
   refreshRoom({ primary, nodes }: TopologySnapshot): void {
+    const { maxUserConnections, users } = this.parts.shared.config();
+    if (maxUserConnections > 0 || users.size > 0) for (const { config } of nodes) this.limitUsers(config);
     if (this.parts.shared.config().routing.zone !== undefined)
       for (const { name, load } of nodes) load.isFull = hasWaiting(this.of(name));
     if (primary === undefined) return;

@@ -24,6 +24,7 @@ import { changesOf, logNodeChanges } from './node-log.ts';
 import { ServerLogins } from './server-logins.ts';
 import { DefaultsKeeper } from './session-defaults.ts';
 import type { LeasedPool, LeaseSize } from '../sizing/lease-types.ts';
+import { settingsByUser, type SettingsByUser } from './settings-by-user.ts';
 import type { Shared } from './shared.ts';
 import { Usage } from './usage.ts';
 import { WaitingForNode } from './waiting-for-node.ts';
@@ -44,6 +45,8 @@ export class DatabaseRuntime implements Database {
   private readonly ofNodes: DatabasePools;
   private readonly waiting = new WaitingForNode();
   private readonly cancels: Cancels;
+  /** Undefined: the configuration says nothing of single users. */
+  private byUser: SettingsByUser | undefined;
 
   constructor(name: string, config: DatabaseConfig, shared: Shared) {
     this.name = name;
@@ -55,6 +58,7 @@ export class DatabaseRuntime implements Database {
       // The primary in office is never forgotten, so that nothing else can have changed.
       changed: (before, why) => void this.changeNodes(before, why),
     });
+    this.byUser = settingsByUser(this.config, shared.config().users);
     this.stats = newDatabaseStats(name);
     countTags(this.stats, config.pool.budgets);
     this.usage = new Usage(shared.services.nowMs());
@@ -73,6 +77,7 @@ export class DatabaseRuntime implements Database {
       name,
       shared,
       config: () => this.config,
+      settings: (user) => this.poolSettings(user),
       logins: this.logins,
       borrowed: () => this.current.borrowed,
       defaults: this.defaults,
@@ -125,8 +130,13 @@ export class DatabaseRuntime implements Database {
     return this.topology.use();
   }
 
-  settings(): PoolSettings {
-    return this.config.pool;
+  settings(user?: string): PoolSettings {
+    return this.byUser === undefined || user === undefined ? this.config.pool : this.byUser.ofClient(user);
+  }
+
+  /** @param user as whom Weir logs in to the servers */
+  poolSettings(user: string): PoolSettings {
+    return this.byUser?.ofPool(user) ?? this.config.pool;
   }
 
   tagPrefix(): string | undefined {
@@ -247,6 +257,7 @@ export class DatabaseRuntime implements Database {
     const before = this.config;
     if (isOtherSize(before.pool, config.pool)) this.bounds.forget();
     this.nodes.reconfigure(config);
+    this.byUser = settingsByUser(this.config, this.shared.config().users);
     countTags(this.stats, config.pool.budgets);
     this.ofNodes.reconfigure(this.topology.snapshot());
     if (!isTopologyStale && this.changeNodes(before)) {

@@ -152,12 +152,12 @@ export class HandOvers {
 
   private async seat(unpacked: Unpacked, socket: Socket): Promise<void> {
     const { clients, directory, services, reception } = this.parts;
-    const { id, secret, database: name } = unpacked.client;
+    const { id, secret, user, database: name } = unpacked.client;
     const database = directory.find(name);
     if (database === undefined) throw new WeirError('no_such_database', { database: name });
     const key = { id, secret };
     if (!clients.admit(key)) throw new Error(`there is a client ${id} already`);
-    reception.takePlace(socket);
+    reception.takePlace(socket, { user, database: name });
     leaveAtClose(socket, clients, key);
     countInUsage(socket, database);
     await database.use();

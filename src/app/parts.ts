@@ -285,7 +285,7 @@ export class Parts {
       sources: {
         pools: () => this.sources.pools() as Iterable<Pool>,
         topologies: () => this.sources.topologies(),
-        poolSettings: (name) => this.directory.get(name)?.settings() ?? current.config.pool,
+        poolSettings: (name, user) => this.directory.get(name)?.poolSettings(user) ?? current.config.pool,
       },
       forecast: this.services.forecast,
       budgetActions: this.services.budgetActions,

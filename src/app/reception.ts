@@ -15,11 +15,13 @@ import type { MemoryGate } from '../memory/types.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Log } from '../observability/types.ts';
 import type { ErrorFields } from '../protocol/write.ts';
-import { errorResponse } from '../protocol/write.ts';
+import { errorResponse, noticeResponse } from '../protocol/write.ts';
 import { ClientSession } from '../request/client.ts';
 import type { Services } from '../session/context.ts';
+import { dropIgnored } from '../session/ignored-parameters.ts';
 import { SessionState } from '../session/state.ts';
 import { greeting } from '../session/welcome.ts';
+import { ClientCounts, clientLimitsOf, type ClientLimits, type Guest } from '../util/client-counts.ts';
 import { accessOf } from './access.ts';
 import type { AuthQuery } from './auth-query.ts';
 import { identityOf, type Clients, type Key } from './clients.ts';
@@ -55,10 +57,17 @@ function maxLogins({ maxClientLogins, maxClientConn, workers }: Config): number 
   return maxClientLogins === 0 ? maxClientConn : Math.max(1, Math.floor(maxClientLogins / workers));
 }
 
+/** For all databases, or for one. */
+function hasAuthQuery({ auth, databases }: Config): boolean {
+  return auth.query !== undefined || [...databases.values()].some((each) => each.auth?.query !== undefined);
+}
+
 export class Reception {
   isDraining = false;
   private readonly parts: ReceptionParts;
-  private places = 0;
+  private readonly counts = new ClientCounts();
+  /** Of the configuration that they were read from. */
+  private limits: { readonly config: Config; readonly of: ClientLimits } | undefined;
 
   constructor(parts: ReceptionParts) {
     this.parts = parts;
@@ -72,7 +81,7 @@ export class Reception {
       type: auth.type,
       access: accessOf(config),
       users: (name) => users.get(name),
-      lookUp: auth.query === undefined ? undefined : (user, database) => authQuery.lookUp(user, database),
+      lookUp: !hasAuthQuery(config) ? undefined : (user, database) => authQuery.lookUp(user, database),
       onProven: (proven) => {
         if (!credentials.learn(proven)) return;
         directory.credentialsChanged(proven.user);
@@ -100,10 +109,10 @@ export class Reception {
       loginTimeoutMs: () => parts.config().clientLoginTimeoutMs,
       maxLogins: () => maxLogins(parts.config()),
       memory: parts.memory,
-      // The workers of one Weir have max_client_conn together: only their supervisor knows.
-      isFull: () => parts.worker === undefined && this.places >= parts.config().maxClientConn,
-      tryEnter: () => parts.worker?.tryEnter() ?? this.tryEnter(),
-      leave: parts.worker === undefined ? () => void this.places-- : parts.worker.leave,
+      // The workers of one Weir have their limits together: only their supervisor knows.
+      isFull: () => parts.worker === undefined && this.counts.taken >= parts.config().maxClientConn,
+      tryEnter: (guest) => parts.worker?.tryEnter(guest) ?? this.counts.tryEnter(guest, this.clientLimits),
+      leave: this.leave,
       onClient: (client) => this.receive(client),
       onCancel: (processId, secret, done) => this.cancel(processId, secret, done),
       onRefused: (reason) => parts.metrics.authFailed(reason),
@@ -113,11 +122,17 @@ export class Reception {
     };
   }
 
-  private tryEnter(): boolean {
-    if (this.places >= this.parts.config().maxClientConn) return false;
-    this.places++;
-    return true;
+  private get clientLimits(): ClientLimits {
+    const config = this.parts.config();
+    if (this.limits?.config !== config) this.limits = { config, of: clientLimitsOf(config) };
+    return this.limits.of;
   }
+
+  private readonly leave = (guest: Guest | undefined): void => {
+    const { worker } = this.parts;
+    if (worker === undefined) this.counts.add(guest, -1);
+    else worker.leave(guest);
+  };
 
   /** A key that is not of this process may be of another worker. An unknown one is ignored, as in PostgreSQL. */
   private cancel(id: number, secret: Buffer, done: () => void): void {
@@ -135,21 +150,25 @@ export class Reception {
   }
 
   /** Counts a client that comes from another process, where it was let in. It leaves when the socket closes. */
-  takePlace(socket: Socket): void {
+  takePlace(socket: Socket, guest: Guest): void {
     const { worker } = this.parts;
-    if (worker === undefined) this.places++;
-    else worker.arrived();
-    socket.on('close', worker === undefined ? () => void this.places-- : worker.leave);
+    if (worker === undefined) this.counts.add(guest, 1);
+    else worker.arrived(guest);
+    socket.on('close', () => this.leave(guest));
   }
 
   private receive(client: LoggedInClient): void {
     const key = this.parts.clients.register(client.protocolMinor);
     leaveAtClose(client.socket, this.parts.clients, key);
     if (client.isConsole) return this.serveConsole(client, key);
+    this.serve(client, key).catch((error: unknown) => this.turnAway(client, error));
+  }
+
+  private async serve(client: LoggedInClient, key: Key): Promise<void> {
+    dropIgnored(client.parameters, this.parts.config().ignoreStartupParameters);
     const { replication } = client;
-    const isServed =
-      replication === undefined ? this.welcome(client, key) : openReplication(client, replication, key, this.parts);
-    isServed.catch((error: unknown) => this.turnAway(client, error));
+    if (replication === undefined) await this.welcome(client, key);
+    else await openReplication(client, replication, key, this.parts);
   }
 
   private serveConsole(client: LoggedInClient, key: Key): void {
@@ -184,8 +203,14 @@ export class Reception {
     );
     clients.seat(key.id, { session });
     session.say(client.unsent.take());
-    session.say(greeting(statuses, key.id, key.secret, [...(first?.notices ?? []), ...notices]));
+    session.say(greeting(statuses, key.id, key.secret, [...this.loginNotice(), ...(first?.notices ?? []), ...notices]));
     session.wire.start(client.leftover);
+  }
+
+  /** login_notify_message. */
+  private loginNotice(): Buffer[] {
+    const { loginNotifyMessage: message } = this.parts.config();
+    return message === undefined ? [] : [noticeResponse({ severity: 'NOTICE', sqlstate: '00000', message })];
   }
 
   /** The session has ended. */

@@ -11,6 +11,7 @@ import type { DatabaseConfig, NodeConfig } from '../config/config.ts';
 import { readErrorFields } from '../protocol/read.ts';
 import type { ConnectProblem } from '../pool/pool.ts';
 import type { Topology } from '../topology/types.ts';
+import { TxStatus } from '../protocol/codes.ts';
 import type { Shared } from './shared.ts';
 
 /** Accessors to the current state of the database. */
@@ -64,6 +65,22 @@ export class ServerLogins {
       });
     } catch (error) {
       throw this.problemOf(node, error);
+    }
+  }
+
+  /** Runs connect_query, if there is one, on a connection that no client has. Its errors are logged, and otherwise ignored. */
+  async connectQuery(server: ServerConnection): Promise<void> {
+    const { connectQuery: sql, serverConnectTimeoutMs } = this.parts.config().pool;
+    if (sql === undefined || !server.isAlive) return;
+    const timer = setTimeout(() => server.destroy('connect_query took too long'), serverConnectTimeoutMs);
+    try {
+      await server.run(sql);
+      if (server.txStatus !== TxStatus.Idle) await server.run('ROLLBACK');
+    } catch (error) {
+      const where = { database: this.parts.name, node: server.node.name };
+      this.parts.shared.loginLog('warn', 'connect_query_failed', (error as Error).message, where);
+    } finally {
+      clearTimeout(timer);
     }
   }
 

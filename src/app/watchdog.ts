@@ -67,7 +67,7 @@ export class Watchdog {
       if (session.server !== undefined) held.add(session.server);
       const suspicion = suspicionOfSession(session);
       if (suspicion === undefined) continue;
-      const { queryWaitTimeoutMs } = session.database.settings();
+      const { queryWaitTimeoutMs } = session.database.settings(session.user);
       if (this.isProven(session, suspicion, stepMs, queryWaitTimeoutMs)) this.closeSession(session, suspicion, nowMs);
     }
     for (const database of this.options.databases()) {

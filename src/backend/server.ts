@@ -164,6 +164,11 @@ export class ServerConnection implements WireHandler, MessageSource {
     this.incoming.isMidMessage = isMidMessage;
   }
 
+  /** The receiver has got the beginning of a message, and the rest is still to come. */
+  isStreamingTo(receiver: AnswerReceiver): boolean {
+    return this.incoming.streamFor === receiver;
+  }
+
   /** No answer is owed, and no message, batch or COPY has begun that has not ended. */
   get isQuiet(): boolean {
     return this.answers.isQuiet && !this.isMidMessage;

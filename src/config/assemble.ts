@@ -2,7 +2,7 @@
  * Makes the configuration that the other rooms read (config.ts) from the values of the table of settings, and the values
  * from a configuration. Called by load.ts, change.ts and show.ts.
  */
-import type { Config, DatabaseConfig, PoolSettings } from './config.ts';
+import type { Config, PoolSettings } from './config.ts';
 import type { FieldsOf, Rows, ValuesIn } from './setting.ts';
 import { connectionBudgetRows } from './settings-connection-budget.ts';
 import { authRows, tlsClientRows, tlsServerRows } from './settings-auth.ts';
@@ -16,7 +16,10 @@ export function assemblePool(values: SettingValues): PoolSettings {
   return fieldsOf(poolRows, values);
 }
 
-export function assemble(values: SettingValues, databases: ReadonlyMap<string, DatabaseConfig>): Config {
+/** The sections whose keys are names. */
+type Named = Pick<Config, 'databases' | 'users'>;
+
+export function assemble(values: SettingValues, { databases, users }: Named): Config {
   return {
     ...fieldsOf(generalRows, values),
     pool: assemblePool(values),
@@ -25,6 +28,7 @@ export function assemble(values: SettingValues, databases: ReadonlyMap<string, D
     auth: fieldsOf(authRows, values),
     tls: { client: fieldsOf(tlsClientRows, values), server: fieldsOf(tlsServerRows, values) },
     databases,
+    users,
     routing: fieldsOf(routingRows, values),
     cache: fieldsOf(cacheRows, values),
     resize: fieldsOf(resizeRows, values),

@@ -12,7 +12,7 @@ import { isSettingKey, settingKeys, settingOf } from './settings.ts';
 import { refusal } from './gather.ts';
 import { nearest } from './suggest.ts';
 
-/** Keys that differ, `databases.NAME` among them. */
+/** Keys that differ, `databases.NAME` and `users.NAME` among them. */
 export interface ConfigDiff {
   readonly reloadable: string[];
   /** Differ, but only a restart applies them. */
@@ -30,6 +30,9 @@ export function diffConfig(before: Config, after: Config): ConfigDiff {
   for (const name of new Set([...before.databases.keys(), ...after.databases.keys()])) {
     if (!isDeepStrictEqual(before.databases.get(name), after.databases.get(name)))
       diff.reloadable.push(`databases.${name}`);
+  }
+  for (const name of new Set([...before.users.keys(), ...after.users.keys()])) {
+    if (!isDeepStrictEqual(before.users.get(name), after.users.get(name))) diff.reloadable.push(`users.${name}`);
   }
   return diff;
 }
@@ -53,7 +56,7 @@ export function fixedSettings(config: Config): FixedSettings {
 export function withFixed(config: Config, fixed: FixedSettings): Config {
   let values = valuesOf(config);
   for (const key of fixedKeys) values = withValue(values, key, fixed[key]);
-  return assemble(values, config.databases);
+  return assemble(values, config);
 }
 
 /** `next`, with everything that only a restart applies left as it is in `running`. */
@@ -63,7 +66,7 @@ export function keepNotReloadable(running: Config, next: Config): Config {
   for (const key of settingKeys) {
     if (!settingOf(key).isReloadable) values = withValue(values, key, old[key]);
   }
-  return assemble(values, next.databases);
+  return assemble(values, next);
 }
 
 export type Changed = { readonly config: Config } | { readonly problem: string };
@@ -83,7 +86,7 @@ export function changeSetting(config: Config, key: string, text: string): Change
   const databases = new Map<string, DatabaseConfig>();
   for (const database of config.databases.values())
     databases.set(database.name, follow(config, database, before, fitted.values));
-  const changed = assemble(fitted.values, databases);
+  const changed = assemble(fitted.values, { ...config, databases });
   // A problem that existed before, such as a deleted file, is no reason to refuse this change.
   const known = new Set(crossCheck(config).map((problem) => problem.text));
   const wrong = crossCheck(changed).find((problem) => !known.has(problem.text));

@@ -66,7 +66,21 @@ export function crossCheck(config: Config): KeyedProblem[] {
     ...checkTls('client', config.tls.client),
     ...checkTls('server', config.tls.server),
     ...checkAuth(config),
+    ...checkConnectQueries(config),
   ];
+}
+
+/** What tables a name means, and how a text is read, Weir has to know: it reads the defaults of roles, and no statement of a setting. */
+const meaning = /\b(search_path|role|session\s+authorization|client_encoding|standard_conforming_strings)\b/i;
+
+function checkConnectQueries({ pool, databases }: Config): KeyedProblem[] {
+  const found = [pool, ...Array.from(databases.values(), (database) => database.pool)].flatMap(
+    ({ connectQuery }) => meaning.exec(connectQuery ?? '')?.[0] ?? [],
+  );
+  return [...new Set(found)].map((word) => ({
+    key: 'connect_query',
+    text: `it cannot change ${word}: set it for the role instead, with ALTER ROLE ... [IN DATABASE ...] SET ...`,
+  }));
 }
 
 function checkSocket({ unixSocketDir: dir }: Config): KeyedProblem[] {
@@ -163,7 +177,7 @@ function checkAuth(config: Config): KeyedProblem[] {
       });
     }
   }
-  problems.push(...checkQuery(config));
+  problems.push(...checkQueries(config));
   if (config.auth.type === 'hba' && config.auth.hbaFile === undefined) {
     problems.push({ key: 'auth.hba_file', text: 'is missing: auth.type hba needs the file that says who may come in' });
   }
@@ -178,9 +192,21 @@ function checkAuth(config: Config): KeyedProblem[] {
   return problems;
 }
 
-function checkQuery({ auth, databases }: Config): KeyedProblem[] {
+/** Of all, and of each database that says something for itself. */
+function checkQueries({ auth, databases }: Config): KeyedProblem[] {
+  const own = [...databases.values()].flatMap((database) => {
+    if (database.auth === undefined) return [];
+    const problems = checkQuery({ ...auth, ...database.auth }, databases);
+    return problems.map(({ key, text }) => ({ key, text: `of database ${database.name}: ${text}` }));
+  });
+  return [...checkQuery(auth, databases), ...own];
+}
+
+function checkQuery(
+  { query, user, dbname }: Pick<Config['auth'], 'query' | 'user' | 'dbname'>,
+  databases: Config['databases'],
+): KeyedProblem[] {
   const problems: KeyedProblem[] = [];
-  const { query, user, dbname } = auth;
   if (query !== undefined && query !== 'default' && !/\$1(?!\d)/.test(query)) {
     problems.push({
       key: 'auth.query',

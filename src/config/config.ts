@@ -19,7 +19,9 @@ export type CacheSettings = FieldsOf<typeof cacheRows>;
 export type ConnectionBudgetSettings = FieldsOf<typeof connectionBudgetRows>;
 export type LimitSettings = FieldsOf<typeof limitRows>;
 export type ForecastSettings = FieldsOf<typeof forecastRows>;
-export type TlsSide = FieldsOf<typeof tlsClientRows>;
+type TlsFields = FieldsOf<typeof tlsClientRows>;
+/** TLS on one side; without protocols: TLS 1.2 and 1.3. */
+export type TlsSide = Pick<TlsFields, 'mode' | 'cert' | 'key' | 'ca'> & Partial<TlsFields>;
 
 export type PoolMode = PoolSettings['poolMode'];
 export type TlsMode = TlsSide['mode'];
@@ -63,6 +65,28 @@ export interface DatabaseConfig {
   /** Absent: none. */
   readonly dns?: readonly DnsReplicas[] | undefined;
   readonly pool: PoolSettings;
+  /** What wins over `auth` for its clients (auth_user, auth_query, auth_dbname); absent: nothing. */
+  readonly auth?: DatabaseAuth;
+}
+
+export type DatabaseAuth = Partial<Pick<FieldsOf<typeof authRows>, 'user' | 'query' | 'dbname'>>;
+
+/** What is set for one user, in the section `users`; absent: as the database says. */
+export interface UserConfig extends Partial<
+  Pick<
+    PoolSettings,
+    | 'reservePoolSize'
+    | 'poolMode'
+    | 'queryWaitTimeoutMs'
+    | 'queryTimeoutMs'
+    | 'transactionTimeoutMs'
+    | 'idleTransactionTimeoutMs'
+    | 'clientIdleTimeoutMs'
+  >
+> {
+  readonly poolSize?: number;
+  readonly maxUserConnections?: number;
+  readonly maxUserClientConnections?: number;
 }
 
 export interface Config extends FieldsOf<typeof generalRows> {
@@ -70,8 +94,9 @@ export interface Config extends FieldsOf<typeof generalRows> {
   readonly limits: LimitSettings;
   readonly budget: ConnectionBudgetSettings;
   readonly auth: FieldsOf<typeof authRows>;
-  readonly tls: { readonly client: TlsSide; readonly server: FieldsOf<typeof tlsServerRows> };
+  readonly tls: { readonly client: TlsFields; readonly server: FieldsOf<typeof tlsServerRows> };
   readonly databases: ReadonlyMap<string, DatabaseConfig>;
+  readonly users: ReadonlyMap<string, UserConfig>;
   readonly routing: RoutingSettings;
   readonly cache: CacheSettings;
   readonly resize: FieldsOf<typeof resizeRows>;

@@ -4,7 +4,7 @@
  */
 import type { DatabaseConfig, DnsReplicas, NodeConfig } from './config.ts';
 import type { SettingKey, SettingValues } from './settings.ts';
-import { environmentName, isSettingKey, settingKeys, settingOf } from './settings.ts';
+import { environmentName, isSettingKey, settingKeys, settingOf, settings } from './settings.ts';
 import { assemblePool, withValue } from './assemble.ts';
 import { dnsKeyOf, isFoundInDns, parseDnsReplicas } from './dns-replicas.ts';
 import { consoleNames } from './console-names.ts';
@@ -17,7 +17,14 @@ import { entriesOf } from './yaml.ts';
 import { formatHostPort } from './values.ts';
 
 export const perDatabaseKeys: readonly SettingKey[] = settingKeys.filter((key) => settingOf(key).isPerDatabase);
-const databaseKeys = ['primary', 'replicas', ...perDatabaseKeys];
+/** By key in the entry of a database: the setting that it wins over. */
+export const authKeys = {
+  auth_user: { like: 'auth.user', field: 'user' },
+  auth_query: { like: 'auth.query', field: 'query' },
+  auth_dbname: { like: 'auth.dbname', field: 'dbname' },
+} as const;
+const isAuthKey = (key: string): key is keyof typeof authKeys => Object.hasOwn(authKeys, key);
+const databaseKeys = ['primary', 'replicas', ...perDatabaseKeys, ...Object.keys(authKeys)];
 const longestName = 63;
 
 export interface DatabasesContext {
@@ -71,7 +78,7 @@ function parseDatabase(name: string, body: unknown, context: DatabasesContext): 
   let values = context.values;
   const explicit = new Set<SettingKey>();
   for (const [key, { value, place }] of said) {
-    if (key === 'primary' || key === 'replicas') continue;
+    if (key === 'primary' || key === 'replicas' || isAuthKey(key)) continue;
     if (!isSettingKey(key) || !settingOf(key).isPerDatabase) {
       const known = databaseKeys.map((other) => `${label}.${other}`);
       const isGlobal = isSettingKey(key) ? '; it can only be set for all databases, at the top' : '';
@@ -98,7 +105,23 @@ function parseDatabase(name: string, body: unknown, context: DatabasesContext): 
   }
   const nodes = parseNodes(primary, said.get('replicas')?.value, path, context);
   if (nodes === undefined) return undefined;
-  return { name, ...nodes, pool: assemblePool(fitted.values) };
+  return { name, ...nodes, pool: assemblePool(fitted.values), ...parseAuth(said, fail) };
+}
+
+/** auth_user, auth_query and auth_dbname. */
+function parseAuth(
+  said: ReadonlyMap<string, Said>,
+  fail: (key: string, value: unknown, refused: string, place?: Place) => undefined,
+): Pick<DatabaseConfig, 'auth'> {
+  const auth: Record<string, string | undefined> = {};
+  for (const [key, { like, field }] of Object.entries(authKeys)) {
+    const found = said.get(key);
+    if (found === undefined) continue;
+    const parsed = settings[like].type.parse(found.value);
+    if ('refused' in parsed) fail(key, found.value, parsed.refused, found.place);
+    else auth[field] = parsed.value;
+  }
+  return Object.keys(auth).length === 0 ? {} : { auth };
 }
 
 function withOwn(values: SettingValues, key: SettingKey, own: unknown): SettingValues {

@@ -3,7 +3,8 @@
  * Called by scripts/docs.mjs, and by a test that compares the result with the files.
  */
 import { errorTable } from '../errors/error-table.ts';
-import { environmentName, settingKeys, settingOf } from './settings.ts';
+import { environmentName, settingKeys, settingOf, settings } from './settings.ts';
+import { userKeys } from './user-settings.ts';
 import { perDatabaseKeys } from './databases.ts';
 
 function cell(text: string): string {
@@ -44,6 +45,7 @@ the same name on the server. \`weir\` and \`pgbouncer\` are the admin console an
 | \`primary\` | node | The server that takes writes. Needed. |
 | \`replicas\` | list of nodes | Servers that take reads. |
 ${perDatabaseKeys.map((key) => `| \`${key}\` | | As above, for this database. |`).join('\n')}
+| \`auth_user\`, \`auth_query\`, \`auth_dbname\` | | For clients of this database instead of \`auth.user\`, \`auth.query\` and \`auth.dbname\`. |
 
 A **node** is a URL, \`postgres://user:password@host:5432/database\`, or a map \`{ url, weight, name, zone }\`:
 
@@ -59,6 +61,20 @@ A **node** is a URL, \`postgres://user:password@host:5432/database\`, or a map \
 
 The environment overrides \`primary\` and the pool settings of a database that is in the file:
 \`WEIR_DATABASES_SHOP_PRIMARY\`, \`WEIR_DATABASES_SHOP_POOL_MODE\` (every character that is no letter or digit becomes \`_\`).
+`;
+
+const usersSection = `
+## \`users\`
+
+A map from a user name to what holds for this user alone: it wins over the database's own settings and the global ones.
+Without: as the database says. As in PgBouncer, pools and their servers go by the user as whom Weir logs in to the server: that of
+the URL of the node, else the client's own. Changeable by reload; not in the environment.
+
+| key | allowed | what it is |
+|---|---|---|
+${Object.entries(userKeys)
+  .map(([key, { like, about }]) => row([`\`${key}\``, settings[like].type.allowed, about]))
+  .join('\n')}
 `;
 
 /** docs/settings.md */
@@ -85,7 +101,7 @@ export function settingsPage(): string {
     ];
     parts.push(`${row(cells)}\n`);
   }
-  parts.push(`\n${databasesSection}`);
+  parts.push(`\n${databasesSection}${usersSection}`);
   return parts.join('');
 }
 

@@ -17,6 +17,8 @@ export interface Given {
   readonly values: Map<SettingKey, { readonly value: unknown; readonly place: Place }>;
   /** The raw `databases` section. */
   databases: unknown;
+  /** The raw `users` section. */
+  users: unknown;
   readonly problems: string[];
   readonly warnings: string[];
 }
@@ -29,7 +31,7 @@ export const sections: ReadonlySet<string> = new Set(
   }),
 );
 
-const topLevel = [...settingKeys, ...sections, 'databases'];
+const topLevel = [...settingKeys, ...sections, 'databases', 'users'];
 /** A section with more keys than this is not listed whole in a message. */
 const mostListed = 12;
 
@@ -69,6 +71,7 @@ export function gatherFile(yaml: YamlText, label: string, given: Given): void {
       if (isSettingKey(key) && !name.includes('.'))
         accept(given, key, settingOf(key).type.parse(value), value, placeOf(here));
       else if (key === 'databases') given.databases = value;
+      else if (key === 'users') given.users = value;
       else if (sections.has(key) && !name.includes('.')) walk(value, here);
       else given.problems.push(unknownKey(placeOf(here), key, value, topLevel));
     }

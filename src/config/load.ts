@@ -14,6 +14,7 @@ import type { UnnamedNode } from './node-url.ts';
 import { parseNodeUrl } from './node-url.ts';
 import type { SettingKey, SettingValues } from './settings.ts';
 import { environmentName, settingKeys, settings } from './settings.ts';
+import { parseUsers } from './user-settings.ts';
 import { ambiguousUsers, knownUsers } from './users.ts';
 import { readYaml } from './yaml.ts';
 
@@ -60,7 +61,7 @@ const fileKeys: readonly SettingKey[] = [
 
 /** The command line wins over the environment, that over the file, that over the defaults. */
 export function loadConfig(source: LoadSource): LoadResult {
-  const given: Given = { values: new Map(), databases: undefined, problems: [], warnings: [] };
+  const given: Given = { values: new Map(), databases: undefined, users: undefined, problems: [], warnings: [] };
   const label = labelOf(source.file);
   const text = source.text ?? readText(source.file, given);
   const yaml = readYaml(text);
@@ -76,10 +77,11 @@ export function loadConfig(source: LoadSource): LoadResult {
   const knownVariables = new Set(settingKeys.map(environmentName));
   const { problems } = given;
   const databases = parseDatabases(given.databases, { values, env: source.env, placeOf, problems, knownVariables });
+  const users = parseUsers(given.users, { placeOf, problems });
   addFlagDatabase(source.flags ?? {}, values, databases, problems);
   warnOfStrangeVariables(source.env, knownVariables, given);
 
-  const config = assemble(values, databases);
+  const config = assemble(values, { databases, users });
   for (const { key, text: why } of crossCheck(config)) {
     problems.push(`${given.values.get(key)?.place ?? label}: ${key}: ${why}`);
   }

@@ -6,6 +6,7 @@ import { authTypes } from '../auth/methods/table.ts';
 import type { Rows } from './setting.ts';
 import { setting } from './setting.ts';
 import { list, oneOf, optional, string } from './values.ts';
+import type { Parsed, ValueType } from './values.ts';
 
 const tlsModes = oneOf(['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full']);
 const pemFile = optional(string('a file name (PEM)'));
@@ -94,6 +95,20 @@ export const tlsClientRows = {
     'reload',
     'Authority that must have signed the certificates of clients; needed by verify-ca, verify-full and auth.type cert.',
   ),
+  'tls.client.protocols': setting(
+    'protocols',
+    tlsProtocols(),
+    ['tlsv1.2', 'tlsv1.3'],
+    'reload',
+    'Versions of TLS with clients.',
+  ),
+  'tls.client.ciphers': setting(
+    'ciphers',
+    optional(string('a list of ciphers as OpenSSL writes it')),
+    undefined,
+    'reload',
+    'Ciphers with clients up to TLS 1.2, such as HIGH:!aNULL; null = those of Node.',
+  ),
 } as const satisfies Rows;
 
 export const tlsServerRows = {
@@ -113,4 +128,35 @@ export const tlsServerRows = {
   ),
   'tls.server.cert': setting('cert', pemFile, undefined, 'reload', 'Client certificate that Weir shows to servers.'),
   'tls.server.key': setting('key', pemFile, undefined, 'reload', 'Private key of that certificate.'),
+  'tls.server.protocols': setting(
+    'protocols',
+    tlsProtocols(),
+    ['tlsv1.2', 'tlsv1.3'],
+    'reload',
+    'Versions of TLS with servers.',
+  ),
+  'tls.server.ciphers': setting(
+    'ciphers',
+    optional(string('a list of ciphers as OpenSSL writes it')),
+    undefined,
+    'reload',
+    'Ciphers with servers up to TLS 1.2, such as HIGH:!aNULL; null = those of Node.',
+  ),
 } as const satisfies Rows;
+
+/** PgBouncer's words; its tlsv1.0 and tlsv1.1 are refused, as by PostgreSQL. */
+function tlsProtocols(): ValueType<readonly string[]> {
+  const words = list('versions of TLS');
+  const allowed = 'a list of tlsv1.2 and tlsv1.3';
+  const check = (parsed: Parsed<readonly string[]>): Parsed<readonly string[]> => {
+    if ('refused' in parsed) return parsed;
+    const isKnown = parsed.value.every((word) => word === 'tlsv1.2' || word === 'tlsv1.3');
+    return isKnown && parsed.value.length > 0 ? parsed : { refused: `is not ${allowed}` };
+  };
+  return {
+    ...words,
+    allowed,
+    parse: (raw) => check(words.parse(raw)),
+    parseText: (text) => check(words.parseText(text)),
+  };
+}

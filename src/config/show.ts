@@ -1,12 +1,13 @@
 /**
- * A configuration as rows for SHOW CONFIG: every setting, then what each database says for itself. Secrets are redacted.
+ * A configuration as rows for SHOW CONFIG: every setting, then what each database and user says for itself. Secrets are redacted.
  * Called by the admin console and `weir check`.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { valuesOf } from './assemble.ts';
 import type { Config, DnsReplicas, NodeConfig } from './config.ts';
-import { perDatabaseKeys } from './databases.ts';
+import { authKeys, perDatabaseKeys } from './databases.ts';
 import { settingKeys, settingOf } from './settings.ts';
+import { formatUser } from './user-settings.ts';
 import { formatHostPort } from './values.ts';
 
 /** Columns of PgBouncer's SHOW CONFIG. */
@@ -34,6 +35,10 @@ export function listSettings(config: Config): SettingRow[] {
     rows.push({ key: `${prefix}.primary`, value: nodeUrl(database.primary), default: '', isChangeable: true });
     const replicas = `[${[...database.replicas.map(nodeUrl), ...(database.dns ?? []).map(dnsEntry)].join(', ')}]`;
     rows.push({ key: `${prefix}.replicas`, value: replicas, default: '[]', isChangeable: true });
+    for (const [key, { field }] of Object.entries(authKeys)) {
+      const value = database.auth?.[field];
+      if (value !== undefined) rows.push({ key: `${prefix}.${key}`, value, default: '', isChangeable: true });
+    }
     const own = valuesOf({ ...config, pool: database.pool });
     for (const key of perDatabaseKeys) {
       const setting = settingOf(key);
@@ -48,6 +53,10 @@ export function listSettings(config: Config): SettingRow[] {
         isChangeable: true,
       });
     }
+  }
+  for (const [name, user] of config.users) {
+    for (const [key, value] of formatUser(user))
+      rows.push({ key: `users.${name}.${key}`, value, default: '', isChangeable: true });
   }
   return rows;
 }

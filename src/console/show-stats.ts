@@ -156,20 +156,30 @@ const config = show<SettingRow>(
 
 interface UserRow {
   readonly name: string;
-  readonly servers: number;
-  readonly clients: number;
+  servers: number;
+  clients: number;
+  /** What the section `users` says of the user, by key. */
+  readonly own: Map<string, string>;
 }
 
 function userRows({ sources }: CommandContext): Iterable<UserRow> {
-  const rows = new Map<string, { name: string; servers: number; clients: number }>();
-  const row = (name: string): { servers: number; clients: number } => {
-    const found = rows.get(name) ?? { name, servers: 0, clients: 0 };
+  const rows = new Map<string, UserRow>();
+  /** Set for all users. */
+  const ofAll = new Map<string, string>();
+  const row = (name: string): UserRow => {
+    const found = rows.get(name) ?? { name, servers: 0, clients: 0, own: new Map<string, string>() };
     rows.set(name, found);
     return found;
   };
   for (const name of sources.users()) row(name);
+  for (const { key, value } of sources.settings()) {
+    const [, name, own] = /^users\.(.*)\.(\w+)$/s.exec(key) ?? [];
+    if (name !== undefined && own !== undefined) row(name).own.set(own, value);
+    else if (/^max_user_(client_)?connections$/.test(key)) ofAll.set(key, value);
+  }
   for (const client of sources.clients()) row(client.user).clients++;
   for (const { user, count } of openServers(sources)) row(user).servers += count;
+  for (const { own } of rows.values()) for (const [key, value] of ofAll) if (!own.has(key)) own.set(key, value);
   return rows.values();
 }
 
@@ -180,12 +190,12 @@ const users = show<UserRow>(
   'every user that is known or connected',
   [
     user.text('name', (row) => row.name),
-    user.text('pool_size', () => null),
-    user.text('reserve_pool_size', () => null),
-    user.text('pool_mode', () => null),
-    user.int('max_user_connections', () => 0),
+    user.text('pool_size', ({ own }) => own.get('pool_size') ?? null),
+    user.text('reserve_pool_size', ({ own }) => own.get('reserve_pool_size') ?? null),
+    user.text('pool_mode', ({ own }) => own.get('pool_mode') ?? null),
+    user.int('max_user_connections', ({ own }) => Number(own.get('max_user_connections') ?? 0)),
     user.int('current_connections', (row) => row.servers),
-    user.int('max_user_client_connections', () => 0),
+    user.int('max_user_client_connections', ({ own }) => Number(own.get('max_user_client_connections') ?? 0)),
     user.int('current_client_connections', (row) => row.clients),
   ],
   userRows,

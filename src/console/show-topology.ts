@@ -24,7 +24,7 @@ function databaseRows({ sources }: CommandContext): DatabaseView[] {
     row,
     servers: servers.get(row.name) ?? 0,
     clients: clients.get(row.name) ?? 0,
-    maxClients: sources.maxClientConn,
+    maxClients: row.maxDbClientConnections || sources.maxClientConn,
   }));
 }
 

@@ -27,6 +27,8 @@ export interface DatabaseRow {
   readonly loadBalanceHosts: RoutingSettings['loadBalanceHosts'];
   /** Per node; 0 = as many as the node can spare. */
   readonly maxDbConnections: number;
+  /** 0 = no limit but max_client_conn. */
+  readonly maxDbClientConnections: number;
   /** resize.enabled: its pools may grow to max_pool_size. */
   readonly isResizing: boolean;
   readonly reservePoolSize: number;

@@ -12,6 +12,20 @@ export const loginErrors = {
     message: 'no more client connections allowed (max_client_conn = {limit})',
     hint: 'Raise max_client_conn, or close idle connections in the application.',
   },
+  too_many_clients_of_user: {
+    sqlstate: '53300',
+    severity: 'FATAL',
+    level: 'warn',
+    message: 'client connections exceeded (max_user_client_connections)',
+    hint: 'Raise max_user_client_connections, for all users or in "users", or close idle connections in the application.',
+  },
+  too_many_clients_of_database: {
+    sqlstate: '53300',
+    severity: 'FATAL',
+    level: 'warn',
+    message: 'client connections exceeded (max_db_client_connections)',
+    hint: 'Raise max_db_client_connections, for all databases or this one, or close idle connections in the application.',
+  },
   too_many_logins: {
     sqlstate: '53300',
     severity: 'FATAL',

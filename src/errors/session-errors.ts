@@ -187,6 +187,19 @@ export const sessionErrors = {
     message: 'terminating connection: Weir is short of memory, and this client held {bytes} bytes of {what}',
     hint: 'Read answers as they come, and keep fewer and shorter prepared statements; or give Weir more memory (memory_limit).',
   },
+  query_timeout: {
+    sqlstate: '57014',
+    severity: 'FATAL',
+    level: 'info',
+    message: 'query timeout (query_timeout = {seconds} s)',
+    hint: 'The statement was cancelled, or had waited for so long. Whether it has taken effect is not known, unless a transaction was open.',
+  },
+  transaction_timeout: {
+    sqlstate: '25P04',
+    severity: 'FATAL',
+    level: 'info',
+    message: 'transaction timeout (transaction_timeout = {seconds} s)',
+  },
   client_idle_timeout: {
     sqlstate: '57P05',
     severity: 'FATAL',

@@ -48,8 +48,8 @@ function makeConsoleSlots(limit: number): ClientSlots {
 function clientSlotsOf(options: AcceptorOptions): ClientSlots {
   return {
     isFull: () => options.isFull(),
-    tryEnter: () => options.tryEnter(),
-    leave: () => options.leave(),
+    tryEnter: (guest) => options.tryEnter(guest),
+    leave: (guest) => options.leave(guest),
   };
 }
 

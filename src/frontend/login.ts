@@ -19,6 +19,7 @@ import { processCancel } from './cancel-request.ts';
 import { closeAfter, fatal, fatalOfOldProtocol, noMessage } from './close-connection.ts';
 import { GivenAwayError, type FreshConnections } from './fresh-connections.ts';
 import { addressOf, type Logins } from './logins.ts';
+import type { Entry, Guest } from '../util/client-counts.ts';
 import { reasons } from './refusal-reasons.ts';
 import type { Layer, Startup } from './startup.ts';
 import { OldProtocolError, OtherProtocolError, readFirstPacket, terminated } from './startup.ts';
@@ -124,12 +125,15 @@ class ClientSlot {
     this.socket = socket;
   }
 
-  async tryTake(seats: ClientSlots): Promise<boolean> {
-    if (!(await seats.tryEnter())) return false;
-    this.release = seats.leave;
-    this.socket.on('close', seats.leave);
+  /** @returns true, or which limit is reached */
+  async tryTake(seats: ClientSlots, guest: Guest | undefined): Promise<Entry> {
+    const entry = await seats.tryEnter(guest);
+    if (entry !== true) return entry;
+    const release = (): void => seats.leave(guest);
+    this.release = release;
+    this.socket.on('close', release);
     // It closed while the supervisor was asked: 'close' does not come again.
-    if (this.socket.closed) seats.leave();
+    if (this.socket.closed) release();
     return true;
   }
 
@@ -173,11 +177,15 @@ function checkBeforeAuthentication(startup: Startup, socket: Socket, layer: Laye
   return isConsole;
 }
 
-/** Counts the client under max_client_conn. Only authenticated clients are counted. */
+/** Counts the client under max_client_conn, and those of its user and database. Only authenticated clients are counted. */
 async function takeSlot(startup: Startup, isConsole: boolean, slot: ClientSlot, context: LoginContext): Promise<void> {
   const mayUseConsole = isConsole && context.options.consoleUserAllowed(startup.user);
-  if (await slot.tryTake(context.clientSlots)) return;
-  if (mayUseConsole && (await slot.tryTake(context.consoleSlots))) return;
+  const { user, database } = startup;
+  const entry = await slot.tryTake(context.clientSlots, isConsole ? undefined : { user, database });
+  if (entry === true) return;
+  if (mayUseConsole && (await slot.tryTake(context.consoleSlots, undefined)) === true) return;
+  if (entry === 'max_user_client_connections') throw new WeirError('too_many_clients_of_user');
+  if (entry === 'max_db_client_connections') throw new WeirError('too_many_clients_of_database');
   throw new WeirError('too_many_clients', { limit: context.options.maxClientConn() });
 }
 

@@ -26,6 +26,8 @@ export const reasons: Readonly<Partial<Record<ErrorName, RefusalReason>>> = {
   login_timeout: 'timeout',
   auth_query_failed: 'auth-query',
   too_many_clients: 'too-many',
+  too_many_clients_of_user: 'too-many',
+  too_many_clients_of_database: 'too-many',
   too_many_logins: 'too-many',
   memory_wait: 'memory',
   connection_limit_reached: 'too-many',

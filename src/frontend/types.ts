@@ -8,6 +8,7 @@ import type { AuthOptions } from '../auth/authenticator.ts';
 import type { HostPort, TlsSide } from '../config/config.ts';
 import type { MemoryGate } from '../memory/types.ts';
 import type { WeirError } from '../errors/errors.ts';
+import type { Entry, Guest } from '../util/client-counts.ts';
 import type { Log } from '../observability/types.ts';
 import type { Unsent } from './unsent.ts';
 
@@ -80,11 +81,12 @@ export interface AcceptorOptions {
   /** Is max_client_conn reached? */
   isFull(): boolean;
   /**
-   * Counts a client under max_client_conn, after authentication; false: the limit is reached. For each true, leave() is
-   * called once, when the socket closes or the log-in fails. A worker asks its supervisor.
+   * Counts a client under max_client_conn and the limits of its user and database, after authentication; anything but true: which
+   * limit is reached. For each true, leave() is called once, when the socket closes or the log-in fails. A worker asks its
+   * supervisor. `guest` undefined: a user of the console, who counts under max_client_conn only.
    */
-  tryEnter(): boolean | Promise<boolean>;
-  leave(): void;
+  tryEnter(guest: Guest | undefined): Entry | Promise<Entry>;
+  leave(guest: Guest | undefined): void;
   /**
    * client_login_timeout, from connection to authentication; starts again after a TLS handshake. Read at each reload.
    */
@@ -102,11 +104,11 @@ export interface AcceptorOptions {
   isDraining(): boolean;
 }
 
-/** Counts clients up to a limit. `leave` must be one function for all clients, because each socket keeps it. */
+/** Counts clients up to a limit. */
 export interface ClientSlots {
   readonly isFull: () => boolean;
-  readonly tryEnter: () => boolean | Promise<boolean>;
-  readonly leave: () => void;
+  readonly tryEnter: (guest: Guest | undefined) => Entry | Promise<Entry>;
+  readonly leave: (guest: Guest | undefined) => void;
 }
 
 export interface ListenerOptions extends AcceptorOptions {

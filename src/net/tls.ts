@@ -41,13 +41,22 @@ function readPem(side: SideName, key: 'cert' | 'key' | 'ca', file: string): Buff
   }
 }
 
+const tls13Ciphers = 'TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256';
+
 /** Reads the files and has OpenSSL check each by itself, so that the error can name the file. */
 function loadFiles(name: SideName, side: TlsSide): SecureContextOptions {
   if ((side.cert === undefined) !== (side.key === undefined)) {
     const [given, missing] = side.cert === undefined ? ['key', 'cert'] : ['cert', 'key'];
     throw new TlsSettingError(`${name}.${given} is set but ${name}.${missing} is not: they belong together`);
   }
-  const context: SecureContextOptions = { minVersion: 'TLSv1.2' };
+  const { protocols = ['tlsv1.2', 'tlsv1.3'], ciphers } = side;
+  const context: SecureContextOptions = {
+    minVersion: protocols.includes('tlsv1.2') ? 'TLSv1.2' : 'TLSv1.3',
+    ...(protocols.includes('tlsv1.3') ? {} : { maxVersion: 'TLSv1.2' }),
+    // The ciphers of TLS 1.3 have names of their own in the same list.
+    ...(ciphers === undefined ? {} : { ciphers: `${tls13Ciphers}:${ciphers}` }),
+  };
+  if (ciphers !== undefined) checkWithOpenSsl(`${name}.ciphers: ${ciphers} cannot be used`, { ciphers });
   if (side.ca !== undefined) {
     const ca = readPem(name, 'ca', side.ca);
     checkAuthority(`${name}.ca: ${side.ca} is not a usable certificate file`, ca);

@@ -11,8 +11,8 @@ export interface PoolName {
   readonly node: string;
 }
 
-/** Which limit is reached: that of the pool (in all processes together), of the database on the server, or of the server. */
-export type Shortage = 'pool' | 'database' | 'node';
+/** Which limit is reached: that of the pool (in all processes together), of the database or the user on the server, or of the server. */
+export type Shortage = 'pool' | 'database' | 'user' | 'node';
 
 /** A pool, as its budget sees it. */
 export interface BudgetMember extends PoolName {
@@ -57,6 +57,8 @@ export interface Budget {
   limit: number;
   /** Places that this process has. */
   readonly used: number;
+  /** max_user_connections: for the pools of that user in all databases on the server. Infinity: no limit. */
+  limitUser(user: string, limit: number): void;
   /** Why tryTake() has no place for the pool; undefined: it has one, or that is not known. */
   shortage(pool: PoolName): Shortage | undefined;
   join(member: BudgetMember): void;

@@ -1,14 +1,24 @@
 /**
  * How many connections all pools of this process may have to one node: as many as the node can spare, which topology/ asks it;
- * and for one database no more of them than max_db_connections. A pool that needs a connection makes another pool close an
- * idle one. Used by logins.ts; made by app/.
+ * and for one database no more of them than max_db_connections, for one user than max_user_connections. A pool that needs a
+ * connection makes another pool close an idle one. Used by logins.ts; made by app/.
  */
-import type { Budget, BudgetMember, Budgets, PlaceUser, Reserved, ServerAddress } from './budget-types.ts';
+import type {
+  Budget,
+  BudgetMember,
+  Budgets,
+  PlaceUser,
+  PoolName,
+  Reserved,
+  ServerAddress,
+  Shortage,
+} from './budget-types.ts';
 import { ExactPlaces } from './exact-places.ts';
+import { PlacesOfUsers } from './user-places.ts';
 import { serverKey } from '../util/server-key.ts';
 
 /** What the budget of a node calls of whoever takes a place. */
-type Yielding = Pick<BudgetMember, 'yieldIdle' | 'starvedMs'>;
+type Yielding = Pick<BudgetMember, 'yieldIdle' | 'starvedMs'> & Partial<Pick<BudgetMember, 'user'>>;
 
 /** A pool that has no connection for so long, while its clients wait, takes turns with those that have. */
 const turnMs = 500;
@@ -35,6 +45,8 @@ export class NodeBudget implements Budget {
   private readonly ofNode: NodeBudget | undefined;
   /** Of the node. */
   private readonly places = new ExactPlaces(() => this.freed());
+  /** Of the node. */
+  private readonly users = new PlacesOfUsers();
 
   /** @param ofNode of the budget of one database: that of the whole node, in which each of its connections counts, too */
   constructor(ofNode?: NodeBudget) {
@@ -45,26 +57,35 @@ export class NodeBudget implements Budget {
     return this.taken;
   }
 
-  /** Which limit is reached: that of the database, or that of the node. */
-  shortage(): 'database' | 'node' | undefined {
+  shortage(pool?: PoolName): Exclude<Shortage, 'pool'> | undefined {
     if (this.room <= 0) return this.ofNode === undefined ? 'node' : 'database';
-    return this.ofNode?.shortage();
+    if (this.users.find(pool?.user)?.isFull === true) return 'user';
+    return this.ofNode?.shortage(pool);
+  }
+
+  limitUser(user: string, limit: number): void {
+    (this.ofNode ?? this).users.setLimit(user, limit);
   }
 
   join(member: BudgetMember): void {
     this.members.add(member);
+    if (this.ofNode === undefined) this.users.join(member);
     this.ofNode?.join(member);
   }
 
   leave(member: BudgetMember): void {
     this.members.delete(member);
+    if (this.ofNode === undefined) this.users.leave(member);
     this.ofNode?.leave(member);
   }
 
   /** Takes a place for one connection, if need be that of an idle connection of another pool. False: there is none. */
   tryTake(forWhom: Yielding): boolean {
+    const ofUser = this.users.find(forWhom.user);
+    if (ofUser?.makeRoom(forWhom) === false) return false;
     if (!this.makeRoom(forWhom) || this.ofNode?.tryTake(forWhom) === false) return false;
     this.taken++;
+    if (ofUser !== undefined) ofUser.taken++;
     return true;
   }
 
@@ -104,12 +125,15 @@ export class NodeBudget implements Budget {
   }
 
   /** A connection is closed, or its log-in has failed. */
-  give(_member?: unknown, server?: PlaceUser): void {
+  give(member: Pick<BudgetMember, 'user'>, server?: PlaceUser): void {
     if (this.ofNode !== undefined) {
       this.taken--;
-      this.ofNode.give(_member, server);
-    } else if (server === undefined) this.freed();
+      return this.ofNode.give(member, server);
+    }
+    this.users.give(member.user);
+    if (server === undefined) this.freed();
     else this.places.give(server, this.share);
+    this.users.retry(member.user);
   }
 
   private freed(): void {
@@ -154,12 +178,14 @@ export class NodeBudget implements Budget {
     (this.ofNode ?? this).places.opened(processId);
   }
 
-  vacated(_member: unknown, server: PlaceUser): Promise<boolean> | undefined {
-    const { places, share } = this.ofNode ?? this;
+  vacated(member: Pick<BudgetMember, 'user'>, server: PlaceUser): Promise<boolean> | undefined {
+    const { places, share, users } = this.ofNode ?? this;
     if (share === undefined) return void places.forget(server.processId);
     return places.vacated(server, share).then((isGone) => {
-      if (!isGone && this.ofNode !== undefined) this.taken--;
-      return isGone;
+      if (isGone) return true;
+      if (this.ofNode !== undefined) this.taken--;
+      users.give(member.user);
+      return false;
     });
   }
 

@@ -28,6 +28,8 @@ export interface PoolOptions {
   readonly random: () => number;
   /** Opens one connection; rejects with a ConnectProblem. `onClosed` tells of its end, whenever that is. */
   readonly connect: (onClosed: (server: ServerConnection) => void) => Promise<ServerConnection>;
+  /** Done on a connection that was reset, before the next client gets it; absent: nothing. Never rejects. */
+  readonly afterReset?: (server: ServerConnection) => Promise<void>;
   /** The limit of the pool has changed; `lastResize` says why. */
   readonly onResize: (stats: PoolStats) => void;
   /** Why clients of low priority do not wait at present; undefined: they do. */

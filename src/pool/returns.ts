@@ -55,7 +55,9 @@ export class Returns {
     const { state } = this;
     if (!server.move('reset begun')) return;
     state.resetting.set(server, state.options.nowMs() + resetTimeoutMs);
-    server.reset = resetServer(server).then(
+    const { afterReset } = state.options;
+    const reset = resetServer(server);
+    server.reset = (afterReset === undefined ? reset : reset.then(() => afterReset(server))).then(
       () => {
         state.resetting.delete(server);
         if (server.isAlive && server.move('reset done')) this.available(server);

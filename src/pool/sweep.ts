@@ -16,6 +16,8 @@ export function sweepPool(state: PoolState, loginError: WeirError | undefined, n
   if (atOnce.isMeasured) atOnce.look(state.all, waiting);
   if (state.queue.length > 0) endWaits(state, loginError, nowMs);
   if (state.queue.length > 0) shedLow(state, nowMs);
+  const { queryWaitNotifyMs } = state.settings;
+  if (queryWaitNotifyMs > 0 && state.queue.length > 0) state.queue.tellQueued(nowMs - queryWaitNotifyMs);
   watchLoad(state, loginError, nowMs);
   closeIdle(state, nowMs);
   // In use: closed when it comes back. Looked for here and not there, because a server comes back thousands of times a second.

@@ -12,6 +12,8 @@ export class QueueEntry {
   readonly sinceMs: number;
   readonly deadlineMs: number;
   isDone = false;
+  /** Its client was told that it waits (query_wait_notify). */
+  isTold = false;
 
   constructor(waiter: Waiter, line: WaitLine, sinceMs: number, deadlineMs: number) {
     this.waiter = waiter;

@@ -125,6 +125,20 @@ export class WaitQueue {
     return entry;
   }
 
+  /** Tells the clients that have waited since then, or longer, and have not been told yet. */
+  tellQueued(sinceMs: number): void {
+    const told: QueueEntry[] = [];
+    const isDue = (entry: QueueEntry): boolean => !entry.isTold && !entry.isDone && entry.sinceMs <= sinceMs;
+    this.takeWhere((entry) => {
+      if (isDue(entry)) told.push(entry);
+      return false;
+    });
+    for (const entry of told) {
+      entry.isTold = true;
+      entry.waiter.queued?.();
+    }
+  }
+
   /** Takes out the entries for which `leaves` is true; those of one user in order. */
   takeWhere(leaves: (entry: QueueEntry) => boolean): QueueEntry[] {
     const taken: QueueEntry[] = [];

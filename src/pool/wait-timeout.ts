@@ -86,7 +86,7 @@ function reasonOf({ database, user, node, budget }: Of, state: WaitState): Reaso
     if (shortage === 'pool') {
       return { why: `all ${limit} connections of the pool are busy, ${open} of them in this worker${cleaned}`, todo };
     }
-    const whose = shortage === 'database' ? 'max_db_connections allows' : 'the server can spare';
+    const whose = whoAllows[shortage];
     const why = `no connection to ${node} is left of those that ${whose}; this pool has ${open} of its ${limit}`;
     return { why, todo: adviceFor[shortage] };
   }
@@ -99,7 +99,14 @@ function reasonOf({ database, user, node, budget }: Of, state: WaitState): Reaso
   return { why: `${open} connections are busy${cleaned}, ${logins} are being opened`, todo };
 }
 
+const whoAllows = {
+  database: 'max_db_connections allows',
+  user: 'max_user_connections allows',
+  node: 'the server can spare',
+} as const;
+
 const adviceFor = {
   database: 'Raise max_db_connections, or make other pools of the database smaller (SHOW POOLS, RESIZE POOL).',
+  user: 'Raise max_user_connections, or make other pools of the user smaller (SHOW USERS, SHOW POOLS, RESIZE POOL).',
   node: 'Raise max_connections of the server, or make other pools smaller (SHOW NODES, SHOW POOLS, RESIZE POOL).',
 } as const;

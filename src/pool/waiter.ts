@@ -15,6 +15,8 @@ export interface Waiter {
   readonly mayGoElsewhere: boolean;
   /** May it share this server with other clients (lanes.ts)? */
   mayShare(server: ServerConnection): boolean;
+  /** It has waited for query_wait_notify. */
+  queued?(): void;
   granted(server: ServerConnection): void;
   /** `isElsewhere`: nothing is wrong with the request, which should be routed again. */
   refused(error: WeirError, isElsewhere: boolean): void;

@@ -5,7 +5,6 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { AnswerReceiver } from '../backend/receiver.ts';
-import { WeirError } from '../errors/errors.ts';
 import { mayReadClient } from '../net/flow.ts';
 import { Wire, type WireHandler } from '../net/wire.ts';
 import { TxStatus } from '../protocol/codes.ts';
@@ -23,6 +22,7 @@ import { Receiver } from './receiver.ts';
 import { noteTaken } from '../session/taken.ts';
 import { leaveFlight } from './load.ts';
 import { Session, type Outcome } from '../session/session.ts';
+import { endLate } from './time-limits.ts';
 import { TimeSlice } from './time-slice.ts';
 import type { SessionState } from '../session/state.ts';
 import type { ClientStats } from '../session/types.ts';
@@ -193,15 +193,7 @@ export class ClientSession extends Session implements WireHandler {
     noteTaken(this);
     probeUnread(this);
     countBytes(this);
-    if (!this.isReady || this.inFlight.length > 0) return;
-    const { clientIdleTimeoutMs, idleTransactionTimeoutMs } = this.database.settings();
-    const idleMs = nowMs - this.requestAtMs;
-    if (this.status !== TxStatus.Idle) {
-      if (idleTransactionTimeoutMs > 0 && idleMs > idleTransactionTimeoutMs)
-        this.terminate(new WeirError('idle_transaction_timeout'));
-    } else if (clientIdleTimeoutMs > 0 && idleMs > clientIdleTimeoutMs) {
-      this.terminate(new WeirError('client_idle_timeout'));
-    }
+    if (!this.isClosed) endLate(this, nowMs);
   }
 
   /** No statement is running and no transaction is open: the session can be closed without loss. */

@@ -58,7 +58,8 @@ export interface Database {
   readonly topology: Topology;
   readonly stats: DatabaseStats;
   readonly common: SharedBySessions;
-  settings(): PoolSettings;
+  /** @param user who has logged in; undefined: what holds for users of whom the configuration says nothing */
+  settings(user?: string): PoolSettings;
   /** The role with which Weir logs in to servers for this client user. */
   serverUser(user: string): string;
   /** The pool at that node for a client user. */

@@ -21,6 +21,8 @@ export abstract class ServerHold extends ClientRecord {
   /** The pool of `server`. */
   pool: Pool | undefined;
   private lastStatus: number = TxStatus.Idle;
+  /** When the request that has begun the transaction came (monotonic ms); of one that is open. */
+  transactionSinceMs = 0;
   readonly inFlight = new Ring<Request>();
   private rest: (() => void) | undefined;
 
@@ -29,7 +31,7 @@ export abstract class ServerHold extends ClientRecord {
   }
 
   get poolMode(): PoolMode {
-    return this.database.settings().poolMode;
+    return this.database.settings(this.identity.user).poolMode;
   }
 
   /** Transaction status as of the last ReadyForQuery. */
@@ -40,6 +42,7 @@ export abstract class ServerHold extends ClientRecord {
   /** ReadyForQuery has come for the request, which is no longer in `inFlight`. */
   readyForQuery(request: Request, status: number): void {
     this.moments.readyForQuery(request, status);
+    if (this.lastStatus === TxStatus.Idle) this.transactionSinceMs = request.receivedAtMs;
     this.lastStatus = status;
   }
 

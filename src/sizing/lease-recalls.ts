@@ -49,7 +49,8 @@ export class Recalls {
   decide(): void {
     this.begin();
     for (const pool of this.server.pools.values()) this.enforce(pool.own);
-    for (const level of new Set([...this.server.pools.values()].map(({ database }) => database))) this.enforce(level);
+    const pools = [...this.server.pools.values()];
+    for (const level of new Set(pools.flatMap(({ database, user }) => [database, user]))) this.enforce(level);
     this.enforce(this.server.level);
     const asking = [...this.server.accounts()].filter(({ wanted }) => wanted > 0);
     asking.sort((a, b) => a.kept - b.kept || (a.askedAtMs ?? 0) - (b.askedAtMs ?? 0) || a.worker - b.worker);
@@ -58,20 +59,20 @@ export class Recalls {
 
   private begin(): void {
     for (const pool of this.server.pools.values()) {
-      for (const level of levelsOf(pool)) level.incoming = 0;
+      for (const level of pool.levels) level.incoming = 0;
       earnMoves(pool, this.nowMs);
     }
     for (const account of this.server.accounts()) {
       this.before.set(account, account.recalled);
       account.recalled = 0;
-      for (const level of levelsOf(account.pool)) level.incoming += account.closing;
+      for (const level of account.pool.levels) level.incoming += account.closing;
     }
   }
 
   /** A limit was lowered: whoever has most closes connections, although its clients wait. */
   private enforce(level: Level): void {
     if (level.room >= 0) return;
-    const members = [...this.server.accounts()].filter(({ pool }) => levelsOf(pool).includes(level));
+    const members = [...this.server.accounts()].filter(({ pool }) => pool.levels.includes(level));
     let over = -level.room - level.incoming;
     for (const { recalled } of members) over -= recalled;
     for (; over > 0; over--) {
@@ -101,7 +102,7 @@ export class Recalls {
   private donorFor(asking: Account, level: Level): Account | undefined {
     const candidates = level === asking.pool.own ? asking.pool.accounts.values() : this.server.accounts();
     return best(candidates, (donor) => {
-      if (donor === asking || left(donor) <= 0 || !levelsOf(donor.pool).includes(level)) return undefined;
+      if (donor === asking || left(donor) <= 0 || !donor.pool.levels.includes(level)) return undefined;
       const isAskedBefore = this.recalledBefore(donor) > donor.recalled;
       if (!isAskedBefore && donor.pool.moves < 1) return undefined;
       if (surplus(donor) > 0 && this.maySpare(donor, asking)) return [1, Number(isAskedBefore), surplus(donor)];
@@ -148,10 +149,6 @@ function left({ kept, recalled }: Account): number {
 
 function surplus(account: Account): number {
   return Math.max(0, left(account) - account.need);
-}
-
-function levelsOf({ own, database, server }: PoolRecord): readonly Level[] {
-  return [own, database, server.level];
 }
 
 function earnMoves(pool: PoolRecord, nowMs: number): void {

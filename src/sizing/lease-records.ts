@@ -71,6 +71,7 @@ export class PoolRecord {
   readonly accounts = new Map<number, Account>();
   readonly own = new Level('pool');
   readonly database: Level;
+  readonly user: Level;
   readonly server: ServerRecord;
   min = 0;
   /** Connections to be open ahead of a predicted load. Their places are free for those who have clients. */
@@ -83,9 +84,10 @@ export class PoolRecord {
   moves = 0;
   movesAtMs: number | undefined;
 
-  constructor(name: LeasedPool, database: Level, server: ServerRecord) {
+  constructor(name: LeasedPool, server: ServerRecord) {
     this.name = name;
-    this.database = database;
+    this.database = server.database(name.database);
+    this.user = server.user(name.user);
     this.server = server;
   }
 
@@ -95,16 +97,21 @@ export class PoolRecord {
   }
 
   get room(): number {
-    return Math.min(this.own.room, this.database.room, this.server.level.room);
+    return Math.min(this.own.room, this.database.room, this.user.room, this.server.level.room);
+  }
+
+  /** All limits that its places count against, the innermost first. */
+  get levels(): readonly Level[] {
+    return [this.own, this.database, this.user, this.server.level];
   }
 
   /** The innermost limit that is reached. */
   get fullLevel(): Level | undefined {
-    return [this.own, this.database, this.server.level].find((level) => level.room <= 0);
+    return this.levels.find((level) => level.room <= 0);
   }
 
   add(places: number): void {
-    for (const level of [this.own, this.database, this.server.level]) level.taken += places;
+    for (const level of this.levels) level.taken += places;
   }
 
   resize({ limit, min }: LeaseSize): void {
@@ -127,6 +134,8 @@ export class ServerRecord {
   readonly pools = new Map<string, PoolRecord>();
   /** max_db_connections, by the name of the database. */
   private readonly databases = new Map<string, Level>();
+  /** max_user_connections, by the name of the user. */
+  private readonly users = new Map<string, Level>();
 
   database(name: string): Level {
     let level = this.databases.get(name);
@@ -134,15 +143,33 @@ export class ServerRecord {
     return level;
   }
 
+  /** @param name undefined: replication connections, which count against no limit of a user */
+  user(name: string | undefined): Level {
+    if (name === undefined) return new Level('user');
+    let level = this.users.get(name);
+    if (level === undefined) this.users.set(name, (level = new Level('user')));
+    return level;
+  }
+
+  levelOf(database: string | undefined, user: string | undefined): Level {
+    if (user !== undefined) return this.user(user);
+    return database === undefined ? this.level : this.database(database);
+  }
+
   /** max_db_connections, as far as it is known. */
   limits(): Iterable<readonly [name: string, level: Level]> {
     return this.databases;
   }
 
+  /** max_user_connections, as far as it is known. */
+  userLimits(): Iterable<readonly [name: string, level: Level]> {
+    return this.users;
+  }
+
   pool(name: LeasedPool): PoolRecord {
     const key = leaseKey(name);
     let pool = this.pools.get(key);
-    if (pool === undefined) this.pools.set(key, (pool = new PoolRecord(name, this.database(name.database), this)));
+    if (pool === undefined) this.pools.set(key, (pool = new PoolRecord(name, this)));
     return pool;
   }
 
@@ -157,8 +184,10 @@ export class ServerRecord {
     }
     if (pool.accounts.size > 0 || pool.lost > 0) return;
     this.pools.delete(leaseKey(pool.name));
-    const { database } = pool.name;
-    if (![...this.pools.values()].some((other) => other.name.database === database)) this.databases.delete(database);
+    const { database, user } = pool.name;
+    const others = [...this.pools.values()].map(({ name }) => name);
+    if (!others.some((other) => other.database === database)) this.databases.delete(database);
+    if (user !== undefined && !others.some((other) => other.user === user)) this.users.delete(user);
   }
 
   /** What the workers need, and what its pools may have by their own limits. */

@@ -19,6 +19,8 @@ interface ServerState {
   readonly limit: number;
   /** max_db_connections, by the name of the database. */
   readonly databases: readonly (readonly [name: string, limit: number])[];
+  /** max_user_connections, by the name of the user; absent: of a supervisor that knew none. */
+  readonly users?: readonly (readonly [name: string, limit: number])[];
   readonly pools: readonly PoolState[];
 }
 
@@ -39,6 +41,7 @@ export function stateOfServers(servers: ReadonlyMap<string, ServerRecord>): Serv
     address,
     limit: server.level.limit,
     databases: Array.from(server.limits(), ([name, { limit }]) => [name, limit] as const),
+    users: Array.from(server.userLimits(), ([name, { limit }]) => [name, limit] as const),
     pools: Array.from(server.pools.values(), ({ name, size, lastResize, lost, moves, movesAtMs, accounts }) => ({
       name,
       size,
@@ -58,10 +61,11 @@ function stateOfAccount(account: Account): AccountState {
 
 export function restoreServers(states: readonly ServerState[]): Map<string, ServerRecord> {
   const servers = new Map<string, ServerRecord>();
-  for (const { address, limit, databases, pools } of states) {
+  for (const { address, limit, databases, users = [], pools } of states) {
     const server = new ServerRecord();
     server.level.limit = limit;
     for (const [name, most] of databases) server.database(name).limit = most;
+    for (const [name, most] of users) server.user(name).limit = most;
     for (const pool of pools) restorePool(server, pool);
     servers.set(address, server);
   }

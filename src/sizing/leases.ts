@@ -93,10 +93,9 @@ export class Leases {
     for (const server of this.sizes.keepWarm(this.servers.values(), counts)) this.changed.add(server);
   }
 
-  /** What the server can spare, or with `database` max_db_connections. */
-  setLimit(address: string, database: string | undefined, limit: number): void {
-    const server = this.change(address);
-    (database === undefined ? server.level : server.database(database)).limit = limit;
+  /** What the server can spare, or with `database` max_db_connections, with `user` max_user_connections. */
+  setLimit(address: string, database: string | undefined, limit: number, user?: string): void {
+    this.change(address).levelOf(database, user).limit = limit;
   }
 
   /** @param heard how many grants the worker had heard of when it said that */

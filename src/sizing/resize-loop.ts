@@ -19,7 +19,7 @@ export type SizingSettings = Pick<
 export interface PoolSources {
   pools(): Iterable<PoolControl>;
   topologies(): Iterable<{ readonly database: string; snapshot(): TopologySnapshot }>;
-  poolSettings(database: string): SizingSettings;
+  poolSettings(database: string, user: string): SizingSettings;
 }
 
 export interface ResizeSources extends PoolSources {
@@ -83,6 +83,7 @@ function sampled(pool: PoolControl, sources: PoolSources, nodeOf: FindNode): Sam
   const stats = pool.stats();
   const { defaultPoolSize, maxDbConnections, reservePoolSize, reservePoolTimeoutMs } = sources.poolSettings(
     stats.database,
+    stats.user,
   );
   const node = nodeOf(stats);
   return {

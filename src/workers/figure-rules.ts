@@ -89,6 +89,7 @@ const database: Rules<DatabaseRow> = {
   poolMode: same(),
   loadBalanceHosts: same(),
   maxDbConnections: same(),
+  maxDbClientConnections: same(),
   isResizing: same(),
   reservePoolSize: same(),
   isPaused: ifAny,

@@ -16,6 +16,7 @@ import { Lead, type FollowerState, type LeadState } from './lead.ts';
 import { Lessor, type LessorState, type OpenedPlaces } from './lessor.ts';
 import { whenGone } from './lost-places.ts';
 import { Resizes } from './resizes.ts';
+import { onlyInAll } from '../util/client-counts.ts';
 import { Seats } from './seats.ts';
 import { SettingsInForce } from './settings-in-force.ts';
 import { supervisorSettings, type SupervisorSettings } from './settings-topics.ts';
@@ -82,7 +83,7 @@ export class ForAll {
     this.name = state?.stamps.name ?? randomUUID();
     this.inForce = new SettingsInForce(state?.settings ?? supervisorSettings(config));
     this.buckets = new CentralBuckets(nowMs, state?.buckets);
-    this.seats = new Seats(() => this.settings.maxClientConn);
+    this.seats = new Seats(() => this.settings.clientLimits ?? onlyInAll(this.settings.maxClientConn));
     this.lessor = this.makeLessor();
     this.lead = new Lead(log, nowMs, state?.lead);
     this.stamps = new Stamps({
@@ -144,9 +145,9 @@ export class ForAll {
       for (const each of this.options.serving()) if (each !== worker) each.channel.tell('budgetActions', actions);
     });
     channel.on('limits', (spent) => this.buckets.exchange(spent));
-    channel.on('enter', () => this.seats.tryEnter(worker));
-    channel.on('arrived', () => this.seats.arrived(worker));
-    channel.on('left', (count) => this.seats.leave(worker, count));
+    channel.on('enter', (guest) => this.seats.tryEnter(worker, guest));
+    channel.on('arrived', (guest) => this.seats.arrived(worker, guest));
+    channel.on('left', (who) => this.seats.leave(worker, who));
     return () => {
       this.ids.delete(worker);
       end.processEnded();

@@ -13,9 +13,14 @@ export interface LeaseTopicsOfWorker {
   readonly leaseLeave: { readonly body: LeasedPool; readonly reply: undefined };
   /** RESIZE or a reload has changed the size of a pool, in all workers. */
   readonly leaseSize: { readonly body: SaidSize; readonly reply: undefined };
-  /** What the server (host:port) can spare, or with `database` max_db_connections. */
+  /** What the server (host:port) can spare, or with `database` max_db_connections, with `user` max_user_connections. */
   readonly leaseLimit: {
-    readonly body: { readonly server: string; readonly database: string | undefined; readonly limit: number };
+    readonly body: {
+      readonly server: string;
+      readonly database: string | undefined;
+      readonly user?: string;
+      readonly limit: number;
+    };
     readonly reply: undefined;
   };
   readonly leaseLoads: { readonly body: LeaseLoads; readonly reply: undefined };

@@ -33,6 +33,8 @@ export class LeasedBudget implements Budget {
   private readonly places: PlacesOfWorker;
   private readonly channel: SupervisorChannel;
   private maxDbConnections = Infinity;
+  /** max_user_connections, of the users that have one. */
+  private readonly userLimits = new Map<string, number>();
   /** Of pools that may open connections: looked for whenever a client waits. */
   private readonly joined = new Map<BudgetMember, LeaseAccount>();
 
@@ -52,6 +54,13 @@ export class LeasedBudget implements Budget {
     this.maxDbConnections = limit;
     const [known] = this.places.accountsOf(this.server, this.database);
     if (known !== undefined) this.tellLimit();
+  }
+
+  limitUser(user: string, limit: number): void {
+    if (limit === (this.userLimits.get(user) ?? Infinity)) return;
+    if (limit === Infinity) this.userLimits.delete(user);
+    else this.userLimits.set(user, limit);
+    for (const { user: joined } of this.joined.keys()) if (joined === user) return this.tellUserLimit(user);
   }
 
   get used(): number {
@@ -80,6 +89,7 @@ export class LeasedBudget implements Budget {
     if (account.members.size === 0) {
       // The supervisor forgets it when a database has no pool any more.
       if (this.limit !== Infinity) this.tellLimit();
+      if (this.userLimits.has(member.user)) this.tellUserLimit(member.user);
       account.size = { limit, min };
       // When it left, the supervisor forgot what it wanted.
       account.forgetTold();
@@ -210,5 +220,10 @@ export class LeasedBudget implements Budget {
   private tellLimit(): void {
     const { server, database } = this;
     this.channel.tell('leaseLimit', { server, database, limit: this.maxDbConnections });
+  }
+
+  private tellUserLimit(user: string): void {
+    const limit = this.userLimits.get(user) ?? Infinity;
+    this.channel.tell('leaseLimit', { server: this.server, database: undefined, user, limit });
   }
 }

@@ -174,9 +174,9 @@ export class Lessor {
       if (resize !== undefined) this.resized(said.pool, resize);
       return this.decide();
     });
-    channel.on('leaseLimit', ({ server, database, limit }) => {
-      if (database === undefined) this.shares.spared(server, limit);
-      else leases.setLimit(server, database, limit);
+    channel.on('leaseLimit', ({ server, database, user, limit }) => {
+      if (database === undefined && user === undefined) this.shares.spared(server, limit);
+      else leases.setLimit(server, database, limit, user);
       return this.decide();
     });
     channel.on('leaseLoads', ({ heard, loads }) => {

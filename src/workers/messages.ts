@@ -2,6 +2,7 @@
  * Everything that the supervisor and a worker say to each other. Each part of a Weir with several processes lists its own
  * topics in its own interface; here they are put together. Types only.
  */
+import type { Entry, Guest } from '../util/client-counts.ts';
 import type { Channel } from './channel.ts';
 import type { Reported, WelcomeQuestion } from '../session/welcome-types.ts';
 import type { WriteTopicsOfSupervisor, WriteTopicsOfWorker } from './write-topics.ts';
@@ -22,12 +23,12 @@ export interface ClientTopicsOfWorker {
   readonly ready: { readonly body: undefined; readonly reply: void };
   /** As many connections that the worker was given have closed. */
   readonly closed: { readonly body: number; readonly reply: void };
-  /** A client has logged in: may it come in under max_client_conn, which counts for all workers? */
-  readonly enter: { readonly body: undefined; readonly reply: boolean };
-  /** As many of those that were let in have left. */
-  readonly left: { readonly body: number; readonly reply: void };
+  /** A client has logged in: may it come in under max_client_conn and the limits of its user and database, for all workers? */
+  readonly enter: { readonly body: Guest | undefined; readonly reply: Entry };
+  /** One of those that were let in has left, or as many of whom no more is known. */
+  readonly left: { readonly body: Guest | number; readonly reply: void };
   /** A client came with its session from another worker, which had let it in. */
-  readonly arrived: { readonly body: undefined; readonly reply: void };
+  readonly arrived: { readonly body: Guest | undefined; readonly reply: void };
   /** Weir drains, and no client of this worker is left. Answered when none of any worker is. */
   readonly drained: { readonly body: undefined; readonly reply: void };
   /** Weir drains: no new clients, where another Weir takes them. */

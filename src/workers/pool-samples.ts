@@ -52,8 +52,10 @@ export class PoolSamples {
     const found = nodeOf(stats);
     if (found === undefined) return undefined;
     const { database, user, node } = stats;
-    const { defaultPoolSize, maxDbConnections, reservePoolSize, reservePoolTimeoutMs } =
-      this.sources.poolSettings(database);
+    const { defaultPoolSize, maxDbConnections, reservePoolSize, reservePoolTimeoutMs } = this.sources.poolSettings(
+      database,
+      user,
+    );
     return {
       pool: { database, user, node, server: serverKey(found.config) },
       stats,

@@ -2,10 +2,13 @@
  * The settings that the supervisor itself needs, as a worker tells them. Types, and how they are picked.
  */
 import type { Config } from '../config/config.ts';
+import { clientLimitsOf, type ClientLimits } from '../util/client-counts.ts';
 
 /** Survives a structured clone. */
 export interface SupervisorSettings {
   readonly maxClientConn: number;
+  /** Absent: of a process that knew none of them but max_client_conn. */
+  readonly clientLimits?: ClientLimits;
   readonly clientLoginTimeoutMs: number;
   readonly serverConnectTimeoutMs: number;
   readonly shutdownDelayMs: number;
@@ -20,5 +23,13 @@ export interface SettingsTopicsOfWorker {
 export function supervisorSettings(config: Config): SupervisorSettings {
   const { maxClientConn, clientLoginTimeoutMs, shutdownDelayMs, shutdownTimeoutMs, pool } = config;
   const { serverConnectTimeoutMs } = pool;
-  return { maxClientConn, clientLoginTimeoutMs, serverConnectTimeoutMs, shutdownDelayMs, shutdownTimeoutMs };
+  const clientLimits = clientLimitsOf(config);
+  return {
+    maxClientConn,
+    clientLimits,
+    clientLoginTimeoutMs,
+    serverConnectTimeoutMs,
+    shutdownDelayMs,
+    shutdownTimeoutMs,
+  };
 }

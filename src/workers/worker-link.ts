@@ -5,6 +5,7 @@
 import type { Socket } from 'node:net';
 import type { HostPort } from '../config/config.ts';
 import type { FixedSettings } from '../config/change.ts';
+import type { Entry, Guest } from '../util/client-counts.ts';
 import type { WelcomePeers } from '../session/welcome-types.ts';
 import { answerOf } from './ask.ts';
 import { Channel } from './channel.ts';
@@ -92,11 +93,11 @@ export class WorkerLink {
   }
 
   /** False also when the supervisor is gone. */
-  tryEnter(): Promise<boolean> {
-    return this.channel.ask('enter', undefined).catch(() => false);
+  tryEnter(guest: Guest | undefined): Promise<Entry> {
+    return this.channel.ask('enter', guest).catch(() => false);
   }
 
-  readonly leave = (): void => this.channel.tell('left', 1);
+  readonly leave = (guest: Guest | undefined): void => this.channel.tell('left', guest ?? 1);
 
   stopAccepting(where: 'shared' | 'inherited'): void {
     this.channel.tell('stopAccepting', where);
@@ -148,8 +149,8 @@ export class WorkerLink {
   }
 
   /** A client that another worker had let in counts here now. */
-  arrived(): void {
-    this.channel.tell('arrived', undefined);
+  arrived(guest: Guest): void {
+    this.channel.tell('arrived', guest);
   }
 
   /** @param cancel false: the worker has no such client */

@@ -22,6 +22,8 @@ export interface ServingSince extends WorkerPlace {
   readonly servesSinceMs: number;
   readonly connections: number;
   readonly entered: number;
+  /** Absent: of a supervisor that did not count them. */
+  readonly guests?: ReadonlyMap<string, number>;
   /** Of the last question that it was asked. */
   readonly lastQuestion: number;
 }
@@ -57,6 +59,8 @@ export class WorkerProcess {
   connections = 0;
   /** Clients of its that count under max_client_conn. */
   entered = 0;
+  /** Of them, those of each user and database (seats.ts). */
+  readonly guests = new Map<string, number>();
   servesSinceMs: number | undefined;
   /** Why it was killed; undefined: it was not. */
   private killedFor: string | undefined;
@@ -99,21 +103,22 @@ export class WorkerProcess {
     body.onExit((exit) => this.exited(exit));
   }
 
-  private goOn({ servesSinceMs, connections, entered }: ServingSince): void {
+  private goOn({ servesSinceMs, connections, entered, guests = new Map() }: ServingSince): void {
     clearTimeout(this.startTimer);
     this.lastWords.forget();
     this.servesSinceMs = servesSinceMs;
     this.connections = connections;
     this.entered = entered;
+    for (const [key, count] of guests) this.guests.set(key, count);
     this.move('serves');
   }
 
   /** For the next supervisor. Undefined: it does not serve, or not as it should. */
   since(): ServingSince | undefined {
-    const { number, generation, startedAtMs, servesSinceMs, connections, entered } = this;
+    const { number, generation, startedAtMs, servesSinceMs, connections, entered, guests } = this;
     if (this.current !== 'ready' || this.channel.isClosed || servesSinceMs === undefined) return undefined;
     const { lastQuestion } = this.channel;
-    return { number, generation, startedAtMs, servesSinceMs, connections, entered, lastQuestion };
+    return { number, generation, startedAtMs, servesSinceMs, connections, entered, guests, lastQuestion };
   }
 
   get state(): WorkerState {

@@ -14,6 +14,7 @@ import { loadConfig } from '../../src/config/load.ts';
 import type { SettingValues } from '../../src/config/settings.ts';
 import { environmentName, settingKeys, settingOf } from '../../src/config/settings.ts';
 import { listSettings } from '../../src/config/show.ts';
+import { defaults } from './defaults.ts';
 
 const shop =
   'databases: { shop: { primary: postgres://app:hunter2@db1/shop, replicas: [postgres://db2], max_pool_size: 7 }, b: { primary: postgres://db1 } }';
@@ -37,7 +38,7 @@ describe('the table', () => {
   it('has a place in the configuration for every setting, and no two in the same', () => {
     const values = { ...defaultValues() } as Record<string, unknown>;
     for (const key of settingKeys) if (settingOf(key).field !== undefined) values[key] = `value of ${key}`;
-    expect(valuesOf(assemble(values as SettingValues, new Map()))).toEqual(values);
+    expect(valuesOf(assemble(values as SettingValues, defaults))).toEqual(values);
   });
 
   it('can read what it prints', () => {

@@ -4,4 +4,4 @@
  */
 import { assemble, defaultValues } from '../../src/config/assemble.ts';
 
-export const defaults = assemble(defaultValues(), new Map());
+export const defaults = assemble(defaultValues(), { databases: new Map(), users: new Map() });

@@ -289,6 +289,7 @@ const database: DatabaseRow = {
   loadBalanceHosts: 'least-load',
   isResizing: true,
   maxDbConnections: 0,
+  maxDbClientConnections: 0,
   reservePoolSize: 0,
   isPaused: false,
   isDisabled: false,

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Duplex, Writable } from 'node:stream';
 import { connect as connectPlain } from 'node:net';
-import type { Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import type { AddressInfo, Socket } from 'node:net';
+import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import pg from 'pg';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
@@ -440,6 +440,7 @@ describe('settings that cannot be used name the setting and the file', () => {
     [{ ...side('prefer'), ca: garbage }, /tls\.client\.ca: .*garbage\.pem is not a usable certificate/],
     [{ ...side('prefer'), ca: '/nowhere.ca' }, /tls\.client\.ca: cannot read \/nowhere\.ca/],
     [{ ...noTls, mode: 'require' as const }, /tls\.client\.mode require needs tls\.client\.cert and tls\.client\.key/],
+    [{ ...side('prefer'), ciphers: 'NO-SUCH' }, /tls\.client\.ciphers: NO-SUCH cannot be used/],
     [side('verify-ca'), /tls\.client\.mode verify-ca needs tls\.client\.ca/],
   ])('%j', (tls: TlsSide, message) => {
     expect(() => clientTls(tls)).toThrow(message);
@@ -469,5 +470,36 @@ describe('serverTlsOptions', () => {
 
   it('sends no SNI for addresses', () => {
     expect(serverTlsOptions({ ...noTls, mode: 'require' }, '10.0.0.1').servername).toBeUndefined();
+  });
+});
+
+describe('tls.client.protocols and ciphers', () => {
+  /** The version and cipher that a handshake ends with, or the code of its error. */
+  async function handshake(own: Partial<TlsSide>, client: ConnectionOptions): Promise<string> {
+    const server = createTlsServer(clientTls({ ...side('prefer'), ...own })?.options ?? {});
+    server.on('tlsClientError', () => undefined);
+    server.on('secureConnection', (socket) => socket.on('error', () => undefined).resume());
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false, ...client });
+    const result = await new Promise<string>((resolve) => {
+      socket.once('secureConnect', () => resolve(`${socket.getProtocol()} ${socket.getCipher().name}`));
+      socket.once('error', () => resolve('refused'));
+    });
+    socket.destroy();
+    await new Promise((resolve) => server.close(resolve));
+    return result;
+  }
+  const old = { maxVersion: 'TLSv1.2' } as const;
+
+  it('hold', async () => {
+    expect(await handshake({}, {})).toMatch(/^TLSv1.3/);
+    expect(await handshake({}, old)).toMatch(/^TLSv1.2/);
+    expect(await handshake({ protocols: ['tlsv1.3'] }, old)).toBe('refused');
+    expect(await handshake({ protocols: ['tlsv1.2'] }, {})).toMatch(/^TLSv1.2/);
+    const ciphers = 'ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384';
+    expect(await handshake({ ciphers }, old)).toMatch(/AES256-GCM-SHA384$/);
+    expect(await handshake({ ciphers }, { ...old, ciphers: 'ECDHE-RSA-AES128-GCM-SHA256' })).toBe('refused');
+    expect(await handshake({ ciphers }, {})).toMatch(/^TLSv1.3/);
   });
 });

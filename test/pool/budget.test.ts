@@ -215,3 +215,36 @@ describe('a node that several Weirs have together', () => {
     expect(one.logins.length).toBe(begun - 1);
   });
 });
+
+describe('max_user_connections', () => {
+  function twoDatabases(): { node: NodeBudget; one: Scene; two: Scene } {
+    const node = new NodeBudget();
+    const clock = createManualClock(1_000);
+    const scene = (): Scene => new Scene({ defaultPoolSize: 5 }, new NodeBudget(node), clock);
+    return { node, one: scene(), two: scene() };
+  }
+
+  test('counts the pools of the user in all databases of a server, and an idle connection makes room', async () => {
+    const { node, one, two } = twoDatabases();
+    node.limitUser('app', 2);
+    await one.fill(2);
+    const clients = ['a', 'b', 'c'].map((name) => two.wait(name));
+    await two.logIn();
+    expect(one.pool.servers().size + two.pool.servers().size).toBe(2);
+    expect(clients.filter(({ server }) => server !== undefined)).not.toHaveLength(0);
+    expect(node.shortage({ database: 'shop', user: 'app', node: 'db1' })).toBe('user');
+    expect(node.shortage({ database: 'shop', user: 'other', node: 'db1' })).toBeUndefined();
+  });
+
+  test('that was lowered closes idle connections; that was lifted lets others wait no longer', async () => {
+    const { node, one, two } = twoDatabases();
+    await one.fill(4);
+    expect(one.pool.servers().size).toBe(4);
+    node.limitUser('app', 1);
+    expect(one.pool.servers().size).toBe(1);
+    node.limitUser('app', Infinity);
+    const clients = ['a', 'b', 'c'].map((name) => two.wait(name));
+    await two.logIn();
+    expect(clients.every(({ server }) => server !== undefined)).toBe(true);
+  });
+});

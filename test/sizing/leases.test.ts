@@ -230,3 +230,22 @@ describe('the size of a pool', () => {
     expect(both.sizeSaid(2, said(7, 1), true)).toMatchObject({ from: 10, to: 7 });
   });
 });
+
+describe('max_user_connections of several workers', () => {
+  test('counts the pools of the user in all databases on the server, and survives a change of the supervisor', () => {
+    const want = { need: 3, closing: 0, wanted: 3, wantedForMin: 0 };
+    const granted = (leases: Leases): number =>
+      leases.decide(1_000).decisions.reduce((sum, each) => sum + (each.kind === 'grant' ? each.count : 0), 0);
+    const first = new Leases();
+    first.setLimit(shop.server, undefined, 4, 'app');
+    for (const [worker, pool] of [shop, other, reports].entries()) {
+      first.join(worker + 1, pool, { limit: 10, min: 0 });
+      first.load(worker + 1, pool, 0, want, 1_000);
+    }
+    expect(granted(first)).toBe(4 + 3);
+    expect(first.taken(shop).pool + first.taken(other).pool).toBe(4);
+    const next = new Leases(structuredClone(first.state()));
+    next.setLimit(shop.server, undefined, 5, 'app');
+    expect(granted(next)).toBe(1);
+  });
+});

@@ -8,7 +8,8 @@ import { describe, expect, test } from 'vitest';
 import type { Entry } from '../../src/workers/ipc.ts';
 import { Passing, type Room } from '../../src/workers/passing.ts';
 import { hopelessAfter, Restarts } from '../../src/workers/restarts.ts';
-import { Seats } from '../../src/workers/seats.ts';
+import { onlyInAll } from '../../src/util/client-counts.ts';
+import { Seats, type Seated } from '../../src/workers/seats.ts';
 import { Spread, type Taker } from '../../src/workers/spread.ts';
 import { nextWorkerState, type WorkerEvent, type WorkerState } from '../../src/workers/worker-state.ts';
 
@@ -189,8 +190,8 @@ describe('connections on their way to a worker', () => {
 
 describe('max_client_conn over all workers', () => {
   test('is never exceeded, and a dead worker gives back exactly what it had', () => {
-    const seats = new Seats(() => 5);
-    const workers = [{ entered: 0 }, { entered: 0 }] as const;
+    const seats = new Seats(() => onlyInAll(5));
+    const workers = [newWorker(), newWorker()] as const;
     const [a, b] = workers;
     expect([a, b, a, b, a, b].map((worker) => seats.tryEnter(worker))).toEqual([true, true, true, true, true, false]);
     seats.leave(b, 1);
@@ -235,5 +236,36 @@ describe('the states of a worker', () => {
   };
   test.each(states)('every event in %s', (state) => {
     expect(events.map((event) => nextWorkerState(state, event))).toEqual(expected[state]);
+  });
+});
+
+const newWorker = (): Seated => ({ entered: 0, guests: new Map() });
+
+describe('clients of one user, or of one database', () => {
+  test('count for all workers together, and go on counting with the next supervisor and after the end of a worker', () => {
+    const limits = { ...onlyInAll(100), perUser: 3, users: new Map([['free', 0]]), databases: new Map([['shop', 2]]) };
+    const [a, b] = [newWorker(), newWorker()];
+    const seats = new Seats(() => limits);
+    const guest = (user: string, database: string): { user: string; database: string } => ({ user, database });
+    expect(seats.tryEnter(a, guest('app', 'shop'))).toBe(true);
+    expect(seats.tryEnter(b, guest('app', 'other'))).toBe(true);
+    expect(seats.tryEnter(a, guest('app', 'other'))).toBe(true);
+    expect(seats.tryEnter(b, guest('app', 'shop'))).toBe('max_user_client_connections');
+    expect(seats.tryEnter(b, guest('free', 'shop'))).toBe(true);
+    expect(seats.tryEnter(b, guest('free', 'shop'))).toBe('max_db_client_connections');
+    expect(seats.tryEnter(b, undefined)).toBe(true);
+
+    const next = new Seats(() => limits);
+    for (const worker of [a, b]) next.goOn(structuredClone(worker));
+    expect(next.tryEnter(b, guest('app', 'other'))).toBe('max_user_client_connections');
+    next.leave(a, guest('app', 'other'));
+    next.leave(a, guest('nobody', 'other'));
+    expect(next.tryEnter(b, guest('app', 'other'))).toBe(true);
+    next.leaveAll(b);
+    expect([1, 2, 3].map(() => next.tryEnter(a, guest('app', 'other')))).toEqual([
+      true,
+      true,
+      'max_user_client_connections',
+    ]);
   });
 });

@@ -24,7 +24,7 @@ const noSql = Buffer.alloc(0);
 
 /** Clients' names are used on the servers (session mode, or max_prepared_statements = 0). */
 export function passesNames(session: Session): boolean {
-  return session.poolMode === 'session' || session.database.settings().maxPreparedStatements === 0;
+  return session.poolMode === 'session' || session.database.settings(session.user).maxPreparedStatements === 0;
 }
 
 /** @returns the name on the server for a statement that only the client's own name identifies */

@@ -3,6 +3,7 @@
  * handle-request.ts; again if that server is lost or refuses the request.
  */
 import { WeirError } from '../../errors/errors.ts';
+import { noticeResponse } from '../../protocol/write.ts';
 import type { ServerConnection } from '../../backend/server.ts';
 import type { Pool } from '../../pool/pool.ts';
 import type { Priority } from '../../pool/waiter.ts';
@@ -123,6 +124,7 @@ function takeServer(session: Session, request: Request, node: NodeState): Outcom
         priority: priorityOf(session, request),
         mayGoElsewhere: request.planned.isRead && node.role === 'replica',
         mayShare: (lane) => request.target.isShort && isFit(session, request, lane),
+        queued: () => session.say(queuedNotice),
         granted: (granted) => {
           // The request waits for something else by now, so the server connection goes back to the pool.
           if (!goOn(() => attach(session, request, pool, granted))) pool.checkin(granted, false);
@@ -134,6 +136,13 @@ function takeServer(session: Session, request: Request, node: NodeState): Outcom
     return () => ticket?.cancel();
   });
 }
+
+/** Of query_wait_notify, in PgBouncer's words. */
+const queuedNotice = noticeResponse({
+  severity: 'NOTICE',
+  sqlstate: '00000',
+  message: 'No server connection available in postgres backend, client being queued',
+});
 
 /** A transaction that is open already, and moves to another server, goes before those that have not begun. */
 function priorityOf(session: Session, request: Request): Priority {
@@ -173,7 +182,7 @@ function park(session: Session, request: Request, decision: Decision): Outcome {
   const { database, services } = session;
   const { failoverWaitMs } = services.routing();
   const worthUntilMs = worthWaitingUntil(decision, failoverWaitMs);
-  const deadlineMs = request.receivedAtMs + database.settings().queryWaitTimeoutMs;
+  const deadlineMs = request.receivedAtMs + database.settings(session.user).queryWaitTimeoutMs;
   const expired = (): Outcome => {
     const isCut = worthUntilMs < deadlineMs;
     const why = isCut ? `${decision.why()}; ${notWorth(worthUntilMs, failoverWaitMs)}` : decision.why();
