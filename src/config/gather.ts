@@ -7,8 +7,7 @@ import { environmentName, isSettingKey, settingKeys, settingOf } from './setting
 import { nearest } from './suggest.ts';
 import { showValue } from './redact.ts';
 import type { Parsed, ValueType } from './values.ts';
-import type { YamlText } from './yaml.ts';
-import { entriesOf } from './yaml.ts';
+import { entriesOf, readYaml } from './yaml.ts';
 
 /** Where a value was given: `weir.yaml:12`, `WEIR_LISTEN`, `--listen`. */
 export type Place = string;
@@ -19,6 +18,28 @@ export interface Given {
   databases: unknown;
   readonly problems: string[];
   readonly warnings: string[];
+}
+
+/** A configuration file that was read: YAML, or what a pgbouncer.ini says in its words. */
+export interface FileText {
+  /** As readYaml() returns it. */
+  readonly root: unknown;
+  /** Each with its place. */
+  readonly problems: readonly string[];
+  /** What has no effect, and what differs from PgBouncer, each with its place. */
+  readonly notes: readonly string[];
+  placeOf(path: readonly string[]): Place;
+}
+
+export function readYamlFile(text: string, label: string): FileText {
+  const yaml = readYaml(text);
+  const placeAt = (line: number | undefined): Place => (line === undefined ? label : `${label}:${line}`);
+  return {
+    root: yaml.root,
+    problems: yaml.problems.map((problem) => `${placeAt(problem.line)}: ${problem.text}`),
+    notes: [],
+    placeOf: (path) => placeAt(yaml.lineOf(path)),
+  };
 }
 
 /** Sections of the file: `auth`, `tls`, `tls.client` ... */
@@ -48,14 +69,9 @@ export function unknownKey(place: Place, key: string, value: unknown, known: rea
   return `${place}: ${shownKey}: unknown key (its value is ${showValue(key, value)}); the nearest known key is ${found}${list}`;
 }
 
-export function gatherFile(yaml: YamlText, label: string, given: Given): void {
-  const placeOf = (path: readonly string[]): Place => {
-    const line = yaml.lineOf(path);
-    return line === undefined ? label : `${label}:${line}`;
-  };
-  for (const problem of yaml.problems) {
-    given.problems.push(`${label}${problem.line === undefined ? '' : `:${problem.line}`}: ${problem.text}`);
-  }
+export function gatherFile(file: FileText, given: Given): void {
+  const placeOf = (path: readonly string[]): Place => file.placeOf(path);
+  given.problems.push(...file.problems);
   const walk = (map: unknown, path: readonly string[]): void => {
     const entries = entriesOf(map);
     if (entries === undefined) {
@@ -73,7 +89,7 @@ export function gatherFile(yaml: YamlText, label: string, given: Given): void {
       else given.problems.push(unknownKey(placeOf(here), key, value, topLevel));
     }
   };
-  walk(yaml.root, []);
+  walk(file.root, []);
 }
 
 function accept(given: Given, key: SettingKey, parsed: Parsed<unknown>, raw: unknown, place: Place): void {

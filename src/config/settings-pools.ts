@@ -42,6 +42,20 @@ const listening = {
     'new start',
     'Listen with SO_REUSEPORT, so that another Weir of this machine can listen on the same address and the kernel spreads new clients over both; needs Node 22.12 or 23.1. Not for http and unix_socket_dir.',
   ),
+  pidfile: setting(
+    'pidfile',
+    optional(string('a file name')),
+    undefined,
+    'new start',
+    'File with the process ID of Weir while it runs; `weir serve -d` needs it.',
+  ),
+  user: setting(
+    'user',
+    optional(string('the name of a user of this system')),
+    undefined,
+    'new start',
+    'User of this system that Weir becomes when it is started as root, before it listens.',
+  ),
   http: setting(
     'http',
     optional(hostPort()),
