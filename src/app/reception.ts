@@ -87,6 +87,7 @@ export class Reception {
     const config = parts.config();
     return {
       listen: config.listen,
+      addresses: config.listenAddresses,
       isShared: config.soReuseport,
       unixSocket:
         config.unixSocketDir === undefined ? undefined : { dir: config.unixSocketDir, mode: config.unixSocketMode },

@@ -8,7 +8,7 @@ import { beyondMachine, thisMachine } from '../config/capacity.ts';
 import type { Config } from '../config/config.ts';
 import type { Loaded, ServeFlags } from '../config/load.ts';
 import { loadConfig } from '../config/load.ts';
-import { knownUsers, parseUsersFile } from '../config/users.ts';
+import { knownUsers, parseUsersFile, withStoredPasswords } from '../config/users.ts';
 import { formatHostPort } from '../config/values.ts';
 import type { ShutdownMode } from '../console/sources.ts';
 import { createServiceManager, type ServiceManager } from '../systemd/notify.ts';
@@ -94,7 +94,10 @@ export function loadAll(source: ReturnType<typeof sourceOf>): Loaded {
   try {
     const text = readFileSync(file, 'utf8');
     const { problems } = parseUsersFile(text);
-    if (problems.length === 0) return { result, users: knownUsers(result.config, text) };
+    if (problems.length === 0) {
+      const users = knownUsers(result.config, text);
+      return { result: { ...result, config: withStoredPasswords(result.config, users) }, users };
+    }
     return { result: { problems: problems.map((problem) => `${file}: ${problem}`), warnings: [] }, users: none };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);

@@ -69,8 +69,11 @@ export function crossCheck(config: Config): KeyedProblem[] {
   ];
 }
 
-function checkSocket({ unixSocketDir: dir }: Config): KeyedProblem[] {
-  if (dir === undefined) return [];
+function checkSocket({ unixSocketDir: dir, listenAddresses }: Config): KeyedProblem[] {
+  if (dir === undefined) {
+    if (listenAddresses?.length !== 0) return [];
+    return [{ key: 'listen_addresses', text: 'is empty, and unix_socket_dir is not set: Weir would listen nowhere' }];
+  }
   const isDirectory = statSync(dir, { throwIfNoEntry: false })?.isDirectory() === true;
   return isDirectory ? [] : [{ key: 'unix_socket_dir', text: `${dir} is not a directory` }];
 }
@@ -216,7 +219,7 @@ function lagWarnings({ databases, routing: { maxReplicaLagMs } }: Config): strin
 export function warningsFor(config: Config, users: ReadonlySet<string>): string[] {
   const warnings: string[] = [];
   const { type, adminUsers, user } = config.auth;
-  if (type === 'trust' && !isLoopback(config.listen.host)) {
+  if (type === 'trust' && !(config.listenAddresses ?? [config.listen.host]).every(isLoopback)) {
     warnings.push('auth.type: trust lets everybody in who can reach the port, which is not only this machine');
   }
   if (user !== undefined && !users.has(user)) {

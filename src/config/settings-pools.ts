@@ -21,6 +21,13 @@ const listening = {
     'new start',
     'Address and port on which clients connect.',
   ),
+  listen_addresses: setting(
+    'listenAddresses',
+    optional(list('addresses')),
+    undefined,
+    'new start',
+    'Addresses to listen on instead of that of listen, all with its port; []: none, only the Unix socket.',
+  ),
   unix_socket_dir: setting(
     'unixSocketDir',
     optional(string('a directory')),

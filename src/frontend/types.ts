@@ -5,11 +5,12 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { ReplicationKind } from '../auth/types.ts';
 import type { AuthOptions } from '../auth/authenticator.ts';
-import type { HostPort, TlsSide } from '../config/config.ts';
+import type { TlsSide } from '../config/config.ts';
 import type { MemoryGate } from '../memory/types.ts';
 import type { WeirError } from '../errors/errors.ts';
 import type { Log } from '../observability/types.ts';
 import type { Unsent } from './unsent.ts';
+import type { TcpSettings } from './tcp-servers.ts';
 
 /** Label `reason` of `auth_failures_total`. An unknown user counts as wrong-password. */
 export type RefusalReason =
@@ -109,10 +110,7 @@ export interface ClientSlots {
   readonly leave: () => void;
 }
 
-export interface ListenerOptions extends AcceptorOptions {
-  readonly listen: HostPort;
-  /** Another process may listen there, too (so_reuseport). */
-  readonly isShared?: boolean;
+export interface ListenerOptions extends AcceptorOptions, TcpSettings {
   /** A Unix socket to listen on as well, with the port of `listen` in its name. */
   readonly unixSocket?: { readonly dir: string; readonly mode: number } | undefined;
 }

@@ -30,8 +30,9 @@ function listen(globals: Globals, draft: Draft): void {
   const text = from.length === 0 ? "PgBouncer's default" : from.map(textOf).join('; ');
   draft.remove(['listen']);
   draft.set(['listen'], hostOf(first === '' ? '127.0.0.1' : first), { place, text });
-  if (first === '') draft.notes.push(`${addr?.place ?? 'listen_addr'}: not set`);
-  void others;
+  if (first === '') {
+    draft.set(['listen_addresses'], [], { place, text: 'no listen_addr: only the Unix socket' });
+  } else if (others.length > 0) draft.set(['listen_addresses'], [first, ...others], { place, text });
 }
 
 /** `plain` has the name of the method in Weir and PostgreSQL where there is no such type. */
