@@ -8,7 +8,7 @@ import { environmentName, isSettingKey, settingKeys, settingOf } from './setting
 import { assemblePool, withValue } from './assemble.ts';
 import { dnsKeyOf, isFoundInDns, parseDnsReplicas } from './dns-replicas.ts';
 import { consoleNames } from './console-names.ts';
-import type { Place } from './gather.ts';
+import type { Place } from './place.ts';
 import { fromEnvironment, parseWith, refusal, unknownKey } from './gather.ts';
 import type { UnnamedNode } from './node-url.ts';
 import { parseNode } from './node-url.ts';

@@ -5,12 +5,11 @@
 import type { SettingKey } from './settings.ts';
 import { environmentName, isSettingKey, settingKeys, settingOf } from './settings.ts';
 import { nearest } from './suggest.ts';
+import { hintFor } from './pgbouncer/hints.ts';
 import { showValue } from './redact.ts';
 import type { Parsed, ValueType } from './values.ts';
+import type { Place } from './place.ts';
 import { entriesOf, readYaml } from './yaml.ts';
-
-/** Where a value was given: `weir.yaml:12`, `WEIR_LISTEN`, `--listen`. */
-export type Place = string;
 
 export interface Given {
   readonly values: Map<SettingKey, { readonly value: unknown; readonly place: Place }>;
@@ -65,6 +64,10 @@ export function unknownKey(place: Place, key: string, value: unknown, known: rea
   const list =
     names.length > 0 && names.length <= mostListed ? `; known in ${section.slice(0, -1)}: ${names.join(', ')}` : '';
   const shownKey = key.length > 80 ? `${key.slice(0, 80)}...` : key;
+  const ofPgbouncer = hintFor(key);
+  if (ofPgbouncer !== undefined) {
+    return `${place}: ${shownKey}: unknown key (its value is ${showValue(key, value)}); ${ofPgbouncer}`;
+  }
   const found = nearest(key, known) ?? '';
   return `${place}: ${shownKey}: unknown key (its value is ${showValue(key, value)}); the nearest known key is ${found}${list}`;
 }

@@ -16,7 +16,7 @@ export function parsePairs(text: string): Pairs {
     if (head === null) return { problem: `${syntax}: write key=value pairs, with blanks between them` };
     const key = head[1] ?? '';
     rest = rest.slice(head[0].length);
-    const value = /^'((?:[^']|'')*)'/.exec(rest) ?? (rest.startsWith("'") ? null : /^(\S*)/.exec(rest));
+    const value = /^'((?:[^']|'')*)'(?!')/.exec(rest) ?? (rest.startsWith("'") ? null : /^(\S*)/.exec(rest));
     if (value === null) return { problem: `${syntax}: the quote of ${key} is not closed` };
     const found = value[1] ?? '';
     if (found === '') return { problem: `${syntax}: ${key} has no value` };

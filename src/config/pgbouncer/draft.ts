@@ -2,7 +2,7 @@
  * The configuration that a pgbouncer.ini becomes, while it is made: values as YAML has them, with the line that each is from.
  * load.ts reads it as if it had been a YAML file; to-yaml.ts prints it. Made by translate.ts.
  */
-import type { Place } from '../gather.ts';
+import type { Place } from '../place.ts';
 
 export type Path = readonly string[];
 

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
-import type { Place } from '../gather.ts';
+import type { Place } from '../place.ts';
 
 export interface IniLine {
   readonly section: string;
