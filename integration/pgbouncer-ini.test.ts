@@ -5,6 +5,7 @@
 import { execFile } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import pg from 'pg';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import {
   Child,
@@ -168,6 +169,25 @@ test('auth_type hba with its file, and TLS off', async () => {
   expect(await ask(database, 'SELECT current_user', users.app)).toBe(users.app);
   await expect(connectPg(url(database, users.app2))).rejects.toThrow(/pg_hba|reject/i);
   expect(await setting('log.level')).toBe('debug');
+});
+
+test('the user pgbouncer comes into the console without a password, by a Unix socket that only we can reach', async () => {
+  port = await freePort();
+  await start('-q', write('s.ini', `unix_socket_dir = ${dir}`));
+  const local = { host: dir, port, database: 'pgbouncer', user: 'pgbouncer' };
+  const client = new pg.Client(local);
+  await client.connect();
+  expect((await client.query('RELOAD')).command).toBe('RELOAD');
+  await client.end();
+  // Not for another user, another database, or by TCP.
+  for (const other of [
+    { ...local, user: users.app },
+    { ...local, database },
+    { ...local, host: '127.0.0.1' },
+  ]) {
+    const refused = new pg.Client({ ...other, password: 'wrong' });
+    await expect(refused.connect()).rejects.toThrow('password authentication failed');
+  }
 });
 
 test('-d: in the background, with log and process ID files, which a second one does not take', async () => {

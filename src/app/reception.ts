@@ -20,7 +20,7 @@ import { ClientSession } from '../request/client.ts';
 import type { Services } from '../session/context.ts';
 import { SessionState } from '../session/state.ts';
 import { greeting } from '../session/welcome.ts';
-import { accessOf } from './access.ts';
+import { consoleRoleOf, isOwnConsoleUser, accessOf } from './access.ts';
 import type { AuthQuery } from './auth-query.ts';
 import { identityOf, type Clients, type Key } from './clients.ts';
 import type { Credentials } from './credentials.ts';
@@ -95,7 +95,9 @@ export class Reception {
       auth: this.authOptions(config),
       findDatabase: (name) => (consoleNames.includes(name) ? 'console' : parts.directory.admits(name)),
       consoleNames,
-      consoleUserAllowed: (user) => parts.console.roleOf(user) !== undefined,
+      consoleUserAllowed: (user, isLocal) =>
+        consoleRoleOf(user, parts.config()) !== undefined || (isLocal && isOwnConsoleUser(user, parts.config())),
+      isOwnConsoleUser: (user) => isOwnConsoleUser(user, parts.config()),
       overLimit: (user, database, address) => parts.limits.active?.connect({ user, database, address }),
       maxClientConn: () => parts.config().maxClientConn,
       loginTimeoutMs: () => parts.config().clientLoginTimeoutMs,

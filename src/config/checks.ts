@@ -228,7 +228,7 @@ export function warningsFor(config: Config, users: ReadonlySet<string>): string[
   const needsSecret = type === 'md5' || type === 'scram-sha-256';
   if (needsSecret && users.size === 0 && config.auth.query === undefined) {
     warnings.push('auth.file: nobody can log in: there is no users file and no user with a password in a database URL');
-  } else if (needsSecret && !adminUsers.some((name) => users.has(name))) {
+  } else if (needsSecret && config.auth.consoleUser === undefined && !adminUsers.some((name) => users.has(name))) {
     const names = adminUsers.join(', ') || 'nobody';
     warnings.push(
       `auth.admin_users: nobody can use the admin console: give one of them (${names}) a line in auth.file, ` +

@@ -73,7 +73,10 @@ export interface AcceptorOptions {
   findDatabase(name: string, user: string): 'ok' | 'console' | 'unknown' | 'disabled';
   /** All names of the admin console. */
   readonly consoleNames: readonly string[];
-  consoleUserAllowed(user: string): boolean;
+  /** @param isLocal through the Unix socket */
+  consoleUserAllowed(user: string, isLocal: boolean): boolean;
+  /** Comes in without a password through the Unix socket, because only the system user of Weir can reach that. Absent: nobody. */
+  isOwnConsoleUser?(user: string): boolean;
   /** Counts a connection against the limits. @returns why it is refused. `address` undefined: a Unix socket */
   overLimit?(user: string, database: string, address: string | undefined): WeirError | undefined;
   /** max_client_conn, for the error message. */

@@ -94,6 +94,11 @@ function verbosity(globals: Globals, draft: Draft): void {
 
 /** Settings that PgBouncer does not have, with values that make Weir behave as it does. */
 const own: readonly (readonly [key: string, value: unknown, why: string])[] = [
+  [
+    'auth.console_user',
+    'pgbouncer',
+    'through a Unix socket that only the system user of Weir can reach, as in PgBouncer',
+  ],
   ['resize.enabled', false, 'pools have a fixed size, as in PgBouncer; true lets them grow and shrink'],
   ['queue_target', 0, 'clients wait for query_wait_timeout, as in PgBouncer; 50ms refuses them early in an overload'],
   ['http', null, "PgBouncer has none; 127.0.0.1:9432 is Weir's default, for /metrics and the dashboard"],
