@@ -7,7 +7,6 @@ import { basename } from 'node:path';
 /** @param program as it was called; @param argv what follows it */
 export function argumentsOf(program: string, argv: readonly string[]): readonly string[] {
   if (basename(program) !== 'pgbouncer') return argv;
-  // Processes that Weir starts itself are called by their verb.
   if (argv.length === 1 && (argv[0] === '-V' || argv[0] === '--version')) return ['version'];
   return ['serve', ...argv];
 }

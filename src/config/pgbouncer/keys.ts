@@ -112,6 +112,7 @@ const sessions = {
   }),
   query_wait_notify: perhaps('int', ['query_wait_notify'], 'clients are not told that they wait', {
     inert: ['5', '0'],
+    absent: '5s',
   }),
 } as const satisfies Readonly<Record<string, IniKey>>;
 

@@ -78,6 +78,18 @@ function socketDir(globals: Globals, draft: Draft): void {
   );
 }
 
+/** With one that there is not, PgBouncer knows the users of auth_file only. */
+function authDatabase(draft: Draft): void {
+  const path = ['auth', 'dbname'];
+  const name = draft.get(path);
+  if (typeof name !== 'string') return;
+  if (['*', name].some((each) => draft.get(['databases', each]) !== undefined)) return;
+  const place = draft.placeOf(path);
+  draft.remove(path);
+  draft.remove(['auth', 'query']);
+  draft.notes.push(`${place}: auth_dbname ${name}: there is no such database: only users of auth_file are known`);
+}
+
 /** 0 switches the reserve off. */
 function reserve(globals: Globals, draft: Draft): void {
   const line = globals.get('reserve_pool_timeout');
@@ -105,6 +117,7 @@ const own: readonly (readonly [key: string, value: unknown, why: string])[] = [
 ];
 
 export function weirsOwn(draft: Draft): void {
+  authDatabase(draft);
   for (const [key, value, text] of own) {
     if (isSettingKey(key)) draft.set(key.split('.'), value, { place: undefined, text });
   }

@@ -25,9 +25,11 @@ export function translateIni(text: string, label: string): Draft {
   // The last one of a key counts.
   const globals = new Map(of('pgbouncer').map((line) => [line.key, line]));
   for (const line of globals.values()) global(line, draft);
-  for (const [key, { absent, settings, also }] of globalKeys) {
-    if (absent === undefined || globals.has(key)) continue;
-    for (const setting of [...settings, ...also]) {
+  for (const [key, row] of globalKeys) {
+    const { absent, also } = row;
+    const found = settingFor(row);
+    if (absent === undefined || found === undefined || globals.has(key)) continue;
+    for (const setting of [found, ...also]) {
       draft.set(setting.split('.'), absent, { place: undefined, text: "PgBouncer's default" });
     }
   }

@@ -123,6 +123,18 @@ describe('keys', () => {
     ]);
   });
 
+  it('auth_dbname that is no database leaves auth_file alone, as in PgBouncer', () => {
+    const text = `${shop}auth_user = a\nauth_dbname = gone`;
+    expect(configOf(text).auth).toMatchObject({ user: 'a', query: undefined, dbname: undefined });
+    expect(notesOf(text)).toEqual([
+      'p.ini:5: auth_dbname gone: there is no such database: only users of auth_file are known',
+    ]);
+    expect(configOf(`${shop}auth_user = a\nauth_dbname = shop`).auth).toMatchObject({
+      query: 'default',
+      dbname: 'shop',
+    });
+  });
+
   it('the environment wins over the file', () => {
     const result = loadConfig({ file: 'p.ini', text: shop, env: { WEIR_HTTP: '127.0.0.1:9432' } });
     expect(result).toMatchObject({ config: { http: { port: 9432 } } });
