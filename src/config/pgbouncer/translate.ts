@@ -3,6 +3,7 @@
  * Weir's are others, a note for each key without effect, and a problem with its place for each that PgBouncer would refuse, too.
  * Called by load.ts and by `weir convert`.
  */
+import { isAtTop } from '../gather.ts';
 import { didYouMean } from '../suggest.ts';
 import { parsePairs } from './connection-string.ts';
 import { Draft, type Path } from './draft.ts';
@@ -16,8 +17,11 @@ import { convert, refusalOf } from './values.ts';
 
 export type { Draft } from './draft.ts';
 
-/** Never throws. */
-export function translateIni(text: string, label: string): Draft {
+/**
+ * Never throws.
+ * @param hasUsers whether Weir has a section `users`, with PgBouncer's names
+ */
+export function translateIni(text: string, label: string, hasUsers = isAtTop('users')): Draft {
   const draft = new Draft(label);
   const { lines, problems } = readIni(text, label);
   draft.problems.push(...problems);
@@ -36,7 +40,8 @@ export function translateIni(text: string, label: string): Draft {
   completeGlobals(globals, draft);
   const databases = new Map(of('databases').map((line) => [line.key, line]));
   for (const line of databases.values()) database(line, draft);
-  for (const line of of('users')) withPairs(line, draft, userKeys, 'user parameter', unset);
+  for (const line of of('users'))
+    withPairs(line, draft, userKeys, 'user parameter', hasUsers ? ofUser(line.key) : unset);
   for (const line of of('peers')) withPairs(line, draft, peerKeys, 'connection parameter', unset);
   weirsOwn(draft);
   return draft;
@@ -87,6 +92,17 @@ function withoutEffect({ place, key }: IniLine, { because }: IniKey): string {
   return `${place}: ${key} has no effect here, because ${because ?? 'there is nothing like it'}`;
 }
 
+/** As for a database, but the names are PgBouncer's; the setting for all says in which form the value is. */
+function ofUser(user: string): (line: IniLine, key: IniKey, draft: Draft, name: string) => void {
+  return (line, key, draft, name) => {
+    const like = settingFor(key);
+    if (like === undefined) return unset(line, key, draft);
+    const converted = convert(key.kind, line.value, like);
+    if ('refused' in converted) draft.problems.push(invalid(line, converted.refused));
+    else draft.set(['users', user, name], converted.value, originOf(line));
+  };
+}
+
 function unset(line: IniLine, key: IniKey, draft: Draft): void {
   const refused = refusalOf(key.kind, line.value);
   if (refused !== undefined) draft.problems.push(invalid(line, refused));
@@ -99,7 +115,7 @@ function withPairs(
   draft: Draft,
   table: ReadonlyMap<string, IniKey>,
   what: string,
-  use: (pair: IniLine, key: IniKey, draft: Draft) => void,
+  use: (pair: IniLine, key: IniKey, draft: Draft, name: string) => void,
   others: readonly string[] = [],
 ): ReadonlyMap<string, string> | undefined {
   const parsed = parsePairs(line.value);
@@ -111,7 +127,7 @@ function withPairs(
     const key = table.get(name);
     // -1 says that it is not set.
     if (key !== undefined && !(value === '-1' && key.kind !== 'text'))
-      use({ ...line, key: `${line.key}: ${name}`, value }, key, draft);
+      use({ ...line, key: `${line.key}: ${name}`, value }, key, draft, name);
     else if (key === undefined && !others.includes(name)) {
       const meant = didYouMean(name, [...table.keys(), ...others]);
       const hint = meant === undefined ? '' : ` (did you mean ${meant}?)`;

@@ -171,6 +171,27 @@ describe('databases', () => {
   });
 });
 
+describe('users', () => {
+  const text = `${shop}[users]\nu = pool_mode=transaction query_wait_timeout=3 pool_size=-1\n"a b" = reserve_pool_size = 2`;
+
+  it('have their settings if Weir has a section for them', () => {
+    const draft = translateIni(text, 'p.ini', true);
+    expect(draft.root).toMatchObject({
+      users: { u: { pool_mode: 'transaction', query_wait_timeout: '3s' }, 'a b': { reserve_pool_size: 2 } },
+    });
+    expect(draft.get(['users', 'u', 'pool_size'])).toBeUndefined();
+    expect([draft.problems, draft.notes, draft.placeOf(['users', 'u', 'pool_mode'])]).toEqual([[], [], 'p.ini:5']);
+    const wrong = translateIni(`${shop}[users]\nu = pool_size=x`, 'p.ini', true);
+    expect(wrong.problems).toEqual(['p.ini:5: invalid value "x" for parameter u: pool_size: is not a number']);
+  });
+
+  it('are named otherwise', () => {
+    const draft = translateIni(text, 'p.ini', false);
+    expect(draft.root).not.toHaveProperty('users');
+    expect(draft.notes).toHaveLength(3);
+  });
+});
+
 describe('what has no effect', () => {
   it('is named with its line and the reason', () => {
     expect(notesOf(`${shop}pkt_buf = 2048\ndisable_pqexec = 1`)).toEqual([
