@@ -18,6 +18,8 @@ import { formatHostPort } from './values.ts';
 
 export const perDatabaseKeys: readonly SettingKey[] = settingKeys.filter((key) => settingOf(key).isPerDatabase);
 const databaseKeys = ['primary', 'replicas', ...perDatabaseKeys];
+/** Whether the entry of a database may have it. */
+export const isDatabaseKey = (name: string): boolean => databaseKeys.includes(name);
 const longestName = 63;
 
 export interface DatabasesContext {

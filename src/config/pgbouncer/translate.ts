@@ -3,7 +3,9 @@
  * Weir's are others, a note for each key without effect, and a problem with its place for each that PgBouncer would refuse, too.
  * Called by load.ts and by `weir convert`.
  */
+import { isDatabaseKey } from '../databases.ts';
 import { isAtTop } from '../gather.ts';
+import { settingOf, type SettingKey } from '../settings.ts';
 import { didYouMean } from '../suggest.ts';
 import { parsePairs } from './connection-string.ts';
 import { Draft, type Path } from './draft.ts';
@@ -68,7 +70,7 @@ function put(line: IniLine, key: IniKey, draft: Draft, above: Path): void {
   const setting = settingFor(key, above.length === 0 ? 'everywhere' : 'database');
   const refused = refusalOf(key.kind, line.value);
   if (refused !== undefined) draft.problems.push(invalid(line, refused));
-  else if (setting !== undefined) {
+  else if (setting !== undefined && !isAsUnset(line, key, setting)) {
     const converted = convert(key.kind, line.value, setting);
     if ('refused' in converted) draft.problems.push(invalid(line, converted.refused));
     else {
@@ -94,13 +96,20 @@ function withoutEffect({ place, key }: IniLine, { because }: IniKey): string {
 
 /** As for a database, but the names are PgBouncer's; the setting for all says in which form the value is. */
 function ofUser(user: string): (line: IniLine, key: IniKey, draft: Draft, name: string) => void {
-  return (line, key, draft, name) => {
-    const like = settingFor(key);
-    if (like === undefined) return unset(line, key, draft);
-    const converted = convert(key.kind, line.value, like);
-    if ('refused' in converted) draft.problems.push(invalid(line, converted.refused));
-    else draft.set(['users', user, name], converted.value, originOf(line));
-  };
+  return (line, key, draft, name) => like(line, key, draft, ['users', user, name]);
+}
+
+function like(line: IniLine, key: IniKey, draft: Draft, path: Path): void {
+  const setting = settingFor(key);
+  if (setting === undefined) return unset(line, key, draft);
+  const converted = convert(key.kind, line.value, setting);
+  if ('refused' in converted) draft.problems.push(invalid(line, converted.refused));
+  else draft.set(path, converted.value, originOf(line));
+}
+
+/** A word such as `default` for the ciphers: it is as if the key was not there. */
+function isAsUnset({ value }: IniLine, { kind, inert }: IniKey, setting: SettingKey): boolean {
+  return kind === 'text' && inert.includes(value) && 'value' in settingOf(setting).type.parse(null);
 }
 
 function unset(line: IniLine, key: IniKey, draft: Draft): void {
@@ -145,7 +154,11 @@ function database(line: IniLine, draft: Draft): void {
   }
   const text = `${line.place}: ${line.key} = ${withoutPassword(line.value)}`;
   draft.set(above, {}, { place: line.place, text });
-  const use = (pair: IniLine, key: IniKey): void => put(pair, key, draft, above);
+  const use = (pair: IniLine, key: IniKey, _: Draft, name: string): void => {
+    // Weir may have it in the entry of a database by PgBouncer's name, without being a setting.
+    if (settingFor(key, 'database') === undefined && isDatabaseKey(name)) like(pair, key, draft, [...above, name]);
+    else put(pair, key, draft, above);
+  };
   const pairs = withPairs(line, draft, databaseKeys, 'connection parameter', use, nodeKeys);
   if (pairs === undefined) return;
   const dir = draft.get(['unix_socket_dir']);
