@@ -1,6 +1,7 @@
 /**
  * The entry point, which `bin/weir.js` runs: passes the command line to cli/run.ts and exits with its code.
  */
+import { argumentsOf } from './cli/called-as.ts';
 import { runCli } from './cli/run.ts';
 
 // `weir pools | head` closes the pipe early, which is not an error.
@@ -10,7 +11,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 const code = await runCli(
-  process.argv.slice(2),
+  argumentsOf(process.argv[1] ?? '', process.argv.slice(2)),
   {
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),

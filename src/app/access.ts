@@ -5,6 +5,7 @@
 import type { Access, LoadedAccess } from '../auth/hba/load.ts';
 import { loadAccess } from '../auth/hba/load.ts';
 import type { Config } from '../config/config.ts';
+import { isPrivateSocket } from '../frontend/private-socket.ts';
 
 /** undefined: auth.type is not hba. */
 export function loadAccessOf({ auth, tls }: Config): LoadedAccess | undefined {
@@ -25,4 +26,14 @@ export function accessOf(config: Config): Access | undefined {
 export function consoleRoleOf(user: string, { auth }: Config): 'admin' | 'stats' | undefined {
   if (auth.adminUsers.includes(user)) return 'admin';
   return auth.statsUsers.includes(user) ? 'stats' : undefined;
+}
+
+/** Of a user who has logged in there; auth.console_user could only do so by the Unix socket. */
+export function roleOnConsole(user: string, config: Config): 'admin' | 'stats' | undefined {
+  return consoleRoleOf(user, config) ?? (user === config.auth.consoleUser ? 'admin' : undefined);
+}
+
+/** Whether the user comes in by the Unix socket without a password. */
+export function isOwnConsoleUser(user: string, { auth, unixSocketDir, listen }: Config): boolean {
+  return user === auth.consoleUser && unixSocketDir !== undefined && isPrivateSocket(unixSocketDir, listen.port);
 }

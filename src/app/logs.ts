@@ -26,6 +26,11 @@ export class Logs {
     this.logger.setLevel(level);
   }
 
+  /** Opens the file of the log anew: it may have been moved away. */
+  reopen(): void {
+    this.logger.reopen?.();
+  }
+
   /** Writes the held-back lines that are due. */
   flush(): void {
     this.cacheLines.flush();

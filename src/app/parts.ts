@@ -15,7 +15,7 @@ import type { Pool } from '../pool/pool.ts';
 import type { Classifier } from '../sql/facts.ts';
 import { systemClock } from '../util/clock.ts';
 import { createGather } from '../workers/all-workers.ts';
-import { consoleRoleOf } from './access.ts';
+import { roleOnConsole } from './access.ts';
 import { AuthQuery } from './auth-query.ts';
 import { Budgets } from './budgets.ts';
 import { Clients } from './clients.ts';
@@ -232,7 +232,7 @@ export class Parts {
     return createConsole({
       sources: this.sources,
       gather: this.shared?.gather,
-      roleOf: (user) => consoleRoleOf(user, current.config),
+      roleOf: (user) => roleOnConsole(user, current.config),
       nowMs: systemClock.nowMs,
       log: logs.log,
     });

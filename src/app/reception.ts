@@ -22,7 +22,7 @@ import { dropIgnored } from '../session/ignored-parameters.ts';
 import { SessionState } from '../session/state.ts';
 import { greeting } from '../session/welcome.ts';
 import { ClientCounts, clientLimitsOf, type ClientLimits, type Guest } from '../util/client-counts.ts';
-import { accessOf } from './access.ts';
+import { consoleRoleOf, isOwnConsoleUser, accessOf } from './access.ts';
 import type { AuthQuery } from './auth-query.ts';
 import { identityOf, type Clients, type Key } from './clients.ts';
 import type { Credentials } from './credentials.ts';
@@ -96,6 +96,7 @@ export class Reception {
     const config = parts.config();
     return {
       listen: config.listen,
+      addresses: config.listenAddresses,
       isShared: config.soReuseport,
       unixSocket:
         config.unixSocketDir === undefined ? undefined : { dir: config.unixSocketDir, mode: config.unixSocketMode },
@@ -103,7 +104,9 @@ export class Reception {
       auth: this.authOptions(config),
       findDatabase: (name) => (consoleNames.includes(name) ? 'console' : parts.directory.admits(name)),
       consoleNames,
-      consoleUserAllowed: (user) => parts.console.roleOf(user) !== undefined,
+      consoleUserAllowed: (user, isLocal) =>
+        consoleRoleOf(user, parts.config()) !== undefined || (isLocal && isOwnConsoleUser(user, parts.config())),
+      isOwnConsoleUser: (user) => isOwnConsoleUser(user, parts.config()),
       overLimit: (user, database, address) => parts.limits.active?.connect({ user, database, address }),
       maxClientConn: () => parts.config().maxClientConn,
       loginTimeoutMs: () => parts.config().clientLoginTimeoutMs,

@@ -73,6 +73,7 @@ export class Reload {
     const { current } = this;
     const { config: next, notices: nodes } = keepAddedNodes(current.config, file);
     const diff = diffConfig(current.config, next);
+    this.logs.reopen();
     await this.apply(keepNotReloadable(current.config, next), nextUsers);
     this.logs.log('info', 'reload', 'the configuration was reloaded', {
       changed: diff.reloadable,

@@ -13,7 +13,7 @@ import type { CliIo, ExitCode } from './io.ts';
 import { CommandError, exitCodes } from './io.ts';
 import type { Credentials, NodeReport } from './probe.ts';
 import { probeNode, unreachable } from './probe.ts';
-import { loadAll, serveOptions, sourceOf } from './serve.ts';
+import { loadAll, sourceOf, sourceOptions } from './serve.ts';
 import { table } from './table.ts';
 import type { Verb } from './verbs.ts';
 
@@ -148,13 +148,14 @@ async function checkRedis(config: Config): Promise<Found> {
 }
 
 export const check: Verb = {
-  synopsis: '--config FILE',
-  about: 'Validates the configuration, tries every server in it, and prints what is wrong.',
-  options: serveOptions,
+  synopsis: 'FILE',
+  about: 'Validates the configuration (YAML or pgbouncer.ini), tries every server in it, and prints what is wrong.',
+  options: sourceOptions,
   async run(args, io): Promise<ExitCode> {
     const { result, users } = loadAll(sourceOf(args, io.env));
     for (const warning of result.warnings) io.err(`warning: ${warning}\n`);
     if ('problems' in result) throw new CommandError([...result.problems, countOf(result.problems.length)]);
+    for (const note of result.notes ?? []) io.err(`note: ${note}\n`);
     const { config } = result;
     const parts: Found[] = [];
     for (const database of config.databases.values()) parts.push(await checkDatabase(config, database, users));

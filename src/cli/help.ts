@@ -4,7 +4,7 @@
 import type { Verb } from './verbs.ts';
 
 const groups: readonly (readonly [string, readonly string[]])[] = [
-  ['Run', ['serve', 'check', 'demo']],
+  ['Run', ['serve', 'check', 'convert', 'demo']],
   [
     'Look',
     [
@@ -42,6 +42,7 @@ export function overview(verbs: ReadonlyMap<string, Verb>): string {
     'Exit codes: 0 done, 1 refused or failed, 2 wrong usage.',
     '',
     'Start:  weir serve --primary postgres://app:secret@db1/shop --replica postgres://db2/shop',
+    '        weir serve /etc/pgbouncer/pgbouncer.ini',
   );
   return `${lines.join('\n')}\n`;
 }

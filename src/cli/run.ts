@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { didYouMean } from '../config/suggest.ts';
 import { budgetsVerb } from './budgets.ts';
 import { check } from './check.ts';
+import { convert } from './convert.ts';
 import { demo } from './demo.ts';
 import { drainVerb } from './drain.ts';
 import { explainVerb } from './explain.ts';
@@ -15,8 +16,9 @@ import type { CliIo, ExitCode } from './io.ts';
 import { CommandError, UsageError, exitCodes } from './io.ts';
 import { overview, verbHelp } from './help.ts';
 import type { CreateServedApp, ProcessEvents } from './serve.ts';
+import type { Supervise } from './served-app.ts';
 import { restartVerb } from './restart.ts';
-import { serveVerb } from './serve.ts';
+import { daemonVerb, serveVerb } from './serve.ts';
 import { successorVerb } from './successor.ts';
 import { superviseWorkers } from './supervise.ts';
 import { workerVerb } from './worker.ts';
@@ -37,14 +39,17 @@ export function packageVersion(): string {
 
 /** Never throws. */
 export async function runCli(argv: readonly string[], io: CliIo, deps: CliDeps): Promise<ExitCode> {
+  const serveArguments = argv.slice(1);
+  const supervise: Supervise = (config, surroundings) =>
+    Promise.resolve(superviseWorkers(config, surroundings, serveArguments));
   const verbs = new Map<string, Verb>(
     Object.entries({
-      serve: serveVerb(deps.loadApp, deps.events, (config, surroundings) =>
-        Promise.resolve(superviseWorkers(config, surroundings, argv.slice(1))),
-      ),
+      serve: serveVerb(deps.loadApp, deps.events, supervise, serveArguments),
+      daemon: daemonVerb(deps.loadApp, deps.events, supervise),
       worker: workerVerb(deps.loadApp),
       successor: successorVerb(argv.slice(2)),
       check,
+      convert,
       demo,
       restart: restartVerb(consoleOptions),
       explain: explainVerb(consoleOptions),

@@ -2,28 +2,33 @@
  * `weir serve`: loads the configuration, starts the app, tells systemd, and serves until a signal (signals.ts) or SHUTDOWN ends
  * it. The app is made by app.ts, through a function passed in.
  */
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { loadAccessOf } from '../app/access.ts';
 import { beyondMachine, thisMachine } from '../config/capacity.ts';
+import type { Config } from '../config/config.ts';
 import type { Loaded, ServeFlags } from '../config/load.ts';
 import { loadConfig } from '../config/load.ts';
-import { knownUsers, parseUsersFile } from '../config/users.ts';
+import { knownUsers, parseUsersFile, withStoredPasswords } from '../config/users.ts';
 import { formatHostPort } from '../config/values.ts';
 import type { ShutdownMode } from '../console/sources.ts';
 import { createServiceManager, type ServiceManager } from '../systemd/notify.ts';
 import { passedFds } from '../systemd/open-sockets.ts';
+import { daemonIo, daemonProblems, startDaemon, tellParent } from './daemon.ts';
 import type { CliIo, ExitCode } from './io.ts';
 import { keepParserSmall } from './heap-flags.ts';
-import { CommandError, UsageError } from './io.ts';
+import { CommandError, exitCodes, UsageError } from './io.ts';
+import { ownerOfPidfile, takePidfile } from './pidfile.ts';
 import { untilEnded, type Serving } from './signals.ts';
+import { becomeUser } from './unix-user.ts';
 import type { CreateServedApp, ProcessEvents, ServedApp, Supervise } from './served-app.ts';
 import type { Arguments, OptionSpec, Verb } from './verbs.ts';
 import { textOf, textsOf } from './verbs.ts';
 
 export type { CreateServedApp, ProcessEvents, ServeDeps, ServedApp } from './served-app.ts';
 
-export const serveOptions: Readonly<Record<string, OptionSpec>> = {
-  config: { type: 'string', short: 'c', value: 'FILE', about: 'The configuration (YAML or JSON).' },
+/** Where the configuration is from. */
+export const sourceOptions: Readonly<Record<string, OptionSpec>> = {
+  config: { type: 'string', short: 'c', value: 'FILE', about: 'The configuration: YAML, JSON or a pgbouncer.ini.' },
   primary: {
     type: 'string',
     value: 'URL',
@@ -34,6 +39,20 @@ export const serveOptions: Readonly<Record<string, OptionSpec>> = {
   redis: { type: 'string', value: 'URL', about: 'Turns the cache on, with this Redis as its second level.' },
 };
 
+/** The others are those of PgBouncer. */
+export const serveOptions: Readonly<Record<string, OptionSpec>> = {
+  ...sourceOptions,
+  daemon: { type: 'boolean', short: 'd', about: 'Go on in the background; needs pidfile and log.file (logfile).' },
+  quiet: { type: 'boolean', short: 'q', about: 'Log only to log.file (logfile), not to standard output.' },
+  verbose: { type: 'boolean', short: 'v', multiple: true, about: 'Log more (log.level debug); may be repeated.' },
+  user: { type: 'string', short: 'u', value: 'USER', about: 'Become this user of the system, when started as root.' },
+  reboot: {
+    type: 'boolean',
+    short: 'R',
+    about: 'Start as usual if no other Weir runs; to replace one without losing clients: weir restart.',
+  },
+};
+
 /**
  * The sources of the configuration, from the command line.
  * @throws UsageError
@@ -42,17 +61,23 @@ export function sourceOf(
   args: Arguments,
   env: NodeJS.ProcessEnv,
 ): { file: string | undefined; flags: ServeFlags; env: NodeJS.ProcessEnv } {
-  if (args.positionals.length > 0) throw new UsageError(`unexpected argument ${args.positionals[0]}`);
-  const file = textOf(args, 'config');
+  const [named, ...more] = args.positionals;
+  if (more.length > 0) throw new UsageError(`unexpected argument ${more[0]}`);
+  const config = textOf(args, 'config');
+  if (named !== undefined && config !== undefined) throw new UsageError(`two files: ${named} and ${config}`);
+  const file = named ?? config;
   const primary = textOf(args, 'primary');
   if (file === undefined && primary === undefined) {
-    throw new UsageError('give --config FILE, or --primary URL (and --replica URL for each replica)');
+    throw new UsageError('give FILE, or --primary URL (and --replica URL for each replica)');
   }
   const flags = {
     primary,
     replica: textsOf(args, 'replica'),
     listen: textOf(args, 'listen'),
     redis: textOf(args, 'redis'),
+    quiet: args.values['quiet'] === true || args.values['daemon'] === true,
+    verbose: args.values['verbose'] !== undefined,
+    user: textOf(args, 'user'),
   };
   return { file, flags, env };
 }
@@ -69,7 +94,10 @@ export function loadAll(source: ReturnType<typeof sourceOf>): Loaded {
   try {
     const text = readFileSync(file, 'utf8');
     const { problems } = parseUsersFile(text);
-    if (problems.length === 0) return { result, users: knownUsers(result.config, text) };
+    if (problems.length === 0) {
+      const users = knownUsers(result.config, text);
+      return { result: { ...result, config: withStoredPasswords(result.config, users) }, users };
+    }
     return { result: { problems: problems.map((problem) => `${file}: ${problem}`), warnings: [] }, users: none };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
@@ -77,20 +105,37 @@ export function loadAll(source: ReturnType<typeof sourceOf>): Loaded {
   }
 }
 
+/** What `weir serve` needs besides its arguments. */
+export interface Served {
+  readonly loadApp: () => Promise<CreateServedApp>;
+  readonly events: ProcessEvents;
+  readonly supervise?: Supervise | undefined;
+  /** Told when Weir listens. */
+  readonly onListening?: () => void;
+}
+
+/** What is wrong before anything is started; says what has no effect. */
+function firstLoad(args: Arguments, io: CliIo, speaks?: boolean): { readonly config: Config; readonly loaded: Loaded } {
+  const loaded = loadAll(sourceOf(args, io.env));
+  const { result } = loaded;
+  if ('problems' in result) throw new CommandError(result.problems);
+  const { config } = result;
+  if (speaks ?? config.log.stdout) {
+    for (const warning of result.warnings) io.err(`warning: ${warning}\n`);
+    for (const note of result.notes ?? []) io.err(`note: ${note}\n`);
+  }
+  const problems = [
+    ...beyondMachine(config, thisMachine()),
+    ...(args.values['daemon'] === true ? daemonProblems(config) : []),
+  ];
+  if (problems.length > 0) throw new CommandError(problems);
+  return { config, loaded };
+}
+
 /** Serves until a signal or SHUTDOWN ends it; resolves to the exit code. */
-export async function serve(
-  args: Arguments,
-  io: CliIo,
-  loadApp: () => Promise<CreateServedApp>,
-  events: ProcessEvents,
-  supervise?: Supervise,
-): Promise<ExitCode> {
+export async function serve(args: Arguments, io: CliIo, served: Served): Promise<ExitCode> {
   const source = sourceOf(args, io.env);
-  const first = loadAll(source);
-  if ('problems' in first.result) throw new CommandError(first.result.problems);
-  for (const warning of first.result.warnings) io.err(`warning: ${warning}\n`);
-  const tooMuch = beyondMachine(first.result.config, thisMachine());
-  if (tooMuch.length > 0) throw new CommandError(tooMuch);
+  const { config, loaded } = firstLoad(args, io);
   const reloadConfig = (): Loaded => loadAll(source);
   const systemd = createServiceManager(io.env, (text) => io.err(`weir: ${text}\n`));
   const surroundings = {
@@ -98,26 +143,60 @@ export async function serve(
     onEnding: (mode: ShutdownMode): void => tellEnding(mode, systemd),
   };
   let app: ServedApp;
+  let removePidfile = (): void => undefined;
   try {
-    const { config } = first.result;
-    if (supervise !== undefined && config.workers > 1) app = await supervise(config, surroundings);
+    removePidfile = prepareProcess(config, args);
+    if (served.supervise !== undefined && config.workers > 1) app = await served.supervise(config, surroundings);
     else {
       keepParserSmall();
-      app = await (await loadApp())(config, { users: first.users, reloadConfig, surroundings });
+      app = await (await served.loadApp())(config, { users: loaded.users, reloadConfig, surroundings });
     }
     await app.start();
   } catch (error) {
+    removePidfile();
     await systemd.end();
     throw new CommandError([startProblem(error)]);
   }
+  logNotes(app, loaded);
   const http = app.httpAddress();
   const addresses = `listening on ${formatHostPort(app.listenAddress())}`;
   const where = `${addresses}${http === undefined ? '' : `, http on ${formatHostPort(http)}`}`;
   // With a JSON log, standard output has log lines only.
-  const print = first.result.config.log.format === 'json' ? io.err : io.out;
-  print(`weir: ${where}\n`);
+  const print = config.log.format === 'json' ? io.err : io.out;
+  if (config.log.stdout) print(`weir: ${where}\n`);
   systemd.ready(where);
-  return untilOver({ app, reloadConfig, io, events, systemd });
+  served.onListening?.();
+  try {
+    return await untilOver({ app, reloadConfig, io, events: served.events, systemd });
+  } finally {
+    removePidfile();
+  }
+}
+
+/**
+ * The user, the files of the log and of the process ID.
+ * @returns removes the latter
+ */
+function prepareProcess({ user, log, pidfile, unixSocketDir, listen }: Config, args: Arguments): () => void {
+  becomeUser(user);
+  if (log.file !== undefined) closeSync(openSync(log.file, 'a'));
+  const socket = unixSocketDir === undefined ? undefined : `${unixSocketDir}/.s.PGSQL.${listen.port}.lock`;
+  const other = [pidfile, socket].map((file) => (file === undefined ? undefined : ownerOfPidfile(file)));
+  const pid = other.find((each) => each !== undefined && each !== process.pid);
+  if (args.values['reboot'] === true && pid !== undefined) {
+    throw new Error(
+      `--reboot: process ${pid} runs, and cannot pass its clients to another program: weir restart replaces the processes ` +
+        'of a Weir with workers, and so_reuseport lets a new Weir start beside an old one',
+    );
+  }
+  return takePidfile(pidfile);
+}
+
+/** So that they are in the log file, too. */
+function logNotes(app: ServedApp, { result }: Loaded): void {
+  if (!('config' in result)) return;
+  for (const warning of result.warnings) app.log?.('warn', 'configuration', warning);
+  for (const note of result.notes ?? []) app.log?.('info', 'configuration', note);
 }
 
 /** Serves, and if another process takes over, does what is left to do. */
@@ -140,12 +219,41 @@ function startProblem(error: unknown): string {
     : `cannot start: ${reason}`;
 }
 
-export function serveVerb(loadApp: () => Promise<CreateServedApp>, events: ProcessEvents, supervise: Supervise): Verb {
+/** @param serveArguments as they were given, for the process in the background */
+export function serveVerb(
+  loadApp: Served['loadApp'],
+  events: ProcessEvents,
+  supervise: Supervise,
+  serveArguments: readonly string[],
+): Verb {
   return {
-    synopsis: '[--config FILE] [--primary URL] [--replica URL]... [--listen HOST:PORT] [--redis URL]',
+    synopsis:
+      '[FILE] [-d] [-q] [-v] [-R] [-u USER] [--primary URL] [--replica URL]... [--listen HOST:PORT] [--redis URL]',
     about:
-      'Starts Weir and serves until a signal ends it. Flags win over WEIR_<KEY> in the environment, and that over the file.',
+      'Starts Weir and serves until a signal ends it; FILE is YAML or a pgbouncer.ini. Flags win over WEIR_<KEY> in the environment, and that over the file.',
     options: serveOptions,
-    run: (args, io) => serve(args, io, loadApp, events, supervise),
+    run(args, io) {
+      if (args.values['daemon'] !== true) return serve(args, io, { loadApp, events, supervise });
+      firstLoad(args, io, args.values['quiet'] !== true);
+      return startDaemon(serveArguments, io);
+    },
+  };
+}
+
+export function daemonVerb(loadApp: Served['loadApp'], events: ProcessEvents, supervise: Supervise): Verb {
+  return {
+    synopsis: '',
+    about: 'What `weir serve -d` starts.',
+    options: serveOptions,
+    run: async (args, io) => {
+      const own = daemonIo(io);
+      try {
+        return await serve(args, own, { loadApp, events, supervise, onListening: tellParent });
+      } catch (error) {
+        const lines = error instanceof CommandError ? error.lines : [String(error)];
+        for (const line of lines) own.err(`${line}\n`);
+        return exitCodes.refused;
+      }
+    },
   };
 }

@@ -119,7 +119,7 @@ function untilTakenOver({
 
 async function succeed(args: Arguments, io: CliIo, serveArguments: readonly string[]): Promise<ExitCode> {
   const post = postOf(args);
-  const source = sourceOf({ ...args, positionals: [] }, io.env);
+  const source = sourceOf({ ...args, positionals: args.positionals.slice(1) }, io.env);
   const reloadConfig = (): Loaded => loadAll(source);
   const { result } = reloadConfig();
   if ('problems' in result) throw new CommandError(result.problems);

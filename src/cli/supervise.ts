@@ -4,6 +4,7 @@
  * one. Each worker is `weir worker` (worker.ts) with the same arguments.
  */
 import { fork, type ChildProcess } from 'node:child_process';
+import { realpathSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Logs } from '../app/logs.ts';
 import type { Surroundings } from '../app/lifecycle.ts';
@@ -28,7 +29,8 @@ const stopLimitMs = 3_000;
 /** Its last words are written by then. */
 const lastWordsMs = 100;
 
-const program = (): string => process.argv[1] ?? '';
+/** Not a link with the name of PgBouncer: see called-as.ts. */
+const program = (): string => realpathSync(process.argv[1] ?? '');
 
 export function forkWorker(serveArguments: readonly string[], post: WorkerPost): ChildProcess {
   const args = ['worker', JSON.stringify(post), ...serveArguments];
@@ -116,6 +118,7 @@ export function served(supervisor: Supervisor, config: Config, { onEnding }: Sur
     async reload(next) {
       const diff = diffConfig(running, next);
       await supervisor.switchboard.reload();
+      logs.reopen();
       running = keepNotReloadable(running, next);
       return diff;
     },
@@ -131,6 +134,7 @@ export function served(supervisor: Supervisor, config: Config, { onEnding }: Sur
     },
     listenAddress: () => supervisor.listenAddress(),
     httpAddress: () => supervisor.httpAddress(),
+    log: logs.log,
     noteUnexpected,
   };
 }

@@ -68,7 +68,7 @@ async function settled({ isSettled }: ServedApp, isEnding: () => boolean): Promi
 async function work(args: Arguments, io: CliIo, loadApp: () => Promise<CreateServedApp>): Promise<ExitCode> {
   keepWorkerSmall();
   const post = postOf(args);
-  const source = sourceOf({ ...args, positionals: [] }, io.env);
+  const source = sourceOf({ ...args, positionals: args.positionals.slice(1) }, io.env);
   const reloadConfig = (): Loaded => loadAll(source);
   const { result, users } = reloadConfig();
   if ('problems' in result) throw new CommandError(result.problems);

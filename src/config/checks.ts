@@ -83,8 +83,11 @@ function checkConnectQueries({ pool, databases }: Config): KeyedProblem[] {
   }));
 }
 
-function checkSocket({ unixSocketDir: dir }: Config): KeyedProblem[] {
-  if (dir === undefined) return [];
+function checkSocket({ unixSocketDir: dir, listenAddresses }: Config): KeyedProblem[] {
+  if (dir === undefined) {
+    if (listenAddresses?.length !== 0) return [];
+    return [{ key: 'listen_addresses', text: 'is empty, and unix_socket_dir is not set: Weir would listen nowhere' }];
+  }
   const isDirectory = statSync(dir, { throwIfNoEntry: false })?.isDirectory() === true;
   return isDirectory ? [] : [{ key: 'unix_socket_dir', text: `${dir} is not a directory` }];
 }
@@ -242,7 +245,7 @@ function lagWarnings({ databases, routing: { maxReplicaLagMs } }: Config): strin
 export function warningsFor(config: Config, users: ReadonlySet<string>): string[] {
   const warnings: string[] = [];
   const { type, adminUsers, user } = config.auth;
-  if (type === 'trust' && !isLoopback(config.listen.host)) {
+  if (type === 'trust' && !(config.listenAddresses ?? [config.listen.host]).every(isLoopback)) {
     warnings.push('auth.type: trust lets everybody in who can reach the port, which is not only this machine');
   }
   if (user !== undefined && !users.has(user)) {
@@ -251,7 +254,7 @@ export function warningsFor(config: Config, users: ReadonlySet<string>): string[
   const needsSecret = type === 'md5' || type === 'scram-sha-256';
   if (needsSecret && users.size === 0 && config.auth.query === undefined) {
     warnings.push('auth.file: nobody can log in: there is no users file and no user with a password in a database URL');
-  } else if (needsSecret && !adminUsers.some((name) => users.has(name))) {
+  } else if (needsSecret && config.auth.consoleUser === undefined && !adminUsers.some((name) => users.has(name))) {
     const names = adminUsers.join(', ') || 'nobody';
     warnings.push(
       `auth.admin_users: nobody can use the admin console: give one of them (${names}) a line in auth.file, ` +

@@ -8,7 +8,7 @@ import { environmentName, isSettingKey, settingKeys, settingOf, settings } from 
 import { assemblePool, withValue } from './assemble.ts';
 import { dnsKeyOf, isFoundInDns, parseDnsReplicas } from './dns-replicas.ts';
 import { consoleNames } from './console-names.ts';
-import type { Place } from './gather.ts';
+import type { Place } from './place.ts';
 import { fromEnvironment, parseWith, refusal, unknownKey } from './gather.ts';
 import type { UnnamedNode } from './node-url.ts';
 import { parseNode } from './node-url.ts';
@@ -25,6 +25,8 @@ export const authKeys = {
 } as const;
 const isAuthKey = (key: string): key is keyof typeof authKeys => Object.hasOwn(authKeys, key);
 const databaseKeys = ['primary', 'replicas', ...perDatabaseKeys, ...Object.keys(authKeys)];
+/** Whether the entry of a database may have it. */
+export const isDatabaseKey = (name: string): boolean => databaseKeys.includes(name);
 const longestName = 63;
 
 export interface DatabasesContext {

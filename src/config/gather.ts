@@ -5,13 +5,11 @@
 import type { SettingKey } from './settings.ts';
 import { environmentName, isSettingKey, settingKeys, settingOf } from './settings.ts';
 import { nearest } from './suggest.ts';
+import { hintFor } from './pgbouncer/hints.ts';
 import { showValue } from './redact.ts';
 import type { Parsed, ValueType } from './values.ts';
-import type { YamlText } from './yaml.ts';
-import { entriesOf } from './yaml.ts';
-
-/** Where a value was given: `weir.yaml:12`, `WEIR_LISTEN`, `--listen`. */
-export type Place = string;
+import type { Place } from './place.ts';
+import { entriesOf, readYaml } from './yaml.ts';
 
 export interface Given {
   readonly values: Map<SettingKey, { readonly value: unknown; readonly place: Place }>;
@@ -23,6 +21,28 @@ export interface Given {
   readonly warnings: string[];
 }
 
+/** A configuration file that was read: YAML, or what a pgbouncer.ini says in its words. */
+export interface FileText {
+  /** As readYaml() returns it. */
+  readonly root: unknown;
+  /** Each with its place. */
+  readonly problems: readonly string[];
+  /** What has no effect, and what differs from PgBouncer, each with its place. */
+  readonly notes: readonly string[];
+  placeOf(path: readonly string[]): Place;
+}
+
+export function readYamlFile(text: string, label: string): FileText {
+  const yaml = readYaml(text);
+  const placeAt = (line: number | undefined): Place => (line === undefined ? label : `${label}:${line}`);
+  return {
+    root: yaml.root,
+    problems: yaml.problems.map((problem) => `${placeAt(problem.line)}: ${problem.text}`),
+    notes: [],
+    placeOf: (path) => placeAt(yaml.lineOf(path)),
+  };
+}
+
 /** Sections of the file: `auth`, `tls`, `tls.client` ... */
 export const sections: ReadonlySet<string> = new Set(
   settingKeys.flatMap((key) => {
@@ -32,6 +52,8 @@ export const sections: ReadonlySet<string> = new Set(
 );
 
 const topLevel = [...settingKeys, ...sections, 'databases', 'users'];
+/** Whether the file may have it at the top: a setting, or a section. */
+export const isAtTop = (name: string): boolean => topLevel.includes(name);
 /** A section with more keys than this is not listed whole in a message. */
 const mostListed = 12;
 
@@ -46,18 +68,17 @@ export function unknownKey(place: Place, key: string, value: unknown, known: rea
   const list =
     names.length > 0 && names.length <= mostListed ? `; known in ${section.slice(0, -1)}: ${names.join(', ')}` : '';
   const shownKey = key.length > 80 ? `${key.slice(0, 80)}...` : key;
+  const ofPgbouncer = hintFor(key);
+  if (ofPgbouncer !== undefined) {
+    return `${place}: ${shownKey}: unknown key (its value is ${showValue(key, value)}); ${ofPgbouncer}`;
+  }
   const found = nearest(key, known) ?? '';
   return `${place}: ${shownKey}: unknown key (its value is ${showValue(key, value)}); the nearest known key is ${found}${list}`;
 }
 
-export function gatherFile(yaml: YamlText, label: string, given: Given): void {
-  const placeOf = (path: readonly string[]): Place => {
-    const line = yaml.lineOf(path);
-    return line === undefined ? label : `${label}:${line}`;
-  };
-  for (const problem of yaml.problems) {
-    given.problems.push(`${label}${problem.line === undefined ? '' : `:${problem.line}`}: ${problem.text}`);
-  }
+export function gatherFile(file: FileText, given: Given): void {
+  const placeOf = (path: readonly string[]): Place => file.placeOf(path);
+  given.problems.push(...file.problems);
   const walk = (map: unknown, path: readonly string[]): void => {
     const entries = entriesOf(map);
     if (entries === undefined) {
@@ -76,7 +97,7 @@ export function gatherFile(yaml: YamlText, label: string, given: Given): void {
       else given.problems.push(unknownKey(placeOf(here), key, value, topLevel));
     }
   };
-  walk(yaml.root, []);
+  walk(file.root, []);
 }
 
 function accept(given: Given, key: SettingKey, parsed: Parsed<unknown>, raw: unknown, place: Place): void {

@@ -8,18 +8,24 @@ import type { Config, DatabaseConfig } from './config.ts';
 import { assemble, assemblePool, defaultValues, withValue } from './assemble.ts';
 import { crossCheck, fitSizes, unreadable, warningsFor } from './checks.ts';
 import { badDatabaseName, nameNodes, parseDatabases } from './databases.ts';
-import type { Given, Place } from './gather.ts';
-import { gatherEnvironment, gatherFile, gatherText, refusal, warnOfStrangeVariables } from './gather.ts';
+import type { Given } from './gather.ts';
+import type { Place } from './place.ts';
+import { gatherEnvironment, gatherFile, gatherText, readYamlFile, refusal, warnOfStrangeVariables } from './gather.ts';
 import type { UnnamedNode } from './node-url.ts';
 import { parseNodeUrl } from './node-url.ts';
+import { isIni } from './pgbouncer/ini.ts';
+import { translateIni } from './pgbouncer/translate.ts';
 import type { SettingKey, SettingValues } from './settings.ts';
 import { environmentName, settingKeys, settings } from './settings.ts';
 import { parseUsers } from './user-settings.ts';
 import { ambiguousUsers, knownUsers } from './users.ts';
-import { readYaml } from './yaml.ts';
 
-/** The options of `weir serve` besides --config. */
+/** The options of `weir serve` besides the file. */
 export interface ServeFlags {
+  /** Log lines do not go to standard output. */
+  readonly quiet?: boolean | undefined;
+  readonly verbose?: boolean | undefined;
+  readonly user?: string | undefined;
   readonly primary?: string | undefined;
   readonly replica?: readonly string[] | undefined;
   readonly listen?: string | undefined;
@@ -42,7 +48,12 @@ export interface Loaded {
 }
 
 export type LoadResult =
-  | { readonly config: Config; readonly warnings: readonly string[] }
+  | {
+      readonly config: Config;
+      readonly warnings: readonly string[];
+      /** Of a pgbouncer.ini: what has no effect, and what is different here. */
+      readonly notes?: readonly string[];
+    }
   | { readonly problems: readonly string[]; readonly warnings: readonly string[] };
 
 const fileKeys: readonly SettingKey[] = [
@@ -57,6 +68,8 @@ const fileKeys: readonly SettingKey[] = [
   'tls.server.ca',
   'tls.server.cert',
   'tls.server.key',
+  'log.file',
+  'pidfile',
 ];
 
 /** The command line wins over the environment, that over the file, that over the defaults. */
@@ -64,15 +77,12 @@ export function loadConfig(source: LoadSource): LoadResult {
   const given: Given = { values: new Map(), databases: undefined, users: undefined, problems: [], warnings: [] };
   const label = labelOf(source.file);
   const text = source.text ?? readText(source.file, given);
-  const yaml = readYaml(text);
-  gatherFile(yaml, label, given);
+  const file = isIni(source.file, text) ? translateIni(text, label) : readYamlFile(text, label);
+  gatherFile(file, given);
   gatherEnvironment(source.env, given);
   gatherFlags(source.flags ?? {}, given);
 
-  const placeOf = (path: readonly string[]): Place => {
-    const line = yaml.lineOf(path);
-    return line === undefined ? label : `${label}:${line}`;
-  };
+  const placeOf = (path: readonly string[]): Place => file.placeOf(path);
   const values = globalValues(given, source.file, placeOf);
   const knownVariables = new Set(settingKeys.map(environmentName));
   const { problems } = given;
@@ -91,7 +101,7 @@ export function loadConfig(source: LoadSource): LoadResult {
     );
   }
   if (problems.length > 0) return { problems, warnings: given.warnings };
-  return { config, warnings: [...given.warnings, ...warnings(config)] };
+  return { config, warnings: [...given.warnings, ...warnings(config)], notes: file.notes };
 }
 
 function labelOf(file: string | undefined): string {
@@ -115,6 +125,9 @@ function readText(file: string | undefined, given: Given): string {
 }
 
 function gatherFlags(flags: ServeFlags, given: Given): void {
+  if (flags.quiet === true) gatherText(given, 'log.stdout', 'false', '--quiet');
+  if (flags.verbose === true) gatherText(given, 'log.level', 'debug', '--verbose');
+  if (flags.user !== undefined) gatherText(given, 'user', flags.user, '--user');
   if (flags.listen !== undefined) gatherText(given, 'listen', flags.listen, '--listen');
   if (flags.redis === undefined) return;
   gatherText(given, 'cache.redis', flags.redis, '--redis');

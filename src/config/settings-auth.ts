@@ -69,6 +69,13 @@ export const authRows = {
     'reload',
     'Users who may run every command of the admin console.',
   ),
+  'auth.console_user': setting(
+    'consoleUser',
+    optional(string('a user name')),
+    undefined,
+    'reload',
+    'Comes into the admin console as an administrator without a password, through the Unix socket, if only the system user of Weir can reach that: by unix_socket_mode 0700, or by a directory above it that only this user may enter.',
+  ),
   'auth.stats_users': setting('statsUsers', userNames, [], 'reload', 'Users who may run SHOW on the admin console.'),
 } as const satisfies Rows;
 

@@ -70,6 +70,20 @@ export const logRows = {
     'reload',
     'Least important messages that are logged.',
   ),
+  'log.file': setting(
+    'file',
+    optional(string('a file name')),
+    undefined,
+    'restart',
+    'File to which the log is appended, besides standard output; a reload opens it anew, after logrotate has moved it.',
+  ),
+  'log.stdout': setting(
+    'stdout',
+    boolean(),
+    true,
+    'restart',
+    'Whether the log goes to standard output; `weir serve -q` says false.',
+  ),
   'log.format': setting(
     'format',
     oneOf(['json', 'pretty']),

@@ -3,7 +3,7 @@
  * ones. Parsed for load.ts; what holds for a user of a pool is put together here for app/settings-by-user.ts.
  */
 import type { PoolSettings, UserConfig } from './config.ts';
-import type { Place } from './gather.ts';
+import type { Place } from './place.ts';
 import { refusal, unknownKey } from './gather.ts';
 import type { SettingKey } from './settings.ts';
 import { settings } from './settings.ts';

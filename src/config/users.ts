@@ -2,7 +2,7 @@
  * Who may log in: PgBouncer's auth_file, and the users with a password in the database URLs. Pure.
  * Secrets are kept as written (plain, md5..., SCRAM-SHA-256$...); checking them is the job of auth/.
  */
-import type { Config } from './config.ts';
+import type { Config, DatabaseConfig } from './config.ts';
 
 export interface UsersFile {
   /** User name -> secret. The last line of a name wins. An empty secret is nobody's password. */
@@ -60,6 +60,25 @@ export function knownUsers(config: Config, usersFileText?: string): Map<string, 
     for (const [name, secret] of parseUsersFile(usersFileText).users) known.set(name, secret);
   }
   return known;
+}
+
+/** A node with a user and no password has the password of that user in auth_file; a SCRAM secret cannot be used as one. */
+export function withStoredPasswords(config: Config, users: ReadonlyMap<string, string>): Config {
+  const filled = <Login extends { readonly user: string | undefined; readonly password: string | undefined }>(
+    login: Login,
+  ): Login => {
+    const secret = login.user === undefined || login.password !== undefined ? undefined : users.get(login.user);
+    return secret === undefined || secret === '' || secret.startsWith('SCRAM-SHA-256$')
+      ? login
+      : { ...login, password: secret };
+  };
+  const databases = new Map<string, DatabaseConfig>();
+  for (const [name, database] of config.databases) {
+    const { primary, replicas, dns } = database;
+    const nodes = { primary: filled(primary), replicas: replicas.map(filled) };
+    databases.set(name, { ...database, ...nodes, ...(dns === undefined ? {} : { dns: dns.map(filled) }) });
+  }
+  return { ...config, databases };
 }
 
 /** Users with different passwords in different database URLs: only the first one is used when they log in to Weir. */

@@ -8,7 +8,7 @@ import type { HostPort, TlsSide } from '../config/config.ts';
 import type { OpenSocket } from '../systemd/types.ts';
 import { clientSocketOptions } from '../util/listen-options.ts';
 import { createAcceptor, type ClientAcceptor } from './client-acceptor.ts';
-import { listenTcp } from './listen-tcp.ts';
+import { TcpServers } from './tcp-servers.ts';
 import type { Arrivals, ListenerOptions } from './types.ts';
 import type { UnixSocket } from './unix-socket.ts';
 import { openUnixSocket } from './unix-socket.ts';
@@ -48,15 +48,18 @@ export function createListener(options: ListenerOptions): Listener {
 class AddressListener implements Listener {
   private readonly options: ListenerOptions;
   private readonly acceptor: ClientAcceptor;
-  private readonly own: Server;
+  private readonly own: TcpServers;
   private inherited: readonly OpenSocket[] = [];
   private local: UnixSocket | undefined;
 
   constructor(options: ListenerOptions) {
     this.options = options;
     this.acceptor = createAcceptor(options);
-    this.own = createServer(clientSocketOptions);
-    this.own.on('connection', (socket) => this.acceptor.accept(socket, 'plain'));
+    this.own = new TcpServers(() => this.makeServer());
+  }
+
+  private makeServer(): Server {
+    return createServer(clientSocketOptions).on('connection', (socket) => this.acceptor.accept(socket, 'plain'));
   }
 
   get arrivals(): Arrivals {
@@ -66,9 +69,8 @@ class AddressListener implements Listener {
   async listen(open: readonly OpenSocket[] = []): Promise<void> {
     this.inherited = open;
     for (const socket of open) this.acceptFrom(socket);
-    const { listen, unixSocket, isShared = false } = this.options;
-    if (!open.some(({ address }) => address !== undefined))
-      await listenTcp(this.own, { ...listen, isShared }, 'listen', this.cannotAccept);
+    const { unixSocket } = this.options;
+    if (!open.some(({ address }) => address !== undefined)) await this.own.open(this.options, this.cannotAccept);
     if (unixSocket === undefined || open.some(({ address }) => address === undefined)) return;
     this.local = await openUnixSocket({
       ...unixSocket,
@@ -80,10 +82,10 @@ class AddressListener implements Listener {
 
   address(): HostPort {
     for (const { address } of this.inherited) if (address !== undefined) return address;
-    const found = this.own.address();
-    return found === null || typeof found === 'string'
-      ? this.options.listen
-      : { host: found.address, port: found.port };
+    const { listen, addresses, unixSocket } = this.options;
+    // As libpq says it: the directory of the socket is the host.
+    const isSocketOnly = addresses?.length === 0 && unixSocket !== undefined;
+    return this.own.address() ?? (isSocketOnly ? { host: unixSocket.dir, port: listen.port } : listen);
   }
 
   socketPath(): string | undefined {
@@ -93,11 +95,11 @@ class AddressListener implements Listener {
 
   stopAccepting(where: 'shared' | 'inherited'): void {
     if (where === 'inherited') for (const socket of this.inherited) socket.close();
-    else if (this.options.isShared === true) closeServer(this.own);
+    else if (this.options.isShared === true) this.own.close();
   }
 
   async close(): Promise<void> {
-    closeServer(this.own);
+    this.own.close();
     this.stopAccepting('inherited');
     this.local?.close();
     this.local = undefined;
@@ -118,8 +120,4 @@ class AddressListener implements Listener {
     const message = `cannot accept a connection: ${error.message}`;
     this.options.log('error', 'accept_failed', message, { hint: 'Raise the limit of open files (ulimit -n).' });
   };
-}
-
-function closeServer(server: Server): void {
-  if (server.listening) server.close();
 }

@@ -100,7 +100,7 @@ export async function logIn(socket: Socket | TLSSocket, layer: Layer, context: L
       const isConsole = checkBeforeAuthentication(packet.startup, socket, layer, context);
       await authenticate(packet.startup, isConsole, socket, layer, { reader, unsent }, context);
       if (!isConsole && context.options.memory?.isOpen === false) await waitForMemory(reader, context);
-      await takeSlot(packet.startup, isConsole, slot, context);
+      await takeSlot(packet.startup, isConsole, layer, slot, context);
       passToSession(packet.startup, isConsole, socket, layer, { reader, unsent }, context);
     }
   } catch (error) {
@@ -165,7 +165,7 @@ function checkBeforeAuthentication(startup: Startup, socket: Socket, layer: Laye
     throw new Refusal(new WeirError('certificate_failed', { user: startup.user }, detail), why);
   }
   const isConsole = options.findDatabase(startup.database, startup.user) === 'console';
-  const mayUseConsole = isConsole && options.consoleUserAllowed(startup.user);
+  const mayUseConsole = isConsole && options.consoleUserAllowed(startup.user, layer === 'local');
   if (options.isDraining() && !mayUseConsole) throw new WeirError('shutting_down');
   // Checked before authentication, to save the work, and again after it.
   if (context.clientSlots.isFull() && !(mayUseConsole && !context.consoleSlots.isFull()))
@@ -178,9 +178,15 @@ function checkBeforeAuthentication(startup: Startup, socket: Socket, layer: Laye
 }
 
 /** Counts the client under max_client_conn, and those of its user and database. Only authenticated clients are counted. */
-async function takeSlot(startup: Startup, isConsole: boolean, slot: ClientSlot, context: LoginContext): Promise<void> {
-  const mayUseConsole = isConsole && context.options.consoleUserAllowed(startup.user);
+async function takeSlot(
+  startup: Startup,
+  isConsole: boolean,
+  layer: Layer,
+  slot: ClientSlot,
+  context: LoginContext,
+): Promise<void> {
   const { user, database } = startup;
+  const mayUseConsole = isConsole && context.options.consoleUserAllowed(user, layer === 'local');
   const entry = await slot.tryTake(context.clientSlots, isConsole ? undefined : { user, database });
   if (entry === true) return;
   if (mayUseConsole && (await slot.tryTake(context.consoleSlots, undefined)) === true) return;
@@ -221,6 +227,7 @@ async function authenticate(
       return body;
     },
   };
+  if (isConsole && layer === 'local' && context.options.isOwnConsoleUser?.(startup.user) === true) return;
   const outcome = await context.authenticator.authenticate(exchange);
   if (!outcome.isOk) throw new Refusal(outcome.error, outcome.why);
 }
@@ -239,7 +246,8 @@ function passToSession(
     throw new WeirError('not_supported', { what: 'a replication connection to the admin console' });
   }
   // Only after authentication, so that clients cannot find out which databases there are.
-  if (isConsole && !options.consoleUserAllowed(user)) throw new WeirError('not_console_user', { user });
+  if (isConsole && !options.consoleUserAllowed(user, layer === 'local'))
+    throw new WeirError('not_console_user', { user });
   const found = options.findDatabase(database, user);
   // Physical replication has no database, so its name need not exist.
   if (found === 'unknown' && replication !== 'physical') throw new WeirError('no_such_database', { database });

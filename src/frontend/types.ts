@@ -5,12 +5,13 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { ReplicationKind } from '../auth/types.ts';
 import type { AuthOptions } from '../auth/authenticator.ts';
-import type { HostPort, TlsSide } from '../config/config.ts';
+import type { TlsSide } from '../config/config.ts';
 import type { MemoryGate } from '../memory/types.ts';
 import type { WeirError } from '../errors/errors.ts';
 import type { Entry, Guest } from '../util/client-counts.ts';
 import type { Log } from '../observability/types.ts';
 import type { Unsent } from './unsent.ts';
+import type { TcpSettings } from './tcp-servers.ts';
 
 /** Label `reason` of `auth_failures_total`. An unknown user counts as wrong-password. */
 export type RefusalReason =
@@ -73,7 +74,10 @@ export interface AcceptorOptions {
   findDatabase(name: string, user: string): 'ok' | 'console' | 'unknown' | 'disabled';
   /** All names of the admin console. */
   readonly consoleNames: readonly string[];
-  consoleUserAllowed(user: string): boolean;
+  /** @param isLocal through the Unix socket */
+  consoleUserAllowed(user: string, isLocal: boolean): boolean;
+  /** Comes in without a password through the Unix socket, because only the system user of Weir can reach that. Absent: nobody. */
+  isOwnConsoleUser?(user: string): boolean;
   /** Counts a connection against the limits. @returns why it is refused. `address` undefined: a Unix socket */
   overLimit?(user: string, database: string, address: string | undefined): WeirError | undefined;
   /** max_client_conn, for the error message. */
@@ -111,10 +115,7 @@ export interface ClientSlots {
   readonly leave: (guest: Guest | undefined) => void;
 }
 
-export interface ListenerOptions extends AcceptorOptions {
-  readonly listen: HostPort;
-  /** Another process may listen there, too (so_reuseport). */
-  readonly isShared?: boolean;
+export interface ListenerOptions extends AcceptorOptions, TcpSettings {
   /** A Unix socket to listen on as well, with the port of `listen` in its name. */
   readonly unixSocket?: { readonly dir: string; readonly mode: number } | undefined;
 }

@@ -12,8 +12,12 @@ import type { Log } from './types.ts';
 export interface LoggerOptions {
   readonly level: LogLevel;
   readonly format: 'json' | 'pretty';
-  /** Default: standard output. */
+  /** Instead of standard output and the file. */
   readonly destination?: DestinationStream | undefined;
+  /** Lines are appended to it. */
+  readonly file?: string | undefined;
+  /** Default: true. */
+  readonly stdout?: boolean;
   /** Fields of every line. */
   readonly fields?: Readonly<Record<string, string | number>>;
 }
@@ -22,13 +26,24 @@ export interface Logger {
   readonly log: Log;
   /** Takes effect at once (reload). */
   setLevel(level: LogLevel): void;
+  /** Opens the file anew, which may have been moved away. */
+  reopen?(): void;
   /** Writes buffered lines. Must be called before the process ends. */
   flush(): void;
 }
 
 export function createLogger(options: LoggerOptions): Logger {
-  const destination = options.destination ?? standardOutput();
-  const stream = options.format === 'pretty' ? prettyInto(destination) : destination;
+  const { destination, file, stdout = true } = options;
+  const inFile =
+    destination === undefined && file !== undefined ? pino.destination({ dest: file, sync: true }) : undefined;
+  // A full disk, or a directory that is gone: Weir goes on without.
+  inFile?.on('error', () => {});
+  const isPretty = options.format === 'pretty';
+  const streams = [
+    ...(destination === undefined && !stdout ? [] : [shaped(destination ?? standardOutput(), isPretty, isTerminal())]),
+    ...(inFile === undefined ? [] : [shaped(inFile, isPretty, false)]),
+  ];
+  const stream = streams.length === 1 && streams[0] !== undefined ? streams[0] : toAll(streams);
   const logger: Pino = pino(
     {
       level: options.level,
@@ -50,6 +65,13 @@ export function createLogger(options: LoggerOptions): Logger {
     setLevel(level) {
       logger.level = level;
     },
+    reopen() {
+      try {
+        inFile?.reopen();
+      } catch {
+        // It goes on to the file that it has.
+      }
+    },
     flush() {
       try {
         logger.flush();
@@ -67,10 +89,24 @@ function standardOutput(): DestinationStream {
   return stream;
 }
 
+const isTerminal = (): boolean => process.stdout.isTTY === true;
+
+function toAll(streams: readonly DestinationStream[]): DestinationStream {
+  return {
+    write(line) {
+      for (const stream of streams) stream.write(line);
+    },
+  };
+}
+
+function shaped(destination: DestinationStream, isPretty: boolean, colorize: boolean): DestinationStream {
+  return isPretty ? prettyInto(destination, colorize) : destination;
+}
+
 /** Formats line by line. pino-pretty's own stream would lose the last line when the process ends. */
-function prettyInto(destination: DestinationStream): DestinationStream {
+function prettyInto(destination: DestinationStream, colorize: boolean): DestinationStream {
   const prettify = prettyFactory({
-    colorize: process.stdout.isTTY === true,
+    colorize,
     translateTime: 'SYS:HH:MM:ss.l',
     messageFormat: '{event}: {msg}',
     ignore: 'event',

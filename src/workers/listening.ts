@@ -5,6 +5,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Config, HostPort } from '../config/config.ts';
 import { listenTcp } from '../frontend/listen-tcp.ts';
+import { TcpServers, type TcpSettings } from '../frontend/tcp-servers.ts';
 import { openUnixSocket, takeUnixSocket, type UnixSocket } from '../frontend/unix-socket.ts';
 import type { Log } from '../observability/types.ts';
 import { assignSockets, handleOf, openSockets, type PassedFd } from '../systemd/open-sockets.ts';
@@ -39,14 +40,14 @@ export interface ListeningOptions {
 
 export class Listening {
   private readonly options: ListeningOptions;
-  private readonly clients: Server;
+  private readonly clients: TcpServers;
   private readonly http: Server;
   private readonly inherited = new Map<Entry, readonly OpenSocket[]>();
   private local: UnixSocket | undefined;
 
   constructor(options: ListeningOptions) {
     this.options = options;
-    this.clients = this.makeServer('plain');
+    this.clients = new TcpServers(() => this.makeServer('plain'));
     this.http = this.makeServer('http');
   }
 
@@ -72,8 +73,7 @@ export class Listening {
     if (uses.http !== undefined) this.acceptFrom(uses.http, 'http');
     const hasTcp = uses.clients.some(({ address }) => address !== undefined);
     const hasLocal = uses.clients.some(({ address }) => address === undefined);
-    if (!hasTcp)
-      await listenTcp(this.clients, { ...config.listen, isShared: config.soReuseport }, 'listen', cannotAccept);
+    if (!hasTcp) await this.clients.open(this.tcpSettings(), cannotAccept);
     if (config.unixSocketDir !== undefined && !hasLocal) {
       this.local = await openUnixSocket({
         dir: config.unixSocketDir,
@@ -84,6 +84,11 @@ export class Listening {
     }
     if (config.http !== undefined && uses.http === undefined)
       await listenTcp(this.http, config.http, 'http', cannotAccept);
+  }
+
+  private tcpSettings(): TcpSettings {
+    const { listen, listenAddresses: addresses, soReuseport: isShared } = this.options.config;
+    return { listen, addresses, isShared };
   }
 
   private localOptions(): Pick<Parameters<typeof openUnixSocket>[0], 'pauseOnConnect' | 'onConnection' | 'onError'> {
@@ -101,11 +106,10 @@ export class Listening {
         for (const socket of await openSockets([{ fd, name: unit }], true)) this.acceptFrom(socket, entry);
       } else if (path !== undefined) {
         this.local = takeUnixSocket(fd, path, this.localOptions());
-      } else {
-        const server = entry === 'http' ? this.http : this.clients;
-        server.on('error', (error) => this.cannotAccept(error));
-        server.listen({ fd, backlog });
-      }
+      } else if (entry === 'http') {
+        this.http.on('error', (error) => this.cannotAccept(error));
+        this.http.listen({ fd, backlog });
+      } else this.clients.take(fd, (error) => this.cannotAccept(error));
     }
   }
 
@@ -117,7 +121,7 @@ export class Listening {
       sockets.map((socket) => ({ listener: { entry, unit: socket.name, path: undefined }, handle: socket.handle() })),
     );
     return [
-      ...own('plain', this.clients),
+      ...this.clients.all().flatMap((server) => own('plain', server)),
       ...own('http', this.http),
       ...own('local', this.local?.server, this.local?.path),
       ...units.flat(),
@@ -137,7 +141,11 @@ export class Listening {
 
   /** With the port that was chosen if 0 was configured. */
   address(): HostPort {
-    return this.inherited.get('plain')?.[0]?.address ?? addressOf(this.clients, this.options.config.listen);
+    const { listen, listenAddresses, unixSocketDir } = this.options.config;
+    const open = this.inherited.get('plain')?.[0]?.address ?? this.clients.address();
+    if (open !== undefined || listenAddresses?.length !== 0 || unixSocketDir === undefined) return open ?? listen;
+    // As libpq says it: the directory of the socket is the host.
+    return { host: unixSocketDir, port: listen.port };
   }
 
   httpAddress(): HostPort | undefined {
@@ -155,12 +163,12 @@ export class Listening {
   /** Stops accepting clients where another Weir can. Elsewhere workers refuse them in words. */
   stopAccepting(where: 'shared' | 'inherited'): void {
     if (where === 'inherited') for (const entry of ['plain', 'local'] as const) this.closeInherited(entry);
-    else if (this.options.config.soReuseport && this.clients.listening) this.clients.close();
+    else if (this.options.config.soReuseport) this.clients.close();
   }
 
   /** No clients at all. HTTP goes on. */
   closeForClients(): void {
-    if (this.clients.listening) this.clients.close();
+    this.clients.close();
     this.stopAccepting('inherited');
     this.local?.close();
     this.local = undefined;

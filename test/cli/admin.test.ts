@@ -437,8 +437,10 @@ describe('wrong usage is exit code 2, and nothing is sent', () => {
     [['explain'], 'missing "SQL"'],
     [['explain', 'SELECT', '1'], 'too many arguments: 1'],
     [['help', 'poolz'], 'did you mean pools?'],
-    [['serve'], 'give --config FILE, or --primary URL'],
-    [['check', 'weir.yaml'], 'unexpected argument weir.yaml'],
+    [['serve'], 'give FILE, or --primary URL'],
+    [['check', 'weir.yaml', 'pgbouncer.ini'], 'unexpected argument pgbouncer.ini'],
+    [['serve', 'weir.yaml', '--config', 'pgbouncer.ini'], 'two files: weir.yaml and pgbouncer.ini'],
+    [['convert'], 'missing PGBOUNCER.INI'],
   ])('weir %j', async (argv, said) => {
     const run = await weir(argv);
     expect([run.code, run.out, run.queries]).toEqual([2, '', []]);

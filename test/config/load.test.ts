@@ -117,7 +117,7 @@ describe('messages', () => {
   it('an unknown key in a section lists what the section knows', () => {
     const message = onlyProblem(withDatabase('log: { levle: info }'));
     expect(message).toContain('log.levle');
-    expect(message).toContain('nearest known key is log.level; known in log: level, format');
+    expect(message).toContain('nearest known key is log.level; known in log: level, file, stdout, format');
   });
 
   it('a dotted key at the top is not silently another spelling', () => {

@@ -1,4 +1,7 @@
 /** Log lines have their fields, and no secret. Fails if a password or a literal of a query is printed. */
+import { mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createLogger } from '../../src/observability/logger.ts';
@@ -28,6 +31,28 @@ describe('the log', () => {
       node: 'db2',
       lagMs: 'Infinity',
     });
+  });
+
+  it('is appended to a file, which is opened anew when it was moved away', () => {
+    const dir = mkdtempSync(join(tmpdir(), 'weir-log-'));
+    const file = join(dir, 'weir.log');
+    try {
+      const options = { level: 'info', format: 'pretty', file, stdout: false } as const;
+      createLogger(options).log('info', 'first', 'one');
+      const { log, reopen } = createLogger(options);
+      log('info', 'second', 'two');
+      renameSync(file, `${file}.1`);
+      reopen?.();
+      log('info', 'third', 'three', { password: 'geheim' });
+      // No colours in a file.
+      expect(readFileSync(`${file}.1`, 'utf8')).toMatch(
+        /^\[[\d:.]+\] INFO: first: one\n\[[\d:.]+\] INFO: second: two\n$/,
+      );
+      expect(readFileSync(file, 'utf8')).toMatch(/^\[[\d:.]+\] INFO: third: three\n/);
+      expect(readFileSync(file, 'utf8')).not.toContain('geheim');
+    } finally {
+      rmSync(dir, { recursive: true });
+    }
   });
 
   it('changes its level at once', () => {
