@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { didYouMean } from '../config/suggest.ts';
 import { budgetsVerb } from './budgets.ts';
 import { check } from './check.ts';
+import { completionVerb } from './completion.ts';
 import { demo } from './demo.ts';
 import { drainVerb } from './drain.ts';
 import { explainVerb } from './explain.ts';
@@ -35,9 +36,9 @@ export function packageVersion(): string {
   return version;
 }
 
-/** Never throws. */
-export async function runCli(argv: readonly string[], io: CliIo, deps: CliDeps): Promise<ExitCode> {
-  const verbs = new Map<string, Verb>(
+/** All verbs. With the arguments of a command line, those that start processes pass them on. */
+export function verbsOf(argv: readonly string[], deps: CliDeps): ReadonlyMap<string, Verb> {
+  const verbs: Map<string, Verb> = new Map<string, Verb>(
     Object.entries({
       serve: serveVerb(deps.loadApp, deps.events, (config, surroundings) =>
         Promise.resolve(superviseWorkers(config, surroundings, argv.slice(1))),
@@ -49,6 +50,7 @@ export async function runCli(argv: readonly string[], io: CliIo, deps: CliDeps):
       restart: restartVerb(consoleOptions),
       explain: explainVerb(consoleOptions),
       node: nodeVerb(consoleOptions),
+      completion: completionVerb(() => verbs),
       ...adminVerbs,
     }),
   );
@@ -56,6 +58,12 @@ export async function runCli(argv: readonly string[], io: CliIo, deps: CliDeps):
   if (drainNode !== undefined) verbs.set('drain', drainVerb(drainNode));
   const show = verbs.get('budgets');
   if (show !== undefined) verbs.set('budgets', budgetsVerb(show));
+  return verbs;
+}
+
+/** Never throws. */
+export async function runCli(argv: readonly string[], io: CliIo, deps: CliDeps): Promise<ExitCode> {
+  const verbs = verbsOf(argv, deps);
   const [name, ...rest] = argv;
   try {
     if (name === undefined) {
