@@ -1,5 +1,5 @@
 /**
- * The Helm chart. With helm, where that is installed: what it makes of the chart's own values are the manifests of
+ * The Helm chart. With helm, where that is installed: what it makes of example-values.yaml are the manifests of
  * deploy/kubernetes, and with every switch turned it is right by the schemas of Kubernetes; wrong values are refused. Without:
  * what its templates name is in values.yaml, and all of that is used.
  */
