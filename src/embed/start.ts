@@ -148,7 +148,7 @@ class EmbeddedWeir implements Weir {
     await this.closed();
   }
 
-  /** Node closes sockets in the turn of its event loop that follows. */
+  /** Node closes listening sockets in the turn of its event loop that follows. */
   private async closed(): Promise<void> {
     await turn();
     await turn();

@@ -67,7 +67,10 @@ export interface Weir {
   reload(settings?: WeirSettings): Promise<Reloaded>;
   /** No new clients; statements and transactions under way end first, for at most `shutdown_timeout`; then as stop(). */
   drain(): Promise<void>;
-  /** Ends all connections. When it has resolved, no timer, socket or file of this Weir is left. */
+  /**
+   * Ends all connections. When it has resolved, no timer, listening socket, server connection or file of this Weir is left. A client
+   * has five seconds to close its end of its connection, which then is closed, too.
+   */
   stop(): Promise<void>;
 }
 
