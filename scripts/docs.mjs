@@ -1,6 +1,6 @@
 /**
  * Writes the reference pages that are made from tables: docs/settings.md, docs/errors.md,
- * docs/session-state.md and docs/states.md. `npm run docs`.
+ * docs/session-state.md, docs/states.md and man/weir.1. `npm run docs`.
  * `--check` writes nothing and exits 1 if a page is not up to date.
  */
 import { spawnSync } from 'node:child_process';
@@ -21,13 +21,18 @@ const { sessionStatePage } = await import(new URL('../dist/binding/session-state
 
 const { statesPage } = await import(new URL('../dist/session/states-page.js', import.meta.url).href);
 
+const { manPage } = await import(new URL('../dist/cli/man-page.js', import.meta.url).href);
+const { verbsOf } = await import(new URL('../dist/cli/run.js', import.meta.url).href);
+
 const pages = {
   'docs/settings.md': settingsPage(),
   'docs/errors.md': errorsPage(),
   'docs/session-state.md': sessionStatePage(),
   'docs/states.md': statesPage(),
+  // Nothing is run: the table only.
+  'man/weir.1': manPage(verbsOf([], { loadApp: () => Promise.reject(new Error('not served')), events: process })),
 };
-mkdirSync(new URL('../docs/', import.meta.url), { recursive: true });
+for (const folder of ['docs', 'man']) mkdirSync(new URL(`../${folder}/`, import.meta.url), { recursive: true });
 let stale = 0;
 for (const [name, text] of Object.entries(pages)) {
   const file = new URL(`../${name}`, import.meta.url);

@@ -64,7 +64,15 @@ async function main() {
   await installOrNote('psql', 'the tests that speak through psql are skipped');
   // Debian has it in the package of the server, which nobody wants to be installed in passing.
   if (findProgram('pgbench') === undefined) tally.note('pgbench is not installed: the tests that run it are skipped');
+  const tools = {
+    zsh: 'its completion',
+    fish: 'its completion',
+    promtool: 'what it says of rules',
+    helm: 'what it makes of the chart',
+  };
   for (const names of await installDrivers()) tally.note(`${names} could not be installed: what needs it is skipped`);
+  for (const [tool, what] of Object.entries(tools))
+    if (findProgram(tool) === undefined) tally.note(`${tool} is not installed: ${what} is not tested`);
   if (!hasRedis && process.env.CI === 'true') tally.check('Redis', false, 'CI must not go without');
   const before = new Set(strays());
   const dir = makeRunDir();

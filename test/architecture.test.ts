@@ -55,7 +55,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** These put the others together and may import whatever they compose. */
-const roofs = ['app.ts', 'main.ts', 'app', 'cli'];
+const roofs = ['app.ts', 'main.ts', 'index.ts', 'app', 'cli', 'embed'];
 
 /** Files of types: `import type` from anywhere. What is counted may be named there, too, for observability. */
 const contracts = /^(errors\/errors|config\/config|\w+\/([\w-]+-)?types|binding\/plan|sql\/facts)\.ts$/;

@@ -8,12 +8,16 @@ import { findProgram, root, run, say, succeeds } from './shell.mjs';
 /** Debian's package for a program. */
 const packages = { 'redis-server': 'redis-server', psql: 'postgresql-client' };
 
-/** Debian's packages for drivers that are small, and how to see that one is there. A JDK or a Go compiler is not. */
+/** Debian's packages for drivers, shells and validators that are small, and how to see that one is there. A JDK or a Go compiler is not. */
 const python = '/usr/bin/python3';
 const drivers = {
   'python3-psycopg': [python, ['-c', 'import psycopg']],
   'python3-psycopg2': [python, ['-c', 'import psycopg2']],
   'python3-asyncpg': [python, ['-c', 'import asyncpg']],
+  zsh: ['zsh', ['--version']],
+  fish: ['fish', ['--version']],
+  // For promtool.
+  prometheus: ['promtool', ['--version']],
   'php-cli php-pgsql': ['php', ['-r', 'exit(extension_loaded("pdo_pgsql") ? 0 : 1);']],
 };
 
@@ -56,7 +60,7 @@ export async function installProgram(program, without) {
 }
 
 /**
- * Makes sure that the small drivers are there, where that is asked for: CI, or WEIR_TEST_DRIVERS=install.
+ * Makes sure that the small drivers and tools are there, where that is asked for: CI, or WEIR_TEST_DRIVERS=install.
  * @returns {Promise<string[]>} Debian's packages that could not be installed
  */
 export async function installDrivers() {

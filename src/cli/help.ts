@@ -2,9 +2,10 @@
  * Makes the texts of `weir help` from the table of verbs. Called by run.ts.
  */
 import type { Verb } from './verbs.ts';
+import { firstSentence } from './words.ts';
 
 const groups: readonly (readonly [string, readonly string[]])[] = [
-  ['Run', ['serve', 'check', 'convert', 'demo']],
+  ['Run', ['serve', 'check', 'convert', 'demo', 'completion']],
   [
     'Look',
     [
@@ -14,10 +15,6 @@ const groups: readonly (readonly [string, readonly string[]])[] = [
   ],
   ['Act', ['resize', 'pause', 'resume', 'reload', 'restart', 'drain', 'undrain', 'node', 'kill', 'invalidate']],
 ];
-
-function firstSentence(text: string): string {
-  return /^[^]*?[.](?= |$)/.exec(text)?.[0] ?? text;
-}
 
 export function overview(verbs: ReadonlyMap<string, Verb>): string {
   const lines = [

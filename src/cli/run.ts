@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { didYouMean } from '../config/suggest.ts';
 import { budgetsVerb } from './budgets.ts';
 import { check } from './check.ts';
+import { completionVerb } from './completion.ts';
 import { convert } from './convert.ts';
 import { demo } from './demo.ts';
 import { drainVerb } from './drain.ts';
@@ -37,12 +38,12 @@ export function packageVersion(): string {
   return version;
 }
 
-/** Never throws. */
-export async function runCli(argv: readonly string[], io: CliIo, deps: CliDeps): Promise<ExitCode> {
+/** All verbs. With the arguments of a command line, those that start processes pass them on. */
+export function verbsOf(argv: readonly string[], deps: CliDeps): ReadonlyMap<string, Verb> {
   const serveArguments = argv.slice(1);
   const supervise: Supervise = (config, surroundings) =>
     Promise.resolve(superviseWorkers(config, surroundings, serveArguments));
-  const verbs = new Map<string, Verb>(
+  const verbs: Map<string, Verb> = new Map<string, Verb>(
     Object.entries({
       serve: serveVerb(deps.loadApp, deps.events, supervise, serveArguments),
       daemon: daemonVerb(deps.loadApp, deps.events, supervise),
@@ -54,6 +55,7 @@ export async function runCli(argv: readonly string[], io: CliIo, deps: CliDeps):
       restart: restartVerb(consoleOptions),
       explain: explainVerb(consoleOptions),
       node: nodeVerb(consoleOptions),
+      completion: completionVerb(() => verbs),
       ...adminVerbs,
     }),
   );
@@ -61,6 +63,12 @@ export async function runCli(argv: readonly string[], io: CliIo, deps: CliDeps):
   if (drainNode !== undefined) verbs.set('drain', drainVerb(drainNode));
   const show = verbs.get('budgets');
   if (show !== undefined) verbs.set('budgets', budgetsVerb(show));
+  return verbs;
+}
+
+/** Never throws. */
+export async function runCli(argv: readonly string[], io: CliIo, deps: CliDeps): Promise<ExitCode> {
+  const verbs = verbsOf(argv, deps);
   const [name, ...rest] = argv;
   try {
     if (name === undefined) {

@@ -6,7 +6,7 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { loadAccessOf } from '../app/access.ts';
 import { beyondMachine, thisMachine } from '../config/capacity.ts';
 import type { Config } from '../config/config.ts';
-import type { Loaded, ServeFlags } from '../config/load.ts';
+import type { Loaded, LoadSource, ServeFlags } from '../config/load.ts';
 import { loadConfig } from '../config/load.ts';
 import { knownUsers, parseUsersFile, withStoredPasswords } from '../config/users.ts';
 import { formatHostPort } from '../config/values.ts';
@@ -83,7 +83,7 @@ export function sourceOf(
 }
 
 /** Loads the configuration, the files it names, and the users. Every problem is in the result. */
-export function loadAll(source: ReturnType<typeof sourceOf>): Loaded {
+export function loadAll(source: LoadSource): Loaded {
   const result = loadConfig(source);
   const none = new Map<string, string>();
   if ('problems' in result) return { result, users: none };
