@@ -183,6 +183,7 @@ export class Reception {
       (closed) => this.left(closed, database, key),
     );
     clients.seat(key.id, { session });
+    database.stats.logins++;
     session.say(client.unsent.take());
     session.say(greeting(statuses, key.id, key.secret, [...(first?.notices ?? []), ...notices]));
     session.wire.start(client.leftover);

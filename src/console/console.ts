@@ -8,7 +8,8 @@ import type { Log } from '../observability/types.ts';
 import { driverStatement } from './driver-statements.ts';
 import { commands } from './commands.ts';
 import { Scanner, shorten, syntaxError } from './parse.ts';
-import type { CommandResult, ConsoleColumn, ConsoleCommand, Role, Run } from './types.ts';
+import { consoleDatabase } from './pgbouncer-rows.ts';
+import type { CommandContext, CommandResult, ConsoleColumn, ConsoleCommand, Role, Run } from './types.ts';
 import type { ConsoleSources, Gather } from './sources.ts';
 import type { StatsPeriod } from './stats-types.ts';
 import { createStatsWindow, statsPeriodMs, statsView, type StatsWindow } from './stats-window.ts';
@@ -22,11 +23,22 @@ export interface ConsoleStatement {
 
 export interface ConsoleUser {
   readonly user: string;
+  /** The name of the console that it has opened: `weir` or `pgbouncer`. */
+  readonly database: string;
+  /** Its address and port, for the log. */
+  readonly client: string;
   readonly signal: AbortSignal;
+}
+
+/** What consoles have counted since the start. */
+export interface ConsoleCounts {
+  logins: number;
+  queries: number;
 }
 
 export interface Console {
   readonly sources: ConsoleSources;
+  readonly counts: ConsoleCounts;
   /** @returns undefined if the user may not use the console */
   roleOf(user: string): Role | undefined;
   /** @throws WeirError console_syntax if any statement of the text cannot be parsed */
@@ -52,10 +64,12 @@ export interface ConsoleOptions {
   /** Monotonic time in ms. */
   readonly nowMs: () => number;
   readonly log: Log;
+  /** Where it counts; absent: for itself. */
+  readonly counts?: ConsoleCounts;
 }
 
 export function createConsole(options: ConsoleOptions): Console {
-  const { sources, log } = options;
+  const { sources, log, counts = { logins: 0, queries: 0 } } = options;
   const window = createStatsWindow(sources, () => options.nowMs());
   let timer: NodeJS.Timeout | undefined;
   const isWeirSetting = (key: string): boolean => {
@@ -67,6 +81,7 @@ export function createConsole(options: ConsoleOptions): Console {
     runStatement(statement, by, options, window);
 
   const execute = async (statement: ConsoleStatement, by: ConsoleUser): Promise<CommandResult> => {
+    counts.queries++;
     const { command } = statement;
     const role = options.roleOf(by.user);
     if (role === undefined) throw new WeirError('not_console_user', { user: by.user });
@@ -87,6 +102,7 @@ export function createConsole(options: ConsoleOptions): Console {
 
   return {
     sources,
+    counts,
     roleOf: (user) => options.roleOf(user),
     parse: (text) => parseStatements(text, isWeirSetting),
     execute,
@@ -109,13 +125,20 @@ function runStatement(
 ): CommandResult | Promise<CommandResult> {
   const { detail = 'totals' } = statement.command;
   if (gather !== undefined && detail !== 'none') return runForAll(statement, by, gather(detail), nowMs, window);
-  return statement.run({ sources, ...by, window, nowMs: nowMs() });
+  return statement.run({ sources, ...contextOf(by), window, nowMs: nowMs() });
 }
+
+type By = Pick<CommandContext, 'user' | 'signal' | 'isPgbouncer'>;
+
+const contextOf = ({ user, signal, database }: ConsoleUser): By => ({
+  ...{ user, signal },
+  isPgbouncer: database === consoleDatabase,
+});
 
 /** Runs a statement with the figures and actions of all workers. */
 async function runForAll(
   statement: ConsoleStatement,
-  { user, signal }: ConsoleUser,
+  by: ConsoleUser,
   gathered: Promise<ConsoleSources>,
   nowMs: () => number,
   own: StatsWindow,
@@ -123,7 +146,7 @@ async function runForAll(
   const sources = await gathered;
   const { periods } = sources;
   const window = periods === undefined ? own : statsView(sources, () => periods);
-  const result = await statement.run({ sources, user, signal, window, nowMs: nowMs() });
+  const result = await statement.run({ sources, ...contextOf(by), window, nowMs: nowMs() });
   const notices = [...(result.notices ?? []), ...(sources.notices?.() ?? [])];
   return { ...result, notices };
 }

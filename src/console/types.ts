@@ -20,6 +20,8 @@ export interface ConsoleColumn {
 export interface CommandContext {
   readonly sources: ConsoleSources;
   readonly user: string;
+  /** The console was opened as database `pgbouncer`: rows, words and tags are as PgBouncer has them. */
+  readonly isPgbouncer: boolean;
   /** Fires when the operator cancels the command or disconnects. */
   readonly signal: AbortSignal;
   /** Totals of the last two periods, for averages. */
@@ -30,6 +32,8 @@ export interface CommandContext {
 
 export interface CommandResult {
   readonly rows?: Iterable<readonly Value[]>;
+  /** Instead of the tag of the command. */
+  readonly tag?: string;
   /** Sent to the operator as NOTICE, before the rows. */
   readonly notices?: readonly string[];
 }

@@ -32,7 +32,7 @@ function bench(changes: Parameters<typeof fakeSources>[0] = {}): Bench {
   const run: Bench['run'] = async (text, user = 'weir', signal = new AbortController().signal) => {
     let rows: Value[][] = [];
     for (const statement of console.parse(text)) {
-      const result = await console.execute(statement, { user, signal });
+      const result = await console.execute(statement, { user, database: 'weir', client: '127.0.0.1:50123', signal });
       rows = [...(result.rows ?? [])].map((row) => [...row]);
     }
     return rows;
@@ -109,7 +109,7 @@ describe('who may run what', () => {
     const console = createConsole({ sources, roleOf: () => role, nowMs: () => 0, log: () => {} });
     const [statement] = console.parse('RELOAD');
     role = undefined;
-    const by = { user: 'weir', signal: new AbortController().signal };
+    const by = { user: 'weir', database: 'weir', client: '127.0.0.1:50123', signal: new AbortController().signal };
     await expect(statement && console.execute(statement, by)).rejects.toThrow('may not use the admin console');
   });
 });
