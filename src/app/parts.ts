@@ -233,7 +233,7 @@ export class Parts {
       sources: this.sources,
       gather: this.shared?.gather,
       roleOf: (user) => consoleRoleOf(user, current.config),
-      ...{ nowMs: systemClock.nowMs, log: logs.log, counts: this.clients.consoleCounts },
+      ...{ nowMs: systemClock.nowMs, log: logs.log, wholeLog: logs.whole, counts: this.clients.consoleCounts },
     });
   }
 

@@ -5,6 +5,7 @@
 import { didYouMean } from '../config/suggest.ts';
 import { WeirError } from '../errors/errors.ts';
 import type { Log } from '../observability/types.ts';
+import { createAudit, type Operator } from './audit.ts';
 import { driverStatement } from './driver-statements.ts';
 import { commands } from './commands.ts';
 import { Scanner, shorten, syntaxError } from './parse.ts';
@@ -17,16 +18,13 @@ import { createStatsWindow, statsPeriodMs, statsView, type StatsWindow } from '.
 /** One parsed statement. */
 export interface ConsoleStatement {
   readonly command: ConsoleCommand;
+  /** As the operator wrote it. */
+  readonly text: string;
   readonly columns: readonly ConsoleColumn[];
   readonly run: Run;
 }
 
-export interface ConsoleUser {
-  readonly user: string;
-  /** The name of the console that it has opened: `weir` or `pgbouncer`. */
-  readonly database: string;
-  /** Its address and port, for the log. */
-  readonly client: string;
+export interface ConsoleUser extends Operator {
   readonly signal: AbortSignal;
 }
 
@@ -42,7 +40,7 @@ export interface Console {
   /** @returns undefined if the user may not use the console */
   roleOf(user: string): Role | undefined;
   /** @throws WeirError console_syntax if any statement of the text cannot be parsed */
-  parse(text: string): ConsoleStatement[];
+  parse(text: string, by: Operator): ConsoleStatement[];
   /**
    * Runs one statement.
    * @throws WeirError not_console_user, not_admin, console_canceled, or what the command refused; nothing else
@@ -64,12 +62,15 @@ export interface ConsoleOptions {
   /** Monotonic time in ms. */
   readonly nowMs: () => number;
   readonly log: Log;
+  /** The log that leaves out no line, for the audit; absent: `log`. */
+  readonly wholeLog?: Log;
   /** Where it counts; absent: for itself. */
   readonly counts?: ConsoleCounts;
 }
 
 export function createConsole(options: ConsoleOptions): Console {
   const { sources, log, counts = { logins: 0, queries: 0 } } = options;
+  const audit = createAudit(log, options.wholeLog ?? log);
   const window = createStatsWindow(sources, () => options.nowMs());
   let timer: NodeJS.Timeout | undefined;
   const isWeirSetting = (key: string): boolean => {
@@ -82,13 +83,27 @@ export function createConsole(options: ConsoleOptions): Console {
 
   const execute = async (statement: ConsoleStatement, by: ConsoleUser): Promise<CommandResult> => {
     counts.queries++;
+    const { command, text } = statement;
+    const audited = { role: command.role, text };
+    try {
+      const result = await allowed(statement, by);
+      audit.done(audited, by);
+      return result;
+    } catch (error) {
+      audit.refused(audited, by, error as Error);
+      throw error;
+    }
+  };
+
+  /** @throws WeirError, and nothing else */
+  const allowed = async (statement: ConsoleStatement, by: ConsoleUser): Promise<CommandResult> => {
     const { command } = statement;
     const role = options.roleOf(by.user);
     if (role === undefined) throw new WeirError('not_console_user', { user: by.user });
     if (command.role === 'admin' && role !== 'admin') {
       throw new WeirError('not_admin', { user: by.user, command: command.name });
     }
-    if (command.role === 'admin') log('info', 'console_command', `${by.user} runs ${command.name}`, { user: by.user });
+    if (command.isEndless === true) audit.begun({ role: command.role, text: statement.text }, by);
     try {
       return await withAbort(run(statement, by), by.signal);
     } catch (error) {
@@ -104,7 +119,14 @@ export function createConsole(options: ConsoleOptions): Console {
     sources,
     counts,
     roleOf: (user) => options.roleOf(user),
-    parse: (text) => parseStatements(text, isWeirSetting),
+    parse(text, by) {
+      try {
+        return parseStatements(text, isWeirSetting);
+      } catch (error) {
+        audit.refused({ role: undefined, text }, by, error as Error);
+        throw error;
+      }
+    },
     execute,
     period: () => window.period(),
     start() {
@@ -183,13 +205,14 @@ function parseStatements(text: string, isWeirSetting: (key: string) => boolean):
 
 function parseStatement(scanner: Scanner, isWeirSetting: (key: string) => boolean): ConsoleStatement {
   const rest = scanner.restFrom(scanner.position());
+  const written = (): string => rest.slice(0, rest.length - scanner.restFrom(scanner.lastEnd()).length).trim();
   const command = findCommand(rest);
   if (command === undefined || command.name === 'SET') {
     const words = new Scanner(rest).takeStatement();
     const answered = driverStatement(words, isWeirSetting) ?? showSetting(words, isWeirSetting);
     if (answered !== undefined) {
       scanner.takeStatement();
-      return { command: answered, columns: answered.columns, run: answered.parse(scanner) };
+      return { command: answered, text: written(), columns: answered.columns, run: answered.parse(scanner) };
     }
     if (command === undefined) throw unknownCommand(words);
   }
@@ -198,7 +221,7 @@ function parseStatement(scanner: Scanner, isWeirSetting: (key: string) => boolea
   if (!scanner.isAtEnd()) {
     throw syntaxError(`"${shorten(scanner.peek().text)}" is too much; the syntax is ${command.syntax}`);
   }
-  return { command, columns: command.columns, run };
+  return { command, text: written(), columns: command.columns, run };
 }
 
 /** The command that the statement begins with. Reads two words at most: after EXPLAIN ROUTE comes SQL. */

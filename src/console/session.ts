@@ -19,11 +19,12 @@ import {
 } from '../protocol/write.ts';
 import type { ClientStats } from '../session/types.ts';
 import { serverVersion } from './driver-statements.ts';
+import type { Operator } from './audit.ts';
 import { ConsoleExtended, ConsoleOutput, sendRows } from './extended.ts';
 import type { Value } from './types.ts';
 import { MessageSplitter, describeRows } from './wire.ts';
 import type { Frame } from './wire.ts';
-import type { Console, ConsoleStatement, ConsoleUser } from './console.ts';
+import type { Console, ConsoleStatement } from './console.ts';
 
 /** A client after its log-in: AuthenticationOk was sent, and nothing after it. */
 export interface ConsoleClient {
@@ -71,6 +72,7 @@ export function serveConsole(client: ConsoleClient, console: Console, options: C
 class Session implements ConsoleSession {
   readonly closed: Promise<void>;
   private readonly client: ConsoleClient;
+  private readonly operator: Operator;
   private readonly connectedAtMs = Date.now();
   private requestAtMs = Date.now();
   private readonly console: Console;
@@ -86,11 +88,13 @@ class Session implements ConsoleSession {
 
   constructor(client: ConsoleClient, console: Console, options: ConsoleSessionOptions) {
     this.client = client;
+    const { user, database, remoteAddress, remotePort } = client;
+    this.operator = { user, database, client: `${remoteAddress}:${remotePort}` };
     this.console = console;
     this.options = options;
     this.closed = new Promise((resolve) => (this.resolveClosed = resolve));
     this.out = new ConsoleOutput(client.socket, this.closed);
-    this.extended = new ConsoleExtended(console, this.out, (statement) => this.run(statement));
+    this.extended = new ConsoleExtended(console, this.out, this.operator, (statement) => this.run(statement));
   }
 
   start(leftover: Buffer): void {
@@ -231,7 +235,7 @@ class Session implements ConsoleSession {
   private async query(body: Buffer): Promise<void> {
     this.isSkippingToSync = false;
     try {
-      const statements = this.console.parse(readString(body, 0, body.length));
+      const statements = this.console.parse(readString(body, 0, body.length), this.operator);
       if (statements.length === 0) this.out.send(emptyQueryResponse);
       for (const statement of statements) {
         if (this.isOver) return;
@@ -260,7 +264,7 @@ class Session implements ConsoleSession {
     try {
       // Earlier answers must not wait for a command that may take long.
       this.out.write();
-      const result = await this.console.execute(statement, this.by(abort.signal));
+      const result = await this.console.execute(statement, { ...this.operator, signal: abort.signal });
       for (const message of result.notices ?? []) {
         this.out.send(noticeResponse({ severity: 'NOTICE', sqlstate: '00000', message }));
       }
@@ -268,11 +272,6 @@ class Session implements ConsoleSession {
     } finally {
       this.running = undefined;
     }
-  }
-
-  private by(signal: AbortSignal): ConsoleUser {
-    const { user, database, remoteAddress, remotePort } = this.client;
-    return { user, database, client: `${remoteAddress}:${remotePort}`, signal };
   }
 
   /** Always with severity ERROR, because the connection stays open. */

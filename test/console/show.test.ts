@@ -15,7 +15,7 @@ const columnsOf = (name: string): string[] =>
 
 async function rowsOf(text: string, sources = fakeSources(), database = 'weir'): Promise<Record<string, Value>[]> {
   const console = createConsole({ sources, roleOf: () => 'stats', nowMs: () => 1000, log: () => {} });
-  const [statement] = console.parse(text);
+  const [statement] = console.parse(text, { user: 'stats', database, client: '' });
   if (statement === undefined) throw new Error('no statement');
   const result = await console.execute(statement, {
     user: 'stats',

@@ -148,7 +148,7 @@ export async function run(
 ): Promise<Ran> {
   const { sources, gather, nowMs } = worker;
   const console = createConsole({ sources, gather, roleOf: () => 'admin', nowMs, log: () => {} });
-  const [statement] = console.parse(text);
+  const [statement] = console.parse(text, { user: 'weir', database, client: '' });
   if (statement === undefined) throw new Error('no statement');
   const result: CommandResult = await console.execute(statement, { user: 'weir', database, client: '', signal });
   const rows = [...(result.rows ?? [])].map((row) =>
