@@ -5,7 +5,7 @@
 import { didYouMean } from '../config/suggest.ts';
 import { WeirError } from '../errors/errors.ts';
 import type { Log } from '../observability/types.ts';
-import { createAudit, type Operator } from './audit.ts';
+import { createAudit, type Audit, type Operator } from './audit.ts';
 import { driverStatement } from './driver-statements.ts';
 import { commands } from './commands.ts';
 import { Scanner, shorten, syntaxError } from './parse.ts';
@@ -78,40 +78,17 @@ export function createConsole(options: ConsoleOptions): Console {
     return false;
   };
 
-  const run = (statement: ConsoleStatement, by: ConsoleUser): CommandResult | Promise<CommandResult> =>
-    runStatement(statement, by, options, window);
-
   const execute = async (statement: ConsoleStatement, by: ConsoleUser): Promise<CommandResult> => {
     counts.queries++;
     const { command, text } = statement;
     const audited = { role: command.role, text };
     try {
-      const result = await allowed(statement, by);
+      const result = await runAllowed(statement, by, options, window, audit);
       audit.done(audited, by);
       return result;
     } catch (error) {
       audit.refused(audited, by, error as Error);
       throw error;
-    }
-  };
-
-  /** @throws WeirError, and nothing else */
-  const allowed = async (statement: ConsoleStatement, by: ConsoleUser): Promise<CommandResult> => {
-    const { command } = statement;
-    const role = options.roleOf(by.user);
-    if (role === undefined) throw new WeirError('not_console_user', { user: by.user });
-    if (command.role === 'admin' && role !== 'admin') {
-      throw new WeirError('not_admin', { user: by.user, command: command.name });
-    }
-    if (command.isEndless === true) audit.begun({ role: command.role, text: statement.text }, by);
-    try {
-      return await withAbort(run(statement, by), by.signal);
-    } catch (error) {
-      if (by.signal.aborted) throw new WeirError('console_canceled', { command: command.name });
-      if (error instanceof WeirError) throw error;
-      const what = error instanceof Error ? error.message : String(error);
-      log('error', 'console_command_failed', `${command.name} failed: ${what}`, { user: by.user });
-      throw new WeirError('console_refused', { what: `${command.name} failed: ${what}` });
     }
   };
 
@@ -137,6 +114,32 @@ export function createConsole(options: ConsoleOptions): Console {
       timer = undefined;
     },
   };
+}
+
+/** @throws WeirError, and nothing else */
+async function runAllowed(
+  statement: ConsoleStatement,
+  by: ConsoleUser,
+  options: ConsoleOptions,
+  window: StatsWindow,
+  audit: Audit,
+): Promise<CommandResult> {
+  const { command, text } = statement;
+  const role = options.roleOf(by.user);
+  if (role === undefined) throw new WeirError('not_console_user', { user: by.user });
+  if (command.role === 'admin' && role !== 'admin') {
+    throw new WeirError('not_admin', { user: by.user, command: command.name });
+  }
+  if (command.isEndless === true) audit.begun({ role: command.role, text }, by);
+  try {
+    return await withAbort(runStatement(statement, by, options, window), by.signal);
+  } catch (error) {
+    if (by.signal.aborted) throw new WeirError('console_canceled', { command: command.name });
+    if (error instanceof WeirError) throw error;
+    const what = error instanceof Error ? error.message : String(error);
+    options.log('error', 'console_command_failed', `${command.name} failed: ${what}`, { user: by.user });
+    throw new WeirError('console_refused', { what: `${command.name} failed: ${what}` });
+  }
 }
 
 function runStatement(
