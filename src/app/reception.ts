@@ -9,6 +9,7 @@ import { consoleNames } from '../config/console-names.ts';
 import { serveConsole } from '../console/session.ts';
 import type { Console } from '../console/console.ts';
 import { WeirError } from '../errors/errors.ts';
+import type { ConnectionLog } from '../frontend/connection-log.ts';
 import type { ListenerOptions, LoggedInClient } from '../frontend/listener.ts';
 import { limitRepeats } from '../observability/bounded-log.ts';
 import type { MemoryGate } from '../memory/types.ts';
@@ -36,7 +37,7 @@ export interface ReceptionParts {
   config(): Config;
   readonly directory: Directory;
   readonly clients: Clients;
-  readonly services: Services;
+  readonly services: Services & { readonly connections?: ConnectionLog | undefined };
   readonly console: Console;
   readonly log: Log;
   readonly users: ReadonlyMap<string, string>;
@@ -108,6 +109,7 @@ export class Reception {
       onCancel: (processId, secret, done) => this.cancel(processId, secret, done),
       onRefused: (reason) => parts.metrics.authFailed(reason),
       // Repeated wrong passwords must not flood the log.
+      connections: parts.services.connections,
       log: limitRepeats(parts.log, parts.services.nowMs),
       isDraining: () => this.isDraining,
     };

@@ -16,6 +16,7 @@ import { ProtocolError } from '../protocol/read.ts';
 import { authenticationOk } from '../protocol/write.ts';
 import { certificateOf } from './certificate.ts';
 import { processCancel } from './cancel-request.ts';
+import type { Named } from './connection-log.ts';
 import { closeAfter, fatal, fatalOfOldProtocol, noMessage } from './close-connection.ts';
 import { GivenAwayError, type FreshConnections } from './fresh-connections.ts';
 import { addressOf, type Logins } from './logins.ts';
@@ -76,7 +77,7 @@ export async function logIn(socket: Socket | TLSSocket, layer: Layer, context: L
   const slot = new ClientSlot(socket);
   const unsent = new Unsent(socket);
   const entry = context.logins.enter(addressOf(socket), () => reader.fail(new WeirError('too_many_logins')));
-  let user: string | undefined;
+  let who: Named = { hasTls: socket instanceof TLSSocket, isLocal: layer === 'local' };
   context.readers.add(reader);
   context.fresh.add(reader, socket, layer);
   try {
@@ -95,7 +96,8 @@ export async function logIn(socket: Socket | TLSSocket, layer: Layer, context: L
       // Not destroyed: libpq reports an error if a TLS connection ends without a close_notify alert.
       closeAfter(socket, noMessage);
     } else {
-      user = packet.startup.user;
+      who = { ...who, user: packet.startup.user, database: packet.startup.database };
+      context.options.connections?.attempt(socket, who);
       const isConsole = checkBeforeAuthentication(packet.startup, socket, layer, context);
       await authenticate(packet.startup, isConsole, socket, layer, { reader, unsent }, context);
       if (!isConsole && context.options.memory?.isOpen === false) await waitForMemory(reader, context);
@@ -107,7 +109,7 @@ export async function logIn(socket: Socket | TLSSocket, layer: Layer, context: L
     reader.detach();
     slot.leave();
     unsent.send();
-    refuse(socket, error, user, context);
+    refuse(socket, error, who, context);
   } finally {
     context.readers.delete(reader);
     context.fresh.delete(reader);
@@ -264,9 +266,9 @@ function toWeirError(error: unknown, loginTimeoutMs: number): WeirError {
   return new WeirError('internal_error', { what: 'log-in' });
 }
 
-function refuse(socket: Socket, error: unknown, user: string | undefined, context: LoginContext): void {
+function refuse(socket: Socket, error: unknown, who: Named, context: LoginContext): void {
   const { options } = context;
-  const from = { user, client: `${addressOf(socket)}:${socket.remotePort ?? 0}` };
+  const from = { user: who.user, client: `${addressOf(socket)}:${socket.remotePort ?? 0}` };
   if (error instanceof ReadError && error.reason === 'closed') {
     options.log('debug', 'login_abandoned', `the client went away while it logged in: ${error.message}`, from);
     socket.destroy();
@@ -282,6 +284,7 @@ function refuse(socket: Socket, error: unknown, user: string | undefined, contex
     ...(isUnexpected ? { stack: (error as Error).stack } : {}),
   };
   options.log(answer.level, 'login_refused', answer.message, fields);
+  options.connections?.refused(socket, answer, who);
   const reason = reasons[answer.errorName];
   if (reason !== undefined) options.onRefused(reason);
   const canReadText = !(error instanceof OtherProtocolError) || error.canReadText;

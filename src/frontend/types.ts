@@ -8,6 +8,7 @@ import type { AuthOptions } from '../auth/authenticator.ts';
 import type { HostPort, TlsSide } from '../config/config.ts';
 import type { MemoryGate } from '../memory/types.ts';
 import type { WeirError } from '../errors/errors.ts';
+import type { ConnectionLog } from './connection-log.ts';
 import type { Log } from '../observability/types.ts';
 import type { Unsent } from './unsent.ts';
 
@@ -98,6 +99,8 @@ export interface AcceptorOptions {
   onCancel(processId: number, secret: Buffer, done: () => void): void;
   onRefused(reason: RefusalReason): void;
   readonly log: Log;
+  /** Absent: it is not asked for. */
+  readonly connections?: ConnectionLog | undefined;
   /** New clients are refused with shutting_down, except for the console. */
   isDraining(): boolean;
 }

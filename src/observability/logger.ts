@@ -6,12 +6,13 @@ import { pino } from 'pino';
 import type { DestinationStream, Logger as Pino } from 'pino';
 import { prettyFactory } from 'pino-pretty';
 import type { LogLevel } from '../errors/errors.ts';
+import { pgbouncerLine } from './pgbouncer-lines.ts';
 import { redactFields, redactText } from './redact.ts';
 import type { Log } from './types.ts';
 
 export interface LoggerOptions {
   readonly level: LogLevel;
-  readonly format: 'json' | 'pretty';
+  readonly format: 'json' | 'pretty' | 'pgbouncer';
   /** Default: standard output. */
   readonly destination?: DestinationStream | undefined;
   /** Fields of every line. */
@@ -28,7 +29,7 @@ export interface Logger {
 
 export function createLogger(options: LoggerOptions): Logger {
   const destination = options.destination ?? standardOutput();
-  const stream = options.format === 'pretty' ? prettyInto(destination) : destination;
+  const stream = formats[options.format](destination);
   const logger: Pino = pino(
     {
       level: options.level,
@@ -59,6 +60,13 @@ export function createLogger(options: LoggerOptions): Logger {
     },
   };
 }
+
+/** Each writes the JSON lines of pino in its own form. */
+const formats: Readonly<Record<LoggerOptions['format'], (to: DestinationStream) => DestinationStream>> = {
+  json: (to) => to,
+  pretty: prettyInto,
+  pgbouncer: (to) => ({ write: (line) => to.write(pgbouncerLine(line, process.pid)) }),
+};
 
 function standardOutput(): DestinationStream {
   const stream = pino.destination({ dest: 1, sync: true });
