@@ -9,6 +9,7 @@ import { createAudit, type Audit, type Operator } from './audit.ts';
 import { driverStatement } from './driver-statements.ts';
 import { commands } from './commands.ts';
 import { Scanner, shorten, syntaxError } from './parse.ts';
+import { asPgbouncer } from './pgbouncer-errors.ts';
 import { consoleDatabase } from './pgbouncer-rows.ts';
 import type { CommandContext, CommandResult, ConsoleColumn, ConsoleCommand, Role, Run } from './types.ts';
 import type { ConsoleSources, Gather } from './sources.ts';
@@ -88,7 +89,7 @@ export function createConsole(options: ConsoleOptions): Console {
       return result;
     } catch (error) {
       audit.refused(audited, by, error as Error);
-      throw error;
+      throw inWordsOf(by, error, command.name, text);
     }
   };
 
@@ -101,7 +102,7 @@ export function createConsole(options: ConsoleOptions): Console {
         return parseStatements(text, isWeirSetting);
       } catch (error) {
         audit.refused({ role: undefined, text }, by, error as Error);
-        throw error;
+        throw inWordsOf(by, error, undefined, text);
       }
     },
     execute,
@@ -115,6 +116,10 @@ export function createConsole(options: ConsoleOptions): Console {
     },
   };
 }
+
+/** The error as its operator gets it. */
+const inWordsOf = ({ database }: Operator, error: unknown, command: string | undefined, text: string): unknown =>
+  database === consoleDatabase && error instanceof WeirError ? asPgbouncer(error, command, text) : error;
 
 /** @throws WeirError, and nothing else */
 async function runAllowed(

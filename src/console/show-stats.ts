@@ -5,6 +5,7 @@
 import type { CacheStats } from '../cache/types.ts';
 import { columnsOf, show } from './types.ts';
 import type { CommandContext, ConsoleCommand, ShowColumn } from './types.ts';
+import { pgbouncerConfig } from './pgbouncer-settings.ts';
 import { consoleStats } from './pgbouncer-rows.ts';
 import type { PreparedRow, SettingRow } from './sources.ts';
 import { addTotals, durationQuantileUs, outcomesOf } from './stats-window.ts';
@@ -122,7 +123,7 @@ const config = show<SettingRow>(
     setting.text('default', (row) => row.default),
     setting.text('changeable', (row) => (row.isChangeable ? 'yes' : 'no')),
   ],
-  ({ sources }) => sources.settings(),
+  ({ sources, isPgbouncer }) => (isPgbouncer ? pgbouncerConfig(sources.settings()) : sources.settings()),
 );
 
 const longestShown = 2_000;

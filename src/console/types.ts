@@ -20,7 +20,7 @@ export interface ConsoleColumn {
 export interface CommandContext {
   readonly sources: ConsoleSources;
   readonly user: string;
-  /** The console was opened as database `pgbouncer`: rows, words and tags are as PgBouncer has them. */
+  /** The console was opened as database `pgbouncer`: rows and words are as PgBouncer has them. */
   readonly isPgbouncer: boolean;
   /** Fires when the operator cancels the command or disconnects. */
   readonly signal: AbortSignal;
@@ -32,8 +32,6 @@ export interface CommandContext {
 
 export interface CommandResult {
   readonly rows?: Iterable<readonly Value[]>;
-  /** Instead of the tag of the command. */
-  readonly tag?: string;
   /** Sent to the operator as NOTICE, before the rows. */
   readonly notices?: readonly string[];
 }
