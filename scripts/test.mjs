@@ -62,6 +62,7 @@ async function main() {
   }
   const hasRedis = await installOrNote('redis-server', 'the tests that need a Redis are skipped');
   await installOrNote('psql', 'the tests that speak through psql are skipped');
+  await installOrNote('prometheus-pgbouncer-exporter', 'the test that runs it is skipped');
   // Debian has it in the package of the server, which nobody wants to be installed in passing.
   if (findProgram('pgbench') === undefined) tally.note('pgbench is not installed: the tests that run it are skipped');
   const tools = {

@@ -1,12 +1,16 @@
 // Installs what is missing: the npm packages of the lock file, and through the system's package manager, where it may,
-// a Redis, psql, and on demand the small drivers of other languages. What cannot be installed is said, never fatal here:
+// a Redis, psql, an exporter for PgBouncer, and on demand the small drivers of other languages. What cannot be installed is said, never fatal here:
 // the caller decides what it can do without.
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { findProgram, root, run, say, succeeds } from './shell.mjs';
 
 /** Debian's package for a program. */
-const packages = { 'redis-server': 'redis-server', psql: 'postgresql-client' };
+const packages = {
+  'redis-server': 'redis-server',
+  psql: 'postgresql-client',
+  'prometheus-pgbouncer-exporter': 'prometheus-pgbouncer-exporter',
+};
 
 /** Debian's packages for drivers, shells and validators that are small, and how to see that one is there. A JDK or a Go compiler is not. */
 const python = '/usr/bin/python3';
@@ -47,7 +51,7 @@ function isFresh() {
 
 /**
  * Makes sure that a program is there, by apt-get if need be. Says so when it cannot.
- * @param {'redis-server' | 'psql'} program
+ * @param {keyof typeof packages} program
  * @param {string} without what is left out when it stays missing
  * @returns {Promise<boolean>}
  */

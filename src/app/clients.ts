@@ -2,6 +2,7 @@
  * Registry of connected clients and console sessions, by the number that SHOW CLIENTS and CancelRequest use.
  */
 import { randomBytes, randomInt, timingSafeEqual } from 'node:crypto';
+import type { ConsoleCounts } from '../console/console.ts';
 import type { ConsoleSession } from '../console/session.ts';
 import type { LoggedInClient } from '../frontend/types.ts';
 import type { ClientSession } from '../request/client.ts';
@@ -52,6 +53,8 @@ export interface Numbers {
 
 export class Clients {
   private readonly seats = new Map<number, Seat>();
+  /** What its consoles have counted. */
+  readonly consoleCounts: ConsoleCounts = { logins: 0, queries: 0 };
   private lastId: number;
   private readonly numbers: Numbers;
 

@@ -133,7 +133,7 @@ function killing({ clients }: ActionParts, chosen: Chosen): Pick<ConsoleActions,
     },
     async killDatabase(name) {
       const databases = new Set(chosen(name));
-      for (const database of databases) database.pause();
+      for (const database of databases) database.pause('KILL');
       for (const session of clients.sessions()) {
         if (databases.has(session.database as DatabaseRuntime)) session.terminate(new WeirError('killed'));
       }

@@ -80,6 +80,7 @@ export function createSources(parts: SourceParts, actions: ConsoleActions): Cons
     *preparedStatements() {
       yield* preparedRows(parts);
     },
+    console: () => ({ clients: Array.from(clients.consoles(), (each) => each.stats()), ...clients.consoleCounts }),
   };
 }
 

@@ -160,9 +160,9 @@ export class DatabasePools {
     }
   }
 
-  pause(): void {
+  pause(why?: 'PAUSE' | 'KILL'): void {
     this.isPaused = true;
-    for (const pool of this.all()) pool.pause();
+    for (const pool of this.all()) pool.pause(why);
   }
 
   resume(): void {

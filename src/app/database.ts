@@ -237,8 +237,8 @@ export class DatabaseRuntime implements Database {
 
   /* ---- operators ---- */
 
-  pause(): void {
-    this.ofNodes.pause();
+  pause(why?: 'PAUSE' | 'KILL'): void {
+    this.ofNodes.pause(why);
   }
 
   resume(): void {

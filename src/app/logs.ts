@@ -10,12 +10,15 @@ import type { LogLevel } from '../errors/errors.ts';
 export class Logs {
   readonly log: Log;
   readonly cacheLog: Log;
+  /** Without limits: for what an operator does. */
+  readonly whole: Log;
   private readonly logger: Logger;
   private readonly lines: BoundedLog;
   private readonly cacheLines: BoundedLog;
 
   constructor(logger: Logger, nowMs: () => number) {
     this.logger = logger;
+    this.whole = logger.log;
     this.lines = boundedLog(logger.log, { nowMs, burst: 50, windowMs: 10_000, kindOf: (event) => event });
     this.log = this.lines.log;
     this.cacheLines = boundedLog(this.log, { nowMs, burst: 1, windowMs: 5_000, kindOf: withoutFigures });

@@ -233,8 +233,7 @@ export class Parts {
       sources: this.sources,
       gather: this.shared?.gather,
       roleOf: (user) => roleOnConsole(user, current.config),
-      nowMs: systemClock.nowMs,
-      log: logs.log,
+      ...{ nowMs: systemClock.nowMs, log: logs.log, wholeLog: logs.whole, counts: this.clients.consoleCounts },
     });
   }
 

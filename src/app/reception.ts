@@ -9,6 +9,7 @@ import { consoleNames } from '../config/console-names.ts';
 import { serveConsole } from '../console/session.ts';
 import type { Console } from '../console/console.ts';
 import { WeirError } from '../errors/errors.ts';
+import type { ConnectionLog } from '../frontend/connection-log.ts';
 import type { ListenerOptions, LoggedInClient } from '../frontend/listener.ts';
 import { limitRepeats } from '../observability/bounded-log.ts';
 import type { MemoryGate } from '../memory/types.ts';
@@ -38,7 +39,7 @@ export interface ReceptionParts {
   config(): Config;
   readonly directory: Directory;
   readonly clients: Clients;
-  readonly services: Services;
+  readonly services: Services & { readonly connections?: ConnectionLog | undefined };
   readonly console: Console;
   readonly log: Log;
   readonly users: ReadonlyMap<string, string>;
@@ -120,6 +121,7 @@ export class Reception {
       onCancel: (processId, secret, done) => this.cancel(processId, secret, done),
       onRefused: (reason) => parts.metrics.authFailed(reason),
       // Repeated wrong passwords must not flood the log.
+      connections: parts.services.connections,
       log: limitRepeats(parts.log, parts.services.nowMs),
       isDraining: () => this.isDraining,
     };
@@ -205,6 +207,7 @@ export class Reception {
       (closed) => this.left(closed, database, key),
     );
     clients.seat(key.id, { session });
+    database.stats.logins++;
     session.say(client.unsent.take());
     session.say(greeting(statuses, key.id, key.secret, [...this.loginNotice(), ...(first?.notices ?? []), ...notices]));
     session.wire.start(client.leftover);

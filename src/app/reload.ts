@@ -74,9 +74,13 @@ export class Reload {
     const { config: next, notices: nodes } = keepAddedNodes(current.config, file);
     const diff = diffConfig(current.config, next);
     this.logs.reopen();
+    const secrets = changedSecrets(current.users, nextUsers);
     await this.apply(keepNotReloadable(current.config, next), nextUsers);
-    this.logs.log('info', 'reload', 'the configuration was reloaded', {
+    const words = [...diff.reloadable, ...secrets];
+    const what = words.length === 0 ? 'nothing had changed' : `changed: ${words.join(', ')}`;
+    this.logs.log('info', 'reload', `the configuration was reloaded: ${what}`, {
       changed: diff.reloadable,
+      ...(secrets.length === 0 ? {} : { auth: secrets }),
       needsRestart: diff.notReloadable,
       ...(nodes.length === 0 ? {} : { nodes }),
     });
@@ -100,6 +104,22 @@ export class Reload {
     const { config, users } = this.read();
     return this.reloadRead(config, users);
   }
+}
+
+const mostNamed = 10;
+
+/** Of which users the password, or other secret, is another one now, in words. */
+function changedSecrets(before: Users, after: Users): readonly string[] {
+  const names = (of: Users, is: (name: string) => boolean): readonly string[] => [...of.keys()].filter(is);
+  const kinds = {
+    'password of': names(after, (name) => before.has(name) && before.get(name) !== after.get(name)),
+    'new user': names(after, (name) => !before.has(name)),
+    'user gone': names(before, (name) => !after.has(name)),
+  };
+  return Object.entries(kinds).flatMap(([kind, found]) => {
+    const more = found.length > mostNamed ? [`${kind} ${found.length - mostNamed} more`] : [];
+    return [...found.slice(0, mostNamed).map((name) => `${kind} "${name}"`), ...more];
+  });
 }
 
 function checkServerTls({ tls }: Config): void {

@@ -99,6 +99,7 @@ function seat(client: LoggedInClient, kind: ReplicationKind, key: Key, opened: O
   });
   clients.seat(key.id, { replication: session });
   database.stats.replications++;
+  database.stats.logins++;
   services.log('info', 'replication_begun', `a ${kind} replication connection to ${node.name}`, about);
   const hello = greeting(statusesOf(link.parameters), key.id, key.secret, link.notices);
   session.start(Buffer.concat([client.unsent.take(), hello]), client.leftover);

@@ -6,6 +6,7 @@ import { createBinder } from '../binding/binder.ts';
 import type { ResultCache } from '../cache/types.ts';
 import { TurnWriter } from '../net/turn.ts';
 import { createLatencyBaselines } from '../routing/latency.ts';
+import { PgbouncerConnectionLog, type ConnectionLog } from '../frontend/connection-log.ts';
 import { Forecasting } from '../forecast/forecasting.ts';
 import type { Services } from '../session/context.ts';
 import { StatementBook } from '../session/statements.ts';
@@ -18,6 +19,8 @@ import type { Logs } from './logs.ts';
 import { priorityOf } from './user-priority.ts';
 
 export interface AppServices extends Services {
+  /** Undefined: log.format does not ask for it. */
+  readonly connections: ConnectionLog | undefined;
   readonly budgetActions: ActionsInForce;
   readonly limits: Limits;
   readonly forecast: Forecasting;
@@ -33,10 +36,19 @@ export interface ServicesOptions {
   noteUnexpected(error: unknown): void;
 }
 
+/** Without limits, as in PgBouncer: fail2ban counts these lines. */
+function connectionLog(current: Current, logs: Logs): ConnectionLog {
+  const isScram = (): boolean => current.config.auth.type === 'scram-sha-256';
+  return new PgbouncerConnectionLog(logs.whole, isScram, systemClock.nowMs);
+}
+
 export function createServices(options: ServicesOptions): AppServices {
   const { current, logs, classifier, cache, worker } = options;
-  const { routing, cache: settings } = current.config;
+  const { routing, cache: settings, log } = current.config;
+  const connections = log.format === 'pgbouncer' ? connectionLog(current, logs) : undefined;
   return {
+    connections,
+    ending: connections && ((host, port, error) => connections.ending(host, port, error)),
     turn: new TurnWriter(),
     classifier,
     binder: createBinder({ readOnlyFunctions: routing.readOnlyFunctions, cacheTables: settings.tables }),

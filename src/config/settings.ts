@@ -86,10 +86,10 @@ export const logRows = {
   ),
   'log.format': setting(
     'format',
-    oneOf(['json', 'pretty']),
+    oneOf(['json', 'pretty', 'pgbouncer']),
     'json',
     'restart',
-    'One JSON object a line, or lines for people.',
+    'One JSON object a line, or lines for people; `pgbouncer`: lines as PgBouncer writes them, with one for each log-in, end and error of a client.',
   ),
 } as const satisfies Rows;
 

@@ -7,6 +7,7 @@ import { didYouMean } from '../config/suggest.ts';
 import { WeirError } from '../errors/errors.ts';
 import { explainPool } from './explain-pool.ts';
 import { knownDatabase } from './known-database.ts';
+import { weirKey, weirValue } from './pgbouncer-settings.ts';
 import { restart } from './restart.ts';
 import { readList, readName, readNumber, readOptionalName, readPair, readTable, readValue, Scanner } from './parse.ts';
 import { shorten, syntaxError } from './parse.ts';
@@ -139,7 +140,7 @@ const set = action('SET', 'key = value', 'change a setting until the next RELOAD
   const value = readValue(scanner, key);
   return async ({ sources }) => {
     const settings = new Map([...sources.settings()].map((row) => [row.key, row]));
-    const known = settings.get(key) ?? settings.get(key.toLowerCase());
+    const known = settings.get(key) ?? settings.get(weirKey(key.toLowerCase()));
     if (known === undefined) {
       const guess = didYouMean(key, settings.keys());
       throw refused(`there is no setting "${shorten(key)}"${guess === undefined ? '' : `; did you mean ${guess}?`}`);
@@ -148,7 +149,7 @@ const set = action('SET', 'key = value', 'change a setting until the next RELOAD
       throw refused(
         `${known.key} cannot be changed while Weir runs: edit the configuration, and then it needs ${whatChanges(known.key)}`,
       );
-    await sources.setSetting(known.key, value);
+    await sources.setSetting(known.key, weirValue(value, known));
     return {};
   };
 });
@@ -215,7 +216,10 @@ export const actions: readonly ConsoleCommand[] = [
       (context, database) => context.sources.pause(database, context.signal),
     ),
   ),
-  onDatabase('RESUME', 'end a PAUSE or a KILL', ({ sources }, database) => sources.resume(database)),
+  onDatabase('RESUME', 'end a PAUSE or a KILL', async ({ sources }, database) => {
+    if (sources.isDraining) throw refused('Weir is shutting down: there is nothing to resume');
+    await sources.resume(database);
+  }),
   onOneDatabase('DISABLE', 'refuse new clients', ({ sources }, database) => sources.disable(database)),
   onOneDatabase('ENABLE', 'end a DISABLE', ({ sources }, database) => sources.enable(database)),
   onDatabase('RECONNECT', 'close server connections when they are next released', ({ sources }, database) =>

@@ -10,7 +10,10 @@ import { showBudgets } from './show-budgets.ts';
 import { showMemory } from './show-memory.ts';
 import { showForecast } from './show-forecast.ts';
 import { showLimits } from './show-limits.ts';
-import { showConnections } from './show.ts';
+import { showLists, showUsers } from './show-lists.ts';
+import { showOfPgbouncer } from './show-pgbouncer.ts';
+import { showPools } from './show-pools.ts';
+import { showSockets } from './show-sockets.ts';
 import { showFigures } from './show-stats.ts';
 import { showTopology } from './show-topology.ts';
 import { showWorkers } from './show-workers.ts';
@@ -20,9 +23,13 @@ import type { ConsoleCommand } from './types.ts';
 const help = columnsOf<ConsoleCommand>();
 
 const all: ConsoleCommand[] = [
-  ...showConnections,
+  showPools,
+  ...showSockets,
   ...showTopology,
   ...showFigures,
+  showLists,
+  showUsers,
+  ...showOfPgbouncer,
   showLimits,
   showBudgets,
   showConnectionBudget,

@@ -5,10 +5,13 @@
 import { didYouMean } from '../config/suggest.ts';
 import { WeirError } from '../errors/errors.ts';
 import type { Log } from '../observability/types.ts';
+import { createAudit, type Audit, type Operator } from './audit.ts';
 import { driverStatement } from './driver-statements.ts';
 import { commands } from './commands.ts';
 import { Scanner, shorten, syntaxError } from './parse.ts';
-import type { CommandResult, ConsoleColumn, ConsoleCommand, Role, Run } from './types.ts';
+import { asPgbouncer } from './pgbouncer-errors.ts';
+import { consoleDatabase } from './pgbouncer-rows.ts';
+import type { CommandContext, CommandResult, ConsoleColumn, ConsoleCommand, Role, Run } from './types.ts';
 import type { ConsoleSources, Gather } from './sources.ts';
 import type { StatsPeriod } from './stats-types.ts';
 import { createStatsWindow, statsPeriodMs, statsView, type StatsWindow } from './stats-window.ts';
@@ -16,21 +19,29 @@ import { createStatsWindow, statsPeriodMs, statsView, type StatsWindow } from '.
 /** One parsed statement. */
 export interface ConsoleStatement {
   readonly command: ConsoleCommand;
+  /** As the operator wrote it. */
+  readonly text: string;
   readonly columns: readonly ConsoleColumn[];
   readonly run: Run;
 }
 
-export interface ConsoleUser {
-  readonly user: string;
+export interface ConsoleUser extends Operator {
   readonly signal: AbortSignal;
+}
+
+/** What consoles have counted since the start. */
+export interface ConsoleCounts {
+  logins: number;
+  queries: number;
 }
 
 export interface Console {
   readonly sources: ConsoleSources;
+  readonly counts: ConsoleCounts;
   /** @returns undefined if the user may not use the console */
   roleOf(user: string): Role | undefined;
   /** @throws WeirError console_syntax if any statement of the text cannot be parsed */
-  parse(text: string): ConsoleStatement[];
+  parse(text: string, by: Operator): ConsoleStatement[];
   /**
    * Runs one statement.
    * @throws WeirError not_console_user, not_admin, console_canceled, or what the command refused; nothing else
@@ -52,10 +63,15 @@ export interface ConsoleOptions {
   /** Monotonic time in ms. */
   readonly nowMs: () => number;
   readonly log: Log;
+  /** The log that leaves out no line, for the audit; absent: `log`. */
+  readonly wholeLog?: Log;
+  /** Where it counts; absent: for itself. */
+  readonly counts?: ConsoleCounts;
 }
 
 export function createConsole(options: ConsoleOptions): Console {
-  const { sources, log } = options;
+  const { sources, log, counts = { logins: 0, queries: 0 } } = options;
+  const audit = createAudit(log, options.wholeLog ?? log);
   const window = createStatsWindow(sources, () => options.nowMs());
   let timer: NodeJS.Timeout | undefined;
   const isWeirSetting = (key: string): boolean => {
@@ -63,32 +79,32 @@ export function createConsole(options: ConsoleOptions): Console {
     return false;
   };
 
-  const run = (statement: ConsoleStatement, by: ConsoleUser): CommandResult | Promise<CommandResult> =>
-    runStatement(statement, by, options, window);
-
   const execute = async (statement: ConsoleStatement, by: ConsoleUser): Promise<CommandResult> => {
-    const { command } = statement;
-    const role = options.roleOf(by.user);
-    if (role === undefined) throw new WeirError('not_console_user', { user: by.user });
-    if (command.role === 'admin' && role !== 'admin') {
-      throw new WeirError('not_admin', { user: by.user, command: command.name });
-    }
-    if (command.role === 'admin') log('info', 'console_command', `${by.user} runs ${command.name}`, { user: by.user });
+    counts.queries++;
+    const { command, text } = statement;
+    const audited = { role: command.role, text };
     try {
-      return await withAbort(run(statement, by), by.signal);
+      const result = await runAllowed(statement, by, options, window, audit);
+      audit.done(audited, by);
+      return result;
     } catch (error) {
-      if (by.signal.aborted) throw new WeirError('console_canceled', { command: command.name });
-      if (error instanceof WeirError) throw error;
-      const what = error instanceof Error ? error.message : String(error);
-      log('error', 'console_command_failed', `${command.name} failed: ${what}`, { user: by.user });
-      throw new WeirError('console_refused', { what: `${command.name} failed: ${what}` });
+      audit.refused(audited, by, error as Error);
+      throw inWordsOf(by, error, command.name, text);
     }
   };
 
   return {
     sources,
+    counts,
     roleOf: (user) => options.roleOf(user),
-    parse: (text) => parseStatements(text, isWeirSetting),
+    parse(text, by) {
+      try {
+        return parseStatements(text, isWeirSetting);
+      } catch (error) {
+        audit.refused({ role: undefined, text }, by, error as Error);
+        throw inWordsOf(by, error, undefined, text);
+      }
+    },
     execute,
     period: () => window.period(),
     start() {
@@ -101,6 +117,36 @@ export function createConsole(options: ConsoleOptions): Console {
   };
 }
 
+/** The error as its operator gets it. */
+const inWordsOf = ({ database }: Operator, error: unknown, command: string | undefined, text: string): unknown =>
+  database === consoleDatabase && error instanceof WeirError ? asPgbouncer(error, command, text) : error;
+
+/** @throws WeirError, and nothing else */
+async function runAllowed(
+  statement: ConsoleStatement,
+  by: ConsoleUser,
+  options: ConsoleOptions,
+  window: StatsWindow,
+  audit: Audit,
+): Promise<CommandResult> {
+  const { command, text } = statement;
+  const role = options.roleOf(by.user);
+  if (role === undefined) throw new WeirError('not_console_user', { user: by.user });
+  if (command.role === 'admin' && role !== 'admin') {
+    throw new WeirError('not_admin', { user: by.user, command: command.name });
+  }
+  if (command.isEndless === true) audit.begun({ role: command.role, text }, by);
+  try {
+    return await withAbort(runStatement(statement, by, options, window), by.signal);
+  } catch (error) {
+    if (by.signal.aborted) throw new WeirError('console_canceled', { command: command.name });
+    if (error instanceof WeirError) throw error;
+    const what = error instanceof Error ? error.message : String(error);
+    options.log('error', 'console_command_failed', `${command.name} failed: ${what}`, { user: by.user });
+    throw new WeirError('console_refused', { what: `${command.name} failed: ${what}` });
+  }
+}
+
 function runStatement(
   statement: ConsoleStatement,
   by: ConsoleUser,
@@ -109,13 +155,20 @@ function runStatement(
 ): CommandResult | Promise<CommandResult> {
   const { detail = 'totals' } = statement.command;
   if (gather !== undefined && detail !== 'none') return runForAll(statement, by, gather(detail), nowMs, window);
-  return statement.run({ sources, ...by, window, nowMs: nowMs() });
+  return statement.run({ sources, ...contextOf(by), window, nowMs: nowMs() });
 }
+
+type By = Pick<CommandContext, 'user' | 'signal' | 'isPgbouncer'>;
+
+const contextOf = ({ user, signal, database }: ConsoleUser): By => ({
+  ...{ user, signal },
+  isPgbouncer: database === consoleDatabase,
+});
 
 /** Runs a statement with the figures and actions of all workers. */
 async function runForAll(
   statement: ConsoleStatement,
-  { user, signal }: ConsoleUser,
+  by: ConsoleUser,
   gathered: Promise<ConsoleSources>,
   nowMs: () => number,
   own: StatsWindow,
@@ -123,7 +176,7 @@ async function runForAll(
   const sources = await gathered;
   const { periods } = sources;
   const window = periods === undefined ? own : statsView(sources, () => periods);
-  const result = await statement.run({ sources, user, signal, window, nowMs: nowMs() });
+  const result = await statement.run({ sources, ...contextOf(by), window, nowMs: nowMs() });
   const notices = [...(result.notices ?? []), ...(sources.notices?.() ?? [])];
   return { ...result, notices };
 }
@@ -160,13 +213,14 @@ function parseStatements(text: string, isWeirSetting: (key: string) => boolean):
 
 function parseStatement(scanner: Scanner, isWeirSetting: (key: string) => boolean): ConsoleStatement {
   const rest = scanner.restFrom(scanner.position());
+  const written = (): string => rest.slice(0, rest.length - scanner.restFrom(scanner.lastEnd()).length).trim();
   const command = findCommand(rest);
   if (command === undefined || command.name === 'SET') {
     const words = new Scanner(rest).takeStatement();
     const answered = driverStatement(words, isWeirSetting) ?? showSetting(words, isWeirSetting);
     if (answered !== undefined) {
       scanner.takeStatement();
-      return { command: answered, columns: answered.columns, run: answered.parse(scanner) };
+      return { command: answered, text: written(), columns: answered.columns, run: answered.parse(scanner) };
     }
     if (command === undefined) throw unknownCommand(words);
   }
@@ -175,7 +229,7 @@ function parseStatement(scanner: Scanner, isWeirSetting: (key: string) => boolea
   if (!scanner.isAtEnd()) {
     throw syntaxError(`"${shorten(scanner.peek().text)}" is too much; the syntax is ${command.syntax}`);
   }
-  return { command, columns: command.columns, run };
+  return { command, text: written(), columns: command.columns, run };
 }
 
 /** The command that the statement begins with. Reads two words at most: after EXPLAIN ROUTE comes SQL. */

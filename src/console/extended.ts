@@ -17,6 +17,7 @@ import {
   parameterDescription,
   parseComplete,
 } from '../protocol/write.ts';
+import type { Operator } from './audit.ts';
 import { syntaxError } from './parse.ts';
 import type { ConsoleColumn, Value } from './types.ts';
 import { describeRows, encodeRow, readBind, readExecute, readParse, readTarget } from './wire.ts';
@@ -101,13 +102,20 @@ interface Portal extends Prepared {
 export class ConsoleExtended {
   private readonly console: Console;
   private readonly out: ConsoleOutput;
+  private readonly operator: Operator;
   private readonly run: (statement: ConsoleStatement) => Promise<Rows>;
   private readonly statements = new Map<string, Prepared>();
   private readonly portals = new Map<string, Portal>();
 
-  constructor(console: Console, out: ConsoleOutput, run: (statement: ConsoleStatement) => Promise<Rows>) {
+  constructor(
+    console: Console,
+    out: ConsoleOutput,
+    operator: Operator,
+    run: (statement: ConsoleStatement) => Promise<Rows>,
+  ) {
     this.console = console;
     this.out = out;
+    this.operator = operator;
     this.run = run;
   }
 
@@ -134,7 +142,7 @@ export class ConsoleExtended {
   private parse(body: Buffer): void {
     const { name, sql } = readParse(body);
     if (name !== '' && this.statements.has(name)) throw new WeirError('statement_exists', { name });
-    const [statement, ...more] = this.console.parse(sql);
+    const [statement, ...more] = this.console.parse(sql, this.operator);
     if (more.length > 0) throw syntaxError('cannot insert multiple commands into a prepared statement');
     if (name !== '') this.checkRoom(this.statements.size, 'prepared statements');
     this.statements.set(name, { statement });

@@ -81,6 +81,11 @@ export class Scanner {
     return this.at;
   }
 
+  /** Where the last token that was taken ends. */
+  lastEnd(): number {
+    return this.at;
+  }
+
   restFrom(position: number): string {
     return this.text.slice(position);
   }

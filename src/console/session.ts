@@ -17,7 +17,9 @@ import {
   parameterStatus,
   readyForQuery,
 } from '../protocol/write.ts';
+import type { ClientStats } from '../session/types.ts';
 import { serverVersion } from './driver-statements.ts';
+import type { Operator } from './audit.ts';
 import { ConsoleExtended, ConsoleOutput, sendRows } from './extended.ts';
 import type { Value } from './types.ts';
 import { MessageSplitter, describeRows } from './wire.ts';
@@ -30,6 +32,12 @@ export interface ConsoleClient {
   /** Bytes that the client sent after its log-in. */
   readonly leftover: Buffer;
   readonly user: string;
+  /** The name it was opened by: `weir` or `pgbouncer`. */
+  readonly database: string;
+  readonly parameters: ReadonlyMap<string, string>;
+  readonly hasTls: boolean;
+  readonly remoteAddress: string;
+  readonly remotePort: number;
 }
 
 export interface ConsoleSessionOptions {
@@ -43,6 +51,8 @@ export interface ConsoleSession {
   readonly closed: Promise<void>;
   /** A statement is running that ends by itself: with several workers, each must have done it before it is answered. */
   readonly isAnswering: boolean;
+  /** Its row of SHOW CLIENTS. */
+  stats(): ClientStats;
   /** Ends the statement that is running, after a CancelRequest. */
   cancel(): void;
   /** Sends `reason` as an ErrorResponse and closes the connection. */
@@ -61,8 +71,10 @@ export function serveConsole(client: ConsoleClient, console: Console, options: C
 
 class Session implements ConsoleSession {
   readonly closed: Promise<void>;
-  private readonly socket: Duplex;
-  private readonly user: string;
+  private readonly client: ConsoleClient;
+  private readonly operator: Operator;
+  private readonly connectedAtMs = Date.now();
+  private requestAtMs = Date.now();
   private readonly console: Console;
   private readonly options: ConsoleSessionOptions;
   private readonly splitter = new MessageSplitter(maxMessageBytes);
@@ -75,25 +87,27 @@ class Session implements ConsoleSession {
   private readonly extended: ConsoleExtended;
 
   constructor(client: ConsoleClient, console: Console, options: ConsoleSessionOptions) {
-    this.socket = client.socket;
-    this.user = client.user;
+    this.client = client;
+    const { user, database, remoteAddress, remotePort } = client;
+    this.operator = { user, database, client: `${remoteAddress}:${remotePort}` };
     this.console = console;
     this.options = options;
     this.closed = new Promise((resolve) => (this.resolveClosed = resolve));
     this.out = new ConsoleOutput(client.socket, this.closed);
-    this.extended = new ConsoleExtended(console, this.out, (statement) => this.run(statement));
+    this.extended = new ConsoleExtended(console, this.out, this.operator, (statement) => this.run(statement));
   }
 
   start(leftover: Buffer): void {
-    const { socket } = this;
+    const { socket } = this.client;
     socket.on('data', (chunk: Buffer) => this.received(chunk));
     socket.on('error', () => this.end());
     socket.on('end', () => this.end());
     socket.on('close', () => this.end());
-    if (this.console.roleOf(this.user) === undefined) {
-      this.close(new WeirError('not_console_user', { user: this.user }));
+    if (this.console.roleOf(this.client.user) === undefined) {
+      this.close(new WeirError('not_console_user', { user: this.client.user }));
       return;
     }
+    this.console.counts.logins++;
     this.sendStartup();
     this.received(leftover);
     socket.resume();
@@ -101,6 +115,18 @@ class Session implements ConsoleSession {
 
   get isAnswering(): boolean {
     return this.running?.isEndless === false;
+  }
+
+  stats(): ClientStats {
+    const { user, database, parameters, hasTls, remoteAddress, remotePort } = this.client;
+    return {
+      ...{ id: this.options.cancelKey?.processId ?? 0, user, database, hasTls, host: remoteAddress, port: remotePort },
+      state: this.running === undefined ? 'idle' : 'active',
+      applicationName: parameters.get('application_name') ?? '',
+      connectedAtMs: this.connectedAtMs,
+      requestAtMs: this.requestAtMs,
+      ...{ waitMs: 0, serverId: 0, node: '', pins: [], preparedStatements: 0, lastRoute: '' },
+    };
   }
 
   cancel(): void {
@@ -111,10 +137,10 @@ class Session implements ConsoleSession {
     if (this.isOver) return;
     this.out.send(errorResponse(reason));
     this.out.write();
-    this.socket.end();
+    this.client.socket.end();
     this.end();
     // In case the client does not close its side.
-    setTimeout(() => this.socket.destroy(), 1_000).unref();
+    setTimeout(() => this.client.socket.destroy(), 1_000).unref();
   }
 
   private sendStartup(): void {
@@ -129,7 +155,7 @@ class Session implements ConsoleSession {
       ['integer_datetimes', 'on'],
       ['standard_conforming_strings', 'on'],
       ['is_superuser', 'off'],
-      ['session_authorization', this.user],
+      ['session_authorization', this.client.user],
       ['default_transaction_read_only', 'off'],
       ['in_hot_standby', 'off'],
     ];
@@ -143,7 +169,7 @@ class Session implements ConsoleSession {
   private received(chunk: Buffer): void {
     if (this.isOver) return;
     this.splitter.push(chunk);
-    if (this.splitter.heldBytes > readAheadBytes) this.socket.pause();
+    if (this.splitter.heldBytes > readAheadBytes) this.client.socket.pause();
     if (!this.isProcessing) void this.processInput();
   }
 
@@ -164,7 +190,7 @@ class Session implements ConsoleSession {
         await this.handle(message);
         // Answers are gathered only while more requests are at hand.
         if (this.splitter.heldBytes === 0 || this.out.isFull) await this.out.drain();
-        if (this.splitter.heldBytes <= readAheadBytes) this.socket.resume();
+        if (this.splitter.heldBytes <= readAheadBytes) this.client.socket.resume();
       }
       this.out.write();
     } catch (error) {
@@ -179,14 +205,14 @@ class Session implements ConsoleSession {
     if (error instanceof ProtocolError) {
       this.close(new WeirError('protocol_violation', { what }));
     } else {
-      this.options.log('error', 'console_session_failed', `admin console: ${what}`, { user: this.user });
+      this.options.log('error', 'console_session_failed', `admin console: ${what}`, { user: this.client.user });
       this.close(new WeirError('internal_error', { what }));
     }
   }
 
   private async handle(message: Frame): Promise<void> {
     if (message.type === Frontend.Terminate) {
-      this.socket.end();
+      this.client.socket.end();
       this.end();
     } else if (message.type === Frontend.Sync) {
       this.isSkippingToSync = false;
@@ -209,7 +235,7 @@ class Session implements ConsoleSession {
   private async query(body: Buffer): Promise<void> {
     this.isSkippingToSync = false;
     try {
-      const statements = this.console.parse(readString(body, 0, body.length));
+      const statements = this.console.parse(readString(body, 0, body.length), this.operator);
       if (statements.length === 0) this.out.send(emptyQueryResponse);
       for (const statement of statements) {
         if (this.isOver) return;
@@ -233,11 +259,12 @@ class Session implements ConsoleSession {
   private async run(statement: ConsoleStatement): Promise<Iterator<readonly Value[]>> {
     const { isEndless = false } = statement.command;
     const abort = new AbortController();
+    this.requestAtMs = Date.now();
     this.running = { abort, isEndless };
     try {
       // Earlier answers must not wait for a command that may take long.
       this.out.write();
-      const result = await this.console.execute(statement, { user: this.user, signal: abort.signal });
+      const result = await this.console.execute(statement, { ...this.operator, signal: abort.signal });
       for (const message of result.notices ?? []) {
         this.out.send(noticeResponse({ severity: 'NOTICE', sqlstate: '00000', message }));
       }

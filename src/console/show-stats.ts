@@ -1,13 +1,14 @@
 /**
- * SHOW STATS, STATS_TOTALS, STATS_AVERAGES, TOTALS, LISTS, CONFIG, USERS, PREPARED, CACHE, STATE and VERSION. PgBouncer's
- * columns come first, with its names, units (microseconds) and meanings (PgBouncer manual, "Show commands").
+ * SHOW STATS, STATS_TOTALS, STATS_AVERAGES, TOTALS, CONFIG, PREPARED, CACHE, STATE and VERSION. PgBouncer's columns come
+ * first, with its names, units (microseconds) and meanings (PgBouncer manual, "Show commands").
  */
 import type { CacheStats } from '../cache/types.ts';
 import { columnsOf, show } from './types.ts';
 import type { CommandContext, ConsoleCommand, ShowColumn } from './types.ts';
-import { openServers } from './open-servers.ts';
+import { pgbouncerConfig } from './pgbouncer-settings.ts';
+import { consoleStats } from './pgbouncer-rows.ts';
 import type { PreparedRow, SettingRow } from './sources.ts';
-import { durationQuantileUs, outcomesOf } from './stats-window.ts';
+import { addTotals, durationQuantileUs, outcomesOf } from './stats-window.ts';
 import type { StatsRow } from './stats-window.ts';
 
 const c = columnsOf<StatsRow>();
@@ -24,9 +25,10 @@ const totalColumns = (prefix: string, received: string, sent: string): ShowColum
   c.int(`${prefix}client_parse_count`, ({ total }) => total.clientParses),
   c.int(`${prefix}server_parse_count`, ({ total }) => total.serverParses),
   c.int(`${prefix}bind_count`, ({ total }) => total.binds),
+  c.int(`${prefix}client_login_count`, ({ total }) => total.logins),
 ];
 
-/** PgBouncer's SHOW STATS_AVERAGES names only the last three with their prefix. */
+/** PgBouncer's SHOW STATS_AVERAGES names only the counts of prepared statements with their prefix. */
 const averageColumns = (prefix: string, received: string, sent: string): ShowColumn<StatsRow>[] => [
   c.int(`${prefix}server_assignment_count`, ({ average }) => average.serverAssignments),
   c.int(`${prefix}xact_count`, ({ average }) => average.xacts),
@@ -39,10 +41,12 @@ const averageColumns = (prefix: string, received: string, sent: string): ShowCol
   c.int('avg_client_parse_count', ({ average }) => average.clientParses),
   c.int('avg_server_parse_count', ({ average }) => average.serverParses),
   c.int('avg_bind_count', ({ average }) => average.binds),
+  c.int(`${prefix}client_login_count`, ({ average }) => average.logins),
 ];
 
 const database = c.text('database', ({ total }) => total.database);
-const statsRows = ({ window }: CommandContext): StatsRow[] => window.rows();
+const statsRows = ({ window, sources, isPgbouncer }: CommandContext): StatsRow[] =>
+  isPgbouncer ? [...window.rows(), consoleStats(sources.console())] : window.rows();
 
 const stats = [
   show(
@@ -87,8 +91,9 @@ const totals = show<NamedNumber>(
   'TOTALS',
   'SHOW STATS added up over all databases',
   [named.text('name', (row) => row.name), named.int('value', (row) => row.value)],
-  ({ window }) => {
-    const { total, average } = window.sum();
+  ({ window, sources, isPgbouncer }) => {
+    const { total: ofDatabases, average } = window.sum();
+    const total = isPgbouncer ? addTotals([ofDatabases, consoleStats(sources.console()).total]) : ofDatabases;
     const lines = (prefix: string, of: typeof average): NamedNumber[] => [
       { name: `${prefix}_server_assignment_count`, value: of.serverAssignments },
       { name: `${prefix}_xact_count`, value: of.xacts },
@@ -98,45 +103,12 @@ const totals = show<NamedNumber>(
       { name: `${prefix}_xact_time`, value: of.xactUs },
       { name: `${prefix}_query_time`, value: of.queryUs },
       { name: `${prefix}_wait_time`, value: of.waitUs },
+      { name: `${prefix}_ps_client_parse_count`, value: of.clientParses },
+      { name: `${prefix}_ps_server_parse_count`, value: of.serverParses },
+      { name: `${prefix}_ps_bind_count`, value: of.binds },
+      { name: `${prefix}_client_login_count`, value: of.logins },
     ];
     return [...lines('total', total), ...lines('avg', average)];
-  },
-);
-
-const count = (rows: Iterable<unknown>): number => {
-  let sum = 0;
-  for (const _row of rows) sum++;
-  return sum;
-};
-
-const lists = show<NamedNumber>(
-  'LISTS',
-  'how many there are of everything',
-  [named.text('list', (row) => row.name), named.int('items', (row) => row.value)],
-  ({ sources }) => {
-    const clients = [...sources.clients()];
-    const servers = count(sources.servers());
-    const topologies = [...sources.topologies()];
-    return Object.entries({
-      databases: count(sources.databases()),
-      users: count(sources.users()),
-      peers: 0,
-      pools: count(sources.pools()),
-      peer_pools: 0,
-      free_clients: 0,
-      used_clients: clients.length,
-      login_clients: clients.filter((client) => client.state === 'login').length,
-      free_servers: 0,
-      used_servers: servers,
-      dns_names: 0,
-      dns_zones: 0,
-      dns_queries: 0,
-      dns_pending: 0,
-      nodes: topologies.reduce((sum, topology) => sum + topology.snapshot().nodes.length, 0),
-      pinned_clients: clients.filter((client) => client.pins.length > 0).length,
-      cache_entries: sources.cacheStats().entries,
-      stuck: Object.values(sources.stuck()).reduce((sum, times) => sum + times, 0),
-    }).map(([name, value]) => ({ name, value }));
   },
 );
 
@@ -151,71 +123,27 @@ const config = show<SettingRow>(
     setting.text('default', (row) => row.default),
     setting.text('changeable', (row) => (row.isChangeable ? 'yes' : 'no')),
   ],
-  ({ sources }) => sources.settings(),
-);
-
-interface UserRow {
-  readonly name: string;
-  servers: number;
-  clients: number;
-  /** What the section `users` says of the user, by key. */
-  readonly own: Map<string, string>;
-}
-
-function userRows({ sources }: CommandContext): Iterable<UserRow> {
-  const rows = new Map<string, UserRow>();
-  /** Set for all users. */
-  const ofAll = new Map<string, string>();
-  const row = (name: string): UserRow => {
-    const found = rows.get(name) ?? { name, servers: 0, clients: 0, own: new Map<string, string>() };
-    rows.set(name, found);
-    return found;
-  };
-  for (const name of sources.users()) row(name);
-  for (const { key, value } of sources.settings()) {
-    const [, name, own] = /^users\.(.*)\.(\w+)$/s.exec(key) ?? [];
-    if (name !== undefined && own !== undefined) row(name).own.set(own, value);
-    else if (/^max_user_(client_)?connections$/.test(key)) ofAll.set(key, value);
-  }
-  for (const client of sources.clients()) row(client.user).clients++;
-  for (const { user, count } of openServers(sources)) row(user).servers += count;
-  for (const { own } of rows.values()) for (const [key, value] of ofAll) if (!own.has(key)) own.set(key, value);
-  return rows.values();
-}
-
-const user = columnsOf<UserRow>();
-
-const users = show<UserRow>(
-  'USERS',
-  'every user that is known or connected',
-  [
-    user.text('name', (row) => row.name),
-    user.text('pool_size', ({ own }) => own.get('pool_size') ?? null),
-    user.text('reserve_pool_size', ({ own }) => own.get('reserve_pool_size') ?? null),
-    user.text('pool_mode', ({ own }) => own.get('pool_mode') ?? null),
-    user.int('max_user_connections', ({ own }) => Number(own.get('max_user_connections') ?? 0)),
-    user.int('current_connections', (row) => row.servers),
-    user.int('max_user_client_connections', ({ own }) => Number(own.get('max_user_client_connections') ?? 0)),
-    user.int('current_client_connections', (row) => row.clients),
-  ],
-  userRows,
+  ({ sources, isPgbouncer }) => (isPgbouncer ? pgbouncerConfig(sources.settings()) : sources.settings()),
 );
 
 const longestShown = 2_000;
 const prepared = columnsOf<PreparedRow>();
 
-const preparedStatements = show<PreparedRow>(
-  'PREPARED',
-  'distinct prepared statements, and on how many clients and servers they are',
-  [
-    prepared.text('database', (row) => row.database),
-    prepared.text('user', (row) => row.user),
-    prepared.int('clients', (row) => row.clients),
-    prepared.int('servers', (row) => row.servers),
-    prepared.text('query', (row) => row.query.slice(0, longestShown)),
-  ],
-  ({ sources }) => sources.preparedStatements(),
-  'rows',
+/** Also under PgBouncer's name. */
+const preparedStatements = ['PREPARED', 'PREPARED_STATEMENTS'].map((name) =>
+  show<PreparedRow>(
+    name,
+    'distinct prepared statements, and on how many clients and servers they are',
+    [
+      prepared.text('database', (row) => row.database),
+      prepared.text('user', (row) => row.user),
+      prepared.int('clients', (row) => row.clients),
+      prepared.int('servers', (row) => row.servers),
+      prepared.text('query', (row) => row.query.slice(0, longestShown)),
+    ],
+    ({ sources }) => sources.preparedStatements(),
+    'rows',
+  ),
 );
 
 const cached = columnsOf<CacheStats>();
@@ -279,10 +207,8 @@ const version = show<string>(
 export const showFigures: readonly ConsoleCommand[] = [
   ...stats,
   totals,
-  lists,
   config,
-  users,
-  preparedStatements,
+  ...preparedStatements,
   cache,
   state,
   version,

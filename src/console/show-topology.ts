@@ -7,6 +7,7 @@ import { formatLsn } from '../util/lsn.ts';
 import { columnsOf, show } from './types.ts';
 import type { CommandContext, ConsoleCommand } from './types.ts';
 import { countServers } from './open-servers.ts';
+import { consoleRow } from './pgbouncer-rows.ts';
 import type { DatabaseRow } from './sources.ts';
 
 interface DatabaseView {
@@ -16,16 +17,18 @@ interface DatabaseView {
   readonly maxClients: number;
 }
 
-function databaseRows({ sources }: CommandContext): DatabaseView[] {
+function databaseRows({ sources, isPgbouncer }: CommandContext): DatabaseView[] {
   const servers = countServers(sources, ({ database }) => database);
   const clients = new Map<string, number>();
   for (const client of sources.clients()) clients.set(client.database, (clients.get(client.database) ?? 0) + 1);
-  return [...sources.databases()].map((row) => ({
+  const rows: DatabaseView[] = [...sources.databases()].map((row) => ({
     row,
     servers: servers.get(row.name) ?? 0,
     clients: clients.get(row.name) ?? 0,
     maxClients: row.maxDbClientConnections || sources.maxClientConn,
   }));
+  if (!isPgbouncer) return rows;
+  return [...rows, { row: consoleRow(sources), servers: 0, clients: sources.console().clients.length, maxClients: 0 }];
 }
 
 const d = columnsOf<DatabaseView>();
@@ -35,7 +38,7 @@ const databases = show<DatabaseView>(
   'every database as configured',
   [
     d.text('name', ({ row }) => row.name),
-    d.text('host', ({ row }) => row.host),
+    d.text('host', ({ row }) => row.host || null),
     d.int('port', ({ row }) => row.port),
     d.text('database', ({ row }) => row.serverDatabase),
     d.text('force_user', ({ row }) => row.forceUser ?? null),

@@ -7,6 +7,7 @@ import type { PoolMode, RoutingSettings } from '../config/config.ts';
 import type { AddedNode, NodeChange } from '../config/node-changes.ts';
 import type { FiguresDetail, StatsSources } from '../observability/types.ts';
 import type { ServerStats } from '../pool/types.ts';
+import type { ClientStats } from '../session/types.ts';
 import type { StatsPeriod } from './stats-types.ts';
 
 /** A row of SHOW DATABASES: a configured database, or one that a client has opened by the "*" entry. */
@@ -57,6 +58,14 @@ export interface PreparedRow {
   /** Clients that have it prepared, and server connections on which it is. */
   readonly clients: number;
   readonly servers: number;
+}
+
+/** The admin console itself: its clients, and what it has counted since the start. Survives a structured clone. */
+export interface ConsoleFigures {
+  readonly clients: readonly ClientStats[];
+  readonly logins: number;
+  /** Commands that were run. */
+  readonly queries: number;
 }
 
 export interface ResizeRequest {
@@ -200,6 +209,7 @@ export interface ConsoleSources extends StatsSources, ConsoleActions {
   /** Names of the users for whom Weir has a password or other secret. */
   users(): Iterable<string>;
   preparedStatements(): Iterable<PreparedRow>;
+  console(): ConsoleFigures;
   /** max_client_conn. */
   readonly maxClientConn: number;
   /** The end of Weir has begun: a drain, or at once. */

@@ -17,6 +17,7 @@ export interface Totals {
   readonly clientParses: number;
   readonly serverParses: number;
   readonly binds: number;
+  readonly logins: number;
 }
 
 /** The last whole period of one process: how long it was, and what was added to the totals in it. */

@@ -81,7 +81,7 @@ export function statsView(sources: TotalsSource, periods: () => readonly StatsPe
         average: averageOver(all, (added) => added.find(({ database }) => database === stats.database)),
       }));
     },
-    sum: () => ({ total: add(readTotals(sources).values()), average: averageOver(periods(), add) }),
+    sum: () => ({ total: addTotals(readTotals(sources).values()), average: averageOver(periods(), addTotals) }),
   };
 }
 
@@ -106,12 +106,14 @@ function readTotals(sources: TotalsSource): Map<string, Totals> {
       clientParses: stats.clientParses,
       serverParses: stats.serverParses,
       binds: stats.binds,
+      logins: stats.logins,
     });
   }
   return totals;
 }
 
-function zero(database: string): Mutable<Totals> {
+/** Nothing counted yet. */
+export function zero(database: string): Mutable<Totals> {
   return {
     database,
     serverAssignments: 0,
@@ -125,12 +127,14 @@ function zero(database: string): Mutable<Totals> {
     clientParses: 0,
     serverParses: 0,
     binds: 0,
+    logins: 0,
   };
 }
 
-function add(all: Iterable<Totals>): Totals {
+export function addTotals(all: Iterable<Totals>): Totals {
   const sum = zero('');
-  for (const one of all) for (const key of counters) sum[key] += one[key];
+  // A worker of an older version, which a restart is about to replace, does not count them all.
+  for (const one of all as Iterable<Partial<Totals>>) for (const key of counters) sum[key] += one[key] ?? 0;
   return sum;
 }
 
@@ -146,6 +150,7 @@ const counters = [
   'clientParses',
   'serverParses',
   'binds',
+  'logins',
 ] as const;
 
 function difference(end: Totals, start: Totals): Totals {
@@ -157,11 +162,10 @@ function difference(end: Totals, start: Totals): Totals {
 /** @param of what was added in one period, over the databases concerned */
 function averageOver(periods: readonly StatsPeriod[], of: (added: readonly Totals[]) => Totals | undefined): Averages {
   const parts = periods.map(({ seconds, added }) => ({ seconds, added: of(added) ?? zero('') }));
-  type Counted =
-    'serverAssignments' | 'xacts' | 'queries' | 'received' | 'sent' | 'clientParses' | 'serverParses' | 'binds';
+  type Counted = Exclude<keyof Averages, 'xactUs' | 'queryUs' | 'waitUs'>;
   const perSecond = (key: Counted): number =>
-    parts.reduce((sum, { seconds, added }) => sum + Math.max(0, added[key]) / seconds, 0);
-  const all = add(parts.map(({ added }) => added));
+    parts.reduce((sum, { seconds, added }) => sum + Math.max(0, (added as Partial<Totals>)[key] ?? 0) / seconds, 0);
+  const all = addTotals(parts.map(({ added }) => added));
   const per = (time: number, events: number): number => (events > 0 ? Math.max(0, time) / events : 0);
   return {
     serverAssignments: perSecond('serverAssignments'),
@@ -175,6 +179,7 @@ function averageOver(periods: readonly StatsPeriod[], of: (added: readonly Total
     clientParses: perSecond('clientParses'),
     serverParses: perSecond('serverParses'),
     binds: perSecond('binds'),
+    logins: perSecond('logins'),
   };
 }
 

@@ -20,6 +20,8 @@ export interface ConsoleColumn {
 export interface CommandContext {
   readonly sources: ConsoleSources;
   readonly user: string;
+  /** The console was opened as database `pgbouncer`: rows and words are as PgBouncer has them. */
+  readonly isPgbouncer: boolean;
   /** Fires when the operator cancels the command or disconnects. */
   readonly signal: AbortSignal;
   /** Totals of the last two periods, for averages. */

@@ -225,6 +225,12 @@ export const sessionErrors = {
     message: '{what}',
     hint: 'SHOW HELP lists the commands of the admin console.',
   },
+  pooler_error: {
+    sqlstate: '08P01',
+    severity: 'ERROR',
+    level: 'info',
+    message: '{what}',
+  },
   console_refused: {
     sqlstate: '55000',
     severity: 'ERROR',

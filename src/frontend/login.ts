@@ -16,15 +16,16 @@ import { ProtocolError } from '../protocol/read.ts';
 import { authenticationOk } from '../protocol/write.ts';
 import { certificateOf } from './certificate.ts';
 import { processCancel } from './cancel-request.ts';
+import type { Named } from './connection-log.ts';
 import { closeAfter, fatal, fatalOfOldProtocol, noMessage } from './close-connection.ts';
 import { GivenAwayError, type FreshConnections } from './fresh-connections.ts';
 import { addressOf, type Logins } from './logins.ts';
-import type { Entry, Guest } from '../util/client-counts.ts';
 import { reasons } from './refusal-reasons.ts';
 import type { Layer, Startup } from './startup.ts';
 import { OldProtocolError, OtherProtocolError, readFirstPacket, terminated } from './startup.ts';
 import type { AcceptorOptions, ClientSlots } from './types.ts';
 import { Unsent } from './unsent.ts';
+import { ClientSlot } from './client-slot.ts';
 import { waitForMemory } from './wait-for-memory.ts';
 
 /** What a log-in needs from frontend/client-acceptor.ts. */
@@ -77,7 +78,7 @@ export async function logIn(socket: Socket | TLSSocket, layer: Layer, context: L
   const slot = new ClientSlot(socket);
   const unsent = new Unsent(socket);
   const entry = context.logins.enter(addressOf(socket), () => reader.fail(new WeirError('too_many_logins')));
-  let user: string | undefined;
+  let who: Named = { hasTls: socket instanceof TLSSocket, isLocal: layer === 'local' };
   context.readers.add(reader);
   context.fresh.add(reader, socket, layer);
   try {
@@ -96,7 +97,8 @@ export async function logIn(socket: Socket | TLSSocket, layer: Layer, context: L
       // Not destroyed: libpq reports an error if a TLS connection ends without a close_notify alert.
       closeAfter(socket, noMessage);
     } else {
-      user = packet.startup.user;
+      who = { ...who, user: packet.startup.user, database: packet.startup.database };
+      context.options.connections?.attempt(socket, who);
       const isConsole = checkBeforeAuthentication(packet.startup, socket, layer, context);
       await authenticate(packet.startup, isConsole, socket, layer, { reader, unsent }, context);
       if (!isConsole && context.options.memory?.isOpen === false) await waitForMemory(reader, context);
@@ -108,41 +110,11 @@ export async function logIn(socket: Socket | TLSSocket, layer: Layer, context: L
     reader.detach();
     slot.leave();
     unsent.send();
-    refuse(socket, error, user, context);
+    refuse(socket, error, who, context);
   } finally {
     context.readers.delete(reader);
     context.fresh.delete(reader);
     entry.leave();
-  }
-}
-
-/** One client counted under max_client_conn, until its socket closes or leave() is called. */
-class ClientSlot {
-  private readonly socket: Socket;
-  private release: (() => void) | undefined;
-
-  constructor(socket: Socket) {
-    this.socket = socket;
-  }
-
-  /** @returns true, or which limit is reached */
-  async tryTake(seats: ClientSlots, guest: Guest | undefined): Promise<Entry> {
-    const entry = await seats.tryEnter(guest);
-    if (entry !== true) return entry;
-    const release = (): void => seats.leave(guest);
-    this.release = release;
-    this.socket.on('close', release);
-    // It closed while the supervisor was asked: 'close' does not come again.
-    if (this.socket.closed) release();
-    return true;
-  }
-
-  leave(): void {
-    // If the socket is closed, its 'close' event does the same.
-    if (this.release === undefined || this.socket.closed) return;
-    this.socket.off('close', this.release);
-    this.release();
-    this.release = undefined;
   }
 }
 
@@ -280,9 +252,9 @@ function toWeirError(error: unknown, loginTimeoutMs: number): WeirError {
   return new WeirError('internal_error', { what: 'log-in' });
 }
 
-function refuse(socket: Socket, error: unknown, user: string | undefined, context: LoginContext): void {
+function refuse(socket: Socket, error: unknown, who: Named, context: LoginContext): void {
   const { options } = context;
-  const from = { user, client: `${addressOf(socket)}:${socket.remotePort ?? 0}` };
+  const from = { user: who.user, client: `${addressOf(socket)}:${socket.remotePort ?? 0}` };
   if (error instanceof ReadError && error.reason === 'closed') {
     options.log('debug', 'login_abandoned', `the client went away while it logged in: ${error.message}`, from);
     socket.destroy();
@@ -298,6 +270,7 @@ function refuse(socket: Socket, error: unknown, user: string | undefined, contex
     ...(isUnexpected ? { stack: (error as Error).stack } : {}),
   };
   options.log(answer.level, 'login_refused', answer.message, fields);
+  options.connections?.refused(socket, answer, who);
   const reason = reasons[answer.errorName];
   if (reason !== undefined) options.onRefused(reason);
   const canReadText = !(error instanceof OtherProtocolError) || error.canReadText;

@@ -9,6 +9,7 @@ import type { TlsSide } from '../config/config.ts';
 import type { MemoryGate } from '../memory/types.ts';
 import type { WeirError } from '../errors/errors.ts';
 import type { Entry, Guest } from '../util/client-counts.ts';
+import type { ConnectionLog } from './connection-log.ts';
 import type { Log } from '../observability/types.ts';
 import type { Unsent } from './unsent.ts';
 import type { TcpSettings } from './tcp-servers.ts';
@@ -104,6 +105,8 @@ export interface AcceptorOptions {
   onCancel(processId: number, secret: Buffer, done: () => void): void;
   onRefused(reason: RefusalReason): void;
   readonly log: Log;
+  /** Absent: it is not asked for. */
+  readonly connections?: ConnectionLog | undefined;
   /** New clients are refused with shutting_down, except for the console. */
   isDraining(): boolean;
 }

@@ -6,12 +6,15 @@ import { pino } from 'pino';
 import type { DestinationStream, Logger as Pino } from 'pino';
 import { prettyFactory } from 'pino-pretty';
 import type { LogLevel } from '../errors/errors.ts';
+import { pgbouncerLine } from './pgbouncer-lines.ts';
 import { redactFields, redactText } from './redact.ts';
 import type { Log } from './types.ts';
 
+export type LogFormat = 'json' | 'pretty' | 'pgbouncer';
+
 export interface LoggerOptions {
   readonly level: LogLevel;
-  readonly format: 'json' | 'pretty';
+  readonly format: LogFormat;
   /** Instead of standard output and the file. */
   readonly destination?: DestinationStream | undefined;
   /** Lines are appended to it. */
@@ -38,10 +41,10 @@ export function createLogger(options: LoggerOptions): Logger {
     destination === undefined && file !== undefined ? pino.destination({ dest: file, sync: true }) : undefined;
   // A full disk, or a directory that is gone: Weir goes on without.
   inFile?.on('error', () => {});
-  const isPretty = options.format === 'pretty';
+  const shaped = formats[options.format];
   const streams = [
-    ...(destination === undefined && !stdout ? [] : [shaped(destination ?? standardOutput(), isPretty, isTerminal())]),
-    ...(inFile === undefined ? [] : [shaped(inFile, isPretty, false)]),
+    ...(destination === undefined && !stdout ? [] : [shaped(destination ?? standardOutput(), isTerminal())]),
+    ...(inFile === undefined ? [] : [shaped(inFile, false)]),
   ];
   const stream = streams.length === 1 && streams[0] !== undefined ? streams[0] : toAll(streams);
   const logger: Pino = pino(
@@ -82,6 +85,13 @@ export function createLogger(options: LoggerOptions): Logger {
   };
 }
 
+/** Each writes the JSON lines of pino in its own form. */
+const formats: Readonly<Record<LogFormat, (to: DestinationStream, colorize: boolean) => DestinationStream>> = {
+  json: (to) => to,
+  pretty: prettyInto,
+  pgbouncer: (to) => ({ write: (line) => to.write(pgbouncerLine(line, process.pid)) }),
+};
+
 function standardOutput(): DestinationStream {
   const stream = pino.destination({ dest: 1, sync: true });
   // EPIPE: the reader of the log has closed it. Weir goes on without.
@@ -97,10 +107,6 @@ function toAll(streams: readonly DestinationStream[]): DestinationStream {
       for (const stream of streams) stream.write(line);
     },
   };
-}
-
-function shaped(destination: DestinationStream, isPretty: boolean, colorize: boolean): DestinationStream {
-  return isPretty ? prettyInto(destination, colorize) : destination;
 }
 
 /** Formats line by line. pino-pretty's own stream would lose the last line when the process ends. */

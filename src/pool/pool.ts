@@ -208,14 +208,14 @@ export class Pool implements PoolControl {
     const isOtherDefault = before.defaultPoolSize !== settings.defaultPoolSize;
     const limit = isOtherDefault ? settings.defaultPoolSize : state.size.limit;
     const fitted = resized({ limit, min: state.size.min, max: state.size.max }, {});
-    this.setLimit(fitted.limit, 'reload', 'the configuration was reloaded');
+    this.setLimit(fitted.limit, 'reload', 'its settings were changed');
     this.logins.sizeChanged();
     this.logins.open();
   }
 
-  pause(): void {
+  pause(why: 'PAUSE' | 'KILL' = 'PAUSE'): void {
     this.state.isPaused = true;
-    for (const server of [...this.state.idle]) server.close('PAUSE');
+    for (const server of [...this.state.idle]) server.close(why);
   }
 
   resume(): void {

@@ -87,7 +87,8 @@ export interface PoolControl {
   keepWarm(count: number): void;
   /** Bounds by an operator; the limit is moved into them. */
   setBounds(bounds: { min?: number | undefined; max?: number | undefined }, why: string): void;
-  pause(): void;
+  /** @param why what the operator has said */
+  pause(why?: 'PAUSE' | 'KILL'): void;
   resume(): void;
   /** Close every connection when it is next idle (RECONNECT, reload). */
   reconnect(): void;

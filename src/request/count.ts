@@ -28,6 +28,7 @@ export function newDatabaseStats(database: string): DatabaseStats {
     unserved: 0,
     ignoredHints: 0,
     recoveryConflicts: 0,
+    logins: 0,
     replications: 0,
     clientParses: 0,
     serverParses: 0,

@@ -6,6 +6,7 @@ import type { ResultCache } from '../cache/types.ts';
 import type { PoolSettings, RoutingSettings } from '../config/config.ts';
 import type { LimitsInForce } from '../limits/types.ts';
 import type { TurnWriter } from '../net/turn.ts';
+import type { WeirError } from '../errors/errors.ts';
 import type { Log } from '../observability/types.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { Priority } from '../pool/waiter.ts';
@@ -40,6 +41,8 @@ export interface Services {
   maxEntrySizeBytes(): number;
   /** Reports a bug: it is counted and logged, and the connection is closed. */
   unexpected(error: Error): void;
+  /** Weir is about to end the session of this client; absent: nobody wants to know (log.format). */
+  readonly ending?: ((host: string, port: number, error: WeirError) => void) | undefined;
   readonly log: Log;
 }
 

@@ -208,12 +208,16 @@ export abstract class Session extends ServerHold {
 
   /** Sends the error as FATAL and closes the connection. */
   terminate(error: WeirError): void {
-    if (this.phase !== 'closed') this.wire.end(lastWords(error));
+    if (this.phase === 'closed') return;
+    this.services.ending?.(this.identity.remoteAddress, this.identity.remotePort, error);
+    this.wire.end(lastWords(error));
   }
 
   /** The same for a client that holds too much memory: it does not get long to read it. */
   shed(error: WeirError): void {
-    if (this.phase !== 'closed') this.wire.endSoon(lastWords(error));
+    if (this.phase === 'closed') return;
+    this.services.ending?.(this.identity.remoteAddress, this.identity.remotePort, error);
+    this.wire.endSoon(lastWords(error));
   }
 
   /** Closes without an error message, after what was relayed. */

@@ -71,6 +71,8 @@ export interface DatabaseStats {
   ignoredHints: number;
   /** Reads that a replica cancelled because they conflicted with recovery. */
   recoveryConflicts: number;
+  /** Clients that have logged in, those of replication too. */
+  logins: number;
   /** Replication connections opened. */
   replications: number;
   /**

@@ -3,7 +3,7 @@
  * to these tables does not compile.
  */
 import type { CacheStats, StoreState } from '../cache/types.ts';
-import type { DatabaseRow, PreparedRow } from '../console/sources.ts';
+import type { ConsoleFigures, DatabaseRow, PreparedRow } from '../console/sources.ts';
 import type { ProcessFigures } from '../observability/types.ts';
 import type { PoolStats, ResizeRecord, WaitHistogram } from '../pool/types.ts';
 import type { DatabaseStats, StuckKind, TaggedStats } from '../session/types.ts';
@@ -119,6 +119,7 @@ const databaseStats: Rules<DatabaseStats> = {
   unserved: ifBoth(count),
   ignoredHints: ifBoth(count),
   recoveryConflicts: count,
+  logins: ifBoth(count),
   replications: count,
   clientParses: count,
   serverParses: count,
@@ -251,6 +252,12 @@ const processFigures: Rules<ProcessFigures> = {
   openFiles: sumIfKnown,
 };
 
+const ofConsole = row<ConsoleFigures>({ clients: each(), logins: count, queries: count });
+const consoleFigures: Rule<ConsoleFigures | undefined> = {
+  join: (a, b) => (a === undefined || b === undefined ? (a ?? b) : ofConsole.join(a, b)),
+  after: (a, b) => (a === undefined || b === undefined ? a : ofConsole.after(a, b)),
+};
+
 export const figureTable: Rules<Figures> = {
   atMs: same(),
   version: same(),
@@ -271,6 +278,7 @@ export const figureTable: Rules<Figures> = {
   settings: same(),
   users: union,
   prepared: byKey((each) => joined(each.database, each.user, each.query), row(prepared)),
+  console: consoleFigures,
   periods: each(),
   process: row(processFigures),
   memory,

@@ -4,7 +4,7 @@
  */
 import type { BudgetFigures } from '../budgets/types.ts';
 import type { CacheStats } from '../cache/types.ts';
-import type { ConsoleSources, DatabaseRow, PreparedRow, SettingRow } from '../console/sources.ts';
+import type { ConsoleFigures, ConsoleSources, DatabaseRow, PreparedRow, SettingRow } from '../console/sources.ts';
 import type { StatsPeriod } from '../console/stats-types.ts';
 import type { MemoryFigures } from '../memory/types.ts';
 import type { ForecastFigures } from '../forecast/types.ts';
@@ -57,6 +57,8 @@ export interface Figures {
   readonly settings: readonly SettingRow[];
   readonly users: readonly string[];
   readonly prepared: readonly PreparedRow[];
+  /** A worker of an older version does not say. */
+  readonly console?: ConsoleFigures | undefined;
   readonly periods: readonly StatsPeriod[];
   readonly process: ProcessFigures;
   readonly memory: MemoryFigures;
@@ -98,6 +100,7 @@ export function collectFigures(own: OwnFigures, detail: AskedFigures): Figures {
     settings: detail === 'counts' ? [] : [...sources.settings()],
     users: [...sources.users()],
     prepared: detail === 'rows' ? [...sources.preparedStatements()] : [],
+    console: detail === 'counts' ? { ...sources.console(), clients: [] } : sources.console(),
     periods: [own.period()],
     process: own.process(),
     memory: sources.memory(),

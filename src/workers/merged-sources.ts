@@ -62,6 +62,7 @@ export function mergeFigures({ workers, past, silent, isDraining, resizes }: Gat
     settings: () => all.settings,
     users: () => all.users,
     preparedStatements: () => all.prepared,
+    console: () => all.console ?? { clients: [], logins: 0, queries: 0 },
     workers: () => workers.map(({ info, figures }) => workerRow(info, figures)),
     periods: all.periods,
     whole: { process: { ...all.process, resizes }, serving, silent },

@@ -7,7 +7,16 @@ import type { Figures } from './figures.ts';
 import type { Rule } from './merge-rules.ts';
 
 /** Figures with counters in them. */
-const countedKeys = ['pools', 'databaseStats', 'cacheStats', 'stuck', 'limits', 'process', 'memory'] as const;
+const countedKeys = [
+  'pools',
+  'databaseStats',
+  'cacheStats',
+  'stuck',
+  'limits',
+  'process',
+  'memory',
+  'console',
+] as const;
 type CountedKey = (typeof countedKeys)[number];
 
 export type PastFigures = { readonly [Key in CountedKey]?: Figures[Key] };
@@ -48,11 +57,14 @@ export function addPast(now: Figures, past: PastFigures): Figures {
     limits: added('limits'),
     process: added('process'),
     memory: added('memory'),
+    console: added('console'),
   };
 }
 
-export function countedIn({ pools, databaseStats, cacheStats, stuck, limits, process, memory }: Figures): PastFigures {
-  return { pools, databaseStats, cacheStats, stuck, limits, process, memory };
+export function countedIn(figures: Figures): PastFigures {
+  const { pools, databaseStats, cacheStats, stuck, limits, process, memory, console } = figures;
+  const counted = { pools, databaseStats, cacheStats, stuck, limits, process, memory };
+  return console === undefined ? counted : { ...counted, console: { ...console, clients: [] } };
 }
 
 /** Pools and databases that a worker had and has no more. */

@@ -412,7 +412,7 @@ describe('files', () => {
 
   it('are relative to the configuration file', () => {
     const { text, ...rest } = here('tls: { client: { cert: cert.pem, key: key.pem } }');
-    expect(load(text, rest).tls.client).toEqual({
+    expect(load(text, rest).tls.client).toMatchObject({
       mode: 'prefer',
       cert: join(dir, 'cert.pem'),
       key: join(dir, 'key.pem'),

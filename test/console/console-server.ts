@@ -42,13 +42,16 @@ export async function startConsole(sources: ConsoleSources): Promise<ConsoleServ
         socket.write('N');
         return;
       }
-      const user = new Map(readStartupParameters(held, 8, length)).get('user') ?? '';
+      const parameters = new Map(readStartupParameters(held, 8, length));
+      const [user = '', database = 'weir'] = [parameters.get('user'), parameters.get('database')];
       socket.off('data', onData);
       socket.pause();
       socket.write(authenticationOk);
       const leftover = held.subarray(length);
+      const address = { remoteAddress: '127.0.0.1', remotePort: socket.remotePort ?? 0 };
+      const client = { socket, user, database, parameters, hasTls: false, ...address };
       const cancelKey = { processId: 1, secret: Buffer.from('abcd') };
-      sessions.push(serveConsole({ socket, leftover, user }, console, { log, cancelKey }));
+      sessions.push(serveConsole({ ...client, leftover }, console, { log, cancelKey }));
     };
     socket.on('data', onData);
   });

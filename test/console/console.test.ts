@@ -12,6 +12,8 @@ import { WeirError } from '../../src/errors/errors.ts';
 import { fakeSources } from './fakes.ts';
 import type { FakeSources } from './fakes.ts';
 
+const operator = { user: 'weir', database: 'weir', client: '10.0.0.9:50123' };
+
 interface Bench {
   readonly sources: FakeSources;
   readonly console: Console;
@@ -31,8 +33,8 @@ function bench(changes: Parameters<typeof fakeSources>[0] = {}): Bench {
   });
   const run: Bench['run'] = async (text, user = 'weir', signal = new AbortController().signal) => {
     let rows: Value[][] = [];
-    for (const statement of console.parse(text)) {
-      const result = await console.execute(statement, { user, signal });
+    for (const statement of console.parse(text, operator)) {
+      const result = await console.execute(statement, { user, database: 'weir', client: '127.0.0.1:50123', signal });
       rows = [...(result.rows ?? [])].map((row) => [...row]);
     }
     return rows;
@@ -107,9 +109,9 @@ describe('who may run what', () => {
     let role: 'admin' | undefined = 'admin';
     const sources = fakeSources();
     const console = createConsole({ sources, roleOf: () => role, nowMs: () => 0, log: () => {} });
-    const [statement] = console.parse('RELOAD');
+    const [statement] = console.parse('RELOAD', operator);
     role = undefined;
-    const by = { user: 'weir', signal: new AbortController().signal };
+    const by = { user: 'weir', database: 'weir', client: '127.0.0.1:50123', signal: new AbortController().signal };
     await expect(statement && console.execute(statement, by)).rejects.toThrow('may not use the admin console');
   });
 });
@@ -210,7 +212,7 @@ describe('the language', () => {
 
   it('answers what drivers say on their own, and changes nothing', async () => {
     const { sources, run, console } = bench();
-    expect(console.parse(' ; ')).toEqual([]);
+    expect(console.parse(' ; ', operator)).toEqual([]);
     for (const text of [
       'BEGIN',
       'COMMIT',
@@ -267,7 +269,7 @@ describe('the language', () => {
         ),
         (text) => {
           try {
-            console.parse(text);
+            console.parse(text, operator);
           } catch (error) {
             expect(error).toBeInstanceOf(WeirError);
           }

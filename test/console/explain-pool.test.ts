@@ -25,6 +25,7 @@ async function explain(pool: string, changes: Partial<ConsoleSources> = {}): Pro
   const context = {
     sources: fakeSources({ settings: () => settings, ...changes }),
     user: 'weir',
+    isPgbouncer: false,
     signal: new AbortController().signal,
     window: {} as CommandContext['window'],
     nowMs: 1_000,

@@ -13,19 +13,36 @@ import { fakeForecast, fakeSources, fakeWorker } from './fakes.ts';
 const columnsOf = (name: string): string[] =>
   (commands.get(`SHOW ${name}`)?.columns ?? []).map((column) => column.name);
 
-async function rowsOf(text: string, sources = fakeSources()): Promise<Record<string, Value>[]> {
+async function rowsOf(text: string, sources = fakeSources(), database = 'weir'): Promise<Record<string, Value>[]> {
   const console = createConsole({ sources, roleOf: () => 'stats', nowMs: () => 1000, log: () => {} });
-  const [statement] = console.parse(text);
+  const [statement] = console.parse(text, { user: 'stats', database, client: '' });
   if (statement === undefined) throw new Error('no statement');
-  const result = await console.execute(statement, { user: 'stats', signal: new AbortController().signal });
+  const result = await console.execute(statement, {
+    user: 'stats',
+    database,
+    client: '',
+    signal: new AbortController().signal,
+  });
   return [...(result.rows ?? [])].map((row) => {
     expect(row).toHaveLength(statement.columns.length);
     return Object.fromEntries(statement.columns.map((column, index) => [column.name, row[index] ?? null]));
   });
 }
 
-/** As PgBouncer 1.25 prints them: scripts and exporters read them by name or by position. */
+/** As PgBouncer prints them (1.25, and the counts of log-ins that come after it): scripts and exporters read them by name or by position. */
+const sockets = `type user database replication state addr port local_addr local_port connect_time request_time wait wait_us
+    close_needed ptr link remote_pid tls application_name prepared_statements id recv_pos pkt_pos pkt_remain send_pos
+    send_remain pkt_avail send_avail`;
 const pgbouncer: Readonly<Record<string, string>> = {
+  SOCKETS: sockets,
+  ACTIVE_SOCKETS: sockets,
+  MEM: 'name size used free memtotal',
+  FDS: `fd task user database addr port cancel link client_encoding std_strings datestyle timezone password
+    scram_client_key scram_server_key`,
+  DNS_HOSTS: 'hostname ttl addrs',
+  DNS_ZONES: 'zonename serial count',
+  PEERS: 'peer_id host port pool_size',
+  PEER_POOLS: 'peer_id cl_active_cancel_req cl_waiting_cancel_req sv_active_cancel sv_login',
   POOLS: `database user cl_active cl_waiting cl_active_cancel_req cl_waiting_cancel_req sv_active sv_active_cancel
     sv_being_canceled sv_idle sv_used sv_tested sv_login maxwait maxwait_us pool_mode load_balance_hosts`,
   CLIENTS: `type user database replication state addr port local_addr local_port connect_time request_time wait wait_us
@@ -36,12 +53,12 @@ const pgbouncer: Readonly<Record<string, string>> = {
     load_balance_hosts max_connections current_connections max_client_connections current_client_connections paused disabled`,
   STATS: `database total_server_assignment_count total_xact_count total_query_count total_received total_sent
     total_xact_time total_query_time total_wait_time total_client_parse_count total_server_parse_count total_bind_count
-    avg_server_assignment_count avg_xact_count avg_query_count avg_recv avg_sent avg_xact_time avg_query_time avg_wait_time
-    avg_client_parse_count avg_server_parse_count avg_bind_count`,
+    total_client_login_count avg_server_assignment_count avg_xact_count avg_query_count avg_recv avg_sent avg_xact_time avg_query_time avg_wait_time
+    avg_client_parse_count avg_server_parse_count avg_bind_count avg_client_login_count`,
   STATS_TOTALS: `database server_assignment_count xact_count query_count bytes_received bytes_sent xact_time query_time
-    wait_time client_parse_count server_parse_count bind_count`,
+    wait_time client_parse_count server_parse_count bind_count client_login_count`,
   STATS_AVERAGES: `database server_assignment_count xact_count query_count bytes_received bytes_sent xact_time query_time
-    wait_time avg_client_parse_count avg_server_parse_count avg_bind_count`,
+    wait_time avg_client_parse_count avg_server_parse_count avg_bind_count client_login_count`,
   TOTALS: 'name value',
   LISTS: 'list items',
   CONFIG: 'key value default changeable',
@@ -66,7 +83,7 @@ describe('columns', () => {
     expect(columnsOf('CLIENTS').slice(21)).toEqual(['session_state', 'node', 'pins', 'last_route']);
     expect(columnsOf('SERVERS').slice(21)).toEqual(['node', 'server_version']);
     expect(columnsOf('DATABASES').slice(17)).toEqual(['max_pool_size', 'replicas', 'problem']);
-    expect(columnsOf('STATS').slice(23)).toEqual(
+    expect(columnsOf('STATS').slice(25)).toEqual(
       'to_primary to_replica from_cache errors misroutes query_time_p50 query_time_p99'.split(' '),
     );
     expect(columnsOf('NODES')).toEqual(
@@ -256,6 +273,74 @@ describe('rows', () => {
       from_cache: 30,
       errors: 3,
       misroutes: 1,
+    });
+  });
+});
+
+describe('on database pgbouncer', () => {
+  const ofConsole = fakeClient({ id: 99, database: 'pgbouncer', user: 'weir', serverId: 0, node: '', pins: [] });
+  const rows = async (
+    text: string,
+    changes: Parameters<typeof fakeSources>[0] = {},
+  ): Promise<Record<string, Value>[]> =>
+    rowsOf(
+      text,
+      fakeSources({ console: () => ({ clients: [ofConsole], logins: 5, queries: 7 }), ...changes }),
+      'pgbouncer',
+    );
+
+  it('POOLS has one row for each database and user, with the sums of its nodes, and the console', async () => {
+    const [one, two] = [fakePool(), fakePool({ node: 'db2', active: 5, waiting: 1, maxWaitMs: 2_500, checkouts: 10 })];
+    two.setLimit(22, 'pressure', 'clients waited');
+    const others = [fakePool({ user: 'bob' }), fakePool({ database: 'blog' })];
+    const shown = await rows('SHOW POOLS', { pools: () => [one, two, ...others] });
+    const name = (row: Record<string, Value>): string => `${String(row['database'])}.${String(row['user'])}`;
+    expect(shown.map(name)).toEqual(['shop.app', 'shop.bob', 'blog.app', 'pgbouncer.pgbouncer']);
+    expect(shown[0]).toMatchObject({
+      ...{ node: 'db1, db2', cl_active: 2, cl_waiting: 5, sv_active: 8, sv_idle: 4, maxwait: 2, maxwait_us: 500_000 },
+      ...{ limit: 42, max: 200, checkouts: 1010, last_resize: expect.stringContaining('20 -> 22') },
+    });
+    expect(shown[3]).toMatchObject({ cl_active: 1, sv_active: 0, pool_mode: 'statement' });
+    const lists = await rows('SHOW LISTS', { pools: () => [one, two, ...others] });
+    expect(lists).toContainEqual({ list: 'pools', items: 4 });
+    expect(lists).toContainEqual({ list: 'databases', items: 2 });
+    expect(lists).toContainEqual({ list: 'used_clients', items: 3 });
+  });
+
+  it('DATABASES, STATS and CLIENTS have the console', async () => {
+    expect((await rows('SHOW DATABASES'))[1]).toMatchObject({
+      ...{ name: 'pgbouncer', host: null, port: 6432, force_user: 'pgbouncer', pool_size: 2, pool_mode: 'statement' },
+      ...{ current_client_connections: 1 },
+    });
+    expect((await rows('SHOW STATS'))[1]).toMatchObject({
+      ...{ database: 'pgbouncer', total_client_login_count: 5, total_query_count: 7, total_xact_count: 7 },
+      ...{ avg_query_count: 0, query_time_p50: null },
+    });
+    const totals = await rows('SHOW TOTALS');
+    expect(totals).toContainEqual({ name: 'total_client_login_count', value: 17 });
+    expect(totals).toContainEqual({ name: 'total_query_count', value: 95 });
+    expect((await rows('SHOW CLIENTS')).map(({ id }) => id)).toEqual([7, 8, 99]);
+    expect((await rowsOf('SHOW CLIENTS')).map(({ id }) => id)).toEqual([7, 8]);
+  });
+
+  it('SOCKETS has clients and servers in the words of SHOW POOLS, ACTIVE_SOCKETS those that work', async () => {
+    const states = async (text: string): Promise<string[]> =>
+      (await rows(text, { servers: () => [fakeServer(), fakeServer({ id: 4, state: 'login' })] })).map(
+        ({ ptr, state }) => `${String(ptr)} ${String(state)}`,
+      );
+    expect(await states('SHOW SOCKETS')).toEqual([
+      ...['C7 cl_active', 'C8 cl_active', 'C99 cl_active', 'S3 sv_active', 'S4 sv_login'],
+    ]);
+    expect(await states('SHOW ACTIVE_SOCKETS')).toEqual(['C7 cl_active', 'C99 cl_active', 'S3 sv_active']);
+  });
+
+  it('MEM has the heap and the cache, USERS the limits of settings that are there', async () => {
+    expect(await rows('SHOW MEM')).toContainEqual({
+      ...{ name: 'result_cache', size: 1, used: 4096, free: (1 << 27) - 4096, memtotal: 1 << 27 },
+    });
+    const limit = { key: 'max_user_connections', value: '30', default: '0', isChangeable: true };
+    expect((await rows('SHOW USERS', { settings: () => [limit] }))[0]).toMatchObject({
+      ...{ name: 'app', max_user_connections: 30, max_user_client_connections: 0, current_connections: 7 },
     });
   });
 });

@@ -144,12 +144,13 @@ export async function run(
   worker: Pick<TestWorker, 'sources' | 'nowMs'> & { readonly gather?: Gather | undefined },
   text: string,
   signal = new AbortController().signal,
+  database = 'weir',
 ): Promise<Ran> {
   const { sources, gather, nowMs } = worker;
   const console = createConsole({ sources, gather, roleOf: () => 'admin', nowMs, log: () => {} });
-  const [statement] = console.parse(text);
+  const [statement] = console.parse(text, { user: 'weir', database, client: '' });
   if (statement === undefined) throw new Error('no statement');
-  const result: CommandResult = await console.execute(statement, { user: 'weir', signal });
+  const result: CommandResult = await console.execute(statement, { user: 'weir', database, client: '', signal });
   const rows = [...(result.rows ?? [])].map((row) =>
     Object.fromEntries(statement.columns.map((column, index) => [column.name, row[index] ?? null])),
   );

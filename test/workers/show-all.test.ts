@@ -23,7 +23,7 @@ import {
   fakeServer,
   fakeSources,
 } from '../console/fakes.ts';
-import { Rig, run, type TestWorker } from './rig.ts';
+import { Rig, run, settled, type TestWorker } from './rig.ts';
 
 /** Numbers that differ from worker to worker, the same in each run. */
 function dice(seed: number): (below: number) => number {
@@ -65,7 +65,7 @@ function sourcesOf(number: number, clockMs: number): Partial<ConsoleSources> {
   for (const key of ['xacts', 'queries', 'receivedBytes', 'sentBytes', 'xactMs', 'queryMs', 'waitMs'] as const) {
     stats[key] = roll(1e6);
   }
-  for (const key of ['misroutes', 'clientParses', 'serverParses', 'binds', 'replications'] as const) {
+  for (const key of ['misroutes', 'clientParses', 'serverParses', 'binds', 'logins', 'replications'] as const) {
     stats[key] = roll(1e6);
   }
   stats.byLabel.forEach((_, index) => (stats.byLabel[index] = roll(1000)));
@@ -120,6 +120,7 @@ function sourcesOf(number: number, clockMs: number): Partial<ConsoleSources> {
         shedClients: { unread: number, statement: 0, prepared: 0 },
       }),
     users: () => ['app', `only ${number}`],
+    console: () => ({ clients: [fakeClient({ id: 9_000 + number })], logins: 10 * number, queries: number }),
     preparedStatements: () => prepared,
     limits: () => limits,
     // The second worker is the lead.
@@ -137,7 +138,7 @@ const totalsOf = (roll: (below: number) => number): Totals => ({
   database: 'shop',
   ...{ serverAssignments: roll(9999), xacts: roll(9999), queries: roll(9999), received: roll(9999), sent: roll(9999) },
   ...{ xactUs: roll(1e6), queryUs: roll(1e6), waitUs: roll(1e6) },
-  ...{ clientParses: roll(9999), serverParses: roll(9999), binds: roll(9999) },
+  ...{ clientParses: roll(9999), serverParses: roll(9999), binds: roll(9999), logins: roll(9999) },
 });
 
 /** How a column of three workers follows from the columns of each. */
@@ -167,6 +168,9 @@ const columns = (table: Partial<Record<Kind, string>>): Columns =>
 const statsCounts = 'server_assignment_count xact_count query_count';
 const statsTimes = 'xact_time query_time wait_time';
 const parses = 'client_parse_count server_parse_count bind_count';
+const sockets = `type user database replication state addr port local_addr local_port connect_time request_time wait wait_us
+  close_needed link remote_pid tls application_name prepared_statements id recv_pos pkt_pos pkt_remain send_pos send_remain
+  pkt_avail send_avail`;
 const prefixed = (prefix: string, names: string): string =>
   names
     .split(' ')
@@ -219,15 +223,18 @@ const expected: Readonly<Record<string, Columns>> = {
   }),
   STATS: columns({
     key: 'database',
-    sum: `${prefixed('total_', `${statsCounts} received sent ${statsTimes} ${parses}`)} to_primary to_replica from_cache errors
+    sum: `${prefixed('total_', `${statsCounts} received sent ${statsTimes} ${parses} client_login_count`)} to_primary to_replica from_cache errors
       misroutes`,
-    rate: prefixed('avg_', `${statsCounts} recv sent ${parses}`),
+    rate: prefixed('avg_', `${statsCounts} recv sent ${parses} client_login_count`),
     between: `${prefixed('avg_', statsTimes)} query_time_p50 query_time_p99`,
   }),
-  STATS_TOTALS: columns({ key: 'database', sum: `${statsCounts} bytes_received bytes_sent ${statsTimes} ${parses}` }),
+  STATS_TOTALS: columns({
+    key: 'database',
+    sum: `${statsCounts} bytes_received bytes_sent ${statsTimes} ${parses} client_login_count`,
+  }),
   STATS_AVERAGES: columns({
     key: 'database',
-    rate: `${statsCounts} bytes_received bytes_sent ${prefixed('avg_', parses)}`,
+    rate: `${statsCounts} bytes_received bytes_sent ${prefixed('avg_', parses)} client_login_count`,
     between: statsTimes,
   }),
   TOTALS: columns({ key: 'name', own: 'value' }),
@@ -239,6 +246,18 @@ const expected: Readonly<Record<string, Columns>> = {
     same: 'pool_size reserve_pool_size pool_mode',
   }),
   PREPARED: columns({ key: 'database user query', sum: 'clients servers' }),
+  PREPARED_STATEMENTS: columns({ key: 'database user query', sum: 'clients servers' }),
+  SOCKETS: columns({ key: 'ptr', same: sockets }),
+  ACTIVE_SOCKETS: columns({ key: 'ptr', same: sockets }),
+  MEM: columns({ key: 'name', same: 'size', own: 'used free memtotal' }),
+  FDS: columns({
+    own: `fd task user database addr port cancel link client_encoding std_strings datestyle timezone password scram_client_key
+      scram_server_key`,
+  }),
+  DNS_HOSTS: columns({ own: 'hostname ttl addrs' }),
+  DNS_ZONES: columns({ own: 'zonename serial count' }),
+  PEERS: columns({ own: 'peer_id host port pool_size' }),
+  PEER_POOLS: columns({ own: 'peer_id cl_active_cancel_req cl_waiting_cancel_req sv_active_cancel sv_login' }),
   CACHE: columns({
     sum: `entries bytes max_bytes hits hits_second_level misses stores evictions invalidations_local invalidations_peer
       invalidations_operator invalidations_catalog invalidations_gap malformed_entries`,
@@ -386,7 +405,7 @@ describe('what has a rule of its own', () => {
       const kind = /^total_/.test(String(name)) ? 'sum' : /_time$/.test(String(name)) ? 'between' : 'rate';
       check(kind, value, values);
     }
-    expect(whole.size).toBe(16);
+    expect(whole.size).toBe(24);
   });
 
   test('a mean over periods of different length weighs by events, and a rate is the sum of rates', async () => {
@@ -397,6 +416,21 @@ describe('what has a rule of its own', () => {
     expect(rows[0]?.['avg_query_time']).toBe(Math.round(queryUs / queries));
     const rate = periods.reduce((sum, { seconds, added }) => sum + added.queries / seconds, 0);
     expect(rows[0]?.['avg_query_count']).toBe(Math.round(rate));
+  });
+
+  test('MEM is that of all workers', async () => {
+    const used = await named('SHOW MEM', 'name', 'used');
+    expect(used.get('result_cache')).toBe(workers.reduce((sum, { sources }) => sum + sources.cacheStats().bytes, 0));
+    const { rows } = await run(first(), 'SHOW FDS');
+    expect(rows).toHaveLength(120);
+  });
+
+  test('the console itself: clients and counts of all workers, on database pgbouncer', async () => {
+    const pgbouncer = async (text: string): Promise<Record<string, Value>[]> =>
+      (await run(first(), text, undefined, 'pgbouncer')).rows;
+    expect((await pgbouncer('SHOW CLIENTS')).filter(({ id }) => Number(id) > 9_000)).toHaveLength(3);
+    const console = (await pgbouncer('SHOW STATS_TOTALS')).find(({ database }) => database === 'pgbouncer');
+    expect(console).toMatchObject({ client_login_count: 60, query_count: 6 });
   });
 
   test('LISTS counts what is there once as one', async () => {
@@ -491,5 +525,25 @@ describe('what has a rule of its own', () => {
     const gathered = JSON.stringify(heard);
     expect(gathered).toContain('db1');
     expect(gathered).not.toContain('geheim');
+  });
+
+  test('what the consoles of a worker have counted stays when it ends; their clients are gone', async () => {
+    const own = new Rig();
+    const two = [1, 2].map((number) =>
+      own.add({
+        number,
+        sources: { console: () => ({ clients: [fakeClient({ id: number })], logins: 10 * number, queries: number }) },
+      }),
+    );
+    const [living] = two as [TestWorker, TestWorker];
+    const console = async (): Promise<unknown> => {
+      const { rows } = await run(living, 'SHOW STATS_TOTALS', undefined, 'pgbouncer');
+      return rows.find(({ database }) => database === 'pgbouncer');
+    };
+    expect(await console()).toMatchObject({ client_login_count: 30, query_count: 3 });
+    two[1]?.die();
+    await settled();
+    expect(await console()).toMatchObject({ client_login_count: 30, query_count: 3 });
+    expect((await living.gather('rows')).console().clients).toHaveLength(1);
   });
 });

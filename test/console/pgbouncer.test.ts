@@ -1,0 +1,84 @@
+/** The console on database `pgbouncer`: PgBouncer's names, units and errors. */
+import { describe, expect, it } from 'vitest';
+import { createConsole, type ConsoleUser } from '../../src/console/console.ts';
+import { pgbouncerConfig } from '../../src/console/pgbouncer-settings.ts';
+import { WeirError } from '../../src/errors/errors.ts';
+import { fakeSources } from './fakes.ts';
+
+const setting = (
+  key: string,
+  value: string,
+): { key: string; value: string; default: string; isChangeable: boolean } => ({
+  ...{ key, value, default: value, isChangeable: true },
+});
+const settings = [
+  ...[setting('query_wait_timeout', '30s'), setting('max_client_conn', '100'), setting('server_lifetime', '1h')],
+  ...[setting('tls.client.cert', 'a.pem'), setting('so_reuseport', 'false'), setting('cache.ttl', '60s')],
+  setting('client_idle_timeout', '0'),
+];
+
+async function run(
+  text: string,
+  more: Parameters<typeof fakeSources>[0] = {},
+  user = 'weir',
+): Promise<readonly string[]> {
+  const sources = fakeSources({ settings: () => settings, ...more });
+  const roleOf = (name: string): 'admin' | 'stats' => (name === 'weir' ? 'admin' : 'stats');
+  const console = createConsole({ sources, roleOf, nowMs: () => 0, log: () => {} });
+  const by: ConsoleUser = { user, database: 'pgbouncer', client: '', signal: new AbortController().signal };
+  for (const statement of console.parse(text, by)) await console.execute(statement, by);
+  return sources.asked;
+}
+
+const failure = (text: string, more?: Parameters<typeof fakeSources>[0], user?: string): Promise<string> =>
+  run(text, more, user).then(
+    () => 'none',
+    (error: unknown) => (error instanceof WeirError ? `${error.sqlstate} ${error.message}` : String(error)),
+  );
+
+describe('SET', () => {
+  it.each([
+    ["SET query_wait_timeout = '5'", 'query_wait_timeout" "5s'],
+    ['SET query_wait_timeout TO 0.5', 'query_wait_timeout" "0.5s'],
+    ['SET client_idle_timeout = 0', 'client_idle_timeout" "0'],
+    ["SET query_wait_timeout = '5m'", 'query_wait_timeout" "5m'],
+    ['SET max_client_conn = 200', 'max_client_conn" "200'],
+    ["SET client_tls_cert_file = 'b.pem'", 'tls.client.cert" "b.pem'],
+    ['SET so_reuseport = 1', 'so_reuseport" "true'],
+  ])('%s', async (text, asked) => {
+    expect(await run(text)).toEqual([`setSetting "${asked}"`]);
+  });
+});
+
+it('SHOW CONFIG has seconds, 0 and 1 under the names of PgBouncer, and then what only Weir has', () => {
+  const rows = pgbouncerConfig(settings).map(({ key, value }) => `${key} ${value}`);
+  expect(rows).toEqual([
+    ...['client_idle_timeout 0', 'client_tls_cert_file a.pem', 'max_client_conn 100', 'query_wait_timeout 30'],
+    ...['server_lifetime 3600', 'so_reuseport 0', 'cache.ttl 60s'],
+  ]);
+});
+
+describe('errors', () => {
+  const refuse = (): Promise<never> => Promise.reject(new WeirError('console_refused', { what: 'a bad value' }));
+  it.each([
+    ['BOGUS', "08P01 invalid command 'BOGUS', use SHOW HELP;"],
+    ['SHOW bogus', "08P01 invalid command 'SHOW bogus', use SHOW HELP;"],
+    ['DISABLE', '08P01 a database is required'],
+    ['PAUSE nope', '08P01 no such database: nope'],
+    ['KILL nope', '08P01 no such database: nope'],
+    ['KILL_CLIENT 1000', '08P01 client not found'],
+    ['KILL_CLIENT nobody', '08P01 invalid client pointer supplied'],
+    ['SET foo = 1', '08P01 SET failed'],
+    ['RELOAD', 'F0000 RELOAD failed, see logs for additional details', { reload: refuse }],
+    ['RESUME', '08P01 pooler is shutting down', { isDraining: true }],
+    ['PAUSE', '08P01 admin access needed', {}, 'stats'],
+  ])('of %s', async (text, words, more = {}, user = 'weir') => {
+    expect(await failure(text, more, user)).toBe(words);
+  });
+
+  it('say in DETAIL what Weir says', async () => {
+    await expect(run('PAUSE nope')).rejects.toMatchObject({
+      detail: expect.stringContaining('there is no database "nope"'),
+    });
+  });
+});
