@@ -127,9 +127,9 @@ export class Recalls {
     return has === 0 || left(donor) - has >= 2;
   }
 
-  /** The pool gets one connection of another one, although that has clients. */
+  /** The pool gets one connection of another one, although that has clients. A replication connection keeps it for long: it takes no turns. */
   private takesTurn(donor: Account, { pool, waitingSinceMs }: Account): boolean {
-    if (donor.pool === pool || this.nowMs - waitingSinceMs < poolTurnMs) return false;
+    if (donor.pool === pool || pool.name.user === undefined || this.nowMs - waitingSinceMs < poolTurnMs) return false;
     return [...pool.accounts.values()].every((account) => account.kept <= 0 && this.comingTo(account) === 0);
   }
 

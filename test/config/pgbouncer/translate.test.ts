@@ -299,12 +299,12 @@ describe('weir convert', () => {
   });
 
   it('says where each value is from, and hides the passwords in comments', () => {
-    const text = `[databases]\nshop = host=db1 user=u password='a b' job_name='x'\n[pgbouncer]\npool_mode=statement\n`;
+    const text = `[databases]\nshop = host=db1 user=u password='a b' timezone='x'\n[pgbouncer]\npool_mode=statement\n`;
     const yaml = toYaml(translateIni(text, 'p.ini'), 'p.ini');
     expect(yaml).toContain('pool_mode: statement # p.ini:4: pool_mode = statement');
     expect(yaml).toContain("default_pool_size: 20 # PgBouncer's default");
-    expect(yaml).toContain('# p.ini:2: shop: job_name has no effect here');
-    expect(yaml).toContain("# p.ini:2: shop = host=db1 user=u password=*** job_name='x'");
+    expect(yaml).toContain('# p.ini:2: shop: timezone has no effect here');
+    expect(yaml).toContain("# p.ini:2: shop = host=db1 user=u password=*** timezone='x'");
     expect(yaml).toContain('primary: postgres://u:a%20b@db1:5432');
   });
 });
