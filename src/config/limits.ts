@@ -15,6 +15,8 @@ const whoKeys = ['user', 'database', 'address'] as const;
 const keys = ['name', ...whoKeys, ...kinds, 'burst'];
 /** Each client is compared with each rule. */
 const mostRules = 100;
+/** More wrong rules are not told at once. */
+const mostTold = 10;
 const longestName = 63;
 const largest = 1e9;
 const secondsPer: Readonly<Record<RateUnit, number>> = { s: 1, m: 60, h: 3600 };
@@ -22,7 +24,7 @@ const bytes = size(1);
 
 type Rule = Readonly<Record<string, unknown>>;
 
-/** What is wrong with a rule; caught by parse(). */
+/** What is wrong with a rule; caught by unlessRefused(). */
 class Refused extends Error {}
 
 export function limitRules(): ValueType<readonly Limit[]> {
@@ -30,14 +32,13 @@ export function limitRules(): ValueType<readonly Limit[]> {
   const parse = (raw: unknown): Parsed<readonly Limit[]> => {
     if (raw === null || raw === undefined) return { value: [] };
     if (!Array.isArray(raw) || raw.length > mostRules) return { refused: `is not ${allowed}` };
-    try {
-      const rules = (raw as readonly unknown[]).map((rule, at) => limitsOf(rule, `rule ${at + 1}`));
-      checkTogether(rules);
-      return { value: rules.flat() };
-    } catch (error) {
-      if (error instanceof Refused) return { refused: `is wrong: ${error.message}` };
-      throw error;
-    }
+    const wrong: string[] = [];
+    const rules = (raw as readonly unknown[]).map((rule, at) =>
+      unlessRefused(() => limitsOf(rule, `rule ${at + 1}`), wrong),
+    );
+    if (wrong.length === 0) unlessRefused(() => checkTogether(rules.map((limits) => limits ?? [])), wrong);
+    if (wrong.length > 0) return { refused: `is wrong: ${wrong.slice(0, mostTold).join('; ')}` };
+    return { value: rules.flatMap((limits) => limits ?? []) };
   };
   const parseText = (text: string): Parsed<readonly Limit[]> => {
     if (/^\s*(null|none|off)?\s*$/i.test(text)) return { value: [] };
@@ -45,6 +46,17 @@ export function limitRules(): ValueType<readonly Limit[]> {
     return problems.length > 0 ? { refused: `is not ${allowed}` } : parse(root);
   };
   return { name: 'rules', allowed, parse, parseText, format: (limits) => `[${limits.map(formatLimit).join(', ')}]` };
+}
+
+/** What is refused is noted in `wrong`. */
+function unlessRefused<T>(make: () => T, wrong: string[]): T | undefined {
+  try {
+    return make();
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    wrong.push(error.message);
+    return undefined;
+  }
 }
 
 /** @throws Refused */

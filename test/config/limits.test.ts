@@ -62,6 +62,13 @@ describe('rules', () => {
     expect('refused' in parsed && parsed.refused).toContain(why);
   });
 
+  it('that are wrong are told all at once, the first ten', () => {
+    expect(refused({ user: 5, statements: '1/s' }, { statements: '1/s' }, { bytes: '1/s' })).toMatch(
+      /^is wrong: rule 1: user: 5 is a number.*; rule 3: bytes has no unit/,
+    );
+    expect(refused(...Array.from({ length: 12 }, () => ({})))).toMatch(/; rule 10 limits nothing[^;]*$/);
+  });
+
   it('that contradict each other are refused', () => {
     expect(refused({ user: 'a', statements: '1/s' }, { user: 'a', statements: '2/s' })).toContain(
       'rules 1 and 2 both limit the statements of user=a',
