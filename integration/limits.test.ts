@@ -282,7 +282,7 @@ describe('bytes', () => {
     expect(rows[0]?.x).toHaveLength(400_000);
     const error = await refusal(client.query('SELECT 1'));
     expect(error).toMatchObject({ code: '53400' });
-    expect(error?.message).toContain('bytes/h is reached for user=app');
+    expect(error?.message).toContain('of 1KB/h is reached for user=app');
   });
 
   test('that a client sends count', async () => {
