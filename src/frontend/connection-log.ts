@@ -27,7 +27,8 @@ export interface ConnectionLog {
 interface Open {
   readonly name: string;
   readonly sinceMs: number;
-  error: WeirError | undefined;
+  /** Why is in the log. */
+  isEnded: boolean;
 }
 
 /** The event of these lines, which the formatter prints as they are. */
@@ -60,9 +61,7 @@ export class PgbouncerConnectionLog implements ConnectionLog {
     );
     socket.once('close', () => {
       if (key !== undefined && this.open.get(key) === entry) this.open.delete(key);
-      if (!this.known.delete(socket)) return;
-      if (entry.error === undefined) this.closing(entry, 'client close request');
-      else this.failed(entry, entry.error);
+      if (this.known.delete(socket) && !entry.isEnded) this.closing(entry, 'client close request');
     });
   }
 
@@ -74,7 +73,10 @@ export class PgbouncerConnectionLog implements ConnectionLog {
 
   ending(host: string, port: number, error: WeirError): void {
     const entry = this.open.get(keyOf(host, port));
-    if (entry !== undefined) entry.error ??= error;
+    if (entry === undefined || entry.isEnded) return;
+    entry.isEnded = true;
+    // Not when the socket closes, which is up to the client: it may look into the log before.
+    this.failed(entry, error);
   }
 
   private entry(socket: Socket, { user, database, isLocal }: Named): Open {
@@ -83,7 +85,7 @@ export class PgbouncerConnectionLog implements ConnectionLog {
     const host = addressOf(socket);
     const where = isLocal ? 'unix' : host.includes(':') ? `[${host}]` : host;
     const name = `C-0x${id}: ${who}@${where}:${socket.remotePort ?? 0}`;
-    return { name, sinceMs: this.nowMs(), error: undefined };
+    return { name, sinceMs: this.nowMs(), isEnded: false };
   }
 
   private failed(entry: Open, error: WeirError): void {

@@ -34,12 +34,13 @@ it('has the log-in and the end of a client, with its age', () => {
   ]);
 });
 
-it('has why Weir has ended it, once', () => {
+it('has why Weir ends it at once, and once', () => {
   const { connections, lines } = bench();
   const socket = socketAt('::1', 1);
   connections.attempt(socket, { ...named, hasTls: true });
   connections.ending('::1', 1, new WeirError('killed'));
   connections.ending('::1', 1, new WeirError('shutting_down'));
+  expect(lines).toHaveLength(3);
   socket.emit('close');
   expect(lines.slice(1)).toEqual([
     'info C-0x000000000001: shop/app@[::1]:1 closing because: admin forced disconnect (age=0s)',
