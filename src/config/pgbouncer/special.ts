@@ -12,7 +12,6 @@ type Globals = ReadonlyMap<string, IniLine>;
 export function completeGlobals(globals: Globals, draft: Draft): void {
   listen(globals, draft);
   authType(globals, draft);
-  authQuery(globals, draft);
   socketDir(globals, draft);
   reserve(globals, draft);
   verbosity(globals, draft);
@@ -56,7 +55,14 @@ function authQuery(globals: Globals, draft: Draft): void {
   const [user, query] = [globals.get('auth_user'), globals.get('auth_query')];
   if (user === undefined || user.value === '') {
     draft.remove(['auth', 'query']);
-    if (query !== undefined) {
+    const entries = databasesOf(draft).filter((entry) => draft.get([...entry, 'auth_user']) !== undefined);
+    for (const entry of entries) {
+      if (draft.get([...entry, 'auth_query']) !== undefined) continue;
+      const text = query === undefined ? "PgBouncer's default" : textOf(query);
+      const place = query?.place ?? draft.placeOf([...entry, 'auth_user']);
+      draft.set([...entry, 'auth_query'], query?.value ?? 'default', { place, text });
+    }
+    if (query !== undefined && entries.length === 0) {
       draft.notes.push(`${query.place}: auth_query has no effect here, because auth_user is not set, as in PgBouncer`);
     }
     return;
@@ -116,7 +122,8 @@ const own: readonly (readonly [key: string, value: unknown, why: string])[] = [
   ['http', null, "PgBouncer has none; 127.0.0.1:9432 is Weir's default, for /metrics and the dashboard"],
 ];
 
-export function weirsOwn(draft: Draft): void {
+export function weirsOwn(globals: Globals, draft: Draft): void {
+  authQuery(globals, draft);
   authDatabase(draft);
   for (const [key, value, text] of own) {
     if (isSettingKey(key)) draft.set(key.split('.'), value, { place: undefined, text });

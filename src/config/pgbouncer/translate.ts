@@ -45,7 +45,7 @@ export function translateIni(text: string, label: string, hasUsers = isAtTop('us
   for (const line of of('users'))
     withPairs(line, draft, userKeys, 'user parameter', hasUsers ? ofUser(line.key) : unset);
   for (const line of of('peers')) withPairs(line, draft, peerKeys, 'connection parameter', unset);
-  weirsOwn(draft);
+  weirsOwn(globals, draft);
   return draft;
 }
 

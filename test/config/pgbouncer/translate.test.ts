@@ -123,6 +123,18 @@ describe('keys', () => {
     ]);
   });
 
+  it('auth_user of one database has the auth_query of all, or the default', () => {
+    const authOf = (text: string): unknown =>
+      configOf(`[databases]\nd = host=h auth_user=a\n${text}`).databases.get('d')?.auth;
+    expect(authOf('')).toEqual({ user: 'a', query: 'default' });
+    expect(authOf('[pgbouncer]\nauth_query = SELECT u, p FROM s.f($1)')).toEqual({
+      user: 'a',
+      query: 'SELECT u, p FROM s.f($1)',
+    });
+    const own = "[databases]\nd = host=h auth_user=a auth_query='SELECT $1, 1'";
+    expect(configOf(own).databases.get('d')?.auth).toEqual({ user: 'a', query: 'SELECT $1, 1' });
+  });
+
   it('auth_dbname that is no database leaves auth_file alone, as in PgBouncer', () => {
     const text = `${shop}auth_user = a\nauth_dbname = gone`;
     expect(configOf(text).auth).toMatchObject({ user: 'a', query: undefined, dbname: undefined });
