@@ -234,6 +234,7 @@ async function startPipe(options: Partial<ListenerOptions>, server: Partial<Conn
     findDatabase: () => 'ok',
     consoleNames: ['weir'],
     consoleUserAllowed: () => false,
+    isConsoleAdmin: () => false,
     maxClientConn: () => 100,
     maxLogins: () => 100,
     loginTimeoutMs: () => 60_000,

@@ -23,7 +23,7 @@ import { dropIgnored } from '../session/ignored-parameters.ts';
 import { SessionState } from '../session/state.ts';
 import { greeting } from '../session/welcome.ts';
 import { ClientCounts, clientLimitsOf, type ClientLimits, type Guest } from '../util/client-counts.ts';
-import { consoleRoleOf, isOwnConsoleUser, accessOf } from './access.ts';
+import { accessOf, consoleRoleOf, isOwnConsoleUser, roleOnConsole } from './access.ts';
 import type { AuthQuery } from './auth-query.ts';
 import { identityOf, type Clients, type Key } from './clients.ts';
 import type { Credentials } from './credentials.ts';
@@ -107,6 +107,7 @@ export class Reception {
       consoleNames,
       consoleUserAllowed: (user, isLocal) =>
         consoleRoleOf(user, parts.config()) !== undefined || (isLocal && isOwnConsoleUser(user, parts.config())),
+      isConsoleAdmin: (user) => roleOnConsole(user, parts.config()) === 'admin',
       isOwnConsoleUser: (user) => isOwnConsoleUser(user, parts.config()),
       overLimit: (user, database, address) => parts.limits.active?.connect({ user, database, address }),
       maxClientConn: () => parts.config().maxClientConn,

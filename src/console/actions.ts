@@ -7,7 +7,7 @@ import { didYouMean } from '../config/suggest.ts';
 import { WeirError } from '../errors/errors.ts';
 import { explainPool } from './explain-pool.ts';
 import { knownDatabase } from './known-database.ts';
-import { weirKey, weirValue } from './pgbouncer-settings.ts';
+import { weirKey, weirValue, withoutEffect } from './pgbouncer-settings.ts';
 import { restart } from './restart.ts';
 import { readList, readName, readNumber, readOptionalName, readPair, readTable, readValue, Scanner } from './parse.ts';
 import { shorten, syntaxError } from './parse.ts';
@@ -138,7 +138,9 @@ const set = action('SET', 'key = value', 'change a setting until the next RELOAD
   const key = readName(scanner, 'setting');
   if (!scanner.takeSymbol('=') && !scanner.takeKeyword('TO')) throw syntaxError('write SET key = value');
   const value = readValue(scanner, key);
-  return async ({ sources }) => {
+  return async ({ sources, isPgbouncer }) => {
+    const idle = isPgbouncer ? withoutEffect(key.toLowerCase()) : undefined;
+    if (idle !== undefined) return { notices: [idle] };
     const settings = new Map([...sources.settings()].map((row) => [row.key, row]));
     const known = settings.get(key) ?? settings.get(weirKey(key.toLowerCase()));
     if (known === undefined) {
@@ -150,6 +152,9 @@ const set = action('SET', 'key = value', 'change a setting until the next RELOAD
         `${known.key} cannot be changed while Weir runs: edit the configuration, and then it needs ${whatChanges(known.key)}`,
       );
     await sources.setSetting(known.key, weirValue(value, known));
+    // PgBouncer always has a query; Weir asks only if there is one.
+    const needsQuery = isPgbouncer && known.key === 'auth.user' && settings.get('auth.query')?.value === 'null';
+    if (needsQuery) await sources.setSetting('auth.query', 'default');
     return {};
   };
 });

@@ -56,6 +56,11 @@ export function consoleRow(sources: Pick<ConsoleSources, 'settings'>): DatabaseR
   return { ...row, port: Number(/\d+$/.exec(listen)?.[0] ?? 0) };
 }
 
+/** What max_db_client_connections allows stats_users on the console; 0: no limit. */
+export function consoleLimit(sources: Pick<ConsoleSources, 'settings'>): number {
+  return Number([...sources.settings()].find(({ key }) => key === 'max_db_client_connections')?.value ?? 0);
+}
+
 const row: DatabaseRow = {
   name: consoleDatabase,
   host: '',

@@ -70,7 +70,7 @@ interface UserRow {
   readonly own: Map<string, string>;
 }
 
-function userRows({ sources }: CommandContext): Iterable<UserRow> {
+function userRows({ sources, isPgbouncer }: CommandContext): Iterable<UserRow> {
   const rows = new Map<string, UserRow>();
   /** Set for all users. */
   const ofAll = new Map<string, string>();
@@ -86,6 +86,7 @@ function userRows({ sources }: CommandContext): Iterable<UserRow> {
     else if (/^max_user_(client_)?connections$/.test(key)) ofAll.set(key, value);
   }
   for (const client of sources.clients()) row(client.user).clients++;
+  if (isPgbouncer) for (const client of sources.console().clients) row(client.user).clients++;
   for (const { user, count } of openServers(sources)) row(user).servers += count;
   for (const { own } of rows.values()) for (const [key, value] of ofAll) if (!own.has(key)) own.set(key, value);
   return rows.values();

@@ -7,7 +7,7 @@ import { formatLsn } from '../util/lsn.ts';
 import { columnsOf, show } from './types.ts';
 import type { CommandContext, ConsoleCommand } from './types.ts';
 import { countServers } from './open-servers.ts';
-import { consoleRow } from './pgbouncer-rows.ts';
+import { consoleLimit, consoleRow } from './pgbouncer-rows.ts';
 import type { DatabaseRow } from './sources.ts';
 
 interface DatabaseView {
@@ -28,7 +28,8 @@ function databaseRows({ sources, isPgbouncer }: CommandContext): DatabaseView[] 
     maxClients: row.maxDbClientConnections || sources.maxClientConn,
   }));
   if (!isPgbouncer) return rows;
-  return [...rows, { row: consoleRow(sources), servers: 0, clients: sources.console().clients.length, maxClients: 0 }];
+  const maxClients = consoleLimit(sources) || sources.maxClientConn;
+  return [...rows, { row: consoleRow(sources), servers: 0, clients: sources.console().clients.length, maxClients }];
 }
 
 const d = columnsOf<DatabaseView>();

@@ -159,9 +159,10 @@ async function takeSlot(
 ): Promise<void> {
   const { user, database } = startup;
   const mayUseConsole = isConsole && context.options.consoleUserAllowed(user, layer === 'local');
-  const entry = await slot.tryTake(context.clientSlots, isConsole ? undefined : { user, database });
+  const isNobody = isConsole && context.options.isConsoleAdmin(user);
+  const entry = await slot.tryTake(context.clientSlots, isNobody ? undefined : { user, database });
   if (entry === true) return;
-  if (mayUseConsole && (await slot.tryTake(context.consoleSlots, undefined)) === true) return;
+  if (mayUseConsole && entry === false && (await slot.tryTake(context.consoleSlots, undefined)) === true) return;
   if (entry === 'max_user_client_connections') throw new WeirError('too_many_clients_of_user');
   if (entry === 'max_db_client_connections') throw new WeirError('too_many_clients_of_database');
   throw new WeirError('too_many_clients', { limit: context.options.maxClientConn() });

@@ -77,6 +77,8 @@ export interface AcceptorOptions {
   readonly consoleNames: readonly string[];
   /** @param isLocal through the Unix socket */
   consoleUserAllowed(user: string, isLocal: boolean): boolean;
+  /** Of those: the limits of users and databases do not concern them. */
+  isConsoleAdmin(user: string): boolean;
   /** Comes in without a password through the Unix socket, because only the system user of Weir can reach that. Absent: nobody. */
   isOwnConsoleUser?(user: string): boolean;
   /** Counts a connection against the limits. @returns why it is refused. `address` undefined: a Unix socket */
@@ -88,7 +90,7 @@ export interface AcceptorOptions {
   /**
    * Counts a client under max_client_conn and the limits of its user and database, after authentication; anything but true: which
    * limit is reached. For each true, leave() is called once, when the socket closes or the log-in fails. A worker asks its
-   * supervisor. `guest` undefined: a user of the console, who counts under max_client_conn only.
+   * supervisor. `guest` undefined: an administrator on the console, who counts under max_client_conn only.
    */
   tryEnter(guest: Guest | undefined): Entry | Promise<Entry>;
   leave(guest: Guest | undefined): void;

@@ -1,7 +1,7 @@
 /** The console on database `pgbouncer`: PgBouncer's names, units and errors. */
 import { describe, expect, it } from 'vitest';
 import { createConsole, type ConsoleUser } from '../../src/console/console.ts';
-import { pgbouncerConfig } from '../../src/console/pgbouncer-settings.ts';
+import { pgbouncerConfig, withoutEffect } from '../../src/console/pgbouncer-settings.ts';
 import { WeirError } from '../../src/errors/errors.ts';
 import { fakeSources } from './fakes.ts';
 
@@ -14,7 +14,7 @@ const setting = (
 const settings = [
   ...[setting('query_wait_timeout', '30s'), setting('max_client_conn', '100'), setting('server_lifetime', '1h')],
   ...[setting('tls.client.cert', 'a.pem'), setting('so_reuseport', 'false'), setting('cache.ttl', '60s')],
-  setting('client_idle_timeout', '0'),
+  ...[setting('client_idle_timeout', '0'), setting('log.level', 'info')],
 ];
 
 async function run(
@@ -45,8 +45,25 @@ describe('SET', () => {
     ['SET max_client_conn = 200', 'max_client_conn" "200'],
     ["SET client_tls_cert_file = 'b.pem'", 'tls.client.cert" "b.pem'],
     ['SET so_reuseport = 1', 'so_reuseport" "true'],
+    ['SET verbose = 2', 'log.level" "debug'],
+    ['SET verbose = 0', 'log.level" "info'],
+    ['SET tcp_user_timeout = 1000', undefined],
+    ['SET cancel_wait_timeout = 1', undefined],
   ])('%s', async (text, asked) => {
-    expect(await run(text)).toEqual([`setSetting "${asked}"`]);
+    expect(await run(text)).toEqual(asked === undefined ? [] : [`setSetting "${asked}"`]);
+  });
+
+  it('auth_user brings the default query, if there is none', async () => {
+    const with_ = (query: string) => ({ settings: () => [setting('auth.user', 'null'), setting('auth.query', query)] });
+    expect(await run("SET auth_user = 'a'", with_('null'))).toEqual([
+      ...['setSetting "auth.user" "a"', 'setSetting "auth.query" "default"'],
+    ]);
+    expect(await run("SET auth_user = 'a'", with_('SELECT $1'))).toEqual(['setSetting "auth.user" "a"']);
+  });
+
+  it('says why a name of PgBouncer has no effect', () => {
+    expect(withoutEffect('pkt_buf')).toMatch(/^pkt_buf has no effect here, because /);
+    expect([withoutEffect('query_wait_timeout'), withoutEffect('foo')]).toEqual([undefined, undefined]);
   });
 });
 
@@ -54,7 +71,7 @@ it('SHOW CONFIG has seconds, 0 and 1 under the names of PgBouncer, and then what
   const rows = pgbouncerConfig(settings).map(({ key, value }) => `${key} ${value}`);
   expect(rows).toEqual([
     ...['client_idle_timeout 0', 'client_tls_cert_file a.pem', 'max_client_conn 100', 'query_wait_timeout 30'],
-    ...['server_lifetime 3600', 'so_reuseport 0', 'cache.ttl 60s'],
+    ...['server_lifetime 3600', 'so_reuseport 0', 'verbose 0', 'cache.ttl 60s'],
   ]);
 });
 

@@ -312,6 +312,11 @@ describe('on database pgbouncer', () => {
       ...{ name: 'pgbouncer', host: null, port: 6432, force_user: 'pgbouncer', pool_size: 2, pool_mode: 'statement' },
       ...{ current_client_connections: 1 },
     });
+    const limit = { key: 'max_db_client_connections', value: '3', default: '0', isChangeable: true };
+    expect((await rows('SHOW DATABASES', { settings: () => [limit] }))[1]).toMatchObject({ max_client_connections: 3 });
+    expect((await rows('SHOW DATABASES'))[1]).toMatchObject({ max_client_connections: 10_000 });
+    const ofWeir = expect.objectContaining({ name: 'weir', current_client_connections: 1 }) as unknown;
+    expect(await rows('SHOW USERS')).toContainEqual(ofWeir);
     expect((await rows('SHOW STATS'))[1]).toMatchObject({
       ...{ database: 'pgbouncer', total_client_login_count: 5, total_query_count: 7, total_xact_count: 7 },
       ...{ avg_query_count: 0, query_time_p50: null },

@@ -399,6 +399,20 @@ describe('places', () => {
     await until('all to be given back', () => fixture.seats() === 0);
   });
 
+  it('stats_users on the console have the limits of users and databases, admin_users have none', async () => {
+    const guests: unknown[] = [];
+    const { dial } = await open({
+      tryEnter: (guest) => {
+        guests.push(guest);
+        return guest === undefined ? true : 'max_user_client_connections';
+      },
+    });
+    const refusal = await (await dial()).startup({ user: 'stats', database: 'weir' }).refusal();
+    expect(refusal).toMatchObject({ message: expect.stringContaining('max_user_client_connections') as string });
+    await expectReady((await dial()).startup({ user: 'weir', database: 'weir' }));
+    expect(guests).toEqual([{ user: 'stats', database: 'weir' }, undefined]);
+  });
+
   it('full is full, but for a few console users', async () => {
     let left = 0;
     const { fixture, dial } = await open({ isFull: () => true, tryEnter: () => false, leave: () => left++ });
