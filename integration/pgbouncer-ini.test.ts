@@ -159,6 +159,17 @@ test('log in, session mode, a user with a password of auth_file, notes, reload',
   expect(await setting('pool_mode')).toBe('session');
 });
 
+test('auth_type plain: passwords in clear text, also those with which Weir logs in to the server', async () => {
+  port = await freePort();
+  await start('-q', write('plain.ini', 'auth_type = plain'));
+  expect(await ask(database, 'SELECT current_user', users.app)).toBe(users.app);
+  const wrong = new pg.Client({ host: '127.0.0.1', port, database, user: users.app, password: 'wrong' });
+  let asked = 0;
+  wrong.connection.on('authenticationCleartextPassword', () => asked++);
+  await expect(wrong.connect()).rejects.toThrow('password authentication failed');
+  expect(asked).toBe(1);
+});
+
 test('auth_type hba with its file, and TLS off', async () => {
   port = await freePort();
   writeFileSync(
