@@ -174,12 +174,25 @@ test('auth_type hba with its file, and TLS off', async () => {
   port = await freePort();
   writeFileSync(
     inDir('hba.conf'),
-    `host pgbouncer weir 127.0.0.1/32 md5\nhost ${database} ${users.app} 127.0.0.1/32 md5\nhost all ${users.app2} all reject\n`,
+    `local all ${users.app2} peer\nlocal all all md5\nhost pgbouncer weir 127.0.0.1/32 md5\nhost ${database} ${users.app} 127.0.0.1/32 md5\nhost all ${users.app2} all reject\n`,
   );
-  await start('-v', write('hba.ini', 'auth_type = hba\nauth_hba_file = hba.conf'));
+  const child = await start(
+    '-v',
+    write('hba.ini', `auth_type = hba\nauth_hba_file = hba.conf\nunix_socket_dir = ${dir}`),
+  );
+  expect(child.output).toContain('hba.conf:1: peer: Node cannot ask the kernel');
   expect(await ask(database, 'SELECT current_user', users.app)).toBe(users.app);
   await expect(connectPg(url(database, users.app2))).rejects.toThrow(/pg_hba|reject/i);
   expect(await setting('log.level')).toBe('debug');
+  // peer refuses whom its line concerns, and nobody else.
+  const bySocket = (user: string): pg.Client => new pg.Client({ host: dir, port, database, user, password: PASSWORD });
+  await expect(bySocket(users.app2).connect()).rejects.toMatchObject({
+    code: '28000',
+    message: `Peer authentication failed for user "${users.app2}"`,
+  });
+  const other = bySocket(users.app);
+  await other.connect();
+  await other.end();
 });
 
 test('the user pgbouncer comes into the console without a password, by a Unix socket that only we can reach', async () => {

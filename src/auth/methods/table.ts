@@ -6,6 +6,7 @@ import type { AuthMethod } from '../types.ts';
 import { cert } from './cert.ts';
 import { md5 } from './md5.ts';
 import { password } from './password.ts';
+import { peer } from './peer.ts';
 import { scram } from './scram.ts';
 import { trust } from './trust.ts';
 
@@ -25,6 +26,7 @@ export const methods = {
   // PgBouncer's name of it.
   plain: { allowedIn: 'type', check: password },
   cert: { allowedIn: 'everywhere', check: cert },
+  peer: { allowedIn: 'hba_file', check: peer },
 } as const satisfies Readonly<Record<string, Row>>;
 
 type Methods = typeof methods;
