@@ -151,7 +151,8 @@ test('log in, session mode, a user with a password of auth_file, notes, reload',
   expect(await setting('max_client_conn')).toBe('77');
   expect(await ask('late', 'SELECT current_user')).toBe(users.app2);
   write(ini, 'pool_mod = session');
-  await expect(ask('pgbouncer', 'RELOAD', 'weir')).rejects.toThrow('a.ini:16: unknown parameter: pgbouncer/pool_mod');
+  await expect(ask('pgbouncer', 'RELOAD', 'weir')).rejects.toThrow('RELOAD failed, see logs');
+  await until('the log to say why', () => child.output.includes('a.ini:16: unknown parameter: pgbouncer/pool_mod'));
   expect(await setting('pool_mode')).toBe('transaction');
   write(ini, 'max_client_conn = 55');
   child.signal('SIGHUP');
