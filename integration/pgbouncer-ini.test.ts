@@ -151,7 +151,8 @@ test('log in, session mode, a user with a password of auth_file, notes, reload',
   expect(await setting('max_client_conn')).toBe('77');
   expect(await ask('late', 'SELECT current_user')).toBe(users.app2);
   write(ini, 'pool_mod = session');
-  await expect(ask('pgbouncer', 'RELOAD', 'weir')).rejects.toThrow('a.ini:16: unknown parameter: pgbouncer/pool_mod');
+  await expect(ask('pgbouncer', 'RELOAD', 'weir')).rejects.toThrow('RELOAD failed, see logs');
+  await until('the log to say why', () => child.output.includes('a.ini:16: unknown parameter: pgbouncer/pool_mod'));
   expect(await setting('pool_mode')).toBe('transaction');
   write(ini, 'max_client_conn = 55');
   child.signal('SIGHUP');
@@ -159,16 +160,40 @@ test('log in, session mode, a user with a password of auth_file, notes, reload',
   expect(await setting('pool_mode')).toBe('session');
 });
 
+test('auth_type plain: passwords in clear text, also those with which Weir logs in to the server', async () => {
+  port = await freePort();
+  await start('-q', write('plain.ini', 'auth_type = plain'));
+  expect(await ask(database, 'SELECT current_user', users.app)).toBe(users.app);
+  const wrong = new pg.Client({ host: '127.0.0.1', port, database, user: users.app, password: 'wrong' });
+  let asked = 0;
+  wrong.connection.on('authenticationCleartextPassword', () => asked++);
+  await expect(wrong.connect()).rejects.toThrow('password authentication failed');
+  expect(asked).toBe(1);
+});
+
 test('auth_type hba with its file, and TLS off', async () => {
   port = await freePort();
   writeFileSync(
     inDir('hba.conf'),
-    `host pgbouncer weir 127.0.0.1/32 md5\nhost ${database} ${users.app} 127.0.0.1/32 md5\nhost all ${users.app2} all reject\n`,
+    `local all ${users.app2} peer\nlocal all all md5\nhost pgbouncer weir 127.0.0.1/32 md5\nhost ${database} ${users.app} 127.0.0.1/32 md5\nhost all ${users.app2} all reject\n`,
   );
-  await start('-v', write('hba.ini', 'auth_type = hba\nauth_hba_file = hba.conf'));
+  const child = await start(
+    '-v',
+    write('hba.ini', `auth_type = hba\nauth_hba_file = hba.conf\nunix_socket_dir = ${dir}`),
+  );
+  expect(child.output).toContain('hba.conf:1: peer: Node cannot ask the kernel');
   expect(await ask(database, 'SELECT current_user', users.app)).toBe(users.app);
   await expect(connectPg(url(database, users.app2))).rejects.toThrow(/pg_hba|reject/i);
   expect(await setting('log.level')).toBe('debug');
+  // peer refuses whom its line concerns, and nobody else.
+  const bySocket = (user: string): pg.Client => new pg.Client({ host: dir, port, database, user, password: PASSWORD });
+  await expect(bySocket(users.app2).connect()).rejects.toMatchObject({
+    code: '28000',
+    message: `Peer authentication failed for user "${users.app2}"`,
+  });
+  const other = bySocket(users.app);
+  await other.connect();
+  await other.end();
 });
 
 test('the user pgbouncer comes into the console without a password, by a Unix socket that only we can reach', async () => {

@@ -84,11 +84,12 @@ export function sourceOf(
 
 /** Loads the configuration, the files it names, and the users. Every problem is in the result. */
 export function loadAll(source: LoadSource): Loaded {
-  const result = loadConfig(source);
+  const loaded = loadConfig(source);
   const none = new Map<string, string>();
-  if ('problems' in result) return { result, users: none };
-  const access = loadAccessOf(result.config);
+  if ('problems' in loaded) return { result: loaded, users: none };
+  const access = loadAccessOf(loaded.config);
   if (access !== undefined && 'problems' in access) return { result: { ...access, warnings: [] }, users: none };
+  const result = { ...loaded, warnings: [...loaded.warnings, ...(access?.access.warnings ?? [])] };
   const { file } = result.config.auth;
   if (file === undefined) return { result, users: knownUsers(result.config) };
   try {

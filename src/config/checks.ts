@@ -251,7 +251,7 @@ export function warningsFor(config: Config, users: ReadonlySet<string>): string[
   if (user !== undefined && !users.has(user)) {
     warnings.push(`auth.user: ${user} has no secret in auth.file: it can only log in to servers that ask for none`);
   }
-  const needsSecret = type === 'md5' || type === 'scram-sha-256';
+  const needsSecret = type === 'md5' || type === 'plain' || type === 'scram-sha-256';
   if (needsSecret && users.size === 0 && config.auth.query === undefined) {
     warnings.push('auth.file: nobody can log in: there is no users file and no user with a password in a database URL');
   } else if (needsSecret && config.auth.consoleUser === undefined && !adminUsers.some((name) => users.has(name))) {

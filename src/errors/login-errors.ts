@@ -81,6 +81,13 @@ export const loginErrors = {
     message: 'certificate authentication failed for user "{user}"',
     hint: 'The common name of the client certificate must be the user name, or be mapped to it (auth.ident_file).',
   },
+  peer_failed: {
+    sqlstate: '28000',
+    severity: 'FATAL',
+    level: 'info',
+    message: 'Peer authentication failed for user "{user}"',
+    hint: 'Weir cannot serve lines with peer in auth.hba_file: use scram-sha-256, or trust with unix_socket_mode.',
+  },
   certificate_required: {
     sqlstate: '28000',
     severity: 'FATAL',

@@ -9,6 +9,7 @@ export const reasons: Readonly<Partial<Record<ErrorName, RefusalReason>>> = {
   authentication_failed: 'wrong-password',
   certificate_failed: 'no-certificate',
   certificate_required: 'no-certificate',
+  peer_failed: 'hba',
   hba_no_entry: 'hba',
   hba_rejects: 'hba',
   tls_required: 'tls-required',

@@ -137,8 +137,9 @@ describe('a line', () => {
     ['host samerole all all trust', 'who is a member of a role'],
     ['host samegroup all all trust', 'who is a member of a role'],
     ['host all all all gss', 'the method "gss" is not supported: trust, reject'],
-    ['local all all peer', 'Node cannot ask the kernel'],
-    ['local all all ident', 'Node cannot ask the kernel'],
+    ['host all all all peer', 'peer is possible with local only'],
+    ['host all all all ident', 'Weir asks no ident server'],
+    ['local all all peer nonsense', 'is not an option'],
     ['host all all all cert', 'cert is possible with hostssl only'],
     ['host all all all md5 clientcert=verify-ca', 'clientcert is possible with hostssl only'],
     ['hostssl all all all md5 clientcert=1', 'is not verify-ca or verify-full'],
@@ -161,6 +162,19 @@ describe('a line', () => {
     ['# nothing at all', 'has no line'],
   ])('is refused: %s', (line, why) => {
     expect(problems(line)).toContain(why);
+  });
+
+  it('with peer concerns its clients only, and is named', () => {
+    const hba = 'local all postgres peer map=gone\nlocal all bob ident\nlocal all all md5\nhost all all all md5\n';
+    expect(access(hba).warnings).toEqual([
+      expect.stringMatching(/^hba\.conf:1: peer: Node cannot ask the kernel/),
+      expect.stringMatching(/^hba\.conf:2: peer: Node cannot ask the kernel/),
+    ]);
+    expect(decides(hba, { from: null, user: 'postgres' })).toBe('peer');
+    expect(decides(hba, { from: null, user: 'bob' })).toBe('peer');
+    expect(decides(hba, { from: null })).toBe('md5');
+    expect(decides(hba, { user: 'postgres' })).toBe('md5');
+    expect(access('host all all all md5').warnings).toEqual([]);
   });
 
   it('with certificates needs somebody to check them', () => {

@@ -1,4 +1,4 @@
-/** auth.type hba at the door: the method `password` with every kind of secret, and names that no rule may be asked about. */
+/** auth.type hba and plain at the door: the method `password` with every kind of secret, and names that no rule may be asked about. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +10,7 @@ import { loadAccess } from '../../src/auth/hba/load.ts';
 import { md5Hash } from '../../src/auth/md5.ts';
 import { scramKeys } from '../../src/auth/scram.ts';
 import type { Proven } from '../../src/auth/types.ts';
+import { AuthCode } from '../../src/protocol/codes.ts';
 import type { Fixture } from './fixture.ts';
 import { RawClient, startFixture } from './fixture.ts';
 
@@ -72,6 +73,20 @@ describe('password', () => {
     expect(await logIn('ann', 'secret')).toBe('in');
     expect(proven).toMatchObject([{ user: 'ann', secret, isFromQuery: false }]);
     expect(proven[0]?.scramKeys).toEqual(expected);
+  });
+
+  it('is auth.type plain, too: clear text, and the keys of a SCRAM secret are known then', async () => {
+    const proven: Proven[] = [];
+    const users = (name: string): string | undefined => (name === 'ann' ? verifier(4096) : undefined);
+    fixture = await startFixture({ auth: { type: 'plain', users, onProven: (one) => proven.push(one) } });
+    const raw = await RawClient.connect(fixture.port);
+    const asked = await raw.startup({ user: 'ann', database: 'shop' }).next();
+    expect([asked.type, asked.body.readInt32BE(0)]).toEqual([0x52, AuthCode.CleartextPassword]);
+    raw.close();
+    expect(await logIn('ann', 'wrong')).toBe('28P01');
+    expect(await logIn('eve', 'secret')).toBe('28P01');
+    expect(await logIn('ann', 'secret')).toBe('in');
+    expect(proven.map(({ scramKeys: of }) => of)).toEqual([keys]);
   });
 
   it('does not work for minutes because a stored verifier says so', async () => {

@@ -2,6 +2,7 @@
  * Loads auth.hba_file and auth.ident_file, and checks that the maps which the rules name exist. Called by `weir serve`
  * and `weir check` before anything starts, and by the app at its start and at each reload.
  */
+import { whyNoPeer } from '../methods/peer.ts';
 import type { IdentFile, IdentMaps } from './ident.ts';
 import { readIdentFile } from './ident.ts';
 import { readLines } from './lines.ts';
@@ -11,6 +12,8 @@ import { parseRules } from './rules.ts';
 export interface Access {
   readonly rules: readonly Rule[];
   readonly maps: IdentMaps;
+  /** Lines that refuse everybody whom they concern, each with its place and the reason. */
+  readonly warnings: readonly string[];
 }
 
 export interface AccessFiles {
@@ -29,7 +32,8 @@ export function loadAccess({ hbaFile, identFile, canVerify }: AccessFiles): Load
   const none: IdentFile = { maps: new Map(), problems: [] };
   const ident = identFile === undefined ? none : readIdentFile(identFile);
   for (const { place, method, map, clientCert } of rules) {
-    if (map !== undefined && !ident.maps.has(map)) {
+    // peer refuses whatever the map says.
+    if (map !== undefined && method !== 'peer' && !ident.maps.has(map)) {
       const where = identFile === undefined ? 'auth.ident_file is not set' : `there is none in ${identFile}`;
       problems.push(`${place}: map=${map}: ${where}`);
     }
@@ -39,5 +43,9 @@ export function loadAccess({ hbaFile, identFile, canVerify }: AccessFiles): Load
   }
   if (problems.length === 0 && rules.length === 0) problems.push(`${hbaFile}: has no line: nobody could come in`);
   const all = [...problems, ...ident.problems];
-  return all.length > 0 ? { problems: all } : { access: { rules, maps: ident.maps } };
+  if (all.length > 0) return { problems: all };
+  const warnings = rules
+    .filter(({ method }) => method === 'peer')
+    .map(({ place }) => `${place}: peer: ${whyNoPeer}: who comes by this line is refused`);
+  return { access: { rules, maps: ident.maps, warnings } };
 }

@@ -133,15 +133,13 @@ function parseOrigin(fields: Line['fields']): { origin: Origin; next: number } {
 }
 
 function parseMethod(text: string, type: Rule['type']): HbaMethod {
-  if (text === 'peer' || text === 'ident') {
-    throw new LineProblem(
-      `${text}: Node cannot ask the kernel who is at the other end of a socket; use scram-sha-256, or trust with unix_socket_mode`,
-    );
-  }
-  const method = oneOf(text, hbaMethods);
+  if (text === 'ident' && type !== 'local') throw new LineProblem('ident: Weir asks no ident server');
+  // As in PostgreSQL, ident means peer for a Unix socket.
+  const method = oneOf(text === 'ident' ? 'peer' : text, hbaMethods);
   if (method === undefined) {
     throw new LineProblem(`the method "${text}" is not supported: ${hbaMethods.join(', ')}`);
   }
+  if (method === 'peer' && type !== 'local') throw new LineProblem('peer is possible with local only');
   if (method === 'cert' && type !== 'hostssl') throw new LineProblem('cert is possible with hostssl only');
   return method;
 }
@@ -161,7 +159,9 @@ function parseOptions(tokens: readonly Token[], type: Rule['type'], method: HbaM
     if (!['map', 'clientcert', 'clientname'].includes(name)) {
       throw new LineProblem(`the option "${name}" is not supported: map, clientcert, clientname`);
     }
-    if (name === 'map' && method !== 'cert') throw new LineProblem(`map is an option of cert, not of ${method}`);
+    if (name === 'map' && method !== 'cert' && method !== 'peer') {
+      throw new LineProblem(`map is an option of cert and peer, not of ${method}`);
+    }
     if (name !== 'map' && type !== 'hostssl') throw new LineProblem(`${name} is possible with hostssl only`);
   }
   const clientCert = given.get('clientcert');

@@ -1,5 +1,5 @@
 /**
- * Method `password` of auth.hba_file: the client sends its password in clear text, so TLS is advisable. Works with
+ * auth.type = plain, and method `password` of auth.hba_file: the client sends its password in clear text, so TLS is advisable. Works with
  * every kind of secret, and reveals the keys of a SCRAM verifier.
  */
 import { timingSafeEqual } from 'node:crypto';

@@ -6,12 +6,13 @@ import type { AuthMethod } from '../types.ts';
 import { cert } from './cert.ts';
 import { md5 } from './md5.ts';
 import { password } from './password.ts';
+import { peer } from './peer.ts';
 import { scram } from './scram.ts';
 import { trust } from './trust.ts';
 
 interface Row {
   /** 'everywhere': in auth.type and in auth.hba_file. */
-  readonly allowedIn: 'everywhere' | 'hba_file';
+  readonly allowedIn: 'everywhere' | 'type' | 'hba_file';
   /** undefined: the authenticator itself refuses the client. */
   readonly check: AuthMethod | undefined;
 }
@@ -22,22 +23,29 @@ export const methods = {
   md5: { allowedIn: 'everywhere', check: md5 },
   'scram-sha-256': { allowedIn: 'everywhere', check: scram },
   password: { allowedIn: 'hba_file', check: password },
+  // PgBouncer's name of it.
+  plain: { allowedIn: 'type', check: password },
   cert: { allowedIn: 'everywhere', check: cert },
+  peer: { allowedIn: 'hba_file', check: peer },
 } as const satisfies Readonly<Record<string, Row>>;
 
 type Methods = typeof methods;
 
+type Without<Place extends Row['allowedIn']> = {
+  [Name in keyof Methods]: Methods[Name]['allowedIn'] extends Place ? never : Name;
+}[keyof Methods];
+
 /** A method that a line of auth.hba_file can name. */
-export type HbaMethod = keyof Methods;
+export type HbaMethod = Without<'type'>;
 
-/** A value of auth.type: the name of a method that is allowed everywhere, or `hba` for the lines of auth.hba_file. */
-export type AuthType =
-  { [Name in HbaMethod]: Methods[Name]['allowedIn'] extends 'everywhere' ? Name : never }[HbaMethod] | 'hba';
+/** A value of auth.type: the name of a method that is allowed there, or `hba` for the lines of auth.hba_file. */
+export type AuthType = Without<'hba_file'> | 'hba';
 
-export const hbaMethods = Object.keys(methods) as readonly HbaMethod[];
+const names = Object.keys(methods) as readonly (keyof Methods)[];
 
-function isAuthType(name: HbaMethod): name is HbaMethod & AuthType {
-  return methods[name].allowedIn === 'everywhere';
-}
+export const hbaMethods = names.filter((name): name is HbaMethod => methods[name].allowedIn !== 'type');
 
-export const authTypes: readonly AuthType[] = [...hbaMethods.filter(isAuthType), 'hba'];
+export const authTypes: readonly AuthType[] = [
+  ...names.filter((name): name is Without<'hba_file'> => methods[name].allowedIn !== 'hba_file'),
+  'hba',
+];

@@ -34,18 +34,14 @@ function listen(globals: Globals, draft: Draft): void {
   } else if (others.length > 0) draft.set(['listen_addresses'], [first, ...others], { place, text });
 }
 
-/** `plain` has the name of the method in Weir and PostgreSQL where there is no such type. */
 function authType(globals: Globals, draft: Draft): void {
   const line = globals.get('auth_type');
   const word = line?.value.toLowerCase() ?? '';
-  const accepts = (value: string): boolean => 'value' in settingOf('auth.type').type.parse(value);
-  if (line === undefined || accepts(word)) return;
-  if (word === 'plain' && accepts('password')) {
-    draft.set(['auth', 'type'], 'password', { place: line.place, text: textOf(line) });
-  } else if (['any', 'plain', 'ldap', 'pam'].includes(word)) {
+  if (line === undefined || 'value' in settingOf('auth.type').type.parse(word)) return;
+  if (['any', 'ldap', 'pam'].includes(word)) {
     draft.remove(['auth', 'type']);
     draft.problems.push(
-      `${line.place}: auth_type ${word} is not supported: use trust, md5, scram-sha-256, cert or hba`,
+      `${line.place}: auth_type ${word} is not supported: use trust, plain, md5, scram-sha-256, cert or hba`,
     );
   }
 }

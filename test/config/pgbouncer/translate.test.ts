@@ -212,6 +212,10 @@ describe('what has no effect', () => {
     ]);
   });
 
+  it('auth_type plain is a type of Weir', () => {
+    expect(configOf(`${shop}auth_type = plain\nauth_file = ${users}`).auth.type).toBe('plain');
+  });
+
   it('is not named where the value says what is so anyway', () => {
     expect(notesOf(`${shop}pkt_buf = 4096\ndisable_pqexec = 0\nsyslog = 0`)).toEqual([]);
   });
@@ -238,7 +242,7 @@ describe('errors', () => {
     ['pool_mode = sesion', 'p.ini:4: invalid value "sesion" for parameter pool_mode: is not one of session'],
     ['server_round_robin = on', 'p.ini:4: invalid value "on" for parameter server_round_robin: is not a number'],
     ['server_lifetime = -1', 'p.ini:4: invalid value "-1" for parameter server_lifetime: is not a number of seconds'],
-    ['auth_type = ldap', 'p.ini:4: auth_type ldap is not supported'],
+    ['auth_type = ldap', 'p.ini:4: auth_type ldap is not supported: use trust, plain, md5'],
     ['max_client_conn = 0', 'p.ini:4: max_client_conn: 0 is not an integer from 1'],
     ['auth_file = /gone/users.txt', 'p.ini:4: auth.file: the file /gone/users.txt does not exist'],
     ['[databases]\npgbouncer = host=a', 'p.ini:5: database name "pgbouncer" is reserved'],
