@@ -184,7 +184,7 @@ test('auth_type hba with its file, and TLS off', async () => {
   expect(child.output).toContain('hba.conf:1: peer: Node cannot ask the kernel');
   expect(await ask(database, 'SELECT current_user', users.app)).toBe(users.app);
   await expect(connectPg(url(database, users.app2))).rejects.toThrow(/pg_hba|reject/i);
-  expect(await setting('log.level')).toBe('debug');
+  expect(await setting('verbose')).toBe('1');
   // peer refuses whom its line concerns, and nobody else.
   const bySocket = (user: string): pg.Client => new pg.Client({ host: dir, port, database, user, password: PASSWORD });
   await expect(bySocket(users.app2).connect()).rejects.toMatchObject({
