@@ -2,7 +2,7 @@
  * What a row of the table of settings is, the words that its rows are written with, and the types that follow from some
  * rows. The rows are in settings.ts and the files settings-*.ts.
  */
-import type { ValueType } from './values.ts';
+import type { Parsed, ValueType } from './values.ts';
 import { duration, longestDurationMs } from './values.ts';
 
 export interface Setting<T, Field extends string | undefined = string | undefined> {
@@ -59,3 +59,11 @@ export const hour = 60 * minute;
 export const atLeast1ms = duration(1, longestDurationMs);
 /** @param zero what 0 means, in words */
 export const orZero = (zero: string): ValueType<number> => duration(1, longestDurationMs, zero);
+
+/** 0 is the longest time that there is: for what is compared with a deadline, which then needs no case of its own. */
+export function orLongest(zero: string): ValueType<number> {
+  const type = orZero(zero);
+  const longest = (parsed: Parsed<number>): Parsed<number> =>
+    'value' in parsed && parsed.value === 0 ? { value: longestDurationMs } : parsed;
+  return { ...type, parse: (raw) => longest(type.parse(raw)), parseText: (text) => longest(type.parseText(text)) };
+}

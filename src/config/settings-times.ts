@@ -3,13 +3,13 @@
  * settings-pools.ts.
  */
 import type { Rows } from './setting.ts';
-import { atLeast1ms, hour, minute, orZero, second, setting } from './setting.ts';
+import { atLeast1ms, hour, minute, orLongest, orZero, second, setting } from './setting.ts';
 import { boolean, integer, optional, string } from './values.ts';
 
 export const poolTimes = {
   query_wait_timeout: setting(
     'queryWaitTimeoutMs',
-    atLeast1ms,
+    orLongest('never, which is shown as 576h'),
     30 * second,
     'per database',
     'How long a client may wait for a server connection before it gets an error.',

@@ -130,6 +130,8 @@ describe('changeSetting', () => {
 
   it('takes values as the environment does', () => {
     expect(change('query_wait_timeout', '5s').databases.get('shop')?.pool.queryWaitTimeoutMs).toBe(5_000);
+    // Never: the longest time.
+    expect(change('query_wait_timeout', '0').databases.get('shop')?.pool.queryWaitTimeoutMs).toBe(576 * 3_600_000);
     expect(change('auth.admin_users', 'weir, ops').auth.adminUsers).toEqual(['weir', 'ops']);
     expect(change('resize.enabled', 'off').resize.enabled).toBe(false);
   });
