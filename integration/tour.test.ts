@@ -153,7 +153,8 @@ describe('a pool is resized under 200 clients without an error', () => {
       expect(await cli('resize', `${database}.app`, '--max', String(max))).toContain(`(min 0, max ${max})`);
     }
     await over;
-    expect(await cli('resize', `${database}.app`, '--max', '20')).toContain('-> 20 (min 0, max 20)');
+    // Smaller than 20 if the work was over while 5 was the most.
+    expect(await cli('resize', `${database}.app`, '--max', '20')).toMatch(/-> (5|20) \(min 0, max 20\)/);
   }
 
   test('node-postgres', async () => {
