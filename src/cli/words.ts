@@ -7,7 +7,7 @@ import type { OptionSpec, Verb } from './verbs.ts';
 export type Verbs = ReadonlyMap<string, Verb>;
 
 /** Weir starts these itself. */
-const internal = ['worker', 'successor'];
+const internal = ['worker', 'successor', 'daemon'];
 
 export interface OptionWords {
   /** `--config`, and `-c` if there is one. */

@@ -33,6 +33,7 @@ describe('the words of the table', () => {
     expect(names).toEqual(expect.arrayContaining(['serve', 'pools', 'completion', 'help', 'version']));
     expect(names).not.toContain('worker');
     expect(names).not.toContain('successor');
+    expect(names).not.toContain('daemon');
   });
 
   it('takes words in lower case from a synopsis, not options and their values', () => {
