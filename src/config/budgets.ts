@@ -11,7 +11,7 @@ import {
   type BudgetSettings,
   type Objective,
 } from '../budgets/types.ts';
-import { didYouMean } from './suggest.ts';
+import { meantHint } from './suggest.ts';
 import { duration, formatDuration, longestDurationMs, type Parsed, type ValueType } from './values.ts';
 import { entriesOf, readYaml } from './yaml.ts';
 
@@ -50,8 +50,7 @@ export function budgetMap(): ValueType<BudgetSettings> {
 }
 
 function unknown(what: string, key: string, keys: readonly string[]): Refused {
-  const meant = didYouMean(key, keys);
-  const hint = meant === undefined ? `: known are ${keys.join(', ')}` : ` (did you mean ${meant}?)`;
+  const hint = meantHint(key, keys) || `: known are ${keys.join(', ')}`;
   return new Refused(`unknown ${what} ${key.slice(0, 63)}${hint}`);
 }
 

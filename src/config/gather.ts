@@ -52,8 +52,6 @@ export const sections: ReadonlySet<string> = new Set(
 );
 
 const topLevel = [...settingKeys, ...sections, 'databases', 'users'];
-/** Whether the file may have it at the top: a setting, or a section. */
-export const isAtTop = (name: string): boolean => topLevel.includes(name);
 /** A section with more keys than this is not listed whole in a message. */
 const mostListed = 12;
 

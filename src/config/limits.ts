@@ -5,7 +5,7 @@
 import type { Limit, LimitKind, RateUnit } from '../limits/types.ts';
 import { networkKey, parseNetwork } from '../limits/whom.ts';
 import { formatSize } from '../util/format-size.ts';
-import { didYouMean } from './suggest.ts';
+import { meantHint } from './suggest.ts';
 import type { Parsed, ValueType } from './values.ts';
 import { size } from './values.ts';
 import { entriesOf, readYaml } from './yaml.ts';
@@ -66,8 +66,7 @@ function limitsOf(raw: unknown, label: string): readonly Limit[] {
   const rule: Rule = Object.fromEntries(entries);
   for (const [key] of entries) {
     if (keys.includes(key)) continue;
-    const meant = didYouMean(key, keys);
-    const hint = meant === undefined ? `: known are ${keys.join(', ')}` : ` (did you mean ${meant}?)`;
+    const hint = meantHint(key, keys) || `: known are ${keys.join(', ')}`;
     throw new Refused(`${label} has the unknown key ${key.slice(0, longestName)}${hint}`);
   }
   const given = kinds.filter((kind) => rule[kind] !== undefined);

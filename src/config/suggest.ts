@@ -55,3 +55,9 @@ export function didYouMean(word: string, known: Iterable<string>): string | unde
   const allowed = Math.max(1, Math.floor(word.length / 3));
   return editDistance(word.slice(0, longestCompared), found) <= allowed ? found : undefined;
 }
+
+/** For the end of a message about an unknown word: ` (did you mean pool_size?)`, or nothing. */
+export function meantHint(word: string, known: Iterable<string>): string {
+  const meant = didYouMean(word, known);
+  return meant === undefined ? '' : ` (did you mean ${meant}?)`;
+}

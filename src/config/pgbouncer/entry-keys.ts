@@ -2,11 +2,10 @@
  * The tables of keys in the entries of [databases], [users] and [peers], as keys.ts is for [pgbouncer]. What a database is
  * connected to (host, port, dbname, user, password) is read by nodes.ts. Used by translate.ts and hints.ts.
  */
-import { none, perhaps, same, type IniKey } from './key.ts';
+import { forAllDatabases, none, same, type IniKey } from './key.ts';
 
 const modes = ['session', 'transaction', 'statement'];
 const atLogin = 'ALTER ROLE ... IN DATABASE ... SET ... on the server does the same';
-const forAll = 'it is one for all databases here: set it in [pgbouncer]';
 
 /** Read by nodes.ts. */
 export const nodeKeys: readonly string[] = ['host', 'port', 'dbname', 'user', 'password'];
@@ -18,44 +17,41 @@ const databaseRows: Readonly<Record<string, IniKey>> = {
   reserve_pool_size: same('int', 'reserve_pool_size'),
   pool_mode: same(modes, 'pool_mode'),
   max_db_connections: same('int', 'max_db_connections'),
-  max_db_client_connections: perhaps('int', ['max_db_client_connections'], 'only max_client_conn limits clients'),
+  max_db_client_connections: same('int', 'max_db_client_connections'),
   server_lifetime: same('seconds', 'server_lifetime'),
   query_wait_timeout: same('seconds', 'query_wait_timeout'),
-  auth_user: perhaps('text', ['auth_user', 'auth.user'], forAll),
-  auth_query: perhaps('text', ['auth_query', 'auth.query'], forAll),
-  auth_dbname: perhaps('text', ['auth_dbname', 'auth.dbname'], forAll),
-  connect_query: perhaps('text', ['connect_query'], atLogin),
-  client_encoding: perhaps('text', ['client_encoding'], atLogin),
-  datestyle: perhaps('text', ['datestyle'], atLogin),
-  timezone: perhaps('text', ['timezone'], atLogin),
-  application_name: perhaps('text', ['application_name'], 'application_name is as the client says'),
-  load_balance_hosts: perhaps(
+  auth_user: same('text', 'auth.user'),
+  auth_query: same('text', 'auth.query'),
+  auth_dbname: same('text', 'auth.dbname'),
+  connect_query: same('text', 'connect_query'),
+  client_encoding: none('text', atLogin),
+  datestyle: none('text', atLogin),
+  timezone: none('text', atLogin),
+  application_name: none('text', 'application_name is as the client says'),
+  load_balance_hosts: forAllDatabases(
     ['disable', 'round-robin'],
-    ['load_balance_hosts', 'routing.load_balance_hosts'],
+    'routing.load_balance_hosts',
     'Weir sends writes to the primary and spreads reads as routing.load_balance_hosts says',
-    { inert: ['round-robin'] },
+    ['round-robin'],
   ),
-  target_session_attrs: perhaps(
+  target_session_attrs: none(
     ['any', 'read-write', 'read-only', 'primary', 'standby'],
-    ['target_session_attrs'],
     'Weir asks each server whether it is the primary, and routes by that',
-    { inert: ['any'] },
+    ['any'],
   ),
 };
 
-const unlessByUser = 'Weir has no settings for one user';
-
 const userRows: Readonly<Record<string, IniKey>> = {
-  pool_size: perhaps('int', ['pool_size', 'default_pool_size'], unlessByUser, { also: ['max_pool_size'] }),
-  reserve_pool_size: perhaps('int', ['reserve_pool_size'], unlessByUser),
-  pool_mode: perhaps(modes, ['pool_mode'], unlessByUser),
-  max_user_connections: perhaps('int', ['max_user_connections'], unlessByUser),
-  max_user_client_connections: perhaps('int', ['max_user_client_connections'], unlessByUser),
-  query_timeout: perhaps('seconds', ['query_timeout'], unlessByUser),
-  query_wait_timeout: perhaps('seconds', ['query_wait_timeout'], unlessByUser),
-  idle_transaction_timeout: perhaps('seconds', ['idle_transaction_timeout'], unlessByUser),
-  transaction_timeout: perhaps('seconds', ['transaction_timeout'], unlessByUser),
-  client_idle_timeout: perhaps('seconds', ['client_idle_timeout'], unlessByUser),
+  pool_size: same('int', 'default_pool_size', { also: ['max_pool_size'] }),
+  reserve_pool_size: same('int', 'reserve_pool_size'),
+  pool_mode: same(modes, 'pool_mode'),
+  max_user_connections: same('int', 'max_user_connections'),
+  max_user_client_connections: same('int', 'max_user_client_connections'),
+  query_timeout: same('seconds', 'query_timeout'),
+  query_wait_timeout: same('seconds', 'query_wait_timeout'),
+  idle_transaction_timeout: same('seconds', 'idle_transaction_timeout'),
+  transaction_timeout: same('seconds', 'transaction_timeout'),
+  client_idle_timeout: same('seconds', 'client_idle_timeout'),
 };
 
 const noPeers = 'workers of one Weir find the statement of a cancel by themselves (workers: N)';

@@ -17,6 +17,8 @@ export function hintFor(key: string): string | undefined {
   const row = rowOf(name, isDatabase);
   if (row === undefined) return undefined;
   const setting = settingFor(row, isDatabase ? 'database' : 'everywhere');
+  if (setting === undefined && row.because === undefined)
+    return row.setting === name ? undefined : `${name} of PgBouncer is ${row.setting} here, for all databases`;
   if (setting === undefined) return `${name} of PgBouncer has no effect here, because ${row.because ?? ''}`;
   if (setting === name || setting.endsWith(`.${name}`)) return undefined;
   return `${name} of PgBouncer is ${[setting, ...row.also].join(' and ')} here`;

@@ -1,16 +1,15 @@
 /**
  * What a row of the tables of PgBouncer's keys is (keys.ts, entry-keys.ts): which setting of Weir has the same meaning, or why
- * there is none. Whether Weir has a setting is looked up in its table of settings, so that a new one is used by itself.
+ * there is none.
  */
-import { isSettingKey, settingOf, type SettingKey } from '../settings.ts';
+import { settingOf, type SettingKey } from '../settings.ts';
 
 /** How PgBouncer reads a value: what it refuses is refused here, too. */
 export type Kind = 'int' | 'seconds' | 'text' | 'list' | 'file' | readonly string[];
 
 export interface IniKey {
   readonly kind: Kind;
-  /** Names that the setting may have in Weir; the first one that exists counts. */
-  readonly settings: readonly string[];
+  readonly setting: SettingKey | undefined;
   /** Settings that get the same value. */
   readonly also: readonly SettingKey[];
   /** As in a file; with this value, or without the key, nothing is missing, although there is no such setting. */
@@ -23,23 +22,27 @@ export interface IniKey {
 
 type Options = Partial<Pick<IniKey, 'also' | 'inert' | 'absent'>>;
 
+const noOptions = { also: [], inert: [], absent: undefined } as const;
+
 /** A key that is a setting of Weir. */
 export function same(kind: Kind, setting: SettingKey, options: Options = {}): IniKey {
-  return { kind, settings: [setting], also: [], inert: [], absent: undefined, because: undefined, ...options };
+  return { kind, setting, because: undefined, ...noOptions, ...options };
 }
 
-/** A key that is a setting if Weir has one of that name; otherwise it has no effect. */
-export function perhaps(kind: Kind, settings: readonly string[], because: string, options: Options = {}): IniKey {
-  return { kind, settings, also: [], inert: [], absent: undefined, because, ...options };
+/** A key of a database that is a setting for all of them in Weir. */
+export function forAllDatabases(kind: Kind, setting: SettingKey, because: string, inert: readonly string[]): IniKey {
+  return { kind, setting, because, ...noOptions, inert };
 }
 
 export function none(kind: Kind, because: string, inert: readonly string[] = []): IniKey {
-  return { kind, settings: [], also: [], inert, absent: undefined, because };
+  return { kind, setting: undefined, because, ...noOptions, inert };
 }
 
 /** @param where a setting of one database must be allowed there */
-export function settingFor(key: IniKey, where: 'everywhere' | 'database' = 'everywhere'): SettingKey | undefined {
-  return key.settings.find(
-    (name): name is SettingKey => isSettingKey(name) && (where === 'everywhere' || settingOf(name).isPerDatabase),
-  );
+export function settingFor(
+  { setting }: IniKey,
+  where: 'everywhere' | 'database' = 'everywhere',
+): SettingKey | undefined {
+  if (setting === undefined || where === 'everywhere') return setting;
+  return settingOf(setting).isPerDatabase ? setting : undefined;
 }

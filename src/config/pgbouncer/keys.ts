@@ -2,7 +2,7 @@
  * The table of keys of [pgbouncer]: all of PgBouncer 1.25 and of the versions before it, with the setting of Weir that each is,
  * or the reason why it has no effect. Used by translate.ts and hints.ts.
  */
-import { none, perhaps, same, type IniKey } from './key.ts';
+import { none, same, type IniKey } from './key.ts';
 
 const modes = ['session', 'transaction', 'statement'];
 const sslModes = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'];
@@ -21,18 +21,9 @@ const listening = {
   listen_backlog: none('int', 'it is fixed at 4096 (the kernel uses less if net.core.somaxconn is less)', ['128']),
   unix_socket_dir: same('file', 'unix_socket_dir', { absent: '/tmp' }),
   unix_socket_mode: same('int', 'unix_socket_mode'),
-  unix_socket_group: perhaps('text', ['unix_socket_group'], 'the socket has the group of its directory (setgid)', {
-    inert: [''],
-  }),
+  unix_socket_group: none('text', 'the socket has the group of its directory (setgid)', ['']),
   so_reuseport: same('int', 'so_reuseport'),
-  peer_id: perhaps(
-    'int',
-    ['peer_id'],
-    'workers of one Weir find the statement of a cancel by themselves (workers: N)',
-    {
-      inert: ['0'],
-    },
-  ),
+  peer_id: none('int', 'workers of one Weir find the statement of a cancel by themselves (workers: N)', ['0']),
 } as const satisfies Readonly<Record<string, IniKey>>;
 
 const pools = {
@@ -43,77 +34,29 @@ const pools = {
   reserve_pool_size: same('int', 'reserve_pool_size'),
   reserve_pool_timeout: same('seconds', 'reserve_pool_timeout', { absent: '5s' }),
   max_db_connections: same('int', 'max_db_connections'),
-  max_db_client_connections: perhaps('int', ['max_db_client_connections'], 'only max_client_conn limits clients', {
-    inert: ['0'],
-  }),
-  max_user_connections: perhaps(
-    'int',
-    ['max_user_connections'],
-    'max_db_connections and the sizes of the pools limit the servers of a user',
-    { inert: ['0'] },
-  ),
-  max_user_client_connections: perhaps('int', ['max_user_client_connections'], 'only max_client_conn limits clients', {
-    inert: ['0'],
-  }),
+  max_db_client_connections: same('int', 'max_db_client_connections'),
+  max_user_connections: same('int', 'max_user_connections'),
+  max_user_client_connections: same('int', 'max_user_client_connections'),
   server_round_robin: same('int', 'server_round_robin'),
   max_prepared_statements: same('int', 'max_prepared_statements', { absent: 200 }),
 } as const satisfies Readonly<Record<string, IniKey>>;
 
 const sessions = {
-  server_reset_query: perhaps('text', ['server_reset_query'], undone, { inert: ['DISCARD ALL'] }),
-  server_reset_query_always: perhaps('int', ['server_reset_query_always'], undone, { inert: ['0'] }),
-  server_check_query: perhaps(
-    'text',
-    ['server_check_query'],
-    'a server that has gone is noticed when its socket closes',
-    {
-      inert: ['<empty>'],
-    },
-  ),
-  server_check_delay: perhaps(
-    'seconds',
-    ['server_check_delay'],
-    'a server that has gone is noticed when its socket closes',
-    {
-      inert: ['30'],
-    },
-  ),
-  server_fast_close: perhaps(
+  server_reset_query: none('text', undone, ['DISCARD ALL']),
+  server_reset_query_always: none('int', undone, ['0']),
+  server_check_query: none('text', 'a server that has gone is noticed when its socket closes', ['<empty>']),
+  server_check_delay: none('seconds', 'a server that has gone is noticed when its socket closes', ['30']),
+  server_fast_close: none(
     'int',
-    ['server_fast_close'],
     'a server of a session is kept until the session ends, or goes on with another server where it can',
-    { inert: ['0'] },
+    ['0'],
   ),
-  track_extra_parameters: perhaps(
-    'list',
-    ['track_extra_parameters'],
-    'every parameter that a session sets is kept for it',
-    {
-      inert: ['IntervalStyle', ''],
-    },
-  ),
-  ignore_startup_parameters: perhaps(
-    'list',
-    ['ignore_startup_parameters'],
-    'startup parameters are not refused: they are kept for the session, as with SET',
-    { inert: [''] },
-  ),
-  disable_pqexec: perhaps('int', ['disable_pqexec'], 'the simple query protocol cannot be switched off', {
-    inert: ['0'],
-  }),
-  application_name_add_host: perhaps(
-    'int',
-    ['application_name_add_host'],
-    'application_name is as the client says; SHOW CLIENTS has its address',
-    { inert: ['0'] },
-  ),
-  login_notify_message: perhaps('text', ['login_notify_message'], 'nothing is said to a client that has logged in', {
-    inert: [''],
-  }),
-  query_wait_notify: perhaps('int', ['query_wait_notify'], 'clients are not told that they wait', {
-    inert: ['5', '0'],
-    absent: '5s',
-  }),
+  track_extra_parameters: none('list', 'every parameter that a session sets is kept for it', ['IntervalStyle', '']),
+  ignore_startup_parameters: same('list', 'ignore_startup_parameters'),
+  disable_pqexec: none('int', 'the simple query protocol cannot be switched off', ['0']),
+  application_name_add_host: none('int', 'application_name is as the client says; SHOW CLIENTS has its address', ['0']),
+  login_notify_message: same('text', 'login_notify_message', { inert: [''] }),
+  query_wait_notify: same('int', 'query_wait_notify', { absent: '5s' }),
 } as const satisfies Readonly<Record<string, IniKey>>;
 
 const auth = {
@@ -131,9 +74,7 @@ const auth = {
   auth_ldap_parameter: none('text', 'there is no LDAP', ['']),
   auth_pam_confdir: none('text', 'there is no PAM', ['']),
   auth_krb_server_keyfile: none('text', 'there is no GSSAPI', ['']),
-  scram_iterations: perhaps('int', ['auth.scram_iterations'], 'SCRAM secrets have the iterations they were made with', {
-    inert: ['4096'],
-  }),
+  scram_iterations: none('int', 'SCRAM secrets have the iterations they were made with', ['4096']),
   admin_users: same('list', 'auth.admin_users', { absent: [] }),
   stats_users: same('list', 'auth.stats_users'),
 } as const satisfies Readonly<Record<string, IniKey>>;
@@ -145,15 +86,13 @@ const logging = {
   syslog: none('int', noSyslog, ['0']),
   syslog_ident: none('text', noSyslog, ['pgbouncer']),
   syslog_facility: none('text', noSyslog, ['daemon']),
-  log_connections: perhaps('int', ['log.connections'], 'log.level decides what is logged', { inert: ['1'] }),
-  log_disconnections: perhaps('int', ['log.disconnections'], 'log.level decides what is logged', { inert: ['1'] }),
-  log_pooler_errors: perhaps('int', ['log.pooler_errors'], 'log.level decides what is logged', { inert: ['1'] }),
-  log_stats: perhaps('int', ['log.stats'], 'SHOW STATS and /metrics have the figures', { inert: ['1'] }),
+  log_connections: none('int', 'log.level decides what is logged', ['1']),
+  log_disconnections: none('int', 'log.level decides what is logged', ['1']),
+  log_pooler_errors: none('int', 'log.level decides what is logged', ['1']),
+  log_stats: none('int', 'SHOW STATS and /metrics have the figures', ['1']),
   // Levels of the log: see special.ts.
   verbose: same('int', 'log.level'),
-  stats_period: perhaps('int', ['stats_period'], 'the averages of SHOW STATS are those of the last minute', {
-    inert: ['60'],
-  }),
+  stats_period: none('int', 'the averages of SHOW STATS are those of the last minute', ['60']),
   conffile: none('text', 'RELOAD reads the file that Weir was started with', ['']),
   job_name: none('text', 'it names a Windows service', ['pgbouncer']),
   service_name: none('text', 'it names a Windows service', ['pgbouncer']),
@@ -167,32 +106,17 @@ const times = {
   client_login_timeout: same('seconds', 'client_login_timeout', { absent: '60s' }),
   client_idle_timeout: same('seconds', 'client_idle_timeout'),
   idle_transaction_timeout: same('seconds', 'idle_transaction_timeout'),
-  transaction_timeout: perhaps(
-    'seconds',
-    ['transaction_timeout'],
-    'PostgreSQL 17 has transaction_timeout, for a role: ALTER ROLE app SET transaction_timeout',
-    { inert: ['0'] },
-  ),
-  query_timeout: perhaps(
-    'seconds',
-    ['query_timeout'],
-    'PostgreSQL has statement_timeout, for a role: ALTER ROLE app SET statement_timeout',
-    { inert: ['0'] },
-  ),
+  transaction_timeout: same('seconds', 'transaction_timeout'),
+  query_timeout: same('seconds', 'query_timeout'),
   query_wait_timeout: same('seconds', 'query_wait_timeout', { absent: '2m' }),
-  cancel_wait_timeout: perhaps('seconds', ['cancel_wait_timeout'], 'a cancel request does not wait for a server', {
-    inert: ['10'],
-  }),
-  autodb_idle_timeout: perhaps(
+  cancel_wait_timeout: none('seconds', 'a cancel request does not wait for a server', ['10']),
+  autodb_idle_timeout: none(
     'seconds',
-    ['autodb_idle_timeout'],
     'a database of "*" that nobody uses keeps no connection, and is kept for its figures',
-    { inert: ['3600'] },
+    ['3600'],
   ),
-  pool_idle_timeout: perhaps('seconds', ['pool_idle_timeout'], 'a pool that nobody uses keeps no connection', {
-    inert: ['0'],
-  }),
-  suspend_timeout: perhaps('seconds', ['suspend_timeout'], 'there is no SUSPEND', { inert: ['10'] }),
+  pool_idle_timeout: none('seconds', 'a pool that nobody uses keeps no connection', ['0']),
+  suspend_timeout: none('seconds', 'there is no SUSPEND', ['10']),
 } as const satisfies Readonly<Record<string, IniKey>>;
 
 const network = {
@@ -202,7 +126,7 @@ const network = {
   resolv_conf: none('text', resolver, ['']),
   pkt_buf: none('int', buffers, ['4096']),
   sbuf_loopcnt: none('int', buffers, ['5']),
-  max_packet_size: perhaps('int', ['max_packet_size'], buffers, { inert: ['2147483647'] }),
+  max_packet_size: none('int', buffers, ['2147483647']),
   tcp_defer_accept: none('int', kernel, ['0', '1', '45']),
   tcp_socket_buffer: none('int', kernel, ['0']),
   tcp_keepalive: none('int', kernel, ['1']),
@@ -217,22 +141,18 @@ const tls = {
   client_tls_key_file: same('file', 'tls.client.key'),
   client_tls_cert_file: same('file', 'tls.client.cert'),
   client_tls_ca_file: same('file', 'tls.client.ca'),
-  client_tls_protocols: perhaps('text', ['tls.client.protocols'], nodeTls, { inert: ['secure'] }),
-  client_tls_ciphers: perhaps('text', ['tls.client.ciphers'], nodeTls, {
-    inert: ['default', 'secure', 'fast', 'normal'],
-  }),
-  client_tls13_ciphers: perhaps('text', ['tls.client.tls13_ciphers'], nodeTls, { inert: ['', '<empty>'] }),
-  client_tls_ecdhcurve: perhaps('text', ['tls.client.ecdhcurve'], nodeTls, { inert: ['auto'] }),
-  client_tls_dheparams: perhaps('text', ['tls.client.dheparams'], nodeTls, { inert: ['auto'] }),
+  client_tls_protocols: same('text', 'tls.client.protocols', { inert: ['secure'] }),
+  client_tls_ciphers: same('text', 'tls.client.ciphers', { inert: ['default', 'secure', 'fast', 'normal'] }),
+  client_tls13_ciphers: none('text', nodeTls, ['', '<empty>']),
+  client_tls_ecdhcurve: none('text', nodeTls, ['auto']),
+  client_tls_dheparams: none('text', nodeTls, ['auto']),
   server_tls_sslmode: same(sslModes, 'tls.server.mode'),
   server_tls_ca_file: same('file', 'tls.server.ca'),
   server_tls_key_file: same('file', 'tls.server.key'),
   server_tls_cert_file: same('file', 'tls.server.cert'),
-  server_tls_protocols: perhaps('text', ['tls.server.protocols'], nodeTls, { inert: ['secure'] }),
-  server_tls_ciphers: perhaps('text', ['tls.server.ciphers'], nodeTls, {
-    inert: ['default', 'secure', 'fast', 'normal'],
-  }),
-  server_tls13_ciphers: perhaps('text', ['tls.server.tls13_ciphers'], nodeTls, { inert: ['', '<empty>'] }),
+  server_tls_protocols: same('text', 'tls.server.protocols', { inert: ['secure'] }),
+  server_tls_ciphers: same('text', 'tls.server.ciphers', { inert: ['default', 'secure', 'fast', 'normal'] }),
+  server_tls13_ciphers: none('text', nodeTls, ['', '<empty>']),
 } as const satisfies Readonly<Record<string, IniKey>>;
 
 const rows: Readonly<Record<string, IniKey>> = {

@@ -2,7 +2,8 @@
  * What the tables of keys cannot say, because it depends on several keys: where to listen, what auth_query needs, sizes that
  * PgBouncer caps, and the settings of Weir that make it behave as PgBouncer does. Called by translate.ts.
  */
-import { isSettingKey, settingOf } from '../settings.ts';
+import type { SettingKey } from '../settings.ts';
+import { formatHostPort } from '../values.ts';
 import type { Draft } from './draft.ts';
 import type { IniLine } from './ini.ts';
 import { integerOf, listOf } from './values.ts';
@@ -23,12 +24,11 @@ function listen(globals: Globals, draft: Draft): void {
   const [addr, portLine] = [globals.get('listen_addr'), globals.get('listen_port')];
   const port = integerOf(portLine?.value ?? '6432') ?? 0;
   const [first = '', ...others] = listOf(addr?.value ?? '');
-  const hostOf = (host: string): string => (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`);
   const from = [addr, portLine].filter((line) => line !== undefined);
   const place = (addr ?? portLine)?.place;
   const text = from.length === 0 ? "PgBouncer's default" : from.map(textOf).join('; ');
   draft.remove(['listen']);
-  draft.set(['listen'], hostOf(first === '' ? '127.0.0.1' : first), { place, text });
+  draft.set(['listen'], formatHostPort({ host: first === '' ? '127.0.0.1' : first, port }), { place, text });
   if (first === '') {
     draft.set(['listen_addresses'], [], { place, text: 'no listen_addr: only the Unix socket' });
   } else if (others.length > 0) draft.set(['listen_addresses'], [first, ...others], { place, text });
@@ -37,13 +37,11 @@ function listen(globals: Globals, draft: Draft): void {
 function authType(globals: Globals, draft: Draft): void {
   const line = globals.get('auth_type');
   const word = line?.value.toLowerCase() ?? '';
-  if (line === undefined || 'value' in settingOf('auth.type').type.parse(word)) return;
-  if (['any', 'ldap', 'pam'].includes(word)) {
-    draft.remove(['auth', 'type']);
-    draft.problems.push(
-      `${line.place}: auth_type ${word} is not supported: use trust, plain, md5, scram-sha-256, cert or hba`,
-    );
-  }
+  if (line === undefined || !['any', 'ldap', 'pam'].includes(word)) return;
+  draft.remove(['auth', 'type']);
+  draft.problems.push(
+    `${line.place}: auth_type ${word} is not supported: use trust, plain, md5, scram-sha-256, cert or hba`,
+  );
 }
 
 /** PgBouncer asks the server only if auth_user is set, and then with a query of its own unless there is another one. */
@@ -107,7 +105,7 @@ function verbosity(globals: Globals, draft: Draft): void {
 }
 
 /** Settings that PgBouncer does not have, with values that make Weir behave as it does. */
-const own: readonly (readonly [key: string, value: unknown, why: string])[] = [
+const own: readonly (readonly [key: SettingKey, value: unknown, why: string])[] = [
   [
     'auth.console_user',
     'pgbouncer',
@@ -116,19 +114,13 @@ const own: readonly (readonly [key: string, value: unknown, why: string])[] = [
   ['resize.enabled', false, 'pools have a fixed size, as in PgBouncer; true lets them grow and shrink'],
   ['queue_target', 0, 'clients wait for query_wait_timeout, as in PgBouncer; 50ms refuses them early in an overload'],
   ['http', null, "PgBouncer has none; 127.0.0.1:9432 is Weir's default, for /metrics and the dashboard"],
+  ['log.format', 'pgbouncer', 'lines for people, as in PgBouncer; json for programs'],
 ];
 
 export function weirsOwn(globals: Globals, draft: Draft): void {
   authQuery(globals, draft);
   authDatabase(draft);
-  for (const [key, value, text] of own) {
-    if (isSettingKey(key)) draft.set(key.split('.'), value, { place: undefined, text });
-  }
-  const format = ['pgbouncer', 'pretty'].find((word) => 'value' in settingOf('log.format').type.parse(word));
-  draft.set(['log', 'format'], format, {
-    place: undefined,
-    text: 'lines for people, as in PgBouncer; json for programs',
-  });
+  for (const [key, value, text] of own) draft.set(key.split('.'), value, { place: undefined, text });
   for (const above of [[], ...databasesOf(draft)]) capMinimum(above, draft);
 }
 

@@ -4,9 +4,8 @@
  * Called by load.ts and by `weir convert`.
  */
 import { isDatabaseKey } from '../databases.ts';
-import { isAtTop } from '../gather.ts';
 import { settingOf, type SettingKey } from '../settings.ts';
-import { didYouMean } from '../suggest.ts';
+import { meantHint } from '../suggest.ts';
 import { parsePairs } from './connection-string.ts';
 import { Draft, type Path } from './draft.ts';
 import { readIni, type IniLine } from './ini.ts';
@@ -19,11 +18,8 @@ import { convert, refusalOf } from './values.ts';
 
 export type { Draft } from './draft.ts';
 
-/**
- * Never throws.
- * @param hasUsers whether Weir has a section `users`, with PgBouncer's names
- */
-export function translateIni(text: string, label: string, hasUsers = isAtTop('users')): Draft {
+/** Never throws. */
+export function translateIni(text: string, label: string): Draft {
   const draft = new Draft(label);
   const { lines, problems } = readIni(text, label);
   draft.problems.push(...problems);
@@ -42,8 +38,7 @@ export function translateIni(text: string, label: string, hasUsers = isAtTop('us
   completeGlobals(globals, draft);
   const databases = new Map(of('databases').map((line) => [line.key, line]));
   for (const line of databases.values()) database(line, draft);
-  for (const line of of('users'))
-    withPairs(line, draft, userKeys, 'user parameter', hasUsers ? ofUser(line.key) : unset);
+  for (const line of of('users')) withPairs(line, draft, userKeys, 'user parameter', ofUser(line.key));
   for (const line of of('peers')) withPairs(line, draft, peerKeys, 'connection parameter', unset);
   weirsOwn(globals, draft);
   return draft;
@@ -57,8 +52,7 @@ function invalid({ place, key, value }: IniLine, why: string, isSecret = false):
 function global(line: IniLine, draft: Draft): void {
   const key = globalKeys.get(line.key);
   if (key === undefined) {
-    const meant = didYouMean(line.key, globalKeys.keys());
-    const hint = meant === undefined ? '' : ` (did you mean ${meant}?)`;
+    const hint = meantHint(line.key, globalKeys.keys());
     draft.problems.push(`${line.place}: unknown parameter: pgbouncer/${line.key.slice(0, 80)}${hint}`);
     return;
   }
@@ -138,8 +132,7 @@ function withPairs(
     if (key !== undefined && !(value === '-1' && key.kind !== 'text'))
       use({ ...line, key: `${line.key}: ${name}`, value }, key, draft, name);
     else if (key === undefined && !others.includes(name)) {
-      const meant = didYouMean(name, [...table.keys(), ...others]);
-      const hint = meant === undefined ? '' : ` (did you mean ${meant}?)`;
+      const hint = meantHint(name, [...table.keys(), ...others]);
       draft.problems.push(`${line.place}: ${line.key}: unrecognized ${what}: ${name.slice(0, 80)}${hint}`);
     }
   }

@@ -186,21 +186,15 @@ describe('databases', () => {
 describe('users', () => {
   const text = `${shop}[users]\nu = pool_mode=transaction query_wait_timeout=3 pool_size=-1\n"a b" = reserve_pool_size = 2`;
 
-  it('have their settings if Weir has a section for them', () => {
-    const draft = translateIni(text, 'p.ini', true);
+  it('have their settings', () => {
+    const draft = translateIni(text, 'p.ini');
     expect(draft.root).toMatchObject({
       users: { u: { pool_mode: 'transaction', query_wait_timeout: '3s' }, 'a b': { reserve_pool_size: 2 } },
     });
     expect(draft.get(['users', 'u', 'pool_size'])).toBeUndefined();
     expect([draft.problems, draft.notes, draft.placeOf(['users', 'u', 'pool_mode'])]).toEqual([[], [], 'p.ini:5']);
-    const wrong = translateIni(`${shop}[users]\nu = pool_size=x`, 'p.ini', true);
+    const wrong = translateIni(`${shop}[users]\nu = pool_size=x`, 'p.ini');
     expect(wrong.problems).toEqual(['p.ini:5: invalid value "x" for parameter u: pool_size: is not a number']);
-  });
-
-  it('are named otherwise', () => {
-    const draft = translateIni(text, 'p.ini', false);
-    expect(draft.root).not.toHaveProperty('users');
-    expect(draft.notes).toHaveLength(3);
   });
 });
 
@@ -338,6 +332,8 @@ describe("PgBouncer's keys in YAML", () => {
     ['auth_type: md5', 'auth_type of PgBouncer is auth.type here'],
     ['listen_addr: a', 'listen_addr of PgBouncer is listen: HOST:PORT here'],
     ['logfile: a', 'logfile of PgBouncer is log.file here'],
+    ['databases: { a: { auth_type: md5 } }', 'auth_type of PgBouncer is auth.type here, for all databases'],
+    ['databases: { a: { max_user_connections: 5 } }', 'it can only be set for all databases, at the top'],
     ['pkt_buf: 1', 'pkt_buf of PgBouncer has no effect here, because memory for messages'],
     ['client_tls_ca_file: a', 'client_tls_ca_file of PgBouncer is tls.client.ca here'],
     ['poool_mode: a', 'the nearest known key is pool_mode'],
