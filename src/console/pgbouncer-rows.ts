@@ -2,8 +2,7 @@
  * The rows that only the console on database `pgbouncer` has: sums over the nodes, and the console itself, which PgBouncer
  * shows as database `pgbouncer` wherever it shows databases. Called by the SHOW commands.
  */
-import { durationBoundsSeconds, durationPlaces } from '../session/types.ts';
-import type { DatabaseStats } from '../session/types.ts';
+import { newDatabaseStats } from '../session/database-stats.ts';
 import type { PoolStats } from '../pool/types.ts';
 import { emptyPool } from './open-servers.ts';
 import type { ConsoleFigures, ConsoleSources, DatabaseRow } from './sources.ts';
@@ -91,20 +90,4 @@ export function consoleStats({ logins, queries }: ConsoleFigures): StatsRow {
   return { total: { ...zero(consoleDatabase), logins, queries, xacts: queries }, average, stats: noStatements };
 }
 
-const noStatements: DatabaseStats = {
-  ...{
-    database: consoleDatabase,
-    xacts: 0,
-    queries: 0,
-    receivedBytes: 0,
-    sentBytes: 0,
-    xactMs: 0,
-    queryMs: 0,
-    waitMs: 0,
-  },
-  ...{ misroutes: 0, unserved: 0, ignoredHints: 0, recoveryConflicts: 0, logins: 0, replications: 0 },
-  ...{ clientParses: 0, serverParses: 0, binds: 0, tagged: [] },
-  byLabel: new Float64Array(24),
-  durations: durationPlaces.map(() => new Float64Array(durationBoundsSeconds.length + 1)),
-  durationSums: new Float64Array(durationPlaces.length),
-};
+const noStatements = newDatabaseStats(consoleDatabase);

@@ -8,6 +8,7 @@ import { createApp, type App } from '../app.ts';
 import { loadAll } from '../cli/serve.ts';
 import type { Config } from '../config/config.ts';
 import type { Loaded, LoadSource } from '../config/load.ts';
+import { formatHostPort } from '../config/values.ts';
 import { createLogger, type Logger } from '../observability/logger.ts';
 import {
   WeirConfigError,
@@ -115,7 +116,7 @@ class EmbeddedWeir implements Weir {
     const { host, port } = this.address;
     // Addresses that mean "all" cannot be connected to everywhere.
     const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
-    const at = `${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
+    const at = formatHostPort({ host: reachable, port });
     const secret = password === undefined ? '' : `:${encodeURIComponent(password)}`;
     const login = user === undefined ? '' : `${encodeURIComponent(user)}${secret}@`;
     return `postgres://${login}${at}/${encodeURIComponent(database)}`;

@@ -21,6 +21,11 @@ export class StatementMix {
     this.aloneMs[kind] = (this.aloneMs[kind] ?? 0) + aloneMs;
   }
 
+  /** Of all kinds. */
+  get total(): { readonly count: number; readonly aloneMs: number } {
+    return { count: sum(this.counts), aloneMs: sum(this.aloneMs) };
+  }
+
   addAll(other: StatementMix): void {
     for (let kind = 0; kind < statementKinds; kind++) {
       const count = other.counts[kind] ?? 0;

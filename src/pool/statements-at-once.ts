@@ -28,10 +28,8 @@ export class StatementsAtOnce {
   limit = Infinity;
   /** resize.mode is not off: what statements take is noted. */
   isMeasured = false;
-  private count = 0;
   private abandoned = 0;
   private latencyMs = 0;
-  private aloneMs = 0;
   private mix = new StatementMix();
   private looks = 0;
   private running = 0;
@@ -48,11 +46,8 @@ export class StatementsAtOnce {
 
   /** A statement has ended. @param aloneMs what it would have taken alone @param template its number */
   ended(latencyMs: number, aloneMs: number, template: number): void {
-    const workMs = Math.min(aloneMs, latencyMs);
-    this.count++;
     this.latencyMs += latencyMs;
-    this.aloneMs += workMs;
-    this.mix.add(template, workMs);
+    this.mix.add(template, Math.min(aloneMs, latencyMs));
   }
 
   /** Its client has left in the middle of it: it took time, and was of use to nobody. */
@@ -70,10 +65,11 @@ export class StatementsAtOnce {
   }
 
   take(): AtOnceFigures {
-    const { count, abandoned: left, latencyMs, aloneMs, mix, running, looks, holding } = this;
-    this.count = this.abandoned = this.latencyMs = this.aloneMs = this.looks = this.running = this.holding = 0;
+    const { abandoned: left, latencyMs, mix, running, looks, holding } = this;
+    this.abandoned = this.latencyMs = this.looks = this.running = this.holding = 0;
     this.mix = new StatementMix();
     const average = looks === 0 ? 0 : running / looks;
+    const { count, aloneMs } = mix.total;
     return { count, left, latencyMs, aloneMs, mix, running: average, isHoldingBack: holding > 0 };
   }
 }

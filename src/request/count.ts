@@ -3,6 +3,7 @@
  * request.
  */
 import type { BudgetSettings } from '../budgets/types.ts';
+import { histogram } from '../session/database-stats.ts';
 import type { Session } from '../session/session.ts';
 import { durationBoundsSeconds, durationPlaces, type DatabaseStats, type TaggedStats } from '../session/types.ts';
 import type { Request } from '../session/request.ts';
@@ -11,34 +12,6 @@ const routeIndex = { primary: 0, replica: 1, cache: 2, none: 3 } as const;
 /** Place in durationPlaces of what provably only reads on the primary; the other places are those of the routes. */
 const primaryReads = 4;
 const cacheIndex = { hit: 0, miss: 1, off: 2 } as const;
-
-const histogram = (): Float64Array => new Float64Array(durationBoundsSeconds.length + 1);
-
-export function newDatabaseStats(database: string): DatabaseStats {
-  return {
-    database,
-    xacts: 0,
-    queries: 0,
-    receivedBytes: 0,
-    sentBytes: 0,
-    xactMs: 0,
-    queryMs: 0,
-    waitMs: 0,
-    misroutes: 0,
-    unserved: 0,
-    ignoredHints: 0,
-    recoveryConflicts: 0,
-    logins: 0,
-    replications: 0,
-    clientParses: 0,
-    serverParses: 0,
-    binds: 0,
-    byLabel: new Float64Array(24),
-    durations: durationPlaces.map(histogram),
-    durationSums: new Float64Array(durationPlaces.length),
-    tagged: [],
-  };
-}
 
 /** Counts from now on the statements with tags that have a budget. */
 export function countTags(stats: DatabaseStats, { tags = {} }: BudgetSettings): void {

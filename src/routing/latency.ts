@@ -25,7 +25,7 @@ export interface LatencyBaseline {
   /** What a statement takes with no others beside it: about the least that was seen in the last minutes. */
   aloneMs: number;
   raisedAtMs: number;
-  /** The how manieth template that was seen: tells them apart. */
+  /** Each template has another one. */
   readonly number: number;
 }
 

@@ -66,6 +66,24 @@ function channels() {
   };
 }
 
+/** A lead whose budget has burnt for a while, and what the others have heard of its actions. */
+async function leadThatActs(): Promise<
+  ReturnType<typeof scene> & { theirs: ReturnType<typeof channels>['theirs']; told: unknown[] }
+> {
+  const { ours, theirs } = channels();
+  const all: { current?: StatsSources } = {};
+  const made = scene({ gather: async () => all.current as StatsSources, channel: ours });
+  const { state, tick, figures } = made;
+  all.current = figures;
+  const told: unknown[] = [];
+  theirs.on('budgetActions', ({ term, actions }) => void told.push([term, actions.map(({ action }) => action)]));
+  state.config = configOf('{ reads: { p95: 50ms }, actions: [raise_pool] }');
+  state.term = 7;
+  await tick();
+  await tick(100);
+  return { ...made, theirs, told };
+}
+
 afterEach(() => vi.useRealTimers());
 
 describe('a single process', () => {
@@ -182,19 +200,7 @@ describe('of several workers', () => {
   });
 
   it('tells the others what is in force, and that nothing is any more; others hear it', async () => {
-    const { ours, theirs } = channels();
-    const all: { current?: StatsSources } = {};
-    const { state, tick, quiet, figures, inForce } = scene({
-      gather: async () => all.current as StatsSources,
-      channel: ours,
-    });
-    all.current = figures;
-    const told: unknown[] = [];
-    theirs.on('budgetActions', ({ term, actions }) => void told.push([term, actions.map(({ action }) => action)]));
-    state.config = configOf('{ reads: { p95: 50ms }, actions: [raise_pool] }');
-    state.term = 7;
-    await tick();
-    await tick(100);
+    const { theirs, told, quiet, inForce } = await leadThatActs();
     await quiet();
     await vi.waitFor(() => expect(told).toEqual([...Array.from({ length: 60 }, () => [7, ['raise_pool']]), [7, []]]));
     theirs.tell('budgetActions', [{ database: 'shop', action: 'prefer_cache', why: 'slow' }]);
@@ -202,19 +208,7 @@ describe('of several workers', () => {
   });
 
   it('the lead tells the others what a reload ends; they wait for its word, but know by themselves that there are no budgets', async () => {
-    const { ours, theirs } = channels();
-    const all: { current?: StatsSources } = {};
-    const { budgets, state, tick, figures, inForce } = scene({
-      gather: async () => all.current as StatsSources,
-      channel: ours,
-    });
-    all.current = figures;
-    const told: unknown[] = [];
-    theirs.on('budgetActions', ({ term, actions }) => void told.push([term, actions.map(({ action }) => action)]));
-    state.config = configOf('{ reads: { p95: 50ms }, actions: [raise_pool] }');
-    state.term = 7;
-    await tick();
-    await tick(100);
+    const { told, budgets, state, inForce } = await leadThatActs();
     state.config = configOf('{ reads: { p95: 50ms } }');
     budgets.apply();
     await vi.waitFor(() =>

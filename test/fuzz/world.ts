@@ -14,7 +14,7 @@ import { createBinder } from '../../src/binding/binder.ts';
 import { createLatencyBaselines } from '../../src/routing/latency.ts';
 import { ClientSession } from '../../src/request/client.ts';
 import type { Database, Parked, Services } from '../../src/session/context.ts';
-import { newDatabaseStats } from '../../src/request/count.ts';
+import { newDatabaseStats } from '../../src/session/database-stats.ts';
 import { Preferences } from '../../src/session/preferences.ts';
 import { Settings } from '../../src/session/settings.ts';
 import { SessionState } from '../../src/session/state.ts';

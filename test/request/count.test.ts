@@ -1,6 +1,7 @@
 /** Where a statement is counted: reads on the primary apart from what else it does, and failures that are not the statement's own. */
 import { describe, expect, it } from 'vitest';
-import { countAnswer, countCutOff, countTags, newDatabaseStats } from '../../src/request/count.ts';
+import { countAnswer, countCutOff, countTags } from '../../src/request/count.ts';
+import { newDatabaseStats } from '../../src/session/database-stats.ts';
 import { readHints } from '../../src/sql/hints.ts';
 import { Request } from '../../src/session/request.ts';
 import type { Session } from '../../src/session/session.ts';
