@@ -6,6 +6,14 @@ import { mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'no
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { IServiceMonitor } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/ServiceMonitor';
+import type { IDeployment } from 'kubernetes-models/apps/v1/Deployment';
+import type { IHorizontalPodAutoscaler } from 'kubernetes-models/autoscaling/v2/HorizontalPodAutoscaler';
+import type { INetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1/NetworkPolicy';
+import type { IPodDisruptionBudget } from 'kubernetes-models/policy/v1/PodDisruptionBudget';
+import type { IConfigMap } from 'kubernetes-models/v1/ConfigMap';
+import type { ISecret } from 'kubernetes-models/v1/Secret';
+import type { IService } from 'kubernetes-models/v1/Service';
 import ts from 'typescript';
 import { expect } from 'vitest';
 import { parseAllDocuments } from 'yaml';
@@ -15,8 +23,24 @@ export interface Manifest {
   readonly apiVersion: string;
   readonly kind: string;
   readonly metadata: { readonly name: string; readonly labels: Readonly<Record<string, string>> };
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- of all kinds
-  readonly [field: string]: any;
+}
+
+/** With all its fields, and one item at least in each list: a test that reads what is not there fails. */
+type Whole<T> = T extends readonly (infer Item)[]
+  ? [Whole<Item>, ...Whole<Item>[]]
+  : T extends object
+    ? { [Key in keyof T]-?: Whole<NonNullable<T[Key]>> }
+    : T;
+
+interface Kinds {
+  readonly Deployment: IDeployment;
+  readonly Service: IService;
+  readonly ConfigMap: IConfigMap;
+  readonly Secret: ISecret;
+  readonly ServiceMonitor: IServiceMonitor;
+  readonly NetworkPolicy: INetworkPolicy;
+  readonly HorizontalPodAutoscaler: IHorizontalPodAutoscaler;
+  readonly PodDisruptionBudget: IPodDisruptionBudget;
 }
 
 /** @throws if it is not YAML */
@@ -34,10 +58,19 @@ export function plainManifests(): Manifest[] {
   return names.sort().flatMap((name) => manifestsIn(read(`deploy/kubernetes/${name}`)));
 }
 
-export function one(manifests: readonly Manifest[], kind: string): Manifest {
+export function one<Kind extends keyof Kinds>(
+  manifests: readonly Manifest[],
+  kind: Kind,
+): Manifest & Whole<Kinds[Kind]> {
   const found = manifests.filter((each) => each.kind === kind);
   expect([kind, found.length]).toEqual([kind, 1]);
-  return found[0] as Manifest;
+  return found[0] as Manifest & Whole<Kinds[Kind]>;
+}
+
+/** @throws if it is not there */
+export function there<T>(value: T | undefined): T {
+  expect(value).toBeDefined();
+  return value as T;
 }
 
 /** The module that has the type of an object. */

@@ -12,13 +12,16 @@ import { verbsOf } from '../../src/cli/run.ts';
 import type { Config } from '../../src/config/config.ts';
 import { startWeir, type Weir, type WeirSettings } from '../../src/index.ts';
 import { fakeProcess } from '../cli/run-in-memory.ts';
-import { checkSchema, one, plainManifests, typeProblems, type Manifest } from './kubernetes-objects.ts';
+import { checkSchema, one, plainManifests, there, typeProblems, type Manifest } from './kubernetes-objects.ts';
 import { knownMetrics, read } from './support.ts';
 
 const manifests = plainManifests();
-const spec = one(manifests, 'Deployment')['spec'].template.spec;
+const spec = one(manifests, 'Deployment').spec.template.spec;
 const [container] = spec.containers;
 const { stringData } = one(manifests, 'Secret');
+const usersText = there(stringData['users.txt']);
+const adminUrl = new URL(there(stringData['admin-url']));
+const configText = there(one(manifests, 'ConfigMap').data['weir.yaml']);
 const labels = { 'app.kubernetes.io/name': 'weir', 'app.kubernetes.io/instance': 'weir' };
 
 describe('the schemas of Kubernetes', () => {
@@ -28,9 +31,8 @@ describe('the schemas of Kubernetes', () => {
 
   it('know every field', { timeout: 300_000 }, () => {
     expect(typeProblems(manifests)).toEqual([]);
-    const wrong = structuredClone(manifests) as (Manifest & { spec: { template: { spec: object } } })[];
-    const deployment = one(wrong, 'Deployment');
-    deployment['spec'].template.spec.terminationGracePeriodSecond = 1;
+    const deployment = structuredClone(one(manifests, 'Deployment'));
+    Object.assign(deployment.spec.template.spec, { terminationGracePeriodSecond: 1 });
     expect(typeProblems([deployment])).toEqual([expect.stringContaining('terminationGracePeriodSecond')]);
   });
 
@@ -57,18 +59,16 @@ describe('what they name', () => {
   beforeAll(async () => {
     // As the projected volume lays them.
     dir = mkdtempSync(join(tmpdir(), 'weir-kubernetes-'));
-    writeFileSync(join(dir, 'weir.yaml'), one(manifests, 'ConfigMap')['data']['weir.yaml']);
-    writeFileSync(join(dir, 'users.txt'), stringData['users.txt']);
-    const env = Object.fromEntries(
-      (container.env as { name: string; value?: string }[]).map(({ name, value }) => [name, value]),
-    );
+    writeFileSync(join(dir, 'weir.yaml'), configText);
+    writeFileSync(join(dir, 'users.txt'), usersText);
+    const env = Object.fromEntries(container.env.map(({ name, value }) => [name, value]));
     const { result, users } = loadAll({ file: join(dir, 'weir.yaml'), env });
     if ('problems' in result) throw new Error(result.problems.join('\n'));
     expect(result.warnings).toEqual([]);
     expect([...users.keys()].sort()).toEqual(['app', 'weir']);
     ({ config } = result);
     const settings: WeirSettings = {
-      ...(parse(one(manifests, 'ConfigMap')['data']['weir.yaml']) as WeirSettings),
+      ...(parse(configText) as WeirSettings),
       listen: '127.0.0.1:0',
       http: '127.0.0.1:0',
       auth: {},
@@ -84,16 +84,15 @@ describe('what they name', () => {
     expect(read('Dockerfile')).toContain(`"--config", "${container.volumeMounts[0].mountPath}/weir.yaml"`);
     const [configMap, secret] = spec.volumes[0].projected.sources;
     expect(configMap.configMap.name).toBe(one(manifests, 'ConfigMap').metadata.name);
-    expect(secret.secret.name).toBe(one(manifests, 'Secret').metadata.name);
-    for (const { key } of secret.secret.items) expect(Object.keys(stringData)).toContain(key);
-    const admin = container.env.find(({ name }: { name: string }) => name === 'WEIR_ADMIN_URL');
+    const { secret: ofUsers } = there(secret);
+    expect(ofUsers.name).toBe(one(manifests, 'Secret').metadata.name);
+    for (const { key } of ofUsers.items) expect(Object.keys(stringData)).toContain(key);
+    const admin = there(container.env.find(({ name }) => name === 'WEIR_ADMIN_URL'));
     expect(Object.keys(stringData)).toContain(admin.valueFrom.secretKeyRef.key);
   });
 
   it('ports of the configuration, the image, the container, the Service and the policies', () => {
-    const ports = new Map(
-      (container.ports as { name: string; containerPort: number }[]).map((port) => [port.name, port.containerPort]),
-    );
+    const ports = new Map<unknown, number>(container.ports.map((port) => [port.name, port.containerPort] as const));
     expect(ports).toEqual(
       new Map([
         ['postgres', config.listen.port],
@@ -102,25 +101,27 @@ describe('what they name', () => {
     );
     expect([config.listen.host, config.http?.host]).toEqual(['0.0.0.0', '0.0.0.0']);
     expect(read('Dockerfile')).toContain(`EXPOSE ${[...ports.values()].join(' ')}`);
-    const service = one(manifests, 'Service')['spec'].ports as { name: string; targetPort: string }[];
+    const service = one(manifests, 'Service').spec.ports;
     for (const { targetPort } of service) expect(ports.has(targetPort)).toBe(true);
-    for (const { port } of one(manifests, 'ServiceMonitor')['spec'].endpoints)
+    for (const { port } of one(manifests, 'ServiceMonitor').spec.endpoints)
       expect(service.map(({ name }) => name)).toContain(port);
-    for (const rule of one(manifests, 'NetworkPolicy')['spec'].ingress)
+    for (const rule of one(manifests, 'NetworkPolicy').spec.ingress)
       for (const { port } of rule.ports) expect(ports.has(port)).toBe(true);
-    expect(new URL(stringData['admin-url']).port).toBe(String(ports.get('postgres')));
+    expect(adminUrl.port).toBe(String(ports.get('postgres')));
   });
 
   it('the admin of the Secret is one, with the password of users.txt', () => {
-    const { username, password, pathname } = new URL(stringData['admin-url']);
+    const { username, password, pathname } = adminUrl;
     expect(config.auth.adminUsers).toContain(username);
-    expect(stringData['users.txt']).toContain(`"${username}" "${password}"`);
+    expect(usersText).toContain(`"${username}" "${password}"`);
     expect(pathname).toBe('/weir');
   });
 
   it('paths of probes and of Prometheus are answered', async () => {
-    const paths = ['startupProbe', 'readinessProbe', 'livenessProbe'].map((probe) => container[probe].httpGet.path);
-    for (const path of [...paths, one(manifests, 'ServiceMonitor')['spec'].endpoints[0].path]) {
+    const paths = (['startupProbe', 'readinessProbe', 'livenessProbe'] as const).map(
+      (probe) => container[probe].httpGet.path,
+    );
+    for (const path of [...paths, one(manifests, 'ServiceMonitor').spec.endpoints[0].path]) {
       const { status } = await fetch(`http://127.0.0.1:${weir.http?.port}${path}`);
       // The servers of the example are not there.
       expect([path, status]).toEqual([path, path === '/readyz' ? 503 : 200]);
@@ -130,19 +131,20 @@ describe('what they name', () => {
 
   it('metrics of the HorizontalPodAutoscaler, its target, and who is selected', async () => {
     const { types } = await knownMetrics();
-    const hpa = one(manifests, 'HorizontalPodAutoscaler')['spec'];
-    const pods = hpa.metrics.filter(({ type }: { type: string }) => type === 'Pods');
+    const hpa = one(manifests, 'HorizontalPodAutoscaler').spec;
+    const pods = hpa.metrics.filter(({ type }) => type === 'Pods');
     expect(pods).toHaveLength(1);
-    expect(types.get(pods[0].pods.metric.name)).toBe('gauge');
-    expect(read('deploy/kubernetes/horizontalpodautoscaler.yaml')).toContain(`${pods[0].pods.metric.name}{node="weir"`);
+    const { name } = there(pods[0]).pods.metric;
+    expect(types.get(name)).toBe('gauge');
+    expect(read('deploy/kubernetes/horizontalpodautoscaler.yaml')).toContain(`${name}{node="weir"`);
     expect(hpa.scaleTargetRef).toEqual({ apiVersion: 'apps/v1', kind: 'Deployment', name: 'weir' });
     const text = await (await fetch(`http://127.0.0.1:${weir.http?.port}/metrics`)).text();
     expect(text).toContain('weir_saturation{database="",node="weir"}');
-    expect(one(manifests, 'Deployment')['spec'].template.metadata.labels).toEqual(labels);
-    expect(one(manifests, 'Service')['spec'].selector).toEqual(labels);
-    for (const kind of ['Deployment', 'PodDisruptionBudget', 'ServiceMonitor'])
-      expect(one(manifests, kind)['spec'].selector.matchLabels).toEqual(labels);
-    expect(one(manifests, 'NetworkPolicy')['spec'].podSelector.matchLabels).toEqual(labels);
+    expect(one(manifests, 'Deployment').spec.template.metadata.labels).toEqual(labels);
+    expect(one(manifests, 'Service').spec.selector).toEqual(labels);
+    for (const kind of ['Deployment', 'PodDisruptionBudget', 'ServiceMonitor'] as const)
+      expect(one(manifests, kind).spec.selector.matchLabels).toEqual(labels);
+    expect(one(manifests, 'NetworkPolicy').spec.podSelector.matchLabels).toEqual(labels);
     for (const { metadata } of manifests) expect(metadata).toMatchObject({ name: 'weir', labels });
   });
 
@@ -180,5 +182,5 @@ it('the Pod may do no more than it needs', () => {
   });
   expect(container.resources).toMatchObject({ requests: { cpu: expect.any(String), memory: expect.any(String) } });
   expect(container.resources.limits.memory).toMatch(/^\d+Mi$/);
-  expect(one(manifests, 'NetworkPolicy')['spec'].policyTypes).toEqual(['Ingress', 'Egress']);
+  expect(one(manifests, 'NetworkPolicy').spec.policyTypes).toEqual(['Ingress', 'Egress']);
 });
