@@ -201,7 +201,9 @@ export async function startWeir(config: WeirConfig | string, options: WeirOption
   for (let attempt = 1; ; attempt++) {
     const weir = await tryStart(config, options);
     if (weir instanceof WeirProcess) return weir;
-    if (attempt === 5 || !weir.includes('EADDRINUSE')) throw new Error(`Weir did not start:\n${weir}`);
+    // A port that was free when it was chosen has been taken by somebody else meanwhile.
+    if (attempt === 5 || !/EADDRINUSE|another process listens there/.test(weir))
+      throw new Error(`Weir did not start:\n${weir}`);
   }
 }
 
