@@ -22,14 +22,14 @@ export class InUse {
   private leastOtherBytes = Infinity;
   /** What was heap or buffer, was freed, and is still resident. */
   private freedBytes = 0;
-  private before = { residentBytes: 0, liveBytes: 0 };
+  private before = { liveBytes: 0, otherBytes: 0 };
 
   /** @returns bytes in use */
   note({ residentBytes, heapUsedBytes, bufferBytes }: Reading, limit: Limit, nowMs: number): number {
     const liveBytes = heapUsedBytes + bufferBytes;
     const otherBytes = Math.max(0, residentBytes - liveBytes);
     this.leastOtherBytes = Math.min(this.leastOtherBytes, otherBytes);
-    this.noteFreed(residentBytes, liveBytes, otherBytes);
+    this.noteFreed(liveBytes, otherBytes);
     if (residentBytes < this.highBytes - returnedShare * limit.bytes) this.highBytes = residentBytes;
     if (residentBytes > this.highBytes + noiseShare * limit.bytes) {
       this.highBytes = residentBytes;
@@ -41,11 +41,16 @@ export class InUse {
     return Math.min(residentBytes, liveBytes + this.otherBytes);
   }
 
-  private noteFreed(residentBytes: number, liveBytes: number, otherBytes: number): void {
+  /**
+   * Heap and buffers that become smaller leave pages that nobody has, unless the operating system gets them back. Garbage that comes
+   * and goes together with its pages leaves none, and takes none of those.
+   */
+  private noteFreed(liveBytes: number, otherBytes: number): void {
     const { before } = this;
-    const returnedBytes = Math.max(0, before.residentBytes - residentBytes);
-    const freedBytes = this.freedBytes + before.liveBytes - liveBytes - returnedBytes;
+    const moreOtherBytes = otherBytes - before.otherBytes;
+    const lessLiveBytes = Math.max(0, before.liveBytes - liveBytes);
+    const freedBytes = this.freedBytes + Math.min(moreOtherBytes, lessLiveBytes);
     this.freedBytes = Math.min(Math.max(0, freedBytes), otherBytes - this.leastOtherBytes);
-    this.before = { residentBytes, liveBytes };
+    this.before = { liveBytes, otherBytes };
   }
 }
