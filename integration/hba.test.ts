@@ -195,6 +195,22 @@ test('a reload reads both files again; a bad one changes nothing and names the l
   expect((await session.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
 });
 
+test('a line that can let nobody in is warned of at each reload that has it, by SIGHUP and on the console', async () => {
+  const warned = (): number =>
+    weir.logs.filter(
+      ({ event, level, msg }) =>
+        event === 'configuration' && level === 'warn' && /pg_hba\.conf:1: peer/.test(String(msg)),
+    ).length;
+  expect(warned()).toBe(0);
+  save('pg_hba.conf', 'local all all peer\nhost all all all scram-sha-256\n');
+  await reload(() => warned() > 0);
+  const before = warned();
+  const console = await connectPg(weir.adminUrl());
+  await console.query('RELOAD');
+  await until('the warning', () => warned() > before);
+  await console.end();
+});
+
 test('nothing starts with a bad file, and every problem is named at once', async () => {
   const hbaFile = save('bad.conf', 'host all all db.example.com md5\nhost all all all peer\n');
   const refused = await startWeir({ ...config, auth: { type: 'hba', hba_file: hbaFile } }).then(

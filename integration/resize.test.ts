@@ -148,6 +148,19 @@ describe('an operator', () => {
     await load.stop();
   });
 
+  test('says with MAX alone how large a pool of fixed size is', async () => {
+    const at = await start({ default_pool_size: 2, resize: { enabled: false } });
+    const console = await connectPg(at.adminUrl());
+    const load = await startLoad(at, 20, 10);
+    await untilOpen(2);
+    for (const size of [9, 3]) {
+      await console.query(`RESIZE POOL ${database}.${users.app} MAX ${size}`);
+      await untilOpen(size);
+      expect(await pool(console)).toMatchObject({ limit: String(size), max: String(size) });
+    }
+    await load.stop();
+  });
+
   test('has the last word: the controller keeps within the new bounds', async () => {
     const at = await start({ default_pool_size: 4, max_pool_size: 50 });
     const console = await connectPg(at.adminUrl());

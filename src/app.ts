@@ -36,7 +36,7 @@ export interface App {
   drain(mode?: DrainMode): Promise<void>;
   stop(): Promise<void>;
   /** Rejects with WeirError if any part cannot be used, and then changes nothing. */
-  reload(config: Config, users: ReadonlyMap<string, string>): Promise<ConfigDiff>;
+  reload(config: Config, users: ReadonlyMap<string, string>, warnings?: readonly string[]): Promise<ConfigDiff>;
   listenAddress(): HostPort;
   httpAddress(): HostPort | undefined;
   /** All servers were looked at, or have had their time to answer. */
@@ -89,7 +89,7 @@ export async function createApp(config: Config, deps: AppDeps): Promise<App> {
     start: () => lifecycle.start(),
     drain: (mode) => lifecycle.drain(mode),
     stop: () => lifecycle.stop(),
-    reload: (next, users) => reload.reload(next, users),
+    reload: (next, users, warnings) => reload.reload(next, users, warnings),
     listenAddress: () => parts.entrance.listener.address(),
     httpAddress: () => lifecycle.httpAddress(),
     isSettled: () => [...parts.directory.all()].every(({ topology }) => topology.isSettled),

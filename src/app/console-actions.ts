@@ -53,7 +53,7 @@ export function createActions(parts: ActionParts): ConsoleActions {
         isFound = database.topology.setDraining(node, isDraining) || isFound;
       return isFound;
     },
-    resizePool: async (request) => resizePools(chosen, request),
+    resizePool: async (request) => resizePools(chosen, request, !parts.config().resize.enabled),
     async setSetting(key, value) {
       const changed = changeSetting(parts.config(), key, value);
       if ('problem' in changed) throw refused(changed.problem);
@@ -148,10 +148,10 @@ function killing({ clients }: ActionParts, chosen: Chosen): Pick<ConsoleActions,
   };
 }
 
-function resizePools(chosen: Chosen, request: ResizeRequest): ResizeOutcome[] {
+function resizePools(chosen: Chosen, request: ResizeRequest, isFixed: boolean): ResizeOutcome[] {
   const { min, max } = request;
   if (min !== undefined && max !== undefined && min > max) throw refused(`MIN ${min} is larger than MAX ${max}`);
-  const outcomes = chosen(request.database).flatMap((database) => resizeDatabase(database, request));
+  const outcomes = chosen(request.database).flatMap((database) => resizeDatabase(database, request, isFixed));
   if (outcomes.length === 0) {
     const user = request.user === undefined ? '' : `.${request.user}`;
     const node = request.node === undefined ? '' : ` on ${request.node}`;
@@ -177,9 +177,9 @@ async function explainRoute(
 }
 
 /** Resizes existing pools at once, and later pools when they are made. */
-function resizeDatabase(database: DatabaseRuntime, request: ResizeRequest): ResizeOutcome[] {
+function resizeDatabase(database: DatabaseRuntime, request: ResizeRequest, isFixed: boolean): ResizeOutcome[] {
   const { user, node: nodeName, min, max } = request;
-  const bounds = { min, max };
+  const bounds = { min, max, isFixed };
   const outcomes: ResizeOutcome[] = [];
   const why = [
     'RESIZE POOL by an operator',
@@ -201,7 +201,7 @@ function resizeDatabase(database: DatabaseRuntime, request: ResizeRequest): Resi
     const { defaultPoolSize, minPoolSize, maxPoolSize } = database.poolSettings(forced ?? user ?? '*');
     let size: PoolSize = { limit: defaultPoolSize, min: minPoolSize, max: maxPoolSize };
     const whose = forced ?? user ?? '*';
-    for (const kept of database.bounds.of(whose, node.name)) size = resized(size, kept);
+    for (const kept of database.bounds.of(whose, node.name)) size = resized(size, { ...kept, isFixed });
     const { limit, ...rest } = resized(size, bounds);
     const toCome = { database: database.name, user: whose, node: node.name, isToCome: true } as const;
     outcomes.push({ ...toCome, before: size.limit, after: limit, ...rest });

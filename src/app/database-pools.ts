@@ -85,7 +85,9 @@ export class DatabasePools {
     });
     pool.role = role;
     this.limitUser(node, user);
-    for (const bounds of this.bounds.of(user, node.name)) pool.setBounds(bounds, 'RESIZE POOL before it was used');
+    const isFixed = !this.parts.shared.config().resize.enabled;
+    for (const { min, max } of this.bounds.of(user, node.name))
+      pool.setBounds({ min, max, isFixed }, 'RESIZE POOL before it was used');
     if (this.isPaused) pool.pause();
     return pool;
   }

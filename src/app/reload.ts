@@ -20,6 +20,13 @@ export interface Reloaded extends ConfigDiff {
   readonly nodes: readonly string[];
 }
 
+export interface ReadAgain {
+  readonly config: Config;
+  readonly users: Users;
+  /** For the log, when it is applied. */
+  readonly warnings: readonly string[];
+}
+
 export class Reload {
   private readonly current: Current;
   private readonly logs: Logs;
@@ -68,8 +75,11 @@ export class Reload {
     parts.regular.budgets.apply();
   }
 
-  /** @param file the configuration as it says; nodes that operators have added stay */
-  async reload(file: Config, nextUsers: Users): Promise<Reloaded> {
+  /**
+   * @param file the configuration as it says; nodes that operators have added stay
+   * @param warnings of it, for the log
+   */
+  async reload(file: Config, nextUsers: Users, warnings: readonly string[] = []): Promise<Reloaded> {
     const { current } = this;
     const { config: next, notices: nodes } = keepAddedNodes(current.config, file);
     const diff = diffConfig(current.config, next);
@@ -84,25 +94,26 @@ export class Reload {
       needsRestart: diff.notReloadable,
       ...(nodes.length === 0 ? {} : { nodes }),
     });
+    for (const warning of warnings) this.logs.log('warn', 'configuration', warning);
     return { ...diff, nodes };
   }
 
   /** @throws WeirError for a bad file */
-  read(): { readonly config: Config; readonly users: Users } {
+  read(): ReadAgain {
     const { result, users } = this.readAgain();
     if ('problems' in result) throw nothingChanged(result.problems.join('; '));
-    return { config: result.config, users };
+    const { config, warnings } = result;
+    return { config, users, warnings };
   }
 
   /** @returns a line for each setting that the file changes and a reload does not, and for nodes that were added by hand */
-  async reloadRead(config: Config, users: Users): Promise<readonly string[]> {
-    const { notReloadable, nodes } = await this.reload(config, users);
+  async reloadRead({ config, users, warnings }: ReadAgain): Promise<readonly string[]> {
+    const { notReloadable, nodes } = await this.reload(config, users, warnings);
     return [...notReloadable.map((key) => `${key} needs ${whatChanges(key)}`), ...nodes];
   }
 
   async reloadFromFile(): Promise<readonly string[]> {
-    const { config, users } = this.read();
-    return this.reloadRead(config, users);
+    return this.reloadRead(this.read());
   }
 }
 

@@ -94,9 +94,9 @@ export class StagedChange implements StagedChanges {
   }
 
   private prepareReload(): string {
-    const { config, users } = this.reload.read();
+    const { config, users, warnings } = this.reload.read();
     this.reload.check(keepNotReloadable(this.current.config, config));
-    this.ready = () => this.reload.reloadRead(config, users);
+    this.ready = () => this.reload.reloadRead({ config, users, warnings });
     return digestOf(config, users);
   }
 }

@@ -2,6 +2,8 @@
  * `weir check`: validates the configuration, connects to every server it names, tries auth.query and Redis, and prints the
  * problems. Changes nothing. Exit code 1 if there is a problem. Called by run.ts.
  */
+import { statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { AuthQuery } from '../app/auth-query.ts';
 import { createKeyDeriver } from '../auth/keys.ts';
 import { parseSecret } from '../auth/secrets.ts';
@@ -147,6 +149,18 @@ async function checkRedis(config: Config): Promise<Found> {
   return found;
 }
 
+/** Of files that Weir itself makes. Whether they can be written, only the user of Weir can say. */
+function checkFolders({ forecast, log, pidfile }: Config): Found {
+  const files = { 'forecast.file': forecast.file, 'log.file': log.file, pidfile };
+  const problems = Object.entries(files).flatMap(([key, file]) => {
+    if (file === undefined) return [];
+    const folder = dirname(file);
+    const isFolder = statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true;
+    return isFolder ? [] : [`${key}: ${file} cannot be written: ${folder} is not a directory`];
+  });
+  return { rows: [], problems, notes: [] };
+}
+
 export const check: Verb = {
   synopsis: 'FILE',
   about: 'Validates the configuration (YAML or pgbouncer.ini), tries every server in it, and prints what is wrong.',
@@ -162,6 +176,7 @@ export const check: Verb = {
     parts.push(await checkDns(config));
     parts.push(await checkAuthQuery(config, users));
     parts.push(await checkRedis(config));
+    parts.push(checkFolders(config));
     parts.push({ rows: [], problems: beyondMachine(config, thisMachine()), notes: [] });
     return report(parts, config, users.size, io);
   },

@@ -10,7 +10,7 @@ const groups: readonly (readonly [string, readonly string[]])[] = [
     'Look',
     [
       ...['pools', 'nodes', 'clients', 'servers', 'databases', 'stats', 'cache', 'limits', 'budgets', 'memory'],
-      ...['forecast', 'config', 'workers', 'explain'],
+      ...['connection-budget', 'forecast', 'config', 'workers', 'explain'],
     ],
   ],
   ['Act', ['resize', 'pause', 'resume', 'reload', 'restart', 'drain', 'undrain', 'node', 'kill', 'invalidate']],
@@ -26,7 +26,7 @@ export function overview(verbs: ReadonlyMap<string, Verb>): string {
     lines.push('', `${title}:`);
     for (const name of names) {
       const verb = verbs.get(name);
-      if (verb !== undefined) lines.push(`  ${name.padEnd(12)}${firstSentence(verb.about)}`);
+      if (verb !== undefined) lines.push(`  ${name.padEnd(10)}  ${firstSentence(verb.about)}`);
     }
   }
   lines.push(

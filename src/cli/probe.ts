@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import pg from 'pg';
 import type { NodeConfig, TlsSide } from '../config/config.ts';
+import { WITHOUT_WAL, withoutWal } from '../topology/probe-sql.ts';
 import { NO_LOGIN } from '../topology/server-connector.ts';
 import { connectTarget, isSocketDir } from '../util/where.ts';
 
@@ -85,8 +86,10 @@ function tlsFor(tls: TlsSide): [TlsOption, boolean] {
   return [option, tls.mode === 'prefer'];
 }
 
-const probeSql = `SELECT pg_is_in_recovery() AS replica, current_setting('server_version') AS version,
-  current_setting('max_connections')::int AS max_connections,
+const plainColumns = `pg_is_in_recovery() AS replica, current_setting('server_version') AS version,
+  current_setting('max_connections')::int AS max_connections`;
+const plainSql = `SELECT ${plainColumns}, NULL AS lsn, NULL AS streaming`;
+const probeSql = `SELECT ${plainColumns},
   (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END - '0/0')::text AS lsn,
   EXISTS (SELECT 1 FROM pg_stat_wal_receiver) AS streaming`;
 
@@ -95,7 +98,7 @@ interface Answer {
   readonly version: string;
   readonly max_connections: number;
   readonly lsn: string | null;
-  readonly streaming: boolean;
+  readonly streaming: boolean | null;
 }
 
 /** @param login undefined: only connects, without logging in */
@@ -137,7 +140,12 @@ async function ask(node: NodeConfig, login: Credentials, ssl: TlsOption, timeout
   client.on('error', () => undefined);
   try {
     await client.connect();
-    const { rows } = await client.query<Answer>(probeSql);
+    let note: string | undefined;
+    const { rows } = await client.query<Answer>(probeSql).catch((error: unknown) => {
+      if (!(error instanceof pg.DatabaseError) || !WITHOUT_WAL.has(error.code ?? '')) throw error;
+      note = withoutWal(error);
+      return client.query<Answer>(plainSql);
+    });
     const [answer] = rows;
     if (answer === undefined) return { ...emptyReport, problem: 'the server gave no answer' };
     return {
@@ -145,9 +153,9 @@ async function ask(node: NodeConfig, login: Credentials, ssl: TlsOption, timeout
       version: answer.version.split(' ')[0],
       maxConnections: answer.max_connections,
       lsn: answer.lsn === null ? undefined : BigInt(answer.lsn),
-      isStreaming: answer.streaming,
+      isStreaming: answer.streaming ?? undefined,
       problem: undefined,
-      note: undefined,
+      note,
     };
   } finally {
     await client.end().catch(() => undefined);

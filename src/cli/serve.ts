@@ -4,7 +4,7 @@
  */
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { loadAccessOf } from '../app/access.ts';
-import { beyondMachine, thisMachine } from '../config/capacity.ts';
+import { beyondMachine, filesWarning, thisMachine } from '../config/capacity.ts';
 import type { Config } from '../config/config.ts';
 import type { Loaded, LoadSource, ServeFlags } from '../config/load.ts';
 import { loadConfig } from '../config/load.ts';
@@ -89,7 +89,8 @@ export function loadAll(source: LoadSource): Loaded {
   if ('problems' in loaded) return { result: loaded, users: none };
   const access = loadAccessOf(loaded.config);
   if (access !== undefined && 'problems' in access) return { result: { ...access, warnings: [] }, users: none };
-  const result = { ...loaded, warnings: [...loaded.warnings, ...(access?.access.warnings ?? [])] };
+  const files = filesWarning(loaded.config, thisMachine()) ?? [];
+  const result = { ...loaded, warnings: [...loaded.warnings, ...(access?.access.warnings ?? [])].concat(files) };
   const { file } = result.config.auth;
   if (file === undefined) return { result, users: knownUsers(result.config) };
   try {

@@ -18,7 +18,12 @@ export interface ServedApp {
   drain(mode?: 'wait-for-servers' | 'wait-for-clients'): Promise<void>;
   stop(): Promise<void>;
   /** @throws WeirError if the configuration cannot be used; nothing has changed then */
-  reload(config: Config, users: ReadonlyMap<string, string>): ConfigDiff | Promise<ConfigDiff>;
+  reload(
+    config: Config,
+    users: ReadonlyMap<string, string>,
+    /** For the log. Workers find them by themselves. */
+    warnings?: readonly string[],
+  ): ConfigDiff | Promise<ConfigDiff>;
   listenAddress(): HostPort;
   httpAddress(): HostPort | undefined;
   /** Resolves when the app has ended by SHUTDOWN on the admin console. */

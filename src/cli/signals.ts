@@ -169,7 +169,7 @@ async function reloadConfiguration({ app, reloadConfig, io }: Serving): Promise<
   }
   let diff: ConfigDiff;
   try {
-    diff = await app.reload(result.config, users);
+    diff = await app.reload(result.config, users, result.warnings);
   } catch (error) {
     if (!(error instanceof WeirError)) throw error;
     io.err(`weir: reload: ${error.message}\n`);

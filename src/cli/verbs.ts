@@ -258,6 +258,10 @@ export const adminVerbs: Readonly<Record<string, Verb>> = {
   cache: showVerb('CACHE', 'The result cache: entries, memory, hits and invalidations.'),
   budgets: showVerb('BUDGETS', 'Budgets (service levels): how fast they are used up, and why.'),
   forecast: showVerb('FORECAST', 'Connections that pools will need, from the load at the same time of other days.'),
+  'connection-budget': showVerb(
+    'CONNECTION_BUDGET',
+    'Connections that all Weirs may have to each server, and how many of them this one may.',
+  ),
   limits: showVerb('LIMITS', 'Rate limits: tokens left, and what was refused.'),
   config: showVerb('CONFIG', 'Settings: value, default, and whether a reload can change them.'),
   resize,

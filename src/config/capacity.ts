@@ -41,6 +41,22 @@ function filesProblem(config: Config, { openFiles }: Machine): string[] {
   ];
 }
 
+/**
+ * What one process may need beyond its limit: as PgBouncer at its start, this is said, not refused, since most never have so many
+ * clients. undefined: it has enough.
+ */
+export function filesWarning(config: Config, { openFiles }: Machine): string | undefined {
+  const { workers, maxClientConn } = config;
+  const servers = serverConnections(config);
+  const needed = maxClientConn + servers + otherFiles;
+  if (workers > 1 || needed <= openFiles) return undefined;
+  return (
+    `max_client_conn: Weir may need ${needed} open files: ${maxClientConn} clients + ${servers} server connections (default_pool_size ` +
+    `of each node, max_db_connections at most) + ${otherFiles} of its own; the limit is ${openFiles} (ulimit -n), beyond which nobody ` +
+    `can connect: raise it (LimitNOFILE= of systemd), or lower max_client_conn`
+  );
+}
+
 /** Of one pool on each node: how many users there are, nobody knows. */
 function serverConnections({ databases }: Config): number {
   let sum = 0;

@@ -8,6 +8,7 @@ import type { Config, DatabaseConfig } from './config.ts';
 import { assemble, assemblePool, defaultValues, withValue } from './assemble.ts';
 import { crossCheck, fitSizes, unreadable, warningsFor } from './checks.ts';
 import { badDatabaseName, nameNodes, parseDatabases } from './databases.ts';
+import { exposedFiles } from './exposed-files.ts';
 import type { Given } from './gather.ts';
 import type { Place } from './place.ts';
 import { gatherEnvironment, gatherFile, gatherText, readYamlFile, refusal, warnOfStrangeVariables } from './gather.ts';
@@ -101,7 +102,8 @@ export function loadConfig(source: LoadSource): LoadResult {
     );
   }
   if (problems.length > 0) return { problems, warnings: given.warnings };
-  return { config, warnings: [...given.warnings, ...warnings(config)], notes: file.notes };
+  const found = [...warnings(config), ...exposedFiles(config, source.file, source.text === undefined ? text : '')];
+  return { config, warnings: [...given.warnings, ...found], notes: file.notes };
 }
 
 function labelOf(file: string | undefined): string {

@@ -133,8 +133,8 @@ class EmbeddedWeir implements Weir {
   async reload(settings?: WeirSettings): Promise<Reloaded> {
     if (this.hasEnded) throw new Error('Weir has stopped');
     const place = settings === undefined ? this.source.place : placeOf(settings);
-    const { config, users } = checked(this.source.load(place));
-    const { reloadable, notReloadable } = await this.app.reload(config, users);
+    const { config, users, warnings } = checked(this.source.load(place));
+    const { reloadable, notReloadable } = await this.app.reload(config, users, warnings);
     this.source.place = place;
     return { changed: reloadable, needRestart: notReloadable };
   }

@@ -45,16 +45,22 @@ export class CurrentSize implements PoolSize {
 export interface Bounds {
   readonly min?: number | undefined;
   readonly max?: number | undefined;
+  /** resize.enabled is false: nothing else would ever make the pool as large as its maximum. */
+  readonly isFixed?: boolean | undefined;
 }
 
-/** If the new minimum is above the maximum, or the other way round, the old one becomes equal to it. The limit is moved between them. */
+/**
+ * If the new minimum is above the maximum, or the other way round, the old one becomes equal to it. The limit is moved between them;
+ * that of a pool which does not grow by itself to the maximum that was asked for.
+ */
 export function resized(size: PoolSize, bounds: Bounds): PoolSize {
   let { min = size.min, max = size.max } = bounds;
   if (min > max) {
     if (bounds.max === undefined) max = min;
     else min = max;
   }
-  return { limit: Math.min(Math.max(size.limit, min), max), min, max };
+  const limit = bounds.isFixed === true && bounds.max !== undefined ? max : size.limit;
+  return { limit: Math.min(Math.max(limit, min), max), min, max };
 }
 
 /** Does a reload change the sizes? */
@@ -67,7 +73,7 @@ export function isOtherSize(before: PoolSettings, after: PoolSettings): boolean 
 }
 
 /** Bounds for some pools of a database. `user`, `node`: undefined means all. */
-export interface BoundsFor extends Bounds {
+export interface BoundsFor extends Omit<Bounds, 'isFixed'> {
   readonly user: string | undefined;
   readonly node: string | undefined;
 }

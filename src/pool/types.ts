@@ -85,8 +85,11 @@ export interface PoolControl {
   setLimit(limit: number, reason: ResizeReason, why: string): void;
   /** Keeps so many connections open ahead of a predicted load, within the limit; 0: none. Their minimum stays. */
   keepWarm(count: number): void;
-  /** Bounds by an operator; the limit is moved into them. */
-  setBounds(bounds: { min?: number | undefined; max?: number | undefined }, why: string): void;
+  /** Bounds by an operator; the limit is moved into them (bounds.ts). */
+  setBounds(
+    bounds: { min?: number | undefined; max?: number | undefined; isFixed?: boolean | undefined },
+    why: string,
+  ): void;
   /** @param why what the operator has said */
   pause(why?: 'PAUSE' | 'KILL'): void;
   resume(): void;

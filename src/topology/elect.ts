@@ -12,6 +12,8 @@ export interface Contender {
   readonly systemId: string | undefined;
   /** NodeIdentity.serverId */
   readonly serverId?: string | undefined;
+  /** NodeIdentity.hasNoWal */
+  readonly hasNoWal?: boolean;
 }
 
 /** The last elected primary, which may be down now; `timeline` and `systemId` as of its last election. */
@@ -143,7 +145,8 @@ function whyBehind(nodes: readonly Contender[], index: number, incumbent: Incumb
   if (incumbent !== undefined) {
     const isRebuilt = index === incumbent.index && isForeign(node, incumbent.systemId);
     const isNewer = timeline > timelineOf(incumbent);
-    if (!isRebuilt && !isNewer && !(index === incumbent.index && timeline === timelineOf(incumbent))) {
+    const isSame = index === incumbent.index && timeline === timelineOf(incumbent);
+    if (!isRebuilt && !isNewer && !isSame && !hasYielded(nodes[incumbent.index]!, incumbent, node)) {
       return `claims to be the primary on timeline ${timeline}, but ${nodes[incumbent.index]!.name} was on ${timelineOf(incumbent)}`;
     }
   }
@@ -153,6 +156,12 @@ function whyBehind(nodes: readonly Contender[], index: number, incumbent: Incumb
     }
   }
   return undefined;
+}
+
+/** Servers that tell no timeline (NodeIdentity.hasNoWal): the old primary must say itself that it is a standby now. */
+function hasYielded(old: Contender, { timeline }: Incumbent, node: Contender): boolean {
+  const areSilent = old.hasNoWal === true && node.hasNoWal === true && timeline === undefined;
+  return areSilent && old.isInRecovery === true;
 }
 
 function refuseOthers(

@@ -93,8 +93,8 @@ export function newcomer(config: NodeConfig, catchUpTick: Tick, nowMs: number): 
 }
 
 export function contenderOf({ config, sample, timeline, identity }: NodeRecord): Contender {
-  const { systemId, serverId } = identity ?? {};
-  return { name: config.name, isInRecovery: sample?.isInRecovery, timeline, systemId, serverId };
+  const { systemId, serverId, hasNoWal = false } = identity ?? {};
+  return { name: config.name, isInRecovery: sample?.isInRecovery, timeline, systemId, serverId, hasNoWal };
 }
 
 export function cameUp(record: NodeRecord, nowMs: number): void {

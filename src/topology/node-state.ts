@@ -101,6 +101,7 @@ function obstacleOf(record: NodeRecord, index: number, role: NodeRole, office: O
   if (systemId !== undefined && incumbent.systemId !== undefined && systemId !== incumbent.systemId) {
     return `belongs to another cluster (system identifier ${systemId}, not ${incumbent.systemId})`;
   }
+  if (record.identity?.hasNoWal === true) return record.identity.limitation;
   if (record.timeline === undefined) return 'its timeline is not known';
   if (incumbent.timeline !== undefined && record.timeline !== incumbent.timeline) {
     const where = `is on timeline ${record.timeline}, the primary is on ${incumbent.timeline}`;

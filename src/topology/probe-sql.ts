@@ -68,3 +68,21 @@ SELECT state.in_recovery,
     ELSE substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) END AS timeline
 FROM (SELECT pg_is_in_recovery() AS in_recovery OFFSET 0) AS state`;
 }
+
+/**
+ * Sent instead to a server that has said that it does not offer the functions above (Amazon Aurora: "wal_level must be set to
+ * 'logical'", "is currently not supported for Aurora"): only its role is known, and no position.
+ */
+export const ROLE_SQL = 'SELECT pg_is_in_recovery() AS in_recovery, NULL::text AS lsn, NULL::text AS timeline';
+
+/**
+ * The SQLSTATEs with which it says so: object_not_in_prerequisite_state, feature_not_supported. After any other, such as a refused
+ * permission or a function that is not there, nothing is known of the server.
+ */
+export const WITHOUT_WAL: ReadonlySet<string> = new Set(['55000', '0A000']);
+
+/** For the operator. */
+export function withoutWal(error: unknown): string {
+  const why = error instanceof Error ? error.message : String(error);
+  return `does not say how far its WAL is (${why}): it can be the primary, but gets no reads as a replica`;
+}

@@ -6,11 +6,12 @@ import type { Socket } from 'node:net';
 import { Client } from 'pg';
 import type { NodeConfig, TlsSide } from '../config/config.ts';
 import { endOfLastRecord } from '../util/lsn.ts';
+import { codeOf, identify, type Found } from './identify.ts';
 import { LoggedInStream } from './logged-in-stream.ts';
-import { IDENTITY_SQL, PLAIN_SESSION_SQL, probeSql, SYSTEM_ID_SQL } from './probe-sql.ts';
+import { PLAIN_SESSION_SQL } from './probe-sql.ts';
 import { transportAttempts } from './probe-tls.ts';
 import type { TransportAttempt } from './probe-tls.ts';
-import type { ConnectProbe, NodeIdentity, ProbeConnection, ProbeFailure, ProbeRow } from './samples.ts';
+import type { ConnectProbe, ProbeConnection, ProbeFailure, ProbeRow } from './samples.ts';
 
 export interface Credentials {
   readonly user: string;
@@ -62,10 +63,6 @@ const STOPPED = new Set(['ECONNREFUSED', '57P03']);
  */
 const isRefusal = (code: string, text: string): boolean =>
   code.startsWith('28') || code === '3D000' || code === '42501' || (code === '' && text.startsWith('SASL'));
-
-/** The SQLSTATE, or the system error code (ECONNREFUSED); empty: neither. */
-const codeOf = (error: unknown): string =>
-  typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
 
 export function asProbeFailure(cause: unknown, what: string): ProbeError {
   if (cause instanceof ProbeError) return cause;
@@ -193,9 +190,11 @@ async function openClient(
     await client.connect();
     for (const text of first) await query(text, []);
     const found = await identify((text) => query(text, []));
+    if (found === undefined) throw new ProbeError('answered nothing when asked who it is', false);
     state = 'open';
     return {
       identity: found.identity,
+      address: streamOf(client)?.remoteAddress,
       probe: prober(query, found),
       query: (sql, values = []) => query(sql, values),
       close,
@@ -211,9 +210,8 @@ type Query = (text: string, values: readonly unknown[], name?: string) => Promis
 
 /** @returns a function that sends one probe */
 function prober(query: Query, found: Found): ProbeConnection['probe'] {
-  const text = probeSql(found.mayStats, found.mayControl);
   return async () => {
-    const [row] = await query(text, [], 'weir_probe');
+    const [row] = await query(found.probeText, [], 'weir_probe');
     const isInRecovery = row?.['in_recovery'] === true;
     const position = Number(row?.['lsn'] ?? 0);
     return {
@@ -225,8 +223,11 @@ function prober(query: Query, found: Found): ProbeConnection['probe'] {
 }
 
 function hangUp(client: Client): void {
-  const { connection } = client as unknown as { connection?: { stream?: { destroy(): void } } };
-  connection?.stream?.destroy();
+  streamOf(client)?.destroy();
+}
+
+function streamOf(client: Client): Pick<Socket, 'destroy' | 'remoteAddress'> | undefined {
+  return (client as unknown as { connection?: { stream?: Socket } }).connection?.stream;
 }
 
 /** Sends Terminate, and closes the socket if the server does not within FAREWELL_MS. Never rejects. */
@@ -240,38 +241,4 @@ async function endClient(client: Client): Promise<void> {
 function timelineNumber(text: unknown, isInRecovery: boolean): number | undefined {
   if (typeof text !== 'string') return undefined;
   return parseInt(text, isInRecovery ? 10 : 16) || undefined;
-}
-
-interface Found {
-  readonly identity: NodeIdentity;
-  readonly mayStats: boolean;
-  readonly mayControl: boolean;
-  readonly walBlockSize: number;
-  readonly walSegmentSize: number;
-}
-
-async function identify(query: (text: string) => Promise<readonly ProbeRow[]>): Promise<Found> {
-  const [row] = await query(IDENTITY_SQL);
-  if (row === undefined) throw new ProbeError('answered nothing when asked who it is', false);
-  const mayIdentify = row['may_identify'] === true;
-  const mayStats = row['may_stats'] === true;
-  const mayControl = row['may_control'] === true;
-  const [control] = mayIdentify ? await query(SYSTEM_ID_SQL) : [];
-  return {
-    identity: {
-      systemId: typeof control?.['system_id'] === 'string' ? control['system_id'] : undefined,
-      serverVersion: String(row['server_version']),
-      serverId: typeof row['server_id'] === 'string' ? row['server_id'] : undefined,
-      connectionLimit: Math.max(0, Number(row['connection_limit'])),
-      seesWalReceiver: mayStats,
-      limitation:
-        mayStats || mayControl
-          ? undefined
-          : "the monitor's user may see neither pg_stat_wal_receiver nor pg_control_checkpoint(): grant it pg_monitor",
-    },
-    mayStats,
-    mayControl,
-    walBlockSize: Number(row['wal_block_size']),
-    walSegmentSize: Number(row['wal_segment_size']),
-  };
 }

@@ -19,6 +19,8 @@ export interface NodeIdentity {
   readonly seesWalReceiver: boolean;
   /** What this log-in may not see, for SHOW NODES; undefined: nothing is missing. */
   readonly limitation: string | undefined;
+  /** Its WAL functions are not offered: its role is known, and neither its timeline nor its position (Amazon Aurora). */
+  readonly hasNoWal?: boolean;
   /** No log-in was accepted: known is only that the server accepts TCP connections. */
   readonly isMute?: boolean;
 }
@@ -37,6 +39,8 @@ export type ProbeQuery = (text: string, values?: readonly unknown[]) => Promise<
 /** One server connection of the monitor. One call at a time. */
 export interface ProbeConnection {
   readonly identity: NodeIdentity;
+  /** The address that the name of the server led to; undefined: not known, as of a Unix socket. */
+  readonly address?: string | undefined;
   /** Rejects when the node does not answer within the probe timeout; the connection cannot be used after that. */
   probe(): Promise<ProbeSample>;
   query: ProbeQuery;

@@ -7,6 +7,7 @@ import { connect as connectTcp } from 'node:net';
 import type { NodeConfig } from '../config/config.ts';
 import type { Clock } from '../util/clock.ts';
 import { connectTarget } from '../util/where.ts';
+import { NameOfPrimary } from './name-of-primary.ts';
 import { ProbeError, asProbeFailure } from './probe.ts';
 import type { ConnectProbe, NodeIdentity, ProbeConnection, ProbeFailure, ProbeRow, ProbeSample } from './samples.ts';
 
@@ -37,6 +38,8 @@ export class ServerConnector {
   readonly #logins: () => readonly MonitorLogin[];
   readonly #clock: Clock;
   readonly #timeoutMs: number;
+  /** Of all connections, one after the other. */
+  readonly #name = new NameOfPrimary();
   #current: Connection | undefined;
 
   constructor(logins: () => readonly MonitorLogin[], clock: Clock, timeoutMs: number) {
@@ -46,7 +49,7 @@ export class ServerConnector {
   }
 
   readonly connect: ConnectProbe = async (node, onLost, signal) => {
-    const connection = new Connection(node, this.#logins, this.#clock, this.#timeoutMs, onLost, signal);
+    const connection = new Connection(node, this.#logins, this.#clock, this.#timeoutMs, this.#name, onLost, signal);
     await connection.begin();
     this.#current = connection;
     return connection;
@@ -79,6 +82,7 @@ class Connection implements ProbeConnection {
   readonly #logins: () => readonly MonitorLogin[];
   readonly #clock: Clock;
   readonly #timeoutMs: number;
+  readonly #name: NameOfPrimary;
   readonly #onLost: (failure: ProbeFailure) => void;
   readonly #signal: AbortSignal;
   #open: Open | undefined;
@@ -93,6 +97,7 @@ class Connection implements ProbeConnection {
     logins: () => readonly MonitorLogin[],
     clock: Clock,
     timeoutMs: number,
+    name: NameOfPrimary,
     onLost: (failure: ProbeFailure) => void,
     signal: AbortSignal,
   ) {
@@ -100,6 +105,7 @@ class Connection implements ProbeConnection {
     this.#logins = logins;
     this.#clock = clock;
     this.#timeoutMs = timeoutMs;
+    this.#name = name;
     this.#onLost = onLost;
     this.#signal = signal;
     this.identity = mute(NO_LOGIN);
@@ -113,10 +119,17 @@ class Connection implements ProbeConnection {
   probe(): Promise<ProbeSample> {
     return this.#inTurn(async () => {
       if (this.#open?.isMakeshift !== false && this.#clock.nowMs() >= this.#tryAtMs) await this.#change();
-      if (this.#open !== undefined) return this.#open.connection.probe();
+      if (this.#open !== undefined) return this.#sample(this.#open.connection);
       if (this.#clock.nowMs() - this.#knockedAtMs >= KNOCK_EVERY_MS) await this.#knock();
       return ABSENT;
     });
+  }
+
+  async #sample(connection: ProbeConnection): Promise<ProbeSample> {
+    const sample = await connection.probe();
+    const problem = this.#name.problem(this.#node.host, connection.address, sample, this.#clock.nowMs());
+    if (problem !== undefined) throw new ProbeError(problem, false);
+    return sample;
   }
 
   query = (text: string, values: readonly unknown[] = []): Promise<ProbeRow[]> =>

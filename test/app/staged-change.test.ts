@@ -19,14 +19,14 @@ function configOf(text: string): Config {
 const snapshotOf = (primary: string) => snapshot([], node(primary, { role: 'primary' }));
 
 let current: { config: Config; users: Map<string, string> };
-let file: { config: Config; users: Map<string, string> };
+let file: { config: Config; users: Map<string, string>; warnings: readonly string[] };
 let applied: Config[];
 let bad: string | undefined;
 let staged: StagedChange;
 
 beforeEach(() => {
   current = { config: configOf('default_pool_size: 20'), users: new Map([['app', 'secret']]) };
-  file = { config: configOf('default_pool_size: 20'), users: new Map([['app', 'secret']]) };
+  file = { config: configOf('default_pool_size: 20'), users: new Map([['app', 'secret']]), warnings: [] };
   applied = [];
   bad = undefined;
   const apply = (config: Config): Promise<void> => {
@@ -42,7 +42,7 @@ beforeEach(() => {
         if (bad !== undefined) throw new WeirError('console_refused', { what: bad });
       },
       apply,
-      reloadRead: async (config) => {
+      reloadRead: async ({ config }) => {
         await apply(config);
         return ['workers needs a restart'];
       },

@@ -56,6 +56,11 @@ describe('SHOW verbs', () => {
     },
   );
 
+  it('weir connection-budget', async () => {
+    const run = await weir(['connection-budget'], pools);
+    expect([run.code, run.queries]).toEqual([0, ['SHOW CONNECTION_BUDGET']]);
+  });
+
   it('as JSON, with numbers and booleans', async () => {
     const run = await weir(['pools', '--json'], pools);
     expect(JSON.parse(run.out)).toEqual([
@@ -454,7 +459,9 @@ describe('help and version', () => {
     expect(code).toBe(0);
     const verbs =
       'serve check demo pools nodes clients servers databases stats cache budgets config explain resize pause resume reload';
-    for (const verb of `${verbs} restart drain undrain kill invalidate limits memory forecast workers node`.split(' '))
+    for (const verb of `${verbs} restart drain undrain kill invalidate limits memory forecast workers node connection-budget`.split(
+      ' ',
+    ))
       expect(out).toMatch(new RegExp(`^  ${verb} +\\S`, 'm'));
     expect(Math.max(...out.split('\n').map((line) => line.length))).toBeLessThanOrEqual(120);
   });

@@ -76,6 +76,29 @@ describe('weir check', () => {
     expect(run.out).toMatch(/users: 2 known \(.*users\.txt\)\neverything is fine\n$/);
   });
 
+  it('says which files it will never be able to write, because their folder is missing', async () => {
+    const port = await postgres(answer(false, '1'), 'pw');
+    const config = {
+      auth: { admin_users: ['app'] },
+      databases: { shop: { primary: `postgres://app:pw@127.0.0.1:${port}/shop` } },
+    };
+    const written = { forecast: { file: 'forecasts.json' }, log: { file: 'weir.log' }, pidfile: 'weir.pid' };
+    expect((await check({ ...config, ...written })).code).toBe(0);
+    const run = await check({
+      ...config,
+      forecast: { file: 'gone/forecasts.json' },
+      log: { file: 'weir.yaml/weir.log' },
+      pidfile: 'gone/weir.pid',
+    });
+    expect(run.code).toBe(1);
+    expect(run.err.trim().split('\n')).toEqual([
+      `forecast.file: ${dir}/gone/forecasts.json cannot be written: ${dir}/gone is not a directory`,
+      `log.file: ${dir}/weir.yaml/weir.log cannot be written: ${dir}/weir.yaml is not a directory`,
+      `pidfile: ${dir}/gone/weir.pid cannot be written: ${dir}/gone is not a directory`,
+      '3 problems',
+    ]);
+  });
+
   it('says what is wrong, node by node, and exits with 1', async () => {
     const primary = await postgres(answer(true, '5'));
     const wrongRole = await postgres(answer(false, '5'));

@@ -1,9 +1,9 @@
 /**
  * What several workers need of their machine. Fails when Weir starts with more workers than files or memory allow, when the
- * message lacks the sum, or when one process is refused what it was always given.
+ * message lacks the sum, or when one process is refused what it was always given, or gets no word.
  */
 import { describe, expect, test } from 'vitest';
-import { beyondMachine, thisMachine, type Machine } from '../../src/config/capacity.ts';
+import { beyondMachine, filesWarning, thisMachine, type Machine } from '../../src/config/capacity.ts';
 import type { Config } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load.ts';
 
@@ -34,8 +34,16 @@ describe('open files', () => {
     expect(beyondMachine(limited, { ...large, openFiles: 1_119 })).toHaveLength(1);
   });
 
-  test('one process is not asked', () => {
-    expect(beyondMachine(config('max_client_conn: 100000'), { ...large, openFiles: 10, memoryBytes: 1 })).toEqual([]);
+  test('one process is not refused; it is warned with the sum', () => {
+    const one = config('max_client_conn: 1000');
+    expect(beyondMachine(one, { ...large, openFiles: 10, memoryBytes: 1 })).toEqual([]);
+    expect(filesWarning(one, { ...large, openFiles: 1_140 })).toBeUndefined();
+    expect(filesWarning(one, { ...large, openFiles: 1_139 })).toBe(
+      'max_client_conn: Weir may need 1140 open files: 1000 clients + 40 server connections (default_pool_size of each node, ' +
+        'max_db_connections at most) + 100 of its own; the limit is 1139 (ulimit -n), beyond which nobody can connect: raise it ' +
+        '(LimitNOFILE= of systemd), or lower max_client_conn',
+    );
+    expect(filesWarning(four, { ...large, openFiles: 10 })).toBeUndefined();
   });
 });
 

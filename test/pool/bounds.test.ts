@@ -31,3 +31,12 @@ test('however many there are, only the last thousand count', () => {
   for (let i = 0; i < 3_000; i++) kept.keep({ user: undefined, node: undefined, min: undefined, max: i });
   expect([...kept.of('bob', 'db1')]).toHaveLength(1_000);
 });
+
+test('MAX is the size of a pool that does not grow by itself, also above its old maximum; MIN alone only raises it', () => {
+  const isFixed = true;
+  expect(resized(configured, { max: 12, isFixed })).toEqual({ limit: 12, min: 0, max: 12 });
+  expect(resized(configured, { max: 40, isFixed })).toEqual({ limit: 40, min: 0, max: 40 });
+  expect(resized(configured, { max: 3, isFixed })).toEqual({ limit: 3, min: 0, max: 3 });
+  expect(resized(configured, { min: 2, isFixed })).toEqual({ limit: 8, min: 2, max: 20 });
+  expect(resized(configured, { max: 12, isFixed: false })).toEqual({ limit: 8, min: 0, max: 12 });
+});

@@ -16,6 +16,15 @@ const standby = (name: string, timeline: number, systemId = 'A'): Contender => (
   systemId,
 });
 const gone = (name: string): Contender => ({ name, isInRecovery: undefined, timeline: undefined, systemId: undefined });
+/** Its role is known, and neither its timeline nor its position (Amazon Aurora). */
+const noWal = (isInRecovery: boolean, name: string): Contender => ({
+  name,
+  isInRecovery,
+  timeline: undefined,
+  systemId: 'A',
+  hasNoWal: true,
+});
+const unknown = (node: Contender): Contender => ({ ...node, timeline: undefined });
 /** Named twice, under two addresses. */
 const twice = (node: Contender): Contender => ({ ...node, serverId: 'started at noon' });
 const office = (index: number, timeline: number, isStanding: boolean): Incumbent => ({
@@ -23,6 +32,11 @@ const office = (index: number, timeline: number, isStanding: boolean): Incumbent
   timeline,
   systemId: 'A',
   isStanding,
+});
+
+const unknownOffice = (index: number, isStanding: boolean): Incumbent => ({
+  ...office(index, 0, isStanding),
+  timeline: undefined,
 });
 
 describe('elect', () => {
@@ -48,6 +62,51 @@ describe('elect', () => {
       incumbent: office(2, 2, true),
       winner: 2,
       refused: { 0: /is 10.0.0.1 under another address/ },
+    },
+    {
+      what: 'the writer of servers without WAL functions',
+      nodes: [noWal(true, 'db1'), noWal(false, 'db2')],
+      winner: 1,
+    },
+    {
+      what: 'the successor of such a writer, which says itself that it is a standby now',
+      nodes: [noWal(true, 'db1'), noWal(false, 'db2')],
+      incumbent: unknownOffice(0, false),
+      winner: 1,
+    },
+    {
+      what: 'nobody while such a writer is gone: it may still be writing',
+      nodes: [gone('db1'), noWal(false, 'db2')],
+      incumbent: unknownOffice(0, false),
+      winner: undefined,
+      refused: { 1: /claims to be the primary on timeline 0/ },
+    },
+    {
+      what: 'the writer that stands, whoever else claims it',
+      nodes: [noWal(false, 'db1'), noWal(false, 'db2')],
+      incumbent: unknownOffice(0, true),
+      winner: 0,
+      refused: { 1: /two primaries\?/ },
+    },
+    {
+      what: 'nobody without WAL functions, after a primary whose timeline was known',
+      nodes: [noWal(true, 'db1'), noWal(false, 'db2')],
+      incumbent: office(0, 3, false),
+      winner: undefined,
+      refused: { 1: /on timeline 0, but db1 was on 3/ },
+    },
+    {
+      what: 'nobody whose timeline is not known for another reason, such as a monitor without a log-in',
+      nodes: [unknown(primary('db1', 1)), unknown(standby('db2', 1))],
+      incumbent: unknownOffice(1, false),
+      winner: undefined,
+      refused: { 0: /on timeline 0, but db2 was on 0/ },
+    },
+    {
+      what: 'nobody without WAL functions whom a standby has left behind',
+      nodes: [noWal(false, 'db1'), standby('db2', 2)],
+      winner: undefined,
+      refused: { 0: /db2 already follows timeline 2/ },
     },
     {
       what: 'nobody before everybody had a chance to speak',
