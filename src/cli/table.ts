@@ -5,9 +5,9 @@
 
 export type Cell = string | null;
 
-/** Replaces control characters, which a client can put into its application_name to confuse the terminal. */
-function clean(cell: Cell | undefined): string {
-  return (cell ?? '').replace(/[\u0000-\u001f\u007f-\u009f]/g, ' ');
+/** Replaces characters that control the terminal or turn the direction of text: a client can put them into its application_name. */
+export function clean(cell: Cell | undefined): string {
+  return (cell ?? '').replace(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, ' ');
 }
 
 const isNumber = (text: string): boolean => /^-?\d+(\.\d+)?$/.test(text);
@@ -27,6 +27,21 @@ export function alignedTable(names: readonly string[], rows: readonly (readonly 
   return [line(names), ...cells.map(line)].map((text) => `${text}\n`).join('');
 }
 
+/**
+ * Indices of the columns that fit next to each other, the first ones preferred; at least one.
+ * @param gap between two columns
+ */
+export function columnsThatFit(widths: readonly number[], columns: number, gap: number): number[] {
+  const chosen: number[] = [];
+  let used = -gap;
+  for (const [index, width] of widths.entries()) {
+    if (chosen.length > 0 && used + gap + width > columns) continue;
+    chosen.push(index);
+    used += gap + width;
+  }
+  return chosen;
+}
+
 /** A block per row, with one line `name  value` per column. */
 export function blocks(names: readonly string[], rows: readonly (readonly Cell[])[]): string {
   const width = Math.max(0, ...names.map((name) => name.length));
@@ -37,20 +52,44 @@ export function blocks(names: readonly string[], rows: readonly (readonly Cell[]
 
 export interface PrintedTable {
   readonly text: string;
-  /** Number of columns left out because they are empty or 0 in every row. */
+  /** Number of columns left out. */
   readonly leftOut: number;
+  /** Some of them have something in them. */
+  readonly isShortened?: boolean;
 }
 
 const widthOf = (text: string): number => Math.max(...text.split('\n').map((line) => line.length));
 
+/** A table of these columns as far as they fit, the first ones preferred; undefined if there are none of them. */
+function tellingTable(
+  names: readonly string[],
+  rows: readonly (readonly Cell[])[],
+  columns: number,
+  telling: readonly string[],
+): PrintedTable | undefined {
+  const wanted = telling.map((name) => names.indexOf(name)).filter((index) => index !== -1);
+  if (wanted.length === 0) return undefined;
+  const longest = (index: number): number =>
+    rows.reduce((most, row) => Math.max(most, clean(row[index]).length), (names[index] ?? '').length);
+  const fitting = columnsThatFit(wanted.map(longest), columns, 2).map((at) => wanted[at] ?? 0);
+  const pick = <T>(row: readonly T[]): T[] => fitting.flatMap((index) => row.slice(index, index + 1));
+  const text = alignedTable(
+    pick(names),
+    rows.map((row) => pick(row)),
+  );
+  return widthOf(text) <= columns ? { text, leftOut: names.length - fitting.length, isShortened: true } : undefined;
+}
+
 /**
- * An aligned table if it fits; else one without the columns that are empty or 0 everywhere; else blocks.
+ * An aligned table if it fits; else one without the columns that are empty or 0 everywhere; else the most telling columns that
+ * fit; else blocks.
  * @param columns width of the terminal; undefined: no terminal, so lines may have any length
  */
 export function table(
   names: readonly string[],
   rows: readonly (readonly Cell[])[],
   columns: number | undefined,
+  telling: readonly string[] = [],
 ): PrintedTable {
   if (rows.length === 0) return { text: `${names.join('  ')}\n(none)\n`, leftOut: 0 };
   const whole = alignedTable(names, rows);
@@ -60,7 +99,8 @@ export function table(
   const pick = <T>(row: readonly T[]): T[] => filled.flatMap((column) => row.slice(column, column + 1));
   const [fewerNames, fewerRows] = [pick(names), rows.map((row) => pick(row))];
   const fewer = alignedTable(fewerNames, fewerRows);
-  return { text: widthOf(fewer) <= columns ? fewer : blocks(fewerNames, fewerRows), leftOut };
+  if (widthOf(fewer) <= columns) return { text: fewer, leftOut };
+  return tellingTable(names, rows, columns, telling) ?? { text: blocks(fewerNames, fewerRows), leftOut };
 }
 
 function isNothing(cell: Cell | undefined): boolean {

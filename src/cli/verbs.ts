@@ -31,16 +31,18 @@ export interface Verb {
   run(args: Arguments, io: CliIo): Promise<ExitCode>;
 }
 
+export const urlOption: OptionSpec = {
+  type: 'string',
+  value: 'URL',
+  about: 'Where Weir is (WEIR_ADMIN_URL; default postgres://127.0.0.1:6432/weir).',
+};
+
 export const consoleOptions: Readonly<Record<string, OptionSpec>> = {
-  url: {
-    type: 'string',
-    value: 'URL',
-    about: 'Where Weir is (WEIR_ADMIN_URL; default postgres://127.0.0.1:6432/weir).',
-  },
+  url: urlOption,
   json: { type: 'boolean', about: 'Print a JSON list of objects.' },
 };
 
-const showOptions: Readonly<Record<string, OptionSpec>> = {
+export const showOptions: Readonly<Record<string, OptionSpec>> = {
   ...consoleOptions,
   wide: { type: 'boolean', about: 'Print every column, however wide the terminal is.' },
 };
@@ -96,7 +98,14 @@ export function positionals(args: Arguments, least: number, most: number, what: 
   return given;
 }
 
-export function print(results: readonly AdminResult[], args: Arguments, io: CliIo, done: string): void {
+/** @param telling the columns to print where not all of them fit, the most important first */
+export function print(
+  results: readonly AdminResult[],
+  args: Arguments,
+  io: CliIo,
+  done: string,
+  telling: readonly string[] = [],
+): void {
   if (args.values['json'] === true) {
     io.out(`${JSON.stringify(results.flatMap(asObjects), null, 2)}\n`);
     return;
@@ -104,9 +113,13 @@ export function print(results: readonly AdminResult[], args: Arguments, io: CliI
   const withRows = results.filter((result) => result.columns.length > 0);
   for (const { columns, rows } of withRows) {
     const names = columns.map((column) => column.name);
-    const { text, leftOut } = table(names, rows, args.values['wide'] === true ? undefined : io.columns);
+    const width = args.values['wide'] === true ? undefined : io.columns;
+    const printed = table(names, rows, width, args.values['all'] === true ? [] : telling);
+    const { text, leftOut } = printed;
     io.out(text);
-    if (leftOut > 0) io.out(`(${leftOut} columns with nothing in them are left out: --wide shows them)\n`);
+    if (printed.isShortened === true)
+      io.out(`(${leftOut} columns do not fit: --all shows them below each other, --wide in one line)\n`);
+    else if (leftOut > 0) io.out(`(${leftOut} columns with nothing in them are left out: --wide shows them)\n`);
   }
   if (withRows.length === 0) io.out(`${done}\n`);
 }
@@ -249,7 +262,6 @@ const invalidate: Verb = {
 export const adminVerbs: Readonly<Record<string, Verb>> = {
   workers: showVerb('WORKERS', 'Processes of this Weir: clients, servers, memory and CPU.'),
   memory: showVerb('MEMORY', 'Memory of each process: its limit, what is in use, and what is done when it is short.'),
-  pools: showVerb('POOLS', 'Pools: connections by state, clients waiting, limits and the last resize.'),
   nodes: showVerb('NODES', 'Servers: role, health, lag and load.'),
   clients: showVerb('CLIENTS', 'Clients, what they do, and why they are pinned to a server.'),
   servers: showVerb('SERVERS', 'Connections to servers.'),

@@ -88,8 +88,16 @@ describe('SHOW verbs', () => {
     expect((await weir(['pools', '--wide'], wide, { columns: 20 })).out).toMatch(/^name  zero  empty  null  some\n/);
   });
 
-  it('one block a row where even that is too wide', async () => {
+  it('pools: the most telling columns where not all fit', async () => {
     const run = await weir(['pools'], pools, { columns: 40 });
+    expect(run.out).toBe(
+      'database     user  cl_active\nshop         app          12\na-long-name  x             7\n' +
+        '(2 columns do not fit: --all shows them below each other, --wide in one line)\n',
+    );
+  });
+
+  it('one block a row where even that is too wide', async () => {
+    const run = await weir(['pools', '--all'], pools, { columns: 40 });
     expect(run.out.split('\n').slice(0, 7)).toEqual([
       'database   shop',
       'user       app',
@@ -407,7 +415,9 @@ describe('wrong usage is exit code 2, and nothing is sent', () => {
   it.each([
     [[], 'usage: weir COMMAND'],
     [['poolz'], 'there is no command poolz; did you mean pools?'],
-    [['top'], 'weir top is not in this version'],
+    [['top', 'now'], 'too many arguments: now'],
+    [['top', '--page', 'x'], '--page x: write one of pools, nodes, clients'],
+    [['top', '--delay', '0'], '--delay 0: write seconds from 0.1 to 3600'],
     [['pools', 'shop'], 'too many arguments: shop'],
     [['pools', '--jsn'], "Unknown option '--jsn'"],
     [['pools', '--url'], "'--url <value>' argument missing"],
