@@ -18,7 +18,6 @@ import { CommandError, UsageError, exitCodes } from './io.ts';
 import { overview, verbHelp } from './help.ts';
 import type { CreateServedApp, ProcessEvents } from './serve.ts';
 import type { Supervise } from './served-app.ts';
-import { poolsVerb } from './pools.ts';
 import { restartVerb } from './restart.ts';
 import { daemonVerb, serveVerb } from './serve.ts';
 import { successorVerb } from './successor.ts';
@@ -59,7 +58,6 @@ export function verbsOf(argv: readonly string[], deps: CliDeps): ReadonlyMap<str
       node: nodeVerb(consoleOptions),
       completion: completionVerb(() => verbs),
       top: topVerb(deps.events),
-      pools: poolsVerb,
       ...adminVerbs,
     }),
   );

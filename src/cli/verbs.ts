@@ -7,6 +7,8 @@ import type { AdminResult } from './admin.ts';
 import type { CliIo, ExitCode } from './io.ts';
 import { UsageError, exitCodes } from './io.ts';
 import { table } from './table.ts';
+import { telling } from './telling.ts';
+import { asJson, clean, wrap } from './text.ts';
 
 /** The result of util.parseArgs. */
 export interface Arguments {
@@ -42,9 +44,10 @@ export const consoleOptions: Readonly<Record<string, OptionSpec>> = {
   json: { type: 'boolean', about: 'Print a JSON list of objects.' },
 };
 
-export const showOptions: Readonly<Record<string, OptionSpec>> = {
+const showOptions: Readonly<Record<string, OptionSpec>> = {
   ...consoleOptions,
   wide: { type: 'boolean', about: 'Print every column, however wide the terminal is.' },
+  all: { type: 'boolean', about: 'Print every column with something in it, below each other if they do not fit.' },
 };
 
 /** Quotes a name for the console. */
@@ -98,28 +101,30 @@ export function positionals(args: Arguments, least: number, most: number, what: 
   return given;
 }
 
-/** @param telling the columns to print where not all of them fit, the most important first */
+/** @param most the columns to print where not all of them fit, the most important first */
 export function print(
   results: readonly AdminResult[],
   args: Arguments,
   io: CliIo,
   done: string,
-  telling: readonly string[] = [],
+  most: readonly string[] = [],
 ): void {
   if (args.values['json'] === true) {
-    io.out(`${JSON.stringify(results.flatMap(asObjects), null, 2)}\n`);
+    io.out(`${asJson(results.flatMap(asObjects))}\n`);
     return;
   }
   const withRows = results.filter((result) => result.columns.length > 0);
   for (const { columns, rows } of withRows) {
     const names = columns.map((column) => column.name);
     const width = args.values['wide'] === true ? undefined : io.columns;
-    const printed = table(names, rows, width, args.values['all'] === true ? [] : telling);
-    const { text, leftOut } = printed;
+    const { text, leftOut, isShortened } = table(names, rows, width, args.values['all'] === true ? [] : most);
     io.out(text);
-    if (printed.isShortened === true)
-      io.out(`(${leftOut} columns do not fit: --all shows them below each other, --wide in one line)\n`);
-    else if (leftOut > 0) io.out(`(${leftOut} columns with nothing in them are left out: --wide shows them)\n`);
+    if (leftOut === 0 && isShortened !== true) continue;
+    const note =
+      isShortened === true
+        ? `(${leftOut} columns are left out: --all shows them below each other, --wide in one line)`
+        : `(${leftOut} columns with nothing in them are left out: --wide shows them)`;
+    for (const line of wrap(note, io.columns ?? Infinity)) io.out(`${line}\n`);
   }
   if (withRows.length === 0) io.out(`${done}\n`);
 }
@@ -131,12 +136,12 @@ export async function command(text: string | readonly string[], args: Arguments,
 
 function showVerb(what: string, about: string): Verb {
   return {
-    synopsis: '[--json | --wide]',
+    synopsis: '[--json | --wide | --all]',
     about,
     options: showOptions,
     async run(args, io) {
       positionals(args, 0, 0, '');
-      print(await command(`SHOW ${what}`, args, io), args, io, '(none)');
+      print(await command(`SHOW ${what}`, args, io), args, io, '(none)', telling[what]);
       return exitCodes.done;
     },
   };
@@ -212,7 +217,8 @@ function resizeLines(result: AdminResult): string | undefined {
     const [before, after] = [at(row, 'before'), at(row, 'after')];
     if (database === undefined || before === undefined || after === undefined) return undefined;
     const bounds = `min ${at(row, 'min') ?? '?'}, max ${at(row, 'max') ?? '?'}`;
-    return `${database}.${user ?? '*'}${node === undefined ? '' : ` on ${node}`}: ${before} -> ${after} (${bounds})\n`;
+    const pool = clean(`${database}.${user ?? '*'}${node === undefined ? '' : ` on ${node}`}`);
+    return `${pool}: ${before} -> ${after} (${bounds})\n`;
   });
   return lines.length === 0 || lines.includes(undefined) ? undefined : lines.join('');
 }
@@ -262,6 +268,7 @@ const invalidate: Verb = {
 export const adminVerbs: Readonly<Record<string, Verb>> = {
   workers: showVerb('WORKERS', 'Processes of this Weir: clients, servers, memory and CPU.'),
   memory: showVerb('MEMORY', 'Memory of each process: its limit, what is in use, and what is done when it is short.'),
+  pools: showVerb('POOLS', 'Pools: connections by state, clients waiting, limits and the last resize.'),
   nodes: showVerb('NODES', 'Servers: role, health, lag and load.'),
   clients: showVerb('CLIENTS', 'Clients, what they do, and why they are pinned to a server.'),
   servers: showVerb('SERVERS', 'Connections to servers.'),

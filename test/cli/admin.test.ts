@@ -80,7 +80,7 @@ describe('SHOW verbs', () => {
     };
     const narrow = await weir(['pools'], wide, { columns: 20 });
     expect(narrow.out).toBe(
-      'name  some\na        0\nb        5\n(3 columns with nothing in them are left out: --wide shows them)\n',
+      'name  some\na        0\nb        5\n(3 columns with\nnothing in them are\nleft out: --wide\nshows them)\n',
     );
     await running?.close();
     expect((await weir(['pools'], wide, { columns: 80 })).out).toMatch(/^name  zero  empty  null  some\n/);
@@ -92,8 +92,17 @@ describe('SHOW verbs', () => {
     const run = await weir(['pools'], pools, { columns: 40 });
     expect(run.out).toBe(
       'database     user  cl_active\nshop         app          12\na-long-name  x             7\n' +
-        '(2 columns do not fit: --all shows them below each other, --wide in one line)\n',
+        '(2 columns are left out: --all shows\nthem below each other, --wide in one\nline)\n',
     );
+    await running?.close();
+    const why = 'clients waited 38 ms'.repeat(3);
+    const long: FakeAnswer = { columns: [['database', textType], ['last_resize', textType]], rows: [['shop', why]] };
+    const cut = await weir(['pools'], long, { columns: 40 });
+    expect(cut.out).toMatch(/^database  last_resize\nshop {6}clients waited 38 msclients ~\n/);
+    await running?.close();
+    const whole = await weir(['pools', '--all'], long, { columns: 40 });
+    for (const line of whole.out.split('\n')) expect(line.length).toBeLessThanOrEqual(40);
+    expect(whole.out.replaceAll(/\s/g, '')).toContain(why.replaceAll(' ', ''));
   });
 
   it('one block a row where even that is too wide', async () => {
@@ -181,7 +190,7 @@ describe('commands', () => {
       [
         'shop.app on db1',
         '  size               may have 20',
-        '  would grow         when clients wait?[2J',
+        '  would grow         when clients wait [2J',
         '',
         'shop.app on db2',
         '  size               may have 3',
@@ -416,7 +425,8 @@ describe('wrong usage is exit code 2, and nothing is sent', () => {
     [[], 'usage: weir COMMAND'],
     [['poolz'], 'there is no command poolz; did you mean pools?'],
     [['top', 'now'], 'too many arguments: now'],
-    [['top', '--page', 'x'], '--page x: write one of pools, nodes, clients'],
+    [['top', '--page', 'x'], '--page x: write one of pools, nodes, statements, clients'],
+    [['top', '--count', '0'], '--count 0: not a number of looks'],
     [['top', '--delay', '0'], '--delay 0: write seconds from 0.1 to 3600'],
     [['pools', 'shop'], 'too many arguments: shop'],
     [['pools', '--jsn'], "Unknown option '--jsn'"],

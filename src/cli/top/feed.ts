@@ -15,6 +15,7 @@ export class Feed {
   private readonly url: URL;
   private readonly io: CliIo;
   private client: pg.Client | undefined;
+  private connection = 0;
   private before: Frame | undefined;
   /** The console answers one command after the other. */
   private queue: Promise<unknown> = Promise.resolve();
@@ -28,24 +29,37 @@ export class Feed {
   /** @throws CommandError; the next call connects again */
   look(page: PageName): Promise<Frame> {
     return this.inTurn(async () => {
-      const commands = [...new Set([...always, pages[page].command])];
+      const client = await this.connected();
       const tables: Record<string, readonly Row[]> = {};
-      for (const command of commands) tables[command] = await this.ask(command);
-      this.before = frameOf(tables, Date.now(), this.before);
+      const refusals: Record<string, string> = {};
+      for (const command of new Set([...always, pages[page].command])) {
+        const answer = await this.ask(client, command);
+        if (typeof answer === 'string') refusals[command] = answer;
+        else tables[command] = answer;
+      }
+      const look = { tables, refusals, atMs: Date.now(), connection: this.connection };
+      this.before = frameOf(look, this.before);
       return this.before;
     });
   }
 
-  /** @throws CommandError */
-  kill(id: string): Promise<unknown> {
-    return this.inTurn(() => this.ask(`KILL ${id}`));
+  /**
+   * @param connection of the frame that had the client: another Weir may have given its id to somebody else
+   * @returns what the console refused with
+   * @throws CommandError
+   */
+  kill(id: string, connection: number): Promise<string | undefined> {
+    return this.inTurn(async () => {
+      if (this.client === undefined || this.connection !== connection)
+        return 'the connection to Weir was lost meanwhile: nobody was disconnected';
+      const answer = await this.ask(this.client, `KILL ${id}`);
+      return typeof answer === 'string' ? answer : undefined;
+    });
   }
 
   close(): void {
     const { client } = this;
     this.client = undefined;
-    // Counters of another Weir, or of the same one after a start, are no difference to these.
-    this.before = undefined;
     void client?.end().catch(() => undefined);
   }
 
@@ -55,14 +69,27 @@ export class Feed {
     return done;
   }
 
-  private async ask(command: string): Promise<Row[]> {
-    this.client ??= await connectToConsole(this.url, this.io);
+  private async connected(): Promise<pg.Client> {
+    if (this.client !== undefined) return this.client;
+    const client = await connectToConsole(this.url, this.io);
+    client.once('end', () => {
+      if (this.client === client) this.client = undefined;
+    });
+    this.connection++;
+    this.client = client;
+    return client;
+  }
+
+  /** The rows, or what the console refuses with. */
+  private async ask(client: pg.Client, command: string): Promise<Row[] | string> {
     try {
-      return asObjects(await withinTime(runOne(this.client, command)));
+      return asObjects(await withinTime(runOne(client, command)));
     } catch (error) {
+      const problem = commandProblem(error);
       // An answer of the console with an SQLSTATE is an answer; else, and when it shuts down, the connection is of no use.
-      if (!isAnswer(error)) this.close();
-      throw new CommandError(commandProblem(error));
+      if (isAnswer(error)) return problem.join(' ');
+      this.close();
+      throw new CommandError(problem);
     }
   }
 }

@@ -8,18 +8,27 @@ export type Row = Readonly<Record<string, string | number | boolean | null>>;
 /** The rows by the command that gave them. */
 export type Tables = Readonly<Record<string, readonly Row[]>>;
 
-export interface Frame {
+/** What one look has brought. */
+export interface Look {
   readonly tables: Tables;
+  /** What the console has said in place of rows, by the command: an older Weir does not know it. */
+  readonly refusals: Readonly<Record<string, string>>;
   readonly atMs: number;
+  /** Counts connections: ids and counters of one say nothing about those of another, which may be to another Weir. */
+  readonly connection: number;
+}
+
+export interface Frame extends Look {
   /** Seconds since the frame before, with its counters by database; undefined for the first one after a connect. */
   readonly since: { readonly seconds: number; readonly stats: ReadonlyMap<string, Row> } | undefined;
   /** By process id. */
   readonly cpuPercent: ReadonlyMap<string, number>;
 }
 
-export function frameOf(tables: Tables, atMs: number, before: Frame | undefined): Frame {
-  const seconds = before === undefined ? 0 : (atMs - before.atMs) / 1_000;
-  if (before === undefined || seconds <= 0) return { tables, atMs, since: undefined, cpuPercent: new Map() };
+export function frameOf(look: Look, before: Frame | undefined): Frame {
+  const { tables } = look;
+  const seconds = before?.connection === look.connection ? (look.atMs - before.atMs) / 1_000 : 0;
+  if (before === undefined || seconds <= 0) return { ...look, since: undefined, cpuPercent: new Map() };
   const by = (rows: readonly Row[] | undefined, key: string): Map<string, Row> =>
     new Map((rows ?? []).map((row) => [String(row[key]), row]));
   const workersBefore = by(before.tables['SHOW WORKERS'], 'pid');
@@ -28,7 +37,7 @@ export function frameOf(tables: Tables, atMs: number, before: Frame | undefined)
     const used = difference(row, workersBefore.get(String(row['pid'])), 'cpu_seconds');
     if (used !== null) cpuPercent.set(String(row['pid']), Math.round((used / seconds) * 100));
   }
-  return { tables, atMs, since: { seconds, stats: by(before.tables['SHOW STATS'], 'database') }, cpuPercent };
+  return { ...look, since: { seconds, stats: by(before.tables['SHOW STATS'], 'database') }, cpuPercent };
 }
 
 /** Null where there is nothing to compare: another process, or a worker that has ended has taken its counts with it. */

@@ -1,5 +1,5 @@
 /**
- * What the user of `weir top` has chosen, and which rows that leaves on the page. Pure. Used by keys.ts and layout.ts.
+ * What the user of `weir top` has chosen, and which rows that leaves on the page. Pure. Used by keys.ts, layout.ts and details.ts.
  */
 import type { Frame, Row } from './frame.ts';
 import { pages, type Column, type PageName, type Value } from './pages.ts';
@@ -11,7 +11,8 @@ export interface Sort {
 
 export type Prompt =
   | { readonly kind: 'filter' | 'user' | 'delay'; readonly text: string }
-  | { readonly kind: 'kill'; readonly id: string; readonly who: string };
+  /** `connection`: of the frame that had the client. */
+  | { readonly kind: 'kill'; readonly id: string; readonly connection: number; readonly who: string };
 
 export interface TopState {
   readonly page: PageName;
@@ -25,16 +26,19 @@ export interface TopState {
   /** Columns behind the names that have moved out to the left. */
   readonly shift: number;
   readonly isPaused: boolean;
-  readonly isHelpShown: boolean;
+  /** details: of the selected row. */
+  readonly view: 'table' | 'details' | 'help';
+  /** Lines of the view, if it is no table, that have moved out at the top. */
+  readonly scrolled: number;
   readonly delayMs: number;
   readonly prompt: Prompt | undefined;
-  /** Until the next key. */
+  /** Until the next key, or some seconds. */
   readonly message: string;
 }
 
 export function initialState(page: PageName, delayMs: number): TopState {
   const choice = { page, sorts: {}, filter: '', user: '', selected: undefined, shift: 0, delayMs };
-  return { ...choice, isPaused: false, isHelpShown: false, prompt: undefined, message: '' };
+  return { ...choice, isPaused: false, view: 'table', scrolled: 0, prompt: undefined, message: '' };
 }
 
 export interface VisibleRows {
@@ -46,22 +50,17 @@ export interface VisibleRows {
 
 export function visibleRows(state: TopState, frame: Frame): VisibleRows {
   const page = pages[state.page];
+  const columns = page.columns(frame);
   const all = page.rows(frame);
   const words = state.filter.toLowerCase();
   const isWanted = (row: Row): boolean => {
     if (state.user !== '' && 'user' in row && row['user'] !== state.user) return false;
-    return (
-      words === '' ||
-      page.columns.some(({ value }) =>
-        String(value(row) ?? '')
-          .toLowerCase()
-          .includes(words),
-      )
-    );
+    const has = ({ value }: Column): boolean => String(value(row) ?? '').toLowerCase().includes(words);
+    return words === '' || columns.some(has);
   };
   const rows = all.filter(isWanted);
   const sort = state.sorts[state.page];
-  const column = page.columns.find(({ title }) => title === sort?.title);
+  const column = columns.find(({ title }) => title === sort?.title);
   const sorted = column === undefined ? rows : rows.sort(byColumn(column));
   if (sort?.isReversed === true) sorted.reverse();
   const index = sorted.findIndex((row) => page.keyOf(row) === state.selected);

@@ -1,49 +1,85 @@
 /**
- * `weir top`: looks at a running Weir again and again and shows it in the terminal; in a pipe, or with --once, one table. Called by run.ts.
+ * `weir top`: looks at a running Weir again and again and shows it in the terminal (live.ts); without one, or with --once or --batch,
+ * prints tables below each other. Called by run.ts.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { adminUrl } from '../admin.ts';
 import { CommandError, UsageError, exitCodes, type CliIo, type ExitCode } from '../io.ts';
 import type { ProcessEvents } from '../served-app.ts';
 import { positionals, textOf, urlOption, type Arguments, type Verb } from '../verbs.ts';
 import { defaultDelayMs, parseDelay } from './delay.ts';
 import { Feed } from './feed.ts';
-import type { Frame } from './frame.ts';
-import { keysOf, press, type Action } from './keys.ts';
-import { layout, rowsShown, wholeTable } from './layout.ts';
-import { pageNames, pages, type PageName } from './pages.ts';
-import { Screen, type Terminal } from './screen.ts';
-import { initialState, type TopState } from './state.ts';
+import { wholeTable } from './layout.ts';
+import { Live, type Beginning } from './live.ts';
+import { pageNames, type PageName } from './pages.ts';
+import { initialState } from './state.ts';
 
 export function topVerb(events: ProcessEvents): Verb {
   return {
-    synopsis: '[--page PAGE] [--delay SECONDS] [--once]',
-    about: 'Pools, nodes, clients, servers and rates, live in the terminal; h shows the keys.',
+    synopsis: '[--page PAGE] [--delay SECONDS] [--count N] [--batch | --once]',
+    about: 'Pools, nodes, statements, clients, servers and rates, live in the terminal; h shows the keys.',
     options: {
       page: { type: 'string', value: 'PAGE', about: `The page to begin with: ${pageNames.join(', ')}.` },
       delay: { type: 'string', short: 'd', value: 'SECONDS', about: 'Time between two looks (default 2).' },
-      once: { type: 'boolean', about: 'Print one page and end, as without a terminal.' },
+      count: { type: 'string', short: 'n', value: 'N', about: 'End after so many looks.' },
+      batch: { type: 'boolean', short: 'b', about: 'Print one table after the other, for a file or a pipe.' },
+      once: { type: 'boolean', about: 'Print one table and end: as --batch --count 1.' },
       url: urlOption,
     },
     async run(args, io) {
       positionals(args, 0, 0, '');
       const state = initialState(pageOf(args), delayOf(args));
+      const looks = countOf(args);
       const where = adminUrl(textOf(args, 'url'), io.env);
       const feed = new Feed(where, io);
-      const connection = { where: where.host, problem: undefined };
       try {
         // The first look is made before the screen is taken: a wrong password is said where it can be read.
+        const startMs = performance.now();
         const frame = await feed.look(state.page);
+        const lookMs = performance.now() - startMs;
+        const beginning = { state, frame, lookMs, feed, where: where.host, looks };
+        if (args.values['once'] === true) return await batch({ ...beginning, looks: 1 }, io);
+        if (args.values['batch'] === true) return await batch(beginning, io);
         const { terminal } = io;
-        if (terminal === undefined || args.values['once'] === true || io.env['TERM'] === 'dumb') {
-          io.out(wholeTable(state, frame, connection, io.columns));
-          return exitCodes.done;
-        }
-        return await new Top({ state, frame, feed, where: where.host }, terminal, io, events).run();
+        const problem = noTerminal(io);
+        if (terminal !== undefined && problem === undefined)
+          return await new Live(beginning, terminal, io, events).run();
+        io.err(`weir top: ${problem}: this is one table; --batch prints one after the other\n`);
+        return await batch({ ...beginning, looks: 1 }, io);
       } finally {
         feed.close();
       }
     },
   };
+}
+
+/** Why nothing can be drawn; undefined: it can. */
+function noTerminal({ terminal, env }: CliIo): string | undefined {
+  if (terminal === undefined) return 'standard input or output is no terminal';
+  const type = env['TERM'] ?? '';
+  if (type === 'dumb' || type === 'unknown') return `TERM=${type} is a terminal without a cursor`;
+  return type === '' && process.platform !== 'win32' ? 'TERM is not set' : undefined;
+}
+
+/** Tables below each other, as `top -b`. A Weir that does not answer is said on standard error, and asked again. */
+async function batch(beginning: Beginning, io: CliIo): Promise<ExitCode> {
+  const { state, feed, where, looks } = beginning;
+  const connection = { where, problem: undefined };
+  io.out(wholeTable(state, beginning.frame, connection, io.columns));
+  let exitCode: ExitCode = exitCodes.done;
+  for (let look = 1; look < looks; look++) {
+    await sleep(state.delayMs);
+    try {
+      const frame = await feed.look(state.page);
+      io.out(`\n${wholeTable(state, frame, connection, io.columns)}`);
+      exitCode = exitCodes.done;
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+      io.err(`weir top: ${error.lines[0] ?? ''}\n`);
+      exitCode = exitCodes.refused;
+    }
+  }
+  return exitCode;
 }
 
 function pageOf(args: Arguments): PageName {
@@ -60,138 +96,9 @@ function delayOf(args: Arguments): number {
   return delayMs;
 }
 
-interface Beginning {
-  readonly state: TopState;
-  readonly frame: Frame;
-  readonly feed: Feed;
-  readonly where: string;
-}
-
-const ends = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
-
-/** One run in a terminal. */
-class Top {
-  private readonly feed: Feed;
-  private readonly where: string;
-  private readonly terminal: Terminal;
-  private readonly screen: Screen;
-  private readonly events: ProcessEvents;
-  private state: TopState;
-  private frame: Frame;
-  /** Why the last look failed. */
-  private problem: string | undefined;
-  private timer: NodeJS.Timeout | undefined;
-  private finish: () => void = () => undefined;
-  private fail: (error: unknown) => void = () => undefined;
-
-  constructor({ state, frame, feed, where }: Beginning, terminal: Terminal, io: CliIo, events: ProcessEvents) {
-    this.state = state;
-    this.frame = frame;
-    this.feed = feed;
-    this.where = where;
-    this.terminal = terminal;
-    this.events = events;
-    this.screen = new Screen(terminal, (io.env['NO_COLOR'] ?? '') === '');
-  }
-
-  async run(): Promise<ExitCode> {
-    const { input, output } = this.terminal;
-    const finished = new Promise<void>((resolve, reject) => ([this.finish, this.fail] = [resolve, reject]));
-    const end = (): void => this.finish();
-    const fail = (error: unknown): void => this.fail(error);
-    const onKeys = (text: string): void => this.onKeys(text);
-    const onResize = (): void => this.redraw();
-    for (const signal of ends) this.events.on(signal, end);
-    this.events.on('uncaughtException', fail);
-    this.events.on('unhandledRejection', fail);
-    try {
-      this.screen.open();
-      input.on('data', onKeys).on('end', end).on('error', end);
-      output.on('resize', onResize).on('drain', onResize);
-      this.draw();
-      this.lookLater();
-      await finished;
-    } finally {
-      clearTimeout(this.timer);
-      input.off('data', onKeys).off('end', end).off('error', end);
-      output.off('resize', onResize).off('drain', onResize);
-      this.screen.close();
-      for (const signal of ends) this.events.off(signal, end);
-      this.events.off('uncaughtException', fail);
-      this.events.off('unhandledRejection', fail);
-    }
-    return exitCodes.done;
-  }
-
-  private onKeys(text: string): void {
-    for (const key of keysOf(text)) {
-      const { state, action } = press(this.state, key, this.frame, rowsShown(this.screen.size));
-      this.state = state;
-      if (action !== undefined) this.act(action);
-    }
-    this.draw();
-  }
-
-  private act(action: Action): void {
-    if (action.kind === 'quit') this.finish();
-    else if (action.kind === 'kill') void this.kill(action.id).catch(this.fail);
-    else this.lookSoon();
-  }
-
-  private async kill(id: string): Promise<void> {
-    try {
-      await this.feed.kill(id);
-      this.say(`client ${id} was disconnected`);
-    } catch (error) {
-      this.say(wordsOf(error));
-    }
-    this.lookSoon();
-  }
-
-  private say(message: string): void {
-    this.state = { ...this.state, message };
-    this.draw();
-  }
-
-  private lookLater(): void {
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.lookSoon(), this.state.delayMs);
-  }
-
-  private lookSoon(): void {
-    clearTimeout(this.timer);
-    void this.look().catch(this.fail);
-  }
-
-  /** A pause keeps what is shown, but another page has to be read once. */
-  private async look(): Promise<void> {
-    const { page, isPaused } = this.state;
-    if (!isPaused || this.frame.tables[pages[page].command] === undefined) {
-      try {
-        const frame = await this.feed.look(page);
-        if (this.problem !== undefined) this.state = { ...this.state, message: 'Weir answers again' };
-        this.problem = undefined;
-        this.frame = frame;
-      } catch (error) {
-        this.problem = wordsOf(error);
-      }
-    }
-    this.draw();
-    this.lookLater();
-  }
-
-  private redraw(): void {
-    this.screen.forget();
-    this.draw();
-  }
-
-  private draw(): void {
-    const connection = { where: this.where, problem: this.problem };
-    this.screen.draw(layout(this.state, this.frame, connection, this.screen.size));
-  }
-}
-
-function wordsOf(error: unknown): string {
-  if (!(error instanceof CommandError)) throw error;
-  return error.lines.join(' ');
+function countOf(args: Arguments): number {
+  const text = textOf(args, 'count');
+  if (text === undefined) return Infinity;
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new UsageError(`--count ${text}: not a number of looks`);
+  return Number(text);
 }

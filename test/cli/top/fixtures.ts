@@ -1,5 +1,5 @@
 /** What Weir says in the tests of `weir top`. */
-import { frameOf, type Frame, type Row, type Tables } from '../../../src/cli/top/frame.ts';
+import { frameOf, type Frame, type Look, type Row, type Tables } from '../../../src/cli/top/frame.ts';
 
 export const client = (id: number, user = 'app', more: Row = {}): Row => ({
   ...{ id, user, database: 'shop', state: 'active', session_state: 'idle', wait: 0, wait_us: 0, node: 'db1' },
@@ -24,5 +24,10 @@ export const tables: Tables = {
   'SHOW CLIENTS': [client(2), client(10, 'batch'), client(1)],
 };
 
-export const frame = (more: Tables = {}, before?: Frame): Frame =>
-  frameOf({ ...tables, ...more }, before === undefined ? Date.UTC(2026, 2, 1, 12) : before.atMs + 2_000, before);
+const startMs = Date.UTC(2026, 2, 1, 12);
+
+/** Two seconds after the one before, on the same connection. */
+export const frame = (more: Tables = {}, before?: Frame, look: Partial<Look> = {}): Frame => {
+  const atMs = before === undefined ? startMs : before.atMs + 2_000;
+  return frameOf({ tables: { ...tables, ...more }, refusals: {}, atMs, connection: 1, ...look }, before);
+};
