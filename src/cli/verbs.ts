@@ -119,14 +119,17 @@ export function print(
     const width = args.values['wide'] === true ? undefined : io.columns;
     const { text, leftOut, isShortened } = table(names, rows, width, args.values['all'] === true ? [] : most);
     io.out(text);
-    if (leftOut === 0 && isShortened !== true) continue;
-    const note =
-      isShortened === true
-        ? `(${leftOut} columns are left out: --all shows them below each other, --wide in one line)`
-        : `(${leftOut} columns with nothing in them are left out: --wide shows them)`;
-    for (const line of wrap(note, io.columns ?? Infinity)) io.out(`${line}\n`);
+    const note = leftOutNote(leftOut, isShortened === true);
+    if (note !== '') for (const line of wrap(note, io.columns ?? Infinity)) io.out(`${line}\n`);
   }
   if (withRows.length === 0) io.out(`${done}\n`);
+}
+
+function leftOutNote(leftOut: number, isShortened: boolean): string {
+  if (!isShortened)
+    return leftOut === 0 ? '' : `(${leftOut} columns with nothing in them are left out: --wide shows them)`;
+  const what = leftOut === 0 ? 'long texts are cut' : `${leftOut} columns are left out`;
+  return `(${what}: --all shows all below each other, --wide in one line)`;
 }
 
 export async function command(text: string | readonly string[], args: Arguments, io: CliIo): Promise<AdminResult[]> {

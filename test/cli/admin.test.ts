@@ -92,13 +92,13 @@ describe('SHOW verbs', () => {
     const run = await weir(['pools'], pools, { columns: 40 });
     expect(run.out).toBe(
       'database     user  cl_active\nshop         app          12\na-long-name  x             7\n' +
-        '(2 columns are left out: --all shows\nthem below each other, --wide in one\nline)\n',
+        '(2 columns are left out: --all shows all\nbelow each other, --wide in one line)\n',
     );
     await running?.close();
     const why = 'clients waited 38 ms'.repeat(3);
     const long: FakeAnswer = { columns: [['database', textType], ['last_resize', textType]], rows: [['shop', why]] };
     const cut = await weir(['pools'], long, { columns: 40 });
-    expect(cut.out).toMatch(/^database  last_resize\nshop {6}clients waited 38 msclients ~\n/);
+    expect(cut.out).toMatch(/^database  last_resize\nshop {6}clients waited 38 msclients w~\n\(long texts are cut: /);
     await running?.close();
     const whole = await weir(['pools', '--all'], long, { columns: 40 });
     for (const line of whole.out.split('\n')) expect(line.length).toBeLessThanOrEqual(40);

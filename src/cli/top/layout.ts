@@ -27,6 +27,8 @@ export interface Connection {
   readonly where: string;
   /** Why Weir does not answer; undefined: it does. */
   readonly problem: string | undefined;
+  /** Between two looks, if it is more than was asked for: looks take long. */
+  readonly restMs?: number;
 }
 
 /** Above the table: title, summary, pages, names of the columns; below it, one line. */
@@ -63,12 +65,13 @@ const plain = (text: string): Line => ({ text, style: 'plain' });
 const timeOf = (atMs: number): string => new Date(atMs).toISOString().slice(11, 19);
 
 /** While Weir does not answer, of when the figures are. */
-function title(state: TopState, frame: Frame, { where, problem }: Connection, columns: number): Line {
+function title(state: TopState, frame: Frame, { where, problem, restMs = 0 }: Connection, columns: number): Line {
   if (problem !== undefined) {
     const since = `NO ANSWER since ${timeOf(frame.atMs)} UTC`;
     return { text: joinedToFit([since, `weir top - ${where}`], ' - ', columns), style: 'warning' };
   }
-  const pace = state.isPaused ? 'PAUSED' : `every ${state.delayMs / 1_000} s`;
+  const everyS = Math.max(state.delayMs, Math.round(restMs / 100) * 100) / 1_000;
+  const pace = state.isPaused ? 'PAUSED' : `every ${everyS} s`;
   const parts = [`weir top - ${where}`, `${timeOf(frame.atMs)} UTC`, pace];
   // The name of the host may be longer than the terminal.
   if (state.isPaused) parts.unshift(parts.pop() ?? '');

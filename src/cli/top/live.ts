@@ -29,8 +29,9 @@ const ends = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 const messageMs = 5_000;
 /** Within this time the kernel has stopped the process, if it does at all. */
 const stopMs = 50;
-/** A look at very many clients is work for Weir: it has this share of the time at most. */
-const busiestShare = 0.1;
+/** A look at very many clients is work for Weir: between two there is a rest of so many times what the last one took. */
+const restFactor = 4;
+const longestRestMs = 15_000;
 
 export class Live {
   private readonly feed: Feed;
@@ -160,8 +161,11 @@ export class Live {
 
   private lookLater(): void {
     clearTimeout(this.timer);
-    const restMs = this.lookMs / busiestShare;
-    this.timer = setTimeout(() => this.lookSoon(), Math.max(this.state.delayMs, restMs));
+    this.timer = setTimeout(() => this.lookSoon(), this.restMs);
+  }
+
+  private get restMs(): number {
+    return Math.max(this.state.delayMs, Math.min(longestRestMs, this.lookMs * restFactor));
   }
 
   private lookSoon(): void {
@@ -196,7 +200,7 @@ export class Live {
   }
 
   private draw(): void {
-    const connection = { where: this.where, problem: this.problem };
+    const connection = { where: this.where, problem: this.problem, restMs: this.restMs };
     this.screen.draw(layout(this.state, this.frame, connection, this.screen.size));
   }
 }

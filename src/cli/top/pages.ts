@@ -111,9 +111,8 @@ export const pages: Readonly<Record<PageName, Page>> = {
     columns: fixed([
       ...plain('id', 'database', 'user', 'session_state'),
       waitMs('wait_ms', 'wait', 'wait_us'),
-      ...plain('node'),
       ...long('pins'),
-      ...plain('application_name', 'addr'),
+      ...plain('node', 'application_name', 'addr'),
       timeOfDay('request_time'),
       timeOfDay('connect_time'),
       ...plain('last_route', 'port', 'tls', 'prepared_statements'),
