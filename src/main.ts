@@ -4,9 +4,9 @@
 import { argumentsOf } from './cli/called-as.ts';
 import { runCli } from './cli/run.ts';
 
-// `weir pools | head` closes the pipe early, which is not an error.
+// `weir pools | head` closes the pipe early, which is not an error; EIO: the terminal of `weir top` was closed.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
+  if (error.code === 'EPIPE' || error.code === 'EIO') process.exit(0);
   throw error;
 });
 
@@ -17,6 +17,8 @@ const code = await runCli(
     err: (text) => void process.stderr.write(text),
     env: process.env,
     columns: process.stdout.isTTY ? process.stdout.columns : undefined,
+    terminal:
+      process.stdout.isTTY && process.stdin.isTTY ? { input: process.stdin, output: process.stdout } : undefined,
   },
   { loadApp: async () => (await import('./app.ts')).createApp, events: process },
 );

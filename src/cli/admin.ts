@@ -6,6 +6,7 @@ import pg from 'pg';
 import type { CliIo } from './io.ts';
 import { CommandError } from './io.ts';
 import type { Cell } from './table.ts';
+import { clean } from './text.ts';
 
 export const defaultAdminUrl = 'postgres://127.0.0.1:6432/weir';
 const connectTimeoutMs = 10_000;
@@ -61,9 +62,9 @@ export async function connectToConsole(url: URL, io: CliIo): Promise<pg.Client> 
   // Without a listener, the loss of the connection between two commands would end the process.
   client.on('error', () => undefined);
   client.on('notice', (notice) => {
-    io.err(`${notice.severity ?? 'NOTICE'}: ${notice.message ?? ''}\n`);
-    if (notice.detail) io.err(`DETAIL: ${notice.detail}\n`);
-    if (notice.hint) io.err(`HINT: ${notice.hint}\n`);
+    io.err(`${notice.severity ?? 'NOTICE'}: ${clean(notice.message)}\n`);
+    if (notice.detail) io.err(`DETAIL: ${clean(notice.detail)}\n`);
+    if (notice.hint) io.err(`HINT: ${clean(notice.hint)}\n`);
   });
   try {
     await client.connect();
@@ -139,7 +140,7 @@ export function commandProblem(error: unknown): string[] {
   const lines = [`${typeof severity === 'string' ? severity : 'ERROR'}: ${String(message)}`];
   if (typeof detail === 'string') lines.push(`DETAIL: ${detail}`);
   if (typeof hint === 'string') lines.push(`HINT: ${hint}`);
-  return lines;
+  return lines.map(clean);
 }
 
 function connectionProblem(error: unknown, url: URL): string[] {

@@ -13,7 +13,7 @@ import { positionals, textOf } from './verbs.ts';
 /** @param show the form that asks a running Weir */
 export function budgetsVerb(show: Verb): Verb {
   return {
-    synopsis: '[--json | --wide] | --rules --config FILE',
+    synopsis: '[--json | --wide | --all] | --rules --config FILE',
     about: `${show.about} With --rules, prints alert rules for Prometheus made from a configuration.`,
     options: {
       rules: { type: 'boolean', about: 'Print alert rules for Prometheus instead.' },

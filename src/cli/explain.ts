@@ -5,6 +5,7 @@
 import type { AdminResult } from './admin.ts';
 import type { CliIo, ExitCode } from './io.ts';
 import { UsageError, exitCodes } from './io.ts';
+import { clean } from './text.ts';
 import type { Arguments, OptionSpec, Verb } from './verbs.ts';
 import { command, positionals, print, quoteName, quotePair, textOf } from './verbs.ts';
 
@@ -64,7 +65,7 @@ async function explainPool(pool: string, args: Arguments, io: CliIo): Promise<Ex
 /** Of each pool a line with its name, and one for each item: sentences do not fit into the columns of a table. */
 function poolLines({ columns, rows }: AdminResult): string {
   const names = columns.map(({ name }) => name);
-  const at = (row: readonly (string | null)[], name: string): string => printable(row[names.indexOf(name)] ?? '');
+  const at = (row: readonly (string | null)[], name: string): string => clean(row[names.indexOf(name)] ?? '');
   let last = '';
   let text = '';
   for (const row of rows) {
@@ -75,6 +76,3 @@ function poolLines({ columns, rows }: AdminResult): string {
   }
   return text;
 }
-
-/** Names and messages of servers must not control the terminal. */
-const printable = (text: string): string => text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, '?');

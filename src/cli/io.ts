@@ -2,6 +2,7 @@
  * The input and output of a verb: standard output and error, environment, width of the terminal. Tests pass a fake. Also
  * the exit codes, and the errors that a verb throws.
  */
+import type { ReadStream, WriteStream } from 'node:tty';
 
 export interface CliIo {
   /** Writes the text to standard output, without adding a newline; err() to standard error. */
@@ -10,6 +11,8 @@ export interface CliIo {
   readonly env: NodeJS.ProcessEnv;
   /** Width of the terminal in columns; undefined if standard output is a file or a pipe. */
   readonly columns: number | undefined;
+  /** Undefined if standard input or output is none. */
+  readonly terminal?: { readonly input: ReadStream; readonly output: WriteStream } | undefined;
 }
 
 export const exitCodes = { done: 0, refused: 1, usage: 2 } as const;

@@ -1,6 +1,6 @@
 /**
  * Runs a command line: finds the verb, parses its arguments, prints its errors and returns the exit code. The verbs are
- * in serve.ts, check.ts, demo.ts, restart.ts, explain.ts, node.ts and verbs.ts. Called by main.ts.
+ * in serve.ts, check.ts, demo.ts, restart.ts, explain.ts, node.ts, top/top.ts and verbs.ts. Called by main.ts.
  */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -22,6 +22,7 @@ import { restartVerb } from './restart.ts';
 import { daemonVerb, serveVerb } from './serve.ts';
 import { successorVerb } from './successor.ts';
 import { superviseWorkers } from './supervise.ts';
+import { topVerb } from './top/top.ts';
 import { workerVerb } from './worker.ts';
 import type { Arguments, Verb } from './verbs.ts';
 import { adminVerbs, consoleOptions } from './verbs.ts';
@@ -56,6 +57,7 @@ export function verbsOf(argv: readonly string[], deps: CliDeps): ReadonlyMap<str
       explain: explainVerb(consoleOptions),
       node: nodeVerb(consoleOptions),
       completion: completionVerb(() => verbs),
+      top: topVerb(deps.events),
       ...adminVerbs,
     }),
   );
@@ -80,7 +82,6 @@ export async function runCli(argv: readonly string[], io: CliIo, deps: CliDeps):
       return exitCodes.done;
     }
     if (name === 'help' || name === '--help' || name === '-h') return help(rest[0], verbs, io);
-    if (name === 'top') throw new UsageError('weir top is not in this version; weir pools shows the same once');
     const verb = verbs.get(name);
     if (verb === undefined) throw new UsageError(unknownVerb(name, verbs));
     if (rest.includes('--help') || rest.includes('-h')) return help(name, verbs, io);

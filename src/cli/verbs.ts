@@ -7,6 +7,8 @@ import type { AdminResult } from './admin.ts';
 import type { CliIo, ExitCode } from './io.ts';
 import { UsageError, exitCodes } from './io.ts';
 import { table } from './table.ts';
+import { telling } from './telling.ts';
+import { asJson, clean, wrap } from './text.ts';
 
 /** The result of util.parseArgs. */
 export interface Arguments {
@@ -31,18 +33,21 @@ export interface Verb {
   run(args: Arguments, io: CliIo): Promise<ExitCode>;
 }
 
+export const urlOption: OptionSpec = {
+  type: 'string',
+  value: 'URL',
+  about: 'Where Weir is (WEIR_ADMIN_URL; default postgres://127.0.0.1:6432/weir).',
+};
+
 export const consoleOptions: Readonly<Record<string, OptionSpec>> = {
-  url: {
-    type: 'string',
-    value: 'URL',
-    about: 'Where Weir is (WEIR_ADMIN_URL; default postgres://127.0.0.1:6432/weir).',
-  },
+  url: urlOption,
   json: { type: 'boolean', about: 'Print a JSON list of objects.' },
 };
 
 const showOptions: Readonly<Record<string, OptionSpec>> = {
   ...consoleOptions,
   wide: { type: 'boolean', about: 'Print every column, however wide the terminal is.' },
+  all: { type: 'boolean', about: 'Print every column with something in it, below each other if they do not fit.' },
 };
 
 /** Quotes a name for the console. */
@@ -96,19 +101,35 @@ export function positionals(args: Arguments, least: number, most: number, what: 
   return given;
 }
 
-export function print(results: readonly AdminResult[], args: Arguments, io: CliIo, done: string): void {
+/** @param most the columns to print where not all of them fit, the most important first */
+export function print(
+  results: readonly AdminResult[],
+  args: Arguments,
+  io: CliIo,
+  done: string,
+  most: readonly string[] = [],
+): void {
   if (args.values['json'] === true) {
-    io.out(`${JSON.stringify(results.flatMap(asObjects), null, 2)}\n`);
+    io.out(`${asJson(results.flatMap(asObjects))}\n`);
     return;
   }
   const withRows = results.filter((result) => result.columns.length > 0);
   for (const { columns, rows } of withRows) {
     const names = columns.map((column) => column.name);
-    const { text, leftOut } = table(names, rows, args.values['wide'] === true ? undefined : io.columns);
+    const width = args.values['wide'] === true ? undefined : io.columns;
+    const { text, leftOut, isShortened } = table(names, rows, width, args.values['all'] === true ? [] : most);
     io.out(text);
-    if (leftOut > 0) io.out(`(${leftOut} columns with nothing in them are left out: --wide shows them)\n`);
+    const note = leftOutNote(leftOut, isShortened === true);
+    if (note !== '') for (const line of wrap(note, io.columns ?? Infinity)) io.out(`${line}\n`);
   }
   if (withRows.length === 0) io.out(`${done}\n`);
+}
+
+function leftOutNote(leftOut: number, isShortened: boolean): string {
+  if (!isShortened)
+    return leftOut === 0 ? '' : `(${leftOut} columns with nothing in them are left out: --wide shows them)`;
+  const what = leftOut === 0 ? 'long texts are cut' : `${leftOut} columns are left out`;
+  return `(${what}: --all shows all below each other, --wide in one line)`;
 }
 
 export async function command(text: string | readonly string[], args: Arguments, io: CliIo): Promise<AdminResult[]> {
@@ -118,12 +139,12 @@ export async function command(text: string | readonly string[], args: Arguments,
 
 function showVerb(what: string, about: string): Verb {
   return {
-    synopsis: '[--json | --wide]',
+    synopsis: '[--json | --wide | --all]',
     about,
     options: showOptions,
     async run(args, io) {
       positionals(args, 0, 0, '');
-      print(await command(`SHOW ${what}`, args, io), args, io, '(none)');
+      print(await command(`SHOW ${what}`, args, io), args, io, '(none)', telling[what]);
       return exitCodes.done;
     },
   };
@@ -199,7 +220,8 @@ function resizeLines(result: AdminResult): string | undefined {
     const [before, after] = [at(row, 'before'), at(row, 'after')];
     if (database === undefined || before === undefined || after === undefined) return undefined;
     const bounds = `min ${at(row, 'min') ?? '?'}, max ${at(row, 'max') ?? '?'}`;
-    return `${database}.${user ?? '*'}${node === undefined ? '' : ` on ${node}`}: ${before} -> ${after} (${bounds})\n`;
+    const pool = clean(`${database}.${user ?? '*'}${node === undefined ? '' : ` on ${node}`}`);
+    return `${pool}: ${before} -> ${after} (${bounds})\n`;
   });
   return lines.length === 0 || lines.includes(undefined) ? undefined : lines.join('');
 }

@@ -58,9 +58,12 @@ export class ConsoleOutput {
     return !this.socket.writable || this.socket.write(bytes);
   }
 
-  /** Writes, and waits until the client has taken it or the connection is closed. */
+  /**
+   * Writes, and waits until the client has taken it or the connection is closed. Meanwhile others are served: a table of thousands
+   * of clients must not hold up their statements.
+   */
   async drain(): Promise<void> {
-    if (this.write()) return;
+    if (this.write()) return new Promise((resolve) => setImmediate(resolve));
     await Promise.race([new Promise<void>((resolve) => this.socket.once('drain', () => resolve())), this.closed]);
   }
 }

@@ -85,7 +85,7 @@ describe('SHOW verbs', () => {
     };
     const narrow = await weir(['pools'], wide, { columns: 20 });
     expect(narrow.out).toBe(
-      'name  some\na        0\nb        5\n(3 columns with nothing in them are left out: --wide shows them)\n',
+      'name  some\na        0\nb        5\n(3 columns with\nnothing in them are\nleft out: --wide\nshows them)\n',
     );
     await running?.close();
     expect((await weir(['pools'], wide, { columns: 80 })).out).toMatch(/^name  zero  empty  null  some\n/);
@@ -93,8 +93,25 @@ describe('SHOW verbs', () => {
     expect((await weir(['pools', '--wide'], wide, { columns: 20 })).out).toMatch(/^name  zero  empty  null  some\n/);
   });
 
-  it('one block a row where even that is too wide', async () => {
+  it('pools: the most telling columns where not all fit', async () => {
     const run = await weir(['pools'], pools, { columns: 40 });
+    expect(run.out).toBe(
+      'database     user  cl_active\nshop         app          12\na-long-name  x             7\n' +
+        '(2 columns are left out: --all shows all\nbelow each other, --wide in one line)\n',
+    );
+    await running?.close();
+    const why = 'clients waited 38 ms'.repeat(3);
+    const long: FakeAnswer = { columns: [['database', textType], ['last_resize', textType]], rows: [['shop', why]] };
+    const cut = await weir(['pools'], long, { columns: 40 });
+    expect(cut.out).toMatch(/^database  last_resize\nshop {6}clients waited 38 msclients w~\n\(long texts are cut: /);
+    await running?.close();
+    const whole = await weir(['pools', '--all'], long, { columns: 40 });
+    for (const line of whole.out.split('\n')) expect(line.length).toBeLessThanOrEqual(40);
+    expect(whole.out.replaceAll(/\s/g, '')).toContain(why.replaceAll(' ', ''));
+  });
+
+  it('one block a row where even that is too wide', async () => {
+    const run = await weir(['pools', '--all'], pools, { columns: 40 });
     expect(run.out.split('\n').slice(0, 7)).toEqual([
       'database   shop',
       'user       app',
@@ -178,7 +195,7 @@ describe('commands', () => {
       [
         'shop.app on db1',
         '  size               may have 20',
-        '  would grow         when clients wait?[2J',
+        '  would grow         when clients wait [2J',
         '',
         'shop.app on db2',
         '  size               may have 3',
@@ -412,7 +429,10 @@ describe('wrong usage is exit code 2, and nothing is sent', () => {
   it.each([
     [[], 'usage: weir COMMAND'],
     [['poolz'], 'there is no command poolz; did you mean pools?'],
-    [['top'], 'weir top is not in this version'],
+    [['top', 'now'], 'too many arguments: now'],
+    [['top', '--page', 'x'], '--page x: write one of pools, nodes, statements, clients'],
+    [['top', '--count', '0'], '--count 0: not a number of looks'],
+    [['top', '--delay', '0'], '--delay 0: write seconds from 0.1 to 3600'],
     [['pools', 'shop'], 'too many arguments: shop'],
     [['pools', '--jsn'], "Unknown option '--jsn'"],
     [['pools', '--url'], "'--url <value>' argument missing"],
