@@ -3,6 +3,7 @@
  * and bounds is in test/control; here is what it does to real clients and servers.
  */
 import { connect } from 'node:net';
+import { setTimeout } from 'node:timers/promises';
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { cancelRequest } from '../src/protocol/write.ts';
@@ -233,6 +234,24 @@ describe('what commands do', () => {
     await client.query('UPDATE pg_class SET relname = relname WHERE false').catch(() => undefined);
     const after = await counts();
     expect(after.map((count, i) => count - (before[i] ?? 0))).toEqual([2, 1, 1, 3]);
+  });
+
+  test('SHOW STATS: a transaction counts with what the client does in it, a query only on its server', async () => {
+    const [console, client] = [await admin(), await connectApp()];
+    const times = async (): Promise<{ xact: number; query: number }> => {
+      const { rows } = await console.query<Record<string, string>>('SHOW STATS');
+      const row = rows.find((each) => each['database'] === database) ?? {};
+      return { xact: Number(row['total_xact_time']), query: Number(row['total_query_time']) };
+    };
+    const before = await times();
+    await client.query('BEGIN');
+    await client.query('SELECT pg_sleep(0.1)');
+    await setTimeout(100);
+    await client.query('COMMIT');
+    const after = await times();
+    const [xact, query] = [after.xact - before.xact, after.query - before.query];
+    expect(query).toBeGreaterThan(99_000);
+    expect(xact - query).toBeGreaterThan(98_000);
   });
 
   test('SET changes a setting at once; what needs a restart is refused', async () => {

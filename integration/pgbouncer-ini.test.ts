@@ -252,7 +252,7 @@ test('-d without its files, a wrong ini, and usage', async () => {
   expect(wrong).toMatchObject({ code: 1, out: '' });
   expect(wrong.err).toContain('wrong.ini:16: invalid value "sesion" for parameter pool_mode');
   expect(wrong.err).toContain('wrong.ini:17: unknown parameter: pgbouncer/foo');
-  expect((await run(pgbouncer, '-V')).out).toMatch(/^weir \d/);
+  expect((await run(pgbouncer, '-V')).out).toMatch(/^Weir \d/);
   expect((await run(pgbouncer, '--help')).out).toContain('usage: weir serve [FILE] [-d]');
 });
 

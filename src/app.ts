@@ -2,7 +2,7 @@
  * Makes one proxy of the rooms (folders of src/), starts and stops it. `createApp` may be called twice in one process; two
  * apps share nothing. Called by `weir serve`, the demo and the tests.
  */
-import type { DrainMode } from './app/drain.ts';
+import { sigtermMode, type DrainMode } from './app/drain.ts';
 import type { HandOvers } from './app/hand-overs.ts';
 import { Lifecycle, type Surroundings } from './app/lifecycle.ts';
 import { Logs } from './app/logs.ts';
@@ -35,6 +35,9 @@ export interface App {
   /** No new clients; those there are finish (default wait-for-servers), then everything is stopped. */
   drain(mode?: DrainMode): Promise<void>;
   stop(): Promise<void>;
+  /** What SIGTERM waits for (shutdown_as). */
+  sigtermMode(): DrainMode;
+  isDraining(): boolean;
   /** Rejects with WeirError if any part cannot be used, and then changes nothing. */
   reload(config: Config, users: ReadonlyMap<string, string>, warnings?: readonly string[]): Promise<ConfigDiff>;
   listenAddress(): HostPort;
@@ -89,6 +92,8 @@ export async function createApp(config: Config, deps: AppDeps): Promise<App> {
     start: () => lifecycle.start(),
     drain: (mode) => lifecycle.drain(mode),
     stop: () => lifecycle.stop(),
+    sigtermMode: () => sigtermMode(current.config),
+    isDraining: () => lifecycle.serving().isDraining,
     reload: (next, users, warnings) => reload.reload(next, users, warnings),
     listenAddress: () => parts.entrance.listener.address(),
     httpAddress: () => lifecycle.httpAddress(),

@@ -66,11 +66,17 @@ export class Clients {
 
   /** Makes the number and secret of a new client that speaks version 3.`minor` of the protocol. */
   register(minor: number): Key {
+    const id = this.nextNumber();
+    const secret = randomBytes(minor >= longKeysSince ? longKeyBytes : shortKeyBytes);
+    this.seats.set(id, { secret, session: undefined, replication: undefined, console: undefined });
+    return { id, secret };
+  }
+
+  /** Server connections have numbers of the same row, as in PgBouncer: one for all sockets. */
+  nextNumber(): number {
     do this.lastId = this.following();
     while (this.seats.has(this.lastId));
-    const secret = randomBytes(minor >= longKeysSince ? longKeyBytes : shortKeyBytes);
-    this.seats.set(this.lastId, { secret, session: undefined, replication: undefined, console: undefined });
-    return { id: this.lastId, secret };
+    return this.lastId;
   }
 
   private following(): number {

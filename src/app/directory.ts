@@ -70,6 +70,7 @@ export class Directory {
     this.makeRoom();
     const database = new DatabaseRuntime(name, config, this.shared);
     this.databases.set(name, database);
+    this.shared.serverLog?.autoDatabase(name);
     return database;
   }
 

@@ -1,7 +1,7 @@
 /**
  * Lets the clients of an app finish. First only /readyz changes (shutdown_delay), then no new clients come in, then the
  * others end: each when it leaves by itself (wait-for-clients), or at its next boundary, for at most shutdown_timeout
- * (wait-for-servers). Called by lifecycle.ts, which then stops everything.
+ * (wait-for-servers; as PgBouncer: until-released.ts). Called by lifecycle.ts, which then stops everything.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../config/config.ts';
@@ -13,6 +13,7 @@ import { systemClock } from '../util/clock.ts';
 import type { Clients } from './clients.ts';
 import type { Directory } from './directory.ts';
 import { underWay } from './ending.ts';
+import { UntilReleased } from './until-released.ts';
 
 export type DrainMode = Exclude<ShutdownMode, 'now'>;
 
@@ -31,6 +32,11 @@ export interface DrainParts {
   onMode(mode: DrainMode): void;
 }
 
+/** What SIGTERM waits for: in PgBouncer for clients. */
+export function sigtermMode({ shutdownAs }: Partial<Pick<Config, 'shutdownAs'>>): DrainMode {
+  return shutdownAs === 'pgbouncer' ? 'wait-for-clients' : 'wait-for-servers';
+}
+
 const pollMs = 20;
 
 export class Drain {
@@ -41,6 +47,8 @@ export class Drain {
   /** shutdown_timeout counts from here; undefined while clients are waited for. */
   private endingSinceMs: number | undefined;
   private running: Promise<void> | undefined;
+  /** Of shutdown_as: pgbouncer, in wait-for-servers. */
+  private released: UntilReleased | undefined;
   /** Of the other workers. */
   private others: 'not asked' | 'have clients' | 'done' = 'not asked';
 
@@ -68,10 +76,12 @@ export class Drain {
     this.refuseNewClients(this.mode ?? mode);
     while (!this.isOver() && !this.isTimeOver()) {
       if (this.parts.isStopped()) return;
-      if (this.mode === 'wait-for-servers') this.endAtBoundaries();
+      if (this.released !== undefined) this.released.look();
+      else if (this.mode === 'wait-for-servers') this.endAtBoundaries();
       await sleep(pollMs);
     }
     const { clients, directory, log } = this.parts;
+    if (this.released !== undefined) return;
     if (this.left() > 0) {
       log('warn', 'shutdown_cut', 'shutdown_timeout is over: the rest is cut', underWay(clients, directory));
     } else if (this.mode === 'wait-for-clients') {
@@ -91,21 +101,23 @@ export class Drain {
 
   /** No new clients. Where they can reach another Weir or wait for the next one, they are not even refused. */
   private refuseNewClients(mode: DrainMode): void {
-    const { reception, listener, clients, log } = this.parts;
+    const { reception, listener, clients, directory, log, config } = this.parts;
+    const isPgbouncer = config().shutdownAs === 'pgbouncer';
     reception.isDraining = true;
-    listener.stopAccepting('shared');
+    listener.stopAccepting(isPgbouncer ? 'own' : 'shared');
     if (mode === 'wait-for-servers') {
-      this.endingSinceMs = this.nowMs();
+      if (isPgbouncer) this.released = new UntilReleased({ clients, directory, nowMs: this.nowMs });
+      else this.endingSinceMs = this.nowMs();
       listener.stopAccepting('inherited');
     }
     const what = mode === 'wait-for-servers' ? 'statements in flight end first' : 'those who are connected may stay';
     log('info', 'draining', `no new clients; ${what}`, { clients: clients.count });
   }
 
-  /** No client is left, neither here nor in another worker. */
+  /** No client is left, neither here nor in another worker; or no server that a client has. */
   private isOver(): boolean {
     const { othersAreDone } = this.parts;
-    if (this.left() > 0) return false;
+    if (this.released === undefined ? this.left() > 0 : !this.released.isOver) return false;
     if (this.others === 'not asked' && othersAreDone !== undefined) {
       this.others = 'have clients';
       void othersAreDone().then(() => (this.others = 'done'));

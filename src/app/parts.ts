@@ -96,12 +96,10 @@ export class Parts {
   private readonly shared: SharedWithWorkers | undefined;
   readonly services: AppServices;
   private readonly secrets: Secrets;
-  private lastServerId: number;
 
   constructor(options: PartsOptions) {
     this.options = options;
     const { current, logs, worker } = options;
-    this.lastServerId = worker?.numbers.from ?? 0;
     this.clients = new Clients(undefined, worker?.numbers);
     const cache = createSharedCache(worker, current, {
       log: logs.cacheLog,
@@ -154,13 +152,14 @@ export class Parts {
     const shared = {
       config: () => current.config,
       services: this.services,
+      serverLog: this.services.serverLog,
       users: current.users,
       ...this.secrets,
       budgets: this.shared?.places ?? new NodeBudgets(),
       connectionBudget: () => this.regular.connections,
       processes: this.options.worker?.workers ?? 1,
       welcomePeers: this.options.worker?.welcomePeers,
-      nextServerId: () => this.nextServerId(),
+      nextServerId: () => this.clients.nextNumber(),
       ...poolLog(this.options.logs.log, this.shared !== undefined),
       onEjection: (_node: string, reason: string) => this.metrics.nodeEjected(reason),
       sessions: () => this.clients.sessions(),
@@ -250,7 +249,7 @@ export class Parts {
       users: current.users,
       credentials: this.secrets.credentials,
       authQuery: this.authQuery,
-      nextServerId: () => this.nextServerId(),
+      nextServerId: () => this.clients.nextNumber(),
       metrics: this.metrics,
       memory: this.memory.monitor.gate,
       limits: this.services.limits,
@@ -291,9 +290,5 @@ export class Parts {
       worker: worker && shared && { link: worker, leadTerm: () => shared.monitors.leadTerm },
       onError,
     });
-  }
-
-  private nextServerId(): number {
-    return (this.lastServerId += this.options.worker?.numbers.every ?? 1);
   }
 }

@@ -46,24 +46,30 @@ export class ServerLogins {
     onClosed: (server: ServerConnection) => void,
   ): Promise<ServerConnection> {
     const { name, shared } = this.parts;
-    const { services } = shared;
+    const { services, serverLog } = shared;
+    const own = { id: shared.nextServerId(), database: name, user, node };
+    const sinceMs = services.nowMs();
     try {
+      const link = await this.link(node, user);
+      serverLog?.opened(own, link);
       return new ServerConnection({
-        id: shared.nextServerId(),
+        id: own.id,
         node,
-        link: await this.link(node, user),
+        link,
         turn: services.turn,
         maxPreparedStatements: this.parts.config().pool.maxPreparedStatements,
         nowMs: services.nowMs(),
         owner: {
           closed: (server, why) => {
             services.log('debug', 'server_closed', why, { database: name, node: node.name, server: server.id });
+            serverLog?.closed(own, server, why);
             onClosed(server);
           },
           unexpected: services.unexpected,
         },
       });
     } catch (error) {
+      if (error instanceof ServerLoginError) serverLog?.failed(own, error, sinceMs);
       throw this.problemOf(node, error);
     }
   }

@@ -16,11 +16,14 @@ import type { WorkerLink } from '../workers/worker-link.ts';
 import type { Current } from './current.ts';
 import { Limits } from './limits.ts';
 import type { Logs } from './logs.ts';
+import { PgbouncerServerLog, type ServerLog } from './server-log.ts';
 import { priorityOf } from './user-priority.ts';
 
 export interface AppServices extends Services {
   /** Undefined: log.format does not ask for it. */
   readonly connections: ConnectionLog | undefined;
+  /** Likewise. */
+  readonly serverLog: ServerLog | undefined;
   readonly budgetActions: ActionsInForce;
   readonly limits: Limits;
   readonly forecast: Forecasting;
@@ -48,6 +51,7 @@ export function createServices(options: ServicesOptions): AppServices {
   const connections = log.format === 'pgbouncer' ? connectionLog(current, logs) : undefined;
   return {
     connections,
+    serverLog: connections && new PgbouncerServerLog(logs.whole, systemClock.nowMs),
     ending: connections && ((host, port, error) => connections.ending(host, port, error)),
     turn: new TurnWriter(),
     classifier,

@@ -12,6 +12,7 @@ import type { WelcomePeers } from '../session/welcome-types.ts';
 import type { SharedCatalogs } from '../topology/catalog-sharing.ts';
 import type { Monitors } from '../topology/member.ts';
 import type { Credentials } from './credentials.ts';
+import type { ServerLog } from './server-log.ts';
 import type { SharedBudget } from './shared-budget.ts';
 import type { Said } from './topology-log.ts';
 
@@ -38,6 +39,8 @@ export interface Shared {
   readonly said: Said;
   /** For failed log-ins: repeated failures are combined into one line. */
   readonly loginLog: Log;
+  /** Undefined: log.format does not ask for it. */
+  readonly serverLog: ServerLog | undefined;
   nextServerId(): number;
   onResize(stats: PoolStats): void;
   onOverload(stats: PoolStats): void;

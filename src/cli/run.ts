@@ -78,7 +78,7 @@ export async function runCli(argv: readonly string[], io: CliIo, deps: CliDeps):
       return exitCodes.usage;
     }
     if (name === 'version' || name === '--version' || name === '-V') {
-      io.out(`weir ${packageVersion()}\n`);
+      io.out(`Weir ${packageVersion()}\n`);
       return exitCodes.done;
     }
     if (name === 'help' || name === '--help' || name === '-h') return help(rest[0], verbs, io);

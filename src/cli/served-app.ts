@@ -17,6 +17,10 @@ export interface ServedApp {
   /** Refuses new clients, lets those there finish as the mode says (default wait-for-servers), then stops. */
   drain(mode?: 'wait-for-servers' | 'wait-for-clients'): Promise<void>;
   stop(): Promise<void>;
+  /** What SIGTERM waits for (shutdown_as); absent: wait-for-servers. */
+  sigtermMode?(): 'wait-for-servers' | 'wait-for-clients';
+  /** It ends, and waits for clients. */
+  isDraining?(): boolean;
   /** @throws WeirError if the configuration cannot be used; nothing has changed then */
   reload(
     config: Config,

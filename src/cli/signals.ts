@@ -1,7 +1,8 @@
 /**
- * What signals do to a Weir that serves. SIGHUP reloads. SIGTERM and SIGINT drain (SHUTDOWN WAIT_FOR_SERVERS), and a second one
- * stops at once. SIGUSR1, as in HAProxy, waits for clients to leave (WAIT_FOR_CLIENTS). SIGQUIT stops at once. SIGUSR2
- * replaces the workers of a Weir with several. Called by serve.ts; the supervisor of several workers can use it, too.
+ * What signals do to a Weir that serves. SIGHUP reloads. SIGTERM and SIGINT drain (SHUTDOWN WAIT_FOR_SERVERS; with shutdown_as:
+ * pgbouncer, SIGTERM is WAIT_FOR_CLIENTS), and a second one stops at once. SIGUSR1, as in HAProxy, waits for clients to leave.
+ * SIGQUIT stops at once. SIGUSR2 replaces the workers of a Weir with several. Called by serve.ts; the supervisor of several
+ * workers can use it, too.
  */
 import { whatChanges, type ConfigDiff } from '../config/change.ts';
 import type { Loaded } from '../config/load.ts';
@@ -39,10 +40,10 @@ export async function untilEnded(serving: Serving): Promise<ExitCode | Succeeded
   const ending = new Ending(serving, unexpected);
   const onSignal: readonly (readonly [NodeJS.Signals, (signal: string) => void])[] = [
     ['SIGHUP', () => void reload(serving).catch(unexpected)],
-    ['SIGTERM', (signal) => ending.drain(signal)],
+    ['SIGTERM', (signal) => ending.drain(signal, app.sigtermMode?.())],
     ['SIGINT', (signal) => ending.drain(signal)],
     ['SIGUSR1', (signal) => ending.waitForClients(signal)],
-    ['SIGUSR2', () => restart(serving)],
+    ['SIGUSR2', () => ending.restart()],
     ['SIGQUIT', (signal) => ending.stop(signal)],
   ];
   for (const [signal, listener] of onSignal) events.on(signal, listener);
@@ -79,11 +80,19 @@ class Ending {
     void this.finished.then(() => clearTimeout(this.forcedExit));
   }
 
-  drain(signal: string): void {
+  /** @param mode default: wait-for-servers */
+  drain(signal: string, mode?: 'wait-for-servers' | 'wait-for-clients'): void {
     if (this.state !== 'serving') return this.stop(signal);
     this.state = 'draining';
-    this.say(signal, 'draining; once more stops at once');
-    this.watch(this.serving.app.drain());
+    const what = mode === 'wait-for-clients' ? 'no new clients; ends when the last one has left' : 'draining';
+    this.say(signal, `${what}; once more stops at once`);
+    this.watch(this.serving.app.drain(mode));
+  }
+
+  restart(): void {
+    const { app } = this.serving;
+    if (app.isDraining?.() !== true) return restart(this.serving);
+    app.log?.('info', 'restart_refused', 'got SIGUSR2 while shutting down, ignoring');
   }
 
   /** A drain that is under way goes on: this would only make it longer. */

@@ -24,7 +24,7 @@ import type { Arguments, Verb } from './verbs.ts';
 /** As if it had got that signal. */
 const signalOf: Readonly<Record<EndMode, NodeJS.Signals>> = {
   now: 'SIGQUIT',
-  'wait-for-servers': 'SIGTERM',
+  'wait-for-servers': 'SIGINT',
   'wait-for-clients': 'SIGUSR1',
 };
 

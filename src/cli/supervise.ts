@@ -6,6 +6,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { realpathSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { sigtermMode } from '../app/drain.ts';
 import { Logs } from '../app/logs.ts';
 import type { Surroundings } from '../app/lifecycle.ts';
 import { diffConfig, keepNotReloadable } from '../config/change.ts';
@@ -115,6 +116,8 @@ export function served(supervisor: Supervisor, config: Config, { onEnding }: Sur
     start: () => supervisor.start(),
     drain: (mode = 'wait-for-servers') => end(mode),
     stop: () => end('now'),
+    sigtermMode: () => sigtermMode(supervisor.forAll.settings),
+    isDraining: () => supervisor.isEnding,
     async reload(next) {
       const diff = diffConfig(running, next);
       await supervisor.switchboard.reload();

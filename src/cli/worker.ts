@@ -96,7 +96,10 @@ async function work(args: Arguments, io: CliIo, loadApp: () => Promise<CreateSer
       await (mode === 'now' ? served.stop() : served.drain(mode));
       resolve(exitCodes.done);
     });
-    process.on('SIGTERM', () => void served.drain().then(() => resolve(exitCodes.done), unexpected));
+    process.on(
+      'SIGTERM',
+      () => void served.drain(served.sigtermMode?.()).then(() => resolve(exitCodes.done), unexpected),
+    );
     link.onOrphaned(() => {
       if (!isEnding)
         logger.log('error', 'supervisor_gone', 'the supervisor has ended without a word: so does this worker');

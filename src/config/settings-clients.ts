@@ -4,7 +4,7 @@
  */
 import type { Rows } from './setting.ts';
 import { atLeast1ms, orZero, second, setting } from './setting.ts';
-import { integer, list, optional, string } from './values.ts';
+import { integer, list, oneOf, optional, string } from './values.ts';
 
 export const userSizes = {
   max_user_connections: setting(
@@ -61,6 +61,13 @@ export const clientLimits = {
     30 * second,
     'reload',
     'How long SIGTERM waits for statements and transactions in flight; then the rest is cut off.',
+  ),
+  shutdown_as: setting(
+    'shutdownAs',
+    oneOf(['weir', 'pgbouncer']),
+    'weir',
+    'reload',
+    'pgbouncer: SIGTERM waits until all clients have left, SIGINT and SHUTDOWN WAIT_FOR_SERVERS until no client has a server, both without a limit; a second signal stops at once, and the ports are closed from the first.',
   ),
   max_client_logins: setting(
     'maxClientLogins',

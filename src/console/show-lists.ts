@@ -87,7 +87,8 @@ function userRows({ sources, isPgbouncer }: CommandContext): Iterable<UserRow> {
   }
   for (const client of sources.clients()) row(client.user).clients++;
   if (isPgbouncer) for (const client of sources.console().clients) row(client.user).clients++;
-  for (const { user, count } of openServers(sources)) row(user).servers += count;
+  // A pool may be that of a typing error, or of an attacker: nobody could log in.
+  for (const { user, count } of openServers(sources)) if (count > 0) row(user).servers += count;
   for (const { own } of rows.values()) for (const [key, value] of ofAll) if (!own.has(key)) own.set(key, value);
   return rows.values();
 }

@@ -101,7 +101,7 @@ function readTotals(sources: TotalsSource): Map<string, Totals> {
       received: stats.receivedBytes,
       sent: stats.sentBytes,
       xactUs: stats.xactMs * 1000,
-      queryUs: stats.queryMs * 1000,
+      queryUs: stats.serverMs * 1000,
       waitUs: stats.waitMs * 1000,
       clientParses: stats.clientParses,
       serverParses: stats.serverParses,

@@ -131,7 +131,7 @@ export function pgbouncerWords(error: WeirError, isScram: boolean): string {
     case 'idle_transaction_timeout':
       return 'idle transaction timeout';
     case 'shutting_down':
-      return 'pooler is shut down';
+      return 'server shutting down';
     case 'killed':
       return 'admin forced disconnect';
     default:

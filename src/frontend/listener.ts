@@ -28,9 +28,9 @@ export interface Listener {
   socketPath(): string | undefined;
   /**
    * Stops accepting clients where another Weir can: on addresses that it shares (so_reuseport), or on sockets that systemd keeps
-   * open for the next Weir.
+   * open for the next Weir; or on the addresses that it has opened itself.
    */
-  stopAccepting(where: 'shared' | 'inherited'): void;
+  stopAccepting(where: 'shared' | 'own' | 'inherited'): void;
   /** Stops listening, and ends log-ins with shutting_down. Clients that have logged in are not affected. */
   close(): Promise<void>;
   /**
@@ -93,9 +93,9 @@ class AddressListener implements Listener {
     return inherited === undefined ? this.local?.path : `the Unix socket of ${inherited.name}`;
   }
 
-  stopAccepting(where: 'shared' | 'inherited'): void {
+  stopAccepting(where: 'shared' | 'own' | 'inherited'): void {
     if (where === 'inherited') for (const socket of this.inherited) socket.close();
-    else if (this.options.isShared === true) this.own.close();
+    else if (where === 'own' || this.options.isShared === true) this.own.close();
   }
 
   async close(): Promise<void> {

@@ -15,7 +15,7 @@ export interface ConnectionSource {
   readonly address: HostPort;
   readonly socketPath: string | undefined;
   /** As of a Listener. */
-  stopAccepting(where: 'shared' | 'inherited'): void;
+  stopAccepting(where: 'shared' | 'own' | 'inherited'): void;
   /** Connections arrive paused. There is one listener. */
   onConnection(listener: (layer: 'plain' | 'local', socket: Socket) => void): void;
 }

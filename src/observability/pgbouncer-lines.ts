@@ -8,10 +8,21 @@ const levels: Readonly<Record<string, string>> = { debug: 'DEBUG', info: 'LOG', 
 /** The connection log says the same in PgBouncer's words. */
 const left = new Set(['login_refused', 'login_abandoned']);
 
+type Fields = Readonly<Record<string, string | number | undefined>>;
+
 /** @returns '' for a line that is left out */
 export function pgbouncerLine(json: string, pid: number): string {
-  const { level = '', time = '', event, msg = '' } = JSON.parse(json) as Readonly<Record<string, string | undefined>>;
-  if (event !== undefined && left.has(event)) return '';
-  const at = time.replace('T', ' ').replace(/Z$/, ' UTC');
-  return `${at} [${pid}] ${levels[level] ?? 'LOG'} ${msg.replaceAll(/[\r\n]+/g, ' ')}\n`;
+  const fields = JSON.parse(json) as Fields;
+  const { level = '', time = '', event, msg = '' } = fields;
+  if (typeof event === 'string' && left.has(event)) return '';
+  const at = String(time).replace('T', ' ').replace(/Z$/, ' UTC');
+  const lines = [...(event === 'pool_resize' ? reserveLines(fields) : []), String(msg)];
+  const start = `${at} [${pid}] ${levels[level] ?? 'LOG'} `;
+  return lines.map((line) => `${start}${line.replaceAll(/[\r\n]+/g, ' ')}\n`).join('');
+}
+
+/** PgBouncer says it of each connection beyond the size of a pool. */
+function reserveLines({ reason, database, user, from, to }: Fields): string[] {
+  const count = reason === 'reserve' ? Math.max(0, Number(to) - Number(from)) : 0;
+  return Array<string>(count).fill(`${database}/${user}: taking connection from reserve_pool`);
 }

@@ -48,7 +48,11 @@ export function countAnswer(session: Session, request: Request, nowMs = session.
   if (request.hints?.problem !== undefined) noteIgnoredHint(session, request.hints.problem);
   stats.queries++;
   stats.queryMs += durationMs;
-  if (request.attempt.sentAtMs > 0) stats.waitMs += request.attempt.sentAtMs - request.receivedAtMs;
+  const { sentAtMs } = request.attempt;
+  if (sentAtMs > 0) {
+    stats.waitMs += sentAtMs - request.receivedAtMs;
+    stats.serverMs += nowMs - sentAtMs;
+  }
   session.wasActive(nowMs);
 }
 

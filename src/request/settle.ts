@@ -42,8 +42,10 @@ export function settle(session: Session, request: Request, status: number): void
   }
   if (request.form.isSimple) settleEffects(session, request);
   session.readyForQuery(request, status);
-  if (request.target.node !== undefined && (status === TxStatus.Idle || request.attempt.hasCommitted))
+  if (request.target.node !== undefined && (status === TxStatus.Idle || request.attempt.hasCommitted)) {
     database.stats.xacts++;
+    database.stats.xactMs += session.takeTransactionMs(now);
+  }
   session.wasAnswered(request);
   countAnswer(session, request, now);
   request.messages = undefined;

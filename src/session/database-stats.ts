@@ -12,6 +12,7 @@ export function newDatabaseStats(database: string): DatabaseStats {
     sentBytes: 0,
     xactMs: 0,
     queryMs: 0,
+    serverMs: 0,
     waitMs: 0,
     misroutes: 0,
     unserved: 0,

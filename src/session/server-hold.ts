@@ -23,6 +23,8 @@ export abstract class ServerHold extends ClientRecord {
   private lastStatus: number = TxStatus.Idle;
   /** When the request that has begun the transaction came (monotonic ms); of one that is open. */
   transactionSinceMs = 0;
+  /** When its first statement was sent to the server. */
+  private transactionSentAtMs = 0;
   readonly inFlight = new Ring<Request>();
   private rest: (() => void) | undefined;
 
@@ -42,8 +44,18 @@ export abstract class ServerHold extends ClientRecord {
   /** ReadyForQuery has come for the request, which is no longer in `inFlight`. */
   readyForQuery(request: Request, status: number): void {
     this.moments.readyForQuery(request, status);
-    if (this.lastStatus === TxStatus.Idle) this.transactionSinceMs = request.receivedAtMs;
+    if (this.lastStatus === TxStatus.Idle) {
+      this.transactionSinceMs = request.receivedAtMs;
+      this.transactionSentAtMs = request.attempt.sentAtMs;
+    }
     this.lastStatus = status;
+  }
+
+  /** How long the transaction that has ended was on the server; the next one of the same request begins now. */
+  takeTransactionMs(nowMs: number): number {
+    const sinceMs = this.transactionSentAtMs;
+    this.transactionSentAtMs = nowMs;
+    return nowMs - sinceMs;
   }
 
   /** The server was lost with the open transaction, and the client has been told. */

@@ -60,8 +60,12 @@ export interface DatabaseStats {
   queries: number;
   receivedBytes: number;
   sentBytes: number;
+  /** In transactions, from the first statement that was sent to a server; with what the client did in between. */
   xactMs: number;
+  /** Until the answer has ended, with the wait for a server. */
   queryMs: number;
+  /** The same on the server alone. */
+  serverMs: number;
   waitMs: number;
   /** 25006 from a replica: a statement taken for a read was not one. */
   misroutes: number;

@@ -114,6 +114,7 @@ const databaseStats: Rules<DatabaseStats> = {
   sentBytes: count,
   xactMs: count,
   queryMs: count,
+  serverMs: ifBoth(count),
   waitMs: count,
   misroutes: count,
   unserved: ifBoth(count),

@@ -18,7 +18,8 @@ import { whenGone } from './lost-places.ts';
 import { Resizes } from './resizes.ts';
 import { onlyInAll } from '../util/client-counts.ts';
 import { Seats } from './seats.ts';
-import { SettingsInForce } from './settings-in-force.ts';
+import type { EndMode } from './messages.ts';
+import { endWithinMs, isEndless, SettingsInForce } from './settings-in-force.ts';
 import { supervisorSettings, type SupervisorSettings } from './settings-topics.ts';
 import { awake, killHung } from './silent-workers.ts';
 import { Stamps, type StampLinkState } from './stamps.ts';
@@ -159,6 +160,11 @@ export class ForAll {
   /** As they are in force now. */
   get settings(): SupervisorSettings {
     return this.inForce.current;
+  }
+
+  /** Calls `act` when workers that are told to end take too long; undefined: such an end has no limit. */
+  onceLate(mode: EndMode, act: () => void): NodeJS.Timeout | undefined {
+    return isEndless(this.settings, mode) ? undefined : setTimeout(act, endWithinMs(this.settings, mode));
   }
 
   /** The worker could serve, and does now. */

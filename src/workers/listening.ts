@@ -160,10 +160,10 @@ export class Listening {
     return inherited === undefined ? this.local?.path : `the Unix socket of ${inherited.name}`;
   }
 
-  /** Stops accepting clients where another Weir can. Elsewhere workers refuse them in words. */
-  stopAccepting(where: 'shared' | 'inherited'): void {
+  /** See Listener.stopAccepting(). Elsewhere workers refuse clients in words. */
+  stopAccepting(where: 'shared' | 'own' | 'inherited'): void {
     if (where === 'inherited') for (const entry of ['plain', 'local'] as const) this.closeInherited(entry);
-    else if (this.options.config.soReuseport) this.clients.close();
+    else if (where === 'own' || this.options.config.soReuseport) this.clients.close();
   }
 
   /** No clients at all. HTTP goes on. */

@@ -32,7 +32,7 @@ export interface ClientTopicsOfWorker {
   /** Weir drains, and no client of this worker is left. Answered when none of any worker is. */
   readonly drained: { readonly body: undefined; readonly reply: void };
   /** Weir drains: no new clients, where another Weir takes them. */
-  readonly stopAccepting: { readonly body: 'shared' | 'inherited'; readonly reply: void };
+  readonly stopAccepting: { readonly body: 'shared' | 'own' | 'inherited'; readonly reply: void };
   /** A CancelRequest for a client that this worker does not have: was it another's? */
   readonly cancel: { readonly body: CancelKey; readonly reply: boolean };
   /** A client logs in, and this worker has no server to ask: does another worker know what servers report? */

@@ -2,7 +2,7 @@
  * The settings that the supervisor itself needs. A reload, SET or a restart changes them in the workers, which tell; so the
  * supervisor reads no file. Made by for-all.ts; workers tell through worker-answers.ts.
  */
-import type { WorkerChannel } from './messages.ts';
+import type { EndMode, WorkerChannel } from './messages.ts';
 import type { SupervisorSettings } from './settings-topics.ts';
 
 /** A worker, as far as it matters here. */
@@ -14,8 +14,13 @@ export interface Teller {
 /** After shutdown_timeout, workers have this long to close what they have. */
 const killAfterMs = 10_000;
 
+/** Nothing but the last client, or the last server, ends such an end. */
+export function isEndless(settings: SupervisorSettings, mode: EndMode): boolean {
+  return mode === 'wait-for-clients' || (mode === 'wait-for-servers' && settings.shutdownAs === 'pgbouncer');
+}
+
 /** How long workers that are told to end may take. */
-export function endWithinMs(settings: SupervisorSettings, mode: 'now' | 'wait-for-servers'): number {
+export function endWithinMs(settings: SupervisorSettings, mode: EndMode): number {
   return killAfterMs + (mode === 'now' ? 0 : settings.shutdownDelayMs + settings.shutdownTimeoutMs);
 }
 

@@ -13,6 +13,8 @@ export interface SupervisorSettings {
   readonly serverConnectTimeoutMs: number;
   readonly shutdownDelayMs: number;
   readonly shutdownTimeoutMs: number;
+  /** Absent: of a process that did not know it. */
+  readonly shutdownAs?: Config['shutdownAs'];
 }
 
 export interface SettingsTopicsOfWorker {
@@ -21,7 +23,7 @@ export interface SettingsTopicsOfWorker {
 }
 
 export function supervisorSettings(config: Config): SupervisorSettings {
-  const { maxClientConn, clientLoginTimeoutMs, shutdownDelayMs, shutdownTimeoutMs, pool } = config;
+  const { maxClientConn, clientLoginTimeoutMs, shutdownDelayMs, shutdownTimeoutMs, shutdownAs, pool } = config;
   const { serverConnectTimeoutMs } = pool;
   const clientLimits = clientLimitsOf(config);
   return {
@@ -31,5 +33,6 @@ export function supervisorSettings(config: Config): SupervisorSettings {
     serverConnectTimeoutMs,
     shutdownDelayMs,
     shutdownTimeoutMs,
+    shutdownAs,
   };
 }

@@ -32,7 +32,7 @@ export class Supervisor {
   private readonly listening: Listening;
   private readonly fleet: Fleet;
   private readonly spread: Spread;
-  private readonly forAll: ForAll;
+  readonly forAll: ForAll;
   private readonly restarts: RollingRestart;
   private readonly succession: Succession;
   /** Consoles and HTTP of the workers reach all of them through it. */
@@ -185,6 +185,10 @@ export class Supervisor {
     return this.listening.httpAddress();
   }
 
+  get isEnding(): boolean {
+    return this.phase === 'ending';
+  }
+
   /** Replaces all workers one by one and then the supervisor, or joins the restart that is under way. */
   restart(): ReturnType<RollingRestart['begin']> {
     return this.restarts.begin();
@@ -196,9 +200,7 @@ export class Supervisor {
     this.phase = 'ending';
     this.endMode = mode;
     if (mode === 'now') this.listening.closeForClients();
-    // SHUTDOWN WAIT_FOR_CLIENTS has no end but that of the last client.
-    const isEndless = mode === 'wait-for-clients';
-    const killer = isEndless ? undefined : setTimeout(() => this.fleet.kill(), endWithinMs(this.forAll.settings, mode));
+    const killer = this.forAll.onceLate(mode, () => this.fleet.kill());
     this.succession.stop();
     await this.fleet.end(mode);
     clearTimeout(killer);
@@ -276,10 +278,8 @@ export class Supervisor {
     });
     channel.on('restarts', () => this.restarts.rows());
     channel.on('drained', () => this.fleet.drained(worker));
-    channel.on('stopAccepting', (where) => {
-      // A worker that is only replaced leaves the doors open.
-      if (this.phase === 'ending') this.listening.stopAccepting(where);
-    });
+    // A worker that is only replaced leaves the doors open.
+    channel.on('stopAccepting', (where) => void (this.isEnding && this.listening.stopAccepting(where)));
     answerFromOthers(channel, () => this.channelsBut(channel));
     return gone;
   }

@@ -99,7 +99,7 @@ export class WorkerLink {
 
   readonly leave = (guest: Guest | undefined): void => this.channel.tell('left', guest ?? 1);
 
-  stopAccepting(where: 'shared' | 'inherited'): void {
+  stopAccepting(where: 'shared' | 'own' | 'inherited'): void {
     this.channel.tell('stopAccepting', where);
   }
 

@@ -28,6 +28,16 @@ describe('numbers', () => {
     expect(ids).toEqual([2 ** 31 - 2, 2 ** 31 - 1, 2 ** 22 + 1, 2 ** 22 + 2, 2 ** 22 + 3]);
   });
 
+  it('are of one row with those of server connections', () => {
+    const clients = new Clients(2 ** 22 + 7);
+    const [first, server, second] = [clients.register(0).id, clients.nextNumber(), clients.register(0).id];
+    expect([server, second]).toEqual([first + 1, first + 2]);
+    const ofWorker = new Clients(2 ** 23, { every: 3, from: 1 });
+    expect([ofWorker.nextNumber() % 3, ofWorker.nextNumber() % 3]).toEqual(
+      [1, 1].map((n) => (2 ** 23 - (2 ** 23 % 3) + n) % 3),
+    );
+  });
+
   it('begin elsewhere in every Weir', () => {
     const firsts = Array.from({ length: 20 }, () => new Clients().register(0).id);
     expect(new Set(firsts).size).toBeGreaterThan(15);

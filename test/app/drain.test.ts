@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Clients } from '../../src/app/clients.ts';
 import type { Directory } from '../../src/app/directory.ts';
-import { Drain, type DrainMode } from '../../src/app/drain.ts';
+import { Drain, sigtermMode, type DrainMode } from '../../src/app/drain.ts';
 import type { Config } from '../../src/config/config.ts';
 import { lastClientLeft } from '../../src/console/sources.ts';
 import type { WeirError } from '../../src/errors/errors.ts';
@@ -14,6 +14,7 @@ import { until } from '../../integration/harness/until.ts';
 
 class Client {
   isIdle: boolean;
+  readonly poolMode = 'transaction';
   /** Of a console. */
   isAnswering = false;
   readonly inFlight: unknown[] = [];
@@ -36,7 +37,7 @@ class Client {
 
 let clients: Set<Client>;
 let consoles: Set<Client>;
-let config: Pick<Config, 'shutdownDelayMs' | 'shutdownTimeoutMs'>;
+let config: Pick<Config, 'shutdownDelayMs' | 'shutdownTimeoutMs' | 'shutdownAs'>;
 let log: string[];
 let isStopped: boolean;
 const reception = { isDraining: false };
@@ -44,7 +45,7 @@ const reception = { isDraining: false };
 beforeEach(() => {
   [clients, consoles, log, isStopped] = [new Set(), new Set(), [], false];
   reception.isDraining = false;
-  config = { shutdownDelayMs: 0, shutdownTimeoutMs: 60_000 };
+  config = { shutdownDelayMs: 0, shutdownTimeoutMs: 60_000, shutdownAs: 'weir' };
 });
 
 function add(isIdle: boolean, to = clients): Client {
@@ -148,6 +149,18 @@ describe('wait-for-clients', () => {
     expect(log.filter((line) => line.startsWith('wait-'))).toEqual(['wait-for-clients', 'wait-for-servers']);
     expect(log).toContain('leave inherited');
     expect(log.at(-1)).toMatch(/^shutdown_cut/);
+  });
+});
+
+describe('shutdown_as: pgbouncer', () => {
+  it('closes the ports at once, and does not end idle clients; without servers, nothing is waited for', async () => {
+    config = { ...config, shutdownAs: 'pgbouncer', shutdownTimeoutMs: 1 };
+    const [idle, console] = [add(true), add(true, consoles)];
+    await makeDrain().run('wait-for-servers');
+    expect([idle.ended, console.ended]).toEqual([undefined, undefined]);
+    expect(log.slice(0, 3)).toEqual(['wait-for-servers', 'leave own', 'leave inherited']);
+    expect(log.join()).not.toContain('shutdown_cut');
+    expect([sigtermMode(config), sigtermMode({})]).toEqual(['wait-for-clients', 'wait-for-servers']);
   });
 });
 

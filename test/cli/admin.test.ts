@@ -500,7 +500,7 @@ describe('help and version', () => {
   });
 
   it('the version is that of the package', async () => {
-    expect((await runInMemory(['version'])).out).toMatch(/^weir \d+\.\d+\.\d+/);
+    expect((await runInMemory(['version'])).out).toMatch(/^Weir \d+\.\d+\.\d+/);
     expect((await runInMemory(['--version'])).code).toBe(0);
   });
 });

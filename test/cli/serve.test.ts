@@ -153,6 +153,18 @@ describe('weir serve', () => {
     expect(app.calls.slice(4)).toEqual(['stop']);
   });
 
+  it('shutdown_as: pgbouncer: SIGTERM waits for clients, and SIGUSR2 is ignored then', async () => {
+    const { app, events, run, output } = await serving();
+    Object.assign(app, { sigtermMode: () => 'wait-for-clients', isDraining: () => app.calls.length > 1 });
+    events.emit('SIGTERM', 'SIGTERM');
+    events.emit('SIGUSR2', 'SIGUSR2');
+    expect(app.calls).toEqual(['start', 'drain wait-for-clients']);
+    expect(output()).toContain('SIGTERM: no new clients; ends when the last one has left; once more stops at once');
+    events.emit('SIGTERM', 'SIGTERM');
+    expect((await run).code).toBe(1);
+    expect(app.calls.at(-1)).toBe('stop');
+  });
+
   it('SIGUSR1 alone ends with exit code 0 when the last client has left', async () => {
     const { app, events, run } = await serving();
     events.emit('SIGUSR1', 'SIGUSR1');

@@ -197,6 +197,7 @@ export function fakeDatabaseStats(changes: Partial<DatabaseStats> = {}): Databas
     sentBytes: 2000,
     xactMs: 120,
     queryMs: 88,
+    serverMs: 80,
     waitMs: 12.5,
     misroutes: 1,
     unserved: 2,

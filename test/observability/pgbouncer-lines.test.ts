@@ -13,11 +13,19 @@ it('prints time, process, level in its words and the message in one line, and le
   log('error', 'x', 'bad');
   log('debug', 'x', 'noise');
   log('info', 'login_refused', 'in other words');
+  const pool = { database: 'shop', user: 'app', node: 'db1', from: 5, to: 7 };
+  log('info', 'pool_resize', 'shop.app on db1: 5 -> 7: a client has waited', { ...pool, reason: 'reserve' });
+  log('info', 'pool_resize', 'shop.app on db1: 7 -> 5: over', { ...pool, from: 7, to: 5, reason: 'reserve' });
+  log('info', 'pool_resize', 'shop.app on db1: 5 -> 7: pressure', { ...pool, reason: 'pressure' });
   const start = String.raw`^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} UTC \[${process.pid}\] `;
-  expect(lines.filter((line) => line !== '').map((line) => line.replace(new RegExp(start), ''))).toEqual([
+  expect(lines.filter((line) => line !== '').map((line) => line.replace(new RegExp(start, 'gm'), ''))).toEqual([
     'LOG weir listens\n',
     'WARNING two lines of postgres://app:***@db1/shop\n',
     'ERROR bad\n',
     'DEBUG noise\n',
+    'LOG shop/app: taking connection from reserve_pool\n'.repeat(2) +
+      'LOG shop.app on db1: 5 -> 7: a client has waited\n',
+    'LOG shop.app on db1: 7 -> 5: over\n',
+    'LOG shop.app on db1: 5 -> 7: pressure\n',
   ]);
 });

@@ -56,6 +56,18 @@ describe('durations', () => {
   });
 });
 
+describe('times', () => {
+  it('that of the server is without the wait for it, and a hit has none', () => {
+    const { stats, count } = scene();
+    count((request) => {
+      request.receivedAtMs = 10;
+      request.attempt.sentAtMs = 25;
+    });
+    count((request) => (request.cache.label = 'hit'));
+    expect(stats).toMatchObject({ serverMs: 5, waitMs: 15, queryMs: 20 + 30 });
+  });
+});
+
 describe('hints', () => {
   it('with a word that is ignored are counted, and logged at the first, the tenth, the hundredth', () => {
     const { stats, count, lines } = scene();

@@ -62,7 +62,16 @@ function sourcesOf(number: number, clockMs: number): Partial<ConsoleSources> {
     }),
   );
   const stats = fakeDatabaseStats();
-  for (const key of ['xacts', 'queries', 'receivedBytes', 'sentBytes', 'xactMs', 'queryMs', 'waitMs'] as const) {
+  for (const key of [
+    'xacts',
+    'queries',
+    'receivedBytes',
+    'sentBytes',
+    'xactMs',
+    'queryMs',
+    'serverMs',
+    'waitMs',
+  ] as const) {
     stats[key] = roll(1e6);
   }
   for (const key of ['misroutes', 'clientParses', 'serverParses', 'binds', 'logins', 'replications'] as const) {

@@ -115,6 +115,11 @@ const own: readonly (readonly [key: SettingKey, value: unknown, why: string])[] 
   ['queue_target', 0, 'clients wait for query_wait_timeout, as in PgBouncer; 50ms refuses them early in an overload'],
   ['http', null, "PgBouncer has none; 127.0.0.1:9432 is Weir's default, for /metrics and the dashboard"],
   ['log.format', 'pgbouncer', 'lines for people, as in PgBouncer; json for programs'],
+  [
+    'shutdown_as',
+    'pgbouncer',
+    'SIGTERM waits for clients and SIGINT for servers; weir ends clients between transactions',
+  ],
 ];
 
 export function weirsOwn(globals: Globals, draft: Draft): void {
