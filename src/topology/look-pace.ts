@@ -10,6 +10,8 @@ const HURRY_MS = 50;
 const HURRY_SHARE = 20;
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 5000;
+/** How much longer the pauses are if a connection is made for each look. */
+export const BRIEF_FACTOR = 30;
 
 export class LookPace {
   readonly #pollMs: number;

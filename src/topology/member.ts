@@ -20,6 +20,8 @@ export interface MemberOptions {
   readonly borrowedUsers?: () => readonly string[];
   /** A tick waits for a probe of this node that has not been sent yet. Absent: never. */
   readonly isTickAwaited?: () => boolean;
+  /** The database can do without probes while nothing goes wrong. Absent: never. */
+  readonly mayRest?: () => boolean;
   readonly events: WatcherEvents;
 }
 
@@ -36,6 +38,8 @@ export interface Member {
    * not count.
    */
   suspect(): void;
+  /** Before `suspect`: something has gone wrong, so that probes at rest must ask the server again. Absent: they never rest. */
+  alarm?(): void;
   loginsChanged(): void;
   /** Runs a short query between two probes. Rejects if the monitor is not logged in, or there is no answer in time. */
   ask(sql: string, values?: readonly unknown[]): Promise<ProbeRow[]>;

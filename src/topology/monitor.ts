@@ -14,6 +14,7 @@ import type { MonitorLogin } from './server-connector.ts';
 import { tryNode, type Tried } from './trial.ts';
 import type { ProbeTicker } from './ticker.ts';
 import type { Tick } from './types.ts';
+import { Unanswered } from './unanswered.ts';
 
 export interface MonitorOptions {
   /** The name that clients use. */
@@ -30,6 +31,8 @@ export interface MonitorOptions {
   readonly maxReplicaLagMs: number;
   /** A read waits for the next answer of any node: probe without a pause. */
   readonly isUrgent: () => boolean;
+  /** See MemberOptions. */
+  readonly mayRest: () => boolean;
   /** Called after every event that may have changed the snapshot. */
   readonly onNews: () => void;
 }
@@ -61,6 +64,7 @@ export class Monitor {
   #demandedAtMs = -Infinity;
   #sweepTimer: NodeJS.Timeout | undefined;
   #sweptAtMs = 0;
+  readonly #unanswered = new Unanswered();
 
   constructor(options: MonitorOptions) {
     this.#options = options;
@@ -126,7 +130,9 @@ export class Monitor {
 
   /** Probes the node now, because something suggests that its state has changed. */
   probeNow(index: number): void {
-    this.#watched[index]?.member?.suspect();
+    const member = this.#watched[index]?.member;
+    member?.alarm?.();
+    member?.suspect();
   }
 
   /** The set of available log-ins may have changed: tries to log in again. */
@@ -145,7 +151,7 @@ export class Monitor {
 
   /** Events of a node that is gone have no index. */
   #watch(watched: Watched): void {
-    const { database, assessor, ticker, join, logins, borrowedUsers } = this.#options;
+    const { database, assessor, ticker, join, logins, borrowedUsers, mayRest } = this.#options;
     const { node } = watched;
     const at = (): number => this.#watched.indexOf(watched);
     let tick: Tick | undefined;
@@ -156,6 +162,7 @@ export class Monitor {
       logins: () => logins(node),
       borrowedUsers: () => borrowedUsers(node),
       isTickAwaited: () => at() === assessor.primaryIndex && ticker.isDemanded(),
+      mayRest,
       events: {
         connected: (found) => {
           identity = found;
@@ -234,6 +241,8 @@ export class Monitor {
     // After a stall of Weir's event loop, answers may wait unread in the sockets: do not mark those nodes silent.
     if (isLate) return;
     this.#options.assessor.sweep(now);
+    if (this.#options.mayRest() && this.#unanswered.look(this.#options.assessor.snapshot.nodes[0]?.load, now))
+      this.probeNow(0);
     this.#options.onNews();
   }
 }

@@ -46,6 +46,8 @@ export interface TopologyOptions {
   readonly borrowedUsers?: (node: NodeConfig) => readonly string[];
   /** Whether a client used the database lately. Absent: always true. */
   readonly isUsed?: () => boolean;
+  /** With a single node: nothing needs the monitor while nothing goes wrong (routing.monitor). Absent: always false. */
+  readonly isMonitorIdle?: () => boolean;
   /** Replaces real connections; for tests. */
   readonly connect?: ConnectProbe;
 }

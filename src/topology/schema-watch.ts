@@ -7,7 +7,7 @@
 import type { NodeConfig } from '../config/config.ts';
 import { CatalogLink, type CatalogLinkOptions, type CatalogReader } from './catalog-link.ts';
 import type { Catalog } from '../catalog/types.ts';
-import { LookPace } from './look-pace.ts';
+import { BRIEF_FACTOR, LookPace } from './look-pace.ts';
 import { asProbeFailure } from './probe.ts';
 import { NO_LOGIN } from './server-connector.ts';
 import type { ProbeQuery } from './samples.ts';
@@ -34,6 +34,8 @@ export interface SchemaWatchOptions extends CatalogLinkOptions {
   readonly pollMs?: number;
   /** Whether a client used the database lately. Absent: always true. */
   readonly isUsed?: () => boolean;
+  /** The connection is closed after each look, and looks are rare. Absent: never. */
+  readonly isBrief?: () => boolean;
 }
 
 /** A catalog, and when and where it was read. */
@@ -105,7 +107,11 @@ export class SchemaWatch implements SchemaClock {
     if (this.#pace.isHurried) return;
     this.#pace.isHurried = true;
     if (this.#state !== 'resting' || this.#pace.isRetrying) return;
-    this.#kickIn(this.#pace.pauseMs(this.#link.crowding));
+    this.#kickIn(this.#pace.pauseMs(this.#crowding));
+  }
+
+  get #crowding(): number {
+    return this.#link.crowding * (this.#options.isBrief?.() === true ? BRIEF_FACTOR : 1);
   }
 
   #kickIn(waitMs: number): void {
@@ -196,6 +202,7 @@ export class SchemaWatch implements SchemaClock {
 
   async #run(): Promise<void> {
     const retryMs = await this.#look();
+    if (this.#options.isBrief?.() === true) await this.#link.hangUp();
     if (this.catalog !== undefined || this.hasTried) for (const settle of [...this.#whenKnown]) settle();
     if (this.#isRunning && !this.#isUsed()) {
       await this.#link.hangUp();
@@ -205,7 +212,7 @@ export class SchemaWatch implements SchemaClock {
     if (this.#link.isAwaited) await this.#link.hangUp();
     this.#move('rest');
     if (this.#state !== 'resting') return;
-    this.#kickIn(retryMs ?? this.#pace.pauseMs(this.#link.crowding));
+    this.#kickIn(retryMs ?? this.#pace.pauseMs(this.#crowding));
     // A look requested after the loop of the last one had ended.
     if (this.#isKicked) this.kick();
   }

@@ -1,7 +1,8 @@
 /**
  * Finds a log-in for the monitor of one server among those that its databases offer, and keeps the first that the
  * server accepts. If it accepts none ("mute"), only whether the server accepts TCP connections is known; log-ins are
- * tried again with growing pauses, and at once when a new one appears. Used by server-monitor.ts.
+ * tried again with growing pauses, and at once when a new one appears. Used by server-monitor.ts,
+ * through resting-connector.ts.
  */
 import { connect as connectTcp } from 'node:net';
 import type { NodeConfig } from '../config/config.ts';
@@ -57,11 +58,6 @@ export class ServerConnector {
 
   loginsChanged(): void {
     this.#current?.loginsChanged();
-  }
-
-  async ask(sql: string, values: readonly unknown[], name: string): Promise<ProbeRow[]> {
-    if (this.#current === undefined) throw new ProbeError(`not connected to ${name}`, false);
-    return this.#current.query(sql, values);
   }
 }
 

@@ -6,6 +6,7 @@
 import type { NodeConfig } from '../config/config.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Member, MemberOptions } from './member.ts';
+import { RestingConnector } from './resting-connector.ts';
 import { ServerConnector } from './server-connector.ts';
 import type { MonitorLogin } from './server-connector.ts';
 import type { NodeIdentity, ProbeFailure, ProbeRow, ProbeSample } from './samples.ts';
@@ -23,6 +24,7 @@ export class ServerMonitor {
   readonly #clock: Clock;
   readonly #watcher: Watcher;
   readonly #connector: ServerConnector;
+  readonly #resting: RestingConnector;
   readonly #members = new Set<ServerMember>();
   #identity: NodeIdentity | undefined;
   #failure: ProbeFailure | undefined;
@@ -31,7 +33,8 @@ export class ServerMonitor {
     this.#node = node;
     this.#clock = clock;
     this.#connector = new ServerConnector(() => this.#logins(), clock, connectTimeoutMs);
-    this.#watcher = new Watcher(node, this.#connector.connect, clock, {
+    this.#resting = new RestingConnector(this.#connector.connect, () => this.#mayRest(), clock);
+    this.#watcher = new Watcher(node, this.#resting.connect, clock, {
       connected: (identity) => this.#connected(identity),
       sending: () => this.#sending(),
       sampled: (sample, sentAtMs) => this.#sampled(sample, sentAtMs),
@@ -70,12 +73,22 @@ export class ServerMonitor {
     this.#connector.loginsChanged();
   }
 
+  /** See Member. */
+  alarm(): void {
+    this.#resting.alarm();
+  }
+
   /**
    * Runs a short query between two probes. Rejects if the monitor is not logged in, or the server does not answer in
    * time.
    */
   ask(sql: string, values: readonly unknown[] = []): Promise<ProbeRow[]> {
-    return this.#connector.ask(sql, values, this.#node.name);
+    return this.#resting.ask(sql, values, this.#node.name);
+  }
+
+  #mayRest(): boolean {
+    for (const member of this.#members) if (!member.mayRest()) return false;
+    return true;
   }
 
   #logins(): readonly MonitorLogin[] {
@@ -118,6 +131,7 @@ export class ServerMonitor {
 export class ServerMember implements Member {
   readonly events: WatcherEvents;
   readonly logins: () => readonly MonitorLogin[];
+  readonly mayRest: () => boolean;
   /** When its next probe is due (monotonic ms). */
   dueAtMs: number;
   readonly #monitor: ServerMonitor;
@@ -126,11 +140,12 @@ export class ServerMember implements Member {
   #isListening = false;
   #isSuspect = false;
 
-  constructor(monitor: ServerMonitor, { events, logins }: MemberOptions, clock: Clock) {
+  constructor(monitor: ServerMonitor, { events, logins, mayRest }: MemberOptions, clock: Clock) {
     this.#monitor = monitor;
     this.#clock = clock;
     this.events = events;
     this.logins = logins;
+    this.mayRest = mayRest ?? (() => false);
     this.dueAtMs = clock.nowMs();
   }
 
@@ -160,6 +175,10 @@ export class ServerMember implements Member {
     this.#isSuspect = true;
     this.dueAtMs = this.#clock.nowMs();
     this.#monitor.watcher.suspect();
+  }
+
+  alarm(): void {
+    this.#monitor.alarm();
   }
 
   loginsChanged(): void {

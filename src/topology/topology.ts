@@ -10,18 +10,20 @@ import { catalogSource } from './catalog-source.ts';
 import { differs } from './changed-nodes.ts';
 import { CatalogReadings } from './catalog-readings.ts';
 import { loginsOf, ownReading, watchReading } from './database-logins.ts';
+import { outcomesOf } from './database-outcomes.ts';
 import type { Monitors } from './member.ts';
 import { Monitor } from './monitor.ts';
 import type { TopologyOptions } from './options.ts';
-import { Outcomes } from './outcomes.ts';
+import type { Outcomes } from './outcomes.ts';
 import { Presence } from './presence.ts';
+import { ProbeError } from './probe.ts';
 import { SchemaWatch } from './schema-watch.ts';
 import { ServerMonitors } from './server-monitors.ts';
 import type { Tried } from './trial.ts';
 import type { MonitorLogin } from './server-connector.ts';
 import { createTicker } from './ticker.ts';
 import type { ProbeTicker } from './ticker.ts';
-import type { LostBackend, NodeFailure, ServerAddress, Topology, TopologySnapshot } from './types.ts';
+import type { LostBackend, NodeFailure, Topology, TopologySnapshot } from './types.ts';
 
 export type { TopologyOptions } from './options.ts';
 
@@ -74,11 +76,14 @@ class DatabaseTopology implements ReadingTopology {
     this.#monitor = this.#makeMonitor(monitors);
     this.readings = new CatalogReadings(ownReading(options, monitors));
     this.schema = this.#makeSchemaWatch(monitors);
-    this.#outcomes = this.#makeOutcomes();
+    this.#outcomes = outcomesOf(this.#assessor, this.#monitor, options);
     this.#presence = new Presence({
       name: database.primary.database ?? databaseName,
       clock,
-      ask: async (sql, values) => this.#monitor.ask(this.#assessor.primaryIndex ?? -1, sql, values),
+      ask: async (sql, values) => {
+        if (this.#mayRest()) throw new ProbeError('the monitor rests', false);
+        return this.#monitor.ask(this.#assessor.primaryIndex ?? -1, sql, values);
+      },
     });
     this.#seen = this.#assessor.snapshot;
     this.#announcer = new Announcer(this.#seen, options.log);
@@ -102,7 +107,13 @@ class DatabaseTopology implements ReadingTopology {
         for (const listener of [...this.#asking]) listener();
       },
       isUrgent: () => this.#asking.size > 0,
+      mayRest: () => this.#mayRest(),
     });
+  }
+
+  /** There is nothing to elect. */
+  #mayRest(): boolean {
+    return this.#options.isMonitorIdle?.() === true && this.#assessor.configs.length === 1 && this.#asking.size === 0;
   }
 
   #makeSchemaWatch(monitors: Monitors): SchemaWatch {
@@ -111,25 +122,10 @@ class DatabaseTopology implements ReadingTopology {
       ...watchReading(options, monitors),
       ...(options.isUsed === undefined ? {} : { isUsed: options.isUsed }),
       source: () => catalogSource(this.#assessor.snapshot),
+      isBrief: () => this.#mayRest(),
       onCatalog: (catalog) => this.#catalogRead(catalog),
       onConfirmed: () => options.onCatalogConfirmed?.(),
       onProblem: (problem) => this.#announcer.catalogFailed(problem),
-    });
-  }
-
-  #makeOutcomes(): Outcomes {
-    const { clock, log } = this.#options;
-    const indexAt = ({ host, port }: ServerAddress): number =>
-      this.#assessor.configs.findIndex((node) => node.host === host && node.port === port);
-    return new Outcomes({
-      ask: async (server, sql, values) => {
-        const index = indexAt(server);
-        return this.#monitor.ask(index >= 0 ? index : (this.#assessor.primaryIndex ?? -1), sql, values);
-      },
-      isKnown: (server) => indexAt(server) >= 0,
-      clock,
-      log,
-      primary: () => this.#assessor.snapshot.primary,
     });
   }
 

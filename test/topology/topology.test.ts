@@ -458,3 +458,49 @@ describe('nodes that come and go', () => {
     await eventually('no connection to it', () => cluster.node('db4').open === 0);
   });
 });
+
+describe('a single server that nobody asks about', () => {
+  const single = { database: databaseConfig(0), isMonitorIdle: () => true };
+
+  it('is up without a probe, and probed when a statement has failed', async () => {
+    const cluster = fakeCluster(names);
+    const { topology } = start(cluster, single);
+    await eventually('the primary', () => topology.snapshot().primary?.isUp === true);
+    await eventually('the catalog', () => topology.catalog() !== undefined);
+    const node = cluster.node('db1');
+    // The catalog is read on a connection of its own, which is closed then.
+    await eventually('no connection', () => node.open === 0);
+    expect(node).toMatchObject({ connects: 1, probes: 0 });
+    node.down = { problem: 'refused', isStopped: true };
+    topology.reportFailure('db1', 'connect', 'refused');
+    await eventually('down', () => topology.snapshot().primary?.isUp === false);
+    node.down = undefined;
+    await eventually('up', () => topology.snapshot().primary?.isUp === true);
+    expect(topology.snapshot().primary).toMatchObject({ connectionLimit: 97, timeline: 1 });
+    await eventually('at rest', () => node.open === 0);
+    expect(topology.snapshot().primary).toMatchObject({ isUp: true, timeline: 1 });
+  });
+
+  it('that has become a standby is no primary until it is promoted', async () => {
+    const cluster = fakeCluster(names);
+    const { topology } = start(cluster, single);
+    await eventually('the primary', () => topology.snapshot().primary?.isUp === true);
+    cluster.node('db1').sample = { isInRecovery: true, lsn: 1000, timeline: 1 };
+    topology.suspectRole('db1');
+    await eventually('no primary', () => topology.snapshot().primary === undefined);
+    cluster.node('db1').sample = { isInRecovery: false, lsn: 1000, timeline: 2 };
+    await eventually('the primary again', () => topology.snapshot().primary?.isUp === true);
+    await eventually('at rest', () => cluster.node('db1').open === 0);
+    expect(topology.snapshot().primary).toMatchObject({ isUp: true, timeline: 2 });
+  });
+
+  it('is probed all the time once there is another one', async () => {
+    const cluster = fakeCluster(names);
+    const { topology } = start(cluster, single);
+    await eventually('the primary', () => topology.snapshot().primary?.isUp === true);
+    expect(topology.setNodes([nodeConfig('db1'), nodeConfig('db2')])).toBe(true);
+    await eventually('both', () => topology.snapshot().replicas.some(({ isUp }) => isUp));
+    expect(topology.snapshot().primary?.name).toBe('db1');
+    await eventually('a probe', () => cluster.node('db1').probes > 0);
+  });
+});

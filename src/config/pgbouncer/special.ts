@@ -113,6 +113,11 @@ const own: readonly (readonly [key: SettingKey, value: unknown, why: string])[] 
   ],
   ['resize.enabled', false, 'pools have a fixed size, as in PgBouncer; true lets them grow and shrink'],
   ['queue_target', 0, 'clients wait for query_wait_timeout, as in PgBouncer; 50ms refuses them early in an overload'],
+  [
+    'routing.monitor',
+    'when-needed',
+    'only clients have connections to a server, as in PgBouncer; always notices sooner that it is down',
+  ],
   ['http', null, "PgBouncer has none; 127.0.0.1:9432 is Weir's default, for /metrics and the dashboard"],
   ['log.format', 'pgbouncer', 'lines for people, as in PgBouncer; json for programs'],
   [
